@@ -1,0 +1,47 @@
+# Every target makes its own virtual environment in .venv and installs what it needs, once;
+# a change of pyproject.toml installs again. PYTHON chooses the interpreter (3.11 or later).
+
+PYTHON ?= python3
+ARGS ?=
+
+BIN := .venv/bin
+PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check install
+RUNTIME := .venv/.runtime-installed
+DEV := .venv/.dev-installed
+DEMO := fixtures/qemu-7.2-microvm-virtio-net-mmio.mig.xz
+
+.PHONY: demo test lint bench clean
+.DEFAULT_GOAL := test
+
+$(BIN)/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or later is needed: make PYTHON=...")'
+	@$(PYTHON) -m venv .venv
+
+# The interpreter is an order-only prerequisite: its file is a link whose date means nothing.
+$(RUNTIME): pyproject.toml | $(BIN)/python
+	@$(PIP) -e .
+	@touch $@
+
+$(DEV): pyproject.toml | $(BIN)/python
+	@$(PIP) -e '.[dev]'
+	@touch $(RUNTIME) $@
+
+demo: $(RUNTIME)
+	$(BIN)/vmstate info $(DEMO)
+	$(BIN)/vmstate show $(DEMO)
+	$(BIN)/vmstate verify $(DEMO)
+
+lint: $(DEV)
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+
+# Tests come last so that pytest's summary is the last line.
+test: lint
+	@$(BIN)/python -m pytest -q -n auto
+
+bench: $(DEV)
+	@$(BIN)/python benchmarks/run.py $(ARGS)
+
+clean:
+	rm -rf .venv .mypy_cache .pytest_cache .ruff_cache build dist

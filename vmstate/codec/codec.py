@@ -1,0 +1,232 @@
+"""The codec of a description: decode, encode, trace, and the search for the facts the wire does not say."""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from vmstate.codec.compile import (
+    CAREFUL,
+    FAST,
+    check_version,
+    check_version_to_write,
+    read_struct,
+    version_to_write,
+    write_struct,
+)
+from vmstate.codec.construct_export import as_construct
+from vmstate.codec.runtime import Context, TraceEntry
+from vmstate.description.description import VMStateDescription
+from vmstate.description.expr import Fact, UnknownFact
+from vmstate.description.state import ensure_meta, meta_of
+from vmstate.errors import DecodeError, DescriptionError, EncodeError, TruncatedError, VMStateError
+
+# What a wrong byte can raise inside the fast plan; the careful plan then says what it was.
+_STUMBLES = (struct.error, IndexError, OverflowError, ValueError, TypeError, KeyError, AttributeError)
+
+FACT_LIMIT = 256
+"""The most combinations of candidates that are tried."""
+
+Accept = Callable[[int], bool]
+
+
+class Codec:
+    """The codec of one description."""
+
+    def __init__(self, vmsd: VMStateDescription) -> None:
+        if vmsd.unknown is not None:
+            raise DescriptionError(f"{vmsd.name!r} has no codec: {vmsd.unknown}")
+        self.vmsd = vmsd
+
+    def decode(self, data: Any, *, version_id: int | None = None, facts: Mapping[str, Any] | None = None) -> Any:
+        """The state in `data`, which must end where the state ends."""
+        view = memoryview(data).cast("B")
+        state, end = self.decode_at(view, 0, version_id=version_id, facts=facts, accept=len(view).__eq__)
+        if end != len(view):
+            raise DecodeError(
+                "the data goes on behind the state", section=self.vmsd.name, offset=end, found=f"{len(view) - end} bytes"
+            )
+        return state
+
+    def decode_at(
+        self,
+        data: memoryview,
+        pos: int,
+        *,
+        version_id: int | None = None,
+        facts: Mapping[str, Any] | None = None,
+        accept: Accept | None = None,
+        final: bool = True,
+        base: int = 0,
+        flex: tuple[int, int] | None = None,
+    ) -> tuple[Any, int]:
+        """The state that begins at `pos`, and the position behind it.
+
+        `accept` says whether a state may end at a position: facts that no byte decides are tried until one fits.
+        With `final` False more data may follow, and what is missing is a `TruncatedError` that says how far to read.
+        `base` is the offset of `data[0]` for messages. `flex` is for an opaque field that is not as long as it was
+        seen: (its number, the bytes it is longer).
+        """
+        version = self.vmsd.version_id if version_id is None else version_id
+
+        def run(known: Mapping[str, Any]) -> tuple[Any, int, Context]:
+            return self._run(data, pos, version, known, final, base, flex)
+
+        state, end, ctx = _settle(run, dict(facts or {}), accept)
+        if version != self.vmsd.version_id:
+            ensure_meta(state).version_id = version
+        if ctx.facts:
+            ensure_meta(state).facts = ctx.facts
+        return state, end
+
+    def _run(
+        self,
+        data: memoryview,
+        pos: int,
+        version: int,
+        facts: Mapping[str, Any],
+        final: bool,
+        base: int,
+        flex: tuple[int, int] | None,
+    ) -> tuple[Any, int, Context]:
+        ctx = Context(data, base=base, final=final, facts=facts)
+        ctx.flex = flex
+        out: list[Any] = []
+        try:
+            check_version(ctx, self.vmsd, version, pos)
+            end = read_struct(FAST.plan(self.vmsd, version), ctx, None, pos, out)
+        except (*_STUMBLES, VMStateError) as error:
+            if isinstance(error, UnknownFact):
+                raise
+            ctx = Context(data, base=base, final=final, facts=facts)
+            ctx.flex = flex
+            ctx.path = []
+            try:
+                check_version(ctx, self.vmsd, version, pos)
+                end = read_struct(CAREFUL.plan(self.vmsd, version), ctx, None, pos, out)
+            except VMStateError as told:
+                raise _placed(told, ctx) from None
+        return out[-1], end, ctx
+
+    def trace(
+        self, data: Any, *, version_id: int | None = None, facts: Mapping[str, Any] | None = None, base: int = 0
+    ) -> dict[str, TraceEntry]:
+        """Path -> (offset, size, field) of everything in `data`, in the order of the wire."""
+        view = memoryview(data).cast("B")
+        version = self.vmsd.version_id if version_id is None else version_id
+
+        def run(known: Mapping[str, Any]) -> tuple[Any, int, Context]:
+            ctx = Context(view, facts=known, base=base)
+            ctx.path = []
+            ctx.entries = {}
+            try:
+                end = read_struct(CAREFUL.plan(self.vmsd, version), ctx, None, 0, [])
+            except UnknownFact:
+                raise
+            except VMStateError as error:
+                raise _placed(error, ctx) from None
+            return ctx.entries, end, ctx
+
+        return _settle(run, dict(facts or {}), len(view).__eq__)[0]  # type: ignore[no-any-return]
+
+    def encode(
+        self,
+        state: Any,
+        *,
+        version_id: int | None = None,
+        facts: Mapping[str, Any] | None = None,
+        force: bool = False,
+    ) -> bytes:
+        """The bytes of a state."""
+        meta = meta_of(state)
+        version = version_to_write(self.vmsd, meta, version_id)
+        known = {**(meta.facts if meta is not None else {}), **(facts or {})}
+        out = bytearray()
+        ctx = Context(b"", facts=known)
+        ctx.force = force
+        check_version_to_write(ctx, self.vmsd, version)
+        try:
+            write_struct(FAST.plan(self.vmsd, version), ctx, None, state, out)
+            return bytes(out)
+        except (*_STUMBLES, VMStateError):
+            ctx = Context(b"", facts=known)
+            ctx.force = force
+            ctx.path = []
+            try:
+                out = bytearray()
+                write_struct(CAREFUL.plan(self.vmsd, version), ctx, None, state, out)
+                return bytes(out)
+            except VMStateError as error:
+                raise _as_encode_error(_placed(error, ctx), self.vmsd.name) from None
+
+    def as_construct(self, *, version_id: int | None = None, facts: Mapping[str, Any] | None = None) -> Any:
+        """A construct declaration of the same layout."""
+        version = self.vmsd.version_id if version_id is None else version_id
+        return as_construct(self.vmsd, version, dict(facts or {}))
+
+
+def _as_encode_error(error: VMStateError, section: str) -> VMStateError:
+    if isinstance(error, EncodeError):
+        return error
+    return EncodeError(
+        error.message, section=section, path=error.path, expected=error.expected, found=error.found
+    )
+
+
+def _placed(error: VMStateError, ctx: Context) -> VMStateError:
+    if error.path is None:
+        error.path = ctx.where()
+    return error
+
+
+def _settle(
+    run: Callable[[Mapping[str, Any]], tuple[Any, int, Context]],
+    facts: dict[str, Any],
+    accept: Accept | None,
+) -> tuple[Any, int, Context]:
+    """Run under the facts that are known; try the candidates of those that are asked for and are not."""
+    try:
+        return run(facts)
+    except UnknownFact as error:
+        asked = error.unknown
+    fits: list[tuple[dict[str, Any], tuple[Any, int, Context]]] = []
+    failures: list[VMStateError] = []
+    tried = [0]
+
+    def attempt(known: dict[str, Any], fact: Fact) -> None:
+        for candidate in fact.candidates:
+            tried[0] += 1
+            if tried[0] > FACT_LIMIT or len(fits) > 1:
+                return
+            told = {**known, fact.name: candidate}
+            try:
+                found = run(told)
+            except UnknownFact as error:
+                attempt(told, error.unknown)
+            except VMStateError as error:
+                failures.append(error)
+            else:
+                if accept is None or accept(found[1]):
+                    fits.append((told, found))
+
+    attempt(facts, asked)
+    # More data could still make another candidate fit: nothing is decided before it is there.
+    waiting = next((error for error in failures if isinstance(error, TruncatedError)), None)
+    if len(fits) > 1:
+        first, second = fits[0][0], fits[1][0]
+        differ = [name for name in {**first, **second} if first.get(name) != second.get(name)]
+        names = " and ".join(
+            ", ".join(f"{name}={known.get(name)!r}" for name in differ) for known in (first, second)
+        )
+        raise DecodeError("the bytes fit two ways of reading them: say which by the facts", found=names)
+    if fits:
+        return fits[0][1]
+    if waiting is not None:
+        raise waiting
+    if failures:
+        raise max(failures, key=lambda error: error.offset or 0)
+    raise DecodeError(
+        f"no value of the fact {asked.name!r} makes the state end where it should",
+        expected=f"one of {list(asked.candidates)}",
+    )

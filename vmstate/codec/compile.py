@@ -1,0 +1,853 @@
+"""From a description to the functions that read and write it.
+
+A description is compiled once for each version, lazily, to a list of steps. Runs of plain scalars fuse into one
+`struct.Struct`; arrays of scalars are read in one call; arrays of fixed structs become `Records`.
+
+There are two plans: the fast one knows no paths; the careful one reads field by field. Where the fast plan fails, the
+careful one is run over the same bytes to say where, and it is the one that traces and that writes residue back.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Callable, Mapping
+from operator import attrgetter
+from typing import Any
+
+import attrs
+
+from vmstate.codec.elements import (
+    FOLLOWS,
+    NULL,
+    Element,
+    Reader,
+    as_list,
+    byte_at,
+    element,
+    number,
+    packer,
+    refuse,
+)
+from vmstate.codec.records import Records
+from vmstate.codec.runtime import EMPTY_LIMIT, Context, Frame, TraceEntry, enter, leave
+from vmstate.description import types as t
+from vmstate.description.declare import nested
+from vmstate.description.description import Field, Pointers, Rule, Subsection, VMStateDescription
+from vmstate.description.expr import UNKNOWN
+from vmstate.description.path import format_path
+from vmstate.description.state import META, Meta, State, ensure_meta, meta_of
+from vmstate.errors import EncodeError, VMStateError
+
+SUBSECTION = 0x05
+
+Step = Callable[[Context, Frame, int, list[Any]], int]
+Put = Callable[[Context, Frame, bytearray], None]
+Make = Callable[[list[Any]], Any]
+
+
+@attrs.frozen(eq=False)
+class Plan:
+    """A description compiled for one version."""
+
+    vmsd: VMStateDescription
+    version_id: int
+    careful: bool
+    layout: Mapping[str, int]
+    steps: tuple[Step, ...]
+    puts: tuple[Put, ...]
+    subsections: tuple[tuple[int, Subsection], ...]
+    rules: tuple[tuple[str | None, Rule], ...]
+    make: Make
+    split: Callable[[Any], list[Any]]
+    width: int
+    size: int | None
+    least: int
+
+
+@attrs.frozen(eq=False)
+class FixedStruct:
+    """A struct that always has the same size, read from exactly that many bytes."""
+
+    size: int
+    make: Callable[[bytes], Any]
+
+
+class Codecs:
+    """All plans of one kind: fast or careful."""
+
+    def __init__(self, careful: bool) -> None:
+        self.careful = careful
+
+    def plan(self, vmsd: VMStateDescription, version_id: int) -> Plan:
+        """The plan of a description at a version; a description keeps its plans."""
+        plan: Plan | None = vmsd.compiled.get((version_id, self.careful))
+        if plan is None:
+            plan = vmsd.compiled[version_id, self.careful] = compile_plan(vmsd, version_id, self)
+        return plan
+
+    def struct_element(self, vmsd: VMStateDescription, version: int | None) -> Element:
+        """A struct as an element of a field."""
+        version_id = vmsd.version_id if version is None else version
+        plan = self.plan(vmsd, version_id)
+
+        def read(ctx: Context, frame: Frame | None, pos: int, out: list[Any]) -> int:
+            return read_struct(plan, ctx, frame, pos, out)
+
+        def write(ctx: Context, frame: Frame | None, value: Any, out: bytearray) -> None:
+            write_struct(plan, ctx, frame, value, out)
+
+        return Element(read, write, plan.size, plan.least)
+
+
+def read_struct(plan: Plan, ctx: Context, outer: Frame | None, pos: int, out: list[Any]) -> int:
+    """Read the fields and subsections of a struct."""
+    frame = Frame(ctx, plan.layout, outer, plan.version_id)
+    values = frame.values
+    for step in plan.steps:
+        pos = step(ctx, frame, pos, values)
+    if pos >= ctx.end:
+        if not ctx.final:
+            raise ctx.short(pos, 1)
+        values.extend([None] * len(plan.subsections))
+    elif ctx.data[pos] == SUBSECTION:
+        pos = read_subsections(plan, ctx, frame, pos)
+    else:
+        values.extend([None] * len(plan.subsections))
+    state = plan.make(values)
+    if frame.residue is not None or frame.subsections is not None:
+        meta = ensure_meta(state)
+        meta.residue.update(frame.residue or {})
+        meta.subsections = frame.subsections
+    out.append(state)
+    return pos
+
+
+def subsection_header(vmsd: VMStateDescription, version_id: int) -> bytes:
+    """The header QEMU writes: 0x05, u8 length, name, be32 version."""
+    name = vmsd.name.encode()
+    return bytes((SUBSECTION, len(name))) + name + version_id.to_bytes(4, "big")
+
+
+def read_subsections(plan: Plan, ctx: Context, frame: Frame, pos: int) -> int:
+    """Read what follows the fields, as long as it is a subsection of this struct. The order is free."""
+    first = len(frame.values)
+    frame.values.extend([None] * len(plan.subsections))
+    parent = plan.vmsd.name.encode()
+    order: list[tuple[int, bytes, bytes | None]] = []
+    ends: list[tuple[int, int]] = []
+    while True:
+        if pos >= ctx.end and not ctx.final:
+            raise ctx.short(pos, 1)
+        if pos + 1 >= ctx.end or ctx.data[pos] != SUBSECTION:
+            if pos < ctx.end and not ctx.final and ctx.data[pos] == SUBSECTION:
+                raise ctx.short(pos, 2)
+            break
+        length = ctx.data[pos + 1]
+        if length < len(parent) + 1:
+            break
+        if pos + 2 + length > ctx.end:
+            if not ctx.final:
+                raise ctx.short(pos, 2 + length)
+            break
+        name = bytes(ctx.data[pos + 2 : pos + 2 + length])
+        if not name.startswith(parent):
+            break
+        start = pos
+        index, sub = _find_subsection(plan, ctx, name, pos)
+        pos = _read_subsection(ctx, frame, pos + 2 + length, sub, first + index)
+        order.append((index, bytes(ctx.data[start : start + 6 + length]), None))
+        ends.append((start + 6 + length, pos))
+    version_of_own = [(index, _own_header(plan, frame, first, index)) for index, _, _ in order]
+    straight = all(one[0] < two[0] for one, two in zip(order, order[1:], strict=False))
+    if not straight or any(header != own[1] for (_, header, _), own in zip(order, version_of_own, strict=True)):
+        # A subsection that comes again overwrites what it said before: of the earlier one only the bytes are kept.
+        last = {index: number for number, (index, _, _) in enumerate(order)}
+        frame.subsections = [
+            (index, header, None if last[index] == number else bytes(ctx.data[slice(*ends[number])]))
+            for number, (index, header, _) in enumerate(order)
+        ]
+    return pos
+
+
+def _own_header(plan: Plan, frame: Frame, first: int, index: int) -> bytes:
+    meta = meta_of(frame.values[first + index])
+    sub = plan.subsections[index][1]
+    return subsection_header(sub.vmsd, version_to_write(sub.vmsd, meta, None))
+
+
+def _find_subsection(plan: Plan, ctx: Context, name: bytes, pos: int) -> tuple[int, Subsection]:
+    # QEMU compares C strings: what follows a NUL does not count.
+    text = name.split(b"\0", 1)[0].decode("utf-8", "surrogateescape")
+    for index, sub in plan.subsections:
+        if sub.vmsd.name == text:
+            return index, sub
+    known = ", ".join(sub.vmsd.name for _, sub in plan.subsections) or "none"
+    raise ctx.wrong(f"VM subsection {text!r} in {plan.vmsd.name!r} does not exist", pos, known, text)
+
+
+def _read_subsection(ctx: Context, frame: Frame, pos: int, sub: Subsection, slot: int) -> int:
+    if pos + 4 > ctx.end:
+        raise ctx.short(pos, 4)
+    # QEMU keeps the version in eight bits.
+    version_id = ctx.data[pos + 3]
+    enter(ctx, sub.attribute)
+    check_version(ctx, sub.vmsd, version_id, pos)
+    plan = (CAREFUL if ctx.path is not None else FAST).plan(sub.vmsd, version_id)
+    read: list[Any] = []
+    entry = _open_entry(ctx)
+    behind = read_struct(plan, ctx, frame, pos + 4, read)
+    _close_entry(ctx, entry, pos + 4, behind, None)
+    leave(ctx)
+    if version_id != sub.vmsd.version_id:
+        ensure_meta(read[0]).version_id = version_id
+    frame.values[slot] = read[0]
+    return behind
+
+
+def check_version(ctx: Context, vmsd: VMStateDescription, version_id: int, pos: int) -> None:
+    """QEMU's check of an incoming version."""
+    if version_id > vmsd.version_id:
+        raise ctx.wrong(
+            f"{vmsd.name}: the version is too new", pos, f"at most version {vmsd.version_id}", str(version_id)
+        )
+    if version_id < vmsd.minimum_version_id:
+        raise ctx.wrong(
+            f"{vmsd.name}: the version is too old", pos, f"at least version {vmsd.minimum_version_id}", str(version_id)
+        )
+
+
+def version_to_write(vmsd: VMStateDescription, meta: Meta | None, asked: int | None) -> int:
+    """The version a state is written at: the one asked for, the one it was read at, or the description's own."""
+    if asked is not None:
+        return asked
+    return vmsd.version_id if meta is None or meta.version_id is None else meta.version_id
+
+
+def write_struct(plan: Plan, ctx: Context, outer: Frame | None, state: Any, out: bytearray) -> None:
+    """Write the fields and subsections of a struct."""
+    meta = meta_of(state)
+    if meta is not None and meta.residue and not plan.careful:
+        plan = CAREFUL.plan(plan.vmsd, plan.version_id)
+    frame = Frame(ctx, plan.layout, outer, plan.version_id)
+    if state is None:
+        raise refuse(ctx, state, f"the state of {plan.vmsd.name!r}")
+    try:
+        frame.values = plan.split(state)
+    except (AttributeError, KeyError, TypeError, IndexError) as error:
+        raise refuse(ctx, state, f"the state of {plan.vmsd.name!r}: {error}") from None
+    if meta is not None:
+        frame.residue = meta.residue
+    for put in plan.puts:
+        put(ctx, frame, out)
+    if plan.rules and not ctx.force:
+        _apply_rules(plan, ctx, frame)
+    if plan.subsections:
+        _write_subsections(plan, ctx, frame, meta, out)
+
+
+def _apply_rules(plan: Plan, ctx: Context, frame: Frame) -> None:
+    for attribute, rule in plan.rules:
+        if rule.holds.evaluate(frame) is False:
+            if attribute is not None:
+                enter(ctx, attribute)
+            raise EncodeError(f"{rule.id}: {rule.text}", path=ctx.where() or attribute, expected=repr(rule.holds))
+
+
+def _write_subsections(plan: Plan, ctx: Context, frame: Frame, meta: Meta | None, out: bytearray) -> None:
+    first = plan.width - len(plan.subsections)
+    wanted = [(index, b"", None) for index, _ in plan.subsections]
+    if meta is not None and meta.subsections is not None:
+        kept = [entry for entry in meta.subsections if frame.values[first + entry[0]] is not None]
+        seen = {entry[0] for entry in kept}
+        wanted = [*kept, *(entry for entry in wanted if entry[0] not in seen)]  # type: ignore[list-item]
+    for index, header, earlier in wanted:
+        sub = plan.subsections[index][1]
+        value = frame.values[first + index]
+        if value is None:
+            continue
+        if earlier is not None:
+            out += header + earlier
+            continue
+        enter(ctx, sub.attribute)
+        version_id = version_to_write(sub.vmsd, meta_of(value), None)
+        check_version_to_write(ctx, sub.vmsd, version_id)
+        # An odd header stays, but not if the state is now of another version.
+        if not header or header[-1] != version_id & 0xFF:
+            header = subsection_header(sub.vmsd, version_id)
+        out += header
+        plan_of_sub = (CAREFUL if ctx.path is not None else FAST).plan(sub.vmsd, version_id)
+        write_struct(plan_of_sub, ctx, frame, value, out)
+        leave(ctx)
+
+
+def check_version_to_write(ctx: Context, vmsd: VMStateDescription, version_id: int) -> None:
+    """A version that the description does not have cannot be written."""
+    if not vmsd.minimum_version_id <= version_id <= vmsd.version_id:
+        raise EncodeError(
+            f"{vmsd.name!r} has no version {version_id}",
+            path=ctx.where(),
+            expected=f"{vmsd.minimum_version_id} to {vmsd.version_id}",
+            found=str(version_id),
+        )
+
+
+def compile_plan(vmsd: VMStateDescription, version_id: int, codecs: Codecs) -> Plan:
+    """Compile a description for a version."""
+    steps: list[Step] = []
+    puts: list[Put] = []
+    run: list[tuple[Field, int]] = []
+    slot = 0
+    size: int | None = 0
+    least = 0
+    layout: dict[str, int] = {}
+    rules: list[tuple[str | None, Rule]] = []
+
+    def close_run() -> None:
+        if run:
+            step, put = fuse(list(run))
+            steps.append(step)
+            puts.append(put)
+            run.clear()
+
+    for field in vmsd.fields:
+        if field.in_state:
+            layout.setdefault(field.attribute, slot)
+        rules.extend((field.attribute, rule) for rule in field.rules)
+        present = not isinstance(field.type, t.Host) and (field.exists is not None or field.version <= version_id)
+        if not present:
+            close_run()
+            if field.in_state:
+                steps.append(_absent(field))
+        elif not codecs.careful and _fusible(field):
+            run.append((field, slot))
+            fixed = _run_size(field)
+            size = None if size is None else size + fixed
+            least += fixed
+        else:
+            close_run()
+            step, put, fixed_size, field_least = compile_field(field, slot, codecs)
+            steps.append(step)
+            puts.append(put)
+            size = None if size is None or fixed_size is None else size + fixed_size
+            least += field_least
+        slot += field.in_state
+    close_run()
+    if vmsd.subsections:
+        size = None
+    for sub in vmsd.subsections:
+        layout.setdefault(sub.attribute, slot)
+        slot += 1
+    rules.extend((None, rule) for rule in vmsd.rules)
+    make, split = _making(vmsd)
+    return Plan(
+        vmsd=vmsd,
+        version_id=version_id,
+        careful=codecs.careful,
+        layout=layout,
+        steps=tuple(steps),
+        puts=tuple(puts),
+        subsections=tuple(enumerate(vmsd.subsections)),
+        rules=tuple(rules),
+        make=make,
+        split=split,
+        width=slot,
+        size=size,
+        least=least,
+    )
+
+
+def _absent(field: Field) -> Step:
+    default = field.default if isinstance(field.type, t.Host) else None
+
+    def step(ctx: Context, frame: Frame, pos: int, values: list[Any]) -> int:
+        values.append(default)
+        return pos
+
+    return step
+
+
+def _fusible(field: Field) -> bool:
+    if field.exists is not None or field.count is not None or field.pointers is not None:
+        return False
+    kind = field.type
+    if isinstance(kind, t.Scalar):
+        return kind.order == ">"
+    return isinstance(kind, t.Unused) and isinstance(kind.size, int)
+
+
+def _run_size(field: Field) -> int:
+    kind = field.type
+    assert isinstance(kind, (t.Scalar, t.Unused)) and isinstance(kind.size, int)
+    return kind.size
+
+
+def fuse(run: list[tuple[Field, int]]) -> tuple[Step, Put]:
+    """One struct.Struct for a run of scalars; what QEMU would write otherwise becomes residue."""
+    layout = ">" + "".join(
+        f"{kind.size}x" if isinstance(kind := field.type, t.Unused) else kind.code  # type: ignore[attr-defined]
+        for field, _ in run
+    )
+    packed = packer(layout)
+    size, unpack_from, pack = packed.size, packed.unpack_from, packed.pack
+    slots = [slot for field, slot in run if field.in_state]
+    first, last = (slots[0], slots[-1] + 1) if slots else (0, 0)
+    normalises = "?" in layout or "x" in layout
+
+    def step(ctx: Context, frame: Frame, pos: int, values: list[Any]) -> int:
+        found = unpack_from(ctx.data, pos)
+        values.extend(found)
+        end = pos + size
+        if normalises and pack(*found) != ctx.data[pos:end]:
+            frame.residue = frame.residue or {}
+            _run_residue(run, ctx, frame.residue, pos)
+        return end
+
+    def put(ctx: Context, frame: Frame, out: bytearray) -> None:
+        out += pack(*frame.values[first:last])
+
+    return step, put
+
+
+def _run_residue(run: list[tuple[Field, int]], ctx: Context, residue: dict[str, tuple[bytes, Any]], pos: int) -> None:
+    for field, _ in run:
+        size = _run_size(field)
+        raw = bytes(ctx.data[pos : pos + size])
+        pos += size
+        note_residue(field, raw, residue)
+
+
+def note_residue(field: Field, raw: bytes, residue: dict[str, tuple[bytes, Any]]) -> None:
+    """Keep the bytes of a single bool that is neither 0 nor 1, and of unused bytes that are not zero."""
+    if isinstance(field.type, t.Unused):
+        if any(raw):
+            residue[field.attribute] = raw, None
+    elif isinstance(field.type, t.Scalar) and field.type.code == "?" and raw[0] > 1:
+        residue[field.attribute] = raw, True
+
+
+def compile_field(field: Field, slot: int, codecs: Codecs) -> tuple[Step, Put, int | None, int]:
+    """A field that is not part of a run: step, put, its size where that is always the same, the least it takes."""
+    if isinstance(field.type, t.Validate):
+        return (*_validate(field, field.type), None, 0)
+    one = element(field.type, codecs)
+    if field.count is None:
+        step, put = _single(field, slot, one)
+        size, least = one.size, one.least
+    elif isinstance(field.type, t.Unused):
+        step, put = _unused_array(field, one)
+        size, least = None, 0
+    else:
+        step, put = _array(field, slot, one, codecs)
+        count = field.count if isinstance(field.count, int) else None
+        fixed = one.size is not None and count is not None and field.pointers is None
+        size = one.size * count if fixed else None  # type: ignore[operator]
+        least = (count or 0) * (min(1, one.least) if field.pointers else one.least)
+    if codecs.careful:
+        step, put = _told(field, step, put)
+    if field.exists is not None:
+        step, put = _conditional(field, slot, step, put)
+        size, least = None, 0
+    return step, put, size, least
+
+
+def _single(field: Field, slot: int, one: Element) -> tuple[Step, Put]:
+    attribute, in_state = field.attribute, field.in_state
+    normalises = isinstance(field.type, t.Unused) or (isinstance(field.type, t.Scalar) and field.type.code == "?")
+    read, write = one.read, one.write
+
+    if not normalises:
+
+        def put(ctx: Context, frame: Frame, out: bytearray) -> None:
+            write(ctx, frame, frame.values[slot], out)
+
+        return read, put
+
+    def step(ctx: Context, frame: Frame, pos: int, values: list[Any]) -> int:
+        end = read(ctx, frame, pos, values if in_state else [])
+        residue = frame.residue or {}
+        note_residue(field, bytes(ctx.data[pos:end]), residue)
+        frame.residue = residue or None
+        return end
+
+    def put_kept(ctx: Context, frame: Frame, out: bytearray) -> None:
+        value = frame.values[slot] if in_state else None
+        kept = frame.residue.get(attribute) if frame.residue else None
+        start = len(out)
+        write(ctx, frame, value, out)
+        if kept is not None and kept[1] == value and len(kept[0]) == len(out) - start:
+            out[start:] = kept[0]
+
+    return step, put_kept
+
+
+def _unused_array(field: Field, one: Element) -> tuple[Step, Put]:
+    count, kind, attribute = field.count, field.type, field.attribute
+    assert isinstance(kind, t.Unused) and count is not None
+
+    def step(ctx: Context, frame: Frame, pos: int, values: list[Any]) -> int:
+        length = number(ctx, frame, count, "count", pos) * number(ctx, frame, kind.size, "size", pos)
+        if pos + length > ctx.end:
+            raise ctx.short(pos, length)
+        raw = bytes(ctx.data[pos : pos + length])
+        if any(raw):
+            frame.residue = {**(frame.residue or {}), attribute: (raw, None)}
+        return pos + length
+
+    def put(ctx: Context, frame: Frame, out: bytearray) -> None:
+        length = number(ctx, frame, count, "count", 0) * number(ctx, frame, kind.size, "size", 0)
+        kept = frame.residue.get(attribute) if frame.residue else None
+        out += kept[0] if kept is not None and len(kept[0]) == length else bytes(length)
+
+    return step, put
+
+
+def _validate(field: Field, kind: t.Validate) -> tuple[Step, Put]:
+    def check(ctx: Context, frame: Frame, pos: int | None) -> None:
+        if kind.condition.evaluate(frame) is False:
+            enter(ctx, field.name)
+            if pos is None:
+                raise EncodeError(f"validation failed: {field.name}", path=ctx.where(), expected=repr(kind.condition))
+            raise ctx.wrong(f"validation failed: {field.name}", pos, repr(kind.condition))
+
+    def step(ctx: Context, frame: Frame, pos: int, values: list[Any]) -> int:
+        check(ctx, frame, pos)
+        return pos
+
+    def put(ctx: Context, frame: Frame, out: bytearray) -> None:
+        if not ctx.force:
+            check(ctx, frame, None)
+
+    return step, put
+
+
+def _told(field: Field, step: Step, put: Put) -> tuple[Step, Put]:
+    """The same, with the path kept for errors and the trace."""
+
+    def told_step(ctx: Context, frame: Frame, pos: int, values: list[Any]) -> int:
+        enter(ctx, field.attribute)
+        entry = _open_entry(ctx)
+        end = step(ctx, frame, pos, values)
+        _close_entry(ctx, entry, pos, end, field)
+        leave(ctx)
+        return end
+
+    def told_put(ctx: Context, frame: Frame, out: bytearray) -> None:
+        enter(ctx, field.attribute)
+        put(ctx, frame, out)
+        leave(ctx)
+
+    return told_step, told_put
+
+
+def _open_entry(ctx: Context) -> str | None:
+    if ctx.entries is None or ctx.path is None:
+        return None
+    path = format_path(ctx.path)
+    if path in ctx.entries:
+        path += f" #{sum(key.startswith(path) for key in ctx.entries)}"
+    # Its place in the order of the wire is taken before what is inside it.
+    ctx.entries[path] = TraceEntry(0, 0, None)
+    return path
+
+
+def _close_entry(ctx: Context, path: str | None, pos: int, end: int, field: Field | None) -> None:
+    if path is not None and ctx.entries is not None:
+        ctx.entries[path] = TraceEntry(ctx.base + pos, end - pos, field)
+
+
+def _conditional(field: Field, slot: int, step: Step, put: Put) -> tuple[Step, Put]:
+    exists, in_state = field.exists, field.in_state
+    assert exists is not None
+
+    def holds(ctx: Context, frame: Frame, pos: int) -> bool:
+        value = exists.evaluate(frame)
+        if value is UNKNOWN:
+            raise ctx.wrong(f"whether {field.name!r} exists is not known: {exists}", pos)
+        return bool(value)
+
+    def conditional_step(ctx: Context, frame: Frame, pos: int, values: list[Any]) -> int:
+        if holds(ctx, frame, pos):
+            return step(ctx, frame, pos, values)
+        if in_state:
+            values.append(None)
+        return pos
+
+    def conditional_put(ctx: Context, frame: Frame, out: bytearray) -> None:
+        if holds(ctx, frame, 0):
+            put(ctx, frame, out)
+
+    return conditional_step, conditional_put
+
+
+def _array(field: Field, slot: int, one: Element, codecs: Codecs) -> tuple[Step, Put]:
+    if field.pointers is not None:
+        return _sequence(field, slot, _pointer(field, one))
+    kind = field.type
+    if isinstance(kind, t.Scalar) and kind.order != "host":
+        return _scalars(field, kind, slot)
+    if type(kind) is t.Struct and one.size is not None and kind.vmsd.name:
+        return _records(field, slot, one, kind, codecs)
+    return _sequence(field, slot, one)
+
+
+def _pointer(field: Field, one: Element) -> Element:
+    """The element of an array of pointers: a NULL is None."""
+    nulls = field.nulls
+
+    def write_marked(ctx: Context, frame: Frame, value: Any, out: bytearray) -> None:
+        out.append(NULL if value is None else FOLLOWS)
+        if value is not None:
+            one.write(ctx, frame, value, out)
+
+    def read_marked(ctx: Context, frame: Frame, pos: int, out: list[Any]) -> int:
+        marker = byte_at(ctx, pos)
+        if marker == FOLLOWS:
+            return one.read(ctx, frame, pos + 1, out)
+        if marker != NULL:
+            raise ctx.wrong("not the marker of a pointer", pos, "0x30 or 0x31", f"{marker:#04x}")
+        out.append(None)
+        return pos + 1
+
+    if field.pointers is Pointers.ALL_MARKED:
+        return Element(read_marked, write_marked, None, 1)
+    assert nulls is not None
+
+    def read(ctx: Context, frame: Frame, pos: int, out: list[Any]) -> int:
+        where = nulls.evaluate(frame)
+        null = len(out) in where if isinstance(where, (tuple, frozenset, set)) else where == t.NULLS_MARKED
+        if not null or byte_at(ctx, pos) != NULL:
+            return one.read(ctx, frame, pos, out)
+        out.append(None)
+        return pos + 1
+
+    def write(ctx: Context, frame: Frame, value: Any, out: bytearray) -> None:
+        if value is None:
+            out.append(NULL)
+        else:
+            one.write(ctx, frame, value, out)
+
+    return Element(read, write, None, min(1, one.least))
+
+
+def _counted(ctx: Context, frame: Frame, field: Field, value: Any, pos: int) -> list[Any]:
+    """The elements to write, as many as the count says."""
+    flat = as_list(ctx, value)
+    for _ in (field.dims or ())[1:]:
+        flat = [element for row in flat for element in as_list(ctx, row)]
+    assert field.count is not None
+    count = number(ctx, frame, field.count, "count", pos)
+    if len(flat) != count:
+        raise refuse(ctx, f"{len(flat)} elements", f"{count} elements, as {field.count} says")
+    return flat  # type: ignore[no-any-return]
+
+
+def _scalars(field: Field, kind: t.Scalar, slot: int) -> tuple[Step, Put]:
+    """An array of scalars, in one call."""
+    size, code, order, count = kind.size, kind.code, kind.order, field.count
+    attribute, dims = field.attribute, field.dims
+    assert count is not None
+    fixed = packer(f"{order}{count}{code}") if isinstance(count, int) else None
+
+    def step(ctx: Context, frame: Frame, pos: int, values: list[Any]) -> int:
+        elements = number(ctx, frame, count, "count", pos)
+        end = pos + elements * size
+        if end > ctx.end:
+            raise ctx.short(pos, elements * size)
+        packed = fixed or packer(f"{order}{elements}{code}")
+        found = packed.unpack_from(ctx.data, pos)
+        value = list(found)
+        if code == "?" and packed.pack(*found) != ctx.data[pos:end]:
+            frame.residue = {**(frame.residue or {}), attribute: (bytes(ctx.data[pos:end]), list(found))}
+        values.append(nested(value, dims) if dims else value)
+        return end
+
+    def put(ctx: Context, frame: Frame, out: bytearray) -> None:
+        flat = _counted(ctx, frame, field, frame.values[slot], 0)
+        kept = frame.residue.get(attribute) if frame.residue else None
+        if kept is not None and kept[1] == list(flat):
+            out += kept[0]
+            return
+        try:
+            out += (fixed or packer(f"{order}{len(flat)}{code}")).pack(*flat)
+        except struct.error:
+            for index, value in enumerate(flat):
+                if not isinstance(value, int) or not kind.minimum <= value <= kind.maximum:
+                    enter(ctx, index)
+                    raise refuse(ctx, value, f"an integer from {kind.minimum} to {kind.maximum}") from None
+            raise
+
+    return step, put
+
+
+def _room(ctx: Context, elements: int, least: int, pos: int) -> None:
+    """Refuse a count that cannot be, before anything is made of it."""
+    if least == 0:
+        if elements > EMPTY_LIMIT:
+            raise ctx.wrong("too many elements that may be empty", pos, f"at most {EMPTY_LIMIT}", str(elements))
+    elif elements * least > ctx.end - pos:
+        raise ctx.short(pos, elements * least)
+
+
+def _sequence(field: Field, slot: int, one: Element) -> tuple[Step, Put]:
+    """An array of anything, element by element."""
+    count, dims, start, least = field.count, field.dims, field.start, one.least
+    assert count is not None
+
+    def step(ctx: Context, frame: Frame, pos: int, values: list[Any]) -> int:
+        elements = number(ctx, frame, count, "count", pos)
+        _room(ctx, elements, least, pos)
+        found: list[Any] = []
+        for index in range(elements):
+            enter(ctx, start + index)
+            pos = one.read(ctx, frame, pos, found)
+            leave(ctx)
+        values.append(nested(found, dims) if dims else found)
+        return pos
+
+    def put(ctx: Context, frame: Frame, out: bytearray) -> None:
+        for index, value in enumerate(_counted(ctx, frame, field, frame.values[slot], 0)):
+            enter(ctx, start + index)
+            one.write(ctx, frame, value, out)
+            leave(ctx)
+
+    return step, put
+
+
+def _records(field: Field, slot: int, one: Element, kind: t.Struct, codecs: Codecs) -> tuple[Step, Put]:
+    """An array of structs of fixed size: the bytes are kept, and elements made when they are looked at."""
+    count, dims = field.count, field.dims
+    size = one.size or 0
+    assert count is not None
+    by_element, put_each = _sequence(field, slot, one)
+    if dims:
+        return by_element, put_each
+    name = kind.vmsd.name.encode()
+    version_id = kind.vmsd.version_id if kind.version is None else kind.version
+    fixed = fixed_struct(kind.vmsd, version_id)
+
+    def step(ctx: Context, frame: Frame, pos: int, values: list[Any]) -> int:
+        elements = number(ctx, frame, count, "count", pos)
+        _room(ctx, elements, size, pos)
+        end = pos + elements * size
+        raw = bytes(ctx.data[pos:end])
+        # Behind each element QEMU looks for a subsection; it would have to name the struct.
+        if ctx.path is not None or name in bytes(ctx.data[pos : end + 2 + len(name)]) or (not ctx.final and end >= ctx.end):
+            return by_element(ctx, frame, pos, values)
+        values.append(Records(fixed, raw, elements))
+        return end
+
+    def put(ctx: Context, frame: Frame, out: bytearray) -> None:
+        value = frame.values[slot]
+        kept = value.patches(fixed) if isinstance(value, Records) else None
+        if kept is None or ctx.path is not None:
+            put_each(ctx, frame, out)
+            return
+        _counted(ctx, frame, field, value, 0)
+        raw, made = kept
+        start = len(out)
+        out += raw
+        for index, state in made:
+            patch = bytearray()
+            one.write(ctx, frame, state, patch)
+            out[start + index * size : start + (index + 1) * size] = patch
+
+    return step, put
+
+
+def fixed_struct(vmsd: VMStateDescription, version_id: int) -> FixedStruct:
+    """A struct of fixed size as `Records` needs it; one for each description and version."""
+    found: FixedStruct | None = vmsd.compiled.get((version_id, "fixed"))
+    if found is None:
+        plan = FAST.plan(vmsd, version_id)
+
+        def make(raw: bytes) -> Any:
+            made: list[Any] = []
+            read_struct(plan, Context(raw), None, 0, made)
+            return made[0]
+
+        found = vmsd.compiled[version_id, "fixed"] = FixedStruct(plan.size or 0, make)
+    return found
+
+
+def _making(vmsd: VMStateDescription) -> tuple[Make, Callable[[Any], list[Any]]]:
+    names = [field.attribute for field in vmsd.fields if field.in_state]
+    names += [sub.attribute for sub in vmsd.subsections]
+    if vmsd.state_class is not None:
+        return _making_object(vmsd.state_class, names)
+    if len(set(names)) == len(names):
+        return _making_mapping(names)
+    return _gathering(vmsd, names)
+
+
+def _making_object(cls: type, names: list[str]) -> tuple[Make, Callable[[Any], list[Any]]]:
+    setters = [getattr(cls, name).__set__ for name in names]
+    set_meta = getattr(cls, META).__set__
+    new = cls.__new__
+
+    def make(values: list[Any]) -> Any:
+        state = new(cls)
+        for setter, value in zip(setters, values, strict=True):
+            setter(state, value)
+        set_meta(state, None)
+        return state
+
+    get = attrgetter(*names) if names else None
+
+    def split(state: Any) -> list[Any]:
+        if get is None:
+            return []
+        return list(get(state)) if len(names) > 1 else [get(state)]
+
+    return make, split
+
+
+def _making_mapping(names: list[str]) -> tuple[Make, Callable[[Any], list[Any]]]:
+    def make(values: list[Any]) -> Any:
+        return State(zip(names, values, strict=True))
+
+    def split(state: Any) -> list[Any]:
+        return [state[name] for name in names]
+
+    return make, split
+
+
+def _gathering(vmsd: VMStateDescription, names: list[str]) -> tuple[Make, Callable[[Any], list[Any]]]:
+    """A state in which a wire name that repeats is one list."""
+    fields = [field for field in vmsd.fields if field.in_state]
+    arrays = [field.count is not None for field in fields] + [False] * len(vmsd.subsections)
+    repeated = {name for name in names if names.count(name) > 1}
+
+    def make(values: list[Any]) -> Any:
+        state = State()
+        for name, is_array, value in zip(names, arrays, values, strict=True):
+            if name not in repeated:
+                dict.__setitem__(state, name, value)
+            elif is_array:
+                state.setdefault(name, []).extend(value)
+            else:
+                state.setdefault(name, []).append(value)
+        return state
+
+    counts = [field.count for field in fields] + [None] * len(vmsd.subsections)
+
+    def split(state: Any) -> list[Any]:
+        taken = dict.fromkeys(repeated, 0)
+        values: list[Any] = []
+        for name, is_array, count in zip(names, arrays, counts, strict=True):
+            if name not in repeated:
+                values.append(state[name])
+                continue
+            start = taken[name]
+            step = count if is_array and isinstance(count, int) else 1
+            taken[name] = start + step
+            values.append(list(state[name][start : start + step]) if is_array else state[name][start])
+        for name, used in taken.items():
+            if used != len(state[name]):
+                raise IndexError(f"{name!r} has {len(state[name])} elements, not {used}")
+        return values
+
+    return make, split
+
+
+FAST = Codecs(careful=False)
+CAREFUL = Codecs(careful=True)

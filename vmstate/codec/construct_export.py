@@ -1,0 +1,1 @@
+def as_construct(vmsd, version, facts): raise NotImplementedError

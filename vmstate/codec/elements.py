@@ -1,0 +1,445 @@
+"""One element of each wire type: how it is read and how it is written.
+
+An element reader is `read(ctx, frame, pos, out) -> pos`: it appends the value to `out` and returns the position behind
+it. An element writer is `write(ctx, frame, value, out)`: it appends bytes. Lengths are checked against what is left
+before anything is allocated.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Callable
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any
+
+import attrs
+
+from vmstate.codec.runtime import Context, Frame, enter, leave
+from vmstate.description import types as t
+from vmstate.description.expr import UNKNOWN, Expr
+from vmstate.errors import EncodeError
+
+if TYPE_CHECKING:
+    from vmstate.codec.compile import Codecs
+
+Reader = Callable[[Context, Frame, int, list[Any]], int]
+Writer = Callable[[Context, Frame, Any, bytearray], None]
+
+NULL = 0x30
+FOLLOWS = 0x31
+
+
+@attrs.frozen
+class Element:
+    """One element: reader, writer, the size where it is always the same, and the least it takes."""
+
+    read: Reader
+    write: Writer
+    size: int | None
+    least: int
+
+
+class OddList(list[Any]):
+    """The elements of a list whose marker bytes are not all 1: any byte but 0 announces an element."""
+
+    __slots__ = ("markers",)
+    markers: bytes
+
+    def markers_for(self) -> bytes:
+        """The marker bytes, as long as the list has the length it was read with."""
+        return self.markers if len(self.markers) == len(self) else b"\x01" * len(self)
+
+
+@lru_cache(maxsize=256)
+def packer(layout: str) -> struct.Struct:
+    """A compiled struct.Struct."""
+    return struct.Struct(layout)
+
+
+def number(ctx: Context, frame: Frame, value: int | Expr, what: str, pos: int) -> int:
+    """The value of a count or size."""
+    result = value.evaluate(frame) if isinstance(value, Expr) else value
+    if result is UNKNOWN or result is None:
+        raise ctx.wrong(f"the {what} {value} is not known", pos)
+    count = int(result)
+    if count < 0 or count > 0x7FFFFFFF:
+        raise ctx.wrong(f"the {what} cannot be", pos, "0 to 2147483647", str(count))
+    return count
+
+
+def refuse(ctx: Context, value: Any, expected: str) -> EncodeError:
+    """The error for a value that does not fit."""
+    found = repr(value)
+    return EncodeError(
+        "the value cannot be written",
+        path=ctx.where(),
+        expected=expected,
+        found=found if len(found) <= 80 else found[:77] + "...",
+    )
+
+
+def element(kind: t.WireType, codecs: Codecs) -> Element:
+    """The element of a wire type."""
+    match kind:
+        case t.Scalar(order="host"):
+            little, big = (scalar(attrs.evolve(kind, order=order)) for order in "<>")
+            return choice(t.HOST_ENDIAN, {"little": little, "big": big})
+        case t.Scalar():
+            return scalar(kind)
+        case t.Nullptr():
+            return nullptr()
+        case t.Unused():
+            return unused(kind)
+        case t.Opaque():
+            return opaque(kind)
+        case t.Text():
+            return text(kind.size)
+        case t.Buffer():
+            return buffer(kind.size)
+        case t.Bitmap():
+            return bitmap(kind.bits)
+        case t.CountedString():
+            return counted_string()
+        case t.Chunks():
+            return chunks(kind.limit)
+        case t.QList():
+            return qlist(kind, codecs)
+        case t.Struct():
+            return codecs.struct_element(kind.vmsd, kind.version)
+        case t.GTree():
+            return gtree(kind, codecs)
+        case t.KeyedList():
+            return keyed_list(kind, codecs)
+        case t.Choice():
+            return choice(kind.on, {value: element(case, codecs) for value, case in kind.cases})
+    raise EncodeError(f"nothing of type {type(kind).__name__} is on the wire")
+
+
+def scalar(kind: t.Scalar) -> Element:
+    """A bool or an integer."""
+    size, code = kind.size, kind.code
+    plain = packer(kind.order + ("B" if code == "?" else code))
+    is_bool = code == "?"
+    low, high = kind.minimum, kind.maximum
+
+    def read(ctx: Context, frame: Frame, pos: int, out: list[Any]) -> int:
+        if pos + size > ctx.end:
+            raise ctx.short(pos, size)
+        value = plain.unpack_from(ctx.data, pos)[0]
+        out.append(value != 0 if is_bool else value)
+        return pos + size
+
+    def write(ctx: Context, frame: Frame, value: Any, out: bytearray) -> None:
+        if not isinstance(value, int) or not low <= value <= high:
+            raise refuse(ctx, value, "true or false" if is_bool else f"an integer from {low} to {high}")
+        out += plain.pack(value)
+
+    return Element(read, write, size, size)
+
+
+def nullptr() -> Element:
+    """The marker of a NULL."""
+
+    def read(ctx: Context, frame: Frame, pos: int, out: list[Any]) -> int:
+        marker = byte_at(ctx, pos)
+        if marker != NULL:
+            raise ctx.wrong("not the marker of a NULL pointer", pos, "0x30", f"{marker:#04x}")
+        out.append(None)
+        return pos + 1
+
+    def write(ctx: Context, frame: Frame, value: Any, out: bytearray) -> None:
+        if value is not None:
+            raise refuse(ctx, value, "nothing: the pointer is NULL in this description")
+        out.append(NULL)
+
+    return Element(read, write, 1, 1)
+
+
+def byte_at(ctx: Context, pos: int) -> int:
+    """The byte at a position."""
+    if pos >= ctx.end:
+        raise ctx.short(pos, 1)
+    byte: int = ctx.data[pos]
+    return byte
+
+
+def buffer(size: int | Expr) -> Element:
+    """Bytes."""
+
+    def read(ctx: Context, frame: Frame, pos: int, out: list[Any]) -> int:
+        length = number(ctx, frame, size, "size", pos)
+        if pos + length > ctx.end:
+            raise ctx.short(pos, length)
+        out.append(bytes(ctx.data[pos : pos + length]))
+        return pos + length
+
+    def write(ctx: Context, frame: Frame, value: Any, out: bytearray) -> None:
+        length = number(ctx, frame, size, "size", 0)
+        if not isinstance(value, (bytes, bytearray, memoryview)) or len(value) != length:
+            raise refuse(ctx, value, f"{length} bytes")
+        out += value
+
+    fixed = size if isinstance(size, int) else None
+    return Element(read, write, fixed, fixed or 0)
+
+
+def text(size: int | Expr) -> Element:
+    """Bytes that are text."""
+    plain = buffer(size)
+
+    def read(ctx: Context, frame: Frame, pos: int, out: list[Any]) -> int:
+        found: list[Any] = []
+        end = plain.read(ctx, frame, pos, found)
+        out.append(found[0].decode("utf-8", "surrogateescape"))
+        return end
+
+    def write(ctx: Context, frame: Frame, value: Any, out: bytearray) -> None:
+        if not isinstance(value, str):
+            raise refuse(ctx, value, "text")
+        plain.write(ctx, frame, value.encode("utf-8", "surrogateescape"), out)
+
+    return Element(read, write, plain.size, plain.least)
+
+
+def opaque(kind: t.Opaque) -> Element:
+    """Bytes of an info that is not known: as many as were seen, unless the stream's own footer says otherwise."""
+
+    def read(ctx: Context, frame: Frame, pos: int, out: list[Any]) -> int:
+        length = number(ctx, frame, kind.size, "size", pos)
+        if ctx.flex is not None and ctx.flex[0] == ctx.opaque_seen:
+            length = max(0, length + ctx.flex[1])
+        ctx.opaque_seen += 1
+        if pos + length > ctx.end:
+            raise ctx.short(pos, length)
+        out.append(bytes(ctx.data[pos : pos + length]))
+        return pos + length
+
+    def write(ctx: Context, frame: Frame, value: Any, out: bytearray) -> None:
+        if not isinstance(value, (bytes, bytearray, memoryview)):
+            raise refuse(ctx, value, "bytes")
+        out += value
+
+    return Element(read, write, None, 0)
+
+
+def unused(kind: t.Unused) -> Element:
+    """Bytes skipped; what is written is zeros."""
+    plain = buffer(kind.size)
+
+    def write(ctx: Context, frame: Frame, value: Any, out: bytearray) -> None:
+        out += bytes(number(ctx, frame, kind.size, "size", 0))
+
+    return Element(plain.read, write, plain.size, plain.least)
+
+
+def bitmap(bits: int | Expr) -> Element:
+    """A bitmap, as an int."""
+
+    def read(ctx: Context, frame: Frame, pos: int, out: list[Any]) -> int:
+        words = (number(ctx, frame, bits, "number of bits", pos) + 63) // 64
+        if pos + words * 8 > ctx.end:
+            raise ctx.short(pos, words * 8)
+        values = struct.unpack_from(f">{words}Q", ctx.data, pos)
+        out.append(int.from_bytes(struct.pack(f"<{words}Q", *values), "little"))
+        return pos + words * 8
+
+    def write(ctx: Context, frame: Frame, value: Any, out: bytearray) -> None:
+        words = (number(ctx, frame, bits, "number of bits", 0) + 63) // 64
+        if not isinstance(value, int) or not 0 <= value < 1 << words * 64:
+            raise refuse(ctx, value, f"an integer of at most {words * 64} bits")
+        out += struct.pack(f">{words}Q", *struct.unpack(f"<{words}Q", value.to_bytes(words * 8, "little")))
+
+    fixed = (bits + 63) // 64 * 8 if isinstance(bits, int) else None
+    return Element(read, write, fixed, fixed or 0)
+
+
+def counted_string() -> Element:
+    """Text behind its length in one byte."""
+
+    def read(ctx: Context, frame: Frame, pos: int, out: list[Any]) -> int:
+        length = byte_at(ctx, pos)
+        if pos + 1 + length > ctx.end:
+            raise ctx.short(pos + 1, length)
+        out.append(bytes(ctx.data[pos + 1 : pos + 1 + length]).decode("utf-8", "surrogateescape"))
+        return pos + 1 + length
+
+    def write(ctx: Context, frame: Frame, value: Any, out: bytearray) -> None:
+        if not isinstance(value, str):
+            raise refuse(ctx, value, "text")
+        text = value.encode("utf-8", "surrogateescape")
+        if len(text) > 255:
+            raise refuse(ctx, value, "at most 255 bytes of text")
+        out.append(len(text))
+        out += text
+
+    return Element(read, write, None, 1)
+
+
+def chunks(limit: int) -> Element:
+    """Pieces of bytes behind their lengths, ended by a length of zero."""
+
+    def read(ctx: Context, frame: Frame, pos: int, out: list[Any]) -> int:
+        pieces: list[bytes] = []
+        while True:
+            if pos + 4 > ctx.end:
+                raise ctx.short(pos, 4)
+            length = int.from_bytes(ctx.data[pos : pos + 4], "big")
+            pos += 4
+            if length == 0:
+                break
+            if length > limit:
+                raise ctx.wrong("a chunk is too long", pos - 4, f"at most {limit} bytes", str(length))
+            if pos + length > ctx.end:
+                raise ctx.short(pos, length)
+            pieces.append(bytes(ctx.data[pos : pos + length]))
+            pos += length
+        out.append(pieces)
+        return pos
+
+    def write(ctx: Context, frame: Frame, value: Any, out: bytearray) -> None:
+        for piece in as_list(ctx, value):
+            if not isinstance(piece, (bytes, bytearray)) or not 0 < len(piece) <= limit:
+                raise refuse(ctx, piece, f"1 to {limit} bytes")
+            out += len(piece).to_bytes(4, "big")
+            out += piece
+        out += bytes(4)
+
+    return Element(read, write, None, 4)
+
+
+def as_list(ctx: Context, value: Any) -> Any:
+    """The value, if it is a sequence of elements."""
+    if isinstance(value, (str, bytes, dict)) or not hasattr(value, "__len__"):
+        raise refuse(ctx, value, "a list")
+    return value
+
+
+def choice(on: Expr, cases: dict[Any, Element]) -> Element:
+    """One of several elements."""
+
+    def chosen(ctx: Context, frame: Frame, pos: int) -> Element:
+        value = on.evaluate(frame)
+        try:
+            return cases[value]
+        except (KeyError, TypeError):
+            known = ", ".join(str(case) for case in cases)
+            raise ctx.wrong(f"{on} selects nothing", pos, f"one of {known}", repr(value)) from None
+
+    def read(ctx: Context, frame: Frame, pos: int, out: list[Any]) -> int:
+        return chosen(ctx, frame, pos).read(ctx, frame, pos, out)
+
+    def write(ctx: Context, frame: Frame, value: Any, out: bytearray) -> None:
+        chosen(ctx, frame, 0).write(ctx, frame, value, out)
+
+    return Element(read, write, None, min(case.least for case in cases.values()))
+
+
+def markers_or_not(values: list[Any], markers: bytearray) -> list[Any]:
+    """The list as read; as an `OddList` where its marker bytes are not QEMU's."""
+    if markers.count(1) == len(markers):
+        return values
+    odd = OddList(values)
+    odd.markers = bytes(markers)
+    return odd
+
+
+def markers_of(value: Any) -> bytes:
+    """The marker bytes to write before the elements."""
+    return value.markers_for() if isinstance(value, OddList) else b"\x01" * len(value)
+
+
+def qlist(kind: t.QList, codecs: Codecs) -> Element:
+    """QTAILQ and QLIST."""
+    inner = codecs.struct_element(kind.vmsd, kind.version)
+
+    def read(ctx: Context, frame: Frame, pos: int, out: list[Any]) -> int:
+        values: list[Any] = []
+        markers = bytearray()
+        while marker := byte_at(ctx, pos):
+            enter(ctx, len(values))
+            pos = inner.read(ctx, frame, pos + 1, values)
+            leave(ctx)
+            markers.append(marker)
+        out.append(markers_or_not(values, markers))
+        return pos + 1
+
+    def write(ctx: Context, frame: Frame, value: Any, out: bytearray) -> None:
+        for index, (marker, one) in enumerate(zip(markers_of(as_list(ctx, value)), value, strict=True)):
+            out.append(marker)
+            enter(ctx, index)
+            inner.write(ctx, frame, one, out)
+            leave(ctx)
+        out.append(0)
+
+    return Element(read, write, None, 1)
+
+
+def gtree(kind: t.GTree, codecs: Codecs) -> Element:
+    """A GTree."""
+    key = scalar(t.UINT64) if kind.key is None else codecs.struct_element(kind.key, kind.version)
+    node = codecs.struct_element(kind.value, kind.version)
+
+    def read(ctx: Context, frame: Frame, pos: int, out: list[Any]) -> int:
+        if pos + 4 > ctx.end:
+            raise ctx.short(pos, 4)
+        start, count = pos, int.from_bytes(ctx.data[pos : pos + 4], "big")
+        pos += 4
+        pairs: list[Any] = []
+        markers = bytearray()
+        while marker := byte_at(ctx, pos):
+            if len(pairs) == count:
+                raise ctx.wrong("the tree has more nodes than it says", pos, f"{count} nodes")
+            pair: list[Any] = []
+            enter(ctx, len(pairs))
+            pos = key.read(ctx, frame, pos + 1, pair)
+            pos = node.read(ctx, frame, pos, pair)
+            leave(ctx)
+            pairs.append(tuple(pair))
+            markers.append(marker)
+        if len(pairs) != count:
+            raise ctx.wrong("the tree has fewer nodes than it says", start, f"{count} nodes", str(len(pairs)))
+        out.append(markers_or_not(pairs, markers))
+        return pos + 1
+
+    def write(ctx: Context, frame: Frame, value: Any, out: bytearray) -> None:
+        out += len(as_list(ctx, value)).to_bytes(4, "big")
+        for index, (marker, pair) in enumerate(zip(markers_of(value), value, strict=True)):
+            out.append(marker)
+            enter(ctx, index)
+            key.write(ctx, frame, pair[0], out)
+            node.write(ctx, frame, pair[1], out)
+            leave(ctx)
+        out.append(0)
+
+    return Element(read, write, None, 5)
+
+
+def keyed_list(kind: t.KeyedList, codecs: Codecs) -> Element:
+    """Structs that begin with a key; a key of zero ends the list."""
+    inner = codecs.struct_element(kind.vmsd, None)
+    key = scalar(kind.key)
+
+    def read(ctx: Context, frame: Frame, pos: int, out: list[Any]) -> int:
+        values: list[Any] = []
+        while True:
+            peeked: list[Any] = []
+            behind = key.read(ctx, frame, pos, peeked)
+            if not peeked[0]:
+                break
+            enter(ctx, len(values))
+            pos = inner.read(ctx, frame, pos, values)
+            leave(ctx)
+        out.append(values)
+        return behind
+
+    def write(ctx: Context, frame: Frame, value: Any, out: bytearray) -> None:
+        for index, one in enumerate(as_list(ctx, value)):
+            enter(ctx, index)
+            start = len(out)
+            inner.write(ctx, frame, one, out)
+            if not any(out[start : start + kind.key.size]):
+                raise refuse(ctx, one, "a key that is not zero, which would end the list")
+            leave(ctx)
+        out += bytes(kind.key.size)
+
+    return Element(read, write, None, kind.key.size)

@@ -1,0 +1,88 @@
+"""`Records`: an array of structs of fixed size, whose elements are made when they are looked at.
+
+The bytes of the array are kept as they came; elements that nobody touched are written back by copy.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, MutableSequence
+from typing import TYPE_CHECKING, Any, overload
+
+if TYPE_CHECKING:
+    from vmstate.codec.compile import FixedStruct
+
+
+class Records(MutableSequence[Any]):
+    """A list of states of one struct, lazily made. Equal to any list with equal elements."""
+
+    __slots__ = ("_all", "_kind", "_made", "_raw")
+    __hash__ = None  # type: ignore[assignment]
+
+    def __init__(self, kind: FixedStruct, raw: bytes, count: int) -> None:
+        self._kind = kind
+        self._raw = raw
+        # Elements that were looked at and may have been changed; or, once the length has changed, all of them.
+        self._made: dict[int, Any] = {}
+        self._all: list[Any] | None = None if kind.size else [kind.make(b"") for _ in range(count)]
+
+    def __len__(self) -> int:
+        return len(self._raw) // self._kind.size if self._all is None else len(self._all)
+
+    @overload
+    def __getitem__(self, index: int) -> Any: ...
+    @overload
+    def __getitem__(self, index: slice) -> list[Any]: ...
+    def __getitem__(self, index: int | slice) -> Any:
+        if self._all is not None:
+            return self._all[index]
+        if isinstance(index, slice):
+            return [self[number] for number in range(*index.indices(len(self)))]
+        number = self._number(index)
+        if number not in self._made:
+            size = self._kind.size
+            self._made[number] = self._kind.make(self._raw[number * size : (number + 1) * size])
+        return self._made[number]
+
+    def _number(self, index: int) -> int:
+        number = index + len(self) if index < 0 else index
+        if not 0 <= number < len(self):
+            raise IndexError(index)
+        return number
+
+    def _every(self) -> list[Any]:
+        if self._all is None:
+            self._all = [self[number] for number in range(len(self))]
+            self._raw = b""
+            self._made = {}
+        return self._all
+
+    def __setitem__(self, index: Any, value: Any) -> None:
+        if self._all is None and isinstance(index, int):
+            self._made[self._number(index)] = value
+        else:
+            self._every()[index] = value
+
+    def __delitem__(self, index: Any) -> None:
+        del self._every()[index]
+
+    def insert(self, index: int, value: Any) -> None:
+        """Insert an element."""
+        self._every().insert(index, value)
+
+    def __eq__(self, other: object) -> bool:
+        if isinstance(other, Records) and self.untouched(other._kind) == other.untouched(self._kind) is not None:
+            return True
+        if not isinstance(other, (Records, list, tuple)):
+            return NotImplemented
+        return len(self) == len(other) and all(one == two for one, two in zip(self, other, strict=True))
+
+    def __repr__(self) -> str:
+        return repr(list(self))
+
+    def untouched(self, kind: FixedStruct) -> bytes | None:
+        """The bytes of the array, if nobody has looked at an element and `kind` is how they were read."""
+        return self._raw if self._all is None and not self._made and kind is self._kind else None
+
+    def patches(self, kind: FixedStruct) -> tuple[bytes, Iterable[tuple[int, Any]]] | None:
+        """The bytes as they came and the elements that may differ, if `kind` is how they were read."""
+        return (self._raw, self._made.items()) if self._all is None and kind is self._kind else None

@@ -1,0 +1,121 @@
+"""What decoding and encoding work in: the context of one run, and the frame of one struct in it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import attrs
+
+from vmstate.description.description import Field
+from vmstate.description.expr import UNKNOWN, Fact, UnknownFact
+from vmstate.description.path import format_path
+from vmstate.errors import DecodeError, TruncatedError
+
+EMPTY_LIMIT = 1024
+"""The most elements an array may have whose elements can be empty: nothing on the wire bounds them."""
+
+
+@attrs.frozen
+class TraceEntry:
+    """Where something stands: its first byte and its size in bytes, and the field it is (None: a subsection)."""
+
+    offset: int
+    size: int
+    field: Field | None
+
+
+class Context:
+    """One run over `data[:end]`. `path` and `entries` are there only when the run is to tell where it is."""
+
+    __slots__ = (
+        "base",
+        "data",
+        "end",
+        "entries",
+        "facts",
+        "final",
+        "flex",
+        "force",
+        "opaque_seen",
+        "path",
+        "position",
+    )
+
+    def __init__(self, data: Any, *, base: int = 0, final: bool = True, facts: Mapping[str, Any] | None = None):
+        self.data = data
+        self.end = len(data)
+        self.base = base
+        # Whether nothing can follow `data`: where more may come, its end decides nothing.
+        self.final = final
+        self.facts: dict[str, Any] = dict(facts or {})
+        self.path: list[str | int] | None = None
+        self.entries: dict[str, TraceEntry] | None = None
+        # (number, bytes): the opaque field with that number is so much longer than it was seen.
+        self.flex: tuple[int, int] | None = None
+        self.opaque_seen = 0
+        self.force = False
+        self.position = 0
+
+    def short(self, pos: int, size: int) -> TruncatedError:
+        """The error for bytes that are not there."""
+        return TruncatedError(
+            "the data ends too early",
+            needed=self.base + pos + size,
+            path=self.where(),
+            offset=self.base + pos,
+            expected=f"{size} bytes",
+            found=f"{max(0, self.end - pos)}",
+        )
+
+    def wrong(self, message: str, pos: int, expected: str | None = None, found: str | None = None) -> DecodeError:
+        """The error for bytes that cannot be."""
+        return DecodeError(message, path=self.where(), offset=self.base + pos, expected=expected, found=found)
+
+    def where(self) -> str | None:
+        """The path of what is being read or written."""
+        return format_path(self.path) if self.path else None
+
+
+class Frame:
+    """One struct while it is read or written: the scope of its expressions."""
+
+    __slots__ = ("ctx", "layout", "outer", "residue", "subsections", "values", "version_id")
+
+    def __init__(self, ctx: Context, layout: Mapping[str, int], outer: Frame | None, version_id: int) -> None:
+        self.ctx = ctx
+        self.layout = layout
+        self.outer = outer
+        self.version_id = version_id
+        self.values: list[Any] = []
+        self.residue: dict[str, tuple[bytes, Any]] | None = None
+        self.subsections: list[tuple[int, bytes, bytes | None]] | None = None
+
+    def value(self, name: str) -> Any:
+        index = self.layout.get(name, -1)
+        return self.values[index] if 0 <= index < len(self.values) else UNKNOWN
+
+    def fact(self, fact: Fact) -> Any:
+        facts = self.ctx.facts
+        if fact.name in facts:
+            return facts[fact.name]
+        if fact.derived is not None:
+            value = fact.derived.evaluate(self)
+            if value is not None and value is not UNKNOWN:
+                facts[fact.name] = value
+                return value
+        if fact.default is not UNKNOWN:
+            return fact.default
+        raise UnknownFact(fact)
+
+
+def enter(ctx: Context, step: str | int) -> None:
+    """Note where the run is. Nothing is undone on failure: the path then says where it failed."""
+    if ctx.path is not None:
+        ctx.path.append(step)
+
+
+def leave(ctx: Context) -> None:
+    """The innermost step of the path is done."""
+    if ctx.path is not None:
+        ctx.path.pop()

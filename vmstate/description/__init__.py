@@ -1,0 +1,1 @@
+"""Descriptions: `VMStateDescription`, the vocabulary, expressions, states and paths."""

@@ -1,0 +1,469 @@
+"""The declaration of a device as a class: the class body is the wire.
+
+`@description(...)` turns a class body of `attribute: type = word(...)` lines into an attrs class and hangs its
+`VMStateDescription` on it as `vmsd`. The words are those of QEMU's VMSTATE_* macros; each takes
+
+  name=      the wire name, where it is not the attribute's (it may repeat and need not be an identifier)
+  version=   on the wire from this version on (the _V macros)
+  exists=    on the wire where this holds (the _TEST macros)
+  rules=     what QEMU checks at load
+  doc=       one sentence for the reference
+
+Whether QEMU's own field is a pointer, or allocated at load, is not on the wire and so is not said here.
+"""
+
+from __future__ import annotations
+
+import linecache
+import re
+import sys
+from collections.abc import Callable, Mapping
+from typing import Any, TypeVar, dataclass_transform
+
+import attrs
+
+from vmstate.description import types as t
+from vmstate.description.description import (
+    Field,
+    Hook,
+    MigrationPriority,
+    Pointers,
+    Rule,
+    Subsection,
+    VMStateDescription,
+)
+from vmstate.description.expr import Expr, Fact, as_expr, fact
+from vmstate.description.state import META, Tracked
+from vmstate.errors import DescriptionError
+
+T = TypeVar("T")
+
+_REGISTER = "__vmstate_declared__"
+
+
+class Declared:
+    """What a word of the vocabulary yields inside a class body: a field without its attribute yet."""
+
+    __slots__ = ("field", "line", "subsection", "taken")
+
+    def __init__(self, field: dict[str, Any] | None, subsection: tuple[Any, Expr | None] | None) -> None:
+        self.field = field
+        self.subsection = subsection
+        self.taken = False
+        self.line: tuple[str, int] | None = None
+        frame = sys._getframe(1)
+        # The body of the class in which the word stands: it has a __qualname__ among its locals. A name that is
+        # assigned twice there would vanish without a trace; so every declaration is noted as it is made.
+        while frame is not None and frame.f_code.co_filename == __file__:
+            frame = frame.f_back  # type: ignore[assignment]
+        if frame is not None and "__qualname__" in frame.f_locals and frame.f_code.co_flags & 0x1 == 0:
+            self.line = (frame.f_code.co_filename, frame.f_lineno)
+            frame.f_locals.setdefault(_REGISTER, []).append(self)
+
+
+def _word(
+    wire_type: t.WireType,
+    *,
+    name: str | None = None,
+    version: int = 0,
+    exists: Expr | None = None,
+    rules: tuple[Rule, ...] = (),
+    err_hint: str | None = None,
+    doc: str | None = None,
+    default: Any = None,
+    **shape: Any,
+) -> Any:
+    return Declared(
+        {
+            "type": wire_type,
+            "name": name,
+            "version": version,
+            "exists": exists,
+            "rules": tuple(rules),
+            "err_hint": err_hint,
+            "doc": doc,
+            "default": default,
+            **shape,
+        },
+        None,
+    )
+
+
+def _vmsd(declared: Any) -> VMStateDescription:
+    """The description of a decorated class, or a description itself."""
+    vmsd = getattr(declared, "vmsd", declared)
+    if not isinstance(vmsd, VMStateDescription):
+        raise DescriptionError(f"{declared!r} is neither a description nor a class with one")
+    return vmsd
+
+
+def _element(word: Any) -> t.WireType:
+    """The wire type of an element: of a word (`uint16` or `uint16()`), a class, or a description."""
+    if isinstance(word, t.WireType):
+        return word
+    if isinstance(word, VMStateDescription) or hasattr(word, "vmsd"):
+        return t.Struct("struct", _vmsd(word))
+    made = word() if callable(word) else word
+    if not isinstance(made, Declared) or made.field is None:
+        raise DescriptionError(f"{word!r} is no element: a word such as uint16, or a decorated class, is")
+    made.taken = True
+    element: t.WireType = made.field["type"]
+    return element
+
+
+def _scalar(kind: t.Scalar) -> Callable[..., Any]:
+    def word(**options: Any) -> Any:
+        return _word(kind, **options)
+
+    word.__name__ = re.sub(r"\W", "_", kind.info)
+    word.__doc__ = f"{kind.info}: {kind.size} bytes, big-endian."
+    return word
+
+
+boolean = _scalar(t.BOOL)
+int8 = _scalar(t.INT8)
+int16 = _scalar(t.INT16)
+int32 = _scalar(t.INT32)
+int64 = _scalar(t.INT64)
+uint8 = _scalar(t.UINT8)
+uint16 = _scalar(t.UINT16)
+uint32 = _scalar(t.UINT32)
+uint64 = _scalar(t.UINT64)
+uint8_equal = _scalar(t.UINT8_EQUAL)
+uint16_equal = _scalar(t.UINT16_EQUAL)
+uint32_equal = _scalar(t.UINT32_EQUAL)
+uint64_equal = _scalar(t.UINT64_EQUAL)
+int32_equal = _scalar(t.INT32_EQUAL)
+int32_le = _scalar(t.INT32_LE)
+int32_positive_le = int32_le
+timer = _scalar(t.TIMER)
+cpudouble = _scalar(t.CPUDOUBLE)
+uint16_little = _scalar(attrs.evolve(t.UINT16, order="<"))
+uint32_little = _scalar(attrs.evolve(t.UINT32, order="<"))
+uint64_little = _scalar(attrs.evolve(t.UINT64, order="<"))
+uint16_host = _scalar(attrs.evolve(t.UINT16, order="host"))
+uint32_host = _scalar(attrs.evolve(t.UINT32, order="host"))
+uint64_host = _scalar(attrs.evolve(t.UINT64, order="host"))
+
+TARGET_LONG_SIZE = fact("target_long_size", (8, 4))
+"""Bytes of the target's long: 8, or 4 for the 32-bit targets."""
+
+
+def uinttl(**options: Any) -> Any:
+    """UINTTL: an unsigned integer as long as the target's registers (fact `target_long_size`)."""
+    return _word(t.Choice("uint64", TARGET_LONG_SIZE, ((8, t.UINT64), (4, t.UINT32))), **options)
+
+
+def fd(**options: Any) -> Any:
+    """FD: the service byte of a descriptor that goes beside the stream, or its number under CPR exec."""
+    return _word(t.FD, **options)
+
+
+def buffer(size: int | Expr, **options: Any) -> Any:
+    """BUFFER, STATIC_BUFFER, PARTIAL_BUFFER, BUFFER_START_MIDDLE, BUFFER_UNSAFE: `size` bytes."""
+    return _word(t.Buffer("buffer", size), **options)
+
+
+def vbuffer(size: int | Expr, *, multiply: int = 1, **options: Any) -> Any:
+    """VBUFFER and its relatives: as many bytes as an expression says, times `multiply`."""
+    return _word(t.Buffer("buffer", size if multiply == 1 else as_expr(size) * multiply), **options)
+
+
+def text(size: int | Expr, **options: Any) -> Any:
+    """A BUFFER or VBUFFER that holds text."""
+    return _word(t.Text("buffer", size), **options)
+
+
+def unused(size: int | Expr, *, name: str = "unused", **options: Any) -> Any:
+    """UNUSED: bytes skipped at load and written as zeros. The attribute is no part of the state."""
+    return _word(t.Unused("unused_buffer", size), name=name, **options)
+
+
+def unused_varray(size: int, *, count: int | Expr, name: str = "unused", **options: Any) -> Any:
+    """UNUSED_VARRAY_UINT32: `count` times `size` bytes skipped."""
+    return _word(t.Unused("unused_buffer", size), name=name, count=count, **options)
+
+
+def bitmap(bits: int | Expr, **options: Any) -> Any:
+    """BITMAP: `bits` bits in 64-bit words."""
+    return _word(t.Bitmap("bitmap", bits), **options)
+
+
+def counted_string(*, info: str = "buffer", **options: Any) -> Any:
+    """Text behind its length in one byte."""
+    return _word(t.CountedString(info), **options)
+
+
+def chunks(*, limit: int = 1 << 20, info: str = "buffer", **options: Any) -> Any:
+    """Pieces of bytes of at most `limit`, each behind its length (be32), ended by a length of zero."""
+    return _word(t.Chunks(info, limit), **options)
+
+
+def array(element: Any, count: int, *more: int, **options: Any) -> Any:
+    """ARRAY, STRUCT_ARRAY, VARRAY_KNOWN; with more than one count 2DARRAY: rows of elements."""
+    total = count
+    for dimension in more:
+        total *= dimension
+    return _word(_element(element), count=total, dims=(count, *more) if more else None, **options)
+
+
+def sub_array(element: Any, start: int, count: int, **options: Any) -> Any:
+    """SUB_ARRAY: `count` elements, the first of which is number `start` of QEMU's array."""
+    return _word(_element(element), count=count, start=start, **options)
+
+
+def varray(element: Any, *, count: int | Expr, multiply: int = 1, **options: Any) -> Any:
+    """VARRAY: as many elements as an expression says, times `multiply`."""
+    return _word(_element(element), count=count if multiply == 1 else as_expr(count) * multiply, **options)
+
+
+def struct(declared: Any, **options: Any) -> Any:
+    """STRUCT, STRUCT_POINTER: the fields of another class, read at its own version_id."""
+    return _word(t.Struct("struct", _vmsd(declared)), **options)
+
+
+def vstruct(declared: Any, struct_version: int, **options: Any) -> Any:
+    """VSTRUCT: the fields of another class, read at the version given here."""
+    vmsd = _vmsd(declared)
+    if not vmsd.minimum_version_id <= struct_version <= vmsd.version_id:
+        raise DescriptionError(
+            f"{vmsd.name!r} has no version {struct_version}",
+            expected=f"{vmsd.minimum_version_id} to {vmsd.version_id}",
+        )
+    return _word(t.Struct("vstruct", vmsd, struct_version), **options)
+
+
+def array_of_pointer(
+    element: Any,
+    count: int | Expr,
+    *,
+    marked: bool = False,
+    nulls: Fact | None = None,
+    **options: Any,
+) -> Any:
+    """ARRAY_OF_POINTER, ARRAY_OF_POINTER_TO_STRUCT, VARRAY_OF_POINTER: elements that can be NULL (None).
+
+    Without `marked` a NULL is a byte 0x30 in place of the element, which bytes alone cannot tell for certain: whether
+    there are any is a fact. With it (AUTO_ALLOC of QEMU 11) every element stands behind a marker, 0x30 or 0x31.
+    """
+    return _word(
+        _element(element),
+        count=count,
+        pointers=Pointers.ALL_MARKED if marked else Pointers.NULL_MARKER,
+        nulls=nulls,
+        **options,
+    )
+
+
+def with_tmp(declared: Any, *, name: str = "tmp", **options: Any) -> Any:
+    """WITH_TMP: a struct made for the wire only."""
+    return _word(t.WithTmp("tmp", _vmsd(declared)), name=name, **options)
+
+
+def info(info_name: str, declared: Any, **options: Any) -> Any:
+    """What hand-written get and put read and write, declared: opaque to vmdesc, a struct to us."""
+    return _word(t.Info(info_name, _vmsd(declared)), **options)
+
+
+def qtailq(declared: Any, *, version: int = 0, **options: Any) -> Any:
+    """QTAILQ: a list of structs, read at the field's version."""
+    return _word(_list_type("qtailq", declared, version), version=version, **options)
+
+
+def qlist(declared: Any, *, version: int = 0, **options: Any) -> Any:
+    """QLIST: a list of structs, read at the field's version."""
+    return _word(_list_type("qlist", declared, version), version=version, **options)
+
+
+def _list_type(info_name: str, declared: Any, version: int) -> t.QList:
+    return t.QList(info_name, _vmsd(declared), version)
+
+
+def gtree(value: Any, *, key: Any = None, version: int = 0, **options: Any) -> Any:
+    """GTREE, and GTREE_DIRECT_KEY without `key`: a list of (key, value)."""
+    kind = t.GTree("gtree", None if key is None else _vmsd(key), _vmsd(value), version)
+    return _word(kind, version=version, **options)
+
+
+def keyed_list(declared: Any, *, key: Any = uint32, info: str = "struct", **options: Any) -> Any:
+    """Structs that begin with a key that is not zero, ended by a key of zero; `key` is the word of the key."""
+    vmsd = _vmsd(declared)
+    kind = _element(key)
+    first = vmsd.fields[0] if vmsd.fields else None
+    if not isinstance(kind, t.Scalar) or first is None or first.type is not kind or first.count is not None:
+        raise DescriptionError(f"the first field of {vmsd.name!r} must be its key")
+    return _word(t.KeyedList(info, vmsd, kind), **options)
+
+
+def one_of(on: Expr, cases: Mapping[Any, Any], *, info: str | None = None, **options: Any) -> Any:
+    """One of several elements, by the value of an expression or fact."""
+    pairs = tuple((value, _element(case)) for value, case in cases.items())
+    return _word(t.Choice(info or pairs[0][1].info, on, pairs), **options)
+
+
+def validate(condition: Expr, *, name: str, **options: Any) -> Any:
+    """VALIDATE: no bytes; the load fails where the condition does not hold."""
+    return _word(t.Validate("", condition), name=name, **options)
+
+
+def host(default: Any = None, **options: Any) -> Any:
+    """A member of the device that is not on the wire and that conditions can read."""
+    return _word(t.Host("", default), default=default, **options)
+
+
+def subsection(declared: Any, *, needed: Expr | None = None) -> Any:
+    """A subsection; the attribute is its state, or None where it is not sent. `needed` says when QEMU sends it."""
+    return Declared(None, (declared, needed))
+
+
+def rule(id: str, holds: Expr, text: str) -> Rule:
+    """What QEMU checks at load, with a stable id and QEMU's rule in words."""
+    return Rule(id, holds, text)
+
+
+@dataclass_transform(kw_only_default=True, eq_default=True)
+def description(
+    name: str,
+    *,
+    version_id: int = 0,
+    minimum_version_id: int = 0,
+    needed: Expr | None = None,
+    priority: MigrationPriority = MigrationPriority.UNINITIALIZED,
+    early_setup: bool = False,
+    unmigratable: bool = False,
+    rules: tuple[Rule, ...] = (),
+    pre_load: Hook | None = None,
+    post_load: Hook | None = None,
+    pre_save: Hook | None = None,
+    post_save: Hook | None = None,
+    dev_unplug_pending: Hook | None = None,
+) -> Callable[[type[T]], type[T]]:
+    """Declare a class's VMStateDescription; the class becomes an attrs class with keyword construction.
+
+    Every attribute has a default (zero, no bytes, no elements, no subsection), so that a state can be built from
+    nothing. Raises `DescriptionError` for what cannot be.
+    """
+
+    def wrap(body: type[T]) -> type[T]:
+        fields, subsections, defaults = _collect(name, body)
+        options: dict[str, Any] = {
+            "name": name,
+            "fields": fields,
+            "subsections": subsections,
+            "version_id": version_id,
+            "minimum_version_id": minimum_version_id,
+            "needed": needed,
+            "priority": priority,
+            "early_setup": early_setup,
+            "unmigratable": unmigratable,
+            "rules": rules,
+            "pre_load": pre_load,
+            "post_load": post_load,
+            "pre_save": pre_save,
+            "post_save": post_save,
+            "dev_unplug_pending": dev_unplug_pending,
+            "doc": body.__doc__,
+        }
+        # Misuse is told before the (slow) making of the class.
+        cls = _state_class(body, [field.attribute for field in fields if not field.in_state], defaults)
+        cls.vmsd = VMStateDescription(state_class=cls, **options)
+        return cls  # type: ignore[no-any-return]
+
+    return wrap
+
+
+def _collect(name: str, body: type) -> tuple[list[Field], list[Subsection], dict[str, Any]]:
+    declared = {attribute: value for attribute, value in vars(body).items() if isinstance(value, Declared)}
+    for lost in vars(body).get(_REGISTER, ()):
+        if not lost.taken and lost not in declared.values():
+            line = linecache.getline(*lost.line).strip() if lost.line else ""
+            attribute = re.match(r"\w+", line)
+            what = repr(attribute.group()) if attribute else "one name"
+            raise DescriptionError(f"two attributes have the name {what}", section=repr(name))
+    fields: list[Field] = []
+    subsections: list[Subsection] = []
+    defaults: dict[str, Any] = {}
+    for attribute, one in declared.items():
+        if one.subsection is not None:
+            vmsd = _vmsd(one.subsection[0])
+            subsections.append(Subsection(vmsd, attribute, one.subsection[1] or vmsd.needed))
+            defaults[attribute] = attrs.field(default=None)
+            continue
+        assert one.field is not None
+        if subsections:
+            raise DescriptionError(f"field {attribute!r} comes after a subsection", section=repr(name))
+        shape = dict(one.field)
+        shape["name"] = shape["name"] or attribute
+        kind = shape["type"]
+        if shape.get("pointers") is Pointers.NULL_MARKER and shape.get("nulls") is None:
+            shape["nulls"] = t.nulls_fact(f"{name}/{shape['name']}")
+        field = Field(attribute=attribute, **shape)
+        fields.append(field)
+        if field.in_state:
+            defaults[attribute] = _attrs_default(field, kind)
+    return fields, subsections, defaults
+
+
+def _attrs_default(field: Field, kind: t.WireType) -> Any:
+    if field.default is not None or isinstance(kind, t.Host):
+        return attrs.field(default=field.default)
+    if field.exists is not None:
+        return attrs.field(default=None)
+    return attrs.field(factory=lambda: default_value(field))
+
+
+def default_value(field: Field) -> Any:
+    """The value of a field in a state built from nothing: zero, no bytes, no elements."""
+    if field.default is not None:
+        return field.default
+    if field.count is not None:
+        count = field.count if isinstance(field.count, int) else 0
+        flat = [None if field.pointers else _default_element(field.type) for _ in range(count)]
+        return nested(flat, field.dims)
+    return _default_element(field.type)
+
+
+def nested(flat: list[Any], dims: tuple[int, ...] | None) -> list[Any]:
+    """A flat list of elements, split into rows."""
+    for dimension in reversed((dims or ())[1:]):
+        flat = [flat[start : start + dimension] for start in range(0, len(flat), dimension)]
+    return flat
+
+
+def _default_element(kind: t.WireType) -> Any:
+    match kind:
+        case t.Scalar(code="?"):
+            return False
+        case t.Scalar() | t.Bitmap():
+            return 0
+        case t.CountedString() | t.Text():
+            return ""
+        case t.Buffer(size=size):
+            return bytes(size) if isinstance(size, int) else b""
+        case t.QList() | t.GTree() | t.KeyedList() | t.Chunks():
+            return []
+        case t.Struct(vmsd=vmsd):
+            return vmsd.state_class() if vmsd.state_class is not None else None
+        case t.Choice(cases=cases):
+            return _default_element(cases[0][1])
+    return None
+
+
+def _state_class(body: type, wordless: list[str], defaults: dict[str, Any]) -> Any:
+    namespace = {
+        key: value
+        for key, value in vars(body).items()
+        if key not in ("__dict__", "__weakref__", _REGISTER) and key not in wordless
+    }
+    namespace.update(defaults)
+    annotations = namespace.get("__annotations__", {})
+    kept = {key: value for key, value in annotations.items() if key not in wordless}
+    # An attribute need not be annotated at run time; a type checker will ask for it.
+    kept.update({key: Any for key in defaults if key not in kept})
+    kept[META] = Any
+    namespace["__annotations__"] = kept
+    namespace[META] = attrs.field(default=None, init=False, eq=False, repr=False)
+    namespace["__vmstate_keys__"] = tuple(defaults)
+    namespace.pop("__slots__", None)
+    plain = type(body.__name__, (*(base for base in body.__bases__ if base is not object), Tracked), namespace)
+    return attrs.define(plain, slots=True, kw_only=True, eq=True, on_setattr=attrs.setters.NO_OP)

@@ -1,0 +1,288 @@
+"""`VMStateDescription`: a device's state as plain immutable data.
+
+The names are QEMU's (include/migration/vmstate.h). A description can be written directly, come from a decorated
+class, from a stream's vmdesc, or from a -dump-vmstate text.
+"""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, Protocol
+
+import attrs
+
+from vmstate.description.expr import Expr, Fact, Ref
+from vmstate.description.types import Unused, Validate, WireType
+from vmstate.errors import DescriptionError
+
+Hook = Callable[..., Any]
+
+MAX_DEPTH = 64
+"""How deep structs may nest: far over any device, far under Python's own limit."""
+
+
+class MigrationPriority(enum.IntEnum):
+    """When a section is loaded, in relation to the others: the higher, the earlier."""
+
+    UNINITIALIZED = 0
+    LOW = 1
+    DEFAULT = 2
+    IOMMU = 3
+    PCI_BUS = 4
+    VIRTIO_MEM = 5
+    APIC = 6
+    GICV3_ITS = 7
+    GICV3 = 8
+
+
+class Pointers(enum.Enum):
+    """How an array of pointers is written."""
+
+    NULL_MARKER = "null"
+    """A NULL is the byte 0x30; anything else is the element itself, with no marker."""
+    ALL_MARKED = "marked"
+    """Each element stands behind a byte: 0x30 for NULL, 0x31 for one that follows (QEMU 11)."""
+
+
+@attrs.frozen(eq=False)
+class Rule:
+    """What QEMU checks when it loads or saves, over what the layout needs.
+
+    `id` is stable and names the rule in findings; `holds` is the condition; `text` says QEMU's rule in words.
+    """
+
+    id: str
+    holds: Expr
+    text: str
+
+
+@attrs.frozen(eq=False)
+class Field:
+    """One field of a description, in the order of the wire.
+
+    `name` is QEMU's (it may repeat, and need not be an identifier), `attribute` is the state's. `count` is None for a
+    single element, else the number of elements; `dims` splits them into rows. The field is on the wire where `exists`
+    holds or, without it, from version `version` on. `start` is the index of the first element in QEMU's array.
+    """
+
+    name: str
+    type: WireType
+    attribute: str = attrs.field(default=attrs.Factory(lambda self: self.name, takes_self=True))
+    count: int | Expr | None = None
+    version: int = 0
+    exists: Expr | None = None
+    dims: tuple[int, ...] | None = None
+    start: int = 0
+    pointers: Pointers | None = None
+    nulls: Fact | None = None
+    rules: tuple[Rule, ...] = ()
+    default: Any = None
+    err_hint: str | None = None
+    doc: str | None = None
+    # From a vmdesc only: QEMU has numbered the name already, and has said whether the array was compressed.
+    as_written: bool = False
+    compressed: bool | None = None
+
+    def expressions(self) -> Iterator[Expr]:
+        """Everything the layout of this field depends on."""
+        for expr in (self.exists, self.count, *self.type.expressions()):
+            if isinstance(expr, Expr):
+                yield expr
+
+    @property
+    def in_state(self) -> bool:
+        """Whether a state has a value for it."""
+        return not isinstance(self.type, (Unused, Validate))
+
+
+@attrs.frozen(eq=False)
+class Subsection:
+    """A subsection in its parent: the description, the attribute that holds its state, and when it is sent."""
+
+    vmsd: VMStateDescription
+    attribute: str
+    needed: Expr | None = None
+
+
+class Codec(Protocol):
+    """What the codec does for a description; the layer above this one provides it."""
+
+    def decode(self, data: Any, *, version_id: int | None, facts: Mapping[str, Any] | None) -> Any: ...
+
+    def encode(
+        self, state: Any, *, version_id: int | None, facts: Mapping[str, Any] | None, force: bool
+    ) -> bytes: ...
+
+    def trace(self, data: Any, *, version_id: int | None, facts: Mapping[str, Any] | None) -> Mapping[str, Any]: ...
+
+    def as_construct(self, *, version_id: int | None, facts: Mapping[str, Any] | None) -> Any: ...
+
+
+@attrs.define(eq=False, on_setattr=attrs.setters.frozen, repr=False)
+class VMStateDescription:
+    """The declaration of a device's state, or of a part of one."""
+
+    name: str
+    fields: tuple[Field, ...] = attrs.field(default=(), converter=tuple)
+    version_id: int = 0
+    minimum_version_id: int = 0
+    subsections: tuple[Subsection, ...] = attrs.field(default=(), converter=tuple)
+    needed: Expr | None = None
+    priority: MigrationPriority = MigrationPriority.UNINITIALIZED
+    early_setup: bool = False
+    unmigratable: bool = False
+    rules: tuple[Rule, ...] = ()
+    pre_load: Hook | None = None
+    post_load: Hook | None = None
+    pre_save: Hook | None = None
+    post_save: Hook | None = None
+    dev_unplug_pending: Hook | None = None
+    state_class: type | None = None
+    doc: str | None = None
+    unknown: str | None = None
+    """Why there can be no codec: the first thing a -dump-vmstate text does not say."""
+    depth: int = attrs.field(init=False, default=0)
+    compiled: dict[Any, Any] = attrs.field(init=False, factory=dict)
+    """What the codec has made of it, kept here so that it lives as long as the description."""
+
+    def __attrs_post_init__(self) -> None:
+        validate(self)
+
+    def __repr__(self) -> str:
+        return f"<VMStateDescription {self.name!r} version {self.version_id}>"
+
+    @property
+    def codec(self) -> Codec:
+        """The compiled codec, made when first asked for."""
+        codec: Codec | None = self.compiled.get("codec")
+        if codec is None:
+            codec = self.compiled["codec"] = _make_codec(self)
+        return codec
+
+    def decode(
+        self, data: Any, *, version_id: int | None = None, facts: Mapping[str, Any] | None = None
+    ) -> Any:
+        """The state in `data` (bytes-like), which must end where the state ends.
+
+        `version_id` is the one in the section's header (default: the description's own). Raises `DecodeError`.
+        """
+        return self.codec.decode(data, version_id=version_id, facts=facts)
+
+    def encode(
+        self,
+        state: Any,
+        *,
+        version_id: int | None = None,
+        facts: Mapping[str, Any] | None = None,
+        force: bool = False,
+    ) -> bytes:
+        """The bytes of a state, at `version_id` (default: the version it was read at, else the description's own).
+
+        QEMU's load-time rules are applied unless `force`. Raises `EncodeError`.
+        """
+        return self.codec.encode(state, version_id=version_id, facts=facts, force=force)
+
+    def trace(
+        self, data: Any, *, version_id: int | None = None, facts: Mapping[str, Any] | None = None
+    ) -> Mapping[str, Any]:
+        """Path -> (offset, size, field) of everything in `data`, in the order of the wire."""
+        return self.codec.trace(data, version_id=version_id, facts=facts)
+
+    def as_construct(self, *, version_id: int | None = None, facts: Mapping[str, Any] | None = None) -> Any:
+        """A `construct` declaration of the same layout, for use with that library.
+
+        What construct cannot say (an array of pointers with NULLs, a fact that is not given) is refused by name.
+        """
+        return self.codec.as_construct(version_id=version_id, facts=facts)
+
+    def walk(self) -> Iterator[VMStateDescription]:
+        """This description and all inside it."""
+        yield self
+        for field in self.fields:
+            for child in field.type.children():
+                yield from child.walk()
+        for sub in self.subsections:
+            yield from sub.vmsd.walk()
+
+
+_CODEC: list[Callable[[VMStateDescription], Codec]] = []
+
+
+def bind_codec(make: Callable[[VMStateDescription], Codec]) -> None:
+    """Called by the codec layer when it is imported, so that descriptions need not import upwards."""
+    _CODEC[:] = [make]
+
+
+def _make_codec(vmsd: VMStateDescription) -> Codec:
+    if not _CODEC:
+        raise DescriptionError("no codec: import vmstate, or vmstate.codec")
+    return _CODEC[0](vmsd)
+
+
+def validate(vmsd: VMStateDescription) -> None:
+    """Refuse a description that cannot be, with one sentence that says why."""
+
+    def misuse(text: str) -> DescriptionError:
+        return DescriptionError(text, section=repr(vmsd.name))
+
+    if not vmsd.name and vmsd.state_class is not None:
+        raise misuse("a description needs a name")
+    if vmsd.version_id < vmsd.minimum_version_id:
+        raise misuse(f"version_id {vmsd.version_id} is below minimum_version_id {vmsd.minimum_version_id}")
+    members = [*vmsd.fields, *vmsd.subsections]
+    names = [member.attribute for member in members]
+    if vmsd.state_class is not None and len(set(names)) != len(names):
+        twice = next(name for name in names if names.count(name) > 1)
+        raise misuse(f"two attributes have the name {twice!r}")
+    known: set[str] = set()
+    later = set(names)
+    for field in vmsd.fields:
+        for expr in field.expressions():
+            _check_order(expr, known, later, field.attribute, misuse)
+        if field.in_state:
+            known.add(field.attribute)
+    for sub in vmsd.subsections:
+        # The vmdesc of a stream is taken as it is: what QEMU wrote cannot be misuse.
+        if vmsd.state_class is not None and not sub.vmsd.name.startswith(vmsd.name):
+            raise misuse(f"the name of subsection {sub.vmsd.name!r} does not begin with its parent's")
+        if len(sub.vmsd.name.encode()) > 255:
+            raise misuse(f"the name of subsection {sub.vmsd.name!r} is longer than 255 bytes")
+    depth = 1 + max((child.depth for child in _children(vmsd)), default=0)
+    if depth > MAX_DEPTH:
+        raise misuse(f"structs nest deeper than {MAX_DEPTH}")
+    object.__setattr__(vmsd, "depth", depth)
+
+
+def _children(vmsd: VMStateDescription) -> Iterator[VMStateDescription]:
+    for field in vmsd.fields:
+        yield from field.type.children()
+    for sub in vmsd.subsections:
+        yield sub.vmsd
+
+
+def _check_order(
+    expr: Expr,
+    known: set[str],
+    later: set[str],
+    attribute: str,
+    misuse: Callable[[str], DescriptionError],
+) -> None:
+    for node in expr.walk():
+        if isinstance(node, Ref) and node.base_ == "this":
+            if not node.names_:
+                raise misuse(f"{attribute!r} depends on `this` itself, not on a field of it")
+            first = node.names_[0]
+            if first == attribute:
+                raise misuse(f"{attribute!r} depends on itself")
+            if first not in known:
+                why = "comes later" if first in later else "is no field here"
+                raise misuse(f"{attribute!r} depends on {first!r}, which {why}")
+
+
+def state_keys(vmsd: VMStateDescription) -> list[str]:
+    """The attributes a state has, in the order of the wire; an attribute that repeats stands once."""
+    keys = dict.fromkeys(field.attribute for field in vmsd.fields if field.in_state)
+    keys.update(dict.fromkeys(sub.attribute for sub in vmsd.subsections))
+    return list(keys)
+

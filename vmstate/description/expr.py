@@ -1,0 +1,385 @@
+"""Conditions, counts and sizes as data.
+
+An expression is written with `this` (the struct it stands in), `up` (the struct around it), `root` (the outermost
+struct), `fact(...)` and `version_id`, and read by the codec, the checker, the construct export and the docs alike.
+Evaluation is three-valued: an operand that is `UNKNOWN` makes the result `UNKNOWN` unless the others decide it.
+"""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Callable, Iterator
+from enum import Flag
+from typing import Any, Final, Protocol
+
+from vmstate.errors import DescriptionError, VMStateError
+
+
+class _Unknown:
+    """The third truth value."""
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        return "UNKNOWN"
+
+
+UNKNOWN: Final = _Unknown()
+
+
+class Scope(Protocol):
+    """What an expression is evaluated in."""
+
+    version_id: int
+
+    @property
+    def outer(self) -> Scope | None:
+        """The scope of the struct around this one."""
+
+    def value(self, name: str) -> Any:
+        """The value of attribute `name` of this struct; LookupError where there is none yet."""
+
+    def fact(self, fact: Fact) -> Any:
+        """The value of a fact; raises `UnknownFact` where it is not known."""
+
+
+class Expr:
+    """An expression. Operators build larger ones; `&`, `|` and `not_()` stand for and, or, not."""
+
+    __slots__ = ()
+    __hash__ = object.__hash__
+
+    def evaluate(self, scope: Scope) -> Any:
+        """The value in `scope`."""
+        raise NotImplementedError
+
+    def operands(self) -> tuple[Expr, ...]:
+        """The expressions directly inside this one."""
+        return ()
+
+    def walk(self) -> Iterator[Expr]:
+        """This expression and all inside it."""
+        yield self
+        for operand in self.operands():
+            yield from operand.walk()
+
+    def __bool__(self) -> bool:
+        raise DescriptionError(f"{self} is a condition, not a truth value: write & | not_() instead of and or not")
+
+    def __eq__(self, other: object) -> Expr:  # type: ignore[override]
+        return Op("==", self, other)
+
+    def __ne__(self, other: object) -> Expr:  # type: ignore[override]
+        return Op("!=", self, other)
+
+    def __lt__(self, other: object) -> Expr:
+        return Op("<", self, other)
+
+    def __le__(self, other: object) -> Expr:
+        return Op("<=", self, other)
+
+    def __gt__(self, other: object) -> Expr:
+        return Op(">", self, other)
+
+    def __ge__(self, other: object) -> Expr:
+        return Op(">=", self, other)
+
+    def __add__(self, other: object) -> Expr:
+        return Op("+", self, other)
+
+    def __radd__(self, other: object) -> Expr:
+        return Op("+", other, self)
+
+    def __sub__(self, other: object) -> Expr:
+        return Op("-", self, other)
+
+    def __rsub__(self, other: object) -> Expr:
+        return Op("-", other, self)
+
+    def __mul__(self, other: object) -> Expr:
+        return Op("*", self, other)
+
+    def __rmul__(self, other: object) -> Expr:
+        return Op("*", other, self)
+
+    def __floordiv__(self, other: object) -> Expr:
+        return Op("//", self, other)
+
+    def __mod__(self, other: object) -> Expr:
+        return Op("%", self, other)
+
+    def __and__(self, other: object) -> Expr:
+        return Op("&", self, other)
+
+    def __rand__(self, other: object) -> Expr:
+        return Op("&", other, self)
+
+    def __or__(self, other: object) -> Expr:
+        return Op("|", self, other)
+
+    def __ror__(self, other: object) -> Expr:
+        return Op("|", other, self)
+
+    def __xor__(self, other: object) -> Expr:
+        return Op("^", self, other)
+
+    def __lshift__(self, other: object) -> Expr:
+        return Op("<<", self, other)
+
+    def __rlshift__(self, other: object) -> Expr:
+        return Op("<<", other, self)
+
+    def __rshift__(self, other: object) -> Expr:
+        return Op(">>", self, other)
+
+
+class Const(Expr):
+    """A constant."""
+
+    __slots__ = ("constant",)
+
+    def __init__(self, constant: Any) -> None:
+        self.constant = constant
+
+    def evaluate(self, scope: Scope) -> Any:
+        return self.constant
+
+    def __repr__(self) -> str:
+        return repr(self.constant)
+
+
+class Ref(Expr):
+    """A value of this struct (`this`), of one around it (`up`, `up.up`) or of the outermost (`root`)."""
+
+    __slots__ = ("_base", "_names")
+
+    def __init__(self, base: str, names: tuple[str, ...] = ()) -> None:
+        self._base = base
+        self._names = names
+
+    @property
+    def base_(self) -> str:
+        """`this`, `up`, `up.up`, ... or `root`."""
+        return self._base
+
+    @property
+    def names_(self) -> tuple[str, ...]:
+        """The attribute names that lead from the base to the value."""
+        return self._names
+
+    def __getattr__(self, name: str) -> Ref:
+        if name.startswith("__"):
+            raise AttributeError(name)
+        if name == "up" and self._base.startswith("up") and not self._names:
+            return Ref(self._base + ".up")
+        return Ref(self._base, (*self._names, name))
+
+    def __getitem__(self, name: str) -> Ref:
+        """The same for a name that is no Python identifier."""
+        return Ref(self._base, (*self._names, name))
+
+    def has(self, bit: int | str) -> Expr:
+        """Whether a bit is set, by its number or by its name in the value's flag type."""
+        return Op("has", self, bit)
+
+    def evaluate(self, scope: Scope) -> Any:
+        here: Scope = scope
+        if self._base == "root":
+            while here.outer is not None:
+                here = here.outer
+        elif self._base != "this":
+            for _ in self._base.split("."):
+                if here.outer is None:
+                    return UNKNOWN
+                here = here.outer
+        value = here.value(self._names[0])
+        for name in self._names[1:]:
+            if value is UNKNOWN or value is None:
+                return UNKNOWN
+            value = member(value, name)
+        return value
+
+    def __repr__(self) -> str:
+        return ".".join((self._base, *self._names))
+
+
+class Version(Expr):
+    """The version_id at which the struct is read or written."""
+
+    __slots__ = ()
+
+    def evaluate(self, scope: Scope) -> Any:
+        return scope.version_id
+
+    def __repr__(self) -> str:
+        return "version_id"
+
+
+class Fact(Expr):
+    """Something the host knows and the wire does not say directly.
+
+    `candidates` are the values it can have, the likeliest first. `derived`, where given, is an expression that
+    yields it from bytes already read, or None where they do not decide. `default`, where given, holds unless told
+    otherwise: no other candidate is tried.
+    """
+
+    __slots__ = ("candidates", "default", "derived", "name")
+
+    def __init__(self, name: str, candidates: tuple[Any, ...], derived: Expr | None, default: Any) -> None:
+        self.name = name
+        self.candidates = candidates
+        self.derived = derived
+        self.default = default
+
+    def evaluate(self, scope: Scope) -> Any:
+        return scope.fact(self)
+
+    def operands(self) -> tuple[Expr, ...]:
+        return () if self.derived is None else (self.derived,)
+
+    def __repr__(self) -> str:
+        return f"fact({self.name!r})"
+
+
+class UnknownFact(VMStateError):
+    """An expression asked for a fact that nothing has told yet. Answered inside the codec."""
+
+    def __init__(self, fact: Fact) -> None:
+        super().__init__(f"the fact {fact.name!r} is not known", expected=f"one of {list(fact.candidates)}")
+        self.unknown = fact
+
+
+def member(value: Any, name: str) -> Any:
+    """A named part of a state, whether it is an attrs object or a mapping by wire name."""
+    return value[name] if isinstance(value, dict) else getattr(value, name)
+
+
+def _has(value: Any, bit: int | str) -> bool:
+    if isinstance(bit, str):
+        if not isinstance(value, Flag):
+            raise DescriptionError(f"has({bit!r}) needs a flag type, not {type(value).__name__}")
+        return bool(value & type(value)[bit])
+    return bool(value >> bit & 1)
+
+
+def _ceil_div(value: int, by: int) -> int:
+    return -(-value // by)
+
+
+def _choose(condition: Any, yes: Any, no: Any) -> Any:
+    return yes if condition else no
+
+
+OPERATORS: Final[dict[str, Callable[..., Any]]] = {
+    "==": operator.eq,
+    "!=": operator.ne,
+    "<": operator.lt,
+    "<=": operator.le,
+    ">": operator.gt,
+    ">=": operator.ge,
+    "+": operator.add,
+    "-": operator.sub,
+    "*": operator.mul,
+    "//": operator.floordiv,
+    "%": operator.mod,
+    "&": operator.and_,
+    "|": operator.or_,
+    "^": operator.xor,
+    "<<": operator.lshift,
+    ">>": operator.rshift,
+    "not": operator.not_,
+    "has": _has,
+    "ceil_div": _ceil_div,
+    "len": len,
+    "min": min,
+    "max": max,
+    "choose": _choose,
+}
+
+
+class Op(Expr):
+    """An operator applied to operands. `&` and `|` stop early where the left side is False or True."""
+
+    __slots__ = ("arguments", "symbol")
+
+    def __init__(self, symbol: str, *arguments: object) -> None:
+        self.symbol = symbol
+        self.arguments = tuple(as_expr(argument) for argument in arguments)
+
+    def operands(self) -> tuple[Expr, ...]:
+        return self.arguments
+
+    def evaluate(self, scope: Scope) -> Any:
+        symbol = self.symbol
+        first = self.arguments[0].evaluate(scope)
+        if (first is False and symbol == "&") or (first is True and symbol == "|"):
+            return first
+        if symbol == "choose" and first is not UNKNOWN:
+            return self.arguments[1 if first else 2].evaluate(scope)
+        rest = [argument.evaluate(scope) for argument in self.arguments[1:]]
+        if first is UNKNOWN or UNKNOWN in rest:
+            decided = (symbol == "&" and rest[0] is False) or (symbol == "|" and rest[0] is True)
+            return rest[0] if decided else UNKNOWN
+        try:
+            return OPERATORS[symbol](first, *rest)
+        except (TypeError, ValueError, ArithmeticError) as error:
+            raise VMStateError(f"{self} cannot be evaluated: {error}") from None
+
+    def __repr__(self) -> str:
+        texts = [repr(argument) for argument in self.arguments]
+        if self.symbol[0].isalpha():
+            return f"{self.symbol}({', '.join(texts)})"
+        return f"({f' {self.symbol} '.join(texts)})"
+
+
+def as_expr(value: object) -> Expr:
+    """An expression as it is; anything else as a constant."""
+    return value if isinstance(value, Expr) else Const(value)
+
+
+this: Final = Ref("this")
+up: Final = Ref("up")
+root: Final = Ref("root")
+version_id: Final = Version()
+
+
+def fact(
+    name: str,
+    candidates: tuple[Any, ...] = (False, True),
+    derived: Expr | None = None,
+    default: Any = UNKNOWN,
+) -> Fact:
+    """A fact by name, with the values it can have and, where bytes decide it, the expression that does."""
+    if not candidates:
+        raise DescriptionError(f"the fact {name!r} has no candidates")
+    return Fact(name, tuple(candidates), derived, default)
+
+
+def not_(value: object) -> Expr:
+    """Logical not."""
+    return Op("not", value)
+
+
+def ceil_div(value: object, by: object) -> Expr:
+    """The quotient, rounded up."""
+    return Op("ceil_div", value, by)
+
+
+def len_(value: object) -> Expr:
+    """The number of elements or bytes of a value."""
+    return Op("len", value)
+
+
+def min_(*values: object) -> Expr:
+    """The smallest of the values."""
+    return Op("min", *values)
+
+
+def max_(*values: object) -> Expr:
+    """The largest of the values."""
+    return Op("max", *values)
+
+
+def choose(condition: object, yes: object, no: object) -> Expr:
+    """One of two values, by a condition; only the one chosen is evaluated."""
+    return Op("choose", condition, yes, no)

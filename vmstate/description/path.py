@@ -1,0 +1,81 @@
+"""Paths: one grammar for show, set, diff, errors and ignore lists.
+
+`net.rss.indirections_table[3]`: names joined by dots, `[n]` for the n-th element. A name that holds a bracket, a
+quote or a blank stands in double quotes (`"env.cr[0]"`); a dot inside a name needs none, since the longest name that
+is there wins.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from vmstate.description.state import is_state, items_of
+from vmstate.errors import PathError
+
+_PLAIN = re.compile(r'[^\s"\[\]]+')
+_INDEX = re.compile(r"\[(\d{1,12})\]")
+_QUOTED = re.compile(r'"((?:[^"\\]|\\.)*)"')
+
+Steps = tuple[str | int, ...]
+
+
+def format_path(steps: Iterable[str | int]) -> str:
+    """The text of a path."""
+    text = ""
+    for step in steps:
+        if isinstance(step, int):
+            text += f"[{step}]"
+            continue
+        if not _PLAIN.fullmatch(step):
+            escaped = step.replace("\\", "\\\\").replace('"', '\\"')
+            step = f'"{escaped}"'
+        text += f".{step}" if text else step
+    return text
+
+
+def resolve(value: Any, text: str) -> tuple[Steps, Any]:
+    """The steps that a path text means in a state, and the value there. Raises `PathError`."""
+    steps: list[str | int] = []
+    rest = text
+    while rest:
+        index = _INDEX.match(rest)
+        if index and isinstance(value, Sequence) and not isinstance(value, (str, bytes)):
+            number = int(index.group(1))
+            if number >= len(value):
+                raise PathError(
+                    "no such element", path=format_path([*steps, number]), expected=f"an index below {len(value)}"
+                )
+            value, rest = value[number], rest[index.end() :]
+            steps.append(number)
+        else:
+            name, value, rest = _step_into(value, rest, steps, text)
+            steps.append(name)
+        if rest.startswith(".") and len(rest) > 1:
+            rest = rest[1:]
+        elif rest and not rest.startswith("["):
+            raise PathError("cannot read the path", path=text, found=repr(rest))
+    return tuple(steps), value
+
+
+def _step_into(value: Any, rest: str, steps: list[str | int], text: str) -> tuple[str, Any, str]:
+    if not is_state(value):
+        where = format_path(steps) or "this"
+        raise PathError(f"{where} has nothing inside it by name", path=text, found=repr(rest))
+    members = dict(items_of(value))
+    quoted = _QUOTED.match(rest)
+    if quoted:
+        name = re.sub(r"\\(.)", r"\1", quoted.group(1))
+        if name in members:
+            return name, members[name], rest[quoted.end() :]
+        raise PathError(f"there is no {name!r}", path=text, expected=_choices(members))
+    for name in sorted(members, key=len, reverse=True):
+        if rest.startswith(name) and rest[len(name) : len(name) + 1] in ("", ".", "["):
+            return name, members[name], rest[len(name) :]
+    raise PathError(f"there is no {rest!r}", path=text, expected=_choices(members))
+
+
+def _choices(members: Iterable[str]) -> str:
+    names = list(members)
+    return ", ".join(names[:12]) + (", ..." if len(names) > 12 else "") if names else "nothing: it is empty"

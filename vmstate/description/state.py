@@ -1,0 +1,116 @@
+"""States: what a description's bytes say.
+
+With a class, a state is an object of that (attrs) class. Without one it is a `State`: an ordered mapping by wire
+name, repeated names gathered into a list. Either carries, outside equality, what is not a value: the version it was
+read at, the facts found, and the residue.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any, ClassVar
+
+META = "_vmstate"
+"""The slot that holds a state's `Meta`."""
+
+
+class Meta:
+    """What a state carries beside its values.
+
+    `version_id` is None where it is the description's own. `residue` maps an attribute to the bytes that stood in the
+    stream where QEMU accepts them and would write others, with the value they were read as. `subsections` is the
+    order, and what is odd in the headers, of the subsections where it is not the declared one.
+    """
+
+    __slots__ = ("facts", "residue", "subsections", "version_id")
+
+    def __init__(self) -> None:
+        self.version_id: int | None = None
+        self.facts: dict[str, Any] = {}
+        self.residue: dict[str, tuple[bytes, Any]] = {}
+        self.subsections: list[tuple[int, bytes, bytes | None]] | None = None
+
+    def is_empty(self) -> bool:
+        """Whether there is nothing in it."""
+        return self.version_id is None and not self.facts and not self.residue and self.subsections is None
+
+
+class State(dict[str, Any]):
+    """The state of a description that has no class: wire name -> value, in the order of the wire."""
+
+    __slots__ = (META,)
+    _vmstate: Meta | None
+
+    def __setitem__(self, key: str, value: Any) -> None:
+        forget_residue(self, key)
+        super().__setitem__(key, value)
+
+
+class Tracked:
+    """What the class decorator gives every state class: setting an attribute drops its residue."""
+
+    __slots__ = ()
+    vmsd: ClassVar[Any]
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        if name != META:
+            forget_residue(self, name)
+        object.__setattr__(self, name, value)
+
+
+def forget_residue(state: Any, attribute: str) -> None:
+    """The attribute is written as QEMU would write its value from now on."""
+    meta = meta_of(state)
+    if meta is not None:
+        meta.residue.pop(attribute, None)
+
+
+def meta_of(state: Any) -> Meta | None:
+    """What a state carries beside its values, if anything."""
+    return getattr(state, META, None)
+
+
+def ensure_meta(state: Any) -> Meta:
+    """The same, made where there is none."""
+    meta = meta_of(state)
+    if meta is None:
+        meta = Meta()
+        object.__setattr__(state, META, meta)
+    return meta
+
+
+def version_of(state: Any) -> int | None:
+    """The version_id a state was read at where it is not the description's own, else None."""
+    meta = meta_of(state)
+    return None if meta is None else meta.version_id
+
+
+def facts_of(state: Any) -> Mapping[str, Any]:
+    """The facts found while a state was read, or set on it."""
+    meta = meta_of(state)
+    return {} if meta is None else dict(meta.facts)
+
+
+def set_facts(state: Any, **facts: Any) -> None:
+    """Tell what the host of a state knows, for a state that was not read from a stream."""
+    ensure_meta(state).facts.update(facts)
+
+
+def residue_of(state: Any) -> Mapping[str, bytes]:
+    """Attribute -> the bytes that QEMU accepts and would have written otherwise, of this struct alone."""
+    meta = meta_of(state)
+    return {} if meta is None else {name: raw for name, (raw, _) in meta.residue.items()}
+
+
+def items_of(state: Any) -> Iterator[tuple[str, Any]]:
+    """(attribute, value) of a state, in the order of the wire."""
+    if isinstance(state, dict):
+        yield from state.items()
+    else:
+        for name in type(state).__vmstate_keys__:
+            yield name, getattr(state, name)
+
+
+def is_state(value: Any) -> bool:
+    """Whether a value is the state of a struct."""
+    return isinstance(value, (State, Tracked))

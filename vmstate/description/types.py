@@ -1,0 +1,267 @@
+"""The wire types: what one element of a field is in the stream.
+
+Each stands for what QEMU calls a VMStateInfo, or for STRUCT and its relatives. `info` is the name that QEMU's vmdesc
+gives to it. Multi-byte integers are big-endian unless their order says otherwise. Facts from QEMU's
+migration/vmstate-types.c and include/migration/vmstate.h.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import attrs
+
+from vmstate.description.expr import Expr, Fact, fact
+
+if TYPE_CHECKING:
+    from vmstate.description.description import VMStateDescription
+
+HOST_ENDIAN = fact("host_endian", ("little", "big"), default="little")
+"""Byte order of the machine that wrote the stream, for the few words QEMU dumps as they lie in memory."""
+
+
+@attrs.frozen(eq=False)
+class WireType:
+    """What one element of a field is on the wire."""
+
+    info: str
+
+    def children(self) -> tuple[VMStateDescription, ...]:
+        """The descriptions of the structs inside."""
+        return ()
+
+    def expressions(self) -> tuple[Expr, ...]:
+        """The expressions the layout depends on."""
+        return ()
+
+
+@attrs.frozen(eq=False)
+class Scalar(WireType):
+    """A bool or an integer of fixed size. `code` is its letter in Python's struct module.
+
+    `order` is ">" (big-endian), "<" or "host" (the order of the machine that saved: the fact `host_endian`).
+    `rule` names what QEMU checks at load: "equal" (the value the destination has) or "le" (0 up to that value).
+    """
+
+    code: str
+    size: int
+    order: str = ">"
+    rule: str | None = None
+
+    @property
+    def minimum(self) -> int:
+        """The smallest value that fits."""
+        return -(1 << self.size * 8 - 1) if self.code.islower() else 0
+
+    @property
+    def maximum(self) -> int:
+        """The largest value that fits."""
+        if self.code == "?":
+            return 1
+        return (1 << self.size * 8 - (1 if self.code.islower() else 0)) - 1
+
+    def expressions(self) -> tuple[Expr, ...]:
+        return (HOST_ENDIAN,) if self.order == "host" else ()
+
+
+@attrs.frozen(eq=False)
+class Nullptr(WireType):
+    """The marker byte 0x30 that stands for a NULL in an array of pointers; the value is None."""
+
+
+@attrs.frozen(eq=False)
+class Buffer(WireType):
+    """Bytes, as many as `size` says."""
+
+    size: int | Expr
+
+    def expressions(self) -> tuple[Expr, ...]:
+        return (self.size,) if isinstance(self.size, Expr) else ()
+
+
+@attrs.frozen(eq=False)
+class Text(Buffer):
+    """A buffer that holds text: the value is a str; bytes that are no UTF-8 are surrogates in it."""
+
+
+@attrs.frozen(eq=False)
+class Unused(Buffer):
+    """Bytes that QEMU skips when it loads and writes as zeros. They are no part of a state, only of its residue."""
+
+
+@attrs.frozen(eq=False)
+class Opaque(Buffer):
+    """The bytes of an info whose inside is not known. The size is the one that was seen, and may be another."""
+
+
+@attrs.frozen(eq=False)
+class Bitmap(WireType):
+    """A bitmap of `bits` bits: 64-bit words, each big-endian, bit 0 the lowest of the first. The value is an int."""
+
+    bits: int | Expr
+
+    def expressions(self) -> tuple[Expr, ...]:
+        return (self.bits,) if isinstance(self.bits, Expr) else ()
+
+
+@attrs.frozen(eq=False)
+class CountedString(WireType):
+    """Text behind its length in one byte. The value is a str; bytes that are no UTF-8 are surrogates in it."""
+
+
+@attrs.frozen(eq=False)
+class Chunks(WireType):
+    """Pieces of bytes, each behind its length (be32), ended by a length of zero. The value is a list of bytes."""
+
+    limit: int
+
+
+@attrs.frozen(eq=False)
+class Struct(WireType):
+    """Another description's fields and subsections, with no header of its own.
+
+    `version` is the version it is read and written at (VSTRUCT); None stands for its own version_id (STRUCT).
+    """
+
+    vmsd: VMStateDescription
+    version: int | None = None
+
+    def children(self) -> tuple[VMStateDescription, ...]:
+        return (self.vmsd,)
+
+
+@attrs.frozen(eq=False)
+class WithTmp(Struct):
+    """WITH_TMP: a struct made for the wire only."""
+
+
+@attrs.frozen(eq=False)
+class Info(Struct):
+    """What hand-written get and put of QEMU read and write: one opaque field for vmdesc, a struct for us."""
+
+
+@attrs.frozen(eq=False)
+class QList(Struct):
+    """QTAILQ and QLIST: each element behind a byte that is not 0, ended by a byte 0. The value is a list.
+
+    `version` is the field's, at which the elements are read.
+    """
+
+
+@attrs.frozen(eq=False)
+class GTree(WireType):
+    """A GTree: be32 count, each node a byte that is not 0, key and value; ended by a byte 0.
+
+    A direct key (`key` None) is a be64. The value is a list of (key, value) in the order of the stream.
+    """
+
+    key: VMStateDescription | None
+    value: VMStateDescription
+    version: int
+
+    def children(self) -> tuple[VMStateDescription, ...]:
+        return (self.value,) if self.key is None else (self.key, self.value)
+
+
+@attrs.frozen(eq=False)
+class KeyedList(WireType):
+    """Structs, each beginning with a key that is not zero; a key of zero ends the list. The value is a list.
+
+    The key is the first field of the struct: a marker byte that carries a value, a resource id.
+    """
+
+    vmsd: VMStateDescription
+    key: Scalar
+
+    def children(self) -> tuple[VMStateDescription, ...]:
+        return (self.vmsd,)
+
+
+@attrs.frozen(eq=False)
+class Choice(WireType):
+    """One of several types, by the value of an expression or fact."""
+
+    on: Expr
+    cases: tuple[tuple[Any, WireType], ...]
+
+    def children(self) -> tuple[VMStateDescription, ...]:
+        return tuple(child for _, case in self.cases for child in case.children())
+
+    def expressions(self) -> tuple[Expr, ...]:
+        return (self.on, *(expr for _, case in self.cases for expr in case.expressions()))
+
+
+@attrs.frozen(eq=False)
+class Validate(WireType):
+    """VALIDATE: no bytes; the load fails where the condition does not hold."""
+
+    condition: Expr
+
+    def expressions(self) -> tuple[Expr, ...]:
+        return (self.condition,)
+
+
+@attrs.frozen(eq=False)
+class Host(WireType):
+    """A member of the device that is not on the wire but that conditions can read."""
+
+    default: Any
+
+
+BOOL = Scalar("bool", "?", 1)
+INT8 = Scalar("int8", "b", 1)
+INT16 = Scalar("int16", "h", 2)
+INT32 = Scalar("int32", "i", 4)
+INT64 = Scalar("int64", "q", 8)
+UINT8 = Scalar("uint8", "B", 1)
+UINT16 = Scalar("uint16", "H", 2)
+UINT32 = Scalar("uint32", "I", 4)
+UINT64 = Scalar("uint64", "Q", 8)
+UINT8_EQUAL = Scalar("uint8 equal", "B", 1, rule="equal")
+UINT16_EQUAL = Scalar("uint16 equal", "H", 2, rule="equal")
+UINT32_EQUAL = Scalar("uint32 equal", "I", 4, rule="equal")
+# QEMU's name for it really is "int64 equal".
+UINT64_EQUAL = Scalar("int64 equal", "Q", 8, rule="equal")
+INT32_EQUAL = Scalar("int32 equal", "i", 4, rule="equal")
+INT32_LE = Scalar("int32 le", "i", 4, rule="le")
+# The nanoseconds at which a timer expires; -1: it is not armed.
+TIMER = Scalar("timer", "q", 8)
+# The 64 bits of a double, upper half first: kept as bits, since a NaN must come back as it was.
+CPUDOUBLE = Scalar("CPU_Double_U", "Q", 8)
+NULLPTR = Nullptr("nullptr")
+CPR_EXEC = fact("cpr_exec", (False, True), default=False)
+"""Whether the stream is of a CPR exec migration, in which a descriptor is its number."""
+# A descriptor goes beside the stream (SCM_RIGHTS); in the stream stands a service byte, a blank.
+FD = Choice("fd", CPR_EXEC, ((False, UINT8), (True, INT32)))
+
+SCALARS = {
+    kind.info: kind
+    for kind in (
+        BOOL,
+        INT8,
+        INT16,
+        INT32,
+        INT64,
+        UINT8,
+        UINT16,
+        UINT32,
+        UINT64,
+        UINT8_EQUAL,
+        UINT16_EQUAL,
+        UINT32_EQUAL,
+        UINT64_EQUAL,
+        INT32_EQUAL,
+        INT32_LE,
+        TIMER,
+        CPUDOUBLE,
+    )
+}
+"""The scalar types by the name QEMU's vmdesc gives them."""
+
+NULLS_NEVER = "never"
+NULLS_MARKED = "marked"
+
+
+def nulls_fact(name: str) -> Fact:
+    """Whether an array of pointers holds NULLs: only the host knows which, the wire only how they look."""
+    return fact(f"nulls of {name}", (NULLS_NEVER, NULLS_MARKED))

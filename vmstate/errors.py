@@ -1,0 +1,92 @@
+"""Every exception of the library.
+
+All of them are `VMStateError`: one line that says what is wrong and where (file, section, path, offset) and,
+where it applies, what was expected and what was found.
+"""
+
+from __future__ import annotations
+
+from typing import Self
+
+
+class VMStateError(Exception):
+    """What went wrong, and where.
+
+    `file` is the name the user gave; `section` an idstr; `path` the state path inside the section; `offset` the
+    absolute offset in the stream (or in the buffer that was given) in bytes. `expected` and `found` are texts.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        file: str | None = None,
+        section: str | None = None,
+        path: str | None = None,
+        offset: int | None = None,
+        expected: str | None = None,
+        found: str | None = None,
+    ) -> None:
+        super().__init__(message)
+        self.message = message
+        self.file = file
+        self.section = section
+        self.path = path
+        self.offset = offset
+        self.expected = expected
+        self.found = found
+
+    def within(self, *, file: str | None = None, section: str | None = None) -> Self:
+        """Add what only the caller knows; what is already known stays. Returns the error itself."""
+        self.file = self.file or file
+        self.section = self.section or section
+        return self
+
+    def __str__(self) -> str:
+        where = [part for part in (self.file, self.section) if part]
+        if self.path:
+            where.append(self.path)
+        text = ": ".join([*where, self.message])
+        if self.offset is not None:
+            text += f" at offset {self.offset:#x}"
+        details = []
+        if self.expected is not None:
+            details.append(f"expected {self.expected}")
+        if self.found is not None:
+            details.append(f"found {self.found}")
+        if details:
+            text += f" ({', '.join(details)})"
+        # One line, whatever came out of a stream.
+        return "".join(char if char.isprintable() else f"\\x{ord(char):02x}" for char in text)
+
+
+class DescriptionError(VMStateError):
+    """A description that cannot be: found when it is declared."""
+
+
+class DecodeError(VMStateError):
+    """Bytes that a description does not accept."""
+
+
+class TruncatedError(DecodeError):
+    """The bytes end too early. `needed` is the offset up to which bytes must be there to get further."""
+
+    def __init__(self, message: str, *, needed: int, **where: object) -> None:
+        super().__init__(message, **where)  # type: ignore[arg-type]
+        self.needed = needed
+
+
+class EncodeError(VMStateError):
+    """A state that cannot be written."""
+
+
+class SchemaError(VMStateError):
+    """A vmdesc or a -dump-vmstate text that is not one, or that does not say what is asked of it."""
+
+
+class StreamError(VMStateError):
+    """A migration stream, or the file that holds it, that cannot be read or written."""
+
+
+class PathError(VMStateError):
+    """A path that names nothing, or more than one thing, in a stream or a state."""

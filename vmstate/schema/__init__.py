@@ -1,0 +1,1 @@
+"""Descriptions from, and to, QEMU's own JSON: vmdesc and -dump-vmstate."""

@@ -1,0 +1,88 @@
+"""QEMU's -dump-vmstate text: the descriptions of every device class of a machine.
+
+It names fields, host sizes, versions and subsections. It does not say types, counts that are not constant, or
+conditions: those are marked unknown (`FromDump`, `UNKNOWN`), never guessed, and asking for a codec names the first.
+Facts from QEMU's migration/savevm.c (dump_vmstate_json_to_file).
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import attrs
+
+from vmstate.description.description import Field, Subsection, VMStateDescription
+from vmstate.description.expr import UNKNOWN, Const
+from vmstate.description.types import WireType
+from vmstate.errors import DescriptionError, SchemaError
+from vmstate.schema.vmdesc import parse_json
+
+
+@attrs.frozen(eq=False)
+class FromDump(WireType):
+    """A field of which only the host's `sizeof` one element (bytes in memory, not on the wire) is known."""
+
+    size: int
+    vmsd: VMStateDescription | None = None
+
+    def children(self) -> tuple[VMStateDescription, ...]:
+        return () if self.vmsd is None else (self.vmsd,)
+
+
+@attrs.frozen(eq=False)
+class Dump:
+    """A -dump-vmstate text: the machine type, and the description of each device class by its name."""
+
+    machine: str | None
+    devices: dict[str, VMStateDescription]
+
+
+def read_dump(text: bytes) -> Dump:
+    """The descriptions of a -dump-vmstate text. Raises `SchemaError`."""
+    top = parse_json(text)
+    if not isinstance(top, dict):
+        raise SchemaError("this is no -dump-vmstate text", expected="a JSON object")
+    machine = top.get("vmschkmachine", {})
+    devices = {}
+    for name, entry in top.items():
+        if name == "vmschkmachine":
+            continue
+        if not isinstance(entry, dict) or not isinstance(entry.get("Description"), dict):
+            raise SchemaError(f"{name!r} has no Description", expected="a -dump-vmstate text")
+        devices[name] = _vmsd(entry["Description"], name)
+    return Dump(machine.get("Name") if isinstance(machine, dict) else None, devices)
+
+
+def _get(obj: Any, key: str, kind: type, where: str) -> Any:
+    if not isinstance(obj, dict) or not isinstance(obj.get(key), kind):
+        raise SchemaError(f"{where!r} lacks {key!r}", expected=kind.__name__)
+    return obj[key]
+
+
+def _vmsd(obj: Any, where: str) -> VMStateDescription:
+    name = _get(obj, "name", str, where)
+    fields = [_field(entry, name) for entry in obj.get("Fields", [])]
+    subsections = [_vmsd(entry, name) for entry in obj.get("Subsections", [])]
+    try:
+        return VMStateDescription(
+            name=name,
+            fields=fields,
+            version_id=_get(obj, "version_id", int, name),
+            minimum_version_id=_get(obj, "minimum_version_id", int, name),
+            subsections=[Subsection(sub, sub.name, Const(UNKNOWN)) for sub in subsections],
+            unknown=f"a -dump-vmstate text does not say the type of {fields[0].name!r}" if fields else None,
+        )
+    except DescriptionError as error:
+        raise SchemaError(str(error)) from None
+
+
+def _field(entry: Any, where: str) -> Field:
+    name = _get(entry, "field", str, where)
+    nested = entry.get("Description")
+    return Field(
+        name=name,
+        type=FromDump("", _get(entry, "size", int, name), None if nested is None else _vmsd(nested, name)),
+        count=entry.get("num") if isinstance(entry.get("num"), int) else None,
+        version=_get(entry, "version_id", int, name),
+        exists=Const(UNKNOWN) if entry.get("field_exists") else None,
+    )

@@ -1,0 +1,279 @@
+"""QEMU's vmdesc: the JSON behind a stream that says what its device sections hold.
+
+Reading it gives descriptions *of that stream*: counts are constants, an info that QEMU does not open stays opaque.
+Writing it, from a description and a state, gives the text QEMU would have written, in one of its dialects.
+
+Facts from QEMU's migration/vmstate.c and from streams of 5.2, 7.2, 10.0 and 11.1. A name's `[n]` is a C name or QEMU's
+own numbering and is never read as an index. A list type repeats the keys `vmsd_name`, `version`, `fields` in one
+object, once for each element.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator, Sequence
+from functools import lru_cache
+from typing import Any
+
+import attrs
+
+from vmstate.description import types as t
+from vmstate.description.description import MAX_DEPTH, Field, Subsection, VMStateDescription
+from vmstate.errors import DescriptionError, SchemaError
+
+COUNT_LIMIT = 1 << 31
+
+
+@attrs.frozen
+class Dialect:
+    """How one range of QEMU releases writes vmdesc.
+
+    `index` says which elements of an array that cannot be compressed carry their index: "all", "but last" or "none".
+    `configuration` says whether the configuration section is described.
+    """
+
+    name: str
+    index: str
+    configuration: bool
+
+
+DIALECTS = {
+    dialect.name: dialect
+    for dialect in (
+        Dialect("7.2", index="all", configuration=False),
+        Dialect("8.0", index="all", configuration=True),
+        Dialect("10.0", index="but last", configuration=True),
+        Dialect("11.1", index="none", configuration=True),
+    )
+}
+"""The dialects by the release in which each was seen first."""
+
+
+class Repeated(dict[str, Any]):
+    """A JSON object in which a key stands more than once; `pairs` has them all."""
+
+    __slots__ = ("pairs",)
+    pairs: list[tuple[str, Any]]
+
+
+@attrs.frozen(eq=False)
+class Device:
+    """A device section in vmdesc. `vmsd` is None for an old-style section, of which only the size is known."""
+
+    name: str
+    instance_id: int
+    vmsd: VMStateDescription | None
+    size: int | None
+
+
+@attrs.frozen(eq=False)
+class Vmdesc:
+    """A vmdesc as descriptions."""
+
+    page_size: int | None
+    configuration: VMStateDescription | None
+    devices: tuple[Device, ...]
+    dialect: Dialect
+
+
+NOTHING_DESCRIBED = Vmdesc(None, None, (), DIALECTS["11.1"])
+"""The vmdesc of a stream that has none."""
+
+
+@lru_cache(maxsize=32)
+def read_vmdesc(text: bytes) -> Vmdesc:
+    """Descriptions from vmdesc's JSON text. The same text gives the same descriptions, compiled once.
+
+    Raises `SchemaError`.
+    """
+    top = parse_json(text)
+    return _Reader().top(top)
+
+
+def parse_json(text: bytes) -> Any:
+    """JSON with repeated keys kept."""
+    try:
+        return json.loads(text, object_pairs_hook=_keep_repeated)
+    except RecursionError:
+        raise SchemaError("vmdesc nests too deeply", expected=f"at most {MAX_DEPTH} structs") from None
+    except ValueError as error:
+        raise SchemaError(f"vmdesc is not JSON: {error}") from None
+
+
+def _keep_repeated(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    plain = dict(pairs)
+    if len(plain) == len(pairs):
+        return plain
+    repeated = Repeated(plain)
+    repeated.pairs = pairs
+    return repeated
+
+
+def _take(obj: Any, key: str, kind: type, where: str) -> Any:
+    if not isinstance(obj, dict) or type(obj.get(key)) is not kind:
+        found = type(obj.get(key)).__name__ if isinstance(obj, dict) and key in obj else "nothing"
+        raise SchemaError(f"vmdesc of {where!r} lacks {key!r}", expected=kind.__name__, found=found)
+    if kind is int and not 0 <= obj[key] < 1 << 32:
+        raise SchemaError(f"vmdesc of {where!r} has an impossible {key!r}", found=str(obj[key])[:40])
+    return obj[key]
+
+
+class _Reader:
+    """One vmdesc being read. What is equal becomes one object, so that it is compiled once."""
+
+    def __init__(self) -> None:
+        self.fields: dict[Any, Field] = {}
+        self.vmsds: dict[Any, VMStateDescription] = {}
+        self.types: dict[Any, t.WireType] = {}
+        self.indexed: list[bool] = []
+        self.repeats_bare = False
+
+    def top(self, top: Any) -> Vmdesc:
+        if not isinstance(top, dict):
+            raise SchemaError("vmdesc is no JSON object", found=type(top).__name__)
+        configuration = self.vmsd(top["configuration"], "configuration") if "configuration" in top else None
+        page_size = _take(top, "page_size", int, "the stream") if "page_size" in top else None
+        devices = tuple(self.device(entry) for entry in _take(top, "devices", list, "the stream"))
+        return Vmdesc(page_size, configuration, devices, self.dialect(configuration is not None))
+
+    def dialect(self, configuration: bool) -> Dialect:
+        """Told by the arrays; where there are none, every dialect writes the same."""
+        if self.repeats_bare:
+            return DIALECTS["11.1"]
+        if self.indexed and not all(self.indexed):
+            return DIALECTS["10.0"]
+        if not configuration:
+            return DIALECTS["7.2"]
+        return DIALECTS["8.0"] if self.indexed else DIALECTS["11.1"]
+
+    def device(self, entry: Any) -> Device:
+        name = _take(entry, "name", str, "a device")
+        instance_id = _take(entry, "instance_id", int, name)
+        if "vmsd_name" not in entry:
+            return Device(name, instance_id, None, _take(entry, "size", int, name) if "size" in entry else None)
+        return Device(name, instance_id, self.vmsd(entry, name), None)
+
+    def vmsd(self, obj: Any, where: str) -> VMStateDescription:
+        name = _take(obj, "vmsd_name", str, where)
+        version_id = _take(obj, "version", int, name)
+        fields = tuple(self.group_fields(_take(obj, "fields", list, name), name))
+        subs = ()
+        if "subsections" in obj:
+            subs = tuple(self.vmsd(sub, name) for sub in _take(obj, "subsections", list, name))
+        key = (name, version_id, fields, subs)
+        found = self.vmsds.get(key)
+        if found is None:
+            try:
+                found = self.vmsds[key] = VMStateDescription(
+                    name=name,
+                    version_id=version_id,
+                    minimum_version_id=version_id,
+                    fields=fields,
+                    subsections=tuple(Subsection(sub, sub.name) for sub in subs),
+                )
+            except DescriptionError as error:
+                raise SchemaError(f"vmdesc describes what cannot be: {error}") from None
+        return found
+
+    def group_fields(self, entries: list[Any], where: str) -> Iterator[Field]:
+        """The fields; entries that are the elements of one array that QEMU did not compress become one."""
+        start = 0
+        while start < len(entries):
+            name = _take(entries[start], "name", str, where)
+            stop = start + 1
+            while stop < len(entries) and isinstance(entries[stop], dict) and entries[stop].get("name") == name:
+                stop += 1
+            if stop - start == 1:
+                yield self.field(entries[start], name)
+            else:
+                yield from self.elements(entries[start:stop], name)
+            start = stop
+
+    def field(self, entry: Any, name: str) -> Field:
+        count = entry.get("array_len")
+        if count is not None and (type(count) is not int or not 0 <= count < COUNT_LIMIT):
+            raise SchemaError(f"vmdesc of {name!r} has an impossible array_len", found=str(count)[:40])
+        kind = self.kind(entry, name)
+        compressed = None if count is None else True
+        key = (name, kind, count)
+        found = self.fields.get(key)
+        if found is None:
+            found = self.fields[key] = Field(name, kind, count=count, as_written=True, compressed=compressed)
+        return found
+
+    def elements(self, entries: list[Any], name: str) -> Iterator[Field]:
+        self.indexed.extend("index" in entry for entry in entries)
+        self.repeats_bare = self.repeats_bare or not any("index" in entry for entry in entries)
+        kinds = [self.kind(entry, name) for entry in entries]
+        if all(kind is kinds[0] for kind in kinds) and not any("array_len" in entry for entry in entries):
+            key = (name, kinds[0], len(kinds), "elements")
+            if key not in self.fields:
+                self.fields[key] = Field(name, kinds[0], count=len(kinds), as_written=True, compressed=False)
+            yield self.fields[key]
+            return
+        for entry, kind in zip(entries, kinds, strict=True):
+            yield Field(name, kind, count=entry.get("array_len"), as_written=True, compressed="array_len" in entry)
+
+    def kind(self, entry: Any, name: str) -> t.WireType:
+        """The wire type of a field; one object for what is the same."""
+        info = _take(entry, "type", str, name)
+        size = _take(entry, "size", int, name)
+        nested = tuple(self.vmsd(part, name) for part in _nested(entry))
+        key = (info, size if not nested else None, nested, "struct" in entry)
+        found = self.types.get(key)
+        if found is None:
+            found = self.types[key] = _kind(info, size, nested, empty_struct=entry.get("struct") == {})
+        return found
+
+
+def _nested(entry: dict[str, Any]) -> Iterable[Any]:
+    if entry.get("struct"):
+        return (entry["struct"],)
+    if isinstance(entry, Repeated):
+        groups: list[dict[str, Any]] = []
+        for key, value in entry.pairs:
+            if key == "vmsd_name":
+                groups.append({})
+            if groups and key in ("vmsd_name", "version", "fields", "subsections"):
+                groups[-1][key] = value
+        return groups
+    return (entry,) if "vmsd_name" in entry else ()
+
+
+def _kind(info: str, size: int, nested: tuple[VMStateDescription, ...], *, empty_struct: bool) -> t.WireType:
+    known = t.SCALARS.get(info)
+    if known is not None and known.size == size:
+        return known
+    if info in ("struct", "vstruct"):
+        if len(nested) == 1:
+            return t.Struct(info, nested[0], nested[0].version_id)
+        if empty_struct and size == 1:
+            # Before 10.0 a NULL in an array of pointers was written as a struct of nothing.
+            return t.Nullptr(info)
+    if info == "nullptr" and size == 1:
+        return t.NULLPTR
+    if info in ("qtailq", "qlist") and nested and all(one is nested[0] for one in nested):
+        return t.QList(info, nested[0], nested[0].version_id)
+    if info == "gtree" and nested:
+        return _tree(size, nested) or t.Opaque(info, size)
+    if len(nested) == 1:
+        # WITH_TMP, and an info whose put writes one description and nothing else.
+        return t.WithTmp(info, nested[0], nested[0].version_id)
+    if info == "buffer":
+        return t.Buffer(info, size)
+    if info == "unused_buffer":
+        return t.Unused(info, size)
+    if info == "bitmap" and size % 8 == 0:
+        return t.Bitmap(info, size * 8)
+    return t.Opaque(info, size)
+
+
+def _tree(size: int, nested: Sequence[VMStateDescription]) -> t.GTree | None:
+    """A tree with a direct key has one description for each node, another has two."""
+    keys, values = nested[0::2], nested[1::2]
+    if len(keys) == len(values) and all(one is keys[0] for one in keys) and all(one is values[0] for one in values):
+        if keys[0] is not values[0]:
+            return t.GTree("gtree", keys[0], values[0], values[0].version_id)
+    if all(one is nested[0] for one in nested):
+        return t.GTree("gtree", None, nested[0], nested[0].version_id)
+    return None

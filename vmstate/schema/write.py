@@ -1,0 +1,234 @@
+"""vmdesc written: from descriptions and states to the JSON text that QEMU would have sent behind them.
+
+A JSON object is a list of (key, value) pairs here, since QEMU repeats keys. Sizes are bytes on the wire; that of an
+array which is compressed is the size of its first element. Facts from QEMU's migration/vmstate.c.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+from vmstate.codec.compile import CAREFUL, FAST, version_to_write
+from vmstate.codec.elements import element
+from vmstate.codec.runtime import Context, Frame
+from vmstate.description import types as t
+from vmstate.description.description import Field, VMStateDescription
+from vmstate.description.expr import Expr
+from vmstate.description.state import meta_of
+from vmstate.schema.vmdesc import Dialect
+
+Pairs = list[tuple[str, Any]]
+
+
+def json_text(value: Any) -> str:
+    """JSON as QEMU spaces it; an object is a list of pairs."""
+    if isinstance(value, list):
+        if value and all(isinstance(item, tuple) for item in value):
+            return "{" + ", ".join(f"{json.dumps(key)}: {json_text(item)}" for key, item in value) + "}"
+        return "[" + ", ".join(json_text(item) for item in value) + "]"
+    return "{}" if value == () else json.dumps(value)
+
+
+def describe_device(
+    name: str, instance_id: int, vmsd: VMStateDescription, state: Any, dialect: Dialect, version_id: int | None = None
+) -> Pairs:
+    """The entry of a device section."""
+    pairs, _ = describe(vmsd, state, dialect, version_id)
+    return [("name", name), ("instance_id", instance_id), *pairs]
+
+
+def describe_old_style(name: str, instance_id: int, size: int) -> Pairs:
+    """The entry of a section that no description describes: `size` bytes."""
+    data = [("name", "data"), ("size", size), ("type", "buffer")]
+    return [("name", name), ("instance_id", instance_id), ("size", size), ("fields", [data])]
+
+
+def describe(
+    vmsd: VMStateDescription, state: Any, dialect: Dialect, version_id: int | None = None
+) -> tuple[Pairs, int]:
+    """What QEMU says of a state, and the bytes it takes."""
+    meta = meta_of(state)
+    ctx = Context(b"", facts=meta.facts if meta is not None else None)
+    ctx.path = []
+    return _Writer(ctx, dialect).struct(vmsd, version_to_write(vmsd, meta, version_id), state, None)
+
+
+class _Writer:
+    def __init__(self, ctx: Context, dialect: Dialect) -> None:
+        self.ctx = ctx
+        self.dialect = dialect
+
+    def struct(self, vmsd: VMStateDescription, version_id: int, state: Any, outer: Frame | None) -> tuple[Pairs, int]:
+        plan = CAREFUL.plan(vmsd, version_id)
+        frame = Frame(self.ctx, plan.layout, outer, version_id)
+        frame.values = plan.split(state)
+        nodes: list[Pairs] = []
+        size = 0
+        slot = 0
+        for number, field in enumerate(vmsd.fields):
+            value = frame.values[slot] if field.in_state else None
+            slot += field.in_state
+            if _exists(field, frame, version_id):
+                for node, bytes_there in self.field(vmsd, number, value, frame):
+                    nodes += node
+                    size += bytes_there
+        pairs: Pairs = [("vmsd_name", vmsd.name), ("version", version_id), ("fields", nodes)]
+        subs: list[Pairs] = []
+        for sub in vmsd.subsections:
+            value = frame.values[slot]
+            slot += 1
+            if value is not None:
+                described, bytes_there = self.struct(
+                    sub.vmsd, version_to_write(sub.vmsd, meta_of(value), None), value, frame
+                )
+                subs.append(described)
+                size += 1 + 1 + len(sub.vmsd.name.encode()) + 4 + bytes_there
+        if subs:
+            pairs.append(("subsections", subs))
+        return pairs, size
+
+    def field(
+        self, vmsd: VMStateDescription, number: int, value: Any, frame: Frame
+    ) -> Iterator[tuple[list[Pairs], int]]:
+        """The nodes of a field, with the bytes each group of them takes."""
+        field = vmsd.fields[number]
+        name = field.name if field.as_written else _numbered(vmsd, field)
+        if field.count is None:
+            body, size = self.element(field.type, value, frame)
+            place = _place_among(vmsd, number) if field.compressed is False else None
+            yield [self.node(name, self.index(*place) if place else [], body, size)], size
+            return
+        elements = self.elements(field, value, frame)
+        compressed = can_compress(field) if field.compressed is None else field.compressed
+        first = 0
+        while first < len(elements):
+            # From 10.0 on a run of NULLs, or of what is none, is an array of its own.
+            stop = first + 1
+            while stop < len(elements) and (elements[stop] is None) == (elements[first] is None):
+                stop += 1
+            described = [self.element(_kind_of(field, one), one, frame) for one in elements[first:stop]]
+            total = sum(size for _, size in described) + (len(described) if _all_marked(field) else 0)
+            if compressed:
+                count: Pairs = [("array_len", len(described))] if len(described) > 1 else []
+                yield [self.node(name, count, *described[0])], total
+            else:
+                nodes = [
+                    self.node(name, self.index(first + place, len(elements)), body, size)
+                    for place, (body, size) in enumerate(described)
+                ]
+                yield nodes, total
+            first = stop
+
+    def elements(self, field: Field, value: Any, frame: Frame) -> list[Any]:
+        if isinstance(field.type, t.Unused):
+            assert field.count is not None
+            return [b""] * _number(field.count, frame)
+        for _ in (field.dims or ())[1:]:
+            value = [one for row in value for one in row]
+        return list(value)
+
+    def index(self, place: int, count: int) -> Pairs:
+        shown = self.dialect.index == "all" or (self.dialect.index == "but last" and place < count - 1)
+        return [("index", place)] if shown and count > 1 else []
+
+    def node(self, name: str, shape: Pairs, body: Pairs, size: int) -> Pairs:
+        return [("name", name), *shape, *body, ("size", size)]
+
+    def element(self, kind: t.WireType, value: Any, frame: Frame) -> tuple[Pairs, int]:
+        """The keys between name and size, and the size."""
+        info: Pairs = [("type", kind.info)]
+        match kind:
+            case t.Nullptr(info="struct"):
+                return [*info, ("struct", ())], 1
+            case t.Nullptr():
+                return info, 1
+            case t.Scalar(size=size):
+                return info, size
+            case t.Choice():
+                chosen = dict(kind.cases)[kind.on.evaluate(frame)]
+                return self.element(chosen, value, frame)
+            case t.QList(vmsd=vmsd, version=version):
+                return self.list_of([(vmsd, version, one) for one in value], info, 1 + len(value), frame)
+            case t.GTree(key=key, value=node, version=version):
+                parts = []
+                for one, two in value:
+                    parts += [] if key is None else [(key, version, one)]
+                    parts.append((node, version, two))
+                overhead = 5 + len(value) * (9 if key is None else 1)
+                return self.list_of(parts, info, overhead, frame)
+            case t.WithTmp(vmsd=vmsd):
+                pairs, size = self.struct(vmsd, _version(kind), value, frame)
+                return [*info, *pairs], size
+            case t.Info() | t.KeyedList():
+                return info, self.size(kind, value, frame)
+            case t.Struct(vmsd=vmsd):
+                pairs, size = self.struct(vmsd, _version(kind), value, frame)
+                return ([*info, ("struct", pairs)] if kind.info == "struct" else [*info, *pairs]), size
+        return info, self.size(kind, value, frame)
+
+    def list_of(
+        self, parts: list[tuple[VMStateDescription, int | None, Any]], info: Pairs, size: int, frame: Frame
+    ) -> tuple[Pairs, int]:
+        pairs = list(info)
+        for vmsd, version, state in parts:
+            described, bytes_there = self.struct(vmsd, vmsd.version_id if version is None else version, state, frame)
+            pairs += described
+            size += bytes_there
+        return pairs, size
+
+    def size(self, kind: t.WireType, value: Any, frame: Frame) -> int:
+        out = bytearray()
+        element(kind, FAST).write(self.ctx, frame, value, out)
+        return len(out)
+
+
+def _version(kind: t.Struct) -> int:
+    return kind.vmsd.version_id if kind.version is None else kind.version
+
+
+def _number(count: int | Expr, frame: Frame) -> int:
+    return count if isinstance(count, int) else int(count.evaluate(frame))
+
+
+def _exists(field: Field, frame: Frame, version_id: int) -> bool:
+    if isinstance(field.type, (t.Host, t.Validate)):
+        return False
+    return field.version <= version_id if field.exists is None else bool(field.exists.evaluate(frame))
+
+
+def _all_marked(field: Field) -> bool:
+    return field.pointers is not None and field.nulls is None
+
+
+def _kind_of(field: Field, value: Any) -> t.WireType:
+    return t.NULLPTR if value is None and field.pointers is not None else field.type
+
+
+def _numbered(vmsd: VMStateDescription, field: Field) -> str:
+    """QEMU tells fields of one name apart by a number, whether they are there or not."""
+    same = [one for one in vmsd.fields if one.name == field.name]
+    return field.name if len(same) == 1 else f"{field.name}[{same.index(field)}]"
+
+
+def _place_among(vmsd: VMStateDescription, number: int) -> tuple[int, int]:
+    """The place of an element among those that stand as fields of their own, and how many they are."""
+    name = vmsd.fields[number].name
+    first = number
+    while first > 0 and vmsd.fields[first - 1].name == name:
+        first -= 1
+    last = number
+    while last + 1 < len(vmsd.fields) and vmsd.fields[last + 1].name == name:
+        last += 1
+    return number - first, last - first + 1
+
+
+def can_compress(field: Field) -> bool:
+    """Whether QEMU describes an array by its first element alone."""
+    if field.exists is not None:
+        return False
+    if type(field.type) is t.Struct and field.type.info == "struct":
+        vmsd = field.type.vmsd
+        return not vmsd.subsections and all(can_compress(inner) for inner in vmsd.fields)
+    return True

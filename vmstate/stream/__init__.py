@@ -1,0 +1,1 @@
+"""The migration stream: reader, writer, sections, RAM."""

@@ -1,0 +1,238 @@
+"""What a migration stream is made of, as the reader tells it and the writer takes it.
+
+Each event has `offset`, the absolute offset of its first byte, and `to_bytes()`, the bytes it stands for; those of all
+events of a stream, one after the other, are the stream. Integers are big-endian. Facts from QEMU's migration/savevm.h
+and migration/savevm.c.
+"""
+
+from __future__ import annotations
+
+import enum
+from typing import Any, Final
+
+import attrs
+
+from vmstate.description.description import VMStateDescription
+from vmstate.stream.configuration import Configuration
+from vmstate.stream.ram import RamEvent
+
+MAGIC: Final = b"QEVM"
+VERSION: Final = 3
+VERSION_COMPAT: Final = 2
+FOOTER: Final = 0x7E
+
+
+class Mark(enum.IntEnum):
+    """The byte that opens each part of a stream."""
+
+    EOF = 0x00
+    SECTION_START = 0x01
+    SECTION_PART = 0x02
+    SECTION_END = 0x03
+    SECTION_FULL = 0x04
+    SUBSECTION = 0x05
+    VMDESCRIPTION = 0x06
+    CONFIGURATION = 0x07
+    COMMAND = 0x08
+
+
+KINDS: Final = {
+    Mark.SECTION_START: "start",
+    Mark.SECTION_PART: "part",
+    Mark.SECTION_END: "end",
+    Mark.SECTION_FULL: "full",
+}
+MARKS: Final = {kind: mark for mark, kind in KINDS.items()}
+
+
+class CommandType(enum.IntEnum):
+    """The commands a source can put into a stream."""
+
+    INVALID = 0
+    OPEN_RETURN_PATH = 1
+    PING = 2
+    POSTCOPY_ADVISE = 3
+    POSTCOPY_LISTEN = 4
+    POSTCOPY_RUN = 5
+    POSTCOPY_RAM_DISCARD = 6
+    PACKAGED = 7
+    ENABLE_COLO = 8
+    POSTCOPY_RESUME = 9
+    RECV_BITMAP = 10
+    SWITCHOVER_START = 11
+
+
+@attrs.frozen
+class Header:
+    """The magic "QEVM" and the version of the stream format, 4 bytes each."""
+
+    version: int
+    offset: int = 0
+
+    def to_bytes(self) -> bytes:
+        """8 bytes."""
+        return MAGIC + self.version.to_bytes(4, "big")
+
+
+@attrs.define
+class ConfigurationSection:
+    """The configuration: a byte 0x07, then the description's fields and subsections, with no footer."""
+
+    state: Configuration
+    offset: int
+    size: int
+
+    def to_bytes(self) -> bytes:
+        """The bytes of the section."""
+        vmsd: VMStateDescription = Configuration.vmsd  # type: ignore[attr-defined]
+        return bytes((Mark.CONFIGURATION,)) + vmsd.encode(self.state)
+
+
+@attrs.define
+class SectionHeader:
+    """u8 mark, u32 section_id; for start and full also u8 length, idstr, u32 instance_id, u32 version_id.
+
+    `kind` is "start", "part", "end" or "full". A part or end says only its section_id: `name`, `instance_id` and
+    `version_id` are those of its start.
+    """
+
+    kind: str
+    section_id: int
+    name: str
+    instance_id: int
+    version_id: int
+    offset: int
+
+    def to_bytes(self) -> bytes:
+        """The bytes of the header."""
+        out = bytes((MARKS[self.kind],)) + self.section_id.to_bytes(4, "big")
+        if self.kind in ("start", "full"):
+            name = self.name.encode()
+            out += bytes((len(name),)) + name
+            out += self.instance_id.to_bytes(4, "big") + self.version_id.to_bytes(4, "big")
+        return out
+
+
+@attrs.define
+class DeviceState:
+    """What a section holds that is not RAM.
+
+    `described_by` is "library", "vmdesc" or "none"; without a description `state` is the bytes as they came.
+    """
+
+    state: Any
+    vmsd: VMStateDescription | None
+    described_by: str
+    version_id: int
+    offset: int
+    size: int
+
+    def to_bytes(self) -> bytes:
+        """The bytes of the state."""
+        if self.vmsd is None:
+            return bytes(self.state)
+        return self.vmsd.encode(self.state, version_id=self.version_id)
+
+
+@attrs.frozen
+class SectionFooter:
+    """u8 0x7e, u32 section_id; `section_id` is None where the machine type writes no footers."""
+
+    section_id: int | None
+    offset: int
+
+    def to_bytes(self) -> bytes:
+        """5 bytes, or none."""
+        return b"" if self.section_id is None else bytes((FOOTER,)) + self.section_id.to_bytes(4, "big")
+
+
+@attrs.frozen
+class Command:
+    """u8 0x08, u16 command, u16 length, data. What PACKAGED wraps (u32 length) follows as parts of the stream."""
+
+    command: int
+    data: bytes
+    offset: int
+
+    @property
+    def name(self) -> str:
+        """QEMU's name of the command."""
+        return CommandType(self.command).name if self.command in CommandType.__members__.values() else "unknown"
+
+    def to_bytes(self) -> bytes:
+        """The bytes of the command."""
+        head = bytes((Mark.COMMAND,)) + self.command.to_bytes(2, "big") + len(self.data).to_bytes(2, "big")
+        return head + self.data
+
+
+@attrs.frozen
+class EndOfStream:
+    """A byte 0x00."""
+
+    offset: int
+
+    def to_bytes(self) -> bytes:
+        """1 byte."""
+        return b"\0"
+
+
+@attrs.frozen
+class Vmdescription:
+    """u8 0x06, u32 length, the JSON text."""
+
+    text: bytes = attrs.field(repr=lambda text: f"<{len(text)} bytes>")
+    offset: int = 0
+
+    def to_bytes(self) -> bytes:
+        """The bytes of the description."""
+        return bytes((Mark.VMDESCRIPTION,)) + len(self.text).to_bytes(4, "big") + self.text
+
+
+@attrs.frozen
+class Trailing:
+    """What follows the end, of which QEMU reads nothing."""
+
+    raw: bytes | memoryview = attrs.field(repr=lambda raw: f"<{len(raw)} bytes>")
+    offset: int = 0
+
+    def to_bytes(self) -> bytes:
+        """The bytes as they came."""
+        return bytes(self.raw)
+
+
+Event = (
+    Header
+    | ConfigurationSection
+    | SectionHeader
+    | DeviceState
+    | RamEvent
+    | SectionFooter
+    | Command
+    | EndOfStream
+    | Vmdescription
+    | Trailing
+)
+
+
+class _NeedData:
+    """The answer of a reader that waits for bytes."""
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        return "NEED_DATA"
+
+
+NEED_DATA: Final = _NeedData()
+
+
+class _Done:
+    """The answer of a reader that has told everything."""
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        return "DONE"
+
+
+DONE: Final = _Done()

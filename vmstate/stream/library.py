@@ -1,0 +1,69 @@
+"""The device library: which description an idstr has.
+
+Libraries are found through the entry-point group `vmstate.devices`. Each is a module with `INDEX`, a mapping from the
+last part of an idstr to the places of its descriptions ("module:class", the newest layout first); nothing of a device
+is imported before a stream holds it. Asking the entry points is slow, and done only for an idstr that the library
+shipped beside this package does not know.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from functools import lru_cache
+from importlib import import_module
+from typing import Any
+
+from vmstate.description.description import VMStateDescription
+from vmstate.errors import DescriptionError
+
+SHIPPED = "devices"
+GROUP = "vmstate.devices"
+
+
+@lru_cache(maxsize=1)
+def _shipped() -> Mapping[str, Sequence[str]]:
+    try:
+        return import_module(SHIPPED).INDEX  # type: ignore[no-any-return]
+    except ModuleNotFoundError:
+        return {}
+
+
+@lru_cache(maxsize=1)
+def _others() -> Mapping[str, Sequence[str]]:
+    from importlib.metadata import entry_points
+
+    found: dict[str, Sequence[str]] = {}
+    for entry in entry_points(group=GROUP):
+        if entry.value != SHIPPED:
+            found.update(entry.load().INDEX)
+    return found
+
+
+def last_part(idstr: str) -> str:
+    """The idstr without the path of the bus it sits on: "virtio-net" of "0000:00:02.0/virtio-net"."""
+    return idstr.rpartition("/")[2]
+
+
+def shipped_descriptions(idstr: str) -> tuple[VMStateDescription, ...]:
+    """The layouts that the shipped library knows for an idstr, the newest first."""
+    return _descriptions(last_part(idstr), shipped=True)
+
+
+def all_descriptions(idstr: str) -> tuple[VMStateDescription, ...]:
+    """The same, and if there are none those of every installed library."""
+    return shipped_descriptions(idstr) or _descriptions(last_part(idstr), shipped=False)
+
+
+@lru_cache(maxsize=1024)
+def _descriptions(name: str, *, shipped: bool) -> tuple[VMStateDescription, ...]:
+    index = _shipped() if shipped else _others()
+    return tuple(_load(place) for place in index.get(name, ()))
+
+
+def _load(place: str) -> VMStateDescription:
+    module, _, attribute = place.partition(":")
+    target: Any = getattr(import_module(module), attribute)
+    vmsd = getattr(target, "vmsd", target)
+    if not isinstance(vmsd, VMStateDescription):
+        raise DescriptionError(f"{place} of the device library is no description")
+    return vmsd

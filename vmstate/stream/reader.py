@@ -1,0 +1,565 @@
+"""The sans-I/O reader of a migration stream: bytes go in, events come out.
+
+    reader = StreamReader()
+    reader.receive_data(data)            # any number of bytes; b"" says that no more will come
+    event = reader.next_event()          # an event, NEED_DATA or DONE
+
+The reader is a small machine; each state reads one thing and says what comes next:
+
+    header ──► configuration? ──► part ─┬─► section header ──► device state ──► footer ─► part
+                                        │                 └──► RAM event ... ──► footer ─► part
+                                        ├─► command ─► part
+                                        └─► end of stream ──► vmdesc? ──► trailing bytes ──► done
+
+A device section's length is nowhere on the wire: it comes from decoding, and its footer proves it. The description
+comes from the vmdesc the reader was given, or from the device library. A reader that has neither for a section waits
+for the end of the data and takes the vmdesc that stands there; without one it looks for the section's footer, and
+counts it only where a legal part of the stream follows. The events do not depend on how the bytes were cut.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import attrs
+
+from vmstate.codec.codec import Codec
+from vmstate.description.description import VMStateDescription
+from vmstate.description.types import Opaque
+from vmstate.errors import StreamError, TruncatedError, VMStateError
+from vmstate.schema.vmdesc import NOTHING_DESCRIBED, Vmdesc, read_vmdesc
+from vmstate.stream.configuration import Configuration
+from vmstate.stream.events import (
+    DONE,
+    FOOTER,
+    KINDS,
+    MAGIC,
+    NEED_DATA,
+    VERSION,
+    VERSION_COMPAT,
+    Command,
+    CommandType,
+    ConfigurationSection,
+    DeviceState,
+    EndOfStream,
+    Event,
+    Header,
+    Mark,
+    SectionFooter,
+    SectionHeader,
+    Trailing,
+    Vmdescription,
+    _Done,
+    _NeedData,
+)
+from vmstate.stream.library import all_descriptions, shipped_descriptions
+from vmstate.stream.ram import RamEnd, RamScanner
+
+DEFAULT_PAGE_SIZE = 4096
+RAM = "ram"
+RAM_VERSION = 4
+# Sizes of the data of a postcopy-advise command: 16 with RAM postcopy, 0 for dirty bitmaps alone.
+RAM_ADVISE = 16
+
+_TRIM = 1 << 16
+_FLEX_LIMIT = 16
+_ENDS_LIMIT = 64
+
+
+@attrs.define
+class _Section:
+    """The section that is being read."""
+
+    header: SectionHeader
+    payload: int
+
+
+class StreamReader:
+    """Reads one migration stream.
+
+    `vmdesc`: the descriptions of this stream, or of another of the same machine and release, where they are known
+    beforehand. `library`: whether the device library is asked.
+    """
+
+    def __init__(self, *, vmdesc: Vmdesc | None = None, library: bool = True) -> None:
+        self._buffer = bytearray()
+        self._whole: memoryview | None = None
+        self._base = 0
+        self._pos = 0
+        self._closed = False
+        self._needed = 0
+        self._state: Callable[[memoryview], Event | _Done] = self._header
+        self._library = library
+        self._vmdesc: Vmdesc | None = None
+        self._described: dict[tuple[str, int], deque[VMStateDescription | int | None]] = {}
+        if vmdesc is not None:
+            self._take_vmdesc(vmdesc)
+        self._section: _Section | None = None
+        self._starts: dict[int, SectionHeader] = {}
+        self._configuration: Configuration | None = None
+        self._footers: bool | None = None
+        self._postcopy = False
+        self._ram: RamScanner | None = None
+
+    @classmethod
+    def over(cls, data: memoryview, *, vmdesc: Vmdesc | None = None, library: bool = True) -> StreamReader:
+        """A reader of a stream that is all there; nothing of it is copied until it is decoded."""
+        reader = cls(vmdesc=vmdesc, library=library)
+        reader._whole = data
+        reader._closed = True
+        return reader
+
+    @property
+    def offset(self) -> int:
+        """The absolute offset of what comes next."""
+        return self._base + self._pos
+
+    def receive_data(self, data: bytes | bytearray | memoryview) -> None:
+        """Take bytes of the stream; no bytes at all say that no more will come."""
+        if self._closed:
+            if data:
+                raise StreamError("data came after the end of the data")
+            return
+        if not data:
+            self._closed = True
+            return
+        if self._pos >= _TRIM:
+            del self._buffer[: self._pos]
+            self._base += self._pos
+            self._pos = 0
+        self._buffer += data
+
+    def next_event(self) -> Event | _NeedData | _Done:
+        """The next event; NEED_DATA where bytes are missing; DONE at the end. Raises `VMStateError`."""
+        if self._whole is not None:
+            return self._step(self._whole)
+        if not self._closed and self._base + len(self._buffer) < self._needed:
+            return NEED_DATA
+        with memoryview(self._buffer) as view, view.toreadonly() as data:
+            event = self._step(data)
+            raw = getattr(event, "raw", None)
+            if isinstance(raw, memoryview):
+                # The buffer goes on growing: what leaves it must be a copy.
+                event = attrs.evolve(event, raw=memoryview(bytes(raw)))  # type: ignore[misc, type-var]
+                raw.release()
+            return event
+
+    def events(self) -> Iterator[Event]:
+        """All events of a stream that is all there."""
+        while not isinstance(event := self.next_event(), (_Done, _NeedData)):
+            yield event
+
+    def _step(self, data: memoryview) -> Event | _NeedData | _Done:
+        try:
+            return self._state(data)
+        except TruncatedError as error:
+            if self._closed:
+                raise self._placed(error) from None
+            self._needed = error.needed
+            return NEED_DATA
+        except VMStateError as error:
+            raise self._placed(error) from None
+
+    def _placed(self, error: VMStateError) -> VMStateError:
+        return error.within(section=self._section.header.name if self._section is not None else None)
+
+    # What is read, and the reading of it.
+
+    def _need(self, data: memoryview, pos: int, size: int, what: str) -> None:
+        if pos + size > len(data):
+            raise TruncatedError(
+                f"the stream ends inside {what}",
+                needed=self._base + pos + size,
+                offset=self._base + pos,
+                expected=f"{size} bytes",
+                found=f"{max(0, len(data) - pos)}",
+            )
+
+    def _number(self, data: memoryview, pos: int, size: int, what: str) -> int:
+        self._need(data, pos, size, what)
+        return int.from_bytes(data[pos : pos + size], "big")
+
+    def _header(self, data: memoryview) -> Event:
+        if len(data) >= 4 and data[:4] != MAGIC:
+            raise StreamError("not a migration stream", offset=0, expected=MAGIC.hex(), found=bytes(data[:4]).hex())
+        version = self._number(data, 4, 4, "the header")
+        if version == VERSION_COMPAT:
+            raise StreamError("the stream format of version 2 is obsolete", offset=4, expected="3", found="2")
+        if version != VERSION:
+            raise StreamError("unknown stream format", offset=4, expected=str(VERSION), found=str(version))
+        self._pos = 8
+        self._state = self._first_part
+        return Header(version, self._base)
+
+    def _first_part(self, data: memoryview) -> Event | _Done:
+        self._need(data, self._pos, 1, "the stream")
+        if data[self._pos] != Mark.CONFIGURATION:
+            self._state = self._part
+            return self._part(data)
+        start = self._pos
+        try:
+            state, end = _codec(Configuration.vmsd).decode_at(  # type: ignore[attr-defined]
+                data, start + 1, final=self._closed, base=self._base
+            )
+        except VMStateError as error:
+            raise error.within(section="configuration") from None
+        self._pos = end
+        self._configuration = state
+        self._state = self._part
+        return ConfigurationSection(state, self._base + start, end - start)
+
+    def _part(self, data: memoryview) -> Event | _Done:
+        pos = self._pos
+        self._need(data, pos, 1, "the stream: there is no end of it")
+        mark = data[pos]
+        if mark in KINDS:
+            return self._section_header(data, pos)
+        if mark == Mark.COMMAND:
+            return self._command(data, pos)
+        if mark == Mark.EOF:
+            self._pos = pos + 1
+            self._state = self._after_end
+            return EndOfStream(self._base + pos)
+        raise StreamError(
+            "no part of a stream begins so",
+            offset=self._base + pos,
+            expected="a section, a command or the end of the stream",
+            found=f"{mark:#04x}",
+        )
+
+    def _command(self, data: memoryview, pos: int) -> Event:
+        command = self._number(data, pos + 1, 2, "a command")
+        length = self._number(data, pos + 3, 2, "a command")
+        self._need(data, pos + 5, length, "a command")
+        if command == CommandType.INVALID or command > max(CommandType):
+            raise StreamError(
+                "unknown command", offset=self._base + pos + 1, expected=f"1 to {max(CommandType):d}", found=str(command)
+            )
+        self._pos = pos + 5 + length
+        if command == CommandType.POSTCOPY_ADVISE and length == RAM_ADVISE:
+            self._postcopy = True
+        return Command(command, bytes(data[pos + 5 : pos + 5 + length]), self._base + pos)
+
+    def _section_header(self, data: memoryview, pos: int) -> Event:
+        kind = KINDS[Mark(data[pos])]
+        section_id = self._number(data, pos + 1, 4, "a section header")
+        end = pos + 5
+        if kind in ("start", "full"):
+            length = self._number(data, end, 1, "a section header")
+            self._need(data, end + 1, length + 8, "a section header")
+            try:
+                name = bytes(data[end + 1 : end + 1 + length]).decode()
+            except UnicodeDecodeError:
+                found = bytes(data[end + 1 : end + 1 + length])
+                raise StreamError(
+                    "the idstr of a section is not UTF-8", offset=self._base + end + 1, found=repr(found)
+                ) from None
+            end += 1 + length
+            instance_id = int.from_bytes(data[end : end + 4], "big")
+            version_id = int.from_bytes(data[end + 4 : end + 8], "big")
+            end += 8
+            header = SectionHeader(kind, section_id, name, instance_id, version_id, self._base + pos)
+            self._starts[section_id] = header
+        else:
+            start = self._starts.get(section_id)
+            if start is None:
+                raise StreamError(
+                    f"a section {kind} of an unknown section id",
+                    offset=self._base + pos + 1,
+                    expected="the id of a section that was started",
+                    found=str(section_id),
+                )
+            header = attrs.evolve(start, kind=kind, offset=self._base + pos)
+        self._pos = end
+        self._section = _Section(header, self._base + end)
+        if header.name == RAM and header.version_id == RAM_VERSION:
+            self._ram = self._ram or self._new_scanner()
+            self._state = self._ram_event
+        else:
+            self._state = self._device_state
+        return header
+
+    def _new_scanner(self) -> RamScanner:
+        configuration = self._configuration
+        page_size = self._vmdesc.page_size if self._vmdesc is not None else None
+        if page_size is None and configuration is not None:
+            page_size = configuration.page_size
+        return RamScanner(
+            page_size or DEFAULT_PAGE_SIZE,
+            ignore_shared=configuration is not None and configuration.has_capability("x-ignore-shared"),
+            mapped_ram=configuration is not None and configuration.has_capability("mapped-ram"),
+            postcopy=self._postcopy,
+        )
+
+    def _ram_event(self, data: memoryview) -> Event:
+        assert self._ram is not None
+        found = self._ram.next_event(data, self._pos, len(data), self._base)
+        if found is None:
+            if self._closed:
+                raise self._ram.at_end(self._base + len(data))
+            awaited = self._ram.awaited
+            needed = self._base + len(data) + 1 if awaited is None else awaited.offset + awaited.size
+            raise TruncatedError("RAM goes on", needed=needed)
+        event, self._pos = found
+        if isinstance(event, RamEnd):
+            self._state = self._footer
+        return event
+
+    # Device sections.
+
+    def _device_state(self, data: memoryview) -> Event:
+        assert self._section is not None
+        header = self._section.header
+        candidates, old_size = self._candidates(header)
+        if not candidates and old_size is None and self._vmdesc is None and not self._closed:
+            # Nothing describes it yet: the vmdesc may, which stands at the very end.
+            raise TruncatedError("the section is not described yet", needed=1 << 62)
+        failure: VMStateError | None = None
+        for source, vmsd in candidates:
+            try:
+                state, end = self._decode(data, vmsd, header)
+            except TruncatedError as error:
+                if not self._closed:
+                    raise
+                failure = failure or error
+            except VMStateError as error:
+                failure = failure or error
+            else:
+                return self._decoded(header, state, vmsd, source, end)
+        if failure is not None:
+            raise failure
+        end = self._opaque_end(data, old_size)
+        return self._decoded(header, bytes(data[self._pos : end]), None, "none", end)
+
+    def _decoded(
+        self, header: SectionHeader, state: Any, vmsd: VMStateDescription | None, source: str, end: int
+    ) -> Event:
+        event = DeviceState(state, vmsd, source, header.version_id, self.offset, end - self._pos)
+        self._pos = end
+        self._state = self._footer
+        entries = self._described.get((header.name, header.instance_id))
+        if entries and len(entries) > 1:
+            # Two sections can have the same idstr and instance_id: they match by order.
+            entries.popleft()
+        return event
+
+    def _candidates(self, header: SectionHeader) -> tuple[list[tuple[str, VMStateDescription]], int | None]:
+        """The descriptions to try, and the size of an old-style section."""
+        if self._vmdesc is None and self._closed:
+            self._find_vmdesc()
+        entries = self._described.get((header.name, header.instance_id))
+        own = entries[0] if entries else None
+        described = isinstance(own, VMStateDescription)
+        candidates: list[tuple[str, VMStateDescription]] = []
+        if self._library:
+            find = shipped_descriptions if described else all_descriptions
+            candidates += [("library", vmsd) for vmsd in find(header.name)]
+        if isinstance(own, VMStateDescription):
+            candidates.append(("vmdesc", own))
+        return candidates, own if isinstance(own, int) else None
+
+    def _take_vmdesc(self, vmdesc: Vmdesc) -> None:
+        self._vmdesc = vmdesc
+        for device in vmdesc.devices:
+            entries = self._described.setdefault((device.name, device.instance_id), deque())
+            entries.append(device.size if device.vmsd is None else device.vmsd)
+
+    def _find_vmdesc(self) -> None:
+        data = memoryview(self._buffer) if self._whole is None else self._whole
+        found = find_vmdesc(data)
+        self._take_vmdesc(read_vmdesc(found) if found is not None else NOTHING_DESCRIBED)
+        if self._whole is None:
+            data.release()
+
+    def _decode(self, data: memoryview, vmsd: VMStateDescription, header: SectionHeader) -> tuple[Any, int]:
+        """Decode up to a footer, or to whatever else must follow."""
+        codec = _codec(vmsd)
+
+        def fits(end: int) -> bool:
+            return self._ends(data, end, header.section_id)
+
+        def attempt(flex: tuple[int, int] | None = None) -> tuple[Any, int]:
+            return codec.decode_at(
+                data,
+                self._pos,
+                version_id=header.version_id,
+                accept=fits,
+                final=self._closed,
+                base=self._base,
+                flex=flex,
+            )
+
+        state, end = attempt()
+        if fits(end):
+            return state, end
+        wrong = self._wrong_footer(data, end, header.section_id)
+        if not any(isinstance(field.type, Opaque) for part in vmsd.walk() for field in part.fields):
+            raise wrong
+        for other_end in self._footers_ahead(data, header.section_id):
+            for number in range(_FLEX_LIMIT):
+                try:
+                    state, reached = attempt((number, other_end - end))
+                except TruncatedError:
+                    raise
+                except VMStateError:
+                    continue
+                if reached == other_end:
+                    return state, reached
+        raise wrong
+
+    def _ends(self, data: memoryview, end: int, section_id: int) -> bool:
+        """Whether a section can end here: at its footer or, where there are none, at a legal part."""
+        if self._footers is not False:
+            if end >= len(data) and not self._closed:
+                self._need(data, end, 1, "a section footer")
+            if end < len(data) and data[end] == FOOTER:
+                return self._number(data, end + 1, 4, "a section footer") == section_id
+        return self._footers is not True and self._legal_part(data, end)
+
+    def _legal_part(self, data: memoryview, pos: int) -> bool:
+        """Whether a section, a command or the end of the stream can begin here."""
+        if pos >= len(data):
+            if not self._closed:
+                self._need(data, pos, 1, "the stream")
+            return False
+        mark = data[pos]
+        if mark == Mark.EOF:
+            return pos + 1 == len(data) or not self._closed or self._legal_end(data, pos + 1)
+        if mark in (Mark.SECTION_PART, Mark.SECTION_END):
+            return pos + 5 <= len(data) and int.from_bytes(data[pos + 1 : pos + 5], "big") in self._starts
+        if mark == Mark.COMMAND:
+            return pos + 5 <= len(data) and 0 < int.from_bytes(data[pos + 1 : pos + 3], "big") <= max(CommandType)
+        if mark not in (Mark.SECTION_START, Mark.SECTION_FULL) or pos + 6 > len(data):
+            return False
+        length = data[pos + 5]
+        name = bytes(data[pos + 6 : pos + 6 + length])
+        return 0 < length == len(name) and pos + 14 + length <= len(data) and name.isascii() and name.decode().isprintable()
+
+    def _legal_end(self, data: memoryview, pos: int) -> bool:
+        if data[pos] != Mark.VMDESCRIPTION:
+            return True
+        return pos + 5 <= len(data) and pos + 5 + int.from_bytes(data[pos + 1 : pos + 5], "big") <= len(data)
+
+    def _footers_ahead(self, data: memoryview, section_id: int) -> Iterator[int]:
+        """Where a footer of the section stands that is followed by a legal part of the stream."""
+        footer = bytes((FOOTER,)) + section_id.to_bytes(4, "big")
+        pos = self._pos
+        for _ in range(_ENDS_LIMIT):
+            pos = _find(data, footer, pos)
+            if pos < 0:
+                return
+            if self._legal_part(data, pos + len(footer)):
+                yield pos
+            pos += 1
+
+    def _opaque_end(self, data: memoryview, old_size: int | None) -> int:
+        """Where a section ends that nothing describes."""
+        assert self._section is not None
+        section_id = self._section.header.section_id
+        if old_size is not None:
+            end = self._pos + old_size
+            if end <= len(data) and self._ends(data, end, section_id):
+                return end
+        for end in self._footers_ahead(data, section_id):
+            return end
+        raise StreamError(
+            "nothing describes this section, and no footer of it is found",
+            offset=self.offset,
+            expected=f"a footer with section id {section_id}",
+        )
+
+    def _wrong_footer(self, data: memoryview, end: int, section_id: int) -> StreamError:
+        expected = f"a footer, 7e{section_id:08x}"
+        found = bytes(data[end : end + 5]).hex() or "the end of the data"
+        return StreamError("the section does not end where its state ends", offset=self._base + end, expected=expected, found=found)
+
+    def _footer(self, data: memoryview) -> Event | _Done:
+        assert self._section is not None
+        section_id = self._section.header.section_id
+        pos = self._pos
+        if pos < len(data) and data[pos] == FOOTER:
+            found = self._number(data, pos + 1, 4, "a section footer")
+            if found != section_id:
+                raise StreamError(
+                    "the footer is of another section",
+                    offset=self._base + pos,
+                    expected=f"section id {section_id}",
+                    found=str(found),
+                )
+            self._footers = True
+            self._pos = pos + 5
+            event = SectionFooter(section_id, self._base + pos)
+        else:
+            self._need(data, pos, 1, "the stream: a section footer or what follows a section is missing")
+            if self._footers or not self._legal_part(data, pos):
+                raise self._wrong_footer(data, pos, section_id)
+            self._footers = False
+            event = SectionFooter(None, self._base + pos)
+        self._section = None
+        self._state = self._part
+        return event
+
+    # Behind the end.
+
+    def _after_end(self, data: memoryview) -> Event | _Done:
+        pos = self._pos
+        if pos >= len(data):
+            return self._trailing(data)
+        if data[pos] != Mark.VMDESCRIPTION:
+            return self._trailing(data)
+        length = self._number(data, pos + 1, 4, "the vmdesc")
+        self._need(data, pos + 5, length, "the vmdesc")
+        self._pos = pos + 5 + length
+        self._state = self._trailing
+        return Vmdescription(bytes(data[pos + 5 : pos + 5 + length]), self._base + pos)
+
+    def _trailing(self, data: memoryview) -> Event | _Done:
+        self._state = self._trailing
+        if not self._closed:
+            raise TruncatedError("the stream is over", needed=1 << 62)
+        pos = self._pos
+        if pos >= len(data):
+            return DONE
+        self._pos = len(data)
+        return Trailing(data[pos:], self._base + pos)
+
+
+def _codec(vmsd: VMStateDescription) -> Codec:
+    codec = vmsd.codec
+    assert isinstance(codec, Codec)
+    return codec
+
+
+def _find(data: memoryview, pattern: bytes, start: int) -> int:
+    """The position of a pattern from `start` on, or -1; looked for piece by piece, so that nothing large is copied."""
+    step = 1 << 20
+    while start < len(data):
+        place = bytes(data[start : start + step + len(pattern) - 1]).find(pattern)
+        if place >= 0:
+            return start + place
+        start += step
+    return -1
+
+
+def find_vmdesc(data: memoryview) -> bytes | None:
+    """The vmdesc at the end of a stream that is all there, or None.
+
+    It stands behind the end of the stream (0x00): 0x06, be32 length, JSON. It is looked for from the end, where it is
+    in any stream without trailing bytes.
+    """
+    stop = len(data)
+    step = 1 << 20
+    while stop > 0:
+        start = max(0, stop - step)
+        window = bytes(data[start : min(stop + 8, len(data))])
+        place = len(window)
+        while (place := window.rfind(b"\x00\x06", 0, place)) >= 0:
+            at = start + place
+            length = int.from_bytes(data[at + 2 : at + 6], "big")
+            if data[at + 6 : at + 7] == b"{" and 2 <= length <= len(data) - at - 6 and data[at + 5 + length] == 0x7D:
+                return bytes(data[at + 6 : at + 6 + length])
+            place += 1
+        stop = start
+    return None

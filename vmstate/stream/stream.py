@@ -1,0 +1,318 @@
+"""`Stream`: a whole migration stream in hand.
+
+    stream = vmstate.load("guest.mig.xz")
+    stream["0000:00:02.0/virtio-net"].state
+    stream.to_bytes()                      # == the bytes that were loaded, until something is changed
+
+A stream is the list of its parts in their order. Device sections are decoded; RAM stays where it is, as spans of the
+input.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+import attrs
+
+from vmstate.description.description import VMStateDescription
+from vmstate.errors import PathError, StreamError, VMStateError
+from vmstate.schema.vmdesc import Vmdesc, read_vmdesc
+from vmstate.stream.configuration import Configuration
+from vmstate.stream.containers import Input, open_input, write_atomic
+from vmstate.stream.events import (
+    Command,
+    ConfigurationSection,
+    DeviceState,
+    EndOfStream,
+    Event,
+    Header,
+    SectionFooter,
+    SectionHeader,
+    Trailing,
+    Vmdescription,
+)
+from vmstate.stream.ram import RamBlock, RamEvent, RamPages, RamSize
+from vmstate.stream.reader import StreamReader, find_vmdesc
+
+_RELEASE = 16 << 20
+_COPY = 1 << 20
+
+
+@attrs.define
+class Section:
+    """A section: its header, its state, its footer.
+
+    `offset` is the absolute offset of its first byte; `size` is that of header, state and footer together, as read.
+    `described_by` is "library", "vmdesc" or "none"; without a description `state` is bytes. The state of RAM is a
+    `RamSummary`.
+    """
+
+    header: SectionHeader
+    state: Any
+    vmsd: VMStateDescription | None
+    described_by: str
+    footer: SectionFooter
+    payload_offset: int
+    size: int
+
+    @property
+    def name(self) -> str:
+        """The idstr."""
+        return self.header.name
+
+    @property
+    def instance_id(self) -> int:
+        """The instance_id."""
+        return self.header.instance_id
+
+    @property
+    def section_id(self) -> int:
+        """The section_id."""
+        return self.header.section_id
+
+    @property
+    def kind(self) -> str:
+        """"start", "part", "end" or "full"."""
+        return self.header.kind
+
+    @property
+    def version_id(self) -> int:
+        """The version_id."""
+        return self.header.version_id
+
+    @property
+    def offset(self) -> int:
+        """The absolute offset of the first byte of the header."""
+        return self.header.offset
+
+    @property
+    def is_ram(self) -> bool:
+        """Whether it holds RAM, of which a summary is kept."""
+        return isinstance(self.state, RamSummary)
+
+    def payload(self) -> bytes:
+        """The bytes between header and footer, from the state. Not for RAM."""
+        if self.vmsd is None:
+            return bytes(self.state)
+        try:
+            return self.vmsd.encode(self.state, version_id=self.version_id)
+        except VMStateError as error:
+            raise error.within(section=self.name) from None
+
+    def trace(self) -> Any:
+        """Path -> (offset in the stream, size, field) of everything in the state as it is now."""
+        if self.vmsd is None:
+            return {}
+        found = self.vmsd.trace(self.payload(), version_id=self.version_id, facts=_facts(self.state))
+        shift = self.payload_offset
+        return {path: attrs.evolve(entry, offset=entry.offset + shift) for path, entry in found.items()}
+
+
+def _facts(state: Any) -> Any:
+    from vmstate.description.state import facts_of
+
+    return facts_of(state)
+
+
+@attrs.define
+class RamSummary:
+    """What RAM a section holds, without the RAM: blocks, where it says them, and how many pages of each kind."""
+
+    total: int | None = None
+    blocks: list[RamBlock] = attrs.Factory(list)
+    pages: dict[str, int] = attrs.Factory(dict)
+    offset: int = 0
+    size: int = 0
+
+    def add(self, event: RamEvent) -> None:
+        """Count one event in."""
+        if isinstance(event, RamPages):
+            self.pages[event.kind] = self.pages.get(event.kind, 0) + event.count
+        elif isinstance(event, RamSize):
+            self.total = event.total
+        elif isinstance(event, RamBlock):
+            # The window on the input that it was read from must not keep the input alive.
+            self.blocks.append(attrs.evolve(event, raw=memoryview(bytes(event.raw))))
+        self.size += len(event.raw)
+
+
+Part = Header | ConfigurationSection | Section | Command | EndOfStream | Vmdescription | Trailing
+
+
+class Stream:
+    """A migration stream: its parts, and the input that RAM is still in."""
+
+    def __init__(self, parts: Iterable[Part], source: Input | None = None, name: str | None = None) -> None:
+        self.parts = list(parts)
+        self.name = name
+        self._source = source
+
+    @property
+    def version(self) -> int:
+        """The version of the stream format."""
+        return next(part.version for part in self.parts if isinstance(part, Header))
+
+    @property
+    def configuration(self) -> Configuration | None:
+        """The configuration section, if there is one."""
+        return next((part.state for part in self.parts if isinstance(part, ConfigurationSection)), None)
+
+    @property
+    def sections(self) -> list[Section]:
+        """The sections, in the order of the stream."""
+        return [part for part in self.parts if isinstance(part, Section)]
+
+    @property
+    def vmdesc_text(self) -> bytes | None:
+        """The JSON text of the vmdesc, if the stream has one."""
+        return next((part.text for part in self.parts if isinstance(part, Vmdescription)), None)
+
+    @property
+    def vmdesc(self) -> Vmdesc | None:
+        """The descriptions that the stream itself carries."""
+        text = self.vmdesc_text
+        return None if text is None else read_vmdesc(text)
+
+    @property
+    def ram(self) -> RamSummary:
+        """The blocks, and the pages of all RAM sections together."""
+        whole = RamSummary()
+        for section in self.sections:
+            if isinstance(section.state, RamSummary):
+                whole.total = section.state.total if whole.total is None else whole.total
+                whole.blocks += section.state.blocks
+                whole.size += section.state.size
+                for kind, count in section.state.pages.items():
+                    whole.pages[kind] = whole.pages.get(kind, 0) + count
+        return whole
+
+    def __getitem__(self, name: str) -> Section:
+        """The section that a name means: an idstr, its last part where only one has it, or either with #INSTANCE."""
+        return find_section(self.sections, name)
+
+    def chunks(self) -> Iterator[bytes | memoryview]:
+        """The bytes of the stream, piece by piece: sections from their states, RAM from the input."""
+        for part in self.parts:
+            if not isinstance(part, Section):
+                yield part.to_bytes()
+                continue
+            yield part.header.to_bytes()
+            if isinstance(part.state, RamSummary):
+                yield from self.ram_bytes(part.state)
+            else:
+                yield part.payload()
+            yield part.footer.to_bytes()
+
+    def ram_bytes(self, summary: RamSummary) -> Iterator[memoryview]:
+        """The bytes of a RAM section as they came, piece by piece."""
+        if self._source is None:
+            raise StreamError("the input that held the RAM is closed", file=self.name)
+        end = summary.offset + summary.size
+        for start in range(summary.offset, end, _COPY):
+            stop = min(start + _COPY, end)
+            yield self._source.data[start:stop]
+            self._source.release(start, stop)
+
+    def to_bytes(self) -> bytes:
+        """The whole stream."""
+        return b"".join(self.chunks())
+
+    def save(self, path: Any) -> None:
+        """Write the stream to a file: beside it first, then in its place. Raises `VMStateError`."""
+        write_atomic(path, self.chunks())
+
+    def close(self) -> None:
+        """Let the input go; RAM cannot be written any more."""
+        if self._source is not None:
+            self._source.close()
+            self._source = None
+
+    def __enter__(self) -> Stream:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self.close()
+
+
+def find_section(sections: list[Section], name: str) -> Section:
+    """The section that a name means. Parts of an iterable section count as one: the first."""
+    text, _, number = name.rpartition("#")
+    instance = int(number) if text and number.isdigit() else None
+    wanted = text if instance is not None else name
+    named = [section for section in sections if section.kind in ("start", "full")]
+    found = [section for section in named if section.name == wanted] or [
+        section for section in named if section.name.rpartition("/")[2] == wanted
+    ]
+    if instance is not None:
+        found = [section for section in found if section.instance_id == instance]
+    if len(found) == 1:
+        return found[0]
+    if not found:
+        raise PathError(f"the stream has no section {name!r}", expected=_names(named, wanted))
+    choices = ", ".join(f"{section.name}#{section.instance_id}" for section in found)
+    raise PathError(f"{name!r} means more than one section", expected=f"one of {choices}")
+
+
+def _names(sections: list[Section], wanted: str) -> str | None:
+    from difflib import get_close_matches
+
+    names = [section.name for section in sections]
+    close = get_close_matches(wanted, [*names, *(name.rpartition("/")[2] for name in names)], n=3, cutoff=0.5)
+    return " or ".join(dict.fromkeys(close)) or None
+
+
+def parts_of(events: Iterable[Event], release: Any = None) -> Iterator[Part]:
+    """The parts that events make up."""
+    header: SectionHeader | None = None
+    state: DeviceState | None = None
+    ram: RamSummary | None = None
+    released = 0
+    for event in events:
+        if isinstance(event, SectionHeader):
+            header, state, ram = event, None, None
+        elif isinstance(event, DeviceState):
+            state = event
+        elif isinstance(event, SectionFooter):
+            assert header is not None
+            yield _section(header, state, ram or RamSummary(), event)
+        elif isinstance(event, RamEvent):
+            if ram is None:
+                ram = RamSummary(offset=event.offset)
+            ram.add(event)
+            if release is not None and event.offset - released > _RELEASE:
+                release(released, event.offset)
+                released = event.offset
+        else:
+            yield event
+
+
+def _section(header: SectionHeader, state: DeviceState | None, ram: RamSummary, footer: SectionFooter) -> Section:
+    end = footer.offset + len(footer.to_bytes())
+    if state is None:
+        return Section(header, ram, None, "library", footer, ram.offset, end - header.offset)
+    return Section(header, state.state, state.vmsd, state.described_by, footer, state.offset, end - header.offset)
+
+
+def load(source: Any, *, vmdesc: Vmdesc | None = None, library: bool = True) -> Stream:
+    """Load a migration stream from a path ("-": standard input), bytes, or a binary file.
+
+    Compressed input is known by its magic. `vmdesc` stands in for the stream's own; without `library` the device
+    library is not asked. Raises `VMStateError`.
+    """
+    opened = open_input(source)
+    try:
+        data = opened.data
+        if len(data) == 0:
+            raise StreamError("the stream is empty", expected="a migration stream")
+        if vmdesc is None:
+            text = find_vmdesc(data)
+            vmdesc = read_vmdesc(text) if text is not None else None
+        reader = StreamReader.over(data, vmdesc=vmdesc, library=library)
+        return Stream(parts_of(reader.events(), opened.release), opened, opened.name)
+    except VMStateError as error:
+        opened.close()
+        raise error.within(file=opened.name) from None
+    except BaseException:
+        opened.close()
+        raise
