@@ -15,7 +15,6 @@ from vmstate.codec.compile import (
     version_to_write,
     write_struct,
 )
-from vmstate.codec.construct_export import as_construct
 from vmstate.codec.runtime import Context, TraceEntry
 from vmstate.description.description import VMStateDescription
 from vmstate.description.expr import Fact, UnknownFact
@@ -45,7 +44,10 @@ class Codec:
         state, end = self.decode_at(view, 0, version_id=version_id, facts=facts, accept=len(view).__eq__)
         if end != len(view):
             raise DecodeError(
-                "the data goes on behind the state", section=self.vmsd.name, offset=end, found=f"{len(view) - end} bytes"
+                "the data goes on behind the state",
+                section=self.vmsd.name,
+                offset=end,
+                found=f"{len(view) - end} bytes",
             )
         return state
 
@@ -121,7 +123,10 @@ class Codec:
             ctx.path = []
             ctx.entries = {}
             try:
+                check_version(ctx, self.vmsd, version, 0)
                 end = read_struct(CAREFUL.plan(self.vmsd, version), ctx, None, 0, [])
+                if end != ctx.end:
+                    raise ctx.wrong("the data goes on behind the state", end, found=f"{ctx.end - end} bytes")
             except UnknownFact:
                 raise
             except VMStateError as error:
@@ -162,6 +167,9 @@ class Codec:
 
     def as_construct(self, *, version_id: int | None = None, facts: Mapping[str, Any] | None = None) -> Any:
         """A construct declaration of the same layout."""
+        # construct is slow to import, and few ask for it.
+        from vmstate.codec.construct_export import as_construct
+
         version = self.vmsd.version_id if version_id is None else version_id
         return as_construct(self.vmsd, version, dict(facts or {}))
 
@@ -169,9 +177,7 @@ class Codec:
 def _as_encode_error(error: VMStateError, section: str) -> VMStateError:
     if isinstance(error, EncodeError):
         return error
-    return EncodeError(
-        error.message, section=section, path=error.path, expected=error.expected, found=error.found
-    )
+    return EncodeError(error.message, section=section, path=error.path, expected=error.expected, found=error.found)
 
 
 def _placed(error: VMStateError, ctx: Context) -> VMStateError:
@@ -216,9 +222,7 @@ def _settle(
     if len(fits) > 1:
         first, second = fits[0][0], fits[1][0]
         differ = [name for name in {**first, **second} if first.get(name) != second.get(name)]
-        names = " and ".join(
-            ", ".join(f"{name}={known.get(name)!r}" for name in differ) for known in (first, second)
-        )
+        names = " and ".join(", ".join(f"{name}={known.get(name)!r}" for name in differ) for known in (first, second))
         raise DecodeError("the bytes fit two ways of reading them: say which by the facts", found=names)
     if fits:
         return fits[0][1]

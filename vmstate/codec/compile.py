@@ -11,8 +11,9 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Callable, Mapping
+from itertools import pairwise
 from operator import attrgetter
-from typing import Any
+from typing import Any, NamedTuple
 
 import attrs
 
@@ -20,23 +21,23 @@ from vmstate.codec.elements import (
     FOLLOWS,
     NULL,
     Element,
-    Reader,
     as_list,
     byte_at,
     element,
+    nullptr,
     number,
     packer,
     refuse,
 )
 from vmstate.codec.records import Records
-from vmstate.codec.runtime import EMPTY_LIMIT, Context, Frame, TraceEntry, enter, leave
+from vmstate.codec.runtime import Context, Frame, TraceEntry, enter, leave
 from vmstate.description import types as t
 from vmstate.description.declare import nested
 from vmstate.description.description import Field, Pointers, Rule, Subsection, VMStateDescription
-from vmstate.description.expr import UNKNOWN
+from vmstate.description.expr import UNKNOWN, refuted
 from vmstate.description.path import format_path
-from vmstate.description.state import META, Meta, State, ensure_meta, meta_of
-from vmstate.errors import EncodeError, VMStateError
+from vmstate.description.state import META, Meta, SentSubsection, State, ensure_meta, meta_of
+from vmstate.errors import EncodeError
 
 SUBSECTION = 0x05
 
@@ -70,6 +71,14 @@ class FixedStruct:
 
     size: int
     make: Callable[[bytes], Any]
+
+
+class Place(NamedTuple):
+    """A field, the slot of its value in a frame, and the key of its residue."""
+
+    field: Field
+    slot: int
+    key: str
 
 
 class Codecs:
@@ -133,8 +142,8 @@ def read_subsections(plan: Plan, ctx: Context, frame: Frame, pos: int) -> int:
     first = len(frame.values)
     frame.values.extend([None] * len(plan.subsections))
     parent = plan.vmsd.name.encode()
-    order: list[tuple[int, bytes, bytes | None]] = []
-    ends: list[tuple[int, int]] = []
+    sent: list[SentSubsection] = []
+    bodies: list[slice] = []
     while True:
         if pos >= ctx.end and not ctx.final:
             raise ctx.short(pos, 1)
@@ -154,17 +163,17 @@ def read_subsections(plan: Plan, ctx: Context, frame: Frame, pos: int) -> int:
             break
         start = pos
         index, sub = _find_subsection(plan, ctx, name, pos)
-        pos = _read_subsection(ctx, frame, pos + 2 + length, sub, first + index)
-        order.append((index, bytes(ctx.data[start : start + 6 + length]), None))
-        ends.append((start + 6 + length, pos))
-    version_of_own = [(index, _own_header(plan, frame, first, index)) for index, _, _ in order]
-    straight = all(one[0] < two[0] for one, two in zip(order, order[1:], strict=False))
-    if not straight or any(header != own[1] for (_, header, _), own in zip(order, version_of_own, strict=True)):
+        body = start + 6 + length
+        pos = _read_subsection(ctx, frame, start, body, sub, first + index)
+        sent.append(SentSubsection(index, sub.attribute, bytes(ctx.data[start:body])))
+        bodies.append(slice(body, pos))
+    straight = all(one.number < two.number for one, two in pairwise(sent))
+    if not straight or any(one.header != _own_header(plan, frame, first, one.number) for one in sent):
         # A subsection that comes again overwrites what it said before: of the earlier one only the bytes are kept.
-        last = {index: number for number, (index, _, _) in enumerate(order)}
+        last = {one.number: place for place, one in enumerate(sent)}
         frame.subsections = [
-            (index, header, None if last[index] == number else bytes(ctx.data[slice(*ends[number])]))
-            for number, (index, header, _) in enumerate(order)
+            one if last[one.number] == place else one._replace(earlier=bytes(ctx.data[bodies[place]]))
+            for place, one in enumerate(sent)
         ]
     return pos
 
@@ -185,18 +194,18 @@ def _find_subsection(plan: Plan, ctx: Context, name: bytes, pos: int) -> tuple[i
     raise ctx.wrong(f"VM subsection {text!r} in {plan.vmsd.name!r} does not exist", pos, known, text)
 
 
-def _read_subsection(ctx: Context, frame: Frame, pos: int, sub: Subsection, slot: int) -> int:
-    if pos + 4 > ctx.end:
-        raise ctx.short(pos, 4)
-    # QEMU keeps the version in eight bits.
-    version_id = ctx.data[pos + 3]
+def _read_subsection(ctx: Context, frame: Frame, start: int, body: int, sub: Subsection, slot: int) -> int:
     enter(ctx, sub.attribute)
-    check_version(ctx, sub.vmsd, version_id, pos)
+    if body > ctx.end:
+        raise ctx.short(body - 4, 4)
+    # QEMU keeps the version in eight bits.
+    version_id = ctx.data[body - 1]
+    check_version(ctx, sub.vmsd, version_id, body - 4)
     plan = (CAREFUL if ctx.path is not None else FAST).plan(sub.vmsd, version_id)
     read: list[Any] = []
     entry = _open_entry(ctx)
-    behind = read_struct(plan, ctx, frame, pos + 4, read)
-    _close_entry(ctx, entry, pos + 4, behind, None)
+    behind = read_struct(plan, ctx, frame, body, read)
+    _close_entry(ctx, entry, start, behind, None)
     leave(ctx)
     if version_id != sub.vmsd.version_id:
         ensure_meta(read[0]).version_id = version_id
@@ -247,7 +256,7 @@ def write_struct(plan: Plan, ctx: Context, outer: Frame | None, state: Any, out:
 
 def _apply_rules(plan: Plan, ctx: Context, frame: Frame) -> None:
     for attribute, rule in plan.rules:
-        if rule.holds.evaluate(frame) is False:
+        if refuted(rule.holds.evaluate(frame)):
             if attribute is not None:
                 enter(ctx, attribute)
             raise EncodeError(f"{rule.id}: {rule.text}", path=ctx.where() or attribute, expected=repr(rule.holds))
@@ -255,29 +264,34 @@ def _apply_rules(plan: Plan, ctx: Context, frame: Frame) -> None:
 
 def _write_subsections(plan: Plan, ctx: Context, frame: Frame, meta: Meta | None, out: bytearray) -> None:
     first = plan.width - len(plan.subsections)
-    wanted = [(index, b"", None) for index, _ in plan.subsections]
-    if meta is not None and meta.subsections is not None:
-        kept = [entry for entry in meta.subsections if frame.values[first + entry[0]] is not None]
-        seen = {entry[0] for entry in kept}
-        wanted = [*kept, *(entry for entry in wanted if entry[0] not in seen)]  # type: ignore[list-item]
-    for index, header, earlier in wanted:
-        sub = plan.subsections[index][1]
-        value = frame.values[first + index]
+    for sent in _order_to_write(plan, meta):
+        sub = plan.subsections[sent.number][1]
+        value = frame.values[first + sent.number]
         if value is None:
             continue
-        if earlier is not None:
-            out += header + earlier
+        if sent.earlier is not None:
+            out += sent.header + sent.earlier
             continue
         enter(ctx, sub.attribute)
         version_id = version_to_write(sub.vmsd, meta_of(value), None)
         check_version_to_write(ctx, sub.vmsd, version_id)
         # An odd header stays, but not if the state is now of another version.
-        if not header or header[-1] != version_id & 0xFF:
-            header = subsection_header(sub.vmsd, version_id)
-        out += header
+        own = not sent.header or sent.header[-1] != version_id & 0xFF
+        out += subsection_header(sub.vmsd, version_id) if own else sent.header
         plan_of_sub = (CAREFUL if ctx.path is not None else FAST).plan(sub.vmsd, version_id)
         write_struct(plan_of_sub, ctx, frame, value, out)
         leave(ctx)
+
+
+def _order_to_write(plan: Plan, meta: Meta | None) -> list[SentSubsection]:
+    """The order the subsections came in; one that did not come goes where it belongs among them."""
+    order = [] if meta is None or meta.subsections is None else list(meta.subsections)
+    came = {sent.number for sent in order}
+    for index, sub in plan.subsections:
+        if index not in came:
+            behind = (place for place, sent in enumerate(order) if sent.number > index)
+            order.insert(next(behind, len(order)), SentSubsection(index, sub.attribute, b""))
+    return order
 
 
 def check_version_to_write(ctx: Context, vmsd: VMStateDescription, version_id: int) -> None:
@@ -295,7 +309,7 @@ def compile_plan(vmsd: VMStateDescription, version_id: int, codecs: Codecs) -> P
     """Compile a description for a version."""
     steps: list[Step] = []
     puts: list[Put] = []
-    run: list[tuple[Field, int]] = []
+    run: list[Place] = []
     slot = 0
     size: int | None = 0
     least = 0
@@ -309,7 +323,8 @@ def compile_plan(vmsd: VMStateDescription, version_id: int, codecs: Codecs) -> P
             puts.append(put)
             run.clear()
 
-    for field in vmsd.fields:
+    for field, key in zip(vmsd.fields, _residue_keys(vmsd), strict=True):
+        place = Place(field, slot, key)
         if field.in_state:
             layout.setdefault(field.attribute, slot)
         rules.extend((field.attribute, rule) for rule in field.rules)
@@ -319,13 +334,13 @@ def compile_plan(vmsd: VMStateDescription, version_id: int, codecs: Codecs) -> P
             if field.in_state:
                 steps.append(_absent(field))
         elif not codecs.careful and _fusible(field):
-            run.append((field, slot))
+            run.append(place)
             fixed = _run_size(field)
             size = None if size is None else size + fixed
             least += fixed
         else:
             close_run()
-            step, put, fixed_size, field_least = compile_field(field, slot, codecs)
+            step, put, fixed_size, field_least = compile_field(place, codecs)
             steps.append(step)
             puts.append(put)
             size = None if size is None or fixed_size is None else size + fixed_size
@@ -356,6 +371,16 @@ def compile_plan(vmsd: VMStateDescription, version_id: int, codecs: Codecs) -> P
     )
 
 
+def _residue_keys(vmsd: VMStateDescription) -> list[str]:
+    """Under what the residue of each field is kept: its attribute, with a number where that repeats."""
+    names = [field.attribute for field in vmsd.fields]
+    if len(set(names)) == len(names):
+        return names
+    return [
+        name if names.count(name) == 1 else f"{name}[{names[:number].count(name)}]" for number, name in enumerate(names)
+    ]
+
+
 def _absent(field: Field) -> Step:
     default = field.default if isinstance(field.type, t.Host) else None
 
@@ -381,17 +406,18 @@ def _run_size(field: Field) -> int:
     return kind.size
 
 
-def fuse(run: list[tuple[Field, int]]) -> tuple[Step, Put]:
+def fuse(run: list[Place]) -> tuple[Step, Put]:
     """One struct.Struct for a run of scalars; what QEMU would write otherwise becomes residue."""
     layout = ">" + "".join(
         f"{kind.size}x" if isinstance(kind := field.type, t.Unused) else kind.code  # type: ignore[attr-defined]
-        for field, _ in run
+        for field, _, _ in run
     )
     packed = packer(layout)
     size, unpack_from, pack = packed.size, packed.unpack_from, packed.pack
-    slots = [slot for field, slot in run if field.in_state]
+    slots = [slot for field, slot, _ in run if field.in_state]
     first, last = (slots[0], slots[-1] + 1) if slots else (0, 0)
-    normalises = "?" in layout or "x" in layout
+    bools = tuple(slot for field, slot, _ in run if _is_bool(field.type))
+    normalises = bool(bools) or "x" in layout
 
     def step(ctx: Context, frame: Frame, pos: int, values: list[Any]) -> int:
         found = unpack_from(ctx.data, pos)
@@ -403,38 +429,43 @@ def fuse(run: list[tuple[Field, int]]) -> tuple[Step, Put]:
         return end
 
     def put(ctx: Context, frame: Frame, out: bytearray) -> None:
-        out += pack(*frame.values[first:last])
+        values = frame.values
+        for slot in bools:
+            # To struct.pack anything is true or false.
+            if type(values[slot]) is not bool:
+                raise TypeError
+        out += pack(*values[first:last])
 
     return step, put
 
 
-def _run_residue(run: list[tuple[Field, int]], ctx: Context, residue: dict[str, tuple[bytes, Any]], pos: int) -> None:
-    for field, _ in run:
+def _is_bool(kind: t.WireType) -> bool:
+    return isinstance(kind, t.Scalar) and kind.code == "?"
+
+
+def _run_residue(run: list[Place], ctx: Context, residue: dict[str, tuple[bytes, Any]], pos: int) -> None:
+    for field, _, key in run:
         size = _run_size(field)
         raw = bytes(ctx.data[pos : pos + size])
         pos += size
-        note_residue(field, raw, residue)
+        if isinstance(field.type, t.Unused) and any(raw):
+            residue[key] = raw, None
+        elif _is_bool(field.type) and raw[0] > 1:
+            residue[key] = raw, True
 
 
-def note_residue(field: Field, raw: bytes, residue: dict[str, tuple[bytes, Any]]) -> None:
-    """Keep the bytes of a single bool that is neither 0 nor 1, and of unused bytes that are not zero."""
-    if isinstance(field.type, t.Unused):
-        if any(raw):
-            residue[field.attribute] = raw, None
-    elif isinstance(field.type, t.Scalar) and field.type.code == "?" and raw[0] > 1:
-        residue[field.attribute] = raw, True
-
-
-def compile_field(field: Field, slot: int, codecs: Codecs) -> tuple[Step, Put, int | None, int]:
+def compile_field(place: Place, codecs: Codecs) -> tuple[Step, Put, int | None, int]:
     """A field that is not part of a run: step, put, its size where that is always the same, the least it takes."""
+    field, slot, _ = place
     if isinstance(field.type, t.Validate):
-        return (*_validate(field, field.type), None, 0)
+        step, put = _validate(field, field.type)
+        return (*(_told(field, step, put) if codecs.careful else (step, put)), None, 0)
     one = element(field.type, codecs)
     if field.count is None:
         step, put = _single(field, slot, one)
         size, least = one.size, one.least
     elif isinstance(field.type, t.Unused):
-        step, put = _unused_array(field, one)
+        step, put = _unused_array(field, field.type)
         size, least = None, 0
     else:
         step, put = _array(field, slot, one, codecs)
@@ -442,6 +473,8 @@ def compile_field(field: Field, slot: int, codecs: Codecs) -> tuple[Step, Put, i
         fixed = one.size is not None and count is not None and field.pointers is None
         size = one.size * count if fixed else None  # type: ignore[operator]
         least = (count or 0) * (min(1, one.least) if field.pointers else one.least)
+    if _normalises(field.type):
+        step, put = _keeping(place, step, put)
     if codecs.careful:
         step, put = _told(field, step, put)
     if field.exists is not None:
@@ -451,60 +484,76 @@ def compile_field(field: Field, slot: int, codecs: Codecs) -> tuple[Step, Put, i
 
 
 def _single(field: Field, slot: int, one: Element) -> tuple[Step, Put]:
-    attribute, in_state = field.attribute, field.in_state
-    normalises = isinstance(field.type, t.Unused) or (isinstance(field.type, t.Scalar) and field.type.code == "?")
-    read, write = one.read, one.write
+    read, write, in_state = one.read, one.write, field.in_state
 
-    if not normalises:
+    def put(ctx: Context, frame: Frame, out: bytearray) -> None:
+        write(ctx, frame, frame.values[slot] if in_state else None, out)
 
-        def put(ctx: Context, frame: Frame, out: bytearray) -> None:
-            write(ctx, frame, frame.values[slot], out)
+    def skip(ctx: Context, frame: Frame, pos: int, values: list[Any]) -> int:
+        return read(ctx, frame, pos, [])
 
-        return read, put
-
-    def step(ctx: Context, frame: Frame, pos: int, values: list[Any]) -> int:
-        end = read(ctx, frame, pos, values if in_state else [])
-        residue = frame.residue or {}
-        note_residue(field, bytes(ctx.data[pos:end]), residue)
-        frame.residue = residue or None
-        return end
-
-    def put_kept(ctx: Context, frame: Frame, out: bytearray) -> None:
-        value = frame.values[slot] if in_state else None
-        kept = frame.residue.get(attribute) if frame.residue else None
-        start = len(out)
-        write(ctx, frame, value, out)
-        if kept is not None and kept[1] == value and len(kept[0]) == len(out) - start:
-            out[start:] = kept[0]
-
-    return step, put_kept
+    return read if in_state else skip, put
 
 
-def _unused_array(field: Field, one: Element) -> tuple[Step, Put]:
-    count, kind, attribute = field.count, field.type, field.attribute
-    assert isinstance(kind, t.Unused) and count is not None
+def _unused_array(field: Field, kind: t.Unused) -> tuple[Step, Put]:
+    count = field.count
+    assert count is not None
+
+    def size(ctx: Context, frame: Frame, pos: int) -> int:
+        return number(ctx, frame, count, "count", pos) * number(ctx, frame, kind.size, "size", pos)
 
     def step(ctx: Context, frame: Frame, pos: int, values: list[Any]) -> int:
-        length = number(ctx, frame, count, "count", pos) * number(ctx, frame, kind.size, "size", pos)
+        length = size(ctx, frame, pos)
         if pos + length > ctx.end:
             raise ctx.short(pos, length)
-        raw = bytes(ctx.data[pos : pos + length])
-        if any(raw):
-            frame.residue = {**(frame.residue or {}), attribute: (raw, None)}
         return pos + length
 
     def put(ctx: Context, frame: Frame, out: bytearray) -> None:
-        length = number(ctx, frame, count, "count", 0) * number(ctx, frame, kind.size, "size", 0)
-        kept = frame.residue.get(attribute) if frame.residue else None
-        out += kept[0] if kept is not None and len(kept[0]) == length else bytes(length)
+        out += bytes(size(ctx, frame, 0))
 
     return step, put
 
 
+def _normalises(kind: t.WireType) -> bool:
+    """Whether QEMU can read what it would write otherwise."""
+    if isinstance(kind, t.Choice):
+        return any(_normalises(case) for _, case in kind.cases)
+    return _is_bool(kind) or isinstance(kind, t.Unused)
+
+
+def _keeping(place: Place, step: Step, put: Put) -> tuple[Step, Put]:
+    """The same, with the bytes kept as residue where what is written from their value would be others."""
+    field, slot, key = place
+    in_state = field.in_state
+
+    def keeping_step(ctx: Context, frame: Frame, pos: int, values: list[Any]) -> int:
+        end = step(ctx, frame, pos, values)
+        own = bytearray()
+        put(ctx, frame, own)
+        if own != ctx.data[pos:end]:
+            residue = frame.residue = frame.residue or {}
+            residue[key] = bytes(ctx.data[pos:end]), _copy(values[slot]) if in_state else None
+        return end
+
+    def keeping_put(ctx: Context, frame: Frame, out: bytearray) -> None:
+        start = len(out)
+        put(ctx, frame, out)
+        kept = frame.residue.get(key) if frame.residue else None
+        if kept is None or len(kept[0]) != len(out) - start:
+            return
+        if kept[1] == (frame.values[slot] if in_state else None):
+            out[start:] = kept[0]
+
+    return keeping_step, keeping_put
+
+
+def _copy(value: Any) -> Any:
+    return [_copy(one) for one in value] if isinstance(value, list) else value
+
+
 def _validate(field: Field, kind: t.Validate) -> tuple[Step, Put]:
     def check(ctx: Context, frame: Frame, pos: int | None) -> None:
-        if kind.condition.evaluate(frame) is False:
-            enter(ctx, field.name)
+        if refuted(kind.condition.evaluate(frame)):
             if pos is None:
                 raise EncodeError(f"validation failed: {field.name}", path=ctx.where(), expected=repr(kind.condition))
             raise ctx.wrong(f"validation failed: {field.name}", pos, repr(kind.condition))
@@ -611,11 +660,14 @@ def _pointer(field: Field, one: Element) -> Element:
     if field.pointers is Pointers.ALL_MARKED:
         return Element(read_marked, write_marked, None, 1)
     assert nulls is not None
+    null = nullptr()
 
     def read(ctx: Context, frame: Frame, pos: int, out: list[Any]) -> int:
         where = nulls.evaluate(frame)
-        null = len(out) in where if isinstance(where, (tuple, frozenset, set)) else where == t.NULLS_MARKED
-        if not null or byte_at(ctx, pos) != NULL:
+        if isinstance(where, (tuple, list, frozenset, set)):
+            # The host knows which: there a NULL must stand, and nowhere else.
+            return (null if len(out) in where else one).read(ctx, frame, pos, out)
+        if where != t.NULLS_MARKED or byte_at(ctx, pos) != NULL:
             return one.read(ctx, frame, pos, out)
         out.append(None)
         return pos + 1
@@ -644,7 +696,7 @@ def _counted(ctx: Context, frame: Frame, field: Field, value: Any, pos: int) -> 
 def _scalars(field: Field, kind: t.Scalar, slot: int) -> tuple[Step, Put]:
     """An array of scalars, in one call."""
     size, code, order, count = kind.size, kind.code, kind.order, field.count
-    attribute, dims = field.attribute, field.dims
+    dims = field.dims
     assert count is not None
     fixed = packer(f"{order}{count}{code}") if isinstance(count, int) else None
 
@@ -655,42 +707,38 @@ def _scalars(field: Field, kind: t.Scalar, slot: int) -> tuple[Step, Put]:
             raise ctx.short(pos, elements * size)
         packed = fixed or packer(f"{order}{elements}{code}")
         found = packed.unpack_from(ctx.data, pos)
-        value = list(found)
-        if code == "?" and packed.pack(*found) != ctx.data[pos:end]:
-            frame.residue = {**(frame.residue or {}), attribute: (bytes(ctx.data[pos:end]), list(found))}
-        values.append(nested(value, dims) if dims else value)
+        values.append(nested(list(found), dims) if dims else list(found))
         return end
 
     def put(ctx: Context, frame: Frame, out: bytearray) -> None:
         flat = _counted(ctx, frame, field, frame.values[slot], 0)
-        kept = frame.residue.get(attribute) if frame.residue else None
-        if kept is not None and kept[1] == list(flat):
-            out += kept[0]
-            return
+        if code == "?" and any(type(value) is not bool for value in flat):
+            _refuse_odd(ctx, field, kind, flat)
         try:
             out += (fixed or packer(f"{order}{len(flat)}{code}")).pack(*flat)
         except struct.error:
-            for index, value in enumerate(flat):
-                if not isinstance(value, int) or not kind.minimum <= value <= kind.maximum:
-                    enter(ctx, index)
-                    raise refuse(ctx, value, f"an integer from {kind.minimum} to {kind.maximum}") from None
+            _refuse_odd(ctx, field, kind, flat)
             raise
 
     return step, put
 
 
+def _refuse_odd(ctx: Context, field: Field, kind: t.Scalar, flat: list[Any]) -> None:
+    for index, value in enumerate(flat):
+        if not isinstance(value, int) or not kind.minimum <= value <= kind.maximum:
+            enter_element(ctx, index, field.dims)
+            raise refuse(ctx, value, f"an integer from {kind.minimum} to {kind.maximum}") from None
+
+
 def _room(ctx: Context, elements: int, least: int, pos: int) -> None:
     """Refuse a count that cannot be, before anything is made of it."""
-    if least == 0:
-        if elements > EMPTY_LIMIT:
-            raise ctx.wrong("too many elements that may be empty", pos, f"at most {EMPTY_LIMIT}", str(elements))
-    elif elements * least > ctx.end - pos:
+    if elements * least > ctx.end - pos:
         raise ctx.short(pos, elements * least)
 
 
 def _sequence(field: Field, slot: int, one: Element) -> tuple[Step, Put]:
     """An array of anything, element by element."""
-    count, dims, start, least = field.count, field.dims, field.start, one.least
+    count, dims, least = field.count, field.dims, one.least
     assert count is not None
 
     def step(ctx: Context, frame: Frame, pos: int, values: list[Any]) -> int:
@@ -698,19 +746,38 @@ def _sequence(field: Field, slot: int, one: Element) -> tuple[Step, Put]:
         _room(ctx, elements, least, pos)
         found: list[Any] = []
         for index in range(elements):
-            enter(ctx, start + index)
-            pos = one.read(ctx, frame, pos, found)
-            leave(ctx)
+            enter_element(ctx, index, dims)
+            before, pos = pos, one.read(ctx, frame, pos, found)
+            if pos == before:
+                ctx.count_empty(1, pos)
+            leave_element(ctx, dims)
         values.append(nested(found, dims) if dims else found)
         return pos
 
     def put(ctx: Context, frame: Frame, out: bytearray) -> None:
         for index, value in enumerate(_counted(ctx, frame, field, frame.values[slot], 0)):
-            enter(ctx, start + index)
+            enter_element(ctx, index, dims)
             one.write(ctx, frame, value, out)
-            leave(ctx)
+            leave_element(ctx, dims)
 
     return step, put
+
+
+def enter_element(ctx: Context, index: int, dims: tuple[int, ...] | None) -> None:
+    """Note the place of an element: its row and its place in that, where there are rows."""
+    if ctx.path is None:
+        return
+    places: list[int] = []
+    for dimension in reversed((dims or ())[1:]):
+        index, place = divmod(index, dimension)
+        places.insert(0, place)
+    ctx.path += [index, *places]
+
+
+def leave_element(ctx: Context, dims: tuple[int, ...] | None) -> None:
+    """The element is done."""
+    if ctx.path is not None:
+        del ctx.path[-len(dims or (1,)) :]
 
 
 def _records(field: Field, slot: int, one: Element, kind: t.Struct, codecs: Codecs) -> tuple[Step, Put]:
@@ -731,8 +798,11 @@ def _records(field: Field, slot: int, one: Element, kind: t.Struct, codecs: Code
         end = pos + elements * size
         raw = bytes(ctx.data[pos:end])
         # Behind each element QEMU looks for a subsection; it would have to name the struct.
-        if ctx.path is not None or name in bytes(ctx.data[pos : end + 2 + len(name)]) or (not ctx.final and end >= ctx.end):
+        named = name in bytes(ctx.data[pos : end + 2 + len(name)])
+        if named or ctx.path is not None or (not ctx.final and end >= ctx.end):
             return by_element(ctx, frame, pos, values)
+        if size == 0:
+            ctx.count_empty(elements, pos)
         values.append(Records(fixed, raw, elements))
         return end
 
@@ -782,7 +852,7 @@ def _making(vmsd: VMStateDescription) -> tuple[Make, Callable[[Any], list[Any]]]
 def _making_object(cls: type, names: list[str]) -> tuple[Make, Callable[[Any], list[Any]]]:
     setters = [getattr(cls, name).__set__ for name in names]
     set_meta = getattr(cls, META).__set__
-    new = cls.__new__
+    new: Any = cls.__new__
 
     def make(values: list[Any]) -> Any:
         state = new(cls)
@@ -812,41 +882,44 @@ def _making_mapping(names: list[str]) -> tuple[Make, Callable[[Any], list[Any]]]
 
 
 def _gathering(vmsd: VMStateDescription, names: list[str]) -> tuple[Make, Callable[[Any], list[Any]]]:
-    """A state in which a wire name that repeats is one list."""
-    fields = [field for field in vmsd.fields if field.in_state]
-    arrays = [field.count is not None for field in fields] + [False] * len(vmsd.subsections)
+    """A state in which a wire name that repeats is one list; arrays of a constant count are spread in it."""
+    counts = [_constant_count(vmsd, field) for field in vmsd.fields if field.in_state]
+    counts += [None] * len(vmsd.subsections)
     repeated = {name for name in names if names.count(name) > 1}
 
     def make(values: list[Any]) -> Any:
         state = State()
-        for name, is_array, value in zip(names, arrays, values, strict=True):
+        for name, count, value in zip(names, counts, values, strict=True):
             if name not in repeated:
                 dict.__setitem__(state, name, value)
-            elif is_array:
-                state.setdefault(name, []).extend(value)
-            else:
+            elif count is None:
                 state.setdefault(name, []).append(value)
+            else:
+                state.setdefault(name, []).extend(value)
         return state
-
-    counts = [field.count for field in fields] + [None] * len(vmsd.subsections)
 
     def split(state: Any) -> list[Any]:
         taken = dict.fromkeys(repeated, 0)
         values: list[Any] = []
-        for name, is_array, count in zip(names, arrays, counts, strict=True):
+        for name, count in zip(names, counts, strict=True):
             if name not in repeated:
                 values.append(state[name])
                 continue
             start = taken[name]
-            step = count if is_array and isinstance(count, int) else 1
-            taken[name] = start + step
-            values.append(list(state[name][start : start + step]) if is_array else state[name][start])
+            taken[name] = stop = start + (1 if count is None else count)
+            values.append(state[name][start] if count is None else list(state[name][start:stop]))
         for name, used in taken.items():
             if used != len(state[name]):
                 raise IndexError(f"{name!r} has {len(state[name])} elements, not {used}")
         return values
 
     return make, split
+
+
+def _constant_count(vmsd: VMStateDescription, field: Field) -> int | None:
+    """The number of elements, where it is always the same: others cannot be told apart again."""
+    always = field.exists is None and field.version <= vmsd.minimum_version_id and field.dims is None
+    return field.count if always and isinstance(field.count, int) else None
 
 
 FAST = Codecs(careful=False)

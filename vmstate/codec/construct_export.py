@@ -1,1 +1,2 @@
-def as_construct(vmsd, version, facts): raise NotImplementedError
+def as_construct(vmsd, version, facts):
+    raise NotImplementedError

@@ -61,10 +61,9 @@ def number(ctx: Context, frame: Frame, value: int | Expr, what: str, pos: int) -
     result = value.evaluate(frame) if isinstance(value, Expr) else value
     if result is UNKNOWN or result is None:
         raise ctx.wrong(f"the {what} {value} is not known", pos)
-    count = int(result)
-    if count < 0 or count > 0x7FFFFFFF:
-        raise ctx.wrong(f"the {what} cannot be", pos, "0 to 2147483647", str(count))
-    return count
+    if not isinstance(result, int) or not 0 <= result <= 0x7FFFFFFF:
+        raise ctx.wrong(f"the {what} cannot be", pos, "0 to 2147483647", repr(result))
+    return result
 
 
 def refuse(ctx: Context, value: Any, expected: str) -> EncodeError:
@@ -183,6 +182,14 @@ def buffer(size: int | Expr) -> Element:
     return Element(read, write, fixed, fixed or 0)
 
 
+def utf8(ctx: Context, value: str) -> bytes:
+    """The bytes of a text."""
+    try:
+        return value.encode("utf-8", "surrogateescape")
+    except UnicodeEncodeError:
+        raise refuse(ctx, value, "text that UTF-8 can say") from None
+
+
 def text(size: int | Expr) -> Element:
     """Bytes that are text."""
     plain = buffer(size)
@@ -196,7 +203,7 @@ def text(size: int | Expr) -> Element:
     def write(ctx: Context, frame: Frame, value: Any, out: bytearray) -> None:
         if not isinstance(value, str):
             raise refuse(ctx, value, "text")
-        plain.write(ctx, frame, value.encode("utf-8", "surrogateescape"), out)
+        plain.write(ctx, frame, utf8(ctx, value), out)
 
     return Element(read, write, plain.size, plain.least)
 
@@ -245,7 +252,7 @@ def bitmap(bits: int | Expr) -> Element:
 
     def write(ctx: Context, frame: Frame, value: Any, out: bytearray) -> None:
         words = (number(ctx, frame, bits, "number of bits", 0) + 63) // 64
-        if not isinstance(value, int) or not 0 <= value < 1 << words * 64:
+        if not isinstance(value, int) or value < 0 or value.bit_length() > words * 64:
             raise refuse(ctx, value, f"an integer of at most {words * 64} bits")
         out += struct.pack(f">{words}Q", *struct.unpack(f"<{words}Q", value.to_bytes(words * 8, "little")))
 
@@ -266,11 +273,11 @@ def counted_string() -> Element:
     def write(ctx: Context, frame: Frame, value: Any, out: bytearray) -> None:
         if not isinstance(value, str):
             raise refuse(ctx, value, "text")
-        text = value.encode("utf-8", "surrogateescape")
-        if len(text) > 255:
+        raw = utf8(ctx, value)
+        if len(raw) > 255:
             raise refuse(ctx, value, "at most 255 bytes of text")
-        out.append(len(text))
-        out += text
+        out.append(len(raw))
+        out += raw
 
     return Element(read, write, None, 1)
 
@@ -391,8 +398,11 @@ def gtree(kind: t.GTree, codecs: Codecs) -> Element:
                 raise ctx.wrong("the tree has more nodes than it says", pos, f"{count} nodes")
             pair: list[Any] = []
             enter(ctx, len(pairs))
-            pos = key.read(ctx, frame, pos + 1, pair)
-            pos = node.read(ctx, frame, pos, pair)
+            pos += 1
+            for half, part in enumerate((key, node)):
+                enter(ctx, half)
+                pos = part.read(ctx, frame, pos, pair)
+                leave(ctx)
             leave(ctx)
             pairs.append(tuple(pair))
             markers.append(marker)
@@ -406,8 +416,12 @@ def gtree(kind: t.GTree, codecs: Codecs) -> Element:
         for index, (marker, pair) in enumerate(zip(markers_of(value), value, strict=True)):
             out.append(marker)
             enter(ctx, index)
-            key.write(ctx, frame, pair[0], out)
-            node.write(ctx, frame, pair[1], out)
+            if not isinstance(pair, (tuple, list)) or len(pair) != 2:
+                raise refuse(ctx, pair, "a pair of a key and a value")
+            for half, part in enumerate((key, node)):
+                enter(ctx, half)
+                part.write(ctx, frame, pair[half], out)
+                leave(ctx)
             leave(ctx)
         out.append(0)
 
@@ -417,7 +431,7 @@ def gtree(kind: t.GTree, codecs: Codecs) -> Element:
 def keyed_list(kind: t.KeyedList, codecs: Codecs) -> Element:
     """Structs that begin with a key; a key of zero ends the list."""
     inner = codecs.struct_element(kind.vmsd, None)
-    key = scalar(kind.key)
+    key = element(kind.key, codecs)
 
     def read(ctx: Context, frame: Frame, pos: int, out: list[Any]) -> int:
         values: list[Any] = []

@@ -10,10 +10,11 @@ import attrs
 from vmstate.description.description import Field
 from vmstate.description.expr import UNKNOWN, Fact, UnknownFact
 from vmstate.description.path import format_path
+from vmstate.description.state import SentSubsection
 from vmstate.errors import DecodeError, TruncatedError
 
 EMPTY_LIMIT = 1024
-"""The most elements an array may have whose elements can be empty: nothing on the wire bounds them."""
+"""The most elements of arrays that take no bytes, in one run: nothing on the wire bounds their number."""
 
 
 @attrs.frozen
@@ -31,6 +32,7 @@ class Context:
     __slots__ = (
         "base",
         "data",
+        "empty",
         "end",
         "entries",
         "facts",
@@ -54,8 +56,15 @@ class Context:
         # (number, bytes): the opaque field with that number is so much longer than it was seen.
         self.flex: tuple[int, int] | None = None
         self.opaque_seen = 0
+        self.empty = 0
         self.force = False
         self.position = 0
+
+    def count_empty(self, elements: int, pos: int) -> None:
+        """Note elements that take no bytes; there may not be many."""
+        self.empty += elements
+        if self.empty > EMPTY_LIMIT:
+            raise self.wrong("too many elements that take no bytes", pos, f"at most {EMPTY_LIMIT}")
 
     def short(self, pos: int, size: int) -> TruncatedError:
         """The error for bytes that are not there."""
@@ -89,7 +98,7 @@ class Frame:
         self.version_id = version_id
         self.values: list[Any] = []
         self.residue: dict[str, tuple[bytes, Any]] | None = None
-        self.subsections: list[tuple[int, bytes, bytes | None]] | None = None
+        self.subsections: list[SentSubsection] | None = None
 
     def value(self, name: str) -> Any:
         index = self.layout.get(name, -1)

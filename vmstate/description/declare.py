@@ -14,6 +14,7 @@ Whether QEMU's own field is a pointer, or allocated at load, is not on the wire 
 
 from __future__ import annotations
 
+import copy
 import linecache
 import re
 import sys
@@ -159,9 +160,9 @@ def fd(**options: Any) -> Any:
     return _word(t.FD, **options)
 
 
-def buffer(size: int | Expr, **options: Any) -> Any:
+def buffer(size: int | Expr, *, info: str = "buffer", **options: Any) -> Any:
     """BUFFER, STATIC_BUFFER, PARTIAL_BUFFER, BUFFER_START_MIDDLE, BUFFER_UNSAFE: `size` bytes."""
-    return _word(t.Buffer("buffer", size), **options)
+    return _word(t.Buffer(info, size), **options)
 
 
 def vbuffer(size: int | Expr, *, multiply: int = 1, **options: Any) -> Any:
@@ -224,13 +225,7 @@ def struct(declared: Any, **options: Any) -> Any:
 
 def vstruct(declared: Any, struct_version: int, **options: Any) -> Any:
     """VSTRUCT: the fields of another class, read at the version given here."""
-    vmsd = _vmsd(declared)
-    if not vmsd.minimum_version_id <= struct_version <= vmsd.version_id:
-        raise DescriptionError(
-            f"{vmsd.name!r} has no version {struct_version}",
-            expected=f"{vmsd.minimum_version_id} to {vmsd.version_id}",
-        )
-    return _word(t.Struct("vstruct", vmsd, struct_version), **options)
+    return _word(t.Struct("vstruct", _vmsd(declared), struct_version), **options)
 
 
 def array_of_pointer(
@@ -290,7 +285,8 @@ def keyed_list(declared: Any, *, key: Any = uint32, info: str = "struct", **opti
     vmsd = _vmsd(declared)
     kind = _element(key)
     first = vmsd.fields[0] if vmsd.fields else None
-    if not isinstance(kind, t.Scalar) or first is None or first.type is not kind or first.count is not None:
+    plain = first is not None and first.count is None and first.exists is None and first.version == 0
+    if first is None or not plain or first.type is not kind or not isinstance(kind, t.Scalar):
         raise DescriptionError(f"the first field of {vmsd.name!r} must be its key")
     return _word(t.KeyedList(info, vmsd, kind), **options)
 
@@ -377,8 +373,8 @@ def _collect(name: str, body: type) -> tuple[list[Field], list[Subsection], dict
     for lost in vars(body).get(_REGISTER, ()):
         if not lost.taken and lost not in declared.values():
             line = linecache.getline(*lost.line).strip() if lost.line else ""
-            attribute = re.match(r"\w+", line)
-            what = repr(attribute.group()) if attribute else "one name"
+            written = re.match(r"\w+", line)
+            what = repr(written.group()) if written else "one name"
             raise DescriptionError(f"two attributes have the name {what}", section=repr(name))
     fields: list[Field] = []
     subsections: list[Subsection] = []
@@ -386,7 +382,7 @@ def _collect(name: str, body: type) -> tuple[list[Field], list[Subsection], dict
     for attribute, one in declared.items():
         if one.subsection is not None:
             vmsd = _vmsd(one.subsection[0])
-            subsections.append(Subsection(vmsd, attribute, one.subsection[1] or vmsd.needed))
+            subsections.append(Subsection(vmsd, attribute, one.subsection[1]))
             defaults[attribute] = attrs.field(default=None)
             continue
         assert one.field is not None
@@ -405,6 +401,9 @@ def _collect(name: str, body: type) -> tuple[list[Field], list[Subsection], dict
 
 
 def _attrs_default(field: Field, kind: t.WireType) -> Any:
+    if isinstance(field.default, (list, dict)):
+        # Each state has one of its own.
+        return attrs.field(factory=lambda: copy.deepcopy(field.default))
     if field.default is not None or isinstance(kind, t.Host):
         return attrs.field(default=field.default)
     if field.exists is not None:
@@ -436,8 +435,10 @@ def _default_element(kind: t.WireType) -> Any:
             return False
         case t.Scalar() | t.Bitmap():
             return 0
-        case t.CountedString() | t.Text():
+        case t.CountedString():
             return ""
+        case t.Text(size=size):
+            return "\0" * size if isinstance(size, int) else ""
         case t.Buffer(size=size):
             return bytes(size) if isinstance(size, int) else b""
         case t.QList() | t.GTree() | t.KeyedList() | t.Chunks():

@@ -7,16 +7,18 @@ class, from a stream's vmdesc, or from a -dump-vmstate text.
 from __future__ import annotations
 
 import enum
+import math
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Protocol
 
 import attrs
 
 from vmstate.description.expr import Expr, Fact, Ref
-from vmstate.description.types import Unused, Validate, WireType
+from vmstate.description.types import Bitmap, Buffer, Choice, GTree, Host, Struct, Unused, Validate, WireType
 from vmstate.errors import DescriptionError
 
 Hook = Callable[..., Any]
+Misuse = Callable[[str], DescriptionError]
 
 MAX_DEPTH = 64
 """How deep structs may nest: far over any device, far under Python's own limit."""
@@ -98,7 +100,11 @@ class Field:
 
 @attrs.frozen(eq=False)
 class Subsection:
-    """A subsection in its parent: the description, the attribute that holds its state, and when it is sent."""
+    """A subsection in its parent: the description, the attribute that holds its state, and when it is sent.
+
+    `needed` is read in the parent (`this` is the parent); the description's own `needed`, which holds without one, in
+    the subsection (`up` is the parent).
+    """
 
     vmsd: VMStateDescription
     attribute: str
@@ -110,9 +116,7 @@ class Codec(Protocol):
 
     def decode(self, data: Any, *, version_id: int | None, facts: Mapping[str, Any] | None) -> Any: ...
 
-    def encode(
-        self, state: Any, *, version_id: int | None, facts: Mapping[str, Any] | None, force: bool
-    ) -> bytes: ...
+    def encode(self, state: Any, *, version_id: int | None, facts: Mapping[str, Any] | None, force: bool) -> bytes: ...
 
     def trace(self, data: Any, *, version_id: int | None, facts: Mapping[str, Any] | None) -> Mapping[str, Any]: ...
 
@@ -160,9 +164,7 @@ class VMStateDescription:
             codec = self.compiled["codec"] = _make_codec(self)
         return codec
 
-    def decode(
-        self, data: Any, *, version_id: int | None = None, facts: Mapping[str, Any] | None = None
-    ) -> Any:
+    def decode(self, data: Any, *, version_id: int | None = None, facts: Mapping[str, Any] | None = None) -> Any:
         """The state in `data` (bytes-like), which must end where the state ends.
 
         `version_id` is the one in the section's header (default: the description's own). Raises `DecodeError`.
@@ -230,22 +232,26 @@ def validate(vmsd: VMStateDescription) -> None:
         raise misuse("a description needs a name")
     if vmsd.version_id < vmsd.minimum_version_id:
         raise misuse(f"version_id {vmsd.version_id} is below minimum_version_id {vmsd.minimum_version_id}")
-    members = [*vmsd.fields, *vmsd.subsections]
-    names = [member.attribute for member in members]
+    names = [field.attribute for field in vmsd.fields] + [sub.attribute for sub in vmsd.subsections]
     if vmsd.state_class is not None and len(set(names)) != len(names):
         twice = next(name for name in names if names.count(name) > 1)
         raise misuse(f"two attributes have the name {twice!r}")
     known: set[str] = set()
     later = set(names)
     for field in vmsd.fields:
+        _check_shape(field, misuse)
         for expr in field.expressions():
             _check_order(expr, known, later, field.attribute, misuse)
+        for child in field.type.children():
+            _check_seen_from(child, known, later, misuse)
         if field.in_state:
             known.add(field.attribute)
     for sub in vmsd.subsections:
         # The vmdesc of a stream is taken as it is: what QEMU wrote cannot be misuse.
-        if vmsd.state_class is not None and not sub.vmsd.name.startswith(vmsd.name):
-            raise misuse(f"the name of subsection {sub.vmsd.name!r} does not begin with its parent's")
+        if vmsd.state_class is not None and not (sub.vmsd.name.startswith(vmsd.name) and sub.vmsd.name != vmsd.name):
+            raise misuse(f"the name of subsection {sub.vmsd.name!r} does not begin with its parent's and go on")
+        if sub.needed is not None:
+            _check_needed(sub, later, misuse)
         if len(sub.vmsd.name.encode()) > 255:
             raise misuse(f"the name of subsection {sub.vmsd.name!r} is longer than 255 bytes")
     depth = 1 + max((child.depth for child in _children(vmsd)), default=0)
@@ -266,7 +272,7 @@ def _check_order(
     known: set[str],
     later: set[str],
     attribute: str,
-    misuse: Callable[[str], DescriptionError],
+    misuse: Misuse,
 ) -> None:
     for node in expr.walk():
         if isinstance(node, Ref) and node.base_ == "this":
@@ -280,9 +286,66 @@ def _check_order(
                 raise misuse(f"{attribute!r} depends on {first!r}, which {why}")
 
 
+def _check_needed(sub: Subsection, names: set[str], misuse: Misuse) -> None:
+    assert sub.needed is not None
+    for node in sub.needed.walk():
+        if isinstance(node, Ref) and node.base_ == "this" and node.names_ and node.names_[0] not in names:
+            raise misuse(f"{sub.attribute!r} depends on {node.names_[0]!r}, which is no field here")
+
+
+def _check_seen_from(child: VMStateDescription, known: set[str], later: set[str], misuse: Misuse) -> None:
+    """Refuse an expression of a struct that reads what comes after it in the struct around it."""
+    for field in child.fields:
+        for expr in field.expressions():
+            for node in expr.walk():
+                if isinstance(node, Ref) and node.base_ == "up" and node.names_:
+                    name = node.names_[0]
+                    if name in later and name not in known:
+                        raise misuse(f"{child.name!r} depends on {name!r} of the struct around it, which comes later")
+
+
+def _check_shape(field: Field, misuse: Misuse) -> None:
+    """Refuse counts, sizes, rows and versions that cannot be."""
+    kind, name = field.type, field.attribute
+    if field.count is None and (field.dims is not None or field.pointers is not None):
+        raise misuse(f"{name!r} is no array, and so has neither rows nor pointers")
+    if field.count is not None and isinstance(kind, (Validate, Host)):
+        raise misuse(f"{name!r} has nothing on the wire, and so is no array")
+    if isinstance(field.count, int) and field.count < 0:
+        raise misuse(f"{name!r} has {field.count} elements")
+    if field.dims is not None and (min(field.dims) < 1 or field.count != math.prod(field.dims)):
+        raise misuse(f"{name!r} has {field.count} elements, which its rows {field.dims} do not hold")
+    if field.pointers is Pointers.NULL_MARKER and field.nulls is None:
+        raise misuse(f"{name!r} needs the fact that says whether there are NULLs")
+    _check_type(kind, name, misuse)
+
+
+def _check_type(kind: WireType, name: str, misuse: Misuse) -> None:
+    size = kind.size if isinstance(kind, Buffer) else kind.bits if isinstance(kind, Bitmap) else 0
+    if isinstance(size, int) and size < 0:
+        raise misuse(f"{name!r} has a size of {size}")
+    if isinstance(kind, Struct) and kind.version is not None:
+        _check_version(kind.vmsd, kind.version, misuse)
+    if isinstance(kind, GTree):
+        for child in kind.children():
+            _check_version(child, kind.version, misuse)
+    if isinstance(kind, Choice):
+        if not kind.cases:
+            raise misuse(f"{name!r} has nothing to choose from")
+        for _, case in kind.cases:
+            if isinstance(case, (Unused, Validate, Host)):
+                raise misuse(f"{name!r} can be of a type that has no value on the wire")
+            _check_type(case, name, misuse)
+
+
+def _check_version(vmsd: VMStateDescription, version: int, misuse: Misuse) -> None:
+    if not vmsd.minimum_version_id <= version <= vmsd.version_id:
+        own = f"{vmsd.minimum_version_id} to {vmsd.version_id}"
+        raise misuse(f"{vmsd.name!r} is read at version {version}, and has only {own}")
+
+
 def state_keys(vmsd: VMStateDescription) -> list[str]:
     """The attributes a state has, in the order of the wire; an attribute that repeats stands once."""
     keys = dict.fromkeys(field.attribute for field in vmsd.fields if field.in_state)
     keys.update(dict.fromkeys(sub.attribute for sub in vmsd.subsections))
     return list(keys)
-

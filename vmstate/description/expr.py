@@ -26,6 +26,9 @@ class _Unknown:
 
 UNKNOWN: Final = _Unknown()
 
+SHIFT_LIMIT = 4096
+"""The most bits an expression shifts to the left."""
+
 
 class Scope(Protocol):
     """What an expression is evaluated in."""
@@ -196,7 +199,11 @@ class Ref(Expr):
         for name in self._names[1:]:
             if value is UNKNOWN or value is None:
                 return UNKNOWN
-            value = member(value, name)
+            try:
+                value = member(value, name)
+            except (AttributeError, KeyError):
+                # One of several structs, and not the one that has it.
+                return UNKNOWN
         return value
 
     def __repr__(self) -> str:
@@ -266,6 +273,32 @@ def _ceil_div(value: int, by: int) -> int:
     return -(-value // by)
 
 
+def _product(value: int, by: int) -> int:
+    # Bytes and texts can be multiplied too, by a number out of a stream.
+    if not isinstance(value, int) or not isinstance(by, int):
+        raise TypeError("only numbers are multiplied")
+    return value * by
+
+
+def _remainder(value: int, by: int) -> int:
+    # For a text, % is formatting.
+    if not isinstance(value, int):
+        raise TypeError("only numbers have a remainder")
+    return value % by
+
+
+def _shift_left(value: int, by: int) -> int:
+    # The result is as long as `by` says, which may come out of a stream.
+    if by > SHIFT_LIMIT:
+        raise ValueError(f"a shift by more than {SHIFT_LIMIT} bits")
+    return value << by
+
+
+def refuted(value: Any) -> bool:
+    """Whether the value of a condition says no; what is not known says nothing."""
+    return value is not UNKNOWN and value is not None and not value
+
+
 def _choose(condition: Any, yes: Any, no: Any) -> Any:
     return yes if condition else no
 
@@ -279,13 +312,13 @@ OPERATORS: Final[dict[str, Callable[..., Any]]] = {
     ">=": operator.ge,
     "+": operator.add,
     "-": operator.sub,
-    "*": operator.mul,
+    "*": _product,
     "//": operator.floordiv,
-    "%": operator.mod,
+    "%": _remainder,
     "&": operator.and_,
     "|": operator.or_,
     "^": operator.xor,
-    "<<": operator.lshift,
+    "<<": _shift_left,
     ">>": operator.rshift,
     "not": operator.not_,
     "has": _has,
@@ -322,7 +355,7 @@ class Op(Expr):
             return rest[0] if decided else UNKNOWN
         try:
             return OPERATORS[symbol](first, *rest)
-        except (TypeError, ValueError, ArithmeticError) as error:
+        except (TypeError, ValueError, ArithmeticError, LookupError) as error:
             raise VMStateError(f"{self} cannot be evaluated: {error}") from None
 
     def __repr__(self) -> str:

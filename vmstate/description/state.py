@@ -8,18 +8,30 @@ read at, the facts found, and the residue.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Any, ClassVar
+from typing import Any, ClassVar, NamedTuple
 
 META = "_vmstate"
 """The slot that holds a state's `Meta`."""
 
 
+class SentSubsection(NamedTuple):
+    """A subsection as it came: its number in the description, its attribute, and its header.
+
+    `earlier` is for one that came again later and so was overwritten: its bytes behind the header.
+    """
+
+    number: int
+    attribute: str
+    header: bytes
+    earlier: bytes | None = None
+
+
 class Meta:
     """What a state carries beside its values.
 
-    `version_id` is None where it is the description's own. `residue` maps an attribute to the bytes that stood in the
-    stream where QEMU accepts them and would write others, with the value they were read as. `subsections` is the
-    order, and what is odd in the headers, of the subsections where it is not the declared one.
+    `version_id` is None where it is the description's own. `residue` maps an attribute (numbered where it repeats) to
+    the bytes that stood in the stream where QEMU accepts them and would write others, with the value they were read
+    as. `subsections` is there where their order, their number or their headers are not as QEMU would write them.
     """
 
     __slots__ = ("facts", "residue", "subsections", "version_id")
@@ -28,7 +40,7 @@ class Meta:
         self.version_id: int | None = None
         self.facts: dict[str, Any] = {}
         self.residue: dict[str, tuple[bytes, Any]] = {}
-        self.subsections: list[tuple[int, bytes, bytes | None]] | None = None
+        self.subsections: list[SentSubsection] | None = None
 
     def is_empty(self) -> bool:
         """Whether there is nothing in it."""
@@ -61,8 +73,14 @@ class Tracked:
 def forget_residue(state: Any, attribute: str) -> None:
     """The attribute is written as QEMU would write its value from now on."""
     meta = meta_of(state)
-    if meta is not None:
-        meta.residue.pop(attribute, None)
+    if meta is None:
+        return
+    if meta.residue:
+        numbered = attribute + "["
+        for key in [key for key in meta.residue if key == attribute or key.startswith(numbered)]:
+            del meta.residue[key]
+    if meta.subsections is not None:
+        meta.subsections = [sent for sent in meta.subsections if sent.attribute != attribute] or None
 
 
 def meta_of(state: Any) -> Meta | None:

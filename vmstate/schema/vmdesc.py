@@ -29,21 +29,24 @@ class Dialect:
     """How one range of QEMU releases writes vmdesc.
 
     `index` says which elements of an array that cannot be compressed carry their index: "all", "but last" or "none".
-    `configuration` says whether the configuration section is described.
+    `configuration` says whether the configuration section is described. `pointer_runs` says whether an array of
+    pointers is split into runs of NULLs and runs of what is none; without it the first element alone stands for all,
+    even where the others differ.
     """
 
     name: str
     index: str
     configuration: bool
+    pointer_runs: bool
 
 
 DIALECTS = {
     dialect.name: dialect
     for dialect in (
-        Dialect("7.2", index="all", configuration=False),
-        Dialect("8.0", index="all", configuration=True),
-        Dialect("10.0", index="but last", configuration=True),
-        Dialect("11.1", index="none", configuration=True),
+        Dialect("7.2", index="all", configuration=False, pointer_runs=False),
+        Dialect("8.0", index="all", configuration=True, pointer_runs=False),
+        Dialect("10.0", index="but last", configuration=True, pointer_runs=True),
+        Dialect("11.1", index="none", configuration=True, pointer_runs=True),
     )
 }
 """The dialects by the release in which each was seen first."""
@@ -277,3 +280,26 @@ def _tree(size: int, nested: Sequence[VMStateDescription]) -> t.GTree | None:
     if all(one is nested[0] for one in nested):
         return t.GTree("gtree", None, nested[0], nested[0].version_id)
     return None
+
+
+PLAIN_INFOS = frozenset(
+    ("pci config", "pcie config", "pci irq state", "msix state", "cpsr", "fpscr", "powered_off", "capability")
+)
+"""Infos that QEMU does not open and that hold nothing but one value: as bytes they say all there is."""
+
+
+def hides_something(vmsd: VMStateDescription) -> bool:
+    """Whether a description from vmdesc has an info in it whose inside only a library knows."""
+    hides: bool | None = vmsd.compiled.get("hides")
+    if hides is None:
+        hides = any(_hides(field.type) for field in vmsd.fields) or any(
+            hides_something(sub.vmsd) for sub in vmsd.subsections
+        )
+        vmsd.compiled["hides"] = hides
+    return hides
+
+
+def _hides(kind: t.WireType) -> bool:
+    if isinstance(kind, t.Opaque):
+        return kind.info not in PLAIN_INFOS
+    return any(hides_something(child) for child in kind.children())

@@ -104,11 +104,8 @@ class _Writer:
         compressed = can_compress(field) if field.compressed is None else field.compressed
         first = 0
         while first < len(elements):
-            # From 10.0 on a run of NULLs, or of what is none, is an array of its own.
-            stop = first + 1
-            while stop < len(elements) and (elements[stop] is None) == (elements[first] is None):
-                stop += 1
-            described = [self.element(_kind_of(field, one), one, frame) for one in elements[first:stop]]
+            stop = self.run(field, elements, first)
+            described = [self.element(self.kind_of(field, one), one, frame) for one in elements[first:stop]]
             total = sum(size for _, size in described) + (len(described) if _all_marked(field) else 0)
             if compressed:
                 count: Pairs = [("array_len", len(described))] if len(described) > 1 else []
@@ -120,6 +117,21 @@ class _Writer:
                 ]
                 yield nodes, total
             first = stop
+
+    def run(self, field: Field, elements: list[Any], first: int) -> int:
+        """Where the elements end that are described together: all, or a run of NULLs or of what is none."""
+        if not self.dialect.pointer_runs:
+            return len(elements)
+        stop = first + 1
+        while stop < len(elements) and (elements[stop] is None) == (elements[first] is None):
+            stop += 1
+        return stop
+
+    def kind_of(self, field: Field, value: Any) -> t.WireType:
+        """The type of an element; a NULL has one of its own, or keeps the array's name for it."""
+        if value is not None or field.pointers is None:
+            return field.type
+        return t.NULLPTR if self.dialect.pointer_runs else t.Nullptr(field.type.info)
 
     def elements(self, field: Field, value: Any, frame: Frame) -> list[Any]:
         if isinstance(field.type, t.Unused):
@@ -200,10 +212,6 @@ def _exists(field: Field, frame: Frame, version_id: int) -> bool:
 
 def _all_marked(field: Field) -> bool:
     return field.pointers is not None and field.nulls is None
-
-
-def _kind_of(field: Field, value: Any) -> t.WireType:
-    return t.NULLPTR if value is None and field.pointers is not None else field.type
 
 
 def _numbered(vmsd: VMStateDescription, field: Field) -> str:

@@ -22,9 +22,7 @@ class Capabilities:
     """The migration capabilities that are on and that change the stream, by name."""
 
     caps_count: int = uint32(version=1)
-    capabilities: list[str] = varray(
-        counted_string(info="capability"), count=this.caps_count, version=1
-    )
+    capabilities: list[str] = varray(counted_string(info="capability"), count=this.caps_count, version=1)
 
 
 @description("configuration/uuid", version_id=1, minimum_version_id=1)
@@ -49,9 +47,14 @@ class Configuration:
         """The machine type."""
         return self.name
 
+    @property
+    def capability_names(self) -> list[str]:
+        """The migration capabilities that were on, of those that the section names."""
+        return [] if self.capabilities is None else self.capabilities.capabilities
+
     def has_capability(self, capability: str) -> bool:
         """Whether a migration capability was on."""
-        return self.capabilities is not None and capability in self.capabilities.capabilities
+        return capability in self.capability_names
 
     @property
     def page_size(self) -> int | None:

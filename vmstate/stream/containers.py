@@ -257,7 +257,7 @@ class _Decompressor(Protocol):
     @property
     def needs_input(self) -> bool: ...
     @property
-    def unused_data(self) -> bytes: ...
+    def unused_data(self) -> bytes | None: ...
     def decompress(self, data: bytes, max_length: int, /) -> bytes: ...
 
 
@@ -300,7 +300,7 @@ def _member(data: bytes, pieces: Iterator[bytes], form: _Form, name: str) -> Gen
         data = b""
         if plain:
             yield plain
-    return decompressor.unused_data
+    return decompressor.unused_data or b""
 
 
 class _Gzip:
@@ -331,8 +331,8 @@ class _Zstandard:
     """The zstandard package's decompressor of one frame, in the shape of the others."""
 
     # It has no bound on what a call gives, but four bytes give at most a block of 128 KiB: small
-    # bites keep a bomb's output near a hundred mebibytes at a time.
-    BITE = 4096
+    # bites keep a bomb's output to some megabytes at a time.
+    BITE = 256
 
     def __init__(self) -> None:
         import zstandard
@@ -353,11 +353,15 @@ class _Zstandard:
         return self._frame.unused_data + bytes(self._waiting)
 
     def decompress(self, data: bytes, max_length: int) -> bytes:
-        del max_length  # see BITE
         if data:
             self._waiting = memoryview(data)
-        bite, self._waiting = self._waiting[: self.BITE], self._waiting[self.BITE :]
-        return self._frame.decompress(bite)
+        plain: list[bytes] = []
+        size = 0
+        while self._waiting and size < max_length and not self._frame.eof:
+            bite, self._waiting = self._waiting[: self.BITE], self._waiting[self.BITE :]
+            plain.append(self._frame.decompress(bite))
+            size += len(plain[-1])
+        return b"".join(plain)
 
 
 def _bzip2() -> _Decompressor:
@@ -434,11 +438,16 @@ def _status(name: str) -> os.stat_result | None:
 
 
 @contextmanager
-def _straight(name: str) -> Iterator[io.FileIO]:
+def _straight(name: str) -> Iterator[io.BufferedWriter]:
     with _reported(name):
-        file = open(name, "wb", buffering=0)  # noqa: SIM115 (closed below, once reported)
-    with file:
+        file = open(name, "wb")  # noqa: SIM115 (closed below, each way in its own manner)
+    try:
         yield file
+        with _reported(name):
+            file.close()
+    except BaseException:
+        _drop(file)
+        raise
 
 
 @contextmanager
@@ -451,20 +460,26 @@ def _replacement(name: str, status: os.stat_result | None) -> Iterator[io.Buffer
             raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
         temporary, file = _temporary_beside(target, private=status is not None)
     try:
-        with file:
-            yield file
-            with _reported(name):
-                file.flush()
-                if status is not None:
-                    os.fchmod(file.fileno(), status.st_mode & 0o777)
-                os.fsync(file.fileno())
+        yield file
         with _reported(name):
+            file.flush()
+            if status is not None:
+                os.fchmod(file.fileno(), status.st_mode & 0o777)
+            os.fsync(file.fileno())
+            file.close()
             os.replace(temporary, target)
     except BaseException:
+        _drop(file)
         with suppress(OSError):
             os.unlink(temporary)
         raise
     _sync_folder(os.path.dirname(target))
+
+
+def _drop(file: io.BufferedWriter) -> None:
+    """Close a file that failed: what it still holds would only fail again."""
+    with suppress(OSError):
+        file.close()
 
 
 def _temporary_beside(target: str, *, private: bool) -> tuple[str, io.BufferedWriter]:

@@ -21,6 +21,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any
 
 import attrs
@@ -29,7 +30,7 @@ from vmstate.codec.codec import Codec
 from vmstate.description.description import VMStateDescription
 from vmstate.description.types import Opaque
 from vmstate.errors import StreamError, TruncatedError, VMStateError
-from vmstate.schema.vmdesc import NOTHING_DESCRIBED, Vmdesc, read_vmdesc
+from vmstate.schema.vmdesc import NOTHING_DESCRIBED, Vmdesc, hides_something, read_vmdesc
 from vmstate.stream.configuration import Configuration
 from vmstate.stream.events import (
     DONE,
@@ -74,6 +75,9 @@ class _Section:
 
     header: SectionHeader
     payload: int
+
+
+Descriptions = Callable[[], tuple[VMStateDescription, ...]]
 
 
 class StreamReader:
@@ -235,7 +239,10 @@ class StreamReader:
         self._need(data, pos + 5, length, "a command")
         if command == CommandType.INVALID or command > max(CommandType):
             raise StreamError(
-                "unknown command", offset=self._base + pos + 1, expected=f"1 to {max(CommandType):d}", found=str(command)
+                "unknown command",
+                offset=self._base + pos + 1,
+                expected=f"1 to {max(CommandType):d}",
+                found=str(command),
             )
         self._pos = pos + 5 + length
         if command == CommandType.POSTCOPY_ADVISE and length == RAM_ADVISE:
@@ -313,21 +320,22 @@ class StreamReader:
         assert self._section is not None
         header = self._section.header
         candidates, old_size = self._candidates(header)
-        if not candidates and old_size is None and self._vmdesc is None and not self._closed:
+        if self._vmdesc is None and not self._closed and not any(find() for _, find in candidates):
             # Nothing describes it yet: the vmdesc may, which stands at the very end.
             raise TruncatedError("the section is not described yet", needed=1 << 62)
         failure: VMStateError | None = None
-        for source, vmsd in candidates:
-            try:
-                state, end = self._decode(data, vmsd, header)
-            except TruncatedError as error:
-                if not self._closed:
-                    raise
-                failure = failure or error
-            except VMStateError as error:
-                failure = failure or error
-            else:
-                return self._decoded(header, state, vmsd, source, end)
+        for source, find in candidates:
+            for vmsd in find():
+                try:
+                    state, end = self._decode(data, vmsd, header)
+                except TruncatedError as error:
+                    if not self._closed:
+                        raise
+                    failure = failure or error
+                except VMStateError as error:
+                    failure = failure or error
+                else:
+                    return self._decoded(header, state, vmsd, source, end)
         if failure is not None:
             raise failure
         end = self._opaque_end(data, old_size)
@@ -345,20 +353,25 @@ class StreamReader:
             entries.popleft()
         return event
 
-    def _candidates(self, header: SectionHeader) -> tuple[list[tuple[str, VMStateDescription]], int | None]:
-        """The descriptions to try, and the size of an old-style section."""
+    def _candidates(self, header: SectionHeader) -> tuple[list[tuple[str, Descriptions]], int | None]:
+        """Where descriptions to try come from, in order, and the size of an old-style section.
+
+        What vmdesc shows in full needs no library, but for the few entries that QEMU writes wrongly; what it shows
+        opaque, or not at all, the library opens.
+        """
         if self._vmdesc is None and self._closed:
             self._find_vmdesc()
         entries = self._described.get((header.name, header.instance_id))
         own = entries[0] if entries else None
-        described = isinstance(own, VMStateDescription)
-        candidates: list[tuple[str, VMStateDescription]] = []
-        if self._library:
-            find = shipped_descriptions if described else all_descriptions
-            candidates += [("library", vmsd) for vmsd in find(header.name)]
-        if isinstance(own, VMStateDescription):
-            candidates.append(("vmdesc", own))
-        return candidates, own if isinstance(own, int) else None
+        size = own if isinstance(own, int) else None
+        if not isinstance(own, VMStateDescription):
+            return ([("library", partial(all_descriptions, header.name))] if self._library else []), size
+        vmdesc: tuple[str, Descriptions] = ("vmdesc", lambda: (own,))
+        if not self._library:
+            return [vmdesc], size
+        if hides_something(own):
+            return [("library", partial(all_descriptions, header.name)), vmdesc], size
+        return [vmdesc, ("library", partial(shipped_descriptions, header.name))], size
 
     def _take_vmdesc(self, vmdesc: Vmdesc) -> None:
         self._vmdesc = vmdesc
@@ -435,7 +448,12 @@ class StreamReader:
             return False
         length = data[pos + 5]
         name = bytes(data[pos + 6 : pos + 6 + length])
-        return 0 < length == len(name) and pos + 14 + length <= len(data) and name.isascii() and name.decode().isprintable()
+        return (
+            0 < length == len(name)
+            and pos + 14 + length <= len(data)
+            and name.isascii()
+            and name.decode().isprintable()
+        )
 
     def _legal_end(self, data: memoryview, pos: int) -> bool:
         if data[pos] != Mark.VMDESCRIPTION:
@@ -462,18 +480,41 @@ class StreamReader:
             end = self._pos + old_size
             if end <= len(data) and self._ends(data, end, section_id):
                 return end
-        for end in self._footers_ahead(data, section_id):
+        ahead = self._starts_ahead(data) if self._footers is False else self._footers_ahead(data, section_id)
+        for end in ahead:
             return end
         raise StreamError(
-            "nothing describes this section, and no footer of it is found",
+            "nothing describes this section, and its end is not found",
             offset=self.offset,
-            expected=f"a footer with section id {section_id}",
+            expected="the start of another section"
+            if self._footers is False
+            else f"a footer with section id {section_id}",
+        )
+
+    def _starts_ahead(self, data: memoryview) -> Iterator[int]:
+        """Where, in a stream without footers, another section seems to start, or the stream to end."""
+        pos = self._pos
+        mark = bytes((Mark.SECTION_FULL, 0, 0))
+        while (pos := _find(data, mark, pos)) >= 0:
+            if self._legal_part(data, pos) and self._unseen(data, pos):
+                yield pos
+            pos += 1
+        if data[-1] == Mark.EOF:
+            yield len(data) - 1
+
+    def _unseen(self, data: memoryview, pos: int) -> bool:
+        """Whether the section header at `pos` is of a section that has not been, and its version a likely one."""
+        version = pos + 10 + data[pos + 5]
+        return int.from_bytes(data[pos + 1 : pos + 5], "big") not in self._starts and not any(
+            data[version : version + 3]
         )
 
     def _wrong_footer(self, data: memoryview, end: int, section_id: int) -> StreamError:
         expected = f"a footer, 7e{section_id:08x}"
         found = bytes(data[end : end + 5]).hex() or "the end of the data"
-        return StreamError("the section does not end where its state ends", offset=self._base + end, expected=expected, found=found)
+        return StreamError(
+            "the section does not end where its state ends", offset=self._base + end, expected=expected, found=found
+        )
 
     def _footer(self, data: memoryview) -> Event | _Done:
         assert self._section is not None

@@ -73,7 +73,7 @@ class Section:
 
     @property
     def kind(self) -> str:
-        """"start", "part", "end" or "full"."""
+        """ "start", "part", "end" or "full"."""
         return self.header.kind
 
     @property
@@ -124,6 +124,8 @@ class RamSummary:
     pages: dict[str, int] = attrs.Factory(dict)
     offset: int = 0
     size: int = 0
+    raw: bytes | None = attrs.field(default=None, repr=False)
+    """The bytes themselves, where they are not in the input."""
 
     def add(self, event: RamEvent) -> None:
         """Count one event in."""
@@ -206,6 +208,9 @@ class Stream:
 
     def ram_bytes(self, summary: RamSummary) -> Iterator[memoryview]:
         """The bytes of a RAM section as they came, piece by piece."""
+        if summary.raw is not None:
+            yield memoryview(summary.raw)
+            return
         if self._source is None:
             raise StreamError("the input that held the RAM is closed", file=self.name)
         end = summary.offset + summary.size
@@ -295,12 +300,12 @@ def _section(header: SectionHeader, state: DeviceState | None, ram: RamSummary, 
 
 
 def load(source: Any, *, vmdesc: Vmdesc | None = None, library: bool = True) -> Stream:
-    """Load a migration stream from a path ("-": standard input), bytes, or a binary file.
+    """Load a migration stream from a path ("-": standard input), bytes, a binary file, or an opened `Input`.
 
     Compressed input is known by its magic. `vmdesc` stands in for the stream's own; without `library` the device
     library is not asked. Raises `VMStateError`.
     """
-    opened = open_input(source)
+    opened = source if isinstance(source, Input) else open_input(source)
     try:
         data = opened.data
         if len(data) == 0:

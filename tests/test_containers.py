@@ -1,0 +1,520 @@
+"""Reading plain, compressed and piped input; writing files whole or not at all."""
+
+import bz2
+import gzip
+import io
+import lzma
+import mmap
+import os
+import stat
+import subprocess
+import sys
+import tracemalloc
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import lz4.frame
+import pytest
+import zstandard
+
+from vmstate.errors import StreamError
+from vmstate.stream import containers
+from vmstate.stream.containers import open_input, write_atomic
+
+ROOT = Path(__file__).resolve().parent.parent
+PLAIN = b"QEVM\0\0\0\3" + bytes(range(256)) * 40
+
+
+def compress_zstd(data: bytes) -> bytes:
+    return zstandard.ZstdCompressor(write_checksum=True).compress(data)
+
+
+def compress_lz4(data: bytes) -> bytes:
+    return lz4.frame.compress(data, content_checksum=True)
+
+
+COMPRESS: dict[str, Callable[[bytes], bytes]] = {
+    "gzip": gzip.compress,
+    "bzip2": bz2.compress,
+    "xz": lzma.compress,
+    "zstd": compress_zstd,
+    "lz4": compress_lz4,
+}
+FORMS = sorted(COMPRESS)
+
+
+def content(source: object, **how: int) -> bytes:
+    with open_input(source, **how) as opened:  # type: ignore[arg-type]
+        assert opened.data.readonly
+        assert opened.data.format == "B"
+        return bytes(opened.data)
+
+
+class Pipe:
+    """A source that gives what it likes, as a raw pipe does, and has no descriptor."""
+
+    def __init__(self, data: bytes, most: int = 1) -> None:
+        self.file = io.BytesIO(data)
+        self.most = most
+
+    def read(self, size: int) -> bytes:
+        return self.file.read(min(size, self.most))
+
+
+@pytest.fixture
+def small(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Little memory, so that small inputs go to disk."""
+    monkeypatch.setattr(containers, "PIECE", 1000)
+    monkeypatch.setattr(containers, "IN_MEMORY", 3000)
+
+
+# Reading
+
+
+@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize("size", [0, 1, 5000, 3 << 20])
+def test_every_form_round_trips(form: str, size: int, tmp_path: Path) -> None:
+    data = (PLAIN * (size // len(PLAIN) + 1))[:size]
+    packed = COMPRESS[form](data)
+    path = tmp_path / "any.name"
+    path.write_bytes(packed)
+    assert content(path) == content(str(path)) == data
+    assert content(packed) == content(bytearray(packed)) == content(memoryview(packed)) == data
+    assert content(io.BytesIO(packed)) == data
+    assert content(Pipe(packed, most=7000)) == data
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_members_that_follow_each_other_and_padding(form: str) -> None:
+    pack = COMPRESS[form]
+    assert content(pack(PLAIN) + pack(b"") + pack(b"more")) == PLAIN + b"more"
+    assert content(Pipe(pack(PLAIN) + pack(b"more"))) == PLAIN + b"more"
+    assert content(pack(PLAIN) + bytes(4096)) == PLAIN
+
+
+@pytest.mark.usefixtures("small")
+@pytest.mark.parametrize("form", FORMS)
+def test_large_data_goes_to_disk_unchanged(form: str) -> None:
+    data = PLAIN + os.urandom(20000) + PLAIN
+    with open_input(COMPRESS[form](data)) as opened:
+        assert opened.data == data
+        assert opened._mapping is not None
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_damage_is_one_clear_line(form: str, tmp_path: Path) -> None:
+    packed = bytearray(COMPRESS[form](os.urandom(3000)))
+    packed[len(packed) // 2] ^= 0x55
+    path = tmp_path / "damaged"
+    path.write_bytes(packed)
+    with pytest.raises(StreamError) as caught:
+        open_input(path)
+    assert str(caught.value).startswith(f"{path}: the {form} data is damaged: ")
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_data_that_ends_early_is_said_to(form: str) -> None:
+    packed = COMPRESS[form](PLAIN)
+    for end in {len(packed) // 2, len(packed) - 1, len(packed) - 3}:
+        with pytest.raises(StreamError, match=f"the {form} data ends too early"):
+            open_input(packed[:end])
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_garbage_after_the_data_is_damage(form: str) -> None:
+    with pytest.raises(StreamError, match=f"the {form} data is damaged|ends too early"):
+        open_input(COMPRESS[form](PLAIN) + b"QEVM is not what follows")
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_only_a_magic_is_cut_data(form: str) -> None:
+    with pytest.raises(StreamError, match=f"the {form} data ends too early"):
+        open_input(COMPRESS[form](PLAIN)[:6])
+
+
+def test_every_prefix_of_compressed_data_is_refused() -> None:
+    for pack in COMPRESS.values():
+        packed = pack(b"QEVM")
+        for end in range(6, len(packed)):
+            with pytest.raises(StreamError):
+                open_input(packed[:end])
+
+
+@pytest.mark.parametrize("data", [b"", b"Q", b"\x1f", b"BZ", b"\xfd7zXZ", PLAIN])
+def test_plain_input(data: bytes, tmp_path: Path) -> None:
+    path = tmp_path / "plain"
+    path.write_bytes(data)
+    assert content(path) == data
+    assert content(data) == data
+    assert content(io.BytesIO(data)) == data
+    assert content(Pipe(data)) == data
+    with path.open("rb") as file:
+        assert content(file) == data
+        assert not file.closed
+
+
+def test_bytes_are_not_copied() -> None:
+    source = bytearray(b"QEVM")
+    with open_input(source) as opened:
+        source[0] = 0x71
+        assert opened.data == b"qEVM"
+
+
+def test_other_shapes_of_bytes() -> None:
+    assert content(memoryview(b"Q.E.V.M.")[::2]) == b"QEVM"
+    assert content(memoryview(b"QEVM").cast("I")) == b"QEVM"
+    assert content(memoryview(PLAIN).cast("B", (len(PLAIN) // 8, 8))) == PLAIN
+
+
+@pytest.mark.parametrize("buffering", [0, -1])
+def test_an_open_file_is_read_from_where_it_stands(buffering: int, tmp_path: Path) -> None:
+    path = tmp_path / "file"
+    path.write_bytes(b"header" + PLAIN)
+    with path.open("rb", buffering=buffering) as file:
+        file.read(6)
+        assert content(file) == PLAIN
+        file.seek(0, os.SEEK_END)
+        assert content(file) == b""
+    path.write_bytes(b"header" + lzma.compress(PLAIN))
+    with path.open("rb", buffering=buffering) as file:
+        file.read(6)
+        assert content(file) == PLAIN
+
+
+def test_a_decompressing_file_object_is_read_through(tmp_path: Path) -> None:
+    """It has the descriptor of the compressed file: mapping that would give the wrong bytes."""
+    path = tmp_path / "file.gz"
+    path.write_bytes(gzip.compress(PLAIN))
+    with gzip.open(path) as file:
+        assert content(file) == PLAIN
+    with gzip.open(path) as file, io.BufferedReader(file) as buffered:  # type: ignore[type-var]
+        assert content(buffered) == PLAIN
+
+
+def test_a_file_that_is_larger_than_it_says() -> None:
+    path = Path("/proc/self/status")
+    if not path.exists():
+        pytest.skip("no /proc")
+    assert content(path).startswith(b"Name:")
+
+
+def test_a_named_pipe(tmp_path: Path) -> None:
+    path = tmp_path / "fifo"
+    os.mkfifo(path)
+    feeder = subprocess.Popen(
+        [sys.executable, "-c", "import sys; open(sys.argv[1], 'wb').write(b'QEVM' * 50000)", str(path)]
+    )
+    assert content(path) == b"QEVM" * 50000
+    assert feeder.wait(10) == 0
+
+
+@pytest.mark.parametrize("pack", [bytes, lzma.compress])
+def test_standard_input(pack: Callable[[bytes], bytes], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(pack(PLAIN))))
+    with open_input("-") as opened:
+        assert opened.data == PLAIN
+        assert opened.name == "<stdin>"
+
+
+@pytest.mark.parametrize("redirect", [True, False])
+def test_standard_input_of_a_process(redirect: bool, tmp_path: Path) -> None:
+    path = tmp_path / "file"
+    path.write_bytes(PLAIN)
+    code = (
+        "import sys; from vmstate.stream.containers import open_input; "
+        "i = open_input('-'); print(i._mapping is not None, len(i.data), bytes(i.data[:4]))"
+    )
+    with path.open("rb") as file:
+        done = subprocess.run(
+            [sys.executable, "-c", code],
+            cwd=ROOT,
+            capture_output=True,
+            text=True,
+            check=True,
+            **({"stdin": file} if redirect else {"input": PLAIN.decode("latin-1")}),  # type: ignore[call-overload]
+            encoding="latin-1",
+        )
+    assert done.stdout == f"{redirect} {len(PLAIN)} b'QEVM'\n"
+
+
+@pytest.mark.parametrize("stdin", [None, io.StringIO("text")])
+def test_no_standard_input(stdin: object, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "stdin", stdin)
+    with pytest.raises(StreamError, match="no standard input"):
+        open_input("-")
+
+
+def test_a_dash_as_a_path_is_a_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("-").write_bytes(PLAIN)
+    assert content(Path("./-")) == PLAIN
+
+
+def test_errors_of_paths(tmp_path: Path) -> None:
+    with pytest.raises(StreamError, match=r"^.*missing: no such file or directory$"):
+        open_input(tmp_path / "missing")
+    with pytest.raises(StreamError, match=r"is a directory$"):
+        open_input(tmp_path)
+    with pytest.raises(StreamError, match="not a directory"):
+        (tmp_path / "file").touch()
+        open_input(tmp_path / "file" / "below")
+    with pytest.raises(StreamError, match="null"):
+        open_input("a\0b")
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
+def test_no_permission_to_read(tmp_path: Path) -> None:
+    path = tmp_path / "secret"
+    path.touch(mode=0)
+    with pytest.raises(StreamError, match="permission denied"):
+        open_input(path)
+
+
+def test_errors_while_reading_name_the_source() -> None:
+    class Failing:
+        name = "socket"
+
+        def read(self, size: int) -> bytes:
+            raise ConnectionResetError(104, "Connection reset by peer")
+
+    with pytest.raises(StreamError, match=r"^socket: connection reset by peer$"):
+        open_input(Failing())
+
+    class NotYet:
+        def read(self, size: int) -> None:
+            return None
+
+    with pytest.raises(StreamError, match="non-blocking"):
+        open_input(NotYet())
+
+
+def test_what_is_no_source_at_all() -> None:
+    with pytest.raises(TypeError):
+        open_input(42)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("form", ["zstd", "lz4"])
+def test_a_missing_package_is_named(form: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    for module in ("zstandard", "compression", "lz4", "lz4.frame"):
+        monkeypatch.setitem(sys.modules, module, None)
+    with pytest.raises(StreamError, match=rf"with {form}.*pip install 'qemu-vmstate\[compression\]'"):
+        open_input(COMPRESS[form](PLAIN))
+
+
+# Bounds
+
+
+@pytest.mark.usefixtures("small")
+@pytest.mark.parametrize("form", FORMS)
+def test_the_limit(form: str) -> None:
+    packed = COMPRESS[form](bytes(50000))
+    assert content(packed, limit=50000) == bytes(50000)
+    with pytest.raises(StreamError, match="holds more than the 49999 bytes that are accepted"):
+        open_input(packed, limit=49999)
+    with pytest.raises(StreamError, match="more than"):
+        open_input(Pipe(bytes(50000), most=999), limit=49999)
+
+
+def test_a_plain_file_has_no_limit(tmp_path: Path) -> None:
+    path = tmp_path / "plain"
+    path.write_bytes(PLAIN)
+    assert content(path, limit=1) == content(PLAIN, limit=1) == PLAIN
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_a_bomb_takes_disk_and_not_memory(form: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(containers, "IN_MEMORY", 1 << 20)
+    size = 200 << 20
+    packed = COMPRESS[form](bytes(size))
+    tracemalloc.start()
+    try:
+        with open_input(packed) as opened:
+            assert len(opened.data) == size
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert peak < 48 << 20
+
+
+@pytest.mark.usefixtures("small")
+def test_no_room_on_disk_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    if not os.access("/dev/full", os.W_OK):
+        pytest.skip("no /dev/full")
+    with (
+        Path("/dev/full").open("wb") as full,
+        pytest.raises(StreamError, match="temporary file: no space left on device"),
+    ):
+        monkeypatch.setattr("tempfile.TemporaryFile", lambda dir: full)
+        open_input(lzma.compress(bytes(5000)))
+
+
+# Memory of mapped input
+
+
+def resident() -> int:
+    return int(Path("/proc/self/statm").read_text().split()[1]) * mmap.PAGESIZE
+
+
+@pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="no /proc")
+def test_release_gives_memory_back(tmp_path: Path) -> None:
+    size = 64 << 20
+    path = tmp_path / "large"
+    path.write_bytes(bytes(size))
+    with open_input(path) as opened:
+        assert sum(opened.data[:: mmap.PAGESIZE]) == 0
+        before = resident()
+        opened.release(0, size)
+        assert before - resident() > size // 2
+        assert opened.data[-1] == 0
+
+
+@pytest.mark.parametrize("skipped", [0, 6])
+def test_release_changes_no_byte(skipped: int, tmp_path: Path) -> None:
+    data = os.urandom(5 * mmap.PAGESIZE + 7)
+    path = tmp_path / "file"
+    path.write_bytes(data)
+    with path.open("rb") as file:
+        file.seek(skipped)
+        with open_input(file) as opened:
+            page = mmap.PAGESIZE
+            for start, end in [(0, 0), (-9, 1 << 60), (1, page), (page, 3 * page), (9, 5), (1 << 60, 1 << 61)]:
+                opened.release(start, end)
+                assert opened.data == data[skipped:]
+
+
+def test_release_of_bytes_does_nothing() -> None:
+    with open_input(PLAIN) as opened:
+        opened.release(0, len(PLAIN))
+        assert opened.data == PLAIN
+
+
+def test_a_view_outlives_the_input(tmp_path: Path) -> None:
+    path = tmp_path / "file"
+    path.write_bytes(PLAIN)
+    with open_input(path) as opened:
+        view = opened.data[:4]
+    assert view == b"QEVM"
+    opened.close()
+
+
+# Writing
+
+
+def names(folder: Path) -> list[str]:
+    return sorted(entry.name for entry in folder.iterdir())
+
+
+def test_a_new_file_has_the_mode_of_the_umask(tmp_path: Path) -> None:
+    path = tmp_path / "new"
+    before = os.umask(0o027)
+    try:
+        write_atomic(path, [b"QE", bytearray(b"V"), memoryview(b"M")])
+    finally:
+        os.umask(before)
+    assert path.read_bytes() == b"QEVM"
+    assert stat.S_IMODE(path.stat().st_mode) == 0o640
+    assert names(tmp_path) == ["new"]
+
+
+@pytest.mark.parametrize("mode", [0o600, 0o666, 0o755])
+def test_an_old_file_keeps_its_mode(mode: int, tmp_path: Path) -> None:
+    path = tmp_path / "old"
+    path.write_bytes(b"old")
+    path.chmod(mode)
+    write_atomic(str(path), [b"new"])
+    assert path.read_bytes() == b"new"
+    assert stat.S_IMODE(path.stat().st_mode) == mode
+
+
+def test_no_chunks_make_an_empty_file(tmp_path: Path) -> None:
+    write_atomic(tmp_path / "empty", [])
+    assert (tmp_path / "empty").read_bytes() == b""
+
+
+@pytest.mark.parametrize("error", [RuntimeError("x"), KeyboardInterrupt(), OSError(5, "x"), ValueError("x")])
+@pytest.mark.parametrize("old", [b"old", None])
+def test_a_failure_leaves_what_was_there(error: BaseException, old: bytes | None, tmp_path: Path) -> None:
+    path = tmp_path / "file"
+    if old is not None:
+        path.write_bytes(old)
+    before = names(tmp_path)
+
+    def chunks() -> Iterator[bytes]:
+        yield b"new" * 100000
+        raise error
+
+    with pytest.raises(type(error)) as caught:
+        write_atomic(path, chunks())
+    assert caught.value is error
+    assert names(tmp_path) == before
+    assert old is None or path.read_bytes() == old
+
+
+@pytest.mark.parametrize("call", ["fsync", "replace", "fchmod"])
+def test_a_failing_system_call_leaves_what_was_there(
+    call: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    path = tmp_path / "file"
+    path.write_bytes(b"old")
+    monkeypatch.setattr(os, call, fail)
+    with pytest.raises(StreamError, match=r"file: no space left on device$"):
+        write_atomic(path, [b"new"])
+    assert path.read_bytes() == b"old"
+    assert names(tmp_path) == ["file"]
+
+
+def test_views_of_the_file_that_is_replaced(tmp_path: Path) -> None:
+    path = tmp_path / "file"
+    path.write_bytes(PLAIN)
+    with open_input(path) as opened:
+        write_atomic(path, [opened.data[4:], opened.data[:4]])
+        assert opened.data == PLAIN
+    assert path.read_bytes() == PLAIN[4:] + b"QEVM"
+
+
+def test_a_link_keeps_pointing(tmp_path: Path) -> None:
+    (tmp_path / "below").mkdir()
+    target = tmp_path / "below" / "target"
+    link = tmp_path / "link"
+    link.symlink_to(target)
+    for data in (b"first", b"second"):
+        write_atomic(link, [data])
+        assert link.is_symlink()
+        assert target.read_bytes() == data
+    assert names(tmp_path / "below") == ["target"]
+
+
+def test_targets_that_cannot_be(tmp_path: Path) -> None:
+    with pytest.raises(StreamError, match=r"is a directory$"):
+        write_atomic(tmp_path, [b"x"])
+    with pytest.raises(StreamError, match="no such file or directory"):
+        write_atomic(tmp_path / "missing" / "file", [b"x"])
+    with pytest.raises(StreamError, match="null"):
+        write_atomic("a\0b", [b"x"])
+    assert names(tmp_path) == []
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write everything")
+def test_a_protected_file_is_not_replaced(tmp_path: Path) -> None:
+    path = tmp_path / "file"
+    path.write_bytes(b"old")
+    path.chmod(0o444)
+    with pytest.raises(StreamError, match="permission denied"):
+        write_atomic(path, [b"new"])
+    assert path.read_bytes() == b"old"
+
+
+def test_a_device_is_written_into_and_stays() -> None:
+    write_atomic("/dev/null", [b"x"])
+    assert stat.S_ISCHR(os.stat("/dev/null").st_mode)
+
+
+def test_a_full_device_is_an_error() -> None:
+    if not os.access("/dev/full", os.W_OK):
+        pytest.skip("no /dev/full")
+    with pytest.raises(StreamError, match="no space left on device"):
+        write_atomic("/dev/full", [b"x" * 100000])

@@ -1,0 +1,68 @@
+"""The command `vmstate`: one file per verb; each parses its arguments, calls the library and renders.
+
+Exit codes: 0 yes, 1 no (differs, falls short), 2 unusable input or usage. Every failure is one line on standard error.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Sequence
+from importlib import import_module
+
+from vmstate.errors import VMStateError
+
+VERBS = {
+    "info": "what is this file: version, machine, sections, sizes, RAM blocks",
+    "show": "the state, readable or as JSON",
+    "decode": "a whole stream as an editable JSON document",
+    "encode": "a JSON document as a stream, byte-identical",
+    "verify": "does it decode, re-encode identically, and agree with its own vmdesc",
+}
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command; returns its exit code."""
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    parser = argparse.ArgumentParser(
+        prog="vmstate",
+        description="Read, write and check the bytes in which QEMU saves a machine.",
+        epilog="FILE may be -, plain, or compressed by gzip, bzip2, xz, zstd or lz4.",
+    )
+    parser.add_argument("--version", action="store_true", help="print the version and stop")
+    verbs = parser.add_subparsers(dest="verb", metavar="VERB")
+    wanted = next((word for word in words if not word.startswith("-")), None)
+    for verb, purpose in VERBS.items():
+        one = verbs.add_parser(verb, help=purpose, description=f"{purpose[0].upper()}{purpose[1:]}.")
+        if verb == wanted:
+            # Only the verb that is asked for is imported.
+            import_module(f"vmstate.cli.{verb}").arguments(one)
+    options = parser.parse_args(words)
+    if options.version:
+        from vmstate import __version__
+
+        print(f"vmstate {__version__}")
+        return 0
+    if options.verb is None:
+        parser.print_usage(sys.stderr)
+        return 2
+    return _run(options)
+
+
+def _run(options: argparse.Namespace) -> int:
+    try:
+        code: int = options.run(options)
+        sys.stdout.flush()
+        return code
+    except VMStateError as error:
+        print(f"vmstate: {error}", file=sys.stderr)
+    except BrokenPipeError:
+        # Whoever read the output has gone; Python must not complain about it once more at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except OSError as error:
+        print(f"vmstate: {error.filename or 'output'}: {error.strerror or error}", file=sys.stderr)
+    except KeyboardInterrupt:
+        return 130
+    return 2

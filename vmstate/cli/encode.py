@@ -1,0 +1,41 @@
+"""`vmstate encode`: a JSON document as a stream again."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+
+from vmstate.errors import VMStateError
+from vmstate.stream.containers import open_input
+from vmstate.stream.document import read_document
+from vmstate.stream.stream import Stream
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    """The arguments of the verb."""
+    parser.add_argument("json", metavar="JSON")
+    parser.add_argument("-o", "--output", metavar="FILE", required=True, help="the stream (-: standard output)")
+    parser.set_defaults(run=run)
+
+
+def run(options: argparse.Namespace) -> int:
+    """Write the stream that the document stands for."""
+    with open_input(options.json) as opened:
+        name, text = opened.name, bytes(opened.data)
+    folder = "." if options.json == "-" else os.path.dirname(options.json) or "."
+    try:
+        with read_document(text, folder, name) as stream:
+            write(stream, options.output)
+    except VMStateError as error:
+        raise error.within(file=name) from None
+    return 0
+
+
+def write(stream: Stream, output: str) -> None:
+    """To a file, whole or not at all; or to standard output."""
+    if output != "-":
+        stream.save(output)
+        return
+    for chunk in stream.chunks():
+        sys.stdout.buffer.write(chunk)

@@ -1,0 +1,106 @@
+"""`vmstate info`: what a file is."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from typing import Any
+
+from vmstate.stream.stream import Stream, load
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    """The arguments of the verb."""
+    parser.add_argument("file", metavar="FILE")
+    parser.add_argument("--format", choices=("text", "json"), default="text")
+    parser.set_defaults(run=run)
+
+
+def run(options: argparse.Namespace) -> int:
+    """Say what the file is."""
+    with load(options.file) as stream:
+        facts = summary(stream)
+    if options.format == "json":
+        json.dump(facts, sys.stdout)
+        print()
+    else:
+        print_text(facts)
+    return 0
+
+
+def summary(stream: Stream) -> dict[str, Any]:
+    """The facts about a stream, as JSON values."""
+    configuration = stream.configuration
+    ram = stream.ram
+    vmdesc = stream.vmdesc_text
+    return {
+        "file": stream.name,
+        "version": stream.version,
+        "machine": configuration.machine if configuration is not None else None,
+        "capabilities": configuration.capability_names if configuration is not None else [],
+        "vmdesc": len(vmdesc) if vmdesc is not None else None,
+        "ram": {
+            "total": ram.total,
+            "pages": ram.pages,
+            "blocks": [{"idstr": block.idstr, "used_length": block.used_length} for block in ram.blocks],
+        },
+        "sections": [
+            {
+                "name": section.name,
+                "instance_id": section.instance_id,
+                "section_id": section.section_id,
+                "kind": section.kind,
+                "version_id": section.version_id,
+                "offset": section.offset,
+                "size": section.size,
+                "described_by": section.described_by,
+            }
+            for section in stream.sections
+        ],
+    }
+
+
+def print_text(facts: dict[str, Any]) -> None:
+    """The facts for a reader."""
+    vmdesc = f"{facts['vmdesc']:,} bytes" if facts["vmdesc"] is not None else "none"
+    print(f"{facts['file']}: QEMU migration stream, version {facts['version']}")
+    print(f"  machine       {facts['machine'] or 'not said (no configuration section)'}")
+    print(f"  capabilities  {', '.join(facts['capabilities']) or 'none that change the stream'}")
+    print(f"  vmdesc        {vmdesc}")
+    ram = facts["ram"]
+    pages = ", ".join(f"{count:,} {kind}" for kind, count in ram["pages"].items()) or "none"
+    print(f"  RAM           {size_text(ram['total'] or 0)} in {len(ram['blocks'])} blocks; pages: {pages}")
+    for block in ram["blocks"]:
+        print(f"    {size_text(block['used_length']):>10}  {block['idstr']}")
+    sections = facts["sections"]
+    print(f"  {len(sections)} sections")
+    rows = [("offset", "size", "id", "kind", "version", "described by", "name")]
+    rows += [
+        (
+            f"{section['offset']:#x}",
+            f"{section['size']:,}",
+            str(section["section_id"]),
+            section["kind"],
+            str(section["version_id"]),
+            section["described_by"],
+            section["name"] + (f"#{section['instance_id']}" if section["instance_id"] else ""),
+        )
+        for section in sections
+    ]
+    widths = [max(len(row[column]) for row in rows) for column in range(6)]
+    for row in rows:
+        cells = [
+            cell.rjust(width) if at < 3 else cell.ljust(width)
+            for at, (cell, width) in enumerate(zip(row, widths, strict=False))
+        ]
+        print("  " + "  ".join([*cells, row[6]]))
+
+
+def size_text(size: int) -> str:
+    """A number of bytes, in the largest unit in which it is whole or has one decimal."""
+    for unit in ("B", "KiB", "MiB", "GiB", "TiB"):
+        if size < 1024 or unit == "TiB":
+            return f"{size:.4g} {unit}"
+        size = size / 1024  # type: ignore[assignment]
+    return str(size)

@@ -1,0 +1,225 @@
+"""`vmstate show`: the state, or a part of it."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from typing import Any
+
+from vmstate.codec.records import Records
+from vmstate.description.path import resolve
+from vmstate.description.state import is_state, items_of
+from vmstate.errors import PathError, VMStateError
+from vmstate.schema.values import plain_value, to_plain
+from vmstate.stream.stream import RamSummary, Section, Stream, load
+
+FEW = 16
+"""Arrays of at most this many plain values stand on one line."""
+
+PIPE_WIDTH = 1 << 16
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    """The arguments of the verb."""
+    parser.add_argument("file", metavar="FILE")
+    parser.add_argument("path", metavar="SECTION[.PATH]", nargs="?", help="one section, or what is at a path in it")
+    parser.add_argument("--format", choices=("text", "json"), default="text")
+    parser.add_argument("--raw", action="store_true", help="also the bytes that QEMU accepts and would write otherwise")
+    parser.set_defaults(run=run)
+
+
+def run(options: argparse.Namespace) -> int:
+    """Show a stream, a section or a value."""
+    with load(options.file) as stream:
+        if options.path is not None:
+            try:
+                label, value = find(stream, options.path)
+            except VMStateError as error:
+                raise error.within(file=stream.name) from None
+            show_value(label, value, options)
+        elif options.format == "json":
+            write_json(document(stream, raw=options.raw))
+        else:
+            render(str(stream.name), stream_tree(stream, raw=options.raw))
+    return 0
+
+
+def document(stream: Stream, *, raw: bool) -> dict[str, Any]:
+    """The whole stream as JSON values."""
+    return {
+        "file": stream.name,
+        "version": stream.version,
+        "configuration": stream.configuration,
+        "vmdesc": stream.vmdesc_text is not None,
+        "sections": [
+            {
+                "name": section.name,
+                "instance_id": section.instance_id,
+                "section_id": section.section_id,
+                "kind": section.kind,
+                "version_id": section.version_id,
+                "offset": section.offset,
+                "size": section.size,
+                "described_by": section.described_by,
+                "state": to_plain(section.state) if raw else section.state,
+            }
+            for section in stream.sections
+        ],
+    }
+
+
+def show_value(label: str, value: Any, options: argparse.Namespace) -> None:
+    """Show what is at a path."""
+    if options.format == "json":
+        write_json(to_plain(value) if options.raw else value)
+    elif is_folder(value):
+        render(label, children(to_plain(value) if options.raw else value))
+    else:
+        print(text_of(value))
+
+
+def write_json(value: Any) -> None:
+    """JSON on standard output, in one line."""
+    sys.stdout.write(json.dumps(value, default=json_value))
+    sys.stdout.write("\n")
+
+
+def json_value(value: Any) -> Any:
+    """What the json module does not know."""
+    return ram_value(value) if isinstance(value, RamSummary) else plain_value(value)
+
+
+def ram_value(summary: RamSummary) -> dict[str, Any]:
+    """A RAM section without the RAM."""
+    blocks = [
+        {"idstr": block.idstr, "used_length": block.used_length, "page_size": block.page_size, "gpa": block.gpa}
+        for block in summary.blocks
+    ]
+    return {"total": summary.total, "blocks": blocks, "pages": summary.pages}
+
+
+def find(stream: Stream, text: str) -> tuple[str, Any]:
+    """What SECTION[.PATH] means: the longest section name that the end or a dot follows wins."""
+    failure: VMStateError | None = None
+    cut = len(text)
+    while cut > 0:
+        try:
+            section = stream[text[:cut]]
+        except PathError as error:
+            failure = error if failure is None or error.found or "more than one" in error.message else failure
+            cut = text.rfind(".", 0, cut)
+            continue
+        return text, at_path(section, text[cut + 1 :])
+    assert failure is not None
+    raise failure
+
+
+def at_path(section: Section, path: str) -> Any:
+    """The value at a path in a section."""
+    try:
+        return resolve(section.state, path)[1]
+    except PathError as error:
+        raise error.within(section=section.name) from None
+
+
+# The readable rendering: a tree of (label, children).
+
+Tree = list[tuple[str, Any]]
+
+
+def stream_tree(stream: Stream, *, raw: bool) -> Tree:
+    """The sections of a stream."""
+    nodes: Tree = []
+    if stream.configuration is not None:
+        nodes.append(("configuration", children(stream.configuration)))
+    for section in stream.sections:
+        number = f"#{section.instance_id}" if section.instance_id else ""
+        label = f"{section.name}{number}  [{section.kind}, version {section.version_id}, {section.size:,} bytes]"
+        state = to_plain(section.state) if raw and not section.is_ram else section.state
+        nodes.append((label, children(state) if is_folder(state) else text_of(state)))
+    return nodes
+
+
+def is_folder(value: Any) -> bool:
+    """Whether a value is shown as a tree of its own."""
+    if isinstance(value, RamSummary) or is_state(value) or isinstance(value, dict):
+        return True
+    return isinstance(value, (list, tuple, Records)) and len(folded(value)) > 1
+
+
+def children(value: Any) -> Tree:
+    """What is inside a value, arrays of equal elements folded into one line."""
+    if isinstance(value, RamSummary):
+        value = ram_value(value)
+    if isinstance(value, (list, tuple, Records)):
+        return [(label, content(inner)) for label, inner in folded(value)]
+    pairs = value.items() if isinstance(value, dict) else items_of(value)
+    return [(name, content(inner)) for name, inner in pairs if inner is not None]
+
+
+def content(value: Any) -> Any:
+    """A tree where there is one to show, else text."""
+    if isinstance(value, (list, tuple, Records)):
+        if is_short(value):
+            return text_of(value)
+        folds = folded(value)
+        if len(folds) == 1:
+            inner = content(folds[0][1])
+            return f"{len(value)} times {inner}" if isinstance(inner, str) else [(folds[0][0], inner)]
+        return children(value)
+    return children(value) if is_folder(value) else text_of(value)
+
+
+def is_short(value: Any) -> bool:
+    """Whether a list fits on a line."""
+    return len(value) <= FEW and not any(isinstance(one, (list, tuple, dict)) or is_state(one) for one in value)
+
+
+def folded(value: Any) -> list[tuple[str, Any]]:
+    """The elements, runs of equal ones as one."""
+    runs: list[tuple[int, int, Any]] = []
+    for index, one in enumerate(value):
+        if runs and runs[-1][2] == one:
+            runs[-1] = (runs[-1][0], index, one)
+        else:
+            runs.append((index, index, one))
+    return [(f"[{first}]" if first == last else f"[{first}..{last}]", one) for first, last, one in runs]
+
+
+def text_of(value: Any) -> str:
+    """A plain value for a reader."""
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, int):
+        return str(value) if -10 < value < 10 else f"{value} ({value:#x})"
+    if isinstance(value, (bytes, bytearray)):
+        if not any(value):
+            return f"{len(value)} bytes, all zero" if value else "no bytes"
+        shown = value[:32].hex(" ", -4)
+        return f"{shown} ... ({len(value)} bytes)" if len(value) > 32 else shown
+    if isinstance(value, (list, tuple, Records)):
+        return "[" + ", ".join(text_of(one).split(" (")[0] for one in value) + "]"
+    return "NULL" if value is None else str(value)
+
+
+def render(label: str, tree: Tree) -> None:
+    """Print a tree with rich, which also knows whether there is a terminal."""
+    from rich.console import Console
+    from rich.text import Text
+    from rich.tree import Tree as RichTree
+
+    def fill(node: RichTree, nodes: Tree) -> None:
+        for name, inner in nodes:
+            if isinstance(inner, str):
+                node.add(Text.assemble((name, "cyan"), ": ", inner))
+            else:
+                fill(node.add(Text(name, "bold")), inner)
+
+    top = RichTree(Text(label, "bold"))
+    fill(top, tree)
+    console = Console(highlight=False)
+    if not console.is_terminal:
+        # A pipe has no width: nothing may be cut or wrapped for it.
+        console.width = PIPE_WIDTH
+    console.print(top)

@@ -1,0 +1,50 @@
+"""`vmstate verify`: is a stream understood, byte for byte."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+
+import attrs
+
+from vmstate.stream.containers import open_input
+from vmstate.stream.stream import load
+from vmstate.stream.verify import Finding, verify
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    """The arguments of the verb."""
+    parser.add_argument("file", metavar="FILE")
+    parser.add_argument("--format", choices=("text", "json"), default="text")
+    parser.set_defaults(run=run)
+
+
+def run(options: argparse.Namespace) -> int:
+    """Say what is wrong, then whether anything is."""
+    with open_input(options.file) as opened, load(opened) as stream:
+        findings = verify(stream, opened.data)
+        sections = stream.sections
+        name = stream.name
+    errors = [finding for finding in findings if finding.severity == "error"]
+    if options.format == "json":
+        listed = [attrs.asdict(finding) for finding in findings]
+        json.dump({"file": name, "ok": not errors, "sections": len(sections), "findings": listed}, sys.stdout)
+        print()
+    else:
+        for finding in findings:
+            print(line(finding))
+        described = sum(section.described_by != "none" for section in sections)
+        verdict = "does not verify" if errors else "verifies"
+        print(
+            f"{name}: {verdict}: {len(sections)} sections, {described} described, "
+            f"{len(errors)} errors, {len(findings) - len(errors)} notes"
+        )
+    return 1 if errors else 0
+
+
+def line(finding: Finding) -> str:
+    """A finding in one line."""
+    where = ": ".join(part for part in (finding.section, finding.path) if part)
+    at = f" at {finding.offset:#x}" if finding.offset is not None else ""
+    return f"{finding.severity}: {where + ': ' if where else ''}{finding.message}{at} [{finding.rule}]"

@@ -1,0 +1,230 @@
+"""States as JSON values and back.
+
+A struct is an object by attribute, bytes are lower-case hex, integers are numbers, a tree is a list of [key, value].
+What a state carries beside its values (the version it was read at, facts, residue, odd subsection headers) stands
+under the key "#", so that nothing is lost.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from vmstate.codec.elements import OddList
+from vmstate.codec.records import Records
+from vmstate.description import types as t
+from vmstate.description.declare import nested
+from vmstate.description.description import Field, VMStateDescription
+from vmstate.description.state import META, Meta, State, ensure_meta, is_state, items_of, meta_of
+from vmstate.errors import SchemaError
+
+BESIDE = "#"
+
+
+def plain_value(value: Any) -> Any:
+    """What Python's json module asks for what it does not know: the values alone, for reading."""
+    if isinstance(value, (bytes, bytearray, memoryview)):
+        return value.hex()
+    if is_state(value):
+        return dict(items_of(value))
+    if isinstance(value, Records):
+        return list(value)
+    raise TypeError(type(value).__name__)
+
+
+def to_plain(value: Any) -> Any:
+    """A state as JSON values, with what it carries beside them."""
+    if is_state(value):
+        plain = {name: to_plain(inner) for name, inner in items_of(value)}
+        beside = _beside(meta_of(value))
+        return {BESIDE: beside, **plain} if beside else plain
+    if isinstance(value, OddList):
+        return {BESIDE: {"markers": value.markers_for().hex()}, "elements": [to_plain(one) for one in value]}
+    if isinstance(value, (list, tuple, Records)):
+        return [to_plain(one) for one in value]
+    if isinstance(value, (bytes, bytearray, memoryview)):
+        return bytes(value).hex()
+    return value
+
+
+def _beside(meta: Meta | None) -> dict[str, Any]:
+    if meta is None:
+        return {}
+    beside: dict[str, Any] = {}
+    if meta.version_id is not None:
+        beside["version_id"] = meta.version_id
+    if meta.facts:
+        beside["facts"] = dict(meta.facts)
+    if meta.residue:
+        beside["residue"] = {name: [raw.hex(), to_plain(value)] for name, (raw, value) in meta.residue.items()}
+    if meta.subsections is not None:
+        beside["subsections"] = [
+            [index, header.hex(), None if earlier is None else earlier.hex()]
+            for index, header, earlier in meta.subsections
+        ]
+    return beside
+
+
+def from_plain(vmsd: VMStateDescription, plain: Any, path: str = "") -> Any:
+    """The state that JSON values stand for. Raises `SchemaError` with the path of what is wrong."""
+    if not isinstance(plain, dict):
+        raise _wrong(path, "an object", plain)
+    known = {field.attribute for field in vmsd.fields if field.in_state} | {sub.attribute for sub in vmsd.subsections}
+    for name in plain:
+        if name not in known and name != BESIDE:
+            raise SchemaError(f"{vmsd.name!r} has no {name!r}", path=path or None)
+    values: dict[str, Any] = {}
+    repeated = [field.attribute for field in vmsd.fields if field.in_state]
+    for field in vmsd.fields:
+        if not field.in_state or field.attribute in values:
+            continue
+        if field.attribute not in plain:
+            raise SchemaError("a value is missing", path=_join(path, field.attribute))
+        where = _join(path, field.attribute)
+        if repeated.count(field.attribute) > 1:
+            values[field.attribute] = _gathered(vmsd, field.attribute, plain[field.attribute], where)
+        else:
+            values[field.attribute] = _field(field, plain[field.attribute], where)
+    for sub in vmsd.subsections:
+        inner = plain.get(sub.attribute)
+        values[sub.attribute] = None if inner is None else from_plain(sub.vmsd, inner, _join(path, sub.attribute))
+    state = State(values) if vmsd.state_class is None else vmsd.state_class(**values)
+    if BESIDE in plain:
+        _put_beside(state, plain[BESIDE], path)
+    return state
+
+
+def _join(path: str, name: str) -> str:
+    return f"{path}.{name}" if path else name
+
+
+def _wrong(path: str, expected: str, found: Any) -> SchemaError:
+    text = repr(found)
+    return SchemaError("the value cannot be", path=path or None, expected=expected, found=text[:60])
+
+
+def _put_beside(state: Any, beside: Any, path: str) -> None:
+    meta = ensure_meta(state)
+    try:
+        meta.version_id = beside.get("version_id")
+        meta.facts = dict(beside.get("facts", {}))
+        meta.residue = {
+            name: (bytes.fromhex(raw), bytes.fromhex(value) if isinstance(value, str) else value)
+            for name, (raw, value) in beside.get("residue", {}).items()
+        }
+        odd = beside.get("subsections")
+        if odd is not None:
+            meta.subsections = [
+                (index, bytes.fromhex(header), None if earlier is None else bytes.fromhex(earlier))
+                for index, header, earlier in odd
+            ]
+    except (AttributeError, TypeError, ValueError) as error:
+        raise SchemaError(f"what stands under {BESIDE!r} cannot be read: {error}", path=path or None) from None
+    if meta.is_empty():
+        object.__setattr__(state, META, None)
+
+
+def _gathered(vmsd: VMStateDescription, attribute: str, plain: Any, path: str) -> list[Any]:
+    """A wire name that repeats: the elements of all its fields in one list."""
+    left = list(_elements(plain, path))
+    values: list[Any] = []
+    for field in vmsd.fields:
+        if field.attribute != attribute:
+            continue
+        count = field.count if isinstance(field.count, int) else 1
+        taken, left = left[:count], left[count:]
+        values += [_element(field.type, one, f"{path}[{len(values)}]") for one in taken]
+    if left:
+        raise SchemaError("too many elements", path=path, found=str(len(left)))
+    return values
+
+
+def _field(field: Field, plain: Any, path: str) -> Any:
+    if plain is None:
+        return None
+    if field.count is None:
+        return _element(field.type, plain, path)
+    flat = list(_elements(plain, path))
+    for _ in (field.dims or ())[1:]:
+        flat = [one for row in flat for one in _elements(row, path)]
+    values = [
+        None if one is None and field.pointers is not None else _element(field.type, one, f"{path}[{index}]")
+        for index, one in enumerate(flat)
+    ]
+    return nested(values, field.dims)
+
+
+def _elements(plain: Any, path: str) -> Iterable[Any]:
+    if not isinstance(plain, list):
+        raise _wrong(path, "a list", plain)
+    return plain
+
+
+def _element(kind: t.WireType, plain: Any, path: str) -> Any:
+    match kind:
+        case t.Scalar(code="?"):
+            if not isinstance(plain, bool):
+                raise _wrong(path, "true or false", plain)
+            return plain
+        case t.Scalar() | t.Bitmap():
+            if not isinstance(plain, int) or isinstance(plain, bool):
+                raise _wrong(path, "an integer", plain)
+            return plain
+        case t.Nullptr() | t.Host():
+            return plain
+        case t.CountedString() | t.Text():
+            if not isinstance(plain, str):
+                raise _wrong(path, "text", plain)
+            return plain
+        case t.Buffer():
+            return _bytes(plain, path)
+        case t.Chunks():
+            return [_bytes(one, path) for one in _elements(plain, path)]
+        case t.QList(vmsd=vmsd) | t.KeyedList(vmsd=vmsd):
+            return _marked(plain, path, lambda one, where: from_plain(vmsd, one, where))
+        case t.GTree():
+            return _marked(plain, path, lambda one, where: _node(kind, one, where))
+        case t.Struct(vmsd=vmsd):
+            return from_plain(vmsd, plain, path)
+        case t.Choice(cases=cases):
+            return _chosen([case for _, case in cases], plain, path)
+    raise _wrong(path, "a value that is on the wire", plain)
+
+
+def _bytes(plain: Any, path: str) -> bytes:
+    try:
+        return bytes.fromhex(plain)
+    except (TypeError, ValueError):
+        raise _wrong(path, "bytes in hex", plain) from None
+
+
+def _marked(plain: Any, path: str, make: Any) -> list[Any]:
+    markers = None
+    if isinstance(plain, dict) and BESIDE in plain:
+        markers = _bytes(plain[BESIDE].get("markers"), path)
+        plain = plain.get("elements")
+    values = [make(one, f"{path}[{index}]") for index, one in enumerate(_elements(plain, path))]
+    if markers is None:
+        return values
+    odd = OddList(values)
+    odd.markers = markers
+    return odd
+
+
+def _node(kind: t.GTree, plain: Any, path: str) -> tuple[Any, Any]:
+    pair = list(_elements(plain, path))
+    if len(pair) != 2:
+        raise _wrong(path, "a key and a value", plain)
+    key = _element(t.UINT64, pair[0], path) if kind.key is None else from_plain(kind.key, pair[0], path)
+    return key, from_plain(kind.value, pair[1], path)
+
+
+def _chosen(cases: list[t.WireType], plain: Any, path: str) -> Any:
+    """The first case that the value fits; which one is written is for the expression to say."""
+    failure: SchemaError | None = None
+    for case in cases:
+        try:
+            return _element(case, plain, path)
+        except SchemaError as error:
+            failure = failure or error
+    raise failure or _wrong(path, "one of several values", plain)

@@ -1,0 +1,250 @@
+"""A whole stream as an editable JSON document, and back, byte-identical.
+
+    {"vmstate": 1, "version": 3, "parts": [{"part": "configuration", "state": {...}},
+      {"part": "section", "kind": "full", "name": ..., "section_id": ..., "state": {...}}, ...]}
+
+RAM with pages in it stands in a file beside the document, in the order of the sections; the document names it by its
+file name alone, and no other place is ever read.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping
+from functools import partial
+from typing import Any
+
+from vmstate.description.description import VMStateDescription
+from vmstate.errors import SchemaError, StreamError
+from vmstate.schema.values import from_plain, to_plain
+from vmstate.schema.vmdesc import Vmdesc, parse_json, read_vmdesc
+from vmstate.stream.configuration import Configuration
+from vmstate.stream.containers import Input, open_input
+from vmstate.stream.events import (
+    Command,
+    ConfigurationSection,
+    EndOfStream,
+    Header,
+    SectionFooter,
+    SectionHeader,
+    Trailing,
+    Vmdescription,
+)
+from vmstate.stream.library import all_descriptions
+from vmstate.stream.stream import Part, RamSummary, Section, Stream
+
+FORMAT = 1
+INLINE = 4096
+"""RAM sections of at most this many bytes have no place of their own."""
+
+
+def to_document(stream: Stream, ram_name: str | None) -> dict[str, Any]:
+    """The document of a stream; `ram_name` is the name of the file beside it, None for RAM inside the document."""
+    offset = 0
+    parts: list[Any] = []
+    for part in stream.parts:
+        if isinstance(part, Section) and isinstance(part.state, RamSummary):
+            entry = _section(part)
+            if ram_name is None or part.state.size <= INLINE:
+                entry["ram"] = b"".join(stream.ram_bytes(part.state)).hex()
+            else:
+                entry["ram"] = {"file": ram_name, "offset": offset, "size": part.state.size}
+                offset += part.state.size
+            parts.append(entry)
+        elif not isinstance(part, Header):
+            parts.append(_part(part))
+    return {"vmstate": FORMAT, "file": stream.name, "version": stream.version, "parts": parts}
+
+
+def beside(stream: Stream) -> Iterator[memoryview]:
+    """The bytes of the file beside the document."""
+    for section in stream.sections:
+        if isinstance(section.state, RamSummary) and section.state.size > INLINE:
+            yield from stream.ram_bytes(section.state)
+
+
+def has_ram_beside(stream: Stream) -> bool:
+    """Whether there is anything to put beside the document."""
+    return any(isinstance(one.state, RamSummary) and one.state.size > INLINE for one in stream.sections)
+
+
+def _section(section: Section) -> dict[str, Any]:
+    return {
+        "part": "section",
+        "kind": section.kind,
+        "name": section.name,
+        "instance_id": section.instance_id,
+        "section_id": section.section_id,
+        "version_id": section.version_id,
+        "footer": section.footer.section_id is not None,
+    }
+
+
+def _part(part: Part) -> dict[str, Any]:
+    match part:
+        case ConfigurationSection(state=state):
+            return {"part": "configuration", "state": to_plain(state)}
+        case Section():
+            entry = {**_section(part), "described_by": part.described_by}
+            if part.described_by == "library":
+                entry["layout"] = all_descriptions(part.name).index(part.vmsd)  # type: ignore[arg-type]
+            return {**entry, "state": to_plain(part.state)}
+        case Command():
+            return {"part": "command", "command": part.command, "name": part.name, "data": part.data.hex()}
+        case EndOfStream():
+            return {"part": "end"}
+        case Vmdescription(text=text):
+            return {"part": "vmdesc", "text": text.decode("utf-8", "surrogateescape")}
+        case Trailing():
+            return {"part": "trailing", "data": part.to_bytes().hex()}
+    raise StreamError(f"{type(part).__name__} is no part of a document")
+
+
+def read_document(text: bytes, folder: str, name: str) -> Stream:
+    """The stream of a document that lies in `folder`. Raises `VMStateError`."""
+    top = parse_document(text)
+    if not isinstance(top, dict) or top.get("vmstate") != FORMAT or not isinstance(top.get("parts"), list):
+        raise SchemaError("this is no document of a stream", file=name, expected=f'an object with "vmstate": {FORMAT}')
+    source = _ram_source(top["parts"], folder)
+    try:
+        vmdesc = next((_vmdesc(part) for part in top["parts"] if _get(part, "part", str) == "vmdesc"), None)
+        take = _Descriptions(vmdesc)
+        parts: list[Part] = [Header(_number(top, "version", 32))]
+        parts += [_read_part(part, take, source) for part in top["parts"]]
+        return Stream(parts, source, name)
+    except BaseException:
+        if source is not None:
+            source.close()
+        raise
+
+
+def parse_document(text: bytes) -> Any:
+    """JSON; a document says what is wrong with it as any other input does."""
+    try:
+        return parse_json(text)
+    except SchemaError as error:
+        raise SchemaError(error.message.replace("vmdesc", "the document")) from None
+
+
+class _Descriptions:
+    """The descriptions of sections: of vmdesc, in its order, or of the library."""
+
+    def __init__(self, vmdesc: Vmdesc | None) -> None:
+        self.left = list(vmdesc.devices) if vmdesc is not None else []
+
+    def of(self, entry: Mapping[str, Any], header: SectionHeader) -> VMStateDescription | None:
+        own = next((one for one in self.left if (one.name, one.instance_id) == (header.name, header.instance_id)), None)
+        if own is not None:
+            self.left.remove(own)
+        match entry.get("described_by"):
+            case "none":
+                return None
+            case "vmdesc" if own is not None and own.vmsd is not None:
+                return own.vmsd
+            case "library":
+                layouts = all_descriptions(header.name)
+                layout = entry.get("layout", 0)
+                if isinstance(layout, int) and 0 <= layout < len(layouts):
+                    return layouts[layout]
+        raise SchemaError("nothing describes the section", section=header.name, found=str(entry.get("described_by")))
+
+
+def _get(entry: Any, key: str, kind: type) -> Any:
+    if not isinstance(entry, dict) or type(entry.get(key)) is not kind:
+        raise SchemaError(f"a part of the document lacks {key!r}", expected=kind.__name__)
+    if kind is int and not 0 <= entry[key] < 1 << 64:
+        raise SchemaError(f"{key!r} cannot be", found=str(entry[key])[:40])
+    return entry[key]
+
+
+def _number(entry: Any, key: str, bits: int) -> int:
+    value: int = _get(entry, key, int)
+    if value >= 1 << bits:
+        raise SchemaError(f"{key!r} does not fit", expected=f"{bits} bits", found=str(value))
+    return value
+
+
+def _hex(entry: Any, key: str) -> bytes:
+    text = _get(entry, key, str)
+    try:
+        return bytes.fromhex(text)
+    except ValueError:
+        raise SchemaError(f"{key!r} is not hex", found=text[:40]) from None
+
+
+def _vmdesc(entry: Any) -> Vmdesc:
+    return read_vmdesc(_text(entry))
+
+
+def _text(entry: Any) -> bytes:
+    text: str = _get(entry, "text", str)
+    return text.encode("utf-8", "surrogateescape")
+
+
+def _read_part(entry: Any, take: _Descriptions, source: Input | None) -> Part:
+    match _get(entry, "part", str):
+        case "configuration":
+            vmsd: VMStateDescription = Configuration.vmsd  # type: ignore[attr-defined]
+            return ConfigurationSection(from_plain(vmsd, entry.get("state")), 0, 0)
+        case "section":
+            return _read_section(entry, take, source)
+        case "command":
+            return Command(_number(entry, "command", 16), _hex(entry, "data"), 0)
+        case "end":
+            return EndOfStream(0)
+        case "vmdesc":
+            return Vmdescription(_text(entry))
+        case "trailing":
+            return Trailing(_hex(entry, "data"))
+    raise SchemaError("an unknown part in the document", found=repr(entry["part"])[:40])
+
+
+def _read_section(entry: Any, take: _Descriptions, source: Input | None) -> Section:
+    header = SectionHeader(
+        kind=_get(entry, "kind", str),
+        section_id=_number(entry, "section_id", 32),
+        name=_get(entry, "name", str),
+        instance_id=_number(entry, "instance_id", 32),
+        version_id=_number(entry, "version_id", 32),
+        offset=0,
+    )
+    if header.kind not in ("start", "part", "end", "full"):
+        raise SchemaError("an unknown kind of section", section=header.name, found=header.kind)
+    if len(header.name.encode()) > 255:
+        raise SchemaError("an idstr is too long", section=header.name[:40], expected="at most 255 bytes")
+    footer = SectionFooter(header.section_id if _get(entry, "footer", bool) else None, 0)
+    make = partial(Section, header, footer=footer, payload_offset=0, size=0)
+    if "ram" in entry:
+        return make(state=_read_ram(entry, source), vmsd=None, described_by="library")
+    vmsd = take.of(entry, header)
+    if vmsd is None:
+        return make(state=_hex(entry, "state"), vmsd=None, described_by="none")
+    try:
+        state = from_plain(vmsd, entry.get("state"))
+    except SchemaError as error:
+        raise error.within(section=header.name) from None
+    return make(state=state, vmsd=vmsd, described_by=entry["described_by"])
+
+
+def _read_ram(entry: Any, source: Input | None) -> RamSummary:
+    place = entry["ram"]
+    if isinstance(place, dict):
+        assert source is not None
+        summary = RamSummary(offset=_get(place, "offset", int), size=_get(place, "size", int))
+        if summary.offset + summary.size > len(source.data):
+            raise SchemaError("the file beside the document is too short", file=source.name)
+        return summary
+    raw = _hex(entry, "ram")
+    return RamSummary(size=len(raw), raw=raw)
+
+
+def _ram_source(parts: list[Any], folder: str) -> Input | None:
+    """The file beside the document, if it names one."""
+    places = [part["ram"] for part in parts if isinstance(part, dict) and isinstance(part.get("ram"), dict)]
+    names = {_get(place, "file", str) for place in places}
+    if not names:
+        return None
+    name = names.pop()
+    if names or not name or name in (".", "..") or "/" in name or os.sep in name or "\0" in name:
+        raise SchemaError("RAM stands in one file beside the document", expected="a file name", found=repr(name)[:60])
+    return open_input(os.path.join(folder, name))

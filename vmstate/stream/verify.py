@@ -1,0 +1,157 @@
+"""Whether a stream is understood: it decodes, is written back the same, and agrees with its own vmdesc."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import attrs
+
+from vmstate.codec.records import Records
+from vmstate.description.path import format_path
+from vmstate.description.state import is_state, items_of, residue_of
+from vmstate.errors import VMStateError
+from vmstate.schema.write import describe_device, describe_old_style
+from vmstate.stream.stream import Section, Stream
+
+
+@attrs.frozen
+class Finding:
+    """Something to know about a stream.
+
+    `rule` is a stable id; `severity` is "error" (the stream is not what it should be) or "note". `offset` is absolute.
+    """
+
+    rule: str
+    severity: str
+    section: str | None
+    path: str | None
+    offset: int | None
+    message: str
+
+
+def verify(stream: Stream, data: memoryview) -> list[Finding]:
+    """What is wrong or odd about a stream that was loaded from `data`."""
+    findings = [*_rewritten(stream, data), *_opaque(stream), *_residue(stream)]
+    if stream.vmdesc_text is not None:
+        findings += _vmdesc(stream, stream.vmdesc_text)
+    else:
+        findings.append(Finding("no-vmdesc", "note", None, None, None, "the stream carries no vmdesc"))
+    return findings
+
+
+def _rewritten(stream: Stream, data: memoryview) -> Iterator[Finding]:
+    pos = 0
+    for chunk in stream.chunks():
+        size = len(chunk)
+        if data[pos : pos + size] != chunk:
+            at = pos + next(
+                (index for index, (one, two) in enumerate(zip(chunk, data[pos:], strict=False)) if one != two),
+                min(size, len(data) - pos),
+            )
+            section = next((one for one in stream.sections if one.offset <= at < one.offset + one.size), None)
+            name = section.name if section is not None else None
+            yield Finding("rewrite", "error", name, None, at, "what is written back is not what was read")
+            return
+        pos += size
+    if pos != len(data):
+        yield Finding("rewrite", "error", None, None, pos, "less is written back than was read")
+
+
+def _opaque(stream: Stream) -> Iterator[Finding]:
+    for section in stream.sections:
+        if section.described_by == "none":
+            message = f"no description: {len(section.state)} bytes are kept as they are"
+            yield Finding("opaque", "note", section.name, None, section.offset, message)
+
+
+def _residue(stream: Stream) -> Iterator[Finding]:
+    for section in stream.sections:
+        if section.vmsd is not None:
+            for path, raw in residues(section.state):
+                message = f"QEMU accepts {raw.hex()} here and would write something else"
+                yield Finding("residue", "note", section.name, path, section.offset, message)
+
+
+def residues(value: Any, steps: tuple[str | int, ...] = ()) -> Iterator[tuple[str, bytes]]:
+    """(path, bytes) of everything in a state that QEMU accepts and would have written otherwise."""
+    if is_state(value):
+        for name, raw in residue_of(value).items():
+            yield format_path((*steps, name)), raw
+        for name, inner in items_of(value):
+            yield from residues(inner, (*steps, name))
+    elif isinstance(value, (list, Records)):
+        for index, inner in enumerate(value):
+            yield from residues(inner, (*steps, index))
+
+
+def _vmdesc(stream: Stream, text: bytes) -> Iterator[Finding]:
+    own = dict(json.loads(text, object_pairs_hook=_pairs))
+    devices = list(own["devices"])
+    vmdesc = stream.vmdesc
+    assert vmdesc is not None
+    names = {(device.name, device.instance_id) for device in vmdesc.devices}
+    for section in stream.sections:
+        if section.kind != "full" or (section.name, section.instance_id) not in names:
+            if section.kind == "full":
+                yield Finding("vmdesc", "note", section.name, None, section.offset, "the vmdesc does not name it")
+            continue
+        entry = next((one for one in devices if _is_of(one, section)), None)
+        if entry is None:
+            yield Finding(
+                "vmdesc", "error", section.name, None, section.offset, "it is there more often than described"
+            )
+            continue
+        devices.remove(entry)
+        yield from _entry(section, entry, vmdesc.dialect)
+    for entry in devices:
+        name = str(dict(entry)["name"])
+        yield Finding("vmdesc", "error", name, None, None, "the vmdesc describes a section that is not there")
+
+
+def _pairs(pairs: list[tuple[str, Any]]) -> list[tuple[str, Any]]:
+    return pairs
+
+
+def _is_of(entry: Any, section: Section) -> bool:
+    keys = dict(entry)
+    return bool(keys["name"] == section.name and keys["instance_id"] == section.instance_id)
+
+
+def _entry(section: Section, entry: Any, dialect: Any) -> Iterator[Finding]:
+    try:
+        if section.vmsd is None:
+            built = describe_old_style(section.name, section.instance_id, len(section.state))
+        else:
+            built = describe_device(
+                section.name, section.instance_id, section.vmsd, section.state, dialect, section.version_id
+            )
+    except VMStateError as error:
+        yield Finding("vmdesc", "error", section.name, error.path, section.offset, error.message)
+        return
+    difference = first_difference(built, entry)
+    if difference is not None:
+        path, ours, theirs = difference
+        message = f"the vmdesc says {theirs}, the {section.described_by} description {ours}"
+        yield Finding("vmdesc", "error", section.name, path, section.offset, message)
+
+
+def first_difference(built: Any, found: Any, path: str = "") -> tuple[str, str, str] | None:
+    """Where two JSON values, objects as lists of pairs, begin to differ: the path, and a few words of each."""
+    if built == found or (built == () and found == []):
+        return None
+    if isinstance(built, (list, tuple)) and isinstance(found, (list, tuple)):
+        for index, (one, two) in enumerate(zip(built, found, strict=False)):
+            if isinstance(one, tuple) and isinstance(two, tuple) and len(one) == len(two) == 2:
+                if one[0] != two[0]:
+                    return f"{path}.{two[0]}", repr(one[0]), repr(two[0])
+                inner = first_difference(one[1], two[1], f"{path}.{one[0]}" if path else str(one[0]))
+            else:
+                inner = first_difference(one, two, f"{path}[{index}]")
+            if inner is not None:
+                return inner
+        if len(built) == len(found):
+            return None
+        return path, f"{len(built)} entries", f"{len(found)} entries"
+    return path, repr(built)[:60], repr(found)[:60]
