@@ -14,219 +14,508 @@ Everything public is here; the modules inside may change.
 
 from __future__ import annotations
 
-from vmstate.codec import Codec, Records, TraceEntry
-from vmstate.description.declare import (
-    array,
-    array_of_pointer,
-    bitmap,
-    boolean,
-    buffer,
-    chunks,
-    counted_string,
-    cpudouble,
-    description,
-    fd,
-    gtree,
-    host,
-    info,
-    int8,
-    int16,
-    int32,
-    int32_equal,
-    int32_le,
-    int32_positive_le,
-    int64,
-    keyed_list,
-    one_of,
-    qlist,
-    qtailq,
-    rule,
-    struct,
-    sub_array,
-    subsection,
-    text,
-    timer,
-    uint8,
-    uint8_equal,
-    uint16,
-    uint16_equal,
-    uint16_host,
-    uint16_little,
-    uint32,
-    uint32_equal,
-    uint32_host,
-    uint32_little,
-    uint64,
-    uint64_equal,
-    uint64_host,
-    uint64_little,
-    uinttl,
-    unused,
-    unused_varray,
-    validate,
-    varray,
-    vbuffer,
-    vstruct,
-    with_tmp,
-)
-from vmstate.description.description import (
-    Field,
-    MigrationPriority,
-    Pointers,
-    Rule,
-    Subsection,
-    VMStateDescription,
-)
-from vmstate.description.expr import (
-    UNKNOWN,
-    Expr,
-    Fact,
-    ceil_div,
-    choose,
-    fact,
-    len_,
-    max_,
-    min_,
-    not_,
-    root,
-    this,
-    up,
-    version_id,
-)
-from vmstate.description.path import format_path, resolve
-from vmstate.description.state import State, facts_of, residue_of, set_facts, version_of
-from vmstate.errors import (
-    DecodeError,
-    DescriptionError,
-    EncodeError,
-    PathError,
-    SchemaError,
-    StreamError,
-    TruncatedError,
-    VMStateError,
-)
-from vmstate.schema.dump import Dump, read_dump
-from vmstate.schema.vmdesc import DIALECTS, Dialect, Vmdesc, read_vmdesc
-from vmstate.schema.write import describe, describe_device, json_text
-from vmstate.stream.configuration import Configuration
-from vmstate.stream.events import DONE, NEED_DATA
-from vmstate.stream.reader import StreamReader, find_vmdesc
-from vmstate.stream.stream import RamSummary, Section, Stream, load
-from vmstate.stream.verify import Finding, verify
-from vmstate.stream.writer import StreamWriter
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from vmstate.codec import (
+        Codec as Codec,
+    )
+    from vmstate.codec import (
+        Records as Records,
+    )
+    from vmstate.codec import (
+        TraceEntry as TraceEntry,
+    )
+    from vmstate.codec import (
+        load_state as load_state,
+    )
+    from vmstate.codec import (
+        save_state as save_state,
+    )
+    from vmstate.description.declare import (
+        array as array,
+    )
+    from vmstate.description.declare import (
+        array_of_pointer as array_of_pointer,
+    )
+    from vmstate.description.declare import (
+        bitmap as bitmap,
+    )
+    from vmstate.description.declare import (
+        boolean as boolean,
+    )
+    from vmstate.description.declare import (
+        buffer as buffer,
+    )
+    from vmstate.description.declare import (
+        chunks as chunks,
+    )
+    from vmstate.description.declare import (
+        counted_string as counted_string,
+    )
+    from vmstate.description.declare import (
+        cpudouble as cpudouble,
+    )
+    from vmstate.description.declare import (
+        description as description,
+    )
+    from vmstate.description.declare import (
+        fd as fd,
+    )
+    from vmstate.description.declare import (
+        gtree as gtree,
+    )
+    from vmstate.description.declare import (
+        host as host,
+    )
+    from vmstate.description.declare import (
+        info as info,
+    )
+    from vmstate.description.declare import (
+        int8 as int8,
+    )
+    from vmstate.description.declare import (
+        int16 as int16,
+    )
+    from vmstate.description.declare import (
+        int32 as int32,
+    )
+    from vmstate.description.declare import (
+        int32_equal as int32_equal,
+    )
+    from vmstate.description.declare import (
+        int32_le as int32_le,
+    )
+    from vmstate.description.declare import (
+        int32_positive_le as int32_positive_le,
+    )
+    from vmstate.description.declare import (
+        int64 as int64,
+    )
+    from vmstate.description.declare import (
+        keyed_list as keyed_list,
+    )
+    from vmstate.description.declare import (
+        one_of as one_of,
+    )
+    from vmstate.description.declare import (
+        qlist as qlist,
+    )
+    from vmstate.description.declare import (
+        qtailq as qtailq,
+    )
+    from vmstate.description.declare import (
+        rule as rule,
+    )
+    from vmstate.description.declare import (
+        struct as struct,
+    )
+    from vmstate.description.declare import (
+        sub_array as sub_array,
+    )
+    from vmstate.description.declare import (
+        subsection as subsection,
+    )
+    from vmstate.description.declare import (
+        text as text,
+    )
+    from vmstate.description.declare import (
+        timer as timer,
+    )
+    from vmstate.description.declare import (
+        uint8 as uint8,
+    )
+    from vmstate.description.declare import (
+        uint8_equal as uint8_equal,
+    )
+    from vmstate.description.declare import (
+        uint16 as uint16,
+    )
+    from vmstate.description.declare import (
+        uint16_equal as uint16_equal,
+    )
+    from vmstate.description.declare import (
+        uint16_host as uint16_host,
+    )
+    from vmstate.description.declare import (
+        uint16_little as uint16_little,
+    )
+    from vmstate.description.declare import (
+        uint32 as uint32,
+    )
+    from vmstate.description.declare import (
+        uint32_equal as uint32_equal,
+    )
+    from vmstate.description.declare import (
+        uint32_host as uint32_host,
+    )
+    from vmstate.description.declare import (
+        uint32_little as uint32_little,
+    )
+    from vmstate.description.declare import (
+        uint64 as uint64,
+    )
+    from vmstate.description.declare import (
+        uint64_equal as uint64_equal,
+    )
+    from vmstate.description.declare import (
+        uint64_host as uint64_host,
+    )
+    from vmstate.description.declare import (
+        uint64_little as uint64_little,
+    )
+    from vmstate.description.declare import (
+        uinttl as uinttl,
+    )
+    from vmstate.description.declare import (
+        unused as unused,
+    )
+    from vmstate.description.declare import (
+        unused_varray as unused_varray,
+    )
+    from vmstate.description.declare import (
+        validate as validate,
+    )
+    from vmstate.description.declare import (
+        varray as varray,
+    )
+    from vmstate.description.declare import (
+        vbuffer as vbuffer,
+    )
+    from vmstate.description.declare import (
+        vstruct as vstruct,
+    )
+    from vmstate.description.declare import (
+        with_tmp as with_tmp,
+    )
+    from vmstate.description.description import (
+        Field as Field,
+    )
+    from vmstate.description.description import (
+        MigrationPriority as MigrationPriority,
+    )
+    from vmstate.description.description import (
+        Pointers as Pointers,
+    )
+    from vmstate.description.description import (
+        Rule as Rule,
+    )
+    from vmstate.description.description import (
+        Subsection as Subsection,
+    )
+    from vmstate.description.description import (
+        VMStateDescription as VMStateDescription,
+    )
+    from vmstate.description.expr import (
+        UNKNOWN as UNKNOWN,
+    )
+    from vmstate.description.expr import (
+        Expr as Expr,
+    )
+    from vmstate.description.expr import (
+        Fact as Fact,
+    )
+    from vmstate.description.expr import (
+        ceil_div as ceil_div,
+    )
+    from vmstate.description.expr import (
+        choose as choose,
+    )
+    from vmstate.description.expr import (
+        fact as fact,
+    )
+    from vmstate.description.expr import (
+        len_ as len_,
+    )
+    from vmstate.description.expr import (
+        max_ as max_,
+    )
+    from vmstate.description.expr import (
+        min_ as min_,
+    )
+    from vmstate.description.expr import (
+        not_ as not_,
+    )
+    from vmstate.description.expr import (
+        root as root,
+    )
+    from vmstate.description.expr import (
+        this as this,
+    )
+    from vmstate.description.expr import (
+        up as up,
+    )
+    from vmstate.description.expr import (
+        version_id as version_id,
+    )
+    from vmstate.description.path import (
+        format_path as format_path,
+    )
+    from vmstate.description.path import (
+        resolve as resolve,
+    )
+    from vmstate.description.state import (
+        State as State,
+    )
+    from vmstate.description.state import (
+        facts_of as facts_of,
+    )
+    from vmstate.description.state import (
+        residue_of as residue_of,
+    )
+    from vmstate.description.state import (
+        set_facts as set_facts,
+    )
+    from vmstate.description.state import (
+        version_of as version_of,
+    )
+    from vmstate.errors import (
+        DecodeError as DecodeError,
+    )
+    from vmstate.errors import (
+        DescriptionError as DescriptionError,
+    )
+    from vmstate.errors import (
+        EncodeError as EncodeError,
+    )
+    from vmstate.errors import (
+        PathError as PathError,
+    )
+    from vmstate.errors import (
+        SchemaError as SchemaError,
+    )
+    from vmstate.errors import (
+        StreamError as StreamError,
+    )
+    from vmstate.errors import (
+        TruncatedError as TruncatedError,
+    )
+    from vmstate.errors import (
+        VMStateError as VMStateError,
+    )
+    from vmstate.schema.dump import (
+        Dump as Dump,
+    )
+    from vmstate.schema.dump import (
+        read_dump as read_dump,
+    )
+    from vmstate.schema.vmdesc import (
+        DIALECTS as DIALECTS,
+    )
+    from vmstate.schema.vmdesc import (
+        Dialect as Dialect,
+    )
+    from vmstate.schema.vmdesc import (
+        Vmdesc as Vmdesc,
+    )
+    from vmstate.schema.vmdesc import (
+        read_vmdesc as read_vmdesc,
+    )
+    from vmstate.schema.write import (
+        describe as describe,
+    )
+    from vmstate.schema.write import (
+        describe_device as describe_device,
+    )
+    from vmstate.schema.write import (
+        json_text as json_text,
+    )
+    from vmstate.stream.configuration import (
+        Configuration as Configuration,
+    )
+    from vmstate.stream.events import (
+        DONE as DONE,
+    )
+    from vmstate.stream.events import (
+        NEED_DATA as NEED_DATA,
+    )
+    from vmstate.stream.reader import (
+        StreamReader as StreamReader,
+    )
+    from vmstate.stream.reader import (
+        find_vmdesc as find_vmdesc,
+    )
+    from vmstate.stream.stream import (
+        RamSummary as RamSummary,
+    )
+    from vmstate.stream.stream import (
+        Section as Section,
+    )
+    from vmstate.stream.stream import (
+        Stream as Stream,
+    )
+    from vmstate.stream.stream import (
+        load as load,
+    )
+    from vmstate.stream.verify import (
+        Finding as Finding,
+    )
+    from vmstate.stream.verify import (
+        verify as verify,
+    )
+    from vmstate.stream.writer import (
+        StreamWriter as StreamWriter,
+    )
 
 __version__ = "0.1.0"
 
-__all__ = [
-    "DIALECTS",
-    "DONE",
-    "NEED_DATA",
-    "UNKNOWN",
-    "Codec",
-    "Configuration",
-    "DecodeError",
-    "DescriptionError",
-    "Dialect",
-    "Dump",
-    "EncodeError",
-    "Expr",
-    "Fact",
-    "Field",
-    "Finding",
-    "MigrationPriority",
-    "PathError",
-    "Pointers",
-    "RamSummary",
-    "Records",
-    "Rule",
-    "SchemaError",
-    "Section",
-    "State",
-    "Stream",
-    "StreamError",
-    "StreamReader",
-    "StreamWriter",
-    "Subsection",
-    "TraceEntry",
-    "TruncatedError",
-    "VMStateDescription",
-    "VMStateError",
-    "Vmdesc",
-    "array",
-    "array_of_pointer",
-    "bitmap",
-    "boolean",
-    "buffer",
-    "ceil_div",
-    "choose",
-    "chunks",
-    "counted_string",
-    "cpudouble",
-    "describe",
-    "describe_device",
-    "description",
-    "fact",
-    "facts_of",
-    "fd",
-    "find_vmdesc",
-    "format_path",
-    "gtree",
-    "host",
-    "info",
-    "int8",
-    "int16",
-    "int32",
-    "int32_equal",
-    "int32_le",
-    "int32_positive_le",
-    "int64",
-    "json_text",
-    "keyed_list",
-    "len_",
-    "load",
-    "max_",
-    "min_",
-    "not_",
-    "one_of",
-    "qlist",
-    "qtailq",
-    "read_dump",
-    "read_vmdesc",
-    "residue_of",
-    "resolve",
-    "root",
-    "rule",
-    "set_facts",
-    "struct",
-    "sub_array",
-    "subsection",
-    "text",
-    "this",
-    "timer",
-    "uint8",
-    "uint8_equal",
-    "uint16",
-    "uint16_equal",
-    "uint16_host",
-    "uint16_little",
-    "uint32",
-    "uint32_equal",
-    "uint32_host",
-    "uint32_little",
-    "uint64",
-    "uint64_equal",
-    "uint64_host",
-    "uint64_little",
-    "uinttl",
-    "unused",
-    "unused_varray",
-    "up",
-    "validate",
-    "varray",
-    "vbuffer",
-    "verify",
-    "version_id",
-    "version_of",
-    "vstruct",
-    "with_tmp",
-]
+_PLACES = {
+    "vmstate.codec": (
+        "Codec",
+        "Records",
+        "TraceEntry",
+        "load_state",
+        "save_state",
+    ),
+    "vmstate.description.declare": (
+        "array",
+        "array_of_pointer",
+        "bitmap",
+        "boolean",
+        "buffer",
+        "chunks",
+        "counted_string",
+        "cpudouble",
+        "description",
+        "fd",
+        "gtree",
+        "host",
+        "info",
+        "int16",
+        "int32",
+        "int32_equal",
+        "int32_le",
+        "int32_positive_le",
+        "int64",
+        "int8",
+        "keyed_list",
+        "one_of",
+        "qlist",
+        "qtailq",
+        "rule",
+        "struct",
+        "sub_array",
+        "subsection",
+        "text",
+        "timer",
+        "uint16",
+        "uint16_equal",
+        "uint16_host",
+        "uint16_little",
+        "uint32",
+        "uint32_equal",
+        "uint32_host",
+        "uint32_little",
+        "uint64",
+        "uint64_equal",
+        "uint64_host",
+        "uint64_little",
+        "uint8",
+        "uint8_equal",
+        "uinttl",
+        "unused",
+        "unused_varray",
+        "validate",
+        "varray",
+        "vbuffer",
+        "vstruct",
+        "with_tmp",
+    ),
+    "vmstate.description.description": (
+        "Field",
+        "MigrationPriority",
+        "Pointers",
+        "Rule",
+        "Subsection",
+        "VMStateDescription",
+    ),
+    "vmstate.description.expr": (
+        "Expr",
+        "Fact",
+        "UNKNOWN",
+        "ceil_div",
+        "choose",
+        "fact",
+        "len_",
+        "max_",
+        "min_",
+        "not_",
+        "root",
+        "this",
+        "up",
+        "version_id",
+    ),
+    "vmstate.description.path": (
+        "format_path",
+        "resolve",
+    ),
+    "vmstate.description.state": (
+        "State",
+        "facts_of",
+        "residue_of",
+        "set_facts",
+        "version_of",
+    ),
+    "vmstate.errors": (
+        "DecodeError",
+        "DescriptionError",
+        "EncodeError",
+        "PathError",
+        "SchemaError",
+        "StreamError",
+        "TruncatedError",
+        "VMStateError",
+    ),
+    "vmstate.schema.dump": (
+        "Dump",
+        "read_dump",
+    ),
+    "vmstate.schema.vmdesc": (
+        "DIALECTS",
+        "Dialect",
+        "Vmdesc",
+        "read_vmdesc",
+    ),
+    "vmstate.schema.write": (
+        "describe",
+        "describe_device",
+        "json_text",
+    ),
+    "vmstate.stream.configuration": ("Configuration",),
+    "vmstate.stream.events": (
+        "DONE",
+        "NEED_DATA",
+    ),
+    "vmstate.stream.reader": (
+        "StreamReader",
+        "find_vmdesc",
+    ),
+    "vmstate.stream.stream": (
+        "RamSummary",
+        "Section",
+        "Stream",
+        "load",
+    ),
+    "vmstate.stream.verify": (
+        "Finding",
+        "verify",
+    ),
+    "vmstate.stream.writer": ("StreamWriter",),
+}
+
+_PLACE_OF = {name: place for place, names in _PLACES.items() for name in names}
+
+
+def __getattr__(name: str) -> Any:
+    # A command must not pay for what it does not use: a name brings its module when it is first asked for.
+    place = _PLACE_OF.get(name)
+    if place is None:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(import_module(place), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_PLACE_OF})

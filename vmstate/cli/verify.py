@@ -6,8 +6,6 @@ import argparse
 import json
 import sys
 
-import attrs
-
 from vmstate.stream.containers import open_input
 from vmstate.stream.stream import load
 from vmstate.stream.verify import Finding, verify
@@ -28,7 +26,7 @@ def run(options: argparse.Namespace) -> int:
         name = stream.name
     errors = [finding for finding in findings if finding.severity == "error"]
     if options.format == "json":
-        listed = [attrs.asdict(finding) for finding in findings]
+        listed = [finding.as_dict() for finding in findings]
         json.dump({"file": name, "ok": not errors, "sections": len(sections), "findings": listed}, sys.stdout)
         print()
     else:

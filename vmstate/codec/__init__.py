@@ -5,8 +5,9 @@ from __future__ import annotations
 from vmstate.codec.codec import Codec
 from vmstate.codec.records import Records
 from vmstate.codec.runtime import TraceEntry
+from vmstate.codec.simulate import load_state, save_state
 from vmstate.description.description import bind_codec
 
-__all__ = ["Codec", "Records", "TraceEntry"]
+__all__ = ["Codec", "Records", "TraceEntry", "load_state", "save_state"]
 
 bind_codec(Codec)

@@ -15,8 +15,6 @@ from itertools import pairwise
 from operator import attrgetter
 from typing import Any, NamedTuple
 
-import attrs
-
 from vmstate.codec.elements import (
     FOLLOWS,
     NULL,
@@ -32,9 +30,10 @@ from vmstate.codec.elements import (
 from vmstate.codec.records import Records
 from vmstate.codec.runtime import Context, Frame, TraceEntry, enter, leave
 from vmstate.description import types as t
+from vmstate.description.data import Data
 from vmstate.description.declare import nested
 from vmstate.description.description import Field, Pointers, Rule, Subsection, VMStateDescription
-from vmstate.description.expr import UNKNOWN, refuted
+from vmstate.description.expr import UNKNOWN, Expr, refuted
 from vmstate.description.path import format_path
 from vmstate.description.state import META, Meta, SentSubsection, State, ensure_meta, meta_of
 from vmstate.errors import EncodeError
@@ -46,8 +45,7 @@ Put = Callable[[Context, Frame, bytearray], None]
 Make = Callable[[list[Any]], Any]
 
 
-@attrs.frozen(eq=False)
-class Plan:
+class Plan(Data):
     """A description compiled for one version."""
 
     vmsd: VMStateDescription
@@ -65,8 +63,7 @@ class Plan:
     least: int
 
 
-@attrs.frozen(eq=False)
-class FixedStruct:
+class FixedStruct(Data):
     """A struct that always has the same size, read from exactly that many bytes."""
 
     size: int
@@ -133,7 +130,7 @@ def read_struct(plan: Plan, ctx: Context, outer: Frame | None, pos: int, out: li
 
 def subsection_header(vmsd: VMStateDescription, version_id: int) -> bytes:
     """The header QEMU writes: 0x05, u8 length, name, be32 version."""
-    name = vmsd.name.encode()
+    name = vmsd.wire_name
     return bytes((SUBSECTION, len(name))) + name + version_id.to_bytes(4, "big")
 
 
@@ -141,29 +138,11 @@ def read_subsections(plan: Plan, ctx: Context, frame: Frame, pos: int) -> int:
     """Read what follows the fields, as long as it is a subsection of this struct. The order is free."""
     first = len(frame.values)
     frame.values.extend([None] * len(plan.subsections))
-    parent = plan.vmsd.name.encode()
     sent: list[SentSubsection] = []
     bodies: list[slice] = []
-    while True:
-        if pos >= ctx.end and not ctx.final:
-            raise ctx.short(pos, 1)
-        if pos + 1 >= ctx.end or ctx.data[pos] != SUBSECTION:
-            if pos < ctx.end and not ctx.final and ctx.data[pos] == SUBSECTION:
-                raise ctx.short(pos, 2)
-            break
-        length = ctx.data[pos + 1]
-        if length < len(parent) + 1:
-            break
-        if pos + 2 + length > ctx.end:
-            if not ctx.final:
-                raise ctx.short(pos, 2 + length)
-            break
-        name = bytes(ctx.data[pos + 2 : pos + 2 + length])
-        if not name.startswith(parent):
-            break
-        start = pos
-        index, sub = _find_subsection(plan, ctx, name, pos)
-        body = start + 6 + length
+    while (name := peek_subsection(ctx, plan.vmsd, pos)) is not None:
+        index, sub = find_subsection(ctx, plan.vmsd, name, pos)
+        start, body = pos, pos + 6 + len(name)
         pos = _read_subsection(ctx, frame, start, body, sub, first + index)
         sent.append(SentSubsection(index, sub.attribute, bytes(ctx.data[start:body])))
         bodies.append(slice(body, pos))
@@ -184,14 +163,34 @@ def _own_header(plan: Plan, frame: Frame, first: int, index: int) -> bytes:
     return subsection_header(sub.vmsd, version_to_write(sub.vmsd, meta, None))
 
 
-def _find_subsection(plan: Plan, ctx: Context, name: bytes, pos: int) -> tuple[int, Subsection]:
+def peek_subsection(ctx: Context, vmsd: VMStateDescription, pos: int) -> bytes | None:
+    """The name of the subsection that stands at `pos`, if it is one of this struct."""
+    parent = vmsd.wire_name
+    if not _is_there(ctx, pos, 1) or ctx.data[pos] != SUBSECTION or not _is_there(ctx, pos, 2):
+        return None
+    length = ctx.data[pos + 1]
+    if length <= len(parent) or not _is_there(ctx, pos, 2 + length):
+        return None
+    name = bytes(ctx.data[pos + 2 : pos + 2 + length])
+    return name if name.startswith(parent) else None
+
+
+def _is_there(ctx: Context, pos: int, size: int) -> bool:
+    """Whether there is so much to look at; where more data may come, it must."""
+    if pos + size > ctx.end and not ctx.final:
+        raise ctx.short(pos, size)
+    return pos + size <= ctx.end
+
+
+def find_subsection(ctx: Context, vmsd: VMStateDescription, name: bytes, pos: int) -> tuple[int, Subsection]:
+    """The subsection of that name."""
     # QEMU compares C strings: what follows a NUL does not count.
     text = name.split(b"\0", 1)[0].decode("utf-8", "surrogateescape")
-    for index, sub in plan.subsections:
+    for index, sub in enumerate(vmsd.subsections):
         if sub.vmsd.name == text:
             return index, sub
-    known = ", ".join(sub.vmsd.name for _, sub in plan.subsections) or "none"
-    raise ctx.wrong(f"VM subsection {text!r} in {plan.vmsd.name!r} does not exist", pos, known, text)
+    known = ", ".join(sub.vmsd.name for sub in vmsd.subsections) or "none"
+    raise ctx.wrong(f"VM subsection {text!r} in {vmsd.name!r} does not exist", pos, known, text)
 
 
 def _read_subsection(ctx: Context, frame: Frame, start: int, body: int, sub: Subsection, slot: int) -> int:
@@ -456,18 +455,27 @@ def _run_residue(run: list[Place], ctx: Context, residue: dict[str, tuple[bytes,
 
 def compile_field(place: Place, codecs: Codecs) -> tuple[Step, Put, int | None, int]:
     """A field that is not part of a run: step, put, its size where that is always the same, the least it takes."""
+    step, put, size, least = compile_present(place, codecs)
+    if place.field.exists is None:
+        return step, put, size, least
+    return (*_conditional(place.field, place.field.exists, step, put), None, 0)
+
+
+def compile_present(place: Place, codecs: Codecs) -> tuple[Step, Put, int | None, int]:
+    """The same for a field that is there."""
     field, slot, _ = place
+    size: int | None = None
+    least = 0
     if isinstance(field.type, t.Validate):
         step, put = _validate(field, field.type)
-        return (*(_told(field, step, put) if codecs.careful else (step, put)), None, 0)
-    one = element(field.type, codecs)
-    if field.count is None:
+    elif isinstance(field.type, t.Unused) and field.count is not None:
+        step, put = _unused_array(field, field.type)
+    elif field.count is None:
+        one = element(field.type, codecs)
         step, put = _single(field, slot, one)
         size, least = one.size, one.least
-    elif isinstance(field.type, t.Unused):
-        step, put = _unused_array(field, field.type)
-        size, least = None, 0
     else:
+        one = element(field.type, codecs)
         step, put = _array(field, slot, one, codecs)
         count = field.count if isinstance(field.count, int) else None
         fixed = one.size is not None and count is not None and field.pointers is None
@@ -477,9 +485,6 @@ def compile_field(place: Place, codecs: Codecs) -> tuple[Step, Put, int | None, 
         step, put = _keeping(place, step, put)
     if codecs.careful:
         step, put = _told(field, step, put)
-    if field.exists is not None:
-        step, put = _conditional(field, slot, step, put)
-        size, least = None, 0
     return step, put, size, least
 
 
@@ -604,9 +609,8 @@ def _close_entry(ctx: Context, path: str | None, pos: int, end: int, field: Fiel
         ctx.entries[path] = TraceEntry(ctx.base + pos, end - pos, field)
 
 
-def _conditional(field: Field, slot: int, step: Step, put: Put) -> tuple[Step, Put]:
-    exists, in_state = field.exists, field.in_state
-    assert exists is not None
+def _conditional(field: Field, exists: Expr, step: Step, put: Put) -> tuple[Step, Put]:
+    in_state = field.in_state
 
     def holds(ctx: Context, frame: Frame, pos: int) -> bool:
         value = exists.evaluate(frame)
@@ -681,7 +685,7 @@ def _pointer(field: Field, one: Element) -> Element:
     return Element(read, write, None, min(1, one.least))
 
 
-def _counted(ctx: Context, frame: Frame, field: Field, value: Any, pos: int) -> list[Any]:
+def counted(ctx: Context, frame: Frame, field: Field, value: Any, pos: int) -> list[Any]:
     """The elements to write, as many as the count says."""
     flat = as_list(ctx, value)
     for _ in (field.dims or ())[1:]:
@@ -711,7 +715,7 @@ def _scalars(field: Field, kind: t.Scalar, slot: int) -> tuple[Step, Put]:
         return end
 
     def put(ctx: Context, frame: Frame, out: bytearray) -> None:
-        flat = _counted(ctx, frame, field, frame.values[slot], 0)
+        flat = counted(ctx, frame, field, frame.values[slot], 0)
         if code == "?" and any(type(value) is not bool for value in flat):
             _refuse_odd(ctx, field, kind, flat)
         try:
@@ -755,7 +759,7 @@ def _sequence(field: Field, slot: int, one: Element) -> tuple[Step, Put]:
         return pos
 
     def put(ctx: Context, frame: Frame, out: bytearray) -> None:
-        for index, value in enumerate(_counted(ctx, frame, field, frame.values[slot], 0)):
+        for index, value in enumerate(counted(ctx, frame, field, frame.values[slot], 0)):
             enter_element(ctx, index, dims)
             one.write(ctx, frame, value, out)
             leave_element(ctx, dims)
@@ -788,7 +792,7 @@ def _records(field: Field, slot: int, one: Element, kind: t.Struct, codecs: Code
     by_element, put_each = _sequence(field, slot, one)
     if dims:
         return by_element, put_each
-    name = kind.vmsd.name.encode()
+    name = kind.vmsd.wire_name
     version_id = kind.vmsd.version_id if kind.version is None else kind.version
     fixed = fixed_struct(kind.vmsd, version_id)
 
@@ -812,7 +816,7 @@ def _records(field: Field, slot: int, one: Element, kind: t.Struct, codecs: Code
         if kept is None or ctx.path is not None:
             put_each(ctx, frame, out)
             return
-        _counted(ctx, frame, field, value, 0)
+        counted(ctx, frame, field, value, 0)
         raw, made = kept
         start = len(out)
         out += raw

@@ -12,10 +12,9 @@ from collections.abc import Callable
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
-import attrs
-
 from vmstate.codec.runtime import Context, Frame, enter, leave
 from vmstate.description import types as t
+from vmstate.description.data import Data
 from vmstate.description.expr import UNKNOWN, Expr
 from vmstate.errors import EncodeError
 
@@ -29,8 +28,7 @@ NULL = 0x30
 FOLLOWS = 0x31
 
 
-@attrs.frozen
-class Element:
+class Element(Data):
     """One element: reader, writer, the size where it is always the same, and the least it takes."""
 
     read: Reader
@@ -81,7 +79,7 @@ def element(kind: t.WireType, codecs: Codecs) -> Element:
     """The element of a wire type."""
     match kind:
         case t.Scalar(order="host"):
-            little, big = (scalar(attrs.evolve(kind, order=order)) for order in "<>")
+            little, big = (scalar(t.Scalar(kind.info, kind.code, kind.size, order, kind.rule)) for order in "<>")
             return choice(t.HOST_ENDIAN, {"little": little, "big": big})
         case t.Scalar():
             return scalar(kind)
@@ -321,6 +319,13 @@ def as_list(ctx: Context, value: Any) -> Any:
     return value
 
 
+def as_pair(ctx: Context, value: Any) -> Any:
+    """The value, if it is a pair of a key and a value."""
+    if not isinstance(value, (tuple, list)) or len(value) != 2:
+        raise refuse(ctx, value, "a pair of a key and a value")
+    return value
+
+
 def choice(on: Expr, cases: dict[Any, Element]) -> Element:
     """One of several elements."""
 
@@ -416,11 +421,9 @@ def gtree(kind: t.GTree, codecs: Codecs) -> Element:
         for index, (marker, pair) in enumerate(zip(markers_of(value), value, strict=True)):
             out.append(marker)
             enter(ctx, index)
-            if not isinstance(pair, (tuple, list)) or len(pair) != 2:
-                raise refuse(ctx, pair, "a pair of a key and a value")
-            for half, part in enumerate((key, node)):
+            for half, (part, one) in enumerate(zip((key, node), as_pair(ctx, pair), strict=True)):
                 enter(ctx, half)
-                part.write(ctx, frame, pair[half], out)
+                part.write(ctx, frame, one, out)
                 leave(ctx)
             leave(ctx)
         out.append(0)

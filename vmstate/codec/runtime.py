@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
-
-import attrs
+from typing import Any, NamedTuple
 
 from vmstate.description.description import Field
 from vmstate.description.expr import UNKNOWN, Fact, UnknownFact
@@ -17,8 +15,7 @@ EMPTY_LIMIT = 1024
 """The most elements of arrays that take no bytes, in one run: nothing on the wire bounds their number."""
 
 
-@attrs.frozen
-class TraceEntry:
+class TraceEntry(NamedTuple):
     """Where something stands: its first byte and its size in bytes, and the field it is (None: a subsection)."""
 
     offset: int

@@ -1,6 +1,6 @@
 """The declaration of a device as a class: the class body is the wire.
 
-`@description(...)` turns a class body of `attribute: type = word(...)` lines into an attrs class and hangs its
+`@description(...)` turns a class body of `attribute: type = word(...)` lines into the class of its states and hangs its
 `VMStateDescription` on it as `vmsd`. The words are those of QEMU's VMSTATE_* macros; each takes
 
   name=      the wire name, where it is not the attribute's (it may repeat and need not be an identifier)
@@ -20,8 +20,6 @@ import re
 import sys
 from collections.abc import Callable, Mapping
 from typing import Any, TypeVar, dataclass_transform
-
-import attrs
 
 from vmstate.description import types as t
 from vmstate.description.description import (
@@ -139,12 +137,12 @@ int32_le = _scalar(t.INT32_LE)
 int32_positive_le = int32_le
 timer = _scalar(t.TIMER)
 cpudouble = _scalar(t.CPUDOUBLE)
-uint16_little = _scalar(attrs.evolve(t.UINT16, order="<"))
-uint32_little = _scalar(attrs.evolve(t.UINT32, order="<"))
-uint64_little = _scalar(attrs.evolve(t.UINT64, order="<"))
-uint16_host = _scalar(attrs.evolve(t.UINT16, order="host"))
-uint32_host = _scalar(attrs.evolve(t.UINT32, order="host"))
-uint64_host = _scalar(attrs.evolve(t.UINT64, order="host"))
+uint16_little = _scalar(t.Scalar("uint16", "H", 2, "<"))
+uint32_little = _scalar(t.Scalar("uint32", "I", 4, "<"))
+uint64_little = _scalar(t.Scalar("uint64", "Q", 8, "<"))
+uint16_host = _scalar(t.Scalar("uint16", "H", 2, "host"))
+uint32_host = _scalar(t.Scalar("uint32", "I", 4, "host"))
+uint64_host = _scalar(t.Scalar("uint64", "Q", 8, "host"))
 
 TARGET_LONG_SIZE = fact("target_long_size", (8, 4))
 """Bytes of the target's long: 8, or 4 for the 32-bit targets."""
@@ -208,7 +206,7 @@ def array(element: Any, count: int, *more: int, **options: Any) -> Any:
     return _word(_element(element), count=total, dims=(count, *more) if more else None, **options)
 
 
-def sub_array(element: Any, start: int, count: int, **options: Any) -> Any:
+def sub_array(element: Any, start: int, count: int | Expr, **options: Any) -> Any:
     """SUB_ARRAY: `count` elements, the first of which is number `start` of QEMU's array."""
     return _word(_element(element), count=count, start=start, **options)
 
@@ -334,7 +332,7 @@ def description(
     post_save: Hook | None = None,
     dev_unplug_pending: Hook | None = None,
 ) -> Callable[[type[T]], type[T]]:
-    """Declare a class's VMStateDescription; the class becomes an attrs class with keyword construction.
+    """Declare a class's VMStateDescription; the class becomes the class of its states.
 
     Every attribute has a default (zero, no bytes, no elements, no subsection), so that a state can be built from
     nothing. Raises `DescriptionError` for what cannot be.
@@ -360,7 +358,6 @@ def description(
             "dev_unplug_pending": dev_unplug_pending,
             "doc": body.__doc__,
         }
-        # Misuse is told before the (slow) making of the class.
         cls = _state_class(body, [field.attribute for field in fields if not field.in_state], defaults)
         cls.vmsd = VMStateDescription(state_class=cls, **options)
         return cls  # type: ignore[no-any-return]
@@ -368,7 +365,7 @@ def description(
     return wrap
 
 
-def _collect(name: str, body: type) -> tuple[list[Field], list[Subsection], dict[str, Any]]:
+def _collect(name: str, body: type) -> tuple[list[Field], list[Subsection], dict[str, Callable[[], Any]]]:
     declared = {attribute: value for attribute, value in vars(body).items() if isinstance(value, Declared)}
     for lost in vars(body).get(_REGISTER, ()):
         if not lost.taken and lost not in declared.values():
@@ -378,12 +375,12 @@ def _collect(name: str, body: type) -> tuple[list[Field], list[Subsection], dict
             raise DescriptionError(f"two attributes have the name {what}", section=repr(name))
     fields: list[Field] = []
     subsections: list[Subsection] = []
-    defaults: dict[str, Any] = {}
+    defaults: dict[str, Callable[[], Any]] = {}
     for attribute, one in declared.items():
         if one.subsection is not None:
             vmsd = _vmsd(one.subsection[0])
             subsections.append(Subsection(vmsd, attribute, one.subsection[1]))
-            defaults[attribute] = attrs.field(default=None)
+            defaults[attribute] = lambda: None
             continue
         assert one.field is not None
         if subsections:
@@ -396,19 +393,17 @@ def _collect(name: str, body: type) -> tuple[list[Field], list[Subsection], dict
         field = Field(attribute=attribute, **shape)
         fields.append(field)
         if field.in_state:
-            defaults[attribute] = _attrs_default(field, kind)
+            defaults[attribute] = _default(field, kind)
     return fields, subsections, defaults
 
 
-def _attrs_default(field: Field, kind: t.WireType) -> Any:
+def _default(field: Field, kind: t.WireType) -> Callable[[], Any]:
     if isinstance(field.default, (list, dict)):
         # Each state has one of its own.
-        return attrs.field(factory=lambda: copy.deepcopy(field.default))
-    if field.default is not None or isinstance(kind, t.Host):
-        return attrs.field(default=field.default)
-    if field.exists is not None:
-        return attrs.field(default=None)
-    return attrs.field(factory=lambda: default_value(field))
+        return lambda: copy.deepcopy(field.default)
+    if field.default is not None or field.exists is not None or isinstance(kind, t.Host):
+        return lambda: field.default
+    return lambda: default_value(field)
 
 
 def default_value(field: Field) -> Any:
@@ -450,21 +445,12 @@ def _default_element(kind: t.WireType) -> Any:
     return None
 
 
-def _state_class(body: type, wordless: list[str], defaults: dict[str, Any]) -> Any:
-    namespace = {
-        key: value
-        for key, value in vars(body).items()
-        if key not in ("__dict__", "__weakref__", _REGISTER) and key not in wordless
-    }
-    namespace.update(defaults)
+def _state_class(body: type, wordless: list[str], defaults: dict[str, Callable[[], Any]]) -> Any:
+    """The class of states: the body without its words, on `Tracked`."""
+    left_out = {"__dict__", "__weakref__", "__slots__", _REGISTER, *wordless, *defaults}
+    namespace = {key: value for key, value in vars(body).items() if key not in left_out}
     annotations = namespace.get("__annotations__", {})
-    kept = {key: value for key, value in annotations.items() if key not in wordless}
-    # An attribute need not be annotated at run time; a type checker will ask for it.
-    kept.update({key: Any for key in defaults if key not in kept})
-    kept[META] = Any
-    namespace["__annotations__"] = kept
-    namespace[META] = attrs.field(default=None, init=False, eq=False, repr=False)
-    namespace["__vmstate_keys__"] = tuple(defaults)
-    namespace.pop("__slots__", None)
-    plain = type(body.__name__, (*(base for base in body.__bases__ if base is not object), Tracked), namespace)
-    return attrs.define(plain, slots=True, kw_only=True, eq=True, on_setattr=attrs.setters.NO_OP)
+    namespace["__annotations__"] = {key: value for key, value in annotations.items() if key not in wordless}
+    namespace["__slots__"] = (*defaults, META, "__weakref__")
+    namespace["__vmstate_defaults__"] = defaults
+    return type(body.__name__, (*(base for base in body.__bases__ if base is not object), Tracked), namespace)

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import enum
 import math
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from importlib import import_module
 from typing import Any, Protocol
 
-import attrs
-
+from vmstate.description.data import Data
 from vmstate.description.expr import Expr, Fact, Ref
 from vmstate.description.types import Bitmap, Buffer, Choice, GTree, Host, Struct, Unused, Validate, WireType
 from vmstate.errors import DescriptionError
@@ -47,8 +47,7 @@ class Pointers(enum.Enum):
     """Each element stands behind a byte: 0x30 for NULL, 0x31 for one that follows (QEMU 11)."""
 
 
-@attrs.frozen(eq=False)
-class Rule:
+class Rule(Data):
     """What QEMU checks when it loads or saves, over what the layout needs.
 
     `id` is stable and names the rule in findings; `holds` is the condition; `text` says QEMU's rule in words.
@@ -59,8 +58,7 @@ class Rule:
     text: str
 
 
-@attrs.frozen(eq=False)
-class Field:
+class Field(Data):
     """One field of a description, in the order of the wire.
 
     `name` is QEMU's (it may repeat, and need not be an identifier), `attribute` is the state's. `count` is None for a
@@ -70,7 +68,7 @@ class Field:
 
     name: str
     type: WireType
-    attribute: str = attrs.field(default=attrs.Factory(lambda self: self.name, takes_self=True))
+    attribute: str
     count: int | Expr | None = None
     version: int = 0
     exists: Expr | None = None
@@ -86,6 +84,9 @@ class Field:
     as_written: bool = False
     compressed: bool | None = None
 
+    def __init__(self, name: str, type: WireType, attribute: str | None = None, **shape: Any) -> None:
+        super().__init__(name, type, name if attribute is None else attribute, **shape)
+
     def expressions(self) -> Iterator[Expr]:
         """Everything the layout of this field depends on."""
         for expr in (self.exists, self.count, *self.type.expressions()):
@@ -98,8 +99,7 @@ class Field:
         return not isinstance(self.type, (Unused, Validate))
 
 
-@attrs.frozen(eq=False)
-class Subsection:
+class Subsection(Data):
     """A subsection in its parent: the description, the attribute that holds its state, and when it is sent.
 
     `needed` is read in the parent (`this` is the parent); the description's own `needed`, which holds without one, in
@@ -123,15 +123,14 @@ class Codec(Protocol):
     def as_construct(self, *, version_id: int | None, facts: Mapping[str, Any] | None) -> Any: ...
 
 
-@attrs.define(eq=False, on_setattr=attrs.setters.frozen, repr=False)
-class VMStateDescription:
+class VMStateDescription(Data):
     """The declaration of a device's state, or of a part of one."""
 
     name: str
-    fields: tuple[Field, ...] = attrs.field(default=(), converter=tuple)
+    fields: tuple[Field, ...] = ()
     version_id: int = 0
     minimum_version_id: int = 0
-    subsections: tuple[Subsection, ...] = attrs.field(default=(), converter=tuple)
+    subsections: tuple[Subsection, ...] = ()
     needed: Expr | None = None
     priority: MigrationPriority = MigrationPriority.UNINITIALIZED
     early_setup: bool = False
@@ -146,15 +145,26 @@ class VMStateDescription:
     doc: str | None = None
     unknown: str | None = None
     """Why there can be no codec: the first thing a -dump-vmstate text does not say."""
-    depth: int = attrs.field(init=False, default=0)
-    compiled: dict[Any, Any] = attrs.field(init=False, factory=dict)
+    depth: int = 0
+    """How deep structs nest in it; counted, not given."""
+    compiled: dict[Any, Any] = {}  # noqa: RUF012 (each description has its own)
     """What the codec has made of it, kept here so that it lives as long as the description."""
 
-    def __attrs_post_init__(self) -> None:
+    def __init__(
+        self, name: str, fields: Iterable[Field] = (), subsections: Iterable[Subsection] = (), **options: Any
+    ) -> None:
+        super().__init__(
+            name=name, fields=tuple(fields), subsections=tuple(subsections), **{**options, "depth": 0, "compiled": {}}
+        )
         validate(self)
 
     def __repr__(self) -> str:
         return f"<VMStateDescription {self.name!r} version {self.version_id}>"
+
+    @property
+    def wire_name(self) -> bytes:
+        """The name as it stands in the header of a subsection."""
+        return self.name.encode("utf-8", "surrogateescape")
 
     @property
     def codec(self) -> Codec:
@@ -218,7 +228,8 @@ def bind_codec(make: Callable[[VMStateDescription], Codec]) -> None:
 
 def _make_codec(vmsd: VMStateDescription) -> Codec:
     if not _CODEC:
-        raise DescriptionError("no codec: import vmstate, or vmstate.codec")
+        # The codec is of a higher layer: it is asked for by name, and binds itself.
+        import_module("vmstate.codec")
     return _CODEC[0](vmsd)
 
 
@@ -230,6 +241,8 @@ def validate(vmsd: VMStateDescription) -> None:
 
     if not vmsd.name and vmsd.state_class is not None:
         raise misuse("a description needs a name")
+    if not vmsd.name.isascii() and not _is_utf8(vmsd.name):
+        raise misuse("the name is no text that UTF-8 can say")
     if vmsd.version_id < vmsd.minimum_version_id:
         raise misuse(f"version_id {vmsd.version_id} is below minimum_version_id {vmsd.minimum_version_id}")
     names = [field.attribute for field in vmsd.fields] + [sub.attribute for sub in vmsd.subsections]
@@ -252,12 +265,19 @@ def validate(vmsd: VMStateDescription) -> None:
             raise misuse(f"the name of subsection {sub.vmsd.name!r} does not begin with its parent's and go on")
         if sub.needed is not None:
             _check_needed(sub, later, misuse)
-        if len(sub.vmsd.name.encode()) > 255:
+        if len(sub.vmsd.wire_name) > 255:
             raise misuse(f"the name of subsection {sub.vmsd.name!r} is longer than 255 bytes")
     depth = 1 + max((child.depth for child in _children(vmsd)), default=0)
     if depth > MAX_DEPTH:
         raise misuse(f"structs nest deeper than {MAX_DEPTH}")
     object.__setattr__(vmsd, "depth", depth)
+
+
+def _is_utf8(text: str) -> bool:
+    try:
+        return bool(text.encode("utf-8", "surrogateescape"))
+    except UnicodeEncodeError:
+        return False
 
 
 def _children(vmsd: VMStateDescription) -> Iterator[VMStateDescription]:

@@ -303,6 +303,21 @@ def _choose(condition: Any, yes: Any, no: Any) -> Any:
     return yes if condition else no
 
 
+def _le16(data: bytes, place: int) -> int:
+    return int.from_bytes(data[place : place + 2], "little")
+
+
+def _linked(data: bytes, head: int, wanted: int) -> int:
+    place = data[head] if head < len(data) else 0
+    for _ in range(len(data)):
+        if place == 0 or place + 1 >= len(data):
+            return 0
+        if data[place] == wanted:
+            return place
+        place = data[place + 1]
+    return 0
+
+
 OPERATORS: Final[dict[str, Callable[..., Any]]] = {
     "==": operator.eq,
     "!=": operator.ne,
@@ -327,6 +342,8 @@ OPERATORS: Final[dict[str, Callable[..., Any]]] = {
     "min": min,
     "max": max,
     "choose": _choose,
+    "le16": _le16,
+    "linked": _linked,
 }
 
 
@@ -416,3 +433,16 @@ def max_(*values: object) -> Expr:
 def choose(condition: object, yes: object, no: object) -> Expr:
     """One of two values, by a condition; only the one chosen is evaluated."""
     return Op("choose", condition, yes, no)
+
+
+def le16(data: object, place: object) -> Expr:
+    """The two bytes at a place of a buffer, as a little-endian number."""
+    return Op("le16", data, place)
+
+
+def linked(data: object, head: object, wanted: object) -> Expr:
+    """The place in a buffer of an entry in a list linked by bytes, or 0.
+
+    The byte at `head` is the place of the first entry. An entry begins with its id and the place of the next.
+    """
+    return Op("linked", data, head, wanted)

@@ -7,7 +7,7 @@ read at, the facts found, and the residue.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, ClassVar, NamedTuple
 
 META = "_vmstate"
@@ -58,16 +58,58 @@ class State(dict[str, Any]):
         super().__setitem__(key, value)
 
 
+class _AttrsFields:
+    """`__attrs_attrs__`, made when somebody asks for it."""
+
+    def __get__(self, instance: object, owner: type[Tracked]) -> Any:
+        import attrs
+
+        names = {
+            name: attrs.field(default=attrs.Factory(make), kw_only=True) for name, make in _defaults(owner).items()
+        }
+        shadow = attrs.make_class(owner.__name__, names)
+        owner.__attrs_attrs__ = attrs.fields(shadow)
+        return owner.__attrs_attrs__
+
+
+def _defaults(cls: type[Tracked]) -> dict[str, Callable[[], Any]]:
+    return cls.__vmstate_defaults__
+
+
 class Tracked:
-    """What the class decorator gives every state class: setting an attribute drops its residue."""
+    """The base of every state class: slots, construction by keyword, equality, repr.
+
+    For attrs (`attrs.fields`, `attrs.asdict`, `attrs.evolve`) it is an attrs class, but it is not attrs that makes it:
+    that takes 1 ms a class, and a stream needs dozens. Setting an attribute drops its residue.
+    """
 
     __slots__ = ()
+    __hash__ = None  # type: ignore[assignment]
+    __attrs_attrs__: ClassVar[Any] = _AttrsFields()
+    __vmstate_defaults__: ClassVar[dict[str, Callable[[], Any]]] = {}
     vmsd: ClassVar[Any]
+
+    def __init__(self, **values: Any) -> None:
+        put = object.__setattr__
+        put(self, META, None)
+        for name, default in self.__vmstate_defaults__.items():
+            put(self, name, values.pop(name) if name in values else default())
+        if values:
+            raise TypeError(f"{type(self).__name__}() has no {', '.join(map(repr, values))}")
 
     def __setattr__(self, name: str, value: Any) -> None:
         if name != META:
             forget_residue(self, name)
         object.__setattr__(self, name, value)
+
+    def __eq__(self, other: object) -> bool:
+        if type(other) is not type(self):
+            return NotImplemented
+        return all(getattr(self, name) == getattr(other, name) for name in self.__vmstate_defaults__)
+
+    def __repr__(self) -> str:
+        shown = (f"{name}={getattr(self, name)!r}" for name in self.__vmstate_defaults__)
+        return f"{type(self).__name__}({', '.join(shown)})"
 
 
 def forget_residue(state: Any, attribute: str) -> None:
@@ -125,7 +167,7 @@ def items_of(state: Any) -> Iterator[tuple[str, Any]]:
     if isinstance(state, dict):
         yield from state.items()
     else:
-        for name in type(state).__vmstate_keys__:
+        for name in type(state).__vmstate_defaults__:
             yield name, getattr(state, name)
 
 

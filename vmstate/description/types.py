@@ -9,8 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-import attrs
-
+from vmstate.description.data import Data
 from vmstate.description.expr import Expr, Fact, fact
 
 if TYPE_CHECKING:
@@ -20,8 +19,7 @@ HOST_ENDIAN = fact("host_endian", ("little", "big"), default="little")
 """Byte order of the machine that wrote the stream, for the few words QEMU dumps as they lie in memory."""
 
 
-@attrs.frozen(eq=False)
-class WireType:
+class WireType(Data):
     """What one element of a field is on the wire."""
 
     info: str
@@ -35,7 +33,6 @@ class WireType:
         return ()
 
 
-@attrs.frozen(eq=False)
 class Scalar(WireType):
     """A bool or an integer of fixed size. `code` is its letter in Python's struct module.
 
@@ -64,12 +61,10 @@ class Scalar(WireType):
         return (HOST_ENDIAN,) if self.order == "host" else ()
 
 
-@attrs.frozen(eq=False)
 class Nullptr(WireType):
     """The marker byte 0x30 that stands for a NULL in an array of pointers; the value is None."""
 
 
-@attrs.frozen(eq=False)
 class Buffer(WireType):
     """Bytes, as many as `size` says."""
 
@@ -79,22 +74,18 @@ class Buffer(WireType):
         return (self.size,) if isinstance(self.size, Expr) else ()
 
 
-@attrs.frozen(eq=False)
 class Text(Buffer):
     """A buffer that holds text: the value is a str; bytes that are no UTF-8 are surrogates in it."""
 
 
-@attrs.frozen(eq=False)
 class Unused(Buffer):
     """Bytes that QEMU skips when it loads and writes as zeros. They are no part of a state, only of its residue."""
 
 
-@attrs.frozen(eq=False)
 class Opaque(Buffer):
     """The bytes of an info whose inside is not known. The size is the one that was seen, and may be another."""
 
 
-@attrs.frozen(eq=False)
 class Bitmap(WireType):
     """A bitmap of `bits` bits: 64-bit words, each big-endian, bit 0 the lowest of the first. The value is an int."""
 
@@ -104,19 +95,16 @@ class Bitmap(WireType):
         return (self.bits,) if isinstance(self.bits, Expr) else ()
 
 
-@attrs.frozen(eq=False)
 class CountedString(WireType):
     """Text behind its length in one byte. The value is a str; bytes that are no UTF-8 are surrogates in it."""
 
 
-@attrs.frozen(eq=False)
 class Chunks(WireType):
     """Pieces of bytes, each behind its length (be32), ended by a length of zero. The value is a list of bytes."""
 
     limit: int
 
 
-@attrs.frozen(eq=False)
 class Struct(WireType):
     """Another description's fields and subsections, with no header of its own.
 
@@ -130,17 +118,14 @@ class Struct(WireType):
         return (self.vmsd,)
 
 
-@attrs.frozen(eq=False)
 class WithTmp(Struct):
     """WITH_TMP: a struct made for the wire only."""
 
 
-@attrs.frozen(eq=False)
 class Info(Struct):
     """What hand-written get and put of QEMU read and write: one opaque field for vmdesc, a struct for us."""
 
 
-@attrs.frozen(eq=False)
 class QList(Struct):
     """QTAILQ and QLIST: each element behind a byte that is not 0, ended by a byte 0. The value is a list.
 
@@ -148,7 +133,6 @@ class QList(Struct):
     """
 
 
-@attrs.frozen(eq=False)
 class GTree(WireType):
     """A GTree: be32 count, each node a byte that is not 0, key and value; ended by a byte 0.
 
@@ -163,7 +147,6 @@ class GTree(WireType):
         return (self.value,) if self.key is None else (self.key, self.value)
 
 
-@attrs.frozen(eq=False)
 class KeyedList(WireType):
     """Structs, each beginning with a key that is not zero; a key of zero ends the list. The value is a list.
 
@@ -177,7 +160,6 @@ class KeyedList(WireType):
         return (self.vmsd,)
 
 
-@attrs.frozen(eq=False)
 class Choice(WireType):
     """One of several types, by the value of an expression or fact."""
 
@@ -191,7 +173,6 @@ class Choice(WireType):
         return (self.on, *(expr for _, case in self.cases for expr in case.expressions()))
 
 
-@attrs.frozen(eq=False)
 class Validate(WireType):
     """VALIDATE: no bytes; the load fails where the condition does not hold."""
 
@@ -201,7 +182,6 @@ class Validate(WireType):
         return (self.condition,)
 
 
-@attrs.frozen(eq=False)
 class Host(WireType):
     """A member of the device that is not on the wire but that conditions can read."""
 

@@ -9,8 +9,7 @@ from __future__ import annotations
 
 from typing import Any
 
-import attrs
-
+from vmstate.description.data import Data
 from vmstate.description.description import Field, Subsection, VMStateDescription
 from vmstate.description.expr import UNKNOWN, Const
 from vmstate.description.types import WireType
@@ -18,7 +17,6 @@ from vmstate.errors import DescriptionError, SchemaError
 from vmstate.schema.vmdesc import parse_json
 
 
-@attrs.frozen(eq=False)
 class FromDump(WireType):
     """A field of which only the host's `sizeof` one element (bytes in memory, not on the wire) is known."""
 
@@ -29,8 +27,7 @@ class FromDump(WireType):
         return () if self.vmsd is None else (self.vmsd,)
 
 
-@attrs.frozen(eq=False)
-class Dump:
+class Dump(Data):
     """A -dump-vmstate text: the machine type, and the description of each device class by its name."""
 
     machine: str | None

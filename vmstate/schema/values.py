@@ -15,7 +15,7 @@ from vmstate.codec.records import Records
 from vmstate.description import types as t
 from vmstate.description.declare import nested
 from vmstate.description.description import Field, VMStateDescription
-from vmstate.description.state import META, Meta, State, ensure_meta, is_state, items_of, meta_of
+from vmstate.description.state import META, Meta, SentSubsection, State, ensure_meta, is_state, items_of, meta_of
 from vmstate.errors import SchemaError
 
 BESIDE = "#"
@@ -59,8 +59,8 @@ def _beside(meta: Meta | None) -> dict[str, Any]:
         beside["residue"] = {name: [raw.hex(), to_plain(value)] for name, (raw, value) in meta.residue.items()}
     if meta.subsections is not None:
         beside["subsections"] = [
-            [index, header.hex(), None if earlier is None else earlier.hex()]
-            for index, header, earlier in meta.subsections
+            [sent.number, sent.attribute, sent.header.hex(), None if sent.earlier is None else sent.earlier.hex()]
+            for sent in meta.subsections
         ]
     return beside
 
@@ -115,8 +115,10 @@ def _put_beside(state: Any, beside: Any, path: str) -> None:
         odd = beside.get("subsections")
         if odd is not None:
             meta.subsections = [
-                (index, bytes.fromhex(header), None if earlier is None else bytes.fromhex(earlier))
-                for index, header, earlier in odd
+                SentSubsection(
+                    number, attribute, bytes.fromhex(header), None if earlier is None else bytes.fromhex(earlier)
+                )
+                for number, attribute, header, earlier in odd
             ]
     except (AttributeError, TypeError, ValueError) as error:
         raise SchemaError(f"what stands under {BESIDE!r} cannot be read: {error}", path=path or None) from None

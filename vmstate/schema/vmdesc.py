@@ -15,17 +15,15 @@ from collections.abc import Iterable, Iterator, Sequence
 from functools import lru_cache
 from typing import Any
 
-import attrs
-
 from vmstate.description import types as t
+from vmstate.description.data import Data
 from vmstate.description.description import MAX_DEPTH, Field, Subsection, VMStateDescription
 from vmstate.errors import DescriptionError, SchemaError
 
 COUNT_LIMIT = 1 << 31
 
 
-@attrs.frozen
-class Dialect:
+class Dialect(Data):
     """How one range of QEMU releases writes vmdesc.
 
     `index` says which elements of an array that cannot be compressed carry their index: "all", "but last" or "none".
@@ -59,8 +57,7 @@ class Repeated(dict[str, Any]):
     pairs: list[tuple[str, Any]]
 
 
-@attrs.frozen(eq=False)
-class Device:
+class Device(Data):
     """A device section in vmdesc. `vmsd` is None for an old-style section, of which only the size is known."""
 
     name: str
@@ -69,8 +66,7 @@ class Device:
     size: int | None
 
 
-@attrs.frozen(eq=False)
-class Vmdesc:
+class Vmdesc(Data):
     """A vmdesc as descriptions."""
 
     page_size: int | None
@@ -160,7 +156,7 @@ class _Reader:
         name = _take(obj, "vmsd_name", str, where)
         version_id = _take(obj, "version", int, name)
         fields = tuple(self.group_fields(_take(obj, "fields", list, name), name))
-        subs = ()
+        subs: tuple[VMStateDescription, ...] = ()
         if "subsections" in obj:
             subs = tuple(self.vmsd(sub, name) for sub in _take(obj, "subsections", list, name))
         key = (name, version_id, fields, subs)
@@ -274,9 +270,9 @@ def _kind(info: str, size: int, nested: tuple[VMStateDescription, ...], *, empty
 def _tree(size: int, nested: Sequence[VMStateDescription]) -> t.GTree | None:
     """A tree with a direct key has one description for each node, another has two."""
     keys, values = nested[0::2], nested[1::2]
-    if len(keys) == len(values) and all(one is keys[0] for one in keys) and all(one is values[0] for one in values):
-        if keys[0] is not values[0]:
-            return t.GTree("gtree", keys[0], values[0], values[0].version_id)
+    uniform = all(one is keys[0] for one in keys) and all(one is values[0] for one in values)
+    if uniform and len(keys) == len(values) and keys[0] is not values[0]:
+        return t.GTree("gtree", keys[0], values[0], values[0].version_id)
     if all(one is nested[0] for one in nested):
         return t.GTree("gtree", None, nested[0], nested[0].version_id)
     return None

@@ -10,8 +10,7 @@ from __future__ import annotations
 import enum
 from typing import Any, Final
 
-import attrs
-
+from vmstate.description.data import Value
 from vmstate.description.description import VMStateDescription
 from vmstate.stream.configuration import Configuration
 from vmstate.stream.ram import RamEvent
@@ -62,8 +61,7 @@ class CommandType(enum.IntEnum):
     SWITCHOVER_START = 11
 
 
-@attrs.frozen
-class Header:
+class Header(Value):
     """The magic "QEVM" and the version of the stream format, 4 bytes each."""
 
     version: int
@@ -74,8 +72,7 @@ class Header:
         return MAGIC + self.version.to_bytes(4, "big")
 
 
-@attrs.define
-class ConfigurationSection:
+class ConfigurationSection(Value):
     """The configuration: a byte 0x07, then the description's fields and subsections, with no footer."""
 
     state: Configuration
@@ -88,8 +85,7 @@ class ConfigurationSection:
         return bytes((Mark.CONFIGURATION,)) + vmsd.encode(self.state)
 
 
-@attrs.define
-class SectionHeader:
+class SectionHeader(Value):
     """u8 mark, u32 section_id; for start and full also u8 length, idstr, u32 instance_id, u32 version_id.
 
     `kind` is "start", "part", "end" or "full". A part or end says only its section_id: `name`, `instance_id` and
@@ -113,8 +109,7 @@ class SectionHeader:
         return out
 
 
-@attrs.define
-class DeviceState:
+class DeviceState(Value):
     """What a section holds that is not RAM.
 
     `described_by` is "library", "vmdesc" or "none"; without a description `state` is the bytes as they came.
@@ -134,8 +129,7 @@ class DeviceState:
         return self.vmsd.encode(self.state, version_id=self.version_id)
 
 
-@attrs.frozen
-class SectionFooter:
+class SectionFooter(Value):
     """u8 0x7e, u32 section_id; `section_id` is None where the machine type writes no footers."""
 
     section_id: int | None
@@ -146,8 +140,7 @@ class SectionFooter:
         return b"" if self.section_id is None else bytes((FOOTER,)) + self.section_id.to_bytes(4, "big")
 
 
-@attrs.frozen
-class Command:
+class Command(Value):
     """u8 0x08, u16 command, u16 length, data. What PACKAGED wraps (u32 length) follows as parts of the stream."""
 
     command: int
@@ -165,8 +158,7 @@ class Command:
         return head + self.data
 
 
-@attrs.frozen
-class EndOfStream:
+class EndOfStream(Value):
     """A byte 0x00."""
 
     offset: int
@@ -176,11 +168,10 @@ class EndOfStream:
         return b"\0"
 
 
-@attrs.frozen
-class Vmdescription:
+class Vmdescription(Value):
     """u8 0x06, u32 length, the JSON text."""
 
-    text: bytes = attrs.field(repr=lambda text: f"<{len(text)} bytes>")
+    text: bytes
     offset: int = 0
 
     def to_bytes(self) -> bytes:
@@ -188,11 +179,10 @@ class Vmdescription:
         return bytes((Mark.VMDESCRIPTION,)) + len(self.text).to_bytes(4, "big") + self.text
 
 
-@attrs.frozen
-class Trailing:
+class Trailing(Value):
     """What follows the end, of which QEMU reads nothing."""
 
-    raw: bytes | memoryview = attrs.field(repr=lambda raw: f"<{len(raw)} bytes>")
+    raw: bytes | memoryview
     offset: int = 0
 
     def to_bytes(self) -> bytes:

@@ -8,7 +8,10 @@ shipped beside this package does not know.
 
 from __future__ import annotations
 
+import os
+import sys
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from functools import lru_cache
 from importlib import import_module
 from typing import Any
@@ -18,6 +21,7 @@ from vmstate.errors import DescriptionError
 
 SHIPPED = "devices"
 GROUP = "vmstate.devices"
+OWN = "qemu_vmstate-"
 
 
 @lru_cache(maxsize=1)
@@ -30,6 +34,8 @@ def _shipped() -> Mapping[str, Sequence[str]]:
 
 @lru_cache(maxsize=1)
 def _others() -> Mapping[str, Sequence[str]]:
+    if not _somebody_announces():
+        return {}
     from importlib.metadata import entry_points
 
     found: dict[str, Sequence[str]] = {}
@@ -37,6 +43,24 @@ def _others() -> Mapping[str, Sequence[str]]:
         if entry.value != SHIPPED:
             found.update(entry.load().INDEX)
     return found
+
+
+def _somebody_announces() -> bool:
+    """Whether any other installed distribution announces a library.
+
+    importlib.metadata takes longer to import than a stream to read, and hardly ever has an answer; looking for the
+    name of the group in the files that it would parse takes a tenth of that.
+    """
+    group = f"[{GROUP}]".encode()
+    for folder in sys.path:
+        with suppress(OSError), os.scandir(folder or ".") as entries:
+            for entry in entries:
+                if not entry.name.endswith((".dist-info", ".egg-info")) or entry.name.startswith(OWN):
+                    continue
+                with suppress(OSError), open(os.path.join(entry.path, "entry_points.txt"), "rb") as file:
+                    if group in file.read():
+                        return True
+    return False
 
 
 def last_part(idstr: str) -> str:

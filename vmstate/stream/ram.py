@@ -19,8 +19,7 @@ from collections.abc import Iterator
 from itertools import chain
 from typing import Literal, TypeAlias
 
-import attrs
-
+from vmstate.description.data import Data, Value
 from vmstate.errors import StreamError
 
 PageKind: TypeAlias = Literal["page", "zero", "xbzrle", "compressed"]
@@ -70,21 +69,15 @@ _STEP_GROWTH = 8
 _WIDE = 16  # records per unpacked tuple
 
 
-def _bytes_shown(raw: memoryview) -> str:
-    return f"<{len(raw)} bytes>"
-
-
-@attrs.frozen
-class _Record:
+class _Record(Value):
     """`offset`: absolute stream offset of the first byte. `raw`: the bytes of the stream, a window
     on the input.
     """
 
     offset: int
-    raw: memoryview = attrs.field(eq=bytes, repr=_bytes_shown)
+    raw: memoryview
 
 
-@attrs.frozen
 class RamSize(_Record):
     """Opens the block list. `total`: bytes of guest memory, the sum of the `used_length` of the
     blocks to come.
@@ -93,8 +86,7 @@ class RamSize(_Record):
     total: int
 
 
-@attrs.frozen
-class MappedRamHeader:
+class MappedRamHeader(Value):
     """Where a block lies in a file written with the mapped-ram capability (QEMU 9.0 and later).
 
     `version` is 1 (0 is accepted), `page_size` the target's, in bytes. `bitmap_offset` and
@@ -108,7 +100,6 @@ class MappedRamHeader:
     pages_offset: int
 
 
-@attrs.frozen
 class RamBlock(_Record):
     """One entry of the block list.
 
@@ -124,7 +115,6 @@ class RamBlock(_Record):
     mapped: MappedRamHeader | None
 
 
-@attrs.frozen
 class RamMapped(_Record):
     """At most 1 MiB of what lies between a block's mapped-ram header and the end of its pages.
 
@@ -139,7 +129,6 @@ class RamMapped(_Record):
     address: int | None
 
 
-@attrs.frozen
 class RamPages(_Record):
     """A run of 1 to 256 page records of one kind in one block.
 
@@ -196,17 +185,14 @@ class RamPages(_Record):
             at += 8
 
 
-@attrs.frozen
 class RamHook(_Record):
     """Where RDMA registers memory; the exchange itself is not in the stream."""
 
 
-@attrs.frozen
 class RamMultifdFlush(_Record):
     """Where the multifd channels, which carry the pages, are waited for (QEMU 8.1 and later)."""
 
 
-@attrs.frozen
 class RamEnd(_Record):
     """The end of this section part."""
 
@@ -227,8 +213,7 @@ _MARKS: dict[int, type[RamHook] | type[RamMultifdFlush] | type[RamEnd]] = {
 }
 
 
-@attrs.frozen
-class Awaited:
+class Awaited(Value):
     """What the scanner waits for: `size` bytes from the absolute stream offset `offset`."""
 
     expected: str
@@ -236,8 +221,7 @@ class Awaited:
     size: int
 
 
-@attrs.define
-class _Input:
+class _Input(Data):
     """What has arrived: `data` begins at the absolute offset `base`; bytes from `end` on are not
     there yet.
     """
@@ -253,22 +237,23 @@ class _Input:
         return int(layout.unpack_from(self.data, at - self.base)[0])
 
 
-@attrs.frozen
-class _Block:
+class _Block(Data):
     name: str
     used_length: int
 
 
-@attrs.define
 class _Run:
     """The run being gathered: `next` is the offset behind its last complete record."""
 
-    offset: int
-    kind: PageKind
-    block: _Block
-    address: int
-    next: int
-    count: int = 1
+    __slots__ = ("address", "block", "count", "kind", "next", "offset")
+
+    def __init__(self, offset: int, kind: PageKind, block: _Block, address: int, next: int) -> None:
+        self.offset = offset
+        self.kind = kind
+        self.block = block
+        self.address = address
+        self.next = next
+        self.count = 1
 
 
 class _Stride:
@@ -308,8 +293,7 @@ class _Stride:
         return not self._fill or view[8 :: self.size] == self._fill[:count]
 
 
-@attrs.frozen
-class _Part:
+class _Part(Data):
     """A stretch of a mapped-ram block, in absolute stream offsets."""
 
     block: str

@@ -24,8 +24,6 @@ from collections.abc import Callable, Iterator
 from functools import partial
 from typing import Any
 
-import attrs
-
 from vmstate.codec.codec import Codec
 from vmstate.description.description import VMStateDescription
 from vmstate.description.types import Opaque
@@ -69,14 +67,6 @@ _FLEX_LIMIT = 16
 _ENDS_LIMIT = 64
 
 
-@attrs.define
-class _Section:
-    """The section that is being read."""
-
-    header: SectionHeader
-    payload: int
-
-
 Descriptions = Callable[[], tuple[VMStateDescription, ...]]
 
 
@@ -100,7 +90,7 @@ class StreamReader:
         self._described: dict[tuple[str, int], deque[VMStateDescription | int | None]] = {}
         if vmdesc is not None:
             self._take_vmdesc(vmdesc)
-        self._section: _Section | None = None
+        self._section: SectionHeader | None = None
         self._starts: dict[int, SectionHeader] = {}
         self._configuration: Configuration | None = None
         self._footers: bool | None = None
@@ -146,7 +136,7 @@ class StreamReader:
             raw = getattr(event, "raw", None)
             if isinstance(raw, memoryview):
                 # The buffer goes on growing: what leaves it must be a copy.
-                event = attrs.evolve(event, raw=memoryview(bytes(raw)))  # type: ignore[misc, type-var]
+                event = event.replace(raw=memoryview(bytes(raw)))  # type: ignore[union-attr]
                 raw.release()
             return event
 
@@ -167,7 +157,7 @@ class StreamReader:
             raise self._placed(error) from None
 
     def _placed(self, error: VMStateError) -> VMStateError:
-        return error.within(section=self._section.header.name if self._section is not None else None)
+        return error.within(section=self._section.name if self._section is not None else None)
 
     # What is read, and the reading of it.
 
@@ -186,7 +176,7 @@ class StreamReader:
         return int.from_bytes(data[pos : pos + size], "big")
 
     def _header(self, data: memoryview) -> Event:
-        if len(data) >= 4 and data[:4] != MAGIC:
+        if len(data) >= 4 and bytes(data[:4]) != MAGIC:
             raise StreamError("not a migration stream", offset=0, expected=MAGIC.hex(), found=bytes(data[:4]).hex())
         version = self._number(data, 4, 4, "the header")
         if version == VERSION_COMPAT:
@@ -278,9 +268,9 @@ class StreamReader:
                     expected="the id of a section that was started",
                     found=str(section_id),
                 )
-            header = attrs.evolve(start, kind=kind, offset=self._base + pos)
+            header = start.replace(kind=kind, offset=self._base + pos)
         self._pos = end
-        self._section = _Section(header, self._base + end)
+        self._section = header
         if header.name == RAM and header.version_id == RAM_VERSION:
             self._ram = self._ram or self._new_scanner()
             self._state = self._ram_event
@@ -318,7 +308,7 @@ class StreamReader:
 
     def _device_state(self, data: memoryview) -> Event:
         assert self._section is not None
-        header = self._section.header
+        header = self._section
         candidates, old_size = self._candidates(header)
         if self._vmdesc is None and not self._closed and not any(find() for _, find in candidates):
             # Nothing describes it yet: the vmdesc may, which stands at the very end.
@@ -475,7 +465,7 @@ class StreamReader:
     def _opaque_end(self, data: memoryview, old_size: int | None) -> int:
         """Where a section ends that nothing describes."""
         assert self._section is not None
-        section_id = self._section.header.section_id
+        section_id = self._section.section_id
         if old_size is not None:
             end = self._pos + old_size
             if end <= len(data) and self._ends(data, end, section_id):
@@ -518,7 +508,7 @@ class StreamReader:
 
     def _footer(self, data: memoryview) -> Event | _Done:
         assert self._section is not None
-        section_id = self._section.header.section_id
+        section_id = self._section.section_id
         pos = self._pos
         if pos < len(data) and data[pos] == FOOTER:
             found = self._number(data, pos + 1, 4, "a section footer")
@@ -599,7 +589,7 @@ def find_vmdesc(data: memoryview) -> bytes | None:
         while (place := window.rfind(b"\x00\x06", 0, place)) >= 0:
             at = start + place
             length = int.from_bytes(data[at + 2 : at + 6], "big")
-            if data[at + 6 : at + 7] == b"{" and 2 <= length <= len(data) - at - 6 and data[at + 5 + length] == 0x7D:
+            if data[at + 6] == 0x7B and 2 <= length <= len(data) - at - 6 and data[at + 5 + length] == 0x7D:
                 return bytes(data[at + 6 : at + 6 + length])
             place += 1
         stop = start

@@ -13,8 +13,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-import attrs
-
 from vmstate.description.description import VMStateDescription
 from vmstate.errors import PathError, StreamError, VMStateError
 from vmstate.schema.vmdesc import Vmdesc, read_vmdesc
@@ -39,7 +37,6 @@ _RELEASE = 16 << 20
 _COPY = 1 << 20
 
 
-@attrs.define
 class Section:
     """A section: its header, its state, its footer.
 
@@ -48,13 +45,28 @@ class Section:
     `RamSummary`.
     """
 
-    header: SectionHeader
-    state: Any
-    vmsd: VMStateDescription | None
-    described_by: str
-    footer: SectionFooter
-    payload_offset: int
-    size: int
+    __slots__ = ("described_by", "footer", "header", "payload_offset", "size", "state", "vmsd")
+
+    def __init__(
+        self,
+        header: SectionHeader,
+        state: Any,
+        vmsd: VMStateDescription | None,
+        described_by: str,
+        footer: SectionFooter,
+        payload_offset: int,
+        size: int,
+    ) -> None:
+        self.header = header
+        self.state = state
+        self.vmsd = vmsd
+        self.described_by = described_by
+        self.footer = footer
+        self.payload_offset = payload_offset
+        self.size = size
+
+    def __repr__(self) -> str:
+        return f"<Section {self.name!r} #{self.instance_id} {self.kind} version {self.version_id} at {self.offset:#x}>"
 
     @property
     def name(self) -> str:
@@ -106,7 +118,7 @@ class Section:
             return {}
         found = self.vmsd.trace(self.payload(), version_id=self.version_id, facts=_facts(self.state))
         shift = self.payload_offset
-        return {path: attrs.evolve(entry, offset=entry.offset + shift) for path, entry in found.items()}
+        return {path: entry._replace(offset=entry.offset + shift) for path, entry in found.items()}
 
 
 def _facts(state: Any) -> Any:
@@ -115,17 +127,25 @@ def _facts(state: Any) -> Any:
     return facts_of(state)
 
 
-@attrs.define
 class RamSummary:
-    """What RAM a section holds, without the RAM: blocks, where it says them, and how many pages of each kind."""
+    """What RAM a section holds, without the RAM: blocks, where it says them, and how many pages of each kind.
 
-    total: int | None = None
-    blocks: list[RamBlock] = attrs.Factory(list)
-    pages: dict[str, int] = attrs.Factory(dict)
-    offset: int = 0
-    size: int = 0
-    raw: bytes | None = attrs.field(default=None, repr=False)
-    """The bytes themselves, where they are not in the input."""
+    `total` is the sum of all blocks in bytes. The RAM itself is `size` bytes of the input from `offset` on, or `raw`
+    where it is not in the input.
+    """
+
+    __slots__ = ("blocks", "offset", "pages", "raw", "size", "total")
+
+    def __init__(self, offset: int = 0, size: int = 0, raw: bytes | None = None) -> None:
+        self.total: int | None = None
+        self.blocks: list[RamBlock] = []
+        self.pages: dict[str, int] = {}
+        self.offset = offset
+        self.size = size
+        self.raw = raw
+
+    def __repr__(self) -> str:
+        return f"<RamSummary {self.total} bytes in {len(self.blocks)} blocks, pages {self.pages}>"
 
     def add(self, event: RamEvent) -> None:
         """Count one event in."""
@@ -135,7 +155,7 @@ class RamSummary:
             self.total = event.total
         elif isinstance(event, RamBlock):
             # The window on the input that it was read from must not keep the input alive.
-            self.blocks.append(attrs.evolve(event, raw=memoryview(bytes(event.raw))))
+            self.blocks.append(event.replace(raw=memoryview(bytes(event.raw))))
         self.size += len(event.raw)
 
 

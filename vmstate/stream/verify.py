@@ -6,9 +6,8 @@ import json
 from collections.abc import Iterator
 from typing import Any
 
-import attrs
-
 from vmstate.codec.records import Records
+from vmstate.description.data import Value
 from vmstate.description.path import format_path
 from vmstate.description.state import is_state, items_of, residue_of
 from vmstate.errors import VMStateError
@@ -16,8 +15,7 @@ from vmstate.schema.write import describe_device, describe_old_style
 from vmstate.stream.stream import Section, Stream
 
 
-@attrs.frozen
-class Finding:
+class Finding(Value):
     """Something to know about a stream.
 
     `rule` is a stable id; `severity` is "error" (the stream is not what it should be) or "note". `offset` is absolute.

@@ -1,0 +1,1 @@
+"""Power management, hotplug and what else ACPI describes."""

@@ -1,0 +1,31 @@
+"""Processor hotplug registers, as the power management of a machine carries them.
+
+Facts from QEMU's hw/acpi/cpu.c.
+"""
+
+from __future__ import annotations
+
+from vmstate.description.declare import boolean, description, uint8, uint32, varray
+from vmstate.description.expr import fact
+
+DEV_COUNT = fact("possible_cpus", tuple(range(1, 257)))
+"""Processors that the machine can have (-smp maxcpus=)."""
+
+
+@description("CPU hotplug device state", version_id=1, minimum_version_id=1)
+class CpuStatus:
+    """One processor that can be."""
+
+    is_inserting: bool = boolean()
+    is_removing: bool = boolean()
+    ost_event: int = uint32()
+    ost_status: int = uint32()
+
+
+@description("CPU hotplug state", version_id=1, minimum_version_id=1)
+class CPUHotplug:
+    """The selected processor, the command, and all processors."""
+
+    selector: int = uint32()
+    command: int = uint8()
+    devs: list[CpuStatus] = varray(CpuStatus, count=DEV_COUNT)

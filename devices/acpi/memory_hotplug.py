@@ -1,0 +1,30 @@
+"""Memory hotplug registers, as the power management of a machine carries them.
+
+Facts from QEMU's hw/acpi/memory_hotplug.c.
+"""
+
+from __future__ import annotations
+
+from vmstate.description.declare import boolean, description, uint32, varray
+from vmstate.description.expr import fact
+
+DEV_COUNT = fact("memory_slots", tuple(range(257)))
+"""Memory slots of the machine (-m slots=)."""
+
+
+@description("memory hotplug device state", version_id=1, minimum_version_id=1)
+class MemStatus:
+    """One memory slot."""
+
+    is_enabled: bool = boolean()
+    is_inserting: bool = boolean()
+    ost_event: int = uint32()
+    ost_status: int = uint32()
+
+
+@description("memory hotplug state", version_id=1, minimum_version_id=1)
+class MemHotplug:
+    """The selected slot, and all slots."""
+
+    selector: int = uint32()
+    devs: list[MemStatus] = varray(MemStatus, count=DEV_COUNT)

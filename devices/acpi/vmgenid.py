@@ -1,0 +1,15 @@
+"""The generation identifier of a virtual machine.
+
+Facts from QEMU's hw/acpi/vmgenid.c.
+"""
+
+from __future__ import annotations
+
+from vmstate.description.declare import array, description, uint8
+
+
+@description("vmgenid", version_id=1, minimum_version_id=1)
+class VmGenId:
+    """Where firmware has put the identifier: an address, little-endian."""
+
+    vmgenid_addr_le: list[int] = array(uint8, 8)

@@ -1,0 +1,16 @@
+"""The PC speaker.
+
+Facts from QEMU's hw/audio/pcspk.c.
+"""
+
+from __future__ import annotations
+
+from vmstate.description.declare import description, uint8
+
+
+@description("pcspk", version_id=1, minimum_version_id=1)
+class PCSpk:
+    """Whether it sounds, and the refresh clock."""
+
+    data_on: int = uint8()
+    dummy_refresh_clock: int = uint8()

@@ -1,0 +1,1 @@
+"""Block devices without a bus of their own."""

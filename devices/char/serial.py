@@ -1,0 +1,84 @@
+"""The 16550A serial port, as the ISA, PCI and memory-mapped ports carry it.
+
+Facts from QEMU's hw/char/serial.c.
+"""
+
+from __future__ import annotations
+
+from devices.core.fifo8 import Fifo8
+from vmstate.description.declare import description, int32, struct, subsection, timer, uint8, uint16, uint32
+
+
+@description("serial/thr_ipending", version_id=1, minimum_version_id=1)
+class ThrIpending:
+    """Whether the transmitter's interrupt is pending; sent where the other registers do not say so."""
+
+    thr_ipending: int = int32()
+
+
+@description("serial/tsr", version_id=1, minimum_version_id=1)
+class Tsr:
+    """The byte in the transmitter; sent where it must be tried again."""
+
+    tsr_retry: int = uint32()
+    thr: int = uint8()
+    tsr: int = uint8()
+
+
+@description("serial/recv_fifo", version_id=1, minimum_version_id=1)
+class RecvFifo:
+    """Bytes received; sent where there are any."""
+
+    recv_fifo: Fifo8 = struct(Fifo8, version=1)
+
+
+@description("serial/xmit_fifo", version_id=1, minimum_version_id=1)
+class XmitFifo:
+    """Bytes to transmit; sent where there are any."""
+
+    xmit_fifo: Fifo8 = struct(Fifo8, version=1)
+
+
+@description("serial/fifo_timeout_timer", version_id=1, minimum_version_id=1)
+class FifoTimeoutTimer:
+    """The receiver's time-out; sent while it runs."""
+
+    fifo_timeout_timer: int = timer()
+
+
+@description("serial/timeout_ipending", version_id=1, minimum_version_id=1)
+class TimeoutIpending:
+    """Whether the time-out's interrupt is pending; sent where it is."""
+
+    timeout_ipending: int = int32()
+
+
+@description("serial/poll", version_id=1, minimum_version_id=1)
+class Poll:
+    """Polling of the modem status; sent where there is any."""
+
+    poll_msl: int = int32()
+    modem_status_poll: int = timer()
+
+
+@description("serial", version_id=3, minimum_version_id=2)
+class Serial:
+    """Registers of the port."""
+
+    divider: int = uint16(version=2)
+    rbr: int = uint8()
+    ier: int = uint8()
+    iir: int = uint8()
+    lcr: int = uint8()
+    mcr: int = uint8()
+    lsr: int = uint8()
+    msr: int = uint8()
+    scr: int = uint8()
+    fcr_vmstate: int = uint8(version=3)
+    thr_ipending: ThrIpending | None = subsection(ThrIpending)
+    tsr: Tsr | None = subsection(Tsr)
+    recv_fifo: RecvFifo | None = subsection(RecvFifo)
+    xmit_fifo: XmitFifo | None = subsection(XmitFifo)
+    fifo_timeout_timer: FifoTimeoutTimer | None = subsection(FifoTimeoutTimer)
+    timeout_ipending: TimeoutIpending | None = subsection(TimeoutIpending)
+    poll: Poll | None = subsection(Poll)

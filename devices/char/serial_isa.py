@@ -1,0 +1,16 @@
+"""The ISA serial port.
+
+Facts from QEMU's hw/char/serial-isa.c.
+"""
+
+from __future__ import annotations
+
+from devices.char.serial import Serial
+from vmstate.description.declare import description, struct
+
+
+@description("serial", version_id=3, minimum_version_id=2)
+class ISASerial:
+    """The port."""
+
+    state: Serial = struct(Serial)

@@ -1,0 +1,18 @@
+"""A serial port on the PCI bus.
+
+Facts from QEMU's hw/char/serial-pci.c.
+"""
+
+from __future__ import annotations
+
+from devices.char.serial import Serial
+from devices.pci.device import PCIDevice
+from vmstate.description.declare import description, struct
+
+
+@description("pci-serial", version_id=1, minimum_version_id=1)
+class PCISerial:
+    """The PCI function and its port."""
+
+    dev: PCIDevice = struct(PCIDevice)
+    state: Serial = struct(Serial)

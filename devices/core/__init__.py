@@ -1,0 +1,1 @@
+"""What belongs to the machine as a whole, and small parts that many devices carry."""

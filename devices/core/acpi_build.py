@@ -1,0 +1,15 @@
+"""The ACPI tables of x86 machines.
+
+Facts from QEMU's hw/i386/acpi-build.c.
+"""
+
+from __future__ import annotations
+
+from vmstate.description.declare import description, uint8
+
+
+@description("acpi_build", version_id=1, minimum_version_id=1)
+class AcpiBuild:
+    """Whether the tables were made for what the firmware has set up."""
+
+    patched: int = uint8()

@@ -1,0 +1,24 @@
+"""A clock of the clock tree, as devices carry it.
+
+Facts from QEMU's hw/core/clock-vmstate.c.
+"""
+
+from __future__ import annotations
+
+from vmstate.description.declare import description, subsection, uint32, uint64
+
+
+@description("clock/muldiv", version_id=1, minimum_version_id=1)
+class Muldiv:
+    """Multiplier and divider; sent where either is not 1."""
+
+    multiplier: int = uint32()
+    divider: int = uint32()
+
+
+@description("clock")
+class Clock:
+    """The period, in units of 2^-32 nanoseconds."""
+
+    period: int = uint64()
+    muldiv: Muldiv | None = subsection(Muldiv)

@@ -1,0 +1,32 @@
+"""What every processor has, whatever its architecture.
+
+Facts from QEMU's hw/core/cpu-system.c.
+"""
+
+from __future__ import annotations
+
+from vmstate.description.declare import boolean, description, int32, subsection, uint32
+
+
+@description("cpu_common/exception_index", version_id=1, minimum_version_id=1)
+class ExceptionIndex:
+    """The exception that is pending (TCG); sent where there is one."""
+
+    exception_index: int = int32()
+
+
+@description("cpu_common/crash_occurred", version_id=1, minimum_version_id=1)
+class CrashOccurred:
+    """Whether the guest has reported a crash; sent where it has."""
+
+    crash_occurred: bool = boolean()
+
+
+@description("cpu_common", version_id=1, minimum_version_id=1)
+class CPUCommon:
+    """Whether the processor is halted, and the interrupts that wait for it."""
+
+    halted: int = uint32()
+    interrupt_request: int = uint32()
+    exception_index: ExceptionIndex | None = subsection(ExceptionIndex)
+    crash_occurred: CrashOccurred | None = subsection(CrashOccurred)

@@ -1,0 +1,53 @@
+"""The clocks of the machine, which stand still while it is stopped.
+
+Facts from QEMU's system/cpu-timers.c.
+"""
+
+from __future__ import annotations
+
+from vmstate.description.declare import description, int16, int64, subsection, timer, unused
+
+
+@description("timer/icount/warp_timer", version_id=1, minimum_version_id=1)
+class WarpTimer:
+    """The timer that warps the clock while all processors sleep."""
+
+    vm_clock_warp_start: int = int64()
+    icount_warp_timer: int = timer()
+
+
+@description("timer/icount/timers", version_id=1, minimum_version_id=1)
+class AdjustTimers:
+    """The timers that adjust the speed."""
+
+    icount_rt_timer: int = timer()
+    icount_vm_timer: int = timer()
+
+
+@description("timer/icount/shift", version_id=2, minimum_version_id=2)
+class Shift:
+    """The speed where it adapts itself."""
+
+    icount_time_shift: int = int16()
+    last_delta: int = int64()
+
+
+@description("timer/icount", version_id=1, minimum_version_id=1)
+class Icount:
+    """Instruction counting (-icount)."""
+
+    qemu_icount_bias: int = int64()
+    qemu_icount: int = int64()
+    warp_timer: WarpTimer | None = subsection(WarpTimer)
+    timers: AdjustTimers | None = subsection(AdjustTimers)
+    shift: Shift | None = subsection(Shift)
+
+
+@description("timer", version_id=2, minimum_version_id=1)
+class Timers:
+    """Offsets of the time-stamp counter and of the virtual clock, in ticks and nanoseconds."""
+
+    cpu_ticks_offset: int = int64()
+    unused_0: None = unused(8)
+    cpu_clock_offset: int = int64(version=2)
+    icount: Icount | None = subsection(Icount)

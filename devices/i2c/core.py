@@ -1,0 +1,22 @@
+"""The I2C bus, and what every device on it has.
+
+Facts from QEMU's hw/i2c/core.c.
+"""
+
+from __future__ import annotations
+
+from vmstate.description.declare import description, uint8
+
+
+@description("i2c_bus", version_id=1, minimum_version_id=1)
+class I2CBus:
+    """The address that is being spoken to; 255: none, 0: all."""
+
+    saved_address: int = uint8()
+
+
+@description("I2CSlave", version_id=1, minimum_version_id=1)
+class I2CSlave:
+    """The address of a device."""
+
+    address: int = uint8()

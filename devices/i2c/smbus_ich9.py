@@ -1,0 +1,19 @@
+"""The SMBus controller of the ICH9.
+
+Facts from QEMU's hw/i2c/smbus_ich9.c.
+"""
+
+from __future__ import annotations
+
+from devices.i2c.pm_smbus import SMBUS_MIGRATED, PMSMBus
+from devices.pci.device import PCIDevice
+from vmstate.description.declare import boolean, description, struct
+
+
+@description("ich9_smb", version_id=1, minimum_version_id=1)
+class ICH9SMB:
+    """The PCI function and the controller in it."""
+
+    dev: PCIDevice = struct(PCIDevice)
+    irq_enabled: bool | None = boolean(exists=SMBUS_MIGRATED)
+    smb: PMSMBus | None = struct(PMSMBus, version=1, exists=SMBUS_MIGRATED)

@@ -1,0 +1,19 @@
+"""What every SMBus device has.
+
+Facts from QEMU's hw/i2c/smbus_slave.c.
+"""
+
+from __future__ import annotations
+
+from devices.i2c.core import I2CSlave
+from vmstate.description.declare import array, description, int32, struct, uint8
+
+
+@description("smbus-device", version_id=1, minimum_version_id=1)
+class SMBusDevice:
+    """The transfer that is under way."""
+
+    i2c: I2CSlave = struct(I2CSlave)
+    mode: int = int32()
+    data_len: int = int32()
+    data_buf: list[int] = array(uint8, 34)

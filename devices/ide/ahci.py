@@ -1,0 +1,79 @@
+"""The AHCI controller, as PCI and system-bus controllers carry it.
+
+Facts from QEMU's hw/ide/ahci.c.
+"""
+
+from __future__ import annotations
+
+from devices.ide.core import IDEBus, IDEDrive
+from vmstate.description.declare import (
+    array,
+    boolean,
+    description,
+    int32,
+    struct,
+    uint8,
+    uint32,
+    uint32_equal,
+    uint64,
+    varray,
+)
+from vmstate.description.expr import fact
+
+PORTS = fact("ahci_ports", (6, *range(1, 6), *range(7, 33)))
+"""Ports of the controller; their number stands behind them."""
+
+
+@description("ncq state", version_id=1)
+class NCQTransfer:
+    """A queued command."""
+
+    sector_count: int = uint32()
+    lba: int = uint64()
+    tag: int = uint8()
+    cmd: int = uint8()
+    slot: int = uint8()
+    used: bool = boolean()
+    halt: bool = boolean()
+
+
+@description("ahci port", version_id=1)
+class AHCIDevice:
+    """A port, its drive and its queue."""
+
+    port: IDEBus = struct(IDEBus, version=1)
+    port_ifs_0: IDEDrive = struct(IDEDrive, name="port.ifs[0]", version=1)
+    port_state: int = uint32()
+    finished: int = uint32()
+    lst_addr: int = uint32(name="port_regs.lst_addr")
+    lst_addr_hi: int = uint32(name="port_regs.lst_addr_hi")
+    fis_addr: int = uint32(name="port_regs.fis_addr")
+    fis_addr_hi: int = uint32(name="port_regs.fis_addr_hi")
+    irq_stat: int = uint32(name="port_regs.irq_stat")
+    irq_mask: int = uint32(name="port_regs.irq_mask")
+    cmd: int = uint32(name="port_regs.cmd")
+    tfdata: int = uint32(name="port_regs.tfdata")
+    sig: int = uint32(name="port_regs.sig")
+    scr_stat: int = uint32(name="port_regs.scr_stat")
+    scr_ctl: int = uint32(name="port_regs.scr_ctl")
+    scr_err: int = uint32(name="port_regs.scr_err")
+    scr_act: int = uint32(name="port_regs.scr_act")
+    cmd_issue: int = uint32(name="port_regs.cmd_issue")
+    done_first_drq: bool = boolean()
+    busy_slot: int = int32()
+    init_d2h_sent: bool = boolean()
+    ncq_tfs: list[NCQTransfer] = array(NCQTransfer, 32, version=1)
+
+
+@description("ahci", version_id=1)
+class AHCI:
+    """The ports and the control registers."""
+
+    dev: list[AHCIDevice] = varray(AHCIDevice, count=PORTS)
+    cap: int = uint32(name="control_regs.cap")
+    ghc: int = uint32(name="control_regs.ghc")
+    irqstatus: int = uint32(name="control_regs.irqstatus")
+    impl: int = uint32(name="control_regs.impl")
+    version: int = uint32(name="control_regs.version")
+    idp_index: int = uint32()
+    ports: int = uint32_equal()

@@ -1,0 +1,17 @@
+"""An ISA IDE controller.
+
+Facts from QEMU's hw/ide/isa.c.
+"""
+
+from __future__ import annotations
+
+from devices.ide.core import IDEBus, IDEDrive
+from vmstate.description.declare import array, description, struct
+
+
+@description("isa-ide", version_id=3)
+class ISAIDE:
+    """The bus and its two drives."""
+
+    bus: IDEBus = struct(IDEBus, version=1)
+    bus_ifs: list[IDEDrive] = array(IDEDrive, 2, name="bus.ifs", version=3)

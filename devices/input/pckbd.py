@@ -1,0 +1,51 @@
+"""The Intel 8042 keyboard controller.
+
+Facts from QEMU's hw/input/pckbd.c.
+"""
+
+from __future__ import annotations
+
+from vmstate.description.declare import description, struct, subsection, uint8, uint32
+
+
+@description("pckbd_outport", version_id=1, minimum_version_id=1)
+class KbdOutport:
+    """The output port; sent where it is not as the other registers imply."""
+
+    outport: int = uint8()
+
+
+@description("pckbd/extended_state")
+class KbdExtendedState:
+    """Bytes on their way and where they come from."""
+
+    migration_flags: int = uint32()
+    obsrc: int = uint32()
+    obdata: int = uint8()
+    cbdata: int = uint8()
+
+
+@description("pckbd", version_id=3, minimum_version_id=3)
+class Kbd:
+    """The controller itself."""
+
+    write_cmd: int = uint8()
+    status: int = uint8()
+    mode: int = uint8()
+    pending_tmp: int = uint8()
+    outport: KbdOutport | None = subsection(KbdOutport)
+    extended_state: KbdExtendedState | None = subsection(KbdExtendedState)
+
+
+@description("pckbd-mmio", version_id=1, minimum_version_id=1)
+class KbdMMIO:
+    """The memory-mapped controller."""
+
+    kbd: Kbd = struct(Kbd)
+
+
+@description("pckbd", version_id=3, minimum_version_id=3)
+class ISAKbd:
+    """The ISA controller."""
+
+    kbd: Kbd = struct(Kbd)

@@ -1,0 +1,19 @@
+"""The I/O APIC.
+
+Facts from QEMU's hw/intc/ioapic_common.c.
+"""
+
+from __future__ import annotations
+
+from vmstate.description.declare import array, description, uint8, uint32, uint64, unused
+
+
+@description("ioapic", version_id=3, minimum_version_id=1)
+class IOAPIC:
+    """The redirection table of an I/O APIC with 24 inputs."""
+
+    id: int = uint8()
+    ioregsel: int = uint8()
+    unused_0: None = unused(8, version=2)
+    irr: int = uint32(version=2)
+    ioredtbl: list[int] = array(uint64, 24)

@@ -1,0 +1,1 @@
+"""ISA bridges and the parts in them."""

@@ -1,0 +1,33 @@
+"""The PIIX3 and PIIX4 ISA bridges.
+
+Facts from QEMU's hw/isa/piix.c.
+"""
+
+from __future__ import annotations
+
+from devices.pci.device import PCIDevice
+from vmstate.description.declare import array, description, int32, struct, subsection, uint8
+
+
+@description("PIIX3/rcr", version_id=1, minimum_version_id=1)
+class Piix3Rcr:
+    """The reset control register; sent where it is not 0."""
+
+    rcr: int = uint8()
+
+
+@description("PIIX3", version_id=3, minimum_version_id=2)
+class PIIX3:
+    """The ISA bridge of the PC machine, with the levels of the four PCI interrupts."""
+
+    dev: PCIDevice = struct(PCIDevice)
+    pci_irq_levels_vmstate: list[int] = array(int32, 4, version=3)
+    rcr: Piix3Rcr | None = subsection(Piix3Rcr)
+
+
+@description("PIIX4", version_id=3, minimum_version_id=2)
+class PIIX4:
+    """The ISA bridge of the Malta machine."""
+
+    dev: PCIDevice = struct(PCIDevice)
+    rcr: int = uint8(version=3)

@@ -1,0 +1,1 @@
+"""Memory that keeps its contents, and firmware configuration."""

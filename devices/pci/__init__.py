@@ -1,0 +1,1 @@
+"""PCI: what every device carries, and host bridges."""

@@ -1,0 +1,24 @@
+"""The configuration port of a PCI host bridge, and the interrupt lines of its bus.
+
+Facts from QEMU's hw/pci/pci_host.c, hw/pci/pci.c.
+"""
+
+from __future__ import annotations
+
+from vmstate.description.declare import description, int32, int32_equal, uint32, varray
+from vmstate.description.expr import this
+
+
+@description("PCIHost", version_id=1, minimum_version_id=1)
+class PCIHost:
+    """The configuration address register."""
+
+    config_reg: int = uint32()
+
+
+@description("PCIBUS", version_id=1, minimum_version_id=1)
+class PCIBus:
+    """How many devices hold each interrupt line."""
+
+    nirq: int = int32_equal()
+    irq_count: list[int] = varray(int32, count=this.nirq)

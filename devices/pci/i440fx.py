@@ -1,0 +1,17 @@
+"""The Intel 82441FX host bridge of the PC machine.
+
+Facts from QEMU's hw/pci-host/i440fx.c.
+"""
+
+from __future__ import annotations
+
+from devices.pci.device import PCIDevice
+from vmstate.description.declare import description, struct, unused
+
+
+@description("I440FX", version_id=3, minimum_version_id=3)
+class I440FX:
+    """The host bridge."""
+
+    parent_obj: PCIDevice = struct(PCIDevice)
+    unused_0: None = unused(1)

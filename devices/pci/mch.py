@@ -1,0 +1,17 @@
+"""The Q35 host bridge (memory controller hub).
+
+Facts from QEMU's hw/pci-host/q35.c.
+"""
+
+from __future__ import annotations
+
+from devices.pci.device import PCIDevice
+from vmstate.description.declare import description, struct, unused
+
+
+@description("mch", version_id=1, minimum_version_id=1)
+class MCH:
+    """The host bridge."""
+
+    parent_obj: PCIDevice = struct(PCIDevice)
+    unused_0: None = unused(1)

@@ -1,0 +1,70 @@
+"""The MSI-X table of a PCI device and its pending bits.
+
+Facts from QEMU's hw/pci/msix.c and the PCI Local Bus Specification (the MSI-X capability).
+"""
+
+from __future__ import annotations
+
+from functools import cache
+
+import attrs
+
+from vmstate.description.declare import buffer, description, info, uint32_little, varray
+from vmstate.description.description import VMStateDescription
+from vmstate.description.expr import Expr, Fact, ceil_div, choose, fact, le16, linked, up
+
+CAPABILITY_LIST = 0x34
+MSIX_CAPABILITY = 0x11
+TABLE_SIZE = 0x7FF
+
+
+def msix_vectors(config: Expr) -> Fact:
+    """How many vectors a configuration space says there are: none where it has no MSI-X capability."""
+    place = linked(config, CAPABILITY_LIST, MSIX_CAPABILITY)
+    said = choose(place == 0, 0, le16(config, place + 2) % (TABLE_SIZE + 1) + 1)
+    return fact("msix_vectors", tuple(range(TABLE_SIZE + 2)), derived=said)
+
+
+VECTORS = msix_vectors(up.up.parent_obj.config)
+
+
+@description("msix entry")
+class MSIXEntry:
+    """A vector, as it lies in the table."""
+
+    address: int = uint32_little()
+    upper_address: int = uint32_little()
+    data: int = uint32_little()
+    control: int = uint32_little()
+
+
+@description("msix state")
+class MSIXState:
+    """The table and the bits of the vectors that are pending while masked."""
+
+    table: list[MSIXEntry] = varray(MSIXEntry, count=VECTORS)
+    pba: bytes = buffer(ceil_div(VECTORS, 8))
+
+
+@description("msix")
+class MSIX:
+    """MSI-X; nothing where the device has none."""
+
+    msix: MSIXState = info("msix state", MSIXState)
+
+
+@cache
+def msix_of(pci_device: str) -> VMStateDescription:
+    """MSI-X beside the PCIDevice that is `pci_device` of the same struct."""
+    whole: VMStateDescription = MSIX.vmsd  # type: ignore[attr-defined]
+    if pci_device == "parent_obj":
+        return whole
+    vectors = msix_vectors(getattr(up.up, pci_device).config)
+    inside: VMStateDescription = MSIXState.vmsd  # type: ignore[attr-defined]
+    table, pba = inside.fields
+    fields = (
+        attrs.evolve(table, count=vectors),
+        attrs.evolve(pba, type=attrs.evolve(pba.type, size=ceil_div(vectors, 8))),  # type: ignore[call-arg]
+    )
+    state = attrs.evolve(whole.fields[0].type, vmsd=attrs.evolve(inside, fields=fields))  # type: ignore[call-arg]
+    return attrs.evolve(whole, fields=(attrs.evolve(whole.fields[0], type=state),))

@@ -1,0 +1,1 @@
+"""The s390x machine: channel subsystem, SCLP, floating interrupts, processor."""

@@ -1,0 +1,31 @@
+"""The event facility of the service-call logical processor (SCLP), which its consoles and signals use.
+
+Facts from QEMU's hw/s390x/event-facility.c.
+"""
+
+from __future__ import annotations
+
+from vmstate.description.declare import description, subsection, uint16, uint32
+
+
+@description("vmstate-event-facility/mask64")
+class EventFacilityMask64:
+    """The lower half of the receive mask; sent where it is not zero."""
+
+    receive_mask_lower: int = uint32(name="receive_mask_pieces[RECV_MASK_LOWER]")
+
+
+@description("vmstate-event-facility/mask_length")
+class EventFacilityMaskLength:
+    """Bytes of the mask that the guest uses."""
+
+    mask_length: int = uint16()
+
+
+@description("vmstate-event-facility")
+class EventFacility:
+    """The events that the guest wants to receive."""
+
+    receive_mask_upper: int = uint32(name="receive_mask_pieces[RECV_MASK_UPPER]")
+    mask64: EventFacilityMask64 | None = subsection(EventFacilityMask64)
+    mask_length: EventFacilityMaskLength | None = subsection(EventFacilityMaskLength)

@@ -1,0 +1,20 @@
+"""The SCLP ASCII console (VT220) of s390 machines.
+
+Facts from QEMU's hw/char/sclpconsole.c.
+"""
+
+from __future__ import annotations
+
+from vmstate.description.declare import array, boolean, description, uint8, uint32
+
+
+@description("sclpconsole")
+class SCLPConsole:
+    """Input that waits for the guest, in a ring."""
+
+    event_pending: bool = boolean(name="event.event_pending")
+    iov: list[int] = array(uint8, 4080)
+    iov_sclp: int = uint32()
+    iov_bs: int = uint32()
+    iov_data_len: int = uint32()
+    iov_sclp_rest: int = uint32()

@@ -1,0 +1,18 @@
+"""The SCLP line-mode console of s390 machines.
+
+Facts from QEMU's hw/char/sclpconsole-lm.c.
+"""
+
+from __future__ import annotations
+
+from vmstate.description.declare import array, boolean, description, uint8, uint32
+
+
+@description("sclplmconsole")
+class SCLPConsoleLM:
+    """A line that waits for the guest."""
+
+    event_pending: bool = boolean(name="event.event_pending")
+    write_errors: int = uint32()
+    length: int = uint32()
+    buf: list[int] = array(uint8, 4096)

@@ -1,0 +1,15 @@
+"""The SCLP event that asks an s390 guest to shut down.
+
+Facts from QEMU's hw/s390x/sclpquiesce.c.
+"""
+
+from __future__ import annotations
+
+from vmstate.description.declare import boolean, description
+
+
+@description("sclpquiesce")
+class SCLPQuiesce:
+    """Whether a signal to quiesce waits for the guest."""
+
+    event_pending: bool = boolean()

@@ -1,0 +1,1 @@
+"""SCSI controllers and devices."""

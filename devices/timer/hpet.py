@@ -1,0 +1,52 @@
+"""The high-precision event timer.
+
+Facts from QEMU's hw/timer/hpet.c.
+"""
+
+from __future__ import annotations
+
+from vmstate.description.declare import description, subsection, timer, uint8, uint64, validate, varray
+from vmstate.description.expr import this
+
+
+@description("hpet/rtc_irq_level", version_id=1, minimum_version_id=1)
+class RtcIrqLevel:
+    """The level of the real-time clock's interrupt, which passes through; sent where it is not 0."""
+
+    rtc_irq_level: int = uint8()
+
+
+@description("hpet/offset", version_id=1, minimum_version_id=1)
+class Offset:
+    """What the counter is ahead of the virtual clock, in nanoseconds."""
+
+    hpet_offset: int = uint64()
+
+
+@description("hpet_timer", version_id=1, minimum_version_id=1)
+class HPETTimer:
+    """One comparator."""
+
+    tn: int = uint8()
+    config: int = uint64()
+    cmp: int = uint64()
+    fsb: int = uint64()
+    period: int = uint64()
+    wrap_flag: int = uint8()
+    qemu_timer: int = timer()
+
+
+@description("hpet", version_id=2, minimum_version_id=2)
+class HPET:
+    """Registers and comparators."""
+
+    config: int = uint64()
+    isr: int = uint64()
+    hpet_counter: int = uint64()
+    num_timers_save: int = uint8()
+    valid_num_timers_must_match: None = validate(
+        (this.num_timers_save >= 3) & (this.num_timers_save <= 32), name="num_timers must match"
+    )
+    timer_: list[HPETTimer] = varray(HPETTimer, count=this.num_timers_save, name="timer")
+    rtc_irq_level: RtcIrqLevel | None = subsection(RtcIrqLevel)
+    offset: Offset | None = subsection(Offset)

@@ -1,0 +1,46 @@
+"""The real-time clock MC146818 with its CMOS memory.
+
+Facts from QEMU's hw/rtc/mc146818rtc.c.
+"""
+
+from __future__ import annotations
+
+from vmstate.description.declare import (
+    buffer,
+    description,
+    int64,
+    subsection,
+    timer,
+    uint8,
+    uint16,
+    uint32,
+    uint64,
+    unused,
+)
+
+
+@description("mc146818rtc/irq_reinject_on_ack_count", version_id=1, minimum_version_id=1)
+class IrqReinjectOnAckCount:
+    """Interrupts to be raised again; sent where there are any."""
+
+    irq_reinject_on_ack_count: int = uint16()
+
+
+@description("mc146818rtc", version_id=3, minimum_version_id=3)
+class RTC:
+    """Registers, memory and timers."""
+
+    cmos_data: bytes = buffer(128)
+    cmos_index: int = uint8()
+    unused_0: None = unused(28)
+    periodic_timer: int = timer()
+    next_periodic_time: int = int64()
+    unused_1: None = unused(24)
+    irq_coalesced: int = uint32()
+    period: int = uint32()
+    base_rtc: int = uint64()
+    last_update: int = uint64()
+    offset: int = int64()
+    update_timer: int = timer()
+    next_alarm_time: int = uint64()
+    irq_reinject_on_ack_count: IrqReinjectOnAckCount | None = subsection(IrqReinjectOnAckCount)

@@ -1,0 +1,1 @@
+"""USB controllers and devices."""

@@ -1,0 +1,1 @@
+"""The processor of PCs and what belongs to it."""

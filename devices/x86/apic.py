@@ -1,0 +1,43 @@
+"""The local APIC.
+
+Facts from QEMU's hw/intc/apic_common.c.
+"""
+
+from __future__ import annotations
+
+from vmstate.description.declare import array, description, int32, int64, subsection, uint8, uint32
+from vmstate.description.description import MigrationPriority
+
+
+@description("apic_sipi", version_id=1, minimum_version_id=1)
+class ApicSipi:
+    """A start-up interrupt that the processor waits for; sent where it does."""
+
+    sipi_vector: int = int32()
+    wait_for_sipi: int = int32()
+
+
+@description("apic", version_id=3, minimum_version_id=3, priority=MigrationPriority.APIC)
+class APIC:
+    """Registers and timer of a local APIC."""
+
+    apicbase: int = uint32()
+    id: int = uint8()
+    arb_id: int = uint8()
+    tpr: int = uint8()
+    spurious_vec: int = uint32()
+    log_dest: int = uint8()
+    dest_mode: int = uint8()
+    isr: list[int] = array(uint32, 8)
+    tmr: list[int] = array(uint32, 8)
+    irr: list[int] = array(uint32, 8)
+    lvt: list[int] = array(uint32, 6)
+    esr: int = uint32()
+    icr: list[int] = array(uint32, 2)
+    divide_conf: int = uint32()
+    count_shift: int = int32()
+    initial_count: int = uint32()
+    initial_count_load_time: int = int64()
+    next_time: int = int64()
+    timer_expiry: int = int64()
+    sipi: ApicSipi | None = subsection(ApicSipi)

@@ -1,0 +1,15 @@
+"""System control port A: the fast A20 gate and reset.
+
+Facts from QEMU's hw/isa/port92.c, hw/i386/port92.c.
+"""
+
+from __future__ import annotations
+
+from vmstate.description.declare import description, uint8
+
+
+@description("port92", version_id=1, minimum_version_id=1)
+class Port92:
+    """The output port."""
+
+    outport: int = uint8()

@@ -1,0 +1,46 @@
+"""The option ROM by which guests are patched to use the task-priority register fast (kvmvapic).
+
+Facts from QEMU's hw/i386/vapic.c.
+"""
+
+from __future__ import annotations
+
+from vmstate.description.declare import array, description, struct, uint32, unused
+
+
+@description("kvmvapic-handlers", version_id=1, minimum_version_id=1)
+class Handlers:
+    """Entry points of the patched code."""
+
+    set_tpr: int = uint32()
+    set_tpr_eax: int = uint32()
+    get_tpr: list[int] = array(uint32, 8)
+    get_tpr_stack: int = uint32()
+
+
+@description("kvmvapic-guest-rom", version_id=1, minimum_version_id=1)
+class GuestROM:
+    """The state of the ROM in the guest. The words are kept as they lie in guest memory."""
+
+    unused_0: None = unused(8)
+    vaddr: int = uint32()
+    fixup_start: int = uint32()
+    fixup_end: int = uint32()
+    vapic_vaddr: int = uint32()
+    vapic_size: int = uint32()
+    vcpu_shift: int = uint32()
+    real_tpr_addr: int = uint32()
+    up_: Handlers = struct(Handlers, name="up")
+    mp: Handlers = struct(Handlers)
+
+
+@description("kvm-tpr-opt", version_id=1, minimum_version_id=1)
+class VAPIC:
+    """Where the ROM is and whether it is active."""
+
+    rom_state: GuestROM = struct(GuestROM)
+    state: int = uint32()
+    real_tpr_addr: int = uint32()
+    rom_state_vaddr: int = uint32()
+    vapic_paddr: int = uint32()
+    rom_state_paddr: int = uint32()

@@ -1,0 +1,19 @@
+"""The mouse of the VMware backdoor.
+
+Facts from QEMU's hw/i386/vmmouse.c.
+"""
+
+from __future__ import annotations
+
+from vmstate.description.declare import array, description, int32_equal, uint8, uint16, uint32
+
+
+@description("vmmouse")
+class VMMouse:
+    """Events that wait for the guest."""
+
+    queue_size: int = int32_equal()
+    queue: list[int] = array(uint32, 1024)
+    nb_queue: int = uint16()
+    status: int = uint16()
+    absolute: int = uint8()

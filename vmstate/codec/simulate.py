@@ -1,0 +1,504 @@
+"""What QEMU does with a description and a device that is there: load into it, save from it.
+
+Decoding makes a state out of bytes and runs nothing. Here the object is the device (`opaque`, in QEMU's word): any
+object with the attributes, or a `State`. Fields are assigned one by one, conditions read what the object holds at that
+moment, hooks run. The order of all that is the one of QEMU's migration/vmstate.c and vmstate-types.c.
+
+A hook fails by an exception or by a result that is an int and not 0.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from typing import Any
+
+from vmstate.codec.compile import (
+    FAST,
+    Place,
+    Put,
+    Step,
+    check_version,
+    compile_present,
+    counted,
+    find_subsection,
+    peek_subsection,
+    subsection_header,
+)
+from vmstate.codec.elements import FOLLOWS, NULL, as_list, as_pair, byte_at, element, nullptr, number, refuse
+from vmstate.codec.runtime import Context, Frame, enter, leave
+from vmstate.description import types as t
+from vmstate.description.declare import default_value, nested
+from vmstate.description.description import Field, Pointers, Subsection, VMStateDescription, state_keys
+from vmstate.description.expr import UNKNOWN, Expr, refuted
+from vmstate.description.state import State, facts_of
+from vmstate.errors import DecodeError, DescriptionError, EncodeError, VMStateError
+
+PARENT = "parent"
+"""The attribute of a WITH_TMP struct that leads back to the device."""
+
+
+class Device(Frame):
+    """One object while it is loaded or saved: the scope of the expressions of its description."""
+
+    __slots__ = ("opaque", "vmsd")
+
+    def __init__(
+        self, ctx: Context, vmsd: VMStateDescription, opaque: Any, outer: Frame | None, version_id: int
+    ) -> None:
+        super().__init__(ctx, {}, outer, version_id)
+        self.vmsd = vmsd
+        self.opaque = opaque
+
+    def value(self, name: str) -> Any:
+        return self.get(name, UNKNOWN)
+
+    def get(self, name: str, otherwise: Any = None) -> Any:
+        """What the object has under a name."""
+        if isinstance(self.opaque, dict):
+            return self.opaque.get(name, otherwise)
+        return getattr(self.opaque, name, otherwise)
+
+    def set(self, name: str, value: Any) -> None:
+        """Assign to the object."""
+        assign(self.opaque, name, value)
+
+
+def assign(opaque: Any, name: str, value: Any) -> None:
+    """Set an attribute, or an item of a `State`."""
+    try:
+        if isinstance(opaque, dict):
+            opaque[name] = value
+        else:
+            setattr(opaque, name, value)
+    except (AttributeError, TypeError) as error:
+        raise VMStateError(f"{type(opaque).__name__} cannot take {name!r}: {error}") from None
+
+
+def load_state(
+    vmsd: VMStateDescription,
+    data: Any,
+    opaque: Any,
+    version_id: int | None = None,
+    *,
+    facts: Mapping[str, Any] | None = None,
+) -> int:
+    """Load `data` (bytes-like) into an object, as a destination does, and return how many bytes that took.
+
+    `version_id` is the one in the section's header (default: the description's own). Facts are those set on the
+    object, and those given here. Raises `VMStateError`; what was loaded until then stays loaded.
+    """
+    ctx = Context(memoryview(data).cast("B"), facts={**facts_of(opaque), **(facts or {})})
+    version = vmsd.version_id if version_id is None else version_id
+    with _told(ctx):
+        return _load(ctx, vmsd, opaque, version, 0, None)
+
+
+def save_state(vmsd: VMStateDescription, opaque: Any, *, facts: Mapping[str, Any] | None = None) -> bytes:
+    """The bytes of an object, as a source saves it. Raises `VMStateError`."""
+    ctx = Context(b"", facts={**facts_of(opaque), **(facts or {})})
+    out = bytearray()
+    with _told(ctx):
+        _save(ctx, vmsd, opaque, vmsd.version_id, out, None)
+    return bytes(out)
+
+
+@contextmanager
+def _told(ctx: Context) -> Iterator[None]:
+    """Say in errors where they happened."""
+    ctx.path = []
+    try:
+        yield
+    except VMStateError as error:
+        error.path = error.path or ctx.where()
+        raise
+
+
+def _run_hook(ctx: Context, vmsd: VMStateDescription, name: str, failure: type[VMStateError], *arguments: Any) -> None:
+    hook = getattr(vmsd, name)
+    if hook is None:
+        return
+    try:
+        result = hook(*arguments)
+    except VMStateError:
+        raise
+    except Exception as error:
+        raise failure(f"{name} of {vmsd.name!r} failed: {error}", path=ctx.where()) from error
+    if isinstance(result, int) and result != 0:
+        raise failure(f"{name} of {vmsd.name!r} failed", path=ctx.where(), found=str(result))
+
+
+def _new(vmsd: VMStateDescription) -> Any:
+    """An object of a description, as it is when a device is made."""
+    if vmsd.state_class is not None:
+        return vmsd.state_class()
+    values = {field.attribute: default_value(field) for field in vmsd.fields if field.in_state}
+    return State({**values, **{sub.attribute: None for sub in vmsd.subsections}})
+
+
+def _refuse_repeated_names(vmsd: VMStateDescription) -> None:
+    # A State gathers them into one list, of which no field has a part of its own.
+    members = sum(field.in_state for field in vmsd.fields) + len(vmsd.subsections)
+    if members != len(state_keys(vmsd)):
+        raise DescriptionError(f"{vmsd.name!r} has fields of one name, which no object can hold apart")
+
+
+def _exists(device: Device, field: Field, pos: int) -> bool:
+    if isinstance(field.type, t.Host):
+        return False
+    if field.exists is None:
+        return field.version <= device.version_id
+    return _decided(device, field.exists, field.name, pos)
+
+
+def _decided(device: Device, condition: Expr, name: str, pos: int) -> bool:
+    value = condition.evaluate(device)
+    if value is UNKNOWN:
+        raise device.ctx.wrong(f"whether {name!r} is there is not known: {condition}", pos)
+    return bool(value)
+
+
+def _leaf(vmsd: VMStateDescription, place: int) -> tuple[Step, Put] | None:
+    """How the codec reads and writes a field without structs inside; None for other fields."""
+    field = vmsd.fields[place]
+    if field.type.children() or field.pointers is not None:
+        return None
+    key = ("leaf", place)
+    if key not in vmsd.compiled:
+        vmsd.compiled[key] = compile_present(Place(field, 0, field.attribute), FAST)[:2]
+    found: tuple[Step, Put] = vmsd.compiled[key]
+    return found
+
+
+def _chosen(device: Device, kind: t.Choice, pos: int) -> t.WireType:
+    value = kind.on.evaluate(device)
+    for case, one in kind.cases:
+        if case == value:
+            return one
+    raise device.ctx.wrong(f"{kind.on} selects nothing", pos, found=repr(value))
+
+
+def _is_null(device: Device, field: Field, value: Any) -> bool:
+    return field.pointers is not None and value is None
+
+
+# Loading.
+
+
+def _load(ctx: Context, vmsd: VMStateDescription, opaque: Any, version_id: int, pos: int, outer: Frame | None) -> int:
+    check_version(ctx, vmsd, version_id, pos)
+    _refuse_repeated_names(vmsd)
+    _run_hook(ctx, vmsd, "pre_load", DecodeError, opaque)
+    device = Device(ctx, vmsd, opaque, outer, version_id)
+    for place, field in enumerate(vmsd.fields):
+        enter(ctx, field.attribute)
+        if _exists(device, field, pos):
+            pos = _load_field(device, place, pos)
+        leave(ctx)
+    pos = _load_subsections(device, pos)
+    _apply_rules(device, pos)
+    _run_hook(ctx, vmsd, "post_load", DecodeError, opaque, version_id)
+    return pos
+
+
+def _apply_rules(device: Device, pos: int) -> None:
+    for rule in (*(rule for field in device.vmsd.fields for rule in field.rules), *device.vmsd.rules):
+        if refuted(rule.holds.evaluate(device)):
+            raise device.ctx.wrong(f"{rule.id}: {rule.text}", pos, repr(rule.holds))
+
+
+def _load_field(device: Device, place: int, pos: int) -> int:
+    field = device.vmsd.fields[place]
+    leaf = _leaf(device.vmsd, place)
+    if leaf is None:
+        value, pos = _load_compound(device, field, pos)
+        if not isinstance(field.type, t.WithTmp) or not _has_parent(field.type.vmsd):
+            device.set(field.attribute, value)
+        return pos
+    found: list[Any] = []
+    device.values = found
+    end = leaf[0](device.ctx, device, pos, found)
+    if field.in_state and _accepted(device, field, found[0], pos):
+        device.set(field.attribute, found[0])
+    return end
+
+
+def _accepted(device: Device, field: Field, value: Any, pos: int) -> bool:
+    """Whether the loaded value is assigned. One that is only compared is not."""
+    rule = field.type.rule if isinstance(field.type, t.Scalar) else None
+    if rule is None:
+        return True
+    own = device.get(field.attribute)
+    hint = "" if field.err_hint is None else f": {field.err_hint}"
+    if rule == "equal" and own != value:
+        raise device.ctx.wrong(f"{field.name}: not what the device has{hint}", pos, f"{own!r}", f"{value!r}")
+    if rule == "le" and not (isinstance(own, int) and 0 <= value <= own):
+        raise device.ctx.wrong(
+            f"{field.name}: not between 0 and what the device has{hint}", pos, f"{own!r}", f"{value!r}"
+        )
+    return rule != "equal"
+
+
+def _load_compound(device: Device, field: Field, pos: int) -> tuple[Any, int]:
+    """A field with structs inside, or an array of pointers. Objects that are there are loaded into."""
+    ctx, own = device.ctx, device.get(field.attribute)
+    if field.count is None:
+        return _load_element(device, field, field.type, own, pos)
+    elements = number(ctx, device, field.count, "count", pos)
+    there = _flat(own, field.dims)
+    if field.pointers is Pointers.NULL_MARKER and len(there) != elements:
+        raise ctx.wrong("the device has not as many pointers", pos, f"{elements}", f"{len(there)}")
+    found: list[Any] = []
+    for index in range(elements):
+        enter(ctx, index)
+        before = pos
+        value, pos = _load_pointed(device, field, there[index] if index < len(there) else None, pos)
+        if pos == before:
+            ctx.count_empty(1, pos)
+        found.append(value)
+        leave(ctx)
+    return nested(found, field.dims), pos
+
+
+def _flat(value: Any, dims: tuple[int, ...] | None) -> list[Any]:
+    flat = [] if value is None else list(value)
+    for _ in (dims or ())[1:]:
+        flat = [one for row in flat for one in row]
+    return flat
+
+
+def _load_pointed(device: Device, field: Field, own: Any, pos: int) -> tuple[Any, int]:
+    """One element of an array, which can be behind a pointer."""
+    ctx = device.ctx
+    if field.pointers is Pointers.NULL_MARKER and own is None:
+        return None, nullptr().read(ctx, device, pos, [])
+    if field.pointers is Pointers.ALL_MARKED:
+        marker = byte_at(ctx, pos)
+        if marker not in (NULL, FOLLOWS):
+            raise ctx.wrong("not the marker of a pointer", pos, "0x30 or 0x31", f"{marker:#04x}")
+        pos += 1
+        if marker == NULL:
+            return None, pos
+    return _load_element(device, field, field.type, own, pos)
+
+
+def _load_element(device: Device, field: Field, kind: t.WireType, own: Any, pos: int) -> tuple[Any, int]:
+    """One element: the object it was loaded into, or its value."""
+    match kind:
+        case t.WithTmp() if _has_parent(kind.vmsd):
+            tmp = _new_tmp(kind.vmsd, device.opaque)
+            return None, _load(device.ctx, kind.vmsd, tmp, field.version, pos, device)
+        case t.QList():
+            return _load_list(device, kind, own, pos)
+        case t.Struct():
+            version_id = kind.vmsd.version_id if kind.version is None else kind.version
+            return _load_struct(device, kind.vmsd, version_id, own, pos)
+        case t.GTree():
+            return _load_tree(device, kind, own, pos)
+        case t.KeyedList():
+            return _load_keyed_list(device, kind, pos)
+        case t.Choice():
+            return _load_element(device, field, _chosen(device, kind, pos), own, pos)
+    found: list[Any] = []
+    pos = element(kind, FAST).read(device.ctx, device, pos, found)
+    return found[0], pos
+
+
+def _load_struct(device: Device, vmsd: VMStateDescription, version_id: int, own: Any, pos: int) -> tuple[Any, int]:
+    into = _new(vmsd) if own is None else own
+    return into, _load(device.ctx, vmsd, into, version_id, pos, device)
+
+
+def _has_parent(vmsd: VMStateDescription) -> bool:
+    """Whether a WITH_TMP struct leads back to the device. Any other is a part of the device, as a plain struct is."""
+    return PARENT in state_keys(vmsd)
+
+
+def _new_tmp(vmsd: VMStateDescription, opaque: Any) -> Any:
+    tmp = _new(vmsd)
+    assign(tmp, PARENT, opaque)
+    return tmp
+
+
+def _load_list(device: Device, kind: t.QList, own: Any, pos: int) -> tuple[Any, int]:
+    """The elements join those that are there: behind them in a QTAILQ, before them in a QLIST."""
+    ctx = device.ctx
+    found: list[Any] = []
+    assert kind.version is not None
+    while byte_at(ctx, pos):
+        enter(ctx, len(found))
+        one, pos = _load_struct(device, kind.vmsd, kind.version, None, pos + 1)
+        leave(ctx)
+        found.append(one)
+    there = list(own or ())
+    return ([*found, *there] if kind.info == "qlist" else [*there, *found]), pos + 1
+
+
+def _load_tree(device: Device, kind: t.GTree, own: Any, pos: int) -> tuple[Any, int]:
+    """The nodes join those that are there; one with an equal key is replaced."""
+    ctx = device.ctx
+    told: list[Any] = []
+    start, pos = pos, element(t.UINT32, FAST).read(ctx, device, pos, told)
+    pairs = list(own or ())
+    seen = 0
+    while byte_at(ctx, pos):
+        enter(ctx, seen)
+        seen += 1
+        if seen > told[0]:
+            break
+        if kind.key is None:
+            read: list[Any] = []
+            pos = element(t.UINT64, FAST).read(ctx, device, pos + 1, read)
+            key = read[0]
+        else:
+            key, pos = _load_struct(device, kind.key, kind.version, None, pos + 1)
+        value, pos = _load_struct(device, kind.value, kind.version, None, pos)
+        leave(ctx)
+        pairs = [pair for pair in pairs if pair[0] != key]
+        pairs.append((key, value))
+    if seen != told[0]:
+        raise ctx.wrong("the tree has not as many nodes as it says", start, f"{told[0]}", f"{seen}")
+    return pairs, pos + 1
+
+
+def _load_keyed_list(device: Device, kind: t.KeyedList, pos: int) -> tuple[Any, int]:
+    ctx, key = device.ctx, element(kind.key, FAST)
+    found: list[Any] = []
+    while True:
+        peeked: list[Any] = []
+        behind = key.read(ctx, device, pos, peeked)
+        if not peeked[0]:
+            return found, behind
+        enter(ctx, len(found))
+        one, pos = _load_struct(device, kind.vmsd, kind.vmsd.version_id, None, pos)
+        leave(ctx)
+        found.append(one)
+
+
+def _load_subsections(device: Device, pos: int) -> int:
+    """In QEMU a subsection is loaded into the device itself; here into the part of it that has its attributes."""
+    ctx = device.ctx
+    while (name := peek_subsection(ctx, device.vmsd, pos)) is not None:
+        _, sub = find_subsection(ctx, device.vmsd, name, pos)
+        enter(ctx, sub.attribute)
+        body = pos + 6 + len(name)
+        if body > ctx.end:
+            raise ctx.short(body - 4, 4)
+        part = device.get(sub.attribute)
+        if part is None:
+            part = _new(sub.vmsd)
+            device.set(sub.attribute, part)
+        # QEMU keeps the version in eight bits.
+        pos = _load(ctx, sub.vmsd, part, ctx.data[body - 1], body, device)
+        leave(ctx)
+    return pos
+
+
+# Saving.
+
+
+def _save(
+    ctx: Context, vmsd: VMStateDescription, opaque: Any, version_id: int, out: bytearray, outer: Frame | None
+) -> None:
+    _refuse_repeated_names(vmsd)
+    _run_hook(ctx, vmsd, "pre_save", EncodeError, opaque)
+    device = Device(ctx, vmsd, opaque, outer, version_id)
+    try:
+        for place, field in enumerate(vmsd.fields):
+            enter(ctx, field.attribute)
+            if _exists(device, field, len(out)):
+                _save_field(device, place, out)
+            leave(ctx)
+        for sub in vmsd.subsections:
+            _save_subsection(device, sub, out)
+    except VMStateError as error:
+        error.path = error.path or ctx.where()
+        with suppress(VMStateError):
+            _run_hook(ctx, vmsd, "post_save", EncodeError, opaque)
+        raise
+    _run_hook(ctx, vmsd, "post_save", EncodeError, opaque)
+
+
+def _save_field(device: Device, place: int, out: bytearray) -> None:
+    field = device.vmsd.fields[place]
+    leaf = _leaf(device.vmsd, place)
+    value = device.get(field.attribute) if field.in_state else None
+    if leaf is not None:
+        device.values = [value]
+        leaf[1](device.ctx, device, out)
+    elif field.count is None:
+        _save_element(device, field.type, value, out)
+    else:
+        for index, one in enumerate(counted(device.ctx, device, field, value, len(out))):
+            enter(device.ctx, index)
+            if field.pointers is Pointers.ALL_MARKED or (field.pointers is not None and one is None):
+                out.append(NULL if one is None else FOLLOWS)
+            if one is not None or field.pointers is None:
+                _save_element(device, field.type, one, out)
+            leave(device.ctx)
+
+
+def _save_element(device: Device, kind: t.WireType, value: Any, out: bytearray) -> None:
+    match kind:
+        case t.WithTmp() if _has_parent(kind.vmsd):
+            tmp = _new_tmp(kind.vmsd, device.opaque)
+            _save_struct(device, kind.vmsd, kind.vmsd.version_id, tmp, out)
+        case t.QList():
+            # QEMU writes the elements at their own version, and reads them at the field's.
+            for one in as_list(device.ctx, value):
+                out.append(1)
+                _save_struct(device, kind.vmsd, kind.vmsd.version_id, one, out)
+            out.append(0)
+        case t.Struct():
+            version_id = kind.vmsd.version_id if kind.version is None else kind.version
+            _save_struct(device, kind.vmsd, version_id, value, out)
+        case t.GTree():
+            _save_tree(device, kind, value, out)
+        case t.KeyedList():
+            for one in as_list(device.ctx, value):
+                _save_struct(device, kind.vmsd, kind.vmsd.version_id, one, out)
+            out += bytes(kind.key.size)
+        case t.Choice():
+            _save_element(device, _chosen(device, kind, len(out)), value, out)
+        case _:
+            element(kind, FAST).write(device.ctx, device, value, out)
+
+
+def _save_struct(device: Device, vmsd: VMStateDescription, version_id: int, value: Any, out: bytearray) -> None:
+    if value is None:
+        raise refuse(device.ctx, value, f"an object of {vmsd.name!r}")
+    _save(device.ctx, vmsd, value, version_id, out, device)
+
+
+def _save_tree(device: Device, kind: t.GTree, value: Any, out: bytearray) -> None:
+    out += len(as_list(device.ctx, value)).to_bytes(4, "big")
+    for pair in value:
+        out.append(1)
+        key, node = as_pair(device.ctx, pair)
+        if kind.key is None:
+            element(t.UINT64, FAST).write(device.ctx, device, key, out)
+        else:
+            _save_struct(device, kind.key, kind.key.version_id, key, out)
+        _save_struct(device, kind.value, kind.value.version_id, node, out)
+    out.append(0)
+
+
+def _save_subsection(device: Device, sub: Subsection, out: bytearray) -> None:
+    ctx, part = device.ctx, device.get(sub.attribute)
+    if not _needed(device, sub, part, len(out)):
+        return
+    enter(ctx, sub.attribute)
+    out += subsection_header(sub.vmsd, sub.vmsd.version_id)
+    _save_struct(device, sub.vmsd, sub.vmsd.version_id, part, out)
+    leave(ctx)
+
+
+def _needed(device: Device, sub: Subsection, part: Any, pos: int) -> bool:
+    """Whether a subsection is sent: by what the device says, or by what the subsection does, or if it has a state."""
+    if sub.needed is not None:
+        return _decided(device, sub.needed, sub.attribute, pos)
+    if sub.vmsd.needed is None or part is None:
+        return part is not None
+    return _decided(
+        Device(device.ctx, sub.vmsd, part, device, sub.vmsd.version_id), sub.vmsd.needed, sub.attribute, pos
+    )
