@@ -384,12 +384,14 @@ def _load_subsections(device: Device, pos: int) -> int:
         body = pos + 6 + len(name)
         if body > ctx.end:
             raise ctx.short(body - 4, 4)
+        # QEMU keeps the version in eight bits.
+        version_id = ctx.data[body - 1]
+        check_version(ctx, sub.vmsd, version_id, body - 4)
         part = device.get(sub.attribute)
         if part is None:
             part = _new(sub.vmsd)
             device.set(sub.attribute, part)
-        # QEMU keeps the version in eight bits.
-        pos = _load(ctx, sub.vmsd, part, ctx.data[body - 1], body, device)
+        pos = _load(ctx, sub.vmsd, part, version_id, body, device)
         leave(ctx)
     return pos
 
