@@ -65,10 +65,7 @@ class PIIX4PM:
     tmr_overflow_time: int = int64(name="ar.tmr.overflow_time")
     gpe: GPE = struct(GPE, name="ar.gpe", version=2)
     pci_status: RootBusStatus | None = struct(
-        RootBusStatus,
-        name="acpi_pci_hotplug.acpi_pcihp_pci_status[ACPI_PCIHP_BSEL_DEFAULT]",
-        version=2,
-        exists=not_(ACPI_HOTPLUG_BRIDGE),
+        RootBusStatus, name="acpi_pci_hotplug.acpi_pcihp_pci_status[0x0]", version=2, exists=not_(ACPI_HOTPLUG_BRIDGE)
     )
     hotplug_select: int | None = uint32(name="acpi_pci_hotplug.hotplug_select", exists=ACPI_HOTPLUG_BRIDGE)
     acpi_pcihp_pci_status: list[AcpiPciHpPciStatus] | None = array(

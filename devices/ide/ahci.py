@@ -11,11 +11,13 @@ from vmstate.description.declare import (
     boolean,
     description,
     int32,
+    int32_equal,
     struct,
     uint8,
     uint32,
     uint32_equal,
     uint64,
+    variant,
     varray,
 )
 from vmstate.description.expr import fact
@@ -77,3 +79,7 @@ class AHCI:
     version: int = uint32(name="control_regs.version")
     idp_index: int = uint32()
     ports: int = uint32_equal()
+
+
+AHCI_9_0 = variant(AHCI, ports=int32_equal())
+"""The number of ports was signed up to 9.0."""

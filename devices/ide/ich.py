@@ -5,9 +5,9 @@ Facts from QEMU's hw/ide/ich.c.
 
 from __future__ import annotations
 
-from devices.ide.ahci import AHCI
+from devices.ide.ahci import AHCI, AHCI_9_0
 from devices.pci.device import PCIDevice
-from vmstate.description.declare import description, struct
+from vmstate.description.declare import description, struct, variant
 
 
 @description("ich9_ahci", version_id=1)
@@ -16,3 +16,7 @@ class ICH9AHCI:
 
     parent_obj: PCIDevice = struct(PCIDevice)
     ahci: AHCI = struct(AHCI)
+
+
+ICH9_AHCI_9_0 = variant(ICH9AHCI, ahci=struct(AHCI_9_0))
+"""With the AHCI controller of 9.0."""

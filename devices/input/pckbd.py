@@ -5,7 +5,7 @@ Facts from QEMU's hw/input/pckbd.c.
 
 from __future__ import annotations
 
-from vmstate.description.declare import description, struct, subsection, uint8, uint32
+from vmstate.description.declare import description, struct, subsection, uint8, uint32, variant
 
 
 @description("pckbd_outport", version_id=1, minimum_version_id=1)
@@ -49,3 +49,7 @@ class ISAKbd:
     """The ISA controller."""
 
     kbd: Kbd = struct(Kbd)
+
+
+ISA_KBD_5_2 = variant(ISAKbd, kbd=struct(variant(Kbd, pending_tmp=uint8(name="pending"))))
+"""The name of a field up to 5.2."""

@@ -5,7 +5,7 @@ Facts from QEMU's hw/input/ps2.c.
 
 from __future__ import annotations
 
-from vmstate.description.declare import boolean, buffer, description, int32, struct, subsection, uint8
+from vmstate.description.declare import boolean, buffer, description, int32, struct, subsection, uint8, variant
 
 
 @description("PS2 Common State", version_id=3, minimum_version_id=2)
@@ -68,3 +68,8 @@ class PS2Mouse:
     dy: int = int32(name="mouse_dy")
     dz: int = int32(name="mouse_dz")
     buttons: int = uint8(name="mouse_buttons")
+
+
+PS2_KEYBOARD_7_0 = variant(PS2Keyboard, parent_obj=struct(PS2Common, name="common"))
+PS2_MOUSE_7_0 = variant(PS2Mouse, parent_obj=struct(PS2Common, name="common"))
+"""The name of the common part up to 7.0."""

@@ -7,9 +7,7 @@ from __future__ import annotations
 
 from functools import cache
 
-import attrs
-
-from vmstate.description.declare import buffer, description, info, uint32_little, varray
+from vmstate.description.declare import buffer, description, info, uint32_little, variant, varray
 from vmstate.description.description import VMStateDescription
 from vmstate.description.expr import Expr, Fact, ceil_div, choose, fact, le16, linked, up
 
@@ -56,15 +54,8 @@ class MSIX:
 @cache
 def msix_of(pci_device: str) -> VMStateDescription:
     """MSI-X beside the PCIDevice that is `pci_device` of the same struct."""
-    whole: VMStateDescription = MSIX.vmsd  # type: ignore[attr-defined]
     if pci_device == "parent_obj":
-        return whole
-    vectors = msix_vectors(getattr(up.up, pci_device).config)
-    inside: VMStateDescription = MSIXState.vmsd  # type: ignore[attr-defined]
-    table, pba = inside.fields
-    fields = (
-        attrs.evolve(table, count=vectors),
-        attrs.evolve(pba, type=attrs.evolve(pba.type, size=ceil_div(vectors, 8))),  # type: ignore[call-arg]
-    )
-    state = attrs.evolve(whole.fields[0].type, vmsd=attrs.evolve(inside, fields=fields))  # type: ignore[call-arg]
-    return attrs.evolve(whole, fields=(attrs.evolve(whole.fields[0], type=state),))
+        return variant(MSIX)
+    vectors = msix_vectors(up.up[pci_device].config)
+    state = variant(MSIXState, table=varray(MSIXEntry, count=vectors), pba=buffer(ceil_div(vectors, 8)))
+    return variant(MSIX, msix=info("msix state", state))

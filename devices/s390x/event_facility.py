@@ -12,7 +12,7 @@ from vmstate.description.declare import description, subsection, uint16, uint32
 class EventFacilityMask64:
     """The lower half of the receive mask; sent where it is not zero."""
 
-    receive_mask_lower: int = uint32(name="receive_mask_pieces[RECV_MASK_LOWER]")
+    receive_mask_lower: int = uint32(name="receive_mask_pieces[0]")
 
 
 @description("vmstate-event-facility/mask_length")
@@ -26,6 +26,6 @@ class EventFacilityMaskLength:
 class EventFacility:
     """The events that the guest wants to receive."""
 
-    receive_mask_upper: int = uint32(name="receive_mask_pieces[RECV_MASK_UPPER]")
+    receive_mask_upper: int = uint32(name="receive_mask_pieces[1]")
     mask64: EventFacilityMask64 | None = subsection(EventFacilityMask64)
     mask_length: EventFacilityMaskLength | None = subsection(EventFacilityMaskLength)

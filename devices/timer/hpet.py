@@ -5,7 +5,7 @@ Facts from QEMU's hw/timer/hpet.c.
 
 from __future__ import annotations
 
-from vmstate.description.declare import description, subsection, timer, uint8, uint64, validate, varray
+from vmstate.description.declare import description, subsection, timer, uint8, uint64, validate, variant, varray
 from vmstate.description.expr import this
 
 
@@ -50,3 +50,7 @@ class HPET:
     timer_: list[HPETTimer] = varray(HPETTimer, count=this.num_timers_save, name="timer")
     rtc_irq_level: RtcIrqLevel | None = subsection(RtcIrqLevel)
     offset: Offset | None = subsection(Offset)
+
+
+HPET_10_0 = variant(HPET, num_timers_save=uint8(name="num_timers"))
+"""The name of a field up to 10.0."""

@@ -41,40 +41,40 @@ class Segment:
 class XMMReg:
     """Bits 0 to 127 of a vector register."""
 
-    ZMM_Q_0: int = uint64(name="ZMM_Q(0)")
-    ZMM_Q_1: int = uint64(name="ZMM_Q(1)")
+    ZMM_Q_0: int = uint64(name="_q_ZMMReg[0]")
+    ZMM_Q_1: int = uint64(name="_q_ZMMReg[1]")
 
 
 @description("ymmh_reg", version_id=1, minimum_version_id=1)
 class YMMHReg:
     """Bits 128 to 255 of a vector register."""
 
-    ZMM_Q_2: int = uint64(name="ZMM_Q(2)")
-    ZMM_Q_3: int = uint64(name="ZMM_Q(3)")
+    ZMM_Q_2: int = uint64(name="_q_ZMMReg[2]")
+    ZMM_Q_3: int = uint64(name="_q_ZMMReg[3]")
 
 
 @description("zmmh_reg", version_id=1, minimum_version_id=1)
 class ZMMHReg:
     """Bits 256 to 511 of a vector register."""
 
-    ZMM_Q_4: int = uint64(name="ZMM_Q(4)")
-    ZMM_Q_5: int = uint64(name="ZMM_Q(5)")
-    ZMM_Q_6: int = uint64(name="ZMM_Q(6)")
-    ZMM_Q_7: int = uint64(name="ZMM_Q(7)")
+    ZMM_Q_4: int = uint64(name="_q_ZMMReg[4]")
+    ZMM_Q_5: int = uint64(name="_q_ZMMReg[5]")
+    ZMM_Q_6: int = uint64(name="_q_ZMMReg[6]")
+    ZMM_Q_7: int = uint64(name="_q_ZMMReg[7]")
 
 
 @description("hi16_zmm_reg", version_id=1, minimum_version_id=1)
 class Hi16ZMMReg:
     """All bits of one of the vector registers 16 to 31."""
 
-    ZMM_Q_0: int = uint64(name="ZMM_Q(0)")
-    ZMM_Q_1: int = uint64(name="ZMM_Q(1)")
-    ZMM_Q_2: int = uint64(name="ZMM_Q(2)")
-    ZMM_Q_3: int = uint64(name="ZMM_Q(3)")
-    ZMM_Q_4: int = uint64(name="ZMM_Q(4)")
-    ZMM_Q_5: int = uint64(name="ZMM_Q(5)")
-    ZMM_Q_6: int = uint64(name="ZMM_Q(6)")
-    ZMM_Q_7: int = uint64(name="ZMM_Q(7)")
+    ZMM_Q_0: int = uint64(name="_q_ZMMReg[0]")
+    ZMM_Q_1: int = uint64(name="_q_ZMMReg[1]")
+    ZMM_Q_2: int = uint64(name="_q_ZMMReg[2]")
+    ZMM_Q_3: int = uint64(name="_q_ZMMReg[3]")
+    ZMM_Q_4: int = uint64(name="_q_ZMMReg[4]")
+    ZMM_Q_5: int = uint64(name="_q_ZMMReg[5]")
+    ZMM_Q_6: int = uint64(name="_q_ZMMReg[6]")
+    ZMM_Q_7: int = uint64(name="_q_ZMMReg[7]")
 
 
 @description("bnd_regs", version_id=1, minimum_version_id=1)

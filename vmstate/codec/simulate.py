@@ -287,7 +287,7 @@ def _load_element(device: Device, field: Field, kind: t.WireType, own: Any, pos:
     match kind:
         case t.WithTmp() if _has_parent(kind.vmsd):
             tmp = _new_tmp(kind.vmsd, device.opaque)
-            return None, _load(device.ctx, kind.vmsd, tmp, field.version, pos, device)
+            return None, _load(device.ctx, kind.vmsd, tmp, kind.vmsd.version_id, pos, device)
         case t.QList():
             return _load_list(device, kind, own, pos)
         case t.Struct():

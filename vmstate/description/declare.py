@@ -365,6 +365,30 @@ def description(
     return wrap
 
 
+def variant(declared: Any, /, **fields: Any) -> VMStateDescription:
+    """The layout of an earlier release: the same description with some fields declared otherwise.
+
+    A field is given as a word, or as None where that release did not have it. The class of the state is the same, so
+    it must have every field of either.
+    """
+    vmsd = _vmsd(declared)
+    kept = tuple(_varied(field, fields.pop(field.attribute, field)) for field in vmsd.fields)
+    if fields:
+        raise DescriptionError(f"no field {next(iter(fields))!r} to declare otherwise", section=repr(vmsd.name))
+    return VMStateDescription(**{name: getattr(vmsd, name) for name in VMStateDescription._names} | {"fields": kept})
+
+
+def _varied(field: Field, word: Any) -> Field:
+    if word is field:
+        return field
+    if word is None:
+        return Field(field.name, t.Host("", None), attribute=field.attribute)
+    word.taken = True
+    shape = dict(word.field)
+    shape["name"] = shape["name"] or field.attribute
+    return Field(attribute=field.attribute, **shape)
+
+
 def _collect(name: str, body: type) -> tuple[list[Field], list[Subsection], dict[str, Callable[[], Any]]]:
     declared = {attribute: value for attribute, value in vars(body).items() if isinstance(value, Declared)}
     for lost in vars(body).get(_REGISTER, ()):

@@ -83,20 +83,64 @@ class Field(Data):
     # From a vmdesc only: QEMU has numbered the name already, and has said whether the array was compressed.
     as_written: bool = False
     compressed: bool | None = None
+    in_state: bool = True
+    """Whether a state has a value for it; told by the type."""
+    is_plain: bool = True
+    """Whether it is a scalar or a buffer, or a fixed number of them, and always there; told by the rest."""
 
-    def __init__(self, name: str, type: WireType, attribute: str | None = None, **shape: Any) -> None:
-        super().__init__(name, type, name if attribute is None else attribute, **shape)
+    def __init__(
+        self,
+        name: str,
+        type: WireType,
+        attribute: str | None = None,
+        count: int | Expr | None = None,
+        version: int = 0,
+        exists: Expr | None = None,
+        dims: tuple[int, ...] | None = None,
+        start: int = 0,
+        pointers: Pointers | None = None,
+        nulls: Fact | None = None,
+        rules: tuple[Rule, ...] = (),
+        default: Any = None,
+        err_hint: str | None = None,
+        doc: str | None = None,
+        as_written: bool = False,
+        compressed: bool | None = None,
+    ) -> None:
+        in_state = not isinstance(type, (Unused, Validate))
+        is_plain = (
+            exists is None
+            and pointers is None
+            and dims is None
+            and (count is None or (count.__class__ is int and count >= 0))
+            and type.is_plain
+        )
+        super().__init__(
+            name,
+            type,
+            name if attribute is None else attribute,
+            count,
+            version,
+            exists,
+            dims,
+            start,
+            pointers,
+            nulls,
+            rules,
+            default,
+            err_hint,
+            doc,
+            as_written,
+            compressed,
+            in_state,
+            is_plain,
+        )
 
     def expressions(self) -> Iterator[Expr]:
         """Everything the layout of this field depends on."""
         for expr in (self.exists, self.count, *self.type.expressions()):
             if isinstance(expr, Expr):
                 yield expr
-
-    @property
-    def in_state(self) -> bool:
-        """Whether a state has a value for it."""
-        return not isinstance(self.type, (Unused, Validate))
 
 
 class Subsection(Data):
@@ -151,10 +195,47 @@ class VMStateDescription(Data):
     """What the codec has made of it, kept here so that it lives as long as the description."""
 
     def __init__(
-        self, name: str, fields: Iterable[Field] = (), subsections: Iterable[Subsection] = (), **options: Any
+        self,
+        name: str,
+        fields: Iterable[Field] = (),
+        version_id: int = 0,
+        minimum_version_id: int = 0,
+        subsections: Iterable[Subsection] = (),
+        needed: Expr | None = None,
+        priority: MigrationPriority = MigrationPriority.UNINITIALIZED,
+        early_setup: bool = False,
+        unmigratable: bool = False,
+        rules: tuple[Rule, ...] = (),
+        pre_load: Hook | None = None,
+        post_load: Hook | None = None,
+        pre_save: Hook | None = None,
+        post_save: Hook | None = None,
+        dev_unplug_pending: Hook | None = None,
+        state_class: type | None = None,
+        doc: str | None = None,
+        unknown: str | None = None,
     ) -> None:
         super().__init__(
-            name=name, fields=tuple(fields), subsections=tuple(subsections), **{**options, "depth": 0, "compiled": {}}
+            name,
+            tuple(fields),
+            version_id,
+            minimum_version_id,
+            tuple(subsections),
+            needed,
+            priority,
+            early_setup,
+            unmigratable,
+            rules,
+            pre_load,
+            post_load,
+            pre_save,
+            post_save,
+            dev_unplug_pending,
+            state_class,
+            doc,
+            unknown,
+            0,
+            {},
         )
         validate(self)
 
@@ -252,11 +333,12 @@ def validate(vmsd: VMStateDescription) -> None:
     known: set[str] = set()
     later = set(names)
     for field in vmsd.fields:
-        _check_shape(field, misuse)
-        for expr in field.expressions():
-            _check_order(expr, known, later, field.attribute, misuse)
-        for child in field.type.children():
-            _check_seen_from(child, known, later, misuse)
+        if not field.is_plain:
+            _check_shape(field, misuse)
+            for expr in field.expressions():
+                _check_order(expr, known, later, field.attribute, misuse)
+            for child in field.type.children():
+                _check_seen_from(child, known, later, misuse)
         if field.in_state:
             known.add(field.attribute)
     for sub in vmsd.subsections:
@@ -282,7 +364,8 @@ def _is_utf8(text: str) -> bool:
 
 def _children(vmsd: VMStateDescription) -> Iterator[VMStateDescription]:
     for field in vmsd.fields:
-        yield from field.type.children()
+        if not field.is_plain:
+            yield from field.type.children()
     for sub in vmsd.subsections:
         yield sub.vmsd
 
@@ -316,7 +399,7 @@ def _check_needed(sub: Subsection, names: set[str], misuse: Misuse) -> None:
 def _check_seen_from(child: VMStateDescription, known: set[str], later: set[str], misuse: Misuse) -> None:
     """Refuse an expression of a struct that reads what comes after it in the struct around it."""
     for field in child.fields:
-        for expr in field.expressions():
+        for expr in () if field.is_plain else field.expressions():
             for node in expr.walk():
                 if isinstance(node, Ref) and node.base_ == "up" and node.names_:
                     name = node.names_[0]

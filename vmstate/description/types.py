@@ -24,6 +24,11 @@ class WireType(Data):
 
     info: str
 
+    @property
+    def is_plain(self) -> bool:
+        """Whether it is the same wherever it stands: nothing inside it, and nothing it depends on."""
+        return False
+
     def children(self) -> tuple[VMStateDescription, ...]:
         """The descriptions of the structs inside."""
         return ()
@@ -44,6 +49,10 @@ class Scalar(WireType):
     size: int
     order: str = ">"
     rule: str | None = None
+
+    @property
+    def is_plain(self) -> bool:
+        return self.order != "host"
 
     @property
     def minimum(self) -> int:
@@ -69,6 +78,10 @@ class Buffer(WireType):
     """Bytes, as many as `size` says."""
 
     size: int | Expr
+
+    @property
+    def is_plain(self) -> bool:
+        return isinstance(self.size, int) and self.size >= 0
 
     def expressions(self) -> tuple[Expr, ...]:
         return (self.size,) if isinstance(self.size, Expr) else ()

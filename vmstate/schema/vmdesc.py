@@ -122,6 +122,7 @@ class _Reader:
 
     def __init__(self) -> None:
         self.fields: dict[Any, Field] = {}
+        self.leaves: dict[Any, Field] = {}
         self.vmsds: dict[Any, VMStateDescription] = {}
         self.types: dict[Any, t.WireType] = {}
         self.indexed: list[bool] = []
@@ -177,16 +178,27 @@ class _Reader:
     def group_fields(self, entries: list[Any], where: str) -> Iterator[Field]:
         """The fields; entries that are the elements of one array that QEMU did not compress become one."""
         start = 0
+        names = [_take(entry, "name", str, where) for entry in entries]
+        names.append(None)
         while start < len(entries):
-            name = _take(entries[start], "name", str, where)
+            name = names[start]
             stop = start + 1
-            while stop < len(entries) and isinstance(entries[stop], dict) and entries[stop].get("name") == name:
+            while names[stop] == name:
                 stop += 1
-            if stop - start == 1:
-                yield self.field(entries[start], name)
-            else:
+            if stop - start > 1:
                 yield from self.elements(entries[start:stop], name)
+            else:
+                yield self.leaf(entries[start], name) or self.field(entries[start], name)
             start = stop
+
+    def leaf(self, entry: dict[str, Any], name: str) -> Field | None:
+        """A field with nothing inside it that stood before, as most do."""
+        if len(entry) > 4 or "struct" in entry:
+            return None
+        try:
+            return self.leaves.get((name, entry["type"], entry["size"], entry.get("array_len")))
+        except (KeyError, TypeError):
+            return None
 
     def field(self, entry: Any, name: str) -> Field:
         count = entry.get("array_len")
@@ -198,6 +210,8 @@ class _Reader:
         found = self.fields.get(key)
         if found is None:
             found = self.fields[key] = Field(name, kind, count=count, as_written=True, compressed=compressed)
+            if len(entry) <= 4 and "struct" not in entry:
+                self.leaves[name, entry["type"], entry["size"], count] = found
         return found
 
     def elements(self, entries: list[Any], name: str) -> Iterator[Field]:

@@ -355,7 +355,9 @@ class StreamReader:
         own = entries[0] if entries else None
         size = own if isinstance(own, int) else None
         if not isinstance(own, VMStateDescription):
-            return ([("library", partial(all_descriptions, header.name))] if self._library else []), size
+            # An old-style section is known to have nothing that describes it, unless the library does.
+            find = all_descriptions if size is None else shipped_descriptions
+            return ([("library", partial(find, header.name))] if self._library else []), size
         vmdesc: tuple[str, Descriptions] = ("vmdesc", lambda: (own,))
         if not self._library:
             return [vmdesc], size
@@ -581,7 +583,7 @@ def find_vmdesc(data: memoryview) -> bytes | None:
     in any stream without trailing bytes.
     """
     stop = len(data)
-    step = 1 << 20
+    step = 1 << 17
     while stop > 0:
         start = max(0, stop - step)
         window = bytes(data[start : min(stop + 8, len(data))])

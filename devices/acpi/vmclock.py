@@ -1,0 +1,15 @@
+"""The device that tells a guest the time and of a migration.
+
+Facts from QEMU's hw/acpi/vmclock.c.
+"""
+
+from __future__ import annotations
+
+from vmstate.description.declare import description, uint64
+
+
+@description("vmclock", version_id=1, minimum_version_id=1)
+class VMClock:
+    """The address of the page."""
+
+    physaddr: int = uint64()

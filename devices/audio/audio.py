@@ -1,0 +1,13 @@
+"""The audio subsystem. Nothing is in it, and only old releases send it.
+
+Facts from QEMU's audio/audio.c.
+"""
+
+from __future__ import annotations
+
+from vmstate.description.declare import description
+
+
+@description("audio", version_id=1, minimum_version_id=1)
+class Audio:
+    """An empty section."""

@@ -1,0 +1,44 @@
+"""A codec behind an HD Audio controller.
+
+Facts from QEMU's hw/audio/hda-codec.c.
+"""
+
+from __future__ import annotations
+
+from vmstate.description.declare import array, boolean, buffer, description, int64, subsection, timer, uint32
+
+
+@description("hda-audio-stream/buffer", version_id=1)
+class StreamBuf:
+    """The buffer of a stream; sent where a timer drives it."""
+
+    buf: bytes = buffer(8192)
+    rpos: int = int64()
+    wpos: int = int64()
+    buft: int = timer()
+    buft_start: int = int64()
+
+
+@description("hda-audio-stream", version_id=1)
+class AudioStream:
+    """A stream: format and gain."""
+
+    stream: int = uint32()
+    channel: int = uint32()
+    format: int = uint32()
+    gain_left: int = uint32()
+    gain_right: int = uint32()
+    mute_left: bool = boolean()
+    mute_right: bool = boolean()
+    compat_bpos: int = uint32()
+    compat_buf: bytes = buffer(256)
+    buffer_state: StreamBuf | None = subsection(StreamBuf)
+
+
+@description("hda-audio", version_id=2)
+class HDAAudio:
+    """The codec's streams and which of them run."""
+
+    st: list[AudioStream] = array(AudioStream, 4)
+    running_compat: list[bool] = array(boolean, 16)
+    running_real: list[bool] = array(boolean, 32, version=2)

@@ -1,0 +1,53 @@
+"""The Sound Blaster 16.
+
+Facts from QEMU's hw/audio/sb16.c.
+"""
+
+from __future__ import annotations
+
+from vmstate.description.declare import buffer, description, int32, uint8, uint32, unused
+
+
+@description("sb16", version_id=1, minimum_version_id=1)
+class SB16:
+    """Registers, the command that is under way, and the mixer."""
+
+    unused_0: None = unused(20)
+    in_index: int = int32()
+    out_data_len: int = int32()
+    fmt_stereo: int = int32()
+    fmt_signed: int = int32()
+    fmt_bits: int = int32()
+    fmt: int = uint32()
+    dma_auto: int = int32()
+    block_size: int = int32()
+    fifo: int = int32()
+    freq: int = int32()
+    time_const: int = int32()
+    speaker: int = int32()
+    needed_bytes: int = int32()
+    cmd: int = int32()
+    use_hdma: int = int32()
+    highspeed: int = int32()
+    can_write: int = int32()
+    v2x6: int = int32()
+    csp_param: int = uint8()
+    csp_value: int = uint8()
+    csp_mode: int = uint8()
+    csp_param_1: int = uint8(name="csp_param")
+    csp_regs: bytes = buffer(256)
+    csp_index: int = uint8()
+    csp_reg83: bytes = buffer(4)
+    csp_reg83r: int = int32()
+    csp_reg83w: int = int32()
+    in2_data: bytes = buffer(10)
+    out_data: bytes = buffer(50)
+    test_reg: int = uint8()
+    last_read_byte: int = uint8()
+    nzero: int = int32()
+    left_till_irq: int = int32()
+    dma_running: int = int32()
+    bytes_per_second: int = int32()
+    align: int = int32()
+    mixer_nreg: int = int32()
+    mixer_regs: bytes = buffer(256)

@@ -1,0 +1,31 @@
+"""A parallel flash memory of the Intel command set.
+
+Facts from QEMU's hw/block/pflash_cfi01.c.
+"""
+
+from __future__ import annotations
+
+from vmstate.description.declare import description, subsection, uint8, uint32, uint64, vbuffer
+from vmstate.description.expr import fact
+
+WRITE_BLOCK = fact("pflash_write_block", (2048, 4096, 1024, 512, 256, 128, 64, 32))
+"""Bytes of a block that is written at once."""
+
+
+@description("pflash_cfi01_blk_write", version_id=1, minimum_version_id=1)
+class BlkWrite:
+    """The block that is being written; sent while one is."""
+
+    blk_bytes: bytes = vbuffer(WRITE_BLOCK)
+    blk_offset: int = uint32()
+
+
+@description("pflash_cfi01", version_id=1, minimum_version_id=1)
+class PFlashCFI01:
+    """The command that is under way. The contents are RAM."""
+
+    wcycle: int = uint8()
+    cmd: int = uint8()
+    status: int = uint8()
+    counter: int = uint64()
+    blk_write: BlkWrite | None = subsection(BlkWrite)

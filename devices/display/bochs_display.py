@@ -1,0 +1,18 @@
+"""The Bochs display adapter.
+
+Facts from QEMU's hw/display/bochs-display.c.
+"""
+
+from __future__ import annotations
+
+from devices.pci.device import PCIDevice
+from vmstate.description.declare import array, boolean, description, struct, uint16
+
+
+@description("bochs-display")
+class BochsDisplay:
+    """The mode and the byte order."""
+
+    pci: PCIDevice = struct(PCIDevice)
+    vbe_regs: list[int] = array(uint16, 10)
+    big_endian_fb: bool = boolean()

@@ -1,0 +1,50 @@
+"""The Cirrus Logic GD5446, and its ISA relative.
+
+Facts from QEMU's hw/display/cirrus_vga.c.
+"""
+
+from __future__ import annotations
+
+from devices.pci.device import PCIDevice
+from vmstate.description.declare import buffer, description, int32, struct, uint8, uint32
+
+
+@description("cirrus_vga", version_id=2, minimum_version_id=1)
+class CirrusVGA:
+    """The registers of the adapter."""
+
+    latch: int = uint32(name="vga.latch")
+    sr_index: int = uint8(name="vga.sr_index")
+    sr: bytes = buffer(256, name="vga.sr")
+    gr_index: int = uint8(name="vga.gr_index")
+    cirrus_shadow_gr0: int = uint8()
+    cirrus_shadow_gr1: int = uint8()
+    gr: bytes = buffer(254, name="vga.gr")
+    ar_index: int = uint8(name="vga.ar_index")
+    ar: bytes = buffer(21, name="vga.ar")
+    ar_flip_flop: int = int32(name="vga.ar_flip_flop")
+    cr_index: int = uint8(name="vga.cr_index")
+    cr: bytes = buffer(256, name="vga.cr")
+    msr: int = uint8(name="vga.msr")
+    fcr: int = uint8(name="vga.fcr")
+    st00: int = uint8(name="vga.st00")
+    st01: int = uint8(name="vga.st01")
+    dac_state: int = uint8(name="vga.dac_state")
+    dac_sub_index: int = uint8(name="vga.dac_sub_index")
+    dac_read_index: int = uint8(name="vga.dac_read_index")
+    dac_write_index: int = uint8(name="vga.dac_write_index")
+    dac_cache: bytes = buffer(3, name="vga.dac_cache")
+    palette: bytes = buffer(768, name="vga.palette")
+    bank_offset: int = int32(name="vga.bank_offset")
+    cirrus_hidden_dac_lockindex: int = uint8()
+    cirrus_hidden_dac_data: int = uint8()
+    hw_cursor_x: int = uint32(name="vga.hw_cursor_x")
+    hw_cursor_y: int = uint32(name="vga.hw_cursor_y")
+
+
+@description("cirrus_vga", version_id=2, minimum_version_id=2)
+class PCICirrusVGA:
+    """The PCI function and the adapter in it."""
+
+    dev: PCIDevice = struct(PCIDevice)
+    cirrus_vga: CirrusVGA = struct(CirrusVGA)

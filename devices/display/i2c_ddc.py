@@ -1,0 +1,16 @@
+"""The display data channel, through which a guest reads what the monitor can do.
+
+Facts from QEMU's hw/display/i2c-ddc.c.
+"""
+
+from __future__ import annotations
+
+from vmstate.description.declare import boolean, description, uint8
+
+
+@description("i2c-ddc", version_id=1)
+class I2CDDC:
+    """The position in the data."""
+
+    firstbyte: bool = boolean()
+    reg: int = uint8()

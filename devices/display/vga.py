@@ -1,0 +1,60 @@
+"""The VGA core, as the ISA and PCI adapters carry it.
+
+Facts from QEMU's hw/display/vga.c.
+"""
+
+from __future__ import annotations
+
+from vmstate.description.declare import (
+    array,
+    boolean,
+    buffer,
+    description,
+    int32,
+    subsection,
+    uint8,
+    uint8_equal,
+    uint16,
+    uint32,
+)
+
+
+@description("vga.endian", version_id=1, minimum_version_id=1)
+class VGAEndian:
+    """Byte order of the frame buffer; sent where it is not the default."""
+
+    big_endian_fb: bool = boolean()
+
+
+@description("vga", version_id=2, minimum_version_id=2)
+class VGACommon:
+    """The registers of a VGA, with the Bochs extensions."""
+
+    latch: int = uint32()
+    sr_index: int = uint8()
+    sr: bytes = buffer(8)
+    gr_index: int = uint8()
+    gr: bytes = buffer(16)
+    ar_index: int = uint8()
+    ar: bytes = buffer(21)
+    ar_flip_flop: int = int32()
+    cr_index: int = uint8()
+    cr: bytes = buffer(256)
+    msr: int = uint8()
+    fcr: int = uint8()
+    st00: int = uint8()
+    st01: int = uint8()
+    dac_state: int = uint8()
+    dac_sub_index: int = uint8()
+    dac_read_index: int = uint8()
+    dac_write_index: int = uint8()
+    dac_cache: bytes = buffer(3)
+    palette: bytes = buffer(768)
+    bank_offset: int = int32()
+    is_vbe_vmstate: int = uint8_equal()
+    vbe_index: int = uint16()
+    vbe_regs: list[int] = array(uint16, 10)
+    vbe_start_addr: int = uint32()
+    vbe_line_offset: int = uint32()
+    vbe_bank_mask: int = uint32()
+    endian: VGAEndian | None = subsection(VGAEndian)

@@ -1,0 +1,18 @@
+"""The standard VGA of the PCI bus, and the adapter without VGA compatibility.
+
+Facts from QEMU's hw/display/vga-pci.c.
+"""
+
+from __future__ import annotations
+
+from devices.display.vga import VGACommon
+from devices.pci.device import PCIDevice
+from vmstate.description.declare import description, struct
+
+
+@description("vga", version_id=2, minimum_version_id=2)
+class PCIVGA:
+    """The PCI function and the VGA in it."""
+
+    dev: PCIDevice = struct(PCIDevice)
+    vga: VGACommon = struct(VGACommon)

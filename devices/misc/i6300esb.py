@@ -1,0 +1,28 @@
+"""The Intel 6300ESB watchdog.
+
+Facts from QEMU's hw/watchdog/wdt_i6300esb.c.
+"""
+
+from __future__ import annotations
+
+from devices.pci.device import PCIDevice
+from vmstate.description.declare import description, int32, struct, timer, uint32
+
+
+@description("i6300esb_wdt", version_id=10000, minimum_version_id=1)
+class I6300ESB:
+    """Settings and the timer."""
+
+    dev: PCIDevice = struct(PCIDevice)
+    reboot_enabled: int = int32()
+    clock_scale: int = int32()
+    int_type: int = int32()
+    free_run: int = int32()
+    locked: int = int32()
+    enabled: int = int32()
+    timer_: int = timer(name="timer")
+    timer1_preload: int = uint32()
+    timer2_preload: int = uint32()
+    stage: int = int32()
+    unlock_state: int = int32()
+    previous_reboot_flag: int = int32()

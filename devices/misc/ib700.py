@@ -1,0 +1,15 @@
+"""The iBASE 700 watchdog.
+
+Facts from QEMU's hw/watchdog/wdt_ib700.c.
+"""
+
+from __future__ import annotations
+
+from vmstate.description.declare import description, timer
+
+
+@description("ib700_wdt")
+class IB700:
+    """The timer."""
+
+    timer_: int = timer(name="timer")

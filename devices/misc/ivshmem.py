@@ -1,0 +1,29 @@
+"""Memory shared between virtual machines.
+
+Facts from QEMU's hw/misc/ivshmem-pci.c.
+"""
+
+from __future__ import annotations
+
+from devices.pci.device import PCIDevice
+from devices.pci.msix import MSIX, msix_of
+from vmstate.description.declare import description, struct, uint32
+
+
+@description("ivshmem-plain")
+class IvshmemPlain:
+    """Interrupt status and mask of the plain device."""
+
+    parent_obj: PCIDevice = struct(PCIDevice)
+    intrstatus: int = uint32()
+    intrmask: int = uint32()
+
+
+@description("ivshmem-doorbell")
+class IvshmemDoorbell:
+    """The same with a doorbell."""
+
+    parent_obj: PCIDevice = struct(PCIDevice)
+    msix: MSIX = struct(msix_of("parent_obj"), name="parent_obj")
+    intrstatus: int = uint32()
+    intrmask: int = uint32()

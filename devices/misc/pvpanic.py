@@ -1,0 +1,16 @@
+"""The device by which a guest reports a crash, on the PCI bus.
+
+Facts from QEMU's hw/misc/pvpanic-pci.c.
+"""
+
+from __future__ import annotations
+
+from devices.pci.device import PCIDevice
+from vmstate.description.declare import description, struct
+
+
+@description("pvpanic-pci", version_id=1, minimum_version_id=1)
+class PVPanicPCI:
+    """The PCI function."""
+
+    dev: PCIDevice = struct(PCIDevice)

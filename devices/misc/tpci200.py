@@ -1,0 +1,20 @@
+"""The TEWS TPCI200 carrier of IndustryPack modules.
+
+Facts from QEMU's hw/ipack/tpci200.c.
+"""
+
+from __future__ import annotations
+
+from devices.pci.device import PCIDevice
+from vmstate.description.declare import array, boolean, description, struct, uint8, uint16
+
+
+@description("tpci200", version_id=1, minimum_version_id=1)
+class TPCI200:
+    """The carrier."""
+
+    dev: PCIDevice = struct(PCIDevice)
+    big_endian: list[bool] = array(boolean, 3)
+    ctrl: list[int] = array(uint8, 4)
+    status: int = uint16()
+    int_set: int = uint8()

@@ -1,0 +1,19 @@
+"""Where the guest kernel keeps what a dump of it needs.
+
+Facts from QEMU's hw/misc/vmcoreinfo.c.
+"""
+
+from __future__ import annotations
+
+from vmstate.description.declare import boolean, description, uint16, uint32, uint64
+
+
+@description("vmcoreinfo", version_id=1, minimum_version_id=1)
+class VMCoreInfo:
+    """Format, size and address of the note; the words are little-endian in guest memory and native here."""
+
+    has_vmcoreinfo: bool = boolean()
+    host_format: int = uint16(name="vmcoreinfo.host_format")
+    guest_format: int = uint16(name="vmcoreinfo.guest_format")
+    size: int = uint32(name="vmcoreinfo.size")
+    paddr: int = uint64(name="vmcoreinfo.paddr")

@@ -1,0 +1,89 @@
+"""The Intel 82574L network card.
+
+Facts from QEMU's hw/net/e1000e.c.
+"""
+
+from __future__ import annotations
+
+from devices.pci.device import PCIDevice
+from devices.pci.msix import MSIX, msix_of
+from vmstate.description.declare import (
+    array,
+    boolean,
+    description,
+    int8,
+    int64,
+    struct,
+    timer,
+    uint8,
+    uint16,
+    uint32,
+    unused,
+)
+from vmstate.description.expr import fact
+
+TIMADJ = fact("e1000e_timadj", (True, False))
+"""Whether the adjustment of the clock is sent (machines from 8.1 on)."""
+
+
+@description("e1000e-tx", version_id=1, minimum_version_id=1)
+class Tx:
+    """The offload context of a transmit queue."""
+
+    sum_needed: int = uint8()
+    props_ipcss: int = uint8(name="props.ipcss")
+    props_ipcso: int = uint8(name="props.ipcso")
+    props_ipcse: int = uint16(name="props.ipcse")
+    props_tucss: int = uint8(name="props.tucss")
+    props_tucso: int = uint8(name="props.tucso")
+    props_tucse: int = uint16(name="props.tucse")
+    props_hdr_len: int = uint8(name="props.hdr_len")
+    props_mss: int = uint16(name="props.mss")
+    props_paylen: int = uint32(name="props.paylen")
+    props_ip: int = int8(name="props.ip")
+    props_tcp: int = int8(name="props.tcp")
+    props_tse: bool = boolean(name="props.tse")
+    cptse: bool = boolean()
+    skip_cp: bool = boolean()
+
+
+@description("e1000e-intr-timer", version_id=1, minimum_version_id=1)
+class IntrTimer:
+    """A timer that delays an interrupt."""
+
+    timer_: int = timer(name="timer")
+    running: bool = boolean()
+
+
+@description("e1000e", version_id=1, minimum_version_id=1)
+class E1000E:
+    """Registers, EEPROM and timers."""
+
+    parent_obj: PCIDevice = struct(PCIDevice)
+    msix: MSIX = struct(msix_of("parent_obj"), name="parent_obj")
+    ioaddr: int = uint32()
+    rxbuf_min_shift: int = uint32(name="core.rxbuf_min_shift")
+    rx_desc_len: int = uint8(name="core.rx_desc_len")
+    rxbuf_sizes: list[int] = array(uint32, 4, name="core.rxbuf_sizes")
+    rx_desc_buf_size: int = uint32(name="core.rx_desc_buf_size")
+    eeprom: list[int] = array(uint16, 64, name="core.eeprom")
+    phy: list[list[int]] = array(uint16, 224, 224, name="core.phy")
+    mac: list[int] = array(uint32, 32768, name="core.mac")
+    permanent_mac: list[int] = array(uint8, 6, name="core.permanent_mac")
+    delayed_causes: int = uint32(name="core.delayed_causes")
+    subsys: int = uint16()
+    subsys_ven: int = uint16()
+    rdtr: IntrTimer = struct(IntrTimer, name="core.rdtr", version=1)
+    radv: IntrTimer = struct(IntrTimer, name="core.radv", version=1)
+    raid: IntrTimer = struct(IntrTimer, name="core.raid", version=1)
+    tadv: IntrTimer = struct(IntrTimer, name="core.tadv", version=1)
+    tidv: IntrTimer = struct(IntrTimer, name="core.tidv", version=1)
+    itr: IntrTimer = struct(IntrTimer, name="core.itr", version=1)
+    unused_0: None = unused(1)
+    eitr: list[IntrTimer] = array(IntrTimer, 5, name="core.eitr", version=1)
+    unused_1: None = unused(5)
+    itr_guest_value: int = uint32(name="core.itr_guest_value")
+    eitr_guest_value: list[int] = array(uint32, 5, name="core.eitr_guest_value")
+    vet: int = uint16(name="core.vet")
+    tx: list[Tx] = array(Tx, 2, name="core.tx")
+    timadj: int | None = int64(name="core.timadj", exists=TIMADJ)

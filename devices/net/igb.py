@@ -1,0 +1,57 @@
+"""The Intel 82576 network card.
+
+Facts from QEMU's hw/net/igb.c.
+"""
+
+from __future__ import annotations
+
+from devices.pci.device import PCIDevice
+from devices.pci.msix import MSIX, msix_of
+from vmstate.description.declare import array, boolean, description, int64, struct, timer, uint8, uint16, uint32
+
+
+@description("igb-tx-ctx", version_id=1, minimum_version_id=1)
+class TxCtx:
+    """An offload context."""
+
+    vlan_macip_lens: int = uint32()
+    seqnum_seed: int = uint32()
+    type_tucmd_mlhl: int = uint32()
+    mss_l4len_idx: int = uint32()
+
+
+@description("igb-tx", version_id=2, minimum_version_id=2)
+class Tx:
+    """A transmit queue: its contexts and the packet that is being sent."""
+
+    ctx: list[TxCtx] = array(TxCtx, 2)
+    first_cmd_type_len: int = uint32()
+    first_olinfo_status: int = uint32()
+    first: bool = boolean()
+    skip_cp: bool = boolean()
+
+
+@description("igb-intr-timer", version_id=1, minimum_version_id=1)
+class IntrTimer:
+    """A timer that delays an interrupt."""
+
+    timer_: int = timer(name="timer")
+    running: bool = boolean()
+
+
+@description("igb", version_id=1, minimum_version_id=1)
+class IGB:
+    """Registers, EEPROM and timers."""
+
+    parent_obj: PCIDevice = struct(PCIDevice)
+    msix: MSIX = struct(msix_of("parent_obj"), name="parent_obj")
+    ioaddr: int = uint32()
+    rx_desc_len: int = uint8(name="core.rx_desc_len")
+    eeprom: list[int] = array(uint16, 1024, name="core.eeprom")
+    phy: list[int] = array(uint16, 32, name="core.phy")
+    mac: list[int] = array(uint32, 32768, name="core.mac")
+    permanent_mac: list[int] = array(uint8, 6, name="core.permanent_mac")
+    eitr: list[IntrTimer] = array(IntrTimer, 25, name="core.eitr", version=1)
+    eitr_guest_value: list[int] = array(uint32, 25, name="core.eitr_guest_value")
+    tx: list[Tx] = array(Tx, 16, name="core.tx")
+    timadj: int = int64(name="core.timadj")

@@ -1,0 +1,33 @@
+"""The NE2000 network card.
+
+Facts from QEMU's hw/net/ne2000.c.
+"""
+
+from __future__ import annotations
+
+from vmstate.description.declare import buffer, description, uint8, uint16, uint32, unused
+
+
+@description("ne2000", version_id=2)
+class NE2000:
+    """Registers and memory."""
+
+    rxcr: int = uint8(version=2)
+    cmd: int = uint8()
+    start: int = uint32()
+    stop: int = uint32()
+    boundary: int = uint8()
+    tsr: int = uint8()
+    tpsr: int = uint8()
+    tcnt: int = uint16()
+    rcnt: int = uint16()
+    rsar: int = uint32()
+    rsr: int = uint8()
+    isr: int = uint8()
+    dcfg: int = uint8()
+    imr: int = uint8()
+    phys: bytes = buffer(6)
+    curpag: int = uint8()
+    mult: bytes = buffer(8)
+    unused_0: None = unused(4)
+    mem: bytes = buffer(49152)

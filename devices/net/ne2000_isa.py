@@ -1,0 +1,16 @@
+"""The NE2000 on the ISA bus.
+
+Facts from QEMU's hw/net/ne2000-isa.c.
+"""
+
+from __future__ import annotations
+
+from devices.net.ne2000 import NE2000
+from vmstate.description.declare import description, struct
+
+
+@description("ne2000", version_id=2)
+class ISANE2000:
+    """The card."""
+
+    ne2000: NE2000 = struct(NE2000)

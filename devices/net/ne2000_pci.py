@@ -1,0 +1,18 @@
+"""The NE2000 on the PCI bus.
+
+Facts from QEMU's hw/net/ne2000-pci.c.
+"""
+
+from __future__ import annotations
+
+from devices.net.ne2000 import NE2000
+from devices.pci.device import PCIDevice
+from vmstate.description.declare import description, struct
+
+
+@description("ne2000", version_id=3, minimum_version_id=3)
+class PCINE2000:
+    """The PCI function and the card in it."""
+
+    dev: PCIDevice = struct(PCIDevice)
+    ne2000: NE2000 = struct(NE2000)

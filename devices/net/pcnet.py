@@ -1,0 +1,29 @@
+"""The AMD PCnet network card.
+
+Facts from QEMU's hw/net/pcnet.c.
+"""
+
+from __future__ import annotations
+
+from vmstate.description.declare import array, buffer, description, int32, timer, uint16, uint32, uint64, unused
+from vmstate.description.expr import version_id
+
+
+@description("pcnet", version_id=3, minimum_version_id=2)
+class PCNet:
+    """Registers and the packet that is being sent."""
+
+    rap: int = int32()
+    isr: int = int32()
+    lnkst: int = int32()
+    rdra: int = uint32()
+    tdra: int = uint32()
+    prom: bytes = buffer(16)
+    csr: list[int] = array(uint16, 128)
+    bcr: list[int] = array(uint16, 32)
+    timer_: int = uint64(name="timer")
+    xmit_pos: int = int32()
+    buffer_: bytes = buffer(4096, name="buffer")
+    unused_0: None = unused(4, exists=version_id == 2)
+    tx_busy: int = int32()
+    poll_timer: int = timer()

@@ -1,0 +1,18 @@
+"""The AMD PCnet on the PCI bus.
+
+Facts from QEMU's hw/net/pcnet-pci.c.
+"""
+
+from __future__ import annotations
+
+from devices.net.pcnet import PCNet
+from devices.pci.device import PCIDevice
+from vmstate.description.declare import description, struct
+
+
+@description("pcnet", version_id=3, minimum_version_id=2)
+class PCIPCNet:
+    """The PCI function and the card in it."""
+
+    parent_obj: PCIDevice = struct(PCIDevice)
+    state: PCNet = struct(PCNet)

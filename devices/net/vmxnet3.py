@@ -1,0 +1,135 @@
+"""The VMware vmxnet3 network card.
+
+Facts from QEMU's hw/net/vmxnet3.c.
+"""
+
+from __future__ import annotations
+
+from devices.pci.device import PCIDevice
+from devices.pci.msix import MSIX, msix_of
+from vmstate.description.declare import (
+    array,
+    boolean,
+    description,
+    struct,
+    subsection,
+    uint8,
+    uint16,
+    uint32,
+    uint64,
+    vbuffer,
+)
+from vmstate.description.expr import up
+
+
+@description("vmxnet3/mcast_list", version_id=1, minimum_version_id=1)
+class McastList:
+    """The multicast filter; sent where there is one."""
+
+    mcast_list: bytes = vbuffer(up.mcast_list_buff_size)
+
+
+@description("vmxnet3-ring")
+class Ring:
+    """A ring in guest memory."""
+
+    pa: int = uint64()
+    size: int = uint32()
+    cell_size: int = uint32()
+    next: int = uint32()
+    gen: int = uint8()
+
+
+@description("vmxnet3-tx-stats")
+class TxStats:
+    """Counters of a transmit queue."""
+
+    TSOPktsTxOK: int = uint64()
+    TSOBytesTxOK: int = uint64()
+    ucastPktsTxOK: int = uint64()
+    ucastBytesTxOK: int = uint64()
+    mcastPktsTxOK: int = uint64()
+    mcastBytesTxOK: int = uint64()
+    bcastPktsTxOK: int = uint64()
+    bcastBytesTxOK: int = uint64()
+    pktsTxError: int = uint64()
+    pktsTxDiscard: int = uint64()
+
+
+@description("vmxnet3-txq-descr")
+class TxqDescr:
+    """A transmit queue."""
+
+    tx_ring: Ring = struct(Ring)
+    comp_ring: Ring = struct(Ring)
+    intr_idx: int = uint8()
+    tx_stats_pa: int = uint64()
+    txq_stats: TxStats = struct(TxStats)
+
+
+@description("vmxnet3-rx-stats")
+class RxStats:
+    """Counters of a receive queue."""
+
+    LROPktsRxOK: int = uint64()
+    LROBytesRxOK: int = uint64()
+    ucastPktsRxOK: int = uint64()
+    ucastBytesRxOK: int = uint64()
+    mcastPktsRxOK: int = uint64()
+    mcastBytesRxOK: int = uint64()
+    bcastPktsRxOK: int = uint64()
+    bcastBytesRxOK: int = uint64()
+    pktsRxOutOfBuf: int = uint64()
+    pktsRxError: int = uint64()
+
+
+@description("vmxnet3-rxq-descr")
+class RxqDescr:
+    """A receive queue."""
+
+    rx_ring: list[Ring] = array(Ring, 2)
+    comp_ring: Ring = struct(Ring)
+    intr_idx: int = uint8()
+    rx_stats_pa: int = uint64()
+    rxq_stats: RxStats = struct(RxStats)
+
+
+@description("vmxnet3-int-state")
+class IntState:
+    """An interrupt."""
+
+    is_masked: bool = boolean()
+    is_pending: bool = boolean()
+    is_asserted: bool = boolean()
+
+
+@description("vmxnet3", version_id=1, minimum_version_id=1)
+class VMXNET3:
+    """Settings, queues and interrupts."""
+
+    parent_obj: PCIDevice = struct(PCIDevice)
+    msix: MSIX = struct(msix_of("parent_obj"), name="parent_obj")
+    rx_packets_compound: bool = boolean()
+    rx_vlan_stripping: bool = boolean()
+    lro_supported: bool = boolean()
+    rx_mode: int = uint32()
+    mcast_list_len: int = uint32()
+    mcast_list_buff_size: int = uint32()
+    vlan_table: list[int] = array(uint32, 128)
+    mtu: int = uint32()
+    max_rx_frags: int = uint16()
+    max_tx_frags: int = uint32()
+    event_int_idx: int = uint8()
+    auto_int_masking: bool = boolean()
+    txq_num: int = uint8()
+    rxq_num: int = uint8()
+    device_active: int = uint32()
+    last_command: int = uint32()
+    link_status_and_speed: int = uint32()
+    temp_mac: int = uint32()
+    drv_shmem: int = uint64()
+    temp_shared_guest_driver_memory: int = uint64()
+    txq_descr: list[TxqDescr] = array(TxqDescr, 8)
+    rxq_descr: list[RxqDescr] = array(RxqDescr, 8)
+    interrupt_states: list[IntState] = array(IntState, 25)
+    mcast_list: McastList | None = subsection(McastList)

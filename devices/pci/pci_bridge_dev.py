@@ -1,0 +1,19 @@
+"""The PCI to PCI bridge.
+
+Facts from QEMU's hw/pci-bridge/pci_bridge_dev.c.
+"""
+
+from __future__ import annotations
+
+from devices.pci.device import PCIDevice
+from devices.pci.shpc import SHPC_PRESENT, shpc_config
+from vmstate.description.declare import description, struct
+from vmstate.description.description import MigrationPriority
+
+
+@description("pci_bridge", priority=MigrationPriority.PCI_BUS)
+class PCIBridgeDev:
+    """The bridge and, where it has one, its hotplug controller."""
+
+    parent_obj: PCIDevice = struct(PCIDevice)
+    shpc: bytes | None = shpc_config(exists=SHPC_PRESENT)

@@ -1,0 +1,19 @@
+"""The bridge from PCI Express to PCI.
+
+Facts from QEMU's hw/pci-bridge/pcie_pci_bridge.c.
+"""
+
+from __future__ import annotations
+
+from devices.pci.device import PCIDevice
+from devices.pci.shpc import shpc_config
+from vmstate.description.declare import description, struct
+from vmstate.description.description import MigrationPriority
+
+
+@description("pcie-pci-bridge", priority=MigrationPriority.PCI_BUS)
+class PCIEPCIBridge:
+    """The bridge and its hotplug controller."""
+
+    parent_obj: PCIDevice = struct(PCIDevice)
+    shpc: bytes = shpc_config()

@@ -1,0 +1,27 @@
+"""The generic PCI Express root port.
+
+Facts from QEMU's hw/pci-bridge/gen_pcie_root_port.c.
+"""
+
+from __future__ import annotations
+
+from devices.pci.aer import PCIEAERLog
+from devices.pci.device import PCIDevice
+from devices.pci.msix import MSIX, msix_of
+from vmstate.description.declare import description, struct
+from vmstate.description.description import MigrationPriority
+from vmstate.description.expr import fact
+
+MIGRATE_MSIX = fact("root_port_msix", (True, False))
+"""Whether MSI-X is sent (`x-migrate-msix`; machines from 2.9 on)."""
+
+
+@description("pcie-root-port", version_id=1, minimum_version_id=1, priority=MigrationPriority.PCI_BUS)
+class PCIERootPort:
+    """The port, and the errors that wait to be reported."""
+
+    pci_device: PCIDevice = struct(PCIDevice, name="parent_obj.parent_obj.parent_obj")
+    aer_log: PCIEAERLog = struct(PCIEAERLog, name="parent_obj.parent_obj.parent_obj.exp.aer_log")
+    msix: MSIX | None = struct(
+        msix_of("pci_device"), name="parent_obj.parent_obj.parent_obj.parent_obj", exists=MIGRATE_MSIX
+    )

@@ -1,0 +1,19 @@
+"""The upstream port of the TI XIO3130 switch.
+
+Facts from QEMU's hw/pci-bridge/xio3130_upstream.c.
+"""
+
+from __future__ import annotations
+
+from devices.pci.aer import PCIEAERLog
+from devices.pci.device import PCIDevice
+from vmstate.description.declare import description, struct
+from vmstate.description.description import MigrationPriority
+
+
+@description("xio3130-express-upstream-port", version_id=1, minimum_version_id=1, priority=MigrationPriority.PCI_BUS)
+class XIO3130Upstream:
+    """The port, and the errors that wait to be reported."""
+
+    pci_device: PCIDevice = struct(PCIDevice, name="parent_obj.parent_obj")
+    aer_log: PCIEAERLog = struct(PCIEAERLog, name="parent_obj.parent_obj.exp.aer_log")

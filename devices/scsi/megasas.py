@@ -1,0 +1,38 @@
+"""The LSI MegaRAID SAS controllers.
+
+Facts from QEMU's hw/scsi/megasas.c.
+"""
+
+from __future__ import annotations
+
+from devices.pci.device import PCIDevice
+from devices.pci.msix import MSIX, msix_of
+from vmstate.description.declare import description, struct, uint32, uint64
+
+
+@description("megasas")
+class MegasasGen1:
+    """The 8708EM2."""
+
+    parent_obj: PCIDevice = struct(PCIDevice)
+    msix: MSIX = struct(msix_of("parent_obj"), name="parent_obj")
+    fw_state: int = uint32()
+    intr_mask: int = uint32()
+    doorbell: int = uint32()
+    reply_queue_pa: int = uint64()
+    consumer_pa: int = uint64()
+    producer_pa: int = uint64()
+
+
+@description("megasas-gen2")
+class MegasasGen2:
+    """The 2108."""
+
+    parent_obj: PCIDevice = struct(PCIDevice)
+    msix: MSIX = struct(msix_of("parent_obj"), name="parent_obj")
+    fw_state: int = uint32()
+    intr_mask: int = uint32()
+    doorbell: int = uint32()
+    reply_queue_pa: int = uint64()
+    consumer_pa: int = uint64()
+    producer_pa: int = uint64()

@@ -1,0 +1,37 @@
+"""The EHCI (USB 2.0) controller.
+
+Facts from QEMU's hw/usb/hcd-ehci.c.
+"""
+
+from __future__ import annotations
+
+from vmstate.description.declare import description, timer, uint32, uint64
+
+
+@description("ehci-core", version_id=2, minimum_version_id=1)
+class EHCI:
+    """Registers, ports and the place in the schedules."""
+
+    usbcmd: int = uint32()
+    usbsts: int = uint32()
+    usbsts_pending: int = uint32(version=2)
+    usbsts_frindex: int = uint32(version=2)
+    usbintr: int = uint32()
+    frindex: int = uint32()
+    ctrldssegment: int = uint32()
+    periodiclistbase: int = uint32()
+    asynclistaddr: int = uint32()
+    configflag: int = uint32()
+    portsc_0: int = uint32(name="portsc[0]")
+    portsc_1: int = uint32(name="portsc[1]")
+    portsc_2: int = uint32(name="portsc[2]")
+    portsc_3: int = uint32(name="portsc[3]")
+    portsc_4: int = uint32(name="portsc[4]")
+    portsc_5: int = uint32(name="portsc[5]")
+    frame_timer: int = timer()
+    last_run_ns: int = uint64()
+    async_stepdown: int = uint32()
+    astate: int = uint32()
+    pstate: int = uint32()
+    a_fetch_addr: int = uint32()
+    p_fetch_addr: int = uint32()

@@ -1,0 +1,18 @@
+"""The EHCI controller on the PCI bus.
+
+Facts from QEMU's hw/usb/hcd-ehci-pci.c.
+"""
+
+from __future__ import annotations
+
+from devices.pci.device import PCIDevice
+from devices.usb.ehci import EHCI
+from vmstate.description.declare import description, struct
+
+
+@description("ehci", version_id=2, minimum_version_id=1)
+class EHCIPCI:
+    """The PCI function and the controller in it."""
+
+    pcidev: PCIDevice = struct(PCIDevice)
+    ehci: EHCI = struct(EHCI, version=2)

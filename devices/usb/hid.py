@@ -1,0 +1,61 @@
+"""The USB tablet, mouse and keyboard.
+
+Facts from QEMU's hw/input/hid.c, hw/usb/dev-hid.c.
+"""
+
+from __future__ import annotations
+
+from devices.usb.device import USBDevice
+from vmstate.description.declare import array, description, int32, struct, uint8, uint16, uint32
+
+
+@description("HIDPointerEventQueue", version_id=1, minimum_version_id=1)
+class HIDPointerEvent:
+    """A movement or a button."""
+
+    xdx: int = int32()
+    ydy: int = int32()
+    dz: int = int32()
+    buttons_state: int = int32()
+
+
+@description("HIDPointerDevice", version_id=1, minimum_version_id=1)
+class HIDPointer:
+    """The events of a mouse or tablet that wait for the guest."""
+
+    queue: list[HIDPointerEvent] = array(HIDPointerEvent, 16, name="ptr.queue")
+    head: int = uint32()
+    n: int = uint32()
+    protocol: int = int32()
+    idle: int = uint8()
+
+
+@description("HIDKeyboardDevice", version_id=1, minimum_version_id=1)
+class HIDKeyboard:
+    """The keys that wait for the guest, those held, and the lights."""
+
+    keycodes: list[int] = array(uint32, 16, name="kbd.keycodes")
+    head: int = uint32()
+    n: int = uint32()
+    modifiers: int = uint16(name="kbd.modifiers")
+    leds: int = uint8(name="kbd.leds")
+    key: list[int] = array(uint8, 16, name="kbd.key")
+    keys: int = int32(name="kbd.keys")
+    protocol: int = int32()
+    idle: int = uint8()
+
+
+@description("usb-ptr", version_id=1, minimum_version_id=1)
+class USBPtr:
+    """A USB mouse or tablet."""
+
+    dev: USBDevice = struct(USBDevice)
+    hid: HIDPointer = struct(HIDPointer)
+
+
+@description("usb-kbd", version_id=1, minimum_version_id=1)
+class USBKbd:
+    """A USB keyboard."""
+
+    dev: USBDevice = struct(USBDevice)
+    hid: HIDKeyboard = struct(HIDKeyboard)

@@ -1,0 +1,33 @@
+"""The USB hub.
+
+Facts from QEMU's hw/usb/dev-hub.c.
+"""
+
+from __future__ import annotations
+
+from devices.usb.device import USBDevice
+from vmstate.description.declare import array, description, struct, subsection, timer, uint16
+
+
+@description("usb-hub-port", version_id=1, minimum_version_id=1)
+class USBHubPort:
+    """A port."""
+
+    wPortStatus: int = uint16()
+    wPortChange: int = uint16()
+
+
+@description("usb-hub/port-timer", version_id=1, minimum_version_id=1)
+class PortTimer:
+    """The timer of the ports; sent where the hub switches their power."""
+
+    port_timer: int = timer()
+
+
+@description("usb-hub", version_id=1, minimum_version_id=1)
+class USBHub:
+    """The hub."""
+
+    dev: USBDevice = struct(USBDevice)
+    ports: list[USBHubPort] = array(USBHubPort, 8)
+    port_timer: PortTimer | None = subsection(PortTimer)

@@ -1,0 +1,73 @@
+"""The OHCI (USB 1.1) controller.
+
+Facts from QEMU's hw/usb/hcd-ohci.c.
+"""
+
+from __future__ import annotations
+
+from vmstate.description.declare import (
+    array,
+    boolean,
+    description,
+    int32,
+    int64,
+    subsection,
+    timer,
+    uint8,
+    uint16,
+    uint32,
+)
+
+
+@description("ohci-core/port", version_id=1, minimum_version_id=1)
+class OHCIPort:
+    """A port."""
+
+    ctrl: int = uint32()
+
+
+@description("ohci-core/eof-timer", version_id=1, minimum_version_id=1)
+class EofTimer:
+    """The timer of the end of the frame; sent while it runs."""
+
+    eof_timer: int = timer()
+
+
+@description("ohci-core", version_id=1, minimum_version_id=1)
+class OHCIState:
+    """Registers, ports and the transfer that is under way."""
+
+    sof_time: int = int64()
+    ctl: int = uint32()
+    status: int = uint32()
+    intr_status: int = uint32()
+    intr: int = uint32()
+    hcca: int = uint32()
+    ctrl_head: int = uint32()
+    ctrl_cur: int = uint32()
+    bulk_head: int = uint32()
+    bulk_cur: int = uint32()
+    per_cur: int = uint32()
+    done: int = uint32()
+    done_count: int = int32()
+    fsmps: int = uint16()
+    fit: int = uint8()
+    fi: int = uint16()
+    frt: int = uint8()
+    frame_number: int = uint16()
+    padding: int = uint16()
+    pstart: int = uint32()
+    lst: int = uint32()
+    rhdesc_a: int = uint32()
+    rhdesc_b: int = uint32()
+    rhstatus: int = uint32()
+    rhport: list[OHCIPort] = array(OHCIPort, 15)
+    hstatus: int = uint32()
+    hmask: int = uint32()
+    hreset: int = uint32()
+    htest: int = uint32()
+    old_ctl: int = uint32()
+    usb_buf: list[int] = array(uint8, 8192)
+    async_td: int = uint32()
+    async_complete: bool = boolean()
+    eof_timer: EofTimer | None = subsection(EofTimer)

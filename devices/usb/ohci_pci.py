@@ -1,0 +1,18 @@
+"""The OHCI controller on the PCI bus.
+
+Facts from QEMU's hw/usb/hcd-ohci-pci.c.
+"""
+
+from __future__ import annotations
+
+from devices.pci.device import PCIDevice
+from devices.usb.ohci import OHCIState
+from vmstate.description.declare import description, struct
+
+
+@description("ohci", version_id=1, minimum_version_id=1)
+class OHCIPCI:
+    """The PCI function and the controller in it."""
+
+    parent_obj: PCIDevice = struct(PCIDevice)
+    state: OHCIState = struct(OHCIState, version=1)

@@ -1,0 +1,99 @@
+"""The xHCI (USB 3) controller.
+
+Facts from QEMU's hw/usb/hcd-xhci.c.
+"""
+
+from __future__ import annotations
+
+from vmstate.description.declare import array, boolean, description, int64, struct, timer, uint8, uint32, uint64, varray
+from vmstate.description.expr import fact, len_, root
+
+PORTS = fact("xhci_ports", (8, *range(1, 8), *range(9, 31)))
+"""Ports of the controller (`p2` and `p3`)."""
+
+SLOTS = fact("xhci_slots", (64,))
+"""Slots of the controller (`slots`)."""
+
+INTERRUPTERS = fact("xhci_interrupters", (16, *range(1, 16)), derived=len_(root.msix.msix.table))
+"""Interrupters of the controller (`intrs`): with MSI-X one for each vector."""
+
+FULL_EVENT_RINGS = fact("xhci_full_event_rings", default=False)
+"""Whether events that wait are sent; no release does."""
+
+
+@description("xhci-ring", version_id=1)
+class XHCIRing:
+    """A ring: where the next element is."""
+
+    dequeue: int = uint64()
+    ccs: bool = boolean()
+
+
+@description("xhci-port", version_id=1)
+class XHCIPort:
+    """A port."""
+
+    portsc: int = uint32()
+
+
+@description("xhci-slot", version_id=1)
+class XHCISlot:
+    """A slot: a device that the guest has enabled."""
+
+    enabled: bool = boolean()
+    addressed: bool = boolean()
+
+
+@description("xhci-event", version_id=1)
+class XHCIEvent:
+    """An event that waits for room in its ring."""
+
+    type: int = uint32()
+    ccode: int = uint32()
+    ptr: int = uint64()
+    length: int = uint32()
+    flags: int = uint32()
+    slotid: int = uint8()
+    epid: int = uint8()
+
+
+@description("xhci-intr", version_id=1)
+class XHCIInterrupter:
+    """An interrupter and its event ring."""
+
+    iman: int = uint32()
+    imod: int = uint32()
+    erstsz: int = uint32()
+    erstba_low: int = uint32()
+    erstba_high: int = uint32()
+    erdp_low: int = uint32()
+    erdp_high: int = uint32()
+    msix_used: bool = boolean()
+    er_pcs: bool = boolean()
+    er_start: int = uint64()
+    er_size: int = uint32()
+    er_ep_idx: int = uint32()
+    er_full_unused: bool = boolean()
+    ev_buffer_put: int | None = uint32(exists=FULL_EVENT_RINGS)
+    ev_buffer_get: int | None = uint32(exists=FULL_EVENT_RINGS)
+    ev_buffer: list[XHCIEvent] | None = array(XHCIEvent, 5632, version=1, exists=FULL_EVENT_RINGS)
+
+
+@description("xhci-core", version_id=1)
+class XHCI:
+    """Registers, ports, slots and interrupters."""
+
+    ports: list[XHCIPort] = varray(XHCIPort, count=PORTS, version=1)
+    slots: list[XHCISlot] = varray(XHCISlot, count=SLOTS, version=1)
+    intr: list[XHCIInterrupter] = varray(XHCIInterrupter, count=INTERRUPTERS, version=1)
+    usbcmd: int = uint32()
+    usbsts: int = uint32()
+    dnctrl: int = uint32()
+    crcr_low: int = uint32()
+    crcr_high: int = uint32()
+    dcbaap_low: int = uint32()
+    dcbaap_high: int = uint32()
+    config: int = uint32()
+    mfindex_start: int = int64()
+    mfwrap_timer: int = timer()
+    cmd_ring: XHCIRing = struct(XHCIRing, version=1)

@@ -1,0 +1,20 @@
+"""The xHCI controller on the PCI bus.
+
+Facts from QEMU's hw/usb/hcd-xhci-pci.c.
+"""
+
+from __future__ import annotations
+
+from devices.pci.device import PCIDevice
+from devices.pci.msix import MSIX, msix_of
+from devices.usb.xhci import XHCI
+from vmstate.description.declare import description, struct
+
+
+@description("xhci", version_id=1)
+class XHCIPCI:
+    """The PCI function and the controller in it."""
+
+    parent_obj: PCIDevice = struct(PCIDevice)
+    msix: MSIX = struct(msix_of("parent_obj"), name="parent_obj")
+    xhci: XHCI = struct(XHCI, version=1)

@@ -1,0 +1,564 @@
+"""Hypothesis strategies of descriptions from the whole vocabulary, and of states of them.
+
+`cases()` draws a description, a version of it, the facts of a host, and a state that the version and the facts allow.
+Names are numbered through, so that a value that an expression depends on can be kept within what the expression bears
+(`_Builder.values`), wherever it stands.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import attrs
+from hypothesis import strategies as st
+
+import vmstate  # noqa: F401  (binds the codec)
+from vmstate.codec import Records
+from vmstate.codec.elements import OddList
+from vmstate.description import types as t
+from vmstate.description.declare import Declared, description, nested
+from vmstate.description.description import Field, Pointers, Subsection, VMStateDescription
+from vmstate.description.expr import (
+    UNKNOWN,
+    Expr,
+    Fact,
+    Ref,
+    ceil_div,
+    choose,
+    fact,
+    len_,
+    max_,
+    min_,
+    not_,
+    version_id,
+)
+from vmstate.description.state import State, ensure_meta, is_state, items_of, version_of
+
+INTEGERS = tuple(kind for kind in t.SCALARS.values() if kind is not t.BOOL)
+ORDERED = tuple(
+    t.Scalar(kind.info, kind.code, kind.size, order)
+    for kind in (t.UINT16, t.UINT32, t.INT32, t.UINT64)
+    for order in ("<", "host")
+)
+SCALARS = (*t.SCALARS.values(), *ORDERED)
+COUNTERS = (t.UINT8, t.UINT16, t.UINT32, t.INT32)
+SMALL = st.integers(0, 3)
+
+
+@attrs.define(repr=False)
+class Case:
+    """A description, a version of it, the facts of a host, and a state."""
+
+    vmsd: VMStateDescription
+    version_id: int
+    facts: dict[str, Any]
+    state: Any
+
+    def decode(self, data: bytes) -> Any:
+        return self.vmsd.decode(data, version_id=self.version_id, facts=self.facts)
+
+    def encode(self, state: Any) -> bytes:
+        return self.vmsd.encode(state, version_id=self.version_id, facts=self.facts)
+
+    def trace(self, data: bytes) -> Any:
+        return self.vmsd.trace(data, version_id=self.version_id, facts=self.facts)
+
+    def __repr__(self) -> str:
+        told = f"version {self.version_id}, facts {self.facts}, state {self.state!r}"
+        return f"Case({told})\n" + "\n".join(spelled(self.vmsd))
+
+
+def spelled(vmsd: VMStateDescription, indent: int = 1) -> list[str]:
+    """A description in words, for the report of a failure."""
+    blank = "  " * indent
+    kind = "class" if vmsd.state_class is not None else "mapping"
+    lines = [f"{blank}{vmsd.name} {kind} versions {vmsd.minimum_version_id}..{vmsd.version_id}"]
+    for field in vmsd.fields:
+        shape = {
+            name: getattr(field, name)
+            for name in ("count", "dims", "version", "exists", "pointers")
+            if getattr(field, name) not in (None, 0)
+        }
+        details = {
+            name: getattr(field.type, name)
+            for name in type(field.type)._names
+            if name not in ("info", "vmsd", "key", "value")
+        }
+        lines.append(f"{blank}  {field.attribute}: {type(field.type).__name__} {details} {shape}")
+        for child in field.type.children():
+            lines += spelled(child, indent + 2)
+    for sub in vmsd.subsections:
+        lines.append(f"{blank}  subsection {sub.attribute}")
+        lines += spelled(sub.vmsd, indent + 2)
+    return lines
+
+
+@attrs.define
+class _Open:
+    """A struct whose fields are being drawn: what expressions can read of it."""
+
+    integers: list[str] = attrs.Factory(list)
+    buffers: list[str] = attrs.Factory(list)
+
+
+class _Builder:
+    """One drawing of a description and of a state of it."""
+
+    def __init__(self, draw: Callable[[Any], Any]) -> None:
+        self.draw = draw
+        self.named = 0
+        self.facts: dict[str, Any] = {}
+        self.values: dict[str, st.SearchStrategy[int]] = {}
+        # The structs around the place, the innermost first.
+        self.open: list[_Open] = []
+
+    def pick(self, *choices: Any) -> Any:
+        return self.draw(st.sampled_from(choices))
+
+    def chance(self, one_in: int) -> bool:
+        return bool(self.draw(st.integers(0, one_in - 1)) == one_in - 1)
+
+    def name(self, prefix: str = "f") -> str:
+        self.named += 1
+        return f"{prefix}{self.named}"
+
+    # Expressions.
+
+    def refs(self, what: str = "integers") -> list[tuple[str, Ref]]:
+        """Everything of a kind that can be read here, with its name."""
+        found = []
+        for distance, struct in enumerate(self.open):
+            base = "this" if distance == 0 else ".".join(["up"] * distance)
+            found += [(name, Ref(base, (name,))) for name in getattr(struct, what)]
+        found += [(name, Ref("root", (name,))) for name in getattr(self.open[-1], what)]
+        return found
+
+    def small(self) -> Expr | None:
+        """A value from 0 to 3, if there is one to read."""
+        free = [(name, ref) for name, ref in self.refs() if self.values.get(name, SMALL) is SMALL]
+        if not free:
+            return None
+        name, ref = self.draw(st.sampled_from(free))
+        self.values[name] = SMALL
+        return ref
+
+    def count(self) -> int | Expr:
+        """A count or size."""
+        ref = self.small()
+        if ref is None or self.chance(4):
+            return self.draw(SMALL)
+        if self.chance(6):
+            return self.fact((0, 1, 2))
+        return self.pick(
+            ref,
+            ref,
+            ref,
+            ref * 2,
+            ref + 1,
+            ceil_div(ref, 2),
+            min_(ref, 2),
+            max_(1, ref),
+            choose(ref == 1, 2, ref),
+            (ref << 1) - ref,
+            ref % 2,
+            ref // 2,
+        )
+
+    def fact(self, candidates: tuple[Any, ...]) -> Fact:
+        """A fact that is told, that has a default, or that root decides."""
+        name = self.name("fact")
+        roots = self.open[-1].integers
+        how = self.pick("told", "told", "default", "both", "derived")
+        if how == "derived" and roots and candidates == (False, True):
+            return fact(name, candidates, derived=Ref("root", (self.draw(st.sampled_from(roots)),)) > 1)
+        if how in ("default", "both"):
+            if how == "both":
+                self.facts[name] = self.draw(st.sampled_from(candidates))
+            return fact(name, candidates, default=self.draw(st.sampled_from(candidates)))
+        self.facts[name] = self.draw(st.sampled_from(candidates))
+        return fact(name, candidates)
+
+    def condition(self, depth: int = 0) -> Expr:
+        """A condition."""
+        if depth < 2 and self.chance(4):
+            one, two = self.condition(depth + 1), self.condition(depth + 1)
+            return self.pick(one & two, one | two, not_(one), choose(one, two, True))
+        if self.chance(4):
+            return self.pick(version_id >= self.draw(SMALL), self.fact((False, True)))
+        if (buffers := self.refs("buffers")) and self.chance(3):
+            return len_(self.draw(st.sampled_from(buffers))[1]) > self.draw(SMALL)
+        refs = self.refs()
+        if not refs:
+            return self.fact((False, True))
+        ref, limit = self.draw(st.sampled_from(refs))[1], self.draw(SMALL)
+        return self.pick(
+            ref == limit, ref != limit, ref < limit, ref >= limit, ref.has(0), (ref & 2) != 0, (ref ^ limit) > 1
+        )
+
+    # Descriptions.
+
+    def description(self, depth: int, name: str | None = None, key: t.Scalar | None = None) -> VMStateDescription:
+        """A description; `key` is the type of its first field, if that is given."""
+        name = name or self.name("struct-")
+        has_class = self.draw(st.booleans())
+        version = self.draw(SMALL)
+        minimum = self.draw(st.integers(0, version))
+        self.open.insert(0, _Open())
+        fields = [] if key is None else [self.key_field(key)]
+        for _ in range(self.draw(st.integers(0, 5 if depth == 0 else 3))):
+            fields.append(self.field(depth, version, minimum, has_class))
+        subsections = []
+        while depth < 3 and len(subsections) < 2 and self.chance(3):
+            sub = self.description(depth + 1, f"{name}/{self.name()}")
+            subsections.append(Subsection(sub, self.name("sub")))
+        self.open.pop(0)
+        options: dict[str, Any] = {"version_id": version, "minimum_version_id": minimum}
+        if not has_class:
+            return VMStateDescription(name, fields, subsections=subsections, **options)
+        body = {field.attribute: declared(field) for field in fields}
+        body |= {sub.attribute: Declared(None, (sub.vmsd, None)) for sub in subsections}
+        found: VMStateDescription = description(name, **options)(type("S", (), body)).vmsd  # type: ignore[attr-defined]
+        return found
+
+    def key_field(self, key: t.Scalar) -> Field:
+        name = self.name()
+        self.values[name] = st.integers(1, min(key.maximum, 0x3030))
+        self.open[0].integers.append(name)
+        return Field(name, key)
+
+    def field(self, depth: int, version: int, minimum: int, has_class: bool) -> Field:
+        """A field. What always is there can be read by those that follow."""
+        name = self.name()
+        if not has_class and self.chance(8):
+            return self.repeated(minimum)
+        if self.chance(3):
+            return self.counter(name)
+        if self.chance(12):
+            self.open[0].integers.append(name)
+            self.values[name] = st.just(default := self.draw(SMALL))
+            return Field(name, t.Host("", default), default=default)
+        if self.chance(10) and (ref := self.small()) is not None:
+            return Field(name, t.Validate("", ref <= 3))
+        shape: dict[str, Any] = {}
+        if self.chance(4):
+            shape["version"] = self.draw(st.integers(0, version))
+        if self.chance(3):
+            shape["exists"] = self.condition()
+        kind = self.unused() if self.chance(10) else self.type(depth)
+        if self.chance(3):
+            shape |= self.array(name, kind)
+        field = Field(name, kind, **shape)
+        if not shape or shape == {"version": minimum}:
+            if isinstance(kind, t.Scalar):
+                self.open[0].integers.append(name)
+            elif isinstance(kind, t.Buffer) and field.in_state:
+                self.open[0].buffers.append(name)
+        return field
+
+    def counter(self, name: str) -> Field:
+        self.open[0].integers.append(name)
+        return Field(name, self.pick(*COUNTERS))
+
+    def repeated(self, minimum: int) -> Field:
+        """A field of a name that others have too."""
+        shape: dict[str, Any] = {"version": self.draw(st.integers(0, minimum + 1))}
+        if self.chance(3):
+            shape["count"] = self.draw(SMALL)
+        if self.chance(4):
+            shape["exists"] = self.condition()
+        name, kind = self.pick(("again", t.UINT8), ("again", t.BOOL), ("pad", self.unused()))
+        return Field(name, kind, **shape)
+
+    def unused(self) -> t.Unused:
+        return t.Unused("unused_buffer", self.count())
+
+    def array(self, name: str, kind: t.WireType) -> dict[str, Any]:
+        """The shape of an array."""
+        if self.chance(4):
+            dims = tuple(self.draw(st.lists(st.integers(1, 3), min_size=2, max_size=3)))
+            total = 1
+            for dimension in dims:
+                total *= dimension
+            return {"count": total, "dims": dims}
+        shape: dict[str, Any] = {"count": self.count(), "start": self.draw(SMALL)}
+        if not isinstance(kind, t.Unused) and self.chance(3):
+            shape["pointers"] = self.pick(*Pointers)
+            if shape["pointers"] is Pointers.NULL_MARKER:
+                shape["nulls"] = self.nulls(name, kind)
+        return shape
+
+    def nulls(self, name: str, kind: t.WireType) -> Fact:
+        found = t.nulls_fact(name)
+        never_a_marker = isinstance(kind, t.Scalar) and kind.order == ">"
+        ways = [t.NULLS_NEVER, (), (0,), (1, 2)] + ([t.NULLS_MARKED] if never_a_marker else [])
+        self.facts[found.name] = self.draw(st.sampled_from(ways))
+        if self.facts[found.name] == t.NULLS_MARKED:
+            # The first byte of an element must not look like a marker.
+            self.values[name] = SMALL
+        return found
+
+    def type(self, depth: int) -> t.WireType:
+        """A wire type."""
+        if depth < 3 and self.chance(3):
+            return self.compound(depth + 1)
+        plain = self.pick(
+            "scalar", "scalar", "scalar", "buffer", "text", "bitmap", "string", "chunks", "choice", "null"
+        )
+        match plain:
+            case "scalar":
+                return self.pick(*SCALARS)
+            case "buffer":
+                return self.pick(t.Buffer, t.Opaque)("buffer", self.count())
+            case "text":
+                return t.Text("buffer", self.count())
+            case "bitmap":
+                bits = self.count()
+                return t.Bitmap("bitmap", bits * 40)
+            case "string":
+                return t.CountedString("buffer")
+            case "chunks":
+                return t.Chunks("buffer", self.pick(4, 1 << 20))
+            case "choice":
+                return self.choice(depth)
+        return t.NULLPTR
+
+    def choice(self, depth: int) -> t.WireType:
+        if self.chance(4):
+            return t.FD
+        ref = self.small()
+        on, values = (self.fact(("a", "b")), ("a", "b")) if ref is None else (ref, (0, 1, 2, 3))
+        inside = [self.pick(t.BOOL, t.UINT32, t.Buffer("buffer", 2), self.type(depth + 1)) for _ in values]
+        return t.Choice("choice", on, tuple(zip(values, inside, strict=True)))
+
+    def compound(self, depth: int) -> t.WireType:
+        """A type with structs inside."""
+        kind = self.pick("struct", "struct", "vstruct", "tmp", "info", "qtailq", "qlist", "gtree", "keyed")
+        if kind == "keyed":
+            key = self.pick(t.UINT8, t.UINT32, *ORDERED)
+            return t.KeyedList("struct", self.description(depth, key=key), key)
+        vmsd = self.description(depth)
+        version = self.draw(st.integers(vmsd.minimum_version_id, vmsd.version_id))
+        match kind:
+            case "struct":
+                return t.Struct("struct", vmsd)
+            case "vstruct":
+                return t.Struct("vstruct", vmsd, version)
+            case "tmp":
+                return t.WithTmp("tmp", vmsd)
+            case "info":
+                return t.Info("opaque", vmsd)
+            case "gtree":
+                return self.tree(depth, vmsd)
+        return t.QList(kind, vmsd, version)
+
+    def tree(self, depth: int, value: VMStateDescription) -> t.GTree:
+        key = self.description(depth) if self.draw(st.booleans()) else None
+        lowest = max(part.minimum_version_id for part in (value, key) if part is not None)
+        highest = min(part.version_id for part in (value, key) if part is not None)
+        if lowest > highest:
+            return t.GTree("gtree", None, value, value.version_id)
+        return t.GTree("gtree", key, value, self.draw(st.integers(lowest, highest)))
+
+    # States.
+
+    def state(self, vmsd: VMStateDescription, version: int, outer: _Scope | None = None) -> Any:
+        """A state of a description at a version."""
+        scope = _Scope(version, outer, self.facts)
+        parts: list[tuple[Field, Any]] = []
+        for field in vmsd.fields:
+            value = self.field_value(field, scope)
+            if field.in_state:
+                scope.values.setdefault(field.attribute, value)
+                parts.append((field, value))
+        for sub in vmsd.subsections:
+            value = None
+            if self.draw(st.booleans()):
+                at = self.draw(st.integers(sub.vmsd.minimum_version_id, sub.vmsd.version_id))
+                value = self.state(sub.vmsd, at, scope)
+                if at != sub.vmsd.version_id:
+                    ensure_meta(value).version_id = at
+            scope.values[sub.attribute] = value
+        if vmsd.state_class is not None:
+            return vmsd.state_class(**scope.values)
+        return State({**scope.values, **gathered(vmsd, parts)})
+
+    def field_value(self, field: Field, scope: _Scope) -> Any:
+        if isinstance(field.type, t.Host):
+            return field.default
+        there = field.version <= scope.version_id if field.exists is None else field.exists.evaluate(scope)
+        if not there or not field.in_state:
+            return None
+        if field.count is None:
+            return self.element(field, field.type, scope)
+        nulls = scope.fact(field.nulls) if field.nulls is not None else t.NULLS_MARKED
+        elements = []
+        for index in range(number(field.count, scope)):
+            can_be_null = field.pointers is not None and nulls == t.NULLS_MARKED
+            is_null = (can_be_null and self.chance(3)) or (isinstance(nulls, tuple) and index in nulls)
+            elements.append(None if is_null else self.element(field, field.type, scope))
+        return nested(elements, field.dims)
+
+    def element(self, field: Field, kind: t.WireType, scope: _Scope) -> Any:
+        """The value of one element."""
+        match kind:
+            case t.Scalar():
+                return self.scalar(field, kind)
+            case t.Text():
+                return self.bytes_of(number(kind.size, scope)).decode("utf-8", "surrogateescape")
+            case t.Buffer():
+                return self.bytes_of(number(kind.size, scope))
+            case t.Bitmap():
+                words = -(-number(kind.bits, scope) // 64)
+                return self.draw(st.integers(0, (1 << words * 64) - 1))
+            case t.CountedString():
+                return self.draw(st.binary(max_size=4)).decode("utf-8", "surrogateescape")
+            case t.Chunks():
+                return self.draw(st.lists(st.binary(min_size=1, max_size=4), max_size=3))
+            case t.QList(vmsd=vmsd, version=version):
+                assert version is not None
+                return [self.state(vmsd, version, scope) for _ in range(self.draw(SMALL))]
+            case t.Struct(vmsd=vmsd, version=version):
+                return self.state(vmsd, vmsd.version_id if version is None else version, scope)
+            case t.GTree():
+                return [self.pair(kind, scope) for _ in range(self.draw(SMALL))]
+            case t.KeyedList(vmsd=vmsd):
+                return [self.state(vmsd, vmsd.version_id, scope) for _ in range(self.draw(SMALL))]
+            case t.Choice():
+                return self.element(field, dict(kind.cases)[kind.on.evaluate(scope)], scope)
+        return None
+
+    def pair(self, kind: t.GTree, scope: _Scope) -> tuple[Any, Any]:
+        key = self.draw(st.integers(0, 2**64 - 1)) if kind.key is None else self.state(kind.key, kind.version, scope)
+        return key, self.state(kind.value, kind.version, scope)
+
+    def scalar(self, field: Field, kind: t.Scalar) -> Any:
+        if kind.code == "?":
+            known = self.values.get(field.attribute)
+            return self.draw(st.booleans()) if known is None else bool(self.draw(known))
+        known = self.values.get(field.attribute)
+        return self.draw(st.integers(kind.minimum, kind.maximum) if known is None else known)
+
+    def bytes_of(self, size: int) -> bytes:
+        found: bytes = self.draw(st.binary(min_size=size, max_size=size))
+        return found
+
+
+@attrs.define
+class _Scope:
+    """What expressions read while a state is drawn."""
+
+    version_id: int
+    outer: _Scope | None
+    facts: dict[str, Any]
+    values: dict[str, Any] = attrs.Factory(dict)
+
+    def value(self, name: str) -> Any:
+        return self.values.get(name, UNKNOWN)
+
+    def fact(self, asked: Fact) -> Any:
+        if asked.name in self.facts:
+            return self.facts[asked.name]
+        return asked.default if asked.derived is None else asked.derived.evaluate(self)
+
+
+def number(value: int | Expr, scope: _Scope) -> int:
+    return int(value.evaluate(scope)) if isinstance(value, Expr) else value
+
+
+def declared(field: Field) -> Declared:
+    """A field as a word of a class body."""
+    own = ("attribute", "as_written", "compressed", "in_state", "is_plain")
+    return Declared({name: getattr(field, name) for name in Field._names if name not in own}, None)
+
+
+def gathered(vmsd: VMStateDescription, parts: list[tuple[Field, Any]]) -> dict[str, Any]:
+    """The lists of the names that repeat."""
+    names = [field.attribute for field, _ in parts]
+    found: dict[str, Any] = {}
+    for field, value in parts:
+        if names.count(field.attribute) == 1:
+            continue
+        always = field.exists is None and field.version <= vmsd.minimum_version_id
+        spread = isinstance(field.count, int) and always
+        found.setdefault(field.attribute, []).extend(value if spread else [value])
+    return found
+
+
+@st.composite
+def cases(draw: Any) -> Case:
+    """Descriptions with a state."""
+    builder = _Builder(draw)
+    vmsd = builder.description(0)
+    version = draw(st.integers(vmsd.minimum_version_id, vmsd.version_id))
+    return Case(vmsd, version, builder.facts, builder.state(vmsd, version))
+
+
+@st.composite
+def mutations(draw: Any) -> Callable[[bytes], bytes]:
+    """Ways of spoiling bytes: flips, cuts, splices, numbers that cannot be, or other bytes altogether."""
+    how = draw(st.sampled_from(("set", "set", "flip", "cut", "drop", "insert", "copy", "number", "append", "random")))
+    at, length = draw(st.integers(0, 200)), draw(st.integers(1, 8))
+    byte = draw(st.sampled_from((0, 1, 2, 5, 0x30, 0x31, 0x7F, 0x80, 0xFF)))
+    other = draw(st.binary(max_size=12))
+    huge = draw(st.sampled_from((b"\x7f\xff\xff\xff", b"\x80\0\0\0", b"\xff\xff\xff\xff", b"\0\1\0\0", b"\xff\xff")))
+
+    def mutate(data: bytes) -> bytes:
+        place = at % (len(data) + 1)
+        head, tail = data[:place], data[place:]
+        match how:
+            case "set":
+                return head + bytes((byte,)) + tail[1:]
+            case "flip":
+                return head + bytes(one ^ 1 << at % 8 for one in tail[:1]) + tail[1:]
+            case "cut":
+                return head
+            case "drop":
+                return head + tail[length:]
+            case "insert":
+                return head + other + tail
+            case "copy":
+                return data[: place + length] + tail
+            case "number":
+                return head + huge + tail[len(huge) :]
+            case "append":
+                return data + other
+        return other
+
+    return mutate
+
+
+def plain(value: Any) -> Any:
+    """A state, or what construct makes of it, as plain dicts and lists."""
+    if is_state(value):
+        return {name: plain(one) for name, one in items_of(value)}
+    if isinstance(value, dict):
+        return {name: plain(one) for name, one in value.items() if not name.startswith("_")}
+    if isinstance(value, (list, tuple, Records)):
+        return [plain(one) for one in value]
+    return value
+
+
+def without_residue(value: Any) -> Any:
+    """A copy of a state that holds nothing but the values, and the versions of subsections."""
+    if is_state(value):
+        values = {name: without_residue(one) for name, one in items_of(value)}
+        copy = State(values) if isinstance(value, State) else type(value)(**values)
+        if version_of(value) is not None:
+            ensure_meta(copy).version_id = version_of(value)
+        return copy
+    if isinstance(value, (list, Records, OddList)):
+        return [without_residue(one) for one in value]
+    return tuple(without_residue(one) for one in value) if isinstance(value, tuple) else value
+
+
+def for_construct(value: Any) -> Any:
+    """A state as construct builds from it: the version of a subsection stands in its Container."""
+    from vmstate.codec.construct_export import VERSION_KEY
+
+    if is_state(value):
+        found = {name: for_construct(one) for name, one in items_of(value)}
+        return found if version_of(value) is None else {**found, VERSION_KEY: version_of(value)}
+    if isinstance(value, (list, tuple, Records)):
+        return [for_construct(one) for one in value]
+    return value
