@@ -46,14 +46,14 @@ COUNTERS = (t.UINT8, t.UINT16, t.UINT32, t.INT32)
 SMALL = st.integers(0, 3)
 
 
-@attrs.define(repr=False)
 class Case:
     """A description, a version of it, the facts of a host, and a state."""
 
-    vmsd: VMStateDescription
-    version_id: int
-    facts: dict[str, Any]
-    state: Any
+    def __init__(self, vmsd: VMStateDescription, version_id: int, facts: dict[str, Any], state: Any) -> None:
+        self.vmsd = vmsd
+        self.version_id = version_id
+        self.facts = facts
+        self.state = state
 
     def decode(self, data: bytes) -> Any:
         return self.vmsd.decode(data, version_id=self.version_id, facts=self.facts)
@@ -78,7 +78,7 @@ def spelled(vmsd: VMStateDescription, indent: int = 1) -> list[str]:
         shape = {
             name: getattr(field, name)
             for name in ("count", "dims", "version", "exists", "pointers")
-            if getattr(field, name) not in (None, 0)
+            if getattr(field, name) is not None
         }
         details = {
             name: getattr(field.type, name)
@@ -200,17 +200,22 @@ class _Builder:
 
     def description(self, depth: int, name: str | None = None, key: t.Scalar | None = None) -> VMStateDescription:
         """A description; `key` is the type of its first field, if that is given."""
-        name = name or self.name("struct-")
+        # No name begins with another: it would be taken for a subsection of that.
+        name = name or f"{self.name('struct-')}."
         has_class = self.draw(st.booleans())
         version = self.draw(SMALL)
         minimum = self.draw(st.integers(0, version))
         self.open.insert(0, _Open())
+        # Behind an empty struct the subsection of the next would be taken for its own: there is always one byte.
+        has_subsections = depth < 3 and self.chance(3)
         fields = [] if key is None else [self.key_field(key)]
+        if has_subsections and not fields:
+            fields.append(self.counter(self.name()))
         for _ in range(self.draw(st.integers(0, 5 if depth == 0 else 3))):
             fields.append(self.field(depth, version, minimum, has_class))
         subsections = []
-        while depth < 3 and len(subsections) < 2 and self.chance(3):
-            sub = self.description(depth + 1, f"{name}/{self.name()}")
+        for _ in range(self.draw(st.integers(1, 3)) if has_subsections else 0):
+            sub = self.description(depth + 1, f"{name}/{self.name()}.")
             subsections.append(Subsection(sub, self.name("sub")))
         self.open.pop(0)
         options: dict[str, Any] = {"version_id": version, "minimum_version_id": minimum}

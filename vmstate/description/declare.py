@@ -375,7 +375,7 @@ def variant(declared: Any, /, **fields: Any) -> VMStateDescription:
     kept = tuple(_varied(field, fields.pop(field.attribute, field)) for field in vmsd.fields)
     if fields:
         raise DescriptionError(f"no field {next(iter(fields))!r} to declare otherwise", section=repr(vmsd.name))
-    return VMStateDescription(**{name: getattr(vmsd, name) for name in VMStateDescription._names} | {"fields": kept})
+    return vmsd.replace(fields=kept)
 
 
 def _varied(field: Field, word: Any) -> Field:

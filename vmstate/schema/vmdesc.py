@@ -29,18 +29,20 @@ class Dialect(Data):
     `index` says which elements of an array that cannot be compressed carry their index: "all", "but last" or "none".
     `configuration` says whether the configuration section is described. `pointer_runs` says whether an array of
     pointers is split into runs of NULLs and runs of what is none; without it the first element alone stands for all,
-    even where the others differ.
+    even where the others differ. `spaced` says how the text is spaced: `{ "a" : [ 1 ] }` or `{"a": [1]}`.
     """
 
     name: str
     index: str
     configuration: bool
     pointer_runs: bool
+    spaced: bool = False
 
 
 DIALECTS = {
     dialect.name: dialect
     for dialect in (
+        Dialect("5.2", index="all", configuration=False, pointer_runs=False, spaced=True),
         Dialect("7.2", index="all", configuration=False, pointer_runs=False),
         Dialect("8.0", index="all", configuration=True, pointer_runs=False),
         Dialect("10.0", index="but last", configuration=True, pointer_runs=True),
@@ -86,7 +88,7 @@ def read_vmdesc(text: bytes) -> Vmdesc:
     Raises `SchemaError`.
     """
     top = parse_json(text)
-    return _Reader().top(top)
+    return _Reader(spaced=text.startswith(b"{ ")).top(top)
 
 
 def parse_json(text: bytes) -> Any:
@@ -120,7 +122,8 @@ def _take(obj: Any, key: str, kind: type, where: str) -> Any:
 class _Reader:
     """One vmdesc being read. What is equal becomes one object, so that it is compiled once."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, spaced: bool) -> None:
+        self.spaced = spaced
         self.fields: dict[Any, Field] = {}
         self.leaves: dict[Any, Field] = {}
         self.vmsds: dict[Any, VMStateDescription] = {}
@@ -137,7 +140,9 @@ class _Reader:
         return Vmdesc(page_size, configuration, devices, self.dialect(configuration is not None))
 
     def dialect(self, configuration: bool) -> Dialect:
-        """Told by the arrays; where there are none, every dialect writes the same."""
+        """Told by the spacing and the arrays; where there are none, every dialect writes the same."""
+        if self.spaced:
+            return DIALECTS["5.2"]
         if self.repeats_bare:
             return DIALECTS["11.1"]
         if self.indexed and not all(self.indexed):

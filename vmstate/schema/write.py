@@ -7,7 +7,7 @@ array which is compressed is the size of its first element. Facts from QEMU's mi
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from vmstate.codec.compile import CAREFUL, FAST, version_to_write
@@ -22,13 +22,15 @@ from vmstate.schema.vmdesc import Dialect
 Pairs = list[tuple[str, Any]]
 
 
-def json_text(value: Any) -> str:
-    """JSON as QEMU spaces it; an object is a list of pairs."""
-    if isinstance(value, list):
-        if value and all(isinstance(item, tuple) for item in value):
-            return "{" + ", ".join(f"{json.dumps(key)}: {json_text(item)}" for key, item in value) + "}"
-        return "[" + ", ".join(json_text(item) for item in value) + "]"
-    return "{}" if value == () else json.dumps(value)
+def json_text(value: Any, *, spaced: bool = False) -> str:
+    """JSON as QEMU spaces it; an object is a list of pairs, and () an empty one."""
+    gap, colon = (" ", " : ") if spaced else ("", ": ")
+    if isinstance(value, (list, tuple)):
+        if value == () or (value and isinstance(value[0], tuple)):
+            items = (json.dumps(key) + colon + json_text(item, spaced=spaced) for key, item in value)
+            return f"{{{gap}{', '.join(items)}{gap}}}"
+        return f"[{gap}{', '.join(json_text(item, spaced=spaced) for item in value)}{gap}]"
+    return json.dumps(value)
 
 
 def describe_device(
@@ -181,7 +183,7 @@ class _Writer:
         return info, self.size(kind, value, frame)
 
     def list_of(
-        self, parts: list[tuple[VMStateDescription, int | None, Any]], info: Pairs, size: int, frame: Frame
+        self, parts: Sequence[tuple[VMStateDescription, int | None, Any]], info: Pairs, size: int, frame: Frame
     ) -> tuple[Pairs, int]:
         pairs = list(info)
         for vmsd, version, state in parts:

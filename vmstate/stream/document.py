@@ -87,7 +87,7 @@ def _part(part: Part) -> dict[str, Any]:
         case Section():
             entry = {**_section(part), "described_by": part.described_by}
             if part.described_by == "library":
-                entry["layout"] = all_descriptions(part.name).index(part.vmsd)  # type: ignore[arg-type]
+                entry["layout"] = all_descriptions(part.name).index(part.vmsd)
             return {**entry, "state": to_plain(part.state)}
         case Command():
             return {"part": "command", "command": part.command, "name": part.name, "data": part.data.hex()}

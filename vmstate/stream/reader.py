@@ -281,10 +281,8 @@ class StreamReader:
     def _new_scanner(self) -> RamScanner:
         configuration = self._configuration
         page_size = self._vmdesc.page_size if self._vmdesc is not None else None
-        if page_size is None and configuration is not None:
-            page_size = configuration.page_size
         return RamScanner(
-            page_size or DEFAULT_PAGE_SIZE,
+            page_size or page_size_of(configuration),
             ignore_shared=configuration is not None and configuration.has_capability("x-ignore-shared"),
             mapped_ram=configuration is not None and configuration.has_capability("mapped-ram"),
             postcopy=self._postcopy,
@@ -557,6 +555,11 @@ class StreamReader:
             return DONE
         self._pos = len(data)
         return Trailing(data[pos:], self._base + pos)
+
+
+def page_size_of(configuration: Configuration | None) -> int:
+    """The target's page size in bytes: said where it is not the smallest that the target can have."""
+    return (configuration.page_size if configuration is not None else None) or DEFAULT_PAGE_SIZE
 
 
 def _codec(vmsd: VMStateDescription) -> Codec:

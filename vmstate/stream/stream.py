@@ -11,11 +11,11 @@ input.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from vmstate.description.description import VMStateDescription
 from vmstate.errors import PathError, StreamError, VMStateError
-from vmstate.schema.vmdesc import Vmdesc, read_vmdesc
+from vmstate.schema.vmdesc import DIALECTS, Dialect, Vmdesc, read_vmdesc
 from vmstate.stream.configuration import Configuration
 from vmstate.stream.containers import Input, open_input, write_atomic
 from vmstate.stream.events import (
@@ -31,7 +31,10 @@ from vmstate.stream.events import (
     Vmdescription,
 )
 from vmstate.stream.ram import RamBlock, RamEvent, RamPages, RamSize
-from vmstate.stream.reader import StreamReader, find_vmdesc
+from vmstate.stream.reader import StreamReader, find_vmdesc, page_size_of
+
+if TYPE_CHECKING:
+    from vmstate.schema.write import Pairs
 
 _RELEASE = 16 << 20
 _COPY = 1 << 20
@@ -111,6 +114,14 @@ class Section:
             return self.vmsd.encode(self.state, version_id=self.version_id)
         except VMStateError as error:
             raise error.within(section=self.name) from None
+
+    def describe(self, dialect: Dialect) -> Pairs:
+        """What the vmdesc of a stream says of the section, as (key, value) pairs."""
+        from vmstate.schema.write import describe_device, describe_old_style
+
+        if self.vmsd is None:
+            return describe_old_style(self.name, self.instance_id, len(self.state))
+        return describe_device(self.name, self.instance_id, self.vmsd, self.state, dialect, self.version_id)
 
     def trace(self) -> Any:
         """Path -> (offset in the stream, size, field) of everything in the state as it is now."""
@@ -238,6 +249,24 @@ class Stream:
             stop = min(start + _COPY, end)
             yield self._source.data[start:stop]
             self._source.release(start, stop)
+
+    def write_vmdesc(self, dialect: Dialect | None = None) -> bytes:
+        """The JSON text that QEMU would have sent behind this stream, from the descriptions and states.
+
+        `dialect` is that of the stream's own vmdesc where it is not given. Raises `VMStateError`.
+        """
+        from vmstate.schema.write import describe, json_text
+
+        own = self.vmdesc
+        dialect = dialect or (own.dialect if own is not None else DIALECTS["11.1"])
+        top: Pairs = []
+        if dialect.configuration and self.configuration is not None:
+            vmsd: VMStateDescription = self.configuration.vmsd  # type: ignore[attr-defined]
+            top.append(("configuration", describe(vmsd, self.configuration, dialect)[0]))
+        page_size = own.page_size if own is not None else None
+        top.append(("page_size", page_size or page_size_of(self.configuration)))
+        top.append(("devices", [section.describe(dialect) for section in self.sections if section.kind == "full"]))
+        return json_text(top, spaced=dialect.spaced).encode("utf-8", "surrogateescape")
 
     def to_bytes(self) -> bytes:
         """The whole stream."""

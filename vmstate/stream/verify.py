@@ -11,7 +11,6 @@ from vmstate.description.data import Value
 from vmstate.description.path import format_path
 from vmstate.description.state import is_state, items_of, residue_of
 from vmstate.errors import VMStateError
-from vmstate.schema.write import describe_device, describe_old_style
 from vmstate.stream.stream import Section, Stream
 
 
@@ -119,12 +118,7 @@ def _is_of(entry: Any, section: Section) -> bool:
 
 def _entry(section: Section, entry: Any, dialect: Any) -> Iterator[Finding]:
     try:
-        if section.vmsd is None:
-            built = describe_old_style(section.name, section.instance_id, len(section.state))
-        else:
-            built = describe_device(
-                section.name, section.instance_id, section.vmsd, section.state, dialect, section.version_id
-            )
+        built = section.describe(dialect)
     except VMStateError as error:
         yield Finding("vmdesc", "error", section.name, error.path, section.offset, error.message)
         return
