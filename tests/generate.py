@@ -305,7 +305,7 @@ class _Builder:
 
     def type(self, depth: int) -> t.WireType:
         """A wire type."""
-        if depth < 3 and self.chance(3):
+        if depth < 3 and self.chance(2 + depth):
             return self.compound(depth + 1)
         plain = self.pick(
             "scalar", "scalar", "scalar", "buffer", "text", "bitmap", "string", "chunks", "choice", "null"

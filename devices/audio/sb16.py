@@ -5,13 +5,18 @@ Facts from QEMU's hw/audio/sb16.c.
 
 from __future__ import annotations
 
-from vmstate.description.declare import buffer, description, int32, uint8, uint32, unused
+from vmstate.description.declare import buffer, description, host, int32, uint8, uint32, unused, variant
 
 
 @description("sb16", version_id=1, minimum_version_id=1)
 class SB16:
     """Registers, the command that is under way, and the mixer."""
 
+    irq: int = host(0)
+    dma: int = host(0)
+    hdma: int = host(0)
+    port: int = host(0)
+    ver: int = host(0)
     unused_0: None = unused(20)
     in_index: int = int32()
     out_data_len: int = int32()
@@ -51,3 +56,7 @@ class SB16:
     align: int = int32()
     mixer_nreg: int = int32()
     mixer_regs: bytes = buffer(256)
+
+
+SB16_7_2 = variant(SB16, irq=uint32(), dma=uint32(), hdma=uint32(), port=uint32(), ver=uint32(), unused_0=None)
+"""Up to 7.2 how the card is wired is sent, which the machine knows."""

@@ -21,7 +21,7 @@ class VMSVGAChip:
     cursor_y: int = int32(name="cursor.y")
     cursor_on: int = int32(name="cursor.on")
     index: int = int32()
-    scratch: list[int] = varray(uint32, count=64)
+    scratch: list[int] = varray(uint32, count=32768)
     new_width: int = int32()
     new_height: int = int32()
     guest: int = uint32()

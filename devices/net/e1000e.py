@@ -67,7 +67,7 @@ class E1000E:
     rxbuf_sizes: list[int] = array(uint32, 4, name="core.rxbuf_sizes")
     rx_desc_buf_size: int = uint32(name="core.rx_desc_buf_size")
     eeprom: list[int] = array(uint16, 64, name="core.eeprom")
-    phy: list[list[int]] = array(uint16, 224, 224, name="core.phy")
+    phy: list[list[int]] = array(uint16, 7, 32, name="core.phy")
     mac: list[int] = array(uint32, 32768, name="core.mac")
     permanent_mac: list[int] = array(uint8, 6, name="core.permanent_mac")
     delayed_causes: int = uint32(name="core.delayed_causes")

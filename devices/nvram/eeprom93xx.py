@@ -6,7 +6,7 @@ Facts from QEMU's hw/nvram/eeprom93xx.c.
 from __future__ import annotations
 
 from vmstate.description.declare import description, uint8, uint16, uint16_equal, unused, varray
-from vmstate.description.expr import this, version_id
+from vmstate.description.expr import choose, this, version_id
 
 
 @description("eeprom", version_id=20061113, minimum_version_id=20061112)
@@ -25,4 +25,4 @@ class EEPROM:
     unused_0: None = unused(1, exists=version_id == 20061112)
     size: int = uint16_equal(version=20061113)
     data: int = uint16()
-    contents: list[int] = varray(uint16, count=this.size_old)
+    contents: list[int] = varray(uint16, count=choose(version_id == 20061112, this.size_old, this.size))

@@ -78,8 +78,8 @@ class Codec:
         state, end, ctx = _settle(run, dict(facts or {}), accept)
         if version != self.vmsd.version_id:
             ensure_meta(state).version_id = version
-        if ctx.facts:
-            ensure_meta(state).facts = ctx.facts
+        if ctx.used:
+            ensure_meta(state).facts = ctx.used
         return state, end
 
     def _run(

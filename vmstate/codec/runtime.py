@@ -39,6 +39,7 @@ class Context:
         "opaque_seen",
         "path",
         "position",
+        "used",
     )
 
     def __init__(self, data: Any, *, base: int = 0, final: bool = True, facts: Mapping[str, Any] | None = None):
@@ -47,7 +48,9 @@ class Context:
         self.base = base
         # Whether nothing can follow `data`: where more may come, its end decides nothing.
         self.final = final
-        self.facts: dict[str, Any] = dict(facts or {})
+        self.facts = facts or {}
+        # The facts that were asked for and had to be told or found: they go with the state.
+        self.used: dict[str, Any] = {}
         self.path: list[str | int] | None = None
         self.entries: dict[str, TraceEntry] | None = None
         # (number, bytes): the opaque field with that number is so much longer than it was seen.
@@ -102,14 +105,16 @@ class Frame:
         return self.values[index] if 0 <= index < len(self.values) else UNKNOWN
 
     def fact(self, fact: Fact) -> Any:
-        facts = self.ctx.facts
-        if fact.name in facts:
-            return facts[fact.name]
+        ctx = self.ctx
         if fact.derived is not None:
+            # Bytes that decide come before what anybody was told.
             value = fact.derived.evaluate(self)
             if value is not None and value is not UNKNOWN:
-                facts[fact.name] = value
+                ctx.used[fact.name] = value
                 return value
+        if fact.name in ctx.facts:
+            ctx.used[fact.name] = value = ctx.facts[fact.name]
+            return value
         if fact.default is not UNKNOWN:
             return fact.default
         raise UnknownFact(fact)

@@ -365,24 +365,25 @@ def description(
     return wrap
 
 
-def variant(declared: Any, /, **fields: Any) -> VMStateDescription:
-    """The layout of an earlier release: the same description with some fields declared otherwise.
+def variant(declared: Any, name: str | None = None, /, **fields: Any) -> VMStateDescription:
+    """The layout of an earlier release, or of a sibling: the same description with another name or other fields.
 
-    A field is given as a word, or as None where that release did not have it. The class of the state is the same, so
-    it must have every field of either.
+    A field is given as a word, or as None where it is not on the wire there. The class of the state is the same, so
+    it must have every field of either: one that only the variant has is a `host` member of the class.
     """
     vmsd = _vmsd(declared)
-    kept = tuple(_varied(field, fields.pop(field.attribute, field)) for field in vmsd.fields)
+    kept = [varied for field in vmsd.fields if (varied := _varied(field, fields.pop(field.attribute, field)))]
     if fields:
         raise DescriptionError(f"no field {next(iter(fields))!r} to declare otherwise", section=repr(vmsd.name))
-    return vmsd.replace(fields=kept)
+    options = {key: getattr(vmsd, key) for key in VMStateDescription._names if key not in ("depth", "compiled")}
+    return VMStateDescription(**options | {"name": name or vmsd.name, "fields": kept})
 
 
-def _varied(field: Field, word: Any) -> Field:
+def _varied(field: Field, word: Any) -> Field | None:
     if word is field:
         return field
     if word is None:
-        return Field(field.name, t.Host("", None), attribute=field.attribute)
+        return Field(field.name, t.Host("", None), attribute=field.attribute) if field.in_state else None
     word.taken = True
     shape = dict(word.field)
     shape["name"] = shape["name"] or field.attribute

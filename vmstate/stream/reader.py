@@ -20,7 +20,7 @@ counts it only where a legal part of the stream follows. The events do not depen
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from typing import Any
 
@@ -74,10 +74,12 @@ class StreamReader:
     """Reads one migration stream.
 
     `vmdesc`: the descriptions of this stream, or of another of the same machine and release, where they are known
-    beforehand. `library`: whether the device library is asked.
+    beforehand. `library`: whether the device library is asked. `facts`: what is known of the host that saved.
     """
 
-    def __init__(self, *, vmdesc: Vmdesc | None = None, library: bool = True) -> None:
+    def __init__(
+        self, *, vmdesc: Vmdesc | None = None, library: bool = True, facts: Mapping[str, Any] | None = None
+    ) -> None:
         self._buffer = bytearray()
         self._whole: memoryview | None = None
         self._base = 0
@@ -86,6 +88,7 @@ class StreamReader:
         self._needed = 0
         self._state: Callable[[memoryview], Event | _Done] = self._header
         self._library = library
+        self._facts = facts
         self._vmdesc: Vmdesc | None = None
         self._described: dict[tuple[str, int], deque[VMStateDescription | int | None]] = {}
         if vmdesc is not None:
@@ -98,9 +101,16 @@ class StreamReader:
         self._ram: RamScanner | None = None
 
     @classmethod
-    def over(cls, data: memoryview, *, vmdesc: Vmdesc | None = None, library: bool = True) -> StreamReader:
+    def over(
+        cls,
+        data: memoryview,
+        *,
+        vmdesc: Vmdesc | None = None,
+        library: bool = True,
+        facts: Mapping[str, Any] | None = None,
+    ) -> StreamReader:
         """A reader of a stream that is all there; nothing of it is copied until it is decoded."""
-        reader = cls(vmdesc=vmdesc, library=library)
+        reader = cls(vmdesc=vmdesc, library=library, facts=facts)
         reader._whole = data
         reader._closed = True
         return reader
@@ -388,6 +398,7 @@ class StreamReader:
                 data,
                 self._pos,
                 version_id=header.version_id,
+                facts=self._facts,
                 accept=fits,
                 final=self._closed,
                 base=self._base,

@@ -10,7 +10,7 @@ input.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from vmstate.description.description import VMStateDescription
@@ -348,11 +348,13 @@ def _section(header: SectionHeader, state: DeviceState | None, ram: RamSummary, 
     return Section(header, state.state, state.vmsd, state.described_by, footer, state.offset, end - header.offset)
 
 
-def load(source: Any, *, vmdesc: Vmdesc | None = None, library: bool = True) -> Stream:
+def load(
+    source: Any, *, vmdesc: Vmdesc | None = None, library: bool = True, facts: Mapping[str, Any] | None = None
+) -> Stream:
     """Load a migration stream from a path ("-": standard input), bytes, a binary file, or an opened `Input`.
 
     Compressed input is known by its magic. `vmdesc` stands in for the stream's own; without `library` the device
-    library is not asked. Raises `VMStateError`.
+    library is not asked. `facts` are what is known of the host that saved, by name. Raises `VMStateError`.
     """
     opened = source if isinstance(source, Input) else open_input(source)
     try:
@@ -362,7 +364,7 @@ def load(source: Any, *, vmdesc: Vmdesc | None = None, library: bool = True) -> 
         if vmdesc is None:
             text = find_vmdesc(data)
             vmdesc = read_vmdesc(text) if text is not None else None
-        reader = StreamReader.over(data, vmdesc=vmdesc, library=library)
+        reader = StreamReader.over(data, vmdesc=vmdesc, library=library, facts=facts)
         return Stream(parts_of(reader.events(), opened.release), opened, opened.name)
     except VMStateError as error:
         opened.close()

@@ -1,0 +1,30 @@
+"""A SCSI disk or CD-ROM.
+
+Facts from QEMU's hw/scsi/scsi-disk.c.
+"""
+
+from __future__ import annotations
+
+from devices.scsi.device import SCSIDevice
+from vmstate.description.declare import boolean, description, struct, subsection, uint8, uint64
+
+
+@description("scsi-disk/pr", version_id=1, minimum_version_id=1)
+class PrState:
+    """A persistent reservation of the guest; sent where there is one."""
+
+    key: int = uint64(name="qdev.pr_state.key")
+    resv_type: int = uint8(name="qdev.pr_state.resv_type")
+
+
+@description("scsi-disk", version_id=1, minimum_version_id=1)
+class SCSIDisk:
+    """The device, its medium and tray."""
+
+    qdev: SCSIDevice = struct(SCSIDevice)
+    media_changed: bool = boolean()
+    media_event: bool = boolean()
+    eject_request: bool = boolean()
+    tray_open: bool = boolean()
+    tray_locked: bool = boolean()
+    pr: PrState | None = subsection(PrState)

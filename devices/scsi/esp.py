@@ -1,0 +1,75 @@
+"""The NCR 53C9x (ESP) controller, as its PCI and system-bus forms carry it.
+
+Facts from QEMU's hw/scsi/esp.c.
+"""
+
+from __future__ import annotations
+
+from devices.core.fifo8 import Fifo8
+from vmstate.description.declare import boolean, buffer, description, int32, struct, uint8, uint32, variant, vbuffer
+from vmstate.description.expr import up
+
+ESP_VERSION = up.mig_version_id
+"""The version of the controller: its own, or that of its PCI or system-bus form where this is older."""
+
+ESP_FIFO = variant(Fifo8, data=vbuffer(16))
+ESP_CMDFIFO = variant(Fifo8, data=vbuffer(32))
+
+
+@description("esp", version_id=8, minimum_version_id=3)
+class ESP:
+    """Registers, FIFOs and the transfer that is under way."""
+
+    rregs: bytes = buffer(16)
+    wregs: bytes = buffer(16)
+    ti_size: int = int32()
+    mig_ti_rptr: int | None = uint32(exists=ESP_VERSION < 5)
+    mig_ti_wptr: int | None = uint32(exists=ESP_VERSION < 5)
+    mig_ti_buf: bytes | None = buffer(16, exists=ESP_VERSION < 5)
+    status: int = uint32()
+    mig_deferred_status: int | None = uint32(exists=ESP_VERSION < 5)
+    mig_deferred_complete: bool | None = boolean(exists=ESP_VERSION < 5)
+    dma: int = uint32()
+    mig_cmdbuf: bytes | None = buffer(16, exists=ESP_VERSION < 5)
+    mig_cmdbuf_rest: bytes | None = buffer(16, name="mig_cmdbuf", exists=ESP_VERSION == 4)
+    mig_cmdlen: int | None = uint32(exists=ESP_VERSION < 5)
+    do_cmd: int = uint32()
+    mig_dma_left: int | None = uint32(exists=ESP_VERSION < 5)
+    data_ready: bool | None = boolean(exists=ESP_VERSION >= 5)
+    cmdfifo_cdb_offset: int | None = uint8(exists=ESP_VERSION >= 5)
+    fifo: Fifo8 | None = struct(ESP_FIFO, exists=ESP_VERSION >= 5)
+    cmdfifo: Fifo8 | None = struct(ESP_CMDFIFO, exists=ESP_VERSION >= 5)
+    mig_ti_cmd: int | None = uint8(exists=(ESP_VERSION >= 5) & (ESP_VERSION <= 6))
+    lun: int | None = uint8(exists=ESP_VERSION >= 6)
+    drq_state: bool | None = boolean(exists=ESP_VERSION >= 7)
+    asc_mode: int | None = uint8(exists=ESP_VERSION >= 8)
+
+
+ESP_7_2 = variant(
+    ESP,
+    data_ready=boolean(name="data_in_ready", exists=ESP_VERSION >= 5),
+    mig_ti_cmd=uint8(name="ti_cmd", exists=(ESP_VERSION >= 5) & (ESP_VERSION <= 6)),
+)
+"""Names up to 8.1."""
+
+ESP_5_2 = variant(
+    ESP,
+    mig_ti_rptr=uint32(name="ti_rptr"),
+    mig_ti_wptr=uint32(name="ti_wptr"),
+    mig_ti_buf=buffer(16, name="ti_buf"),
+    mig_deferred_status=uint32(name="deferred_status"),
+    mig_deferred_complete=boolean(name="deferred_complete"),
+    mig_cmdbuf=buffer(16, name="cmdbuf"),
+    mig_cmdbuf_rest=buffer(16, name="cmdbuf"),
+    mig_cmdlen=uint32(name="cmdlen"),
+    mig_dma_left=uint32(name="dma_left"),
+    data_ready=None,
+    cmdfifo_cdb_offset=None,
+    fifo=None,
+    cmdfifo=None,
+    mig_ti_cmd=None,
+    lun=None,
+    drq_state=None,
+    asc_mode=None,
+)
+"""The layout of version 4, up to 5.2."""

@@ -1,0 +1,25 @@
+"""The AMD 53C974 controller: an ESP on the PCI bus.
+
+Facts from QEMU's hw/scsi/esp-pci.c.
+"""
+
+from __future__ import annotations
+
+from devices.pci.device import PCIDevice
+from devices.scsi.esp import ESP, ESP_5_2, ESP_7_2
+from vmstate.description.declare import buffer, description, struct, uint8, variant
+
+
+@description("pciespscsi", version_id=2, minimum_version_id=1)
+class PCIESP:
+    """The PCI function, its DMA engine and the controller in it."""
+
+    parent_obj: PCIDevice = struct(PCIDevice)
+    dma_regs: bytes = buffer(32)
+    mig_version_id: int = uint8(name="esp.mig_version_id", version=2)
+    esp: ESP = struct(ESP)
+
+
+PCI_ESP_7_2 = variant(PCIESP, esp=struct(ESP_7_2))
+PCI_ESP_5_2 = variant(PCIESP, mig_version_id=None, esp=struct(ESP_5_2))
+"""With the controllers of those releases."""

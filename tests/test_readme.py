@@ -1,0 +1,178 @@
+"""The documents do what they say: every command and every snippet in README.md and docs/ is run, in order.
+
+* A ```sh block is run by bash, and stops at the first command that fails.
+* A ```python block is a program of its own, run in the same folder.
+* A ```text block right behind one of them is what it prints. As in doctest, `...` there stands for anything.
+* A block with `not-in-tests` behind its language is not run.
+
+The commands of one document share a folder, in which there are copies of the fixtures that the document names.
+"""
+
+from __future__ import annotations
+
+import doctest
+import os
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from itertools import zip_longest
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+DOCUMENTS = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").glob("*.md"))]
+
+FENCE = re.compile(r"^```(?P<info>[^`\n]*)\n(?P<body>.*?)^```$", re.MULTILINE | re.DOTALL)
+FIXTURE = re.compile(r"fixtures/[\w./-]+\.(?:xz|json|jsonl)\b")
+LINK = re.compile(r"\]\((?!\w+:)([^)#\s]*)(?:#([\w-]+))?\)|(?:src|href)=\"(?!\w+:)([^\"#]+)\"")
+HEADING = re.compile(r"^#+ +(.*)$", re.MULTILINE)
+LANGUAGES = {"sh", "python", "text", "json", "c", "make", "mermaid"}
+NOT_IN_TESTS = "not-in-tests"
+SECONDS = 60
+
+
+class Block(NamedTuple):
+    """A fenced block: the line it stands on, its language, its marks, its text, and where it ends."""
+
+    line: int
+    language: str
+    marks: tuple[str, ...]
+    body: str
+    start: int
+    end: int
+
+
+class Step(NamedTuple):
+    """A block to run, and what it prints if the document says so."""
+
+    block: Block
+    expected: str | None
+
+
+def blocks_of(text: str) -> list[Block]:
+    found = []
+    for match in FENCE.finditer(text):
+        language, *marks = match["info"].split() or [""]
+        line = text.count("\n", 0, match.start()) + 1
+        found.append(Block(line, language, tuple(marks), match["body"], match.start(), match.end()))
+    return found
+
+
+def steps_of(text: str) -> Iterator[Step]:
+    blocks = blocks_of(text)
+    for block, behind in zip_longest(blocks, blocks[1:]):
+        if block.language not in ("sh", "python") or NOT_IN_TESTS in block.marks:
+            continue
+        adjoins = behind is not None and behind.language == "text" and not text[block.end : behind.start].strip()
+        yield Step(block, behind.body if behind is not None and adjoins else None)
+
+
+def environment_in(folder: Path) -> dict[str, str]:
+    """`vmstate` is the command that is installed beside this Python, or else `python -m vmstate.cli`."""
+    commands = folder / ".bin"
+    commands.mkdir()
+    if not (Path(sys.executable).parent / "vmstate").exists():
+        command = commands / "vmstate"
+        command.write_text(f'#!/bin/sh\nexec "{sys.executable}" -m vmstate.cli "$@"\n', encoding="utf-8")
+        command.chmod(0o755)
+    places = (str(commands), str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath))
+    kept = {key: value for key, value in os.environ.items() if key not in ("FORCE_COLOR", "PYTHONSTARTUP")}
+    return {
+        **kept,
+        "PATH": os.pathsep.join(places),
+        "PYTHONPATH": str(ROOT),
+        "PYTHONUTF8": "1",
+        "COLUMNS": "100",
+        "LC_ALL": "C.UTF-8",
+        "NO_COLOR": "1",
+    }
+
+
+def copy_fixtures(text: str, folder: Path) -> None:
+    for name in sorted(set(FIXTURE.findall(text))):
+        target = folder / name
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(ROOT / name, target)
+
+
+def run(block: Block, folder: Path, environment: dict[str, str]) -> subprocess.CompletedProcess[str]:
+    # A program in a file of its own, as a reader would have it.
+    program = folder / ".bin" / f"line{block.line}"
+    program.write_text(block.body, encoding="utf-8")
+    return subprocess.run(
+        [*(["bash", "-eu"] if block.language == "sh" else [sys.executable]), str(program)],
+        cwd=folder,
+        env=environment,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        encoding="utf-8",
+        check=False,
+        timeout=SECONDS,
+    )
+
+
+def complaint(step: Step, done: subprocess.CompletedProcess[str]) -> str | None:
+    """What is wrong with a block that was run, if anything."""
+    if done.returncode != 0:
+        return f"exit code {done.returncode}:\n{step.block.body}\n{done.stdout}"
+    if step.expected is None:
+        return None
+    checker = doctest.OutputChecker()
+    if checker.check_output(step.expected, done.stdout, doctest.ELLIPSIS):
+        return None
+    example = doctest.Example(step.block.body, step.expected)
+    return f"{step.block.body}\n{checker.output_difference(example, done.stdout, doctest.REPORT_NDIFF)}"
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
+def test_every_block_does_what_the_document_says(document: Path, tmp_path: Path) -> None:
+    text = document.read_text(encoding="utf-8")
+    copy_fixtures(text, tmp_path)
+    environment = environment_in(tmp_path)
+    wrong = []
+    for step in steps_of(text):
+        told = complaint(step, run(step.block, tmp_path, environment))
+        if told is not None:
+            wrong.append(f"{document.relative_to(ROOT)}:{step.block.line}: {told}")
+    assert not wrong, "\n\n".join(wrong)
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
+def test_blocks_are_of_a_known_language(document: Path) -> None:
+    blocks = blocks_of(document.read_text(encoding="utf-8"))
+    assert [(block.line, block.language) for block in blocks if block.language not in LANGUAGES] == []
+
+
+def anchors_of(text: str) -> set[str]:
+    """The anchors of the headings, as a forge makes them."""
+    headings = HEADING.findall(FENCE.sub("", text))
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).strip().replace(" ", "-") for heading in headings}
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
+def test_links_lead_somewhere(document: Path) -> None:
+    broken = []
+    for match in LINK.finditer(FENCE.sub("", document.read_text(encoding="utf-8"))):
+        path, anchor, source = match.groups()
+        target = document.parent / (path or source) if path or source else document
+        missing = not target.exists()
+        if missing or (anchor and anchor not in anchors_of(target.read_text(encoding="utf-8"))):
+            broken.append(match.group())
+    assert broken == []
+
+
+def test_the_runner_sees_what_fails(tmp_path: Path) -> None:
+    text = "```sh\necho one\n```\n\n```text\ntwo\n```\n\n```python\nraise SystemExit(3)\n```\n\n```sh\nfalse\ntrue\n```\n"
+    environment = environment_in(tmp_path)
+    told = [complaint(step, run(step.block, tmp_path, environment)) for step in steps_of(text)]
+    assert [one is not None for one in told] == [True, True, True]
+
+
+def test_the_runner_leaves_out_what_is_marked() -> None:
+    text = f"```sh {NOT_IN_TESTS}\nmake demo\n```\n\n```sh\ntrue\n```\nwords\n```text\nno output\n```\n"
+    assert [(step.block.body, step.expected) for step in steps_of(text)] == [("true\n", None)]
