@@ -5,7 +5,7 @@ Facts from QEMU's hw/ipmi/ipmi_bmc_sim.c.
 
 from __future__ import annotations
 
-from vmstate.description.declare import array, boolean, description, int64, struct, uint8, uint16
+from vmstate.description.declare import array, boolean, description, int64, struct, uint8, uint16, variant
 
 
 @description("ipmi-bmc-sim-lan", version_id=1, minimum_version_id=1)
@@ -44,3 +44,7 @@ class IPMIBmcSim:
     watchdog_sensor_deassert_states: int = uint16(name="sensors[0].deassert_states")
     watchdog_sensor_assert_enable: int = uint16(name="sensors[0].assert_enable")
     lan: Lan = struct(Lan, version=2)
+
+
+IPMI_BMC_SIM_7_2 = variant(IPMIBmcSim, None, 1, watchdog_expired=boolean(), lan=None)
+"""The layout up to 7.2."""

@@ -11,6 +11,7 @@ from vmstate.description.declare import (
     array,
     boolean,
     description,
+    host,
     int8,
     int64,
     struct,
@@ -19,6 +20,7 @@ from vmstate.description.declare import (
     uint16,
     uint32,
     unused,
+    variant,
 )
 from vmstate.description.expr import fact
 
@@ -79,11 +81,23 @@ class E1000E:
     tadv: IntrTimer = struct(IntrTimer, name="core.tadv", version=1)
     tidv: IntrTimer = struct(IntrTimer, name="core.tidv", version=1)
     itr: IntrTimer = struct(IntrTimer, name="core.itr", version=1)
+    itr_intr_pending: bool = host(False)
     unused_0: None = unused(1)
     eitr: list[IntrTimer] = array(IntrTimer, 5, name="core.eitr", version=1)
+    eitr_intr_pending: list[bool] | None = host()
     unused_1: None = unused(5)
     itr_guest_value: int = uint32(name="core.itr_guest_value")
     eitr_guest_value: list[int] = array(uint32, 5, name="core.eitr_guest_value")
     vet: int = uint16(name="core.vet")
     tx: list[Tx] = array(Tx, 2, name="core.tx")
     timadj: int | None = int64(name="core.timadj", exists=TIMADJ)
+
+
+E1000E_7_2 = variant(
+    E1000E,
+    itr_intr_pending=boolean(name="core.itr_intr_pending"),
+    unused_0=None,
+    eitr_intr_pending=array(boolean, 5, name="core.eitr_intr_pending"),
+    unused_1=None,
+)
+"""Up to 7.2 whether the interrupts of the timers are pending is sent."""

@@ -45,8 +45,13 @@ class ESP:
     asc_mode: int | None = uint8(exists=ESP_VERSION >= 8)
 
 
+ESP_10_0 = variant(ESP, None, 7)
+"""Without what version 8 adds."""
+
 ESP_7_2 = variant(
     ESP,
+    None,
+    6,
     data_ready=boolean(name="data_in_ready", exists=ESP_VERSION >= 5),
     mig_ti_cmd=uint8(name="ti_cmd", exists=(ESP_VERSION >= 5) & (ESP_VERSION <= 6)),
 )
@@ -54,6 +59,8 @@ ESP_7_2 = variant(
 
 ESP_5_2 = variant(
     ESP,
+    None,
+    4,
     mig_ti_rptr=uint32(name="ti_rptr"),
     mig_ti_wptr=uint32(name="ti_wptr"),
     mig_ti_buf=buffer(16, name="ti_buf"),

@@ -6,7 +6,7 @@ Facts from QEMU's hw/scsi/esp-pci.c.
 from __future__ import annotations
 
 from devices.pci.device import PCIDevice
-from devices.scsi.esp import ESP, ESP_5_2, ESP_7_2
+from devices.scsi.esp import ESP, ESP_5_2, ESP_7_2, ESP_10_0
 from vmstate.description.declare import buffer, description, struct, uint8, variant
 
 
@@ -20,6 +20,7 @@ class PCIESP:
     esp: ESP = struct(ESP)
 
 
+PCI_ESP_10_0 = variant(PCIESP, esp=struct(ESP_10_0))
 PCI_ESP_7_2 = variant(PCIESP, esp=struct(ESP_7_2))
 PCI_ESP_5_2 = variant(PCIESP, mig_version_id=None, esp=struct(ESP_5_2))
 """With the controllers of those releases."""

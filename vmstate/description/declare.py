@@ -365,8 +365,8 @@ def description(
     return wrap
 
 
-def variant(declared: Any, name: str | None = None, /, **fields: Any) -> VMStateDescription:
-    """The layout of an earlier release, or of a sibling: the same description with another name or other fields.
+def variant(declared: Any, name: str | None = None, version_id: int | None = None, /, **fields: Any) -> VMStateDescription:
+    """The layout of an earlier release, or of a sibling: another name, another version_id, or other fields.
 
     A field is given as a word, or as None where it is not on the wire there. The class of the state is the same, so
     it must have every field of either: one that only the variant has is a `host` member of the class.
@@ -376,7 +376,10 @@ def variant(declared: Any, name: str | None = None, /, **fields: Any) -> VMState
     if fields:
         raise DescriptionError(f"no field {next(iter(fields))!r} to declare otherwise", section=repr(vmsd.name))
     options = {key: getattr(vmsd, key) for key in VMStateDescription._names if key not in ("depth", "compiled")}
-    return VMStateDescription(**options | {"name": name or vmsd.name, "fields": kept})
+    options.update(name=name or vmsd.name, fields=kept)
+    if version_id is not None:
+        options.update(version_id=version_id, minimum_version_id=min(version_id, vmsd.minimum_version_id))
+    return VMStateDescription(**options)
 
 
 def _varied(field: Field, word: Any) -> Field | None:

@@ -65,6 +65,7 @@ RAM_ADVISE = 16
 _TRIM = 1 << 16
 _FLEX_LIMIT = 16
 _ENDS_LIMIT = 64
+_PADDING = 512
 
 
 Descriptions = Callable[[], tuple[VMStateDescription, ...]]
@@ -430,7 +431,13 @@ class StreamReader:
                 self._need(data, end, 1, "a section footer")
             if end < len(data) and data[end] == FOOTER:
                 return self._number(data, end + 1, 4, "a section footer") == section_id
-        return self._footers is not True and self._legal_part(data, end)
+        return self._footers is not True and self._legal_part(data, end) and not self._stray_end(data, end)
+
+    def _stray_end(self, data: memoryview, end: int) -> bool:
+        """Whether a zero byte, which would end the stream, stands inside data: neither vmdesc nor padding follows."""
+        if data[end] != Mark.EOF or not self._closed or end + 1 == len(data):
+            return False
+        return data[end + 1] != Mark.VMDESCRIPTION and any(data[end + 1 : end + 1 + _PADDING])
 
     def _legal_part(self, data: memoryview, pos: int) -> bool:
         """Whether a section, a command or the end of the stream can begin here."""
