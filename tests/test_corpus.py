@@ -60,7 +60,7 @@ def test_provenance(recording: Recording) -> None:
     configuration = recording.stream.configuration
     if configuration is not None:
         # QEMU names in the configuration only what both sides must agree about.
-        assert set(configuration.capability_names) <= set(entry["capabilities"] or [])
+        assert set(configuration.capability_names) <= set(entry.get("capabilities") or [])
 
 
 def test_written_back_the_same(recording: Recording) -> None:
@@ -148,6 +148,12 @@ def overhead(entry: TraceEntry) -> int | None:
     return 0
 
 
+def is_inside(path: str, entry: TraceEntry, outer_path: str, outer: TraceEntry) -> bool:
+    """A wire name can look like a path, and so the bytes count too."""
+    named = path.startswith((outer_path + ".", outer_path + "["))
+    return named and outer.offset <= entry.offset and entry.offset + entry.size <= outer.offset + outer.size
+
+
 def tree(trace: Mapping[str, TraceEntry], start: int, stop: int) -> Iterator[tuple[str, TraceEntry, list[TraceEntry]]]:
     """Each entry with those directly inside it; the whole section is the entry without a name."""
     whole = TraceEntry(start, stop - start, None)
@@ -155,7 +161,7 @@ def tree(trace: Mapping[str, TraceEntry], start: int, stop: int) -> Iterator[tup
     entries: dict[str, TraceEntry] = {"": whole}
     stack = [""]
     for path, entry in trace.items():
-        while stack[-1] and not path.startswith((stack[-1] + ".", stack[-1] + "[")):
+        while stack[-1] and not is_inside(path, entry, stack[-1], entries[stack[-1]]):
             stack.pop()
         inside[stack[-1]].append(entry)
         inside[path], entries[path] = [], entry

@@ -3,6 +3,7 @@
 * A ```sh block is run by bash, and stops at the first command that fails.
 * A ```python block is a program of its own, run in the same folder.
 * A ```text block right behind one of them is what it prints. As in doctest, `...` there stands for anything.
+* A ```text block with the name of a fixture behind its language is a hexdump of that fixture.
 * A block with `not-in-tests` behind its language is not run.
 
 The commands of one document share a folder, in which there are copies of the fixtures that the document names.
@@ -11,6 +12,7 @@ The commands of one document share a folder, in which there are copies of the fi
 from __future__ import annotations
 
 import doctest
+import lzma
 import os
 import re
 import shutil
@@ -29,6 +31,7 @@ DOCUMENTS = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").
 FENCE = re.compile(r"^```(?P<info>[^`\n]*)\n(?P<body>.*?)^```$", re.MULTILINE | re.DOTALL)
 FIXTURE = re.compile(r"fixtures/[\w./-]+\.(?:xz|json|jsonl)\b")
 LINK = re.compile(r"\]\((?!\w+:)([^)#\s]*)(?:#([\w-]+))?\)|(?:src|href)=\"(?!\w+:)([^\"#]+)\"")
+HEX = re.compile(r"([0-9a-f]{8})  ((?:[0-9a-f]{2} )*[0-9a-f]{2})(?: |$)")
 HEADING = re.compile(r"^#+ +(.*)$", re.MULTILINE)
 LANGUAGES = {"sh", "python", "text", "json", "c", "make", "mermaid"}
 NOT_IN_TESTS = "not-in-tests"
@@ -152,6 +155,21 @@ def anchors_of(text: str) -> set[str]:
     """The anchors of the headings, as a forge makes them."""
     headings = HEADING.findall(FENCE.sub("", text))
     return {re.sub(r"[^\w\- ]", "", heading.lower()).strip().replace(" ", "-") for heading in headings}
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
+def test_hexdumps_are_of_the_file(document: Path) -> None:
+    wrong = []
+    for block in blocks_of(document.read_text(encoding="utf-8")):
+        for name in (mark for mark in block.marks if FIXTURE.fullmatch(mark)):
+            data = lzma.decompress((ROOT / name).read_bytes())
+            lines = [HEX.match(line) for line in block.body.splitlines()]
+            assert lines and all(lines), f"{document.name}:{block.line}"
+            for line in filter(None, lines):
+                offset, shown = int(line[1], 16), bytes.fromhex(line[2])
+                if data[offset : offset + len(shown)] != shown:
+                    wrong.append(line[0])
+    assert wrong == []
 
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)

@@ -9,6 +9,7 @@ from devices.acpi.cpu_hotplug import CPUHotplug
 from devices.acpi.memory_hotplug import MemHotplug
 from devices.acpi.pcihp import AcpiPciHpPciStatus
 from vmstate.description.declare import array, description, struct, subsection, uint32, uint64
+from vmstate.description.expr import this
 
 
 @description("acpi-ged/memhp", version_id=1, minimum_version_id=1)
@@ -39,7 +40,7 @@ class Ghes:
     hw_error_le: int = uint64()
 
 
-@description("acpi-ged/ghes", version_id=1, minimum_version_id=1)
+@description("acpi-ged/ghes", version_id=1, minimum_version_id=1, needed=this.ghes_state.hw_error_le != 0)
 class GhesState:
     """Hardware errors; sent where firmware has set up the table."""
 
@@ -64,7 +65,7 @@ class Hest:
     hest_addr_le: int = uint64()
 
 
-@description("acpi-ged/hest", version_id=1, minimum_version_id=1)
+@description("acpi-ged/hest", version_id=1, minimum_version_id=1, needed=this.ghes_state.hest_addr_le != 0)
 class HestState:
     """Error sources; sent where firmware has set up the table."""
 

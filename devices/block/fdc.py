@@ -6,9 +6,10 @@ Facts from QEMU's hw/block/fdc.c.
 from __future__ import annotations
 
 from vmstate.description.declare import array, description, int32, subsection, timer, uint8, uint8_equal, uint32, varray
+from vmstate.description.expr import this
 
 
-@description("fdrive/media_changed", version_id=1, minimum_version_id=1)
+@description("fdrive/media_changed", version_id=1, minimum_version_id=1, needed=this.media_changed != 1)
 class MediaChanged:
     """Whether the medium was changed; sent where it was not, with a medium there."""
 
@@ -22,7 +23,7 @@ class MediaRate:
     media_rate: int = uint8()
 
 
-@description("fdrive/perpendicular", version_id=1, minimum_version_id=1)
+@description("fdrive/perpendicular", version_id=1, minimum_version_id=1, needed=this.perpendicular != 0)
 class Perpendicular:
     """Perpendicular mode; sent where it is on."""
 
@@ -41,14 +42,14 @@ class FDrive:
     perpendicular: Perpendicular | None = subsection(Perpendicular)
 
 
-@description("fdc/reset_sensei", version_id=1, minimum_version_id=1)
+@description("fdc/reset_sensei", version_id=1, minimum_version_id=1, needed=this.reset_sensei != 0)
 class ResetSensei:
     """Interrupts to be sensed after a reset; sent where there are any."""
 
     reset_sensei: int = int32()
 
 
-@description("fdc/result_timer", version_id=1, minimum_version_id=1)
+@description("fdc/result_timer", version_id=1, minimum_version_id=1, needed=this.result_timer != -1)
 class ResultTimer:
     """The timer of a command's result; sent while it runs."""
 

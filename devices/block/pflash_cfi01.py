@@ -6,13 +6,13 @@ Facts from QEMU's hw/block/pflash_cfi01.c.
 from __future__ import annotations
 
 from vmstate.description.declare import description, subsection, uint8, uint32, uint64, vbuffer
-from vmstate.description.expr import fact
+from vmstate.description.expr import fact, this
 
 WRITE_BLOCK = fact("pflash_write_block", (2048, 4096, 1024, 512, 256, 128, 64, 32))
 """Bytes of a block that is written at once."""
 
 
-@description("pflash_cfi01_blk_write", version_id=1, minimum_version_id=1)
+@description("pflash_cfi01_blk_write", version_id=1, minimum_version_id=1, needed=this.blk_offset != 0xFFFFFFFF)
 class BlkWrite:
     """The block that is being written; sent while one is."""
 

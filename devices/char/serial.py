@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from devices.core.fifo8 import Fifo8
 from vmstate.description.declare import description, int32, struct, subsection, timer, uint8, uint16, uint32
+from vmstate.description.expr import this
 
 
 @description("serial/thr_ipending", version_id=1, minimum_version_id=1)
@@ -16,7 +17,7 @@ class ThrIpending:
     thr_ipending: int = int32()
 
 
-@description("serial/tsr", version_id=1, minimum_version_id=1)
+@description("serial/tsr", version_id=1, minimum_version_id=1, needed=this.tsr_retry != 0)
 class Tsr:
     """The byte in the transmitter; sent where it must be tried again."""
 
@@ -25,35 +26,35 @@ class Tsr:
     tsr: int = uint8()
 
 
-@description("serial/recv_fifo", version_id=1, minimum_version_id=1)
+@description("serial/recv_fifo", version_id=1, minimum_version_id=1, needed=this.recv_fifo.num != 0)
 class RecvFifo:
     """Bytes received; sent where there are any."""
 
     recv_fifo: Fifo8 = struct(Fifo8, version=1)
 
 
-@description("serial/xmit_fifo", version_id=1, minimum_version_id=1)
+@description("serial/xmit_fifo", version_id=1, minimum_version_id=1, needed=this.xmit_fifo.num != 0)
 class XmitFifo:
     """Bytes to transmit; sent where there are any."""
 
     xmit_fifo: Fifo8 = struct(Fifo8, version=1)
 
 
-@description("serial/fifo_timeout_timer", version_id=1, minimum_version_id=1)
+@description("serial/fifo_timeout_timer", version_id=1, minimum_version_id=1, needed=this.fifo_timeout_timer != -1)
 class FifoTimeoutTimer:
     """The receiver's time-out; sent while it runs."""
 
     fifo_timeout_timer: int = timer()
 
 
-@description("serial/timeout_ipending", version_id=1, minimum_version_id=1)
+@description("serial/timeout_ipending", version_id=1, minimum_version_id=1, needed=this.timeout_ipending != 0)
 class TimeoutIpending:
     """Whether the time-out's interrupt is pending; sent where it is."""
 
     timeout_ipending: int = int32()
 
 
-@description("serial/poll", version_id=1, minimum_version_id=1)
+@description("serial/poll", version_id=1, minimum_version_id=1, needed=this.poll_msl >= 0)
 class Poll:
     """Polling of the modem status; sent where there is any."""
 

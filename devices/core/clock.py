@@ -6,9 +6,10 @@ Facts from QEMU's hw/core/clock-vmstate.c.
 from __future__ import annotations
 
 from vmstate.description.declare import description, subsection, uint32, uint64
+from vmstate.description.expr import this
 
 
-@description("clock/muldiv", version_id=1, minimum_version_id=1)
+@description("clock/muldiv", version_id=1, minimum_version_id=1, needed=(this.multiplier != 1) | (this.divider != 1))
 class Muldiv:
     """Multiplier and divider; sent where either is not 1."""
 

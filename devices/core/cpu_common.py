@@ -6,16 +6,17 @@ Facts from QEMU's hw/core/cpu-system.c.
 from __future__ import annotations
 
 from vmstate.description.declare import boolean, description, int32, subsection, uint32
+from vmstate.description.expr import this
 
 
-@description("cpu_common/exception_index", version_id=1, minimum_version_id=1)
+@description("cpu_common/exception_index", version_id=1, minimum_version_id=1, needed=this.exception_index != -1)
 class ExceptionIndex:
     """The exception that is pending (TCG); sent where there is one."""
 
     exception_index: int = int32()
 
 
-@description("cpu_common/crash_occurred", version_id=1, minimum_version_id=1)
+@description("cpu_common/crash_occurred", version_id=1, minimum_version_id=1, needed=this.crash_occurred)
 class CrashOccurred:
     """Whether the guest has reported a crash; sent where it has."""
 

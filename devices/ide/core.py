@@ -9,7 +9,12 @@ from vmstate.description.declare import boolean, buffer, description, int32, int
 from vmstate.description.expr import this
 
 
-@description("ide_drive/atapi/gesn_state", version_id=1, minimum_version_id=1)
+@description(
+    "ide_drive/atapi/gesn_state",
+    version_id=1,
+    minimum_version_id=1,
+    needed=this.events_new_media | this.events_eject_request,
+)
 class GesnState:
     """Events that the guest has not asked for yet; sent where there are any."""
 
@@ -17,7 +22,7 @@ class GesnState:
     events_eject_request: bool = boolean(name="events.eject_request")
 
 
-@description("ide_drive/tray_state", version_id=1, minimum_version_id=1)
+@description("ide_drive/tray_state", version_id=1, minimum_version_id=1, needed=this.tray_open | this.tray_locked)
 class TrayState:
     """The tray; sent where it is open or locked."""
 
@@ -67,7 +72,7 @@ class IDEDrive:
     gesn_state: GesnState | None = subsection(GesnState)
 
 
-@description("ide_bus/error", version_id=2, minimum_version_id=1)
+@description("ide_bus/error", version_id=2, minimum_version_id=1, needed=this.error_status != 0)
 class ErrorStatus:
     """A request that failed and is to be tried again; sent where there is one."""
 

@@ -8,9 +8,10 @@ from __future__ import annotations
 from devices.ide.core import IDEBus, IDEDrive
 from devices.pci.device import PCIDevice
 from vmstate.description.declare import array, description, int64, struct, subsection, uint8, uint32
+from vmstate.description.expr import this
 
 
-@description("ide bmdma_current", version_id=1, minimum_version_id=1)
+@description("ide bmdma_current", version_id=1, minimum_version_id=1, needed=this.cur_prd_len != 0)
 class BMDMACurrent:
     """The place in the transfer that is under way; sent where there is one."""
 

@@ -6,6 +6,7 @@ Facts from QEMU's hw/input/ps2.c.
 from __future__ import annotations
 
 from vmstate.description.declare import boolean, buffer, description, int32, struct, subsection, uint8, variant
+from vmstate.description.expr import this
 
 
 @description("PS2 Common State", version_id=3, minimum_version_id=2)
@@ -19,21 +20,21 @@ class PS2Common:
     queue_data: bytes = buffer(256, name="queue.data")
 
 
-@description("ps2kbd/ledstate", version_id=3, minimum_version_id=2)
+@description("ps2kbd/ledstate", version_id=3, minimum_version_id=2, needed=this.ledstate != 0)
 class Ledstate:
     """The lights; sent where any is on."""
 
     ledstate: int = int32()
 
 
-@description("ps2kbd/need_high_bit", version_id=1, minimum_version_id=1)
+@description("ps2kbd/need_high_bit", version_id=1, minimum_version_id=1, needed=this.need_high_bit != 0)
 class NeedHighBit:
     """Whether a prefix was translated; sent where one was."""
 
     need_high_bit: bool = boolean()
 
 
-@description("ps2kbd/command_reply_queue")
+@description("ps2kbd/command_reply_queue", needed=this.cwptr != -1)
 class CommandReplyQueue:
     """Where the reply to a command ends in the queue; sent while there is one."""
 

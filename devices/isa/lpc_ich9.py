@@ -9,9 +9,10 @@ from devices.acpi.ich9 import ICH9PM
 from devices.isa.apm import APM
 from devices.pci.device import PCIDevice
 from vmstate.description.declare import array, description, struct, subsection, uint8, uint32, uint64
+from vmstate.description.expr import this
 
 
-@description("ICH9LPC/rst_cnt", version_id=1, minimum_version_id=1)
+@description("ICH9LPC/rst_cnt", version_id=1, minimum_version_id=1, needed=this.rst_cnt != 0)
 class RstCnt:
     """The reset control register; sent where it is not 0."""
 

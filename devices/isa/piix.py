@@ -7,9 +7,10 @@ from __future__ import annotations
 
 from devices.pci.device import PCIDevice
 from vmstate.description.declare import array, description, int32, struct, subsection, uint8
+from vmstate.description.expr import this
 
 
-@description("PIIX3/rcr", version_id=1, minimum_version_id=1)
+@description("PIIX3/rcr", version_id=1, minimum_version_id=1, needed=this.rcr != 0)
 class Piix3Rcr:
     """The reset control register; sent where it is not 0."""
 

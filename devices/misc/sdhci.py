@@ -17,13 +17,13 @@ from vmstate.description.declare import (
     uint64,
     vbuffer,
 )
-from vmstate.description.expr import fact
+from vmstate.description.expr import fact, this
 
 FIFO_SIZE = fact("sdhci_fifo_size", (512, 1024, 2048))
 """Bytes of the longest block."""
 
 
-@description("sdhci/pending-insert", version_id=1, minimum_version_id=1)
+@description("sdhci/pending-insert", version_id=1, minimum_version_id=1, needed=this.pending_insert_state)
 class PendingInsert:
     """Whether a card was inserted while its interrupt was off; sent where one was."""
 

@@ -93,7 +93,7 @@ class Riccb:
     riccb: list[int] = array(uint8, 64, name="env.riccb")
 
 
-@description("cpu/exval", version_id=1, minimum_version_id=1)
+@description("cpu/exval", version_id=1, minimum_version_id=1, needed=this.ex_value != 0)
 class Exval:
     """The target of an execute instruction that is under way (TCG)."""
 

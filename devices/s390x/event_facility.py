@@ -6,9 +6,10 @@ Facts from QEMU's hw/s390x/event-facility.c.
 from __future__ import annotations
 
 from vmstate.description.declare import description, subsection, uint16, uint32
+from vmstate.description.expr import this
 
 
-@description("vmstate-event-facility/mask64")
+@description("vmstate-event-facility/mask64", needed=this.receive_mask_lower != 0)
 class EventFacilityMask64:
     """The lower half of the receive mask; sent where it is not zero."""
 

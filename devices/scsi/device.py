@@ -7,9 +7,10 @@ from __future__ import annotations
 
 from devices.scsi.request import SCSIRequest
 from vmstate.description.declare import boolean, description, int8, keyed_list, sub_array, subsection, uint8, uint32
+from vmstate.description.expr import up
 
 
-@description("SCSIDevice/sense", version_id=1, minimum_version_id=1)
+@description("SCSIDevice/sense", version_id=1, minimum_version_id=1, needed=up.sense_len > 96)
 class ScsiSense:
     """The rest of the sense data; sent where it is longer than 96 bytes."""
 

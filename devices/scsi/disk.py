@@ -7,9 +7,10 @@ from __future__ import annotations
 
 from devices.scsi.device import SCSIDevice
 from vmstate.description.declare import boolean, description, struct, subsection, uint8, uint64
+from vmstate.description.expr import this
 
 
-@description("scsi-disk/pr", version_id=1, minimum_version_id=1)
+@description("scsi-disk/pr", version_id=1, minimum_version_id=1, needed=this.key != 0)
 class PrState:
     """A persistent reservation of the guest; sent where there is one."""
 

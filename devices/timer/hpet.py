@@ -9,7 +9,7 @@ from vmstate.description.declare import description, subsection, timer, uint8, u
 from vmstate.description.expr import this
 
 
-@description("hpet/rtc_irq_level", version_id=1, minimum_version_id=1)
+@description("hpet/rtc_irq_level", version_id=1, minimum_version_id=1, needed=this.rtc_irq_level != 0)
 class RtcIrqLevel:
     """The level of the real-time clock's interrupt, which passes through; sent where it is not 0."""
 

@@ -17,9 +17,15 @@ from vmstate.description.declare import (
     uint64,
     unused,
 )
+from vmstate.description.expr import this
 
 
-@description("mc146818rtc/irq_reinject_on_ack_count", version_id=1, minimum_version_id=1)
+@description(
+    "mc146818rtc/irq_reinject_on_ack_count",
+    version_id=1,
+    minimum_version_id=1,
+    needed=this.irq_reinject_on_ack_count != 0,
+)
 class IrqReinjectOnAckCount:
     """Interrupts to be raised again; sent where there are any."""
 

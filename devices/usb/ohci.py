@@ -17,6 +17,7 @@ from vmstate.description.declare import (
     uint16,
     uint32,
 )
+from vmstate.description.expr import this
 
 
 @description("ohci-core/port", version_id=1, minimum_version_id=1)
@@ -26,7 +27,7 @@ class OHCIPort:
     ctrl: int = uint32()
 
 
-@description("ohci-core/eof-timer", version_id=1, minimum_version_id=1)
+@description("ohci-core/eof-timer", version_id=1, minimum_version_id=1, needed=this.eof_timer != -1)
 class EofTimer:
     """The timer of the end of the frame; sent while it runs."""
 

@@ -7,9 +7,10 @@ from __future__ import annotations
 
 from vmstate.description.declare import array, description, int32, int64, subsection, uint8, uint32
 from vmstate.description.description import MigrationPriority
+from vmstate.description.expr import this
 
 
-@description("apic_sipi", version_id=1, minimum_version_id=1)
+@description("apic_sipi", version_id=1, minimum_version_id=1, needed=this.wait_for_sipi != 0)
 class ApicSipi:
     """A start-up interrupt that the processor waits for; sent where it does."""
 

@@ -21,7 +21,7 @@ from vmstate.description.declare import (
     uinttl,
     with_tmp,
 )
-from vmstate.description.expr import choose
+from vmstate.description.expr import choose, this, up
 
 GENERAL_REGISTERS = choose(TARGET_LONG_SIZE == 8, 16, 8)
 """General and vector registers: 16, or 8 of a 32-bit processor."""
@@ -127,49 +127,51 @@ class ExceptionInfo:
     exception_payload: int = uint64(name="env.exception_payload")
 
 
-@description("cpu/error_code", version_id=1, minimum_version_id=1)
+@description("cpu/error_code", version_id=1, minimum_version_id=1, needed=up.has_error_code != 0)
 class ErrorCode:
     """The error code of an exception; sent where it is not 0."""
 
     error_code: int = int32(name="env.error_code")
 
 
-@description("cpu/steal_time_msr", version_id=1, minimum_version_id=1)
+@description("cpu/steal_time_msr", version_id=1, minimum_version_id=1, needed=this.steal_time_msr != 0)
 class StealTimeMSR:
     """Where the guest wants to read its stolen time (KVM)."""
 
     steal_time_msr: int = uint64(name="env.steal_time_msr")
 
 
-@description("cpu/async_pf_msr", version_id=1, minimum_version_id=1)
+@description("cpu/async_pf_msr", version_id=1, minimum_version_id=1, needed=this.async_pf_en_msr != 0)
 class AsyncPFMSR:
     """Asynchronous page faults (KVM)."""
 
     async_pf_en_msr: int = uint64(name="env.async_pf_en_msr")
 
 
-@description("cpu/async_pf_int_msr", version_id=1, minimum_version_id=1)
+@description("cpu/async_pf_int_msr", version_id=1, minimum_version_id=1, needed=this.async_pf_int_msr != 0)
 class AsyncPFIntMSR:
     """The interrupt of asynchronous page faults (KVM)."""
 
     async_pf_int_msr: int = uint64(name="env.async_pf_int_msr")
 
 
-@description("cpu/async_pv_eoi_msr", version_id=1, minimum_version_id=1)
+@description("cpu/async_pv_eoi_msr", version_id=1, minimum_version_id=1, needed=this.pv_eoi_en_msr != 0)
 class PVEOIMSR:
     """Paravirtual end of interrupt (KVM)."""
 
     pv_eoi_en_msr: int = uint64(name="env.pv_eoi_en_msr")
 
 
-@description("cpu/poll_control_msr", version_id=1, minimum_version_id=1)
+@description("cpu/poll_control_msr", version_id=1, minimum_version_id=1, needed=this.poll_control_msr != 1)
 class PollControlMSR:
     """Whether the host may poll before it sleeps (KVM)."""
 
     poll_control_msr: int = uint64(name="env.poll_control_msr")
 
 
-@description("cpu/fpop_ip_dp", version_id=1, minimum_version_id=1)
+@description(
+    "cpu/fpop_ip_dp", version_id=1, minimum_version_id=1, needed=(this.fpop != 0) | (this.fpip != 0) | (this.fpdp != 0)
+)
 class FPOpIPDP:
     """The last floating-point instruction and its operand."""
 
@@ -178,35 +180,37 @@ class FPOpIPDP:
     fpdp: int = uint64(name="env.fpdp")
 
 
-@description("cpu/msr_tsc_adjust", version_id=1, minimum_version_id=1)
+@description("cpu/msr_tsc_adjust", version_id=1, minimum_version_id=1, needed=this.tsc_adjust != 0)
 class MSRTSCAdjust:
     """Adjustment of the time-stamp counter."""
 
     tsc_adjust: int = uint64(name="env.tsc_adjust")
 
 
-@description("cpu/msr_smi_count", version_id=1, minimum_version_id=1)
+@description("cpu/msr_smi_count", version_id=1, minimum_version_id=1, needed=this.msr_smi_count != 0)
 class MSRSMICount:
     """System-management interrupts counted."""
 
     msr_smi_count: int = uint64(name="env.msr_smi_count")
 
 
-@description("cpu/msr_tscdeadline", version_id=1, minimum_version_id=1)
+@description("cpu/msr_tscdeadline", version_id=1, minimum_version_id=1, needed=this.tsc_deadline != 0)
 class MSRTSCDeadline:
     """The deadline of the local APIC's timer."""
 
     tsc_deadline: int = uint64(name="env.tsc_deadline")
 
 
-@description("cpu/msr_ia32_misc_enable", version_id=1, minimum_version_id=1)
+@description("cpu/msr_ia32_misc_enable", version_id=1, minimum_version_id=1, needed=this.msr_ia32_misc_enable != 1)
 class MSRIA32MiscEnable:
     """IA32_MISC_ENABLE; sent where it is not 1."""
 
     msr_ia32_misc_enable: int = uint64(name="env.msr_ia32_misc_enable")
 
 
-@description("cpu/msr_ia32_feature_control", version_id=1, minimum_version_id=1)
+@description(
+    "cpu/msr_ia32_feature_control", version_id=1, minimum_version_id=1, needed=this.msr_ia32_feature_control != 0
+)
 class MSRIA32FeatureControl:
     """IA32_FEATURE_CONTROL."""
 
@@ -236,7 +240,12 @@ class MPX:
     msr_bndcfgs: int = uint64(name="env.msr_bndcfgs")
 
 
-@description("cpu/msr_hyperv_hypercall", version_id=1, minimum_version_id=1)
+@description(
+    "cpu/msr_hyperv_hypercall",
+    version_id=1,
+    minimum_version_id=1,
+    needed=(this.msr_hv_hypercall != 0) | (this.msr_hv_guest_os_id != 0),
+)
 class MSRHypervHypercall:
     """Hyper-V: the guest's identity and its hypercall page."""
 
@@ -244,14 +253,14 @@ class MSRHypervHypercall:
     msr_hv_hypercall: int = uint64(name="env.msr_hv_hypercall")
 
 
-@description("cpu/msr_hyperv_vapic", version_id=1, minimum_version_id=1)
+@description("cpu/msr_hyperv_vapic", version_id=1, minimum_version_id=1, needed=this.msr_hv_vapic != 0)
 class MSRHypervVapic:
     """Hyper-V: the page that assists the local APIC."""
 
     msr_hv_vapic: int = uint64(name="env.msr_hv_vapic")
 
 
-@description("cpu/msr_hyperv_time", version_id=1, minimum_version_id=1)
+@description("cpu/msr_hyperv_time", version_id=1, minimum_version_id=1, needed=this.msr_hv_tsc != 0)
 class MSRHypervTime:
     """Hyper-V: the reference time page."""
 
@@ -290,7 +299,14 @@ class MSRHypervStimer:
     msr_hv_stimer_count: list[int] = array(uint64, 4, name="env.msr_hv_stimer_count")
 
 
-@description("cpu/msr_hyperv_reenlightenment", version_id=1, minimum_version_id=1)
+@description(
+    "cpu/msr_hyperv_reenlightenment",
+    version_id=1,
+    minimum_version_id=1,
+    needed=(this.msr_hv_reenlightenment_control != 0)
+    | (this.msr_hv_tsc_emulation_control != 0)
+    | (this.msr_hv_tsc_emulation_status != 0),
+)
 class MSRHypervReenlightenment:
     """Hyper-V: notification of a migration."""
 
@@ -308,35 +324,35 @@ class AVX512:
     xmm_regs_1: list[Hi16ZMMReg] = sub_array(Hi16ZMMReg, 16, 16, name="env.xmm_regs", exists=TARGET_LONG_SIZE == 8)
 
 
-@description("cpu/xss", version_id=1, minimum_version_id=1)
+@description("cpu/xss", version_id=1, minimum_version_id=1, needed=this.xss != 0)
 class XSS:
     """IA32_XSS."""
 
     xss: int = uint64(name="env.xss")
 
 
-@description("cpu/umwait", version_id=1, minimum_version_id=1)
+@description("cpu/umwait", version_id=1, minimum_version_id=1, needed=this.umwait != 0)
 class Umwait:
     """IA32_UMWAIT_CONTROL."""
 
     umwait: int = uint32(name="env.umwait")
 
 
-@description("cpu/pkru", version_id=1, minimum_version_id=1)
+@description("cpu/pkru", version_id=1, minimum_version_id=1, needed=this.pkru != 0)
 class PKRU:
     """Protection keys of user pages."""
 
     pkru: int = uint32(name="env.pkru")
 
 
-@description("cpu/pkrs", version_id=1, minimum_version_id=1)
+@description("cpu/pkrs", version_id=1, minimum_version_id=1, needed=this.pkrs != 0)
 class PKRS:
     """Protection keys of supervisor pages."""
 
     pkrs: int = uint32(name="env.pkrs")
 
 
-@description("cpu/tsc_khz", version_id=1, minimum_version_id=1)
+@description("cpu/tsc_khz", version_id=1, minimum_version_id=1, needed=this.tsc_khz != 0)
 class TSCKHz:
     """Frequency of the time-stamp counter, in kHz."""
 
@@ -408,14 +424,14 @@ class XenVcpu:
     xen_periodic_timer_period: int = uint64(name="env.xen_periodic_timer_period")
 
 
-@description("cpu/mcg_ext_ctl", version_id=1, minimum_version_id=1)
+@description("cpu/mcg_ext_ctl", version_id=1, minimum_version_id=1, needed=this.mcg_ext_ctl != 0)
 class MCGExtCtl:
     """Local machine-check exceptions."""
 
     mcg_ext_ctl: int = uint64(name="env.mcg_ext_ctl")
 
 
-@description("cpu/spec_ctrl", version_id=1, minimum_version_id=1)
+@description("cpu/spec_ctrl", version_id=1, minimum_version_id=1, needed=this.spec_ctrl != 0)
 class SpecCtrl:
     """Control of speculation."""
 
@@ -441,7 +457,7 @@ class MSRIntelPT:
     msr_rtit_addrs: list[int] = array(uint64, 8, name="env.msr_rtit_addrs")
 
 
-@description("cpu/virt_ssbd", version_id=1, minimum_version_id=1)
+@description("cpu/virt_ssbd", version_id=1, minimum_version_id=1, needed=this.virt_ssbd != 0)
 class MSRVirtSSBD:
     """Control of speculative stores (AMD)."""
 
@@ -456,14 +472,14 @@ class SVMNPT:
     nested_pg_mode: int = uint32(name="env.nested_pg_mode")
 
 
-@description("cpu/svm_guest", version_id=1, minimum_version_id=1)
+@description("cpu/svm_guest", version_id=1, minimum_version_id=1, needed=this.int_ctl != 0)
 class SVMGuest:
     """Nested SVM: control of interrupts (TCG)."""
 
     int_ctl: int = uint32(name="env.int_ctl")
 
 
-@description("cpu/efer32", version_id=1, minimum_version_id=1)
+@description("cpu/efer32", version_id=1, minimum_version_id=1, needed=this.efer != 0)
 class EFER32:
     """EFER of a 32-bit processor; sent where it is not 0."""
 
@@ -499,7 +515,7 @@ class MSRXFD:
     msr_xfd_err: int = uint64(name="env.msr_xfd_err")
 
 
-@description("cpu/msr_hwcr", version_id=1, minimum_version_id=1)
+@description("cpu/msr_hwcr", version_id=1, minimum_version_id=1, needed=this.msr_hwcr != 0)
 class MSRHWCR:
     """Hardware configuration (AMD)."""
 
@@ -538,14 +554,14 @@ class ArchLBR:
     lbr_records: list[LBREntry] = array(LBREntry, 32, name="env.lbr_records", version=1)
 
 
-@description("cpu/triple_fault", version_id=1, minimum_version_id=1)
+@description("cpu/triple_fault", version_id=1, minimum_version_id=1, needed=this.triple_fault_pending != 0)
 class TripleFault:
     """A triple fault that is pending."""
 
     triple_fault_pending: int = uint8(name="env.triple_fault_pending")
 
 
-@description("cpu/msr_pl0_ssp", version_id=1, minimum_version_id=1)
+@description("cpu/msr_pl0_ssp", version_id=1, minimum_version_id=1, needed=this.pl0_ssp != 0)
 class PL0SSP:
     """Shadow stack of privilege level 0."""
 
@@ -576,7 +592,7 @@ class CET:
 class APX:
     """The registers R16 to R31 of APX."""
 
-    regs: list[int] = sub_array(uinttl, GENERAL_REGISTERS, 16, name="env.regs")
+    regs: list[int] = sub_array(uinttl, 16, 16, name="env.regs")
 
 
 @description("cpu", version_id=12, minimum_version_id=11)

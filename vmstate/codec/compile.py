@@ -71,11 +71,17 @@ class FixedStruct(Data):
 
 
 class Place(NamedTuple):
-    """A field, the slot of its value in a frame, and the key of its residue."""
+    """A field, the slot of its value in a frame, and the key of its residue.
+
+    Where the name repeats the state has one list for all: `element` is the index that the value has in it, `first`
+    the one that the first element of an array has in it.
+    """
 
     field: Field
     slot: int
     key: str
+    element: int | None = None
+    first: int = 0
 
 
 class Codecs:
@@ -322,8 +328,8 @@ def compile_plan(vmsd: VMStateDescription, version_id: int, codecs: Codecs) -> P
             puts.append(put)
             run.clear()
 
-    for field, key in zip(vmsd.fields, _residue_keys(vmsd), strict=True):
-        place = Place(field, slot, key)
+    for field, key, gathered in zip(vmsd.fields, _residue_keys(vmsd), _gathered_places(vmsd), strict=True):
+        place = Place(field, slot, key, *gathered)
         if field.in_state:
             layout.setdefault(field.attribute, slot)
         rules.extend((field.attribute, rule) for rule in field.rules)
@@ -380,6 +386,23 @@ def _residue_keys(vmsd: VMStateDescription) -> list[str]:
     ]
 
 
+def _gathered_places(vmsd: VMStateDescription) -> list[tuple[int | None, int]]:
+    """`Place.element` and `Place.first` of each field."""
+    names = [field.attribute for field in vmsd.fields if field.in_state]
+    if len(set(names)) == len(names):
+        return [(None, 0)] * len(vmsd.fields)
+    places: list[tuple[int | None, int]] = []
+    taken = dict.fromkeys((name for name in names if names.count(name) > 1), 0)
+    for field in vmsd.fields:
+        if not field.in_state or field.attribute not in taken:
+            places.append((None, 0))
+            continue
+        start, count = taken[field.attribute], _constant_count(vmsd, field)
+        places.append((start, 0) if count is None else (None, start))
+        taken[field.attribute] = start + (1 if count is None else count)
+    return places
+
+
 def _absent(field: Field) -> Step:
     default = field.default if isinstance(field.type, t.Host) else None
 
@@ -409,13 +432,13 @@ def fuse(run: list[Place]) -> tuple[Step, Put]:
     """One struct.Struct for a run of scalars; what QEMU would write otherwise becomes residue."""
     layout = ">" + "".join(
         f"{kind.size}x" if isinstance(kind := field.type, t.Unused) else kind.code  # type: ignore[attr-defined]
-        for field, _, _ in run
+        for field, *_ in run
     )
     packed = packer(layout)
     size, unpack_from, pack = packed.size, packed.unpack_from, packed.pack
-    slots = [slot for field, slot, _ in run if field.in_state]
+    slots = [slot for field, slot, *_ in run if field.in_state]
     first, last = (slots[0], slots[-1] + 1) if slots else (0, 0)
-    bools = tuple(slot for field, slot, _ in run if _is_bool(field.type))
+    bools = tuple(slot for field, slot, *_ in run if _is_bool(field.type))
     normalises = bool(bools) or "x" in layout
 
     def step(ctx: Context, frame: Frame, pos: int, values: list[Any]) -> int:
@@ -443,7 +466,7 @@ def _is_bool(kind: t.WireType) -> bool:
 
 
 def _run_residue(run: list[Place], ctx: Context, residue: dict[str, tuple[bytes, Any]], pos: int) -> None:
-    for field, _, key in run:
+    for field, _, key, *_ in run:
         size = _run_size(field)
         raw = bytes(ctx.data[pos : pos + size])
         pos += size
@@ -463,7 +486,7 @@ def compile_field(place: Place, codecs: Codecs) -> tuple[Step, Put, int | None, 
 
 def compile_present(place: Place, codecs: Codecs) -> tuple[Step, Put, int | None, int]:
     """The same for a field that is there."""
-    field, slot, _ = place
+    field, slot, *_ = place
     size: int | None = None
     least = 0
     if isinstance(field.type, t.Validate):
@@ -476,7 +499,7 @@ def compile_present(place: Place, codecs: Codecs) -> tuple[Step, Put, int | None
         size, least = one.size, one.least
     else:
         one = element(field.type, codecs)
-        step, put = _array(field, slot, one, codecs)
+        step, put = _array(place, one, codecs)
         count = field.count if isinstance(field.count, int) else None
         fixed = one.size is not None and count is not None and field.pointers is None
         size = one.size * count if fixed else None  # type: ignore[operator]
@@ -484,7 +507,7 @@ def compile_present(place: Place, codecs: Codecs) -> tuple[Step, Put, int | None
     if _normalises(field.type):
         step, put = _keeping(place, step, put)
     if codecs.careful:
-        step, put = _told(field, step, put)
+        step, put = _told(place, step, put)
     return step, put, size, least
 
 
@@ -528,7 +551,7 @@ def _normalises(kind: t.WireType) -> bool:
 
 def _keeping(place: Place, step: Step, put: Put) -> tuple[Step, Put]:
     """The same, with the bytes kept as residue where what is written from their value would be others."""
-    field, slot, key = place
+    field, slot, key, *_ = place
     in_state = field.in_state
 
     def keeping_step(ctx: Context, frame: Frame, pos: int, values: list[Any]) -> int:
@@ -574,21 +597,27 @@ def _validate(field: Field, kind: t.Validate) -> tuple[Step, Put]:
     return step, put
 
 
-def _told(field: Field, step: Step, put: Put) -> tuple[Step, Put]:
+def _told(place: Place, step: Step, put: Put) -> tuple[Step, Put]:
     """The same, with the path kept for errors and the trace."""
+    field = place.field
+    path = (field.attribute,) if place.element is None else (field.attribute, place.element)
 
     def told_step(ctx: Context, frame: Frame, pos: int, values: list[Any]) -> int:
-        enter(ctx, field.attribute)
+        for one in path:
+            enter(ctx, one)
         entry = _open_entry(ctx)
         end = step(ctx, frame, pos, values)
         _close_entry(ctx, entry, pos, end, field)
-        leave(ctx)
+        for _ in path:
+            leave(ctx)
         return end
 
     def told_put(ctx: Context, frame: Frame, out: bytearray) -> None:
-        enter(ctx, field.attribute)
+        for one in path:
+            enter(ctx, one)
         put(ctx, frame, out)
-        leave(ctx)
+        for _ in path:
+            leave(ctx)
 
     return told_step, told_put
 
@@ -632,15 +661,16 @@ def _conditional(field: Field, exists: Expr, step: Step, put: Put) -> tuple[Step
     return conditional_step, conditional_put
 
 
-def _array(field: Field, slot: int, one: Element, codecs: Codecs) -> tuple[Step, Put]:
+def _array(place: Place, one: Element, codecs: Codecs) -> tuple[Step, Put]:
+    field, slot, *_ = place
     if field.pointers is not None:
-        return _sequence(field, slot, _pointer(field, one))
+        return _sequence(place, _pointer(field, one))
     kind = field.type
     if isinstance(kind, t.Scalar) and kind.order != "host":
         return _scalars(field, kind, slot)
     if type(kind) is t.Struct and one.size is not None and kind.vmsd.name:
-        return _records(field, slot, one, kind, codecs)
-    return _sequence(field, slot, one)
+        return _records(place, one, kind, codecs)
+    return _sequence(place, one)
 
 
 def _pointer(field: Field, one: Element) -> Element:
@@ -740,8 +770,9 @@ def _room(ctx: Context, elements: int, least: int, pos: int) -> None:
         raise ctx.short(pos, elements * least)
 
 
-def _sequence(field: Field, slot: int, one: Element) -> tuple[Step, Put]:
+def _sequence(place: Place, one: Element) -> tuple[Step, Put]:
     """An array of anything, element by element."""
+    field, slot, first = place.field, place.slot, place.first
     count, dims, least = field.count, field.dims, one.least
     assert count is not None
 
@@ -750,7 +781,7 @@ def _sequence(field: Field, slot: int, one: Element) -> tuple[Step, Put]:
         _room(ctx, elements, least, pos)
         found: list[Any] = []
         for index in range(elements):
-            enter_element(ctx, index, dims)
+            enter_element(ctx, first + index, dims)
             before, pos = pos, one.read(ctx, frame, pos, found)
             if pos == before:
                 ctx.count_empty(1, pos)
@@ -759,7 +790,7 @@ def _sequence(field: Field, slot: int, one: Element) -> tuple[Step, Put]:
         return pos
 
     def put(ctx: Context, frame: Frame, out: bytearray) -> None:
-        for index, value in enumerate(counted(ctx, frame, field, frame.values[slot], 0)):
+        for index, value in enumerate(counted(ctx, frame, field, frame.values[slot], 0), first):
             enter_element(ctx, index, dims)
             one.write(ctx, frame, value, out)
             leave_element(ctx, dims)
@@ -784,12 +815,13 @@ def leave_element(ctx: Context, dims: tuple[int, ...] | None) -> None:
         del ctx.path[-len(dims or (1,)) :]
 
 
-def _records(field: Field, slot: int, one: Element, kind: t.Struct, codecs: Codecs) -> tuple[Step, Put]:
+def _records(place: Place, one: Element, kind: t.Struct, codecs: Codecs) -> tuple[Step, Put]:
     """An array of structs of fixed size: the bytes are kept, and elements made when they are looked at."""
+    field, slot, *_ = place
     count, dims = field.count, field.dims
     size = one.size or 0
     assert count is not None
-    by_element, put_each = _sequence(field, slot, one)
+    by_element, put_each = _sequence(place, one)
     if dims:
         return by_element, put_each
     name = kind.vmsd.wire_name

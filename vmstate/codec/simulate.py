@@ -132,8 +132,11 @@ def _new(vmsd: VMStateDescription) -> Any:
     """An object of a description, as it is when a device is made."""
     if vmsd.state_class is not None:
         return vmsd.state_class()
-    values = {field.attribute: default_value(field) for field in vmsd.fields if field.in_state}
-    return State({**values, **{sub.attribute: None for sub in vmsd.subsections}})
+    values = dict.fromkeys(state_keys(vmsd))
+    for field in vmsd.fields:
+        if field.in_state and field.exists is None:
+            values[field.attribute] = default_value(field)
+    return State(values)
 
 
 def _refuse_repeated_names(vmsd: VMStateDescription) -> None:

@@ -111,8 +111,10 @@ def _element(word: Any) -> t.WireType:
 
 
 def _scalar(kind: t.Scalar) -> Callable[..., Any]:
-    def word(**options: Any) -> Any:
-        return _word(kind, **options)
+    def word(*, info: str | None = None, **options: Any) -> Any:
+        # `info`: the name of the hand-written get and put that read and write nothing but this number.
+        named = kind if info is None else t.Scalar(info, kind.code, kind.size, kind.order, kind.rule)
+        return _word(named, **options)
 
     word.__name__ = re.sub(r"\W", "_", kind.info)
     word.__doc__ = f"{kind.info}: {kind.size} bytes, big-endian."
@@ -365,14 +367,23 @@ def description(
     return wrap
 
 
-def variant(declared: Any, name: str | None = None, version_id: int | None = None, /, **fields: Any) -> VMStateDescription:
+def variant(
+    declared: Any, name: str | None = None, version_id: int | None = None, /, **fields: Any
+) -> VMStateDescription:
     """The layout of an earlier release, or of a sibling: another name, another version_id, or other fields.
 
     A field is given as a word, or as None where it is not on the wire there. The class of the state is the same, so
     it must have every field of either: one that only the variant has is a `host` member of the class.
     """
     vmsd = _vmsd(declared)
-    kept = [varied for field in vmsd.fields if (varied := _varied(field, fields.pop(field.attribute, field)))]
+    kept: list[Field] = []
+    for field in vmsd.fields:
+        if field.attribute not in fields:
+            kept.append(field)
+        elif (word := fields.pop(field.attribute)) is not None:
+            kept.append(_varied(field, word))
+        elif field.in_state:
+            kept.append(Field(field.name, t.Host("", None), attribute=field.attribute))
     if fields:
         raise DescriptionError(f"no field {next(iter(fields))!r} to declare otherwise", section=repr(vmsd.name))
     options = {key: getattr(vmsd, key) for key in VMStateDescription._names if key not in ("depth", "compiled")}
@@ -382,11 +393,8 @@ def variant(declared: Any, name: str | None = None, version_id: int | None = Non
     return VMStateDescription(**options)
 
 
-def _varied(field: Field, word: Any) -> Field | None:
-    if word is field:
-        return field
-    if word is None:
-        return Field(field.name, t.Host("", None), attribute=field.attribute) if field.in_state else None
+def _varied(field: Field, word: Declared) -> Field:
+    assert word.field is not None
     word.taken = True
     shape = dict(word.field)
     shape["name"] = shape["name"] or field.attribute
@@ -404,6 +412,12 @@ def _collect(name: str, body: type) -> tuple[list[Field], list[Subsection], dict
     fields: list[Field] = []
     subsections: list[Subsection] = []
     defaults: dict[str, Callable[[], Any]] = {}
+    for base in body.__bases__:
+        if issubclass(base, Tracked) and base is not Tracked:
+            # A class that derives from a declared one goes on where that ends.
+            fields += base.vmsd.fields
+            subsections += base.vmsd.subsections
+            defaults.update(base.__vmstate_defaults__)
     for attribute, one in declared.items():
         if one.subsection is not None:
             vmsd = _vmsd(one.subsection[0])
@@ -479,6 +493,11 @@ def _state_class(body: type, wordless: list[str], defaults: dict[str, Callable[[
     namespace = {key: value for key, value in vars(body).items() if key not in left_out}
     annotations = namespace.get("__annotations__", {})
     namespace["__annotations__"] = {key: value for key, value in annotations.items() if key not in wordless}
-    namespace["__slots__"] = (*defaults, META, "__weakref__")
     namespace["__vmstate_defaults__"] = defaults
-    return type(body.__name__, (*(base for base in body.__bases__ if base is not object), Tracked), namespace)
+    bases = tuple(base for base in body.__bases__ if base is not object)
+    there = {name for base in bases for name in getattr(base, "__vmstate_defaults__", ())}
+    namespace["__slots__"] = tuple(name for name in defaults if name not in there)
+    if not there:
+        namespace["__slots__"] += (META, "__weakref__")
+        bases = (*bases, Tracked)
+    return type(body.__name__, bases, namespace)

@@ -8,6 +8,7 @@ Evaluation is three-valued: an operand that is `UNKNOWN` makes the result `UNKNO
 from __future__ import annotations
 
 import operator
+import re
 from collections.abc import Callable, Iterator
 from enum import Flag
 from typing import Any, Final, Protocol
@@ -204,7 +205,8 @@ class Ref(Expr):
             except (AttributeError, KeyError):
                 # One of several structs, and not the one that has it.
                 return UNKNOWN
-        return value
+        # What was not on the wire says nothing.
+        return UNKNOWN if value is None else value
 
     def __repr__(self) -> str:
         return ".".join((self._base, *self._names))
@@ -259,6 +261,10 @@ class UnknownFact(VMStateError):
 def member(value: Any, name: str) -> Any:
     """A named part of a state, whether it is an attrs object or a mapping by wire name."""
     return value[name] if isinstance(value, dict) else getattr(value, name)
+
+
+def _matches(value: Any, pattern: str) -> bool:
+    return re.match(pattern, value) is not None
 
 
 def _has(value: Any, bit: int | str) -> bool:
@@ -342,6 +348,7 @@ OPERATORS: Final[dict[str, Callable[..., Any]]] = {
     "min": min,
     "max": max,
     "choose": _choose,
+    "matches": _matches,
     "le16": _le16,
     "linked": _linked,
 }
@@ -393,6 +400,10 @@ root: Final = Ref("root")
 version_id: Final = Version()
 
 
+IDSTR: Final = Fact("idstr", ("",), None, "")
+"""The idstr of the section: it tells the bus a device sits on. A reader of streams knows it, nobody else does."""
+
+
 def fact(
     name: str,
     candidates: tuple[Any, ...] = (False, True),
@@ -433,6 +444,11 @@ def max_(*values: object) -> Expr:
 def choose(condition: object, yes: object, no: object) -> Expr:
     """One of two values, by a condition; only the one chosen is evaluated."""
     return Op("choose", condition, yes, no)
+
+
+def matches(value: object, pattern: str) -> Expr:
+    """Whether a text begins with what a regular expression matches."""
+    return Op("matches", value, pattern)
 
 
 def le16(data: object, place: object) -> Expr:

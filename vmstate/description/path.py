@@ -1,8 +1,8 @@
 """Paths: one grammar for show, set, diff, errors and ignore lists.
 
 `net.rss.indirections_table[3]`: names joined by dots, `[n]` for the n-th element. A name that holds a bracket, a
-quote or a blank stands in double quotes (`"env.cr[0]"`); a dot inside a name needs none, since the longest name that
-is there wins.
+quote or a blank stands in double quotes (`"env.cr[0]"`), which may be left out where nothing else can be meant; a dot
+inside a name needs none, since the longest name that is there wins.
 """
 
 from __future__ import annotations
@@ -70,7 +70,8 @@ def _step_into(value: Any, rest: str, steps: list[str | int], text: str) -> tupl
         if name in members:
             return name, members[name], rest[quoted.end() :]
         raise PathError(f"there is no {name!r}", path=text, expected=_choices(members))
-    for name in sorted(members, key=len, reverse=True):
+    # `channels[0].mode` is an element before it is a wire name, which is one only where it stands in quotes.
+    for name in sorted(members, key=lambda name: (_PLAIN.fullmatch(name) is not None, len(name)), reverse=True):
         if rest.startswith(name) and rest[len(name) : len(name) + 1] in ("", ".", "["):
             return name, members[name], rest[len(name) :]
     raise PathError(f"there is no {rest!r}", path=text, expected=_choices(members))

@@ -26,6 +26,7 @@ from typing import Any
 
 from vmstate.codec.codec import Codec
 from vmstate.description.description import VMStateDescription
+from vmstate.description.expr import IDSTR
 from vmstate.description.types import Opaque
 from vmstate.errors import StreamError, TruncatedError, VMStateError
 from vmstate.schema.vmdesc import NOTHING_DESCRIBED, Vmdesc, hides_something, read_vmdesc
@@ -65,7 +66,6 @@ RAM_ADVISE = 16
 _TRIM = 1 << 16
 _FLEX_LIMIT = 16
 _ENDS_LIMIT = 64
-_PADDING = 512
 
 
 Descriptions = Callable[[], tuple[VMStateDescription, ...]]
@@ -89,9 +89,10 @@ class StreamReader:
         self._needed = 0
         self._state: Callable[[memoryview], Event | _Done] = self._header
         self._library = library
-        self._facts = facts
+        self._facts = facts or {}
         self._vmdesc: Vmdesc | None = None
         self._described: dict[tuple[str, int], deque[VMStateDescription | int | None]] = {}
+        self._passed: list[tuple[str, int]] = []
         if vmdesc is not None:
             self._take_vmdesc(vmdesc)
         self._section: SectionHeader | None = None
@@ -319,9 +320,6 @@ class StreamReader:
         assert self._section is not None
         header = self._section
         candidates, old_size = self._candidates(header)
-        if self._vmdesc is None and not self._closed and not any(find() for _, find in candidates):
-            # Nothing describes it yet: the vmdesc may, which stands at the very end.
-            raise TruncatedError("the section is not described yet", needed=1 << 62)
         failure: VMStateError | None = None
         for source, find in candidates:
             for vmsd in find():
@@ -335,6 +333,12 @@ class StreamReader:
                     failure = failure or error
                 else:
                     return self._decoded(header, state, vmsd, source, end)
+        if self._vmdesc is None:
+            # Nothing that is known describes it: the vmdesc may, which stands at the very end.
+            if not self._closed:
+                raise TruncatedError("the section is not described yet", needed=1 << 62)
+            self._find_vmdesc()
+            return self._device_state(data)
         if failure is not None:
             raise failure
         end = self._opaque_end(data, old_size)
@@ -346,11 +350,17 @@ class StreamReader:
         event = DeviceState(state, vmsd, source, header.version_id, self.offset, end - self._pos)
         self._pos = end
         self._state = self._footer
-        entries = self._described.get((header.name, header.instance_id))
-        if entries and len(entries) > 1:
-            # Two sections can have the same idstr and instance_id: they match by order.
-            entries.popleft()
+        if self._vmdesc is None:
+            self._passed.append((header.name, header.instance_id))
+        else:
+            self._pass(header.name, header.instance_id)
         return event
+
+    def _pass(self, name: str, instance_id: int) -> None:
+        """Two sections can have the same idstr and instance_id: they match by order."""
+        entries = self._described.get((name, instance_id))
+        if entries and len(entries) > 1:
+            entries.popleft()
 
     def _candidates(self, header: SectionHeader) -> tuple[list[tuple[str, Descriptions]], int | None]:
         """Where descriptions to try come from, in order, and the size of an old-style section.
@@ -358,8 +368,6 @@ class StreamReader:
         What vmdesc shows in full needs no library, but for the few entries that QEMU writes wrongly; what it shows
         opaque, or not at all, the library opens.
         """
-        if self._vmdesc is None and self._closed:
-            self._find_vmdesc()
         entries = self._described.get((header.name, header.instance_id))
         own = entries[0] if entries else None
         size = own if isinstance(own, int) else None
@@ -386,6 +394,8 @@ class StreamReader:
         self._take_vmdesc(read_vmdesc(found) if found is not None else NOTHING_DESCRIBED)
         if self._whole is None:
             data.release()
+        for name, instance_id in self._passed:
+            self._pass(name, instance_id)
 
     def _decode(self, data: memoryview, vmsd: VMStateDescription, header: SectionHeader) -> tuple[Any, int]:
         """Decode up to a footer, or to whatever else must follow."""
@@ -394,19 +404,27 @@ class StreamReader:
         def fits(end: int) -> bool:
             return self._ends(data, end, header.section_id)
 
-        def attempt(flex: tuple[int, int] | None = None) -> tuple[Any, int]:
+        def fits_surely(end: int) -> bool:
+            return fits(end) and not self._padded_end(data, end)
+
+        def attempt(flex: tuple[int, int] | None = None, accept: Callable[[int], bool] = fits) -> tuple[Any, int]:
             return codec.decode_at(
                 data,
                 self._pos,
                 version_id=header.version_id,
-                facts=self._facts,
-                accept=fits,
+                facts={**self._facts, IDSTR.name: header.name},
+                accept=accept,
                 final=self._closed,
                 base=self._base,
                 flex=flex,
             )
 
-        state, end = attempt()
+        try:
+            state, end = attempt(accept=fits_surely)
+        except VMStateError as error:
+            if self._footers or (isinstance(error, TruncatedError) and not self._closed):
+                raise
+            state, end = attempt()
         if fits(end):
             return state, end
         wrong = self._wrong_footer(data, end, header.section_id)
@@ -416,12 +434,14 @@ class StreamReader:
             for number in range(_FLEX_LIMIT):
                 try:
                     state, reached = attempt((number, other_end - end))
-                except TruncatedError:
-                    raise
-                except VMStateError:
+                except VMStateError as error:
+                    if isinstance(error, TruncatedError) and not self._closed:
+                        raise
                     continue
                 if reached == other_end:
                     return state, reached
+        if not self._closed:
+            raise TruncatedError("the footer of the section may be to come", needed=self._base + len(data) + 1)
         raise wrong
 
     def _ends(self, data: memoryview, end: int, section_id: int) -> bool:
@@ -431,42 +451,46 @@ class StreamReader:
                 self._need(data, end, 1, "a section footer")
             if end < len(data) and data[end] == FOOTER:
                 return self._number(data, end + 1, 4, "a section footer") == section_id
-        return self._footers is not True and self._legal_part(data, end) and not self._stray_end(data, end)
+        return self._footers is not True and self._legal_part(data, end)
 
-    def _stray_end(self, data: memoryview, end: int) -> bool:
-        """Whether a zero byte, which would end the stream, stands inside data: neither vmdesc nor padding follows."""
-        if data[end] != Mark.EOF or not self._closed or end + 1 == len(data):
-            return False
-        return data[end + 1] != Mark.VMDESCRIPTION and any(data[end + 1 : end + 1 + _PADDING])
+    def _padded_end(self, data: memoryview, end: int) -> bool:
+        """Whether the stream would be over here with something behind it: as likely a zero byte of the state."""
+        return data[end] == Mark.EOF and end + 1 < len(data) and data[end + 1] != Mark.VMDESCRIPTION
 
     def _legal_part(self, data: memoryview, pos: int) -> bool:
         """Whether a section, a command or the end of the stream can begin here."""
-        if pos >= len(data):
-            if not self._closed:
-                self._need(data, pos, 1, "the stream")
+        if not self._there(data, pos, 1):
             return False
         mark = data[pos]
         if mark == Mark.EOF:
-            return pos + 1 == len(data) or not self._closed or self._legal_end(data, pos + 1)
+            return not self._there(data, pos + 1, 1) or self._legal_end(data, pos + 1)
         if mark in (Mark.SECTION_PART, Mark.SECTION_END):
-            return pos + 5 <= len(data) and int.from_bytes(data[pos + 1 : pos + 5], "big") in self._starts
+            if not self._there(data, pos, 5):
+                return False
+            begun = self._starts.get(int.from_bytes(data[pos + 1 : pos + 5], "big"))
+            return begun is not None and begun.kind == "start"
         if mark == Mark.COMMAND:
-            return pos + 5 <= len(data) and 0 < int.from_bytes(data[pos + 1 : pos + 3], "big") <= max(CommandType)
-        if mark not in (Mark.SECTION_START, Mark.SECTION_FULL) or pos + 6 > len(data):
+            return self._there(data, pos, 5) and 0 < int.from_bytes(data[pos + 1 : pos + 3], "big") <= max(CommandType)
+        if mark not in (Mark.SECTION_START, Mark.SECTION_FULL) or not self._there(data, pos, 6):
             return False
         length = data[pos + 5]
+        if length == 0 or not self._there(data, pos, 14 + length):
+            return False
         name = bytes(data[pos + 6 : pos + 6 + length])
-        return (
-            0 < length == len(name)
-            and pos + 14 + length <= len(data)
-            and name.isascii()
-            and name.decode().isprintable()
-        )
+        return name.isascii() and name.decode().isprintable()
 
     def _legal_end(self, data: memoryview, pos: int) -> bool:
         if data[pos] != Mark.VMDESCRIPTION:
             return True
-        return pos + 5 <= len(data) and pos + 5 + int.from_bytes(data[pos + 1 : pos + 5], "big") <= len(data)
+        if not self._there(data, pos, 5):
+            return False
+        return self._there(data, pos + 5, int.from_bytes(data[pos + 1 : pos + 5], "big"))
+
+    def _there(self, data: memoryview, pos: int, size: int) -> bool:
+        """Whether so many bytes are there; where more can come, they are waited for."""
+        if not self._closed:
+            self._need(data, pos, size, "the stream")
+        return pos + size <= len(data)
 
     def _footers_ahead(self, data: memoryview, section_id: int) -> Iterator[int]:
         """Where a footer of the section stands that is followed by a legal part of the stream."""
@@ -554,9 +578,7 @@ class StreamReader:
 
     def _after_end(self, data: memoryview) -> Event | _Done:
         pos = self._pos
-        if pos >= len(data):
-            return self._trailing(data)
-        if data[pos] != Mark.VMDESCRIPTION:
+        if not self._there(data, pos, 1) or data[pos] != Mark.VMDESCRIPTION:
             return self._trailing(data)
         length = self._number(data, pos + 1, 4, "the vmdesc")
         self._need(data, pos + 5, length, "the vmdesc")
@@ -588,12 +610,13 @@ def _codec(vmsd: VMStateDescription) -> Codec:
 
 def _find(data: memoryview, pattern: bytes, start: int) -> int:
     """The position of a pattern from `start` on, or -1; looked for piece by piece, so that nothing large is copied."""
-    step = 1 << 20
+    step = 1 << 12
     while start < len(data):
         place = bytes(data[start : start + step + len(pattern) - 1]).find(pattern)
         if place >= 0:
             return start + place
         start += step
+        step = min(2 * step, 1 << 20)
     return -1
 
 
@@ -612,7 +635,7 @@ def find_vmdesc(data: memoryview) -> bytes | None:
         while (place := window.rfind(b"\x00\x06", 0, place)) >= 0:
             at = start + place
             length = int.from_bytes(data[at + 2 : at + 6], "big")
-            if data[at + 6] == 0x7B and 2 <= length <= len(data) - at - 6 and data[at + 5 + length] == 0x7D:
+            if 2 <= length <= len(data) - at - 6 and data[at + 6] == 0x7B and data[at + 5 + length] == 0x7D:
                 return bytes(data[at + 6 : at + 6 + length])
             place += 1
         stop = start

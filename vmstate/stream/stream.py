@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from vmstate.description.description import VMStateDescription
 from vmstate.errors import PathError, StreamError, VMStateError
-from vmstate.schema.vmdesc import DIALECTS, Dialect, Vmdesc, read_vmdesc
+from vmstate.schema.vmdesc import DIALECTS, NOTHING_DESCRIBED, Dialect, Vmdesc, read_vmdesc
 from vmstate.stream.configuration import Configuration
 from vmstate.stream.containers import Input, open_input, write_atomic
 from vmstate.stream.events import (
@@ -361,11 +361,14 @@ def load(
         data = opened.data
         if len(data) == 0:
             raise StreamError("the stream is empty", expected="a migration stream")
-        if vmdesc is None:
-            text = find_vmdesc(data)
-            vmdesc = read_vmdesc(text) if text is not None else None
-        reader = StreamReader.over(data, vmdesc=vmdesc, library=library, facts=facts)
-        return Stream(parts_of(reader.events(), opened.release), opened, opened.name)
+        text = find_vmdesc(data) if vmdesc is None else None
+        known = vmdesc or (NOTHING_DESCRIBED if text is None else read_vmdesc(text))
+        reader = StreamReader.over(data, vmdesc=known, library=library, facts=facts)
+        stream = Stream(parts_of(reader.events(), opened.release), opened, opened.name)
+        if vmdesc is None and text is None and stream.vmdesc_text is not None:
+            # It is not where, or not as, it is looked for: most likely it is damaged, and then says so itself.
+            return load(opened, vmdesc=read_vmdesc(stream.vmdesc_text), library=library, facts=facts)
+        return stream
     except VMStateError as error:
         opened.close()
         raise error.within(file=opened.name) from None

@@ -1,0 +1,1 @@
+"""The processor of Arm machines and what belongs to it."""

@@ -1,0 +1,370 @@
+"""An Arm processor.
+
+Facts from QEMU's target/arm/machine.c.
+"""
+
+from __future__ import annotations
+
+from vmstate.description.declare import (
+    array,
+    boolean,
+    description,
+    int32,
+    int32_positive_le,
+    sub_array,
+    subsection,
+    timer,
+    uint8,
+    uint32,
+    uint64,
+    unused,
+    varray,
+)
+from vmstate.description.expr import fact, this
+
+DREGIONS = fact("pmsav7_regions", (16, 8, 0, *range(1, 8), *range(9, 16), *range(17, 65)))
+"""Regions of memory protection (`pmsav7-dregion`)."""
+
+HDREGIONS = fact("pmsav8r_hypervisor_regions", (16, 0, *range(1, 16), *range(17, 65)))
+"""Regions of the hypervisor's memory protection."""
+
+SREGIONS = fact("sau_regions", (8, 0, *range(1, 8), *range(9, 65)))
+"""Regions of the security attribution unit."""
+
+
+@description("cpu/vfp/fpcr_fpsr", version_id=1, minimum_version_id=1)
+class FpcrFpsr:
+    """Control and status of floating point, where one word cannot hold both."""
+
+    fpcr: int = uint64(info="fpcr")
+    fpsr: int = uint64(info="fpsr")
+
+
+@description("cpu/vfp", version_id=3, minimum_version_id=3)
+class Vfp:
+    """Floating-point and vector registers."""
+
+    vfp_zregs_0_d: list[int] = sub_array(uint64, 0, 2, name="env.vfp.zregs[0].d")
+    vfp_zregs_1_d: list[int] = sub_array(uint64, 0, 2, name="env.vfp.zregs[1].d")
+    vfp_zregs_2_d: list[int] = sub_array(uint64, 0, 2, name="env.vfp.zregs[2].d")
+    vfp_zregs_3_d: list[int] = sub_array(uint64, 0, 2, name="env.vfp.zregs[3].d")
+    vfp_zregs_4_d: list[int] = sub_array(uint64, 0, 2, name="env.vfp.zregs[4].d")
+    vfp_zregs_5_d: list[int] = sub_array(uint64, 0, 2, name="env.vfp.zregs[5].d")
+    vfp_zregs_6_d: list[int] = sub_array(uint64, 0, 2, name="env.vfp.zregs[6].d")
+    vfp_zregs_7_d: list[int] = sub_array(uint64, 0, 2, name="env.vfp.zregs[7].d")
+    vfp_zregs_8_d: list[int] = sub_array(uint64, 0, 2, name="env.vfp.zregs[8].d")
+    vfp_zregs_9_d: list[int] = sub_array(uint64, 0, 2, name="env.vfp.zregs[9].d")
+    vfp_zregs_10_d: list[int] = sub_array(uint64, 0, 2, name="env.vfp.zregs[10].d")
+    vfp_zregs_11_d: list[int] = sub_array(uint64, 0, 2, name="env.vfp.zregs[11].d")
+    vfp_zregs_12_d: list[int] = sub_array(uint64, 0, 2, name="env.vfp.zregs[12].d")
+    vfp_zregs_13_d: list[int] = sub_array(uint64, 0, 2, name="env.vfp.zregs[13].d")
+    vfp_zregs_14_d: list[int] = sub_array(uint64, 0, 2, name="env.vfp.zregs[14].d")
+    vfp_zregs_15_d: list[int] = sub_array(uint64, 0, 2, name="env.vfp.zregs[15].d")
+    vfp_zregs_16_d: list[int] = sub_array(uint64, 0, 2, name="env.vfp.zregs[16].d")
+    vfp_zregs_17_d: list[int] = sub_array(uint64, 0, 2, name="env.vfp.zregs[17].d")
+    vfp_zregs_18_d: list[int] = sub_array(uint64, 0, 2, name="env.vfp.zregs[18].d")
+    vfp_zregs_19_d: list[int] = sub_array(uint64, 0, 2, name="env.vfp.zregs[19].d")
+    vfp_zregs_20_d: list[int] = sub_array(uint64, 0, 2, name="env.vfp.zregs[20].d")
+    vfp_zregs_21_d: list[int] = sub_array(uint64, 0, 2, name="env.vfp.zregs[21].d")
+    vfp_zregs_22_d: list[int] = sub_array(uint64, 0, 2, name="env.vfp.zregs[22].d")
+    vfp_zregs_23_d: list[int] = sub_array(uint64, 0, 2, name="env.vfp.zregs[23].d")
+    vfp_zregs_24_d: list[int] = sub_array(uint64, 0, 2, name="env.vfp.zregs[24].d")
+    vfp_zregs_25_d: list[int] = sub_array(uint64, 0, 2, name="env.vfp.zregs[25].d")
+    vfp_zregs_26_d: list[int] = sub_array(uint64, 0, 2, name="env.vfp.zregs[26].d")
+    vfp_zregs_27_d: list[int] = sub_array(uint64, 0, 2, name="env.vfp.zregs[27].d")
+    vfp_zregs_28_d: list[int] = sub_array(uint64, 0, 2, name="env.vfp.zregs[28].d")
+    vfp_zregs_29_d: list[int] = sub_array(uint64, 0, 2, name="env.vfp.zregs[29].d")
+    vfp_zregs_30_d: list[int] = sub_array(uint64, 0, 2, name="env.vfp.zregs[30].d")
+    vfp_zregs_31_d: list[int] = sub_array(uint64, 0, 2, name="env.vfp.zregs[31].d")
+    vfp_xregs_0: int = uint32(name="env.vfp.xregs[0]")
+    vfp_xregs: list[int] = sub_array(uint32, 2, 14, name="env.vfp.xregs")
+    fpscr: int = uint32(info="fpscr")
+    fpcr_fpsr: FpcrFpsr | None = subsection(FpcrFpsr)
+
+
+@description("cpu/sve/zreg_hi", version_id=1, minimum_version_id=1)
+class ZregHi:
+    """The bits of a vector register above 128."""
+
+    d: list[int] = sub_array(uint64, 2, 14)
+
+
+@description("cpu/sve/preg", version_id=1, minimum_version_id=1)
+class Preg:
+    """A predicate register."""
+
+    p: list[int] = array(uint64, 4)
+
+
+@description("cpu/sve", version_id=1, minimum_version_id=1)
+class Sve:
+    """The scalable vector extension."""
+
+    vfp_zregs: list[ZregHi] = array(ZregHi, 32, name="env.vfp.zregs")
+    vfp_pregs: list[Preg] = array(Preg, 17, name="env.vfp.pregs")
+
+
+@description("vreg", version_id=1, minimum_version_id=1)
+class Vreg:
+    """A row of the matrix."""
+
+    d: list[int] = array(uint64, 32)
+
+
+@description("cpu/sme", version_id=1, minimum_version_id=1)
+class Za:
+    """The matrix of the scalable matrix extension; sent while it is in use."""
+
+    za_state_za: list[Vreg] = array(Vreg, 256, name="env.za_state.za")
+
+
+@description("cpu/zt0", version_id=1, minimum_version_id=1)
+class Zt0:
+    """The table register of the scalable matrix extension."""
+
+    za_state_zt0: list[int] = array(uint64, 8, name="env.za_state.zt0")
+
+
+@description("cpu/serror", version_id=1, minimum_version_id=1, needed=this.serror_pending != 0)
+class Serror:
+    """A system error that is pending."""
+
+    serror_pending: int = uint8(name="env.serror.pending")
+    serror_has_esr: int = uint8(name="env.serror.has_esr")
+    serror_esr: int = uint64(name="env.serror.esr")
+
+
+@description("cpu/irq-line-state", version_id=1, minimum_version_id=1)
+class IrqLineState:
+    """The levels of the interrupt lines."""
+
+    irq_line_state: int = uint32(name="env.irq_line_state")
+
+
+@description("cpu/wfxt-timer", version_id=1, minimum_version_id=1)
+class WfxtTimer:
+    """The time-out of a wait; sent while there is one."""
+
+    wfxt_timer: int = timer()
+
+
+@description("cpu/m/faultmask-primask", version_id=1, minimum_version_id=1)
+class MFaultmaskPrimask:
+    """M profile: interrupt masks."""
+
+    v7m_faultmask_M_REG_NS: int = uint32(name="env.v7m.faultmask[M_REG_NS]")
+    v7m_primask_M_REG_NS: int = uint32(name="env.v7m.primask[M_REG_NS]")
+
+
+@description("cpu/m/csselr", version_id=1, minimum_version_id=1)
+class MCsselr:
+    """M profile: cache selection."""
+
+    v7m_csselr: list[int] = array(uint32, 2, name="env.v7m.csselr")
+
+
+@description("cpu/m/scr", version_id=1, minimum_version_id=1)
+class MScr:
+    """M profile: system control."""
+
+    v7m_scr_M_REG_NS: int = uint32(name="env.v7m.scr[M_REG_NS]")
+
+
+@description("cpu/m/other-sp", version_id=1, minimum_version_id=1)
+class MOtherSp:
+    """M profile: the stack pointer that is not in use."""
+
+    v7m_other_sp: int = uint32(name="env.v7m.other_sp")
+
+
+@description("cpu/m/v8m", version_id=1, minimum_version_id=1)
+class MV8m:
+    """M profile: stack limits of version 8."""
+
+    v7m_msplim: list[int] = array(uint32, 2, name="env.v7m.msplim")
+    v7m_psplim: list[int] = array(uint32, 2, name="env.v7m.psplim")
+
+
+@description("cpu/m/fp", version_id=1, minimum_version_id=1)
+class MFp:
+    """M profile: floating point."""
+
+    v7m_fpcar: list[int] = array(uint32, 2, name="env.v7m.fpcar")
+    v7m_fpccr: list[int] = array(uint32, 2, name="env.v7m.fpccr")
+    v7m_fpdscr: list[int] = array(uint32, 2, name="env.v7m.fpdscr")
+    v7m_cpacr: list[int] = array(uint32, 2, name="env.v7m.cpacr")
+    v7m_nsacr: int = uint32(name="env.v7m.nsacr")
+
+
+@description("cpu/m/mve", version_id=1, minimum_version_id=1)
+class MMve:
+    """M profile: vector extension."""
+
+    v7m_vpr: int = uint32(name="env.v7m.vpr")
+    v7m_ltpsize: int = uint32(name="env.v7m.ltpsize")
+
+
+@description("cpu/event", version_id=1, minimum_version_id=1, needed=this.event_register)
+class Event:
+    """Whether an event waits for a processor that waits for one."""
+
+    event_register: bool = boolean(name="env.event_register")
+
+
+@description("cpu/m", version_id=4, minimum_version_id=4)
+class M:
+    """M profile."""
+
+    v7m_vecbase_M_REG_NS: int = uint32(name="env.v7m.vecbase[M_REG_NS]")
+    v7m_basepri_M_REG_NS: int = uint32(name="env.v7m.basepri[M_REG_NS]")
+    v7m_control_M_REG_NS: int = uint32(name="env.v7m.control[M_REG_NS]")
+    v7m_ccr_M_REG_NS: int = uint32(name="env.v7m.ccr[M_REG_NS]")
+    v7m_cfsr_M_REG_NS: int = uint32(name="env.v7m.cfsr[M_REG_NS]")
+    v7m_hfsr: int = uint32(name="env.v7m.hfsr")
+    v7m_dfsr: int = uint32(name="env.v7m.dfsr")
+    v7m_mmfar_M_REG_NS: int = uint32(name="env.v7m.mmfar[M_REG_NS]")
+    v7m_bfar: int = uint32(name="env.v7m.bfar")
+    v7m_mpu_ctrl_M_REG_NS: int = uint32(name="env.v7m.mpu_ctrl[M_REG_NS]")
+    v7m_exception: int = int32(name="env.v7m.exception")
+    faultmask_primask: MFaultmaskPrimask | None = subsection(MFaultmaskPrimask)
+    csselr: MCsselr | None = subsection(MCsselr)
+    scr: MScr | None = subsection(MScr)
+    other_sp: MOtherSp | None = subsection(MOtherSp)
+    v8m: MV8m | None = subsection(MV8m)
+    fp: MFp | None = subsection(MFp)
+    mve: MMve | None = subsection(MMve)
+
+
+@description("cpu/thumb2ee", version_id=1, minimum_version_id=1)
+class Thumb2ee:
+    """ThumbEE."""
+
+    teecr: int = uint32(name="env.teecr")
+    teehbr: int = uint32(name="env.teehbr")
+
+
+@description("cpu/pmsav7", version_id=1, minimum_version_id=1)
+class Pmsav7:
+    """Memory protection of version 7."""
+
+    pmsav7_drbar: list[int] = varray(uint32, count=DREGIONS, name="env.pmsav7.drbar")
+    pmsav7_drsr: list[int] = varray(uint32, count=DREGIONS, name="env.pmsav7.drsr")
+    pmsav7_dracr: list[int] = varray(uint32, count=DREGIONS, name="env.pmsav7.dracr")
+
+
+@description("cpu/pmsav7-rnr", version_id=1, minimum_version_id=1)
+class Pmsav7Rnr:
+    """The region of memory protection that is selected."""
+
+    pmsav7_rnr_M_REG_NS: int = uint32(name="env.pmsav7.rnr[M_REG_NS]")
+
+
+@description("cpu/pmsav8/pmsav8r", version_id=1, minimum_version_id=1)
+class Pmsav8r:
+    """Memory protection of version 8: the regions of the hypervisor."""
+
+    pmsav8_hprbar: list[int] = varray(uint32, count=HDREGIONS, name="env.pmsav8.hprbar")
+    pmsav8_hprlar: list[int] = varray(uint32, count=HDREGIONS, name="env.pmsav8.hprlar")
+
+
+@description("cpu/pmsav8", version_id=1, minimum_version_id=1)
+class Pmsav8:
+    """Memory protection of version 8."""
+
+    pmsav8_rbar_M_REG_NS: list[int] = varray(uint32, count=DREGIONS, name="env.pmsav8.rbar[M_REG_NS]")
+    pmsav8_rlar_M_REG_NS: list[int] = varray(uint32, count=DREGIONS, name="env.pmsav8.rlar[M_REG_NS]")
+    pmsav8_mair0_M_REG_NS: int = uint32(name="env.pmsav8.mair0[M_REG_NS]")
+    pmsav8_mair1_M_REG_NS: int = uint32(name="env.pmsav8.mair1[M_REG_NS]")
+    pmsav8r: Pmsav8r | None = subsection(Pmsav8r)
+
+
+@description("cpu/m-security", version_id=1, minimum_version_id=1)
+class MSecurity:
+    """M profile: the secure state's registers."""
+
+    v7m_secure: int = uint32(name="env.v7m.secure")
+    v7m_other_ss_msp: int = uint32(name="env.v7m.other_ss_msp")
+    v7m_other_ss_psp: int = uint32(name="env.v7m.other_ss_psp")
+    v7m_basepri_M_REG_S: int = uint32(name="env.v7m.basepri[M_REG_S]")
+    v7m_primask_M_REG_S: int = uint32(name="env.v7m.primask[M_REG_S]")
+    v7m_faultmask_M_REG_S: int = uint32(name="env.v7m.faultmask[M_REG_S]")
+    v7m_control_M_REG_S: int = uint32(name="env.v7m.control[M_REG_S]")
+    v7m_vecbase_M_REG_S: int = uint32(name="env.v7m.vecbase[M_REG_S]")
+    pmsav8_mair0_M_REG_S: int = uint32(name="env.pmsav8.mair0[M_REG_S]")
+    pmsav8_mair1_M_REG_S: int = uint32(name="env.pmsav8.mair1[M_REG_S]")
+    pmsav8_rbar_M_REG_S: list[int] = varray(uint32, count=DREGIONS, name="env.pmsav8.rbar[M_REG_S]")
+    pmsav8_rlar_M_REG_S: list[int] = varray(uint32, count=DREGIONS, name="env.pmsav8.rlar[M_REG_S]")
+    pmsav7_rnr_M_REG_S: int = uint32(name="env.pmsav7.rnr[M_REG_S]")
+    v7m_mpu_ctrl_M_REG_S: int = uint32(name="env.v7m.mpu_ctrl[M_REG_S]")
+    v7m_ccr_M_REG_S: int = uint32(name="env.v7m.ccr[M_REG_S]")
+    v7m_mmfar_M_REG_S: int = uint32(name="env.v7m.mmfar[M_REG_S]")
+    v7m_cfsr_M_REG_S: int = uint32(name="env.v7m.cfsr[M_REG_S]")
+    v7m_sfsr: int = uint32(name="env.v7m.sfsr")
+    v7m_sfar: int = uint32(name="env.v7m.sfar")
+    sau_rbar: list[int] = varray(uint32, count=SREGIONS, name="env.sau.rbar")
+    sau_rlar: list[int] = varray(uint32, count=SREGIONS, name="env.sau.rlar")
+    sau_rnr: int = uint32(name="env.sau.rnr")
+    sau_ctrl: int = uint32(name="env.sau.ctrl")
+    v7m_scr_M_REG_S: int = uint32(name="env.v7m.scr[M_REG_S]")
+    v7m_aircr: int = uint32(name="env.v7m.aircr")
+
+
+@description("cpu/pstate64", version_id=1, minimum_version_id=1)
+class Pstate64:
+    """The processor state where 32 bits cannot hold it."""
+
+    pstate64: int = uint64(info="pstate64")
+
+
+@description("cpu/syndrome64", version_id=1, minimum_version_id=1)
+class Syndrome64:
+    """The exception syndrome where 32 bits cannot hold it."""
+
+    exception_syndrome: int = uint64(name="env.exception.syndrome")
+
+
+@description("cpu", version_id=22, minimum_version_id=22)
+class ARMCPU:
+    """Registers and state of the processor."""
+
+    regs: list[int] = array(uint32, 16, name="env.regs")
+    xregs: list[int] = array(uint64, 32, name="env.xregs")
+    pc: int = uint64(name="env.pc")
+    cpsr: int = uint32(info="cpsr")
+    spsr: int = uint32(name="env.spsr")
+    banked_spsr: list[int] = array(uint64, 8, name="env.banked_spsr")
+    banked_r13: list[int] = array(uint32, 8, name="env.banked_r13")
+    banked_r14: list[int] = array(uint32, 8, name="env.banked_r14")
+    usr_regs: list[int] = array(uint32, 5, name="env.usr_regs")
+    fiq_regs: list[int] = array(uint32, 5, name="env.fiq_regs")
+    elr_el: list[int] = array(uint64, 4, name="env.elr_el")
+    sp_el: list[int] = array(uint64, 4, name="env.sp_el")
+    cpreg_vmstate_array_len: int = int32_positive_le()
+    cpreg_vmstate_indexes: list[int] = varray(uint64, count=this.cpreg_vmstate_array_len)
+    cpreg_vmstate_values: list[int] = varray(uint64, count=this.cpreg_vmstate_array_len)
+    exclusive_addr: int = uint64(name="env.exclusive_addr")
+    exclusive_val: int = uint64(name="env.exclusive_val")
+    exclusive_high: int = uint64(name="env.exclusive_high")
+    unused_0: None = unused(8)
+    exception_syndrome: int = uint32(name="env.exception.syndrome")
+    exception_fsr: int = uint32(name="env.exception.fsr")
+    exception_vaddress: int = uint64(name="env.exception.vaddress")
+    gt_timer_GTIMER_PHYS: int = timer(name="gt_timer[0]")
+    gt_timer_GTIMER_VIRT: int = timer(name="gt_timer[1]")
+    power_state: int = uint8(info="powered_off")
+    vfp: Vfp | None = subsection(Vfp)
+    m: M | None = subsection(M)
+    thumb2ee: Thumb2ee | None = subsection(Thumb2ee)
+    pmsav7_rnr: Pmsav7Rnr | None = subsection(Pmsav7Rnr)
+    pmsav7: Pmsav7 | None = subsection(Pmsav7)
+    pmsav8: Pmsav8 | None = subsection(Pmsav8)
+    m_security: MSecurity | None = subsection(MSecurity)
+    sve: Sve | None = subsection(Sve)
+    sme: Za | None = subsection(Za)
+    zt0: Zt0 | None = subsection(Zt0)
+    serror: Serror | None = subsection(Serror)
+    irq_line_state: IrqLineState | None = subsection(IrqLineState)
+    wfxt_timer: WfxtTimer | None = subsection(WfxtTimer)
+    syndrome64: Syndrome64 | None = subsection(Syndrome64)
+    pstate64: Pstate64 | None = subsection(Pstate64)
+    event: Event | None = subsection(Event)

@@ -1,0 +1,15 @@
+"""The ACPI tables of the Arm virt machine.
+
+Facts from QEMU's hw/arm/virt-acpi-build.c.
+"""
+
+from __future__ import annotations
+
+from vmstate.description.declare import boolean, description
+
+
+@description("virt_acpi_build", version_id=1, minimum_version_id=1)
+class VirtAcpiBuild:
+    """Whether the tables were made for what the firmware has set up."""
+
+    patched: bool = boolean()

@@ -1,0 +1,44 @@
+"""The PrimeCell UART PL011.
+
+Facts from QEMU's hw/char/pl011.c.
+"""
+
+from __future__ import annotations
+
+from devices.core.clock import Clock
+from vmstate.description.declare import array, description, host, int32, struct, subsection, uint32, unused, variant
+
+
+@description("pl011/clock", version_id=1, minimum_version_id=1)
+class PL011Clock:
+    """The clock; sent by machines from 5.2 on."""
+
+    clk: Clock = struct(Clock)
+
+
+@description("pl011", version_id=2, minimum_version_id=2)
+class PL011:
+    """Registers and the received bytes."""
+
+    readbuff: int = host(0)
+    unused_0: None = unused(4)
+    flags: int = uint32()
+    lcr: int = uint32()
+    rsr: int = uint32()
+    cr: int = uint32()
+    dmacr: int = uint32()
+    int_enabled: int = uint32()
+    int_level: int = uint32()
+    read_fifo: list[int] = array(uint32, 16)
+    ilpr: int = uint32()
+    ibrd: int = uint32()
+    fbrd: int = uint32()
+    ifl: int = uint32()
+    read_pos: int = int32()
+    read_count: int = int32()
+    read_trigger: int = int32()
+    clock: PL011Clock | None = subsection(PL011Clock)
+
+
+PL011_8_0 = variant(PL011, readbuff=uint32(), unused_0=None)
+"""Up to 8.0 the last byte received is sent apart."""

@@ -1,0 +1,16 @@
+"""The root of the generic PCI Express host bridge.
+
+Facts from QEMU's hw/pci-host/gpex.c.
+"""
+
+from __future__ import annotations
+
+from devices.pci.device import PCIDevice
+from vmstate.description.declare import description, struct
+
+
+@description("gpex_root", version_id=1, minimum_version_id=1)
+class GPEXRoot:
+    """The host bridge."""
+
+    parent_obj: PCIDevice = struct(PCIDevice)

@@ -1,0 +1,181 @@
+"""What every virtio device saves: the legacy body, and the `virtio` description behind the device's own.
+
+QEMU writes it by hand-written put and get (virtio_save, virtio_load), so its own vmdesc shows one opaque field. Facts
+from QEMU's hw/virtio/virtio.c. Integers are big-endian; the configuration space is in the byte order of the device.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from devices.virtio.ccw import VirtioCcwDevice
+from devices.virtio.mmio import VirtIOMMIOConfig, VirtIOMMIOExtraState
+from devices.virtio.pci import QUEUE_MAX, VirtIOPCIConfig, VirtIOPCIExtraState
+from devices.virtio.transport import CCW, MMIO, PCI, TRANSPORT
+from vmstate.description.declare import (
+    array,
+    boolean,
+    description,
+    one_of,
+    rule,
+    subsection,
+    uint8,
+    uint16,
+    uint32,
+    uint64,
+    varray,
+    vbuffer,
+)
+from vmstate.description.expr import choose, len_, not_, this, up
+
+
+@description("virtio queue")
+class VirtQueue:
+    """A queue in use, as far as a legacy device knows it: there `desc` also says where avail and used lie."""
+
+    num: int = uint32()
+    align: int | None = uint32(exists=TRANSPORT == MMIO)
+    desc: int = uint64(name="vring.desc")
+    last_avail_idx: int = uint16(
+        rules=(
+            rule(
+                "virtio-queue-address",
+                not_((this.desc == 0) & (this.last_avail_idx != 0)),
+                "a queue without an address has no index",
+            ),
+        )
+    )
+    vector: int | None = uint16(exists=choose(TRANSPORT == PCI, len_(up.transport.msix_table) > 0, TRANSPORT == CCW))
+
+
+@description("virtqueue_state", version_id=1, minimum_version_id=1)
+class VirtQueueRings:
+    """Where a queue's rings lie in guest memory, for devices that can be modern."""
+
+    avail: int = uint64(name="vring.avail")
+    used: int = uint64(name="vring.used")
+
+
+@description("packed_virtqueue_state", version_id=1, minimum_version_id=1)
+class PackedVirtQueue:
+    """The indices of a packed queue, each with its wrap counter."""
+
+    last_avail_idx: int = uint16()
+    last_avail_wrap_counter: bool = boolean()
+    used_idx: int = uint16()
+    used_wrap_counter: bool = boolean()
+    inuse: int = uint32()
+
+
+@description("ringsize_state", version_id=1, minimum_version_id=1)
+class RingSize:
+    """The size of a queue that a reset brings back."""
+
+    num_default: int = uint32(name="vring.num_default")
+
+
+@description("virtio/device_endian", version_id=1, minimum_version_id=1)
+class DeviceEndian:
+    """The byte order of the device: 1 little, 2 big. Sent where it is not what the destination assumes."""
+
+    device_endian: int = uint8()
+
+
+@description("virtio/128bit_features", version_id=1, minimum_version_id=1)
+class Features128:
+    """Features 64 to 127 that the driver accepted; sent where the host offers any."""
+
+    guest_features: int = uint64(name="guest_features_ex[1]")
+
+
+@description("virtio/64bit_features", version_id=1, minimum_version_id=1)
+class Features64:
+    """Features 0 to 63 that the driver accepted; sent where the host offers any above 31."""
+
+    guest_features: int = uint64()
+
+
+@description("virtio/virtqueues", version_id=1, minimum_version_id=1)
+class VirtQueues:
+    """The rings of all queues there could be; sent where the host offers VERSION_1."""
+
+    vq: list[VirtQueueRings] = array(VirtQueueRings, QUEUE_MAX)
+
+
+@description("virtio/ringsize", version_id=1, minimum_version_id=1)
+class RingSizes:
+    """The sizes of all queues there could be; sent where one was changed."""
+
+    vq: list[RingSize] = array(RingSize, QUEUE_MAX)
+
+
+@description("virtio/broken", version_id=1, minimum_version_id=1)
+class Broken:
+    """The device has met an error and waits for a reset."""
+
+    broken: bool = boolean()
+
+
+@description("virtio/extra_state", version_id=1, minimum_version_id=1)
+class ExtraState:
+    """What the transport saves behind the device."""
+
+    extra_state: Any = one_of(
+        TRANSPORT, {PCI: VirtIOPCIExtraState, MMIO: VirtIOMMIOExtraState}, info="virtqueue_extra_state"
+    )
+
+
+@description("virtio/started", version_id=1, minimum_version_id=1)
+class Started:
+    """The driver has started the device."""
+
+    started: bool = boolean()
+
+
+@description("virtio/packed_virtqueues", version_id=1, minimum_version_id=1)
+class PackedVirtQueues:
+    """The indices of all packed queues there could be; sent where the host offers RING_PACKED."""
+
+    vq: list[PackedVirtQueue] = array(PackedVirtQueue, QUEUE_MAX)
+
+
+@description("virtio/disabled", version_id=1, minimum_version_id=1)
+class Disabled:
+    """The device was switched off."""
+
+    disabled: bool = boolean()
+
+
+@description("virtio", version_id=1, minimum_version_id=1)
+class VirtIO:
+    """What was added to the legacy body: nothing but subsections."""
+
+    device_endian: DeviceEndian | None = subsection(DeviceEndian)
+    features128: Features128 | None = subsection(Features128)
+    features64: Features64 | None = subsection(Features64)
+    virtqueues: VirtQueues | None = subsection(VirtQueues)
+    ringsize: RingSizes | None = subsection(RingSizes)
+    broken: Broken | None = subsection(Broken)
+    extra_state: ExtraState | None = subsection(ExtraState)
+    started: Started | None = subsection(Started)
+    packed_virtqueues: PackedVirtQueues | None = subsection(PackedVirtQueues)
+    disabled: Disabled | None = subsection(Disabled)
+
+
+@description("virtio legacy body")
+class VirtIODevice:
+    """The beginning of every virtio device; a device's own class goes on with what it saves itself."""
+
+    transport: Any = one_of(TRANSPORT, {PCI: VirtIOPCIConfig, MMIO: VirtIOMMIOConfig, CCW: VirtioCcwDevice})
+    status: int = uint8()
+    isr: int = uint8()
+    queue_sel: int = uint16(
+        rules=(rule("virtio-queue-sel", this.queue_sel < QUEUE_MAX, f"the queue selected is below {QUEUE_MAX}"),)
+    )
+    guest_features: int = uint32()
+    config_len: int = uint32()
+    config: bytes = vbuffer(this.config_len)
+    num_queues: int = uint32(
+        rules=(rule("virtio-queues", this.num_queues <= QUEUE_MAX, f"there are at most {QUEUE_MAX} queues"),)
+    )
+    vq: list[VirtQueue] = varray(VirtQueue, count=this.num_queues)

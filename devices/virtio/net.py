@@ -1,0 +1,158 @@
+"""virtio-net.
+
+Facts from QEMU's hw/net/virtio-net.c and include/hw/virtio/virtio-net.h.
+"""
+
+from __future__ import annotations
+
+from devices.virtio.core import VirtIO, VirtIODevice
+from vmstate.description.declare import (
+    array,
+    boolean,
+    buffer,
+    chunks,
+    description,
+    info,
+    rule,
+    struct,
+    subsection,
+    uint8,
+    uint16,
+    uint16_equal,
+    uint32,
+    uint64,
+    unused_varray,
+    varray,
+    vbuffer,
+    with_tmp,
+)
+from vmstate.description.expr import choose, fact, this, up
+
+MAC_TABLE_ENTRIES = 64
+MAX_VLAN = 4096
+RSS_MAX_KEY_SIZE = 40
+CTRL_GUEST_OFFLOADS = 2
+"""The feature bit with which a driver can change the offloads."""
+
+MULTI_QUEUE = fact("multi_queue")
+"""Whether the host's device can have more than one queue pair: then the number of pairs is sent."""
+
+
+@description("virtio-net-queue-tx_waiting")
+class TxWaiting:
+    """Whether a transmit queue has work that waits for its timer or bottom half."""
+
+    tx_waiting: int = uint32()
+
+
+@description("virtio-net-vnet")
+class HasVnetHdr:
+    """Whether the back end takes a virtio header with each packet; the destination's must then too."""
+
+    has_vnet_hdr: int = uint32()
+
+
+@description("virtio-net-ufo")
+class HasUfo:
+    """Whether the back end takes UDP fragmentation; the destination's must then too."""
+
+    has_ufo: int = uint8()
+
+
+@description("virtio-net-tx_waiting")
+class TxWaitingRest:
+    """The flags of the queue pairs behind the first."""
+
+    vqs_1: list[TxWaiting] = varray(
+        TxWaiting, count=choose(MULTI_QUEUE & (up.curr_queue_pairs > 1), up.curr_queue_pairs - 1, 0)
+    )
+
+
+@description("virtio-net-device/rss", version_id=2, minimum_version_id=1)
+class Rss:
+    """Receive-side scaling or hash reports; sent while either is on."""
+
+    enabled: bool = boolean(name="rss_data.enabled")
+    redirect: bool = boolean(name="rss_data.redirect")
+    populate_hash: bool = boolean(name="rss_data.populate_hash")
+    hash_types: int = uint32(name="rss_data.runtime_hash_types")
+    supported_hash_types: int | None = uint32(name="rss_data.supported_hash_types", version=2)
+    indirections_len: int = uint16(name="rss_data.indirections_len")
+    default_queue: int = uint16(name="rss_data.default_queue")
+    key: list[int] = array(uint8, RSS_MAX_KEY_SIZE, name="rss_data.key")
+    indirections_table: list[int] = varray(uint16, count=this.indirections_len, name="rss_data.indirections_table")
+
+
+@description("vhost-user back-end state")
+class BackendState:
+    """What a vhost-user back end gave as its own state, in the pieces it came in."""
+
+    pieces: list[bytes] = chunks()
+
+
+@description("virtio-net-device/backend")
+class Backend:
+    """The state of the vhost-user back end, where it can give it."""
+
+    backend: BackendState = info("virtio-net vhost-user backend state", BackendState)
+
+
+@description("virtio-net-device", version_id=11, minimum_version_id=11)
+class VirtIONetDevice:
+    """The network card."""
+
+    mac: bytes = buffer(6)
+    vqs: TxWaiting = struct(TxWaiting)
+    mergeable_rx_bufs: int = uint32()
+    status: int = uint16()
+    promisc: int = uint8()
+    allmulti: int = uint8()
+    in_use: int = uint32(name="mac_table.in_use")
+    macs: bytes | None = vbuffer(
+        this.in_use, multiply=6, name="mac_table.macs", exists=this.in_use <= MAC_TABLE_ENTRIES
+    )
+    macs_too_many: None = unused_varray(6, count=this.in_use, exists=this.in_use > MAC_TABLE_ENTRIES)
+    vlans: bytes = buffer(MAX_VLAN >> 3)
+    has_vnet_hdr: HasVnetHdr = with_tmp(HasVnetHdr)
+    multi_overflow: int = uint8(name="mac_table.multi_overflow")
+    uni_overflow: int = uint8(name="mac_table.uni_overflow")
+    alluni: int = uint8()
+    nomulti: int = uint8()
+    nouni: int = uint8()
+    nobcast: int = uint8()
+    has_ufo: HasUfo = with_tmp(HasUfo)
+    max_queue_pairs: int | None = uint16_equal(exists=MULTI_QUEUE)
+    curr_queue_pairs: int | None = uint16(
+        exists=MULTI_QUEUE,
+        rules=(
+            rule(
+                "virtio-net-queue-pairs",
+                this.curr_queue_pairs <= this.max_queue_pairs,
+                "no more queue pairs are in use than there are",
+            ),
+        ),
+    )
+    tx_waiting: TxWaitingRest = with_tmp(TxWaitingRest)
+    curr_guest_offloads: int | None = uint64(exists=up.guest_features.has(CTRL_GUEST_OFFLOADS))
+    rss: Rss | None = subsection(Rss)
+    backend: Backend | None = subsection(Backend)
+
+
+@description("virtio-net body")
+class VirtIONetBody(VirtIODevice):
+    """Everything a virtio-net device saves."""
+
+    net: VirtIONetDevice = struct(VirtIONetDevice)
+    virtio: VirtIO = struct(VirtIO)
+
+
+@description("virtio-net", version_id=11, minimum_version_id=11)
+class VirtIONet:
+    """A virtio-net device on any transport."""
+
+    virtio: VirtIONetBody = info("virtio", VirtIONetBody)
+
+    @property
+    def net(self) -> VirtIONetDevice:
+        """The network card itself."""
+        return self.virtio.net

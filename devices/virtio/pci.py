@@ -1,0 +1,75 @@
+"""The PCI transport of virtio: legacy, transitional and modern.
+
+Facts from QEMU's hw/virtio/virtio-pci.c and hw/pci/msix.c.
+"""
+
+from __future__ import annotations
+
+from devices.pci.device import PCIDevice
+from devices.pci.msix import MSIXEntry, msix_vectors
+from vmstate.description.declare import (
+    array,
+    boolean,
+    buffer,
+    description,
+    struct,
+    sub_array,
+    subsection,
+    uint16,
+    uint32,
+    unused,
+    varray,
+)
+from vmstate.description.expr import ceil_div, this
+
+QUEUE_MAX = 1024
+"""VIRTIO_QUEUE_MAX: as many queues have a place in the arrays, whatever the device has."""
+
+VECTORS = msix_vectors(this.pci_dev.config)
+
+
+@description("virtio-pci config")
+class VirtIOPCIConfig:
+    """What the transport saves before the device: the PCI device, MSI-X, the vector of configuration changes."""
+
+    pci_dev: PCIDevice = struct(PCIDevice)
+    msix_table: list[MSIXEntry] = varray(MSIXEntry, count=VECTORS)
+    msix_pba: bytes = buffer(ceil_div(VECTORS, 8))
+    config_vector: int | None = uint16(exists=VECTORS > 0)
+
+
+@description("virtio_pci/modern_queue_state", version_id=1, minimum_version_id=1)
+class VirtIOPCIQueue:
+    """A queue as the registers of a modern device show it; each address is two words, the lower first."""
+
+    num: int = uint16()
+    unused_0: None = unused(1)
+    enabled: bool = boolean()
+    desc: list[int] = array(uint32, 2)
+    avail: list[int] = array(uint32, 2)
+    used: list[int] = array(uint32, 2)
+
+
+@description("virtio_pci/modern_state/features128", version_id=1, minimum_version_id=1)
+class VirtIOPCIFeatures128:
+    """The upper half of the feature words that the driver wrote; sent where one is not zero."""
+
+    guest_features: list[int] = sub_array(uint32, 2, 2)
+
+
+@description("virtio_pci/modern_state", version_id=1, minimum_version_id=1)
+class VirtIOPCIModernState:
+    """The registers of a modern device."""
+
+    dfselect: int = uint32()
+    gfselect: int = uint32()
+    guest_features: list[int] = sub_array(uint32, 0, 2)
+    vqs: list[VirtIOPCIQueue] = array(VirtIOPCIQueue, QUEUE_MAX)
+    features128: VirtIOPCIFeatures128 | None = subsection(VirtIOPCIFeatures128)
+
+
+@description("virtio_pci", version_id=1, minimum_version_id=1)
+class VirtIOPCIExtraState:
+    """What the transport saves behind the device."""
+
+    modern_state: VirtIOPCIModernState | None = subsection(VirtIOPCIModernState)
