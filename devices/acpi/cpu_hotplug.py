@@ -8,8 +8,31 @@ from __future__ import annotations
 from vmstate.description.declare import boolean, description, uint8, uint32, varray
 from vmstate.description.expr import fact
 
-DEV_COUNT = fact("possible_cpus", tuple(range(1, 257)))
-"""Processors that the machine can have (-smp maxcpus=)."""
+LIKELY = (
+    *range(1, 65),
+    72,
+    80,
+    96,
+    112,
+    120,
+    128,
+    144,
+    160,
+    192,
+    224,
+    240,
+    248,
+    254,
+    255,
+    256,
+    288,
+    384,
+    512,
+    1024,
+    4096,
+)
+DEV_COUNT = fact("possible_cpus", LIKELY)
+"""Processors that the machine can have (-smp maxcpus=): those that are likely."""
 
 
 @description("CPU hotplug device state", version_id=1, minimum_version_id=1)

@@ -8,8 +8,8 @@ from __future__ import annotations
 from vmstate.description.declare import boolean, description, uint32, varray
 from vmstate.description.expr import fact
 
-DEV_COUNT = fact("memory_slots", tuple(range(257)))
-"""Memory slots of the machine (-m slots=)."""
+DEV_COUNT = fact("memory_slots", (*range(65), 128, 240, 255, 256))
+"""Memory slots of the machine (-m slots=): those that are likely."""
 
 
 @description("memory hotplug device state", version_id=1, minimum_version_id=1)

@@ -24,8 +24,8 @@ from vmstate.description.declare import (
 )
 from vmstate.description.expr import fact
 
-WP_WORDS = fact("sd_wp_words", tuple(range(1, 255)))
-"""Words of the write-protection bitmap: one for each 128 MB of the card."""
+WP_WORDS = fact("sd_wp_words", (1, 2, 3, 5, 9, 17, 33, 65, 129, 257, 513, 1025, 2049, 4097, 8193, 16385))
+"""Words of the write-protection bitmap: a bit for each 2 MB of the card, which holds a power of two, and one more."""
 
 
 @description("sd-card/ocr-state", version_id=1, minimum_version_id=1)

@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 from devices.virtio.ccw import VirtioCcwDevice
+from devices.virtio.features import DeviceStatus
 from devices.virtio.mmio import VirtIOMMIOConfig, VirtIOMMIOExtraState
 from devices.virtio.pci import QUEUE_MAX, VirtIOPCIConfig, VirtIOPCIExtraState
 from devices.virtio.transport import CCW, MMIO, PCI, TRANSPORT
@@ -167,7 +168,7 @@ class VirtIODevice:
     """The beginning of every virtio device; a device's own class goes on with what it saves itself."""
 
     transport: Any = one_of(TRANSPORT, {PCI: VirtIOPCIConfig, MMIO: VirtIOMMIOConfig, CCW: VirtioCcwDevice})
-    status: int = uint8()
+    status: DeviceStatus = uint8(value=DeviceStatus)
     isr: int = uint8()
     queue_sel: int = uint16(
         rules=(rule("virtio-queue-sel", this.queue_sel < QUEUE_MAX, f"the queue selected is below {QUEUE_MAX}"),)
@@ -179,3 +180,11 @@ class VirtIODevice:
         rules=(rule("virtio-queues", this.num_queues <= QUEUE_MAX, f"there are at most {QUEUE_MAX} queues"),)
     )
     vq: list[VirtQueue] = varray(VirtQueue, count=this.num_queues)
+
+
+def features_of(body: Any) -> int:
+    """The features that the driver accepted: the low word of the body, or all that the subsections say."""
+    virtio: VirtIO = body.virtio
+    low = body.guest_features if virtio.features64 is None else virtio.features64.guest_features
+    high = 0 if virtio.features128 is None else virtio.features128.guest_features
+    return int(low | high << 64)

@@ -5,7 +5,10 @@ Facts from QEMU's hw/net/virtio-net.c and include/hw/virtio/virtio-net.h.
 
 from __future__ import annotations
 
-from devices.virtio.core import VirtIO, VirtIODevice
+from collections.abc import Iterable
+
+from devices.virtio.core import VirtIO, VirtIODevice, features_of
+from devices.virtio.features import NetFeatures, NetStatus
 from vmstate.description.declare import (
     array,
     boolean,
@@ -20,6 +23,7 @@ from vmstate.description.declare import (
     uint16,
     uint16_equal,
     uint32,
+    uint32_host,
     uint64,
     unused_varray,
     varray,
@@ -27,6 +31,7 @@ from vmstate.description.declare import (
     with_tmp,
 )
 from vmstate.description.expr import choose, fact, this, up
+from vmstate.errors import EncodeError
 
 MAC_TABLE_ENTRIES = 64
 MAX_VLAN = 4096
@@ -34,8 +39,26 @@ RSS_MAX_KEY_SIZE = 40
 CTRL_GUEST_OFFLOADS = 2
 """The feature bit with which a driver can change the offloads."""
 
+RX_MODES = ("promisc", "allmulti", "alluni", "nomulti", "nouni", "nobcast")
+
 MULTI_QUEUE = fact("multi_queue")
 """Whether the host's device can have more than one queue pair: then the number of pairs is sent."""
+
+
+class MacAddress(bytes):
+    """Six bytes that read as an Ethernet address: `52:54:00:12:34:56`."""
+
+    __slots__ = ()
+
+    def __new__(cls, value: bytes | str = bytes(6)) -> MacAddress:
+        raw = bytes.fromhex(value.replace(":", "")) if isinstance(value, str) else bytes(value)
+        return super().__new__(cls, raw)
+
+    def __str__(self) -> str:
+        return self.hex(":")
+
+    def __repr__(self) -> str:
+        return f"MacAddress('{self}')"
 
 
 @description("virtio-net-queue-tx_waiting")
@@ -101,10 +124,10 @@ class Backend:
 class VirtIONetDevice:
     """The network card."""
 
-    mac: bytes = buffer(6)
+    mac: MacAddress = buffer(6, value=MacAddress)
     vqs: TxWaiting = struct(TxWaiting)
     mergeable_rx_bufs: int = uint32()
-    status: int = uint16()
+    status: NetStatus = uint16(value=NetStatus)
     promisc: int = uint8()
     allmulti: int = uint8()
     in_use: int = uint32(name="mac_table.in_use")
@@ -112,7 +135,7 @@ class VirtIONetDevice:
         this.in_use, multiply=6, name="mac_table.macs", exists=this.in_use <= MAC_TABLE_ENTRIES
     )
     macs_too_many: None = unused_varray(6, count=this.in_use, exists=this.in_use > MAC_TABLE_ENTRIES)
-    vlans: bytes = buffer(MAX_VLAN >> 3)
+    vlans: list[int] = array(uint32_host, MAX_VLAN >> 5)
     has_vnet_hdr: HasVnetHdr = with_tmp(HasVnetHdr)
     multi_overflow: int = uint8(name="mac_table.multi_overflow")
     uni_overflow: int = uint8(name="mac_table.uni_overflow")
@@ -137,6 +160,45 @@ class VirtIONetDevice:
     rss: Rss | None = subsection(Rss)
     backend: Backend | None = subsection(Backend)
 
+    @property
+    def mac_table(self) -> list[MacAddress]:
+        """The addresses of the receive filter: the unicast ones, then the multicast ones."""
+        table = self.macs or b""
+        return [MacAddress(table[start : start + 6]) for start in range(0, len(table), 6)]
+
+    @mac_table.setter
+    def mac_table(self, addresses: Iterable[bytes | str]) -> None:
+        table = [MacAddress(address) for address in addresses]
+        self.in_use = len(table)
+        self.macs = b"".join(table)
+
+    @property
+    def vlan_ids(self) -> frozenset[int]:
+        """The VLANs whose packets pass: bit `vid % 32` of word `vid // 32` of the map."""
+        return frozenset(vid for vid in range(MAX_VLAN) if self.vlans[vid >> 5] >> (vid & 31) & 1)
+
+    @vlan_ids.setter
+    def vlan_ids(self, ids: Iterable[int]) -> None:
+        words = [0] * (MAX_VLAN >> 5)
+        for vid in ids:
+            if not 0 <= vid < MAX_VLAN:
+                raise EncodeError("no VLAN id", expected=f"0 to {MAX_VLAN - 1}", found=str(vid))
+            words[vid >> 5] |= 1 << (vid & 31)
+        self.vlans = words
+
+    @property
+    def rx_modes(self) -> frozenset[str]:
+        """The receive modes that are on: promisc, allmulti, alluni, nomulti, nouni, nobcast."""
+        return frozenset(mode for mode in RX_MODES if getattr(self, mode))
+
+    @rx_modes.setter
+    def rx_modes(self, modes: Iterable[str]) -> None:
+        wanted = set(modes)
+        if wanted - set(RX_MODES):
+            raise EncodeError("no receive mode", expected=", ".join(RX_MODES), found=", ".join(wanted - set(RX_MODES)))
+        for mode in RX_MODES:
+            setattr(self, mode, int(mode in wanted))
+
 
 @description("virtio-net body")
 class VirtIONetBody(VirtIODevice):
@@ -156,3 +218,8 @@ class VirtIONet:
     def net(self) -> VirtIONetDevice:
         """The network card itself."""
         return self.virtio.net
+
+    @property
+    def features(self) -> NetFeatures:
+        """The features that the driver accepted."""
+        return NetFeatures(features_of(self.virtio))

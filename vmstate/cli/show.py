@@ -191,6 +191,9 @@ def text_of(value: Any) -> str:
     """A plain value for a reader."""
     if isinstance(value, bool):
         return str(value).lower()
+    if isinstance(value, (int, bytes)) and type(value) not in (int, bytes):
+        # A value that has names for what is in it.
+        return f"{value} ({value:#x})" if isinstance(value, int) else str(value)
     if isinstance(value, int):
         return str(value) if -10 < value < 10 else f"{value} ({value:#x})"
     if isinstance(value, (bytes, bytearray)):

@@ -226,6 +226,8 @@ def _settle(
         differ = [name for name in {**first, **second} if first.get(name) != second.get(name)]
         names = " and ".join(", ".join(f"{name}={known.get(name)!r}" for name in differ) for known in (first, second))
         raise DecodeError("the bytes fit two ways of reading them: say which by the facts", found=names)
+    if tried[0] > FACT_LIMIT:
+        raise DecodeError("the facts that are not known leave too many ways of reading: tell some of them")
     if fits:
         return fits[0][1]
     if waiting is not None:

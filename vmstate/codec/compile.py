@@ -414,7 +414,7 @@ def _absent(field: Field) -> Step:
 
 
 def _fusible(field: Field) -> bool:
-    if field.exists is not None or field.count is not None or field.pointers is not None:
+    if field.exists is not None or field.count is not None or field.pointers is not None or field.value is not None:
         return False
     kind = field.type
     if isinstance(kind, t.Scalar):
@@ -504,6 +504,8 @@ def compile_present(place: Place, codecs: Codecs) -> tuple[Step, Put, int | None
         fixed = one.size is not None and count is not None and field.pointers is None
         size = one.size * count if fixed else None  # type: ignore[operator]
         least = (count or 0) * (min(1, one.least) if field.pointers else one.least)
+    if field.value is not None:
+        step = _valued(field, field.value, step)
     if _normalises(field.type):
         step, put = _keeping(place, step, put)
     if codecs.careful:
@@ -521,6 +523,17 @@ def _single(field: Field, slot: int, one: Element) -> tuple[Step, Put]:
         return read(ctx, frame, pos, [])
 
     return read if in_state else skip, put
+
+
+def _valued(field: Field, value: Callable[[Any], Any], step: Step) -> Step:
+    """The same, with what is read as a value of another class."""
+
+    def valued_step(ctx: Context, frame: Frame, pos: int, values: list[Any]) -> int:
+        end = step(ctx, frame, pos, values)
+        values[-1] = [value(one) for one in values[-1]] if field.count is not None else value(values[-1])
+        return end
+
+    return valued_step
 
 
 def _unused_array(field: Field, kind: t.Unused) -> tuple[Step, Put]:

@@ -63,6 +63,13 @@ class Data(metaclass=DataMeta):
     def __delattr__(self, name: str) -> None:
         raise AttributeError(f"{type(self).__name__} cannot be changed: {name!r}")
 
+    def __copy__(self) -> Self:
+        return self
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Self:
+        # What cannot change can be shared.
+        return self
+
     def __repr__(self) -> str:
         cls: DataMeta = type(self)
         shown = (f"{name}={_shown(getattr(self, name))}" for name in cls._names)

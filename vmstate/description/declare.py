@@ -7,6 +7,7 @@
   version=   on the wire from this version on (the _V macros)
   exists=    on the wire where this holds (the _TEST macros)
   rules=     what QEMU checks at load
+  value=     a kind of int or bytes that names what is in the value: a Flag, a MAC address
   doc=       one sentence for the reference
 
 Whether QEMU's own field is a pointer, or allocated at load, is not on the wire and so is not said here.
@@ -294,6 +295,8 @@ def keyed_list(declared: Any, *, key: Any = uint32, info: str = "struct", **opti
 def one_of(on: Expr, cases: Mapping[Any, Any], *, info: str | None = None, **options: Any) -> Any:
     """One of several elements, by the value of an expression or fact."""
     pairs = tuple((value, _element(case)) for value, case in cases.items())
+    if not pairs:
+        raise DescriptionError(f"{on} has nothing to choose from")
     return _word(t.Choice(info or pairs[0][1].info, on, pairs), **options)
 
 
@@ -452,6 +455,8 @@ def default_value(field: Field) -> Any:
     """The value of a field in a state built from nothing: zero, no bytes, no elements."""
     if field.default is not None:
         return field.default
+    if field.value is not None and field.count is None:
+        return field.value(_default_element(field.type))
     if field.count is not None:
         count = field.count if isinstance(field.count, int) else 0
         flat = [None if field.pointers else _default_element(field.type) for _ in range(count)]

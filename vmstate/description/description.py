@@ -83,6 +83,8 @@ class Field(Data):
     # From a vmdesc only: QEMU has numbered the name already, and has said whether the array was compressed.
     as_written: bool = False
     compressed: bool | None = None
+    value: Callable[[Any], Any] | None = None
+    """What a value is read as: a kind of int or bytes with names for what is in it, such as a Flag."""
     in_state: bool = True
     """Whether a state has a value for it; told by the type."""
     is_plain: bool = True
@@ -106,6 +108,7 @@ class Field(Data):
         doc: str | None = None,
         as_written: bool = False,
         compressed: bool | None = None,
+        value: Callable[[Any], Any] | None = None,
     ) -> None:
         in_state = not isinstance(type, (Unused, Validate))
         is_plain = (
@@ -132,6 +135,7 @@ class Field(Data):
             doc,
             as_written,
             compressed,
+            value,
             in_state,
             is_plain,
         )

@@ -145,7 +145,8 @@ def _field(field: Field, plain: Any, path: str) -> Any:
     if plain is None:
         return None
     if field.count is None:
-        return _element(field.type, plain, path)
+        value = _element(field.type, plain, path)
+        return value if field.value is None else field.value(value)
     flat = list(_elements(plain, path))
     for _ in (field.dims or ())[1:]:
         flat = [one for row in flat for one in _elements(row, path)]
@@ -153,6 +154,8 @@ def _field(field: Field, plain: Any, path: str) -> Any:
         None if one is None and field.pointers is not None else _element(field.type, one, f"{path}[{index}]")
         for index, one in enumerate(flat)
     ]
+    if field.value is not None:
+        values = [field.value(one) for one in values]
     return nested(values, field.dims)
 
 

@@ -121,6 +121,8 @@ class DeviceState(Value):
     version_id: int
     offset: int
     size: int
+    problem: str | None = None
+    """Why no description that the library has for the idstr was of use, if it has any."""
 
     def to_bytes(self) -> bytes:
         """The bytes of the state."""

@@ -339,15 +339,39 @@ class StreamReader:
                 raise TruncatedError("the section is not described yet", needed=1 << 62)
             self._find_vmdesc()
             return self._device_state(data)
-        if failure is not None:
+        if failure is not None and (self._own_description(header) or isinstance(failure, TruncatedError)):
             raise failure
-        end = self._opaque_end(data, old_size)
-        return self._decoded(header, bytes(data[self._pos : end]), None, "none", end)
+        # No layout that the library knows is known to be this release's: what fits none of them is as good as unknown.
+        try:
+            end = self._opaque_end(data, old_size)
+        except StreamError as error:
+            raise failure or error from None
+        return self._decoded(header, bytes(data[self._pos : end]), None, "none", end, failure)
+
+    def _own_description(self, header: SectionHeader) -> VMStateDescription | None:
+        """What the vmdesc says of the section, if it describes it."""
+        entries = self._described.get((header.name, header.instance_id))
+        own = entries[0] if entries else None
+        return own if isinstance(own, VMStateDescription) else None
 
     def _decoded(
-        self, header: SectionHeader, state: Any, vmsd: VMStateDescription | None, source: str, end: int
+        self,
+        header: SectionHeader,
+        state: Any,
+        vmsd: VMStateDescription | None,
+        source: str,
+        end: int,
+        problem: VMStateError | None = None,
     ) -> Event:
-        event = DeviceState(state, vmsd, source, header.version_id, self.offset, end - self._pos)
+        event = DeviceState(
+            state,
+            vmsd,
+            source,
+            header.version_id,
+            self.offset,
+            end - self._pos,
+            None if problem is None else str(problem),
+        )
         self._pos = end
         self._state = self._footer
         if self._vmdesc is None:

@@ -44,11 +44,12 @@ class Section:
     """A section: its header, its state, its footer.
 
     `offset` is the absolute offset of its first byte; `size` is that of header, state and footer together, as read.
-    `described_by` is "library", "vmdesc" or "none"; without a description `state` is bytes. The state of RAM is a
+    `described_by` is "library", "vmdesc" or "none"; without a description `state` is bytes, and `problem`
+    says why a description that the library has was of no use. The state of RAM is a
     `RamSummary`.
     """
 
-    __slots__ = ("described_by", "footer", "header", "payload_offset", "size", "state", "vmsd")
+    __slots__ = ("described_by", "footer", "header", "payload_offset", "problem", "size", "state", "vmsd")
 
     def __init__(
         self,
@@ -59,6 +60,7 @@ class Section:
         footer: SectionFooter,
         payload_offset: int,
         size: int,
+        problem: str | None = None,
     ) -> None:
         self.header = header
         self.state = state
@@ -66,6 +68,7 @@ class Section:
         self.described_by = described_by
         self.footer = footer
         self.payload_offset = payload_offset
+        self.problem = problem
         self.size = size
 
     def __repr__(self) -> str:
@@ -345,7 +348,8 @@ def _section(header: SectionHeader, state: DeviceState | None, ram: RamSummary, 
     end = footer.offset + len(footer.to_bytes())
     if state is None:
         return Section(header, ram, None, "library", footer, ram.offset, end - header.offset)
-    return Section(header, state.state, state.vmsd, state.described_by, footer, state.offset, end - header.offset)
+    size = end - header.offset
+    return Section(header, state.state, state.vmsd, state.described_by, footer, state.offset, size, state.problem)
 
 
 def load(

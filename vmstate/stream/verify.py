@@ -59,7 +59,8 @@ def _rewritten(stream: Stream, data: memoryview) -> Iterator[Finding]:
 def _opaque(stream: Stream) -> Iterator[Finding]:
     for section in stream.sections:
         if section.described_by == "none":
-            message = f"no description: {len(section.state)} bytes are kept as they are"
+            why = section.problem or "no description"
+            message = f"{why}: {len(section.state)} bytes are kept as they are"
             yield Finding("opaque", "note", section.name, None, section.offset, message)
 
 
