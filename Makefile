@@ -33,11 +33,11 @@ $(DEV): pyproject.toml | $(BIN)/python
 	@$(COMPILE)
 	@touch $(RUNTIME) $@
 
-# A guest that QEMU 7.2 saved while it ran: what is in the file, two of its devices, and whether every byte is understood.
+# A guest that QEMU 7.2 saved while it ran: what is in the file, the start of its network card, and whether every byte is
+# understood.
 demo: $(RUNTIME)
 	$(BIN)/vmstate info $(DEMO)
-	$(BIN)/vmstate show $(DEMO) apic
-	$(BIN)/vmstate show $(DEMO) virtio-net | head -n 42
+	$(BIN)/vmstate show $(DEMO) virtio-net | head -n 40
 	$(BIN)/vmstate verify $(DEMO)
 
 lint: $(DEV)

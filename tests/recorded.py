@@ -8,9 +8,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from vmstate import Stream, Vmdesc, describe, describe_device, load
-from vmstate.schema.write import describe_old_style
-from vmstate.stream.configuration import Configuration
+from vmstate import Stream, Vmdesc, load
 
 ROOT = Path(__file__).resolve().parent.parent
 FIXTURES = ROOT / "fixtures"
@@ -55,27 +53,3 @@ def vmdesc_of(file: str) -> Vmdesc:
 def pairs_of(text: bytes | str) -> Any:
     """JSON with each object as the list of its pairs; an empty object is an empty tuple."""
     return json.loads(text, object_pairs_hook=lambda pairs: pairs or ())
-
-
-def written_vmdesc(stream: Stream, vmdesc: Vmdesc) -> list[tuple[str, Any]]:
-    """The whole vmdesc as the states of a stream say it, in the dialect, and with the page size, of another."""
-    devices = []
-    # What is iterable, such as RAM, is in vmdesc only where a description writes it.
-    named = {(device.name, device.instance_id) for device in vmdesc.devices}
-    for section in stream.sections:
-        if section.kind != "full" or (section.name, section.instance_id) not in named:
-            continue
-        if section.vmsd is None:
-            devices.append(describe_old_style(section.name, section.instance_id, len(section.state)))
-        else:
-            devices.append(
-                describe_device(
-                    section.name, section.instance_id, section.vmsd, section.state, vmdesc.dialect, section.version_id
-                )
-            )
-    whole: list[tuple[str, Any]] = []
-    if vmdesc.configuration is not None:
-        whole.append(("configuration", describe(Configuration.vmsd, stream.configuration, vmdesc.dialect)[0]))
-    if vmdesc.page_size is not None:
-        whole.append(("page_size", vmdesc.page_size))
-    return [*whole, ("devices", devices)]

@@ -3,32 +3,40 @@
 from __future__ import annotations
 
 import hashlib
-import io
 import json
 import os
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
-from contextlib import redirect_stdout
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
-from recorded import FIXTURES, MANIFEST, MAPPED_RAM, MICROVM, NO_VMDESC, POSTCOPY, ROOT, S390X, STREAMS
-from recorded import opened, pairs_of, plain, written_vmdesc
+from recorded import (
+    FIXTURES,
+    MANIFEST,
+    MAPPED_RAM,
+    MICROVM,
+    NO_VMDESC,
+    POSTCOPY,
+    ROOT,
+    S390X,
+    STREAMS,
+    opened,
+    pairs_of,
+    plain,
+)
 
-from vmstate import Section, Stream, TraceEntry, VMStateDescription, format_path, json_text, load, resolve, verify
+from vmstate import Section, Stream, TraceEntry, VMStateDescription, format_path, load, resolve, verify
 from vmstate.cli import main
 from vmstate.description import types as t
 from vmstate.description.description import Field
 from vmstate.description.expr import Ref
 from vmstate.description.path import Steps
-from vmstate.errors import PathError
 from vmstate.stream.document import beside, has_ram_beside, read_document, to_document
 from vmstate.stream.library import all_descriptions
-from vmstate.stream.stream import RamSummary
 
-SAMPLE = 12
+SAMPLE = 8
 """Values that are changed in each section."""
 
 
@@ -107,27 +115,21 @@ def test_decoded_without_the_library(recording: Recording) -> None:
     if recording.file == S390X:
         pytest.skip("its vmdesc is wrong: only the library can read it")
     stream = load(recording.data, library=False)
-    vmdesc = stream.vmdesc
-    described = [] if vmdesc is None else [(one.name, one.instance_id) for one in vmdesc.devices if one.vmsd is not None]
+    devices = () if stream.vmdesc is None else stream.vmdesc.devices
+    described = {(device.name, device.instance_id) for device in devices if device.vmsd is not None}
     for section in device_sections(stream):
         assert (section.described_by == "vmdesc") == ((section.name, section.instance_id) in described), section
     assert stream.to_bytes() == recording.data
 
 
 def test_vmdesc_is_written_as_qemu_wrote_it(recording: Recording) -> None:
-    stream, vmdesc = recording.stream, recording.stream.vmdesc
-    if vmdesc is None:
+    own = recording.stream.vmdesc_text
+    if own is None:
         pytest.skip("the stream has none")
-    own = stream.vmdesc_text
-    assert own is not None
-    written = written_vmdesc(stream, vmdesc)
-    if recording.file == S390X:
-        # QEMU 7.2 describes an array of pointers by its first element, which is NULL, whatever the others are.
-        pass
-    assert written == pairs_of(own)
-    if "qemu-5.2" not in recording.file:
-        # 5.2 spaces its JSON otherwise.
-        assert json_text(written).encode() == own
+    written = recording.stream.write_vmdesc()
+    # As lists of pairs first: where they differ, the message can be read.
+    assert pairs_of(written) == pairs_of(own)
+    assert written == own
 
 
 def test_no_error_is_found(recording: Recording) -> None:
@@ -233,7 +235,7 @@ def leaves(section: Section) -> list[Leaf]:
             continue
         if field.pointers is not None or field.type.order == "host" or entry.size == 0:
             continue
-        steps, value = resolve(section.state, path)
+        steps, _ = resolve(section.state, path)
         if field.count is None:
             found.append(Leaf(steps, entry.offset, entry.size))
             continue
@@ -272,10 +274,8 @@ def spread(found: list[Leaf], count: int) -> list[Leaf]:
 
 
 def test_one_value_changes_its_own_bytes(recording: Recording) -> None:
-    # A stream of its own: the shared one must stay as it is.
-    stream = load(recording.data)
     seen = set()
-    for section in device_sections(stream):
+    for section in device_sections(recording.stream):
         if section.vmsd is None or (section.name, section.vmsd) in seen:
             continue
         seen.add((section.name, section.vmsd))
@@ -286,8 +286,10 @@ def test_one_value_changes_its_own_bytes(recording: Recording) -> None:
                 value = inner(value, step)
             other = not value if isinstance(value, bool) else value ^ 1
             put(section.state, leaf.steps, other)
-            after = section.vmsd.encode(section.state, version_id=section.version_id, force=True)
-            put(section.state, leaf.steps, value)
+            try:
+                after = section.vmsd.encode(section.state, version_id=section.version_id, force=True)
+            finally:
+                put(section.state, leaf.steps, value)
             where = f"{section!r}: {format_path(leaf.steps)}"
             start = leaf.offset - base
             stop = start + leaf.size
@@ -297,7 +299,6 @@ def test_one_value_changes_its_own_bytes(recording: Recording) -> None:
             changed = int.from_bytes(after[start:stop], "big") ^ int.from_bytes(before[start:stop], "big")
             assert changed in (1, 1 << (leaf.size - 1) * 8), where
         assert section.payload() == before
-    assert stream.to_bytes() == recording.data
 
 
 # Documents

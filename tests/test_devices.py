@@ -13,10 +13,14 @@ import pytest
 from recorded import NO_ANYTHING, S390X, STREAMS, opened, pairs_of, plain
 
 import devices
+from devices.input.pckbd import ISAKbd, Kbd
+from devices.pci.msix import msix_vectors
 from vmstate import Section, Stream, load
+from vmstate.description.declare import buffer, description, struct, uint8, variant
 from vmstate.description.description import VMStateDescription
+from vmstate.description.expr import this
 from vmstate.description.state import facts_of, is_state, items_of, residue_of
-from vmstate.errors import VMStateError
+from vmstate.errors import DescriptionError, VMStateError
 from vmstate.schema.write import describe_device, json_text
 from vmstate.stream.library import last_part, shipped_descriptions
 from vmstate.stream.reader import find_vmdesc
@@ -137,3 +141,62 @@ def test_a_device_loads_only_what_it_is_made_of() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
     assert done.stdout.split() == ["devices.intc", "devices.intc.i8259"]
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# What the library asks of the vocabulary.
+
+
+def test_msix_says_how_long_it_is() -> None:
+    with opened("qemu-7.2-q35-default-devices.mig.xz") as stream:
+        xhci = stream["xhci"]
+        assert facts_of(shipped_descriptions("xhci")[0].decode(xhci.payload()))["msix_vectors"] == 16
+
+
+def config_with(place: int, next_place: int, capability: int) -> bytes:
+    config = bytearray(256)
+    config[0x34] = place
+    config[place : place + 4] = bytes((capability, next_place, 4, 0x80))
+    return bytes(config)
+
+
+@pytest.mark.parametrize(
+    ("config", "vectors"),
+    [
+        (bytes(256), 0),
+        (config_with(0x40, 0, 0x11), 5),
+        (config_with(0x40, 0, 0x05), 0),
+        (config_with(0x40, 0x40, 0x05), 0),  # a list that leads back to itself ends too
+        (config_with(0xFF - 3, 0, 0x11), 5),
+    ],
+)
+def test_capabilities_are_a_linked_list(config: bytes, vectors: int) -> None:
+    @description("device")
+    class Device:
+        config: bytes = buffer(256)
+        table: bytes = buffer(msix_vectors(this.config) * 16)
+
+    data = config + bytes(vectors * 16)
+    assert len(Device.vmsd.decode(data).table) == vectors * 16
+
+
+def test_a_variant_has_the_class_of_the_newest() -> None:
+    old = variant(ISAKbd, kbd=struct(variant(Kbd, pending_tmp=uint8(name="pending"))))
+    assert old.state_class is ISAKbd
+    assert [field.name for field in old.fields[0].type.vmsd.fields] == ["write_cmd", "status", "mode", "pending"]
+    assert variant(Kbd, "sibling", 4).name == "sibling"
+    assert variant(Kbd, None, 4).version_id == 4
+
+
+def test_a_variant_of_a_field_that_is_not_there() -> None:
+    with pytest.raises(DescriptionError, match="no field 'nothing' to declare otherwise"):
+        variant(Kbd, nothing=uint8())
+
+
+def test_a_field_that_a_variant_lacks_has_its_default() -> None:
+    old = shipped_descriptions("sb16")[1]
+    assert [field.name for field in old.fields][:5] == ["irq", "dma", "hdma", "port", "ver"]
+    state = old.decode(old.encode(old.state_class(irq=5)))
+    assert state.irq == 5
+    newest = shipped_descriptions("sb16")[0]
+    assert newest.decode(newest.encode(state)).irq == 0

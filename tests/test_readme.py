@@ -185,7 +185,9 @@ def test_links_lead_somewhere(document: Path) -> None:
 
 
 def test_the_runner_sees_what_fails(tmp_path: Path) -> None:
-    text = "```sh\necho one\n```\n\n```text\ntwo\n```\n\n```python\nraise SystemExit(3)\n```\n\n```sh\nfalse\ntrue\n```\n"
+    text = (
+        "```sh\necho one\n```\n\n```text\ntwo\n```\n\n```python\nraise SystemExit(3)\n```\n\n```sh\nfalse\ntrue\n```\n"
+    )
     environment = environment_in(tmp_path)
     told = [complaint(step, run(step.block, tmp_path, environment)) for step in steps_of(text)]
     assert [one is not None for one in told] == [True, True, True]

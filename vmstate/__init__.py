@@ -321,6 +321,9 @@ if TYPE_CHECKING:
     from vmstate.schema.write import (
         json_text as json_text,
     )
+    from vmstate.stream.check import (
+        check as check,
+    )
     from vmstate.stream.configuration import (
         Configuration as Configuration,
     )
@@ -482,6 +485,7 @@ _PLACES = {
         "describe_device",
         "json_text",
     ),
+    "vmstate.stream.check": ("check",),
     "vmstate.stream.configuration": ("Configuration",),
     "vmstate.stream.events": (
         "DONE",

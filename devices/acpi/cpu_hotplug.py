@@ -8,29 +8,7 @@ from __future__ import annotations
 from vmstate.description.declare import boolean, description, uint8, uint32, varray
 from vmstate.description.expr import fact
 
-LIKELY = (
-    *range(1, 65),
-    72,
-    80,
-    96,
-    112,
-    120,
-    128,
-    144,
-    160,
-    192,
-    224,
-    240,
-    248,
-    254,
-    255,
-    256,
-    288,
-    384,
-    512,
-    1024,
-    4096,
-)
+LIKELY = (*range(1, 33), 48, 64, 96, 128, 160, 192, 224, 240, 255, 256, 288, 512, 1024, 4096)
 DEV_COUNT = fact("possible_cpus", LIKELY)
 """Processors that the machine can have (-smp maxcpus=): those that are likely."""
 

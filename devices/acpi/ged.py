@@ -35,7 +35,7 @@ class GedState:
 
 @description("acpi-ghes", version_id=1, minimum_version_id=1)
 class Ghes:
-    """Where firmware has put the hardware-error table. Kept as it lies in guest memory."""
+    """Where firmware has put the hardware-error table."""
 
     hw_error_le: int = uint64()
 
@@ -60,7 +60,7 @@ class PcihpState:
 
 @description("acpi-hest", version_id=1, minimum_version_id=1)
 class Hest:
-    """Where firmware has put the error-source table. Kept as it lies in guest memory."""
+    """Where firmware has put the error-source table."""
 
     hest_addr_le: int = uint64()
 

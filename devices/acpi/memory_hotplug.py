@@ -8,7 +8,7 @@ from __future__ import annotations
 from vmstate.description.declare import boolean, description, uint32, varray
 from vmstate.description.expr import fact
 
-DEV_COUNT = fact("memory_slots", (*range(65), 128, 240, 255, 256))
+DEV_COUNT = fact("memory_slots", (*range(33), 64, 128, 255, 256))
 """Memory slots of the machine (-m slots=): those that are likely."""
 
 

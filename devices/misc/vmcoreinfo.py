@@ -10,7 +10,7 @@ from vmstate.description.declare import boolean, description, uint16, uint32, ui
 
 @description("vmcoreinfo", version_id=1, minimum_version_id=1)
 class VMCoreInfo:
-    """Format, size and address of the note; the words are little-endian in guest memory and native here."""
+    """Format, size and address of the note."""
 
     has_vmcoreinfo: bool = boolean()
     host_format: int = uint16(name="vmcoreinfo.host_format")

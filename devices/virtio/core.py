@@ -46,7 +46,16 @@ class VirtQueue:
             ),
         )
     )
-    vector: int | None = uint16(exists=choose(TRANSPORT == PCI, len_(up.transport.msix_table) > 0, TRANSPORT == CCW))
+    vector: int | None = uint16(
+        exists=choose(TRANSPORT == PCI, len_(up.transport.msix_table) > 0, TRANSPORT == CCW),
+        rules=(
+            rule(
+                "virtio-pci-vector",
+                not_(TRANSPORT == PCI) | (this.vector == NO_VECTOR) | (this.vector < len_(up.transport.msix_table)),
+                "a queue's vector is one of the MSI-X table, or none",
+            ),
+        ),
+    )
 
 
 @description("virtqueue_state", version_id=1, minimum_version_id=1)

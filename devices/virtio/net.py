@@ -130,7 +130,17 @@ class VirtIONetDevice:
     status: NetStatus = uint16(value=NetStatus)
     promisc: int = uint8()
     allmulti: int = uint8()
-    in_use: int = uint32(name="mac_table.in_use")
+    in_use: int = uint32(
+        name="mac_table.in_use",
+        rules=(
+            rule(
+                "virtio-net-mac-table",
+                this.in_use <= MAC_TABLE_ENTRIES,
+                f"a filter of more than {MAC_TABLE_ENTRIES} addresses is dropped: the device then takes all packets",
+                mended=True,
+            ),
+        ),
+    )
     macs: bytes | None = vbuffer(
         this.in_use, multiply=6, name="mac_table.macs", exists=this.in_use <= MAC_TABLE_ENTRIES
     )

@@ -12,6 +12,7 @@ from vmstate.description.declare import (
     boolean,
     buffer,
     description,
+    rule,
     struct,
     sub_array,
     subsection,
@@ -20,10 +21,13 @@ from vmstate.description.declare import (
     unused,
     varray,
 )
-from vmstate.description.expr import ceil_div, this
+from vmstate.description.expr import ceil_div, len_, this
 
 QUEUE_MAX = 1024
 """VIRTIO_QUEUE_MAX: as many queues have a place in the arrays, whatever the device has."""
+
+NO_VECTOR = 0xFFFF
+"""VIRTIO_NO_VECTOR."""
 
 VECTORS = msix_vectors(this.pci_dev.config)
 
@@ -35,7 +39,16 @@ class VirtIOPCIConfig:
     pci_dev: PCIDevice = struct(PCIDevice)
     msix_table: list[MSIXEntry] = varray(MSIXEntry, count=VECTORS)
     msix_pba: bytes = buffer(ceil_div(VECTORS, 8))
-    config_vector: int | None = uint16(exists=VECTORS > 0)
+    config_vector: int | None = uint16(
+        exists=VECTORS > 0,
+        rules=(
+            rule(
+                "virtio-pci-config-vector",
+                (this.config_vector == NO_VECTOR) | (this.config_vector < len_(this.msix_table)),
+                "the vector of configuration changes is one of the MSI-X table, or none",
+            ),
+        ),
+    )
 
 
 @description("virtio_pci/modern_queue_state", version_id=1, minimum_version_id=1)

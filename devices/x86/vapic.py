@@ -20,7 +20,7 @@ class Handlers:
 
 @description("kvmvapic-guest-rom", version_id=1, minimum_version_id=1)
 class GuestROM:
-    """The state of the ROM in the guest. The words are kept as they lie in guest memory."""
+    """The state of the ROM in the guest."""
 
     unused_0: None = unused(8)
     vaddr: int = uint32()

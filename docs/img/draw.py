@@ -18,12 +18,10 @@ from rich.console import Console
 from rich.terminal_theme import TerminalTheme
 from rich.text import Text
 
-THEME = TerminalTheme(
-    (250, 250, 248),
-    (36, 41, 47),
-    [(36, 41, 47), (180, 35, 24), (26, 127, 55), (154, 103, 0), (9, 105, 218), (130, 80, 223), (5, 102, 122)]
-    + [(110, 119, 129)],
-)
+PAPER, INK = (250, 250, 248), (36, 41, 47)
+RED, GREEN, YELLOW, BLUE = (180, 35, 24), (26, 127, 55), (154, 103, 0), (9, 105, 218)
+MAGENTA, CYAN, GREY = (130, 80, 223), (5, 102, 122), (110, 119, 129)
+THEME = TerminalTheme(PAPER, INK, [INK, RED, GREEN, YELLOW, BLUE, MAGENTA, CYAN, GREY])
 
 # The picture must not load anything: a page that shows it does not let it, and a font of one's own reads best.
 # What rich leaves for the title bar, which is not drawn.
@@ -37,7 +35,9 @@ FORMAT = """<svg viewBox="0 0 {width} {height}" xmlns="http://www.w3.org/2000/sv
 {styles}
 </style>
 <defs>
-<clipPath id="{unique_id}-clip-terminal"><rect x="0" y="0" width="{terminal_width}" height="{terminal_height}"/></clipPath>
+<clipPath id="{unique_id}-clip-terminal">
+<rect x="0" y="0" width="{terminal_width}" height="{terminal_height}"/>
+</clipPath>
 {lines}
 </defs>
 <rect fill="#fafaf8" width="{width}" height="{height}"/>

@@ -6,6 +6,7 @@ import argparse
 import json
 import sys
 
+from vmstate.stream.check import check
 from vmstate.stream.containers import open_input
 from vmstate.stream.stream import load
 from vmstate.stream.verify import Finding, verify
@@ -15,13 +16,14 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     """The arguments of the verb."""
     parser.add_argument("file", metavar="FILE")
     parser.add_argument("--format", choices=("text", "json"), default="text")
+    parser.add_argument("--check", action="store_true", help="also what QEMU would refuse or change when it loads")
     parser.set_defaults(run=run)
 
 
 def run(options: argparse.Namespace) -> int:
     """Say what is wrong, then whether anything is."""
     with open_input(options.file) as opened, load(opened) as stream:
-        findings = verify(stream, opened.data)
+        findings = verify(stream, opened.data) + (check(stream) if options.check else [])
         sections = stream.sections
         name = stream.name
     errors = [finding for finding in findings if finding.severity == "error"]

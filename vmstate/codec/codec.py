@@ -15,7 +15,7 @@ from vmstate.codec.compile import (
     version_to_write,
     write_struct,
 )
-from vmstate.codec.runtime import Context, TraceEntry
+from vmstate.codec.runtime import Broken, Context, TraceEntry
 from vmstate.description.description import VMStateDescription
 from vmstate.description.expr import Fact, UnknownFact
 from vmstate.description.state import ensure_meta, meta_of
@@ -164,6 +164,23 @@ class Codec:
                 return bytes(out)
             except VMStateError as error:
                 raise _as_encode_error(_placed(error, ctx), self.vmsd.name) from None
+
+    def check(
+        self, state: Any, *, version_id: int | None = None, facts: Mapping[str, Any] | None = None
+    ) -> list[Broken]:
+        """Every rule of QEMU's that a state breaks; a value that cannot be written at all is the last of them."""
+        meta = meta_of(state)
+        version = version_to_write(self.vmsd, meta, version_id)
+        ctx = Context(b"", facts={**(meta.facts if meta is not None else {}), **(facts or {})})
+        ctx.path = []
+        ctx.broken = []
+        try:
+            check_version_to_write(ctx, self.vmsd, version)
+            write_struct(CAREFUL.plan(self.vmsd, version), ctx, None, state, bytearray())
+        except VMStateError as error:
+            found = "" if error.found is None else f" (expected {error.expected}, found {error.found})"
+            ctx.broken.append(Broken("encode", _placed(error, ctx).path, error.message + found))
+        return ctx.broken
 
     def as_construct(self, *, version_id: int | None = None, facts: Mapping[str, Any] | None = None) -> Any:
         """A construct declaration of the same layout."""

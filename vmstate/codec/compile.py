@@ -28,7 +28,7 @@ from vmstate.codec.elements import (
     refuse,
 )
 from vmstate.codec.records import Records
-from vmstate.codec.runtime import Context, Frame, TraceEntry, enter, leave
+from vmstate.codec.runtime import Broken, Context, Frame, TraceEntry, enter, leave
 from vmstate.description import types as t
 from vmstate.description.data import Data
 from vmstate.description.declare import nested
@@ -261,10 +261,15 @@ def write_struct(plan: Plan, ctx: Context, outer: Frame | None, state: Any, out:
 
 def _apply_rules(plan: Plan, ctx: Context, frame: Frame) -> None:
     for attribute, rule in plan.rules:
-        if refuted(rule.holds.evaluate(frame)):
-            if attribute is not None:
-                enter(ctx, attribute)
-            raise EncodeError(f"{rule.id}: {rule.text}", path=ctx.where() or attribute, expected=repr(rule.holds))
+        if not refuted(rule.holds.evaluate(frame)):
+            continue
+        steps = [*(ctx.path or ()), *([] if attribute is None else [attribute])]
+        if ctx.broken is not None:
+            ctx.broken.append(Broken(rule.id, format_path(steps) or None, rule.text, rule.mended))
+            continue
+        if rule.mended:
+            continue
+        raise EncodeError(f"{rule.id}: {rule.text}", path=format_path(steps) or None, expected=repr(rule.holds))
 
 
 def _write_subsections(plan: Plan, ctx: Context, frame: Frame, meta: Meta | None, out: bytearray) -> None:
@@ -595,6 +600,9 @@ def _copy(value: Any) -> Any:
 def _validate(field: Field, kind: t.Validate) -> tuple[Step, Put]:
     def check(ctx: Context, frame: Frame, pos: int | None) -> None:
         if refuted(kind.condition.evaluate(frame)):
+            if pos is None and ctx.broken is not None:
+                ctx.broken.append(Broken("validate", ctx.where(), f"validation failed: {field.name}"))
+                return
             if pos is None:
                 raise EncodeError(f"validation failed: {field.name}", path=ctx.where(), expected=repr(kind.condition))
             raise ctx.wrong(f"validation failed: {field.name}", pos, repr(kind.condition))

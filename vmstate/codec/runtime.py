@@ -23,11 +23,21 @@ class TraceEntry(NamedTuple):
     field: Field | None
 
 
+class Broken(NamedTuple):
+    """A rule of QEMU's that a state breaks, and where."""
+
+    rule: str
+    path: str | None
+    text: str
+    mended: bool = False
+
+
 class Context:
     """One run over `data[:end]`. `path` and `entries` are there only when the run is to tell where it is."""
 
     __slots__ = (
         "base",
+        "broken",
         "data",
         "empty",
         "end",
@@ -58,6 +68,8 @@ class Context:
         self.opaque_seen = 0
         self.empty = 0
         self.force = False
+        # Where a check collects what QEMU would refuse, instead of stopping at the first.
+        self.broken: list[Broken] | None = None
         self.position = 0
 
     def count_empty(self, elements: int, pos: int) -> None:

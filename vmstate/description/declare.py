@@ -315,9 +315,9 @@ def subsection(declared: Any, *, needed: Expr | None = None) -> Any:
     return Declared(None, (declared, needed))
 
 
-def rule(id: str, holds: Expr, text: str) -> Rule:
-    """What QEMU checks at load, with a stable id and QEMU's rule in words."""
-    return Rule(id, holds, text)
+def rule(id: str, holds: Expr, text: str, *, mended: bool = False) -> Rule:
+    """What QEMU checks at load, with a stable id and QEMU's rule in words; `mended`: QEMU goes on with another value."""
+    return Rule(id, holds, text, mended)
 
 
 @dataclass_transform(kw_only_default=True, eq_default=True)

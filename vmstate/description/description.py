@@ -50,12 +50,14 @@ class Pointers(enum.Enum):
 class Rule(Data):
     """What QEMU checks when it loads or saves, over what the layout needs.
 
-    `id` is stable and names the rule in findings; `holds` is the condition; `text` says QEMU's rule in words.
+    `id` is stable and names the rule in findings; `holds` is the condition; `text` says QEMU's rule in words. QEMU
+    refuses a state that breaks it or, where it is `mended`, goes on with another value.
     """
 
     id: str
     holds: Expr
     text: str
+    mended: bool = False
 
 
 class Field(Data):
@@ -167,6 +169,8 @@ class Codec(Protocol):
     def encode(self, state: Any, *, version_id: int | None, facts: Mapping[str, Any] | None, force: bool) -> bytes: ...
 
     def trace(self, data: Any, *, version_id: int | None, facts: Mapping[str, Any] | None) -> Mapping[str, Any]: ...
+
+    def check(self, state: Any, *, version_id: int | None, facts: Mapping[str, Any] | None) -> Any: ...
 
     def as_construct(self, *, version_id: int | None, facts: Mapping[str, Any] | None) -> Any: ...
 

@@ -128,7 +128,7 @@ class DeviceState(Value):
         """The bytes of the state."""
         if self.vmsd is None:
             return bytes(self.state)
-        return self.vmsd.encode(self.state, version_id=self.version_id)
+        return self.vmsd.encode(self.state, version_id=self.version_id, force=True)
 
 
 class SectionFooter(Value):

@@ -1,0 +1,34 @@
+"""What QEMU would refuse, or change, when it loads a state: the rules declared beside the fields."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from vmstate.description.description import VMStateDescription
+from vmstate.description.state import Tracked
+from vmstate.errors import DescriptionError
+from vmstate.stream.stream import Section, Stream
+from vmstate.stream.verify import Finding
+
+
+def check(subject: Stream | Section | Any) -> list[Finding]:
+    """The rules of QEMU's that a stream, a section or the state of a declared class breaks.
+
+    Rules that need what only the destination knows are left out where no fact tells it.
+    """
+    if isinstance(subject, Stream):
+        return [finding for section in subject.sections for finding in check(section)]
+    if isinstance(subject, Section):
+        if subject.vmsd is None:
+            return []
+        return _findings(subject.vmsd, subject.state, subject.version_id, subject.name, subject.offset)
+    if isinstance(subject, Tracked):
+        return _findings(type(subject).vmsd, subject, None, None, None)
+    raise DescriptionError(f"nothing describes a {type(subject).__name__}: check the section it is of")
+
+
+def _findings(
+    vmsd: VMStateDescription, state: Any, version_id: int | None, section: str | None, offset: int | None
+) -> list[Finding]:
+    broken = vmsd.codec.check(state, version_id=version_id, facts=None)
+    return [Finding(one.rule, "note" if one.mended else "error", section, one.path, offset, one.text) for one in broken]
