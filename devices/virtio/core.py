@@ -11,7 +11,7 @@ from typing import Any
 from devices.virtio.ccw import VirtioCcwDevice
 from devices.virtio.features import DeviceStatus
 from devices.virtio.mmio import VirtIOMMIOConfig, VirtIOMMIOExtraState
-from devices.virtio.pci import QUEUE_MAX, VirtIOPCIConfig, VirtIOPCIExtraState
+from devices.virtio.pci import NO_VECTOR, QUEUE_MAX, VirtIOPCIConfig, VirtIOPCIExtraState
 from devices.virtio.transport import CCW, MMIO, PCI, TRANSPORT
 from vmstate.description.declare import (
     array,

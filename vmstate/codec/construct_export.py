@@ -197,10 +197,10 @@ class _Layout:
     def scalar(self, kind: t.Scalar, versions: Versions) -> Any:
         if kind.code == "?":
             return cs.Flag
-        if kind.order != "host":
+        if kind.order not in t.ORDERS:
             return _integer(kind.order, kind.code)
         orders = {"little": _integer("<", kind.code), "big": _integer(">", kind.code)}
-        return cs.Switch(self.selector(t.HOST_ENDIAN, versions), orders, default=cs.Error)
+        return cs.Switch(self.selector(t.ORDERS[kind.order], versions), orders, default=cs.Error)
 
     def nested(self, kind: t.Struct, versions: Versions) -> Any:
         version_id = kind.vmsd.version_id if kind.version is None else kind.version

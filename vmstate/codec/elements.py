@@ -79,9 +79,9 @@ def refuse(ctx: Context, value: Any, expected: str) -> EncodeError:
 def element(kind: t.WireType, codecs: Codecs) -> Element:
     """The element of a wire type."""
     match kind:
-        case t.Scalar(order="host"):
+        case t.Scalar(order="host" | "device"):
             little, big = (scalar(t.Scalar(kind.info, kind.code, kind.size, order, kind.rule)) for order in "<>")
-            return choice(t.HOST_ENDIAN, {"little": little, "big": big})
+            return choice(t.ORDERS[kind.order], {"little": little, "big": big})
         case t.Scalar():
             return scalar(kind)
         case t.Nullptr():

@@ -146,6 +146,9 @@ uint64_little = _scalar(t.Scalar("uint64", "Q", 8, "<"))
 uint16_host = _scalar(t.Scalar("uint16", "H", 2, "host"))
 uint32_host = _scalar(t.Scalar("uint32", "I", 4, "host"))
 uint64_host = _scalar(t.Scalar("uint64", "Q", 8, "host"))
+uint16_device = _scalar(t.Scalar("uint16", "H", 2, "device"))
+uint32_device = _scalar(t.Scalar("uint32", "I", 4, "device"))
+uint64_device = _scalar(t.Scalar("uint64", "Q", 8, "device"))
 
 TARGET_LONG_SIZE = fact("target_long_size", (8, 4))
 """Bytes of the target's long: 8, or 4 for the 32-bit targets."""
@@ -316,7 +319,7 @@ def subsection(declared: Any, *, needed: Expr | None = None) -> Any:
 
 
 def rule(id: str, holds: Expr, text: str, *, mended: bool = False) -> Rule:
-    """What QEMU checks at load, with a stable id and QEMU's rule in words; `mended`: QEMU goes on with another value."""
+    """What QEMU checks at load, with a stable id and its words; `mended`: QEMU goes on with another value."""
     return Rule(id, holds, text, mended)
 
 

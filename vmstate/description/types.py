@@ -18,6 +18,12 @@ if TYPE_CHECKING:
 HOST_ENDIAN = fact("host_endian", ("little", "big"), default="little")
 """Byte order of the machine that wrote the stream, for the few words QEMU dumps as they lie in memory."""
 
+DEVICE_ENDIAN = fact("device_endian", ("little", "big"), default="little")
+"""Byte order of a virtio device: what it shows its driver in words of its own order."""
+
+ORDERS = {"host": HOST_ENDIAN, "device": DEVICE_ENDIAN}
+"""The byte orders that are a fact, by their name as the order of a scalar."""
+
 
 class WireType(Data):
     """What one element of a field is on the wire."""
@@ -41,7 +47,7 @@ class WireType(Data):
 class Scalar(WireType):
     """A bool or an integer of fixed size. `code` is its letter in Python's struct module.
 
-    `order` is ">" (big-endian), "<" or "host" (the order of the machine that saved: the fact `host_endian`).
+    `order` is ">" (big-endian), "<", or the name of a fact: "host" (the order of the machine that saved) or "device".
     `rule` names what QEMU checks at load: "equal" (the value the destination has) or "le" (0 up to that value).
     """
 
@@ -52,7 +58,7 @@ class Scalar(WireType):
 
     @property
     def is_plain(self) -> bool:
-        return self.order != "host"
+        return self.order not in ORDERS
 
     @property
     def minimum(self) -> int:
@@ -67,7 +73,7 @@ class Scalar(WireType):
         return (1 << self.size * 8 - (1 if self.code.islower() else 0)) - 1
 
     def expressions(self) -> tuple[Expr, ...]:
-        return (HOST_ENDIAN,) if self.order == "host" else ()
+        return (ORDERS[self.order],) if self.order in ORDERS else ()
 
 
 class Nullptr(WireType):

@@ -1,0 +1,61 @@
+"""virtio-balloon.
+
+Facts from QEMU's hw/virtio/virtio-balloon.c. The configuration space is little-endian even for a legacy device.
+"""
+
+from __future__ import annotations
+
+from devices.virtio.config import ConfigSpace, reaches
+from devices.virtio.core import VirtIO, VirtIODevice
+from vmstate.description.declare import description, info, struct, subsection, uint32, uint32_little
+
+
+@description("virtio-balloon config")
+class VirtIOBalloonConfig:
+    """The configuration space: 8 bytes, 12 with free page hints, 16 with poison or in machine types before 4.0.1."""
+
+    num_pages: int = uint32_little(doc="pages of 4 KiB that the guest is to give up")
+    actual: int = uint32_little(doc="pages that it has given up")
+    free_page_hint_cmd_id: int | None = uint32_little(exists=reaches(12))
+    poison_val: int | None = uint32_little(exists=reaches(16))
+
+
+@description("virtio-balloon-device/free-page-report", version_id=1, minimum_version_id=1)
+class FreePageHint:
+    """How far hinting at free pages is; sent where the host offers it."""
+
+    free_page_hint_cmd_id: int = uint32()
+    free_page_hint_status: int = uint32(doc="0 stopped, 1 requested, 2 started, 3 done")
+
+
+@description("virtio-balloon-device/page-poison", version_id=1, minimum_version_id=1)
+class PagePoison:
+    """What the guest fills free pages with; sent where the host offers to know it."""
+
+    poison_val: int = uint32()
+
+
+@description("virtio-balloon-device", version_id=1, minimum_version_id=1)
+class VirtIOBalloonDevice:
+    """The balloon."""
+
+    num_pages: int = uint32()
+    actual: int = uint32()
+    free_page_hint: FreePageHint | None = subsection(FreePageHint)
+    page_poison: PagePoison | None = subsection(PagePoison)
+
+
+@description("virtio-balloon body")
+class VirtIOBalloonBody(VirtIODevice):
+    """Everything a virtio-balloon device saves."""
+
+    balloon: VirtIOBalloonDevice = struct(VirtIOBalloonDevice)
+    virtio: VirtIO = struct(VirtIO)
+
+
+@description("virtio-balloon", version_id=1, minimum_version_id=1)
+class VirtIOBalloon:
+    """A virtio-balloon device on any transport."""
+
+    virtio: VirtIOBalloonBody = info("virtio", VirtIOBalloonBody)
+    config_space = ConfigSpace(VirtIOBalloonConfig)

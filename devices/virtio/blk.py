@@ -1,0 +1,88 @@
+"""virtio-blk.
+
+Facts from QEMU's hw/block/virtio-blk.c.
+"""
+
+from __future__ import annotations
+
+from devices.vhost.element import VirtQueueElement
+from devices.virtio.config import ConfigSpace, reaches
+from devices.virtio.core import VirtIO, VirtIODevice
+from vmstate.description.declare import (
+    description,
+    info,
+    qtailq,
+    rule,
+    struct,
+    uint8,
+    uint16_device,
+    uint32,
+    uint32_device,
+    uint64_device,
+    unused,
+)
+from vmstate.description.expr import this, up
+
+
+@description("virtio-blk config")
+class VirtIOBlkConfig:
+    """The configuration space: 36 bytes, then what discarding, writing zeroes, erasing and zones add."""
+
+    capacity: int = uint64_device(doc="sectors of 512 bytes")
+    size_max: int = uint32_device()
+    seg_max: int = uint32_device()
+    cylinders: int = uint16_device(name="geometry.cylinders")
+    heads: int = uint8(name="geometry.heads")
+    sectors: int = uint8(name="geometry.sectors")
+    blk_size: int = uint32_device()
+    physical_block_exp: int = uint8()
+    alignment_offset: int = uint8()
+    min_io_size: int = uint16_device()
+    opt_io_size: int = uint32_device()
+    wce: int = uint8()
+    unused_0: None = unused(1)
+    num_queues: int = uint16_device()
+    max_discard_sectors: int | None = uint32_device(exists=reaches(40))
+    max_discard_seg: int | None = uint32_device(exists=reaches(44))
+    discard_sector_alignment: int | None = uint32_device(exists=reaches(48))
+    max_write_zeroes_sectors: int | None = uint32_device(exists=reaches(52))
+    max_write_zeroes_seg: int | None = uint32_device(exists=reaches(56))
+    write_zeroes_may_unmap: int | None = uint8(exists=reaches(57))
+    unused_1: None = unused(3, exists=reaches(60))
+    max_secure_erase_sectors: int | None = uint32_device(exists=reaches(64))
+    max_secure_erase_seg: int | None = uint32_device(exists=reaches(68))
+    secure_erase_sector_alignment: int | None = uint32_device(exists=reaches(72))
+    zone_sectors: int | None = uint32_device(name="zoned.zone_sectors", exists=reaches(76))
+    max_open_zones: int | None = uint32_device(name="zoned.max_open_zones", exists=reaches(80))
+    max_active_zones: int | None = uint32_device(name="zoned.max_active_zones", exists=reaches(84))
+    max_append_sectors: int | None = uint32_device(name="zoned.max_append_sectors", exists=reaches(88))
+    write_granularity: int | None = uint32_device(name="zoned.write_granularity", exists=reaches(92))
+    zone_model: int | None = uint8(name="zoned.model", exists=reaches(93))
+    unused_2: None = unused(3, exists=reaches(96))
+
+
+@description("virtio-blk request")
+class VirtIOBlkRequest:
+    """A request that was stopped by an error or had not begun; the destination tries it again."""
+
+    queue: int | None = uint32(
+        exists=up.num_queues > 1,
+        rules=(rule("virtio-blk-queue", this.queue < up.num_queues, "the request is of a queue that there is"),),
+    )
+    elem: VirtQueueElement = struct(VirtQueueElement)
+
+
+@description("virtio-blk body")
+class VirtIOBlkBody(VirtIODevice):
+    """Everything a virtio-blk device saves."""
+
+    requests: list[VirtIOBlkRequest] = qtailq(VirtIOBlkRequest)
+    virtio: VirtIO = struct(VirtIO)
+
+
+@description("virtio-blk", version_id=2, minimum_version_id=2)
+class VirtIOBlk:
+    """A disk on any transport."""
+
+    virtio: VirtIOBlkBody = info("virtio", VirtIOBlkBody)
+    config_space = ConfigSpace(VirtIOBlkConfig)

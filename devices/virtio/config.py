@@ -1,0 +1,75 @@
+"""The configuration space of a virtio device, as an object of a declared class.
+
+The bytes in a stream are those that the device showed when the guest last read or wrote them, and zeros before. How
+many there are depends on the features that the host offers, so the later members of a space can be missing. Words of a
+device that can be legacy are in its own byte order, all others little-endian. Layouts from the VIRTIO specification
+and QEMU's include/standard-headers/linux/virtio_*.h, lengths from hw/virtio/virtio-config-io.c and the devices.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Generic, TypeVar, overload
+
+from devices.virtio.ccw import VirtioCcwDevice
+from vmstate.description.expr import Expr, fact
+from vmstate.description.state import facts_of
+
+T = TypeVar("T")
+
+VERSION_1 = 32
+BIG = 2
+"""The value of `device_endian` in a stream."""
+
+CONFIG_LEN = fact("config_len", (0,))
+"""Bytes of configuration space."""
+
+
+def reaches(end: int) -> Expr:
+    """Whether the configuration space has the member that ends at byte `end`."""
+    return CONFIG_LEN >= end
+
+
+def byte_order(body: Any, default: str = "little") -> str:
+    """ "little" or "big": the order of a device's words.
+
+    A driver that accepted VERSION_1 sees them little-endian; for any other it is as the stream says, or where that is
+    silent as the target has it: big for the channel devices of s390x, `default` for the rest.
+    """
+    virtio = body.virtio
+    if virtio.features64 is not None and virtio.features64.guest_features >> VERSION_1 & 1:
+        return "little"
+    if virtio.device_endian is not None:
+        return "big" if virtio.device_endian.device_endian == BIG else "little"
+    return "big" if isinstance(body.transport, VirtioCcwDevice) else default
+
+
+class ConfigSpace(Generic[T]):
+    """The attribute `config_space` of a device's state: reads and replaces the bytes of `virtio.config`.
+
+    Reading makes a new object each time; to change the space, set the attribute. For a legacy device of a big-endian
+    target set the fact `device_endian` of the state. Raises `VMStateError` where the bytes are not such a space.
+    """
+
+    def __init__(self, declared: type[T]) -> None:
+        self.declared = declared
+
+    @overload
+    def __get__(self, state: None, owner: Any) -> ConfigSpace[T]: ...
+
+    @overload
+    def __get__(self, state: Any, owner: Any) -> T: ...
+
+    def __get__(self, state: Any, owner: Any) -> Any:
+        if state is None:
+            return self
+        vmsd: Any = self.declared
+        return vmsd.vmsd.decode(state.virtio.config, facts=_facts(state))
+
+    def __set__(self, state: Any, value: T) -> None:
+        vmsd: Any = self.declared
+        state.virtio.config = vmsd.vmsd.encode(value, facts=_facts(state))
+
+
+def _facts(state: Any) -> dict[str, Any]:
+    default = facts_of(state).get("device_endian", "little")
+    return {"config_len": state.virtio.config_len, "device_endian": byte_order(state.virtio, default)}

@@ -1,0 +1,81 @@
+"""virtio-serial: consoles and serial ports. The section's name is virtio-console, whatever the ports are.
+
+Facts from QEMU's hw/char/virtio-serial-bus.c and include/hw/virtio/virtio-serial.h.
+"""
+
+from __future__ import annotations
+
+from devices.vhost.element import VirtQueueElement
+from devices.virtio.config import ConfigSpace, reaches
+from devices.virtio.core import VirtIO, VirtIODevice
+from vmstate.description.declare import (
+    description,
+    info,
+    struct,
+    uint8,
+    uint16,
+    uint16_device,
+    uint32,
+    uint32_device,
+    uint64,
+    varray,
+)
+from vmstate.description.expr import ceil_div, choose, fact, this
+
+MAX_PORTS = 511
+"""The most ports that two queues each leave room for."""
+
+# The number is in the byte order of the device and is written as if that were the host's: one that is too large has
+# its bytes the other way round.
+SWAPPED = (this.max_nr_ports >> 24) + (this.max_nr_ports >> 16) % 256 * 256
+
+PORTS = fact(
+    "virtio_serial_ports",
+    tuple(range(1, MAX_PORTS + 1)),
+    derived=choose(this.max_nr_ports <= MAX_PORTS, this.max_nr_ports, choose(SWAPPED <= MAX_PORTS, SWAPPED, None)),
+)
+"""How many ports the device has room for."""
+
+
+@description("virtio-console config")
+class VirtIOConsoleConfig:
+    """The configuration space."""
+
+    cols: int = uint16_device()
+    rows: int = uint16_device()
+    max_nr_ports: int = uint32_device()
+    emerg_wr: int | None = uint32_device(exists=reaches(12))
+
+
+@description("virtio-serial port")
+class VirtIOSerialPort:
+    """A port, with the element that the guest gave it and that it has not used up."""
+
+    id: int = uint32()
+    guest_connected: int = uint8()
+    host_connected: int = uint8()
+    elem_popped: int = uint32()
+    iov_idx: int | None = uint32(exists=this.elem_popped != 0)
+    iov_offset: int | None = uint64(exists=this.elem_popped != 0)
+    elem: VirtQueueElement | None = struct(VirtQueueElement, exists=this.elem_popped != 0)
+
+
+@description("virtio-serial body")
+class VirtIOSerialBody(VirtIODevice):
+    """Everything a virtio-serial device saves."""
+
+    cols: int = uint16()
+    rows: int = uint16()
+    max_nr_ports: int = uint32()
+    ports_map: list[int] = varray(uint32, count=ceil_div(PORTS, 32), doc="a bit for each port that is there")
+    nr_active_ports: int = uint32()
+    ports: list[VirtIOSerialPort] = varray(VirtIOSerialPort, count=this.nr_active_ports)
+    virtio: VirtIO = struct(VirtIO)
+
+
+@description("virtio-console", version_id=3, minimum_version_id=3)
+class VirtIOSerial:
+    """A virtio-serial device on any transport."""
+
+    virtio: VirtIOSerialBody = info("virtio", VirtIOSerialBody)
+    config_space = ConfigSpace(VirtIOConsoleConfig)

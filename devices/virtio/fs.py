@@ -1,0 +1,34 @@
+"""vhost-user-fs: a directory of the host, served by a process beside QEMU that gives its own state.
+
+Facts from QEMU's hw/virtio/vhost-user-fs.c. Before release 9.0 the device could not be migrated.
+"""
+
+from __future__ import annotations
+
+from devices.virtio.config import ConfigSpace
+from devices.virtio.core import BackendState, VirtIOBody
+from vmstate.description.declare import description, info, subsection, text, uint32_device
+
+
+@description("vhost-user-fs config")
+class VHostUserFSConfig:
+    """The configuration space."""
+
+    tag: str = text(36, doc="the name to mount it by, filled up with NULs")
+    num_request_queues: int = uint32_device()
+
+
+@description("vhost-user-fs-backend")
+class VHostUserFSBackend:
+    """The state of the back end."""
+
+    backend: BackendState = info("virtio-fs back-end state", BackendState, name="back-end")
+
+
+@description("vhost-user-fs")
+class VHostUserFS:
+    """A vhost-user-fs device on any transport."""
+
+    virtio: VirtIOBody = info("virtio", VirtIOBody)
+    backend: VHostUserFSBackend | None = subsection(VHostUserFSBackend)
+    config_space = ConfigSpace(VHostUserFSConfig)

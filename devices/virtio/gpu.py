@@ -1,0 +1,142 @@
+"""virtio-gpu, in 2D mode. With virgl, Venus or a vhost-user back end it cannot be migrated.
+
+Facts from QEMU's hw/display/virtio-gpu.c and hw/display/virtio-vga.c.
+"""
+
+from __future__ import annotations
+
+from devices.display.vga import VGACommon
+from devices.virtio.config import ConfigSpace
+from devices.virtio.core import VirtIOBody
+from vmstate.description.declare import (
+    buffer,
+    description,
+    info,
+    int32,
+    keyed_list,
+    struct,
+    subsection,
+    uint32,
+    uint32_equal,
+    uint32_little,
+    uint64,
+    varray,
+)
+from vmstate.description.expr import fact, this
+
+BYTES_PER_PIXEL = 4
+"""In each of the formats that a 2D resource can have."""
+
+SCANOUT_HAS_FB = fact("virtio_gpu_scanout_fb", (True, False))
+"""Whether scanouts are sent with their frame buffer: from machine types 9.0 on, but for early releases of them."""
+
+
+@description("virtio-gpu config")
+class VirtIOGPUConfig:
+    """The configuration space."""
+
+    events_read: int = uint32_little()
+    events_clear: int = uint32_little()
+    num_scanouts: int = uint32_little()
+    num_capsets: int = uint32_little()
+
+
+@description("virtio-gpu backing")
+class Backing:
+    """A piece of guest memory behind a resource."""
+
+    addr: int = uint64()
+    length: int = uint32()
+
+
+@description("virtio-gpu resource")
+class Resource:
+    """A 2D resource with its pixels, rows from the top, without padding."""
+
+    resource_id: int = uint32()
+    width: int = uint32()
+    height: int = uint32()
+    format: int = uint32()
+    iov_cnt: int = uint32()
+    backing: list[Backing] = varray(Backing, count=this.iov_cnt)
+    pixels: bytes = buffer(this.width * this.height * BYTES_PER_PIXEL)
+
+
+@description("virtio-gpu blob resource")
+class BlobResource:
+    """A resource that is guest memory."""
+
+    resource_id: int = uint32()
+    blob_size: int = uint32()
+    iov_cnt: int = uint32()
+    backing: list[Backing] = varray(Backing, count=this.iov_cnt)
+
+
+@description("virtio-gpu-one-scanout", version_id=1)
+class Scanout:
+    """What a display shows."""
+
+    resource_id: int = uint32()
+    width: int = uint32()
+    height: int = uint32()
+    x: int = int32()
+    y: int = int32()
+    cursor_resource_id: int = uint32(name="cursor.resource_id")
+    cursor_hot_x: int = uint32(name="cursor.hot_x")
+    cursor_hot_y: int = uint32(name="cursor.hot_y")
+    cursor_pos_x: int = uint32(name="cursor.pos.x")
+    cursor_pos_y: int = uint32(name="cursor.pos.y")
+    fb_format: int | None = uint32(name="fb.format", exists=SCANOUT_HAS_FB)
+    fb_bytes_pp: int | None = uint32(name="fb.bytes_pp", exists=SCANOUT_HAS_FB)
+    fb_width: int | None = uint32(name="fb.width", exists=SCANOUT_HAS_FB)
+    fb_height: int | None = uint32(name="fb.height", exists=SCANOUT_HAS_FB)
+    fb_stride: int | None = uint32(name="fb.stride", exists=SCANOUT_HAS_FB)
+    fb_offset: int | None = uint32(name="fb.offset", exists=SCANOUT_HAS_FB)
+
+
+@description("virtio-gpu-scanouts", version_id=1)
+class Scanouts:
+    """The displays."""
+
+    enable: int = int32(name="parent_obj.enable")
+    max_outputs: int = uint32_equal(name="parent_obj.conf.max_outputs")
+    scanout: list[Scanout] = varray(Scanout, count=this.max_outputs, name="parent_obj.scanout")
+
+
+@description("virtio-gpu device")
+class VirtIOGPUDevice:
+    """The resources, newest first or oldest first as the release keeps them, and the displays."""
+
+    resources: list[Resource] = keyed_list(Resource)
+    scanouts: Scanouts = struct(Scanouts)
+
+
+@description("virtio-gpu blobs")
+class Blobs:
+    """The resources that are guest memory."""
+
+    resources: list[BlobResource] = keyed_list(BlobResource)
+
+
+@description("virtio-gpu/blob", version_id=1, minimum_version_id=1)
+class BlobState:
+    """Sent where the device has blob resources."""
+
+    blobs: Blobs = info("blob", Blobs, name="virtio-gpu/blob")
+
+
+@description("virtio-gpu", version_id=1, minimum_version_id=1)
+class VirtIOGPU:
+    """A virtio-gpu on any transport, also the one inside a virtio-vga."""
+
+    virtio: VirtIOBody = info("virtio", VirtIOBody)
+    gpu: VirtIOGPUDevice = info("virtio-gpu", VirtIOGPUDevice, name="virtio-gpu")
+    blob: BlobState | None = subsection(BlobState)
+    config_space = ConfigSpace(VirtIOGPUConfig)
+
+
+@description("virtio-vga", version_id=2, minimum_version_id=2)
+class VirtIOVGA:
+    """The VGA in front of a virtio-gpu. The PCI device they share goes with the virtio-gpu."""
+
+    vga: VGACommon = struct(VGACommon)

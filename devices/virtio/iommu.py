@@ -1,0 +1,96 @@
+"""virtio-iommu.
+
+Facts from QEMU's hw/virtio/virtio-iommu.c.
+"""
+
+from __future__ import annotations
+
+from devices.virtio.config import ConfigSpace
+from devices.virtio.core import VirtIO, VirtIODevice
+from vmstate.description.declare import (
+    boolean,
+    description,
+    gtree,
+    info,
+    qlist,
+    struct,
+    uint8,
+    uint32,
+    uint32_little,
+    uint64,
+    uint64_little,
+    unused,
+    variant,
+)
+from vmstate.description.description import MigrationPriority
+
+
+@description("virtio-iommu config")
+class VirtIOIOMMUConfig:
+    """The configuration space."""
+
+    page_size_mask: int = uint64_little()
+    input_range_start: int = uint64_little(name="input_range.start")
+    input_range_end: int = uint64_little(name="input_range.end")
+    domain_range_start: int = uint32_little(name="domain_range.start")
+    domain_range_end: int = uint32_little(name="domain_range.end")
+    probe_size: int = uint32_little()
+    bypass: int = uint8()
+    unused_0: None = unused(3)
+
+
+@description("interval", version_id=1, minimum_version_id=1)
+class Interval:
+    """Addresses of the guest's devices, the last included."""
+
+    low: int = uint64()
+    high: int = uint64()
+
+
+@description("mapping", version_id=1, minimum_version_id=1)
+class Mapping:
+    """What an interval is mapped to."""
+
+    phys_addr: int = uint64()
+    flags: int = uint32(doc="1 read, 2 write, 4 device memory")
+
+
+@description("endpoint", version_id=1, minimum_version_id=1)
+class Endpoint:
+    """A device that is attached to a domain: its requester id."""
+
+    id: int = uint32()
+
+
+@description("domain", version_id=2, minimum_version_id=2)
+class Domain:
+    """An address space that endpoints share."""
+
+    id: int = uint32()
+    mappings: list[tuple[Interval, Mapping]] = gtree(Mapping, key=Interval, version=1)
+    endpoint_list: list[Endpoint] = qlist(Endpoint, version=1)
+    bypass: bool = boolean(version=2)
+
+
+@description("virtio-iommu-device", version_id=2, minimum_version_id=2)
+class VirtIOIOMMUDevice:
+    """The domains, and whether a device that is in none is let through."""
+
+    domains: list[tuple[int, Domain]] = gtree(Domain, version=2)
+    bypass: int = uint8(name="config.bypass", version=2)
+
+
+@description("virtio-iommu body")
+class VirtIOIOMMUBody(VirtIODevice):
+    """Everything a virtio-iommu device saves."""
+
+    iommu: VirtIOIOMMUDevice = struct(VirtIOIOMMUDevice)
+    virtio: VirtIO = struct(VirtIO)
+
+
+@description("virtio-iommu", version_id=2, minimum_version_id=2, priority=MigrationPriority.IOMMU)
+class VirtIOIOMMU:
+    """A virtio-iommu device."""
+
+    virtio: VirtIOIOMMUBody = info("virtio", VirtIOIOMMUBody)
+    config_space = ConfigSpace(VirtIOIOMMUConfig)

@@ -1,0 +1,93 @@
+"""virtio-mem.
+
+What cannot change while a migration runs goes ahead of the guest's memory, in a section of its own; for machine types
+before 8.0 it goes with the rest. Facts from QEMU's hw/virtio/virtio-mem.c.
+"""
+
+from __future__ import annotations
+
+from devices.virtio.config import ConfigSpace
+from devices.virtio.core import VirtIO, VirtIODevice
+from vmstate.description.declare import (
+    bitmap,
+    description,
+    info,
+    rule,
+    struct,
+    uint16_little,
+    uint32,
+    uint64,
+    uint64_little,
+    unused,
+    with_tmp,
+)
+from vmstate.description.description import MigrationPriority
+from vmstate.description.expr import fact, not_, this
+
+EARLY = fact("virtio_mem_early", (True, False))
+"""Whether size and bitmap went ahead, in a section of their own (`x-early-migration`)."""
+
+BLOCKS = this.tmp.region_size // this.tmp.block_size
+
+
+@description("virtio-mem config")
+class VirtIOMEMConfig:
+    """The configuration space. Sizes and addresses in bytes."""
+
+    block_size: int = uint64_little()
+    node_id: int = uint16_little()
+    unused_0: None = unused(6)
+    addr: int = uint64_little()
+    region_size: int = uint64_little()
+    usable_region_size: int = uint64_little()
+    plugged_size: int = uint64_little()
+    requested_size: int = uint64_little()
+
+
+@description(
+    "virtio-mem-device/sanity-checks",
+    rules=(rule("virtio-mem-block-size", this.block_size != 0, "blocks have a size"),),
+)
+class SanityChecks:
+    """What must be the same on the destination."""
+
+    addr: int = uint64()
+    region_size: int = uint64()
+    block_size: int = uint64()
+    node: int = uint32()
+
+
+@description("virtio-mem-device", version_id=1, minimum_version_id=1, priority=MigrationPriority.VIRTIO_MEM)
+class VirtIOMEMDevice:
+    """The memory device, without what went ahead."""
+
+    tmp: SanityChecks | None = with_tmp(SanityChecks, exists=not_(EARLY))
+    usable_region_size: int = uint64()
+    size: int | None = uint64(exists=not_(EARLY))
+    requested_size: int = uint64()
+    bitmap: int | None = bitmap(BLOCKS, exists=not_(EARLY), doc="a bit for each block that is plugged")
+
+
+@description("virtio-mem-device-early", version_id=1, minimum_version_id=1, early_setup=True)
+class VirtIOMEMDeviceEarly:
+    """What goes ahead of the guest's memory: which of its blocks are plugged."""
+
+    tmp: SanityChecks = with_tmp(SanityChecks)
+    size: int = uint64()
+    bitmap: int = bitmap(BLOCKS)
+
+
+@description("virtio-mem body")
+class VirtIOMEMBody(VirtIODevice):
+    """Everything a virtio-mem device saves while the guest is stopped."""
+
+    mem: VirtIOMEMDevice = struct(VirtIOMEMDevice)
+    virtio: VirtIO = struct(VirtIO)
+
+
+@description("virtio-mem", version_id=1, minimum_version_id=1)
+class VirtIOMEM:
+    """A virtio-mem device on any transport."""
+
+    virtio: VirtIOMEMBody = info("virtio", VirtIOMEMBody)
+    config_space = ConfigSpace(VirtIOMEMConfig)

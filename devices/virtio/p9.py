@@ -1,0 +1,26 @@
+"""virtio-9p: a directory of the host. It can be migrated only while the guest has not mounted it.
+
+Facts from QEMU's hw/9pfs/virtio-9p-device.c and hw/9pfs/9p.c.
+"""
+
+from __future__ import annotations
+
+from devices.virtio.config import CONFIG_LEN, ConfigSpace
+from devices.virtio.core import VirtIOBody
+from vmstate.description.declare import description, info, text, uint16_device
+
+
+@description("virtio-9p config")
+class VirtIO9PConfig:
+    """The configuration space."""
+
+    tag_len: int = uint16_device()
+    tag: str = text(CONFIG_LEN - 2)
+
+
+@description("virtio-9p", version_id=1, minimum_version_id=1)
+class VirtIO9P:
+    """A virtio-9p device on any transport."""
+
+    virtio: VirtIOBody = info("virtio", VirtIOBody)
+    config_space = ConfigSpace(VirtIO9PConfig)

@@ -1,0 +1,43 @@
+"""virtio-scsi: the host adapter. The disks on its bus are sections of their own, with their requests.
+
+Facts from QEMU's hw/scsi/virtio-scsi.c, hw/scsi/vhost-scsi.c and hw/scsi/vhost-user-scsi.c. The adapter whose back end
+is a vhost-user process has the same section name and layout as the one that QEMU itself is.
+"""
+
+from __future__ import annotations
+
+from devices.virtio.config import ConfigSpace
+from devices.virtio.core import VirtIOBody
+from vmstate.description.declare import description, info, uint16_device, uint32_device
+
+
+@description("virtio-scsi config")
+class VirtIOSCSIConfig:
+    """The configuration space."""
+
+    num_queues: int = uint32_device()
+    seg_max: int = uint32_device()
+    max_sectors: int = uint32_device()
+    cmd_per_lun: int = uint32_device()
+    event_info_size: int = uint32_device()
+    sense_size: int = uint32_device()
+    cdb_size: int = uint32_device()
+    max_channel: int = uint16_device()
+    max_target: int = uint16_device()
+    max_lun: int = uint32_device()
+
+
+@description("virtio-scsi", version_id=1, minimum_version_id=1)
+class VirtIOSCSI:
+    """The adapter, in QEMU or in a vhost-user back end."""
+
+    virtio: VirtIOBody = info("virtio", VirtIOBody)
+    config_space = ConfigSpace(VirtIOSCSIConfig)
+
+
+@description("virtio-vhost_scsi", version_id=1, minimum_version_id=1)
+class VHostSCSI:
+    """The adapter in the host's kernel; sent only where its `migratable` property is on."""
+
+    virtio: VirtIOBody = info("virtio", VirtIOBody)
+    config_space = ConfigSpace(VirtIOSCSIConfig)

@@ -1,0 +1,28 @@
+"""vhost-user-blk: a disk served by a process beside QEMU.
+
+Facts from QEMU's hw/block/vhost-user-blk.c.
+"""
+
+from __future__ import annotations
+
+from devices.vhost.inflight import VhostInflightRegion
+from devices.virtio.blk import VirtIOBlkConfig
+from devices.virtio.config import ConfigSpace
+from devices.virtio.core import VirtIOBody
+from vmstate.description.declare import description, info, struct, subsection
+
+
+@description("vhost-user-blk/inflight", version_id=1)
+class VHostUserBlkInflight:
+    """The requests that the back end has not done; sent where it can leave them undone when it stops."""
+
+    inflight: VhostInflightRegion = struct(VhostInflightRegion)
+
+
+@description("vhost-user-blk", version_id=1, minimum_version_id=1)
+class VHostUserBlk:
+    """A vhost-user-blk device on any transport."""
+
+    virtio: VirtIOBody = info("virtio", VirtIOBody)
+    inflight: VHostUserBlkInflight | None = subsection(VHostUserBlkInflight)
+    config_space = ConfigSpace(VirtIOBlkConfig)

@@ -1,0 +1,35 @@
+"""vhost-vsock: sockets between host and guest, served by the host's kernel.
+
+There is no state of its own: after loading, the destination tells the driver by an event that all connections are gone
+(transport reset), for which the driver must have left a buffer in the event queue. Facts from QEMU's
+hw/virtio/vhost-vsock.c, hw/virtio/vhost-vsock-common.c and hw/virtio/vhost-user-vsock.c.
+"""
+
+from __future__ import annotations
+
+from devices.virtio.config import ConfigSpace
+from devices.virtio.core import VirtIOBody
+from vmstate.description.declare import description, info, uint64_device
+
+EVENT_QUEUE = 2
+"""The queue of the event; QEMU itself serves it, the kernel the two before."""
+
+
+@description("virtio-vsock config")
+class VirtIOVSockConfig:
+    """The configuration space."""
+
+    guest_cid: int = uint64_device(doc="the guest's address")
+
+
+@description("virtio-vhost_vsock", version_id=0, minimum_version_id=0)
+class VHostVSock:
+    """A vhost-vsock device on any transport."""
+
+    virtio: VirtIOBody = info("virtio", VirtIOBody)
+    config_space = ConfigSpace(VirtIOVSockConfig)
+
+
+@description("vhost-user-vsock", unmigratable=True)
+class VHostUserVSock:
+    """The same, served by a process beside QEMU: it cannot be migrated and is never in a stream."""
