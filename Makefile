@@ -6,6 +6,8 @@ ARGS ?=
 
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check install
+# Commands are short: most of their time would go into compiling where Python may not keep what it compiles.
+COMPILE := $(BIN)/python -m compileall -q vmstate devices
 RUNTIME := .venv/.runtime-installed
 DEV := .venv/.dev-installed
 DEMO := fixtures/qemu-7.2-microvm-virtio-net-mmio.mig.xz
@@ -18,9 +20,6 @@ $(BIN)/python:
 	@$(PYTHON) -m venv .venv
 
 # The interpreter is an order-only prerequisite: its file is a link whose date means nothing.
-# Commands are short: most of their time would go into compiling where Python may not keep what it compiles.
-COMPILE := $(BIN)/python -m compileall -q vmstate devices
-
 $(RUNTIME): pyproject.toml | $(BIN)/python
 	@echo 'Installing into .venv, once ...'
 	@$(PIP) -e .
@@ -37,7 +36,7 @@ $(DEV): pyproject.toml | $(BIN)/python
 # understood.
 demo: $(RUNTIME)
 	$(BIN)/vmstate info $(DEMO)
-	$(BIN)/vmstate show $(DEMO) virtio-net | head -n 40
+	$(BIN)/vmstate show $(DEMO) virtio-net | head -n 39
 	$(BIN)/vmstate verify $(DEMO)
 
 lint: $(DEV)

@@ -8,7 +8,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from vmstate import Stream, Vmdesc, load
+from vmstate import Stream, Vmdesc, find_vmdesc, load, read_vmdesc
 
 ROOT = Path(__file__).resolve().parent.parent
 FIXTURES = ROOT / "fixtures"
@@ -45,9 +45,9 @@ def opened(file: str, **how: Any) -> Stream:
 @lru_cache(maxsize=4)
 def vmdesc_of(file: str) -> Vmdesc:
     """The vmdesc of a recorded stream."""
-    vmdesc = opened(file, library=False).vmdesc
-    assert vmdesc is not None
-    return vmdesc
+    text = find_vmdesc(memoryview(plain(file)))
+    assert text is not None
+    return read_vmdesc(text)
 
 
 def pairs_of(text: bytes | str) -> Any:

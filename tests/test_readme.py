@@ -25,6 +25,8 @@ from typing import NamedTuple
 
 import pytest
 
+import vmstate
+
 ROOT = Path(__file__).resolve().parent.parent
 DOCUMENTS = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").glob("*.md"))]
 
@@ -182,6 +184,12 @@ def test_links_lead_somewhere(document: Path) -> None:
         if missing or (anchor and anchor not in anchors_of(target.read_text(encoding="utf-8"))):
             broken.append(match.group())
     assert broken == []
+
+
+def test_every_word_is_in_the_table_of_the_wire() -> None:
+    words = set(vmstate._PLACES["vmstate.description.declare"]) - {"description", "rule", "variant"}
+    table = (ROOT / "docs" / "format.md").read_text(encoding="utf-8")
+    assert sorted(word for word in words if not re.search(rf"`{word}\b", table)) == []
 
 
 def test_the_runner_sees_what_fails(tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ from vmstate.description.declare import description, info, struct, subsection, u
 
 @description("virtio-balloon config")
 class VirtIOBalloonConfig:
-    """The configuration space: 8 bytes, 12 with free page hints, 16 with poison or in machine types before 4.0.1."""
+    """The configuration space: 8 bytes, 12 with free page hints, 16 with poison or in machine type 4.0."""
 
     num_pages: int = uint32_little(doc="pages of 4 KiB that the guest is to give up")
     actual: int = uint32_little(doc="pages that it has given up")

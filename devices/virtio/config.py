@@ -11,6 +11,7 @@ from __future__ import annotations
 from typing import Any, Generic, TypeVar, overload
 
 from devices.virtio.ccw import VirtioCcwDevice
+from vmstate.description.description import VMStateDescription
 from vmstate.description.expr import Expr, fact
 from vmstate.description.state import facts_of
 
@@ -26,7 +27,7 @@ CONFIG_LEN = fact("config_len", (0,))
 
 def reaches(end: int) -> Expr:
     """Whether the configuration space has the member that ends at byte `end`."""
-    return CONFIG_LEN >= end
+    return CONFIG_LEN - end >= 0
 
 
 def byte_order(body: Any, default: str = "little") -> str:
@@ -46,8 +47,9 @@ def byte_order(body: Any, default: str = "little") -> str:
 class ConfigSpace(Generic[T]):
     """The attribute `config_space` of a device's state: reads and replaces the bytes of `virtio.config`.
 
-    Reading makes a new object each time; to change the space, set the attribute. For a legacy device of a big-endian
-    target set the fact `device_endian` of the state. Raises `VMStateError` where the bytes are not such a space.
+    Reading makes a new object each time; to change the space, set the attribute. Bytes behind the last member that the
+    class has, of a later release, stay as they are. For a legacy device of a big-endian target set the fact
+    `device_endian` of the state. Raises `VMStateError` where the bytes are not such a space.
     """
 
     def __init__(self, declared: type[T]) -> None:
@@ -62,12 +64,22 @@ class ConfigSpace(Generic[T]):
     def __get__(self, state: Any, owner: Any) -> Any:
         if state is None:
             return self
-        vmsd: Any = self.declared
-        return vmsd.vmsd.decode(state.virtio.config, facts=_facts(state))
+        return self._read(state)[0]
 
     def __set__(self, state: Any, value: T) -> None:
-        vmsd: Any = self.declared
-        state.virtio.config = vmsd.vmsd.encode(value, facts=_facts(state))
+        rest = state.virtio.config[self._read(state)[1] :]
+        state.virtio.config = self._vmsd.encode(value, facts=_facts(state)) + rest
+
+    @property
+    def _vmsd(self) -> VMStateDescription:
+        vmsd: VMStateDescription = self.declared.vmsd  # type: ignore[attr-defined]
+        return vmsd
+
+    def _read(self, state: Any) -> tuple[Any, int]:
+        """The object, and the place behind what it says."""
+        config = memoryview(state.virtio.config)
+        read: tuple[Any, int] = self._vmsd.codec.decode_at(config, 0, facts=_facts(state))
+        return read
 
 
 def _facts(state: Any) -> dict[str, Any]:

@@ -8,17 +8,18 @@ from __future__ import annotations
 
 from typing import Any
 
-from devices.virtio.ccw import VirtioCcwDevice
-from devices.virtio.features import DeviceStatus
-from devices.virtio.mmio import VirtIOMMIOConfig, VirtIOMMIOExtraState
 from devices.virtio.pci import NO_VECTOR, QUEUE_MAX, VirtIOPCIConfig, VirtIOPCIExtraState
+from devices.virtio.status import DeviceStatus
 from devices.virtio.transport import CCW, MMIO, PCI, TRANSPORT
 from vmstate.description.declare import (
     array,
     boolean,
+    chunks,
     description,
+    later,
     one_of,
     rule,
+    struct,
     subsection,
     uint8,
     uint16,
@@ -131,7 +132,9 @@ class ExtraState:
     """What the transport saves behind the device."""
 
     extra_state: Any = one_of(
-        TRANSPORT, {PCI: VirtIOPCIExtraState, MMIO: VirtIOMMIOExtraState}, info="virtqueue_extra_state"
+        TRANSPORT,
+        {PCI: VirtIOPCIExtraState, MMIO: later("devices.virtio.mmio:VirtIOMMIOExtraState")},
+        info="virtqueue_extra_state",
     )
 
 
@@ -176,7 +179,14 @@ class VirtIO:
 class VirtIODevice:
     """The beginning of every virtio device; a device's own class goes on with what it saves itself."""
 
-    transport: Any = one_of(TRANSPORT, {PCI: VirtIOPCIConfig, MMIO: VirtIOMMIOConfig, CCW: VirtioCcwDevice})
+    transport: Any = one_of(
+        TRANSPORT,
+        {
+            PCI: VirtIOPCIConfig,
+            MMIO: later("devices.virtio.mmio:VirtIOMMIOConfig"),
+            CCW: later("devices.virtio.ccw:VirtioCcwDevice"),
+        },
+    )
     status: DeviceStatus = uint8(value=DeviceStatus)
     isr: int = uint8()
     queue_sel: int = uint16(
@@ -197,3 +207,17 @@ def features_of(body: Any) -> int:
     low = body.guest_features if virtio.features64 is None else virtio.features64.guest_features
     high = 0 if virtio.features128 is None else virtio.features128.guest_features
     return int(low | high << 64)
+
+
+@description("virtio body")
+class VirtIOBody(VirtIODevice):
+    """Everything a device saves that has nothing of its own."""
+
+    virtio: VirtIO = struct(VirtIO)
+
+
+@description("vhost-user back-end state")
+class BackendState:
+    """What a vhost-user back end gave as its own state, in the pieces it came in."""
+
+    pieces: list[bytes] = chunks()

@@ -6,7 +6,7 @@ Facts from QEMU's hw/display/virtio-gpu.c and hw/display/virtio-vga.c.
 from __future__ import annotations
 
 from devices.display.vga import VGACommon
-from devices.virtio.config import ConfigSpace
+from devices.virtio.config import ConfigSpace, reaches
 from devices.virtio.core import VirtIOBody
 from vmstate.description.declare import (
     buffer,
@@ -33,12 +33,13 @@ SCANOUT_HAS_FB = fact("virtio_gpu_scanout_fb", (True, False))
 
 @description("virtio-gpu config")
 class VirtIOGPUConfig:
-    """The configuration space."""
+    """The configuration space: 16 bytes, 20 in release 11.1."""
 
     events_read: int = uint32_little()
     events_clear: int = uint32_little()
     num_scanouts: int = uint32_little()
     num_capsets: int = uint32_little()
+    blob_alignment: int | None = uint32_little(exists=reaches(20))
 
 
 @description("virtio-gpu backing")

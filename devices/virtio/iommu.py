@@ -94,3 +94,10 @@ class VirtIOIOMMU:
 
     virtio: VirtIOIOMMUBody = info("virtio", VirtIOIOMMUBody)
     config_space = ConfigSpace(VirtIOIOMMUConfig)
+
+
+# Releases before 7.0 have neither the domain's bypass nor the device's; version 1 throughout.
+DOMAIN_6_2 = variant(Domain, None, 1, bypass=None)
+DEVICE_6_2 = variant(VirtIOIOMMUDevice, None, 1, domains=gtree(DOMAIN_6_2, version=1), bypass=None)
+BODY_6_2 = variant(VirtIOIOMMUBody, iommu=struct(DEVICE_6_2))
+VIRTIO_IOMMU_6_2 = variant(VirtIOIOMMU, None, 1, virtio=info("virtio", BODY_6_2))

@@ -6,14 +6,14 @@ Facts from QEMU's hw/net/virtio-net.c and include/hw/virtio/virtio-net.h.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import TYPE_CHECKING
 
-from devices.virtio.core import VirtIO, VirtIODevice, features_of
-from devices.virtio.features import NetFeatures, NetStatus
+from devices.virtio.core import BackendState, VirtIO, VirtIODevice, features_of
+from devices.virtio.status import NetStatus
 from vmstate.description.declare import (
     array,
     boolean,
     buffer,
-    chunks,
     description,
     info,
     rule,
@@ -32,6 +32,9 @@ from vmstate.description.declare import (
 )
 from vmstate.description.expr import choose, fact, this, up
 from vmstate.errors import EncodeError
+
+if TYPE_CHECKING:
+    from devices.virtio.features import NetFeatures
 
 MAC_TABLE_ENTRIES = 64
 MAX_VLAN = 4096
@@ -104,13 +107,6 @@ class Rss:
     default_queue: int = uint16(name="rss_data.default_queue")
     key: list[int] = array(uint8, RSS_MAX_KEY_SIZE, name="rss_data.key")
     indirections_table: list[int] = varray(uint16, count=this.indirections_len, name="rss_data.indirections_table")
-
-
-@description("vhost-user back-end state")
-class BackendState:
-    """What a vhost-user back end gave as its own state, in the pieces it came in."""
-
-    pieces: list[bytes] = chunks()
 
 
 @description("virtio-net-device/backend")
@@ -232,4 +228,7 @@ class VirtIONet:
     @property
     def features(self) -> NetFeatures:
         """The features that the driver accepted."""
+        # Some sixty names take as long to define as the rest of the device.
+        from devices.virtio.features import NetFeatures
+
         return NetFeatures(features_of(self.virtio))

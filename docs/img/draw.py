@@ -1,4 +1,4 @@
-"""Draw a terminal session as SVG: run each command and keep exactly what it prints.
+"""Draw what a terminal shows as SVG: run each command and keep exactly what it prints.
 
     python docs/img/draw.py OUTPUT.svg WIDTH COMMAND...
 
@@ -51,7 +51,7 @@ FORMAT = """<svg viewBox="0 0 {width} {height}" xmlns="http://www.w3.org/2000/sv
 """
 
 
-def session(commands: list[str], width: int) -> Text:
+def screen(commands: list[str], width: int) -> Text:
     """What a terminal of that width shows."""
     environment = {**os.environ, "FORCE_COLOR": "1", "COLUMNS": str(width), "TERM": "xterm-256color"}
     environment.pop("NO_COLOR", None)
@@ -72,8 +72,8 @@ def main() -> None:
     console = Console(
         record=True, width=int(width), file=io.StringIO(), force_terminal=True, color_system="standard", highlight=False
     )
-    console.print(session(commands, int(width)))
-    picture = console.export_svg(theme=THEME, code_format=FORMAT, unique_id="session", font_aspect_ratio=0.6)
+    console.print(screen(commands, int(width)))
+    picture = console.export_svg(theme=THEME, code_format=FORMAT, unique_id="terminal", font_aspect_ratio=0.6)
     picture = VIEW.sub(lambda view: f'viewBox="0 {MARGIN} {view[1]} {float(view[2]) - MARGIN:g}"', picture)
     Path(output).write_text("\n".join(line.rstrip() for line in picture.splitlines()) + "\n", encoding="utf-8")
 

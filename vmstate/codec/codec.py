@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any
 
 from vmstate.codec.compile import (
     CAREFUL,
     FAST,
+    Codecs,
     check_version,
     check_version_to_write,
     read_struct,
@@ -28,6 +30,8 @@ FACT_LIMIT = 256
 """The most combinations of candidates that are tried."""
 
 Accept = Callable[[int], bool]
+Run = tuple[Any, int, Context]
+"""What a run gives: the state (or the trace), the position behind it, the context."""
 
 
 class Codec:
@@ -72,44 +76,26 @@ class Codec:
         """
         version = self.vmsd.version_id if version_id is None else version_id
 
-        def run(known: Mapping[str, Any]) -> tuple[Any, int, Context]:
-            return self._run(data, pos, version, known, final, base, flex)
+        def run(codecs: Codecs, known: Mapping[str, Any]) -> Run:
+            ctx = Context(data, base=base, final=final, facts=known)
+            ctx.flex = flex
+            ctx.path = [] if codecs.careful else None
+            out: list[Any] = []
+            try:
+                check_version(ctx, self.vmsd, version, pos)
+                end = read_struct(codecs.plan(self.vmsd, version), ctx, None, pos, out)
+            except UnknownFact:
+                raise
+            except VMStateError as error:
+                raise _placed(error, ctx) from None
+            return out[0], end, ctx
 
-        state, end, ctx = _settle(run, dict(facts or {}), accept)
+        state, end, ctx = _settle(partial(run, FAST), partial(run, CAREFUL), dict(facts or {}), accept)
         if version != self.vmsd.version_id:
             ensure_meta(state).version_id = version
         if ctx.used:
             ensure_meta(state).facts = ctx.used
         return state, end
-
-    def _run(
-        self,
-        data: memoryview,
-        pos: int,
-        version: int,
-        facts: Mapping[str, Any],
-        final: bool,
-        base: int,
-        flex: tuple[int, int] | None,
-    ) -> tuple[Any, int, Context]:
-        ctx = Context(data, base=base, final=final, facts=facts)
-        ctx.flex = flex
-        out: list[Any] = []
-        try:
-            check_version(ctx, self.vmsd, version, pos)
-            end = read_struct(FAST.plan(self.vmsd, version), ctx, None, pos, out)
-        except (*_STUMBLES, VMStateError) as error:
-            if isinstance(error, UnknownFact):
-                raise
-            ctx = Context(data, base=base, final=final, facts=facts)
-            ctx.flex = flex
-            ctx.path = []
-            try:
-                check_version(ctx, self.vmsd, version, pos)
-                end = read_struct(CAREFUL.plan(self.vmsd, version), ctx, None, pos, out)
-            except VMStateError as told:
-                raise _placed(told, ctx) from None
-        return out[-1], end, ctx
 
     def trace(
         self, data: Any, *, version_id: int | None = None, facts: Mapping[str, Any] | None = None, base: int = 0
@@ -118,7 +104,7 @@ class Codec:
         view = memoryview(data).cast("B")
         version = self.vmsd.version_id if version_id is None else version_id
 
-        def run(known: Mapping[str, Any]) -> tuple[Any, int, Context]:
+        def run(known: Mapping[str, Any]) -> Run:
             ctx = Context(view, facts=known, base=base)
             ctx.path = []
             ctx.entries = {}
@@ -133,7 +119,7 @@ class Codec:
                 raise _placed(error, ctx) from None
             return ctx.entries, end, ctx
 
-        return _settle(run, dict(facts or {}), len(view).__eq__)[0]  # type: ignore[no-any-return]
+        return _settle(run, run, dict(facts or {}), len(view).__eq__)[0]  # type: ignore[no-any-return]
 
     def encode(
         self,
@@ -191,6 +177,14 @@ class Codec:
         return as_construct(self.vmsd, version, dict(facts or {}))
 
 
+def _failure(explain: Callable[[Mapping[str, Any]], Run], facts: Mapping[str, Any]) -> VMStateError | None:
+    try:
+        explain(facts)
+    except VMStateError as error:
+        return error
+    return None
+
+
 def _as_encode_error(error: VMStateError, section: str) -> VMStateError:
     if isinstance(error, EncodeError):
         return error
@@ -204,17 +198,23 @@ def _placed(error: VMStateError, ctx: Context) -> VMStateError:
 
 
 def _settle(
-    run: Callable[[Mapping[str, Any]], tuple[Any, int, Context]],
+    run: Callable[[Mapping[str, Any]], Run],
+    explain: Callable[[Mapping[str, Any]], Run],
     facts: dict[str, Any],
     accept: Accept | None,
-) -> tuple[Any, int, Context]:
-    """Run under the facts that are known; try the candidates of those that are asked for and are not."""
+) -> Run:
+    """Run under the facts that are known; try the candidates of those that are asked for and are not.
+
+    `run` is quick, and may stumble over bytes that do not fit; `explain` then says what is wrong with them.
+    """
     try:
         return run(facts)
     except UnknownFact as error:
         asked = error.unknown
-    fits: list[tuple[dict[str, Any], tuple[Any, int, Context]]] = []
-    failures: list[VMStateError] = []
+    except (*_STUMBLES, VMStateError):
+        return explain(facts)
+    fits: list[tuple[dict[str, Any], Run]] = []
+    failed: list[dict[str, Any]] = []
     tried = [0]
 
     def attempt(known: dict[str, Any], fact: Fact) -> None:
@@ -227,8 +227,8 @@ def _settle(
                 found = run(told)
             except UnknownFact as error:
                 attempt(told, error.unknown)
-            except VMStateError as error:
-                failures.append(error)
+            except (*_STUMBLES, VMStateError):
+                failed.append(told)
             else:
                 fitting = accept is None or accept(found[1])
                 # A fact that makes no difference, as whether there can be NULLs where there are none, is no choice.
@@ -236,8 +236,6 @@ def _settle(
                     fits.append((told, found))
 
     attempt(facts, asked)
-    # More data could still make another candidate fit: nothing is decided before it is there.
-    waiting = next((error for error in failures if isinstance(error, TruncatedError)), None)
     if len(fits) > 1:
         first, second = fits[0][0], fits[1][0]
         differ = [name for name in {**first, **second} if first.get(name) != second.get(name)]
@@ -247,8 +245,11 @@ def _settle(
         raise DecodeError("the facts that are not known leave too many ways of reading: tell some of them")
     if fits:
         return fits[0][1]
-    if waiting is not None:
-        raise waiting
+    failures = [failure for told in failed if (failure := _failure(explain, told)) is not None]
+    # More data could still make one of them fit.
+    waiting = [error for error in failures if isinstance(error, TruncatedError)]
+    if waiting:
+        raise min(waiting, key=lambda error: error.needed)
     if failures:
         raise max(failures, key=lambda error: error.offset or 0)
     raise DecodeError(

@@ -687,7 +687,7 @@ def _array(place: Place, one: Element, codecs: Codecs) -> tuple[Step, Put]:
     if field.pointers is not None:
         return _sequence(place, _pointer(field, one))
     kind = field.type
-    if isinstance(kind, t.Scalar) and kind.order not in t.ORDERS:
+    if isinstance(kind, t.Scalar):
         return _scalars(field, kind, slot)
     if type(kind) is t.Struct and one.size is not None and kind.vmsd.name:
         return _records(place, one, kind, codecs)
@@ -753,15 +753,18 @@ def _scalars(field: Field, kind: t.Scalar, slot: int) -> tuple[Step, Put]:
     size, code, order, count = kind.size, kind.code, kind.order, field.count
     dims = field.dims
     assert count is not None
-    fixed = packer(f"{order}{count}{code}") if isinstance(count, int) else None
+    told = t.ORDERS.get(order)
+    fixed = packer(f"{order}{count}{code}") if isinstance(count, int) and told is None else None
+
+    def packed(ctx: Context, frame: Frame, elements: int) -> struct.Struct:
+        return fixed or packer(f"{order if told is None else byte_order(ctx, frame, told)}{elements}{code}")
 
     def step(ctx: Context, frame: Frame, pos: int, values: list[Any]) -> int:
         elements = number(ctx, frame, count, "count", pos)
         end = pos + elements * size
         if end > ctx.end:
             raise ctx.short(pos, elements * size)
-        packed = fixed or packer(f"{order}{elements}{code}")
-        found = packed.unpack_from(ctx.data, pos)
+        found = packed(ctx, frame, elements).unpack_from(ctx.data, pos)
         values.append(nested(list(found), dims) if dims else list(found))
         return end
 
@@ -770,12 +773,20 @@ def _scalars(field: Field, kind: t.Scalar, slot: int) -> tuple[Step, Put]:
         if code == "?" and any(type(value) is not bool for value in flat):
             _refuse_odd(ctx, field, kind, flat)
         try:
-            out += (fixed or packer(f"{order}{len(flat)}{code}")).pack(*flat)
+            out += packed(ctx, frame, len(flat)).pack(*flat)
         except struct.error:
             _refuse_odd(ctx, field, kind, flat)
             raise
 
     return step, put
+
+
+def byte_order(ctx: Context, frame: Frame, told: Expr) -> str:
+    """The byte order that a fact tells, as the struct module writes it."""
+    order = told.evaluate(frame)
+    if order not in ("little", "big"):
+        raise ctx.wrong(f"{told} is no byte order", 0, "little or big", repr(order))
+    return "<" if order == "little" else ">"
 
 
 def _refuse_odd(ctx: Context, field: Field, kind: t.Scalar, flat: list[Any]) -> None:

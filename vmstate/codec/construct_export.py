@@ -190,6 +190,8 @@ class _Layout:
                 key = kind.vmsd.fields[0].attribute
                 entry = self.struct(kind.vmsd, kind.vmsd.version_id, versions)
                 return _KeyedList(entry, self.element(kind.key, versions), key)
+            case t.Later():
+                return self.element(kind.resolve(), versions)
             case t.Choice():
                 return self.choice(kind, versions)
         raise DescriptionError(f"construct has no word for {type(kind).__name__}")

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Callable
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import TYPE_CHECKING, Any
 
 from vmstate.codec.runtime import Context, Frame, enter, leave
@@ -81,7 +81,7 @@ def element(kind: t.WireType, codecs: Codecs) -> Element:
     match kind:
         case t.Scalar(order="host" | "device"):
             little, big = (scalar(t.Scalar(kind.info, kind.code, kind.size, order, kind.rule)) for order in "<>")
-            return choice(t.ORDERS[kind.order], {"little": little, "big": big})
+            return choice(t.ORDERS[kind.order], {"little": lambda: little, "big": lambda: big})
         case t.Scalar():
             return scalar(kind)
         case t.Nullptr():
@@ -109,7 +109,9 @@ def element(kind: t.WireType, codecs: Codecs) -> Element:
         case t.KeyedList():
             return keyed_list(kind, codecs)
         case t.Choice():
-            return choice(kind.on, {value: element(case, codecs) for value, case in kind.cases})
+            return choice(kind.on, {value: partial(element, case, codecs) for value, case in kind.cases})
+        case t.Later():
+            return element(kind.resolve(), codecs)
     raise EncodeError(f"nothing of type {type(kind).__name__} is on the wire")
 
 
@@ -327,13 +329,16 @@ def as_pair(ctx: Context, value: Any) -> Any:
     return value
 
 
-def choice(on: Expr, cases: dict[Any, Element]) -> Element:
-    """One of several elements."""
+def choice(on: Expr, cases: dict[Any, Callable[[], Element]]) -> Element:
+    """One of several elements, each made when it is first chosen."""
+    made: dict[Any, Element] = {}
 
     def chosen(ctx: Context, frame: Frame, pos: int) -> Element:
         value = on.evaluate(frame)
         try:
-            return cases[value]
+            if value not in made:
+                made[value] = cases[value]()
+            return made[value]
         except (KeyError, TypeError):
             known = ", ".join(str(case) for case in cases)
             raise ctx.wrong(f"{on} selects nothing", pos, f"one of {known}", repr(value)) from None
@@ -344,7 +349,7 @@ def choice(on: Expr, cases: dict[Any, Element]) -> Element:
     def write(ctx: Context, frame: Frame, value: Any, out: bytearray) -> None:
         chosen(ctx, frame, 0).write(ctx, frame, value, out)
 
-    return Element(read, write, None, min(case.least for case in cases.values()))
+    return Element(read, write, None, 0)
 
 
 def markers_or_not(values: list[Any], markers: bytearray) -> list[Any]:

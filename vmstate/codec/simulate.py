@@ -177,7 +177,7 @@ def _chosen(device: Device, kind: t.Choice, pos: int) -> t.WireType:
     value = kind.on.evaluate(device)
     for case, one in kind.cases:
         if case == value:
-            return one
+            return one.resolve() if isinstance(one, t.Later) else one
     raise device.ctx.wrong(f"{kind.on} selects nothing", pos, found=repr(value))
 
 

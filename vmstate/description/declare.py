@@ -303,6 +303,11 @@ def one_of(on: Expr, cases: Mapping[Any, Any], *, info: str | None = None, **opt
     return _word(t.Choice(info or pairs[0][1].info, on, pairs), **options)
 
 
+def later(place: str) -> t.WireType:
+    """A case of `one_of` whose class is imported when it is first met: "module:class"."""
+    return t.Later("struct", place)
+
+
 def validate(condition: Expr, *, name: str, **options: Any) -> Any:
     """VALIDATE: no bytes; the load fails where the condition does not hold."""
     return _word(t.Validate("", condition), name=name, **options)
@@ -490,6 +495,8 @@ def _default_element(kind: t.WireType) -> Any:
             return []
         case t.Struct(vmsd=vmsd):
             return vmsd.state_class() if vmsd.state_class is not None else None
+        case t.Later():
+            return _default_element(kind.resolve())
         case t.Choice(cases=cases):
             return _default_element(cases[0][1])
     return None

@@ -7,6 +7,7 @@ migration/vmstate-types.c and include/migration/vmstate.h.
 
 from __future__ import annotations
 
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from vmstate.description.data import Data
@@ -177,6 +178,17 @@ class KeyedList(WireType):
 
     def children(self) -> tuple[VMStateDescription, ...]:
         return (self.vmsd,)
+
+
+class Later(WireType):
+    """A struct among the cases of a choice whose module is imported when the case is met: "module:class"."""
+
+    place: str
+
+    def resolve(self) -> Struct:
+        """The struct itself."""
+        module, _, name = self.place.partition(":")
+        return Struct("struct", getattr(import_module(module), name).vmsd)
 
 
 class Choice(WireType):

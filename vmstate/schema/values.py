@@ -191,6 +191,8 @@ def _element(kind: t.WireType, plain: Any, path: str) -> Any:
             return _marked(plain, path, lambda one, where: _node(kind, one, where))
         case t.Struct(vmsd=vmsd):
             return from_plain(vmsd, plain, path)
+        case t.Later():
+            return _element(kind.resolve(), plain, path)
         case t.Choice(cases=cases):
             return _chosen([case for _, case in cases], plain, path)
     raise _wrong(path, "a value that is on the wire", plain)

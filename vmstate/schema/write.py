@@ -160,6 +160,8 @@ class _Writer:
                 return info, 1
             case t.Scalar(size=size):
                 return info, size
+            case t.Later():
+                return self.element(kind.resolve(), value, frame)
             case t.Choice():
                 chosen = dict(kind.cases)[kind.on.evaluate(frame)]
                 return self.element(chosen, value, frame)

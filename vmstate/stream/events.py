@@ -12,6 +12,7 @@ from typing import Any, Final
 
 from vmstate.description.data import Value
 from vmstate.description.description import VMStateDescription
+from vmstate.errors import StreamError
 from vmstate.stream.configuration import Configuration
 from vmstate.stream.ram import RamEvent
 
@@ -61,6 +62,12 @@ class CommandType(enum.IntEnum):
     SWITCHOVER_START = 11
 
 
+def _number(value: int, size: int, what: str) -> bytes:
+    if not 0 <= value < 1 << 8 * size:
+        raise StreamError(f"{what} does not fit", expected=f"0 to {(1 << 8 * size) - 1}", found=str(value))
+    return value.to_bytes(size, "big")
+
+
 class Header(Value):
     """The magic "QEVM" and the version of the stream format, 4 bytes each."""
 
@@ -101,11 +108,16 @@ class SectionHeader(Value):
 
     def to_bytes(self) -> bytes:
         """The bytes of the header."""
-        out = bytes((MARKS[self.kind],)) + self.section_id.to_bytes(4, "big")
+        if self.kind not in MARKS:
+            raise StreamError("there is no such kind of section", expected=", ".join(MARKS), found=repr(self.kind))
+        out = bytes((MARKS[self.kind],)) + _number(self.section_id, 4, "a section_id")
         if self.kind in ("start", "full"):
-            name = self.name.encode()
-            out += bytes((len(name),)) + name
-            out += self.instance_id.to_bytes(4, "big") + self.version_id.to_bytes(4, "big")
+            try:
+                name = self.name.encode()
+            except UnicodeEncodeError:
+                raise StreamError("an idstr must be text that UTF-8 can say", found=repr(self.name)) from None
+            out += _number(len(name), 1, "the length of an idstr") + name
+            out += _number(self.instance_id, 4, "an instance_id") + _number(self.version_id, 4, "a version_id")
         return out
 
 
@@ -156,8 +168,8 @@ class Command(Value):
 
     def to_bytes(self) -> bytes:
         """The bytes of the command."""
-        head = bytes((Mark.COMMAND,)) + self.command.to_bytes(2, "big") + len(self.data).to_bytes(2, "big")
-        return head + self.data
+        head = bytes((Mark.COMMAND,)) + _number(self.command, 2, "the number of a command")
+        return head + _number(len(self.data), 2, "the length of a command's data") + self.data
 
 
 class EndOfStream(Value):

@@ -534,11 +534,13 @@ class StreamReader:
         section_id = self._section.section_id
         if old_size is not None:
             end = self._pos + old_size
-            if end <= len(data) and self._ends(data, end, section_id):
+            if self._there(data, self._pos, old_size) and self._ends(data, end, section_id):
                 return end
         ahead = self._starts_ahead(data) if self._footers is False else self._footers_ahead(data, section_id)
         for end in ahead:
             return end
+        if not self._closed:
+            raise TruncatedError("the end of the section may be to come", needed=self._base + len(data) + 1)
         raise StreamError(
             "nothing describes this section, and its end is not found",
             offset=self.offset,
@@ -555,7 +557,7 @@ class StreamReader:
             if self._legal_part(data, pos) and self._unseen(data, pos):
                 yield pos
             pos += 1
-        if data[-1] == Mark.EOF:
+        if self._closed and data[-1] == Mark.EOF:
             yield len(data) - 1
 
     def _unseen(self, data: memoryview, pos: int) -> bool:

@@ -66,11 +66,13 @@ class StreamWriter:
                 raise StreamError(
                     f"a section {event.kind} that was not started", found=f"section id {event.section_id}"
                 )
-            self._started.add(event.section_id)
-            self._section_id = event.section_id
         elif isinstance(event, SectionFooter) and event.section_id not in (None, self._section_id):
             raise StreamError(
                 "a footer of another section", expected=str(self._section_id), found=str(event.section_id)
             )
+        written = bytes(event.raw) if isinstance(event, RamEvent) else event.to_bytes()
+        if isinstance(event, SectionHeader):
+            self._started.add(event.section_id)
+            self._section_id = event.section_id
         self._state = following
-        return bytes(event.raw) if isinstance(event, RamEvent) else event.to_bytes()
+        return written

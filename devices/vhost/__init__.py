@@ -1,0 +1,1 @@
+"""What devices with a back end outside QEMU share."""

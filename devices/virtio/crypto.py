@@ -1,0 +1,37 @@
+"""virtio-crypto: it cannot be migrated, and is never in a stream.
+
+Facts from QEMU's hw/virtio/virtio-crypto.c.
+"""
+
+from __future__ import annotations
+
+from devices.virtio.config import ConfigSpace
+from devices.virtio.core import VirtIOBody
+from vmstate.description.declare import description, info, uint32_little, uint64_little
+
+
+@description("virtio-crypto config")
+class VirtIOCryptoConfig:
+    """The configuration space."""
+
+    status: int = uint32_little()
+    max_dataqueues: int = uint32_little()
+    crypto_services: int = uint32_little()
+    cipher_algo_l: int = uint32_little()
+    cipher_algo_h: int = uint32_little()
+    hash_algo: int = uint32_little()
+    mac_algo_l: int = uint32_little()
+    mac_algo_h: int = uint32_little()
+    aead_algo: int = uint32_little()
+    max_cipher_key_len: int = uint32_little()
+    max_auth_key_len: int = uint32_little()
+    akcipher_algo: int = uint32_little()
+    max_size: int = uint64_little()
+
+
+@description("virtio-crypto", version_id=1, minimum_version_id=1, unmigratable=True)
+class VirtIOCrypto:
+    """A cryptographic accelerator."""
+
+    virtio: VirtIOBody = info("virtio", VirtIOBody)
+    config_space = ConfigSpace(VirtIOCryptoConfig)

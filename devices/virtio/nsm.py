@@ -1,0 +1,43 @@
+"""virtio-nsm: the Nitro Secure Module.
+
+Facts from QEMU's hw/virtio/virtio-nsm.c, which has it since release 9.2. It has no configuration space.
+"""
+
+from __future__ import annotations
+
+from devices.virtio.core import VirtIO, VirtIODevice
+from vmstate.description.declare import array, boolean, description, info, struct, uint8
+
+MAX_PCRS = 32
+SHA384 = 48
+"""Bytes of a measurement."""
+
+
+@description("pcr_info_entry", version_id=1, minimum_version_id=1)
+class PCRInfo:
+    """A register of measurements, and whether it can still be extended."""
+
+    locked: bool = boolean()
+    data: list[int] = array(uint8, SHA384)
+
+
+@description("virtio-nsm-device", version_id=1, minimum_version_id=1)
+class VirtIONSMDevice:
+    """The module."""
+
+    pcrs: list[PCRInfo] = array(PCRInfo, MAX_PCRS)
+
+
+@description("virtio-nsm body")
+class VirtIONSMBody(VirtIODevice):
+    """Everything a virtio-nsm device saves."""
+
+    nsm: VirtIONSMDevice = struct(VirtIONSMDevice)
+    virtio: VirtIO = struct(VirtIO)
+
+
+@description("virtio-nsm", version_id=1, minimum_version_id=1)
+class VirtIONSM:
+    """A virtio-nsm device on any transport."""
+
+    virtio: VirtIONSMBody = info("virtio", VirtIONSMBody)

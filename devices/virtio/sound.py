@@ -1,0 +1,33 @@
+"""virtio-sound: it cannot be migrated, and is never in a stream.
+
+Facts from QEMU's hw/audio/virtio-snd.c and hw/virtio/vhost-user-snd.c.
+"""
+
+from __future__ import annotations
+
+from devices.virtio.config import ConfigSpace, reaches
+from devices.virtio.core import VirtIOBody
+from vmstate.description.declare import description, info, uint32_little
+
+
+@description("virtio-sound config")
+class VirtIOSoundConfig:
+    """The configuration space."""
+
+    jacks: int = uint32_little()
+    streams: int = uint32_little()
+    chmaps: int = uint32_little()
+    controls: int | None = uint32_little(exists=reaches(16))
+
+
+@description("virtio-sound-device", version_id=1, minimum_version_id=1, unmigratable=True)
+class VirtIOSound:
+    """A sound card of QEMU's own."""
+
+    virtio: VirtIOBody = info("virtio", VirtIOBody)
+    config_space = ConfigSpace(VirtIOSoundConfig)
+
+
+@description("vhost-user-snd", unmigratable=True)
+class VHostUserSound:
+    """A sound card served by a process beside QEMU."""

@@ -1,0 +1,52 @@
+"""Devices that block every migration, so that no stream holds them.
+
+Facts from QEMU's hw/virtio/vhost-user-*.c and hw/virtio/vdpa-dev.c. What they would save is the body of any virtio
+device, or nothing.
+"""
+
+from __future__ import annotations
+
+from devices.virtio.core import VirtIOBody
+from vmstate.description.declare import description, info
+
+
+@description("vhost-vdpa-device", version_id=1, minimum_version_id=1, unmigratable=True)
+class VhostVDPADevice:
+    """A device of the host, whatever it is."""
+
+    virtio: VirtIOBody = info("virtio", VirtIOBody)
+
+
+@description("vhost-user-gpio", unmigratable=True)
+class VHostUserGPIO:
+    """General-purpose pins, served by a process beside QEMU."""
+
+
+@description("vhost-user-i2c", unmigratable=True)
+class VHostUserI2C:
+    """An I2C bus, served by a process beside QEMU."""
+
+
+@description("vhost-user-input", unmigratable=True)
+class VHostUserInput:
+    """An input device, served by a process beside QEMU."""
+
+
+@description("vhost-user-rng", unmigratable=True)
+class VHostUserRNG:
+    """A source of entropy, served by a process beside QEMU."""
+
+
+@description("vhost-user-scmi", unmigratable=True)
+class VHostUserSCMI:
+    """System control and management, served by a process beside QEMU."""
+
+
+@description("vhost-user-spi", unmigratable=True)
+class VHostUserSPI:
+    """An SPI bus, served by a process beside QEMU."""
+
+
+@description("vhost-user-test-device", unmigratable=True)
+class VHostUserTestDevice:
+    """Any device, served by a process beside QEMU."""
