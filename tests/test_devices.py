@@ -19,7 +19,7 @@ from devices.pci.msix import msix_vectors
 from vmstate import Section, Stream, load
 from vmstate.description.declare import buffer, description, struct, uint8, variant
 from vmstate.description.description import VMStateDescription
-from vmstate.description.expr import this
+from vmstate.description.expr import IDSTR, this
 from vmstate.description.state import facts_of, is_state, items_of, residue_of
 from vmstate.errors import DescriptionError, VMStateError
 from vmstate.schema.write import describe_device, json_text
@@ -49,7 +49,7 @@ def layouts(section: Section, raw: bytes) -> Iterator[tuple[VMStateDescription, 
     """The library's layouts that read the section, each with the state it makes of it."""
     for vmsd in shipped_descriptions(section.name):
         try:
-            yield vmsd, vmsd.decode(raw, version_id=section.version_id)
+            yield vmsd, vmsd.decode(raw, version_id=section.version_id, facts={IDSTR.name: section.name})
         except VMStateError:
             continue
 

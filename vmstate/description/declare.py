@@ -412,8 +412,14 @@ def _varied(field: Field, word: Declared) -> Field:
     return Field(attribute=field.attribute, **shape)
 
 
+_FIELD_OPTIONS = frozenset(Field._names)
+
+
 def _collect(name: str, body: type) -> tuple[list[Field], list[Subsection], dict[str, Callable[[], Any]]]:
     declared = {attribute: value for attribute, value in vars(body).items() if isinstance(value, Declared)}
+    for attribute in vars(body).get("__annotations__", ()):
+        if getattr(vars(body).get(attribute), "__module__", None) == __name__ and attribute not in declared:
+            raise DescriptionError(f"{attribute!r} is a word without its parentheses", section=repr(name))
     for lost in vars(body).get(_REGISTER, ()):
         if not lost.taken and lost not in declared.values():
             line = linecache.getline(*lost.line).strip() if lost.line else ""
@@ -443,7 +449,12 @@ def _collect(name: str, body: type) -> tuple[list[Field], list[Subsection], dict
         kind = shape["type"]
         if shape.get("pointers") is Pointers.NULL_MARKER and shape.get("nulls") is None:
             shape["nulls"] = t.nulls_fact(f"{name}/{shape['name']}")
-        field = Field(attribute=attribute, **shape)
+        try:
+            field = Field(attribute=attribute, **shape)
+        except TypeError:
+            known = "name, version, exists, rules, value, default, err_hint, doc"
+            odd = ", ".join(repr(option) for option in shape if option not in _FIELD_OPTIONS)
+            raise DescriptionError(f"{attribute!r} has no option {odd}", section=repr(name), expected=known) from None
         fields.append(field)
         if field.in_state:
             defaults[attribute] = _default(field, kind)

@@ -352,6 +352,8 @@ def validate(vmsd: VMStateDescription) -> None:
                 _check_order(expr, known, later, field.attribute, misuse)
             for child in field.type.children():
                 _check_seen_from(child, known, later, misuse)
+        if field.version > vmsd.version_id and field.exists is None and vmsd.state_class is not None:
+            raise misuse(f"{field.attribute!r} is from version {field.version} on, and there is only {vmsd.version_id}")
         if field.in_state:
             known.add(field.attribute)
     for sub in vmsd.subsections:

@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import Any
 
 from vmstate.description.data import Data
-from vmstate.description.description import Field, Subsection, VMStateDescription
+from vmstate.description.description import MAX_DEPTH, Field, Subsection, VMStateDescription
 from vmstate.description.expr import UNKNOWN, Const
 from vmstate.description.types import WireType
 from vmstate.errors import DescriptionError, SchemaError
@@ -36,30 +36,35 @@ class Dump(Data):
 
 def read_dump(text: bytes) -> Dump:
     """The descriptions of a -dump-vmstate text. Raises `SchemaError`."""
-    top = parse_json(text)
+    top = parse_json(text, "the -dump-vmstate text")
     if not isinstance(top, dict):
         raise SchemaError("this is no -dump-vmstate text", expected="a JSON object")
-    machine = top.get("vmschkmachine", {})
+    machine = _get(top["vmschkmachine"], "Name", str, "vmschkmachine") if "vmschkmachine" in top else None
     devices = {}
     for name, entry in top.items():
         if name == "vmschkmachine":
             continue
         if not isinstance(entry, dict) or not isinstance(entry.get("Description"), dict):
             raise SchemaError(f"{name!r} has no Description", expected="a -dump-vmstate text")
-        devices[name] = _vmsd(entry["Description"], name)
-    return Dump(machine.get("Name") if isinstance(machine, dict) else None, devices)
+        devices[name] = _vmsd(entry["Description"], name, 0)
+    return Dump(machine, devices)
 
 
 def _get(obj: Any, key: str, kind: type, where: str) -> Any:
-    if not isinstance(obj, dict) or not isinstance(obj.get(key), kind):
+    if not isinstance(obj, dict) or type(obj.get(key)) is not kind:
         raise SchemaError(f"{where!r} lacks {key!r}", expected=kind.__name__)
     return obj[key]
 
 
-def _vmsd(obj: Any, where: str) -> VMStateDescription:
+def _vmsd(obj: Any, where: str, depth: int) -> VMStateDescription:
+    if depth == MAX_DEPTH:
+        raise SchemaError("the -dump-vmstate text nests too deeply", expected=f"at most {MAX_DEPTH} structs")
     name = _get(obj, "name", str, where)
-    fields = [_field(entry, name) for entry in obj.get("Fields", [])]
-    subsections = [_vmsd(entry, name) for entry in obj.get("Subsections", [])]
+    fields = [_field(entry, name, depth) for entry in _list(obj, "Fields", name)]
+    subsections = [_vmsd(entry, name, depth + 1) for entry in _list(obj, "Subsections", name)]
+    unknown = next((sub.unknown for sub in subsections if sub.unknown is not None), None)
+    if fields:
+        unknown = f"a -dump-vmstate text does not say the type of {fields[0].name!r}"
     try:
         return VMStateDescription(
             name=name,
@@ -67,19 +72,23 @@ def _vmsd(obj: Any, where: str) -> VMStateDescription:
             version_id=_get(obj, "version_id", int, name),
             minimum_version_id=_get(obj, "minimum_version_id", int, name),
             subsections=[Subsection(sub, sub.name, Const(UNKNOWN)) for sub in subsections],
-            unknown=f"a -dump-vmstate text does not say the type of {fields[0].name!r}" if fields else None,
+            unknown=unknown,
         )
     except DescriptionError as error:
         raise SchemaError(str(error)) from None
 
 
-def _field(entry: Any, where: str) -> Field:
+def _list(obj: Any, key: str, where: str) -> list[Any]:
+    return _get(obj, key, list, where) if key in obj else []  # type: ignore[no-any-return]
+
+
+def _field(entry: Any, where: str, depth: int) -> Field:
     name = _get(entry, "field", str, where)
-    nested = entry.get("Description")
+    nested = _vmsd(entry["Description"], name, depth + 1) if "Description" in entry else None
     return Field(
         name=name,
-        type=FromDump("", _get(entry, "size", int, name), None if nested is None else _vmsd(nested, name)),
-        count=entry.get("num") if isinstance(entry.get("num"), int) else None,
+        type=FromDump("", _get(entry, "size", int, name), nested),
+        count=_get(entry, "num", int, name) if "num" in entry else None,
         version=_get(entry, "version_id", int, name),
-        exists=Const(UNKNOWN) if entry.get("field_exists") else None,
+        exists=Const(UNKNOWN) if _get(entry, "field_exists", bool, name) else None,
     )

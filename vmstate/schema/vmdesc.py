@@ -91,14 +91,14 @@ def read_vmdesc(text: bytes) -> Vmdesc:
     return _Reader(spaced=text.startswith(b"{ ")).top(top)
 
 
-def parse_json(text: bytes) -> Any:
-    """JSON with repeated keys kept."""
+def parse_json(text: bytes, what: str = "vmdesc") -> Any:
+    """JSON with repeated keys kept. Raises `SchemaError`."""
     try:
         return json.loads(text, object_pairs_hook=_keep_repeated)
     except RecursionError:
-        raise SchemaError("vmdesc nests too deeply", expected=f"at most {MAX_DEPTH} structs") from None
+        raise SchemaError(f"{what} nests too deeply") from None
     except ValueError as error:
-        raise SchemaError(f"vmdesc is not JSON: {error}") from None
+        raise SchemaError(f"{what} is not JSON: {error}") from None
 
 
 def _keep_repeated(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -119,6 +119,16 @@ def _take(obj: Any, key: str, kind: type, where: str) -> Any:
     return obj[key]
 
 
+def _count(entry: dict[str, Any], name: str) -> int | None:
+    """The number of elements that an array was compressed from."""
+    if "array_len" not in entry:
+        return None
+    count: int = _take(entry, "array_len", int, name)
+    if count >= COUNT_LIMIT:
+        raise SchemaError(f"vmdesc of {name!r} has an impossible 'array_len'", found=str(count))
+    return count
+
+
 class _Reader:
     """One vmdesc being read. What is equal becomes one object, so that it is compiled once."""
 
@@ -130,6 +140,7 @@ class _Reader:
         self.types: dict[Any, t.WireType] = {}
         self.indexed: list[bool] = []
         self.repeats_bare = False
+        self.depth = 0
 
     def top(self, top: Any) -> Vmdesc:
         if not isinstance(top, dict):
@@ -161,10 +172,14 @@ class _Reader:
     def vmsd(self, obj: Any, where: str) -> VMStateDescription:
         name = _take(obj, "vmsd_name", str, where)
         version_id = _take(obj, "version", int, name)
+        if self.depth == MAX_DEPTH:
+            raise SchemaError("vmdesc nests too deeply", expected=f"at most {MAX_DEPTH} structs")
+        self.depth += 1
         fields = tuple(self.group_fields(_take(obj, "fields", list, name), name))
         subs: tuple[VMStateDescription, ...] = ()
         if "subsections" in obj:
             subs = tuple(self.vmsd(sub, name) for sub in _take(obj, "subsections", list, name))
+        self.depth -= 1
         key = (name, version_id, fields, subs)
         found = self.vmsds.get(key)
         if found is None:
@@ -206,9 +221,7 @@ class _Reader:
             return None
 
     def field(self, entry: Any, name: str) -> Field:
-        count = entry.get("array_len")
-        if count is not None and (type(count) is not int or not 0 <= count < COUNT_LIMIT):
-            raise SchemaError(f"vmdesc of {name!r} has an impossible array_len", found=str(count)[:40])
+        count = _count(entry, name)
         kind = self.kind(entry, name)
         compressed = None if count is None else True
         key = (name, kind, count)
@@ -230,7 +243,8 @@ class _Reader:
             yield self.fields[key]
             return
         for entry, kind in zip(entries, kinds, strict=True):
-            yield Field(name, kind, count=entry.get("array_len"), as_written=True, compressed="array_len" in entry)
+            count = _count(entry, name)
+            yield Field(name, kind, count=count, as_written=True, compressed=count is not None)
 
     def kind(self, entry: Any, name: str) -> t.WireType:
         """The wire type of a field; one object for what is the same."""

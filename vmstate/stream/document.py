@@ -102,7 +102,7 @@ def _part(part: Part) -> dict[str, Any]:
 
 def read_document(text: bytes, folder: str, name: str) -> Stream:
     """The stream of a document that lies in `folder`. Raises `VMStateError`."""
-    top = parse_document(text)
+    top = parse_json(text, "the document")
     if not isinstance(top, dict) or top.get("vmstate") != FORMAT or not isinstance(top.get("parts"), list):
         raise SchemaError("this is no document of a stream", file=name, expected=f'an object with "vmstate": {FORMAT}')
     source = _ram_source(top["parts"], folder)
@@ -116,14 +116,6 @@ def read_document(text: bytes, folder: str, name: str) -> Stream:
         if source is not None:
             source.close()
         raise
-
-
-def parse_document(text: bytes) -> Any:
-    """JSON; a document says what is wrong with it as any other input does."""
-    try:
-        return parse_json(text)
-    except SchemaError as error:
-        raise SchemaError(error.message.replace("vmdesc", "the document")) from None
 
 
 class _Descriptions:
