@@ -5,18 +5,19 @@
         index: int = uint32()
         num: int = uint32()
 
-makes a frozen attrs class with keyword construction. Its `layout` is a `construct` declaration of the same bytes.
-Numbers are in the byte order of the host, which here is always little-endian. Padding that the C compiler inserts is
+makes a frozen attrs class with keyword construction. Its `layout` is a declaration in construct of the same bytes.
+Numbers are in the byte order of the host, which here is little-endian always. Padding that a C compiler inserts is
 written out, and is kept, so that `encode(decode(data)) == data` for all data that decodes.
 
-Every failure is a `DecodeError` or an `EncodeError` with the offset in the buffer that was given, what was expected
-there and what was found.
+Every failure is a `DecodeError` or an `EncodeError` with the offset in the buffer, what was expected there and what was
+found.
 """
 
 from __future__ import annotations
 
 import enum
-from collections.abc import Callable, Sequence
+import io
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, ClassVar, Self, TypeVar, dataclass_transform
 from uuid import UUID
 
@@ -28,6 +29,9 @@ from vmstate.errors import DecodeError, EncodeError, TruncatedError
 T = TypeVar("T")
 Octets = bytes | bytearray | memoryview
 """What is read from: anything that holds bytes."""
+Names = type[enum.IntEnum] | type[enum.IntFlag]
+Count = int | Callable[[Any], int]
+"""How many: a number, or an expression of construct (`this.num`)."""
 
 KIND = "construct"
 """The key of a member's metadata under which its declaration stands."""
@@ -36,18 +40,54 @@ KIND = "construct"
 def octets(data: Octets) -> memoryview:
     """The bytes of a buffer, one by one, whatever its elements are."""
     view = memoryview(data)
-    return view if view.format == "B" and view.ndim == 1 else memoryview(view.tobytes())
+    return view if view.format == "B" and view.contiguous else memoryview(view.tobytes())
 
 
-def truncated(what: str, data: memoryview, offset: int, size: int) -> TruncatedError:
-    """The error of a buffer that ends inside `what`, which is `size` bytes long from `offset` on."""
-    return TruncatedError(
-        f"the data ends inside {what}",
-        needed=offset + size,
-        offset=offset,
-        expected=f"{size} bytes",
-        found=f"{max(0, len(data) - offset)}",
-    )
+# ---------------------------------------------------------------------------------------------------------------------
+# What construct reads from and writes to. Positions are those in the whole buffer, not in the structure.
+
+
+class Window:
+    """The bytes of a buffer from an offset on."""
+
+    def __init__(self, view: memoryview, offset: int) -> None:
+        self.view = view
+        self.position = offset
+
+    def tell(self) -> int:
+        """Where the next byte is read."""
+        return self.position
+
+    def need(self, size: int, what: str) -> None:
+        """Raise `TruncatedError` unless `size` more bytes are there for `what`."""
+        left = max(0, len(self.view) - self.position)
+        if self.position < 0 or size > left:
+            raise TruncatedError(
+                f"the data ends inside {what}",
+                needed=self.position + size,
+                offset=self.position,
+                expected=f"{size} bytes",
+                found=f"{left}",
+            )
+
+    def read(self, size: int = -1) -> bytes:
+        """The next `size` bytes, or all that are left."""
+        end = len(self.view) if size < 0 else self.position + size
+        taken = bytes(self.view[self.position : end])
+        self.position += len(taken)
+        return taken
+
+
+class Sink(io.BytesIO):
+    """What is written, to stand at an offset of a larger buffer."""
+
+    def __init__(self, offset: int) -> None:
+        super().__init__()
+        self.offset = offset
+
+    def tell(self) -> int:
+        """Where the next byte will stand."""
+        return self.offset + super().tell()
 
 
 # ---------------------------------------------------------------------------------------------------------------------
@@ -59,18 +99,13 @@ def _dotted(path: str) -> str:
     return ".".join(path.split(" -> ")[1:]).replace(".[", "[")
 
 
-def _wrong(value: object, expected: str, stream: Any, context: Any, path: str) -> EncodeError:
-    return EncodeError(
-        "the value does not fit",
-        path=_dotted(path),
-        offset=context._params.base + stream.tell(),
-        expected=expected,
-        found=repr(value),
-    )
+def misfit(value: object, expected: str, offset: int, path: str) -> EncodeError:
+    """The error of a value that cannot be written."""
+    return EncodeError("the value does not fit", path=_dotted(path), offset=offset, expected=expected, found=repr(value))
 
 
 class Number(cs.Subconstruct):  # type: ignore[misc]
-    """An integer of fixed size; what does not fit in it is an `EncodeError`."""
+    """An integer of fixed size."""
 
     def __init__(self, subcon: Any, *, signed: bool = False) -> None:
         super().__init__(subcon)
@@ -80,103 +115,160 @@ class Number(cs.Subconstruct):  # type: ignore[misc]
 
     def _build(self, obj: Any, stream: Any, context: Any, path: str) -> Any:
         if not isinstance(obj, int) or not self.minimum <= obj <= self.maximum:
-            raise _wrong(obj, f"a number from {self.minimum} to {self.maximum}", stream, context, path)
+            raise misfit(obj, f"a number from {self.minimum} to {self.maximum}", stream.tell(), path)
         return self.subcon._build(int(obj), stream, context, path)
 
 
-class Raw(cs.Subconstruct):  # type: ignore[misc]
-    """Bytes, as many as are said."""
-
-    def __init__(self, size: int) -> None:
-        super().__init__(cs.Bytes(size))
-
-    def _build(self, obj: Any, stream: Any, context: Any, path: str) -> Any:
-        size = self.subcon.sizeof()
-        if not isinstance(obj, bytes) or len(obj) != size:
-            raise _wrong(obj, f"{size} bytes", stream, context, path)
-        return self.subcon._build(obj, stream, context, path)
-
-
-class Named(cs.Adapter):  # type: ignore[misc]
+class Named(cs.Subconstruct):  # type: ignore[misc]
     """A number with names: any value of a Flag (bits without a name are kept), only the members of an Enum."""
 
-    def __init__(self, subcon: Any, names: type[enum.IntEnum] | type[enum.IntFlag]) -> None:
+    def __init__(self, subcon: Any, names: Names) -> None:
         super().__init__(subcon)
         self.names = names
-
-    def _decode(self, obj: Any, context: Any, path: str) -> Any:
-        try:
-            return self.names(obj)
-        except ValueError:
-            raise DecodeError(
-                f"{obj} is no {self.names.__name__}",
-                path=_dotted(path),
-                offset=context._params.base + context._io.tell() - self.subcon.sizeof(),
-                expected=self._expected(),
-                found=str(obj),
-            ) from None
-
-    def _encode(self, obj: Any, context: Any, path: str) -> Any:
-        if issubclass(self.names, enum.IntEnum) and obj not in list(self.names):
-            raise _wrong(obj, self._expected(), context._io, context, path)
-        return obj
 
     def _expected(self) -> str:
         return "one of " + ", ".join(f"{member.value} ({member.name})" for member in self.names)
 
+    def _parse(self, stream: Any, context: Any, path: str) -> Any:
+        offset = stream.tell()
+        value = self.subcon._parse(stream, context, path)
+        try:
+            return self.names(value)
+        except ValueError:
+            raise DecodeError(
+                f"no {self.names.__name__}",
+                path=_dotted(path),
+                offset=offset,
+                expected=self._expected(),
+                found=str(value),
+            ) from None
 
-class Uuid(cs.Adapter):  # type: ignore[misc]
+    def _build(self, obj: Any, stream: Any, context: Any, path: str) -> Any:
+        if issubclass(self.names, enum.IntEnum) and obj not in list(self.names):
+            raise misfit(obj, self._expected(), stream.tell(), path)
+        return self.subcon._build(obj, stream, context, path)
+
+
+class Raw(cs.Construct):  # type: ignore[misc]
+    """Bytes, as many as are said."""
+
+    def __init__(self, count: Count) -> None:
+        super().__init__()
+        self.count = count
+
+    def _parse(self, stream: Any, context: Any, path: str) -> bytes:
+        size = cs.evaluate(self.count, context)
+        if isinstance(stream, Window):
+            stream.need(size, _dotted(path))
+        return bytes(cs.stream_read(stream, size, path))
+
+    def _build(self, obj: Any, stream: Any, context: Any, path: str) -> Any:
+        size = cs.evaluate(self.count, context)
+        if not isinstance(obj, bytes) or len(obj) != size:
+            raise misfit(obj, f"{size} bytes", stream.tell(), path)
+        stream.write(obj)
+        return obj
+
+    def _sizeof(self, context: Any, path: str) -> int:
+        # An array whose length the data says counts for nothing in C's sizeof.
+        return self.count if isinstance(self.count, int) else 0
+
+
+class Rest(cs.Construct):  # type: ignore[misc]
+    """Bytes up to the end of the data."""
+
+    def _parse(self, stream: Any, context: Any, path: str) -> bytes:
+        return bytes(stream.read())
+
+    def _build(self, obj: Any, stream: Any, context: Any, path: str) -> Any:
+        if not isinstance(obj, bytes):
+            raise misfit(obj, "bytes", stream.tell(), path)
+        stream.write(obj)
+        return obj
+
+    def _sizeof(self, context: Any, path: str) -> int:
+        return 0
+
+
+class Uuid(cs.Subconstruct):  # type: ignore[misc]
     """A UUID whose first three parts are big-endian."""
 
     def __init__(self) -> None:
         super().__init__(Raw(16))
 
-    def _decode(self, obj: Any, context: Any, path: str) -> Any:
-        return UUID(bytes=obj)
+    def _parse(self, stream: Any, context: Any, path: str) -> UUID:
+        return UUID(bytes=self.subcon._parse(stream, context, path))
 
-    def _encode(self, obj: Any, context: Any, path: str) -> Any:
+    def _build(self, obj: Any, stream: Any, context: Any, path: str) -> Any:
         if not isinstance(obj, UUID):
-            raise _wrong(obj, "a UUID", context._io, context, path)
-        return obj.bytes
-
-
-class Part(cs.Adapter):  # type: ignore[misc]
-    """A structure as an object of its class."""
-
-    def __init__(self, cls: type[Any], subcon: Any) -> None:
-        super().__init__(subcon)
-        self.cls = cls
-        self.members = [part.name for part in subcon.subcons]
-
-    def _decode(self, obj: Any, context: Any, path: str) -> Any:
-        return self.cls(**{name: obj[name] for name in self.members})
-
-    def _encode(self, obj: Any, context: Any, path: str) -> Any:
-        if type(obj) is not self.cls:
-            raise _wrong(obj, f"a {self.cls.__name__}", context._io, context, path)
-        return {name: getattr(obj, name) for name in self.members}
+            raise misfit(obj, "a UUID", stream.tell(), path)
+        return self.subcon._build(obj.bytes, stream, context, path)
 
 
 class Row(cs.Subconstruct):  # type: ignore[misc]
     """Elements one behind the other, as many as are said, as a tuple. An error has the number of its element."""
 
-    def __init__(self, subcon: Any, count: int) -> None:
+    def __init__(self, subcon: Any, count: Count) -> None:
         super().__init__(subcon)
         self.count = count
 
     def _parse(self, stream: Any, context: Any, path: str) -> tuple[Any, ...]:
-        return tuple(self.subcon._parse(stream, context, f"{path} -> [{index}]") for index in range(self.count))
+        count = cs.evaluate(self.count, context)
+        if isinstance(stream, Window):
+            stream.need(count * self.subcon.sizeof(), _dotted(path))
+        return tuple(self.subcon._parse(stream, context, f"{path} -> [{index}]") for index in range(count))
 
     def _build(self, obj: Any, stream: Any, context: Any, path: str) -> Any:
-        if not isinstance(obj, Sequence) or len(obj) != self.count:
-            found = f"{len(obj)}" if isinstance(obj, Sequence) else obj
-            raise _wrong(found, f"{self.count} elements", stream, context, path)
+        count = cs.evaluate(self.count, context)
+        if not isinstance(obj, Sequence) or len(obj) != count:
+            raise misfit(obj, f"{count} elements", stream.tell(), path)
         for index, element in enumerate(obj):
             self.subcon._build(element, stream, context, f"{path} -> [{index}]")
         return obj
 
     def _sizeof(self, context: Any, path: str) -> int:
-        return self.count * int(self.subcon._sizeof(context, path))
+        return self.count * int(self.subcon.sizeof()) if isinstance(self.count, int) else 0
+
+
+class OneOf(cs.Construct):  # type: ignore[misc]
+    """A union of structures of equal size; an expression of construct says which of them it is."""
+
+    def __init__(self, on: Callable[[Any], int], cases: dict[int, Any], default: Any) -> None:
+        super().__init__()
+        self.on = on
+        self.cases = cases
+        self.default = default
+
+    def _case(self, context: Any) -> Any:
+        return self.cases.get(cs.evaluate(self.on, context), self.default)
+
+    def _parse(self, stream: Any, context: Any, path: str) -> Any:
+        return self._case(context)._parse(stream, context, path)
+
+    def _build(self, obj: Any, stream: Any, context: Any, path: str) -> Any:
+        return self._case(context)._build(obj, stream, context, path)
+
+    def _sizeof(self, context: Any, path: str) -> int:
+        return int(self.default.sizeof())
+
+
+class Part(cs.Subconstruct):  # type: ignore[misc]
+    """A structure as an object of its class."""
+
+    def __init__(self, cls: type[Any], members: dict[str, Any]) -> None:
+        super().__init__(cs.Struct(*(name / kind for name, kind in members.items())))
+        self.cls = cls
+        self.members = members
+        self.names = [name for name, kind in members.items() if not isinstance(kind, cs.Rebuild)]
+
+    def _parse(self, stream: Any, context: Any, path: str) -> Any:
+        values = self.subcon._parse(stream, context, path)
+        return self.cls(**{name: values[name] for name in self.names})
+
+    def _build(self, obj: Any, stream: Any, context: Any, path: str) -> Any:
+        if type(obj) is not self.cls:
+            raise misfit(obj, f"an object of {self.cls.__name__}", stream.tell(), path)
+        return self.subcon._build({name: getattr(obj, name) for name in self.names}, stream, context, path)
 
 
 U8 = Number(cs.Int8ul)
@@ -227,54 +319,109 @@ def int64(*, default: Any = attrs.NOTHING) -> Any:
     return member(S64, default=default)
 
 
-def raw(size: int, *, default: Any = attrs.NOTHING) -> Any:
-    """`size` bytes."""
-    return member(Raw(size), default=default)
-
-
-def padding(size: int, *, default: bytes) -> Any:
-    """`size` bytes that mean nothing, zero where nobody says otherwise; they are kept, but not shown."""
-    return attrs.field(default=default, repr=False, metadata={KIND: Raw(size)})
-
-
-def named(names: type[enum.IntEnum] | type[enum.IntFlag], kind: Any, *, default: Any = attrs.NOTHING) -> Any:
+def named(names: Names, kind: Any, *, default: Any = attrs.NOTHING) -> Any:
     """A number `kind` with names."""
     return member(Named(kind, names), default=default)
 
 
-def part(cls: type[Structure], *, default: Any = attrs.NOTHING) -> Any:
+def raw(count: Count, *, default: Any = attrs.NOTHING) -> Any:
+    """Bytes."""
+    return member(Raw(count), default=default)
+
+
+def padding(size: int, *, default: bytes) -> Any:
+    """`size` bytes that mean nothing. They are kept, but not shown."""
+    return attrs.field(default=default, repr=False, metadata={KIND: Raw(size)})
+
+
+def array(element: Any, count: Count, *, default: Any = attrs.NOTHING) -> Any:
+    """A tuple of elements; an element is a declaration of construct or another structure."""
+    return member(Row(getattr(element, "layout", element), count), default=default)
+
+
+def part(cls: type[Layout], *, default: Any = attrs.NOTHING) -> Any:
     """Another structure."""
     return member(cls.layout, default=default)
+
+
+class LengthOf:
+    """A member that says how many elements or bytes another one has; it is no part of the constructor."""
+
+    def __init__(self, name: str, kind: Any) -> None:
+        self.name = name
+        self.kind = cs.Rebuild(kind, self._counted)
+
+    def _counted(self, context: Any) -> int:
+        # What has no length is refused where it is to be written.
+        value = context[self.name]
+        return len(value) if isinstance(value, Sequence) else 0
+
+    def __get__(self, owner: Any, cls: Any) -> Any:
+        return self if owner is None else len(getattr(owner, self.name))
 
 
 @dataclass_transform(
     kw_only_default=True,
     frozen_default=True,
-    field_specifiers=(member, uint8, uint16, uint32, uint64, int32, int64, raw, padding, named, part),
+    field_specifiers=(member, uint8, uint16, uint32, uint64, int32, int64, named, raw, padding, array, part),
 )
 def structure(cls: type[T]) -> type[T]:
     """Make a class body of words the class of a structure."""
+    # The order of the body, which is that of the bytes: attrs does not know of the lengths.
+    order = [name for name, value in vars(cls).items() if isinstance(value, LengthOf) or name in cls.__annotations__]
     made: Any = attrs.frozen(kw_only=True)(cls)
-    members = [field.name / field.metadata[KIND] for field in attrs.fields(made) if KIND in field.metadata]
-    made.layout = Part(made, cs.Struct(*members))
+    made.layout = Part(made, dict(_members(made, order)))
     return made  # type: ignore[no-any-return]
 
 
-class Structure:
-    """The base of all structures.
+def _members(made: Any, order: Sequence[str]) -> Iterator[tuple[str, Any]]:
+    inherited = getattr(made, "layout", None)
+    if inherited is not None:
+        yield from inherited.members.items()
+    fields = attrs.fields_dict(made)
+    for name in order:
+        length = vars(made).get(name)
+        if isinstance(length, LengthOf):
+            yield name, length.kind
+        elif name in fields:
+            yield name, fields[name].metadata[KIND]
 
-    One of fixed size needs nothing but its words. One that ends in an array of any length declares what stands in front
-    of it, and says itself how it is read and written.
-    """
+
+class Layout:
+    """The base of every structure: what it can do without being told more than its bytes."""
 
     __slots__ = ()
     layout: ClassVar[Any]
-    """The declaration in construct: of all of it, or of what stands in front of the array."""
+    """The declaration in construct."""
 
     @classmethod
     def size(cls) -> int:
-        """Its bytes, as C's sizeof counts them: an array of any length at its end counts for nothing."""
+        """Its bytes, as C's sizeof counts them: an array whose length the data says counts for nothing."""
         return int(cls.layout.sizeof())
+
+    def encode(self, *, offset: int = 0) -> bytes:
+        """Write it. `offset` is where its bytes are going to stand: an error counts from there.
+
+        Raises `EncodeError` for a value that its member cannot hold.
+        """
+        return self._written(offset)
+
+    @classmethod
+    def _read(cls, data: Octets, offset: int, **parameters: Any) -> Self:
+        window = Window(octets(data), offset)
+        window.need(cls.size(), cls.__name__)
+        return cls.layout.parse_stream(window, **parameters)  # type: ignore[no-any-return]
+
+    def _written(self, offset: int, **parameters: Any) -> bytes:
+        sink = Sink(offset)
+        self.layout.build_stream(self, sink, **parameters)
+        return sink.getvalue()
+
+
+class Structure(Layout):
+    """A structure that can be read where it stands."""
+
+    __slots__ = ()
 
     @classmethod
     def sizes(cls) -> str:
@@ -282,9 +429,9 @@ class Structure:
         return f"{cls.size()} bytes"
 
     @classmethod
-    def fits(cls, size: int) -> bool:
-        """Whether it can be that long."""
-        return size == cls.size()
+    def fits(cls, data: memoryview) -> bool:
+        """Whether these bytes, all of them, can be such a structure."""
+        return len(data) == cls.size()
 
     @classmethod
     def decode(cls, data: Octets, offset: int = 0) -> Self:
@@ -292,43 +439,4 @@ class Structure:
 
         Raises `TruncatedError` where the data ends too early, `DecodeError` for a value that has no meaning.
         """
-        view = octets(data)
-        return cls._parsed(cls.layout, view, offset)  # type: ignore[no-any-return]
-
-    @classmethod
-    def decode_whole(cls, data: Octets, offset: int, size: int) -> Self:
-        """Read a structure that takes all of `size` bytes from `offset` on, which it `fits`."""
-        return cls.decode(octets(data)[: offset + size], offset)
-
-    def encode(self, *, offset: int = 0) -> bytes:
-        """Write it. `offset` is where its bytes are going to stand: an error counts from there.
-
-        Raises `EncodeError` for a value that its member cannot hold.
-        """
-        return self._built(self.layout, self, offset)
-
-    @classmethod
-    def _parsed(cls, layout: Any, view: memoryview, offset: int) -> Any:
-        size = layout.sizeof()
-        if offset < 0 or offset + size > len(view):
-            raise truncated(cls.__name__, view, offset, size)
-        return layout.parse(view[offset : offset + size], base=offset)
-
-    @classmethod
-    def _built(cls, layout: Any, value: Any, offset: int) -> bytes:
-        return bytes(layout.build(value, base=offset))
-
-
-def kept(check: Callable[[Any], bool], expected: str) -> Any:
-    """A validator of attrs: what `check` says no to is an `EncodeError`."""
-
-    def validate(owner: Any, attribute: Any, value: Any) -> None:
-        if not check(value):
-            raise EncodeError(
-                "the value does not fit",
-                path=f"{type(owner).__name__}.{attribute.name}",
-                expected=expected,
-                found=repr(value),
-            )
-
-    return validate
+        return cls._read(data, offset)

@@ -38,7 +38,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if verb == wanted:
             # Only the verb that is asked for is imported.
             import_module(f"vmstate.cli.{verb}").arguments(one)
-    options = parser.parse_args(words)
+    options, extra = parser.parse_known_args(words)
+    if len(extra) == 1 and not extra[0].startswith("-") and getattr(options, "path", "") is None:
+        # argparse takes a positional that may be left out only where it stands before the options.
+        options.path = extra.pop()
+    if extra:
+        parser.error(f"unrecognized arguments: {' '.join(extra)}")
     if options.version:
         from vmstate import __version__
 

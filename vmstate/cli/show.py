@@ -8,11 +8,10 @@ import sys
 from typing import Any
 
 from vmstate.codec.records import Records
-from vmstate.description.path import resolve
 from vmstate.description.state import is_state, items_of
-from vmstate.errors import PathError, VMStateError
+from vmstate.errors import VMStateError
 from vmstate.schema.values import plain_value, to_plain
-from vmstate.stream.stream import RamSummary, Section, Stream, load
+from vmstate.stream.stream import RamSummary, Stream, load
 
 FEW = 16
 """Arrays of at most this many plain values stand on one line."""
@@ -34,10 +33,10 @@ def run(options: argparse.Namespace) -> int:
     with load(options.file) as stream:
         if options.path is not None:
             try:
-                label, value = find(stream, options.path)
+                _, _, value = stream.find(options.path)
             except VMStateError as error:
                 raise error.within(file=stream.name) from None
-            show_value(label, value, options)
+            show_value(options.path, value, options)
         elif options.format == "json":
             write_json(document(stream, raw=options.raw))
         else:
@@ -99,30 +98,6 @@ def ram_value(summary: RamSummary) -> dict[str, Any]:
     return {"total": summary.total, "blocks": blocks, "pages": summary.pages}
 
 
-def find(stream: Stream, text: str) -> tuple[str, Any]:
-    """What SECTION[.PATH] means: the longest section name that the end or a dot follows wins."""
-    failure: VMStateError | None = None
-    cut = len(text)
-    while cut > 0:
-        try:
-            section = stream[text[:cut]]
-        except PathError as error:
-            failure = error if failure is None or error.found or "more than one" in error.message else failure
-            cut = text.rfind(".", 0, cut)
-            continue
-        return text, at_path(section, text[cut + 1 :])
-    assert failure is not None
-    raise failure
-
-
-def at_path(section: Section, path: str) -> Any:
-    """The value at a path in a section."""
-    try:
-        return resolve(section.state, path)[1]
-    except PathError as error:
-        raise error.within(section=section.name) from None
-
-
 # The readable rendering: a tree of (label, children).
 
 Tree = list[tuple[str, Any]]
@@ -145,7 +120,7 @@ def is_folder(value: Any) -> bool:
     """Whether a value is shown as a tree of its own."""
     if isinstance(value, RamSummary) or is_state(value) or isinstance(value, dict):
         return True
-    return isinstance(value, (list, tuple, Records)) and len(folded(value)) > 1
+    return isinstance(value, (list, tuple, Records)) and not isinstance(content(value), str)
 
 
 def children(value: Any) -> Tree:

@@ -38,9 +38,14 @@ def run(options: argparse.Namespace) -> int:
         verdict = "does not verify" if errors else "verifies"
         print(
             f"{name}: {verdict}: {len(sections)} sections, {described} described, "
-            f"{len(errors)} errors, {len(findings) - len(errors)} notes"
+            f"{counted(len(errors), 'error')}, {counted(len(findings) - len(errors), 'note')}"
         )
     return 1 if errors else 0
+
+
+def counted(number: int, what: str) -> str:
+    """A number of things."""
+    return f"{number} {what}" if number == 1 else f"{number} {what}s"
 
 
 def line(finding: Finding) -> str:

@@ -319,16 +319,17 @@ PLAIN_INFOS = frozenset(
 
 def hides_something(vmsd: VMStateDescription) -> bool:
     """Whether a description from vmdesc has an info in it whose inside only a library knows."""
-    hides: bool | None = vmsd.compiled.get("hides")
-    if hides is None:
-        hides = any(_hides(field.type) for field in vmsd.fields) or any(
+    found: bool | None = vmsd.compiled.get("hides")
+    if found is None:
+        found = any(hides(field.type) for field in vmsd.fields) or any(
             hides_something(sub.vmsd) for sub in vmsd.subsections
         )
-        vmsd.compiled["hides"] = hides
-    return hides
+        vmsd.compiled["hides"] = found
+    return found
 
 
-def _hides(kind: t.WireType) -> bool:
+def hides(kind: t.WireType) -> bool:
+    """The same of one type."""
     if isinstance(kind, t.Opaque):
         return kind.info not in PLAIN_INFOS
     return any(hides_something(child) for child in kind.children())

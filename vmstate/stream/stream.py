@@ -14,6 +14,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from vmstate.description.description import VMStateDescription
+from vmstate.description.path import Steps, resolve
 from vmstate.errors import PathError, StreamError, VMStateError
 from vmstate.schema.vmdesc import DIALECTS, NOTHING_DESCRIBED, Dialect, Vmdesc, read_vmdesc
 from vmstate.stream.configuration import Configuration
@@ -229,6 +230,33 @@ class Stream:
     def __getitem__(self, name: str) -> Section:
         """The section that a name means: an idstr, its last part where only one has it, or either with #INSTANCE."""
         return find_section(self.sections, name)
+
+    def find(self, path: str) -> tuple[Section | ConfigurationSection, Steps, Any]:
+        """What SECTION[.PATH] means: the section (or the configuration), the steps from its state on, the value there.
+
+        The longest section name that the end or a dot follows wins. Raises `PathError`.
+        """
+        failure: PathError | None = None
+        cut = len(path)
+        while cut > 0:
+            try:
+                holder = self._holder(path[:cut])
+            except PathError as error:
+                failure = failure if failure is not None and failure.expected else error
+                cut = path.rfind(".", 0, cut)
+                continue
+            try:
+                return holder, *resolve(holder.state, path[cut + 1 :])
+            except PathError as error:
+                raise error.within(section=path[:cut]) from None
+        raise failure or PathError("no section is named")
+
+    def _holder(self, name: str) -> Section | ConfigurationSection:
+        if name == "configuration":
+            for part in self.parts:
+                if isinstance(part, ConfigurationSection):
+                    return part
+        return self[name]
 
     def chunks(self) -> Iterator[bytes | memoryview]:
         """The bytes of the stream, piece by piece: sections from their states, RAM from the input."""

@@ -8,9 +8,13 @@ from typing import Any
 
 from vmstate.codec.records import Records
 from vmstate.description.data import Value
+from vmstate.description.expr import IDSTR
 from vmstate.description.path import format_path
 from vmstate.description.state import is_state, items_of, residue_of
 from vmstate.errors import VMStateError
+from vmstate.schema.vmdesc import Dialect, hides, hides_something
+from vmstate.schema.write import describe_device
+from vmstate.stream.library import shipped_descriptions
 from vmstate.stream.stream import Section, Stream
 
 
@@ -57,19 +61,39 @@ def _rewritten(stream: Stream, data: memoryview) -> Iterator[Finding]:
 
 
 def _opaque(stream: Stream) -> Iterator[Finding]:
+    """What nothing describes: sections of one name and reason together, since an iterable device has hundreds."""
+    groups: dict[tuple[str, str], list[Section]] = {}
     for section in stream.sections:
         if section.described_by == "none":
-            why = section.problem or "no description"
-            message = f"{why}: {len(section.state)} bytes are kept as they are"
-            yield Finding("opaque", "note", section.name, None, section.offset, message)
+            groups.setdefault((section.name, section.problem or "no description"), []).append(section)
+    for (name, why), sections in groups.items():
+        size = sum(len(section.state) for section in sections)
+        many = f" in {len(sections)} sections" if len(sections) > 1 else ""
+        yield Finding(
+            "opaque", "note", name, None, sections[0].offset, f"{why}: {size} bytes{many} are kept as they are"
+        )
+    for section in stream.sections:
+        for path in opaque_paths(section):
+            yield Finding("opaque", "note", section.name, path, section.offset, "QEMU does not say what is inside")
+
+
+def opaque_paths(section: Section) -> list[str]:
+    """The fields of a section that its vmdesc does not open, and that no library has opened."""
+    if section.vmsd is None or section.described_by != "vmdesc" or not hides_something(section.vmsd):
+        return []
+    return [path for path, entry in section.trace().items() if entry.field is not None and hides(entry.field.type)]
 
 
 def _residue(stream: Stream) -> Iterator[Finding]:
     for section in stream.sections:
-        if section.vmsd is not None:
-            for path, raw in residues(section.state):
-                message = f"QEMU accepts {raw.hex()} here and would write something else"
-                yield Finding("residue", "note", section.name, path, section.offset, message)
+        if section.vmsd is None:
+            continue
+        found = list(residues(section.state))
+        places = section.trace() if found else {}
+        for path, raw in found:
+            offset = places[path].offset if path in places else section.offset
+            message = f"QEMU accepts {raw.hex()} here and would write something else"
+            yield Finding("residue", "note", section.name, path, offset, message)
 
 
 def residues(value: Any, steps: tuple[str | int, ...] = ()) -> Iterator[tuple[str, bytes]]:
@@ -103,6 +127,8 @@ def _vmdesc(stream: Stream, text: bytes) -> Iterator[Finding]:
             continue
         devices.remove(entry)
         yield from _entry(section, entry, vmdesc.dialect)
+        if section.described_by == "vmdesc":
+            yield from _library(section, entry, vmdesc.dialect)
     for entry in devices:
         name = str(dict(entry)["name"])
         yield Finding("vmdesc", "error", name, None, None, "the vmdesc describes a section that is not there")
@@ -117,7 +143,7 @@ def _is_of(entry: Any, section: Section) -> bool:
     return bool(keys["name"] == section.name and keys["instance_id"] == section.instance_id)
 
 
-def _entry(section: Section, entry: Any, dialect: Any) -> Iterator[Finding]:
+def _entry(section: Section, entry: Any, dialect: Dialect) -> Iterator[Finding]:
     try:
         built = section.describe(dialect)
     except VMStateError as error:
@@ -148,3 +174,23 @@ def first_difference(built: Any, found: Any, path: str = "") -> tuple[str, str, 
             return None
         return path, f"{len(built)} entries", f"{len(found)} entries"
     return path, repr(built)[:60], repr(found)[:60]
+
+
+def _library(section: Section, entry: Any, dialect: Dialect) -> Iterator[Finding]:
+    """Where the library knows the device and none of its layouts is what the stream itself says."""
+    nearest: tuple[str, str, str] | None = None
+    for vmsd in shipped_descriptions(section.name):
+        try:
+            state = vmsd.decode(section.payload(), version_id=section.version_id, facts={IDSTR.name: section.name})
+            built = describe_device(section.name, section.instance_id, vmsd, state, dialect, section.version_id)
+        except VMStateError as error:
+            nearest = nearest or (error.path or "", "that it does not fit", error.message)
+            continue
+        difference = first_difference(built, entry)
+        if difference is None:
+            return
+        nearest = nearest or difference
+    if nearest is not None:
+        path, ours, theirs = nearest
+        message = f"the layout is not one that the library knows: it says {ours}, the vmdesc {theirs}"
+        yield Finding("library", "note", section.name, path or None, section.offset, message)
