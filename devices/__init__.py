@@ -149,7 +149,7 @@ INDEX: dict[str, tuple[str, ...]] = {
     "vhost-user-vsock": ("devices.virtio.vsock:VHostUserVSock",),
     "vhost-vdpa-device": ("devices.virtio.unmigratable:VhostVDPADevice",),
     "virtio-9p": ("devices.virtio.p9:VirtIO9P",),
-    "virtio-balloon": ("devices.virtio.balloon:VirtIOBalloon",),
+    "virtio-balloon": ("devices.virtio.balloon:VirtIOBalloon", "devices.virtio.balloon:VIRTIO_BALLOON_5_2"),
     "virtio-blk": ("devices.virtio.blk:VirtIOBlk",),
     "virtio-console": ("devices.virtio.console:VirtIOSerial",),
     "virtio-crypto": ("devices.virtio.crypto:VirtIOCrypto",),

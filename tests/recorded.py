@@ -31,7 +31,7 @@ POSTCOPY = "recorded/qemu-7.2-pc-postcopy.mig.xz"
 MAPPED_RAM = "recorded/qemu-11.1-pc-mapped-ram-cold.mig.xz"
 
 
-@lru_cache(maxsize=4)
+@lru_cache(maxsize=12)
 def plain(file: str) -> bytes:
     """The bytes of a recorded stream."""
     return lzma.decompress((FIXTURES / file).read_bytes())
@@ -42,7 +42,7 @@ def opened(file: str, **how: Any) -> Stream:
     return load(plain(file), **how)
 
 
-@lru_cache(maxsize=4)
+@lru_cache(maxsize=12)
 def vmdesc_of(file: str) -> Vmdesc:
     """The vmdesc of a recorded stream."""
     text = find_vmdesc(memoryview(plain(file)))

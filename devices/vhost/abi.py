@@ -18,7 +18,7 @@ from __future__ import annotations
 import enum
 import io
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any, ClassVar, Self, TypeVar, dataclass_transform
+from typing import Any, ClassVar, Self, TypeVar, dataclass_transform, overload
 from uuid import UUID
 
 import attrs
@@ -50,8 +50,10 @@ def octets(data: Octets) -> memoryview:
 class Window:
     """The bytes of a buffer from an offset on."""
 
-    def __init__(self, view: memoryview, offset: int) -> None:
-        self.view = view
+    def __init__(self, data: Octets, offset: int) -> None:
+        if offset < 0:
+            raise DecodeError("nothing begins there", offset=offset, expected="0 or more", found=f"{offset}")
+        self.view = octets(data)
         self.position = offset
 
     def tell(self) -> int:
@@ -61,7 +63,7 @@ class Window:
     def need(self, size: int, what: str) -> None:
         """Raise `TruncatedError` unless `size` more bytes are there for `what`."""
         left = max(0, len(self.view) - self.position)
-        if self.position < 0 or size > left:
+        if size > left:
             raise TruncatedError(
                 f"the data ends inside {what}",
                 needed=self.position + size,
@@ -101,7 +103,16 @@ def _dotted(path: str) -> str:
 
 def misfit(value: object, expected: str, offset: int, path: str) -> EncodeError:
     """The error of a value that cannot be written."""
-    return EncodeError("the value does not fit", path=_dotted(path), offset=offset, expected=expected, found=repr(value))
+    found = repr(value) if len(repr(value)) < 80 else f"a {type(value).__name__}"
+    return EncodeError("the value does not fit", path=_dotted(path), offset=offset, expected=expected, found=found)
+
+
+def known(count: Count, context: Any) -> int:
+    """How many before anything is read. An array whose length the data says counts for nothing, as in C's sizeof."""
+    try:
+        return int(cs.evaluate(count, context))
+    except (AttributeError, KeyError):
+        return 0
 
 
 class Number(cs.Subconstruct):  # type: ignore[misc]
@@ -165,13 +176,12 @@ class Raw(cs.Construct):  # type: ignore[misc]
     def _build(self, obj: Any, stream: Any, context: Any, path: str) -> Any:
         size = cs.evaluate(self.count, context)
         if not isinstance(obj, bytes) or len(obj) != size:
-            raise misfit(obj, f"{size} bytes", stream.tell(), path)
+            raise misfit(obj, f"{size} bytes" if isinstance(obj, bytes) else "bytes", stream.tell(), path)
         stream.write(obj)
         return obj
 
     def _sizeof(self, context: Any, path: str) -> int:
-        # An array whose length the data says counts for nothing in C's sizeof.
-        return self.count if isinstance(self.count, int) else 0
+        return known(self.count, context)
 
 
 class Rest(cs.Construct):  # type: ignore[misc]
@@ -221,13 +231,14 @@ class Row(cs.Subconstruct):  # type: ignore[misc]
     def _build(self, obj: Any, stream: Any, context: Any, path: str) -> Any:
         count = cs.evaluate(self.count, context)
         if not isinstance(obj, Sequence) or len(obj) != count:
-            raise misfit(obj, f"{count} elements", stream.tell(), path)
+            expected = f"{count} elements" if isinstance(obj, Sequence) else "a tuple"
+            raise misfit(obj, expected, stream.tell(), path)
         for index, element in enumerate(obj):
             self.subcon._build(element, stream, context, f"{path} -> [{index}]")
         return obj
 
     def _sizeof(self, context: Any, path: str) -> int:
-        return self.count * int(self.subcon.sizeof()) if isinstance(self.count, int) else 0
+        return known(self.count, context) * int(self.subcon.sizeof())
 
 
 class OneOf(cs.Construct):  # type: ignore[misc]
@@ -329,7 +340,7 @@ def raw(count: Count, *, default: Any = attrs.NOTHING) -> Any:
     return member(Raw(count), default=default)
 
 
-def padding(size: int, *, default: bytes) -> Any:
+def unused(size: int, *, default: bytes) -> Any:
     """`size` bytes that mean nothing. They are kept, but not shown."""
     return attrs.field(default=default, repr=False, metadata={KIND: Raw(size)})
 
@@ -356,19 +367,26 @@ class LengthOf:
         value = context[self.name]
         return len(value) if isinstance(value, Sequence) else 0
 
-    def __get__(self, owner: Any, cls: Any) -> Any:
+    @overload
+    def __get__(self, owner: None, cls: Any) -> LengthOf: ...
+
+    @overload
+    def __get__(self, owner: object, cls: Any) -> int: ...
+
+    def __get__(self, owner: object | None, cls: Any) -> LengthOf | int:
         return self if owner is None else len(getattr(owner, self.name))
 
 
 @dataclass_transform(
     kw_only_default=True,
     frozen_default=True,
-    field_specifiers=(member, uint8, uint16, uint32, uint64, int32, int64, named, raw, padding, array, part),
+    field_specifiers=(member, uint8, uint16, uint32, uint64, int32, int64, named, raw, unused, array, part),
 )
 def structure(cls: type[T]) -> type[T]:
     """Make a class body of words the class of a structure."""
     # The order of the body, which is that of the bytes: attrs does not know of the lengths.
-    order = [name for name, value in vars(cls).items() if isinstance(value, LengthOf) or name in cls.__annotations__]
+    own = vars(cls).get("__annotations__", {})
+    order = [name for name, value in vars(cls).items() if isinstance(value, LengthOf) or name in own]
     made: Any = attrs.frozen(kw_only=True)(cls)
     made.layout = Part(made, dict(_members(made, order)))
     return made  # type: ignore[no-any-return]
@@ -388,28 +406,16 @@ def _members(made: Any, order: Sequence[str]) -> Iterator[tuple[str, Any]]:
 
 
 class Layout:
-    """The base of every structure: what it can do without being told more than its bytes."""
+    """The base of every structure."""
 
     __slots__ = ()
     layout: ClassVar[Any]
     """The declaration in construct."""
 
     @classmethod
-    def size(cls) -> int:
-        """Its bytes, as C's sizeof counts them: an array whose length the data says counts for nothing."""
-        return int(cls.layout.sizeof())
-
-    def encode(self, *, offset: int = 0) -> bytes:
-        """Write it. `offset` is where its bytes are going to stand: an error counts from there.
-
-        Raises `EncodeError` for a value that its member cannot hold.
-        """
-        return self._written(offset)
-
-    @classmethod
     def _read(cls, data: Octets, offset: int, **parameters: Any) -> Self:
-        window = Window(octets(data), offset)
-        window.need(cls.size(), cls.__name__)
+        window = Window(data, offset)
+        window.need(cls.layout.sizeof(**parameters), cls.__name__)
         return cls.layout.parse_stream(window, **parameters)  # type: ignore[no-any-return]
 
     def _written(self, offset: int, **parameters: Any) -> bytes:
@@ -419,19 +425,24 @@ class Layout:
 
 
 class Structure(Layout):
-    """A structure that can be read where it stands."""
+    """A structure that its bytes alone decide."""
 
     __slots__ = ()
 
     @classmethod
+    def sizeof(cls) -> int:
+        """Its bytes, as C's sizeof counts them: an array whose length the data says counts for nothing."""
+        return int(cls.layout.sizeof())
+
+    @classmethod
     def sizes(cls) -> str:
         """How long it can be, in words."""
-        return f"{cls.size()} bytes"
+        return f"{cls.sizeof()} bytes"
 
     @classmethod
     def fits(cls, data: memoryview) -> bool:
         """Whether these bytes, all of them, can be such a structure."""
-        return len(data) == cls.size()
+        return len(data) == cls.sizeof()
 
     @classmethod
     def decode(cls, data: Octets, offset: int = 0) -> Self:
@@ -440,3 +451,18 @@ class Structure(Layout):
         Raises `TruncatedError` where the data ends too early, `DecodeError` for a value that has no meaning.
         """
         return cls._read(data, offset)
+
+    @classmethod
+    def decode_array(cls, data: Octets, offset: int, count: int) -> tuple[Self, ...]:
+        """Read `count` of them that stand one behind the other."""
+        window = Window(data, offset)
+        row = Row(cls.layout, count)
+        window.need(row.sizeof(), f"{count} of {cls.__name__}")
+        return row.parse_stream(window)  # type: ignore[no-any-return]
+
+    def encode(self, *, offset: int = 0) -> bytes:
+        """Write it. `offset` is where its bytes are going to stand: an error counts from there.
+
+        Raises `EncodeError` for a value that its member cannot hold.
+        """
+        return self._written(offset)

@@ -1,6 +1,10 @@
-"""The region in which a vhost-user back end keeps account of the requests that it has not done.
+"""The region in which a vhost-user back end keeps account of the requests that it has taken and not done.
 
-Facts from QEMU's hw/virtio/vhost.c.
+vhost-user-blk sends it, with `inflight-migration` on and the protocol feature GET_VRING_BASE_INFLIGHT agreed on: its
+back end then leaves requests undone when it is stopped. The layout of the bytes is the back end's.
+
+Facts from QEMU's hw/virtio/vhost.c (vmstate_vhost_inflight_region), where it is since February 2026. No recorded stream
+has it.
 """
 
 from __future__ import annotations
@@ -18,8 +22,8 @@ class VhostInflightBuffer:
 
 @description("vhost-inflight-region")
 class VhostInflightRegion:
-    """The region: its size in bytes, and the size of the queues it is for."""
+    """The region: its size in bytes, and the size of the queues it is for. QEMU does not load it without the buffer."""
 
-    size: int = uint64()
-    queue_size: int = uint16()
+    size: int = uint64(doc="bytes")
+    queue_size: int = uint16(doc="descriptors of each queue")
     buffer: VhostInflightBuffer | None = subsection(VhostInflightBuffer)

@@ -22,13 +22,13 @@ from devices.vhost.abi import (
     array,
     int32,
     named,
-    padding,
     part,
     raw,
     structure,
     uint16,
     uint32,
     uint64,
+    unused,
 )
 
 VHOST_FILE_UNBIND = -1
@@ -180,7 +180,7 @@ class IotlbMessage(Structure):
     uaddr: int = uint64()
     perm: Access = named(Access, U8)
     type: IotlbType = named(IotlbType, U8)
-    padding: bytes = padding(6, default=bytes(6))
+    padding: bytes = unused(6, default=bytes(6))
 
 
 class MessageType(IntEnum):
@@ -195,9 +195,9 @@ class MessageV1(Structure):
     """vhost_msg: what is written to and read from the file of a vhost device."""
 
     type: MessageType = named(MessageType, S32, default=MessageType.IOTLB_MSG)
-    padding: bytes = padding(4, default=bytes(4))
+    padding: bytes = unused(4, default=bytes(4))
     iotlb: IotlbMessage = part(IotlbMessage)
-    reserved: bytes = padding(32, default=bytes(32))
+    reserved: bytes = unused(32, default=bytes(32))
 
 
 @structure
@@ -207,7 +207,7 @@ class MessageV2(Structure):
     type: MessageType = named(MessageType, U32, default=MessageType.IOTLB_MSG_V2)
     asid: int = uint32(default=0)
     iotlb: IotlbMessage = part(IotlbMessage)
-    reserved: bytes = padding(32, default=bytes(32))
+    reserved: bytes = unused(32, default=bytes(32))
 
 
 @structure
@@ -261,7 +261,10 @@ class ScsiTarget(Structure):
 
 
 class Direction(IntFlag):
-    """Which way the argument of an ioctl goes, seen from the program. Alpha, MIPS, PowerPC and SPARC count otherwise."""
+    """Which way the argument of an ioctl goes, seen from the program.
+
+    Alpha, MIPS, PowerPC and SPARC have other numbers for it.
+    """
 
     NONE = 0
     WRITE = 1

@@ -7,7 +7,22 @@ from __future__ import annotations
 
 from devices.virtio.config import ConfigSpace, reaches
 from devices.virtio.core import VirtIO, VirtIODevice
-from vmstate.description.declare import description, info, struct, subsection, uint32, uint32_little
+from vmstate.description.declare import (
+    buffer,
+    description,
+    host,
+    info,
+    struct,
+    subsection,
+    uint32,
+    uint32_little,
+    validate,
+    variant,
+)
+from vmstate.description.expr import this
+
+MISNAMED = b"\x05\x20vitio-balloon-device/page-poison\0\0\0\1"
+"""The header of a subsection, misspelt."""
 
 
 @description("virtio-balloon config")
@@ -45,11 +60,21 @@ class VirtIOBalloonDevice:
     page_poison: PagePoison | None = subsection(PagePoison)
 
 
+@description("virtio-balloon misnamed page poison")
+class MisnamedPagePoison:
+    """What releases 5.1 and 5.2 write for `PagePoison`. They cannot read it: to them it is none of the balloon's."""
+
+    header: bytes = buffer(len(MISNAMED), default=MISNAMED)
+    header_known: None = validate(this.header == MISNAMED, name="misnamed page poison")
+    poison_val: int = uint32()
+
+
 @description("virtio-balloon body")
 class VirtIOBalloonBody(VirtIODevice):
     """Everything a virtio-balloon device saves."""
 
     balloon: VirtIOBalloonDevice = struct(VirtIOBalloonDevice)
+    misnamed_page_poison: MisnamedPagePoison | None = host()
     virtio: VirtIO = struct(VirtIO)
 
 
@@ -59,3 +84,8 @@ class VirtIOBalloon:
 
     virtio: VirtIOBalloonBody = info("virtio", VirtIOBalloonBody)
     config_space = ConfigSpace(VirtIOBalloonConfig)
+
+
+# Releases 5.1 and 5.2, where the guest uses page poison.
+BODY_5_2 = variant(VirtIOBalloonBody, misnamed_page_poison=struct(MisnamedPagePoison))
+VIRTIO_BALLOON_5_2 = variant(VirtIOBalloon, virtio=info("virtio", BODY_5_2))

@@ -79,7 +79,7 @@ def _vmsd(obj: Any, where: str, depth: int) -> VMStateDescription:
 
 
 def _list(obj: Any, key: str, where: str) -> list[Any]:
-    return _get(obj, key, list, where) if key in obj else []  # type: ignore[no-any-return]
+    return _get(obj, key, list, where) if key in obj else []
 
 
 def _field(entry: Any, where: str, depth: int) -> Field:

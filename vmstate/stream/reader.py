@@ -475,7 +475,10 @@ class StreamReader:
                 self._need(data, end, 1, "a section footer")
             if end < len(data) and data[end] == FOOTER:
                 return self._number(data, end + 1, 4, "a section footer") == section_id
-        return self._footers is not True and self._legal_part(data, end)
+        if self._footers is True or not self._legal_part(data, end):
+            return False
+        # Before any section has shown that there are no footers, a zero byte must be more than that.
+        return self._footers is False or not self._padded_end(data, end)
 
     def _padded_end(self, data: memoryview, end: int) -> bool:
         """Whether the stream would be over here with something behind it: as likely a zero byte of the state."""
@@ -592,7 +595,7 @@ class StreamReader:
             event = SectionFooter(section_id, self._base + pos)
         else:
             self._need(data, pos, 1, "the stream: a section footer or what follows a section is missing")
-            if self._footers or not self._legal_part(data, pos):
+            if not self._ends(data, pos, section_id):
                 raise self._wrong_footer(data, pos, section_id)
             self._footers = False
             event = SectionFooter(None, self._base + pos)
