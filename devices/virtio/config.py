@@ -78,7 +78,8 @@ class ConfigSpace(Generic[T]):
     def _read(self, state: Any) -> tuple[Any, int]:
         """The object, and the place behind what it says."""
         config = memoryview(state.virtio.config)
-        read: tuple[Any, int] = self._vmsd.codec.decode_at(config, 0, facts=_facts(state))
+        codec: Any = self._vmsd.codec
+        read: tuple[Any, int] = codec.decode_at(config, 0, facts=_facts(state))
         return read
 
 

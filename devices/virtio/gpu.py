@@ -14,21 +14,31 @@ from vmstate.description.declare import (
     info,
     int32,
     keyed_list,
+    rule,
     struct,
     subsection,
     uint32,
     uint32_equal,
     uint32_little,
     uint64,
+    variant,
     varray,
 )
-from vmstate.description.expr import fact, this
+from vmstate.description.expr import choose, fact, this
 
 BYTES_PER_PIXEL = 4
 """In each of the formats that a 2D resource can have."""
 
-SCANOUT_HAS_FB = fact("virtio_gpu_scanout_fb", (True, False))
-"""Whether scanouts are sent with their frame buffer: from machine types 9.0 on, but for early releases of them."""
+FIRST_HAS_FB = fact("virtio_gpu_scanout_fb", (True, False))
+"""Whether scanouts are sent with their frame buffer: in machine types of release 9.0 and later."""
+
+LATER_HAVE_FB = fact("virtio_gpu_later_scanouts_fb", (True, False), derived=choose(FIRST_HAS_FB, None, False))
+"""The same for all scanouts but the first.
+
+It should be the same answer. But for these QEMU looks for it behind the end of the device, in memory that can hold
+anything: a machine of release 11.1 with two displays has sent the frame buffer of both once, and of the first alone
+another time.
+"""
 
 
 @description("virtio-gpu config")
@@ -87,12 +97,23 @@ class Scanout:
     cursor_hot_y: int = uint32(name="cursor.hot_y")
     cursor_pos_x: int = uint32(name="cursor.pos.x")
     cursor_pos_y: int = uint32(name="cursor.pos.y")
-    fb_format: int | None = uint32(name="fb.format", exists=SCANOUT_HAS_FB)
-    fb_bytes_pp: int | None = uint32(name="fb.bytes_pp", exists=SCANOUT_HAS_FB)
-    fb_width: int | None = uint32(name="fb.width", exists=SCANOUT_HAS_FB)
-    fb_height: int | None = uint32(name="fb.height", exists=SCANOUT_HAS_FB)
-    fb_stride: int | None = uint32(name="fb.stride", exists=SCANOUT_HAS_FB)
-    fb_offset: int | None = uint32(name="fb.offset", exists=SCANOUT_HAS_FB)
+    fb_format: int | None = uint32(name="fb.format", exists=FIRST_HAS_FB)
+    fb_bytes_pp: int | None = uint32(name="fb.bytes_pp", exists=FIRST_HAS_FB)
+    fb_width: int | None = uint32(name="fb.width", exists=FIRST_HAS_FB)
+    fb_height: int | None = uint32(name="fb.height", exists=FIRST_HAS_FB)
+    fb_stride: int | None = uint32(name="fb.stride", exists=FIRST_HAS_FB)
+    fb_offset: int | None = uint32(name="fb.offset", exists=FIRST_HAS_FB)
+
+
+LATER_SCANOUT = variant(
+    Scanout,
+    fb_format=uint32(name="fb.format", exists=LATER_HAVE_FB),
+    fb_bytes_pp=uint32(name="fb.bytes_pp", exists=LATER_HAVE_FB),
+    fb_width=uint32(name="fb.width", exists=LATER_HAVE_FB),
+    fb_height=uint32(name="fb.height", exists=LATER_HAVE_FB),
+    fb_stride=uint32(name="fb.stride", exists=LATER_HAVE_FB),
+    fb_offset=uint32(name="fb.offset", exists=LATER_HAVE_FB),
+)
 
 
 @description("virtio-gpu-scanouts", version_id=1)
@@ -100,13 +121,23 @@ class Scanouts:
     """The displays."""
 
     enable: int = int32(name="parent_obj.enable")
-    max_outputs: int = uint32_equal(name="parent_obj.conf.max_outputs")
-    scanout: list[Scanout] = varray(Scanout, count=this.max_outputs, name="parent_obj.scanout")
+    max_outputs: int = uint32_equal(
+        name="parent_obj.conf.max_outputs",
+        default=1,
+        rules=(rule("virtio-gpu-outputs", this.max_outputs > 0, "there is at least one display"),),
+    )
+    first_scanout: Scanout = struct(Scanout, name="parent_obj.scanout")
+    later_scanouts: list[Scanout] = varray(LATER_SCANOUT, count=this.max_outputs - 1, name="parent_obj.scanout")
+
+    @property
+    def scanout(self) -> list[Scanout]:
+        """All displays."""
+        return [self.first_scanout, *self.later_scanouts]
 
 
 @description("virtio-gpu device")
 class VirtIOGPUDevice:
-    """The resources, newest first or oldest first as the release keeps them, and the displays."""
+    """The resources and the displays."""
 
     resources: list[Resource] = keyed_list(Resource)
     scanouts: Scanouts = struct(Scanouts)

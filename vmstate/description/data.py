@@ -2,7 +2,7 @@
 
 The library has some fifty small classes that every command loads. Making one with attrs takes 0.4 ms, for its methods
 are compiled from text; all of them would take as long as everything else a command does. These classes have what they
-need and no more: slots, construction by position or keyword with defaults, and a repr. Those that are `Value` compare
+need and no more: construction by position or keyword with defaults, and a repr. Those that are `Value` compare
 by value, the others by identity. States are attrs classes.
 """
 
@@ -13,22 +13,19 @@ from typing import Any, Self, dataclass_transform
 
 @dataclass_transform(frozen_default=True, eq_default=False)
 class DataMeta(type):
-    """Turns annotations into slots, and their values into defaults."""
+    """Takes the names of the values from the annotations; a default stays an attribute of the class."""
 
     _names: tuple[str, ...]
-    _setters: tuple[Any, ...]
-    _defaults: dict[str, Any]
+    _needed: frozenset[str]
 
     def __new__(mcs, name: str, bases: tuple[type, ...], namespace: dict[str, Any]) -> DataMeta:
-        own = [key for key in namespace.get("__annotations__", {}) if not key.startswith("__")]
-        defaults = {key: namespace.pop(key) for key in own if key in namespace}
-        namespace["__slots__"] = tuple(own)
         cls = super().__new__(mcs, name, bases, namespace)
+        own = [key for key in namespace.get("__annotations__", {}) if not key.startswith("_")]
         parents = [base for base in bases if isinstance(base, DataMeta)]
-        inherited = tuple(key for base in parents for key in base._names)
-        cls._names = inherited + tuple(own)
-        cls._setters = tuple(getattr(cls, key).__set__ for key in cls._names)
-        cls._defaults = {key: value for base in parents for key, value in base._defaults.items()} | defaults
+        cls._names = (*(key for base in parents for key in base._names), *own)
+        cls._needed = frozenset(key for base in parents for key in base._needed).union(
+            key for key in own if key not in namespace
+        )
         return cls
 
 
@@ -37,25 +34,15 @@ class Data(metaclass=DataMeta):
 
     def __init__(self, *values: Any, **named: Any) -> None:
         cls: DataMeta = type(self)
-        names = cls._names
-        if len(values) != len(names) or named:
-            values = cls.__complete(values, named)  # type: ignore[attr-defined]
-        for put, value in zip(cls._setters, values, strict=True):
-            put(self, value)
-
-    @classmethod
-    def __complete(cls, values: tuple[Any, ...], named: dict[str, Any]) -> list[Any]:
-        complete = list(values)
-        for name in cls._names[len(values) :]:
-            if name in named:
-                complete.append(named.pop(name))
-            elif name in cls._defaults:
-                complete.append(cls._defaults[name])
-            else:
-                raise TypeError(f"{cls.__name__}() needs {name!r}")
-        if named or len(complete) != len(cls._names):
-            raise TypeError(f"{cls.__name__}() takes {', '.join(cls._names)}, not {', '.join(named) or values}")
-        return complete
+        if values:
+            count = len(named) + len(values)
+            named.update(zip(cls._names, values, strict=False))
+            if len(named) != count:
+                raise TypeError(f"{cls.__name__}() takes {', '.join(cls._names)}, each once")
+        if not cls._needed <= named.keys() <= set(cls._names):
+            odd = (cls._needed - named.keys()) | (named.keys() - set(cls._names))
+            raise TypeError(f"{cls.__name__}() takes {', '.join(cls._names)}: look at {', '.join(sorted(odd))}")
+        self.__dict__.update(named)
 
     def __setattr__(self, name: str, value: Any) -> None:
         raise AttributeError(f"{type(self).__name__} cannot be changed: {name!r}")

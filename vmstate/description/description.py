@@ -120,26 +120,26 @@ class Field(Data):
             and (count is None or (count.__class__ is int and count >= 0))
             and type.is_plain
         )
-        super().__init__(
-            name,
-            type,
-            name if attribute is None else attribute,
-            count,
-            version,
-            exists,
-            dims,
-            start,
-            pointers,
-            nulls,
-            rules,
-            default,
-            err_hint,
-            doc,
-            as_written,
-            compressed,
-            value,
-            in_state,
-            is_plain,
+        self.__dict__.update(
+            name=name,
+            type=type,
+            attribute=name if attribute is None else attribute,
+            count=count,
+            version=version,
+            exists=exists,
+            dims=dims,
+            start=start,
+            pointers=pointers,
+            nulls=nulls,
+            rules=rules,
+            default=default,
+            err_hint=err_hint,
+            doc=doc,
+            as_written=as_written,
+            compressed=compressed,
+            value=value,
+            in_state=in_state,
+            is_plain=is_plain,
         )
 
     def expressions(self) -> Iterator[Expr]:
@@ -223,27 +223,26 @@ class VMStateDescription(Data):
         doc: str | None = None,
         unknown: str | None = None,
     ) -> None:
-        super().__init__(
-            name,
-            tuple(fields),
-            version_id,
-            minimum_version_id,
-            tuple(subsections),
-            needed,
-            priority,
-            early_setup,
-            unmigratable,
-            rules,
-            pre_load,
-            post_load,
-            pre_save,
-            post_save,
-            dev_unplug_pending,
-            state_class,
-            doc,
-            unknown,
-            0,
-            {},
+        self.__dict__.update(
+            name=name,
+            fields=tuple(fields),
+            version_id=version_id,
+            minimum_version_id=minimum_version_id,
+            subsections=tuple(subsections),
+            needed=needed,
+            priority=priority,
+            early_setup=early_setup,
+            unmigratable=unmigratable,
+            rules=rules,
+            pre_load=pre_load,
+            post_load=post_load,
+            pre_save=pre_save,
+            post_save=post_save,
+            dev_unplug_pending=dev_unplug_pending,
+            state_class=state_class,
+            doc=doc,
+            unknown=unknown,
+            compiled={},
         )
         validate(self)
 
@@ -367,7 +366,7 @@ def validate(vmsd: VMStateDescription) -> None:
     depth = 1 + max((child.depth for child in _children(vmsd)), default=0)
     if depth > MAX_DEPTH:
         raise misuse(f"structs nest deeper than {MAX_DEPTH}")
-    object.__setattr__(vmsd, "depth", depth)
+    vmsd.__dict__["depth"] = depth
 
 
 def _is_utf8(text: str) -> bool:

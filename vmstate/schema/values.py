@@ -90,7 +90,7 @@ def from_plain(vmsd: VMStateDescription, plain: Any, path: str = "") -> Any:
         values[sub.attribute] = None if inner is None else from_plain(sub.vmsd, inner, _join(path, sub.attribute))
     state = State(values) if vmsd.state_class is None else vmsd.state_class(**values)
     if BESIDE in plain:
-        _put_beside(state, plain[BESIDE], path)
+        _put_beside(vmsd, state, plain[BESIDE], path)
     return state
 
 
@@ -103,27 +103,32 @@ def _wrong(path: str, expected: str, found: Any) -> SchemaError:
     return SchemaError("the value cannot be", path=path or None, expected=expected, found=text[:60])
 
 
-def _put_beside(state: Any, beside: Any, path: str) -> None:
+def _put_beside(vmsd: VMStateDescription, state: Any, beside: Any, path: str) -> None:
     meta = ensure_meta(state)
     try:
+        if type(beside.get("version_id", 0)) is not int:
+            raise TypeError("a version_id is a number")
         meta.version_id = beside.get("version_id")
-        meta.facts = dict(beside.get("facts", {}))
+        meta.facts = dict(beside.get("facts", {}).items())
         meta.residue = {
             name: (bytes.fromhex(raw), bytes.fromhex(value) if isinstance(value, str) else value)
             for name, (raw, value) in beside.get("residue", {}).items()
         }
         odd = beside.get("subsections")
         if odd is not None:
-            meta.subsections = [
-                SentSubsection(
-                    number, attribute, bytes.fromhex(header), None if earlier is None else bytes.fromhex(earlier)
-                )
-                for number, attribute, header, earlier in odd
-            ]
+            meta.subsections = [_sent(vmsd, *one) for one in odd]
     except (AttributeError, TypeError, ValueError) as error:
         raise SchemaError(f"what stands under {BESIDE!r} cannot be read: {error}", path=path or None) from None
     if meta.is_empty():
         object.__setattr__(state, META, None)
+
+
+def _sent(vmsd: VMStateDescription, number: Any, attribute: Any, header: Any, earlier: Any) -> SentSubsection:
+    if type(number) is not int or attribute not in [sub.attribute for sub in vmsd.subsections[number : number + 1]]:
+        raise ValueError(f"there is no subsection {attribute!r} with number {number!r}")
+    return SentSubsection(
+        number, attribute, bytes.fromhex(header), None if earlier is None else bytes.fromhex(earlier)
+    )
 
 
 def _gathered(vmsd: VMStateDescription, attribute: str, plain: Any, path: str) -> list[Any]:
@@ -208,7 +213,8 @@ def _bytes(plain: Any, path: str) -> bytes:
 def _marked(plain: Any, path: str, make: Any) -> list[Any]:
     markers = None
     if isinstance(plain, dict) and BESIDE in plain:
-        markers = _bytes(plain[BESIDE].get("markers"), path)
+        beside = plain[BESIDE]
+        markers = _bytes(beside.get("markers") if isinstance(beside, dict) else beside, path)
         plain = plain.get("elements")
     values = [make(one, f"{path}[{index}]") for index, one in enumerate(_elements(plain, path))]
     if markers is None:

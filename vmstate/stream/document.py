@@ -138,7 +138,8 @@ class _Descriptions:
                 layout = entry.get("layout", 0)
                 if isinstance(layout, int) and 0 <= layout < len(layouts):
                     return layouts[layout]
-        raise SchemaError("nothing describes the section", section=header.name, found=str(entry.get("described_by")))
+        found = repr(entry.get("described_by"))[:40]
+        raise SchemaError("nothing describes the section", section=header.name, found=found)
 
 
 def _get(entry: Any, key: str, kind: type) -> Any:
@@ -169,8 +170,14 @@ def _vmdesc(entry: Any) -> Vmdesc:
 
 
 def _text(entry: Any) -> bytes:
-    text: str = _get(entry, "text", str)
-    return text.encode("utf-8", "surrogateescape")
+    return _utf8(_get(entry, "text", str))
+
+
+def _utf8(text: str) -> bytes:
+    try:
+        return text.encode("utf-8", "surrogateescape")
+    except UnicodeEncodeError as error:
+        raise SchemaError("no bytes are this text", found=repr(text[error.start])) from None
 
 
 def _read_part(entry: Any, take: _Descriptions, source: Input | None) -> Part:
@@ -201,8 +208,8 @@ def _read_section(entry: Any, take: _Descriptions, source: Input | None) -> Sect
         offset=0,
     )
     if header.kind not in ("start", "part", "end", "full"):
-        raise SchemaError("an unknown kind of section", section=header.name, found=header.kind)
-    if len(header.name.encode()) > 255:
+        raise SchemaError("an unknown kind of section", section=header.name[:40], found=header.kind[:40])
+    if len(_utf8(header.name)) > 255:
         raise SchemaError("an idstr is too long", section=header.name[:40], expected="at most 255 bytes")
     footer = SectionFooter(header.section_id if _get(entry, "footer", bool) else None, 0)
     make = partial(Section, header, footer=footer, payload_offset=0, size=0)
