@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
+from devices.virtio.config import ConfigSpace, reaches
 from devices.virtio.core import BackendState, VirtIO, VirtIODevice, features_of
 from devices.virtio.status import NetStatus
 from vmstate.description.declare import (
@@ -21,8 +22,10 @@ from vmstate.description.declare import (
     subsection,
     uint8,
     uint16,
+    uint16_device,
     uint16_equal,
     uint32,
+    uint32_device,
     uint32_host,
     uint64,
     unused_varray,
@@ -62,6 +65,21 @@ class MacAddress(bytes):
 
     def __repr__(self) -> str:
         return f"MacAddress('{self}')"
+
+
+@description("virtio-net config")
+class VirtIONetConfig:
+    """The configuration space: as many members as the features that the host offers need, at least the address."""
+
+    mac: bytes = buffer(6)
+    status: int | None = uint16_device(exists=reaches(8))
+    max_virtqueue_pairs: int | None = uint16_device(exists=reaches(10))
+    mtu: int | None = uint16_device(exists=reaches(12))
+    speed: int | None = uint32_device(exists=reaches(16), doc="Mbit/s; -1 as a signed number: not known")
+    duplex: int | None = uint8(exists=reaches(17), doc="0 half, 1 full, 255 not known")
+    rss_max_key_size: int | None = uint8(exists=reaches(18))
+    rss_max_indirection_table_length: int | None = uint16_device(exists=reaches(20))
+    supported_hash_types: int | None = uint32_device(exists=reaches(24))
 
 
 @description("virtio-net-queue-tx_waiting")
@@ -219,6 +237,7 @@ class VirtIONet:
     """A virtio-net device on any transport."""
 
     virtio: VirtIONetBody = info("virtio", VirtIONetBody)
+    config_space = ConfigSpace(VirtIONetConfig)
 
     @property
     def net(self) -> VirtIONetDevice:

@@ -106,8 +106,8 @@ def _wrong(path: str, expected: str, found: Any) -> SchemaError:
 def _put_beside(vmsd: VMStateDescription, state: Any, beside: Any, path: str) -> None:
     meta = ensure_meta(state)
     try:
-        if type(beside.get("version_id", 0)) is not int:
-            raise TypeError("a version_id is a number")
+        if type(version_id := beside.get("version_id", 0)) is not int or not 0 <= version_id < 1 << 32:
+            raise TypeError("a version_id is a number of 32 bits")
         meta.version_id = beside.get("version_id")
         meta.facts = dict(beside.get("facts", {}).items())
         meta.residue = {

@@ -54,6 +54,8 @@ def describe(
     meta = meta_of(state)
     ctx = Context(b"", facts=meta.facts if meta is not None else None)
     ctx.path = []
+    # What QEMU would refuse has a size all the same.
+    ctx.force = True
     return _Writer(ctx, dialect).struct(vmsd, version_to_write(vmsd, meta, version_id), state, None)
 
 

@@ -1,0 +1,147 @@
+"""`vmstate.check`: what QEMU would refuse or change at load, and the values that have names."""
+
+from __future__ import annotations
+
+import lzma
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import vmstate
+from devices.virtio.features import NetFeatures
+from devices.virtio.net import MacAddress, VirtIONet
+from vmstate.cli import main
+
+FIXTURES = Path(__file__).parent.parent / "fixtures"
+FILTERS = FIXTURES / "qemu-7.2-q35-virtio-net-filters.mig.xz"
+
+
+def loaded(name: str) -> vmstate.Stream:
+    return vmstate.load(lzma.decompress((FIXTURES / f"{name}.mig.xz").read_bytes()))
+
+
+@pytest.fixture
+def net() -> VirtIONet:
+    state: VirtIONet = vmstate.load(FILTERS)["virtio-net"].state
+    return state
+
+
+@pytest.mark.parametrize("path", sorted(FIXTURES.rglob("*.mig.xz")), ids=lambda path: path.name)
+def test_what_qemu_wrote_breaks_no_rule_of_qemus(path: Path) -> None:
+    with vmstate.load(path) as stream:
+        assert vmstate.check(stream) == []
+
+
+def queue_sel(state: Any) -> None:
+    state.virtio.queue_sel = 1024
+
+
+def queue_count(state: Any) -> None:
+    state.virtio.num_queues = 1025
+    state.virtio.vq = [state.virtio.vq[0]] * 1025
+
+
+def address(state: Any) -> None:
+    state.virtio.vq[1].desc = 0
+    state.virtio.vq[1].last_avail_idx = 5
+
+
+def vector(state: Any) -> None:
+    state.virtio.vq[0].vector = 4
+
+
+def config_vector(state: Any) -> None:
+    state.virtio.transport.config_vector = 4
+
+
+BROKEN = {
+    queue_sel: ("virtio-queue-sel", "virtio.queue_sel"),
+    queue_count: ("virtio-queues", "virtio.num_queues"),
+    address: ("virtio-queue-address", "virtio.vq[1].last_avail_idx"),
+    vector: ("virtio-pci-vector", "virtio.vq[0].vector"),
+    config_vector: ("virtio-pci-config-vector", "virtio.transport.config_vector"),
+}
+
+
+@pytest.mark.parametrize("breaks", BROKEN, ids=lambda breaks: breaks.__name__)
+def test_a_broken_rule_is_found_and_refused(net: VirtIONet, breaks: Callable[[Any], None]) -> None:
+    breaks(net)
+    rule, path = BROKEN[breaks]
+    assert [(found.rule, found.path) for found in vmstate.check(net)] == [(rule, path)]
+    with pytest.raises(vmstate.EncodeError, match=rule):
+        VirtIONet.vmsd.encode(net)
+    assert VirtIONet.vmsd.decode(VirtIONet.vmsd.encode(net, force=True), facts=vmstate.facts_of(net)) == net
+
+
+def test_what_qemu_mends_is_a_note_and_is_written(net: VirtIONet) -> None:
+    net.net.in_use = 65
+    net.net.macs = None
+    assert [(found.rule, found.severity) for found in vmstate.check(net)] == [("virtio-net-mac-table", "note")]
+    VirtIONet.vmsd.encode(net)
+
+
+def test_a_value_that_cannot_be_written_is_found(net: VirtIONet) -> None:
+    net.net.promisc = 256
+    (found,) = vmstate.check(net)
+    assert (found.rule, found.path) == ("encode", "virtio.net.promisc")
+
+
+def test_a_stream_that_qemu_would_refuse_is_written_back_and_reported(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    stream = vmstate.load(FILTERS)
+    stream["virtio-net"].state.virtio.queue_sel = 5000
+    broken = tmp_path / "broken.mig"
+    stream.save(broken)
+    with vmstate.load(broken) as again:
+        assert again.to_bytes() == broken.read_bytes()
+    assert main(["verify", str(broken)]) == 0
+    assert main(["verify", "--check", str(broken)]) == 1
+    assert "virtio.queue_sel: the queue selected is below 1024" in capsys.readouterr().out
+
+
+def test_a_state_that_nothing_describes_cannot_be_checked() -> None:
+    with pytest.raises(vmstate.DescriptionError):
+        vmstate.check(vmstate.State())
+
+
+def test_values_read_as_what_they_are(net: VirtIONet) -> None:
+    card = net.net
+    assert str(card.mac) == "52:54:00:aa:bb:cc"
+    assert MacAddress("33:33:00:00:00:01") in card.mac_table
+    assert {0, 5, 777} == card.vlan_ids
+    assert card.rx_modes == {"promisc"}
+    assert str(card.status) == "LINK_UP"
+    assert str(net.virtio.status) == "ACKNOWLEDGE|DRIVER|DRIVER_OK|FEATURES_OK"
+    assert NetFeatures.VERSION_1 | NetFeatures.MRG_RXBUF in net.features
+
+
+def test_the_raw_values_stay_reachable_and_settable(net: VirtIONet) -> None:
+    card = net.net
+    assert bytes(card.mac) == bytes.fromhex("525400aabbcc")
+    assert int(card.status) == 1
+    card.mac = bytes.fromhex("020000000001")  # type: ignore[assignment]
+    card.mac_table = [MacAddress("02:00:00:00:00:02")]
+    card.vlan_ids = {1, 4095}
+    card.rx_modes = {"alluni"}
+    again = VirtIONet.vmsd.decode(VirtIONet.vmsd.encode(net), facts=vmstate.facts_of(net)).net
+    assert str(again.mac) == "02:00:00:00:00:01"
+    assert again.mac_table == [MacAddress("02:00:00:00:00:02")]
+    assert again.vlan_ids == {1, 4095}
+    assert again.rx_modes == {"alluni"}
+
+
+def test_features_print_by_name_and_keep_unknown_bits() -> None:
+    unknown = 1 << 48
+    features = NetFeatures(1 << 15 | 1 << 17 | 1 << 32)
+    assert str(features) == "MRG_RXBUF|CTRL_VQ|VERSION_1"
+    assert int(NetFeatures(int(features) | unknown)) == int(features) | unknown
+    assert str(NetFeatures(unknown)) == "0x1000000000000"
+    assert str(NetFeatures(0)) == "0"
+
+
+def test_more_than_one_queue_pair_is_found_from_the_bytes() -> None:
+    for name, pairs in (("qemu-7.2-q35-virtio-net-mq4", 4), ("qemu-7.2-q35-virtio-net", None)):
+        assert loaded(name)["virtio-net"].state.net.max_queue_pairs == pairs
