@@ -39,7 +39,7 @@ INTEGERS = tuple(kind for kind in t.SCALARS.values() if kind is not t.BOOL)
 ORDERED = tuple(
     t.Scalar(kind.info, kind.code, kind.size, order)
     for kind in (t.UINT16, t.UINT32, t.INT32, t.UINT64)
-    for order in ("<", "host")
+    for order in ("<", "host", "device")
 )
 SCALARS = (*t.SCALARS.values(), *ORDERED)
 COUNTERS = (t.UINT8, t.UINT16, t.UINT32, t.INT32)

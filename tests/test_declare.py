@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import enum
 from collections.abc import Callable
 from typing import Any
 
@@ -761,3 +762,30 @@ def test_a_state_of_no_class_by_its_wire_names() -> None:
     assert state == State({"env.cr[0]": 1, "x": 2})
     assert resolve(state, '"env.cr[0]"')[1] == 1
     assert vmsd.encode({"env.cr[0]": 1, "x": 2}) == b"\1\2"
+
+
+class Mode(enum.IntEnum):
+    OFF = 0
+    ON = 1
+
+
+class Bits(enum.IntFlag):
+    LOW = 1
+    HIGH = 2
+
+
+def test_values_under_their_names() -> None:
+    @description("named")
+    class Named:
+        mode: int = uint8(value=Mode)
+        bits: Bits = uint8(value=Bits)
+        rows: list[list[int]] = array(uint8, 2, 2, value=Mode)
+        there: list[int | None] = array_of_pointer(uint8, 2, marked=True, value=Mode)
+
+    data = bytes.fromhex("01 07 00010002 30 3101")
+    state = Named.vmsd.decode(data)
+    assert state.mode is Mode.ON
+    assert Bits.HIGH in state.bits
+    assert state.rows == [[Mode.OFF, Mode.ON], [Mode.OFF, 2]]
+    assert state.there == [None, Mode.ON]
+    assert Named.vmsd.encode(state) == data

@@ -23,7 +23,7 @@ from vmstate.description import types as t
 from vmstate.description.description import Field, VMStateDescription, state_keys
 from vmstate.description.expr import fact, this
 from vmstate.description.path import resolve
-from vmstate.description.state import State, is_state, items_of, residue_of, version_of
+from vmstate.description.state import State, is_state, items_of, residue_of, set_facts, version_of
 from vmstate.errors import DecodeError, DescriptionError, EncodeError, TruncatedError, VMStateError
 
 IS_LONG = os.environ.get("VMSTATE_HYPOTHESIS_PROFILE", "ci") == "long"
@@ -268,6 +268,17 @@ def test_a_trace_covers_every_byte(case: Case) -> None:
         open_until.append(entry.offset + entry.size)
     assert behind == len(data)
     assert [entry.offset for entry in entries.values()] == sorted(entry.offset for entry in entries.values())
+
+
+@PROFILE
+@given(cases())
+def test_a_state_is_traced_as_its_bytes(case: Case) -> None:
+    data = case.encode(case.state)
+    if case.facts:
+        set_facts(case.state, **case.facts)
+    codec: Any = case.vmsd.codec
+    found = codec.trace_state(case.state, version_id=case.version_id)
+    assert list(found.items()) == list(case.trace(data).items())
 
 
 @PROFILE

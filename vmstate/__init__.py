@@ -133,6 +133,9 @@ if TYPE_CHECKING:
         uint16 as uint16,
     )
     from vmstate.description.declare import (
+        uint16_device as uint16_device,
+    )
+    from vmstate.description.declare import (
         uint16_equal as uint16_equal,
     )
     from vmstate.description.declare import (
@@ -145,6 +148,9 @@ if TYPE_CHECKING:
         uint32 as uint32,
     )
     from vmstate.description.declare import (
+        uint32_device as uint32_device,
+    )
+    from vmstate.description.declare import (
         uint32_equal as uint32_equal,
     )
     from vmstate.description.declare import (
@@ -155,6 +161,9 @@ if TYPE_CHECKING:
     )
     from vmstate.description.declare import (
         uint64 as uint64,
+    )
+    from vmstate.description.declare import (
+        uint64_device as uint64_device,
     )
     from vmstate.description.declare import (
         uint64_equal as uint64_equal,
@@ -403,14 +412,17 @@ _PLACES = {
         "text",
         "timer",
         "uint16",
+        "uint16_device",
         "uint16_equal",
         "uint16_host",
         "uint16_little",
         "uint32",
+        "uint32_device",
         "uint32_equal",
         "uint32_host",
         "uint32_little",
         "uint64",
+        "uint64_device",
         "uint64_equal",
         "uint64_host",
         "uint64_little",

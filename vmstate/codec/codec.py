@@ -121,6 +121,21 @@ class Codec:
 
         return _settle(run, run, dict(facts or {}), len(view).__eq__)[0]  # type: ignore[no-any-return]
 
+    def trace_state(self, state: Any, *, version_id: int | None = None) -> dict[str, TraceEntry]:
+        """The same of a state, where its parts would stand in its bytes."""
+        meta = meta_of(state)
+        version = version_to_write(self.vmsd, meta, version_id)
+        ctx = Context(b"", facts=meta.facts if meta is not None else None)
+        ctx.force = True
+        ctx.path = []
+        ctx.entries = {}
+        check_version_to_write(ctx, self.vmsd, version)
+        try:
+            write_struct(CAREFUL.plan(self.vmsd, version), ctx, None, state, bytearray())
+        except VMStateError as error:
+            raise _as_encode_error(_placed(error, ctx), self.vmsd.name) from None
+        return ctx.entries
+
     def encode(
         self,
         state: Any,

@@ -279,10 +279,13 @@ def _write_subsections(plan: Plan, ctx: Context, frame: Frame, meta: Meta | None
         value = frame.values[first + sent.number]
         if value is None:
             continue
+        enter(ctx, sub.attribute)
+        entry, start = _open_entry(ctx), len(out)
         if sent.earlier is not None:
             out += sent.header + sent.earlier
+            _close_entry(ctx, entry, start, len(out), None)
+            leave(ctx)
             continue
-        enter(ctx, sub.attribute)
         version_id = version_to_write(sub.vmsd, meta_of(value), None)
         check_version_to_write(ctx, sub.vmsd, version_id)
         # An odd header stays, but not if the state is now of another version.
@@ -290,6 +293,7 @@ def _write_subsections(plan: Plan, ctx: Context, frame: Frame, meta: Meta | None
         out += subsection_header(sub.vmsd, version_id) if own else sent.header
         plan_of_sub = (CAREFUL if ctx.path is not None else FAST).plan(sub.vmsd, version_id)
         write_struct(plan_of_sub, ctx, frame, value, out)
+        _close_entry(ctx, entry, start, len(out), None)
         leave(ctx)
 
 
@@ -510,7 +514,7 @@ def compile_present(place: Place, codecs: Codecs) -> tuple[Step, Put, int | None
         size = one.size * count if fixed else None  # type: ignore[operator]
         least = (count or 0) * (min(1, one.least) if field.pointers else one.least)
     if field.value is not None:
-        step = _valued(field, field.value, step)
+        step = _valued(field.value, step)
     if _normalises(field.type):
         step, put = _keeping(place, step, put)
     if codecs.careful:
@@ -530,15 +534,25 @@ def _single(field: Field, slot: int, one: Element) -> tuple[Step, Put]:
     return read if in_state else skip, put
 
 
-def _valued(field: Field, value: Callable[[Any], Any], step: Step) -> Step:
+def _valued(value: Callable[[Any], Any], step: Step) -> Step:
     """The same, with what is read as a value of another class."""
 
     def valued_step(ctx: Context, frame: Frame, pos: int, values: list[Any]) -> int:
         end = step(ctx, frame, pos, values)
-        values[-1] = [value(one) for one in values[-1]] if field.count is not None else value(values[-1])
+        values[-1] = _named(value, values[-1])
         return end
 
     return valued_step
+
+
+def _named(value: Callable[[Any], Any], one: Any) -> Any:
+    """A value under its names, and as it is where they have none for it."""
+    if isinstance(one, list):
+        return [_named(value, part) for part in one]
+    try:
+        return one if one is None else value(one)
+    except ValueError:
+        return one
 
 
 def _unused_array(field: Field, kind: t.Unused) -> tuple[Step, Put]:
@@ -636,7 +650,9 @@ def _told(place: Place, step: Step, put: Put) -> tuple[Step, Put]:
     def told_put(ctx: Context, frame: Frame, out: bytearray) -> None:
         for one in path:
             enter(ctx, one)
+        entry, start = _open_entry(ctx), len(out)
         put(ctx, frame, out)
+        _close_entry(ctx, entry, start, len(out), field)
         for _ in path:
             leave(ctx)
 

@@ -152,7 +152,8 @@ def nullptr() -> Element:
             raise refuse(ctx, value, "nothing: the pointer is NULL in this description")
         out.append(NULL)
 
-    return Element(read, write, 1, 1)
+    # It is one byte, but not any byte: what can be refused must be read, and is never kept for later in a table.
+    return Element(read, write, None, 1)
 
 
 def byte_at(ctx: Context, pos: int) -> int:

@@ -206,7 +206,7 @@ def _load(ctx: Context, vmsd: VMStateDescription, opaque: Any, version_id: int, 
 
 def _apply_rules(device: Device, pos: int) -> None:
     for rule in (*(rule for field in device.vmsd.fields for rule in field.rules), *device.vmsd.rules):
-        if refuted(rule.holds.evaluate(device)):
+        if not rule.mended and refuted(rule.holds.evaluate(device)):
             raise device.ctx.wrong(f"{rule.id}: {rule.text}", pos, repr(rule.holds))
 
 

@@ -134,15 +134,12 @@ class Section:
         """Path -> (offset in the stream, size, field) of everything in the state as it is now."""
         if self.vmsd is None:
             return {}
-        found = self.vmsd.trace(self.payload(), version_id=self.version_id, facts=_facts(self.state))
+        try:
+            found = self.vmsd.codec.trace_state(self.state, version_id=self.version_id)
+        except VMStateError as error:
+            raise error.within(section=self.name) from None
         shift = self.payload_offset
         return {path: entry._replace(offset=entry.offset + shift) for path, entry in found.items()}
-
-
-def _facts(state: Any) -> Any:
-    from vmstate.description.state import facts_of
-
-    return facts_of(state)
 
 
 class RamSummary:
