@@ -1,4 +1,4 @@
-"""Input that is damaged, cut, hostile or of something else: one line that says what and where, and nothing half done."""
+"""Damaged, cut, hostile and foreign input: one line that says what and where, and nothing half done."""
 
 from __future__ import annotations
 
@@ -18,13 +18,14 @@ import pytest
 from handmade import ODD, as_text, changed, places, scalar, stream_with, structure, vmdesc_text
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from recorded import BARE, FIXTURES, MICROVM, NO_ANYTHING, NO_FOOTER, NONE, ROOT, S390X, opened, pairs_of, plain
+from recorded import BARE, FIXTURES, MICROVM, NO_ANYTHING, NONE, ROOT, S390X, opened, pairs_of, plain
 
 from vmstate import SchemaError, Stream, StreamError, TruncatedError, VMStateError, load, verify
 from vmstate.cli import main
 from vmstate.cli.info import summary
 from vmstate.cli.show import document, stream_tree
 from vmstate.stream.document import read_document, to_document
+from vmstate.stream.library import all_descriptions
 from vmstate.stream.stream import Section
 
 MIB = 1 << 20
@@ -64,10 +65,6 @@ def fails(tmp_path: Path, capsysbinary: pytest.CaptureFixture[bytes]) -> Any:
         return line[len("vmstate: ") : -1]
 
     return run
-
-
-def without_footers(data: bytes) -> bytes:
-    return data
 
 
 # What is no stream
@@ -160,9 +157,8 @@ def sections_of(file: str, *names: str) -> Iterator[tuple[Section, bytes]]:
         (MICROVM, "timer"),
         (MICROVM, "fw_cfg"),
         (BARE, "apic"),
-        (BARE, "mc146818rtc"),
-        (S390X, "s390-flic"),
-        (NO_FOOTER, "timer"),
+        (BARE, "kvm-tpr-opt"),
+        (S390X, "slirp"),
     ],
 )
 def test_cut_at_every_byte_of_a_section(file: str, name: str, library: bool) -> None:
@@ -267,7 +263,7 @@ def test_a_value_that_cannot_be_is_named_by_its_path() -> None:
     fields = structure("s", ['{"name": "p", "array_len": 2, "type": "nullptr", "size": 1}'], 2, '"array_len": 3, ')
     error = refused(stream_with(vmdesc_text(fields), b"000x00"), library=False)
     assert str(error) == (
-        "<bytes>: dev: s[1].p[1]: not the marker of a NULL pointer at offset 0x1d (expected 0x30, found 0x78)"
+        "<bytes>: dev: s[1].p[1]: not the marker of a NULL pointer at offset 0x1c (expected 0x30, found 0x78)"
     )
 
 
@@ -280,11 +276,11 @@ def test_an_unknown_device_is_kept_and_the_rest_goes_on() -> None:
     """Bytes that look like another footer, or like this one with nothing legal behind, do not end it."""
     body = b"abc" + struct.pack(">BI", 0x7E, 2) + struct.pack(">BI", 0x7E, 1) + b"xyz" + bytes(9)
     data = b"QEVM\0\0\0\3" + unknown_section(b"frobnicator", body, 1)
-    data += unknown_section(b"timer", bytes(24), 2) + unknown_section(b"", b"", 3)[:0] + b"\0"
+    data += unknown_section(b"timer", bytes(24), 2) + b"\0"
     stream = load(data)
-    assert [(section.name, section.described_by) for section in stream.sections][0] == ("frobnicator", "none")
-    assert stream.sections[0].state == body
-    assert stream.sections[1].name == "timer"
+    first, second = stream.sections
+    assert (first.name, first.described_by, first.state) == ("frobnicator", "none", body)
+    assert second.name == "timer"
     assert stream.to_bytes() == data
     findings = verify(stream, memoryview(data))
     assert ("opaque", "note", "frobnicator") in [(one.rule, one.severity, one.section) for one in findings]
@@ -298,8 +294,9 @@ def test_a_layout_of_the_library_that_does_not_fit_leaves_the_section_opaque() -
     section = stream.sections[0]
     assert (section.described_by, section.state) == ("none", b"\x05" * 7)
     assert stream.to_bytes() == data
-    if section.problem is not None:
-        assert section.problem.startswith("timer: ")
+    if all_descriptions("timer"):
+        assert section.problem is not None
+        assert any(section.problem in finding.message for finding in verify(stream, memoryview(data)))
 
 
 def test_a_description_of_its_own_that_does_not_fit_is_an_error(tmp_path: Path, fails: Any) -> None:
@@ -333,7 +330,7 @@ def test_ram_that_lies() -> None:
         (struct.pack(">Q", (1 << 62) | 4), "the stream ends inside the RAM section"),
         (struct.pack(">Q", (1 << 63) | 4), "impossible size of guest memory"),
         (struct.pack(">Q", 4096 | 4) + b"\1a" + struct.pack(">Q", 8192), "overruns the size of guest memory"),
-        (struct.pack(">Q", 8), "a page"),
+        (struct.pack(">Q", 8) + b"\1a", "page of a RAM block that was not listed"),
     ):
         error = refused(start + payload)
         assert error.section == "ram"
@@ -550,10 +547,7 @@ DOCUMENTS: dict[str, tuple[dict[str, Any], str]] = {
     "described by is missing": ({"described_by": None}, "nothing describes the section"),
     "described by none, but no hex": ({"described_by": "none"}, "lacks 'state'"),
     "state is bad hex": ({"described_by": "none", "state": "0x"}, "'state' is not hex"),
-    "described by a layout that is not there": (
-        {"described_by": "library", "layout": 99},
-        "nothing describes the section",
-    ),
+    "no such layout": ({"described_by": "library", "layout": 99}, "nothing describes the section"),
     "not described by its vmdesc": ({"instance_id": 9}, "nothing describes the section"),
     "state is missing": ({"state": None}, "the value cannot be"),
     "state is a list": ({"state": []}, "the value cannot be"),
@@ -666,6 +660,9 @@ def test_two_files_beside_are_one_too_many(tmp_path: Path) -> None:
         encoded(document, tmp_path)
 
 
+CHANGES = st.lists(
+    st.tuples(st.integers(0, 10_000), st.sampled_from(["replace", "drop", "double"]), ODD), min_size=1, max_size=3
+)
 SMALL_DOCUMENT = pairs_of(json.dumps(to_document(opened(NONE), None)))
 
 

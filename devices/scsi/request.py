@@ -1,12 +1,13 @@
 """A SCSI request that is to be tried again on the destination.
 
 Facts from QEMU's hw/scsi/scsi-bus.c and hw/scsi/scsi-disk.c, opcodes from the SCSI command sets. A host adapter can
-put state of its own between the command and the disk's part; that of this module has none.
+put state of its own between the command and the disk's part; of those declared here only virtio-scsi does.
 """
 
 from __future__ import annotations
 
-from vmstate.description.declare import buffer, description, int8, uint8, uint32, uint64
+from devices.virtio.scsi import VirtIOSCSIRequest
+from vmstate.description.declare import buffer, description, int8, struct, uint8, uint32, uint64
 from vmstate.description.expr import Op, fact, min_, not_, this
 
 SECTOR = 512
@@ -18,6 +19,9 @@ EMULATED_WRITES = (0x04, 0x15, 0x2F, 0x41, 0x42, 0x55, 0x8F, 0x93, 0xAF)
 
 EMULATED_SAVED = fact("scsi_emulated_saved", (True, False))
 """Whether emulated commands are sent with their data (`migrate-emulated-scsi-request`)."""
+
+VIRTIO_SCSI = fact("scsi_on_virtio")
+"""Whether the disk is on a virtio-scsi adapter, which the section does not say."""
 
 
 def _one_of(opcodes: tuple[int, ...]) -> Op:
@@ -39,6 +43,7 @@ class SCSIRequest:
     cdb: bytes = buffer(15)
     tag: int = uint32()
     lun: int = uint32()
+    virtio: VirtIOSCSIRequest | None = struct(VirtIOSCSIRequest, exists=VIRTIO_SCSI)
     sector: int | None = uint64(exists=SAVED)
     sector_count: int | None = uint32(exists=SAVED)
     buflen: int | None = uint32(exists=SAVED)

@@ -3,8 +3,8 @@
 vhost-user-blk sends it, with `inflight-migration` on and the protocol feature GET_VRING_BASE_INFLIGHT agreed on: its
 back end then leaves requests undone when it is stopped. The layout of the bytes is the back end's.
 
-Facts from QEMU's hw/virtio/vhost.c (vmstate_vhost_inflight_region), where it is since February 2026. No recorded stream
-has it.
+Facts from QEMU's hw/virtio/vhost.c (vmstate_vhost_inflight_region), where it is since February 2026. A recorded stream
+of 11.1 has it.
 """
 
 from __future__ import annotations

@@ -33,7 +33,7 @@ from vmstate.description.declare import (
     vbuffer,
     with_tmp,
 )
-from vmstate.description.expr import choose, fact, this, up
+from vmstate.description.expr import fact, max_, otherwise, this, up
 from vmstate.errors import EncodeError
 
 if TYPE_CHECKING:
@@ -107,9 +107,7 @@ class HasUfo:
 class TxWaitingRest:
     """The flags of the queue pairs behind the first."""
 
-    vqs_1: list[TxWaiting] = varray(
-        TxWaiting, count=choose(MULTI_QUEUE & (up.curr_queue_pairs > 1), up.curr_queue_pairs - 1, 0)
-    )
+    vqs_1: list[TxWaiting] = varray(TxWaiting, count=max_(otherwise(up.curr_queue_pairs, 1), 1) - 1)
 
 
 @description("virtio-net-device/rss", version_id=2, minimum_version_id=1)

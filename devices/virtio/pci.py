@@ -19,9 +19,10 @@ from vmstate.description.declare import (
     uint16,
     uint32,
     unused,
+    variant,
     varray,
 )
-from vmstate.description.expr import ceil_div, len_, this
+from vmstate.description.expr import IDSTR, ceil_div, choose, fact, len_, matches, not_, this
 
 QUEUE_MAX = 1024
 """VIRTIO_QUEUE_MAX: as many queues have a place in the arrays, whatever the device has."""
@@ -32,11 +33,23 @@ NO_VECTOR = 0xFFFF
 VECTORS = msix_vectors(this.pci_dev.config)
 
 
+EXPRESS = fact(
+    "pci_express", derived=choose(matches(IDSTR, r"[0-9a-f]{4}:[0-9a-f]{2}:[0-9a-f]{2}\.[0-7]/"), False, None)
+)
+"""Whether the device is a PCI Express endpoint: on the root bus it never is, behind a bridge it may be."""
+
+
 @description("virtio-pci config")
 class VirtIOPCIConfig:
     """What the transport saves before the device: the PCI device, MSI-X, the vector of configuration changes."""
 
-    pci_dev: PCIDevice = struct(PCIDevice)
+    pci_dev: PCIDevice = struct(
+        variant(
+            PCIDevice,
+            conventional_config=buffer(256, name="config", info="pci config", exists=not_(EXPRESS)),
+            express_config=buffer(4096, name="config", info="pci config", exists=EXPRESS),
+        )
+    )
     msix_table: list[MSIXEntry] = varray(MSIXEntry, count=VECTORS)
     msix_pba: bytes = buffer(ceil_div(VECTORS, 8))
     config_vector: int | None = uint16(

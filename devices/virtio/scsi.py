@@ -6,9 +6,10 @@ is a vhost-user process has the same section name and layout as the one that QEM
 
 from __future__ import annotations
 
+from devices.vhost.element import VirtQueueElement
 from devices.virtio.config import ConfigSpace
 from devices.virtio.core import VirtIOBody
-from vmstate.description.declare import description, info, uint16_device, uint32_device
+from vmstate.description.declare import description, info, struct, uint16_device, uint32, uint32_device
 
 
 @description("virtio-scsi config")
@@ -25,6 +26,14 @@ class VirtIOSCSIConfig:
     max_channel: int = uint16_device()
     max_target: int = uint16_device()
     max_lun: int = uint32_device()
+
+
+@description("virtio-scsi request")
+class VirtIOSCSIRequest:
+    """What the adapter adds to a request that a disk saves."""
+
+    queue: int = uint32(doc="the request queue, counted from 0 behind the control and event queues")
+    elem: VirtQueueElement = struct(VirtQueueElement)
 
 
 @description("virtio-scsi", version_id=1, minimum_version_id=1)

@@ -37,5 +37,6 @@ def write(stream: Stream, output: str) -> None:
     if output != "-":
         stream.save(output)
         return
-    for chunk in stream.chunks():
+    # All of it first: a value that cannot be written must not leave half a stream. RAM is no more than windows here.
+    for chunk in list(stream.chunks()):
         sys.stdout.buffer.write(chunk)

@@ -371,6 +371,8 @@ class Op(Expr):
         first = self.arguments[0].evaluate(scope)
         if (first is False and symbol == "&") or (first is True and symbol == "|"):
             return first
+        if symbol == "otherwise":
+            return self.arguments[1].evaluate(scope) if first is UNKNOWN else first
         if symbol == "choose" and first is not UNKNOWN:
             return self.arguments[1 if first else 2].evaluate(scope)
         rest = [argument.evaluate(scope) for argument in self.arguments[1:]]
@@ -449,6 +451,11 @@ def choose(condition: object, yes: object, no: object) -> Expr:
 def matches(value: object, pattern: str) -> Expr:
     """Whether a text begins with what a regular expression matches."""
     return Op("matches", value, pattern)
+
+
+def otherwise(value: object, default: object) -> Expr:
+    """A value, or a default where it is not known or was not on the wire."""
+    return Op("otherwise", value, default)
 
 
 def le16(data: object, place: object) -> Expr:

@@ -70,11 +70,12 @@ def _step_into(value: Any, rest: str, steps: list[str | int], text: str) -> tupl
         if name in members:
             return name, members[name], rest[quoted.end() :]
         raise PathError(f"there is no {name!r}", path=text, expected=_choices(members))
+    fits = [name for name in members if rest.startswith(name) and rest[len(name) : len(name) + 1] in ("", ".", "[")]
+    if not fits:
+        raise PathError(f"there is no {rest!r}", path=text, expected=_choices(members))
     # `channels[0].mode` is an element before it is a wire name, which is one only where it stands in quotes.
-    for name in sorted(members, key=lambda name: (_PLAIN.fullmatch(name) is not None, len(name)), reverse=True):
-        if rest.startswith(name) and rest[len(name) : len(name) + 1] in ("", ".", "["):
-            return name, members[name], rest[len(name) :]
-    raise PathError(f"there is no {rest!r}", path=text, expected=_choices(members))
+    name = max(fits, key=lambda name: (_PLAIN.fullmatch(name) is not None, len(name)))
+    return name, members[name], rest[len(name) :]
 
 
 def _choices(members: Iterable[str]) -> str:
