@@ -30,6 +30,14 @@ def test_the_lazy_table_and_the_typed_imports_agree() -> None:
 
 
 def test_codec_is_bound_without_being_imported_by_hand() -> None:
-    code = "from vmstate.description.declare import *\n@description('x')\nclass X:\n    a: int = uint8()\nprint(X.vmsd.decode(b'1'))"
+    code = """
+from vmstate.description.declare import description, uint8
+
+@description("x")
+class X:
+    a: int = uint8()
+
+print(X.vmsd.decode(b"1"))
+"""
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert done.stdout == "X(a=49)\n", done.stderr

@@ -154,7 +154,11 @@ class VirtIONetDevice:
         ),
     )
     macs: bytes | None = vbuffer(
-        this.in_use, multiply=6, name="mac_table.macs", exists=this.in_use <= MAC_TABLE_ENTRIES
+        this.in_use,
+        multiply=6,
+        name="mac_table.macs",
+        exists=this.in_use <= MAC_TABLE_ENTRIES,
+        default=b"",
     )
     macs_too_many: None = unused_varray(6, count=this.in_use, exists=this.in_use > MAC_TABLE_ENTRIES)
     vlans: list[int] = array(uint32_host, MAX_VLAN >> 5)

@@ -126,9 +126,7 @@ def _put_beside(vmsd: VMStateDescription, state: Any, beside: Any, path: str) ->
 def _sent(vmsd: VMStateDescription, number: Any, attribute: Any, header: Any, earlier: Any) -> SentSubsection:
     if type(number) is not int or attribute not in [sub.attribute for sub in vmsd.subsections[number : number + 1]]:
         raise ValueError(f"there is no subsection {attribute!r} with number {number!r}")
-    return SentSubsection(
-        number, attribute, bytes.fromhex(header), None if earlier is None else bytes.fromhex(earlier)
-    )
+    return SentSubsection(number, attribute, bytes.fromhex(header), None if earlier is None else bytes.fromhex(earlier))
 
 
 def _gathered(vmsd: VMStateDescription, attribute: str, plain: Any, path: str) -> list[Any]:
