@@ -9,6 +9,15 @@ from __future__ import annotations
 from typing import Self
 
 
+def one_line(text: str) -> str:
+    """The text with nothing in it that could break the line or steer a terminal, whatever came out of a stream."""
+    return text if text.isprintable() else "".join(char if char.isprintable() else _escaped(char) for char in text)
+
+
+def _escaped(char: str) -> str:
+    return f"\\x{ord(char):02x}"
+
+
 class VMStateError(Exception):
     """What went wrong, and where.
 
@@ -56,8 +65,7 @@ class VMStateError(Exception):
             details.append(f"found {self.found}")
         if details:
             text += f" ({', '.join(details)})"
-        # One line, whatever came out of a stream.
-        return "".join(char if char.isprintable() else f"\\x{ord(char):02x}" for char in text)
+        return one_line(text)
 
 
 class DescriptionError(VMStateError):

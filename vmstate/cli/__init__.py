@@ -6,10 +6,12 @@ Exit codes: 0 yes, 1 no (differs, falls short), 2 unusable input or usage. Every
 from __future__ import annotations
 
 import argparse
+import io
 import os
 import sys
 from collections.abc import Sequence
 from importlib import import_module
+from typing import NoReturn
 
 from vmstate.errors import VMStateError
 
@@ -22,10 +24,18 @@ VERBS = {
 }
 
 
+class Parser(argparse.ArgumentParser):
+    """A parser whose complaints are one line, as all others are."""
+
+    def error(self, message: str) -> NoReturn:
+        """Say what is wrong with the command line, and end."""
+        self.exit(2, f"vmstate: {message} (see {self.prog} --help)\n")
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; returns its exit code."""
     words = list(sys.argv[1:] if arguments is None else arguments)
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog="vmstate",
         description="Read, write and check the bytes in which QEMU saves a machine.",
         epilog="FILE may be -, plain, or compressed by gzip, bzip2, xz, zstd or lz4.",
@@ -50,12 +60,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"vmstate {__version__}")
         return 0
     if options.verb is None:
-        parser.print_usage(sys.stderr)
-        return 2
+        parser.error(f"one of {', '.join(VERBS)} is needed")
     return _run(options)
 
 
 def _run(options: argparse.Namespace) -> int:
+    if sys.stdout is None:
+        print("vmstate: standard output is closed", file=sys.stderr)
+        return 2
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        # Names in a stream can be text that the terminal has no bytes for.
+        sys.stdout.reconfigure(errors="backslashreplace")
     try:
         code: int = options.run(options)
         sys.stdout.flush()

@@ -5,8 +5,11 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from typing import Any
+from collections.abc import Callable, Iterable, Iterator
+from itertools import groupby
+from typing import Any, TypeVar
 
+from vmstate.errors import one_line
 from vmstate.stream.stream import Stream, load
 
 
@@ -64,29 +67,29 @@ def summary(stream: Stream) -> dict[str, Any]:
 def print_text(facts: dict[str, Any]) -> None:
     """The facts for a reader."""
     vmdesc = f"{facts['vmdesc']:,} bytes" if facts["vmdesc"] is not None else "none"
-    print(f"{facts['file']}: QEMU migration stream, version {facts['version']}")
-    print(f"  machine       {facts['machine'] or 'not said (no configuration section)'}")
-    print(f"  capabilities  {', '.join(facts['capabilities']) or 'none that change the stream'}")
+    print(f"{one_line(facts['file'])}: QEMU migration stream, version {facts['version']}")
+    print(f"  machine       {one_line(facts['machine'] or 'not said (no configuration section)')}")
+    print(f"  capabilities  {one_line(', '.join(facts['capabilities']) or 'none that change the stream')}")
     print(f"  vmdesc        {vmdesc}")
     ram = facts["ram"]
     pages = ", ".join(f"{count:,} {kind}" for kind, count in ram["pages"].items()) or "none"
-    print(f"  RAM           {size_text(ram['total'] or 0)} in {len(ram['blocks'])} blocks; pages: {pages}")
+    print(f"  RAM           {size_text(ram['total'] or 0)} in {counted(len(ram['blocks']), 'block')}; pages: {pages}")
     for block in ram["blocks"]:
-        print(f"    {size_text(block['used_length']):>10}  {block['idstr']}")
+        print(f"    {size_text(block['used_length']):>10}  {one_line(block['idstr'])}")
     sections = facts["sections"]
-    print(f"  {len(sections)} sections")
+    print(f"  {counted(len(sections), 'section')}")
     rows = [("offset", "size", "id", "kind", "version", "described by", "name")]
     rows += [
         (
-            f"{section['offset']:#x}",
-            f"{section['size']:,}",
-            str(section["section_id"]),
-            section["kind"],
-            str(section["version_id"]),
-            section["described_by"],
-            section["name"] + (f"#{section['instance_id']}" if section["instance_id"] else ""),
+            f"{run[0]['offset']:#x}",
+            f"{sum(section['size'] for section in run):,}",
+            str(run[0]["section_id"]),
+            run[0]["kind"] if len(run) == 1 else f"{len(run)} parts",
+            str(run[0]["version_id"]),
+            run[0]["described_by"],
+            one_line(run[0]["name"]) + (f"#{run[0]['instance_id']}" if run[0]["instance_id"] else ""),
         )
-        for section in sections
+        for run in runs_of_parts(sections, lambda section: (section["kind"], section["section_id"]))
     ]
     widths = [max(len(row[column]) for row in rows) for column in range(6)]
     for row in rows:
@@ -95,6 +98,29 @@ def print_text(facts: dict[str, Any]) -> None:
             for at, (cell, width) in enumerate(zip(row, widths, strict=False))
         ]
         print("  " + "  ".join([*cells, row[6]]))
+
+
+T = TypeVar("T")
+
+
+def runs_of_parts(sections: Iterable[T], what: Callable[[T], tuple[str, int]]) -> Iterator[list[T]]:
+    """The parts of each section between two sections that are none, in one list; any other in a list of its own.
+
+    What is sent in parts takes turns, a thousand times and more. `what` tells the kind and the section_id.
+    """
+    for is_part, run in groupby(sections, lambda section: what(section)[0] == "part"):
+        if not is_part:
+            yield from ([section] for section in run)
+            continue
+        parts: dict[int, list[T]] = {}
+        for section in run:
+            parts.setdefault(what(section)[1], []).append(section)
+        yield from parts.values()
+
+
+def counted(number: int, what: str) -> str:
+    """A number of things."""
+    return f"{number} {what}" if number == 1 else f"{number} {what}s"
 
 
 def size_text(size: int) -> str:

@@ -5,13 +5,16 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+from collections import Counter
 from typing import Any
 
+from vmstate.cli.info import runs_of_parts, size_text
 from vmstate.codec.records import Records
 from vmstate.description.state import is_state, items_of
-from vmstate.errors import VMStateError
+from vmstate.errors import VMStateError, one_line
 from vmstate.schema.values import plain_value, to_plain
-from vmstate.stream.stream import RamSummary, Stream, load
+from vmstate.stream.ram import RamBlock
+from vmstate.stream.stream import RamSummary, Section, Stream, load
 
 FEW = 16
 """Arrays of at most this many plain values stand on one line."""
@@ -108,12 +111,45 @@ def stream_tree(stream: Stream, *, raw: bool) -> Tree:
     nodes: Tree = []
     if stream.configuration is not None:
         nodes.append(("configuration", children(stream.configuration)))
-    for section in stream.sections:
-        number = f"#{section.instance_id}" if section.instance_id else ""
-        label = f"{section.name}{number}  [{section.kind}, version {section.version_id}, {section.size:,} bytes]"
-        state = to_plain(section.state) if raw and not section.is_ram else section.state
-        nodes.append((label, children(state) if is_folder(state) else text_of(state)))
+    for run in runs_of_parts(stream.sections, lambda section: (section.kind, section.section_id)):
+        if run[0].is_ram:
+            nodes.append((title(run), ram_tree([section.state for section in run])))
+        elif run[0].vmsd is None:
+            nodes.append((title(run), text_of(b"".join(section.state for section in run))))
+        else:
+            for section in run:
+                state = to_plain(section.state) if raw else section.state
+                nodes.append((title([section]), children(state)))
     return nodes
+
+
+def title(run: list[Section]) -> str:
+    """What stands over a section, or over parts of one."""
+    first, size = run[0], sum(section.size for section in run)
+    number = f"#{first.instance_id}" if first.instance_id else ""
+    kind = first.kind if len(run) == 1 else f"{len(run)} parts"
+    return f"{first.name}{number}  [{kind}, version {first.version_id}, {size:,} bytes]"
+
+
+def ram_tree(summaries: list[RamSummary]) -> Tree:
+    """Parts of RAM: the blocks, and how many pages of each kind."""
+    blocks = [block for summary in summaries for block in summary.blocks]
+    pages: Counter[str] = Counter()
+    for summary in summaries:
+        pages.update(summary.pages)
+    nodes: Tree = []
+    if blocks:
+        nodes.append(("blocks", [(block.idstr, block_text(block)) for block in blocks]))
+    if pages:
+        nodes.append(("pages", ", ".join(f"{count:,} {kind}" for kind, count in pages.items())))
+    return nodes
+
+
+def block_text(block: RamBlock) -> str:
+    """A block of RAM in one line."""
+    size = f"{size_text(block.used_length)} ({block.used_length:#x})"
+    where = "" if block.gpa is None else f" at {block.gpa:#x}"
+    return size + where + ("" if block.page_size is None else f", in pages of {size_text(block.page_size)}")
 
 
 def is_folder(value: Any) -> bool:
@@ -126,7 +162,7 @@ def is_folder(value: Any) -> bool:
 def children(value: Any) -> Tree:
     """What is inside a value, arrays of equal elements folded into one line."""
     if isinstance(value, RamSummary):
-        value = ram_value(value)
+        return ram_tree([value])
     if isinstance(value, (list, tuple, Records)):
         return [(label, content(inner)) for label, inner in folded(value)]
     pairs = value.items() if isinstance(value, dict) else items_of(value)
@@ -172,13 +208,25 @@ def text_of(value: Any) -> str:
     if isinstance(value, int):
         return str(value) if -10 < value < 10 else f"{value} ({value:#x})"
     if isinstance(value, (bytes, bytearray)):
-        if not any(value):
-            return f"{len(value)} bytes, all zero" if value else "no bytes"
+        if not any(value) and len(value) > 4:
+            return f"{len(value)} bytes, all zero"
+        text = value.rstrip(b"\0")
+        if len(value) >= 8 and len(text) >= 4 and text.isascii() and text.decode().isprintable():
+            return f'"{text.decode()}" ({len(value)} bytes)'
         shown = value[:32].hex(" ", -4)
-        return f"{shown} ... ({len(value)} bytes)" if len(value) > 32 else shown
+        return f"{shown} ... ({len(value)} bytes)" if len(value) > 32 else shown or "no bytes"
     if isinstance(value, (list, tuple, Records)):
-        return "[" + ", ".join(text_of(one).split(" (")[0] for one in value) + "]"
-    return "NULL" if value is None else str(value)
+        # Numbers that are no counts are easier to read in hex.
+        wide = any(isinstance(one, int) and one >= 1 << 16 for one in value)
+        return "[" + ", ".join(short_text(one, wide=wide) for one in value) + "]"
+    return "NULL" if value is None else one_line(str(value))
+
+
+def short_text(value: Any, *, wide: bool) -> str:
+    """A plain value among others on a line."""
+    if type(value) is int:
+        return f"{value:#x}" if wide and not -10 < value < 10 else str(value)
+    return text_of(value)
 
 
 def render(label: str, tree: Tree) -> None:
@@ -190,11 +238,11 @@ def render(label: str, tree: Tree) -> None:
     def fill(node: RichTree, nodes: Tree) -> None:
         for name, inner in nodes:
             if isinstance(inner, str):
-                node.add(Text.assemble((name, "cyan"), ": ", inner))
+                node.add(Text.assemble((one_line(name), "cyan"), ": ", inner))
             else:
-                fill(node.add(Text(name, "bold")), inner)
+                fill(node.add(Text(one_line(name), "bold")), inner)
 
-    top = RichTree(Text(label, "bold"))
+    top = RichTree(Text(one_line(label), "bold"))
     fill(top, tree)
     console = Console(highlight=False)
     if not console.is_terminal:

@@ -6,6 +6,8 @@ import argparse
 import json
 import sys
 
+from vmstate.cli.info import counted
+from vmstate.errors import one_line
 from vmstate.stream.check import check
 from vmstate.stream.containers import open_input
 from vmstate.stream.stream import load
@@ -33,19 +35,14 @@ def run(options: argparse.Namespace) -> int:
         print()
     else:
         for finding in findings:
-            print(line(finding))
+            print(one_line(line(finding)))
         described = sum(section.described_by != "none" for section in sections)
         verdict = "does not verify" if errors else "verifies"
         print(
-            f"{name}: {verdict}: {len(sections)} sections, {described} described, "
+            f"{one_line(str(name))}: {verdict}: {counted(len(sections), 'section')}, {described} described, "
             f"{counted(len(errors), 'error')}, {counted(len(findings) - len(errors), 'note')}"
         )
     return 1 if errors else 0
-
-
-def counted(number: int, what: str) -> str:
-    """A number of things."""
-    return f"{number} {what}" if number == 1 else f"{number} {what}s"
 
 
 def line(finding: Finding) -> str:

@@ -175,7 +175,10 @@ def peek_subsection(ctx: Context, vmsd: VMStateDescription, pos: int) -> bytes |
     if not _is_there(ctx, pos, 1) or ctx.data[pos] != SUBSECTION or not _is_there(ctx, pos, 2):
         return None
     length = ctx.data[pos + 1]
-    if length <= len(parent) or not _is_there(ctx, pos, 2 + length):
+    # What is there may tell already: nothing is waited for that makes no difference.
+    if length <= len(parent) or not parent.startswith(bytes(ctx.data[pos + 2 : pos + 2 + len(parent)])):
+        return None
+    if not _is_there(ctx, pos, 2 + length):
         return None
     name = bytes(ctx.data[pos + 2 : pos + 2 + length])
     return name if name.startswith(parent) else None

@@ -10,6 +10,7 @@ input.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -127,7 +128,8 @@ class Section:
         from vmstate.schema.write import describe_device, describe_old_style
 
         if self.vmsd is None:
-            return describe_old_style(self.name, self.instance_id, len(self.state))
+            size = self.state.size if isinstance(self.state, RamSummary) else len(self.state)
+            return describe_old_style(self.name, self.instance_id, size)
         return describe_device(self.name, self.instance_id, self.vmsd, self.state, dialect, self.version_id)
 
     def trace(self) -> Any:
@@ -296,7 +298,8 @@ class Stream:
             top.append(("configuration", describe(vmsd, self.configuration, dialect)[0]))
         page_size = own.page_size if own is not None else None
         top.append(("page_size", page_size or page_size_of(self.configuration)))
-        top.append(("devices", [section.describe(dialect) for section in self.sections if section.kind == "full"]))
+        devices = [section for section in self.sections if section.kind == "full" and not section.is_ram]
+        top.append(("devices", [section.describe(dialect) for section in devices]))
         return json_text(top, spaced=dialect.spaced).encode("utf-8", "surrogateescape")
 
     def to_bytes(self) -> bytes:
@@ -323,7 +326,7 @@ class Stream:
 def find_section(sections: list[Section], name: str) -> Section:
     """The section that a name means. Parts of an iterable section count as one: the first."""
     text, _, number = name.rpartition("#")
-    instance = int(number) if text and number.isdigit() else None
+    instance = int(number) if text and re.fullmatch("[0-9]{1,10}", number) else None
     wanted = text if instance is not None else name
     named = [section for section in sections if section.kind in ("start", "full")]
     found = [section for section in named if section.name == wanted] or [
