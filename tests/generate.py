@@ -16,10 +16,10 @@ from hypothesis import strategies as st
 import vmstate  # noqa: F401  (binds the codec)
 from vmstate.codec import Records
 from vmstate.codec.elements import OddList
-from vmstate.description import types as t
-from vmstate.description.declare import Declared, description, nested
-from vmstate.description.description import Field, Pointers, Subsection, VMStateDescription
-from vmstate.description.expr import (
+from vmstate.vmsd import types as t
+from vmstate.vmsd.declare import Declared, description, nested
+from vmstate.vmsd.description import Field, Pointers, Subsection, VMStateDescription
+from vmstate.vmsd.expr import (
     UNKNOWN,
     Expr,
     Fact,
@@ -33,7 +33,7 @@ from vmstate.description.expr import (
     not_,
     version_id,
 )
-from vmstate.description.state import State, ensure_meta, is_state, items_of, version_of
+from vmstate.vmsd.state import State, ensure_meta, is_state, items_of, version_of
 
 INTEGERS = tuple(kind for kind in t.SCALARS.values() if kind is not t.BOOL)
 ORDERED = tuple(

@@ -31,7 +31,7 @@ def test_the_lazy_table_and_the_typed_imports_agree() -> None:
 
 def test_codec_is_bound_without_being_imported_by_hand() -> None:
     code = """
-from vmstate.description.declare import description, uint8
+from vmstate.vmsd.declare import description, uint8
 
 @description("x")
 class X:
@@ -41,3 +41,9 @@ print(X.vmsd.decode(b"1"))
 """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert done.stdout == "X(a=49)\n", done.stderr
+
+
+def test_the_decorator_is_no_module() -> None:
+    code = "import vmstate.stream.stream, vmstate.vmsd.description; from vmstate import boolean, description; description('x')"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr

@@ -29,12 +29,12 @@ from recorded import (
 
 from vmstate import Section, Stream, TraceEntry, VMStateDescription, facts_of, format_path, load, resolve, verify
 from vmstate.cli import main
-from vmstate.description import types as t
-from vmstate.description.description import Field
-from vmstate.description.expr import Ref
-from vmstate.description.path import Steps
 from vmstate.stream.document import beside, has_ram_beside, read_document, to_document
 from vmstate.stream.library import all_descriptions
+from vmstate.vmsd import types as t
+from vmstate.vmsd.description import Field
+from vmstate.vmsd.expr import Ref
+from vmstate.vmsd.path import Steps
 
 SAMPLE = 8
 """Values that are changed in each section."""

@@ -12,8 +12,9 @@ import pytest
 
 import vmstate  # noqa: F401  (binds the codec)
 from vmstate.codec.elements import OddList
-from vmstate.description import types as t
-from vmstate.description.declare import (
+from vmstate.errors import DescriptionError, EncodeError, VMStateError
+from vmstate.vmsd import types as t
+from vmstate.vmsd.declare import (
     array,
     array_of_pointer,
     boolean,
@@ -41,11 +42,10 @@ from vmstate.description.declare import (
     varray,
     vstruct,
 )
-from vmstate.description.description import MAX_DEPTH, Field, Pointers, Subsection, VMStateDescription
-from vmstate.description.expr import fact, this, up
-from vmstate.description.path import resolve
-from vmstate.description.state import State, is_state, items_of, meta_of, residue_of
-from vmstate.errors import DescriptionError, EncodeError, VMStateError
+from vmstate.vmsd.description import MAX_DEPTH, Field, Pointers, Subsection, VMStateDescription
+from vmstate.vmsd.expr import fact, this, up
+from vmstate.vmsd.path import resolve
+from vmstate.vmsd.state import State, is_state, items_of, meta_of, residue_of
 
 
 @description("inner", version_id=2, minimum_version_id=1)

@@ -17,14 +17,14 @@ from devices.input.pckbd import ISAKbd, Kbd
 from devices.pci.device import PCIIrqState
 from devices.pci.msix import msix_vectors
 from vmstate import Section, Stream, load
-from vmstate.description.declare import buffer, description, struct, uint8, variant
-from vmstate.description.description import VMStateDescription
-from vmstate.description.expr import IDSTR, this
-from vmstate.description.state import facts_of, is_state, items_of, residue_of
 from vmstate.errors import DescriptionError, VMStateError
 from vmstate.schema.write import describe_device, json_text
 from vmstate.stream.library import last_part, shipped_descriptions
 from vmstate.stream.reader import find_vmdesc
+from vmstate.vmsd.declare import buffer, description, struct, uint8, variant
+from vmstate.vmsd.description import VMStateDescription
+from vmstate.vmsd.expr import IDSTR, this
+from vmstate.vmsd.state import facts_of, is_state, items_of, residue_of
 
 ROOT = Path(__file__).resolve().parent.parent
 PLACES = sorted({place for places in devices.INDEX.values() for place in places})

@@ -22,7 +22,7 @@ TOP_TO_BOTTOM = (
     "stream",
     "schema",
     "codec",
-    "description",
+    "vmsd",
     "errors",
 )
 # The public face re-exports from every layer, so only what stands above all may import it.

@@ -19,12 +19,12 @@ from hypothesis import strategies as st
 
 from vmstate.codec import load_state, save_state
 from vmstate.codec.runtime import EMPTY_LIMIT
-from vmstate.description import types as t
-from vmstate.description.description import Field, VMStateDescription, state_keys
-from vmstate.description.expr import fact, this
-from vmstate.description.path import resolve
-from vmstate.description.state import State, is_state, items_of, residue_of, set_facts, version_of
 from vmstate.errors import DecodeError, DescriptionError, EncodeError, TruncatedError, VMStateError
+from vmstate.vmsd import types as t
+from vmstate.vmsd.description import Field, VMStateDescription, state_keys
+from vmstate.vmsd.expr import fact, this
+from vmstate.vmsd.path import resolve
+from vmstate.vmsd.state import State, is_state, items_of, residue_of, set_facts, version_of
 
 IS_LONG = os.environ.get("VMSTATE_HYPOTHESIS_PROFILE", "ci") == "long"
 # The short search is the same every time; the long one goes on where nobody has been.
@@ -152,7 +152,7 @@ def test_construct_refuses_a_fact_that_is_not_given() -> None:
 
 def test_construct_refuses_pointers_without_the_fact() -> None:
     nulls = t.nulls_fact("p")
-    from vmstate.description.description import Pointers
+    from vmstate.vmsd.description import Pointers
 
     vmsd = VMStateDescription("x", [Field("p", t.UINT8, count=2, pointers=Pointers.NULL_MARKER, nulls=nulls)])
     with pytest.raises(DescriptionError, match="'p' depends on the fact 'nulls of p'"):

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from vmstate import Records
-from vmstate.description.declare import array, boolean, description, uint8, uint16, varray
-from vmstate.description.expr import this
+from vmstate.vmsd.declare import array, boolean, description, uint8, uint16, varray
+from vmstate.vmsd.expr import this
 
 
 @description("row")

@@ -27,8 +27,8 @@ from devices.vhost.user import BackendRequest as B
 from devices.vhost.user import FrontendRequest as F
 from devices.vhost.user import Message, MessageFlags
 from devices.vhost.vring import Avail, Desc, DescFlags, DescTable, PackedDesc, PackedRing, RingFeature, Used, UsedElem
-from vmstate.description.state import residue_of
 from vmstate.errors import DecodeError, EncodeError, TruncatedError, VMStateError
+from vmstate.vmsd.state import residue_of
 
 REPLY = MessageFlags.VERSION_1 | MessageFlags.REPLY
 ASKING = MessageFlags.VERSION_1 | MessageFlags.NEED_REPLY

@@ -34,8 +34,8 @@ from vmstate import (
     read_dump,
     read_vmdesc,
 )
-from vmstate.description import types as t
-from vmstate.description.description import MAX_DEPTH
+from vmstate.vmsd import types as t
+from vmstate.vmsd.description import MAX_DEPTH
 
 DIRTY_BITMAPS = "recorded/qemu-7.2-microvm-dirty-bitmaps-cold.mig.xz"
 """110,000 sections: it takes seconds."""

@@ -13,7 +13,8 @@ import pytest
 
 import vmstate  # noqa: F401  (binds the codec)
 from vmstate.codec import load_state, save_state
-from vmstate.description.declare import (
+from vmstate.errors import DecodeError, EncodeError, TruncatedError, VMStateError
+from vmstate.vmsd.declare import (
     array,
     array_of_pointer,
     boolean,
@@ -42,11 +43,10 @@ from vmstate.description.declare import (
     vbuffer,
     with_tmp,
 )
-from vmstate.description.description import Field, Subsection, VMStateDescription
-from vmstate.description.expr import not_, this, up
-from vmstate.description.state import State, residue_of, set_facts, version_of
-from vmstate.description.types import UINT8, UINT16
-from vmstate.errors import DecodeError, EncodeError, TruncatedError, VMStateError
+from vmstate.vmsd.description import Field, Subsection, VMStateDescription
+from vmstate.vmsd.expr import not_, this, up
+from vmstate.vmsd.state import State, residue_of, set_facts, version_of
+from vmstate.vmsd.types import UINT8, UINT16
 
 EOF = b"\0"
 
@@ -736,7 +736,7 @@ def nested_description(calls: list[str], **results: dict[str, Any]) -> VMStateDe
             **options,
         )
 
-    from vmstate.description.types import QList, Struct
+    from vmstate.vmsd.types import QList, Struct
 
     byte = Field("byte", UINT8)
     inner = vmsd("inner", byte, subsections=(Subsection(vmsd("inner/s", byte), "s"),))
@@ -886,7 +886,7 @@ def test_hooks_see_and_change_the_device() -> None:
 
 
 def test_facts_of_the_host_are_told() -> None:
-    from vmstate.description.expr import fact
+    from vmstate.vmsd.expr import fact
 
     @description("factual")
     class Factual:

@@ -33,252 +33,6 @@ if TYPE_CHECKING:
     from vmstate.codec import (
         save_state as save_state,
     )
-    from vmstate.description.declare import (
-        array as array,
-    )
-    from vmstate.description.declare import (
-        array_of_pointer as array_of_pointer,
-    )
-    from vmstate.description.declare import (
-        bitmap as bitmap,
-    )
-    from vmstate.description.declare import (
-        boolean as boolean,
-    )
-    from vmstate.description.declare import (
-        buffer as buffer,
-    )
-    from vmstate.description.declare import (
-        chunks as chunks,
-    )
-    from vmstate.description.declare import (
-        counted_string as counted_string,
-    )
-    from vmstate.description.declare import (
-        cpudouble as cpudouble,
-    )
-    from vmstate.description.declare import (
-        description as description,
-    )
-    from vmstate.description.declare import (
-        fd as fd,
-    )
-    from vmstate.description.declare import (
-        gtree as gtree,
-    )
-    from vmstate.description.declare import (
-        host as host,
-    )
-    from vmstate.description.declare import (
-        info as info,
-    )
-    from vmstate.description.declare import (
-        int8 as int8,
-    )
-    from vmstate.description.declare import (
-        int16 as int16,
-    )
-    from vmstate.description.declare import (
-        int32 as int32,
-    )
-    from vmstate.description.declare import (
-        int32_equal as int32_equal,
-    )
-    from vmstate.description.declare import (
-        int32_le as int32_le,
-    )
-    from vmstate.description.declare import (
-        int32_positive_le as int32_positive_le,
-    )
-    from vmstate.description.declare import (
-        int64 as int64,
-    )
-    from vmstate.description.declare import (
-        keyed_list as keyed_list,
-    )
-    from vmstate.description.declare import (
-        one_of as one_of,
-    )
-    from vmstate.description.declare import (
-        qlist as qlist,
-    )
-    from vmstate.description.declare import (
-        qtailq as qtailq,
-    )
-    from vmstate.description.declare import (
-        rule as rule,
-    )
-    from vmstate.description.declare import (
-        struct as struct,
-    )
-    from vmstate.description.declare import (
-        sub_array as sub_array,
-    )
-    from vmstate.description.declare import (
-        subsection as subsection,
-    )
-    from vmstate.description.declare import (
-        text as text,
-    )
-    from vmstate.description.declare import (
-        timer as timer,
-    )
-    from vmstate.description.declare import (
-        uint8 as uint8,
-    )
-    from vmstate.description.declare import (
-        uint8_equal as uint8_equal,
-    )
-    from vmstate.description.declare import (
-        uint16 as uint16,
-    )
-    from vmstate.description.declare import (
-        uint16_device as uint16_device,
-    )
-    from vmstate.description.declare import (
-        uint16_equal as uint16_equal,
-    )
-    from vmstate.description.declare import (
-        uint16_host as uint16_host,
-    )
-    from vmstate.description.declare import (
-        uint16_little as uint16_little,
-    )
-    from vmstate.description.declare import (
-        uint32 as uint32,
-    )
-    from vmstate.description.declare import (
-        uint32_device as uint32_device,
-    )
-    from vmstate.description.declare import (
-        uint32_equal as uint32_equal,
-    )
-    from vmstate.description.declare import (
-        uint32_host as uint32_host,
-    )
-    from vmstate.description.declare import (
-        uint32_little as uint32_little,
-    )
-    from vmstate.description.declare import (
-        uint64 as uint64,
-    )
-    from vmstate.description.declare import (
-        uint64_device as uint64_device,
-    )
-    from vmstate.description.declare import (
-        uint64_equal as uint64_equal,
-    )
-    from vmstate.description.declare import (
-        uint64_host as uint64_host,
-    )
-    from vmstate.description.declare import (
-        uint64_little as uint64_little,
-    )
-    from vmstate.description.declare import (
-        uinttl as uinttl,
-    )
-    from vmstate.description.declare import (
-        unused as unused,
-    )
-    from vmstate.description.declare import (
-        unused_varray as unused_varray,
-    )
-    from vmstate.description.declare import (
-        validate as validate,
-    )
-    from vmstate.description.declare import (
-        varray as varray,
-    )
-    from vmstate.description.declare import (
-        vbuffer as vbuffer,
-    )
-    from vmstate.description.declare import (
-        vstruct as vstruct,
-    )
-    from vmstate.description.declare import (
-        with_tmp as with_tmp,
-    )
-    from vmstate.description.description import (
-        Field as Field,
-    )
-    from vmstate.description.description import (
-        MigrationPriority as MigrationPriority,
-    )
-    from vmstate.description.description import (
-        Pointers as Pointers,
-    )
-    from vmstate.description.description import (
-        Rule as Rule,
-    )
-    from vmstate.description.description import (
-        Subsection as Subsection,
-    )
-    from vmstate.description.description import (
-        VMStateDescription as VMStateDescription,
-    )
-    from vmstate.description.expr import (
-        UNKNOWN as UNKNOWN,
-    )
-    from vmstate.description.expr import (
-        Expr as Expr,
-    )
-    from vmstate.description.expr import (
-        Fact as Fact,
-    )
-    from vmstate.description.expr import (
-        ceil_div as ceil_div,
-    )
-    from vmstate.description.expr import (
-        choose as choose,
-    )
-    from vmstate.description.expr import (
-        fact as fact,
-    )
-    from vmstate.description.expr import (
-        len_ as len_,
-    )
-    from vmstate.description.expr import (
-        max_ as max_,
-    )
-    from vmstate.description.expr import (
-        min_ as min_,
-    )
-    from vmstate.description.expr import (
-        not_ as not_,
-    )
-    from vmstate.description.expr import (
-        root as root,
-    )
-    from vmstate.description.expr import (
-        this as this,
-    )
-    from vmstate.description.expr import (
-        up as up,
-    )
-    from vmstate.description.expr import (
-        version_id as version_id,
-    )
-    from vmstate.description.path import (
-        format_path as format_path,
-    )
-    from vmstate.description.path import (
-        resolve as resolve,
-    )
-    from vmstate.description.state import (
-        State as State,
-    )
-    from vmstate.description.state import (
-        facts_of as facts_of,
-    )
-    from vmstate.description.state import (
-        residue_of as residue_of,
-    )
-    from vmstate.description.state import (
-        set_facts as set_facts,
-    )
-    from vmstate.description.state import (
-        version_of as version_of,
-    )
     from vmstate.errors import (
         DecodeError as DecodeError,
     )
@@ -369,6 +123,252 @@ if TYPE_CHECKING:
     from vmstate.stream.writer import (
         StreamWriter as StreamWriter,
     )
+    from vmstate.vmsd.declare import (
+        array as array,
+    )
+    from vmstate.vmsd.declare import (
+        array_of_pointer as array_of_pointer,
+    )
+    from vmstate.vmsd.declare import (
+        bitmap as bitmap,
+    )
+    from vmstate.vmsd.declare import (
+        boolean as boolean,
+    )
+    from vmstate.vmsd.declare import (
+        buffer as buffer,
+    )
+    from vmstate.vmsd.declare import (
+        chunks as chunks,
+    )
+    from vmstate.vmsd.declare import (
+        counted_string as counted_string,
+    )
+    from vmstate.vmsd.declare import (
+        cpudouble as cpudouble,
+    )
+    from vmstate.vmsd.declare import (
+        description as description,
+    )
+    from vmstate.vmsd.declare import (
+        fd as fd,
+    )
+    from vmstate.vmsd.declare import (
+        gtree as gtree,
+    )
+    from vmstate.vmsd.declare import (
+        host as host,
+    )
+    from vmstate.vmsd.declare import (
+        info as info,
+    )
+    from vmstate.vmsd.declare import (
+        int8 as int8,
+    )
+    from vmstate.vmsd.declare import (
+        int16 as int16,
+    )
+    from vmstate.vmsd.declare import (
+        int32 as int32,
+    )
+    from vmstate.vmsd.declare import (
+        int32_equal as int32_equal,
+    )
+    from vmstate.vmsd.declare import (
+        int32_le as int32_le,
+    )
+    from vmstate.vmsd.declare import (
+        int32_positive_le as int32_positive_le,
+    )
+    from vmstate.vmsd.declare import (
+        int64 as int64,
+    )
+    from vmstate.vmsd.declare import (
+        keyed_list as keyed_list,
+    )
+    from vmstate.vmsd.declare import (
+        one_of as one_of,
+    )
+    from vmstate.vmsd.declare import (
+        qlist as qlist,
+    )
+    from vmstate.vmsd.declare import (
+        qtailq as qtailq,
+    )
+    from vmstate.vmsd.declare import (
+        rule as rule,
+    )
+    from vmstate.vmsd.declare import (
+        struct as struct,
+    )
+    from vmstate.vmsd.declare import (
+        sub_array as sub_array,
+    )
+    from vmstate.vmsd.declare import (
+        subsection as subsection,
+    )
+    from vmstate.vmsd.declare import (
+        text as text,
+    )
+    from vmstate.vmsd.declare import (
+        timer as timer,
+    )
+    from vmstate.vmsd.declare import (
+        uint8 as uint8,
+    )
+    from vmstate.vmsd.declare import (
+        uint8_equal as uint8_equal,
+    )
+    from vmstate.vmsd.declare import (
+        uint16 as uint16,
+    )
+    from vmstate.vmsd.declare import (
+        uint16_device as uint16_device,
+    )
+    from vmstate.vmsd.declare import (
+        uint16_equal as uint16_equal,
+    )
+    from vmstate.vmsd.declare import (
+        uint16_host as uint16_host,
+    )
+    from vmstate.vmsd.declare import (
+        uint16_little as uint16_little,
+    )
+    from vmstate.vmsd.declare import (
+        uint32 as uint32,
+    )
+    from vmstate.vmsd.declare import (
+        uint32_device as uint32_device,
+    )
+    from vmstate.vmsd.declare import (
+        uint32_equal as uint32_equal,
+    )
+    from vmstate.vmsd.declare import (
+        uint32_host as uint32_host,
+    )
+    from vmstate.vmsd.declare import (
+        uint32_little as uint32_little,
+    )
+    from vmstate.vmsd.declare import (
+        uint64 as uint64,
+    )
+    from vmstate.vmsd.declare import (
+        uint64_device as uint64_device,
+    )
+    from vmstate.vmsd.declare import (
+        uint64_equal as uint64_equal,
+    )
+    from vmstate.vmsd.declare import (
+        uint64_host as uint64_host,
+    )
+    from vmstate.vmsd.declare import (
+        uint64_little as uint64_little,
+    )
+    from vmstate.vmsd.declare import (
+        uinttl as uinttl,
+    )
+    from vmstate.vmsd.declare import (
+        unused as unused,
+    )
+    from vmstate.vmsd.declare import (
+        unused_varray as unused_varray,
+    )
+    from vmstate.vmsd.declare import (
+        validate as validate,
+    )
+    from vmstate.vmsd.declare import (
+        varray as varray,
+    )
+    from vmstate.vmsd.declare import (
+        vbuffer as vbuffer,
+    )
+    from vmstate.vmsd.declare import (
+        vstruct as vstruct,
+    )
+    from vmstate.vmsd.declare import (
+        with_tmp as with_tmp,
+    )
+    from vmstate.vmsd.description import (
+        Field as Field,
+    )
+    from vmstate.vmsd.description import (
+        MigrationPriority as MigrationPriority,
+    )
+    from vmstate.vmsd.description import (
+        Pointers as Pointers,
+    )
+    from vmstate.vmsd.description import (
+        Rule as Rule,
+    )
+    from vmstate.vmsd.description import (
+        Subsection as Subsection,
+    )
+    from vmstate.vmsd.description import (
+        VMStateDescription as VMStateDescription,
+    )
+    from vmstate.vmsd.expr import (
+        UNKNOWN as UNKNOWN,
+    )
+    from vmstate.vmsd.expr import (
+        Expr as Expr,
+    )
+    from vmstate.vmsd.expr import (
+        Fact as Fact,
+    )
+    from vmstate.vmsd.expr import (
+        ceil_div as ceil_div,
+    )
+    from vmstate.vmsd.expr import (
+        choose as choose,
+    )
+    from vmstate.vmsd.expr import (
+        fact as fact,
+    )
+    from vmstate.vmsd.expr import (
+        len_ as len_,
+    )
+    from vmstate.vmsd.expr import (
+        max_ as max_,
+    )
+    from vmstate.vmsd.expr import (
+        min_ as min_,
+    )
+    from vmstate.vmsd.expr import (
+        not_ as not_,
+    )
+    from vmstate.vmsd.expr import (
+        root as root,
+    )
+    from vmstate.vmsd.expr import (
+        this as this,
+    )
+    from vmstate.vmsd.expr import (
+        up as up,
+    )
+    from vmstate.vmsd.expr import (
+        version_id as version_id,
+    )
+    from vmstate.vmsd.path import (
+        format_path as format_path,
+    )
+    from vmstate.vmsd.path import (
+        resolve as resolve,
+    )
+    from vmstate.vmsd.state import (
+        State as State,
+    )
+    from vmstate.vmsd.state import (
+        facts_of as facts_of,
+    )
+    from vmstate.vmsd.state import (
+        residue_of as residue_of,
+    )
+    from vmstate.vmsd.state import (
+        set_facts as set_facts,
+    )
+    from vmstate.vmsd.state import (
+        version_of as version_of,
+    )
 
 __version__ = "0.1.0"
 
@@ -380,7 +380,7 @@ _PLACES = {
         "load_state",
         "save_state",
     ),
-    "vmstate.description.declare": (
+    "vmstate.vmsd.declare": (
         "array",
         "array_of_pointer",
         "bitmap",
@@ -437,7 +437,7 @@ _PLACES = {
         "vstruct",
         "with_tmp",
     ),
-    "vmstate.description.description": (
+    "vmstate.vmsd.description": (
         "Field",
         "MigrationPriority",
         "Pointers",
@@ -445,7 +445,7 @@ _PLACES = {
         "Subsection",
         "VMStateDescription",
     ),
-    "vmstate.description.expr": (
+    "vmstate.vmsd.expr": (
         "Expr",
         "Fact",
         "UNKNOWN",
@@ -461,11 +461,11 @@ _PLACES = {
         "up",
         "version_id",
     ),
-    "vmstate.description.path": (
+    "vmstate.vmsd.path": (
         "format_path",
         "resolve",
     ),
-    "vmstate.description.state": (
+    "vmstate.vmsd.state": (
         "State",
         "facts_of",
         "residue_of",

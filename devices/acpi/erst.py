@@ -5,7 +5,7 @@ Facts from QEMU's hw/acpi/erst.c.
 
 from __future__ import annotations
 
-from vmstate.description.declare import description, uint8, uint32, uint64
+from vmstate.vmsd.declare import description, uint8, uint32, uint64
 
 
 @description("acpi-erst", version_id=1, minimum_version_id=1)

@@ -8,8 +8,8 @@ from __future__ import annotations
 from devices.acpi.cpu_hotplug import CPUHotplug
 from devices.acpi.memory_hotplug import MemHotplug
 from devices.acpi.pcihp import AcpiPciHpPciStatus
-from vmstate.description.declare import array, description, struct, subsection, uint32, uint64
-from vmstate.description.expr import this
+from vmstate.vmsd.declare import array, description, struct, subsection, uint32, uint64
+from vmstate.vmsd.expr import this
 
 
 @description("acpi-ged/memhp", version_id=1, minimum_version_id=1)

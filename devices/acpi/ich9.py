@@ -9,7 +9,7 @@ from devices.acpi.cpu_hotplug import CPUHotplug
 from devices.acpi.memory_hotplug import MemHotplug
 from devices.acpi.pcihp import AcpiPciHpPciStatus
 from devices.acpi.tco import TCOIORegs
-from vmstate.description.declare import array, description, int64, struct, subsection, timer, uint8, uint16, uint32
+from vmstate.vmsd.declare import array, description, int64, struct, subsection, timer, uint8, uint16, uint32
 
 
 @description("ich9_pm/memhp", version_id=1, minimum_version_id=1)

@@ -5,8 +5,8 @@ Facts from QEMU's hw/acpi/memory_hotplug.c.
 
 from __future__ import annotations
 
-from vmstate.description.declare import boolean, description, uint32, varray
-from vmstate.description.expr import fact
+from vmstate.vmsd.declare import boolean, description, uint32, varray
+from vmstate.vmsd.expr import fact
 
 DEV_COUNT = fact("memory_slots", (*range(33), 64, 128, 255, 256))
 """Memory slots of the machine (-m slots=): those that are likely."""

@@ -11,8 +11,8 @@ from devices.acpi.pcihp import AcpiPciHpPciStatus
 from devices.i2c.pm_smbus import SMBUS_MIGRATED, PMSMBus
 from devices.isa.apm import APM
 from devices.pci.device import PCIDevice
-from vmstate.description.declare import array, description, int64, struct, subsection, timer, uint16, uint32
-from vmstate.description.expr import fact, not_
+from vmstate.vmsd.declare import array, description, int64, struct, subsection, timer, uint16, uint32
+from vmstate.vmsd.expr import fact, not_
 
 ACPI_HOTPLUG_BRIDGE = fact("acpi_hotplug_bridge", (True, False))
 """Whether devices behind bridges are plugged through ACPI (`acpi-pci-hotplug-with-bridge-support`)."""

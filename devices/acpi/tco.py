@@ -5,7 +5,7 @@ Facts from QEMU's hw/acpi/ich9_tco.c.
 
 from __future__ import annotations
 
-from vmstate.description.declare import description, int64, timer, uint8, uint16
+from vmstate.vmsd.declare import description, int64, timer, uint8, uint16
 
 
 @description("tco io device status", version_id=1, minimum_version_id=1)

@@ -5,7 +5,7 @@ Facts from QEMU's hw/acpi/vmclock.c.
 
 from __future__ import annotations
 
-from vmstate.description.declare import description, uint64
+from vmstate.vmsd.declare import description, uint64
 
 
 @description("vmclock", version_id=1, minimum_version_id=1)

@@ -5,7 +5,7 @@ Facts from QEMU's hw/acpi/vmgenid.c.
 
 from __future__ import annotations
 
-from vmstate.description.declare import array, description, uint8
+from vmstate.vmsd.declare import array, description, uint8
 
 
 @description("vmgenid", version_id=1, minimum_version_id=1)

@@ -5,7 +5,7 @@ Facts from QEMU's target/arm/machine.c.
 
 from __future__ import annotations
 
-from vmstate.description.declare import (
+from vmstate.vmsd.declare import (
     array,
     boolean,
     description,
@@ -20,7 +20,7 @@ from vmstate.description.declare import (
     unused,
     varray,
 )
-from vmstate.description.expr import fact, this
+from vmstate.vmsd.expr import fact, this
 
 DREGIONS = fact("pmsav7_regions", (16, 8, 0, *range(1, 8), *range(9, 16), *range(17, 65)))
 """Regions of memory protection (`pmsav7-dregion`)."""

@@ -5,7 +5,7 @@ Facts from QEMU's hw/intc/arm_gic_common.c.
 
 from __future__ import annotations
 
-from vmstate.description.declare import array, boolean, description, sub_array, subsection, uint8, uint16, uint32
+from vmstate.vmsd.declare import array, boolean, description, sub_array, subsection, uint8, uint16, uint32
 
 
 @description("arm_gic_irq_state", version_id=1, minimum_version_id=1)

@@ -5,7 +5,7 @@ Facts from QEMU's hw/arm/virt-acpi-build.c.
 
 from __future__ import annotations
 
-from vmstate.description.declare import boolean, description
+from vmstate.vmsd.declare import boolean, description
 
 
 @description("virt_acpi_build", version_id=1, minimum_version_id=1)

@@ -6,8 +6,8 @@ Facts from QEMU's hw/audio/ac97.c.
 from __future__ import annotations
 
 from devices.pci.device import PCIDevice
-from vmstate.description.declare import array, buffer, description, struct, uint8, uint16, uint32, unused
-from vmstate.description.expr import version_id
+from vmstate.vmsd.declare import array, buffer, description, struct, uint8, uint16, uint32, unused
+from vmstate.vmsd.expr import version_id
 
 
 @description("ac97_bm_regs", version_id=1, minimum_version_id=1)

@@ -5,7 +5,7 @@ Facts from QEMU's audio/audio.c.
 
 from __future__ import annotations
 
-from vmstate.description.declare import description
+from vmstate.vmsd.declare import description
 
 
 @description("audio", version_id=1, minimum_version_id=1)

@@ -5,7 +5,7 @@ Facts from QEMU's hw/audio/cs4231a.c.
 
 from __future__ import annotations
 
-from vmstate.description.declare import array, buffer, description, int32, uint32
+from vmstate.vmsd.declare import array, buffer, description, int32, uint32
 
 
 @description("cs4231a", version_id=1, minimum_version_id=1)

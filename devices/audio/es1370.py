@@ -6,7 +6,7 @@ Facts from QEMU's hw/audio/es1370.c.
 from __future__ import annotations
 
 from devices.pci.device import PCIDevice
-from vmstate.description.declare import array, description, struct, uint32
+from vmstate.vmsd.declare import array, description, struct, uint32
 
 
 @description("es1370_channel", version_id=2, minimum_version_id=2)

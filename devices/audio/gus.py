@@ -5,7 +5,7 @@ Facts from QEMU's hw/audio/gus.c.
 
 from __future__ import annotations
 
-from vmstate.description.declare import buffer, description, int32, int64
+from vmstate.vmsd.declare import buffer, description, int32, int64
 
 
 @description("gus", version_id=2, minimum_version_id=2)

@@ -5,7 +5,7 @@ Facts from QEMU's hw/audio/hda-codec.c.
 
 from __future__ import annotations
 
-from vmstate.description.declare import array, boolean, buffer, description, int64, subsection, timer, uint32
+from vmstate.vmsd.declare import array, boolean, buffer, description, int64, subsection, timer, uint32
 
 
 @description("hda-audio-stream/buffer", version_id=1)

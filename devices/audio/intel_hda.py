@@ -6,7 +6,7 @@ Facts from QEMU's hw/audio/intel-hda.c.
 from __future__ import annotations
 
 from devices.pci.device import PCIDevice
-from vmstate.description.declare import array, description, int64, struct, uint32
+from vmstate.vmsd.declare import array, description, int64, struct, uint32
 
 
 @description("intel-hda-stream", version_id=1)

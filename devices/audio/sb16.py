@@ -5,7 +5,7 @@ Facts from QEMU's hw/audio/sb16.c.
 
 from __future__ import annotations
 
-from vmstate.description.declare import buffer, description, host, int32, uint8, uint32, unused, variant
+from vmstate.vmsd.declare import buffer, description, host, int32, uint8, uint32, unused, variant
 
 
 @description("sb16", version_id=1, minimum_version_id=1)

@@ -5,8 +5,8 @@ Facts from QEMU's hw/block/fdc.c.
 
 from __future__ import annotations
 
-from vmstate.description.declare import array, description, int32, subsection, timer, uint8, uint8_equal, uint32, varray
-from vmstate.description.expr import this
+from vmstate.vmsd.declare import array, description, int32, subsection, timer, uint8, uint8_equal, uint32, varray
+from vmstate.vmsd.expr import this
 
 
 @description("fdrive/media_changed", version_id=1, minimum_version_id=1, needed=this.media_changed != 1)

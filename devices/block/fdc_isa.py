@@ -6,7 +6,7 @@ Facts from QEMU's hw/block/fdc-isa.c.
 from __future__ import annotations
 
 from devices.block.fdc import FDCtrl
-from vmstate.description.declare import description, struct
+from vmstate.vmsd.declare import description, struct
 
 
 @description("fdc", version_id=2, minimum_version_id=2)

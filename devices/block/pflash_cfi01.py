@@ -5,8 +5,8 @@ Facts from QEMU's hw/block/pflash_cfi01.c.
 
 from __future__ import annotations
 
-from vmstate.description.declare import description, subsection, uint8, uint32, uint64, vbuffer
-from vmstate.description.expr import fact, this
+from vmstate.vmsd.declare import description, subsection, uint8, uint32, uint64, vbuffer
+from vmstate.vmsd.expr import fact, this
 
 WRITE_BLOCK = fact("pflash_write_block", (2048, 4096, 1024, 512, 256, 128, 64, 32))
 """Bytes of a block that is written at once."""

@@ -5,7 +5,7 @@ Facts from QEMU's hw/char/parallel.c.
 
 from __future__ import annotations
 
-from vmstate.description.declare import description, int32, uint8
+from vmstate.vmsd.declare import description, int32, uint8
 
 
 @description("parallel_isa", version_id=1, minimum_version_id=1)

@@ -6,7 +6,7 @@ Facts from QEMU's hw/char/pl011.c.
 from __future__ import annotations
 
 from devices.core.clock import Clock
-from vmstate.description.declare import array, description, host, int32, struct, subsection, uint32, unused, variant
+from vmstate.vmsd.declare import array, description, host, int32, struct, subsection, uint32, unused, variant
 
 
 @description("pl011/clock", version_id=1, minimum_version_id=1)

@@ -6,8 +6,8 @@ Facts from QEMU's hw/char/serial.c.
 from __future__ import annotations
 
 from devices.core.fifo8 import Fifo8
-from vmstate.description.declare import description, int32, struct, subsection, timer, uint8, uint16, uint32
-from vmstate.description.expr import this
+from vmstate.vmsd.declare import description, int32, struct, subsection, timer, uint8, uint16, uint32
+from vmstate.vmsd.expr import this
 
 
 @description("serial/thr_ipending", version_id=1, minimum_version_id=1)

@@ -6,7 +6,7 @@ Facts from QEMU's hw/char/serial-isa.c.
 from __future__ import annotations
 
 from devices.char.serial import Serial
-from vmstate.description.declare import description, struct
+from vmstate.vmsd.declare import description, struct
 
 
 @description("serial", version_id=3, minimum_version_id=2)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from devices.char.serial import Serial
 from devices.pci.device import PCIDevice
-from vmstate.description.declare import description, struct
+from vmstate.vmsd.declare import description, struct
 
 
 @description("pci-serial", version_id=1, minimum_version_id=1)

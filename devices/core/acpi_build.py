@@ -5,7 +5,7 @@ Facts from QEMU's hw/i386/acpi-build.c.
 
 from __future__ import annotations
 
-from vmstate.description.declare import description, uint8
+from vmstate.vmsd.declare import description, uint8
 
 
 @description("acpi_build", version_id=1, minimum_version_id=1)

@@ -5,8 +5,8 @@ Facts from QEMU's hw/core/cpu-system.c.
 
 from __future__ import annotations
 
-from vmstate.description.declare import boolean, description, int32, subsection, uint32
-from vmstate.description.expr import this
+from vmstate.vmsd.declare import boolean, description, int32, subsection, uint32
+from vmstate.vmsd.expr import this
 
 
 @description("cpu_common/exception_index", version_id=1, minimum_version_id=1, needed=this.exception_index != -1)

@@ -5,8 +5,8 @@ Facts from QEMU's util/fifo8.c.
 
 from __future__ import annotations
 
-from vmstate.description.declare import description, uint32, vbuffer
-from vmstate.description.expr import fact
+from vmstate.vmsd.declare import description, uint32, vbuffer
+from vmstate.vmsd.expr import fact
 
 CAPACITY = fact("fifo8_capacity", (16, 1, 4, 8, 32, 64, 128, 256, 512, 1024, 4096))
 """Bytes that fit into a FIFO: a property of the device."""

@@ -5,7 +5,7 @@ Facts from QEMU's migration/global_state.c.
 
 from __future__ import annotations
 
-from vmstate.description.declare import buffer, description, uint8, uint32, variant
+from vmstate.vmsd.declare import buffer, description, uint8, uint32, variant
 
 
 @description("globalstate", version_id=1, minimum_version_id=1)

@@ -5,7 +5,7 @@ Facts from QEMU's system/cpu-timers.c.
 
 from __future__ import annotations
 
-from vmstate.description.declare import description, int16, int64, subsection, timer, unused
+from vmstate.vmsd.declare import description, int16, int64, subsection, timer, unused
 
 
 @description("timer/icount/warp_timer", version_id=1, minimum_version_id=1)

@@ -6,7 +6,7 @@ Facts from QEMU's hw/display/bochs-display.c.
 from __future__ import annotations
 
 from devices.pci.device import PCIDevice
-from vmstate.description.declare import array, boolean, description, struct, uint16
+from vmstate.vmsd.declare import array, boolean, description, struct, uint16
 
 
 @description("bochs-display")

@@ -5,7 +5,7 @@ Facts from QEMU's hw/display/i2c-ddc.c.
 
 from __future__ import annotations
 
-from vmstate.description.declare import boolean, description, uint8
+from vmstate.vmsd.declare import boolean, description, uint8
 
 
 @description("i2c-ddc", version_id=1)

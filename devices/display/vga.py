@@ -5,7 +5,7 @@ Facts from QEMU's hw/display/vga.c.
 
 from __future__ import annotations
 
-from vmstate.description.declare import (
+from vmstate.vmsd.declare import (
     array,
     boolean,
     buffer,

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from devices.display.vga import VGACommon
 from devices.pci.device import PCIDevice
-from vmstate.description.declare import description, struct
+from vmstate.vmsd.declare import description, struct
 
 
 @description("vga", version_id=2, minimum_version_id=2)

@@ -6,7 +6,7 @@ Facts from QEMU's hw/i2c/smbus_eeprom.c.
 from __future__ import annotations
 
 from devices.i2c.smbus_slave import SMBusDevice
-from vmstate.description.declare import array, boolean, description, struct, uint8
+from vmstate.vmsd.declare import array, boolean, description, struct, uint8
 
 
 @description("smbus-eeprom", version_id=1, minimum_version_id=1)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from devices.i2c.pm_smbus import SMBUS_MIGRATED, PMSMBus
 from devices.pci.device import PCIDevice
-from vmstate.description.declare import boolean, description, struct
+from vmstate.vmsd.declare import boolean, description, struct
 
 
 @description("ich9_smb", version_id=1, minimum_version_id=1)

@@ -6,7 +6,7 @@ Facts from QEMU's hw/i2c/smbus_slave.c.
 from __future__ import annotations
 
 from devices.i2c.core import I2CSlave
-from vmstate.description.declare import array, description, int32, struct, uint8
+from vmstate.vmsd.declare import array, description, int32, struct, uint8
 
 
 @description("smbus-device", version_id=1, minimum_version_id=1)

@@ -6,7 +6,7 @@ Facts from QEMU's hw/ide/ahci.c.
 from __future__ import annotations
 
 from devices.ide.core import IDEBus, IDEDrive
-from vmstate.description.declare import (
+from vmstate.vmsd.declare import (
     array,
     boolean,
     description,
@@ -20,7 +20,7 @@ from vmstate.description.declare import (
     variant,
     varray,
 )
-from vmstate.description.expr import fact
+from vmstate.vmsd.expr import fact
 
 PORTS = fact("ahci_ports", (6, *range(1, 6), *range(7, 33)))
 """Ports of the controller; their number stands behind them."""

@@ -5,8 +5,8 @@ Facts from QEMU's hw/ide/core.c.
 
 from __future__ import annotations
 
-from vmstate.description.declare import boolean, buffer, description, int32, int64, subsection, uint8, uint32, varray
-from vmstate.description.expr import this
+from vmstate.vmsd.declare import boolean, buffer, description, int32, int64, subsection, uint8, uint32, varray
+from vmstate.vmsd.expr import this
 
 
 @description(

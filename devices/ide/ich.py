@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from devices.ide.ahci import AHCI, AHCI_9_0
 from devices.pci.device import PCIDevice
-from vmstate.description.declare import description, struct, variant
+from vmstate.vmsd.declare import description, struct, variant
 
 
 @description("ich9_ahci", version_id=1)

@@ -6,7 +6,7 @@ Facts from QEMU's hw/ide/isa.c.
 from __future__ import annotations
 
 from devices.ide.core import IDEBus, IDEDrive
-from vmstate.description.declare import array, description, struct
+from vmstate.vmsd.declare import array, description, struct
 
 
 @description("isa-ide", version_id=3)

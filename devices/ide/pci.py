@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from devices.ide.core import IDEBus, IDEDrive
 from devices.pci.device import PCIDevice
-from vmstate.description.declare import array, description, int64, struct, subsection, uint8, uint32
-from vmstate.description.expr import this
+from vmstate.vmsd.declare import array, description, int64, struct, subsection, uint8, uint32
+from vmstate.vmsd.expr import this
 
 
 @description("ide bmdma_current", version_id=1, minimum_version_id=1, needed=this.cur_prd_len != 0)

@@ -5,8 +5,8 @@ Facts from QEMU's hw/input/ps2.c.
 
 from __future__ import annotations
 
-from vmstate.description.declare import boolean, buffer, description, int32, struct, subsection, uint8, variant
-from vmstate.description.expr import this
+from vmstate.vmsd.declare import boolean, buffer, description, int32, struct, subsection, uint8, variant
+from vmstate.vmsd.expr import this
 
 
 @description("PS2 Common State", version_id=3, minimum_version_id=2)

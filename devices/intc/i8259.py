@@ -5,8 +5,8 @@ Facts from QEMU's hw/intc/i8259_common.c.
 
 from __future__ import annotations
 
-from vmstate.description.declare import description, subsection, uint8
-from vmstate.description.expr import this
+from vmstate.vmsd.declare import description, subsection, uint8
+from vmstate.vmsd.expr import this
 
 
 @description("i8259/ltim", version_id=1, minimum_version_id=1, needed=this.ltim != 0)

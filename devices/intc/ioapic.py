@@ -5,7 +5,7 @@ Facts from QEMU's hw/intc/ioapic_common.c.
 
 from __future__ import annotations
 
-from vmstate.description.declare import array, description, uint8, uint32, uint64, unused
+from vmstate.vmsd.declare import array, description, uint8, uint32, uint64, unused
 
 
 @description("ioapic", version_id=3, minimum_version_id=1)

@@ -8,8 +8,8 @@ from __future__ import annotations
 from devices.acpi.ich9 import ICH9PM
 from devices.isa.apm import APM
 from devices.pci.device import PCIDevice
-from vmstate.description.declare import array, description, struct, subsection, uint8, uint32, uint64
-from vmstate.description.expr import this
+from vmstate.vmsd.declare import array, description, struct, subsection, uint8, uint32, uint64
+from vmstate.vmsd.expr import this
 
 
 @description("ICH9LPC/rst_cnt", version_id=1, minimum_version_id=1, needed=this.rst_cnt != 0)

@@ -6,8 +6,8 @@ Facts from QEMU's hw/isa/piix.c.
 from __future__ import annotations
 
 from devices.pci.device import PCIDevice
-from vmstate.description.declare import array, description, int32, struct, subsection, uint8
-from vmstate.description.expr import this
+from vmstate.vmsd.declare import array, description, int32, struct, subsection, uint8
+from vmstate.vmsd.expr import this
 
 
 @description("PIIX3/rcr", version_id=1, minimum_version_id=1, needed=this.rcr != 0)

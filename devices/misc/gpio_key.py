@@ -5,7 +5,7 @@ Facts from QEMU's hw/gpio/gpio_key.c.
 
 from __future__ import annotations
 
-from vmstate.description.declare import description, timer
+from vmstate.vmsd.declare import description, timer
 
 
 @description("gpio-key", version_id=1, minimum_version_id=1)

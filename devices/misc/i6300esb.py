@@ -6,7 +6,7 @@ Facts from QEMU's hw/watchdog/wdt_i6300esb.c.
 from __future__ import annotations
 
 from devices.pci.device import PCIDevice
-from vmstate.description.declare import description, int32, struct, timer, uint32
+from vmstate.vmsd.declare import description, int32, struct, timer, uint32
 
 
 @description("i6300esb_wdt", version_id=10000, minimum_version_id=1)

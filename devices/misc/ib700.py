@@ -5,7 +5,7 @@ Facts from QEMU's hw/watchdog/wdt_ib700.c.
 
 from __future__ import annotations
 
-from vmstate.description.declare import description, timer
+from vmstate.vmsd.declare import description, timer
 
 
 @description("ib700_wdt")

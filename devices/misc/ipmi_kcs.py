@@ -5,8 +5,8 @@ Facts from QEMU's hw/ipmi/ipmi_kcs.c, hw/ipmi/isa_ipmi_kcs.c.
 
 from __future__ import annotations
 
-from vmstate.description.declare import array, boolean, description, int16, uint8, uint32, unused, vstruct
-from vmstate.description.expr import version_id
+from vmstate.vmsd.declare import array, boolean, description, int16, uint8, uint32, unused, vstruct
+from vmstate.vmsd.expr import version_id
 
 
 @description("ipmi-interface-kcs", version_id=2, minimum_version_id=1)

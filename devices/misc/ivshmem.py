@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from devices.pci.device import PCIDevice
 from devices.pci.msix import MSIX, msix_of
-from vmstate.description.declare import description, struct, uint32
+from vmstate.vmsd.declare import description, struct, uint32
 
 
 @description("ivshmem-plain")

@@ -5,7 +5,7 @@ Facts from QEMU's hw/gpio/pl061.c.
 
 from __future__ import annotations
 
-from vmstate.description.declare import description, uint32
+from vmstate.vmsd.declare import description, uint32
 
 
 @description("pl061", version_id=4, minimum_version_id=4)

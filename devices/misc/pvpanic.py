@@ -6,7 +6,7 @@ Facts from QEMU's hw/misc/pvpanic-pci.c.
 from __future__ import annotations
 
 from devices.pci.device import PCIDevice
-from vmstate.description.declare import description, struct
+from vmstate.vmsd.declare import description, struct
 
 
 @description("pvpanic-pci", version_id=1, minimum_version_id=1)

@@ -5,7 +5,7 @@ Facts from QEMU's hw/sd/sd.c.
 
 from __future__ import annotations
 
-from vmstate.description.declare import (
+from vmstate.vmsd.declare import (
     array,
     bitmap,
     boolean,
@@ -22,7 +22,7 @@ from vmstate.description.declare import (
     unused,
     variant,
 )
-from vmstate.description.expr import fact
+from vmstate.vmsd.expr import fact
 
 WP_WORDS = fact("sd_wp_words", (1, 2, 3, 5, 9, 17, 33, 65, 129, 257, 513, 1025, 2049, 4097, 8193, 16385))
 """Words of the write-protection bitmap: a bit for each 2 MB of the card, which holds a power of two, and one more."""

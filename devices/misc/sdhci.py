@@ -5,7 +5,7 @@ Facts from QEMU's hw/sd/sdhci.c.
 
 from __future__ import annotations
 
-from vmstate.description.declare import (
+from vmstate.vmsd.declare import (
     array,
     boolean,
     description,
@@ -17,7 +17,7 @@ from vmstate.description.declare import (
     uint64,
     vbuffer,
 )
-from vmstate.description.expr import fact, this
+from vmstate.vmsd.expr import fact, this
 
 FIFO_SIZE = fact("sdhci_fifo_size", (512, 1024, 2048))
 """Bytes of the longest block."""

@@ -6,7 +6,7 @@ Facts from QEMU's hw/ipack/tpci200.c.
 from __future__ import annotations
 
 from devices.pci.device import PCIDevice
-from vmstate.description.declare import array, boolean, description, struct, uint8, uint16
+from vmstate.vmsd.declare import array, boolean, description, struct, uint8, uint16
 
 
 @description("tpci200", version_id=1, minimum_version_id=1)

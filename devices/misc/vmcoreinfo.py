@@ -5,7 +5,7 @@ Facts from QEMU's hw/misc/vmcoreinfo.c.
 
 from __future__ import annotations
 
-from vmstate.description.declare import boolean, description, uint16, uint32, uint64
+from vmstate.vmsd.declare import boolean, description, uint16, uint32, uint64
 
 
 @description("vmcoreinfo", version_id=1, minimum_version_id=1)

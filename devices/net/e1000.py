@@ -6,7 +6,7 @@ Facts from QEMU's hw/net/e1000.c.
 from __future__ import annotations
 
 from devices.pci.device import PCIDevice
-from vmstate.description.declare import (
+from vmstate.vmsd.declare import (
     array,
     boolean,
     buffer,
@@ -20,7 +20,7 @@ from vmstate.description.declare import (
     uint32,
     unused,
 )
-from vmstate.description.expr import version_id
+from vmstate.vmsd.expr import version_id
 
 
 @description("e1000/mit_state", version_id=1, minimum_version_id=1)

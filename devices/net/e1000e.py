@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from devices.pci.device import PCIDevice
 from devices.pci.msix import MSIX, msix_of
-from vmstate.description.declare import (
+from vmstate.vmsd.declare import (
     array,
     boolean,
     description,
@@ -22,7 +22,7 @@ from vmstate.description.declare import (
     unused,
     variant,
 )
-from vmstate.description.expr import fact
+from vmstate.vmsd.expr import fact
 
 TIMADJ = fact("e1000e_timadj", (True, False))
 """Whether the adjustment of the clock is sent (machines from 8.1 on)."""

@@ -6,7 +6,7 @@ Facts from QEMU's hw/net/eepro100.c.
 from __future__ import annotations
 
 from devices.pci.device import PCIDevice
-from vmstate.description.declare import array, buffer, description, struct, uint8, uint16, uint32, unused, variant
+from vmstate.vmsd.declare import array, buffer, description, struct, uint8, uint16, uint32, unused, variant
 
 
 @description("eepro100", version_id=3, minimum_version_id=2)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from devices.pci.device import PCIDevice
 from devices.pci.msix import MSIX, msix_of
-from vmstate.description.declare import array, boolean, description, int64, struct, timer, uint8, uint16, uint32
+from vmstate.vmsd.declare import array, boolean, description, int64, struct, timer, uint8, uint16, uint32
 
 
 @description("igb-tx-ctx", version_id=1, minimum_version_id=1)

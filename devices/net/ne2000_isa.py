@@ -6,7 +6,7 @@ Facts from QEMU's hw/net/ne2000-isa.c.
 from __future__ import annotations
 
 from devices.net.ne2000 import NE2000
-from vmstate.description.declare import description, struct
+from vmstate.vmsd.declare import description, struct
 
 
 @description("ne2000", version_id=2)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from devices.net.ne2000 import NE2000
 from devices.pci.device import PCIDevice
-from vmstate.description.declare import description, struct
+from vmstate.vmsd.declare import description, struct
 
 
 @description("ne2000", version_id=3, minimum_version_id=3)

@@ -5,8 +5,8 @@ Facts from QEMU's hw/net/pcnet.c.
 
 from __future__ import annotations
 
-from vmstate.description.declare import array, buffer, description, int32, timer, uint16, uint32, uint64, unused
-from vmstate.description.expr import version_id
+from vmstate.vmsd.declare import array, buffer, description, int32, timer, uint16, uint32, uint64, unused
+from vmstate.vmsd.expr import version_id
 
 
 @description("pcnet", version_id=3, minimum_version_id=2)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from devices.net.pcnet import PCNet
 from devices.pci.device import PCIDevice
-from vmstate.description.declare import description, struct
+from vmstate.vmsd.declare import description, struct
 
 
 @description("pcnet", version_id=3, minimum_version_id=2)

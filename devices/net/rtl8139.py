@@ -6,7 +6,7 @@ Facts from QEMU's hw/net/rtl8139.c.
 from __future__ import annotations
 
 from devices.pci.device import PCIDevice
-from vmstate.description.declare import (
+from vmstate.vmsd.declare import (
     array,
     buffer,
     description,

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from devices.pci.device import PCIDevice
 from devices.pci.msix import MSIX, msix_of
-from vmstate.description.declare import (
+from vmstate.vmsd.declare import (
     array,
     boolean,
     description,
@@ -19,7 +19,7 @@ from vmstate.description.declare import (
     uint64,
     vbuffer,
 )
-from vmstate.description.expr import up
+from vmstate.vmsd.expr import up
 
 
 @description("vmxnet3/mcast_list", version_id=1, minimum_version_id=1)

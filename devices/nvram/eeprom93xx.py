@@ -5,8 +5,8 @@ Facts from QEMU's hw/nvram/eeprom93xx.c.
 
 from __future__ import annotations
 
-from vmstate.description.declare import description, uint8, uint16, uint16_equal, unused, varray
-from vmstate.description.expr import choose, this, version_id
+from vmstate.vmsd.declare import description, uint8, uint16, uint16_equal, unused, varray
+from vmstate.vmsd.expr import choose, this, version_id
 
 
 @description("eeprom", version_id=20061113, minimum_version_id=20061112)

@@ -5,8 +5,8 @@ Facts from QEMU's hw/nvram/fw_cfg.c.
 
 from __future__ import annotations
 
-from vmstate.description.declare import description, subsection, uint16, uint32, uint64
-from vmstate.description.expr import version_id
+from vmstate.vmsd.declare import description, subsection, uint16, uint32, uint64
+from vmstate.vmsd.expr import version_id
 
 
 @description("fw_cfg/dma")

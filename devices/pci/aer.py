@@ -5,8 +5,8 @@ Facts from QEMU's hw/pci/pcie_aer.c.
 
 from __future__ import annotations
 
-from vmstate.description.declare import array, description, uint16, uint16_equal, uint32, validate, varray
-from vmstate.description.expr import this
+from vmstate.vmsd.declare import array, description, uint16, uint16_equal, uint32, validate, varray
+from vmstate.vmsd.expr import this
 
 
 @description("PCIE_AER_ERROR", version_id=1, minimum_version_id=1)

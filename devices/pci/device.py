@@ -5,8 +5,8 @@ Facts from QEMU's hw/pci/pci.c.
 
 from __future__ import annotations
 
-from vmstate.description.declare import array, buffer, description, info, int32_positive_le, uint32
-from vmstate.description.expr import fact, not_
+from vmstate.vmsd.declare import array, buffer, description, info, int32_positive_le, uint32
+from vmstate.vmsd.expr import fact, not_
 
 PCI_EXPRESS = fact("pci_express")
 """Whether the device has the 4096 bytes of configuration space of PCI Express, or the 256 of conventional PCI."""

@@ -6,7 +6,7 @@ Facts from QEMU's hw/pci-host/gpex.c.
 from __future__ import annotations
 
 from devices.pci.device import PCIDevice
-from vmstate.description.declare import description, struct
+from vmstate.vmsd.declare import description, struct
 
 
 @description("gpex_root", version_id=1, minimum_version_id=1)

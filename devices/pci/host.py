@@ -5,8 +5,8 @@ Facts from QEMU's hw/pci/pci_host.c, hw/pci/pci.c.
 
 from __future__ import annotations
 
-from vmstate.description.declare import description, int32, int32_equal, uint32, varray
-from vmstate.description.expr import this
+from vmstate.vmsd.declare import description, int32, int32_equal, uint32, varray
+from vmstate.vmsd.expr import this
 
 
 @description("PCIHost", version_id=1, minimum_version_id=1)

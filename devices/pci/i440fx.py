@@ -6,7 +6,7 @@ Facts from QEMU's hw/pci-host/i440fx.c.
 from __future__ import annotations
 
 from devices.pci.device import PCIDevice
-from vmstate.description.declare import description, struct, unused
+from vmstate.vmsd.declare import description, struct, unused
 
 
 @description("I440FX", version_id=3, minimum_version_id=3)

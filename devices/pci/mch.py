@@ -6,7 +6,7 @@ Facts from QEMU's hw/pci-host/q35.c.
 from __future__ import annotations
 
 from devices.pci.device import PCIDevice
-from vmstate.description.declare import description, struct, unused
+from vmstate.vmsd.declare import description, struct, unused
 
 
 @description("mch", version_id=1, minimum_version_id=1)

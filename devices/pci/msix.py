@@ -7,9 +7,9 @@ from __future__ import annotations
 
 from functools import cache
 
-from vmstate.description.declare import buffer, description, info, uint32_little, variant, varray
-from vmstate.description.description import VMStateDescription
-from vmstate.description.expr import Expr, Fact, ceil_div, choose, fact, le16, linked, up
+from vmstate.vmsd.declare import buffer, description, info, uint32_little, variant, varray
+from vmstate.vmsd.description import VMStateDescription
+from vmstate.vmsd.expr import Expr, Fact, ceil_div, choose, fact, le16, linked, up
 
 CAPABILITY_LIST = 0x34
 MSIX_CAPABILITY = 0x11

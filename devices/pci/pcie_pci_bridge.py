@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from devices.pci.device import PCIDevice
 from devices.pci.shpc import shpc_config
-from vmstate.description.declare import description, struct
-from vmstate.description.description import MigrationPriority
+from vmstate.vmsd.declare import description, struct
+from vmstate.vmsd.description import MigrationPriority
 
 
 @description("pcie-pci-bridge", priority=MigrationPriority.PCI_BUS)

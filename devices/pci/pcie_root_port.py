@@ -8,9 +8,9 @@ from __future__ import annotations
 from devices.pci.aer import PCIEAERLog
 from devices.pci.device import PCIDevice
 from devices.pci.msix import MSIX, msix_of
-from vmstate.description.declare import description, struct
-from vmstate.description.description import MigrationPriority
-from vmstate.description.expr import fact
+from vmstate.vmsd.declare import description, struct
+from vmstate.vmsd.description import MigrationPriority
+from vmstate.vmsd.expr import fact
 
 MIGRATE_MSIX = fact("root_port_msix", (True, False))
 """Whether MSI-X is sent (`x-migrate-msix`; machines from 2.9 on)."""

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from vmstate.description.declare import buffer
-from vmstate.description.expr import fact
+from vmstate.vmsd.declare import buffer
+from vmstate.vmsd.expr import fact
 
 SHPC_PRESENT = fact("shpc_present", (True, False))
 """Whether the bridge has a hotplug controller (`shpc`)."""

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from devices.pci.aer import PCIEAERLog
 from devices.pci.device import PCIDevice
-from vmstate.description.declare import description, struct
-from vmstate.description.description import MigrationPriority
+from vmstate.vmsd.declare import description, struct
+from vmstate.vmsd.description import MigrationPriority
 
 
 @description("xio3130-express-downstream-port", version_id=1, minimum_version_id=1, priority=MigrationPriority.PCI_BUS)

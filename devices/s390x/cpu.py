@@ -5,8 +5,8 @@ Facts from QEMU's target/s390x/machine.c.
 
 from __future__ import annotations
 
-from vmstate.description.declare import array, boolean, description, subsection, uint8, uint32, uint64, vbuffer
-from vmstate.description.expr import this
+from vmstate.vmsd.declare import array, boolean, description, subsection, uint8, uint32, uint64, vbuffer
+from vmstate.vmsd.expr import this
 
 
 @description("cpu/fpu", version_id=1, minimum_version_id=1)

@@ -5,8 +5,8 @@ Facts from QEMU's hw/s390x/event-facility.c.
 
 from __future__ import annotations
 
-from vmstate.description.declare import description, subsection, uint16, uint32
-from vmstate.description.expr import this
+from vmstate.vmsd.declare import description, subsection, uint16, uint32
+from vmstate.vmsd.expr import this
 
 
 @description("vmstate-event-facility/mask64", needed=this.receive_mask_lower != 0)

@@ -5,8 +5,8 @@ Facts from QEMU's hw/intc/s390_flic.c.
 
 from __future__ import annotations
 
-from vmstate.description.declare import description, qlist, subsection, uint8, uint16, uint32
-from vmstate.description.expr import fact
+from vmstate.vmsd.declare import description, qlist, subsection, uint8, uint16, uint32
+from vmstate.vmsd.expr import fact
 
 AIS = fact("flic_ais")
 """Whether the controller suppresses adapter interruptions (`ais` of the flic)."""

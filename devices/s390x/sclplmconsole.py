@@ -5,7 +5,7 @@ Facts from QEMU's hw/char/sclpconsole-lm.c.
 
 from __future__ import annotations
 
-from vmstate.description.declare import array, boolean, description, uint8, uint32
+from vmstate.vmsd.declare import array, boolean, description, uint8, uint32
 
 
 @description("sclplmconsole")

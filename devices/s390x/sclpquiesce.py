@@ -5,7 +5,7 @@ Facts from QEMU's hw/s390x/sclpquiesce.c.
 
 from __future__ import annotations
 
-from vmstate.description.declare import boolean, description
+from vmstate.vmsd.declare import boolean, description
 
 
 @description("sclpquiesce")

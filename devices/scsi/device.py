@@ -6,8 +6,8 @@ Facts from QEMU's hw/scsi/scsi-bus.c.
 from __future__ import annotations
 
 from devices.scsi.request import SCSIRequest
-from vmstate.description.declare import boolean, description, int8, keyed_list, sub_array, subsection, uint8, uint32
-from vmstate.description.expr import up
+from vmstate.vmsd.declare import boolean, description, int8, keyed_list, sub_array, subsection, uint8, uint32
+from vmstate.vmsd.expr import up
 
 
 @description("SCSIDevice/sense", version_id=1, minimum_version_id=1, needed=up.sense_len > 96)

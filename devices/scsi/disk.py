@@ -6,8 +6,8 @@ Facts from QEMU's hw/scsi/scsi-disk.c.
 from __future__ import annotations
 
 from devices.scsi.device import SCSIDevice
-from vmstate.description.declare import boolean, description, struct, subsection, uint8, uint64
-from vmstate.description.expr import this
+from vmstate.vmsd.declare import boolean, description, struct, subsection, uint8, uint64
+from vmstate.vmsd.expr import this
 
 
 @description("scsi-disk/pr", version_id=1, minimum_version_id=1, needed=this.key != 0)

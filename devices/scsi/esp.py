@@ -6,8 +6,8 @@ Facts from QEMU's hw/scsi/esp.c.
 from __future__ import annotations
 
 from devices.core.fifo8 import Fifo8
-from vmstate.description.declare import boolean, buffer, description, int32, struct, uint8, uint32, variant, vbuffer
-from vmstate.description.expr import up
+from vmstate.vmsd.declare import boolean, buffer, description, int32, struct, uint8, uint32, variant, vbuffer
+from vmstate.vmsd.expr import up
 
 ESP_VERSION = up.mig_version_id
 """The version of the controller: its own, or that of its PCI or system-bus form where this is older."""

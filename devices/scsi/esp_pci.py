@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from devices.pci.device import PCIDevice
 from devices.scsi.esp import ESP, ESP_5_2, ESP_7_2, ESP_10_0
-from vmstate.description.declare import buffer, description, struct, uint8, variant
+from vmstate.vmsd.declare import buffer, description, struct, uint8, variant
 
 
 @description("pciespscsi", version_id=2, minimum_version_id=1)

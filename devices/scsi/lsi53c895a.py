@@ -6,7 +6,7 @@ Facts from QEMU's hw/scsi/lsi53c895a.c.
 from __future__ import annotations
 
 from devices.pci.device import PCIDevice
-from vmstate.description.declare import buffer, description, int32, struct, uint8, uint32
+from vmstate.vmsd.declare import buffer, description, int32, struct, uint8, uint32
 
 
 @description("lsiscsi", version_id=1)

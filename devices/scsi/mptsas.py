@@ -6,7 +6,7 @@ Facts from QEMU's hw/scsi/mptsas.c.
 from __future__ import annotations
 
 from devices.pci.device import PCIDevice
-from vmstate.description.declare import array, boolean, description, int32, struct, uint8, uint16, uint32, uint64
+from vmstate.vmsd.declare import array, boolean, description, int32, struct, uint8, uint16, uint32, uint64
 
 
 @description("mptsas")

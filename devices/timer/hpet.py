@@ -5,8 +5,8 @@ Facts from QEMU's hw/timer/hpet.c.
 
 from __future__ import annotations
 
-from vmstate.description.declare import description, subsection, timer, uint8, uint64, validate, variant, varray
-from vmstate.description.expr import this
+from vmstate.vmsd.declare import description, subsection, timer, uint8, uint64, validate, variant, varray
+from vmstate.vmsd.expr import this
 
 
 @description("hpet/rtc_irq_level", version_id=1, minimum_version_id=1, needed=this.rtc_irq_level != 0)

@@ -5,7 +5,7 @@ Facts from QEMU's hw/timer/i8254_common.c.
 
 from __future__ import annotations
 
-from vmstate.description.declare import array, description, int32, int64, uint8, uint16, uint32
+from vmstate.vmsd.declare import array, description, int32, int64, uint8, uint16, uint32
 
 
 @description("pit channel", version_id=2, minimum_version_id=2)

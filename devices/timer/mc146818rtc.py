@@ -5,7 +5,7 @@ Facts from QEMU's hw/rtc/mc146818rtc.c.
 
 from __future__ import annotations
 
-from vmstate.description.declare import (
+from vmstate.vmsd.declare import (
     buffer,
     description,
     int64,
@@ -17,7 +17,7 @@ from vmstate.description.declare import (
     uint64,
     unused,
 )
-from vmstate.description.expr import this
+from vmstate.vmsd.expr import this
 
 
 @description(

@@ -5,7 +5,7 @@ Facts from QEMU's hw/rtc/pl031.c.
 
 from __future__ import annotations
 
-from vmstate.description.declare import description, subsection, uint32
+from vmstate.vmsd.declare import description, subsection, uint32
 
 
 @description("pl031/tick-offset", version_id=1, minimum_version_id=1)

@@ -5,7 +5,7 @@ Facts from QEMU's hw/usb/hcd-ehci.c.
 
 from __future__ import annotations
 
-from vmstate.description.declare import description, timer, uint32, uint64
+from vmstate.vmsd.declare import description, timer, uint32, uint64
 
 
 @description("ehci-core", version_id=2, minimum_version_id=1)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from devices.pci.device import PCIDevice
 from devices.usb.ehci import EHCI
-from vmstate.description.declare import description, struct
+from vmstate.vmsd.declare import description, struct
 
 
 @description("ehci", version_id=2, minimum_version_id=1)

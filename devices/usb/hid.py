@@ -6,7 +6,7 @@ Facts from QEMU's hw/input/hid.c, hw/usb/dev-hid.c.
 from __future__ import annotations
 
 from devices.usb.device import USBDevice
-from vmstate.description.declare import array, description, int32, struct, uint8, uint16, uint32
+from vmstate.vmsd.declare import array, description, int32, struct, uint8, uint16, uint32
 
 
 @description("HIDPointerEventQueue", version_id=1, minimum_version_id=1)

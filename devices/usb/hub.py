@@ -6,7 +6,7 @@ Facts from QEMU's hw/usb/dev-hub.c.
 from __future__ import annotations
 
 from devices.usb.device import USBDevice
-from vmstate.description.declare import array, description, struct, subsection, timer, uint16
+from vmstate.vmsd.declare import array, description, struct, subsection, timer, uint16
 
 
 @description("usb-hub-port", version_id=1, minimum_version_id=1)

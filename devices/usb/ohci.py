@@ -5,7 +5,7 @@ Facts from QEMU's hw/usb/hcd-ohci.c.
 
 from __future__ import annotations
 
-from vmstate.description.declare import (
+from vmstate.vmsd.declare import (
     array,
     boolean,
     description,
@@ -17,7 +17,7 @@ from vmstate.description.declare import (
     uint16,
     uint32,
 )
-from vmstate.description.expr import this
+from vmstate.vmsd.expr import this
 
 
 @description("ohci-core/port", version_id=1, minimum_version_id=1)

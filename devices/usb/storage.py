@@ -6,7 +6,7 @@ Facts from QEMU's hw/usb/dev-storage.c.
 from __future__ import annotations
 
 from devices.usb.device import USBDevice
-from vmstate.description.declare import description, struct, uint8, uint32
+from vmstate.vmsd.declare import description, struct, uint8, uint32
 
 
 @description("usb-storage", version_id=1, minimum_version_id=1)

@@ -6,7 +6,7 @@ Facts from QEMU's hw/usb/hcd-uhci.c.
 from __future__ import annotations
 
 from devices.pci.device import PCIDevice
-from vmstate.description.declare import array, description, int64, struct, timer, uint8, uint8_equal, uint16, uint32
+from vmstate.vmsd.declare import array, description, int64, struct, timer, uint8, uint8_equal, uint16, uint32
 
 
 @description("uhci port", version_id=1, minimum_version_id=1)

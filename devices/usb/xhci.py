@@ -5,8 +5,8 @@ Facts from QEMU's hw/usb/hcd-xhci.c.
 
 from __future__ import annotations
 
-from vmstate.description.declare import array, boolean, description, int64, struct, timer, uint8, uint32, uint64, varray
-from vmstate.description.expr import fact, len_, root
+from vmstate.vmsd.declare import array, boolean, description, int64, struct, timer, uint8, uint32, uint64, varray
+from vmstate.vmsd.expr import fact, len_, root
 
 PORTS = fact("xhci_ports", (8, *range(1, 8), *range(9, 31)))
 """Ports of the controller (`p2` and `p3`)."""

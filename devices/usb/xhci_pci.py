@@ -8,7 +8,7 @@ from __future__ import annotations
 from devices.pci.device import PCIDevice
 from devices.pci.msix import MSIX, msix_of
 from devices.usb.xhci import XHCI
-from vmstate.description.declare import description, struct
+from vmstate.vmsd.declare import description, struct
 
 
 @description("xhci", version_id=1)

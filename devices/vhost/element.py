@@ -10,8 +10,8 @@ Facts from QEMU's hw/virtio/virtio.c (VirtQueueElementOld, qemu_put_virtqueue_el
 
 from __future__ import annotations
 
-from vmstate.description.declare import array, description, rule, uint32, uint32_host, uint64_host, unused
-from vmstate.description.expr import fact, this
+from vmstate.vmsd.declare import array, description, rule, uint32, uint32_host, uint64_host, unused
+from vmstate.vmsd.expr import fact, this
 
 VIRTQUEUE_MAX_SIZE = 1024
 """The buffers of either kind that there is a place for."""

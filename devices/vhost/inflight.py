@@ -9,8 +9,8 @@ of 11.1 has it.
 
 from __future__ import annotations
 
-from vmstate.description.declare import description, subsection, uint16, uint64, vbuffer
-from vmstate.description.expr import up
+from vmstate.vmsd.declare import description, subsection, uint16, uint64, vbuffer
+from vmstate.vmsd.expr import up
 
 
 @description("vhost-inflight-region/buffer")

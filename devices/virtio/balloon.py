@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from devices.virtio.config import ConfigSpace, reaches
 from devices.virtio.core import VirtIO, VirtIODevice
-from vmstate.description.declare import (
+from vmstate.vmsd.declare import (
     buffer,
     description,
     host,
@@ -19,7 +19,7 @@ from vmstate.description.declare import (
     validate,
     variant,
 )
-from vmstate.description.expr import this
+from vmstate.vmsd.expr import this
 
 MISNAMED = b"\x05\x20vitio-balloon-device/page-poison\0\0\0\1"
 """The header of a subsection, misspelt."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 from devices.vhost.element import VirtQueueElement
 from devices.virtio.config import ConfigSpace, reaches
 from devices.virtio.core import VirtIO, VirtIODevice
-from vmstate.description.declare import (
+from vmstate.vmsd.declare import (
     description,
     info,
     qtailq,
@@ -21,7 +21,7 @@ from vmstate.description.declare import (
     uint64_device,
     unused,
 )
-from vmstate.description.expr import this, up
+from vmstate.vmsd.expr import this, up
 
 
 @description("virtio-blk config")

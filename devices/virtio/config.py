@@ -11,9 +11,9 @@ from __future__ import annotations
 from typing import Any, Generic, TypeVar, overload
 
 from devices.virtio.ccw import VirtioCcwDevice
-from vmstate.description.description import VMStateDescription
-from vmstate.description.expr import Expr, fact
-from vmstate.description.state import facts_of
+from vmstate.vmsd.description import VMStateDescription
+from vmstate.vmsd.expr import Expr, fact
+from vmstate.vmsd.state import facts_of
 
 T = TypeVar("T")
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 from devices.vhost.element import VirtQueueElement
 from devices.virtio.config import ConfigSpace, reaches
 from devices.virtio.core import VirtIO, VirtIODevice
-from vmstate.description.declare import (
+from vmstate.vmsd.declare import (
     description,
     info,
     struct,
@@ -20,7 +20,7 @@ from vmstate.description.declare import (
     uint64,
     varray,
 )
-from vmstate.description.expr import ceil_div, choose, fact, this
+from vmstate.vmsd.expr import ceil_div, choose, fact, this
 
 MAX_PORTS = 511
 """The most ports that two queues each leave room for."""

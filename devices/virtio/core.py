@@ -11,7 +11,7 @@ from typing import Any
 from devices.virtio.pci import NO_VECTOR, QUEUE_MAX, VirtIOPCIConfig, VirtIOPCIExtraState
 from devices.virtio.status import DeviceStatus
 from devices.virtio.transport import CCW, MMIO, PCI, TRANSPORT
-from vmstate.description.declare import (
+from vmstate.vmsd.declare import (
     array,
     boolean,
     chunks,
@@ -28,7 +28,7 @@ from vmstate.description.declare import (
     varray,
     vbuffer,
 )
-from vmstate.description.expr import choose, len_, not_, this, up
+from vmstate.vmsd.expr import choose, len_, not_, this, up
 
 
 @description("virtio queue")

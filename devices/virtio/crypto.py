@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from devices.virtio.config import ConfigSpace
 from devices.virtio.core import VirtIOBody
-from vmstate.description.declare import description, info, uint32_little, uint64_little
+from vmstate.vmsd.declare import description, info, uint32_little, uint64_little
 
 
 @description("virtio-crypto config")

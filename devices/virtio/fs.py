@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from devices.virtio.config import ConfigSpace
 from devices.virtio.core import BackendState, VirtIOBody
-from vmstate.description.declare import description, info, subsection, text, uint32_device
+from vmstate.vmsd.declare import description, info, subsection, text, uint32_device
 
 
 @description("vhost-user-fs config")

@@ -8,7 +8,7 @@ from __future__ import annotations
 from devices.display.vga import VGACommon
 from devices.virtio.config import ConfigSpace, reaches
 from devices.virtio.core import VirtIOBody
-from vmstate.description.declare import (
+from vmstate.vmsd.declare import (
     buffer,
     description,
     info,
@@ -24,7 +24,7 @@ from vmstate.description.declare import (
     variant,
     varray,
 )
-from vmstate.description.expr import choose, fact, this
+from vmstate.vmsd.expr import choose, fact, this
 
 BYTES_PER_PIXEL = 4
 """In each of the formats that a 2D resource can have."""

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from devices.virtio.config import CONFIG_LEN, ConfigSpace
 from devices.virtio.core import VirtIOBody
-from vmstate.description.declare import description, info, uint8, unused, vbuffer
+from vmstate.vmsd.declare import description, info, uint8, unused, vbuffer
 
 
 @description("virtio-input config")

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from devices.virtio.config import ConfigSpace
 from devices.virtio.core import VirtIO, VirtIODevice
-from vmstate.description.declare import (
+from vmstate.vmsd.declare import (
     boolean,
     description,
     gtree,
@@ -22,7 +22,7 @@ from vmstate.description.declare import (
     unused,
     variant,
 )
-from vmstate.description.description import MigrationPriority
+from vmstate.vmsd.description import MigrationPriority
 
 
 @description("virtio-iommu config")

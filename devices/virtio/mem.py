@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from devices.virtio.config import ConfigSpace
 from devices.virtio.core import VirtIO, VirtIODevice
-from vmstate.description.declare import (
+from vmstate.vmsd.declare import (
     bitmap,
     description,
     info,
@@ -21,8 +21,8 @@ from vmstate.description.declare import (
     unused,
     with_tmp,
 )
-from vmstate.description.description import MigrationPriority
-from vmstate.description.expr import fact, not_, this
+from vmstate.vmsd.description import MigrationPriority
+from vmstate.vmsd.expr import fact, not_, this
 
 EARLY = fact("virtio_mem_early", (True, False))
 """Whether size and bitmap went ahead, in a section of their own (`x-early-migration`)."""

@@ -6,7 +6,7 @@ Facts from QEMU's hw/virtio/virtio-mmio.c.
 from __future__ import annotations
 
 from devices.virtio.pci import QUEUE_MAX
-from vmstate.description.declare import array, boolean, description, subsection, uint16, uint32
+from vmstate.vmsd.declare import array, boolean, description, subsection, uint16, uint32
 
 
 @description("virtio-mmio config")

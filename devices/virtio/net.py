@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING
 from devices.virtio.config import ConfigSpace, reaches
 from devices.virtio.core import BackendState, VirtIO, VirtIODevice, features_of
 from devices.virtio.status import NetStatus
-from vmstate.description.declare import (
+from vmstate.errors import EncodeError
+from vmstate.vmsd.declare import (
     array,
     boolean,
     buffer,
@@ -33,8 +34,7 @@ from vmstate.description.declare import (
     vbuffer,
     with_tmp,
 )
-from vmstate.description.expr import fact, max_, otherwise, this, up
-from vmstate.errors import EncodeError
+from vmstate.vmsd.expr import fact, max_, otherwise, this, up
 
 if TYPE_CHECKING:
     from devices.virtio.features import NetFeatures

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from devices.virtio.config import CONFIG_LEN, ConfigSpace
 from devices.virtio.core import VirtIOBody
-from vmstate.description.declare import description, info, text, uint16_device
+from vmstate.vmsd.declare import description, info, text, uint16_device
 
 
 @description("virtio-9p config")

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from devices.pci.device import PCIDevice
 from devices.pci.msix import MSIXEntry, msix_vectors
-from vmstate.description.declare import (
+from vmstate.vmsd.declare import (
     array,
     boolean,
     buffer,
@@ -22,7 +22,7 @@ from vmstate.description.declare import (
     variant,
     varray,
 )
-from vmstate.description.expr import IDSTR, ceil_div, choose, fact, len_, matches, not_, this
+from vmstate.vmsd.expr import IDSTR, ceil_div, choose, fact, len_, matches, not_, this
 
 QUEUE_MAX = 1024
 """VIRTIO_QUEUE_MAX: as many queues have a place in the arrays, whatever the device has."""

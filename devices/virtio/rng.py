@@ -6,7 +6,7 @@ Facts from QEMU's hw/virtio/virtio-rng.c.
 from __future__ import annotations
 
 from devices.virtio.core import VirtIOBody
-from vmstate.description.declare import description, info
+from vmstate.vmsd.declare import description, info
 
 
 @description("virtio-rng", version_id=1, minimum_version_id=1)

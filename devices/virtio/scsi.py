@@ -9,7 +9,7 @@ from __future__ import annotations
 from devices.vhost.element import VirtQueueElement
 from devices.virtio.config import ConfigSpace
 from devices.virtio.core import VirtIOBody
-from vmstate.description.declare import description, info, struct, uint16_device, uint32, uint32_device
+from vmstate.vmsd.declare import description, info, struct, uint16_device, uint32, uint32_device
 
 
 @description("virtio-scsi config")

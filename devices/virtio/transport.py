@@ -7,7 +7,7 @@ hw/virtio/virtio-mmio.c (virtio_mmio_bus_get_dev_path) and hw/s390x/css-bridge.c
 
 from __future__ import annotations
 
-from vmstate.description.expr import IDSTR, choose, fact, matches
+from vmstate.vmsd.expr import IDSTR, choose, fact, matches
 
 PCI = "pci"
 MMIO = "mmio"

@@ -7,7 +7,7 @@ device, or nothing.
 from __future__ import annotations
 
 from devices.virtio.core import VirtIOBody
-from vmstate.description.declare import description, info
+from vmstate.vmsd.declare import description, info
 
 
 @description("vhost-vdpa-device", version_id=1, minimum_version_id=1, unmigratable=True)

@@ -9,7 +9,7 @@ from devices.vhost.inflight import VhostInflightRegion
 from devices.virtio.blk import VirtIOBlkConfig
 from devices.virtio.config import ConfigSpace
 from devices.virtio.core import VirtIOBody
-from vmstate.description.declare import description, info, struct, subsection
+from vmstate.vmsd.declare import description, info, struct, subsection
 
 
 @description("vhost-user-blk/inflight", version_id=1)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from devices.virtio.config import ConfigSpace
 from devices.virtio.core import VirtIOBody
-from vmstate.description.declare import description, info, uint64_device
+from vmstate.vmsd.declare import description, info, uint64_device
 
 EVENT_QUEUE = 2
 """The queue of the event; QEMU itself serves it, the kernel the two before."""

@@ -5,9 +5,9 @@ Facts from QEMU's hw/intc/apic_common.c.
 
 from __future__ import annotations
 
-from vmstate.description.declare import array, description, int32, int64, subsection, uint8, uint32
-from vmstate.description.description import MigrationPriority
-from vmstate.description.expr import this
+from vmstate.vmsd.declare import array, description, int32, int64, subsection, uint8, uint32
+from vmstate.vmsd.description import MigrationPriority
+from vmstate.vmsd.expr import this
 
 
 @description("apic_sipi", version_id=1, minimum_version_id=1, needed=this.wait_for_sipi != 0)

@@ -5,7 +5,7 @@ Facts from QEMU's target/i386/machine.c.
 
 from __future__ import annotations
 
-from vmstate.description.declare import (
+from vmstate.vmsd.declare import (
     TARGET_LONG_SIZE,
     array,
     description,
@@ -21,7 +21,7 @@ from vmstate.description.declare import (
     uinttl,
     with_tmp,
 )
-from vmstate.description.expr import choose, this, up
+from vmstate.vmsd.expr import choose, this, up
 
 GENERAL_REGISTERS = choose(TARGET_LONG_SIZE == 8, 16, 8)
 """General and vector registers: 16, or 8 of a 32-bit processor."""

@@ -5,7 +5,7 @@ Facts from QEMU's hw/isa/port92.c, hw/i386/port92.c.
 
 from __future__ import annotations
 
-from vmstate.description.declare import description, uint8
+from vmstate.vmsd.declare import description, uint8
 
 
 @description("port92", version_id=1, minimum_version_id=1)

@@ -5,7 +5,7 @@ Facts from QEMU's hw/i386/vapic.c.
 
 from __future__ import annotations
 
-from vmstate.description.declare import array, description, struct, uint32, unused
+from vmstate.vmsd.declare import array, description, struct, uint32, unused
 
 
 @description("kvmvapic-handlers", version_id=1, minimum_version_id=1)

@@ -5,7 +5,7 @@ Facts from QEMU's hw/i386/vmmouse.c.
 
 from __future__ import annotations
 
-from vmstate.description.declare import array, description, int32_equal, uint8, uint16, uint32
+from vmstate.vmsd.declare import array, description, int32_equal, uint8, uint16, uint32
 
 
 @description("vmmouse")

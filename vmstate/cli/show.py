@@ -10,11 +10,11 @@ from typing import Any
 
 from vmstate.cli.info import runs_of_parts, size_text
 from vmstate.codec.records import Records
-from vmstate.description.state import is_state, items_of
 from vmstate.errors import VMStateError, one_line
 from vmstate.schema.values import plain_value, to_plain
 from vmstate.stream.ram import RamBlock
 from vmstate.stream.stream import RamSummary, Section, Stream, load
+from vmstate.vmsd.state import is_state, items_of
 
 FEW = 16
 """Arrays of at most this many plain values stand on one line."""

@@ -6,7 +6,7 @@ from vmstate.codec.codec import Codec
 from vmstate.codec.records import Records
 from vmstate.codec.runtime import TraceEntry
 from vmstate.codec.simulate import load_state, save_state
-from vmstate.description.description import bind_codec
+from vmstate.vmsd.description import bind_codec
 
 __all__ = ["Codec", "Records", "TraceEntry", "load_state", "save_state"]
 

@@ -18,10 +18,10 @@ from vmstate.codec.compile import (
     write_struct,
 )
 from vmstate.codec.runtime import Broken, Context, TraceEntry
-from vmstate.description.description import VMStateDescription
-from vmstate.description.expr import Fact, UnknownFact
-from vmstate.description.state import ensure_meta, meta_of
 from vmstate.errors import DecodeError, DescriptionError, EncodeError, TruncatedError, VMStateError
+from vmstate.vmsd.description import VMStateDescription
+from vmstate.vmsd.expr import Fact, UnknownFact
+from vmstate.vmsd.state import ensure_meta, meta_of
 
 # What a wrong byte can raise inside the fast plan; the careful plan then says what it was.
 _STUMBLES = (struct.error, IndexError, OverflowError, ValueError, TypeError, KeyError, AttributeError)

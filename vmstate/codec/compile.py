@@ -29,14 +29,14 @@ from vmstate.codec.elements import (
 )
 from vmstate.codec.records import Records
 from vmstate.codec.runtime import Broken, Context, Frame, TraceEntry, enter, leave
-from vmstate.description import types as t
-from vmstate.description.data import Data
-from vmstate.description.declare import nested
-from vmstate.description.description import Field, Pointers, Rule, Subsection, VMStateDescription
-from vmstate.description.expr import UNKNOWN, Expr, refuted
-from vmstate.description.path import format_path
-from vmstate.description.state import META, Meta, SentSubsection, State, ensure_meta, meta_of
 from vmstate.errors import EncodeError
+from vmstate.vmsd import types as t
+from vmstate.vmsd.data import Data
+from vmstate.vmsd.declare import nested
+from vmstate.vmsd.description import Field, Pointers, Rule, Subsection, VMStateDescription
+from vmstate.vmsd.expr import UNKNOWN, Expr, refuted
+from vmstate.vmsd.path import format_path
+from vmstate.vmsd.state import META, Meta, SentSubsection, State, ensure_meta, meta_of
 
 SUBSECTION = 0x05
 

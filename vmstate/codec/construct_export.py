@@ -15,10 +15,10 @@ from typing import Any
 
 import construct as cs
 
-from vmstate.description import types as t
-from vmstate.description.description import Field, Pointers, VMStateDescription
-from vmstate.description.expr import UNKNOWN, Expr, Fact, refuted
 from vmstate.errors import DescriptionError, VMStateError
+from vmstate.vmsd import types as t
+from vmstate.vmsd.description import Field, Pointers, VMStateDescription
+from vmstate.vmsd.expr import UNKNOWN, Expr, Fact, refuted
 
 VERSION_KEY = "_version_id"
 """In the Container of a subsection: the version it was read at, where that is not its description's own."""

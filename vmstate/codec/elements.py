@@ -13,10 +13,10 @@ from functools import lru_cache, partial
 from typing import TYPE_CHECKING, Any
 
 from vmstate.codec.runtime import Context, Frame, enter, leave
-from vmstate.description import types as t
-from vmstate.description.data import Data
-from vmstate.description.expr import UNKNOWN, Expr
 from vmstate.errors import EncodeError
+from vmstate.vmsd import types as t
+from vmstate.vmsd.data import Data
+from vmstate.vmsd.expr import UNKNOWN, Expr
 
 if TYPE_CHECKING:
     from vmstate.codec.compile import Codecs

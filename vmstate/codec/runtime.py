@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-from vmstate.description.description import Field
-from vmstate.description.expr import UNKNOWN, Fact, UnknownFact
-from vmstate.description.path import format_path
-from vmstate.description.state import SentSubsection
 from vmstate.errors import DecodeError, TruncatedError
+from vmstate.vmsd.description import Field
+from vmstate.vmsd.expr import UNKNOWN, Fact, UnknownFact
+from vmstate.vmsd.path import format_path
+from vmstate.vmsd.state import SentSubsection
 
 EMPTY_LIMIT = 1024
 """The most elements of arrays that take no bytes, in one run: nothing on the wire bounds their number."""

@@ -27,12 +27,12 @@ from vmstate.codec.compile import (
 )
 from vmstate.codec.elements import FOLLOWS, NULL, as_list, as_pair, byte_at, element, nullptr, number, refuse
 from vmstate.codec.runtime import Context, Frame, enter, leave
-from vmstate.description import types as t
-from vmstate.description.declare import default_value, nested
-from vmstate.description.description import Field, Pointers, Subsection, VMStateDescription, state_keys
-from vmstate.description.expr import UNKNOWN, Expr, refuted
-from vmstate.description.state import State, facts_of
 from vmstate.errors import DecodeError, DescriptionError, EncodeError, VMStateError
+from vmstate.vmsd import types as t
+from vmstate.vmsd.declare import default_value, nested
+from vmstate.vmsd.description import Field, Pointers, Subsection, VMStateDescription, state_keys
+from vmstate.vmsd.expr import UNKNOWN, Expr, refuted
+from vmstate.vmsd.state import State, facts_of
 
 PARENT = "parent"
 """The attribute of a WITH_TMP struct that leads back to the device."""

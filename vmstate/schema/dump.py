@@ -9,12 +9,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from vmstate.description.data import Data
-from vmstate.description.description import MAX_DEPTH, Field, Subsection, VMStateDescription
-from vmstate.description.expr import UNKNOWN, Const
-from vmstate.description.types import WireType
 from vmstate.errors import DescriptionError, SchemaError
 from vmstate.schema.vmdesc import parse_json
+from vmstate.vmsd.data import Data
+from vmstate.vmsd.description import MAX_DEPTH, Field, Subsection, VMStateDescription
+from vmstate.vmsd.expr import UNKNOWN, Const
+from vmstate.vmsd.types import WireType
 
 
 class FromDump(WireType):

@@ -12,11 +12,11 @@ from typing import Any
 
 from vmstate.codec.elements import OddList
 from vmstate.codec.records import Records
-from vmstate.description import types as t
-from vmstate.description.declare import nested
-from vmstate.description.description import Field, VMStateDescription
-from vmstate.description.state import META, Meta, SentSubsection, State, ensure_meta, is_state, items_of, meta_of
 from vmstate.errors import SchemaError
+from vmstate.vmsd import types as t
+from vmstate.vmsd.declare import nested
+from vmstate.vmsd.description import Field, VMStateDescription
+from vmstate.vmsd.state import META, Meta, SentSubsection, State, ensure_meta, is_state, items_of, meta_of
 
 BESIDE = "#"
 

@@ -15,10 +15,10 @@ from collections.abc import Iterable, Iterator, Sequence
 from functools import lru_cache
 from typing import Any
 
-from vmstate.description import types as t
-from vmstate.description.data import Data
-from vmstate.description.description import MAX_DEPTH, Field, Subsection, VMStateDescription
 from vmstate.errors import DescriptionError, SchemaError
+from vmstate.vmsd import types as t
+from vmstate.vmsd.data import Data
+from vmstate.vmsd.description import MAX_DEPTH, Field, Subsection, VMStateDescription
 
 COUNT_LIMIT = 1 << 31
 

@@ -13,11 +13,11 @@ from typing import Any
 from vmstate.codec.compile import CAREFUL, FAST, version_to_write
 from vmstate.codec.elements import element
 from vmstate.codec.runtime import Context, Frame
-from vmstate.description import types as t
-from vmstate.description.description import Field, VMStateDescription
-from vmstate.description.expr import Expr
-from vmstate.description.state import meta_of
 from vmstate.schema.vmdesc import Dialect
+from vmstate.vmsd import types as t
+from vmstate.vmsd.description import Field, VMStateDescription
+from vmstate.vmsd.expr import Expr
+from vmstate.vmsd.state import meta_of
 
 Pairs = list[tuple[str, Any]]
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from vmstate.description.description import VMStateDescription
-from vmstate.description.state import Tracked
 from vmstate.errors import DescriptionError
 from vmstate.stream.stream import Section, Stream
 from vmstate.stream.verify import Finding
+from vmstate.vmsd.description import VMStateDescription
+from vmstate.vmsd.state import Tracked
 
 
 def check(subject: Stream | Section | Any) -> list[Finding]:

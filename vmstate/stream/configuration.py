@@ -6,8 +6,8 @@ migration/savevm.c (vmstate_configuration). It is read at version 0; QEMU writes
 
 from __future__ import annotations
 
-from vmstate.description.declare import array, counted_string, description, subsection, text, uint8, uint32, varray
-from vmstate.description.expr import this
+from vmstate.vmsd.declare import array, counted_string, description, subsection, text, uint8, uint32, varray
+from vmstate.vmsd.expr import this
 
 
 @description("configuration/target-page-bits", version_id=1, minimum_version_id=1)

@@ -14,7 +14,6 @@ from collections.abc import Iterator, Mapping
 from functools import partial
 from typing import Any
 
-from vmstate.description.description import VMStateDescription
 from vmstate.errors import SchemaError, StreamError
 from vmstate.schema.values import from_plain, to_plain
 from vmstate.schema.vmdesc import Vmdesc, parse_json, read_vmdesc
@@ -32,6 +31,7 @@ from vmstate.stream.events import (
 )
 from vmstate.stream.library import all_descriptions
 from vmstate.stream.stream import Part, RamSummary, Section, Stream
+from vmstate.vmsd.description import VMStateDescription
 
 FORMAT = 1
 INLINE = 4096

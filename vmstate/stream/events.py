@@ -10,11 +10,11 @@ from __future__ import annotations
 import enum
 from typing import Any, Final
 
-from vmstate.description.data import Value
-from vmstate.description.description import VMStateDescription
 from vmstate.errors import StreamError
 from vmstate.stream.configuration import Configuration
 from vmstate.stream.ram import RamEvent
+from vmstate.vmsd.data import Value
+from vmstate.vmsd.description import VMStateDescription
 
 MAGIC: Final = b"QEVM"
 VERSION: Final = 3

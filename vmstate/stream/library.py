@@ -16,8 +16,8 @@ from functools import lru_cache
 from importlib import import_module
 from typing import Any
 
-from vmstate.description.description import VMStateDescription
 from vmstate.errors import DescriptionError
+from vmstate.vmsd.description import VMStateDescription
 
 SHIPPED = "devices"
 GROUP = "vmstate.devices"

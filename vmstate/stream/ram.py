@@ -19,8 +19,8 @@ from collections.abc import Iterator
 from itertools import chain
 from typing import Literal, TypeAlias
 
-from vmstate.description.data import Data, Value
 from vmstate.errors import StreamError
+from vmstate.vmsd.data import Data, Value
 
 PageKind: TypeAlias = Literal["page", "zero", "xbzrle", "compressed"]
 

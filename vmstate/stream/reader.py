@@ -25,9 +25,6 @@ from functools import partial
 from typing import Any
 
 from vmstate.codec.codec import Codec
-from vmstate.description.description import VMStateDescription
-from vmstate.description.expr import IDSTR
-from vmstate.description.types import Opaque
 from vmstate.errors import StreamError, TruncatedError, VMStateError
 from vmstate.schema.vmdesc import NOTHING_DESCRIBED, Vmdesc, hides_something, read_vmdesc
 from vmstate.stream.configuration import Configuration
@@ -56,6 +53,9 @@ from vmstate.stream.events import (
 )
 from vmstate.stream.library import all_descriptions, shipped_descriptions
 from vmstate.stream.ram import RamEnd, RamScanner
+from vmstate.vmsd.description import VMStateDescription
+from vmstate.vmsd.expr import IDSTR
+from vmstate.vmsd.types import Opaque
 
 DEFAULT_PAGE_SIZE = 4096
 RAM = "ram"

@@ -14,8 +14,6 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
-from vmstate.description.description import VMStateDescription
-from vmstate.description.path import Steps, resolve
 from vmstate.errors import PathError, StreamError, VMStateError
 from vmstate.schema.vmdesc import DIALECTS, NOTHING_DESCRIBED, Dialect, Vmdesc, read_vmdesc
 from vmstate.stream.configuration import Configuration
@@ -34,6 +32,8 @@ from vmstate.stream.events import (
 )
 from vmstate.stream.ram import RamBlock, RamEvent, RamPages, RamSize
 from vmstate.stream.reader import StreamReader, find_vmdesc, page_size_of
+from vmstate.vmsd.description import VMStateDescription
+from vmstate.vmsd.path import Steps, resolve
 
 if TYPE_CHECKING:
     from vmstate.schema.write import Pairs

@@ -7,15 +7,15 @@ from collections.abc import Iterator
 from typing import Any
 
 from vmstate.codec.records import Records
-from vmstate.description.data import Value
-from vmstate.description.expr import IDSTR
-from vmstate.description.path import format_path
-from vmstate.description.state import is_state, items_of, residue_of
 from vmstate.errors import VMStateError
 from vmstate.schema.vmdesc import Dialect, hides, hides_something
 from vmstate.schema.write import describe_device
 from vmstate.stream.library import shipped_descriptions
 from vmstate.stream.stream import Section, Stream
+from vmstate.vmsd.data import Value
+from vmstate.vmsd.expr import IDSTR
+from vmstate.vmsd.path import format_path
+from vmstate.vmsd.state import is_state, items_of, residue_of
 
 
 class Finding(Value):

@@ -12,10 +12,10 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from importlib import import_module
 from typing import Any, Protocol
 
-from vmstate.description.data import Data
-from vmstate.description.expr import Expr, Fact, Ref
-from vmstate.description.types import Bitmap, Buffer, Choice, GTree, Host, Struct, Unused, Validate, WireType
 from vmstate.errors import DescriptionError
+from vmstate.vmsd.data import Data
+from vmstate.vmsd.expr import Expr, Fact, Ref
+from vmstate.vmsd.types import Bitmap, Buffer, Choice, GTree, Host, Struct, Unused, Validate, WireType
 
 Hook = Callable[..., Any]
 Misuse = Callable[[str], DescriptionError]

@@ -11,8 +11,8 @@ import re
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from vmstate.description.state import is_state, items_of
 from vmstate.errors import PathError
+from vmstate.vmsd.state import is_state, items_of
 
 _PLAIN = re.compile(r'[^\s"\[\]]+')
 _INDEX = re.compile(r"\[(\d{1,12})\]")

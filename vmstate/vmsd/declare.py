@@ -22,8 +22,9 @@ import sys
 from collections.abc import Callable, Mapping
 from typing import Any, TypeVar, dataclass_transform
 
-from vmstate.description import types as t
-from vmstate.description.description import (
+from vmstate.errors import DescriptionError
+from vmstate.vmsd import types as t
+from vmstate.vmsd.description import (
     Field,
     Hook,
     MigrationPriority,
@@ -32,9 +33,8 @@ from vmstate.description.description import (
     Subsection,
     VMStateDescription,
 )
-from vmstate.description.expr import Expr, Fact, as_expr, fact
-from vmstate.description.state import META, Tracked
-from vmstate.errors import DescriptionError
+from vmstate.vmsd.expr import Expr, Fact, as_expr, fact
+from vmstate.vmsd.state import META, Tracked
 
 T = TypeVar("T")
 

@@ -10,11 +10,11 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from vmstate.description.data import Data
-from vmstate.description.expr import Expr, Fact, fact
+from vmstate.vmsd.data import Data
+from vmstate.vmsd.expr import Expr, Fact, fact
 
 if TYPE_CHECKING:
-    from vmstate.description.description import VMStateDescription
+    from vmstate.vmsd.description import VMStateDescription
 
 HOST_ENDIAN = fact("host_endian", ("little", "big"), default="little")
 """Byte order of the machine that wrote the stream, for the few words QEMU dumps as they lie in memory."""
