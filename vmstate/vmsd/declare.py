@@ -416,12 +416,14 @@ _FIELD_OPTIONS = frozenset(Field._names)
 
 
 def _collect(name: str, body: type) -> tuple[list[Field], list[Subsection], dict[str, Callable[[], Any]]]:
-    declared = {attribute: value for attribute, value in vars(body).items() if isinstance(value, Declared)}
-    for attribute in vars(body).get("__annotations__", ()):
-        if getattr(vars(body).get(attribute), "__module__", None) == __name__ and attribute not in declared:
+    namespace = vars(body)
+    declared = {attribute: value for attribute, value in namespace.items() if isinstance(value, Declared)}
+    for attribute in namespace.get("__annotations__", ()):
+        if attribute not in declared and getattr(namespace.get(attribute), "__module__", None) == __name__:
             raise DescriptionError(f"{attribute!r} is a word without its parentheses", section=repr(name))
-    for lost in vars(body).get(_REGISTER, ()):
-        if not lost.taken and lost not in declared.values():
+    kept = set(declared.values())
+    for lost in namespace.get(_REGISTER, ()):
+        if not lost.taken and lost not in kept:
             line = linecache.getline(*lost.line).strip() if lost.line else ""
             written = re.match(r"\w+", line)
             what = repr(written.group()) if written else "one name"

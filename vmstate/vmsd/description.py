@@ -14,7 +14,7 @@ from typing import Any, Protocol
 
 from vmstate.errors import DescriptionError
 from vmstate.vmsd.data import Data
-from vmstate.vmsd.expr import Expr, Fact, Ref
+from vmstate.vmsd.expr import Expr, Fact
 from vmstate.vmsd.types import Bitmap, Buffer, Choice, GTree, Host, Struct, Unused, Validate, WireType
 
 Hook = Callable[..., Any]
@@ -393,8 +393,8 @@ def _check_order(
     attribute: str,
     misuse: Misuse,
 ) -> None:
-    for node in expr.walk():
-        if isinstance(node, Ref) and node.base_ == "this":
+    for node in expr.refs_:
+        if node.base_ == "this":
             if not node.names_:
                 raise misuse(f"{attribute!r} depends on `this` itself, not on a field of it")
             first = node.names_[0]
@@ -407,8 +407,8 @@ def _check_order(
 
 def _check_needed(sub: Subsection, names: set[str], misuse: Misuse) -> None:
     assert sub.needed is not None
-    for node in sub.needed.walk():
-        if isinstance(node, Ref) and node.base_ == "this" and node.names_ and node.names_[0] not in names:
+    for node in sub.needed.refs_:
+        if node.base_ == "this" and node.names_ and node.names_[0] not in names:
             raise misuse(f"{sub.attribute!r} depends on {node.names_[0]!r}, which is no field here")
 
 
@@ -416,8 +416,8 @@ def _check_seen_from(child: VMStateDescription, known: set[str], later: set[str]
     """Refuse an expression of a struct that reads what comes after it in the struct around it."""
     for field in child.fields:
         for expr in () if field.is_plain else field.expressions():
-            for node in expr.walk():
-                if isinstance(node, Ref) and node.base_ == "up" and node.names_:
+            for node in expr.refs_:
+                if node.base_ == "up" and node.names_:
                     name = node.names_[0]
                     if name in later and name not in known:
                         raise misuse(f"{child.name!r} depends on {name!r} of the struct around it, which comes later")

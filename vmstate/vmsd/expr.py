@@ -61,6 +61,11 @@ class Expr:
         """The expressions directly inside this one."""
         return ()
 
+    @property
+    def refs_(self) -> tuple[Ref, ...]:
+        """The values of structs that it reads."""
+        return ()
+
     def walk(self) -> Iterator[Expr]:
         """This expression and all inside it."""
         yield self
@@ -162,6 +167,10 @@ class Ref(Expr):
         self._names = names
 
     @property
+    def refs_(self) -> tuple[Ref, ...]:
+        return (self,)
+
+    @property
     def base_(self) -> str:
         """`this`, `up`, `up.up`, ... or `root`."""
         return self._base
@@ -233,6 +242,10 @@ class Fact(Expr):
     """
 
     __slots__ = ("candidates", "default", "derived", "name")
+
+    @property
+    def refs_(self) -> tuple[Ref, ...]:
+        return () if self.derived is None else self.derived.refs_
 
     def __init__(self, name: str, candidates: tuple[Any, ...], derived: Expr | None, default: Any) -> None:
         self.name = name
@@ -357,11 +370,17 @@ OPERATORS: Final[dict[str, Callable[..., Any]]] = {
 class Op(Expr):
     """An operator applied to operands. `&` and `|` stop early where the left side is False or True."""
 
-    __slots__ = ("arguments", "symbol")
+    __slots__ = ("_refs", "arguments", "symbol")
 
     def __init__(self, symbol: str, *arguments: object) -> None:
         self.symbol = symbol
         self.arguments = tuple(as_expr(argument) for argument in arguments)
+        # Asked for again and again where descriptions nest; so it is kept.
+        self._refs = tuple(ref for argument in self.arguments for ref in argument.refs_)
+
+    @property
+    def refs_(self) -> tuple[Ref, ...]:
+        return self._refs
 
     def operands(self) -> tuple[Expr, ...]:
         return self.arguments
