@@ -6,7 +6,7 @@ import re
 import struct
 import tracemalloc
 from collections.abc import Iterable, Iterator
-from itertools import islice, pairwise
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -228,6 +228,17 @@ def test_sections_are_told_as_they_come() -> None:
         assert told[-1].section_id == section.section_id
 
 
+def test_nothing_is_told_late() -> None:
+    """Every footer is told with its last byte, every header with its own."""
+    data = plain(BARE)
+    reader = StreamReader(vmdesc=vmdesc_of(BARE), library=False)
+    for at in range(len(data)):
+        reader.receive_data(data[at : at + 1])
+        for event in reader.events():
+            if isinstance(event, (SectionFooter, SectionHeader)):
+                assert event.offset + len(event.to_bytes()) == at + 1
+
+
 def test_without_a_description_the_reader_waits_for_the_vmdesc() -> None:
     data = plain(BARE)
     reader = StreamReader(library=False)
@@ -390,12 +401,10 @@ def test_what_is_read_is_written(file: str) -> None:
     assert b"".join(writer.send(event) for event in read([plain(file)])) == plain(file)
 
 
-def test_every_recorded_stream_goes_through_the_writer() -> None:
-    for file in STREAMS[::9]:
-        writer = StreamWriter()
-        data = plain(file)
-        written = [writer.send(event) for event in islice(read([data], library=True), 3000)]
-        assert data.startswith(b"".join(written))
+@pytest.mark.parametrize("file", [file for file in STREAMS[::7] if "dirty" not in file])
+def test_recorded_streams_go_through_the_writer(file: str) -> None:
+    writer = StreamWriter()
+    assert b"".join(writer.send(event) for event in read([plain(file)])) == plain(file)
 
 
 PIECES: dict[str, Event] = {

@@ -41,34 +41,16 @@ DIRTY_BITMAPS = "recorded/qemu-7.2-microvm-dirty-bitmaps-cold.mig.xz"
 """110,000 sections: it takes seconds."""
 
 
-GROUPS = [
-    [f"{prefix}{name}.mig.xz" for name in names.split()]
-    for prefix, names in (
-        ("", "qemu-7.2-pc-virtio-net-legacy qemu-7.2-pc-virtio-net-transitional"),
-        ("qemu-11.1-q35-virtio-", "net-cold net-filters net"),
-        ("qemu-7.2-q35-virtio-", "net-cold net-filters net-packed net"),
-        ("qemu-7.2-q35-virtio-", "net-mq4 net-rss"),
-        ("", "pairs/qemu-11.1-mq4-rss-on-early pairs/qemu-11.1-mq4-rss-on-final trace/qemu-11.1-mq4-tap"),
-        ("pairs/qemu-11.1-", "idle-early idle-final mac-change-early mac-change-final"),
-        ("pairs/qemu-7.2-mq4-", "queues-2-early queues-2-final rss-on-early rss-on-final"),
-        (
-            "pairs/qemu-7.2-",
-            "driver-reload-early driver-reload-final idle-early idle-final irq-affinity-early irq-affinity-final "
-            "traffic-early traffic-final vlan-add-early vlan-add-final",
-        ),
-        ("vhost-user/qemu-11.1-", "blk-early blk-final"),
-        ("vhost-user/qemu-11.1-", "passt-early passt-final"),
-        ("recorded/qemu-5.2-q35-virtio-net-", "changed idle"),
-        ("recorded/qemu-7.2-microvm-", "bare-cold no-configuration-cold no-footer-cold"),
-        ("recorded/qemu-7.2-microvm-", "block-cold dirty-bitmaps-cold"),
-        ("recorded/qemu-7.2-pc-", "background-snapshot compress postcopy-advised ram-cold return-path xbzrle"),
-        ("recorded/qemu-7.2-pc-i440fx-", "2.3-cold 2.4-cold"),
-        ("recorded/qemu-10.0-q35-virtio-net-", "changed idle"),
-        ("recorded/qemu-11.1-microvm-", "bare-cold no-footer-cold"),
-        ("recorded/qemu-11.1-pc-", "background-snapshot mapped-ram-cold postcopy-advised ram-cold return-path xbzrle"),
-    )
-]
-"""Recordings of one release whose vmdesc lists the same devices."""
+@lru_cache(maxsize=1)
+def groups() -> dict[str, list[str]]:
+    """For each recording with a vmdesc those of the same release whose vmdesc lists the same devices."""
+    found: dict[Any, list[str]] = defaultdict(list)
+    for file in STREAMS:
+        text = find_vmdesc(memoryview(plain(file)))
+        if text is not None:
+            devices = re.findall(rb'"name" ?: ?"([^"]*)", "instance_id" ?: ?(\d+)', text)
+            found[MANIFEST[file]["qemu_version"], tuple(devices)].append(file)
+    return {file: files for files in found.values() for file in files}
 
 
 def subsections(vmdesc: Vmdesc) -> set[tuple[str, ...]]:
@@ -89,24 +71,22 @@ def subsections(vmdesc: Vmdesc) -> set[tuple[str, ...]]:
 # One stream's vmdesc for another
 
 
-def test_the_groups_are_all_there_are() -> None:
-    """Every pair is in one, and every two recordings of one release with the same list of devices."""
-    found: dict[Any, list[str]] = defaultdict(list)
-    for file in STREAMS:
-        text = find_vmdesc(memoryview(plain(file)))
-        if text is not None:
-            devices = re.findall(rb'"name" ?: ?"([^"]*)", "instance_id" ?: ?(\d+)', text)
-            found[MANIFEST[file]["qemu_version"], tuple(devices)].append(file)
-    assert sorted(sorted(files) for files in found.values() if len(files) > 1) == sorted(map(sorted, GROUPS))
+def test_every_pair_is_in_a_group() -> None:
+    pairs = {file.removesuffix("-early.mig.xz") for file in STREAMS if file.endswith("-early.mig.xz")}
+    for pair in pairs - {"qemu-11.1-q35-virtio-mem"}:
+        assert f"{pair}-final.mig.xz" in groups()[f"{pair}-early.mig.xz"]
+    moments = [f"recorded/qemu-10.0-q35-virtio-net-{moment}.mig.xz" for moment in ("changed", "idle")]
+    assert groups()[moments[0]] == moments
+    assert sum(len(files) - 1 for files in groups().values()) > 200
 
 
-@pytest.mark.parametrize("one", [one for group in GROUPS for one in group if one != DIRTY_BITMAPS])
+@pytest.mark.parametrize("one", [file for file in STREAMS if "s390x" not in file and file != DIRTY_BITMAPS])
 def test_one_vmdesc_reads_the_others_and_writes_their_own(one: str) -> None:
     """Counts differ, subsections come and go, opaque fields change their size."""
-    theirs = vmdesc_of(one)
-    for other in next(group for group in GROUPS if one in group):
+    for other in groups().get(one, ()):
         if other == one:
             continue
+        theirs = vmdesc_of(one)
         if not subsections(vmdesc_of(other)) <= subsections(theirs):
             # What the one never sent, its vmdesc does not describe.
             with pytest.raises(VMStateError, match=r"VM subsection .* does not exist"):
