@@ -344,7 +344,8 @@ def compile_plan(vmsd: VMStateDescription, version_id: int, codecs: Codecs) -> P
         place = Place(field, slot, key, *gathered)
         if field.in_state:
             layout.setdefault(field.attribute, slot)
-        rules.extend((field.attribute, rule) for rule in field.rules)
+        if field.rules:
+            rules.extend((field.attribute, rule) for rule in field.rules)
         present = not isinstance(field.type, t.Host) and (field.exists is not None or field.version <= version_id)
         if not present:
             close_run()

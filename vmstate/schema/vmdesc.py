@@ -198,7 +198,10 @@ class _Reader:
     def group_fields(self, entries: list[Any], where: str) -> Iterator[Field]:
         """The fields; entries that are the elements of one array that QEMU did not compress become one."""
         start = 0
-        names = [_take(entry, "name", str, where) for entry in entries]
+        # Nearly all of a vmdesc is fields: what is checked of each is checked here, and told by `_take`.
+        names: list[Any] = [entry.get("name") if isinstance(entry, dict) else None for entry in entries]
+        if not all(type(name) is str for name in names):
+            names = [_take(entry, "name", str, where) for entry in entries]
         names.append(None)
         while start < len(entries):
             name = names[start]
