@@ -10,8 +10,10 @@ input.
 
 from __future__ import annotations
 
+import gc
 import re
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from vmstate.errors import PathError, StreamError, VMStateError
@@ -383,6 +385,18 @@ def _section(header: SectionHeader, state: DeviceState | None, ram: RamSummary, 
     return Section(header, state.state, state.vmsd, state.described_by, footer, state.offset, size, state.problem)
 
 
+@contextmanager
+def collector_paused() -> Iterator[None]:
+    """Without the collector of cycles: decoding makes many objects and no cycles, and it would look at all, often."""
+    was_on = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_on:
+            gc.enable()
+
+
 def load(
     source: Any, *, vmdesc: Vmdesc | None = None, library: bool = True, facts: Mapping[str, Any] | None = None
 ) -> Stream:
@@ -397,9 +411,10 @@ def load(
         if len(data) == 0:
             raise StreamError("the stream is empty", expected="a migration stream")
         text = find_vmdesc(data) if vmdesc is None else None
-        known = vmdesc or (NOTHING_DESCRIBED if text is None else read_vmdesc(text))
-        reader = StreamReader.over(data, vmdesc=known, library=library, facts=facts)
-        stream = Stream(parts_of(reader.events(), opened.release), opened, opened.name)
+        with collector_paused():
+            known = vmdesc or (NOTHING_DESCRIBED if text is None else read_vmdesc(text))
+            reader = StreamReader.over(data, vmdesc=known, library=library, facts=facts)
+            stream = Stream(parts_of(reader.events(), opened.release), opened, opened.name)
         if vmdesc is None and text is None and stream.vmdesc_text is not None:
             # It is not where, or not as, it is looked for: most likely it is damaged, and then says so itself.
             return load(opened, vmdesc=read_vmdesc(stream.vmdesc_text), library=library, facts=facts)
