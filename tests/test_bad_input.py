@@ -389,6 +389,12 @@ def test_damage_is_read_or_refused(edits: list[tuple[str, int, int]], library: b
     assert time.process_time() - started < 2
 
 
+def test_a_vmdesc_that_is_not_where_the_stream_ends() -> None:
+    """The stream ends early, and what stands there for a vmdesc is none; a good one stands at the end of the data."""
+    error = refused(b"QEVM\0\0\0\3\0\x06\0\0\0\1x" + SEED[-20_000:])
+    assert error.message.startswith("vmdesc is not JSON")
+
+
 @settings(deadline=None, max_examples=60, suppress_health_check=[HealthCheck.too_slow])
 @given(EDITS)
 def test_damage_takes_no_memory(edits: list[tuple[str, int, int]]) -> None:

@@ -347,6 +347,17 @@ def test_trailing_bytes_are_kept(file: str, trailing: bytes) -> None:
     ]
 
 
+def test_the_vmdesc_of_something_else_is_not_taken() -> None:
+    """A stream without one, and behind it, or in the memory of its guest, another stream that has one."""
+    data = plain(NO_VMDESC) + plain(BARE)
+    stream = load(data)
+    assert stream.vmdesc is None
+    assert [section.described_by for section in stream.sections] == [
+        section.described_by for section in load(plain(NO_VMDESC)).sections
+    ]
+    assert stream.to_bytes() == data
+
+
 # RAM is not kept
 
 PAGE = 4096

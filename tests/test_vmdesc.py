@@ -555,8 +555,27 @@ def test_random_sizes_of_opaque_fields_are_found_by_the_footer() -> None:
     vmdesc = read_vmdesc(vmdesc_text(fields))
     for size in (0, 1, 7, 9, 100, 5000):
         body = random.Random(size).randbytes(size)
-        stream = load(stream_with(vmdesc_text(scalar("q")), body + b"\0\0\0\7"), vmdesc=vmdesc, library=False)
+        data = stream_with(vmdesc_text(scalar("q")), body + b"\0\0\0\7")
+        stream = load(data, vmdesc=vmdesc, library=False)
         assert stream.sections[0].state == {"i": body, "z": 7}
+        assert [entry.size for entry in stream.sections[0].trace().values()] == [size, 4]
+        # The same where the footer is still to come.
+        reader = StreamReader(vmdesc=vmdesc, library=False)
+        told = []
+        for piece in (*(data[at : at + 13] for at in range(0, len(data), 13)), b""):
+            reader.receive_data(piece)
+            told += reader.events()
+        assert told == list(StreamReader.over(memoryview(data), vmdesc=vmdesc, library=False).events())
+
+
+def test_the_opaque_field_that_is_longer_is_found_among_several() -> None:
+    """Taken to be the first, the rest of the section would run over the end of the data."""
+    node = list_node("qtailq", [keys([scalar("q", 8)])], 10)
+    front, back = ('{"name": "%s", "type": "hand written", "size": 2}' % name for name in "ab")  # noqa: UP031
+    vmdesc = read_vmdesc(vmdesc_text(f"{front}, {node}, {back}"))
+    section = struct.pack(">BIB3sII", 4, 9, 3, b"dev", 0, 1) + b"xy" + b"\0" + b"\1" * 6 + struct.pack(">BI", 0x7E, 9)
+    stream = load(b"QEVM\0\0\0\3" + section + b"\0", vmdesc=vmdesc, library=False)
+    assert stream.sections[0].state == {"a": b"xy", "l": [], "b": b"\1" * 6}
 
 
 # -dump-vmstate
@@ -658,6 +677,14 @@ def test_mutated_dumps_are_read_or_refused(number: int, change: str, value: Any)
         assert "\n" not in str(error)
     else:
         assert all(isinstance(vmsd, VMStateDescription) for vmsd in dump.devices.values())
+
+
+def test_what_is_unknown_in_a_subsection_is_named_too() -> None:
+    dump = json.loads(json.dumps(SMALL_DUMP))
+    description = dump["dev"]["Description"]
+    description["Subsections"][0]["Fields"] = description.pop("Fields")
+    with pytest.raises(DescriptionError, match="does not say the type of 'a'"):
+        read_dump(json.dumps(dump).encode()).devices["dev"].decode(b"")
 
 
 def test_dumps_that_cannot_be() -> None:

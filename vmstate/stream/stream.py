@@ -415,9 +415,11 @@ def load(
             known = vmdesc or (NOTHING_DESCRIBED if text is None else read_vmdesc(text))
             reader = StreamReader.over(data, vmdesc=known, library=library, facts=facts)
             stream = Stream(parts_of(reader.events(), opened.release), opened, opened.name)
-        if vmdesc is None and text is None and stream.vmdesc_text is not None:
-            # It is not where, or not as, it is looked for: most likely it is damaged, and then says so itself.
-            return load(opened, vmdesc=read_vmdesc(stream.vmdesc_text), library=library, facts=facts)
+        own = stream.vmdesc_text
+        if vmdesc is None and own != text:
+            # What was found is no part of this stream, or what is part of it was not found for it is damaged.
+            known = NOTHING_DESCRIBED if own is None else read_vmdesc(own)
+            return load(opened, vmdesc=known, library=library, facts=facts)
         return stream
     except VMStateError as error:
         opened.close()
