@@ -393,6 +393,18 @@ def test_long_arrays_of_equal_elements_are_folded(vmstate: Run, tmp_path: Path) 
     assert len(vmstate("show", path, "dev", "--format", "json").json["s"]) == 1000
 
 
+def test_many_numbers_stand_in_rows(vmstate: Run, tmp_path: Path) -> None:
+    path = tmp_path / "x.mig"
+    path.write_bytes(stream_with(vmdesc_text(scalar("z", more='"array_len": 20, ')), bytes(range(20))))
+    assert vmstate("show", path, "dev").lines == [
+        "dev",
+        "└── z",
+        "    ├── [0..7]: [0, 1, 2, 3, 4, 5, 6, 7]",
+        "    ├── [8..15]: [8, 9, 10, 11, 12, 13, 14, 15]",
+        "    └── [16..19]: [16, 17, 18, 19]",
+    ]
+
+
 @pytest.mark.parametrize(
     ("value", "text"),
     [

@@ -19,6 +19,9 @@ from vmstate.vmsd.state import is_state, items_of
 FEW = 16
 """Arrays of at most this many plain values stand on one line."""
 
+ROW = 8
+"""Numbers on a line, of an array that has many."""
+
 PIPE_WIDTH = 1 << 16
 
 
@@ -164,9 +167,18 @@ def children(value: Any) -> Tree:
     if isinstance(value, RamSummary):
         return ram_tree([value])
     if isinstance(value, (list, tuple, Records)):
-        return [(label, content(inner)) for label, inner in folded(value)]
+        folds = folded(value)
+        if len(folds) > FEW and len(folds) * ROW > len(value) and all(type(one) is int for one in value):
+            return rows(value)
+        return [(label, content(inner)) for label, inner in folds]
     pairs = value.items() if isinstance(value, dict) else items_of(value)
     return [(name, content(inner)) for name, inner in pairs if inner is not None]
+
+
+def rows(value: Any) -> Tree:
+    """Many numbers, some to a line."""
+    starts = range(0, len(value), ROW)
+    return [(f"[{at}..{min(at + ROW, len(value)) - 1}]", text_of(list(value[at : at + ROW]))) for at in starts]
 
 
 def content(value: Any) -> Any:
