@@ -1,0 +1,69 @@
+"""`Operation`: one thing a back end is told, under the name that its own protocol has for it.
+
+A plan lists operations, the models in `vmstate.early.backends` accept or refuse them, the cost model counts them. Names
+are those of the protocols without their prefix:
+
+* vhost, kernel and vhost-user alike: VHOST_SET_FEATURES and VHOST_USER_SET_FEATURES are both SET_FEATURES, so that the
+  table of legal orders is all that tells the back ends apart. VHOST_NET_SET_BACKEND is SET_BACKEND, VHOST_VDPA_SUSPEND
+  is SUSPEND; what is written to the IOTLB of vDPA to map guest memory is IOTLB_UPDATE.
+* tap: TUNSETQUEUE, TUNSETOFFLOAD, TUNSETSTEERINGEBPF, TUNSETVNETHDRSZ.
+* the control queue of virtio-net: MAC_ADDR_SET, PROMISC and so on, without VIRTIO_NET_CTRL_.
+
+Names from linux/vhost.h, linux/if_tun.h, linux/virtio_net.h and QEMU's docs/interop/vhost-user.rst.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Any
+
+from vmstate.vmsd.data import Value
+
+CVQ_COMMANDS = (
+    "MAC_ADDR_SET",
+    "MAC_TABLE_SET",
+    "VQ_PAIRS_SET",
+    "RSS_CONFIG",
+    "HASH_CONFIG",
+    "GUEST_OFFLOADS_SET",
+    "PROMISC",
+    "ALLMULTI",
+    "ALLUNI",
+    "NOMULTI",
+    "NOUNI",
+    "NOBCAST",
+    "VLAN_ADD",
+    "VLAN_DEL",
+)
+"""The commands of virtio-net's control queue that change state, in the order in which QEMU replays them into vDPA."""
+
+TUN_IOCTLS = ("TUNSETVNETHDRSZ", "TUNSETQUEUE", "TUNSETOFFLOAD", "TUNSETSTEERINGEBPF")
+"""What a tap device is told."""
+
+
+class Phase(StrEnum):
+    """When an operation is done: while the source's guest runs, or while it is stopped."""
+
+    EARLY = "early"
+    STOP = "stop"
+
+
+class Operation(Value):
+    """An operation: its name, the queue it is for, its argument, and the item that asked for it.
+
+    `queue` is the virtqueue's number, counted over the whole device (receive 0, transmit 1, of pair i 2i and 2i+1, the
+    control queue last); None where the operation is the device's. `value` is what JSON can hold: a number, a string
+    (addresses as `52:54:00:12:34:56`), or a tuple of these; None where the protocol has no argument or it is a
+    descriptor. `item` is None for what belongs to no item, as the start of a back end.
+    """
+
+    name: str
+    queue: int | None = None
+    value: Any = None
+    item: str | None = None
+    phase: Phase = Phase.STOP
+
+    def __str__(self) -> str:
+        queue = "" if self.queue is None else f" queue {self.queue}"
+        value = "" if self.value is None else f" = {self.value}"
+        return f"{self.name}{queue}{value}"
