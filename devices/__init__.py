@@ -169,3 +169,6 @@ INDEX: dict[str, tuple[str, ...]] = {
     "virtio-net": ("devices.virtio.net:VirtIONet",),
 }
 """Last part of an idstr -> the places of its descriptions, the newest layout first."""
+
+NOISE = "devices.noise:NOISE"
+"""The place of the noise lists: what differs between two moments of a machine that does nothing."""

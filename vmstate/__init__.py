@@ -33,6 +33,15 @@ if TYPE_CHECKING:
     from vmstate.codec import (
         save_state as save_state,
     )
+    from vmstate.compare.diff import (
+        Change as Change,
+    )
+    from vmstate.compare.diff import (
+        Difference as Difference,
+    )
+    from vmstate.compare.diff import (
+        diff as diff,
+    )
     from vmstate.errors import (
         DecodeError as DecodeError,
     )
@@ -471,6 +480,11 @@ _PLACES = {
         "residue_of",
         "set_facts",
         "version_of",
+    ),
+    "vmstate.compare.diff": (
+        "Change",
+        "Difference",
+        "diff",
     ),
     "vmstate.errors": (
         "DecodeError",

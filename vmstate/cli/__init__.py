@@ -20,6 +20,7 @@ VERBS = {
     "show": "the state, readable or as JSON",
     "decode": "a whole stream as an editable JSON document",
     "encode": "a JSON document as a stream, byte-identical",
+    "diff": "which values changed between two streams, noise aside",
     "verify": "does it decode, re-encode identically, and agree with its own vmdesc",
 }
 

@@ -2,8 +2,8 @@
 
 Libraries are found through the entry-point group `vmstate.devices`. Each is a module with `INDEX`, a mapping from the
 last part of an idstr to the places of its descriptions ("module:class", the newest layout first); nothing of a device
-is imported before a stream holds it. Asking the entry points is slow, and done only for an idstr that the library
-shipped beside this package does not know.
+is imported before a stream holds it. It may have `NOISE` too, the place of its noise lists. Asking the entry points is
+slow, and done only for an idstr that the library shipped beside this package does not know.
 """
 
 from __future__ import annotations
@@ -34,14 +34,36 @@ def _shipped() -> Mapping[str, Sequence[str]]:
 
 @lru_cache(maxsize=1)
 def _others() -> Mapping[str, Sequence[str]]:
+    found: dict[str, Sequence[str]] = {}
+    for library in _announced():
+        found.update(library.INDEX)
+    return found
+
+
+@lru_cache(maxsize=1)
+def _announced() -> tuple[Any, ...]:
+    """The libraries of other distributions."""
     if not _somebody_announces():
-        return {}
+        return ()
     from importlib.metadata import entry_points
 
-    found: dict[str, Sequence[str]] = {}
-    for entry in entry_points(group=GROUP):
-        if entry.value != SHIPPED:
-            found.update(entry.load().INDEX)
+    return tuple(entry.load() for entry in entry_points(group=GROUP) if entry.value != SHIPPED)
+
+
+@lru_cache(maxsize=1)
+def noise_lists() -> Mapping[str, Mapping[str, Any]]:
+    """What differs between two moments of an idle machine: name of a description -> wire name -> kind of noise.
+
+    The lists of all libraries together; `devices.noise` says what is in them.
+    """
+    found: dict[str, dict[str, Any]] = {}
+    with suppress(ModuleNotFoundError):
+        for library in (*_announced(), import_module(SHIPPED)):
+            place = getattr(library, "NOISE", None)
+            if place is not None:
+                module, _, attribute = place.partition(":")
+                for name, fields in getattr(import_module(module), attribute).items():
+                    found.setdefault(name, {}).update(fields)
     return found
 
 

@@ -21,12 +21,15 @@ _QUOTED = re.compile(r'"((?:[^"\\]|\\.)*)"')
 Steps = tuple[str | int, ...]
 
 
-def format_path(steps: Iterable[str | int]) -> str:
-    """The text of a path."""
+def format_path(steps: Iterable[str | int | range]) -> str:
+    """The text of a path; a range stands for all its elements: `[0..7]`."""
     text = ""
     for step in steps:
         if isinstance(step, int):
             text += f"[{step}]"
+            continue
+        if isinstance(step, range):
+            text += f"[{step.start}..{step.stop - 1}]"
             continue
         if not _PLAIN.fullmatch(step):
             escaped = step.replace("\\", "\\\\").replace('"', '\\"')

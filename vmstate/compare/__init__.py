@@ -1,0 +1,1 @@
+"""Comparing: two streams (diff), two schemas (compat)."""

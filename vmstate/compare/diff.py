@@ -1,0 +1,515 @@
+"""What differs between two streams: `vmstate.diff(a, b)`.
+
+Sections are compared byte by byte first. Only where the bytes differ are the two states compared, by one description:
+a section that one side's vmdesc and the other side's library describe is read once more. Changes have paths in the one
+grammar of paths (vmstate.vmsd.path), `[0..7]` standing for elements that changed alike.
+
+Noise (vmstate.compare.noise) is told apart, not dropped: `Difference.ignored` has it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from contextlib import ExitStack, suppress
+from itertools import zip_longest
+from typing import Any, NamedTuple
+
+from vmstate.codec.records import Records
+from vmstate.compare.noise import KINDS, noise_of, noise_of_bytes
+from vmstate.errors import VMStateError
+from vmstate.stream.configuration import Configuration
+from vmstate.stream.containers import Input, open_input
+from vmstate.stream.events import Command
+from vmstate.stream.library import all_descriptions, last_part
+from vmstate.stream.ram import RamBlock
+from vmstate.stream.stream import RamSummary, Section, Stream, load
+from vmstate.stream.verify import first_difference, residues
+from vmstate.vmsd.data import Data, Value
+from vmstate.vmsd.description import VMStateDescription
+from vmstate.vmsd.expr import IDSTR
+from vmstate.vmsd.path import Steps, format_path
+from vmstate.vmsd.state import is_state, items_of
+
+NOWHERE = "stream"
+"""What stands in place of an idstr for what is in no section: the version, the order, commands."""
+
+Read = tuple[VMStateDescription, Any, VMStateDescription, Any]
+
+
+class Change(Value):
+    """Something that differs.
+
+    `section` is an idstr, or "stream", "configuration" or "vmdesc"; `path` is inside it, None for the whole of it.
+    `kind`: "changed", "added" (not in the first), "removed" (not in the second), "version" (another version_id in the
+    section's header), "order", "bytes" (the same values, written otherwise), or "vmdesc" (the same bytes, described
+    otherwise; the path is one of the vmdesc's JSON). `before` and `after` are values, lists of
+    them where `count` elements are folded into one path. `noise` is the kind of noise it is, None if it is none.
+    """
+
+    section: str
+    instance_id: int
+    path: str | None
+    kind: str
+    before: Any
+    after: Any
+    count: int = 1
+    noise: str | None = None
+
+
+class Difference(Data):
+    """What differs between two streams: the changes that count, and those that are noise.
+
+    `a` and `b` are the names of the two; `identical` says that not one byte differs.
+    """
+
+    a: str
+    b: str
+    changes: list[Change]
+    ignored: list[Change]
+    identical: bool
+
+    @property
+    def equal(self) -> bool:
+        """Whether nothing but noise differs."""
+        return not self.changes
+
+    def __bool__(self) -> bool:
+        raise TypeError("ask a Difference for `equal`, `changes` or `identical`")
+
+
+def diff(
+    a: Any, b: Any, *, noise: Collection[str] = frozenset(KINDS), ignore: Iterable[str] = (), library: bool = True
+) -> Difference:
+    """What differs between two streams, each a `Stream` or whatever `load` takes.
+
+    `noise` names the kinds of noise that do not count (all of `vmstate.compare.noise.KINDS`; an empty set for none);
+    the guest's memory is read only where "memory" is not among them. `ignore` are paths, SECTION[.PATH], below which
+    nothing counts; they need not be in either stream. Raises `VMStateError`.
+    """
+    unknown = sorted(set(noise) - set(KINDS))
+    if unknown:
+        raise VMStateError(f"there is no kind of noise {unknown[0]!r}", expected=f"one of {', '.join(KINDS)}")
+    if a == b == "-":
+        raise VMStateError("standard input is one stream, not two")
+    with ExitStack() as stack:
+        first, second = (one if isinstance(one, Stream) else stack.enter_context(open_input(one)) for one in (a, b))
+        if isinstance(first, Input) and isinstance(second, Input) and _same_bytes(first.data, second.data):
+            # That both are no stream at all must still be said.
+            _loaded(first, stack, library)
+            return Difference(first.name, second.name, [], [], True)
+        one, two = _loaded(first, stack, library), _loaded(second, stack, library)
+        texts = tuple(ignore)
+        how = How("memory" not in noise, library)
+        found = [change for change in _changes(one, two, how) if not _is_below(change, texts)]
+    counted = [change for change in found if change[0].noise not in noise]
+    ignored = [change for change in found if change[0].noise in noise]
+    return Difference(str(one.name), str(two.name), _folded(counted), _folded(ignored), False)
+
+
+def _same_bytes(one: memoryview, two: memoryview) -> bool:
+    step = 1 << 20
+    return len(one) == len(two) and all(
+        bytes(one[start : start + step]) == bytes(two[start : start + step]) for start in range(0, len(one), step)
+    )
+
+
+def _loaded(given: Stream | Input, stack: ExitStack, library: bool) -> Stream:
+    return given if isinstance(given, Stream) else stack.enter_context(load(given, library=library))
+
+
+Found = tuple[Change, Steps]
+"""A change, and the steps of its path."""
+
+
+def _whole(section: str, kind: str, before: Any = None, after: Any = None, instance_id: int = 0) -> Found:
+    return Change(section, instance_id, None, kind, before, after), ()
+
+
+class How(NamedTuple):
+    """How to compare: whether guest memory is read, and whether the device library is asked."""
+
+    memory: bool
+    library: bool
+
+
+def _changes(one: Stream, two: Stream, how: How) -> Iterator[Found]:
+    if one.version != two.version:
+        yield Change(NOWHERE, 0, "version", "changed", one.version, two.version), ("version",)
+    yield from _configuration(one.configuration, two.configuration)
+    commands = _commands(one), _commands(two)
+    if commands[0] != commands[1]:
+        yield Change(NOWHERE, 0, "commands", "changed", commands[0], commands[1]), ("commands",)
+    units = _units(one.sections), _units(two.sections)
+    changed: set[tuple[str, int]] = set()
+    for key in dict.fromkeys([*units[0], *units[1]]):
+        before, after = units[0].get(key, []), units[1].get(key, [])
+        for left, right in zip_longest(before, after):
+            if left is None or right is None:
+                yield _whole(key[0], "removed" if right is None else "added", instance_id=key[1])
+                changed.add(key)
+                continue
+            if left[0].is_ram or right[0].is_ram:
+                found = list(_ram(one, two, left, right, how))
+            else:
+                found = list(_section(left, right, how))
+            if found:
+                changed.add(key)
+            yield from found
+    yield from _order(units)
+    yield from _vmdesc(one, two, changed)
+
+
+def _configuration(one: Configuration | None, two: Configuration | None) -> Iterator[Found]:
+    if one is None or two is None:
+        if one is not two:
+            yield _whole("configuration", "added" if one is None else "removed", one, two)
+        return
+    vmsd: VMStateDescription = Configuration.vmsd  # type: ignore[attr-defined]
+    if vmsd.encode(one) != vmsd.encode(two):
+        yield from _states("configuration", 0, (vmsd, one, vmsd, two))
+
+
+def _commands(stream: Stream) -> list[str]:
+    return [f"{part.name} {part.data.hex()}".strip() for part in stream.parts if isinstance(part, Command)]
+
+
+Units = dict[tuple[str, int], list[list[Section]]]
+"""Idstr and instance_id -> the sections that have them, in their order; the parts of an iterable one together."""
+
+
+def _units(sections: Sequence[Section]) -> Units:
+    units: Units = {}
+    begun: dict[int, list[Section]] = {}
+    for section in sections:
+        if section.kind in ("part", "end") and section.section_id in begun:
+            begun[section.section_id].append(section)
+            continue
+        unit = [section]
+        if section.kind == "start":
+            begun[section.section_id] = unit
+        units.setdefault((section.name, section.instance_id), []).append(unit)
+    return units
+
+
+def _section(left: list[Section], right: list[Section], how: How) -> Iterator[Found]:
+    one, two = left[0], right[0]
+    if one.version_id != two.version_id:
+        change = Change(one.name, one.instance_id, None, "version", one.version_id, two.version_id)
+        yield change, ()
+    before, after = (b"".join(section.payload() for section in unit) for unit in (left, right))
+    if before == after:
+        return
+    read = _read_alike(one, two, how) if len(left) == len(right) == 1 else None
+    if read is None:
+        noise = noise_of_bytes(one.name, before, after)
+        yield Change(one.name, one.instance_id, None, "changed", before, after, noise=noise), ()
+        return
+    found = list(_states(one.name, one.instance_id, read))
+    yield from found
+    if not found:
+        # QEMU reads the same values from both: what differs is what it accepts and writes otherwise, or a version.
+        odd = [[f"{path}: {raw.hex()}" for path, raw in residues(state)] for state in (read[1], read[3])]
+        yield _whole(one.name, "bytes", odd[0] or before, odd[1] or after, one.instance_id)
+
+
+def _read_alike(one: Section, two: Section, how: How) -> Read | None:
+    """Both states by descriptions whose names are the same, or None where nothing describes both."""
+    if one.vmsd is not None and two.vmsd is not None and one.described_by == two.described_by:
+        return one.vmsd, one.state, two.vmsd, two.state
+    library = [(_by_library, _by_library)] if how.library else []
+    for ways in (*library, (_as_it_is, _by_vmsd_of(one)), (_by_vmsd_of(two), _as_it_is)):
+        before = ways[0](one)
+        after = ways[1](two) if before is not None else None
+        if before is not None and after is not None:
+            return *before, *after
+    return None
+
+
+def _as_it_is(section: Section) -> tuple[VMStateDescription, Any] | None:
+    return None if section.vmsd is None else (section.vmsd, section.state)
+
+
+def _by_library(section: Section) -> tuple[VMStateDescription, Any] | None:
+    if section.described_by == "library":
+        return _as_it_is(section)
+    return _decoded(section, all_descriptions(section.name))
+
+
+def _by_vmsd_of(other: Section) -> Callable[[Section], tuple[VMStateDescription, Any] | None]:
+    return lambda section: None if other.vmsd is None else _decoded(section, (other.vmsd,))
+
+
+def _decoded(section: Section, vmsds: Iterable[VMStateDescription]) -> tuple[VMStateDescription, Any] | None:
+    payload = section.payload()
+    for vmsd in vmsds:
+        with suppress(VMStateError):
+            state = vmsd.decode(payload, version_id=section.version_id, facts={IDSTR.name: section.name})
+            return vmsd, state
+    return None
+
+
+def _states(name: str, instance_id: int, read: Read) -> Iterator[Found]:
+    vmsd, one, other, two = read
+    narrowed = _narrowed(one, two)
+    if narrowed is None:
+        return
+    from deepdiff import DeepDiff
+
+    tree = DeepDiff(*narrowed, view="tree", threshold_to_diff_deeper=0)
+    found = [tuple(item.path(output_format="list")) for group in tree.values() for item in group]
+    for steps in sorted(found, key=_by_place(narrowed)):
+        before, after = _at(one, steps), _at(two, steps)
+        kind = "added" if before is None else "removed" if after is None else "changed"
+        noise = noise_of(vmsd, steps, before, after) or (
+            None if other is vmsd else noise_of(other, steps, before, after)
+        )
+        yield Change(name, instance_id, format_path(steps), kind, before, after, noise=noise), steps
+
+
+def _narrowed(one: Any, two: Any) -> tuple[Any, Any] | None:
+    """What differs of two values, plain: structs and arrays of one length as mappings of the members that differ.
+
+    deepdiff is slow, and most of a section whose bytes differ is equal.
+    """
+    if is_state(one) and is_state(two):
+        pairs = dict(items_of(one)), dict(items_of(two))
+        return _members((name, *(side.get(name, NOTHING) for side in pairs)) for name in pairs[0] | pairs[1])
+    if isinstance(one, LISTS) and isinstance(two, LISTS) and len(one) == len(two):
+        return _members((index, *pair) for index, pair in enumerate(zip(one, two, strict=True)))
+    return None if one == two else (_plain(one), _plain(two))
+
+
+LISTS = (list, tuple, Records)
+
+
+NOTHING: Any = object()
+"""In place of a member that one of two structs does not have."""
+
+
+def _members(members: Iterable[tuple[Any, ...]]) -> tuple[Any, Any] | None:
+    before: dict[str | int, Any] = {}
+    after: dict[str | int, Any] = {}
+    for name, one, two in members:
+        if one is NOTHING or two is NOTHING:
+            side, value = (after, two) if one is NOTHING else (before, one)
+            side[name] = _plain(value)
+        elif one is not two and one != two:
+            inner = _narrowed(one, two)
+            if inner is not None:
+                before[name], after[name] = inner
+    return (before, after) if before or after else None
+
+
+def _plain(value: Any) -> Any:
+    """A value as deepdiff takes it: no classes, and nothing that looks like an enumeration."""
+    if is_state(value):
+        return {name: _plain(inner) for name, inner in items_of(value)}
+    if isinstance(value, LISTS):
+        return [_plain(inner) for inner in value]
+    if isinstance(value, int):
+        return int(value)
+    return bytes(value) if isinstance(value, bytes) else value
+
+
+def _by_place(narrowed: tuple[Any, Any]) -> Callable[[Steps], list[int]]:
+    """The order of paths on the wire."""
+
+    def place(steps: Steps) -> list[int]:
+        sides: tuple[Any, ...] = narrowed
+        places: list[int] = []
+        for step in steps:
+            names = [name for side in sides if isinstance(side, dict) for name in side]
+            places.append(step if isinstance(step, int) else names.index(step) if step in names else len(names))
+            sides = tuple(_inside(side, step) for side in sides)
+        return places
+
+    return place
+
+
+def _inside(value: Any, step: str | int) -> Any:
+    """A member of a plain value; None where it has none."""
+    try:
+        return value[step]
+    except (TypeError, LookupError):
+        return None
+
+
+def _at(state: Any, steps: Steps) -> Any:
+    """What is at a path of a state; None where there is nothing."""
+    for step in steps:
+        if is_state(state) and not isinstance(state, dict):
+            state = getattr(state, str(step), None)
+        else:
+            state = _inside(state, step)
+    return state
+
+
+def _ram(one: Stream, two: Stream, left: list[Section], right: list[Section], how: How) -> Iterator[Found]:
+    """The list of blocks and, where memory is read, whether the pages are the same."""
+    sides = [[section.state for section in unit if isinstance(section.state, RamSummary)] for unit in (left, right)]
+    lists = [{block.idstr: _block(block) for state in states for block in state.blocks} for states in sides]
+    name, instance_id = left[0].name, left[0].instance_id
+    for idstr in dict.fromkeys([*lists[0], *lists[1]]):
+        blocks = [side.get(idstr) for side in lists]
+        if blocks[0] != blocks[1]:
+            kind = "added" if blocks[0] is None else "removed" if blocks[1] is None else "changed"
+            steps: Steps = ("blocks", idstr)
+            yield Change(name, instance_id, format_path(steps), kind, blocks[0], blocks[1]), steps
+    if list(lists[0]) != list(lists[1]) and lists[0].keys() == lists[1].keys():
+        yield Change(name, instance_id, "blocks", "order", list(lists[0]), list(lists[1])), ("blocks",)
+    if how.memory:
+        digests = [
+            _digest(chunk for state in states for chunk in stream.ram_bytes(state))
+            for stream, states in zip((one, two), sides, strict=True)
+        ]
+        if digests[0] != digests[1]:
+            pages = [_pages(states) for states in sides]
+            yield Change(name, instance_id, "pages", "changed", pages[0], pages[1], noise="memory"), ("pages",)
+
+
+def _block(block: RamBlock) -> dict[str, Any]:
+    return {"used_length": block.used_length, "page_size": block.page_size, "gpa": block.gpa}
+
+
+def _digest(chunks: Iterable[memoryview]) -> bytes:
+    digest = hashlib.sha256()
+    for chunk in chunks:
+        digest.update(chunk)
+    return digest.digest()
+
+
+def _pages(states: Iterable[RamSummary]) -> dict[str, int]:
+    total: dict[str, int] = {}
+    for state in states:
+        for kind, count in state.pages.items():
+            total[kind] = total.get(kind, 0) + count
+    return total
+
+
+def _order(units: tuple[Units, Units]) -> Iterator[Found]:
+    common = [[key for key in side if key in other] for side, other in (units, units[::-1])]
+    if common[0] != common[1]:
+        names = [[f"{name}#{instance_id}" for name, instance_id in side] for side in common]
+        yield Change(NOWHERE, 0, "sections", "order", names[0], names[1]), ("sections",)
+
+
+def _vmdesc(one: Stream, two: Stream, changed: set[tuple[str, int]]) -> Iterator[Found]:
+    """What the vmdescs say differently of sections that are not different themselves."""
+    texts = one.vmdesc_text, two.vmdesc_text
+    if texts[0] == texts[1]:
+        return
+    if texts[0] is None or texts[1] is None:
+        yield _whole("vmdesc", "added" if texts[0] is None else "removed")
+        return
+    sides = [stream.vmdesc for stream in (one, two)]
+    assert sides[0] is not None and sides[1] is not None
+    dialects = [side.dialect.name for side in sides if side is not None]
+    if dialects[0] != dialects[1]:
+        yield Change("vmdesc", 0, "dialect", "changed", dialects[0], dialects[1]), ("dialect",)
+        return
+    tops = [dict(json.loads(text, object_pairs_hook=_pairs)) for text in texts if text is not None]
+    if tops[0].get("page_size") != tops[1].get("page_size"):
+        sizes = [top.get("page_size") for top in tops]
+        yield Change("vmdesc", 0, "page_size", "changed", sizes[0], sizes[1]), ("page_size",)
+    entries = [_entries(top["devices"]) for top in tops]
+    for key in entries[0]:
+        pairs = entries[0][key], entries[1].get(key)
+        if key in changed or pairs[1] is None:
+            continue
+        difference = first_difference(*pairs)
+        if difference is not None:
+            path, said, other = difference
+            yield Change(key[0], key[1], path or None, "vmdesc", said, other), ()
+
+
+def _pairs(pairs: list[tuple[str, Any]]) -> list[tuple[str, Any]]:
+    return pairs
+
+
+def _entries(devices: list[Any]) -> dict[tuple[str, int], list[Any]]:
+    found: dict[tuple[str, int], list[Any]] = {}
+    for entry in devices:
+        keys = dict(entry)
+        found.setdefault((keys["name"], keys["instance_id"]), []).append(entry)
+    return found
+
+
+def _is_below(found: Found, ignored: Sequence[str]) -> bool:
+    """Whether a change is at or below one of the paths that are to be ignored."""
+    change, _ = found
+    names = {change.section, last_part(change.section)}
+    labels = names | {f"{name}#{change.instance_id}" for name in names}
+    places = {_INDEX.sub("", change.path), change.path} if change.path else set()
+    for text in ignored:
+        for label in labels:
+            if text == label:
+                return True
+            rest = text[len(label) + 1 :] if text.startswith(label + ".") else None
+            if rest and any(place == rest or place.startswith((rest + ".", rest + "[")) for place in places):
+                return True
+    return False
+
+
+_INDEX = re.compile(r"\[\d+\]")
+
+
+# Elements that changed alike are one change.
+
+
+class _Run:
+    """Changes that are folded into one: the first of them, and the path with ranges in it."""
+
+    __slots__ = ("after", "before", "change", "count", "steps")
+
+    def __init__(self, change: Change, steps: Steps) -> None:
+        self.change = change
+        self.steps: list[str | range] = [range(step, step + 1) if isinstance(step, int) else step for step in steps]
+        self.before = change.before
+        self.after = change.after
+        self.count = 1
+
+    def key(self, place: int) -> tuple[Any, ...]:
+        """What must be equal for two runs to be neighbours at a place of the path."""
+        rest = tuple(step for index, step in enumerate(self.steps) if index != place)
+        change = self.change
+        return change.section, change.instance_id, change.kind, change.noise, len(self.steps), rest
+
+    def take(self, other: _Run, place: int) -> None:
+        """Take in the run that follows."""
+        mine, theirs = self.steps[place], other.steps[place]
+        assert isinstance(mine, range) and isinstance(theirs, range)
+        if len(mine) == 1:
+            self.before, self.after = [self.before], [self.after]
+        self.before, self.after = [*self.before, other.before], [*self.after, other.after]
+        self.steps[place] = range(mine.start, theirs.stop)
+        self.count += other.count
+
+    def folded(self) -> Change:
+        """The change that all are."""
+        if self.count == 1:
+            return self.change
+        steps = [step[0] if isinstance(step, range) and len(step) == 1 else step for step in self.steps]
+        return self.change.replace(path=format_path(steps), before=self.before, after=self.after, count=self.count)
+
+
+def _folded(found: Iterable[Found]) -> list[Change]:
+    runs = [_Run(change, steps) for change, steps in found]
+    for place in reversed(range(max((len(run.steps) for run in runs), default=0))):
+        last: dict[tuple[Any, ...], _Run] = {}
+        kept = []
+        for run in runs:
+            here = run.steps[place] if place < len(run.steps) else None
+            if isinstance(here, range):
+                key = run.key(place)
+                before = last.get(key)
+                span = before.steps[place] if before is not None else None
+                if before is not None and isinstance(span, range) and span.stop == here.start and len(here) == 1:
+                    before.take(run, place)
+                    continue
+                last[key] = run
+            kept.append(run)
+        runs = kept
+    return [run.folded() for run in runs]

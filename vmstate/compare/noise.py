@@ -1,0 +1,90 @@
+"""Which values of a state are noise: what differs between two moments of a machine that does nothing.
+
+The lists come from the device libraries (`vmstate.stream.library.noise_lists`) and go by the names of descriptions and
+by wire names, so that they hold for a state of the library and for one of a vmdesc alike.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import Any
+
+from vmstate.stream.library import last_part, noise_lists
+from vmstate.vmsd import types as t
+from vmstate.vmsd.description import Field, VMStateDescription
+from vmstate.vmsd.path import Steps
+
+KINDS = {
+    "timer": "times, deadlines and clocks",
+    "counter": "what only counts",
+    "index": "how far a ring has got",
+    "register": "what the code that happens to run has in a processor",
+    "interrupt": "interrupts on their way",
+    "memory": "what is in the guest's memory",
+}
+"""The kinds of noise."""
+
+_NUMBERS = re.compile(r"\[\d+\]")
+
+
+def fields_on(vmsd: VMStateDescription, steps: Steps) -> Iterator[tuple[VMStateDescription, Field]]:
+    """The fields that a path passes, each with the description it stands in.
+
+    Of a choice of structs, all are looked into; where one has the next step of the path it is on the path.
+    """
+    here = [vmsd]
+    for step in steps:
+        if not isinstance(step, str):
+            continue
+        inside: list[VMStateDescription] = []
+        for one in here:
+            for field in one.fields:
+                if field.attribute == step:
+                    yield one, field
+                    inside += _inside(field.type)
+            inside += [sub.vmsd for sub in one.subsections if sub.attribute == step]
+        here = inside
+
+
+def _inside(kind: t.WireType) -> Iterator[VMStateDescription]:
+    if isinstance(kind, t.Later):
+        kind = kind.resolve()
+    if isinstance(kind, t.Choice):
+        for _, case in kind.cases:
+            yield from _inside(case)
+    else:
+        yield from kind.children()
+
+
+def noise_of(vmsd: VMStateDescription, steps: Steps, before: Any, after: Any) -> str | None:
+    """The kind of noise that a change at a path of a state is, or None."""
+    lists = noise_lists()
+    for holder, field in fields_on(vmsd, steps):
+        if field.type is t.TIMER or field.type.info == t.TIMER.info:
+            return "timer"
+        listed = lists.get(holder.name)
+        if listed is not None:
+            entry = listed.get(field.name) or listed.get(_NUMBERS.sub("", field.name))
+            kind = None if entry is None else _kind(entry, before, after)
+            if kind is not None:
+                return kind
+    return None
+
+
+def noise_of_bytes(idstr: str, before: bytes, after: bytes) -> str | None:
+    """The same of the bytes of a section that nothing describes."""
+    entry = noise_lists().get(last_part(idstr), {}).get("")
+    return None if entry is None else _kind(entry, before, after)
+
+
+def _kind(entry: Any, before: Any, after: Any) -> str | None:
+    if isinstance(entry, str):
+        return entry
+    kind, ranges = entry
+    if not isinstance(before, bytes) or not isinstance(after, bytes) or len(before) != len(after):
+        return None
+    noisy = bytearray(before)
+    for start, stop in ranges:
+        noisy[start:stop] = after[start:stop]
+    return str(kind) if noisy == after else None
