@@ -35,7 +35,12 @@ CVQ_COMMANDS = (
     "VLAN_ADD",
     "VLAN_DEL",
 )
-"""The commands of virtio-net's control queue that change state, in the order in which QEMU replays them into vDPA."""
+"""The commands of virtio-net's control queue that change state, in the order in which QEMU replays them into vDPA.
+
+Arguments: MAC_ADDR_SET an address; MAC_TABLE_SET the unicast and the multicast addresses, two tuples; VQ_PAIRS_SET a
+number; RSS_CONFIG (hash types, default queue, indirection table, queue pairs, key in hex); HASH_CONFIG (hash types, key
+in hex), both without hash types to switch off; GUEST_OFFLOADS_SET a set of bits; the modes 0 or 1; the last two a VLAN.
+"""
 
 TUN_IOCTLS = ("TUNSETVNETHDRSZ", "TUNSETQUEUE", "TUNSETOFFLOAD", "TUNSETSTEERINGEBPF")
 """What a tap device is told."""
