@@ -201,7 +201,8 @@ class VirtIONetDevice:
     @property
     def vlan_ids(self) -> frozenset[int]:
         """The VLANs whose packets pass: bit `vid % 32` of word `vid // 32` of the map."""
-        return frozenset(vid for vid in range(MAX_VLAN) if self.vlans[vid >> 5] >> (vid & 31) & 1)
+        used = [(place << 5, word) for place, word in enumerate(self.vlans) if word]
+        return frozenset(first + bit for first, word in used for bit in range(32) if word >> bit & 1)
 
     @vlan_ids.setter
     def vlan_ids(self, ids: Iterable[int]) -> None:

@@ -5,12 +5,15 @@ end knows the orders in which it is brought up (`early_start`, `finish`, `stop`)
 given, whoever made the list, against its one table of steps. The state of a machine is a set of facts about the device
 and one about each queue; a step says which facts it needs, which it must not find, which it makes and which it ends.
 
-The rules are those of who answers in the end. Linux's drivers/vhost: EBUSY for SET_VRING_NUM and SET_VRING_BASE while
-a back end is bound, and `used->idx` is read when it is bound. Linux's drivers/vhost/vdpa.c: features once; in newer
-kernels no SET_VRING_ADDR and SET_VRING_BASE after DRIVER_OK unless the device is suspended; enabling after DRIVER_OK
-only if the parent says so. QEMU's docs/interop/vhost-user.rst: a ring is started by its kick and stopped by GET_VRING_BASE.
-And for the early phase: no guest memory is there, so nothing that reads a ring, and nothing that would let a back end
-read one by itself.
+The rules are those of who answers in the end.
+
+* Linux's drivers/vhost: EBUSY for SET_VRING_NUM and SET_VRING_BASE while a back end is bound; `used->idx` is read when
+  it is bound.
+* Linux's drivers/vhost/vdpa.c: features once; in newer kernels no SET_VRING_ADDR and SET_VRING_BASE after DRIVER_OK
+  unless the device is suspended; enabling after DRIVER_OK only if the parent says so.
+* QEMU's docs/interop/vhost-user.rst: a ring is started by its kick and stopped by GET_VRING_BASE.
+* In the early phase no guest memory is there: nothing is done that reads a ring, and nothing that would let a back end
+  read one by itself.
 """
 
 from __future__ import annotations
