@@ -547,7 +547,7 @@ def test_the_difference_leads_from_one_state_to_the_other(soon: str, late: str, 
     assert Settings.of(after).are_in(backend.settings) == (Settings.of(before) == Settings.of(after))
     made = difference(before, after)
     backend.run(made)
-    assert Settings.of(after).are_in(backend.settings), (made, backend.settings, Settings.of(after).as_commands())
+    assert Settings.of(after).are_in(backend.settings), (made, backend.settings)
     assert not difference(after, after)
 
 

@@ -15,7 +15,7 @@ virtio_net_handle_rss, virtio_net_reset) and include/standard-headers/linux/virt
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from devices.virtio.features import NetFeatures
@@ -100,18 +100,29 @@ class Settings(Value):
             vlans=frozenset(),
         )
 
-    def as_commands(self) -> dict[str, Any]:
-        """The settings by the commands that make them; VLAN_ADD has the set of all VLANs."""
-        commands = {
-            operation.name: operation.value
-            for operation in _to(Settings.after_reset(self.features), self, everything=True)
-        }
-        return commands | {"VLAN_ADD": self.vlans}
-
     def are_in(self, commands: Mapping[str, Any]) -> bool:
-        """Whether a card has these settings that was given these commands since its reset."""
-        reset = Settings.after_reset(self.features).as_commands()
-        return {**reset, **commands} == self.as_commands()
+        """Whether a card has these settings that was given these commands since its reset (`VhostVdpa.settings`)."""
+        return {**_commands(Settings.after_reset(self.features)), **commands} == _commands(self)
+
+
+def _commands(settings: Settings) -> dict[str, Any]:
+    """The settings by the commands that make them, as far as the features have them."""
+    features = settings.features
+    made: dict[str, Any] = {"VLAN_ADD": settings.vlans}
+    if NetFeatures.CTRL_MAC_ADDR in features:
+        made["MAC_ADDR_SET"] = settings.mac
+    if NetFeatures.CTRL_RX in features:
+        made["MAC_TABLE_SET"] = settings.unicast, settings.multicast
+        modes = dict(zip(RX_MODES, settings.modes, strict=True))
+        extra = NetFeatures.CTRL_RX_EXTRA in features
+        made |= {mode.upper(): on for mode, on in modes.items() if extra or mode not in EXTRA_MODES}
+    if NetFeatures.MQ in features:
+        made["VQ_PAIRS_SET"] = settings.pairs
+    if NetFeatures.CTRL_GUEST_OFFLOADS in features:
+        made["GUEST_OFFLOADS_SET"] = settings.offloads
+    if settings.rss is not None:
+        made |= {operation.name: operation.value for operation in _rss_config(settings, "rss")}
+    return made
 
 
 def all_offloads(features: NetFeatures) -> int:
@@ -127,91 +138,71 @@ def _rss(rss: Rss | None) -> tuple[int, int, tuple[int, ...], str] | None:
     return rss.hash_types, rss.default_queue, tuple(rss.indirections_table), bytes(rss.key).hex()
 
 
-def replay(device: VirtIONet) -> tuple[Operation, ...]:
-    """The commands that lead from a reset to this state, in QEMU's order; what a reset brings is left out."""
-    after = Settings.of(device)
-    return tuple(_to(Settings.after_reset(after.features), after, everything=False))
+# One sender for each item: from what the card was set to already to the state that it must have. Without the first the
+# card was just reset, and what a reset brings is left out.
 
 
-def difference(before: VirtIONet, after: VirtIONet) -> tuple[Operation, ...]:
-    """The commands that lead from one state to the other, which has the same features."""
-    return tuple(operation for send in SENDERS.values() for operation in send(before, after))
+def send_mac(before: VirtIONet | None, after: VirtIONet) -> Iterator[Operation]:
+    """MAC_ADDR_SET; between two states a write to the configuration space where the driver has no such command."""
+    new = Settings.of(after)
+    if before is not None and Settings.of(before).mac == new.mac:
+        return
+    if NetFeatures.CTRL_MAC_ADDR in new.features:
+        yield Operation("MAC_ADDR_SET", value=new.mac, item="mac")
+    elif before is not None:
+        yield Operation("SET_CONFIG", value=new.mac, item="mac")
 
 
-def _to(before: Settings, after: Settings, *, everything: bool) -> Iterator[Operation]:
-    """From a card that was reset; `everything` also sends what the reset brought."""
-    features = after.features
-    yield from _mac(after)
-    if everything or after.unicast or after.multicast:
-        yield from _mac_table(after)
-    if NetFeatures.MQ in features:
-        yield Operation("VQ_PAIRS_SET", value=after.pairs, item="queue_pairs")
-    if after.rss is not None:
-        yield from _rss_config(after)
-    if everything or after.offloads != before.offloads:
-        yield from _offloads(after)
-    for place, mode in enumerate(RX_MODES):
-        if everything or after.modes[place] != before.modes[place]:
-            yield from _mode(after, mode)
-    yield from _vlans(frozenset(), after)
-
-
-# -------------------------------------------------------------------------------------------------------------------
-# One sender for each item: from the state that the card was set to early to the one it must have.
-
-
-def send_mac(before: VirtIONet, after: VirtIONet) -> tuple[Operation, ...]:
-    """MAC_ADDR_SET, or a write to the configuration space where the driver has no such command."""
-    old, new = Settings.of(before), Settings.of(after)
-    return () if old.mac == new.mac else tuple(_mac(new, otherwise="SET_CONFIG"))
-
-
-def send_mac_table(before: VirtIONet, after: VirtIONet) -> tuple[Operation, ...]:
+def send_mac_table(before: VirtIONet | None, after: VirtIONet) -> Iterator[Operation]:
     """MAC_TABLE_SET, also when the filter is empty now; and the modes, where its overflow alone changes them."""
-    old, new = Settings.of(before), Settings.of(after)
-    same = (old.unicast, old.multicast) == (new.unicast, new.multicast)
-    table = () if same else tuple(_mac_table(new))
-    return table if _modes_changed(before, after) else (*table, *_modes(old, new, "mac_table"))
+    old, new = _settings(before, after)
+    if NetFeatures.CTRL_RX in new.features and (old.unicast, old.multicast) != (new.unicast, new.multicast):
+        yield Operation("MAC_TABLE_SET", value=(new.unicast, new.multicast), item="mac_table")
+    if before is not None and not _modes_changed(before, after):
+        yield from _modes(old, new, "mac_table")
 
 
-def send_queue_pairs(before: VirtIONet, after: VirtIONet) -> tuple[Operation, ...]:
+def send_queue_pairs(before: VirtIONet | None, after: VirtIONet) -> Iterator[Operation]:
     """VQ_PAIRS_SET; or, while scaling is on, RSS_CONFIG, which names the pairs too."""
-    old, new = Settings.of(before), Settings.of(after)
-    if old.pairs == new.pairs or NetFeatures.MQ not in new.features:
-        return ()
-    if new.rss is None:
-        return (Operation("VQ_PAIRS_SET", value=new.pairs, item="queue_pairs"),)
-    again = tuple(_rss_config(new, "queue_pairs")) if old.rss == new.rss else ()
-    if NetFeatures.RSS in new.features:
-        return again
-    return (Operation("VQ_PAIRS_SET", value=new.pairs, item="queue_pairs"), *again)
+    old, new = _settings(before, after)
+    if NetFeatures.MQ not in new.features or (before is not None and old.pairs == new.pairs):
+        return
+    if before is None or new.rss is None or NetFeatures.RSS not in new.features:
+        yield Operation("VQ_PAIRS_SET", value=new.pairs, item="queue_pairs")
+    if new.rss is not None and old.rss == new.rss:
+        # The command, or the one that it is instead of, switches scaling off.
+        yield from _rss_config(new, "queue_pairs")
 
 
-def send_rss(before: VirtIONet, after: VirtIONet) -> tuple[Operation, ...]:
+def send_rss(before: VirtIONet | None, after: VirtIONet) -> Iterator[Operation]:
     """RSS_CONFIG or HASH_CONFIG; with no hash types where it is off now."""
-    old, new = Settings.of(before), Settings.of(after)
-    return () if old.rss == new.rss else tuple(_rss_config(new))
+    old, new = _settings(before, after)
+    if old.rss != new.rss:
+        yield from _rss_config(new, "rss")
 
 
-def send_guest_offloads(before: VirtIONet, after: VirtIONet) -> tuple[Operation, ...]:
+def send_guest_offloads(before: VirtIONet | None, after: VirtIONet) -> Iterator[Operation]:
     """GUEST_OFFLOADS_SET, also when all offloads are on again."""
-    old, new = Settings.of(before), Settings.of(after)
-    return () if old.offloads == new.offloads else tuple(_offloads(new))
+    old, new = _settings(before, after)
+    if NetFeatures.CTRL_GUEST_OFFLOADS in new.features and old.offloads != new.offloads:
+        yield Operation("GUEST_OFFLOADS_SET", value=new.offloads, item="guest_offloads")
 
 
-def send_rx_mode(before: VirtIONet, after: VirtIONet) -> tuple[Operation, ...]:
+def send_rx_mode(before: VirtIONet | None, after: VirtIONet) -> Iterator[Operation]:
     """One command for each mode that the card must change, in both directions."""
-    if not _modes_changed(before, after):
-        return ()
-    return tuple(_modes(Settings.of(before), Settings.of(after), "rx_mode"))
+    if before is None or _modes_changed(before, after):
+        yield from _modes(*_settings(before, after), "rx_mode")
 
 
-def send_vlan(before: VirtIONet, after: VirtIONet) -> tuple[Operation, ...]:
+def send_vlan(before: VirtIONet | None, after: VirtIONet) -> Iterator[Operation]:
     """VLAN_ADD and VLAN_DEL for each VLAN that changed: there is no command for many."""
-    return tuple(_vlans(Settings.of(before).vlans, Settings.of(after)))
+    old, new = _settings(before, after)
+    if NetFeatures.CTRL_VLAN in new.features:
+        for vid in sorted(old.vlans ^ new.vlans):
+            yield Operation("VLAN_ADD" if vid in new.vlans else "VLAN_DEL", value=vid, item="vlan")
 
 
-SENDERS = {
+SENDERS: dict[str, Callable[[VirtIONet | None, VirtIONet], Iterator[Operation]]] = {
     "mac": send_mac,
     "mac_table": send_mac_table,
     "queue_pairs": send_queue_pairs,
@@ -220,53 +211,38 @@ SENDERS = {
     "rx_mode": send_rx_mode,
     "vlan": send_vlan,
 }
-"""The senders by the item each is for, in the order in which they are applied."""
+"""The senders by the item each is for, in QEMU's order."""
+
+
+def replay(device: VirtIONet) -> tuple[Operation, ...]:
+    """The commands that lead from a reset to this state, as QEMU sends them when it starts a card."""
+    return tuple(operation for send in SENDERS.values() for operation in send(None, device))
+
+
+def difference(before: VirtIONet, after: VirtIONet) -> tuple[Operation, ...]:
+    """The commands that lead from one state to the other, which has the same features."""
+    return tuple(operation for send in SENDERS.values() for operation in send(before, after))
+
+
+def _settings(before: VirtIONet | None, after: VirtIONet) -> tuple[Settings, Settings]:
+    new = Settings.of(after)
+    return Settings.after_reset(new.features) if before is None else Settings.of(before), new
 
 
 def _modes_changed(before: VirtIONet, after: VirtIONet) -> bool:
     return any(getattr(before.net, mode) != getattr(after.net, mode) for mode in RX_MODES)
 
 
-def _mac(after: Settings, otherwise: str | None = None) -> Iterator[Operation]:
-    if NetFeatures.CTRL_MAC_ADDR in after.features:
-        yield Operation("MAC_ADDR_SET", value=after.mac, item="mac")
-    elif otherwise is not None:
-        yield Operation(otherwise, value=after.mac, item="mac")
+def _modes(before: Settings, after: Settings, item: str) -> Iterator[Operation]:
+    for mode, was, now in zip(RX_MODES, before.modes, after.modes, strict=True):
+        needed = NetFeatures.CTRL_RX_EXTRA if mode in EXTRA_MODES else NetFeatures.CTRL_RX
+        if was != now and needed in after.features:
+            yield Operation(mode.upper(), value=now, item=item)
 
 
-def _mac_table(after: Settings) -> Iterator[Operation]:
-    if NetFeatures.CTRL_RX in after.features:
-        yield Operation("MAC_TABLE_SET", value=(after.unicast, after.multicast), item="mac_table")
-
-
-def _rss_config(after: Settings, item: str = "rss") -> Iterator[Operation]:
-    """The value is (hash types, default queue, indirection table, queue pairs, key); of a hash report alone, without
-    the middle three."""
+def _rss_config(after: Settings, item: str) -> Iterator[Operation]:
     types, default, table, key = after.rss if after.rss is not None else (0, 0, (), "")
     if NetFeatures.RSS in after.features:
         yield Operation("RSS_CONFIG", value=(types, default, table, after.pairs, key), item=item)
     elif NetFeatures.HASH_REPORT in after.features:
         yield Operation("HASH_CONFIG", value=(types, key), item=item)
-
-
-def _offloads(after: Settings) -> Iterator[Operation]:
-    if NetFeatures.CTRL_GUEST_OFFLOADS in after.features:
-        yield Operation("GUEST_OFFLOADS_SET", value=after.offloads, item="guest_offloads")
-
-
-def _modes(before: Settings, after: Settings, item: str) -> Iterator[Operation]:
-    for place, mode in enumerate(RX_MODES):
-        if before.modes[place] != after.modes[place]:
-            yield from _mode(after, mode, item)
-
-
-def _mode(after: Settings, mode: str, item: str = "rx_mode") -> Iterator[Operation]:
-    needed = NetFeatures.CTRL_RX_EXTRA if mode in EXTRA_MODES else NetFeatures.CTRL_RX
-    if needed in after.features:
-        yield Operation(mode.upper(), value=after.modes[RX_MODES.index(mode)], item=item)
-
-
-def _vlans(before: frozenset[int], after: Settings) -> Iterator[Operation]:
-    if NetFeatures.CTRL_VLAN in after.features:
-        for vid in sorted(before ^ after.vlans):
-            yield Operation("VLAN_ADD" if vid in after.vlans else "VLAN_DEL", value=vid, item="vlan")
