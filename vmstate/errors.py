@@ -96,5 +96,9 @@ class StreamError(VMStateError):
     """A migration stream, or the file that holds it, that cannot be read or written."""
 
 
+class EarlyError(VMStateError):
+    """Early state, final state or a record that do not belong together; `expected` and `found` name both sides."""
+
+
 class PathError(VMStateError):
     """A path that names nothing, or more than one thing, in a stream or a state."""

@@ -85,4 +85,5 @@ class VirtIOBlk:
     """A disk on any transport."""
 
     virtio: VirtIOBlkBody = info("virtio", VirtIOBlkBody)
+    early_items = "devices.virtio.blk_items:ITEMS"
     config_space = ConfigSpace(VirtIOBlkConfig)

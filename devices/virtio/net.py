@@ -240,6 +240,7 @@ class VirtIONet:
     """A virtio-net device on any transport."""
 
     virtio: VirtIONetBody = info("virtio", VirtIONetBody)
+    early_items = "devices.virtio.net_items:ITEMS"
     config_space = ConfigSpace(VirtIONetConfig)
 
     @property

@@ -14,3 +14,4 @@ class VirtIORNG:
     """A source of entropy."""
 
     virtio: VirtIOBody = info("virtio", VirtIOBody)
+    early_items = "devices.virtio.rng_items:ITEMS"

@@ -41,6 +41,7 @@ class VirtIOSCSI:
     """The adapter, in QEMU or in a vhost-user back end."""
 
     virtio: VirtIOBody = info("virtio", VirtIOBody)
+    early_items = "devices.virtio.scsi_items:ITEMS"
     config_space = ConfigSpace(VirtIOSCSIConfig)
 
 

@@ -5,7 +5,7 @@ The bytes of the array are kept as they came; elements that nobody touched are w
 
 from __future__ import annotations
 
-from collections.abc import Iterable, MutableSequence
+from collections.abc import Iterable, Iterator, MutableSequence
 from typing import TYPE_CHECKING, Any, overload
 
 if TYPE_CHECKING:
@@ -79,6 +79,17 @@ class Records(MutableSequence[Any]):
     def __repr__(self) -> str:
         return repr(list(self))
 
+    def differing(self, other: Records) -> list[int]:
+        """The numbers of the elements that differ, as far as both go. Bytes are compared; elements only if touched."""
+        common = min(len(self), len(other))
+        if self._all is not None or other._all is not None or self._kind is not other._kind:
+            return [number for number in range(common) if self[number] != other[number]]
+        touched = {number for number in (*self._made, *other._made) if number < common}
+        size = self._kind.size
+        found = {number for number in touched if self[number] != other[number]}
+        found.update(number for number in _unequal(self._raw, other._raw, size, 0, common) if number not in touched)
+        return sorted(found)
+
     def untouched(self, kind: FixedStruct) -> bytes | None:
         """The bytes of the array, if nobody has looked at an element and `kind` is how they were read."""
         return self._raw if self._all is None and not self._made and kind is self._kind else None
@@ -86,3 +97,15 @@ class Records(MutableSequence[Any]):
     def patches(self, kind: FixedStruct) -> tuple[bytes, Iterable[tuple[int, Any]]] | None:
         """The bytes as they came and the elements that may differ, if `kind` is how they were read."""
         return (self._raw, self._made.items()) if self._all is None and kind is self._kind else None
+
+
+def _unequal(one: bytes, two: bytes, size: int, start: int, stop: int) -> Iterator[int]:
+    """The numbers of the records of `size` bytes that differ, from `start` to `stop`: halves that are equal are left."""
+    if one[start * size : stop * size] == two[start * size : stop * size]:
+        return
+    if stop - start == 1:
+        yield start
+        return
+    middle = (start + stop) // 2
+    yield from _unequal(one, two, size, start, middle)
+    yield from _unequal(one, two, size, middle, stop)

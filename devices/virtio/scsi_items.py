@@ -1,0 +1,14 @@
+"""The items of virtio-scsi: it has no state beyond what every virtio device has. The disks are sections of their own."""
+
+from __future__ import annotations
+
+from devices.virtio.early import CONSTANTS, EVENTS, GUEST_FEATURES, host_item, items_of, layout_of
+from vmstate.early.items import ItemTable
+
+ITEMS = ItemTable(
+    "virtio-scsi",
+    items_of(host_item(source="virtio_scsi_common_realize"), GUEST_FEATURES, (), ()),
+    layout_of,
+    CONSTANTS,
+    EVENTS,
+)

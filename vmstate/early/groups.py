@@ -1,0 +1,499 @@
+"""Groups: the part of a device's description that belongs to an item, or to several, as a description of its own.
+
+A group is derived from the device's own description and never written by hand. It has the structs that lead to the
+item's fields, without their other fields; a struct adds no bytes, so a group's bytes are those of its fields, in the
+order of the section. What a field depends on and the group does not have is put in front of it:
+
+NAME.present   bool: whether the field, or the struct that is a subsection's in the section, is there
+NAME.count     be16: the number of elements of an array whose count another item decides
+NAME.size      be32: the number of bytes of a buffer whose size another item decides
+NAME.changed   be16: how many elements follow, each behind its number (be16), of an array sent by changed elements
+
+So a group can be read without the state that it changes. Arrays are sent by changed elements where they hold structs
+or at least 128 numbers; except those of the items that are sent always, whose count is that of the queues in use.
+A subsection is the item's that has its whole path; its presence, name and version are on the wire as in the section.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
+
+from vmstate.codec.records import Records
+from vmstate.early.items import ItemTable
+from vmstate.errors import DecodeError, DescriptionError
+from vmstate.vmsd import types as t
+from vmstate.vmsd.data import Data
+from vmstate.vmsd.declare import default_value
+from vmstate.vmsd.description import Field, Subsection, VMStateDescription
+from vmstate.vmsd.expr import Expr, Fact, this
+from vmstate.vmsd.path import Steps
+from vmstate.vmsd.state import State, ensure_meta, facts_of, version_of
+
+BY_ELEMENT = 128
+"""From how many numbers on an array is sent by changed elements."""
+
+PRESENT, COUNT, SIZE, CHANGED = "present", "count", "size", "changed"
+INDEX, ELEMENT = "index", "element"
+
+Difference = tuple[Steps, Any, Any]
+"""Where two states differ: the steps to it, the value in either; None where one does not have it."""
+
+
+class Part(Data):
+    """A field of a group: how its value is taken from a device's state and put into it."""
+
+    attribute: str
+
+    def take(self, state: Any, base: Any, into: State) -> None:
+        """Write the value, and what stands in front of it, into the state of the group.
+
+        `base` is the early state's struct, or None where the early state does not have it.
+        """
+        raise NotImplementedError
+
+    def put(self, values: State, state: Any) -> None:
+        """Set the value in a device's state."""
+        raise NotImplementedError
+
+    def differences(self, one: Any, two: Any) -> Iterator[Difference]:
+        """Where the values of two structs differ; either can be None."""
+        raise NotImplementedError
+
+
+def _get(state: Any, attribute: str) -> Any:
+    return None if state is None else getattr(state, attribute)
+
+
+class Whole(Part):
+    """A value that is taken and put as it is. `prefix` names what stands in front of it, if anything does."""
+
+    prefix: str | None = None
+
+    def take(self, state: Any, base: Any, into: State) -> None:
+        value = getattr(state, self.attribute)
+        if self.prefix == PRESENT:
+            into[f"{self.attribute}.{PRESENT}"] = value is not None
+        elif self.prefix is not None:
+            into[f"{self.attribute}.{self.prefix}"] = len(value)
+        into[self.attribute] = value
+
+    def put(self, values: State, state: Any) -> None:
+        setattr(state, self.attribute, values[self.attribute])
+
+    def differences(self, one: Any, two: Any) -> Iterator[Difference]:
+        before, after = _get(one, self.attribute), _get(two, self.attribute)
+        if before != after:
+            yield (self.attribute,), before, after
+
+
+class Inner(Part):
+    """A struct of which the group has a part. `make` makes the whole one where a state does not have it yet.
+
+    `prefix` is PRESENT where it is another item's whether the struct is there at all.
+    """
+
+    parts: tuple[Part, ...]
+    make: Callable[[], Any]
+    prefix: str | None = None
+
+    def take(self, state: Any, base: Any, into: State) -> None:
+        value = getattr(state, self.attribute)
+        if self.prefix is not None:
+            into[f"{self.attribute}.{PRESENT}"] = value is not None
+        into[self.attribute] = None if value is None else self.take_parts(value, _get(base, self.attribute))
+
+    def take_parts(self, state: Any, base: Any) -> State:
+        """The state of the group's part of a struct."""
+        values = State()
+        for part in self.parts:
+            part.take(state, base, values)
+        return values
+
+    def put(self, values: State, state: Any) -> None:
+        inner = values[self.attribute]
+        if inner is None:
+            return
+        there = getattr(state, self.attribute)
+        if there is None:
+            there = self.make()
+            setattr(state, self.attribute, there)
+        for part in self.parts:
+            part.put(inner, there)
+
+    def differences(self, one: Any, two: Any) -> Iterator[Difference]:
+        before, after = _get(one, self.attribute), _get(two, self.attribute)
+        for steps, was, now in parts_differ(self.parts, before, after):
+            yield (self.attribute, *steps), was, now
+
+
+class Optional(Inner):
+    """A subsection, which is the group's own: it comes and goes, and has a version."""
+
+    def take(self, state: Any, base: Any, into: State) -> None:
+        super().take(state, base, into)
+        version = None if into[self.attribute] is None else version_of(getattr(state, self.attribute))
+        if version is not None:
+            ensure_meta(into[self.attribute]).version_id = version
+
+    def put(self, values: State, state: Any) -> None:
+        if values[self.attribute] is None:
+            if getattr(state, self.attribute) is not None:
+                setattr(state, self.attribute, None)
+            return
+        super().put(values, state)
+        there = getattr(state, self.attribute)
+        version = version_of(values[self.attribute])
+        if version != version_of(there):
+            ensure_meta(there).version_id = version
+
+    def differences(self, one: Any, two: Any) -> Iterator[Difference]:
+        before, after = _get(one, self.attribute), _get(two, self.attribute)
+        if (before is None) != (after is None):
+            yield (self.attribute,), before, after
+            return
+        if before is not None and version_of(before) != version_of(after):
+            yield (self.attribute, "version_id"), version_of(before), version_of(after)
+        yield from super().differences(one, two)
+
+
+class Elements(Part):
+    """An array, element by element. `parts` are those of an element that is a struct, or None for a number.
+
+    `counted` is whether the number of elements stands in front; `sparse`, whether only changed elements are sent.
+    """
+
+    parts: tuple[Part, ...] | None
+    make: Callable[[], Any]
+    counted: bool
+    sparse: bool
+
+    def take(self, state: Any, base: Any, into: State) -> None:
+        value = getattr(state, self.attribute)
+        if self.counted:
+            into[f"{self.attribute}.{COUNT}"] = len(value)
+        if not self.sparse:
+            into[self.attribute] = [self._element(one, None) for one in value]
+            return
+        known = _get(base, self.attribute)
+        changed = [
+            State({INDEX: number, ELEMENT: self._element(value[number], None)})
+            for number in self._changed(known, value)
+        ]
+        into[f"{self.attribute}.{CHANGED}"] = len(changed)
+        into[self.attribute] = changed
+
+    def _element(self, one: Any, base: Any) -> Any:
+        if self.parts is None:
+            return one
+        values = State()
+        for part in self.parts:
+            part.take(one, base, values)
+        return values
+
+    def _changed(self, known: Any, value: Any) -> list[int]:
+        """The numbers of the elements that are not as they were, or not as a new one is."""
+        if known is None:
+            fresh = self.make()
+            return [number for number, one in enumerate(value) if self._differ(fresh, one)]
+        behind = range(len(known), len(value))
+        return [*(n for n in differing(known, value) if self._differ(known[n], value[n])), *behind]
+
+    def _differ(self, one: Any, two: Any) -> bool:
+        if self.parts is None:
+            return bool(one != two)
+        return any(True for _ in parts_differ(self.parts, one, two))
+
+    def put(self, values: State, state: Any) -> None:
+        there = getattr(state, self.attribute)
+        if self.parts is None and not isinstance(there, Records):
+            there = list(there)
+            setattr(state, self.attribute, there)
+        sent = values[self.attribute]
+        wanted = values[f"{self.attribute}.{COUNT}"] if self.counted else len(there)
+        del there[wanted:]
+        while len(there) < wanted:
+            there.append(self.make())
+        numbered = ((one[INDEX], one[ELEMENT]) for one in sent) if self.sparse else enumerate(sent)
+        for number, one in numbered:
+            if number >= len(there):
+                raise DecodeError(
+                    "no such element",
+                    path=self.attribute,
+                    expected=f"a number below {len(there)}",
+                    found=str(number),
+                )
+            if self.parts is None:
+                there[number] = one
+                continue
+            for part in self.parts:
+                part.put(one, there[number])
+
+    def differences(self, one: Any, two: Any) -> Iterator[Difference]:
+        before, after = _get(one, self.attribute), _get(two, self.attribute)
+        if before is None or after is None:
+            if before is not after:
+                yield (self.attribute,), before, after
+            return
+        for number in differing(before, after):
+            if self.parts is None:
+                yield (self.attribute, number), before[number], after[number]
+                continue
+            for steps, was, now in parts_differ(self.parts, before[number], after[number]):
+                yield (self.attribute, number, *steps), was, now
+        if self.counted:
+            for number in range(len(after), len(before)):
+                yield (self.attribute, number), before[number], None
+            for number in range(len(before), len(after)):
+                yield (self.attribute, number), None, after[number]
+
+
+def parts_differ(parts: Sequence[Part], one: Any, two: Any) -> Iterator[Difference]:
+    """Where two structs differ, by the parts that a group has of them. Either can be None."""
+    if one is two:
+        return
+    for part in parts:
+        yield from part.differences(one, two)
+
+
+def differing(one: Any, two: Any) -> list[int]:
+    """The numbers of the elements that differ, as far as both arrays go; bytes are compared where there are bytes."""
+    if isinstance(one, Records) and isinstance(two, Records):
+        return one.differing(two)
+    return [number for number, (was, now) in enumerate(zip(one, two, strict=False)) if was != now]
+
+
+class Group(Data):
+    """A part of a device's description: the derived description, and how its state is taken and put."""
+
+    vmsd: VMStateDescription
+    parts: tuple[Part, ...]
+
+    def take(self, state: Any, base: Any) -> State:
+        """The group's state: of `state`, against the early state `base`."""
+        values = State()
+        for part in self.parts:
+            part.take(state, base, values)
+        return values
+
+    def put(self, values: State, state: Any) -> None:
+        """Set what a group's state says in a device's state."""
+        for part in self.parts:
+            part.put(values, state)
+
+    def differences(self, one: Any, two: Any) -> Iterator[Difference]:
+        """Where two states of the device differ, within the group."""
+        return parts_differ(self.parts, one, two)
+
+    def is_same(self, one: Any, two: Any) -> bool:
+        """Whether two states of the device are the same, within the group."""
+        return next(self.differences(one, two), None) is None
+
+
+class _Derivation:
+    """One derivation: whose items, under which facts."""
+
+    def __init__(self, table: ItemTable, names: frozenset[str], facts: Mapping[str, Any], *, dense: bool) -> None:
+        self.table = table
+        self.names = names
+        self.facts = facts
+        self.dense = dense
+
+    def is_ours(self, path: str) -> bool:
+        item = self.table.owner(path)
+        return item is not None and item.name in self.names
+
+    def concerns(self, path: str) -> bool:
+        """Whether anything at or inside a path is of these items."""
+        if self.is_ours(path):
+            return True
+        inside = path + "."
+        return any(
+            claimed.startswith(inside) for item in self.table.items if item.name in self.names for claimed in item.paths
+        )
+
+    def struct(self, vmsd: VMStateDescription, path: str) -> tuple[VMStateDescription, tuple[Part, ...]]:
+        """The part of a description that is ours, and its parts."""
+        fields: list[Field] = []
+        parts: list[Part] = []
+        subsections: list[Subsection] = []
+        known: set[str] = set()
+        for field in vmsd.fields:
+            here = f"{path}.{field.attribute}" if path else field.attribute
+            if isinstance(field.type, (t.Host, t.Validate)) or not self.concerns(here):
+                continue
+            for one in self.field(field, here, known):
+                fields.append(one)
+                known.add(one.attribute)
+            part = self._part
+            if part is not None:
+                parts.append(part)
+        for sub in vmsd.subsections:
+            here = f"{path}.{sub.attribute}" if path else sub.attribute
+            if not self.concerns(here):
+                continue
+            inner, inside = self.struct(sub.vmsd, here)
+            make = _maker(sub.vmsd)
+            if self.is_ours(here):
+                subsections.append(Subsection(inner, sub.attribute))
+                parts.append(Optional(sub.attribute, inside, make))
+            elif inside:
+                fields += _optional_struct(sub.attribute, inner)
+                parts.append(Inner(sub.attribute, inside, make, PRESENT))
+        derived = VMStateDescription(
+            vmsd.name,
+            fields,
+            vmsd.version_id,
+            vmsd.minimum_version_id,
+            subsections,
+            doc=vmsd.doc,
+        )
+        return derived, tuple(parts)
+
+    _part: Part | None = None
+
+    def field(self, field: Field, path: str, known: set[str]) -> list[Field]:
+        """The fields that stand for one field of the section; what to do with its value is left in `_part`."""
+        kind = self._resolved(field.type)
+        attribute = field.attribute
+        exists = field.exists
+        bare = {"rules": (), "err_hint": None}
+        if isinstance(kind, t.Unused) or not field.in_state:
+            self._part = None
+            return [_field(field, **bare)] if self._is_settled(field, known) else []
+        if field.count is not None and field.pointers is None and field.dims is None:
+            array = self._array(field, kind, path, known)
+            if array is not None:
+                return array
+        if _is_struct(kind) and field.count is None:
+            inner, inside = self.struct(kind.vmsd, path)
+            prefix = None if _settled(exists, known) else PRESENT
+            self._part = Inner(attribute, inside, _maker(kind.vmsd), prefix)
+            if prefix is not None:
+                return _optional_struct(attribute, inner)
+            return [_field(field, type=t.Struct("struct", inner, kind.version), **bare)]
+        if not _settled(exists, known):
+            self._part = Whole(attribute, PRESENT)
+            return [_present(attribute), _field(field, exists=this[f"{attribute}.{PRESENT}"], **bare)]
+        if not _settled(field.count, known):
+            self._part = Whole(attribute, COUNT)
+            return [_counter(attribute, COUNT), _field(field, count=this[f"{attribute}.{COUNT}"], **bare)]
+        if isinstance(kind, t.Buffer) and not _settled(kind.size, known):
+            self._part = Whole(attribute, SIZE)
+            size = Field(f"{attribute}.{SIZE}", t.UINT32)
+            sized = t.Buffer(kind.info, this[f"{attribute}.{SIZE}"])
+            return [size, _field(field, type=sized, **bare)]
+        self._part = Whole(attribute)
+        return [_field(field, type=kind, **bare)]
+
+    def _array(self, field: Field, kind: t.WireType, path: str, known: set[str]) -> list[Field] | None:
+        """An array of structs, or of many numbers; None for any other."""
+        attribute = field.attribute
+        constant = isinstance(field.count, int)
+        if _is_struct(kind):
+            inner, inside = self.struct(kind.vmsd, path)
+            element: t.WireType = t.Struct("struct", inner, kind.version)
+            parts: tuple[Part, ...] | None = inside
+            make = _maker(kind.vmsd)
+        elif isinstance(kind, t.Scalar) and constant and int(field.count) >= BY_ELEMENT:  # type: ignore[arg-type]
+            element, parts, make = kind, None, int
+        else:
+            return None
+        if not _settled(field.exists, known):
+            raise DescriptionError(f"{path}: an array that is there on a condition of another item")
+        sparse = constant or not self.dense
+        self._part = Elements(attribute, parts, make, not constant, sparse)
+        fields = [] if constant else [_counter(attribute, COUNT)]
+        if not sparse:
+            return [*fields, Field(field.name, element, attribute, count=this[f"{attribute}.{COUNT}"])]
+        numbered = VMStateDescription(
+            f"{attribute} changed", (Field(INDEX, t.UINT16), Field(ELEMENT, element)), doc="An element and its number."
+        )
+        changed = Field(
+            field.name, t.Struct("struct", numbered), attribute, count=this[f"{attribute}.{CHANGED}"], doc=field.doc
+        )
+        return [*fields, _counter(attribute, CHANGED), changed]
+
+    def _resolved(self, kind: t.WireType) -> t.WireType:
+        """The case of a choice that the facts decide; any other type as it is."""
+        if isinstance(kind, t.Choice) and isinstance(kind.on, Fact) and kind.on.name in self.facts:
+            for value, case in kind.cases:
+                if value == self.facts[kind.on.name]:
+                    return case.resolve() if isinstance(case, t.Later) else case
+        return kind
+
+    def _is_settled(self, field: Field, known: set[str]) -> bool:
+        size = field.type.size if isinstance(field.type, t.Buffer) else None
+        return all(_settled(one, known) for one in (field.exists, field.count, size))
+
+
+def _is_struct(kind: t.WireType) -> bool:
+    return isinstance(kind, t.Struct) and not isinstance(kind, t.QList)
+
+
+def _settled(expr: Any, known: set[str]) -> bool:
+    """Whether what a field depends on is in the group, in front of it, or is a fact that no byte decides."""
+    if not isinstance(expr, Expr):
+        return True
+    return all(ref.base_ == "this" and ref.names_ and ref.names_[0] in known for ref in expr.refs_)
+
+
+def _field(field: Field, **changes: Any) -> Field:
+    given = {name: getattr(field, name) for name in Field._names if name not in ("in_state", "is_plain")}
+    return Field(**given | changes)
+
+
+def _counter(attribute: str, what: str) -> Field:
+    return Field(f"{attribute}.{what}", t.UINT16)
+
+
+def _present(attribute: str) -> Field:
+    return Field(f"{attribute}.{PRESENT}", t.BOOL)
+
+
+def _optional_struct(attribute: str, vmsd: VMStateDescription) -> list[Field]:
+    exists = this[f"{attribute}.{PRESENT}"]
+    return [_present(attribute), Field(attribute, t.Struct("struct", vmsd), exists=exists)]
+
+
+def _maker(vmsd: VMStateDescription) -> Callable[[], Any]:
+    """What makes a struct of a description from nothing."""
+    if vmsd.state_class is not None:
+        return vmsd.state_class
+
+    def make() -> State:
+        values = State()
+        for field in vmsd.fields:
+            if field.in_state:
+                values[field.attribute] = default_value(field)
+        for sub in vmsd.subsections:
+            values[sub.attribute] = None
+        return values
+
+    return make
+
+
+def choices_of(facts: Mapping[str, Any]) -> tuple[tuple[str, Any], ...]:
+    """The facts that decide a derivation, as a key; the idstr is not among them."""
+    return tuple(sorted((name, value) for name, value in facts.items() if name != "idstr" and _is_plain(value)))
+
+
+def _is_plain(value: Any) -> bool:
+    return isinstance(value, (bool, int, str))
+
+
+def derive(
+    vmsd: VMStateDescription, table: ItemTable, names: Sequence[str], name: str, state: Any, *, dense: bool = False
+) -> Group:
+    """The group of some items, for devices like the one that `state` is of; `name` is its description's.
+
+    `dense`: arrays whose count is not constant are sent whole.
+    """
+    key = ("group", name, tuple(names), dense, choices_of(facts_of(state)), table)
+    found: Group | None = vmsd.compiled.get(key)
+    if found is None:
+        derivation = _Derivation(table, frozenset(names), facts_of(state), dense=dense)
+        derived, parts = derivation.struct(vmsd, "")
+        whole = derived.replace(name=name, version_id=1, minimum_version_id=1)
+        found = vmsd.compiled[key] = Group(whole, parts)
+    return found

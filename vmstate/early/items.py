@@ -1,0 +1,164 @@
+"""Items: what a device's section is made of, for whoever must decide what changed and what to do about it.
+
+A device declares a table of items as data, beside its description: which fields an item has, how it is resynchronised,
+in which order, and what each back end is told. The engine knows no device; it reads tables. The class of a device names
+its table in the attribute `early_items` ("module:NAME"), which is imported when somebody asks.
+
+The classes of items:
+
+always   changes all the time and is small: sent at every stop, never a reason for a full reload
+value    a new value is sent and set
+reset    nothing can be patched: the early back end is stopped, the early state cleared, everything loaded again
+host     the host's, and the same on both sides: compared, never sent
+
+A row whose class depends on how it changed has a `rule` beside its class (`vmstate.early.policy`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from enum import StrEnum
+from importlib import import_module
+from typing import Any
+
+from vmstate.early.layout import Layout
+from vmstate.early.operations import Operation
+from vmstate.errors import DescriptionError
+from vmstate.vmsd.data import Data
+from vmstate.vmsd.description import VMStateDescription
+
+ATTRIBUTE = "early_items"
+"""The attribute of a device's class that says where its table is."""
+
+
+class ItemClass(StrEnum):
+    """How an item that changed is resynchronised."""
+
+    ALWAYS = "always"
+    VALUE = "value"
+    RESET = "reset"
+    HOST = "host"
+
+
+class MixedRule(StrEnum):
+    """The rows whose class depends on how they changed: the rule that decides."""
+
+    NEEDS_RESET = "needs-reset"
+    """`value` if NEEDS_RESET was added and nothing else."""
+    RING_RESET = "ring-reset"
+    """`value` with RING_RESET negotiated and a back end that can restart one queue."""
+    EXPLAINED_BY_PAIRS = "explained-by-queue-pairs"
+    """`value` where the number of queue pairs in use changed too."""
+    FOLLOWS_RINGS = "follows-rings"
+    """The sizes a reset brings back are the host's; whether they are sent at all follows the sizes in use."""
+
+
+class BackendName(StrEnum):
+    """The back ends that a table says something of."""
+
+    TAP = "tap"
+    VHOST_NET = "vhost-net"
+    VHOST_USER = "vhost-user"
+    VHOST_VDPA = "vhost-vdpa"
+
+
+Action = Callable[[Any, Any], Iterable[Operation]]
+"""What a back end is told of an item: from two states of the device to operations, without item and phase.
+
+The first is what the back end knows already; None where it has just been reset and has its defaults.
+"""
+
+
+class Item(Data):
+    """One row of a table.
+
+    `paths` are paths into the device's state, of fields, structs or subsections; the longest that fits decides, so
+    that one item can have a struct and another a field inside it. A subsection's header is the subsection's.
+    `tracked` is the number of the RFC v2 patch that compares the item. `shown` is the path of a value that says the
+    item in few words. `forbids_early_start` says why a back end cannot be started early while the item is there.
+    """
+
+    name: str
+    cls: ItemClass
+    paths: tuple[str, ...]
+    source: str
+    rule: MixedRule | None = None
+    tracked: int | None = None
+    shown: str | None = None
+    operations: Mapping[BackendName, Action] = {}  # noqa: RUF012 (never written to)
+    forbids_early_start: str | None = None
+
+
+class Constant(Data):
+    """Something the host decides that is no item of its own: its name, and how it is read from a device's state.
+
+    Tuples are compared as far as both go.
+    """
+
+    name: str
+    read: Callable[[Any], Any]
+
+
+class ItemTable(Data):
+    """The items of a device, in the order in which they are applied; the `always` ones are applied last.
+
+    `layout` makes of a device's state what its back end has to know of it; its `control` is a queue that no driver
+    resets alone. `events` says which items an event can change: what a hook in the device model reports.
+    """
+
+    name: str
+    items: tuple[Item, ...]
+    layout: Callable[[Any], Layout]
+    constants: tuple[Constant, ...] = ()
+    events: Mapping[str, tuple[str, ...]] = {}  # noqa: RUF012 (never written to)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The names of the items, in their order."""
+        return tuple(item.name for item in self.items)
+
+    def __getitem__(self, name: str) -> Item:
+        """The item of that name."""
+        for item in self.items:
+            if item.name == name:
+                return item
+        raise DescriptionError(f"{self.name!r} has no item {name!r}", expected=", ".join(self.names))
+
+    def owner(self, path: str) -> Item | None:
+        """The item that has the part of a state at `path` (names and dots, without places in arrays)."""
+        best: tuple[int, Item] | None = None
+        for item in self.items:
+            for claimed in item.paths:
+                fits = path == claimed or path.startswith(claimed + ".")
+                if fits and (best is None or len(claimed) > best[0]):
+                    best = len(claimed), item
+        return None if best is None else best[1]
+
+    def claims_inside(self, path: str) -> bool:
+        """Whether some item has a part of what is at `path`, but not all of it."""
+        inside = path + "."
+        return any(claimed.startswith(inside) for item in self.items for claimed in item.paths)
+
+
+def check_table(table: ItemTable) -> None:
+    """Refuse a table that names an item twice or gives one path to two items."""
+    seen: dict[str, str] = {}
+    for item in table.items:
+        for path in item.paths:
+            if path in seen:
+                raise DescriptionError(f"{table.name!r}: {path!r} belongs to {seen[path]!r} and to {item.name!r}")
+            seen[path] = item.name
+    if len(set(table.names)) != len(table.items):
+        raise DescriptionError(f"{table.name!r} has two items of one name")
+
+
+def table_of(vmsd: VMStateDescription) -> ItemTable | None:
+    """The table of a device's description; None where it has none."""
+    place: str | None = getattr(vmsd.state_class, ATTRIBUTE, None)
+    if place is None:
+        return None
+    module, _, name = place.partition(":")
+    table = getattr(import_module(module), name)
+    if not isinstance(table, ItemTable):
+        raise DescriptionError(f"{place} is no table of items")
+    return table
