@@ -1,9 +1,8 @@
 """The items of virtio-net, and what the back ends of a network card are told of them.
 
-Facts from QEMU's hw/net/virtio-net.c (what a control queue command changes, and what post_load sets again),
-net/vhost-vdpa.c (which commands bring a vDPA device to a state) and net/tap-linux.c (TUNSETOFFLOAD). An action's first
-state is None where the back end has just been reset: then only what differs from a reset is sent, as QEMU does. Between
-two states every difference is sent, the way back to a default too, which QEMU's own functions for a start leave out.
+Facts from QEMU's hw/net/virtio-net.c (what a command of the control queue changes, and what post_load sets again) and
+net/tap-linux.c (TUNSETOFFLOAD). What a vDPA device is told is in `devices.virtio.net_control`: between two states every
+difference is sent, the way back to a default too, which QEMU's own functions for a start leave out.
 """
 
 from __future__ import annotations
@@ -25,19 +24,27 @@ from devices.virtio.early import (
     layout_of,
 )
 from devices.virtio.net import RX_MODES
+from devices.virtio.net_control import (
+    Settings,
+    replay,
+    send_guest_offloads,
+    send_mac,
+    send_mac_table,
+    send_queue_pairs,
+    send_rss,
+    send_rx_mode,
+    send_vlan,
+)
 from devices.virtio.status import NetStatus
 from vmstate.early.items import BackendName, Item, ItemTable
 from vmstate.early.layout import Layout
 from vmstate.early.operations import Operation
 
-CTRL_GUEST_OFFLOADS, CTRL_VQ, CTRL_RX, CTRL_VLAN, CTRL_RX_EXTRA, MQ, CTRL_MAC_ADDR = 2, 17, 18, 19, 20, 22, 23
-HASH_REPORT, RSS = 57, 60
+CTRL_VQ, MQ, VERSION_1, HASH_REPORT, RSS = 17, 22, 32, 57, 60
 NET = f"{BODY}.net"
 
 TUN_OFFLOADS = {1: 0x01, 7: 0x02, 8: 0x04, 9: 0x08, 10: 0x10, 54: 0x20, 55: 0x40}
 """The bit of an offload in the device's word -> in the argument of TUNSETOFFLOAD (linux/if_tun.h)."""
-OFFLOADS = (1 << 1, 1 << 7, 1 << 8, 1 << 9, 1 << 10, 1 << 54, 1 << 55, 1 << 65, 1 << 66)
-"""The features that are offloads; those above 63 stand 17 bits lower in the device's word."""
 
 
 def has(state: Any, bit: int) -> bool:
@@ -67,117 +74,18 @@ def layout(state: Any) -> Layout:
     )
 
 
-def default_offloads(state: Any) -> int:
-    """The offloads after a reset: all that were negotiated."""
-    features = features_of(state.virtio)
-    word = sum(bit for bit in OFFLOADS if features & bit and bit < 1 << 64)
-    return word | sum(bit >> 17 for bit in OFFLOADS if features & bit and bit >= 1 << 64)
-
-
-# What a vDPA device is told, by its control queue.
-
-
-def cvq_mac(before: Any, after: Any) -> Iterator[Operation]:
-    """The address: a command where there is one, else a write to the configuration space."""
-    mac = str(after.virtio.net.mac)
-    if before is None or before.virtio.net.mac != after.virtio.net.mac:
-        yield Operation("MAC_ADDR_SET" if has(after, CTRL_MAC_ADDR) else "SET_CONFIG", None, mac)
-
-
-def cvq_mac_table(before: Any, after: Any) -> Iterator[Operation]:
-    """The whole filter in one command, also when it is empty now."""
-    if not has(after, CTRL_RX):
-        return
-    table = tuple(map(str, after.virtio.net.mac_table))
-    if before is not None or table:
-        yield Operation("MAC_TABLE_SET", None, table)
-
-
-def cvq_queue_pairs(before: Any, after: Any) -> Iterator[Operation]:
-    """The number of pairs."""
-    if is_multiqueue(after) and (before is None or pairs_of(before) != pairs_of(after)):
-        yield Operation("VQ_PAIRS_SET", None, pairs_of(after))
-
-
-def cvq_rss(before: Any, after: Any) -> Iterator[Operation]:
-    """Receive-side scaling, or hash reports alone; off is sent too, as a configuration without hash types."""
-    rss = after.virtio.net.rss
-    if rss is None or not rss.enabled:
-        if before is not None and (has(after, RSS) or has(after, HASH_REPORT)):
-            yield Operation("RSS_CONFIG" if has(after, RSS) else "HASH_CONFIG", None, 0)
-        return
-    if before is None and not rss.hash_types:
-        return
-    key = bytes(rss.key).hex()
-    if rss.redirect:
-        table = tuple(rss.indirections_table)
-        yield Operation("RSS_CONFIG", None, (rss.hash_types, table, rss.default_queue, pairs_of(after), key))
-    else:
-        yield Operation("HASH_CONFIG", None, (rss.hash_types, key))
-
-
-def cvq_guest_offloads(before: Any, after: Any) -> Iterator[Operation]:
-    """The offloads; between two states also when they are all on again."""
-    word = after.virtio.net.curr_guest_offloads
-    if word is None or (before is None and word == default_offloads(after)):
-        return
-    yield Operation("GUEST_OFFLOADS_SET", None, word)
-
-
-def _sent_modes(state: Any) -> dict[str, int]:
-    """The receive modes as a device needs them: a filter that overflowed is all packets of its kind."""
-    net = state.virtio.net
-    modes = {mode: int(bool(getattr(net, mode))) for mode in RX_MODES}
-    modes["promisc"] |= int(bool(net.uni_overflow))
-    modes["allmulti"] |= int(bool(net.multi_overflow))
-    return modes
-
-
-def cvq_rx_mode(before: Any, after: Any) -> Iterator[Operation]:
-    """One command for each mode that changed, in both directions. After a reset a device is promiscuous."""
-    if not has(after, CTRL_RX):
-        return
-    known = {"promisc": 1} if before is None else _sent_modes(before)
-    for mode, on in _sent_modes(after).items():
-        is_extra = mode not in ("promisc", "allmulti")
-        if on != known.get(mode, 0) and (not is_extra or has(after, CTRL_RX_EXTRA)):
-            yield Operation(mode.upper(), None, on)
-
-
-def cvq_filters(before: Any, after: Any) -> Iterator[Operation]:
-    """The filter, and the modes that stand in for one that overflowed."""
-    yield from cvq_mac_table(before, after)
-    if before is not None:
-        yield from cvq_rx_mode(before, after)
-
-
-def cvq_vlan(before: Any, after: Any) -> Iterator[Operation]:
-    """One command for each VLAN that was added or removed."""
-    if not has(after, CTRL_VLAN):
-        return
-    known = frozenset() if before is None else before.virtio.net.vlan_ids
-    wanted = after.virtio.net.vlan_ids
-    for vid in sorted(known - wanted):
-        yield Operation("VLAN_DEL", None, vid)
-    for vid in sorted(wanted - known):
-        yield Operation("VLAN_ADD", None, vid)
-
-
 # What a tap device is told, whether QEMU or the kernel moves its packets.
 
 
 def tun_offloads(before: Any, after: Any) -> Iterator[Operation]:
     """TUNSETOFFLOAD: the offloads, in the kernel's bits."""
-    word = after.virtio.net.curr_guest_offloads
-    if word is None:
-        word = default_offloads(after)
+    word = Settings.of(after).offloads
     yield Operation("TUNSETOFFLOAD", None, sum(tun for bit, tun in TUN_OFFLOADS.items() if word >> bit & 1))
 
 
 def tun_steering(before: Any, after: Any) -> Iterator[Operation]:
     """TUNSETSTEERINGEBPF: attached or detached where scaling was switched; a new table goes into the eBPF map."""
-    was = before is not None and _steers(before)
-    if was != _steers(after):
+    if _steers(before) != _steers(after):
         yield Operation("TUNSETSTEERINGEBPF", None, "attach" if _steers(after) else "detach")
 
 
@@ -186,13 +94,17 @@ def _steers(state: Any) -> bool:
     return rss is not None and rss.enabled and not rss.populate_hash
 
 
-def tun_header(before: Any, after: Any) -> Iterator[Operation]:
-    """TUNSETVNETHDRSZ: the header follows the features: 10 bytes, 12 with MRG_RXBUF or VERSION_1, 20 with hashes."""
-    features = features_of(after.virtio)
+def tun_replay(state: Any) -> Iterator[Operation]:
+    """What brings a tap device to a state: the header that follows the features, the offloads, the steering."""
+    features = features_of(state.virtio)
     size = 10
-    if after.virtio.net.mergeable_rx_bufs or features >> 32 & 1:
+    if state.virtio.net.mergeable_rx_bufs or features >> VERSION_1 & 1:
         size = 20 if features >> HASH_REPORT & 1 else 12
-    yield Operation("TUNSETVNETHDRSZ", None, size)
+    yield Operation("TUNSETVNETHDRSZ", None, size, "guest_features")
+    for operation in tun_offloads(None, state):
+        yield operation.replace(item="guest_offloads")
+    if _steers(state):
+        yield Operation("TUNSETSTEERINGEBPF", None, "attach", "rss")
 
 
 TAP, VHOST_NET, VDPA = BackendName.TAP, BackendName.VHOST_NET, BackendName.VHOST_VDPA
@@ -212,7 +124,6 @@ ITEMS = ItemTable(
             RESET,
             (*GUEST_FEATURES.paths, f"{NET}.mergeable_rx_bufs"),
             "virtio_net_set_features: multiqueue, headers, failover and the length of a buffer follow",
-            operations={TAP: tun_header, VHOST_NET: tun_header},
         ),
         (
             Item(
@@ -222,7 +133,7 @@ ITEMS = ItemTable(
                 "CTRL_MAC_ADDR_SET; the configuration space of a legacy driver",
                 tracked=6,
                 shown=f"{NET}.mac",
-                operations={VDPA: cvq_mac},
+                operations={VDPA: send_mac},
             ),
             Item(
                 "mac_table",
@@ -237,7 +148,7 @@ ITEMS = ItemTable(
                 "CTRL_MAC_TABLE_SET: the whole table; first_multi is found again at load",
                 tracked=7,
                 shown=f"{NET}.mac_table",
-                operations={VDPA: cvq_filters},
+                operations={VDPA: send_mac_table},
             ),
             Item(
                 "queue_pairs",
@@ -246,7 +157,7 @@ ITEMS = ItemTable(
                 "CTRL_MQ_VQ_PAIRS_SET, and CTRL_MQ_RSS_CONFIG: tap queues are attached and detached",
                 tracked=11,
                 shown=f"{NET}.curr_queue_pairs",
-                operations={VDPA: cvq_queue_pairs},
+                operations={VDPA: send_queue_pairs},
             ),
             Item(
                 "rss",
@@ -254,7 +165,7 @@ ITEMS = ItemTable(
                 (f"{NET}.rss",),
                 "CTRL_MQ_RSS_CONFIG, HASH_CONFIG; every command of CTRL_MQ switches it off first",
                 tracked=12,
-                operations={TAP: tun_steering, VHOST_NET: tun_steering, VDPA: cvq_rss},
+                operations={TAP: tun_steering, VHOST_NET: tun_steering, VDPA: send_rss},
             ),
             Item(
                 "guest_offloads",
@@ -263,7 +174,7 @@ ITEMS = ItemTable(
                 "CTRL_GUEST_OFFLOADS_SET; set again with the features",
                 tracked=11,
                 shown=f"{NET}.curr_guest_offloads",
-                operations={TAP: tun_offloads, VHOST_NET: tun_offloads, VDPA: cvq_guest_offloads},
+                operations={TAP: tun_offloads, VHOST_NET: tun_offloads, VDPA: send_guest_offloads},
             ),
             Item(
                 "rx_mode",
@@ -271,7 +182,7 @@ ITEMS = ItemTable(
                 tuple(f"{NET}.{mode}" for mode in RX_MODES),
                 "CTRL_RX_PROMISC to CTRL_RX_NOBCAST",
                 tracked=9,
-                operations={VDPA: cvq_rx_mode},
+                operations={VDPA: send_rx_mode},
             ),
             Item(
                 "vlan",
@@ -280,7 +191,7 @@ ITEMS = ItemTable(
                 "CTRL_VLAN_ADD, CTRL_VLAN_DEL; all ones where the driver has no CTRL_VLAN",
                 tracked=10,
                 shown=f"{BODY}.net.vlan_ids",
-                operations={VDPA: cvq_vlan},
+                operations={VDPA: send_vlan},
             ),
             Item(
                 "net_status",
@@ -325,4 +236,5 @@ ITEMS = ItemTable(
         "VLAN_ADD": ("vlan",),
         "VLAN_DEL": ("vlan",),
     },
+    {TAP: tun_replay, VHOST_NET: tun_replay, VDPA: replay},
 )

@@ -1,4 +1,4 @@
-"""The items of virtio-scsi: it has no state beyond what every virtio device has. The disks are sections of their own."""
+"""The items of virtio-scsi, which has no state beyond what every virtio device has: the disks are other sections."""
 
 from __future__ import annotations
 

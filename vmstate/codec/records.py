@@ -100,7 +100,7 @@ class Records(MutableSequence[Any]):
 
 
 def _unequal(one: bytes, two: bytes, size: int, start: int, stop: int) -> Iterator[int]:
-    """The numbers of the records of `size` bytes that differ, from `start` to `stop`: halves that are equal are left."""
+    """The numbers of the records of `size` bytes that differ, from `start` up to `stop`."""
     if one[start * size : stop * size] == two[start * size : stop * size]:
         return
     if stop - start == 1:

@@ -17,7 +17,7 @@ A subsection is the item's that has its whole path; its presence, name and versi
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, TypeGuard
 
 from vmstate.codec.records import Records
 from vmstate.early.items import ItemTable
@@ -127,7 +127,7 @@ class Inner(Part):
             yield (self.attribute, *steps), was, now
 
 
-class Optional(Inner):
+class OwnSubsection(Inner):
     """A subsection, which is the group's own: it comes and goes, and has a version."""
 
     def take(self, state: Any, base: Any, into: State) -> None:
@@ -336,7 +336,7 @@ class _Derivation:
             make = _maker(sub.vmsd)
             if self.is_ours(here):
                 subsections.append(Subsection(inner, sub.attribute))
-                parts.append(Optional(sub.attribute, inside, make))
+                parts.append(OwnSubsection(sub.attribute, inside, make))
             elif inside:
                 fields += _optional_struct(sub.attribute, inner)
                 parts.append(Inner(sub.attribute, inside, make, PRESENT))
@@ -427,7 +427,7 @@ class _Derivation:
         return all(_settled(one, known) for one in (field.exists, field.count, size))
 
 
-def _is_struct(kind: t.WireType) -> bool:
+def _is_struct(kind: t.WireType) -> TypeGuard[t.Struct]:
     return isinstance(kind, t.Struct) and not isinstance(kind, t.QList)
 
 

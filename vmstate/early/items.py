@@ -63,10 +63,10 @@ class BackendName(StrEnum):
 
 
 Action = Callable[[Any, Any], Iterable[Operation]]
-"""What a back end is told of an item: from two states of the device to operations, without item and phase.
+"""What a back end is told of an item that changed: from the state it was set to, and the one it must have."""
 
-The first is what the back end knows already; None where it has just been reset and has its defaults.
-"""
+Replay = Callable[[Any], Iterable[Operation]]
+"""What brings a back end that was just opened, or reset, to a state."""
 
 
 class Item(Data):
@@ -85,7 +85,7 @@ class Item(Data):
     rule: MixedRule | None = None
     tracked: int | None = None
     shown: str | None = None
-    operations: Mapping[BackendName, Action] = {}  # noqa: RUF012 (never written to)
+    operations: Mapping[BackendName, Action] = {}
     forbids_early_start: str | None = None
 
 
@@ -103,14 +103,16 @@ class ItemTable(Data):
     """The items of a device, in the order in which they are applied; the `always` ones are applied last.
 
     `layout` makes of a device's state what its back end has to know of it; its `control` is a queue that no driver
-    resets alone. `events` says which items an event can change: what a hook in the device model reports.
+    resets alone. `events` says which items an event can change that a hook in the device model reports. `replay` is
+    the items' part of a back end's start.
     """
 
     name: str
     items: tuple[Item, ...]
     layout: Callable[[Any], Layout]
     constants: tuple[Constant, ...] = ()
-    events: Mapping[str, tuple[str, ...]] = {}  # noqa: RUF012 (never written to)
+    events: Mapping[str, tuple[str, ...]] = {}
+    replay: Mapping[BackendName, Replay] = {}
 
     @property
     def names(self) -> tuple[str, ...]:
