@@ -1,0 +1,67 @@
+"""`vmstate early what-if`: what early migration would cost a machine that is only described."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+
+from vmstate.early.backends import BACKENDS
+from vmstate.early.cost import SETS, Answer, Question, what_if
+
+NAMES = {figures.name: figures for figures in SETS}
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    """The arguments of the verb."""
+    parser.add_argument("--queue-pairs", type=int, default=4, metavar="N", help="queue pairs of each card (4)")
+    parser.add_argument("--nics", type=int, default=1, metavar="N", help="cards (1)")
+    parser.add_argument("--backend", choices=(*BACKENDS, "all"), default="all", help="(all)")
+    parser.add_argument(
+        "--change-rate", type=float, default=0.0, metavar="R", help="changes of settings per second and card (0)"
+    )
+    parser.add_argument("--reset-rate", type=float, default=0.0, metavar="R", help="resets per second and card (0)")
+    parser.add_argument("--seconds", type=float, default=10.0, metavar="S", help="from the early save to the stop (10)")
+    parser.add_argument("--figures", choices=(*NAMES, "all"), default="all", help="whose figures (all)")
+    parser.add_argument("--format", choices=("text", "json"), default="text")
+    parser.set_defaults(run=run)
+
+
+def run(options: argparse.Namespace) -> int:
+    """Answer for each back end that is asked for."""
+    chosen = list(BACKENDS) if options.backend == "all" else [options.backend]
+    questions = [
+        Question(options.queue_pairs, options.nics, backend, options.change_rate, options.reset_rate, options.seconds)
+        for backend in chosen
+    ]
+    wanted = [figures for name, figures in NAMES.items() if options.figures in (name, "all")]
+    answers = [
+        (question, [answer for answer in what_if(question) if answer.figures in [one.name for one in wanted]])
+        for question in questions
+    ]
+    if options.format == "json":
+        document = {
+            "what_if": [question.as_dict() | {"answers": list(map(_numbers, found))} for question, found in answers],
+            "figures": {one.name: [figure.as_dict() for figure in one.figures] for one in wanted},
+        }
+        json.dump(document, sys.stdout)
+        print()
+        return 0
+    print(
+        f"{'milliseconds of downtime':<34}{'full reload':>12}{'baseline':>10}{'minimal':>10}{'full':>10}{'expected':>10}"
+    )
+    for question, found in answers:
+        for answer in found:
+            print(_line(question.backend, answer))
+    return 0
+
+
+def _numbers(answer: Answer) -> dict[str, object]:
+    return {name: round(value, 6) if isinstance(value, float) else value for name, value in answer.as_dict().items()}
+
+
+def _line(backend: str, answer: Answer) -> str:
+    name = f"{backend}, {answer.policy}, {answer.figures}"
+    numbers = (answer.baseline, answer.minimal, answer.full, answer.expected)
+    line = f"{name:<34}{answer.full_probability:>12.1%}" + "".join(f"{number:>10.3f}" for number in numbers)
+    return f"{line}  without {', '.join(answer.not_counted)}" if answer.not_counted else line
