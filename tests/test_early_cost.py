@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import statistics
+from itertools import pairwise
 
 import pytest
 from recorded import FIXTURES
@@ -53,7 +54,7 @@ def test_the_lab_s_messages_are_those_of_the_transcripts() -> None:
     plain: list[float] = []
     for path in sorted(FIXTURES.glob("vhost-user/*.jsonl")):
         lines = [json.loads(text) for text in path.read_text().splitlines()]
-        for line, behind in zip(lines, lines[1:], strict=False):
+        for line, behind in pairwise(lines):
             took = (behind["t"] - line["t"]) * 1000
             if (line["dir"], behind["dir"]) == (">", "<"):
                 answered.setdefault(FrontendRequest(line["request"]).name, []).append(took)

@@ -47,9 +47,8 @@ def run(options: argparse.Namespace) -> int:
         json.dump(document, sys.stdout)
         print()
         return 0
-    print(
-        f"{'milliseconds of downtime':<34}{'full reload':>12}{'baseline':>10}{'minimal':>10}{'full':>10}{'expected':>10}"
-    )
+    columns = ("full reload", "baseline", "minimal", "full", "expected")
+    print(f"{'milliseconds of downtime':<34}" + "".join(f"{column:>12}" for column in columns))
     for question, found in answers:
         for answer in found:
             print(_line(question.backend, answer))
@@ -63,5 +62,5 @@ def _numbers(answer: Answer) -> dict[str, object]:
 def _line(backend: str, answer: Answer) -> str:
     name = f"{backend}, {answer.policy}, {answer.figures}"
     numbers = (answer.baseline, answer.minimal, answer.full, answer.expected)
-    line = f"{name:<34}{answer.full_probability:>12.1%}" + "".join(f"{number:>10.3f}" for number in numbers)
+    line = f"{name:<34}{answer.full_probability:>12.1%}" + "".join(f"{number:>12.3f}" for number in numbers)
     return f"{line}  without {', '.join(answer.not_counted)}" if answer.not_counted else line
