@@ -1,8 +1,8 @@
 """Hypothesis strategies of descriptions from the whole vocabulary, and of states of them.
 
 `cases()` draws a description, a version of it, the facts of a host, and a state that the version and the facts allow.
-Names are numbered through, so that a value that an expression depends on can be kept within what the expression bears
-(`_Builder.values`), wherever it stands.
+Names are numbered through, so that a reference means one field wherever it stands. The states are those that the
+product builds (`vmstate.fuzz`).
 """
 
 from __future__ import annotations
@@ -11,16 +11,19 @@ from collections.abc import Callable
 from typing import Any
 
 import attrs
+from hypothesis import reject
 from hypothesis import strategies as st
 
 import vmstate  # noqa: F401  (binds the codec)
 from vmstate.codec import Records
 from vmstate.codec.elements import OddList
+from vmstate.errors import VMStateError
+from vmstate.fuzz.grow import Grower
+from vmstate.fuzz.source import DrawnSource
 from vmstate.vmsd import types as t
-from vmstate.vmsd.declare import Declared, description, nested
+from vmstate.vmsd.declare import Declared, description
 from vmstate.vmsd.description import Field, Pointers, Subsection, VMStateDescription
 from vmstate.vmsd.expr import (
-    UNKNOWN,
     Expr,
     Fact,
     Ref,
@@ -109,7 +112,8 @@ class _Builder:
         self.draw = draw
         self.named = 0
         self.facts: dict[str, Any] = {}
-        self.values: dict[str, st.SearchStrategy[int]] = {}
+        # Names whose values are not free: no count or choice may read them.
+        self.bound: set[str] = set()
         # The structs around the place, the innermost first.
         self.open: list[_Open] = []
 
@@ -136,12 +140,11 @@ class _Builder:
 
     def small(self) -> Expr | None:
         """A value from 0 to 3, if there is one to read."""
-        free = [(name, ref) for name, ref in self.refs() if self.values.get(name, SMALL) is SMALL]
+        free = [(name, ref) for name, ref in self.refs() if name not in self.bound]
         if not free:
             return None
-        name, ref = self.draw(st.sampled_from(free))
-        self.values[name] = SMALL
-        return ref
+        found: Expr = self.draw(st.sampled_from(free))[1]
+        return found
 
     def count(self) -> int | Expr:
         """A count or size."""
@@ -228,7 +231,7 @@ class _Builder:
 
     def key_field(self, key: t.Scalar) -> Field:
         name = self.name()
-        self.values[name] = st.integers(1, min(key.maximum, 0x3030))
+        self.bound.add(name)
         self.open[0].integers.append(name)
         return Field(name, key)
 
@@ -241,7 +244,8 @@ class _Builder:
             return self.counter(name)
         if self.chance(12):
             self.open[0].integers.append(name)
-            self.values[name] = st.just(default := self.draw(SMALL))
+            self.bound.add(name)
+            default = self.draw(SMALL)
             return Field(name, t.Host("", default), default=default)
         if self.chance(10) and (ref := self.small()) is not None:
             return Field(name, t.Validate("", ref <= 3))
@@ -300,7 +304,7 @@ class _Builder:
         self.facts[found.name] = self.draw(st.sampled_from(ways))
         if self.facts[found.name] == t.NULLS_MARKED:
             # The first byte of an element must not look like a marker.
-            self.values[name] = SMALL
+            self.bound.add(name)
         return found
 
     def type(self, depth: int) -> t.WireType:
@@ -365,129 +369,11 @@ class _Builder:
             return t.GTree("gtree", None, value, value.version_id)
         return t.GTree("gtree", key, value, self.draw(st.integers(lowest, highest)))
 
-    # States.
-
-    def state(self, vmsd: VMStateDescription, version: int, outer: _Scope | None = None) -> Any:
-        """A state of a description at a version."""
-        scope = _Scope(version, outer, self.facts)
-        parts: list[tuple[Field, Any]] = []
-        for field in vmsd.fields:
-            value = self.field_value(field, scope)
-            if field.in_state:
-                scope.values.setdefault(field.attribute, value)
-                parts.append((field, value))
-        for sub in vmsd.subsections:
-            value = None
-            if self.draw(st.booleans()):
-                at = self.draw(st.integers(sub.vmsd.minimum_version_id, sub.vmsd.version_id))
-                value = self.state(sub.vmsd, at, scope)
-                if at != sub.vmsd.version_id:
-                    ensure_meta(value).version_id = at
-            scope.values[sub.attribute] = value
-        if vmsd.state_class is not None:
-            return vmsd.state_class(**scope.values)
-        return State({**scope.values, **gathered(vmsd, parts)})
-
-    def field_value(self, field: Field, scope: _Scope) -> Any:
-        if isinstance(field.type, t.Host):
-            return field.default
-        there = field.version <= scope.version_id if field.exists is None else field.exists.evaluate(scope)
-        if not there or not field.in_state:
-            return None
-        if field.count is None:
-            return self.element(field, field.type, scope)
-        nulls = scope.fact(field.nulls) if field.nulls is not None else t.NULLS_MARKED
-        elements = []
-        for index in range(number(field.count, scope)):
-            can_be_null = field.pointers is not None and nulls == t.NULLS_MARKED
-            is_null = (can_be_null and self.chance(3)) or (isinstance(nulls, tuple) and index in nulls)
-            elements.append(None if is_null else self.element(field, field.type, scope))
-        return nested(elements, field.dims)
-
-    def element(self, field: Field, kind: t.WireType, scope: _Scope) -> Any:
-        """The value of one element."""
-        match kind:
-            case t.Scalar():
-                return self.scalar(field, kind)
-            case t.Text():
-                return self.bytes_of(number(kind.size, scope)).decode("utf-8", "surrogateescape")
-            case t.Buffer():
-                return self.bytes_of(number(kind.size, scope))
-            case t.Bitmap():
-                words = -(-number(kind.bits, scope) // 64)
-                return self.draw(st.integers(0, (1 << words * 64) - 1))
-            case t.CountedString():
-                return self.draw(st.binary(max_size=4)).decode("utf-8", "surrogateescape")
-            case t.Chunks():
-                return self.draw(st.lists(st.binary(min_size=1, max_size=4), max_size=3))
-            case t.QList(vmsd=vmsd, version=version):
-                assert version is not None
-                return [self.state(vmsd, version, scope) for _ in range(self.draw(SMALL))]
-            case t.Struct(vmsd=vmsd, version=version):
-                return self.state(vmsd, vmsd.version_id if version is None else version, scope)
-            case t.GTree():
-                return [self.pair(kind, scope) for _ in range(self.draw(SMALL))]
-            case t.KeyedList(vmsd=vmsd):
-                return [self.state(vmsd, vmsd.version_id, scope) for _ in range(self.draw(SMALL))]
-            case t.Choice():
-                return self.element(field, dict(kind.cases)[kind.on.evaluate(scope)], scope)
-        return None
-
-    def pair(self, kind: t.GTree, scope: _Scope) -> tuple[Any, Any]:
-        key = self.draw(st.integers(0, 2**64 - 1)) if kind.key is None else self.state(kind.key, kind.version, scope)
-        return key, self.state(kind.value, kind.version, scope)
-
-    def scalar(self, field: Field, kind: t.Scalar) -> Any:
-        if kind.code == "?":
-            known = self.values.get(field.attribute)
-            return self.draw(st.booleans()) if known is None else bool(self.draw(known))
-        known = self.values.get(field.attribute)
-        return self.draw(st.integers(kind.minimum, kind.maximum) if known is None else known)
-
-    def bytes_of(self, size: int) -> bytes:
-        found: bytes = self.draw(st.binary(min_size=size, max_size=size))
-        return found
-
-
-@attrs.define
-class _Scope:
-    """What expressions read while a state is drawn."""
-
-    version_id: int
-    outer: _Scope | None
-    facts: dict[str, Any]
-    values: dict[str, Any] = attrs.Factory(dict)
-
-    def value(self, name: str) -> Any:
-        return self.values.get(name, UNKNOWN)
-
-    def fact(self, asked: Fact) -> Any:
-        if asked.name in self.facts:
-            return self.facts[asked.name]
-        return asked.default if asked.derived is None else asked.derived.evaluate(self)
-
-
-def number(value: int | Expr, scope: _Scope) -> int:
-    return int(value.evaluate(scope)) if isinstance(value, Expr) else value
-
 
 def declared(field: Field) -> Declared:
     """A field as a word of a class body."""
     own = ("attribute", "as_written", "compressed", "in_state", "is_plain")
     return Declared({name: getattr(field, name) for name in Field._names if name not in own}, None)
-
-
-def gathered(vmsd: VMStateDescription, parts: list[tuple[Field, Any]]) -> dict[str, Any]:
-    """The lists of the names that repeat."""
-    names = [field.attribute for field, _ in parts]
-    found: dict[str, Any] = {}
-    for field, value in parts:
-        if names.count(field.attribute) == 1:
-            continue
-        always = field.exists is None and field.version <= vmsd.minimum_version_id
-        spread = isinstance(field.count, int) and always
-        found.setdefault(field.attribute, []).extend(value if spread else [value])
-    return found
 
 
 @st.composite
@@ -496,7 +382,14 @@ def cases(draw: Any) -> Case:
     builder = _Builder(draw)
     vmsd = builder.description(0)
     version = draw(st.integers(vmsd.minimum_version_id, vmsd.version_id))
-    return Case(vmsd, version, builder.facts, builder.state(vmsd, version))
+    try:
+        state = Grower(vmsd, DrawnSource(draw), builder.facts).grow(version)
+    except VMStateError:
+        # Two expressions that want different values of one field.
+        reject()
+    # What was told is passed by the tests.
+    ensure_meta(state).facts = {}
+    return Case(vmsd, version, builder.facts, state)
 
 
 @st.composite

@@ -90,6 +90,11 @@ def last_part(idstr: str) -> str:
     return idstr.rpartition("/")[2]
 
 
+def known_names() -> list[str]:
+    """The last parts of the idstrs that any installed library knows, in order."""
+    return sorted({**_others(), **_shipped()})
+
+
 def shipped_descriptions(idstr: str) -> tuple[VMStateDescription, ...]:
     """The layouts that the shipped library knows for an idstr, the newest first."""
     return _descriptions(last_part(idstr), shipped=True)

@@ -1,0 +1,169 @@
+"""States and streams built from descriptions: right by construction, for every device there is."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+import vmstate
+import vmstate.fuzz
+from devices import INDEX
+from devices.virtio.balloon import VirtIOBalloon
+from devices.virtio.blk import VirtIOBlk
+from devices.virtio.gpu import VirtIOGPU
+from devices.virtio.net import VirtIONet
+from devices.virtio.scsi import VirtIOSCSI
+from vmstate.fuzz.compose import device_names
+from vmstate.fuzz.grow import Grower
+from vmstate.fuzz.source import RandomSource
+from vmstate.stream.library import shipped_descriptions
+
+PROFILE = settings(
+    max_examples=15,
+    derandomize=True,
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.filter_too_much],
+)
+BUSES = ("0000:00:02.0/", "virtio-mmio@000000000a000000/", "/fe.0.0001/")
+
+
+def assert_right(vmsd: vmstate.VMStateDescription, state: Any) -> None:
+    data = vmsd.encode(state)
+    again = vmsd.decode(data, version_id=vmstate.version_of(state), facts=vmstate.facts_of(state))
+    assert again == state
+    assert vmsd.encode(again) == data
+    assert vmsd.codec.check(state, version_id=None, facts=None) == []
+
+
+@pytest.mark.parametrize("device", [VirtIONet, VirtIOBlk, VirtIOSCSI, VirtIOBalloon, VirtIOGPU])
+@PROFILE
+@given(data=st.data())
+def test_states_of_virtio_devices_on_each_transport(device: Any, data: st.DataObject) -> None:
+    bus = data.draw(st.sampled_from(BUSES))
+    state = data.draw(vmstate.fuzz.states(device, facts={"idstr": f"{bus}{device.vmsd.name}"}))
+    assert_right(device.vmsd, state)
+    assert vmstate.check(state) == []
+    assert type(state) is device
+
+
+@PROFILE
+@given(vmstate.fuzz.states(VirtIONet, residue=True))
+def test_states_with_residue_are_written_as_they_came(state: VirtIONet) -> None:
+    assert_right(VirtIONet.vmsd, state)
+
+
+def test_residue_is_there() -> None:
+    found = []
+
+    @PROFILE
+    @given(vmstate.fuzz.states(VirtIONet, residue=True))
+    def look(state: VirtIONet) -> None:
+        found.append(any(True for _ in residues(state)))
+
+    look()
+    assert any(found)
+
+
+def residues(state: Any) -> Any:
+    from vmstate.stream.verify import residues
+
+    return residues(state)
+
+
+@pytest.mark.parametrize("name", sorted(INDEX))
+def test_states_of_every_layout_of_every_device(name: str) -> None:
+    for number, vmsd in enumerate(shipped_descriptions(name)):
+        if not vmsd.unmigratable:
+            for seed in range(2):
+                assert_right(vmsd, Grower(vmsd, RandomSource(f"{name}/{number}/{seed}")).grow())
+
+
+def test_every_version_and_subsection_comes() -> None:
+    vmsd = shipped_descriptions("cpu")[0]
+    states = [Grower(vmsd, RandomSource(seed)).grow() for seed in range(60)]
+    versions = {vmstate.version_of(state) or vmsd.version_id for state in states}
+    assert versions == set(range(vmsd.minimum_version_id, vmsd.version_id + 1))
+    sent = {sub.attribute for state in states for sub in vmsd.subsections if getattr(state, sub.attribute) is not None}
+    assert sent == {sub.attribute for sub in vmsd.subsections}
+
+
+def test_counts_reach_their_bounds() -> None:
+    counts = {Grower(VirtIONet.vmsd, RandomSource(seed)).grow().net.in_use for seed in range(150)}
+    assert {0, 1, 2, 3, 64} <= counts and max(counts) == 64
+
+
+def test_the_same_seed_gives_the_same_state() -> None:
+    one, two = (Grower(VirtIONet.vmsd, RandomSource(7)).grow() for _ in range(2))
+    assert VirtIONet.vmsd.encode(one) == VirtIONet.vmsd.encode(two)
+
+
+@PROFILE
+@given(vmstate.fuzz.streams("virtio-*"))
+def test_streams_of_virtio_devices_are_read_back(stream: vmstate.Stream) -> None:
+    data = stream.to_bytes()
+    with vmstate.load(data) as again:
+        assert again.to_bytes() == data
+        assert [section.described_by for section in again.sections if section.name != "ram"].count("none") == 0
+        assert not [finding for finding in vmstate.check(again) if finding.severity == "error"]
+
+
+@PROFILE
+@given(vmstate.fuzz.streams(residue=True, vmdesc=True))
+def test_streams_of_any_device_agree_with_their_vmdesc(stream: vmstate.Stream) -> None:
+    data = stream.to_bytes()
+    with vmstate.load(data) as again:
+        assert again.to_bytes() == data
+        errors = [found for found in vmstate.verify(again, memoryview(data)) if found.severity == "error"]
+        assert errors == []
+
+
+def test_streams_come_with_and_without_ram_and_vmdesc() -> None:
+    seen = set()
+
+    @PROFILE
+    @given(vmstate.fuzz.streams("serial"))
+    def look(stream: vmstate.Stream) -> None:
+        seen.add((stream.ram.total is not None, stream.vmdesc_text is not None))
+
+    look()
+    assert seen == {(ram, vmdesc) for ram in (False, True) for vmdesc in (False, True)}
+
+
+def test_what_has_no_states_is_refused() -> None:
+    with pytest.raises(vmstate.VMStateError, match="neither a description nor a class"):
+        vmstate.fuzz.states(int)
+    with pytest.raises(vmstate.VMStateError, match="cannot be migrated"):
+        vmstate.fuzz.states(shipped_descriptions("virtio-crypto")[0])
+    with pytest.raises(vmstate.VMStateError, match="nothing of the name 'no-such'"):
+        device_names("no-such")
+
+
+def test_a_description_whose_rules_nothing_satisfies_is_said_to_have_no_states() -> None:
+    from vmstate import description, rule, this, uint8
+
+    @description("never", rules=(rule("never", (this.a < 1) & (this.a > 1), "it cannot be"),))
+    class Never:
+        a: int = uint8()
+
+    with pytest.raises(vmstate.VMStateError, match="no state of 'never'"):
+        Grower(Never.vmsd, RandomSource(1)).grow()  # type: ignore[attr-defined]
+
+
+def test_without_hypothesis_the_extra_is_named() -> None:
+    code = """
+import sys
+sys.modules["hypothesis"] = None
+import vmstate, vmstate.fuzz
+vmstate.fuzz.RandomSource(1)
+try:
+    vmstate.fuzz.states
+except vmstate.VMStateError as error:
+    print(error)
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "hypothesis is not installed: pip install 'qemu-vmstate[fuzz]'\n"
