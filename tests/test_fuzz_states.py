@@ -7,7 +7,7 @@ import sys
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 import vmstate
@@ -27,6 +27,8 @@ PROFILE = settings(
     max_examples=15,
     derandomize=True,
     deadline=None,
+    # A state is large, and shrinking one takes minutes.
+    phases=(Phase.explicit, Phase.reuse, Phase.generate),
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.filter_too_much],
 )
 BUSES = ("0000:00:02.0/", "virtio-mmio@000000000a000000/", "/fe.0.0001/")

@@ -102,7 +102,10 @@ def compose(
 def section_of(
     source: Source, idstr: str, section_id: int, instance: int, *, residue: bool = False
 ) -> tuple[SectionHeader, VMStateDescription, Any] | None:
-    """A section of a device of the library: header, description, state; None where no state was found."""
+    """A section of a device of the library: header, description, state.
+
+    None where no state was found, or where its bytes can be read in two ways by whoever is told no facts.
+    """
     layouts = [vmsd for vmsd in all_descriptions(idstr) if not vmsd.unmigratable]
     vmsd = layouts[0] if source.chance(2) else source.choice(layouts)
     try:
@@ -113,7 +116,13 @@ def section_of(
         state = odd_bytes(vmsd, state, source)
     version = version_of(state)
     header = SectionHeader("full", section_id, idstr, instance, vmsd.version_id if version is None else version, 0)
-    return header, vmsd, state
+    return None if _fits_two_ways(header, vmsd, state) else (header, vmsd, state)
+
+
+def _fits_two_ways(header: SectionHeader, vmsd: VMStateDescription, state: Any) -> bool:
+    """Whether facts that nobody tells a reader of the section leave it two ways of reading the bytes."""
+    with load(minimal(section_bytes(header, vmsd, state))) as alone:
+        return "two ways" in (alone.sections[0].problem or "")
 
 
 def section_bytes(header: SectionHeader, vmsd: VMStateDescription, state: Any) -> bytes:
