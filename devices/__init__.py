@@ -172,3 +172,24 @@ INDEX: dict[str, tuple[str, ...]] = {
 
 NOISE = "devices.noise:NOISE"
 """The place of the noise lists: what differs between two moments of a machine that does nothing."""
+
+QUESTIONS: dict[str, str] = {
+    "globalstate": "devices.core.answers:GLOBAL_STATE",
+    "vhost-user-blk": "devices.virtio.answers:BLK",
+    "vhost-user-fs": "devices.virtio.answers:FS",
+    "virtio-9p": "devices.virtio.answers:P9",
+    "virtio-balloon": "devices.virtio.answers:BALLOON",
+    "virtio-blk": "devices.virtio.answers:BLK",
+    "virtio-console": "devices.virtio.answers:SERIAL",
+    "virtio-gpu": "devices.virtio.answers:GPU",
+    "virtio-input": "devices.virtio.answers:INPUT",
+    "virtio-iommu": "devices.virtio.answers:IOMMU",
+    "virtio-mem": "devices.virtio.answers:MEM",
+    "virtio-net": "devices.virtio.answers:NET",
+    "virtio-nsm": "devices.virtio.answers:NSM",
+    "virtio-rng": "devices.virtio.answers:RNG",
+    "virtio-scsi": "devices.virtio.answers:SCSI",
+    "virtio-vhost_scsi": "devices.virtio.answers:SCSI",
+    "virtio-vhost_vsock": "devices.virtio.answers:VSOCK",
+}
+"""Last part of an idstr -> the place of what such a device answers to QMP's commands."""

@@ -147,3 +147,80 @@ def test_qemu_refuses_where_a_rule_says_so(saved: tuple[list[str], Path], tmp_pa
     ):
         it.migrated()
     assert "virtio" in (tmp_path / "qemu.log").read_text()
+
+
+BUS = [
+    *["-M", "q35", "-device", "pcie-root-port,id=p0,chassis=1", "-device", "e1000e,netdev=n0,bus=p0"],
+    *["-device", "pcie-root-port,id=p1,chassis=2", "-device", "virtio-rng-pci,bus=p1"],
+    *["-device", "virtio-blk-pci,drive=d0,packed=on", "-drive", "if=none,id=d0,driver=null-co"],
+    *["-device", "pcie-pci-bridge,id=b0", "-device", "pci-serial,bus=b0,addr=3", "-device", "VGA"],
+    *["-device", "virtio-balloon-pci,disable-modern=on,disable-legacy=off"],
+]
+NOT_IN_THE_STREAM = {"qdev_id"}
+
+
+def told_pci(theirs: dict[str, Any], ours: dict[str, Any]) -> dict[str, Any]:
+    """What QEMU says of a PCI device, without what no configuration space tells."""
+    known = {key: value for key, value in theirs.items() if key not in NOT_IN_THE_STREAM}
+    known["class_info"] = {"class": theirs["class_info"]["class"]}
+    # A register that is zero can be one that there is not.
+    shown = {region["bar"]: region for region in ours["regions"]}
+    known["regions"] = []
+    for region in theirs["regions"]:
+        if region["bar"] in shown:
+            known["regions"].append({key: value for key, value in region.items() if key != "size"})
+        else:
+            assert region["address"] == -1
+    if "pci_bridge" in known:
+        known["pci_bridge"] = {"bus": known["pci_bridge"]["bus"]} | pci_below(known["pci_bridge"], ours["pci_bridge"])
+    return known
+
+
+def pci_below(theirs: dict[str, Any], ours: dict[str, Any]) -> dict[str, Any]:
+    assert ("devices" in theirs) == ("devices" in ours)
+    if "devices" not in theirs:
+        return {}
+    return {"devices": [told_pci(one, other) for one, other in zip(theirs["devices"], ours["devices"], strict=True)]}
+
+
+@pytest.mark.parametrize("firmware_ran", [False, True])
+def test_questions_have_the_answers_of_the_qemu_that_saved(firmware_ran: bool, tmp_path: Path) -> None:
+    path = tmp_path / "saved.mig"
+    with machine(tmp_path, *BUS) as source:
+        if firmware_ran:
+            source.ask("cont")
+            end = time.monotonic() + LIMIT
+            while not numbered(buses := source.ask("query-pci")):
+                assert time.monotonic() < end, buses
+                time.sleep(0.2)
+        before = source.ask("query-status")
+        source.ask("stop")
+        buses = source.ask("query-pci")
+        devices = source.ask("x-query-virtio")
+        statuses = [source.ask("x-query-virtio-status", path=device["path"]) for device in devices]
+        source.ask("migrate", uri=f"exec:cat > {path}")
+        source.migrated()
+    with vmstate.load(path) as stream:
+        ours = stream.query("query-pci")
+        assert [told_pci(one, other) for one, other in zip(buses[0]["devices"], ours[0]["devices"], strict=True)] == (
+            ours[0]["devices"]
+        )
+        assert any("devices" in one.get("pci_bridge", {}) for one in ours[0]["devices"]) == firmware_ran
+        assert {info["name"] for info in stream.query("x-query-virtio")} == {info["name"] for info in devices}
+        for info in stream.query("x-query-virtio"):
+            said = stream.query("x-query-virtio-status", {"path": info["path"]})
+            theirs = next(status for status in statuses if status["name"] == info["name"])
+            plain = said.keys() - {"guest-features", "status"}
+            assert {key: said[key] for key in plain} == {key: theirs[key] for key in plain}
+        assert before["status"] == ("running" if firmware_ran else "prelaunch")
+        assert stream.query("query-status")["status"] == ("paused" if firmware_ran else "prelaunch")
+
+
+def numbered(buses: list[dict[str, Any]]) -> bool:
+    """Whether the firmware has been at every bridge, and mapped what is behind it."""
+    bridges = [one["pci_bridge"] for one in buses[0]["devices"] if "pci_bridge" in one]
+    return all(
+        bridge["bus"]["secondary"]
+        and any(region["address"] > 0 for one in bridge["devices"] for region in one["regions"])
+        for bridge in bridges
+    )

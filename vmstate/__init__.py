@@ -55,6 +55,9 @@ if TYPE_CHECKING:
         PathError as PathError,
     )
     from vmstate.errors import (
+        QueryError as QueryError,
+    )
+    from vmstate.errors import (
         SchemaError as SchemaError,
     )
     from vmstate.errors import (
@@ -65,6 +68,15 @@ if TYPE_CHECKING:
     )
     from vmstate.errors import (
         VMStateError as VMStateError,
+    )
+    from vmstate.query.ask import (
+        Answer as Answer,
+    )
+    from vmstate.query.ask import (
+        Source as Source,
+    )
+    from vmstate.query.ask import (
+        ask as ask,
     )
     from vmstate.schema.dump import (
         Dump as Dump,
@@ -491,10 +503,16 @@ _PLACES = {
         "DescriptionError",
         "EncodeError",
         "PathError",
+        "QueryError",
         "SchemaError",
         "StreamError",
         "TruncatedError",
         "VMStateError",
+    ),
+    "vmstate.query.ask": (
+        "Answer",
+        "Source",
+        "ask",
     ),
     "vmstate.schema.dump": (
         "Dump",

@@ -102,3 +102,7 @@ class EarlyError(VMStateError):
 
 class PathError(VMStateError):
     """A path that names nothing, or more than one thing, in a stream or a state."""
+
+
+class QueryError(VMStateError):
+    """A question that a stream has no answer to, or that is none."""

@@ -22,6 +22,7 @@ VERBS = {
     "encode": "a JSON document as a stream, byte-identical",
     "diff": "which values changed between two streams, noise aside",
     "verify": "does it decode, re-encode identically, and agree with its own vmdesc",
+    "query": "a QMP command, answered from the file",
 }
 
 

@@ -2,7 +2,8 @@
 
 Libraries are found through the entry-point group `vmstate.devices`. Each is a module with `INDEX`, a mapping from the
 last part of an idstr to the places of its descriptions ("module:class", the newest layout first); nothing of a device
-is imported before a stream holds it. It may have `NOISE` too, the place of its noise lists. Asking the entry points is
+is imported before a stream holds it. It may have `NOISE` too, the place of its noise lists, and `QUESTIONS`, which has
+in the same way the place of what a device answers when it is asked (vmstate.vmsd.question). Asking the entry points is
 slow, and done only for an idstr that the library shipped beside this package does not know.
 """
 
@@ -18,6 +19,7 @@ from typing import Any
 
 from vmstate.errors import DescriptionError
 from vmstate.vmsd.description import VMStateDescription
+from vmstate.vmsd.question import Questions
 
 SHIPPED = "devices"
 GROUP = "vmstate.devices"
@@ -25,23 +27,16 @@ OWN = "qemu_vmstate-"
 
 
 @lru_cache(maxsize=1)
-def _shipped() -> Mapping[str, Sequence[str]]:
+def _shipped() -> Sequence[Any]:
+    """The library beside this package, where there is one."""
     try:
-        return import_module(SHIPPED).INDEX  # type: ignore[no-any-return]
+        return (import_module(SHIPPED),)
     except ModuleNotFoundError:
-        return {}
+        return ()
 
 
 @lru_cache(maxsize=1)
-def _others() -> Mapping[str, Sequence[str]]:
-    found: dict[str, Sequence[str]] = {}
-    for library in _announced():
-        found.update(library.INDEX)
-    return found
-
-
-@lru_cache(maxsize=1)
-def _announced() -> tuple[Any, ...]:
+def _others() -> Sequence[Any]:
     """The libraries of other distributions."""
     if not _somebody_announces():
         return ()
@@ -57,13 +52,11 @@ def noise_lists() -> Mapping[str, Mapping[str, Any]]:
     The lists of all libraries together; `devices.noise` says what is in them.
     """
     found: dict[str, dict[str, Any]] = {}
-    with suppress(ModuleNotFoundError):
-        for library in (*_announced(), import_module(SHIPPED)):
-            place = getattr(library, "NOISE", None)
-            if place is not None:
-                module, _, attribute = place.partition(":")
-                for name, fields in getattr(import_module(module), attribute).items():
-                    found.setdefault(name, {}).update(fields)
+    for library in (*_others(), *_shipped()):
+        place = getattr(library, "NOISE", None)
+        if place is not None:
+            for name, fields in _load(place).items():
+                found.setdefault(name, {}).update(fields)
     return found
 
 
@@ -92,7 +85,7 @@ def last_part(idstr: str) -> str:
 
 def known_names() -> list[str]:
     """The last parts of the idstrs that any installed library knows, in order."""
-    return sorted({**_others(), **_shipped()})
+    return sorted({name for library in (*_others(), *_shipped()) for name in library.INDEX})
 
 
 def shipped_descriptions(idstr: str) -> tuple[VMStateDescription, ...]:
@@ -107,14 +100,31 @@ def all_descriptions(idstr: str) -> tuple[VMStateDescription, ...]:
 
 @lru_cache(maxsize=1024)
 def _descriptions(name: str, *, shipped: bool) -> tuple[VMStateDescription, ...]:
-    index = _shipped() if shipped else _others()
-    return tuple(_load(place) for place in index.get(name, ()))
+    found: Sequence[str] = ()
+    for library in _shipped() if shipped else _others():
+        found = library.INDEX.get(name, found)
+    return tuple(_description(place) for place in found)
 
 
-def _load(place: str) -> VMStateDescription:
-    module, _, attribute = place.partition(":")
-    target: Any = getattr(import_module(module), attribute)
+def _description(place: str) -> VMStateDescription:
+    target = _load(place)
     vmsd = getattr(target, "vmsd", target)
     if not isinstance(vmsd, VMStateDescription):
         raise DescriptionError(f"{place} of the device library is no description")
     return vmsd
+
+
+def questions_of(idstr: str) -> Questions:
+    """What a device with this idstr answers, by the first library that says something; nothing where none does."""
+    name = last_part(idstr)
+    for library in (*_shipped(), *_others()):
+        place: str | None = getattr(library, "QUESTIONS", {}).get(name)
+        if place is not None:
+            questions: Questions = _load(place)
+            return questions
+    return {}
+
+
+def _load(place: str) -> Any:
+    module, _, attribute = place.partition(":")
+    return getattr(import_module(module), attribute)

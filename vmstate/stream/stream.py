@@ -12,8 +12,9 @@ from __future__ import annotations
 
 import gc
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from vmstate.errors import PathError, StreamError, VMStateError
@@ -259,6 +260,17 @@ class Stream:
                     return part
         return self[name]
 
+    def query(self, command: str, arguments: Mapping[str, Any] | None = None) -> Any:
+        """What QEMU would have answered to a QMP command when it saved, as far as the stream knows.
+
+        `arguments` are QMP's; an idstr stands for a `path` or a `name`. The answer is made of what JSON has. Raises
+        `QueryError`. `vmstate.ask` does the same, and says which bytes each value came from.
+        """
+        if not _ASK:
+            # The questions are of a higher layer: it is asked for by name, and binds itself.
+            import_module("vmstate.query")
+        return _ASK[0](self, command, arguments or {}).value
+
     def chunks(self) -> Iterator[bytes | memoryview]:
         """The bytes of the stream, piece by piece: sections from their states, RAM from the input."""
         for part in self.parts:
@@ -323,6 +335,14 @@ class Stream:
 
     def __exit__(self, *exc: object) -> None:
         self.close()
+
+
+_ASK: list[Callable[[Stream, str, Mapping[str, Any]], Any]] = []
+
+
+def bind_ask(ask: Callable[[Stream, str, Mapping[str, Any]], Any]) -> None:
+    """Called by the layer of the questions when it is imported, so that streams need not import upwards."""
+    _ASK[:] = [ask]
 
 
 def find_section(sections: list[Section], name: str) -> Section:

@@ -1,0 +1,303 @@
+"""What a virtio device says to x-query-virtio and its kin, and a virtio-net to query-rx-filter.
+
+Facts from QEMU's qapi/virtio.json, qapi/net.json, hw/virtio/virtio-qmp.c, hw/virtio/virtio.c and hw/net/virtio-net.c.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from devices.virtio import feature_names
+from devices.virtio.config import BIG, VERSION_1
+from devices.virtio.feature_names import FeatureName
+from devices.virtio.net import MAX_VLAN
+from devices.virtio.pci import QUEUE_MAX
+from devices.virtio.status import DeviceStatus
+from vmstate.errors import QueryError
+from vmstate.vmsd.question import LEFT_OUT, Ask, Keys, LeftOut, Questions, Release
+
+VRING_ALIGN = 4096
+"""The alignment of a queue where the transport has no other: VIRTIO_PCI_VRING_ALIGN."""
+
+CTRL_VLAN = 19
+RING_PACKED = 34
+
+
+def features(ask: Ask) -> int:
+    """All features that the driver accepted."""
+    low = ask("virtio.virtio.features64.guest_features")
+    if low is None:
+        low = ask("virtio.guest_features")
+    high = ask("virtio.virtio.features128.guest_features")
+    return int(low) | int(high or 0) << 64
+
+
+def has(ask: Ask, bit: int) -> bool:
+    """Whether the driver accepted a feature."""
+    return bool(features(ask) >> bit & 1)
+
+
+def taken(bits: int, names: Sequence[FeatureName], release: Release | None) -> tuple[list[str], int]:
+    """The names of the bits that a release has names for, in QMP's order, and the bits that are left."""
+    found: list[str] = []
+    for name in names:
+        if bits >> name.bit & 1 and (release is None or name.since <= release):
+            found.append(name.symbol)
+            bits &= ~(1 << name.bit)
+    return found[::-1], bits
+
+
+def feature_answer(bits: int, names: Sequence[FeatureName], release: Release | None) -> dict[str, Any]:
+    """A VirtioDeviceFeatures."""
+    transports, rest = taken(bits, feature_names.TRANSPORT, release)
+    known, rest = taken(rest, names, release)
+    answer: dict[str, Any] = {"transports": transports, "dev-features": known}
+    if rest:
+        answer["unknown-dev-features"] = rest & (1 << 64) - 1
+    if rest >> 64:
+        answer["unknown-dev-features2"] = rest >> 64
+    return answer
+
+
+def guest_features(names: Sequence[FeatureName]) -> Callable[[Ask], dict[str, Any]]:
+    """The features that the driver accepted, by the names of a device."""
+    return lambda ask: feature_answer(features(ask), names, ask.release)
+
+
+def status(ask: Ask) -> dict[str, Any]:
+    """A VirtioDeviceStatus. QMP names the bits in the order in which a driver sets them."""
+    order = ("ACKNOWLEDGE", "FAILED", "NEEDS_RESET", "DRIVER", "FEATURES_OK", "DRIVER_OK")
+    bits = int(ask("virtio.status"))
+    names = [name for name in order if bits & DeviceStatus[name]]
+    answer: dict[str, Any] = {"statuses": [f"VIRTIO_CONFIG_S_{name}" for name in names]}
+    rest = bits & ~sum(DeviceStatus[name] for name in names)
+    if rest:
+        answer["unknown-statuses"] = rest
+    return answer
+
+
+def device_endian(ask: Ask) -> str | LeftOut:
+    """The byte order of the device: as the stream says; where it is silent little for VERSION_1, else the target's."""
+    told = ask("virtio.virtio.device_endian.device_endian")
+    if told is not None:
+        return {0: "unknown", BIG: "big"}.get(told, "little")
+    if has(ask, VERSION_1):
+        return "little"
+    return ask.target_endian or LEFT_OUT
+
+
+def flag(path: str) -> Callable[[Ask], bool]:
+    """A flag that a subsection carries, and that is off where there is none."""
+    return lambda ask: bool(ask(path))
+
+
+def constant(value: Any) -> Callable[[Ask], Any]:
+    """What every device with such an idstr says."""
+
+    def answer(ask: Ask) -> Any:
+        # It is the idstr that tells it, so that is what has been read.
+        assert ask.idstr
+        return value
+
+    return answer
+
+
+def idstr(ask: Ask) -> str:
+    """The place of the device: QEMU's own path, of the object tree, is not in the stream."""
+    return ask.idstr
+
+
+def number(path: str) -> Callable[[Ask], int]:
+    """A number as it stands in the stream."""
+    return lambda ask: int(ask(path))
+
+
+# A queue.
+
+
+def queue_index(ask: Ask) -> int:
+    """The number of the queue that is asked about. Raises `QueryError` where the device does not have it."""
+    index: int = ask.argument["queue"]
+    count = int(ask("virtio.num_queues"))
+    if not index < min(count, QUEUE_MAX):
+        raise QueryError(
+            f"Invalid virtqueue number {index}",
+            section=ask.idstr,
+            expected=f"a queue below {count}" if count else "nothing: the device has no queue",
+        )
+    return index
+
+
+def member(ask: Ask, attribute: str, of: str = "") -> Any:
+    """A member of the queue that is asked about, in the legacy body or in a subsection with all queues."""
+    return ask(f"virtio.{of}vq[{ask.argument['queue']}].{attribute}")
+
+
+def of_queue(attribute: str) -> Callable[[Ask], int]:
+    """A member of the queue in the legacy body."""
+    return lambda ask: int(member(ask, attribute))
+
+
+def num_default(ask: Ask) -> int:
+    """The size before the driver changed it: the sizes are sent if any was changed."""
+    told = member(ask, "num_default", of="virtio.ringsize.")
+    return int(member(ask, "num") if told is None else told)
+
+
+def align(ask: Ask) -> int:
+    """The alignment: sent where the driver can choose it."""
+    told = member(ask, "align")
+    return VRING_ALIGN if told is None else int(told)
+
+
+def avail(ask: Ask) -> int:
+    """The driver area; of a legacy device it stands behind the descriptors, 16 bytes each."""
+    told = member(ask, "avail", of="virtio.virtqueues.")
+    if told is not None:
+        return int(told)
+    desc = int(member(ask, "desc"))
+    return desc + 16 * int(member(ask, "num")) if desc and align(ask) else 0
+
+
+def used(ask: Ask) -> int:
+    """The device area; of a legacy device it begins at the next multiple of the alignment behind the driver area."""
+    told = member(ask, "used", of="virtio.virtqueues.")
+    if told is not None:
+        return int(told)
+    start = avail(ask)
+    end = start + 4 + 2 * int(member(ask, "num"))
+    return -(-end // align(ask)) * align(ask) if start else 0
+
+
+def packed(attribute: str) -> Callable[[Ask], int | LeftOut]:
+    """What is sent of every queue, packed or not, where the host offers packed rings."""
+
+    def answer(ask: Ask) -> int | LeftOut:
+        told = member(ask, attribute, of="virtio.packed_virtqueues.")
+        return LEFT_OUT if told is None else int(told)
+
+    return answer
+
+
+def virtio(device_id: int, name: str, names: Sequence[FeatureName] = ()) -> Questions:
+    """What a device answers that saves itself as the field `virtio`.
+
+    `name` is QEMU's for the device_id, as the VirtIODevice has it; `names` are those of its own features.
+    """
+    called = constant(name)
+    info: Keys = {"path": idstr, "name": called}
+    whole: Keys = {
+        "name": called,
+        "device-id": constant(device_id),
+        "device-endian": device_endian,
+        "guest-features": guest_features(names),
+        "num-vqs": number("virtio.num_queues"),
+        "status": status,
+        "isr": number("virtio.isr"),
+        "queue-sel": number("virtio.queue_sel"),
+        "broken": flag("virtio.virtio.broken.broken"),
+        "disabled": flag("virtio.virtio.disabled.disabled"),
+        "started": flag("virtio.virtio.started.started"),
+    }
+    queue: Keys = {
+        "name": called,
+        "queue-index": queue_index,
+        "inuse": packed("inuse"),
+        "vring-num": of_queue("num"),
+        "vring-num-default": num_default,
+        "vring-align": align,
+        "vring-desc": of_queue("desc"),
+        "vring-avail": avail,
+        "vring-used": used,
+        "last-avail-idx": of_queue("last_avail_idx"),
+        "used-idx": packed("used_idx"),
+    }
+    return {"x-query-virtio": info, "x-query-virtio-status": whole, "x-query-virtio-queue-status": queue}
+
+
+# The receive filter of a virtio-net.
+
+
+def mac_table(ask: Ask) -> list[str]:
+    """The addresses of the filter; none where there are more than the table holds."""
+    table = bytes(ask("virtio.net.macs") or b"")
+    return [table[start : start + 6].hex(":") for start in range(0, len(table), 6)]
+
+
+def first_multicast(table: list[str]) -> int:
+    """Where the multicast addresses begin: at the first, as QEMU finds it when it loads."""
+    multicast = (place for place, address in enumerate(table) if int(address[:2], 16) & 1)
+    return next(multicast, len(table))
+
+
+def unicast_table(ask: Ask) -> list[str]:
+    """The unicast addresses, the last first as QMP lists them."""
+    table = mac_table(ask)
+    return table[: first_multicast(table)][::-1]
+
+
+def multicast_table(ask: Ask) -> list[str]:
+    """The multicast addresses, the last first as QMP lists them."""
+    table = mac_table(ask)
+    return table[first_multicast(table) :][::-1]
+
+
+def vlan_table(ask: Ask) -> list[int]:
+    """The VLANs that pass, the highest first as QMP lists them."""
+    words = ask("virtio.net.vlans")
+    return [vid for vid in reversed(range(MAX_VLAN)) if words[vid >> 5] >> (vid & 31) & 1]
+
+
+def vlan(ask: Ask) -> str:
+    """The RxState of VLANs: all pass where the driver cannot filter them."""
+    if not has(ask, CTRL_VLAN):
+        return "all"
+    return "normal" if any(ask("virtio.net.vlans")) else "none"
+
+
+def rx_state(none: str, every: str) -> Callable[[Ask], str]:
+    """The RxState of two modes, of which the first wins."""
+
+    def answer(ask: Ask) -> str:
+        if ask(f"virtio.net.{none}"):
+            return "none"
+        return "all" if ask(f"virtio.net.{every}") else "normal"
+
+    return answer
+
+
+def mac(ask: Ask) -> str:
+    """The card's own address."""
+    return bytes(ask("virtio.net.mac")).hex(":")
+
+
+RX_FILTER: Keys = {
+    "promiscuous": flag("virtio.net.promisc"),
+    "multicast": rx_state("nomulti", "allmulti"),
+    "unicast": rx_state("nouni", "alluni"),
+    "vlan": vlan,
+    # QEMU says here whether broadcast is off.
+    "broadcast-allowed": flag("virtio.net.nobcast"),
+    "multicast-overflow": flag("virtio.net.multi_overflow"),
+    "unicast-overflow": flag("virtio.net.uni_overflow"),
+    "main-mac": mac,
+    "vlan-table": vlan_table,
+    "unicast-table": unicast_table,
+    "multicast-table": multicast_table,
+}
+
+NET: Questions = {**virtio(1, "virtio-net", feature_names.NET), "query-rx-filter": RX_FILTER}
+BLK = virtio(2, "virtio-blk", feature_names.BLK)
+SERIAL = virtio(3, "virtio-serial", feature_names.SERIAL)
+RNG = virtio(4, "virtio-rng", feature_names.VHOST)
+BALLOON = virtio(5, "virtio-balloon", feature_names.BALLOON)
+SCSI = virtio(8, "virtio-scsi", feature_names.SCSI)
+P9 = virtio(9, "virtio-9p")
+GPU = virtio(16, "virtio-gpu", feature_names.GPU)
+INPUT = virtio(18, "virtio-input", feature_names.VHOST)
+VSOCK = virtio(19, "vhost-vsock", feature_names.VSOCK)
+IOMMU = virtio(23, "virtio-iommu", feature_names.IOMMU)
+MEM = virtio(24, "virtio-mem", feature_names.MEM)
+FS = virtio(26, "virtio-user-fs", feature_names.VHOST)
+NSM = virtio(33, "virtio-nitro-sec-mod")

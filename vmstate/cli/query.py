@@ -1,0 +1,86 @@
+"""`vmstate query`: a QMP command, answered from the file."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Iterator
+from typing import Any
+
+from vmstate.errors import QueryError, VMStateError, one_line
+from vmstate.query.ask import Answer, Source, ask
+from vmstate.query.commands import COMMANDS
+from vmstate.query.origin import release_of
+from vmstate.stream.stream import load
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    """The arguments of the verb."""
+    parser.add_argument("file", metavar="FILE")
+    parser.add_argument("command", metavar="COMMAND", help=f"one of {', '.join(COMMANDS)}")
+    parser.add_argument("--arguments", metavar="JSON", help="the arguments of the command, as QMP has them")
+    parser.add_argument("--release", metavar="X.Y", help="the release of QEMU that saved, where it is known")
+    parser.add_argument("--explain", action="store_true", help="also the bytes that each value came from")
+    parser.add_argument("--format", choices=("text", "json"), default="text")
+    parser.set_defaults(run=run)
+
+
+def run(options: argparse.Namespace) -> int:
+    """Answer the command."""
+    given = {} if options.arguments is None else parsed(options.arguments)
+    release = None if options.release is None else release_of(options.release)
+    if options.command not in COMMANDS:
+        raise QueryError(f"there is no command {options.command!r}", expected=f"one of {', '.join(COMMANDS)}")
+    with load(options.file) as stream:
+        try:
+            answer = ask(stream, options.command, given, release=release)
+            sources = answer.sources if options.explain else {}
+        except VMStateError as error:
+            raise error.within(file=stream.name) from None
+    if options.format == "json":
+        write_json(answer, sources if options.explain else None)
+    else:
+        for line in lines(answer.value, "", sources):
+            print(one_line(line))
+    return 0
+
+
+def parsed(text: str) -> Any:
+    """The arguments. Raises `QueryError`."""
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise QueryError(f"--arguments is not JSON: {error}", expected='an object such as {"queue": 0}') from None
+
+
+def write_json(answer: Answer, sources: dict[str, list[Source]] | None) -> None:
+    """The answer alone; with the sources it is `return` and they are `explain`."""
+    document = answer.value
+    if sources is not None:
+        explained = {key: [source.as_dict() for source in found] for key, found in sources.items()}
+        document = {"return": answer.value, "explain": explained}
+    json.dump(document, sys.stdout)
+    print()
+
+
+def lines(value: Any, at: str, sources: dict[str, list[Source]]) -> Iterator[str]:
+    """A line for each value, with its path in the answer, and behind it one for each source."""
+    if isinstance(value, dict) and value:
+        for key, inner in value.items():
+            yield from lines(inner, f"{at}.{key}" if at else key, sources)
+    elif isinstance(value, list) and value and isinstance(value[0], dict):
+        for place, inner in enumerate(value):
+            yield from lines(inner, f"{at}[{place}]", sources)
+    else:
+        yield f"{at}: {json.dumps(value)}" if at else json.dumps(value)
+    yield from (source_line(source) for source in sources.get(at, ()))
+
+
+def source_line(source: Source) -> str:
+    """A source in one line."""
+    number = f"#{source.instance_id}" if source.instance_id else ""
+    where = ".".join(part for part in (source.section + number, source.path) if part)
+    if source.offset is None:
+        return f"    nothing in the stream: {where}"
+    return f"    {source.offset:#x} {source.size:>5}  {where}"

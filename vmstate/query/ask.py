@@ -1,0 +1,327 @@
+"""`ask`: a QMP command answered from a stream, and where each value of the answer came from.
+
+A command is a function of an `Inquiry`, which finds the sections that have something to say, lets them answer key by
+key, and notes what was read for each key.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from contextlib import suppress
+from functools import cached_property
+from typing import Any, Protocol
+
+from vmstate.codec import TraceEntry
+from vmstate.errors import PathError, QueryError, VMStateError
+from vmstate.query.origin import earliest_release, target_endian
+from vmstate.stream.events import ConfigurationSection, Vmdescription
+from vmstate.stream.library import all_descriptions, questions_of
+from vmstate.stream.stream import Section, Stream, find_section
+from vmstate.vmsd.data import Value
+from vmstate.vmsd.description import VMStateDescription
+from vmstate.vmsd.expr import IDSTR
+from vmstate.vmsd.path import resolve
+from vmstate.vmsd.question import LEFT_OUT, Keys, Release
+
+IDSTR_OFFSET = 6
+"""Where the idstr stands in the header of a section: behind the mark, the section_id and its own length."""
+NAME_OFFSET = 5
+"""Where the machine type stands in the configuration: behind the mark and its own length."""
+VMDESC_OFFSET = 5
+"""Where the text stands in the vmdesc: the same."""
+
+
+class Source(Value):
+    """What a value was made from: a part of a section, of the `configuration`, or the `vmdesc`.
+
+    `path` is that of the state as the device library has it, or `idstr` for the name in the section's header. `offset`
+    is absolute, in bytes; it is None, and `size` 0, where the value tells that the stream has nothing at that path.
+    """
+
+    section: str
+    instance_id: int
+    path: str
+    offset: int | None
+    size: int
+
+    def as_dict(self) -> dict[str, Any]:
+        """As JSON has it."""
+        return {name: getattr(self, name) for name in type(self)._names}
+
+
+class Answer:
+    """An answer: `value` as QMP has it, and for each key the bytes it came from."""
+
+    __slots__ = ("_notes", "value")
+
+    def __init__(self, value: Any, notes: Mapping[str, Iterable[Note]]) -> None:
+        self.value = value
+        self._notes = notes
+
+    def __repr__(self) -> str:
+        return f"Answer({self.value!r})"
+
+    @property
+    def sources(self) -> dict[str, list[Source]]:
+        """The path of a key in the answer, such as `[0].main-mac` or `status` -> what its value was made from."""
+        return {
+            key: list(dict.fromkeys(source for note in notes for source in note.sources()))
+            for key, notes in self._notes.items()
+        }
+
+
+class Subject:
+    """A section that is asked, in the state in which it was loaded."""
+
+    def __init__(self, section: Section) -> None:
+        self.section = section
+
+    @property
+    def state(self) -> Any:
+        """The state."""
+        return self.section.state
+
+    @cached_property
+    def trace(self) -> Mapping[str, TraceEntry]:
+        """Path -> (absolute offset, size, field) of all that the section has."""
+        found: Mapping[str, TraceEntry] = self.section.trace()
+        return found
+
+
+class LibrarySubject(Subject):
+    """A section that is asked, in the state that the device library says it has, whatever described it when loaded."""
+
+    @cached_property
+    def _decoded(self) -> tuple[Any, VMStateDescription, bytes]:
+        section = self.section
+        payload = section.payload()
+        for vmsd in all_descriptions(section.name):
+            with suppress(VMStateError):
+                return vmsd.decode(payload, version_id=section.version_id, facts=self._facts), vmsd, payload
+        raise QueryError(
+            "no layout of the device library fits the section", section=section.name, offset=section.payload_offset
+        )
+
+    @property
+    def _facts(self) -> dict[str, Any]:
+        return {IDSTR.name: self.section.name}
+
+    @property
+    def state(self) -> Any:
+        """The state."""
+        return self.section.state if self.section.described_by == "library" else self._decoded[0]
+
+    @cached_property
+    def trace(self) -> Mapping[str, TraceEntry]:
+        """Path -> (absolute offset, size, field) of all that the section has."""
+        if self.section.described_by == "library":
+            found: Mapping[str, TraceEntry] = self.section.trace()
+            return found
+        _, vmsd, payload = self._decoded
+        entries = vmsd.trace(payload, version_id=self.section.version_id, facts=self._facts)
+        shift = self.section.payload_offset
+        return {path: entry._replace(offset=entry.offset + shift) for path, entry in entries.items()}
+
+
+class Note(Protocol):
+    """One read."""
+
+    def sources(self) -> Iterable[Source]:
+        """What was read."""
+
+
+class StateNote:
+    """A value of a state was read, or `size` bytes of it from `start` on."""
+
+    def __init__(self, subject: Subject, path: str, start: int = 0, size: int | None = None) -> None:
+        self.subject = subject
+        self.path = path
+        self.start = start
+        self.size = size
+
+    def sources(self) -> Iterable[Source]:
+        """What was read."""
+        section, trace = self.subject.section, self.subject.trace
+        if self.path not in trace:
+            yield Source(section.name, section.instance_id, self.path, None, 0)
+            return
+        offset, size, _ = trace[self.path]
+        if self.size is not None:
+            offset, size = offset + self.start, self.size
+        yield Source(section.name, section.instance_id, self.path, offset, size)
+
+
+class IdstrNote:
+    """The idstr of a section was read."""
+
+    def __init__(self, section: Section) -> None:
+        self.section = section
+
+    def sources(self) -> Iterable[Source]:
+        """What was read."""
+        section = self.section
+        size = len(section.name.encode("utf-8", "surrogateescape"))
+        yield Source(section.name, section.instance_id, "idstr", section.offset + IDSTR_OFFSET, size)
+
+
+class HostNote:
+    """What tells of the QEMU that saved was read: the machine type, and for its release the vmdesc."""
+
+    def __init__(self, stream: Stream, *kinds: type) -> None:
+        self.parts = [part for part in stream.parts if isinstance(part, kinds)]
+
+    def sources(self) -> Iterable[Source]:
+        """What was read."""
+        for part in self.parts:
+            if isinstance(part, ConfigurationSection):
+                yield Source("configuration", 0, "name", part.offset + NAME_OFFSET, part.state.len)
+            elif isinstance(part, Vmdescription):
+                yield Source("vmdesc", 0, "", part.offset + VMDESC_OFFSET, len(part.text))
+
+
+class Reading:
+    """An `Ask` of one section, for one key."""
+
+    def __init__(self, inquiry: Inquiry, subject: Subject) -> None:
+        self._inquiry = inquiry
+        self._subject = subject
+        self.notes: list[Note] = []
+
+    def __call__(self, path: str) -> Any:
+        """The value at a path; None where the stream has nothing there."""
+        self.notes.append(StateNote(self._subject, path))
+        return value_at(self._subject.state, path)
+
+    def part(self, path: str, start: int, size: int) -> bytes:
+        """Some of the bytes of the value at a path."""
+        self.notes.append(StateNote(self._subject, path, start, size))
+        return bytes(value_at(self._subject.state, path)[start : start + size])
+
+    @property
+    def idstr(self) -> str:
+        """The idstr, with the instance_id where another section has the same."""
+        self.notes.append(IdstrNote(self._subject.section))
+        return self._inquiry.name_of(self._subject.section)
+
+    @property
+    def argument(self) -> Mapping[str, Any]:
+        """The arguments of the command."""
+        return self._inquiry.arguments
+
+    @property
+    def target_endian(self) -> str | None:
+        """The byte order of the target, "little" or "big"."""
+        endian, section = target_endian(self._inquiry.stream)
+        if section is None:
+            self.notes.append(HostNote(self._inquiry.stream, ConfigurationSection))
+        else:
+            self.notes.append(IdstrNote(section))
+        return endian
+
+    @property
+    def release(self) -> Release | None:
+        """The release of QEMU that saved."""
+        if self._inquiry.told_release is None:
+            self.notes.append(HostNote(self._inquiry.stream, ConfigurationSection, Vmdescription))
+        return self._inquiry.release
+
+
+def value_at(state: Any, path: str) -> Any:
+    """The value at a path, None where something on the way is not in the stream. Raises `PathError` if it is wrong."""
+    try:
+        return resolve(state, path)[1]
+    except PathError:
+        cut = len(path)
+        while (cut := max(path.rfind(".", 0, cut), path.rfind("[", 0, cut))) > 0:
+            try:
+                if resolve(state, path[:cut])[1] is None:
+                    return None
+            except PathError:
+                continue
+            break
+        raise
+
+
+class Inquiry:
+    """One command asked of one stream: its arguments, and what was read for each key so far."""
+
+    def __init__(self, stream: Stream, command: str, arguments: Mapping[str, Any], release: Release | None) -> None:
+        self.stream = stream
+        self.command = command
+        self.arguments = arguments
+        self.told_release = release
+        self.notes: dict[str, list[Note]] = {}
+
+    @cached_property
+    def release(self) -> Release | None:
+        """The release of QEMU that saved: as told, else the earliest that can have."""
+        return self.told_release or earliest_release(self.stream)
+
+    @cached_property
+    def sections(self) -> list[Section]:
+        """The sections that hold the state of a device; of what is sent in parts, none."""
+        return [section for section in self.stream.sections if section.kind == "full"]
+
+    def name_of(self, section: Section) -> str:
+        """The idstr, with the instance_id where another section has the same."""
+        alone = sum(other.name == section.name for other in self.sections) == 1
+        return section.name if alone else f"{section.name}#{section.instance_id}"
+
+    def able(self) -> list[Subject]:
+        """The sections that have something to say to the command."""
+        return [LibrarySubject(section) for section in self.sections if self.command in questions_of(section.name)]
+
+    def the_one(self, named: str | None, what: str) -> Subject:
+        """The section that an argument names, or the only one there is. Raises `QueryError`."""
+        able = self.able()
+        names = ", ".join(self.name_of(subject.section) for subject in able)
+        if named is None:
+            if len(able) == 1:
+                return able[0]
+            raise QueryError(
+                f"which {what} is meant is not said" if able else f"the stream has no {what}",
+                expected=f"one of {names}" if able else None,
+            )
+        try:
+            wanted = find_section([subject.section for subject in able], named)
+        except PathError as error:
+            choices = error.expected or (f"one of {names}" if able else "one that the stream has")
+            try:
+                other = find_section(self.sections, named)
+            except PathError:
+                raise QueryError(error.message, expected=choices) from None
+            raise QueryError(f"{self.name_of(other)!r} is no {what}", expected=choices) from None
+        return next(subject for subject in able if subject.section is wanted)
+
+    def answer(self, subject: Subject, at: str = "", keys: Keys | None = None) -> dict[str, Any]:
+        """What a section says, key by key; `at` is where in the whole answer that stands."""
+        found: dict[str, Any] = {}
+        for key, function in (questions_of(subject.section.name)[self.command] if keys is None else keys).items():
+            reading = Reading(self, subject)
+            value = function(reading)
+            if value is not LEFT_OUT:
+                found[key] = value
+                self.notes[f"{at}.{key}" if at else key] = reading.notes
+        return found
+
+    def answers(self, subjects: Iterable[Subject]) -> list[dict[str, Any]]:
+        """What several sections say."""
+        return [self.answer(subject, f"[{place}]") for place, subject in enumerate(subjects)]
+
+
+def ask(
+    stream: Stream, command: str, arguments: Mapping[str, Any] | None = None, *, release: Release | None = None
+) -> Answer:
+    """Answer a QMP command from a stream.
+
+    `arguments` are QMP's. `release` is the release of QEMU that saved, (10, 0) for 10.0, where it is known better than
+    from machine type and vmdesc; it decides which feature bits have names. Raises `QueryError`.
+    """
+    # The commands are made of what stands here.
+    from vmstate.query.commands import COMMANDS, checked
+
+    known = COMMANDS.get(command)
+    if known is None:
+        raise QueryError(f"there is no command {command!r}", expected=f"one of {', '.join(COMMANDS)}")
+    inquiry = Inquiry(stream, command, checked(command, known, arguments or {}), release)
+    return Answer(known.answer(inquiry), inquiry.notes)
