@@ -109,7 +109,7 @@ def test_help_and_version(vmstate: Run) -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ([], "one of info, show, decode, encode, verify is needed (see vmstate --help)"),
+        ([], f"one of {', '.join(VERBS)} is needed (see vmstate --help)"),
         (["frobnicate"], "argument VERB: invalid choice: 'frobnicate'"),
         (["info"], "the following arguments are required: FILE (see vmstate info --help)"),
         (["info", "a", "b"], "unrecognized arguments: b"),
