@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from functools import lru_cache
 from importlib import import_module
@@ -27,7 +27,7 @@ OWN = "qemu_vmstate-"
 
 
 @lru_cache(maxsize=1)
-def _shipped() -> Sequence[Any]:
+def _own() -> tuple[Any, ...]:
     """The library beside this package, where there is one."""
     try:
         return (import_module(SHIPPED),)
@@ -36,7 +36,7 @@ def _shipped() -> Sequence[Any]:
 
 
 @lru_cache(maxsize=1)
-def _others() -> Sequence[Any]:
+def _announced() -> tuple[Any, ...]:
     """The libraries of other distributions."""
     if not _somebody_announces():
         return ()
@@ -46,13 +46,30 @@ def _others() -> Sequence[Any]:
 
 
 @lru_cache(maxsize=1)
+def _shipped() -> Mapping[str, Sequence[str]]:
+    return _index(_own())
+
+
+@lru_cache(maxsize=1)
+def _others() -> Mapping[str, Sequence[str]]:
+    return _index(_announced())
+
+
+def _index(libraries: Iterable[Any]) -> Mapping[str, Sequence[str]]:
+    found: dict[str, Sequence[str]] = {}
+    for library in libraries:
+        found.update(library.INDEX)
+    return found
+
+
+@lru_cache(maxsize=1)
 def noise_lists() -> Mapping[str, Mapping[str, Any]]:
     """What differs between two moments of an idle machine: name of a description -> wire name -> kind of noise.
 
     The lists of all libraries together; `devices.noise` says what is in them.
     """
     found: dict[str, dict[str, Any]] = {}
-    for library in (*_others(), *_shipped()):
+    for library in (*_announced(), *_own()):
         place = getattr(library, "NOISE", None)
         if place is not None:
             for name, fields in _load(place).items():
@@ -85,7 +102,7 @@ def last_part(idstr: str) -> str:
 
 def known_names() -> list[str]:
     """The last parts of the idstrs that any installed library knows, in order."""
-    return sorted({name for library in (*_others(), *_shipped()) for name in library.INDEX})
+    return sorted({**_others(), **_shipped()})
 
 
 def shipped_descriptions(idstr: str) -> tuple[VMStateDescription, ...]:
@@ -100,10 +117,8 @@ def all_descriptions(idstr: str) -> tuple[VMStateDescription, ...]:
 
 @lru_cache(maxsize=1024)
 def _descriptions(name: str, *, shipped: bool) -> tuple[VMStateDescription, ...]:
-    found: Sequence[str] = ()
-    for library in _shipped() if shipped else _others():
-        found = library.INDEX.get(name, found)
-    return tuple(_description(place) for place in found)
+    index = _shipped() if shipped else _others()
+    return tuple(_description(place) for place in index.get(name, ()))
 
 
 def _description(place: str) -> VMStateDescription:
@@ -117,7 +132,7 @@ def _description(place: str) -> VMStateDescription:
 def questions_of(idstr: str) -> Questions:
     """What a device with this idstr answers, by the first library that says something; nothing where none does."""
     name = last_part(idstr)
-    for library in (*_shipped(), *_others()):
+    for library in (*_own(), *_announced()):
         place: str | None = getattr(library, "QUESTIONS", {}).get(name)
         if place is not None:
             questions: Questions = _load(place)
