@@ -178,6 +178,67 @@ def test_the_bases_go_through_the_stream(recording: str) -> None:
     assert sum(said.values())
 
 
+DEVICE = {"qemu-11.1-blk": "vhost-user-blk", "qemu-11.1-passt": "virtio-net"}
+
+
+def stops(lines: list[Line]) -> list[dict[int, int]]:
+    """Queue -> the index at which the back end stood still, each time that the rings in use were stopped."""
+    found: list[dict[int, int]] = []
+    for base in payloads(lines, F.GET_VRING_BASE, "<"):
+        if base.index == 0:
+            found.append({})
+        found[-1][base.index] = base.last_avail_idx
+    return found
+
+
+@pytest.mark.parametrize("recording", RECORDINGS)
+def test_each_stream_holds_the_bases_of_its_moment(recording: str) -> None:
+    """The source was saved twice, and its guest ran on in between."""
+    saved = []
+    for moment in ("early", "final"):
+        with opened(f"vhost-user/{recording}-{moment}.mig.xz") as stream:
+            queues = stream[DEVICE[recording]].state.virtio.vq
+            # The control queue of a virtio-net is QEMU's own.
+            saved.append({number: queues[number].last_avail_idx for number in (0, 1)})
+    early, final = saved
+    assert early != final
+    changes = [before for before, after in pairwise([*stops(transcript(recording, "source")), {}]) if before != after]
+    assert changes[-2:] == [early, final]
+
+
+@pytest.mark.parametrize("moment", ["early", "final"])
+@pytest.mark.parametrize("recording", RECORDINGS)
+def test_the_rings_in_the_stream_are_those_that_the_back_end_was_told(recording: str, moment: str) -> None:
+    """SET_VRING_ADDR says where they are in the front end's memory, the memory table where that is in the guest's."""
+    lines = transcript(recording, "source")
+    addresses = {addr.index: addr for addr in payloads(lines, F.SET_VRING_ADDR)}
+    sizes = {state.index: state.num for state in payloads(lines, F.SET_VRING_NUM)}
+    region = regions(lines)[-1]
+    with opened(f"vhost-user/{recording}-{moment}.mig.xz") as stream:
+        name = stream[DEVICE[recording]].name
+        for number, addr in addresses.items():
+            queue = stream.query("x-query-virtio-queue-status", {"path": name, "queue": number})
+            assert queue["vring-num"] == sizes[number]
+            assert queue["vring-desc"] == guest_address(addr.desc_user_addr, region)
+            assert queue["vring-avail"] == guest_address(addr.avail_user_addr, region)
+            assert queue["vring-used"] == guest_address(addr.used_user_addr, region)
+    assert sorted(addresses) == [0, 1]
+
+
+@pytest.mark.parametrize("moment", ["early", "final"])
+def test_the_state_of_the_back_end_goes_with_the_card(moment: str) -> None:
+    """passt gives its own state in one piece: a length, the bytes, and a length of zero behind the last."""
+    with opened(f"vhost-user/qemu-11.1-passt-{moment}.mig.xz") as stream:
+        card = stream["virtio-net"]
+        (piece,) = card.state.net.backend.backend.pieces
+        assert piece.startswith(bytes.fromhex("b1bb1d1b0bb1d1b0"))  # passt's own mark
+        found = card.trace()["virtio.net.backend.backend.pieces"]
+        raw = stream.to_bytes()[found.offset : found.offset + found.size]
+    assert raw == len(piece).to_bytes(4, "big") + piece + bytes(4)
+    asked = payloads(transcript("qemu-11.1-passt", "source"), F.SET_DEVICE_STATE_FD)
+    assert {transfer.direction for transfer in asked} == {user.TransferDirection.SAVE} and len(asked) == 2
+
+
 def test_logging_is_told_ring_by_ring() -> None:
     lines = transcript("qemu-11.1-passt", "source")
     assert {addr.flags for addr in payloads(lines, F.SET_VRING_ADDR)} == {kernel.VringFlags(0), kernel.VringFlags.LOG}
