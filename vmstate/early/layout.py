@@ -7,6 +7,9 @@ from __future__ import annotations
 
 from vmstate.vmsd.data import Value
 
+RING_RESET = 40
+"""VIRTIO_F_RING_RESET."""
+
 
 class Ring(Value):
     """A virtqueue: `num` entries, and where its parts lie in guest memory (guest-physical addresses).
@@ -56,6 +59,11 @@ class Layout(Value):
     def is_running(self) -> bool:
         """Whether a back end may run at all: the driver is up, the link too, and nothing is broken."""
         return self.driver_ok and self.link_up and not self.broken
+
+    @property
+    def can_reset_queues(self) -> bool:
+        """Whether the driver has accepted RING_RESET, and so may restart one queue by itself."""
+        return bool(self.features >> RING_RESET & 1)
 
     @property
     def queues(self) -> tuple[int, ...]:

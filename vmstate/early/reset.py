@@ -11,8 +11,6 @@ from typing import NamedTuple
 
 from vmstate.early.layout import Layout, Ring
 
-RING_RESET = 40
-"""VIRTIO_F_RING_RESET: the driver can restart one queue by itself."""
 RING_PACKED = 34
 
 NONE_SEEN, INFERRED, KNOWN = "none-seen", "inferred", "known"
@@ -42,11 +40,6 @@ def evidence_of(early: Layout, final: Layout, counted_early: int | None, counted
     return Evidence(NONE_SEEN, ("no sign of a reset was seen, which does not prove that there was none",))
 
 
-def can_restart_queues(layout: Layout) -> bool:
-    """Whether the driver has accepted RING_RESET."""
-    return bool(layout.features >> RING_RESET & 1)
-
-
 def moved_queues(early: Layout, final: Layout) -> tuple[int, ...]:
     """The queues that were set up, and have another size or other addresses now."""
     pairs = enumerate(zip(early.rings, final.rings, strict=False))
@@ -61,9 +54,7 @@ def restarts_explain(early: Layout, final: Layout) -> bool:
     """
     moved = moved_queues(early, final)
     set_up = [number for number, ring in enumerate(early.rings) if ring.desc]
-    return (
-        can_restart_queues(early) and can_restart_queues(final) and final.control not in moved and moved != (*set_up,)
-    )
+    return early.can_reset_queues and final.can_reset_queues and final.control not in moved and moved != (*set_up,)
 
 
 def _driver(early: Layout, final: Layout) -> list[str]:
@@ -93,7 +84,7 @@ def _rings(early: Layout, final: Layout) -> list[str]:
 
 
 def _why_not(early: Layout, final: Layout) -> str:
-    if not (can_restart_queues(early) and can_restart_queues(final)):
+    if not (early.can_reset_queues and final.can_reset_queues):
         return "RING_RESET was not accepted"
     if final.control in moved_queues(early, final):
         return "a driver that restarts single queues leaves the control queue alone"

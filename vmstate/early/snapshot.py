@@ -113,6 +113,10 @@ class Snapshot:
         """The state once more, as an object that is the caller's."""
         return self.vmsd.decode(self.data, facts=self.facts)
 
+    def encode(self, state: Any) -> bytes:
+        """The section of a state of this device."""
+        return self.vmsd.encode(state, facts=self.facts, force=True)
+
     @cached_property
     def layout(self) -> Layout:
         """The device as its back end sees it."""
@@ -122,6 +126,10 @@ class Snapshot:
     def delta_vmsd(self) -> DeltaVMSD:
         """The description of the records against this snapshot."""
         return delta_of(self.vmsd, self.table, self.state)
+
+    def delta_vmsd_of(self, always: tuple[str, ...]) -> DeltaVMSD:
+        """The same where other items are those that every record has."""
+        return delta_of(self.vmsd, self.table, self.state, always)
 
     @cached_property
     def early_vmsd(self) -> VMStateDescription:
@@ -236,24 +244,29 @@ class Delta:
         """Where an item differs."""
         return tuple(self.snapshot.group(item).differences(self.snapshot.state, self.state))
 
+    @property
+    def counted_resets(self) -> tuple[int | None, int | None]:
+        """The counts of the device's resets at both moments, where somebody counts them."""
+        if self.dirty is not None:
+            return 0, self.dirty.resets
+        return self.snapshot.reset_generation, self.reset_generation
+
+    @property
+    def is_counted(self) -> bool:
+        """Whether resets are counted, so that there is nothing to infer."""
+        return None not in self.counted_resets
+
     @cached_property
     def evidence(self) -> Evidence:
         """Whether the device was reset between: `reset` is none-seen, inferred or known, and why."""
-        counted = self.snapshot.reset_generation, self.reset_generation
-        if self.dirty is not None:
-            counted = 0, self.dirty.resets
-        return evidence_of(self.snapshot.layout, self.layout, *counted)
+        return evidence_of(self.snapshot.layout, self.layout, *self.counted_resets)
 
     def record(self, items: Iterable[str], *, only: Sequence[str] | None = None) -> bytes:
         """The delta section that sends these items, besides those that are sent always; without header and footer.
 
         `only` names the items that are sent always in place of the table's.
         """
-        vmsd = (
-            self.snapshot.delta_vmsd
-            if only is None
-            else delta_of(self.snapshot.vmsd, self.table, self.snapshot.state, tuple(only))
-        )
+        vmsd = self.snapshot.delta_vmsd if only is None else self.snapshot.delta_vmsd_of(tuple(only))
         return vmsd.encode(self.snapshot.generation, self.state, self.snapshot.state, items, self.facts)
 
     def full_record(self) -> bytes:
