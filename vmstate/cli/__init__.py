@@ -23,6 +23,7 @@ VERBS = {
     "diff": "which values changed between two streams, noise aside",
     "verify": "does it decode, re-encode identically, and agree with its own vmdesc",
     "query": "a QMP command, answered from the file",
+    "early": "early migration: full reload or minimal resync, and the record between two moments",
 }
 
 

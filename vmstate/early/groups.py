@@ -435,7 +435,8 @@ def _settled(expr: Any, known: set[str]) -> bool:
     """Whether what a field depends on is in the group, in front of it, or is a fact that no byte decides."""
     if not isinstance(expr, Expr):
         return True
-    return all(ref.base_ == "this" and ref.names_ and ref.names_[0] in known for ref in expr.refs_)
+    # A part of a struct that the group has need not be in the group.
+    return all(ref.base_ == "this" and len(ref.names_) == 1 and ref.names_[0] in known for ref in expr.refs_)
 
 
 def _field(field: Field, **changes: Any) -> Field:

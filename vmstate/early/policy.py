@@ -16,6 +16,7 @@ from functools import cached_property
 from typing import Any, ClassVar
 
 from vmstate.early.backends import BACKENDS, Backend
+from vmstate.early.cost import SETS, Cost, cost_of
 from vmstate.early.groups import Difference
 from vmstate.early.items import BackendName, Item, ItemClass, MixedRule
 from vmstate.early.operations import Operation, Phase
@@ -117,13 +118,15 @@ class Plan:
         table, name = snapshot.table, BackendName(self.backend)
         replay = table.replay.get(name, lambda _: ())
         begun = len(backend.done)
-        if reason is None:
+        if reason is None or self.backend == BackendName.VHOST_VDPA:
+            # A vDPA device that cannot be started early has its memory pinned early all the same.
             backend.run(backend.early_start(snapshot.layout, tuple(replay(snapshot.state))))
         if self.mode == FULL:
             backend.run(backend.stop())
         was_set = reason is None and self.mode != FULL
         requests = self._requests(name) if was_set else replay(delta.state)
-        backend.run(backend.finish(delta.layout, tuple(requests)))
+        # What the plan loses, the back end is not told either: it goes by the destination's state.
+        backend.run(backend.finish(table.layout(self.result), tuple(requests)))
         return reason, tuple(backend.done[begun:])
 
     def _requests(self, backend: BackendName) -> Iterable[Operation]:
@@ -154,6 +157,18 @@ class Plan:
         """What the back end is told at the stop, in order. Each is legal where it stands: a model has accepted it."""
         return tuple(operation for operation in self._orders[1] if operation.phase is Phase.STOP)
 
+    @property
+    def costs(self) -> Mapping[str, Cost]:
+        """What the plan costs in the downtime, by the name of the set of figures; the sets are never mixed."""
+        pairs = max(1, len(self.delta.layout.data) // 2)
+        share = self.bytes / max(1, self.full_bytes)
+        return {
+            one.name: cost_of(
+                one, self.backend, self.operations, full=self.mode == FULL, queue_pairs=pairs, share=share
+            )
+            for one in SETS
+        }
+
     def as_dict(self) -> dict[str, Any]:
         """The plan as JSON values."""
         return {
@@ -163,6 +178,7 @@ class Plan:
             "full_bytes": self.full_bytes,
             "lost": list(self.lost),
             "operations": [_operation(operation) for operation in self.operations],
+            "cost_ms": {figures: cost.as_ms() for figures, cost in self.costs.items()},
         }
 
 

@@ -1,0 +1,117 @@
+"""`vmstate early`: what early migration would do with two moments of a guest, and the record between them."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from typing import Any
+
+from vmstate.cli import early_what_if
+from vmstate.cli.encode import write
+from vmstate.early.items import BackendName
+from vmstate.early.policy import POLICIES, Plan
+from vmstate.early.streams import DevicePlan, apply_record, plan_streams, record_streams
+from vmstate.errors import one_line
+from vmstate.stream.containers import write_atomic
+from vmstate.stream.stream import load
+
+BOTH = "both"
+LONG = 60
+"""Characters of a value that are shown."""
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    """The arguments of the verb."""
+    actions = parser.add_subparsers(dest="action", metavar="ACTION", required=True)
+    what = "full reload or minimal resync: what each policy decides, and why"
+    plan = actions.add_parser("plan", help=what, description=f"{what[0].upper()}{what[1:]}.")
+    plan.add_argument("early", metavar="EARLY")
+    plan.add_argument("final", metavar="FINAL")
+    plan.add_argument("--policy", choices=(*POLICIES, BOTH), default=BOTH)
+    plan.add_argument("--backend", choices=tuple(BackendName), default=str(BackendName.TAP), help="(tap)")
+    plan.add_argument("--format", choices=("text", "json"), default="text")
+    plan.set_defaults(run=run_plan)
+
+    what = "the record that leads from EARLY to FINAL, as a file"
+    record = actions.add_parser("record", help=what, description=f"Write {what}.")
+    record.add_argument("early", metavar="EARLY")
+    record.add_argument("final", metavar="FINAL")
+    record.add_argument("--backend", choices=tuple(BackendName), default=str(BackendName.TAP), help="(tap)")
+    record.add_argument("-o", "--output", metavar="RECORD", required=True, help="(-: standard output)")
+    record.set_defaults(run=run_record)
+
+    what = "EARLY with its devices as the record says"
+    apply = actions.add_parser("apply", help=what, description=f"Write {what}.")
+    apply.add_argument("early", metavar="EARLY")
+    apply.add_argument("record", metavar="RECORD")
+    apply.add_argument("-o", "--output", metavar="FINAL", required=True, help="(-: standard output)")
+    apply.set_defaults(run=run_apply)
+
+    what = "what early migration would cost a machine that is only described"
+    early_what_if.arguments(actions.add_parser("what-if", help=what, description=f"{what[0].upper()}{what[1:]}."))
+
+
+def run_plan(options: argparse.Namespace) -> int:
+    """Say what each policy decides."""
+    policies = tuple(POLICIES) if options.policy == BOTH else (options.policy,)
+    with load(options.early) as early, load(options.final) as final:
+        devices = plan_streams(early, final, policies, options.backend)
+        if options.format == "json":
+            json.dump({"devices": [device.as_dict() for device in devices]}, sys.stdout)
+            print()
+        else:
+            for device in devices:
+                print_device(device)
+    return 0
+
+
+def run_record(options: argparse.Namespace) -> int:
+    """Write the record file."""
+    with load(options.early) as early, load(options.final) as final:
+        data = record_streams(early, final, backend=options.backend)
+    if options.output == "-":
+        sys.stdout.buffer.write(data)
+    else:
+        write_atomic(options.output, [data])
+    return 0
+
+
+def run_apply(options: argparse.Namespace) -> int:
+    """Write the early stream with the record applied."""
+    with load(options.early) as early:
+        apply_record(early, options.record)
+        write(early, options.output)
+    return 0
+
+
+def print_device(device: DevicePlan) -> None:
+    """A device: whether it was reset, and what each policy decides."""
+    print(one_line(device.name))
+    print(f"  reset: {device.evidence.reset}: {'; '.join(device.evidence.reasons)}")
+    for plan in device.plans:
+        print_plan(plan)
+
+
+def print_plan(plan: Plan) -> None:
+    """A plan: the mode and the bytes, the items that count, what is lost, the operations, the cost."""
+    print(f"  {plan.policy}, {plan.backend}: {plan.mode}, {plan.bytes} bytes (the section has {plan.full_bytes})")
+    for reason in plan.reasons:
+        print(one_line(f"    {reason.item} ({reason.cls}): {_short(reason.before)} -> {_short(reason.after)}"))
+    if plan.lost:
+        print(f"    lost: {', '.join(plan.lost)}")
+    if plan.refused_early is not None:
+        print(f"    no early start: {plan.refused_early}")
+    early = len(plan.early_operations)
+    print(f"    back end: {early} operations early, {len(plan.operations)} at the stop")
+    for operation in plan.operations:
+        why = "" if operation.item is None else f"  ({operation.item})"
+        print(one_line(f"      {str(operation)[:LONG]}{why}"))
+    for name, cost in plan.costs.items():
+        without = f", without {', '.join(cost.not_counted)}" if cost.not_counted else ""
+        print(f"    {name}: {cost.total:.3f} ms{without}")
+
+
+def _short(value: Any) -> str:
+    text = "absent" if value is None else value if isinstance(value, str) else json.dumps(value)
+    return text if len(text) <= LONG else text[: LONG - 3] + "..."
