@@ -159,7 +159,27 @@ def _default_sizes(state: Any) -> tuple[int, ...]:
     return tuple(queue.num if sizes is None else sizes.vq[number].num_default for number, queue in in_use)
 
 
-CONSTANTS = (Constant("PCI identity", _identity), Constant("default ring sizes", _default_sizes))
+def _offers(state: Any) -> str:
+    """The subsections whose presence is a matter of the transport and of the features that the host offers."""
+    virtio = state.virtio.virtio
+    extra = None if virtio.extra_state is None else virtio.extra_state.extra_state
+    registers = getattr(extra, "modern_state", None) or getattr(extra, "state", None)
+    there = {
+        "128bit_features": virtio.features128,
+        "64bit_features": virtio.features64,
+        "virtqueues": virtio.virtqueues,
+        "packed_virtqueues": virtio.packed_virtqueues,
+        "extra_state": extra,
+        "registers of a modern device": registers,
+    }
+    return ", ".join(name for name, part in there.items() if part is not None) or "none"
+
+
+CONSTANTS = (
+    Constant("PCI identity", _identity),
+    Constant("subsections of the transport and of offered features", _offers),
+    Constant("default ring sizes", _default_sizes),
+)
 
 EVENTS = {
     "status_write": ("device_status", "flags"),

@@ -90,6 +90,11 @@ class Records(MutableSequence[Any]):
         found.update(number for number in _unequal(self._raw, other._raw, size, 0, common) if number not in touched)
         return sorted(found)
 
+    @property
+    def raw(self) -> bytes | None:
+        """The bytes of the array, if nobody has looked at an element."""
+        return self._raw if self._all is None and not self._made else None
+
     def untouched(self, kind: FixedStruct) -> bytes | None:
         """The bytes of the array, if nobody has looked at an element and `kind` is how they were read."""
         return self._raw if self._all is None and not self._made and kind is self._kind else None

@@ -17,6 +17,8 @@ A subsection is the item's that has its whole path; its presence, name and versi
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import cached_property
+from operator import attrgetter
 from typing import Any, TypeGuard
 
 from vmstate.codec.records import Records
@@ -28,7 +30,7 @@ from vmstate.vmsd.declare import default_value
 from vmstate.vmsd.description import Field, Subsection, VMStateDescription
 from vmstate.vmsd.expr import Expr, Fact, this
 from vmstate.vmsd.path import Steps
-from vmstate.vmsd.state import State, ensure_meta, facts_of, version_of
+from vmstate.vmsd.state import META, Meta, State, Tracked, ensure_meta, facts_of, version_of
 
 BY_ELEMENT = 128
 """From how many numbers on an array is sent by changed elements."""
@@ -59,6 +61,10 @@ class Part(Data):
     def differences(self, one: Any, two: Any) -> Iterator[Difference]:
         """Where the values of two structs differ; either can be None."""
         raise NotImplementedError
+
+
+def _at(known: Any, number: int) -> Any:
+    return None if known is None or number >= len(known) else known[number]
 
 
 def _get(state: Any, attribute: str) -> Any:
@@ -160,13 +166,15 @@ class OwnSubsection(Inner):
 class Elements(Part):
     """An array, element by element. `parts` are those of an element that is a struct, or None for a number.
 
-    `counted` is whether the number of elements stands in front; `sparse`, whether only changed elements are sent.
+    `counted` is whether the number of elements stands in front; `sparse`, whether only changed elements are sent;
+    `fresh`, whether the elements are new ones, and not those that are there with other values.
     """
 
     parts: tuple[Part, ...] | None
     make: Callable[[], Any]
     counted: bool
     sparse: bool
+    fresh: bool = False
 
     def take(self, state: Any, base: Any, into: State) -> None:
         value = getattr(state, self.attribute)
@@ -177,7 +185,7 @@ class Elements(Part):
             return
         known = _get(base, self.attribute)
         changed = [
-            State({INDEX: number, ELEMENT: self._element(value[number], None)})
+            State({INDEX: number, ELEMENT: self._element(value[number], _at(known, number))})
             for number in self._changed(known, value)
         ]
         into[f"{self.attribute}.{CHANGED}"] = len(changed)
@@ -205,12 +213,12 @@ class Elements(Part):
         return any(True for _ in parts_differ(self.parts, one, two))
 
     def put(self, values: State, state: Any) -> None:
-        there = getattr(state, self.attribute)
-        if self.parts is None and not isinstance(there, Records):
+        there = [] if self.fresh else getattr(state, self.attribute)
+        if self.fresh or (self.parts is None and not isinstance(there, Records)):
             there = list(there)
             setattr(state, self.attribute, there)
         sent = values[self.attribute]
-        wanted = values[f"{self.attribute}.{COUNT}"] if self.counted else len(there)
+        wanted = values[f"{self.attribute}.{COUNT}"] if self.counted else len(sent) if self.fresh else len(there)
         del there[wanted:]
         while len(there) < wanted:
             there.append(self.make())
@@ -241,7 +249,7 @@ class Elements(Part):
                 continue
             for steps, was, now in parts_differ(self.parts, before[number], after[number]):
                 yield (self.attribute, number, *steps), was, now
-        if self.counted:
+        if self.counted or self.fresh:
             for number in range(len(after), len(before)):
                 yield (self.attribute, number), before[number], None
             for number in range(len(before), len(after)):
@@ -261,6 +269,60 @@ def differing(one: Any, two: Any) -> list[int]:
     if isinstance(one, Records) and isinstance(two, Records):
         return one.differing(two)
     return [number for number, (was, now) in enumerate(zip(one, two, strict=False)) if was != now]
+
+
+Signature = Callable[[Any], Any]
+"""A struct's values as tuples, and its untouched arrays as their bytes: equal only where its bytes are equal."""
+
+
+def signature_of(parts: Sequence[Part]) -> Signature:
+    """The signature of structs with these parts. What is not sure to be equal gets one that is equal to nothing."""
+    names = [part.attribute for part in parts if isinstance(part, Whole)]
+    get = attrgetter(META, *names)
+    inner = [(attrgetter(part.attribute), signature_of(part.parts)) for part in parts if isinstance(part, Inner)]
+    arrays = [
+        (attrgetter(part.attribute), None if part.parts is None else signature_of(part.parts))
+        for part in parts
+        if isinstance(part, Elements)
+    ]
+
+    def sign(state: Any) -> Any:
+        if state is None:
+            return None
+        values = get(state)
+        own = values if names else (values,)
+        if any(isinstance(value, _MUTABLE) for value in own):
+            own = tuple(_fixed(value) for value in own)
+        return (
+            own,
+            [one(read(state)) for read, one in inner],
+            [_array_signature(read(state), one) for read, one in arrays],
+        )
+
+    return sign
+
+
+_MUTABLE = (list, dict, Meta, Tracked, Records, bytearray)
+
+
+def _fixed(value: Any) -> Any:
+    """A value that cannot change under the signature; of what a state carries beside its values, what is written."""
+    if not isinstance(value, _MUTABLE):
+        return value
+    if isinstance(value, Meta):
+        beside = (value.version_id, tuple(value.residue.items()), value.subsections)
+        return None if beside == (None, (), None) else beside
+    if isinstance(value, list) and not any(isinstance(one, _MUTABLE) for one in value):
+        return tuple(value)
+    return object()
+
+
+def _array_signature(value: Any, one: Signature | None) -> Any:
+    if isinstance(value, Records):
+        return object() if value.raw is None else value.raw
+    if value is None:
+        return None
+    return tuple(value) if one is None else [one(element) for element in value]
 
 
 class Group(Data):
@@ -284,6 +346,11 @@ class Group(Data):
     def differences(self, one: Any, two: Any) -> Iterator[Difference]:
         """Where two states of the device differ, within the group."""
         return parts_differ(self.parts, one, two)
+
+    @cached_property
+    def sign(self) -> Signature:
+        """What makes a device's signature."""
+        return signature_of(self.parts)
 
     def is_same(self, one: Any, two: Any) -> bool:
         """Whether two states of the device are the same, within the group."""
@@ -372,6 +439,10 @@ class _Derivation:
             if prefix is not None:
                 return _optional_struct(attribute, inner)
             return [_field(field, type=t.Struct("struct", inner, kind.version), **bare)]
+        if isinstance(kind, t.QList) and field.count is None and _settled(exists, known):
+            inner, inside = self.struct(kind.vmsd, path)
+            self._part = Elements(attribute, inside, _maker(kind.vmsd), False, False, True)
+            return [_field(field, type=t.QList(kind.info, inner, kind.version), **bare)]
         if not _settled(exists, known):
             self._part = Whole(attribute, PRESENT)
             return [_present(attribute), _field(field, exists=this[f"{attribute}.{PRESENT}"], **bare)]
@@ -497,4 +568,15 @@ def derive(
         derived, parts = derivation.struct(vmsd, "")
         whole = derived.replace(name=name, version_id=1, minimum_version_id=1)
         found = vmsd.compiled[key] = Group(whole, parts)
+    return found
+
+
+def item_groups(vmsd: VMStateDescription, table: ItemTable, state: Any) -> Mapping[str, Group]:
+    """The group of each item, by its name."""
+    key = ("item groups", table, choices_of(facts_of(state)))
+    found: dict[str, Group] | None = vmsd.compiled.get(key)
+    if found is None:
+        found = vmsd.compiled[key] = {
+            item.name: derive(vmsd, table, (item.name,), f"{table.name}/{item.name}", state) for item in table.items
+        }
     return found

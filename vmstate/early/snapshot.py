@@ -5,21 +5,21 @@
     delta = snapshot.compare(section.state)
     delta.changed                             # the items that differ, in the order of application
 
-A snapshot keeps the bytes of the section. At the stop the section is encoded once and the bytes are compared: where
-they are equal, nothing else is looked at. Where they differ, the groups are compared one by one; large arrays are
-compared as the slices of the section that they were read from.
+A snapshot keeps the bytes of the section. At the stop the few single values are compared, and each array as the slice
+of the section that it was read from, with no look at its elements: where all are equal, nothing else is done. Otherwise
+the section is encoded, and where the bytes differ the groups are compared one by one.
 """
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import cached_property
 from typing import Any
 
 from vmstate.early.delta import DeltaVMSD, delta_of, early_of
-from vmstate.early.groups import Difference, Group, choices_of, derive
-from vmstate.early.items import Item, ItemClass, ItemTable, table_of
+from vmstate.early.groups import Difference, Group, choices_of, derive, item_groups
+from vmstate.early.items import ItemClass, ItemTable, table_of
 from vmstate.early.layout import Layout
 from vmstate.early.reset import Evidence, evidence_of
 from vmstate.errors import EarlyError
@@ -141,9 +141,24 @@ class Snapshot:
         values = State({"early_generation": self.generation, "virtio": self.state.virtio})
         return self.early_vmsd.encode(values, facts=self.facts, force=True)
 
+    @cached_property
+    def groups(self) -> Mapping[str, Group]:
+        """The group of each item, by its name."""
+        return item_groups(self.vmsd, self.table, self.state)
+
     def group(self, item: str) -> Group:
         """The group of one item."""
-        return derive(self.vmsd, self.table, (item,), f"{self.table.name}/{item}", self.state)
+        return self.groups[item]
+
+    @cached_property
+    def whole(self) -> Group:
+        """The group of all items."""
+        return derive(self.vmsd, self.table, self.table.names, self.table.name, self.state)
+
+    @cached_property
+    def signature(self) -> Any:
+        """The values of the state, as `Group.sign` makes them."""
+        return self.whole.sign(self.state)
 
     def compare(self, state: Any, *, reset_generation: int | None = None, dirty: DirtyBits | None = None) -> Delta:
         """How a later state of the same device differs.
@@ -158,7 +173,9 @@ class Snapshot:
             )
         facts = dict(facts_of(state))
         self._refuse_other_facts(facts)
-        return Delta(self, self.vmsd.encode(state, force=True), facts, reset_generation, dirty)
+        same = facts == self.facts and self.whole.sign(state) == self.signature
+        data = self.data if same else self.vmsd.encode(state, force=True)
+        return Delta(self, data, facts, reset_generation, dirty)
 
     def _refuse_other_facts(self, facts: dict[str, Any]) -> None:
         if facts == self.facts:
@@ -173,22 +190,6 @@ class Snapshot:
                     expected=f"{value!r} (early)",
                     found=f"{facts[name]!r} (final)",
                 )
-
-
-class Change(tuple[Item, tuple[Difference, ...]]):
-    """An item that differs, and where."""
-
-    __slots__ = ()
-
-    @property
-    def item(self) -> Item:
-        """The item."""
-        return self[0]
-
-    @property
-    def differences(self) -> tuple[Difference, ...]:
-        """Where it differs: steps into the state, value before, value after."""
-        return self[1]
 
 
 class Delta:
