@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from functools import lru_cache
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -85,7 +85,7 @@ def test_no_other_device_has_the_table_of_the_card() -> None:
 # Every byte belongs to one item.
 
 
-@lru_cache(maxsize=None)
+@cache
 def owner_of(table: ItemTable, path: str) -> str | None:
     item = table.owner(path)
     return None if item is None else item.name
