@@ -40,7 +40,7 @@ from vmstate.early.items import BackendName, Item, ItemTable
 from vmstate.early.layout import Layout
 from vmstate.early.operations import Operation
 
-CTRL_VQ, MQ, VERSION_1, HASH_REPORT, RSS = 17, 22, 32, 57, 60
+CTRL_VQ, MQ, VERSION_1, HASH_REPORT, RSS, STANDBY = 17, 22, 32, 57, 60, 62
 NET = f"{BODY}.net"
 
 TUN_OFFLOADS = {1: 0x01, 7: 0x02, 8: 0x04, 9: 0x08, 10: 0x10, 54: 0x20, 55: 0x40}
@@ -105,6 +105,11 @@ def tun_replay(state: Any) -> Iterator[Operation]:
         yield operation.replace(item="guest_offloads")
     if _steers(state):
         yield Operation("TUNSETSTEERINGEBPF", None, "attach", "rss")
+
+
+def notices(state: Any) -> tuple[str, ...]:
+    """What the world is told, once, when a guest goes on: where the card is now, and that a primary may be plugged."""
+    return ("announce", "FAILOVER_NEGOTIATED") if has(state, STANDBY) else ("announce",)
 
 
 TAP, VHOST_NET, VDPA = BackendName.TAP, BackendName.VHOST_NET, BackendName.VHOST_VDPA
@@ -237,4 +242,5 @@ ITEMS = ItemTable(
         "VLAN_DEL": ("vlan",),
     },
     {TAP: tun_replay, VHOST_NET: tun_replay, VDPA: replay},
+    notices,
 )

@@ -247,6 +247,16 @@ class Backend:
         """What ends whatever has been started."""
         raise NotImplementedError
 
+    def userspace(self, layout: Layout, requests: Sequence[Operation] = ()) -> tuple[Operation, ...]:
+        """What QEMU needs done to move the packets itself, after the back end was stopped."""
+        return ()
+
+    def drop(self) -> None:
+        """Let go of a back end that does not even stop: close its descriptor, and open it again."""
+        self.facts = {fact for fact in self.facts if fact.startswith("can ")}
+        self.queues.clear()
+        self.run(self.opening())
+
     @property
     def is_started(self) -> bool:
         """Whether there is anything that `stop` would have to end."""
@@ -357,6 +367,17 @@ class Tap(Backend):
             Operation("TUNSETQUEUE", queue, "attach" if queue in wanted else "detach", "queue_pairs")
             for queue in sorted(wanted ^ there)
         )
+
+    def userspace(self, layout: Layout, requests: Sequence[Operation] = ()) -> tuple[Operation, ...]:
+        """The same as for a tap device without vhost."""
+        return (*self.pairs(layout), *requests)
+
+    def drop(self) -> None:
+        """The tap device stays as it is: only vhost is let go of."""
+        attached = self.attached
+        super().drop()
+        for queue in attached:
+            self.queues.setdefault(queue, set()).add("attached")
 
     def stop(self) -> tuple[Operation, ...]:
         """Nothing: a tap device has nothing that a reload would be in the way of."""

@@ -104,7 +104,7 @@ class ItemTable(Data):
 
     `layout` makes of a device's state what its back end has to know of it; its `control` is a queue that no driver
     resets alone. `events` says which items an event can change that a hook in the device model reports. `replay` is
-    the items' part of a back end's start.
+    the items' part of a back end's start. `notices` are what the world is told, once, when a guest goes on with it.
     """
 
     name: str
@@ -113,6 +113,7 @@ class ItemTable(Data):
     constants: tuple[Constant, ...] = ()
     events: Mapping[str, tuple[str, ...]] = {}
     replay: Mapping[BackendName, Replay] = {}
+    notices: Callable[[Any], tuple[str, ...]] | None = None
 
     @property
     def names(self) -> tuple[str, ...]:

@@ -17,11 +17,12 @@ from typing import Any, ClassVar
 
 from vmstate.early.backends import BACKENDS, Backend
 from vmstate.early.cost import SETS, Cost, cost_of
+from vmstate.early.delta import DeltaVMSD
 from vmstate.early.groups import Difference
 from vmstate.early.items import BackendName, Item, ItemClass, MixedRule
 from vmstate.early.operations import Operation, Phase
 from vmstate.early.reset import KNOWN, restarts_explain
-from vmstate.early.snapshot import Delta
+from vmstate.early.snapshot import Delta, Snapshot
 from vmstate.errors import EarlyError
 from vmstate.schema.values import to_plain
 from vmstate.vmsd.data import Data
@@ -191,6 +192,10 @@ class Policy:
 
     name: ClassVar[str]
 
+    def record_vmsd(self, snapshot: Snapshot) -> DeltaVMSD:
+        """The description of the records that the policy's plans send."""
+        return snapshot.delta_vmsd
+
     def plan(self, delta: Delta, backend: str = BackendName.TAP) -> Plan:
         """What to do about a delta for a back end (`tap`, `vhost-net`, `vhost-user` or `vhost-vdpa`)."""
         if backend not in BACKENDS:
@@ -210,6 +215,9 @@ class RfcV2(Policy):
 
     name = "rfc-v2"
     SENT: ClassVar[tuple[str, ...]] = ("queue_indices",)
+
+    def record_vmsd(self, snapshot: Snapshot) -> DeltaVMSD:
+        return snapshot.delta_vmsd_of(self.SENT)
 
     def decide(self, delta: Delta, backend: str) -> Plan:
         changed = [delta.table[name] for name in delta.changed]

@@ -1,0 +1,57 @@
+"""What QEMU's load leaves behind when it is done on top of another load.
+
+A description is read into a live object. What the stream does not have is not touched: a subsection that is absent, a
+field whose condition does not hold. After one load that is right, for the object was as a reset leaves it. After an
+early load it keeps early values: scaling that the guest has switched off since, a device that was broken and has been
+reset, ring sizes that were given back. So the early state is cleared before a full reload.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+from vmstate.vmsd.description import VMStateDescription
+
+SET_BY_LOAD = frozenset({"device_endian"})
+"""What virtio_load sets to its default itself where the stream does not have it."""
+
+ALLOCATED = frozenset({"indirections_table"})
+"""Arrays for which a load allocates memory without freeing what was there (VMSTATE_VARRAY_UINT16_ALLOC)."""
+
+
+class Loaded(NamedTuple):
+    """The state of an object after a load: `stale` are the paths that kept an earlier value, `leaked` the arrays whose
+    earlier memory nobody frees any more."""
+
+    state: Any
+    stale: tuple[str, ...]
+    leaked: tuple[str, ...]
+
+
+def load_over(there: Any, read: Any) -> Loaded:
+    """Load `read`, a state as the bytes say it, into an object that has the state `there`.
+
+    `there` is None for an object that is as a reset leaves it. `read` is changed, and becomes the result.
+    """
+    stale: list[str] = []
+    leaked: list[str] = []
+    if there is not None:
+        _over(there, read, "", stale, leaked)
+    return Loaded(read, tuple(stale), tuple(leaked))
+
+
+def _over(there: Any, read: Any, path: str, stale: list[str], leaked: list[str]) -> None:
+    vmsd = type(read).vmsd
+    names = [*(field.attribute for field in vmsd.fields), *(sub.attribute for sub in vmsd.subsections)]
+    for name in names:
+        was, now = getattr(there, name, None), getattr(read, name, None)
+        here = f"{path}.{name}" if path else name
+        if was is None or name in SET_BY_LOAD:
+            continue
+        if now is None:
+            setattr(read, name, was)
+            stale.append(here)
+        elif name in ALLOCATED:
+            leaked.append(here)
+        elif isinstance(getattr(type(now), "vmsd", None), VMStateDescription) and type(now) is type(was):
+            _over(was, now, here, stale, leaked)
