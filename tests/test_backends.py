@@ -634,7 +634,7 @@ def test_a_fault_at_every_operation(kind: type[Backend]) -> None:
         again = kind()
         again.control = backend.control
         again.run(backend.done[:place])
-        again.faults.append(Fault(operation.name, operation.queue, operation.phase))
+        again.faults.append(Fault(operation.name, operation.queue, operation.phase, operation.value))
         state = again.state
         with pytest.raises(BackendFailure) as caught:
             again.do(operation)

@@ -183,6 +183,7 @@ CONSTANTS = (
 
 EVENTS = {
     "status_write": ("device_status", "flags"),
+    "config_read": ("config",),
     "config_write": ("config",),
     "queue_setup": ("ring_geometry", "ring_default", "queue_enabled", "queue_count", "flags"),
     "vector_setup": ("vectors",),

@@ -77,11 +77,12 @@ class Step(Data):
 
 
 class Fault(Data):
-    """The operation that fails: the first with this name (and queue, and phase, where they are given) from now on."""
+    """The operation that fails: the first from now on with this name, and with the queue, phase and value if given."""
 
     name: str
     queue: int | None = None
     phase: Phase | None = None
+    value: Any = None
 
     def hits(self, operation: Operation) -> bool:
         """Whether it is this operation."""
@@ -89,6 +90,7 @@ class Fault(Data):
             operation.name == self.name
             and self.queue in (None, operation.queue)
             and self.phase in (None, operation.phase)
+            and self.value in (None, operation.value)
         )
 
 
