@@ -284,7 +284,10 @@ class Guest:
         self.does("status_write", lambda card: setattr(card.virtio, "status", card.virtio.status | DeviceStatus.FAILED))
 
     def disable(self, off: bool) -> None:
-        self.does("status_write", lambda card: setattr(card.virtio.virtio, "disabled", Disabled(disabled=True) if off else None))
+        self.does(
+            "status_write",
+            lambda card: setattr(card.virtio.virtio, "disabled", Disabled(disabled=True) if off else None),
+        )
 
     def restart_queue(self, queue: int, num: int, place: int) -> bool:
         """Reset one data queue and set it up elsewhere. Whether the driver can."""

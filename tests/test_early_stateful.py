@@ -33,6 +33,7 @@ from vmstate.early.destination import Destination
 from vmstate.early.items import BackendName
 from vmstate.early.machine import MigrationFailed
 from vmstate.early.migration import set_up, switch_over
+from vmstate.early.operations import CVQ_COMMANDS
 from vmstate.early.operations import Phase as When
 from vmstate.early.policy import FULL, PerItem, Policy, RfcV2
 from vmstate.early.source import Purpose, Source
@@ -52,30 +53,24 @@ BACKEND_KINDS: dict[str, Any] = {
 }
 _NO_RESUME = ("ENABLE_AFTER_DRIVER_OK", "SUSPEND")
 
-FAULTS = (
-    "SET_FEATURES",
-    "SET_MEM_TABLE",
-    "SET_VRING_NUM",
-    "SET_VRING_BASE",
-    "SET_VRING_ADDR",
-    "SET_VRING_KICK",
-    "SET_VRING_CALL",
-    "SET_VRING_ENABLE",
-    "SET_BACKEND",
-    "GET_VRING_BASE",
-    "SET_STATUS",
-    "SET_GROUP_ASID",
-    "IOTLB_UPDATE",
-    "SUSPEND",
-    "RESUME",
-    "MAC_TABLE_SET",
-    "VLAN_ADD",
-    "VLAN_DEL",
-    "RSS_CONFIG",
-    "TUNSETOFFLOAD",
-    "TUNSETQUEUE",
-    "SET_DEVICE_STATE_FD",
-)
+_RINGS = ("SET_FEATURES", "SET_MEM_TABLE", "SET_VRING_NUM", "SET_VRING_BASE", "SET_VRING_ADDR", "SET_VRING_CALL")
+_TAP = ("TUNSETOFFLOAD", "TUNSETQUEUE", "TUNSETVNETHDRSZ", "TUNSETSTEERINGEBPF")
+FAULTS = {
+    "tap": _TAP,
+    "vhost-net": (*_TAP, *_RINGS, "SET_VRING_KICK", "SET_BACKEND", "GET_VRING_BASE"),
+    "vhost-user": (*_RINGS, "SET_VRING_KICK", "SET_VRING_ENABLE", "GET_VRING_BASE", "SET_DEVICE_STATE_FD"),
+    "vhost-vdpa": (
+        *(name for name in _RINGS if name != "SET_MEM_TABLE"),
+        *CVQ_COMMANDS,
+        "SET_STATUS",
+        "SET_GROUP_ASID",
+        "IOTLB_UPDATE",
+        "SET_VRING_ENABLE",
+        "SUSPEND",
+        "RESUME",
+    ),
+}
+"""What can fail, for each back end."""
 
 LAYOUTS = st.integers(1, 64).map(lambda place: place * 0x100000)
 
@@ -127,13 +122,30 @@ class EarlyMigration(RuleBasedStateMachine):
         backend=st.sampled_from(sorted(BACKEND_KINDS)),
         policy=st.sampled_from([PerItem, RfcV2]),
         notified=st.booleans(),
+        at_once=st.sampled_from([True, True, False]),
+        fault=st.sampled_from([None, None, *range(24)]),
+        queue=st.sampled_from([None, None, 0, 1, 2]),
+        when=st.sampled_from([None, *When]),
     )
-    def begin(self, guest: str, backend: str, policy: type[Policy], notified: bool) -> None:
+    def begin(
+        self,
+        guest: str,
+        backend: str,
+        policy: type[Policy],
+        notified: bool,
+        at_once: bool,
+        fault: int | None,
+        queue: int | None,
+        when: When | None,
+    ) -> None:
         self.kind, self.policy, self.notified = backend, policy, notified
         self.destination: Destination | None = None
         self.early: VirtIONet | None = None
         self.runs = 0
         self.arrive(card_of(guest))
+        if at_once:
+            # Otherwise most of what happens would happen before a migration.
+            self.set_up(fault, queue, when, Purpose.PRECOPY)
 
     def arrive(self, card: VirtIONet) -> None:
         """The guest runs here now."""
@@ -258,13 +270,15 @@ class EarlyMigration(RuleBasedStateMachine):
 
     @precondition(lambda self: self.source.state == "idle")
     @rule(
-        fault=st.sampled_from([None, None, None, *FAULTS]),
+        number=st.sampled_from([None, None, *range(24)]),
         queue=st.sampled_from([None, 0, 1, 2]),
         when=st.sampled_from([None, *When]),
         purpose=st.sampled_from([Purpose.PRECOPY, Purpose.PRECOPY, Purpose.PRECOPY, *Purpose]),
     )
-    def set_up(self, fault: str | None, queue: int | None, when: When | None, purpose: Purpose) -> None:
+    def set_up(self, number: int | None, queue: int | None, when: When | None, purpose: Purpose) -> None:
         backend: Backend = BACKEND_KINDS[self.kind]().open()
+        names = FAULTS[self.backend_name]
+        fault = None if number is None else names[number % len(names)]
         if fault is not None:
             backend.faults.append(Fault(fault, queue, when))
         self.source.purpose = purpose
