@@ -18,6 +18,7 @@ from test_early_stateful import EarlyMigration
 
 import devices.virtio.net_items
 from devices.virtio.core import DeviceEndian
+from devices.virtio.features import NetFeatures
 from devices.virtio.net import VirtIONet
 from vmstate.early.items import Item, ItemClass, ItemTable, MixedRule
 from vmstate.early.policy import PerItem
@@ -36,7 +37,6 @@ MQ4, ONE, LEGACY, MMIO, PASST = (
 )
 
 ORDER = (
-    "host",
     "guest_features",
     "device_endian",
     "device_status",
@@ -109,6 +109,14 @@ def everything(run: EarlyMigration) -> None:
     run.restart_queue(queue=1, num=64, place=0)
 
 
+def another_driver(run: EarlyMigration) -> None:
+    """Another system was started: another byte order, other features, and it has given up since."""
+    run.reset(drop=NetFeatures.CTRL_VLAN, comes_back=True, num=256, place=0)
+    run.source.change(lambda card: setattr(card.virtio.virtio, "device_endian", DeviceEndian(device_endian=2)))
+    run.mac(last=3)
+    run.driver_gives_up()
+
+
 def set_bits(card: VirtIONet) -> None:
     card.virtio.transport.msix_pba = bytes([1] * len(card.virtio.transport.msix_pba))
 
@@ -172,6 +180,16 @@ SCRIPTS = {
         {"ring_geometry": VALUE, "queue_enabled": VALUE},
         "vhost-net",
     ),
+    "ring_default under vDPA": Script(
+        MQ4,
+        lambda run: run.restart_queue(queue=1, num=64, place=0x500000),
+        {"ring_geometry": RESET, "ring_default": RESET},
+    ),
+    "queue_enabled under vDPA": Script(
+        MQ4,
+        lambda run: run.restart_queue(queue=1, num=256, place=0),
+        {"ring_geometry": RESET, "queue_enabled": RESET},
+    ),
     "queue_indices": Script(MQ4, lambda run: run.traffic(queue=0, count=9), {}),
     "queue_indices of packed rings": Script("packed ring", lambda run: run.traffic(queue=0, count=300), {}),
     "vectors": Script(MQ4, lambda run: run.use_vector(queue=1, vector=5), {"vectors": VALUE}),
@@ -209,8 +227,9 @@ SCRIPTS = {
     ),
     "everything with a reset": Script(
         LEGACY,
-        lambda run: (run.reset(drop=0, comes_back=True, num=256, place=0), run.mac(last=3), run.driver_gives_up()),
-        {},
+        another_driver,
+        {"guest_features": RESET, "device_endian": RESET, "device_status": RESET},
+        more=True,
     ),
 }
 
@@ -332,7 +351,8 @@ def test_a_mutant_of_the_table_fails(mutant: str, monkeypatch: pytest.MonkeyPatc
     except AssertionError:
         return
     own = [name for name in SCRIPTS if name.partition(" ")[0] == row]
-    for name in [*own, "everything", *(name for name in SCRIPTS if name not in own)]:
+    whole = ["everything", "everything with a reset"]
+    for name in [*own, *whole, *(name for name in SCRIPTS if name not in (*own, *whole))]:
         try:
             play(SCRIPTS[name])
         except (Exception, pytest.fail.Exception):

@@ -372,12 +372,7 @@ class _Derivation:
 
     def concerns(self, path: str) -> bool:
         """Whether anything at or inside a path is of these items."""
-        if self.is_ours(path):
-            return True
-        inside = path + "."
-        return any(
-            claimed.startswith(inside) for item in self.table.items if item.name in self.names for claimed in item.paths
-        )
+        return self.is_ours(path) or not self.names.isdisjoint(self.table.inside(path))
 
     def struct(self, vmsd: VMStateDescription, path: str) -> tuple[VMStateDescription, tuple[Part, ...]]:
         """The part of a description that is ours, and its parts."""

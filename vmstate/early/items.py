@@ -16,8 +16,9 @@ A row whose class depends on how it changed has a `rule` beside its class (`vmst
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Set
 from enum import StrEnum
+from functools import cached_property
 from importlib import import_module
 from typing import Any
 
@@ -127,20 +128,27 @@ class ItemTable(Data):
                 return item
         raise DescriptionError(f"{self.name!r} has no item {name!r}", expected=", ".join(self.names))
 
+    @cached_property
+    def _claimed(self) -> dict[str, Item]:
+        return {path: item for item in reversed(self.items) for path in item.paths}
+
+    @cached_property
+    def _inside(self) -> dict[str, set[str]]:
+        found: dict[str, set[str]] = {}
+        for path, item in self._claimed.items():
+            while path := path.rpartition(".")[0]:
+                found.setdefault(path, set()).add(item.name)
+        return found
+
     def owner(self, path: str) -> Item | None:
         """The item that has the part of a state at `path` (names and dots, without places in arrays)."""
-        best: tuple[int, Item] | None = None
-        for item in self.items:
-            for claimed in item.paths:
-                fits = path == claimed or path.startswith(claimed + ".")
-                if fits and (best is None or len(claimed) > best[0]):
-                    best = len(claimed), item
-        return None if best is None else best[1]
+        while path and path not in self._claimed:
+            path = path.rpartition(".")[0]
+        return self._claimed.get(path)
 
-    def claims_inside(self, path: str) -> bool:
-        """Whether some item has a part of what is at `path`, but not all of it."""
-        inside = path + "."
-        return any(claimed.startswith(inside) for item in self.items for claimed in item.paths)
+    def inside(self, path: str) -> Set[str]:
+        """The names of the items that have a part of what is at `path`, and not all of it."""
+        return self._inside.get(path, frozenset())
 
 
 def check_table(table: ItemTable) -> None:
