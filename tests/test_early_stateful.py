@@ -28,7 +28,7 @@ from hypothesis.stateful import (
 from devices.virtio.features import NetFeatures
 from devices.virtio.net import RX_MODES, VirtIONet
 from devices.virtio.net_control import Settings
-from vmstate.early.backends import Backend, Fault, Tap, VhostNet, VhostUser, VhostVdpa
+from vmstate.early.backends import Backend, BackendFailure, Fault, Tap, VhostNet, VhostUser, VhostVdpa
 from vmstate.early.destination import Destination
 from vmstate.early.items import BackendName
 from vmstate.early.machine import MigrationFailed
@@ -345,6 +345,9 @@ class EarlyMigration(RuleBasedStateMachine):
         assert self.destination is not None
         assert fault is not None
         assert self.destination.backend.fallback is None or str(fault).startswith("TUNSET")
+        # Nothing but what was injected: above all, no operation that was out of order.
+        assert isinstance(self.destination.failure, BackendFailure)
+        assert self.destination.failure.operation.name == fault
         assert self.destination.state == "failed"
         assert not self.destination.backend.is_started
         assert self.source.is_running
@@ -366,6 +369,7 @@ class EarlyMigration(RuleBasedStateMachine):
         if early is None:
             return
         assert plan is not None
+        assert all(operation.phase is When.STOP for operation in plan.operations)
         final = self.source.device
         if self.policy is RfcV2:
             one, two = tracked(early), tracked(final)
