@@ -191,7 +191,7 @@ class Guest:
                 space.status = int(card.net.status)
             card.config_space = space
 
-        self.does("config_read", put)
+        self.does(None, put)
 
     def send(self, queue: int, count: int) -> None:
         """The driver makes buffers available and the device takes them."""

@@ -114,6 +114,13 @@ def test_changes_cost_one_policy_a_reload_and_the_other_a_command(backend: str) 
     assert reset["per-item"].expected == pytest.approx(reset["rfc-v2"].expected) == pytest.approx(reset["rfc-v2"].full)
 
 
+def test_what_leaves_the_downtime_is_paid_in_set_up() -> None:
+    one = answer(backend="vhost-vdpa", queue_pairs=8)
+    assert one.setup == pytest.approx(one.baseline, rel=0.01)
+    assert answer(backend="vhost-vdpa", queue_pairs=8, nics=16).setup == pytest.approx(16 * one.setup)
+    assert answer(backend="vhost-net").setup < answer(backend="vhost-net").baseline
+
+
 def test_cards_are_served_one_after_the_other() -> None:
     assert answer(nics=16).expected == pytest.approx(16 * answer().expected)
 

@@ -557,5 +557,133 @@ def test_every_guest_to_every_back_end(guest: str, name: str, policy: type[Polic
         assert Settings.of(destination.device).are_in(backend.settings)
 
 
+def twice(first: Callable[[Guest], object], second: Callable[[Guest], object]) -> Callable[[Guest], None]:
+    def does(guest: Guest) -> None:
+        first(guest)
+        second(guest)
+
+    return does
+
+
+MEANWHILE: dict[str, tuple[str, Callable[[Guest], object], Callable[[Guest], object], str, str]] = {
+    # before the early save; between it and the stop; what PerItem decides; what RFC v2 does
+    "RSS enabled, then disabled": (
+        MQ4,
+        lambda guest: guest.set_rss(4, [0, 1], 7),
+        lambda guest: guest.set_rss(4, [0], 0),
+        "minimal",
+        "full",
+    ),
+    "guest reboot": (MQ4, lambda guest: None, lambda guest: guest.reset(place=0x700000), "full", "full"),
+    "driver reload that ends in the same status": (
+        "one pair, filters",
+        lambda guest: guest.reset(place=0x100000),
+        lambda guest: guest.reset(place=0x700000),
+        "full",
+        "minimal",
+    ),
+    "MAC table emptied": (
+        MQ4,
+        lambda guest: guest.set_mac_table(3, 3, 1),
+        lambda guest: guest.set_mac_table(0, 0, 1),
+        "minimal",
+        "full",
+    ),
+    "VLAN removed": (
+        MQ4,
+        lambda guest: guest.set_vlan(100, True),
+        lambda guest: guest.set_vlan(100, False),
+        "minimal",
+        "full",
+    ),
+    "offloads lowered, then restored": (
+        MQ4,
+        lambda guest: None,
+        twice(lambda guest: guest.set_offloads(0), lambda guest: guest.set_offloads(-1)),
+        "minimal",
+        "minimal",
+    ),
+    "pairs 1 to 4 to 1": (
+        MQ4,
+        lambda guest: guest.set_pairs(1),
+        twice(lambda guest: guest.set_pairs(4), lambda guest: guest.set_pairs(1)),
+        "minimal",
+        "minimal",
+    ),
+    "link down at the stop": (MQ4, lambda guest: None, lambda guest: guest.set_link(False), "minimal", "full"),
+    "link down and up again": (
+        MQ4,
+        lambda guest: None,
+        twice(lambda guest: guest.set_link(False), lambda guest: guest.set_link(True)),
+        "minimal",
+        "minimal",
+    ),
+    "MSI-X affinity": (MQ4, lambda guest: None, lambda guest: guest.steer(1, 0xFEE02000, False), "minimal", "minimal"),
+    "configuration space read": (
+        MQ4,
+        lambda guest: guest.read_config(),
+        lambda guest: guest.read_config(),
+        "minimal",
+        "minimal",
+    ),
+    "busy transmission": (MQ4, lambda guest: None, lambda guest: guest.wait(0, True), "minimal", "full"),
+    "packed ring": ("packed ring", lambda guest: None, lambda guest: guest.send(0, 300), "minimal", "minimal"),
+    "legacy device": ("legacy device", lambda guest: None, lambda guest: guest.set_vlan(9, True), "minimal", "full"),
+    "features above 63 offered": (
+        "four pairs, RSS, features above 63",
+        lambda guest: None,
+        lambda guest: guest.set_pairs(3),
+        "minimal",
+        "full",
+    ),
+    "ring size changed by the driver": (
+        MQ4,
+        lambda guest: None,
+        lambda guest: guest.reset(num=128, place=0x700000),
+        "full",
+        "full",
+    ),
+    "RING_RESET of one queue": (
+        MQ4,
+        lambda guest: None,
+        lambda guest: guest.restart_queue(1, 256, 0x700000),
+        "minimal",
+        "minimal",
+    ),
+}
+
+
+@pytest.mark.parametrize("policy", [PerItem, RfcV2])
+@pytest.mark.parametrize("name", MEANWHILE)
+def test_between_the_early_save_and_the_stop(name: str, policy: type[Policy]) -> None:
+    """PerItem is exact whatever happens; RFC v2 too, except where it looks at nothing that tells."""
+    guest, before, meanwhile, per_item, rfc_v2 = MEANWHILE[name]
+    source, destination = ends(guest, VhostNet().open(), policy)
+    before(Guest(source))
+    migrated(source, destination, meanwhile)
+    plan = source.plan
+    assert plan is not None
+    assert plan.mode == (per_item if policy is PerItem else rfc_v2)
+    assert (saved(destination.device) == saved(source.device)) == (plan.lost == ())
+    if policy is PerItem:
+        assert plan.lost == ()
+    lost = {"driver reload that ends in the same status", "MSI-X affinity", "RING_RESET of one queue", "packed ring"}
+    assert not plan.lost or name in lost
+
+
+def test_many_cards() -> None:
+    """Each card is its own: one that needs the full reload, and one whose vhost fails, hold up none of the others."""
+    both = [ends(backend=VhostNet().open()) for _ in range(8)]
+    both[3][1].backend.faults.append(Fault("SET_VRING_NUM"))
+    for source, destination in both:
+        set_up(source, destination)
+    Guest(both[5][0]).reset()
+    for source, destination in both:
+        switch_over(source, destination)
+        assert saved(destination.device) == saved(source.device)
+    assert [source.plan.mode for source, _ in both if source.plan is not None].count("full") == 1
+    assert [destination.early_failure is None for _, destination in both].count(False) == 1
+
+
 def test_the_recorded_card_is_a_card_with_four_pairs() -> None:
     assert recorded_card().net.max_queue_pairs == 4

@@ -228,7 +228,7 @@ ITEMS = ItemTable(
     CONSTANTS,
     {
         **EVENTS,
-        "config_write": ("config", "mac"),
+        "config_write": ("mac",),
         "set_link": ("net_status",),
         "announce": ("net_status",),
         "MAC_ADDR_SET": ("mac",),

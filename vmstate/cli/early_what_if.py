@@ -47,7 +47,7 @@ def run(options: argparse.Namespace) -> int:
         json.dump(document, sys.stdout)
         print()
         return 0
-    columns = ("full reload", "baseline", "minimal", "full", "expected")
+    columns = ("full reload", "baseline", "minimal", "full", "expected", "set-up")
     print(f"{'milliseconds of downtime':<34}" + "".join(f"{column:>12}" for column in columns))
     for question, found in answers:
         for answer in found:
@@ -61,6 +61,6 @@ def _numbers(answer: Answer) -> dict[str, object]:
 
 def _line(backend: str, answer: Answer) -> str:
     name = f"{backend}, {answer.policy}, {answer.figures}"
-    numbers = (answer.baseline, answer.minimal, answer.full, answer.expected)
+    numbers = (answer.baseline, answer.minimal, answer.full, answer.expected, answer.setup)
     line = f"{name:<34}{answer.full_probability:>12.1%}" + "".join(f"{number:>12.3f}" for number in numbers)
     return f"{line}  without {', '.join(answer.not_counted)}" if answer.not_counted else line

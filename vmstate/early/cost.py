@@ -272,6 +272,7 @@ class Answer(Value):
     `full_probability` is how likely a card needs the full reload. `baseline` is the downtime without early migration,
     `minimal` that of the short path without a change, `full` that of the full reload behind an early start; `expected`
     is weighed by how likely each is. All are the parts that virtio-net has in the downtime, not the whole of it.
+    `setup` is what the early load and the early start take while the guest runs: no memory is received meanwhile.
     """
 
     policy: str
@@ -281,6 +282,7 @@ class Answer(Value):
     minimal: float
     full: float
     expected: float
+    setup: float
     not_counted: tuple[str, ...]
 
 
@@ -314,6 +316,9 @@ def _answer(question: Question, policy: str, figures: Figures) -> Answer:
     def price(operations: Iterable[Operation], *, full: bool) -> Cost:
         return cost_of(figures, question.backend, operations, full=full, queue_pairs=question.queue_pairs, share=share)
 
+    begun = _opened(question)
+    early = [one.replace(phase=Phase.STOP) for one in begun.early_start(layout, settings)]
+    setup = price(early, full=True)
     cold = price(_opened(question).finish(layout, settings), full=True)
     warm = _opened(question)
     warm.run(warm.early_start(layout, settings))
@@ -327,7 +332,9 @@ def _answer(question: Question, policy: str, figures: Figures) -> Answer:
     likely = reset if policy == "per-item" else 1 - (1 - changed) * (1 - reset)
     late, unknown = _late_commands(question, figures) if policy == "per-item" else (0.0, ())
     expected = likely * reload.total + (1 - likely) * (minimal.total + late)
-    not_counted = tuple(dict.fromkeys((*cold.not_counted, *minimal.not_counted, *reload.not_counted, *unknown)))
+    not_counted = tuple(
+        dict.fromkeys((*setup.not_counted, *cold.not_counted, *minimal.not_counted, *reload.not_counted, *unknown))
+    )
     each = question.nics
     return Answer(
         policy,
@@ -337,6 +344,7 @@ def _answer(question: Question, policy: str, figures: Figures) -> Answer:
         each * minimal.total,
         each * reload.total,
         each * expected,
+        each * setup.total,
         not_counted,
     )
 
