@@ -106,3 +106,14 @@ class PathError(VMStateError):
 
 class QueryError(VMStateError):
     """A question that a stream has no answer to, or that is none."""
+
+
+class MachineError(VMStateError):
+    """A QEMU that cannot be started, has gone, refuses a command, or does not answer in time.
+
+    `output` is the end of what it printed, its guest's console included where that was waited for.
+    """
+
+    def __init__(self, message: str, *, output: str = "", **where: object) -> None:
+        super().__init__(message, **where)  # type: ignore[arg-type]
+        self.output = output

@@ -21,6 +21,9 @@ VERBS = {
     "decode": "a whole stream as an editable JSON document",
     "encode": "a JSON document as a stream, byte-identical",
     "diff": "which values changed between two streams, noise aside",
+    "set": "a value changed, and everything that follows from it",
+    "capture": "a running machine into a stream, with its provenance",
+    "load": "a stream into a real QEMU: does it run there, and where not, why",
     "verify": "does it decode, re-encode identically, and agree with its own vmdesc",
     "query": "a QMP command, answered from the file",
     "early": "early migration: full reload or minimal resync, and the record between two moments",
@@ -46,15 +49,21 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--version", action="store_true", help="print the version and stop")
     verbs = parser.add_subparsers(dest="verb", metavar="VERB")
     wanted = next((word for word in words if not word.startswith("-")), None)
+    command: list[str] = []
     for verb, purpose in VERBS.items():
         one = verbs.add_parser(verb, help=purpose, description=f"{purpose[0].upper()}{purpose[1:]}.")
         if verb == wanted:
             # Only the verb that is asked for is imported.
             import_module(f"vmstate.cli.{verb}").arguments(one)
+            if one.get_default("takes_command") and "--" in words:
+                # What stands behind is another program's command line, and nothing in it is ours.
+                cut = words.index("--")
+                words, command = words[:cut], words[cut + 1 :]
     options, extra = parser.parse_known_args(words)
     if len(extra) == 1 and not extra[0].startswith("-") and getattr(options, "path", "") is None:
         # argparse takes a positional that may be left out only where it stands before the options.
         options.path = extra.pop()
+    options.command = command
     if extra:
         parser.error(f"unrecognized arguments: {' '.join(extra)}")
     if options.version:

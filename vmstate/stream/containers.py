@@ -412,22 +412,57 @@ def _form_of(head: bytes | memoryview) -> _Form | None:
 def write_atomic(path: str | os.PathLike[str], chunks: Iterable[ReadableBuffer]) -> None:
     """Write a file so that it has either its old content or all of the new one, whatever happens.
 
-    The chunks go to a temporary file beside the target, which takes its place when it is on disk;
-    an existing file's mode is kept, a new one gets what the umask gives. They may be views of the
-    file that is replaced. A symbolic link keeps pointing where it does and its file is replaced. A
-    device or pipe is written straight into, there being nothing to replace.
+    The chunks go to a nameless file in the target's folder, which takes its place when it is on disk: even a process
+    that is killed leaves nothing behind. Where the file system has no nameless files it is a temporary one beside the
+    target. An existing file's mode is kept, a new one gets what the umask gives. The chunks may be views of the file
+    that is replaced. A symbolic link keeps pointing where it does and its file is replaced. A device or pipe is written
+    straight into, there being nothing to replace.
 
     Raises StreamError: a directory, no permission, no room. What `chunks` raises comes through,
     and leaves the old file and no temporary one.
     """
     name = os.fspath(path)
+    with replacing(path) as file:
+        for chunk in chunks:
+            with _reported(name):
+                file.write(chunk)
+
+
+@contextmanager
+def replacing(path: str | os.PathLike[str]) -> Iterator[io.BufferedRandom | io.BufferedWriter]:
+    """A file to write into, which takes the place of `path` when the body ends well, as `write_atomic` has it."""
+    name = os.fspath(path)
     with _reported(name):
         status = _status(name)
     replaced = status is None or stat.S_ISREG(status.st_mode)
     with _replacement(name, status) if replaced else _straight(name) as file:
-        for chunk in chunks:
-            with _reported(name):
-                file.write(chunk)
+        yield file
+
+
+@contextmanager
+def written_elsewhere(path: str | os.PathLike[str]) -> Iterator[str]:
+    """The name of an empty file beside `path`, for another process to write, which takes its place when the body ends
+    well and goes away when it does not.
+    """
+    name = os.fspath(path)
+    target = os.path.realpath(name)
+    with _reported(name):
+        temporary = _temporary_name(target)
+        os.close(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666))
+    try:
+        yield temporary
+        with _reported(name):
+            descriptor = os.open(temporary, os.O_RDONLY | os.O_CLOEXEC)
+            try:
+                os.fsync(descriptor)
+            finally:
+                os.close(descriptor)
+            os.replace(temporary, target)
+    except BaseException:
+        with suppress(OSError):
+            os.unlink(temporary)
+        raise
+    _sync_folder(os.path.dirname(target))
 
 
 def _status(name: str) -> os.stat_result | None:
@@ -451,7 +486,7 @@ def _straight(name: str) -> Iterator[io.BufferedWriter]:
 
 
 @contextmanager
-def _replacement(name: str, status: os.stat_result | None) -> Iterator[io.BufferedWriter]:
+def _replacement(name: str, status: os.stat_result | None) -> Iterator[io.BufferedRandom | io.BufferedWriter]:
     """A temporary file that takes the place of `name` when the body ends well, else goes away."""
     target = os.path.realpath(name)
     with _reported(name):
@@ -466,27 +501,46 @@ def _replacement(name: str, status: os.stat_result | None) -> Iterator[io.Buffer
             if status is not None:
                 os.fchmod(file.fileno(), status.st_mode & 0o777)
             os.fsync(file.fileno())
+            if temporary is None:
+                temporary = _named(file, target)
             file.close()
             os.replace(temporary, target)
     except BaseException:
         _drop(file)
-        with suppress(OSError):
-            os.unlink(temporary)
+        if temporary is not None:
+            with suppress(OSError):
+                os.unlink(temporary)
         raise
     _sync_folder(os.path.dirname(target))
 
 
-def _drop(file: io.BufferedWriter) -> None:
+def _drop(file: io.BufferedRandom | io.BufferedWriter) -> None:
     """Close a file that failed: what it still holds would only fail again."""
     with suppress(OSError):
         file.close()
 
 
-def _temporary_beside(target: str, *, private: bool) -> tuple[str, io.BufferedWriter]:
-    """A new file in the target's folder; private where the target may be, until its mode is copied."""
-    temporary = os.path.join(os.path.dirname(target), f".vmstate-{os.urandom(8).hex()}.tmp")
-    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
-    return temporary, open(os.open(temporary, flags, 0o600 if private else 0o666), "wb")
+def _temporary_name(target: str) -> str:
+    return os.path.join(os.path.dirname(target), f".vmstate-{os.urandom(8).hex()}.tmp")
+
+
+def _temporary_beside(target: str, *, private: bool) -> tuple[str | None, io.BufferedRandom | io.BufferedWriter]:
+    """A new file in the target's folder, nameless where that can be; private until the target's mode is copied."""
+    mode = 0o600 if private else 0o666
+    if hasattr(os, "O_TMPFILE") and os.path.isdir("/proc/self/fd"):
+        with suppress(OSError):
+            return None, open(os.open(os.path.dirname(target), os.O_RDWR | os.O_TMPFILE | os.O_CLOEXEC, mode), "w+b")
+    temporary = _temporary_name(target)
+    flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
+    return temporary, open(os.open(temporary, flags, mode), "w+b")
+
+
+def _named(file: io.BufferedRandom | io.BufferedWriter, target: str) -> str:
+    """Give a nameless file a name beside the target: a link cannot take the place of a file that is there."""
+    temporary = _temporary_name(target)
+    # Only with a folder's descriptor does Python follow the link in /proc; an absolute path takes no notice of it.
+    os.link(f"/proc/self/fd/{file.fileno()}", temporary, src_dir_fd=file.fileno(), follow_symlinks=True)
+    return temporary
 
 
 def _sync_folder(folder: str) -> None:

@@ -1,0 +1,123 @@
+"""`vmstate capture`: a machine into a stream, with its provenance."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from typing import Any
+
+from vmstate.cli.info import size_text
+from vmstate.errors import VMStateError
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    """The arguments of the verb."""
+    parser.add_argument("-o", "--output", metavar="OUT", required=True, help="the stream; OUT.json is written beside it")
+    parser.add_argument("--qmp", metavar="SOCKET", help="the monitor of a QEMU that runs: unix:PATH or tcp:HOST:PORT")
+    parser.add_argument("--stopped", action="store_true", help="with --qmp: the guest does not go on afterwards")
+    parser.add_argument("--root", metavar="DIR", help="start the QEMU of another system's root, by its own loader")
+    parser.add_argument("--until", metavar="TEXT", help="first wait until the guest prints TEXT on its serial console")
+    parser.add_argument(
+        "--type", metavar="LINE", action="append", default=[], help="then type LINE into its shell (repeatable)"
+    )
+    parser.add_argument(
+        "--without-ram", action="store_true", help="leave shared guest memory out (x-ignore-shared), keep it beside OUT"
+    )
+    parser.add_argument("--transport", choices=("fd", "exec", "file"), help="how QEMU writes (fd: through this process)")
+    parser.add_argument(
+        "--capability", metavar="NAME", action="append", default=[], help="a migration capability (repeatable)"
+    )
+    parser.add_argument("--limit", metavar="SECONDS", type=float, default=120, help="for each step (default 120)")
+    parser.add_argument("--format", choices=("text", "json"), default="text")
+    parser.usage = "vmstate capture -o OUT [options] (--qmp SOCKET | -- QEMU ...)"
+    parser.set_defaults(run=run, takes_command=True)
+
+
+def run(options: argparse.Namespace) -> int:
+    """Capture, and say what there is."""
+    if bool(options.command) == bool(options.qmp):
+        raise VMStateError("name either a running QEMU by --qmp, or the command line of one to start behind --")
+    bar = Progress("capture")
+    try:
+        known = from_running(options, bar) if options.qmp else from_started(options, bar)
+    finally:
+        bar.done()
+    if options.format == "json":
+        print(json.dumps(known))
+    else:
+        print(f"{options.output}: {known['size']:,} bytes, QEMU {known['qemu_version']}, sha256 {known['sha256']}")
+        for entry in known["memory"]:
+            print(f"{entry['file']}: guest memory, {size_text(entry['size'])}")
+    return 0
+
+
+def from_running(options: argparse.Namespace, bar: Progress) -> dict[str, Any]:
+    """Capture a QEMU that somebody else runs."""
+    from vmstate.lab.capture import capture_running
+    from vmstate.lab.monitor import Monitor, read_address
+
+    if options.until or options.type or options.root:
+        raise VMStateError("--until, --type and --root are for a QEMU that is started, not for one that runs")
+    try:
+        with Monitor(read_address(options.qmp), limit=options.limit) as monitor:
+            return capture_running(
+                options.output,
+                monitor,
+                transport=options.transport,
+                capabilities=options.capability,
+                ram=not options.without_ram,
+                resume=not options.stopped,
+                progress=bar.show,
+                limit=options.limit,
+            )
+    except VMStateError as error:
+        raise error.within(file=options.qmp) from None
+
+
+def from_started(options: argparse.Namespace, bar: Progress) -> dict[str, Any]:
+    """Capture a QEMU that is started for it."""
+    from vmstate.lab.capture import capture_started
+    from vmstate.lab.machine import find_qemu
+
+    if options.stopped:
+        raise VMStateError("--stopped is for a QEMU that runs: one that is started ends with the capture")
+    return capture_started(
+        options.output,
+        options.command,
+        qemu=find_qemu(options.command[0], options.root),
+        until=options.until,
+        lines=options.type,
+        transport=options.transport,
+        capabilities=options.capability,
+        ram=not options.without_ram,
+        progress=bar.show,
+        limit=options.limit,
+    )
+
+
+class Progress:
+    """How far a migration is, on one line of a terminal; nothing elsewhere."""
+
+    def __init__(self, what: str) -> None:
+        self.what = what
+        self.shown = False
+
+    def show(self, answer: dict[str, Any]) -> None:
+        """Take an answer to query-migrate."""
+        ram = answer.get("ram")
+        if not ram or not sys.stderr.isatty():
+            return
+        total, left = ram.get("total", 0), ram.get("remaining", 0)
+        share = f"{100 * (total - left) // total} %" if total else "..."
+        rate = ram.get("mbps", 0) / 8
+        text = f"{self.what}: {answer.get('status')}, {share} of {size_text(total)}, {rate:.0f} MB/s"
+        sys.stderr.write(f"\r\x1b[K{text}")
+        sys.stderr.flush()
+        self.shown = True
+
+    def done(self) -> None:
+        """Clear the line."""
+        if self.shown:
+            sys.stderr.write("\r\x1b[K")
+            sys.stderr.flush()

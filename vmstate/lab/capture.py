@@ -1,0 +1,327 @@
+"""A running machine into a stream, and what is known of the machine beside it: the provenance.
+
+    guest.mig              the stream
+    guest.mig.json         the provenance
+    guest.mig.m0.ram       guest memory, where the stream is without it: one file for each memory backend
+
+The provenance is a JSON object:
+
+    vmstate          1, the version of this form
+    file             the name of the stream; size (bytes) and sha256 are its own
+    recorded         when, UTC
+    recorder         this software's version
+    qemu_version     QEMU's version; qemu_build: what the distribution calls the build
+    argv             QEMU's command line, where known; folder: the folder it was given in
+    capabilities     the migration capabilities that were on
+    transport        how the bytes got into the file: fd, exec, file
+    memory           [{"id", "size", "file"}] of guest memory beside the stream, and whether this software added the
+                     backend to the command line ("added")
+    guest            what was typed in the guest before
+    migration        QEMU's last answer to query-migrate
+    answers          {command: answer} of QEMU about the machine as it was saved
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from typing import Any
+
+from vmstate.errors import MachineError, StreamError
+from vmstate.lab.machine import Machine, Qemu
+from vmstate.lab.memory import BACKEND, backend_words, has_backend, memory_size, shared_memory
+from vmstate.lab.migration import Attached, HasMonitor, Progress, capabilities_of, configured, save
+from vmstate.lab.monitor import LIMIT, Monitor, command_line_of
+from vmstate.stream.containers import open_input, replacing, write_atomic
+
+FORM = 1
+IGNORE_SHARED = "x-ignore-shared"
+
+QUESTIONS = (
+    "query-status",
+    "query-current-machine",
+    "query-cpus-fast",
+    "query-memdev",
+    "query-memory-devices",
+    "query-pci",
+    "query-block",
+    "query-chardev",
+    "query-rx-filter",
+    "x-query-virtio",
+)
+"""What is asked about a machine; a QEMU that does not know one of them is not asked further."""
+
+STATUS_UNTIL = (10, 0)
+"""The last release that is asked x-query-virtio-status: 11.1 ends by an assertion where a device has no vhost."""
+
+QUEUES = 1024
+
+
+def provenance_path(path: str | os.PathLike[str]) -> str:
+    """Where the provenance of a stream stands."""
+    return os.fspath(path) + ".json"
+
+
+def read_provenance(path: str | os.PathLike[str]) -> dict[str, Any] | None:
+    """The provenance of a stream; None where there is none. Raises `StreamError` where it cannot be one."""
+    place = provenance_path(path)
+    if not os.path.exists(place):
+        return None
+    try:
+        with open_input(place) as opened:
+            known = json.loads(bytes(opened.data))
+    except ValueError as error:
+        raise StreamError(f"the provenance is not JSON: {error}", file=place) from None
+    if not isinstance(known, dict) or known.get("vmstate") != FORM:
+        raise StreamError("this is no provenance of a stream", file=place, expected=f'an object with "vmstate": {FORM}')
+    return known
+
+
+def answers_of(machine: HasMonitor) -> dict[str, Any]:
+    """What QEMU says of a machine: {command: answer}; for commands about one device {command: {path: answer}}."""
+    monitor = machine.monitor
+    answers = {}
+    for command in QUESTIONS:
+        answer = monitor.asks(command)
+        if answer is not None:
+            answers[command] = answer
+    devices = [device["path"] for device in answers.get("x-query-virtio", [])]
+    if monitor.version[:2] <= STATUS_UNTIL:
+        answers |= _of_each("x-query-virtio-status", devices, monitor)
+    queues = {path: _queues(monitor, path) for path in devices}
+    if devices:
+        answers["x-query-virtio-queue-status"] = queues
+    return answers
+
+
+def _of_each(command: str, paths: list[str], monitor: Monitor) -> dict[str, Any]:
+    told = {path: monitor.asks(command, {"path": path}) for path in paths}
+    return {command: told} if told else {}
+
+
+def _queues(monitor: Monitor, path: str) -> list[Any]:
+    """The state of each virtqueue of a device, up to the first that it has not got."""
+    queues: list[Any] = []
+    while len(queues) < QUEUES:
+        answer = monitor.asks("x-query-virtio-queue-status", {"path": path, "queue": len(queues)})
+        if answer is None:
+            break
+        queues.append(answer)
+    return queues
+
+
+def capture(
+    path: str | os.PathLike[str],
+    machine: HasMonitor,
+    *,
+    argv: Sequence[str] | None = None,
+    folder: str | None = None,
+    transport: str | None = None,
+    capabilities: Iterable[str] = (),
+    ram: bool = True,
+    guest: Sequence[str] = (),
+    own_memory: dict[str, Any] | None = None,
+    progress: Progress | None = None,
+    limit: float = 600,
+) -> dict[str, Any]:
+    """Save a machine to a stream with its provenance beside it; the provenance. Afterwards the guest stands still.
+
+    Without `ram` shared guest memory is left out (x-ignore-shared), and the files that hold it are copied beside the
+    stream; `own_memory` is an entry of `memory` whose file is there already. `argv` is the command line as somebody
+    would repeat it, run in `folder`. Each file is whole or not there. Raises `VMStateError`.
+    """
+    wanted = [*capabilities, *([] if ram else [IGNORE_SHARED])]
+    memory = [] if own_memory is None else [own_memory]
+    with configured(machine, wanted):
+        if not ram and own_memory is None:
+            memory = shared_memory(machine.monitor)
+            if not memory:
+                raise MachineError(
+                    "the guest's memory is not shared, so no stream is without it",
+                    expected="-object memory-backend-file,share=on,... as the machine's memory-backend",
+                )
+        on = capabilities_of(machine)
+        done = save(machine, path, transport=transport, progress=progress, limit=limit)
+        known = {
+            "vmstate": FORM,
+            "file": os.path.basename(os.fspath(path)),
+            "size": done.pop("size"),
+            "sha256": done.pop("sha256"),
+            "recorded": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+            "recorder": f"vmstate {_version()}",
+            "qemu_version": ".".join(map(str, machine.monitor.version)),
+            "qemu_build": machine.monitor.build,
+            "argv": None if argv is None else list(argv),
+            "folder": folder,
+            "capabilities": on,
+            "transport": transport or ("fd" if machine.monitor.is_local else "exec"),
+            "memory": [_memory_beside(path, entry) for entry in memory],
+            "guest": list(guest),
+            "migration": done,
+            "answers": answers_of(machine),
+        }
+    write_atomic(provenance_path(path), [json.dumps(known, indent=1).encode() + b"\n"])
+    return known
+
+
+def _version() -> str:
+    from vmstate import __version__
+
+    return __version__
+
+
+def _memory_beside(path: str | os.PathLike[str], entry: dict[str, Any]) -> dict[str, Any]:
+    """An entry of `memory`; its file is copied where it is not there yet."""
+    if "file" in entry:
+        return entry
+    target = memory_path(path, entry["id"])
+    if not entry.get("path"):
+        raise MachineError("shared memory that has no file cannot be kept beside the stream", found=entry["id"])
+    try:
+        with replacing(target) as file, open(entry["path"], "rb") as source:
+            copy_sparse(source.fileno(), file.fileno(), entry["size"])
+    except OSError as error:
+        raise StreamError(f"the guest's memory cannot be copied: {error.strerror}", file=entry["path"]) from None
+    return {"id": entry["id"], "size": entry["size"], "file": os.path.basename(target), "added": False}
+
+
+def memory_path(path: str | os.PathLike[str], identifier: str) -> str:
+    """Where guest memory of a backend stands beside a stream."""
+    return f"{os.fspath(path)}.{identifier}.ram"
+
+
+def copy_sparse(source: int, target: int, size: int) -> None:
+    """Copy a file of `size` bytes, its holes staying holes. Raises `OSError`."""
+    os.ftruncate(target, size)
+    at = 0
+    while at < size:
+        try:
+            start = os.lseek(source, at, os.SEEK_DATA)
+        except OSError:
+            return
+        stop = min(os.lseek(source, start, os.SEEK_HOLE), size)
+        os.lseek(source, start, os.SEEK_SET)
+        os.lseek(target, start, os.SEEK_SET)
+        while start < stop:
+            copied = os.sendfile(target, source, None, min(stop - start, 1 << 26))
+            if not copied:
+                return
+            start += copied
+        at = stop
+
+
+@contextmanager
+def memory_file(path: str | os.PathLike[str], argv: Sequence[str], *, ram: bool) -> Iterator[dict[str, Any] | None]:
+    """Guest memory for a machine that is started to be captured without it: an entry of `memory` with "descriptor".
+
+    The file that is the guest's memory while it runs stands beside the stream afterwards. None where the command line
+    says itself what the memory is, or the stream is to hold it.
+    """
+    if ram or has_backend(argv):
+        yield None
+        return
+    size = memory_size(argv)
+    target = memory_path(path, BACKEND)
+    with replacing(target) as file:
+        try:
+            os.ftruncate(file.fileno(), size)
+        except OSError as error:
+            raise StreamError(f"no room for the guest's memory: {error.strerror}", file=target) from None
+        name = os.path.basename(target)
+        yield {"id": BACKEND, "size": size, "file": name, "added": True, "descriptor": file.fileno()}
+
+
+def capture_started(
+    path: str | os.PathLike[str],
+    argv: Sequence[str],
+    *,
+    qemu: Qemu | None = None,
+    until: str | None = None,
+    lines: Sequence[str] = (),
+    transport: str | None = None,
+    capabilities: Iterable[str] = (),
+    ram: bool = True,
+    progress: Progress | None = None,
+    started: Progress | None = None,
+    limit: float = LIMIT,
+) -> dict[str, Any]:
+    """Start a QEMU, capture it, and end it; the provenance.
+
+    Before the capture the guest's console is read up to the text `until`, and each of the `lines` typed into its shell.
+    `started` is called with {"pid": ...} once QEMU runs. See `capture`. Raises `VMStateError`.
+    """
+    with ExitStack() as stack:
+        memory = stack.enter_context(memory_file(path, argv, ram=ram))
+        words, descriptors = list(argv), []
+        if memory is not None:
+            descriptors = [memory.pop("descriptor")]
+            words += backend_words(memory["size"], f"/proc/self/fd/{descriptors[0]}", share=True)
+        machine = stack.enter_context(
+            Machine(words, qemu=qemu, console=bool(until or lines), descriptors=descriptors, limit=limit)
+        )
+        if started is not None:
+            started({"pid": machine.pid})
+        if until:
+            machine.wait_for(until)
+        for line in lines:
+            machine.type(line)
+        return capture(
+            path,
+            machine,
+            argv=argv,
+            folder=os.getcwd(),
+            transport=transport,
+            capabilities=capabilities,
+            ram=ram,
+            guest=lines,
+            own_memory=memory,
+            progress=progress,
+            limit=limit,
+        )
+
+
+def capture_running(
+    path: str | os.PathLike[str],
+    monitor: Monitor,
+    *,
+    transport: str | None = None,
+    capabilities: Iterable[str] = (),
+    ram: bool = True,
+    resume: bool = True,
+    progress: Progress | None = None,
+    limit: float = 600,
+) -> dict[str, Any]:
+    """Capture a QEMU that somebody else runs; the provenance. With `resume` a guest that ran goes on afterwards.
+
+    Its command line is asked of the system, which tells where the monitor's socket is local. Raises `VMStateError`.
+    """
+    machine = Attached(monitor)
+    pid = monitor.peer
+    argv = None if pid is None else command_line_of(pid)
+    folder = None
+    if pid is not None:
+        try:
+            folder = os.readlink(f"/proc/{pid}/cwd")
+        except OSError:
+            folder = None
+    was_running = machine.ask("query-status")["running"]
+    try:
+        return capture(
+            path,
+            machine,
+            argv=argv,
+            folder=folder,
+            transport=transport,
+            capabilities=capabilities,
+            ram=ram,
+            progress=progress,
+            limit=limit,
+        )
+    finally:
+        if was_running and resume and monitor.is_open:
+            monitor.asks("cont")
+
+

@@ -1,0 +1,321 @@
+"""`Machine`: a QEMU that is started, asked, typed into, and never left behind.
+
+    with Machine(["qemu-system-x86_64", "-M", "microvm", ...], console=True) as machine:
+        machine.wait_for("login:")
+        print(machine.ask("query-status"))
+
+QMP, the console and migration streams go over sockets and pipes that QEMU inherits: there are no socket files, and a
+QEMU in another root needs no folder in common. `keeper.py` stands between and kills QEMU when this process ends, however
+it ends.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import select
+import shutil
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import IO, Any, Self
+
+from vmstate.errors import MachineError
+from vmstate.lab.monitor import LIMIT, Monitor
+from vmstate.vmsd.data import Data
+
+_TAIL = 400
+_KEPT = 1 << 20
+_HAS_DISPLAY = ("-display", "-nographic", "-vnc", "-spice", "-curses", "-sdl")
+
+
+class Qemu(Data):
+    """A QEMU to run: the words in front of its options, and what its environment needs besides this process's own."""
+
+    command: tuple[str, ...]
+    environment: tuple[tuple[str, str], ...] = ()
+
+
+def find_qemu(program: str, root: str | os.PathLike[str] | None = None) -> Qemu:
+    """A QEMU by name or path, or the one of that name in a root.
+
+    A root is a folder with a system of its own: its QEMU is run by the root's own dynamic loader, with the root's
+    libraries and firmware, on this system's files and devices; no chroot and no privilege are needed. Raises
+    `MachineError`.
+    """
+    if root is None:
+        found = shutil.which(program)
+        if found is None:
+            raise MachineError(f"there is no {program} here: install QEMU, or name its path")
+        return Qemu((found,))
+    top = Path(root)
+    binary = _in_root(top, f"usr/bin/{program}")
+    if binary is None:
+        raise MachineError("the root has no such QEMU", file=str(top), expected=f"usr/bin/{program}")
+    loaders = [found for name in _matches(top, ("lib64/ld-*.so.*", "lib/ld-*.so.*")) if (found := _in_root(top, name))]
+    if not loaders:
+        raise MachineError("the root has no dynamic loader", file=str(top), expected="lib64/ld-linux-x86-64.so.2")
+    libraries = [
+        str(top / name) for name in _matches(top, ("usr/lib/*-linux-gnu*", "lib/*-linux-gnu*", "usr/lib64", "usr/lib"))
+    ]
+    libraries += [f"{folder}/pulseaudio" for folder in libraries if os.path.isdir(f"{folder}/pulseaudio")]
+    data = [top / name for name in ("usr/share/qemu", "usr/share/seabios", "usr/lib/ipxe/qemu")]
+    firmware = [word for folder in data if folder.is_dir() for word in ("-L", str(folder))]
+    modules = next(iter(_matches(top, ("usr/lib/*-linux-gnu*/qemu", "usr/lib64/qemu", "usr/lib/qemu"))), None)
+    environment = () if modules is None else (("QEMU_MODULE_DIR", str(top / modules)),)
+    return Qemu((str(loaders[0]), "--library-path", ":".join(libraries), str(binary), *firmware), environment)
+
+
+def _matches(top: Path, patterns: Iterable[str]) -> list[str]:
+    return [str(path.relative_to(top)) for pattern in patterns for path in sorted(top.glob(pattern))]
+
+
+def _in_root(top: Path, name: str) -> Path | None:
+    """What a name means inside a root, where an absolute link is one from the root's top."""
+    for _ in range(8):
+        path = top / name
+        if not path.is_symlink():
+            return path if path.exists() else None
+        target = os.readlink(path)
+        name = target.lstrip("/") if target.startswith("/") else os.path.join(os.path.dirname(name), target)
+    return None
+
+
+class Machine:
+    """A running QEMU.
+
+    `argv` is its command line; the first word is a program, a path, or a wrapper such as chroot, unless `qemu` says what
+    to run in its place. With `console` the first serial port is the machine's, for `wait_for` and `type`. `descriptors`
+    are open files that QEMU inherits under the same numbers, `scratch` files that are removed when it ends. `limit` is
+    how many seconds anything may take. Raises `MachineError` where QEMU does not start.
+    """
+
+    def __init__(
+        self,
+        argv: Sequence[str],
+        *,
+        qemu: Qemu | None = None,
+        console: bool = False,
+        descriptors: Sequence[int] = (),
+        scratch: Sequence[str] = (),
+        limit: float = LIMIT,
+        environment: Mapping[str, str] | None = None,
+    ) -> None:
+        if not argv:
+            raise MachineError("there is no command line to start QEMU with")
+        if any(word in ("-daemonize", "--daemonize") for word in argv):
+            raise MachineError("a QEMU that makes itself a daemon cannot be kept: leave -daemonize out")
+        self.limit = limit
+        self.argv = list(argv)
+        program = qemu or find_qemu(argv[0])
+        self._log: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115 (closed by `stop`)
+        self._heard = bytearray()
+        self._typed = 0
+        self._console: socket.socket | None = None
+        self._keeper: subprocess.Popen[bytes] | None = None
+        self._lifeline: socket.socket | None = None
+        self.monitor: Monitor
+        ours, theirs = socket.socketpair()
+        ends = [theirs]
+        words = [*program.command, *argv[1:], *_monitor_words("vmstate-qmp", theirs.fileno())]
+        if not any(word.replace("--", "-", 1) in _HAS_DISPLAY for word in argv):
+            words += ["-display", "none"]
+        if console:
+            self._console, far = socket.socketpair()
+            ends.append(far)
+            words += ["-chardev", f"socket,id=vmstate-console,fd={far.fileno()}", "-serial", "chardev:vmstate-console"]
+        try:
+            self._start(
+                words, [*(end.fileno() for end in ends), *descriptors], scratch, {**dict(program.environment), **(environment or {})}
+            )
+            for end in ends:
+                end.close()
+            self.monitor = self._connect(ours)
+        except BaseException:
+            ours.close()
+            for end in ends:
+                end.close()
+            self.stop()
+            raise
+
+    def _start(
+        self, words: list[str], descriptors: list[int], scratch: Sequence[str], environment: Mapping[str, str]
+    ) -> None:
+        self._lifeline, far = socket.socketpair()
+        keeper = [sys.executable, "-I", "-S", str(Path(__file__).with_name("keeper.py")), str(far.fileno())]
+        with far:
+            try:
+                self._keeper = subprocess.Popen(
+                    [*keeper, *map(os.path.abspath, scratch), "--", *words],
+                    stdin=subprocess.DEVNULL,
+                    stdout=self._log,
+                    stderr=self._log,
+                    pass_fds=[far.fileno(), *descriptors],
+                    env={**os.environ, **environment},
+                    start_new_session=True,
+                )
+            except (OSError, ValueError) as error:
+                raise MachineError(f"QEMU cannot be started: {error}") from None
+
+    def _connect(self, monitor: socket.socket) -> Monitor:
+        try:
+            return Monitor(monitor, limit=self.limit)
+        except MachineError as error:
+            raise self.failure("QEMU did not start", error) from None
+
+    @property
+    def pid(self) -> int | None:
+        """The process id of QEMU; None where it never started."""
+        assert self._lifeline is not None
+        with contextlib.suppress(OSError):
+            self._lifeline.settimeout(self.limit)
+            told = self._lifeline.recv(32, socket.MSG_PEEK)
+            return int(told) if told else None
+        return None
+
+    @property
+    def output(self) -> str:
+        """What QEMU printed so far, standard output and error together."""
+        if self._log.closed:
+            return self._last_output
+        size = os.fstat(self._log.fileno()).st_size
+        raw = os.pread(self._log.fileno(), _KEPT, max(0, size - _KEPT))
+        return raw.decode(errors="replace")
+
+    @property
+    def console_output(self) -> str:
+        """What the guest printed on its console so far, as far as it was waited for; of much, the end."""
+        return self._heard.decode(errors="replace")
+
+    def failure(self, message: str, error: MachineError | None = None) -> MachineError:
+        """An error that ends with the last words of QEMU, or else of its guest."""
+        if error is not None and self.monitor_is_gone():
+            # The last words may still be on their way.
+            self.wait_for_end(2)
+        said = tail_of(self.output) or tail_of(self.console_output)
+        text = message if error is None or said else f"{message}: {error}"
+        return MachineError(f"{text}: {said}" if said else text, output=self.output + self.console_output)
+
+    def monitor_is_gone(self) -> bool:
+        """Whether the connection to QEMU's monitor has ended."""
+        return not (hasattr(self, "monitor") and self.monitor.is_open)
+
+    def ask(self, command: str, arguments: dict[str, Any] | None = None) -> Any:
+        """The answer of QEMU to a QMP command. Raises `MachineError` where it refuses, has gone, or does not answer."""
+        try:
+            return self.monitor.ask(command, arguments)
+        except MachineError as error:
+            if self.monitor.is_open:
+                raise
+            raise self.failure(f"{command}: QEMU has gone", error) from None
+
+    def wait_for(self, text: str, limit: float | None = None) -> str:
+        """What the guest prints on its console up to a text and with it. Raises `MachineError` with the last of it."""
+        assert self._console is not None, "the machine has no console"
+        wanted = text.encode()
+        limit = self.limit if limit is None else limit
+        end = time.monotonic() + limit
+        while (place := self._heard.find(wanted)) < 0:
+            left = end - time.monotonic()
+            if left <= 0:
+                last = tail_of(self.console_output) or tail_of(self.output) or "nothing"
+                raise MachineError(
+                    f"the guest did not print {text!r} in {limit:g} s",
+                    found=f"last: {last}",
+                    output=self.output + self.console_output,
+                )
+            if not select.select([self._console], [], [], min(left, 1.0))[0]:
+                continue
+            try:
+                heard = self._console.recv(65536)
+            except OSError:
+                heard = b""
+            if not heard:
+                self.wait_for_end(2)
+                raise self.failure(f"QEMU ended before its guest printed {text!r}")
+            self._heard += heard
+            del self._heard[: max(0, len(self._heard) - _KEPT)]
+        place += len(wanted)
+        told = bytes(self._heard[:place])
+        del self._heard[:place]
+        return told.decode(errors="replace")
+
+    def type(self, line: str, limit: float | None = None) -> str:
+        """What a command that is typed into the shell on the guest's console prints.
+
+        Raises `MachineError` where it does not end in time, or ends with another status than 0.
+        """
+        assert self._console is not None, "the machine has no console"
+        self._typed += 1
+        # The quotes keep the echo of what is typed from being taken for its end.
+        begin, done = f"BEGIN-{self._typed}-", f"DONE-{self._typed}-"
+        quoted_begin, quoted_done = (f"{word[:3]}''{word[3:]}" for word in (begin, done))
+        text = f"echo {quoted_begin}; {line}; echo {quoted_done}$?-\n"
+        self._send(text.encode(), limit)
+        self.wait_for(begin, limit)
+        told = self.wait_for(done, limit).removesuffix(done)
+        status = self.wait_for("-", limit).removesuffix("-")
+        if status != "0":
+            raise MachineError(f"the guest's command {line!r} ended with status {status}", found=tail_of(told) or None)
+        return told.replace("\r\n", "\n").strip("\n")
+
+    def _send(self, data: bytes, limit: float | None) -> None:
+        assert self._console is not None
+        self._console.settimeout(self.limit if limit is None else limit)
+        try:
+            self._console.sendall(data)
+        except OSError:
+            raise self.failure("the guest's console takes nothing") from None
+        finally:
+            self._console.settimeout(None)
+
+    def wait_for_end(self, limit: float | None = None) -> int | None:
+        """The exit code of QEMU, minus the signal's number where one ended it; None where it has not ended in time."""
+        if self._keeper is None:
+            return None
+        try:
+            code = self._keeper.wait(self.limit if limit is None else limit)
+        except subprocess.TimeoutExpired:
+            return None
+        return code if code <= 128 else 128 - code
+
+    def stop(self) -> None:
+        """End QEMU, whatever it does."""
+        if hasattr(self, "monitor"):
+            self.monitor.close()
+        if self._console is not None:
+            self._console.close()
+        if self._lifeline is not None:
+            self._lifeline.close()
+        if self._keeper is not None:
+            try:
+                self._keeper.wait(10)
+            except subprocess.TimeoutExpired:
+                self._keeper.kill()
+                self._keeper.wait()
+        if not self._log.closed:
+            self._last_output = self.output
+            self._log.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self.stop()
+
+
+def _monitor_words(name: str, descriptor: int) -> list[str]:
+    return ["-chardev", f"socket,id={name},fd={descriptor}", "-mon", f"chardev={name},mode=control"]
+
+
+def tail_of(text: str) -> str:
+    """The last lines of a text, as one."""
+    plain = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", text)
+    lines = [line.strip() for line in plain.splitlines() if line.strip()]
+    last = " | ".join(lines[-4:])
+    return last if len(last) <= _TAIL else "..." + last[-_TAIL:]

@@ -1,0 +1,81 @@
+"""Guest memory in a file of its own, so that a stream without it can be loaded again.
+
+With the capability x-ignore-shared QEMU leaves shared memory out of a stream. Rings and other structures in it are read
+at load, though, so the memory of that moment must be kept beside the stream.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from vmstate.errors import MachineError
+from vmstate.lab.monitor import Monitor
+
+BACKEND = "vmstate-memory"
+DEFAULT_SIZE = "128M"
+"""The memory of a machine whose command line says nothing: hw/core/machine.c."""
+
+_UNITS = {"": 20, "b": 0, "k": 10, "m": 20, "g": 30, "t": 40}
+_SIZE = re.compile(r"(\d{1,12})([bkmgt]?)", re.IGNORECASE)
+
+
+def options_of(argv: Sequence[str], *names: str) -> Iterator[str]:
+    """The values of options such as -m, written with one dash or two."""
+    for word, value in zip(argv, argv[1:], strict=False):
+        if word.startswith("-") and word.lstrip("-") in names:
+            yield value
+
+
+def memory_size(argv: Sequence[str]) -> int:
+    """The bytes of memory that a command line asks for. Raises `MachineError`."""
+    text = DEFAULT_SIZE
+    for value in options_of(argv, "m"):
+        first = value.partition(",")[0]
+        text = next((part[5:] for part in value.split(",") if part.startswith("size=")), first)
+    found = _SIZE.fullmatch(text)
+    if found is None:
+        raise MachineError("the size of the guest's memory cannot be read", expected="-m SIZE", found=repr(text))
+    return int(found[1]) << _UNITS[found[2].lower()]
+
+
+def has_backend(argv: Sequence[str]) -> bool:
+    """Whether a command line says itself what the guest's memory is made of."""
+    named = [*options_of(argv, "M", "machine"), *options_of(argv, "numa")]
+    return any("memory-backend=" in value or "memdev=" in value for value in named)
+
+
+def backend_words(size: int, path: str, *, share: bool, identifier: str = BACKEND) -> list[str]:
+    """The options that make a file the guest's memory."""
+    kind = f"memory-backend-file,id={identifier},size={size},mem-path={path},share={'on' if share else 'off'}"
+    return ["-object", kind, "-machine", f"memory-backend={identifier}"]
+
+
+def with_paths(argv: Sequence[str], paths: dict[str, str]) -> list[str]:
+    """A command line whose memory-backend-file objects use other files, by id, and leave them as they are.
+
+    The file is mapped privately: what the guest writes goes to memory alone.
+    """
+    words = list(argv)
+    for place, word in enumerate(words):
+        if place == 0 or words[place - 1].lstrip("-") != "object" or not word.startswith("memory-backend-file,"):
+            continue
+        options = dict(part.partition("=")[::2] for part in word.split(",")[1:])
+        if options.get("id") in paths:
+            options |= {"mem-path": paths[options["id"]], "share": "off"}
+            words[place] = ",".join(["memory-backend-file", *(f"{key}={value}" for key, value in options.items())])
+    return words
+
+
+def shared_memory(monitor: Monitor) -> list[dict[str, Any]]:
+    """The memory of a machine that x-ignore-shared leaves out: {"id", "size", "path"} of each backend with a file."""
+    found = []
+    for backend in monitor.asks("query-memdev") or []:
+        place = f"/objects/{backend.get('id')}"
+        # QEMU before 6.1 does not say it in query-memdev.
+        if not monitor.asks("qom-get", {"path": place, "property": "share"}):
+            continue
+        path = monitor.asks("qom-get", {"path": place, "property": "mem-path"})
+        found.append({"id": backend["id"], "size": backend["size"], "path": path})
+    return found

@@ -1,0 +1,196 @@
+"""Migration as QMP has it: capabilities, parameters, out of a QEMU and into one."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shlex
+import threading
+import time
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager, suppress
+from typing import IO, Any, Protocol
+
+from vmstate.errors import MachineError, StreamError, VMStateError
+from vmstate.lab.monitor import Monitor
+from vmstate.stream.containers import replacing, written_elsewhere
+
+PIECE = 1 << 20
+NO_LIMIT = {"max-bandwidth": 1 << 40, "downtime-limit": 2_000_000}
+"""Parameters under which RAM is sent as fast as it is taken: bytes and milliseconds a second."""
+
+FILE_SINCE = (8, 2)
+"""The first release with `migrate file:`."""
+
+TRANSPORTS = ("fd", "exec", "file")
+
+Progress = Callable[[dict[str, Any]], None]
+"""Called with each answer to query-migrate while a migration runs."""
+
+
+class HasMonitor(Protocol):
+    """A machine that was started here, or a QEMU that runs elsewhere."""
+
+    @property
+    def monitor(self) -> Monitor: ...
+
+    def ask(self, command: str, arguments: dict[str, Any] | None = None) -> Any: ...
+
+
+class Attached:
+    """A QEMU that somebody else runs, by its monitor."""
+
+    def __init__(self, monitor: Monitor) -> None:
+        self.monitor = monitor
+
+    def ask(self, command: str, arguments: dict[str, Any] | None = None) -> Any:
+        """The answer of QEMU to a QMP command."""
+        return self.monitor.ask(command, arguments)
+
+
+def set_capabilities(machine: HasMonitor, names: Iterable[str], *, state: bool = True) -> None:
+    """Switch migration capabilities. Raises `MachineError` where QEMU has not got one."""
+    wanted = [{"capability": name, "state": state} for name in names]
+    if wanted:
+        machine.ask("migrate-set-capabilities", {"capabilities": wanted})
+
+
+def capabilities_of(machine: HasMonitor) -> list[str]:
+    """The migration capabilities that are on."""
+    return [one["capability"] for one in machine.ask("query-migrate-capabilities") if one["state"]]
+
+
+@contextmanager
+def configured(machine: HasMonitor, capabilities: Iterable[str]) -> Iterator[None]:
+    """Capabilities on and bandwidth without limit, and afterwards as it was."""
+    on = set(capabilities_of(machine))
+    added = [name for name in capabilities if name not in on]
+    parameters = machine.ask("query-migrate-parameters")
+    before = {name: parameters[name] for name in NO_LIMIT if name in parameters}
+    set_capabilities(machine, added)
+    machine.ask("migrate-set-parameters", dict(NO_LIMIT))
+    try:
+        yield
+    finally:
+        # A QEMU that has gone has nothing to put back.
+        with suppress(MachineError):
+            machine.ask("migrate-set-parameters", before)
+            set_capabilities(machine, added, state=False)
+
+
+def save(
+    machine: HasMonitor,
+    path: str | os.PathLike[str],
+    *,
+    transport: str | None = None,
+    progress: Progress | None = None,
+    limit: float = 600,
+) -> dict[str, Any]:
+    """Migrate a machine into a file, which is whole or not there. Afterwards the guest stands still.
+
+    `transport` is how the bytes get there: "fd", through this process; "exec", through a cat that QEMU starts; "file",
+    by QEMU itself, from 8.2 on. None takes "fd" where QEMU can be given a descriptor, else "exec". Returns QEMU's last
+    answer to query-migrate, with "sha256" and "size" of the file. Raises `VMStateError`.
+    """
+    transport = transport or ("fd" if machine.monitor.is_local else "exec")
+    if transport == "fd":
+        return _save_here(machine, path, progress, limit)
+    if transport == "file" and machine.monitor.version[:2] < FILE_SINCE:
+        raise MachineError("this QEMU has no `migrate file:`", expected="8.2 or later", found=_text(machine))
+    with written_elsewhere(path) as temporary:
+        place = os.path.abspath(temporary)
+        uri = f"exec:cat > {shlex.quote(place)}" if transport == "exec" else f"file:{place}"
+        machine.ask("migrate", {"uri": uri})
+        answer = follow(machine, limit, progress)
+        with open(place, "rb") as file:
+            digest = hashlib.file_digest(file, "sha256").hexdigest()
+            size = file.tell()
+    return {**answer, "sha256": digest, "size": size}
+
+
+def _text(machine: HasMonitor) -> str:
+    return ".".join(map(str, machine.monitor.version))
+
+
+def _save_here(
+    machine: HasMonitor, path: str | os.PathLike[str], progress: Progress | None, limit: float
+) -> dict[str, Any]:
+    with replacing(path) as file:
+        reading, writing = os.pipe()
+        try:
+            machine.monitor.send_descriptor(writing, "vmstate-out")
+        except BaseException:
+            os.close(reading)
+            raise
+        finally:
+            os.close(writing)
+        with _Copy(reading, file) as copy:
+            machine.ask("migrate", {"uri": "fd:vmstate-out"})
+            try:
+                answer = follow(machine, limit, progress)
+            except MachineError:
+                if copy.failed is not None:
+                    raise _named(copy.failed, path) from None
+                raise
+        if copy.failed is not None:
+            raise _named(copy.failed, path)
+    return {**answer, "sha256": copy.digest.hexdigest(), "size": copy.size}
+
+
+def _named(error: OSError, path: str | os.PathLike[str]) -> StreamError:
+    return StreamError((error.strerror or str(error)).lower(), file=os.fspath(path))
+
+
+class _Copy:
+    """A thread that writes what comes through a pipe into a file."""
+
+    def __init__(self, reading: int, file: IO[bytes]) -> None:
+        self.reading = reading
+        self.file = file
+        self.digest = hashlib.sha256()
+        self.size = 0
+        self.failed: OSError | None = None
+        self.thread = threading.Thread(target=self.run, daemon=True)
+
+    def run(self) -> None:
+        try:
+            while piece := os.read(self.reading, PIECE):
+                self.file.write(piece)
+                self.digest.update(piece)
+                self.size += len(piece)
+            self.file.flush()
+        except OSError as error:
+            self.failed = error
+        finally:
+            # QEMU must not wait for somebody to read on.
+            os.close(self.reading)
+
+    def __enter__(self) -> _Copy:
+        self.thread.start()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *exc: object) -> None:
+        # The pipe ends when QEMU lets go of it, which it does when the migration has ended either way.
+        self.thread.join(5 if kind else None)
+
+
+def follow(machine: HasMonitor, limit: float, progress: Progress | None = None) -> dict[str, Any]:
+    """Wait until an outgoing migration is complete. Raises `MachineError` with QEMU's reason where it fails."""
+    end = time.monotonic() + limit
+    try:
+        while True:
+            answer: dict[str, Any] = machine.ask("query-migrate")
+            status = answer.get("status")
+            if progress is not None:
+                progress(answer)
+            if status == "completed":
+                return answer
+            if status in ("failed", "cancelled"):
+                raise MachineError(f"the migration {status}: {answer.get('error-desc', 'QEMU does not say why')}")
+            if time.monotonic() > end:
+                raise MachineError(f"the migration did not end in {limit:g} s", found=str(status))
+            machine.monitor.wait()
+    except BaseException:
+        with suppress(VMStateError):
+            machine.monitor.asks("migrate_cancel")
+        raise
