@@ -231,7 +231,20 @@ def text_of(value: Any) -> str:
         # Numbers that are no counts are easier to read in hex.
         wide = any(isinstance(one, int) and one >= 1 << 16 for one in value)
         return "[" + ", ".join(short_text(one, wide=wide) for one in value) + "]"
+    if isinstance(value, (set, frozenset)):
+        return set_text(sorted(value))
     return "NULL" if value is None else one_line(str(value))
+
+
+def set_text(value: list[Any]) -> str:
+    """The members of a set, runs of numbers as one."""
+    runs: list[list[Any]] = []
+    for one in value:
+        if runs and isinstance(one, int) and one == runs[-1][-1] + 1:
+            runs[-1] = [runs[-1][0], one]
+        else:
+            runs.append([one])
+    return ", ".join("..".join(map(str, run)) for run in runs) or "nothing"
 
 
 def short_text(value: Any, *, wide: bool) -> str:

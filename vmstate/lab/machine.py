@@ -21,7 +21,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import IO, Any, Self
 
@@ -91,8 +91,8 @@ class Machine:
 
     `argv` is its command line; the first word is a program, a path, or a wrapper such as chroot, unless `qemu` says what
     to run in its place. With `console` the first serial port is the machine's, for `wait_for` and `type`. `descriptors`
-    are open files that QEMU inherits under the same numbers, `scratch` files that are removed when it ends. `limit` is
-    how many seconds anything may take. Raises `MachineError` where QEMU does not start.
+    are open files that QEMU inherits under the same numbers, `scratch` files that are removed when it ends. `folder` is
+    where it runs, `limit` how many seconds anything may take. Raises `MachineError` where QEMU does not start.
     """
 
     def __init__(
@@ -103,8 +103,8 @@ class Machine:
         console: bool = False,
         descriptors: Sequence[int] = (),
         scratch: Sequence[str] = (),
+        folder: str | None = None,
         limit: float = LIMIT,
-        environment: Mapping[str, str] | None = None,
     ) -> None:
         if not argv:
             raise MachineError("there is no command line to start QEMU with")
@@ -130,9 +130,7 @@ class Machine:
             ends.append(far)
             words += ["-chardev", f"socket,id=vmstate-console,fd={far.fileno()}", "-serial", "chardev:vmstate-console"]
         try:
-            self._start(
-                words, [*(end.fileno() for end in ends), *descriptors], scratch, {**dict(program.environment), **(environment or {})}
-            )
+            self._start(words, [*(end.fileno() for end in ends), *descriptors], scratch, program, folder)
             for end in ends:
                 end.close()
             self.monitor = self._connect(ours)
@@ -144,7 +142,7 @@ class Machine:
             raise
 
     def _start(
-        self, words: list[str], descriptors: list[int], scratch: Sequence[str], environment: Mapping[str, str]
+        self, words: list[str], descriptors: list[int], scratch: Sequence[str], program: Qemu, folder: str | None
     ) -> None:
         self._lifeline, far = socket.socketpair()
         keeper = [sys.executable, "-I", "-S", str(Path(__file__).with_name("keeper.py")), str(far.fileno())]
@@ -156,7 +154,8 @@ class Machine:
                     stdout=self._log,
                     stderr=self._log,
                     pass_fds=[far.fileno(), *descriptors],
-                    env={**os.environ, **environment},
+                    env={**os.environ, **dict(program.environment)},
+                    cwd=folder,
                     start_new_session=True,
                 )
             except (OSError, ValueError) as error:

@@ -29,6 +29,8 @@ def plain_value(value: Any) -> Any:
         return dict(items_of(value))
     if isinstance(value, Records):
         return list(value)
+    if isinstance(value, (set, frozenset)):
+        return sorted(value)
     raise TypeError(type(value).__name__)
 
 
@@ -44,6 +46,8 @@ def to_plain(value: Any) -> Any:
         return [to_plain(one) for one in value]
     if isinstance(value, (bytes, bytearray, memoryview)):
         return bytes(value).hex()
+    if isinstance(value, (set, frozenset)):
+        return sorted(value)
     return value
 
 
@@ -84,7 +88,7 @@ def from_plain(vmsd: VMStateDescription, plain: Any, path: str = "") -> Any:
         if repeated.count(field.attribute) > 1:
             values[field.attribute] = _gathered(vmsd, field.attribute, plain[field.attribute], where)
         else:
-            values[field.attribute] = _field(field, plain[field.attribute], where)
+            values[field.attribute] = field_from_plain(field, plain[field.attribute], where)
     for sub in vmsd.subsections:
         inner = plain.get(sub.attribute)
         values[sub.attribute] = None if inner is None else from_plain(sub.vmsd, inner, _join(path, sub.attribute))
@@ -138,23 +142,24 @@ def _gathered(vmsd: VMStateDescription, attribute: str, plain: Any, path: str) -
             continue
         count = field.count if isinstance(field.count, int) else 1
         taken, left = left[:count], left[count:]
-        values += [_element(field.type, one, f"{path}[{len(values)}]") for one in taken]
+        values += [element_from_plain(field.type, one, f"{path}[{len(values)}]") for one in taken]
     if left:
         raise SchemaError("too many elements", path=path, found=str(len(left)))
     return values
 
 
-def _field(field: Field, plain: Any, path: str) -> Any:
+def field_from_plain(field: Field, plain: Any, path: str = "") -> Any:
+    """The value of a field that JSON values stand for. Raises `SchemaError`."""
     if plain is None:
         return None
     if field.count is None:
-        value = _element(field.type, plain, path)
+        value = element_from_plain(field.type, plain, path)
         return value if field.value is None else field.value(value)
     flat = list(_elements(plain, path))
     for _ in (field.dims or ())[1:]:
         flat = [one for row in flat for one in _elements(row, path)]
     values = [
-        None if one is None and field.pointers is not None else _element(field.type, one, f"{path}[{index}]")
+        None if one is None and field.pointers is not None else element_from_plain(field.type, one, f"{path}[{index}]")
         for index, one in enumerate(flat)
     ]
     if field.value is not None:
@@ -168,7 +173,8 @@ def _elements(plain: Any, path: str) -> Iterable[Any]:
     return plain
 
 
-def _element(kind: t.WireType, plain: Any, path: str) -> Any:
+def element_from_plain(kind: t.WireType, plain: Any, path: str = "") -> Any:
+    """One element that JSON values stand for. Raises `SchemaError`."""
     match kind:
         case t.Scalar(code="?"):
             if not isinstance(plain, bool):
@@ -195,7 +201,7 @@ def _element(kind: t.WireType, plain: Any, path: str) -> Any:
         case t.Struct(vmsd=vmsd):
             return from_plain(vmsd, plain, path)
         case t.Later():
-            return _element(kind.resolve(), plain, path)
+            return element_from_plain(kind.resolve(), plain, path)
         case t.Choice(cases=cases):
             return _chosen([case for _, case in cases], plain, path)
     raise _wrong(path, "a value that is on the wire", plain)
@@ -226,7 +232,7 @@ def _node(kind: t.GTree, plain: Any, path: str) -> tuple[Any, Any]:
     pair = list(_elements(plain, path))
     if len(pair) != 2:
         raise _wrong(path, "a key and a value", plain)
-    key = _element(t.UINT64, pair[0], path) if kind.key is None else from_plain(kind.key, pair[0], path)
+    key = element_from_plain(t.UINT64, pair[0], path) if kind.key is None else from_plain(kind.key, pair[0], path)
     return key, from_plain(kind.value, pair[1], path)
 
 
@@ -235,7 +241,7 @@ def _chosen(cases: list[t.WireType], plain: Any, path: str) -> Any:
     failure: SchemaError | None = None
     for case in cases:
         try:
-            return _element(case, plain, path)
+            return element_from_plain(case, plain, path)
         except SchemaError as error:
             failure = failure or error
     raise failure or _wrong(path, "one of several values", plain)

@@ -36,7 +36,7 @@ from vmstate.stream.events import (
 from vmstate.stream.ram import RamBlock, RamEvent, RamPages, RamSize
 from vmstate.stream.reader import StreamReader, find_vmdesc, page_size_of
 from vmstate.vmsd.description import VMStateDescription
-from vmstate.vmsd.path import Steps, resolve
+from vmstate.vmsd.path import Steps, first_name, format_path, places_of, resolve
 
 if TYPE_CHECKING:
     from vmstate.schema.write import Pairs
@@ -236,21 +236,34 @@ class Stream:
     def find(self, path: str) -> tuple[Section | ConfigurationSection, Steps, Any]:
         """What SECTION[.PATH] means: the section (or the configuration), the steps from its state on, the value there.
 
-        The longest section name that the end or a dot follows wins. Raises `PathError`.
+        The longest section name that the end or a dot follows wins. Structs in front of a name may be left out where
+        only one struct of the section has it: `virtio-net.mac`. Raises `PathError`.
         """
+        holder, name, rest = self._split(path)
+        try:
+            return holder, *resolve(holder.state, rest)
+        except PathError as error:
+            places = places_of(holder.state, first_name(rest))
+            if len(places) > 1:
+                choices = " or ".join(format_path((*steps, first_name(rest))) for steps in places[:4])
+                error = PathError(f"more than one struct has {first_name(rest)!r}", path=rest, expected=choices)
+            if len(places) != 1 or not places[0]:
+                raise error.within(section=name) from None
+        try:
+            return holder, *resolve(holder.state, f"{format_path(places[0])}.{rest}")
+        except PathError as error:
+            raise error.within(section=name) from None
+
+    def _split(self, path: str) -> tuple[Section | ConfigurationSection, str, str]:
+        """The section that a path begins with, the name it has there, and the rest of the path."""
         failure: PathError | None = None
         cut = len(path)
         while cut > 0:
             try:
-                holder = self._holder(path[:cut])
+                return self._holder(path[:cut]), path[:cut], path[cut + 1 :]
             except PathError as error:
                 failure = failure if failure is not None and failure.expected else error
                 cut = path.rfind(".", 0, cut)
-                continue
-            try:
-                return holder, *resolve(holder.state, path[cut + 1 :])
-            except PathError as error:
-                raise error.within(section=path[:cut]) from None
         raise failure or PathError("no section is named")
 
     def _holder(self, name: str) -> Section | ConfigurationSection:

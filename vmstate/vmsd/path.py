@@ -2,7 +2,8 @@
 
 `net.rss.indirections_table[3]`: names joined by dots, `[n]` for the n-th element. A name that holds a bracket, a
 quote or a blank stands in double quotes (`"env.cr[0]"`), which may be left out where nothing else can be meant; a dot
-inside a name needs none, since the longest name that is there wins.
+inside a name needs none, since the longest name that is there wins. A name that is no attribute can be one of those that
+the class of a state derives (`vlan_ids` from `vlans`).
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from vmstate.errors import PathError
-from vmstate.vmsd.state import is_state, items_of
+from vmstate.vmsd.state import derived_of, is_state, items_of
 
 _PLAIN = re.compile(r'[^\s"\[\]]+')
 _INDEX = re.compile(r"\[(\d{1,12})\]")
@@ -75,10 +76,38 @@ def _step_into(value: Any, rest: str, steps: list[str | int], text: str) -> tupl
         raise PathError(f"there is no {name!r}", path=text, expected=_choices(members))
     fits = [name for name in members if rest.startswith(name) and rest[len(name) : len(name) + 1] in ("", ".", "[")]
     if not fits:
+        derived = [name for name in derived_of(value) if re.match(re.escape(name) + r"($|[.\[])", rest)]
+        if derived:
+            return derived[0], getattr(value, derived[0]), rest[len(derived[0]) :]
         raise PathError(f"there is no {rest!r}", path=text, expected=_choices(members))
     # `channels[0].mode` is an element before it is a wire name, which is one only where it stands in quotes.
     name = max(fits, key=lambda name: (_PLAIN.fullmatch(name) is not None, len(name)))
     return name, members[name], rest[len(name) :]
+
+
+def places_of(value: Any, name: str) -> list[Steps]:
+    """The steps to every struct inside a state, itself included, that has a name; the elements of lists left out."""
+    found: list[Steps] = []
+
+    def look(state: Any, steps: Steps) -> None:
+        members = dict(items_of(state))
+        if name in members or name in derived_of(state):
+            found.append(steps)
+        for inner, below in members.items():
+            if is_state(below):
+                look(below, (*steps, inner))
+
+    if is_state(value):
+        look(value, ())
+    return found
+
+
+def first_name(text: str) -> str:
+    """The name that a path begins with."""
+    quoted = _QUOTED.match(text)
+    if quoted:
+        return re.sub(r"\\(.)", r"\1", quoted.group(1))
+    return re.split(r"[.\[]", text, maxsplit=1)[0]
 
 
 def _choices(members: Iterable[str]) -> str:

@@ -8,6 +8,7 @@ read at, the facts found, and the residue.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from types import MemberDescriptorType
 from typing import Any, ClassVar, NamedTuple
 
 META = "_vmstate"
@@ -169,6 +170,22 @@ def items_of(state: Any) -> Iterator[tuple[str, Any]]:
     else:
         for name in type(state).__vmstate_defaults__:
             yield name, getattr(state, name)
+
+
+def derived_of(state: Any) -> list[str]:
+    """The names of what the class of a state makes of its attributes: a MAC table from bytes, say."""
+    if isinstance(state, dict):
+        return []
+    return [
+        name
+        for cls in type(state).__mro__
+        for name, made in vars(cls).items()
+        if not name.startswith("_") and hasattr(made, "__get__") and _is_derived(made)
+    ]
+
+
+def _is_derived(made: Any) -> bool:
+    return isinstance(made, property) or (hasattr(type(made), "__set__") and not isinstance(made, MemberDescriptorType))
 
 
 def is_state(value: Any) -> bool:

@@ -1,0 +1,77 @@
+"""`vmstate load`: a stream into a real QEMU."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import shlex
+import sys
+
+from vmstate.errors import VMStateError, one_line
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    """The arguments of the verb."""
+    parser.add_argument("file", metavar="FILE")
+    parser.add_argument("--root", metavar="DIR", help="start the QEMU of another system's root, by its own loader")
+    parser.add_argument("--until", metavar="TEXT", help="then wait until the guest prints TEXT on its serial console")
+    parser.add_argument(
+        "--type",
+        metavar="LINE",
+        action="append",
+        default=[],
+        help="then type LINE into its shell and print what it answers (repeatable)",
+    )
+    parser.add_argument(
+        "--ask", metavar="COMMAND", action="append", default=[], help="then print QEMU's answer to a query (repeatable)"
+    )
+    parser.add_argument("--limit", metavar="SECONDS", type=float, default=120, help="for each step (default 120)")
+    parser.add_argument("--format", choices=("text", "json"), default="text")
+    parser.usage = "vmstate load FILE [options] [-- QEMU ...]"
+    parser.set_defaults(run=run, takes_command=True)
+
+
+def run(options: argparse.Namespace) -> int:
+    """Start, feed, and say what became of it."""
+    from vmstate.lab.incoming import Destination
+    from vmstate.lab.machine import find_qemu
+    from vmstate.lab.capture import read_provenance
+
+    argv = options.command or None
+    known = None if argv else read_provenance(options.file)
+    program = argv[0] if argv else str(((known or {}).get("argv") or [""])[0])
+    # A command line that came with the stream is shown before it is run.
+    if argv is None and program:
+        print(f"starting {one_line(shlex.join(map(str, (known or {})['argv'])))}", file=sys.stderr)
+    qemu = find_qemu(program, options.root) if program else None
+    talks = bool(options.until or options.type)
+    try:
+        with Destination(options.file, argv, qemu=qemu, console=talks, limit=options.limit) as destination:
+            outcome = destination.feed()
+            machine = destination.machine
+            answers = {}
+            typed = {}
+            if outcome.accepted:
+                if options.until:
+                    machine.wait_for(options.until)
+                for line in options.type:
+                    typed[line] = machine.type(line)
+                answers = {command: machine.ask(command) for command in options.ask}
+    except VMStateError as error:
+        raise error.within(file=options.file) from None
+    if options.format == "json":
+        print(json.dumps({"file": options.file, **outcome.as_dict(), "guest": typed, "answers": answers}))
+        return 0 if outcome.accepted else 1
+    if not outcome.accepted:
+        print(one_line(f"{options.file}: refused by QEMU {outcome.qemu_version}: {outcome.error}"))
+        for place in outcome.places:
+            where = ": ".join(part for part in (place.section, place.path) if part)
+            at = "" if place.offset is None else f" at {place.offset:#x}"
+            print(one_line(f"  {where}{at}: {place.message}"))
+        return 1
+    print(one_line(f"{options.file}: loaded by QEMU {outcome.qemu_version}: {outcome.status}"))
+    for line, answer in typed.items():
+        print(f"# {line}\n{answer}")
+    for command, answer in answers.items():
+        print(f"{command}: {json.dumps(answer)}")
+    return 0

@@ -1,0 +1,69 @@
+"""`vmstate set`: values changed, and everything that follows from them."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+
+from vmstate.cli.encode import write
+from vmstate.cli.show import json_value, text_of
+from vmstate.errors import VMStateError, one_line
+from vmstate.stream.check import check
+from vmstate.stream.edit import Change, RefusedError, assign
+from vmstate.stream.stream import load
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    """The arguments of the verb."""
+    parser.add_argument("file", metavar="FILE")
+    parser.add_argument(
+        "assignments",
+        metavar="PATH=VALUE",
+        nargs="+",
+        help="a value; PATH+=VALUE and PATH-=VALUE add to a list, a set or flags, and take away",
+    )
+    parser.add_argument("-o", "--output", metavar="OUT", required=True, help="the stream (-: standard output)")
+    parser.add_argument("--force", action="store_true", help="write even what QEMU would refuse")
+    parser.add_argument("--format", choices=("text", "json"), default="text")
+    parser.set_defaults(run=run)
+
+
+def run(options: argparse.Namespace) -> int:
+    """Change, write, and say what was changed."""
+    with load(options.file) as stream:
+        try:
+            changes = assign(stream, *options.assignments, force=options.force)
+        except RefusedError as error:
+            refused = error.within(file=stream.name)
+            print(f"vmstate: QEMU would refuse this: {refused} (--force writes it)", file=sys.stderr)
+            return 1
+        except VMStateError as error:
+            raise error.within(file=stream.name) from None
+        notes = [
+            found
+            for name in dict.fromkeys(change.section for change in changes)
+            for section in stream.sections
+            if section.name == name
+            for found in check(section)
+        ]
+        write(stream, options.output)
+    out = sys.stderr if options.output == "-" else sys.stdout
+    if options.format == "json":
+        listed = [{"section": c.section, "path": c.path, "before": c.before, "after": c.after} for c in changes]
+        print(json.dumps(listed, default=json_value), file=out)
+        return 0
+    for change in changes:
+        print(one_line(f"{change.section}: {change.path}: {shown(change, 'before')} -> {shown(change, 'after')}"), file=out)
+    for found in notes:
+        print(one_line(f"note: {found.section}: {found.path}: {found.message} [{found.rule}]"), file=sys.stderr)
+    return 0
+
+
+def shown(change: Change, which: str) -> str:
+    """A value of a change, short."""
+    value = getattr(change, which)
+    if isinstance(value, (dict, list)):
+        text = json.dumps(value, default=json_value)
+        return text if len(text) <= 160 else text[:157] + "..."
+    return "nothing" if value is None else text_of(value)

@@ -1,0 +1,391 @@
+"""A stream into a QEMU: the destination is started, fed, and asked; where it refuses, the place in the stream is told.
+
+QEMU says what it refuses in its own words, on standard error. What those words name (a device, a field, a RAM block) is
+looked for in the stream, and the rules of QEMU's that the stream breaks there are told with it. The patterns are of
+messages in QEMU's migration/savevm.c, migration/vmstate.c, migration/ram.c and hw/virtio, of 5.2 to 11.1.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, suppress
+from typing import Any
+
+from vmstate.errors import MachineError, VMStateError
+from vmstate.lab.capture import read_provenance
+from vmstate.lab.machine import Machine, Qemu, tail_of
+from vmstate.lab.memory import backend_words, has_backend, with_paths
+from vmstate.lab.migration import set_capabilities
+from vmstate.lab.monitor import LIMIT
+from vmstate.stream.check import check
+from vmstate.stream.containers import PIECE, Input, open_input
+from vmstate.stream.events import ConfigurationSection, Header
+from vmstate.stream.reader import StreamReader
+from vmstate.stream.stream import Section, Stream, load
+from vmstate.vmsd.data import Data, Value
+
+ON_BOTH_SIDES = ("x-ignore-shared", "mapped-ram", "multifd", "xbzrle", "compress", "validate-uuid", "zero-blocks")
+"""Capabilities that a destination must have, or may, if the source had them."""
+
+
+class Place(Value):
+    """Where in a stream a refusal is: section (idstr), path of a value in it, absolute offset; what there is to say."""
+
+    section: str
+    path: str | None
+    offset: int | None
+    message: str
+
+
+class Outcome(Data):
+    """What became of a stream in a QEMU.
+
+    `accepted`; the run state that `status` names ("running", "paused"), or None; `error`, QEMU's own words; `places`, what
+    they mean in the stream; `qemu_version`; `argv`, the command line.
+    """
+
+    accepted: bool
+    status: str | None
+    error: str | None
+    places: tuple[Place, ...]
+    qemu_version: str
+    argv: tuple[str, ...]
+
+    def as_dict(self) -> dict[str, Any]:
+        """The same as JSON values."""
+        return {
+            "accepted": self.accepted,
+            "status": self.status,
+            "error": self.error,
+            "places": [
+                {"section": one.section, "path": one.path, "offset": one.offset, "message": one.message}
+                for one in self.places
+            ],
+            "qemu_version": self.qemu_version,
+            "argv": list(self.argv),
+        }
+
+
+class Destination:
+    """A QEMU that takes a stream: `machine` is there from the start, `feed` gives it the stream.
+
+    `argv` is its command line without -incoming; None takes that of the provenance beside the stream. Guest memory that
+    stands beside the stream is mapped privately, so that it can be loaded again. Raises `VMStateError`.
+    """
+
+    def __init__(
+        self,
+        path: str | os.PathLike[str],
+        argv: Sequence[str] | None = None,
+        *,
+        qemu: Qemu | None = None,
+        console: bool = False,
+        limit: float = LIMIT,
+    ) -> None:
+        self.path = os.fspath(path)
+        self.limit = limit
+        known = None if self.path == "-" else read_provenance(self.path)
+        if argv is None and not (known and known.get("argv")):
+            raise MachineError(
+                "nothing says which QEMU to start", file=self.path, expected=f"{self.path}.json, or QEMU's command line"
+            )
+        folder = None
+        if argv is None:
+            assert known is not None
+            argv = [str(word) for word in known["argv"]]
+            folder = known.get("folder")
+        for option in ("incoming", "loadvm"):
+            if any(word.lstrip("-") == option and word.startswith("-") for word in argv):
+                raise MachineError(f"the destination is given the stream here: leave -{option} out")
+        self.argv = tuple(argv)
+        with ExitStack() as stack:
+            self.source = stack.enter_context(open_input(path))
+            capabilities = _capabilities(self.source, known or {})
+            words = with_memory(argv, known or {}, self.path)
+            reading, self.writing = os.pipe()
+            stack.callback(_close, reading)
+            failing = stack.enter_context(ExitStack())
+            failing.callback(_close, self.writing)
+            spool = _as_file(self.source) if "mapped-ram" in capabilities else None
+            if spool is not None:
+                stack.callback(os.close, spool)
+            inherited = [reading] if spool is None else [spool]
+            self.machine = Machine(
+                [*words, "-incoming", "defer"],
+                qemu=qemu,
+                console=console,
+                descriptors=inherited,
+                folder=folder if folder and os.path.isdir(folder) else None,
+                limit=limit,
+            )
+            failing.callback(self.machine.stop)
+            try:
+                set_capabilities(self.machine, capabilities)
+            except MachineError as error:
+                raise MachineError(f"the destination has not got what the stream needs: {error}") from None
+            self.uri = f"fd:{reading}" if spool is None else f"file:/proc/self/fd/{spool}"
+            failing.pop_all()
+            stack.pop_all().callback(self.source.close)
+        if spool is not None:
+            os.close(spool)
+        os.close(reading)
+        self._sent = 0
+        self._closed = False
+
+    def feed(self) -> Outcome:
+        """Give QEMU the stream, and say what became of it. Raises `MachineError` where it neither takes nor refuses it."""
+        self.machine.ask("migrate-incoming", {"uri": self.uri})
+        writer = threading.Thread(target=self._write, daemon=True)
+        writer.start()
+        version = ".".join(map(str, self.machine.monitor.version))
+        try:
+            status, error = self._follow()
+        finally:
+            # A QEMU that has gone no longer reads; one that hangs is ended by whoever started it.
+            if not self.machine.monitor.is_open:
+                writer.join(5)
+        if status is not None:
+            return Outcome(True, status, None, (), version, self.argv)
+        said = error or tail_of(self.machine.output) or "QEMU ended without a word"
+        return Outcome(False, None, said, tuple(explain(self.source, self.machine.output)), version, self.argv)
+
+    def _write(self) -> None:
+        data = self.source.data
+        try:
+            with open(self.writing, "wb", buffering=0, closefd=True) as pipe:
+                self._closed = True
+                while self._sent < len(data):
+                    self._sent += pipe.write(data[self._sent : self._sent + (1 << 16)]) or 0
+                    if self._sent % PIECE == 0:
+                        self.source.release(self._sent - PIECE, self._sent)
+        except (OSError, ValueError):
+            # QEMU reads no further: it says itself why.
+            return
+
+    def _follow(self) -> tuple[str | None, str | None]:
+        """The run state once the stream is in, or None and what QEMU says, if it stays to say it."""
+        end = time.monotonic() + self.limit
+        while True:
+            try:
+                answer = self.machine.monitor.ask("query-migrate")
+                if answer.get("status") == "failed":
+                    return None, answer.get("error-desc")
+                if answer.get("status") == "completed":
+                    status = self.machine.monitor.ask("query-status")["status"]
+                    if status != "inmigrate":
+                        return str(status), None
+            except MachineError:
+                if self.machine.monitor.is_open:
+                    raise
+                self.machine.wait_for_end(5)
+                return None, None
+            if time.monotonic() > end:
+                raise MachineError(
+                    f"the destination did not end the load in {self.limit:g} s",
+                    expected="running, or an error",
+                    found=f"it has taken {self._sent} of {len(self.source.data)} bytes{self._where(self._sent)}",
+                )
+            try:
+                self.machine.monitor.wait()
+            except MachineError:
+                continue
+
+    def _where(self, offset: int) -> str:
+        with suppress(VMStateError), load(self.source.data) as stream:
+            for section in stream.sections:
+                if section.offset <= offset < section.offset + section.size:
+                    return f", up to section {section.name}"
+        return ""
+
+    def close(self) -> None:
+        """End QEMU, and let the stream go."""
+        self.machine.stop()
+        if not self._closed:
+            _close(self.writing)
+            self._closed = True
+        self.source.close()
+
+    def __enter__(self) -> Destination:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self.close()
+
+
+def _close(descriptor: int) -> None:
+    with suppress(OSError):
+        os.close(descriptor)
+
+
+def _capabilities(source: Input, known: dict[str, Any]) -> list[str]:
+    """The capabilities that the destination needs: those the stream names, and those the source had."""
+    named: list[str] = []
+    with suppress(VMStateError):
+        for event in StreamReader.over(source.data).events():
+            if isinstance(event, ConfigurationSection):
+                named = list(event.state.capability_names)
+            if not isinstance(event, Header):
+                break
+    had = [name for name in known.get("capabilities", []) if name in ON_BOTH_SIDES]
+    return list(dict.fromkeys([*named, *had]))
+
+
+def _as_file(source: Input) -> int:
+    """A descriptor of a file with the bytes of a stream, for a QEMU that reads here and there in it."""
+    import tempfile
+
+    with tempfile.TemporaryFile() as file:
+        for start in range(0, len(source.data), PIECE):
+            file.write(source.data[start : start + PIECE])
+        file.flush()
+        return os.dup(file.fileno())
+
+
+def with_memory(argv: Sequence[str], known: dict[str, Any], path: str) -> list[str]:
+    """A command line that starts with the guest memory that stands beside a stream, if any does. Raises `MachineError`."""
+    folder = os.path.dirname(os.path.abspath(path))
+    paths = {}
+    for entry in known.get("memory") or []:
+        name = os.path.basename(str(entry["file"]))
+        place = os.path.join(folder, name)
+        if not os.path.exists(place):
+            raise MachineError("the guest's memory is not beside the stream", file=place)
+        paths[str(entry["id"])] = place
+    words = with_paths(argv, paths)
+    for entry in known.get("memory") or []:
+        identifier = str(entry["id"])
+        if entry.get("added") and not has_backend(argv):
+            words += backend_words(int(entry["size"]), paths[identifier], share=False, identifier=identifier)
+    return words
+
+
+def load_into_qemu(
+    path: str | os.PathLike[str],
+    argv: Sequence[str] | None = None,
+    *,
+    qemu: Qemu | None = None,
+    limit: float = LIMIT,
+) -> Outcome:
+    """Load a stream into a QEMU that is started for it and ended afterwards; what became of it. See `Destination`."""
+    with Destination(path, argv, qemu=qemu, limit=limit) as destination:
+        return destination.feed()
+
+
+# What QEMU's words mean in the stream.
+
+_OF_DEVICE = re.compile(r"(?:for instance |instance )(0x[0-9a-fA-F]+|\d+) of device '([^'\n]+)'")
+_UNKNOWN = re.compile(r"Unknown (?:savevm )?section (?:or instance )?'([^'\n]+)' (\d+)")
+_VERSION = re.compile(r"unsupported version (\d+) for '([^'\n]+)' v(\d+)")
+_FOOTER = re.compile(r"Missing section footer for ([^\s:]+(?: #\d+)?)")
+_FIELD = re.compile(r"Failed to load (?:element of type )?([^\n:]+):([^\n:]+)")
+_MACHINE = re.compile(r"Machine type received is '([^'\n]*)' and local is '([^'\n]*)'")
+_RAM = re.compile(r"(?:Length mismatch|Size mismatch|Mismatched (?:RAM )?page size|Unknown ramblock|Block)[: \"']+([^\s:\"']+)")
+
+
+def explain(source: Input | Stream, output: str) -> list[Place]:
+    """What QEMU's words about a load that failed mean in the stream. The source stays open."""
+    if isinstance(source, Stream):
+        return list(_places(source, output))
+    try:
+        stream = load(source.data)
+    except VMStateError as error:
+        return [Place(error.section or "the stream", error.path, error.offset, f"cannot be read here either: {error.message}")]
+    return list(_places(stream, output))
+
+
+def _places(stream: Stream, output: str) -> Iterator[Place]:
+    machine = _MACHINE.search(output)
+    if machine:
+        yield Place(
+            "configuration",
+            "name",
+            None,
+            f"the stream is of machine type {machine[1]!r}, the destination of {machine[2]!r}",
+        )
+        return
+    section = _named_section(stream, output)
+    if section is None:
+        ram = _RAM.search(output)
+        if ram:
+            yield from _ram_place(stream, ram[1])
+        yield from _broken_rules([one for one in stream.sections if not one.is_ram])
+        return
+    unknown, version = _UNKNOWN.search(output), _VERSION.search(output)
+    if unknown:
+        yield Place(section.name, None, section.offset, "the destination has no such device, or another instance of it")
+        return
+    if version:
+        text = f"the stream has version {version[1]}, the destination knows no later than {version[3]}"
+        yield Place(section.name, None, section.offset, text)
+        return
+    broken = list(_broken_rules([section]))
+    field = _field_place(section, output)
+    if field is not None and not any(one.offset == field.offset for one in broken):
+        yield field
+    yield from broken
+    if not broken and field is None:
+        text = "the destination stopped in this section"
+        if _FOOTER.search(output):
+            text = "the destination reads this section as shorter or longer than it is"
+            if section.problem is not None or section.described_by == "none":
+                text += f"; {section.problem or 'nothing describes it here'}"
+        yield Place(section.name, None, section.offset, text)
+
+
+def _named_section(stream: Stream, output: str) -> Section | None:
+    """The section that QEMU's words are about: the last that they name."""
+    named: list[tuple[str, int | None]] = []
+    for match in _OF_DEVICE.finditer(output):
+        named.append((match[2], int(match[1], 0)))
+    for match in _UNKNOWN.finditer(output):
+        named.append((match[1], int(match[2])))
+    named += [(match[2], None) for match in _VERSION.finditer(output)]
+    named += [(match[1], None) for match in _FOOTER.finditer(output)]
+    for name, instance in reversed(named):
+        for section in stream.sections:
+            if section.name == name and instance in (None, section.instance_id):
+                return section
+    return None
+
+
+def _field_place(section: Section, output: str) -> Place | None:
+    """The field that QEMU says it could not load: the innermost, which it says first."""
+    if section.vmsd is None:
+        return None
+    for match in _FIELD.finditer(output):
+        vmsd_name, field_name = match[1].strip(), match[2].strip()
+        fields = [
+            field
+            for vmsd in section.vmsd.walk()
+            if vmsd.name == vmsd_name
+            for field in vmsd.fields
+            if field.name == field_name
+        ]
+        for path, entry in section.trace().items():
+            if any(entry.field is field for field in fields):
+                text = f"the destination could not load {vmsd_name}:{field_name}, which is here"
+                return Place(section.name, path, entry.offset, text)
+    return None
+
+
+def _broken_rules(sections: list[Section]) -> Iterator[Place]:
+    for section in sections:
+        findings = [found for found in check(section) if found.severity == "error"]
+        places = section.trace() if findings else {}
+        for found in findings:
+            entry = places.get(found.path or "")
+            offset = section.offset if entry is None else entry.offset
+            yield Place(section.name, found.path, offset, f"{found.message} [{found.rule}]")
+
+
+def _ram_place(stream: Stream, name: str) -> Iterator[Place]:
+    for section in stream.sections:
+        for block in section.state.blocks if section.is_ram else ():
+            if block.idstr == name:
+                text = f"RAM block {name!r} has {block.used_length:#x} bytes in the stream"
+                yield Place(section.name, None, block.offset, text)
+                return

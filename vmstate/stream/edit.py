@@ -1,0 +1,543 @@
+"""Values changed in a stream, and everything that follows from them.
+
+    assign(stream, "virtio-net.mac=52:54:00:00:00:01", "virtio-net.vlan_ids+=77", "virtio-net.rx_modes+=promisc")
+
+A change keeps the stream whole: counts that stand in fields of their own follow their lists, the vmdesc follows the
+sections, and what QEMU would refuse is refused here, with the rule, unless it is forced.
+
+    PATH=VALUE       the value
+    PATH+=VALUE      one more element of a list or set, or flags that are set
+    PATH-=VALUE      an element less, or flags that are cleared
+
+A value is written as `vmstate show` shows it: numbers (0x for hexadecimal), true and false, names of flags joined by `|`, bytes in
+hexadecimal with colons or without, an Ethernet address, text; elements of a list joined by commas; a struct, or anything
+else, as JSON in the form of `vmstate decode`; `null` for a subsection that is not to be sent.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable, Sequence
+from enum import IntFlag
+from typing import Any, get_args, get_type_hints
+
+from vmstate.codec.records import Records
+from vmstate.errors import DecodeError, EncodeError, PathError, VMStateError
+from vmstate.schema.values import element_from_plain, field_from_plain, from_plain, to_plain
+from vmstate.schema.vmdesc import read_vmdesc
+from vmstate.schema.write import json_text
+from vmstate.stream.check import check
+from vmstate.stream.events import ConfigurationSection, Vmdescription
+from vmstate.stream.stream import Section, Stream
+from vmstate.stream.verify import Finding
+from vmstate.vmsd import types as t
+from vmstate.vmsd.data import Data
+from vmstate.vmsd.description import Field, Subsection, VMStateDescription
+from vmstate.vmsd.expr import IDSTR, Const, Expr, Op, Ref
+from vmstate.vmsd.path import Steps, format_path
+from vmstate.vmsd.state import derived_of, facts_of, is_state, items_of
+
+_ASSIGNMENT = re.compile(r'((?:[^"=]|"(?:[^"\\]|\\.)*")*?)([+-]?=)(.*)', re.DOTALL)
+_TRUTH = {"true": True, "on": True, "yes": True, "1": True, "false": False, "off": False, "no": False, "0": False}
+
+
+class RefusedError(EncodeError):
+    """A change that QEMU would refuse at load. `findings` are the rules it breaks that were not broken before."""
+
+    def __init__(self, message: str, findings: Sequence[Finding] = (), **where: Any) -> None:
+        super().__init__(message, **where)
+        self.findings = list(findings)
+
+
+class Change(Data):
+    """A value that was changed: the idstr of its section ("configuration" for that), the full path, both values."""
+
+    section: str
+    path: str
+    before: Any
+    after: Any
+
+
+def assign(stream: Stream, *assignments: str, force: bool = False) -> list[Change]:
+    """Change values by text, PATH=VALUE each; see the module. All of them hold, or none.
+
+    Raises `RefusedError` where QEMU would refuse the result, `EncodeError` where a value cannot be read, `PathError`. With
+    `force` what QEMU would refuse is written all the same, even where only bytes put over the old ones can say it.
+    """
+    parsed = [_parsed(text) for text in assignments]
+    return _change(stream, [_Edit(stream, path, symbol, text=value) for path, symbol, value in parsed], force=force)
+
+
+def set_value(stream: Stream, path: str, value: Any, *, force: bool = False) -> Change:
+    """The same with a value of Python's: what reading the path gives, or what that can be made of."""
+    return _change(stream, [_Edit(stream, path, "=", value=value)], force=force)[0]
+
+
+def _parsed(text: str) -> tuple[str, str, str]:
+    found = _ASSIGNMENT.fullmatch(text)
+    if found is None or not found[1]:
+        raise EncodeError("no assignment", expected="PATH=VALUE, PATH+=VALUE or PATH-=VALUE", found=repr(text))
+    return found[1], found[2], found[3]
+
+
+class _Edit:
+    """One assignment, and the place in the stream that it is for."""
+
+    def __init__(self, stream: Stream, path: str, symbol: str, text: str | None = None, value: Any = None) -> None:
+        self.symbol = symbol
+        self.text = text
+        self.value = value
+        self.stream = stream
+        self.asked = path
+
+    def locate(self) -> None:
+        """Find the place; what earlier assignments made is there by now."""
+        holder, steps, self.before = self.stream.find(self.asked)
+        if isinstance(holder, Section) and holder.vmsd is None:
+            what = "guest memory" if holder.is_ram else f"of {len(holder.state)} bytes that nothing describes"
+            raise PathError(f"the section is {what}: there is no value to change in it", section=holder.name)
+        if not steps:
+            raise PathError("a section has no value of its own: name one in it", section=self.asked)
+        self.holder = holder
+        self.steps = steps
+        self.vmsd: VMStateDescription = holder.vmsd if isinstance(holder, Section) else type(holder.state).vmsd  # type: ignore[assignment, attr-defined]
+        self.field = _field_at(self.vmsd, holder.state, steps)
+
+    @property
+    def section(self) -> str:
+        return self.holder.name if isinstance(self.holder, Section) else "configuration"
+
+    @property
+    def path(self) -> str:
+        return format_path(self.steps)
+
+    def apply(self) -> Change:
+        """Put the value in place, and the counts that follow from it."""
+        self.locate()
+        try:
+            value = self.value if self.text is None else self._new_value(self.text)
+            put(self.holder.state, self.steps, value)
+            _follow(self.vmsd, self.holder.state, self.steps)
+        except VMStateError as error:
+            error.path = error.path or self.path
+            raise error.within(section=self.section) from None
+        except (TypeError, ValueError) as error:
+            raise EncodeError(
+                f"the value cannot be: {error}", section=self.section, path=self.path, found=repr(self.text or self.value)[:60]
+            ) from None
+        self.after = _snapshot(value)
+        return Change(self.section, self.path, self.shown_before, self.after)
+
+    def _new_value(self, text: str) -> Any:
+        self.shown_before = _snapshot(self.before)
+        before, field = self.before, self.field
+        if self.symbol == "=":
+            return value_from_text(text, before, field, self._hint())
+        add = self.symbol == "+="
+        if isinstance(before, (set, frozenset)):
+            some = set(_elements_from_text(text, before, field, self._hint()))
+            return type(before)(before | some if add else before - some)
+        if isinstance(before, (list, Records)):
+            changed = list(before)
+            for one in _elements_from_text(text, before, field, self._hint()):
+                if add:
+                    changed.append(one)
+                elif one in changed:
+                    changed.remove(one)
+                else:
+                    raise EncodeError("there is no such element to take out", found=str(one))
+            return changed
+        if isinstance(before, IntFlag):
+            some_flags = value_from_text(text, before, field, None)
+            return type(before)(before | some_flags if add else before & ~some_flags)
+        raise EncodeError(
+            f"{self.symbol} is for lists, sets and flags", expected="PATH=VALUE", found=type(before).__name__
+        )
+
+    def _hint(self) -> Any:
+        """What the class of the state says of a derived value's type."""
+        owner = get(self.holder.state, self.steps[:-1])
+        made = getattr(type(owner), str(self.steps[-1]), None) if is_state(owner) else None
+        if not isinstance(made, property) or made.fget is None:
+            return None
+        try:
+            return get_type_hints(made.fget).get("return")
+        except NameError:
+            # A type that is imported for the type checker only.
+            return None
+
+    shown_before: Any = None
+
+
+def _snapshot(value: Any) -> Any:
+    """A value as it is now, for telling it later."""
+    if isinstance(value, (list, Records)) or is_state(value):
+        return to_plain(value)
+    return value
+
+
+# Where a value is, and putting another in its place.
+
+
+def get(state: Any, steps: Steps) -> Any:
+    """The value at steps from a state on."""
+    for step in steps:
+        if isinstance(step, str):
+            state = state[step] if isinstance(state, dict) else getattr(state, step)
+        else:
+            state = state[step]
+    return state
+
+
+def put(state: Any, steps: Steps, value: Any) -> None:
+    """Set the value at steps from a state on. What a class derives is made anew each time, so it is put back changed."""
+    step, rest = steps[0], steps[1:]
+    if rest:
+        inner = get(state, (step,))
+        derived = isinstance(step, str) and not isinstance(state, dict) and step in derived_of(state)
+        if derived and isinstance(inner, tuple):
+            inner = list(inner)
+        put(inner, rest, value)
+        if not derived:
+            return
+        value = inner
+    if isinstance(step, int):
+        try:
+            state[step] = value
+        except TypeError:
+            raise EncodeError("elements of this cannot be set one by one", found=type(state).__name__) from None
+    elif isinstance(state, dict):
+        state[step] = value
+    else:
+        try:
+            setattr(state, step, value)
+        except AttributeError:
+            raise EncodeError("this is made from other values and cannot be set itself") from None
+
+
+def _inner_vmsd(state: Any, kind: t.WireType | None) -> VMStateDescription | None:
+    """The description of a state: its class's, or that of the field it is in."""
+    if not isinstance(state, dict):
+        own: VMStateDescription = type(state).vmsd
+        return own
+    children = kind.children() if kind is not None else ()
+    return children[0] if children else None
+
+
+def _field_at(vmsd: VMStateDescription | None, state: Any, steps: Steps) -> Field | Subsection | None:
+    """The field (or subsection) that steps lead to or into; None for what a class derives."""
+    found: Field | Subsection | None = None
+    for step in steps:
+        if is_state(state):
+            if not isinstance(state, dict):
+                vmsd = type(state).vmsd
+            found = _member(vmsd, str(step)) if vmsd is not None else None
+        state = get(state, (step,))
+        if is_state(state):
+            vmsd = found.vmsd if isinstance(found, Subsection) else _inner_vmsd(state, found.type if found else None)
+    return found
+
+
+def _member(vmsd: VMStateDescription, name: str) -> Field | Subsection | None:
+    fields = [field for field in vmsd.fields if field.in_state and field.attribute == name]
+    if fields:
+        return fields[0]
+    return next((sub for sub in vmsd.subsections if sub.attribute == name), None)
+
+
+def _follow(vmsd: VMStateDescription, state: Any, steps: Steps) -> None:
+    """Set the count, in a field of its own, of a list or of bytes whose length has changed."""
+    for end in range(len(steps), 0, -1):
+        owner = get(state, steps[: end - 1])
+        value = get(owner, steps[end - 1 : end])
+        if not is_state(owner) or not isinstance(value, (list, Records, bytes, str)):
+            continue
+        field = _field_at(vmsd, state, steps[:end])
+        if not isinstance(field, Field):
+            continue
+        size = field.count if field.count is not None else getattr(field.type, "size", None)
+        length = len(value.encode("utf-8", "surrogateescape")) if isinstance(value, str) else len(value)
+        counted = _counted_by(size, length)
+        if counted is not None and get(owner, (counted[0],)) is not None:
+            put(owner, (counted[0],), counted[1])
+
+
+def _counted_by(size: int | Expr | None, length: int) -> tuple[str, int] | None:
+    """The field of the same struct that holds a length, and its value: for `this.n`, and `this.n * 6`."""
+    if isinstance(size, Op) and size.symbol == "*" and isinstance(size.arguments[1], Const):
+        unit = size.arguments[1].constant
+        return _counted_by(size.arguments[0], length // unit) if unit and length % unit == 0 else None
+    if isinstance(size, Ref) and size.base_ == "this" and len(size.names_) == 1:
+        return size.names_[0], length
+    return None
+
+
+# Text into values.
+
+
+def value_from_text(text: str, before: Any, field: Field | Subsection | None, hint: Any) -> Any:
+    """What a text means in the place of a value, by that value and by the field it is in. Raises `VMStateError`."""
+    stripped = text.strip()
+    if stripped == "null":
+        return _nothing(field)
+    if stripped[:1] in ("{", "[", '"') and not isinstance(before, str):
+        return _from_json(stripped, field)
+    if isinstance(field, Subsection) or is_state(before):
+        raise EncodeError("a struct is written as JSON", expected="{...} or null", found=repr(text)[:60])
+    if isinstance(before, (set, frozenset)):
+        return type(before)(_elements_from_text(text, before, field, hint))
+    if isinstance(before, (list, Records)) or (before is None and field is not None and field.count is not None):
+        return _elements_from_text(text, before or [], field, hint)
+    if before is None and field is not None:
+        before = _example(field.type, field.value)
+    return _plain_from_text(text, before)
+
+
+def _nothing(field: Field | Subsection | None) -> None:
+    if isinstance(field, Field) and field.exists is None and field.pointers is None:
+        raise EncodeError("this is always sent", expected="a value")
+
+
+def _from_json(text: str, field: Field | Subsection | None) -> Any:
+    try:
+        plain = json.loads(text)
+    except ValueError as error:
+        raise EncodeError(f"the value is not JSON: {error}") from None
+    if field is None:
+        return plain
+    return from_plain(field.vmsd, plain) if isinstance(field, Subsection) else field_from_plain(field, plain)
+
+
+def _elements_from_text(text: str, before: Iterable[Any], field: Field | Subsection | None, hint: Any) -> list[Any]:
+    words = [word.strip() for word in re.split(r"[,|]", text.strip().removeprefix("[").removesuffix("]"))]
+    example = next(iter(before), None)
+    if example is None and get_args(hint):
+        example = get_args(hint)[0]()
+    if text.strip().startswith("{") or is_state(example):
+        try:
+            plain = json.loads(f"[{text}]")
+        except ValueError as error:
+            raise EncodeError(f"a struct is written as JSON: {error}") from None
+        assert isinstance(field, Field)
+        return [element_from_plain(field.type, one) for one in plain]
+    if example is None and isinstance(field, Field):
+        example = _example(field.type, field.value)
+    return [] if words == [""] else [_plain_from_text(word, example) for word in words]
+
+
+def _example(kind: t.WireType, value: Any) -> Any:
+    """A value of a type, where there is none to go by."""
+    if isinstance(kind, (t.Text, t.CountedString)):
+        return ""
+    if isinstance(kind, (t.Buffer, t.Chunks)):
+        return b"" if value is None else value()
+    plain = False if isinstance(kind, t.Scalar) and kind.code == "?" else 0
+    return plain if value is None else value(plain)
+
+
+def _plain_from_text(text: str, like: Any) -> Any:
+    """A scalar, bytes or text, of the kind of another."""
+    text = text if isinstance(like, str) else text.strip()
+    match like:
+        case bool():
+            if text.lower() not in _TRUTH:
+                raise EncodeError("the value cannot be", expected="true or false", found=repr(text))
+            return _TRUTH[text.lower()]
+        case IntFlag():
+            return _flags_from_text(text, type(like))
+        case int():
+            return type(like)(_integer(text))
+        case bytes() | bytearray():
+            return _bytes_from_text(text, type(like))
+        case str():
+            return text
+    raise EncodeError("this value cannot be written as text", expected="JSON", found=repr(text)[:60])
+
+
+def _integer(text: str) -> int:
+    try:
+        return int(text, 0)
+    except ValueError:
+        raise EncodeError("the value cannot be", expected="an integer", found=repr(text)[:60]) from None
+
+
+def _flags_from_text(text: str, kind: type[IntFlag]) -> IntFlag:
+    flags = kind(0)
+    for word in filter(None, (word.strip() for word in re.split(r"[,|]", text))):
+        if word in kind.__members__:
+            flags |= kind[word]
+        elif word[0].isdigit():
+            flags |= kind(_integer(word))
+        else:
+            raise EncodeError("no such flag", expected=", ".join(kind.__members__), found=repr(word)[:60])
+    return flags
+
+
+def _bytes_from_text(text: str, kind: type[Any]) -> Any:
+    digits = re.sub(r"[:\s-]", "", text.removeprefix("0x"))
+    try:
+        return kind(bytes.fromhex(digits))
+    except ValueError:
+        raise EncodeError("the value cannot be", expected="bytes in hexadecimal", found=repr(text)[:60]) from None
+
+
+# What follows from a change.
+
+
+class _Before(Data):
+    """A section as it was before any change."""
+
+    section: Section
+    state: Any
+    broken: Any
+    described: Any
+    vmsd: Any
+    described_by: str
+
+
+def _change(stream: Stream, edits: list[_Edit], *, force: bool) -> list[Change]:
+    before: dict[int, _Before] = {}
+    own = stream.vmdesc
+    changes = []
+    configuration = _configuration_bytes(stream)
+    patches: dict[int, list[tuple[Steps, Any]]] = {}
+    try:
+        for edit in edits:
+            edit.locate()
+            holder = edit.holder
+            if isinstance(holder, Section) and id(holder) not in before:
+                assert holder.vmsd is not None
+                before[id(holder)] = _Before(
+                    holder,
+                    holder.payload(),
+                    {(found.rule, found.path) for found in check(holder)},
+                    holder.describe(own.dialect) if own is not None else None,
+                    holder.vmsd,
+                    holder.described_by,
+                )
+            old = edit.before
+            changes.append(edit.apply())
+            if force and isinstance(holder, Section) and not _can_be_written(holder):
+                # The layout does not allow it: the bytes of the value alone are put over the old ones.
+                put(holder.state, edit.steps, old)
+                patches.setdefault(id(holder), []).append((edit.steps, edit.after))
+        for known in before.values():
+            if not force:
+                _refuse_what_qemu_would(known)
+        for known in before.values():
+            _patch(known.section, patches.get(id(known.section), []))
+        if own is not None:
+            _rewrite_vmdesc(stream, before, own.dialect)
+        _configuration_bytes(stream)
+    except BaseException:
+        _restore(stream, before, configuration)
+        raise
+    return changes
+
+
+def _can_be_written(section: Section) -> bool:
+    try:
+        section.payload()
+    except VMStateError:
+        return False
+    return True
+
+
+def _configuration_bytes(stream: Stream) -> tuple[ConfigurationSection, bytes] | None:
+    part = next((part for part in stream.parts if isinstance(part, ConfigurationSection)), None)
+    return None if part is None else (part, part.to_bytes()[1:])
+
+
+def _restore(
+    stream: Stream, before: dict[int, _Before], configuration: tuple[ConfigurationSection, bytes] | None
+) -> None:
+    for known in before.values():
+        section = known.section
+        state = section.state if section.vmsd is not None else None
+        facts = facts_of(state) if state is not None else {}
+        section.vmsd, section.described_by = known.vmsd, known.described_by
+        section.state = known.vmsd.decode(
+            known.state, version_id=section.version_id, facts={**facts, IDSTR.name: section.name}
+        )
+    if configuration is not None:
+        part, raw = configuration
+        place = stream.parts.index(part)
+        vmsd: VMStateDescription = type(part.state).vmsd  # type: ignore[attr-defined]
+        stream.parts[place] = part.replace(state=vmsd.decode(raw))
+
+
+def _refuse_what_qemu_would(known: _Before) -> None:
+    section = known.section
+    new = [one for one in check(section) if one.severity == "error" and (one.rule, one.path) not in known.broken]
+    if new:
+        first = new[0]
+        reason = _why_not(section, first)
+        raise RefusedError(reason, new, section=section.name, path=first.path)
+    payload = section.payload()
+    assert section.vmsd is not None
+    try:
+        # A value that decides about the layout of others can be wrong with no rule broken.
+        again = section.vmsd.decode(
+            payload, version_id=section.version_id, facts={**facts_of(section.state), IDSTR.name: section.name}
+        )
+    except VMStateError as error:
+        raise RefusedError(f"QEMU would not read what is written so: {error}", section=section.name) from None
+    if again != section.state:
+        raise RefusedError("QEMU would read what is written so as something else", section=section.name)
+
+
+def _why_not(section: Section, finding: Finding) -> str:
+    if finding.rule == "encode":
+        return (
+            f"{finding.message}: what stands behind it would be read from another place, and the section would not end "
+            f"at its footer [layout]"
+        )
+    return f"{finding.message} [{finding.rule}]"
+
+
+def _patch(section: Section, patches: list[tuple[Steps, Any]]) -> None:
+    """Put numbers over the old ones where the layout that they would make is none: the section is mere bytes then."""
+    if not patches:
+        return
+    places = section.trace()
+    raw = bytearray(section.payload())
+    for steps, value in patches:
+        entry = places.get(format_path(steps))
+        kind = None if entry is None or entry.field is None else entry.field.type
+        if entry is None or not isinstance(kind, t.Scalar) or not isinstance(value, int):
+            raise EncodeError("only a number can be put over another", section=section.name, path=format_path(steps))
+        start = entry.offset - section.payload_offset
+        order = "little" if kind.order == "<" else "big"
+        raw[start : start + entry.size] = (value % (1 << 8 * entry.size)).to_bytes(entry.size, order)  # type: ignore[arg-type]
+    section.state, section.vmsd, section.described_by = bytes(raw), None, "none"
+
+
+def _rewrite_vmdesc(stream: Stream, before: dict[int, _Before], dialect: Any) -> None:
+    """The entries of sections whose size or fields have changed; the rest of the text stays as it is."""
+    place = next(index for index, part in enumerate(stream.parts) if isinstance(part, Vmdescription))
+    text = stream.vmdesc_text
+    assert text is not None
+    changed = {
+        id(known.section): known.section.describe(dialect)
+        for known in before.values()
+        if known.section.vmsd is not None and known.section.describe(dialect) != known.described
+    }
+    if not changed:
+        return
+    top: list[tuple[str, Any]] = json.loads(text, object_pairs_hook=lambda pairs: pairs or ())
+    devices = dict(top)["devices"]
+    order: dict[tuple[Any, Any], list[int]] = {}
+    for number, entry in enumerate(devices):
+        head = dict(entry[:2])
+        order.setdefault((head.get("name"), head.get("instance_id")), []).append(number)
+    for section in stream.sections:
+        numbers = order.get((section.name, section.instance_id))
+        if section.kind != "full" or not numbers:
+            continue
+        number = numbers.pop(0)
+        if id(section) in changed:
+            devices[number] = changed[id(section)]
+    written = json_text(top, spaced=dialect.spaced).encode("utf-8", "surrogateescape")
+    read_vmdesc(written)
+    stream.parts[place] = Vmdescription(written, stream.parts[place].offset)  # type: ignore[union-attr]
