@@ -8,13 +8,18 @@ import sys
 from typing import Any
 
 from vmstate.cli.info import size_text
-from vmstate.errors import VMStateError
+from vmstate.errors import VMStateError, one_line
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     """The arguments of the verb."""
-    parser.add_argument("-o", "--output", metavar="OUT", required=True, help="the stream; OUT.json is written beside it")
+    parser.add_argument(
+        "-o", "--output", metavar="OUT", required=True, help="the stream; OUT.json is written beside it"
+    )
     parser.add_argument("--qmp", metavar="SOCKET", help="the monitor of a QEMU that runs: unix:PATH or tcp:HOST:PORT")
+    parser.add_argument(
+        "--listen", metavar="URI", help="be the destination of `migrate URI`: unix:PATH or tcp:HOST:PORT"
+    )
     parser.add_argument("--stopped", action="store_true", help="with --qmp: the guest does not go on afterwards")
     parser.add_argument("--root", metavar="DIR", help="start the QEMU of another system's root, by its own loader")
     parser.add_argument("--until", metavar="TEXT", help="first wait until the guest prints TEXT on its serial console")
@@ -24,20 +29,26 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--without-ram", action="store_true", help="leave shared guest memory out (x-ignore-shared), keep it beside OUT"
     )
-    parser.add_argument("--transport", choices=("fd", "exec", "file"), help="how QEMU writes (fd: through this process)")
+    parser.add_argument(
+        "--transport", choices=("fd", "exec", "file"), help="how QEMU writes (fd: through this process)"
+    )
     parser.add_argument(
         "--capability", metavar="NAME", action="append", default=[], help="a migration capability (repeatable)"
     )
     parser.add_argument("--limit", metavar="SECONDS", type=float, default=120, help="for each step (default 120)")
     parser.add_argument("--format", choices=("text", "json"), default="text")
-    parser.usage = "vmstate capture -o OUT [options] (--qmp SOCKET | -- QEMU ...)"
+    parser.usage = "vmstate capture -o OUT [options] (--qmp SOCKET | --listen URI | -- QEMU ...)"
     parser.set_defaults(run=run, takes_command=True)
 
 
 def run(options: argparse.Namespace) -> int:
     """Capture, and say what there is."""
-    if bool(options.command) == bool(options.qmp):
-        raise VMStateError("name either a running QEMU by --qmp, or the command line of one to start behind --")
+    if sum(map(bool, (options.command, options.qmp, options.listen))) != 1:
+        raise VMStateError(
+            "name one of: a running QEMU (--qmp), an address to listen at (--listen), a QEMU to start (--)"
+        )
+    if options.listen:
+        return from_source(options)
     bar = Progress("capture")
     try:
         known = from_running(options, bar) if options.qmp else from_started(options, bar)
@@ -94,6 +105,27 @@ def from_started(options: argparse.Namespace, bar: Progress) -> dict[str, Any]:
         progress=bar.show,
         limit=options.limit,
     )
+
+
+def from_source(options: argparse.Namespace) -> int:
+    """Receive a live migration, and say what came as it comes."""
+    from vmstate.lab.live import Sink, summary_of
+
+    def told(event: Any) -> None:
+        line = summary_of(event)
+        if line is not None:
+            print(one_line(line), file=sys.stderr)
+
+    with Sink(options.listen, limit=options.limit) as sink:
+        # Whoever starts the migration waits for this line.
+        print(f"listening at {sink.uri}", file=sys.stderr, flush=True)
+        with sink.receive(options.output, told=told if sys.stderr.isatty() else None) as stream:
+            size, sections = sum(len(chunk) for chunk in stream.chunks()), len(stream.sections)
+    if options.format == "json":
+        print(json.dumps({"file": options.output, "size": size, "sha256": sink.sha256, "sections": sections}))
+    else:
+        print(f"{options.output}: {size:,} bytes, {sections} sections, sha256 {sink.sha256}")
+    return 0
 
 
 class Progress:

@@ -13,6 +13,9 @@ from vmstate.errors import VMStateError, one_line
 def arguments(parser: argparse.ArgumentParser) -> None:
     """The arguments of the verb."""
     parser.add_argument("file", metavar="FILE")
+    parser.add_argument(
+        "--connect", metavar="URI", help="a QEMU that waits already (-incoming URI): unix:PATH or tcp:HOST:PORT"
+    )
     parser.add_argument("--root", metavar="DIR", help="start the QEMU of another system's root, by its own loader")
     parser.add_argument("--until", metavar="TEXT", help="then wait until the guest prints TEXT on its serial console")
     parser.add_argument(
@@ -27,15 +30,17 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--limit", metavar="SECONDS", type=float, default=120, help="for each step (default 120)")
     parser.add_argument("--format", choices=("text", "json"), default="text")
-    parser.usage = "vmstate load FILE [options] [-- QEMU ...]"
+    parser.usage = "vmstate load FILE [options] [--connect URI | -- QEMU ...]"
     parser.set_defaults(run=run, takes_command=True)
 
 
 def run(options: argparse.Namespace) -> int:
     """Start, feed, and say what became of it."""
+    if options.connect:
+        return to_destination(options)
+    from vmstate.lab.capture import read_provenance
     from vmstate.lab.incoming import Destination
     from vmstate.lab.machine import find_qemu
-    from vmstate.lab.capture import read_provenance
 
     argv = options.command or None
     known = None if argv else read_provenance(options.file)
@@ -74,4 +79,23 @@ def run(options: argparse.Namespace) -> int:
         print(f"# {line}\n{answer}")
     for command, answer in answers.items():
         print(f"{command}: {json.dumps(answer)}")
+    return 0
+
+
+def to_destination(options: argparse.Namespace) -> int:
+    """Send a stream to a QEMU that waits for one."""
+    from vmstate.lab.live import send
+    from vmstate.stream.stream import load
+
+    if options.command or options.root or options.until or options.type or options.ask:
+        raise VMStateError("a QEMU that runs already is neither started nor asked here: leave all but --connect out")
+    with load(options.file) as stream:
+        try:
+            sent = send(stream, options.connect, limit=options.limit)
+        except VMStateError as error:
+            raise error.within(file=options.file) from None
+    if options.format == "json":
+        print(json.dumps({"file": options.file, "sent": sent}))
+    else:
+        print(f"{options.file}: {sent:,} bytes sent to {options.connect}")
     return 0

@@ -54,7 +54,10 @@ def run(options: argparse.Namespace) -> int:
         print(json.dumps(listed, default=json_value), file=out)
         return 0
     for change in changes:
-        print(one_line(f"{change.section}: {change.path}: {shown(change, 'before')} -> {shown(change, 'after')}"), file=out)
+        print(
+            one_line(f"{change.section}: {change.path}: {shown(change, 'before')} -> {shown(change, 'after')}"),
+            file=out,
+        )
     for found in notes:
         print(one_line(f"note: {found.section}: {found.path}: {found.message} [{found.rule}]"), file=sys.stderr)
     return 0

@@ -16,6 +16,7 @@ The provenance is a JSON object:
     transport        how the bytes got into the file: fd, exec, file
     memory           [{"id", "size", "file"}] of guest memory beside the stream, and whether this software added the
                      backend to the command line ("added")
+    console          whether this software had the machine's first serial port, and added it where there was none
     guest            what was typed in the guest before
     migration        QEMU's last answer to query-migrate
     answers          {command: answer} of QEMU about the machine as it was saved
@@ -123,6 +124,7 @@ def capture(
     capabilities: Iterable[str] = (),
     ram: bool = True,
     guest: Sequence[str] = (),
+    console: bool = False,
     own_memory: dict[str, Any] | None = None,
     progress: Progress | None = None,
     limit: float = 600,
@@ -159,6 +161,7 @@ def capture(
             "capabilities": on,
             "transport": transport or ("fd" if machine.monitor.is_local else "exec"),
             "memory": [_memory_beside(path, entry) for entry in memory],
+            "console": console,
             "guest": list(guest),
             "migration": done,
             "answers": answers_of(machine),
@@ -277,6 +280,7 @@ def capture_started(
             capabilities=capabilities,
             ram=ram,
             guest=lines,
+            console=bool(until or lines),
             own_memory=memory,
             progress=progress,
             limit=limit,
@@ -323,5 +327,3 @@ def capture_running(
     finally:
         if was_running and resume and monitor.is_open:
             monitor.asks("cont")
-
-

@@ -13,7 +13,7 @@ import threading
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, suppress
-from typing import Any
+from typing import IO, Any
 
 from vmstate.errors import MachineError, VMStateError
 from vmstate.lab.capture import read_provenance
@@ -27,6 +27,8 @@ from vmstate.stream.events import ConfigurationSection, Header
 from vmstate.stream.reader import StreamReader
 from vmstate.stream.stream import Section, Stream, load
 from vmstate.vmsd.data import Data, Value
+from vmstate.vmsd.path import resolve
+from vmstate.vmsd.state import is_state
 
 ON_BOTH_SIDES = ("x-ignore-shared", "mapped-ram", "multifd", "xbzrle", "compress", "validate-uuid", "zero-blocks")
 """Capabilities that a destination must have, or may, if the source had them."""
@@ -44,8 +46,8 @@ class Place(Value):
 class Outcome(Data):
     """What became of a stream in a QEMU.
 
-    `accepted`; the run state that `status` names ("running", "paused"), or None; `error`, QEMU's own words; `places`, what
-    they mean in the stream; `qemu_version`; `argv`, the command line.
+    `accepted`; the run state that `status` names ("running", "paused"), or None; `error`, QEMU's own words; `places`,
+    what they mean in the stream; `qemu_version`; `argv`, the command line.
     """
 
     accepted: bool
@@ -117,7 +119,7 @@ class Destination:
             self.machine = Machine(
                 [*words, "-incoming", "defer"],
                 qemu=qemu,
-                console=console,
+                console=console or bool(known and known.get("console")),
                 descriptors=inherited,
                 folder=folder if folder and os.path.isdir(folder) else None,
                 limit=limit,
@@ -134,37 +136,30 @@ class Destination:
             os.close(spool)
         os.close(reading)
         self._sent = 0
-        self._closed = False
+        self._writer: threading.Thread | None = None
 
     def feed(self) -> Outcome:
-        """Give QEMU the stream, and say what became of it. Raises `MachineError` where it neither takes nor refuses it."""
+        """Give QEMU the stream; what became of it. Raises `MachineError` where it neither takes nor refuses it."""
         self.machine.ask("migrate-incoming", {"uri": self.uri})
-        writer = threading.Thread(target=self._write, daemon=True)
-        writer.start()
+        pipe = open(self.writing, "wb", buffering=0)  # noqa: SIM115 (closed by the thread)
+        self.writing = -1
+        self._writer = threading.Thread(target=self._write, args=(pipe,), daemon=True)
+        self._writer.start()
         version = ".".join(map(str, self.machine.monitor.version))
-        try:
-            status, error = self._follow()
-        finally:
-            # A QEMU that has gone no longer reads; one that hangs is ended by whoever started it.
-            if not self.machine.monitor.is_open:
-                writer.join(5)
+        status, error = self._follow()
         if status is not None:
             return Outcome(True, status, None, (), version, self.argv)
         said = error or tail_of(self.machine.output) or "QEMU ended without a word"
         return Outcome(False, None, said, tuple(explain(self.source, self.machine.output)), version, self.argv)
 
-    def _write(self) -> None:
+    def _write(self, pipe: IO[bytes]) -> None:
         data = self.source.data
-        try:
-            with open(self.writing, "wb", buffering=0, closefd=True) as pipe:
-                self._closed = True
-                while self._sent < len(data):
-                    self._sent += pipe.write(data[self._sent : self._sent + (1 << 16)]) or 0
-                    if self._sent % PIECE == 0:
-                        self.source.release(self._sent - PIECE, self._sent)
-        except (OSError, ValueError):
-            # QEMU reads no further: it says itself why.
-            return
+        # Where QEMU reads no further it says itself why.
+        with suppress(OSError), pipe:
+            while self._sent < len(data):
+                self._sent += pipe.write(data[self._sent : self._sent + (1 << 16)]) or 0
+                if self._sent % PIECE == 0:
+                    self.source.release(self._sent - PIECE, self._sent)
 
     def _follow(self) -> tuple[str | None, str | None]:
         """The run state once the stream is in, or None and what QEMU says, if it stays to say it."""
@@ -204,9 +199,12 @@ class Destination:
     def close(self) -> None:
         """End QEMU, and let the stream go."""
         self.machine.stop()
-        if not self._closed:
+        if self._writer is not None:
+            # Nobody reads any more, so it does not wait.
+            self._writer.join()
+        if self.writing >= 0:
             _close(self.writing)
-            self._closed = True
+            self.writing = -1
         self.source.close()
 
     def __enter__(self) -> Destination:
@@ -246,7 +244,7 @@ def _as_file(source: Input) -> int:
 
 
 def with_memory(argv: Sequence[str], known: dict[str, Any], path: str) -> list[str]:
-    """A command line that starts with the guest memory that stands beside a stream, if any does. Raises `MachineError`."""
+    """A command line with the guest memory that stands beside a stream, if any does. Raises `MachineError`."""
     folder = os.path.dirname(os.path.abspath(path))
     paths = {}
     for entry in known.get("memory") or []:
@@ -280,10 +278,13 @@ def load_into_qemu(
 _OF_DEVICE = re.compile(r"(?:for instance |instance )(0x[0-9a-fA-F]+|\d+) of device '([^'\n]+)'")
 _UNKNOWN = re.compile(r"Unknown (?:savevm )?section (?:or instance )?'([^'\n]+)' (\d+)")
 _VERSION = re.compile(r"unsupported version (\d+) for '([^'\n]+)' v(\d+)")
+_TOO_NEW = re.compile(r"([^\s:]+): incoming version_id (\d+) is too new for local version_id (\d+)")
 _FOOTER = re.compile(r"Missing section footer for ([^\s:]+(?: #\d+)?)")
 _FIELD = re.compile(r"Failed to load (?:element of type )?([^\n:]+):([^\n:]+)")
 _MACHINE = re.compile(r"Machine type received is '([^'\n]*)' and local is '([^'\n]*)'")
-_RAM = re.compile(r"(?:Length mismatch|Size mismatch|Mismatched (?:RAM )?page size|Unknown ramblock|Block)[: \"']+([^\s:\"']+)")
+_RAM = re.compile(
+    r"(?:Length mismatch|Size mismatch|Mismatched (?:RAM )?page size|Unknown ramblock|Block)[: \"']+([^\s:\"']+)"
+)
 
 
 def explain(source: Input | Stream, output: str) -> list[Place]:
@@ -293,7 +294,11 @@ def explain(source: Input | Stream, output: str) -> list[Place]:
     try:
         stream = load(source.data)
     except VMStateError as error:
-        return [Place(error.section or "the stream", error.path, error.offset, f"cannot be read here either: {error.message}")]
+        return [
+            Place(
+                error.section or "the stream", error.path, error.offset, f"cannot be read here either: {error.message}"
+            )
+        ]
     return list(_places(stream, output))
 
 
@@ -308,10 +313,12 @@ def _places(stream: Stream, output: str) -> Iterator[Place]:
         )
         return
     section = _named_section(stream, output)
-    if section is None:
+    if section is None or section.is_ram:
         ram = _RAM.search(output)
         if ram:
             yield from _ram_place(stream, ram[1])
+        elif section is not None:
+            yield Place(section.name, None, section.offset, "the destination stopped in this section")
         yield from _broken_rules([one for one in stream.sections if not one.is_ram])
         return
     unknown, version = _UNKNOWN.search(output), _VERSION.search(output)
@@ -321,6 +328,12 @@ def _places(stream: Stream, output: str) -> Iterator[Place]:
     if version:
         text = f"the stream has version {version[1]}, the destination knows no later than {version[3]}"
         yield Place(section.name, None, section.offset, text)
+        return
+    too_new = _TOO_NEW.search(output)
+    if too_new:
+        path, offset = _subsection(section, too_new[1])
+        text = f"{too_new[1]} has version {too_new[2]}, the destination knows no later than {too_new[3]}"
+        yield Place(section.name, path, offset, text)
         return
     broken = list(_broken_rules([section]))
     field = _field_place(section, output)
@@ -350,6 +363,16 @@ def _named_section(stream: Stream, output: str) -> Section | None:
             if section.name == name and instance in (None, section.instance_id):
                 return section
     return None
+
+
+def _subsection(section: Section, name: str) -> tuple[str | None, int]:
+    """The path and offset of a struct that the state has, by the name of its description."""
+    if section.vmsd is not None:
+        for path, entry in section.trace().items():
+            value = resolve(section.state, path)[1]
+            if is_state(value) and not isinstance(value, dict) and type(value).vmsd.name == name:
+                return path, entry.offset
+    return None, section.offset
 
 
 def _field_place(section: Section, output: str) -> Place | None:
@@ -386,6 +409,6 @@ def _ram_place(stream: Stream, name: str) -> Iterator[Place]:
     for section in stream.sections:
         for block in section.state.blocks if section.is_ram else ():
             if block.idstr == name:
-                text = f"RAM block {name!r} has {block.used_length:#x} bytes in the stream"
+                text = f"the stream has a RAM block {name!r} of {block.used_length:#x} bytes"
                 yield Place(section.name, None, block.offset, text)
                 return

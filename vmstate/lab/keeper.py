@@ -4,8 +4,8 @@
 
 Runs COMMAND in a session of its own, tells its process id on the socket LIFELINE (a descriptor), and waits. When the
 other end of the socket is closed, which the system does even for a tool that was killed, the command and everything it
-started is killed. Then the SCRATCH files are removed, and the exit code is that of the command, 128 more than the number of
-the signal that ended it, or 127 where it could not be started.
+started is killed. Then the SCRATCH files are removed, and the exit code is that of the command, 128 more than the
+number of the signal that ended it, or 127 where it could not be started.
 
 This file runs as a script and imports nothing of vmstate.
 """

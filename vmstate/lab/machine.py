@@ -5,8 +5,8 @@
         print(machine.ask("query-status"))
 
 QMP, the console and migration streams go over sockets and pipes that QEMU inherits: there are no socket files, and a
-QEMU in another root needs no folder in common. `keeper.py` stands between and kills QEMU when this process ends, however
-it ends.
+QEMU in another root needs no folder in common. `keeper.py` stands between and kills QEMU when this process ends,
+however it ends.
 """
 
 from __future__ import annotations
@@ -29,6 +29,7 @@ from vmstate.errors import MachineError
 from vmstate.lab.monitor import LIMIT, Monitor
 from vmstate.vmsd.data import Data
 
+_MONITOR, _CONSOLE = "vmstate-qmp", "vmstate-console"
 _TAIL = 400
 _KEPT = 1 << 20
 _HAS_DISPLAY = ("-display", "-nographic", "-vnc", "-spice", "-curses", "-sdl")
@@ -53,21 +54,21 @@ def find_qemu(program: str, root: str | os.PathLike[str] | None = None) -> Qemu:
         if found is None:
             raise MachineError(f"there is no {program} here: install QEMU, or name its path")
         return Qemu((found,))
-    top = Path(root)
+    top = Path(root).absolute()
     binary = _in_root(top, f"usr/bin/{program}")
     if binary is None:
         raise MachineError("the root has no such QEMU", file=str(top), expected=f"usr/bin/{program}")
-    loaders = [found for name in _matches(top, ("lib64/ld-*.so.*", "lib/ld-*.so.*")) if (found := _in_root(top, name))]
+    loaders = [place for name in _matches(top, ("lib64/ld-*.so.*", "lib/ld-*.so.*")) if (place := _in_root(top, name))]
     if not loaders:
         raise MachineError("the root has no dynamic loader", file=str(top), expected="lib64/ld-linux-x86-64.so.2")
-    libraries = [
+    libraries: list[str] = [
         str(top / name) for name in _matches(top, ("usr/lib/*-linux-gnu*", "lib/*-linux-gnu*", "usr/lib64", "usr/lib"))
     ]
     libraries += [f"{folder}/pulseaudio" for folder in libraries if os.path.isdir(f"{folder}/pulseaudio")]
     data = [top / name for name in ("usr/share/qemu", "usr/share/seabios", "usr/lib/ipxe/qemu")]
     firmware = [word for folder in data if folder.is_dir() for word in ("-L", str(folder))]
-    modules = next(iter(_matches(top, ("usr/lib/*-linux-gnu*/qemu", "usr/lib64/qemu", "usr/lib/qemu"))), None)
-    environment = () if modules is None else (("QEMU_MODULE_DIR", str(top / modules)),)
+    modules = _matches(top, ("usr/lib/*-linux-gnu*/qemu", "usr/lib64/qemu", "usr/lib/qemu"))
+    environment = (("QEMU_MODULE_DIR", str(top / modules[0])),) if modules else ()
     return Qemu((str(loaders[0]), "--library-path", ":".join(libraries), str(binary), *firmware), environment)
 
 
@@ -89,10 +90,12 @@ def _in_root(top: Path, name: str) -> Path | None:
 class Machine:
     """A running QEMU.
 
-    `argv` is its command line; the first word is a program, a path, or a wrapper such as chroot, unless `qemu` says what
-    to run in its place. With `console` the first serial port is the machine's, for `wait_for` and `type`. `descriptors`
-    are open files that QEMU inherits under the same numbers, `scratch` files that are removed when it ends. `folder` is
-    where it runs, `limit` how many seconds anything may take. Raises `MachineError` where QEMU does not start.
+    `argv` is its command line; the first word is a program, a path, or a wrapper such as chroot, unless `qemu` says
+    what to run in its place. With `console` the first serial port, which is added where there is none, is for
+    `wait_for` and `type`.
+    `descriptors` are open files that QEMU inherits under the same numbers, `scratch` files that are removed when it
+    ends. `folder` is where it runs, `limit` how many seconds anything may take. Raises `MachineError` where QEMU does
+    not start.
     """
 
     def __init__(
@@ -122,13 +125,18 @@ class Machine:
         self.monitor: Monitor
         ours, theirs = socket.socketpair()
         ends = [theirs]
-        words = [*program.command, *argv[1:], *_monitor_words("vmstate-qmp", theirs.fileno())]
+        words = [*program.command, *argv[1:], *_monitor_words(theirs.fileno())]
         if not any(word.replace("--", "-", 1) in _HAS_DISPLAY for word in argv):
             words += ["-display", "none"]
         if console:
             self._console, far = socket.socketpair()
             ends.append(far)
-            words += ["-chardev", f"socket,id=vmstate-console,fd={far.fileno()}", "-serial", "chardev:vmstate-console"]
+            words += ["-chardev", f"socket,id={_CONSOLE},fd={far.fileno()}"]
+            first = next((place for place, word in enumerate(words) if word in ("-serial", "--serial")), None)
+            if first is None:
+                words += ["-serial", f"chardev:{_CONSOLE}"]
+            else:
+                words[first + 1] = f"chardev:{_CONSOLE}"
         try:
             self._start(words, [*(end.fileno() for end in ends), *descriptors], scratch, program, folder)
             for end in ends:
@@ -179,12 +187,12 @@ class Machine:
 
     @property
     def output(self) -> str:
-        """What QEMU printed so far, standard output and error together."""
+        """What QEMU printed so far, standard output and error together, but for remarks on the words added here."""
         if self._log.closed:
             return self._last_output
         size = os.fstat(self._log.fileno()).st_size
-        raw = os.pread(self._log.fileno(), _KEPT, max(0, size - _KEPT))
-        return raw.decode(errors="replace")
+        text = os.pread(self._log.fileno(), _KEPT, max(0, size - _KEPT)).decode(errors="replace")
+        return "".join(line for line in text.splitlines(keepends=True) if f"chardev={_MONITOR}" not in line)
 
     @property
     def console_output(self) -> str:
@@ -308,8 +316,8 @@ class Machine:
         self.stop()
 
 
-def _monitor_words(name: str, descriptor: int) -> list[str]:
-    return ["-chardev", f"socket,id={name},fd={descriptor}", "-mon", f"chardev={name},mode=control"]
+def _monitor_words(descriptor: int) -> list[str]:
+    return ["-chardev", f"socket,id={_MONITOR},fd={descriptor}", "-mon", f"chardev={_MONITOR},mode=control"]
 
 
 def tail_of(text: str) -> str:

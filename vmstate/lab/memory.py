@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
+from itertools import pairwise
 from typing import Any
 
 from vmstate.errors import MachineError
@@ -23,7 +24,7 @@ _SIZE = re.compile(r"(\d{1,12})([bkmgt]?)", re.IGNORECASE)
 
 def options_of(argv: Sequence[str], *names: str) -> Iterator[str]:
     """The values of options such as -m, written with one dash or two."""
-    for word, value in zip(argv, argv[1:], strict=False):
+    for word, value in pairwise(argv):
         if word.startswith("-") and word.lstrip("-") in names:
             yield value
 

@@ -125,11 +125,14 @@ def _save_here(
         finally:
             os.close(writing)
         with _Copy(reading, file) as copy:
-            machine.ask("migrate", {"uri": "fd:vmstate-out"})
             try:
+                machine.ask("migrate", {"uri": "fd:vmstate-out"})
                 answer = follow(machine, limit, progress)
-            except MachineError:
-                if copy.failed is not None:
+            except BaseException as error:
+                with suppress(MachineError):
+                    # A migration that never began has left it open.
+                    machine.monitor.asks("closefd", {"fdname": "vmstate-out"})
+                if copy.failed is not None and isinstance(error, MachineError):
                     raise _named(copy.failed, path) from None
                 raise
         if copy.failed is not None:
@@ -161,6 +164,9 @@ class _Copy:
             self.file.flush()
         except OSError as error:
             self.failed = error
+        except ValueError:
+            # The file was closed: nobody wants the rest.
+            return
         finally:
             # QEMU must not wait for somebody to read on.
             os.close(self.reading)

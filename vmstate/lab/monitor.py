@@ -62,7 +62,7 @@ class Monitor:
         qmp = qmp_module()
         self.limit = limit
         self.is_local = not isinstance(address, tuple)
-        self._errors: tuple[type[Exception], ...] = (qmp.QMPError, OSError, EOFError, asyncio.CancelledError)
+        self._errors: tuple[type[BaseException], ...] = (qmp.QMPError, OSError, EOFError, asyncio.CancelledError)
         self._refused: type[Exception] = qmp.qmp_client.ExecuteError
         self._loop = asyncio.new_event_loop()
         self._client: QMPClient = qmp.QMPClient("vmstate")
@@ -99,7 +99,7 @@ class Monitor:
         """QEMU's version: major, minor, micro."""
         greeting = self._client.greeting
         assert greeting is not None
-        said = greeting.QMP.version["qemu"]
+        said: Any = greeting.QMP.version["qemu"]
         return int(said["major"]), int(said["minor"]), int(said["micro"])
 
     @property

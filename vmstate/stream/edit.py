@@ -9,9 +9,9 @@ sections, and what QEMU would refuse is refused here, with the rule, unless it i
     PATH+=VALUE      one more element of a list or set, or flags that are set
     PATH-=VALUE      an element less, or flags that are cleared
 
-A value is written as `vmstate show` shows it: numbers (0x for hexadecimal), true and false, names of flags joined by `|`, bytes in
-hexadecimal with colons or without, an Ethernet address, text; elements of a list joined by commas; a struct, or anything
-else, as JSON in the form of `vmstate decode`; `null` for a subsection that is not to be sent.
+A value is written as `vmstate show` shows it: numbers (0x for hexadecimal), true and false, names of flags joined by
+`|`, bytes in hexadecimal with colons or without, an Ethernet address, text; elements of a list joined by commas; a
+struct, or anything else, as JSON in the form of `vmstate decode`; `null` for a subsection that is not to be sent.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from enum import IntFlag
 from typing import Any, get_args, get_type_hints
 
 from vmstate.codec.records import Records
-from vmstate.errors import DecodeError, EncodeError, PathError, VMStateError
+from vmstate.errors import EncodeError, PathError, VMStateError
 from vmstate.schema.values import element_from_plain, field_from_plain, from_plain, to_plain
 from vmstate.schema.vmdesc import read_vmdesc
 from vmstate.schema.write import json_text
@@ -36,7 +36,7 @@ from vmstate.vmsd.data import Data
 from vmstate.vmsd.description import Field, Subsection, VMStateDescription
 from vmstate.vmsd.expr import IDSTR, Const, Expr, Op, Ref
 from vmstate.vmsd.path import Steps, format_path
-from vmstate.vmsd.state import derived_of, facts_of, is_state, items_of
+from vmstate.vmsd.state import derived_of, facts_of, is_state
 
 _ASSIGNMENT = re.compile(r'((?:[^"=]|"(?:[^"\\]|\\.)*")*?)([+-]?=)(.*)', re.DOTALL)
 _TRUTH = {"true": True, "on": True, "yes": True, "1": True, "false": False, "off": False, "no": False, "0": False}
@@ -62,8 +62,8 @@ class Change(Data):
 def assign(stream: Stream, *assignments: str, force: bool = False) -> list[Change]:
     """Change values by text, PATH=VALUE each; see the module. All of them hold, or none.
 
-    Raises `RefusedError` where QEMU would refuse the result, `EncodeError` where a value cannot be read, `PathError`. With
-    `force` what QEMU would refuse is written all the same, even where only bytes put over the old ones can say it.
+    Raises `RefusedError` where QEMU would refuse the result, `EncodeError` where a value cannot be read, `PathError`.
+    With `force` what QEMU would refuse is written all the same, even where only bytes put over the old ones can say it.
     """
     parsed = [_parsed(text) for text in assignments]
     return _change(stream, [_Edit(stream, path, symbol, text=value) for path, symbol, value in parsed], force=force)
@@ -124,7 +124,10 @@ class _Edit:
             raise error.within(section=self.section) from None
         except (TypeError, ValueError) as error:
             raise EncodeError(
-                f"the value cannot be: {error}", section=self.section, path=self.path, found=repr(self.text or self.value)[:60]
+                f"the value cannot be: {error}",
+                section=self.section,
+                path=self.path,
+                found=repr(self.text or self.value)[:60],
             ) from None
         self.after = _snapshot(value)
         return Change(self.section, self.path, self.shown_before, self.after)
@@ -191,7 +194,7 @@ def get(state: Any, steps: Steps) -> Any:
 
 
 def put(state: Any, steps: Steps, value: Any) -> None:
-    """Set the value at steps from a state on. What a class derives is made anew each time, so it is put back changed."""
+    """Set the value at steps from a state on. What a class derives is made anew each time: it is put back changed."""
     step, rest = steps[0], steps[1:]
     if rest:
         inner = get(state, (step,))
@@ -509,7 +512,7 @@ def _patch(section: Section, patches: list[tuple[Steps, Any]]) -> None:
             raise EncodeError("only a number can be put over another", section=section.name, path=format_path(steps))
         start = entry.offset - section.payload_offset
         order = "little" if kind.order == "<" else "big"
-        raw[start : start + entry.size] = (value % (1 << 8 * entry.size)).to_bytes(entry.size, order)  # type: ignore[arg-type]
+        raw[start : start + entry.size] = (value % (1 << 8 * entry.size)).to_bytes(entry.size, order)
     section.state, section.vmsd, section.described_by = bytes(raw), None, "none"
 
 
@@ -540,4 +543,4 @@ def _rewrite_vmdesc(stream: Stream, before: dict[int, _Before], dialect: Any) ->
             devices[number] = changed[id(section)]
     written = json_text(top, spaced=dialect.spaced).encode("utf-8", "surrogateescape")
     read_vmdesc(written)
-    stream.parts[place] = Vmdescription(written, stream.parts[place].offset)  # type: ignore[union-attr]
+    stream.parts[place] = Vmdescription(written, stream.parts[place].offset)

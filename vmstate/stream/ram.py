@@ -197,7 +197,14 @@ class RamEnd(_Record):
     """The end of this section part."""
 
 
-RamEvent: TypeAlias = RamSize | RamBlock | RamMapped | RamPages | RamHook | RamMultifdFlush | RamEnd
+class RamBytes(_Record):
+    """Records that are passed on unread. No reader tells it; a writer takes it in place of the records."""
+
+
+RamEvent: TypeAlias = RamSize | RamBlock | RamMapped | RamPages | RamHook | RamMultifdFlush | RamEnd | RamBytes
+
+END_SIZE = 8
+"""Bytes of the record that ends a section part."""
 
 _BODY_OF_KIND: dict[PageKind, str] = {
     "page": "the bytes of a page",

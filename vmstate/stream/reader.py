@@ -75,12 +75,19 @@ class StreamReader:
     """Reads one migration stream.
 
     `vmdesc`: the descriptions of this stream, or of another of the same machine and release, where they are known
-    beforehand. `library`: whether the device library is asked. `facts`: what is known of the host that saved.
+    beforehand. `library`: whether the device library is asked. `facts`: what is known of the host that saved. `limit`:
+    how many bytes may wait for what is needed to read them, the vmdesc for one; without it, as many as come.
     """
 
     def __init__(
-        self, *, vmdesc: Vmdesc | None = None, library: bool = True, facts: Mapping[str, Any] | None = None
+        self,
+        *,
+        vmdesc: Vmdesc | None = None,
+        library: bool = True,
+        facts: Mapping[str, Any] | None = None,
+        limit: int | None = None,
     ) -> None:
+        self._limit = limit
         self._buffer = bytearray()
         self._whole: memoryview | None = None
         self._base = 0
@@ -122,6 +129,10 @@ class StreamReader:
         """The absolute offset of what comes next."""
         return self._base + self._pos
 
+    def unread(self) -> bytes:
+        """A copy of the bytes that were received and that no event has told yet."""
+        return bytes(self._whole[self._pos :] if self._whole is not None else self._buffer[self._pos :])
+
     def receive_data(self, data: bytes | bytearray | memoryview) -> None:
         """Take bytes of the stream; no bytes at all say that no more will come."""
         if self._closed:
@@ -135,6 +146,15 @@ class StreamReader:
             del self._buffer[: self._pos]
             self._base += self._pos
             self._pos = 0
+        if self._limit is not None and len(self._buffer) - self._pos + len(data) > self._limit:
+            raise self._placed(
+                StreamError(
+                    "too many bytes wait to be read",
+                    offset=self.offset,
+                    expected=f"at most {self._limit}",
+                    found="a section that nothing describes before the vmdesc comes, or one that is too long",
+                )
+            )
         self._buffer += data
 
     def next_event(self) -> Event | _NeedData | _Done:

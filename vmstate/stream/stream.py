@@ -33,7 +33,7 @@ from vmstate.stream.events import (
     Trailing,
     Vmdescription,
 )
-from vmstate.stream.ram import RamBlock, RamEvent, RamPages, RamSize
+from vmstate.stream.ram import END_SIZE, RamBlock, RamBytes, RamEnd, RamEvent, RamPages, RamSize
 from vmstate.stream.reader import StreamReader, find_vmdesc, page_size_of
 from vmstate.vmsd.description import VMStateDescription
 from vmstate.vmsd.path import Steps, first_name, format_path, places_of, resolve
@@ -242,7 +242,8 @@ class Stream:
         holder, name, rest = self._split(path)
         try:
             return holder, *resolve(holder.state, rest)
-        except PathError as error:
+        except PathError as failure:
+            error = failure
             places = places_of(holder.state, first_name(rest))
             if len(places) > 1:
                 choices = " or ".join(format_path((*steps, first_name(rest))) for steps in places[:4])
@@ -283,6 +284,31 @@ class Stream:
             # The questions are of a higher layer: it is asked for by name, and binds itself.
             import_module("vmstate.query")
         return _ASK[0](self, command, arguments or {}).value
+
+    def events(self) -> Iterator[Event]:
+        """The events that make up the stream as it is now; RAM as `RamBytes` from the input."""
+        for part in self.parts:
+            if not isinstance(part, Section):
+                yield part
+                continue
+            yield part.header
+            if isinstance(part.state, RamSummary):
+                yield from self._ram_events(part.state)
+            else:
+                offset = part.payload_offset
+                yield DeviceState(part.state, part.vmsd, part.described_by, part.version_id, offset, 0, part.problem)
+            yield part.footer
+
+    def _ram_events(self, summary: RamSummary) -> Iterator[Event]:
+        held = memoryview(b"")
+        for piece in self.ram_bytes(summary):
+            # The last record ends the section, and can begin in one piece and end in the next.
+            whole = memoryview(bytes(held) + bytes(piece)) if held else piece
+            cut = max(0, len(whole) - END_SIZE)
+            if cut:
+                yield RamBytes(summary.offset, whole[:cut])
+            held = whole[cut:]
+        yield RamEnd(summary.offset, held)
 
     def chunks(self) -> Iterator[bytes | memoryview]:
         """The bytes of the stream, piece by piece: sections from their states, RAM from the input."""

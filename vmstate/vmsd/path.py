@@ -2,8 +2,8 @@
 
 `net.rss.indirections_table[3]`: names joined by dots, `[n]` for the n-th element. A name that holds a bracket, a
 quote or a blank stands in double quotes (`"env.cr[0]"`), which may be left out where nothing else can be meant; a dot
-inside a name needs none, since the longest name that is there wins. A name that is no attribute can be one of those that
-the class of a state derives (`vlan_ids` from `vlans`).
+inside a name needs none, since the longest name that is there wins. A name that is no attribute can be one of those
+that the class of a state derives (`vlan_ids` from `vlans`).
 """
 
 from __future__ import annotations

@@ -1,0 +1,293 @@
+"""Both ends of a live migration, without a QEMU: a sink that receives one, and a source that sends a stream.
+
+    with Sink("unix:/tmp/sink") as sink:
+        # QMP of the source: {"execute": "migrate", "arguments": {"uri": sink.uri}}
+        stream = sink.receive()
+
+    send(stream, "tcp:localhost:4444")      # a QEMU that was started with -incoming tcp:localhost:4444
+
+Both do input and output around `StreamReader` and `StreamWriter`. The sink decodes while the bytes arrive: a section is
+told as soon as it is there and described, by the library or by a vmdesc that was given; what only the stream's own
+vmdesc describes waits for it, and no more than `WAITING` bytes may wait. The stream as a whole is read again with its
+vmdesc, so that it is what `vmstate.load` makes of a file with the same bytes. The sink answers what a source with the
+capability return-path asks: a PONG for each PING, and SHUT at the end (enum mig_rp_message_type in QEMU's
+migration/migration.c).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import mmap
+import os
+import socket
+import struct
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, suppress
+from typing import IO, Any, Self, cast
+
+from vmstate.errors import MachineError, StreamError
+from vmstate.lab.monitor import LIMIT
+from vmstate.schema.vmdesc import Vmdesc
+from vmstate.stream.containers import Input, replacing
+from vmstate.stream.events import (
+    DONE,
+    NEED_DATA,
+    Command,
+    CommandType,
+    DeviceState,
+    EndOfStream,
+    Event,
+    SectionHeader,
+)
+from vmstate.stream.reader import StreamReader, find_vmdesc
+from vmstate.stream.stream import Stream, load
+from vmstate.stream.writer import StreamWriter
+
+WAITING = 256 << 20
+"""Bytes that may wait for their description; the device sections of a large machine are far below."""
+
+_PIECE = 1 << 20
+_PAUSE = 0.2
+"""Seconds of silence after which a source that has opened the return path may be waiting for SHUT."""
+
+_RETURN_SHUT, _RETURN_PONG = 1, 2
+
+Address = tuple[str, int] | str
+
+
+def parse_uri(uri: str) -> Address:
+    """What `migrate` and -incoming call unix:PATH or tcp:HOST:PORT: a path, or host and port. Raises `MachineError`."""
+    kind, _, rest = uri.partition(":")
+    if kind == "unix" and rest:
+        return rest
+    if kind == "tcp":
+        host, colon, port = rest.rpartition(":")
+        if colon and port.isdecimal() and int(port) < 1 << 16:
+            return host.strip("[]") or "localhost", int(port)
+    raise MachineError("no address of a migration", expected="unix:PATH or tcp:HOST:PORT", found=repr(uri))
+
+
+class Sink:
+    """A destination that no QEMU is behind: it listens from the start on, for one source.
+
+    `uri` says where to, also where the port was 0. `limit` is how many seconds the source may be silent. `vmdesc`,
+    `library` and `facts` are `StreamReader`'s. Raises `MachineError` where nothing can listen there.
+    """
+
+    def __init__(
+        self,
+        uri: str,
+        *,
+        limit: float = LIMIT,
+        waiting: int = WAITING,
+        vmdesc: Vmdesc | None = None,
+        library: bool = True,
+        facts: Mapping[str, Any] | None = None,
+    ) -> None:
+        address = parse_uri(uri)
+        self.limit = limit
+        self.sha256: str | None = None
+        self._vmdesc, self._library, self._facts = vmdesc, library, facts
+        self._reader = StreamReader(vmdesc=vmdesc, library=library, facts=facts, limit=waiting)
+        self._path = address if isinstance(address, str) else None
+        self._source: socket.socket | None = None
+        self._return_path = False
+        try:
+            self._listener = _listen(address)
+        except OSError as error:
+            raise MachineError(f"cannot listen at {uri}: {_words(error)}") from None
+        if isinstance(address, tuple):
+            host, port = self._listener.getsockname()[:2]
+            uri = f"tcp:[{host}]:{port}" if ":" in host else f"tcp:{host}:{port}"
+        self.uri = uri
+
+    def events(self, keep: IO[bytes] | None = None) -> Iterator[Event]:
+        """The events of the stream, each as soon as its bytes are there. `keep` is a file that the bytes go into.
+
+        Raises `MachineError` where the source does not come or falls silent, `StreamError` where it sends no stream.
+        """
+        self._source = self._accept()
+        digest = hashlib.sha256()
+        while (event := self._reader.next_event()) is not DONE:
+            if event is NEED_DATA:
+                data = self._receive()
+                digest.update(data)
+                if keep is not None:
+                    keep.write(data)
+                self._reader.receive_data(data)
+                continue
+            # The two answers that are no events have been ruled out, which a type checker cannot see.
+            told = cast("Event", event)
+            self._answer(told)
+            yield told
+        self.sha256 = digest.hexdigest()
+
+    def receive(
+        self, path: str | os.PathLike[str] | None = None, *, told: Callable[[Event], None] | None = None
+    ) -> Stream:
+        """The whole stream, once it is there; `told` is called with each event before that.
+
+        The bytes go into the file `path`, which is whole or not there, or into a nameless temporary one, where RAM
+        stays as long as the stream is open. Raises `VMStateError`.
+        """
+        with ExitStack() as stack:
+            keep = stack.enter_context(_temporary() if path is None else replacing(path))
+            try:
+                for event in self.events(keep):
+                    if told is not None:
+                        told(event)
+                keep.flush()
+                mapping = mmap.mmap(keep.fileno(), 0, access=mmap.ACCESS_READ)
+            except OSError as error:
+                raise StreamError(f"the stream cannot be kept: {_words(error)}", file=os.fspath(path or "")) from None
+        opened = Input(memoryview(mapping), self.uri, mapping)
+        return load(opened, vmdesc=self._vmdesc, library=self._library, facts=self._facts)
+
+    def _accept(self) -> socket.socket:
+        self._listener.settimeout(self.limit)
+        try:
+            source, _ = self._listener.accept()
+        except TimeoutError:
+            raise MachineError(f"no source came to {self.uri} in {self.limit:g} s") from None
+        source.settimeout(self.limit)
+        return source
+
+    def _receive(self) -> bytes:
+        """The next bytes; none at the end."""
+        assert self._source is not None
+        end = time.monotonic() + self.limit
+        while True:
+            self._source.settimeout(min(_PAUSE, self.limit) if self._return_path else self.limit)
+            try:
+                return self._source.recv(_PIECE)
+            except TimeoutError:
+                if time.monotonic() > end:
+                    at = f"{self._reader.offset} bytes of the stream have been read"
+                    raise MachineError(f"the source has been silent for {self.limit:g} s", found=at) from None
+                if self._seems_over():
+                    self._shut()
+            except OSError as error:
+                raise MachineError(f"the source has gone: {_words(error)}") from None
+
+    def _seems_over(self) -> bool:
+        """Whether a source that is silent may be waiting for SHUT: nothing can be missing behind a vmdesc.
+
+        The reader cannot tell while a section waits for the vmdesc, which it takes only at the end of the data.
+        """
+        unread = self._reader.unread()
+        text = find_vmdesc(memoryview(unread))
+        return text is not None and unread.endswith(text)
+
+    def _shut(self) -> None:
+        if self._return_path:
+            self._return_path = False
+            self._say(_RETURN_SHUT, bytes(4))
+
+    def _answer(self, event: Event) -> None:
+        """What a destination says on the return path."""
+        if isinstance(event, Command):
+            if event.command == CommandType.OPEN_RETURN_PATH:
+                self._return_path = True
+            elif event.command == CommandType.PING and self._return_path:
+                self._say(_RETURN_PONG, event.data)
+        elif isinstance(event, EndOfStream):
+            self._shut()
+
+    def _say(self, kind: int, data: bytes) -> None:
+        assert self._source is not None
+        # A source that has gone is met when its bytes end.
+        with suppress(OSError):
+            self._source.sendall(struct.pack(">HH", kind, len(data)) + data)
+
+    def close(self) -> None:
+        """Listen no longer, and let the source go."""
+        for one in (self._source, self._listener):
+            if one is not None:
+                one.close()
+        if self._path is not None:
+            with suppress(OSError):
+                os.unlink(self._path)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self.close()
+
+
+def send(stream: Stream, uri: str, *, limit: float = LIMIT) -> int:
+    """Send a stream, as it is now, to a destination that listens (-incoming); the number of bytes.
+
+    Raises `MachineError` where nobody listens, or the destination closes the connection or takes nothing for `limit`
+    seconds, with the section that was being sent.
+    """
+    writer, sent, section = StreamWriter(), 0, "the header"
+    with _connected(parse_uri(uri), uri, limit) as destination:
+        try:
+            for event in stream.events():
+                if isinstance(event, SectionHeader):
+                    section = event.name
+                data = writer.send(event)
+                destination.sendall(data)
+                sent += len(data)
+            destination.shutdown(socket.SHUT_WR)
+            # The destination ends the connection when it has taken everything; what it says until then is not asked.
+            while destination.recv(_PIECE):
+                pass
+        except TimeoutError:
+            raise MachineError(f"the destination takes nothing for {limit:g} s", section=section, offset=sent) from None
+        except OSError as error:
+            raise MachineError(
+                f"the destination closed the connection: {_words(error)}", section=section, offset=sent
+            ) from None
+    return sent
+
+
+def summary_of(event: Event) -> str | None:
+    """One line on an event that is worth one: a section as it arrives."""
+    if isinstance(event, SectionHeader):
+        return f"{event.offset:#10x}  {event.kind:5} {event.name}"
+    if isinstance(event, DeviceState):
+        return f"{event.offset:#10x}        {event.size} bytes, described by {event.described_by}"
+    return None
+
+
+def _temporary() -> IO[bytes]:
+    import tempfile
+
+    return tempfile.TemporaryFile()
+
+
+def _listen(address: Address) -> socket.socket:
+    if isinstance(address, str):
+        listener = socket.socket(socket.AF_UNIX)
+        try:
+            listener.bind(address)
+            listener.listen(1)
+        except BaseException:
+            listener.close()
+            raise
+        return listener
+    family = socket.getaddrinfo(*address, type=socket.SOCK_STREAM)[0][0]
+    return socket.create_server(address, family=family, backlog=1)
+
+
+def _connected(address: Address, uri: str, limit: float) -> socket.socket:
+    try:
+        if isinstance(address, tuple):
+            return socket.create_connection(address, limit)
+        destination = socket.socket(socket.AF_UNIX)
+        destination.settimeout(limit)
+        try:
+            destination.connect(address)
+        except BaseException:
+            destination.close()
+            raise
+        return destination
+    except OSError as error:
+        raise MachineError(f"nobody listens at {uri}: {_words(error)}") from None
+
+
+def _words(error: OSError) -> str:
+    return (error.strerror or str(error) or type(error).__name__).lower()
