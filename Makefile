@@ -12,7 +12,7 @@ RUNTIME := .venv/.runtime-installed
 DEV := .venv/.dev-installed
 DEMO := fixtures/qemu-7.2-microvm-virtio-net-mmio.mig.xz
 
-.PHONY: demo test lint bench clean
+.PHONY: demo test lint bench guest clean
 .DEFAULT_GOAL := test
 
 $(BIN)/python:
@@ -51,5 +51,9 @@ test: lint
 bench: $(DEV)
 	@$(BIN)/python benchmarks/run.py $(ARGS)
 
+# A tiny Linux guest of Debian's packages, for the tests that boot one.
+guest: $(RUNTIME)
+	@$(BIN)/python -m vmstate.lab.guest .guest
+
 clean:
-	rm -rf .venv .mypy_cache .pytest_cache .ruff_cache build dist
+	rm -rf .guest .venv .mypy_cache .pytest_cache .ruff_cache build dist

@@ -4,7 +4,7 @@
 * A ```python block is a program of its own, run in the same folder.
 * A ```text block right behind one of them is what it prints. As in doctest, `...` there stands for anything.
 * A ```text block with the name of a fixture behind its language is a hexdump of that fixture.
-* A block with `not-in-tests` behind its language is not run.
+* A block with `not-in-tests` behind its language is not run; one with `needs-qemu` only where there is a QEMU.
 
 The commands of one document share a folder, in which there are copies of the fixtures that the document names.
 """
@@ -37,6 +37,7 @@ HEX = re.compile(r"([0-9a-f]{8})  ((?:[0-9a-f]{2} )*[0-9a-f]{2})(?: |$)")
 HEADING = re.compile(r"^#+ +(.*)$", re.MULTILINE)
 LANGUAGES = {"sh", "python", "text", "json", "c", "make", "mermaid"}
 NOT_IN_TESTS = "not-in-tests"
+NEEDS_QEMU = "needs-qemu"
 SECONDS = 60
 
 
@@ -71,6 +72,8 @@ def steps_of(text: str) -> Iterator[Step]:
     blocks = blocks_of(text)
     for block, behind in zip_longest(blocks, blocks[1:]):
         if block.language not in ("sh", "python") or NOT_IN_TESTS in block.marks:
+            continue
+        if NEEDS_QEMU in block.marks and shutil.which("qemu-system-x86_64") is None:
             continue
         adjoins = behind is not None and behind.language == "text" and not text[block.end : behind.start].strip()
         yield Step(block, behind.body if behind is not None and adjoins else None)

@@ -52,6 +52,9 @@ if TYPE_CHECKING:
         EncodeError as EncodeError,
     )
     from vmstate.errors import (
+        MachineError as MachineError,
+    )
+    from vmstate.errors import (
         PathError as PathError,
     )
     from vmstate.errors import (
@@ -68,6 +71,48 @@ if TYPE_CHECKING:
     )
     from vmstate.errors import (
         VMStateError as VMStateError,
+    )
+    from vmstate.lab.capture import (
+        capture as capture,
+    )
+    from vmstate.lab.capture import (
+        capture_running as capture_running,
+    )
+    from vmstate.lab.capture import (
+        capture_started as capture_started,
+    )
+    from vmstate.lab.capture import (
+        read_provenance as read_provenance,
+    )
+    from vmstate.lab.incoming import (
+        Destination as Destination,
+    )
+    from vmstate.lab.incoming import (
+        Outcome as Outcome,
+    )
+    from vmstate.lab.incoming import (
+        explain_refusal as explain_refusal,
+    )
+    from vmstate.lab.incoming import (
+        load_into_qemu as load_into_qemu,
+    )
+    from vmstate.lab.live import (
+        Sink as Sink,
+    )
+    from vmstate.lab.live import (
+        send as send,
+    )
+    from vmstate.lab.machine import (
+        Machine as Machine,
+    )
+    from vmstate.lab.machine import (
+        Qemu as Qemu,
+    )
+    from vmstate.lab.machine import (
+        find_qemu as find_qemu,
+    )
+    from vmstate.lab.monitor import (
+        Monitor as Monitor,
     )
     from vmstate.query.ask import (
         Answer as Answer,
@@ -110,6 +155,18 @@ if TYPE_CHECKING:
     )
     from vmstate.stream.configuration import (
         Configuration as Configuration,
+    )
+    from vmstate.stream.edit import (
+        Change as Change,
+    )
+    from vmstate.stream.edit import (
+        RefusedError as RefusedError,
+    )
+    from vmstate.stream.edit import (
+        assign as assign,
+    )
+    from vmstate.stream.edit import (
+        set_value as set_value,
     )
     from vmstate.stream.events import (
         DONE as DONE,
@@ -502,6 +559,7 @@ _PLACES = {
         "DecodeError",
         "DescriptionError",
         "EncodeError",
+        "MachineError",
         "PathError",
         "QueryError",
         "SchemaError",
@@ -545,6 +603,34 @@ _PLACES = {
         "Stream",
         "load",
     ),
+    "vmstate.stream.edit": (
+        "Change",
+        "RefusedError",
+        "assign",
+        "set_value",
+    ),
+    "vmstate.lab.capture": (
+        "capture",
+        "capture_running",
+        "capture_started",
+        "read_provenance",
+    ),
+    "vmstate.lab.incoming": (
+        "Destination",
+        "Outcome",
+        "explain_refusal",
+        "load_into_qemu",
+    ),
+    "vmstate.lab.live": (
+        "Sink",
+        "send",
+    ),
+    "vmstate.lab.machine": (
+        "Machine",
+        "Qemu",
+        "find_qemu",
+    ),
+    "vmstate.lab.monitor": ("Monitor",),
     "vmstate.stream.verify": (
         "Finding",
         "verify",

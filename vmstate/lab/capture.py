@@ -171,9 +171,12 @@ def capture(
 
 
 def _version() -> str:
-    from vmstate import __version__
+    from importlib.metadata import PackageNotFoundError, version
 
-    return __version__
+    try:
+        return version("qemu-vmstate")
+    except PackageNotFoundError:
+        return "not installed"
 
 
 def _memory_beside(path: str | os.PathLike[str], entry: dict[str, Any]) -> dict[str, Any]:

@@ -24,28 +24,11 @@ from vmstate.vmsd.data import Data
 READY = "GUEST-READY"
 """What the guest prints when its shell is there."""
 
-MODULES = [
-    "virtio_ring",
-    "virtio",
-    "virtio_pci_modern_dev",
-    "virtio_pci_legacy_dev",
-    "virtio_pci",
-    "virtio_mmio",
-    "failover",
-    "net_failover",
-    "virtio_net",
-    "virtio_blk",
-    "virtio_balloon",
-    "virtio-rng",
-    "virtio_console",
-    "virtio_mem",
-    "virtio_input",
-    "llc",
-    "stp",
-    "garp",
-    "mrp",
-    "8021q",
-]
+MODULES = (
+    *("virtio_ring", "virtio", "virtio_pci_modern_dev", "virtio_pci_legacy_dev", "virtio_pci", "virtio_mmio"),
+    *("failover", "net_failover", "virtio_net", "virtio_blk", "virtio_balloon", "virtio-rng", "virtio_console"),
+    *("virtio_mem", "virtio_input", "llc", "stp", "garp", "mrp", "8021q"),
+)
 """In the order in which they are loaded; a kernel that has one built in has no file for it."""
 
 PACKAGES = ("busybox-static", "ethtool", "libmnl0", "libc6")

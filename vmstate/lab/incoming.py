@@ -150,7 +150,7 @@ class Destination:
         if status is not None:
             return Outcome(True, status, None, (), version, self.argv)
         said = error or tail_of(self.machine.output) or "QEMU ended without a word"
-        return Outcome(False, None, said, tuple(explain(self.source, self.machine.output)), version, self.argv)
+        return Outcome(False, None, said, tuple(explain_refusal(self.source, self.machine.output)), version, self.argv)
 
     def _write(self, pipe: IO[bytes]) -> None:
         data = self.source.data
@@ -279,7 +279,7 @@ _OF_DEVICE = re.compile(r"(?:for instance |instance )(0x[0-9a-fA-F]+|\d+) of dev
 _UNKNOWN = re.compile(r"Unknown (?:savevm )?section (?:or instance )?'([^'\n]+)' (\d+)")
 _VERSION = re.compile(r"unsupported version (\d+) for '([^'\n]+)' v(\d+)")
 _TOO_NEW = re.compile(r"([^\s:]+): incoming version_id (\d+) is too new for local version_id (\d+)")
-_FOOTER = re.compile(r"Missing section footer for ([^\s:]+(?: #\d+)?)")
+_FOOTER = re.compile(r"Missing section footer for ([^\n]+)")
 _FIELD = re.compile(r"Failed to load (?:element of type )?([^\n:]+):([^\n:]+)")
 _MACHINE = re.compile(r"Machine type received is '([^'\n]*)' and local is '([^'\n]*)'")
 _RAM = re.compile(
@@ -287,7 +287,7 @@ _RAM = re.compile(
 )
 
 
-def explain(source: Input | Stream, output: str) -> list[Place]:
+def explain_refusal(source: Input | Stream, output: str) -> list[Place]:
     """What QEMU's words about a load that failed mean in the stream. The source stays open."""
     if isinstance(source, Stream):
         return list(_places(source, output))

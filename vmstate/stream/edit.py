@@ -427,7 +427,8 @@ def _change(stream: Stream, edits: list[_Edit], *, force: bool) -> list[Change]:
                 patches.setdefault(id(holder), []).append((edit.steps, edit.after))
         for known in before.values():
             if not force:
-                _refuse_what_qemu_would(known)
+                paths = {edit.path for edit in edits if edit.holder is known.section}
+                _refuse_what_qemu_would(known, paths)
         for known in before.values():
             _patch(known.section, patches.get(id(known.section), []))
         if own is not None:
@@ -470,11 +471,14 @@ def _restore(
         stream.parts[place] = part.replace(state=vmsd.decode(raw))
 
 
-def _refuse_what_qemu_would(known: _Before) -> None:
+def _refuse_what_qemu_would(known: _Before, paths: set[str]) -> None:
     section = known.section
     new = [one for one in check(section) if one.severity == "error" and (one.rule, one.path) not in known.broken]
     if new:
         first = new[0]
+        if first.rule == "encode" and first.path in paths:
+            # No stream holds such a value, so QEMU is not asked.
+            raise EncodeError(first.message, section=section.name, path=first.path)
         reason = _why_not(section, first)
         raise RefusedError(reason, new, section=section.name, path=first.path)
     payload = section.payload()
