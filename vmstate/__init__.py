@@ -157,7 +157,7 @@ if TYPE_CHECKING:
         Configuration as Configuration,
     )
     from vmstate.stream.edit import (
-        Change as Change,
+        Edit as Edit,
     )
     from vmstate.stream.edit import (
         RefusedError as RefusedError,
@@ -604,7 +604,7 @@ _PLACES = {
         "load",
     ),
     "vmstate.stream.edit": (
-        "Change",
+        "Edit",
         "RefusedError",
         "assign",
         "set_value",

@@ -10,7 +10,7 @@ from vmstate.cli.encode import write
 from vmstate.cli.show import json_value, text_of
 from vmstate.errors import VMStateError, one_line
 from vmstate.stream.check import check
-from vmstate.stream.edit import Change, RefusedError, assign
+from vmstate.stream.edit import Edit, RefusedError, assign
 from vmstate.stream.stream import load
 
 
@@ -30,7 +30,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    """Change, write, and say what was changed."""
+    """Edit, write, and say what was changed."""
     with load(options.file) as stream:
         try:
             changes = assign(stream, *options.assignments, force=options.force)
@@ -63,7 +63,7 @@ def run(options: argparse.Namespace) -> int:
     return 0
 
 
-def shown(change: Change, which: str) -> str:
+def shown(change: Edit, which: str) -> str:
     """A value of a change, short."""
     value = getattr(change, which)
     if isinstance(value, (dict, list)):

@@ -38,7 +38,7 @@ from vmstate.vmsd.expr import IDSTR, Const, Expr, Op, Ref
 from vmstate.vmsd.path import Steps, format_path
 from vmstate.vmsd.state import derived_of, facts_of, is_state
 
-_ASSIGNMENT = re.compile(r'((?:[^"=]|"(?:[^"\\]|\\.)*")*?)([+-]?=)(.*)', re.DOTALL)
+_PATTERN = re.compile(r'((?:[^"=]|"(?:[^"\\]|\\.)*")*?)([+-]?=)(.*)', re.DOTALL)
 _TRUTH = {"true": True, "on": True, "yes": True, "1": True, "false": False, "off": False, "no": False, "0": False}
 
 
@@ -50,7 +50,7 @@ class RefusedError(EncodeError):
         self.findings = list(findings)
 
 
-class Change(Data):
+class Edit(Data):
     """A value that was changed: the idstr of its section ("configuration" for that), the full path, both values."""
 
     section: str
@@ -59,29 +59,31 @@ class Change(Data):
     after: Any
 
 
-def assign(stream: Stream, *assignments: str, force: bool = False) -> list[Change]:
-    """Change values by text, PATH=VALUE each; see the module. All of them hold, or none.
+def assign(stream: Stream, *assignments: str, force: bool = False) -> list[Edit]:
+    """Edit values by text, PATH=VALUE each; see the module. All of them hold, or none.
 
     Raises `RefusedError` where QEMU would refuse the result, `EncodeError` where a value cannot be read, `PathError`.
     With `force` what QEMU would refuse is written all the same, even where only bytes put over the old ones can say it.
     """
     parsed = [_parsed(text) for text in assignments]
-    return _change(stream, [_Edit(stream, path, symbol, text=value) for path, symbol, value in parsed], force=force)
+    return _change(
+        stream, [_Assignment(stream, path, symbol, text=value) for path, symbol, value in parsed], force=force
+    )
 
 
-def set_value(stream: Stream, path: str, value: Any, *, force: bool = False) -> Change:
+def set_value(stream: Stream, path: str, value: Any, *, force: bool = False) -> Edit:
     """The same with a value of Python's: what reading the path gives, or what that can be made of."""
-    return _change(stream, [_Edit(stream, path, "=", value=value)], force=force)[0]
+    return _change(stream, [_Assignment(stream, path, "=", value=value)], force=force)[0]
 
 
 def _parsed(text: str) -> tuple[str, str, str]:
-    found = _ASSIGNMENT.fullmatch(text)
+    found = _PATTERN.fullmatch(text)
     if found is None or not found[1]:
         raise EncodeError("no assignment", expected="PATH=VALUE, PATH+=VALUE or PATH-=VALUE", found=repr(text))
     return found[1], found[2], found[3]
 
 
-class _Edit:
+class _Assignment:
     """One assignment, and the place in the stream that it is for."""
 
     def __init__(self, stream: Stream, path: str, symbol: str, text: str | None = None, value: Any = None) -> None:
@@ -112,7 +114,7 @@ class _Edit:
     def path(self) -> str:
         return format_path(self.steps)
 
-    def apply(self) -> Change:
+    def apply(self) -> Edit:
         """Put the value in place, and the counts that follow from it."""
         self.locate()
         try:
@@ -130,7 +132,7 @@ class _Edit:
                 found=repr(self.text or self.value)[:60],
             ) from None
         self.after = _snapshot(value)
-        return Change(self.section, self.path, self.shown_before, self.after)
+        return Edit(self.section, self.path, self.shown_before, self.after)
 
     def _new_value(self, text: str) -> Any:
         self.shown_before = _snapshot(self.before)
@@ -399,7 +401,7 @@ class _Before(Data):
     described_by: str
 
 
-def _change(stream: Stream, edits: list[_Edit], *, force: bool) -> list[Change]:
+def _change(stream: Stream, edits: list[_Assignment], *, force: bool) -> list[Edit]:
     before: dict[int, _Before] = {}
     own = stream.vmdesc
     changes = []
