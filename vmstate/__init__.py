@@ -42,11 +42,62 @@ if TYPE_CHECKING:
     from vmstate.compare.diff import (
         diff as diff,
     )
+    from vmstate.early.items import (
+        Item as Item,
+    )
+    from vmstate.early.items import (
+        ItemClass as ItemClass,
+    )
+    from vmstate.early.items import (
+        ItemTable as ItemTable,
+    )
+    from vmstate.early.items import (
+        table_of as table_of,
+    )
+    from vmstate.early.policy import (
+        PerItem as PerItem,
+    )
+    from vmstate.early.policy import (
+        Plan as Plan,
+    )
+    from vmstate.early.policy import (
+        Policy as Policy,
+    )
+    from vmstate.early.policy import (
+        Reason as Reason,
+    )
+    from vmstate.early.policy import (
+        RfcV2 as RfcV2,
+    )
+    from vmstate.early.snapshot import (
+        Delta as Delta,
+    )
+    from vmstate.early.snapshot import (
+        DirtyBits as DirtyBits,
+    )
+    from vmstate.early.snapshot import (
+        Snapshot as Snapshot,
+    )
+    from vmstate.early.streams import (
+        DevicePlan as DevicePlan,
+    )
+    from vmstate.early.streams import (
+        apply_record as apply_record,
+    )
+    from vmstate.early.streams import (
+        plan_streams as plan_streams,
+    )
+    from vmstate.early.streams import (
+        record_streams as record_streams,
+    )
     from vmstate.errors import (
         DecodeError as DecodeError,
     )
     from vmstate.errors import (
         DescriptionError as DescriptionError,
+    )
+    from vmstate.errors import (
+        EarlyError as EarlyError,
     )
     from vmstate.errors import (
         EncodeError as EncodeError,
@@ -555,9 +606,34 @@ _PLACES = {
         "Difference",
         "diff",
     ),
+    "vmstate.early.items": (
+        "Item",
+        "ItemClass",
+        "ItemTable",
+        "table_of",
+    ),
+    "vmstate.early.policy": (
+        "PerItem",
+        "Plan",
+        "Policy",
+        "Reason",
+        "RfcV2",
+    ),
+    "vmstate.early.snapshot": (
+        "Delta",
+        "DirtyBits",
+        "Snapshot",
+    ),
+    "vmstate.early.streams": (
+        "DevicePlan",
+        "apply_record",
+        "plan_streams",
+        "record_streams",
+    ),
     "vmstate.errors": (
         "DecodeError",
         "DescriptionError",
+        "EarlyError",
         "EncodeError",
         "MachineError",
         "PathError",

@@ -62,13 +62,20 @@ def pairs_of(state: Any) -> int:
     return (state.virtio.net.curr_queue_pairs or 1) if is_multiqueue(state) else 1
 
 
+def control_of(state: Any) -> int | None:
+    """The number of the control queue: behind those of all pairs that there are, or of the one that is used."""
+    pairs = (state.virtio.net.max_queue_pairs or 1) if is_multiqueue(state) else 1
+    queues = state.virtio.vq
+    return 2 * pairs if has(state, CTRL_VQ) and 2 * pairs < len(queues) and queues[2 * pairs].desc else None
+
+
 def layout(state: Any) -> Layout:
-    """The queues of the pairs in use, and the control queue, which is the last that there is."""
+    """The queues of the pairs in use, and the control queue."""
     net = state.virtio.net
     return layout_of(
         state,
         data=range(2 * pairs_of(state)),
-        control=state.virtio.num_queues - 1 if has(state, CTRL_VQ) and state.virtio.num_queues else None,
+        control=control_of(state),
         link_up=bool(net.status & NetStatus.LINK_UP),
         backend_state=net.backend is not None,
     )

@@ -20,7 +20,8 @@ from vmstate.early.cost import SETS, Cost, cost_of
 from vmstate.early.delta import DeltaVMSD
 from vmstate.early.groups import Difference
 from vmstate.early.items import BackendName, Item, ItemClass, MixedRule
-from vmstate.early.operations import Operation, Phase
+from vmstate.early.layout import Layout
+from vmstate.early.operations import CVQ_COMMANDS, Operation, Phase
 from vmstate.early.reset import KNOWN, restarts_explain
 from vmstate.early.snapshot import Delta, Snapshot
 from vmstate.errors import EarlyError
@@ -121,13 +122,14 @@ class Plan:
         begun = len(backend.done)
         if reason is None or self.backend == BackendName.VHOST_VDPA:
             # A vDPA device that cannot be started early has its memory pinned early all the same.
-            backend.run(backend.early_start(snapshot.layout, tuple(replay(snapshot.state))))
+            backend.run(backend.early_start(snapshot.layout, _possible(replay(snapshot.state), snapshot.layout)))
         if self.mode == FULL:
             backend.run(backend.stop())
         was_set = reason is None and self.mode != FULL
         requests = self._requests(name) if was_set else replay(delta.state)
         # What the plan loses, the back end is not told either: it goes by the destination's state.
-        backend.run(backend.finish(table.layout(self.result), tuple(requests)))
+        layout = table.layout(self.result)
+        backend.run(backend.finish(layout, _possible(requests, layout)))
         return reason, tuple(backend.done[begun:])
 
     def _requests(self, backend: BackendName) -> Iterable[Operation]:
@@ -181,6 +183,11 @@ class Plan:
             "operations": [_operation(operation) for operation in self.operations],
             "cost_ms": {figures: cost.as_ms() for figures, cost in self.costs.items()},
         }
+
+
+def _possible(operations: Iterable[Operation], layout: Layout) -> tuple[Operation, ...]:
+    """The operations without commands where there is no control queue that could carry them."""
+    return tuple(one for one in operations if layout.control is not None or one.name not in CVQ_COMMANDS)
 
 
 def _operation(operation: Operation) -> dict[str, Any]:
@@ -254,7 +261,8 @@ class PerItem(Policy):
             if cls is not ItemClass.ALWAYS:
                 reasons.append(_reason(delta, item, cls))
                 sent.append(name)
-        is_reset = any(reason.cls is ItemClass.RESET for reason in reasons)
+        # What is the host's and differs all the same is for the destination to refuse: it gets the whole section.
+        is_reset = any(reason.cls in (ItemClass.RESET, ItemClass.HOST) for reason in reasons)
         if delta.evidence.is_reset and not is_reset:
             reasons.append(_reset_alone(delta))
             is_reset = True
@@ -279,18 +287,18 @@ def class_of_change(delta: Delta, item: Item, backend: str) -> ItemClass:
             return item.cls
         case MixedRule.NEEDS_RESET:
             (_, before, after), *_ = delta.change(item.name)
-            return ItemClass.VALUE if before | NEEDS_RESET == after else ItemClass.RESET
+            return ItemClass.VALUE if before | NEEDS_RESET == after else item.cls
         case MixedRule.RING_RESET:
             one_by_one = restarts_explain(early, final) or delta.is_counted
             possible = BACKENDS[backend].can_reset_queue and early.can_reset_queues and final.can_reset_queues
             restarted = possible and one_by_one and not delta.evidence.is_reset
-            return ItemClass.VALUE if restarted else ItemClass.RESET
+            return ItemClass.VALUE if restarted else item.cls
         case MixedRule.EXPLAINED_BY_PAIRS:
-            return ItemClass.VALUE if "queue_pairs" in delta.changed else ItemClass.RESET
+            return ItemClass.VALUE if "queue_pairs" in delta.changed else item.cls
         case MixedRule.FOLLOWS_RINGS:
             if "ring_geometry" in delta.changed:
                 return class_of_change(delta, delta.table["ring_geometry"], backend)
-            return ItemClass.VALUE
+            return item.cls
 
 
 def _reason(delta: Delta, item: Item, cls: ItemClass) -> Reason:

@@ -54,7 +54,7 @@ def restarts_explain(early: Layout, final: Layout) -> bool:
     """
     moved = moved_queues(early, final)
     set_up = [number for number, ring in enumerate(early.rings) if ring.desc]
-    return early.can_reset_queues and final.can_reset_queues and final.control not in moved and moved != (*set_up,)
+    return early.can_reset_queues and final.can_reset_queues and early.control not in moved and moved != (*set_up,)
 
 
 def _driver(early: Layout, final: Layout) -> list[str]:
@@ -86,7 +86,7 @@ def _rings(early: Layout, final: Layout) -> list[str]:
 def _why_not(early: Layout, final: Layout) -> str:
     if not (early.can_reset_queues and final.can_reset_queues):
         return "RING_RESET was not accepted"
-    if final.control in moved_queues(early, final):
+    if early.control in moved_queues(early, final):
         return "a driver that restarts single queues leaves the control queue alone"
     return "these are all queues there are"
 
