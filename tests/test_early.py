@@ -131,7 +131,7 @@ def test_every_byte_belongs_to_one_item_and_no_change_is_a_small_record(file: st
     ],
 )
 def test_a_byte_that_changes_is_a_change_of_its_item_and_of_no_other(file: str) -> None:
-    """The groups against the trace: some bytes are changed one by one, and the item that differs is the one that has it."""
+    """The groups against the trace: bytes are changed one by one, and the item that differs is the one that has it."""
     section = card(file)
     vmsd = section.vmsd
     assert vmsd is not None

@@ -40,8 +40,8 @@ def snapshot_of(file: str) -> Snapshot:
     return Snapshot.take(section.state)
 
 
-LONG = bool(os.environ.get("VMSTATE_LONG"))
-"""With VMSTATE_LONG=1 more examples, and every wrong class of every item."""
+LONG = os.environ.get("VMSTATE_HYPOTHESIS_PROFILE", "ci") == "long"
+"""More examples, and every wrong class of every item."""
 
 WORD = st.integers(0, 0xFFFF)
 
