@@ -13,6 +13,7 @@ ROOT = Path(__file__).resolve().parent.parent
 PACKAGE = ROOT / "vmstate"
 
 TOP_TO_BOTTOM = (
+    "pytest_plugin",
     "cli",
     "lab",
     "fuzz",

@@ -86,8 +86,8 @@ def diff(
     """What differs between two streams, each a `Stream` or whatever `load` takes.
 
     `noise` names the kinds of noise that do not count (all of `vmstate.compare.noise.KINDS`; an empty set for none);
-    the guest's memory is read only where "memory" is not among them. `ignore` are paths, SECTION[.PATH], below which
-    nothing counts; they need not be in either stream. Raises `VMStateError`.
+    the guest's memory is read only where "memory" is not among them. `ignore` are paths, SECTION[.PATH], at and below
+    which nothing counts; `*` in one stands for any text, and they need not be in either stream. Raises `VMStateError`.
     """
     unknown = sorted(set(noise) - set(KINDS))
     if unknown:
@@ -101,9 +101,9 @@ def diff(
             _loaded(first, stack, library)
             return Difference(first.name, second.name, [], [], True)
         one, two = _loaded(first, stack, library), _loaded(second, stack, library)
-        texts = tuple(ignore)
+        patterns = [_pattern(text) for text in ignore]
         how = How("memory" not in noise, library)
-        found = [change for change in _changes(one, two, how) if not _is_below(change, texts)]
+        found = [change for change in _changes(one, two, how) if not _is_below(change, patterns)]
     counted = [change for change in found if change[0].noise not in noise]
     ignored = [change for change in found if change[0].noise in noise]
     return Difference(str(one.name), str(two.name), _folded(counted), _folded(ignored), False)
@@ -437,22 +437,25 @@ def _entries(devices: list[Any]) -> dict[tuple[str, int], list[Any]]:
     return found
 
 
-def _is_below(found: Found, ignored: Sequence[str]) -> bool:
+def _pattern(text: str) -> re.Pattern[str]:
+    """What a path to be ignored matches; `*` stands for any text."""
+    return re.compile(".*".join(map(re.escape, text.split("*"))), re.DOTALL)
+
+
+def _is_below(found: Found, ignored: Sequence[re.Pattern[str]]) -> bool:
     """Whether a change is at or below one of the paths that are to be ignored."""
+    if not ignored:
+        return False
     change, _ = found
     names = {change.section, last_part(change.section)}
     labels = names | {f"{name}#{change.instance_id}" for name in names}
-    places = {_INDEX.sub("", change.path), change.path} if change.path else set()
-    for text in ignored:
-        for label in labels:
-            if text == label:
-                return True
-            rest = text[len(label) + 1 :] if text.startswith(label + ".") else None
-            if rest and any(place == rest or place.startswith((rest + ".", rest + "[")) for place in places):
-                return True
-    return False
+    places = {""}
+    for path in {_INDEX.sub("", change.path), change.path} if change.path else ():
+        places |= {f".{path}"[: end.start()] for end in _ENDS.finditer(f".{path}")}
+    return any(pattern.fullmatch(label + place) for pattern in ignored for label in labels for place in places)
 
 
+_ENDS = re.compile(r"[.\[]|$")
 _INDEX = re.compile(r"\[\d+\]")
 
 

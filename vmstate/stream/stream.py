@@ -196,6 +196,11 @@ class Stream:
         return next(part.version for part in self.parts if isinstance(part, Header))
 
     @property
+    def source(self) -> memoryview | None:
+        """The bytes that it was loaded from; None where it was made otherwise, or is closed."""
+        return None if self._source is None else self._source.data
+
+    @property
     def configuration(self) -> Configuration | None:
         """The configuration section, if there is one."""
         return next((part.state for part in self.parts if isinstance(part, ConfigurationSection)), None)

@@ -34,7 +34,7 @@ class Finding(Value):
 
 def verify(stream: Stream, data: memoryview) -> list[Finding]:
     """What is wrong or odd about a stream that was loaded from `data`."""
-    findings = [*_rewritten(stream, data), *_opaque(stream), *_residue(stream)]
+    findings = [*rewritten(stream, data), *_opaque(stream), *_residue(stream)]
     if stream.vmdesc_text is not None:
         findings += _vmdesc(stream, stream.vmdesc_text)
     else:
@@ -42,7 +42,8 @@ def verify(stream: Stream, data: memoryview) -> list[Finding]:
     return findings
 
 
-def _rewritten(stream: Stream, data: memoryview) -> Iterator[Finding]:
+def rewritten(stream: Stream, data: memoryview) -> Iterator[Finding]:
+    """The first place where what a stream writes is not what it was loaded from, if there is one."""
     pos = 0
     for chunk in stream.chunks():
         size = len(chunk)

@@ -1,0 +1,43 @@
+"""A stream without the contents of memory: small enough for a repository, every device as it was.
+
+Header, configuration, commands, device sections and vmdesc are copied byte for byte; of the section `ram` the list of
+blocks and the marks at the ends of its parts stay, and the pages go, those of ROM too. It is a legal stream: QEMU
+leaves a page that is not sent as the destination has it, so ROM is that of the destination, and memory is empty. A
+machine that never ran can be loaded from it. One that did needs its memory, in which rings are looked up at load.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from vmstate.errors import StreamError, VMStateError
+from vmstate.stream.containers import open_input
+from vmstate.stream.ram import RamMapped, RamPages
+from vmstate.stream.reader import StreamReader
+from vmstate.stream.writer import StreamWriter
+
+RELEASE = 16 << 20
+"""Bytes of memory that are passed before the system may have them back."""
+
+
+def thin(source: Any) -> Iterator[bytes]:
+    """The bytes of a stream without its pages of memory, piece by piece.
+
+    `source` is what `load` takes; of a stream with gigabytes of memory only a window is held at a time. Raises
+    `VMStateError`: a mapped-ram file cannot be made smaller so, since its pages have fixed places.
+    """
+    with open_input(source) as opened:
+        writer = StreamWriter()
+        released = 0
+        try:
+            for event in StreamReader.over(opened.data).events():
+                if isinstance(event, RamMapped):
+                    raise StreamError("the memory of a mapped-ram file cannot be left out", offset=event.offset)
+                if not isinstance(event, RamPages):
+                    yield writer.send(event)
+                elif event.offset - released > RELEASE:
+                    opened.release(released, event.offset)
+                    released = event.offset
+        except VMStateError as error:
+            raise error.within(file=opened.name) from None
