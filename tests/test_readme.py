@@ -19,6 +19,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
+from importlib.metadata import entry_points
 from itertools import zip_longest
 from pathlib import Path
 from typing import NamedTuple
@@ -35,7 +36,7 @@ FIXTURE = re.compile(r"fixtures/[\w./-]+\.(?:xz|json|jsonl)\b")
 LINK = re.compile(r"\]\((?!\w+:)([^)#\s]*)(?:#([\w-]+))?\)|(?:src|href)=\"(?!\w+:)([^\"#]+)\"")
 HEX = re.compile(r"([0-9a-f]{8})  ((?:[0-9a-f]{2} )*[0-9a-f]{2})(?: |$)")
 HEADING = re.compile(r"^#+ +(.*)$", re.MULTILINE)
-LANGUAGES = {"sh", "python", "text", "json", "c", "make", "mermaid"}
+LANGUAGES = {"sh", "python", "text", "json", "toml", "c", "make", "mermaid"}
 NOT_IN_TESTS = "not-in-tests"
 NEEDS_QEMU = "needs-qemu"
 SECONDS = 60
@@ -89,6 +90,8 @@ def environment_in(folder: Path) -> dict[str, str]:
         command.chmod(0o755)
     places = (str(commands), str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath))
     kept = {key: value for key, value in os.environ.items() if key not in ("FORCE_COLOR", "PYTHONSTARTUP")}
+    if not entry_points(group="pytest11", name="vmstate"):
+        kept["PYTEST_PLUGINS"] = "vmstate.pytest_plugin"
     return {
         **kept,
         "PATH": os.pathsep.join(places),

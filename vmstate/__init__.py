@@ -243,6 +243,9 @@ if TYPE_CHECKING:
     from vmstate.stream.stream import (
         load as load,
     )
+    from vmstate.stream.thin import (
+        thin as thin,
+    )
     from vmstate.stream.verify import (
         Finding as Finding,
     )
@@ -707,6 +710,7 @@ _PLACES = {
         "find_qemu",
     ),
     "vmstate.lab.monitor": ("Monitor",),
+    "vmstate.stream.thin": ("thin",),
     "vmstate.stream.verify": (
         "Finding",
         "verify",

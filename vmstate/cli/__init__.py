@@ -24,6 +24,7 @@ VERBS = {
     "set": "a value changed, and everything that follows from it",
     "capture": "a running machine into a stream, with its provenance",
     "load": "a stream into a real QEMU: does it run there, and where not, why",
+    "thin": "a stream without the contents of memory and ROM, its devices as they were: for a repository",
     "verify": "does it decode, re-encode identically, and agree with its own vmdesc",
     "query": "a QMP command, answered from the file",
     "early": "early migration: full reload or minimal resync, and the record between two moments",

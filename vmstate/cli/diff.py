@@ -22,7 +22,11 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--all", action="store_true", help="noise counts as well")
     parser.add_argument("--noise", metavar="KIND,...", help=f"only these kinds of noise do not count; all are: {kinds}")
     parser.add_argument(
-        "--ignore", metavar="SECTION[.PATH]", action="append", default=[], help="nothing there counts; can be repeated"
+        "--ignore",
+        metavar="SECTION[.PATH]",
+        action="append",
+        default=[],
+        help="nothing there counts (*: any text); can be repeated",
     )
     parser.set_defaults(run=run)
 

@@ -40,5 +40,5 @@ def test_qemu_takes_a_change(stream, assert_loads_in_qemu):
 
 
 def test_qemu_refuses_what_it_has_no_device_for(stream, assert_loads_in_qemu):
-    with pytest.raises(AssertionError, match="ipoctal232 at offset 0x.*: the destination has no such device"):
+    with pytest.raises(AssertionError, match=r"ipoctal232 at offset 0x.*: the destination has no such device"):
         assert_loads_in_qemu(stream, args=MACHINE.removesuffix("-device ipoctal232"))

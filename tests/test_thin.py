@@ -1,0 +1,110 @@
+"""A stream without the contents of memory: the devices are as they were, byte for byte, and QEMU loads it."""
+
+from __future__ import annotations
+
+import io
+import lzma
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from machines import COLD, needs_qemu
+from recorded import FIXTURES, MAPPED_RAM, NONE, POSTCOPY, STREAMS, plain
+
+from vmstate import Stream, StreamError, load, thin
+from vmstate.cli import main
+from vmstate.stream.events import Command
+
+SOME = sorted({*STREAMS[::6], POSTCOPY, "recorded/qemu-11.1-pc-xbzrle.mig.xz"} - {MAPPED_RAM})
+
+
+def told(stream: Stream) -> list[object]:
+    """All that a stream has besides pages: every byte of it."""
+    found: list[object] = [stream.version, stream.vmdesc_text]
+    found += [part.to_bytes() for part in stream.parts if isinstance(part, Command)]
+    for section in stream.sections:
+        found += [section.header.replace(offset=0), section.footer.replace(offset=0)]
+        if section.is_ram:
+            found += [(block.idstr, block.used_length, block.gpa) for block in section.state.blocks]
+        else:
+            found.append(section.payload())
+    return found
+
+
+@pytest.mark.parametrize("file", SOME)
+def test_all_but_the_pages_is_there(file: str) -> None:
+    small = b"".join(thin(plain(file)))
+    with load(plain(file)) as whole, load(small) as stream:
+        assert told(stream) == told(whole)
+        assert not stream.ram.pages
+        assert len(small) < len(plain(file)) or not whole.ram.pages
+        assert stream.to_bytes() == small
+    assert b"".join(thin(small)) == small
+
+
+def test_all_recorded_streams_are_small() -> None:
+    """The figures of fixtures/README.md."""
+    some = [file for file in STREAMS if file.startswith("qemu-")]
+    sizes = [len(lzma.compress(b"".join(thin(FIXTURES / file)), preset=6)) for file in some]
+    assert max(sizes) < 12_000
+    assert sum(sizes) * 30 < sum((FIXTURES / file).stat().st_size for file in some)
+
+
+def test_what_cannot_be_thin(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(StreamError, match="mapped-ram"):
+        list(thin(plain(MAPPED_RAM)))
+    out = tmp_path / "out.mig"
+    cut = tmp_path / "cut.mig"
+    cut.write_bytes(plain(NONE)[:200])
+    for file in (FIXTURES / MAPPED_RAM, cut, tmp_path / "nowhere.mig"):
+        assert main(["thin", str(file), "-o", str(out)]) == 2
+        assert len(capsys.readouterr().err.splitlines()) == 1
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["cut.mig"]
+
+
+def test_the_command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    out = tmp_path / "out.mig"
+    file = str(FIXTURES / POSTCOPY)
+    assert main(["thin", file, "-o", str(out)]) == 0
+    assert out.read_bytes() == b"".join(thin(file))
+    sink = io.TextIOWrapper(io.BytesIO())
+    monkeypatch.setattr(sys, "stdout", sink)
+    assert main(["thin", file, "-o", "-"]) == 0
+    assert sink.buffer.getvalue() == out.read_bytes()  # type: ignore[attr-defined]
+
+
+def test_memory_is_not_held(tmp_path: Path) -> None:
+    """256 MiB of pages go by in a process that may not hold them."""
+    path = tmp_path / "big.mig"
+    data = plain("recorded/qemu-7.2-pc-ram-cold.mig.xz")
+    with load(data) as stream:
+        ram = next(one for one in stream.sections if one.is_ram and one.state.pages.get("page"))
+    page = (0x28).to_bytes(8, "big") + bytes(range(256)) * 16
+    end = ram.state.offset + ram.state.size - 8
+    with path.open("wb") as file:
+        file.write(data[:end])
+        for _ in range(64):
+            file.write(page * 1024)
+        file.write(data[end:])
+    code = (
+        "from vmstate.cli import main\n"
+        f"assert main(['thin', {str(path)!r}, '-o', {str(tmp_path / 'out.mig')!r}]) == 0\n"
+        "print(next(line for line in open('/proc/self/status') if line.startswith('VmHWM')).split()[1])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert int(done.stdout) < 100_000
+    assert (tmp_path / "out.mig").read_bytes() == b"".join(thin(data))
+
+
+@pytest.mark.qemu
+@needs_qemu
+def test_qemu_loads_what_never_ran(tmp_path: Path) -> None:
+    pytest.importorskip("qemu.qmp", reason="needs the package qemu.qmp: pip install 'qemu-vmstate[lab]'")
+    from vmstate.lab.capture import capture_started
+    from vmstate.lab.incoming import load_into_qemu
+
+    capture_started(tmp_path / "cold.mig", COLD)
+    assert main(["thin", str(tmp_path / "cold.mig"), "-o", str(tmp_path / "thin.mig")]) == 0
+    assert (tmp_path / "thin.mig").stat().st_size * 2 < (tmp_path / "cold.mig").stat().st_size
+    assert load_into_qemu(tmp_path / "thin.mig", COLD).accepted
