@@ -33,6 +33,12 @@ if TYPE_CHECKING:
     from vmstate.codec import (
         save_state as save_state,
     )
+    from vmstate.compare.compat import (
+        Compatibility as Compatibility,
+    )
+    from vmstate.compare.compat import (
+        compat as compat,
+    )
     from vmstate.compare.diff import (
         Change as Change,
     )
@@ -41,6 +47,15 @@ if TYPE_CHECKING:
     )
     from vmstate.compare.diff import (
         diff as diff,
+    )
+    from vmstate.compare.findings import (
+        CompatFinding as CompatFinding,
+    )
+    from vmstate.compare.schemas import (
+        Schema as Schema,
+    )
+    from vmstate.compare.schemas import (
+        open_schema as open_schema,
     )
     from vmstate.early.items import (
         Item as Item,
@@ -604,6 +619,10 @@ _PLACES = {
         "set_facts",
         "version_of",
     ),
+    "vmstate.compare.compat": (
+        "Compatibility",
+        "compat",
+    ),
     "vmstate.compare.diff": (
         "Change",
         "Difference",
@@ -632,6 +651,11 @@ _PLACES = {
         "apply_record",
         "plan_streams",
         "record_streams",
+    ),
+    "vmstate.compare.findings": ("CompatFinding",),
+    "vmstate.compare.schemas": (
+        "Schema",
+        "open_schema",
     ),
     "vmstate.errors": (
         "DecodeError",

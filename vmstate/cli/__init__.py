@@ -25,6 +25,7 @@ VERBS = {
     "capture": "a running machine into a stream, with its provenance",
     "load": "a stream into a real QEMU: does it run there, and where not, why",
     "thin": "a stream without the contents of memory and ROM, its devices as they were: for a repository",
+    "compat": "can what one QEMU saves be loaded by another: schemas compared as wire layouts",
     "verify": "does it decode, re-encode identically, and agree with its own vmdesc",
     "query": "a QMP command, answered from the file",
     "early": "early migration: full reload or minimal resync, and the record between two moments",
@@ -48,10 +49,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
         epilog="FILE may be -, plain, or compressed by gzip, bzip2, xz, zstd or lz4.",
     )
     parser.add_argument("--version", action="store_true", help="print the version and stop")
-    verbs = parser.add_subparsers(dest="verb", metavar="VERB")
+    # Told, since argparse would render the help to find it out.
+    verbs = parser.add_subparsers(dest="verb", metavar="VERB", prog="vmstate")
     wanted = next((word for word in words if not word.startswith("-")), None)
     command: list[str] = []
-    for verb, purpose in VERBS.items():
+    # A parser takes as long to make as a small file to read: the others are for the help and for complaints.
+    for verb in words[:1] if words[:1] == [wanted] and wanted in VERBS else VERBS:
+        purpose = VERBS[verb]
         one = verbs.add_parser(verb, help=purpose, description=f"{purpose[0].upper()}{purpose[1:]}.")
         if verb == wanted:
             # Only the verb that is asked for is imported.

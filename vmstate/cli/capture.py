@@ -7,7 +7,7 @@ import json
 import sys
 from typing import Any
 
-from vmstate.cli.info import size_text
+from vmstate.cli.words import size_text
 from vmstate.errors import VMStateError, one_line
 
 

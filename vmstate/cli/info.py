@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Iterator
 from itertools import groupby
 from typing import Any, TypeVar
 
+from vmstate.cli.words import counted, size_text
 from vmstate.errors import one_line
 from vmstate.stream.stream import Stream, load
 
@@ -116,17 +117,3 @@ def runs_of_parts(sections: Iterable[T], what: Callable[[T], tuple[str, int]]) -
         for section in run:
             parts.setdefault(what(section)[1], []).append(section)
         yield from parts.values()
-
-
-def counted(number: int, what: str) -> str:
-    """A number of things."""
-    return f"{number} {what}" if number == 1 else f"{number} {what}s"
-
-
-def size_text(size: int) -> str:
-    """A number of bytes, in the largest unit in which it is whole or has one decimal."""
-    for unit in ("B", "KiB", "MiB", "GiB", "TiB"):
-        if size < 1024 or unit == "TiB":
-            return f"{size:.4g} {unit}"
-        size = size / 1024  # type: ignore[assignment]
-    return str(size)

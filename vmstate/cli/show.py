@@ -8,7 +8,8 @@ import sys
 from collections import Counter
 from typing import Any
 
-from vmstate.cli.info import runs_of_parts, size_text
+from vmstate.cli.info import runs_of_parts
+from vmstate.cli.words import size_text
 from vmstate.codec.records import Records
 from vmstate.errors import VMStateError, one_line
 from vmstate.schema.values import plain_value, to_plain

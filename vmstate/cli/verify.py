@@ -6,7 +6,7 @@ import argparse
 import json
 import sys
 
-from vmstate.cli.info import counted
+from vmstate.cli.words import counted
 from vmstate.errors import one_line
 from vmstate.stream.check import check
 from vmstate.stream.containers import open_input

@@ -115,6 +115,11 @@ def all_descriptions(idstr: str) -> tuple[VMStateDescription, ...]:
     return shipped_descriptions(idstr) or _descriptions(last_part(idstr), shipped=False)
 
 
+def known_idstrs() -> tuple[str, ...]:
+    """The last parts of idstrs that any installed library knows."""
+    return tuple(dict.fromkeys([*_shipped(), *_others()]))
+
+
 @lru_cache(maxsize=1024)
 def _descriptions(name: str, *, shipped: bool) -> tuple[VMStateDescription, ...]:
     index = _shipped() if shipped else _others()

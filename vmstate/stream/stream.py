@@ -10,10 +10,8 @@ input.
 
 from __future__ import annotations
 
-import gc
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
@@ -35,6 +33,7 @@ from vmstate.stream.events import (
 )
 from vmstate.stream.ram import END_SIZE, RamBlock, RamBytes, RamEnd, RamEvent, RamPages, RamSize
 from vmstate.stream.reader import StreamReader, find_vmdesc, page_size_of
+from vmstate.vmsd.collector import collector_paused
 from vmstate.vmsd.description import VMStateDescription
 from vmstate.vmsd.path import Steps, first_name, format_path, places_of, resolve
 
@@ -447,18 +446,6 @@ def _section(header: SectionHeader, state: DeviceState | None, ram: RamSummary, 
         return Section(header, ram, None, "library", footer, ram.offset, end - header.offset)
     size = end - header.offset
     return Section(header, state.state, state.vmsd, state.described_by, footer, state.offset, size, state.problem)
-
-
-@contextmanager
-def collector_paused() -> Iterator[None]:
-    """Without the collector of cycles: decoding makes many objects and no cycles, and it would look at all, often."""
-    was_on = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if was_on:
-            gc.enable()
 
 
 def load(

@@ -1,0 +1,17 @@
+"""Numbers in words, for the readable renderings."""
+
+from __future__ import annotations
+
+
+def counted(number: int, what: str) -> str:
+    """A number of things."""
+    return f"{number} {what}" if number == 1 else f"{number} {what}s"
+
+
+def size_text(size: int) -> str:
+    """A number of bytes, in the largest unit in which it is whole or has one decimal."""
+    for unit in ("B", "KiB", "MiB", "GiB", "TiB"):
+        if size < 1024 or unit == "TiB":
+            return f"{size:.4g} {unit}"
+        size = size / 1024  # type: ignore[assignment]
+    return str(size)

@@ -1,0 +1,709 @@
+"""Whether what one QEMU saves another can load: `vmstate.compat(a, b)`.
+
+Two schemas are brought to one form, flat wire layouts (vmstate.compare.layout), and these are laid beside each other.
+What decides is bytes; names only tell which field is which. A field that is nowhere on the other side, that has another
+size, or is only there under a condition, is a finding; where bytes and order are the same it is cosmetic, however
+different it is called. After a mismatch the two are aligned again, so that nothing behind it is hidden.
+
+Severity: "breaks" (if a machine has the device, the load fails or goes wrong), "may-break" (under the condition told in
+`when`), "cosmetic" (another name for the same bytes).
+
+QEMU's rules of versions, by where a description stands (migration/savevm.c, migration/vmstate.c):
+
+* a section, and a subsection, is read at the version in its header: not above the destination's version_id, not below
+  its minimum_version_id;
+* a nested struct has no version on the wire: written at the source's own, read at the destination's own;
+* VSTRUCT: at the version that the field gives.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any
+
+from vmstate.compare.findings import BACKWARD, BREAKS, COSMETIC, FORWARD, MAY_BREAK, SEVERITIES, CompatFinding
+from vmstate.compare.layout import Layout, Leaf, Path, Source, Struct, SubsectionLayout
+from vmstate.compare.schemas import Schema, SectionSchema, library_section, open_schema
+from vmstate.errors import VMStateError
+from vmstate.schema.unlisted import UNLISTED
+from vmstate.vmsd.collector import collector_paused
+
+DIRECTIONS = {"forward": (FORWARD,), "backward": (BACKWARD,), "both": (FORWARD, BACKWARD)}
+
+
+class Compatibility:
+    """What was found: `findings`, in the order of the sections, whatever concerns all of them first."""
+
+    __slots__ = ("a", "b", "findings")
+
+    def __init__(self, a: Schema, b: Schema, findings: list[CompatFinding]) -> None:
+        self.a = a
+        self.b = b
+        self.findings = findings
+
+    def __repr__(self) -> str:
+        counts = ", ".join(f"{self.count(severity)} {severity}" for severity in SEVERITIES)
+        return f"<Compatibility of {self.a.name} and {self.b.name}: {counts}>"
+
+    def count(self, severity: str) -> int:
+        """The number of findings of a severity."""
+        return sum(finding.severity == severity for finding in self.findings)
+
+    @property
+    def compatible(self) -> bool:
+        """Whether nothing breaks; what may break does not count."""
+        return self.count(BREAKS) == 0
+
+
+def compat(
+    a: Any, b: Any, *, direction: str = "forward", machine: str | None = None, facts: Mapping[str, Any] | None = None
+) -> Compatibility:
+    """Whether what `a` saves `b` can load ("forward"), the other way round ("backward"), or both ("both").
+
+    Each is a `Schema` or whatever `open_schema` takes. `machine` is the machine type for QEMU binaries; `facts` are
+    told to the conditions of the device library. Raises `VMStateError`.
+    """
+    if direction not in DIRECTIONS:
+        raise VMStateError(f"there is no direction {direction!r}", expected=" or ".join(DIRECTIONS))
+    with collector_paused():
+        one = open_schema(a, machine=machine, facts=facts)
+        two = open_schema(b, machine=machine, facts=facts)
+        findings: list[CompatFinding] = []
+        for way in DIRECTIONS[direction]:
+            source, destination = (one, two) if way == FORWARD else (two, one)
+            findings += _Comparison(source, destination, way, facts or {}).run()
+    return Compatibility(one, two, findings)
+
+
+class _Comparison:
+    """One direction of a comparison: what the source saves and the destination loads."""
+
+    def __init__(self, source: Schema, destination: Schema, direction: str, facts: Mapping[str, Any]) -> None:
+        self.source = source
+        self.destination = destination
+        self.direction = direction
+        self.facts = facts
+        self.by_key: dict[str, list[SectionSchema]] = {}
+        self.by_idstr: dict[str, list[SectionSchema]] = {}
+        for section in destination.sections:
+            self.by_key.setdefault(section.key, []).append(section)
+            self.by_idstr.setdefault(section.idstr, []).append(section)
+        self.taken: set[int] = set()
+
+    def run(self) -> list[CompatFinding]:
+        """All findings."""
+        found = list(self.machines())
+        names: set[str] = set()
+        for section in self.source.sections:
+            found += self.section(section)
+            names.add(section.idstr)
+        return found
+
+    def finding(
+        self,
+        rule: str,
+        severity: str,
+        section: str | None,
+        message: str,
+        path: str | None = None,
+        offset: int | None = None,
+        when: str | None = None,
+    ) -> CompatFinding:
+        """A finding of this direction."""
+        parts = [rule, *(part for part in (section, path) if part)]
+        if self.direction == BACKWARD:
+            parts.append(BACKWARD)
+        return CompatFinding(":".join(parts), severity, self.direction, section, path, offset, message, when)
+
+    def machines(self) -> Iterator[CompatFinding]:
+        """Whether the machine types are the same, where both sides say one."""
+        one, two = self.source.machine, self.destination.machine
+        if one is None or two is None or one == two:
+            return
+        message = f"the machine types differ: {one} saves, {two} loads"
+        if self.source.is_concrete:
+            yield self.finding("machine", BREAKS, None, f"{message}; QEMU refuses a stream of another machine type")
+        else:
+            when = "the streams name the machine type, as those of machine types from 2.4 on do"
+            yield self.finding("machine", MAY_BREAK, None, message, when=when)
+
+    # Sections.
+
+    def section(self, section: SectionSchema) -> list[CompatFinding]:
+        """What is found of one section of the source."""
+        if not section.sources:
+            message = "nothing says what is in it: the two cannot be compared"
+            return [self.finding("section-not-described", COSMETIC, section.key, message)]
+        candidates, found = self.counterparts(section)
+        if not candidates:
+            return found
+        best: list[CompatFinding] | None = None
+        for candidate in candidates:
+            if not candidate.sources:
+                message = "the other side does not say what is in it: the two cannot be compared"
+                here = [self.finding("section-not-described", COSMETIC, section.key, message)]
+                best = here if best is None else best
+            for source in section.sources[:1] if not self.is_library(self.source) else section.sources:
+                for other in candidate.sources:
+                    here = list(self.pair(section, candidate, source, other))
+                    if best is None or _weight(here) < _weight(best):
+                        best = here
+                    if not best:
+                        return found
+        if found and found[0].severity == MAY_BREAK and any(one.severity == BREAKS for one in best or ()):
+            # Another device that happens to use the name: what it saves says nothing about this one.
+            return found
+        return [*found, *_once(best or ())]
+
+    @staticmethod
+    def is_library(schema: Schema) -> bool:
+        """Whether a side can know several layouts of a section."""
+        return schema.kind == "library"
+
+    def counterparts(self, section: SectionSchema) -> tuple[list[SectionSchema], list[CompatFinding]]:
+        """The sections of the destination that it can be, and what is found while looking."""
+        if self.source.kind == self.destination.kind == "dump":
+            same = self.by_key.get(section.key)
+            if same:
+                return same, []
+        elif self.source.is_concrete and self.destination.is_concrete:
+            same = [one for one in self.by_key.get(section.key, ()) if one.instance_id == section.instance_id]
+            for one in same:
+                if id(one) not in self.taken:
+                    self.taken.add(id(one))
+                    return [one], []
+        alike = self.by_idstr.get(section.idstr, [])
+        if self.source.is_concrete and self.destination.is_concrete:
+            alike = []
+        if alike:
+            if self.source.kind != "dump" or self.destination.kind != "dump":
+                known = library_section(section.idstr, self.facts) if section.idstr in UNLISTED else None
+                return [*alike, known] if known is not None else alike, []
+            return alike, [self.other_class(section, alike)]
+        return self.missing(section)
+
+    def other_class(self, section: SectionSchema, alike: list[SectionSchema]) -> CompatFinding:
+        """A device class that is not there, where others save a section of the same idstr."""
+        known = {one.key for one in self.source.sections}
+        new = sorted(one.key for one in alike if one.key not in known)
+        if new:
+            message = (
+                f"the device class is called {' or '.join(new)} there; on the wire it is {section.idstr!r} on both"
+            )
+            return self.finding("section-class", COSMETIC, section.key, message)
+        names = ", ".join(sorted(one.key for one in alike)[:4])
+        message = f"the device class is not there; sections {section.idstr!r} are those of {names}"
+        when = f"the machine has a {section.key!r}"
+        return self.finding("section-class", MAY_BREAK, section.key, message, when=when)
+
+    def missing(self, section: SectionSchema) -> tuple[list[SectionSchema], list[CompatFinding]]:
+        """What a section is that the destination does not know."""
+        if self.destination.kind == "dump" and section.idstr in UNLISTED:
+            known = library_section(section.idstr, self.facts)
+            message = "no device class has it, so no -dump-vmstate text lists it"
+            if known is None:
+                message += ": the two cannot be compared"
+                return [], [self.finding("section-not-listed", COSMETIC, section.key, message)]
+            message += "; compared with what the device library knows"
+            return [known], [self.finding("section-not-listed", COSMETIC, section.key, message)]
+        if self.destination.kind == "library":
+            message = "the device library does not know it"
+            return [], [
+                self.finding("section-unknown", MAY_BREAK, section.key, message, when="the destination does not")
+            ]
+        name = f"the destination has no section {section.key if self.source.is_concrete else section.idstr!r}"
+        if section.sent:
+            return [], [self.finding("section-unknown", BREAKS, section.key, name, offset=section.offset)]
+        when = f"the machine has a {section.key!r}"
+        return [], [self.finding("section-unknown", MAY_BREAK, section.key, name, when=when)]
+
+    def pair(
+        self, section: SectionSchema, other: SectionSchema, source: Source, destination: Source
+    ) -> Iterator[CompatFinding]:
+        """What is found of two layouts of one section."""
+        concrete = self.source.is_concrete or self.destination.is_concrete
+        if section.idstr != other.idstr and not concrete:
+            message = f"the section is {section.idstr!r} on the wire, and {other.idstr!r} for the destination"
+            yield self.finding("section-name", BREAKS, section.key, message)
+            return
+        library = "library" in (self.source.kind, self.destination.kind)
+        version = source.version if self.is_library(self.source) else section.version
+        reader = other
+        if library:
+            reader = SectionSchema(other.key, other.idstr, 0, destination.version, destination.minimum, (destination,))
+        if self.blocks_migration(source, destination):
+            message = "the source's description has nothing in it, as that of a device that blocks migration"
+            yield self.finding("section-empty", MAY_BREAK, section.key, message, when="the source sends it after all")
+            return
+        severity = MAY_BREAK if library else BREAKS
+        yield from self.versions(section.key, (), version, reader.version, reader.minimum, severity)
+        if source.same_as(destination):
+            return
+        yield from _Pairing(self, section, version, min(version, reader.version)).compare(source, destination)
+
+    def blocks_migration(self, source: Source, destination: Source) -> bool:
+        """Whether the source alone has the empty description of a device that blocks migration."""
+        return source.is_empty and not destination.is_empty
+
+    def versions(
+        self,
+        section: str,
+        steps: Path,
+        version: int,
+        newest: int,
+        minimum: int,
+        severity: str,
+        when: str | None = None,
+    ) -> Iterator[CompatFinding]:
+        """Whether a version in a header is one that the destination takes."""
+        what = f"subsection {steps[-1]!r}" if steps else "the section"
+        path = "/".join(steps) or None
+        if version > newest:
+            message = f"{what} has version {version}, and the destination knows up to {newest}"
+            yield self.finding("version-newer", severity, section, message, path, when=when)
+        if version < minimum:
+            message = f"{what} has version {version}, and the destination takes none below {minimum}"
+            yield self.finding("version-older", severity, section, message, path, when=when)
+
+
+def _once(findings: Iterable[CompatFinding]) -> list[CompatFinding]:
+    """Of findings with one id, such as those of fields that have one name, the worst."""
+    worst: dict[str, CompatFinding] = {}
+    for finding in findings:
+        before = worst.get(finding.id)
+        if before is None or SEVERITIES.index(finding.severity) < SEVERITIES.index(before.severity):
+            worst[finding.id] = finding
+    return list(worst.values())
+
+
+def _weight(findings: Iterable[CompatFinding]) -> tuple[int, ...]:
+    """The better of two comparisons is that with the lower weight."""
+    counts = [0, 0, 0]
+    for finding in findings:
+        counts[SEVERITIES.index(finding.severity)] += 1
+    return tuple(counts)
+
+
+# One layout beside another.
+
+
+class _Pairing:
+    """Two layouts of one section, or of a subsection of it.
+
+    `sent` is True where it is certain that the subsection is sent; else `when` says on what that depends.
+    """
+
+    def __init__(
+        self,
+        comparison: _Comparison,
+        section: SectionSchema,
+        saved: int,
+        loaded: int,
+        path: Path = (),
+        sent: bool = True,
+        when: str | None = None,
+    ) -> None:
+        self.comparison = comparison
+        self.section = section
+        self.saved = saved
+        self.loaded = loaded
+        self.path = path
+        self.sent = sent
+        self.when = when
+        # What is in one stream has no conditions any more: those of the other side are as the stream shows.
+        self.concrete = comparison.source.is_concrete, comparison.destination.is_concrete
+
+    def compare(self, source: Source, destination: Source) -> Iterator[CompatFinding]:
+        """What is found of the two."""
+        one, two = source.layout(self.saved), destination.layout(self.loaded)
+        if one.leaves and not two.leaves and not self.path:
+            message = "the destination's description has nothing in it, and does not read what is sent"
+            yield self.finding("field-missing", BREAKS, (), message)
+            return
+        yield from self.structs(one, two)
+        left, right = _settled(one.leaves, two.leaves, self.concrete)
+        offsets = _offsets(left) if not self.path else {}
+        told: set[Path] = set()
+        for start, stop, begin, end, alike in _aligned(left, right, any(self.concrete)):
+            if alike:
+                for before, after in zip(left[start:stop], right[begin:end], strict=True):
+                    yield from self.leaf(before, after, offsets.get(id(before)), told)
+            else:
+                mine, theirs = left[start:stop], right[begin:end]
+                if self.concrete[0] != self.concrete[1]:
+                    # A condition that holds for a field of one name need not hold for another of the same name.
+                    mine = [leaf for leaf in mine if leaf.condition is None]
+                    theirs = [leaf for leaf in theirs if leaf.condition is None]
+                for part in _split(mine, theirs):
+                    yield from self.block(part, offsets, told, (one, two))
+        yield from self.subsections(one.subsections, two.subsections)
+
+    def finding(
+        self, rule: str, severity: str, path: Path, message: str, offset: int | None = None, when: str | None = None
+    ) -> CompatFinding:
+        """A finding in this layout: what only happens if the subsection is sent may break at most."""
+        if not self.sent and severity == BREAKS:
+            severity = MAY_BREAK
+        conditions = [one for one in (self.when, when) if one] if severity == MAY_BREAK else []
+        text = "/".join((*self.path, *path)) or None
+        if offset is not None and self.section.offset is not None:
+            offset += self.section.offset
+        return self.comparison.finding(
+            rule, severity, self.section.key, message, text, offset, " and ".join(conditions) or None
+        )
+
+    # Structs.
+
+    def structs(self, one: Layout, two: Layout) -> Iterator[CompatFinding]:
+        """Names and versions of nested structs: neither is on the wire."""
+        for path, before in one.structs.items():
+            for mine, theirs in zip(before, two.structs.get(path, ()) if path else (), strict=False):
+                yield from self.struct(path, mine, theirs)
+
+    def struct(self, path: Path, mine: Struct, theirs: Struct) -> Iterator[CompatFinding]:
+        """The same of one nested struct."""
+        if mine.name != theirs.name:
+            message = f"{mine.name!r} is called {theirs.name!r} there; the name is not on the wire"
+            yield self.finding("struct-name", COSMETIC, path, message)
+        if mine.version > theirs.version or mine.version < theirs.minimum:
+            message = (
+                f"{mine.name!r} is written at version {mine.version} and read at the destination's own, "
+                f"{theirs.version}: a nested struct has no version on the wire, only its fields count"
+            )
+            yield self.finding("struct-version", COSMETIC, path, message)
+
+    # Leaves.
+
+    def leaf(self, before: Leaf, after: Leaf, offset: int | None, told: set[Path]) -> Iterator[CompatFinding]:
+        """Two leaves that are at one place; `told` are the conditions that were told already."""
+        if before.is_like(after):
+            return
+        path = before.path
+        if _token(before) != _token(after):
+            called = "is" if before.is_unused or after.is_unused else "is called"
+            message = f"{before.name!r} {called} {after.name!r} there: the same bytes"
+            yield self.finding("field-renamed", COSMETIC, path, message, offset)
+        if before.version > after.version:
+            message = f"from version {before.version} on here, from {after.version} there: at this version both have it"
+            yield self.finding("field-version", COSMETIC, path, message, offset)
+        if _bytes_differ(before, after):
+            yield self.size(before, after, offset)
+        elif before.single and after.single and (before.count or 1) != (after.count or 1):
+            message = f"{_times(before)} here, {_times(after)} there"
+            yield self.finding("field-count", MAY_BREAK, path, message, offset, "it is not an array of that length")
+        elif before.kind is not None and after.kind is not None and before.kind != after.kind:
+            yield self.kinds(before, after, offset)
+        yield from self.conditions(before, after, offset, told)
+
+    def size(self, before: Leaf, after: Leaf, offset: int | None) -> CompatFinding:
+        """Two leaves whose bytes differ in number."""
+        when = " and ".join(f"{leaf.condition.what} holds" for leaf in (before, after) if leaf.condition is not None)
+        severity = MAY_BREAK if when else BREAKS
+        if before.size == after.size:
+            message = f"{_times(before)} of {before.size} bytes here, {_times(after)} there"
+            return self.finding("field-count", severity, before.path, message, offset, when)
+        message = f"{before.size} bytes here, {after.size} there"
+        if not (before.exact and after.exact):
+            severity = MAY_BREAK
+            when = "it has the size on the wire that it has in the host's memory: a dump says no more than that"
+        return self.finding("field-size", severity, before.path, message, offset, when)
+
+    def kinds(self, before: Leaf, after: Leaf, offset: int | None) -> CompatFinding:
+        """Two types that have the same bytes."""
+        message = f"{before.kind!r} here, {after.kind!r} there: the same bytes, read otherwise"
+        if str(after.kind).endswith((" equal", " le")):
+            when = "the value is not one that the destination takes"
+            return self.finding("field-type", MAY_BREAK, before.path, message, offset, when)
+        return self.finding("field-type", COSMETIC, before.path, message, offset)
+
+    def conditions(self, before: Leaf, after: Leaf, offset: int | None, told: set[Path]) -> Iterator[CompatFinding]:
+        """A leaf that is always there on one side, and not on the other."""
+        if any(self.concrete) or (before.condition is None) == (after.condition is None):
+            return
+        condition = before.condition or after.condition
+        assert condition is not None
+        if condition.at in told:
+            return
+        told.add(condition.at)
+        other = after if before.condition is None else before
+        called = "" if _token(before) == _token(after) else f" as {other.name!r}"
+        path = before.path[: len(condition.at)]
+        name = repr(before.path[len(path) - 1])
+        if before.condition is None:
+            message = f"{name} is always sent, and read{called} only where {condition.what} holds"
+        else:
+            message = f"{name} is sent only where {condition.what} holds, and always read"
+        when = f"{condition.what} does not hold"
+        yield self.finding("field-condition", MAY_BREAK, path, message, offset, when)
+
+    def block(
+        self,
+        leaves: tuple[list[Leaf], list[Leaf]],
+        offsets: Mapping[int, int],
+        told: set[Path],
+        layouts: tuple[Layout, Layout],
+    ) -> Iterator[CompatFinding]:
+        """Leaves of either side between two places where the sides agree."""
+        left, right = leaves
+        offset = offsets.get(id(left[0])) if left else None
+        if left and right:
+            if _same_shapes(left, right):
+                for before, after in zip(left, right, strict=True):
+                    yield from self.leaf(before, after, offsets.get(id(before)), told)
+                return
+            same = _same_bytes(left, right)
+            if same is not False:
+                message = f"{_names(left)} here, {_names(right)} there: "
+                if same:
+                    message += f"the same {_total(right) or _total(left)} bytes"
+                    yield self.finding("field-recut", COSMETIC, left[0].path, message, offset)
+                else:
+                    message += "of an array the dump does not say the length"
+                    when = "they are not as many bytes"
+                    yield self.finding("field-recut", MAY_BREAK, left[0].path, message, offset, when)
+                return
+        for path, group in _grouped(left, layouts[1]):
+            text = "is sent, and the destination does not read it"
+            yield self.alone("field-missing", path, group, text, offsets.get(id(group[0])))
+        for path, group in _grouped(right, layouts[0]):
+            yield self.alone("field-new", path, group, "is not sent, and the destination reads it", offset)
+
+    def alone(self, rule: str, path: Path, leaves: list[Leaf], text: str, offset: int | None) -> CompatFinding:
+        """Fields that only one side has."""
+        size = _total(leaves)
+        message = f"{path[-1]!r}{f' ({size} bytes)' if size else ''} {text}"
+        conditions = dict.fromkeys(f"{leaf.condition.what} holds" for leaf in leaves if leaf.condition is not None)
+        certain = any(leaf.condition is None for leaf in leaves)
+        when = None if certain else " or ".join(list(conditions)[:3])
+        return self.finding(rule, BREAKS if certain else MAY_BREAK, path, message, offset, when)
+
+    # Subsections.
+
+    def subsections(
+        self, mine: Sequence[SubsectionLayout], theirs: Sequence[SubsectionLayout]
+    ) -> Iterator[CompatFinding]:
+        """Every subsection that the source can send, beside the first of that name that the destination knows."""
+        named: dict[str, list[SubsectionLayout]] = {}
+        for sub in theirs:
+            named.setdefault(sub.name, []).append(sub)
+        for sub in mine:
+            path = (*sub.at, sub.name)
+            others = [other for other in named.get(sub.name, ()) if other.at == sub.at] or named.get(sub.name, [])
+            if not others:
+                message = f"the destination does not know subsection {sub.name!r}"
+                severity = BREAKS if sub.when is None else MAY_BREAK
+                yield self.finding("subsection-unknown", severity, path, message, when=sub.when)
+                continue
+            if others[0].at != sub.at:
+                place = "/".join(others[0].at) or "the section itself"
+                message = f"subsection {sub.name!r} stands in another struct there: {place}"
+                yield self.finding("subsection-moved", COSMETIC, path, message)
+            if len(others) > 1:
+                message = (
+                    f"{len(others)} subsections are called {sub.name!r} there: QEMU reads each of them as the first"
+                )
+                yield self.finding("subsection-repeated", COSMETIC, path, message)
+            yield from self.subsection(sub, others[0])
+
+    def subsection(self, sub: SubsectionLayout, other: SubsectionLayout) -> Iterator[CompatFinding]:
+        """Two subsections of one name."""
+        sent = self.sent and sub.when is None
+        when = " and ".join(one for one in (self.when, sub.when) if one) or None
+        path = (*self.path, *sub.at, sub.name)
+        yield from self.comparison.versions(
+            self.section.key, path, sub.version, other.version, other.minimum, BREAKS if sent else MAY_BREAK, when
+        )
+        if sub.source.same_as(other.source):
+            return
+        version = min(sub.version, other.version)
+        pairing = _Pairing(self.comparison, self.section, sub.version, version, path, sent, when)
+        yield from pairing.compare(sub.source, other.source)
+
+
+def _token(leaf: Leaf) -> str:
+    """What two leaves are called alike by: the name without the number that QEMU gives to a name that repeats."""
+    name = leaf.name
+    if leaf.is_unused:
+        return "unused"
+    if name.endswith("]"):
+        stem, _, number = name[:-1].rpartition("[")
+        return stem if number.isdigit() else name
+    return name
+
+
+def _bytes_differ(before: Leaf, after: Leaf) -> bool:
+    """Whether two leaves certainly have different numbers of bytes."""
+    if before.size is None or after.size is None:
+        return False
+    if before.size != after.size:
+        whole = before.bytes, after.bytes
+        return None in whole or whole[0] != whole[1]
+    counts = [_repeats(leaf) for leaf in (before, after)]
+    return None not in counts and counts[0] != counts[1]
+
+
+def _repeats(leaf: Leaf) -> int | None:
+    total = leaf.count
+    for count in leaf.repeats:
+        total = None if total is None or count is None else total * count
+    return total
+
+
+def _times(leaf: Leaf) -> str:
+    repeats = _repeats(leaf)
+    if repeats is None:
+        return "one element, or an array whose length is not said,"
+    return "1 element" if repeats == 1 else f"{repeats} elements"
+
+
+def _total(leaves: Iterable[Leaf]) -> int | None:
+    """The bytes of leaves, in one element of what is around them all; None where they are not known."""
+    total = 0
+    around = {leaf.repeats for leaf in leaves}
+    for leaf in leaves:
+        own = leaf.element_bytes if len(around) == 1 else leaf.bytes
+        if own is None:
+            return None
+        total += own
+    return total
+
+
+def _same_shapes(left: list[Leaf], right: list[Leaf]) -> bool:
+    """Whether two rows are, leaf by leaf, of the same size, or of one that neither side says."""
+    return len(left) == len(right) and all(
+        one.size == two.size and not _bytes_differ(one, two) for one, two in zip(left, right, strict=True)
+    )
+
+
+def _same_bytes(left: list[Leaf], right: list[Leaf]) -> bool | None:
+    """Whether rows of leaves hold the same number of bytes; None where arrays of unknown length decide it."""
+    if {leaf.condition is None for leaf in left} != {leaf.condition is None for leaf in right}:
+        return False
+    around = {leaf.repeats for leaf in (*left, *right)}
+    if len(around) > 1 and any(None in repeats for repeats in around):
+        return False
+    totals = [_total(side) for side in (left, right)]
+    if None not in totals:
+        return totals[0] == totals[1]
+    # A dump of before 8.1 counts no array. Only padding is put in place of something else on purpose.
+    if not any(leaf.is_unused for leaf in (*left, *right)):
+        return False
+    for side, other in ((left, totals[1]), (right, totals[0])):
+        if other is not None and all(leaf.exact for leaf in side):
+            least = sum(leaf.size or 0 for leaf in side)
+            return True if least == other else None if least < other else False
+    return False
+
+
+def _split(left: list[Leaf], right: list[Leaf]) -> Iterator[tuple[list[Leaf], list[Leaf]]]:
+    """A block, cut at leaves whose names end alike: `dma_left` and `mig_dma_left`, `tx.size` and `tx.props.size`."""
+    if len(left) == len(right) or not left or not right:
+        yield left, right
+        return
+    place = start = 0
+    for index, leaf in enumerate(left):
+        for other in range(place, len(right)):
+            if _end_alike(leaf, right[other]) and not _bytes_differ(leaf, right[other]):
+                if index > start or other > place:
+                    yield left[start:index], right[place:other]
+                yield [leaf], [right[other]]
+                start, place = index + 1, other + 1
+                break
+    if start < len(left) or place < len(right):
+        yield left[start:], right[place:]
+
+
+def _end_alike(one: Leaf, two: Leaf) -> bool:
+    short, long = sorted((one.name, two.name), key=len)
+    return long.endswith(short) and (short == long or long[-len(short) - 1] in "._")
+
+
+def _names(leaves: Sequence[Leaf]) -> str:
+    names = ", ".join(repr(leaf.name) for leaf in leaves[:4])
+    return f"{names} and {len(leaves) - 4} more" if len(leaves) > 4 else names
+
+
+_Group = tuple[Path, list[Leaf]]
+
+
+def _grouped(leaves: Iterable[Leaf], other: Layout) -> list[_Group]:
+    """Leaves by the outermost struct around them that the other side does not have, which is told as one."""
+    groups: list[_Group] = []
+    for leaf in leaves:
+        path = leaf.path
+        for length in range(1, len(path)):
+            if path[:length] not in other.structs:
+                path = path[:length]
+                break
+        if groups and groups[-1][0] == path and len(path) < len(leaf.path):
+            groups[-1][1].append(leaf)
+        else:
+            groups.append((path, [leaf]))
+    return groups
+
+
+def _offsets(leaves: Sequence[Leaf]) -> dict[int, int]:
+    """Where leaves stand in the section, as far as it is certain."""
+    offsets: dict[int, int] = {}
+    place = 0
+    for leaf in leaves:
+        offsets[id(leaf)] = place
+        size = leaf.bytes if leaf.condition is None else None
+        if size is None or leaf.repeats:
+            break
+        place += size
+    return offsets
+
+
+def _settled(left: list[Leaf], right: list[Leaf], concrete: tuple[bool, bool]) -> tuple[list[Leaf], list[Leaf]]:
+    """The leaves that count: a stream shows which conditional fields of the other side cannot be there."""
+    if concrete[0] == concrete[1]:
+        return left, right
+    shown, other = (left, right) if concrete[0] else (right, left)
+    there: dict[str, list[Leaf]] = {}
+    for leaf in shown:
+        there.setdefault(_token(leaf), []).append(leaf)
+    structs = {leaf.path[:length] for leaf in shown for length in range(1, len(leaf.path))}
+    certain: dict[str, int] = {}
+    for leaf in other:
+        if leaf.condition is None:
+            certain[_token(leaf)] = certain.get(_token(leaf), 0) + 1
+    kept = []
+    for leaf in other:
+        alike = there.get(_token(leaf), [])
+        if leaf.condition is not None and (
+            certain.get(_token(leaf), 0) >= len(alike) or all(_bytes_differ(one, leaf) for one in alike)
+        ):
+            continue
+        if leaf.condition is None and not alike and _is_empty_array(leaf, structs):
+            continue
+        kept.append(leaf)
+    return (left, kept) if concrete[0] else (kept, right)
+
+
+def _is_empty_array(leaf: Leaf, structs: set[Path]) -> bool:
+    """Whether a field can be missing in a stream as one of an array without elements; `structs` are those there."""
+    if None in leaf.repeats and leaf.path[:-1] not in structs:
+        return True
+    return leaf.kind is not None and leaf.count is None
+
+
+def _aligned(left: list[Leaf], right: list[Leaf], shown: bool) -> Iterator[tuple[int, int, int, int, bool]]:
+    """Runs of leaves, as ranges of either side: those called alike, and those between.
+
+    Of two fields of one name one is usually an old, conditional one: those with a condition are laid beside each other,
+    and those without. Where one side is `shown` by a stream, nothing has a condition there.
+    """
+    tokens = [[_token(leaf) for leaf in side] for side in (left, right)]
+    if not shown:
+        tokens = [
+            [token if leaf.condition is None else f"{token}?" for token, leaf in zip(names, side, strict=True)]
+            for names, side in zip(tokens, (left, right), strict=True)
+        ]
+    if tokens[0] == tokens[1]:
+        yield 0, len(left), 0, len(right), True
+        return
+    from difflib import SequenceMatcher
+
+    for tag, start, stop, begin, end in SequenceMatcher(None, tokens[0], tokens[1], autojunk=False).get_opcodes():
+        yield start, stop, begin, end, tag == "equal"

@@ -1,0 +1,151 @@
+"""Findings of a comparison, and the file in which accepted ones are remembered."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from vmstate.errors import SchemaError
+from vmstate.stream.containers import open_input, write_atomic
+from vmstate.vmsd.data import Data, Value
+
+BREAKS = "breaks"
+MAY_BREAK = "may-break"
+COSMETIC = "cosmetic"
+SEVERITIES = (BREAKS, MAY_BREAK, COSMETIC)
+
+FORWARD = "forward"
+BACKWARD = "backward"
+
+
+class CompatFinding(Value):
+    """One thing that the two sides see otherwise.
+
+    `id` is stable: rule, section and path, and the direction where it is not the usual one. `direction` is "forward"
+    (a saves, b loads) or "backward". `section` is what the side that saves calls it. `path` names fields from the
+    outside in, a subsection by its name; `offset` is the place in the section, or in the stream where there is one, if
+    it is known. `when` is the condition under which a "may-break" breaks.
+    """
+
+    id: str
+    severity: str
+    direction: str
+    section: str | None
+    path: str | None
+    offset: int | None
+    message: str
+    when: str | None = None
+
+
+FORMAT = 1
+"""The version of the baseline's format."""
+
+
+class Baseline(Data):
+    """The findings that were accepted: id -> the reason."""
+
+    name: str
+    reasons: Mapping[str, str]
+
+
+def read_baseline(source: Any) -> Baseline:
+    """A baseline from its file. Raises `VMStateError`."""
+    with open_input(source) as opened:
+        try:
+            top = json.loads(bytes(opened.data))
+        except (ValueError, RecursionError) as error:
+            raise SchemaError(f"the baseline is not JSON: {error}", file=opened.name) from None
+        if not isinstance(top, dict) or "vmstate-baseline" not in top or not isinstance(top.get("accepted"), list):
+            expected = '"vmstate-baseline" and a list "accepted"'
+            raise SchemaError("this is no baseline", file=opened.name, expected=expected)
+        if top["vmstate-baseline"] != FORMAT:
+            found = json.dumps(top["vmstate-baseline"])[:40]
+            raise SchemaError("the baseline is of another version", file=opened.name, expected=str(FORMAT), found=found)
+        reasons: dict[str, str] = {}
+        for number, entry in enumerate(top["accepted"]):
+            if not isinstance(entry, dict) or not _is_text(entry.get("id")) or not _is_text(entry.get("reason")):
+                raise SchemaError(
+                    f"entry {number} of the baseline is none", file=opened.name, expected='"id" and "reason", both text'
+                )
+            reasons[entry["id"]] = entry["reason"]
+        return Baseline(opened.name, reasons)
+
+
+def _is_text(value: Any) -> bool:
+    return isinstance(value, str) and bool(value.strip())
+
+
+def write_baseline(path: Any, findings: Iterable[CompatFinding], reason: str, known: Mapping[str, str]) -> None:
+    """Write a baseline that accepts findings: with the reason they had, or else the one given."""
+    accepted = [
+        {"id": finding.id, "reason": known.get(finding.id, reason), "message": finding.message}
+        for finding in dict.fromkeys(findings)
+    ]
+    text = json.dumps({"vmstate-baseline": FORMAT, "accepted": accepted}, indent=1)
+    write_atomic(path, [text.encode() + b"\n"])
+
+
+def sarif(findings: Iterable[CompatFinding], accepted: Mapping[str, str], a: str, b: str, version: str) -> Any:
+    """The findings as SARIF 2.1.0, those that were accepted as suppressed."""
+    results = []
+    rules: dict[str, str] = {}
+    for finding in findings:
+        rule = finding.id.partition(":")[0]
+        rules.setdefault(rule, RULES.get(rule, rule))
+        text = finding.message + (f" (when {finding.when})" if finding.when else "")
+        name = "/".join(part for part in (finding.section, finding.path) if part)
+        result: dict[str, Any] = {
+            "ruleId": rule,
+            "level": {BREAKS: "error", MAY_BREAK: "warning"}.get(finding.severity, "note"),
+            "message": {"text": f"{finding.section}: {text}" if finding.section else text},
+            "locations": [
+                {
+                    "physicalLocation": {"artifactLocation": {"uri": b if finding.direction == FORWARD else a}},
+                    "logicalLocations": [{"fullyQualifiedName": name or rule}],
+                }
+            ],
+            "partialFingerprints": {"vmstateFindingId/v1": finding.id},
+            "properties": {"direction": finding.direction, "severity": finding.severity},
+        }
+        if finding.id in accepted:
+            result["suppressions"] = [{"kind": "external", "justification": accepted[finding.id]}]
+        results.append(result)
+    driver = {
+        "name": "vmstate compat",
+        "version": version,
+        "rules": [{"id": rule, "shortDescription": {"text": text}} for rule, text in rules.items()],
+    }
+    return {
+        "$schema": "https://json.schemastore.org/sarif-2.1.0.json",
+        "version": "2.1.0",
+        "runs": [{"tool": {"driver": driver}, "results": results}],
+    }
+
+
+RULES = {
+    "machine": "the machine types differ",
+    "section-unknown": "the destination has no such section",
+    "section-not-listed": "the destination's dump does not list the section",
+    "section-not-described": "nothing says what is in the section",
+    "section-empty": "the source's device blocks migration",
+    "section-class": "the device class has another name",
+    "section-name": "the section has another idstr",
+    "version-newer": "the source's version_id is higher than the destination's",
+    "version-older": "the source's version_id is below the destination's minimum",
+    "struct-version": "a nested struct has another version",
+    "struct-name": "a nested struct has another name",
+    "field-version": "a field is from another version on",
+    "field-missing": "the destination does not read a field",
+    "field-new": "the destination reads a field that is not sent",
+    "field-size": "a field has another size",
+    "field-count": "a field has another number of elements",
+    "field-condition": "a field is conditional on one side only",
+    "field-type": "a field has another type of the same size",
+    "field-renamed": "a field has another name",
+    "field-recut": "the same bytes are fields of another cut",
+    "subsection-unknown": "the destination does not know a subsection",
+    "subsection-repeated": "several subsections have one name",
+    "subsection-moved": "a subsection stands in another struct",
+}
+"""What each rule is about."""

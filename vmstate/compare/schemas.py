@@ -1,0 +1,327 @@
+"""The two sides of a comparison: what a QEMU, or a stream, says it reads and writes.
+
+`open_schema` takes a -dump-vmstate file, a stream (its vmdesc, or where it has none what the library says of it), a
+vmdesc by itself, the device library ("library"), or a QEMU binary with a machine type ("BINARY:MACHINE"), which is
+asked for its -dump-vmstate text. Files may be compressed.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from vmstate.compare.from_dump import DumpSource
+from vmstate.compare.layout import Source
+from vmstate.errors import SchemaError, VMStateError
+from vmstate.stream.containers import Input, open_input
+from vmstate.vmsd.data import Data
+
+LIBRARY = "library"
+"""The name that stands for the device library."""
+
+SECONDS = 60
+"""The time a QEMU binary has to write its -dump-vmstate text."""
+
+MACHINE = "vmschkmachine"
+
+
+class SectionSchema:
+    """A section, as one side knows it.
+
+    `key` is what the side calls it: the device class of a dump, the idstr of a stream. `idstr` is the last part of the
+    idstr that it has on the wire. `sources` give its layout; a library can know several, the newest first. `sent` says
+    that it is certainly in the stream. `version` and `minimum` are the section's own, `offset` its place in a stream.
+    """
+
+    __slots__ = ("idstr", "instance_id", "key", "minimum", "offset", "sent", "sources", "version")
+
+    def __init__(
+        self,
+        key: str,
+        idstr: str,
+        instance_id: int,
+        version: int,
+        minimum: int,
+        sources: tuple[Source, ...],
+        sent: bool = False,
+        offset: int | None = None,
+    ) -> None:
+        self.key = key
+        self.idstr = idstr
+        self.instance_id = instance_id
+        self.version = version
+        self.minimum = minimum
+        self.sources = sources
+        self.sent = sent
+        self.offset = offset
+
+
+class Schema(Data):
+    """One side: `kind` is "dump", "stream", "vmdesc" or "library"."""
+
+    name: str
+    kind: str
+    machine: str | None
+    sections: tuple[SectionSchema, ...]
+
+    @property
+    def is_concrete(self) -> bool:
+        """Whether it says what is in one stream, not what could be."""
+        return self.kind in ("stream", "vmdesc")
+
+
+def open_schema(
+    source: Any, *, machine: str | None = None, facts: Mapping[str, Any] | None = None, seconds: float = SECONDS
+) -> Schema:
+    """A side of a comparison; `machine` is for a QEMU binary. Raises `VMStateError`."""
+    if isinstance(source, Schema):
+        return source
+    if source == LIBRARY:
+        return library_schema(facts or {})
+    if isinstance(source, str) and source != "-":
+        binary = _binary_of(source, machine)
+        if binary is not None:
+            return dump_schema(dump_of(*binary, seconds=seconds), f"{binary[0]}:{binary[1]}")
+    opened = open_input(source)
+    try:
+        return _schema_of(opened, facts or {})
+    except VMStateError as error:
+        raise error.within(file=opened.name) from None
+    finally:
+        opened.close()
+
+
+def _schema_of(opened: Input, facts: Mapping[str, Any]) -> Schema:
+    data = opened.data
+    if bytes(data[:4]) == b"QEVM":
+        return stream_schema(opened, facts)
+    if bytes(data[:64]).lstrip()[:1] != b"{":
+        found = "nothing: it is empty" if len(data) == 0 else bytes(data[:16]).hex()
+        raise SchemaError("this is no schema", expected="a -dump-vmstate text, a stream or a vmdesc", found=found)
+    text = bytes(data)
+    top = _parsed(text)
+    if isinstance(top, dict) and isinstance(top.get("devices"), list):
+        return vmdesc_schema(text, opened.name, facts)
+    return _dump_schema(top, b'"num":' in text, opened.name)
+
+
+# -dump-vmstate
+
+
+def dump_schema(text: bytes, name: str) -> Schema:
+    """The schema of a -dump-vmstate text. Raises `SchemaError`."""
+    return _dump_schema(_parsed(text), b'"num":' in text, name)
+
+
+def _parsed(text: bytes) -> Any:
+    try:
+        return json.loads(text)
+    except RecursionError:
+        raise SchemaError("the JSON text nests too deeply") from None
+    except ValueError as error:
+        raise SchemaError(f"this is not JSON: {error}", expected="a -dump-vmstate text, a stream or a vmdesc") from None
+
+
+def _dump_schema(top: Any, counted: bool, name: str) -> Schema:
+    machine, entries = _checked(top, name)
+    sections = []
+    for key, entry in entries.items():
+        raw = entry["Description"]
+        source = DumpSource(raw, counted)
+        sections.append(SectionSchema(key, raw["name"], 0, entry["version_id"], entry["minimum_version_id"], (source,)))
+    return Schema(name, "dump", machine, tuple(sections))
+
+
+def _checked(top: Any, name: str) -> tuple[str | None, dict[str, Any]]:
+    """The machine type and the entries, each of the form of a -dump-vmstate text."""
+    if not isinstance(top, dict):
+        raise SchemaError("this is no -dump-vmstate text", file=name, expected="a JSON object")
+    entries = dict(top)
+    said = entries.pop(MACHINE, None)
+    machine = said.get("Name") if isinstance(said, dict) else None
+    if said is not None and not isinstance(machine, str):
+        raise SchemaError(f"{MACHINE!r} has no 'Name'", file=name)
+    if not entries:
+        raise SchemaError("the -dump-vmstate text names no device", file=name, expected="descriptions of devices")
+    for key, entry in entries.items():
+        if not isinstance(entry, dict) or not _is_description(entry.get("Description")):
+            raise SchemaError(f"{key!r} is no entry of a -dump-vmstate text", file=name, expected="a Description")
+        if not type(entry.get("version_id")) is type(entry.get("minimum_version_id")) is int:
+            raise SchemaError(f"{key!r} has no version_id", file=name)
+    return machine, entries
+
+
+MAX_DEPTH = 64
+
+
+def _is_description(raw: Any, depth: int = 0) -> bool:
+    try:
+        if depth > MAX_DEPTH or not type(raw["version_id"]) is type(raw["minimum_version_id"]) is int:
+            return False
+        if type(raw["name"]) is not str:
+            return False
+        if "Fields" in raw:
+            for field in raw["Fields"]:
+                if not type(field["version_id"]) is type(field["size"]) is type(field.get("num", 0)) is int:
+                    return False
+                if type(field["field"]) is not str or type(field["field_exists"]) is not bool:
+                    return False
+                if "Description" in field and not _is_description(field["Description"], depth + 1):
+                    return False
+        return "Subsections" not in raw or all(_is_description(sub, depth + 1) for sub in raw["Subsections"])
+    except (KeyError, TypeError, AttributeError):
+        return False
+
+
+def _binary_of(source: str, machine: str | None) -> tuple[str, str] | None:
+    """The binary and the machine type that a text means, if it means these."""
+    if os.path.exists(source) and (os.path.isdir(source) or not os.access(source, os.X_OK)):
+        return None
+    import shutil
+
+    path, colon, named = source.rpartition(":")
+    found = shutil.which(path) if colon and path else None
+    if found is not None and named:
+        return found, named
+    found = shutil.which(source)
+    if found is None:
+        return None
+    if machine is None:
+        raise SchemaError(f"{source} is a program: which machine type?", expected=f"{source}:MACHINE, or --machine")
+    return found, machine
+
+
+def dump_of(binary: str, machine: str, *, seconds: float = SECONDS) -> bytes:
+    """The -dump-vmstate text of a QEMU binary. Raises `VMStateError` with what QEMU said."""
+    import subprocess
+    import tempfile
+
+    with tempfile.TemporaryDirectory(prefix="vmstate-") as folder:
+        path = os.path.join(folder, "dump.json")
+        command = [binary, "-machine", machine, "-display", "none", "-dump-vmstate", path]
+        try:
+            done = subprocess.run(
+                command, stdin=subprocess.DEVNULL, capture_output=True, timeout=seconds, check=False, text=True
+            )
+        except subprocess.TimeoutExpired:
+            raise SchemaError(f"no -dump-vmstate text within {seconds:g} s", file=binary) from None
+        except OSError as error:
+            raise SchemaError(f"cannot be run: {error.strerror}", file=binary) from None
+        try:
+            with open(path, "rb") as file:
+                text = file.read()
+        except OSError:
+            text = b""
+        if not text:
+            said = (done.stderr.strip() or "nothing").splitlines()[-1]
+            raise SchemaError(
+                f"wrote no -dump-vmstate text for {machine!r} (exit code {done.returncode}): {said}", file=binary
+            )
+        return text
+
+
+# Streams and vmdescs
+
+
+def stream_schema(opened: Any, facts: Mapping[str, Any]) -> Schema:
+    """What a stream says of itself: by its vmdesc or, where it has none, as the library reads it."""
+    from vmstate.compare.from_vmsd import DescriptionSource
+    from vmstate.stream.stream import load
+
+    stream = load(opened, facts=facts)
+    with stream:
+        machine = stream.configuration.machine if stream.configuration is not None else None
+        described = _described(stream.vmdesc or _rebuilt(stream))
+        sections = []
+        for section in stream.sections:
+            if section.kind not in ("full", "start") or section.is_ram:
+                continue
+            own = described.get((section.name, section.instance_id))
+            vmsd = own.pop(0) if own else None
+            sources = () if vmsd is None else (DescriptionSource(vmsd, facts, True),)
+            sections.append(
+                SectionSchema(
+                    section.name,
+                    _last(section.name),
+                    section.instance_id,
+                    section.version_id,
+                    section.version_id,
+                    sources,
+                    sent=True,
+                    offset=section.payload_offset,
+                )
+            )
+        return Schema(str(stream.name), "stream", machine, tuple(sections))
+
+
+def _rebuilt(stream: Any) -> Any:
+    """The vmdesc that a stream without one would have: it says what is there, as a library's description does not."""
+    from vmstate.schema.vmdesc import read_vmdesc
+
+    return read_vmdesc(stream.write_vmdesc())
+
+
+def _described(vmdesc: Any) -> dict[tuple[str, int], list[Any]]:
+    found: dict[tuple[str, int], list[Any]] = {}
+    for device in () if vmdesc is None else vmdesc.devices:
+        found.setdefault((device.name, device.instance_id), []).append(device.vmsd)
+    return found
+
+
+def vmdesc_schema(text: bytes, name: str, facts: Mapping[str, Any]) -> Schema:
+    """The schema of a vmdesc that is by itself."""
+    from vmstate.compare.from_vmsd import DescriptionSource
+    from vmstate.schema.vmdesc import read_vmdesc
+
+    sections = []
+    for device in read_vmdesc(text).devices:
+        sources = () if device.vmsd is None else (DescriptionSource(device.vmsd, facts, True),)
+        version = 0 if device.vmsd is None else device.vmsd.version_id
+        sections.append(
+            SectionSchema(device.name, _last(device.name), device.instance_id, version, version, sources, sent=True)
+        )
+    return Schema(name, "vmdesc", None, tuple(sections))
+
+
+def _last(idstr: str) -> str:
+    return idstr.rpartition("/")[2]
+
+
+# The library
+
+
+def library_schema(facts: Mapping[str, Any]) -> Schema:
+    """Everything the device library knows."""
+    from vmstate.stream.library import known_idstrs
+
+    return Schema(LIBRARY, LIBRARY, None, tuple(_library_section(idstr, facts) for idstr in known_idstrs()))
+
+
+def library_section(idstr: str, facts: Mapping[str, Any]) -> SectionSchema | None:
+    """What the library knows of the last part of an idstr."""
+    from vmstate.stream.library import shipped_descriptions
+
+    return _library_section(idstr, facts) if shipped_descriptions(idstr) else None
+
+
+def _library_section(idstr: str, facts: Mapping[str, Any]) -> SectionSchema:
+    from vmstate.compare.from_vmsd import DescriptionSource
+    from vmstate.stream.library import all_descriptions
+
+    vmsds = all_descriptions(idstr)
+    sources = tuple(DescriptionSource(vmsd, facts, False) for vmsd in vmsds)
+    version = max(vmsd.version_id for vmsd in vmsds)
+    minimum = min(vmsd.minimum_version_id for vmsd in vmsds)
+    return SectionSchema(idstr, idstr, 0, version, minimum, sources)
+
+
+def dumps_in(folder: str) -> Iterator[str]:
+    """The files of a folder that should be -dump-vmstate texts: `*.json`, compressed or not, in order."""
+    for name in sorted(os.listdir(folder)):
+        stem = name
+        for ending in (".xz", ".gz", ".bz2", ".zst", ".lz4"):
+            stem = stem.removesuffix(ending)
+        if stem.endswith(".json"):
+            yield os.path.join(folder, name)
