@@ -72,7 +72,6 @@ def cold(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def changed(source: Path, target: Path, *assignments: str, force: bool = False) -> Path:
     words = ["set", str(source), *assignments, "-o", str(target)]
     assert main([*words, "--force"] if force else words) == 0
-    target.with_name(target.name + ".json").write_text(source.with_name(source.name + ".json").read_text())
     return target
 
 
@@ -148,7 +147,11 @@ def test_without_ram(tmp_path: Path) -> None:
     assert known is not None and known["capabilities"] == ["x-ignore-shared"]
     memory = path.with_name(known["memory"][0]["file"])
     before = memory.read_bytes()
-    target = changed(path, tmp_path / "changed.mig", "virtio-net.rx_modes+=promisc")
+    (tmp_path / "elsewhere").mkdir()
+    target = changed(path, tmp_path / "elsewhere" / "changed.mig", "virtio-net.rx_modes+=promisc")
+    carried = read_provenance(target)
+    assert carried is not None and carried["argv"] == known["argv"] and carried["sha256"] != known["sha256"]
+    assert carried["changed"][0]["after"] == ["promisc"]
     for _ in range(2):
         # Twice: the memory beside it is not written to.
         with Destination(target) as destination:

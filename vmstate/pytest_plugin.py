@@ -237,8 +237,8 @@ def assert_loads_in_qemu(
 
     name = _name_of(stream)
     try:
-        with _with_provenance(stream) as path:
-            outcome = _loaded_in_qemu(path, qemu, args, root, limit)
+        with _with_provenance(stream) as (path, origin):
+            outcome = _loaded_in_qemu(path, origin, qemu, args, root, limit)
     except VMStateError as error:
         error.file = name
         raise AssertionError(str(error)) from None
@@ -249,6 +249,7 @@ def assert_loads_in_qemu(
 
 def _loaded_in_qemu(
     path: Path,
+    origin: str | None,
     program: str | os.PathLike[str] | None,
     args: Sequence[str] | str | None,
     root: str | os.PathLike[str] | None,
@@ -261,7 +262,7 @@ def _loaded_in_qemu(
     from vmstate.lab.machine import find_qemu
     from vmstate.lab.monitor import qmp_module
 
-    known = read_provenance(path) or {}
+    known = (None if origin is None else read_provenance(origin)) or {}
     words = list(known.get("argv") or [])
     options = shlex.split(args) if isinstance(args, str) else words[1:] if args is None else list(args)
     if not words and args is None:
@@ -275,38 +276,34 @@ def _loaded_in_qemu(
     except MachineError as error:
         pytest.skip(f"needs a real QEMU: {error} (on Debian: apt install qemu-system-x86, or the like)")
     # A provenance without its command line is still what tells of guest memory and capabilities.
-    return load_into_qemu(path, [command, *options], qemu=found, limit=limit)
+    return load_into_qemu(path, [command, *options], origin=origin, qemu=found, limit=limit)
 
 
 @contextmanager
-def _with_provenance(stream: Source) -> Iterator[Path]:
-    """A file with the stream as it is now, its provenance and guest memory beside it.
+def _with_provenance(stream: Source) -> Iterator[tuple[Path, str | None]]:
+    """A file with the stream as it is now, and the stream whose provenance is its own.
 
     The provenance of GUEST.mig.xz is GUEST.mig.xz.json or GUEST.mig.json.
     """
     import tempfile
 
-    from vmstate.lab.capture import provenance_path, read_provenance
+    from vmstate.lab.capture import provenance_path
     from vmstate.stream.containers import write_atomic
     from vmstate.stream.stream import Stream
 
     origin = stream.name if isinstance(stream, Stream) else None if isinstance(stream, bytes) else os.fspath(stream)
+    names = [] if origin is None else [origin, *(origin.removesuffix(one) for one in COMPRESSED)]
+    beside = next((one for one in dict.fromkeys(names) if os.path.isfile(provenance_path(one))), None)
+    if isinstance(stream, str | os.PathLike):
+        yield Path(stream), beside
+        return
     with tempfile.TemporaryDirectory(prefix="vmstate-") as folder:
         path = Path(folder, "stream.mig")
         if isinstance(stream, Stream):
             stream.save(path)
-        elif isinstance(stream, bytes):
-            write_atomic(path, [stream])
         else:
-            path.symlink_to(os.path.abspath(stream))
-        names = [] if origin is None else [origin, *(origin.removesuffix(one) for one in COMPRESSED)]
-        beside = next((one for one in dict.fromkeys(names) if os.path.isfile(provenance_path(one))), None)
-        if beside is not None:
-            for entry in (read_provenance(beside) or {}).get("memory") or []:
-                memory = os.path.basename(str(entry["file"]))
-                Path(folder, memory).symlink_to(Path(beside).absolute().with_name(memory))
-            Path(provenance_path(path)).symlink_to(os.path.abspath(provenance_path(beside)))
-        yield path
+            write_atomic(path, [stream])
+        yield path, beside
 
 
 def _refusal(name: str, outcome: Outcome) -> str:

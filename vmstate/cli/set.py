@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import sys
 
 from vmstate.cli.encode import write
@@ -48,6 +49,10 @@ def run(options: argparse.Namespace) -> int:
             for found in check(section)
         ]
         write(stream, options.output)
+    if "-" not in (options.file, options.output) and os.path.exists(options.file + ".json"):
+        from vmstate.lab.capture import carry_provenance
+
+        carry_provenance(options.file, options.output, changes)
     out = sys.stderr if options.output == "-" else sys.stdout
     if options.format == "json":
         listed = [{"section": c.section, "path": c.path, "before": c.before, "after": c.after} for c in changes]

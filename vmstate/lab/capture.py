@@ -14,16 +14,18 @@ The provenance is a JSON object:
     argv             QEMU's command line, where known; folder: the folder it was given in
     capabilities     the migration capabilities that were on
     transport        how the bytes got into the file: fd, exec, file
-    memory           [{"id", "size", "file"}] of guest memory beside the stream, and whether this software added the
-                     backend to the command line ("added")
+    memory           [{"id", "size", "file"}] of guest memory, its path from the folder of the stream, and whether this
+                     software added the backend to the command line ("added")
     console          whether this software had the machine's first serial port, and added it where there was none
     guest            what was typed in the guest before
     migration        QEMU's last answer to query-migrate
     answers          {command: answer} of QEMU about the machine as it was saved
+    changed          of a stream that was made from the one that was saved: [{"section", "path", "before", "after"}]
 """
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import time
@@ -36,7 +38,9 @@ from vmstate.lab.machine import Machine, Qemu
 from vmstate.lab.memory import BACKEND, backend_words, has_backend, memory_size, shared_memory
 from vmstate.lab.migration import Attached, HasMonitor, Progress, capabilities_of, configured, save
 from vmstate.lab.monitor import LIMIT, Monitor, command_line_of
+from vmstate.schema.values import to_plain
 from vmstate.stream.containers import open_input, replacing, write_atomic
+from vmstate.stream.edit import Edit
 
 FORM = 1
 IGNORE_SHARED = "x-ignore-shared"
@@ -79,6 +83,43 @@ def read_provenance(path: str | os.PathLike[str]) -> dict[str, Any] | None:
     if not isinstance(known, dict) or known.get("vmstate") != FORM:
         raise StreamError("this is no provenance of a stream", file=place, expected=f'an object with "vmstate": {FORM}')
     return known
+
+
+def carry_provenance(
+    source: str | os.PathLike[str], target: str | os.PathLike[str], edits: Iterable[Edit] = ()
+) -> dict[str, Any] | None:
+    """Write the provenance of a stream that was made from another; None where that has none. Raises `VMStateError`.
+
+    It is the other's, with the new file's name, size and sha256 and with what was changed.
+    """
+    known = read_provenance(source)
+    if known is None:
+        return None
+    here, there = (os.path.dirname(os.path.abspath(path)) for path in (source, target))
+    with open(target, "rb") as file:
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
+        size = file.tell()
+    changed = [
+        {"section": edit.section, "path": edit.path, "before": to_plain(edit.before), "after": to_plain(edit.after)}
+        for edit in edits
+    ]
+    known |= {
+        "file": os.path.basename(os.fspath(target)),
+        "size": size,
+        "sha256": digest,
+        "changed": [*known.get("changed", []), *changed],
+        "memory": [
+            {**entry, "file": os.path.relpath(os.path.join(here, entry["file"]), there)}
+            for entry in known.get("memory") or []
+        ],
+    }
+    write_provenance(target, known)
+    return known
+
+
+def write_provenance(path: str | os.PathLike[str], known: dict[str, Any]) -> None:
+    """Write the provenance of a stream beside it. Raises `StreamError`."""
+    write_atomic(provenance_path(path), [json.dumps(known, indent=1).encode() + b"\n"])
 
 
 def answers_of(machine: HasMonitor) -> dict[str, Any]:
@@ -166,7 +207,7 @@ def capture(
             "migration": done,
             "answers": answers_of(machine),
         }
-    write_atomic(provenance_path(path), [json.dumps(known, indent=1).encode() + b"\n"])
+    write_provenance(path, known)
     return known
 
 

@@ -75,8 +75,9 @@ class Outcome(Data):
 class Destination:
     """A QEMU that takes a stream: `machine` is there from the start, `feed` gives it the stream.
 
-    `argv` is its command line without -incoming; None takes that of the provenance beside the stream. Guest memory that
-    stands beside the stream is mapped privately, so that it can be loaded again. Raises `VMStateError`.
+    `argv` is its command line without -incoming; None takes that of the provenance beside the stream, or beside the
+    stream `origin` that this one was made from. Guest memory that the provenance names is mapped privately, so that it
+    can be loaded again. Raises `VMStateError`.
     """
 
     def __init__(
@@ -84,13 +85,15 @@ class Destination:
         path: str | os.PathLike[str],
         argv: Sequence[str] | None = None,
         *,
+        origin: str | os.PathLike[str] | None = None,
         qemu: Qemu | None = None,
         console: bool = False,
         limit: float = LIMIT,
     ) -> None:
         self.path = os.fspath(path)
         self.limit = limit
-        known = None if self.path == "-" else read_provenance(self.path)
+        origin = self.path if origin is None else os.fspath(origin)
+        known = None if origin == "-" else read_provenance(origin)
         if argv is None and not (known and known.get("argv")):
             raise MachineError(
                 "nothing says which QEMU to start", file=self.path, expected=f"{self.path}.json, or QEMU's command line"
@@ -107,7 +110,7 @@ class Destination:
         with ExitStack() as stack:
             self.source = stack.enter_context(open_input(path))
             capabilities = _capabilities(self.source, known or {})
-            words = with_memory(argv, known or {}, self.path)
+            words = with_memory(argv, known or {}, origin)
             reading, self.writing = os.pipe()
             stack.callback(_close, reading)
             failing = stack.enter_context(ExitStack())
@@ -248,8 +251,7 @@ def with_memory(argv: Sequence[str], known: dict[str, Any], path: str) -> list[s
     folder = os.path.dirname(os.path.abspath(path))
     paths = {}
     for entry in known.get("memory") or []:
-        name = os.path.basename(str(entry["file"]))
-        place = os.path.join(folder, name)
+        place = os.path.join(folder, str(entry["file"]))
         if not os.path.exists(place):
             raise MachineError("the guest's memory is not beside the stream", file=place)
         paths[str(entry["id"])] = place
@@ -265,11 +267,12 @@ def load_into_qemu(
     path: str | os.PathLike[str],
     argv: Sequence[str] | None = None,
     *,
+    origin: str | os.PathLike[str] | None = None,
     qemu: Qemu | None = None,
     limit: float = LIMIT,
 ) -> Outcome:
     """Load a stream into a QEMU that is started for it and ended afterwards; what became of it. See `Destination`."""
-    with Destination(path, argv, qemu=qemu, limit=limit) as destination:
+    with Destination(path, argv, origin=origin, qemu=qemu, limit=limit) as destination:
         return destination.feed()
 
 
