@@ -143,6 +143,7 @@ class Backend:
             if fault.hits(operation):
                 self.faults.remove(fault)
                 raise BackendFailure(self.name, operation)
+        self.carry_out(operation)
         self._change(step, operation.queue)
         self.values[operation.name, operation.queue] = operation.value
         self.took(operation)
@@ -152,6 +153,9 @@ class Backend:
         """Take operations until one is refused or fails."""
         for operation in operations:
             self.do(operation)
+
+    def carry_out(self, operation: Operation) -> None:
+        """Do a legal operation. A model has nothing to do; what speaks to a real back end raises `BackendFailure`."""
 
     def took(self, operation: Operation) -> None:
         """What an operation does beyond facts."""
@@ -313,8 +317,13 @@ def _ring_operations(queue: int, ring: Ring, phase: Phase, *, base: int | None =
     return (
         Operation("SET_VRING_NUM", queue, ring.num, "ring_geometry", phase),
         Operation("SET_VRING_BASE", queue, at, "queue_indices", phase),
-        Operation("SET_VRING_ADDR", queue, (0, ring.desc, ring.used, ring.avail), "ring_geometry", phase),
+        Operation("SET_VRING_ADDR", queue, _place_of(ring), "ring_geometry", phase),
     )
+
+
+def _place_of(ring: Ring) -> tuple[int, int, int, int]:
+    """The argument of SET_VRING_ADDR: flags, and where the descriptors, the used and the available ring are."""
+    return 0, ring.desc, ring.used, ring.avail
 
 
 # -------------------------------------------------------------------------------------------------------------------
@@ -655,6 +664,10 @@ class VhostUser(Backend):
 
     Early it can have the features, the memory, and of each ring size, addresses, a provisional base and the call
     descriptor. The kick starts a ring, so it waits for the stop, as the enabling does.
+
+    The addresses are sent again behind the final base. libvhost-user (qemu-storage-daemon) and passt read `used->idx`
+    when they get them, which early is 0, for the guest's memory is not there; a back end that was told them early alone
+    would write its used ring from there, and the guest's queue would stand still.
     """
 
     name = "vhost-user"
@@ -699,7 +712,9 @@ class VhostUser(Backend):
         orders += self._rings(layout, Phase.STOP)
         for queue in layout.queues:
             if self._is_prepared(queue, layout.rings[queue]):
-                orders.append(Operation("SET_VRING_BASE", queue, layout.rings[queue].base, "queue_indices"))
+                ring = layout.rings[queue]
+                orders.append(Operation("SET_VRING_BASE", queue, ring.base, "queue_indices"))
+                orders.append(Operation("SET_VRING_ADDR", queue, _place_of(ring), "queue_indices"))
             orders.append(Operation("SET_VRING_KICK", queue, None, "queue_enabled"))
         orders += [Operation("SET_VRING_ENABLE", queue, 1, "queue_pairs") for queue in layout.queues]
         return tuple(orders)
