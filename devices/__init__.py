@@ -193,3 +193,9 @@ QUESTIONS: dict[str, str] = {
     "virtio-vhost_vsock": "devices.virtio.answers:VSOCK",
 }
 """Last part of an idstr -> the place of what such a device answers to QMP's commands."""
+
+EXERCISES: dict[str, str] = {
+    "vhost-user-blk": "devices.vhost.exercise:BLK",
+    "virtio-net": "devices.vhost.exercise:NET",
+}
+"""Last part of an idstr -> the place of what such a device asks of a vhost-user back end, to see that it is alive."""

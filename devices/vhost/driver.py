@@ -139,12 +139,21 @@ class SplitDriver:
         return int.from_bytes(self.memory.read(self.ring.used + 2, 2), "little")
 
     def next_used(self, limit: float = 0) -> UsedElem | None:
-        """The next chain that the device has done with; None where there is none in `limit` seconds."""
+        """The next chain that the device has done with; None where there is none in `limit` seconds.
+
+        Raises `VMStateError` where the device has done with more than it was given, as the guest's driver would say.
+        """
         end = time.monotonic() + limit
         while self.used_idx == self.device_idx:
             if time.monotonic() >= end:
                 return None
             time.sleep(POLL)
+        if self.device_idx - self.used_idx & 0xFFFF > self.avail_idx - self.used_idx & 0xFFFF:
+            raise VMStateError(
+                "the device has given back what it was not given: it goes on from another place",
+                expected=f"a used index from {self.used_idx} to {self.avail_idx}",
+                found=f"{self.device_idx}",
+            )
         place = self.ring.used + 4 + UsedElem.sizeof() * (self.used_idx % self.num)
         self.used_idx = self.used_idx + 1 & 0xFFFF
         return UsedElem.decode(self.memory.read(place, UsedElem.sizeof()))

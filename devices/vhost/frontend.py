@@ -1,6 +1,6 @@
 """`FrontEnd`: the front end of vhost-user, with a real back end at the other end of a socket.
 
-    memory = GuestMemory(1 << 24)
+    memory = GuestMemory.around(layout.rings)
     with FrontEnd.connect("/run/passt.sock", memory).open() as back_end:
         back_end.run(back_end.early_start(layout))
         back_end.run(back_end.finish(layout))
@@ -43,7 +43,7 @@ from devices.vhost.user import (
     U64Value,
     VringFd,
 )
-from vmstate.early.backends import UNBIND, BackendFailure, VhostUser
+from vmstate.early.backends import UNBIND, BackendFailure, Fault, VhostUser
 from vmstate.early.operations import Operation
 from vmstate.errors import VMStateError
 
@@ -58,6 +58,9 @@ SPOKEN = ProtocolFeature.MQ | ProtocolFeature.REPLY_ACK | ProtocolFeature.DEVICE
 
 LONGEST = 1 << 16
 """No answer is as long as this."""
+
+NO_QUEUE = 0xFE
+"""A queue that no back end has."""
 
 _GET = {FrontendRequest.GET_FEATURES, FrontendRequest.GET_PROTOCOL_FEATURES, FrontendRequest.GET_QUEUE_NUM}
 _ANSWERED = _GET | {
@@ -88,15 +91,27 @@ class Timed:
 
 
 class FrontEnd(VhostUser):
-    """A back end in another process, by the path of its socket.
+    """A back end in another process, by the path of its socket. The memory is taken over.
 
-    `state` are the bytes of the back end's own state that SET_DEVICE_STATE_FD loads. `offered` are the features it has,
-    `agreed` those of the protocol that both have, `bases` what GET_VRING_BASE answered last, by queue. `times` has every
-    operation that was carried out. After `drop` it is connected again, as QEMU does with `reconnect`.
+    `state` are the bytes of the back end's own state that SET_DEVICE_STATE_FD loads. `told` is called with every
+    message, `before` with every operation before it is sent. `spoiled` is the message that is sent with the number of a
+    queue that no back end has, so that it is refused; it is one with a descriptor, whose queue every back end checks.
+
+    `offered` are the features the back end has, `agreed` those of the protocol that both have, `bases` what
+    GET_VRING_BASE answered last, by queue. `times` has every operation that was carried out. Where the connection is
+    lost every operation fails until `drop` has connected again.
     """
 
     def __init__(
-        self, path: str, memory: GuestMemory, *, state: bytes = b"", limit: float = LIMIT, told: Told | None = None
+        self,
+        path: str,
+        memory: GuestMemory,
+        *,
+        state: bytes = b"",
+        limit: float = LIMIT,
+        told: Told | None = None,
+        before: Callable[[Operation], None] | None = None,
+        spoiled: Fault | None = None,
     ) -> None:
         super().__init__()
         self.path = path
@@ -104,6 +119,8 @@ class FrontEnd(VhostUser):
         self.state_to_load = state
         self.limit = limit
         self.told = told
+        self.before = before
+        self.spoiled = spoiled
         self.offered = 0
         self.agreed = ProtocolFeature(0)
         self.bases: dict[int, int] = {}
@@ -141,14 +158,25 @@ class FrontEnd(VhostUser):
         self.connections += 1
 
     def drop(self) -> None:
-        """Let go of the connection, and of all that was agreed on. `connect_again` and `open` begin anew."""
+        """Let go of the connection, and of all that was agreed on; connect again, where somebody listens."""
+        with suppress(VMStateError):
+            self._reopen(wait=False)
+
+    def reopen(self) -> None:
+        """The same for a back end that is coming back. Raises `VMStateError` where none does within the limit."""
+        self._reopen(wait=True)
+
+    def _reopen(self, *, wait: bool) -> None:
         self._disconnect()
         self.facts.clear()
         self.queues.clear()
+        self.connect_again(wait=wait)
+        self.open()
 
     def close(self) -> None:
-        """Let go of the connection and of the descriptors. The memory is the caller's."""
+        """Let go of the connection, of the descriptors and of the memory."""
         self._disconnect()
+        self.memory.close()
 
     def __enter__(self) -> Self:
         return self
@@ -163,8 +191,16 @@ class FrontEnd(VhostUser):
 
     # One operation.
 
+    def do(self, operation: Operation) -> None:
+        """Take one operation. Raises `IllegalOperation`, or `BackendFailure` for what the back end did not do."""
+        if self._socket is None:
+            raise MessageFailure(operation, "there is no connection")
+        super().do(operation)
+
     def carry_out(self, operation: Operation) -> None:
         """Send the message, with its descriptors, and wait for the answer. Raises `BackendFailure`."""
+        if self.before is not None:
+            self.before(operation)
         begun = time.perf_counter()
         try:
             self._carry_out(operation)
@@ -238,6 +274,9 @@ class FrontEnd(VhostUser):
                     log_guest_addr=used,
                 )
             case FrontendRequest.SET_VRING_KICK | FrontendRequest.SET_VRING_CALL | FrontendRequest.SET_VRING_ERR:
+                if self.spoiled is not None and self.spoiled.hits(operation):
+                    self.spoiled = None
+                    return VringFd(index=NO_QUEUE)
                 return VringFd(index=queue, flags=FdFlags.INVALID_FD if value == UNBIND else FdFlags(0))
         return None
 
@@ -283,8 +322,7 @@ class FrontEnd(VhostUser):
         has_answer = request in _ANSWERED
         asks = not has_answer and ProtocolFeature.REPLY_ACK in self.agreed and "agreed" in self.facts
         flags = MessageFlags.VERSION_1 | (MessageFlags.NEED_REPLY if asks else MessageFlags(0))
-        if self._socket is None:
-            raise MessageFailure(operation, "there is no connection")
+        assert self._socket is not None
         data = Message(request, payload, flags).encode()
         self.record(">", data, len(descriptors))
         # A header and its descriptors go in one piece, or the descriptors would arrive with another message.

@@ -25,4 +25,5 @@ class VHostUserBlk:
 
     virtio: VirtIOBody = info("virtio", VirtIOBody)
     inflight: VHostUserBlkInflight | None = subsection(VHostUserBlkInflight)
+    early_items = "devices.virtio.vhost_user_blk_items:ITEMS"
     config_space = ConfigSpace(VirtIOBlkConfig)

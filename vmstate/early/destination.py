@@ -34,7 +34,7 @@ from vmstate.early.policy import PerItem, Policy
 from vmstate.early.snapshot import Snapshot
 from vmstate.early.source import Purpose
 from vmstate.errors import EarlyError, VMStateError
-from vmstate.vmsd.description import VMStateDescription
+from vmstate.vmsd.description import VMStateDescription, state_keys
 from vmstate.vmsd.state import State
 
 EARLY_STATES = ("loaded early", "started early")
@@ -168,7 +168,7 @@ class Destination(StateMachine):
         state = self.vmsd.state_class
         if state is None:
             raise EarlyError("the description has no class", section=self.name)
-        fields = {field.attribute: values[field.attribute] for field in self.vmsd.fields}
+        fields = {name: values[name] for name in state_keys(self.vmsd)}
         return Snapshot(
             self.vmsd,
             self.vmsd.encode(state(**fields), facts=self.facts, force=True),

@@ -17,13 +17,13 @@ from collections.abc import Iterable, Mapping, Sequence
 from functools import cached_property
 from typing import Any
 
-from vmstate.early.delta import DeltaVMSD, delta_of, early_of
+from vmstate.early.delta import EARLY_GENERATION, DeltaVMSD, delta_of, early_of
 from vmstate.early.groups import Difference, Group, choices_of, derive, item_groups
 from vmstate.early.items import ItemClass, ItemTable, table_of
 from vmstate.early.layout import Layout
 from vmstate.early.reset import Evidence, evidence_of
 from vmstate.errors import EarlyError
-from vmstate.vmsd.description import VMStateDescription
+from vmstate.vmsd.description import VMStateDescription, state_keys
 from vmstate.vmsd.state import State, facts_of
 
 GENERATION_BYTES = 8
@@ -138,7 +138,8 @@ class Snapshot:
 
     def to_early_bytes(self) -> bytes:
         """The early section, without header and footer."""
-        values = State({"early_generation": self.generation, "virtio": self.state.virtio})
+        values = State({EARLY_GENERATION: self.generation})
+        values.update((name, getattr(self.state, name)) for name in state_keys(self.vmsd))
         return self.early_vmsd.encode(values, facts=self.facts, force=True)
 
     @cached_property

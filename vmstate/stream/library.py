@@ -3,8 +3,8 @@
 Libraries are found through the entry-point group `vmstate.devices`. Each is a module with `INDEX`, a mapping from the
 last part of an idstr to the places of its descriptions ("module:class", the newest layout first); nothing of a device
 is imported before a stream holds it. It may have `NOISE` too, the place of its noise lists, and `QUESTIONS`, which has
-in the same way the place of what a device answers when it is asked (vmstate.vmsd.question). Asking the entry points is
-slow, and done only for an idstr that the library shipped beside this package does not know.
+in the same way the place of what a device answers when it is asked (vmstate.vmsd.question), and `EXERCISES`, that of
+what it asks of a vhost-user back end (vmstate.lab.vhost_user). Asking the entry points is slow, and done only for an idstr that the library shipped beside this package does not know.
 """
 
 from __future__ import annotations
@@ -136,13 +136,23 @@ def _description(place: str) -> VMStateDescription:
 
 def questions_of(idstr: str) -> Questions:
     """What a device with this idstr answers, by the first library that says something; nothing where none does."""
+    questions: Questions | None = _of_table("QUESTIONS", idstr)
+    return {} if questions is None else questions
+
+
+def exercise_of(idstr: str) -> Any:
+    """What a device with this idstr asks of a vhost-user back end to see that it is alive; None where nobody knows."""
+    return _of_table("EXERCISES", idstr)
+
+
+def _of_table(table: str, idstr: str) -> Any:
+    """What the first library that has something in this table for an idstr has there; None where none has."""
     name = last_part(idstr)
     for library in (*_own(), *_announced()):
-        place: str | None = getattr(library, "QUESTIONS", {}).get(name)
+        place: str | None = getattr(library, table, {}).get(name)
         if place is not None:
-            questions: Questions = _load(place)
-            return questions
-    return {}
+            return _load(place)
+    return None
 
 
 def _load(place: str) -> Any:
