@@ -465,7 +465,7 @@ def test_no_room(tmp_path: Path) -> None:
         (["capture", "-o", "no/x", "--", *COLD], "no such file or directory"),
         (["capture", "-o", "x"], "name one of"),
         (["capture", "-o", "x", "--qmp", "unix:nobody"], "unix:nobody"),
-        (["capture", "-o", "x", "--root", ".", "--", *COLD], "the root has no such QEMU"),
+        (["capture", "-o", "x", "--root", ".", "--", *COLD], "the root has no such program"),
         (["capture", "-o", "x", "--without-ram", "--", PROGRAM, "-m", "lots"], "the size of the guest's memory"),
         (["load", "x"], "nothing says which QEMU to start"),
         (["load", "x", "--", *COLD], "no such file"),

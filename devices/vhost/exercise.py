@@ -63,9 +63,7 @@ class Exercise:
             driver.begin(layout.rings[queue].base)
         return drivers
 
-    def ask(
-        self, back_end: FrontEnd, drivers: dict[int, SplitDriver], layout: Layout, limit: float = 2.0
-    ) -> str:
+    def ask(self, back_end: FrontEnd, drivers: dict[int, SplitDriver], layout: Layout, limit: float = 2.0) -> str:
         """What the back end did, in words. Raises `VMStateError` where it did not do it in `limit` seconds."""
         return self.question(back_end, drivers, layout, limit)
 

@@ -29,6 +29,7 @@ VERBS = {
     "verify": "does it decode, re-encode identically, and agree with its own vmdesc",
     "query": "a QMP command, answered from the file",
     "early": "early migration: full reload or minimal resync, and the record between two moments",
+    "bench": "how long a migration takes, measured with real programs",
 }
 
 

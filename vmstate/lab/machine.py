@@ -55,9 +55,20 @@ def find_qemu(program: str, root: str | os.PathLike[str] | None = None) -> Qemu:
             raise MachineError(f"there is no {program} here: install QEMU, or name its path")
         return Qemu((found,))
     top = Path(root).absolute()
+    command = find_program(program, top)
+    data = [top / name for name in ("usr/share/qemu", "usr/share/seabios", "usr/lib/ipxe/qemu")]
+    firmware = [word for folder in data if folder.is_dir() for word in ("-L", str(folder))]
+    modules = _matches(top, ("usr/lib/*-linux-gnu*/qemu", "usr/lib64/qemu", "usr/lib/qemu"))
+    environment = (("QEMU_MODULE_DIR", str(top / modules[0])),) if modules else ()
+    return Qemu((*command, *firmware), environment)
+
+
+def find_program(program: str, root: str | os.PathLike[str]) -> tuple[str, ...]:
+    """The words that run a program of a root by the root's own dynamic loader. Raises `MachineError`."""
+    top = Path(root).absolute()
     binary = _in_root(top, f"usr/bin/{program}")
     if binary is None:
-        raise MachineError("the root has no such QEMU", file=str(top), expected=f"usr/bin/{program}")
+        raise MachineError("the root has no such program", file=str(top), expected=f"usr/bin/{program}")
     loaders = [place for name in _matches(top, ("lib64/ld-*.so.*", "lib/ld-*.so.*")) if (place := _in_root(top, name))]
     if not loaders:
         raise MachineError("the root has no dynamic loader", file=str(top), expected="lib64/ld-linux-x86-64.so.2")
@@ -65,11 +76,7 @@ def find_qemu(program: str, root: str | os.PathLike[str] | None = None) -> Qemu:
         str(top / name) for name in _matches(top, ("usr/lib/*-linux-gnu*", "lib/*-linux-gnu*", "usr/lib64", "usr/lib"))
     ]
     libraries += [f"{folder}/pulseaudio" for folder in libraries if os.path.isdir(f"{folder}/pulseaudio")]
-    data = [top / name for name in ("usr/share/qemu", "usr/share/seabios", "usr/lib/ipxe/qemu")]
-    firmware = [word for folder in data if folder.is_dir() for word in ("-L", str(folder))]
-    modules = _matches(top, ("usr/lib/*-linux-gnu*/qemu", "usr/lib64/qemu", "usr/lib/qemu"))
-    environment = (("QEMU_MODULE_DIR", str(top / modules[0])),) if modules else ()
-    return Qemu((str(loaders[0]), "--library-path", ":".join(libraries), str(binary), *firmware), environment)
+    return (str(loaders[0]), "--library-path", ":".join(libraries), str(binary))
 
 
 def _matches(top: Path, patterns: Iterable[str]) -> list[str]:

@@ -28,8 +28,9 @@ from vmstate.early.machine import Host
 from vmstate.early.migration import set_up
 from vmstate.early.operations import Operation, Phase
 from vmstate.early.source import Source
-from vmstate.errors import EarlyError, MachineError, VMStateError
+from vmstate.errors import EarlyError, MachineError
 from vmstate.lab.process import Process
+from vmstate.lab.statistics import summary
 from vmstate.stream.containers import write_atomic
 from vmstate.stream.library import exercise_of
 from vmstate.stream.stream import Stream, load
@@ -94,9 +95,9 @@ class Result(Data):
     failures: tuple[str, ...]
     steps: tuple[tuple[Operation, float], ...]
 
-    def seconds(self, phase: Phase) -> float:
-        """What the operations of a phase took together."""
-        return sum(seconds for operation, seconds in self.steps if operation.phase is phase)
+    def of(self, phase: Phase) -> list[tuple[Operation, float]]:
+        """The operations of a phase, with the seconds that they took."""
+        return [(operation, seconds) for operation, seconds in self.steps if operation.phase is phase]
 
     def as_dict(self) -> dict[str, Any]:
         """The same as JSON values."""
@@ -109,8 +110,8 @@ class Result(Data):
             "alive": self.alive,
             "stopped_first": self.stopped_first,
             "failures": list(self.failures),
-            "early_ms": _ms(self.seconds(Phase.EARLY)),
-            "stop_ms": _ms(self.seconds(Phase.STOP)),
+            "early_ms": _ms(sum(seconds for _, seconds in self.of(Phase.EARLY))),
+            "stop_ms": _ms(sum(seconds for _, seconds in self.of(Phase.STOP))),
             "steps": [{**operation.as_dict(), "ms": _ms(seconds)} for operation, seconds in self.steps],
         }
 
@@ -131,27 +132,34 @@ class Report(Data):
         """The timed runs of a mode."""
         return tuple(result for result in self.timed if result.name == mode)
 
-    def summary(self, mode: str, phase: Phase) -> dict[str, float]:
-        """Median and 95th percentile of a mode's runs, in milliseconds."""
-        return {name: _ms(value) for name, value in _summary([one.seconds(phase) for one in self.of(mode)]).items()}
+    def columns(self) -> dict[str, list[list[tuple[Operation, float]]]]:
+        """The operations of each run in three columns: all at the stop; the early part of an early start, and its stop.
+
+        Each run is a list of operations with the seconds that they took.
+        """
+        return {
+            "at_stop": [list(one.steps) for one in self.of(STOP_MODE)],
+            "early_part": [one.of(Phase.EARLY) for one in self.of(EARLY_MODE)],
+            "stop_part": [one.of(Phase.STOP) for one in self.of(EARLY_MODE)],
+        }
+
+    def totals(self) -> dict[str, dict[str, float]]:
+        """Median and 95th percentile of each column, in milliseconds."""
+        return {
+            column: summary([1000 * sum(seconds for _, seconds in run) for run in runs])
+            for column, runs in self.columns().items()
+        }
 
     def steps(self) -> list[dict[str, Any]]:
-        """Each operation: how often it is sent, and the median of what it takes in a run, by mode and phase."""
+        """Each operation: how often a run has it, and the median of what it takes in a run, by column."""
         found: dict[str, dict[str, Any]] = {}
-        for mode in (STOP_MODE, EARLY_MODE):
-            for phase in Phase:
-                if mode == STOP_MODE and phase is Phase.EARLY:
-                    continue
-                for name in dict.fromkeys(op.name for one in self.of(mode) for op, _ in one.steps if op.phase is phase):
-                    taken = [
-                        [seconds for op, seconds in one.steps if op.name == name and op.phase is phase]
-                        for one in self.of(mode)
-                    ]
-                    column = STOP_MODE if mode == STOP_MODE else f"{mode} {phase}"
-                    found.setdefault(name, {"operation": name})[column] = {
-                        "count": max(map(len, taken)),
-                        "median_ms": _ms(statistics.median(map(sum, taken))),
-                    }
+        for column, runs in self.columns().items():
+            for name in dict.fromkeys(operation.name for run in runs for operation, _ in run):
+                taken = [[seconds for operation, seconds in run if operation.name == name] for run in runs]
+                found.setdefault(name, {"operation": name})[column] = {
+                    "count": max(map(len, taken)),
+                    "median_ms": _ms(statistics.median(map(sum, taken))),
+                }
         return list(found.values())
 
     @property
@@ -165,25 +173,10 @@ class Report(Data):
             "device": self.device,
             "command": list(self.command),
             "runs": len(self.of(EARLY_MODE)),
-            "modes": {
-                STOP_MODE: {"stop_ms": self.summary(STOP_MODE, Phase.STOP)},
-                EARLY_MODE: {
-                    "early_ms": self.summary(EARLY_MODE, Phase.EARLY),
-                    "stop_ms": self.summary(EARLY_MODE, Phase.STOP),
-                },
-            },
+            "totals_ms": self.totals(),
             "steps": self.steps(),
             "scenarios": [result.as_dict() for result in self.results],
         }
-
-
-def _summary(values: Sequence[float]) -> dict[str, float]:
-    if not values:
-        return {}
-    ordered = sorted(values)
-    # The smallest value that at least 95 of 100 do not exceed.
-    place = max(0, -(-95 * len(ordered) // 100) - 1)
-    return {"median": statistics.median(ordered), "p95": ordered[place]}
 
 
 class Trial:
@@ -403,10 +396,3 @@ def _state_of(stream: Stream, name: str, *, own_state: bool) -> Any:
                     part = getattr(part, parent)
                 setattr(part, last, None)
     return state
-
-
-def check_alive(report: Report) -> None:
-    """Raise `VMStateError` with the first scenario after which the guest had no back end."""
-    for result in report.results:
-        if (result.again or result.datapath) != "back end":
-            raise VMStateError(f"{result.name}: the guest has no back end", found=result.datapath)
