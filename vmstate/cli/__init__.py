@@ -69,7 +69,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if len(extra) == 1 and not extra[0].startswith("-") and getattr(options, "path", "") is None:
         # argparse takes a positional that may be left out only where it stands before the options.
         options.path = extra.pop()
-    options.qemu = command
+    options.program = command
     if extra:
         parser.error(f"unrecognized arguments: {' '.join(extra)}")
     if options.version:

@@ -41,11 +41,11 @@ def run(options: argparse.Namespace) -> int:
     from vmstate.lab.machine import find_program
     from vmstate.lab.vhost_user import Trial
 
-    if not options.command:
+    if not options.program:
         raise VMStateError("behind -- stands the command of a vhost-user back end, with {socket} where it is to listen")
     if options.runs < 1 or options.warm_up < 0:
         raise VMStateError("not a number of runs", expected="1 or more", found=f"{options.runs}, {options.warm_up}")
-    command = options.command
+    command = options.program
     if options.root is not None:
         command = [*find_program(command[0], options.root), *command[1:]]
     trial = Trial(

@@ -43,7 +43,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Capture, and say what there is."""
-    if sum(map(bool, (options.qemu, options.qmp, options.listen))) != 1:
+    if sum(map(bool, (options.program, options.qmp, options.listen))) != 1:
         raise VMStateError(
             "name one of: a running QEMU (--qmp), an address to listen at (--listen), a QEMU to start (--)"
         )
@@ -95,8 +95,8 @@ def from_started(options: argparse.Namespace, bar: Progress) -> dict[str, Any]:
         raise VMStateError("--stopped is for a QEMU that runs: one that is started ends with the capture")
     return capture_started(
         options.output,
-        options.qemu,
-        qemu=find_qemu(options.qemu[0], options.root),
+        options.program,
+        qemu=find_qemu(options.program[0], options.root),
         until=options.until,
         lines=options.type,
         transport=options.transport,

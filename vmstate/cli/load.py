@@ -42,7 +42,7 @@ def run(options: argparse.Namespace) -> int:
     from vmstate.lab.incoming import Destination
     from vmstate.lab.machine import find_qemu
 
-    argv = options.qemu or None
+    argv = options.program or None
     known = None if argv else read_provenance(options.file)
     program = argv[0] if argv else str(((known or {}).get("argv") or [""])[0])
     # A command line that came with the stream is shown before it is run.
@@ -87,7 +87,7 @@ def to_destination(options: argparse.Namespace) -> int:
     from vmstate.lab.live import send
     from vmstate.stream.stream import load
 
-    if options.qemu or options.root or options.until or options.type or options.ask:
+    if options.program or options.root or options.until or options.type or options.ask:
         raise VMStateError("a QEMU that runs already is neither started nor asked here: leave all but --connect out")
     with load(options.file) as stream:
         try:

@@ -80,8 +80,8 @@ class Result(Data):
     """What became of a scenario.
 
     `mode` is the record's: minimal, full, or none where nothing was sent early. `stopped_first`: an early back end was
-    stopped before the reload. `datapath` is who moved the packets when the guest ran, `again` the same once the back end
-    was back and started again, where it had gone. `alive` is what the back end did for the guest. `steps` are the
+    stopped before the reload. `datapath` is who moved the packets when the guest ran, `again` the same once the back
+    end was back and started again, where it had gone. `alive` is what the back end did for the guest. `steps` are the
     operations with their seconds; `failures` what was said where one failed.
     """
 
@@ -184,8 +184,8 @@ class Trial:
 
     `early` and `final` are streams, or what `vmstate.load` takes; `device` the idstr of the device where there is more
     than one that a vhost-user back end can be asked for. `command` starts the back end, with `{socket}` where it is to
-    listen; each migration gets a back end of its own. With `own_state` False the state of the back end's own is left out
-    of both: a device that has one is not started early.
+    listen; each migration gets a back end of its own. With `own_state` False the state of the back end's own is left
+    out of both: a device that has one is not started early.
     """
 
     def __init__(

@@ -2,9 +2,10 @@
 
 Libraries are found through the entry-point group `vmstate.devices`. Each is a module with `INDEX`, a mapping from the
 last part of an idstr to the places of its descriptions ("module:class", the newest layout first); nothing of a device
-is imported before a stream holds it. It may have `NOISE` too, the place of its noise lists, and `QUESTIONS`, which has
-in the same way the place of what a device answers when it is asked (vmstate.vmsd.question), and `EXERCISES`, that of
-what it asks of a vhost-user back end (vmstate.lab.vhost_user). Asking the entry points is slow, and done only for an idstr that the library shipped beside this package does not know.
+is imported before a stream holds it. It may have `NOISE` too, the place of its noise lists, and in the same way as the
+index `QUESTIONS`, the places of what a device answers when it is asked (vmstate.vmsd.question), and `EXERCISES`, those
+of what it asks of a vhost-user back end (vmstate.lab.vhost_user). Asking the entry points is slow, and done only for an
+idstr that the library shipped beside this package does not know.
 """
 
 from __future__ import annotations
