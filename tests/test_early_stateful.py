@@ -40,7 +40,7 @@ from vmstate.early.source import Purpose, Source
 from vmstate.vmsd.state import facts_of
 
 RUNS = int(os.environ.get("VMSTATE_EARLY_RUNS", "60"))
-STEPS = 14
+STEPS = 6
 
 BACKEND_KINDS: dict[str, Any] = {
     "tap": Tap,
@@ -73,6 +73,61 @@ FAULTS = {
 """What can fail, for each back end."""
 
 LAYOUTS = st.integers(1, 64).map(lambda place: place * 0x100000)
+
+
+def action(name: str, **arguments: st.SearchStrategy[Any]) -> st.SearchStrategy[tuple[str, dict[str, Any]]]:
+    """What a guest does: a method of the machine, and its arguments."""
+    return st.tuples(st.just(name), st.fixed_dictionaries(arguments))
+
+
+USUAL = (
+    action("mac", last=st.integers(0, 255)),
+    action(
+        "mac_table",
+        unicast=st.sampled_from([0, 1, 5, 65]),
+        multicast=st.sampled_from([0, 2, 70]),
+        seed=st.integers(0, 3),
+    ),
+    action("mode", mode=st.sampled_from(RX_MODES), on=st.booleans()),
+    action("vlan", vid=st.sampled_from([0, 1, 31, 32, 100, 4095]), on=st.booleans()),
+    action("pairs", pairs=st.integers(1, 4)),
+    action(
+        "rss",
+        pairs=st.integers(1, 4),
+        table=st.sampled_from([(0,), (0, 1), (1, 0, 2, 0)]),
+        types=st.sampled_from([0, 1, 63]),
+    ),
+    action("hash_report", types=st.sampled_from([0, 1, 63])),
+    action("offloads", mask=st.sampled_from([0, 2, (1 << 64) - 1])),
+    action("announce", on=st.booleans()),
+    action("read_config"),
+    action("traffic", queue=st.integers(0, 8), count=st.sampled_from([1, 7, 255, 65000])),
+    action("tx_waiting", pair=st.integers(0, 3), on=st.booleans()),
+    action("select", queue=st.integers(0, 8), word=st.integers(0, 3)),
+    action("steer", vector=st.integers(0, 9), address=st.sampled_from([0, 0xFEE01000]), masked=st.booleans()),
+    action("use_vector", queue=st.integers(0, 9), vector=st.integers(0, 9)),
+    action("write_pci", master=st.booleans()),
+)
+"""What goes on while a guest works."""
+RARE = (
+    action("link", up=st.booleans()),
+    action("virtio_error"),
+    action("driver_gives_up"),
+    action("disable", off=st.booleans()),
+    action("restart_queue", queue=st.integers(0, 8), num=st.sampled_from([64, 256]), place=LAYOUTS),
+    action(
+        "reset",
+        drop=st.sampled_from(
+            [NOTHING, NetFeatures.MQ | NetFeatures.RSS, NetFeatures.CTRL_VLAN, NetFeatures.CTRL_GUEST_OFFLOADS]
+        ),
+        comes_back=st.sampled_from([True, True, True, False]),
+        num=st.sampled_from([256, 256, 128]),
+        place=LAYOUTS,
+    ),
+    action("back_end_state", data=st.binary(min_size=1, max_size=4)),
+)
+"""What ends it, or begins it again."""
+ACTIONS = st.integers(0, 9).flatmap(lambda number: st.one_of(*(RARE if number == 9 else USUAL)))
 
 
 def tracked(card: VirtIONet) -> dict[str, Any]:
@@ -164,105 +219,78 @@ class EarlyMigration(RuleBasedStateMachine):
 
     # The guest.
 
-    @rule(last=st.integers(0, 255))
+    @rule(actions=st.lists(ACTIONS, min_size=1, max_size=6))
+    def guest_does(self, actions: list[tuple[str, dict[str, Any]]]) -> None:
+        for name, arguments in actions:
+            getattr(self, name)(**arguments)
+
     def mac(self, last: int) -> None:
         self.guest.set_mac(bytes([0x52, 0x54, 0, 0x12, 0x34, last]))
 
-    @rule(unicast=st.sampled_from([0, 1, 5, 65]), multicast=st.sampled_from([0, 2, 70]), seed=st.integers(0, 3))
     def mac_table(self, unicast: int, multicast: int, seed: int) -> None:
         self.guest.set_mac_table(unicast, multicast, seed)
 
-    @rule(mode=st.sampled_from(RX_MODES), on=st.booleans())
     def mode(self, mode: str, on: bool) -> None:
         self.guest.set_mode(mode, on)
 
-    @rule(vid=st.sampled_from([0, 1, 31, 32, 100, 4095]), on=st.booleans())
     def vlan(self, vid: int, on: bool) -> None:
         self.guest.set_vlan(vid, on)
 
-    @rule(pairs=st.integers(1, 4))
     def pairs(self, pairs: int) -> None:
         self.guest.set_pairs(pairs)
 
-    @rule(
-        pairs=st.integers(1, 4), table=st.sampled_from([(0,), (0, 1), (1, 0, 2, 0)]), types=st.sampled_from([0, 1, 63])
-    )
     def rss(self, pairs: int, table: tuple[int, ...], types: int) -> None:
         self.guest.set_rss(pairs, table, types)
 
-    @rule(types=st.sampled_from([0, 1, 63]))
     def hash_report(self, types: int) -> None:
         self.guest.set_hash(types)
 
-    @rule(mask=st.sampled_from([0, 2, (1 << 64) - 1]))
     def offloads(self, mask: int) -> None:
         self.guest.set_offloads(mask)
 
-    @rule(up=st.booleans())
     def link(self, up: bool) -> None:
         self.guest.set_link(up)
 
-    @rule(on=st.booleans())
     def announce(self, on: bool) -> None:
         self.guest.announce(on)
 
-    @rule()
     def read_config(self) -> None:
         self.guest.read_config()
 
-    @rule(queue=st.integers(0, 8), count=st.sampled_from([1, 7, 255, 65000]))
     def traffic(self, queue: int, count: int) -> None:
         self.guest.send(queue, count)
 
-    @rule(pair=st.integers(0, 3), on=st.booleans())
     def tx_waiting(self, pair: int, on: bool) -> None:
         self.guest.wait(pair, on)
 
-    @rule(queue=st.integers(0, 8), word=st.integers(0, 3))
     def select(self, queue: int, word: int) -> None:
         self.guest.select(queue, word)
 
-    @rule(vector=st.integers(0, 9), address=st.sampled_from([0, 0xFEE01000]), masked=st.booleans())
     def steer(self, vector: int, address: int, masked: bool) -> None:
         self.guest.steer(vector, address, masked)
 
-    @rule(queue=st.integers(0, 9), vector=st.integers(0, 9))
     def use_vector(self, queue: int, vector: int) -> None:
         self.guest.use_vector(queue, vector)
 
-    @rule(master=st.booleans())
     def write_pci(self, master: bool) -> None:
         self.guest.write_pci(master)
 
-    @rule()
     def virtio_error(self) -> None:
         self.guest.virtio_error()
 
-    @rule()
     def driver_gives_up(self) -> None:
         self.guest.fail()
 
-    @rule(off=st.booleans())
     def disable(self, off: bool) -> None:
         self.guest.disable(off)
 
-    @rule(queue=st.integers(0, 8), num=st.sampled_from([64, 256]), place=LAYOUTS)
     def restart_queue(self, queue: int, num: int, place: int) -> None:
         self.guest.restart_queue(queue, num, place)
 
-    @rule(
-        drop=st.sampled_from(
-            [NOTHING, NetFeatures.MQ | NetFeatures.RSS, NetFeatures.CTRL_VLAN, NetFeatures.CTRL_GUEST_OFFLOADS]
-        ),
-        comes_back=st.sampled_from([True, True, True, False]),
-        num=st.sampled_from([256, 256, 128]),
-        place=LAYOUTS,
-    )
     def reset(self, drop: NetFeatures, comes_back: bool, num: int, place: int) -> None:
         self.guest.reset(drop=drop, comes_back=comes_back, num=num, place=place)
         self.demanded.add("reset")
 
-    @rule(data=st.binary(min_size=1, max_size=4))
     def back_end_state(self, data: bytes) -> None:
         self.guest.change_back_end_state(data)
 
@@ -305,7 +333,12 @@ class EarlyMigration(RuleBasedStateMachine):
         self.forget()
 
     @precondition(lambda self: self.source.state == "running")
-    @rule()
+    @rule(actions=st.lists(ACTIONS, min_size=1, max_size=8))
+    def go_on_and_complete(self, actions: list[tuple[str, dict[str, Any]]]) -> None:
+        """Hardly a migration in which the guest does nothing tells anything."""
+        self.guest_does(actions)
+        self.complete()
+
     def complete(self) -> None:
         destination = self.destination
         assert destination is not None

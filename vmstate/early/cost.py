@@ -235,8 +235,8 @@ QUEUE_MAX = 1024
 SECTION_BYTES = 16 * QUEUE_MAX + 28 * QUEUE_MAX
 """The fixed arrays of the section, whatever the number of queues: 45,056 bytes."""
 
-MOST_PAIRS = 0x8000
-"""VIRTIO_NET_CTRL_MQ_VQ_PAIRS_MAX."""
+MOST_PAIRS = (QUEUE_MAX - 1) // 2
+"""As many as leave a queue for the control queue."""
 
 
 class Question(Value):
