@@ -340,8 +340,16 @@ class TestVhostUser:
         assert "SET_VRING_KICK" not in names(backend.done)
         assert "'base' of the queue is missing" in refused(backend, Operation("SET_VRING_KICK", 0))
         backend.do(Operation("SET_VRING_BASE", 0, 9))
+        ring = layout().rings[0]
+        backend.do(Operation("SET_VRING_ADDR", 0, (0, ring.desc, ring.used, ring.avail)))
         assert "'early'" in refused(backend, Operation("SET_VRING_KICK", 0, phase=EARLY))
         backend.do(Operation("SET_VRING_KICK", 0))
+
+    def test_the_used_index_is_read_once_memory_is_there(self) -> None:
+        """Back ends read it when they get the addresses, so early addresses are not enough."""
+        backend = prepared(VhostUser)
+        backend.do(Operation("SET_VRING_BASE", 0, 9))
+        assert "'position' of the queue is missing" in refused(backend, Operation("SET_VRING_KICK", 0))
 
     def test_no_enabling_early(self) -> None:
         assert "'early'" in refused(prepared(VhostUser), Operation("SET_VRING_ENABLE", 0, 1, phase=EARLY))

@@ -616,16 +616,24 @@ _USER_STEPS = (
         "the addresses are of the memory table, their extent follows from the size",
         needs=("owner", "memory", "queue.num"),
         without=("queue.started",),
+        makes=("queue.addr", "queue.position"),
+    ),
+    Step(
+        "SET_VRING_ADDR early",
+        "the addresses are of the memory table, their extent follows from the size",
+        needs=("owner", "memory", "queue.num"),
+        without=("queue.started",),
         makes=("queue.addr",),
+        ends=("queue.position",),
     ),
     Step("SET_VRING_ADDR", "of a started ring only logging may change", ("queue.started",), ("changes",)),
     Step("SET_VRING_CALL", _OWNED, needs=("owner",), makes=("queue.call",)),
     Step("SET_VRING_ERR", _OWNED, needs=("owner",)),
     Step(
         "SET_VRING_KICK",
-        "the kick starts the ring, and the back end reads it: it comes with the final base and in no early phase, and "
-        "not while the state of the back end is loading",
-        needs=("features", "memory", "queue.num", "queue.base", "queue.addr"),
+        "the kick starts the ring, and the back end reads it: it comes with the final base, behind addresses that were "
+        "told once memory was there (used->idx is read with them), and not while the state of the back end is loading",
+        needs=("features", "memory", "queue.num", "queue.base", "queue.addr", "queue.position"),
         without=("early", "queue.started", "transfer"),
         makes=("queue.started",),
     ),
@@ -641,7 +649,7 @@ _USER_STEPS = (
         "GET_VRING_BASE",
         _OWNED,
         needs=("owner",),
-        ends=("queue.started", "queue.base", "queue.provisional", "queue.given"),
+        ends=("queue.started", "queue.base", "queue.provisional", "queue.position", "queue.given"),
     ),
     Step(
         "SET_DEVICE_STATE_FD",
@@ -688,11 +696,11 @@ class VhostUser(Backend):
         )
 
     def event(self, operation: Operation) -> str:
-        """SET_VRING_ENABLE by its argument, SET_VRING_BASE by its phase: an early base is provisional."""
+        """SET_VRING_ENABLE by its argument, SET_VRING_BASE and _ADDR by their phase: early they are provisional."""
         if operation.name == "SET_VRING_ENABLE":
             return f"{operation.name} {operation.value}"
-        if operation.name == "SET_VRING_BASE" and operation.phase is Phase.EARLY:
-            return "SET_VRING_BASE early"
+        if operation.name in ("SET_VRING_BASE", "SET_VRING_ADDR") and operation.phase is Phase.EARLY:
+            return f"{operation.name} early"
         return operation.name
 
     def early_start(self, layout: Layout, requests: Sequence[Operation] = ()) -> tuple[Operation, ...]:
