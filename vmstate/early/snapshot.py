@@ -17,7 +17,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from functools import cached_property
 from typing import Any
 
-from vmstate.early.delta import EARLY_GENERATION, DeltaVMSD, delta_of, early_of
+from vmstate.early.delta import EARLY_GENERATION, FULL, DeltaVMSD, delta_of, early_of
 from vmstate.early.groups import Difference, Group, choices_of, derive, item_groups
 from vmstate.early.items import ItemClass, ItemTable, table_of
 from vmstate.early.layout import Layout
@@ -177,6 +177,18 @@ class Snapshot:
         same = facts == self.facts and self.whole.sign(state) == self.signature
         data = self.data if same else self.vmsd.encode(state, force=True)
         return Delta(self, data, facts, reset_generation, dirty)
+
+    def apply(self, record: bytes, onto: Any = None) -> Any:
+        """The state that a record leads to: a delta section against this snapshot, without header and footer.
+
+        `onto` is the destination's own early state, which is changed; a new one where it is not given. Nothing is
+        changed where the record is refused. Raises `EarlyError` for the record of another early state, and for one
+        that says that the whole section follows; `DecodeError` for what is no record.
+        """
+        values = self.delta_vmsd.decode(record, self.generation, self.facts, self.name)
+        if values[FULL]:
+            raise EarlyError("the record says that the whole section follows", section=self.name)
+        return self.delta_vmsd.put(values, self.decode() if onto is None else onto)
 
     def _refuse_other_facts(self, facts: dict[str, Any]) -> None:
         if facts == self.facts:
