@@ -10,7 +10,8 @@ NAME.size      be32: the number of bytes of a buffer whose size another item dec
 NAME.changed   be16: how many elements follow, each behind its number (be16), of an array sent by changed elements
 
 So a group can be read without the state that it changes. Arrays are sent by changed elements where they hold structs
-or at least 128 numbers; except those of the items that are sent always, whose count is that of the queues in use.
+or at least 128 numbers, and buffers from 128 bytes on by changed bytes; except, among the items that are sent always,
+arrays whose count is that of the queues in use.
 A subsection is the item's that has its whole path; its presence, name and version are on the wire as in the section.
 """
 
@@ -33,7 +34,7 @@ from vmstate.vmsd.path import Steps
 from vmstate.vmsd.state import META, Meta, State, Tracked, ensure_meta, facts_of, version_of
 
 BY_ELEMENT = 128
-"""From how many numbers on an array is sent by changed elements."""
+"""From how many numbers on an array, from how many bytes on a buffer is sent by changed elements."""
 
 PRESENT, COUNT, SIZE, CHANGED = "present", "count", "size", "changed"
 INDEX, ELEMENT = "index", "element"
@@ -256,6 +257,41 @@ class Elements(Part):
                 yield (self.attribute, number), None, after[number]
 
 
+class Patched(Part):
+    """A buffer of `size` bytes, of which those that changed are sent; against zeros where there was none."""
+
+    size: int
+
+    def take(self, state: Any, base: Any, into: State) -> None:
+        value = getattr(state, self.attribute)
+        if value is None:
+            into[f"{self.attribute}.{CHANGED}"] = into[self.attribute] = None
+            return
+        known = _get(base, self.attribute) or bytes(self.size)
+        changed = [State({INDEX: place, ELEMENT: value[place]}) for place in differing(known, value)]
+        into[f"{self.attribute}.{CHANGED}"] = len(changed)
+        into[self.attribute] = changed
+
+    def put(self, values: State, state: Any) -> None:
+        sent = values[self.attribute]
+        if sent is None:
+            setattr(state, self.attribute, None)
+            return
+        there = bytearray(getattr(state, self.attribute) or bytes(self.size))
+        for one in sent:
+            if one[INDEX] >= len(there):
+                raise DecodeError(
+                    "no such byte", path=self.attribute, expected=f"below {len(there)}", found=str(one[INDEX])
+                )
+            there[one[INDEX]] = one[ELEMENT]
+        setattr(state, self.attribute, bytes(there))
+
+    def differences(self, one: Any, two: Any) -> Iterator[Difference]:
+        before, after = _get(one, self.attribute), _get(two, self.attribute)
+        if before != after:
+            yield (self.attribute,), before, after
+
+
 def parts_differ(parts: Sequence[Part], one: Any, two: Any) -> Iterator[Difference]:
     """Where two structs differ, by the parts that a group has of them. Either can be None."""
     if one is two:
@@ -268,6 +304,8 @@ def differing(one: Any, two: Any) -> list[int]:
     """The numbers of the elements that differ, as far as both arrays go; bytes are compared where there are bytes."""
     if isinstance(one, Records) and isinstance(two, Records):
         return one.differing(two)
+    if one is two or (isinstance(one, bytes) and one == two):
+        return []
     return [number for number, (was, now) in enumerate(zip(one, two, strict=False)) if was != now]
 
 
@@ -277,7 +315,7 @@ Signature = Callable[[Any], Any]
 
 def signature_of(parts: Sequence[Part]) -> Signature:
     """The signature of structs with these parts. What is not sure to be equal gets one that is equal to nothing."""
-    names = [part.attribute for part in parts if isinstance(part, Whole)]
+    names = [part.attribute for part in parts if isinstance(part, (Whole, Patched))]
     get = attrgetter(META, *names)
     inner = [(attrgetter(part.attribute), signature_of(part.parts)) for part in parts if isinstance(part, Inner)]
     arrays = [
@@ -434,6 +472,23 @@ class _Derivation:
             if prefix is not None:
                 return _optional_struct(attribute, inner)
             return [_field(field, type=t.Struct("struct", inner, kind.version), **bare)]
+        if (
+            type(kind) is t.Buffer
+            and isinstance(kind.size, int)
+            and kind.size >= BY_ELEMENT
+            and _settled(exists, known)
+        ):
+            self._part = Patched(attribute, kind.size)
+            return [
+                _field(_counter(attribute, CHANGED), exists=exists),
+                Field(
+                    field.name,
+                    t.Struct("struct", _numbered(attribute, t.UINT8)),
+                    attribute,
+                    count=this[f"{attribute}.{CHANGED}"],
+                    exists=exists,
+                ),
+            ]
         if isinstance(kind, t.QList) and field.count is None and _settled(exists, known):
             inner, inside = self.struct(kind.vmsd, path)
             self._part = Elements(attribute, inside, _maker(kind.vmsd), False, False, True)
@@ -472,12 +527,8 @@ class _Derivation:
         fields = [] if constant else [_counter(attribute, COUNT)]
         if not sparse:
             return [*fields, Field(field.name, element, attribute, count=this[f"{attribute}.{COUNT}"])]
-        numbered = VMStateDescription(
-            f"{attribute} changed", (Field(INDEX, t.UINT16), Field(ELEMENT, element)), doc="An element and its number."
-        )
-        changed = Field(
-            field.name, t.Struct("struct", numbered), attribute, count=this[f"{attribute}.{CHANGED}"], doc=field.doc
-        )
+        numbered = t.Struct("struct", _numbered(attribute, element))
+        changed = Field(field.name, numbered, attribute, count=this[f"{attribute}.{CHANGED}"], doc=field.doc)
         return [*fields, _counter(attribute, CHANGED), changed]
 
     def _resolved(self, kind: t.WireType) -> t.WireType:
@@ -491,6 +542,15 @@ class _Derivation:
     def _is_settled(self, field: Field, known: set[str]) -> bool:
         size = field.type.size if isinstance(field.type, t.Buffer) else None
         return all(_settled(one, known) for one in (field.exists, field.count, size))
+
+
+def _is_long(size: Any) -> TypeGuard[int]:
+    return isinstance(size, int) and size >= BY_ELEMENT
+
+
+def _numbered(attribute: str, element: t.WireType) -> VMStateDescription:
+    fields = (Field(INDEX, t.UINT16), Field(ELEMENT, element))
+    return VMStateDescription(f"{attribute} changed", fields, doc="An element and its number.")
 
 
 def _is_struct(kind: t.WireType) -> TypeGuard[t.Struct]:
