@@ -39,6 +39,12 @@ if TYPE_CHECKING:
     from vmstate.compare.compat import (
         compat as compat,
     )
+    from vmstate.compare.cost import (
+        Cost as Cost,
+    )
+    from vmstate.compare.cost import (
+        cost as cost,
+    )
     from vmstate.compare.diff import (
         Change as Change,
     )
@@ -622,6 +628,10 @@ _PLACES = {
     "vmstate.compare.compat": (
         "Compatibility",
         "compat",
+    ),
+    "vmstate.compare.cost": (
+        "Cost",
+        "cost",
     ),
     "vmstate.compare.diff": (
         "Change",

@@ -5,6 +5,7 @@ Facts from QEMU's hw/net/virtio-net.c and include/hw/virtio/virtio-net.h.
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
@@ -35,12 +36,15 @@ from vmstate.vmsd.declare import (
     with_tmp,
 )
 from vmstate.vmsd.expr import fact, max_, otherwise, this, up
+from vmstate.vmsd.state import set_facts
 
 if TYPE_CHECKING:
     from devices.virtio.features import NetFeatures
 
 MAC_TABLE_ENTRIES = 64
 MAX_VLAN = 4096
+MAX_QUEUE_PAIRS = 0x8000
+"""The most pairs the virtio specification allows."""
 RSS_MAX_KEY_SIZE = 40
 CTRL_GUEST_OFFLOADS = 2
 """The feature bit with which a driver can change the offloads."""
@@ -255,3 +259,31 @@ class VirtIONet:
         from devices.virtio.features import NetFeatures
 
         return NetFeatures(features_of(self.virtio))
+
+    @property
+    def queue_pairs(self) -> int:
+        """The pairs of a receive and a transmit queue that the device has."""
+        return self.net.max_queue_pairs or 1
+
+    def with_queue_pairs(self, pairs: int) -> VirtIONet:
+        """The same device as it would be with another number of queue pairs, all of them like the first.
+
+        Where every queue has a vector of its own, the MSI-X table follows, in the PCI configuration space too.
+        """
+        if not 1 <= pairs <= MAX_QUEUE_PAIRS:
+            raise EncodeError("no number of queue pairs", expected=f"1 to {MAX_QUEUE_PAIRS}", found=str(pairs))
+        state = copy.deepcopy(self)
+        body = state.virtio
+        if len(body.vq) < 2:
+            raise EncodeError("no driver has set up the queues yet", path="virtio.vq")
+        control = body.vq[-1:] if len(body.vq) % 2 else []
+        one_each = getattr(body.transport, "msix_table", None) and len(body.transport.msix_table) > len(body.vq)
+        queues = [copy.deepcopy(queue) for _ in range(pairs) for queue in body.vq[:2]] + control
+        if one_each:
+            body.transport.set_vectors(len(body.transport.msix_table) + len(queues) - len(body.vq))
+        body.vq = queues
+        body.num_queues = len(queues)
+        state.net.max_queue_pairs = state.net.curr_queue_pairs = pairs
+        state.net.tx_waiting.vqs_1 = [TxWaiting() for _ in range(pairs - 1)]
+        set_facts(state, multi_queue=True)
+        return state

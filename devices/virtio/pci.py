@@ -6,7 +6,8 @@ Facts from QEMU's hw/virtio/virtio-pci.c and hw/pci/msix.c.
 from __future__ import annotations
 
 from devices.pci.device import PCIDevice
-from devices.pci.msix import MSIXEntry, msix_vectors
+from devices.pci.msix import CAPABILITY_LIST, MSIX_CAPABILITY, TABLE_SIZE, MSIXEntry, msix_vectors
+from vmstate.errors import EncodeError
 from vmstate.vmsd.declare import (
     array,
     boolean,
@@ -26,6 +27,9 @@ from vmstate.vmsd.expr import IDSTR, ceil_div, choose, fact, len_, matches, not_
 
 QUEUE_MAX = 1024
 """VIRTIO_QUEUE_MAX: as many queues have a place in the arrays, whatever the device has."""
+
+MASKED = 1
+"""The bit of a vector's control word that masks it."""
 
 NO_VECTOR = 0xFFFF
 """VIRTIO_NO_VECTOR."""
@@ -62,6 +66,26 @@ class VirtIOPCIConfig:
             ),
         ),
     )
+
+    def set_vectors(self, count: int) -> None:
+        """Give the device another number of MSI-X vectors, new ones masked, in its configuration space too."""
+        if not 1 <= count <= TABLE_SIZE + 1:
+            raise EncodeError("no number of vectors", expected=f"1 to {TABLE_SIZE + 1}", found=str(count))
+        table = list(self.msix_table)[:count]
+        table += [MSIXEntry(control=MASKED) for _ in range(count - len(table))]
+        self.msix_table = table
+        self.msix_pba = bytes(-(-count // 8))
+        space = bytearray(self.pci_dev.config)
+        place = space[CAPABILITY_LIST]
+        while place and space[place] != MSIX_CAPABILITY:
+            place = space[place + 1]
+        if place:
+            flags = int.from_bytes(space[place + 2 : place + 4], "little")
+            space[place + 2 : place + 4] = (flags & ~TABLE_SIZE | count - 1).to_bytes(2, "little")
+        if self.pci_dev.express_config is not None:
+            self.pci_dev.express_config = bytes(space)
+        else:
+            self.pci_dev.conventional_config = bytes(space)
 
 
 @description("virtio_pci/modern_queue_state", version_id=1, minimum_version_id=1)

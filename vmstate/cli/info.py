@@ -18,11 +18,20 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     """The arguments of the verb."""
     parser.add_argument("file", metavar="FILE")
     parser.add_argument("--format", choices=("text", "json"), default="text")
+    parser.add_argument("--cost", action="store_true", help="bytes of each device and subsection, times from traces")
+    parser.add_argument(
+        "--trace", metavar="TRACE", action="append", default=[], help="vmstate_downtime_save or _load, for --cost"
+    )
+    parser.add_argument("--queue-pairs", metavar="N", type=int, help="for --cost: what if the network cards had N")
     parser.set_defaults(run=run)
 
 
 def run(options: argparse.Namespace) -> int:
     """Say what the file is."""
+    if options.cost or options.trace or options.queue_pairs is not None:
+        from vmstate.cli.cost import run_cost
+
+        return run_cost(options)
     with load(options.file) as stream:
         facts = summary(stream)
     if options.format == "json":
