@@ -10,7 +10,7 @@ careful one is run over the same bytes to say where, and it is the one that trac
 from __future__ import annotations
 
 import struct
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from itertools import pairwise
 from operator import attrgetter
 from typing import Any, NamedTuple
@@ -45,7 +45,7 @@ Put = Callable[[Context, Frame, bytearray], None]
 Make = Callable[[list[Any]], Any]
 
 
-class Plan(Data):
+class Plan(NamedTuple):
     """A description compiled for one version."""
 
     vmsd: VMStateDescription
@@ -326,45 +326,48 @@ def compile_plan(vmsd: VMStateDescription, version_id: int, codecs: Codecs) -> P
     """Compile a description for a version."""
     steps: list[Step] = []
     puts: list[Put] = []
-    run: list[Place] = []
-    slot = 0
+    run: list[int] = []
+    run_slot = slot = 0
     size: int | None = 0
     least = 0
     layout: dict[str, int] = {}
     rules: list[tuple[str | None, Rule]] = []
+    keys, places = _names_in_state(vmsd)
 
     def close_run() -> None:
-        if run:
-            step, put = fuse(list(run))
-            steps.append(step)
-            puts.append(put)
-            run.clear()
+        nonlocal size, least
+        step, put, width = fuse([vmsd.fields[place] for place in run], [keys[place] for place in run], run_slot)
+        steps.append(step)
+        puts.append(put)
+        size = None if size is None else size + width
+        least += width
+        run.clear()
 
-    for field, key, gathered in zip(vmsd.fields, _residue_keys(vmsd), _gathered_places(vmsd), strict=True):
-        place = Place(field, slot, key, *gathered)
-        if field.in_state:
-            layout.setdefault(field.attribute, slot)
+    for index, field in enumerate(vmsd.fields):
         if field.rules:
             rules.extend((field.attribute, rule) for rule in field.rules)
-        present = not isinstance(field.type, t.Host) and (field.exists is not None or field.version <= version_id)
-        if not present:
-            close_run()
-            if field.in_state:
-                steps.append(_absent(field))
-        elif not codecs.careful and _fusible(field):
-            run.append(place)
-            fixed = _run_size(field)
-            size = None if size is None else size + fixed
-            least += fixed
+        if field.run_code and not codecs.careful and field.version <= version_id:
+            if not run:
+                run_slot = slot
+            run.append(index)
         else:
-            close_run()
-            step, put, fixed_size, field_least = compile_field(place, codecs)
-            steps.append(step)
-            puts.append(put)
-            size = None if size is None or fixed_size is None else size + fixed_size
-            least += field_least
-        slot += field.in_state
-    close_run()
+            if run:
+                close_run()
+            present = not isinstance(field.type, t.Host) and (field.exists is not None or field.version <= version_id)
+            if present:
+                place = Place(field, slot, keys[index], *places[index])
+                step, put, fixed_size, field_least = compile_field(place, codecs)
+                steps.append(step)
+                puts.append(put)
+                size = None if size is None or fixed_size is None else size + fixed_size
+                least += field_least
+            elif field.in_state:
+                steps.append(_absent(field))
+        if field.in_state:
+            layout.setdefault(field.attribute, slot)
+            slot += 1
+    if run:
+        close_run()
     if vmsd.subsections:
         size = None
     for sub in vmsd.subsections:
@@ -389,21 +392,19 @@ def compile_plan(vmsd: VMStateDescription, version_id: int, codecs: Codecs) -> P
     )
 
 
-def _residue_keys(vmsd: VMStateDescription) -> list[str]:
-    """Under what the residue of each field is kept: its attribute, with a number where that repeats."""
+def _names_in_state(vmsd: VMStateDescription) -> tuple[Sequence[str], Sequence[tuple[int | None, int]]]:
+    """Of each field, under what its residue is kept, and `Place.element` and `Place.first`."""
     names = [field.attribute for field in vmsd.fields]
     if len(set(names)) == len(names):
-        return names
-    return [
+        return names, [(None, 0)] * len(names)
+    keys = [
         name if names.count(name) == 1 else f"{name}[{names[:number].count(name)}]" for number, name in enumerate(names)
     ]
+    return keys, _gathered_places(vmsd)
 
 
 def _gathered_places(vmsd: VMStateDescription) -> list[tuple[int | None, int]]:
-    """`Place.element` and `Place.first` of each field."""
     names = [field.attribute for field in vmsd.fields if field.in_state]
-    if len(set(names)) == len(names):
-        return [(None, 0)] * len(vmsd.fields)
     places: list[tuple[int | None, int]] = []
     taken = dict.fromkeys((name for name in names if names.count(name) > 1), 0)
     for field in vmsd.fields:
@@ -426,33 +427,20 @@ def _absent(field: Field) -> Step:
     return step
 
 
-def _fusible(field: Field) -> bool:
-    if field.exists is not None or field.count is not None or field.pointers is not None or field.value is not None:
-        return False
-    kind = field.type
-    if isinstance(kind, t.Scalar):
-        return kind.order == ">"
-    return isinstance(kind, t.Unused) and isinstance(kind.size, int)
+def fuse(run: list[Field], keys: list[str], first: int) -> tuple[Step, Put, int]:
+    """One struct.Struct for a run of scalars and padding: step, put and size.
 
-
-def _run_size(field: Field) -> int:
-    kind = field.type
-    assert isinstance(kind, (t.Scalar, t.Unused)) and isinstance(kind.size, int)
-    return kind.size
-
-
-def fuse(run: list[Place]) -> tuple[Step, Put]:
-    """One struct.Struct for a run of scalars; what QEMU would write otherwise becomes residue."""
-    layout = ">" + "".join(
-        f"{kind.size}x" if isinstance(kind := field.type, t.Unused) else kind.code  # type: ignore[attr-defined]
-        for field, *_ in run
-    )
+    `first` is the slot of the first of them that has one. What QEMU would write otherwise becomes residue under `keys`.
+    """
+    layout = ">" + "".join([field.run_code for field in run])
     packed = packer(layout)
     size, unpack_from, pack = packed.size, packed.unpack_from, packed.pack
-    slots = [slot for field, slot, *_ in run if field.in_state]
-    first, last = (slots[0], slots[-1] + 1) if slots else (0, 0)
-    bools = tuple(slot for field, slot, *_ in run if _is_bool(field.type))
-    normalises = bool(bools) or "x" in layout
+    last, normalises = first + len(run), False
+    bools: tuple[int, ...] = ()
+    if "x" in layout or "?" in layout:
+        codes = [field.run_code for field in run if field.in_state]
+        last, normalises = first + len(codes), True
+        bools = tuple(first + number for number, code in enumerate(codes) if code == "?")
 
     def step(ctx: Context, frame: Frame, pos: int, values: list[Any]) -> int:
         found = unpack_from(ctx.data, pos)
@@ -460,7 +448,7 @@ def fuse(run: list[Place]) -> tuple[Step, Put]:
         end = pos + size
         if normalises and pack(*found) != ctx.data[pos:end]:
             frame.residue = frame.residue or {}
-            _run_residue(run, ctx, frame.residue, pos)
+            _run_residue(run, keys, ctx, frame.residue, pos)
         return end
 
     def put(ctx: Context, frame: Frame, out: bytearray) -> None:
@@ -471,16 +459,18 @@ def fuse(run: list[Place]) -> tuple[Step, Put]:
                 raise TypeError
         out += pack(*values[first:last])
 
-    return step, put
+    return step, put, size
 
 
 def _is_bool(kind: t.WireType) -> bool:
     return isinstance(kind, t.Scalar) and kind.code == "?"
 
 
-def _run_residue(run: list[Place], ctx: Context, residue: dict[str, tuple[bytes, Any]], pos: int) -> None:
-    for field, _, key, *_ in run:
-        size = _run_size(field)
+def _run_residue(
+    run: list[Field], keys: list[str], ctx: Context, residue: dict[str, tuple[bytes, Any]], pos: int
+) -> None:
+    for field, key in zip(run, keys, strict=True):
+        size = struct.calcsize(">" + field.run_code)
         raw = bytes(ctx.data[pos : pos + size])
         pos += size
         if isinstance(field.type, t.Unused) and any(raw):

@@ -10,12 +10,11 @@ from __future__ import annotations
 import struct
 from collections.abc import Callable
 from functools import lru_cache, partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from vmstate.codec.runtime import Context, Frame, enter, leave
 from vmstate.errors import EncodeError
 from vmstate.vmsd import types as t
-from vmstate.vmsd.data import Data
 from vmstate.vmsd.expr import UNKNOWN, Expr
 
 if TYPE_CHECKING:
@@ -28,7 +27,7 @@ NULL = 0x30
 FOLLOWS = 0x31
 
 
-class Element(Data):
+class Element(NamedTuple):
     """One element: reader, writer, the size where it is always the same, and the least it takes."""
 
     read: Reader

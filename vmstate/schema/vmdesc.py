@@ -195,12 +195,13 @@ class _Reader:
                 raise SchemaError(f"vmdesc describes what cannot be: {error}") from None
         return found
 
-    def group_fields(self, entries: list[Any], where: str) -> Iterator[Field]:
+    def group_fields(self, entries: list[Any], where: str) -> list[Field]:
         """The fields; entries that are the elements of one array that QEMU did not compress become one."""
+        fields: list[Field] = []
         start = 0
         # Nearly all of a vmdesc is fields: what is checked of each is checked here, and told by `_take`.
         names: list[Any] = [entry.get("name") if isinstance(entry, dict) else None for entry in entries]
-        if not all(type(name) is str for name in names):
+        if not {str}.issuperset(map(type, names)):
             names = [_take(entry, "name", str, where) for entry in entries]
         names.append(None)
         while start < len(entries):
@@ -209,19 +210,28 @@ class _Reader:
             while names[stop] == name:
                 stop += 1
             if stop - start > 1:
-                yield from self.elements(entries[start:stop], name)
+                fields += self.elements(entries[start:stop], name)
             else:
-                yield self.leaf(entries[start], name) or self.field(entries[start], name)
+                fields.append(self.leaf(entries[start], name) or self.field(entries[start], name))
             start = stop
+        return fields
 
     def leaf(self, entry: dict[str, Any], name: str) -> Field | None:
-        """A field with nothing inside it that stood before, as most do."""
-        if len(entry) > 4 or "struct" in entry:
+        """A scalar or an array of them, as most fields are; None for all else, and for what is not as it should be."""
+        info, size, count = entry.get("type"), entry.get("size"), entry.get("array_len")
+        if len(entry) != (3 if count is None else 4) or type(info) is not str or type(size) is not int:
             return None
-        try:
-            return self.leaves.get((name, entry["type"], entry["size"], entry.get("array_len")))
-        except (KeyError, TypeError):
+        if count is not None and type(count) is not int:
             return None
+        key = (name, info, size, count)
+        found = self.leaves.get(key)
+        if found is None:
+            kind = t.SCALARS.get(info)
+            if kind is None or kind.size != size or not (count is None or 0 <= count < COUNT_LIMIT):
+                return None
+            compressed = None if count is None else True
+            found = self.leaves[key] = Field(name, kind, count=count, as_written=True, compressed=compressed)
+        return found
 
     def field(self, entry: Any, name: str) -> Field:
         count = _count(entry, name)
@@ -231,15 +241,13 @@ class _Reader:
         found = self.fields.get(key)
         if found is None:
             found = self.fields[key] = Field(name, kind, count=count, as_written=True, compressed=compressed)
-            if len(entry) <= 4 and "struct" not in entry:
-                self.leaves[name, entry["type"], entry["size"], count] = found
         return found
 
     def elements(self, entries: list[Any], name: str) -> Iterator[Field]:
         self.indexed.extend("index" in entry for entry in entries)
         self.repeats_bare = self.repeats_bare or not any("index" in entry for entry in entries)
         kinds = [self.kind(entry, name) for entry in entries]
-        if all(kind is kinds[0] for kind in kinds) and not any("array_len" in entry for entry in entries):
+        if len(set(kinds)) == 1 and not any("array_len" in entry for entry in entries):
             key = (name, kinds[0], len(kinds), "elements")
             if key not in self.fields:
                 self.fields[key] = Field(name, kinds[0], count=len(kinds), as_written=True, compressed=False)
@@ -324,7 +332,7 @@ def hides_something(vmsd: VMStateDescription) -> bool:
     """Whether a description from vmdesc has an info in it whose inside only a library knows."""
     found: bool | None = vmsd.compiled.get("hides")
     if found is None:
-        found = any(hides(field.type) for field in vmsd.fields) or any(
+        found = any(hides(field.type) for field in vmsd.fields if not isinstance(field.type, t.Scalar)) or any(
             hides_something(sub.vmsd) for sub in vmsd.subsections
         )
         vmsd.compiled["hides"] = found

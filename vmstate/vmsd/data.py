@@ -16,6 +16,7 @@ class DataMeta(type):
     """Takes the names of the values from the annotations; a default stays an attribute of the class."""
 
     _names: tuple[str, ...]
+    _known: frozenset[str]
     _needed: frozenset[str]
 
     def __new__(mcs, name: str, bases: tuple[type, ...], namespace: dict[str, Any]) -> DataMeta:
@@ -23,6 +24,7 @@ class DataMeta(type):
         own = [key for key in namespace.get("__annotations__", {}) if not key.startswith("_")]
         parents = [base for base in bases if isinstance(base, DataMeta)]
         cls._names = (*(key for base in parents for key in base._names), *own)
+        cls._known = frozenset(cls._names)
         cls._needed = frozenset(key for base in parents for key in base._needed).union(
             key for key in own if key not in namespace
         )
@@ -34,13 +36,16 @@ class Data(metaclass=DataMeta):
 
     def __init__(self, *values: Any, **named: Any) -> None:
         cls: DataMeta = type(self)
+        if not named and len(values) == len(cls._names):
+            self.__dict__.update(zip(cls._names, values, strict=True))
+            return
         if values:
             count = len(named) + len(values)
             named.update(zip(cls._names, values, strict=False))
             if len(named) != count:
                 raise TypeError(f"{cls.__name__}() takes {', '.join(cls._names)}, each once")
-        if not cls._needed <= named.keys() <= set(cls._names):
-            odd = (cls._needed - named.keys()) | (named.keys() - set(cls._names))
+        if not cls._needed <= named.keys() <= cls._known:
+            odd = (cls._needed - named.keys()) | (named.keys() - cls._known)
             raise TypeError(f"{cls.__name__}() takes {', '.join(cls._names)}: look at {', '.join(sorted(odd))}")
         self.__dict__.update(named)
 

@@ -10,7 +10,7 @@ import enum
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from importlib import import_module
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from vmstate.errors import DescriptionError
 from vmstate.vmsd.data import Data
@@ -63,14 +63,15 @@ class Rule(Data):
 class Field(Data):
     """One field of a description, in the order of the wire.
 
-    `name` is QEMU's (it may repeat, and need not be an identifier), `attribute` is the state's. `count` is None for a
+    `name` is QEMU's (it may repeat, and need not be an identifier), `attribute` the state's, the same where none is
+    given. `count` is None for a
     single element, else the number of elements; `dims` splits them into rows. The field is on the wire where `exists`
     holds or, without it, from version `version` on. `start` is the index of the first element in QEMU's array.
     """
 
     name: str
     type: WireType
-    attribute: str
+    attribute: str = ""
     count: int | Expr | None = None
     version: int = 0
     exists: Expr | None = None
@@ -91,56 +92,33 @@ class Field(Data):
     """Whether a state has a value for it; told by the type."""
     is_plain: bool = True
     """Whether it is a scalar or a buffer, or a fixed number of them, and always there; told by the rest."""
+    run_code: str = ""
+    """Its letters in a struct.Struct, where it can be one of a run of scalars and padding; told by the rest."""
 
-    def __init__(
-        self,
-        name: str,
-        type: WireType,
-        attribute: str | None = None,
-        count: int | Expr | None = None,
-        version: int = 0,
-        exists: Expr | None = None,
-        dims: tuple[int, ...] | None = None,
-        start: int = 0,
-        pointers: Pointers | None = None,
-        nulls: Fact | None = None,
-        rules: tuple[Rule, ...] = (),
-        default: Any = None,
-        err_hint: str | None = None,
-        doc: str | None = None,
-        as_written: bool = False,
-        compressed: bool | None = None,
-        value: Callable[[Any], Any] | None = None,
-    ) -> None:
-        in_state = not isinstance(type, (Unused, Validate))
-        is_plain = (
-            exists is None
-            and pointers is None
-            and dims is None
-            and (count is None or (count.__class__ is int and count >= 0))
-            and type.is_plain
-        )
-        self.__dict__.update(
-            name=name,
-            type=type,
-            attribute=name if attribute is None else attribute,
-            count=count,
-            version=version,
-            exists=exists,
-            dims=dims,
-            start=start,
-            pointers=pointers,
-            nulls=nulls,
-            rules=rules,
-            default=default,
-            err_hint=err_hint,
-            doc=doc,
-            as_written=as_written,
-            compressed=compressed,
-            value=value,
-            in_state=in_state,
-            is_plain=is_plain,
-        )
+    if not TYPE_CHECKING:
+        # What is not given stays an attribute of the class: a stream's vmdesc makes hundreds.
+        def __init__(self, name, type, attribute="", count=None, exists=None, value=None, **more):
+            if not more.keys() <= Field._known:
+                raise TypeError(f"Field() has no {', '.join(sorted(more.keys() - Field._known))}")
+            is_plain = (
+                exists is None
+                and more.get("pointers") is None
+                and more.get("dims") is None
+                and (count is None or (count.__class__ is int and count >= 0))
+                and type.is_plain
+            )
+            self.__dict__.update(
+                more,
+                name=name,
+                type=type,
+                attribute=attribute or name,
+                count=count,
+                exists=exists,
+                value=value,
+                in_state=not isinstance(type, (Unused, Validate)),
+                is_plain=is_plain,
+                run_code=type.run_code if is_plain and count is None and value is None else "",
+            )
 
     def expressions(self) -> Iterator[Expr]:
         """Everything the layout of this field depends on."""

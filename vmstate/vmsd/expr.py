@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import operator
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from enum import Flag
 from typing import Any, Final, Protocol
 
@@ -247,7 +247,7 @@ class Fact(Expr):
     def refs_(self) -> tuple[Ref, ...]:
         return () if self.derived is None else self.derived.refs_
 
-    def __init__(self, name: str, candidates: tuple[Any, ...], derived: Expr | None, default: Any) -> None:
+    def __init__(self, name: str, candidates: Sequence[Any], derived: Expr | None, default: Any) -> None:
         self.name = name
         self.candidates = candidates
         self.derived = derived
@@ -427,14 +427,14 @@ IDSTR: Final = Fact("idstr", ("",), None, "")
 
 def fact(
     name: str,
-    candidates: tuple[Any, ...] = (False, True),
+    candidates: Sequence[Any] = (False, True),
     derived: Expr | None = None,
     default: Any = UNKNOWN,
 ) -> Fact:
     """A fact by name, with the values it can have and, where bytes decide it, the expression that does."""
     if not candidates:
         raise DescriptionError(f"the fact {name!r} has no candidates")
-    return Fact(name, tuple(candidates), derived, default)
+    return Fact(name, candidates, derived, default)
 
 
 def not_(value: object) -> Expr:

@@ -36,6 +36,11 @@ class WireType(Data):
         """Whether it is the same wherever it stands: nothing inside it, and nothing it depends on."""
         return False
 
+    @property
+    def run_code(self) -> str:
+        """Its letters in a big-endian layout of Python's struct module; "" where it has none."""
+        return ""
+
     def children(self) -> tuple[VMStateDescription, ...]:
         """The descriptions of the structs inside."""
         return ()
@@ -60,6 +65,10 @@ class Scalar(WireType):
     @property
     def is_plain(self) -> bool:
         return self.order not in ORDERS
+
+    @property
+    def run_code(self) -> str:
+        return self.code if self.order == ">" else ""
 
     @property
     def minimum(self) -> int:
@@ -100,6 +109,10 @@ class Text(Buffer):
 
 class Unused(Buffer):
     """Bytes that QEMU skips when it loads and writes as zeros. They are no part of a state, only of its residue."""
+
+    @property
+    def run_code(self) -> str:
+        return f"{self.size}x" if isinstance(self.size, int) else ""
 
 
 class Opaque(Buffer):
