@@ -10,7 +10,6 @@ from typing import Any
 
 from devices.virtio.pci import NO_VECTOR, QUEUE_MAX, VirtIOPCIConfig, VirtIOPCIExtraState
 from devices.virtio.status import DeviceStatus
-from devices.virtio.transport import CCW, MMIO, PCI, TRANSPORT
 from vmstate.vmsd.declare import (
     array,
     boolean,
@@ -28,7 +27,31 @@ from vmstate.vmsd.declare import (
     varray,
     vbuffer,
 )
-from vmstate.vmsd.expr import choose, len_, not_, this, up
+from vmstate.vmsd.expr import IDSTR, begins, choose, fact, len_, not_, this, up
+
+PCI = "pci"
+MMIO = "mmio"
+CCW = "ccw"
+
+TRANSPORT = fact(
+    "virtio_transport",
+    (PCI, MMIO, CCW),
+    derived=choose(
+        begins(IDSTR, "hhhh:hh:hh.h"),
+        PCI,
+        choose(
+            begins(IDSTR, "virtio-mmio@"),
+            MMIO,
+            choose(begins(IDSTR, "/hh.h.hhhh/") | begins(IDSTR, "hh.h.hhhh/"), CCW, None),
+        ),
+    ),
+)
+"""Which transport a device sits on; the idstr of its section tells, for it begins with the path of the device.
+
+That is a PCI address, the name of the MMIO transport, or a device number of the channel subsystem. Facts from
+hw/pci/pci.c (pcibus_get_dev_path), hw/virtio/virtio-mmio.c (virtio_mmio_bus_get_dev_path) and hw/s390x/css-bridge.c
+(virtual_css_bus_get_dev_path).
+"""
 
 
 @description("virtio queue")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import struct
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from typing import Any
 
@@ -32,6 +32,8 @@ FACT_LIMIT = 256
 Accept = Callable[[int], bool]
 Run = tuple[Any, int, Context]
 """What a run gives: the state (or the trace), the position behind it, the context."""
+Attempt = Callable[[dict[str, Any], list[Fact] | None], Run]
+"""A run under facts that are known. Where there is a list, facts that are not are guessed, and noted in both."""
 
 
 class Codec:
@@ -76,8 +78,9 @@ class Codec:
         """
         version = self.vmsd.version_id if version_id is None else version_id
 
-        def run(codecs: Codecs, known: Mapping[str, Any]) -> Run:
+        def run(codecs: Codecs, known: dict[str, Any], guessed: list[Fact] | None) -> Run:
             ctx = Context(data, base=base, final=final, facts=known)
+            ctx.guessed = guessed
             ctx.flex = flex
             ctx.path = [] if codecs.careful else None
             out: list[Any] = []
@@ -104,8 +107,9 @@ class Codec:
         view = memoryview(data).cast("B")
         version = self.vmsd.version_id if version_id is None else version_id
 
-        def run(known: Mapping[str, Any]) -> Run:
+        def run(known: dict[str, Any], guessed: list[Fact] | None) -> Run:
             ctx = Context(view, facts=known, base=base)
+            ctx.guessed = guessed
             ctx.path = []
             ctx.entries = {}
             try:
@@ -192,9 +196,19 @@ class Codec:
         return as_construct(self.vmsd, version, dict(facts or {}))
 
 
-def _failure(explain: Callable[[Mapping[str, Any]], Run], facts: Mapping[str, Any]) -> VMStateError | None:
+def _next_guess(untried: list[tuple[dict[str, Any], Fact, Iterator[Any]]]) -> dict[str, Any] | None:
+    """The facts of the next run: the latest guess that has a candidate left takes that."""
+    while untried:
+        before, fact, candidates = untried[-1]
+        for candidate in candidates:
+            return {**before, fact.name: candidate}
+        untried.pop()
+    return None
+
+
+def _failure(explain: Attempt, facts: dict[str, Any]) -> VMStateError | None:
     try:
-        explain(facts)
+        explain(facts, None)
     except VMStateError as error:
         return error
     return None
@@ -212,51 +226,46 @@ def _placed(error: VMStateError, ctx: Context) -> VMStateError:
     return error
 
 
-def _settle(
-    run: Callable[[Mapping[str, Any]], Run],
-    explain: Callable[[Mapping[str, Any]], Run],
-    facts: dict[str, Any],
-    accept: Accept | None,
-) -> Run:
+def _settle(run: Attempt, explain: Attempt, facts: dict[str, Any], accept: Accept | None) -> Run:
     """Run under the facts that are known; try the candidates of those that are asked for and are not.
 
-    `run` is quick, and may stumble over bytes that do not fit; `explain` then says what is wrong with them.
+    `run` is quick, and may stumble over bytes that do not fit; `explain` then says what is wrong with them. A run that
+    asks for a fact goes on with its first candidate; the others are tried after it.
     """
-    try:
-        return run(facts)
-    except UnknownFact as error:
-        asked = error.unknown
-    except (*_STUMBLES, VMStateError):
-        return explain(facts)
     fits: list[tuple[dict[str, Any], Run]] = []
     failed: list[dict[str, Any]] = []
-    tried = [0]
-
-    def attempt(known: dict[str, Any], fact: Fact) -> None:
-        for candidate in fact.candidates:
-            tried[0] += 1
-            if tried[0] > FACT_LIMIT or len(fits) > 1:
-                return
-            told = {**known, fact.name: candidate}
-            try:
-                found = run(told)
-            except UnknownFact as error:
-                attempt(told, error.unknown)
-            except (*_STUMBLES, VMStateError):
-                failed.append(told)
-            else:
-                fitting = accept is None or accept(found[1])
-                # A fact that makes no difference, as whether there can be NULLs where there are none, is no choice.
-                if fitting and not any(found[:2] == other[:2] for _, other in fits):
-                    fits.append((told, found))
-
-    attempt(facts, asked)
+    untried: list[tuple[dict[str, Any], Fact, Iterator[Any]]] = []
+    known: dict[str, Any] | None = dict(facts)
+    asked: Fact | None = None
+    tried = 0
+    while known is not None and tried < FACT_LIMIT and len(fits) < 2:
+        before, guessed = dict(known), list[Fact]()
+        tried += 1
+        try:
+            found = run(known, guessed)
+        except (*_STUMBLES, VMStateError):
+            if not guessed and not untried:
+                return explain(facts, None)
+            failed.append(known)
+        else:
+            if not guessed and not untried:
+                return found
+            fitting = accept is None or accept(found[1])
+            # A fact that makes no difference, as whether there can be NULLs where there are none, is no choice.
+            if fitting and not any(found[:2] == other[:2] for _, other in fits):
+                fits.append((known, found))
+        for fact in guessed:
+            asked = fact if asked is None else asked
+            untried.append((dict(before), fact, iter(fact.candidates[1:])))
+            before[fact.name] = known[fact.name]
+        known = _next_guess(untried)
+    assert asked is not None
     if len(fits) > 1:
         first, second = fits[0][0], fits[1][0]
         differ = [name for name in {**first, **second} if first.get(name) != second.get(name)]
         names = " and ".join(", ".join(f"{name}={known.get(name)!r}" for name in differ) for known in (first, second))
         raise DecodeError("the bytes fit two ways of reading them: say which by the facts", found=names)
-    if tried[0] > FACT_LIMIT:
+    if known is not None:
         raise DecodeError("the facts that are not known leave too many ways of reading: tell some of them")
     if fits:
         return fits[0][1]

@@ -46,6 +46,7 @@ class Context:
         "final",
         "flex",
         "force",
+        "guessed",
         "opaque_seen",
         "path",
         "position",
@@ -58,7 +59,9 @@ class Context:
         self.base = base
         # Whether nothing can follow `data`: where more may come, its end decides nothing.
         self.final = final
-        self.facts = facts or {}
+        self.facts: dict[str, Any] = facts if isinstance(facts, dict) else dict(facts or {})
+        # Where a run is to go on with the first candidate of a fact that is not known: the facts it did that with.
+        self.guessed: list[Fact] | None = None
         # The facts that were asked for and had to be told or found: they go with the state.
         self.used: dict[str, Any] = {}
         self.path: list[str | int] | None = None
@@ -118,6 +121,9 @@ class Frame:
 
     def fact(self, fact: Fact) -> Any:
         ctx = self.ctx
+        if not fact.refs_ and fact.name in ctx.used:
+            # It depends on no struct, so it is what it was.
+            return ctx.used[fact.name]
         if fact.derived is not None:
             # Bytes that decide come before what anybody was told.
             value = fact.derived.evaluate(self)
@@ -129,7 +135,11 @@ class Frame:
             return value
         if fact.default is not UNKNOWN:
             return fact.default
-        raise UnknownFact(fact)
+        if ctx.guessed is None:
+            raise UnknownFact(fact)
+        ctx.guessed.append(fact)
+        ctx.facts[fact.name] = ctx.used[fact.name] = value = fact.candidates[0]
+        return value
 
 
 def enter(ctx: Context, step: str | int) -> None:

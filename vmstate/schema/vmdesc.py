@@ -229,8 +229,7 @@ class _Reader:
             kind = t.SCALARS.get(info)
             if kind is None or kind.size != size or not (count is None or 0 <= count < COUNT_LIMIT):
                 return None
-            compressed = None if count is None else True
-            found = self.leaves[key] = Field(name, kind, count=count, as_written=True, compressed=compressed)
+            found = self.leaves[key] = Field.of_scalars(name, kind, count)
         return found
 
     def field(self, entry: Any, name: str) -> Field:

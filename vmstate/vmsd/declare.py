@@ -15,8 +15,6 @@ Whether QEMU's own field is a pointer, or allocated at load, is not on the wire 
 
 from __future__ import annotations
 
-import copy
-import linecache
 import re
 import sys
 from collections.abc import Callable, Mapping
@@ -424,6 +422,8 @@ def _collect(name: str, body: type) -> tuple[list[Field], list[Subsection], dict
     kept = set(declared.values())
     for lost in namespace.get(_REGISTER, ()):
         if not lost.taken and lost not in kept:
+            import linecache
+
             line = linecache.getline(*lost.line).strip() if lost.line else ""
             written = re.match(r"\w+", line)
             what = repr(written.group()) if written else "one name"
@@ -466,7 +466,12 @@ def _collect(name: str, body: type) -> tuple[list[Field], list[Subsection], dict
 def _default(field: Field, kind: t.WireType) -> Callable[[], Any]:
     if isinstance(field.default, (list, dict)):
         # Each state has one of its own.
-        return lambda: copy.deepcopy(field.default)
+        def own() -> Any:
+            from copy import deepcopy
+
+            return deepcopy(field.default)
+
+        return own
     if field.default is not None or field.exists is not None or isinstance(kind, t.Host):
         return lambda: field.default
     return lambda: default_value(field)

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from vmstate.errors import DescriptionError
 from vmstate.vmsd.data import Data
 from vmstate.vmsd.expr import Expr, Fact
-from vmstate.vmsd.types import Bitmap, Buffer, Choice, GTree, Host, Struct, Unused, Validate, WireType
+from vmstate.vmsd.types import Bitmap, Buffer, Choice, GTree, Host, Scalar, Struct, Unused, Validate, WireType
 
 Hook = Callable[..., Any]
 Misuse = Callable[[str], DescriptionError]
@@ -119,6 +119,16 @@ class Field(Data):
                 is_plain=is_plain,
                 run_code=type.run_code if is_plain and count is None and value is None else "",
             )
+
+    @classmethod
+    def of_scalars(cls, name: str, kind: Scalar, count: int | None) -> Field:
+        """What a vmdesc shows as a scalar, or as an array of `count`; there are hundreds, and it takes no checks."""
+        field = cls.__new__(cls)
+        if count is None:
+            field.__dict__.update(name=name, type=kind, attribute=name, as_written=True, run_code=kind.run_code)
+        else:
+            field.__dict__.update(name=name, type=kind, attribute=name, as_written=True, count=count, compressed=True)
+        return field
 
     def expressions(self) -> Iterator[Expr]:
         """Everything the layout of this field depends on."""
@@ -318,10 +328,14 @@ def validate(vmsd: VMStateDescription) -> None:
         raise misuse("the name is no text that UTF-8 can say")
     if vmsd.version_id < vmsd.minimum_version_id:
         raise misuse(f"version_id {vmsd.version_id} is below minimum_version_id {vmsd.minimum_version_id}")
-    if vmsd.state_class is None and not vmsd.subsections and all(field.is_plain for field in vmsd.fields):
+    if vmsd.state_class is None and not vmsd.subsections:
         # Most of what a vmdesc describes is so plain that nothing can be wrong with it.
-        vmsd.__dict__["depth"] = 1
-        return
+        for field in vmsd.fields:
+            if not field.is_plain:
+                break
+        else:
+            vmsd.__dict__["depth"] = 1
+            return
     names = [field.attribute for field in vmsd.fields] + [sub.attribute for sub in vmsd.subsections]
     if vmsd.state_class is not None and len(set(names)) != len(names):
         twice = next(name for name in names if names.count(name) > 1)

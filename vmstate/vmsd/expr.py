@@ -8,7 +8,6 @@ Evaluation is three-valued: an operand that is `UNKNOWN` makes the result `UNKNO
 from __future__ import annotations
 
 import operator
-import re
 from collections.abc import Callable, Iterator, Sequence
 from enum import Flag
 from typing import Any, Final, Protocol
@@ -276,8 +275,13 @@ def member(value: Any, name: str) -> Any:
     return value[name] if isinstance(value, dict) else getattr(value, name)
 
 
-def _matches(value: Any, pattern: str) -> bool:
-    return re.match(pattern, value) is not None
+_HEX = frozenset("0123456789abcdef")
+
+
+def _begins(value: str, shape: str) -> bool:
+    return len(value) >= len(shape) and all(
+        one in _HEX if wanted == "h" else one == wanted for one, wanted in zip(value, shape, strict=False)
+    )
 
 
 def _has(value: Any, bit: int | str) -> bool:
@@ -361,7 +365,7 @@ OPERATORS: Final[dict[str, Callable[..., Any]]] = {
     "min": min,
     "max": max,
     "choose": _choose,
-    "matches": _matches,
+    "begins": _begins,
     "le16": _le16,
     "linked": _linked,
 }
@@ -467,9 +471,9 @@ def choose(condition: object, yes: object, no: object) -> Expr:
     return Op("choose", condition, yes, no)
 
 
-def matches(value: object, pattern: str) -> Expr:
-    """Whether a text begins with what a regular expression matches."""
-    return Op("matches", value, pattern)
+def begins(value: object, shape: str) -> Expr:
+    """Whether a text begins so; an `h` in the shape stands for any hexadecimal digit (0 to 9, a to f)."""
+    return Op("begins", value, shape)
 
 
 def otherwise(value: object, default: object) -> Expr:
