@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Callable, Mapping, Sequence
+from functools import cached_property
 from itertools import pairwise
 from operator import attrgetter
 from typing import Any, NamedTuple
@@ -28,10 +29,10 @@ from vmstate.codec.elements import (
     refuse,
 )
 from vmstate.codec.records import Records
+from vmstate.codec.rows import Rows, rows_of
 from vmstate.codec.runtime import Broken, Context, Frame, TraceEntry, enter, leave
 from vmstate.errors import EncodeError
 from vmstate.vmsd import types as t
-from vmstate.vmsd.data import Data
 from vmstate.vmsd.declare import nested
 from vmstate.vmsd.description import Field, Pointers, Rule, Subsection, VMStateDescription
 from vmstate.vmsd.expr import UNKNOWN, Expr, refuted
@@ -63,11 +64,27 @@ class Plan(NamedTuple):
     least: int
 
 
-class FixedStruct(Data):
+class FixedStruct:
     """A struct that always has the same size, read from exactly that many bytes."""
 
-    size: int
-    make: Callable[[bytes], Any]
+    def __init__(self, plan: Plan, size: int) -> None:
+        self.size = size
+        self._plan = plan
+
+    @cached_property
+    def rows(self) -> Rows | None:
+        """The quick way to its bytes and back, where there is one."""
+        return rows_of(self._plan.vmsd, self._plan.version_id)
+
+    def make(self, raw: bytes) -> Any:
+        """The state that stands in the bytes."""
+        made: list[Any] = []
+        read_struct(self._plan, Context(raw), None, 0, made)
+        return made[0]
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> FixedStruct:
+        # What cannot change can be shared.
+        return self
 
 
 class Place(NamedTuple):
@@ -886,11 +903,18 @@ def _records(place: Place, one: Element, kind: t.Struct, codecs: Codecs) -> tupl
 
     def put(ctx: Context, frame: Frame, out: bytearray) -> None:
         value = frame.values[slot]
-        kept = value.patches(fixed) if isinstance(value, Records) else None
-        if kept is None or ctx.path is not None:
+        if ctx.path is not None:
             put_each(ctx, frame, out)
             return
-        counted(ctx, frame, field, value, 0)
+        flat = counted(ctx, frame, field, value, 0)
+        kept = value.patches(fixed) if isinstance(value, Records) else None
+        if kept is None:
+            rows = None if fixed.rows is None else fixed.rows.write(flat)
+            if rows is None:
+                put_each(ctx, frame, out)
+            else:
+                out += rows
+            return
         raw, made = kept
         start = len(out)
         out += raw
@@ -907,13 +931,7 @@ def fixed_struct(vmsd: VMStateDescription, version_id: int) -> FixedStruct:
     found: FixedStruct | None = vmsd.compiled.get((version_id, "fixed"))
     if found is None:
         plan = FAST.plan(vmsd, version_id)
-
-        def make(raw: bytes) -> Any:
-            made: list[Any] = []
-            read_struct(plan, Context(raw), None, 0, made)
-            return made[0]
-
-        found = vmsd.compiled[version_id, "fixed"] = FixedStruct(plan.size or 0, make)
+        found = vmsd.compiled[version_id, "fixed"] = FixedStruct(plan, plan.size or 0)
     return found
 
 

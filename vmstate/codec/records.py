@@ -11,6 +11,9 @@ from typing import TYPE_CHECKING, Any, overload
 if TYPE_CHECKING:
     from vmstate.codec.compile import FixedStruct
 
+FEW = 16
+"""Elements that are made one by one; when one more is looked at, all are made."""
+
 
 class Records(MutableSequence[Any]):
     """A list of states of one struct, lazily made. Equal to any list with equal elements."""
@@ -21,7 +24,7 @@ class Records(MutableSequence[Any]):
     def __init__(self, kind: FixedStruct, raw: bytes, count: int) -> None:
         self._kind = kind
         self._raw = raw
-        # Elements that were looked at and may have been changed; or, once the length has changed, all of them.
+        # Elements that were looked at and may have been changed; or, once there are more than a few, all of them.
         self._made: dict[int, Any] = {}
         self._all: list[Any] | None = None if kind.size else [kind.make(b"") for _ in range(count)]
 
@@ -39,9 +42,14 @@ class Records(MutableSequence[Any]):
             return [self[number] for number in range(*index.indices(len(self)))]
         number = self._number(index)
         if number not in self._made:
+            if len(self._made) == FEW:
+                return self._every()[number]
             size = self._kind.size
             self._made[number] = self._kind.make(self._raw[number * size : (number + 1) * size])
         return self._made[number]
+
+    def __iter__(self) -> Iterator[Any]:
+        return iter(self._every())
 
     def _number(self, index: int) -> int:
         number = index + len(self) if index < 0 else index
@@ -51,7 +59,13 @@ class Records(MutableSequence[Any]):
 
     def _every(self) -> list[Any]:
         if self._all is None:
-            self._all = [self[number] for number in range(len(self))]
+            rows = self._kind.rows
+            if self._raw and rows is not None and rows.are_plain(self._raw):
+                self._all = rows.read(self._raw)
+                for number, state in self._made.items():
+                    self._all[number] = state
+            else:
+                self._all = [self[number] for number in range(len(self))]
             self._raw = b""
             self._made = {}
         return self._all
