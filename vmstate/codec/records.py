@@ -8,6 +8,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, MutableSequence
 from typing import TYPE_CHECKING, Any, overload
 
+from vmstate.codec.runtime import collector_paused
+
 if TYPE_CHECKING:
     from vmstate.codec.compile import FixedStruct
 
@@ -61,7 +63,8 @@ class Records(MutableSequence[Any]):
         if self._all is None:
             rows = self._kind.rows
             if self._raw and rows is not None and rows.are_plain(self._raw):
-                self._all = rows.read(self._raw)
+                with collector_paused():
+                    self._all = rows.read(self._raw)
                 for number, state in self._made.items():
                     self._all[number] = state
             else:

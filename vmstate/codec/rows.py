@@ -76,16 +76,18 @@ class Rows:
             rows = map(get(*self._names), states)
             columns = self._flat(zip(*rows, strict=True) if len(self._names) > 1 else [tuple(rows)])
             return None if columns is None else b"".join(map(self._packed.pack, *columns))
-        except (struct.error, AttributeError, KeyError):
+        except (struct.error, ValueError, AttributeError, KeyError):
             return None
 
     def _flat(self, columns: Iterable[Column]) -> list[Column] | None:
         """The columns, those of arrays spread; None where one holds what cannot be written."""
         flat: list[Column] = []
         for column, count, is_bool in zip(columns, self._counts, self._bools, strict=True):
-            if count is not None and not (set(map(type, column)) <= {list} and set(map(len, column)) <= {count}):
+            if count is not None and not set(map(type, column)) <= {list}:
                 return None
             spread = [column] if count is None else list(zip(*column, strict=True))
+            if len(spread) != (count or 1):
+                return None
             # To struct.pack anything is true or false.
             if is_bool and not all(set(map(type, one)) <= {bool} for one in spread):
                 return None

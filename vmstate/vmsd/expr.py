@@ -322,10 +322,6 @@ def refuted(value: Any) -> bool:
     return value is not UNKNOWN and value is not None and not value
 
 
-def _choose(condition: Any, yes: Any, no: Any) -> Any:
-    return yes if condition else no
-
-
 def _le16(data: bytes, place: int) -> int:
     return int.from_bytes(data[place : place + 2], "little")
 
@@ -353,8 +349,6 @@ OPERATORS: Final[dict[str, Callable[..., Any]]] = {
     "*": _product,
     "//": operator.floordiv,
     "%": _remainder,
-    "&": operator.and_,
-    "|": operator.or_,
     "^": operator.xor,
     "<<": _shift_left,
     ">>": operator.rshift,
@@ -364,7 +358,6 @@ OPERATORS: Final[dict[str, Callable[..., Any]]] = {
     "len": len,
     "min": min,
     "max": max,
-    "choose": _choose,
     "begins": _begins,
     "le16": _le16,
     "linked": _linked,
@@ -374,10 +367,11 @@ OPERATORS: Final[dict[str, Callable[..., Any]]] = {
 class Op(Expr):
     """An operator applied to operands. `&` and `|` stop early where the left side is False or True."""
 
-    __slots__ = ("_refs", "arguments", "symbol")
+    __slots__ = ("_function", "_refs", "arguments", "symbol")
 
     def __init__(self, symbol: str, *arguments: object) -> None:
         self.symbol = symbol
+        self._function = OPERATORS.get(symbol)
         self.arguments = tuple(as_expr(argument) for argument in arguments)
         # Asked for again and again where descriptions nest; so it is kept.
         self._refs = tuple(ref for argument in self.arguments for ref in argument.refs_)
@@ -390,21 +384,37 @@ class Op(Expr):
         return self.arguments
 
     def evaluate(self, scope: Scope) -> Any:
+        arguments, function = self.arguments, self._function
+        first = arguments[0].evaluate(scope)
+        if function is None:
+            return self._decide(first, scope)
+        if first is UNKNOWN:
+            return UNKNOWN
+        try:
+            if len(arguments) == 2:
+                second = arguments[1].evaluate(scope)
+                return UNKNOWN if second is UNKNOWN else function(first, second)
+            rest = [argument.evaluate(scope) for argument in arguments[1:]]
+            return UNKNOWN if UNKNOWN in rest else function(first, *rest)
+        except (TypeError, ValueError, ArithmeticError, LookupError) as error:
+            raise VMStateError(f"{self} cannot be evaluated: {error}") from None
+
+    def _decide(self, first: Any, scope: Scope) -> Any:
+        """The value of an operator that need not look at all of its operands, or that takes one that is unknown."""
         symbol = self.symbol
-        first = self.arguments[0].evaluate(scope)
-        if (first is False and symbol == "&") or (first is True and symbol == "|"):
-            return first
         if symbol == "otherwise":
             return self.arguments[1].evaluate(scope) if first is UNKNOWN else first
-        if symbol == "choose" and first is not UNKNOWN:
-            return self.arguments[1 if first else 2].evaluate(scope)
-        rest = [argument.evaluate(scope) for argument in self.arguments[1:]]
-        if first is UNKNOWN or UNKNOWN in rest:
-            decided = (symbol == "&" and rest[0] is False) or (symbol == "|" and rest[0] is True)
-            return rest[0] if decided else UNKNOWN
+        if symbol == "choose":
+            return UNKNOWN if first is UNKNOWN else self.arguments[1 if first else 2].evaluate(scope)
+        decisive = symbol == "|"
+        if first is decisive:
+            return first
+        second = self.arguments[1].evaluate(scope)
+        if first is UNKNOWN or second is UNKNOWN:
+            return second if second is decisive else UNKNOWN
         try:
-            return OPERATORS[symbol](first, *rest)
-        except (TypeError, ValueError, ArithmeticError, LookupError) as error:
+            return first | second if decisive else first & second
+        except TypeError as error:
             raise VMStateError(f"{self} cannot be evaluated: {error}") from None
 
     def __repr__(self) -> str:
