@@ -44,7 +44,7 @@ ORDERED = tuple(
     for kind in (t.UINT16, t.UINT32, t.INT32, t.UINT64)
     for order in ("<", "host", "device")
 )
-SCALARS = (*t.SCALARS.values(), *ORDERED)
+SCALARS = (*t.SCALARS.values(), *ORDERED, t.UINT64_WORDS)
 COUNTERS = (t.UINT8, t.UINT16, t.UINT32, t.INT32)
 SMALL = st.integers(0, 3)
 

@@ -8,8 +8,20 @@ from typing import Any
 
 import pytest
 
-from vmstate import Records
-from vmstate.vmsd.declare import array, boolean, description, uint8, uint16, varray
+from vmstate import EncodeError, Records
+from vmstate.vmsd.declare import (
+    array,
+    boolean,
+    description,
+    int16,
+    uint8,
+    uint16,
+    uint32,
+    uint32_little,
+    uint64_words,
+    unused,
+    varray,
+)
 from vmstate.vmsd.expr import this
 
 
@@ -118,3 +130,132 @@ def test_a_copy_is_another() -> None:
     again.rows[0].a = 9
     assert state.rows == rows()
     assert Table.vmsd.encode(again) == DATA[:1] + b"\x09" + DATA[2:]
+
+
+@description("numbers")
+class Numbers:
+    a: int = uint8()
+    pad: None = unused(1)
+    b: int = int16()
+    c: bool = boolean()
+    words: int = uint64_words()
+
+
+@description("lists")
+class Lists:
+    a: int = uint16()
+    pair: list[int] = array(uint32, 2)
+    flags: list[bool] = array(boolean, 2)
+
+
+@description("little")
+class Little:
+    word: int = uint32_little()
+
+
+COUNT = 40
+
+
+@description("long tables")
+class Long:
+    numbers: list[Numbers] = array(Numbers, COUNT)
+    lists: list[Lists] = array(Lists, COUNT)
+    little: list[Little] = array(Little, COUNT)
+
+
+LONG = (
+    b"".join(
+        bytes((n, 0)) + (-n).to_bytes(2, "big", signed=True) + bytes((n & 1, 0, 0, 0, n, 0, 0, 0, n & 3))
+        for n in range(COUNT)
+    )
+    + b"".join(bytes((0, n, 0, 0, 0, n, 0, 0, 1, 0, 1, n & 1)) for n in range(COUNT))
+    + b"".join(n.to_bytes(4, "little") for n in range(COUNT))
+)
+
+
+def long_state() -> Any:
+    return Long.vmsd.decode(LONG)
+
+
+def test_a_long_table_is_read_at_once() -> None:
+    state = long_state()
+    for number, (one, two, three) in enumerate(zip(state.numbers, state.lists, state.little, strict=True)):
+        wanted = Numbers(a=number, b=-number, c=bool(number & 1), words=(number & 3) << 32 | number)
+        assert (one, state.numbers[number]) == (wanted, wanted)
+        assert two == Lists(a=number, pair=[number, 256], flags=[True, bool(number & 1)])
+        assert three.word == number
+    assert Long.vmsd.encode(state) == LONG
+    assert (
+        Long.vmsd.encode(Long(numbers=list(state.numbers), lists=list(state.lists), little=list(state.little))) == LONG
+    )
+
+
+def changed(state: Any) -> list[int]:
+    """The places of the bytes that are written otherwise."""
+    return [place for place, (one, two) in enumerate(zip(LONG, Long.vmsd.encode(state), strict=True)) if one != two]
+
+
+@pytest.mark.parametrize("looked_at", [0, 1, 20, COUNT])
+def test_a_change_in_a_long_table(looked_at: int) -> None:
+    for number in (0, 5, COUNT - 1):
+        state = long_state()
+        for place in range(looked_at):
+            assert state.numbers[place].a == state.lists[place].a == place
+        state.numbers[number].words ^= 1 << 40
+        assert changed(state) == [number * 13 + 11]
+        state = long_state()
+        assert list(state.lists)[number].a == number
+        state.lists[number].pair[1] += 1
+        assert changed(state) == [COUNT * 13 + number * 12 + 9]
+
+
+def test_many_changes_in_a_long_table() -> None:
+    state = long_state()
+    for one in state.numbers:
+        one.a ^= 0x80
+    assert changed(state) == [number * 13 for number in range(COUNT)]
+    state.numbers[1], state.numbers[2] = state.numbers[2], state.numbers[1]
+    swapped = LONG[:13] + LONG[26:39] + LONG[13:26] + LONG[39:]
+    assert bytes(Long.vmsd.encode(state))[1::13][:3] == swapped[1::13][:3]
+    assert state.numbers[1].words == 2 << 32 | 2
+
+
+def test_a_copy_of_an_element_changes_for_itself() -> None:
+    state = long_state()
+    for one in state.numbers:
+        assert one.a < COUNT
+    state.numbers[3] = copy.copy(state.numbers[3])
+    assert changed(state) == []
+    state.numbers[3].a = 200
+    assert changed(state) == [3 * 13]
+
+
+@pytest.mark.parametrize("place", [4 * 13 + 4, 4 * 13 + 1, COUNT * 13 + 10])
+def test_what_qemu_writes_otherwise_stays_in_a_long_table(place: int) -> None:
+    raw = LONG[:place] + b"\7" + LONG[place + 1 :]
+    state = Long.vmsd.decode(raw)
+    assert all(one.c == bool(one.a & 1) for one in state.numbers if one.a != 4)
+    assert all(two.flags[0] for two in state.lists)
+    assert Long.vmsd.encode(state) == raw
+
+
+@pytest.mark.parametrize(
+    ("spoil", "path"),
+    [
+        (lambda state: setattr(state.numbers[7], "a", 256), "numbers[7].a"),
+        (lambda state: setattr(state.numbers[7], "c", 2), "numbers[7].c"),
+        (lambda state: setattr(state.numbers[7], "words", 1 << 64), "numbers[7].words"),
+        (lambda state: setattr(state.numbers[7], "words", -1), "numbers[7].words"),
+        (lambda state: state.lists[7].pair.append(1), "lists[7].pair"),
+        (lambda state: state.lists[7].flags.__setitem__(1, 2), "lists[7].flags[1]"),
+        (lambda state: setattr(state.lists[7], "pair", b"12"), "lists[7].pair"),
+        (lambda state: state.little.__setitem__(7, None), "little[7]"),
+    ],
+)
+def test_what_cannot_be_written_is_named_in_a_long_table(spoil: Callable[[Any], object], path: str) -> None:
+    state = long_state()
+    assert [len(list(each)) for each in (state.numbers, state.lists, state.little)] == [COUNT] * 3
+    spoil(state)
+    with pytest.raises(EncodeError) as raised:
+        Long.vmsd.encode(state)
+    assert raised.value.path == path

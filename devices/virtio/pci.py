@@ -19,6 +19,7 @@ from vmstate.vmsd.declare import (
     subsection,
     uint16,
     uint32,
+    uint64_words,
     unused,
     variant,
     varray,
@@ -88,14 +89,14 @@ class VirtIOPCIConfig:
 
 @description("virtio_pci/modern_queue_state", version_id=1, minimum_version_id=1)
 class VirtIOPCIQueue:
-    """A queue as the registers of a modern device show it; each address is two words, the lower first."""
+    """A queue as the registers of a modern device show it."""
 
     num: int = uint16()
     unused_0: None = unused(1)
     enabled: bool = boolean()
-    desc: list[int] = array(uint32, 2)
-    avail: list[int] = array(uint32, 2)
-    used: list[int] = array(uint32, 2)
+    desc: int = uint64_words()
+    avail: int = uint64_words()
+    used: int = uint64_words()
 
 
 @description("virtio_pci/modern_state/features128", version_id=1, minimum_version_id=1)

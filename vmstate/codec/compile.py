@@ -714,7 +714,7 @@ def _array(place: Place, one: Element, codecs: Codecs) -> tuple[Step, Put]:
     if field.pointers is not None:
         return _sequence(place, _pointer(field, one))
     kind = field.type
-    if isinstance(kind, t.Scalar):
+    if isinstance(kind, t.Scalar) and kind.order != "words":
         return _scalars(field, kind, slot)
     if type(kind) is t.Struct and one.size is not None and kind.vmsd.name:
         return _records(place, one, kind, codecs)

@@ -15,6 +15,7 @@ from typing import Any
 
 import construct as cs
 
+from vmstate.codec.elements import swapped
 from vmstate.errors import DescriptionError, VMStateError
 from vmstate.vmsd import types as t
 from vmstate.vmsd.description import Field, Pointers, VMStateDescription
@@ -199,6 +200,10 @@ class _Layout:
     def scalar(self, kind: t.Scalar, versions: Versions) -> Any:
         if kind.code == "?":
             return cs.Flag
+        if kind.order == "words":
+            return cs.ExprAdapter(
+                cs.Int64ub, lambda value, context: swapped(value), lambda value, context: swapped(value)
+            )
         if kind.order not in t.ORDERS:
             return _integer(kind.order, kind.code)
         orders = {"little": _integer("<", kind.code), "big": _integer(">", kind.code)}

@@ -81,6 +81,8 @@ def element(kind: t.WireType, codecs: Codecs) -> Element:
         case t.Scalar(order="host" | "device"):
             little, big = (scalar(t.Scalar(kind.info, kind.code, kind.size, order, kind.rule)) for order in "<>")
             return choice(t.ORDERS[kind.order], {"little": lambda: little, "big": lambda: big})
+        case t.Scalar(order="words"):
+            return words(kind)
         case t.Scalar():
             return scalar(kind)
         case t.Nullptr():
@@ -134,6 +136,27 @@ def scalar(kind: t.Scalar) -> Element:
         out += plain.pack(value)
 
     return Element(read, write, size, size)
+
+
+def words(kind: t.Scalar) -> Element:
+    """Eight bytes that are two big-endian words, the lower first."""
+    plain = scalar(t.UINT64)
+
+    def read(ctx: Context, frame: Frame, pos: int, out: list[Any]) -> int:
+        end = plain.read(ctx, frame, pos, out)
+        out[-1] = swapped(out[-1])
+        return end
+
+    def write(ctx: Context, frame: Frame, value: Any, out: bytearray) -> None:
+        plain.write(ctx, frame, value, out)
+        out[-8:] = out[-4:] + out[-8:-4]
+
+    return Element(read, write, kind.size, kind.size)
+
+
+def swapped(value: int) -> int:
+    """A 64-bit number with its halves exchanged."""
+    return value >> 32 | (value & 0xFFFFFFFF) << 32
 
 
 def nullptr() -> Element:

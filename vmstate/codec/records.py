@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator, MutableSequence
 from typing import TYPE_CHECKING, Any, overload
 
 from vmstate.codec.runtime import collector_paused
+from vmstate.vmsd.state import META, UNTOUCHED
 
 if TYPE_CHECKING:
     from vmstate.codec.compile import FixedStruct
@@ -20,7 +21,7 @@ FEW = 16
 class Records(MutableSequence[Any]):
     """A list of states of one struct, lazily made. Equal to any list with equal elements."""
 
-    __slots__ = ("_all", "_kind", "_made", "_raw")
+    __slots__ = ("_all", "_given", "_kind", "_made", "_raw")
     __hash__ = None  # type: ignore[assignment]
 
     def __init__(self, kind: FixedStruct, raw: bytes, count: int) -> None:
@@ -28,6 +29,8 @@ class Records(MutableSequence[Any]):
         self._raw = raw
         # Elements that were looked at and may have been changed; or, once there are more than a few, all of them.
         self._made: dict[int, Any] = {}
+        # All elements as they were read, where one that was changed shows it.
+        self._given: list[Any] | None = None
         self._all: list[Any] | None = None if kind.size else [kind.make(b"") for _ in range(count)]
 
     def __len__(self) -> int:
@@ -43,12 +46,9 @@ class Records(MutableSequence[Any]):
         if isinstance(index, slice):
             return [self[number] for number in range(*index.indices(len(self)))]
         number = self._number(index)
-        if number not in self._made:
-            if len(self._made) == FEW:
-                return self._every()[number]
-            size = self._kind.size
-            self._made[number] = self._kind.make(self._raw[number * size : (number + 1) * size])
-        return self._made[number]
+        if number not in self._made and len(self._made) >= FEW:
+            return self._every()[number]
+        return self._element(number)
 
     def __iter__(self) -> Iterator[Any]:
         return iter(self._every())
@@ -59,6 +59,12 @@ class Records(MutableSequence[Any]):
             raise IndexError(index)
         return number
 
+    def _element(self, number: int) -> Any:
+        if number not in self._made:
+            size = self._kind.size
+            self._made[number] = self._kind.make(self._raw[number * size : (number + 1) * size])
+        return self._made[number]
+
     def _every(self) -> list[Any]:
         if self._all is None:
             rows = self._kind.rows
@@ -67,9 +73,9 @@ class Records(MutableSequence[Any]):
                     self._all = rows.read(self._raw)
                 for number, state in self._made.items():
                     self._all[number] = state
+                self._given = list(self._all)
             else:
-                self._all = [self[number] for number in range(len(self))]
-            self._raw = b""
+                self._all = [self._element(number) for number in range(len(self))]
             self._made = {}
         return self._all
 
@@ -118,7 +124,16 @@ class Records(MutableSequence[Any]):
 
     def patches(self, kind: FixedStruct) -> tuple[bytes, Iterable[tuple[int, Any]]] | None:
         """The bytes as they came and the elements that may differ, if `kind` is how they were read."""
-        return (self._raw, self._made.items()) if self._all is None and kind is self._kind else None
+        if kind is not self._kind:
+            return None
+        if self._all is None:
+            return self._raw, self._made.items()
+        if self._given is None or self._all != self._given:
+            return None
+        changed = [
+            (number, state) for number, state in enumerate(self._all) if getattr(state, META, None) is not UNTOUCHED
+        ]
+        return (self._raw, changed) if len(changed) <= FEW else None
 
 
 def _unequal(one: bytes, two: bytes, size: int, start: int, stop: int) -> Iterator[int]:

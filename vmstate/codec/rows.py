@@ -11,13 +11,13 @@ import struct
 from collections import deque
 from collections.abc import Iterable, Sequence
 from itertools import repeat
-from operator import attrgetter, itemgetter
+from operator import and_, attrgetter, itemgetter, lshift, or_, rshift
 from typing import Any
 
 from vmstate.codec.elements import packer
 from vmstate.vmsd import types as t
 from vmstate.vmsd.description import Field, VMStateDescription
-from vmstate.vmsd.state import META, State, meta_of
+from vmstate.vmsd.state import META, UNTOUCHED, State, meta_of
 
 Column = Sequence[Any]
 
@@ -30,6 +30,9 @@ class Rows:
         self._packed = packer(order + "".join(map(_code, vmsd.fields)))
         self._names = [field.attribute for field in fields]
         self._counts = [field.count if isinstance(field.count, int) else None for field in fields]
+        self._words = [field.type.order == "words" for field in fields]  # type: ignore[attr-defined]
+        # A list in a state can change unseen; a state of numbers alone cannot.
+        self._meta = UNTOUCHED if all(count is None for count in self._counts) else None
         self._class: type | None = vmsd.state_class
         self._bools = [_code(field)[-1] == "?" for field in fields]
         # The places of the bytes of bools, and of those that are padding.
@@ -52,15 +55,19 @@ class Rows:
     def read(self, raw: bytes) -> list[Any]:
         """The states of all rows."""
         flat = zip(*self._packed.iter_unpack(raw), strict=True)
-        columns = [
-            next(flat) if count is None else list(map(list, zip(*(next(flat) for _ in range(count)), strict=True)))
-            for count in self._counts
-        ]
+        columns: list[Any] = []
+        for count, words in zip(self._counts, self._words, strict=True):
+            column: Any = next(flat)
+            if words and any(upper := next(flat)):
+                column = list(map(or_, column, map(lshift, upper, repeat(32))))
+            elif count is not None:
+                column = list(map(list, zip(column, *(next(flat) for _ in range(count - 1)), strict=True)))
+            columns.append(column)
         if self._class is None:
             return [State(zip(self._names, row, strict=True)) for row in zip(*columns, strict=True)]
         new: Any = self._class.__new__
         states = list(map(new, repeat(self._class, len(columns[0]))))
-        for name, column in ((META, repeat(None)), *zip(self._names, columns, strict=True)):
+        for name, column in ((META, repeat(self._meta)), *zip(self._names, columns, strict=True)):
             deque(map(getattr(self._class, name).__set__, states, column), maxlen=0)
         return states
 
@@ -76,13 +83,16 @@ class Rows:
             rows = map(get(*self._names), states)
             columns = self._flat(zip(*rows, strict=True) if len(self._names) > 1 else [tuple(rows)])
             return None if columns is None else b"".join(map(self._packed.pack, *columns))
-        except (struct.error, ValueError, AttributeError, KeyError):
+        except (struct.error, TypeError, ValueError, AttributeError, KeyError):
             return None
 
     def _flat(self, columns: Iterable[Column]) -> list[Column] | None:
         """The columns, those of arrays spread; None where one holds what cannot be written."""
         flat: list[Column] = []
-        for column, count, is_bool in zip(columns, self._counts, self._bools, strict=True):
+        for column, count, words, is_bool in zip(columns, self._counts, self._words, self._bools, strict=True):
+            if words:
+                flat += [tuple(map(and_, column, repeat(0xFFFFFFFF))), tuple(map(rshift, column, repeat(32)))]
+                continue
             if count is not None and not set(map(type, column)) <= {list}:
                 return None
             spread = [column] if count is None else list(zip(*column, strict=True))
@@ -102,7 +112,8 @@ def rows_of(vmsd: VMStateDescription, version_id: int) -> Rows | None:
         return None
     if not all(_code(field) and field.version <= version_id for field in vmsd.fields):
         return None
-    orders = {field.type.order for field in vmsd.fields if isinstance(field.type, t.Scalar)}
+    kinds = [field.type for field in vmsd.fields if isinstance(field.type, t.Scalar)]
+    orders = {">" if kind.order == "words" else kind.order for kind in kinds}
     return Rows(vmsd, orders.pop()) if len(orders) == 1 else None
 
 
@@ -115,4 +126,6 @@ def _code(field: Field) -> str:
         return kind.run_code if field.count is None and kind.size else ""
     if not isinstance(kind, t.Scalar) or field.count == 0:
         return ""
+    if kind.order == "words":
+        return "II" if field.count is None else ""
     return kind.code if field.count is None else f"{field.count}{kind.code}"

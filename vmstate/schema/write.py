@@ -99,6 +99,10 @@ class _Writer:
         """The nodes of a field, with the bytes each group of them takes."""
         field = vmsd.fields[number]
         name = field.name if field.as_written else _numbered(vmsd, field)
+        if field.type is t.UINT64_WORDS and field.count is None:
+            size = field.type.size
+            yield [self.node(name, [("array_len", 2)], [("type", field.type.info)], size // 2)], size
+            return
         if field.count is None:
             body, size = self.element(field.type, value, frame)
             place = _place_among(vmsd, number) if field.compressed is False else None

@@ -12,7 +12,10 @@ from types import MemberDescriptorType
 from typing import Any, ClassVar, NamedTuple
 
 META = "_vmstate"
-"""The slot that holds a state's `Meta`."""
+"""The slot that holds a state's `Meta`, None, or `UNTOUCHED`."""
+
+UNTOUCHED = False
+"""In place of a `Meta`: the state is what it was read from, for none of its attributes has been set since."""
 
 
 class SentSubsection(NamedTuple):
@@ -99,8 +102,11 @@ class Tracked:
             raise TypeError(f"{type(self).__name__}() has no {', '.join(map(repr, values))}")
 
     def __setattr__(self, name: str, value: Any) -> None:
-        if name != META:
-            forget_residue(self, name)
+        if name != META and (meta := getattr(self, META, None)) is not None:
+            if meta is UNTOUCHED:
+                object.__setattr__(self, META, None)
+            else:
+                forget_residue(self, name)
         object.__setattr__(self, name, value)
 
     def __eq__(self, other: object) -> bool:
@@ -128,7 +134,7 @@ def forget_residue(state: Any, attribute: str) -> None:
 
 def meta_of(state: Any) -> Meta | None:
     """What a state carries beside its values, if anything."""
-    return getattr(state, META, None)
+    return getattr(state, META, None) or None
 
 
 def ensure_meta(state: Any) -> Meta:

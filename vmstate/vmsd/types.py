@@ -54,6 +54,7 @@ class Scalar(WireType):
     """A bool or an integer of fixed size. `code` is its letter in Python's struct module.
 
     `order` is ">" (big-endian), "<", or the name of a fact: "host" (the order of the machine that saved) or "device".
+    "words" is for eight bytes that QEMU has as an array of two 32-bit words, the lower first, each big-endian.
     `rule` names what QEMU checks at load: "equal" (the value the destination has) or "le" (0 up to that value).
     """
 
@@ -248,6 +249,7 @@ UINT32_EQUAL = Scalar("uint32 equal", "I", 4, rule="equal")
 UINT64_EQUAL = Scalar("int64 equal", "Q", 8, rule="equal")
 INT32_EQUAL = Scalar("int32 equal", "i", 4, rule="equal")
 INT32_LE = Scalar("int32 le", "i", 4, rule="le")
+UINT64_WORDS = Scalar("uint32", "Q", 8, "words")
 # The nanoseconds at which a timer expires; -1: it is not armed.
 TIMER = Scalar("timer", "q", 8)
 # The 64 bits of a double, upper half first: kept as bits, since a NaN must come back as it was.
