@@ -232,6 +232,17 @@ def features_of(body: Any) -> int:
     return int(low | high << 64)
 
 
+def set_features(body: Any, features: int) -> None:
+    """Accept features: the low word of the body, and the subsections that say the rest where it needs them."""
+    virtio: VirtIO = body.virtio
+    low, high = int(features) & (1 << 64) - 1, int(features) >> 64
+    body.guest_features = low & 0xFFFFFFFF
+    if low >> 32 or virtio.features64 is not None:
+        virtio.features64 = Features64(guest_features=low)
+    if high or virtio.features128 is not None:
+        virtio.features128 = Features128(guest_features=high)
+
+
 @description("virtio body")
 class VirtIOBody(VirtIODevice):
     """Everything a device saves that has nothing of its own."""

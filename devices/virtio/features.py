@@ -92,3 +92,37 @@ class NetFeatures(IntFlag, boundary=KEEP):
 
     def __str__(self) -> str:
         return names_of(self)
+
+
+class GuestOffloads(IntFlag, boundary=KEEP):
+    """What a virtio-net device does to packets for its driver: the bits of `curr_guest_offloads`."""
+
+    GUEST_CSUM = 1 << 1
+    GUEST_TSO4 = 1 << 7
+    GUEST_TSO6 = 1 << 8
+    GUEST_ECN = 1 << 9
+    GUEST_UFO = 1 << 10
+    GUEST_UDP_TUNNEL_GSO = 1 << 46
+    GUEST_UDP_TUNNEL_GSO_CSUM = 1 << 47
+    GUEST_USO4 = 1 << 54
+    GUEST_USO6 = 1 << 55
+
+    def __str__(self) -> str:
+        return names_of(self)
+
+
+class HashTypes(IntFlag, boundary=KEEP):
+    """The kinds of packets that a virtio-net device hashes (VIRTIO_NET_RSS_HASH_TYPE_*)."""
+
+    IPv4 = 1 << 0
+    TCPv4 = 1 << 1
+    UDPv4 = 1 << 2
+    IPv6 = 1 << 3
+    TCPv6 = 1 << 4
+    UDPv6 = 1 << 5
+    IP_EX = 1 << 6
+    TCP_EX = 1 << 7
+    UDP_EX = 1 << 8
+
+    def __str__(self) -> str:
+        return names_of(self)

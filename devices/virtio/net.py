@@ -5,12 +5,11 @@ Facts from QEMU's hw/net/virtio-net.c and include/hw/virtio/virtio-net.h.
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from devices.virtio.config import ConfigSpace, reaches
-from devices.virtio.core import BackendState, VirtIO, VirtIODevice, features_of
+from devices.virtio.core import BackendState, VirtIO, VirtIODevice, features_of, set_features
 from devices.virtio.status import NetStatus
 from vmstate.errors import EncodeError
 from vmstate.vmsd.declare import (
@@ -39,7 +38,7 @@ from vmstate.vmsd.expr import fact, max_, otherwise, this, up
 from vmstate.vmsd.state import set_facts
 
 if TYPE_CHECKING:
-    from devices.virtio.features import NetFeatures
+    from devices.virtio.features import GuestOffloads, HashTypes, NetFeatures
 
 MAC_TABLE_ENTRIES = 64
 MAX_VLAN = 4096
@@ -125,8 +124,19 @@ class Rss:
     supported_hash_types: int | None = uint32(name="rss_data.supported_hash_types", version=2)
     indirections_len: int = uint16(name="rss_data.indirections_len")
     default_queue: int = uint16(name="rss_data.default_queue")
-    key: list[int] = array(uint8, RSS_MAX_KEY_SIZE, name="rss_data.key")
+    key: bytes = buffer(RSS_MAX_KEY_SIZE, name="rss_data.key")
     indirections_table: list[int] = varray(uint16, count=this.indirections_len, name="rss_data.indirections_table")
+
+    @property
+    def hashes(self) -> HashTypes:
+        """The kinds of packets that are hashed: `hash_types` by name."""
+        from devices.virtio.features import HashTypes
+
+        return HashTypes(self.hash_types)
+
+    @hashes.setter
+    def hashes(self, types: int) -> None:
+        self.hash_types = int(types)
 
 
 @description("virtio-net-device/backend")
@@ -218,6 +228,17 @@ class VirtIONetDevice:
         self.vlans = words
 
     @property
+    def offloads(self) -> GuestOffloads | None:
+        """The offloads that are on: `curr_guest_offloads` by name; None where the driver cannot change them."""
+        from devices.virtio.features import GuestOffloads
+
+        return None if self.curr_guest_offloads is None else GuestOffloads(self.curr_guest_offloads)
+
+    @offloads.setter
+    def offloads(self, offloads: int | None) -> None:
+        self.curr_guest_offloads = None if offloads is None else int(offloads)
+
+    @property
     def rx_modes(self) -> frozenset[str]:
         """The receive modes that are on: promisc, allmulti, alluni, nomulti, nouni, nobcast."""
         return frozenset(mode for mode in RX_MODES if getattr(self, mode))
@@ -260,6 +281,10 @@ class VirtIONet:
 
         return NetFeatures(features_of(self.virtio))
 
+    @features.setter
+    def features(self, features: int) -> None:
+        set_features(self.virtio, features)
+
     @property
     def queue_pairs(self) -> int:
         """The pairs of a receive and a transmit queue that the device has."""
@@ -272,13 +297,15 @@ class VirtIONet:
         """
         if not 1 <= pairs <= MAX_QUEUE_PAIRS:
             raise EncodeError("no number of queue pairs", expected=f"1 to {MAX_QUEUE_PAIRS}", found=str(pairs))
-        state = copy.deepcopy(self)
+        from copy import deepcopy
+
+        state = deepcopy(self)
         body = state.virtio
         if len(body.vq) < 2:
             raise EncodeError("no driver has set up the queues yet", path="virtio.vq")
         control = body.vq[-1:] if len(body.vq) % 2 else []
         one_each = getattr(body.transport, "msix_table", None) and len(body.transport.msix_table) > len(body.vq)
-        queues = [copy.deepcopy(queue) for _ in range(pairs) for queue in body.vq[:2]] + control
+        queues = [deepcopy(queue) for _ in range(pairs) for queue in body.vq[:2]] + control
         if one_each:
             body.transport.set_vectors(len(body.transport.msix_table) + len(queues) - len(body.vq))
         body.vq = queues
