@@ -246,6 +246,42 @@ if TYPE_CHECKING:
     from vmstate.stream.events import (
         NEED_DATA as NEED_DATA,
     )
+    from vmstate.stream.events import (
+        Command as Command,
+    )
+    from vmstate.stream.events import (
+        ConfigurationSection as ConfigurationSection,
+    )
+    from vmstate.stream.events import (
+        DeviceState as DeviceState,
+    )
+    from vmstate.stream.events import (
+        EndOfStream as EndOfStream,
+    )
+    from vmstate.stream.events import (
+        Event as Event,
+    )
+    from vmstate.stream.events import (
+        Header as Header,
+    )
+    from vmstate.stream.events import (
+        SectionFooter as SectionFooter,
+    )
+    from vmstate.stream.events import (
+        SectionHeader as SectionHeader,
+    )
+    from vmstate.stream.events import (
+        Trailing as Trailing,
+    )
+    from vmstate.stream.events import (
+        Vmdescription as Vmdescription,
+    )
+    from vmstate.stream.memory import (
+        GuestMemory as GuestMemory,
+    )
+    from vmstate.stream.memory import (
+        MemoryRange as MemoryRange,
+    )
     from vmstate.stream.reader import (
         StreamReader as StreamReader,
     )
@@ -705,6 +741,20 @@ _PLACES = {
     "vmstate.stream.events": (
         "DONE",
         "NEED_DATA",
+        "Command",
+        "ConfigurationSection",
+        "DeviceState",
+        "EndOfStream",
+        "Event",
+        "Header",
+        "SectionFooter",
+        "SectionHeader",
+        "Trailing",
+        "Vmdescription",
+    ),
+    "vmstate.stream.memory": (
+        "GuestMemory",
+        "MemoryRange",
     ),
     "vmstate.stream.reader": (
         "StreamReader",

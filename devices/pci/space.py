@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from devices.pci.msix import CAPABILITY_LIST, MSIX_CAPABILITY
 from vmstate.vmsd.declare import array, buffer, description, uint8, uint16_little, uint32_little
+from vmstate.vmsd.description import VMStateDescription
 
 SIZE = 256
 HEADER_SIZE = 64
@@ -59,12 +60,13 @@ def conventional_space(header: PCIHeader, *, msix: MSIXCapability | None = None)
 
     The header's status and list of capabilities are made to say that it is there.
     """
+    described: VMStateDescription = PCIHeader.vmsd  # type: ignore[attr-defined]
     capability = b""
-    said = PCIHeader.vmsd.decode(PCIHeader.vmsd.encode(header))
+    said = described.decode(described.encode(header))
     if msix is not None:
-        capability = MSIXCapability.vmsd.encode(msix)
+        capability = MSIXCapability.vmsd.encode(msix)  # type: ignore[attr-defined]
         said.status |= STATUS_CAP_LIST
         said.capability_list = HEADER_SIZE
-    data = PCIHeader.vmsd.encode(said)
+    data = described.encode(said)
     assert len(data) == HEADER_SIZE and data[CAPABILITY_LIST] == said.capability_list
     return (data + capability).ljust(SIZE, b"\0")

@@ -10,15 +10,13 @@ from typing import Any
 
 from devices.virtio import feature_names
 from devices.virtio.config import BIG, VERSION_1
+from devices.virtio.core import VRING_ALIGN, legacy_rings
 from devices.virtio.feature_names import FeatureName
 from devices.virtio.net import MAX_VLAN
 from devices.virtio.pci import QUEUE_MAX
 from devices.virtio.status import DeviceStatus
 from vmstate.errors import QueryError
 from vmstate.vmsd.question import LEFT_OUT, Ask, Keys, LeftOut, Questions, Release
-
-VRING_ALIGN = 4096
-"""The alignment of a queue where the transport has no other: VIRTIO_PCI_VRING_ALIGN."""
 
 CTRL_VLAN = 19
 RING_PACKED = 34
@@ -156,8 +154,7 @@ def avail(ask: Ask) -> int:
     told = member(ask, "avail", of="virtio.virtqueues.")
     if told is not None:
         return int(told)
-    desc = int(member(ask, "desc"))
-    return desc + 16 * int(member(ask, "num")) if desc and align(ask) else 0
+    return legacy(ask)[0]
 
 
 def used(ask: Ask) -> int:
@@ -165,9 +162,12 @@ def used(ask: Ask) -> int:
     told = member(ask, "used", of="virtio.virtqueues.")
     if told is not None:
         return int(told)
-    start = avail(ask)
-    end = start + 4 + 2 * int(member(ask, "num"))
-    return -(-end // align(ask)) * align(ask) if start else 0
+    return legacy(ask)[1]
+
+
+def legacy(ask: Ask) -> tuple[int, int]:
+    """Both areas of a legacy device's queue."""
+    return legacy_rings(int(member(ask, "num")), int(member(ask, "desc")), align(ask))
 
 
 def packed(attribute: str) -> Callable[[Ask], int | LeftOut]:

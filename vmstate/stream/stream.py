@@ -10,8 +10,9 @@ input.
 
 from __future__ import annotations
 
+import os
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
@@ -40,6 +41,7 @@ from vmstate.vmsd.path import Steps, first_name, format_path, places_of, resolve
 
 if TYPE_CHECKING:
     from vmstate.schema.write import Pairs
+    from vmstate.stream.memory import GuestMemory, MemoryRange
 
 _RELEASE = 16 << 20
 _COPY = 1 << 20
@@ -185,10 +187,18 @@ Part = Header | ConfigurationSection | Section | Command | EndOfStream | Vmdescr
 class Stream:
     """A migration stream: its parts, and the input that RAM is still in."""
 
-    def __init__(self, parts: Iterable[Part], source: Input | None = None, name: str | None = None) -> None:
+    def __init__(
+        self,
+        parts: Iterable[Part],
+        source: Input | None = None,
+        name: str | None = None,
+        events: Callable[[], Iterator[Event]] | None = None,
+    ) -> None:
         self.parts = list(parts)
         self.name = name
         self._source = source
+        # The events of the source once more, for what is not kept of them.
+        self._events = events
 
     @property
     def version(self) -> int:
@@ -233,6 +243,23 @@ class Stream:
                 for kind, count in section.state.pages.items():
                     whole.pages[kind] = whole.pages.get(kind, 0) + count
         return whole
+
+    def memory(
+        self, *, files: Mapping[str, str | os.PathLike[str]] | None = None, ranges: Sequence[MemoryRange] | None = None
+    ) -> GuestMemory:
+        """Guest memory, as far as the stream holds it, by guest physical address.
+
+        `files` has, by block, files with the memory that a stream leaves out (x-ignore-shared). `ranges` says where the
+        machine has its memory, where the machine type does not. The input must still be there when it is read.
+        """
+        from vmstate.stream.memory import GuestMemory, ranges_of
+
+        configuration, vmdesc = self.configuration, self.vmdesc
+        if ranges is None:
+            ranges = ranges_of(None if configuration is None else configuration.machine, self.ram.blocks)
+        page_size = None if vmdesc is None else vmdesc.page_size
+        data = None if self._source is None else self._source.data
+        return GuestMemory(self._events, data, ranges, page_size or page_size_of(configuration), files or {})
 
     def __getitem__(self, name: str) -> Section:
         """The section that a name means: an idstr, its last part where only one has it, or either with #INSTANCE."""
@@ -372,7 +399,7 @@ class Stream:
         """Let the input go; RAM cannot be written any more."""
         if self._source is not None:
             self._source.close()
-            self._source = None
+            self._source = self._events = None
 
     def __enter__(self) -> Stream:
         return self
@@ -465,8 +492,11 @@ def load(
         text = find_vmdesc(data) if vmdesc is None else None
         with collector_paused():
             known = vmdesc or (NOTHING_DESCRIBED if text is None else read_vmdesc(text))
-            reader = StreamReader.over(data, vmdesc=known, library=library, facts=facts)
-            stream = Stream(parts_of(reader.events(), opened.release), opened, opened.name)
+
+            def events() -> Iterator[Event]:
+                return StreamReader.over(data, vmdesc=known, library=library, facts=facts).events()
+
+            stream = Stream(parts_of(events(), opened.release), opened, opened.name, events)
         own = stream.vmdesc_text
         if vmdesc is None and own != text:
             # What was found is no part of this stream, or what is part of it was not found for it is damaged.

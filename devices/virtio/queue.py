@@ -1,0 +1,105 @@
+"""The queues of a saved device together with guest memory: what QEMU makes of them when it loads the device.
+
+A split queue's used_idx, shadow_avail_idx and inuse are not in a stream: virtio_load reads them from the rings and
+holds them against last_avail_idx. Those of a packed queue are, but for the shadow. Facts from QEMU's
+hw/virtio/virtio.c (virtio_load, virtio_queue_update_rings, vring_avail_idx, vring_used_idx).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Literal, Protocol
+
+from devices.virtio.config import VERSION_1, byte_order
+from devices.virtio.core import RING_PACKED, VRING_ALIGN, features_of, legacy_rings
+from vmstate.vmsd.data import Value
+from vmstate.vmsd.state import facts_of
+
+IDX = 2
+"""Where the index stands in an avail or used ring, behind its 16 bits of flags."""
+WRAP = 1 << 16
+
+
+class Memory(Protocol):
+    """Guest memory: `vmstate.Stream.memory` gives one."""
+
+    def read_all(self, spans: Sequence[tuple[int, int]]) -> list[bytes]:
+        """The bytes of several (guest physical address, size)."""
+
+
+class Queue(Value):
+    """A queue as QEMU has it after loading.
+
+    Addresses are guest physical. `avail_idx` is the index that the driver has in memory (None for a packed queue).
+    `problem` names the check of virtio_load that fails: "guest index", and the device is marked broken, with its
+    indices zero; or "inuse", and the load fails. `message` is what QEMU then says.
+    """
+
+    number: int
+    num: int
+    desc: int
+    avail: int
+    used: int
+    last_avail_idx: int
+    avail_idx: int | None
+    used_idx: int
+    shadow_avail_idx: int
+    inuse: int
+    problem: Literal["guest index", "inuse"] | None = None
+    message: str | None = None
+
+
+def queues(device: Any, memory: Memory) -> list[Queue]:
+    """The queues of a virtio device that are set up, as they are after loading.
+
+    Raises `VMStateError` where `memory` does not hold the rings.
+    """
+    body = device.virtio
+    features = features_of(body)
+    places = {number: rings(body, number) for number, queue in enumerate(body.vq) if queue.desc}
+    if features >> RING_PACKED & 1:
+        return [_packed(body, number, *place) for number, place in places.items()]
+    # A legacy device's words are in its own order.
+    order: Any = "little" if features >> VERSION_1 & 1 else byte_order(body, _default(device))
+    words = memory.read_all([(ring + IDX, 2) for place in places.values() for ring in place])
+    indices = [int.from_bytes(word, order) for word in words]
+    return [
+        _split(body, number, *place, *indices[2 * row : 2 * row + 2])
+        for row, (number, place) in enumerate(places.items())
+    ]
+
+
+def rings(body: Any, number: int) -> tuple[int, int]:
+    """Where the driver area and the device area of a queue begin: as sent, or as a legacy device has them."""
+    virtqueues = body.virtio.virtqueues
+    if features_of(body) >> VERSION_1 & 1 and virtqueues is not None:
+        return virtqueues.vq[number].avail, virtqueues.vq[number].used
+    queue = body.vq[number]
+    return legacy_rings(queue.num, queue.desc, VRING_ALIGN if queue.align is None else queue.align)
+
+
+def _default(device: Any) -> str:
+    return str(facts_of(device).get("device_endian", "little"))
+
+
+def _packed(body: Any, number: int, avail: int, used: int) -> Queue:
+    queue, sent = body.vq[number], body.virtio.packed_virtqueues.vq[number]
+    shadow = sent.last_avail_idx
+    return Queue(
+        number, queue.num, queue.desc, avail, used, sent.last_avail_idx, None, sent.used_idx, shadow, sent.inuse
+    )
+
+
+def _split(body: Any, number: int, avail: int, used: int, avail_idx: int, used_idx: int) -> Queue:
+    queue = body.vq[number]
+    last, num = queue.last_avail_idx, queue.num
+    place = (number, num, queue.desc, avail, used, last, avail_idx)
+    delta = (avail_idx - last) % WRAP
+    if delta > num:
+        text = f"VQ {number} size {num:#x} Guest index {avail_idx:#x} inconsistent with Host index {last:#x}"
+        return Queue(*place, 0, 0, 0, "guest index", f"{text}: delta {delta:#x}")
+    inuse = (last - used_idx) % WRAP
+    if inuse > num:
+        text = f"VQ {number} size {num:#x} < last_avail_idx {last:#x} - used_idx {used_idx:#x}"
+        return Queue(*place, used_idx, avail_idx, inuse, "inuse", text)
+    return Queue(*place, used_idx, avail_idx, inuse)

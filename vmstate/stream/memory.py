@@ -1,0 +1,199 @@
+"""Guest memory as a stream has it: bytes by guest physical address.
+
+RAM is not held: the pages that are asked for are looked for in the input, all of one call in one scan. Of a page that
+was sent more than once the last counts. Where a machine has its memory is a fact of the machine, from QEMU's
+hw/i386/pc_piix.c, pc_q35.c, microvm-dt.c and microvm.c, hw/arm/virt.c and hw/s390x/s390-virtio-ccw.c.
+"""
+
+from __future__ import annotations
+
+import os
+import zlib
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+
+from vmstate.errors import StreamError
+from vmstate.stream.events import Event
+from vmstate.stream.ram import RamBlock, RamPages
+from vmstate.vmsd.data import Value
+
+MACHINE_RAM = ("pc.ram", "microvm.ram", "mach-virt.ram", "s390.ram", "ram")
+"""The names of the block that is the machine's memory; one that `-object memory-backend-*` made is /objects/ID."""
+
+GIB = 1 << 30
+ARM_VIRT_RAM = GIB
+"""Where the virt machine of Arm has its memory."""
+
+
+class MemoryRange(Value):
+    """`size` bytes from guest physical address `address` on are those of a block from `offset` on."""
+
+    address: int
+    size: int
+    block: str
+    offset: int
+
+
+class GuestMemory:
+    """Reads guest memory. Made by `Stream.memory`."""
+
+    def __init__(
+        self,
+        events: Callable[[], Iterator[Event]] | None,
+        data: memoryview | None,
+        ranges: Sequence[MemoryRange],
+        page_size: int,
+        files: Mapping[str, str | os.PathLike[str]],
+    ) -> None:
+        self.ranges = tuple(ranges)
+        self.page_size = page_size
+        self._events = events
+        self._data = data
+        self._files = dict(files)
+        self._pages: dict[tuple[str, int], bytes | None] = {}
+
+    def read(self, address: int, size: int) -> bytes:
+        """`size` bytes from a guest physical address on.
+
+        Raises `StreamError` where the machine has no memory there, or the stream does not hold it.
+        """
+        return self.read_all([(address, size)])[0]
+
+    def read_all(self, spans: Iterable[tuple[int, int]]) -> list[bytes]:
+        """The same of several (address, size), the stream being scanned once for all."""
+        wanted = [list(self._places(address, size)) for address, size in spans]
+        self._fetch(place for places in wanted for place in places)
+        return [b"".join(self._part(*place) for place in places) for places in wanted]
+
+    def _places(self, address: int, size: int) -> Iterator[tuple[str, int, int]]:
+        """(block, offset, size) of the pieces of a span, none of which goes over the edge of a page."""
+        while size > 0:
+            inside = next((one for one in self.ranges if one.address <= address < one.address + one.size), None)
+            if inside is None:
+                there = ", ".join(f"{one.address:#x} to {one.address + one.size - 1:#x}" for one in self.ranges)
+                raise StreamError("the machine has no memory there", expected=there or None, found=f"{address:#x}")
+            offset = inside.offset + address - inside.address
+            length = min(size, inside.address + inside.size - address, self.page_size - offset % self.page_size)
+            yield inside.block, offset, length
+            address += length
+            size -= length
+
+    def _part(self, block: str, offset: int, size: int) -> bytes:
+        page, start = divmod(offset, self.page_size)
+        found = self._pages[block, page]
+        if found is None:
+            raise StreamError(f"the stream does not hold page {page:#x} of {block}")
+        return found[start : start + size]
+
+    def _fetch(self, places: Iterable[tuple[str, int, int]]) -> None:
+        missing: dict[str, set[int]] = {}
+        for block, offset, _ in places:
+            if (block, offset // self.page_size) not in self._pages:
+                missing.setdefault(block, set()).add(offset // self.page_size)
+        for block in [block for block in missing if block in self._files]:
+            self._read_file(block, missing.pop(block))
+        if missing and self._events is not None:
+            self._scan(missing)
+        self._pages.update({(block, page): None for block in missing for page in missing[block]} | self._pages)
+
+    def _read_file(self, block: str, pages: Iterable[int]) -> None:
+        name = os.fspath(self._files[block])
+        try:
+            with open(name, "rb") as file:
+                for page in pages:
+                    file.seek(page * self.page_size)
+                    self._pages[block, page] = file.read(self.page_size).ljust(self.page_size, b"\0")
+        except OSError as error:
+            raise StreamError(f"the memory file cannot be read: {error.strerror}", file=name) from None
+
+    def _scan(self, missing: Mapping[str, set[int]]) -> None:
+        assert self._events is not None
+        for event in self._events():
+            if isinstance(event, RamBlock) and event.idstr in missing and event.mapped is not None:
+                self._read_mapped(event, missing[event.idstr])
+            elif isinstance(event, RamPages) and event.block in missing:
+                self._take(event, missing[event.block])
+
+    def _read_mapped(self, block: RamBlock, pages: Iterable[int]) -> None:
+        assert self._data is not None and block.mapped is not None
+        for page in pages:
+            marks = self._data[block.mapped.bitmap_offset + page // 8]
+            start = block.mapped.pages_offset + page * self.page_size
+            sent = block.mapped.pages_offset and marks >> page % 8 & 1
+            self._pages[block.idstr, page] = (
+                bytes(self._data[start : start + self.page_size]) if sent else bytes(self.page_size)
+            )
+
+    def _take(self, run: RamPages, pages: set[int]) -> None:
+        for index, address in enumerate(run.addresses()):
+            page = address // self.page_size
+            if page in pages:
+                self._pages[run.block, page] = self._content(run, index, self._pages.get((run.block, page)))
+
+    def _content(self, run: RamPages, index: int, before: bytes | None) -> bytes | None:
+        if run.kind == "zero":
+            return bytes(self.page_size)
+        if run.kind == "page":
+            return bytes(run.page(index))
+        raw = bytes(run.body(index))
+        if run.kind == "compressed":
+            return zlib.decompressobj().decompress(raw, self.page_size).ljust(self.page_size, b"\0")
+        return None if before is None else patched(before, raw)
+
+
+def patched(page: bytes, difference: bytes) -> bytes:
+    """A page with an XBZRLE difference applied: in turn bytes that stay and bytes that are new, each behind a length.
+
+    A length is LEB128. Facts from QEMU's migration/xbzrle.c.
+    """
+    new = bytearray(page)
+    at = place = 0
+    stays = True
+    while at < len(difference):
+        length = shift = 0
+        while at < len(difference):
+            byte = difference[at]
+            length |= (byte & 0x7F) << shift
+            at, shift = at + 1, shift + 7
+            if not byte & 0x80 or shift > 14:
+                break
+        if place + length > len(new):
+            raise StreamError("an XBZRLE difference is longer than the page", section="ram")
+        if not stays:
+            new[place : place + length] = difference[at : at + length]
+            at += length
+        place += length
+        stays = not stays
+    return bytes(new[: len(page)])
+
+
+def ranges_of(machine: str | None, blocks: Iterable[RamBlock]) -> list[MemoryRange]:
+    """Where a machine has its memory, as far as the stream tells: the largest block that can be it.
+
+    With x-ignore-shared each block says where it is itself.
+    """
+    found = [MemoryRange(block.gpa, block.used_length, block.idstr, 0) for block in blocks if block.gpa is not None]
+    if found:
+        return found
+    main = [one for one in blocks if one.idstr in MACHINE_RAM or one.idstr.startswith("/objects/")]
+    if not main:
+        return []
+    block = max(main, key=lambda one: one.used_length)
+    start, below = _layout(machine or "", block.used_length)
+    low = min(below, block.used_length)
+    found = [MemoryRange(start, low, block.idstr, 0)]
+    if block.used_length > low:
+        found.append(MemoryRange(4 * GIB, block.used_length - low, block.idstr, low))
+    return found
+
+
+def _layout(machine: str, size: int) -> tuple[int, int]:
+    """Where memory begins, and how much of it there is below 4 GiB."""
+    if machine.startswith("virt"):
+        return ARM_VIRT_RAM, size
+    if machine.startswith("s390"):
+        return 0, size
+    if "q35" in machine:
+        return 0, 0x8000_0000 if size >= 0xB000_0000 else 0xB000_0000
+    if machine.startswith("microvm"):
+        return 0, 0xC000_0000
+    return 0, 0xC000_0000 if size >= 0xE000_0000 else 0xE000_0000
