@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import lzma
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ import vmstate
 from devices.virtio.features import NetFeatures
 from devices.virtio.net import MacAddress, VirtIONet
 from vmstate.cli import main
+from vmstate.schema.vmdesc import NOTHING_DESCRIBED
 
 FIXTURES = Path(__file__).parent.parent / "fixtures"
 FILTERS = FIXTURES / "qemu-7.2-q35-virtio-net-filters.mig.xz"
@@ -145,3 +147,51 @@ def test_features_print_by_name_and_keep_unknown_bits() -> None:
 def test_more_than_one_queue_pair_is_found_from_the_bytes() -> None:
     for name, pairs in (("qemu-7.2-q35-virtio-net-mq4", 4), ("qemu-7.2-q35-virtio-net", None)):
         assert loaded(name)["virtio-net"].state.net.max_queue_pairs == pairs
+
+
+# What cannot even be read
+
+
+def with_bytes(stream: vmstate.Stream, path: str, data: bytes, at: int = 0) -> vmstate.Stream:
+    """The stream again with bytes of its card put where something stands."""
+    section = stream["virtio-net"]
+    place = section.trace()[path].offset + at
+    raw = bytearray(stream.to_bytes())
+    raw[place : place + len(data)] = data
+    return vmstate.load(bytes(raw))
+
+
+CARD = "qemu-7.2-q35-virtio-net"
+
+
+@pytest.mark.parametrize(
+    ("path", "data", "at", "problem"),
+    [
+        ("virtio.num_queues", b"\0\0\4\1", 0, r"virtio\.num_queues: virtio-queues: there are at most 1024 queues"),
+        ("virtio.config_len", b"\xff" * 4, 0, r"virtio\.config: the size cannot be .*found 4294967295"),
+        ("virtio.config_len", b"\0\xff\0\0", 0, r"virtio\.config: the data ends too early"),
+        (
+            "virtio.transport.pci_dev.conventional_config",
+            b"\0\0",
+            0x9A,
+            r"virtio\.transport\.config_vector: virtio-pci-config-vector: .* is one of the MSI-X table",
+        ),
+        ("virtio.virtio.started", b"virtio/startex", 2, r"VM subsection 'virtio/startex' in 'virtio' does not exist"),
+        ("virtio.virtio.started", b"virtjo", 2, r"does not end where it should.*found 05 0e 76 69 72 74 6a 6f"),
+    ],
+)
+def test_the_rule_that_is_broken_is_why_a_device_stays_closed(path: str, data: bytes, at: int, problem: str) -> None:
+    stream = with_bytes(loaded(CARD), path, data, at)
+    section = stream["virtio-net"]
+    assert section.described_by == "vmdesc"
+    assert section.problem is not None and re.search(problem, section.problem)
+    assert any(finding.message == section.problem for finding in vmstate.verify(stream, stream.to_bytes()))
+    alone = vmstate.load(stream.to_bytes(), vmdesc=NOTHING_DESCRIBED)["virtio-net"]
+    assert (alone.described_by, alone.problem) == ("none", section.problem)
+
+
+def test_a_device_under_another_s_name() -> None:
+    raw = loaded("qemu-7.2-q35-virtio-zoo").to_bytes().replace(b"/virtio-rng", b"/virtio-blk", 1)
+    found = {section.name: section for section in vmstate.load(raw).sections}
+    assert found["0000:00:03.0/virtio-blk"].problem is not None
+    assert "at least version 2, found 1" in found["0000:00:03.0/virtio-blk"].problem

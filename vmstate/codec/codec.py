@@ -90,7 +90,7 @@ class Codec:
             except UnknownFact:
                 raise
             except VMStateError as error:
-                raise _placed(error, ctx) from None
+                raise _cause(error, ctx) from None
             return out[0], end, ctx
 
         state, end, ctx = _settle(partial(run, FAST), partial(run, CAREFUL), dict(facts or {}), accept)
@@ -220,6 +220,13 @@ def _as_encode_error(error: VMStateError, section: str) -> VMStateError:
     return EncodeError(error.message, section=section, path=error.path, expected=error.expected, found=error.found)
 
 
+def _cause(error: VMStateError, ctx: Context) -> VMStateError:
+    """Why a run failed: a value before that QEMU would refuse, where there is one and no more bytes may come."""
+    if ctx.suspect is not None and (ctx.final or not isinstance(error, TruncatedError)):
+        return ctx.suspect
+    return _placed(error, ctx)
+
+
 def _placed(error: VMStateError, ctx: Context) -> VMStateError:
     if error.path is None:
         error.path = ctx.where()
@@ -234,9 +241,9 @@ def _settle(run: Attempt, explain: Attempt, facts: dict[str, Any], accept: Accep
     """
     fits: list[tuple[dict[str, Any], Run]] = []
     failed: list[dict[str, Any]] = []
+    ended: list[tuple[int, dict[str, Any]]] = []
     untried: list[tuple[dict[str, Any], Fact, Iterator[Any]]] = []
     known: dict[str, Any] | None = dict(facts)
-    asked: Fact | None = None
     tried = 0
     while known is not None and tried < FACT_LIMIT and len(fits) < 2:
         before, guessed = dict(known), list[Fact]()
@@ -252,14 +259,14 @@ def _settle(run: Attempt, explain: Attempt, facts: dict[str, Any], accept: Accep
                 return found
             fitting = accept is None or accept(found[1])
             # A fact that makes no difference, as whether there can be NULLs where there are none, is no choice.
-            if fitting and not any(found[:2] == other[:2] for _, other in fits):
+            if not fitting:
+                ended.append((found[1], known))
+            elif not any(found[:2] == other[:2] for _, other in fits):
                 fits.append((known, found))
         for fact in guessed:
-            asked = fact if asked is None else asked
             untried.append((dict(before), fact, iter(fact.candidates[1:])))
             before[fact.name] = known[fact.name]
         known = _next_guess(untried)
-    assert asked is not None
     if len(fits) > 1:
         first, second = fits[0][0], fits[1][0]
         differ = [name for name in {**first, **second} if first.get(name) != second.get(name)]
@@ -276,7 +283,10 @@ def _settle(run: Attempt, explain: Attempt, facts: dict[str, Any], accept: Accep
         raise min(waiting, key=lambda error: error.needed)
     if failures:
         raise max(failures, key=lambda error: error.offset or 0)
-    raise DecodeError(
-        f"no value of the fact {asked.name!r} makes the state end where it should",
-        expected=f"one of {list(asked.candidates)}",
-    )
+    end, known = max(ended, key=lambda one: one[0])
+    ctx = explain(known, None)[2]
+    if ctx.suspect is not None:
+        raise ctx.suspect
+    told = ", ".join(f"{name}={value!r}" for name, value in known.items() if name not in facts)
+    there = bytes(ctx.data[end : end + 8]).hex(" ") or "the end of the data"
+    raise ctx.wrong(f"the state does not end where it should, whatever the facts are ({told})", end, found=there)

@@ -529,7 +529,7 @@ def compile_present(place: Place, codecs: Codecs) -> tuple[Step, Put, int | None
     if _normalises(field.type):
         step, put = _keeping(place, step, put)
     if codecs.careful:
-        step, put = _told(place, step, put)
+        step, put = _told(place, _watched(place, step), put)
     return step, put, size, least
 
 
@@ -641,6 +641,24 @@ def _validate(field: Field, kind: t.Validate) -> tuple[Step, Put]:
             check(ctx, frame, None)
 
     return step, put
+
+
+def _watched(place: Place, step: Step) -> Step:
+    """The same, with the first value noted that QEMU would refuse."""
+    field, slot = place.field, place.slot
+    rules = [rule for rule in field.rules if not rule.mended]
+    if not rules or not field.in_state:
+        return step
+
+    def watched_step(ctx: Context, frame: Frame, pos: int, values: list[Any]) -> int:
+        end = step(ctx, frame, pos, values)
+        for rule in rules:
+            if ctx.suspect is None and refuted(rule.holds.evaluate(frame)):
+                found = repr(values[slot])
+                ctx.suspect = ctx.wrong(f"{rule.id}: {rule.text}", pos, repr(rule.holds), found[:80])
+        return end
+
+    return watched_step
 
 
 def _told(place: Place, step: Step, put: Put) -> tuple[Step, Put]:

@@ -52,6 +52,7 @@ class Context:
         "opaque_seen",
         "path",
         "position",
+        "suspect",
         "used",
     )
 
@@ -76,6 +77,8 @@ class Context:
         # Where a check collects what QEMU would refuse, instead of stopping at the first.
         self.broken: list[Broken] | None = None
         self.position = 0
+        # The first value that breaks a rule of QEMU's, in a run that knows its path: it may be why the rest is wrong.
+        self.suspect: DecodeError | None = None
 
     def count_empty(self, elements: int, pos: int) -> None:
         """Note elements that take no bytes; there may not be many."""

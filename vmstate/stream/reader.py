@@ -352,14 +352,16 @@ class StreamReader:
                 except VMStateError as error:
                     failure = failure or error
                 else:
-                    return self._decoded(header, state, vmsd, source, end)
+                    # A device that the library knows, and cannot open here, stays as opaque as the vmdesc has it.
+                    opaque = source == "vmdesc" and hides_something(vmsd)
+                    return self._decoded(header, state, vmsd, source, end, failure if opaque else None)
         if self._vmdesc is None:
             # Nothing that is known describes it: the vmdesc may, which stands at the very end.
             if not self._closed:
                 raise TruncatedError("the section is not described yet", needed=1 << 62)
             self._find_vmdesc()
             return self._device_state(data)
-        if failure is not None and (self._own_description(header) or isinstance(failure, TruncatedError)):
+        if failure is not None and self._own_description(header):
             raise failure
         # No layout that the library knows is known to be this release's: what fits none of them is as good as unknown.
         try:

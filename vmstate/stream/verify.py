@@ -75,7 +75,8 @@ def _opaque(stream: Stream) -> Iterator[Finding]:
         )
     for section in stream.sections:
         for path in opaque_paths(section):
-            yield Finding("opaque", "note", section.name, path, section.offset, "QEMU does not say what is inside")
+            why = section.problem or "QEMU does not say what is inside"
+            yield Finding("opaque", "note", section.name, path, section.offset, why)
 
 
 def opaque_paths(section: Section) -> list[str]:
