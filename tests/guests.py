@@ -142,7 +142,7 @@ class Guest:
             supported_hash_types=None if old else 511,
             indirections_len=len(table),
             default_queue=0,
-            key=[types] * RSS_MAX_KEY_SIZE,
+            key=bytes([types]) * RSS_MAX_KEY_SIZE,
             indirections_table=list(table),
         )
         if old:
@@ -343,7 +343,7 @@ def _set_ring(card: VirtIONet, queue: int, num: int, place: int) -> None:
     if registers is not None:
         entry = registers[queue]
         entry.num, entry.enabled = num, bool(desc)
-        entry.desc, entry.avail, entry.used = [desc, 0], [avail, 0], [used, 0]
+        entry.desc, entry.avail, entry.used = desc, avail, used
     if num != default and body.virtio.ringsize is None:
         sizes = [one.num for one in body.vq]
         sizes[queue] = default

@@ -493,7 +493,7 @@ RSS = Rss(
     supported_hash_types=511,
     indirections_len=4,
     default_queue=0,
-    key=[7] * 40,
+    key=bytes([7]) * 40,
     indirections_table=[0, 1, 0, 1],
 )
 

@@ -351,9 +351,7 @@ def move(state: Any, queue: int, by: int = 0x10000, num: int | None = None) -> N
     ring.last_avail_idx = 1
     if num is not None:
         ring.num = registers.num = num
-    for name, value in (("desc", ring.desc), ("avail", place.avail), ("used", place.used)):
-        words = [value & 0xFFFFFFFF, value >> 32]
-        setattr(registers, name, words if isinstance(getattr(registers, name), list) else value)
+    registers.desc, registers.avail, registers.used = ring.desc, place.avail, place.used
 
 
 def test_ring_reset_of_one_queue() -> None:

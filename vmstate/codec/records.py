@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, MutableSequence
 from typing import TYPE_CHECKING, Any, overload
 
-from vmstate.codec.runtime import collector_paused
+from vmstate.vmsd.collector import collector_paused
 from vmstate.vmsd.state import META, UNTOUCHED
 
 if TYPE_CHECKING:

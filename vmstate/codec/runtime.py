@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import gc
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from vmstate.errors import DecodeError, TruncatedError
@@ -145,18 +143,6 @@ class Frame:
         ctx.guessed.append(fact)
         ctx.facts[fact.name] = ctx.used[fact.name] = value = fact.candidates[0]
         return value
-
-
-@contextmanager
-def collector_paused() -> Iterator[None]:
-    """Without the collector of cycles: decoding makes many objects and no cycles, and it would look at all, often."""
-    was_on = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if was_on:
-            gc.enable()
 
 
 def enter(ctx: Context, step: str | int) -> None:

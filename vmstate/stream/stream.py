@@ -16,7 +16,6 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from vmstate.codec.runtime import collector_paused
 from vmstate.errors import PathError, StreamError, VMStateError
 from vmstate.schema.vmdesc import DIALECTS, NOTHING_DESCRIBED, Dialect, Vmdesc, read_vmdesc
 from vmstate.stream.configuration import Configuration
