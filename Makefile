@@ -12,7 +12,7 @@ RUNTIME := .venv/.runtime-installed
 DEV := .venv/.dev-installed
 DEMO := fixtures/qemu-7.2-microvm-virtio-net-mmio.mig.xz
 
-.PHONY: demo test lint bench guest clean
+.PHONY: demo test lint bench guest fixtures clean
 .DEFAULT_GOAL := test
 
 $(BIN)/python:
@@ -55,5 +55,10 @@ bench: $(DEV)
 guest: $(RUNTIME)
 	@$(BIN)/python -m vmstate.lab.guest .guest
 
+# The recorded streams once more, into .fixtures: by the system's QEMU and those of the roots in VMSTATE_QEMU_ROOTS.
+# ARGS names recipes: make fixtures ARGS='q35-*'.
+fixtures: $(DEV)
+	@$(BIN)/python -m vmstate.lab.golden fixtures/MANIFEST.json -o .fixtures $(ARGS)
+
 clean:
-	rm -rf .guest .venv .mypy_cache .pytest_cache .ruff_cache build dist
+	rm -rf .fixtures .guest .venv .mypy_cache .pytest_cache .ruff_cache build dist
