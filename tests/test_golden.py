@@ -188,7 +188,7 @@ def test_what_cannot_be_recorded_says_so(tmp_path: Path, capsys: pytest.CaptureF
             may_differ(bad)
     assert main([str(FIXTURES / "MANIFEST.json"), "-o", str(tmp_path / "out"), "no-such"]) == 2
     recipe = next(one for one in recipes_of(ENTRIES)[0] if one.name == CHEAP)
-    with pytest.raises(MachineError, match="has no such QEMU"):
+    with pytest.raises(MachineError, match="the root has no such"):
         record(recipe, tmp_path / "out", root=tmp_path)
     with pytest.raises(MachineError, match="there is no no-such"):
         record(recipe.replace(argv=("no-such", *recipe.argv[1:])), tmp_path / "out")

@@ -32,7 +32,7 @@ ROOT = Path(__file__).resolve().parent.parent
 DOCUMENTS = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").glob("*.md"))]
 
 FENCE = re.compile(r"^```(?P<info>[^`\n]*)\n(?P<body>.*?)^```$", re.MULTILINE | re.DOTALL)
-FIXTURE = re.compile(r"fixtures/[\w./-]+\.(?:xz|json|jsonl)\b")
+FIXTURE = re.compile(r"fixtures/[\w./-]+\.(?:xz|jsonl?|trace)\b")
 LINK = re.compile(r"\]\((?!\w+:)([^)#\s]*)(?:#([\w-]+))?\)|(?:src|href)=\"(?!\w+:)([^\"#]+)\"")
 HEX = re.compile(r"([0-9a-f]{8})  ((?:[0-9a-f]{2} )*[0-9a-f]{2})(?: |$)")
 HEADING = re.compile(r"^#+ +(.*)$", re.MULTILINE)
