@@ -49,6 +49,7 @@ BACKEND_KINDS: dict[str, Any] = {
     "vhost-vdpa": VhostVdpa,
     "vhost-vdpa without shadow virtqueues": lambda **more: VhostVdpa(svq=False, **more),
     "vhost-vdpa that cannot resume": lambda **more: VhostVdpa(svq=False, capabilities=_NO_RESUME, **more),
+    "vhost-vdpa that enables before DRIVER_OK": lambda **more: VhostVdpa(capabilities=(), **more),
     "vhost-vdpa with one group": lambda **more: VhostVdpa(isolated=False, **more),
 }
 _NO_RESUME = ("ENABLE_AFTER_DRIVER_OK", "SUSPEND")

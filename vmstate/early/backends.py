@@ -797,6 +797,13 @@ _VDPA_STEPS = (
         makes=("driver_ok",),
     ),
     Step(
+        "SET_STATUS driver_ok",
+        "without ENABLE_AFTER_DRIVER_OK all queues are enabled before it, so not early",
+        needs=("features_ok", "memory"),
+        without=("can ENABLE_AFTER_DRIVER_OK", "early"),
+        makes=("driver_ok",),
+    ),
+    Step(
         "SET_GROUP_ASID",
         "the control queue gets its address space before DRIVER_OK",
         needs=("owner",),
@@ -867,6 +874,29 @@ _VDPA_STEPS = (
         without=("early", "suspended", "waits for control"),
         makes=("queue.ready",),
     ),
+    Step(
+        "SET_VRING_ENABLE control",
+        "without ENABLE_AFTER_DRIVER_OK a queue is enabled before DRIVER_OK, at the stop",
+        needs=("features_ok", "queue.num", "queue.base", "queue.addr"),
+        without=("can ENABLE_AFTER_DRIVER_OK", "driver_ok", "early"),
+        makes=("queue.ready", "control"),
+    ),
+    Step(
+        "SET_VRING_ENABLE 1",
+        "without ENABLE_AFTER_DRIVER_OK a queue is enabled before DRIVER_OK, at the stop",
+        needs=("features_ok", "queue.num", "queue.base", "queue.addr", "queue.kick"),
+        without=("can ENABLE_AFTER_DRIVER_OK", "driver_ok", "early", "waits for control"),
+        makes=("queue.ready",),
+    ),
+    *(
+        Step(
+            name,
+            "without ENABLE_AFTER_DRIVER_OK the data queues are enabled by the time a command can be sent",
+            needs=("driver_ok", "control"),
+            without=("can ENABLE_AFTER_DRIVER_OK", "suspended"),
+        )
+        for name in CVQ_COMMANDS
+    ),
     *(
         Step(
             name,
@@ -892,7 +922,7 @@ class VhostVdpa(Backend):
     The early start goes up to the commands of the control queue where enabling after DRIVER_OK is possible, the control
     queue is isolated, and the bases can still be told afterwards: they are none of the device's business with shadowed
     queues, and without them the device has to be suspended and resumed, for Linux refuses them after DRIVER_OK.
-    Otherwise only the memory is pinned.
+    Otherwise the memory is pinned, and the device has its features and rings, and DRIVER_OK waits for the stop.
     """
 
     name = "vhost-vdpa"
@@ -963,11 +993,11 @@ class VhostVdpa(Backend):
             self.settings["VQ_PAIRS_SET"] = operation.value[3]
 
     def can_start_early(self, layout: Layout) -> str | None:
-        """None, or why no more than the pinning is done early."""
+        """None, or why DRIVER_OK and the commands of the control queue wait for the stop."""
         reason = super().can_start_early(layout)
         if reason is not None:
             return reason
-        if "ENABLE_AFTER_DRIVER_OK" not in self.capabilities:
+        if not self.enables_late:
             return "the parent does not take ENABLE_AFTER_DRIVER_OK"
         if layout.control is not None and not self.can_isolate:
             return "the control queue has no group and address space of its own"
@@ -986,13 +1016,15 @@ class VhostVdpa(Backend):
             )
 
     def early_start(self, layout: Layout, requests: Sequence[Operation] = ()) -> tuple[Operation, ...]:
-        """Pin memory, start the device, and send the commands of the control queue; no data queue is enabled."""
+        """Pin memory, start the device as far as it goes, and send the commands; no data queue is enabled."""
         self.control = layout.control
         orders: list[Operation] = []
         if "memory" not in self.facts:
             orders.append(Operation("IOTLB_UPDATE", phase=Phase.EARLY))
+        if super().can_start_early(layout) is None:
+            orders += self._configure(layout, Phase.EARLY)
         if self.can_start_early(layout) is None:
-            orders += self._start(layout, Phase.EARLY)
+            orders += self._begin(layout, Phase.EARLY)
             orders += early(requests)
         return tuple(orders)
 
@@ -1004,16 +1036,18 @@ class VhostVdpa(Backend):
             orders.append(Operation("IOTLB_UPDATE"))
         if not layout.is_running:
             return self.stop()
-        started = self.is_configured
-        if not started:
-            orders += self._start(layout, Phase.STOP)
-        orders += requests
-        if started and not self.svq:
-            orders.append(Operation("SUSPEND"))
-            orders += [Operation("SET_VRING_BASE", q, layout.rings[q].base, "queue_indices") for q in layout.queues]
-            orders.append(Operation("RESUME"))
-        orders += [Operation("SET_VRING_ENABLE", queue, 1, "queue_enabled") for queue in layout.queues]
-        return tuple(orders)
+        enable = [Operation("SET_VRING_ENABLE", queue, 1, "queue_enabled") for queue in layout.queues]
+        if self.is_configured:
+            orders += requests
+            if not self.svq:
+                orders += [Operation("SUSPEND"), *self._bases(layout), Operation("RESUME")]
+            return (*orders, *enable)
+        orders += self._bases(layout) if "features_ok" in self.facts else self._configure(layout, Phase.STOP)
+        begin = self._begin(layout, Phase.STOP)
+        if self.enables_late:
+            return (*orders, *begin, *requests, *enable)
+        ok, *control = begin
+        return (*orders, *control, *enable, ok, *requests)
 
     def stop(self) -> tuple[Operation, ...]:
         """Reset the device; what is pinned stays so."""
@@ -1026,7 +1060,8 @@ class VhostVdpa(Backend):
             return frozenset()
         return frozenset(queue for queue in self.queues if queue != self.control and self.has("ready", queue))
 
-    def _start(self, layout: Layout, phase: Phase) -> tuple[Operation, ...]:
+    def _configure(self, layout: Layout, phase: Phase) -> tuple[Operation, ...]:
+        """Features, the address space of the control queue, the rings."""
         status = ACKNOWLEDGE | DRIVER
         orders = [
             Operation("SET_STATUS", None, status, None, phase),
@@ -1041,14 +1076,32 @@ class VhostVdpa(Backend):
             orders += _ring_operations(queue, layout.rings[queue], phase, base=base)
             orders.append(Operation("SET_VRING_KICK", queue, None, "queue_enabled", phase))
             orders.append(Operation("SET_VRING_CALL", queue, None, "vectors", phase))
-        orders.append(Operation("SET_STATUS", None, status | FEATURES_OK | DRIVER_OK, "device_status", phase))
-        if control is not None:
-            orders.append(Operation("SET_VRING_ENABLE", control, 1, None, phase))
         return tuple(orders)
+
+    def _begin(self, layout: Layout, phase: Phase) -> tuple[Operation, ...]:
+        """DRIVER_OK, and the control queue."""
+        status = ACKNOWLEDGE | DRIVER | FEATURES_OK | DRIVER_OK
+        ok = Operation("SET_STATUS", None, status, "device_status", phase)
+        if layout.control is None:
+            return (ok,)
+        return ok, Operation("SET_VRING_ENABLE", layout.control, 1, None, phase)
+
+    def _bases(self, layout: Layout) -> tuple[Operation, ...]:
+        """The final bases of the queues whose bases are the device's."""
+        return tuple(
+            Operation("SET_VRING_BASE", queue, layout.rings[queue].base, "queue_indices")
+            for queue in layout.queues
+            if not self._is_shadowed(queue)
+        )
 
     def _prepared(self, layout: Layout) -> tuple[int, ...]:
         """All queues with a ring: which pairs are in use can still change, by a command, without another start."""
         return tuple(queue for queue, ring in enumerate(layout.rings) if ring.is_usable and queue != layout.control)
+
+    @property
+    def enables_late(self) -> bool:
+        """Whether queues can be enabled after DRIVER_OK."""
+        return "ENABLE_AFTER_DRIVER_OK" in self.capabilities
 
     @property
     def can_shadow_control(self) -> bool:

@@ -220,8 +220,9 @@ class Destination(StateMachine):
 
     def stop_back_end(self) -> None:
         """Stop what was started early: nothing can be loaded under a back end that runs."""
-        if self.state == "started early":
+        if self.backend.is_started:
             self._end_back_end()
+        if self.state == "started early":
             self.step("stop back end")
 
     def clear(self) -> None:
