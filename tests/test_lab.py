@@ -376,7 +376,8 @@ def started(words: list[str], folder: Path, limit: float = 20) -> tuple[subproce
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT])
 def test_the_tool_is_killed_while_it_captures(number: int, delay: float, tmp_path: Path) -> None:
     # Text that never comes keeps it waiting; without, the capture itself is interrupted.
-    words = ["capture", "-o", "x.mig", *(["--until", "never"] if delay == 0.7 else []), "--", *COLD[:-1]]
+    how = ["--until", "never"] if delay == 0.7 else ["--transport", "exec"] if delay == 0.1 else []
+    words = ["capture", "-o", "x.mig", *how, "--", *COLD[:-1]]
     tool, processes, _ = started(words, tmp_path)
     time.sleep(delay)
     tool.send_signal(number)
@@ -469,6 +470,7 @@ def test_no_room(tmp_path: Path) -> None:
         (["capture", "-o", "x", "--without-ram", "--", PROGRAM, "-m", "lots"], "the size of the guest's memory"),
         (["load", "x"], "nothing says which QEMU to start"),
         (["load", "x", "--", *COLD], "no such file"),
+        (["load", os.devnull, "--", *COLD], "not a migration stream"),
         (["load", "x", "--connect", "udp:x:1"], "no address of a migration|no such file"),
     ],
 )
@@ -479,6 +481,25 @@ def test_bad_input_is_one_clear_line(
     assert main(words) == 2
     err = capfd.readouterr().err
     assert any(one in err for one in said.split("|")) and err.count("\n") == 1
+    assert files_in(tmp_path) == []
+
+
+def test_without_the_package(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setitem(sys.modules, "qemu.qmp", None)
+    assert main(["capture", "-o", str(tmp_path / "x.mig"), "--", *COLD]) == 2
+    assert capsys.readouterr().err == ("vmstate: this needs the package qemu.qmp: pip install 'qemu-vmstate[lab]'\n")
+    assert files_in(tmp_path) == []
+
+
+def test_a_socket_that_was_left_behind(tmp_path: Path) -> None:
+    with Sink(f"unix:{tmp_path / 's'}"):
+        with pytest.raises(MachineError, match="in use"):
+            Sink(f"unix:{tmp_path / 's'}")
+        os.link(tmp_path / "s", tmp_path / "left")
+    with Sink(f"unix:{tmp_path / 'left'}") as sink:
+        assert sink.uri.endswith("left")
     assert files_in(tmp_path) == []
 
 

@@ -15,7 +15,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, suppress
 from typing import IO, Any
 
-from vmstate.errors import MachineError, VMStateError
+from vmstate.errors import MachineError, StreamError, VMStateError
 from vmstate.lab.capture import read_provenance
 from vmstate.lab.machine import Machine, Qemu, tail_of
 from vmstate.lab.memory import backend_words, has_backend, with_paths
@@ -23,7 +23,7 @@ from vmstate.lab.migration import set_capabilities
 from vmstate.lab.monitor import LIMIT
 from vmstate.stream.check import check
 from vmstate.stream.containers import PIECE, Input, open_input
-from vmstate.stream.events import ConfigurationSection, Header
+from vmstate.stream.events import MAGIC, ConfigurationSection, Header
 from vmstate.stream.reader import StreamReader
 from vmstate.stream.stream import Section, Stream, load
 from vmstate.vmsd.data import Data, Value
@@ -32,6 +32,12 @@ from vmstate.vmsd.state import is_state
 
 ON_BOTH_SIDES = ("x-ignore-shared", "mapped-ram", "multifd", "xbzrle", "compress", "validate-uuid", "zero-blocks")
 """Capabilities that a destination must have, or may, if the source had them."""
+
+
+NO_MEMORY = (
+    "the stream is without guest memory (x-ignore-shared), and no provenance says where it is: rings and other "
+    "structures in it are read at load"
+)
 
 
 class Place(Value):
@@ -109,8 +115,12 @@ class Destination:
         self.argv = tuple(argv)
         with ExitStack() as stack:
             self.source = stack.enter_context(open_input(path))
+            if bytes(self.source.data[: len(MAGIC)]) != MAGIC:
+                found = bytes(self.source.data[: len(MAGIC)]).hex() or "nothing"
+                raise StreamError("not a migration stream", file=self.path, expected=MAGIC.hex(), found=found)
             capabilities = _capabilities(self.source, known or {})
             words = with_memory(argv, known or {}, origin)
+            self._lacks_memory = "x-ignore-shared" in capabilities and words == list(argv)
             reading, self.writing = os.pipe()
             stack.callback(_close, reading)
             failing = stack.enter_context(ExitStack())
@@ -153,7 +163,10 @@ class Destination:
         if status is not None:
             return Outcome(True, status, None, (), version, self.argv)
         said = error or tail_of(self.machine.output) or "QEMU ended without a word"
-        return Outcome(False, None, said, tuple(explain_refusal(self.source, self.machine.output)), version, self.argv)
+        places = explain_refusal(self.source, self.machine.output)
+        if self._lacks_memory:
+            places.append(Place("ram", None, None, NO_MEMORY))
+        return Outcome(False, None, said, tuple(places), version, self.argv)
 
     def _write(self, pipe: IO[bytes]) -> None:
         data = self.source.data

@@ -16,6 +16,7 @@ migration/migration.c).
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import mmap
 import os
@@ -263,7 +264,7 @@ def _listen(address: Address) -> socket.socket:
     if isinstance(address, str):
         listener = socket.socket(socket.AF_UNIX)
         try:
-            listener.bind(address)
+            _bind(listener, address)
             listener.listen(1)
         except BaseException:
             listener.close()
@@ -271,6 +272,20 @@ def _listen(address: Address) -> socket.socket:
         return listener
     family = socket.getaddrinfo(*address, type=socket.SOCK_STREAM)[0][0]
     return socket.create_server(address, family=family, backlog=1)
+
+
+def _bind(listener: socket.socket, path: str) -> None:
+    """Bind to a path; what a listener that is gone has left there is no obstacle."""
+    try:
+        listener.bind(path)
+    except OSError as error:
+        if error.errno != errno.EADDRINUSE:
+            raise
+        with socket.socket(socket.AF_UNIX) as probe:
+            if probe.connect_ex(path) != errno.ECONNREFUSED:
+                raise
+        os.unlink(path)
+        listener.bind(path)
 
 
 def _connected(address: Address, uri: str, limit: float) -> socket.socket:

@@ -26,7 +26,7 @@ from pathlib import Path
 from typing import IO, Any, Self
 
 from vmstate.errors import MachineError
-from vmstate.lab.monitor import LIMIT, Monitor
+from vmstate.lab.monitor import LIMIT, Monitor, qmp_module
 from vmstate.vmsd.data import Data
 
 _MONITOR, _CONSOLE = "vmstate-qmp", "vmstate-console"
@@ -116,6 +116,7 @@ class Machine:
         folder: str | None = None,
         limit: float = LIMIT,
     ) -> None:
+        qmp_module()
         if not argv:
             raise MachineError("there is no command line to start QEMU with")
         if any(word in ("-daemonize", "--daemonize") for word in argv):

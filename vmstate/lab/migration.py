@@ -97,8 +97,7 @@ def save(
         return _save_here(machine, path, progress, limit)
     if transport == "file" and machine.monitor.version[:2] < FILE_SINCE:
         raise MachineError("this QEMU has no `migrate file:`", expected="8.2 or later", found=_text(machine))
-    with written_elsewhere(path) as temporary:
-        place = os.path.abspath(temporary)
+    with _place_for(machine, path) as place:
         uri = f"exec:cat > {shlex.quote(place)}" if transport == "exec" else f"file:{place}"
         machine.ask("migrate", {"uri": uri})
         answer = follow(machine, limit, progress)
@@ -106,6 +105,21 @@ def save(
             digest = hashlib.file_digest(file, "sha256").hexdigest()
             size = file.tell()
     return {**answer, "sha256": digest, "size": size}
+
+
+@contextmanager
+def _place_for(machine: HasMonitor, path: str | os.PathLike[str]) -> Iterator[str]:
+    """A name by which QEMU can write what takes the place of `path` when the body ends well.
+
+    A QEMU that was started here runs as the same user and sees this process: it writes into the nameless file that is
+    open here. One that runs elsewhere may do neither, and gets a file with a name.
+    """
+    if isinstance(machine, Attached):
+        with written_elsewhere(path) as temporary:
+            yield os.path.abspath(temporary)
+        return
+    with replacing(path) as file:
+        yield f"/proc/{os.getpid()}/fd/{file.fileno()}"
 
 
 def _text(machine: HasMonitor) -> str:

@@ -192,9 +192,13 @@ def _reason(error: BaseException) -> str:
 
 
 def command_line_of(pid: int) -> list[str] | None:
-    """The command line of a process, where this user may read it."""
+    """The command line of a QEMU, where this user may read it; None for a process that is none.
+
+    A monitor's socket can have been opened by another program, which handed it on.
+    """
     try:
         raw = Path(f"/proc/{pid}/cmdline").read_bytes()
     except OSError:
         return None
-    return [word.decode("utf-8", "backslashreplace") for word in raw.split(b"\0")[:-1]] or None
+    words = [word.decode("utf-8", "backslashreplace") for word in raw.split(b"\0")[:-1]]
+    return words if any("qemu" in Path(word).name for word in words[:4]) else None
