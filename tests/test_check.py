@@ -12,7 +12,7 @@ import pytest
 
 import vmstate
 from devices.virtio.features import NetFeatures
-from devices.virtio.net import MacAddress, VirtIONet
+from devices.virtio.net import MacAddress, TxWaiting, VirtIONet
 from vmstate.cli import main
 from vmstate.schema.vmdesc import NOTHING_DESCRIBED
 
@@ -75,6 +75,21 @@ def test_a_broken_rule_is_found_and_refused(net: VirtIONet, breaks: Callable[[An
     with pytest.raises(vmstate.EncodeError, match=rule):
         VirtIONet.vmsd.encode(net)
     assert VirtIONet.vmsd.decode(VirtIONet.vmsd.encode(net, force=True), facts=vmstate.facts_of(net)) == net
+
+
+def test_a_table_and_queue_pairs_that_are_too_many() -> None:
+    state: VirtIONet = loaded("pairs/qemu-7.2-mq4-rss-on-final")["virtio-net"].state
+    assert state.net.rss is not None and state.net.max_queue_pairs is not None
+    state.net.curr_queue_pairs = state.net.max_queue_pairs + 1
+    state.net.tx_waiting.vqs_1 = [TxWaiting() for _ in range(state.net.max_queue_pairs)]
+    assert [(found.rule, found.path) for found in vmstate.check(state)] == [
+        ("virtio-net-queue-pairs", "virtio.net.curr_queue_pairs")
+    ]
+    state.net.rss.indirections_table.append(1)
+    found = {finding.rule: finding.path for finding in vmstate.check(state)}
+    assert found["virtio-net-rss-table"] == "virtio.net.rss.indirections_table"
+    with pytest.raises(vmstate.EncodeError, match="virtio-net-queue-pairs"):
+        VirtIONet.vmsd.encode(state)
 
 
 def test_what_qemu_mends_is_a_note_and_is_written(net: VirtIONet) -> None:

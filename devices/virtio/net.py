@@ -34,7 +34,7 @@ from vmstate.vmsd.declare import (
     vbuffer,
     with_tmp,
 )
-from vmstate.vmsd.expr import fact, max_, otherwise, this, up
+from vmstate.vmsd.expr import fact, len_, max_, otherwise, this, up
 from vmstate.vmsd.state import set_facts
 
 if TYPE_CHECKING:
@@ -125,7 +125,18 @@ class Rss:
     indirections_len: int = uint16(name="rss_data.indirections_len")
     default_queue: int = uint16(name="rss_data.default_queue")
     key: bytes = buffer(RSS_MAX_KEY_SIZE, name="rss_data.key")
-    indirections_table: list[int] = varray(uint16, count=this.indirections_len, name="rss_data.indirections_table")
+    indirections_table: list[int] = varray(
+        uint16,
+        count=this.indirections_len,
+        name="rss_data.indirections_table",
+        rules=(
+            rule(
+                "virtio-net-rss-table",
+                len_(this.indirections_table) == this.indirections_len,
+                "the indirection table has as many entries as indirections_len says",
+            ),
+        ),
+    )
 
     @property
     def hashes(self) -> HashTypes:

@@ -31,11 +31,11 @@ from vmstate.codec.elements import (
 from vmstate.codec.records import Records
 from vmstate.codec.rows import Rows, rows_of
 from vmstate.codec.runtime import Broken, Context, Frame, TraceEntry, enter, leave
-from vmstate.errors import EncodeError
+from vmstate.errors import EncodeError, VMStateError
 from vmstate.vmsd import types as t
 from vmstate.vmsd.declare import nested
 from vmstate.vmsd.description import Field, Pointers, Rule, Subsection, VMStateDescription
-from vmstate.vmsd.expr import UNKNOWN, Expr, refuted
+from vmstate.vmsd.expr import UNKNOWN, Expr, UnknownFact, refuted
 from vmstate.vmsd.path import format_path
 from vmstate.vmsd.state import META, Meta, SentSubsection, State, ensure_meta, meta_of
 
@@ -271,17 +271,25 @@ def write_struct(plan: Plan, ctx: Context, outer: Frame | None, state: Any, out:
         raise refuse(ctx, state, f"the state of {plan.vmsd.name!r}: {error}") from None
     if meta is not None:
         frame.residue = meta.residue
-    for put in plan.puts:
-        put(ctx, frame, out)
+    # Before anything is written: a rule of QEMU's says more than the value that does not fit because of it.
     if plan.rules and not ctx.force:
         _apply_rules(plan, ctx, frame)
+    for put in plan.puts:
+        put(ctx, frame, out)
     if plan.subsections:
         _write_subsections(plan, ctx, frame, meta, out)
 
 
 def _apply_rules(plan: Plan, ctx: Context, frame: Frame) -> None:
     for attribute, rule in plan.rules:
-        if not refuted(rule.holds.evaluate(frame)):
+        try:
+            holds = rule.holds.evaluate(frame)
+        except UnknownFact:
+            raise
+        except VMStateError:
+            # A value is not of the kind it must be: writing it says so.
+            continue
+        if not refuted(holds):
             continue
         steps = [*(ctx.path or ()), *([] if attribute is None else [attribute])]
         if ctx.broken is not None:
