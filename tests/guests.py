@@ -343,7 +343,10 @@ def _set_ring(card: VirtIONet, queue: int, num: int, place: int) -> None:
     if registers is not None:
         entry = registers[queue]
         entry.num, entry.enabled = num, bool(desc)
-        entry.desc, entry.avail, entry.used = desc, avail, used
+        # The registers of virtio-mmio are two words each, the lower first.
+        one = isinstance(entry.desc, int)
+        places = (desc, avail, used) if one else ([desc, 0], [avail, 0], [used, 0])
+        entry.desc, entry.avail, entry.used = places
     if num != default and body.virtio.ringsize is None:
         sizes = [one.num for one in body.vq]
         sizes[queue] = default

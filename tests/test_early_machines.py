@@ -685,5 +685,15 @@ def test_many_cards() -> None:
     assert [destination.early_failure is None for _, destination in both].count(False) == 1
 
 
+@pytest.mark.parametrize("guest", GUESTS)
+@pytest.mark.parametrize("comes_back", [True, False])
+def test_a_reset_of_every_guest(guest: str, comes_back: bool) -> None:
+    source, destination = ends(guest, VhostNet().open())
+    migrated(source, destination, lambda driver: driver.reset(num=128, place=0x700000, comes_back=comes_back))
+    assert saved(destination.device) == saved(source.device)
+    if source.plan is not None:
+        assert source.plan.mode == "full"
+
+
 def test_the_recorded_card_is_a_card_with_four_pairs() -> None:
     assert recorded_card().net.max_queue_pairs == 4
