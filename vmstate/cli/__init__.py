@@ -33,6 +33,10 @@ VERBS = {
 }
 
 
+INTERRUPTED = 130
+"""The exit code of a command that Ctrl-C has ended, as shells have it."""
+
+
 class Parser(argparse.ArgumentParser):
     """A parser whose complaints are one line, as all others are."""
 
@@ -43,6 +47,14 @@ class Parser(argparse.ArgumentParser):
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; returns its exit code."""
+    try:
+        return _main(arguments)
+    except KeyboardInterrupt:
+        print("vmstate: interrupted", file=sys.stderr)
+        return INTERRUPTED
+
+
+def _main(arguments: Sequence[str] | None) -> int:
     words = list(sys.argv[1:] if arguments is None else arguments)
     parser = Parser(
         prog="vmstate",
@@ -101,6 +113,4 @@ def _run(options: argparse.Namespace) -> int:
         return 0
     except OSError as error:
         print(f"vmstate: {error.filename or 'output'}: {error.strerror or error}", file=sys.stderr)
-    except KeyboardInterrupt:
-        return 130
     return 2

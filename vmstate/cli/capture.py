@@ -138,6 +138,7 @@ def ended_by_signals() -> Iterator[None]:
     """Let SIGTERM and SIGHUP end the command as Ctrl-C does, so that it tidies up behind itself."""
 
     def end(number: int, frame: object) -> None:
+        print(f"vmstate: ended by {signal.Signals(number).name}", file=sys.stderr)
         raise SystemExit(128 + number)
 
     try:

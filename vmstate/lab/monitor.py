@@ -65,6 +65,8 @@ class Monitor:
         self._errors: tuple[type[BaseException], ...] = (qmp.QMPError, OSError, EOFError, asyncio.CancelledError)
         self._refused: type[Exception] = qmp.qmp_client.ExecuteError
         self._loop = asyncio.new_event_loop()
+        # Where a signal ends a call, tasks are left that nobody asks any more: they must not complain.
+        self._loop.set_exception_handler(lambda loop, context: None)
         self._client: QMPClient = qmp.QMPClient("vmstate")
         # What is said on the connection is for exceptions to say, not for a log.
         self._client.logger.disabled = True
