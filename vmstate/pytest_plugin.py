@@ -272,6 +272,9 @@ def _loaded_in_qemu(
     command = os.fspath(program) if program is not None else str((words or [PROGRAM])[0])
     try:
         qmp_module()
+    except MachineError as error:
+        pytest.skip(f"needs a real QEMU: {error}")
+    try:
         found = find_qemu(command, root)
     except MachineError as error:
         pytest.skip(f"needs a real QEMU: {error} (on Debian: apt install qemu-system-x86, or the like)")
