@@ -12,7 +12,7 @@ RUNTIME := .venv/.runtime-installed
 DEV := .venv/.dev-installed
 DEMO := fixtures/qemu-7.2-microvm-virtio-net-mmio.mig.xz
 
-.PHONY: demo test lint bench guest fixtures clean
+.PHONY: demo test lint bench guest fixtures corpus clean
 .DEFAULT_GOAL := test
 
 $(BIN)/python:
@@ -59,6 +59,10 @@ guest: $(RUNTIME)
 # ARGS names recipes: make fixtures ARGS='q35-*'.
 fixtures: $(DEV)
 	@$(BIN)/python -m vmstate.lab.golden fixtures/MANIFEST.json -o .fixtures $(ARGS)
+
+# The archive of thin streams that comes with the package, from the recorded ones.
+corpus: $(RUNTIME)
+	@$(BIN)/python -m vmstate.stream.corpus fixtures
 
 clean:
 	rm -rf .fixtures .guest .venv .mypy_cache .pytest_cache .ruff_cache build dist

@@ -187,6 +187,7 @@ def test_what_cannot_be_recorded_says_so(tmp_path: Path, capsys: pytest.CaptureF
         with pytest.raises(VMStateError, match="what may differ"):
             may_differ(bad)
     assert main([str(FIXTURES / "MANIFEST.json"), "-o", str(tmp_path / "out"), "no-such"]) == 2
+    capsys.readouterr()
     recipe = next(one for one in recipes_of(ENTRIES)[0] if one.name == CHEAP)
     with pytest.raises(MachineError, match="the root has no such"):
         record(recipe, tmp_path / "out", root=tmp_path)

@@ -6,16 +6,19 @@ import io
 import lzma
 import subprocess
 import sys
+import tarfile
 from pathlib import Path
 
 import pytest
 from machines import COLD, needs_qemu
-from recorded import FIXTURES, MAPPED_RAM, NONE, POSTCOPY, STREAMS, plain
+from recorded import FIXTURES, MANIFEST, MAPPED_RAM, NONE, POSTCOPY, STREAMS, plain
 
-from vmstate import Stream, StreamError, load, thin
+from vmstate import Stream, StreamError, VMStateError, load, thin
 from vmstate.cli import main
+from vmstate.stream.corpus import ARCHIVE, corpus_names, corpus_stream, pack, thin_streams
 from vmstate.stream.events import Command
 
+MAPPED = {file for file in STREAMS if MANIFEST.get(file, {}).get("format") == "mapped-ram"}
 SOME = sorted({*STREAMS[::6], POSTCOPY, "recorded/qemu-11.1-pc-xbzrle.mig.xz"} - {MAPPED_RAM})
 
 
@@ -95,6 +98,29 @@ def test_memory_is_not_held(tmp_path: Path) -> None:
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert int(done.stdout) < 100_000
     assert (tmp_path / "out.mig").read_bytes() == b"".join(thin(data))
+
+
+def test_the_streams_of_the_package_are_the_recorded_ones() -> None:
+    """`make corpus` was run since the last recording."""
+    assert sorted([f"{name}.xz" for name in corpus_names()]) == sorted(set(STREAMS) - MAPPED)
+    assert ARCHIVE.stat().st_size < 150_000
+    for name in corpus_names()[::10]:
+        assert corpus_stream(name) == b"".join(thin(plain(f"{name}.xz"))), name
+    with pytest.raises(StreamError, match="no stream of this name"):
+        corpus_stream("qemu-7.2-none")
+
+
+def test_an_archive_is_made_of_what_can_be_thin(tmp_path: Path) -> None:
+    for file in (NONE, MAPPED_RAM):
+        target = tmp_path / file
+        target.parent.mkdir(exist_ok=True)
+        target.write_bytes((FIXTURES / file).read_bytes())
+    pack(thin_streams(tmp_path), tmp_path / "made.tar.xz")
+    with tarfile.open(tmp_path / "made.tar.xz") as archive:
+        assert archive.getnames() == [NONE.removesuffix(".xz")]
+    (tmp_path / "recorded" / "cut.mig.xz").write_bytes(lzma.compress(plain(NONE)[:100]))
+    with pytest.raises(VMStateError, match="cut"):
+        list(thin_streams(tmp_path))
 
 
 @pytest.mark.qemu

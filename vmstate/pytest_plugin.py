@@ -63,41 +63,55 @@ def golden_stream(request: pytest.FixtureRequest) -> Iterator[Callable[..., Stre
     """A function that loads a stream by name or path; what it loaded is closed behind the test.
 
     A name is looked for relative to the folder of the test, then in the folders of the setting `vmstate_streams`, then
-    among this project's own fixtures where its checkout is installed; in these also below them. `.mig` and what a
-    compression appends may be left out. Keyword arguments are those of `vmstate.load`. Raises `StreamError`.
+    among this project's own fixtures, in these also below them; where the package runs from no checkout, these are the
+    thin ones that come with it (vmstate.stream.corpus). `.mig` and what a compression appends may be left out. Keyword
+    arguments are those of `vmstate.load`. Raises `StreamError`.
     """
     folders = [Path(path) for path in request.config.getini(INI)]
     with ExitStack() as stack:
 
         def golden_stream(name: str | os.PathLike[str], **how: Any) -> Stream:
             __tracebackhide__ = True
+            from vmstate.stream.corpus import corpus_stream
             from vmstate.stream.stream import load
 
-            return stack.enter_context(load(find_stream(name, request.path.parent, folders), **how))
+            found = find_stream(name, request.path.parent, folders)
+            stream = load(corpus_stream(found) if isinstance(found, str) else found, **how)
+            stream.name = os.fspath(found)
+            return stack.enter_context(stream)
 
         yield golden_stream
 
 
-def find_stream(name: str | os.PathLike[str], beside: Path, folders: Sequence[Path] = ()) -> Path:
-    """The file of a golden stream: see `golden_stream`. `beside` is the folder of the test. Raises `StreamError`."""
+def find_stream(name: str | os.PathLike[str], beside: Path, folders: Sequence[Path] = ()) -> Path | str:
+    """The file of a golden stream, or its name among those of the package: see `golden_stream`.
+
+    `beside` is the folder of the test. Raises `StreamError`.
+    """
     __tracebackhide__ = True
     wanted = os.fspath(name)
     for ending in ENDINGS:
         path = beside / f"{wanted}{ending}"
         if path.is_file():
             return path
-    places = [folder for folder in (*folders, *_own_fixtures()) if folder.is_dir()]
-    for folder in places:
-        found = _below(folder, wanted)
-        if len(found) == 1:
-            return found[0]
-        if found:
-            raise _error("means more than one golden stream", wanted, " or ".join(map(str, found)))
-    searched = ", ".join(map(str, [beside, *folders]))
+    for folder in (*folders, *_own_fixtures()):
+        inside = _below(folder, wanted)
+        if len(inside) > 1:
+            raise _error("means more than one golden stream", wanted, " or ".join(map(str, inside)))
+        if inside:
+            return inside[0]
+    from vmstate.stream.corpus import corpus_names
+
+    names = corpus_names()
+    packed = [one for one in names if _is_named(Path(one), wanted)]
+    if len(packed) == 1:
+        return packed[0]
     missing = next((str(folder) for folder in folders if not folder.is_dir()), None)
     if missing is not None:
         raise _error(f"the setting {INI} names a folder that is not there", missing, "a folder with golden streams")
-    expected = " or ".join(_near(wanted, [beside, *places])) or None
+    paths = [*(path for folder in (beside, *folders) for path in _files(folder)), *map(Path, names)]
+    expected = " or ".join(_near(wanted, paths)) or None
+    searched = ", ".join(map(str, [beside, *folders]))
     raise _error(f"there is no golden stream of this name in {searched}", wanted, expected)
 
 
@@ -117,9 +131,17 @@ def _below(folder: Path, wanted: str) -> list[Path]:
     here = [path for ending in ENDINGS if (path := folder / f"{wanted}{ending}").is_file()]
     if here or os.path.isabs(wanted):
         return here[:1]
+    return sorted(path for path in _files(folder) if _is_named(path, wanted))
+
+
+def _is_named(path: Path, wanted: str) -> bool:
+    """Whether a name means a file: the end of its path, but for what may be left out."""
     parts = Path(wanted).parts
-    names = {f"{parts[-1]}{ending}" for ending in ENDINGS} if parts else set()
-    return sorted(path for path in _files(folder) if path.name in names and path.parts[-len(parts) : -1] == parts[:-1])
+    return (
+        bool(parts)
+        and path.parts[-len(parts) : -1] == parts[:-1]
+        and any(path.name == f"{parts[-1]}{ending}" for ending in ENDINGS)
+    )
 
 
 def _files(folder: Path) -> Iterator[Path]:
@@ -128,11 +150,11 @@ def _files(folder: Path) -> Iterator[Path]:
         yield from (Path(top, name) for name in names)
 
 
-def _near(wanted: str, folders: Iterable[Path]) -> list[str]:
+def _near(wanted: str, paths: Iterable[Path]) -> list[str]:
     """Names of streams that are like one that is not there."""
     from difflib import get_close_matches
 
-    names = {path.name.partition(".mig")[0] for folder in folders for path in _files(folder) if ".mig" in path.name}
+    names = {path.name.partition(".mig")[0] for path in paths if ".mig" in path.name}
     return get_close_matches(Path(wanted).name, sorted(names), n=3)
 
 

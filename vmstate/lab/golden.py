@@ -349,6 +349,11 @@ def main(words: Sequence[str] | None = None) -> int:
     except VMStateError as error:
         print(f"vmstate: {error}", file=sys.stderr)
         return 2
+    except OSError as error:
+        print(f"vmstate: {error.filename or options.output}: {error.strerror or error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        return 130
     return 0 if good else 1
 
 

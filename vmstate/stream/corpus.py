@@ -1,0 +1,80 @@
+"""The recorded streams that come with the package: thin, so without any ROM, all in one archive of some 80 KB.
+
+    python -m vmstate.stream.corpus FOLDER      makes it of the *.mig.xz in FOLDER and below
+
+Names are those of the files, relative to FOLDER and without `.xz`: "pairs/qemu-7.2-idle-early.mig". Each member is the
+stream of that file without its pages (vmstate.stream.thin), every other byte as QEMU wrote it. Most of all of them is
+the same texts and tables, so that one archive is a tenth of what they are one by one.
+"""
+
+from __future__ import annotations
+
+import io
+import lzma
+import sys
+import tarfile
+from collections.abc import Iterable
+from pathlib import Path
+
+from vmstate.errors import StreamError, VMStateError
+from vmstate.stream.containers import write_atomic
+from vmstate.stream.thin import thin
+
+ARCHIVE = Path(__file__).resolve().parent.parent / "golden.tar.xz"
+"""The archive of this package."""
+
+DICTIONARY = 64 << 20
+"""Bytes that xz looks back: all of the archive."""
+
+
+def corpus_names() -> list[str]:
+    """The names of the streams, in order."""
+    with tarfile.open(ARCHIVE) as archive:
+        return archive.getnames()
+
+
+def corpus_stream(name: str) -> bytes:
+    """The bytes of a stream by its name. Raises `StreamError` where there is none."""
+    with tarfile.open(ARCHIVE) as archive:
+        for member in archive:
+            file = archive.extractfile(member) if member.name == name else None
+            if file is not None:
+                return file.read()
+    raise StreamError("the package has no stream of this name", file=name)
+
+
+def pack(files: Iterable[tuple[str, bytes]], path: Path = ARCHIVE) -> None:
+    """Write an archive of (name, bytes)."""
+    raw = io.BytesIO()
+    with tarfile.open(fileobj=raw, mode="w", format=tarfile.USTAR_FORMAT) as archive:
+        for name, data in files:
+            member = tarfile.TarInfo(name)
+            member.size = len(data)
+            archive.addfile(member, io.BytesIO(data))
+    how = [{"id": lzma.FILTER_LZMA2, "preset": 9 | lzma.PRESET_EXTREME, "dict_size": DICTIONARY}]
+    write_atomic(path, [lzma.compress(raw.getvalue(), filters=how)])
+
+
+def thin_streams(folder: Path) -> Iterable[tuple[str, bytes]]:
+    """(name, bytes) of the streams in a folder and below that can be thin: not those of mapped-ram."""
+    for path in sorted(folder.rglob("*.mig.xz")):
+        try:
+            yield str(path.relative_to(folder).with_suffix("")), b"".join(thin(path))
+        except StreamError as error:
+            if "mapped-ram" not in error.message:
+                raise
+
+
+def main(folder: str) -> int:
+    """Make the archive of this package."""
+    try:
+        pack(thin_streams(Path(folder)))
+    except VMStateError as error:
+        print(f"vmstate: {error}", file=sys.stderr)
+        return 2
+    print(f"{ARCHIVE}: {ARCHIVE.stat().st_size:,} bytes, {len(corpus_names())} streams")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(*sys.argv[1:]))
