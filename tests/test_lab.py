@@ -235,6 +235,9 @@ def test_a_running_machine_is_captured_and_goes_on(transport: str, tmp_path: Pat
         assert machine.ask("query-status")["running"]
         assert main([*words, "--stopped"]) == 0
         assert machine.ask("query-status")["status"] == "postmigrate"
+        # A second QEMU with the command line of the first, which is still there.
+        assert load_into_qemu(path).status == "running"
+        assert monitor.exists() and machine.ask("query-status")["status"] == "postmigrate"
         assert "x-ignore-shared" not in [
             one["capability"] for one in machine.ask("query-migrate-capabilities") if one["state"]
         ]

@@ -13,11 +13,12 @@ import threading
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, suppress
+from itertools import zip_longest
 from typing import IO, Any
 
 from vmstate.errors import MachineError, StreamError, VMStateError
 from vmstate.lab.capture import read_provenance
-from vmstate.lab.machine import Machine, Qemu, tail_of
+from vmstate.lab.machine import MONITOR, Machine, Qemu, tail_of
 from vmstate.lab.memory import backend_words, has_backend, with_paths
 from vmstate.lab.migration import set_capabilities
 from vmstate.lab.monitor import LIMIT
@@ -38,6 +39,10 @@ NO_MEMORY = (
     "the stream is without guest memory (x-ignore-shared), and no provenance says where it is: rings and other "
     "structures in it are read at load"
 )
+
+
+OF_ONE_QEMU = ("incoming", "qmp", "qmp-pretty", "monitor", "pidfile")
+"""Options whose value is a place that a second QEMU would take from the first; none of them is in a stream."""
 
 
 class Place(Value):
@@ -107,7 +112,7 @@ class Destination:
         folder = None
         if argv is None:
             assert known is not None
-            argv = [str(word) for word in known["argv"]]
+            argv = without_own_places([str(word) for word in known["argv"]])
             folder = known.get("folder")
         for option in ("incoming", "loadvm"):
             if any(word.lstrip("-") == option and word.startswith("-") for word in argv):
@@ -228,6 +233,21 @@ class Destination:
 
     def __exit__(self, *exc: object) -> None:
         self.close()
+
+
+def without_own_places(argv: Sequence[str]) -> list[str]:
+    """The command line of a QEMU for a second one: without the monitors, process id file and stream of the first."""
+    words: list[str] = []
+    skipped = False
+    for word, value in zip_longest(argv, argv[1:], fillvalue=""):
+        name = word.lstrip("-") if word.startswith("-") else ""
+        if skipped or name == "daemonize":
+            skipped = False
+        elif name in OF_ONE_QEMU or (name in ("chardev", "mon") and MONITOR in value):
+            skipped = True
+        else:
+            words.append(word)
+    return words
 
 
 def _close(descriptor: int) -> None:

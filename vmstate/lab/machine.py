@@ -29,7 +29,10 @@ from vmstate.errors import MachineError
 from vmstate.lab.monitor import LIMIT, Monitor, qmp_module
 from vmstate.vmsd.data import Data
 
-_MONITOR, _CONSOLE = "vmstate-qmp", "vmstate-console"
+MONITOR = "vmstate-qmp"
+"""The id of the monitor's character device, which a `Machine` adds to its command line."""
+
+_CONSOLE = "vmstate-console"
 _TAIL = 400
 _KEPT = 1 << 20
 _HAS_DISPLAY = ("-display", "-nographic", "-vnc", "-spice", "-curses", "-sdl")
@@ -200,7 +203,7 @@ class Machine:
             return self._last_output
         size = os.fstat(self._log.fileno()).st_size
         text = os.pread(self._log.fileno(), _KEPT, max(0, size - _KEPT)).decode(errors="replace")
-        return "".join(line for line in text.splitlines(keepends=True) if f"chardev={_MONITOR}" not in line)
+        return "".join(line for line in text.splitlines(keepends=True) if f"chardev={MONITOR}" not in line)
 
     @property
     def console_output(self) -> str:
@@ -325,7 +328,7 @@ class Machine:
 
 
 def _monitor_words(descriptor: int) -> list[str]:
-    return ["-chardev", f"socket,id={_MONITOR},fd={descriptor}", "-mon", f"chardev={_MONITOR},mode=control"]
+    return ["-chardev", f"socket,id={MONITOR},fd={descriptor}", "-mon", f"chardev={MONITOR},mode=control"]
 
 
 def tail_of(text: str) -> str:
