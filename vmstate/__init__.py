@@ -54,6 +54,15 @@ if TYPE_CHECKING:
     from vmstate.compare.diff import (
         diff as diff,
     )
+    from vmstate.compare.explain import (
+        Explained as Explained,
+    )
+    from vmstate.compare.explain import (
+        Explanation as Explanation,
+    )
+    from vmstate.compare.explain import (
+        explain as explain,
+    )
     from vmstate.compare.findings import (
         CompatFinding as CompatFinding,
     )
@@ -697,6 +706,11 @@ _PLACES = {
         "apply_record",
         "plan_streams",
         "record_streams",
+    ),
+    "vmstate.compare.explain": (
+        "Explained",
+        "Explanation",
+        "explain",
     ),
     "vmstate.compare.findings": ("CompatFinding",),
     "vmstate.compare.schemas": (

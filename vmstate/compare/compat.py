@@ -18,6 +18,7 @@ QEMU's rules of versions, by where a description stands (migration/savevm.c, mig
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
@@ -131,9 +132,12 @@ class _Comparison:
 
     def section(self, section: SectionSchema) -> list[CompatFinding]:
         """What is found of one section of the source."""
+        both = self.source.is_concrete and self.destination.is_concrete
+        if not section.sources and both and section.key not in self.by_key:
+            return self.missing(section)[1]
         if not section.sources:
             message = "nothing says what is in it: the two cannot be compared"
-            return [self.finding("section-not-described", COSMETIC, section.key, message)]
+            return [self.finding("section-not-described", COSMETIC, section.label, message)]
         candidates, found = self.counterparts(section)
         if not candidates:
             return found
@@ -141,7 +145,7 @@ class _Comparison:
         for candidate in candidates:
             if not candidate.sources:
                 message = "the other side does not say what is in it: the two cannot be compared"
-                here = [self.finding("section-not-described", COSMETIC, section.key, message)]
+                here = [self.finding("section-not-described", COSMETIC, section.label, message)]
                 best = here if best is None else best
             for source in section.sources[:1] if not self.is_library(self.source) else section.sources:
                 for other in candidate.sources:
@@ -190,11 +194,11 @@ class _Comparison:
             message = (
                 f"the device class is called {' or '.join(new)} there; on the wire it is {section.idstr!r} on both"
             )
-            return self.finding("section-class", COSMETIC, section.key, message)
+            return self.finding("section-class", COSMETIC, section.label, message)
         names = ", ".join(sorted(one.key for one in alike)[:4])
         message = f"the device class is not there; sections {section.idstr!r} are those of {names}"
         when = f"the machine has a {section.key!r}"
-        return self.finding("section-class", MAY_BREAK, section.key, message, when=when)
+        return self.finding("section-class", MAY_BREAK, section.label, message, when=when)
 
     def missing(self, section: SectionSchema) -> tuple[list[SectionSchema], list[CompatFinding]]:
         """What a section is that the destination does not know."""
@@ -203,19 +207,19 @@ class _Comparison:
             message = "no device class has it, so no -dump-vmstate text lists it"
             if known is None:
                 message += ": the two cannot be compared"
-                return [], [self.finding("section-not-listed", COSMETIC, section.key, message)]
+                return [], [self.finding("section-not-listed", COSMETIC, section.label, message)]
             message += "; compared with what the device library knows"
-            return [known], [self.finding("section-not-listed", COSMETIC, section.key, message)]
+            return [known], [self.finding("section-not-listed", COSMETIC, section.label, message)]
         if self.destination.kind == "library":
             message = "the device library does not know it"
             return [], [
-                self.finding("section-unknown", MAY_BREAK, section.key, message, when="the destination does not")
+                self.finding("section-unknown", MAY_BREAK, section.label, message, when="the destination does not")
             ]
-        name = f"the destination has no section {section.key if self.source.is_concrete else section.idstr!r}"
+        name = f"the destination has no section {section.label if self.source.is_concrete else section.idstr!r}"
         if section.sent:
-            return [], [self.finding("section-unknown", BREAKS, section.key, name, offset=section.offset)]
+            return [], [self.finding("section-unknown", BREAKS, section.label, name, offset=section.offset)]
         when = f"the machine has a {section.key!r}"
-        return [], [self.finding("section-unknown", MAY_BREAK, section.key, name, when=when)]
+        return [], [self.finding("section-unknown", MAY_BREAK, section.label, name, when=when)]
 
     def pair(
         self, section: SectionSchema, other: SectionSchema, source: Source, destination: Source
@@ -224,7 +228,7 @@ class _Comparison:
         concrete = self.source.is_concrete or self.destination.is_concrete
         if section.idstr != other.idstr and not concrete:
             message = f"the section is {section.idstr!r} on the wire, and {other.idstr!r} for the destination"
-            yield self.finding("section-name", BREAKS, section.key, message)
+            yield self.finding("section-name", BREAKS, section.label, message)
             return
         library = "library" in (self.source.kind, self.destination.kind)
         version = source.version if self.is_library(self.source) else section.version
@@ -233,10 +237,10 @@ class _Comparison:
             reader = SectionSchema(other.key, other.idstr, 0, destination.version, destination.minimum, (destination,))
         if self.blocks_migration(source, destination):
             message = "the source's description has nothing in it, as that of a device that blocks migration"
-            yield self.finding("section-empty", MAY_BREAK, section.key, message, when="the source sends it after all")
+            yield self.finding("section-empty", MAY_BREAK, section.label, message, when="the source sends it after all")
             return
         severity = MAY_BREAK if library else BREAKS
-        yield from self.versions(section.key, (), version, reader.version, reader.minimum, severity)
+        yield from self.versions(section.label, (), version, reader.version, reader.minimum, severity)
         if source.same_as(destination):
             return
         yield from _Pairing(self, section, version, min(version, reader.version)).compare(source, destination)
@@ -324,18 +328,20 @@ class _Pairing:
         left, right = _settled(one.leaves, two.leaves, self.concrete)
         offsets = _offsets(left) if not self.path else {}
         told: set[Path] = set()
-        for start, stop, begin, end, alike in _aligned(left, right, any(self.concrete)):
+        shown = self.concrete[0] != self.concrete[1]
+        for mine, theirs, alike in _aligned(left, right, any(self.concrete)):
             if alike:
-                for before, after in zip(left[start:stop], right[begin:end], strict=True):
+                for before, after in zip(mine, theirs, strict=True):
                     yield from self.leaf(before, after, offsets.get(id(before)), told)
-            else:
-                mine, theirs = left[start:stop], right[begin:end]
-                if self.concrete[0] != self.concrete[1]:
+                continue
+            if mine and theirs and _same_bytes(mine, theirs):
+                yield from self.block((mine, theirs), offsets, told, (one, two))
+                continue
+            for part in _split(mine, theirs, loosely=shown):
+                if shown and not _same_shapes(*part):
                     # A condition that holds for a field of one name need not hold for another of the same name.
-                    mine = [leaf for leaf in mine if leaf.condition is None]
-                    theirs = [leaf for leaf in theirs if leaf.condition is None]
-                for part in _split(mine, theirs):
-                    yield from self.block(part, offsets, told, (one, two))
+                    part = _unconditional(part[0]), _unconditional(part[1])
+                yield from self.block(part, offsets, told, (one, two))
         yield from self.subsections(one.subsections, two.subsections)
 
     def finding(
@@ -349,7 +355,7 @@ class _Pairing:
         if offset is not None and self.section.offset is not None:
             offset += self.section.offset
         return self.comparison.finding(
-            rule, severity, self.section.key, message, text, offset, " and ".join(conditions) or None
+            rule, severity, self.section.label, message, text, offset, " and ".join(conditions) or None
         )
 
     # Structs.
@@ -447,7 +453,7 @@ class _Pairing:
         left, right = leaves
         offset = offsets.get(id(left[0])) if left else None
         if left and right:
-            if _same_shapes(left, right):
+            if _same_shapes(left, right) or [_token(leaf) for leaf in left] == [_token(leaf) for leaf in right]:
                 for before, after in zip(left, right, strict=True):
                     yield from self.leaf(before, after, offsets.get(id(before)), told)
                 return
@@ -511,7 +517,7 @@ class _Pairing:
         when = " and ".join(one for one in (self.when, sub.when) if one) or None
         path = (*self.path, *sub.at, sub.name)
         yield from self.comparison.versions(
-            self.section.key, path, sub.version, other.version, other.minimum, BREAKS if sent else MAY_BREAK, when
+            self.section.label, path, sub.version, other.version, other.minimum, BREAKS if sent else MAY_BREAK, when
         )
         if sub.source.same_as(other.source):
             return
@@ -595,15 +601,20 @@ def _same_bytes(left: list[Leaf], right: list[Leaf]) -> bool | None:
     return False
 
 
-def _split(left: list[Leaf], right: list[Leaf]) -> Iterator[tuple[list[Leaf], list[Leaf]]]:
-    """A block, cut at leaves whose names end alike: `dma_left` and `mig_dma_left`, `tx.size` and `tx.props.size`."""
-    if len(left) == len(right) or not left or not right:
+def _split(left: list[Leaf], right: list[Leaf], *, loosely: bool = False) -> Iterator[tuple[list[Leaf], list[Leaf]]]:
+    """A block, cut at leaves whose names end alike: `dma_left` and `mig_dma_left`, `tx.size` and `tx.props.size`.
+
+    With `loosely` it is enough that a word of the names is the same: `data_in_ready` and `data_ready`.
+    """
+    if not left or not right or (len(left) == len(right) and not loosely):
         yield left, right
         return
+    alike = _share_a_word if loosely else _end_alike
     place = start = 0
     for index, leaf in enumerate(left):
         for other in range(place, len(right)):
-            if _end_alike(leaf, right[other]) and not _bytes_differ(leaf, right[other]):
+            same = _token(leaf) == _token(right[other])
+            if same or (alike(leaf, right[other]) and _same_shapes([leaf], [right[other]])):
                 if index > start or other > place:
                     yield left[start:index], right[place:other]
                 yield [leaf], [right[other]]
@@ -616,6 +627,11 @@ def _split(left: list[Leaf], right: list[Leaf]) -> Iterator[tuple[list[Leaf], li
 def _end_alike(one: Leaf, two: Leaf) -> bool:
     short, long = sorted((one.name, two.name), key=len)
     return long.endswith(short) and (short == long or long[-len(short) - 1] in "._")
+
+
+def _share_a_word(one: Leaf, two: Leaf) -> bool:
+    words = [{word for word in re.split(r"[._\[\]]", leaf.name) if len(word) > 2} for leaf in (one, two)]
+    return bool(words[0] & words[1])
 
 
 def _names(leaves: Sequence[Leaf]) -> str:
@@ -668,13 +684,17 @@ def _settled(left: list[Leaf], right: list[Leaf], concrete: tuple[bool, bool]) -
     for leaf in other:
         if leaf.condition is None:
             certain[_token(leaf)] = certain.get(_token(leaf), 0) + 1
+    tokens = {_token(leaf) for leaf in other}
+    unknown = [leaf for leaf in shown if _token(leaf) not in tokens]
     kept = []
     for leaf in other:
         alike = there.get(_token(leaf), [])
-        if leaf.condition is not None and (
-            certain.get(_token(leaf), 0) >= len(alike) or all(_bytes_differ(one, leaf) for one in alike)
-        ):
-            continue
+        if leaf.condition is not None:
+            if alike and (certain.get(_token(leaf), 0) >= len(alike) or all(_bytes_differ(one, leaf) for one in alike)):
+                continue
+            # It may be what is called otherwise here.
+            if not alike and not any(one.size == leaf.size and _share_a_word(one, leaf) for one in unknown):
+                continue
         if leaf.condition is None and not alike and _is_empty_array(leaf, structs):
             continue
         kept.append(leaf)
@@ -688,12 +708,45 @@ def _is_empty_array(leaf: Leaf, structs: set[Path]) -> bool:
     return leaf.kind is not None and leaf.count is None
 
 
-def _aligned(left: list[Leaf], right: list[Leaf], shown: bool) -> Iterator[tuple[int, int, int, int, bool]]:
-    """Runs of leaves, as ranges of either side: those called alike, and those between.
+def _unconditional(leaves: list[Leaf]) -> list[Leaf]:
+    return [leaf for leaf in leaves if leaf.condition is None]
+
+
+def _aligned(left: list[Leaf], right: list[Leaf], shown: bool) -> Iterator[tuple[list[Leaf], list[Leaf], bool]]:
+    """Runs of leaves of either side: those called alike that have the same bytes, and those between.
 
     Of two fields of one name one is usually an old, conditional one: those with a condition are laid beside each other,
     and those without. Where one side is `shown` by a stream, nothing has a condition there.
     """
+    between: tuple[list[Leaf], list[Leaf]] = ([], [])
+    for start, stop, begin, end, alike in _matched(left, right, shown):
+        mine, theirs = left[start:stop], right[begin:end]
+        if not alike:
+            between[0].extend(mine)
+            between[1].extend(theirs)
+            continue
+        run = 0
+        for index, pair in enumerate(zip(mine, theirs, strict=True)):
+            if _bytes_differ(*pair):
+                if index > run:
+                    if between[0] or between[1]:
+                        yield *between, False
+                        between = ([], [])
+                    yield mine[run:index], theirs[run:index], True
+                between[0].append(pair[0])
+                between[1].append(pair[1])
+                run = index + 1
+        if run < len(mine):
+            if between[0] or between[1]:
+                yield *between, False
+                between = ([], [])
+            yield mine[run:], theirs[run:], True
+    if between[0] or between[1]:
+        yield *between, False
+
+
+def _matched(left: list[Leaf], right: list[Leaf], shown: bool) -> Iterator[tuple[int, int, int, int, bool]]:
+    """Ranges of either side, and whether the names in them are the same."""
     tokens = [[_token(leaf) for leaf in side] for side in (left, right)]
     if not shown:
         tokens = [

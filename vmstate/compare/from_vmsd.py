@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from vmstate.compare.layout import Condition, Layout, Leaf, Path, Source, Struct, SubsectionLayout
+from vmstate.schema.vmdesc import PLAIN_INFOS
 from vmstate.vmsd import types as t
 from vmstate.vmsd.description import Field, VMStateDescription
 from vmstate.vmsd.expr import UNKNOWN, Const, Expr, Fact, refuted
@@ -55,6 +56,8 @@ class DescriptionSource(Source):
             elif field.version > version:
                 continue
             count = 1 if field.count is None else self._number(field.count, scope)
+            if isinstance(field.count, Expr) and not field.count.refs_:
+                made.host_counts.add(here)
             self._put_field(made, field, here, count, repeats, condition, scope)
         for sub in vmsd.subsections:
             needed = sub.needed if sub.needed is not None else sub.vmsd.needed
@@ -102,6 +105,9 @@ class DescriptionSource(Source):
                 return size
             case t.Nullptr():
                 return 1
+            case t.Opaque(info=info) if info not in PLAIN_INFOS:
+                # As long as the state made it, in this one stream.
+                return None
             case t.Buffer(size=size):
                 return self._number(size, scope)
             case t.Bitmap(bits=bits):

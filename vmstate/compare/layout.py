@@ -135,11 +135,15 @@ class SubsectionLayout:
 
 
 class Layout:
-    """The leaves in the order of the wire, the structs they stand in, and the subsections."""
+    """The leaves in the order of the wire, the structs they stand in, and the subsections.
 
-    __slots__ = ("leaves", "structs", "subsections")
+    `host_counts` are the arrays whose length is not in the stream but the same on every host of one configuration.
+    """
+
+    __slots__ = ("host_counts", "leaves", "structs", "subsections")
 
     def __init__(self) -> None:
+        self.host_counts: set[Path] = set()
         self.leaves: list[Leaf] = []
         self.structs: dict[Path, list[Struct]] = {}
         self.subsections: list[SubsectionLayout] = []

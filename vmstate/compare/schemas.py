@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from vmstate.compare.from_dump import DumpSource
@@ -56,6 +56,11 @@ class SectionSchema:
         self.sources = sources
         self.sent = sent
         self.offset = offset
+
+    @property
+    def label(self) -> str:
+        """The key, with the instance_id behind it where that is not 0."""
+        return f"{self.key}#{self.instance_id}" if self.instance_id else self.key
 
 
 class Schema(Data):
@@ -193,22 +198,36 @@ def _binary_of(source: str, machine: str | None) -> tuple[str, str] | None:
     return found, machine
 
 
-def dump_of(binary: str, machine: str, *, seconds: float = SECONDS) -> bytes:
-    """The -dump-vmstate text of a QEMU binary. Raises `VMStateError` with what QEMU said."""
+def dump_of(
+    binary: str | Sequence[str],
+    machine: str,
+    *,
+    seconds: float = SECONDS,
+    environment: Iterable[tuple[str, str]] = (),
+) -> bytes:
+    """The -dump-vmstate text of a QEMU binary, or of the words that run one. Raises `VMStateError`."""
     import subprocess
     import tempfile
 
+    words = [binary] if isinstance(binary, str) else list(binary)
     with tempfile.TemporaryDirectory(prefix="vmstate-") as folder:
         path = os.path.join(folder, "dump.json")
-        command = [binary, "-machine", machine, "-display", "none", "-dump-vmstate", path]
+        command = [*words, "-machine", machine, "-display", "none", "-dump-vmstate", path]
         try:
             done = subprocess.run(
-                command, stdin=subprocess.DEVNULL, capture_output=True, timeout=seconds, check=False, text=True
+                command,
+                stdin=subprocess.DEVNULL,
+                capture_output=True,
+                timeout=seconds,
+                check=False,
+                text=True,
+                errors="replace",
+                env={**os.environ, **dict(environment)},
             )
         except subprocess.TimeoutExpired:
-            raise SchemaError(f"no -dump-vmstate text within {seconds:g} s", file=binary) from None
+            raise SchemaError(f"no -dump-vmstate text within {seconds:g} s", file=words[0]) from None
         except OSError as error:
-            raise SchemaError(f"cannot be run: {error.strerror}", file=binary) from None
+            raise SchemaError(f"cannot be run: {error.strerror}", file=words[0]) from None
         try:
             with open(path, "rb") as file:
                 text = file.read()
@@ -217,7 +236,7 @@ def dump_of(binary: str, machine: str, *, seconds: float = SECONDS) -> bytes:
         if not text:
             said = (done.stderr.strip() or "nothing").splitlines()[-1]
             raise SchemaError(
-                f"wrote no -dump-vmstate text for {machine!r} (exit code {done.returncode}): {said}", file=binary
+                f"wrote no -dump-vmstate text for {machine!r} (exit code {done.returncode}): {said}", file=words[0]
             )
         return text
 
