@@ -188,7 +188,7 @@ def test_a_table_that_is_shorter_than_its_length(
     rss = {
         "#": {"version_id": 1},
         **{"enabled": True, "redirect": True, "populate_hash": False, "hash_types": 3, "supported_hash_types": None},
-        **{"indirections_len": 128, "default_queue": 0, "key": [1] * 40, "indirections_table": [0] * 128},
+        **{"indirections_len": 128, "default_queue": 0, "key": "01" * 40, "indirections_table": [0] * 128},
     }
     path = changed(cold, tmp_path / "rss.mig", f"virtio-net.rss={json.dumps(rss)}")
     assert load_into_qemu(path).accepted

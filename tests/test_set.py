@@ -119,7 +119,7 @@ def test_python_values() -> None:
         (NIC, "virtio-net.virtio.vq[0].vector=77", "virtio-pci-vector"),
         (NIC, "virtio-net.config_vector=77", "virtio-pci-config-vector"),
         (NIC, "virtio-net.queue_sel=1024", "virtio-queue-sel"),
-        (RSS, "virtio-net.rss.indirections_len=1000", "encode"),
+        (RSS, "virtio-net.rss.indirections_len=1000", "virtio-net-rss-table"),
     ],
 )
 def test_what_qemu_would_refuse_is_refused(file: str, assignment: str, rule: str) -> None:
@@ -127,7 +127,7 @@ def test_what_qemu_would_refuse_is_refused(file: str, assignment: str, rule: str
     before = plain(file)
     with pytest.raises(vmstate.RefusedError) as caught:
         assign(stream, "virtio-net.mac=02:00:00:00:00:99", assignment)
-    assert [found.rule for found in caught.value.findings] == [rule]
+    assert caught.value.findings[0].rule == rule and rule in str(caught.value)
     # All of the assignments or none.
     assert stream.to_bytes() == before
     (change,) = assign(stream, assignment, force=True)
@@ -154,7 +154,7 @@ def test_a_value_that_decides_about_others() -> None:
         ("virtio-net.rx_modes=promiscuous", "promisc, allmulti"),
         ("virtio-net.virtio.status=READY", "DRIVER_OK"),
         ("virtio-net.status=1", "virtio.status or virtio.net.status"),
-        ("virtio-net.features=0", "cannot be set itself"),
+        ("configuration.machine=pc", "cannot be set itself"),
         ("virtio-net.rss={", "not JSON"),
         ("virtio-net.rss=3", "a struct is written as JSON"),
         ("virtio-net.net=3", "net"),

@@ -477,11 +477,12 @@ def _refuse_what_qemu_would(known: _Before, paths: set[str]) -> None:
     section = known.section
     new = [one for one in check(section) if one.severity == "error" and (one.rule, one.path) not in known.broken]
     if new:
-        first = new[0]
-        if first.rule == "encode" and first.path in paths:
+        impossible = next((found for found in new if found.rule == "encode" and found.path in paths), None)
+        if impossible is not None:
             # No stream holds such a value, so QEMU is not asked.
-            raise EncodeError(first.message, section=section.name, path=first.path)
-        reason = _why_not(section, first)
+            raise EncodeError(impossible.message, section=section.name, path=impossible.path)
+        first = new[0]
+        reason = _why_not(new)
         raise RefusedError(reason, new, section=section.name, path=first.path)
     payload = section.payload()
     assert section.vmsd is not None
@@ -496,13 +497,13 @@ def _refuse_what_qemu_would(known: _Before, paths: set[str]) -> None:
         raise RefusedError("QEMU would read what is written so as something else", section=section.name)
 
 
-def _why_not(section: Section, finding: Finding) -> str:
-    if finding.rule == "encode":
-        return (
-            f"{finding.message}: what stands behind it would be read from another place, and the section would not end "
-            f"at its footer [layout]"
-        )
-    return f"{finding.message} [{finding.rule}]"
+def _why_not(findings: list[Finding]) -> str:
+    """The first rule that is broken, and what becomes of the section where its parts no longer fit together."""
+    first = findings[0]
+    reason = first.message if first.rule == "encode" else f"{first.message} [{first.rule}]"
+    if any(found.rule == "encode" for found in findings):
+        reason += ": what stands behind would be read from another place, and the section would not end at its footer"
+    return reason
 
 
 def _patch(section: Section, patches: list[tuple[Steps, Any]]) -> None:
