@@ -152,11 +152,12 @@ def _identity(state: Any) -> str | None:
     return None if pci is None else " ".join(pci.config[at : at + 4].hex() for at in (0, 8, 0x2C))
 
 
-def _default_sizes(state: Any) -> tuple[int, ...]:
-    """The sizes that a reset brings back: those that are sent, or the sizes in use where none was changed."""
+def _default_sizes(state: Any) -> tuple[int, ...] | None:
+    """The sizes that a reset brings back, where they are sent. Where not, no other value tells them for certain."""
     sizes = state.virtio.virtio.ringsize
-    in_use = enumerate(state.virtio.vq)
-    return tuple(queue.num if sizes is None else sizes.vq[number].num_default for number, queue in in_use)
+    if sizes is None:
+        return None
+    return tuple(sizes.vq[number].num_default for number in range(len(state.virtio.vq)))
 
 
 def _offers(state: Any) -> str:

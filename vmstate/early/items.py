@@ -93,7 +93,7 @@ class Item(Data):
 class Constant(Data):
     """Something the host decides that is no item of its own: its name, and how it is read from a device's state.
 
-    Tuples are compared as far as both go.
+    Tuples are compared as far as both go; None says nothing, and is compared with nothing.
     """
 
     name: str

@@ -294,7 +294,7 @@ class Delta:
             if isinstance(before, tuple) and isinstance(after, tuple):
                 common = min(len(before), len(after))
                 before, after = before[:common], after[:common]
-            if before != after:
+            if before != after and None not in (before, after):
                 self._refuse(constant.name, before, after)
         for item in self.table.items:
             if item.cls is ItemClass.HOST and item.rule is None:
