@@ -369,6 +369,23 @@ def test_ring_reset_of_one_queue() -> None:
     assert snapshot.compare(state).evidence.reset == NONE_SEEN
 
 
+def test_ring_reset_where_the_default_sizes_are_not_sent() -> None:
+    """QEMU 11.1 does not send them after Linux has given a queue another size: nothing then says what they are."""
+    snapshot, state = early_and_copy("pairs/qemu-11.1-mq4-rss-on-final.mig.xz")
+    move(state, 0, num=128)
+    assert decided(snapshot, state) == (MINIMAL, ["ring_geometry"])
+
+
+def test_the_reason_of_sizes_is_short() -> None:
+    snapshot, state = early_and_copy()
+    move(state, 1, num=128)
+    sizes = type(state.virtio.virtio).vmsd.subsections[4].vmsd.state_class()
+    sizes.vq[1].num_default = 256
+    state.virtio.virtio.ringsize = sizes
+    reasons = {reason.item: reason for reason in PerItem().plan(snapshot.compare(state)).reasons}
+    assert reasons["ring_default"].after == {"vq": {"1": {"num_default": 256}}}
+
+
 def test_rings_that_moved_without_ring_reset_are_a_reset() -> None:
     snapshot, state = early_and_copy()
     for one in (snapshot.state, state):

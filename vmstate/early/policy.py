@@ -15,10 +15,11 @@ from enum import Flag
 from functools import cached_property
 from typing import Any, ClassVar
 
+from vmstate.codec.records import Records
 from vmstate.early.backends import BACKENDS, Backend
 from vmstate.early.cost import SETS, Cost, cost_of
 from vmstate.early.delta import DeltaVMSD
-from vmstate.early.groups import Difference
+from vmstate.early.groups import BY_ELEMENT, Difference
 from vmstate.early.items import BackendName, Item, ItemClass, MixedRule
 from vmstate.early.layout import Layout
 from vmstate.early.operations import CVQ_COMMANDS, Operation, Phase
@@ -28,6 +29,7 @@ from vmstate.errors import EarlyError
 from vmstate.schema.values import to_plain
 from vmstate.vmsd.data import Data
 from vmstate.vmsd.path import format_path
+from vmstate.vmsd.state import is_state, items_of
 
 MINIMAL, FULL = "minimal", "full"
 NEEDS_RESET = 1 << 6
@@ -348,11 +350,22 @@ def _value_at(state: Any, path: str) -> Any:
 
 
 def shown(value: Any) -> Any:
-    """A value as a JSON value for reading: addresses and flags as text, sets in order."""
+    """A value as a JSON value for reading: addresses and flags as text, sets in order.
+
+    Of a long array of structs only the elements that are not zero stand there, by their number.
+    """
     if isinstance(value, Flag) or (isinstance(value, bytes) and type(value) is not bytes):
         return str(value)
     if isinstance(value, (set, frozenset)):
         return sorted(value)
-    if isinstance(value, (list, tuple)):
+    if is_state(value):
+        return {name: shown(inner) for name, inner in items_of(value)}
+    if isinstance(value, (list, tuple, Records)):
+        if len(value) >= BY_ELEMENT and is_state(value[0]):
+            return {str(number): shown(one) for number, one in enumerate(value) if _is_something(one)}
         return [shown(one) for one in value]
     return to_plain(value)
+
+
+def _is_something(state: Any) -> bool:
+    return any(value not in (0, None, [0, 0]) for _, value in items_of(state))
