@@ -33,6 +33,20 @@ EXPECTED = {
     "queues-2": (MINIMAL, ["queue_pairs"], NONE_SEEN, FULL, []),
     "irq-affinity": (MINIMAL, ["msix"], NONE_SEEN, MINIMAL, ["msix"]),
     "driver-reload": (FULL, ["ring_geometry"], INFERRED, MINIMAL, ["ring_geometry"]),
+    "packed driver reload": (FULL, ["ring_geometry"], INFERRED, MINIMAL, ["ring_geometry"]),
+    "legacy driver reload": (FULL, ["mac_table", "ring_geometry"], INFERRED, FULL, []),
+    "link down": (MINIMAL, ["config", "net_status"], NONE_SEEN, FULL, []),
+    "mq4 offloads": (MINIMAL, ["guest_offloads"], NONE_SEEN, FULL, []),
+    "reboot": (
+        FULL,
+        [
+            *("device_status", "flags", "guest_features", "guest_offloads", "mac_table", "msix", "pci_config"),
+            *("queue_enabled", "ring_geometry", "rx_mode", "vectors", "vlan"),
+        ],
+        INFERRED,
+        FULL,
+        [],
+    ),
 }
 """Action -> mode and changed items of PerItem, sign of a reset, mode of RfcV2 and what that loses."""
 
@@ -182,6 +196,19 @@ def test_what_the_policies_decide_on_a_pair(pair: str) -> None:
         assert plan.is_exact
         rfc = RfcV2().plan(delta, backend)
         assert (rfc.mode, list(rfc.lost)) == (rfc_mode, lost)
+
+
+def test_a_ring_that_was_reset() -> None:
+    """`ethtool -G`: minimal where the back end can restart one queue, and three items lost by RFC v2."""
+    delta = delta_of_pair("qemu-7.2-mq4-ring-reset")
+    assert delta.evidence.reset == NONE_SEEN
+    for name, backend in BACKENDS.items():
+        plan = PerItem().plan(delta, name)
+        assert plan.mode == (MINIMAL if backend.can_reset_queue else FULL)
+        assert {reason.item for reason in plan.reasons} == {"ring_geometry", "ring_default"}
+        assert plan.lost == () and plan.is_exact
+        rfc = RfcV2().plan(delta, name)
+        assert (rfc.mode, set(rfc.lost)) == (MINIMAL, {"ring_geometry", "ring_default", "selectors"})
 
 
 @pytest.mark.parametrize("pair", PAIRS)
