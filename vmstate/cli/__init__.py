@@ -74,7 +74,7 @@ def _main(arguments: Sequence[str] | None) -> int:
         if verb == wanted:
             # Only the verb that is asked for is imported.
             import_module(f"vmstate.cli.{verb}").arguments(one)
-            if one.get_default("takes_command") and "--" in words:
+            if "--" in words and _takes_command(one, words):
                 # What stands behind is another program's command line, and nothing in it is ours.
                 cut = words.index("--")
                 words, command = words[:cut], words[cut + 1 :]
@@ -93,6 +93,12 @@ def _main(arguments: Sequence[str] | None) -> int:
     if options.verb is None:
         parser.error(f"one of {', '.join(VERBS)} is needed")
     return _run(options)
+
+
+def _takes_command(parser: argparse.ArgumentParser, words: Sequence[str]) -> bool:
+    """Whether a verb takes another program's command line behind --: always, or in the actions that it names."""
+    takes: bool | Sequence[str] | None = parser.get_default("takes_command")
+    return takes is True or (bool(takes) and any(word in (takes or ()) for word in words[: words.index("--")]))
 
 
 def _run(options: argparse.Namespace) -> int:

@@ -7,7 +7,7 @@ import json
 import sys
 from typing import Any
 
-from vmstate.cli import early_what_if
+from vmstate.cli import early_study, early_what_if
 from vmstate.cli.encode import write
 from vmstate.early.items import BackendName
 from vmstate.early.policy import POLICIES, Plan
@@ -50,6 +50,10 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
     what = "what early migration would cost a machine that is only described"
     early_what_if.arguments(actions.add_parser("what-if", help=what, description=f"{what[0].upper()}{what[1:]}."))
+
+    what = "early migration tried on a real guest: something done between two moments, and the guest goes on elsewhere"
+    early_study.arguments(actions.add_parser("study", help=what, description=f"{what[0].upper()}{what[1:]}."))
+    parser.set_defaults(takes_command=("study",))
 
 
 def run_plan(options: argparse.Namespace) -> int:

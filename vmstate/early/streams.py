@@ -187,11 +187,11 @@ def apply_record(early: Stream, source: Any) -> list[str]:
             raise error.within(file=file) from None
     for section, state in results:
         section.state = state
-    _describe_again(early)
+    describe_again(early)
     return [section.name for section, _ in results]
 
 
-def _describe_again(stream: Stream) -> None:
+def describe_again(stream: Stream) -> None:
     """Make the stream's own vmdesc fit its sections: what QEMU does not open has another size now."""
     for place, part in enumerate(stream.parts):
         if isinstance(part, Vmdescription):

@@ -1,0 +1,107 @@
+"""`vmstate early study`: early migration tried on a real guest."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from typing import TYPE_CHECKING
+
+from vmstate.early.items import BackendName
+from vmstate.early.policy import POLICIES
+from vmstate.errors import one_line
+
+if TYPE_CHECKING:
+    from vmstate.lab.study import Loaded, Result
+
+BOTH = "both"
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    """The arguments of the action."""
+    parser.add_argument(
+        "--guest", metavar="FOLDER", default=".guest", help="a guest of `python -m vmstate.lab.guest FOLDER` (.guest)"
+    )
+    parser.add_argument("--root", metavar="DIR", help="the QEMU of another system's root, by its own loader")
+    parser.add_argument("--action", metavar="NAME", action="append", default=[], help="which (all of them; repeatable)")
+    parser.add_argument("--actions", action="store_true", help="say which actions there are, and stop")
+    parser.add_argument(
+        "--policy", choices=(*POLICIES, BOTH), default="per-item", help="whose outcome is loaded (per-item)"
+    )
+    parser.add_argument("--backend", choices=tuple(BackendName), default=str(BackendName.TAP), help="(tap)")
+    parser.add_argument("--until", metavar="TEXT", help="what a guest behind -- prints when its shell is there")
+    parser.add_argument("--keep", metavar="FOLDER", help="keep the streams and records in FOLDER")
+    parser.add_argument("--limit", metavar="SECONDS", type=float, default=60, help="for each step (default 60)")
+    parser.add_argument("--format", choices=("text", "json"), default="text")
+    parser.usage = "vmstate early study [options] [-- QEMU ...]"
+    parser.set_defaults(run=run)
+
+
+def run(options: argparse.Namespace) -> int:
+    """Try each action. Exit code 1 where a guest did not go on from the record of each item by itself."""
+    from vmstate.lab.guest import READY, guest_in
+    from vmstate.lab.study import ACTIONS, Laboratory, actions_named
+
+    if options.actions:
+        for action in ACTIONS:
+            print(f"{action.name:<16}{action.what}")
+        return 0
+    actions = actions_named(options.action)
+    policies = tuple(POLICIES) if options.policy == BOTH else (options.policy,)
+    results: list[Result] = []
+    with Laboratory(
+        None if options.program else guest_in(options.guest),
+        argv=options.program,
+        root=options.root,
+        until=options.until or READY,
+        policies=policies,
+        backend=options.backend,
+        keep=options.keep,
+        limit=options.limit,
+    ) as laboratory:
+        if options.format == "text":
+            print(
+                f"{'action':<16}{'reset':<11}{'per-item':>9}{'bytes':>8}{'record':>8}{'rfc-v2':>9}{'bytes':>8}  loaded"
+            )
+        for result in laboratory.study(actions):
+            results.append(result)
+            if options.format == "text":
+                show(result)
+    if options.format == "json":
+        json.dump({"actions": [result.as_dict() for result in results]}, sys.stdout)
+        print()
+    tried = [result for result in results if result.left_out is None]
+    good = all(one.lives for result in tried for one in result.loads if one.policy == "per-item")
+    return 0 if tried and good else 1
+
+
+def show(result: Result) -> None:
+    """A line for an action, and one for each destination that did not go on as it should."""
+    if result.left_out is not None:
+        print(one_line(f"{result.name:<16}left out: {result.left_out}"), flush=True)
+        return
+    for device in result.devices:
+        cells = "".join(f"{plan.mode:>9}{plan.bytes:>8}{_record(plan.policy, result)}" for plan in device.plans)
+        loads = ", ".join(f"{one.policy} {_outcome(one)}" for one in result.loads)
+        print(f"{result.name:<16}{device.evidence.reset:<11}{cells}  {loads}", flush=True)
+        for plan in device.plans:
+            if plan.reasons or plan.lost:
+                items = ", ".join(reason.item for reason in plan.reasons) or "nothing"
+                lost = f"; lost: {', '.join(plan.lost)}" if plan.lost else ""
+                print(f"    {plan.policy}: {items}{lost}")
+    for one in result.loads:
+        if one.error is not None:
+            print(one_line(f"    {one.policy}: {one.error}"))
+
+
+def _record(policy: str, result: Result) -> str:
+    return f"{result.record_bytes:>8}" if policy == "per-item" else ""
+
+
+def _outcome(one: Loaded) -> str:
+    if one.status is None:
+        return "refused"
+    if not one.console:
+        return "no console"
+    queues = ",".join(map(str, one.moved))
+    return f"alive, queues {queues} go on" if one.network else "no network"
