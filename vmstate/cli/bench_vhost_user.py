@@ -33,7 +33,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--limit", metavar="SECONDS", type=float, default=10, help="for each answer (default 10)")
     parser.add_argument("--format", choices=("text", "json"), default="text")
     parser.usage = "vmstate bench vhost-user EARLY FINAL [options] -- BACKEND ... {socket} ..."
-    parser.set_defaults(run=run, takes_command=True)
+    parser.set_defaults(run=run)
 
 
 def run(options: argparse.Namespace) -> int:

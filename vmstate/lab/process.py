@@ -55,6 +55,21 @@ class Process:
         size = os.fstat(self._log.fileno()).st_size
         return os.pread(self._log.fileno(), 1 << 16, max(0, size - (1 << 16))).decode(errors="replace")
 
+    def read_output(self) -> str:
+        """All that it printed so far."""
+        return os.pread(self._log.fileno(), os.fstat(self._log.fileno()).st_size, 0).decode(errors="replace")
+
+    def wait_for_output(self, text: str, limit: float) -> str:
+        """What it printed, once a text is in it. Raises `MachineError` where it ends before, or the time is over."""
+        end = time.monotonic() + limit
+        while text not in (said := self.read_output()):
+            if not self.is_running:
+                raise MachineError(f"{self.command[0]} ended: {tail_of(self.output) or 'without a word'}")
+            if time.monotonic() > end:
+                raise MachineError(f"{self.command[0]} did not print {text!r}", found=f"last: {tail_of(said)}")
+            time.sleep(0.005)
+        return said
+
     @property
     def is_running(self) -> bool:
         """Whether it has not ended."""

@@ -14,7 +14,6 @@ its console, a ping, and each transmit queue that the guest uses must move on fr
 from __future__ import annotations
 
 import os
-import shutil
 import tempfile
 import time
 from collections.abc import Iterable, Iterator, Sequence
@@ -29,6 +28,7 @@ from vmstate.lab.capture import capture, capture_started
 from vmstate.lab.guest import READY, Guest
 from vmstate.lab.incoming import Destination
 from vmstate.lab.machine import Machine, Qemu, find_qemu
+from vmstate.lab.network import HOST, OwnNetwork, no_tap
 from vmstate.stream.containers import write_atomic
 from vmstate.stream.stream import load
 from vmstate.vmsd.data import Data, Value
@@ -37,9 +37,6 @@ PROGRAM = "qemu-system-x86_64"
 MEMORY = "96"
 NIC = "nic0"
 MAC = "52:54:00:12:34:56"
-HOST = "10.0.2.2"
-"""What the guest pings: QEMU's user network, or this machine behind the tap device, in a network of its own."""
-
 PING = f"ping -c 2 -W 4 {HOST}"
 PER_ITEM = "per-item"
 
@@ -223,6 +220,7 @@ class Laboratory:
         self.folder = Path(keep or self._stack.enter_context(tempfile.TemporaryDirectory(prefix="vmstate-study-")))
         self.folder.mkdir(parents=True, exist_ok=True)
         self._is_kept = keep is not None
+        self._own_network: OwnNetwork | None = None
         self._bases: dict[int, Path | str] = {}
 
     def close(self) -> None:
@@ -292,13 +290,10 @@ class Laboratory:
 
     def _command_line(self, pairs: int) -> list[str]:
         assert self.guest is not None
-        script = self.folder / "up"
-        write_atomic(script, [f"#!/bin/sh\nip addr add {HOST}/24 dev $1 && ip link set $1 up\n".encode()])
-        script.chmod(0o755)
         network = "user,id=n0"
         card = f"virtio-net-pci,netdev=n0,id={NIC},mac={MAC},romfile="
         if pairs > 1:
-            network = f"tap,id=n0,queues={pairs},script={script},downscript=no"
+            network = self._network().netdev(pairs)
             card += f",mq=on,rss=on,hash=on,vectors={2 * pairs + 2}"
         words = [*self.guest.words[:-1], f"{self.guest.words[-1]} ipv6.disable=1"]
         machine = [
@@ -320,7 +315,12 @@ class Laboratory:
         """The QEMU, in a network of its own where its card is behind a tap device: this machine's stays as it is."""
         if pairs == 1 or self.argv:
             return self.qemu
-        return Qemu(("unshare", "--map-root-user", "--net", *self.qemu.command), self.qemu.environment)
+        return Qemu(self._network().inside(self.qemu.command), self.qemu.environment)
+
+    def _network(self) -> OwnNetwork:
+        if self._own_network is None:
+            self._own_network = self._stack.enter_context(OwnNetwork(limit=self.limit))
+        return self._own_network
 
     def _destination(self, path: Path, argv: Sequence[str], pairs: int) -> Destination:
         return Destination(path, argv, qemu=self._in_network(pairs), console=True, limit=self.limit)
@@ -429,16 +429,6 @@ def _indices(machine: Machine) -> dict[int, int]:
             break
         found[len(found)] = int(queue.get("last-avail-idx", 0))
     return found
-
-
-def no_tap() -> str | None:
-    """None, or why there is no network of one's own with a tap device here."""
-    if not os.access("/dev/net/tun", os.R_OK | os.W_OK):
-        return "several queue pairs need a tap device, and /dev/net/tun cannot be opened here"
-    for program in ("unshare", "ip"):
-        if shutil.which(program) is None:
-            return f"several queue pairs need a tap device in a network of its own, and there is no {program} here"
-    return None
 
 
 def actions_named(names: Sequence[str]) -> tuple[Action, ...]:

@@ -1,0 +1,318 @@
+"""Early migration on a real guest, and local migrations measured.
+
+`VMSTATE_LONG=1` tries every action, and those that need several queue pairs, instead of a few.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from machines import GUEST, ROOTS, children_of, gone, guest, name_of, needs_guest, needs_qemu
+from recorded import FIXTURES
+
+import vmstate
+from vmstate.cli import main
+from vmstate.errors import MachineError, VMStateError
+from vmstate.lab.bench import Bench, Measured, Mode, Run, changes, plot
+from vmstate.lab.network import no_tap
+from vmstate.lab.statistics import percentile, summary
+from vmstate.lab.study import ACTIONS, Laboratory, Result, actions_named
+from vmstate.lab.trace import DeviceTime, device_times
+
+LONG = os.environ.get("VMSTATE_LONG") == "1"
+SHORT = ("vlan-gone", "ring-reset", "reboot")
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# The study.
+
+
+@pytest.fixture(scope="module")
+def laboratory() -> Iterator[Laboratory]:
+    with Laboratory(guest(), policies=("per-item", "rfc-v2") if LONG else ("per-item",)) as made:
+        yield made
+
+
+@pytest.mark.qemu
+@needs_qemu
+@needs_guest
+@pytest.mark.parametrize("name", [action.name for action in ACTIONS if LONG or action.name in SHORT])
+def test_the_guest_goes_on_from_early_state_and_record(laboratory: Laboratory, name: str) -> None:
+    (action,) = actions_named([name])
+    result = laboratory.one(action)
+    if result.left_out is not None:
+        pytest.skip(result.left_out)
+    check(result)
+    assert gone(qemus())
+
+
+def check(result: Result) -> None:
+    (loaded, *others) = result.loads
+    assert loaded.policy == "per-item"
+    assert loaded.error is None
+    assert loaded.exact and not loaded.lost
+    assert loaded.status == "running"
+    assert loaded.lives and result.lives
+    # Both directions of the first pair moved on, each from where it was.
+    assert {0, 1} <= set(loaded.moved)
+    (device,) = result.devices
+    plan, other = device.plans
+    assert (plan.policy, other.policy) == ("per-item", "rfc-v2")
+    if device.evidence.reset == "none-seen":
+        assert plan.mode == "minimal"
+        assert result.record_bytes < 1000
+    else:
+        assert plan.mode == "full"
+        assert result.record_bytes > result.section_bytes
+    for one in others:
+        # What the rule of RFC v2 loses, and nothing else, is what can go wrong.
+        assert one.lives or one.lost
+    document = json.loads(json.dumps(result.as_dict()))
+    assert document["loads"][0]["lives"] is True
+    assert document["devices"][0]["policies"]["per-item"]["mode"] == plan.mode
+
+
+def qemus() -> set[int]:
+    """The QEMUs of this process."""
+    return {pid for pid in children_of(os.getpid()) if name_of(pid).startswith(("qemu", "ld-linux"))}
+
+
+@pytest.mark.qemu
+@needs_guest
+@pytest.mark.parametrize("root", ROOTS or [pytest.param("", marks=pytest.mark.skip("VMSTATE_QEMU_ROOTS names none"))])
+def test_another_release(root: str) -> None:
+    with Laboratory(guest(), root=root) as laboratory:
+        for result in laboratory.study(actions_named(["promisc"])):
+            check(result)
+
+
+@pytest.mark.qemu
+@needs_qemu
+@needs_guest
+def test_an_action_that_cannot_be_done_is_left_out(laboratory: Laboratory) -> None:
+    action = ACTIONS[0].__class__("no", "nothing that there is", ("no-such-program",))
+    result = laboratory.one(action)
+    assert result.left_out is not None
+    assert "no-such-program" in result.left_out
+    assert not result.lives
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["--guest", "no-such-folder"], "a study needs a guest"),
+        (["--action", "no-such-action"], "no such action"),
+        (["--root", ".", "--", "qemu-system-x86_64"], "the root has no such program"),
+        (["--", "no-such-qemu"], "no-such-qemu"),
+    ],
+)
+def test_bad_input_of_the_study(words: list[str], said: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["early", "study", *words]) == 2
+    caught = capsys.readouterr()
+    assert caught.err.count("\n") == 1
+    assert said in caught.err
+
+
+def test_the_actions_are_told(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["early", "study", "--actions"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split()[0] for line in lines] == [action.name for action in ACTIONS]
+    assert {"idle", "promisc", "offloads", "rss", "queue-pairs", "ring-reset", "link-down", "reboot", "busy"} <= {
+        action.name for action in ACTIONS
+    }
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# The bench.
+
+
+@pytest.mark.qemu
+@needs_qemu
+@needs_guest
+def test_two_modes_side_by_side(capsys: pytest.CaptureFixture[str]) -> None:
+    pairs = 1 if no_tap() else 4
+    words = ["bench", "migrate", "--runs", "2", "--warm-up", "0", "--queue-pairs", str(pairs), "--format", "json"]
+    modes = ["--mode", "a=", "--mode", "b=device:rx_queue_size=512"]
+    assert main([*words, *modes, "--guest", str(Path(guest().kernel).parent)]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert list(found["modes"]) == ["a", "b"]
+    for mode in found["modes"].values():
+        assert len(mode["runs"]) == 2
+        for run in mode["runs"]:
+            # The guest is silent while it stands still, and some more.
+            assert 0 <= run["downtime_ms"] <= run["gap_ms"] + 20
+            assert run["total_ms"] > 0
+            assert 5 < run["probe_interval_ms"] < 200
+        assert mode["downtime_ms"]["p95"] == max(run["downtime_ms"] for run in mode["runs"])
+        if mode["devices"]:
+            net = next(one for one in mode["devices"] if one["idstr"].endswith("/virtio-net"))
+            assert net["bytes"] > 45056
+            assert net["save_us"]["median"] > 0 and net["load_us"]["median"] > 0
+    assert set(found["changes_percent"]) <= {"downtime_ms", "gap_ms"}
+    assert "rx_queue_size=512" in " ".join(found["modes"]["b"]["argv"])
+    assert gone(children_of(os.getpid()))
+
+
+@pytest.mark.qemu
+@needs_qemu
+@needs_guest
+def test_a_bench_that_is_killed_leaves_nothing_behind() -> None:
+    words = ["bench", "migrate", "--guest", str(Path(guest().kernel).parent), "--queue-pairs", "1"]
+    process = subprocess.Popen([sys.executable, "-m", "vmstate.cli", *words], stdout=subprocess.DEVNULL)
+    try:
+        end = time.monotonic() + 30
+        while not any(name_of(pid).startswith("qemu") for pid in children_of(process.pid)):
+            assert time.monotonic() < end and process.poll() is None
+            time.sleep(0.05)
+        left = children_of(process.pid)
+        assert len(left) > 2
+    finally:
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+    assert gone(left)
+
+
+@pytest.mark.parametrize(
+    ("text", "mode"),
+    [
+        ("a=", Mode("a")),
+        ("a=/opt/qemu", Mode("a", program="/opt/qemu")),
+        ("a=root:/sid -global x.y=on", Mode("a", root="/sid", words=("-global", "x.y=on"))),
+        (
+            "a=machine:dump-guest-core=off netdev:vhost=on device:early-mig=on",
+            Mode("a", machine="dump-guest-core=off", netdev="vhost=on", device="early-mig=on"),
+        ),
+        ("a=-smbios 'type=1,product=my machine'", Mode("a", words=("-smbios", "type=1,product=my machine"))),
+    ],
+)
+def test_modes_are_read(text: str, mode: Mode) -> None:
+    assert Mode.parse(text) == mode
+
+
+@pytest.mark.parametrize("text", ["", "a", "=-x", "a='", "a=qemu qemu", "a=root:x root:y"])
+def test_what_is_no_mode(text: str) -> None:
+    with pytest.raises(MachineError, match="mode"):
+        Mode.parse(text)
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["--guest", "no-such-folder"], "there is no guest"),
+        (["--runs", "0"], "not a number of runs"),
+        (["--mode", "nothing"], "a mode has a name"),
+        (["--mode", "a=", "--mode", "a="], "a name of its own"),
+        (["--queue-pairs", "0"], "no such machine"),
+        (["--queue-pairs", "1", "--mode", "a=no-such-qemu"], "no-such-qemu"),
+    ],
+)
+def test_bad_input_of_the_bench(
+    words: list[str], said: str, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    for name in ("vmlinuz", "initrd.gz"):
+        (tmp_path / name).touch()
+    assert main(["bench", "migrate", "--guest", str(tmp_path), *words]) == 2
+    caught = capsys.readouterr()
+    assert caught.err.count("\n") == 1
+    assert said in caught.err
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# Numbers.
+
+
+def test_recorded_times_are_joined_with_the_bytes_of_the_stream() -> None:
+    """Every device that was loaded, by a recorded trace, is in the stream that was loaded then."""
+    trace = FIXTURES / "trace"
+    times = [
+        one
+        for direction in ("save", "load")
+        for one in device_times((trace / f"qemu-11.1-mq4-tap.{direction}.trace").read_text())
+    ]
+    assert DeviceTime("save", "non-iterable", "0000:00:01.0/virtio-net", 0, 389) in times
+    assert {one.direction for one in times} == {"save", "load"}
+    with vmstate.load(trace / "qemu-11.1-mq4-tap.mig.xz") as stream:
+        sizes = {(one.name, one.instance_id): one.size for one in stream.sections if not one.is_ram}
+    run = Run(10.0, 20.0, 100.0, 10.0, tuple(times))
+    rows = Measured(Mode("a"), (), "11.1.3", (run,), sizes).devices()
+    # QEMU times what it then does not send, too.
+    assert [row["idstr"] for row in rows if row["load_us"] and not row["bytes"]] == ["ram"]
+    assert {row["idstr"] for row in rows if not row["load_us"]} == {"smbus-eeprom", "dirty-bitmap"}
+    net = next(row for row in rows if row["idstr"].endswith("/virtio-net"))
+    assert net == rows[0] or rows[0]["save_us"]["median"] + rows[0]["load_us"]["median"] >= 389 + 1239
+    assert net["save_us"] == {"median": 389, "p95": 389}
+    assert net["bytes"] > 45056
+
+
+def test_lines_of_a_log_are_read_too() -> None:
+    text = (
+        "1234@1700000000.5:vmstate_downtime_load type=non-iterable idstr=a b/c instance_id=7 downtime=12\nother x=1\n"
+    )
+    assert list(device_times(text)) == [DeviceTime("load", "non-iterable", "a b/c", 7, 12)]
+
+
+def test_median_and_p95() -> None:
+    assert summary(list(range(1, 101))) == {"median": 50.5, "p95": 95}
+    assert summary([7.0]) == {"median": 7.0, "p95": 7.0}
+    assert summary([]) == {}
+    # The nearest rank of 30 values is the 29th.
+    assert percentile([float(value) for value in range(1, 31)], 95) == 29
+
+
+def made(name: str, downtimes: list[float]) -> Measured:
+    return Measured(Mode(name), (), "7.2.0", tuple(Run(one, 4 * one, 100, 10) for one in downtimes), {})
+
+
+def test_changes_are_those_of_the_rfc_s_table() -> None:
+    one, two = made("baseline", [69.0]), made("early", [60.5])
+    assert changes([one, two]) == {
+        "downtime_ms": {"median": -12.3, "p95": -12.3},
+        "gap_ms": {"median": -12.3, "p95": -12.3},
+    }
+    assert changes([made("a", [0.0]), two])["downtime_ms"] == {}
+
+
+def test_a_plot(tmp_path: Path) -> None:
+    pytest.importorskip("matplotlib", reason="needs matplotlib: install qemu-vmstate[plot]")
+    for suffix, begin in ((".svg", b"<?xml"), (".png", b"\x89PNG")):
+        path = tmp_path / f"plot{suffix}"
+        plot([made("a", [1.0, 2.0, 3.0]), made("b", [2.0])], path)
+        assert path.read_bytes().startswith(begin)
+    with pytest.raises(VMStateError, match="no plot of that form"):
+        plot([made("a", [1.0])], tmp_path / "plot.odt")
+    assert sorted(one.name for one in tmp_path.iterdir()) == ["plot.png", "plot.svg"]
+
+
+def test_a_plot_without_matplotlib(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    for name in [name for name in sys.modules if name.partition(".")[0] == "matplotlib"]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setitem(sys.modules, "matplotlib", None)
+    with pytest.raises(MachineError, match=r"pip install 'qemu-vmstate\[plot\]'"):
+        plot([made("a", [1.0])], tmp_path / "plot.svg")
+
+
+def test_a_bench_needs_modes() -> None:
+    with pytest.raises(MachineError, match="a name of its own"):
+        Bench(GUEST or _no_guest(), [])
+
+
+def _no_guest() -> Any:
+    return object()
+
+
+def test_the_programs_for_a_network_are_looked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "access", lambda *_: True)
+    monkeypatch.setattr(shutil, "which", lambda name: None if name == "nsenter" else f"/bin/{name}")
+    assert "nsenter" in str(no_tap())
+    monkeypatch.setattr(os, "access", lambda *_: False)
+    assert "/dev/net/tun" in str(no_tap())

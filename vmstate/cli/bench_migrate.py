@@ -1,0 +1,104 @@
+"""`vmstate bench migrate`: local migrations of a guest, in one way or several."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from vmstate.errors import one_line
+
+if TYPE_CHECKING:
+    from vmstate.lab.bench import Measured
+
+DEVICES = 8
+"""Devices that the table has; the JSON object has all."""
+
+METRICS = {"downtime_ms": "downtime (query-migrate)", "gap_ms": "largest gap of the probe"}
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    """The arguments of the action."""
+    parser.add_argument(
+        "--mode",
+        metavar="NAME='...'",
+        action="append",
+        default=[],
+        help="a way to run QEMU: [PROGRAM] [root:DIR] [machine:OPTIONS] [netdev:OPTIONS] [device:OPTIONS] "
+        "[-OPTION ...]; repeatable (one, as it is)",
+    )
+    parser.add_argument("--runs", type=int, default=30, metavar="N", help="migrations that count, of each mode (30)")
+    parser.add_argument("--warm-up", type=int, default=3, metavar="N", help="migrations before them (3)")
+    parser.add_argument(
+        "--guest", metavar="FOLDER", default=".guest", help="a guest of `python -m vmstate.lab.guest FOLDER` (.guest)"
+    )
+    parser.add_argument("--queue-pairs", type=int, default=4, metavar="N", help="of the card (4; 1: the user network)")
+    parser.add_argument("--accel", default="tcg", help="QEMU's accelerator (tcg)")
+    parser.add_argument("--cpus", type=int, default=2, metavar="N", help="of the guest (2)")
+    parser.add_argument("--memory", type=int, default=96, metavar="MIB", help="of the guest (96)")
+    parser.add_argument(
+        "--capability", metavar="NAME", action="append", default=[], help="a migration capability (repeatable)"
+    )
+    parser.add_argument("--plot", metavar="FILE", help="draw the runs: .svg, .png or .pdf (needs matplotlib)")
+    parser.add_argument("--limit", metavar="SECONDS", type=float, default=60, help="for each step (default 60)")
+    parser.add_argument("--format", choices=("text", "json"), default="text")
+    parser.set_defaults(run=run)
+
+
+def run(options: argparse.Namespace) -> int:
+    """Measure, and say what came out."""
+    from vmstate.lab.bench import Bench, Mode, changes, check_runs, matplotlib_figure, plot
+    from vmstate.lab.guest import guest_in
+
+    check_runs(options.runs, options.warm_up)
+    if options.plot is not None:
+        # Half an hour later is too late to learn that there is none.
+        matplotlib_figure()
+    modes = [Mode.parse(text) for text in options.mode] or [Mode("qemu")]
+    bench = Bench(
+        guest_in(options.guest),
+        modes,
+        pairs=options.queue_pairs,
+        accel=options.accel,
+        cpus=options.cpus,
+        memory=options.memory,
+        capabilities=options.capability,
+        limit=options.limit,
+    )
+    measured = bench.run(options.runs, options.warm_up)
+    if options.plot is not None:
+        plot(measured, options.plot)
+    difference = changes(measured) if len(measured) == 2 else {}
+    if options.format == "json":
+        found: dict[str, Any] = {"runs": options.runs, "warm_up": options.warm_up, "queue_pairs": options.queue_pairs}
+        found["modes"] = {one.mode.name: one.as_dict() for one in measured}
+        json.dump({**found, "changes_percent": difference}, sys.stdout)
+        print()
+    else:
+        show(measured, difference)
+    return 0
+
+
+def show(measured: Sequence[Measured], difference: dict[str, dict[str, float]]) -> None:
+    """The table of the modes side by side, then the devices that take longest."""
+    found = [one.as_dict() for one in measured]
+    names = "".join(f"{one_line(one.mode.name)[:15]:>16}" for one in measured)
+    print(f"{'milliseconds':<36}{names}{'change':>10}" if difference else f"{'milliseconds':<36}{names}")
+    for metric, title in METRICS.items():
+        for number in ("median", "p95"):
+            cells = "".join(f"{one[metric][number]:>16.1f}" for one in found)
+            changed = difference.get(metric, {}).get(number)
+            print(f"{f'{title}, {number}':<36}{cells}" + ("" if changed is None else f"{changed:>+9.1f}%"))
+    interval = "".join(f"{one['probe_interval_ms']['median']:>16.1f}" for one in found)
+    print(f"{'between two packets, median':<36}{interval}")
+    for one, numbers in zip(measured, found, strict=True):
+        if numbers["devices"]:
+            print()
+            print(one_line(f"{one.mode.name}, QEMU {one.qemu_version}: microseconds, median"))
+            print(f"{'':<40}{'bytes':>10}{'save':>10}{'load':>10}")
+        for row in numbers["devices"][:DEVICES]:
+            size = "" if row["bytes"] is None else row["bytes"]
+            cells = "".join(f"{row[key].get('median', ''):>10}" for key in ("save_us", "load_us"))
+            print(one_line(f"{row['idstr'][:38]:<40}{size:>10}{cells}"))

@@ -1,0 +1,396 @@
+"""How long a local migration takes a guest: the method of RFC v2 of early virtio-net migration, on any QEMU.
+
+    modes = [Mode.parse("off=device:early-mig=off"), Mode.parse("on=device:early-mig=on")]
+    report = Bench(guest_in(".guest"), modes).run(runs=30, warm_up=3)
+
+For each mode a guest boots once. A run moves it to a QEMU that was started for it, over a socket on this machine; the
+next run moves it on from there. The modes take turns, and who waits stands still, so that what else the machine does
+meets all of them alike. The guest sends a UDP packet every 10 ms; the largest gap between two arrivals around the
+migration is the network's downtime, QEMU's own is that of query-migrate. From QEMU 10.0 on the trace says what each
+device took to be saved and loaded, which is put beside its bytes in the stream.
+"""
+
+from __future__ import annotations
+
+import os
+import shlex
+import statistics
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
+from itertools import pairwise
+from pathlib import Path
+from typing import Any, Self
+
+from vmstate.errors import MachineError
+from vmstate.lab.guest import READY, Guest
+from vmstate.lab.machine import Machine, Qemu, find_qemu
+from vmstate.lab.migration import follow, save, set_capabilities
+from vmstate.lab.network import OwnNetwork, Probe
+from vmstate.lab.statistics import summary
+from vmstate.lab.trace import SINCE, DeviceTime, device_times, trace_words
+from vmstate.stream.stream import load
+from vmstate.vmsd.data import Data, Value
+
+PROGRAM = "qemu-system-x86_64"
+SETTLE = 40
+"""Packets that come before a migration begins, and after it has ended."""
+
+BANDWIDTH = 1 << 40
+"""Bytes a second: memory is sent as fast as it is taken."""
+
+
+class Mode(Value):
+    """One way to run QEMU: its name, its program or the root that it is in, and what its command line says more.
+
+    `machine`, `netdev` and `device` are further options of -M, of -netdev and of the card's -device.
+    """
+
+    name: str
+    program: str = PROGRAM
+    root: str | None = None
+    machine: str = ""
+    netdev: str = ""
+    device: str = ""
+    words: tuple[str, ...] = ()
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """Read NAME='[WORD...] [OPTION...]'.
+
+        In front of QEMU's options may stand the program, root:DIR, machine:OPTIONS, netdev:OPTIONS and device:OPTIONS.
+        Raises `MachineError`.
+        """
+        name, equals, rest = text.partition("=")
+        try:
+            words = shlex.split(rest)
+        except ValueError as error:
+            raise MachineError(f"the mode cannot be read: {error}", found=repr(text)) from None
+        if not equals or not name:
+            raise MachineError("a mode has a name", expected="NAME='OPTIONS'", found=repr(text))
+        cut = next((place for place, word in enumerate(words) if word.startswith("-")), len(words))
+        named: dict[str, str] = {}
+        for word in words[:cut]:
+            key, colon, value = word.partition(":")
+            if not colon or key not in ("root", "machine", "netdev", "device"):
+                key, value = "program", word
+            if key in named:
+                raise MachineError(f"the mode has two words for its {key}", found=repr(text))
+            named[key] = value
+        return cls(name, words=tuple(words[cut:]), **named)
+
+
+class Run(Value):
+    """One migration: milliseconds of downtime (query-migrate), of the largest gap, of the migration as a whole, and of
+    the usual distance of two packets before it; what the devices took, where the trace says it.
+    """
+
+    downtime: float
+    gap: float
+    total: float
+    interval: float
+    devices: tuple[DeviceTime, ...] = ()
+
+    def numbers(self) -> dict[str, float]:
+        """The milliseconds by name."""
+        return {
+            "downtime_ms": self.downtime,
+            "gap_ms": round(self.gap, 3),
+            "total_ms": self.total,
+            "probe_interval_ms": round(self.interval, 3),
+        }
+
+
+class Measured(Data):
+    """A mode's runs: its command line and QEMU's version, and the bytes of each section, by idstr and instance_id."""
+
+    mode: Mode
+    argv: tuple[str, ...]
+    qemu_version: str
+    runs: tuple[Run, ...]
+    sizes: dict[tuple[str, int], int]
+
+    def devices(self) -> list[dict[str, Any]]:
+        """The devices by the time that they take, the dearest first: bytes, microseconds of save and load."""
+        taken: dict[tuple[str, int], dict[str, list[float]]] = {}
+        for run in self.runs:
+            for one in run.devices:
+                times = taken.setdefault((one.idstr, one.instance_id), {})
+                times.setdefault(one.direction, []).append(one.microseconds)
+        rows = [
+            {
+                "idstr": idstr,
+                "instance_id": instance,
+                "bytes": self.sizes.get((idstr, instance)),
+                "save_us": summary(times.get("save", [])),
+                "load_us": summary(times.get("load", [])),
+            }
+            for (idstr, instance), times in taken.items()
+        ]
+        return sorted(rows, key=lambda row: -(row["save_us"].get("median", 0) + row["load_us"].get("median", 0)))
+
+    def as_dict(self) -> dict[str, Any]:
+        """The same as JSON values."""
+        numbers = [run.numbers() for run in self.runs]
+        return {
+            "qemu_version": self.qemu_version,
+            "argv": list(self.argv),
+            **{name: summary([one[name] for one in numbers]) for name in numbers[0]},
+            "runs": numbers,
+            "devices": self.devices(),
+        }
+
+
+class Bench:
+    """Modes to measure on a guest.
+
+    `pairs` are the card's queue pairs: with more than one its network is a tap device in a network of its own, with one
+    QEMU's user network. `accel` is QEMU's accelerator, `cpus` and `memory` (MiB) are the guest's; `capabilities` those
+    of the migration. Raises `MachineError`.
+    """
+
+    def __init__(
+        self,
+        guest: Guest | None,
+        modes: Sequence[Mode],
+        *,
+        pairs: int = 4,
+        accel: str = "tcg",
+        cpus: int = 2,
+        memory: int = 96,
+        capabilities: Sequence[str] = (),
+        limit: float = 60.0,
+    ) -> None:
+        if guest is None:
+            raise MachineError("there is no guest: python -m vmstate.lab.guest FOLDER makes one, on Debian")
+        names = [mode.name for mode in modes]
+        if not modes or len(set(names)) != len(names):
+            raise MachineError("each mode has a name of its own", expected="one or more modes", found=", ".join(names))
+        if not 1 <= pairs <= 64 or not 1 <= cpus <= 64 or memory < 32:
+            raise MachineError(
+                "no such machine",
+                expected="1 to 64 queue pairs and CPUs, 32 MiB or more",
+                found=f"{pairs}, {cpus}, {memory}",
+            )
+        self.guest = guest
+        self.modes = tuple(modes)
+        self.pairs = pairs
+        self.accel = accel
+        self.cpus = cpus
+        self.memory = memory
+        self.capabilities = tuple(capabilities)
+        self.limit = limit
+
+    def run(self, runs: int = 30, warm_up: int = 3) -> tuple[Measured, ...]:
+        """Measure all modes: `runs` migrations of each count, `warm_up` before them do not."""
+        with ExitStack() as stack:
+            folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="vmstate-bench-"))
+            network = stack.enter_context(OwnNetwork(limit=self.limit)) if self.pairs > 1 else None
+            rigs = []
+            for number, mode in enumerate(self.modes):
+                rig = _Rig(self, mode, network, Path(folder, str(number)))
+                stack.callback(rig.close)
+                rig.boot()
+                rigs.append(rig)
+            measured: list[list[Run]] = [[] for _ in rigs]
+            for number in range(warm_up + runs):
+                for rig, found in zip(rigs, measured, strict=True):
+                    run = rig.migrate()
+                    if number >= warm_up:
+                        found.append(run)
+            return tuple(rig.result(found) for rig, found in zip(rigs, measured, strict=True))
+
+
+class _Rig:
+    """One mode's guest, wherever it is."""
+
+    def __init__(self, bench: Bench, mode: Mode, network: OwnNetwork | None, folder: Path) -> None:
+        self.bench = bench
+        self.mode = mode
+        self.network = network
+        self.folder = folder
+        folder.mkdir()
+        found = find_qemu(mode.program, mode.root)
+        self.qemu = found if network is None else Qemu(network.inside(found.command), found.environment)
+        self.stack = ExitStack()
+        self.machine: Machine | None = None
+        self.probe: Probe
+        self.argv = self._argv()
+        self.has_trace = False
+        self.moves = 0
+
+    def _argv(self) -> list[str]:
+        bench, mode = self.bench, self.mode
+        netdev = _more("user,id=n0", mode.netdev)
+        card = "virtio-net-pci,netdev=n0,id=nic0,mac=52:54:00:12:34:56,romfile="
+        if self.network is not None:
+            netdev = self.network.netdev(bench.pairs, more=mode.netdev)
+            card += f",mq=on,vectors={2 * bench.pairs + 2}"
+        kernel = [*bench.guest.words[:-1], f"{bench.guest.words[-1]} ipv6.disable=1"]
+        machine = ["-M", _more("q35", mode.machine), "-accel", bench.accel, "-nodefaults", "-vga", "none"]
+        size = ["-m", str(bench.memory), "-smp", str(bench.cpus)]
+        return [
+            mode.program,
+            *machine,
+            *size,
+            "-netdev",
+            netdev,
+            "-device",
+            _more(card, mode.device),
+            *kernel,
+            *mode.words,
+        ]
+
+    def boot(self) -> None:
+        """Start the guest, and its packets."""
+        self.probe = self.stack.enter_context(Probe(self.network, limit=self.bench.limit))
+        self.machine = self._start([])
+        self.has_trace = self.machine.monitor.version[:2] >= SINCE
+        self.machine.wait_for(READY)
+        for line in self.probe.start_command():
+            self.machine.type(line)
+        self.probe.wait_for(SETTLE, self.bench.limit)
+        self.machine.ask("stop")
+
+    def _start(self, more: Sequence[str]) -> Machine:
+        return Machine([*self.argv, *more], qemu=self.qemu, console=True, limit=self.bench.limit)
+
+    def migrate(self) -> Run:
+        """Move the guest to another QEMU."""
+        source = self.machine
+        assert source is not None
+        self.moves += 1
+        trace = str(self.folder / f"{self.moves}.trace")
+        target = self._start([*(trace_words(trace + ".load") if self.has_trace else ()), "-incoming", "defer"])
+        try:
+            run = self._move(source, target, trace)
+        except BaseException:
+            target.stop()
+            raise
+        self.machine = target
+        source.stop()
+        target.ask("stop")
+        return run.replace(devices=tuple(self._devices(trace)))
+
+    def _move(self, source: Machine, target: Machine, trace: str) -> Run:
+        bench = self.bench
+        uri = f"unix:{self.folder}/{self.moves}.socket"
+        for machine in (source, target):
+            set_capabilities(machine, bench.capabilities)
+        target.ask("migrate-incoming", {"uri": uri})
+        source.ask("migrate-set-parameters", {"max-bandwidth": BANDWIDTH})
+        if self.has_trace:
+            self._trace_save(source, trace + ".save")
+        source.ask("cont")
+        self.probe.wait_for(SETTLE, bench.limit)
+        before = self.probe.arrivals()[-SETTLE // 2 :]
+        source.ask("migrate", {"uri": uri})
+        answer = follow(source, bench.limit)
+        target.monitor.until("query-status", [("status", "running")])
+        self.probe.wait_for(SETTLE, bench.limit)
+        times = [when for when, _ in self.probe.arrivals() if when >= before[0][0]]
+        gaps = [later - earlier for earlier, later in pairwise(times)]
+        usual = [later - earlier for (earlier, _), (later, _) in pairwise(before)]
+        return Run(
+            float(answer.get("downtime", 0)),
+            1000 * max(gaps),
+            float(answer.get("total-time", 0)),
+            1000 * statistics.median(usual),
+        )
+
+    def _trace_save(self, source: Machine, path: str) -> None:
+        """Have the source write its trace to another file from now on."""
+        source.ask("trace-event-set-state", {"name": "vmstate_downtime_save", "enable": True})
+        source.ask("human-monitor-command", {"command-line": f"logfile {path}"})
+
+    def _devices(self, trace: str) -> Iterator[DeviceTime]:
+        for direction in ("save", "load"):
+            path = f"{trace}.{direction}"
+            if os.path.exists(path):
+                text = Path(path).read_text(errors="replace")
+                yield from (one for one in device_times(text) if one.direction == direction)
+
+    def result(self, runs: Sequence[Run]) -> Measured:
+        """All that was measured, with the bytes of each section of the guest as it is now."""
+        machine = self.machine
+        assert machine is not None
+        path = self.folder / "sizes.mig"
+        save(machine, path, limit=self.bench.limit)
+        with load(path) as stream:
+            sizes = {
+                (section.name, section.instance_id): section.size for section in stream.sections if not section.is_ram
+            }
+        version = ".".join(map(str, machine.monitor.version))
+        return Measured(self.mode, tuple(self.argv), version, tuple(runs), sizes)
+
+    def close(self) -> None:
+        """End whatever runs."""
+        if self.machine is not None:
+            self.machine.stop()
+        self.stack.close()
+
+
+def _more(first: str, more: str) -> str:
+    return f"{first},{more}" if more else first
+
+
+def changes(measured: Sequence[Measured]) -> dict[str, dict[str, float]]:
+    """How the second mode differs from the first, in percent: {"downtime_ms": {"median", "p95"}, "gap_ms": ...}."""
+    one, two = (each.as_dict() for each in measured[:2])
+    found: dict[str, dict[str, float]] = {}
+    for name in ("downtime_ms", "gap_ms"):
+        found[name] = {
+            number: round(100 * (two[name][number] - one[name][number]) / one[name][number], 1)
+            for number in one[name]
+            if one[name][number]
+        }
+    return found
+
+
+def matplotlib_figure() -> Any:
+    """matplotlib's class of figures. Raises `MachineError` where it is not installed."""
+    try:
+        from matplotlib.figure import Figure
+    except ImportError:
+        raise MachineError("a plot needs matplotlib: pip install 'qemu-vmstate[plot]'") from None
+    return Figure
+
+
+def plot(measured: Sequence[Measured], path: str | os.PathLike[str]) -> None:
+    """Draw the runs of all modes: every downtime and every gap, medians and 95th percentiles.
+
+    The form follows from the file's suffix: .svg, .png, .pdf. Raises `MachineError` where matplotlib is not installed.
+    """
+    figure = matplotlib_figure()(figsize=(8, 4), layout="constrained")
+    titles = {"downtime_ms": "downtime (query-migrate)", "gap_ms": "largest gap of the probe"}
+    for axes, (name, title) in zip(figure.subplots(1, len(titles)), titles.items(), strict=True):
+        for place, one in enumerate(measured):
+            values = [run.numbers()[name] for run in one.runs]
+            # Spread, so that equal values do not hide each other.
+            across = [place + 0.3 * (number / max(1, len(values) - 1) - 0.5) for number in range(len(values))]
+            axes.plot(across, values, "o", markersize=4, alpha=0.6)
+            for number, style in (("median", "-"), ("p95", ":")):
+                axes.hlines(summary(values)[number], place - 0.3, place + 0.3, linestyle=style, color="black")
+        axes.set_xticks(range(len(measured)), [one.mode.name for one in measured])
+        axes.set_title(title)
+        axes.set_ylabel("milliseconds")
+        axes.set_ylim(bottom=0)
+    figure.suptitle("line: median, dotted: 95th percentile", fontsize="small")
+    _save_figure(figure, path)
+
+
+def _save_figure(figure: Any, path: str | os.PathLike[str]) -> None:
+    from vmstate.stream.containers import replacing
+
+    suffix = Path(path).suffix.removeprefix(".") or "svg"
+    with replacing(path) as file:
+        try:
+            figure.savefig(file, format=suffix)
+        except ValueError as error:
+            raise MachineError(f"no plot of that form: {error}", found=os.fspath(path)) from None
+
+
+def check_runs(runs: int, warm_up: int) -> None:
+    """Raise `MachineError` for numbers of runs that are none."""
+    if runs < 1 or warm_up < 0:
+        raise MachineError("not a number of runs", expected="1 or more, warm-up 0 or more", found=f"{runs}, {warm_up}")
