@@ -671,6 +671,14 @@ def test_host_constants_that_differ() -> None:
         snapshot.compare(card("qemu-7.2-q35-virtio-net.mig.xz").state)
 
 
+def test_default_sizes_that_are_not_sent_are_unknown() -> None:
+    """QEMU 11.1 sends none after the restart of one queue with another size, QEMU 7.2 does: no host has changed."""
+    snapshot, state = early_and_copy()
+    assert state.virtio.virtio.ringsize is None
+    state.virtio.vq[0].num //= 2
+    assert snapshot.compare(state).changed == ("ring_geometry",)
+
+
 @pytest.fixture
 def record(tmp_path: Path) -> tuple[str, Path]:
     early, final = (fixture(path_of("qemu-7.2-vlan-add", moment)) for moment in ("early", "final"))

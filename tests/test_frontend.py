@@ -9,6 +9,7 @@ import json
 import os
 import shutil
 import socket
+import subprocess
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -50,19 +51,20 @@ ROOTS = [path for path in os.environ.get("VMSTATE_QEMU_ROOTS", "").split(":") if
 
 
 def passt() -> list[str] | None:
-    """The words that run passt."""
+    """The words that run a passt that speaks vhost-user: Debian 12 has one that does not."""
     found = shutil.which("passt")
-    if found is not None:
-        return [found]
-    for root in ROOTS:
-        if Path(root, "usr/bin/passt").exists():
-            return list(find_program("passt", root))
+    here = [] if found is None else [[found]]
+    roots = [list(find_program("passt", root)) for root in ROOTS if Path(root, "usr/bin/passt").exists()]
+    for command in (*here, *roots):
+        told = subprocess.run([*command, "--help"], capture_output=True, text=True, check=False, timeout=20)
+        if "--vhost-user" in told.stdout + told.stderr:
+            return command
     return None
 
 
 PASST = passt()
 needs_passt = pytest.mark.skipif(PASST is None, reason="needs passt with --vhost-user: install passt (Debian 13 on)")
-needs_daemon = pytest.mark.skipif(DAEMON is None, reason="needs qemu-storage-daemon: install qemu-utils")
+needs_daemon = pytest.mark.skipif(DAEMON is None, reason="needs qemu-storage-daemon: install qemu-system-common (Debian)")
 
 
 # ---------------------------------------------------------------------------------------------------------------------

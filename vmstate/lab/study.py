@@ -39,6 +39,8 @@ NIC = "nic0"
 MAC = "52:54:00:12:34:56"
 PING = f"ping -c 2 -W 4 {HOST}"
 PER_ITEM = "per-item"
+ANNOUNCED = "sleep 1.5"
+"""Until a guest that was loaded has told its network where it is now (five times, in 50 to 350 ms more each time)."""
 
 
 class Action(Data):
@@ -332,6 +334,7 @@ class Laboratory:
         """Save a guest before and after an action. Raises `_NotDone` where the guest cannot do it."""
         with self._destination(base, self._argv(action.pairs), action.pairs) as source:
             machine = _running(source)
+            machine.type(ANNOUNCED)
             _do(machine, action.before, ())
             capture(early, machine, limit=self.limit)
             machine.ask("cont")
