@@ -63,8 +63,10 @@ def passt() -> list[str] | None:
 
 
 PASST = passt()
-needs_passt = pytest.mark.skipif(PASST is None, reason="needs passt with --vhost-user: install passt (Debian 13 on)")
-needs_daemon = pytest.mark.skipif(DAEMON is None, reason="needs qemu-storage-daemon: install qemu-system-common (Debian)")
+needs_passt = pytest.mark.skipif(PASST is None, reason="needs passt with --vhost-user: Debian 13 has it")
+needs_daemon = pytest.mark.skipif(
+    DAEMON is None, reason="needs qemu-storage-daemon: install qemu-system-common (Debian)"
+)
 
 
 # ---------------------------------------------------------------------------------------------------------------------

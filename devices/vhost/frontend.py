@@ -129,6 +129,7 @@ class FrontEnd(VhostUser):
         self.kicks: dict[int, int] = {}
         self.calls: dict[int, int] = {}
         self._began = time.monotonic()
+        self._seconds = 0.0
         self._socket: socket.socket | None = None
 
     @classmethod
@@ -201,7 +202,7 @@ class FrontEnd(VhostUser):
         """Send the message, with its descriptors, and wait for the answer. Raises `BackendFailure`."""
         if self.before is not None:
             self.before(operation)
-        begun = time.perf_counter()
+        self._seconds = 0.0
         try:
             self._carry_out(operation)
         except (OSError, EOFError) as error:
@@ -213,7 +214,7 @@ class FrontEnd(VhostUser):
         except VMStateError as error:
             self._disconnect()
             raise MessageFailure(operation, f"no answer of vhost-user: {error}") from None
-        self.times.append(Timed(operation, time.perf_counter() - begun))
+        self.times.append(Timed(operation, self._seconds))
 
     def _carry_out(self, operation: Operation) -> None:
         if operation.name == "SET_DEVICE_STATE_FD":
@@ -325,24 +326,20 @@ class FrontEnd(VhostUser):
         assert self._socket is not None
         data = Message(request, payload, flags).encode()
         self.record(">", data, len(descriptors))
+        begun = time.perf_counter()
         # A header and its descriptors go in one piece, or the descriptors would arrive with another message.
         sent = socket.send_fds(self._socket, [data], descriptors) if descriptors else self._socket.send(data)
         self._socket.sendall(data[sent:])
-        if not (has_answer or asks):
+        raw = _receive_message(self._socket) if has_answer or asks else None
+        # What reading and writing messages takes in Python is not the back end's.
+        self._seconds += time.perf_counter() - begun
+        if raw is None:
             return None
-        answer = self._receive(self._socket)
+        self.record("<", raw, 0)
+        answer = Message.decode(raw)
         if answer.request is not request or not answer.is_reply:
             raise MessageFailure(operation, f"the answer is one to {answer.request.name}")
         return answer
-
-    def _receive(self, connection: socket.socket) -> Message:
-        head = _receive(connection, Header.sizeof())
-        size = Header.decode(head).size
-        if size > LONGEST:
-            raise VMStateError("an answer that cannot be", expected=f"at most {LONGEST} bytes", found=f"{size}")
-        data = head + _receive(connection, size)
-        self.record("<", data, 0)
-        return Message.decode(data)
 
     def record(self, direction: str, data: bytes, descriptors: int) -> None:
         """Tell whoever wants to know of a message: seconds, connection, direction, header, payload, descriptors."""
@@ -369,6 +366,14 @@ class FrontEnd(VhostUser):
         if self._socket is not None:
             self._socket.close()
             self._socket = None
+
+
+def _receive_message(connection: socket.socket) -> bytes:
+    head = _receive(connection, Header.sizeof())
+    size = int.from_bytes(head[8:], "little")
+    if size > LONGEST:
+        raise VMStateError("an answer that cannot be", expected=f"at most {LONGEST} bytes", found=f"{size}")
+    return head + _receive(connection, size)
 
 
 def _receive(connection: socket.socket, size: int) -> bytes:

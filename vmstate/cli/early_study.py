@@ -60,9 +60,8 @@ def run(options: argparse.Namespace) -> int:
         limit=options.limit,
     ) as laboratory:
         if options.format == "text":
-            print(
-                f"{'action':<16}{'reset':<11}{'per-item':>9}{'bytes':>8}{'record':>8}{'rfc-v2':>9}{'bytes':>8}  loaded"
-            )
+            columns = f"{'reset':<11}{'per-item':>9}{'bytes':>8}{'record':>8}{'rfc-v2':>9}{'bytes':>8}"
+            print(f"{'action':<16}{columns}  loaded (queues that moved on)")
         for result in laboratory.study(actions):
             results.append(result)
             if options.format == "text":
@@ -104,4 +103,4 @@ def _outcome(one: Loaded) -> str:
     if not one.console:
         return "no console"
     queues = ",".join(map(str, one.moved))
-    return f"alive, queues {queues} go on" if one.network else "no network"
+    return f"alive ({queues})" if one.network else "no network"
