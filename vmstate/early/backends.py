@@ -107,6 +107,8 @@ class Backend:
     fallback: ClassVar[str | None]
     can_reset_queue: ClassVar[bool]
     steps: ClassVar[tuple[Step, ...]]
+    prepared: ClassVar[tuple[str, ...]] = ()
+    """What a queue has been told once it only lacks its final base."""
     _by_event: ClassVar[dict[str, tuple[Step, ...]]]
 
     def __init_subclass__(cls) -> None:
@@ -272,6 +274,23 @@ class Backend:
     def running(self) -> frozenset[int]:
         """The data queues whose rings the back end works on."""
         raise NotImplementedError
+
+    def _is_prepared(self, queue: int, ring: Ring) -> bool:
+        """Whether a queue has been given all but its final base, and for this ring."""
+        return (
+            all(self.has(fact, queue) for fact in self.prepared)
+            and self.values["SET_VRING_NUM", queue] == ring.num
+            and self.values["SET_VRING_ADDR", queue][1:] == (ring.desc, ring.used, ring.avail)
+        )
+
+    def _device(self, layout: Layout, phase: Phase) -> tuple[Operation, ...]:
+        """Features and memory of a vhost device, as far as it has not been told them."""
+        orders = []
+        if "features" not in self.facts or self.values["SET_FEATURES", None] != layout.features:
+            orders.append(Operation("SET_FEATURES", None, layout.features, "guest_features", phase))
+        if "memory" not in self.facts:
+            orders.append(Operation("SET_MEM_TABLE", phase=phase))
+        return tuple(orders)
 
     def base_of(self, queue: int) -> int:
         """Where the back end begins on a queue: the last SET_VRING_BASE."""
@@ -464,6 +483,7 @@ class VhostNet(Tap):
     end is bound to it.
     """
 
+    prepared: ClassVar[tuple[str, ...]] = ("num", "addr", "kick", "call")
     name = "vhost-net"
     fallback = "userspace"
     steps = _TAP_STEPS + _VHOST_STEPS
@@ -508,22 +528,6 @@ class VhostNet(Tap):
     def running(self) -> frozenset[int]:
         """The queues that have a back end."""
         return frozenset(queue for queue in self.queues if self.has("bound", queue))
-
-    def _is_prepared(self, queue: int, ring: Ring) -> bool:
-        """Whether a queue has been given all but its final base, and for this ring."""
-        return (
-            all(self.has(fact, queue) for fact in ("num", "addr", "kick", "call"))
-            and self.values["SET_VRING_NUM", queue] == ring.num
-            and self.values["SET_VRING_ADDR", queue][1:] == (ring.desc, ring.used, ring.avail)
-        )
-
-    def _device(self, layout: Layout, phase: Phase) -> tuple[Operation, ...]:
-        orders = []
-        if "features" not in self.facts or self.values["SET_FEATURES", None] != layout.features:
-            orders.append(Operation("SET_FEATURES", None, layout.features, "guest_features", phase))
-        if "memory" not in self.facts:
-            orders.append(Operation("SET_MEM_TABLE", phase=phase))
-        return tuple(orders)
 
     def _rings(self, layout: Layout, phase: Phase) -> tuple[Operation, ...]:
         orders: list[Operation] = []
@@ -678,6 +682,7 @@ class VhostUser(Backend):
     would write its used ring from there, and the guest's queue would stand still.
     """
 
+    prepared: ClassVar[tuple[str, ...]] = ("given", "num", "addr", "call")
     name = "vhost-user"
     fallback = "none"
     can_reset_queue = True
@@ -737,21 +742,6 @@ class VhostUser(Backend):
     def running(self) -> frozenset[int]:
         """The rings that are started and enabled."""
         return frozenset(queue for queue in self.queues if self.has("started", queue) and self.has("enabled", queue))
-
-    def _is_prepared(self, queue: int, ring: Ring) -> bool:
-        return (
-            all(self.has(fact, queue) for fact in ("given", "num", "addr", "call"))
-            and self.values["SET_VRING_NUM", queue] == ring.num
-            and self.values["SET_VRING_ADDR", queue][1:] == (ring.desc, ring.used, ring.avail)
-        )
-
-    def _device(self, layout: Layout, phase: Phase) -> tuple[Operation, ...]:
-        orders = []
-        if "features" not in self.facts or self.values["SET_FEATURES", None] != layout.features:
-            orders.append(Operation("SET_FEATURES", None, layout.features, "guest_features", phase))
-        if "memory" not in self.facts:
-            orders.append(Operation("SET_MEM_TABLE", phase=phase))
-        return tuple(orders)
 
     def _rings(self, layout: Layout, phase: Phase) -> tuple[Operation, ...]:
         orders: list[Operation] = []
