@@ -80,6 +80,8 @@ def show(result: Result) -> None:
         print(one_line(f"{result.name:<16}left out: {result.left_out}"), flush=True)
         return
     for device in result.devices:
+        if len(result.devices) > 1:
+            print(one_line(device.name))
         cells = "".join(f"{plan.mode:>9}{plan.bytes:>8}{_record(plan.policy, result)}" for plan in device.plans)
         loads = ", ".join(f"{one.policy} {_outcome(one)}" for one in result.loads)
         print(f"{result.name:<16}{device.evidence.reset:<11}{cells}  {loads}", flush=True)
