@@ -199,3 +199,25 @@ EXERCISES: dict[str, str] = {
     "virtio-net": "devices.vhost.exercise:NET",
 }
 """Last part of an idstr -> the place of what such a device asks of a vhost-user back end, to see that it is alive."""
+
+DESTINATIONS: dict[str, str] = {
+    "vhost-user-blk": "devices.virtio.destination:BLK",
+    "vhost-user-fs": "devices.virtio.destination:RNG",
+    "virtio-9p": "devices.virtio.destination:PLAIN",
+    "virtio-balloon": "devices.virtio.destination:BALLOON",
+    "virtio-blk": "devices.virtio.destination:BLK",
+    "virtio-console": "devices.virtio.destination:SERIAL",
+    "virtio-gpu": "devices.virtio.destination:GPU",
+    "virtio-input": "devices.virtio.destination:RNG",
+    "virtio-iommu": "devices.virtio.destination:IOMMU",
+    "virtio-mem": "devices.virtio.destination:MEM",
+    "virtio-mem-device-early": "devices.virtio.destination:MEM_EARLY",
+    "virtio-net": "devices.virtio.destination:NET",
+    "virtio-nsm": "devices.virtio.destination:PLAIN",
+    "virtio-rng": "devices.virtio.destination:RNG",
+    "virtio-scsi": "devices.virtio.destination:SCSI",
+    "virtio-vga": "devices.virtio.destination:GPU",
+    "virtio-vhost_scsi": "devices.virtio.destination:SCSI",
+    "virtio-vhost_vsock": "devices.virtio.destination:VSOCK",
+}
+"""Last part of an idstr -> the place of what such a device compares with its own when it loads."""

@@ -72,6 +72,15 @@ if TYPE_CHECKING:
     from vmstate.compare.schemas import (
         open_schema as open_schema,
     )
+    from vmstate.compare.target import (
+        Target as Target,
+    )
+    from vmstate.compare.target import (
+        open_target as open_target,
+    )
+    from vmstate.compare.target import (
+        write_target as write_target,
+    )
     from vmstate.early.items import (
         Item as Item,
     )
@@ -194,6 +203,9 @@ if TYPE_CHECKING:
     )
     from vmstate.lab.monitor import (
         Monitor as Monitor,
+    )
+    from vmstate.lab.target import (
+        target_of as target_of,
     )
     from vmstate.query.ask import (
         Answer as Answer,
@@ -683,6 +695,16 @@ _PLACES = {
         "Difference",
         "diff",
     ),
+    "vmstate.compare.explain": (
+        "Explained",
+        "Explanation",
+        "explain",
+    ),
+    "vmstate.compare.target": (
+        "Target",
+        "open_target",
+        "write_target",
+    ),
     "vmstate.early.items": (
         "Item",
         "ItemClass",
@@ -706,11 +728,6 @@ _PLACES = {
         "apply_record",
         "plan_streams",
         "record_streams",
-    ),
-    "vmstate.compare.explain": (
-        "Explained",
-        "Explanation",
-        "explain",
     ),
     "vmstate.compare.findings": ("CompatFinding",),
     "vmstate.compare.schemas": (
@@ -808,6 +825,7 @@ _PLACES = {
         "find_qemu",
     ),
     "vmstate.lab.monitor": ("Monitor",),
+    "vmstate.lab.target": ("target_of",),
     "vmstate.stream.thin": ("thin",),
     "vmstate.stream.verify": (
         "Finding",

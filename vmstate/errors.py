@@ -51,6 +51,11 @@ class VMStateError(Exception):
         self.section = self.section or section
         return self
 
+    def named(self, file: str) -> Self:
+        """Say that it is of another file than the one that was read. Returns the error itself."""
+        self.file = file
+        return self
+
     def __str__(self) -> str:
         where = [part for part in (self.file, self.section) if part]
         if self.path:
@@ -74,6 +79,18 @@ class DescriptionError(VMStateError):
 
 class DecodeError(VMStateError):
     """Bytes that a description does not accept."""
+
+
+class VersionError(DecodeError):
+    """A version in the header of a section or a subsection that its description does not take.
+
+    `description` is the name of that; `version_id` the version that came, `known` the nearest one that it takes.
+    `offset` is behind the header of a section, and where the version stands in that of a subsection.
+    """
+
+    description: str = ""
+    version_id: int = 0
+    known: int = 0
 
 
 class TruncatedError(DecodeError):

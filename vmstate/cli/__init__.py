@@ -26,7 +26,7 @@ VERBS = {
     "load": "a stream into a real QEMU: does it run there, and where not, why",
     "thin": "a stream without the contents of memory and ROM, its devices as they were: for a repository",
     "compat": "can what one QEMU saves be loaded by another: schemas compared as wire layouts",
-    "explain": "will a stream load in a given QEMU, and if not, which field is it",
+    "explain": "will a stream load in that QEMU, and if not, which field, feature or size stands in the way",
     "verify": "does it decode, re-encode identically, and agree with its own vmdesc",
     "query": "a QMP command, answered from the file",
     "early": "early migration: full reload or minimal resync, and the record between two moments",

@@ -1,112 +1,124 @@
-"""`vmstate explain`: will a stream load in a given QEMU, and if not, why."""
+"""`vmstate explain`: will a stream load in a destination, and if not, what stands in the way."""
 
 from __future__ import annotations
 
 import argparse
 import json
-import os
-import sys
-import tempfile
-from contextlib import ExitStack
-from typing import Any
+from typing import TYPE_CHECKING
 
-from vmstate.cli.compat import facts_of
-from vmstate.cli.words import counted
-from vmstate.compare.explain import LOADS, Explained, Explanation, explain
-from vmstate.compare.findings import BREAKS
-from vmstate.compare.schemas import dump_of, dump_schema
-from vmstate.errors import SchemaError, VMStateError, one_line
-from vmstate.stream.stream import load
+from vmstate.compare.explain import Explained, Explanation, explain
+from vmstate.compare.findings import BREAKS, COSMETIC, MAY_BREAK
+from vmstate.errors import VMStateError, one_line
+
+if TYPE_CHECKING:
+    from vmstate.compare.target import Target
+
+SHOWN_NOTES = 5
+"""Cosmetic findings that are shown."""
+
+SHOWN_LINES = 20
+"""Lines of a log that are shown."""
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     """The arguments of the verb."""
-    parser.usage = "vmstate explain STREAM --against TARGET [options], or STREAM --against -- QEMU ..."
-    parser.epilog = (
-        "TARGET: a -dump-vmstate file, a stream of the destination, 'library', or BINARY:MACHINE. Behind -- stands a "
-        "whole command line: it is started paused, and what it sends is compared."
+    parser.add_argument("stream", metavar="STREAM", nargs="?")
+    parser.add_argument(
+        "--against",
+        metavar="TARGET",
+        nargs="?",
+        const="--",
+        help="the destination: a stream of it, a -dump-vmstate file, BINARY:MACHINE, a recorded destination, "
+        "'library', or nothing where its command line stands behind --",
     )
-    parser.add_argument("file", metavar="STREAM")
-    parser.add_argument("--against", metavar="TARGET", nargs="?", const="", help="what it is to be loaded in")
-    parser.add_argument("--machine", metavar="TYPE", help="the machine type of a QEMU binary")
-    parser.add_argument("--fact", metavar="NAME=VALUE", action="append", default=[], help="what is known of the host")
-    parser.add_argument("--log", metavar="FILE", help="what QEMU printed when it was tried")
+    parser.add_argument("--machine", metavar="TYPE", help="the machine type, where TARGET is a QEMU binary")
     parser.add_argument("--root", metavar="DIR", help="start the QEMU of another system's root, by its own loader")
+    parser.add_argument("--log", metavar="FILE", help="what QEMU printed when it refused: each line is explained")
+    parser.add_argument(
+        "--record", metavar="FILE", help="write down the destination that is started, to be a TARGET elsewhere"
+    )
+    parser.add_argument("--limit", metavar="SECONDS", type=float, default=60, help="for each start (default 60)")
     parser.add_argument("--format", choices=("text", "json"), default="text")
+    parser.usage = "vmstate explain STREAM --against {TARGET | -- QEMU ...} [options]"
     parser.set_defaults(run=run, takes_command=True)
 
 
 def run(options: argparse.Namespace) -> int:
-    """Explain."""
-    with ExitStack() as stack:
-        target, values = options.against, None
-        if options.program:
-            target, values = _started(options.program, options.root, stack)
-        if not target:
-            raise SchemaError("against what?", expected="--against TARGET, or --against -- QEMU ...")
-        found = explain(
-            options.file,
-            target,
-            values=values,
-            machine=options.machine,
-            facts=facts_of(options.fact),
-            log=options.log,
-        )
+    """Explain, and say what was found."""
+    target = target_of(options)
+    if options.record:
+        from vmstate.compare.target import write_target
+
+        write_target(options.record, target)
+    if options.stream is None:
+        if options.record:
+            return 0
+        raise VMStateError("which stream?", expected="vmstate explain STREAM --against ...")
+    try:
+        found = explain(options.stream, target, log=options.log)
+    except VMStateError as error:
+        raise error.within(file=options.stream) from None
     if options.format == "json":
-        json.dump(
-            {
-                "stream": found.stream,
-                "target": " ".join(options.program) or found.target,
-                "verdict": found.verdict,
-                "findings": [finding.as_dict() for finding in found.findings],
-            },
-            sys.stdout,
-        )
-        print()
+        print(json.dumps(found.as_dict()))
     else:
         print_text(found)
-    return 0 if found.verdict == LOADS else 1
+    return 0 if found.verdict == "loads" else 1
 
 
-def _started(argv: list[str], root: str | None, stack: ExitStack) -> tuple[Any, str]:
-    """The schema of a QEMU, and a file with what it sends that was started and never run."""
-    from vmstate.lab.capture import capture_started
-    from vmstate.lab.machine import find_qemu
+def target_of(options: argparse.Namespace) -> Target:
+    """The destination that the arguments name. Raises `VMStateError`."""
+    if options.program:
+        if options.against not in (None, "--"):
+            raise VMStateError("one destination: a TARGET or a command line behind --", found=options.against)
+        from vmstate.lab.machine import find_qemu
+        from vmstate.lab.target import target_of as started
 
-    folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="vmstate-"))
-    path = os.path.join(folder, "destination.mig")
-    qemu = find_qemu(argv[0], root)
-    paused = argv if any(word.lstrip("-") == "S" for word in argv) else [*argv, "-S"]
-    capture_started(path, paused, qemu=qemu)
-    with load(path) as stream:
-        machine = stream.configuration.machine if stream.configuration is not None else "none"
-    try:
-        text = dump_of(qemu.command, machine, environment=qemu.environment)
-    except VMStateError:
-        # Behind a wrapper it cannot be asked; what it sends is still known.
-        return path, path
-    return dump_schema(text, argv[0]), path
+        return started(options.program, qemu=find_qemu(options.program[0], options.root), limit=options.limit)
+    if options.against in (None, "--"):
+        raise VMStateError("against what?", expected="--against TARGET, or --against -- and QEMU's command line")
+    if options.root:
+        raise VMStateError("a root is for a QEMU that is started: give its command line behind --")
+    if options.stream == options.against == "-":
+        raise VMStateError("standard input is the stream or the destination, not both")
+    from vmstate.compare.target import open_target
+
+    return open_target(options.against, machine=options.machine)
 
 
 def print_text(found: Explanation) -> None:
-    """The explanation for a reader."""
-    verdicts = {"loads": "loads", "fails": "does not load", "unknown": "may not load"}
-    print(one_line(f"{found.stream}: {verdicts[found.verdict]}: {counted(len(found.findings), 'finding')}"))
+    """What was found, for a reader."""
+    words = {"loads": "loads in", "fails": "fails in", "unknown": "may or may not load in"}
+    print(one_line(f"{found.stream}: {words[found.verdict]} {found.target}"))
     for finding in found.findings:
-        for text in lines(finding):
-            print(one_line(text))
+        if finding.severity != COSMETIC:
+            print_finding(finding)
+    cosmetic = [finding for finding in found.findings if finding.severity == COSMETIC]
+    for finding in cosmetic[:SHOWN_NOTES]:
+        print(one_line(f"  note: {where(finding)}{finding.message}"))
+    if len(cosmetic) > SHOWN_NOTES:
+        print(f"  and {len(cosmetic) - SHOWN_NOTES} more notes (--format json has all)")
+    for text in found.assumed:
+        print(one_line(f"  taken for granted: {text}"))
+    if found.log:
+        print("the log")
+    for one in found.log[:SHOWN_LINES]:
+        print(one_line(f"  {one.line.text}"))
+        print(one_line(f"    {'explained by ' + one.explained_by if one.explained_by else 'not explained'}"))
 
 
-def lines(finding: Explained) -> list[str]:
-    """A finding in a few lines."""
-    where = ": ".join(part for part in (finding.section, finding.path) if part)
-    at = f" at {finding.offset:#x}" if finding.offset is not None else ""
-    severity = "fails" if finding.severity == BREAKS else "may fail"
-    text = [f"  {severity}: {where + ': ' if where else ''}{finding.message}{at}"]
-    if finding.when:
-        text.append(f"    when   {finding.when}")
-    if finding.qemu_error:
-        text.append(f"    QEMU   {finding.qemu_error}")
-    if finding.advice:
-        text.append(f"    advice {finding.advice}")
-    return text
+def print_finding(finding: Explained) -> None:
+    """A finding, with QEMU's line and what to do."""
+    severity = {BREAKS: "breaks", MAY_BREAK: "may break"}[finding.severity]
+    at = "" if finding.offset is None else f" (at {finding.offset:#x})"
+    when = f"; when {finding.when}" if finding.when else ""
+    print(one_line(f"  {severity}: {where(finding)}{finding.message}{when}{at}"))
+    if finding.qemu_error is not None:
+        print(one_line(f"    QEMU prints: {finding.qemu_error}"))
+    if finding.advice is not None:
+        print(one_line(f"    to do: {finding.advice}"))
+
+
+def where(finding: Explained) -> str:
+    """Section and path, in front of a message."""
+    parts = [part for part in (finding.section, finding.path) if part]
+    return "".join(f"{part}: " for part in parts)

@@ -31,7 +31,7 @@ from vmstate.codec.elements import (
 from vmstate.codec.records import Records
 from vmstate.codec.rows import Rows, rows_of
 from vmstate.codec.runtime import Broken, Context, Frame, TraceEntry, enter, leave
-from vmstate.errors import EncodeError, VMStateError
+from vmstate.errors import EncodeError, VersionError, VMStateError
 from vmstate.vmsd import types as t
 from vmstate.vmsd.declare import nested
 from vmstate.vmsd.description import Field, Pointers, Rule, Subsection, VMStateDescription
@@ -241,13 +241,20 @@ def _read_subsection(ctx: Context, frame: Frame, start: int, body: int, sub: Sub
 def check_version(ctx: Context, vmsd: VMStateDescription, version_id: int, pos: int) -> None:
     """QEMU's check of an incoming version."""
     if version_id > vmsd.version_id:
-        raise ctx.wrong(
-            f"{vmsd.name}: the version is too new", pos, f"at most version {vmsd.version_id}", str(version_id)
-        )
+        raise _wrong_version(ctx, vmsd, version_id, pos, vmsd.version_id, "too new", "at most")
     if version_id < vmsd.minimum_version_id:
-        raise ctx.wrong(
-            f"{vmsd.name}: the version is too old", pos, f"at least version {vmsd.minimum_version_id}", str(version_id)
-        )
+        raise _wrong_version(ctx, vmsd, version_id, pos, vmsd.minimum_version_id, "too old", "at least")
+
+
+def _wrong_version(
+    ctx: Context, vmsd: VMStateDescription, version_id: int, pos: int, known: int, what: str, limit: str
+) -> VersionError:
+    wrong = ctx.wrong(f"{vmsd.name}: the version is {what}", pos, f"{limit} version {known}", str(version_id))
+    error = VersionError(
+        wrong.message, path=wrong.path, offset=wrong.offset, expected=wrong.expected, found=wrong.found
+    )
+    error.description, error.version_id, error.known = vmsd.name, version_id, known
+    return error
 
 
 def version_to_write(vmsd: VMStateDescription, meta: Meta | None, asked: int | None) -> int:

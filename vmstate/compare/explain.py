@@ -1,447 +1,1125 @@
-"""Will this stream load there, and if not, which section, field or block is it: `vmstate.explain(stream, target)`.
+"""Will a stream load in a destination, and if not, what stands in the way: `vmstate.explain(stream, against)`.
 
-The layouts are compared as `vmstate.compat` compares them. Where the target is a stream of the destination, one that a
-machine started with its command line and never run has sent, the values decide as well that no schema holds: the
-configuration, RAM blocks, fields that must be equal, what is fixed in PCI configuration spaces.
+The stream is held against what is known of the destination in the order in which QEMU reads it: configuration, RAM
+blocks, then section by section the versions, the layout, the values that must be equal, PCI configuration spaces, what
+devices compare of their own (vmstate.vmsd.destination), features, and the rules that no destination forgives.
 
-Each finding has the line that QEMU prints and what can be done. Facts and the fixed words of the lines from QEMU's
-migration/savevm.c, migration/vmstate.c, migration/vmstate-types.c, migration/ram.c, system/physmem.c and hw/pci/pci.c,
-of 5.2 to 11.1.
+A layout is held against the destination's by reading the section as the destination would: with the description and
+the facts under which its own section reads. Where the device library does not know a section, the two vmdescs are laid
+beside each other by the engine of `compat`; the destination's -dump-vmstate text, where there is one, says which
+versions and subsections it takes.
+
+The verdict: "fails" if anything found breaks the load, "unknown" if something may and cannot be decided, else "loads";
+what that takes for granted is told in `assumed`.
 """
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
+from functools import cache, cached_property
 from typing import Any
 
+from vmstate.compare import messages
 from vmstate.compare.compat import compat
-from vmstate.compare.findings import BREAKS, COSMETIC, FORWARD, MAY_BREAK, SEVERITIES, CompatFinding
-from vmstate.compare.layout import Leaf, Source
-from vmstate.compare.schemas import Schema, library_section, open_schema
-from vmstate.errors import VMStateError
+from vmstate.compare.findings import BREAKS, COSMETIC, FORWARD, MAY_BREAK, CompatFinding
+from vmstate.compare.messages import LogLine
+from vmstate.compare.pci_config import Masks
+from vmstate.compare.schemas import Schema, SectionSchema, schema_of_stream
+from vmstate.compare.target import Target, open_target
+from vmstate.errors import PathError, VersionError, VMStateError
+from vmstate.query.ask import LibrarySubject, Subject, value_at
+from vmstate.query.pci import is_config
+from vmstate.stream.check import check
 from vmstate.stream.containers import open_input
-from vmstate.stream.events import ConfigurationSection
+from vmstate.stream.events import Command, CommandType
+from vmstate.stream.library import destination_rules, last_part
 from vmstate.stream.stream import Section, Stream, load
-from vmstate.vmsd.data import Data, Value
-from vmstate.vmsd.path import resolve
+from vmstate.vmsd import types as t
+from vmstate.vmsd.data import Data
+from vmstate.vmsd.description import Field, VMStateDescription
+from vmstate.vmsd.destination import EQUAL, IF_SET, NEVER, NOT_ABOVE, DestinationRule, FeatureSet
+from vmstate.vmsd.expr import Fact
+from vmstate.vmsd.path import format_path
+from vmstate.vmsd.question import Release
+from vmstate.vmsd.state import facts_of, is_state
 
-LOADS = "loads"
-FAILS = "fails"
-UNKNOWN = "unknown"
+LOADS, FAILS, UNKNOWN = "loads", "fails", "unknown"
 
-RESIZEABLE = ("/rom@", "acpi/", "etc/")
-"""How the names of RAM blocks begin that the destination can make another size: those of firmware tables."""
+COMMANDS_SINCE: Mapping[int, Release] = {CommandType.RECV_BITMAP: (2, 12), CommandType.SWITCHOVER_START: (10, 0)}
+"""The release with which a command of the stream came, where that is later than anybody's."""
+
+RESIZABLE_UP_TO = {
+    "/rom@etc/acpi/tables": 0x200000,
+    "/rom@etc/table-loader": 0x10000,
+    "/rom@etc/acpi/rsdp": 0x1000,
+}
+"""RAM blocks that take the size of the source's, up to this; the other blocks of that kind up to their own."""
+RESIZABLE = "/rom@"
+
+HOST_PAGE = 4096
+
+ADVICE_OF_RELEASES = "use the machine type of the older release on both sides, or a newer QEMU at the destination"
+
+MAX_VERSIONS = 16
+"""Versions of a stream that may be out of the range of its own descriptions."""
 
 
-SHAPES = ("field-recut", "field-size", "field-count")
-"""How the ids of findings about sizes begin."""
+class Explained(CompatFinding):
+    """A finding of `compat`, with what QEMU prints of it and what to do.
 
+    `qemu_error` is the part of QEMU's line that is the same wherever it prints it; None where it prints nothing of the
+    kind. `advice` says what to change, and on which side.
+    """
 
-class Explained(Value):
-    """A finding, with `qemu_error`, the line that QEMU prints, where it prints one, and `advice`, what can be done."""
-
-    id: str
-    severity: str
-    direction: str
-    section: str | None
-    path: str | None
-    offset: int | None
-    message: str
-    when: str | None = None
     qemu_error: str | None = None
     advice: str | None = None
 
 
+class LogFinding(Data):
+    """A line of QEMU's log, and the id of the finding that explains it; None where none does."""
+
+    line: LogLine
+    explained_by: str | None
+
+
 class Explanation(Data):
-    """The verdict, "loads", "fails" or "unknown", and the findings it rests on, the earliest in the stream first."""
+    """What was found. `findings` are in the order in which QEMU meets them; the first that breaks is what it prints.
+
+    `assumed` says in words what the verdict takes for granted.
+    """
 
     stream: str
     target: str
     verdict: str
-    findings: list[Explained]
+    findings: tuple[Explained, ...]
+    assumed: tuple[str, ...]
+    log: tuple[LogFinding, ...] = ()
+
+    @property
+    def qemu_error(self) -> str | None:
+        """The line that QEMU will print first; None where it loads, or where nothing says."""
+        return next((one.qemu_error for one in self.findings if one.severity == BREAKS), None)
+
+    def as_dict(self) -> dict[str, Any]:
+        """The same as JSON values."""
+        top: dict[str, Any] = {
+            "stream": self.stream,
+            "target": self.target,
+            "verdict": self.verdict,
+            "qemu_error": self.qemu_error,
+            "findings": [finding.as_dict() for finding in self.findings],
+            "assumed": list(self.assumed),
+        }
+        if self.log:
+            top["log"] = [{**one.line._asdict(), "explained_by": one.explained_by} for one in self.log]
+        return top
 
 
 def explain(
-    stream: Any,
-    target: Any,
-    *,
-    values: Any = None,
-    machine: str | None = None,
-    facts: Mapping[str, Any] | None = None,
-    log: Any = None,
+    stream: Any, target: Any, *, values: Any = None, machine: str | None = None, log: Any = None
 ) -> Explanation:
-    """Whether a stream will load in a target, which is whatever `open_schema` takes.
+    """Whether a stream, a `Stream` or whatever `load` takes, loads in a destination.
 
-    `values` is a stream of the destination, for what no schema says; a target that is a stream is that as well. `log`
-    is what QEMU has printed. Raises `VMStateError`.
+    `target` is a `Target` or whatever `open_target` takes; `machine` is the machine type for a QEMU binary. `values` is
+    a stream of the destination where `target` is only its schema. `log` is what a QEMU printed that refused the stream
+    (a file, or bytes): its lines are held against the findings. Raises `VMStateError`.
     """
     with ExitStack() as stack:
-        source = stack.enter_context(load(stream, facts=facts))
-        schema = open_schema(source.to_bytes(), facts=facts)
-        own = _stream_of(target, facts)
-        there = own if values is None else load(values, facts=facts)
-        if there is not None:
-            stack.enter_context(there)
-        found: list[CompatFinding] = []
-        unlike: set[str | None] = set()
-        if there is not None:
-            beside = compat(schema, open_schema(there.to_bytes(), facts=facts), facts=facts).findings
-            beside = [one for one in beside if one.severity != COSMETIC]
-            shown = [one for one in beside if not _hidden(one, facts or {})]
-            unlike = {one.section for one in beside}
-            for one in shown:
-                if own is not None or one.id.startswith(("section-unknown", "machine")) or _of_host(one, facts or {}):
-                    found.append(one)
-            found += _values(source, there)
-        goal = open_schema(there.to_bytes() if own is not None and there else target, machine=machine, facts=facts)
-        if own is None:
-            known = {one.id for one in found}
-            for one in compat(schema, goal, facts=facts).findings:
-                # What a dump leaves open, a stream of the destination has decided.
-                decided = there is not None and one.id.startswith(SHAPES) and one.section not in unlike
-                if one.severity != COSMETIC and one.id not in known and not (decided and one.severity == MAY_BREAK):
-                    found.append(one)
-        explained = [_explained(one, source, goal, there) for one in found]
-        if log is not None:
-            explained = list(_joined(explained, _log_lines(log), source))
-        explained.sort(key=lambda one: (SEVERITIES.index(one.severity), one.offset is None, one.offset or 0))
-        names = str(source.name), goal.name if own is None else str(own.name)
-    severities = {one.severity for one in explained}
-    verdict = FAILS if BREAKS in severities else UNKNOWN if MAY_BREAK in severities else LOADS
-    return Explanation(*names, verdict, explained)
+        source, versions = (stream, {}) if isinstance(stream, Stream) else _loaded(stream, stack)
+        there = open_target(target, machine=machine)
+        if values is not None:
+            there = there.beside(open_target(values))
+        found = _Held(source, there, versions)
+        findings = tuple(found.run())
+        severities = {finding.severity for finding in findings}
+        verdict = FAILS if BREAKS in severities else UNKNOWN if MAY_BREAK in severities else LOADS
+        joined = () if log is None else tuple(join(_text(log), findings))
+        assumed = tuple(dict.fromkeys(found.assumed))
+        return Explanation(str(source.name), there.name, verdict, findings, assumed, joined)
 
 
-def _stream_of(target: Any, facts: Mapping[str, Any] | None) -> Stream | None:
-    """The target, if it is a stream."""
-    if isinstance(target, Schema) or target == "library":
-        return None
-    try:
-        with open_input(target) as opened:
-            if bytes(opened.data[:4]) != b"QEVM":
-                return None
-            return load(bytes(opened.data), facts=facts)
-    except VMStateError:
-        # A binary with a machine type is no file: whoever opens the schema tells.
-        return None
-
-
-def _hidden(finding: CompatFinding, facts: Mapping[str, Any]) -> bool:
-    """Whether the finding comes of what a stream does not show: it has the subsections that were needed, no others.
-
-    So has it the fields whose conditions held, and arrays as long as they were. Where the library knows the device it
-    tells what may be missing; where it does not, nothing can be said for certain.
-    """
-    rule = finding.id.partition(":")[0]
-    if rule in ("section-unknown", "version-newer", "version-older", "machine", "section-name"):
-        return False
-    if rule in ("subsection-unknown", "field-type") or finding.section is None:
-        return True
-    leaves = _known_leaves(finding, facts)
-    if leaves is None:
-        return rule == "field-count"
-    certain = rule != "field-count" and any(_is_certain(leaf) for leaf, _ in leaves)
-    return not certain and not any(of_host for _, of_host in leaves)
-
-
-def _of_host(finding: CompatFinding, facts: Mapping[str, Any]) -> bool:
-    """Whether the finding is about an array whose length only the host knows: a stream of the destination shows it."""
-    if not finding.id.startswith("field-"):
-        return False
-    return any(of_host for _, of_host in _known_leaves(finding, facts) or ())
-
-
-def _known_leaves(finding: CompatFinding, facts: Mapping[str, Any]) -> list[tuple[Leaf, bool]] | None:
-    """What the library knows of the field, or the struct, of a finding; None where it does not know the device."""
-    known = library_section((finding.section or "").rpartition("/")[2].partition("#")[0], facts)
-    if known is None or finding.path is None:
-        return None
-    found = [entry for source in known.sources for entry in _leaves(source)]
-    return [(leaf, of_host) for path, leaf, of_host in found if f"{path}/".startswith(f"{finding.path}/")]
-
-
-def _leaves(source: Source, prefix: str = "") -> Iterator[tuple[str, Leaf, bool]]:
-    """Every leaf that a description can have, its subsections' included: its path, and whether the host counts it."""
-    layout = source.layout(source.version)
-    for leaf in layout.leaves:
-        of_host = any(leaf.path[: len(path)] == path for path in layout.host_counts)
-        yield prefix + "/".join(leaf.path), leaf, of_host
-    for sub in layout.subsections:
-        yield from _leaves(sub.source, prefix + "/".join((*sub.at, sub.name, "")))
-
-
-def _is_certain(leaf: Leaf) -> bool:
-    """Whether every stream of the layout has the field, and has it of one size."""
-    return leaf.condition is None and leaf.bytes is not None
-
-
-# Values.
-
-
-def _finding(
-    rule: str, severity: str, section: str | None, path: str | None, offset: int | None, message: str, when: str | None
-) -> CompatFinding:
-    name = ":".join(part for part in (rule, section, path) if part)
-    return CompatFinding(name, severity, FORWARD, section, path, offset, message, when)
-
-
-def _values(source: Stream, there: Stream) -> Iterator[CompatFinding]:
-    yield from _configuration(source, there)
-    yield from _blocks(source, there)
-    sections = {(section.name, section.instance_id): section for section in there.sections}
-    for section in source.sections:
-        other = sections.get((section.name, section.instance_id))
-        if other is None or section.vmsd is None or other.vmsd is None or section.kind != "full":
-            continue
-        yield from _equal_fields(section, other)
-        yield from _pci_config(section, other)
-
-
-def _configuration(source: Stream, there: Stream) -> Iterator[CompatFinding]:
-    """Capabilities that both sides must have or not have."""
-    mine, theirs = (one.configuration.capability_names if one.configuration else [] for one in (source, there))
-    for name in sorted(set(mine) - set(theirs)):
-        message = f"the source has the migration capability {name!r} on, the destination has it off"
-        yield _finding("capability", BREAKS, "configuration", name, None, message, None)
-
-
-def _blocks(source: Stream, there: Stream) -> Iterator[CompatFinding]:
-    """RAM blocks by name and size."""
-    sizes = {block.idstr: block.used_length for block in there.ram.blocks}
-    for block in source.ram.blocks:
-        size = sizes.get(block.idstr)
-        if size is None:
-            message = f"the destination has no RAM block {block.idstr!r} ({block.used_length:#x} bytes)"
-            yield _finding("ram-block-unknown", BREAKS, "ram", block.idstr, block.offset, message, None)
-        elif size != block.used_length:
-            resizeable = block.idstr.startswith(RESIZEABLE)
-            message = f"RAM block {block.idstr!r} has {block.used_length:#x} bytes here, {size:#x} there"
-            when = "the block cannot be made that large" if resizeable else None
-            severity = MAY_BREAK if resizeable and block.used_length > size else COSMETIC if resizeable else BREAKS
-            if severity != COSMETIC:
-                yield _finding("ram-block-size", severity, "ram", block.idstr, block.offset, message, when)
-
-
-def _equal_fields(section: Section, other: Section) -> Iterator[CompatFinding]:
-    """Fields that must have the value of the destination (VMSTATE_*_EQUAL)."""
-    theirs = other.trace()
-    for path, entry in section.trace().items():
-        fields = [one.field for one in (entry, theirs.get(path)) if one is not None and one.field is not None]
-        if not any(getattr(field.type, "rule", None) == "equal" for field in fields):
-            continue
-        try:
-            value, wanted = (resolve(one.state, path)[1] for one in (section, other))
-        except VMStateError:
-            continue
-        if value is not None and wanted is not None and value != wanted:
-            message = f"{path} is {value}, and must be what the destination has: {wanted}"
-            yield _finding("value", BREAKS, _label(section), path, entry.offset, message, None)
-
-
-FIXED = (*range(4), 8, 9, 10, 11, 14, 0x34)
-"""Bytes of a PCI configuration space that no driver changes: vendor, device, revision, class, header, capabilities."""
-
-
-def _pci_config(section: Section, other: Section) -> Iterator[CompatFinding]:
-    """What is fixed in the configuration spaces of PCI devices."""
-    for path, entry in section.trace().items():
-        if entry.field is None or entry.field.type.info not in ("pci config", "pcie config"):
-            continue
-        try:
-            mine, theirs = (resolve(one.state, path)[1] for one in (section, other))
-        except VMStateError:
-            continue
-        if not isinstance(mine, bytes) or not isinstance(theirs, bytes):
-            continue
-        for place in _fixed_places(mine, theirs):
-            if mine[place] != theirs[place]:
-                message = (
-                    f"byte {place:#x} of the PCI configuration space ({_register(place, mine)}) is {mine[place]:#04x}, "
-                    f"and fixed to {theirs[place]:#04x} there"
-                )
-                yield _finding("pci-config", BREAKS, _label(section), path, entry.offset + place, message, None)
-                break
-
-
-def _fixed_places(mine: bytes, theirs: bytes) -> Iterator[int]:
-    """Fixed bytes: of the header, the heads of the capabilities, the size of the MSI-X table."""
-    if min(len(mine), len(theirs)) < 256:
-        return
-    yield from FIXED
-    for place, number in _capabilities(theirs):
-        yield from (place, place + 1)
-        if number == 0x11:
-            yield from (place + 2, *range(place + 4, place + 12))
-
-
-def _capabilities(space: bytes) -> Iterator[tuple[int, int]]:
-    """(place, id) of the capabilities of a configuration space."""
-    place, seen = space[0x34], set[int]()
-    while 0x40 <= place < 0xF0 and place not in seen:
-        seen.add(place)
-        yield place, space[place]
-        place = space[place + 1]
-
-
-def _register(place: int, space: bytes) -> str:
-    names = {0: "vendor", 2: "device", 8: "revision", 9: "class", 14: "header type", 0x34: "first capability"}
-    for start in sorted(names, reverse=True):
-        if start <= place < 0x40:
-            return names[start]
-    starts = [(start, number) for start, number in _capabilities(space) if start <= place]
-    if not starts:
-        return "capabilities"
-    start, number = max(starts)
-    return "the size of the MSI-X table" if number == 0x11 and place == start + 2 else f"capability {number:#04x}"
-
-
-# What QEMU says.
-
-
-def _explained(finding: CompatFinding, source: Stream, goal: Schema, there: Stream | None) -> Explained:
-    rule = finding.id.partition(":")[0]
-    section = _section_of(finding.section, source)
-    new = there is not None and there.vmdesc is not None and there.vmdesc.dialect.name == "11.1"
-    error = _error(rule, finding, section, goal, source, new=new)
-    offset = finding.offset if finding.offset is not None else section.offset if section is not None else None
-    if rule in ("machine", "capability"):
-        offset = next((part.offset for part in source.parts if isinstance(part, ConfigurationSection)), None)
-    return Explained(**{**finding.as_dict(), "offset": offset}, qemu_error=error, advice=ADVICE.get(rule))
-
-
-def _section_of(label: str | None, source: Stream) -> Section | None:
-    """The section that a finding is about: an idstr, with #instance_id where that is not 0."""
-    for section in source.sections:
-        if label == _label(section):
-            return section
-    return None
-
-
-def _label(section: Section) -> str:
-    return f"{section.name}#{section.instance_id}" if section.instance_id else section.name
-
-
-def _error(
-    rule: str, finding: CompatFinding, section: Section | None, goal: Schema, source: Stream, *, new: bool
-) -> str | None:
-    """The line that QEMU prints; `new` says that it is one of 11."""
-    name = section.name if section is not None else finding.section or ""
-    match rule:
-        case "machine":
-            machine = source.configuration.machine if source.configuration is not None else ""
-            return f"Machine type received is '{machine}' and local is '{goal.machine}'"
-        case "capability":
-            return f"Capability {finding.path} is off, but received capability is on"
-        case "section-unknown":
-            what = "Unknown section or instance" if new else "Unknown savevm section or instance"
-            return f"{what} '{name}' {section.instance_id if section is not None else 0}"
-        case "version-newer" if finding.path is None and section is not None:
-            return f"{'' if new else 'savevm: '}unsupported version {section.version_id} for '{name}' v"
-        case "version-newer" | "version-older":
-            vmsd = (finding.path or name).rpartition("/")[2] if finding.path is None else str(finding.path)
-            age = "new for local" if rule == "version-newer" else "old for local minimum"
-            return f"{vmsd}: incoming version_id {_version(finding)} is too {age} version_id"
-        case "subsection-unknown" if new:
-            return f"VM subsection '{finding.path}' in '{name.rpartition('/')[2]}' does not exist"
-        case "ram-block-unknown":
-            return f'Unknown ramblock "{finding.path}", cannot accept migration'
-        case "ram-block-size":
-            sizes = re.findall(r"0x[0-9a-f]+", finding.message)
-            return f"Size mismatch: {finding.path}: {sizes[-2]} != {sizes[-1]}"
-        case "pci-config":
-            return "Bad config data: i=0x"
-        case "value":
-            number = re.search(r" is (\d+), .*: (\d+)$", finding.message)
-            # The destination's value stands first.
-            return f"{int(number[2]):x} != {int(number[1]):x}" if number else None
-        case "field-missing" | "field-new" | "field-size" | "field-count":
-            return f"Missing section footer for {name}"
-    return f"error while loading state for instance 0x{section.instance_id:x} of device '{name}'" if section else None
-
-
-def _version(finding: CompatFinding) -> str:
-    found = re.search(r"version (\d+)", finding.message)
-    return found[1] if found else "?"
-
-
-ADVICE = {
-    "machine": "start the destination with the machine type of the source (-machine)",
-    "capability": "switch the capability on on the destination (migrate-set-capabilities)",
-    "section-unknown": "give the destination the same device at the same address, or take it away from the source",
-    "section-name": "use a release that calls the section so, on either side",
-    "version-newer": "use a destination as new as the source, or a machine type that both know",
-    "version-older": "go by way of a release that still reads this version",
-    "subsection-unknown": "use a machine type or a device property on the source with which it is not sent",
-    "field-missing": "use a machine type of the older release on both sides",
-    "field-new": "use a machine type of the older release on both sides",
-    "field-size": "use a machine type of the older release on both sides",
-    "field-condition": "use the same machine type and device properties on both sides",
-    "ram-block-unknown": "give the destination the same memory, firmware and option ROMs (-m, romfile=, rombar=)",
-    "ram-block-size": "give the destination the same size of memory, and option ROMs of the same size (romsize=)",
-    "pci-config": "give the device the same properties (vectors=, addr=, disable-legacy=) on both sides",
-    "value": "give the device the same properties (such as queues=) on both sides",
-}
-"""What to do about a finding, by its rule."""
-
-
-# QEMU's own log.
-
-PATTERNS = (
-    re.compile(r"error while loading state for instance 0x[0-9a-f]+ of device '(?P<section>[^']*)'"),
-    re.compile(r"error while loading state section id \d+\((?P<section>[^)]*)\)"),
-    re.compile(r"Missing section footer for (?P<section>\S.*)$"),
-    re.compile(r"Unknown (?:savevm )?section or instance '(?P<section>[^']*)'"),
-    re.compile(r"unsupported version \d+ for '(?P<section>[^']*)'"),
-    re.compile(r"Failed to load (?P<vmsd>[^:]+):(?P<field>\S+)"),
-    re.compile(r'Unknown ramblock "(?P<block>[^"]*)"'),
-    re.compile(r"Size mismatch: (?P<block>.*): 0x"),
-    re.compile(r"Machine type received is "),
-    re.compile(r"incoming version_id \d+ is too (?:old|new)"),
-    re.compile(r"Bad config data: i=0x"),
-    re.compile(r"Features 0x[0-9a-f]+ unsupported"),
-    re.compile(r"^.*\b[0-9a-f]+ != [0-9a-f]+$"),
-)
-"""The lines of a log that say what a load stopped at."""
-
-
-def _log_lines(log: Any) -> list[str]:
+def _text(log: Any) -> str:
     with open_input(log) as opened:
-        text = bytes(opened.data).decode("utf-8", "replace")
-    return [line.strip() for line in text.splitlines() if any(pattern.search(line) for pattern in PATTERNS)]
+        return bytes(opened.data).decode(errors="replace")
 
 
-def _joined(findings: Iterable[Explained], lines: list[str], source: Stream) -> Iterator[Explained]:
-    """The findings with the lines that QEMU did print for them, then what it printed that no finding explains."""
-    left = list(lines)
-    for finding in findings:
-        line = next((one for one in left if _is_of(one, finding)), None)
-        if line is not None:
-            left.remove(line)
-            finding = finding.replace(qemu_error=line)
-        yield finding
-    names = {section.name: section for section in source.sections}
-    for line in left:
-        groups = next((found.groupdict() for found in (one.search(line) for one in PATTERNS) if found), {})
-        name = groups.get("section") or ("ram" if groups.get("block") else None)
-        section = names.get(name or "")
-        path = groups.get("field") or groups.get("block")
-        yield Explained(
-            ":".join(part for part in ("log", name, path) if part),
-            BREAKS,
-            FORWARD,
-            name,
-            path,
-            section.offset if section is not None else None,
-            "QEMU stopped here",
-            qemu_error=line,
+def _loaded(source: Any, stack: ExitStack) -> tuple[Stream, dict[int, VersionError]]:
+    """A stream, and the versions in it that its own descriptions do not take: offset behind the header -> the error.
+
+    Such a version says nothing of what follows, which is then read at one that they take.
+    """
+    opened = stack.enter_context(open_input(source))
+    data, versions = opened.data, dict[int, VersionError]()
+    while True:
+        try:
+            # A view of its own: what cannot be loaded is closed.
+            stream = stack.enter_context(load(memoryview(data)))
+        except VersionError as error:
+            # Of a section the offset is behind the version, of a subsection in front of it.
+            behind = (error.offset or 0) + (0 if error.path is None else 4)
+            if behind < 4 or behind in versions or len(versions) == MAX_VERSIONS:
+                raise error.named(opened.name) from None
+            versions[behind] = error
+            mended = bytearray(data)
+            mended[behind - 4 : behind] = error.known.to_bytes(4, "big")
+            data = memoryview(bytes(mended))
+        except VMStateError as error:
+            raise error.named(opened.name) from None
+        else:
+            stream.name = opened.name
+            return stream, versions
+
+
+class _Held:
+    """A stream while it is held against a destination."""
+
+    def __init__(self, source: Stream, target: Target, versions: Mapping[int, VersionError]) -> None:
+        self.source = source
+        self.versions = versions
+        self.target = target
+        self.destination = target.stream
+        self.release = target.release
+        self.assumed: list[str] = []
+        self.repeated = _repeated(source) | (_repeated(target.stream) if target.stream is not None else set())
+
+    @cached_property
+    def source_schema(self) -> Schema:
+        """What the stream says of itself."""
+        whole = schema_of_stream(self.source, {})
+        for one in whole.sections:
+            odd = None if one.offset is None else self.versions.get(one.offset)
+            one.version = one.version if odd is None else odd.version_id
+        return whole
+
+    @cached_property
+    def destination_schema(self) -> Schema:
+        """What the destination's stream says of itself."""
+        assert self.destination is not None
+        return schema_of_stream(self.destination, {})
+
+    def run(self) -> Iterator[Explained]:
+        """All findings, in the order in which QEMU meets what they are about."""
+        yield from self.configuration()
+        if self.destination is None:
+            yield from self.schemas()
+            return
+        pending = self.by_name()
+        for part in self.source.parts:
+            if isinstance(part, Command):
+                yield from self.command(part)
+            elif isinstance(part, Section) and part.kind in ("start", "full"):
+                if part.is_ram:
+                    yield from self.ram(part)
+                else:
+                    yield from self.section(part, pending)
+        yield from self.left(pending)
+
+    def finding(
+        self,
+        rule: str,
+        message: str,
+        *,
+        section: Section | str | None = None,
+        path: str | None = None,
+        offset: int | None = None,
+        severity: str = BREAKS,
+        when: str | None = None,
+        qemu_error: str | None = None,
+        advice: str | None = None,
+    ) -> Explained:
+        """A finding; of a section that others share the name with, the instance is told."""
+        name = section if isinstance(section, str) or section is None else self.name_of(section)
+        ident = ":".join(part for part in (rule, name, path) if part)
+        return Explained(ident, severity, FORWARD, name, path, offset, message, when, qemu_error, advice)
+
+    def name_of(self, section: Section) -> str:
+        """The idstr, with the instance_id where it repeats."""
+        return f"{section.name}#{section.instance_id}" if section.name in self.repeated else section.name
+
+    def by_name(self) -> dict[tuple[str, int], list[Section]]:
+        """The destination's sections that are not RAM."""
+        found: dict[tuple[str, int], list[Section]] = {}
+        assert self.destination is not None
+        for section in self.destination.sections:
+            if section.kind in ("start", "full") and not section.is_ram:
+                found.setdefault((section.name, section.instance_id), []).append(section)
+        return found
+
+    # What concerns all.
+
+    def configuration(self) -> Iterator[Explained]:
+        """Machine type, pages, capabilities, UUID."""
+        one = self.source.configuration
+        two = None if self.destination is None else self.destination.configuration
+        local = self.target.machine
+        if one is None:
+            return
+        if local is not None and one.machine != local:
+            yield self.finding(
+                "machine",
+                f"the machine types differ: {one.machine} saves, {local} loads",
+                section="configuration",
+                path="name",
+                qemu_error=messages.machine_type(one.machine, local),
+                advice=f"start the destination with -machine {one.machine}: a machine type must be the same on both "
+                "sides, with its version",
+            )
+        if two is None:
+            if local is None:
+                self.assumed.append(f"the machine type is {one.machine}")
+            return
+        bits = [None if side.page_size is None else side.page_size.bit_length() - 1 for side in (one, two)]
+        if bits[0] is not None and bits[1] is not None and bits[0] != bits[1]:
+            yield self.finding(
+                "target-page-bits",
+                f"the target's pages have {bits[0]} bits in the stream, {bits[1]} on the destination",
+                section="configuration",
+                path="target_page_bits",
+                qemu_error=messages.target_page_bits(bits[0], bits[1]),
+                advice="use the same machine type and the same kind of CPU on both sides",
+            )
+        for name in one.capability_names:
+            if name not in two.capability_names:
+                self.assumed.append(f"the migration capability {name} is on at the destination, as at the source")
+        if one.uuid is not None and two.uuid is not None and one.uuid != two.uuid:
+            texts = [bytes(side.uuid.data).hex() for side in (one, two) if side.uuid is not None]
+            shown = [f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}" for text in texts]
+            yield self.finding(
+                "uuid",
+                f"the machine's UUID is {shown[0]}, the destination's {shown[1]}",
+                section="configuration",
+                path="uuid",
+                qemu_error=messages.uuid(*shown),
+                advice=f"start the destination with -uuid {shown[0]}, or the source without validate-uuid",
+            )
+
+    def command(self, command: Command) -> Iterator[Explained]:
+        """Whether the destination knows a command of the stream."""
+        first = COMMANDS_SINCE.get(command.command)
+        if first is None or (self.release is not None and self.release >= first):
+            return
+        assert self.destination is not None
+        if any(isinstance(part, Command) and part.command == command.command for part in self.destination.parts):
+            return
+        if self.target.command is None and self.source_machine != self.target.machine:
+            return
+        yield self.finding(
+            "command-unknown",
+            f"the source sends the command {command.name}, which QEMU has from {first[0]}.{first[1]} on",
+            offset=command.offset,
+            qemu_error=messages.unknown_command(command.command, len(command.data)),
+            advice="use a versioned machine type of the older release on both sides, "
+            "or switch it off at the source (-global migration.send-switchover-start=off)",
         )
 
+    @property
+    def source_machine(self) -> str | None:
+        """The machine type of the stream."""
+        return None if self.source.configuration is None else self.source.configuration.machine
 
-def _is_of(line: str, finding: Explained) -> bool:
-    """Whether a line of a log is the one that a finding foretells, by its fixed words."""
-    foretold = finding.qemu_error
-    if foretold is not None and foretold.partition(" v")[0] in line:
-        return True
-    name = (finding.section or "").partition("#")[0]
-    return bool(name) and f"of device '{name}'" in line and finding.severity == BREAKS
+    # RAM.
+
+    def ram(self, section: Section) -> Iterator[Explained]:
+        """The blocks, by their names."""
+        assert self.destination is not None
+        own = {block.idstr: block for one in self.destination.sections if one.is_ram for block in one.state.blocks}
+        if not own:
+            self.assumed.append("the RAM blocks are the same")
+            return
+        for block in section.state.blocks:
+            there = own.get(block.idstr)
+            if there is None:
+                yield self.finding(
+                    "ram-block-unknown",
+                    f"the destination has no RAM block {block.idstr!r} ({block.used_length:#x} bytes)",
+                    section=section,
+                    path=block.idstr,
+                    offset=block.offset,
+                    qemu_error=messages.ram_unknown(block.idstr),
+                    advice=_advice_of_block(block.idstr),
+                )
+                continue
+            yield from self.block(section, block, there.used_length)
+
+    def block(self, section: Section, block: Any, local: int) -> Iterator[Explained]:
+        """The size of one block."""
+        size = block.used_length
+        if -(-size // HOST_PAGE) == -(-local // HOST_PAGE):
+            return
+        message = f"RAM block {block.idstr!r} has {size:#x} bytes in the stream and {local:#x} on the destination"
+        error = messages.ram_size(block.idstr, size, local, self.release)
+        if block.idstr.startswith(RESIZABLE):
+            largest = RESIZABLE_UP_TO.get(block.idstr, local)
+            if size <= largest:
+                return
+            message += f", where it can grow to {largest:#x}"
+            error = messages.ram_too_large(block.idstr, size, largest, self.release)
+        yield self.finding(
+            "ram-block-size",
+            message,
+            section=section,
+            path=block.idstr,
+            offset=block.offset,
+            qemu_error=error,
+            advice=_advice_of_block(block.idstr),
+        )
+
+    # Sections.
+
+    def section(self, section: Section, pending: dict[tuple[str, int], list[Section]]) -> Iterator[Explained]:
+        """One section of the stream, beside that of the destination."""
+        candidates = pending.get((section.name, section.instance_id))
+        if not candidates:
+            yield self.finding(
+                "section-unknown",
+                f"the destination has no section {self.name_of(section)!r}",
+                section=section,
+                offset=section.offset,
+                qemu_error=messages.unknown_section(section.name, section.instance_id, self.release),
+                advice=self.advice_of_missing(section),
+            )
+            return
+        other = candidates.pop(0)
+        pair = _Pair(self, section, other)
+        found = [*pair.versions()]
+        found += pair.subsections()
+        if not any(one.severity == BREAKS and one.path is None for one in found):
+            found += pair.contents()
+        yield from sorted(found, key=lambda one: _met(one, section))
+
+    def advice_of_missing(self, section: Section) -> str:
+        """What to do about a device that only the source has."""
+        kind = last_part(section.name)
+        assert self.destination is not None
+        elsewhere = [
+            one.name
+            for one in self.destination.sections
+            if one.kind != "part" and last_part(one.name) == kind and one.name != section.name
+        ]
+        if elsewhere:
+            return (
+                f"the destination has a {kind} as {elsewhere[0]}: give the device the same place there "
+                "(bus= and addr=) as at the source"
+            )
+        if kind in ("cpu", "cpu_common", "apic"):
+            return "give the destination as many CPUs (-smp), with the same CPU model and features"
+        return f"give the destination the same device ({kind}) at the same place, or take it from the source first"
+
+    def left(self, pending: Mapping[tuple[str, int], Iterable[Section]]) -> Iterator[Explained]:
+        """What the destination has and the stream does not: QEMU loads without it."""
+        for sections in pending.values():
+            for section in sections:
+                yield self.finding(
+                    "section-missing",
+                    f"the stream has no section {self.name_of(section)!r}: the device stays as after a reset",
+                    section=section,
+                    severity=COSMETIC,
+                    advice="a guest that has seen no such device finds one: better start the destination without it",
+                )
+
+    # A destination of which there is only a schema.
+
+    def schemas(self) -> Iterator[Explained]:
+        """The stream beside layouts and versions alone."""
+        schema = self.target.schema
+        assert schema is not None
+        known = Schema(schema.name, schema.kind, None, schema.sections)
+        for finding in compat(self.source_schema, known).findings:
+            section = next((one for one in self.source.sections if one.name == finding.section), None)
+            yield self.with_error(finding, section)
+        for section in self.source.sections:
+            if section.kind in ("start", "full") and not section.is_ram:
+                yield from self.rules(section)
+        self.assumed += [
+            "the destination has the devices of the source, at the same places, and the same RAM blocks",
+            "values that a schema does not say go together: PCI configuration, virtio features, numbers of queues",
+        ]
+
+    def with_error(self, finding: CompatFinding, section: Section | None) -> Explained:
+        """A finding of `compat` with what QEMU prints of it."""
+        rule = finding.id.partition(":")[0]
+        error = advice = None
+        if section is not None:
+            name, instance = section.name, section.instance_id
+            last = (finding.path or "").rpartition("/")[2]
+            if rule == "section-unknown":
+                error = messages.unknown_section(name, instance, self.release)
+            elif rule == "version-newer" and finding.path is None:
+                error = messages.section_version(name, section.version_id, self.newest(section))
+            elif rule == "subsection-unknown":
+                error = messages.unknown_subsection(last, last.rpartition("/")[0], name, instance, self.release)
+            elif rule.startswith("version"):
+                error = messages.while_loading(name, instance)
+            elif finding.severity != COSMETIC:
+                error = messages.missing_footer(name)
+            if finding.severity != COSMETIC:
+                advice = "use the machine type of the older release on both sides, or the same release"
+        offset = section.offset if finding.offset is None and section is not None else finding.offset
+        return Explained(**{**finding.as_dict(), "offset": offset}, qemu_error=error, advice=advice)
+
+    def newest(self, section: Section) -> int:
+        """The version that the destination has of a section, as far as its schema says."""
+        sections = () if self.target.schema is None else self.target.schema.sections
+        versions = [one.version for one in sections if one.idstr == last_part(section.name)]
+        return max(versions, default=0)
+
+    def rules(self, section: Section) -> Iterator[Explained]:
+        """The rules of QEMU's that a section breaks whatever the destination is."""
+        if section.vmsd is None or not has_rules(section.vmsd):
+            return
+        try:
+            broken = [one for one in check(section) if one.severity == "error"]
+        except VMStateError as error:
+            yield self.finding("encode", error.message, section=section, path=error.path, offset=section.offset)
+            return
+        places = section.trace() if broken else {}
+        for one in broken:
+            offset = places[one.path].offset if one.path in places else section.offset
+            yield self.finding(
+                one.rule,
+                f"no QEMU takes this: {one.message}",
+                section=section,
+                path=one.path,
+                offset=offset,
+                qemu_error=messages.while_loading(section.name, section.instance_id),
+                advice="the stream itself is wrong; `vmstate set` changes a value",
+            )
+
+
+def _met(finding: Explained, section: Section) -> int:
+    """Where QEMU is in a section when it meets what a finding is about."""
+    rule = finding.id.partition(":")[0]
+    end = section.offset + section.size
+    if rule in ("layout", "feature"):
+        # Features are looked at when all is read, and a section of another length is noticed behind it.
+        return end - (rule == "feature")
+    return section.offset if finding.offset is None else finding.offset
+
+
+def _repeated(stream: Stream) -> set[str]:
+    names: dict[str, int] = {}
+    for section in stream.sections:
+        if section.kind in ("start", "full"):
+            names[section.name] = names.get(section.name, 0) + 1
+    return {name for name, count in names.items() if count > 1}
+
+
+def _advice_of_block(idstr: str) -> str:
+    last = last_part(idstr)
+    if idstr.endswith(".rom"):
+        return (
+            "give both devices the option ROM of the same file (romfile=), or the destination a ROM of that size "
+            "(romsize=); distributions change the size of their ROM files"
+        )
+    if last.endswith(".vram") or last.startswith("vga"):
+        return "give both devices the same video memory (vgamem_mb=, vram_size_mb=)"
+    if "bios" in last or idstr.endswith((".flash0", ".flash1")):
+        return "use firmware of the same size on both sides (-bios, -pflash)"
+    if idstr.startswith(RESIZABLE):
+        return "use the machine type of the older release on both sides"
+    return "give the destination the same memory: -m and the memory backends, with the same ids"
+
+
+# One section.
+
+
+class _Pair:
+    """A section of the stream and that of the destination."""
+
+    def __init__(self, held: _Held, section: Section, other: Section) -> None:
+        self.held = held
+        self.section = section
+        self.other = other
+        self.source = _read(section)
+        self.destination = _read(other)
+
+    def finding(self, rule: str, message: str, **known: Any) -> Explained:
+        """A finding of this section."""
+        return self.held.finding(rule, message, section=self.section, **known)
+
+    @property
+    def loading(self) -> str:
+        """What QEMU prints of the section, whatever the reason."""
+        return messages.while_loading(self.section.name, self.section.instance_id)
+
+    def place(self, path: str | None) -> int:
+        """Where a value stands in the stream; for one that is not in a state, the section."""
+        with suppress(VMStateError):
+            if path is not None and path in self.source.trace:
+                return int(self.source.trace[path].offset)
+        return self.section.offset
+
+    # Versions.
+
+    def versions(self) -> Iterator[Explained]:
+        """The version in the header."""
+        version, local = self.section.version_id, self.other.version_id
+        if self.section.payload_offset in self.held.versions:
+            version = self.held.versions[self.section.payload_offset].version_id
+        if version > local:
+            yield self.finding(
+                "version-newer",
+                f"the section has version {version}, and the destination knows up to {local}",
+                offset=self.section.offset,
+                qemu_error=messages.section_version(self.section.name, version, local),
+                advice=ADVICE_OF_RELEASES,
+            )
+        if version < local:
+            minimum = self.minimum()
+            if minimum is None:
+                yield self.finding(
+                    "version-older",
+                    f"the section has version {version}, the destination's has {local}",
+                    offset=self.section.offset,
+                    severity=MAY_BREAK,
+                    when=f"the destination takes none below {version + 1}",
+                )
+            elif version < minimum:
+                yield self.finding(
+                    "version-older",
+                    f"the section has version {version}, and the destination takes none below {minimum}",
+                    offset=self.section.offset,
+                    qemu_error=messages.too_old(self.description_name, version, minimum),
+                    advice="save with a newer QEMU, or load with an older one",
+                )
+
+    @property
+    def description_name(self) -> str:
+        """What QEMU calls the description of the section."""
+        return self.other.vmsd.name if self.other.vmsd is not None else last_part(self.section.name)
+
+    def minimum(self) -> int | None:
+        """The oldest version that the destination takes, by its -dump-vmstate text or the device library."""
+        found = [one.minimum for one in self.listed()]
+        if found:
+            return min(found)
+        vmsd = self.destination.vmsd
+        return None if vmsd is None or not self.destination.known else vmsd.minimum_version_id
+
+    def listed(self) -> list[SectionSchema]:
+        """What the destination's -dump-vmstate text says of the section."""
+        schema = self.held.target.schema
+        name = last_part(self.section.name)
+        return [] if schema is None else [one for one in schema.sections if one.idstr == name]
+
+    # Subsections.
+
+    def subsections(self) -> list[Explained]:
+        """Subsections of the stream that the destination does not know, or in another version."""
+        found = [*self.odd_subsections(), *self.listed_subsections()]
+        known = destination_rules(self.section.name).subsections_since
+        release = self.held.release
+        for path, name in self.source.subsections():
+            first = known.get(name)
+            if first is None or release is None or release >= first:
+                continue
+            found.append(
+                self.finding(
+                    "subsection-unknown",
+                    f"the destination does not know subsection {name!r}, which QEMU has from {first[0]}.{first[1]} on",
+                    path=path,
+                    offset=self.place(path),
+                    qemu_error=self.unknown(name),
+                    advice="use the machine type of the older release on both sides, "
+                    "or switch off at the source what the subsection is for",
+                )
+            )
+        return found
+
+    def odd_subsections(self) -> Iterator[Explained]:
+        """Subsections in a version that not even the stream's own descriptions take."""
+        end = self.section.offset + self.section.size
+        for offset, error in self.held.versions.items():
+            if not self.section.payload_offset < offset < end:
+                continue
+            name, version, known = error.description, error.version_id, error.known
+            if version > known:
+                rule, line = "version-newer", messages.too_new(name, version, known)
+                message = f"subsection {name!r} has version {version}, and the destination knows up to {known}"
+            else:
+                rule, line = "version-older", messages.too_old(name, version, known)
+                message = f"subsection {name!r} has version {version}, and the destination takes none below {known}"
+            yield self.finding(
+                rule, message, path=error.path or name, offset=offset, qemu_error=line, advice=ADVICE_OF_RELEASES
+            )
+
+    def unknown(self, name: str) -> str:
+        """QEMU's line of a subsection that it does not know."""
+        return messages.unknown_subsection(
+            name, name.rpartition("/")[0], self.section.name, self.section.instance_id, self.held.release
+        )
+
+    def listed_subsections(self) -> Iterator[Explained]:
+        """The same by the destination's -dump-vmstate text, and what else that says of a section unknown otherwise."""
+        listed = self.listed()
+        if not listed:
+            return
+        schema = self.held.target.schema
+        one = self.own_schema(self.held.source_schema)
+        if one is None or schema is None:
+            return
+        two = Schema(schema.name, schema.kind, None, tuple(listed))
+        for finding in compat(one, two).findings:
+            rule = finding.id.partition(":")[0]
+            wanted = rule == "subsection-unknown" or (rule.startswith("version") and finding.path is not None)
+            # Of a section that the library reads, what may break is settled by reading it.
+            if finding.severity == COSMETIC or not (wanted or not self.is_known or finding.severity == BREAKS):
+                continue
+            if rule.startswith("version") and finding.path is None:
+                continue
+            yield self.held.with_error(finding, self.section)
+
+    @property
+    def is_known(self) -> bool:
+        """Whether the device library reads both sections."""
+        return self.source.known and self.destination.known
+
+    # Contents.
+
+    def contents(self) -> list[Explained]:
+        """What is found of layout and values."""
+        found = list(self.layout())
+        if not any(one.severity == BREAKS for one in found):
+            found += self.values()
+        elif self.is_known:
+            # Where the layouts part, values behind are compared by chance; those that explain it are not.
+            found += self.values()
+        found += self.pci()
+        found += self.held.rules(self.section)
+        return _once(found)
+
+    def layout(self) -> Iterator[Explained]:
+        """Whether the destination reads the section as it was written."""
+        if self.is_known:
+            yield from self.library_layout()
+        elif not self.listed():
+            yield from self.vmdesc_layout()
+
+    def library_layout(self) -> Iterator[Explained]:
+        """By reading it with a description and the facts of the destination's own section."""
+        failure: VMStateError | None = None
+        for vmsd in self.own_layouts():
+            data = self.section.payload()
+            codec: Any = vmsd.codec
+            try:
+                _, end = codec.decode_at(
+                    memoryview(data),
+                    0,
+                    version_id=self.section.version_id,
+                    facts=self.destination.facts,
+                    accept=len(data).__eq__,
+                )
+            except VMStateError as error:
+                failure = failure or error
+                continue
+            if end == len(data):
+                if vmsd is not self.destination.vmsd:
+                    # A layout that both may have, and need not: what the two streams say of themselves decides.
+                    yield from self.vmdesc_layout()
+                return
+        yield from self.misread(failure)
+
+    def own_layouts(self) -> Iterator[VMStateDescription]:
+        """The descriptions of the library that can be the destination's: more than one may fit a machine at rest."""
+        own, other = self.destination.vmsd, self.source.vmsd
+        assert own is not None and other is not None
+        yield own
+        if other is not own:
+            with suppress(VMStateError):
+                other.decode(self.other.payload(), version_id=self.other.version_id, facts=self.destination.facts)
+                yield other
+
+    def misread(self, error: VMStateError | None) -> Iterator[Explained]:
+        """The destination reads the section otherwise: the facts that make the difference, or the place."""
+        footer = self.misread_error()
+        advice = "give the device the same properties on both sides, and both sides the same machine type"
+        told = False
+        for name, here in self.source.facts.items():
+            there = self.destination.facts.get(name, here)
+            if here == there:
+                continue
+            path = self.source.path_of_fact(name) or self.destination.path_of_fact(name)
+            message = f"{name} is {here} in the stream and {there} on the destination, which decides what is sent"
+            told = True
+            yield self.finding("layout", message, path=path, offset=self.place(path), qemu_error=footer, advice=advice)
+        if told:
+            return
+        same = self.source.vmsd is self.destination.vmsd
+        why = "" if error is None else f": {error.message}"
+        message = (
+            f"the destination reads the section otherwise{'' if same else ', as another release lays it out'}{why}"
+        )
+        path = None if error is None else error.path
+        offset = None if error is None or error.offset is None else self.section.payload_offset + error.offset
+        yield self.finding(
+            "layout", message, path=path, offset=offset or self.section.offset, qemu_error=footer, advice=advice
+        )
+
+    def misread_error(self) -> str:
+        """What QEMU prints when it reads the bytes otherwise: of the first value that it then takes for another."""
+        vmsd = self.destination.vmsd
+        assert vmsd is not None
+        with suppress(VMStateError):
+            codec: Any = vmsd.codec
+            state, _ = codec.decode_at(
+                memoryview(self.section.payload()), 0, version_id=self.section.version_id, facts=self.destination.facts
+            )
+            for finding in self.equal(vmsd, state):
+                if finding.qemu_error is not None:
+                    return finding.qemu_error
+        return messages.missing_footer(self.section.name)
+
+    def vmdesc_layout(self) -> Iterator[Explained]:
+        """By what the two streams say of themselves."""
+        one, two = self.own_schema(self.held.source_schema), self.own_schema(self.held.destination_schema)
+        if one is None or two is None:
+            if self.section.size != self.other.size:
+                text = f"{self.section.name} is laid out alike: nothing describes it, and its length differs"
+                self.held.assumed.append(text)
+            return
+        for finding in compat(one, two).findings:
+            rule = finding.id.partition(":")[0]
+            # A subsection is there or not as the device is at that moment.
+            if finding.severity == COSMETIC or rule.startswith(("subsection", "version", "section")):
+                continue
+            if rule == "field-count" and self.counted_on_the_wire(finding.path):
+                continue
+            yield self.held.with_error(finding, self.section)
+
+    def own_schema(self, whole: Schema) -> Schema | None:
+        """The schema of one stream, with this section alone."""
+        key = (self.section.name, self.section.instance_id)
+        own = tuple(one for one in whole.sections if (one.key, one.instance_id) == key and one.sources)
+        return Schema(whole.name, whole.kind, None, own[:1]) if own else None
+
+    def counted_on_the_wire(self, path: str | None) -> bool:
+        """Whether an array of another length is one whose length is sent: a number before it says it in both."""
+        sizes = []
+        name = (path or "").rpartition("/")[2]
+        for side in (self.section, self.other):
+            arrays = [value for steps, value in _walk(side.state) if steps and steps[-1] == name]
+            numbers = {value for _, value in _walk(side.state) if isinstance(value, int)}
+            sizes.append(bool(arrays) and hasattr(arrays[0], "__len__") and len(arrays[0]) in numbers)
+        return all(sizes)
+
+    # Values.
+
+    def values(self) -> Iterator[Explained]:
+        """Values that must go with what the destination has."""
+        if self.source.vmsd is not None:
+            yield from self.equal(self.source.vmsd, self.source.subject.state)
+        for rule in destination_rules(self.section.name).rules:
+            if self.held.release is None or self.held.release >= rule.since:
+                yield from self.rule(rule)
+        features = destination_rules(self.section.name).features
+        if features is not None:
+            yield from self.features(features)
+
+    def equal(self, vmsd: VMStateDescription, state: Any) -> Iterator[Explained]:
+        """Fields that QEMU only compares (`*_EQUAL`), or takes up to what it has (`int32 le`)."""
+        if not compares(vmsd):
+            return
+        theirs = {path: state for path, _, state in structs(self.destination.vmsd, self.destination.subject.state)}
+        for head, part, inner in structs(vmsd, state):
+            for field in part.fields:
+                if isinstance(field.type, t.Scalar) and field.type.rule and head in theirs:
+                    here, there = inside(inner, field.attribute), inside(theirs[head], field.attribute)
+                    if isinstance(here, int) and isinstance(there, int):
+                        path = f"{head}.{field.attribute}" if head else field.attribute
+                        yield from self.compared(field, field.type, path, here, there)
+
+    def compared(self, field: Field, kind: t.Scalar, path: str, here: int, there: int) -> Iterator[Explained]:
+        """One of these."""
+        if here == there or (kind.rule == "le" and 0 <= here <= there):
+            return
+        hint = "" if field.err_hint is None else f" ({field.err_hint})"
+        yield self.finding(
+            "value-equal",
+            f"{here} in the stream and {there} on the destination, which takes only its own{hint}",
+            path=path,
+            offset=self.place(path),
+            qemu_error=messages.not_equal(kind.info or "", here, there) if kind.rule == "equal" else self.loading,
+            advice=f"give the device the same {field.attribute} on both sides",
+        )
+
+    def rule(self, rule: DestinationRule) -> Iterator[Explained]:
+        """A rule of the device's own."""
+        if rule.relation == NEVER and self.source.value(rule.path) is None:
+            return
+        pairs = self.pairs(rule.path) if rule.relation != NEVER else [(0, rule.path, None, None)]
+        for index, path, here, there in pairs:
+            holds = {
+                EQUAL: here == there,
+                NOT_ABOVE: there is None or here is None or here <= there,
+                IF_SET: not here or bool(there),
+                NEVER: False,
+            }[rule.relation]
+            if holds:
+                continue
+            known = {"here": here, "there": there, "index": index, "section": self.section.name}
+            yield self.finding(
+                rule.id,
+                rule.text.format(**known),
+                path=path,
+                offset=self.place(path),
+                qemu_error=self.loading if rule.qemu_error is None else rule.qemu_error.format(**known),
+                advice=rule.advice,
+            )
+
+    def pairs(self, path: str) -> Iterator[tuple[int, str, Any, Any]]:
+        """(number, path, value of the stream, value of the destination); `[*]` in the path stands for each element.
+
+        Where the destination has another number of elements, which is which is not known: its largest stands for all.
+        """
+        if "[*]" not in path:
+            here, there = self.source.value(path), self.destination.value(path)
+            if here is not None and there is not None:
+                yield 0, path, here, there
+            return
+        head, tail = path.split("[*]", 1)
+        mine, theirs = (
+            [side.value(f"{head}[{index}]{tail}") for index in range(len(side.value(head) or ()))]
+            for side in (self.source, self.destination)
+        )
+        if theirs and len(mine) != len(theirs):
+            theirs = [max(theirs)] * len(mine)
+        for index, (here, there) in enumerate(zip(mine, theirs, strict=False)):
+            yield index, f"{head}[{index}]{tail}", here, there
+
+    def features(self, features: FeatureSet) -> Iterator[Explained]:
+        """The features that the driver accepted, and those that the destination offers."""
+        guest = features_in(features, self.source)
+        if not guest:
+            return
+        name = self.held.name_of(self.section)
+        offered = self.held.target.host_features.get((self.section.name, self.section.instance_id))
+        if offered is None:
+            # A driver accepted these there, so they are offered.
+            left = guest & ~features_in(features, self.destination)
+            if left:
+                text = f"{name}: the destination offers what the driver accepted: {named(features, left)}"
+                self.held.assumed.append(text)
+            return
+        missing = guest & ~offered
+        path, offset = self.place_of_features(features)
+        for bit in bits_of(missing):
+            symbol = features.names.get(bit, f"feature {bit}")
+            option = features.properties.get(bit)
+            advice = "use the machine type and the back end of the source at the destination"
+            if option is not None:
+                advice = (
+                    f"let the device of the destination offer it (property {option}, and a back end and a machine type "
+                    f"that allow it), or start the source without it"
+                )
+            yield self.finding(
+                "feature",
+                f"the driver accepted {symbol} (bit {bit}), which the destination does not offer",
+                path=f"{path}.{symbol}",
+                offset=offset,
+                qemu_error=messages.features(guest, offered, self.held.release),
+                advice=advice,
+            )
+
+    def place_of_features(self, features: FeatureSet) -> tuple[str, int]:
+        """The last word that is there, which QEMU takes."""
+        for path, _, _ in reversed(features.words):
+            if self.source.value(path) is not None and "128" not in path:
+                return path, self.place(path)
+        return features.words[0][0], self.section.offset
+
+    # PCI.
+
+    def pci(self) -> Iterator[Explained]:
+        """The configuration space, byte by byte."""
+        for (path, field, read), (_, _, own) in zip(configs(self.section), configs(self.other), strict=False):
+            if len(read) != len(own):
+                continue
+            masks = Masks(own, self.held.target.regions.get(self.section.name), self.rom_size())
+            differences = list(masks.differences(read))
+            if not differences:
+                continue
+            first = differences[0]
+            others = f", and {len(differences) - 1} bytes more" if len(differences) > 1 else ""
+            yield self.finding(
+                "pci-config",
+                f"byte {first.at:#x} ({masks.name_of(first.at)}) is {first.read:#04x} in the stream and "
+                f"{first.device:#04x} on the destination, where the guest cannot have written it{others} "
+                f"(cmask {first.cmask:#x} wmask {first.wmask:#x} w1cmask {first.w1cmask:#x})",
+                path=f"{path}[{first.at:#x}]",
+                offset=next(
+                    (entry.offset + first.at for entry in self.section.trace().values() if entry.field is field),
+                    self.section.offset,
+                ),
+                qemu_error=messages.pci_config(first),
+                advice="the devices differ in what they are or can: give both the same properties (vectors, "
+                "disable-legacy, disable-modern, class, aer, ats, multifunction) and the same machine type",
+            )
+
+    def rom_size(self) -> int:
+        """The size of the expansion ROM of the destination's device, 0 where it has none."""
+        place = self.section.name.rpartition("/")[0]
+        assert self.held.destination is not None
+        for block in self.held.destination.ram.blocks:
+            if place and block.idstr.startswith(f"{place}/") and block.idstr.endswith(".rom"):
+                return int(block.used_length)
+        return 0
+
+
+class _Read:
+    """A section as the device library reads it, or where it does not, as its own vmdesc does."""
+
+    def __init__(self, section: Section, subject: Subject, vmsd: VMStateDescription | None, *, known: bool) -> None:
+        self.section = section
+        self.subject = subject
+        self.vmsd = vmsd
+        self.known = known
+
+    @property
+    def trace(self) -> Any:
+        """Path -> (absolute offset, size, field)."""
+        return self.subject.trace
+
+    @property
+    def facts(self) -> dict[str, Any]:
+        """The facts under which it reads."""
+        return dict(facts_of(self.subject.state)) if self.known else {}
+
+    def value(self, path: str) -> Any:
+        """The value at a path; None where there is none."""
+        with suppress(PathError):
+            return value_at(self.subject.state, path)
+        return None
+
+    def path_of_fact(self, name: str) -> str | None:
+        """The first field whose presence, number or size a fact decides."""
+        for path, entry in self.trace.items():
+            field = entry.field
+            if field is not None and any(
+                isinstance(part, Fact) and part.name == name for expr in field.expressions() for part in expr.walk()
+            ):
+                return str(path)
+        return None
+
+    def subsections(self) -> Iterator[tuple[str, str]]:
+        """(path, name) of the subsections that are there."""
+        for path, vmsd, state in structs(self.vmsd, self.subject.state):
+            for sub in vmsd.subsections:
+                if is_state(inside(state, sub.attribute)):
+                    yield (f"{path}.{sub.attribute}" if path else sub.attribute), sub.vmsd.name
+
+
+def _read(section: Section) -> _Read:
+    """A section, read by the library where that knows it."""
+    if section.described_by == "library":
+        return _Read(section, Subject(section), section.vmsd, known=True)
+    with suppress(VMStateError):
+        subject = LibrarySubject(section)
+        vmsd = subject.decoded[1]
+        return _Read(section, subject, vmsd, known=True)
+    return _Read(section, Subject(section), section.vmsd, known=False)
+
+
+def inside(state: Any, name: str) -> Any:
+    """A member of a state, None where it has none of that name."""
+    return state.get(name) if isinstance(state, dict) else getattr(state, name, None)
+
+
+def structs(
+    vmsd: VMStateDescription | None, state: Any, steps: tuple[str, ...] = ()
+) -> Iterator[tuple[str, VMStateDescription, Any]]:
+    """(path, description, state) of a state and the structs in it, but for the elements of arrays."""
+    if vmsd is None or not is_state(state):
+        return
+    yield format_path(steps), vmsd, state
+    nested: list[tuple[str, tuple[VMStateDescription, ...]]] = [
+        (field.attribute, field.type.children()) for field in vmsd.fields if not field.is_plain
+    ]
+    nested += [(sub.attribute, (sub.vmsd,)) for sub in vmsd.subsections]
+    for name, children in nested:
+        value = inside(state, name)
+        own = getattr(type(value), "vmsd", children[0] if children else None)
+        yield from structs(own, value, (*steps, name))
+
+
+@cache
+def has_rules(vmsd: VMStateDescription) -> bool:
+    """Whether a description has rules of QEMU's."""
+    return any(part.rules or any(field.rules for field in part.fields) for part in vmsd.walk())
+
+
+@cache
+def compares(vmsd: VMStateDescription) -> bool:
+    """Whether a description has a field that QEMU compares with what the device has."""
+    return any(isinstance(field.type, t.Scalar) and field.type.rule for part in vmsd.walk() for field in part.fields)
+
+
+def _once(findings: Iterable[Explained]) -> list[Explained]:
+    kept: dict[str, Explained] = {}
+    for finding in findings:
+        kept.setdefault(finding.id, finding)
+    return list(kept.values())
+
+
+def _walk(state: Any, steps: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], Any]]:
+    """(names, value) of everything in a state that has no class."""
+    yield steps, state
+    if isinstance(state, dict):
+        for name, inner in state.items():
+            yield from _walk(inner, (*steps, name))
+
+
+def configs(section: Section) -> Iterator[tuple[str, Field, bytes]]:
+    """(path, field, bytes) of the PCI configuration spaces of a section."""
+    for path, vmsd, state in structs(section.vmsd, section.state):
+        for field in vmsd.fields:
+            if is_config(field):
+                value = inside(state, field.attribute)
+                if isinstance(value, (bytes, bytearray, memoryview)):
+                    yield (f"{path}.{field.attribute}" if path else field.attribute), field, bytes(value)
+
+
+def bits_of(bits: int) -> list[int]:
+    """The numbers of the bits that are set."""
+    return [bit for bit in range(bits.bit_length()) if bits >> bit & 1]
+
+
+def named(features: FeatureSet, bits: int) -> str:
+    """The features of a set, by name."""
+    return ", ".join(features.names.get(bit, f"feature {bit}") for bit in bits_of(bits))
+
+
+def features_in(features: FeatureSet, read: Any) -> int:
+    """The features that the driver accepted, as QEMU puts them together."""
+    whole = 0
+    for path, lowest, width in features.words:
+        word = read.value(path)
+        if word is not None:
+            mask = (1 << width) - 1
+            whole = whole & ~(mask << lowest) | (int(word) & mask) << lowest
+    return whole
+
+
+# QEMU's log.
+
+
+def join(log: str, findings: Iterable[Explained]) -> Iterator[LogFinding]:
+    """The lines of a log that say why a load failed, each with the finding that explains it."""
+    breaking = [finding for finding in findings if finding.severity != COSMETIC]
+    for line in messages.lines_of(log, [finding.qemu_error for finding in breaking if finding.qemu_error]):
+        yield LogFinding(line, next(_explaining(line, breaking), None))
+
+
+def _explaining(line: LogLine, findings: list[Explained]) -> Iterator[str]:
+    """The ids of the findings that a line is about, the surest first."""
+    for finding in findings:
+        if finding.qemu_error is not None and finding.qemu_error in line.text:
+            yield finding.id
+    for finding in findings:
+        if line.section is not None and finding.section is not None:
+            name, _, instance = finding.section.partition("#")
+            if name == line.section and (not instance or line.instance_id in (None, int(instance))):
+                yield finding.id
+    for finding in findings:
+        if line.subject is not None and line.subject in (finding.path, finding.section):
+            yield finding.id

@@ -10,13 +10,16 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from vmstate.compare.from_dump import DumpSource
 from vmstate.compare.layout import Source
 from vmstate.errors import SchemaError, VMStateError
 from vmstate.stream.containers import Input, open_input
 from vmstate.vmsd.data import Data
+
+if TYPE_CHECKING:
+    from vmstate.stream.stream import Stream
 
 LIBRARY = "library"
 """The name that stands for the device library."""
@@ -246,33 +249,38 @@ def dump_of(
 
 def stream_schema(opened: Any, facts: Mapping[str, Any]) -> Schema:
     """What a stream says of itself: by its vmdesc or, where it has none, as the library reads it."""
-    from vmstate.compare.from_vmsd import DescriptionSource
     from vmstate.stream.stream import load
 
-    stream = load(opened, facts=facts)
-    with stream:
-        machine = stream.configuration.machine if stream.configuration is not None else None
-        described = _described(stream.vmdesc or _rebuilt(stream))
-        sections = []
-        for section in stream.sections:
-            if section.kind not in ("full", "start") or section.is_ram:
-                continue
-            own = described.get((section.name, section.instance_id))
-            vmsd = own.pop(0) if own else None
-            sources = () if vmsd is None else (DescriptionSource(vmsd, facts, True),)
-            sections.append(
-                SectionSchema(
-                    section.name,
-                    _last(section.name),
-                    section.instance_id,
-                    section.version_id,
-                    section.version_id,
-                    sources,
-                    sent=True,
-                    offset=section.payload_offset,
-                )
+    with load(opened, facts=facts) as stream:
+        return schema_of_stream(stream, facts)
+
+
+def schema_of_stream(stream: Stream, facts: Mapping[str, Any]) -> Schema:
+    """The same of a stream that is loaded."""
+    from vmstate.compare.from_vmsd import DescriptionSource
+
+    machine = stream.configuration.machine if stream.configuration is not None else None
+    described = _described(stream.vmdesc or _rebuilt(stream))
+    sections = []
+    for section in stream.sections:
+        if section.kind not in ("full", "start") or section.is_ram:
+            continue
+        own = described.get((section.name, section.instance_id))
+        vmsd = own.pop(0) if own else None
+        sources = () if vmsd is None else (DescriptionSource(vmsd, facts, True),)
+        sections.append(
+            SectionSchema(
+                section.name,
+                _last(section.name),
+                section.instance_id,
+                section.version_id,
+                section.version_id,
+                sources,
+                sent=True,
+                offset=section.payload_offset,
             )
-        return Schema(str(stream.name), "stream", machine, tuple(sections))
+        )
+    return Schema(str(stream.name), "stream", machine, tuple(sections))
 
 
 def _rebuilt(stream: Any) -> Any:

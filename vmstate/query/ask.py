@@ -92,7 +92,8 @@ class LibrarySubject(Subject):
     """A section that is asked, in the state that the device library says it has, whatever described it when loaded."""
 
     @cached_property
-    def _decoded(self) -> tuple[Any, VMStateDescription, bytes]:
+    def decoded(self) -> tuple[Any, VMStateDescription, bytes]:
+        """The state, the layout of the library that fits, and the bytes. Raises `QueryError`."""
         section = self.section
         payload = section.payload()
         for vmsd in all_descriptions(section.name):
@@ -109,7 +110,7 @@ class LibrarySubject(Subject):
     @property
     def state(self) -> Any:
         """The state."""
-        return self.section.state if self.section.described_by == "library" else self._decoded[0]
+        return self.section.state if self.section.described_by == "library" else self.decoded[0]
 
     @cached_property
     def trace(self) -> Mapping[str, TraceEntry]:
@@ -117,7 +118,7 @@ class LibrarySubject(Subject):
         if self.section.described_by == "library":
             found: Mapping[str, TraceEntry] = self.section.trace()
             return found
-        _, vmsd, payload = self._decoded
+        _, vmsd, payload = self.decoded
         entries = vmsd.trace(payload, version_id=self.section.version_id, facts=self._facts)
         shift = self.section.payload_offset
         return {path: entry._replace(offset=entry.offset + shift) for path, entry in entries.items()}

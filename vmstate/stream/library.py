@@ -3,9 +3,10 @@
 Libraries are found through the entry-point group `vmstate.devices`. Each is a module with `INDEX`, a mapping from the
 last part of an idstr to the places of its descriptions ("module:class", the newest layout first); nothing of a device
 is imported before a stream holds it. It may have `NOISE` too, the place of its noise lists, and in the same way as the
-index `QUESTIONS`, the places of what a device answers when it is asked (vmstate.vmsd.question), and `EXERCISES`, those
-of what it asks of a vhost-user back end (vmstate.lab.vhost_user). Asking the entry points is slow, and done only for an
-idstr that the library shipped beside this package does not know.
+index `QUESTIONS`, the places of what a device answers when it is asked (vmstate.vmsd.question), `EXERCISES`, those of
+what it asks of a vhost-user back end (vmstate.lab.vhost_user), and `DESTINATIONS`, those of what it compares with its
+own when it loads (vmstate.vmsd.destination). Asking the entry points is slow, and done only for an idstr that the
+library shipped beside this package does not know.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from typing import Any
 
 from vmstate.errors import DescriptionError
 from vmstate.vmsd.description import VMStateDescription
+from vmstate.vmsd.destination import DestinationRules
 from vmstate.vmsd.question import Questions
 
 SHIPPED = "devices"
@@ -154,6 +156,12 @@ def _of_table(table: str, idstr: str) -> Any:
         if place is not None:
             return _load(place)
     return None
+
+
+def destination_rules(idstr: str) -> DestinationRules:
+    """What a device with this idstr holds against its own when it loads; nothing where nobody knows."""
+    rules: DestinationRules | None = _of_table("DESTINATIONS", idstr)
+    return DestinationRules() if rules is None else rules
 
 
 def _load(place: str) -> Any:

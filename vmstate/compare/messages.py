@@ -1,0 +1,195 @@
+"""What QEMU prints when it refuses a stream: the line of each release, and how its lines are found in a log.
+
+A format is an interface fact: people search for these lines. Each function gives the part that is the same wherever
+QEMU prints it; 11.1 puts other words around some. Facts from QEMU's migration/savevm.c, migration/vmstate.c,
+migration/vmstate-types.c, migration/ram.c, system/physmem.c, hw/pci/pci.c and hw/virtio/virtio.c of several releases,
+and from what 5.2, 7.2, 10.0 and 11.1 print.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
+
+from vmstate.compare.pci_config import Difference
+from vmstate.vmsd.question import Release
+
+_SIZE_WORDS: Release = (6, 0)
+_SECTION_WORDS: Release = (10, 1)
+_WIDE_FEATURES: Release = (10, 2)
+_NAMED_SUBSECTION: Release = (10, 1)
+
+
+def _from(release: Release | None, first: Release) -> bool:
+    """Whether a release has what came with another; one that is not known is taken for the newest."""
+    return release is None or release >= first
+
+
+def machine_type(received: str, local: str) -> str:
+    """The machine types differ."""
+    return f"Machine type received is '{received}' and local is '{local}'"
+
+
+def target_page_bits(received: int, local: int) -> str:
+    """The target's pages differ."""
+    return f"Received TARGET_PAGE_BITS is {received} but local is {local}"
+
+
+def capability(name: str, *, received: bool) -> str:
+    """A migration capability is on at one side only."""
+    own, came = ("off", "on") if received else ("on", "off")
+    return f"Capability {name} is {own}, but received capability is {came}"
+
+
+def unknown_capability(name: str) -> str:
+    """A migration capability that the release does not have."""
+    return f"Received unknown capability {name}"
+
+
+def uuid(received: str, local: str) -> str:
+    """The machines' UUIDs differ."""
+    return f"UUID received is {received} and local is {local}"
+
+
+def unknown_command(number: int, length: int) -> str:
+    """A command of the stream that the release does not have."""
+    return f"MIG_CMD 0x{number:x} unknown (len 0x{length:x})"
+
+
+def unknown_section(name: str, instance_id: int, release: Release | None) -> str:
+    """The destination has no such section."""
+    word = "section" if _from(release, _SECTION_WORDS) else "savevm section"
+    return (
+        f"Unknown {word} or instance '{name}' {instance_id}. Make sure that your current VM setup matches your saved "
+        "VM setup, including any hotplugged devices"
+    )
+
+
+def section_version(name: str, version: int, local: int) -> str:
+    """A section has a version above the destination's."""
+    return f"unsupported version {version} for '{name}' v{local}"
+
+
+def too_new(name: str, version: int, local: int) -> str:
+    """A description has a version above the destination's."""
+    return f"{name}: incoming version_id {version} is too new for local version_id {local}"
+
+
+def too_old(name: str, version: int, minimum: int) -> str:
+    """A description has a version below the destination's minimum."""
+    return f"{name}: incoming version_id {version} is too old for local minimum version_id  {minimum}"
+
+
+def unknown_subsection(name: str, of: str, section: str, instance_id: int, release: Release | None) -> str:
+    """The destination does not know a subsection."""
+    if _from(release, _NAMED_SUBSECTION):
+        return f"VM subsection '{name}' in '{of}' does not exist"
+    return while_loading(section, instance_id)
+
+
+def missing_footer(name: str) -> str:
+    """The destination reads a section as shorter or longer than it is."""
+    return f"Missing section footer for {name}"
+
+
+def while_loading(name: str, instance_id: int) -> str:
+    """What is printed of every section that could not be loaded, whatever the reason."""
+    return f"error while loading state for instance 0x{instance_id:x} of device '{name}'"
+
+
+def not_equal(kind: str, value: int, local: int) -> str:
+    """A value that the destination only compares is another there."""
+    if kind == "int64 equal":
+        return f"{local:x} != {value:x}"
+    mask = (1 << {"uint8": 8, "uint16": 16}.get(kind.partition(" ")[0], 32)) - 1
+    return f"{local & mask:x} != {value & mask:x}"
+
+
+def ram_unknown(name: str) -> str:
+    """The destination has no such RAM block."""
+    return f'Unknown ramblock "{name}", cannot accept migration'
+
+
+def ram_size(name: str, received: int, local: int, release: Release | None) -> str:
+    """A RAM block that cannot change its size has another."""
+    if _from(release, _SIZE_WORDS):
+        return f"Size mismatch: {name}: 0x{received:x} != 0x{local:x}"
+    return f"Length mismatch: {name}: 0x{received:x} in != 0x{local:x}"
+
+
+def ram_too_large(name: str, received: int, largest: int, release: Release | None) -> str:
+    """A RAM block that can change its size cannot become as large."""
+    if _from(release, _SIZE_WORDS):
+        return f"Size too large: {name}: 0x{received:x} > 0x{largest:x}"
+    return f"Length too large: {name}: 0x{received:x} > 0x{largest:x}"
+
+
+def pci_config(found: Difference) -> str:
+    """A byte of a PCI configuration space differs where it must not."""
+    return (
+        f"get_pci_config_device: Bad config data: i=0x{found.at:x} read: {found.read:x} device: {found.device:x} "
+        f"cmask: {found.cmask:x} wmask: {found.wmask:x} w1cmask:{found.w1cmask:x}"
+    )
+
+
+def features(guest: int, host: int, release: Release | None) -> str:
+    """The driver accepted features that the destination does not offer."""
+    if _from(release, _WIDE_FEATURES):
+        return f"Features 0x{guest:032x} unsupported. Allowed features: 0x{host:032x}"
+    # A host without features above 31 looks at no others.
+    shown = guest if host >> 32 else guest & 0xFFFFFFFF
+    return f"Features 0x{shown:x} unsupported. Allowed features: 0x{host:x}"
+
+
+# In a log.
+
+
+class LogLine(NamedTuple):
+    """A line of QEMU's log that says why a load failed: the line, and what it names as far as it does."""
+
+    text: str
+    section: str | None
+    instance_id: int | None
+    subject: str | None
+
+
+_PREFIX = re.compile(r"^.*?qemu[\w.-]*: |^.*?\b(?:kvm|qemu-kvm): ")
+_PATTERNS = (
+    re.compile(r"error while loading state for instance (?P<instance>0x[0-9a-fA-F]+) of device '(?P<section>[^']*)'"),
+    re.compile(r"Unknown (?:savevm )?section or instance '(?P<section>[^']*)' (?P<instance>\d+)"),
+    re.compile(r"unsupported version \d+ for '(?P<section>[^']*)' v\d+"),
+    re.compile(r"Missing section footer for (?P<section>\S.*?)\s*$"),
+    re.compile(r'Unknown ramblock "(?P<subject>[^"]*)"'),
+    re.compile(r"(?:Size|Length) (?:mismatch|too large): (?P<subject>\S+): 0x"),
+    re.compile(r"(?P<subject>Machine type) received is '"),
+    re.compile(r"Received (?P<subject>TARGET_PAGE_BITS) is"),
+    re.compile(r"Capability (?P<subject>\S+) is \w+, but received"),
+    re.compile(r"Received unknown capability (?P<subject>\S+)"),
+    re.compile(r"(?P<subject>UUID) received is"),
+    re.compile(r"(?P<subject>MIG_CMD 0x[0-9a-f]+) unknown"),
+    re.compile(r"get_pci_config_device: (?P<subject>Bad config data: i=0x[0-9a-f]+)"),
+    re.compile(r"(?P<subject>Features 0x[0-9a-f]+) unsupported"),
+    re.compile(r"(?P<subject>[^\s:]+): incoming version_id \d+ is too (?:new|old)"),
+    re.compile(r"VM subsection '(?P<subject>[^']*)' in '[^']*' does not exist"),
+    re.compile(r"Failed to load (?P<subject>[^\s:]+:[^\s:]+)"),
+)
+
+
+def lines_of(log: str, expected: Sequence[str] = ()) -> Iterator[LogLine]:
+    """The lines of a log that say something about a load that failed, in their order, or hold a text of `expected`."""
+    for raw in log.splitlines():
+        text = _PREFIX.sub("", raw.strip(), count=1)
+        for pattern in _PATTERNS:
+            match = pattern.search(text)
+            if match is None:
+                continue
+            named = match.groupdict()
+            instance = named.get("instance")
+            yield LogLine(
+                text, named.get("section"), None if instance is None else int(instance, 0), named.get("subject")
+            )
+            break
+        else:
+            if any(one in text for one in expected):
+                yield LogLine(text, None, None, None)

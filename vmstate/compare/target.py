@@ -1,0 +1,185 @@
+"""A destination: what is known of the QEMU that is to load a stream.
+
+    open_target("destination.mig")             a stream that a QEMU with the destination's command line wrote
+    open_target("dump.json")                   a -dump-vmstate text: layouts and versions, but no values
+    open_target("qemu-system-x86_64:q35")      a QEMU binary, which is asked for that text
+    open_target("destination.json")            a destination that was recorded (`vmstate explain --record`)
+    vmstate.Target.of_command([...])           vmstate.lab.target: started, saved, asked
+
+What a stream does not say (the features that the host offers, the sizes of PCI regions, what the release knows beyond
+this machine) is there where the destination was started or recorded.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import lzma
+from collections.abc import Mapping
+from typing import Any
+
+from vmstate.compare.pci_config import Region
+from vmstate.compare.schemas import MACHINE, Schema, dump_schema, open_schema
+from vmstate.errors import SchemaError, VMStateError
+from vmstate.query.origin import earliest_release
+from vmstate.stream.containers import open_input, write_atomic
+from vmstate.stream.stream import Stream, load
+from vmstate.vmsd.data import Data
+from vmstate.vmsd.question import Release
+
+FORM = 1
+"""The version of the form of a recorded destination."""
+
+KEY = "vmstate-target"
+
+
+class Target(Data):
+    """A destination.
+
+    `stream` is one that it wrote before a guest ran, `schema` its -dump-vmstate text; either can be None. `release` is
+    None where nothing tells. `host_features`: (idstr, instance_id) -> all bits that the host offers; `regions`: idstr
+    -> the PCI regions. What is not in them is not known. `command` is its command line, `dump` the text of the schema.
+    """
+
+    name: str
+    stream: Stream | None = None
+    schema: Schema | None = None
+    release: Release | None = None
+    host_features: Mapping[tuple[str, int], int] = {}
+    regions: Mapping[str, tuple[Region, ...]] = {}
+    command: tuple[str, ...] | None = None
+    dump: bytes | None = None
+
+    def beside(self, other: Target) -> Target:
+        """The same with the stream of another, and what was asked of that."""
+        if other.stream is None:
+            raise SchemaError("the values of a destination are in a stream of it", file=other.name)
+        release = other.release if self.release is None else self.release
+        return other.replaced(name=self.name, schema=self.schema, release=release)
+
+    def replaced(self, **changes: Any) -> Target:
+        """The same with some values changed."""
+        return Target(**{**vars(self), **changes})
+
+    @property
+    def machine(self) -> str | None:
+        """The machine type."""
+        if self.stream is not None and self.stream.configuration is not None:
+            return self.stream.configuration.machine
+        return None if self.schema is None else self.schema.machine
+
+
+def open_target(source: Any, *, machine: str | None = None) -> Target:
+    """A destination from a file, a QEMU binary with a machine type, a `Stream` or a `Target`. Raises `VMStateError`."""
+    if isinstance(source, Target):
+        return source
+    if isinstance(source, Stream):
+        return of_stream(source)
+    if isinstance(source, Schema):
+        return Target(source.name, schema=source)
+    if not isinstance(source, str) or source == "-" or not _means_schema(source):
+        opened = open_input(source)
+        head = bytes(opened.data[:4096])
+        if head[:4] == b"QEVM":
+            return of_stream(load(opened))
+        if f'"{KEY}"'.encode() in head:
+            with opened:
+                return read_target(bytes(opened.data), opened.name)
+        opened.close()
+    schema = open_schema(source, machine=machine)
+    return Target(schema.name, schema=schema)
+
+
+def _means_schema(source: str) -> bool:
+    """Whether a text is no file: the library, or a program."""
+    import os
+
+    return not os.path.isfile(source) or os.access(source, os.X_OK)
+
+
+def of_stream(stream: Stream, **known: Any) -> Target:
+    """A destination of which there is a stream."""
+    return Target(str(stream.name), **{"stream": stream, "release": earliest_release(stream), **known})
+
+
+def read_target(text: bytes, name: str) -> Target:
+    """A recorded destination. Raises `VMStateError`."""
+    try:
+        top = json.loads(text)
+        if top[KEY] != FORM:
+            found = str(top[KEY])[:40]
+            raise SchemaError("the recorded destination is of another version", expected=str(FORM), found=found)
+        data = _unpacked(top["stream"])
+        stream = load(data)
+        dump = None if top.get("dump") is None else _unpacked(top["dump"])
+        return Target(
+            name,
+            stream=stream,
+            schema=None if dump is None else dump_schema(dump, name),
+            release=None if top["release"] is None else (int(top["release"][0]), int(top["release"][1])),
+            host_features={
+                (str(one["section"]), int(one["instance_id"])): int(one["bits"], 16) for one in top["features"]
+            },
+            regions={
+                str(section): tuple(Region(int(bar), str(kind), int(size)) for bar, kind, size in regions)
+                for section, regions in top["regions"].items()
+            },
+            command=None if top.get("command") is None else tuple(map(str, top["command"])),
+            dump=dump,
+        )
+    except VMStateError as error:
+        raise error.within(file=name) from None
+    except (ValueError, KeyError, TypeError, IndexError, AttributeError, RecursionError) as error:
+        raise SchemaError(f"this is no recorded destination: {error}", file=name) from None
+
+
+def write_target(path: Any, target: Target) -> None:
+    """Record a destination in one file, to be held against streams where its QEMU is not. Raises `VMStateError`."""
+    if target.stream is None:
+        raise SchemaError("only a destination that was started can be recorded", expected="a command line")
+    top = {
+        KEY: FORM,
+        "command": None if target.command is None else list(target.command),
+        "release": None if target.release is None else list(target.release),
+        "machine": target.machine,
+        "features": [
+            {"section": section, "instance_id": instance_id, "bits": f"{bits:#x}"}
+            for (section, instance_id), bits in target.host_features.items()
+        ],
+        "regions": {section: [list(region) for region in regions] for section, regions in target.regions.items()},
+        "dump": None if target.dump is None else _packed(_needed(target.dump, target.stream)),
+        "stream": _packed(target.stream.to_bytes()),
+    }
+    write_atomic(path, [json.dumps(top, indent=1).encode() + b"\n"])
+
+
+def _needed(dump: bytes, stream: Stream) -> bytes:
+    """The part of a -dump-vmstate text that is of sections in the stream: a twentieth of it, or less."""
+    names = {section.name.rpartition("/")[2] for section in stream.sections}
+    top = json.loads(dump)
+    kept = {
+        key: value
+        for key, value in top.items()
+        if key == MACHINE or (isinstance(value, dict) and value.get("Description", {}).get("name") in names)
+    }
+    return json.dumps(kept).encode()
+
+
+def _packed(data: bytes) -> str:
+    return base64.b64encode(lzma.compress(data)).decode()
+
+
+def _unpacked(text: Any) -> bytes:
+    """What `_packed` packed. Raises `SchemaError`."""
+    try:
+        unpacker = lzma.LZMADecompressor()
+        data = unpacker.decompress(base64.b64decode(text, validate=True), MAX_PACKED)
+    except (lzma.LZMAError, EOFError, ValueError, TypeError) as error:
+        raise SchemaError(f"what is packed in a recorded destination cannot be read: {error}") from None
+    if not unpacker.eof:
+        raise SchemaError("what is packed in a recorded destination is cut off, or too large")
+    return data
+
+
+MAX_PACKED = 1 << 30
+"""Bytes that may come out of a packed part."""

@@ -1,0 +1,163 @@
+"""A destination from its command line: started paused, saved, and asked for what its stream does not say.
+
+    target = target_of(["qemu-system-x86_64", "-M", "q35", ...])
+    vmstate.explain("guest.mig", target)
+
+QEMU is started with that command line, paused, and migrated out into a pipe. Then:
+
+* `query-pci` gives the sizes of regions, and the greeting the release;
+* `-dump-vmstate` of the same binary and machine type says which versions and subsections it takes;
+* the features that a host offers to a virtio device are asked of the loader itself, since x-query-virtio-status is not
+  there before 7.2 and ends 11.1: the destination is given its own stream with every feature accepted, and its refusal
+  says which are allowed. That is one start more for each virtio device.
+
+The machine is never run, and nothing is written; but what the command line opens is opened.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import tempfile
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
+from typing import Any
+
+from vmstate.compare.explain import inside, structs
+from vmstate.compare.pci_config import Region
+from vmstate.compare.schemas import dump_of, dump_schema
+from vmstate.compare.target import Target
+from vmstate.errors import MachineError, VMStateError
+from vmstate.lab.incoming import Destination
+from vmstate.lab.machine import Machine, Qemu, find_qemu
+from vmstate.lab.migration import NO_LIMIT, save
+from vmstate.lab.monitor import LIMIT
+from vmstate.stream.library import destination_rules
+from vmstate.stream.stream import Section, Stream, load
+from vmstate.vmsd.path import resolve
+from vmstate.vmsd.types import Scalar
+
+_INCOMING = ("incoming", "loadvm")
+_ALLOWED = re.compile(r"Features 0x[0-9a-f]+ unsupported\. Allowed features: 0x([0-9a-f]+)")
+_SLOT = re.compile(r"[0-9a-f]{4}:[0-9a-f]{2}:([0-9a-f]{2})\.([0-7])/")
+
+
+def target_of(argv: Sequence[str], *, qemu: Qemu | None = None, features: bool = True, limit: float = LIMIT) -> Target:
+    """The destination that a command line makes. Raises `VMStateError` where QEMU does not start or save in time.
+
+    -incoming and -loadvm are left out, since it is to be saved as it is before a guest ran. Without `features` the
+    features that virtio devices offer are not asked for.
+    """
+    words = list(_without_incoming(argv))
+    if not words:
+        raise MachineError("there is no command line of a destination", expected="QEMU and its options")
+    program = qemu or find_qemu(words[0])
+    if not any(word in ("-S", "--S") for word in words):
+        words.append("-S")
+    with tempfile.TemporaryDirectory(prefix="vmstate-") as folder:
+        path = os.path.join(folder, "destination.mig")
+        with Machine(words, qemu=program, limit=limit) as machine:
+            release = machine.monitor.version
+            regions = dict(regions_of(machine.ask("query-pci"))) if _has_pci(machine) else {}
+            machine.ask("migrate-set-parameters", dict(NO_LIMIT))
+            save(machine, path, limit=limit)
+        with open(path, "rb") as file:
+            stream = load(file.read())
+        stream.name = " ".join(argv)
+        dump = _dump(program, stream, limit)
+        offered = dict(offered_features(path, words, stream, qemu=program, limit=limit)) if features else {}
+    return Target(
+        " ".join(argv),
+        stream=stream,
+        schema=None if dump is None else dump_schema(dump, words[0]),
+        release=(release[0], release[1]),
+        host_features=offered,
+        regions={
+            section.name: found
+            for section in stream.sections
+            if (slot := _SLOT.match(section.name)) and (found := regions.get((int(slot[1], 16), int(slot[2]))))
+        },
+        command=tuple(argv),
+        dump=dump,
+    )
+
+
+def _without_incoming(argv: Sequence[str]) -> Iterator[str]:
+    skip = False
+    for word in argv:
+        if skip:
+            skip = False
+        elif word.startswith("-") and word.lstrip("-") in _INCOMING:
+            skip = True
+        else:
+            yield word
+
+
+def _has_pci(machine: Machine) -> bool:
+    """Whether the monitor has query-pci, which a QEMU without PCI has not."""
+    return any(command["name"] == "query-pci" for command in machine.ask("query-commands"))
+
+
+def regions_of(buses: Iterable[Any]) -> Iterator[tuple[tuple[int, int], tuple[Region, ...]]]:
+    """(slot, function) -> regions, of the devices on the root bus: the answer of query-pci before a guest ran.
+
+    Bridges have no numbers yet, so that QEMU does not tell what is behind them.
+    """
+    for bus in buses:
+        if bus["bus"] != 0:
+            continue
+        for device in bus["devices"]:
+            regions = tuple(Region(one["bar"], one["type"], one["size"]) for one in device["regions"])
+            yield (device["slot"], device["function"]), regions
+
+
+def _dump(program: Qemu, stream: Stream, limit: float) -> bytes | None:
+    """The -dump-vmstate text of the same binary and machine type; None where it writes none."""
+    machine = None if stream.configuration is None else stream.configuration.machine
+    if machine is None:
+        return None
+    with suppress(VMStateError):
+        return dump_of(program.command, machine, environment=program.environment, seconds=limit)
+    return None
+
+
+def offered_features(
+    path: str, argv: Sequence[str], stream: Stream, *, qemu: Qemu | None = None, limit: float = LIMIT
+) -> Iterator[tuple[tuple[str, int], int]]:
+    """(idstr, instance_id) -> all bits that the host offers, of each virtio device for which QEMU says it.
+
+    `path` is the destination's own stream.
+    """
+    for section in stream.sections:
+        features = destination_rules(section.name).features if section.kind == "full" else None
+        if features is None or section.described_by != "library":
+            continue
+        with load(path) as changed, suppress(VMStateError):
+            wanted = next(one for one in changed.sections if one.offset == section.offset)
+            for word, _, width in features.words:
+                _set_all(wanted, word, width)
+            _fill(wanted)
+            probe = f"{path}.probe"
+            changed.save(probe)
+            with Destination(probe, argv, qemu=qemu, limit=limit) as destination:
+                destination.feed()
+                said = _ALLOWED.search(destination.machine.output)
+            if said:
+                yield (section.name, section.instance_id), int(said[1], 16)
+
+
+def _fill(section: Section) -> None:
+    """Give a value to fields that may be there now that more features are."""
+    for _, vmsd, state in structs(section.vmsd, section.state):
+        for field in vmsd.fields:
+            if field.exists is not None and isinstance(field.type, Scalar) and inside(state, field.attribute) is None:
+                setattr(state, field.attribute, 0)
+
+
+def _set_all(section: Section, path: str, width: int) -> None:
+    """Set every bit of a number, where the state has it."""
+    head, _, last = path.rpartition(".")
+    with suppress(VMStateError):
+        owner = resolve(section.state, head)[1]
+        if owner is not None and getattr(owner, last, None) is not None:
+            setattr(owner, last, (1 << width) - 1)

@@ -1,0 +1,67 @@
+"""What a device holds against its own when it loads: facts of the destination that no layout tells.
+
+A destination compares some of what comes with what it is itself: a number of queues, a size, the features that its
+host offers. Such rules are data, beside the device. A library announces them in `DESTINATIONS`, beside `INDEX`: last
+part of an idstr -> place ("module:name"), imported when a stream is held against a destination.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from vmstate.vmsd.data import Data
+from vmstate.vmsd.question import Release
+
+EQUAL = "equal"
+"""What comes must be what the device has."""
+NOT_ABOVE = "not-above"
+"""What comes must not be more than what the device has."""
+IF_SET = "if-set"
+"""What is set where it comes from must be set here too."""
+NEVER = "never"
+"""What no release reads, though some write it."""
+
+
+class DestinationRule(Data):
+    """A value that QEMU refuses unless it goes with what the device itself has at the same path.
+
+    `path` is that of the state as the device library has it; `[*]` stands for every element, held against the largest
+    of the destination where that has another number of them. `text` says in words what
+    differs, `qemu_error` the line that QEMU prints, or None where it prints none of its own; in both `{here}` is the
+    value of the stream, `{there}` that of the destination, `{index}` the number of the element. QEMU has the rule from
+    release `since` on. `advice` says what to change.
+    """
+
+    id: str
+    path: str
+    relation: str
+    text: str
+    qemu_error: str | None
+    advice: str
+    since: Release = (0, 0)
+
+
+class FeatureSet(Data):
+    """Where a state has the features that the driver accepted, and what its bits are called.
+
+    `words` are (path, number of the lowest bit, bits) in the order in which QEMU takes them: a later one replaces an
+    earlier one, and one that is not there says nothing. `names` and `properties`: bit -> the name of the feature, and
+    that of the device property that offers it.
+    """
+
+    words: tuple[tuple[str, int, int], ...]
+    names: Mapping[int, str]
+    properties: Mapping[int, str]
+
+
+class DestinationRules(Data):
+    """All that a kind of device compares. `subsections_since`: the first release that knows a subsection.
+
+    `accidents` are facts that one machine can have so at one time and so at another: what a stream of the destination
+    says of them does not decide.
+    """
+
+    rules: tuple[DestinationRule, ...] = ()
+    features: FeatureSet | None = None
+    subsections_since: Mapping[str, Release] = {}
+    accidents: frozenset[str] = frozenset()
