@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from recorded import FIXTURES, plain
 
-from vmstate import Explanation, Schema, explain, load, open_schema
+from vmstate import Explanation, Schema, explain, open_schema
 from vmstate.cli import main
 
 FOLDER = FIXTURES / "explain"
