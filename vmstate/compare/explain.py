@@ -742,7 +742,17 @@ class _Pair:
             path = self.source.path_of_fact(name) or self.destination.path_of_fact(name)
             message = f"{name} is {here} in the stream and {there} on the destination, which decides what is sent"
             told = True
-            yield self.finding("layout", message, path=path, offset=self.place(path), qemu_error=footer, advice=advice)
+            accident = name in destination_rules(self.section.name).accidents
+            yield self.finding(
+                "layout",
+                message,
+                path=path,
+                offset=self.place(path),
+                severity=MAY_BREAK if accident else BREAKS,
+                when="the destination has it so again: it can differ from one start to the next" if accident else None,
+                qemu_error=footer,
+                advice=advice,
+            )
         if told:
             return
         same = self.source.vmsd is self.destination.vmsd
