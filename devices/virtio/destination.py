@@ -18,6 +18,8 @@ WORDS = (
     ("virtio.virtio.features128.guest_features", 64, 64),
 )
 
+SHOWN_BY = {32: "virtio.virtio.virtqueues", 34: "virtio.virtio.packed_virtqueues"}
+
 SUBSECTIONS_SINCE = {"virtio/128bit_features": (10, 2)}
 
 PROPERTIES = {
@@ -77,7 +79,7 @@ def features(names: Sequence[FeatureName]) -> FeatureSet:
     for name in (*feature_names.TRANSPORT, *names):
         symbols.setdefault(name.bit, name.symbol)
     properties = {bit: found for bit, symbol in symbols.items() if (found := property_of(symbol)) is not None}
-    return FeatureSet(WORDS, symbols, properties)
+    return FeatureSet(WORDS, symbols, properties, SHOWN_BY)
 
 
 QUEUE_SIZE = DestinationRule(

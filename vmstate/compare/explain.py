@@ -907,11 +907,12 @@ class _Pair:
         if offered is None:
             # A driver accepted these there, so they are offered.
             left = guest & ~features_in(features, self.destination)
-            if left:
-                text = f"{name}: the destination offers what the driver accepted: {named(features, left)}"
+            missing = sum(1 << bit for bit in bits_of(left) if self.is_shown_missing(features, bit))
+            if left & ~missing:
+                text = f"{name}: the destination offers what the driver accepted: {named(features, left & ~missing)}"
                 self.held.assumed.append(text)
-            return
-        missing = guest & ~offered
+        else:
+            missing = guest & ~offered
         path, offset = self.place_of_features(features)
         for bit in bits_of(missing):
             symbol = features.names.get(bit, f"feature {bit}")
@@ -927,9 +928,14 @@ class _Pair:
                 f"the driver accepted {symbol} (bit {bit}), which the destination does not offer",
                 path=f"{path}.{symbol}",
                 offset=offset,
-                qemu_error=messages.features(guest, offered, self.held.release),
+                qemu_error=self.loading if offered is None else messages.features(guest, offered, self.held.release),
                 advice=advice,
             )
+
+    def is_shown_missing(self, features: FeatureSet, bit: int) -> bool:
+        """Whether the destination's stream lacks what it would have if the feature were offered."""
+        path = features.shown_by.get(bit)
+        return path is not None and self.source.value(path) is not None and self.destination.value(path) is None
 
     def place_of_features(self, features: FeatureSet) -> tuple[str, int]:
         """The last word that is there, which QEMU takes."""

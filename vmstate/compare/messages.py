@@ -136,7 +136,8 @@ def pci_config(found: Difference) -> str:
 def features(guest: int, host: int, release: Release | None) -> str:
     """The driver accepted features that the destination does not offer."""
     if _from(release, _WIDE_FEATURES):
-        return f"Features 0x{guest:032x} unsupported. Allowed features: 0x{host:032x}"
+        # What is not allowed has been taken away before it is printed.
+        return f"Features 0x{guest & host:032x} unsupported. Allowed features: 0x{host:032x}"
     # A host without features above 31 looks at no others.
     shown = guest if host >> 32 else guest & 0xFFFFFFFF
     return f"Features 0x{shown:x} unsupported. Allowed features: 0x{host:x}"

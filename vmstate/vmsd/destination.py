@@ -46,12 +46,14 @@ class FeatureSet(Data):
 
     `words` are (path, number of the lowest bit, bits) in the order in which QEMU takes them: a later one replaces an
     earlier one, and one that is not there says nothing. `names` and `properties`: bit -> the name of the feature, and
-    that of the device property that offers it.
+    that of the device property that offers it. `shown_by`: bit -> the path of what is sent if, and only if, the host
+    offers it, whatever the driver accepted.
     """
 
     words: tuple[tuple[str, int, int], ...]
     names: Mapping[int, str]
     properties: Mapping[int, str]
+    shown_by: Mapping[int, str] = {}
 
 
 class DestinationRules(Data):
