@@ -249,6 +249,9 @@ if TYPE_CHECKING:
     from vmstate.stream.configuration import (
         Configuration as Configuration,
     )
+    from vmstate.stream.destination import (
+        KnownDestination as KnownDestination,
+    )
     from vmstate.stream.edit import (
         Edit as Edit,
     )
@@ -768,6 +771,7 @@ _PLACES = {
         "json_text",
     ),
     "vmstate.stream.check": ("check",),
+    "vmstate.stream.destination": ("KnownDestination",),
     "vmstate.stream.configuration": ("Configuration",),
     "vmstate.stream.events": (
         "DONE",

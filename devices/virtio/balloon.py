@@ -6,7 +6,7 @@ Facts from QEMU's hw/virtio/virtio-balloon.c. The configuration space is little-
 from __future__ import annotations
 
 from devices.virtio.config import ConfigSpace, reaches
-from devices.virtio.core import VirtIO, VirtIODevice
+from devices.virtio.core import VirtIO, VirtIODevice, virtio_state
 from vmstate.vmsd.declare import (
     buffer,
     description,
@@ -75,7 +75,7 @@ class VirtIOBalloonBody(VirtIODevice):
 
     balloon: VirtIOBalloonDevice = struct(VirtIOBalloonDevice)
     misnamed_page_poison: MisnamedPagePoison | None = host()
-    virtio: VirtIO = struct(VirtIO)
+    virtio: VirtIO = virtio_state()
 
 
 @description("virtio-balloon", version_id=1, minimum_version_id=1)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from devices.vhost.element import VirtQueueElement
 from devices.virtio.config import ConfigSpace, reaches
-from devices.virtio.core import VirtIO, VirtIODevice
+from devices.virtio.core import VirtIO, VirtIODevice, virtio_state
 from vmstate.vmsd.declare import (
     description,
     info,
@@ -77,7 +77,7 @@ class VirtIOBlkBody(VirtIODevice):
     """Everything a virtio-blk device saves."""
 
     requests: list[VirtIOBlkRequest] = qtailq(VirtIOBlkRequest)
-    virtio: VirtIO = struct(VirtIO)
+    virtio: VirtIO = virtio_state()
 
 
 @description("virtio-blk", version_id=2, minimum_version_id=2)

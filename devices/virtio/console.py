@@ -7,10 +7,11 @@ from __future__ import annotations
 
 from devices.vhost.element import VirtQueueElement
 from devices.virtio.config import ConfigSpace, reaches
-from devices.virtio.core import VirtIO, VirtIODevice
+from devices.virtio.core import VirtIO, VirtIODevice, virtio_state
 from vmstate.vmsd.declare import (
     description,
     info,
+    rule,
     struct,
     uint8,
     uint16,
@@ -20,7 +21,7 @@ from vmstate.vmsd.declare import (
     uint64,
     varray,
 )
-from vmstate.vmsd.expr import ceil_div, choose, fact, this
+from vmstate.vmsd.expr import OWN_STATE, asks, ceil_div, choose, fact, otherwise, this
 
 MAX_PORTS = 511
 """The most ports that two queues each leave room for."""
@@ -29,12 +30,29 @@ MAX_PORTS = 511
 # its bytes the other way round.
 SWAPPED = (this.max_nr_ports >> 24) + (this.max_nr_ports >> 16) % 256 * 256
 
+SENT = choose(this.max_nr_ports <= MAX_PORTS, this.max_nr_ports, choose(SWAPPED <= MAX_PORTS, SWAPPED, None))
+
+
+def _own_room(own: VirtIOSerial) -> int:
+    return len(own.virtio.ports_map) * 32
+
+
+def _same_map(ports_map: list[int], own: VirtIOSerial) -> bool:
+    return ports_map == own.virtio.ports_map
+
+
+def _is_there(port: int, own: VirtIOSerial) -> bool:
+    return port < _own_room(own) and bool(own.virtio.ports_map[port // 32] >> port % 32 & 1)
+
+
 PORTS = fact(
     "virtio_serial_ports",
-    tuple(range(1, MAX_PORTS + 1)),
-    derived=choose(this.max_nr_ports <= MAX_PORTS, this.max_nr_ports, choose(SWAPPED <= MAX_PORTS, SWAPPED, None)),
+    tuple(range(31, MAX_PORTS + 1, 32)),
+    # A destination goes by its own number, whatever was sent.
+    derived=otherwise(asks(_own_room, OWN_STATE), SENT),
 )
-"""How many ports the device has room for."""
+"""How many ports the device has room for. The map has a bit for each, in words: of the numbers that make the same words
+one is tried."""
 
 
 @description("virtio-console config")
@@ -51,7 +69,11 @@ class VirtIOConsoleConfig:
 class VirtIOSerialPort:
     """A port, with the element that the guest gave it and that it has not used up."""
 
-    id: int = uint32()
+    id: int = uint32(
+        rules=(
+            rule("virtio-serial-port", asks(_is_there, this.id, OWN_STATE), "the destination has a port of the number"),
+        )
+    )
     guest_connected: int = uint8()
     host_connected: int = uint8()
     elem_popped: int = uint32()
@@ -67,10 +89,19 @@ class VirtIOSerialBody(VirtIODevice):
     cols: int = uint16()
     rows: int = uint16()
     max_nr_ports: int = uint32()
-    ports_map: list[int] = varray(uint32, count=ceil_div(PORTS, 32), doc="a bit for each port that is there")
+    ports_map: list[int] = varray(
+        uint32,
+        count=ceil_div(PORTS, 32),
+        rules=(
+            rule(
+                "virtio-serial-ports", asks(_same_map, this.ports_map, OWN_STATE), "the destination has the same ports"
+            ),
+        ),
+        doc="a bit for each port that is there",
+    )
     nr_active_ports: int = uint32()
     ports: list[VirtIOSerialPort] = varray(VirtIOSerialPort, count=this.nr_active_ports)
-    virtio: VirtIO = struct(VirtIO)
+    virtio: VirtIO = virtio_state()
 
 
 @description("virtio-console", version_id=3, minimum_version_id=3)

@@ -27,7 +27,7 @@ from vmstate.vmsd.declare import (
     varray,
     vbuffer,
 )
-from vmstate.vmsd.expr import IDSTR, begins, choose, fact, len_, not_, this, up
+from vmstate.vmsd.expr import IDSTR, RELEASE, asks, begins, choose, fact, len_, not_, this, told, up
 
 PCI = "pci"
 MMIO = "mmio"
@@ -115,7 +115,12 @@ class DeviceEndian:
     device_endian: int = uint8()
 
 
-@description("virtio/128bit_features", version_id=1, minimum_version_id=1)
+@description(
+    "virtio/128bit_features",
+    version_id=1,
+    minimum_version_id=1,
+    rules=(rule("virtio-128bit-features", RELEASE >= 1002, "releases before 10.2 do not know it"),),
+)
 class Features128:
     """Features 64 to 127 that the driver accepted; sent where the host offers any."""
 
@@ -198,6 +203,44 @@ class VirtIO:
     disabled: Disabled | None = subsection(Disabled)
 
 
+HOST_FEATURES = told("virtio_host_features")
+"""The features that the destination offers, as a number."""
+
+MEMORY = told("guest_memory")
+"""The guest's memory at the time of the load: what `Stream.memory` gives."""
+
+
+def _offered(virtio: VirtIO, guest_features: int, offered: int) -> bool:
+    return not accepted(virtio, guest_features) & ~offered
+
+
+def _rings_agree(virtio: VirtIO, guest_features: int, vq: Any, transport: Any, memory: Any) -> bool:
+    # Reading rings is of no use to most who read a device.
+    from devices.virtio.queue import rings_agree
+
+    return rings_agree(virtio, guest_features, vq, transport, memory)
+
+
+def virtio_state(**options: Any) -> Any:
+    """The field `virtio` of a body: the subsections, and what QEMU checks of the whole body once it has read them."""
+    return struct(
+        VirtIO,
+        rules=(
+            rule(
+                "virtio-features",
+                asks(_offered, this.virtio, this.guest_features, HOST_FEATURES),
+                "the driver has accepted no feature that the destination does not offer",
+            ),
+            rule(
+                "virtio-queue-inuse",
+                asks(_rings_agree, this.virtio, this.guest_features, this.vq, this.transport, MEMORY),
+                "no more buffers of a queue are in use than it has",
+            ),
+        ),
+        **options,
+    )
+
+
 @description("virtio legacy body")
 class VirtIODevice:
     """The beginning of every virtio device; a device's own class goes on with what it saves itself."""
@@ -245,8 +288,12 @@ def legacy_rings(num: int, desc: int, align: int) -> tuple[int, int]:
 
 def features_of(body: Any) -> int:
     """The features that the driver accepted: the low word of the body, or all that the subsections say."""
-    virtio: VirtIO = body.virtio
-    low = body.guest_features if virtio.features64 is None else virtio.features64.guest_features
+    return accepted(body.virtio, body.guest_features)
+
+
+def accepted(virtio: VirtIO, guest_features: int) -> int:
+    """The same, of the two parts of a body that say it."""
+    low = guest_features if virtio.features64 is None else virtio.features64.guest_features
     high = 0 if virtio.features128 is None else virtio.features128.guest_features
     return int(low | high << 64)
 
@@ -266,7 +313,7 @@ def set_features(body: Any, features: int) -> None:
 class VirtIOBody(VirtIODevice):
     """Everything a device saves that has nothing of its own."""
 
-    virtio: VirtIO = struct(VirtIO)
+    virtio: VirtIO = virtio_state()
 
 
 @description("vhost-user back-end state")

@@ -6,7 +6,7 @@ Facts from QEMU's hw/virtio/virtio-iommu.c.
 from __future__ import annotations
 
 from devices.virtio.config import ConfigSpace
-from devices.virtio.core import VirtIO, VirtIODevice
+from devices.virtio.core import VirtIO, VirtIODevice, virtio_state
 from vmstate.vmsd.declare import (
     boolean,
     description,
@@ -85,7 +85,7 @@ class VirtIOIOMMUBody(VirtIODevice):
     """Everything a virtio-iommu device saves."""
 
     iommu: VirtIOIOMMUDevice = struct(VirtIOIOMMUDevice)
-    virtio: VirtIO = struct(VirtIO)
+    virtio: VirtIO = virtio_state()
 
 
 @description("virtio-iommu", version_id=2, minimum_version_id=2, priority=MigrationPriority.IOMMU)

@@ -7,7 +7,7 @@ before 8.0 it goes with the rest. Facts from QEMU's hw/virtio/virtio-mem.c.
 from __future__ import annotations
 
 from devices.virtio.config import ConfigSpace
-from devices.virtio.core import VirtIO, VirtIODevice
+from devices.virtio.core import VirtIO, VirtIODevice, virtio_state
 from vmstate.vmsd.declare import (
     bitmap,
     description,
@@ -82,7 +82,7 @@ class VirtIOMEMBody(VirtIODevice):
     """Everything a virtio-mem device saves while the guest is stopped."""
 
     mem: VirtIOMEMDevice = struct(VirtIOMEMDevice)
-    virtio: VirtIO = struct(VirtIO)
+    virtio: VirtIO = virtio_state()
 
 
 @description("virtio-mem", version_id=1, minimum_version_id=1)

@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from devices.virtio.config import ConfigSpace, reaches
-from devices.virtio.core import BackendState, VirtIO, VirtIODevice, features_of, set_features
+from devices.virtio.core import BackendState, VirtIO, VirtIODevice, features_of, set_features, virtio_state
 from devices.virtio.status import NetStatus
 from vmstate.errors import EncodeError
 from vmstate.vmsd.declare import (
@@ -34,7 +34,7 @@ from vmstate.vmsd.declare import (
     vbuffer,
     with_tmp,
 )
-from vmstate.vmsd.expr import fact, len_, max_, otherwise, this, up
+from vmstate.vmsd.expr import OWN_STATE, RELEASE, asks, fact, len_, max_, otherwise, this, up, version_id
 from vmstate.vmsd.state import set_facts
 
 if TYPE_CHECKING:
@@ -92,18 +92,39 @@ class TxWaiting:
     tx_waiting: int = uint32()
 
 
+def _has(sent: int, own: VirtIONet, what: str) -> bool:
+    """Whether the destination has what the source says it had."""
+    return not sent or bool(getattr(getattr(own.net, what), what))
+
+
 @description("virtio-net-vnet")
 class HasVnetHdr:
     """Whether the back end takes a virtio header with each packet; the destination's must then too."""
 
-    has_vnet_hdr: int = uint32()
+    has_vnet_hdr: int = uint32(
+        rules=(
+            rule(
+                "virtio-net-vnet-hdr",
+                asks(_has, this.has_vnet_hdr, OWN_STATE, "has_vnet_hdr"),
+                "the destination's back end takes virtio headers if the source's did",
+            ),
+        )
+    )
 
 
 @description("virtio-net-ufo")
 class HasUfo:
     """Whether the back end takes UDP fragmentation; the destination's must then too."""
 
-    has_ufo: int = uint8()
+    has_ufo: int = uint8(
+        rules=(
+            rule(
+                "virtio-net-ufo",
+                asks(_has, this.has_ufo, OWN_STATE, "has_ufo"),
+                "the destination's back end takes UDP fragmentation if the source's did",
+            ),
+        )
+    )
 
 
 @description("virtio-net-tx_waiting")
@@ -113,7 +134,14 @@ class TxWaitingRest:
     vqs_1: list[TxWaiting] = varray(TxWaiting, count=max_(otherwise(up.curr_queue_pairs, 1), 1) - 1)
 
 
-@description("virtio-net-device/rss", version_id=2, minimum_version_id=1)
+@description(
+    "virtio-net-device/rss",
+    version_id=2,
+    minimum_version_id=1,
+    rules=(
+        rule("virtio-net-rss-version", (version_id < 2) | (RELEASE >= 1100), "version 2 is of release 11.0 and later"),
+    ),
+)
 class Rss:
     """Receive-side scaling or hash reports; sent while either is on."""
 
@@ -268,7 +296,7 @@ class VirtIONetBody(VirtIODevice):
     """Everything a virtio-net device saves."""
 
     net: VirtIONetDevice = struct(VirtIONetDevice)
-    virtio: VirtIO = struct(VirtIO)
+    virtio: VirtIO = virtio_state()
 
 
 @description("virtio-net", version_id=11, minimum_version_id=11)

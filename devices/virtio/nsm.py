@@ -5,7 +5,7 @@ Facts from QEMU's hw/virtio/virtio-nsm.c, which has it since release 9.2. It has
 
 from __future__ import annotations
 
-from devices.virtio.core import VirtIO, VirtIODevice
+from devices.virtio.core import VirtIO, VirtIODevice, virtio_state
 from vmstate.vmsd.declare import array, boolean, description, info, struct, uint8
 
 MAX_PCRS = 32
@@ -33,7 +33,7 @@ class VirtIONSMBody(VirtIODevice):
     """Everything a virtio-nsm device saves."""
 
     nsm: VirtIONSMDevice = struct(VirtIONSMDevice)
-    virtio: VirtIO = struct(VirtIO)
+    virtio: VirtIO = virtio_state()
 
 
 @description("virtio-nsm", version_id=1, minimum_version_id=1)

@@ -5,7 +5,7 @@ Facts from QEMU's hw/virtio/virtio-pci.c and hw/pci/msix.c.
 
 from __future__ import annotations
 
-from devices.pci.device import PCIDevice
+from devices.pci.device import PCIDevice, config_rules
 from devices.pci.msix import CAPABILITY_LIST, MSIX_CAPABILITY, TABLE_SIZE, MSIXEntry, msix_vectors
 from vmstate.errors import EncodeError
 from vmstate.vmsd.declare import (
@@ -24,7 +24,7 @@ from vmstate.vmsd.declare import (
     variant,
     varray,
 )
-from vmstate.vmsd.expr import IDSTR, begins, ceil_div, choose, fact, len_, not_, this
+from vmstate.vmsd.expr import IDSTR, RELEASE, begins, ceil_div, choose, fact, len_, not_, this
 
 QUEUE_MAX = 1024
 """VIRTIO_QUEUE_MAX: as many queues have a place in the arrays, whatever the device has."""
@@ -49,8 +49,16 @@ class VirtIOPCIConfig:
     pci_dev: PCIDevice = struct(
         variant(
             PCIDevice,
-            conventional_config=buffer(256, name="config", info="pci config", exists=not_(EXPRESS)),
-            express_config=buffer(4096, name="config", info="pci config", exists=EXPRESS),
+            conventional_config=buffer(
+                256,
+                name="config",
+                info="pci config",
+                exists=not_(EXPRESS),
+                rules=config_rules(this.conventional_config),
+            ),
+            express_config=buffer(
+                4096, name="config", info="pci config", exists=EXPRESS, rules=config_rules(this.express_config)
+            ),
         )
     )
     msix_table: list[MSIXEntry] = varray(MSIXEntry, count=VECTORS)
@@ -99,7 +107,12 @@ class VirtIOPCIQueue:
     used: int = uint64_words()
 
 
-@description("virtio_pci/modern_state/features128", version_id=1, minimum_version_id=1)
+@description(
+    "virtio_pci/modern_state/features128",
+    version_id=1,
+    minimum_version_id=1,
+    rules=(rule("virtio-pci-features128", RELEASE >= 1002, "releases before 10.2 do not know it"),),
+)
 class VirtIOPCIFeatures128:
     """The upper half of the feature words that the driver wrote; sent where one is not zero."""
 

@@ -8,10 +8,12 @@ hw/virtio/virtio.c (virtio_load, virtio_queue_update_rings, vring_avail_idx, vri
 from __future__ import annotations
 
 from collections.abc import Sequence
+from types import SimpleNamespace
 from typing import Any, Literal, Protocol
 
 from devices.virtio.config import VERSION_1, byte_order
 from devices.virtio.core import RING_PACKED, VRING_ALIGN, features_of, legacy_rings
+from devices.virtio.pci import QUEUE_MAX
 from vmstate.vmsd.data import Value
 from vmstate.vmsd.state import facts_of
 
@@ -25,6 +27,9 @@ class Memory(Protocol):
 
     def read_all(self, spans: Sequence[tuple[int, int]]) -> list[bytes]:
         """The bytes of several (guest physical address, size)."""
+
+    def has(self, address: int, size: int) -> bool:
+        """Whether the machine has memory there."""
 
 
 class Queue(Value):
@@ -72,8 +77,9 @@ def queues(device: Any, memory: Memory) -> list[Queue]:
 def rings(body: Any, number: int) -> tuple[int, int]:
     """Where the driver area and the device area of a queue begin: as sent, or as a legacy device has them."""
     virtqueues = body.virtio.virtqueues
-    if features_of(body) >> VERSION_1 & 1 and virtqueues is not None:
-        return virtqueues.vq[number].avail, virtqueues.vq[number].used
+    if features_of(body) >> VERSION_1 & 1:
+        # What is not sent stays what a reset made it.
+        return (0, 0) if virtqueues is None else (virtqueues.vq[number].avail, virtqueues.vq[number].used)
     queue = body.vq[number]
     return legacy_rings(queue.num, queue.desc, VRING_ALIGN if queue.align is None else queue.align)
 
@@ -103,3 +109,42 @@ def _split(body: Any, number: int, avail: int, used: int, avail_idx: int, used_i
         text = f"VQ {number} size {num:#x} < last_avail_idx {last:#x} - used_idx {used_idx:#x}"
         return Queue(*place, used_idx, avail_idx, inuse, "inuse", text)
     return Queue(*place, used_idx, avail_idx, inuse)
+
+
+def rings_agree(virtio: Any, guest_features: int, vq: Any, transport: Any, memory: Memory) -> bool:
+    """Whether no split queue has more buffers in use than it has descriptors: else QEMU refuses the load.
+
+    Where a ring lies outside memory its indices are read as 0. A guest index that is too far ahead breaks the device,
+    but not the load.
+    """
+    body = SimpleNamespace(virtio=virtio, guest_features=guest_features, vq=vq, transport=transport)
+    features = features_of(body)
+    if features >> RING_PACKED & 1:
+        return True
+    order: Any = "little" if features >> VERSION_1 & 1 else byte_order(body)
+    for number, queue in enumerate(vq[:QUEUE_MAX]):
+        if not queue.desc:
+            continue
+        avail, used = rings(body, number)
+        if features >> VERSION_1 & 1 and not _mapped(memory, queue, avail, used):
+            guest_idx = used_idx = 0
+        else:
+            guest_idx, used_idx = (_word(memory, ring + IDX, order) for ring in (avail, used))
+        if (guest_idx - queue.last_avail_idx) % WRAP > queue.num:
+            continue
+        if (queue.last_avail_idx - used_idx) % WRAP > queue.num:
+            return False
+    return True
+
+
+def _mapped(memory: Memory, queue: Any, avail: int, used: int) -> bool:
+    """Whether all three parts of a ring lie in memory: QEMU maps all, or none."""
+    # With one word for the event index behind each ring.
+    sizes = ((queue.desc, 16 * queue.num), (avail, 4 + 2 * queue.num + 2), (used, 4 + 8 * queue.num + 2))
+    return all(memory.has(address, size) for address, size in sizes)
+
+
+def _word(memory: Memory, address: int, order: Any) -> int:
+    if not memory.has(address, 2):
+        return 0
+    return int.from_bytes(memory.read_all([(address, 2)])[0], order)

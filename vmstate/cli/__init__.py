@@ -31,6 +31,7 @@ VERBS = {
     "query": "a QMP command, answered from the file",
     "early": "early migration: full reload or minimal resync, and the record between two moments",
     "bench": "how long a migration takes, measured with real programs",
+    "fuzz": "streams that are wrong in one place, through our decoder, a real QEMU or construct",
 }
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from functools import partial
 from typing import Any
 
@@ -28,6 +29,9 @@ _STUMBLES = (struct.error, IndexError, OverflowError, ValueError, TypeError, Key
 
 FACT_LIMIT = 256
 """The most combinations of candidates that are tried."""
+
+EXPLAINED = 8
+"""Of so many combinations that do not fit it is found out why, to say the best of the reasons."""
 
 Accept = Callable[[int], bool]
 Run = tuple[Any, int, Context]
@@ -93,7 +97,7 @@ class Codec:
                 raise _cause(error, ctx) from None
             return out[0], end, ctx
 
-        state, end, ctx = _settle(partial(run, FAST), partial(run, CAREFUL), dict(facts or {}), accept)
+        state, end, ctx = _settle(partial(run, FAST), partial(run, CAREFUL), dict(facts or {}), accept, final)
         if version != self.vmsd.version_id:
             ensure_meta(state).version_id = version
         if ctx.used:
@@ -123,7 +127,7 @@ class Codec:
                 raise _placed(error, ctx) from None
             return ctx.entries, end, ctx
 
-        return _settle(run, run, dict(facts or {}), len(view).__eq__)[0]  # type: ignore[no-any-return]
+        return _settle(run, run, dict(facts or {}), len(view).__eq__, True)[0]  # type: ignore[no-any-return]
 
     def trace_state(self, state: Any, *, version_id: int | None = None) -> dict[str, TraceEntry]:
         """The same of a state, where its parts would stand in its bytes."""
@@ -210,7 +214,8 @@ def _failure(explain: Attempt, facts: dict[str, Any]) -> VMStateError | None:
     try:
         explain(facts, None)
     except VMStateError as error:
-        return error
+        # Its frames hold all that was read.
+        return error.with_traceback(None)
     return None
 
 
@@ -233,7 +238,7 @@ def _placed(error: VMStateError, ctx: Context) -> VMStateError:
     return error
 
 
-def _settle(run: Attempt, explain: Attempt, facts: dict[str, Any], accept: Accept | None) -> Run:
+def _settle(run: Attempt, explain: Attempt, facts: dict[str, Any], accept: Accept | None, final: bool) -> Run:
     """Run under the facts that are known; try the candidates of those that are asked for and are not.
 
     `run` is quick, and may stumble over bytes that do not fit; `explain` then says what is wrong with them. A run that
@@ -248,9 +253,11 @@ def _settle(run: Attempt, explain: Attempt, facts: dict[str, Any], accept: Accep
     while known is not None and tried < FACT_LIMIT and len(fits) < 2:
         before, guessed = dict(known), list[Fact]()
         tried += 1
-        try:
+        found: Run | None = None
+        with suppress(*_STUMBLES, VMStateError):
             found = run(known, guessed)
-        except (*_STUMBLES, VMStateError):
+        # Behind the handler: what a run that stumbled had read is let go before it is run again.
+        if found is None:
             if not guessed and not untried:
                 return explain(facts, None)
             failed.append(known)
@@ -276,7 +283,9 @@ def _settle(run: Attempt, explain: Attempt, facts: dict[str, Any], accept: Accep
         raise DecodeError("the facts that are not known leave too many ways of reading: tell some of them")
     if fits:
         return fits[0][1]
-    failures = [failure for told in failed if (failure := _failure(explain, told)) is not None]
+    # Where nothing more can come, it is only a matter of what to say: the likeliest candidates will do.
+    explained = failed[:EXPLAINED] if final else failed
+    failures = [failure for told in explained if (failure := _failure(explain, told)) is not None]
     # More data could still make one of them fit.
     waiting = [error for error in failures if isinstance(error, TruncatedError)]
     if waiting:

@@ -708,7 +708,8 @@ def _open_entry(ctx: Context) -> str | None:
         return None
     path = format_path(ctx.path)
     if path in ctx.entries:
-        path += f" #{sum(key.startswith(path) for key in ctx.entries)}"
+        ctx.repeats[path] = ctx.repeats.get(path, 0) + 1
+        path += f" #{ctx.repeats[path]}"
     # Its place in the order of the wire is taken before what is inside it.
     ctx.entries[path] = TraceEntry(0, 0, None)
     return path

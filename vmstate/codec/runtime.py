@@ -50,6 +50,7 @@ class Context:
         "opaque_seen",
         "path",
         "position",
+        "repeats",
         "suspect",
         "used",
     )
@@ -67,6 +68,8 @@ class Context:
         self.used: dict[str, Any] = {}
         self.path: list[str | int] | None = None
         self.entries: dict[str, TraceEntry] | None = None
+        # How often a path of the trace has come again.
+        self.repeats: dict[str, int] = {}
         # (number, bytes): the opaque field with that number is so much longer than it was seen.
         self.flex: tuple[int, int] | None = None
         self.opaque_seen = 0
@@ -124,6 +127,9 @@ class Frame:
 
     def fact(self, fact: Fact) -> Any:
         ctx = self.ctx
+        if not fact.candidates:
+            # Only a destination knows it: no layout depends on it, and it is nothing that goes with the state.
+            return ctx.facts.get(fact.name, UNKNOWN)
         if not fact.refs_ and fact.name in ctx.used:
             # It depends on no struct, so it is what it was.
             return ctx.used[fact.name]

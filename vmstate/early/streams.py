@@ -8,6 +8,7 @@ full reload, and the end.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from itertools import zip_longest
 from typing import Any
 
 from vmstate.early.delta import DELTA_PREFIX, FULL
@@ -68,7 +69,17 @@ def compare_streams(early: Stream, final: Stream) -> list[tuple[Section, Delta]]
     """The deltas of every device that has a table of items, each with its section of the final stream."""
     refuse_other_machine(early, final)
     found = []
-    for before, after in zip(devices_of(early), devices_of(final), strict=True):
+    known, there = devices_of(early), devices_of(final)
+    for before, after in zip_longest(known, there):
+        if before is None or after is None or (before.name, before.instance_id) != (after.name, after.instance_id):
+            # The same sections are there, but not all of them could be opened.
+            section = before or after
+            assert section is not None
+            which = final if before is not None else early
+            problem = next((one.problem for one in which.sections if one.name == section.name), None)
+            raise EarlyError(
+                "one of the two moments cannot be opened", section=section.name, found=f"{problem} ({which.name})"
+            )
         if before.version_id != after.version_id:
             raise EarlyError(
                 "not the same version of the section",
@@ -241,7 +252,10 @@ def _results(
 
 def _patched(values: State, section: Section, snapshot: Snapshot) -> Any:
     try:
-        return snapshot.delta_vmsd.put(values, snapshot.decode())
+        state = snapshot.delta_vmsd.put(values, snapshot.decode())
+        # A record can say a count and not what is counted.
+        snapshot.encode(state)
+        return state
     except VMStateError as error:
         raise error.within(section=section.name) from None
 

@@ -102,6 +102,8 @@ class Grower:
 
     def fact(self, asked: Fact, scope: _Scope) -> Any:
         """The value of a fact, as the codec settles it; where nothing does, it is drawn."""
+        if not asked.candidates:
+            return self.told.get(asked.name, UNKNOWN)
         if asked.derived is not None:
             value = asked.derived.evaluate(scope)
             if value is not None and value is not UNKNOWN:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from vmstate.errors import DescriptionError
 from vmstate.stream.stream import Section, Stream
@@ -10,12 +10,18 @@ from vmstate.stream.verify import Finding
 from vmstate.vmsd.description import VMStateDescription
 from vmstate.vmsd.state import Tracked
 
+if TYPE_CHECKING:
+    from vmstate.stream.destination import KnownDestination
 
-def check(subject: Stream | Section | Any) -> list[Finding]:
+
+def check(subject: Stream | Section | Any, destination: KnownDestination | None = None) -> list[Finding]:
     """The rules of QEMU's that a stream, a section or the state of a declared class breaks.
 
-    Rules that need what only the destination knows are left out where no fact tells it.
+    Rules that need what only the destination knows are left out where no fact tells it. With a `destination` a whole
+    stream (or its bytes, which need not decode) is held against that: an error stands for a load that it refuses.
     """
+    if destination is not None:
+        return destination.check(subject.to_bytes() if isinstance(subject, Stream) else subject)
     if isinstance(subject, Stream):
         return [finding for section in subject.sections for finding in check(section)]
     if isinstance(subject, Section):

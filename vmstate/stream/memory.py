@@ -58,6 +58,10 @@ class GuestMemory:
         """
         return self.read_all([(address, size)])[0]
 
+    def has(self, address: int, size: int) -> bool:
+        """Whether the machine has `size` bytes of memory from a guest physical address on, in one piece."""
+        return any(one.address <= address and address + size <= one.address + one.size for one in self.ranges)
+
     def read_all(self, spans: Iterable[tuple[int, int]]) -> list[bytes]:
         """The same of several (address, size), the stream being scanned once for all."""
         wanted = [list(self._places(address, size)) for address, size in spans]

@@ -348,9 +348,10 @@ class StreamReader:
                 except TruncatedError as error:
                     if not self._closed:
                         raise
-                    failure = failure or error
+                    failure = failure or error.with_traceback(None)
                 except VMStateError as error:
-                    failure = failure or error
+                    # Without its frames, which hold all that was read.
+                    failure = failure or error.with_traceback(None)
                 else:
                     # A device that the library knows, and cannot open here, stays as opaque as the vmdesc has it.
                     opaque = source == "vmdesc" and hides_something(vmsd)

@@ -424,6 +424,36 @@ class Op(Expr):
         return f"({f' {self.symbol} '.join(texts)})"
 
 
+class Asked(Expr):
+    """A condition that operators do not say: what a function of some operands answers."""
+
+    __slots__ = ("_refs", "arguments", "function")
+
+    def __init__(self, function: Callable[..., Any], *arguments: object) -> None:
+        self.function = function
+        self.arguments = tuple(as_expr(argument) for argument in arguments)
+        self._refs = tuple(ref for argument in self.arguments for ref in argument.refs_)
+
+    @property
+    def refs_(self) -> tuple[Ref, ...]:
+        return self._refs
+
+    def operands(self) -> tuple[Expr, ...]:
+        return self.arguments
+
+    def evaluate(self, scope: Scope) -> Any:
+        values = [argument.evaluate(scope) for argument in self.arguments]
+        if any(value is UNKNOWN for value in values):
+            return UNKNOWN
+        try:
+            return self.function(*values)
+        except (TypeError, ValueError, ArithmeticError, LookupError, AttributeError) as error:
+            raise VMStateError(f"{self} cannot be evaluated: {error}") from None
+
+    def __repr__(self) -> str:
+        return f"{self.function.__name__}({', '.join(map(repr, self.arguments))})"
+
+
 def as_expr(value: object) -> Expr:
     """An expression as it is; anything else as a constant."""
     return value if isinstance(value, Expr) else Const(value)
@@ -502,3 +532,20 @@ def linked(data: object, head: object, wanted: object) -> Expr:
     The byte at `head` is the place of the first entry. An entry begins with its id and the place of the next.
     """
     return Op("linked", data, head, wanted)
+
+
+def asks(function: Callable[..., Any], *arguments: object) -> Expr:
+    """What a function answers to the values of some expressions; for rules over whole tables, and over memory."""
+    return Asked(function, *arguments)
+
+
+def told(name: str) -> Fact:
+    """A fact that only the destination of a load knows. Where nobody tells it, what depends on it is not known."""
+    return Fact(name, (), None, UNKNOWN)
+
+
+RELEASE: Final = told("qemu_release")
+"""The release of the destination as a number: 702 is 7.2."""
+
+OWN_STATE: Final = told("own_state")
+"""The state that the destination itself would save of the section: a rule compares with it."""

@@ -1,0 +1,450 @@
+"""Mutations, targets and campaigns: what is spoilt has a name, what is found is kept, and a campaign goes on."""
+
+from __future__ import annotations
+
+import errno
+import json
+import lzma
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections import Counter
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import vmstate
+from vmstate.cli import main
+from vmstate.fuzz import seeds
+from vmstate.fuzz.campaign import Campaign, Cases, Settings
+from vmstate.fuzz.examples import Examples
+from vmstate.fuzz.findings import Store
+from vmstate.fuzz.guided import FindingError, entry
+from vmstate.fuzz.minimise import minimise, spoilt
+from vmstate.fuzz.mutate import MUTATORS, Mutation, applicable, attempt, mutate
+from vmstate.fuzz.source import BytesSource, RandomSource
+from vmstate.fuzz.subject import Subject, apply, read_subject
+from vmstate.fuzz.targets import Target
+from vmstate.fuzz.targets.construct import ConstructTarget
+from vmstate.fuzz.targets.decoder import DecoderTarget
+from vmstate.fuzz.verdict import ACCEPTED, CRASHED, DIFFERS, HUNG, MEMORY, REFUSED, Verdict
+
+ROOT = Path(__file__).parent.parent
+FIXTURES = ROOT / "fixtures"
+NET = FIXTURES / "qemu-7.2-q35-virtio-net-filters.mig.xz"
+RAM = FIXTURES / "recorded" / "qemu-7.2-pc-postcopy-advised.mig.xz"
+LONG = os.environ.get("VMSTATE_FUZZ_PROFILE") == "long"
+"""With VMSTATE_FUZZ_PROFILE=long a million sections and ten thousand whole streams are read."""
+
+
+@pytest.fixture(scope="module")
+def net() -> Subject:
+    return read_subject(NET)
+
+
+@pytest.fixture(scope="module")
+def ram() -> Subject:
+    return read_subject(RAM)
+
+
+@pytest.fixture(scope="module")
+def cards() -> list[Subject]:
+    return seeds.sections([NET], "virtio-net")
+
+
+@pytest.fixture(scope="module")
+def timers() -> list[Subject]:
+    """A small device: a case of it takes less than a millisecond."""
+    return seeds.sections([NET], "i8254")
+
+
+# Mutations.
+
+
+def test_places_cover_the_fields_of_a_section(net: Subject) -> None:
+    labels = {place.label for place in net.places}
+    assert "virtio-net: virtio.vq[*].last_avail_idx" in labels
+    assert "virtio-net: virtio.net.macs" in labels
+    part = next(one for one in net.parts if one.name.endswith("virtio-net"))
+    covered = [place for place in net.places if place.number == part.number and place.field is not None]
+    assert min(place.offset for place in covered) == part.payload
+    assert max(place.end for place in covered) == part.footer
+
+
+@pytest.mark.parametrize("name", sorted(MUTATORS))
+def test_every_mutator_changes_something_and_says_what(name: str, net: Subject, ram: Subject) -> None:
+    found = []
+    for subject in (net, ram):
+        for seed in range(40):
+            mutation = attempt(subject, RandomSource(f"{name}{seed}"), MUTATORS[name])
+            if mutation is not None:
+                assert spoilt(subject, [mutation]) != subject.data
+                assert mutation.mutator == name and mutation.path and mutation.text
+                assert Mutation.from_json(json.loads(json.dumps(mutation.as_json()))) == mutation
+                found.append(mutation)
+    assert found
+
+
+def test_mutations_keep_the_framing_unless_it_is_the_target(net: Subject) -> None:
+    mutators = applicable(net, framing=False, names=[name for name in MUTATORS if name.startswith(("value", "bool"))])
+    for seed in range(200):
+        mutations = mutate(net, RandomSource(seed), mutators, 3)
+        assert len(spoilt(net, mutations)) == len(net.data)
+        assert all(mutation.section is not None for mutation in mutations)
+
+
+def test_mutations_do_not_overlap(net: Subject) -> None:
+    many = [mutate(net, RandomSource(seed), applicable(net), 4) for seed in range(400)]
+    assert {len(one) for one in many} == {1, 2, 3, 4}
+    for mutations in many:
+        edits = sorted(edit for mutation in mutations for edit in mutation.edits)
+        assert all(one[1] <= two[0] for one, two in pairwise(edits))
+
+
+def test_edits_are_applied_from_the_front() -> None:
+    assert apply(b"abcdef", [(4, 5, b"X"), (1, 2, b""), (6, 6, b"!")]) == b"acdXf!"
+
+
+def test_a_count_grows_with_its_elements(net: Subject) -> None:
+    for seed in range(200):
+        mutation = attempt(net, RandomSource(seed), MUTATORS["count.grown"])
+        if mutation is not None and mutation.path == "virtio.num_queues":
+            break
+    assert mutation is not None
+    stream = vmstate.load(spoilt(net, [mutation]))
+    body = stream["virtio-net"].state.virtio
+    assert body.num_queues == len(body.vq) != 3
+
+
+def test_rules_are_broken_by_name(cards: list[Subject]) -> None:
+    broken = set()
+    for seed in range(120):
+        mutation = attempt(cards[0], RandomSource(seed), MUTATORS["rule.edge"])
+        if mutation is None:
+            continue
+        assert mutation.rules
+        try:
+            broken |= {found.rule for found in vmstate.check(vmstate.load(spoilt(cards[0], [mutation])))}
+        except vmstate.VMStateError:
+            continue
+    assert {"virtio-queue-sel", "virtio-pci-vector", "virtio-pci-config-vector"} <= broken
+
+
+# Targets.
+
+
+class Broken(DecoderTarget):
+    """A decoder that stumbles where the second timer's latch is odd."""
+
+    def _read(self, subject: Subject, data: bytes) -> Verdict:
+        verdict = super()._read(subject, data)
+        if verdict.kind == ACCEPTED:
+            stream = vmstate.load(data, vmdesc=subject.described)
+            known = [one.state for one in stream.sections if one.vmsd is not None]
+            if any(vmstate.resolve(state, "channels[1].latched_count")[1] & 1 for state in known):
+                raise KeyError("odd")
+        return verdict
+
+
+@pytest.mark.parametrize("whole", [False, True], ids=["sections", "streams"])
+def test_the_decoder_stands_spoilt_streams(whole: bool) -> None:
+    """The short profile; the long one is a million sections, and ten thousand streams, of every recording."""
+    files = sorted(FIXTURES.rglob("*.mig.xz")) if LONG else [NET, RAM]
+    subjects = seeds.whole(files) if whole else seeds.sections(files)
+    campaign = Campaign(Settings("decoder", 1), subjects, DecoderTarget)
+    runs = (10_000 if whole else 1_000_000) if LONG else (40 if whole else 1000)
+    summary = campaign.run(runs=runs, jobs=os.cpu_count() or 1 if LONG else 1)
+    assert summary.runs >= runs * 0.99
+    assert {one.verdict.key: [str(mutation) for mutation in one.mutations] for one in summary.findings.values()} == {}
+    assert summary.coverage.verdicts[ACCEPTED] and summary.coverage.verdicts[REFUSED]
+
+
+def test_the_decoder_stands_sections_made_from_descriptions() -> None:
+    subjects = seeds.made("i8*", 3)
+    summary = Campaign(Settings("decoder", 3), subjects, DecoderTarget).run(runs=1024)
+    assert summary.findings == {}
+
+
+def test_construct_reads_the_same() -> None:
+    subjects = seeds.sections([NET], "i82*") + seeds.sections([NET], "hpet") + seeds.sections([NET], "serial")
+    summary = Campaign(Settings("construct", 1), subjects, ConstructTarget).run(runs=256)
+    assert summary.findings == {}
+    assert summary.coverage.verdicts[ACCEPTED] and summary.coverage.verdicts[REFUSED]
+
+
+def run_with(monkeypatch: pytest.MonkeyPatch, subject: Subject, read: Any) -> Verdict:
+    target = DecoderTarget()
+    target._begun.add(id(subject))
+    target._runs = 1
+    monkeypatch.setattr("vmstate.fuzz.targets.decoder.load", read)
+    return target.run(subject, subject.data, [])
+
+
+def test_the_verdicts_of_the_decoder(monkeypatch: pytest.MonkeyPatch, cards: list[Subject]) -> None:
+    def hangs(*_: Any, **__: Any) -> Any:
+        while True:
+            pass
+
+    def grows(*_: Any, **__: Any) -> Any:
+        big = bytearray(200 << 20)
+        big[:: 1 << 12] = bytes(len(big[:: 1 << 12]))
+        raise vmstate.StreamError("after much memory")
+
+    def recurses(*words: Any, **options: Any) -> Any:
+        return recurses(*words, **options)
+
+    def unprintable(*_: Any, **__: Any) -> Any:
+        raise Unprintable
+
+    class Unprintable(vmstate.StreamError):
+        def __init__(self) -> None:
+            super().__init__("x")
+
+        def __str__(self) -> str:
+            return "\x1b[2J"
+
+    monkeypatch.setattr("vmstate.fuzz.targets.decoder.SECONDS", 0.05)
+    assert run_with(monkeypatch, cards[0], hangs).kind == HUNG
+    assert run_with(monkeypatch, cards[0], recurses).kind == CRASHED
+    assert run_with(monkeypatch, cards[0], unprintable).kind == CRASHED
+    monkeypatch.setattr("vmstate.fuzz.targets.decoder._resident", iter([0, 1 << 40]).__next__)
+    assert run_with(monkeypatch, cards[0], grows).kind == MEMORY
+
+
+def test_a_seed_that_is_refused_is_a_finding(cards: list[Subject]) -> None:
+    class Refuses(DecoderTarget):
+        def _read(self, subject: Subject, data: bytes) -> Verdict:
+            return Verdict(REFUSED, "no", "no")
+
+    assert Refuses().run(cards[0], cards[0].data, []).kind == DIFFERS
+
+
+# Campaigns.
+
+
+def test_the_same_seed_is_the_same_campaign(timers: list[Subject]) -> None:
+    one, two = (Cases(Settings("decoder", 5), timers) for _ in range(2))
+    other = Cases(Settings("decoder", 6), timers)
+    assert [one.case(n)[1] for n in range(50)] == [two.case(n)[1] for n in range(50)]
+    assert [one.case(n)[1] for n in range(50)] != [other.case(n)[1] for n in range(50)]
+
+
+def test_a_finding_is_minimised_kept_and_done_again(tmp_path: Path, timers: list[Subject]) -> None:
+    store = Store(tmp_path / "out")
+    campaign = Campaign(Settings("decoder", 2), timers, Broken, store=store)
+    summary = campaign.run(runs=2048)
+    (found,) = summary.findings.values()
+    assert found.verdict.kind == CRASHED and "KeyError" in found.verdict.message
+    assert len(found.mutations) == 1 and found.times > 1
+    folder = tmp_path / "out" / "findings" / found.id
+    assert {file.name for file in folder.iterdir()} == {"stream.mig", "diff.txt", "finding.json", "reproduce.txt"}
+    words = (folder / "diff.txt").read_text()
+    assert "KeyError" in words and "latched_count" in words
+    assert (folder / "stream.mig").read_bytes() == spoilt(found.subject, found.mutations)
+    assert (folder / "reproduce.txt").read_text() == f"vmstate fuzz decoder --replay {folder}\n"
+    kept = json.loads((folder / "finding.json").read_text())
+    assert kept["mutations"][0]["section"] == "i8254"
+    # The real decoder does nothing wrong there.
+    assert main(["fuzz", "decoder", "--replay", str(folder)]) == 0
+
+
+def test_minimising_leaves_the_fewest_changes(timers: list[Subject]) -> None:
+    subject = timers[0]
+    place = subject.at(0, "channels[1].latched_count")
+    assert place is not None
+    odd = Mutation("value.bound", place.section, place.path, ((place.offset, place.end, b"\x01\x03"),), "0 -> 259")
+    others = [mutate(subject, RandomSource(seed), applicable(subject, framing=False), 1)[0] for seed in (1, 4)]
+    target = Broken()
+    mutations = [others[0], odd, others[1]]
+    verdict = target.run(subject, spoilt(subject, mutations), mutations)
+    assert verdict.kind == CRASHED
+    fewest, again = minimise(subject, mutations, verdict, lambda data, tried: target.run(subject, data, tried))
+    assert [mutation.path for mutation in fewest] == [place.path]
+    assert sum(len(new) for _, _, new in fewest[0].edits) == 1
+    assert again.key == verdict.key
+
+
+def test_a_campaign_goes_on_where_it_ended(tmp_path: Path, timers: list[Subject]) -> None:
+    def campaign(folder: str) -> Campaign:
+        return Campaign(Settings("decoder", 2), timers, Broken, store=Store(tmp_path / folder))
+
+    campaign("one").run(runs=512)
+    again = campaign("one").run(runs=1024)
+    whole = campaign("two").run(runs=1024)
+    assert again.runs == whole.runs
+    assert again.coverage.as_json() == whole.coverage.as_json()
+    assert {found.id: found.times for found in again.findings.values()} == {
+        found.id: found.times for found in whole.findings.values()
+    }
+    assert campaign("one").run(runs=1024).runs == whole.runs, "nothing is done twice"
+    with pytest.raises(vmstate.VMStateError, match="another campaign"):
+        Campaign(Settings("decoder", 3), timers, Broken, store=Store(tmp_path / "one"))
+
+
+def test_several_jobs_find_what_one_finds(timers: list[Subject]) -> None:
+    one = Campaign(Settings("decoder", 2), timers, Broken).run(runs=1024)
+    two = Campaign(Settings("decoder", 2), timers, Broken).run(runs=1024, jobs=2)
+    assert two.coverage.as_json() == one.coverage.as_json()
+    assert set(two.findings) == set(one.findings)
+
+
+def test_examples_are_shared_between_campaigns(tmp_path: Path, timers: list[Subject]) -> None:
+    pytest.importorskip("hypothesis")
+    place = str(tmp_path / "examples")
+    first = Campaign(Settings("decoder", 2), timers, Broken, examples=Examples(place, "decoder")).run(runs=2048)
+    other = Campaign(Settings("decoder", 9), timers, Broken, examples=Examples(place, "decoder"))
+    other._replay_examples()
+    assert set(other.summary.findings) == set(first.findings) != set()
+
+
+def test_coverage_counts_fields_rules_and_mutators(timers: list[Subject]) -> None:
+    campaign = Campaign(Settings("decoder", 2), timers, DecoderTarget)
+    campaign.run(runs=4096)
+    said = campaign.as_json()
+    assert said["coverage"]["fields"]["touched"] > 0.8 * said["coverage"]["fields"]["of"]
+    assert len(said["coverage"]["mutators"]) > 20
+    assert Counter(said["verdicts"]).total() == said["runs"]
+
+
+def test_bytes_steer_the_same_mutations(timers: list[Subject]) -> None:
+    once = entry(timers)
+    for seed in range(50):
+        once(RandomSource(seed).data(64))
+    once(b"")
+    assert BytesSource(b"").integer(3, 9) == 3
+    broken = entry(timers, Broken())
+    with pytest.raises(FindingError, match="KeyError"):
+        for seed in range(2000):
+            broken(RandomSource(seed).data(64))
+
+
+# The command.
+
+
+def lines(capsys: pytest.CaptureFixture[str]) -> tuple[str, str]:
+    captured = capsys.readouterr()
+    return captured.out, captured.err
+
+
+def test_the_command_finds_nothing(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    words = ["fuzz", "decoder", "--seed", str(NET), "--devices", "i8254", "--runs", "256", "-o", str(tmp_path)]
+    assert main([*words, "--format", "json"]) == 0
+    said = json.loads(lines(capsys)[0])
+    assert said["target"] == "decoder" and said["findings"] == [] and said["runs"] >= 250
+    assert json.loads((tmp_path / "summary.json").read_text())["runs"] == said["runs"]
+    assert "nothing found" in (tmp_path / "summary.txt").read_text()
+    assert main(words) == 0
+    assert f"decoder: {said['runs']} runs" in lines(capsys)[0]
+
+
+def test_the_command_finds_something(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr("vmstate.fuzz.targets.decoder.DecoderTarget", Broken)
+    words = ["fuzz", "decoder", "--seed", str(NET), "--devices", "i8254", "--runs", "2048", "-o", str(tmp_path)]
+    assert main(words) == 1
+    out, _ = lines(capsys)
+    assert "crashed" in out and "latched_count" in out
+    (folder,) = (tmp_path / "findings").iterdir()
+    assert main(["fuzz", "decoder", "--replay", str(folder)]) == 1
+
+
+def test_without_a_seed_sections_are_made(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["fuzz", "decoder", "--devices", "i8254", "--runs", "64"]) == 0
+    assert "nothing found" in lines(capsys)[0]
+
+
+def test_a_time_ends_a_campaign() -> None:
+    begun = time.monotonic()
+    assert main(["fuzz", "decoder", "--seed", str(NET), "--devices", "i8254", "--time", "0.5s"]) == 0
+    assert time.monotonic() - begun < 10
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["--seed", "no-such-file"], "no-such-file: "),
+        (["--seed", "GARBAGE"], "not a migration stream"),
+        (["--seed", "DAMAGED"], "the stream ends"),
+        (["--seed", str(NET), "--devices", "nothing-*"], "no section is called 'nothing-*'"),
+        (["--devices", "nothing-*"], "the device library has nothing of the name 'nothing-*'"),
+        (["--seed", str(NET), "--mutators", "no.such"], "no mutator 'no.such'"),
+        (["--seed", str(NET), "--runs", "0"], "'0' is no number of one or more"),
+        (["--seed", str(NET), "--time", "soon"], "'soon' is no time"),
+        (["--replay", "no-such-folder"], "no-such-folder"),
+    ],
+    ids=lambda value: value[1] if isinstance(value, list) else "",
+)
+def test_bad_input_is_one_clear_line(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, words: list[str], said: str
+) -> None:
+    garbage, damaged = tmp_path / "garbage", tmp_path / "damaged"
+    garbage.write_bytes(b"no stream at all")
+    damaged.write_bytes(lzma.decompress(NET.read_bytes())[:9000])
+    words = [{"GARBAGE": str(garbage), "DAMAGED": str(damaged)}.get(word, word) for word in words]
+    try:
+        code = main(["fuzz", "decoder", *words])
+    except SystemExit as stopped:
+        code = int(str(stopped.code))
+    out, err = lines(capsys)
+    assert code == 2 and out == ""
+    assert said in err and err.count("\n") == 1
+
+
+def test_a_full_disk_keeps_what_was_found(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    def full(*_: Any, **__: Any) -> None:
+        raise vmstate.StreamError(os.strerror(errno.ENOSPC), file="finding.json")
+
+    monkeypatch.setattr("vmstate.fuzz.targets.decoder.DecoderTarget", Broken)
+    words = ["fuzz", "decoder", "--seed", str(NET), "--devices", "i8254", "--runs", "2048", "-o", str(tmp_path)]
+    with monkeypatch.context() as patch:
+        patch.setattr("vmstate.fuzz.findings.write_atomic", full)
+        assert main(words) == 2
+    _, err = lines(capsys)
+    assert "No space left on device" in err
+    assert main(words) == 1, "and then it goes on"
+
+
+def test_ctrl_c_ends_it_and_leaves_no_process(tmp_path: Path) -> None:
+    words = ["--seed", str(NET), "--devices", "i8254", "--time", "60", "--jobs", "2", "-o", str(tmp_path)]
+    command = [sys.executable, "-m", "vmstate.cli", "fuzz", "decoder", *words]
+    process = subprocess.Popen(command, cwd=ROOT, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    end = time.monotonic() + 60
+    while not (tmp_path / "campaign.json").exists() and time.monotonic() < end:
+        time.sleep(0.1)
+    children = child_ids(process.pid)
+    assert len(children) == 2
+    process.send_signal(signal.SIGINT)
+    out, err = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert "stopped after" in err and "goes on from" in err and "Traceback" not in err
+    assert "nothing found" in out
+    assert not any(Path(f"/proc/{child}").exists() for child in children)
+    assert json.loads((tmp_path / "campaign.json").read_text())["runs"] > 0
+
+
+def child_ids(parent: int) -> list[int]:
+    found = []
+    for folder in Path("/proc").glob("[0-9]*"):
+        try:
+            fields = (folder / "stat").read_text().rpartition(")")[2].split()
+        except OSError:
+            continue
+        if int(fields[1]) == parent:
+            found.append(int(folder.name))
+    return found
+
+
+def test_a_worker_that_fails_is_said(timers: list[Subject]) -> None:
+    def cannot() -> Target:
+        raise vmstate.VMStateError("the target never starts")
+
+    for jobs in (1, 2):
+        with pytest.raises(vmstate.VMStateError, match="the target never starts"):
+            Campaign(Settings("decoder"), timers, cannot).run(runs=64, jobs=jobs)

@@ -1,0 +1,399 @@
+"""Deliberate faults, put one by one into the decoder and the encoder: the harness finds each within its budget.
+
+A fault is a patch of one function. The seeds are read before it is put in; then everything that is compiled is
+forgotten, so that the fault is compiled in, and cases are run until one is a finding.
+"""
+
+from __future__ import annotations
+
+import gc
+import os
+import struct
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from vmstate.codec import compile as compiler
+from vmstate.codec import elements
+from vmstate.early import streams
+from vmstate.early.delta import DeltaVMSD
+from vmstate.early.destination import Destination
+from vmstate.early.snapshot import Delta
+from vmstate.errors import DecodeError, VMStateError
+from vmstate.fuzz import seeds
+from vmstate.fuzz.campaign import Cases, Settings
+from vmstate.fuzz.minimise import spoilt
+from vmstate.fuzz.subject import Subject
+from vmstate.fuzz.targets import Target, decoder
+from vmstate.fuzz.targets.construct import ConstructTarget
+from vmstate.fuzz.targets.decoder import DecoderTarget
+from vmstate.fuzz.targets.early import EarlyTarget
+from vmstate.fuzz.verdict import Verdict
+from vmstate.stream import events, reader, stream
+from vmstate.vmsd.description import VMStateDescription
+
+FIXTURES = Path(__file__).parent.parent / "fixtures"
+NET = FIXTURES / "qemu-7.2-q35-virtio-net-filters.mig.xz"
+IOMMU = FIXTURES / "recorded" / "qemu-7.2-q35-virtio-iommu.mig.xz"
+COLD = FIXTURES / "recorded" / "qemu-11.1-none.mig.xz"
+RAM = FIXTURES / "recorded" / "qemu-7.2-pc-return-path.mig.xz"
+
+BUDGET = 1500
+"""The most cases until a fault must have been found."""
+
+Patch = pytest.MonkeyPatch
+FAULTS: dict[str, tuple[str, tuple[str, ...] | None, Callable[[Patch], None]]] = {}
+
+
+def fault(where: str, *mutators: str) -> Callable[[Callable[[Patch], None]], Callable[[Patch], None]]:
+    """A deliberate fault, and what it is looked for with: seeds and target, and mutators if not all."""
+
+    def put(patch: Callable[[Patch], None]) -> Callable[[Patch], None]:
+        FAULTS[patch.__name__] = where, mutators or None, patch
+        return patch
+
+    return put
+
+
+# Decoder.
+
+
+@fault("net")
+def a_count_is_one_too_many(patch: Patch) -> None:
+    own = elements.number
+
+    def number(ctx: Any, frame: Any, value: Any, what: str, pos: int) -> int:
+        found = own(ctx, frame, value, what, pos)
+        return found + 1 if what == "count" and found == 3 else found
+
+    for module in (elements, compiler):
+        patch.setattr(module, "number", number)
+
+
+@fault("port", "rule.edge", "value.bound", "value.step")
+def a_validation_is_left_out(patch: Patch) -> None:
+    own = compiler._validate
+
+    def validate(field: Any, kind: Any) -> Any:
+        return (lambda ctx, frame, pos, values: pos), own(field, kind)[1]
+
+    patch.setattr(compiler, "_validate", validate)
+
+
+@fault("net", "count.wrong")
+def room_is_made_before_the_length_is_checked(patch: Patch) -> None:
+    own = elements.buffer
+    patch.setattr(decoder, "MEASURED", 4)
+
+    def buffer(size: Any) -> Any:
+        good = own(size)
+
+        def read(ctx: Any, frame: Any, pos: int, out: list[Any]) -> int:
+            room = bytearray(min(elements.number(ctx, frame, size, "size", pos), 64 << 20))
+            return good.read(ctx, frame, pos, out) if room is not None else pos
+
+        return elements.Element(read, good.write, good.size, good.least)
+
+    patch.setattr(elements, "buffer", buffer)
+
+
+@fault("net")
+def a_version_that_is_too_new_is_read(patch: Patch) -> None:
+    patch.setattr(compiler, "check_version", lambda *_: None)
+
+
+@fault("net")
+def an_unknown_subsection_is_a_key_error(patch: Patch) -> None:
+    def find(ctx: Any, vmsd: Any, name: bytes, pos: int) -> Any:
+        named = {sub.vmsd.wire_name: (number, sub) for number, sub in enumerate(vmsd.subsections)}
+        return named[name.split(b"\0", 1)[0]]
+
+    patch.setattr(compiler, "find_subsection", find)
+
+
+@fault("net")
+def a_subsection_is_taken_for_the_next(patch: Patch) -> None:
+    own = compiler.find_subsection
+
+    def find(ctx: Any, vmsd: Any, name: bytes, pos: int) -> Any:
+        number, _ = own(ctx, vmsd, name, pos)
+        number = (number + 1) % len(vmsd.subsections)
+        return number, vmsd.subsections[number]
+
+    patch.setattr(compiler, "find_subsection", find)
+
+
+@fault("net")
+def padding_is_forgotten(patch: Patch) -> None:
+    patch.setattr(compiler, "_run_residue", lambda *_: None)
+    patch.setattr(compiler, "_normalises", lambda _: False)
+
+
+@fault("iommu")
+def markers_of_a_list_are_forgotten(patch: Patch) -> None:
+    patch.setattr(elements, "markers_or_not", lambda values, markers: values)
+
+
+@fault("iommu")
+def a_marker_is_waited_for(patch: Patch) -> None:
+    own = elements.byte_at
+    patch.setattr(decoder, "SECONDS", 0.2)
+
+    def byte_at(ctx: Any, pos: int) -> int:
+        while (found := own(ctx, pos)) > 1:
+            pass
+        return found
+
+    patch.setattr(elements, "byte_at", byte_at)
+
+
+@fault("construct")
+def the_byte_order_of_the_host_is_the_other(patch: Patch) -> None:
+    own = compiler.byte_order
+    patch.setattr(compiler, "byte_order", lambda *words: ">" if own(*words) == "<" else "<")
+
+
+@fault("construct")
+def a_number_is_read_as_signed(patch: Patch) -> None:
+    own = struct.Struct
+
+    def packer(layout: str) -> struct.Struct:
+        return own(layout.replace("I", "i"))
+
+    patch.setattr(compiler, "packer", packer)
+
+
+@fault("net")
+def a_message_holds_what_came_in(patch: Patch) -> None:
+    patch.setattr("vmstate.errors.one_line", lambda text: text)
+    own = compiler.find_subsection
+
+    def find(ctx: Any, vmsd: Any, name: bytes, pos: int) -> Any:
+        try:
+            return own(ctx, vmsd, name, pos)
+        except VMStateError:
+            raise DecodeError(f"no subsection {name.decode('latin-1')}") from None
+
+    patch.setattr(compiler, "find_subsection", find)
+
+
+# Encoder.
+
+
+@fault("net")
+def the_last_subsection_is_forgotten(patch: Patch) -> None:
+    own = compiler._order_to_write
+    patch.setattr(compiler, "_order_to_write", lambda plan, meta: own(plan, meta)[:-1])
+
+
+@fault("net")
+def subsections_are_written_in_their_own_order(patch: Patch) -> None:
+    own = compiler._order_to_write
+    patch.setattr(compiler, "_order_to_write", lambda plan, meta: own(plan, None))
+
+
+@fault("net")
+def the_configuration_is_written_without_capabilities(patch: Patch) -> None:
+    own = events.ConfigurationSection.to_bytes
+
+    def to_bytes(self: Any) -> bytes:
+        self.state.capabilities = None
+        return own(self)
+
+    patch.setattr(events.ConfigurationSection, "to_bytes", to_bytes)
+
+
+@fault("iommu")
+def the_end_of_a_list_is_not_written(patch: Patch) -> None:
+    own = elements.qlist
+
+    def qlist(kind: Any, codecs: Any) -> Any:
+        good = own(kind, codecs)
+
+        def write(ctx: Any, frame: Any, value: Any, out: bytearray) -> None:
+            good.write(ctx, frame, value, out)
+            if value:
+                del out[-1]
+
+        return elements.Element(good.read, write, good.size, good.least)
+
+    patch.setattr(elements, "qlist", qlist)
+
+
+# The stream around the sections.
+
+
+@fault("net", "footer.wrong")
+def a_footer_is_not_compared(patch: Patch) -> None:
+    own, ends = reader.StreamReader._footer, reader.StreamReader._ends
+
+    def any_footer(self: Any, data: Any, end: int, section_id: int) -> bool:
+        return bool(data[end] == 0x7E) if end < len(data) else ends(self, data, end, section_id)
+
+    def footer(self: Any, data: Any) -> Any:
+        if data[self._pos] == 0x7E:
+            section_id, self._section = self._section.section_id, None
+            self._footers, self._state = True, self._part
+            event = events.SectionFooter(section_id, self._base + self._pos)
+            self._pos += 5
+            return event
+        return own(self, data)
+
+    patch.setattr(reader.StreamReader, "_footer", footer)
+    patch.setattr(reader.StreamReader, "_ends", any_footer)
+
+
+@fault("net", "section.version")
+def a_version_id_is_kept_in_eight_bits(patch: Patch) -> None:
+    own = reader.StreamReader._section_header
+
+    def header(self: Any, data: Any, pos: int) -> Any:
+        event = own(self, data, pos)
+        self._section = self._section.replace(version_id=self._section.version_id & 0xFF)
+        return event.replace(version_id=event.version_id & 0xFF)
+
+    patch.setattr(reader.StreamReader, "_section_header", header)
+
+
+@fault("none")
+def the_vmdesc_is_one_byte_short(patch: Patch) -> None:
+    own = events.Vmdescription.to_bytes
+    patch.setattr(events.Vmdescription, "to_bytes", lambda self: own(self)[:-1])
+
+
+@fault("ram")
+def the_data_of_a_command_is_forgotten(patch: Patch) -> None:
+    own = events.Command.to_bytes
+    patch.setattr(events.Command, "to_bytes", lambda self: own(self.replace(data=bytes(len(self.data)))))
+
+
+@fault("ram")
+def a_run_of_pages_is_counted_short(patch: Patch) -> None:
+    own = stream.RamSummary.add
+
+    def add(self: Any, event: Any) -> None:
+        own(self, event)
+        if event.__class__.__name__ == "RamPages" and event.count > 1:
+            self.size -= 1
+
+    patch.setattr(stream.RamSummary, "add", add)
+
+
+@fault("net")
+def an_offset_outside_is_an_index_error(patch: Patch) -> None:
+    own = compiler.peek_subsection
+
+    def peek(ctx: Any, vmsd: Any, pos: int) -> Any:
+        if ctx.data[pos] == 5 and ctx.data[pos + 1 + ctx.data[pos + 1]] is None:
+            return None
+        return own(ctx, vmsd, pos)
+
+    patch.setattr(compiler, "peek_subsection", peek)
+    patch.setattr("vmstate.codec.codec._STUMBLES", (struct.error,))
+
+
+# The early engine.
+
+
+@fault("early values", "value.bit", "value.step")
+def a_changed_item_is_forgotten(patch: Patch) -> None:
+    own = Delta.changed.func  # type: ignore[attr-defined]
+    patch.setattr(Delta, "changed", property(lambda self: own(self)[:-1]))
+
+
+@fault("early values", "value.bit", "value.step")
+def a_record_is_read_and_not_applied(patch: Patch) -> None:
+    patch.setattr(DeltaVMSD, "put", lambda self, values, state: state)
+
+
+@fault("early reset", "value.bit", "value.step")
+def a_full_reload_is_taken_for_the_early_state(patch: Patch) -> None:
+    patch.setattr(streams, "_whole", lambda one, section, snapshot: snapshot.decode())
+
+
+@fault("early reset", "value.bit", "value.step")
+def a_destination_loads_over_what_is_there(patch: Patch) -> None:
+    patch.setattr(Destination, "load_full", lambda self, data: self.step("load full"))
+
+
+def cards(*paths: str) -> list[Subject]:
+    """A network card of which only some fields are spoilt."""
+    (subject,) = seeds.sections([NET], "virtio-net")
+    subject.places = [place for place in subject.places if place.path in paths]
+    subject.only(bool)
+    return [subject]
+
+
+SEEDS: dict[str, Callable[[], tuple[list[Subject], Callable[[], Target]]]] = {
+    "net": lambda: (seeds.sections([NET], "hpet") + seeds.sections([NET], "virtio-net"), DecoderTarget),
+    "iommu": lambda: (seeds.sections([IOMMU], "virtio-iommu"), DecoderTarget),
+    "construct": lambda: (seeds.sections([NET], "i8254") + seeds.sections([NET], "virtio-net"), ConstructTarget),
+    "port": lambda: ([one for n in range(4) for one in seeds.made("pcie-root-port", n)], ConstructTarget),
+    "early values": lambda: (cards("virtio.net.promisc", "virtio.net.allmulti", "virtio.net.mac"), EarlyTarget),
+    "early reset": lambda: (cards("virtio.status", "virtio.virtio.features64.guest_features"), EarlyTarget),
+    "none": lambda: (seeds.whole([COLD]), DecoderTarget),
+    "ram": lambda: (seeds.whole([RAM]), DecoderTarget),
+}
+
+
+@pytest.fixture(scope="module")
+def prepared() -> dict[str, tuple[list[Subject], Callable[[], Target]]]:
+    return {name: make() for name, make in SEEDS.items()}
+
+
+def forget_what_is_compiled() -> None:
+    for one in gc.get_objects():
+        if isinstance(one, VMStateDescription):
+            one.compiled.clear()
+
+
+@pytest.fixture
+def patched(monkeypatch: Patch) -> Any:
+    yield monkeypatch
+    monkeypatch.undo()
+    forget_what_is_compiled()
+
+
+def search(subjects: list[Subject], target: Target, mutators: tuple[str, ...] | None) -> tuple[int, Verdict] | None:
+    """The number of the first case that is a finding, and the verdict."""
+    cases = Cases(Settings(target.name, 1, mutators), subjects)
+    for number in range(BUDGET):
+        subject, mutations = cases.case(number)
+        verdict = target.run(subject, spoilt(subject, mutations), mutations)
+        if verdict.is_finding:
+            return number, verdict
+    return None
+
+
+def test_there_are_at_least_twenty_faults() -> None:
+    assert len(FAULTS) >= 20
+
+
+LONG = os.environ.get("VMSTATE_LONG") == "1"
+EARLY = pytest.mark.skipif(not LONG, reason="takes minutes: set VMSTATE_LONG=1")
+
+
+@pytest.mark.parametrize(
+    "name",
+    [pytest.param(name, marks=EARLY) if where.startswith("early") else name for name, (where, *_) in FAULTS.items()],
+)
+def test_the_fault_is_found(name: str, prepared: Any, patched: Patch) -> None:
+    where, mutators, patch = FAULTS[name]
+    subjects, make_target = prepared[where]
+    patch(patched)
+    forget_what_is_compiled()
+    found = search(subjects, make_target(), mutators)
+    assert found is not None, "not found"
+    print(name, *found)
+
+
+def test_without_a_fault_nothing_is_found(prepared: Any) -> None:
+    for subjects, make_target in prepared.values():
+        cases = Cases(Settings("x", 1), subjects)
+        target = make_target()
+        for number in range(40):
+            subject, mutations = cases.case(number)
+            verdict = target.run(subject, spoilt(subject, mutations), mutations)
+            assert not verdict.is_finding, (verdict, mutations)

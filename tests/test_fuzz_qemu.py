@@ -1,0 +1,175 @@
+"""Spoilt streams in a real QEMU: its answers, and whether they were foreseen."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from pathlib import Path
+
+import pytest
+
+import vmstate
+from vmstate.cli import main
+from vmstate.fuzz import seeds
+from vmstate.fuzz.campaign import Campaign, Settings
+from vmstate.fuzz.minimise import spoilt
+from vmstate.fuzz.mutate import MUTATORS, Mutation, attempt
+from vmstate.fuzz.source import RandomSource
+from vmstate.fuzz.subject import Subject
+from vmstate.fuzz.targets.qemu import Process, QemuTarget, Seed, copy_sparse, default_command, read_seed, record
+from vmstate.fuzz.verdict import ACCEPTED, CRASHED, REFUSED
+
+HAS_QEMU = shutil.which("qemu-system-x86_64") is not None
+needs_qemu = pytest.mark.skipif(not HAS_QEMU, reason="needs a real QEMU: install qemu-system-x86 (or the like)")
+LONG = os.environ.get("VMSTATE_LONG") == "1"
+pytestmark = pytest.mark.skipif(not LONG, reason="takes minutes: set VMSTATE_LONG=1")
+
+
+@pytest.fixture(scope="module")
+def seed(tmp_path_factory: pytest.TempPathFactory) -> Seed:
+    return record(default_command(), tmp_path_factory.mktemp("seed") / "cold.mig")
+
+
+@pytest.fixture(scope="module")
+def card(seed: Seed) -> Subject:
+    (subject,) = seeds.whole([seed.path], "virtio-net")
+    return subject
+
+
+@pytest.fixture(scope="module")
+def target(seed: Seed, card: Subject) -> QemuTarget:
+    return QemuTarget({card.name: seed})
+
+
+def changed(card: Subject, path: str, value: int) -> bytes:
+    place = next(one for one in card.places if one.path == path and one.section and one.section.endswith("virtio-net"))
+    edit = (place.offset, place.end, value.to_bytes(place.size, "big"))
+    return spoilt(card, [Mutation("value.bound", place.section, path, (edit,), "")])
+
+
+@pytest.mark.qemu
+@needs_qemu
+def test_the_seed_is_accepted_and_its_guest_runs(seed: Seed, card: Subject) -> None:
+    target = QemuTarget({card.name: seed}, run_guest=0.2)
+    assert target.load(seed, card.data).kind == ACCEPTED
+    target.close()
+
+
+@pytest.mark.qemu
+@needs_qemu
+@pytest.mark.parametrize(
+    ("path", "value", "kind", "why"),
+    [
+        ("virtio.queue_sel", 1024, REFUSED, "the queue selected is below 1024"),
+        ("virtio.queue_sel", 1023, ACCEPTED, None),
+        ("virtio.num_queues", 1025, REFUSED, "at most 1024 queues"),
+        ("virtio.net.has_vnet_hdr.has_vnet_hdr", 1, REFUSED, "takes virtio headers"),
+        ("virtio.net.promisc", 7, ACCEPTED, None),
+        ("virtio.virtio.features64.guest_features", 1 << 63, REFUSED, "no feature that the destination does not offer"),
+        ("virtio.transport.pci_dev.version_id", 3, REFUSED, "not what the destination has"),
+    ],
+)
+def test_an_answer_is_foreseen(
+    target: QemuTarget, card: Subject, path: str, value: int, kind: str, why: str | None
+) -> None:
+    data = changed(card, path, value)
+    verdict = target.run(card, data, [])
+    assert (verdict.kind, verdict.expected) == (kind, kind), verdict
+    assert why is None or why in str(verdict.reason)
+
+
+@pytest.mark.qemu
+@needs_qemu
+def test_what_a_destination_offers_is_found_out_once(target: QemuTarget, card: Subject, seed: Seed) -> None:
+    target.destination(card)
+    facts = next(facts for name, facts in seed.learnt.items() if name.endswith("virtio-net"))
+    assert facts["virtio_host_features"] >> 32 & 1, "VERSION_1"
+    mask = bytes.fromhex(facts["pci_config_compared"])
+    assert mask[:4] == b"\xff" * 4 and mask[0x3C] == 0
+    assert read_seed(seed.path).learnt == seed.learnt
+
+
+@pytest.mark.qemu
+@needs_qemu
+def test_a_campaign_is_foreseen(seed: Seed, card: Subject, target: QemuTarget) -> None:
+    settings = Settings("qemu", 1, mutators=("value.bound", "rule.edge", "subsection.dropped", "section.version"))
+    summary = Campaign(settings, [card], lambda: QemuTarget({card.name: seed})).run(runs=32)
+    assert summary.wrong == 0
+    assert summary.coverage.verdicts[ACCEPTED] and summary.coverage.verdicts[REFUSED]
+
+
+@pytest.mark.qemu
+@needs_qemu
+def test_nothing_is_left_behind(seed: Seed) -> None:
+    with Process(seed.argv, more=["-S"], files=seed.files) as machine:
+        folder = machine.folder
+        assert machine.process is not None and folder.exists()
+    assert machine.process.returncode is not None and not folder.exists()
+
+
+@pytest.mark.qemu
+@needs_qemu
+def test_a_guest_that_kills_its_qemu_is_a_finding(seed: Seed, card: Subject, monkeypatch: pytest.MonkeyPatch) -> None:
+    target = QemuTarget({card.name: seed}, run_guest=5)
+    own = Process.send
+
+    def send(self: Process, *commands: tuple[str, dict[str, object]]) -> None:
+        own(self, *commands)
+        if commands[0][0] == "cont":
+            assert self.process is not None
+            self.process.send_signal(11)
+
+    monkeypatch.setattr(Process, "send", send)
+    verdict = target.run(card, card.data, [])
+    assert verdict.kind == CRASHED and "SIGSEGV" in verdict.place and verdict.place.startswith("guest")
+    target.close()
+
+
+def test_the_same_is_foreseen_without_qemu() -> None:
+    """What needs nothing but a stream that the destination takes."""
+    path = Path(__file__).parent.parent / "fixtures" / "qemu-7.2-q35-virtio-net-filters.mig.xz"
+    (card,) = seeds.whole([path], "virtio-net")
+    reference = vmstate.load(card.data)
+    there = vmstate.KnownDestination(reference)
+    assert vmstate.check(reference, there) == []
+    said = vmstate.check(changed(card, "virtio.queue_sel", 1024), there)  # type: ignore[arg-type]
+    assert [(finding.rule, finding.path) for finding in said] == [("virtio-queue-sel", "virtio.queue_sel")]
+    for name in ("section.name", "section.version", "footer.wrong", "subsection.renamed"):
+        mutation = attempt(card, RandomSource(2), MUTATORS[name])
+        assert mutation is not None
+        assert [found.severity for found in vmstate.check(spoilt(card, [mutation]), there)] == ["error"]
+    for name in ("section.dropped", "section.twice", "subsection.dropped"):
+        mutation = attempt(card, RandomSource(2), MUTATORS[name])
+        assert mutation is not None
+        assert vmstate.check(spoilt(card, [mutation]), there) == []
+
+
+# Bad input.
+
+
+def test_a_seed_without_a_command_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file = tmp_path / "x.mig"
+    file.write_bytes(b"QEVM\0\0\0\3\0")
+    assert main(["fuzz", "qemu", "--seed", str(file)]) == 2
+    assert "nothing says how to load it" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("command", "said"),
+    [(["no-such-qemu"], "cannot be started"), (["false"], "QEMU is gone"), (["sleep", "0.1"], "QEMU is gone")],
+    ids=["none", "false", "sleep"],
+)
+def test_a_target_that_never_starts(command: list[str], said: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["fuzz", "qemu", "--runs", "1", "--", *command]) == 2
+    out, err = capsys.readouterr()
+    assert said in err and err.count("\n") == 1 and out == ""
+
+
+def test_sparse_copies_are_the_same(tmp_path: Path) -> None:
+    one, other = tmp_path / "one", tmp_path / "other"
+    with open(one, "wb") as file:
+        file.truncate(1 << 20)
+        file.seek(300_000)
+        file.write(b"in the middle")
+    copy_sparse(one, other)
+    assert other.read_bytes() == one.read_bytes()

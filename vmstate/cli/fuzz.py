@@ -1,0 +1,203 @@
+"""`vmstate fuzz`: mutated streams through our decoder, a real QEMU, the early engine, or construct."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from vmstate.errors import VMStateError
+
+if TYPE_CHECKING:
+    from vmstate.fuzz.campaign import Campaign, Summary
+    from vmstate.fuzz.subject import Subject
+    from vmstate.fuzz.targets import Target
+
+TARGETS = ("decoder", "qemu", "early", "construct")
+RUNS = {"qemu": 200, "construct": 1000, "early": 1000}
+USUAL_RUNS = 10_000
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    """The arguments of the verb."""
+    parser.add_argument("target", metavar="TARGET", choices=TARGETS, help=", ".join(TARGETS))
+    parser.add_argument(
+        "--seed",
+        metavar="STREAM",
+        nargs="+",
+        action="extend",
+        default=[],
+        help="streams to spoil; without one they are made from descriptions, for qemu recorded",
+    )
+    parser.add_argument("--devices", metavar="GLOB", default="*", help="only sections of these names")
+    many = parser.add_mutually_exclusive_group()
+    many.add_argument("--runs", metavar="N", type=_positive, help="so many cases in all")
+    many.add_argument("--time", metavar="T", type=_seconds, help="for so long: 90, 15m, 2h")
+    parser.add_argument("--jobs", metavar="N", type=_positive, default=1, help="so many processes")
+    parser.add_argument("-o", metavar="DIR", dest="output", help="keep findings there; a campaign there goes on")
+    parser.add_argument("--format", choices=("text", "json"), default="text")
+    parser.add_argument("--random", metavar="N", type=int, default=0, help="the seed of the campaign (default 0)")
+    parser.add_argument("--whole", action="store_true", help="whole streams; else each section by itself (decoder)")
+    parser.add_argument("--no-framing", action="store_true", help="leave the framing of sections alone")
+    parser.add_argument("--mutators", metavar="NAME,...", help="only these")
+    parser.add_argument("--database", metavar="PLACE", help="share examples: a directory, or redis://HOST")
+    parser.add_argument("--guest", metavar="SECONDS", type=_seconds, default=0.05, help="let the guest run so long")
+    parser.add_argument("--boot", metavar="SECONDS", type=_seconds, default=0.0, help="before the seed is recorded")
+    parser.add_argument("--replay", metavar="DIR", help="do one finding again")
+    parser.epilog = "For qemu, -- COMMAND ... is the machine to be recorded, or to load the seeds with."
+    parser.set_defaults(run=run, takes_command=True)
+
+
+def _positive(text: str) -> int:
+    if not text.isdecimal() or not 0 < int(text) < 1 << 40:
+        raise argparse.ArgumentTypeError(f"{text!r} is no number of one or more")
+    return int(text)
+
+
+def _seconds(text: str) -> float:
+    factor = {"s": 1, "m": 60, "h": 3600, "d": 86400}.get(text[-1:], 0)
+    try:
+        value = float(text[:-1]) * factor if factor else float(text)
+    except ValueError:
+        value = -1.0
+    if not 0 <= value < 1e9:
+        raise argparse.ArgumentTypeError(f"{text!r} is no time: 90, 15m, 2h")
+    return value
+
+
+def run(options: argparse.Namespace) -> int:
+    """Run a campaign, or one finding again; 1 where something was found."""
+    if options.replay is not None:
+        return _replay(options)
+    with tempfile.TemporaryDirectory(prefix="vmstate-fuzz-") as folder:
+        return _campaign(options, Path(options.output or folder))
+
+
+def _campaign(options: argparse.Namespace, folder: Path) -> int:
+    from vmstate.fuzz.campaign import Campaign, Settings, store_in
+    from vmstate.fuzz.examples import Examples
+    from vmstate.fuzz.report import text
+
+    store = store_in(options.output)
+    subjects, make_target = target_of(options, folder)
+    names = None if options.mutators is None else tuple(options.mutators.split(","))
+    settings = Settings(options.target, options.random, names, not options.no_framing)
+    examples = None if options.database is None else Examples(options.database, options.target)
+    campaign = Campaign(settings, subjects, make_target, store=store, examples=examples)
+    runs = options.runs
+    if runs is None and options.time is None:
+        runs = RUNS.get(options.target, USUAL_RUNS)
+    stopped = False
+    try:
+        campaign.run(runs=runs, seconds=options.time, jobs=options.jobs, progress=_progress())
+    except KeyboardInterrupt:
+        stopped = True
+    except VMStateError:
+        _say(campaign, options, text(campaign))
+        raise
+    finally:
+        _clear()
+    _say(campaign, options, text(campaign))
+    if store is not None:
+        store.write(store.folder / "summary.json", campaign.as_json())
+        (store.folder / "summary.txt").write_text(text(campaign) + "\n")
+    if stopped:
+        where = f"; the same command goes on from {options.output}" if options.output else ""
+        print(f"vmstate: stopped after {campaign.summary.runs} runs{where}", file=sys.stderr)
+        return 130
+    return 1 if campaign.summary.findings else 0
+
+
+def _say(campaign: Campaign, options: argparse.Namespace, text: str) -> None:
+    if options.format == "json":
+        json.dump(campaign.as_json(), sys.stdout)
+        print()
+    else:
+        print(text)
+
+
+def _progress() -> Callable[[Summary], None] | None:
+    if not sys.stderr.isatty():
+        return None
+    from vmstate.fuzz.report import progress_line
+
+    def show(summary: Summary) -> None:
+        sys.stderr.write("\r\x1b[K" + progress_line(summary)[:150])
+        sys.stderr.flush()
+
+    return show
+
+
+def _clear() -> None:
+    if sys.stderr.isatty():
+        sys.stderr.write("\r\x1b[K")
+
+
+def target_of(options: argparse.Namespace, folder: Path) -> tuple[list[Subject], Callable[[], Target]]:
+    """The seeds, and what makes the target."""
+    from vmstate.fuzz import seeds
+
+    if options.target == "qemu":
+        return _qemu(options, folder)
+    if options.target == "early" and options.devices == "*":
+        options.devices = "virtio-net"
+    if not options.seed:
+        subjects = seeds.made(options.devices, options.random)
+    elif options.whole:
+        subjects = seeds.whole(options.seed, options.devices)
+    else:
+        subjects = seeds.sections(options.seed, options.devices)
+    if options.target == "construct":
+        from vmstate.fuzz.targets.construct import ConstructTarget
+
+        return subjects, ConstructTarget
+    if options.target == "early":
+        from vmstate.fuzz.targets.early import EarlyTarget
+
+        return subjects, EarlyTarget
+    from vmstate.fuzz.targets.decoder import DecoderTarget
+
+    return subjects, DecoderTarget
+
+
+def _qemu(options: argparse.Namespace, folder: Path) -> tuple[list[Subject], Callable[[], Target]]:
+    from vmstate.fuzz import seeds
+    from vmstate.fuzz.targets.qemu import QemuTarget, default_command, read_seed, record
+
+    recorded = []
+    files = [Path(file) for file in options.seed]
+    if not files:
+        file = folder / "recorded.mig"
+        if not file.exists():
+            record(options.program or default_command(), file, seconds=options.boot)
+        files = [file]
+    for file in files:
+        recorded.append(read_seed(file, options.program if options.seed else None))
+    subjects = seeds.whole(files, options.devices)
+    by_name = {subject.name: seed for subject, seed in zip(subjects, recorded, strict=True)}
+    return subjects, lambda: QemuTarget(by_name, run_guest=options.guest)
+
+
+def _replay(options: argparse.Namespace) -> int:
+    from vmstate.fuzz.findings import found_of, read_finding, words
+    from vmstate.fuzz.minimise import spoilt
+
+    place = Path(options.replay)
+    said = read_finding(place / "finding.json")
+    file = place.parent.parent / "seeds" / f"{said.get('seed_sha256')}.mig"
+    options.seed = options.seed or [str(file)]
+    options.whole = True
+    options.devices = "*"
+    subjects, make_target = target_of(options, place)
+    found = found_of(said, subjects[0])
+    target = make_target()
+    try:
+        verdict = target.run(subjects[0], spoilt(subjects[0], found.mutations), found.mutations)
+    finally:
+        target.close()
+    print(words(found.replace(verdict=verdict)), end="")
+    return 1 if verdict.is_finding else 0

@@ -1,0 +1,458 @@
+"""Campaigns: many mutated streams through a target, by one process or several, until they are done or somebody stops.
+
+Case number N of a campaign is the same on every machine: it depends on the seed of the campaign, the seed streams and
+N. Cases are run in blocks; what blocks are done is written down, so that a campaign goes on where it ended.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import signal
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
+from multiprocessing.connection import Connection, wait
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+from vmstate.errors import VMStateError
+from vmstate.fuzz.coverage import Coverage, reachable
+from vmstate.fuzz.examples import Examples
+from vmstate.fuzz.findings import Found, Store
+from vmstate.fuzz.minimise import minimise, spoilt
+from vmstate.fuzz.mutate import MUTATORS, Mutation, Mutator, applicable, mutate
+from vmstate.fuzz.source import RandomSource
+from vmstate.fuzz.subject import Subject
+from vmstate.fuzz.targets import Target
+from vmstate.fuzz.verdict import Verdict
+from vmstate.stream.library import last_part
+from vmstate.vmsd.data import Data, Value
+
+BLOCK = {"qemu": 16, "early": 64}
+"""Cases between two reports of a worker, by target; they are kept or run again together."""
+
+USUAL_BLOCK = 256
+
+MakeTarget = Callable[[], Target]
+Progress = Callable[["Summary"], None]
+
+
+class Settings(Data):
+    """What a campaign is: the name of the target, the seed, and how streams are spoilt.
+
+    `mutators` are names, None stands for all; `framing` says whether those that break the framing take part; `most` is
+    the most mutations of one stream.
+    """
+
+    target: str
+    seed: int = 0
+    mutators: tuple[str, ...] | None = None
+    framing: bool = True
+    most: int = 3
+
+    def as_json(self) -> dict[str, Any]:
+        """As a JSON object."""
+        names = None if self.mutators is None else list(self.mutators)
+        return {
+            "target": self.target,
+            "seed": self.seed,
+            "mutators": names,
+            "framing": self.framing,
+            "most": self.most,
+        }
+
+
+class Summary:
+    """What has come of a campaign so far."""
+
+    def __init__(self) -> None:
+        self.runs = 0
+        self.seconds = 0.0
+        self.coverage = Coverage()
+        self.findings: dict[str, Found] = {}
+        self.right = 0
+        self.wrong = 0
+
+    @property
+    def rate(self) -> float:
+        """Cases in a second."""
+        return self.runs / self.seconds if self.seconds else 0.0
+
+
+class Cases:
+    """The cases of a campaign by their number."""
+
+    def __init__(self, settings: Settings, subjects: Sequence[Subject]) -> None:
+        if settings.mutators is not None and (unknown := set(settings.mutators) - set(MUTATORS)):
+            raise VMStateError(f"no mutator {sorted(unknown)[0]!r}", expected=", ".join(sorted(MUTATORS)))
+        self.settings = settings
+        devices: dict[str, list[tuple[Subject, list[Mutator]]]] = {}
+        for subject in subjects:
+            found = applicable(subject, framing=settings.framing, names=settings.mutators)
+            if found:
+                devices.setdefault(_device(subject), []).append((subject, found))
+        # A device that was recorded often is not spoilt more often.
+        self._with = list(devices.values())
+        if not self._with:
+            raise VMStateError("there is nothing to spoil in the seeds")
+
+    def case(self, number: int) -> tuple[Subject, list[Mutation]]:
+        """The subject and the mutations of a case."""
+        source = RandomSource(f"{self.settings.seed}/{number}")
+        subject, mutators = source.choice(source.choice(self._with))
+        return subject, mutate(subject, source, mutators, self.settings.most)
+
+
+def _device(subject: Subject) -> str:
+    """The device of a subject that has only one section; else the subject itself."""
+    return last_part(subject.parts[0].name) if len(subject.parts) == 1 else subject.name
+
+
+class _Report(Value):
+    """What a worker says of a block."""
+
+    block: int
+    runs: int
+    coverage: Coverage
+    findings: list[Found]
+    right: int
+    wrong: int
+
+    def packed(self, subjects: Sequence[Subject]) -> _Report:
+        """The same with subjects by their number, which can be sent to another process."""
+        found = [one.replace(subject=subjects.index(one.subject)) for one in self.findings]
+        return self.replace(findings=found)
+
+    def unpacked(self, subjects: Sequence[Subject]) -> _Report:
+        """The same back."""
+        found = [one.replace(subject=subjects[one.subject]) for one in self.findings]  # type: ignore[call-overload]
+        return self.replace(findings=found)
+
+
+def run_block(cases: Cases, target: Target, block: int, size: int, seen: set[str]) -> _Report:
+    """Run the cases of a block; a finding that is not among those seen is minimised."""
+    coverage = Coverage()
+    findings: dict[str, Found] = {}
+    right = wrong = runs = 0
+    for number in range(block * size, (block + 1) * size):
+        subject, mutations = cases.case(number)
+        if not mutations:
+            continue
+        runs += 1
+        verdict = target.run(subject, spoilt(subject, mutations), mutations)
+        coverage.note(mutations, verdict)
+        if verdict.expected is not None:
+            is_right = verdict.kind in ("accepted", "refused")
+            right, wrong = right + is_right, wrong + (verdict.kind == "mispredicted")
+        if verdict.is_finding:
+            _add(findings, _found(target, subject, mutations, verdict, number, seen))
+    return _Report(block, runs, coverage, list(findings.values()), right, wrong)
+
+
+def _found(
+    target: Target, subject: Subject, mutations: list[Mutation], verdict: Verdict, number: int, seen: set[str]
+) -> Found:
+    if verdict.key not in seen:
+        seen.add(verdict.key)
+        mutations, verdict = minimise(subject, mutations, verdict, lambda data, tried: target.run(subject, data, tried))
+    return Found(subject, mutations, verdict, number)
+
+
+def _add(findings: dict[str, Found], found: Found) -> bool:
+    """Count a finding in; whether it is new, or smaller than the one that is there."""
+    known = findings.get(found.id)
+    if known is None:
+        findings[found.id] = found
+        return True
+    smaller = len(found.mutations) < len(known.mutations)
+    kept = found if smaller else known
+    times = known.times + found.times
+    findings[found.id] = Found(kept.subject, kept.mutations, kept.verdict, kept.number, times)
+    return smaller
+
+
+class Campaign:
+    """A campaign: settings, seeds, a target for each worker, and where what is found is kept.
+
+    `make_target` is called in each worker. Without a store findings are in the summary alone.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        subjects: Sequence[Subject],
+        make_target: MakeTarget,
+        *,
+        store: Store | None = None,
+        examples: Examples | None = None,
+    ) -> None:
+        self.settings = settings
+        self.subjects = list(subjects)
+        self.make_target = make_target
+        self.store = store
+        self.examples = examples
+        self.cases = Cases(settings, self.subjects)
+        self.summary = Summary()
+        self._size = BLOCK.get(settings.target, USUAL_BLOCK)
+        self._done: set[int] = set()
+        if store is not None:
+            self._resume(store)
+
+    def run(
+        self, *, runs: int | None = None, seconds: float | None = None, jobs: int = 1, progress: Progress | None = None
+    ) -> Summary:
+        """Run until so many cases are done in all, or so many seconds are over; returns the summary.
+
+        KeyboardInterrupt and `VMStateError` leave everything kept that was reported. Raises `VMStateError` where the
+        target cannot be had or findings cannot be kept.
+        """
+        self._replay_examples()
+        begun = time.monotonic()
+        before = self.summary.seconds
+
+        def report(said: _Report) -> bool:
+            """Take in what a worker said; whether the campaign goes on."""
+            self._take(said)
+            self.summary.seconds = before + time.monotonic() - begun
+            if progress is not None:
+                progress(self.summary)
+            over = seconds is not None and time.monotonic() - begun >= seconds
+            return not over and (runs is None or len(self._done) * self._size < runs)
+
+        last = None if runs is None else -(-runs // self._size)
+        if last is not None and len(self._done) >= last:
+            return self.summary
+        try:
+            if jobs == 1:
+                self._run_here(last, report)
+            else:
+                self._run_beside(jobs, last, report)
+        finally:
+            self.summary.seconds = before + time.monotonic() - begun
+            self._keep_progress()
+        return self.summary
+
+    def _blocks(self, last: int | None) -> Iterator[int]:
+        block = 0
+        while last is None or block < last:
+            if block not in self._done:
+                yield block
+            block += 1
+
+    def _run_here(self, last: int | None, report: Callable[[_Report], bool]) -> None:
+        seen = {found.verdict.key for found in self.summary.findings.values()}
+        target = self.make_target()
+        try:
+            for block in self._blocks(last):
+                if not report(run_block(self.cases, target, block, self._size, seen)):
+                    break
+        finally:
+            target.close()
+
+    def _run_beside(self, jobs: int, last: int | None, report: Callable[[_Report], bool]) -> None:
+        context = multiprocessing.get_context("fork")
+        blocks = self._blocks(last)
+        workers: list[_Worker] = []
+        try:
+            for _ in range(jobs):
+                workers.append(_Worker(context, self, [one.pipe for one in workers]))
+            busy = {worker.pipe: worker for worker in workers if worker.give(next(blocks, None))}
+            while busy:
+                for pipe in wait(list(busy)):
+                    assert isinstance(pipe, Connection)
+                    worker = busy[pipe]
+                    goes_on = report(worker.take().unpacked(self.subjects))
+                    if not goes_on:
+                        return
+                    if not worker.give(next(blocks, None)):
+                        del busy[pipe]
+        finally:
+            for worker in workers:
+                worker.end()
+
+    def _take(self, said: _Report) -> None:
+        summary = self.summary
+        summary.runs += said.runs
+        summary.right += said.right
+        summary.wrong += said.wrong
+        for name, counts in vars(said.coverage).items():
+            getattr(summary.coverage, name).update(counts)
+        self._done.add(said.block)
+        for found in said.findings:
+            if _add(summary.findings, found):
+                self._keep(summary.findings[found.id])
+        if self.store is not None and (said.findings or len(self._done) % 16 == 0):
+            self._keep_progress()
+
+    def _keep(self, found: Found) -> None:
+        if self.store is not None:
+            self.store.keep(self.settings.target, found)
+        if self.examples is not None:
+            self.examples.save(found.subject, found.mutations)
+
+    # Going on.
+
+    def _keep_progress(self) -> None:
+        if self.store is None:
+            return
+        summary = self.summary
+        said = {
+            "settings": self.settings.as_json(),
+            "done": _ranges(self._done),
+            "runs": summary.runs,
+            "seconds": round(summary.seconds, 3),
+            "right": summary.right,
+            "wrong": summary.wrong,
+            "coverage": summary.coverage.as_json(),
+            "times": {name: found.times for name, found in summary.findings.items()},
+        }
+        self.store.write(self.store.folder / "campaign.json", said)
+
+    def _resume(self, store: Store) -> None:
+        said = store.progress()
+        if said is None:
+            return
+        if said.get("settings") != self.settings.as_json():
+            raise VMStateError(
+                "another campaign is kept there",
+                file=str(store.folder),
+                expected=str(self.settings.as_json()),
+                found=str(said.get("settings")),
+            )
+        try:
+            self._done = {block for first, last in said["done"] for block in range(first, last + 1)}
+            self.summary.runs = int(said["runs"])
+            self.summary.seconds = float(said["seconds"])
+            self.summary.right, self.summary.wrong = int(said["right"]), int(said["wrong"])
+            self.summary.coverage = Coverage.from_json(said["coverage"])
+            times = {str(name): int(count) for name, count in said["times"].items()}
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
+            raise VMStateError(f"is no campaign: {error}", file=str(store.folder / "campaign.json")) from None
+        for found in store.findings(self.subjects):
+            self.summary.findings[found.id] = found.replace(times=times.get(found.id, found.times))
+
+    def _replay_examples(self) -> None:
+        """First what others have found."""
+        if self.examples is None:
+            return
+        target: Target | None = None
+        try:
+            for subject, mutations in self.examples.cases(self.subjects):
+                target = target or self.make_target()
+                verdict = target.run(subject, spoilt(subject, mutations), mutations)
+                if verdict.is_finding and _add(self.summary.findings, Found(subject, mutations, verdict, -1)):
+                    found = Found(subject, mutations, verdict, -1)
+                    if self.store is not None:
+                        self.store.keep(self.settings.target, found)
+        finally:
+            if target is not None:
+                target.close()
+
+    # What has come of it.
+
+    def as_json(self) -> dict[str, Any]:
+        """The summary as a JSON object."""
+        summary = self.summary
+        fields, rules = reachable(self.subjects)
+        touched = summary.coverage
+        said: dict[str, Any] = {
+            **self.settings.as_json(),
+            "seeds": [subject.name for subject in self.subjects],
+            "runs": summary.runs,
+            "seconds": round(summary.seconds, 3),
+            "rate": round(summary.rate, 1),
+            "verdicts": dict(sorted(touched.verdicts.items())),
+            "findings": [found.as_json() for found in summary.findings.values()],
+            "coverage": {
+                "fields": {"touched": len(fields & set(touched.fields)), "of": len(fields)},
+                "rules": {"touched": sorted(set(touched.rules)), "of": len(rules)},
+                "mutators": dict(sorted(touched.mutators.items())),
+                "refusals": len(touched.refusals),
+            },
+        }
+        if summary.right or summary.wrong:
+            said["prediction"] = {"right": summary.right, "wrong": summary.wrong}
+        return said
+
+
+class _Worker:
+    """A process that runs blocks. It ends when its pipe does: nothing is left where the campaign is killed."""
+
+    def __init__(self, context: Any, campaign: Campaign, others: list[Connection]) -> None:
+        self.pipe, theirs = context.Pipe()
+        self.process = context.Process(target=_work, args=(theirs, campaign, [*others, self.pipe]), daemon=True)
+        self.process.start()
+        theirs.close()
+
+    def give(self, block: int | None) -> bool:
+        """Hand a block out; False where there is none."""
+        if block is not None:
+            # One that is gone has said why, and is asked for that.
+            with suppress(BrokenPipeError):
+                self.pipe.send(block)
+        return block is not None
+
+    def take(self) -> _Report:
+        """The report of the block. Raises `VMStateError` where the worker failed or is gone."""
+        try:
+            said = self.pipe.recv()
+        except EOFError:
+            raise VMStateError("a worker has died", found=f"status {self.process.exitcode}") from None
+        if isinstance(said, _Report):
+            return said
+        raise VMStateError(str(said))
+
+    def end(self) -> None:
+        """End it, and wait until it has put away what it started."""
+        self.pipe.close()
+        self.process.terminate()
+        self.process.join(30)
+        if self.process.is_alive():
+            self.process.kill()
+            self.process.join()
+
+
+def _work(pipe: Connection, campaign: Campaign, others: list[Connection]) -> None:
+    for other in others:
+        other.close()
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, _leave)
+    seen = {found.verdict.key for found in campaign.summary.findings.values()}
+    target: Target | None = None
+    with suppress(EOFError, BrokenPipeError, SystemExit):
+        try:
+            target = campaign.make_target()
+            while True:
+                block = pipe.recv()
+                said = run_block(campaign.cases, target, block, campaign._size, seen)
+                pipe.send(said.packed(campaign.subjects))
+        except VMStateError as error:
+            pipe.send(str(error))
+        finally:
+            # Being told again must not interrupt the putting away.
+            signal.signal(signal.SIGTERM, signal.SIG_IGN)
+            if target is not None:
+                target.close()
+    os._exit(0)
+
+
+def _leave(number: int, frame: FrameType | None) -> None:
+    raise SystemExit(0)
+
+
+def _ranges(numbers: set[int]) -> list[list[int]]:
+    """Numbers as [first, last] of each run of them."""
+    found: list[list[int]] = []
+    for number in sorted(numbers):
+        if found and found[-1][1] == number - 1:
+            found[-1][1] = number
+        else:
+            found.append([number, number])
+    return found
+
+
+def store_in(folder: str | None) -> Store | None:
+    """The store of a folder, if one is named."""
+    return None if folder is None else Store(Path(folder))

@@ -1,0 +1,147 @@
+"""What a campaign found, kept on disk: the stream, the difference in words, and one line that does it again."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from vmstate.errors import VMStateError
+from vmstate.fuzz.minimise import spoilt
+from vmstate.fuzz.mutate import Mutation
+from vmstate.fuzz.subject import Subject
+from vmstate.fuzz.verdict import Verdict
+from vmstate.stream.containers import write_atomic
+from vmstate.vmsd.data import Value
+
+AROUND = 16
+"""Bytes of the stream shown on each side of a change."""
+
+
+class Found(Value):
+    """A finding: the seed, what was changed in it, and what came of that; `number` is that of the case."""
+
+    subject: Subject
+    mutations: list[Mutation]
+    verdict: Verdict
+    number: int
+    times: int = 1
+
+    @property
+    def id(self) -> str:
+        """A short name, the same for all cases that are one finding."""
+        return hashlib.sha256(self.verdict.key.encode()).hexdigest()[:10]
+
+    def as_json(self) -> dict[str, Any]:
+        """As a JSON object."""
+        return {
+            "id": self.id,
+            "verdict": self.verdict.as_json(),
+            "case": self.number,
+            "times": self.times,
+            "seed": self.subject.name,
+            "seed_sha256": hashlib.sha256(self.subject.data).hexdigest(),
+            "mutations": [mutation.as_json() for mutation in self.mutations],
+        }
+
+
+def words(found: Found) -> str:
+    """The finding for a reader: what came of it, what was changed, the bytes before and after."""
+    lines = [f"{found.verdict.kind}: {found.verdict.message or found.verdict.place}"]
+    if found.verdict.expected is not None:
+        why = f" ({found.verdict.reason})" if found.verdict.reason else ""
+        lines.append(f"predicted: {found.verdict.expected}{why}")
+    lines.append(f"seed: {found.subject.name}, case {found.number}, seen {found.times} times")
+    for mutation in found.mutations:
+        lines.append(f"changed: {mutation}")
+        for start, stop, new in mutation.edits:
+            old = found.subject.data[start:stop]
+            lines += [f"  at {start:#x}", f"  - {_hex(old)}", f"  + {_hex(new)}"]
+    return "\n".join(lines) + "\n"
+
+
+def _hex(data: bytes) -> str:
+    return data[: 2 * AROUND].hex(" ") + (f" ... {len(data)} bytes" if len(data) > 2 * AROUND else "") or "(nothing)"
+
+
+class Store:
+    """The folder of a campaign.
+
+    `findings/ID/` holds `stream.mig`, `diff.txt`, `finding.json` and `reproduce.txt`; `seeds/` the seeds that findings
+    are of; `campaign.json` how far the campaign has come; `summary.txt` and `summary.json` what it found.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        try:
+            (folder / "findings").mkdir(parents=True, exist_ok=True)
+            (folder / "seeds").mkdir(exist_ok=True)
+        except OSError as error:
+            raise VMStateError(f"cannot be used: {error.strerror}", file=str(folder)) from None
+
+    def keep(self, target: str, found: Found) -> Path:
+        """Write a finding down; one that is there is replaced. Raises `VMStateError`."""
+        place = self.folder / "findings" / found.id
+        try:
+            place.mkdir(exist_ok=True)
+        except OSError as error:
+            raise VMStateError(f"cannot be written: {error.strerror}", file=str(place)) from None
+        self._keep_seed(found.subject)
+        write_atomic(place / "stream.mig", [spoilt(found.subject, found.mutations)])
+        write_atomic(place / "diff.txt", [words(found).encode("utf-8", "backslashreplace")])
+        write_atomic(place / "reproduce.txt", [f"vmstate fuzz {target} --replay {place}\n".encode()])
+        self.write(place / "finding.json", {"target": target, **found.as_json()})
+        return place
+
+    def _keep_seed(self, subject: Subject) -> None:
+        name = hashlib.sha256(subject.data).hexdigest()
+        place = self.folder / "seeds" / f"{name}.mig"
+        if not place.exists():
+            write_atomic(place, [subject.data])
+
+    def write(self, place: Path, value: Any) -> None:
+        """Write a JSON file. Raises `VMStateError`."""
+        write_atomic(place, [(json.dumps(value, indent=1) + "\n").encode()])
+
+    def progress(self) -> dict[str, Any] | None:
+        """How far the campaign has come, if it has begun. Raises `VMStateError`."""
+        place = self.folder / "campaign.json"
+        try:
+            said = json.loads(place.read_text())
+        except FileNotFoundError:
+            return None
+        except (OSError, ValueError) as error:
+            raise VMStateError(f"cannot be read: {error}", file=str(place)) from None
+        if not isinstance(said, dict):
+            raise VMStateError("is no campaign", file=str(place))
+        return said
+
+    def findings(self, subjects: Iterable[Subject]) -> list[Found]:
+        """The findings that are kept, of seeds that are known. Raises `VMStateError`."""
+        known = {hashlib.sha256(subject.data).hexdigest(): subject for subject in subjects}
+        found = []
+        for place in sorted((self.folder / "findings").glob("*/finding.json")):
+            said = read_finding(place)
+            if said["seed_sha256"] in known:
+                found.append(found_of(said, known[said["seed_sha256"]]))
+        return found
+
+
+def read_finding(place: Path) -> Any:
+    """The JSON of a finding. Raises `VMStateError`."""
+    try:
+        return json.loads(place.read_text())
+    except (OSError, ValueError) as error:
+        raise VMStateError(f"cannot be read: {error}", file=str(place)) from None
+
+
+def found_of(said: Any, subject: Subject) -> Found:
+    """A finding from its JSON. Raises `VMStateError`."""
+    try:
+        mutations = [Mutation.from_json(one) for one in said["mutations"]]
+        verdict = Verdict(**said["verdict"])
+        return Found(subject, mutations, verdict, int(said["case"]), int(said["times"]))
+    except (KeyError, TypeError, ValueError) as error:
+        raise VMStateError(f"is no finding: {error}") from None

@@ -1,0 +1,62 @@
+"""The seeds of a campaign: recorded streams, single sections of them, or streams made from descriptions."""
+
+from __future__ import annotations
+
+import fnmatch
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+from vmstate.errors import VMStateError
+from vmstate.fuzz.compose import device_names, minimal, section_bytes, section_of
+from vmstate.fuzz.source import RandomSource
+from vmstate.fuzz.subject import Subject, alone, read_subject
+from vmstate.stream.library import last_part
+
+STATES = 2
+"""Sections made of each device where no stream is given."""
+
+
+def named(name: str, devices: str) -> bool:
+    """Whether a section is one of the devices meant: by idstr, or by its last part."""
+    return fnmatch.fnmatchcase(name, devices) or fnmatch.fnmatchcase(last_part(name), devices)
+
+
+def whole(files: Iterable[str | Path], devices: str = "*") -> list[Subject]:
+    """Whole streams; only sections of the devices meant, and what is around all of them, are spoilt.
+
+    Raises `VMStateError` for a seed that does not decode, or that has none of the devices.
+    """
+    found = []
+    for file in files:
+        subject = read_subject(file)
+        if devices != "*":
+            if not any(named(part.name, devices) for part in subject.parts):
+                raise VMStateError(f"no section is called {devices!r}", file=str(file))
+            subject.only(lambda name: named(name, devices))
+        found.append(subject)
+    return found
+
+
+def sections(files: Iterable[str | Path], devices: str = "*") -> list[Subject]:
+    """Each section of some streams in the smallest stream that holds it; of equal ones the first.
+
+    Raises `VMStateError`.
+    """
+    found: dict[bytes, Subject] = {}
+    for subject in whole(files, devices):
+        for part in subject.parts:
+            if part.vmsd is not None and part.kind == "full" and named(part.name, devices):
+                one = alone(subject, part)
+                found.setdefault(subject.data[part.payload : part.footer] + part.name.encode(), one)
+    return list(found.values())
+
+
+def made(devices: str | Sequence[str] = "*", seed: int = 0) -> list[Subject]:
+    """Sections made from the descriptions of the library, each in the smallest stream that holds it."""
+    found = []
+    for name in device_names(devices):
+        for number in range(STATES):
+            section = section_of(RandomSource(f"{seed}/{name}/{number}"), name, number, 0)
+            if section is not None:
+                found.append(Subject(f"{name}~{number}", minimal(section_bytes(*section))))
+    return found

@@ -1,0 +1,21 @@
+"""What streams are given to: our decoder, the construct declarations, a real QEMU, the early engine."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from vmstate.fuzz.mutate import Mutation
+from vmstate.fuzz.subject import Subject
+from vmstate.fuzz.verdict import Verdict
+
+
+class Target(Protocol):
+    """Somebody who reads streams."""
+
+    name: str
+
+    def run(self, subject: Subject, data: bytes, mutations: list[Mutation]) -> Verdict:
+        """What is done with `data`, which is `subject` with the mutations."""
+
+    def close(self) -> None:
+        """Leave nothing behind: no process, no file."""

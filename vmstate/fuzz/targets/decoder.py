@@ -1,0 +1,189 @@
+"""Our own decoder and encoder, in process: what is read must be written back the same, in bounded time and memory."""
+
+from __future__ import annotations
+
+import resource
+import signal
+import threading
+import tracemalloc
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import FrameType, TracebackType
+from typing import Any
+
+from vmstate.errors import VMStateError
+from vmstate.fuzz.mutate import Mutation
+from vmstate.fuzz.subject import Subject
+from vmstate.fuzz.verdict import ACCEPTED, CRASHED, DIFFERS, HUNG, MEMORY, REFUSED, Verdict, generalised
+from vmstate.stream.check import check
+from vmstate.stream.library import last_part
+from vmstate.stream.stream import Stream, load
+
+SECONDS = 1.0
+SECONDS_PER_BYTE = 2e-6
+"""Processor seconds that one stream may take: `SECONDS`, and this for each of its bytes."""
+
+BASE = 8 << 20
+PER_BYTE = 64
+"""Bytes of memory that a stream may take: `BASE`, and this many for each of its own."""
+
+MEASURED = 256
+"""One stream in so many is read with every allocation counted, which takes several times as long."""
+
+CHECKED = 16
+"""One stream in so many that was accepted is also checked against QEMU's rules."""
+
+JUMP = 64 << 20
+"""A growth of the process by so many bytes is looked into at once."""
+
+
+class TooLong(BaseException):
+    """Raised by the timer, wherever the decoder is; no handler of the library's may take it for its own."""
+
+
+class DecoderTarget:
+    """`load`, `to_bytes`, now and then `check`."""
+
+    name = "decoder"
+
+    def __init__(self) -> None:
+        self._runs = 0
+        self._accepted = 0
+        self._peak = _resident()
+        self._begun: set[int] = set()
+
+    def close(self) -> None:
+        """There is nothing to leave behind."""
+
+    def run(self, subject: Subject, data: bytes, mutations: list[Mutation]) -> Verdict:
+        """Read the stream, and write it back. Of each seed first the seed itself, which must be accepted."""
+        if id(subject) not in self._begun:
+            self._begun.add(id(subject))
+            plain = self._timed(subject, subject.data)
+            if plain.kind != ACCEPTED:
+                return Verdict(DIFFERS, f"the seed itself is {plain.kind}: {plain.message}", f"seed: {plain.place}")
+            if (lost := _not_described(subject)) is not None:
+                return Verdict(DIFFERS, f"{lost} of the seed is not described any more", "seed: not described")
+        self._runs += 1
+        if self._runs % MEASURED == 1:
+            return self._measured(subject, data)
+        verdict = self._timed(subject, data)
+        if verdict.kind == HUNG:
+            # Others may have had the processor: it counts if it happens again.
+            verdict = self._timed(subject, data)
+        peak = _resident()
+        if peak - self._peak > JUMP:
+            again = self._measured(subject, data)
+            verdict = again if again.is_finding else verdict
+        self._peak = max(peak, self._peak)
+        return verdict
+
+    def _timed(self, subject: Subject, data: bytes) -> Verdict:
+        limit = SECONDS + SECONDS_PER_BYTE * len(data)
+        try:
+            with time_limit(limit):
+                return self._guarded(subject, data)
+        except TooLong as error:
+            return Verdict(HUNG, f"more than {limit:.1f} s of processor time", place_of(error.__traceback__))
+
+    def _guarded(self, subject: Subject, data: bytes) -> Verdict:
+        try:
+            return self._read(subject, data)
+        except MemoryError as error:
+            return Verdict(MEMORY, "the memory was used up", place_of(error.__traceback__))
+        except Exception as error:
+            message = f"{type(error).__name__}: {error}"
+            return Verdict(CRASHED, message[:300], f"{type(error).__name__} in {place_of(error.__traceback__)}")
+
+    def _read(self, subject: Subject, data: bytes) -> Verdict:
+        try:
+            stream = load(data, vmdesc=subject.described)
+        except VMStateError as error:
+            if not str(error).isprintable():
+                return Verdict(CRASHED, repr(error)[:300], "a message that is not printable")
+            return Verdict(REFUSED, str(error)[:300], refusal(error))
+        with stream:
+            return self._written(stream, data)
+
+    def _written(self, stream: Stream, data: bytes) -> Verdict:
+        try:
+            again = stream.to_bytes()
+        except VMStateError as error:
+            return Verdict(DIFFERS, f"what was read cannot be written: {error}"[:300], refusal(error))
+        if again != data:
+            at = next((index for index, pair in enumerate(zip(again, data, strict=False)) if pair[0] != pair[1]), None)
+            at = min(len(again), len(data)) if at is None else at
+            section = next((one for one in stream.sections if one.offset <= at < one.offset + one.size), None)
+            name = last_part(section.name) if section is not None else "stream"
+            return Verdict(DIFFERS, f"written back otherwise from offset {at:#x} on", f"{name}: not written back")
+        self._accepted += 1
+        if self._accepted % CHECKED == 0:
+            check(stream)
+        return Verdict(ACCEPTED)
+
+    def _measured(self, subject: Subject, data: bytes) -> Verdict:
+        """The same with its memory counted. It is not timed: counting is what takes long then."""
+        tracemalloc.start()
+        try:
+            verdict = self._guarded(subject, data)
+            peak = tracemalloc.get_traced_memory()[1]
+        finally:
+            tracemalloc.stop()
+        limit = BASE + PER_BYTE * len(data)
+        if peak > limit and not verdict.is_finding:
+            return Verdict(MEMORY, f"{peak} bytes for a stream of {len(data)}, more than {limit}", "decode")
+        return verdict
+
+
+def _not_described(subject: Subject) -> str | None:
+    """A section of a seed that is not described by what it was when the seed was cut."""
+    with load(subject.data, vmdesc=subject.described) as stream:
+        for part, section in zip(subject.parts, stream.sections, strict=True):
+            if section.described_by != part.described_by:
+                return part.name
+    return None
+
+
+def refusal(error: VMStateError) -> str:
+    """Where and why something was refused, without the numbers: the same for all cases of one check."""
+    section = last_part(error.section) if error.section else "stream"
+    return f"{section}: {generalised(error.message)}"
+
+
+def place_of(traceback: TracebackType | None) -> str:
+    """The innermost place of a traceback that is in this library: file and function."""
+    found = "?"
+    while traceback is not None:
+        code = traceback.tb_frame.f_code
+        own = "vmstate" in code.co_filename or "devices" in code.co_filename
+        if own and code.co_name != "expire":
+            found = f"{code.co_filename.rpartition('/')[2]}:{code.co_name}"
+        traceback = traceback.tb_next
+    return found
+
+
+def _resident() -> int:
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss << 10
+
+
+@contextmanager
+def time_limit(seconds: float) -> Iterator[None]:
+    """Raise `TooLong` after so many seconds of processor time, where this is the main thread."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    # A timer that was late must not hit whatever comes behind.
+    active = [True]
+
+    def expire(number: int, frame: FrameType | None) -> Any:
+        if active[0]:
+            raise TooLong
+
+    before = signal.signal(signal.SIGVTALRM, expire)
+    signal.setitimer(signal.ITIMER_VIRTUAL, seconds)
+    try:
+        yield
+    finally:
+        active[0] = False
+        signal.setitimer(signal.ITIMER_VIRTUAL, 0)
+        signal.signal(signal.SIGVTALRM, before)

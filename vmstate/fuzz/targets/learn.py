@@ -1,0 +1,77 @@
+"""What only a destination knows of its devices, found out by streams that it refuses and by what it says then.
+
+Of a PCI device: which bits of its configuration space it compares. Each refusal names the first byte that is not as it
+should be, and the masks. Of a virtio device: the features that it offers, which it says where all are claimed.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from typing import Any
+
+from vmstate.fuzz.subject import Part, Place, Subject
+from vmstate.fuzz.verdict import REFUSED, Verdict
+
+Load = Callable[[bytes], Verdict]
+
+_CONFIG = re.compile(
+    r"Bad config data: i=0x([0-9a-f]+) read: [0-9a-f]+ device: ([0-9a-f]+) "
+    r"cmask: ([0-9a-f]+) wmask: ([0-9a-f]+) w1cmask: ?([0-9a-f]+)"
+)
+_FEATURES = re.compile(r"Allowed features: 0x([0-9a-f]+)")
+
+
+def learn(load: Load, subject: Subject, part: Part) -> dict[str, Any]:
+    """The facts of one section, as JSON values."""
+    facts: dict[str, Any] = {}
+    config = next(
+        (
+            place
+            for place in subject.of_kind("buffer")
+            if place.number == part.number and place.field is not None and place.field.type.info == "pci config"
+        ),
+        None,
+    )
+    if config is not None:
+        own, mask = _config(load, subject, config)
+        facts |= {"pci_config": own.hex(), "pci_config_compared": mask.hex()}
+    offered = _features(load, subject, part)
+    if offered is not None:
+        facts["virtio_host_features"] = offered
+    return facts
+
+
+def decoded(facts: dict[str, Any]) -> dict[str, Any]:
+    """The facts from their JSON values."""
+    return {name: bytes.fromhex(value) if isinstance(value, str) else value for name, value in facts.items()}
+
+
+def _config(load: Load, subject: Subject, place: Place) -> tuple[bytes, bytes]:
+    """The configuration space of the destination's device, and of each byte the bits that it compares."""
+    own, mask = bytearray(subject.raw(place)), bytearray(place.size)
+    at = 0
+    while at < place.size:
+        # All that is not known yet the other way round: the refusal is about the first of them that is compared.
+        tried = own[:at] + bytes(byte ^ 0xFF for byte in own[at:])
+        said = load(subject.data[: place.offset] + tried + subject.data[place.end :])
+        found = _CONFIG.search(said.message) if said.kind == REFUSED else None
+        if found is None:
+            break
+        place_of, device, compared, writable, cleared = (int(number, 16) for number in found.groups())
+        if place_of < at:
+            break
+        own[place_of] = device
+        mask[place_of] = compared & ~writable & ~cleared & 0xFF
+        at = place_of + 1
+    return bytes(own), bytes(mask)
+
+
+def _features(load: Load, subject: Subject, part: Part) -> int | None:
+    """The features that the destination offers; None where the device is none of virtio, or does not say."""
+    place = subject.at(part.number, "virtio.virtio.features64.guest_features")
+    if place is None:
+        return None
+    said = load(subject.data[: place.offset] + b"\xff" * 8 + subject.data[place.end :])
+    found = _FEATURES.search(said.message)
+    return int(found.group(1), 16) if found else None

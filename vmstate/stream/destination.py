@@ -1,0 +1,310 @@
+"""What a destination would say to a stream before it is asked: loads, or refuses at which place and why.
+
+A destination is known by a stream that it takes: one that it saved itself, or one that was loaded in it. That says
+which sections it has, of which versions and layouts, which facts hold, and which values must be the same. The stream
+is read as QEMU's qemu_loadvm_state reads it: strictly, by those layouts alone. Facts from QEMU's migration/savevm.c
+and migration/vmstate.c.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from vmstate.codec.codec import Codec
+from vmstate.errors import StreamError, VMStateError
+from vmstate.schema.vmdesc import NOTHING_DESCRIBED
+from vmstate.stream.events import (
+    Command,
+    CommandType,
+    ConfigurationSection,
+    DeviceState,
+    EndOfStream,
+    Event,
+    SectionHeader,
+)
+from vmstate.stream.library import all_descriptions
+from vmstate.stream.ram import RamBlock
+from vmstate.stream.reader import StreamReader
+from vmstate.stream.stream import Section, Stream
+from vmstate.stream.verify import Finding
+from vmstate.vmsd import types as t
+from vmstate.vmsd.data import Data
+from vmstate.vmsd.description import VMStateDescription
+from vmstate.vmsd.expr import IDSTR, OWN_STATE, RELEASE
+from vmstate.vmsd.path import format_path
+from vmstate.vmsd.state import facts_of, is_state, items_of
+
+ANY_INSTANCE = 0xFFFFFFFF
+"""What stands for no instance in particular."""
+
+
+COMMAND_SIZES: dict[int, int] = {
+    CommandType.OPEN_RETURN_PATH: 0,
+    CommandType.PING: 4,
+    CommandType.POSTCOPY_LISTEN: 0,
+    CommandType.POSTCOPY_RUN: 0,
+    CommandType.PACKAGED: 4,
+    CommandType.ENABLE_COLO: 0,
+    CommandType.POSTCOPY_RESUME: 0,
+    CommandType.SWITCHOVER_START: 0,
+}
+"""The length of the data of those commands that have a fixed one."""
+
+SWITCHOVER_RELEASE = 902
+"""The release from which SWITCHOVER_START is known."""
+
+OUT_OF_PLACE = frozenset(
+    (
+        CommandType.PING,
+        CommandType.POSTCOPY_ADVISE,
+        CommandType.POSTCOPY_LISTEN,
+        CommandType.POSTCOPY_RUN,
+        CommandType.POSTCOPY_RAM_DISCARD,
+        CommandType.PACKAGED,
+        CommandType.RECV_BITMAP,
+    )
+)
+"""The commands that need a return path, or a state of postcopy, that a plain load does not have.
+
+POSTCOPY_RESUME does too, but where it is out of place it is passed by."""
+
+
+class _Known(Data):
+    """A section that the destination has; `payload` is what the reference says of it, which it takes."""
+
+    version_id: int
+    vmsd: VMStateDescription | None
+    facts: Mapping[str, Any]
+    state: Any
+    payload: bytes
+    said: int
+
+
+class KnownDestination:
+    """A destination that takes `reference`.
+
+    `facts` are what is told of it beyond that, by name: "qemu_release", "guest_memory". `sections` has those that are
+    of one section, by idstr: "virtio_host_features", "pci_config", "pci_config_compared". Rules that need what is not
+    told are left out.
+    """
+
+    def __init__(
+        self,
+        reference: Stream,
+        facts: Mapping[str, Any] | None = None,
+        sections: Mapping[str, Mapping[str, Any]] | None = None,
+    ) -> None:
+        self.facts = dict(facts or {})
+        self.configuration = reference.configuration
+        self.blocks = {block.idstr: block.used_length for block in reference.ram.blocks}
+        self.has_footers = any(section.footer.section_id is not None for section in reference.sections)
+        self._known: dict[tuple[str, int], _Known] = {}
+        for section in reference.sections:
+            told = {**self.facts, **(sections or {}).get(section.name, {})}
+            self._known.setdefault((section.name, section.instance_id), _known(section, told))
+
+    def find(self, name: str, instance_id: int) -> _Known | None:
+        """What it has under an idstr and instance_id, as QEMU looks for it."""
+        name = name.split("\0", 1)[0]
+        found = self._known.get((name, instance_id))
+        if found is None and instance_id == ANY_INSTANCE:
+            # The alias_id of a device that has none.
+            found = next((known for (own, _), known in self._known.items() if own == name), None)
+        if found is None and "/" not in name:
+            # Releases before 0.14 had no bus paths: the name alone, and a number among those of the name.
+            alike = [known for (own, _), known in self._known.items() if own.endswith("/" + name)]
+            if instance_id == ANY_INSTANCE or instance_id < len(alike):
+                found = next(iter(alike if instance_id == ANY_INSTANCE else alike[instance_id:]), None)
+        return found
+
+    def check(self, data: Any) -> list[Finding]:
+        """Why it would refuse a stream: nothing, if it takes it; what it would mend stands there as a note."""
+        reader = _Reader(self, memoryview(data))
+        try:
+            for event in reader.events():
+                if isinstance(event, EndOfStream):
+                    # What follows is read, but not minded.
+                    break
+                reader.look(event)
+        except VMStateError as error:
+            message = error.message + (f" (found {error.found})" if error.found is not None else "")
+            reader.found.append(Finding("load", "error", error.section, error.path, error.offset, message))
+        return reader.found
+
+
+def _known(section: Section, told: Mapping[str, Any]) -> _Known:
+    """A section of the reference, by the library if that describes it: it knows the rules."""
+    said = section.version_id
+    if section.is_ram:
+        return _Known(said, None, {}, None, b"", said)
+    payload = section.payload()
+    if section.vmsd is None:
+        return _Known(said, None, {}, section.state, payload, said)
+    facts = {**told, IDSTR.name: section.name}
+    if section.described_by != "library":
+        for vmsd in all_descriptions(section.name):
+            try:
+                state = vmsd.decode(payload, version_id=section.version_id, facts=facts)
+            except VMStateError:
+                continue
+            return _Known(said, vmsd, _with_own(state, facts), state, payload, said)
+    return _Known(said, section.vmsd, _with_own(section.state, facts), section.state, payload, said)
+
+
+def _with_own(state: Any, facts: Mapping[str, Any]) -> dict[str, Any]:
+    return {**facts_of(state), **facts, OWN_STATE.name: state}
+
+
+class _Reader(StreamReader):
+    """Reads as one destination does: its layouts, its facts, nothing tried and nothing skipped."""
+
+    def __init__(self, destination: KnownDestination, data: memoryview) -> None:
+        super().__init__(vmdesc=NOTHING_DESCRIBED, library=False)
+        self._whole = data
+        self._closed = True
+        self._destination = destination
+        self._footers = destination.has_footers
+        self.found: list[Finding] = []
+
+    def _device_state(self, data: memoryview) -> Event:
+        header = self._section
+        assert header is not None
+        known = self._destination.find(header.name, header.instance_id)
+        if known is None:
+            raise StreamError("the destination has no such section or instance", offset=header.offset)
+        if header.version_id > known.version_id:
+            raise StreamError(
+                "the version is too new",
+                offset=header.offset,
+                expected=f"at most {known.version_id}",
+                found=str(header.version_id),
+            )
+        size = len(known.payload)
+        alike = header.version_id == known.said and data[self._pos : self._pos + size] == known.payload
+        if alike and self._ends(data, self._pos + size, header.section_id):
+            # As the reference has it.
+            return self._decoded(header, known.state, known.vmsd, "library", self._pos + size)
+        if known.vmsd is None:
+            # Nothing describes it: it is taken to be as long as it was.
+            end = self._pos + len(known.state or b"")
+            return self._decoded(header, bytes(data[self._pos : end]), None, "none", end)
+        codec = known.vmsd.codec
+        assert isinstance(codec, Codec)
+        state, end = codec.decode_at(
+            data, self._pos, version_id=header.version_id, facts=known.facts, final=True, base=self._base
+        )
+        self._section_rules(header, known, state)
+        return self._decoded(header, state, known.vmsd, "library", end)
+
+    def _section_rules(self, header: SectionHeader, known: _Known, state: Any) -> None:
+        assert known.vmsd is not None
+        for broken in known.vmsd.codec.check(state, version_id=header.version_id, facts=known.facts):
+            severity = "note" if broken.mended else "error"
+            self._say(broken.rule, severity, header, broken.path, broken.text)
+        for path, expected, found, text in differences(known.vmsd, known.state, state):
+            self._say("equal", "error", header, path, f"{text} (expected {expected}, found {found})")
+
+    def _say(self, rule: str, severity: str, header: SectionHeader, path: str | None, message: str) -> None:
+        self.found.append(Finding(rule, severity, header.name, path, header.offset, message))
+
+    def _command(self, data: memoryview, pos: int) -> Event:
+        event = super()._command(data, pos)
+        assert isinstance(event, Command)
+        why = refused_command(event.command, len(event.data), self._destination.facts.get(RELEASE.name))
+        if why is not None:
+            raise StreamError(why, offset=event.offset, found=f"{event.name} with {len(event.data)} bytes")
+        return event
+
+    def look(self, event: Event) -> None:
+        """Compare what is not of a device with what the destination has."""
+        if isinstance(event, ConfigurationSection):
+            own = self._destination.configuration
+            if own is not None and own.name != event.state.name:
+                raise StreamError(
+                    "another machine type", section="configuration", expected=own.name, found=event.state.name
+                )
+        elif isinstance(event, RamBlock):
+            length = self._destination.blocks.get(event.idstr)
+            if length is None:
+                raise StreamError("the destination has no such RAM block", offset=event.offset, found=event.idstr)
+        elif isinstance(event, DeviceState) and self._section is not None:
+            return
+
+
+def refused_command(command: int, size: int, release: int | None) -> str | None:
+    """Why a destination that is in no postcopy refuses a command; None where it goes on.
+
+    From loadvm_process_command and what it calls, in QEMU's migration/savevm.c.
+    """
+    wanted = COMMAND_SIZES.get(command)
+    if command == CommandType.SWITCHOVER_START and release is not None and release < SWITCHOVER_RELEASE:
+        return "the destination does not know the command"
+    if wanted is not None and size != wanted:
+        return "a command of the wrong length"
+    if command == CommandType.POSTCOPY_ADVISE and size == 0:
+        # Of dirty bitmaps alone.
+        return None
+    if command in OUT_OF_PLACE:
+        return "a command that has no place here"
+    return None
+
+
+def differences(
+    vmsd: VMStateDescription, own: Any, state: Any, steps: tuple[str | int, ...] = ()
+) -> Iterator[tuple[str, Any, Any, str]]:
+    """(path, own value, value found, rule) of each value that a destination compares with its own and finds unfit."""
+    for field in vmsd.fields:
+        if not field.in_state or isinstance(field.type, t.Host):
+            continue
+        here = (*steps, field.attribute)
+        one, other = _value(own, field.attribute), _value(state, field.attribute)
+        if one is None or other is None:
+            continue
+        if isinstance(field.type, t.Scalar) and field.type.rule is not None:
+            pairs = zip(one, other, strict=False) if isinstance(one, list) else [(one, other)]
+            for mine, theirs in pairs:
+                if not _fits(field.type.rule, mine, theirs):
+                    yield format_path(here), mine, theirs, "not what the destination has"
+        elif _compares(field.type):
+            yield from _inner(field.type, one, other, here)
+    for sub in vmsd.subsections:
+        one, other = _value(own, sub.attribute), _value(state, sub.attribute)
+        if is_state(one) and is_state(other):
+            yield from differences(sub.vmsd, one, other, (*steps, sub.attribute))
+
+
+def _compares(kind: t.WireType) -> bool:
+    """Whether a value is compared somewhere inside a type."""
+    return any(
+        isinstance(field.type, t.Scalar) and field.type.rule is not None
+        for child in kind.children()
+        for part in child.walk()
+        for field in part.fields
+    )
+
+
+def _inner(kind: t.WireType, one: Any, other: Any, here: tuple[str | int, ...]) -> Iterator[tuple[str, Any, Any, str]]:
+    if isinstance(kind, t.Choice):
+        for _, case in kind.cases:
+            if isinstance(case, t.Struct) and is_state(one) and getattr(one, "vmsd", None) is not None:
+                names = [name for name, _ in items_of(one)]
+                if [field.attribute for field in case.vmsd.fields if field.in_state] == names[: len(names)]:
+                    yield from _inner(case, one, other, here)
+        return
+    if not isinstance(kind, t.Struct) or isinstance(kind, t.QList):
+        return
+    if is_state(one) and is_state(other):
+        yield from differences(kind.vmsd, one, other, here)
+    elif isinstance(one, list) and isinstance(other, list):
+        for index, (mine, theirs) in enumerate(zip(one, other, strict=False)):
+            if is_state(mine) and is_state(theirs):
+                yield from differences(kind.vmsd, mine, theirs, (*here, index))
+
+
+def _value(state: Any, attribute: str) -> Any:
+    return state.get(attribute) if isinstance(state, dict) else getattr(state, attribute, None)
+
+
+def _fits(rule: str, own: int, found: int) -> bool:
+    return found == own if rule == "equal" else 0 <= found <= own
