@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 from pathlib import Path
 
@@ -21,8 +20,6 @@ from vmstate.fuzz.verdict import ACCEPTED, CRASHED, REFUSED
 
 HAS_QEMU = shutil.which("qemu-system-x86_64") is not None
 needs_qemu = pytest.mark.skipif(not HAS_QEMU, reason="needs a real QEMU: install qemu-system-x86 (or the like)")
-LONG = os.environ.get("VMSTATE_LONG") == "1"
-pytestmark = pytest.mark.skipif(not LONG, reason="takes minutes: set VMSTATE_LONG=1")
 
 
 @pytest.fixture(scope="module")

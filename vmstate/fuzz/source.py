@@ -54,20 +54,36 @@ class RandomSource:
         return self._random.randbytes(size)
 
 
-class DrawnSource:
-    """Choices by hypothesis: `draw` is the function that a composite strategy is given."""
+DRAWS = 300
+"""Choices that hypothesis makes one by one; what it can shrink is limited, and a device can have thousands."""
 
-    __slots__ = ("_draw", "_strategies")
+
+class DrawnSource:
+    """Choices by hypothesis: `draw` is the function that a composite strategy is given.
+
+    The first `DRAWS` are drawn one by one; those behind come from a generator whose seed is drawn.
+    """
+
+    __slots__ = ("_draw", "_left", "_more", "_strategies")
 
     def __init__(self, draw: Callable[[Any], Any]) -> None:
         from hypothesis import strategies
 
         self._draw = draw
         self._strategies = strategies
+        self._left = DRAWS
+        self._more: RandomSource | None = None
+
+    def _spent(self) -> RandomSource | None:
+        if self._left == 0 and self._more is None:
+            self._more = RandomSource(self._draw(self._strategies.integers(0, (1 << 32) - 1)))
+        self._left = max(0, self._left - 1)
+        return self._more
 
     def integer(self, low: int, high: int) -> int:
         """An integer from `low` to `high`."""
-        return int(self._draw(self._strategies.integers(low, high)))
+        more = self._spent()
+        return int(self._draw(self._strategies.integers(low, high))) if more is None else more.integer(low, high)
 
     def choice(self, options: Sequence[T]) -> T:
         """One of the options."""
@@ -80,6 +96,9 @@ class DrawnSource:
 
     def data(self, size: int) -> bytes:
         """So many bytes."""
+        more = self._spent()
+        if more is not None:
+            return more.data(size)
         return bytes(self._draw(self._strategies.binary(min_size=size, max_size=size)))
 
 

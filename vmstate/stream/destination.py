@@ -149,7 +149,10 @@ def _known(section: Section, told: Mapping[str, Any]) -> _Known:
             except VMStateError:
                 continue
             return _Known(said, vmsd, _with_own(state, facts), state, payload, said)
-    return _Known(said, section.vmsd, _with_own(section.state, facts), section.state, payload, said)
+    # A state of its own: that of the stream may be changed.
+    facts = {**facts_of(section.state), **facts}
+    own = section.vmsd.decode(payload, version_id=said, facts=facts)
+    return _Known(said, section.vmsd, _with_own(own, facts), own, payload, said)
 
 
 def _with_own(state: Any, facts: Mapping[str, Any]) -> dict[str, Any]:

@@ -1,0 +1,133 @@
+"""Mutated sections against plain random bytes: streams a second on one core, and how far either gets.
+
+    python benchmarks/bench_fuzz.py [--seconds N]
+
+Both go through the same decoder (load, then write back). The plain fuzzer is `hypothesis.strategies.binary()`: by
+itself, and behind the header of a stream and of the section, so that the envelope at least is right.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import platform
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import strategies as st
+
+import vmstate
+from vmstate.fuzz import seeds
+from vmstate.fuzz.campaign import Cases, Settings
+from vmstate.fuzz.minimise import spoilt
+from vmstate.fuzz.subject import Subject
+from vmstate.fuzz.targets.decoder import refusal
+from vmstate.stream.library import last_part
+
+ROOT = Path(__file__).parent.parent
+SEED = ROOT / "fixtures" / "qemu-7.2-q35-virtio-net-filters.mig.xz"
+SHARE = 8
+"""One stream in so many that are accepted is checked against QEMU's rules."""
+
+
+class Reached:
+    """What a fuzzer has reached."""
+
+    def __init__(self, subject: Subject) -> None:
+        self.subject = subject
+        self.streams = 0
+        self.accepted = 0
+        self.inside = 0
+        self.refusals: set[str] = set()
+        self.rules: set[str] = set()
+
+    def read(self, data: bytes) -> None:
+        """Read a stream."""
+        self.streams += 1
+        try:
+            with vmstate.load(data, vmdesc=self.subject.described) as stream:
+                stream.to_bytes()
+                self.accepted += 1
+                opened = [one for one in stream.sections if one.described_by != "none"]
+                self.inside += bool(opened)
+                if opened and self.accepted % SHARE == 0:
+                    self.rules.update(found.rule for found in vmstate.check(stream))
+        except vmstate.VMStateError as error:
+            self.inside += error.section is not None and error.section != "configuration"
+            self.refusals.add(refusal(error))
+
+
+def mutated(subject: Subject, seconds: float) -> Reached:
+    """Streams spoilt in one place."""
+    reached = Reached(subject)
+    cases = Cases(Settings("bench", 1), [subject])
+    end = time.perf_counter() + seconds
+    number = 0
+    while time.perf_counter() < end:
+        chosen, mutations = cases.case(number)
+        reached.read(spoilt(chosen, mutations))
+        number += 1
+    return reached
+
+
+def drawn(subject: Subject, seconds: float, whole: Callable[[bytes], bytes]) -> Reached:
+    """Streams that hypothesis draws."""
+    reached = Reached(subject)
+    end = time.perf_counter() + seconds
+
+    @settings(
+        max_examples=1 << 30,
+        deadline=None,
+        database=None,
+        phases=(Phase.generate,),
+        suppress_health_check=list(HealthCheck),
+    )
+    @given(st.binary(max_size=len(subject.data)))
+    def fuzz(data: bytes) -> None:
+        if time.perf_counter() > end:
+            raise TimeoutError
+        reached.read(whole(data))
+
+    with contextlib.suppress(TimeoutError):
+        fuzz()
+    return reached
+
+
+def main() -> int:
+    """Measure, and print a table."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--seconds", type=float, default=10.0, help="for each row")
+    seconds = parser.parse_args().seconds
+    print(f"Python {platform.python_version()}, {seconds:g} s for each row, one core")
+    print(
+        f"{'device':12} {'fuzzer':28} {'streams/s':>9}"
+        f" {'in the state':>12} {'accepted':>8} {'refusals':>8} {'rules':>5}"
+    )
+    for device in ("i8254", "virtio-net"):
+        (subject,) = seeds.sections([SEED], device)
+        part = subject.parts[0]
+        head, tail = subject.data[: part.payload], subject.data[part.footer :]
+        rows = {
+            "vmstate.fuzz": lambda subject=subject: mutated(subject, seconds),
+            "binary()": lambda subject=subject: drawn(subject, seconds, lambda data: data),
+            "binary() as the state": lambda subject=subject, head=head, tail=tail: drawn(
+                subject, seconds, lambda data: head + data + tail
+            ),
+        }
+        for name, run in rows.items():
+            got = run()
+            share = f"{100 * got.inside / got.streams:.1f} %"
+            accepted = f"{100 * got.accepted / got.streams:.1f} %"
+            rate = got.streams / seconds
+            print(
+                f"{last_part(part.name):12} {name:28} {rate:9.0f} {share:>12} {accepted:>8}"
+                f" {len(got.refusals):8} {len(got.rules):5}"
+            )
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
