@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import shlex
+import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
@@ -111,15 +112,34 @@ def save(
 def _place_for(machine: HasMonitor, path: str | os.PathLike[str]) -> Iterator[str]:
     """A name by which QEMU can write what takes the place of `path` when the body ends well.
 
-    A QEMU that was started here runs as the same user and sees this process: it writes into the nameless file that is
-    open here. One that runs elsewhere may do neither, and gets a file with a name.
+    That is the nameless file that is open here, which is gone when this process is, however that ends. A QEMU that
+    runs elsewhere, as somebody else or with other folders may not reach it, and gets a file with a name.
     """
-    if isinstance(machine, Attached):
+    if isinstance(machine, Attached) and not _reaches_here(machine.monitor.peer):
         with written_elsewhere(path) as temporary:
             yield os.path.abspath(temporary)
         return
     with replacing(path) as file:
-        yield f"/proc/{os.getpid()}/fd/{file.fileno()}"
+        yield _place_of(file)
+
+
+def _place_of(file: IO[bytes]) -> str:
+    return f"/proc/{os.getpid()}/fd/{file.fileno()}"
+
+
+def _reaches_here(pid: int | None) -> bool:
+    """Whether a process can open, by its name under /proc, a file that is open in this one."""
+    if pid is None:
+        return False
+    try:
+        with open(f"/proc/{pid}/status") as status:
+            # Real, effective, saved, and that for files.
+            users = next(line.split()[1:] for line in status if line.startswith("Uid:"))
+        with tempfile.TemporaryFile() as probe:
+            seen = os.path.samefile(f"/proc/{pid}/root{_place_of(probe)}", _place_of(probe))
+    except (OSError, StopIteration):
+        return False
+    return seen and int(users[-1]) in (0, os.geteuid())
 
 
 def _text(machine: HasMonitor) -> str:
