@@ -27,6 +27,7 @@ TWO = "qemu-7.2-q35-virtio-net-two.mig.xz"
 ROOT_PORTS = "qemu-7.2-q35-smp4-rootports.mig.xz"
 PACKED = "qemu-7.2-q35-virtio-net-packed.mig.xz"
 LEGACY = "qemu-7.2-pc-virtio-net-legacy.mig.xz"
+RINGS = "recorded/qemu-7.2-q35-virtio-rings-ram.mig.xz"
 BLK = "vhost-user/qemu-11.1-blk-final.mig.xz"
 
 # What no stream says, and docs/query.md says why.
@@ -43,8 +44,8 @@ UNKNOWN_STATUS = {
     "vm-running",
 }
 UNKNOWN_QUEUE = {"shadow-avail-idx", "signalled-used", "signalled-used-valid"}
-# What is sent where the host offers packed rings, and is nowhere else.
-PACKED_ONLY = {"inuse", "used-idx"}
+# What is sent where the host offers packed rings; else it is in guest memory, which most of these streams are without.
+IN_MEMORY = {"inuse", "used-idx"}
 # These save nothing, not even a section.
 STATELESS = {"virtio-pmem"}
 
@@ -80,8 +81,8 @@ def known_status(theirs: dict[str, Any]) -> dict[str, Any]:
     return known | {key: symbols(known[key]) for key in ("guest-features", "status")}
 
 
-def known_queue(theirs: dict[str, Any], *, packed: bool) -> dict[str, Any]:
-    unknown = UNKNOWN_QUEUE if packed else UNKNOWN_QUEUE | PACKED_ONLY
+def known_queue(theirs: dict[str, Any], ours: dict[str, Any]) -> dict[str, Any]:
+    unknown = UNKNOWN_QUEUE | (IN_MEMORY - ours.keys())
     return {key: value for key, value in theirs.items() if key not in unknown}
 
 
@@ -115,8 +116,7 @@ def test_virtio_is_what_qemu_said(file: str) -> None:
 
 def known(theirs: dict[str, Any], ours: Any) -> Any:
     """What QEMU said of a device and its queues, without what no stream says."""
-    packed = "used-idx" in ours[1][0]
-    return known_status(theirs["status"]), [known_queue(queue, packed=packed) for queue in theirs["queues"]]
+    return known_status(theirs["status"]), [known_queue(*both) for both in zip(theirs["queues"], ours[1], strict=False)]
 
 
 def test_there_are_answers_of_every_kind() -> None:
@@ -125,8 +125,19 @@ def test_there_are_answers_of_every_kind() -> None:
     names = {one["status"]["name"] for answers in VIRTIO.values() for one in answers}
     assert len(names) > 10 and names >= STATELESS
     assert {one["status"]["device-endian"] for answers in VIRTIO.values() for one in answers} == {"little", "big"}
-    stream = opened(PACKED)
-    assert stream.query("x-query-virtio-queue-status", {"queue": 0}).keys() >= PACKED_ONLY
+    for stream, path in ((opened(PACKED), None), (opened(RINGS), "virtio-blk")):
+        asked = {"queue": 0, **({"path": path} if path else {})}
+        assert stream.query("x-query-virtio-queue-status", asked).keys() >= IN_MEMORY
+
+
+def test_an_index_in_guest_memory_is_traced_to_its_bytes() -> None:
+    stream = opened(RINGS)
+    answer = vmstate.ask(stream, "x-query-virtio-queue-status", {"queue": 0, "path": "virtio-blk"})
+    assert answer.value["used-idx"] == 5 and answer.value["inuse"] == 0
+    (source,) = [one for one in answer.sources["used-idx"] if one.section == "ram"]
+    assert source.path == hex(answer.value["vring-used"] + 2) and source.size == 2 and source.offset is not None
+    data = stream.to_bytes()
+    assert int.from_bytes(data[source.offset : source.offset + 2], "little") == 5
 
 
 @pytest.mark.parametrize("file", [file for file in STREAMS if file.startswith("vhost-user/")])

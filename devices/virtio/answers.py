@@ -14,6 +14,7 @@ from devices.virtio.core import VRING_ALIGN, legacy_rings
 from devices.virtio.feature_names import FeatureName
 from devices.virtio.net import MAX_VLAN
 from devices.virtio.pci import QUEUE_MAX
+from devices.virtio.queue import IDX, WRAP
 from devices.virtio.status import DeviceStatus
 from vmstate.errors import QueryError
 from vmstate.vmsd.question import LEFT_OUT, Ask, Keys, LeftOut, Questions, Release
@@ -170,14 +171,30 @@ def legacy(ask: Ask) -> tuple[int, int]:
     return legacy_rings(int(member(ask, "num")), int(member(ask, "desc")), align(ask))
 
 
-def packed(attribute: str) -> Callable[[Ask], int | LeftOut]:
-    """What is sent of every queue, packed or not, where the host offers packed rings."""
+def used_idx(ask: Ask) -> int | LeftOut:
+    """The device's index: sent of every queue, packed or not, where the host offers packed rings; else in the ring."""
+    told = member(ask, "used_idx", of="virtio.packed_virtqueues.")
+    return ring_used_idx(ask) if told is None else int(told)
 
-    def answer(ask: Ask) -> int | LeftOut:
-        told = member(ask, attribute, of="virtio.packed_virtqueues.")
-        return LEFT_OUT if told is None else int(told)
 
-    return answer
+def inuse(ask: Ask) -> int | LeftOut:
+    """How many requests are in flight: sent as the device's index is; else those it took and has not used."""
+    told = member(ask, "inuse", of="virtio.packed_virtqueues.")
+    if told is not None:
+        return int(told)
+    index = ring_used_idx(ask)
+    return LEFT_OUT if index is LEFT_OUT else (int(member(ask, "last_avail_idx")) - index) % WRAP
+
+
+def ring_used_idx(ask: Ask) -> int | LeftOut:
+    """The device's index in guest memory; 0 of a queue that is not set up."""
+    if not member(ask, "desc"):
+        return 0
+    order = device_endian(ask)
+    word = ask.memory(used(ask) + IDX, 2)
+    return (
+        LEFT_OUT if word is None or order is LEFT_OUT else int.from_bytes(word, "big" if order == "big" else "little")
+    )
 
 
 def virtio(device_id: int, name: str, names: Sequence[FeatureName] = ()) -> Questions:
@@ -203,7 +220,7 @@ def virtio(device_id: int, name: str, names: Sequence[FeatureName] = ()) -> Ques
     queue: Keys = {
         "name": called,
         "queue-index": queue_index,
-        "inuse": packed("inuse"),
+        "inuse": inuse,
         "vring-num": of_queue("num"),
         "vring-num-default": num_default,
         "vring-align": align,
@@ -211,7 +228,7 @@ def virtio(device_id: int, name: str, names: Sequence[FeatureName] = ()) -> Ques
         "vring-avail": avail,
         "vring-used": used,
         "last-avail-idx": of_queue("last_avail_idx"),
-        "used-idx": packed("used_idx"),
+        "used-idx": used_idx,
     }
     return {"x-query-virtio": info, "x-query-virtio-status": whole, "x-query-virtio-queue-status": queue}
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from functools import cached_property
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from vmstate.codec import TraceEntry
 from vmstate.errors import PathError, QueryError, VMStateError
@@ -22,6 +22,9 @@ from vmstate.vmsd.description import VMStateDescription
 from vmstate.vmsd.expr import IDSTR
 from vmstate.vmsd.path import resolve
 from vmstate.vmsd.question import LEFT_OUT, Keys, Release
+
+if TYPE_CHECKING:
+    from vmstate.stream.memory import GuestMemory
 
 IDSTR_OFFSET = 6
 """Where the idstr stands in the header of a section: behind the mark, the section_id and its own length."""
@@ -152,6 +155,20 @@ class StateNote:
         yield Source(section.name, section.instance_id, self.path, offset, size)
 
 
+class MemoryNote:
+    """Guest memory was read."""
+
+    def __init__(self, memory: GuestMemory, address: int, size: int) -> None:
+        self.memory = memory
+        self.address = address
+        self.size = size
+
+    def sources(self) -> Iterable[Source]:
+        """What was read."""
+        offset, size = self.memory.source(self.address, self.size) or (None, 0)
+        yield Source("ram", 0, f"{self.address:#x}", offset, size)
+
+
 class IdstrNote:
     """The idstr of a section was read."""
 
@@ -197,6 +214,15 @@ class Reading:
         """Some of the bytes of the value at a path."""
         self.notes.append(StateNote(self._subject, path, start, size))
         return bytes(value_at(self._subject.state, path)[start : start + size])
+
+    def memory(self, address: int, size: int) -> bytes | None:
+        """Guest memory from a guest physical address on; None where the stream does not have it."""
+        try:
+            found = self._inquiry.memory.read(address, size)
+        except VMStateError:
+            return None
+        self.notes.append(MemoryNote(self._inquiry.memory, address, size))
+        return found
 
     @property
     def idstr(self) -> str:
@@ -257,6 +283,11 @@ class Inquiry:
     def release(self) -> Release | None:
         """The release of QEMU that saved: as told, else the earliest that can have."""
         return self.told_release or earliest_release(self.stream)
+
+    @cached_property
+    def memory(self) -> GuestMemory:
+        """Guest memory, as far as the stream holds it."""
+        return self.stream.memory()
 
     @cached_property
     def sections(self) -> list[Section]:

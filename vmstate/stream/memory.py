@@ -50,6 +50,7 @@ class GuestMemory:
         self._data = data
         self._files = dict(files)
         self._pages: dict[tuple[str, int], bytes | None] = {}
+        self._sent: dict[tuple[str, int], tuple[int, int]] = {}
 
     def read(self, address: int, size: int) -> bytes:
         """`size` bytes from a guest physical address on.
@@ -67,6 +68,18 @@ class GuestMemory:
         wanted = [list(self._places(address, size)) for address, size in spans]
         self._fetch(place for places in wanted for place in places)
         return [b"".join(self._part(*place) for place in places) for places in wanted]
+
+    def source(self, address: int, size: int) -> tuple[int, int] | None:
+        """Where the stream has what was read from an address on: (absolute offset, size), of the first page of it.
+
+        Of a page that is not sent as it is, all that stands for it. None where it was not read, or not from the stream.
+        """
+        block, offset, length = next(self._places(address, size))
+        page, start = divmod(offset, self.page_size)
+        sent = self._sent.get((block, page))
+        if sent is None or sent[1] != self.page_size:
+            return sent
+        return sent[0] + start, length
 
     def _places(self, address: int, size: int) -> Iterator[tuple[str, int, int]]:
         """(block, offset, size) of the pieces of a span, none of which goes over the edge of a page."""
@@ -123,6 +136,8 @@ class GuestMemory:
             marks = self._data[block.mapped.bitmap_offset + page // 8]
             start = block.mapped.pages_offset + page * self.page_size
             sent = block.mapped.pages_offset and marks >> page % 8 & 1
+            if sent:
+                self._sent[block.idstr, page] = (start, self.page_size)
             self._pages[block.idstr, page] = (
                 bytes(self._data[start : start + self.page_size]) if sent else bytes(self.page_size)
             )
@@ -132,6 +147,8 @@ class GuestMemory:
             page = address // self.page_size
             if page in pages:
                 self._pages[run.block, page] = self._content(run, index, self._pages.get((run.block, page)))
+                first, end = run.body_span(index)
+                self._sent[run.block, page] = (run.offset + first, end - first)
 
     def _content(self, run: RamPages, index: int, before: bytes | None) -> bytes | None:
         if run.kind == "zero":

@@ -165,19 +165,24 @@ class RamPages(_Record):
 
     def body(self, index: int) -> memoryview:
         """What stands for page `index`: a page, the byte of a zero page, an XBZRLE difference, or zlib data."""
+        return self.raw[slice(*self.body_span(index))]
+
+    def body_span(self, index: int) -> tuple[int, int]:
+        """Where in `raw` that begins and ends."""
         if not 0 <= index < self.count:
             raise IndexError(f"page {index} of a run of {self.count}")
         at = self._first_body()
         if self.kind in ("page", "zero"):
             size = self._fixed_size()
-            return self.raw[at + index * (8 + size) : at + index * (8 + size) + size]
+            at += index * (8 + size)
+            return at, at + size
         prefix = _PREFIX_OF_KIND[self.kind]
         for number in range(index + 1):
             at += prefix.size
             length = prefix.unpack_from(self.raw, at - prefix.size)[-1]
             if number < index:
                 at += length + 8
-        return self.raw[at : at + length]
+        return at, at + length
 
     def _first_body(self) -> int:
         return 8 if self.raw[7] & _CONTINUE else 9 + self.raw[8]

@@ -27,6 +27,9 @@ class Ask(Protocol):
     def part(self, path: str, start: int, size: int) -> bytes:
         """Some of the bytes of the value at a path."""
 
+    def memory(self, address: int, size: int) -> bytes | None:
+        """Guest memory from a guest physical address on; None where the stream does not have it."""
+
     @property
     def idstr(self) -> str:
         """The idstr of the section."""
