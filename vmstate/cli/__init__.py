@@ -54,8 +54,8 @@ class Parser(argparse.ArgumentParser):
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; returns its exit code."""
-    # A command makes much at once, hardly anything of it in cycles, and ends: the collector looks through it less often,
-    # and not once more at the end.
+    # A command makes much at once, hardly anything of it in cycles, and ends: the collector looks through it less
+    # often, and not once more at the end.
     gc.set_threshold(COLLECT_EVERY)
     atexit.register(gc.freeze)
     try:
