@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+from itertools import takewhile
 from typing import Any
 
 from vmstate.cli import early_study, early_what_if
@@ -101,7 +102,7 @@ def print_plan(plan: Plan) -> None:
     """A plan: the mode and the bytes, the items that count, what is lost, the operations, the cost."""
     print(f"  {plan.policy}, {plan.backend}: {plan.mode}, {plan.bytes} bytes (the section has {plan.full_bytes})")
     for reason in plan.reasons:
-        print(one_line(f"    {reason.item} ({reason.cls}): {_short(reason.before)} -> {_short(reason.after)}"))
+        print(one_line(f"    {reason.item} ({reason.cls}): {_change(reason.before, reason.after)}"))
     if plan.lost:
         print(f"    lost: {', '.join(plan.lost)}")
     if plan.refused_early is not None:
@@ -116,6 +117,20 @@ def print_plan(plan: Plan) -> None:
         print(f"    {name}: {cost.total:.3f} ms{without}")
 
 
-def _short(value: Any) -> str:
-    text = "absent" if value is None else value if isinstance(value, str) else json.dumps(value)
-    return text if len(text) <= LONG else text[: LONG - 3] + "..."
+def _change(before: Any, after: Any) -> str:
+    """A value before and after; of long ones what is around the first place where they differ."""
+    one, two = _text(before), _text(after)
+    start = 0
+    if max(len(one), len(two)) > LONG:
+        alike = sum(1 for _ in takewhile(lambda both: both[0] == both[1], zip(one, two, strict=False)))
+        start = max(0, alike - LONG // 2)
+    return f"{_window(one, start)} -> {_window(two, start)}"
+
+
+def _text(value: Any) -> str:
+    return "absent" if value is None else value if isinstance(value, str) else json.dumps(value)
+
+
+def _window(text: str, start: int) -> str:
+    cut = text[start : start + LONG]
+    return f"{'...' if start else ''}{cut}{'...' if start + LONG < len(text) else ''}"
