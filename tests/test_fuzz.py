@@ -6,11 +6,15 @@ import errno
 import json
 import lzma
 import os
+import shutil
 import signal
+import socket
 import subprocess
 import sys
 import time
 from collections import Counter
+from collections.abc import Iterator
+from contextlib import suppress
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -292,9 +296,32 @@ def test_several_jobs_find_what_one_finds(timers: list[Subject]) -> None:
     assert set(two.findings) == set(one.findings)
 
 
-def test_examples_are_shared_between_campaigns(tmp_path: Path, timers: list[Subject]) -> None:
-    pytest.importorskip("hypothesis")
-    place = str(tmp_path / "examples")
+@pytest.fixture(params=["directory", "redis"])
+def shared(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+    """A place that campaigns of several machines share."""
+    if request.param == "directory":
+        yield str(tmp_path / "examples")
+        return
+    pytest.importorskip("redis", reason="needs the client of Redis: pip install redis")
+    if shutil.which("redis-server") is None:
+        pytest.skip("needs a Redis server: install redis-server")
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    words = ["redis-server", "--port", str(port), "--save", "", "--dir", str(tmp_path)]
+    with subprocess.Popen(words, stdout=subprocess.DEVNULL) as server:
+        try:
+            end = time.monotonic() + 20
+            while time.monotonic() < end:
+                with suppress(OSError), socket.create_connection(("127.0.0.1", port), 1):
+                    break
+                time.sleep(0.02)
+            yield f"redis://127.0.0.1:{port}"
+        finally:
+            server.terminate()
+
+
+def test_examples_are_shared_between_campaigns(shared: str, timers: list[Subject]) -> None:
+    place = shared
     first = Campaign(Settings("decoder", 2), timers, Broken, examples=Examples(place, "decoder")).run(runs=2048)
     other = Campaign(Settings("decoder", 9), timers, Broken, examples=Examples(place, "decoder"))
     other._replay_examples()
