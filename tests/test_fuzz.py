@@ -27,7 +27,7 @@ from vmstate.fuzz import seeds
 from vmstate.fuzz.campaign import Campaign, Cases, Settings
 from vmstate.fuzz.examples import Examples
 from vmstate.fuzz.findings import Store
-from vmstate.fuzz.guided import FindingError, entry
+from vmstate.fuzz.guided import FindingError, entry, own_functions
 from vmstate.fuzz.minimise import minimise, spoilt
 from vmstate.fuzz.mutate import MUTATORS, Mutation, applicable, attempt, mutate
 from vmstate.fuzz.source import BytesSource, RandomSource
@@ -343,6 +343,7 @@ def test_bytes_steer_the_same_mutations(timers: list[Subject]) -> None:
         once(RandomSource(seed).data(64))
     once(b"")
     assert BytesSource(b"").integer(3, 9) == 3
+    assert {one.__module__.partition(".")[0] for one in own_functions()} == {"vmstate", "devices"}
     broken = entry(timers, Broken())
     with pytest.raises(FindingError, match="KeyError"):
         for seed in range(2000):
