@@ -23,7 +23,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from vmstate.compare.findings import BACKWARD, BREAKS, COSMETIC, FORWARD, MAY_BREAK, SEVERITIES, CompatFinding
-from vmstate.compare.layout import Layout, Leaf, Path, Source, Struct, SubsectionLayout
+from vmstate.compare.layout import NO_ELEMENTS, Layout, Leaf, Path, Source, Struct, SubsectionLayout
 from vmstate.compare.schemas import Schema, SectionSchema, library_section, open_schema
 from vmstate.errors import VMStateError
 from vmstate.schema.unlisted import UNLISTED
@@ -157,7 +157,29 @@ class _Comparison:
         if found and found[0].severity == MAY_BREAK and any(one.severity == BREAKS for one in best or ()):
             # Another device that happens to use the name: what it saves says nothing about this one.
             return found
+        if any(one.severity == BREAKS for one in best or ()) and self.is_another(section, candidates):
+            return [self.another(section)]
         return [*found, *_once(best or ())]
+
+    def is_another(self, section: SectionSchema, candidates: Sequence[SectionSchema]) -> bool:
+        """Whether what the library knows under the name is another device: the CPU of another architecture is one.
+
+        Two layouts of one device, however far apart, have most of the names of the smaller one in common.
+        """
+        of_library = self.is_library(self.source) or self.is_library(self.destination)
+        if not of_library and not all(one.key in UNLISTED for one in candidates):
+            return False
+        own = [{_token(leaf) for leaf in one.layout(section.version).leaves} for one in section.sources]
+        others = [{_token(leaf) for leaf in one.layout(one.version).leaves} for two in candidates for one in two.sources]
+        return all(len(one & two) * 2 < min(len(one), len(two)) for one in own for two in others)
+
+    def another(self, section: SectionSchema) -> CompatFinding:
+        """The finding of a section of which the library knows but the name."""
+        message = "the device library knows another device of this name: the two cannot be compared"
+        if self.is_library(self.destination):
+            when = "the destination does not know this one"
+            return self.finding("section-unknown", MAY_BREAK, section.label, message, when=when)
+        return self.finding("section-not-described", COSMETIC, section.label, message)
 
     @staticmethod
     def is_library(schema: Schema) -> bool:
@@ -675,7 +697,7 @@ def _settled(left: list[Leaf], right: list[Leaf], concrete: tuple[bool, bool]) -
     """The leaves that count: a stream shows which conditional fields of the other side cannot be there."""
     if concrete[0] == concrete[1]:
         return left, right
-    shown, other = (left, right) if concrete[0] else (right, left)
+    shown, other = _without_elements(*((left, right) if concrete[0] else (right, left)))
     there: dict[str, list[Leaf]] = {}
     for leaf in shown:
         there.setdefault(_token(leaf), []).append(leaf)
@@ -698,7 +720,20 @@ def _settled(left: list[Leaf], right: list[Leaf], concrete: tuple[bool, bool]) -
         if leaf.condition is None and not alike and _is_empty_array(leaf, structs):
             continue
         kept.append(leaf)
-    return (left, kept) if concrete[0] else (kept, right)
+    return (shown, kept) if concrete[0] else (kept, shown)
+
+
+def _without_elements(shown: list[Leaf], other: list[Leaf]) -> tuple[list[Leaf], list[Leaf]]:
+    """Without the lists and arrays of pointers that have no element in a stream, and that the other side opens."""
+    empty = {leaf.path for leaf in shown if leaf.kind in NO_ELEMENTS}
+    if not empty:
+        return shown, other
+    opened = {leaf.path[:length] for leaf in other for length in range(1, len(leaf.path))} & empty
+    filled = {leaf.path[:length] for leaf in shown for length in range(1, len(leaf.path))}
+    left = [leaf for leaf in shown if leaf.path not in opened or leaf.kind not in NO_ELEMENTS]
+    gone = opened - filled
+    kept = [leaf for leaf in other if not any(leaf.path[:length] in gone for length in range(1, len(leaf.path)))]
+    return left, kept
 
 
 def _is_empty_array(leaf: Leaf, structs: set[Path]) -> bool:

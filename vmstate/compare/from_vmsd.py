@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from vmstate.compare.layout import Condition, Layout, Leaf, Path, Source, Struct, SubsectionLayout
+from vmstate.compare.layout import NULLPTR, Condition, Layout, Leaf, Path, Source, Struct, SubsectionLayout
 from vmstate.schema.vmdesc import PLAIN_INFOS
 from vmstate.vmsd import types as t
 from vmstate.vmsd.description import Field, VMStateDescription
@@ -97,7 +97,8 @@ class DescriptionSource(Source):
                 self._put(made, kind.vmsd, version, path, counts, condition)
                 return
         size = self._size(kind, scope)
-        made.leaves.append(Leaf(path, size, count, repeats, kind.info, condition, field.version, size is not None))
+        info = NULLPTR if isinstance(kind, t.Nullptr) else kind.info
+        made.leaves.append(Leaf(path, size, count, repeats, info, condition, field.version, size is not None))
 
     def _size(self, kind: t.WireType, scope: _Scope) -> int | None:
         match kind:

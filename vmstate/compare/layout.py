@@ -105,6 +105,12 @@ class Leaf:
 UNUSED = "unused_buffer"
 """QEMU's name for the type of padding."""
 
+NULLPTR = "nullptr"
+"""What stands for NULL in an array of pointers, and for all of the array where its first pointer is NULL."""
+
+NO_ELEMENTS = frozenset((NULLPTR, "qtailq", "qlist", "gtree"))
+"""Kinds of a leaf that a stream shows in place of a struct, where a list or an array of pointers has no element."""
+
 
 class Struct:
     """A description that stands in a layout: of the whole, or nested. `version` is the one it is read at."""
