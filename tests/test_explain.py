@@ -95,6 +95,17 @@ def test_what_breaks_has_a_place_in_the_stream() -> None:
             assert one.section == "configuration" or 0 < (one.offset or 0) < size, (case.name, one)
 
 
+def test_the_offset_of_a_configuration_byte_is_that_of_the_byte() -> None:
+    found = 0
+    for case in CASES:
+        for one in breaking(explained(case)):
+            if one.id.startswith("pci-config:"):
+                data = cases.changed(cases.stream_of(case.source), case.changes)
+                assert f"is {data[one.offset]:#04x} in the stream" in one.message, (case.name, one)
+                found += 1
+    assert found > 20
+
+
 def test_a_stream_of_the_destination_is_nearly_as_good() -> None:
     """Without what was asked of it: what the host offers, the release, its -dump-vmstate text."""
     wrong = []

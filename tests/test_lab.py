@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import lzma
 import os
 import resource
 import signal
@@ -220,6 +221,25 @@ def test_a_command_line_that_does_not_match(cold: Path, argv: list[str], words: 
     assert code == 1
     told = json.loads(said.out)
     assert not told["accepted"] and words in told["places"][0]["message"]
+
+
+def test_the_file_is_looked_at_first(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "text").write_text("no stream")
+    for name, words in (("nowhere.mig", "no such file or directory"), ("text", "not a migration stream")):
+        assert main(["load", str(tmp_path / name)]) == 2
+        assert words in capsys.readouterr().err
+
+
+def test_a_stream_without_a_command_line(cold: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "alone.mig").write_bytes(cold.read_bytes())
+    assert main(["load", str(tmp_path / "alone.mig")]) == 2
+    assert "nothing says which QEMU to start" in capsys.readouterr().err
+
+
+def test_a_stream_that_was_compressed_since(cold: Path, tmp_path: Path) -> None:
+    (tmp_path / "guest.mig.xz").write_bytes(lzma.compress(cold.read_bytes(), preset=0))
+    (tmp_path / "guest.mig.json").write_bytes(cold.with_name("cold.mig.json").read_bytes())
+    assert load_into_qemu(tmp_path / "guest.mig.xz").accepted
 
 
 # A QEMU that runs already.
@@ -496,7 +516,7 @@ def test_no_room(tmp_path: Path) -> None:
         (["capture", "-o", "x", "--qmp", "unix:nobody"], "unix:nobody"),
         (["capture", "-o", "x", "--root", ".", "--", *COLD], "the root has no such program"),
         (["capture", "-o", "x", "--without-ram", "--", PROGRAM, "-m", "lots"], "the size of the guest's memory"),
-        (["load", "x"], "nothing says which QEMU to start"),
+        (["load", "x"], "no such file or directory"),
         (["load", "x", "--", *COLD], "no such file"),
         (["load", os.devnull, "--", *COLD], "not a migration stream"),
         (["load", "x", "--connect", "udp:x:1"], "no address of a migration|no such file"),

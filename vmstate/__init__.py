@@ -181,9 +181,6 @@ if TYPE_CHECKING:
         Outcome as Outcome,
     )
     from vmstate.lab.incoming import (
-        explain_refusal as explain_refusal,
-    )
-    from vmstate.lab.incoming import (
         load_into_qemu as load_into_qemu,
     )
     from vmstate.lab.live import (
@@ -203,6 +200,9 @@ if TYPE_CHECKING:
     )
     from vmstate.lab.monitor import (
         Monitor as Monitor,
+    )
+    from vmstate.lab.refusal import (
+        explain_refusal as explain_refusal,
     )
     from vmstate.lab.target import (
         target_of as target_of,
@@ -816,7 +816,6 @@ _PLACES = {
     "vmstate.lab.incoming": (
         "Destination",
         "Outcome",
-        "explain_refusal",
         "load_into_qemu",
     ),
     "vmstate.lab.live": (
@@ -829,6 +828,7 @@ _PLACES = {
         "find_qemu",
     ),
     "vmstate.lab.monitor": ("Monitor",),
+    "vmstate.lab.refusal": ("explain_refusal",),
     "vmstate.lab.target": ("target_of",),
     "vmstate.stream.thin": ("thin",),
     "vmstate.stream.verify": (

@@ -312,13 +312,12 @@ def _with_provenance(stream: Source) -> Iterator[tuple[Path, str | None]]:
     """
     import tempfile
 
-    from vmstate.lab.capture import provenance_path
+    from vmstate.lab.capture import provenance_beside
     from vmstate.stream.containers import write_atomic
     from vmstate.stream.stream import Stream
 
     origin = stream.name if isinstance(stream, Stream) else None if isinstance(stream, bytes) else os.fspath(stream)
-    names = [] if origin is None else [origin, *(origin.removesuffix(one) for one in COMPRESSED)]
-    beside = next((one for one in dict.fromkeys(names) if os.path.isfile(provenance_path(one))), None)
+    beside = origin if origin is not None and provenance_beside(origin) is not None else None
     if isinstance(stream, str | os.PathLike):
         yield Path(stream), beside
         return

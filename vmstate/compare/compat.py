@@ -170,7 +170,9 @@ class _Comparison:
         if not of_library and not all(one.key in UNLISTED for one in candidates):
             return False
         own = [{_token(leaf) for leaf in one.layout(section.version).leaves} for one in section.sources]
-        others = [{_token(leaf) for leaf in one.layout(one.version).leaves} for two in candidates for one in two.sources]
+        others = [
+            {_token(leaf) for leaf in one.layout(one.version).leaves} for two in candidates for one in two.sources
+        ]
         return all(len(one & two) * 2 < min(len(one), len(two)) for one in own for two in others)
 
     def another(self, section: SectionSchema) -> CompatFinding:
@@ -557,6 +559,10 @@ def _token(leaf: Leaf) -> str:
         stem, _, number = name[:-1].rpartition("[")
         return stem if number.isdigit() else name
     return name
+
+
+def _names_in(source: Source, version: int) -> set[str]:
+    return {_token(leaf) for leaf in source.layout(version).leaves}
 
 
 def _bytes_differ(before: Leaf, after: Leaf) -> bool:

@@ -531,8 +531,8 @@ class _Pair:
         self.held = held
         self.section = section
         self.other = other
-        self.source = _read(section)
-        self.destination = _read(other)
+        self.source = read_as_known(section)
+        self.destination = read_as_known(other)
 
     def finding(self, rule: str, message: str, **known: Any) -> Explained:
         """A finding of this section."""
@@ -963,10 +963,7 @@ class _Pair:
                 f"{first.device:#04x} on the destination, where the guest cannot have written it{others} "
                 f"(cmask {first.cmask:#x} wmask {first.wmask:#x} w1cmask {first.w1cmask:#x})",
                 path=f"{path}[{first.at:#x}]",
-                offset=next(
-                    (entry.offset + first.at for entry in self.section.trace().values() if entry.field is field),
-                    self.section.offset,
-                ),
+                offset=place_of_config(self.section, path, field, first.at),
                 qemu_error=messages.pci_config(first),
                 advice="the devices differ in what they are or can: give both the same properties (vectors, "
                 "disable-legacy, disable-modern, class, aer, ats, multifunction) and the same machine type",
@@ -982,7 +979,7 @@ class _Pair:
         return 0
 
 
-class _Read:
+class AsKnown:
     """A section as the device library reads it, or where it does not, as its own vmdesc does."""
 
     def __init__(self, section: Section, subject: Subject, vmsd: VMStateDescription | None, *, known: bool) -> None:
@@ -1025,15 +1022,15 @@ class _Read:
                     yield (f"{path}.{sub.attribute}" if path else sub.attribute), sub.vmsd.name
 
 
-def _read(section: Section) -> _Read:
+def read_as_known(section: Section) -> AsKnown:
     """A section, read by the library where that knows it."""
     if section.described_by == "library":
-        return _Read(section, Subject(section), section.vmsd, known=True)
+        return AsKnown(section, Subject(section), section.vmsd, known=True)
     with suppress(VMStateError):
         subject = LibrarySubject(section)
         vmsd = subject.decoded[1]
-        return _Read(section, subject, vmsd, known=True)
-    return _Read(section, Subject(section), section.vmsd, known=False)
+        return AsKnown(section, subject, vmsd, known=True)
+    return AsKnown(section, Subject(section), section.vmsd, known=False)
 
 
 def inside(state: Any, name: str) -> Any:
@@ -1093,6 +1090,13 @@ def configs(section: Section) -> Iterator[tuple[str, Field, bytes]]:
                 value = inside(state, field.attribute)
                 if isinstance(value, (bytes, bytearray, memoryview)):
                     yield (f"{path}.{field.attribute}" if path else field.attribute), field, bytes(value)
+
+
+def place_of_config(section: Section, path: str, field: Field, at: int) -> int:
+    """The absolute offset of a byte of a configuration space; that of the section where the space cannot be found."""
+    trace = section.trace()
+    entry = trace.get(path) or next((one for one in trace.values() if one.field is field), None)
+    return section.offset if entry is None else entry.offset + at
 
 
 def bits_of(bits: int) -> list[int]:

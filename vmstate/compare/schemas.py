@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from vmstate.compare.from_dump import DumpSource
 from vmstate.compare.layout import Source
 from vmstate.errors import SchemaError, VMStateError
-from vmstate.stream.containers import Input, open_input
+from vmstate.stream.containers import ENDINGS, Input, open_input
 from vmstate.vmsd.data import Data
 
 if TYPE_CHECKING:
@@ -237,7 +237,7 @@ def dump_of(
         except OSError:
             text = b""
         if not text:
-            said = (done.stderr.strip() or "nothing").splitlines()[-1]
+            said = " | ".join(line.strip() for line in done.stderr.splitlines()[-3:] if line.strip()) or "nothing"
             raise SchemaError(
                 f"wrote no -dump-vmstate text for {machine!r} (exit code {done.returncode}): {said}", file=words[0]
             )
@@ -348,7 +348,7 @@ def dumps_in(folder: str) -> Iterator[str]:
     """The files of a folder that should be -dump-vmstate texts: `*.json`, compressed or not, in order."""
     for name in sorted(os.listdir(folder)):
         stem = name
-        for ending in (".xz", ".gz", ".bz2", ".zst", ".lz4"):
+        for ending in ENDINGS:
             stem = stem.removesuffix(ending)
         if stem.endswith(".json"):
             yield os.path.join(folder, name)

@@ -39,7 +39,7 @@ from vmstate.lab.memory import BACKEND, backend_words, has_backend, memory_size,
 from vmstate.lab.migration import Attached, HasMonitor, Progress, capabilities_of, configured, save
 from vmstate.lab.monitor import LIMIT, Monitor, command_line_of
 from vmstate.schema.values import to_plain
-from vmstate.stream.containers import open_input, replacing, write_atomic
+from vmstate.stream.containers import ENDINGS, open_input, replacing, write_atomic
 from vmstate.stream.edit import Edit
 
 FORM = 1
@@ -70,10 +70,20 @@ def provenance_path(path: str | os.PathLike[str]) -> str:
     return os.fspath(path) + ".json"
 
 
+def provenance_beside(path: str | os.PathLike[str]) -> str | None:
+    """Where there is a provenance of a stream, which may have been compressed since; None where there is none."""
+    whole = os.fspath(path)
+    names = dict.fromkeys([whole, *(whole.removesuffix(one) for one in ENDINGS)])
+    return next((place for place in map(provenance_path, names) if os.path.isfile(place)), None)
+
+
 def read_provenance(path: str | os.PathLike[str]) -> dict[str, Any] | None:
-    """The provenance of a stream; None where there is none. Raises `StreamError` where it cannot be one."""
-    place = provenance_path(path)
-    if not os.path.exists(place):
+    """The provenance of a stream; None where there is none. Raises `StreamError` where it cannot be one.
+
+    That of guest.mig.xz is guest.mig.xz.json or guest.mig.json.
+    """
+    place = provenance_beside(path)
+    if place is None:
         return None
     try:
         with open_input(place) as opened:

@@ -1,35 +1,29 @@
-"""A stream into a QEMU: the destination is started, fed, and asked; where it refuses, the place in the stream is told.
-
-QEMU says what it refuses in its own words, on standard error. What those words name (a device, a field, a RAM block) is
-looked for in the stream, and the rules of QEMU's that the stream breaks there are told with it. The patterns are of
-messages in QEMU's migration/savevm.c, migration/vmstate.c, migration/ram.c and hw/virtio, of 5.2 to 11.1.
+"""A stream into a QEMU: the destination is started, fed, and asked; where it refuses, the place in the stream is told
+(vmstate.lab.refusal).
 """
 
 from __future__ import annotations
 
 import os
-import re
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from contextlib import ExitStack, suppress
 from itertools import zip_longest
 from typing import IO, Any
 
 from vmstate.errors import MachineError, StreamError, VMStateError
 from vmstate.lab.capture import read_provenance
-from vmstate.lab.machine import MONITOR, Machine, Qemu, tail_of
+from vmstate.lab.machine import MONITOR, Machine, Qemu
 from vmstate.lab.memory import backend_words, has_backend, with_paths
 from vmstate.lab.migration import set_capabilities
 from vmstate.lab.monitor import LIMIT
-from vmstate.stream.check import check
+from vmstate.lab.refusal import Place, explain_refusal, words_of
 from vmstate.stream.containers import PIECE, Input, open_input
 from vmstate.stream.events import MAGIC, ConfigurationSection, Header
 from vmstate.stream.reader import StreamReader
-from vmstate.stream.stream import Section, Stream, load
-from vmstate.vmsd.data import Data, Value
-from vmstate.vmsd.path import resolve
-from vmstate.vmsd.state import is_state
+from vmstate.stream.stream import load
+from vmstate.vmsd.data import Data
 
 ON_BOTH_SIDES = ("x-ignore-shared", "mapped-ram", "multifd", "xbzrle", "compress", "validate-uuid", "zero-blocks")
 """Capabilities that a destination must have, or may, if the source had them."""
@@ -43,15 +37,6 @@ NO_MEMORY = (
 
 OF_ONE_QEMU = ("incoming", "qmp", "qmp-pretty", "monitor", "pidfile")
 """Options whose value is a place that a second QEMU would take from the first; none of them is in a stream."""
-
-
-class Place(Value):
-    """Where in a stream a refusal is: section (idstr), path of a value in it, absolute offset; what there is to say."""
-
-    section: str
-    path: str | None
-    offset: int | None
-    message: str
 
 
 class Outcome(Data):
@@ -104,25 +89,14 @@ class Destination:
         self.path = os.fspath(path)
         self.limit = limit
         origin = self.path if origin is None else os.fspath(origin)
-        known = None if origin == "-" else read_provenance(origin)
-        if argv is None and not (known and known.get("argv")):
-            raise MachineError(
-                "nothing says which QEMU to start", file=self.path, expected=f"{self.path}.json, or QEMU's command line"
-            )
-        folder = None
-        if argv is None:
-            assert known is not None
-            argv = without_own_places([str(word) for word in known["argv"]])
-            folder = known.get("folder")
-        for option in ("incoming", "loadvm"):
-            if any(word.lstrip("-") == option and word.startswith("-") for word in argv):
-                raise MachineError(f"the destination is given the stream here: leave -{option} out")
-        self.argv = tuple(argv)
         with ExitStack() as stack:
             self.source = stack.enter_context(open_input(path))
             if bytes(self.source.data[: len(MAGIC)]) != MAGIC:
                 found = bytes(self.source.data[: len(MAGIC)]).hex() or "nothing"
                 raise StreamError("not a migration stream", file=self.path, expected=MAGIC.hex(), found=found)
+            known = None if origin == "-" else read_provenance(origin)
+            argv, folder = _command_line(argv, known, self.path)
+            self.argv = tuple(argv)
             capabilities = _capabilities(self.source, known or {})
             words = with_memory(argv, known or {}, origin)
             self._lacks_memory = "x-ignore-shared" in capabilities and words == list(argv)
@@ -167,7 +141,7 @@ class Destination:
         status, error = self._follow()
         if status is not None:
             return Outcome(True, status, None, (), version, self.argv)
-        said = error or tail_of(self.machine.output) or "QEMU ended without a word"
+        said = error or words_of(self.machine.output) or "QEMU ended without a word"
         places = explain_refusal(self.source, self.machine.output)
         if self._lacks_memory:
             places.append(Place("ram", None, None, NO_MEMORY))
@@ -233,6 +207,24 @@ class Destination:
 
     def __exit__(self, *exc: object) -> None:
         self.close()
+
+
+def _command_line(
+    argv: Sequence[str] | None, known: dict[str, Any] | None, path: str
+) -> tuple[Sequence[str], str | None]:
+    """The command line to start, that of the provenance where none is given, and the folder it is meant for."""
+    folder = None
+    if argv is None:
+        if not (known and known.get("argv")):
+            raise MachineError(
+                "nothing says which QEMU to start", file=path, expected=f"{path}.json, or QEMU's command line"
+            )
+        argv = without_own_places([str(word) for word in known["argv"]])
+        folder = known.get("folder")
+    for option in ("incoming", "loadvm"):
+        if any(word.lstrip("-") == option and word.startswith("-") for word in argv):
+            raise MachineError(f"the destination is given the stream here: leave -{option} out")
+    return argv, folder
 
 
 def without_own_places(argv: Sequence[str]) -> list[str]:
@@ -307,144 +299,3 @@ def load_into_qemu(
     """Load a stream into a QEMU that is started for it and ended afterwards; what became of it. See `Destination`."""
     with Destination(path, argv, origin=origin, qemu=qemu, limit=limit) as destination:
         return destination.feed()
-
-
-# What QEMU's words mean in the stream.
-
-_OF_DEVICE = re.compile(r"(?:for instance |instance )(0x[0-9a-fA-F]+|\d+) of device '([^'\n]+)'")
-_UNKNOWN = re.compile(r"Unknown (?:savevm )?section (?:or instance )?'([^'\n]+)' (\d+)")
-_VERSION = re.compile(r"unsupported version (\d+) for '([^'\n]+)' v(\d+)")
-_TOO_NEW = re.compile(r"([^\s:]+): incoming version_id (\d+) is too new for local version_id (\d+)")
-_FOOTER = re.compile(r"Missing section footer for ([^\n]+)")
-_FIELD = re.compile(r"Failed to load (?:element of type )?([^\n:]+):([^\n:]+)")
-_MACHINE = re.compile(r"Machine type received is '([^'\n]*)' and local is '([^'\n]*)'")
-_RAM = re.compile(
-    r"(?:Length mismatch|Size mismatch|Mismatched (?:RAM )?page size|Unknown ramblock|Block)[: \"']+([^\s:\"']+)"
-)
-
-
-def explain_refusal(source: Input | Stream, output: str) -> list[Place]:
-    """What QEMU's words about a load that failed mean in the stream. The source stays open."""
-    if isinstance(source, Stream):
-        return list(_places(source, output))
-    try:
-        stream = load(source.data)
-    except VMStateError as error:
-        return [
-            Place(
-                error.section or "the stream", error.path, error.offset, f"cannot be read here either: {error.message}"
-            )
-        ]
-    return list(_places(stream, output))
-
-
-def _places(stream: Stream, output: str) -> Iterator[Place]:
-    machine = _MACHINE.search(output)
-    if machine:
-        yield Place(
-            "configuration",
-            "name",
-            None,
-            f"the stream is of machine type {machine[1]!r}, the destination of {machine[2]!r}",
-        )
-        return
-    section = _named_section(stream, output)
-    if section is None or section.is_ram:
-        ram = _RAM.search(output)
-        if ram:
-            yield from _ram_place(stream, ram[1])
-        elif section is not None:
-            yield Place(section.name, None, section.offset, "the destination stopped in this section")
-        yield from _broken_rules([one for one in stream.sections if not one.is_ram])
-        return
-    unknown, version = _UNKNOWN.search(output), _VERSION.search(output)
-    if unknown:
-        yield Place(section.name, None, section.offset, "the destination has no such device, or another instance of it")
-        return
-    if version:
-        text = f"the stream has version {version[1]}, the destination knows no later than {version[3]}"
-        yield Place(section.name, None, section.offset, text)
-        return
-    too_new = _TOO_NEW.search(output)
-    if too_new:
-        path, offset = _subsection(section, too_new[1])
-        text = f"{too_new[1]} has version {too_new[2]}, the destination knows no later than {too_new[3]}"
-        yield Place(section.name, path, offset, text)
-        return
-    broken = list(_broken_rules([section]))
-    field = _field_place(section, output)
-    if field is not None and not any(one.offset == field.offset for one in broken):
-        yield field
-    yield from broken
-    if not broken and field is None:
-        text = "the destination stopped in this section"
-        if _FOOTER.search(output):
-            text = "the destination reads this section as shorter or longer than it is"
-            if section.problem is not None or section.described_by == "none":
-                text += f"; {section.problem or 'nothing describes it here'}"
-        yield Place(section.name, None, section.offset, text)
-
-
-def _named_section(stream: Stream, output: str) -> Section | None:
-    """The section that QEMU's words are about: the last that they name."""
-    named: list[tuple[str, int | None]] = []
-    for match in _OF_DEVICE.finditer(output):
-        named.append((match[2], int(match[1], 0)))
-    for match in _UNKNOWN.finditer(output):
-        named.append((match[1], int(match[2])))
-    named += [(match[2], None) for match in _VERSION.finditer(output)]
-    named += [(match[1], None) for match in _FOOTER.finditer(output)]
-    for name, instance in reversed(named):
-        for section in stream.sections:
-            if section.name == name and instance in (None, section.instance_id):
-                return section
-    return None
-
-
-def _subsection(section: Section, name: str) -> tuple[str | None, int]:
-    """The path and offset of a struct that the state has, by the name of its description."""
-    if section.vmsd is not None:
-        for path, entry in section.trace().items():
-            value = resolve(section.state, path)[1]
-            if is_state(value) and not isinstance(value, dict) and type(value).vmsd.name == name:
-                return path, entry.offset
-    return None, section.offset
-
-
-def _field_place(section: Section, output: str) -> Place | None:
-    """The field that QEMU says it could not load: the innermost, which it says first."""
-    if section.vmsd is None:
-        return None
-    for match in _FIELD.finditer(output):
-        vmsd_name, field_name = match[1].strip(), match[2].strip()
-        fields = [
-            field
-            for vmsd in section.vmsd.walk()
-            if vmsd.name == vmsd_name
-            for field in vmsd.fields
-            if field.name == field_name
-        ]
-        for path, entry in section.trace().items():
-            if any(entry.field is field for field in fields):
-                text = f"the destination could not load {vmsd_name}:{field_name}, which is here"
-                return Place(section.name, path, entry.offset, text)
-    return None
-
-
-def _broken_rules(sections: list[Section]) -> Iterator[Place]:
-    for section in sections:
-        findings = [found for found in check(section) if found.severity == "error"]
-        places = section.trace() if findings else {}
-        for found in findings:
-            entry = places.get(found.path or "")
-            offset = section.offset if entry is None else entry.offset
-            yield Place(section.name, found.path, offset, f"{found.message} [{found.rule}]")
-
-
-def _ram_place(stream: Stream, name: str) -> Iterator[Place]:
-    for section in stream.sections:
-        for block in section.state.blocks if section.is_ram else ():
-            if block.idstr == name:
-                text = f"the stream has a RAM block {name!r} of {block.used_length:#x} bytes"
-                yield Place(section.name, None, block.offset, text)
-                return

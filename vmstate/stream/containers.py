@@ -38,6 +38,9 @@ LIMIT = 64 << 30
 A few kilobytes can decompress to a full disk: the limit is what a large machine's memory takes.
 """
 
+ENDINGS = (".xz", ".gz", ".bz2", ".zst", ".lz4")
+"""How the names of compressed files end. What a file is its magic says."""
+
 STDIN_NAME = "<stdin>"
 
 

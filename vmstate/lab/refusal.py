@@ -1,0 +1,265 @@
+"""What QEMU says when it refuses a stream, and what its words mean in the stream.
+
+QEMU says what it refuses in its own words, on standard error. What those words name (a device, a field, a byte of a PCI
+configuration space, features, a RAM block) is looked for in the stream, and the rules of QEMU's that the stream breaks
+there are told with it. The patterns are of messages in QEMU's migration/savevm.c, migration/vmstate.c, migration/ram.c,
+hw/pci/pci.c and hw/virtio, of 5.2 to 11.1.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from vmstate.compare.explain import COMMANDS_SINCE, configs, features_in, named, place_of_config, read_as_known
+from vmstate.compare.pci_config import Masks
+from vmstate.errors import VMStateError
+from vmstate.stream.check import check
+from vmstate.stream.containers import Input
+from vmstate.stream.events import Command
+from vmstate.stream.library import destination_rules
+from vmstate.stream.stream import Section, Stream, load
+from vmstate.vmsd.data import Value
+from vmstate.vmsd.path import resolve
+from vmstate.vmsd.state import is_state
+
+
+class Place(Value):
+    """Where in a stream a refusal is: section (idstr), path of a value in it, absolute offset; what there is to say."""
+
+    section: str
+    path: str | None
+    offset: int | None
+    message: str
+
+
+LINES, LETTERS = 12, 1000
+"""How much of QEMU's words is shown: what it says first is why, what it says last is where."""
+
+
+def words_of(output: str) -> str:
+    """What QEMU printed of a load that failed, without its warnings, as one line."""
+    plain = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", output)
+    lines = [line.strip() for line in plain.splitlines() if line.strip() and not _WARNING.search(line)]
+    said = " | ".join(lines[-LINES:])
+    return said if len(said) <= LETTERS else f"{said[: LETTERS // 2]} ... {said[-LETTERS // 2 :]}"
+
+
+_OF_DEVICE = re.compile(r"(?:for instance |instance )(0x[0-9a-fA-F]+|\d+) of device '([^'\n]+)'")
+_UNKNOWN = re.compile(r"Unknown (?:savevm )?section (?:or instance )?'([^'\n]+)' (\d+)")
+_VERSION = re.compile(r"unsupported version (\d+) for '([^'\n]+)' v(\d+)")
+_TOO_NEW = re.compile(r"([^\s:]+): incoming version_id (\d+) is too new for local version_id (\d+)")
+_FOOTER = re.compile(r"Missing section footer for ([^\n]+)")
+_FIELD = re.compile(r"Failed to load (?:element of type )?([^\n:]+):([^\n:]+)")
+_MACHINE = re.compile(r"Machine type received is '([^'\n]*)' and local is '([^'\n]*)'")
+_RAM = (
+    re.compile(r'Unknown ramblock "(?P<name>[^"\n]+)"'),
+    re.compile(
+        r"(?:Length|Size) (?:mismatch|too large): (?P<name>\S+): 0x[0-9a-f]+ (?:in )?(?:!=|>) (?P<size>0x[0-9a-f]+)"
+    ),
+    re.compile(r"(?:Mismatched (?:RAM )?page size|Block)[: \"']+(?P<name>[^\s\"']+)"),
+)
+_CONFIG = re.compile(r"Bad config data: i=(0x[0-9a-f]+) read: ([0-9a-f]+) device: ([0-9a-f]+)")
+_FEATURES = re.compile(r"Features 0x[0-9a-f]+ unsupported\. Allowed features: (0x[0-9a-f]+)")
+_QUEUE = re.compile(r"\bVQ (\d+) ([^\n|]+)")
+_COMMAND = re.compile(r"MIG_CMD (0x[0-9a-f]+) unknown")
+_WARNING = re.compile(r"\bwarning: ")
+
+
+def explain_refusal(source: Input | Stream, output: str) -> list[Place]:
+    """What QEMU's words about a load that failed mean in the stream. The source stays open."""
+    if isinstance(source, Stream):
+        return list(_places(source, output))
+    machine = _machine_place(output)
+    if machine is not None:
+        # QEMU says so before it reads further, whatever follows.
+        return [machine]
+    try:
+        stream = load(source.data)
+    except VMStateError as error:
+        return [
+            Place(
+                error.section or "the stream", error.path, error.offset, f"cannot be read here either: {error.message}"
+            )
+        ]
+    return list(_places(stream, output))
+
+
+def _places(stream: Stream, output: str) -> Iterator[Place]:
+    machine = _machine_place(output)
+    if machine is not None:
+        yield machine
+        return
+    command = _COMMAND.search(output)
+    if command:
+        yield from _command_place(stream, int(command[1], 16))
+        return
+    section = _named_section(stream, output)
+    if section is None or section.is_ram:
+        ram = next((match for match in (pattern.search(output) for pattern in _RAM) if match), None)
+        if ram:
+            yield from _ram_place(stream, ram["name"], ram.groupdict().get("size"))
+        elif section is not None:
+            yield Place(section.name, None, section.offset, "the destination stopped in this section")
+        yield from _broken_rules([one for one in stream.sections if not one.is_ram])
+        return
+    unknown, version = _UNKNOWN.search(output), _VERSION.search(output)
+    if unknown:
+        text = f"the destination has no such device, or no instance {unknown[2]} of it"
+        yield Place(section.name, None, section.offset, text)
+        return
+    if version:
+        text = f"the stream has version {version[1]}, the destination knows no later than {version[3]}"
+        yield Place(section.name, None, section.offset, text)
+        return
+    too_new = _TOO_NEW.search(output)
+    if too_new:
+        path, offset = _subsection(section, too_new[1])
+        text = f"{too_new[1]} has version {too_new[2]}, the destination knows no later than {too_new[3]}"
+        yield Place(section.name, path, offset, text)
+        return
+    broken = list(_broken_rules([section]))
+    named = [*_config_places(section, output), *_feature_places(section, output), *_queue_places(section, output)]
+    field = None if named else _field_place(section, output)
+    if field is not None and not any(one.offset == field.offset for one in broken):
+        yield field
+    yield from named
+    yield from broken
+    if not broken and not named and field is None:
+        text = "the destination stopped in this section"
+        if _FOOTER.search(output):
+            text = "the destination reads this section as shorter or longer than it is"
+            if section.problem is not None or section.described_by == "none":
+                text += f"; {section.problem or 'nothing describes it here'}"
+        yield Place(section.name, None, section.offset, text)
+
+
+def _machine_place(output: str) -> Place | None:
+    """Machine types that differ, where QEMU says so."""
+    machine = _MACHINE.search(output)
+    if machine is None:
+        return None
+    text = f"the stream is of machine type {machine[1]!r}, the destination of {machine[2]!r}"
+    return Place("configuration", "name", None, text)
+
+
+def _named_section(stream: Stream, output: str) -> Section | None:
+    """The section that QEMU's words are about: the last that they name."""
+    named: list[tuple[str, int | None]] = []
+    for match in _OF_DEVICE.finditer(output):
+        named.append((match[2], int(match[1], 0)))
+    for match in _UNKNOWN.finditer(output):
+        named.append((match[1], int(match[2])))
+    named += [(match[2], None) for match in _VERSION.finditer(output)]
+    named += [(match[1], None) for match in _FOOTER.finditer(output)]
+    for name, instance in reversed(named):
+        for section in stream.sections:
+            if section.name == name and instance in (None, section.instance_id):
+                return section
+    return None
+
+
+def _subsection(section: Section, name: str) -> tuple[str | None, int]:
+    """The path and offset of a struct that the state has, by the name of its description."""
+    if section.vmsd is not None:
+        for path, entry in section.trace().items():
+            value = resolve(section.state, path)[1]
+            if is_state(value) and not isinstance(value, dict) and type(value).vmsd.name == name:
+                return path, entry.offset
+    return None, section.offset
+
+
+def _field_place(section: Section, output: str) -> Place | None:
+    """The field that QEMU says it could not load: the innermost, which it says first."""
+    if section.vmsd is None:
+        return None
+    for match in _FIELD.finditer(output):
+        vmsd_name, field_name = match[1].strip(), match[2].strip()
+        fields = [
+            field
+            for vmsd in section.vmsd.walk()
+            if vmsd.name == vmsd_name
+            for field in vmsd.fields
+            if field.name == field_name
+        ]
+        for path, entry in section.trace().items():
+            if any(entry.field is field for field in fields):
+                text = f"the destination could not load {vmsd_name}:{field_name}, which is here"
+                return Place(section.name, path, entry.offset, text)
+    return None
+
+
+def _broken_rules(sections: list[Section]) -> Iterator[Place]:
+    for section in sections:
+        findings = [found for found in check(section) if found.severity == "error"]
+        places = section.trace() if findings else {}
+        for found in findings:
+            entry = places.get(found.path or "")
+            offset = section.offset if entry is None else entry.offset
+            yield Place(section.name, found.path, offset, f"{found.message} [{found.rule}]")
+
+
+def _ram_place(stream: Stream, name: str, size: str | None) -> Iterator[Place]:
+    """A RAM block that QEMU names; `size` is that of the destination's, where it says one."""
+    for section in stream.sections:
+        for block in section.state.blocks if section.is_ram else ():
+            if block.idstr == name:
+                other = "has none of that name" if size is None else f"one of {size} bytes"
+                text = f"the stream has a RAM block {name!r} of {block.used_length:#x} bytes, the destination {other}"
+                yield Place(section.name, name, block.offset, text)
+                return
+
+
+def _command_place(stream: Stream, number: int) -> Iterator[Place]:
+    """A command of the stream that the destination does not know."""
+    for part in stream.parts:
+        if isinstance(part, Command) and part.command == number:
+            since = COMMANDS_SINCE.get(number)
+            text = "the destination does not know this command"
+            if since is not None:
+                text += f", which QEMU has from {since[0]}.{since[1]} on"
+            yield Place(f"the command {part.name}", None, part.offset, text)
+            return
+
+
+def _config_places(section: Section, output: str) -> Iterator[Place]:
+    """The byte of a PCI configuration space that QEMU names, in those of the section that have the value it read."""
+    for match in _CONFIG.finditer(output):
+        at, read, own = int(match[1], 16), int(match[2], 16), int(match[3], 16)
+        for path, field, config in configs(section):
+            if at < len(config) and config[at] == read:
+                text = (
+                    f"byte {at:#x} of the PCI configuration space ({Masks(config).name_of(at)}) is {read:#04x} in the "
+                    f"stream and {own:#04x} on the destination, where the guest cannot have written it"
+                )
+                yield Place(section.name, f"{path}[{at:#x}]", place_of_config(section, path, field, at), text)
+
+
+def _feature_places(section: Section, output: str) -> Iterator[Place]:
+    """The features, by name, that the driver accepted and the destination does not offer."""
+    match = _FEATURES.search(output)
+    known = destination_rules(section.name).features
+    if match is None or known is None:
+        return
+    there = read_as_known(section)
+    missing = features_in(known, there) & ~int(match[1], 16)
+    path = next((path for path, _, _ in reversed(known.words) if there.value(path) is not None), None)
+    entry = there.trace.get(path)
+    if missing:
+        text = f"the driver accepted what the destination does not offer: {named(known, missing)}"
+        yield Place(section.name, path, section.offset if entry is None else entry.offset, text)
+
+
+def _queue_places(section: Section, output: str) -> Iterator[Place]:
+    """The virtqueue that QEMU names."""
+    match = _QUEUE.search(output)
+    if match is None or section.vmsd is None:
+        return
+    too_large = "vring.num" in match[2]
+    path = f"virtio.vq[{match[1]}].{'num' if too_large else 'last_avail_idx'}"
+    entry = section.trace().get(path)
+    if entry is not None:
+        text = "the index does not go with the rings in the guest's memory"
+        if too_large:
+            text = "the queue is larger than that of the destination"
+        yield Place(section.name, path, entry.offset, f"{text}: {match[2].strip()}")
