@@ -289,6 +289,34 @@ def test_a_campaign_goes_on_where_it_ended(tmp_path: Path, timers: list[Subject]
         Campaign(Settings("decoder", 3), timers, Broken, store=Store(tmp_path / "one"))
 
 
+class Foresees(Broken):
+    """One that predicts that all is accepted."""
+
+    def run(self, subject: Subject, data: bytes, mutations: list[Mutation]) -> Verdict:
+        return super().run(subject, data, mutations).replace(expected="accepted")
+
+
+def test_a_predicted_case_is_recorded_once(tmp_path: Path, timers: list[Subject]) -> None:
+    def campaign(folder: str, target: type[Broken] = Foresees) -> Campaign:
+        return Campaign(Settings("decoder", 2), timers, target, store=Store(tmp_path / folder))
+
+    def rows(folder: str) -> list[dict[str, object]]:
+        return [json.loads(line) for line in (tmp_path / folder / "verdicts.jsonl").read_text().splitlines()]
+
+    campaign("one").run(runs=256)
+    first = rows("one")[0]
+    assert set(first) >= {"case", "seed", "mutations", "kind", "expected"} and first["mutations"]
+    # Killed in the middle of the next block: of that a part stands there.
+    with open(tmp_path / "one" / "verdicts.jsonl", "a", encoding="utf-8") as file:
+        file.write(json.dumps({**first, "case": 300}) + '\n{"case": 301, "se')
+    summary = campaign("one").run(runs=512)
+    campaign("two").run(runs=512, jobs=2)
+    assert sorted(map(str, rows("one"))) == sorted(map(str, rows("two")))
+    assert len({row["case"] for row in rows("one")}) == len(rows("one")) == summary.runs
+    campaign("three", Broken).run(runs=256)
+    assert not (tmp_path / "three" / "verdicts.jsonl").exists(), "what nobody predicted is not recorded"
+
+
 def test_several_jobs_find_what_one_finds(timers: list[Subject]) -> None:
     one = Campaign(Settings("decoder", 2), timers, Broken).run(runs=1024)
     two = Campaign(Settings("decoder", 2), timers, Broken).run(runs=1024, jobs=2)

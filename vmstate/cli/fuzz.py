@@ -46,6 +46,9 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--mutators", metavar="NAME,...", help="only these")
     parser.add_argument("--database", metavar="PLACE", help="share examples: a directory, or redis://HOST")
     parser.add_argument("--guest", metavar="SECONDS", type=_seconds, default=0.05, help="let the guest run so long")
+    parser.add_argument("--limit", metavar="SECONDS", type=_seconds, default=15.0, help="a longer load is a hang")
+        "--limit", metavar="SECONDS", type=_seconds, default=15.0, help="a load that takes longer hangs"
+    )
     parser.add_argument("--boot", metavar="SECONDS", type=_seconds, default=0.0, help="before the seed is recorded")
     parser.add_argument("--replay", metavar="DIR", help="do one finding again")
     parser.epilog = "For qemu, -- COMMAND ... is the machine to be recorded, or to load the seeds with."
@@ -179,7 +182,7 @@ def _qemu(options: argparse.Namespace, folder: Path) -> tuple[list[Subject], Cal
         recorded.append(read_seed(file, options.program if options.seed else None))
     subjects = seeds.whole(files, options.devices)
     by_name = {subject.name: seed for subject, seed in zip(subjects, recorded, strict=True)}
-    return subjects, lambda: QemuTarget(by_name, run_guest=options.guest)
+    return subjects, lambda: QemuTarget(by_name, run_guest=options.guest, limit=options.limit)
 
 
 def _replay(options: argparse.Namespace) -> int:

@@ -119,6 +119,8 @@ class _Report(Value):
     findings: list[Found]
     right: int
     wrong: int
+    rows: list[dict[str, Any]]
+    """The cases that were predicted, for the record."""
 
     def packed(self, subjects: Sequence[Subject]) -> _Report:
         """The same with subjects by their number, which can be sent to another process."""
@@ -136,6 +138,7 @@ def run_block(cases: Cases, target: Target, block: int, size: int, seen: set[str
     coverage = Coverage()
     findings: dict[str, Found] = {}
     right = wrong = runs = 0
+    rows: list[dict[str, Any]] = []
     for number in range(block * size, (block + 1) * size):
         subject, mutations = cases.case(number)
         if not mutations:
@@ -146,9 +149,16 @@ def run_block(cases: Cases, target: Target, block: int, size: int, seen: set[str
         if verdict.expected is not None:
             is_right = verdict.kind in ("accepted", "refused")
             right, wrong = right + is_right, wrong + (verdict.kind == "mispredicted")
+            rows.append(_row(subject, mutations, verdict, number))
         if verdict.is_finding:
             _add(findings, _found(target, subject, mutations, verdict, number, seen))
-    return _Report(block, runs, coverage, list(findings.values()), right, wrong)
+    return _Report(block, runs, coverage, list(findings.values()), right, wrong, rows)
+
+
+def _row(subject: Subject, mutations: list[Mutation], verdict: Verdict, number: int) -> dict[str, Any]:
+    """A case for the record: its number, the seed, what was changed in words, what came of it, what was expected."""
+    changed = [str(mutation) for mutation in mutations]
+    return {"case": number, "seed": Path(subject.name).name, "mutations": changed, **verdict.as_json()}
 
 
 def _found(
@@ -279,11 +289,13 @@ class Campaign:
         summary.wrong += said.wrong
         for name, counts in vars(said.coverage).items():
             getattr(summary.coverage, name).update(counts)
+        if self.store is not None:
+            self.store.record(said.rows)
         self._done.add(said.block)
         for found in said.findings:
             if _add(summary.findings, found):
                 self._keep(summary.findings[found.id])
-        if self.store is not None and (said.findings or len(self._done) % 16 == 0):
+        if self.store is not None and (said.findings or said.rows or len(self._done) % 16 == 0):
             self._keep_progress()
 
     def _keep(self, found: Found) -> None:
@@ -313,6 +325,7 @@ class Campaign:
     def _resume(self, store: Store) -> None:
         said = store.progress()
         if said is None:
+            store.forget(lambda number: False)
             return
         if said.get("settings") != self.settings.as_json():
             raise VMStateError(
@@ -330,6 +343,8 @@ class Campaign:
             times = {str(name): int(count) for name, count in said["times"].items()}
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise VMStateError(f"is no campaign: {error}", file=str(store.folder / "campaign.json")) from None
+        # What a block that is run again had recorded would stand there twice.
+        store.forget(lambda number: number // self._size in self._done)
         for found in store.findings(self.subjects):
             self.summary.findings[found.id] = found.replace(times=times.get(found.id, found.times))
 

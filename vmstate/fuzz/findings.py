@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -70,7 +71,8 @@ class Store:
     """The folder of a campaign.
 
     `findings/ID/` holds `stream.mig`, `diff.txt`, `finding.json` and `reproduce.txt`; `seeds/` the seeds that findings
-    are of; `campaign.json` how far the campaign has come; `summary.txt` and `summary.json` what it found.
+    are of; `campaign.json` how far the campaign has come; `summary.txt` and `summary.json` what it found;
+    `verdicts.jsonl` every case whose verdict was predicted.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -100,6 +102,39 @@ class Store:
         place = self.folder / "seeds" / f"{name}.mig"
         if not place.exists():
             write_atomic(place, [subject.data])
+
+    def record(self, rows: Iterable[dict[str, Any]]) -> None:
+        """Add cases to `verdicts.jsonl`, one JSON object in a line. Raises `VMStateError`."""
+        text = "".join(json.dumps(row) + "\n" for row in rows)
+        if not text:
+            return
+        try:
+            with open(self._verdicts, "a", encoding="utf-8") as file:
+                file.write(text)
+        except OSError as error:
+            raise VMStateError(f"cannot be written: {error.strerror}", file=str(self._verdicts)) from None
+
+    def recorded(self) -> Iterator[dict[str, Any]]:
+        """The cases that are recorded; a line that was cut off is none. Raises `VMStateError`."""
+        try:
+            with open(self._verdicts, encoding="utf-8") as file:
+                for line in file:
+                    with suppress(ValueError):
+                        yield json.loads(line)
+        except FileNotFoundError:
+            return
+        except OSError as error:
+            raise VMStateError(f"cannot be read: {error.strerror}", file=str(self._verdicts)) from None
+
+    def forget(self, wanted: Callable[[int], bool]) -> None:
+        """Keep of the recorded cases those whose numbers are wanted. Raises `VMStateError`."""
+        if self._verdicts.exists():
+            lines = (json.dumps(row) + "\n" for row in self.recorded() if wanted(row["case"]))
+            write_atomic(self._verdicts, (line.encode() for line in lines))
+
+    @property
+    def _verdicts(self) -> Path:
+        return self.folder / "verdicts.jsonl"
 
     def write(self, place: Path, value: Any) -> None:
         """Write a JSON file. Raises `VMStateError`."""
