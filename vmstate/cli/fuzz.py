@@ -47,8 +47,6 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--database", metavar="PLACE", help="share examples: a directory, or redis://HOST")
     parser.add_argument("--guest", metavar="SECONDS", type=_seconds, default=0.05, help="let the guest run so long")
     parser.add_argument("--limit", metavar="SECONDS", type=_seconds, default=15.0, help="a longer load is a hang")
-        "--limit", metavar="SECONDS", type=_seconds, default=15.0, help="a load that takes longer hangs"
-    )
     parser.add_argument("--boot", metavar="SECONDS", type=_seconds, default=0.0, help="before the seed is recorded")
     parser.add_argument("--replay", metavar="DIR", help="do one finding again")
     parser.epilog = "For qemu, -- COMMAND ... is the machine to be recorded, or to load the seeds with."
