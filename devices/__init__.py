@@ -114,6 +114,7 @@ INDEX: dict[str, tuple[str, ...]] = {
     "sd-card": ("devices.misc.sd:SD", "devices.misc.sd:SD_10_0", "devices.misc.sd:SD_7_2", "devices.misc.sd:SD_5_2"),
     "sdhci": ("devices.misc.sdhci:SDHCI",),
     "serial": ("devices.char.serial_isa:ISASerial",),
+    "slirp": ("devices.net.slirp:Slirp",),
     "smbus-eeprom": ("devices.i2c.smbus_eeprom:SMBusEEPROM",),
     "timer": ("devices.core.timer:Timers",),
     "tpci200": ("devices.misc.tpci200:TPCI200",),

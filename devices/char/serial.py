@@ -6,8 +6,8 @@ Facts from QEMU's hw/char/serial.c.
 from __future__ import annotations
 
 from devices.core.fifo8 import Fifo8
-from vmstate.vmsd.declare import description, int32, struct, subsection, timer, uint8, uint16, uint32
-from vmstate.vmsd.expr import this
+from vmstate.vmsd.declare import description, int32, rule, struct, subsection, timer, uint8, uint16, uint32
+from vmstate.vmsd.expr import asks, otherwise, this
 
 
 @description("serial/thr_ipending", version_id=1, minimum_version_id=1)
@@ -62,7 +62,26 @@ class Poll:
     modem_status_poll: int = timer()
 
 
-@description("serial", version_id=3, minimum_version_id=2)
+TEMT = 6
+"""The bit of the line status register that says that the transmitter is empty."""
+
+
+def _transmits(lsr: int, tsr: Tsr | None) -> bool:
+    return bool(lsr >> TEMT & 1) == (tsr is None or not 0 < tsr.tsr_retry < 1 << 31)
+
+
+@description(
+    "serial",
+    version_id=3,
+    minimum_version_id=2,
+    rules=(
+        rule(
+            "serial-transmitter",
+            asks(_transmits, this.lsr, otherwise(this.tsr, None)),
+            "the transmitter is empty (LSR.TEMT), or what it holds is to be tried again (tsr_retry)",
+        ),
+    ),
+)
 class Serial:
     """Registers of the port."""
 

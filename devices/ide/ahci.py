@@ -12,6 +12,7 @@ from vmstate.vmsd.declare import (
     description,
     int32,
     int32_equal,
+    rule,
     struct,
     uint8,
     uint32,
@@ -20,10 +21,31 @@ from vmstate.vmsd.declare import (
     variant,
     varray,
 )
-from vmstate.vmsd.expr import fact
+from vmstate.vmsd.expr import asks, fact, not_, this, up
 
 PORTS = fact("ahci_ports", (6, *range(1, 6), *range(7, 33)))
 """Ports of the controller; their number stands behind them."""
+
+SLOTS = 32
+"""Commands of a port."""
+
+START, FIS_RX, FIS_ON, LIST_ON = 0, 4, 14, 15
+"""Bits of a port's command register: what the guest wants, and which engine is on (AHCI 1.3.1, section 3.3.7)."""
+
+NCQ_COMMANDS = (0x60, 0x61, 0x63, 0x64, 0x65)
+"""The commands that can be queued (SATA 3.2, section 13.6.3.2)."""
+
+
+def _is_ncq(cmd: int) -> bool:
+    return cmd in NCQ_COMMANDS
+
+
+def _has(register: int, bit: int) -> bool:
+    return bool(register >> bit & 1)
+
+
+def _goes_with(register: int, bit: int, other: int) -> bool:
+    return not _has(register, bit) or _has(register, other)
 
 
 @description("ncq state", version_id=1)
@@ -36,7 +58,17 @@ class NCQTransfer:
     cmd: int = uint8()
     slot: int = uint8()
     used: bool = boolean()
-    halt: bool = boolean()
+    halt: bool = boolean(
+        rules=(
+            rule("ahci-ncq-used", this.used == this.halt, "a queued command that is in use is a halted one"),
+            rule(
+                "ahci-ncq-halted",
+                not_(this.halt)
+                | (asks(_is_ncq, this.cmd) & (this.slot == this.tag) & (this.slot < SLOTS) & asks(_has, up.cmd, START)),
+                "a halted command is one of NCQ, in the slot of its tag, on a port that is started",
+            ),
+        )
+    )
 
 
 @description("ahci port", version_id=1)
@@ -53,7 +85,21 @@ class AHCIDevice:
     fis_addr_hi: int = uint32(name="port_regs.fis_addr_hi")
     irq_stat: int = uint32(name="port_regs.irq_stat")
     irq_mask: int = uint32(name="port_regs.irq_mask")
-    cmd: int = uint32(name="port_regs.cmd")
+    cmd: int = uint32(
+        name="port_regs.cmd",
+        rules=(
+            rule(
+                "ahci-dma-engine",
+                asks(_goes_with, this.cmd, LIST_ON, START),
+                "the DMA engine of a port that is not started is off",
+            ),
+            rule(
+                "ahci-fis-engine",
+                asks(_goes_with, this.cmd, FIS_ON, FIS_RX),
+                "the FIS receive engine of a port that does not receive is off",
+            ),
+        ),
+    )
     tfdata: int = uint32(name="port_regs.tfdata")
     sig: int = uint32(name="port_regs.sig")
     scr_stat: int = uint32(name="port_regs.scr_stat")
@@ -62,9 +108,17 @@ class AHCIDevice:
     scr_act: int = uint32(name="port_regs.scr_act")
     cmd_issue: int = uint32(name="port_regs.cmd_issue")
     done_first_drq: bool = boolean()
-    busy_slot: int = int32()
+    busy_slot: int = int32(
+        rules=(
+            rule(
+                "ahci-busy-slot",
+                (this.busy_slot >= -1) & (this.busy_slot < SLOTS),
+                f"the busy slot is none (-1), or below {SLOTS}",
+            ),
+        )
+    )
     init_d2h_sent: bool = boolean()
-    ncq_tfs: list[NCQTransfer] = array(NCQTransfer, 32, version=1)
+    ncq_tfs: list[NCQTransfer] = array(NCQTransfer, SLOTS, version=1)
 
 
 @description("ahci", version_id=1)

@@ -5,8 +5,11 @@ Facts from QEMU's hw/ide/core.c.
 
 from __future__ import annotations
 
-from vmstate.vmsd.declare import boolean, buffer, description, int32, int64, subsection, uint8, uint32, varray
+from vmstate.vmsd.declare import boolean, buffer, description, int32, int64, rule, subsection, uint8, uint32, varray
 from vmstate.vmsd.expr import this
+
+END_TRANSFERS = 6
+"""The functions that a programmed transfer can end with, by their numbers."""
 
 
 @description(
@@ -38,7 +41,11 @@ class PioState:
     io_buffer: list[int] = varray(uint8, count=131076, version=1)
     cur_io_buffer_offset: int = int32()
     cur_io_buffer_len: int = int32()
-    end_transfer_fn_idx: int = uint8()
+    end_transfer_fn_idx: int = uint8(
+        rules=(
+            rule("ide-end-transfer", this.end_transfer_fn_idx < END_TRANSFERS, "what ends the transfer is one of six"),
+        )
+    )
     elementary_transfer_size: int = int32()
     packet_transfer_size: int = int32()
 

@@ -30,7 +30,7 @@ class FwCfg:
     """The selected entry and the position in it."""
 
     cur_entry: int = uint16()
-    cur_offset_v1: int | None = uint32(name="cur_offset", exists=version_id == 1)
+    cur_offset_v1: int | None = uint16(name="cur_offset", exists=version_id == 1)
     cur_offset: int = uint32(version=2)
     dma: FwCfgDma | None = subsection(FwCfgDma)
     acpi_mr: FwCfgAcpiMr | None = subsection(FwCfgAcpiMr)

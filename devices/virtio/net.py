@@ -213,7 +213,12 @@ class VirtIONetDevice:
         exists=this.in_use <= MAC_TABLE_ENTRIES,
         default=b"",
     )
-    macs_too_many: None = unused_varray(6, count=this.in_use, exists=this.in_use > MAC_TABLE_ENTRIES)
+    macs_too_many: None = unused_varray(
+        # QEMU counts with an int: from 2**31 on there are none.
+        6,
+        count=this.in_use,
+        exists=(this.in_use > MAC_TABLE_ENTRIES) & (this.in_use < 1 << 31),
+    )
     vlans: list[int] = array(uint32_host, MAX_VLAN >> 5)
     has_vnet_hdr: HasVnetHdr = with_tmp(HasVnetHdr)
     multi_overflow: int = uint8(name="mac_table.multi_overflow")

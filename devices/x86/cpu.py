@@ -11,6 +11,7 @@ from vmstate.vmsd.declare import (
     description,
     int32,
     int64,
+    rule,
     struct,
     sub_array,
     subsection,
@@ -606,7 +607,14 @@ class X86CPU:
     fpuc: int = uint16(name="env.fpuc")
     fpus_vmstate: int = uint16(name="env.fpus_vmstate")
     fptag_vmstate: int = uint16(name="env.fptag_vmstate")
-    fpregs_format_vmstate: int = uint16(name="env.fpregs_format_vmstate")
+    fpregs_format_vmstate: int = uint16(
+        name="env.fpregs_format_vmstate",
+        rules=(
+            rule(
+                "x86-fpregs-format", this.fpregs_format_vmstate == 0, "the x87 registers are in the format of softfloat"
+            ),
+        ),
+    )
     fpregs: list[FPReg] = array(FPReg, 8, name="env.fpregs")
     segs: list[Segment] = array(Segment, 6, name="env.segs")
     ldt: Segment = struct(Segment, name="env.ldt")

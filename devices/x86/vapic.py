@@ -5,7 +5,34 @@ Facts from QEMU's hw/i386/vapic.c.
 
 from __future__ import annotations
 
-from vmstate.vmsd.declare import array, description, struct, uint32, unused
+from typing import Protocol
+
+from vmstate.errors import VMStateError
+from vmstate.vmsd.declare import array, description, rule, struct, uint32, unused
+from vmstate.vmsd.expr import asks, this, told
+
+MEMORY = told("guest_memory")
+"""The guest's memory, as `Stream.memory` gives it."""
+
+ROM_BLOCK_SIZE = 512
+
+
+class Memory(Protocol):
+    """What is asked of guest memory."""
+
+    def read(self, address: int, size: int) -> bytes:
+        """Bytes from a guest physical address on; an error where there is no memory."""
+        ...
+
+
+def _has_rom(state: int, address: int, memory: Memory) -> bool:
+    """Whether there is a ROM to go with a state that is not inactive; its third byte is its size."""
+    if state == 0 and address == 0:
+        return True
+    try:
+        return memory.read((address & -ROM_BLOCK_SIZE) + 2, 1) != b"\0"
+    except VMStateError:
+        return False
 
 
 @description("kvmvapic-handlers", version_id=1, minimum_version_id=1)
@@ -34,7 +61,18 @@ class GuestROM:
     mp: Handlers = struct(Handlers)
 
 
-@description("kvm-tpr-opt", version_id=1, minimum_version_id=1)
+@description(
+    "kvm-tpr-opt",
+    version_id=1,
+    minimum_version_id=1,
+    rules=(
+        rule(
+            "vapic-rom",
+            asks(_has_rom, this.state, this.rom_state_paddr, MEMORY),
+            "an option ROM that is in use stands in memory at rom_state_paddr, and says its size",
+        ),
+    ),
+)
 class VAPIC:
     """Where the ROM is and whether it is active."""
 

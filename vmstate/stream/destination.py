@@ -14,18 +14,19 @@ from typing import Any
 from vmstate.codec.codec import Codec
 from vmstate.errors import StreamError, VMStateError
 from vmstate.schema.vmdesc import NOTHING_DESCRIBED
+from vmstate.stream.configuration import Configuration
 from vmstate.stream.events import (
     Command,
     CommandType,
     ConfigurationSection,
-    DeviceState,
     EndOfStream,
     Event,
     SectionHeader,
 )
 from vmstate.stream.library import all_descriptions
-from vmstate.stream.ram import RamBlock
-from vmstate.stream.reader import StreamReader
+from vmstate.stream.memory import is_difference
+from vmstate.stream.ram import RamBlock, RamHook, RamMultifdFlush, RamPages
+from vmstate.stream.reader import RAM, StreamReader, page_size_of
 from vmstate.stream.stream import Section, Stream
 from vmstate.stream.verify import Finding
 from vmstate.vmsd import types as t
@@ -37,6 +38,44 @@ from vmstate.vmsd.state import facts_of, is_state, items_of
 
 ANY_INSTANCE = 0xFFFFFFFF
 """What stands for no instance in particular."""
+
+LIVE = frozenset(
+    ("ram", "slirp", "block", "dirty-bitmap", "spapr/htab", "s390-skeys", "s390-storage_attributes", "todclock", "vfio")
+)
+"""Sections of register_savevm_live: their alias_id is 0. So is that of a device of VFIO ("PATH/vfio")."""
+
+LEGACY_INSTANCES: dict[str, tuple[int, ...]] = {
+    "serial": (0x3F8, 0x2F8, 0x3E8, 0x2E8),
+    "i8254": (0x40,),
+    "i8259": (0x20, 0xA0),
+    "fdc": (0x3F0, 0x370),
+}
+"""The alias_id of devices of the ISA bus: the usual address of the n-th (qdev_set_legacy_instance_id)."""
+
+NO_ALIAS = ANY_INSTANCE
+"""The alias_id of every other section, so that no instance in particular finds it."""
+
+NO_FILL_RELEASE = 802
+"""The release from which a zero page with another fill byte is refused."""
+
+HOOK_RELEASE = 802
+"""The release from which the hook of RDMA is passed by where there is no RDMA."""
+
+MULTIFD_FLUSH_RELEASE = 801
+"""The release from which the record that waits for multifd is known."""
+
+CAPABILITIES = frozenset(
+    (
+        *("xbzrle", "rdma-pin-all", "auto-converge", "zero-blocks", "compress", "events", "postcopy-ram", "x-colo"),
+        *("release-ram", "block", "return-path", "pause-before-switchover", "multifd", "dirty-bitmaps"),
+        *("postcopy-blocktime", "late-block-activate", "x-ignore-shared", "validate-uuid", "background-snapshot"),
+        *("zero-copy-send", "postcopy-preempt", "switchover-ack", "dirty-limit", "mapped-ram"),
+    )
+)
+"""All capabilities that a release knows or knew: one that none does is refused (qapi/migration.json)."""
+
+MATCHED_CAPABILITIES = ("x-ignore-shared", "mapped-ram")
+"""The capabilities that must be on, or off, on both sides (should_validate_capability)."""
 
 
 COMMAND_SIZES: dict[int, int] = {
@@ -79,6 +118,7 @@ class _Known(Data):
     state: Any
     payload: bytes
     said: int
+    alias_id: int = NO_ALIAS
 
 
 class KnownDestination:
@@ -99,23 +139,37 @@ class KnownDestination:
         self.configuration = reference.configuration
         self.blocks = {block.idstr: block.used_length for block in reference.ram.blocks}
         self.has_footers = any(section.footer.section_id is not None for section in reference.sections)
+        self.compresses = "compressed" in reference.ram.pages
         self._known: dict[tuple[str, int], _Known] = {}
         for section in reference.sections:
             told = {**self.facts, **(sections or {}).get(section.name, {})}
-            self._known.setdefault((section.name, section.instance_id), _known(section, told))
+            key = (section.name, section.instance_id)
+            if key not in self._known:
+                number = sum(name == section.name for name, _ in self._known)
+                self._known[key] = _known(section, told, _alias_id(section.name, number))
+
+    @property
+    def release(self) -> int | None:
+        """The release, if it is told: 702 is 7.2."""
+        found: int | None = self.facts.get(RELEASE.name)
+        return found
+
+    def is_before(self, release: int) -> bool:
+        """Whether it is known to be of an earlier release."""
+        return self.release is not None and self.release < release
 
     def find(self, name: str, instance_id: int) -> _Known | None:
         """What it has under an idstr and instance_id, as QEMU looks for it."""
         name = name.split("\0", 1)[0]
         found = self._known.get((name, instance_id))
-        if found is None and instance_id == ANY_INSTANCE:
-            # The alias_id of a device that has none.
-            found = next((known for (own, _), known in self._known.items() if own == name), None)
+        if found is None:
+            alike = (known for (own, _), known in self._known.items() if own == name)
+            found = next((known for known in alike if known.alias_id == instance_id), None)
         if found is None and "/" not in name:
             # Releases before 0.14 had no bus paths: the name alone, and a number among those of the name.
-            alike = [known for (own, _), known in self._known.items() if own.endswith("/" + name)]
-            if instance_id == ANY_INSTANCE or instance_id < len(alike):
-                found = next(iter(alike if instance_id == ANY_INSTANCE else alike[instance_id:]), None)
+            short = [known for (own, _), known in self._known.items() if own.endswith("/" + name)]
+            if instance_id == ANY_INSTANCE or instance_id < len(short):
+                found = next(iter(short if instance_id == ANY_INSTANCE else short[instance_id:]), None)
         return found
 
     def check(self, data: Any) -> list[Finding]:
@@ -133,14 +187,14 @@ class KnownDestination:
         return reader.found
 
 
-def _known(section: Section, told: Mapping[str, Any]) -> _Known:
+def _known(section: Section, told: Mapping[str, Any], alias_id: int) -> _Known:
     """A section of the reference, by the library if that describes it: it knows the rules."""
     said = section.version_id
     if section.is_ram:
-        return _Known(said, None, {}, None, b"", said)
+        return _Known(said, None, {}, None, b"", said, alias_id)
     payload = section.payload()
     if section.vmsd is None:
-        return _Known(said, None, {}, section.state, payload, said)
+        return _Known(said, None, {}, section.state, payload, said, alias_id)
     facts = {**told, IDSTR.name: section.name}
     if section.described_by != "library":
         for vmsd in all_descriptions(section.name):
@@ -148,11 +202,19 @@ def _known(section: Section, told: Mapping[str, Any]) -> _Known:
                 state = vmsd.decode(payload, version_id=section.version_id, facts=facts)
             except VMStateError:
                 continue
-            return _Known(said, vmsd, _with_own(state, facts), state, payload, said)
+            return _Known(said, vmsd, _with_own(state, facts), state, payload, said, alias_id)
     # A state of its own: that of the stream may be changed.
     facts = {**facts_of(section.state), **facts}
     own = section.vmsd.decode(payload, version_id=said, facts=facts)
-    return _Known(said, section.vmsd, _with_own(own, facts), own, payload, said)
+    return _Known(said, section.vmsd, _with_own(own, facts), own, payload, said, alias_id)
+
+
+def _alias_id(name: str, number: int) -> int:
+    """The alias_id of the n-th section of an idstr."""
+    if name in LIVE or name.endswith("/vfio"):
+        return 0
+    usual = LEGACY_INSTANCES.get(name, ())
+    return usual[number] if number < len(usual) else -1 if usual else NO_ALIAS
 
 
 def _with_own(state: Any, facts: Mapping[str, Any]) -> dict[str, Any]:
@@ -167,22 +229,34 @@ class _Reader(StreamReader):
         self._whole = data
         self._closed = True
         self._destination = destination
+        self._fills = destination.is_before(NO_FILL_RELEASE)
         self._footers = destination.has_footers
         self.found: list[Finding] = []
 
-    def _device_state(self, data: memoryview) -> Event:
+    def _section_header(self, data: memoryview, pos: int) -> Event:
+        event = super()._section_header(data, pos)
+        # Before what is in it: RAM, too, is of an instance.
+        self._found()
+        return event
+
+    def _found(self) -> tuple[SectionHeader, _Known]:
+        """What the destination has for the section that is read."""
         header = self._section
         assert header is not None
         known = self._destination.find(header.name, header.instance_id)
         if known is None:
             raise StreamError("the destination has no such section or instance", offset=header.offset)
-        if header.version_id > known.version_id:
+        if header.version_id > known.version_id or (header.name == RAM and header.version_id != known.version_id):
             raise StreamError(
-                "the version is too new",
+                "a version that the destination does not know",
                 offset=header.offset,
                 expected=f"at most {known.version_id}",
                 found=str(header.version_id),
             )
+        return header, known
+
+    def _device_state(self, data: memoryview) -> Event:
+        header, known = self._found()
         size = len(known.payload)
         alike = header.version_id == known.said and data[self._pos : self._pos + size] == known.payload
         if alike and self._ends(data, self._pos + size, header.section_id):
@@ -214,7 +288,7 @@ class _Reader(StreamReader):
     def _command(self, data: memoryview, pos: int) -> Event:
         event = super()._command(data, pos)
         assert isinstance(event, Command)
-        why = refused_command(event.command, len(event.data), self._destination.facts.get(RELEASE.name))
+        why = refused_command(event.command, len(event.data), self._destination.release)
         if why is not None:
             raise StreamError(why, offset=event.offset, found=f"{event.name} with {len(event.data)} bytes")
         return event
@@ -222,17 +296,59 @@ class _Reader(StreamReader):
     def look(self, event: Event) -> None:
         """Compare what is not of a device with what the destination has."""
         if isinstance(event, ConfigurationSection):
-            own = self._destination.configuration
-            if own is not None and own.name != event.state.name:
-                raise StreamError(
-                    "another machine type", section="configuration", expected=own.name, found=event.state.name
-                )
+            self._configured(event.state)
         elif isinstance(event, RamBlock):
             length = self._destination.blocks.get(event.idstr)
             if length is None:
                 raise StreamError("the destination has no such RAM block", offset=event.offset, found=event.idstr)
-        elif isinstance(event, DeviceState) and self._section is not None:
+        elif isinstance(event, (RamPages, RamHook, RamMultifdFlush)):
+            why = self._refused_record(event)
+            if why is not None:
+                raise StreamError(why, section=RAM, offset=event.offset)
+
+    def _configured(self, found: Configuration) -> None:
+        own = self._destination.configuration
+        if own is None:
             return
+        # Names are compared as far as the one that was sent goes (configuration_post_load).
+        name = found.name.split("\0", 1)[0]
+        if own.name != name if len(name) < found.len else not own.name.startswith(name):
+            raise StreamError("another machine type", section="configuration", expected=own.name, found=found.name)
+        if own.page_size != found.page_size:
+            raise StreamError(
+                "another target page size",
+                section="configuration",
+                expected=str(own.page_size),
+                found=str(found.page_size),
+            )
+        unknown = [one for one in found.capability_names if one.split("\0", 1)[0] not in CAPABILITIES]
+        if unknown:
+            raise StreamError(
+                "a capability that no release knows",
+                section="configuration",
+                path="capabilities.capabilities",
+                found=repr(unknown[0]),
+            )
+        for name in MATCHED_CAPABILITIES:
+            if own.has_capability(name) != found.has_capability(name):
+                raise StreamError(
+                    f"the capability {name} is on at one side only", section="configuration", path="capabilities"
+                )
+
+    def _refused_record(self, event: RamPages | RamHook | RamMultifdFlush) -> str | None:
+        """Why a record of RAM is refused (ram_load_precopy)."""
+        destination = self._destination
+        if isinstance(event, RamHook):
+            return "a hook, and no RDMA" if destination.is_before(HOOK_RELEASE) else None
+        if isinstance(event, RamMultifdFlush):
+            return "the destination does not know the record" if destination.is_before(MULTIFD_FLUSH_RELEASE) else None
+        if event.kind == "compressed" and not destination.compresses:
+            return "a compressed page, and the capability is off"
+        if event.kind == "xbzrle":
+            size = page_size_of(self._configuration)
+            bad = next((at for at in range(event.count) if not is_difference(event.body(at), size)), None)
+            return None if bad is None else "an XBZRLE page that cannot be decoded"
+        return None
 
 
 def refused_command(command: int, size: int, release: int | None) -> str | None:

@@ -152,7 +152,7 @@ class GuestMemory:
 
     def _content(self, run: RamPages, index: int, before: bytes | None) -> bytes | None:
         if run.kind == "zero":
-            return bytes(self.page_size)
+            return bytes(run.body(index)) * self.page_size
         if run.kind == "page":
             return bytes(run.page(index))
         raw = bytes(run.body(index))
@@ -185,6 +185,34 @@ def patched(page: bytes, difference: bytes) -> bytes:
         place += length
         stays = not stays
     return bytes(new[: len(page)])
+
+
+def is_difference(difference: bytes | memoryview, size: int) -> bool:
+    """Whether QEMU takes an XBZRLE difference to a page of so many bytes (xbzrle_decode_buffer)."""
+    at = place = 0
+    while at < len(difference):
+        first = at == 0
+        for stays in (True, False):
+            length, read = _short_length(difference[at:])
+            if not read or len(difference) - at < 2 or (length == 0 and not (stays and first)):
+                return False
+            at, place = at + read, place + length
+            if place > size:
+                return False
+            if not stays:
+                at += length
+        if at > len(difference):
+            return False
+    return True
+
+
+def _short_length(data: bytes | memoryview) -> tuple[int, int]:
+    """(length, bytes that it takes) of a LEB128 number of at most two bytes; no bytes for one that is longer."""
+    if data and not data[0] & 0x80:
+        return data[0], 1
+    if len(data) > 1 and not data[1] & 0x80:
+        return data[0] & 0x7F | data[1] << 7, 2
+    return 0, 0
 
 
 def ranges_of(machine: str | None, blocks: Iterable[RamBlock]) -> list[MemoryRange]:

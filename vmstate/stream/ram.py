@@ -132,7 +132,7 @@ class RamMapped(_Record):
 class RamPages(_Record):
     """A run of 1 to 256 page records of one kind in one block.
 
-    `kind`: "page" (a target page follows each header), "zero" (a byte 0 follows), "xbzrle" (a
+    `kind`: "page" (a target page follows each header), "zero" (the byte that it is filled with follows, 0), "xbzrle" (a
     difference to the page sent before) or "compressed" (zlib; capability `compress`, before QEMU
     9.1). `address`: of the first page, in bytes from the start of the block. Only the first record
     can name the block; the others continue it. The addresses need not be consecutive.
@@ -338,7 +338,8 @@ class RamScanner:
     `mapped_ram`: whether the capabilities x-ignore-shared and mapped-ram are on. `postcopy`:
     whether the source has postcopy-ram on, which it announces by a postcopy-advise command of 16
     bytes. `origin`: the file position of the stream's first byte, which mapped-ram's file positions
-    count from 0 ("file:NAME,offset=N").
+    count from 0 ("file:NAME,offset=N"). `fills`: whether a "zero" page may be one that is filled with another byte,
+    which none since 1.5 sends and which is refused from 8.2 on.
 
     StreamError for a page size out of range and for postcopy together with one of the other two,
     which QEMU refuses (its writer and its reader disagree about the order of the fields).
@@ -347,6 +348,7 @@ class RamScanner:
     __slots__ = (
         "_awaited",
         "_blocks",
+        "_fills",
         "_flag_mask",
         "_ignore_shared",
         "_last",
@@ -370,6 +372,7 @@ class RamScanner:
         mapped_ram: bool = False,
         postcopy: bool = False,
         origin: int = 0,
+        fills: bool = False,
     ) -> None:
         if page_size.bit_count() != 1 or not (_SMALLEST_TARGET_PAGE <= page_size <= _LARGEST_TARGET_PAGE):
             raise StreamError(
@@ -387,6 +390,7 @@ class RamScanner:
         self._mapped_ram = mapped_ram
         self._postcopy = postcopy
         self._origin = origin
+        self._fills = fills
         self._strides: dict[PageKind, _Stride] = {
             "page": _Stride("page", page_size, self._flag_mask),
             "zero": _Stride("zero", 1, self._flag_mask),
@@ -678,7 +682,7 @@ class RamScanner:
         size = self._body_size(source, at, kind)
         if size is None or not self._has(source, at, size, _BODY_OF_KIND[kind]):
             return None
-        if kind == "zero" and (fill := source.data[at - source.base]):
+        if kind == "zero" and not self._fills and (fill := source.data[at - source.base]):
             raise _refused("a zero page with a fill byte", at, expected="0", found=str(fill))
         return at + size
 

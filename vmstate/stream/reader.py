@@ -108,6 +108,7 @@ class StreamReader:
         self._footers: bool | None = None
         self._postcopy = False
         self._ram: RamScanner | None = None
+        self._fills = False
 
     @classmethod
     def over(
@@ -315,6 +316,7 @@ class StreamReader:
         page_size = self._vmdesc.page_size if self._vmdesc is not None else None
         return RamScanner(
             page_size or page_size_of(configuration),
+            fills=self._fills,
             ignore_shared=configuration is not None and configuration.has_capability("x-ignore-shared"),
             mapped_ram=configuration is not None and configuration.has_capability("mapped-ram"),
             postcopy=self._postcopy,
