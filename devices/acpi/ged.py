@@ -8,7 +8,7 @@ from __future__ import annotations
 from devices.acpi.cpu_hotplug import CPUHotplug
 from devices.acpi.memory_hotplug import MemHotplug
 from devices.acpi.pcihp import AcpiPciHpPciStatus
-from vmstate.vmsd.declare import array, description, struct, subsection, uint32, uint64
+from vmstate.vmsd.declare import array, description, known_since, struct, subsection, uint32, uint64
 from vmstate.vmsd.expr import this
 
 
@@ -19,7 +19,7 @@ class MemhpState:
     memhp_state: MemHotplug = struct(MemHotplug, version=1)
 
 
-@description("acpi-ged/cpuhp", version_id=1, minimum_version_id=1)
+@description("acpi-ged/cpuhp", version_id=1, minimum_version_id=1, rules=(known_since(902),))
 class CpuhpState:
     """Processor hotplug."""
 
@@ -47,7 +47,7 @@ class GhesState:
     ghes_state: Ghes = struct(Ghes, version=1)
 
 
-@description("acpi-ged/pcihp", version_id=1, minimum_version_id=1)
+@description("acpi-ged/pcihp", version_id=1, minimum_version_id=1, rules=(known_since(1001),))
 class PcihpState:
     """PCI hotplug through ACPI."""
 
@@ -65,7 +65,13 @@ class Hest:
     hest_addr_le: int = uint64()
 
 
-@description("acpi-ged/hest", version_id=1, minimum_version_id=1, needed=this.ghes_state.hest_addr_le != 0)
+@description(
+    "acpi-ged/hest",
+    version_id=1,
+    minimum_version_id=1,
+    needed=this.ghes_state.hest_addr_le != 0,
+    rules=(known_since(1002),),
+)
 class HestState:
     """Error sources; sent where firmware has set up the table."""
 

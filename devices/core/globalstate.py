@@ -42,13 +42,17 @@ class GlobalState:
     """The run state, as the name QMP gives it, ended by zeros."""
 
     size: int = uint32()
-    runstate: bytes = buffer(32, rules=_NAMED)
+    runstate: bytes = buffer(32, default=b"running".ljust(32, b"\0"), rules=_NAMED)
     has_vm_was_suspended: int = uint8()
     vm_was_suspended: int = uint8()
     unused_: bytes = buffer(66, name="unused")
 
 
 GLOBAL_STATE_8_2 = variant(
-    GlobalState, runstate=buffer(100, rules=_NAMED), has_vm_was_suspended=None, vm_was_suspended=None, unused_=None
+    GlobalState,
+    runstate=buffer(100, default=b"running".ljust(100, b"\0"), rules=_NAMED),
+    has_vm_was_suspended=None,
+    vm_was_suspended=None,
+    unused_=None,
 )
 """Up to 8.2 the name had all the bytes."""

@@ -5,9 +5,26 @@ Facts from QEMU's hw/ide/ich.c.
 
 from __future__ import annotations
 
-from devices.ide.ahci import AHCI, AHCI_9_0
+from devices.ide.ahci import AHCI, AHCI_9_0, Memory, is_mapped
 from devices.pci.device import PCIDevice
-from vmstate.vmsd.declare import description, struct, variant
+from vmstate.vmsd.declare import description, rule, struct, variant
+from vmstate.vmsd.expr import MEMORY, RELEASE, asks, this
+
+COMMAND, MASTER = 4, 2
+"""The low byte of a PCI function's command register, and the bit by which it is a bus master."""
+
+
+def _is_mapped(parent: PCIDevice, ahci: AHCI, memory: Memory) -> bool:
+    return is_mapped(ahci.dev, bool(parent.config[COMMAND] >> MASTER & 1), memory)
+
+
+_MAPPED = (
+    rule(
+        "ahci-mapped",
+        (RELEASE >= 902) | asks(_is_mapped, this.parent_obj, this.ahci, MEMORY),
+        "the command list and the receive buffer of a port that is started are in memory",
+    ),
+)
 
 
 @description("ich9_ahci", version_id=1)
@@ -15,8 +32,8 @@ class ICH9AHCI:
     """The PCI function and the controller in it."""
 
     parent_obj: PCIDevice = struct(PCIDevice)
-    ahci: AHCI = struct(AHCI)
+    ahci: AHCI = struct(AHCI, rules=_MAPPED)
 
 
-ICH9_AHCI_9_0 = variant(ICH9AHCI, ahci=struct(AHCI_9_0))
+ICH9_AHCI_9_0 = variant(ICH9AHCI, ahci=struct(AHCI_9_0, rules=_MAPPED))
 """With the AHCI controller of 9.0."""

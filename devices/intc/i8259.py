@@ -5,11 +5,11 @@ Facts from QEMU's hw/intc/i8259_common.c.
 
 from __future__ import annotations
 
-from vmstate.vmsd.declare import description, subsection, uint8
+from vmstate.vmsd.declare import description, known_since, subsection, uint8
 from vmstate.vmsd.expr import this
 
 
-@description("i8259/ltim", version_id=1, minimum_version_id=1, needed=this.ltim != 0)
+@description("i8259/ltim", version_id=1, minimum_version_id=1, needed=this.ltim != 0, rules=(known_since(800),))
 class PICLtim:
     """Level-triggered mode for all inputs; sent where it is on."""
 

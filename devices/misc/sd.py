@@ -13,6 +13,7 @@ from vmstate.vmsd.declare import (
     description,
     host,
     int32,
+    known_since,
     subsection,
     timer,
     uint8,
@@ -36,7 +37,7 @@ class OCR:
     ocr_power_timer: int = timer()
 
 
-@description("sd-card/ext_csd_modes-state", version_id=1, minimum_version_id=1)
+@description("sd-card/ext_csd_modes-state", version_id=1, minimum_version_id=1, rules=(known_since(901),))
 class EmmcRpmb:
     """The replay-protected partition of an eMMC."""
 
@@ -53,7 +54,7 @@ class EmmcRpmb:
     key_set: int = uint8(name="rpmb.key_set")
 
 
-@description("sd-card/ext_csd_modes-state", version_id=1, minimum_version_id=1)
+@description("sd-card/ext_csd_modes-state", version_id=1, minimum_version_id=1, rules=(known_since(901),))
 class EmmcExtCsd:
     """The part of an eMMC's extended registers that can be written."""
 

@@ -6,11 +6,11 @@ Facts from QEMU's hw/scsi/scsi-disk.c.
 from __future__ import annotations
 
 from devices.scsi.device import SCSIDevice
-from vmstate.vmsd.declare import boolean, description, struct, subsection, uint8, uint64
+from vmstate.vmsd.declare import boolean, description, known_since, struct, subsection, uint8, uint64
 from vmstate.vmsd.expr import this
 
 
-@description("scsi-disk/pr", version_id=1, minimum_version_id=1, needed=this.key != 0)
+@description("scsi-disk/pr", version_id=1, minimum_version_id=1, needed=this.key != 0, rules=(known_since(1100),))
 class PrState:
     """A persistent reservation of the guest; sent where there is one."""
 

@@ -27,7 +27,7 @@ from vmstate.vmsd.declare import (
     varray,
     vbuffer,
 )
-from vmstate.vmsd.expr import IDSTR, RELEASE, asks, begins, choose, fact, len_, not_, this, told, up
+from vmstate.vmsd.expr import IDSTR, MEMORY, RELEASE, asks, begins, choose, fact, len_, not_, this, told, up
 
 PCI = "pci"
 MMIO = "mmio"
@@ -205,9 +205,6 @@ class VirtIO:
 
 HOST_FEATURES = told("virtio_host_features")
 """The features that the destination offers, as a number."""
-
-MEMORY = told("guest_memory")
-"""The guest's memory at the time of the load: what `Stream.memory` gives."""
 
 
 def _offered(virtio: VirtIO, guest_features: int, offered: int) -> bool:

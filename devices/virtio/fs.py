@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from devices.virtio.config import ConfigSpace
 from devices.virtio.core import BackendState, VirtIOBody
-from vmstate.vmsd.declare import description, info, subsection, text, uint32_device
+from vmstate.vmsd.declare import description, info, known_since, subsection, text, uint32_device
 
 
 @description("vhost-user-fs config")
@@ -18,7 +18,7 @@ class VHostUserFSConfig:
     num_request_queues: int = uint32_device()
 
 
-@description("vhost-user-fs-backend")
+@description("vhost-user-fs-backend", rules=(known_since(802),))
 class VHostUserFSBackend:
     """The state of the back end."""
 

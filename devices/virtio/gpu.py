@@ -14,6 +14,7 @@ from vmstate.vmsd.declare import (
     info,
     int32,
     keyed_list,
+    known_since,
     rule,
     struct,
     subsection,
@@ -150,7 +151,7 @@ class Blobs:
     resources: list[BlobResource] = keyed_list(BlobResource)
 
 
-@description("virtio-gpu/blob", version_id=1, minimum_version_id=1)
+@description("virtio-gpu/blob", version_id=1, minimum_version_id=1, rules=(known_since(802),))
 class BlobState:
     """Sent where the device has blob resources."""
 

@@ -9,10 +9,10 @@ from devices.vhost.inflight import VhostInflightRegion
 from devices.virtio.blk import VirtIOBlkConfig
 from devices.virtio.config import ConfigSpace
 from devices.virtio.core import VirtIOBody
-from vmstate.vmsd.declare import description, info, struct, subsection
+from vmstate.vmsd.declare import description, info, known_since, struct, subsection
 
 
-@description("vhost-user-blk/inflight", version_id=1)
+@description("vhost-user-blk/inflight", version_id=1, rules=(known_since(1100),))
 class VHostUserBlkInflight:
     """The requests that the back end has not done; sent where it can leave them undone when it stops."""
 

@@ -11,6 +11,7 @@ from vmstate.vmsd.declare import (
     description,
     int32,
     int64,
+    known_since,
     rule,
     struct,
     sub_array,
@@ -508,7 +509,7 @@ class PDPTRs:
     pdptrs: list[int] = array(uint64, 4, name="env.pdptrs")
 
 
-@description("cpu/msr_xfd", version_id=1, minimum_version_id=1)
+@description("cpu/msr_xfd", version_id=1, minimum_version_id=1, rules=(known_since(700),))
 class MSRXFD:
     """Extended-feature disable."""
 
@@ -516,14 +517,14 @@ class MSRXFD:
     msr_xfd_err: int = uint64(name="env.msr_xfd_err")
 
 
-@description("cpu/msr_hwcr", version_id=1, minimum_version_id=1, needed=this.msr_hwcr != 0)
+@description("cpu/msr_hwcr", version_id=1, minimum_version_id=1, needed=this.msr_hwcr != 0, rules=(known_since(902),))
 class MSRHWCR:
     """Hardware configuration (AMD)."""
 
     msr_hwcr: int = uint64(name="env.msr_hwcr")
 
 
-@description("cpu/fred", version_id=1, minimum_version_id=1)
+@description("cpu/fred", version_id=1, minimum_version_id=1, rules=(known_since(901),))
 class MSRFRED:
     """Flexible return and event delivery."""
 
@@ -538,7 +539,7 @@ class MSRFRED:
     fred_config: int = uint64(name="env.fred_config")
 
 
-@description("cpu/intel_amx_xtile", version_id=1, minimum_version_id=1)
+@description("cpu/intel_amx_xtile", version_id=1, minimum_version_id=1, rules=(known_since(700),))
 class AMXXtile:
     """The tiles of AMX."""
 
@@ -546,7 +547,7 @@ class AMXXtile:
     xtiledata: list[int] = array(uint8, 8192, name="env.xtiledata")
 
 
-@description("cpu/arch_lbr", version_id=1, minimum_version_id=1)
+@description("cpu/arch_lbr", version_id=1, minimum_version_id=1, rules=(known_since(701),))
 class ArchLBR:
     """Architectural branch records."""
 
@@ -555,14 +556,22 @@ class ArchLBR:
     lbr_records: list[LBREntry] = array(LBREntry, 32, name="env.lbr_records", version=1)
 
 
-@description("cpu/triple_fault", version_id=1, minimum_version_id=1, needed=this.triple_fault_pending != 0)
+@description(
+    "cpu/triple_fault",
+    version_id=1,
+    minimum_version_id=1,
+    needed=this.triple_fault_pending != 0,
+    rules=(known_since(702),),
+)
 class TripleFault:
     """A triple fault that is pending."""
 
     triple_fault_pending: int = uint8(name="env.triple_fault_pending")
 
 
-@description("cpu/msr_pl0_ssp", version_id=1, minimum_version_id=1, needed=this.pl0_ssp != 0)
+@description(
+    "cpu/msr_pl0_ssp", version_id=1, minimum_version_id=1, needed=this.pl0_ssp != 0, rules=(known_since(1100),)
+)
 class PL0SSP:
     """Shadow stack of privilege level 0."""
 
@@ -580,7 +589,7 @@ class SHSTK:
     guest_ssp: int = uint64(name="env.guest_ssp")
 
 
-@description("cpu/cet", version_id=1, minimum_version_id=1)
+@description("cpu/cet", version_id=1, minimum_version_id=1, rules=(known_since(1100),))
 class CET:
     """Control-flow enforcement."""
 
@@ -589,7 +598,7 @@ class CET:
     cet_shstk: SHSTK | None = subsection(SHSTK)
 
 
-@description("cpu/apx", version_id=1, minimum_version_id=1)
+@description("cpu/apx", version_id=1, minimum_version_id=1, rules=(known_since(1100),))
 class APX:
     """The registers R16 to R31 of APX."""
 

@@ -9,10 +9,7 @@ from typing import Protocol
 
 from vmstate.errors import VMStateError
 from vmstate.vmsd.declare import array, description, rule, struct, uint32, unused
-from vmstate.vmsd.expr import asks, this, told
-
-MEMORY = told("guest_memory")
-"""The guest's memory, as `Stream.memory` gives it."""
+from vmstate.vmsd.expr import MEMORY, asks, this
 
 ROM_BLOCK_SIZE = 512
 

@@ -31,7 +31,7 @@ from vmstate.vmsd.description import (
     Subsection,
     VMStateDescription,
 )
-from vmstate.vmsd.expr import Expr, Fact, as_expr, fact
+from vmstate.vmsd.expr import RELEASE, Expr, Fact, as_expr, fact
 from vmstate.vmsd.state import META, Tracked
 
 T = TypeVar("T")
@@ -325,6 +325,12 @@ def subsection(declared: Any, *, needed: Expr | None = None) -> Any:
 def rule(id: str, holds: Expr, text: str, *, mended: bool = False) -> Rule:
     """What QEMU checks at load, with a stable id and its words; `mended`: QEMU goes on with another value."""
     return Rule(id, holds, text, mended)
+
+
+def known_since(release: int) -> Rule:
+    """The rule of what releases before one (802: 8.2) do not know; where the destination's is not told it says nothing."""
+    number = f"{release // 100}.{release % 100}"
+    return rule("known-since", release <= RELEASE, f"releases before {number} do not know it")
 
 
 @dataclass_transform(kw_only_default=True, eq_default=True)

@@ -547,5 +547,8 @@ def told(name: str) -> Fact:
 RELEASE: Final = told("qemu_release")
 """The release of the destination as a number: 702 is 7.2."""
 
+MEMORY: Final = told("guest_memory")
+"""The guest's memory at the time of the load: what `Stream.memory` gives."""
+
 OWN_STATE: Final = told("own_state")
 """The state that the destination itself would save of the section: a rule compares with it."""
