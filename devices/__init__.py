@@ -114,7 +114,6 @@ INDEX: dict[str, tuple[str, ...]] = {
     "sd-card": ("devices.misc.sd:SD", "devices.misc.sd:SD_10_0", "devices.misc.sd:SD_7_2", "devices.misc.sd:SD_5_2"),
     "sdhci": ("devices.misc.sdhci:SDHCI",),
     "serial": ("devices.char.serial_isa:ISASerial",),
-    "slirp": ("devices.net.slirp:Slirp",),
     "smbus-eeprom": ("devices.i2c.smbus_eeprom:SMBusEEPROM",),
     "timer": ("devices.core.timer:Timers",),
     "tpci200": ("devices.misc.tpci200:TPCI200",),
@@ -169,6 +168,11 @@ INDEX: dict[str, tuple[str, ...]] = {
     "virtio-vhost_vsock": ("devices.virtio.vsock:VHostVSock",),
     "virtio-net": ("devices.virtio.net:VirtIONet",),
 }
+
+OLD_STYLE = {"slirp": "devices.net.slirp:Slirp"}
+"""Sections that QEMU registers without a description (register_savevm_live), and that a vmdesc has as bytes alone.
+
+They are bytes in a stream, too; how a destination reads them is known."""
 """Last part of an idstr -> the places of its descriptions, the newest layout first."""
 
 NOISE = "devices.noise:NOISE"

@@ -144,8 +144,8 @@ NOISE: dict[str, dict[str, Noise]] = {
     "packed_virtqueue_state": _all(
         INDEX, "last_avail_idx", "last_avail_wrap_counter", "used_idx", "used_wrap_counter", "inuse"
     ),
-    # Of bytes, where connections to a guestfwd keep the section from being described.
-    "slirp": {"": (COUNTER, ((1, 3),)), "ip_id": COUNTER},
+    # ip_id, where no connection to a guestfwd stands in front of it.
+    "slirp": {"": (COUNTER, ((1, 3),))},
     "rtl8139": _all(
         COUNTER,
         "tally_counters.TxOk",

@@ -23,7 +23,7 @@ from vmstate.stream.events import (
     Event,
     SectionHeader,
 )
-from vmstate.stream.library import all_descriptions
+from vmstate.stream.library import all_descriptions, old_style_description
 from vmstate.stream.memory import is_difference
 from vmstate.stream.ram import RamBlock, RamHook, RamMultifdFlush, RamPages
 from vmstate.stream.reader import RAM, StreamReader, page_size_of
@@ -193,16 +193,17 @@ def _known(section: Section, told: Mapping[str, Any], alias_id: int) -> _Known:
     if section.is_ram:
         return _Known(said, None, {}, None, b"", said, alias_id)
     payload = section.payload()
-    if section.vmsd is None:
-        return _Known(said, None, {}, section.state, payload, said, alias_id)
     facts = {**told, IDSTR.name: section.name}
     if section.described_by != "library":
-        for vmsd in all_descriptions(section.name):
+        old_style = old_style_description(section.name)
+        for vmsd in all_descriptions(section.name) or ([old_style] if old_style is not None else ()):
             try:
-                state = vmsd.decode(payload, version_id=section.version_id, facts=facts)
+                state = vmsd.decode(payload, version_id=said, facts=facts)
             except VMStateError:
                 continue
             return _Known(said, vmsd, _with_own(state, facts), state, payload, said, alias_id)
+    if section.vmsd is None:
+        return _Known(said, None, {}, section.state, payload, said, alias_id)
     # A state of its own: that of the stream may be changed.
     facts = {**facts_of(section.state), **facts}
     own = section.vmsd.decode(payload, version_id=said, facts=facts)

@@ -164,6 +164,12 @@ def destination_rules(idstr: str) -> DestinationRules:
     return DestinationRules() if rules is None else rules
 
 
+def old_style_description(idstr: str) -> VMStateDescription | None:
+    """How a destination reads a section that QEMU registers without a description; None where nobody knows."""
+    found = _of_table("OLD_STYLE", idstr)
+    return None if found is None else found.vmsd
+
+
 def _load(place: str) -> Any:
     module, _, attribute = place.partition(":")
     return getattr(import_module(module), attribute)

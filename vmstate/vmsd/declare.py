@@ -328,7 +328,7 @@ def rule(id: str, holds: Expr, text: str, *, mended: bool = False) -> Rule:
 
 
 def known_since(release: int) -> Rule:
-    """The rule of what releases before one (802: 8.2) do not know; where the destination's is not told it says nothing."""
+    """The rule of what releases before one (802 is 8.2) do not know."""
     number = f"{release // 100}.{release % 100}"
     return rule("known-since", release <= RELEASE, f"releases before {number} do not know it")
 
