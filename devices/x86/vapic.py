@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from vmstate.errors import VMStateError
 from vmstate.vmsd.declare import array, description, rule, struct, uint32, unused
 from vmstate.vmsd.expr import MEMORY, asks, this
 
@@ -18,7 +17,11 @@ class Memory(Protocol):
     """What is asked of guest memory."""
 
     def read(self, address: int, size: int) -> bytes:
-        """Bytes from a guest physical address on; an error where there is no memory."""
+        """Bytes from a guest physical address on."""
+        ...
+
+    def has(self, address: int, size: int) -> bool:
+        """Whether the machine has memory there, in one piece."""
         ...
 
 
@@ -26,10 +29,9 @@ def _has_rom(state: int, address: int, memory: Memory) -> bool:
     """Whether there is a ROM to go with a state that is not inactive; its third byte is its size."""
     if state == 0 and address == 0:
         return True
-    try:
-        return memory.read((address & -ROM_BLOCK_SIZE) + 2, 1) != b"\0"
-    except VMStateError:
-        return False
+    size = (address & -ROM_BLOCK_SIZE) + 2
+    # In the piece of memory that begins at address 0.
+    return memory.has(0, size + 1) and memory.read(size, 1) != b"\0"
 
 
 @description("kvmvapic-handlers", version_id=1, minimum_version_id=1)

@@ -233,6 +233,8 @@ class _Reader(StreamReader):
         self._fills = destination.is_before(NO_FILL_RELEASE)
         self._footers = destination.has_footers
         self.found: list[Finding] = []
+        self._loaded: dict[int, Any] = {}
+        """What sections were loaded with that are not as the reference has them: one may come again."""
 
     def _section_header(self, data: memoryview, pos: int) -> Event:
         event = super()._section_header(data, pos)
@@ -259,8 +261,9 @@ class _Reader(StreamReader):
     def _device_state(self, data: memoryview) -> Event:
         header, known = self._found()
         size = len(known.payload)
+        before = self._loaded.get(id(known))
         alike = header.version_id == known.said and data[self._pos : self._pos + size] == known.payload
-        if alike and self._ends(data, self._pos + size, header.section_id):
+        if alike and before is None and self._ends(data, self._pos + size, header.section_id):
             # As the reference has it.
             return self._decoded(header, known.state, known.vmsd, "library", self._pos + size)
         if known.vmsd is None:
@@ -272,15 +275,16 @@ class _Reader(StreamReader):
         state, end = codec.decode_at(
             data, self._pos, version_id=header.version_id, facts=known.facts, final=True, base=self._base
         )
-        self._section_rules(header, known, state)
+        self._section_rules(header, known, state, known.state if before is None else before)
+        self._loaded[id(known)] = state
         return self._decoded(header, state, known.vmsd, "library", end)
 
-    def _section_rules(self, header: SectionHeader, known: _Known, state: Any) -> None:
+    def _section_rules(self, header: SectionHeader, known: _Known, state: Any, own: Any) -> None:
         assert known.vmsd is not None
         for broken in known.vmsd.codec.check(state, version_id=header.version_id, facts=known.facts):
             severity = "note" if broken.mended else "error"
             self._say(broken.rule, severity, header, broken.path, broken.text)
-        for path, expected, found, text in differences(known.vmsd, known.state, state):
+        for path, expected, found, text in differences(known.vmsd, own, state):
             self._say("equal", "error", header, path, f"{text} (expected {expected}, found {found})")
 
     def _say(self, rule: str, severity: str, header: SectionHeader, path: str | None, message: str) -> None:

@@ -1,0 +1,216 @@
+"""What a destination says to a stream before it is asked: RAM records, instances, versions, capabilities, devices.
+
+That a real QEMU says the same is what the campaigns show (tests/test_fuzz_qemu.py, docs/fuzzing.md).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import vmstate
+from vmstate.fuzz.subject import Place, Subject, apply, read_subject
+from vmstate.stream.memory import is_difference
+
+STREAM = Path(__file__).parent.parent / "fixtures" / "qemu-7.2-q35-default-devices.mig.xz"
+
+
+@pytest.fixture(scope="module")
+def machine() -> Subject:
+    return read_subject(STREAM)
+
+
+@pytest.fixture(scope="module")
+def destination(machine: Subject) -> Callable[[int], vmstate.KnownDestination]:
+    reference = vmstate.load(machine.data)
+    known = {}
+    for release in (702, 801, 802, 1000):
+        known[release] = vmstate.KnownDestination(reference, {"qemu_release": release})
+        assert known[release].check(machine.data) == []
+    return known.__getitem__
+
+
+def place_of(machine: Subject, section: str | None, path: str) -> Place:
+    return next(
+        one
+        for one in machine.places
+        if one.path == path and (section is None or (one.section or "").rpartition("/")[2] == section)
+    )
+
+
+def said(destination: Any, machine: Subject, start: int, stop: int, new: bytes) -> str | None:
+    found = [one for one in destination.check(apply(machine.data, [(start, stop, new)])) if one.severity == "error"]
+    return found[0].message if found else None
+
+
+RECORDS = {
+    "hook": (0x80, b"", 802, "a hook, and no RDMA"),
+    "multifd flush": (0x200, b"", 801, "does not know the record"),
+    "compressed": (0x120, b"\0\0\0\4" + bytes(4), None, "the capability is off"),
+    "xbzrle": (0x60, b"\1\0\3" + b"\0\1A", 0, ""),
+    "xbzrle that is none": (0x60, b"\1\0\4" + bytes(4), None, "cannot be decoded"),
+    "unknown": (0x400, b"", None, "unknown combination"),
+}
+"""By name: flags, what follows, the release from which it is taken (None: by none), why it is refused before that."""
+
+
+@pytest.mark.parametrize("name", RECORDS)
+@pytest.mark.parametrize("release", [702, 801, 802, 1000])
+def test_a_record_of_ram(destination: Any, machine: Subject, name: str, release: int) -> None:
+    flags, body, since, why = RECORDS[name]
+    second = machine.of_kind("ram pages")[1].offset
+    answer = said(destination(release), machine, second, second, flags.to_bytes(8, "big") + body)
+    if since is not None and release >= since:
+        assert answer is None
+    else:
+        assert answer is not None and why in answer
+
+
+@pytest.mark.parametrize(("release", "taken"), [(702, True), (801, True), (802, False)])
+def test_a_zero_page_of_another_byte(destination: Any, machine: Subject, release: int, taken: bool) -> None:
+    run = next(one for one in machine.of_kind("ram pages") if one.path.startswith("zero"))
+    answer = said(destination(release), machine, run.end - 1, run.end, b"\x7f")
+    assert answer is None if taken else answer is not None and "fill byte" in answer
+
+
+def test_memory_holds_the_byte_that_a_page_is_filled_with(machine: Subject) -> None:
+    run = next(one for one in machine.of_kind("ram pages") if one.path.startswith("zero"))
+    data = apply(machine.data, [(run.end - 1, run.end, b"\x7f")])
+    with pytest.raises(vmstate.VMStateError, match="fill byte"):
+        vmstate.load(data)
+
+
+@pytest.mark.parametrize(
+    ("difference", "taken"),
+    [
+        ("", True),
+        ("00 01 41", True),
+        ("02 01 41 01 01 42", True),
+        ("01", False),
+        ("00 00 41", False),
+        ("00 01 41 00 01 42", False),
+        ("00 02 41", False),
+        ("ff 1f 01 41", True),
+        ("80 20 01 41", False),
+        ("80 80 01 41", False),
+    ],
+)
+def test_differences(difference: str, taken: bool) -> None:
+    assert is_difference(bytes.fromhex(difference), 4096) is taken
+
+
+@pytest.mark.parametrize(
+    ("section", "instance", "there"),
+    [
+        ("ram", 0x80000000, False),
+        ("ram", 0xFFFFFFFF, False),
+        ("slirp", 0xFFFFFFFF, False),
+        ("serial", 0xFFFFFFFF, False),
+        ("serial", 0x3F8, True),
+        ("serial", 0x2F8, False),
+        ("i8254", 0x40, True),
+        ("hpet", 0xFFFFFFFF, True),
+        ("cpu", 0xFFFFFFFF, True),
+        ("cpu", 1, False),
+    ],
+)
+def test_an_instance_is_found_by_its_number_or_alias(
+    destination: Any, machine: Subject, section: str, instance: int, there: bool
+) -> None:
+    place = place_of(machine, section, "instance_id")
+    answer = said(destination(702), machine, place.offset, place.end, instance.to_bytes(4, "big"))
+    assert (answer is None) is there
+
+
+@pytest.mark.parametrize(
+    ("section", "version", "taken"),
+    [("slirp", 3, True), ("slirp", 2, False), ("slirp", 0, False), ("slirp", 5, False), ("ram", 3, False)],
+)
+def test_a_section_at_another_version(
+    destination: Any, machine: Subject, section: str, version: int, taken: bool
+) -> None:
+    place = place_of(machine, section, "version_id")
+    answer = said(destination(702), machine, place.offset, place.end, version.to_bytes(4, "big"))
+    assert (answer is None) is taken
+
+
+@pytest.mark.parametrize(
+    ("section", "path", "new", "taken"),
+    [
+        ("cpu", "fpregs_format_vmstate", "0001", False),
+        ("ich9_ahci", "ahci.dev[1].ncq_tfs[3].used", "ff", False),
+        ("ich9_ahci", "ahci.dev[1].busy_slot", "00000020", False),
+        ("ich9_ahci", "ahci.dev[1].busy_slot", "0000001f", True),
+        ("ich9_ahci", "ahci.dev[1].cmd", "00008006", False),
+        ("ich9_ahci", "ahci.dev[1].cmd", "00004006", False),
+        ("serial", "state.lsr", "20", False),
+        ("serial", "state.lsr", "ff", True),
+        ("globalstate", "runstate", b"paused".ljust(32, b"\0").hex(), True),
+        ("globalstate", "runstate", b"pauses".ljust(32, b"\0").hex(), False),
+        ("kvm-tpr-opt", "state", "00000000", True),
+    ],
+)
+def test_a_value_of_a_device(
+    destination: Any, machine: Subject, section: str, path: str, new: str, taken: bool
+) -> None:
+    place = place_of(machine, section, path)
+    assert place.size == len(new) // 2
+    answer = said(destination(702), machine, place.offset, place.end, bytes.fromhex(new))
+    assert (answer is None) is taken, answer
+
+
+@pytest.mark.parametrize(("count", "taken"), [(0, True), (0xFF000000, True), (0x80000000, True), (0x7FFFFFFF, False)])
+def test_a_count_from_2_31_on_is_none(destination: Any, machine: Subject, count: int, taken: bool) -> None:
+    place = place_of(machine, "virtio-net", "virtio.net.in_use")
+    macs = place.end + 6 * machine.value(place)
+    answer = said(destination(702), machine, place.offset, macs, count.to_bytes(4, "big"))
+    assert (answer is None) is taken
+
+
+def test_a_port_that_is_started_has_its_buffers_in_memory(machine: Subject) -> None:
+    reference = vmstate.load(machine.data)
+    told = {"qemu_release": 702, "guest_memory": reference.memory()}
+    place = place_of(machine, "ich9_ahci", "ahci.dev[1].cmd")
+    start, both = (value.to_bytes(4, "big") for value in (0x07, 0x17))
+    config = place_of(machine, "ich9_ahci", "parent_obj.conventional_config").offset + 4
+    for master, new, taken in ((0, start, True), (0, both, False), (4, both, True)):
+        edits = [(config, config + 1, bytes((master | 3,))), (place.offset, place.end, new)]
+        found = vmstate.KnownDestination(reference, told).check(apply(machine.data, edits))
+        assert [one.rule for one in found] == ([] if taken else ["ahci-mapped"])
+
+
+@pytest.mark.parametrize(
+    ("length", "name", "taken"),
+    [(10, b"pc-q35-7.2", True), (9, b"pc-q35-7.", True), (10, b"pc-q35-7.1", False), (12, b"pc-q35-7.2\0?", True)],
+)
+def test_a_machine_type_is_compared_as_far_as_it_goes(
+    destination: Any, machine: Subject, length: int, name: bytes, taken: bool
+) -> None:
+    place = place_of(machine, "configuration", "name")
+    start = place_of(machine, "configuration", "len").offset
+    answer = said(destination(702), machine, start, place.end, length.to_bytes(4, "big") + name)
+    assert (answer is None) is taken
+
+
+@pytest.mark.parametrize(
+    ("name", "why"), [(b"x-ignore-sharee", "no release knows"), (b"auto-converge\0?", "on at one side only")]
+)
+def test_capabilities(destination: Any, machine: Subject, name: bytes, why: str) -> None:
+    at = machine.data.index(b"\x0fx-ignore-shared")
+    answer = said(destination(702), machine, at, at + 16, bytes((len(name),)) + name)
+    assert answer is not None and why in answer
+
+
+def test_a_section_that_comes_twice_is_held_against_what_came_first(destination: Any, machine: Subject) -> None:
+    """Of a value that may only shrink the destination keeps the smaller one."""
+    place = place_of(machine, "virtio-net", "virtio.transport.pci_dev.version_id")
+    part = machine.parts[place.number]
+    first = apply(machine.data, [(place.offset, place.end, (1).to_bytes(4, "big"))])
+    assert destination(702).check(first) == []
+    twice = first[: part.end] + machine.data[part.start :]
+    assert [one.rule for one in destination(702).check(twice)] == ["equal"]
+    again = first[: part.end] + first[part.start :]
+    assert destination(702).check(again) == []
