@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -11,7 +14,7 @@ from recorded import MICROVM, STREAMS, opened, plain
 import vmstate
 from devices.virtio.net import MacAddress
 from devices.virtio.status import DeviceStatus
-from vmstate.cli import main
+from vmstate.cli import ended_by_signals, main
 from vmstate.schema.values import to_plain
 from vmstate.stream.edit import assign, set_value
 from vmstate.vmsd import types as t
@@ -231,3 +234,97 @@ def test_the_command_refuses(tmp_path: Path, capsys: pytest.CaptureFixture[str])
     assert main(["set", str(source), "virtio-net.virtio.vq[0].vector=77", "-o", str(out), "--force"]) == 0
     with vmstate.load(out) as stream:
         assert [found.rule for found in vmstate.check(stream)] == ["virtio-pci-vector"]
+
+
+# Names, bytes, and what a destination compares.
+
+CONFIG = "virtio-net.virtio.transport.pci_dev.conventional_config"
+
+
+def test_a_byte_by_its_number() -> None:
+    stream = opened(NIC)
+    before = stream.find(f"{CONFIG}[0x3c]")[2]
+    assert stream.find(f"{CONFIG}[60]")[2] == before
+    (change,) = assign(stream, f"{CONFIG}[0x3c]={before ^ 1}")
+    assert (change.path, change.before, change.after) == (f"{CONFIG[11:]}[60]", before, before ^ 1)
+    old, new = plain(NIC), stream.to_bytes()
+    assert [one ^ two for one, two in zip(old, new, strict=True) if one != two] == [1]
+    with pytest.raises(vmstate.VMStateError, match="an index below 256"):
+        assign(stream, f"{CONFIG}[0x100]=1")
+    with pytest.raises(vmstate.VMStateError, match=r"range\(0, 256\)"):
+        assign(stream, f"{CONFIG}[0]=256")
+
+
+def test_a_byte_that_decides_about_the_layout_can_be_forced() -> None:
+    stream = opened(NIC)
+    size = stream.find(f"{CONFIG}[0x9a]")[2]
+    with pytest.raises(vmstate.VMStateError, match="msix_table"):
+        assign(stream, f"{CONFIG}[0x9a]={size + 6}")
+    assign(stream, f"{CONFIG}[0x9a]={size + 6}", force=True)
+    old, new = plain(NIC), stream.to_bytes()
+    assert [(one, two) for one, two in zip(old, new, strict=True) if one != two] == [(size, size + 6)]
+
+
+def test_a_value_that_has_the_name_of_its_struct() -> None:
+    stream = opened(NIC)
+    assert stream.find("virtio-net.has_vnet_hdr")[2] == 0
+    with pytest.raises(vmstate.VMStateError, match=r"there is no 'vring.num'"):
+        assign(stream, "virtio-net.virtio.vq[0].vring.num=3")
+
+
+@pytest.mark.parametrize(
+    ("file", "assignment", "words"),
+    [
+        (RSS, "virtio-net.max_queue_pairs=2", "takes only 4 here (uint16 equal)"),
+        (NIC, "ich9_ahci.ahci.ports=7", "takes only 6 here (int32 equal)"),
+        (NIC, "virtio-net.virtio.transport.pci_dev.version_id=9", "takes no more than 2 here"),
+        (NIC, "virtio-net.has_vnet_hdr=1", "[virtio-net-vnet-hdr]"),
+        (NIC, "virtio-net.max_queue_pairs=2", "QEMU would read nothing where this is written"),
+    ],
+)
+def test_what_a_destination_compares_is_refused(file: str, assignment: str, words: str) -> None:
+    stream = opened(file)
+    before = stream.to_bytes()
+    with pytest.raises(vmstate.RefusedError) as refused:
+        assign(stream, assignment)
+    assert words in str(refused.value)
+    assert stream.to_bytes() == before
+
+
+def test_a_name_that_two_sections_have() -> None:
+    with opened(NIC) as stream:
+        section = stream["virtio-net"]
+        stream.parts.append(section)
+        with pytest.raises(vmstate.PathError, match="'virtio-net' means more than one section"):
+            stream.find("virtio-net.mac")
+
+
+def test_a_command_that_is_ended_leaves_no_half_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    chunks = vmstate.Stream.chunks
+
+    def ended(stream: vmstate.Stream) -> Iterator[bytes | memoryview]:
+        pieces = chunks(stream)
+        yield next(pieces)
+        os.kill(os.getpid(), signal.SIGTERM)
+        yield from pieces
+
+    (tmp_path / "guest.mig").write_bytes(plain(NIC))
+    monkeypatch.setattr(vmstate.Stream, "chunks", ended)
+    before = signal.getsignal(signal.SIGTERM)
+    with pytest.raises(SystemExit) as end:
+        main(["set", str(tmp_path / "guest.mig"), "virtio-net.promisc=1", "-o", str(tmp_path / "out.mig")])
+    assert end.value.code == 128 + signal.SIGTERM and "ended by SIGTERM" in capsys.readouterr().err
+    assert [one.name for one in tmp_path.iterdir()] == ["guest.mig"]
+    assert signal.getsignal(signal.SIGTERM) is before
+
+
+def test_a_signal_that_is_ignored_stays_ignored() -> None:
+    """As `nohup` has it."""
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        with ended_by_signals():
+            assert signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
+    finally:
+        signal.signal(signal.SIGHUP, before)

@@ -10,8 +10,10 @@ import atexit
 import gc
 import io
 import os
+import signal
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from importlib import import_module
 from typing import NoReturn
 
@@ -59,10 +61,37 @@ def main(arguments: Sequence[str] | None = None) -> int:
     gc.set_threshold(COLLECT_EVERY)
     atexit.register(gc.freeze)
     try:
-        return _main(arguments)
+        with ended_by_signals():
+            return _main(arguments)
     except KeyboardInterrupt:
         print("vmstate: interrupted", file=sys.stderr)
         return INTERRUPTED
+
+
+@contextmanager
+def ended_by_signals() -> Iterator[None]:
+    """Let SIGTERM and SIGHUP end the command as Ctrl-C does, so that it tidies up behind itself.
+
+    A signal that whoever started the command has it ignore (`nohup`) stays ignored.
+    """
+
+    def end(number: int, frame: object) -> None:
+        print(f"vmstate: ended by {signal.Signals(number).name}", file=sys.stderr)
+        raise SystemExit(128 + number)
+
+    before = {}
+    try:
+        for number in (signal.SIGTERM, signal.SIGHUP):
+            if signal.getsignal(number) is signal.SIG_DFL:
+                before[number] = signal.signal(number, end)
+    except ValueError:
+        # Only the main thread may; in any other the caller sees to it.
+        pass
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def _main(arguments: Sequence[str] | None) -> int:

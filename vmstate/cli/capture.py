@@ -4,10 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
-import signal
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
 
 from vmstate.cli.words import size_text
@@ -51,12 +48,10 @@ def run(options: argparse.Namespace) -> int:
             "name one of: a running QEMU (--qmp), an address to listen at (--listen), a QEMU to start (--)"
         )
     if options.listen:
-        with ended_by_signals():
-            return from_source(options)
+        return from_source(options)
     bar = Progress("capture")
     try:
-        with ended_by_signals():
-            known = from_running(options, bar) if options.qmp else from_started(options, bar)
+        known = from_running(options, bar) if options.qmp else from_started(options, bar)
     finally:
         bar.done()
     if options.format == "json":
@@ -131,26 +126,6 @@ def from_source(options: argparse.Namespace) -> int:
     else:
         print(f"{options.output}: {size:,} bytes, {sections} sections, sha256 {sink.sha256}")
     return 0
-
-
-@contextmanager
-def ended_by_signals() -> Iterator[None]:
-    """Let SIGTERM and SIGHUP end the command as Ctrl-C does, so that it tidies up behind itself."""
-
-    def end(number: int, frame: object) -> None:
-        print(f"vmstate: ended by {signal.Signals(number).name}", file=sys.stderr)
-        raise SystemExit(128 + number)
-
-    try:
-        before = {number: signal.signal(number, end) for number in (signal.SIGTERM, signal.SIGHUP)}
-    except ValueError:
-        # Only the main thread may; in any other the caller sees to it.
-        before = {}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
 
 
 class Progress:

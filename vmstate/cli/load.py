@@ -38,7 +38,6 @@ def run(options: argparse.Namespace) -> int:
     """Start, feed, and say what became of it."""
     if options.connect:
         return to_destination(options)
-    from vmstate.cli.capture import ended_by_signals
     from vmstate.lab.capture import read_provenance
     from vmstate.lab.incoming import Destination
     from vmstate.lab.machine import find_qemu
@@ -52,10 +51,7 @@ def run(options: argparse.Namespace) -> int:
     qemu = find_qemu(program, options.root) if program else None
     talks = bool(options.until or options.type)
     try:
-        with (
-            ended_by_signals(),
-            Destination(options.file, argv, qemu=qemu, console=talks, limit=options.limit) as destination,
-        ):
+        with Destination(options.file, argv, qemu=qemu, console=talks, limit=options.limit) as destination:
             outcome = destination.feed()
             machine = destination.machine
             answers = {}

@@ -11,6 +11,7 @@ from vmstate.cli.encode import write
 from vmstate.cli.show import json_value, text_of
 from vmstate.errors import VMStateError, one_line
 from vmstate.stream.check import check
+from vmstate.stream.containers import ENDINGS
 from vmstate.stream.edit import Edit, RefusedError, assign
 from vmstate.stream.stream import load
 
@@ -49,7 +50,9 @@ def run(options: argparse.Namespace) -> int:
             for found in check(section)
         ]
         write(stream, options.output)
-    if "-" not in (options.file, options.output) and os.path.exists(options.file + ".json"):
+    if "-" not in (options.file, options.output) and any(
+        os.path.exists(f"{options.file.removesuffix(ending)}.json") for ending in ("", *ENDINGS)
+    ):
         from vmstate.lab.capture import carry_provenance
 
         carry_provenance(options.file, options.output, changes)

@@ -59,7 +59,7 @@ def number(ctx: Context, frame: Frame, value: int | Expr, what: str, pos: int) -
     if result is UNKNOWN or result is None:
         raise ctx.wrong(f"the {what} {value} is not known", pos)
     if not isinstance(result, int) or not 0 <= result <= 0x7FFFFFFF:
-        raise ctx.wrong(f"the {what} cannot be", pos, "0 to 2147483647", repr(result))
+        raise ctx.wrong(f"the {what} cannot be that", pos, "0 to 2147483647", repr(result))
     # A condition counts too: true is one.
     return int(result)
 

@@ -38,7 +38,7 @@ from vmstate.stream.stream import Section, Stream, load
 from vmstate.vmsd import types as t
 from vmstate.vmsd.data import Data
 from vmstate.vmsd.description import Field, VMStateDescription
-from vmstate.vmsd.destination import EQUAL, IF_SET, NEVER, NOT_ABOVE, DestinationRule, FeatureSet
+from vmstate.vmsd.destination import NEVER, DestinationRule, FeatureSet
 from vmstate.vmsd.expr import Fact
 from vmstate.vmsd.path import format_path
 from vmstate.vmsd.question import Release
@@ -859,13 +859,7 @@ class _Pair:
             return
         pairs = self.pairs(rule.path) if rule.relation != NEVER else [(0, rule.path, None, None)]
         for index, path, here, there in pairs:
-            holds = {
-                EQUAL: here == there,
-                NOT_ABOVE: there is None or here is None or here <= there,
-                IF_SET: not here or bool(there),
-                NEVER: False,
-            }[rule.relation]
-            if holds:
+            if rule.holds(here, there):
                 continue
             known = {"here": here, "there": there, "index": index, "section": self.section.name}
             yield self.finding(

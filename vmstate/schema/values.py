@@ -104,7 +104,7 @@ def _join(path: str, name: str) -> str:
 
 def _wrong(path: str, expected: str, found: Any) -> SchemaError:
     text = repr(found)
-    return SchemaError("the value cannot be", path=path or None, expected=expected, found=text[:60])
+    return SchemaError("the value cannot be read", path=path or None, expected=expected, found=text[:60])
 
 
 def _put_beside(vmsd: VMStateDescription, state: Any, beside: Any, path: str) -> None:

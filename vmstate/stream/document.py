@@ -146,7 +146,7 @@ def _get(entry: Any, key: str, kind: type) -> Any:
     if not isinstance(entry, dict) or type(entry.get(key)) is not kind:
         raise SchemaError(f"a part of the document lacks {key!r}", expected=kind.__name__)
     if kind is int and not 0 <= entry[key] < 1 << 64:
-        raise SchemaError(f"{key!r} cannot be", found=str(entry[key])[:40])
+        raise SchemaError(f"{key!r} cannot be that", found=str(entry[key])[:40])
     return entry[key]
 
 

@@ -18,7 +18,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from enum import IntFlag
 from typing import Any, get_args, get_type_hints
 
@@ -29,13 +29,15 @@ from vmstate.schema.vmdesc import read_vmdesc
 from vmstate.schema.write import json_text
 from vmstate.stream.check import check
 from vmstate.stream.events import ConfigurationSection, Vmdescription
+from vmstate.stream.library import destination_rules
 from vmstate.stream.stream import Section, Stream
 from vmstate.stream.verify import Finding
 from vmstate.vmsd import types as t
 from vmstate.vmsd.data import Data
 from vmstate.vmsd.description import Field, Subsection, VMStateDescription
+from vmstate.vmsd.destination import DestinationRule
 from vmstate.vmsd.expr import IDSTR, Const, Expr, Op, Ref
-from vmstate.vmsd.path import Steps, format_path
+from vmstate.vmsd.path import Steps, format_path, resolve
 from vmstate.vmsd.state import derived_of, facts_of, is_state
 
 _PATTERN = re.compile(r'((?:[^"=]|"(?:[^"\\]|\\.)*")*?)([+-]?=)(.*)', re.DOTALL)
@@ -201,9 +203,14 @@ def put(state: Any, steps: Steps, value: Any) -> None:
     if rest:
         inner = get(state, (step,))
         derived = isinstance(step, str) and not isinstance(state, dict) and step in derived_of(state)
-        if derived and isinstance(inner, tuple):
-            inner = list(inner)
-        put(inner, rest, value)
+        if isinstance(inner, bytes):
+            # They are put back changed, as what a class derives is.
+            derived = True
+            inner = type(inner)(_with_byte(inner, rest, value))
+        else:
+            if derived and isinstance(inner, tuple):
+                inner = list(inner)
+            put(inner, rest, value)
         if not derived:
             return
         value = inner
@@ -219,6 +226,14 @@ def put(state: Any, steps: Steps, value: Any) -> None:
             setattr(state, step, value)
         except AttributeError:
             raise EncodeError("this is made from other values and cannot be set itself") from None
+
+
+def _with_byte(data: bytes, steps: Steps, value: Any) -> bytes:
+    """Bytes with one of them changed."""
+    (index,) = steps
+    changed = bytearray(data)
+    changed[int(index)] = value
+    return bytes(changed)
 
 
 def _inner_vmsd(state: Any, kind: t.WireType | None) -> VMStateDescription | None:
@@ -347,7 +362,7 @@ def _plain_from_text(text: str, like: Any) -> Any:
     match like:
         case bool():
             if text.lower() not in _TRUTH:
-                raise EncodeError("the value cannot be", expected="true or false", found=repr(text))
+                raise EncodeError("the value cannot be read", expected="true or false", found=repr(text))
             return _TRUTH[text.lower()]
         case IntFlag():
             return _flags_from_text(text, type(like))
@@ -364,7 +379,7 @@ def _integer(text: str) -> int:
     try:
         return int(text, 0)
     except ValueError:
-        raise EncodeError("the value cannot be", expected="an integer", found=repr(text)[:60]) from None
+        raise EncodeError("the value cannot be read", expected="an integer", found=repr(text)[:60]) from None
 
 
 def _flags_from_text(text: str, kind: type[IntFlag]) -> IntFlag:
@@ -384,7 +399,7 @@ def _bytes_from_text(text: str, kind: type[Any]) -> Any:
     try:
         return kind(bytes.fromhex(digits))
     except ValueError:
-        raise EncodeError("the value cannot be", expected="bytes in hexadecimal", found=repr(text)[:60]) from None
+        raise EncodeError("the value cannot be read", expected="bytes in hexadecimal", found=repr(text)[:60]) from None
 
 
 # What follows from a change.
@@ -423,6 +438,8 @@ def _change(stream: Stream, edits: list[_Assignment], *, force: bool) -> list[Ed
                 )
             old = edit.before
             changes.append(edit.apply())
+            if not force:
+                _refuse_what_is_compared(edit)
             if force and isinstance(holder, Section) and not _can_be_written(holder):
                 # The layout does not allow it: the bytes of the value alone are put over the old ones.
                 put(holder.state, edit.steps, old)
@@ -494,7 +511,48 @@ def _refuse_what_qemu_would(known: _Before, paths: set[str]) -> None:
     except VMStateError as error:
         raise RefusedError(f"QEMU would not read what is written so: {error}", section=section.name) from None
     if again != section.state:
+        for path in sorted(paths):
+            read = _value_at(again, path)
+            if read != _value_at(section.state, path):
+                raise RefusedError(
+                    f"QEMU would read {'nothing' if read is None else repr(read)} where this is written",
+                    section=section.name,
+                    path=path,
+                )
         raise RefusedError("QEMU would read what is written so as something else", section=section.name)
+
+
+def _value_at(state: Any, path: str) -> Any:
+    try:
+        return resolve(state, path)[1]
+    except PathError:
+        return None
+
+
+def _refuse_what_is_compared(edit: _Assignment) -> None:
+    """A destination that is like the source takes some values only if they go with its own: those the source had."""
+    before, after = edit.before, edit.after
+    if before == after or not isinstance(before, int) or not isinstance(after, int):
+        return
+    kind = edit.field.type if isinstance(edit.field, Field) else None
+    if isinstance(kind, t.Scalar) and kind.rule == "equal":
+        reason = f"a destination that is like the source takes only {before} here ({kind.info})"
+    elif isinstance(kind, t.Scalar) and kind.rule == "le" and after > before:
+        reason = f"a destination that is like the source takes no more than {before} here ({kind.info})"
+    else:
+        rule = next((one for one in _rules_at(edit) if not one.holds(after, before)), None)
+        if rule is None:
+            return
+        reason = f"{rule.text.format(here=after, there=before, index=edit.path, section=edit.section)} [{rule.id}]"
+    raise RefusedError(reason, section=edit.section, path=edit.path)
+
+
+def _rules_at(edit: _Assignment) -> Iterator[DestinationRule]:
+    """What every release compares at the place of an edit."""
+    general = re.sub(r"\[\d+\]", "[*]", edit.path)
+    for rule in destination_rules(edit.section).rules:
+        if rule.path in (edit.path, general) and rule.since == (0, 0):
+            yield rule
 
 
 def _why_not(findings: list[Finding]) -> str:
@@ -514,6 +572,11 @@ def _patch(section: Section, patches: list[tuple[Steps, Any]]) -> None:
     raw = bytearray(section.payload())
     for steps, value in patches:
         entry = places.get(format_path(steps))
+        if entry is None and isinstance(steps[-1], int) and isinstance(value, int) and value in range(256):
+            whole = places.get(format_path(steps[:-1]))
+            if whole is not None and whole.field is not None and isinstance(whole.field.type, t.Buffer):
+                raw[whole.offset - section.payload_offset + steps[-1]] = value
+                continue
         kind = None if entry is None or entry.field is None else entry.field.type
         if entry is None or not isinstance(kind, t.Scalar) or not isinstance(value, int):
             raise EncodeError("only a number can be put over another", section=section.name, path=format_path(steps))

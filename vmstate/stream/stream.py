@@ -276,6 +276,12 @@ class Stream:
         except PathError as failure:
             error = failure
             places = places_of(holder.state, first_name(rest))
+            if () in places:
+                # It begins where the section does, so that what is wrong stands further on.
+                raise error.within(section=name) from None
+            if len(places) == 2 and places[1] == (*places[0], rest):
+                # A struct with a value of its own name: the value is meant.
+                del places[0]
             if len(places) > 1:
                 choices = " or ".join(format_path((*steps, first_name(rest))) for steps in places[:4])
                 error = PathError(f"more than one struct has {first_name(rest)!r}", path=rest, expected=choices)
@@ -293,6 +299,8 @@ class Stream:
         while cut > 0:
             try:
                 return self._holder(path[:cut]), path[:cut], path[cut + 1 :]
+            except AmbiguousError:
+                raise
             except PathError as error:
                 failure = failure if failure is not None and failure.expected else error
                 cut = path.rfind(".", 0, cut)
@@ -415,6 +423,10 @@ def bind_ask(ask: Callable[[Stream, str, Mapping[str, Any]], Any]) -> None:
     _ASK[:] = [ask]
 
 
+class AmbiguousError(PathError):
+    """A name that more than one section has."""
+
+
 def find_section(sections: list[Section], name: str) -> Section:
     """The section that a name means. Parts of an iterable section count as one: the first."""
     text, _, number = name.rpartition("#")
@@ -431,7 +443,7 @@ def find_section(sections: list[Section], name: str) -> Section:
     if not found:
         raise PathError(f"the stream has no section {name!r}", expected=_names(named, wanted))
     choices = ", ".join(f"{section.name}#{section.instance_id}" for section in found)
-    raise PathError(f"{name!r} means more than one section", expected=f"one of {choices}")
+    raise AmbiguousError(f"{name!r} means more than one section", expected=f"one of {choices}")
 
 
 def _names(sections: list[Section], wanted: str) -> str | None:

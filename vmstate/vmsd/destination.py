@@ -8,6 +8,7 @@ part of an idstr -> place ("module:name"), imported when a stream is held agains
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 from vmstate.vmsd.data import Data
 from vmstate.vmsd.question import Release
@@ -39,6 +40,17 @@ class DestinationRule(Data):
     qemu_error: str | None
     advice: str
     since: Release = (0, 0)
+
+    def holds(self, here: Any, there: Any) -> bool:
+        """Whether a value of the stream goes with that of the destination; None where that has none."""
+        match self.relation:
+            case "equal":
+                return bool(here == there)
+            case "not-above":
+                return there is None or here is None or bool(here <= there)
+            case "if-set":
+                return not here or bool(there)
+        return False
 
 
 class FeatureSet(Data):

@@ -1,9 +1,9 @@
 """Paths: one grammar for show, set, diff, errors and ignore lists.
 
-`net.rss.indirections_table[3]`: names joined by dots, `[n]` for the n-th element. A name that holds a bracket, a
-quote or a blank stands in double quotes (`"env.cr[0]"`), which may be left out where nothing else can be meant; a dot
-inside a name needs none, since the longest name that is there wins. A name that is no attribute can be one of those
-that the class of a state derives (`vlan_ids` from `vlans`).
+`net.rss.indirections_table[3]`: names joined by dots, `[n]` for the n-th element or byte, in hexadecimal too
+(`[0x9a]`). A name that holds a bracket, a quote or a blank stands in double quotes (`"env.cr[0]"`), which may be left
+out where nothing else can be meant; a dot inside a name needs none, since the longest name that is there wins. A name
+that is no attribute can be one of those that the class of a state derives (`vlan_ids` from `vlans`).
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from vmstate.errors import PathError
 from vmstate.vmsd.state import derived_of, is_state, items_of
 
 _PLAIN = re.compile(r'[^\s"\[\]]+')
-_INDEX = re.compile(r"\[(\d{1,12})\]")
+_INDEX = re.compile(r"\[(\d{1,12}|0x[0-9a-fA-F]{1,8})\]")
 _QUOTED = re.compile(r'"((?:[^"\\]|\\.)*)"')
 
 Steps = tuple[str | int, ...]
@@ -45,8 +45,9 @@ def resolve(value: Any, text: str) -> tuple[Steps, Any]:
     rest = text
     while rest:
         index = _INDEX.match(rest)
-        if index and isinstance(value, Sequence) and not isinstance(value, (str, bytes)):
-            number = int(index.group(1))
+        if index and isinstance(value, Sequence) and not isinstance(value, str):
+            digits = index.group(1)
+            number = int(digits, 16 if digits.startswith("0x") else 10)
             if number >= len(value):
                 raise PathError(
                     "no such element", path=format_path([*steps, number]), expected=f"an index below {len(value)}"
