@@ -167,6 +167,7 @@ def target_of(options: argparse.Namespace, folder: Path) -> tuple[list[Subject],
 
 def _qemu(options: argparse.Namespace, folder: Path) -> tuple[list[Subject], Callable[[], Target]]:
     from vmstate.fuzz import seeds
+    from vmstate.fuzz.findings import seed_name
     from vmstate.fuzz.targets.qemu import QemuTarget, default_command, read_seed, record
 
     recorded = []
@@ -179,6 +180,10 @@ def _qemu(options: argparse.Namespace, folder: Path) -> tuple[list[Subject], Cal
     for file in files:
         recorded.append(read_seed(file, options.program if options.seed else None))
     subjects = seeds.whole(files, options.devices)
+    if options.output is not None:
+        # A finding is done again with the machine that it is of.
+        for subject, seed in zip(subjects, recorded, strict=True):
+            seed.keep_in(Path(options.output) / "seeds", seed_name(subject))
     by_name = {subject.name: seed for subject, seed in zip(subjects, recorded, strict=True)}
     return subjects, lambda: QemuTarget(by_name, run_guest=options.guest, limit=options.limit)
 
@@ -190,6 +195,9 @@ def _replay(options: argparse.Namespace) -> int:
     place = Path(options.replay)
     said = read_finding(place / "finding.json")
     file = place.parent.parent / "seeds" / f"{said.get('seed_sha256')}.mig"
+    if not file.exists():
+        # Whoever keeps findings for long has compressed it.
+        file = file.with_name(file.name + ".xz")
     options.seed = options.seed or [str(file)]
     options.whole = True
     options.devices = "*"

@@ -48,6 +48,11 @@ class Found(Value):
         }
 
 
+def seed_name(subject: Subject) -> str:
+    """The name under which a seed is kept."""
+    return f"{hashlib.sha256(subject.data).hexdigest()}.mig"
+
+
 def words(found: Found) -> str:
     """The finding for a reader: what came of it, what was changed, the bytes before and after."""
     lines = [f"{found.verdict.kind}: {found.verdict.message or found.verdict.place}"]
@@ -98,8 +103,7 @@ class Store:
         return place
 
     def _keep_seed(self, subject: Subject) -> None:
-        name = hashlib.sha256(subject.data).hexdigest()
-        place = self.folder / "seeds" / f"{name}.mig"
+        place = self.folder / "seeds" / seed_name(subject)
         if not place.exists():
             write_atomic(place, [subject.data])
 

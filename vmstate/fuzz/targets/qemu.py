@@ -29,7 +29,7 @@ from vmstate.fuzz.mutate import Mutation
 from vmstate.fuzz.subject import Subject
 from vmstate.fuzz.targets.learn import decoded, learn
 from vmstate.fuzz.verdict import ACCEPTED, CRASHED, HUNG, MEMORY, MISPREDICTED, REFUSED, Verdict
-from vmstate.stream.containers import write_atomic
+from vmstate.stream.containers import open_input, write_atomic
 from vmstate.stream.destination import KnownDestination
 from vmstate.stream.stream import load
 
@@ -66,6 +66,23 @@ class Seed:
         """Keep what was learnt beside the seed, where that can be written."""
         with suppress(VMStateError, OSError):
             write_atomic(self._beside, [json.dumps(self.learnt).encode()])
+
+    def keep_in(self, folder: Path, name: str) -> None:
+        """Put the stream, its JSON file and its other files into a folder, under another name, that it can go along.
+
+        Raises `VMStateError`.
+        """
+        files = {own: f"{name}.{own}" for own in self.files}
+        said = {"argv": self.argv, "capabilities": self.capabilities, "files": files}
+        try:
+            for own, file in self.files.items():
+                if not (folder / files[own]).exists():
+                    copy_sparse(file, folder / files[own])
+        except OSError as error:
+            raise VMStateError(f"cannot be written: {error.strerror}", file=str(folder)) from None
+        with open_input(self.path) as opened:
+            write_atomic(folder / name, [opened.data])
+        write_atomic(folder / f"{name}.json", [(json.dumps(said, indent=1) + "\n").encode()])
 
     @property
     def release(self) -> int:
