@@ -12,7 +12,7 @@ RUNTIME := .venv/.runtime-installed
 DEV := .venv/.dev-installed
 DEMO := fixtures/qemu-7.2-microvm-virtio-net-mmio.mig.xz
 
-.PHONY: demo test lint bench guest fixtures corpus clean
+.PHONY: demo test lint lowest bench guest fixtures corpus clean
 .DEFAULT_GOAL := test
 
 $(BIN)/python:
@@ -48,6 +48,14 @@ lint: $(DEV)
 test: lint
 	@$(BIN)/python -m pytest -q -n auto
 
+# What pyproject.toml gives as the lowest releases, in an environment of their own, and tests that use each of them.
+lowest:
+	@$(PYTHON) -m venv .venv-lowest
+	@.venv-lowest/bin/python -m pip --quiet --disable-pip-version-check install $$($(PYTHON) .ci/lowest.py)
+	@.venv-lowest/bin/python -m pip --quiet --disable-pip-version-check install --no-deps -e .
+	@.venv-lowest/bin/python -m pytest -q -n auto $(addprefix tests/test_,cli.py containers.py declare.py diff.py fuzz.py \
+	    fuzz_states.py lab.py properties.py pytest_plugin.py virtio.py)
+
 bench: $(DEV)
 	@$(BIN)/python benchmarks/run.py $(ARGS)
 
@@ -65,4 +73,4 @@ corpus: $(RUNTIME)
 	@$(BIN)/python -m vmstate.stream.corpus fixtures
 
 clean:
-	rm -rf .fixtures .guest .venv .mypy_cache .pytest_cache .ruff_cache build dist
+	rm -rf .fixtures .guest .venv .venv-lowest .mypy_cache .pytest_cache .ruff_cache build dist

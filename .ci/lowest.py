@@ -1,0 +1,13 @@
+"""Print the lowest releases that pyproject.toml allows, as pip takes them: of what is used, and what the tests use."""
+
+import tomllib
+from itertools import chain
+from pathlib import Path
+
+NOT_TESTED = ("qemu-vmstate", "mypy", "ruff")
+"""The project itself, and what looks at its source alone."""
+
+project = tomllib.loads((Path(__file__).parent.parent / "pyproject.toml").read_text())["project"]
+for needed in chain(project["dependencies"], *project["optional-dependencies"].values()):
+    if not needed.startswith(NOT_TESTED):
+        print(needed.partition(",")[0].replace(">=", "=="))
