@@ -206,6 +206,7 @@ EXERCISES: dict[str, str] = {
 """Last part of an idstr -> the place of what such a device asks of a vhost-user back end, to see that it is alive."""
 
 DESTINATIONS: dict[str, str] = {
+    "cpu": "devices.arm.destination:CPU",
     "vhost-user-blk": "devices.virtio.destination:BLK",
     "vhost-user-fs": "devices.virtio.destination:RNG",
     "virtio-9p": "devices.virtio.destination:PLAIN",

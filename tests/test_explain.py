@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import shutil
 from collections.abc import Iterator
 from functools import cache, lru_cache
 from pathlib import Path
@@ -18,7 +19,8 @@ import pytest
 from explain_cases import CASES, FOLDER, MACHINES, Case
 from recorded import FIXTURES, plain
 
-from vmstate import Explanation, Target, explain, load, open_target
+from devices.arm.cpu import register_name
+from vmstate import Explanation, Target, assign, explain, load, open_target
 from vmstate.cli import main
 from vmstate.compare import messages
 from vmstate.compare.findings import BREAKS, COSMETIC
@@ -367,3 +369,68 @@ def test_a_destination_is_started_and_asked(tmp_path: Path, capsys: pytest.Captu
     assert "VIRTIO_NET_F_MRG_RXBUF (bit 15)" in capsys.readouterr().out
     again, recorded = open_target(str(record)), target(name)
     assert again.host_features == recorded.host_features and again.regions == recorded.regions
+
+
+# Processors.
+
+
+ARM = FIXTURES / "qemu-7.2-aarch64-virt-virtio-net-pci.mig.xz"
+
+
+def of_another_processor(name: str, value: int | None) -> bytes:
+    """The stream with another value in a register, or without it: under a number that no processor has."""
+    with load(ARM) as stream:
+        indexes = stream.find("cpu.cpreg_vmstate_indexes")[2]
+        at = [register_name(index) for index in indexes].index(name)
+        if value is None:
+            assign(stream, f"cpu.cpreg_vmstate_indexes[{at}]={indexes[at] | 0x7FFF}", force=True)
+        else:
+            assign(stream, f"cpu.cpreg_vmstate_values[{at}]={value:#x}", force=True)
+        return stream.to_bytes()
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "verdict", "words"),
+    [
+        ("S3_0_C0_C1_4", 0x10201105, "fails", "it has S3_0_C0_C1_4=0x10201105, the destination's has S3_0_C0_C1_4="),
+        ("S3_3_C9_C12_7", 1, "fails", "S3_3_C9_C12_7=0x1"),
+        ("S3_0_C5_C1_0", None, "fails", "the destination's CPU has not the registers S3_7_C15_C15_7"),
+        ("S3_0_C12_C0_0", 0x1234, "loads", ""),
+        ("S3_2_C0_C0_0", 1, "loads", ""),
+    ],
+)
+def test_the_registers_of_an_arm_processor(name: str, value: int | None, verdict: str, words: str) -> None:
+    """The vector base and CSSELR are the guest's; what identifies the processor is not."""
+    data = of_another_processor(name, value)
+    found = explain(data, ARM)
+    assert found.verdict == verdict, found.findings
+    if verdict == "fails":
+        (one,) = breaking(found)
+        assert one.section == "cpu" and words in one.message and "-cpu" in str(one.advice)
+        assert one.qemu_error == "error while loading state for instance 0x0 of device 'cpu'"
+        assert one.path in ("cpreg_vmstate_indexes", "cpreg_vmstate_values") and one.offset is not None
+    assert explain(ARM, ARM).verdict == "loads"
+
+
+@pytest.mark.qemu
+@pytest.mark.skipif(shutil.which("qemu-system-aarch64") is None, reason="needs qemu-system-aarch64 (qemu-system-arm)")
+def test_real_processors(tmp_path: Path) -> None:
+    pytest.importorskip("qemu.qmp", reason="needs the package qemu.qmp: pip install 'qemu-vmstate[lab]'")
+    from vmstate import capture_started, load_into_qemu, target_of
+
+    def argv(cpu: str) -> list[str]:
+        return ["qemu-system-aarch64", "-M", "virt", "-cpu", cpu, *["-accel", "tcg", "-m", "16", "-nodefaults", "-S"]]
+
+    path = tmp_path / "a57.mig"
+    capture_started(path, argv("cortex-a57"))
+    for cpu in ("cortex-a57", "cortex-a72", "cortex-a57,pmu=off"):
+        accepted = load_into_qemu(path, argv(cpu)).accepted
+        assert accepted is (cpu == "cortex-a57")
+        assert explain(path, target_of(argv(cpu), features=False)).verdict == ("loads" if accepted else "fails")
+    # Registers of levels that the destination has not: their number may be lower than its own, not higher.
+    more = tmp_path / "el2.mig"
+    capture_started(more, [word.replace("virt", "virt,virtualization=on") for word in argv("cortex-a57")])
+    found = explain(more, target_of(argv("cortex-a57"), features=False))
+    refused = load_into_qemu(more, argv("cortex-a57"))
+    assert found.findings[0].path == "cpreg_vmstate_array_len"
+    assert str(found.qemu_error) in str(refused.error) and "expecting positive value" in str(found.qemu_error)

@@ -323,6 +323,47 @@ class Syndrome64:
     exception_syndrome: int = uint64(name="env.exception.syndrome")
 
 
+SYSTEM_REGISTER = 0x013
+"""Bits 16 to 27 of the index of a register of AArch64; those of a register of coprocessor 15 are 0x00f."""
+
+CONSTANT = frozenset({(11, 0, 1, 2), (9, 12, 3, 6), (9, 12, 3, 7)})
+"""(CRn, CRm, op1, op2) of registers of AArch64 that are constant beside those of identification: L2CTLR, PMCEID."""
+CONSTANT_15 = frozenset({(9, 0, 1, 2), (9, 12, 0, 6), (9, 12, 0, 7)})
+"""(CRn, CRm, opc1, opc2) of the same of AArch32."""
+
+
+def register_name(index: int) -> str:
+    """The name of a coprocessor register by its index in the stream: that of the instructions that read it.
+
+    The index is the one that KVM gives the register (Linux, Documentation/virt/kvm/api.rst, KVM_SET_ONE_REG).
+    """
+    crn, crm, op1, op2 = _parts(index)
+    match index >> 16 & 0xFFF:
+        case 0x013:
+            return f"S{index >> 14 & 3}_{op1}_C{crn}_C{crm}_{op2}"
+        case 0x00E | 0x00F as coprocessor:
+            return f"p{coprocessor},{op1},c{crn},c{crm},{op2}"
+    return f"{index:#x}"
+
+
+def is_constant(index: int) -> bool:
+    """Whether a register says what the processor is: identification has CRn 0 and is the same for each level."""
+    crn, _, op1, _ = parts = _parts(index)
+    match index >> 16 & 0xFFF:
+        case 0x013:
+            return (index >> 14 & 3 == 3 and crn == 0 and op1 in (0, 1, 3)) or parts in CONSTANT
+        case 0x00F:
+            return (crn == 0 and op1 in (0, 1)) or parts in CONSTANT_15
+    return False
+
+
+def _parts(index: int) -> tuple[int, int, int, int]:
+    """(CRn, CRm, op1, op2) of an index."""
+    if index >> 16 & 0xFFF == SYSTEM_REGISTER:
+        return index >> 7 & 15, index >> 3 & 15, index >> 11 & 7, index & 7
+    return index >> 11 & 15, index >> 7 & 15, index >> 3 & 15, index & 7
+
+
 @description("cpu", version_id=22, minimum_version_id=22)
 class ARMCPU:
     """Registers and state of the processor."""
@@ -368,3 +409,14 @@ class ARMCPU:
     syndrome64: Syndrome64 | None = subsection(Syndrome64)
     pstate64: Pstate64 | None = subsection(Pstate64)
     event: Event | None = subsection(Event)
+
+    @property
+    def register_names(self) -> list[str]:
+        """The coprocessor registers that are sent."""
+        return [register_name(index) for index in self.cpreg_vmstate_indexes]
+
+    @property
+    def constant_registers(self) -> list[str]:
+        """Those that say what the processor is, as NAME=VALUE: a destination takes no other value than its own."""
+        pairs = zip(self.cpreg_vmstate_indexes, self.cpreg_vmstate_values, strict=False)
+        return [f"{register_name(index)}={value:#x}" for index, value in pairs if is_constant(index)]

@@ -844,12 +844,15 @@ class _Pair:
         if here == there or (kind.rule == "le" and 0 <= here <= there):
             return
         hint = "" if field.err_hint is None else f" ({field.err_hint})"
+        takes = "only its own" if kind.rule == "equal" else "no more than that"
         yield self.finding(
             "value-equal",
-            f"{here} in the stream and {there} on the destination, which takes only its own{hint}",
+            f"{here} in the stream and {there} on the destination, which takes {takes}{hint}",
             path=path,
             offset=self.place(path),
-            qemu_error=messages.not_equal(kind.info or "", here, there) if kind.rule == "equal" else self.loading,
+            qemu_error=messages.not_equal(kind.info or "", here, there)
+            if kind.rule == "equal"
+            else messages.not_above(here, there),
             advice=f"give the device the same {field.attribute} on both sides",
         )
 
@@ -861,7 +864,9 @@ class _Pair:
         for index, path, here, there in pairs:
             if rule.holds(here, there):
                 continue
-            known = {"here": here, "there": there, "index": index, "section": self.section.name}
+            shown = rule.shown(here, there)
+            known = {"here": shown[0], "there": shown[1], "index": index, "section": self.section.name}
+            path = rule.place or path
             yield self.finding(
                 rule.id,
                 rule.text.format(**known),

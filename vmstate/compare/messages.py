@@ -106,6 +106,11 @@ def not_equal(kind: str, value: int, local: int) -> str:
     return f"{local & mask:x} != {value & mask:x}"
 
 
+def not_above(value: int, local: int) -> str:
+    """A value that the destination takes up to its own is above it, or negative."""
+    return f"Invalid value {value} expecting positive value <= {local}"
+
+
 def ram_unknown(name: str) -> str:
     """The destination has no such RAM block."""
     return f'Unknown ramblock "{name}", cannot accept migration'

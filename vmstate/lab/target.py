@@ -58,7 +58,7 @@ def target_of(argv: Sequence[str], *, qemu: Qemu | None = None, features: bool =
         path = os.path.join(folder, "destination.mig")
         with Machine(words, qemu=program, limit=limit) as machine:
             release = machine.monitor.version
-            regions = dict(regions_of(machine.ask("query-pci"))) if _has_pci(machine) else {}
+            regions = dict(regions_of(_pci_of(machine)))
             machine.ask("migrate-set-parameters", dict(NO_LIMIT))
             save(machine, path, limit=limit)
         with open(path, "rb") as file:
@@ -93,9 +93,16 @@ def _without_incoming(argv: Sequence[str]) -> Iterator[str]:
             yield word
 
 
-def _has_pci(machine: Machine) -> bool:
-    """Whether the monitor has query-pci, which a QEMU without PCI has not."""
-    return any(command["name"] == "query-pci" for command in machine.ask("query-commands"))
+def _pci_of(machine: Machine) -> list[Any]:
+    """The answer of query-pci; nothing where QEMU was built without PCI, which has no such command or refuses it."""
+    if not any(command["name"] == "query-pci" for command in machine.ask("query-commands")):
+        return []
+    try:
+        return list(machine.ask("query-pci"))
+    except MachineError:
+        if not machine.monitor.is_open:
+            raise
+        return []
 
 
 def regions_of(buses: Iterable[Any]) -> Iterator[tuple[tuple[int, int], tuple[Region, ...]]]:
