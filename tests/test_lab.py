@@ -236,6 +236,44 @@ def test_a_stream_without_a_command_line(cold: Path, tmp_path: Path, capsys: pyt
     assert "nothing says which QEMU to start" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGKILL, None), (signal.SIGABRT, "QEMU ended by SIGABRT")])
+def test_a_destination_that_is_ended(
+    cold: Path, number: int, code: str | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Killed from outside it has said nothing of the stream; if it aborts it has."""
+    with Destination(cold) as destination:
+        follow = destination._follow
+
+        def killed() -> tuple[str | None, str | None]:
+            os.kill(destination.machine.pid, number)
+            destination.machine.wait_for_end(5)
+            return follow()
+
+        monkeypatch.setattr(destination, "_follow", killed)
+        monkeypatch.setattr(destination, "_write", lambda pipe: pipe.close())
+        if code is None:
+            with pytest.raises(MachineError, match="QEMU was ended by SIGKILL while it took the stream"):
+                destination.feed()
+        else:
+            outcome = destination.feed()
+            assert not outcome.accepted and str(outcome.error).endswith(code)
+
+
+def test_a_disk_that_is_full_behind_a_pipe(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """QEMU says that its pipe is broken, and no more."""
+
+    def failed(*_: Any) -> Any:
+        raise MachineError("the migration failed: Unable to write to command: Broken pipe")
+
+    monkeypatch.setattr("vmstate.lab.migration.follow", failed)
+    with pytest.raises(MachineError, match="Broken pipe"):
+        capture_started(tmp_path / "x.mig", COLD, transport="exec")
+    monkeypatch.setattr("vmstate.lab.migration._is_full", lambda path: True)
+    with pytest.raises(vmstate.StreamError, match="no space left on device: .* Broken pipe"):
+        capture_started(tmp_path / "x.mig", COLD, transport="exec")
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_a_stream_that_was_compressed_since(cold: Path, tmp_path: Path) -> None:
     (tmp_path / "guest.mig.xz").write_bytes(lzma.compress(cold.read_bytes(), preset=0))
     (tmp_path / "guest.mig.json").write_bytes(cold.with_name("cold.mig.json").read_bytes())
@@ -517,6 +555,8 @@ def test_no_room(tmp_path: Path) -> None:
         (["capture", "-o", "x", "--root", ".", "--", *COLD], "the root has no such program"),
         (["capture", "-o", "x", "--without-ram", "--", PROGRAM, "-m", "lots"], "the size of the guest's memory"),
         (["load", "x"], "no such file or directory"),
+        (["load", "x", "--limit", "0"], "invalid seconds value: '0'"),
+        (["capture", "-o", "x", "--limit", "nan", "--", *COLD], "invalid seconds value: 'nan'"),
         (["load", "x", "--", *COLD], "no such file"),
         (["load", os.devnull, "--", *COLD], "not a migration stream"),
         (["load", "x", "--connect", "udp:x:1"], "no address of a migration|no such file"),

@@ -8,6 +8,7 @@ import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from vmstate.cli.words import seconds
 from vmstate.errors import one_line
 
 if TYPE_CHECKING:
@@ -42,7 +43,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         "--capability", metavar="NAME", action="append", default=[], help="a migration capability (repeatable)"
     )
     parser.add_argument("--plot", metavar="FILE", help="draw the runs: .svg, .png or .pdf (needs matplotlib)")
-    parser.add_argument("--limit", metavar="SECONDS", type=float, default=60, help="for each step (default 60)")
+    parser.add_argument("--limit", metavar="SECONDS", type=seconds, default=60, help="for each step (default 60)")
     parser.add_argument("--format", choices=("text", "json"), default="text")
     parser.set_defaults(run=run)
 

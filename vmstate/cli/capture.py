@@ -7,7 +7,7 @@ import json
 import sys
 from typing import Any
 
-from vmstate.cli.words import size_text
+from vmstate.cli.words import seconds, size_text
 from vmstate.errors import VMStateError, one_line
 
 
@@ -35,7 +35,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--capability", metavar="NAME", action="append", default=[], help="a migration capability (repeatable)"
     )
-    parser.add_argument("--limit", metavar="SECONDS", type=float, default=120, help="for each step (default 120)")
+    parser.add_argument("--limit", metavar="SECONDS", type=seconds, default=120, help="for each step (default 120)")
     parser.add_argument("--format", choices=("text", "json"), default="text")
     parser.usage = "vmstate capture -o OUT [options] (--qmp SOCKET | --listen URI | -- QEMU ...)"
     parser.set_defaults(run=run, takes_command=True)

@@ -7,6 +7,7 @@ import json
 import sys
 from typing import TYPE_CHECKING
 
+from vmstate.cli.words import seconds
 from vmstate.early.items import BackendName
 from vmstate.early.policy import POLICIES
 from vmstate.errors import one_line
@@ -31,7 +32,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--backend", choices=tuple(BackendName), default=str(BackendName.TAP), help="(tap)")
     parser.add_argument("--until", metavar="TEXT", help="what a guest behind -- prints when its shell is there")
     parser.add_argument("--keep", metavar="FOLDER", help="keep the streams and records in FOLDER")
-    parser.add_argument("--limit", metavar="SECONDS", type=float, default=60, help="for each step (default 60)")
+    parser.add_argument("--limit", metavar="SECONDS", type=seconds, default=60, help="for each step (default 60)")
     parser.add_argument("--format", choices=("text", "json"), default="text")
     parser.usage = "vmstate early study [options] [-- QEMU ...]"
     parser.set_defaults(run=run)

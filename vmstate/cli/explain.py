@@ -6,6 +6,7 @@ import argparse
 import json
 from typing import TYPE_CHECKING
 
+from vmstate.cli.words import seconds
 from vmstate.compare.explain import Explained, Explanation, explain
 from vmstate.compare.findings import BREAKS, COSMETIC, MAY_BREAK
 from vmstate.errors import VMStateError, one_line
@@ -37,7 +38,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--record", metavar="FILE", help="write down the destination that is started, to be a TARGET elsewhere"
     )
-    parser.add_argument("--limit", metavar="SECONDS", type=float, default=60, help="for each start (default 60)")
+    parser.add_argument("--limit", metavar="SECONDS", type=seconds, default=60, help="for each start (default 60)")
     parser.add_argument("--format", choices=("text", "json"), default="text")
     parser.usage = "vmstate explain STREAM --against {TARGET | -- QEMU ...} [options]"
     parser.set_defaults(run=run, takes_command=True)

@@ -7,6 +7,7 @@ import json
 import shlex
 import sys
 
+from vmstate.cli.words import seconds
 from vmstate.errors import VMStateError, one_line
 
 
@@ -28,7 +29,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--ask", metavar="COMMAND", action="append", default=[], help="then print QEMU's answer to a query (repeatable)"
     )
-    parser.add_argument("--limit", metavar="SECONDS", type=float, default=120, help="for each step (default 120)")
+    parser.add_argument("--limit", metavar="SECONDS", type=seconds, default=120, help="for each step (default 120)")
     parser.add_argument("--format", choices=("text", "json"), default="text")
     parser.usage = "vmstate load FILE [options] [--connect URI | -- QEMU ...]"
     parser.set_defaults(run=run, takes_command=True)

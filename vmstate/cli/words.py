@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 
 def counted(number: int, what: str) -> str:
     """A number of things."""
@@ -15,3 +17,11 @@ def size_text(size: int) -> str:
             return f"{size:.4g} {unit}"
         size = size / 1024  # type: ignore[assignment]
     return str(size)
+
+
+def seconds(text: str) -> float:
+    """A time to wait, for an option. Raises `ValueError`, as argparse expects."""
+    value = float(text)
+    if not (math.isfinite(value) and value > 0):
+        raise ValueError(text)
+    return value

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import threading
 import time
 from collections.abc import Sequence
@@ -37,6 +38,10 @@ NO_MEMORY = (
 
 OF_ONE_QEMU = ("incoming", "qmp", "qmp-pretty", "monitor", "pidfile")
 """Options whose value is a place that a second QEMU would take from the first; none of them is in a stream."""
+
+
+FROM_OUTSIDE = (signal.SIGKILL, signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
+"""Signals that somebody else ends a QEMU with: they say nothing of the stream."""
 
 
 class Outcome(Data):
@@ -171,8 +176,7 @@ class Destination:
             except MachineError:
                 if self.machine.monitor.is_open:
                     raise
-                self.machine.wait_for_end(5)
-                return None, None
+                return None, self._last_words()
             if time.monotonic() > end:
                 raise MachineError(
                     f"the destination did not end the load in {self.limit:g} s",
@@ -183,6 +187,17 @@ class Destination:
                 self.machine.monitor.wait()
             except MachineError:
                 continue
+
+    def _last_words(self) -> str | None:
+        """What a QEMU that ended itself leaves to say, if anything. Raises `MachineError` for one that was ended."""
+        code = self.machine.wait_for_end(5)
+        if code is None or code >= 0:
+            return None
+        name = signal.Signals(-code).name
+        said = words_of(self.machine.output)
+        if -code in FROM_OUTSIDE:
+            raise MachineError(f"QEMU was ended by {name} while it took the stream", found=said or None)
+        return f"{said} | QEMU ended by {name}".removeprefix(" | ")
 
     def _where(self, offset: int) -> str:
         with suppress(VMStateError), load(self.source.data) as stream:

@@ -101,7 +101,13 @@ def save(
     with _place_for(machine, path) as place:
         uri = f"exec:cat > {shlex.quote(place)}" if transport == "exec" else f"file:{place}"
         machine.ask("migrate", {"uri": uri})
-        answer = follow(machine, limit, progress)
+        try:
+            answer = follow(machine, limit, progress)
+        except MachineError as error:
+            # QEMU says no more than that nobody reads its pipe.
+            if _is_full(path):
+                raise StreamError(f"no space left on device: {error}", file=os.fspath(path)) from None
+            raise
         with open(place, "rb") as file:
             digest = hashlib.file_digest(file, "sha256").hexdigest()
             size = file.tell()
@@ -121,6 +127,12 @@ def _place_for(machine: HasMonitor, path: str | os.PathLike[str]) -> Iterator[st
         return
     with replacing(path) as file:
         yield _place_of(file)
+
+
+def _is_full(path: str | os.PathLike[str]) -> bool:
+    """Whether nothing more can be written where a file is to be."""
+    free = os.statvfs(os.path.dirname(os.path.abspath(path)))
+    return free.f_bavail == 0
 
 
 def _place_of(file: IO[bytes]) -> str:

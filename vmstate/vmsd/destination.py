@@ -62,10 +62,10 @@ class DestinationRule(Data):
                 return set(here) <= set(there)
         return False
 
-    def shown(self, here: Any, there: Any) -> tuple[str, str]:
+    def shown(self, here: Any, there: Any) -> tuple[Any, Any]:
         """Both values as the texts have them."""
         if self.relation != AMONG:
-            return str(here), str(there)
+            return here, there
         only = [sorted(set(one) - set(two)) for one, two in ((here, there), (there, here))]
         more = [f" and {len(one) - SHOWN} more" if len(one) > SHOWN else "" for one in only]
         return ", ".join(only[0][:SHOWN]) + more[0], (", ".join(only[1][:SHOWN]) or "none of them") + more[1]
