@@ -307,6 +307,54 @@ def test_a_description_of_its_own_that_does_not_fit_is_an_error(tmp_path: Path, 
         assert "dev: the section does not end where its state ends at offset 0x1d" in fails(verb, str(path))
 
 
+@pytest.mark.parametrize("library", [True, False])
+@pytest.mark.parametrize("size", [0, 3, 7, 1 << 31])
+@pytest.mark.parametrize("name", ["timer", "globalstate"])
+def test_a_vmdesc_that_lies_about_sizes(name: str, size: int, library: bool) -> None:
+    """Whether the library knows the device or not: what a stream says of itself decides, and cannot be."""
+    data = plain(BARE)
+    text = opened(BARE).vmdesc_text
+    assert text is not None
+    at = text.index(b'"size": ', text.index(b'"name": "' + name.encode() + b'"')) + len(b'"size": ')
+    told = text[at : text.index(b"}", at)]
+    assert told != str(size).encode()
+    lie = text[:at] + str(size).encode() + text[at + len(told) :]
+    error = refused(data[: -len(text) - 4] + struct.pack(">I", len(lie)) + lie, library=library)
+    assert error.section == name
+    assert (error.expected, error.found) == (told.decode(), str(size))
+
+
+def test_a_buffer_of_another_size_than_the_vmdesc_says() -> None:
+    """Nothing but the footer tells, and the library is no way out."""
+    data = plain(BARE)
+    text = opened(BARE).vmdesc_text
+    assert text is not None
+    entry = b'"type": "unused_buffer", "size": 8'
+    assert entry in text
+    error = refused(data[: -len(text)] + text.replace(entry, entry[:-1] + b"6", 1))
+    assert (error.section, error.message) == ("timer", "the section does not end where its state ends")
+
+
+def test_a_wrong_footer_behind_facts_that_are_not_known() -> None:
+    data = bytearray(plain(MICROVM))
+    section = opened(MICROVM)["virtio-net"]
+    end = section.offset + section.size - 5
+    data[end + 4] ^= 1
+    error = refused(bytes(data))
+    assert (error.section, error.offset) == (section.name, end)
+    assert error.expected is not None
+    assert error.found is not None
+
+
+def test_pointers_that_the_vmdesc_has_wrong_leave_the_section_opaque() -> None:
+    """Before 10.0 the first element, a NULL, stands for all of them: the rest of the stream goes on without it."""
+    fields = '{"name": "p", "array_len": 3, "type": "struct", "struct": {}, "size": 1}'
+    data = stream_with(vmdesc_text(fields), b"0\1\2\0000")
+    stream = load(data)
+    assert [(section.described_by, section.problem is None) for section in stream.sections] == [("none", False)]
+    assert stream.to_bytes() == data
+
+
 @pytest.mark.parametrize("count", [1 << 31, 1 << 16, 1025])
 @pytest.mark.parametrize("empty", [True, False])
 def test_counts_that_lie(count: int, empty: bool) -> None:

@@ -479,6 +479,7 @@ REFUSED: dict[str, tuple[str, list[str], str]] = {
     ),
     "no JSON": (FILTERS, ["x-query-virtio-queue-status", "--arguments", "{queue: 0}"], "--arguments is not JSON"),
     "no object": (FILTERS, ["query-rx-filter", "--arguments", "[1]"], "the arguments are no object"),
+    "no object, empty": (FILTERS, ["query-rx-filter", "--arguments", "[]"], "the arguments are no object"),
     "no such argument": (FILTERS, ["query-pci", "--arguments", '{"bus": 0}'], "query-pci has no argument 'bus'"),
     "no device": (NONE, ["x-query-virtio"], "No virtio devices found"),
     "no release": (FILTERS, ["query-pci", "--release", "seven"], "no release of QEMU"),

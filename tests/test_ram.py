@@ -169,7 +169,48 @@ def test_postcopy_excludes(other):
         scanner(postcopy=True, **{other: True})
 
 
-@pytest.mark.parametrize("page_size", [0, -4096, 512, 5000, 1 << 17])
+def pages_apart(size, count=6, kind=ZERO, name=b"pc.ram"):
+    """`count` pages of a size that follow each other, the first of which names the block."""
+    body = b"\0" if kind == ZERO else bytes(size)
+    first = struct.pack(">QB", kind, len(name)) + name + body
+    return first + b"".join(struct.pack(">Q", number * size | kind | CONTINUE) + body for number in range(1, count))
+
+
+@pytest.mark.parametrize("kind", [ZERO, PAGE_FLAG])
+@pytest.mark.parametrize("size", [256, 1024, 2048, 4096, 8192, 16384, 65536])
+def test_page_size_that_nobody_tells(size, kind):
+    """Without vmdesc nothing says it of a target with the smallest pages that it can have."""
+    # The start part holds the list alone: nothing is known behind it yet.
+    section = RAM + END + pages_apart(size, kind=kind) + END
+    found = RamScanner(None)
+    events = events_of(section, found)
+    assert found.page_size == size
+    assert events == events_of(section, RamScanner(size))
+    for step in (1, 7, 4104):
+        assert events_of(section, RamScanner(None), step) == events
+
+
+def test_blocks_of_one_page_say_nothing_of_its_size():
+    one = b"".join(struct.pack(">QB", ZERO, len(name)) + name + b"\0" for name in (b"a", b"b"))
+    blocks = block_list((b"pc.ram", MIB), (b"a", PAGE), (b"b", PAGE))
+    for behind in (pages_apart(PAGE, kind=PAGE_FLAG), b""):
+        found = RamScanner(None)
+        assert len(events_of(blocks + one + behind + END, found)) > 6
+        assert found.page_size == PAGE
+
+
+def test_pages_with_gaps_between_them_are_of_the_usual_size():
+    def sparse(*numbers):
+        names = struct.pack(">QB6sx", ZERO, 6, b"pc.ram")
+        return RAM + names + b"".join(struct.pack(">Qx", at * 4096 | ZERO | CONTINUE) for at in numbers) + END
+
+    for section in (sparse(2, 3), sparse(2, 4, 6, 7), sparse(2), sparse(), RAM + END):
+        found = RamScanner(None)
+        events_of(section, found)
+        assert found.page_size in {4096, None}
+
+
+@pytest.mark.parametrize("page_size", [0, -4096, 128, 5000, 1 << 17])
 def test_impossible_page_size(page_size):
     with pytest.raises(StreamError, match="page size"):
         scanner(page_size)

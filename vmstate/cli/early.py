@@ -30,7 +30,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     plan.add_argument("early", metavar="EARLY")
     plan.add_argument("final", metavar="FINAL")
     plan.add_argument("--policy", choices=(*POLICIES, BOTH), default=BOTH)
-    plan.add_argument("--backend", choices=tuple(BackendName), default=str(BackendName.TAP), help="(tap)")
+    plan.add_argument("--backend", choices=[*map(str, BackendName)], default=str(BackendName.TAP), help="(tap)")
     plan.add_argument("--format", choices=("text", "json"), default="text")
     plan.set_defaults(run=run_plan)
 
@@ -38,7 +38,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     record = actions.add_parser("record", help=what, description=f"Write {what}.")
     record.add_argument("early", metavar="EARLY")
     record.add_argument("final", metavar="FINAL")
-    record.add_argument("--backend", choices=tuple(BackendName), default=str(BackendName.TAP), help="(tap)")
+    record.add_argument("--backend", choices=[*map(str, BackendName)], default=str(BackendName.TAP), help="(tap)")
     record.add_argument("-o", "--output", metavar="RECORD", required=True, help="(-: standard output)")
     record.set_defaults(run=run_record)
 

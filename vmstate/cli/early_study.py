@@ -29,7 +29,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--policy", choices=(*POLICIES, BOTH), default="per-item", help="whose outcome is loaded (per-item)"
     )
-    parser.add_argument("--backend", choices=tuple(BackendName), default=str(BackendName.TAP), help="(tap)")
+    parser.add_argument("--backend", choices=[*map(str, BackendName)], default=str(BackendName.TAP), help="(tap)")
     parser.add_argument("--until", metavar="TEXT", help="what a guest behind -- prints when its shell is there")
     parser.add_argument("--keep", metavar="FOLDER", help="keep the streams and records in FOLDER")
     parser.add_argument("--limit", metavar="SECONDS", type=seconds, default=60, help="for each step (default 60)")

@@ -298,4 +298,5 @@ def _settle(run: Attempt, explain: Attempt, facts: dict[str, Any], accept: Accep
         raise ctx.suspect
     told = ", ".join(f"{name}={value!r}" for name, value in known.items() if name not in facts)
     there = bytes(ctx.data[end : end + 8]).hex(" ") or "the end of the data"
-    raise ctx.wrong(f"the state does not end where it should, whatever the facts are ({told})", end, found=there)
+    message = f"the state does not end where it should, whatever the facts are ({told})"
+    raise ctx.wrong(message, end, "the end of the section", there)

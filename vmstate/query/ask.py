@@ -355,5 +355,5 @@ def ask(
     known = COMMANDS.get(command)
     if known is None:
         raise QueryError(f"there is no command {command!r}", expected=f"one of {', '.join(COMMANDS)}")
-    inquiry = Inquiry(stream, command, checked(command, known, arguments or {}), release)
+    inquiry = Inquiry(stream, command, checked(command, known, {} if arguments is None else arguments), release)
     return Answer(known.answer(inquiry), inquiry.notes)

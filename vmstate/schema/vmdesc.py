@@ -115,7 +115,8 @@ def _take(obj: Any, key: str, kind: type, where: str) -> Any:
         found = type(obj.get(key)).__name__ if isinstance(obj, dict) and key in obj else "nothing"
         raise SchemaError(f"vmdesc of {where!r} lacks {key!r}", expected=kind.__name__, found=found)
     if kind is int and not 0 <= obj[key] < 1 << 32:
-        raise SchemaError(f"vmdesc of {where!r} has an impossible {key!r}", found=str(obj[key])[:40])
+        found = str(obj[key])[:40]
+        raise SchemaError(f"vmdesc of {where!r} has an impossible {key!r}", expected="0 to 4294967295", found=found)
     return obj[key]
 
 
@@ -165,9 +166,12 @@ class _Reader:
     def device(self, entry: Any) -> Device:
         name = _take(entry, "name", str, "a device")
         instance_id = _take(entry, "instance_id", int, name)
-        if "vmsd_name" not in entry:
-            return Device(name, instance_id, None, _take(entry, "size", int, name) if "size" in entry else None)
-        return Device(name, instance_id, self.vmsd(entry, name), None)
+        try:
+            if "vmsd_name" not in entry:
+                return Device(name, instance_id, None, _take(entry, "size", int, name) if "size" in entry else None)
+            return Device(name, instance_id, self.vmsd(entry, name), None)
+        except SchemaError as error:
+            raise error.within(section=name) from None
 
     def vmsd(self, obj: Any, where: str) -> VMStateDescription:
         name = _take(obj, "vmsd_name", str, where)
@@ -260,6 +264,12 @@ class _Reader:
         """The wire type of a field; one object for what is the same."""
         info = _take(entry, "type", str, name)
         size = _take(entry, "size", int, name)
+        known = t.SCALARS.get(info)
+        # Before 10.0 an array of pointers has the size of its first element, which for a NULL is 1.
+        if known is not None and size != known.size and not (size == 1 and ("array_len" in entry or "index" in entry)):
+            raise SchemaError(
+                f"vmdesc of {name!r} says a size that no {info!r} has", expected=str(known.size), found=str(size)
+            )
         nested = tuple(self.vmsd(part, name) for part in _nested(entry))
         key = (info, size if not nested else None, nested, "struct" in entry)
         found = self.types.get(key)
@@ -336,6 +346,20 @@ def hides_something(vmsd: VMStateDescription) -> bool:
         )
         vmsd.compiled["hides"] = found
     return found
+
+
+def says_null_for_all(vmsd: VMStateDescription) -> bool:
+    """Whether an array of pointers is described by its first element alone, a NULL, as it is before 10.0."""
+    return any(kind.info == "struct" for kind in _kinds_of_arrays(vmsd) if isinstance(kind, t.Nullptr))
+
+
+def has_array_of_structs(vmsd: VMStateDescription) -> bool:
+    """Whether there is an array of structs: before 10.0 it may be one of pointers, some of them NULL."""
+    return any(isinstance(kind, t.Struct) for kind in _kinds_of_arrays(vmsd))
+
+
+def _kinds_of_arrays(vmsd: VMStateDescription) -> Iterator[t.WireType]:
+    return (field.type for part in vmsd.walk() for field in part.fields if field.compressed)
 
 
 def hides(kind: t.WireType) -> bool:

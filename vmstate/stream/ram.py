@@ -57,8 +57,11 @@ _MAPPED = struct.Struct(">IQQQ")
 _MAPPED_VERSION = 1
 _XBZRLE_ENCODING = 1
 
-_SMALLEST_TARGET_PAGE = 1 << 10  # flags go up to 0x200, so no target page is smaller
+_SMALLEST_TARGET_PAGE = 1 << 8  # of AVR before QEMU 10.0, where the flags from 0x100 on cannot be
 _LARGEST_TARGET_PAGE = 1 << 16
+DEFAULT_PAGE_SIZE = 4096
+# The smallest first: what is looked at under one size is there if the pages are larger.
+_LIKELY_PAGES = tuple(1 << bits for bits in range(8, 17))
 _SMALLEST_HOST_PAGE = 1 << 12
 _FILE_LIMIT = 1 << 63  # file offsets and sizes are signed 64-bit on every host
 
@@ -334,7 +337,8 @@ class RamScanner:
     """Finds the records of the `ram` section of one stream. One scanner serves all its parts, in
     stream order.
 
-    `page_size`: target page size in bytes, a power of two from 1 KiB to 64 KiB. `ignore_shared`,
+    `page_size`: target page size in bytes, a power of two from 256 to 64 KiB; None where it is not
+    known: then it is taken from the first records, which lie a page apart. `ignore_shared`,
     `mapped_ram`: whether the capabilities x-ignore-shared and mapped-ram are on. `postcopy`:
     whether the source has postcopy-ram on, which it announces by a postcopy-advise command of 16
     bytes. `origin`: the file position of the stream's first byte, which mapped-ram's file positions
@@ -360,13 +364,14 @@ class RamScanner:
         "_postcopy",
         "_remaining",
         "_run",
+        "_settled",
         "_step",
         "_strides",
     )
 
     def __init__(
         self,
-        page_size: int,
+        page_size: int | None,
         *,
         ignore_shared: bool = False,
         mapped_ram: bool = False,
@@ -374,23 +379,36 @@ class RamScanner:
         origin: int = 0,
         fills: bool = False,
     ) -> None:
-        if page_size.bit_count() != 1 or not (_SMALLEST_TARGET_PAGE <= page_size <= _LARGEST_TARGET_PAGE):
-            raise StreamError(
-                "impossible target page size",
-                section="ram",
-                expected="a power of two from 1024 to 65536",
-                found=str(page_size),
-            )
         if postcopy and (mapped_ram or ignore_shared):
             other = "mapped-ram" if mapped_ram else "x-ignore-shared"
             raise StreamError(f"postcopy-ram and {other} exclude each other", section="ram")
-        self._page_size = page_size
-        self._flag_mask = page_size - 1
         self._ignore_shared = ignore_shared
         self._mapped_ram = mapped_ram
         self._postcopy = postcopy
         self._origin = origin
         self._fills = fills
+        # A block list can be read without knowing: its lengths are whole pages, of whatever size.
+        self._settle(_SMALLEST_TARGET_PAGE if page_size is None else page_size)
+        self._settled = page_size is not None
+        self._remaining = 0
+        self._blocks: dict[bytes, _Block] = {}
+        self._last: _Block | None = None
+        self._run: _Run | None = None
+        self._step = _FIRST_STEP
+        self._parts: deque[_Part] = deque()
+        self._awaited: Awaited | None = None
+
+    def _settle(self, page_size: int) -> None:
+        if page_size.bit_count() != 1 or not (_SMALLEST_TARGET_PAGE <= page_size <= _LARGEST_TARGET_PAGE):
+            raise StreamError(
+                "impossible target page size",
+                section="ram",
+                expected="a power of two from 256 to 65536",
+                found=str(page_size),
+            )
+        self._settled = True
+        self._page_size = page_size
+        self._flag_mask = page_size - 1
         self._strides: dict[PageKind, _Stride] = {
             "page": _Stride("page", page_size, self._flag_mask),
             "zero": _Stride("zero", 1, self._flag_mask),
@@ -399,13 +417,11 @@ class RamScanner:
             "xbzrle": page_size,
             "compressed": _compress_bound(page_size),
         }
-        self._remaining = 0
-        self._blocks: dict[bytes, _Block] = {}
-        self._last: _Block | None = None
-        self._run: _Run | None = None
-        self._step = _FIRST_STEP
-        self._parts: deque[_Part] = deque()
-        self._awaited: Awaited | None = None
+
+    @property
+    def page_size(self) -> int | None:
+        """The target page size in bytes; None as long as it is not known."""
+        return self._page_size if self._settled else None
 
     @property
     def awaited(self) -> Awaited | None:
@@ -469,7 +485,12 @@ class RamScanner:
         header = self._be64(source, at, "the header of a RAM record")
         if header is None:
             return None
-        flag = header & self._flag_mask & ~_CONTINUE
+        if not self._settled and header not in _MARKS and header & self._flag_mask != _MEM_SIZE:
+            page_size = self._likely_page_size(source, at)
+            if page_size is None:
+                return None
+            self._settle(page_size)
+        flag = header if header in _MARKS else header & self._flag_mask & ~_CONTINUE
         if flag in _KIND_OF_FLAG and not self._mapped_ram:
             return self._open_run(source, at, header, _KIND_OF_FLAG[flag])
         if flag == _MEM_SIZE:
@@ -482,6 +503,52 @@ class RamScanner:
             expected="the flags of a record",
             found=f"{header & self._flag_mask:#x}",
         )
+
+    def _likely_page_size(self, source: _Input, at: int) -> int | None:
+        """The page size under which the records from `at` on are a page apart; None where more bytes are needed."""
+        for size in _LIKELY_PAGES:
+            # Zero pages that are sent with gaps look like larger ones, for a while.
+            apart = self._are_apart(source, at, size, 1 if size <= DEFAULT_PAGE_SIZE else 4)
+            if apart is None:
+                return None
+            if apart:
+                return size
+        return DEFAULT_PAGE_SIZE
+
+    def _are_apart(self, source: _Input, at: int, size: int, steps: int) -> bool | None:
+        """Whether pages of `size` follow each other for so many steps; None where bytes are missing.
+
+        From block to block is no step: of a block of one page that is zero any size can be.
+        """
+        previous: int | None = None
+        while steps:
+            header = self._be64(source, at, "the header of a RAM record")
+            if header is None:
+                return None
+            flags, address = header & (size - 1), header & ~(size - 1)
+            if header in _MARKS:
+                return size == DEFAULT_PAGE_SIZE
+            kind = _KIND_OF_FLAG.get(flags & ~_CONTINUE)
+            if kind not in ("page", "zero"):
+                return False
+            at += 8
+            if flags & _CONTINUE:
+                if previous is None or address != previous + size:
+                    return False
+                steps -= 1
+            else:
+                name = self._block_name(source, at)
+                if name is None:
+                    return None
+                if name not in self._blocks:
+                    return False
+                at += 1 + len(name)
+            previous = address
+            body = size if kind == "page" else 1
+            if not self._has(source, at, body, _BODY_OF_KIND[kind]):
+                return None
+            at += body
+        return True
 
     def _open_list(self, source: _Input, at: int, total: int) -> RamSize:
         if total >= _FILE_LIMIT:
@@ -589,6 +656,8 @@ class RamScanner:
                 expected=f"at most {_MAPPED_VERSION}",
                 found=str(header.version),
             )
+        if not self._settled:
+            self._settle(header.page_size)
         if header.page_size != self._page_size:
             raise _refused(
                 f"wrong mapped-ram page size of RAM block {block!r}",

@@ -26,7 +26,14 @@ from typing import Any
 
 from vmstate.codec.codec import Codec
 from vmstate.errors import StreamError, TruncatedError, VMStateError
-from vmstate.schema.vmdesc import NOTHING_DESCRIBED, Vmdesc, hides_something, read_vmdesc
+from vmstate.schema.vmdesc import (
+    NOTHING_DESCRIBED,
+    Vmdesc,
+    has_array_of_structs,
+    hides_something,
+    read_vmdesc,
+    says_null_for_all,
+)
 from vmstate.stream.configuration import Configuration
 from vmstate.stream.events import (
     DONE,
@@ -52,12 +59,11 @@ from vmstate.stream.events import (
     _NeedData,
 )
 from vmstate.stream.library import all_descriptions, shipped_descriptions
-from vmstate.stream.ram import RamEnd, RamScanner
+from vmstate.stream.ram import DEFAULT_PAGE_SIZE, RamEnd, RamScanner
 from vmstate.vmsd.description import VMStateDescription
 from vmstate.vmsd.expr import IDSTR
 from vmstate.vmsd.types import Opaque
 
-DEFAULT_PAGE_SIZE = 4096
 RAM = "ram"
 RAM_VERSION = 4
 # Sizes of the data of a postcopy-advise command: 16 with RAM postcopy, 0 for dirty bitmaps alone.
@@ -313,9 +319,11 @@ class StreamReader:
 
     def _new_scanner(self) -> RamScanner:
         configuration = self._configuration
-        page_size = self._vmdesc.page_size if self._vmdesc is not None else None
+        told = self._vmdesc.page_size if self._vmdesc is not None else None
+        if told is None and configuration is not None:
+            told = configuration.page_size
         return RamScanner(
-            page_size or page_size_of(configuration),
+            told,
             fills=self._fills,
             ignore_shared=configuration is not None and configuration.has_capability("x-ignore-shared"),
             mapped_ram=configuration is not None and configuration.has_capability("mapped-ram"),
@@ -364,7 +372,8 @@ class StreamReader:
                 raise TruncatedError("the section is not described yet", needed=1 << 62)
             self._find_vmdesc()
             return self._device_state(data)
-        if failure is not None and self._own_description(header):
+        own = self._own_description(header)
+        if failure is not None and own is not None and not says_null_for_all(own):
             raise failure
         # No layout that the library knows is known to be this release's: what fits none of them is as good as unknown.
         try:
@@ -414,8 +423,8 @@ class StreamReader:
     def _candidates(self, header: SectionHeader) -> tuple[list[tuple[str, Descriptions]], int | None]:
         """Where descriptions to try come from, in order, and the size of an old-style section.
 
-        What vmdesc shows in full needs no library, but for the few entries that QEMU writes wrongly; what it shows
-        opaque, or not at all, the library opens.
+        What vmdesc shows in full needs no library, but where an array can be one of pointers, which QEMU describes
+        wrongly; what it shows opaque, or not at all, the library opens.
         """
         entries = self._described.get((header.name, header.instance_id))
         own = entries[0] if entries else None
@@ -429,6 +438,8 @@ class StreamReader:
             return [vmdesc], size
         if hides_something(own):
             return [("library", partial(all_descriptions, header.name)), vmdesc], size
+        if not (says_null_for_all(own) or has_array_of_structs(own)):
+            return [vmdesc], size
         return [vmdesc, ("library", partial(shipped_descriptions, header.name))], size
 
     def _take_vmdesc(self, vmdesc: Vmdesc) -> None:

@@ -180,19 +180,20 @@ def first_difference(built: Any, found: Any, path: str = "") -> tuple[str, str, 
 
 def _library(section: Section, entry: Any, dialect: Dialect) -> Iterator[Finding]:
     """Where the library knows the device and none of its layouts is what the stream itself says."""
-    nearest: tuple[str, str, str] | None = None
+    nearest: tuple[str, str] | None = None
     for vmsd in shipped_descriptions(section.name):
         try:
             state = vmsd.decode(section.payload(), version_id=section.version_id, facts={IDSTR.name: section.name})
             built = describe_device(section.name, section.instance_id, vmsd, state, dialect, section.version_id)
         except VMStateError as error:
-            nearest = nearest or (error.path or "", "that it does not fit", error.message)
+            nearest = nearest or (error.path or "", error.message)
             continue
         difference = first_difference(built, entry)
         if difference is None:
             return
-        nearest = nearest or difference
+        path, ours, theirs = difference
+        nearest = nearest or (path, f"it says {ours}, the vmdesc {theirs}")
     if nearest is not None:
-        path, ours, theirs = nearest
-        message = f"the layout is not one that the library knows: it says {ours}, the vmdesc {theirs}"
+        path, why = nearest
+        message = f"the layout is not one that the library knows: {why}"
         yield Finding("library", "note", section.name, path or None, section.offset, message)

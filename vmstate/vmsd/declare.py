@@ -423,6 +423,8 @@ _FIELD_OPTIONS = frozenset(Field._names)
 def _collect(name: str, body: type) -> tuple[list[Field], list[Subsection], dict[str, Callable[[], Any]]]:
     namespace = vars(body)
     declared = {attribute: value for attribute, value in namespace.items() if isinstance(value, Declared)}
+    if "vmsd" in declared:
+        raise DescriptionError("the attribute 'vmsd' is the description itself: say name='vmsd'", section=repr(name))
     for attribute in namespace.get("__annotations__", ()):
         if attribute not in declared and getattr(namespace.get(attribute), "__module__", None) == __name__:
             raise DescriptionError(f"{attribute!r} is a word without its parentheses", section=repr(name))

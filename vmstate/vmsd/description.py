@@ -340,6 +340,10 @@ def validate(vmsd: VMStateDescription) -> None:
     if vmsd.state_class is not None and len(set(names)) != len(names):
         twice = next(name for name in names if names.count(name) > 1)
         raise misuse(f"two attributes have the name {twice!r}")
+    subsections = [sub.vmsd.name for sub in vmsd.subsections]
+    if vmsd.state_class is not None and len(set(subsections)) != len(subsections):
+        twice = next(name for name in subsections if subsections.count(name) > 1)
+        raise misuse(f"two subsections have the name {twice!r}: the second would never be found")
     known: set[str] = set()
     later = set(names)
     for field in vmsd.fields:
@@ -349,6 +353,8 @@ def validate(vmsd: VMStateDescription) -> None:
                 _check_order(expr, known, later, field.attribute, misuse)
             for child in field.type.children():
                 _check_seen_from(child, known, later, misuse)
+        if field.version < 0:
+            raise misuse(f"{field.attribute!r} is from version {field.version} on")
         if field.version > vmsd.version_id and field.exists is None and vmsd.state_class is not None:
             raise misuse(f"{field.attribute!r} is from version {field.version} on, and there is only {vmsd.version_id}")
         if field.in_state:
@@ -426,6 +432,8 @@ def _check_shape(field: Field, misuse: Misuse) -> None:
         raise misuse(f"{name!r} is no array, and so has neither rows nor pointers")
     if field.count is not None and isinstance(kind, (Validate, Host)):
         raise misuse(f"{name!r} has nothing on the wire, and so is no array")
+    if not (field.count is None or isinstance(field.count, (int, Expr))):
+        raise misuse(f"{name!r} has {field.count!r} elements, which is neither a number nor an expression")
     if isinstance(field.count, int) and field.count < 0:
         raise misuse(f"{name!r} has {field.count} elements")
     if field.dims is not None and (min(field.dims) < 1 or field.count != math.prod(field.dims)):
