@@ -203,6 +203,14 @@ def test_the_rule_that_is_broken_is_why_a_device_stays_closed(path: str, data: b
     assert any(finding.message == section.problem for finding in vmstate.verify(stream, stream.to_bytes()))
     alone = vmstate.load(stream.to_bytes(), vmdesc=NOTHING_DESCRIBED)["virtio-net"]
     assert (alone.described_by, alone.problem) == ("none", section.problem)
+    # A rule is known to be broken whatever the layout is.
+    rules = re.findall(r": (virtio-[a-z-]+): ", section.problem)
+    for closed in (section, alone):
+        found = vmstate.check(closed)
+        assert [(one.rule, one.severity, one.section) for one in found] == [
+            (rule, "error", section.name) for rule in rules
+        ]
+        assert all(f"at offset {one.offset:#x}" in section.problem for one in found)
 
 
 def test_a_device_under_another_s_name() -> None:
@@ -210,3 +218,42 @@ def test_a_device_under_another_s_name() -> None:
     found = {section.name: section for section in vmstate.load(raw).sections}
     assert found["0000:00:03.0/virtio-blk"].problem is not None
     assert "at least version 2, found 1" in found["0000:00:03.0/virtio-blk"].problem
+
+
+@pytest.mark.parametrize("file", [CARD, "qemu-7.2-pc-virtio-net-legacy", "qemu-7.2-pc-virtio-net-transitional"])
+def test_the_ids_of_another_device(file: str) -> None:
+    stream = loaded(file)
+    card = stream["virtio-net"].state
+    pci = card.virtio.transport.pci_dev
+    is_modern = pci.config[2:4] == b"\x41\x10"
+    at = 2 if is_modern else 0x2E
+    pci.conventional_config = (
+        pci.config[:at] + (0x1042 if is_modern else 2).to_bytes(2, "little") + pci.config[at + 2 :]
+    )
+    (found,) = vmstate.check(stream)
+    assert (found.rule, found.path, found.severity) == ("virtio-pci-device-id", "virtio.transport", "error")
+    with pytest.raises(vmstate.EncodeError, match="those of the device that the idstr names"):
+        VirtIONet.vmsd.encode(card)
+    # A space in which nothing is said yet says nothing wrong.
+    pci.conventional_config = bytes(0x34) + pci.config[0x34:]
+    assert "virtio-pci-device-id" not in [one.rule for one in vmstate.check(stream)]
+
+
+def test_subsections_out_of_order_and_twice_are_told() -> None:
+    stream = loaded("qemu-7.2-q35-virtio-net-mq4")
+    section, whole = stream["virtio-net"], stream.to_bytes()
+    places = {path: entry for path, entry in section.trace().items() if path.startswith("virtio.virtio.")}
+    features, rings = (places[f"virtio.virtio.{name}"] for name in ("features64", "virtqueues"))
+    cut, end = features.offset, rings.offset + rings.size
+    assert cut + features.size == rings.offset
+    one, two = whole[cut : rings.offset], whole[rings.offset : end]
+    for middle, told in ((two + one, "comes behind one"), (one + one + two, "comes again later")):
+        odd = vmstate.load(whole[:cut] + middle + whole[end:])
+        data = odd.to_bytes()
+        assert data == whole[:cut] + middle + whole[end:]
+        assert odd["virtio-net"].state == section.state
+        (found,) = [one for one in vmstate.verify(odd, memoryview(data)) if one.rule == "residue"]
+        assert (found.path, found.severity) == ("virtio.virtio.features64", "note")
+        assert told in found.message
+        (change,) = vmstate.diff(whole, data).changes
+        assert told in str(change.after)

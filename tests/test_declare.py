@@ -450,13 +450,6 @@ def takes_a_condition_for_a_truth() -> None:
         b: int = uint8(exists=this.a == 1 and this.a == 2)  # type: ignore[comparison-overlap]
 
 
-def names_two_subsections_alike() -> None:
-    @description("dev")
-    class Bad:
-        one: Two | None = subsection(Two)
-        two: Two | None = subsection(Two)
-
-
 def names_an_attribute_as_the_description() -> None:
     @description("dev")
     class Bad:
@@ -519,7 +512,6 @@ MISUSE: dict[Callable[[], None], str] = {
     has_a_struct_without_a_description: "<class 'int'> is neither a description nor a class with one",
     has_a_fact_without_candidates: "the fact 'there' has no candidates",
     takes_a_condition_for_a_truth: "is a condition, not a truth value",
-    names_two_subsections_alike: "two subsections have the name 'dev/two'",
     names_an_attribute_as_the_description: "the attribute 'vmsd' is the description itself",
     has_a_field_from_a_version_below_none: "'a' is from version -1 on",
     counts_by_a_name: "'a' has 'n' elements, which is neither a number nor an expression",

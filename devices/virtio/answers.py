@@ -11,6 +11,7 @@ from typing import Any
 from devices.virtio import feature_names
 from devices.virtio.config import BIG, VERSION_1
 from devices.virtio.core import VRING_ALIGN, legacy_rings
+from devices.virtio.device_ids import DEVICE_IDS
 from devices.virtio.feature_names import FeatureName
 from devices.virtio.net import MAX_VLAN
 from devices.virtio.pci import QUEUE_MAX
@@ -304,17 +305,17 @@ RX_FILTER: Keys = {
     "multicast-table": multicast_table,
 }
 
-NET: Questions = {**virtio(1, "virtio-net", feature_names.NET), "query-rx-filter": RX_FILTER}
-BLK = virtio(2, "virtio-blk", feature_names.BLK)
-SERIAL = virtio(3, "virtio-serial", feature_names.SERIAL)
-RNG = virtio(4, "virtio-rng", feature_names.VHOST)
-BALLOON = virtio(5, "virtio-balloon", feature_names.BALLOON)
-SCSI = virtio(8, "virtio-scsi", feature_names.SCSI)
-P9 = virtio(9, "virtio-9p")
-GPU = virtio(16, "virtio-gpu", feature_names.GPU)
-INPUT = virtio(18, "virtio-input", feature_names.VHOST)
-VSOCK = virtio(19, "vhost-vsock", feature_names.VSOCK)
-IOMMU = virtio(23, "virtio-iommu", feature_names.IOMMU)
-MEM = virtio(24, "virtio-mem", feature_names.MEM)
-FS = virtio(26, "virtio-user-fs", feature_names.VHOST)
-NSM = virtio(33, "virtio-nitro-sec-mod")
+NET: Questions = {**virtio(DEVICE_IDS["virtio-net"], "virtio-net", feature_names.NET), "query-rx-filter": RX_FILTER}
+BLK = virtio(DEVICE_IDS["virtio-blk"], "virtio-blk", feature_names.BLK)
+SERIAL = virtio(DEVICE_IDS["virtio-console"], "virtio-serial", feature_names.SERIAL)
+RNG = virtio(DEVICE_IDS["virtio-rng"], "virtio-rng", feature_names.VHOST)
+BALLOON = virtio(DEVICE_IDS["virtio-balloon"], "virtio-balloon", feature_names.BALLOON)
+SCSI = virtio(DEVICE_IDS["virtio-scsi"], "virtio-scsi", feature_names.SCSI)
+P9 = virtio(DEVICE_IDS["virtio-9p"], "virtio-9p")
+GPU = virtio(DEVICE_IDS["virtio-gpu"], "virtio-gpu", feature_names.GPU)
+INPUT = virtio(DEVICE_IDS["virtio-input"], "virtio-input", feature_names.VHOST)
+VSOCK = virtio(DEVICE_IDS["virtio-vhost_vsock"], "vhost-vsock", feature_names.VSOCK)
+IOMMU = virtio(DEVICE_IDS["virtio-iommu"], "virtio-iommu", feature_names.IOMMU)
+MEM = virtio(DEVICE_IDS["virtio-mem"], "virtio-mem", feature_names.MEM)
+FS = virtio(DEVICE_IDS["vhost-user-fs"], "virtio-user-fs", feature_names.VHOST)
+NSM = virtio(DEVICE_IDS["virtio-nsm"], "virtio-nitro-sec-mod")

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from devices.pci.device import PCIDevice, config_rules
 from devices.pci.msix import CAPABILITY_LIST, MSIX_CAPABILITY, TABLE_SIZE, MSIXEntry, msix_vectors
+from devices.virtio.device_ids import is_of_device
 from vmstate.errors import EncodeError
 from vmstate.vmsd.declare import (
     array,
@@ -24,7 +25,7 @@ from vmstate.vmsd.declare import (
     variant,
     varray,
 )
-from vmstate.vmsd.expr import IDSTR, RELEASE, begins, ceil_div, choose, fact, len_, not_, this
+from vmstate.vmsd.expr import IDSTR, RELEASE, asks, begins, ceil_div, choose, fact, len_, not_, this
 
 QUEUE_MAX = 1024
 """VIRTIO_QUEUE_MAX: as many queues have a place in the arrays, whatever the device has."""
@@ -42,7 +43,16 @@ EXPRESS = fact("pci_express", derived=choose(begins(IDSTR, "hhhh:hh:hh.h/"), Fal
 """Whether the device is a PCI Express endpoint: on the root bus it never is, behind a bridge it may be."""
 
 
-@description("virtio-pci config")
+@description(
+    "virtio-pci config",
+    rules=(
+        rule(
+            "virtio-pci-device-id",
+            asks(is_of_device, this.pci_dev.config, IDSTR),
+            "the ids in the configuration space are those of the device that the idstr names",
+        ),
+    ),
+)
 class VirtIOPCIConfig:
     """What the transport saves before the device: the PCI device, MSI-X, the vector of configuration changes."""
 

@@ -26,7 +26,7 @@ from vmstate.stream.events import Command
 from vmstate.stream.library import all_descriptions, last_part
 from vmstate.stream.ram import RamBlock
 from vmstate.stream.stream import RamSummary, Section, Stream, load
-from vmstate.stream.verify import first_difference, residues
+from vmstate.stream.verify import first_difference, odd_subsections, residues
 from vmstate.vmsd.data import Data, Value
 from vmstate.vmsd.description import VMStateDescription
 from vmstate.vmsd.expr import IDSTR
@@ -211,7 +211,13 @@ def _section(left: list[Section], right: list[Section], how: How) -> Iterator[Fo
     yield from found
     if not found:
         # QEMU reads the same values from both: what differs is what it accepts and writes otherwise, or a version.
-        odd = [[f"{path}: {raw.hex()}" for path, raw in residues(state)] for state in (read[1], read[3])]
+        odd = [
+            [
+                *(f"{path}: {raw.hex()}" for path, raw in residues(state)),
+                *(f"{path}: {message}" for path, message in odd_subsections(state)),
+            ]
+            for state in (read[1], read[3])
+        ]
         yield _whole(one.name, "bytes", odd[0] or before, odd[1] or after, one.instance_id)
 
 

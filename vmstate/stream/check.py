@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
-from vmstate.errors import DescriptionError
+from vmstate.errors import DescriptionError, VMStateError
+from vmstate.stream.library import shipped_descriptions
 from vmstate.stream.stream import Section, Stream
 from vmstate.stream.verify import Finding
-from vmstate.vmsd.description import VMStateDescription
+from vmstate.vmsd.description import Rule, VMStateDescription
+from vmstate.vmsd.expr import IDSTR
 from vmstate.vmsd.state import Tracked
 
 if TYPE_CHECKING:
@@ -25,6 +28,8 @@ def check(subject: Stream | Section | Any, destination: KnownDestination | None 
     if isinstance(subject, Stream):
         return [finding for section in subject.sections for finding in check(section)]
     if isinstance(subject, Section):
+        if subject.problem is not None:
+            return _why_not_opened(subject)
         if subject.vmsd is None:
             return []
         return _findings(subject.vmsd, subject.state, subject.version_id, subject.name, subject.offset)
@@ -38,3 +43,24 @@ def _findings(
 ) -> list[Finding]:
     broken = vmsd.codec.check(state, version_id=version_id, facts=None)
     return [Finding(one.rule, "note" if one.mended else "error", section, one.path, offset, one.text) for one in broken]
+
+
+def _why_not_opened(section: Section) -> list[Finding]:
+    """The rule that kept the library from opening a section, where it was one and not a layout that is not known."""
+    payload = section.payload()
+    for vmsd in shipped_descriptions(section.name):
+        try:
+            vmsd.decode(payload, version_id=section.version_id, facts={IDSTR.name: section.name})
+        except VMStateError as error:
+            for rule in _rules(vmsd):
+                if error.message == f"{rule.id}: {rule.text}":
+                    offset = section.payload_offset + (error.offset or 0)
+                    return [Finding(rule.id, "error", section.name, error.path, offset, rule.text)]
+    return []
+
+
+def _rules(vmsd: VMStateDescription) -> Iterator[Rule]:
+    for part in vmsd.walk():
+        yield from part.rules
+        for field in part.fields:
+            yield from field.rules

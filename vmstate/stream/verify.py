@@ -15,7 +15,7 @@ from vmstate.stream.stream import Section, Stream
 from vmstate.vmsd.data import Value
 from vmstate.vmsd.expr import IDSTR
 from vmstate.vmsd.path import format_path
-from vmstate.vmsd.state import is_state, items_of, residue_of
+from vmstate.vmsd.state import is_state, items_of, meta_of, residue_of
 
 
 class Finding(Value):
@@ -96,6 +96,8 @@ def _residue(stream: Stream) -> Iterator[Finding]:
             offset = places[path].offset if path in places else section.offset
             message = f"QEMU accepts {raw.hex()} here and would write something else"
             yield Finding("residue", "note", section.name, path, offset, message)
+        for path, message in odd_subsections(section.state):
+            yield Finding("residue", "note", section.name, path, section.offset, message)
 
 
 def residues(value: Any, steps: tuple[str | int, ...] = ()) -> Iterator[tuple[str, bytes]]:
@@ -108,6 +110,27 @@ def residues(value: Any, steps: tuple[str | int, ...] = ()) -> Iterator[tuple[st
     elif isinstance(value, (list, Records)):
         for index, inner in enumerate(value):
             yield from residues(inner, (*steps, index))
+
+
+def odd_subsections(value: Any, steps: tuple[str | int, ...] = ()) -> Iterator[tuple[str, str]]:
+    """(path, what is odd) of the subsections in a state that QEMU reads and would have written otherwise."""
+    if is_state(value):
+        meta = meta_of(value)
+        latest = -1
+        for sent in (meta.subsections or ()) if meta is not None else ():
+            path = format_path((*steps, sent.attribute))
+            if sent.earlier is not None:
+                yield path, "the subsection comes again later, and QEMU takes that"
+            elif sent.number < latest:
+                yield path, "the subsection comes behind one that QEMU would write after it"
+            elif any(sent.header[-4:-1]) or b"\0" in sent.header[2:-4]:
+                yield path, f"QEMU accepts the header {sent.header.hex()} and would write another"
+            latest = max(latest, sent.number)
+        for name, inner in items_of(value):
+            yield from odd_subsections(inner, (*steps, name))
+    elif isinstance(value, list):
+        for index, inner in enumerate(value):
+            yield from odd_subsections(inner, (*steps, index))
 
 
 def _vmdesc(stream: Stream, text: bytes) -> Iterator[Finding]:

@@ -340,10 +340,6 @@ def validate(vmsd: VMStateDescription) -> None:
     if vmsd.state_class is not None and len(set(names)) != len(names):
         twice = next(name for name in names if names.count(name) > 1)
         raise misuse(f"two attributes have the name {twice!r}")
-    subsections = [sub.vmsd.name for sub in vmsd.subsections]
-    if vmsd.state_class is not None and len(set(subsections)) != len(subsections):
-        twice = next(name for name in subsections if subsections.count(name) > 1)
-        raise misuse(f"two subsections have the name {twice!r}: the second would never be found")
     known: set[str] = set()
     later = set(names)
     for field in vmsd.fields:
