@@ -62,6 +62,8 @@ _LARGEST_TARGET_PAGE = 1 << 16
 DEFAULT_PAGE_SIZE = 4096
 # The smallest first: what is looked at under one size is there if the pages are larger.
 _LIKELY_PAGES = tuple(1 << bits for bits in range(8, 17))
+_LOOKED_AT = 64  # records at most
+_SHOWN = 64  # bytes of a name that is none
 _SMALLEST_HOST_PAGE = 1 << 12
 _FILE_LIMIT = 1 << 63  # file offsets and sizes are signed 64-bit on every host
 
@@ -521,7 +523,9 @@ class RamScanner:
         From block to block is no step: of a block of one page that is zero any size can be.
         """
         previous: int | None = None
-        while steps:
+        for _ in range(_LOOKED_AT):
+            if not steps:
+                return True
             header = self._be64(source, at, "the header of a RAM record")
             if header is None:
                 return None
@@ -548,7 +552,7 @@ class RamScanner:
             if not self._has(source, at, body, _BODY_OF_KIND[kind]):
                 return None
             at += body
-        return True
+        return False
 
     def _open_list(self, source: _Input, at: int, total: int) -> RamSize:
         if total >= _FILE_LIMIT:
@@ -714,7 +718,7 @@ class RamScanner:
             return None
         block = self._blocks.get(name)
         if block is None:
-            text = name.decode(errors="backslashreplace")
+            text = name[:_SHOWN].decode(errors="backslashreplace") + ("..." if len(name) > _SHOWN else "")
             raise _refused(f"page of a RAM block that was not listed: {text!r}", at)
         return block, at + 9 + len(name)
 
