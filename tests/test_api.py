@@ -47,3 +47,14 @@ def test_the_decorator_is_no_module() -> None:
     code = "import vmstate.stream.stream; from vmstate import boolean, description; description('x')"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
+
+
+def test_the_names_of_early_migration() -> None:
+    """Each is what its module has, and a module is imported only for its own names."""
+    from vmstate import early
+
+    for name in early.__all__:
+        found = getattr(early, name)
+        assert found.__name__ == name
+        assert found.__module__.startswith("vmstate.early.")
+    assert not hasattr(early, "nothing")

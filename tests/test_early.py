@@ -295,6 +295,12 @@ def test_hazard_same_status_after_a_reset() -> None:
     assert (plan.mode, plan.reasons[0].item, str(plan.reasons[0].cls)) == (FULL, "device_status", "reset")
     assert RfcV2().plan(again).mode == MINIMAL
     assert PerItem().plan(snapshot.compare(section.state, reset_generation=3)).mode == MINIMAL
+    # A snapshot without a count is where the counting begins.
+    begun = Snapshot.take(section.state)
+    assert PerItem().plan(begun.compare(section.state, reset_generation=1)).mode == FULL
+    assert begun.compare(section.state, reset_generation=1).evidence.reset == "known"
+    assert PerItem().plan(begun.compare(section.state, reset_generation=0)).mode == MINIMAL
+    assert begun.compare(section.state).evidence.reset == "none-seen"
 
 
 def test_hazard_config_buffer_rewritten_by_a_read() -> None:

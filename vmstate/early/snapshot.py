@@ -164,9 +164,9 @@ class Snapshot:
     def compare(self, state: Any, *, reset_generation: int | None = None, dirty: DirtyBits | None = None) -> Delta:
         """How a later state of the same device differs.
 
-        `reset_generation` is the device's count of resets now; it decides where the snapshot has one too. With `dirty`
-        only the items that it names, and those that nothing reports, are looked at. Raises `EarlyError` where it is
-        not a later state of the same device: another device, transport or host constant.
+        `reset_generation` is the device's count of resets now, counted from the snapshot on where that has none; it
+        decides. With `dirty` only the items that it names, and those that nothing reports, are looked at. Raises
+        `EarlyError` where it is not a later state of the same device: another device, transport or host constant.
         """
         if type(state) is not self.vmsd.state_class:
             raise EarlyError(
@@ -263,7 +263,9 @@ class Delta:
         """The counts of the device's resets at both moments, where somebody counts them."""
         if self.dirty is not None:
             return 0, self.dirty.resets
-        return self.snapshot.reset_generation, self.reset_generation
+        if self.reset_generation is None:
+            return self.snapshot.reset_generation, None
+        return self.snapshot.reset_generation or 0, self.reset_generation
 
     @property
     def is_counted(self) -> bool:
