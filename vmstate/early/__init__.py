@@ -1,7 +1,7 @@
 """Early migration: device state that is sent while the guest runs, and what is to be done about it at stop-and-copy.
 
-Its parts: the engine (`Snapshot`, `Delta`, the policies), the two state machines
-(`Source`, `Destination`), the models of the back ends (`Tap`, `VhostNet`, `VhostUser`, `VhostVdpa`), the cost (`what_if`).
+Its parts: the engine (`Snapshot`, `Delta`, the policies), the two state machines (`Source`, `Destination`), the models
+of the back ends (`Tap`, `VhostNet`, `VhostUser`, `VhostVdpa`), the cost (`what_if`).
 """
 
 from __future__ import annotations
