@@ -400,6 +400,9 @@ if TYPE_CHECKING:
         keyed_list as keyed_list,
     )
     from vmstate.vmsd.declare import (
+        known_since as known_since,
+    )
+    from vmstate.vmsd.declare import (
         one_of as one_of,
     )
     from vmstate.vmsd.declare import (
@@ -615,6 +618,7 @@ _PLACES = {
         "int64",
         "int8",
         "keyed_list",
+        "known_since",
         "one_of",
         "qlist",
         "qtailq",
