@@ -167,7 +167,7 @@ def test_a_kept_finding_is_what_7_2_does(kept: tuple[Subject, Seed], place: Path
     found = found_of(read_finding(place), subject)
     # A load takes a tenth of a second where it does not hang.
     limit = 4.0 if found.verdict.kind == HUNG else 15.0
-    target = QemuTarget({subject.name: seed}, run_guest=3.0, limit=limit)
+    target = QemuTarget({subject.name: seed}, run_guest=1.0, limit=limit)
     verdict = target.load(seed, spoilt(subject, found.mutations))
     target.close()
     assert verdict.kind == found.verdict.kind, verdict
