@@ -27,7 +27,7 @@ def machine() -> Subject:
 def destination(machine: Subject) -> Callable[[int], vmstate.KnownDestination]:
     reference = vmstate.load(machine.data)
     known = {}
-    for release in (702, 801, 802, 1000):
+    for release in (702, 801, 802, 1000, 1101):
         known[release] = vmstate.KnownDestination(reference, {"qemu_release": release})
         assert known[release].check(machine.data) == []
     return known.__getitem__
@@ -168,6 +168,31 @@ def test_a_count_from_2_31_on_is_none(destination: Any, machine: Subject, count:
     macs = place.end + 6 * machine.value(place)
     answer = said(destination(702), machine, place.offset, macs, count.to_bytes(4, "big"))
     assert (answer is None) is taken
+    answer = said(destination(1101), machine, place.offset, macs, count.to_bytes(4, "big"))
+    assert (answer is None) is (count == 0)
+
+
+@pytest.mark.parametrize(("address", "taken"), [(0xFFFFFFFF, False), (1 << 20, False), (512, True)])
+def test_an_option_rom_is_in_the_memory_that_begins_at_0(machine: Subject, address: int, taken: bool) -> None:
+    class Memory:
+        """A mebibyte with a size in the second block."""
+
+        def has(self, address: int, size: int) -> bool:
+            return address + size <= 1 << 20
+
+        def read(self, address: int, size: int) -> bytes:
+            return b"\x05" * size if address >= 512 else bytes(size)
+
+    there = vmstate.KnownDestination(vmstate.load(machine.data), {"qemu_release": 702, "guest_memory": Memory()})
+    place = place_of(machine, "kvm-tpr-opt", "rom_state_paddr")
+    found = there.check(apply(machine.data, [(place.offset, place.end, address.to_bytes(4, "big"))]))
+    assert [one.rule for one in found if one.section == "kvm-tpr-opt"] == ([] if taken else ["vapic-rom"])
+
+
+def test_a_section_that_is_called_ram_is_of_its_version(destination: Any, machine: Subject) -> None:
+    place = place_of(machine, "hpet", "idstr")
+    answer = said(destination(702), machine, place.offset, place.end, b"\3ram")
+    assert answer is not None and "version" in answer
 
 
 def test_a_port_that_is_started_has_its_buffers_in_memory(machine: Subject) -> None:

@@ -171,8 +171,11 @@ def test_a_kept_finding_is_what_7_2_does(kept: tuple[Subject, Seed], place: Path
     verdict = target.load(seed, spoilt(subject, found.mutations))
     target.close()
     assert verdict.kind == found.verdict.kind, verdict
-    # Another build of 7.2 may have other folders and line numbers.
-    assert generalised(verdict.place.rpartition("/")[2]) == generalised(found.verdict.place.rpartition("/")[2])
+    when, _, what = found.verdict.place.partition(": ")
+    assert verdict.place.startswith(when)
+    if "Assertion" in what:
+        # Another build of 7.2 may have other folders and line numbers.
+        assert generalised(verdict.place.rpartition("/")[2]) == generalised(what.rpartition("/")[2])
 
 
 @pytest.mark.qemu

@@ -204,6 +204,11 @@ class VirtIONetDevice:
                 f"a filter of more than {MAC_TABLE_ENTRIES} addresses is dropped: the device then takes all packets",
                 mended=True,
             ),
+            rule(
+                "virtio-net-mac-table-count",
+                (this.in_use < 1 << 31) | (RELEASE < 1101),
+                "as many addresses follow as are counted: 11.1 takes a count from 2**31 on for one",
+            ),
         ),
     )
     macs: bytes | None = vbuffer(
@@ -214,7 +219,7 @@ class VirtIONetDevice:
         default=b"",
     )
     macs_too_many: None = unused_varray(
-        # QEMU counts with an int: from 2**31 on there are none.
+        # Up to 10.2 at least QEMU counts with an int: from 2**31 on there are none.
         6,
         count=this.in_use,
         exists=(this.in_use > MAC_TABLE_ENTRIES) & (this.in_use < 1 << 31),
