@@ -478,6 +478,9 @@ if TYPE_CHECKING:
         uint64_host as uint64_host,
     )
     from vmstate.vmsd.declare import (
+        uint64_words as uint64_words,
+    )
+    from vmstate.vmsd.declare import (
         uint64_little as uint64_little,
     )
     from vmstate.vmsd.declare import (
@@ -642,6 +645,7 @@ _PLACES = {
         "uint64_device",
         "uint64_equal",
         "uint64_host",
+        "uint64_words",
         "uint64_little",
         "uint8",
         "uint8_equal",
