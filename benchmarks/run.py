@@ -69,9 +69,11 @@ def in_process(load: str, peer: str, stream: str, repeats: int) -> tuple[float, 
         [sys.executable, "-c", load + TIMES, peer, stream, str(repeats)],
         capture_output=True,
         text=True,
-        check=True,
         env=environment(),
     )
+    if done.returncode:
+        side = "vmstate" if load is OWN_LOAD else peer
+        raise SystemExit(f"{side} does not read {stream}: {done.stderr.strip().splitlines()[-1]}")
     first, warm = map(float, done.stdout.split())
     return first, warm
 
@@ -165,10 +167,12 @@ def measure_ram(folder: Path, peer: str | None, runs: int) -> Iterator[dict[str,
         path.unlink()
 
 
-def plain(name: str, folder: Path) -> Path:
-    """A shipped stream, decompressed: the peer reads no other."""
-    path = folder / f"{Path(name).name}.mig"
-    path.write_bytes(lzma.decompress((ROOT / "fixtures" / f"{name}.mig.xz").read_bytes()))
+def plain(stream: Path, folder: Path) -> Path:
+    """A stream, decompressed: the peer reads no other."""
+    if stream.suffix != ".xz":
+        return stream
+    path = folder / stream.stem
+    path.write_bytes(lzma.decompress(stream.read_bytes()))
     return path
 
 
@@ -196,9 +200,9 @@ def main() -> None:
     print(f"{'figure':6}  {'stream':38}  {'own':>13}  {'peer':>13}  {'own/peer':>7}  {'faster':>7}")
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        streams = options.streams or [plain(one, folder) for one in STREAMS]
+        streams = options.streams or [ROOT / "fixtures" / f"{name}.mig.xz" for name in STREAMS]
         for stream in streams:
-            for row in measure(stream, options.peer, options.runs):
+            for row in measure(plain(stream, folder), options.peer, options.runs):
                 rows.append(row)
                 show(row)
         for row in measure_ram(folder, options.peer, options.runs):
