@@ -434,3 +434,48 @@ def test_real_processors(tmp_path: Path) -> None:
     refused = load_into_qemu(more, argv("cortex-a57"))
     assert found.findings[0].path == "cpreg_vmstate_array_len"
     assert str(found.qemu_error) in str(refused.error) and "expecting positive value" in str(found.qemu_error)
+
+
+# What a started destination has beside its stream.
+
+
+def test_the_number_of_processors_that_there_can_be() -> None:
+    """Of a machine whose guest has not run, no stream says it: the registers are sent once firmware has used them."""
+    guest = FIXTURES / "qemu-7.2-q35-virtio-net.mig.xz"
+    with load(FIXTURES / "qemu-7.2-q35-virtio-net-cold.mig.xz") as stream:
+        same, more = (explain(guest, Target("it", stream=stream, facts={"possible_cpus": count})) for count in (1, 2))
+    # The two were recorded with other devices in them, and that is told of both.
+    assert not [finding for finding in breaking(same) if "ICH9LPC" in str(finding.section)]
+    (one,) = [finding for finding in breaking(more) if finding not in breaking(same)]
+    assert one.section == "0000:00:1f.0/ICH9LPC" and one.path == "pm.cpuhp.cpuhp_state.devs"
+    assert one.message.startswith("possible_cpus is 1 in the stream and 2 on the destination")
+    assert one.qemu_error == "Missing section footer for 0000:00:1f.0/ICH9LPC"
+
+
+def test_a_recorded_destination_has_its_facts(tmp_path: Path) -> None:
+    with load(ARM) as stream:
+        write_target(tmp_path / "target.json", Target("arm", stream=stream, facts={"possible_cpus": 3}))
+    text = (tmp_path / "target.json").read_bytes()
+    assert read_target(text, "arm").facts == {"possible_cpus": 3}
+    # Those that were recorded before there were any have none.
+    top = json.loads(text)
+    del top["facts"]
+    assert read_target(json.dumps(top).encode(), "arm").facts == {}
+
+
+@pytest.mark.qemu
+@pytest.mark.skipif(
+    cases.system_release() is None, reason="needs qemu-system-x86_64 (Debian: apt install qemu-system-x86)"
+)
+def test_what_a_capture_added_is_added_to_the_destination(tmp_path: Path) -> None:
+    """A memory backend, and a serial port for the console: as when it is loaded."""
+    pytest.importorskip("qemu.qmp", reason="needs the package qemu.qmp: pip install 'qemu-vmstate[lab]'")
+    argv = ["qemu-system-x86_64", "-M", "q35", "-accel", "tcg", "-m", "16", "-nodefaults", "-S"]
+    path = tmp_path / "guest.mig"
+    assert main(["capture", "-o", str(path), "--without-ram", "--", *argv, "-serial", "null"]) == 0
+    known = json.loads((tmp_path / "guest.mig.json").read_text())
+    (tmp_path / "guest.mig.json").write_text(json.dumps({**known, "argv": argv, "console": True}))
+    for command in (["load", str(path), "--"], ["explain", str(path), "--against", "--"]):
+        assert main([*command, *argv]) == 0
+        assert main([*command, *argv, "-device", "virtio-rng-pci"]) == 0
+        assert main([*command, *argv[:2], "pc", *argv[3:]]) == 1

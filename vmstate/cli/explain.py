@@ -74,7 +74,8 @@ def target_of(options: argparse.Namespace) -> Target:
         from vmstate.lab.machine import find_qemu
         from vmstate.lab.target import target_of as started
 
-        return started(options.program, qemu=find_qemu(options.program[0], options.root), limit=options.limit)
+        qemu = find_qemu(options.program[0], options.root)
+        return started(options.program, qemu=qemu, like=options.stream, limit=options.limit)
     if options.against in (None, "--"):
         raise VMStateError("against what?", expected="--against TARGET, or --against -- and QEMU's command line")
     if options.root:

@@ -675,6 +675,11 @@ class _Pair:
         """Whether the device library reads both sections."""
         return self.source.known and self.destination.known
 
+    @property
+    def destination_facts(self) -> dict[str, Any]:
+        """Those under which the destination's own section reads, and before them what holds for all of it."""
+        return {**self.held.target.facts, **self.destination.facts}
+
     # Contents.
 
     def contents(self) -> list[Explained]:
@@ -707,7 +712,7 @@ class _Pair:
                     memoryview(data),
                     0,
                     version_id=self.section.version_id,
-                    facts=self.destination.facts,
+                    facts=self.destination_facts,
                     accept=len(data).__eq__,
                 )
             except VMStateError as error:
@@ -727,7 +732,7 @@ class _Pair:
         yield own
         if other is not own:
             with suppress(VMStateError):
-                other.decode(self.other.payload(), version_id=self.other.version_id, facts=self.destination.facts)
+                other.decode(self.other.payload(), version_id=self.other.version_id, facts=self.destination_facts)
                 yield other
 
     def misread(self, error: VMStateError | None) -> Iterator[Explained]:
@@ -736,7 +741,7 @@ class _Pair:
         advice = "give the device the same properties on both sides, and both sides the same machine type"
         told = False
         for name, here in self.source.facts.items():
-            there = self.destination.facts.get(name, here)
+            there = self.destination_facts.get(name, here)
             if here == there:
                 continue
             path = self.source.path_of_fact(name) or self.destination.path_of_fact(name)
@@ -773,7 +778,7 @@ class _Pair:
         with suppress(VMStateError):
             codec: Any = vmsd.codec
             state, _ = codec.decode_at(
-                memoryview(self.section.payload()), 0, version_id=self.section.version_id, facts=self.destination.facts
+                memoryview(self.section.payload()), 0, version_id=self.section.version_id, facts=self.destination_facts
             )
             for finding in self.equal(vmsd, state):
                 if finding.qemu_error is not None:

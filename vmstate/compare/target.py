@@ -38,7 +38,8 @@ class Target(Data):
 
     `stream` is one that it wrote before a guest ran, `schema` its -dump-vmstate text; either can be None. `release` is
     None where nothing tells. `host_features`: (idstr, instance_id) -> all bits that the host offers; `regions`: idstr
-    -> the PCI regions. What is not in them is not known. `command` is its command line, `dump` the text of the schema.
+    -> the PCI regions. What is not in them is not known. `facts` are those that hold for all of its sections, by the
+    names that descriptions have for them. `command` is its command line, `dump` the text of the schema.
     """
 
     name: str
@@ -47,6 +48,7 @@ class Target(Data):
     release: Release | None = None
     host_features: Mapping[tuple[str, int], int] = {}
     regions: Mapping[str, tuple[Region, ...]] = {}
+    facts: Mapping[str, int] = {}
     command: tuple[str, ...] | None = None
     dump: bytes | None = None
 
@@ -124,6 +126,7 @@ def read_target(text: bytes, name: str) -> Target:
                 str(section): tuple(Region(int(bar), str(kind), int(size)) for bar, kind, size in regions)
                 for section, regions in top["regions"].items()
             },
+            facts={str(fact): int(value) for fact, value in top.get("facts", {}).items()},
             command=None if top.get("command") is None else tuple(map(str, top["command"])),
             dump=dump,
         )
@@ -147,6 +150,7 @@ def write_target(path: Any, target: Target) -> None:
             for (section, instance_id), bits in target.host_features.items()
         ],
         "regions": {section: [list(region) for region in regions] for section, regions in target.regions.items()},
+        "facts": dict(target.facts),
         "dump": None if target.dump is None else _packed(_needed(target.dump, target.stream)),
         "stream": _packed(target.stream.to_bytes()),
     }

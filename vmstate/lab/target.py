@@ -5,7 +5,8 @@
 
 QEMU is started with that command line, paused, and migrated out into a pipe. Then:
 
-* `query-pci` gives the sizes of regions, and the greeting the release;
+* `query-pci` gives the sizes of regions, `query-hotpluggable-cpus` the number of processors that there can be, and the
+  greeting the release;
 * `-dump-vmstate` of the same binary and machine type says which versions and subsections it takes;
 * the features that a host offers to a virtio device are asked of the loader itself, since x-query-virtio-status is not
   there before 7.2 and ends 11.1: the destination is given its own stream with every feature accepted, and its refusal
@@ -19,7 +20,7 @@ from __future__ import annotations
 import os
 import re
 import tempfile
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from typing import Any
 
@@ -28,8 +29,10 @@ from vmstate.compare.pci_config import Region
 from vmstate.compare.schemas import dump_of, dump_schema
 from vmstate.compare.target import Target
 from vmstate.errors import MachineError, VMStateError
+from vmstate.lab.capture import read_provenance
 from vmstate.lab.incoming import Destination
 from vmstate.lab.machine import Machine, Qemu, find_qemu
+from vmstate.lab.memory import has_backend, memory_size
 from vmstate.lab.migration import NO_LIMIT, save
 from vmstate.lab.monitor import LIMIT
 from vmstate.stream.library import destination_rules
@@ -42,8 +45,22 @@ _ALLOWED = re.compile(r"Features 0x[0-9a-f]+ unsupported\. Allowed features: 0x(
 _SLOT = re.compile(r"[0-9a-f]{4}:[0-9a-f]{2}:([0-9a-f]{2})\.([0-7])/")
 
 
-def target_of(argv: Sequence[str], *, qemu: Qemu | None = None, features: bool = True, limit: float = LIMIT) -> Target:
+POSSIBLE_CPUS = "possible_cpus"
+"""The fact that descriptions of ACPI's CPU hotplug have for the number of processors that there can be."""
+
+
+def target_of(
+    argv: Sequence[str],
+    *,
+    qemu: Qemu | None = None,
+    features: bool = True,
+    like: str | os.PathLike[str] | None = None,
+    limit: float = LIMIT,
+) -> Target:
     """The destination that a command line makes. Raises `VMStateError` where QEMU does not start or save in time.
+
+    `like` is the stream that it is for: what the capture of that added to its machine (a serial port for the console,
+    a memory backend) is added here too, as when it is loaded.
 
     -incoming and -loadvm are left out, since it is to be saved as it is before a guest ran. Without `features` the
     features that virtio devices offer are not asked for.
@@ -54,10 +71,14 @@ def target_of(argv: Sequence[str], *, qemu: Qemu | None = None, features: bool =
     program = qemu or find_qemu(words[0])
     if not any(word in ("-S", "--S") for word in words):
         words.append("-S")
+    known = (None if like is None or os.fspath(like) == "-" else read_provenance(like)) or {}
+    words += _added_memory(words, known)
+    console = bool(known.get("console"))
     with tempfile.TemporaryDirectory(prefix="vmstate-") as folder:
         path = os.path.join(folder, "destination.mig")
-        with Machine(words, qemu=program, limit=limit) as machine:
+        with Machine(words, qemu=program, console=console, limit=limit) as machine:
             release = machine.monitor.version
+            facts = dict(_facts_of(machine))
             regions = dict(regions_of(_pci_of(machine)))
             machine.ask("migrate-set-parameters", dict(NO_LIMIT))
             save(machine, path, limit=limit)
@@ -65,7 +86,9 @@ def target_of(argv: Sequence[str], *, qemu: Qemu | None = None, features: bool =
             stream = load(file.read())
         stream.name = " ".join(argv)
         dump = _dump(program, stream, limit)
-        offered = dict(offered_features(path, words, stream, qemu=program, limit=limit)) if features else {}
+        offered = (
+            dict(offered_features(path, words, stream, qemu=program, console=console, limit=limit)) if features else {}
+        )
     return Target(
         " ".join(argv),
         stream=stream,
@@ -77,6 +100,7 @@ def target_of(argv: Sequence[str], *, qemu: Qemu | None = None, features: bool =
             for section in stream.sections
             if (slot := _SLOT.match(section.name)) and (found := regions.get((int(slot[1], 16), int(slot[2]))))
         },
+        facts=facts,
         command=tuple(argv),
         dump=dump,
     )
@@ -91,6 +115,26 @@ def _without_incoming(argv: Sequence[str]) -> Iterator[str]:
             skip = True
         else:
             yield word
+
+
+def _added_memory(argv: Sequence[str], known: Mapping[str, Any]) -> list[str]:
+    """The options of a memory backend like the one that a capture added; of the size that the command line asks for."""
+    added = [str(entry["id"]) for entry in known.get("memory") or [] if entry.get("added")]
+    if not added or has_backend(argv):
+        return []
+    backend = f"memory-backend-ram,id={added[0]},size={memory_size(argv)}"
+    return ["-object", backend, "-machine", f"memory-backend={added[0]}"]
+
+
+def _facts_of(machine: Machine) -> Iterator[tuple[str, int]]:
+    """What holds for all sections of a machine; nothing where QEMU does not tell it of this one."""
+    try:
+        slots = machine.ask("query-hotpluggable-cpus")
+    except MachineError:
+        if not machine.monitor.is_open:
+            raise
+        return
+    yield POSSIBLE_CPUS, sum(slot["vcpus-count"] for slot in slots)
 
 
 def _pci_of(machine: Machine) -> list[Any]:
@@ -129,7 +173,13 @@ def _dump(program: Qemu, stream: Stream, limit: float) -> bytes | None:
 
 
 def offered_features(
-    path: str, argv: Sequence[str], stream: Stream, *, qemu: Qemu | None = None, limit: float = LIMIT
+    path: str,
+    argv: Sequence[str],
+    stream: Stream,
+    *,
+    qemu: Qemu | None = None,
+    console: bool = False,
+    limit: float = LIMIT,
 ) -> Iterator[tuple[tuple[str, int], int]]:
     """(idstr, instance_id) -> all bits that the host offers, of each virtio device for which QEMU says it.
 
@@ -146,7 +196,7 @@ def offered_features(
             _fill(wanted)
             probe = f"{path}.probe"
             changed.save(probe)
-            with Destination(probe, argv, qemu=qemu, limit=limit) as destination:
+            with Destination(probe, argv, qemu=qemu, console=console, limit=limit) as destination:
                 destination.feed()
                 said = _ALLOWED.search(destination.machine.output)
             if said:
