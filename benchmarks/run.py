@@ -70,6 +70,7 @@ def in_process(load: str, peer: str, stream: str, repeats: int) -> tuple[float, 
         capture_output=True,
         text=True,
         env=environment(),
+        check=False,
     )
     if done.returncode:
         side = "vmstate" if load is OWN_LOAD else peer

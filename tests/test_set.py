@@ -238,6 +238,7 @@ def test_the_command_refuses(tmp_path: Path, capsys: pytest.CaptureFixture[str])
 
 # Names, bytes, and what a destination compares.
 
+SERIAL = "recorded/qemu-7.2-q35-virtio-devices-cold.mig.xz"
 CONFIG = "virtio-net.virtio.transport.pci_dev.conventional_config"
 
 
@@ -280,6 +281,7 @@ def test_a_value_that_has_the_name_of_its_struct() -> None:
         (NIC, "virtio-net.virtio.transport.pci_dev.version_id=9", "takes no more than 2 here"),
         (NIC, "virtio-net.has_vnet_hdr=1", "[virtio-net-vnet-hdr]"),
         (NIC, "virtio-net.max_queue_pairs=2", "QEMU would read nothing where this is written"),
+        (SERIAL, "virtio-console.ports_map=3", "[virtio-serial-max-ports]"),
     ],
 )
 def test_what_a_destination_compares_is_refused(file: str, assignment: str, words: str) -> None:
@@ -289,6 +291,14 @@ def test_what_a_destination_compares_is_refused(file: str, assignment: str, word
         assign(stream, assignment)
     assert words in str(refused.value)
     assert stream.to_bytes() == before
+
+
+def test_a_value_of_pythons_is_compared_too() -> None:
+    stream = opened(RSS)
+    with pytest.raises(vmstate.RefusedError, match="takes only 4 here"):
+        set_value(stream, "virtio-net.max_queue_pairs", 2)
+    change = set_value(stream, "virtio-net.max_queue_pairs", 2, force=True)
+    assert (change.before, change.after) == (4, 2)
 
 
 def test_a_name_that_two_sections_have() -> None:

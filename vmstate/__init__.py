@@ -478,10 +478,10 @@ if TYPE_CHECKING:
         uint64_host as uint64_host,
     )
     from vmstate.vmsd.declare import (
-        uint64_words as uint64_words,
+        uint64_little as uint64_little,
     )
     from vmstate.vmsd.declare import (
-        uint64_little as uint64_little,
+        uint64_words as uint64_words,
     )
     from vmstate.vmsd.declare import (
         uinttl as uinttl,

@@ -119,6 +119,7 @@ class _Assignment:
     def apply(self) -> Edit:
         """Put the value in place, and the counts that follow from it."""
         self.locate()
+        self.shown_before = _snapshot(self.before)
         try:
             value = self.value if self.text is None else self._new_value(self.text)
             put(self.holder.state, self.steps, value)
@@ -137,7 +138,6 @@ class _Assignment:
         return Edit(self.section, self.path, self.shown_before, self.after)
 
     def _new_value(self, text: str) -> Any:
-        self.shown_before = _snapshot(self.before)
         before, field = self.before, self.field
         if self.symbol == "=":
             return value_from_text(text, before, field, self._hint())
@@ -175,6 +175,11 @@ class _Assignment:
             return None
 
     shown_before: Any = None
+
+    @property
+    def info(self) -> str | None:
+        """QEMU's name for the type of the field."""
+        return self.field.type.info if isinstance(self.field, Field) else None
 
 
 def _snapshot(value: Any) -> Any:
@@ -531,19 +536,22 @@ def _value_at(state: Any, path: str) -> Any:
 
 def _refuse_what_is_compared(edit: _Assignment) -> None:
     """A destination that is like the source takes some values only if they go with its own: those the source had."""
-    before, after = edit.before, edit.after
-    if before == after or not isinstance(before, int) or not isinstance(after, int):
+    before, after = edit.shown_before, edit.after
+    if before is None or after is None or before == after:
         return
-    kind = edit.field.type if isinstance(edit.field, Field) else None
-    if isinstance(kind, t.Scalar) and kind.rule == "equal":
-        reason = f"a destination that is like the source takes only {before} here ({kind.info})"
-    elif isinstance(kind, t.Scalar) and kind.rule == "le" and after > before:
-        reason = f"a destination that is like the source takes no more than {before} here ({kind.info})"
+    field = edit.field.type if isinstance(edit.field, Field) else None
+    kind = field if isinstance(field, t.Scalar) and isinstance(before, int) else None
+    relation = None if kind is None else kind.rule
+    if relation == "equal":
+        reason = f"a destination that is like the source takes only {before} here ({edit.info})"
+    elif relation == "le" and after > before:
+        reason = f"a destination that is like the source takes no more than {before} here ({edit.info})"
     else:
         rule = next((one for one in _rules_at(edit) if not one.holds(after, before)), None)
         if rule is None:
             return
-        reason = f"{rule.text.format(here=after, there=before, index=edit.path, section=edit.section)} [{rule.id}]"
+        here, there = rule.shown(after, before)
+        reason = f"{rule.text.format(here=here, there=there, index=edit.path, section=edit.section)} [{rule.id}]"
     raise RefusedError(reason, section=edit.section, path=edit.path)
 
 
