@@ -65,8 +65,17 @@ def run(options: argparse.Namespace) -> int:
                 answers = {command: machine.ask(command) for command in options.ask}
     except VMStateError as error:
         raise error.within(file=options.file) from None
+    other = next((place for place in outcome.places if place.another_machine), None)
     if options.format == "json":
         print(json.dumps({"file": options.file, **outcome.as_dict(), "guest": typed, "answers": answers}))
+    if other is not None:
+        raise VMStateError(
+            f"the command line is of another machine: {other.message} (QEMU {outcome.qemu_version}: {outcome.error})",
+            file=options.file,
+            section=other.section,
+            offset=other.offset,
+        )
+    if options.format == "json":
         return 0 if outcome.accepted else 1
     if not outcome.accepted:
         print(one_line(f"{options.file}: refused by QEMU {outcome.qemu_version}: {outcome.error}"))

@@ -25,12 +25,17 @@ from vmstate.vmsd.state import is_state
 
 
 class Place(Value):
-    """Where in a stream a refusal is: section (idstr), path of a value in it, absolute offset; what there is to say."""
+    """Where in a stream a refusal is: section (idstr), path of a value in it, absolute offset; what there is to say.
+
+    `another_machine` is true where the destination is not the machine that was saved: another machine type, a device
+    less, other RAM. Then nothing is said about the values of the stream.
+    """
 
     section: str
     path: str | None
     offset: int | None
     message: str
+    another_machine: bool = False
 
 
 LINES, LETTERS = 12, 1000
@@ -106,7 +111,7 @@ def _places(stream: Stream, output: str) -> Iterator[Place]:
     unknown, version = _UNKNOWN.search(output), _VERSION.search(output)
     if unknown:
         text = f"the destination has no such device, or no instance {unknown[2]} of it"
-        yield Place(section.name, None, section.offset, text)
+        yield Place(section.name, None, section.offset, text, another_machine=True)
         return
     if version:
         text = f"the stream has version {version[1]}, the destination knows no later than {version[3]}"
@@ -140,7 +145,7 @@ def _machine_place(output: str) -> Place | None:
     if machine is None:
         return None
     text = f"the stream is of machine type {machine[1]!r}, the destination of {machine[2]!r}"
-    return Place("configuration", "name", None, text)
+    return Place("configuration", "name", None, text, another_machine=True)
 
 
 def _named_section(stream: Stream, output: str) -> Section | None:
@@ -206,7 +211,7 @@ def _ram_place(stream: Stream, name: str, size: str | None) -> Iterator[Place]:
             if block.idstr == name:
                 other = "has none of that name" if size is None else f"one of {size} bytes"
                 text = f"the stream has a RAM block {name!r} of {block.used_length:#x} bytes, the destination {other}"
-                yield Place(section.name, name, block.offset, text)
+                yield Place(section.name, name, block.offset, text, another_machine=True)
                 return
 
 
