@@ -1,4 +1,4 @@
-"""Deliberate faults, put one by one into the decoder and the encoder: the harness finds each within its budget.
+"""Deliberate faults, put one by one into decoder, encoder and early engine: each is found within its budget.
 
 A fault is a patch of one function. The seeds are read before it is put in; then everything that is compiled is
 forgotten, so that the fault is compiled in, and cases are run until one is a finding.
