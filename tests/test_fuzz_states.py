@@ -127,7 +127,8 @@ def test_streams_of_any_device_agree_with_their_vmdesc(stream: vmstate.Stream) -
 def test_streams_come_with_and_without_ram_and_vmdesc() -> None:
     seen = set()
 
-    @PROFILE
+    # So many that none of the four can be missing by chance.
+    @settings(PROFILE, max_examples=80)
     @given(vmstate.fuzz.streams("serial"))
     def look(stream: vmstate.Stream) -> None:
         seen.add((stream.ram.total is not None, stream.vmdesc_text is not None))
