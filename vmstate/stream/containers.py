@@ -496,7 +496,7 @@ def _replacement(name: str, status: os.stat_result | None) -> Iterator[io.Buffer
         if status is not None and not os.access(target, os.W_OK):
             # Renaming would get round the protection of the file itself.
             raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
-        temporary, file = _temporary_beside(target, private=status is not None)
+        temporary, is_named, file = _temporary_beside(target, private=status is not None)
     try:
         yield file
         with _reported(name):
@@ -504,15 +504,15 @@ def _replacement(name: str, status: os.stat_result | None) -> Iterator[io.Buffer
             if status is not None:
                 os.fchmod(file.fileno(), status.st_mode & 0o777)
             os.fsync(file.fileno())
-            if temporary is None:
-                temporary = _named(file, target)
+            if is_named or not _linked(file, target):
+                if not is_named:
+                    _linked(file, temporary)
+                os.replace(temporary, target)
             file.close()
-            os.replace(temporary, target)
     except BaseException:
         _drop(file)
-        if temporary is not None:
-            with suppress(OSError):
-                os.unlink(temporary)
+        with suppress(OSError):
+            os.unlink(temporary)
         raise
     _sync_folder(os.path.dirname(target))
 
@@ -527,23 +527,29 @@ def _temporary_name(target: str) -> str:
     return os.path.join(os.path.dirname(target), f".vmstate-{os.urandom(8).hex()}.tmp")
 
 
-def _temporary_beside(target: str, *, private: bool) -> tuple[str | None, io.BufferedRandom | io.BufferedWriter]:
-    """A new file in the target's folder, nameless where that can be; private until the target's mode is copied."""
+def _temporary_beside(target: str, *, private: bool) -> tuple[str, bool, io.BufferedRandom | io.BufferedWriter]:
+    """A name beside the target, whether the file has it already, and the file: nameless where that can be.
+
+    It is private until the target's mode is copied.
+    """
     mode = 0o600 if private else 0o666
+    temporary = _temporary_name(target)
     if hasattr(os, "O_TMPFILE") and os.path.isdir("/proc/self/fd"):
         with suppress(OSError):
-            return None, open(os.open(os.path.dirname(target), os.O_RDWR | os.O_TMPFILE | os.O_CLOEXEC, mode), "w+b")
-    temporary = _temporary_name(target)
+            descriptor = os.open(os.path.dirname(target), os.O_RDWR | os.O_TMPFILE | os.O_CLOEXEC, mode)
+            return temporary, False, open(descriptor, "w+b")
     flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
-    return temporary, open(os.open(temporary, flags, mode), "w+b")
+    return temporary, True, open(os.open(temporary, flags, mode), "w+b")
 
 
-def _named(file: io.BufferedRandom | io.BufferedWriter, target: str) -> str:
-    """Give a nameless file a name beside the target: a link cannot take the place of a file that is there."""
-    temporary = _temporary_name(target)
-    # Only with a folder's descriptor does Python follow the link in /proc; an absolute path takes no notice of it.
-    os.link(f"/proc/self/fd/{file.fileno()}", temporary, src_dir_fd=file.fileno(), follow_symlinks=True)
-    return temporary
+def _linked(file: io.BufferedRandom | io.BufferedWriter, name: str) -> bool:
+    """Give a nameless file a name; False where there is a file of that name, whose place a link cannot take."""
+    try:
+        # Only with a folder's descriptor does Python follow the link in /proc; an absolute path takes no notice of it.
+        os.link(f"/proc/self/fd/{file.fileno()}", name, src_dir_fd=file.fileno(), follow_symlinks=True)
+    except FileExistsError:
+        return False
+    return True
 
 
 def _sync_folder(folder: str) -> None:
