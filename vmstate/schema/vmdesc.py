@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
 from functools import lru_cache
 from typing import Any
 
@@ -87,8 +88,14 @@ def read_vmdesc(text: bytes) -> Vmdesc:
 
     Raises `SchemaError`.
     """
-    top = parse_json(text)
-    return _Reader(spaced=text.startswith(b"{ ")).top(top)
+    spaced = text.startswith(b"{ ")
+    # Python is faster where it need not keep repeated keys, and few streams have any: then a description is missing.
+    with suppress(SchemaError, ValueError, RecursionError):
+        reader = _Reader(spaced=spaced)
+        found = reader.top(json.loads(text))
+        if reader.described == text.count(b'"vmsd_name"'):
+            return found
+    return _Reader(spaced=spaced).top(parse_json(text))
 
 
 def parse_json(text: bytes, what: str = "vmdesc") -> Any:
@@ -142,6 +149,7 @@ class _Reader:
         self.indexed: list[bool] = []
         self.repeats_bare = False
         self.depth = 0
+        self.described = 0
 
     def top(self, top: Any) -> Vmdesc:
         if not isinstance(top, dict):
@@ -176,6 +184,7 @@ class _Reader:
     def vmsd(self, obj: Any, where: str) -> VMStateDescription:
         name = _take(obj, "vmsd_name", str, where)
         version_id = _take(obj, "version", int, name)
+        self.described += 1
         if self.depth == MAX_DEPTH:
             raise SchemaError("vmdesc nests too deeply", expected=f"at most {MAX_DEPTH} structs")
         self.depth += 1
