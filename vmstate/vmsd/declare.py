@@ -18,6 +18,7 @@ from __future__ import annotations
 import re
 import sys
 from collections.abc import Callable, Mapping
+from types import CodeType
 from typing import Any, TypeVar, dataclass_transform
 
 from vmstate.errors import DescriptionError
@@ -42,21 +43,32 @@ _REGISTER = "__vmstate_declared__"
 class Declared:
     """What a word of the vocabulary yields inside a class body: a field without its attribute yet."""
 
-    __slots__ = ("field", "line", "subsection", "taken")
+    __slots__ = ("field", "made_at", "subsection", "taken")
 
     def __init__(self, field: dict[str, Any] | None, subsection: tuple[Any, Expr | None] | None) -> None:
         self.field = field
         self.subsection = subsection
         self.taken = False
-        self.line: tuple[str, int] | None = None
+        self.made_at: tuple[CodeType, int] | None = None
         frame = sys._getframe(1)
         # The body of the class in which the word stands: it has a __qualname__ among its locals. A name that is
         # assigned twice there would vanish without a trace; so every declaration is noted as it is made.
         while frame is not None and frame.f_code.co_filename == __file__:
             frame = frame.f_back  # type: ignore[assignment]
-        if frame is not None and "__qualname__" in frame.f_locals and frame.f_code.co_flags & 0x1 == 0:
-            self.line = (frame.f_code.co_filename, frame.f_lineno)
-            frame.f_locals.setdefault(_REGISTER, []).append(self)
+        if frame is not None and frame.f_code.co_flags & 0x1 == 0 and "__qualname__" in (names := frame.f_locals):
+            self.made_at = (frame.f_code, frame.f_lasti)
+            names.setdefault(_REGISTER, []).append(self)
+
+    @property
+    def text(self) -> str:
+        """The line of source that it stands on; empty where that is not at hand."""
+        if self.made_at is None:
+            return ""
+        import linecache
+
+        code, at = self.made_at
+        line = next((line for start, stop, line in code.co_lines() if start <= at < stop), None)
+        return linecache.getline(code.co_filename, line).strip() if line else ""
 
 
 def _word(
@@ -431,10 +443,7 @@ def _collect(name: str, body: type) -> tuple[list[Field], list[Subsection], dict
     kept = set(declared.values())
     for lost in namespace.get(_REGISTER, ()):
         if not lost.taken and lost not in kept:
-            import linecache
-
-            line = linecache.getline(*lost.line).strip() if lost.line else ""
-            written = re.match(r"\w+", line)
+            written = re.match(r"\w+", lost.text)
             what = repr(written.group()) if written else "one name"
             raise DescriptionError(f"two attributes have the name {what}", section=repr(name))
     fields: list[Field] = []
