@@ -10,10 +10,9 @@ import atexit
 import gc
 import io
 import os
-import signal
 import sys
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from importlib import import_module
 from typing import NoReturn
 
@@ -39,6 +38,9 @@ VERBS = {
 }
 
 
+ONLY_READ = frozenset(("info", "show", "verify", "query", "diff"))
+"""The verbs that leave nothing to tidy up, and need not know of signals."""
+
 COLLECT_EVERY = 50_000
 """Objects that are made before the collector of cycles looks at them."""
 
@@ -61,8 +63,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     gc.set_threshold(COLLECT_EVERY)
     atexit.register(gc.freeze)
     try:
-        with ended_by_signals():
-            return _main(arguments)
+        return _main(arguments)
     except KeyboardInterrupt:
         print("vmstate: interrupted", file=sys.stderr)
         return INTERRUPTED
@@ -74,6 +75,7 @@ def ended_by_signals() -> Iterator[None]:
 
     A signal that whoever started the command has it ignore (`nohup`) stays ignored.
     """
+    import signal
 
     def end(number: int, frame: object) -> None:
         print(f"vmstate: ended by {signal.Signals(number).name}", file=sys.stderr)
@@ -148,7 +150,8 @@ def _run(options: argparse.Namespace) -> int:
         # Names in a stream can be text that the terminal has no bytes for.
         sys.stdout.reconfigure(errors="backslashreplace")
     try:
-        code: int = options.run(options)
+        with nullcontext() if options.verb in ONLY_READ else ended_by_signals():
+            code: int = options.run(options)
         sys.stdout.flush()
         return code
     except VMStateError as error:
