@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from enum import IntEnum, IntFlag
-from typing import ClassVar, Literal, NamedTuple
+from typing import ClassVar, Literal
 from uuid import UUID
 
 import attrs
@@ -45,6 +45,7 @@ from devices.vhost.abi import (
 )
 from devices.vhost.kernel import IotlbMessage, VringAddr, VringBase, VringState
 from vmstate.errors import DecodeError, EncodeError, TruncatedError
+from vmstate.vmsd.data import NamedTuple
 
 VERSION = 1
 """The version of the protocol, in the flags of every message."""

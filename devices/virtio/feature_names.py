@@ -7,8 +7,7 @@ and 11.1; bits from include/standard-headers/linux/virtio_*.h and include/hw/vir
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
+from vmstate.vmsd.data import NamedTuple
 from vmstate.vmsd.question import Release
 
 

@@ -14,7 +14,7 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
 from itertools import pairwise
 from operator import attrgetter
-from typing import Any, NamedTuple
+from typing import Any
 
 from vmstate.codec.elements import (
     FOLLOWS,
@@ -33,6 +33,7 @@ from vmstate.codec.rows import Rows, rows_of
 from vmstate.codec.runtime import Broken, Context, Frame, TraceEntry, enter, leave
 from vmstate.errors import EncodeError, VersionError, VMStateError
 from vmstate.vmsd import types as t
+from vmstate.vmsd.data import NamedTuple
 from vmstate.vmsd.declare import nested
 from vmstate.vmsd.description import Field, Pointers, Rule, Subsection, VMStateDescription
 from vmstate.vmsd.expr import UNKNOWN, Expr, UnknownFact, refuted

@@ -10,11 +10,12 @@ from __future__ import annotations
 import struct
 from collections.abc import Callable
 from functools import lru_cache, partial
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from vmstate.codec.runtime import Context, Frame, enter, leave
 from vmstate.errors import EncodeError
 from vmstate.vmsd import types as t
+from vmstate.vmsd.data import NamedTuple
 from vmstate.vmsd.expr import UNKNOWN, Expr
 
 if TYPE_CHECKING:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, NamedTuple
+from typing import Any
 
 from vmstate.errors import DecodeError, TruncatedError
+from vmstate.vmsd.data import NamedTuple
 from vmstate.vmsd.description import Field
 from vmstate.vmsd.expr import UNKNOWN, Fact, UnknownFact
 from vmstate.vmsd.path import format_path

@@ -15,7 +15,7 @@ import re
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import ExitStack, suppress
 from itertools import zip_longest
-from typing import Any, NamedTuple
+from typing import Any
 
 from vmstate.codec.records import Records
 from vmstate.compare.noise import KINDS, noise_of, noise_of_bytes
@@ -27,7 +27,7 @@ from vmstate.stream.library import all_descriptions, last_part
 from vmstate.stream.ram import RamBlock
 from vmstate.stream.stream import RamSummary, Section, Stream, load
 from vmstate.stream.verify import first_difference, odd_subsections, residues
-from vmstate.vmsd.data import Data, Value
+from vmstate.vmsd.data import Data, NamedTuple, Value
 from vmstate.vmsd.description import VMStateDescription
 from vmstate.vmsd.expr import IDSTR
 from vmstate.vmsd.path import Steps, format_path

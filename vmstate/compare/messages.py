@@ -10,9 +10,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
-from typing import NamedTuple
 
 from vmstate.compare.pci_config import Difference
+from vmstate.vmsd.data import NamedTuple
 from vmstate.vmsd.question import Release
 
 _SIZE_WORDS: Release = (6, 0)

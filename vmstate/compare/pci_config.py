@@ -10,9 +10,8 @@ slotid_cap.c and hw/virtio/virtio-pci.c, and from the PCI specifications.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import NamedTuple
 
-from vmstate.vmsd.data import Data
+from vmstate.vmsd.data import Data, NamedTuple
 
 HEADER = 0x40
 CONVENTIONAL = 0x100

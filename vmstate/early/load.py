@@ -8,8 +8,9 @@ reset, ring sizes that were given back. So the early state is cleared before a f
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import Any
 
+from vmstate.vmsd.data import NamedTuple
 from vmstate.vmsd.description import VMStateDescription
 
 SET_BY_LOAD = frozenset({"device_endian"})

@@ -7,9 +7,8 @@ was no reset.
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 from vmstate.early.layout import Layout, Ring
+from vmstate.vmsd.data import NamedTuple
 
 RING_PACKED = 34
 

@@ -19,9 +19,10 @@ import sys
 from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from itertools import chain
-from typing import TYPE_CHECKING, NamedTuple, Protocol, Self, runtime_checkable
+from typing import TYPE_CHECKING, Protocol, Self, runtime_checkable
 
 from ..errors import StreamError
+from ..vmsd.data import NamedTuple
 
 if TYPE_CHECKING:
     from _typeshed import ReadableBuffer

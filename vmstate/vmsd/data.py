@@ -3,12 +3,32 @@
 The library has some fifty small classes that every command loads. Making one with attrs takes 0.4 ms, for its methods
 are compiled from text; all of them would take as long as everything else a command does. These classes have what they
 need and no more: construction by position or keyword with defaults, and a repr. Those that are `Value` compare
-by value, the others by identity. States are attrs classes.
+by value, the others by identity. `NamedTuple` is that of `typing`, which compiles the text of every annotation, without
+that. States are attrs classes.
 """
 
 from __future__ import annotations
 
-from typing import Any, Self, dataclass_transform
+from collections import namedtuple
+from typing import TYPE_CHECKING, Any, Self, dataclass_transform
+
+if TYPE_CHECKING:
+    from typing import NamedTuple as NamedTuple  # noqa: PLC0414 (said to be public here)
+else:
+
+    class _NamedTupleMeta(type):
+        def __new__(mcs, name, bases, namespace):
+            if not bases:
+                return super().__new__(mcs, name, bases, namespace)
+            fields = namespace["__annotations__"]
+            defaults = [namespace.pop(field) for field in fields if field in namespace]
+            made = namedtuple(name, fields, defaults=defaults, module=namespace["__module__"])
+            for key, value in namespace.items():
+                setattr(made, key, value)
+            return made
+
+    class NamedTuple(metaclass=_NamedTupleMeta):
+        """The base of named tuples, declared as those of `typing`."""
 
 
 @dataclass_transform(frozen_default=True, eq_default=False)

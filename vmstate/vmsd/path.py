@@ -15,11 +15,16 @@ from typing import Any
 from vmstate.errors import PathError
 from vmstate.vmsd.state import derived_of, is_state, items_of
 
-_PLAIN = re.compile(r'[^\s"\[\]]+')
-_INDEX = re.compile(r"\[(\d{1,12}|0x[0-9a-fA-F]{1,8})\]")
-_QUOTED = re.compile(r'"((?:[^"\\]|\\.)*)"')
+# Compiled when first used: most commands are given no path, and compiling takes as long as reading a small stream.
+_INDEX = r"\[(\d{1,12}|0x[0-9a-fA-F]{1,8})\]"
+_QUOTED = r'"((?:[^"\\]|\\.)*)"'
 
 Steps = tuple[str | int, ...]
+
+
+def _is_plain(name: str) -> bool:
+    """Whether a name needs no quotes in a path: it has no white space, quotes or brackets."""
+    return name.isidentifier() or (name.split() == [name] and not any(mark in name for mark in '"[]'))
 
 
 def format_path(steps: Iterable[str | int | range]) -> str:
@@ -32,7 +37,7 @@ def format_path(steps: Iterable[str | int | range]) -> str:
         if isinstance(step, range):
             text += f"[{step.start}..{step.stop - 1}]"
             continue
-        if not _PLAIN.fullmatch(step):
+        if not _is_plain(step):
             escaped = step.replace("\\", "\\\\").replace('"', '\\"')
             step = f'"{escaped}"'
         text += f".{step}" if text else step
@@ -44,7 +49,7 @@ def resolve(value: Any, text: str) -> tuple[Steps, Any]:
     steps: list[str | int] = []
     rest = text
     while rest:
-        index = _INDEX.match(rest)
+        index = re.match(_INDEX, rest)
         if index and isinstance(value, Sequence) and not isinstance(value, str):
             digits = index.group(1)
             number = int(digits, 16 if digits.startswith("0x") else 10)
@@ -69,7 +74,7 @@ def _step_into(value: Any, rest: str, steps: list[str | int], text: str) -> tupl
         where = format_path(steps) or "this"
         raise PathError(f"{where} has nothing inside it by name", path=text, found=repr(rest))
     members = dict(items_of(value))
-    quoted = _QUOTED.match(rest)
+    quoted = re.match(_QUOTED, rest)
     if quoted:
         name = re.sub(r"\\(.)", r"\1", quoted.group(1))
         if name in members:
@@ -82,7 +87,7 @@ def _step_into(value: Any, rest: str, steps: list[str | int], text: str) -> tupl
             return derived[0], getattr(value, derived[0]), rest[len(derived[0]) :]
         raise PathError(f"there is no {rest!r}", path=text, expected=_choices(members))
     # `channels[0].mode` is an element before it is a wire name, which is one only where it stands in quotes.
-    name = max(fits, key=lambda name: (_PLAIN.fullmatch(name) is not None, len(name)))
+    name = max(fits, key=lambda name: (_is_plain(name), len(name)))
     return name, members[name], rest[len(name) :]
 
 
@@ -105,7 +110,7 @@ def places_of(value: Any, name: str) -> list[Steps]:
 
 def first_name(text: str) -> str:
     """The name that a path begins with."""
-    quoted = _QUOTED.match(text)
+    quoted = re.match(_QUOTED, text)
     if quoted:
         return re.sub(r"\\(.)", r"\1", quoted.group(1))
     return re.split(r"[.\[]", text, maxsplit=1)[0]

@@ -9,7 +9,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from types import MemberDescriptorType
-from typing import Any, ClassVar, NamedTuple
+from typing import Any, ClassVar
+
+from vmstate.vmsd.data import NamedTuple
 
 META = "_vmstate"
 """The slot that holds a state's `Meta`, None, or `UNTOUCHED`."""
