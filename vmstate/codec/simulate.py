@@ -181,10 +181,6 @@ def _chosen(device: Device, kind: t.Choice, pos: int) -> t.WireType:
     raise device.ctx.wrong(f"{kind.on} selects nothing", pos, found=repr(value))
 
 
-def _is_null(device: Device, field: Field, value: Any) -> bool:
-    return field.pointers is not None and value is None
-
-
 # Loading.
 
 

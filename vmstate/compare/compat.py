@@ -169,10 +169,8 @@ class _Comparison:
         of_library = self.is_library(self.source) or self.is_library(self.destination)
         if not of_library and not all(one.key in UNLISTED for one in candidates):
             return False
-        own = [{_token(leaf) for leaf in one.layout(section.version).leaves} for one in section.sources]
-        others = [
-            {_token(leaf) for leaf in one.layout(one.version).leaves} for two in candidates for one in two.sources
-        ]
+        own = [_names_in(one, section.version) for one in section.sources]
+        others = [_names_in(one, one.version) for two in candidates for one in two.sources]
         return all(len(one & two) * 2 < min(len(one), len(two)) for one in own for two in others)
 
     def another(self, section: SectionSchema) -> CompatFinding:

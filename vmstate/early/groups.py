@@ -544,10 +544,6 @@ class _Derivation:
         return all(_settled(one, known) for one in (field.exists, field.count, size))
 
 
-def _is_long(size: Any) -> TypeGuard[int]:
-    return isinstance(size, int) and size >= BY_ELEMENT
-
-
 def _numbered(attribute: str, element: t.WireType) -> VMStateDescription:
     fields = (Field(INDEX, t.UINT16), Field(ELEMENT, element))
     return VMStateDescription(f"{attribute} changed", fields, doc="An element and its number.")
