@@ -42,11 +42,6 @@ def capability(name: str, *, received: bool) -> str:
     return f"Capability {name} is {own}, but received capability is {came}"
 
 
-def unknown_capability(name: str) -> str:
-    """A migration capability that the release does not have."""
-    return f"Received unknown capability {name}"
-
-
 def uuid(received: str, local: str) -> str:
     """The machines' UUIDs differ."""
     return f"UUID received is {received} and local is {local}"
