@@ -475,7 +475,7 @@ def test_what_a_capture_added_is_added_to_the_destination(tmp_path: Path) -> Non
     assert main(["capture", "-o", str(path), "--without-ram", "--", *argv, "-serial", "null"]) == 0
     known = json.loads((tmp_path / "guest.mig.json").read_text())
     (tmp_path / "guest.mig.json").write_text(json.dumps({**known, "argv": argv, "console": True}))
-    for command in (["load", str(path), "--"], ["explain", str(path), "--against", "--"]):
+    for command, no in ((["load", str(path), "--"], 2), (["explain", str(path), "--against", "--"], 1)):
         assert main([*command, *argv]) == 0
         assert main([*command, *argv, "-device", "virtio-rng-pci"]) == 0
-        assert main([*command, *argv[:2], "pc", *argv[3:]]) == 1
+        assert main([*command, *argv[:2], "pc", *argv[3:]]) == no
