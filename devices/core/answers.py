@@ -7,28 +7,9 @@ from __future__ import annotations
 
 from typing import Any
 
+from devices.core.globalstate import RUN_STATES
 from vmstate.errors import QueryError
 from vmstate.vmsd.question import Ask, Questions
-
-RUN_STATES = (
-    "debug",
-    "inmigrate",
-    "internal-error",
-    "io-error",
-    "paused",
-    "postmigrate",
-    "prelaunch",
-    "finish-migrate",
-    "restore-vm",
-    "running",
-    "save-vm",
-    "shutdown",
-    "suspended",
-    "watchdog",
-    "guest-panicked",
-    "colo",
-)
-"""RunState."""
 
 
 def status(ask: Ask) -> str:
