@@ -364,14 +364,12 @@ OPERATORS: Final[dict[str, Callable[..., Any]]] = {
 }
 
 
-class Op(Expr):
-    """An operator applied to operands. `&` and `|` stop early where the left side is False or True."""
+class Applied(Expr):
+    """Something applied to operands."""
 
-    __slots__ = ("_function", "_refs", "arguments", "symbol")
+    __slots__ = ("_refs", "arguments")
 
-    def __init__(self, symbol: str, *arguments: object) -> None:
-        self.symbol = symbol
-        self._function = OPERATORS.get(symbol)
+    def __init__(self, *arguments: object) -> None:
         self.arguments = tuple(as_expr(argument) for argument in arguments)
         # Asked for again and again where descriptions nest; so it is kept.
         self._refs = tuple(ref for argument in self.arguments for ref in argument.refs_)
@@ -382,6 +380,17 @@ class Op(Expr):
 
     def operands(self) -> tuple[Expr, ...]:
         return self.arguments
+
+
+class Op(Applied):
+    """An operator applied to operands. `&` and `|` stop early where the left side is False or True."""
+
+    __slots__ = ("_function", "symbol")
+
+    def __init__(self, symbol: str, *arguments: object) -> None:
+        self.symbol = symbol
+        self._function = OPERATORS.get(symbol)
+        super().__init__(*arguments)
 
     def evaluate(self, scope: Scope) -> Any:
         arguments, function = self.arguments, self._function
@@ -424,22 +433,14 @@ class Op(Expr):
         return f"({f' {self.symbol} '.join(texts)})"
 
 
-class Asked(Expr):
+class Asked(Applied):
     """A condition that operators do not say: what a function of some operands answers."""
 
-    __slots__ = ("_refs", "arguments", "function")
+    __slots__ = ("function",)
 
     def __init__(self, function: Callable[..., Any], *arguments: object) -> None:
         self.function = function
-        self.arguments = tuple(as_expr(argument) for argument in arguments)
-        self._refs = tuple(ref for argument in self.arguments for ref in argument.refs_)
-
-    @property
-    def refs_(self) -> tuple[Ref, ...]:
-        return self._refs
-
-    def operands(self) -> tuple[Expr, ...]:
-        return self.arguments
+        super().__init__(*arguments)
 
     def evaluate(self, scope: Scope) -> Any:
         values = [argument.evaluate(scope) for argument in self.arguments]
