@@ -505,9 +505,14 @@ def _replacement(name: str, status: os.stat_result | None) -> Iterator[io.Buffer
             if status is not None:
                 os.fchmod(file.fileno(), status.st_mode & 0o777)
             os.fsync(file.fileno())
-            if is_named or not _linked(file, target):
-                if not is_named:
-                    _linked(file, temporary)
+            if not is_named:
+                try:
+                    _link(file, target)
+                except FileExistsError:
+                    # A link cannot take the place of a file that is there; a file with a name can.
+                    _link(file, temporary)
+                    is_named = True
+            if is_named:
                 os.replace(temporary, target)
             file.close()
     except BaseException:
@@ -543,14 +548,10 @@ def _temporary_beside(target: str, *, private: bool) -> tuple[str, bool, io.Buff
     return temporary, True, open(os.open(temporary, flags, mode), "w+b")
 
 
-def _linked(file: io.BufferedRandom | io.BufferedWriter, name: str) -> bool:
-    """Give a nameless file a name; False where there is a file of that name, whose place a link cannot take."""
-    try:
-        # Only with a folder's descriptor does Python follow the link in /proc; an absolute path takes no notice of it.
-        os.link(f"/proc/self/fd/{file.fileno()}", name, src_dir_fd=file.fileno(), follow_symlinks=True)
-    except FileExistsError:
-        return False
-    return True
+def _link(file: io.BufferedRandom | io.BufferedWriter, name: str) -> None:
+    """Give a nameless file a name."""
+    # Only with a folder's descriptor does Python follow the link in /proc; an absolute path takes no notice of it.
+    os.link(f"/proc/self/fd/{file.fileno()}", name, src_dir_fd=file.fileno(), follow_symlinks=True)
 
 
 def _sync_folder(folder: str) -> None:
