@@ -25,7 +25,7 @@ from vmstate.fuzz.campaign import Cases, Settings
 from vmstate.fuzz.minimise import spoilt
 from vmstate.fuzz.subject import Subject
 from vmstate.fuzz.targets.decoder import refusal
-from vmstate.stream.library import last_part
+from vmstate.stream.registry import last_part
 
 ROOT = Path(__file__).parent.parent
 SEED = ROOT / "fixtures" / "qemu-7.2-q35-virtio-net-filters.mig.xz"

@@ -25,7 +25,7 @@ from vmstate.cli import main
 from vmstate.cli.info import summary
 from vmstate.cli.show import document, stream_tree
 from vmstate.stream.document import read_document, to_document
-from vmstate.stream.library import all_descriptions
+from vmstate.stream.registry import all_descriptions
 from vmstate.stream.stream import Section
 
 MIB = 1 << 20

@@ -30,7 +30,7 @@ from recorded import (
 from vmstate import Section, Stream, TraceEntry, VMStateDescription, facts_of, format_path, load, resolve, verify
 from vmstate.cli import main
 from vmstate.stream.document import beside, has_ram_beside, read_document, to_document
-from vmstate.stream.library import all_descriptions
+from vmstate.stream.registry import all_descriptions
 from vmstate.vmsd import types as t
 from vmstate.vmsd.description import Field
 from vmstate.vmsd.expr import Ref

@@ -19,8 +19,8 @@ from devices.pci.msix import msix_vectors
 from vmstate import Section, Stream, load
 from vmstate.errors import DescriptionError, VMStateError
 from vmstate.schema.write import describe_device, json_text
-from vmstate.stream.library import last_part, shipped_descriptions
 from vmstate.stream.reader import find_vmdesc
+from vmstate.stream.registry import last_part, shipped_descriptions
 from vmstate.vmsd.declare import buffer, description, struct, uint8, variant
 from vmstate.vmsd.description import VMStateDescription
 from vmstate.vmsd.expr import IDSTR, this
@@ -137,7 +137,7 @@ def test_a_place_of_the_index_is_a_description(place: str) -> None:
 
 def test_a_device_loads_only_what_it_is_made_of() -> None:
     code = (
-        "import sys, vmstate; from vmstate.stream.library import shipped_descriptions as find; find('i8259'); "
+        "import sys, vmstate; from vmstate.stream.registry import shipped_descriptions as find; find('i8259'); "
         "print(*sorted(name for name in sys.modules if name.startswith('devices.')))"
     )
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)

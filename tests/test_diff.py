@@ -18,7 +18,7 @@ from vmstate.cli import main
 from vmstate.compare.noise import KINDS
 from vmstate.errors import VMStateError
 from vmstate.stream.events import Vmdescription
-from vmstate.stream.library import _descriptions, _shipped
+from vmstate.stream.registry import _descriptions, _shipped
 
 IDLE = ("pairs/qemu-11.1-idle", "pairs/qemu-7.2-idle")
 NET = "0000:00:01.0/virtio-net"

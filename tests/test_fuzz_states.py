@@ -21,7 +21,7 @@ from devices.virtio.scsi import VirtIOSCSI
 from vmstate.fuzz.compose import device_names
 from vmstate.fuzz.grow import Grower
 from vmstate.fuzz.source import RandomSource
-from vmstate.stream.library import shipped_descriptions
+from vmstate.stream.registry import shipped_descriptions
 
 PROFILE = settings(
     max_examples=15,

@@ -25,7 +25,7 @@ from devices.virtio.net import VirtIONet, VirtIONetConfig
 from devices.virtio.pci import VirtIOPCIConfig
 from vmstate import Section, Stream, facts_of, find_vmdesc, set_facts
 from vmstate.errors import VMStateError
-from vmstate.stream.library import last_part, shipped_descriptions
+from vmstate.stream.registry import last_part, shipped_descriptions
 
 COLLECTIONS = [
     f"recorded/qemu-{release}-q35-virtio-devices-booted.mig.xz" for release in ("5.2", "7.2", "10.0", "11.1")

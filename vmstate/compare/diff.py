@@ -23,8 +23,8 @@ from vmstate.errors import VMStateError
 from vmstate.stream.configuration import Configuration
 from vmstate.stream.containers import Input, open_input
 from vmstate.stream.events import Command
-from vmstate.stream.library import all_descriptions, last_part
 from vmstate.stream.ram import RamBlock
+from vmstate.stream.registry import all_descriptions, last_part
 from vmstate.stream.stream import RamSummary, Section, Stream, load
 from vmstate.stream.verify import first_difference, odd_subsections, residues
 from vmstate.vmsd.data import Data, NamedTuple, Value
@@ -132,7 +132,7 @@ class How(NamedTuple):
     """How to compare: whether guest memory is read, and whether the device library is asked."""
 
     memory: bool
-    library: bool
+    by_library: bool
 
 
 def _changes(one: Stream, two: Stream, how: How) -> Iterator[Found]:
@@ -225,7 +225,7 @@ def _read_alike(one: Section, two: Section, how: How) -> Read | None:
     """Both states by descriptions whose names are the same, or None where nothing describes both."""
     if one.vmsd is not None and two.vmsd is not None and one.described_by == two.described_by:
         return one.vmsd, one.state, two.vmsd, two.state
-    library = [(_by_library, _by_library)] if how.library else []
+    library = [(_by_library, _by_library)] if how.by_library else []
     for ways in (*library, (_as_it_is, _by_vmsd_of(one)), (_by_vmsd_of(two), _as_it_is)):
         before = ways[0](one)
         after = ways[1](two) if before is not None else None

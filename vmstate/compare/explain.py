@@ -33,7 +33,7 @@ from vmstate.query.pci import is_config
 from vmstate.stream.check import check
 from vmstate.stream.containers import open_input
 from vmstate.stream.events import Command, CommandType
-from vmstate.stream.library import destination_rules, last_part
+from vmstate.stream.registry import destination_rules, last_part
 from vmstate.stream.stream import Section, Stream, load
 from vmstate.vmsd import types as t
 from vmstate.vmsd.data import Data

@@ -1,6 +1,6 @@
 """Which values of a state are noise: what differs between two moments of a machine that does nothing.
 
-The lists come from the device libraries (`vmstate.stream.library.noise_lists`) and go by the names of descriptions and
+The lists come from the device libraries (`vmstate.stream.registry.noise_lists`) and go by the names of descriptions and
 by wire names, so that they hold for a state of the library and for one of a vmdesc alike.
 """
 
@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
-from vmstate.stream.library import last_part, noise_lists
+from vmstate.stream.registry import last_part, noise_lists
 from vmstate.vmsd import types as t
 from vmstate.vmsd.description import Field, VMStateDescription
 from vmstate.vmsd.path import Steps

@@ -321,21 +321,21 @@ def _last(idstr: str) -> str:
 
 def library_schema(facts: Mapping[str, Any]) -> Schema:
     """Everything the device library knows."""
-    from vmstate.stream.library import known_idstrs
+    from vmstate.stream.registry import known_idstrs
 
     return Schema(LIBRARY, LIBRARY, None, tuple(_library_section(idstr, facts) for idstr in known_idstrs()))
 
 
 def library_section(idstr: str, facts: Mapping[str, Any]) -> SectionSchema | None:
     """What the library knows of the last part of an idstr."""
-    from vmstate.stream.library import shipped_descriptions
+    from vmstate.stream.registry import shipped_descriptions
 
     return _library_section(idstr, facts) if shipped_descriptions(idstr) else None
 
 
 def _library_section(idstr: str, facts: Mapping[str, Any]) -> SectionSchema:
     from vmstate.compare.from_vmsd import DescriptionSource
-    from vmstate.stream.library import all_descriptions
+    from vmstate.stream.registry import all_descriptions
 
     vmsds = all_descriptions(idstr)
     sources = tuple(DescriptionSource(vmsd, facts, False) for vmsd in vmsds)

@@ -27,7 +27,7 @@ from vmstate.fuzz.source import RandomSource
 from vmstate.fuzz.subject import Subject
 from vmstate.fuzz.targets import Target
 from vmstate.fuzz.verdict import Verdict
-from vmstate.stream.library import last_part
+from vmstate.stream.registry import last_part
 from vmstate.vmsd.data import Data, Value
 
 BLOCK = {"qemu": 16, "early": 64}

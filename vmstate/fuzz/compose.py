@@ -21,7 +21,7 @@ from vmstate.stream.events import (
     SectionHeader,
     Vmdescription,
 )
-from vmstate.stream.library import all_descriptions, known_names
+from vmstate.stream.registry import all_descriptions, known_names
 from vmstate.stream.stream import Stream, load
 from vmstate.vmsd.description import VMStateDescription
 from vmstate.vmsd.expr import IDSTR

@@ -10,7 +10,7 @@ from vmstate.errors import VMStateError
 from vmstate.fuzz.compose import device_names, minimal, section_bytes, section_of
 from vmstate.fuzz.source import RandomSource
 from vmstate.fuzz.subject import Subject, alone, read_subject
-from vmstate.stream.library import last_part
+from vmstate.stream.registry import last_part
 
 STATES = 2
 """Sections made of each device where no stream is given."""

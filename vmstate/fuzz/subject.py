@@ -26,9 +26,9 @@ from vmstate.stream.events import (
     SectionHeader,
     Vmdescription,
 )
-from vmstate.stream.library import all_descriptions, last_part
 from vmstate.stream.ram import RamBlock, RamPages, RamSize
 from vmstate.stream.reader import StreamReader, find_vmdesc
+from vmstate.stream.registry import all_descriptions, last_part
 from vmstate.vmsd import types as t
 from vmstate.vmsd.data import Data, Value
 from vmstate.vmsd.description import Field, Pointers, Subsection, VMStateDescription

@@ -17,7 +17,7 @@ from vmstate.errors import VMStateError
 from vmstate.stream.check import check
 from vmstate.stream.containers import Input
 from vmstate.stream.events import Command
-from vmstate.stream.library import destination_rules
+from vmstate.stream.registry import destination_rules
 from vmstate.stream.stream import Section, Stream, load
 from vmstate.vmsd.data import Value
 from vmstate.vmsd.path import resolve

@@ -35,7 +35,7 @@ from vmstate.lab.machine import Machine, Qemu, find_qemu
 from vmstate.lab.memory import has_backend, memory_size
 from vmstate.lab.migration import NO_LIMIT, save
 from vmstate.lab.monitor import LIMIT
-from vmstate.stream.library import destination_rules
+from vmstate.stream.registry import destination_rules
 from vmstate.stream.stream import Section, Stream, load
 from vmstate.vmsd.path import resolve
 from vmstate.vmsd.types import Scalar

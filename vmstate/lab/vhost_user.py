@@ -32,7 +32,7 @@ from vmstate.errors import EarlyError, MachineError
 from vmstate.lab.process import Process
 from vmstate.lab.statistics import summary
 from vmstate.stream.containers import write_atomic
-from vmstate.stream.library import exercise_of
+from vmstate.stream.registry import exercise_of
 from vmstate.stream.stream import Stream, load
 from vmstate.vmsd.data import Data
 from vmstate.vmsd.state import facts_of

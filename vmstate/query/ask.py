@@ -15,7 +15,7 @@ from vmstate.codec import TraceEntry
 from vmstate.errors import PathError, QueryError, VMStateError
 from vmstate.query.origin import earliest_release, target_endian
 from vmstate.stream.events import ConfigurationSection, Vmdescription
-from vmstate.stream.library import all_descriptions, questions_of
+from vmstate.stream.registry import all_descriptions, questions_of
 from vmstate.stream.stream import Section, Stream, find_section
 from vmstate.vmsd.data import Value
 from vmstate.vmsd.description import VMStateDescription

@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 
 from vmstate.errors import QueryError
-from vmstate.stream.library import last_part
+from vmstate.stream.registry import last_part
 from vmstate.stream.stream import Section, Stream
 from vmstate.vmsd.question import Release
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from vmstate.errors import DescriptionError, VMStateError
-from vmstate.stream.library import shipped_descriptions
+from vmstate.stream.registry import shipped_descriptions
 from vmstate.stream.stream import Section, Stream
 from vmstate.stream.verify import Finding
 from vmstate.vmsd.description import Rule, VMStateDescription

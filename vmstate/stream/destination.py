@@ -23,10 +23,10 @@ from vmstate.stream.events import (
     Event,
     SectionHeader,
 )
-from vmstate.stream.library import all_descriptions, old_style_description
 from vmstate.stream.memory import is_difference
 from vmstate.stream.ram import RamBlock, RamHook, RamMultifdFlush, RamPages
 from vmstate.stream.reader import RAM, StreamReader, page_size_of
+from vmstate.stream.registry import all_descriptions, old_style_description
 from vmstate.stream.stream import Section, Stream
 from vmstate.stream.verify import Finding
 from vmstate.vmsd import types as t

@@ -29,7 +29,7 @@ from vmstate.stream.events import (
     Trailing,
     Vmdescription,
 )
-from vmstate.stream.library import all_descriptions
+from vmstate.stream.registry import all_descriptions
 from vmstate.stream.stream import Part, RamSummary, Section, Stream
 from vmstate.vmsd.description import VMStateDescription
 

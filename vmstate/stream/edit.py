@@ -29,7 +29,7 @@ from vmstate.schema.vmdesc import read_vmdesc
 from vmstate.schema.write import json_text
 from vmstate.stream.check import check
 from vmstate.stream.events import ConfigurationSection, Vmdescription
-from vmstate.stream.library import destination_rules
+from vmstate.stream.registry import destination_rules
 from vmstate.stream.stream import Section, Stream
 from vmstate.stream.verify import Finding
 from vmstate.vmsd import types as t

@@ -10,7 +10,7 @@ from vmstate.codec.records import Records
 from vmstate.errors import VMStateError
 from vmstate.schema.vmdesc import Dialect, hides, hides_something
 from vmstate.schema.write import describe_device
-from vmstate.stream.library import shipped_descriptions
+from vmstate.stream.registry import shipped_descriptions
 from vmstate.stream.stream import Section, Stream
 from vmstate.vmsd.data import Value
 from vmstate.vmsd.expr import IDSTR

@@ -12,7 +12,7 @@ from vmstate.fuzz.mutate import Mutation
 from vmstate.fuzz.subject import Part, Subject, apply
 from vmstate.fuzz.targets.decoder import TooLong, place_of, time_limit
 from vmstate.fuzz.verdict import ACCEPTED, CRASHED, DIFFERS, HUNG, REFUSED, Verdict
-from vmstate.stream.library import last_part
+from vmstate.stream.registry import last_part
 from vmstate.vmsd.state import is_state, items_of
 
 SECONDS = 20.0

@@ -16,7 +16,7 @@ from vmstate.fuzz.mutate import Mutation
 from vmstate.fuzz.subject import Subject
 from vmstate.fuzz.verdict import ACCEPTED, CRASHED, DIFFERS, HUNG, MEMORY, REFUSED, Verdict, generalised
 from vmstate.stream.check import check
-from vmstate.stream.library import last_part
+from vmstate.stream.registry import last_part
 from vmstate.stream.stream import Stream, load
 
 SECONDS = 1.0

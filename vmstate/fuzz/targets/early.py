@@ -24,7 +24,7 @@ from vmstate.fuzz.subject import Subject, apply
 from vmstate.fuzz.targets.decoder import SECONDS, TooLong, place_of, time_limit
 from vmstate.fuzz.verdict import ACCEPTED, CRASHED, DIFFERS, HUNG, REFUSED, Verdict
 from vmstate.schema.vmdesc import DIALECTS, Device, Vmdesc
-from vmstate.stream.library import last_part
+from vmstate.stream.registry import last_part
 from vmstate.stream.stream import Section, Stream, load
 from vmstate.vmsd.state import facts_of
 

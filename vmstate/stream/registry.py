@@ -1,4 +1,4 @@
-"""The device library: which description an idstr has.
+"""The registry of device libraries: which description an idstr has.
 
 Libraries are found through the entry-point group `vmstate.devices`. Each is a module with `INDEX`, a mapping from the
 last part of an idstr to the places of its descriptions ("module:class", the newest layout first); nothing of a device
