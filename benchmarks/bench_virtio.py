@@ -31,7 +31,7 @@ sys.path.insert(0, str(ROOT))
 import construct as cs  # noqa: E402
 
 import vmstate  # noqa: E402
-from devices.virtio.net import VirtIONet  # noqa: E402
+from vmstate.devices.virtio.net import VirtIONet  # noqa: E402
 
 STREAM = ROOT / "fixtures" / "qemu-11.1-q35-virtio-net-mq4.mig.xz"
 QUEUES = 1024

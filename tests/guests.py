@@ -12,12 +12,12 @@ from typing import Any
 
 from recorded import opened
 
-from devices.virtio.core import Broken, Disabled, PackedVirtQueue, RingSize, RingSizes, features_of
-from devices.virtio.features import NetFeatures
-from devices.virtio.net import MAC_TABLE_ENTRIES, RSS_MAX_KEY_SIZE, MacAddress, Rss, VirtIONet
-from devices.virtio.net_control import all_offloads
-from devices.virtio.pci import NO_VECTOR, QUEUE_MAX
-from devices.virtio.status import DeviceStatus, NetStatus
+from vmstate.devices.virtio.core import Broken, Disabled, PackedVirtQueue, RingSize, RingSizes, features_of
+from vmstate.devices.virtio.features import NetFeatures
+from vmstate.devices.virtio.net import MAC_TABLE_ENTRIES, RSS_MAX_KEY_SIZE, MacAddress, Rss, VirtIONet
+from vmstate.devices.virtio.net_control import all_offloads
+from vmstate.devices.virtio.pci import NO_VECTOR, QUEUE_MAX
+from vmstate.devices.virtio.status import DeviceStatus, NetStatus
 from vmstate.early.source import Source
 from vmstate.vmsd.state import facts_of
 

@@ -13,11 +13,11 @@ import pytest
 from recorded import FIXTURES, opened
 
 import vmstate  # noqa: F401  (binds the codec)
-from devices.vhost.user import FdFlags, Message, VringAddr, VringFd, VringState
-from devices.virtio.core import Features64
-from devices.virtio.features import NetFeatures
-from devices.virtio.net import MacAddress, Rss, VirtIONet
-from devices.virtio.net_control import Settings, difference, replay
+from vmstate.devices.vhost.user import FdFlags, Message, VringAddr, VringFd, VringState
+from vmstate.devices.virtio.core import Features64
+from vmstate.devices.virtio.features import NetFeatures
+from vmstate.devices.virtio.net import MacAddress, Rss, VirtIONet
+from vmstate.devices.virtio.net_control import Settings, difference, replay
 from vmstate.early.backends import (
     BACKENDS,
     UNBIND,

@@ -513,7 +513,7 @@ def test_encode_leaves_the_output_alone(tmp_path: Path, fails: Any, bare_documen
 def vmstate(*arguments: str, **how: Any) -> subprocess.CompletedProcess[bytes]:
     env = {**os.environ, "PYTHONPATH": str(ROOT)}
     return subprocess.run(
-        [sys.executable, "-m", "vmstate.cli", *arguments], capture_output=True, env=env, check=False, **how
+        [sys.executable, "-m", "vmstate", *arguments], capture_output=True, env=env, check=False, **how
     )
 
 

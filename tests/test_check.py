@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 
 import vmstate
-from devices.virtio.features import NetFeatures
-from devices.virtio.net import MacAddress, TxWaiting, VirtIONet
 from vmstate.cli import main
+from vmstate.devices.virtio.features import NetFeatures
+from vmstate.devices.virtio.net import MacAddress, TxWaiting, VirtIONet
 from vmstate.schema.vmdesc import NOTHING_DESCRIBED
 
 FIXTURES = Path(__file__).parent.parent / "fixtures"

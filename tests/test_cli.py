@@ -73,7 +73,7 @@ def command(*arguments: str, **how: Any) -> subprocess.CompletedProcess[bytes]:
     """Run the command as a user does."""
     env = {**os.environ, "PYTHONPATH": str(ROOT), **how.pop("env", {})}
     return subprocess.run(
-        [sys.executable, "-m", "vmstate.cli", *arguments], capture_output=True, env=env, check=False, **how
+        [sys.executable, "-m", "vmstate", *arguments], capture_output=True, env=env, check=False, **how
     )
 
 
@@ -585,7 +585,7 @@ def test_a_value_is_changed_through_a_document(vmstate: Run, tmp_path: Path) -> 
 def test_a_broken_pipe_is_quiet(verb: str) -> None:
     """With far more to write than a pipe holds."""
     file = fixture("qemu-7.2-q35-default-devices.mig.xz")
-    script = f"{sys.executable} -m vmstate.cli {verb} {file} | head -c 1; exit ${{PIPESTATUS[0]}}"
+    script = f"{sys.executable} -m vmstate {verb} {file} | head -c 1; exit ${{PIPESTATUS[0]}}"
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     done = subprocess.run(["bash", "-c", script], capture_output=True, env=environment, check=False)
     assert (done.returncode, done.stdout, done.stderr) == (0, b"{", b"")
@@ -597,7 +597,7 @@ def test_a_full_disk_and_a_closed_output_are_one_line(verb: str) -> None:
         (">/dev/full", "output: No space left on device"),
         (">&-", "standard output is closed"),
     ):
-        script = f"{sys.executable} -m vmstate.cli {verb} {fixture(MICROVM)} {redirected}"
+        script = f"{sys.executable} -m vmstate {verb} {fixture(MICROVM)} {redirected}"
         done = subprocess.run(
             ["bash", "-c", script],
             capture_output=True,

@@ -347,7 +347,7 @@ def test_decode_and_encode_commands(file: str, tmp_path: Path) -> None:
 
 def test_decode_and_encode_through_pipes(tmp_path: Path) -> None:
     env = {**os.environ, "PYTHONPATH": str(ROOT)}
-    vmstate = [sys.executable, "-m", "vmstate.cli"]
+    vmstate = [sys.executable, "-m", "vmstate"]
     packed = (FIXTURES / MICROVM).read_bytes()
     decoded = subprocess.run([*vmstate, "decode", "-"], input=packed, capture_output=True, env=env, check=True)
     assert json.loads(decoded.stdout)["file"] == "<stdin>"

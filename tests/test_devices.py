@@ -12,11 +12,10 @@ from typing import Any
 import pytest
 from recorded import NO_ANYTHING, S390X, STREAMS, opened, pairs_of, plain
 
-import devices
-from devices.input.pckbd import ISAKbd, Kbd
-from devices.pci.device import PCIIrqState
-from devices.pci.msix import msix_vectors
-from vmstate import Section, Stream, load
+from vmstate import Section, Stream, devices, load
+from vmstate.devices.input.pckbd import ISAKbd, Kbd
+from vmstate.devices.pci.device import PCIIrqState
+from vmstate.devices.pci.msix import msix_vectors
 from vmstate.errors import DescriptionError, VMStateError
 from vmstate.schema.write import describe_device, json_text
 from vmstate.stream.reader import find_vmdesc
@@ -138,10 +137,10 @@ def test_a_place_of_the_index_is_a_description(place: str) -> None:
 def test_a_device_loads_only_what_it_is_made_of() -> None:
     code = (
         "import sys, vmstate; from vmstate.stream.registry import shipped_descriptions as find; find('i8259'); "
-        "print(*sorted(name for name in sys.modules if name.startswith('devices.')))"
+        "print(*sorted(name for name in sys.modules if name.startswith('vmstate.devices.')))"
     )
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
-    assert done.stdout.split() == ["devices.intc", "devices.intc.i8259"]
+    assert done.stdout.split() == ["vmstate.devices.intc", "vmstate.devices.intc.i8259"]
 
 
 # ---------------------------------------------------------------------------------------------------------------------

@@ -12,10 +12,10 @@ import pytest
 from recorded import FIXTURES, MICROVM, NO_VMDESC, ROOT, STREAMS, TWO_SLIRPS, opened, plain
 
 import vmstate
-from devices.noise import NOISE
 from vmstate import Change, Stream, diff, load
 from vmstate.cli import main
 from vmstate.compare.noise import KINDS
+from vmstate.devices.noise import NOISE
 from vmstate.errors import VMStateError
 from vmstate.stream.events import Vmdescription
 from vmstate.stream.registry import _descriptions, _shipped

@@ -10,8 +10,8 @@ from itertools import pairwise
 import pytest
 from recorded import FIXTURES
 
-from devices.vhost.user import FrontendRequest
 from vmstate.cli import early_what_if
+from vmstate.devices.vhost.user import FrontendRequest
 from vmstate.early.backends import BACKENDS, VhostNet, VhostUser, VhostVdpa
 from vmstate.early.cost import ANSWERED, LAB, PUBLISHED, SETS, Answer, Question, cost_of, example, record_bytes, what_if
 from vmstate.early.operations import Operation, Phase

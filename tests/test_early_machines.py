@@ -11,11 +11,11 @@ from guests import GUESTS, Guest, card_of
 from test_backends import RSS as RECORDED_RSS
 from test_backends import recorded_card
 
-from devices.virtio.core import Broken, Disabled, RingSize, RingSizes, Started
-from devices.virtio.features import NetFeatures
-from devices.virtio.net import VirtIONet
-from devices.virtio.net_control import Settings
-from devices.virtio.pci import VirtIOPCIFeatures128
+from vmstate.devices.virtio.core import Broken, Disabled, RingSize, RingSizes, Started
+from vmstate.devices.virtio.features import NetFeatures
+from vmstate.devices.virtio.net import VirtIONet
+from vmstate.devices.virtio.net_control import Settings
+from vmstate.devices.virtio.pci import VirtIOPCIFeatures128
 from vmstate.early.backends import BACKENDS, Backend, Fault, Tap, VhostNet, VhostUser, VhostVdpa
 from vmstate.early.destination import Destination
 from vmstate.early.load import load_over
@@ -224,7 +224,7 @@ def test_a_second_table_of_scaling_leaks_the_first() -> None:
 
 def test_the_byte_order_is_set_by_the_load_itself() -> None:
     early, late = card_of("legacy device"), card_of("legacy device")
-    from devices.virtio.core import DeviceEndian
+    from vmstate.devices.virtio.core import DeviceEndian
 
     early.virtio.virtio.device_endian = DeviceEndian(device_endian=2)
     assert load_over(early, late).stale == ()

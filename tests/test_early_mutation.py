@@ -16,17 +16,17 @@ import pytest
 from guests import GUESTS, card_of
 from test_early_stateful import EarlyMigration
 
-import devices.virtio.net_items
-from devices.virtio.core import DeviceEndian
-from devices.virtio.features import NetFeatures
-from devices.virtio.net import VirtIONet
+from vmstate.devices.virtio import net_items
+from vmstate.devices.virtio.core import DeviceEndian
+from vmstate.devices.virtio.features import NetFeatures
+from vmstate.devices.virtio.net import VirtIONet
 from vmstate.early.items import Item, ItemClass, ItemTable, MixedRule
 from vmstate.early.policy import PerItem
 from vmstate.errors import EarlyError
 from vmstate.vmsd.state import facts_of
 
 ALWAYS, VALUE, RESET, HOST = ItemClass
-ITEMS: ItemTable = devices.virtio.net_items.ITEMS
+ITEMS: ItemTable = net_items.ITEMS
 
 MQ4, ONE, LEGACY, MMIO, PASST = (
     "four pairs, RSS",
@@ -345,7 +345,7 @@ def test_there_are_mutants_of_every_row() -> None:
 @pytest.mark.parametrize("mutant", MUTANTS)
 def test_a_mutant_of_the_table_fails(mutant: str, monkeypatch: pytest.MonkeyPatch) -> None:
     row, table = MUTANTS[mutant]
-    monkeypatch.setattr(devices.virtio.net_items, "ITEMS", table)
+    monkeypatch.setattr(net_items, "ITEMS", table)
     try:
         every_part_has_an_owner(table)
     except AssertionError:

@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from recorded import opened
 
-from devices.virtio import net_items
+from vmstate.devices.virtio import net_items
 from vmstate.early.backends import BACKENDS
 from vmstate.early.items import ItemClass, ItemTable, check_table, table_of
 from vmstate.early.operations import CVQ_COMMANDS

@@ -25,9 +25,9 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
-from devices.virtio.features import NetFeatures
-from devices.virtio.net import RX_MODES, VirtIONet
-from devices.virtio.net_control import Settings
+from vmstate.devices.virtio.features import NetFeatures
+from vmstate.devices.virtio.net import RX_MODES, VirtIONet
+from vmstate.devices.virtio.net_control import Settings
 from vmstate.early.backends import Backend, BackendFailure, Fault, Tap, VhostNet, VhostUser, VhostVdpa
 from vmstate.early.destination import Destination
 from vmstate.early.items import BackendName

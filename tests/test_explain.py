@@ -19,13 +19,13 @@ import pytest
 from explain_cases import CASES, FOLDER, MACHINES, Case
 from recorded import FIXTURES, plain
 
-from devices.arm.cpu import register_name
 from vmstate import Explanation, Target, assign, explain, load, open_target
 from vmstate.cli import main
 from vmstate.compare import messages
 from vmstate.compare.findings import BREAKS, COSMETIC
 from vmstate.compare.pci_config import Masks, Region
 from vmstate.compare.target import read_target, write_target
+from vmstate.devices.arm.cpu import register_name
 from vmstate.errors import VMStateError
 
 SAID = cases.said_of()

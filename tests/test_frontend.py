@@ -21,9 +21,10 @@ from machines import children_of, gone
 from recorded import FIXTURES
 from test_backends import names, operation_of
 
-from devices.vhost.driver import Buffer, GuestMemory, SplitDriver
-from devices.vhost.frontend import FrontEnd, MessageFailure
-from devices.vhost.user import (
+from vmstate.cli import main
+from vmstate.devices.vhost.driver import Buffer, GuestMemory, SplitDriver
+from vmstate.devices.vhost.frontend import FrontEnd, MessageFailure
+from vmstate.devices.vhost.user import (
     Ack,
     FrontendRequest,
     Header,
@@ -34,8 +35,7 @@ from devices.vhost.user import (
     U64Value,
     VringBase,
 )
-from devices.vhost.vring import UsedElem
-from vmstate.cli import main
+from vmstate.devices.vhost.vring import UsedElem
 from vmstate.early.backends import BackendFailure, IllegalOperation, VhostUser
 from vmstate.early.layout import Layout, Ring
 from vmstate.early.operations import Operation, Phase

@@ -469,7 +469,7 @@ def test_a_full_disk_keeps_what_was_found(
 
 def test_ctrl_c_ends_it_and_leaves_no_process(tmp_path: Path) -> None:
     words = ["--seed", str(NET), "--devices", "i8254", "--time", "60", "--jobs", "2", "-o", str(tmp_path)]
-    command = [sys.executable, "-m", "vmstate.cli", "fuzz", "decoder", *words]
+    command = [sys.executable, "-m", "vmstate", "fuzz", "decoder", *words]
     process = subprocess.Popen(command, cwd=ROOT, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
     end = time.monotonic() + 60
     while not (tmp_path / "campaign.json").exists() and time.monotonic() < end:

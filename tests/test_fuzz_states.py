@@ -12,12 +12,12 @@ from hypothesis import strategies as st
 
 import vmstate
 import vmstate.fuzz
-from devices import INDEX
-from devices.virtio.balloon import VirtIOBalloon
-from devices.virtio.blk import VirtIOBlk
-from devices.virtio.gpu import VirtIOGPU
-from devices.virtio.net import VirtIONet
-from devices.virtio.scsi import VirtIOSCSI
+from vmstate.devices import INDEX
+from vmstate.devices.virtio.balloon import VirtIOBalloon
+from vmstate.devices.virtio.blk import VirtIOBlk
+from vmstate.devices.virtio.gpu import VirtIOGPU
+from vmstate.devices.virtio.net import VirtIONet
+from vmstate.devices.virtio.scsi import VirtIOSCSI
 from vmstate.fuzz.compose import device_names
 from vmstate.fuzz.grow import Grower
 from vmstate.fuzz.source import RandomSource

@@ -49,7 +49,7 @@ pytestmark = [pytest.mark.qemu, needs_qemu]
 NEW = "52:54:00:aa:bb:cc"
 # The first packet may be lost while both sides learn where the other is.
 PING = "for one in 1 2 3 4 5 6; do ping -c 1 -W 2 10.0.2.2 && break; done"
-COMMAND = [sys.executable, "-m", "vmstate.cli"]
+COMMAND = [sys.executable, "-m", "vmstate"]
 RELEASES = [pytest.param(None, id="system"), *(pytest.param(root, id=Path(root).name) for root in ROOTS)]
 
 

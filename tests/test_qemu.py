@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 import vmstate
-from devices.virtio.net import MacAddress
+from vmstate.devices.virtio.net import MacAddress
 
 QEMU = shutil.which("qemu-system-x86_64")
 LIMIT = 60

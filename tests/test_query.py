@@ -15,10 +15,10 @@ import pytest
 from recorded import FIXTURES, MANIFEST, MICROVM, NONE, S390X, STREAMS, opened
 
 import vmstate
-from devices.virtio import feature_names
-from devices.virtio.features import Features, NetFeatures
-from devices.virtio.status import DeviceStatus
 from vmstate.cli import main
+from vmstate.devices.virtio import feature_names
+from vmstate.devices.virtio.features import Features, NetFeatures
+from vmstate.devices.virtio.status import DeviceStatus
 from vmstate.query.commands import COMMANDS
 from vmstate.query.origin import earliest_release, release_of
 
@@ -367,7 +367,7 @@ def test_a_release_names_only_the_features_it_knew() -> None:
 def test_features_above_63_have_a_number_of_their_own() -> None:
     stream = opened("qemu-11.1-q35-virtio-net.mig.xz")
     body = stream["virtio-net"].state.virtio.virtio
-    from devices.virtio.core import Features128
+    from vmstate.devices.virtio.core import Features128
 
     body.features128 = Features128(guest_features=1 << 1 | 1 << 40)
     answer = vmstate.ask(stream, "x-query-virtio-status").value["guest-features"]
@@ -441,7 +441,7 @@ def test_the_names_are_those_of_the_features() -> None:
 
 
 def run(*words: str | Path) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "vmstate.cli", *map(str, words)]
+    command = [sys.executable, "-m", "vmstate", *map(str, words)]
     return subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
 
 

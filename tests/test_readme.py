@@ -81,12 +81,12 @@ def steps_of(text: str) -> Iterator[Step]:
 
 
 def environment_in(folder: Path) -> dict[str, str]:
-    """`vmstate` is the command that is installed beside this Python, or else `python -m vmstate.cli`."""
+    """`vmstate` is the command that is installed beside this Python, or else `python -m vmstate`."""
     commands = folder / ".bin"
     commands.mkdir()
     if not (Path(sys.executable).parent / "vmstate").exists():
         command = commands / "vmstate"
-        command.write_text(f'#!/bin/sh\nexec "{sys.executable}" -m vmstate.cli "$@"\n', encoding="utf-8")
+        command.write_text(f'#!/bin/sh\nexec "{sys.executable}" -m vmstate "$@"\n', encoding="utf-8")
         command.chmod(0o755)
     places = (str(commands), str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath))
     kept = {key: value for key, value in os.environ.items() if key not in ("FORCE_COLOR", "PYTHONSTARTUP")}
@@ -95,7 +95,9 @@ def environment_in(folder: Path) -> dict[str, str]:
     return {
         **kept,
         "PATH": os.pathsep.join(places),
-        "PYTHONPATH": str(ROOT),
+        "PYTHONPATH": "",
+        # What pytest says of an editable install, and of no other.
+        "PYTEST_ADDOPTS": "-W ignore::pytest.PytestAssertRewriteWarning",
         "PYTHONUTF8": "1",
         "COLUMNS": "100",
         "LC_ALL": "C.UTF-8",

@@ -12,9 +12,9 @@ import pytest
 from recorded import MICROVM, STREAMS, opened, plain
 
 import vmstate
-from devices.virtio.net import MacAddress
-from devices.virtio.status import DeviceStatus
 from vmstate.cli import ended_by_signals, main
+from vmstate.devices.virtio.net import MacAddress
+from vmstate.devices.virtio.status import DeviceStatus
 from vmstate.schema.values import to_plain
 from vmstate.stream.edit import assign, set_value
 from vmstate.vmsd import types as t

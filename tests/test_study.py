@@ -171,7 +171,7 @@ def test_a_bench_that_is_killed_leaves_no_process_behind(tmp_path: Path) -> None
     # Its folder of sockets and traces does stay.
     environment = {**os.environ, "TMPDIR": str(tmp_path)}
     process = subprocess.Popen(
-        [sys.executable, "-m", "vmstate.cli", *words], stdout=subprocess.DEVNULL, env=environment
+        [sys.executable, "-m", "vmstate", *words], stdout=subprocess.DEVNULL, env=environment
     )
     try:
         end = time.monotonic() + 30

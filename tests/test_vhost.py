@@ -19,14 +19,24 @@ from recorded import FIXTURES, ROOT, opened
 from recorded import MANIFEST as STREAM_MANIFEST
 
 import vmstate  # noqa: F401  (binds the codec)
-from devices.vhost import kernel, user, vring
-from devices.vhost.abi import Structure
-from devices.vhost.element import IOVec, VirtQueueElement
-from devices.vhost.inflight import VhostInflightBuffer, VhostInflightRegion
-from devices.vhost.user import BackendRequest as B
-from devices.vhost.user import FrontendRequest as F
-from devices.vhost.user import Message, MessageFlags
-from devices.vhost.vring import Avail, Desc, DescFlags, DescTable, PackedDesc, PackedRing, RingFeature, Used, UsedElem
+from vmstate.devices.vhost import kernel, user, vring
+from vmstate.devices.vhost.abi import Structure
+from vmstate.devices.vhost.element import IOVec, VirtQueueElement
+from vmstate.devices.vhost.inflight import VhostInflightBuffer, VhostInflightRegion
+from vmstate.devices.vhost.user import BackendRequest as B
+from vmstate.devices.vhost.user import FrontendRequest as F
+from vmstate.devices.vhost.user import Message, MessageFlags
+from vmstate.devices.vhost.vring import (
+    Avail,
+    Desc,
+    DescFlags,
+    DescTable,
+    PackedDesc,
+    PackedRing,
+    RingFeature,
+    Used,
+    UsedElem,
+)
 from vmstate.errors import DecodeError, EncodeError, TruncatedError, VMStateError
 from vmstate.vmsd.state import residue_of
 
@@ -1121,8 +1131,8 @@ def test_the_inflight_region() -> None:
 
 def test_streams_do_not_need_construct() -> None:
     code = (
-        "import sys, devices.vhost.element, devices.vhost.inflight; "
-        "print('construct' in sys.modules, 'devices.vhost.abi' in sys.modules)"
+        "import sys, vmstate.devices.vhost.element, vmstate.devices.vhost.inflight; "
+        "print('construct' in sys.modules, 'vmstate.devices.vhost.abi' in sys.modules)"
     )
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
     assert done.stdout.split() == ["False", "False"]

@@ -10,20 +10,19 @@ from typing import Any, NamedTuple
 import pytest
 from recorded import MANIFEST, STREAMS, opened, pairs_of, plain
 
-import devices
-from devices.pci.device import PCIDevice
-from devices.vhost.element import VirtQueueElement
-from devices.virtio.balloon import MISNAMED, MisnamedPagePoison
-from devices.virtio.blk import VirtIOBlk, VirtIOBlkConfig, VirtIOBlkRequest
-from devices.virtio.config import byte_order
-from devices.virtio.console import VirtIOSerialPort
-from devices.virtio.core import DeviceEndian, Features64, VirtIODevice
-from devices.virtio.features import Features, NetFeatures
-from devices.virtio.fs import VHostUserFSConfig
-from devices.virtio.mem import VirtIOMEMDeviceEarly
-from devices.virtio.net import VirtIONet, VirtIONetConfig
-from devices.virtio.pci import VirtIOPCIConfig
-from vmstate import Section, Stream, facts_of, find_vmdesc, set_facts
+from vmstate import Section, Stream, devices, facts_of, find_vmdesc, set_facts
+from vmstate.devices.pci.device import PCIDevice
+from vmstate.devices.vhost.element import VirtQueueElement
+from vmstate.devices.virtio.balloon import MISNAMED, MisnamedPagePoison
+from vmstate.devices.virtio.blk import VirtIOBlk, VirtIOBlkConfig, VirtIOBlkRequest
+from vmstate.devices.virtio.config import byte_order
+from vmstate.devices.virtio.console import VirtIOSerialPort
+from vmstate.devices.virtio.core import DeviceEndian, Features64, VirtIODevice
+from vmstate.devices.virtio.features import Features, NetFeatures
+from vmstate.devices.virtio.fs import VHostUserFSConfig
+from vmstate.devices.virtio.mem import VirtIOMEMDeviceEarly
+from vmstate.devices.virtio.net import VirtIONet, VirtIONetConfig
+from vmstate.devices.virtio.pci import VirtIOPCIConfig
 from vmstate.errors import VMStateError
 from vmstate.stream.registry import last_part, shipped_descriptions
 
@@ -561,7 +560,7 @@ def test_made_from_nothing(place: str) -> None:
     body = getattr(state, "virtio", None)
     if body is not None:
         body.transport = VirtIOPCIConfig(pci_dev=PCIDevice(conventional_config=bytes(256)))
-    if place == "devices.virtio.balloon:VIRTIO_BALLOON_5_2":
+    if place == "vmstate.devices.virtio.balloon:VIRTIO_BALLOON_5_2":
         body.misnamed_page_poison = MisnamedPagePoison()
     if name == "virtio-console":
         body.max_nr_ports, body.ports_map = 31, [0]

@@ -5,9 +5,9 @@ Facts from QEMU's hw/acpi/generic_event_device.c.
 
 from __future__ import annotations
 
-from devices.acpi.cpu_hotplug import CPUHotplug
-from devices.acpi.memory_hotplug import MemHotplug
-from devices.acpi.pcihp import AcpiPciHpPciStatus
+from vmstate.devices.acpi.cpu_hotplug import CPUHotplug
+from vmstate.devices.acpi.memory_hotplug import MemHotplug
+from vmstate.devices.acpi.pcihp import AcpiPciHpPciStatus
 from vmstate.vmsd.declare import array, description, known_since, struct, subsection, uint32, uint64
 from vmstate.vmsd.expr import this
 

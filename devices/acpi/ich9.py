@@ -5,10 +5,10 @@ Facts from QEMU's hw/acpi/ich9.c.
 
 from __future__ import annotations
 
-from devices.acpi.cpu_hotplug import CPUHotplug
-from devices.acpi.memory_hotplug import MemHotplug
-from devices.acpi.pcihp import AcpiPciHpPciStatus
-from devices.acpi.tco import TCOIORegs
+from vmstate.devices.acpi.cpu_hotplug import CPUHotplug
+from vmstate.devices.acpi.memory_hotplug import MemHotplug
+from vmstate.devices.acpi.pcihp import AcpiPciHpPciStatus
+from vmstate.devices.acpi.tco import TCOIORegs
 from vmstate.vmsd.declare import array, description, int64, struct, subsection, timer, uint8, uint16, uint32
 
 

@@ -5,12 +5,12 @@ Facts from QEMU's hw/acpi/piix4.c.
 
 from __future__ import annotations
 
-from devices.acpi.cpu_hotplug import CPUHotplug
-from devices.acpi.memory_hotplug import MemHotplug
-from devices.acpi.pcihp import AcpiPciHpPciStatus
-from devices.i2c.pm_smbus import SMBUS_MIGRATED, PMSMBus
-from devices.isa.apm import APM
-from devices.pci.device import PCIDevice
+from vmstate.devices.acpi.cpu_hotplug import CPUHotplug
+from vmstate.devices.acpi.memory_hotplug import MemHotplug
+from vmstate.devices.acpi.pcihp import AcpiPciHpPciStatus
+from vmstate.devices.i2c.pm_smbus import SMBUS_MIGRATED, PMSMBus
+from vmstate.devices.isa.apm import APM
+from vmstate.devices.pci.device import PCIDevice
 from vmstate.vmsd.declare import array, description, int64, struct, subsection, timer, uint16, uint32
 from vmstate.vmsd.expr import fact, not_
 

@@ -5,7 +5,7 @@ Facts from QEMU's hw/block/fdc-isa.c.
 
 from __future__ import annotations
 
-from devices.block.fdc import FDCtrl
+from vmstate.devices.block.fdc import FDCtrl
 from vmstate.vmsd.declare import description, struct
 
 

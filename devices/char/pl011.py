@@ -5,7 +5,7 @@ Facts from QEMU's hw/char/pl011.c.
 
 from __future__ import annotations
 
-from devices.core.clock import Clock
+from vmstate.devices.core.clock import Clock
 from vmstate.vmsd.declare import array, description, host, int32, struct, subsection, uint32, unused, variant
 
 

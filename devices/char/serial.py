@@ -5,7 +5,7 @@ Facts from QEMU's hw/char/serial.c.
 
 from __future__ import annotations
 
-from devices.core.fifo8 import Fifo8
+from vmstate.devices.core.fifo8 import Fifo8
 from vmstate.vmsd.declare import description, int32, rule, struct, subsection, timer, uint8, uint16, uint32
 from vmstate.vmsd.expr import asks, otherwise, this
 

@@ -5,7 +5,7 @@ Facts from QEMU's hw/char/serial-isa.c.
 
 from __future__ import annotations
 
-from devices.char.serial import Serial
+from vmstate.devices.char.serial import Serial
 from vmstate.vmsd.declare import description, struct
 
 

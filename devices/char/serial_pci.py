@@ -5,8 +5,8 @@ Facts from QEMU's hw/char/serial-pci.c.
 
 from __future__ import annotations
 
-from devices.char.serial import Serial
-from devices.pci.device import PCIDevice
+from vmstate.devices.char.serial import Serial
+from vmstate.devices.pci.device import PCIDevice
 from vmstate.vmsd.declare import description, struct
 
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from devices.core.globalstate import RUN_STATES
+from vmstate.devices.core.globalstate import RUN_STATES
 from vmstate.errors import QueryError
 from vmstate.vmsd.question import Ask, Questions
 

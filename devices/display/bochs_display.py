@@ -5,7 +5,7 @@ Facts from QEMU's hw/display/bochs-display.c.
 
 from __future__ import annotations
 
-from devices.pci.device import PCIDevice
+from vmstate.devices.pci.device import PCIDevice
 from vmstate.vmsd.declare import array, boolean, description, struct, uint16
 
 

@@ -5,7 +5,7 @@ Facts from QEMU's hw/display/cirrus_vga.c.
 
 from __future__ import annotations
 
-from devices.pci.device import PCIDevice
+from vmstate.devices.pci.device import PCIDevice
 from vmstate.vmsd.declare import buffer, description, int32, struct, uint8, uint32
 
 

@@ -5,8 +5,8 @@ Facts from QEMU's hw/display/vga-pci.c.
 
 from __future__ import annotations
 
-from devices.display.vga import VGACommon
-from devices.pci.device import PCIDevice
+from vmstate.devices.display.vga import VGACommon
+from vmstate.devices.pci.device import PCIDevice
 from vmstate.vmsd.declare import description, struct
 
 

@@ -5,7 +5,7 @@ Facts from QEMU's hw/display/vmware_vga.c.
 
 from __future__ import annotations
 
-from devices.pci.device import PCIDevice
+from vmstate.devices.pci.device import PCIDevice
 from vmstate.vmsd.declare import description, int32, int32_equal, struct, uint32, unused, varray
 
 

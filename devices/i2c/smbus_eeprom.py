@@ -5,7 +5,7 @@ Facts from QEMU's hw/i2c/smbus_eeprom.c.
 
 from __future__ import annotations
 
-from devices.i2c.smbus_slave import SMBusDevice
+from vmstate.devices.i2c.smbus_slave import SMBusDevice
 from vmstate.vmsd.declare import array, boolean, description, struct, uint8
 
 

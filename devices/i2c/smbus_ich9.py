@@ -5,8 +5,8 @@ Facts from QEMU's hw/i2c/smbus_ich9.c.
 
 from __future__ import annotations
 
-from devices.i2c.pm_smbus import SMBUS_MIGRATED, PMSMBus
-from devices.pci.device import PCIDevice
+from vmstate.devices.i2c.pm_smbus import SMBUS_MIGRATED, PMSMBus
+from vmstate.devices.pci.device import PCIDevice
 from vmstate.vmsd.declare import boolean, description, struct
 
 

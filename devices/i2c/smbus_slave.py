@@ -5,7 +5,7 @@ Facts from QEMU's hw/i2c/smbus_slave.c.
 
 from __future__ import annotations
 
-from devices.i2c.core import I2CSlave
+from vmstate.devices.i2c.core import I2CSlave
 from vmstate.vmsd.declare import array, description, int32, struct, uint8
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any, Protocol
 
-from devices.ide.core import IDEBus, IDEDrive
+from vmstate.devices.ide.core import IDEBus, IDEDrive
 from vmstate.vmsd.declare import (
     array,
     boolean,

@@ -5,8 +5,8 @@ Facts from QEMU's hw/ide/ich.c.
 
 from __future__ import annotations
 
-from devices.ide.ahci import AHCI, AHCI_9_0, Memory, is_mapped
-from devices.pci.device import PCIDevice
+from vmstate.devices.ide.ahci import AHCI, AHCI_9_0, Memory, is_mapped
+from vmstate.devices.pci.device import PCIDevice
 from vmstate.vmsd.declare import description, rule, struct, variant
 from vmstate.vmsd.expr import MEMORY, RELEASE, asks, this
 

@@ -5,7 +5,7 @@ Facts from QEMU's hw/ide/isa.c.
 
 from __future__ import annotations
 
-from devices.ide.core import IDEBus, IDEDrive
+from vmstate.devices.ide.core import IDEBus, IDEDrive
 from vmstate.vmsd.declare import array, description, struct
 
 

@@ -5,8 +5,8 @@ Facts from QEMU's hw/ide/pci.c.
 
 from __future__ import annotations
 
-from devices.ide.core import IDEBus, IDEDrive
-from devices.pci.device import PCIDevice
+from vmstate.devices.ide.core import IDEBus, IDEDrive
+from vmstate.devices.pci.device import PCIDevice
 from vmstate.vmsd.declare import array, description, int64, struct, subsection, uint8, uint32
 from vmstate.vmsd.expr import this
 

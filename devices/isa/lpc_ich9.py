@@ -5,9 +5,9 @@ Facts from QEMU's hw/isa/lpc_ich9.c.
 
 from __future__ import annotations
 
-from devices.acpi.ich9 import ICH9PM
-from devices.isa.apm import APM
-from devices.pci.device import PCIDevice
+from vmstate.devices.acpi.ich9 import ICH9PM
+from vmstate.devices.isa.apm import APM
+from vmstate.devices.pci.device import PCIDevice
 from vmstate.vmsd.declare import array, description, struct, subsection, uint8, uint32, uint64
 from vmstate.vmsd.expr import this
 

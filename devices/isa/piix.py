@@ -5,7 +5,7 @@ Facts from QEMU's hw/isa/piix.c.
 
 from __future__ import annotations
 
-from devices.pci.device import PCIDevice
+from vmstate.devices.pci.device import PCIDevice
 from vmstate.vmsd.declare import array, description, int32, struct, subsection, uint8
 from vmstate.vmsd.expr import this
 

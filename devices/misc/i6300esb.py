@@ -5,7 +5,7 @@ Facts from QEMU's hw/watchdog/wdt_i6300esb.c.
 
 from __future__ import annotations
 
-from devices.pci.device import PCIDevice
+from vmstate.devices.pci.device import PCIDevice
 from vmstate.vmsd.declare import description, int32, struct, timer, uint32
 
 

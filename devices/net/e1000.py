@@ -5,7 +5,7 @@ Facts from QEMU's hw/net/e1000.c.
 
 from __future__ import annotations
 
-from devices.pci.device import PCIDevice
+from vmstate.devices.pci.device import PCIDevice
 from vmstate.vmsd.declare import (
     array,
     boolean,

@@ -5,8 +5,8 @@ Facts from QEMU's hw/net/e1000e.c.
 
 from __future__ import annotations
 
-from devices.pci.device import PCIDevice
-from devices.pci.msix import MSIX, msix_of
+from vmstate.devices.pci.device import PCIDevice
+from vmstate.devices.pci.msix import MSIX, msix_of
 from vmstate.vmsd.declare import (
     array,
     boolean,

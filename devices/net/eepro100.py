@@ -5,7 +5,7 @@ Facts from QEMU's hw/net/eepro100.c.
 
 from __future__ import annotations
 
-from devices.pci.device import PCIDevice
+from vmstate.devices.pci.device import PCIDevice
 from vmstate.vmsd.declare import array, buffer, description, struct, uint8, uint16, uint32, unused, variant
 
 

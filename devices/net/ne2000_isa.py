@@ -5,7 +5,7 @@ Facts from QEMU's hw/net/ne2000-isa.c.
 
 from __future__ import annotations
 
-from devices.net.ne2000 import NE2000
+from vmstate.devices.net.ne2000 import NE2000
 from vmstate.vmsd.declare import description, struct
 
 

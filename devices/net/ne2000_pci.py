@@ -5,8 +5,8 @@ Facts from QEMU's hw/net/ne2000-pci.c.
 
 from __future__ import annotations
 
-from devices.net.ne2000 import NE2000
-from devices.pci.device import PCIDevice
+from vmstate.devices.net.ne2000 import NE2000
+from vmstate.devices.pci.device import PCIDevice
 from vmstate.vmsd.declare import description, struct
 
 

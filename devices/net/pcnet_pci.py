@@ -5,8 +5,8 @@ Facts from QEMU's hw/net/pcnet-pci.c.
 
 from __future__ import annotations
 
-from devices.net.pcnet import PCNet
-from devices.pci.device import PCIDevice
+from vmstate.devices.net.pcnet import PCNet
+from vmstate.devices.pci.device import PCIDevice
 from vmstate.vmsd.declare import description, struct
 
 

@@ -5,8 +5,8 @@ Facts from QEMU's hw/pci-bridge/pci_bridge_dev.c.
 
 from __future__ import annotations
 
-from devices.pci.device import PCIDevice
-from devices.pci.shpc import SHPC_PRESENT, shpc_config
+from vmstate.devices.pci.device import PCIDevice
+from vmstate.devices.pci.shpc import SHPC_PRESENT, shpc_config
 from vmstate.vmsd.declare import description, struct
 from vmstate.vmsd.description import MigrationPriority
 

@@ -5,8 +5,8 @@ Facts from QEMU's hw/pci-bridge/pcie_pci_bridge.c.
 
 from __future__ import annotations
 
-from devices.pci.device import PCIDevice
-from devices.pci.shpc import shpc_config
+from vmstate.devices.pci.device import PCIDevice
+from vmstate.devices.pci.shpc import shpc_config
 from vmstate.vmsd.declare import description, struct
 from vmstate.vmsd.description import MigrationPriority
 

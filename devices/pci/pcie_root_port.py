@@ -5,9 +5,9 @@ Facts from QEMU's hw/pci-bridge/gen_pcie_root_port.c.
 
 from __future__ import annotations
 
-from devices.pci.aer import PCIEAERLog
-from devices.pci.device import PCIDevice
-from devices.pci.msix import MSIX, msix_of
+from vmstate.devices.pci.aer import PCIEAERLog
+from vmstate.devices.pci.device import PCIDevice
+from vmstate.devices.pci.msix import MSIX, msix_of
 from vmstate.vmsd.declare import description, struct
 from vmstate.vmsd.description import MigrationPriority
 from vmstate.vmsd.expr import fact

@@ -5,8 +5,8 @@ Facts from QEMU's hw/pci-bridge/xio3130_upstream.c.
 
 from __future__ import annotations
 
-from devices.pci.aer import PCIEAERLog
-from devices.pci.device import PCIDevice
+from vmstate.devices.pci.aer import PCIEAERLog
+from vmstate.devices.pci.device import PCIDevice
 from vmstate.vmsd.declare import description, struct
 from vmstate.vmsd.description import MigrationPriority
 

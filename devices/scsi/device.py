@@ -5,7 +5,7 @@ Facts from QEMU's hw/scsi/scsi-bus.c.
 
 from __future__ import annotations
 
-from devices.scsi.request import SCSIRequest
+from vmstate.devices.scsi.request import SCSIRequest
 from vmstate.vmsd.declare import boolean, description, int8, keyed_list, sub_array, subsection, uint8, uint32
 from vmstate.vmsd.expr import up
 

@@ -5,7 +5,7 @@ Facts from QEMU's hw/scsi/scsi-disk.c.
 
 from __future__ import annotations
 
-from devices.scsi.device import SCSIDevice
+from vmstate.devices.scsi.device import SCSIDevice
 from vmstate.vmsd.declare import boolean, description, known_since, struct, subsection, uint8, uint64
 from vmstate.vmsd.expr import this
 

@@ -5,7 +5,7 @@ Facts from QEMU's hw/scsi/esp.c.
 
 from __future__ import annotations
 
-from devices.core.fifo8 import Fifo8
+from vmstate.devices.core.fifo8 import Fifo8
 from vmstate.vmsd.declare import boolean, buffer, description, int32, struct, uint8, uint32, variant, vbuffer
 from vmstate.vmsd.expr import up
 

@@ -5,8 +5,8 @@ Facts from QEMU's hw/scsi/esp-pci.c.
 
 from __future__ import annotations
 
-from devices.pci.device import PCIDevice
-from devices.scsi.esp import ESP, ESP_5_2, ESP_7_2, ESP_10_0
+from vmstate.devices.pci.device import PCIDevice
+from vmstate.devices.scsi.esp import ESP, ESP_5_2, ESP_7_2, ESP_10_0
 from vmstate.vmsd.declare import buffer, description, struct, uint8, variant
 
 

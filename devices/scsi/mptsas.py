@@ -5,7 +5,7 @@ Facts from QEMU's hw/scsi/mptsas.c.
 
 from __future__ import annotations
 
-from devices.pci.device import PCIDevice
+from vmstate.devices.pci.device import PCIDevice
 from vmstate.vmsd.declare import array, boolean, description, int32, struct, uint8, uint16, uint32, uint64
 
 

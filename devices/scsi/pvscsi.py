@@ -5,7 +5,7 @@ Facts from QEMU's hw/scsi/vmw_pvscsi.c.
 
 from __future__ import annotations
 
-from devices.pci.device import PCIDevice
+from vmstate.devices.pci.device import PCIDevice
 from vmstate.vmsd.declare import array, description, struct, subsection, uint8, uint32, uint64
 
 

@@ -6,7 +6,7 @@ put state of its own between the command and the disk's part; of those declared 
 
 from __future__ import annotations
 
-from devices.virtio.scsi import VirtIOSCSIRequest
+from vmstate.devices.virtio.scsi import VirtIOSCSIRequest
 from vmstate.vmsd.declare import buffer, description, int8, struct, uint8, uint32, uint64
 from vmstate.vmsd.expr import Op, fact, min_, not_, this
 

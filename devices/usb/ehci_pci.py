@@ -5,8 +5,8 @@ Facts from QEMU's hw/usb/hcd-ehci-pci.c.
 
 from __future__ import annotations
 
-from devices.pci.device import PCIDevice
-from devices.usb.ehci import EHCI
+from vmstate.devices.pci.device import PCIDevice
+from vmstate.devices.usb.ehci import EHCI
 from vmstate.vmsd.declare import description, struct
 
 

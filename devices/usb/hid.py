@@ -5,7 +5,7 @@ Facts from QEMU's hw/input/hid.c, hw/usb/dev-hid.c.
 
 from __future__ import annotations
 
-from devices.usb.device import USBDevice
+from vmstate.devices.usb.device import USBDevice
 from vmstate.vmsd.declare import array, description, int32, struct, uint8, uint16, uint32
 
 

@@ -5,8 +5,8 @@ Facts from QEMU's hw/usb/hcd-ohci-pci.c.
 
 from __future__ import annotations
 
-from devices.pci.device import PCIDevice
-from devices.usb.ohci import OHCIState
+from vmstate.devices.pci.device import PCIDevice
+from vmstate.devices.usb.ohci import OHCIState
 from vmstate.vmsd.declare import description, struct
 
 

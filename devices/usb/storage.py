@@ -5,7 +5,7 @@ Facts from QEMU's hw/usb/dev-storage.c.
 
 from __future__ import annotations
 
-from devices.usb.device import USBDevice
+from vmstate.devices.usb.device import USBDevice
 from vmstate.vmsd.declare import description, struct, uint8, uint32
 
 

@@ -5,7 +5,7 @@ Facts from QEMU's hw/usb/hcd-uhci.c.
 
 from __future__ import annotations
 
-from devices.pci.device import PCIDevice
+from vmstate.devices.pci.device import PCIDevice
 from vmstate.vmsd.declare import array, description, int64, struct, timer, uint8, uint8_equal, uint16, uint32
 
 

@@ -5,9 +5,9 @@ Facts from QEMU's hw/usb/hcd-xhci-pci.c.
 
 from __future__ import annotations
 
-from devices.pci.device import PCIDevice
-from devices.pci.msix import MSIX, msix_of
-from devices.usb.xhci import XHCI
+from vmstate.devices.pci.device import PCIDevice
+from vmstate.devices.pci.msix import MSIX, msix_of
+from vmstate.devices.usb.xhci import XHCI
 from vmstate.vmsd.declare import description, struct
 
 

@@ -17,7 +17,7 @@ import os
 import time
 from typing import Self
 
-from devices.vhost.vring import Desc, DescFlags, UsedElem, split_queue_size
+from vmstate.devices.vhost.vring import Desc, DescFlags, UsedElem, split_queue_size
 from vmstate.early.layout import Ring
 from vmstate.errors import VMStateError
 from vmstate.vmsd.data import Value

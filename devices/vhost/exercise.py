@@ -18,8 +18,8 @@ from typing import Any
 
 import attrs
 
-from devices.vhost.driver import Buffer, GuestMemory, SplitDriver
-from devices.vhost.frontend import FrontEnd
+from vmstate.devices.vhost.driver import Buffer, GuestMemory, SplitDriver
+from vmstate.devices.vhost.frontend import FrontEnd
 from vmstate.early.layout import Layout, Ring
 from vmstate.errors import VMStateError
 

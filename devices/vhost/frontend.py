@@ -24,9 +24,9 @@ from typing import Any, Self
 
 import attrs
 
-from devices.vhost.driver import GuestMemory
-from devices.vhost.kernel import VringAddr, VringBase, VringState
-from devices.vhost.user import (
+from vmstate.devices.vhost.driver import GuestMemory
+from vmstate.devices.vhost.kernel import VringAddr, VringBase, VringState
+from vmstate.devices.vhost.user import (
     Ack,
     DeviceStateReply,
     DeviceStateTransfer,

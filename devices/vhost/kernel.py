@@ -11,7 +11,7 @@ from typing import Any
 
 from construct import this
 
-from devices.vhost.abi import (
+from vmstate.devices.vhost.abi import (
     S32,
     U8,
     U16,

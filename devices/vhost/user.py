@@ -20,7 +20,7 @@ from uuid import UUID
 import attrs
 from construct import this
 
-from devices.vhost.abi import (
+from vmstate.devices.vhost.abi import (
     U32,
     U56,
     U64,
@@ -43,7 +43,7 @@ from devices.vhost.abi import (
     uint64,
     unused,
 )
-from devices.vhost.kernel import IotlbMessage, VringAddr, VringBase, VringState
+from vmstate.devices.vhost.kernel import IotlbMessage, VringAddr, VringBase, VringState
 from vmstate.errors import DecodeError, EncodeError, TruncatedError
 from vmstate.vmsd.data import NamedTuple
 

@@ -16,7 +16,7 @@ import attrs
 import construct as cs
 from construct import this
 
-from devices.vhost.abi import (
+from vmstate.devices.vhost.abi import (
     U16,
     Layout,
     Octets,

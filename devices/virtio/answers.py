@@ -8,15 +8,15 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from devices.virtio import feature_names
-from devices.virtio.config import BIG, VERSION_1
-from devices.virtio.core import VRING_ALIGN, legacy_rings
-from devices.virtio.device_ids import DEVICE_IDS
-from devices.virtio.feature_names import FeatureName
-from devices.virtio.net import MAX_VLAN
-from devices.virtio.pci import QUEUE_MAX
-from devices.virtio.queue import IDX, WRAP
-from devices.virtio.status import DeviceStatus
+from vmstate.devices.virtio import feature_names
+from vmstate.devices.virtio.config import BIG, VERSION_1
+from vmstate.devices.virtio.core import VRING_ALIGN, legacy_rings
+from vmstate.devices.virtio.device_ids import DEVICE_IDS
+from vmstate.devices.virtio.feature_names import FeatureName
+from vmstate.devices.virtio.net import MAX_VLAN
+from vmstate.devices.virtio.pci import QUEUE_MAX
+from vmstate.devices.virtio.queue import IDX, WRAP
+from vmstate.devices.virtio.status import DeviceStatus
 from vmstate.errors import QueryError
 from vmstate.vmsd.question import LEFT_OUT, Ask, Keys, LeftOut, Questions, Release
 

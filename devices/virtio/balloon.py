@@ -5,8 +5,8 @@ Facts from QEMU's hw/virtio/virtio-balloon.c. The configuration space is little-
 
 from __future__ import annotations
 
-from devices.virtio.config import ConfigSpace, reaches
-from devices.virtio.core import VirtIO, VirtIODevice, virtio_state
+from vmstate.devices.virtio.config import ConfigSpace, reaches
+from vmstate.devices.virtio.core import VirtIO, VirtIODevice, virtio_state
 from vmstate.vmsd.declare import (
     buffer,
     description,

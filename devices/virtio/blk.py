@@ -5,9 +5,9 @@ Facts from QEMU's hw/block/virtio-blk.c.
 
 from __future__ import annotations
 
-from devices.vhost.element import VirtQueueElement
-from devices.virtio.config import ConfigSpace, reaches
-from devices.virtio.core import VirtIO, VirtIODevice, virtio_state
+from vmstate.devices.vhost.element import VirtQueueElement
+from vmstate.devices.virtio.config import ConfigSpace, reaches
+from vmstate.devices.virtio.core import VirtIO, VirtIODevice, virtio_state
 from vmstate.vmsd.declare import (
     description,
     info,
@@ -85,5 +85,5 @@ class VirtIOBlk:
     """A disk on any transport."""
 
     virtio: VirtIOBlkBody = info("virtio", VirtIOBlkBody)
-    early_items = "devices.virtio.blk_items:ITEMS"
+    early_items = "vmstate.devices.virtio.blk_items:ITEMS"
     config_space = ConfigSpace(VirtIOBlkConfig)

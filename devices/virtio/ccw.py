@@ -5,7 +5,7 @@ Facts from QEMU's hw/s390x/virtio-ccw.c, hw/s390x/ccw-device.c and hw/intc/s390_
 
 from __future__ import annotations
 
-from devices.s390x.subchannel import IndAddr, SubchDev
+from vmstate.devices.s390x.subchannel import IndAddr, SubchDev
 from vmstate.vmsd.declare import (
     description,
     int32,

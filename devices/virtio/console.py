@@ -5,9 +5,9 @@ Facts from QEMU's hw/char/virtio-serial-bus.c and include/hw/virtio/virtio-seria
 
 from __future__ import annotations
 
-from devices.vhost.element import VirtQueueElement
-from devices.virtio.config import ConfigSpace, reaches
-from devices.virtio.core import VirtIO, VirtIODevice, virtio_state
+from vmstate.devices.vhost.element import VirtQueueElement
+from vmstate.devices.virtio.config import ConfigSpace, reaches
+from vmstate.devices.virtio.core import VirtIO, VirtIODevice, virtio_state
 from vmstate.vmsd.declare import (
     description,
     info,

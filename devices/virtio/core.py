@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from devices.virtio.pci import NO_VECTOR, QUEUE_MAX, VirtIOPCIConfig, VirtIOPCIExtraState
-from devices.virtio.status import DeviceStatus
+from vmstate.devices.virtio.pci import NO_VECTOR, QUEUE_MAX, VirtIOPCIConfig, VirtIOPCIExtraState
+from vmstate.devices.virtio.status import DeviceStatus
 from vmstate.vmsd.declare import (
     array,
     boolean,
@@ -161,7 +161,7 @@ class ExtraState:
 
     extra_state: Any = one_of(
         TRANSPORT,
-        {PCI: VirtIOPCIExtraState, MMIO: later("devices.virtio.mmio:VirtIOMMIOExtraState")},
+        {PCI: VirtIOPCIExtraState, MMIO: later("vmstate.devices.virtio.mmio:VirtIOMMIOExtraState")},
         info="virtqueue_extra_state",
     )
 
@@ -213,7 +213,7 @@ def _offered(virtio: VirtIO, guest_features: int, offered: int) -> bool:
 
 def _rings_agree(virtio: VirtIO, guest_features: int, vq: Any, transport: Any, memory: Any) -> bool:
     # Reading rings is of no use to most who read a device.
-    from devices.virtio.queue import rings_agree
+    from vmstate.devices.virtio.queue import rings_agree
 
     return rings_agree(virtio, guest_features, vq, transport, memory)
 
@@ -246,8 +246,8 @@ class VirtIODevice:
         TRANSPORT,
         {
             PCI: VirtIOPCIConfig,
-            MMIO: later("devices.virtio.mmio:VirtIOMMIOConfig"),
-            CCW: later("devices.virtio.ccw:VirtioCcwDevice"),
+            MMIO: later("vmstate.devices.virtio.mmio:VirtIOMMIOConfig"),
+            CCW: later("vmstate.devices.virtio.ccw:VirtioCcwDevice"),
         },
     )
     status: DeviceStatus = uint8(value=DeviceStatus)

@@ -5,8 +5,8 @@ Facts from QEMU's hw/virtio/virtio-crypto.c.
 
 from __future__ import annotations
 
-from devices.virtio.config import ConfigSpace
-from devices.virtio.core import VirtIOBody
+from vmstate.devices.virtio.config import ConfigSpace
+from vmstate.devices.virtio.core import VirtIOBody
 from vmstate.vmsd.declare import description, info, uint32_little, uint64_little
 
 

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from devices.virtio import feature_names
-from devices.virtio.feature_names import FeatureName
+from vmstate.devices.virtio import feature_names
+from vmstate.devices.virtio.feature_names import FeatureName
 from vmstate.vmsd.destination import EQUAL, IF_SET, NEVER, NOT_ABOVE, DestinationRule, DestinationRules, FeatureSet
 
 WORDS = (

@@ -1,7 +1,7 @@
 """Early migration of virtio devices: the items that every one of them has, and its layout for a back end.
 
 Classes and actions after QEMU's hw/virtio/virtio.c and hw/virtio/virtio-pci.c: what each setter needs, and what only a
-reset can change. A path is that of a field in the state of the device (`devices.virtio.core`).
+reset can change. A path is that of a field in the state of the device (`vmstate.devices.virtio.core`).
 """
 
 from __future__ import annotations
@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from devices.virtio.core import features_of
-from devices.virtio.status import DeviceStatus
+from vmstate.devices.virtio.core import features_of
+from vmstate.devices.virtio.status import DeviceStatus
 from vmstate.early.items import Constant, Item, ItemClass, MixedRule
 from vmstate.early.layout import Layout, Ring
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from enum import KEEP, IntFlag
 
-from devices.virtio.status import names_of
+from vmstate.devices.virtio.status import names_of
 
 
 class Features(IntFlag, boundary=KEEP):

@@ -5,8 +5,8 @@ Facts from QEMU's hw/virtio/vhost-user-fs.c. Before release 9.0 the device could
 
 from __future__ import annotations
 
-from devices.virtio.config import ConfigSpace
-from devices.virtio.core import BackendState, VirtIOBody
+from vmstate.devices.virtio.config import ConfigSpace
+from vmstate.devices.virtio.core import BackendState, VirtIOBody
 from vmstate.vmsd.declare import description, info, known_since, subsection, text, uint32_device
 
 

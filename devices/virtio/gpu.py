@@ -5,9 +5,9 @@ Facts from QEMU's hw/display/virtio-gpu.c and hw/display/virtio-vga.c.
 
 from __future__ import annotations
 
-from devices.display.vga import VGACommon
-from devices.virtio.config import ConfigSpace, reaches
-from devices.virtio.core import VirtIOBody
+from vmstate.devices.display.vga import VGACommon
+from vmstate.devices.virtio.config import ConfigSpace, reaches
+from vmstate.devices.virtio.core import VirtIOBody
 from vmstate.vmsd.declare import (
     buffer,
     description,

@@ -5,8 +5,8 @@ Facts from QEMU's hw/input/virtio-input.c and hw/input/virtio-input-host.c.
 
 from __future__ import annotations
 
-from devices.virtio.config import CONFIG_LEN, ConfigSpace
-from devices.virtio.core import VirtIOBody
+from vmstate.devices.virtio.config import CONFIG_LEN, ConfigSpace
+from vmstate.devices.virtio.core import VirtIOBody
 from vmstate.vmsd.declare import description, info, uint8, unused, vbuffer
 
 

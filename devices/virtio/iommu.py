@@ -5,8 +5,8 @@ Facts from QEMU's hw/virtio/virtio-iommu.c.
 
 from __future__ import annotations
 
-from devices.virtio.config import ConfigSpace
-from devices.virtio.core import VirtIO, VirtIODevice, virtio_state
+from vmstate.devices.virtio.config import ConfigSpace
+from vmstate.devices.virtio.core import VirtIO, VirtIODevice, virtio_state
 from vmstate.vmsd.declare import (
     boolean,
     description,

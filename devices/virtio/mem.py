@@ -6,8 +6,8 @@ before 8.0 it goes with the rest. Facts from QEMU's hw/virtio/virtio-mem.c.
 
 from __future__ import annotations
 
-from devices.virtio.config import ConfigSpace
-from devices.virtio.core import VirtIO, VirtIODevice, virtio_state
+from vmstate.devices.virtio.config import ConfigSpace
+from vmstate.devices.virtio.core import VirtIO, VirtIODevice, virtio_state
 from vmstate.vmsd.declare import (
     bitmap,
     description,

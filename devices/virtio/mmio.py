@@ -5,7 +5,7 @@ Facts from QEMU's hw/virtio/virtio-mmio.c.
 
 from __future__ import annotations
 
-from devices.virtio.pci import QUEUE_MAX
+from vmstate.devices.virtio.pci import QUEUE_MAX
 from vmstate.vmsd.declare import array, boolean, description, subsection, uint16, uint32
 
 

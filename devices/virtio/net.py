@@ -8,9 +8,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
-from devices.virtio.config import ConfigSpace, reaches
-from devices.virtio.core import BackendState, VirtIO, VirtIODevice, features_of, set_features, virtio_state
-from devices.virtio.status import NetStatus
+from vmstate.devices.virtio.config import ConfigSpace, reaches
+from vmstate.devices.virtio.core import BackendState, VirtIO, VirtIODevice, features_of, set_features, virtio_state
+from vmstate.devices.virtio.status import NetStatus
 from vmstate.errors import EncodeError
 from vmstate.vmsd.declare import (
     array,
@@ -38,7 +38,7 @@ from vmstate.vmsd.expr import OWN_STATE, RELEASE, asks, fact, len_, max_, otherw
 from vmstate.vmsd.state import set_facts
 
 if TYPE_CHECKING:
-    from devices.virtio.features import GuestOffloads, HashTypes, NetFeatures
+    from vmstate.devices.virtio.features import GuestOffloads, HashTypes, NetFeatures
 
 MAC_TABLE_ENTRIES = 64
 MAX_VLAN = 4096
@@ -169,7 +169,7 @@ class Rss:
     @property
     def hashes(self) -> HashTypes:
         """The kinds of packets that are hashed: `hash_types` by name."""
-        from devices.virtio.features import HashTypes
+        from vmstate.devices.virtio.features import HashTypes
 
         return HashTypes(self.hash_types)
 
@@ -279,7 +279,7 @@ class VirtIONetDevice:
     @property
     def offloads(self) -> GuestOffloads | None:
         """The offloads that are on: `curr_guest_offloads` by name; None where the driver cannot change them."""
-        from devices.virtio.features import GuestOffloads
+        from vmstate.devices.virtio.features import GuestOffloads
 
         return None if self.curr_guest_offloads is None else GuestOffloads(self.curr_guest_offloads)
 
@@ -314,7 +314,7 @@ class VirtIONet:
     """A virtio-net device on any transport."""
 
     virtio: VirtIONetBody = info("virtio", VirtIONetBody)
-    early_items = "devices.virtio.net_items:ITEMS"
+    early_items = "vmstate.devices.virtio.net_items:ITEMS"
     config_space = ConfigSpace(VirtIONetConfig)
 
     @property
@@ -326,7 +326,7 @@ class VirtIONet:
     def features(self) -> NetFeatures:
         """The features that the driver accepted."""
         # Some sixty names take as long to define as the rest of the device.
-        from devices.virtio.features import NetFeatures
+        from vmstate.devices.virtio.features import NetFeatures
 
         return NetFeatures(features_of(self.virtio))
 

@@ -18,13 +18,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
-from devices.virtio.features import NetFeatures
-from devices.virtio.net import RX_MODES, MacAddress, Rss
+from vmstate.devices.virtio.features import NetFeatures
+from vmstate.devices.virtio.net import RX_MODES, MacAddress, Rss
 from vmstate.early.operations import Operation
 from vmstate.vmsd.data import Value
 
 if TYPE_CHECKING:
-    from devices.virtio.net import VirtIONet
+    from vmstate.devices.virtio.net import VirtIONet
 
 OFFLOAD_FEATURES = (
     NetFeatures.GUEST_CSUM

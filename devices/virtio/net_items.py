@@ -1,8 +1,8 @@
 """The items of virtio-net, and what the back ends of a network card are told of them.
 
 Facts from QEMU's hw/net/virtio-net.c (what a command of the control queue changes, and what post_load sets again) and
-net/tap-linux.c (TUNSETOFFLOAD). What a vDPA device is told is in `devices.virtio.net_control`: between two states every
-difference is sent, the way back to a default too, which QEMU's own functions for a start leave out.
+net/tap-linux.c (TUNSETOFFLOAD). What a vDPA device is told is in `vmstate.devices.virtio.net_control`: between two
+states every difference is sent, the way back to a default too, which QEMU's own functions for a start leave out.
 """
 
 from __future__ import annotations
@@ -10,8 +10,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from devices.virtio.core import features_of
-from devices.virtio.early import (
+from vmstate.devices.virtio.core import features_of
+from vmstate.devices.virtio.early import (
     ALWAYS,
     BODY,
     CONSTANTS,
@@ -23,8 +23,8 @@ from devices.virtio.early import (
     items_of,
     layout_of,
 )
-from devices.virtio.net import RX_MODES
-from devices.virtio.net_control import (
+from vmstate.devices.virtio.net import RX_MODES
+from vmstate.devices.virtio.net_control import (
     Settings,
     replay,
     send_guest_offloads,
@@ -35,7 +35,7 @@ from devices.virtio.net_control import (
     send_rx_mode,
     send_vlan,
 )
-from devices.virtio.status import NetStatus
+from vmstate.devices.virtio.status import NetStatus
 from vmstate.early.items import BackendName, Item, ItemTable
 from vmstate.early.layout import Layout
 from vmstate.early.operations import Operation

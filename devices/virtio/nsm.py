@@ -5,7 +5,7 @@ Facts from QEMU's hw/virtio/virtio-nsm.c, which has it since release 9.2. It has
 
 from __future__ import annotations
 
-from devices.virtio.core import VirtIO, VirtIODevice, virtio_state
+from vmstate.devices.virtio.core import VirtIO, VirtIODevice, virtio_state
 from vmstate.vmsd.declare import array, boolean, description, info, struct, uint8
 
 MAX_PCRS = 32

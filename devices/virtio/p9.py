@@ -5,8 +5,8 @@ Facts from QEMU's hw/9pfs/virtio-9p-device.c and hw/9pfs/9p.c.
 
 from __future__ import annotations
 
-from devices.virtio.config import CONFIG_LEN, ConfigSpace
-from devices.virtio.core import VirtIOBody
+from vmstate.devices.virtio.config import CONFIG_LEN, ConfigSpace
+from vmstate.devices.virtio.core import VirtIOBody
 from vmstate.vmsd.declare import description, info, text, uint16_device
 
 

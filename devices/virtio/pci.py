@@ -5,9 +5,9 @@ Facts from QEMU's hw/virtio/virtio-pci.c and hw/pci/msix.c.
 
 from __future__ import annotations
 
-from devices.pci.device import PCIDevice, config_rules
-from devices.pci.msix import CAPABILITY_LIST, MSIX_CAPABILITY, TABLE_SIZE, MSIXEntry, msix_vectors
-from devices.virtio.device_ids import is_of_device
+from vmstate.devices.pci.device import PCIDevice, config_rules
+from vmstate.devices.pci.msix import CAPABILITY_LIST, MSIX_CAPABILITY, TABLE_SIZE, MSIXEntry, msix_vectors
+from vmstate.devices.virtio.device_ids import is_of_device
 from vmstate.errors import EncodeError
 from vmstate.vmsd.declare import (
     array,

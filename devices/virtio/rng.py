@@ -5,7 +5,7 @@ Facts from QEMU's hw/virtio/virtio-rng.c.
 
 from __future__ import annotations
 
-from devices.virtio.core import VirtIOBody
+from vmstate.devices.virtio.core import VirtIOBody
 from vmstate.vmsd.declare import description, info
 
 
@@ -14,4 +14,4 @@ class VirtIORNG:
     """A source of entropy."""
 
     virtio: VirtIOBody = info("virtio", VirtIOBody)
-    early_items = "devices.virtio.rng_items:ITEMS"
+    early_items = "vmstate.devices.virtio.rng_items:ITEMS"

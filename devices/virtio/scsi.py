@@ -6,9 +6,9 @@ is a vhost-user process has the same section name and layout as the one that QEM
 
 from __future__ import annotations
 
-from devices.vhost.element import VirtQueueElement
-from devices.virtio.config import ConfigSpace
-from devices.virtio.core import VirtIOBody
+from vmstate.devices.vhost.element import VirtQueueElement
+from vmstate.devices.virtio.config import ConfigSpace
+from vmstate.devices.virtio.core import VirtIOBody
 from vmstate.vmsd.declare import description, info, struct, uint16_device, uint32, uint32_device
 
 
@@ -41,7 +41,7 @@ class VirtIOSCSI:
     """The adapter, in QEMU or in a vhost-user back end."""
 
     virtio: VirtIOBody = info("virtio", VirtIOBody)
-    early_items = "devices.virtio.scsi_items:ITEMS"
+    early_items = "vmstate.devices.virtio.scsi_items:ITEMS"
     config_space = ConfigSpace(VirtIOSCSIConfig)
 
 

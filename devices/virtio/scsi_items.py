@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from devices.virtio.early import CONSTANTS, EVENTS, GUEST_FEATURES, host_item, items_of, layout_of
+from vmstate.devices.virtio.early import CONSTANTS, EVENTS, GUEST_FEATURES, host_item, items_of, layout_of
 from vmstate.early.items import ItemTable
 
 ITEMS = ItemTable(

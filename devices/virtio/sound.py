@@ -5,8 +5,8 @@ Facts from QEMU's hw/audio/virtio-snd.c and hw/virtio/vhost-user-snd.c.
 
 from __future__ import annotations
 
-from devices.virtio.config import ConfigSpace, reaches
-from devices.virtio.core import VirtIOBody
+from vmstate.devices.virtio.config import ConfigSpace, reaches
+from vmstate.devices.virtio.core import VirtIOBody
 from vmstate.vmsd.declare import description, info, uint32_little
 
 

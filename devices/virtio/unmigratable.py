@@ -6,7 +6,7 @@ device, or nothing.
 
 from __future__ import annotations
 
-from devices.virtio.core import VirtIOBody
+from vmstate.devices.virtio.core import VirtIOBody
 from vmstate.vmsd.declare import description, info
 
 

@@ -5,10 +5,10 @@ Facts from QEMU's hw/block/vhost-user-blk.c.
 
 from __future__ import annotations
 
-from devices.vhost.inflight import VhostInflightRegion
-from devices.virtio.blk import VirtIOBlkConfig
-from devices.virtio.config import ConfigSpace
-from devices.virtio.core import VirtIOBody
+from vmstate.devices.vhost.inflight import VhostInflightRegion
+from vmstate.devices.virtio.blk import VirtIOBlkConfig
+from vmstate.devices.virtio.config import ConfigSpace
+from vmstate.devices.virtio.core import VirtIOBody
 from vmstate.vmsd.declare import description, info, known_since, struct, subsection
 
 
@@ -25,5 +25,5 @@ class VHostUserBlk:
 
     virtio: VirtIOBody = info("virtio", VirtIOBody)
     inflight: VHostUserBlkInflight | None = subsection(VHostUserBlkInflight)
-    early_items = "devices.virtio.vhost_user_blk_items:ITEMS"
+    early_items = "vmstate.devices.virtio.vhost_user_blk_items:ITEMS"
     config_space = ConfigSpace(VirtIOBlkConfig)

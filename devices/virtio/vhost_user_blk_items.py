@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from devices.virtio.early import CONSTANTS, EVENTS, GUEST_FEATURES, RESET, host_item, items_of, layout_of
+from vmstate.devices.virtio.early import CONSTANTS, EVENTS, GUEST_FEATURES, RESET, host_item, items_of, layout_of
 from vmstate.early.items import Item, ItemTable
 from vmstate.early.layout import Layout
 

@@ -7,8 +7,8 @@ hw/virtio/vhost-vsock.c, hw/virtio/vhost-vsock-common.c and hw/virtio/vhost-user
 
 from __future__ import annotations
 
-from devices.virtio.config import ConfigSpace
-from devices.virtio.core import VirtIOBody
+from vmstate.devices.virtio.config import ConfigSpace
+from vmstate.devices.virtio.core import VirtIOBody
 from vmstate.vmsd.declare import description, info, uint64_device
 
 EVENT_QUEUE = 2

@@ -21,7 +21,7 @@ from vmstate.fuzz.subject import Subject
 from vmstate.fuzz.targets import Target
 from vmstate.fuzz.targets.decoder import DecoderTarget
 
-OWN = ("vmstate", "devices")
+OWN = ("vmstate",)
 
 
 class FindingError(Exception):

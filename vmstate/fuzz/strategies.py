@@ -2,7 +2,7 @@
 
 from hypothesis import given
 import vmstate.fuzz
-from devices.virtio.net import VirtIONet
+from vmstate.devices.virtio.net import VirtIONet
 
 @given(vmstate.fuzz.states(VirtIONet))
 def test(state): ...

@@ -24,7 +24,7 @@ from vmstate.vmsd.description import VMStateDescription
 from vmstate.vmsd.destination import DestinationRules
 from vmstate.vmsd.question import Questions
 
-SHIPPED = "devices"
+SHIPPED = "vmstate.devices"
 GROUP = "vmstate.devices"
 OWN = "qemu_vmstate-"
 
@@ -69,7 +69,7 @@ def _index(libraries: Iterable[Any]) -> Mapping[str, Sequence[str]]:
 def noise_lists() -> Mapping[str, Mapping[str, Any]]:
     """What differs between two moments of an idle machine: name of a description -> wire name -> kind of noise.
 
-    The lists of all libraries together; `devices.noise` says what is in them.
+    The lists of all libraries together; `vmstate.devices.noise` says what is in them.
     """
     found: dict[str, dict[str, Any]] = {}
     for library in (*_announced(), *_own()):

@@ -155,8 +155,7 @@ def place_of(traceback: TracebackType | None) -> str:
     found = "?"
     while traceback is not None:
         code = traceback.tb_frame.f_code
-        own = "vmstate" in code.co_filename or "devices" in code.co_filename
-        if own and code.co_name != "expire":
+        if "vmstate" in code.co_filename and code.co_name != "expire":
             found = f"{code.co_filename.rpartition('/')[2]}:{code.co_name}"
         traceback = traceback.tb_next
     return found

@@ -1,7 +1,0 @@
-"""`python -m vmstate.cli`."""
-
-import sys
-
-from vmstate.cli import main
-
-sys.exit(main())
