@@ -53,8 +53,9 @@ lowest:
 	@$(PYTHON) -m venv .venv-lowest
 	@.venv-lowest/bin/python -m pip --quiet --disable-pip-version-check install $$($(PYTHON) .ci/lowest.py)
 	@.venv-lowest/bin/python -m pip --quiet --disable-pip-version-check install --no-deps -e .
-	@.venv-lowest/bin/python -m pytest -q -n auto $(addprefix tests/test_,cli.py containers.py declare.py diff.py fuzz.py \
-	    fuzz_states.py lab.py properties.py pytest_plugin.py virtio.py)
+	@.venv-lowest/bin/python -m pytest -q -n auto $(addprefix tests/,cli vmsd codec/test_properties.py \
+	    stream/test_containers.py compare/test_diff.py fuzz/test_fuzz.py fuzz/test_fuzz_states.py lab/test_lab.py plugin \
+	    devices/test_virtio.py)
 
 bench: $(DEV)
 	@$(BIN)/python benchmarks/run.py $(ARGS)

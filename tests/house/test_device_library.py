@@ -17,7 +17,7 @@ import pytest
 import vmstate
 from vmstate import devices
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parents[2]
 STREAM = ROOT / "fixtures" / "qemu-7.2-microvm-virtio-net-mmio.mig.xz"
 
 FOREIGN = {

@@ -37,7 +37,7 @@ from vmstate.lab.target import target_of
 from vmstate.stream.edit import assign
 from vmstate.stream.stream import load
 
-FOLDER = Path(__file__).resolve().parent.parent / "fixtures" / "explain" / "machines"
+FOLDER = Path(__file__).resolve().parents[2] / "fixtures" / "explain" / "machines"
 PROGRAM = "qemu-system-x86_64"
 RELEASES = ("5.2", "7.2", "10.0", "11.1")
 

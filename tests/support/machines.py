@@ -16,7 +16,7 @@ import pytest
 from vmstate.lab.guest import Guest, guest_in
 from vmstate.lab.machine import Qemu, find_qemu
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parents[2]
 PROGRAM = "qemu-system-x86_64"
 QEMU = shutil.which(PROGRAM)
 GUEST = guest_in(os.environ.get("VMSTATE_GUEST", ROOT / ".guest"))

@@ -37,7 +37,7 @@ from vmstate.fuzz.targets.construct import ConstructTarget
 from vmstate.fuzz.targets.decoder import DecoderTarget
 from vmstate.fuzz.verdict import ACCEPTED, CRASHED, DIFFERS, HUNG, MEMORY, REFUSED, Verdict
 
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).resolve().parents[2]
 FIXTURES = ROOT / "fixtures"
 NET = FIXTURES / "qemu-7.2-q35-virtio-net-filters.mig.xz"
 RAM = FIXTURES / "recorded" / "qemu-7.2-pc-postcopy-advised.mig.xz"
@@ -371,7 +371,7 @@ def test_bytes_steer_the_same_mutations(timers: list[Subject]) -> None:
         once(RandomSource(seed).data(64))
     once(b"")
     assert BytesSource(b"").integer(3, 9) == 3
-    assert {one.__module__.partition(".")[0] for one in own_functions()} == {"vmstate", "devices"}
+    assert {one.__module__.partition(".")[0] for one in own_functions()} == {"vmstate"}
     broken = entry(timers, Broken())
     with pytest.raises(FindingError, match="KeyError"):
         for seed in range(2000):

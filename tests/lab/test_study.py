@@ -170,9 +170,7 @@ def test_a_bench_that_is_killed_leaves_no_process_behind(tmp_path: Path) -> None
     words = ["bench", "migrate", "--guest", str(Path(guest().kernel).parent), "--queue-pairs", "1"]
     # Its folder of sockets and traces does stay.
     environment = {**os.environ, "TMPDIR": str(tmp_path)}
-    process = subprocess.Popen(
-        [sys.executable, "-m", "vmstate", *words], stdout=subprocess.DEVNULL, env=environment
-    )
+    process = subprocess.Popen([sys.executable, "-m", "vmstate", *words], stdout=subprocess.DEVNULL, env=environment)
     try:
         end = time.monotonic() + 30
         while not any(name_of(pid).startswith("qemu") for pid in children_of(process.pid)):

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 from guests import GUESTS, Guest, card_of
-from test_backends import RSS as RECORDED_RSS
-from test_backends import recorded_card
+from operations import RSS as RECORDED_RSS
+from operations import recorded_card
 
 from vmstate.devices.virtio.core import Broken, Disabled, RingSize, RingSizes, Started
 from vmstate.devices.virtio.features import NetFeatures

@@ -6,23 +6,19 @@ operation; nothing stale has survived; the back end runs from the right places w
 was loaded in full only where the rule demands it. That is worked out a second time here, from what the guest did and
 from the values themselves, without the table of items.
 
-`VMSTATE_EARLY_RUNS` sets the number of runs: 10,000 take about ten minutes.
 """
 
 from __future__ import annotations
 
-import os
 from typing import Any
 
 from guests import GUESTS, NOTHING, Guest, card_of
-from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import (
     RuleBasedStateMachine,
     initialize,
     precondition,
     rule,
-    run_state_machine_as_test,
 )
 
 from vmstate.devices.virtio.features import NetFeatures
@@ -38,9 +34,6 @@ from vmstate.early.operations import Phase as When
 from vmstate.early.policy import FULL, PerItem, Policy, RfcV2
 from vmstate.early.source import Purpose, Source
 from vmstate.vmsd.state import facts_of
-
-RUNS = int(os.environ.get("VMSTATE_EARLY_RUNS", "60"))
-STEPS = 6
 
 BACKEND_KINDS: dict[str, Any] = {
     "tap": Tap,
@@ -472,23 +465,3 @@ class EarlyMigration(RuleBasedStateMachine):
                 assert backend.running <= {queue for pair in backend.attached for queue in (pair, pair + 1)}
         if isinstance(backend, VhostVdpa) and layout.control is not None:
             assert Settings.of(destination.device).are_in(backend.settings)
-
-
-def run(machine: type[EarlyMigration], runs: int, *, shrink: bool = True) -> None:
-    phases = [Phase.explicit, Phase.generate, *([Phase.shrink] if shrink else [])]
-    run_state_machine_as_test(
-        machine,
-        settings=settings(
-            max_examples=runs,
-            stateful_step_count=STEPS,
-            deadline=None,
-            derandomize=runs < 1000,
-            phases=phases,
-            suppress_health_check=list(HealthCheck),
-            database=None,
-        ),
-    )
-
-
-def test_a_guest_that_may_do_anything_is_migrated_right() -> None:
-    run(EarlyMigration, RUNS)

@@ -22,7 +22,7 @@ from vmstate.errors import StreamError
 from vmstate.stream import containers
 from vmstate.stream.containers import open_input, write_atomic
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parents[2]
 PLAIN = b"QEVM\0\0\0\3" + bytes(range(256)) * 40
 
 

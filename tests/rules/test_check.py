@@ -16,7 +16,7 @@ from vmstate.devices.virtio.features import NetFeatures
 from vmstate.devices.virtio.net import MacAddress, TxWaiting, VirtIONet
 from vmstate.schema.vmdesc import NOTHING_DESCRIBED
 
-FIXTURES = Path(__file__).parent.parent / "fixtures"
+FIXTURES = Path(__file__).resolve().parents[2] / "fixtures"
 FILTERS = FIXTURES / "qemu-7.2-q35-virtio-net-filters.mig.xz"
 
 

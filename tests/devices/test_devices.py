@@ -25,7 +25,7 @@ from vmstate.vmsd.description import VMStateDescription
 from vmstate.vmsd.expr import IDSTR, this
 from vmstate.vmsd.state import facts_of, is_state, items_of, residue_of
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parents[2]
 PLACES = sorted({place for places in devices.INDEX.values() for place in places})
 
 

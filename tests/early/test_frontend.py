@@ -18,8 +18,8 @@ from typing import Any
 
 import pytest
 from machines import children_of, gone
+from operations import names, operation_of
 from recorded import FIXTURES
-from test_backends import names, operation_of
 
 from vmstate.cli import main
 from vmstate.devices.vhost.driver import Buffer, GuestMemory, SplitDriver

@@ -10,7 +10,7 @@ from typing import Any
 
 from vmstate import Stream, Vmdesc, find_vmdesc, load, read_vmdesc
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parents[2]
 FIXTURES = ROOT / "fixtures"
 
 # The seed of the fuzzer's findings goes with them (tests/test_fuzz_qemu.py).

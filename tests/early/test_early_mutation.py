@@ -13,8 +13,8 @@ from itertools import pairwise
 from typing import NamedTuple
 
 import pytest
+from early_migration import EarlyMigration
 from guests import GUESTS, card_of
-from test_early_stateful import EarlyMigration
 
 from vmstate.devices.virtio import net_items
 from vmstate.devices.virtio.core import DeviceEndian

@@ -15,7 +15,7 @@ import vmstate
 from vmstate.fuzz.subject import Place, Subject, apply, read_subject
 from vmstate.stream.memory import is_difference
 
-STREAM = Path(__file__).parent.parent / "fixtures" / "qemu-7.2-q35-default-devices.mig.xz"
+STREAM = Path(__file__).resolve().parents[2] / "fixtures" / "qemu-7.2-q35-default-devices.mig.xz"
 
 
 @pytest.fixture(scope="module")

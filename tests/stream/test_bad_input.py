@@ -18,7 +18,7 @@ import pytest
 from handmade import ODD, as_text, changed, places, scalar, stream_with, structure, vmdesc_text
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from recorded import BARE, FIXTURES, MICROVM, NO_ANYTHING, NONE, ROOT, S390X, opened, pairs_of, plain
+from recorded import BARE, FIXTURES, MICROVM, NO_ANYTHING, NONE, S390X, opened, pairs_of, plain
 
 from vmstate import SchemaError, Stream, StreamError, TruncatedError, VMStateError, load, verify
 from vmstate.cli import main
@@ -511,7 +511,7 @@ def test_encode_leaves_the_output_alone(tmp_path: Path, fails: Any, bare_documen
 
 
 def vmstate(*arguments: str, **how: Any) -> subprocess.CompletedProcess[bytes]:
-    env = {**os.environ, "PYTHONPATH": str(ROOT)}
+    env = dict(os.environ)
     return subprocess.run(
         [sys.executable, "-m", "vmstate", *arguments], capture_output=True, env=env, check=False, **how
     )

@@ -20,7 +20,6 @@ from machines import (
     COLD,
     NIC,
     PROGRAM,
-    ROOT,
     ROOTS,
     booting,
     children_of,
@@ -427,7 +426,7 @@ def started(words: list[str], folder: Path, limit: float = 20) -> tuple[subproce
         cwd=folder,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        env=dict(os.environ),
     )
     end = time.monotonic() + limit
     while time.monotonic() < end:
@@ -467,7 +466,7 @@ def test_the_tool_is_killed_while_it_captures_a_running_machine(delay: float, tm
     words = ["capture", "-o", str(folder / "x.mig"), "--qmp", f"unix:{monitor}", "--transport", "exec"]
     with (
         Machine([*COLD[:-1], "-m", "512", "-qmp", f"unix:{monitor},server=on,wait=off"]) as machine,
-        subprocess.Popen([*COMMAND, *words], env={**os.environ, "PYTHONPATH": str(ROOT)}) as tool,
+        subprocess.Popen([*COMMAND, *words], env=dict(os.environ)) as tool,
     ):
         time.sleep(delay)
         tool.kill()
@@ -492,9 +491,7 @@ def test_the_tool_is_killed_while_it_loads(delay: float, cold: Path, tmp_path: P
 @pytest.mark.parametrize("delay", [0.15, 0.25, 0.35, 0.45])
 def test_the_tool_is_killed_while_it_sets(delay: float, cold: Path, tmp_path: Path) -> None:
     words = [*COMMAND, "set", str(cold), f"virtio-net.mac={NEW}", "-o", "x.mig"]
-    with subprocess.Popen(
-        words, cwd=tmp_path, env={**os.environ, "PYTHONPATH": str(ROOT)}, stdout=subprocess.DEVNULL
-    ) as tool:
+    with subprocess.Popen(words, cwd=tmp_path, env=dict(os.environ), stdout=subprocess.DEVNULL) as tool:
         time.sleep(delay)
         tool.kill()
     # The provenance follows the stream: whole, both of them, or not there.
@@ -538,7 +535,7 @@ def test_no_room(tmp_path: Path) -> None:
     done = subprocess.run(
         [*COMMAND, "capture", "-o", "x.mig", "--", *COLD],
         cwd=tmp_path,
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        env=dict(os.environ),
         capture_output=True,
         preexec_fn=limited,
         timeout=60,

@@ -19,7 +19,7 @@ import lz4.frame
 import pytest
 import zstandard
 from handmade import scalar, stream_with, structure, vmdesc_text
-from recorded import BARE, FIXTURES, MICROVM, NO_VMDESC, NONE, ROOT, S390X, TWO_SLIRPS, opened, plain
+from recorded import BARE, FIXTURES, MICROVM, NO_VMDESC, NONE, S390X, TWO_SLIRPS, opened, plain
 
 from vmstate import __version__
 from vmstate.cli import VERBS, main
@@ -71,7 +71,7 @@ def fixture(file: str) -> str:
 
 def command(*arguments: str, **how: Any) -> subprocess.CompletedProcess[bytes]:
     """Run the command as a user does."""
-    env = {**os.environ, "PYTHONPATH": str(ROOT), **how.pop("env", {})}
+    env = {**os.environ, **how.pop("env", {})}
     return subprocess.run(
         [sys.executable, "-m", "vmstate", *arguments], capture_output=True, env=env, check=False, **how
     )
@@ -586,7 +586,7 @@ def test_a_broken_pipe_is_quiet(verb: str) -> None:
     """With far more to write than a pipe holds."""
     file = fixture("qemu-7.2-q35-default-devices.mig.xz")
     script = f"{sys.executable} -m vmstate {verb} {file} | head -c 1; exit ${{PIPESTATUS[0]}}"
-    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    environment = dict(os.environ)
     done = subprocess.run(["bash", "-c", script], capture_output=True, env=environment, check=False)
     assert (done.returncode, done.stdout, done.stderr) == (0, b"{", b"")
 
@@ -602,7 +602,7 @@ def test_a_full_disk_and_a_closed_output_are_one_line(verb: str) -> None:
             ["bash", "-c", script],
             capture_output=True,
             text=True,
-            env={**os.environ, "PYTHONPATH": str(ROOT)},
+            env=dict(os.environ),
             check=False,
         )
         assert (done.returncode, done.stderr) == (2, f"vmstate: {message}\n")
@@ -645,7 +645,7 @@ def test_what_is_slow_is_not_imported(code: str) -> None:
         [sys.executable, "-c", f"{code}\nimport sys, json\nprint(json.dumps(sorted(sys.modules)), file=sys.stderr)"],
         capture_output=True,
         text=True,
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        env=dict(os.environ),
         check=True,
     )
     loaded = set(json.loads(done.stderr))

@@ -31,7 +31,7 @@ from vmstate.fuzz.verdict import Verdict
 from vmstate.stream import events, reader, stream
 from vmstate.vmsd.description import VMStateDescription
 
-FIXTURES = Path(__file__).parent.parent / "fixtures"
+FIXTURES = Path(__file__).resolve().parents[2] / "fixtures"
 NET = FIXTURES / "qemu-7.2-q35-virtio-net-filters.mig.xz"
 IOMMU = FIXTURES / "recorded" / "qemu-7.2-q35-virtio-iommu.mig.xz"
 COLD = FIXTURES / "recorded" / "qemu-11.1-none.mig.xz"

@@ -136,7 +136,7 @@ def test_a_seed_goes_along_with_its_findings(seed: Seed, card: Subject, tmp_path
 
 # What QEMU does to streams that are wrong in one place: found by campaigns, minimised, kept.
 
-FINDINGS = Path(__file__).parent.parent / "fixtures" / "fuzz"
+FINDINGS = Path(__file__).resolve().parents[2] / "fixtures" / "fuzz"
 KEPT = sorted(FINDINGS.glob("findings/*/finding.json"))
 
 
@@ -187,7 +187,7 @@ def test_a_kept_finding_is_done_again(kept: tuple[Subject, Seed], capsys: pytest
 
 def test_the_same_is_foreseen_without_qemu() -> None:
     """What needs nothing but a stream that the destination takes."""
-    path = Path(__file__).parent.parent / "fixtures" / "qemu-7.2-q35-virtio-net-filters.mig.xz"
+    path = Path(__file__).resolve().parents[2] / "fixtures" / "qemu-7.2-q35-virtio-net-filters.mig.xz"
     (card,) = seeds.whole([path], "virtio-net")
     reference = vmstate.load(card.data)
     there = vmstate.KnownDestination(reference)

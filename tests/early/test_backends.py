@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import copy
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from functools import cache
 from typing import Any
 
 import attrs
 import pytest
-from recorded import FIXTURES, opened
+from operations import RSS, names, operation_of, recorded_card
+from recorded import FIXTURES
 
 import vmstate  # noqa: F401  (binds the codec)
-from vmstate.devices.vhost.user import FdFlags, Message, VringAddr, VringFd, VringState
+from vmstate.devices.vhost.user import Message
 from vmstate.devices.virtio.core import Features64
 from vmstate.devices.virtio.features import NetFeatures
 from vmstate.devices.virtio.net import MacAddress, Rss, VirtIONet
@@ -46,10 +47,6 @@ def layout(pairs: int = 2, *, base: int = 7, **changes: object) -> Layout:
     return Layout(features=1 << 32, rings=rings, data=tuple(range(2 * pairs)), control=8).replace(**changes)
 
 
-def names(operations: Iterator[Operation] | tuple[Operation, ...] | list[Operation]) -> list[str]:
-    return [operation.name for operation in operations]
-
-
 def test_an_operation_is_data() -> None:
     first = Operation("SET_VRING_BASE", queue=1, value=4, item="queue_indices", phase=EARLY)
     assert first == first.replace()
@@ -68,22 +65,6 @@ def test_an_operation_is_data() -> None:
 
 # ---------------------------------------------------------------------------------------------------------------------
 # Real transcripts.
-
-
-def operation_of(message: Message) -> Operation:
-    """A message of the front end as an operation."""
-    payload = message.payload
-    name = message.request.name
-    match payload:
-        case VringAddr():
-            place = payload.desc_user_addr, payload.used_user_addr, payload.avail_user_addr
-            return Operation(name, payload.index, (int(payload.flags), *place))
-        case VringState():
-            return Operation(name, payload.index, payload.num)
-        case VringFd():
-            return Operation(name, payload.index, UNBIND if FdFlags.INVALID_FD in payload.flags else None)
-    value = getattr(payload, "value", None)
-    return Operation(name, value=value if isinstance(value, int) else None)
 
 
 def said(path: str) -> dict[int, list[Operation]]:
@@ -491,25 +472,6 @@ ALL = (
     | NetFeatures.GUEST_TSO4
 )
 OFFLOADS = int(NetFeatures.GUEST_CSUM | NetFeatures.GUEST_TSO4)
-
-RSS = Rss(
-    enabled=True,
-    redirect=True,
-    populate_hash=False,
-    hash_types=3,
-    supported_hash_types=511,
-    indirections_len=4,
-    default_queue=0,
-    key=bytes([7]) * 40,
-    indirections_table=[0, 1, 0, 1],
-)
-
-
-@cache
-def recorded_card() -> VirtIONet:
-    with opened("qemu-11.1-q35-virtio-net-mq4.mig.xz") as stream:
-        device: VirtIONet = stream["virtio-net"].state
-    return device
 
 
 @cache
