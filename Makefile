@@ -7,7 +7,7 @@ ARGS ?=
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check install
 # Commands are short: most of their time would go into compiling where Python may not keep what it compiles.
-COMPILE := $(BIN)/python -m compileall -q vmstate
+COMPILE := $(BIN)/python -m compileall -q vmstate devices
 RUNTIME := .venv/.runtime-installed
 DEV := .venv/.dev-installed
 DEMO := fixtures/qemu-7.2-microvm-virtio-net-mmio.mig.xz

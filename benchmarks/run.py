@@ -197,7 +197,7 @@ def main() -> None:
     options = parser.parse_args()
     rows: list[dict[str, Any]] = []
     # Compiled modules are part of an installation; an environment may forbid to write them on the way.
-    subprocess.run([sys.executable, "-m", "compileall", "-q", ROOT / "vmstate"], check=False)
+    subprocess.run([sys.executable, "-m", "compileall", "-q", ROOT / "vmstate", ROOT / "devices"], check=False)
     print(f"{'figure':6}  {'stream':38}  {'own':>13}  {'peer':>13}  {'own/peer':>7}  {'faster':>7}")
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
