@@ -43,7 +43,9 @@ from vmstate.devices.vhost.user import (
     U64Value,
     VringFd,
 )
-from vmstate.early.backends import UNBIND, BackendFailure, Fault, VhostUser
+from vmstate.early.backends.base import BackendFailure, Fault
+from vmstate.early.backends.kernel import UNBIND
+from vmstate.early.backends.user import VhostUser
 from vmstate.early.operations import Operation
 from vmstate.errors import VMStateError
 

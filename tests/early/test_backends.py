@@ -19,18 +19,11 @@ from vmstate.devices.virtio.core import Features64
 from vmstate.devices.virtio.features import NetFeatures
 from vmstate.devices.virtio.net import MacAddress, Rss, VirtIONet
 from vmstate.devices.virtio.net_control import Settings, difference, replay
-from vmstate.early.backends import (
-    BACKENDS,
-    UNBIND,
-    Backend,
-    BackendFailure,
-    Fault,
-    IllegalOperation,
-    Tap,
-    VhostNet,
-    VhostUser,
-    VhostVdpa,
-)
+from vmstate.early.backends import BACKENDS
+from vmstate.early.backends.base import Backend, BackendFailure, Fault, IllegalOperation
+from vmstate.early.backends.kernel import UNBIND, Tap, VhostNet
+from vmstate.early.backends.user import VhostUser
+from vmstate.early.backends.vdpa import VhostVdpa
 from vmstate.early.layout import Layout, Ring
 from vmstate.early.operations import CVQ_COMMANDS, Operation, Phase
 from vmstate.errors import VMStateError

@@ -13,7 +13,8 @@ from recorded import FIXTURES, MANIFEST, STREAMS, opened
 
 from vmstate import Section, facts_of, load
 from vmstate.cli import main
-from vmstate.early.backends import BACKENDS, VhostVdpa
+from vmstate.early.backends import BACKENDS
+from vmstate.early.backends.vdpa import VhostVdpa
 from vmstate.early.delta import early_of
 from vmstate.early.items import ItemClass, ItemTable, check_table, table_of
 from vmstate.early.operations import CVQ_COMMANDS

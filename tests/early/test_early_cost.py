@@ -12,7 +12,10 @@ from recorded import FIXTURES
 
 from vmstate.cli import early_what_if
 from vmstate.devices.vhost.user import FrontendRequest
-from vmstate.early.backends import BACKENDS, VhostNet, VhostUser, VhostVdpa
+from vmstate.early.backends import BACKENDS
+from vmstate.early.backends.kernel import VhostNet
+from vmstate.early.backends.user import VhostUser
+from vmstate.early.backends.vdpa import VhostVdpa
 from vmstate.early.cost import ANSWERED, LAB, PUBLISHED, SETS, Answer, Question, cost_of, example, record_bytes, what_if
 from vmstate.early.operations import Operation, Phase
 from vmstate.errors import VMStateError

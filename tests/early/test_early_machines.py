@@ -16,7 +16,11 @@ from vmstate.devices.virtio.features import NetFeatures
 from vmstate.devices.virtio.net import VirtIONet
 from vmstate.devices.virtio.net_control import Settings
 from vmstate.devices.virtio.pci import VirtIOPCIFeatures128
-from vmstate.early.backends import BACKENDS, Backend, Fault, Tap, VhostNet, VhostUser, VhostVdpa
+from vmstate.early.backends import BACKENDS
+from vmstate.early.backends.base import Backend, Fault
+from vmstate.early.backends.kernel import Tap, VhostNet
+from vmstate.early.backends.user import VhostUser
+from vmstate.early.backends.vdpa import VhostVdpa
 from vmstate.early.destination import Destination
 from vmstate.early.load import load_over
 from vmstate.early.machine import (

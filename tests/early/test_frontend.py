@@ -36,7 +36,8 @@ from vmstate.devices.vhost.user import (
     VringBase,
 )
 from vmstate.devices.vhost.vring import UsedElem
-from vmstate.early.backends import BackendFailure, IllegalOperation, VhostUser
+from vmstate.early.backends.base import BackendFailure, IllegalOperation
+from vmstate.early.backends.user import VhostUser
 from vmstate.early.layout import Layout, Ring
 from vmstate.early.operations import Operation, Phase
 from vmstate.errors import VMStateError

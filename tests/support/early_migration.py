@@ -24,7 +24,10 @@ from hypothesis.stateful import (
 from vmstate.devices.virtio.features import NetFeatures
 from vmstate.devices.virtio.net import RX_MODES, VirtIONet
 from vmstate.devices.virtio.net_control import Settings
-from vmstate.early.backends import Backend, BackendFailure, Fault, Tap, VhostNet, VhostUser, VhostVdpa
+from vmstate.early.backends.base import Backend, BackendFailure, Fault
+from vmstate.early.backends.kernel import Tap, VhostNet
+from vmstate.early.backends.user import VhostUser
+from vmstate.early.backends.vdpa import VhostVdpa
 from vmstate.early.destination import Destination
 from vmstate.early.items import BackendName
 from vmstate.early.machine import MigrationFailed

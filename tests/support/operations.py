@@ -9,7 +9,7 @@ from recorded import opened
 
 from vmstate.devices.vhost.user import FdFlags, Message, VringAddr, VringFd, VringState
 from vmstate.devices.virtio.net import Rss, VirtIONet
-from vmstate.early.backends import UNBIND
+from vmstate.early.backends.kernel import UNBIND
 from vmstate.early.operations import Operation
 
 

@@ -10,7 +10,10 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from vmstate.early.backends import Backend, BackendFailure, IllegalOperation, Tap, VhostNet, VhostUser, VhostVdpa
+    from vmstate.early.backends.base import Backend, BackendFailure, IllegalOperation
+    from vmstate.early.backends.kernel import Tap, VhostNet
+    from vmstate.early.backends.user import VhostUser
+    from vmstate.early.backends.vdpa import VhostVdpa
     from vmstate.early.cost import Cost, Question, what_if
     from vmstate.early.destination import Destination
     from vmstate.early.items import Item, ItemClass, ItemTable, table_of
@@ -52,7 +55,10 @@ __all__ = [
     "what_if",
 ]
 
-_MODULES = ("snapshot", "policy", "items", "streams", "source", "destination", "backends", "operations", "cost")
+_MODULES = (
+    *("snapshot", "policy", "items", "streams", "source", "destination"),
+    *("backends.base", "backends.kernel", "backends.user", "backends.vdpa", "operations", "cost"),
+)
 
 
 def __getattr__(name: str) -> Any:

@@ -19,7 +19,9 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping, Sequence
 
-from vmstate.early.backends import BACKENDS, Backend, VhostVdpa
+from vmstate.early.backends import BACKENDS
+from vmstate.early.backends.base import Backend
+from vmstate.early.backends.vdpa import VhostVdpa
 from vmstate.early.layout import Layout, Ring
 from vmstate.early.operations import CVQ_COMMANDS, Operation, Phase
 from vmstate.errors import VMStateError

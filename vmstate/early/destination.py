@@ -21,7 +21,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from vmstate.early.backends import Backend, BackendFailure, VhostVdpa
+from vmstate.early.backends.base import Backend, BackendFailure
+from vmstate.early.backends.vdpa import VhostVdpa
 from vmstate.early.delta import FULL as FULL_FOLLOWS
 from vmstate.early.delta import early_of
 from vmstate.early.items import BackendName, table_of

@@ -16,7 +16,8 @@ from functools import cached_property
 from typing import Any, ClassVar
 
 from vmstate.codec.records import Records
-from vmstate.early.backends import BACKENDS, Backend
+from vmstate.early.backends import BACKENDS
+from vmstate.early.backends.base import Backend
 from vmstate.early.cost import SETS, Cost, cost_of
 from vmstate.early.delta import DeltaVMSD
 from vmstate.early.groups import BY_ELEMENT, Difference

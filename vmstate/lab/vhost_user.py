@@ -21,7 +21,7 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
-from vmstate.early.backends import Fault
+from vmstate.early.backends.base import Fault
 from vmstate.early.destination import Destination
 from vmstate.early.items import table_of
 from vmstate.early.machine import Host

@@ -10,7 +10,8 @@ from __future__ import annotations
 import zlib
 from typing import Any
 
-from vmstate.early.backends import BACKENDS, BackendFailure
+from vmstate.early.backends import BACKENDS
+from vmstate.early.backends.base import BackendFailure
 from vmstate.early.destination import Destination
 from vmstate.early.migration import cancel, set_up, switch_over
 from vmstate.early.policy import PerItem
