@@ -189,23 +189,23 @@ if TYPE_CHECKING:
     from vmstate.lab.live import (
         send as send,
     )
-    from vmstate.lab.machine import (
-        Machine as Machine,
-    )
-    from vmstate.lab.machine import (
-        Qemu as Qemu,
-    )
-    from vmstate.lab.machine import (
-        find_qemu as find_qemu,
-    )
-    from vmstate.lab.monitor import (
-        Monitor as Monitor,
-    )
     from vmstate.lab.refusal import (
         explain_refusal as explain_refusal,
     )
     from vmstate.lab.target import (
         target_of as target_of,
+    )
+    from vmstate.qemu.machine import (
+        Machine as Machine,
+    )
+    from vmstate.qemu.machine import (
+        Qemu as Qemu,
+    )
+    from vmstate.qemu.machine import (
+        find_qemu as find_qemu,
+    )
+    from vmstate.qemu.monitor import (
+        Monitor as Monitor,
     )
     from vmstate.query.ask import (
         Answer as Answer,
@@ -830,12 +830,12 @@ _PLACES = {
         "Sink",
         "send",
     ),
-    "vmstate.lab.machine": (
+    "vmstate.qemu.machine": (
         "Machine",
         "Qemu",
         "find_qemu",
     ),
-    "vmstate.lab.monitor": ("Monitor",),
+    "vmstate.qemu.monitor": ("Monitor",),
     "vmstate.lab.refusal": ("explain_refusal",),
     "vmstate.lab.target": ("target_of",),
     "vmstate.stream.thin": ("thin",),

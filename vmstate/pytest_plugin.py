@@ -281,8 +281,8 @@ def _loaded_in_qemu(
     from vmstate.errors import MachineError
     from vmstate.lab.capture import read_provenance
     from vmstate.lab.incoming import load_into_qemu
-    from vmstate.lab.machine import find_qemu
-    from vmstate.lab.monitor import qmp_module
+    from vmstate.qemu.machine import find_qemu
+    from vmstate.qemu.monitor import qmp_module
 
     known = (None if origin is None else read_provenance(origin)) or {}
     words = list(known.get("argv") or [])

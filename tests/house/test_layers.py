@@ -18,6 +18,7 @@ TOP_TO_BOTTOM = (
     "lab",
     "fuzz",
     "early",
+    "qemu",
     "compare",
     "query",
     "stream",

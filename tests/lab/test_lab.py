@@ -37,9 +37,9 @@ from vmstate.lab.capture import capture_running, capture_started, read_provenanc
 from vmstate.lab.guest import READY
 from vmstate.lab.incoming import Destination, load_into_qemu
 from vmstate.lab.live import Sink, send
-from vmstate.lab.machine import Machine
 from vmstate.lab.migration import configured, follow
-from vmstate.lab.monitor import Monitor
+from vmstate.qemu.machine import Machine
+from vmstate.qemu.monitor import Monitor
 from vmstate.stream.edit import assign
 
 pytest.importorskip("qemu.qmp", reason="needs the package qemu.qmp: pip install 'qemu-vmstate[lab]'")

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from vmstate.lab.guest import Guest, guest_in
-from vmstate.lab.machine import Qemu, find_qemu
+from vmstate.qemu.machine import Qemu, find_qemu
 
 ROOT = Path(__file__).resolve().parents[2]
 PROGRAM = "qemu-system-x86_64"

@@ -39,8 +39,8 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Migrate again and again, and say how it went. Exit code 1 where the guest ends without a back end."""
-    from vmstate.lab.machine import find_program
     from vmstate.lab.vhost_user import Trial
+    from vmstate.qemu.machine import find_program
 
     if not options.program:
         raise VMStateError("behind -- stands the command of a vhost-user back end, with {socket} where it is to listen")

@@ -66,7 +66,7 @@ def run(options: argparse.Namespace) -> int:
 def from_running(options: argparse.Namespace, bar: Progress) -> dict[str, Any]:
     """Capture a QEMU that somebody else runs."""
     from vmstate.lab.capture import capture_running
-    from vmstate.lab.monitor import Monitor, read_address
+    from vmstate.qemu.monitor import Monitor, read_address
 
     if options.until or options.type or options.root:
         raise VMStateError("--until, --type and --root are for a QEMU that is started, not for one that runs")
@@ -89,7 +89,7 @@ def from_running(options: argparse.Namespace, bar: Progress) -> dict[str, Any]:
 def from_started(options: argparse.Namespace, bar: Progress) -> dict[str, Any]:
     """Capture a QEMU that is started for it."""
     from vmstate.lab.capture import capture_started
-    from vmstate.lab.machine import find_qemu
+    from vmstate.qemu.machine import find_qemu
 
     if options.stopped:
         raise VMStateError("--stopped is for a QEMU that runs: one that is started ends with the capture")

@@ -71,8 +71,8 @@ def target_of(options: argparse.Namespace) -> Target:
     if options.program:
         if options.against not in (None, "--"):
             raise VMStateError("one destination: a TARGET or a command line behind --", found=options.against)
-        from vmstate.lab.machine import find_qemu
         from vmstate.lab.target import target_of as started
+        from vmstate.qemu.machine import find_qemu
 
         qemu = find_qemu(options.program[0], options.root)
         return started(options.program, qemu=qemu, like=options.stream, limit=options.limit)

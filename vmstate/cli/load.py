@@ -41,7 +41,7 @@ def run(options: argparse.Namespace) -> int:
         return to_destination(options)
     from vmstate.lab.capture import read_provenance
     from vmstate.lab.incoming import Destination
-    from vmstate.lab.machine import find_qemu
+    from vmstate.qemu.machine import find_qemu
 
     argv = options.program or None
     known = None if argv else read_provenance(options.file)

@@ -34,10 +34,10 @@ from contextlib import ExitStack, contextmanager
 from typing import Any
 
 from vmstate.errors import MachineError, StreamError
-from vmstate.lab.machine import Machine, Qemu
-from vmstate.lab.memory import BACKEND, backend_words, has_backend, memory_size, shared_memory
 from vmstate.lab.migration import Attached, HasMonitor, Progress, capabilities_of, configured, save
-from vmstate.lab.monitor import LIMIT, Monitor, command_line_of
+from vmstate.qemu.machine import Machine, Qemu
+from vmstate.qemu.memory import BACKEND, backend_words, has_backend, memory_size, shared_memory
+from vmstate.qemu.monitor import LIMIT, Monitor, command_line_of
 from vmstate.schema.values import to_plain
 from vmstate.stream.containers import ENDINGS, open_input, replacing, write_atomic
 from vmstate.stream.edit import Edit

@@ -33,7 +33,7 @@ from vmstate.compare.text import lines_of
 from vmstate.errors import MachineError, StreamError, VMStateError, one_line
 from vmstate.lab.capture import capture, provenance_path
 from vmstate.lab.guest import READY, Guest, guest_in
-from vmstate.lab.machine import Machine, find_qemu
+from vmstate.qemu.machine import Machine, find_qemu
 from vmstate.stream.containers import write_atomic
 from vmstate.vmsd.data import Value
 

@@ -15,11 +15,11 @@ from typing import IO, Any
 
 from vmstate.errors import MachineError, StreamError, VMStateError
 from vmstate.lab.capture import read_provenance
-from vmstate.lab.machine import MONITOR, Machine, Qemu
-from vmstate.lab.memory import backend_words, has_backend, with_paths
 from vmstate.lab.migration import set_capabilities
-from vmstate.lab.monitor import LIMIT
 from vmstate.lab.refusal import Place, explain_refusal, words_of
+from vmstate.qemu.machine import MONITOR, Machine, Qemu
+from vmstate.qemu.memory import backend_words, has_backend, with_paths
+from vmstate.qemu.monitor import LIMIT
 from vmstate.stream.containers import PIECE, Input, open_input
 from vmstate.stream.events import MAGIC, ConfigurationSection, Header
 from vmstate.stream.reader import StreamReader

@@ -28,7 +28,7 @@ from contextlib import ExitStack, suppress
 from typing import IO, Any, Self, cast
 
 from vmstate.errors import MachineError, StreamError
-from vmstate.lab.monitor import LIMIT
+from vmstate.qemu.monitor import LIMIT
 from vmstate.schema.vmdesc import Vmdesc
 from vmstate.stream.containers import Input, replacing
 from vmstate.stream.events import (

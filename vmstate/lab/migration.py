@@ -13,7 +13,7 @@ from contextlib import contextmanager, suppress
 from typing import IO, Any, Protocol
 
 from vmstate.errors import MachineError, StreamError, VMStateError
-from vmstate.lab.monitor import Monitor
+from vmstate.qemu.monitor import Monitor
 from vmstate.stream.containers import replacing, written_elsewhere
 
 PIECE = 1 << 20

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Self
 
 from vmstate.errors import MachineError
-from vmstate.lab.process import Process
+from vmstate.qemu.process import Process
 from vmstate.stream.containers import write_atomic
 
 HOST, GUEST = "10.0.2.2", "10.0.2.15"

@@ -27,8 +27,8 @@ from vmstate.errors import MachineError, VMStateError
 from vmstate.lab.capture import capture, capture_started
 from vmstate.lab.guest import READY, Guest
 from vmstate.lab.incoming import Destination
-from vmstate.lab.machine import Machine, Qemu, find_qemu
 from vmstate.lab.network import HOST, OwnNetwork, no_tap
+from vmstate.qemu.machine import Machine, Qemu, find_qemu
 from vmstate.stream.containers import write_atomic
 from vmstate.stream.stream import load
 from vmstate.vmsd.data import Data, Value

@@ -29,8 +29,8 @@ from vmstate.early.migration import set_up
 from vmstate.early.operations import Operation, Phase
 from vmstate.early.source import Source
 from vmstate.errors import EarlyError, MachineError
-from vmstate.lab.process import Process
 from vmstate.lab.statistics import summary
+from vmstate.qemu.process import Process
 from vmstate.stream.containers import write_atomic
 from vmstate.stream.registry import exercise_of
 from vmstate.stream.stream import Stream, load

@@ -12,7 +12,7 @@ from itertools import pairwise
 from typing import Any
 
 from vmstate.errors import MachineError
-from vmstate.lab.monitor import Monitor
+from vmstate.qemu.monitor import Monitor
 
 BACKEND = "vmstate-memory"
 DEFAULT_SIZE = "128M"

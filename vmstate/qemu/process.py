@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import IO, Self
 
 from vmstate.errors import MachineError
-from vmstate.lab.machine import tail_of
+from vmstate.qemu.machine import tail_of
 
 
 class Process:

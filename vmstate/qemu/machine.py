@@ -26,7 +26,7 @@ from pathlib import Path
 from typing import IO, Any, Self
 
 from vmstate.errors import MachineError
-from vmstate.lab.monitor import LIMIT, Monitor, qmp_module
+from vmstate.qemu.monitor import LIMIT, Monitor, qmp_module
 from vmstate.vmsd.data import Data
 
 MONITOR = "vmstate-qmp"
