@@ -19,7 +19,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import IO
 
-from vmstate.stream.ram import RamEnd, RamPages, RamScanner
+from vmstate.stream.ram import RamScanner
+from vmstate.stream.ram_records import RamEnd, RamPages
 
 PAGE = 4096
 MIB = 1 << 20

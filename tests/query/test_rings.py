@@ -12,7 +12,7 @@ from vmstate.devices.virtio.core import features_of
 from vmstate.devices.virtio.queue import Queue, queues
 from vmstate.errors import StreamError
 from vmstate.stream.memory import MemoryRange, patched, ranges_of
-from vmstate.stream.ram import RamBlock
+from vmstate.stream.ram_records import RamBlock
 
 RINGS = "recorded/qemu-7.2-q35-virtio-rings-ram.mig.xz"
 CARD = "0000:00:01.0/virtio-net"

@@ -9,11 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from vmstate.errors import StreamError
-from vmstate.stream.ram import (
-    MAX_BLOCKS,
-    MAX_PIECE,
-    MAX_RUN,
-    Awaited,
+from vmstate.stream.ram import MAX_BLOCKS, MAX_PIECE, MAX_RUN, Awaited, RamScanner
+from vmstate.stream.ram_records import (
     MappedRamHeader,
     RamBlock,
     RamEnd,
@@ -21,7 +18,6 @@ from vmstate.stream.ram import (
     RamMapped,
     RamMultifdFlush,
     RamPages,
-    RamScanner,
     RamSize,
 )
 

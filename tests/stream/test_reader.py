@@ -52,7 +52,7 @@ from vmstate.stream.events import (
     Trailing,
     Vmdescription,
 )
-from vmstate.stream.ram import RamEnd, RamHook, RamPages, RamSize
+from vmstate.stream.ram_records import RamEnd, RamHook, RamPages, RamSize
 
 SMALL = [
     MICROVM,

@@ -23,7 +23,7 @@ from vmstate.errors import VMStateError
 from vmstate.stream.configuration import Configuration
 from vmstate.stream.containers import Input, open_input
 from vmstate.stream.events import Command
-from vmstate.stream.ram import RamBlock
+from vmstate.stream.ram_records import RamBlock
 from vmstate.stream.registry import all_descriptions, last_part
 from vmstate.stream.stream import RamSummary, Section, Stream, load
 from vmstate.stream.verify import first_difference, odd_subsections, residues

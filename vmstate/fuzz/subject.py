@@ -26,7 +26,7 @@ from vmstate.stream.events import (
     SectionHeader,
     Vmdescription,
 )
-from vmstate.stream.ram import RamBlock, RamPages, RamSize
+from vmstate.stream.ram_records import RamBlock, RamPages, RamSize
 from vmstate.stream.reader import StreamReader, find_vmdesc
 from vmstate.stream.registry import all_descriptions, last_part
 from vmstate.vmsd import types as t

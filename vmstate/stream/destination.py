@@ -24,7 +24,7 @@ from vmstate.stream.events import (
     SectionHeader,
 )
 from vmstate.stream.memory import is_difference
-from vmstate.stream.ram import RamBlock, RamHook, RamMultifdFlush, RamPages
+from vmstate.stream.ram_records import RamBlock, RamHook, RamMultifdFlush, RamPages
 from vmstate.stream.reader import RAM, StreamReader, page_size_of
 from vmstate.stream.registry import all_descriptions, old_style_description
 from vmstate.stream.stream import Section, Stream

@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from vmstate.errors import StreamError
 from vmstate.stream.configuration import Configuration
-from vmstate.stream.ram import RamEvent
+from vmstate.stream.ram_records import RamEvent
 from vmstate.vmsd.data import Value
 from vmstate.vmsd.description import VMStateDescription
 

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
 from vmstate.errors import StreamError
 from vmstate.stream.events import Event
-from vmstate.stream.ram import RamBlock, RamPages
+from vmstate.stream.ram_records import RamBlock, RamPages
 from vmstate.vmsd.data import Value
 
 MACHINE_RAM = ("pc.ram", "microvm.ram", "mach-virt.ram", "s390.ram", "ram")

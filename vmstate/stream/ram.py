@@ -1,28 +1,38 @@
-"""The payload of the `ram` section (idstr "ram", section version 4), scanned without I/O.
+"""The payload of the `ram` section, scanned without I/O: bytes become the events of `ram_records`.
 
-The payload is a row of records, each of which opens with a big-endian 64-bit header: an address in
-the block it belongs to (a multiple of the target page size), with flags in the bits below the page
-size. Every section part (start, part, end) is such a row and ends with an end-of-section record;
-the first one also carries the list of memory blocks. Memory is never kept and pages never become
-objects: consecutive records of one kind come as one `RamPages`, found by comparing strided slices
-of the input.
+Memory is never kept: the runs of a `RamPages` are found by comparing strided slices of the input.
 
-Facts: QEMU migration/ram.h (flags), migration/ram.c (records, block list, mapped-ram, checks on
-load), migration/options.c (which capabilities exclude each other), zlib's compressBound.
+Facts: QEMU migration/ram.c (checks on load), migration/options.c (which capabilities exclude each other), zlib's
+compressBound.
 """
 
 from __future__ import annotations
 
 import struct
 from collections import deque
-from collections.abc import Iterator
 from itertools import chain
-from typing import Literal, TypeAlias
+from typing import Literal
 
 from vmstate.errors import StreamError
+from vmstate.stream.ram_records import (
+    BODY_OF_KIND,
+    CONTINUE,
+    EOS,
+    FLAG_OF_KIND,
+    HEADER,
+    KIND_OF_FLAG,
+    MARKS,
+    MEM_SIZE,
+    PREFIX_OF_KIND,
+    MappedRamHeader,
+    PageKind,
+    RamBlock,
+    RamEvent,
+    RamMapped,
+    RamPages,
+    RamSize,
+)
 from vmstate.vmsd.data import Data, Value
-
-PageKind: TypeAlias = Literal["page", "zero", "xbzrle", "compressed"]
 
 MAX_RUN = 256
 """Records in one `RamPages` at most."""
@@ -34,25 +44,6 @@ MAX_BLOCKS = 1 << 14
 """Blocks in one list at most: QEMU sets no limit, but blocks of length 0 could otherwise go on for
 ever.
 """
-
-_MEM_SIZE = 0x004
-_EOS = 0x010
-_CONTINUE = 0x020
-_HOOK = 0x080
-_MULTIFD_FLUSH = 0x200
-
-_KIND_OF_FLAG: dict[int, PageKind] = {
-    0x002: "zero",
-    0x008: "page",
-    0x040: "xbzrle",
-    0x100: "compressed",
-}
-_FLAG_OF_KIND = {kind: flag for flag, kind in _KIND_OF_FLAG.items()}
-
-_HEADER = struct.Struct(">Q")
-_XBZRLE = struct.Struct(">BH")  # encoding (always 1), length of what follows
-_COMPRESSED = struct.Struct(">I")  # length of what follows
-_PREFIX_OF_KIND: dict[PageKind, struct.Struct] = {"xbzrle": _XBZRLE, "compressed": _COMPRESSED}
 _MAPPED = struct.Struct(">IQQQ")
 _MAPPED_VERSION = 1
 _XBZRLE_ENCODING = 1
@@ -72,178 +63,6 @@ _FILE_LIMIT = 1 << 63  # file offsets and sizes are signed 64-bit on every host
 _FIRST_STEP = 4
 _STEP_GROWTH = 8
 _WIDE = 16  # records per unpacked tuple
-
-
-class _Record(Value):
-    """`offset`: absolute stream offset of the first byte. `raw`: the bytes of the stream, a window
-    on the input.
-    """
-
-    offset: int
-    raw: memoryview
-
-
-class RamSize(_Record):
-    """Opens the block list. `total`: bytes of guest memory, the sum of the `used_length` of the
-    blocks to come.
-    """
-
-    total: int
-
-
-class MappedRamHeader(Value):
-    """Where a block lies in a file written with the mapped-ram capability (QEMU 9.0 and later).
-
-    `version` is 1 (0 is accepted), `page_size` the target's, in bytes. `bitmap_offset` and
-    `pages_offset` are file positions. Both 0: the block is shared memory that x-ignore-shared
-    leaves out.
-    """
-
-    version: int
-    page_size: int
-    bitmap_offset: int
-    pages_offset: int
-
-
-class RamBlock(_Record):
-    """One entry of the block list.
-
-    `used_length`: bytes. `page_size`: of the memory behind the block, in bytes, sent with
-    postcopy-ram where it is not the host's usual one (huge pages). `gpa`: guest physical address,
-    sent with x-ignore-shared. `mapped`: sent with mapped-ram.
-    """
-
-    idstr: str
-    used_length: int
-    page_size: int | None
-    gpa: int | None
-    mapped: MappedRamHeader | None
-
-
-class RamMapped(_Record):
-    """At most 1 MiB of what lies between a block's mapped-ram header and the end of its pages.
-
-    `part` is "bitmap" (one bit per target page, in words of the source host's order: little-endian
-    bytes on every little-endian host), "pages", or "padding". `address`: where in the block the
-    first byte belongs, for "pages" only. A page whose bit is clear is zero whatever the bytes here
-    say. Pieces are cut every 1 MiB from the start of the part.
-    """
-
-    block: str
-    part: Literal["bitmap", "padding", "pages"]
-    address: int | None
-
-
-class RamPages(_Record):
-    """A run of 1 to 256 page records of one kind in one block.
-
-    `kind`: "page" (a target page follows each header), "zero" (the byte that it is filled with follows, 0), "xbzrle" (a
-    difference to the page sent before) or "compressed" (zlib; capability `compress`, before QEMU
-    9.1). `address`: of the first page, in bytes from the start of the block. Only the first record
-    can name the block; the others continue it. The addresses need not be consecutive.
-    """
-
-    kind: PageKind
-    block: str
-    address: int
-    count: int
-
-    def addresses(self) -> Iterator[int]:
-        """The address of each page, in bytes from the start of the block, in stream order."""
-        yield self.address
-        flags = _FLAG_OF_KIND[self.kind] | _CONTINUE
-        for header in self._later_headers():
-            yield header - flags
-
-    def page(self, index: int) -> memoryview:
-        """The bytes of page `index` (0 to `count` - 1) of a run of kind "page", a window on `raw`.
-
-        ValueError for a run of another kind, IndexError for another index.
-        """
-        if self.kind != "page":
-            raise ValueError(f"a run of kind {self.kind!r} holds no plain pages")
-        if not 0 <= index < self.count:
-            raise IndexError(f"page {index} of a run of {self.count}")
-        size = self._fixed_size()
-        start = self._first_body() + index * (8 + size)
-        return self.raw[start : start + size]
-
-    def body(self, index: int) -> memoryview:
-        """What stands for page `index`: a page, the byte of a zero page, an XBZRLE difference, or zlib data."""
-        return self.raw[slice(*self.body_span(index))]
-
-    def body_span(self, index: int) -> tuple[int, int]:
-        """Where in `raw` that begins and ends."""
-        if not 0 <= index < self.count:
-            raise IndexError(f"page {index} of a run of {self.count}")
-        at = self._first_body()
-        if self.kind in ("page", "zero"):
-            size = self._fixed_size()
-            at += index * (8 + size)
-            return at, at + size
-        prefix = _PREFIX_OF_KIND[self.kind]
-        for number in range(index + 1):
-            at += prefix.size
-            length = prefix.unpack_from(self.raw, at - prefix.size)[-1]
-            if number < index:
-                at += length + 8
-        return at, at + length
-
-    def _first_body(self) -> int:
-        return 8 if self.raw[7] & _CONTINUE else 9 + self.raw[8]
-
-    def _fixed_size(self) -> int:
-        return (len(self.raw) - self._first_body() + 8) // self.count - 8
-
-    def _later_headers(self) -> Iterator[int]:
-        if self.kind in ("page", "zero"):
-            size = self._fixed_size()
-            rest = self.raw[self._first_body() + size :]
-            return chain.from_iterable(struct.iter_unpack(f">Q{size}x", rest))
-        return self._walked_headers()
-
-    def _walked_headers(self) -> Iterator[int]:
-        prefix = _PREFIX_OF_KIND[self.kind]
-        at = self._first_body()
-        for _ in range(self.count - 1):
-            at += prefix.size + prefix.unpack_from(self.raw, at)[-1]
-            yield from _HEADER.unpack_from(self.raw, at)
-            at += 8
-
-
-class RamHook(_Record):
-    """Where RDMA registers memory; the exchange itself is not in the stream."""
-
-
-class RamMultifdFlush(_Record):
-    """Where the multifd channels, which carry the pages, are waited for (QEMU 8.1 and later)."""
-
-
-class RamEnd(_Record):
-    """The end of this section part."""
-
-
-class RamBytes(_Record):
-    """Records that are passed on unread. No reader tells it; a writer takes it in place of the records."""
-
-
-RamEvent: TypeAlias = RamSize | RamBlock | RamMapped | RamPages | RamHook | RamMultifdFlush | RamEnd | RamBytes
-
-END_SIZE = 8
-"""Bytes of the record that ends a section part."""
-
-_BODY_OF_KIND: dict[PageKind, str] = {
-    "page": "the bytes of a page",
-    "zero": "the fill byte of a zero page",
-    "xbzrle": "an XBZRLE page",
-    "compressed": "a compressed page",
-}
-
-_MARKS: dict[int, type[RamHook] | type[RamMultifdFlush] | type[RamEnd]] = {
-    _HOOK: RamHook,
-    _MULTIFD_FLUSH: RamMultifdFlush,
-    _EOS: RamEnd,
-}
 
 
 class Awaited(Value):
@@ -296,7 +115,7 @@ class _Stride:
 
     def __init__(self, kind: PageKind, body: int, flag_mask: int) -> None:
         self.size = 8 + body
-        self._flags = _FLAG_OF_KIND[kind] | _CONTINUE
+        self._flags = FLAG_OF_KIND[kind] | CONTINUE
         self._pattern = bytes([self._flags]) * MAX_RUN
         # The values of a header's second-lowest byte in which no flag is set.
         self._clear = bytes(byte for byte in range(256) if not byte & (flag_mask >> 8))
@@ -479,7 +298,7 @@ class RamScanner:
         return False
 
     def _be64(self, source: _Input, at: int, expected: str) -> int | None:
-        return source.number(_HEADER, at) if self._has(source, at, 8, expected) else None
+        return source.number(HEADER, at) if self._has(source, at, 8, expected) else None
 
     # Records
 
@@ -487,18 +306,18 @@ class RamScanner:
         header = self._be64(source, at, "the header of a RAM record")
         if header is None:
             return None
-        if not self._settled and header not in _MARKS and header & self._flag_mask != _MEM_SIZE:
+        if not self._settled and header not in MARKS and header & self._flag_mask != MEM_SIZE:
             page_size = self._likely_page_size(source, at)
             if page_size is None:
                 return None
             self._settle(page_size)
-        flag = header if header in _MARKS else header & self._flag_mask & ~_CONTINUE
-        if flag in _KIND_OF_FLAG and not self._mapped_ram:
-            return self._open_run(source, at, header, _KIND_OF_FLAG[flag])
-        if flag == _MEM_SIZE:
+        flag = header if header in MARKS else header & self._flag_mask & ~CONTINUE
+        if flag in KIND_OF_FLAG and not self._mapped_ram:
+            return self._open_run(source, at, header, KIND_OF_FLAG[flag])
+        if flag == MEM_SIZE:
             return self._open_list(source, at, header & ~self._flag_mask)
-        if flag == _EOS or (flag in _MARKS and not self._mapped_ram):
-            return _MARKS[flag](at, source.window(at, at + 8))
+        if flag == EOS or (flag in MARKS and not self._mapped_ram):
+            return MARKS[flag](at, source.window(at, at + 8))
         raise _refused(
             "unknown combination of RAM flags",
             at,
@@ -530,13 +349,13 @@ class RamScanner:
             if header is None:
                 return None
             flags, address = header & (size - 1), header & ~(size - 1)
-            if header in _MARKS:
+            if header in MARKS:
                 return size == DEFAULT_PAGE_SIZE
-            kind = _KIND_OF_FLAG.get(flags & ~_CONTINUE)
+            kind = KIND_OF_FLAG.get(flags & ~CONTINUE)
             if kind not in ("page", "zero"):
                 return False
             at += 8
-            if flags & _CONTINUE:
+            if flags & CONTINUE:
                 if previous is None or address != previous + size:
                     return False
                 steps -= 1
@@ -549,7 +368,7 @@ class RamScanner:
                 at += 1 + len(name)
             previous = address
             body = size if kind == "page" else 1
-            if not self._has(source, at, body, _BODY_OF_KIND[kind]):
+            if not self._has(source, at, body, BODY_OF_KIND[kind]):
                 return None
             at += body
         return False
@@ -709,7 +528,7 @@ class RamScanner:
 
     def _block_of(self, source: _Input, at: int, header: int) -> tuple[_Block, int] | None:
         """The block that the record at `at` belongs to, and where the record goes on."""
-        if header & _CONTINUE:
+        if header & CONTINUE:
             if self._last is None:
                 raise _refused("a page that continues a RAM block, before any block", at)
             return self._last, at + 8
@@ -735,7 +554,7 @@ class RamScanner:
 
     def _walk(self, source: _Input, run: _Run) -> bool:
         """Go on record by record; whether the run is complete."""
-        flags = _FLAG_OF_KIND[run.kind] | _CONTINUE
+        flags = FLAG_OF_KIND[run.kind] | CONTINUE
         while run.count < MAX_RUN:
             header = self._be64(source, run.next, "the header of a RAM record")
             if header is None:
@@ -753,7 +572,7 @@ class RamScanner:
     def _body_end(self, source: _Input, at: int, kind: PageKind) -> int | None:
         """Where the body at `at` ends, once it is all there."""
         size = self._body_size(source, at, kind)
-        if size is None or not self._has(source, at, size, _BODY_OF_KIND[kind]):
+        if size is None or not self._has(source, at, size, BODY_OF_KIND[kind]):
             return None
         if kind == "zero" and not self._fills and (fill := source.data[at - source.base]):
             raise _refused("a zero page with a fill byte", at, expected="0", found=str(fill))
@@ -764,8 +583,8 @@ class RamScanner:
             return self._page_size
         if kind == "zero":
             return 1
-        prefix = _PREFIX_OF_KIND[kind]
-        if not self._has(source, at, prefix.size, _BODY_OF_KIND[kind]):
+        prefix = PREFIX_OF_KIND[kind]
+        if not self._has(source, at, prefix.size, BODY_OF_KIND[kind]):
             return None
         fields = prefix.unpack_from(source.data, at - source.base)
         if kind == "xbzrle" and fields[0] != _XBZRLE_ENCODING:
@@ -778,7 +597,7 @@ class RamScanner:
         length, limit = fields[-1], self._limits[kind]
         if length > limit:
             raise _refused(
-                f"{_BODY_OF_KIND[kind]} is too long",
+                f"{BODY_OF_KIND[kind]} is too long",
                 at,
                 expected=f"at most {limit} bytes",
                 found=f"{length} bytes",

@@ -58,7 +58,8 @@ from vmstate.stream.events import (
     _Done,
     _NeedData,
 )
-from vmstate.stream.ram import DEFAULT_PAGE_SIZE, RamEnd, RamScanner
+from vmstate.stream.ram import DEFAULT_PAGE_SIZE, RamScanner
+from vmstate.stream.ram_records import RamEnd
 from vmstate.stream.registry import all_descriptions, shipped_descriptions
 from vmstate.vmsd.description import VMStateDescription
 from vmstate.vmsd.expr import IDSTR

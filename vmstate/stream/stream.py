@@ -32,7 +32,7 @@ from vmstate.stream.events import (
     Trailing,
     Vmdescription,
 )
-from vmstate.stream.ram import END_SIZE, RamBlock, RamBytes, RamEnd, RamEvent, RamPages, RamSize
+from vmstate.stream.ram_records import END_SIZE, RamBlock, RamBytes, RamEnd, RamEvent, RamPages, RamSize
 from vmstate.stream.reader import StreamReader, find_vmdesc, page_size_of
 from vmstate.vmsd.collector import collector_paused
 from vmstate.vmsd.description import VMStateDescription

@@ -17,7 +17,7 @@ from vmstate.stream.events import (
     Trailing,
     Vmdescription,
 )
-from vmstate.stream.ram import RamEnd, RamEvent
+from vmstate.stream.ram_records import RamEnd, RamEvent
 
 _PART = "a section, a command or the end of the stream"
 _PARTS: dict[type, str] = {SectionHeader: "payload", Command: "part", EndOfStream: "end"}
