@@ -96,8 +96,6 @@ def environment_in(folder: Path) -> dict[str, str]:
         **kept,
         "PATH": os.pathsep.join(places),
         "PYTHONPATH": "",
-        # What pytest says of an editable install, and of no other.
-        "PYTEST_ADDOPTS": "-W ignore::pytest.PytestAssertRewriteWarning",
         "PYTHONUTF8": "1",
         "COLUMNS": "100",
         "LC_ALL": "C.UTF-8",
