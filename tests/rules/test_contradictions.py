@@ -1,0 +1,58 @@
+"""What one part of the library used to refuse and another to take: one answer each, that of a real QEMU."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+import vmstate
+from vmstate.stream.edit import assign
+
+FOLDER = Path(__file__).resolve().parents[2] / "fixtures" / "rules"
+COLD = FOLDER / "cold-7.2.stream.xz"
+LTIM = FOLDER / "cold-7.2-ltim.stream.xz"
+
+
+@pytest.mark.xfail(strict=True, reason="only the upper bound is looked at")
+def test_a_negative_version_of_a_pci_device_is_refused() -> None:
+    """7.2: "Invalid value -1 expecting positive value <= 2"."""
+    with vmstate.load(COLD) as stream:
+        with pytest.raises(vmstate.RefusedError):
+            assign(stream, "ICH9LPC.d.version_id=-1")
+        (change,) = assign(stream, "ICH9LPC.d.version_id=-1", force=True)
+        assert change.after == -1
+        verdict = vmstate.explain(stream, vmstate.load(COLD))
+        assert verdict.verdict == "fails" and "Invalid value -1 expecting positive value <= 2" in str(
+            verdict.qemu_error
+        )
+
+
+@pytest.mark.xfail(strict=True, reason="two registries say when a subsection came, and explain reads the other one")
+def test_a_subsection_that_came_later_is_unknown() -> None:
+    """7.2: "load of migration failed: No such file or directory"."""
+    found = vmstate.explain(LTIM, COLD)
+    assert found.verdict == "fails"
+    (breaking,) = [finding for finding in found.findings if finding.severity == "breaks"]
+    assert breaking.id == "subsection-unknown:i8259#0:ltim" and "8.0" in breaking.message
+    assert vmstate.explain(COLD, COLD).verdict == "loads"
+
+
+SWITCHOVER_START = bytes((8, 0, 11, 0, 0))
+
+
+DISAGREE = pytest.mark.xfail(strict=True, reason="taken by one, not by the other")
+
+
+@pytest.mark.parametrize("release", ["7.2", "9.1", pytest.param("9.2", marks=DISAGREE), "10.0", "11.1"])
+def test_one_release_has_the_command_for_all(release: str) -> None:
+    """SWITCHOVER_START came with 10.0: 9.2 says "MIG_CMD 0xb unknown (len 0x0)"."""
+    major, minor = map(int, release.split("."))
+    with vmstate.load(COLD) as reference:
+        plain = reference.to_bytes()
+        first = min(section.offset for section in reference.sections)
+        stream = plain[:first] + SWITCHOVER_START + plain[first:]
+        known = vmstate.KnownDestination(reference, {"qemu_release": 100 * major + minor})
+        target = vmstate.Target("there", stream=reference, release=(major, minor))
+        taken = known.check(stream) == [], vmstate.explain(stream, target).verdict == "loads"
+    assert taken == ((major, minor) >= (10, 0),) * 2
