@@ -573,6 +573,7 @@ if TYPE_CHECKING:
     from vmstate.vmsd.path import (
         resolve as resolve,
     )
+    from vmstate.vmsd.release import Release as Release
     from vmstate.vmsd.state import (
         State as State,
     )
@@ -686,6 +687,7 @@ _PLACES = {
         "format_path",
         "resolve",
     ),
+    "vmstate.vmsd.release": ("Release",),
     "vmstate.vmsd.state": (
         "State",
         "facts_of",

@@ -10,6 +10,7 @@ from vmstate.devices.acpi.memory_hotplug import MemHotplug
 from vmstate.devices.acpi.pcihp import AcpiPciHpPciStatus
 from vmstate.vmsd.declare import array, description, known_since, struct, subsection, uint32, uint64
 from vmstate.vmsd.expr import this
+from vmstate.vmsd.release import Release
 
 
 @description("acpi-ged/memhp", version_id=1, minimum_version_id=1)
@@ -19,7 +20,7 @@ class MemhpState:
     memhp_state: MemHotplug = struct(MemHotplug, version=1)
 
 
-@description("acpi-ged/cpuhp", version_id=1, minimum_version_id=1, rules=(known_since(902),))
+@description("acpi-ged/cpuhp", version_id=1, minimum_version_id=1, rules=(known_since(Release(9, 2)),))
 class CpuhpState:
     """Processor hotplug."""
 
@@ -47,7 +48,7 @@ class GhesState:
     ghes_state: Ghes = struct(Ghes, version=1)
 
 
-@description("acpi-ged/pcihp", version_id=1, minimum_version_id=1, rules=(known_since(1001),))
+@description("acpi-ged/pcihp", version_id=1, minimum_version_id=1, rules=(known_since(Release(10, 1)),))
 class PcihpState:
     """PCI hotplug through ACPI."""
 
@@ -70,7 +71,7 @@ class Hest:
     version_id=1,
     minimum_version_id=1,
     needed=this.ghes_state.hest_addr_le != 0,
-    rules=(known_since(1002),),
+    rules=(known_since(Release(10, 2)),),
 )
 class HestState:
     """Error sources; sent where firmware has set up the table."""

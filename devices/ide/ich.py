@@ -9,6 +9,7 @@ from vmstate.devices.ide.ahci import AHCI, AHCI_9_0, Memory, is_mapped
 from vmstate.devices.pci.device import PCIDevice
 from vmstate.vmsd.declare import description, rule, struct, variant
 from vmstate.vmsd.expr import MEMORY, RELEASE, asks, this
+from vmstate.vmsd.release import Release
 
 COMMAND, MASTER = 4, 2
 """The low byte of a PCI function's command register, and the bit by which it is a bus master."""
@@ -21,7 +22,7 @@ def _is_mapped(parent: PCIDevice, ahci: AHCI, memory: Memory) -> bool:
 _MAPPED = (
     rule(
         "ahci-mapped",
-        (RELEASE >= 902) | asks(_is_mapped, this.parent_obj, this.ahci, MEMORY),
+        (Release(9, 2) <= RELEASE) | asks(_is_mapped, this.parent_obj, this.ahci, MEMORY),
         "the command list and the receive buffer of a port that is started are in memory",
     ),
 )

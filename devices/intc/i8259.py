@@ -7,9 +7,12 @@ from __future__ import annotations
 
 from vmstate.vmsd.declare import description, known_since, subsection, uint8
 from vmstate.vmsd.expr import this
+from vmstate.vmsd.release import Release
 
 
-@description("i8259/ltim", version_id=1, minimum_version_id=1, needed=this.ltim != 0, rules=(known_since(800),))
+@description(
+    "i8259/ltim", version_id=1, minimum_version_id=1, needed=this.ltim != 0, rules=(known_since(Release(8, 0)),)
+)
 class PICLtim:
     """Level-triggered mode for all inputs; sent where it is on."""
 

@@ -24,6 +24,7 @@ from vmstate.vmsd.declare import (
     variant,
 )
 from vmstate.vmsd.expr import fact
+from vmstate.vmsd.release import Release
 
 WP_WORDS = fact("sd_wp_words", (1, 2, 3, 5, 9, 17, 33, 65, 129, 257, 513, 1025, 2049, 4097, 8193, 16385))
 """Words of the write-protection bitmap: a bit for each 2 MB of the card, which holds a power of two, and one more."""
@@ -37,7 +38,7 @@ class OCR:
     ocr_power_timer: int = timer()
 
 
-@description("sd-card/ext_csd_modes-state", version_id=1, minimum_version_id=1, rules=(known_since(901),))
+@description("sd-card/ext_csd_modes-state", version_id=1, minimum_version_id=1, rules=(known_since(Release(9, 1)),))
 class EmmcRpmb:
     """The replay-protected partition of an eMMC."""
 
@@ -54,7 +55,7 @@ class EmmcRpmb:
     key_set: int = uint8(name="rpmb.key_set")
 
 
-@description("sd-card/ext_csd_modes-state", version_id=1, minimum_version_id=1, rules=(known_since(901),))
+@description("sd-card/ext_csd_modes-state", version_id=1, minimum_version_id=1, rules=(known_since(Release(9, 1)),))
 class EmmcExtCsd:
     """The part of an eMMC's extended registers that can be written."""
 

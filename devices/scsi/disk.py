@@ -8,9 +8,12 @@ from __future__ import annotations
 from vmstate.devices.scsi.device import SCSIDevice
 from vmstate.vmsd.declare import boolean, description, known_since, struct, subsection, uint8, uint64
 from vmstate.vmsd.expr import this
+from vmstate.vmsd.release import Release
 
 
-@description("scsi-disk/pr", version_id=1, minimum_version_id=1, needed=this.key != 0, rules=(known_since(1100),))
+@description(
+    "scsi-disk/pr", version_id=1, minimum_version_id=1, needed=this.key != 0, rules=(known_since(Release(11, 0)),)
+)
 class PrState:
     """A persistent reservation of the guest; sent where there is one."""
 

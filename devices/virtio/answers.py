@@ -18,7 +18,8 @@ from vmstate.devices.virtio.pci import QUEUE_MAX
 from vmstate.devices.virtio.queue import IDX, WRAP
 from vmstate.devices.virtio.status import DeviceStatus
 from vmstate.errors import QueryError
-from vmstate.vmsd.question import LEFT_OUT, Ask, Keys, LeftOut, Questions, Release
+from vmstate.vmsd.question import LEFT_OUT, Ask, Keys, LeftOut, Questions
+from vmstate.vmsd.release import Release
 
 CTRL_VLAN = 19
 RING_PACKED = 34

@@ -15,6 +15,7 @@ from vmstate.vmsd.declare import (
     boolean,
     chunks,
     description,
+    known_since,
     later,
     one_of,
     rule,
@@ -27,7 +28,8 @@ from vmstate.vmsd.declare import (
     varray,
     vbuffer,
 )
-from vmstate.vmsd.expr import IDSTR, MEMORY, RELEASE, asks, begins, choose, fact, len_, not_, this, told, up
+from vmstate.vmsd.expr import IDSTR, MEMORY, asks, begins, choose, fact, len_, not_, this, told, up
+from vmstate.vmsd.release import Release
 
 PCI = "pci"
 MMIO = "mmio"
@@ -119,7 +121,7 @@ class DeviceEndian:
     "virtio/128bit_features",
     version_id=1,
     minimum_version_id=1,
-    rules=(rule("virtio-128bit-features", RELEASE >= 1002, "releases before 10.2 do not know it"),),
+    rules=(known_since(Release(10, 2)),),
 )
 class Features128:
     """Features 64 to 127 that the driver accepted; sent where the host offers any."""

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from vmstate.devices.virtio import feature_names
 from vmstate.devices.virtio.feature_names import FeatureName
 from vmstate.vmsd.destination import EQUAL, IF_SET, NEVER, NOT_ABOVE, DestinationRule, DestinationRules, FeatureSet
+from vmstate.vmsd.release import Release
 
 WORDS = (
     ("virtio.guest_features", 0, 32),
@@ -20,7 +21,7 @@ WORDS = (
 
 SHOWN_BY = {32: "virtio.virtio.virtqueues", 34: "virtio.virtio.packed_virtqueues"}
 
-SUBSECTIONS_SINCE = {"virtio/128bit_features": (10, 2)}
+SUBSECTIONS_SINCE = {"virtio/128bit_features": Release(10, 2)}
 
 PROPERTIES = {
     "VIRTIO_BALLOON_F_DEFLATE_ON_OOM": "deflate-on-oom",
@@ -90,7 +91,7 @@ QUEUE_SIZE = DestinationRule(
     "VQ {index} vring.num {here} exceeds allocated max {there}",
     "give the device of the destination queues of that size (queue-size, rx_queue_size, tx_queue_size); "
     "a source that no driver has set up yet is cured by letting its guest start first",
-    since=(11, 1),
+    since=Release(11, 1),
 )
 """A source of 10.0 says 1024 of a queue that no driver has set up."""
 

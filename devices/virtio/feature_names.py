@@ -8,7 +8,7 @@ and 11.1; bits from include/standard-headers/linux/virtio_*.h and include/hw/vir
 from __future__ import annotations
 
 from vmstate.vmsd.data import NamedTuple
-from vmstate.vmsd.question import Release
+from vmstate.vmsd.release import Release
 
 
 class FeatureName(NamedTuple):
@@ -16,7 +16,7 @@ class FeatureName(NamedTuple):
 
     bit: int
     symbol: str
-    since: Release = (7, 2)
+    since: Release = Release(7, 2)
 
 
 VHOST = (
@@ -34,7 +34,7 @@ TRANSPORT = (
     FeatureName(35, "VIRTIO_F_IN_ORDER"),
     FeatureName(36, "VIRTIO_F_ORDER_PLATFORM"),
     FeatureName(37, "VIRTIO_F_SR_IOV"),
-    FeatureName(40, "VIRTIO_F_RING_RESET", (8, 1)),
+    FeatureName(40, "VIRTIO_F_RING_RESET", Release(8, 1)),
     FeatureName(28, "VIRTIO_RING_F_INDIRECT_DESC"),
     FeatureName(29, "VIRTIO_RING_F_EVENT_IDX"),
 )
@@ -49,8 +49,8 @@ BLK = (
     FeatureName(12, "VIRTIO_BLK_F_MQ"),
     FeatureName(13, "VIRTIO_BLK_F_DISCARD"),
     FeatureName(14, "VIRTIO_BLK_F_WRITE_ZEROES"),
-    FeatureName(16, "VIRTIO_BLK_F_SECURE_ERASE", (8, 2)),
-    FeatureName(17, "VIRTIO_BLK_F_ZONED", (8, 1)),
+    FeatureName(16, "VIRTIO_BLK_F_SECURE_ERASE", Release(8, 2)),
+    FeatureName(17, "VIRTIO_BLK_F_ZONED", Release(8, 1)),
     FeatureName(0, "VIRTIO_BLK_F_BARRIER"),
     FeatureName(7, "VIRTIO_BLK_F_SCSI"),
     FeatureName(9, "VIRTIO_BLK_F_FLUSH"),
@@ -96,11 +96,11 @@ NET = (
     FeatureName(21, "VIRTIO_NET_F_GUEST_ANNOUNCE"),
     FeatureName(22, "VIRTIO_NET_F_MQ"),
     FeatureName(23, "VIRTIO_NET_F_CTRL_MAC_ADDR"),
-    FeatureName(53, "VIRTIO_NET_F_NOTF_COAL", (8, 2)),
-    FeatureName(54, "VIRTIO_NET_F_GUEST_USO4", (8, 2)),
+    FeatureName(53, "VIRTIO_NET_F_NOTF_COAL", Release(8, 2)),
+    FeatureName(54, "VIRTIO_NET_F_GUEST_USO4", Release(8, 2)),
     # Up to 10.1 QEMU says GUEST_USO4 here too, but for stable releases of late 2025.
-    FeatureName(55, "VIRTIO_NET_F_GUEST_USO6", (8, 2)),
-    FeatureName(56, "VIRTIO_NET_F_HOST_USO", (8, 2)),
+    FeatureName(55, "VIRTIO_NET_F_GUEST_USO6", Release(8, 2)),
+    FeatureName(56, "VIRTIO_NET_F_HOST_USO", Release(8, 2)),
     FeatureName(57, "VIRTIO_NET_F_HASH_REPORT"),
     FeatureName(60, "VIRTIO_NET_F_RSS"),
     FeatureName(61, "VIRTIO_NET_F_RSC_EXT"),
@@ -109,11 +109,11 @@ NET = (
     FeatureName(6, "VIRTIO_NET_F_GSO"),
     FeatureName(27, "VHOST_NET_F_VIRTIO_NET_HDR"),
     *VHOST,
-    FeatureName(65, "VIRTIO_NET_F_GUEST_UDP_TUNNEL_GSO", (10, 2)),
+    FeatureName(65, "VIRTIO_NET_F_GUEST_UDP_TUNNEL_GSO", Release(10, 2)),
     # QMP has one name for both bits.
-    FeatureName(66, "VIRTIO_NET_F_GUEST_UDP_TUNNEL_GSO", (10, 2)),
-    FeatureName(67, "VIRTIO_NET_F_HOST_UDP_TUNNEL_GSO", (10, 2)),
-    FeatureName(68, "VIRTIO_NET_F_HOST_UDP_TUNNEL_GSO_CSUM", (10, 2)),
+    FeatureName(66, "VIRTIO_NET_F_GUEST_UDP_TUNNEL_GSO", Release(10, 2)),
+    FeatureName(67, "VIRTIO_NET_F_HOST_UDP_TUNNEL_GSO", Release(10, 2)),
+    FeatureName(68, "VIRTIO_NET_F_HOST_UDP_TUNNEL_GSO_CSUM", Release(10, 2)),
 )
 
 SCSI = (
@@ -147,7 +147,7 @@ IOMMU = (
 
 MEM = (
     # Before 11.1 only a QEMU built without ACPI has it.
-    FeatureName(0, "VIRTIO_MEM_F_ACPI_PXM", (11, 1)),
+    FeatureName(0, "VIRTIO_MEM_F_ACPI_PXM", Release(11, 1)),
     FeatureName(1, "VIRTIO_MEM_F_UNPLUGGED_INACCESSIBLE"),
-    FeatureName(2, "VIRTIO_MEM_F_PERSISTENT_SUSPND", (9, 2)),
+    FeatureName(2, "VIRTIO_MEM_F_PERSISTENT_SUSPND", Release(9, 2)),
 )

@@ -8,6 +8,7 @@ from __future__ import annotations
 from vmstate.devices.virtio.config import ConfigSpace
 from vmstate.devices.virtio.core import BackendState, VirtIOBody
 from vmstate.vmsd.declare import description, info, known_since, subsection, text, uint32_device
+from vmstate.vmsd.release import Release
 
 
 @description("vhost-user-fs config")
@@ -18,7 +19,7 @@ class VHostUserFSConfig:
     num_request_queues: int = uint32_device()
 
 
-@description("vhost-user-fs-backend", rules=(known_since(802),))
+@description("vhost-user-fs-backend", rules=(known_since(Release(8, 2)),))
 class VHostUserFSBackend:
     """The state of the back end."""
 

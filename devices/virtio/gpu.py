@@ -26,6 +26,7 @@ from vmstate.vmsd.declare import (
     varray,
 )
 from vmstate.vmsd.expr import choose, fact, this
+from vmstate.vmsd.release import Release
 
 BYTES_PER_PIXEL = 4
 """In each of the formats that a 2D resource can have."""
@@ -151,7 +152,7 @@ class Blobs:
     resources: list[BlobResource] = keyed_list(BlobResource)
 
 
-@description("virtio-gpu/blob", version_id=1, minimum_version_id=1, rules=(known_since(802),))
+@description("virtio-gpu/blob", version_id=1, minimum_version_id=1, rules=(known_since(Release(8, 2)),))
 class BlobState:
     """Sent where the device has blob resources."""
 

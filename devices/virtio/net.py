@@ -35,6 +35,7 @@ from vmstate.vmsd.declare import (
     with_tmp,
 )
 from vmstate.vmsd.expr import OWN_STATE, RELEASE, asks, fact, len_, max_, otherwise, this, up, version_id
+from vmstate.vmsd.release import Release
 from vmstate.vmsd.state import set_facts
 
 if TYPE_CHECKING:
@@ -139,7 +140,11 @@ class TxWaitingRest:
     version_id=2,
     minimum_version_id=1,
     rules=(
-        rule("virtio-net-rss-version", (version_id < 2) | (RELEASE >= 1100), "version 2 is of release 11.0 and later"),
+        rule(
+            "virtio-net-rss-version",
+            (version_id < 2) | (Release(11, 0) <= RELEASE),
+            "version 2 is of release 11.0 and later",
+        ),
     ),
 )
 class Rss:
@@ -206,7 +211,7 @@ class VirtIONetDevice:
             ),
             rule(
                 "virtio-net-mac-table-count",
-                (this.in_use < 1 << 31) | (RELEASE < 1101),
+                (this.in_use < 1 << 31) | (Release(11, 1) > RELEASE),
                 "as many addresses follow as are counted: 11.1 takes a count from 2**31 on for one",
             ),
         ),

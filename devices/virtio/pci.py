@@ -14,6 +14,7 @@ from vmstate.vmsd.declare import (
     boolean,
     buffer,
     description,
+    known_since,
     rule,
     struct,
     sub_array,
@@ -25,7 +26,8 @@ from vmstate.vmsd.declare import (
     variant,
     varray,
 )
-from vmstate.vmsd.expr import IDSTR, RELEASE, asks, begins, ceil_div, choose, fact, len_, not_, this
+from vmstate.vmsd.expr import IDSTR, asks, begins, ceil_div, choose, fact, len_, not_, this
+from vmstate.vmsd.release import Release
 
 QUEUE_MAX = 1024
 """VIRTIO_QUEUE_MAX: as many queues have a place in the arrays, whatever the device has."""
@@ -121,7 +123,7 @@ class VirtIOPCIQueue:
     "virtio_pci/modern_state/features128",
     version_id=1,
     minimum_version_id=1,
-    rules=(rule("virtio-pci-features128", RELEASE >= 1002, "releases before 10.2 do not know it"),),
+    rules=(known_since(Release(10, 2)),),
 )
 class VirtIOPCIFeatures128:
     """The upper half of the feature words that the driver wrote; sent where one is not zero."""

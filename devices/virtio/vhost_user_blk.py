@@ -10,9 +10,10 @@ from vmstate.devices.virtio.blk import VirtIOBlkConfig
 from vmstate.devices.virtio.config import ConfigSpace
 from vmstate.devices.virtio.core import VirtIOBody
 from vmstate.vmsd.declare import description, info, known_since, struct, subsection
+from vmstate.vmsd.release import Release
 
 
-@description("vhost-user-blk/inflight", version_id=1, rules=(known_since(1100),))
+@description("vhost-user-blk/inflight", version_id=1, rules=(known_since(Release(11, 0)),))
 class VHostUserBlkInflight:
     """The requests that the back end has not done; sent where it can leave them undone when it stops."""
 

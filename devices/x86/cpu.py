@@ -24,6 +24,7 @@ from vmstate.vmsd.declare import (
     with_tmp,
 )
 from vmstate.vmsd.expr import choose, this, up
+from vmstate.vmsd.release import Release
 
 GENERAL_REGISTERS = choose(TARGET_LONG_SIZE == 8, 16, 8)
 """General and vector registers: 16, or 8 of a 32-bit processor."""
@@ -509,7 +510,7 @@ class PDPTRs:
     pdptrs: list[int] = array(uint64, 4, name="env.pdptrs")
 
 
-@description("cpu/msr_xfd", version_id=1, minimum_version_id=1, rules=(known_since(700),))
+@description("cpu/msr_xfd", version_id=1, minimum_version_id=1, rules=(known_since(Release(7, 0)),))
 class MSRXFD:
     """Extended-feature disable."""
 
@@ -517,14 +518,16 @@ class MSRXFD:
     msr_xfd_err: int = uint64(name="env.msr_xfd_err")
 
 
-@description("cpu/msr_hwcr", version_id=1, minimum_version_id=1, needed=this.msr_hwcr != 0, rules=(known_since(902),))
+@description(
+    "cpu/msr_hwcr", version_id=1, minimum_version_id=1, needed=this.msr_hwcr != 0, rules=(known_since(Release(9, 2)),)
+)
 class MSRHWCR:
     """Hardware configuration (AMD)."""
 
     msr_hwcr: int = uint64(name="env.msr_hwcr")
 
 
-@description("cpu/fred", version_id=1, minimum_version_id=1, rules=(known_since(901),))
+@description("cpu/fred", version_id=1, minimum_version_id=1, rules=(known_since(Release(9, 1)),))
 class MSRFRED:
     """Flexible return and event delivery."""
 
@@ -539,7 +542,7 @@ class MSRFRED:
     fred_config: int = uint64(name="env.fred_config")
 
 
-@description("cpu/intel_amx_xtile", version_id=1, minimum_version_id=1, rules=(known_since(700),))
+@description("cpu/intel_amx_xtile", version_id=1, minimum_version_id=1, rules=(known_since(Release(7, 0)),))
 class AMXXtile:
     """The tiles of AMX."""
 
@@ -547,7 +550,7 @@ class AMXXtile:
     xtiledata: list[int] = array(uint8, 8192, name="env.xtiledata")
 
 
-@description("cpu/arch_lbr", version_id=1, minimum_version_id=1, rules=(known_since(701),))
+@description("cpu/arch_lbr", version_id=1, minimum_version_id=1, rules=(known_since(Release(7, 1)),))
 class ArchLBR:
     """Architectural branch records."""
 
@@ -561,7 +564,7 @@ class ArchLBR:
     version_id=1,
     minimum_version_id=1,
     needed=this.triple_fault_pending != 0,
-    rules=(known_since(702),),
+    rules=(known_since(Release(7, 2)),),
 )
 class TripleFault:
     """A triple fault that is pending."""
@@ -570,7 +573,11 @@ class TripleFault:
 
 
 @description(
-    "cpu/msr_pl0_ssp", version_id=1, minimum_version_id=1, needed=this.pl0_ssp != 0, rules=(known_since(1100),)
+    "cpu/msr_pl0_ssp",
+    version_id=1,
+    minimum_version_id=1,
+    needed=this.pl0_ssp != 0,
+    rules=(known_since(Release(11, 0)),),
 )
 class PL0SSP:
     """Shadow stack of privilege level 0."""
@@ -589,7 +596,7 @@ class SHSTK:
     guest_ssp: int = uint64(name="env.guest_ssp")
 
 
-@description("cpu/cet", version_id=1, minimum_version_id=1, rules=(known_since(1100),))
+@description("cpu/cet", version_id=1, minimum_version_id=1, rules=(known_since(Release(11, 0)),))
 class CET:
     """Control-flow enforcement."""
 
@@ -598,7 +605,7 @@ class CET:
     cet_shstk: SHSTK | None = subsection(SHSTK)
 
 
-@description("cpu/apx", version_id=1, minimum_version_id=1, rules=(known_since(1100),))
+@description("cpu/apx", version_id=1, minimum_version_id=1, rules=(known_since(Release(11, 0)),))
 class APX:
     """The registers R16 to R31 of APX."""
 

@@ -38,6 +38,7 @@ from vmstate.early.operations import Operation, Phase
 from vmstate.early.policy import PerItem, Policy, RfcV2
 from vmstate.early.source import Purpose, Source
 from vmstate.errors import EarlyError, VMStateError
+from vmstate.vmsd.release import Release
 from vmstate.vmsd.state import facts_of
 
 MQ4 = "four pairs, RSS"
@@ -307,7 +308,7 @@ def test_on_one_side_only_it_fails_in_set_up(on: int) -> None:
 
 def test_a_10_2_machine_differs_between_10_2_0_and_the_next_release() -> None:
     """With the switch in hw_compat_10_1 as RFC v2 has it; in the newest closed list it does not."""
-    old = Host("pc-q35-10.2", release=(10, 2))
+    old = Host("pc-q35-10.2", release=Release(10, 2))
     assert not old.has_early_mig
     for compat, fails in ((HW_COMPAT_10_1, True), (HW_COMPAT_10_2, False)):
         new = Host("pc-q35-10.2", compat=compat)
@@ -324,7 +325,7 @@ def test_a_10_2_machine_differs_between_10_2_0_and_the_next_release() -> None:
 
 def test_a_release_without_the_property_does_not_take_it() -> None:
     with pytest.raises(VMStateError, match="not known"):
-        _ = Host("pc-q35-10.1", release=(10, 1), early_mig=True).has_early_mig
+        _ = Host("pc-q35-10.1", release=Release(10, 1), early_mig=True).has_early_mig
 
 
 # ---------------------------------------------------------------------------------------------------------------------

@@ -18,6 +18,7 @@ from vmstate.fuzz.source import RandomSource
 from vmstate.fuzz.subject import Subject
 from vmstate.fuzz.targets.qemu import Process, QemuTarget, Seed, copy_sparse, default_command, read_seed, record
 from vmstate.fuzz.verdict import ACCEPTED, CRASHED, HUNG, REFUSED, generalised
+from vmstate.vmsd.release import Release
 
 HAS_QEMU = shutil.which("qemu-system-x86_64") is not None
 needs_qemu = pytest.mark.skipif(not HAS_QEMU, reason="needs a real QEMU: install qemu-system-x86 (or the like)")
@@ -145,8 +146,8 @@ def kept() -> tuple[Subject, Seed]:
     (path,) = FINDINGS.glob("seeds/*.mig.xz")
     (subject,) = seeds.whole([path])
     seed = read_seed(path)
-    if seed.release != 702:
-        pytest.skip(f"the findings are of QEMU 7.2: this is {seed.release // 100}.{seed.release % 100}")
+    if seed.release != Release(7, 2):
+        pytest.skip(f"the findings are of QEMU 7.2: this is {seed.release}")
     return subject, seed
 
 

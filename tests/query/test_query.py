@@ -20,7 +20,8 @@ from vmstate.devices.virtio import feature_names
 from vmstate.devices.virtio.features import Features, NetFeatures
 from vmstate.devices.virtio.status import DeviceStatus
 from vmstate.query.commands import COMMANDS
-from vmstate.query.origin import earliest_release, release_of
+from vmstate.query.origin import earliest_release
+from vmstate.vmsd.release import Release
 
 FILTERS = "qemu-7.2-q35-virtio-net-filters.mig.xz"
 TWO = "qemu-7.2-q35-virtio-net-two.mig.xz"
@@ -360,7 +361,7 @@ def test_a_release_names_only_the_features_it_knew() -> None:
     stream = opened(FILTERS)
     features = stream.query("x-query-virtio-status")["guest-features"]
     assert features["unknown-dev-features"] == 1 << 40
-    newer = vmstate.ask(stream, "x-query-virtio-status", release=(8, 1)).value["guest-features"]
+    newer = vmstate.ask(stream, "x-query-virtio-status", release=Release(8, 1)).value["guest-features"]
     assert "unknown-dev-features" not in newer and "VIRTIO_F_RING_RESET" in newer["transports"]
 
 
@@ -378,7 +379,7 @@ def test_features_above_63_have_a_number_of_their_own() -> None:
     answer = stream.query("x-query-virtio-status")["guest-features"]
     assert answer["unknown-dev-features"] == 1 << 58 and "unknown-dev-features2" not in answer
     body.features128 = Features128(guest_features=1 << 1 | 1 << 40)
-    older = vmstate.ask(stream, "x-query-virtio-status", release=(10, 1)).value["guest-features"]
+    older = vmstate.ask(stream, "x-query-virtio-status", release=Release(10, 1)).value["guest-features"]
     assert older["unknown-dev-features2"] == 1 << 1 | 1 << 40
 
 
@@ -389,7 +390,7 @@ def test_the_release_is_the_one_that_saved(file: str) -> None:
     if stream.vmdesc is None and stream.configuration is None:
         assert told is None
     else:
-        assert told == release_of(MANIFEST[file]["qemu_version"])
+        assert told == Release.read(MANIFEST[file]["qemu_version"])
 
 
 NAMES_OF = {
@@ -412,7 +413,7 @@ NAMES_OF = {
 @pytest.mark.parametrize("file", [file for file in VIRTIO if VIRTIO[file]])
 def test_a_release_has_the_names_and_only_the_names_that_it_used(file: str) -> None:
     """What was offered is in no stream, but shows more of QEMU's tables than what was accepted."""
-    release = release_of(MANIFEST[file]["qemu_version"])
+    release = Release.read(MANIFEST[file]["qemu_version"])
     for one in VIRTIO[file]:
         own = NAMES_OF[one["status"]["name"]]
         known = {name for name in (*feature_names.TRANSPORT, *own) if name.since <= release}

@@ -14,7 +14,9 @@ import pytest
 import vmstate
 from vmstate.fuzz.subject import Place, Subject, apply, read_subject
 from vmstate.stream.memory import is_difference
+from vmstate.vmsd.release import Release
 
+RELEASES = (Release(7, 2), Release(8, 1), Release(8, 2), Release(10, 0), Release(11, 1))
 STREAM = Path(__file__).resolve().parents[2] / "fixtures" / "qemu-7.2-q35-default-devices.mig.xz"
 
 
@@ -24,10 +26,10 @@ def machine() -> Subject:
 
 
 @pytest.fixture(scope="module")
-def destination(machine: Subject) -> Callable[[int], vmstate.KnownDestination]:
+def destination(machine: Subject) -> Callable[[Release], vmstate.KnownDestination]:
     reference = vmstate.load(machine.data)
     known = {}
-    for release in (702, 801, 802, 1000, 1101):
+    for release in RELEASES:
         known[release] = vmstate.KnownDestination(reference, {"qemu_release": release})
         assert known[release].check(machine.data) == []
     return known.__getitem__
@@ -47,10 +49,10 @@ def said(destination: Any, machine: Subject, start: int, stop: int, new: bytes) 
 
 
 RECORDS = {
-    "hook": (0x80, b"", 802, "a hook, and no RDMA"),
-    "multifd flush": (0x200, b"", 801, "does not know the record"),
+    "hook": (0x80, b"", Release(8, 2), "a hook, and no RDMA"),
+    "multifd flush": (0x200, b"", Release(8, 1), "does not know the record"),
     "compressed": (0x120, b"\0\0\0\4" + bytes(4), None, "the capability is off"),
-    "xbzrle": (0x60, b"\1\0\3" + b"\0\1A", 0, ""),
+    "xbzrle": (0x60, b"\1\0\3" + b"\0\1A", Release(0, 0), ""),
     "xbzrle that is none": (0x60, b"\1\0\4" + bytes(4), None, "cannot be decoded"),
     "unknown": (0x400, b"", None, "unknown combination"),
 }
@@ -58,8 +60,8 @@ RECORDS = {
 
 
 @pytest.mark.parametrize("name", RECORDS)
-@pytest.mark.parametrize("release", [702, 801, 802, 1000])
-def test_a_record_of_ram(destination: Any, machine: Subject, name: str, release: int) -> None:
+@pytest.mark.parametrize("release", RELEASES[:4])
+def test_a_record_of_ram(destination: Any, machine: Subject, name: str, release: Release) -> None:
     flags, body, since, why = RECORDS[name]
     second = machine.of_kind("ram pages")[1].offset
     answer = said(destination(release), machine, second, second, flags.to_bytes(8, "big") + body)
@@ -69,8 +71,8 @@ def test_a_record_of_ram(destination: Any, machine: Subject, name: str, release:
         assert answer is not None and why in answer
 
 
-@pytest.mark.parametrize(("release", "taken"), [(702, True), (801, True), (802, False)])
-def test_a_zero_page_of_another_byte(destination: Any, machine: Subject, release: int, taken: bool) -> None:
+@pytest.mark.parametrize(("release", "taken"), [(Release(7, 2), True), (Release(8, 1), True), (Release(8, 2), False)])
+def test_a_zero_page_of_another_byte(destination: Any, machine: Subject, release: Release, taken: bool) -> None:
     run = next(one for one in machine.of_kind("ram pages") if one.path.startswith("zero"))
     answer = said(destination(release), machine, run.end - 1, run.end, b"\x7f")
     assert answer is None if taken else answer is not None and "fill byte" in answer
@@ -121,7 +123,7 @@ def test_an_instance_is_found_by_its_number_or_alias(
     destination: Any, machine: Subject, section: str, instance: int, there: bool
 ) -> None:
     place = place_of(machine, section, "instance_id")
-    answer = said(destination(702), machine, place.offset, place.end, instance.to_bytes(4, "big"))
+    answer = said(destination(Release(7, 2)), machine, place.offset, place.end, instance.to_bytes(4, "big"))
     assert (answer is None) is there
 
 
@@ -133,7 +135,7 @@ def test_a_section_at_another_version(
     destination: Any, machine: Subject, section: str, version: int, taken: bool
 ) -> None:
     place = place_of(machine, section, "version_id")
-    answer = said(destination(702), machine, place.offset, place.end, version.to_bytes(4, "big"))
+    answer = said(destination(Release(7, 2)), machine, place.offset, place.end, version.to_bytes(4, "big"))
     assert (answer is None) is taken
 
 
@@ -158,7 +160,7 @@ def test_a_value_of_a_device(
 ) -> None:
     place = place_of(machine, section, path)
     assert place.size == len(new) // 2
-    answer = said(destination(702), machine, place.offset, place.end, bytes.fromhex(new))
+    answer = said(destination(Release(7, 2)), machine, place.offset, place.end, bytes.fromhex(new))
     assert (answer is None) is taken, answer
 
 
@@ -166,9 +168,9 @@ def test_a_value_of_a_device(
 def test_a_count_from_2_31_on_is_none(destination: Any, machine: Subject, count: int, taken: bool) -> None:
     place = place_of(machine, "virtio-net", "virtio.net.in_use")
     macs = place.end + 6 * machine.value(place)
-    answer = said(destination(702), machine, place.offset, macs, count.to_bytes(4, "big"))
+    answer = said(destination(Release(7, 2)), machine, place.offset, macs, count.to_bytes(4, "big"))
     assert (answer is None) is taken
-    answer = said(destination(1101), machine, place.offset, macs, count.to_bytes(4, "big"))
+    answer = said(destination(Release(11, 1)), machine, place.offset, macs, count.to_bytes(4, "big"))
     assert (answer is None) is (count == 0)
 
 
@@ -183,7 +185,9 @@ def test_an_option_rom_is_in_the_memory_that_begins_at_0(machine: Subject, addre
         def read(self, address: int, size: int) -> bytes:
             return b"\x05" * size if address >= 512 else bytes(size)
 
-    there = vmstate.KnownDestination(vmstate.load(machine.data), {"qemu_release": 702, "guest_memory": Memory()})
+    there = vmstate.KnownDestination(
+        vmstate.load(machine.data), {"qemu_release": Release(7, 2), "guest_memory": Memory()}
+    )
     place = place_of(machine, "kvm-tpr-opt", "rom_state_paddr")
     found = there.check(apply(machine.data, [(place.offset, place.end, address.to_bytes(4, "big"))]))
     assert [one.rule for one in found if one.section == "kvm-tpr-opt"] == ([] if taken else ["vapic-rom"])
@@ -191,13 +195,13 @@ def test_an_option_rom_is_in_the_memory_that_begins_at_0(machine: Subject, addre
 
 def test_a_section_that_is_called_ram_is_of_its_version(destination: Any, machine: Subject) -> None:
     place = place_of(machine, "hpet", "idstr")
-    answer = said(destination(702), machine, place.offset, place.end, b"\3ram")
+    answer = said(destination(Release(7, 2)), machine, place.offset, place.end, b"\3ram")
     assert answer is not None and "version" in answer
 
 
 def test_a_port_that_is_started_has_its_buffers_in_memory(machine: Subject) -> None:
     reference = vmstate.load(machine.data)
-    told = {"qemu_release": 702, "guest_memory": reference.memory()}
+    told = {"qemu_release": Release(7, 2), "guest_memory": reference.memory()}
     place = place_of(machine, "ich9_ahci", "ahci.dev[1].cmd")
     start, both = (value.to_bytes(4, "big") for value in (0x07, 0x17))
     config = place_of(machine, "ich9_ahci", "parent_obj.conventional_config").offset + 4
@@ -216,7 +220,7 @@ def test_a_machine_type_is_compared_as_far_as_it_goes(
 ) -> None:
     place = place_of(machine, "configuration", "name")
     start = place_of(machine, "configuration", "len").offset
-    answer = said(destination(702), machine, start, place.end, length.to_bytes(4, "big") + name)
+    answer = said(destination(Release(7, 2)), machine, start, place.end, length.to_bytes(4, "big") + name)
     assert (answer is None) is taken
 
 
@@ -225,7 +229,7 @@ def test_a_machine_type_is_compared_as_far_as_it_goes(
 )
 def test_capabilities(destination: Any, machine: Subject, name: bytes, why: str) -> None:
     at = machine.data.index(b"\x0fx-ignore-shared")
-    answer = said(destination(702), machine, at, at + 16, bytes((len(name),)) + name)
+    answer = said(destination(Release(7, 2)), machine, at, at + 16, bytes((len(name),)) + name)
     assert answer is not None and why in answer
 
 
@@ -234,8 +238,8 @@ def test_a_section_that_comes_twice_is_held_against_what_came_first(destination:
     place = place_of(machine, "virtio-net", "virtio.transport.pci_dev.version_id")
     part = machine.parts[place.number]
     first = apply(machine.data, [(place.offset, place.end, (1).to_bytes(4, "big"))])
-    assert destination(702).check(first) == []
+    assert destination(Release(7, 2)).check(first) == []
     twice = first[: part.end] + machine.data[part.start :]
-    assert [one.rule for one in destination(702).check(twice)] == ["equal"]
+    assert [one.rule for one in destination(Release(7, 2)).check(twice)] == ["equal"]
     again = first[: part.end] + first[part.start :]
-    assert destination(702).check(again) == []
+    assert destination(Release(7, 2)).check(again) == []

@@ -11,8 +11,8 @@ from typing import Any
 from vmstate.errors import QueryError, VMStateError, one_line
 from vmstate.query.ask import Answer, Source, ask
 from vmstate.query.commands import COMMANDS
-from vmstate.query.origin import release_of
 from vmstate.stream.stream import load
+from vmstate.vmsd.release import Release
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -29,7 +29,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     """Answer the command."""
     given = {} if options.arguments is None else parsed(options.arguments)
-    release = None if options.release is None else release_of(options.release)
+    release = None if options.release is None else Release.read(options.release)
     if options.command not in COMMANDS:
         raise QueryError(f"there is no command {options.command!r}", expected=f"one of {', '.join(COMMANDS)}")
     with load(options.file) as stream:

@@ -41,12 +41,15 @@ from vmstate.vmsd.description import Field, VMStateDescription
 from vmstate.vmsd.destination import NEVER, DestinationRule, FeatureSet
 from vmstate.vmsd.expr import Fact
 from vmstate.vmsd.path import format_path
-from vmstate.vmsd.question import Release
+from vmstate.vmsd.release import Release
 from vmstate.vmsd.state import facts_of, is_state
 
 LOADS, FAILS, UNKNOWN = "loads", "fails", "unknown"
 
-COMMANDS_SINCE: Mapping[int, Release] = {CommandType.RECV_BITMAP: (2, 12), CommandType.SWITCHOVER_START: (10, 0)}
+COMMANDS_SINCE: Mapping[int, Release] = {
+    CommandType.RECV_BITMAP: Release(2, 12),
+    CommandType.SWITCHOVER_START: Release(10, 0),
+}
 """The release with which a command of the stream came, where that is later than anybody's."""
 
 RESIZABLE_UP_TO = {
@@ -306,7 +309,7 @@ class _Held:
             return
         yield self.finding(
             "command-unknown",
-            f"the source sends the command {command.name}, which QEMU has from {first[0]}.{first[1]} on",
+            f"the source sends the command {command.name}, which QEMU has from {first} on",
             offset=command.offset,
             qemu_error=messages.unknown_command(command.command, len(command.data)),
             advice="use a versioned machine type of the older release on both sides, "
@@ -617,7 +620,7 @@ class _Pair:
             found.append(
                 self.finding(
                     "subsection-unknown",
-                    f"the destination does not know subsection {name!r}, which QEMU has from {first[0]}.{first[1]} on",
+                    f"the destination does not know subsection {name!r}, which QEMU has from {first} on",
                     path=path,
                     offset=self.place(path),
                     qemu_error=self.unknown(name),

@@ -13,12 +13,12 @@ from collections.abc import Iterator, Sequence
 
 from vmstate.compare.pci_config import Difference
 from vmstate.vmsd.data import NamedTuple
-from vmstate.vmsd.question import Release
+from vmstate.vmsd.release import Release
 
-_SIZE_WORDS: Release = (6, 0)
-_SECTION_WORDS: Release = (10, 1)
-_WIDE_FEATURES: Release = (10, 2)
-_NAMED_SUBSECTION: Release = (10, 1)
+_SIZE_WORDS = Release(6, 0)
+_SECTION_WORDS = Release(10, 1)
+_WIDE_FEATURES = Release(10, 2)
+_NAMED_SUBSECTION = Release(10, 1)
 
 
 def _from(release: Release | None, first: Release) -> bool:

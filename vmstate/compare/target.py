@@ -25,7 +25,7 @@ from vmstate.query.origin import earliest_release
 from vmstate.stream.containers import open_input, write_atomic
 from vmstate.stream.stream import Stream, load
 from vmstate.vmsd.data import Data
-from vmstate.vmsd.question import Release
+from vmstate.vmsd.release import Release
 
 FORM = 1
 """The version of the form of a recorded destination."""
@@ -118,7 +118,7 @@ def read_target(text: bytes, name: str) -> Target:
             name,
             stream=stream,
             schema=None if dump is None else dump_schema(dump, name),
-            release=None if top["release"] is None else (int(top["release"][0]), int(top["release"][1])),
+            release=None if top["release"] is None else Release(*map(int, top["release"])),
             host_features={
                 (str(one["section"]), int(one["instance_id"])): int(one["bits"], 16) for one in top["features"]
             },

@@ -11,6 +11,7 @@ from typing import ClassVar
 
 from vmstate.errors import VMStateError
 from vmstate.vmsd.data import Data, Value
+from vmstate.vmsd.release import Release
 
 
 class Transition(Data):
@@ -72,13 +73,13 @@ class StateMachine:
 
 EARLY_MIG = "early-mig"
 
-HW_COMPAT_10_1 = (10, 1)
+HW_COMPAT_10_1 = Release(10, 1)
 """The list that RFC v2 switches the property off in: it is on for machine types from 10.2 on.
 
 Its context shows that hw_compat_10_2 exists, so 10.2 was released: a 10.2 machine of the release 10.2.0 has no such
 property, and one of the next release has it on. A migration between the two fails in set-up.
 """
-HW_COMPAT_10_2 = (10, 2)
+HW_COMPAT_10_2 = Release(10, 2)
 """The newest closed list, where the switch belongs: on for machine types that no release has had yet."""
 
 _VERSION = re.compile(r"-(\d+)\.(\d+)$")
@@ -92,10 +93,10 @@ class Host(Value):
     """
 
     machine: str = "pc-q35-11.0"
-    release: tuple[int, int] = (11, 0)
+    release: Release = Release(11, 0)
     early_mig: bool | None = None
-    compat: tuple[int, int] = HW_COMPAT_10_1
-    since: tuple[int, int] = (11, 0)
+    compat: Release = HW_COMPAT_10_1
+    since: Release = Release(11, 0)
 
     @property
     def has_early_mig(self) -> bool:
@@ -104,17 +105,17 @@ class Host(Value):
             if self.early_mig is not None:
                 raise VMStateError(
                     f"the property {EARLY_MIG!r} is not known",
-                    expected="a release from {}.{} on".format(*self.since),
-                    found="{}.{}".format(*self.release),
+                    expected=f"a release from {self.since} on",
+                    found=str(self.release),
                 )
             return False
         return early_mig_default(self.machine, self.compat) if self.early_mig is None else self.early_mig
 
 
-def early_mig_default(machine: str, compat: tuple[int, int] = HW_COMPAT_10_1) -> bool:
+def early_mig_default(machine: str, compat: Release = HW_COMPAT_10_1) -> bool:
     """Whether the property is on for a machine type: on for all that are newer than the list it is switched off in.
 
     A machine type without a version (microvm, or an alias as q35) is the newest there is.
     """
     found = _VERSION.search(machine)
-    return found is None or (int(found[1]), int(found[2])) > compat
+    return found is None or Release(int(found[1]), int(found[2])) > compat

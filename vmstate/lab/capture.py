@@ -41,6 +41,7 @@ from vmstate.qemu.monitor import LIMIT, Monitor, command_line_of
 from vmstate.schema.values import to_plain
 from vmstate.stream.containers import ENDINGS, open_input, replacing, write_atomic
 from vmstate.stream.edit import Edit
+from vmstate.vmsd.release import Release
 
 FORM = 1
 IGNORE_SHARED = "x-ignore-shared"
@@ -59,7 +60,7 @@ QUESTIONS = (
 )
 """What is asked about a machine; a QEMU that does not know one of them is not asked further."""
 
-STATUS_UNTIL = (10, 0)
+STATUS_UNTIL = Release(10, 0)
 """The last release that is asked x-query-virtio-status: 11.1 ends by an assertion where a device has no vhost."""
 
 QUEUES = 1024

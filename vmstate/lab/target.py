@@ -38,6 +38,7 @@ from vmstate.qemu.monitor import LIMIT
 from vmstate.stream.registry import destination_rules
 from vmstate.stream.stream import Section, Stream, load
 from vmstate.vmsd.path import resolve
+from vmstate.vmsd.release import Release
 from vmstate.vmsd.types import Scalar
 
 _INCOMING = ("incoming", "loadvm")
@@ -93,7 +94,7 @@ def target_of(
         " ".join(argv),
         stream=stream,
         schema=None if dump is None else dump_schema(dump, words[0]),
-        release=(release[0], release[1]),
+        release=Release(*release[:2]),
         host_features=offered,
         regions={
             section.name: found

@@ -13,8 +13,9 @@ import re
 from collections.abc import Iterator
 
 from vmstate.vmsd.data import Value
+from vmstate.vmsd.release import Release
 
-SINCE = (10, 0)
+SINCE = Release(10, 0)
 """The first release that has the events."""
 
 EVENTS = ("vmstate_downtime_save", "vmstate_downtime_load")

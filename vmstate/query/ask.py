@@ -21,7 +21,8 @@ from vmstate.vmsd.data import Value
 from vmstate.vmsd.description import VMStateDescription
 from vmstate.vmsd.expr import IDSTR
 from vmstate.vmsd.path import resolve
-from vmstate.vmsd.question import LEFT_OUT, Keys, Release
+from vmstate.vmsd.question import LEFT_OUT, Keys
+from vmstate.vmsd.release import Release
 
 if TYPE_CHECKING:
     from vmstate.stream.memory import GuestMemory
@@ -346,7 +347,7 @@ def ask(
 ) -> Answer:
     """Answer a QMP command from a stream.
 
-    `arguments` are QMP's. `release` is the release of QEMU that saved, (10, 0) for 10.0, where it is known better than
+    `arguments` are QMP's. `release` is the release of QEMU that saved, a `Release`, where it is known better than
     from machine type and vmdesc; it decides which feature bits have names. Raises `QueryError`.
     """
     # The commands are made of what stands here.

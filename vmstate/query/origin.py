@@ -9,13 +9,11 @@ from __future__ import annotations
 
 import re
 
-from vmstate.errors import QueryError
 from vmstate.stream.registry import last_part
 from vmstate.stream.stream import Section, Stream
-from vmstate.vmsd.question import Release
+from vmstate.vmsd.release import Release
 
 _VERSIONED = re.compile(r"[-_](\d{1,3}\.\d{1,3})\Z")
-_RELEASE = re.compile(r"(\d{1,3})\.(\d{1,3})(?:\.\d{1,3})?\Z")
 
 ENDIAN_OF_MACHINES = (
     ("little", ("pc-", "isapc", "microvm", "xenfv", "xenpv")),
@@ -30,18 +28,10 @@ def earliest_release(stream: Stream) -> Release | None:
     """The earliest release that can have written a stream; None where nothing tells."""
     configuration, vmdesc = stream.configuration, stream.vmdesc
     machine = None if configuration is None else _VERSIONED.search(configuration.machine)
-    known = [] if machine is None else [release_of(machine[1])]
+    known = [] if machine is None else [Release.read(machine[1])]
     if vmdesc is not None:
-        known.append(release_of(vmdesc.dialect.name))
+        known.append(Release.read(vmdesc.dialect.name))
     return max(known, default=None)
-
-
-def release_of(text: str) -> Release:
-    """A release from its text, such as 7.2 or 10.0.3. Raises `QueryError`."""
-    found = _RELEASE.match(text)
-    if found is None:
-        raise QueryError("no release of QEMU", expected="two numbers, such as 7.2", found=repr(text))
-    return int(found[1]), int(found[2])
 
 
 def target_endian(stream: Stream) -> tuple[str | None, Section | None]:

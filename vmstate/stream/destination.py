@@ -34,6 +34,7 @@ from vmstate.vmsd.data import Data
 from vmstate.vmsd.description import VMStateDescription
 from vmstate.vmsd.expr import IDSTR, OWN_STATE, RELEASE
 from vmstate.vmsd.path import format_path
+from vmstate.vmsd.release import Release
 from vmstate.vmsd.state import facts_of, is_state, items_of
 
 ANY_INSTANCE = 0xFFFFFFFF
@@ -55,13 +56,13 @@ LEGACY_INSTANCES: dict[str, tuple[int, ...]] = {
 NO_ALIAS = ANY_INSTANCE
 """The alias_id of every other section, so that no instance in particular finds it."""
 
-NO_FILL_RELEASE = 802
+NO_FILL_RELEASE = Release(8, 2)
 """The release from which a zero page with another fill byte is refused."""
 
-HOOK_RELEASE = 802
+HOOK_RELEASE = Release(8, 2)
 """The release from which the hook of RDMA is passed by where there is no RDMA."""
 
-MULTIFD_FLUSH_RELEASE = 801
+MULTIFD_FLUSH_RELEASE = Release(8, 1)
 """The release from which the record that waits for multifd is known."""
 
 CAPABILITIES = frozenset(
@@ -90,7 +91,7 @@ COMMAND_SIZES: dict[int, int] = {
 }
 """The length of the data of those commands that have a fixed one."""
 
-SWITCHOVER_RELEASE = 902
+SWITCHOVER_RELEASE = Release(10, 0)
 """The release from which SWITCHOVER_START is known."""
 
 OUT_OF_PLACE = frozenset(
@@ -149,12 +150,12 @@ class KnownDestination:
                 self._known[key] = _known(section, told, _alias_id(section.name, number))
 
     @property
-    def release(self) -> int | None:
-        """The release, if it is told: 702 is 7.2."""
-        found: int | None = self.facts.get(RELEASE.name)
-        return found
+    def release(self) -> Release | None:
+        """The release, if it is told."""
+        release: Release | None = self.facts.get(RELEASE.name)
+        return release
 
-    def is_before(self, release: int) -> bool:
+    def is_before(self, release: Release) -> bool:
         """Whether it is known to be of an earlier release."""
         return self.release is not None and self.release < release
 
@@ -356,7 +357,7 @@ class _Reader(StreamReader):
         return None
 
 
-def refused_command(command: int, size: int, release: int | None) -> str | None:
+def refused_command(command: int, size: int, release: Release | None) -> str | None:
     """Why a destination that is in no postcopy refuses a command; None where it goes on.
 
     From loadvm_process_command and what it calls, in QEMU's migration/savevm.c.

@@ -38,6 +38,7 @@ from vmstate.vmsd.description import Field, Subsection, VMStateDescription
 from vmstate.vmsd.destination import DestinationRule
 from vmstate.vmsd.expr import IDSTR, Const, Expr, Op, Ref
 from vmstate.vmsd.path import Steps, format_path, resolve
+from vmstate.vmsd.release import Release
 from vmstate.vmsd.state import derived_of, facts_of, is_state
 
 _PATTERN = re.compile(r'((?:[^"=]|"(?:[^"\\]|\\.)*")*?)([+-]?=)(.*)', re.DOTALL)
@@ -559,7 +560,7 @@ def _rules_at(edit: _Assignment) -> Iterator[DestinationRule]:
     """What every release compares at the place of an edit."""
     general = re.sub(r"\[\d+\]", "[*]", edit.path)
     for rule in destination_rules(edit.section).rules:
-        if rule.path in (edit.path, general) and rule.since == (0, 0):
+        if rule.path in (edit.path, general) and rule.since == Release(0, 0):
             yield rule
 
 

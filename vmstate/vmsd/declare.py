@@ -33,6 +33,7 @@ from vmstate.vmsd.description import (
     VMStateDescription,
 )
 from vmstate.vmsd.expr import RELEASE, Expr, Fact, as_expr, fact
+from vmstate.vmsd.release import Release
 from vmstate.vmsd.state import META, Tracked
 
 T = TypeVar("T")
@@ -339,10 +340,9 @@ def rule(id: str, holds: Expr, text: str, *, mended: bool = False) -> Rule:
     return Rule(id, holds, text, mended)
 
 
-def known_since(release: int) -> Rule:
-    """The rule of what releases before one (802 is 8.2) do not know."""
-    number = f"{release // 100}.{release % 100}"
-    return rule("known-since", release <= RELEASE, f"releases before {number} do not know it")
+def known_since(release: Release) -> Rule:
+    """The rule of what releases before one do not know."""
+    return rule("known-since", release <= RELEASE, f"releases before {release} do not know it")
 
 
 @dataclass_transform(kw_only_default=True, eq_default=True)

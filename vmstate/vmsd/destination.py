@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from vmstate.vmsd.data import Data
-from vmstate.vmsd.question import Release
+from vmstate.vmsd.release import Release
 
 EQUAL = "equal"
 """What comes must be what the device has."""
@@ -46,7 +46,7 @@ class DestinationRule(Data):
     text: str
     qemu_error: str | None
     advice: str
-    since: Release = (0, 0)
+    since: Release = Release(0, 0)
     place: str | None = None
 
     def holds(self, here: Any, there: Any) -> bool:

@@ -546,7 +546,7 @@ def told(name: str) -> Fact:
 
 
 RELEASE: Final = told("qemu_release")
-"""The release of the destination as a number: 702 is 7.2."""
+"""The release of the destination, a `Release`."""
 
 MEMORY: Final = told("guest_memory")
 """The guest's memory at the time of the load: what `Stream.memory` gives."""

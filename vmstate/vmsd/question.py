@@ -14,8 +14,7 @@ import enum
 from collections.abc import Callable, Mapping
 from typing import Any, Final, Protocol
 
-Release = tuple[int, int]
-"""A release of QEMU: (7, 2)."""
+from vmstate.vmsd.release import Release
 
 
 class Ask(Protocol):

@@ -32,6 +32,7 @@ from vmstate.fuzz.verdict import ACCEPTED, CRASHED, HUNG, MEMORY, MISPREDICTED, 
 from vmstate.stream.containers import open_input, write_atomic
 from vmstate.stream.destination import KnownDestination
 from vmstate.stream.stream import load
+from vmstate.vmsd.release import Release
 
 LIMIT = 15.0
 """Seconds that a destination may take before it counts as hung."""
@@ -54,7 +55,7 @@ class Seed:
         self.capabilities = list(capabilities)
         self.files = dict(files)
         self.learnt: dict[str, dict[str, Any]] = {}
-        self._release: int | None = None
+        self._release: Release | None = None
         with suppress(OSError, ValueError):
             self.learnt = json.loads(self._beside.read_text())
 
@@ -85,13 +86,13 @@ class Seed:
         write_atomic(folder / f"{name}.json", [(json.dumps(said, indent=1) + "\n").encode()])
 
     @property
-    def release(self) -> int:
-        """The release of the QEMU that loads it: 702 is 7.2."""
+    def release(self) -> Release:
+        """The release of the QEMU that loads it."""
         if self._release is None:
             with Process(self.argv, more=["-S"], files=self.files) as machine:
                 machine.ask("qmp_capabilities")
                 version = machine.ask("query-version")["qemu"]
-            self._release = version["major"] * 100 + version["minor"]
+            self._release = Release(version["major"], version["minor"])
         return self._release
 
 
