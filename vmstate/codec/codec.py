@@ -8,17 +8,9 @@ from contextlib import suppress
 from functools import partial
 from typing import Any
 
-from vmstate.codec.compile import (
-    CAREFUL,
-    FAST,
-    Codecs,
-    check_version,
-    check_version_to_write,
-    read_struct,
-    version_to_write,
-    write_struct,
-)
+from vmstate.codec.plan import CAREFUL, FAST, Codecs
 from vmstate.codec.runtime import Broken, Context, TraceEntry
+from vmstate.codec.structs import check_version, check_version_to_write, read_struct, version_to_write, write_struct
 from vmstate.errors import DecodeError, DescriptionError, EncodeError, TruncatedError, VMStateError
 from vmstate.vmsd.description import VMStateDescription
 from vmstate.vmsd.expr import Fact, UnknownFact

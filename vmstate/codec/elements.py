@@ -10,31 +10,17 @@ from __future__ import annotations
 import struct
 from collections.abc import Callable
 from functools import lru_cache, partial
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from vmstate.codec.runtime import Context, Frame, enter, leave
+from vmstate.codec.plan import Codecs, Element
+from vmstate.codec.runtime import Context, Frame, enter, leave, refuse
+from vmstate.codec.structs import struct_element
 from vmstate.errors import EncodeError
 from vmstate.vmsd import types as t
-from vmstate.vmsd.data import NamedTuple
 from vmstate.vmsd.expr import UNKNOWN, Expr
-
-if TYPE_CHECKING:
-    from vmstate.codec.compile import Codecs
-
-Reader = Callable[[Context, Frame, int, list[Any]], int]
-Writer = Callable[[Context, Frame, Any, bytearray], None]
 
 NULL = 0x30
 FOLLOWS = 0x31
-
-
-class Element(NamedTuple):
-    """One element: reader, writer, the size where it is always the same, and the least it takes."""
-
-    read: Reader
-    write: Writer
-    size: int | None
-    least: int
 
 
 class OddList(list[Any]):
@@ -63,17 +49,6 @@ def number(ctx: Context, frame: Frame, value: int | Expr, what: str, pos: int) -
         raise ctx.wrong(f"the {what} cannot be that", pos, "0 to 2147483647", repr(result))
     # A condition counts too: true is one.
     return int(result)
-
-
-def refuse(ctx: Context, value: Any, expected: str) -> EncodeError:
-    """The error for a value that does not fit."""
-    found = repr(value)
-    return EncodeError(
-        "the value cannot be written",
-        path=ctx.where(),
-        expected=expected,
-        found=found if len(found) <= 80 else found[:77] + "...",
-    )
 
 
 def element(kind: t.WireType, codecs: Codecs) -> Element:
@@ -105,7 +80,7 @@ def element(kind: t.WireType, codecs: Codecs) -> Element:
         case t.QList():
             return qlist(kind, codecs)
         case t.Struct():
-            return codecs.struct_element(kind.vmsd, kind.version)
+            return struct_element(codecs, kind.vmsd, kind.version)
         case t.GTree():
             return gtree(kind, codecs)
         case t.KeyedList():
@@ -392,7 +367,7 @@ def markers_of(value: Any) -> bytes:
 
 def qlist(kind: t.QList, codecs: Codecs) -> Element:
     """QTAILQ and QLIST."""
-    inner = codecs.struct_element(kind.vmsd, kind.version)
+    inner = struct_element(codecs, kind.vmsd, kind.version)
 
     def read(ctx: Context, frame: Frame, pos: int, out: list[Any]) -> int:
         values: list[Any] = []
@@ -418,8 +393,8 @@ def qlist(kind: t.QList, codecs: Codecs) -> Element:
 
 def gtree(kind: t.GTree, codecs: Codecs) -> Element:
     """A GTree."""
-    key = scalar(t.UINT64) if kind.key is None else codecs.struct_element(kind.key, kind.version)
-    node = codecs.struct_element(kind.value, kind.version)
+    key = scalar(t.UINT64) if kind.key is None else struct_element(codecs, kind.key, kind.version)
+    node = struct_element(codecs, kind.value, kind.version)
 
     def read(ctx: Context, frame: Frame, pos: int, out: list[Any]) -> int:
         if pos + 4 > ctx.end:
@@ -463,7 +438,7 @@ def gtree(kind: t.GTree, codecs: Codecs) -> Element:
 
 def keyed_list(kind: t.KeyedList, codecs: Codecs) -> Element:
     """Structs that begin with a key; a key of zero ends the list."""
-    inner = codecs.struct_element(kind.vmsd, None)
+    inner = struct_element(codecs, kind.vmsd, None)
     key = element(kind.key, codecs)
 
     def read(ctx: Context, frame: Frame, pos: int, out: list[Any]) -> int:

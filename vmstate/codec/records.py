@@ -6,16 +6,51 @@ The bytes of the array are kept as they came; elements that nobody touched are w
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, MutableSequence
-from typing import TYPE_CHECKING, Any, overload
+from functools import cached_property
+from typing import Any, overload
 
+from vmstate.codec.plan import FAST, Plan
+from vmstate.codec.rows import Rows, rows_of
+from vmstate.codec.runtime import Context
+from vmstate.codec.structs import read_struct
 from vmstate.vmsd.collector import collector_paused
+from vmstate.vmsd.description import VMStateDescription
 from vmstate.vmsd.state import META, UNTOUCHED
-
-if TYPE_CHECKING:
-    from vmstate.codec.compile import FixedStruct
 
 FEW = 16
 """Elements that are made one by one; when one more is looked at, all are made."""
+
+
+class FixedStruct:
+    """A struct that always has the same size, read from exactly that many bytes."""
+
+    def __init__(self, plan: Plan, size: int) -> None:
+        self.size = size
+        self._plan = plan
+
+    @cached_property
+    def rows(self) -> Rows | None:
+        """The quick way to its bytes and back, where there is one."""
+        return rows_of(self._plan.vmsd, self._plan.version_id)
+
+    def make(self, raw: bytes) -> Any:
+        """The state that stands in the bytes."""
+        made: list[Any] = []
+        read_struct(self._plan, Context(raw), None, 0, made)
+        return made[0]
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> FixedStruct:
+        # What cannot change can be shared.
+        return self
+
+
+def fixed_struct(vmsd: VMStateDescription, version_id: int) -> FixedStruct:
+    """A struct of fixed size as `Records` needs it; one for each description and version."""
+    found: FixedStruct | None = vmsd.compiled.get((version_id, "fixed"))
+    if found is None:
+        plan = FAST.plan(vmsd, version_id)
+        found = vmsd.compiled[version_id, "fixed"] = FixedStruct(plan, plan.size or 0)
+    return found
 
 
 class Records(MutableSequence[Any]):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from vmstate.errors import DecodeError, TruncatedError
+from vmstate.errors import DecodeError, EncodeError, TruncatedError
 from vmstate.vmsd.data import NamedTuple
 from vmstate.vmsd.description import Field
 from vmstate.vmsd.expr import UNKNOWN, Fact, UnknownFact
@@ -162,3 +162,33 @@ def leave(ctx: Context) -> None:
     """The innermost step of the path is done."""
     if ctx.path is not None:
         ctx.path.pop()
+
+
+def open_entry(ctx: Context) -> str | None:
+    """Begin an entry of the trace under the path of the run; its key, or None where there is no trace."""
+    if ctx.entries is None or ctx.path is None:
+        return None
+    path = format_path(ctx.path)
+    if path in ctx.entries:
+        ctx.repeats[path] = ctx.repeats.get(path, 0) + 1
+        path += f" #{ctx.repeats[path]}"
+    # Its place in the order of the wire is taken before what is inside it.
+    ctx.entries[path] = TraceEntry(0, 0, None)
+    return path
+
+
+def close_entry(ctx: Context, path: str | None, pos: int, end: int, field: Field | None) -> None:
+    """End the entry `path`: `pos` and `end` are positions in the data, `field` is None for a subsection."""
+    if path is not None and ctx.entries is not None:
+        ctx.entries[path] = TraceEntry(ctx.base + pos, end - pos, field)
+
+
+def refuse(ctx: Context, value: Any, expected: str) -> EncodeError:
+    """The error for a value that does not fit."""
+    found = repr(value)
+    return EncodeError(
+        "the value cannot be written",
+        path=ctx.where(),
+        expected=expected,
+        found=found if len(found) <= 80 else found[:77] + "...",
+    )

@@ -13,20 +13,12 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from typing import Any
 
-from vmstate.codec.compile import (
-    FAST,
-    Place,
-    Put,
-    Step,
-    check_version,
-    compile_present,
-    counted,
-    find_subsection,
-    peek_subsection,
-    subsection_header,
-)
-from vmstate.codec.elements import FOLLOWS, NULL, as_list, as_pair, byte_at, element, nullptr, number, refuse
-from vmstate.codec.runtime import Context, Frame, enter, leave
+from vmstate.codec.arrays import counted
+from vmstate.codec.compile import compile_present
+from vmstate.codec.elements import FOLLOWS, NULL, as_list, as_pair, byte_at, element, nullptr, number
+from vmstate.codec.plan import FAST, Place, Put, Step
+from vmstate.codec.runtime import Context, Frame, enter, leave, refuse
+from vmstate.codec.structs import check_version, find_subsection, peek_subsection, subsection_header
 from vmstate.errors import DecodeError, DescriptionError, EncodeError, VMStateError
 from vmstate.vmsd import types as t
 from vmstate.vmsd.declare import default_value, nested

@@ -11,8 +11,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from vmstate.codec.compile import FAST, fixed_struct
-from vmstate.codec.records import Records
+from vmstate.codec.plan import FAST
+from vmstate.codec.records import Records, fixed_struct
 from vmstate.errors import VMStateError
 from vmstate.fuzz.source import Source
 from vmstate.fuzz.uses import Use, Uses

@@ -10,9 +10,10 @@ import json
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from vmstate.codec.compile import CAREFUL, FAST, version_to_write
 from vmstate.codec.elements import element
+from vmstate.codec.plan import CAREFUL, FAST
 from vmstate.codec.runtime import Context, Frame
+from vmstate.codec.structs import version_to_write
 from vmstate.schema.vmdesc import Dialect
 from vmstate.vmsd import types as t
 from vmstate.vmsd.description import Field, VMStateDescription

@@ -1,0 +1,256 @@
+"""A struct by its plan: its fields, and the subsections behind them."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+from typing import Any
+
+from vmstate.codec.plan import CAREFUL, FAST, Codecs, Element, Plan
+from vmstate.codec.runtime import Broken, Context, Frame, close_entry, enter, leave, open_entry, refuse
+from vmstate.errors import EncodeError, VersionError, VMStateError
+from vmstate.vmsd.description import Subsection, VMStateDescription
+from vmstate.vmsd.expr import UnknownFact, refuted
+from vmstate.vmsd.path import format_path
+from vmstate.vmsd.state import Meta, SentSubsection, ensure_meta, meta_of
+
+SUBSECTION = 0x05
+
+
+def struct_element(codecs: Codecs, vmsd: VMStateDescription, version: int | None) -> Element:
+    """A struct as an element of a field."""
+    version_id = vmsd.version_id if version is None else version
+    plan = codecs.plan(vmsd, version_id)
+
+    def read(ctx: Context, frame: Frame | None, pos: int, out: list[Any]) -> int:
+        return read_struct(plan, ctx, frame, pos, out)
+
+    def write(ctx: Context, frame: Frame | None, value: Any, out: bytearray) -> None:
+        write_struct(plan, ctx, frame, value, out)
+
+    return Element(read, write, plan.size, plan.least)
+
+
+def read_struct(plan: Plan, ctx: Context, outer: Frame | None, pos: int, out: list[Any]) -> int:
+    """Read the fields and subsections of a struct."""
+    frame = Frame(ctx, plan.layout, outer, plan.version_id)
+    values = frame.values
+    for step in plan.steps:
+        pos = step(ctx, frame, pos, values)
+    if pos >= ctx.end:
+        if not ctx.final:
+            raise ctx.short(pos, 1)
+        values.extend([None] * len(plan.subsections))
+    elif ctx.data[pos] == SUBSECTION:
+        pos = read_subsections(plan, ctx, frame, pos)
+    else:
+        values.extend([None] * len(plan.subsections))
+    state = plan.make(values)
+    if frame.residue is not None or frame.subsections is not None:
+        meta = ensure_meta(state)
+        meta.residue.update(frame.residue or {})
+        meta.subsections = frame.subsections
+    out.append(state)
+    return pos
+
+
+def subsection_header(vmsd: VMStateDescription, version_id: int) -> bytes:
+    """The header QEMU writes: 0x05, u8 length, name, be32 version."""
+    name = vmsd.wire_name
+    return bytes((SUBSECTION, len(name))) + name + version_id.to_bytes(4, "big")
+
+
+def read_subsections(plan: Plan, ctx: Context, frame: Frame, pos: int) -> int:
+    """Read what follows the fields, as long as it is a subsection of this struct. The order is free."""
+    first = len(frame.values)
+    frame.values.extend([None] * len(plan.subsections))
+    sent: list[SentSubsection] = []
+    bodies: list[slice] = []
+    while (name := peek_subsection(ctx, plan.vmsd, pos)) is not None:
+        index, sub = find_subsection(ctx, plan.vmsd, name, pos)
+        start, body = pos, pos + 6 + len(name)
+        pos = _read_subsection(ctx, frame, start, body, sub, first + index)
+        sent.append(SentSubsection(index, sub.attribute, bytes(ctx.data[start:body])))
+        bodies.append(slice(body, pos))
+    straight = all(one.number < two.number for one, two in pairwise(sent))
+    if not straight or any(one.header != _own_header(plan, frame, first, one.number) for one in sent):
+        # A subsection that comes again overwrites what it said before: of the earlier one only the bytes are kept.
+        last = {one.number: place for place, one in enumerate(sent)}
+        frame.subsections = [
+            one if last[one.number] == place else one._replace(earlier=bytes(ctx.data[bodies[place]]))
+            for place, one in enumerate(sent)
+        ]
+    return pos
+
+
+def _own_header(plan: Plan, frame: Frame, first: int, index: int) -> bytes:
+    meta = meta_of(frame.values[first + index])
+    sub = plan.subsections[index][1]
+    return subsection_header(sub.vmsd, version_to_write(sub.vmsd, meta, None))
+
+
+def peek_subsection(ctx: Context, vmsd: VMStateDescription, pos: int) -> bytes | None:
+    """The name of the subsection that stands at `pos`, if it is one of this struct."""
+    parent = vmsd.wire_name
+    if not _is_there(ctx, pos, 1) or ctx.data[pos] != SUBSECTION or not _is_there(ctx, pos, 2):
+        return None
+    length = ctx.data[pos + 1]
+    # What is there may tell already: nothing is waited for that makes no difference.
+    if length <= len(parent) or not parent.startswith(bytes(ctx.data[pos + 2 : pos + 2 + len(parent)])):
+        return None
+    if not _is_there(ctx, pos, 2 + length):
+        return None
+    name = bytes(ctx.data[pos + 2 : pos + 2 + length])
+    return name if name.startswith(parent) else None
+
+
+def _is_there(ctx: Context, pos: int, size: int) -> bool:
+    """Whether there is so much to look at; where more data may come, it must."""
+    if pos + size > ctx.end and not ctx.final:
+        raise ctx.short(pos, size)
+    return pos + size <= ctx.end
+
+
+def find_subsection(ctx: Context, vmsd: VMStateDescription, name: bytes, pos: int) -> tuple[int, Subsection]:
+    """The subsection of that name."""
+    # QEMU compares C strings: what follows a NUL does not count.
+    text = name.split(b"\0", 1)[0].decode("utf-8", "surrogateescape")
+    for index, sub in enumerate(vmsd.subsections):
+        if sub.vmsd.name == text:
+            return index, sub
+    known = ", ".join(sub.vmsd.name for sub in vmsd.subsections) or "none"
+    raise ctx.wrong(f"VM subsection {text!r} in {vmsd.name!r} does not exist", pos, known, text)
+
+
+def _read_subsection(ctx: Context, frame: Frame, start: int, body: int, sub: Subsection, slot: int) -> int:
+    enter(ctx, sub.attribute)
+    if body > ctx.end:
+        raise ctx.short(body - 4, 4)
+    # QEMU keeps the version in eight bits.
+    version_id = ctx.data[body - 1]
+    check_version(ctx, sub.vmsd, version_id, body - 4)
+    plan = (CAREFUL if ctx.path is not None else FAST).plan(sub.vmsd, version_id)
+    read: list[Any] = []
+    entry = open_entry(ctx)
+    behind = read_struct(plan, ctx, frame, body, read)
+    close_entry(ctx, entry, start, behind, None)
+    leave(ctx)
+    if version_id != sub.vmsd.version_id:
+        ensure_meta(read[0]).version_id = version_id
+    frame.values[slot] = read[0]
+    return behind
+
+
+def check_version(ctx: Context, vmsd: VMStateDescription, version_id: int, pos: int) -> None:
+    """QEMU's check of an incoming version."""
+    if version_id > vmsd.version_id:
+        raise _wrong_version(ctx, vmsd, version_id, pos, vmsd.version_id, "too new", "at most")
+    if version_id < vmsd.minimum_version_id:
+        raise _wrong_version(ctx, vmsd, version_id, pos, vmsd.minimum_version_id, "too old", "at least")
+
+
+def _wrong_version(
+    ctx: Context, vmsd: VMStateDescription, version_id: int, pos: int, known: int, what: str, limit: str
+) -> VersionError:
+    wrong = ctx.wrong(f"{vmsd.name}: the version is {what}", pos, f"{limit} version {known}", str(version_id))
+    error = VersionError(
+        wrong.message, path=wrong.path, offset=wrong.offset, expected=wrong.expected, found=wrong.found
+    )
+    error.description, error.version_id, error.known = vmsd.name, version_id, known
+    return error
+
+
+def version_to_write(vmsd: VMStateDescription, meta: Meta | None, asked: int | None) -> int:
+    """The version a state is written at: the one asked for, the one it was read at, or the description's own."""
+    if asked is not None:
+        return asked
+    return vmsd.version_id if meta is None or meta.version_id is None else meta.version_id
+
+
+def write_struct(plan: Plan, ctx: Context, outer: Frame | None, state: Any, out: bytearray) -> None:
+    """Write the fields and subsections of a struct."""
+    meta = meta_of(state)
+    if meta is not None and meta.residue and not plan.careful:
+        plan = CAREFUL.plan(plan.vmsd, plan.version_id)
+    frame = Frame(ctx, plan.layout, outer, plan.version_id)
+    if state is None:
+        raise refuse(ctx, state, f"the state of {plan.vmsd.name!r}")
+    try:
+        frame.values = plan.split(state)
+    except (AttributeError, KeyError, TypeError, IndexError) as error:
+        raise refuse(ctx, state, f"the state of {plan.vmsd.name!r}: {error}") from None
+    if meta is not None:
+        frame.residue = meta.residue
+    # Before anything is written: a rule of QEMU's says more than the value that does not fit because of it.
+    if plan.rules and not ctx.force:
+        _apply_rules(plan, ctx, frame)
+    for put in plan.puts:
+        put(ctx, frame, out)
+    if plan.subsections:
+        _write_subsections(plan, ctx, frame, meta, out)
+
+
+def _apply_rules(plan: Plan, ctx: Context, frame: Frame) -> None:
+    for attribute, rule in plan.rules:
+        try:
+            holds = rule.holds.evaluate(frame)
+        except UnknownFact:
+            raise
+        except VMStateError:
+            # A value is not of the kind it must be: writing it says so.
+            continue
+        if not refuted(holds):
+            continue
+        steps = [*(ctx.path or ()), *([] if attribute is None else [attribute])]
+        if ctx.broken is not None:
+            ctx.broken.append(Broken(rule.id, format_path(steps) or None, rule.text, rule.mended))
+            continue
+        if rule.mended:
+            continue
+        raise EncodeError(f"{rule.id}: {rule.text}", path=format_path(steps) or None, expected=repr(rule.holds))
+
+
+def _write_subsections(plan: Plan, ctx: Context, frame: Frame, meta: Meta | None, out: bytearray) -> None:
+    first = plan.width - len(plan.subsections)
+    for sent in _order_to_write(plan, meta):
+        sub = plan.subsections[sent.number][1]
+        value = frame.values[first + sent.number]
+        if value is None:
+            continue
+        enter(ctx, sub.attribute)
+        entry, start = open_entry(ctx), len(out)
+        if sent.earlier is not None:
+            out += sent.header + sent.earlier
+            close_entry(ctx, entry, start, len(out), None)
+            leave(ctx)
+            continue
+        version_id = version_to_write(sub.vmsd, meta_of(value), None)
+        check_version_to_write(ctx, sub.vmsd, version_id)
+        # An odd header stays, but not if the state is now of another version.
+        own = not sent.header or sent.header[-1] != version_id & 0xFF
+        out += subsection_header(sub.vmsd, version_id) if own else sent.header
+        plan_of_sub = (CAREFUL if ctx.path is not None else FAST).plan(sub.vmsd, version_id)
+        write_struct(plan_of_sub, ctx, frame, value, out)
+        close_entry(ctx, entry, start, len(out), None)
+        leave(ctx)
+
+
+def _order_to_write(plan: Plan, meta: Meta | None) -> list[SentSubsection]:
+    """The order the subsections came in; one that did not come goes where it belongs among them."""
+    order = [] if meta is None or meta.subsections is None else list(meta.subsections)
+    came = {sent.number for sent in order}
+    for index, sub in plan.subsections:
+        if index not in came:
+            behind = (place for place, sent in enumerate(order) if sent.number > index)
+            order.insert(next(behind, len(order)), SentSubsection(index, sub.attribute, b""))
+    return order
+
+
+def check_version_to_write(ctx: Context, vmsd: VMStateDescription, version_id: int) -> None:
+    """A version that the description does not have cannot be written."""
+    if not vmsd.minimum_version_id <= version_id <= vmsd.version_id:
+        raise EncodeError(
+            f"{vmsd.name!r} has no version {version_id}",
+            path=ctx.where(),
+            expected=f"{vmsd.minimum_version_id} to {vmsd.version_id}",
+            found=str(version_id),
+        )
