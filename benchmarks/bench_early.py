@@ -29,6 +29,8 @@ sys.path.insert(0, str(ROOT / "benchmarks"))
 from bench_virtio import declared_in_construct, fastest  # noqa: E402
 
 import vmstate  # noqa: E402
+from vmstate.declare import facts_of  # noqa: E402
+from vmstate.early import ItemClass, PerItem, Snapshot  # noqa: E402
 
 PAIR = ROOT / "fixtures" / "pairs"
 EARLY, FINAL = (PAIR / f"qemu-11.1-mq4-rss-on-{moment}.mig.xz" for moment in ("early", "final"))
@@ -44,11 +46,11 @@ def card(file: Path) -> vmstate.Section:
 def measure(runs: int) -> dict[str, list[float]]:
     """Seconds of each side, run by run."""
     early, final = card(EARLY), card(FINAL)
-    vmsd, facts, data = early.vmsd, vmstate.facts_of(early.state), early.payload()
+    vmsd, facts, data = early.vmsd, facts_of(early.state), early.payload()
     assert vmsd is not None
-    snapshot = vmstate.Snapshot.take(early.state)
+    snapshot = Snapshot.take(early.state)
     unchanged = vmsd.decode(data, facts=facts)
-    record = vmstate.PerItem().plan(snapshot.compare(unchanged)).record
+    record = PerItem().plan(snapshot.compare(unchanged)).record
     there = snapshot.decode()
     assert vmsd.encode(snapshot.apply(record, there)) == data
     layout = declared_in_construct(early.state)
@@ -56,7 +58,7 @@ def measure(runs: int) -> dict[str, list[float]]:
 
     def changed() -> bytes:
         delta = snapshot.compare(final.state)
-        return delta.record(name for name in delta.changed if snapshot.table[name].cls is not vmstate.ItemClass.ALWAYS)
+        return delta.record(name for name in delta.changed if snapshot.table[name].cls is not ItemClass.ALWAYS)
 
     sides = {
         "compare": lambda: snapshot.compare(unchanged).changed,
@@ -75,8 +77,8 @@ def measure(runs: int) -> dict[str, list[float]]:
 def sizes() -> dict[str, int]:
     """Bytes: of the section, of the snapshot that is kept, of what is sent early, and of the records."""
     early, final = card(EARLY), card(FINAL)
-    snapshot = vmstate.Snapshot.take(early.state)
-    plan = vmstate.PerItem()
+    snapshot = Snapshot.take(early.state)
+    plan = PerItem()
     return {
         "section": len(snapshot.data),
         "snapshot": len(snapshot.data),

@@ -31,6 +31,7 @@ sys.path.insert(0, str(ROOT))
 import construct as cs  # noqa: E402
 
 import vmstate  # noqa: E402
+from vmstate.declare import facts_of  # noqa: E402
 from vmstate.devices.virtio.net import VirtIONet  # noqa: E402
 
 STREAM = ROOT / "fixtures" / "qemu-11.1-q35-virtio-net-mq4.mig.xz"
@@ -180,7 +181,7 @@ def main() -> None:
     options = parser.parse_args()
     section = vmstate.load(lzma.decompress(STREAM.read_bytes()))["virtio-net"]
     data = section.vmsd.encode(section.state)
-    facts = vmstate.facts_of(section.state)
+    facts = facts_of(section.state)
     vmsd, peer = VirtIONet.vmsd, declared_in_construct(section.state)
     assert vmsd.encode(vmsd.decode(data, facts=facts)) == data == peer.build(peer.parse(data))
 

@@ -8,6 +8,21 @@ from __future__ import annotations
 
 from typing import Self
 
+__all__ = [
+    "DecodeError",
+    "DescriptionError",
+    "EarlyError",
+    "EncodeError",
+    "MachineError",
+    "PathError",
+    "QueryError",
+    "SchemaError",
+    "StreamError",
+    "TruncatedError",
+    "VMStateError",
+    "VersionError",
+]
+
 
 def one_line(text: str) -> str:
     """The text with nothing in it that could break the line or steer a terminal, whatever came out of a stream."""

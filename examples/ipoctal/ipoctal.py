@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from vmstate import array, boolean, description, int32, struct, uint8
+from vmstate.declare import array, boolean, description, int32, struct, uint8
 
 INDEX = {"ipoctal232": ("ipoctal:IPOctal",)}
 """The last part of an idstr -> where its descriptions are, the newest first."""

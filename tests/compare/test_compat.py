@@ -19,8 +19,9 @@ from typing import Any
 import pytest
 from recorded import FIXTURES, MANIFEST, STREAMS, plain
 
-from vmstate import CompatFinding, Compatibility, Schema, compat, load, open_schema
+from vmstate import Compatibility, compat, load
 from vmstate.cli import main
+from vmstate.compare import CompatFinding, Schema, open_schema
 from vmstate.compare.findings import BREAKS, COSMETIC, MAY_BREAK
 from vmstate.errors import VMStateError
 

@@ -1,4 +1,4 @@
-"""`vmstate.cost`: bytes of each device, times from QEMU's traces, and another number of queue pairs."""
+"""`cost_of`: bytes of each device, times from QEMU's traces, and another number of queue pairs."""
 
 from __future__ import annotations
 
@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 from recorded import FIXTURES, STREAMS, opened, plain
 
-from vmstate import EncodeError, cost, load
+from vmstate import EncodeError, load
 from vmstate.cli import main
+from vmstate.compare import cost_of
 from vmstate.compare.cost import read_trace, what_if
 from vmstate.errors import VMStateError
 
@@ -19,14 +20,14 @@ TRACES = [str(FIXTURES / f"trace/qemu-11.1-mq4-tap.{direction}.trace") for direc
 
 @pytest.mark.parametrize("file", [file for file in STREAMS[::6] if "dirty-bitmaps" not in file])
 def test_the_bytes_of_a_stream_are_all_counted(file: str) -> None:
-    found = cost(plain(file))
+    found = cost_of(plain(file))
     assert found.bytes == len(plain(file))
     for section in found.sections:
         assert sum(part.bytes for part in section.parts if part.path.count(".") == 0) < section.bytes
 
 
 def test_times_are_those_of_the_traces() -> None:
-    found = cost(plain(STREAM), traces=TRACES)
+    found = cost_of(plain(STREAM), traces=TRACES)
     named = {section.name: section for section in found.sections}
     card = named["0000:00:01.0/virtio-net"]
     assert (card.save_us, card.load_us) == (389, 1239)
@@ -55,7 +56,7 @@ def test_another_number_of_queue_pairs(pairs: int) -> None:
     again = section.vmsd.decode(data)  # type: ignore[union-attr]
     assert again == other
     assert (again.queue_pairs, len(again.virtio.vq)) == (pairs, 2 * pairs + 1)
-    (guess,) = what_if(stream, pairs, cost(stream, traces=TRACES).sections)
+    (guess,) = what_if(stream, pairs, cost_of(stream, traces=TRACES).sections)
     # Two queues of 16 bytes, two vectors of 16, a flag of 4, and the bits of the vectors.
     assert abs(guess.bytes - guess.before - 68 * (pairs - 4)) <= abs(pairs - 4)
     assert guess.load_us is not None

@@ -12,9 +12,11 @@ import pytest
 from recorded import FIXTURES, MICROVM, NO_VMDESC, ROOT, STREAMS, TWO_SLIRPS, opened, plain
 
 import vmstate
-from vmstate import Change, Stream, diff, load
+from vmstate import Stream, diff, load
 from vmstate.cli import main
+from vmstate.compare import Change
 from vmstate.compare.noise import KINDS
+from vmstate.declare import format_path
 from vmstate.devices.noise import NOISE
 from vmstate.errors import VMStateError
 from vmstate.stream.events import Vmdescription
@@ -186,7 +188,7 @@ def test_the_blocks_of_ram() -> None:
     blocks = [change for change in diff(one, two).changes if change.section == "ram"]
     assert names[0] != names[1]
     assert {change.path for change in blocks if change.kind == "added"} == {
-        vmstate.format_path(("blocks", name)) for name in names[1] - names[0]
+        format_path(("blocks", name)) for name in names[1] - names[0]
     }
 
 

@@ -19,9 +19,9 @@ import pytest
 from explain_cases import CASES, FOLDER, MACHINES, Case
 from recorded import FIXTURES, plain
 
-from vmstate import Explanation, Target, assign, explain, load, open_target
+from vmstate import Explanation, assign, explain, load
 from vmstate.cli import main
-from vmstate.compare import messages
+from vmstate.compare import Target, messages, open_target
 from vmstate.compare.findings import BREAKS, COSMETIC
 from vmstate.compare.pci_config import Masks, Region
 from vmstate.compare.target import read_target, write_target
@@ -416,7 +416,7 @@ def test_the_registers_of_an_arm_processor(name: str, value: int | None, verdict
 @pytest.mark.skipif(shutil.which("qemu-system-aarch64") is None, reason="needs qemu-system-aarch64 (qemu-system-arm)")
 def test_real_processors(tmp_path: Path) -> None:
     pytest.importorskip("qemu.qmp", reason="needs the package qemu.qmp: pip install 'qemu-vmstate[lab]'")
-    from vmstate import capture_started, load_into_qemu, target_of
+    from vmstate.lab import capture_started, load_into_qemu, target_of
 
     def argv(cpu: str) -> list[str]:
         return ["qemu-system-aarch64", "-M", "virt", "-cpu", cpu, *["-accel", "tcg", "-m", "16", "-nodefaults", "-S"]]

@@ -12,8 +12,9 @@ from typing import Any
 import pytest
 from recorded import FIXTURES, plain
 
-from vmstate import Explanation, Schema, explain, open_schema
+from vmstate import Explanation, explain
 from vmstate.cli import main
+from vmstate.compare import Schema, open_schema
 
 FOLDER = FIXTURES / "explain"
 RECORDED = json.loads((FOLDER / "cases.json").read_text())

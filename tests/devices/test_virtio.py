@@ -10,7 +10,8 @@ from typing import Any, NamedTuple
 import pytest
 from recorded import MANIFEST, STREAMS, opened, pairs_of, plain
 
-from vmstate import Section, Stream, devices, facts_of, find_vmdesc, set_facts
+from vmstate import Section, Stream, devices
+from vmstate.declare import facts_of, set_facts
 from vmstate.devices.pci.device import PCIDevice
 from vmstate.devices.vhost.element import VirtQueueElement
 from vmstate.devices.virtio.balloon import MISNAMED, MisnamedPagePoison
@@ -24,6 +25,7 @@ from vmstate.devices.virtio.mem import VirtIOMEMDeviceEarly
 from vmstate.devices.virtio.net import VirtIONet, VirtIONetConfig
 from vmstate.devices.virtio.pci import VirtIOPCIConfig
 from vmstate.errors import VMStateError
+from vmstate.events import find_vmdesc
 from vmstate.stream.registry import last_part, shipped_descriptions
 
 COLLECTIONS = [

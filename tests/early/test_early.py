@@ -11,8 +11,9 @@ from typing import Any
 import pytest
 from recorded import FIXTURES, MANIFEST, STREAMS, opened
 
-from vmstate import Section, facts_of, load
+from vmstate import Section, load
 from vmstate.cli import main
+from vmstate.declare import facts_of
 from vmstate.early.backends import BACKENDS
 from vmstate.early.backends.vdpa import VhostVdpa
 from vmstate.early.delta import early_of

@@ -9,6 +9,7 @@ import pytest
 
 import vmstate
 from vmstate.cli import main
+from vmstate.compare import KnownDestination
 from vmstate.fuzz import seeds
 from vmstate.fuzz.campaign import Campaign, Settings
 from vmstate.fuzz.findings import found_of, read_finding
@@ -191,7 +192,7 @@ def test_the_same_is_foreseen_without_qemu() -> None:
     path = Path(__file__).resolve().parents[2] / "fixtures" / "qemu-7.2-q35-virtio-net-filters.mig.xz"
     (card,) = seeds.whole([path], "virtio-net")
     reference = vmstate.load(card.data)
-    there = vmstate.KnownDestination(reference)
+    there = KnownDestination(reference)
     assert vmstate.check(reference, there) == []
     said = vmstate.check(changed(card, "virtio.queue_sel", 1024), there)  # type: ignore[arg-type]
     assert [(finding.rule, finding.path) for finding in said] == [("virtio-queue-sel", "virtio.queue_sel")]

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 import vmstate
 import vmstate.fuzz
+from vmstate.declare import facts_of, version_of
 from vmstate.devices import INDEX
 from vmstate.devices.virtio.balloon import VirtIOBalloon
 from vmstate.devices.virtio.blk import VirtIOBlk
@@ -36,7 +37,7 @@ BUSES = ("0000:00:02.0/", "virtio-mmio@000000000a000000/", "/fe.0.0001/")
 
 def assert_right(vmsd: vmstate.VMStateDescription, state: Any) -> None:
     data = vmsd.encode(state)
-    again = vmsd.decode(data, version_id=vmstate.version_of(state), facts=vmstate.facts_of(state))
+    again = vmsd.decode(data, version_id=version_of(state), facts=facts_of(state))
     assert again == state
     assert vmsd.encode(again) == data
     assert vmsd.codec.check(state, version_id=None, facts=None) == []
@@ -88,7 +89,7 @@ def test_states_of_every_layout_of_every_device(name: str) -> None:
 def test_every_version_and_subsection_comes() -> None:
     vmsd = shipped_descriptions("cpu")[0]
     states = [Grower(vmsd, RandomSource(seed)).grow() for seed in range(60)]
-    versions = {vmstate.version_of(state) or vmsd.version_id for state in states}
+    versions = {version_of(state) or vmsd.version_id for state in states}
     assert versions == set(range(vmsd.minimum_version_id, vmsd.version_id + 1))
     sent = {sub.attribute for state in states for sub in vmsd.subsections if getattr(state, sub.attribute) is not None}
     assert sent == {sub.attribute for sub in vmsd.subsections}
@@ -147,7 +148,7 @@ def test_what_has_no_states_is_refused() -> None:
 
 
 def test_a_description_whose_rules_nothing_satisfies_is_said_to_have_no_states() -> None:
-    from vmstate import description, rule, this, uint8
+    from vmstate.declare import description, rule, this, uint8
 
     @description("never", rules=(rule("never", (this.a < 1) & (this.a > 1), "it cannot be"),))
     class Never:

@@ -26,9 +26,12 @@ TOP_TO_BOTTOM = (
     "codec",
     "vmsd",
     "errors",
+    "lazy",
 )
 # The public face re-exports from every layer, so only what stands above all may import it.
 PUBLIC = "vmstate"
+# Two rooms of the face are modules of their own.
+FACE = ("declare", "events")
 
 HEAVY = ("construct", "deepdiff", "rich", "hypothesis", "importlib.metadata", "numpy")
 
@@ -97,7 +100,7 @@ def test_imports_point_down(file: Path) -> None:
 @pytest.mark.parametrize("entry", sorted(p.name for p in PACKAGE.iterdir()))
 def test_every_room_has_a_layer(entry: str) -> None:
     no_layer = {"__init__.py", "__main__.py", "__pycache__", "py.typed", "golden.tar.xz", "devices"}
-    assert entry in no_layer or Path(entry).stem in TOP_TO_BOTTOM
+    assert entry in no_layer or Path(entry).stem in (*TOP_TO_BOTTOM, *FACE)
 
 
 @pytest.mark.parametrize(
@@ -107,6 +110,7 @@ def test_every_room_has_a_layer(entry: str) -> None:
         ("codec/decode.py", "from ..stream.reader import Reader"),
         ("codec/decode.py", "from .. import stream"),
         ("codec/decode.py", "import vmstate"),
+        ("codec/decode.py", "from vmstate.declare import uint8"),
         ("codec/decode.py", "def f():\n    import vmstate.query.rx"),
         ("query/rx.py", "from vmstate import VirtIONetDevice"),
         ("cli/info.py", "import vmstate.devices.virtio_net"),
@@ -124,6 +128,7 @@ def test_the_check_sees_upward_imports(file: str, source: str) -> None:
         ("stream/reader.py", "from .containers import open_input"),
         ("cli/info.py", "import vmstate"),
         ("__init__.py", "from vmstate.cli import main"),
+        ("declare.py", "from vmstate.codec.simulate import load_state"),
         ("errors.py", "import attrs"),
     ],
 )

@@ -1,4 +1,4 @@
-"""`vmstate.explain_refusal`: what QEMU's words about a load that failed mean in the stream.
+"""`vmstate.lab.explain_refusal`: what QEMU's words about a load that failed mean in the stream.
 
 Against what real QEMU 5.2 to 11.1 printed of the refused cases of tests/explain_cases.py.
 """
@@ -9,7 +9,8 @@ import explain_cases as cases
 import pytest
 from explain_cases import CASES, Case
 
-from vmstate import explain_refusal, load
+from vmstate import load
+from vmstate.lab import explain_refusal
 from vmstate.lab.refusal import words_of
 from vmstate.stream.containers import open_input
 

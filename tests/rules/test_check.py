@@ -12,6 +12,7 @@ import pytest
 
 import vmstate
 from vmstate.cli import main
+from vmstate.declare import facts_of
 from vmstate.devices.virtio.features import NetFeatures
 from vmstate.devices.virtio.net import MacAddress, TxWaiting, VirtIONet
 from vmstate.schema.vmdesc import NOTHING_DESCRIBED
@@ -74,7 +75,7 @@ def test_a_broken_rule_is_found_and_refused(net: VirtIONet, breaks: Callable[[An
     assert [(found.rule, found.path) for found in vmstate.check(net)] == [(rule, path)]
     with pytest.raises(vmstate.EncodeError, match=rule):
         VirtIONet.vmsd.encode(net)
-    assert VirtIONet.vmsd.decode(VirtIONet.vmsd.encode(net, force=True), facts=vmstate.facts_of(net)) == net
+    assert VirtIONet.vmsd.decode(VirtIONet.vmsd.encode(net, force=True), facts=facts_of(net)) == net
 
 
 def test_a_table_and_queue_pairs_that_are_too_many() -> None:
@@ -143,7 +144,7 @@ def test_the_raw_values_stay_reachable_and_settable(net: VirtIONet) -> None:
     card.mac_table = [MacAddress("02:00:00:00:00:02")]
     card.vlan_ids = {1, 4095}
     card.rx_modes = {"alluni"}
-    again = VirtIONet.vmsd.decode(VirtIONet.vmsd.encode(net), facts=vmstate.facts_of(net)).net
+    again = VirtIONet.vmsd.decode(VirtIONet.vmsd.encode(net), facts=facts_of(net)).net
     assert str(again.mac) == "02:00:00:00:00:01"
     assert again.mac_table == [MacAddress("02:00:00:00:00:02")]
     assert again.vlan_ids == {1, 4095}

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 import vmstate
+from vmstate.compare import KnownDestination, Target
 from vmstate.stream.edit import assign
 from vmstate.vmsd.release import Release
 
@@ -50,7 +51,7 @@ def test_one_release_has_the_command_for_all(release: str) -> None:
         plain = reference.to_bytes()
         first = min(section.offset for section in reference.sections)
         stream = plain[:first] + SWITCHOVER_START + plain[first:]
-        known = vmstate.KnownDestination(reference, {"qemu_release": Release(major, minor)})
-        target = vmstate.Target("there", stream=reference, release=Release(major, minor))
+        known = KnownDestination(reference, {"qemu_release": Release(major, minor)})
+        target = Target("there", stream=reference, release=Release(major, minor))
         taken = known.check(stream) == [], vmstate.explain(stream, target).verdict == "loads"
     assert taken == ((major, minor) >= (10, 0),) * 2

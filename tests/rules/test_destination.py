@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 import vmstate
+from vmstate.compare import KnownDestination
 from vmstate.fuzz.subject import Place, Subject, apply, read_subject
 from vmstate.stream.memory import is_difference
 from vmstate.vmsd.release import Release
@@ -26,11 +27,11 @@ def machine() -> Subject:
 
 
 @pytest.fixture(scope="module")
-def destination(machine: Subject) -> Callable[[Release], vmstate.KnownDestination]:
+def destination(machine: Subject) -> Callable[[Release], KnownDestination]:
     reference = vmstate.load(machine.data)
     known = {}
     for release in RELEASES:
-        known[release] = vmstate.KnownDestination(reference, {"qemu_release": release})
+        known[release] = KnownDestination(reference, {"qemu_release": release})
         assert known[release].check(machine.data) == []
     return known.__getitem__
 
@@ -185,9 +186,7 @@ def test_an_option_rom_is_in_the_memory_that_begins_at_0(machine: Subject, addre
         def read(self, address: int, size: int) -> bytes:
             return b"\x05" * size if address >= 512 else bytes(size)
 
-    there = vmstate.KnownDestination(
-        vmstate.load(machine.data), {"qemu_release": Release(7, 2), "guest_memory": Memory()}
-    )
+    there = KnownDestination(vmstate.load(machine.data), {"qemu_release": Release(7, 2), "guest_memory": Memory()})
     place = place_of(machine, "kvm-tpr-opt", "rom_state_paddr")
     found = there.check(apply(machine.data, [(place.offset, place.end, address.to_bytes(4, "big"))]))
     assert [one.rule for one in found if one.section == "kvm-tpr-opt"] == ([] if taken else ["vapic-rom"])
@@ -207,7 +206,7 @@ def test_a_port_that_is_started_has_its_buffers_in_memory(machine: Subject) -> N
     config = place_of(machine, "ich9_ahci", "parent_obj.conventional_config").offset + 4
     for master, new, taken in ((0, start, True), (0, both, False), (4, both, True)):
         edits = [(config, config + 1, bytes((master | 3,))), (place.offset, place.end, new)]
-        found = vmstate.KnownDestination(reference, told).check(apply(machine.data, edits))
+        found = KnownDestination(reference, told).check(apply(machine.data, edits))
         assert [one.rule for one in found] == ([] if taken else ["ahci-mapped"])
 
 

@@ -18,22 +18,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from recorded import BARE, FIXTURES, MANIFEST, MICROVM, NONE, STREAMS, opened, pairs_of, plain, vmdesc_of
 
-from vmstate import (
-    DIALECTS,
-    DescriptionError,
-    Dump,
-    SchemaError,
-    Stream,
-    StreamReader,
-    Vmdesc,
-    VMStateDescription,
-    VMStateError,
-    find_vmdesc,
-    json_text,
-    load,
-    read_dump,
-    read_vmdesc,
-)
+from vmstate import DescriptionError, SchemaError, Stream, StreamReader, VMStateDescription, VMStateError, load
+from vmstate.events import find_vmdesc
+from vmstate.schema import DIALECTS, Dump, Vmdesc, json_text, read_dump, read_vmdesc
 from vmstate.vmsd import types as t
 from vmstate.vmsd.description import MAX_DEPTH
 

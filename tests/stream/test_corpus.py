@@ -26,8 +26,9 @@ from recorded import (
     plain,
 )
 
-from vmstate import Section, Stream, TraceEntry, VMStateDescription, facts_of, format_path, load, resolve, verify
+from vmstate import Section, Stream, TraceEntry, VMStateDescription, load, resolve, verify
 from vmstate.cli import main
+from vmstate.declare import facts_of, format_path
 from vmstate.stream.document import beside, has_ram_beside, read_document, to_document
 from vmstate.stream.registry import all_descriptions
 from vmstate.vmsd import types as t

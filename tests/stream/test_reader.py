@@ -29,17 +29,9 @@ from recorded import (
     vmdesc_of,
 )
 
-from vmstate import (
-    DONE,
-    NEED_DATA,
-    Configuration,
-    StreamError,
-    StreamReader,
-    StreamWriter,
-    TruncatedError,
-    Vmdesc,
-    load,
-)
+from vmstate import DONE, NEED_DATA, StreamError, StreamReader, StreamWriter, TruncatedError, load
+from vmstate.events import Configuration
+from vmstate.schema import Vmdesc
 from vmstate.stream.events import (
     Command,
     ConfigurationSection,

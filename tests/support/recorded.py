@@ -8,7 +8,9 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from vmstate import Stream, Vmdesc, find_vmdesc, load, read_vmdesc
+from vmstate import Stream, load
+from vmstate.events import find_vmdesc
+from vmstate.schema import Vmdesc, read_vmdesc
 
 ROOT = Path(__file__).resolve().parents[2]
 FIXTURES = ROOT / "fixtures"

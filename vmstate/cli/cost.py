@@ -7,7 +7,7 @@ import json
 import sys
 from typing import Any
 
-from vmstate.compare.cost import Cost, SectionCost, WhatIf, cost, what_if
+from vmstate.compare.cost import Cost, SectionCost, WhatIf, cost_of, what_if
 from vmstate.errors import one_line
 from vmstate.stream.stream import load
 
@@ -15,7 +15,7 @@ from vmstate.stream.stream import load
 def run_cost(options: argparse.Namespace) -> int:
     """Say what the devices of a stream cost."""
     with load(options.file) as stream:
-        found = cost(stream, traces=options.trace)
+        found = cost_of(stream, traces=options.trace)
         guesses = [] if options.queue_pairs is None else what_if(stream, options.queue_pairs, found.sections)
     if options.format == "json":
         json.dump(document(found, guesses), sys.stdout)

@@ -1,6 +1,6 @@
 """What each device costs in a migration: bytes in the stream, and the times that QEMU's traces give.
 
-    cost = vmstate.cost("guest.mig", traces=["save.trace", "load.trace"])
+    cost = cost_of("guest.mig", traces=["save.trace", "load.trace"])
     for section in cost.sections: print(section.name, section.bytes, section.save_us, section.load_us)
 
 Times come from the trace events vmstate_downtime_save and vmstate_downtime_load (QEMU 8.2 and later), in microseconds:
@@ -82,7 +82,7 @@ class WhatIf(Value):
     load_us: tuple[int, int] | None
 
 
-def cost(source: Any, *, traces: Iterable[Any] = ()) -> Cost:
+def cost_of(source: Any, *, traces: Iterable[Any] = ()) -> Cost:
     """What each section of a stream costs; `traces` are files or bytes with QEMU's trace. Raises `VMStateError`."""
     if isinstance(source, Stream):
         return _cost(source, traces)

@@ -9,41 +9,51 @@ Only the strategies, and the database that keeps examples, need hypothesis (`pip
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
-
 from vmstate.errors import VMStateError
+from vmstate.lazy import names_on_demand
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from vmstate.fuzz.grow import Grower as Grower
-    from vmstate.fuzz.source import BytesSource as BytesSource
-    from vmstate.fuzz.source import RandomSource as RandomSource
-    from vmstate.fuzz.source import Source as Source
-    from vmstate.fuzz.strategies import states as states
-    from vmstate.fuzz.strategies import streams as streams
+    from vmstate.fuzz.campaign import Campaign, Settings
+    from vmstate.fuzz.grow import Grower
+    from vmstate.fuzz.mutate import MUTATORS, Mutation, attempt
+    from vmstate.fuzz.source import BytesSource, RandomSource, Source
+    from vmstate.fuzz.strategies import states, streams
+    from vmstate.fuzz.subject import Subject, read_subject
 
-_WHERE = {
-    "BytesSource": "source",
-    "Grower": "grow",
-    "RandomSource": "source",
-    "Source": "source",
-    "states": "strategies",
-    "streams": "strategies",
-}
+__all__ = [
+    "MUTATORS",
+    "BytesSource",
+    "Campaign",
+    "Grower",
+    "Mutation",
+    "RandomSource",
+    "Settings",
+    "Source",
+    "Subject",
+    "attempt",
+    "read_subject",
+    "states",
+    "streams",
+]
 
+if not TYPE_CHECKING:
+    _get, __dir__ = names_on_demand(
+        globals(),
+        {
+            "vmstate.fuzz.campaign": ("Campaign", "Settings"),
+            "vmstate.fuzz.grow": ("Grower",),
+            "vmstate.fuzz.mutate": ("MUTATORS", "Mutation", "attempt"),
+            "vmstate.fuzz.source": ("BytesSource", "RandomSource", "Source"),
+            "vmstate.fuzz.strategies": ("states", "streams"),
+            "vmstate.fuzz.subject": ("Subject", "read_subject"),
+        },
+    )
 
-def __getattr__(name: str) -> Any:
-    if name not in _WHERE:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    try:
-        value = getattr(import_module(f"{__name__}.{_WHERE[name]}"), name)
-    except ModuleNotFoundError as error:
-        if (error.name or "").partition(".")[0] != "hypothesis":
-            raise
-        raise VMStateError("hypothesis is not installed: pip install 'qemu-vmstate[fuzz]'") from None
-    globals()[name] = value
-    return value
-
-
-def __dir__() -> list[str]:
-    return sorted({*globals(), *_WHERE})
+    def __getattr__(name):
+        try:
+            return _get(name)
+        except ModuleNotFoundError as error:
+            if (error.name or "").partition(".")[0] != "hypothesis":
+                raise
+            raise VMStateError("hypothesis is not installed: pip install 'qemu-vmstate[fuzz]'") from None

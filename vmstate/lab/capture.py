@@ -166,7 +166,7 @@ def _queues(monitor: Monitor, path: str) -> list[Any]:
     return queues
 
 
-def capture(
+def capture_machine(
     path: str | os.PathLike[str],
     machine: HasMonitor,
     *,
@@ -326,7 +326,7 @@ def capture_started(
             machine.wait_for(until)
         for line in lines:
             machine.type(line)
-        return capture(
+        return capture_machine(
             path,
             machine,
             argv=argv,
@@ -368,7 +368,7 @@ def capture_running(
             folder = None
     was_running = machine.ask("query-status")["running"]
     try:
-        return capture(
+        return capture_machine(
             path,
             machine,
             argv=argv,

@@ -31,7 +31,7 @@ from typing import Any
 from vmstate.compare.diff import Difference, diff
 from vmstate.compare.text import lines_of
 from vmstate.errors import MachineError, StreamError, VMStateError, one_line
-from vmstate.lab.capture import capture, provenance_path
+from vmstate.lab.capture import capture_machine, provenance_path
 from vmstate.lab.guest import READY, Guest, guest_in
 from vmstate.qemu.machine import Machine, find_qemu
 from vmstate.stream.containers import write_atomic
@@ -206,7 +206,7 @@ def _moment(
     plain = target.with_suffix("")
     is_mapped = "mapped-ram" in recipe.capabilities
     try:
-        known = capture(
+        known = capture_machine(
             plain,
             machine,
             argv=recipe.argv,

@@ -24,7 +24,7 @@ from typing import Any, Self
 from vmstate.early.items import BackendName
 from vmstate.early.streams import DevicePlan, apply_record, describe_again, plan_streams, record_streams
 from vmstate.errors import MachineError, VMStateError
-from vmstate.lab.capture import capture, capture_started
+from vmstate.lab.capture import capture_machine, capture_started
 from vmstate.lab.guest import READY, Guest
 from vmstate.lab.incoming import Destination
 from vmstate.lab.network import HOST, OwnNetwork, no_tap
@@ -336,14 +336,14 @@ class Laboratory:
             machine = _running(source)
             machine.type(ANNOUNCED)
             _do(machine, action.before, ())
-            capture(early, machine, limit=self.limit)
+            capture_machine(early, machine, limit=self.limit)
             machine.ask("cont")
             _do(machine, action.lines, action.commands)
             if action.ready is not None:
                 machine.wait_for(action.ready)
                 # The shell comes behind it.
                 machine.type("true")
-            capture(final, machine, limit=self.limit)
+            capture_machine(final, machine, limit=self.limit)
             return ".".join(map(str, machine.monitor.version))
 
     # The destination.
