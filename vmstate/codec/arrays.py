@@ -23,31 +23,31 @@ from vmstate.vmsd.description import Field, Pointers
 from vmstate.vmsd.expr import Expr
 
 
-def array(place: Place, one: Element, codecs: Codecs) -> tuple[Step, Put]:
+def array(place: Place, item: Element, codecs: Codecs) -> tuple[Step, Put]:
     field, slot, *_ = place
     if field.pointers is not None:
-        return _sequence(place, _pointer(field, one))
+        return _sequence(place, _pointer(field, item))
     kind = field.type
     if isinstance(kind, t.Scalar) and kind.order != "words":
         return _scalars(field, kind, slot)
-    if type(kind) is t.Struct and one.size is not None and kind.vmsd.name:
-        return _records(place, one, kind, codecs)
-    return _sequence(place, one)
+    if type(kind) is t.Struct and item.size is not None and kind.vmsd.name:
+        return _records(place, item, kind, codecs)
+    return _sequence(place, item)
 
 
-def _pointer(field: Field, one: Element) -> Element:
+def _pointer(field: Field, item: Element) -> Element:
     """The element of an array of pointers: a NULL is None."""
     nulls = field.nulls
 
     def write_marked(ctx: Context, frame: Frame, value: Any, out: bytearray) -> None:
         out.append(NULL if value is None else FOLLOWS)
         if value is not None:
-            one.write(ctx, frame, value, out)
+            item.write(ctx, frame, value, out)
 
     def read_marked(ctx: Context, frame: Frame, pos: int, out: list[Any]) -> int:
         marker = byte_at(ctx, pos)
         if marker == FOLLOWS:
-            return one.read(ctx, frame, pos + 1, out)
+            return item.read(ctx, frame, pos + 1, out)
         if marker != NULL:
             raise ctx.wrong("not the marker of a pointer", pos, "0x30 or 0x31", f"{marker:#04x}")
         out.append(None)
@@ -62,9 +62,9 @@ def _pointer(field: Field, one: Element) -> Element:
         where = nulls.evaluate(frame)
         if isinstance(where, (tuple, list, frozenset, set)):
             # The host knows which: there a NULL must stand, and nowhere else.
-            return (null if len(out) in where else one).read(ctx, frame, pos, out)
+            return (null if len(out) in where else item).read(ctx, frame, pos, out)
         if where != t.NULLS_MARKED or byte_at(ctx, pos) != NULL:
-            return one.read(ctx, frame, pos, out)
+            return item.read(ctx, frame, pos, out)
         out.append(None)
         return pos + 1
 
@@ -72,9 +72,9 @@ def _pointer(field: Field, one: Element) -> Element:
         if value is None:
             out.append(NULL)
         else:
-            one.write(ctx, frame, value, out)
+            item.write(ctx, frame, value, out)
 
-    return Element(read, write, None, min(1, one.least))
+    return Element(read, write, None, min(1, item.least))
 
 
 def counted(ctx: Context, frame: Frame, field: Field, value: Any, pos: int) -> list[Any]:
@@ -94,19 +94,21 @@ def _scalars(field: Field, kind: t.Scalar, slot: int) -> tuple[Step, Put]:
     size, code, order, count = kind.size, kind.code, kind.order, field.count
     dims = field.dims
     assert count is not None
-    told = t.ORDERS.get(order)
-    fixed = packer(f"{order}{count}{code}") if isinstance(count, int) and told is None else None
+    fact_of_order = t.ORDERS.get(order)
+    fixed = packer(f"{order}{count}{code}") if isinstance(count, int) and fact_of_order is None else None
 
     def packed(ctx: Context, frame: Frame, elements: int) -> struct.Struct:
-        return fixed or packer(f"{order if told is None else byte_order(ctx, frame, told)}{elements}{code}")
+        return fixed or packer(
+            f"{order if fact_of_order is None else byte_order(ctx, frame, fact_of_order)}{elements}{code}"
+        )
 
     def step(ctx: Context, frame: Frame, pos: int, values: list[Any]) -> int:
         elements = number(ctx, frame, count, "count", pos)
         end = pos + elements * size
         if end > ctx.end:
             raise ctx.short(pos, elements * size)
-        found = packed(ctx, frame, elements).unpack_from(ctx.data, pos)
-        values.append(nested(list(found), dims) if dims else list(found))
+        numbers = packed(ctx, frame, elements).unpack_from(ctx.data, pos)
+        values.append(nested(list(numbers), dims) if dims else list(numbers))
         return end
 
     def put(ctx: Context, frame: Frame, out: bytearray) -> None:
@@ -122,11 +124,11 @@ def _scalars(field: Field, kind: t.Scalar, slot: int) -> tuple[Step, Put]:
     return step, put
 
 
-def byte_order(ctx: Context, frame: Frame, told: Expr) -> str:
+def byte_order(ctx: Context, frame: Frame, fact: Expr) -> str:
     """The byte order that a fact tells, as the struct module writes it."""
-    order = told.evaluate(frame)
+    order = fact.evaluate(frame)
     if order not in ("little", "big"):
-        raise ctx.wrong(f"{told} is no byte order", 0, "little or big", repr(order))
+        raise ctx.wrong(f"{fact} is no byte order", 0, "little or big", repr(order))
     return "<" if order == "little" else ">"
 
 
@@ -143,29 +145,29 @@ def _room(ctx: Context, elements: int, least: int, pos: int) -> None:
         raise ctx.short(pos, elements * least)
 
 
-def _sequence(place: Place, one: Element) -> tuple[Step, Put]:
+def _sequence(place: Place, item: Element) -> tuple[Step, Put]:
     """An array of anything, element by element."""
     field, slot, first = place.field, place.slot, place.first
-    count, dims, least = field.count, field.dims, one.least
+    count, dims, least = field.count, field.dims, item.least
     assert count is not None
 
     def step(ctx: Context, frame: Frame, pos: int, values: list[Any]) -> int:
         elements = number(ctx, frame, count, "count", pos)
         _room(ctx, elements, least, pos)
-        found: list[Any] = []
+        states: list[Any] = []
         for index in range(elements):
             enter_element(ctx, first + index, dims)
-            before, pos = pos, one.read(ctx, frame, pos, found)
+            before, pos = pos, item.read(ctx, frame, pos, states)
             if pos == before:
                 ctx.count_empty(1, pos)
             leave_element(ctx, dims)
-        values.append(nested(found, dims) if dims else found)
+        values.append(nested(states, dims) if dims else states)
         return pos
 
     def put(ctx: Context, frame: Frame, out: bytearray) -> None:
         for index, value in enumerate(counted(ctx, frame, field, frame.values[slot], 0), first):
             enter_element(ctx, index, dims)
-            one.write(ctx, frame, value, out)
+            item.write(ctx, frame, value, out)
             leave_element(ctx, dims)
 
     return step, put
@@ -188,18 +190,18 @@ def leave_element(ctx: Context, dims: tuple[int, ...] | None) -> None:
         del ctx.path[-len(dims or (1,)) :]
 
 
-def _records(place: Place, one: Element, kind: t.Struct, codecs: Codecs) -> tuple[Step, Put]:
+def _records(place: Place, item: Element, kind: t.Struct, codecs: Codecs) -> tuple[Step, Put]:
     """An array of structs of fixed size: the bytes are kept, and elements made when they are looked at."""
     field, slot, *_ = place
     count, dims = field.count, field.dims
-    size = one.size or 0
+    size = item.size or 0
     assert count is not None
-    by_element, put_each = _sequence(place, one)
+    by_element, put_each = _sequence(place, item)
     if dims:
         return by_element, put_each
     name = kind.vmsd.wire_name
     version_id = kind.vmsd.version_id if kind.version is None else kind.version
-    fixed = fixed_struct(kind.vmsd, version_id)
+    kind_of_element = fixed_struct(kind.vmsd, version_id)
 
     def step(ctx: Context, frame: Frame, pos: int, values: list[Any]) -> int:
         elements = number(ctx, frame, count, "count", pos)
@@ -212,7 +214,7 @@ def _records(place: Place, one: Element, kind: t.Struct, codecs: Codecs) -> tupl
             return by_element(ctx, frame, pos, values)
         if size == 0:
             ctx.count_empty(elements, pos)
-        values.append(Records(fixed, raw, elements))
+        values.append(Records(kind_of_element, raw, elements))
         return end
 
     def put(ctx: Context, frame: Frame, out: bytearray) -> None:
@@ -221,9 +223,9 @@ def _records(place: Place, one: Element, kind: t.Struct, codecs: Codecs) -> tupl
             put_each(ctx, frame, out)
             return
         flat = counted(ctx, frame, field, value, 0)
-        kept = value.patches(fixed) if isinstance(value, Records) else None
+        kept = value.patches(kind_of_element) if isinstance(value, Records) else None
         if kept is None:
-            rows = None if fixed.rows is None else fixed.rows.write(flat)
+            rows = None if kind_of_element.rows is None else kind_of_element.rows.write(flat)
             if rows is None:
                 put_each(ctx, frame, out)
             else:
@@ -234,7 +236,7 @@ def _records(place: Place, one: Element, kind: t.Struct, codecs: Codecs) -> tupl
         out += raw
         for index, state in made:
             patch = bytearray()
-            one.write(ctx, frame, state, patch)
+            item.write(ctx, frame, state, patch)
             out[start + index * size : start + (index + 1) * size] = patch
 
     return step, put

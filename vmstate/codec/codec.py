@@ -63,21 +63,21 @@ class Codec:
         accept: Accept | None = None,
         final: bool = True,
         base: int = 0,
-        flex: tuple[int, int] | None = None,
+        longer_opaque: tuple[int, int] | None = None,
     ) -> tuple[Any, int]:
         """The state that begins at `pos`, and the position behind it.
 
         `accept` says whether a state may end at a position: facts that no byte decides are tried until one fits.
         With `final` False more data may follow, and what is missing is a `TruncatedError` that says how far to read.
-        `base` is the offset of `data[0]` for messages. `flex` is for an opaque field that is not as long as it was
-        seen: (its number, the bytes it is longer).
+        `base` is the offset of `data[0]` for messages. `longer_opaque` is for an opaque field that is not as long as it
+        was seen: (its number, the bytes it is longer).
         """
         version = self.vmsd.version_id if version_id is None else version_id
 
         def run(codecs: Codecs, known: dict[str, Any], guessed: list[Fact] | None) -> Run:
             ctx = Context(data, base=base, final=final, facts=known)
             ctx.guessed = guessed
-            ctx.flex = flex
+            ctx.longer_opaque = longer_opaque
             ctx.path = [] if codecs.careful else None
             out: list[Any] = []
             try:
@@ -179,8 +179,8 @@ class Codec:
             check_version_to_write(ctx, self.vmsd, version)
             write_struct(CAREFUL.plan(self.vmsd, version), ctx, None, state, bytearray())
         except VMStateError as error:
-            found = "" if error.found is None else f" (expected {error.expected}, found {error.found})"
-            ctx.broken.append(Broken("encode", _placed(error, ctx).path, error.message + found))
+            detail = "" if error.found is None else f" (expected {error.expected}, found {error.found})"
+            ctx.broken.append(Broken("encode", _placed(error, ctx).path, error.message + detail))
         return ctx.broken
 
     def as_construct(self, *, version_id: int | None = None, facts: Mapping[str, Any] | None = None) -> Any:
@@ -219,8 +219,8 @@ def _as_encode_error(error: VMStateError, section: str) -> VMStateError:
 
 def _cause(error: VMStateError, ctx: Context) -> VMStateError:
     """Why a run failed: a value before that QEMU would refuse, where there is one and no more bytes may come."""
-    if ctx.suspect is not None and (ctx.final or not isinstance(error, TruncatedError)):
-        return ctx.suspect
+    if ctx.first_broken is not None and (ctx.final or not isinstance(error, TruncatedError)):
+        return ctx.first_broken
     return _placed(error, ctx)
 
 
@@ -245,23 +245,23 @@ def _settle(run: Attempt, explain: Attempt, facts: dict[str, Any], accept: Accep
     while known is not None and tried < FACT_LIMIT and len(fits) < 2:
         before, guessed = dict(known), list[Fact]()
         tried += 1
-        found: Run | None = None
+        outcome: Run | None = None
         with suppress(*_STUMBLES, VMStateError):
-            found = run(known, guessed)
+            outcome = run(known, guessed)
         # Behind the handler: what a run that stumbled had read is let go before it is run again.
-        if found is None:
+        if outcome is None:
             if not guessed and not untried:
                 return explain(facts, None)
             failed.append(known)
         else:
             if not guessed and not untried:
-                return found
-            fitting = accept is None or accept(found[1])
+                return outcome
+            fitting = accept is None or accept(outcome[1])
             # A fact that makes no difference, as whether there can be NULLs where there are none, is no choice.
             if not fitting:
-                ended.append((found[1], known))
-            elif not any(found[:2] == other[:2] for _, other in fits):
-                fits.append((known, found))
+                ended.append((outcome[1], known))
+            elif not any(outcome[:2] == fit[:2] for _, fit in fits):
+                fits.append((known, outcome))
         for fact in guessed:
             untried.append((dict(before), fact, iter(fact.candidates[1:])))
             before[fact.name] = known[fact.name]
@@ -277,18 +277,18 @@ def _settle(run: Attempt, explain: Attempt, facts: dict[str, Any], accept: Accep
         return fits[0][1]
     # Where nothing more can come, it is only a matter of what to say: the likeliest candidates will do.
     explained = failed[:EXPLAINED] if final else failed
-    failures = [failure for told in explained if (failure := _failure(explain, told)) is not None]
+    failures = [failure for known_facts in explained if (failure := _failure(explain, known_facts)) is not None]
     # More data could still make one of them fit.
     waiting = [error for error in failures if isinstance(error, TruncatedError)]
     if waiting:
         raise min(waiting, key=lambda error: error.needed)
     if failures:
         raise max(failures, key=lambda error: error.offset or 0)
-    end, known = max(ended, key=lambda one: one[0])
+    end, known = max(ended, key=lambda attempt: attempt[0])
     ctx = explain(known, None)[2]
-    if ctx.suspect is not None:
-        raise ctx.suspect
-    told = ", ".join(f"{name}={value!r}" for name, value in known.items() if name not in facts)
-    there = bytes(ctx.data[end : end + 8]).hex(" ") or "the end of the data"
-    message = f"the state does not end where it should, whatever the facts are ({told})"
-    raise ctx.wrong(message, end, "the end of the section", there)
+    if ctx.first_broken is not None:
+        raise ctx.first_broken
+    known_facts = ", ".join(f"{name}={value!r}" for name, value in known.items() if name not in facts)
+    following = bytes(ctx.data[end : end + 8]).hex(" ") or "the end of the data"
+    message = f"the state does not end where it should, whatever the facts are ({known_facts})"
+    raise ctx.wrong(message, end, "the end of the section", following)

@@ -121,10 +121,10 @@ def fuse(run: list[Field], keys: list[str], first: int) -> tuple[Step, Put, int]
         bools = tuple(first + number for number, code in enumerate(codes) if code == "?")
 
     def step(ctx: Context, frame: Frame, pos: int, values: list[Any]) -> int:
-        found = unpack_from(ctx.data, pos)
-        values.extend(found)
+        numbers = unpack_from(ctx.data, pos)
+        values.extend(numbers)
         end = pos + size
-        if normalises and pack(*found) != ctx.data[pos:end]:
+        if normalises and pack(*numbers) != ctx.data[pos:end]:
             frame.residue = frame.residue or {}
             _run_residue(run, keys, ctx, frame.residue, pos)
         return end
@@ -162,7 +162,7 @@ def compile_field(place: Place, codecs: Codecs) -> tuple[Step, Put, int | None, 
     step, put, size, least = compile_present(place, codecs)
     if place.field.exists is None:
         return step, put, size, least
-    return (*_conditional(place.field, place.field.exists, step, put), None, 0)
+    return (*with_condition(place.field, place.field.exists, step, put), None, 0)
 
 
 def compile_present(place: Place, codecs: Codecs) -> tuple[Step, Put, int | None, int]:
@@ -175,27 +175,27 @@ def compile_present(place: Place, codecs: Codecs) -> tuple[Step, Put, int | None
     elif isinstance(field.type, t.Unused) and field.count is not None:
         step, put = _unused_array(field, field.type)
     elif field.count is None:
-        one = element(field.type, codecs)
-        step, put = _single(field, slot, one)
-        size, least = one.size, one.least
+        item = element(field.type, codecs)
+        step, put = _single(field, slot, item)
+        size, least = item.size, item.least
     else:
-        one = element(field.type, codecs)
-        step, put = array(place, one, codecs)
+        item = element(field.type, codecs)
+        step, put = array(place, item, codecs)
         count = field.count if isinstance(field.count, int) else None
-        fixed = one.size is not None and count is not None and field.pointers is None
-        size = one.size * count if fixed else None  # type: ignore[operator]
-        least = (count or 0) * (min(1, one.least) if field.pointers else one.least)
+        fixed = item.size is not None and count is not None and field.pointers is None
+        size = item.size * count if fixed else None  # type: ignore[operator]
+        least = (count or 0) * (min(1, item.least) if field.pointers else item.least)
     if field.value is not None:
-        step = _valued(field.value, step)
+        step = with_value_class(field.value, step)
     if _normalises(field.type):
-        step, put = _keeping(place, step, put)
+        step, put = with_residue(place, step, put)
     if codecs.careful:
-        step, put = _told(place, _watched(place, step), put)
+        step, put = with_path(place, with_rules(place, step), put)
     return step, put, size, least
 
 
-def _single(field: Field, slot: int, one: Element) -> tuple[Step, Put]:
-    read, write, in_state = one.read, one.write, field.in_state
+def _single(field: Field, slot: int, item: Element) -> tuple[Step, Put]:
+    read, write, in_state = item.read, item.write, field.in_state
 
     def put(ctx: Context, frame: Frame, out: bytearray) -> None:
         write(ctx, frame, frame.values[slot] if in_state else None, out)
@@ -206,25 +206,25 @@ def _single(field: Field, slot: int, one: Element) -> tuple[Step, Put]:
     return read if in_state else skip, put
 
 
-def _valued(value: Callable[[Any], Any], step: Step) -> Step:
+def with_value_class(value: Callable[[Any], Any], step: Step) -> Step:
     """The same, with what is read as a value of another class."""
 
-    def valued_step(ctx: Context, frame: Frame, pos: int, values: list[Any]) -> int:
+    def step_with_value_class(ctx: Context, frame: Frame, pos: int, values: list[Any]) -> int:
         end = step(ctx, frame, pos, values)
-        values[-1] = _named(value, values[-1])
+        values[-1] = _as_value_class(value, values[-1])
         return end
 
-    return valued_step
+    return step_with_value_class
 
 
-def _named(value: Callable[[Any], Any], one: Any) -> Any:
+def _as_value_class(value: Callable[[Any], Any], number: Any) -> Any:
     """A value under its names, and as it is where they have none for it."""
-    if isinstance(one, list):
-        return [_named(value, part) for part in one]
+    if isinstance(number, list):
+        return [_as_value_class(value, element) for element in number]
     try:
-        return one if one is None else value(one)
+        return number if number is None else value(number)
     except ValueError:
-        return one
+        return number
 
 
 def _unused_array(field: Field, kind: t.Unused) -> tuple[Step, Put]:
@@ -253,21 +253,21 @@ def _normalises(kind: t.WireType) -> bool:
     return _is_bool(kind) or isinstance(kind, t.Unused)
 
 
-def _keeping(place: Place, step: Step, put: Put) -> tuple[Step, Put]:
+def with_residue(place: Place, step: Step, put: Put) -> tuple[Step, Put]:
     """The same, with the bytes kept as residue where what is written from their value would be others."""
     field, slot, key, *_ = place
     in_state = field.in_state
 
-    def keeping_step(ctx: Context, frame: Frame, pos: int, values: list[Any]) -> int:
+    def step_with_residue(ctx: Context, frame: Frame, pos: int, values: list[Any]) -> int:
         end = step(ctx, frame, pos, values)
-        own = bytearray()
-        put(ctx, frame, own)
-        if own != ctx.data[pos:end]:
+        rewritten = bytearray()
+        put(ctx, frame, rewritten)
+        if rewritten != ctx.data[pos:end]:
             residue = frame.residue = frame.residue or {}
             residue[key] = bytes(ctx.data[pos:end]), _copy(values[slot]) if in_state else None
         return end
 
-    def keeping_put(ctx: Context, frame: Frame, out: bytearray) -> None:
+    def put_with_residue(ctx: Context, frame: Frame, out: bytearray) -> None:
         start = len(out)
         put(ctx, frame, out)
         kept = frame.residue.get(key) if frame.residue else None
@@ -276,11 +276,11 @@ def _keeping(place: Place, step: Step, put: Put) -> tuple[Step, Put]:
         if kept[1] == (frame.values[slot] if in_state else None):
             out[start:] = kept[0]
 
-    return keeping_step, keeping_put
+    return step_with_residue, put_with_residue
 
 
 def _copy(value: Any) -> Any:
-    return [_copy(one) for one in value] if isinstance(value, list) else value
+    return [_copy(element) for element in value] if isinstance(value, list) else value
 
 
 def _validate(field: Field, kind: t.Validate) -> tuple[Step, Put]:
@@ -304,52 +304,52 @@ def _validate(field: Field, kind: t.Validate) -> tuple[Step, Put]:
     return step, put
 
 
-def _watched(place: Place, step: Step) -> Step:
+def with_rules(place: Place, step: Step) -> Step:
     """The same, with the first value noted that QEMU would refuse."""
     field, slot = place.field, place.slot
     rules = [rule for rule in field.rules if not rule.mended]
     if not rules or not field.in_state:
         return step
 
-    def watched_step(ctx: Context, frame: Frame, pos: int, values: list[Any]) -> int:
+    def step_with_rules(ctx: Context, frame: Frame, pos: int, values: list[Any]) -> int:
         end = step(ctx, frame, pos, values)
         for rule in rules:
-            if ctx.suspect is None and refuted(rule.holds.evaluate(frame)):
-                found = repr(values[slot])
-                ctx.suspect = ctx.wrong(f"{rule.id}: {rule.text}", pos, repr(rule.holds), found[:80])
+            if ctx.first_broken is None and refuted(rule.holds.evaluate(frame)):
+                shown = repr(values[slot])
+                ctx.first_broken = ctx.wrong(f"{rule.id}: {rule.text}", pos, repr(rule.holds), shown[:80])
         return end
 
-    return watched_step
+    return step_with_rules
 
 
-def _told(place: Place, step: Step, put: Put) -> tuple[Step, Put]:
+def with_path(place: Place, step: Step, put: Put) -> tuple[Step, Put]:
     """The same, with the path kept for errors and the trace."""
     field = place.field
-    path = (field.attribute,) if place.element is None else (field.attribute, place.element)
+    names = (field.attribute,) if place.element is None else (field.attribute, place.element)
 
-    def told_step(ctx: Context, frame: Frame, pos: int, values: list[Any]) -> int:
-        for one in path:
-            enter(ctx, one)
+    def step_with_path(ctx: Context, frame: Frame, pos: int, values: list[Any]) -> int:
+        for name in names:
+            enter(ctx, name)
         entry = open_entry(ctx)
         end = step(ctx, frame, pos, values)
         close_entry(ctx, entry, pos, end, field)
-        for _ in path:
+        for _ in names:
             leave(ctx)
         return end
 
-    def told_put(ctx: Context, frame: Frame, out: bytearray) -> None:
-        for one in path:
-            enter(ctx, one)
+    def put_with_path(ctx: Context, frame: Frame, out: bytearray) -> None:
+        for name in names:
+            enter(ctx, name)
         entry, start = open_entry(ctx), len(out)
         put(ctx, frame, out)
         close_entry(ctx, entry, start, len(out), field)
-        for _ in path:
+        for _ in names:
             leave(ctx)
 
-    return told_step, told_put
+    return step_with_path, put_with_path
 
 
-def _conditional(field: Field, exists: Expr, step: Step, put: Put) -> tuple[Step, Put]:
+def with_condition(field: Field, exists: Expr, step: Step, put: Put) -> tuple[Step, Put]:
     in_state = field.in_state
 
     def holds(ctx: Context, frame: Frame, pos: int) -> bool:
@@ -358,15 +358,15 @@ def _conditional(field: Field, exists: Expr, step: Step, put: Put) -> tuple[Step
             raise ctx.wrong(f"whether {field.name!r} exists is not known: {exists}", pos)
         return bool(value)
 
-    def conditional_step(ctx: Context, frame: Frame, pos: int, values: list[Any]) -> int:
+    def step_with_condition(ctx: Context, frame: Frame, pos: int, values: list[Any]) -> int:
         if holds(ctx, frame, pos):
             return step(ctx, frame, pos, values)
         if in_state:
             values.append(None)
         return pos
 
-    def conditional_put(ctx: Context, frame: Frame, out: bytearray) -> None:
+    def put_with_condition(ctx: Context, frame: Frame, out: bytearray) -> None:
         if holds(ctx, frame, 0):
             put(ctx, frame, out)
 
-    return conditional_step, conditional_put
+    return step_with_condition, put_with_condition

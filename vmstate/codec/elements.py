@@ -195,9 +195,9 @@ def text(size: int | Expr) -> Element:
     plain = buffer(size)
 
     def read(ctx: Context, frame: Frame, pos: int, out: list[Any]) -> int:
-        found: list[Any] = []
-        end = plain.read(ctx, frame, pos, found)
-        out.append(found[0].decode("utf-8", "surrogateescape"))
+        pieces: list[Any] = []
+        end = plain.read(ctx, frame, pos, pieces)
+        out.append(pieces[0].decode("utf-8", "surrogateescape"))
         return end
 
     def write(ctx: Context, frame: Frame, value: Any, out: bytearray) -> None:
@@ -213,8 +213,8 @@ def opaque(kind: t.Opaque) -> Element:
 
     def read(ctx: Context, frame: Frame, pos: int, out: list[Any]) -> int:
         length = number(ctx, frame, kind.size, "size", pos)
-        if ctx.flex is not None and ctx.flex[0] == ctx.opaque_seen:
-            length = max(0, length + ctx.flex[1])
+        if ctx.longer_opaque is not None and ctx.longer_opaque[0] == ctx.opaque_seen:
+            length = max(0, length + ctx.longer_opaque[1])
         ctx.opaque_seen += 1
         if pos + length > ctx.end:
             raise ctx.short(pos, length)
@@ -381,10 +381,10 @@ def qlist(kind: t.QList, codecs: Codecs) -> Element:
         return pos + 1
 
     def write(ctx: Context, frame: Frame, value: Any, out: bytearray) -> None:
-        for index, (marker, one) in enumerate(zip(markers_of(as_list(ctx, value)), value, strict=True)):
+        for index, (marker, item) in enumerate(zip(markers_of(as_list(ctx, value)), value, strict=True)):
             out.append(marker)
             enter(ctx, index)
-            inner.write(ctx, frame, one, out)
+            inner.write(ctx, frame, item, out)
             leave(ctx)
         out.append(0)
 
@@ -426,9 +426,9 @@ def gtree(kind: t.GTree, codecs: Codecs) -> Element:
         for index, (marker, pair) in enumerate(zip(markers_of(value), value, strict=True)):
             out.append(marker)
             enter(ctx, index)
-            for half, (part, one) in enumerate(zip((key, node), as_pair(ctx, pair), strict=True)):
+            for half, (part, item) in enumerate(zip((key, node), as_pair(ctx, pair), strict=True)):
                 enter(ctx, half)
-                part.write(ctx, frame, one, out)
+                part.write(ctx, frame, item, out)
                 leave(ctx)
             leave(ctx)
         out.append(0)
@@ -455,12 +455,12 @@ def keyed_list(kind: t.KeyedList, codecs: Codecs) -> Element:
         return behind
 
     def write(ctx: Context, frame: Frame, value: Any, out: bytearray) -> None:
-        for index, one in enumerate(as_list(ctx, value)):
+        for index, item in enumerate(as_list(ctx, value)):
             enter(ctx, index)
             start = len(out)
-            inner.write(ctx, frame, one, out)
+            inner.write(ctx, frame, item, out)
             if not any(out[start : start + kind.key.size]):
-                raise refuse(ctx, one, "a key that is not zero, which would end the list")
+                raise refuse(ctx, item, "a key that is not zero, which would end the list")
             leave(ctx)
         out += bytes(kind.key.size)
 

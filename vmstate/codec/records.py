@@ -46,11 +46,11 @@ class FixedStruct:
 
 def fixed_struct(vmsd: VMStateDescription, version_id: int) -> FixedStruct:
     """A struct of fixed size as `Records` needs it; one for each description and version."""
-    found: FixedStruct | None = vmsd.compiled.get((version_id, "fixed"))
-    if found is None:
+    struct: FixedStruct | None = vmsd.compiled.get((version_id, "fixed"))
+    if struct is None:
         plan = FAST.plan(vmsd, version_id)
-        found = vmsd.compiled[version_id, "fixed"] = FixedStruct(plan, plan.size or 0)
-    return found
+        struct = vmsd.compiled[version_id, "fixed"] = FixedStruct(plan, plan.size or 0)
+    return struct
 
 
 class Records(MutableSequence[Any]):
@@ -132,7 +132,7 @@ class Records(MutableSequence[Any]):
             return True
         if not isinstance(other, (Records, list, tuple)):
             return NotImplemented
-        return len(self) == len(other) and all(one == two for one, two in zip(self, other, strict=True))
+        return len(self) == len(other) and all(mine == theirs for mine, theirs in zip(self, other, strict=True))
 
     def __repr__(self) -> str:
         return repr(list(self))
@@ -144,9 +144,9 @@ class Records(MutableSequence[Any]):
             return [number for number in range(common) if self[number] != other[number]]
         touched = {number for number in (*self._made, *other._made) if number < common}
         size = self._kind.size
-        found = {number for number in touched if self[number] != other[number]}
-        found.update(number for number in _unequal(self._raw, other._raw, size, 0, common) if number not in touched)
-        return sorted(found)
+        numbers = {number for number in touched if self[number] != other[number]}
+        numbers.update(number for number in _unequal(self._raw, other._raw, size, 0, common) if number not in touched)
+        return sorted(numbers)
 
     @property
     def raw(self) -> bytes | None:
@@ -171,13 +171,13 @@ class Records(MutableSequence[Any]):
         return (self._raw, changed) if len(changed) <= FEW else None
 
 
-def _unequal(one: bytes, two: bytes, size: int, start: int, stop: int) -> Iterator[int]:
+def _unequal(left: bytes, right: bytes, size: int, start: int, stop: int) -> Iterator[int]:
     """The numbers of the records of `size` bytes that differ, from `start` up to `stop`."""
-    if one[start * size : stop * size] == two[start * size : stop * size]:
+    if left[start * size : stop * size] == right[start * size : stop * size]:
         return
     if stop - start == 1:
         yield start
         return
     middle = (start + stop) // 2
-    yield from _unequal(one, two, size, start, middle)
-    yield from _unequal(one, two, size, middle, stop)
+    yield from _unequal(left, right, size, start, middle)
+    yield from _unequal(left, right, size, middle, stop)

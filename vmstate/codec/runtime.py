@@ -45,14 +45,14 @@ class Context:
         "entries",
         "facts",
         "final",
-        "flex",
+        "first_broken",
         "force",
         "guessed",
+        "longer_opaque",
         "opaque_seen",
         "path",
         "position",
         "repeats",
-        "suspect",
         "used",
     )
 
@@ -72,7 +72,7 @@ class Context:
         # How often a path of the trace has come again.
         self.repeats: dict[str, int] = {}
         # (number, bytes): the opaque field with that number is so much longer than it was seen.
-        self.flex: tuple[int, int] | None = None
+        self.longer_opaque: tuple[int, int] | None = None
         self.opaque_seen = 0
         self.empty = 0
         self.force = False
@@ -80,7 +80,7 @@ class Context:
         self.broken: list[Broken] | None = None
         self.position = 0
         # The first value that breaks a rule of QEMU's, in a run that knows its path: it may be why the rest is wrong.
-        self.suspect: DecodeError | None = None
+        self.first_broken: DecodeError | None = None
 
     def count_empty(self, elements: int, pos: int) -> None:
         """Note elements that take no bytes; there may not be many."""
@@ -185,10 +185,10 @@ def close_entry(ctx: Context, path: str | None, pos: int, end: int, field: Field
 
 def refuse(ctx: Context, value: Any, expected: str) -> EncodeError:
     """The error for a value that does not fit."""
-    found = repr(value)
+    shown = repr(value)
     return EncodeError(
         "the value cannot be written",
         path=ctx.where(),
         expected=expected,
-        found=found if len(found) <= 80 else found[:77] + "...",
+        found=shown if len(shown) <= 80 else shown[:77] + "...",
     )

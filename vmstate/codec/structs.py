@@ -71,13 +71,17 @@ def read_subsections(plan: Plan, ctx: Context, frame: Frame, pos: int) -> int:
         pos = _read_subsection(ctx, frame, start, body, sub, first + index)
         sent.append(SentSubsection(index, sub.attribute, bytes(ctx.data[start:body])))
         bodies.append(slice(body, pos))
-    straight = all(one.number < two.number for one, two in pairwise(sent))
-    if not straight or any(one.header != _own_header(plan, frame, first, one.number) for one in sent):
+    in_order = all(subsection.number < following.number for subsection, following in pairwise(sent))
+    if not in_order or any(
+        subsection.header != _own_header(plan, frame, first, subsection.number) for subsection in sent
+    ):
         # A subsection that comes again overwrites what it said before: of the earlier one only the bytes are kept.
-        last = {one.number: place for place, one in enumerate(sent)}
+        last = {subsection.number: place for place, subsection in enumerate(sent)}
         frame.subsections = [
-            one if last[one.number] == place else one._replace(earlier=bytes(ctx.data[bodies[place]]))
-            for place, one in enumerate(sent)
+            subsection
+            if last[subsection.number] == place
+            else subsection._replace(earlier=bytes(ctx.data[bodies[place]]))
+            for place, subsection in enumerate(sent)
         ]
     return pos
 
@@ -129,14 +133,14 @@ def _read_subsection(ctx: Context, frame: Frame, start: int, body: int, sub: Sub
     version_id = ctx.data[body - 1]
     check_version(ctx, sub.vmsd, version_id, body - 4)
     plan = (CAREFUL if ctx.path is not None else FAST).plan(sub.vmsd, version_id)
-    read: list[Any] = []
+    states: list[Any] = []
     entry = open_entry(ctx)
-    behind = read_struct(plan, ctx, frame, body, read)
+    behind = read_struct(plan, ctx, frame, body, states)
     close_entry(ctx, entry, start, behind, None)
     leave(ctx)
     if version_id != sub.vmsd.version_id:
-        ensure_meta(read[0]).version_id = version_id
-    frame.values[slot] = read[0]
+        ensure_meta(states[0]).version_id = version_id
+    frame.values[slot] = states[0]
     return behind
 
 
@@ -226,8 +230,8 @@ def _write_subsections(plan: Plan, ctx: Context, frame: Frame, meta: Meta | None
         version_id = version_to_write(sub.vmsd, meta_of(value), None)
         check_version_to_write(ctx, sub.vmsd, version_id)
         # An odd header stays, but not if the state is now of another version.
-        own = not sent.header or sent.header[-1] != version_id & 0xFF
-        out += subsection_header(sub.vmsd, version_id) if own else sent.header
+        header_fits_no_more = not sent.header or sent.header[-1] != version_id & 0xFF
+        out += subsection_header(sub.vmsd, version_id) if header_fits_no_more else sent.header
         plan_of_sub = (CAREFUL if ctx.path is not None else FAST).plan(sub.vmsd, version_id)
         write_struct(plan_of_sub, ctx, frame, value, out)
         close_entry(ctx, entry, start, len(out), None)

@@ -71,7 +71,7 @@ RAM_VERSION = 4
 RAM_ADVISE = 16
 
 _TRIM = 1 << 16
-_FLEX_LIMIT = 16
+_OPAQUE_FIELD_LIMIT = 16
 _ENDS_LIMIT = 64
 
 
@@ -468,7 +468,9 @@ class StreamReader:
         def fits_surely(end: int) -> bool:
             return fits(end) and not self._padded_end(data, end)
 
-        def attempt(flex: tuple[int, int] | None = None, accept: Callable[[int], bool] = fits) -> tuple[Any, int]:
+        def attempt(
+            longer_opaque: tuple[int, int] | None = None, accept: Callable[[int], bool] = fits
+        ) -> tuple[Any, int]:
             return codec.decode_at(
                 data,
                 self._pos,
@@ -477,7 +479,7 @@ class StreamReader:
                 accept=accept,
                 final=self._closed,
                 base=self._base,
-                flex=flex,
+                longer_opaque=longer_opaque,
             )
 
         try:
@@ -492,7 +494,7 @@ class StreamReader:
         if not any(isinstance(field.type, Opaque) for part in vmsd.walk() for field in part.fields):
             raise wrong
         for other_end in self._footers_ahead(data, header.section_id):
-            for number in range(_FLEX_LIMIT):
+            for number in range(_OPAQUE_FIELD_LIMIT):
                 try:
                     state, reached = attempt((number, other_end - end))
                 except VMStateError as error:
