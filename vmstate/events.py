@@ -13,6 +13,7 @@ look into as `RamBytes`. `DONE` and `NEED_DATA` are no events: they are what `ne
 from __future__ import annotations
 
 from vmstate.stream.configuration import Configuration
+from vmstate.stream.ends import find_vmdesc
 from vmstate.stream.events import (
     DONE,
     NEED_DATA,
@@ -39,7 +40,6 @@ from vmstate.stream.ram_records import (
     RamPages,
     RamSize,
 )
-from vmstate.stream.reader import find_vmdesc
 
 __all__ = [
     "DONE",

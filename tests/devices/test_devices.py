@@ -18,7 +18,7 @@ from vmstate.devices.pci.device import PCIIrqState
 from vmstate.devices.pci.msix import msix_vectors
 from vmstate.errors import DescriptionError, VMStateError
 from vmstate.schema.write import describe_device, json_text
-from vmstate.stream.reader import find_vmdesc
+from vmstate.stream.ends import find_vmdesc
 from vmstate.stream.registry import last_part, shipped_descriptions
 from vmstate.vmsd.declare import buffer, description, struct, uint8, variant
 from vmstate.vmsd.description import VMStateDescription

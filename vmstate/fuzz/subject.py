@@ -14,6 +14,7 @@ from vmstate.fuzz.uses import Use, Uses, inside
 from vmstate.schema.vmdesc import NOTHING_DESCRIBED, Vmdesc, read_vmdesc
 from vmstate.stream.configuration import Configuration
 from vmstate.stream.containers import open_input
+from vmstate.stream.ends import find_vmdesc
 from vmstate.stream.events import (
     FOOTER,
     Command,
@@ -27,7 +28,7 @@ from vmstate.stream.events import (
     Vmdescription,
 )
 from vmstate.stream.ram_records import RamBlock, RamPages, RamSize
-from vmstate.stream.reader import StreamReader, find_vmdesc
+from vmstate.stream.reader import StreamReader
 from vmstate.stream.registry import all_descriptions, last_part
 from vmstate.vmsd import types as t
 from vmstate.vmsd.data import Data, Value

@@ -31,6 +31,7 @@ from vmstate.errors import MachineError, StreamError
 from vmstate.qemu.monitor import LIMIT
 from vmstate.schema.vmdesc import Vmdesc
 from vmstate.stream.containers import Input, replacing
+from vmstate.stream.ends import find_vmdesc
 from vmstate.stream.events import (
     DONE,
     NEED_DATA,
@@ -41,7 +42,7 @@ from vmstate.stream.events import (
     Event,
     SectionHeader,
 )
-from vmstate.stream.reader import StreamReader, find_vmdesc
+from vmstate.stream.reader import StreamReader
 from vmstate.stream.stream import Stream, load
 from vmstate.stream.writer import StreamWriter
 

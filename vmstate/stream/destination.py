@@ -264,7 +264,7 @@ class _Reader(StreamReader):
         size = len(known.payload)
         before = self._loaded.get(id(known))
         alike = header.version_id == known.said and data[self._pos : self._pos + size] == known.payload
-        if alike and before is None and self._ends(data, self._pos + size, header.section_id):
+        if alike and before is None and self._ends(data, header).is_end(self._pos + size):
             # As the reference has it.
             return self._decoded(header, known.state, known.vmsd, "library", self._pos + size)
         if known.vmsd is None:

@@ -201,8 +201,8 @@ class RamScanner:
         fills: bool = False,
     ) -> None:
         if postcopy and (mapped_ram or ignore_shared):
-            other = "mapped-ram" if mapped_ram else "x-ignore-shared"
-            raise StreamError(f"postcopy-ram and {other} exclude each other", section="ram")
+            capability = "mapped-ram" if mapped_ram else "x-ignore-shared"
+            raise StreamError(f"postcopy-ram and {capability} exclude each other", section="ram")
         self._ignore_shared = ignore_shared
         self._mapped_ram = mapped_ram
         self._postcopy = postcopy
@@ -513,10 +513,10 @@ class RamScanner:
     # Pages
 
     def _open_run(self, source: _Input, at: int, header: int, kind: PageKind) -> RamPages | None:
-        found = self._block_of(source, at, header)
-        if found is None:
+        block_and_body = self._block_of(source, at, header)
+        if block_and_body is None:
             return None
-        block, body = found
+        block, body = block_and_body
         address = header & ~self._flag_mask
         _check_address(block, address, at)
         stop = self._body_end(source, body, kind)

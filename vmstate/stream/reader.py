@@ -19,9 +19,7 @@ counts it only where a legal part of the stream follows. The events do not depen
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Callable, Iterator, Mapping
-from functools import partial
 from typing import Any
 
 from vmstate.codec.codec import Codec
@@ -29,12 +27,13 @@ from vmstate.errors import StreamError, TruncatedError, VMStateError
 from vmstate.schema.vmdesc import (
     NOTHING_DESCRIBED,
     Vmdesc,
-    has_array_of_structs,
     hides_something,
     read_vmdesc,
     says_null_for_all,
 )
+from vmstate.stream.candidates import Candidates
 from vmstate.stream.configuration import Configuration
+from vmstate.stream.ends import Ends, find_vmdesc, need, number
 from vmstate.stream.events import (
     DONE,
     FOOTER,
@@ -60,7 +59,6 @@ from vmstate.stream.events import (
 )
 from vmstate.stream.ram import DEFAULT_PAGE_SIZE, RamScanner
 from vmstate.stream.ram_records import RamEnd
-from vmstate.stream.registry import all_descriptions, shipped_descriptions
 from vmstate.vmsd.description import VMStateDescription
 from vmstate.vmsd.expr import IDSTR
 from vmstate.vmsd.types import Opaque
@@ -72,10 +70,6 @@ RAM_ADVISE = 16
 
 _TRIM = 1 << 16
 _OPAQUE_FIELD_LIMIT = 16
-_ENDS_LIMIT = 64
-
-
-Descriptions = Callable[[], tuple[VMStateDescription, ...]]
 
 
 class StreamReader:
@@ -102,13 +96,8 @@ class StreamReader:
         self._closed = False
         self._needed = 0
         self._state: Callable[[memoryview], Event | _Done] = self._header
-        self._library = library
         self._facts = facts or {}
-        self._vmdesc: Vmdesc | None = None
-        self._described: dict[tuple[str, int], deque[VMStateDescription | int | None]] = {}
-        self._passed: list[tuple[str, int]] = []
-        if vmdesc is not None:
-            self._take_vmdesc(vmdesc)
+        self._candidates = Candidates(vmdesc, library)
         self._section: SectionHeader | None = None
         self._starts: dict[int, SectionHeader] = {}
         self._configuration: Configuration | None = None
@@ -201,24 +190,10 @@ class StreamReader:
 
     # What is read, and the reading of it.
 
-    def _need(self, data: memoryview, pos: int, size: int, what: str) -> None:
-        if pos + size > len(data):
-            raise TruncatedError(
-                f"the stream ends inside {what}",
-                needed=self._base + pos + size,
-                offset=self._base + pos,
-                expected=f"{size} bytes",
-                found=f"{max(0, len(data) - pos)}",
-            )
-
-    def _number(self, data: memoryview, pos: int, size: int, what: str) -> int:
-        self._need(data, pos, size, what)
-        return int.from_bytes(data[pos : pos + size], "big")
-
     def _header(self, data: memoryview) -> Event:
         if len(data) >= 4 and bytes(data[:4]) != MAGIC:
             raise StreamError("not a migration stream", offset=0, expected=MAGIC.hex(), found=bytes(data[:4]).hex())
-        version = self._number(data, 4, 4, "the header")
+        version = number(data, self._base, 4, 4, "the header")
         if version == VERSION_COMPAT:
             raise StreamError("the stream format of version 2 is obsolete", offset=4, expected="3", found="2")
         if version != VERSION:
@@ -228,7 +203,7 @@ class StreamReader:
         return Header(version, self._base)
 
     def _first_part(self, data: memoryview) -> Event | _Done:
-        self._need(data, self._pos, 1, "the stream")
+        need(data, self._base, self._pos, 1, "the stream")
         if data[self._pos] != Mark.CONFIGURATION:
             self._state = self._part
             return self._part(data)
@@ -246,7 +221,7 @@ class StreamReader:
 
     def _part(self, data: memoryview) -> Event | _Done:
         pos = self._pos
-        self._need(data, pos, 1, "the stream: there is no end of it")
+        need(data, self._base, pos, 1, "the stream: there is no end of it")
         mark = data[pos]
         if mark in KINDS:
             return self._section_header(data, pos)
@@ -264,9 +239,9 @@ class StreamReader:
         )
 
     def _command(self, data: memoryview, pos: int) -> Event:
-        command = self._number(data, pos + 1, 2, "a command")
-        length = self._number(data, pos + 3, 2, "a command")
-        self._need(data, pos + 5, length, "a command")
+        command = number(data, self._base, pos + 1, 2, "a command")
+        length = number(data, self._base, pos + 3, 2, "a command")
+        need(data, self._base, pos + 5, length, "a command")
         if command == CommandType.INVALID or command > max(CommandType):
             raise StreamError(
                 "unknown command",
@@ -281,17 +256,17 @@ class StreamReader:
 
     def _section_header(self, data: memoryview, pos: int) -> Event:
         kind = KINDS[Mark(data[pos])]
-        section_id = self._number(data, pos + 1, 4, "a section header")
+        section_id = number(data, self._base, pos + 1, 4, "a section header")
         end = pos + 5
         if kind in ("start", "full"):
-            length = self._number(data, end, 1, "a section header")
-            self._need(data, end + 1, length + 8, "a section header")
+            length = number(data, self._base, end, 1, "a section header")
+            need(data, self._base, end + 1, length + 8, "a section header")
             try:
                 name = bytes(data[end + 1 : end + 1 + length]).decode()
             except UnicodeDecodeError:
-                found = bytes(data[end + 1 : end + 1 + length])
+                raw_name = bytes(data[end + 1 : end + 1 + length])
                 raise StreamError(
-                    "the idstr of a section is not UTF-8", offset=self._base + end + 1, found=repr(found)
+                    "the idstr of a section is not UTF-8", offset=self._base + end + 1, found=repr(raw_name)
                 ) from None
             end += 1 + length
             instance_id = int.from_bytes(data[end : end + 4], "big")
@@ -320,11 +295,12 @@ class StreamReader:
 
     def _new_scanner(self) -> RamScanner:
         configuration = self._configuration
-        told = self._vmdesc.page_size if self._vmdesc is not None else None
-        if told is None and configuration is not None:
-            told = configuration.page_size
+        vmdesc = self._candidates.vmdesc
+        page_size = vmdesc.page_size if vmdesc is not None else None
+        if page_size is None and configuration is not None:
+            page_size = configuration.page_size
         return RamScanner(
-            told,
+            page_size,
             fills=self._fills,
             ignore_shared=configuration is not None and configuration.has_capability("x-ignore-shared"),
             mapped_ram=configuration is not None and configuration.has_capability("mapped-ram"),
@@ -333,14 +309,14 @@ class StreamReader:
 
     def _ram_event(self, data: memoryview) -> Event:
         assert self._ram is not None
-        found = self._ram.next_event(data, self._pos, len(data), self._base)
-        if found is None:
+        event_and_end = self._ram.next_event(data, self._pos, len(data), self._base)
+        if event_and_end is None:
             if self._closed:
                 raise self._ram.at_end(self._base + len(data))
             awaited = self._ram.awaited
             needed = self._base + len(data) + 1 if awaited is None else awaited.offset + awaited.size
             raise TruncatedError("RAM goes on", needed=needed)
-        event, self._pos = found
+        event, self._pos = event_and_end
         if isinstance(event, RamEnd):
             self._state = self._footer
         return event
@@ -350,7 +326,7 @@ class StreamReader:
     def _device_state(self, data: memoryview) -> Event:
         assert self._section is not None
         header = self._section
-        candidates, old_size = self._candidates(header)
+        candidates, old_size = self._candidates.of(header)
         failure: VMStateError | None = None
         for source, find in candidates:
             for vmsd in find():
@@ -367,27 +343,21 @@ class StreamReader:
                     # A device that the library knows, and cannot open here, stays as opaque as the vmdesc has it.
                     opaque = source == "vmdesc" and hides_something(vmsd)
                     return self._decoded(header, state, vmsd, source, end, failure if opaque else None)
-        if self._vmdesc is None:
+        if self._candidates.vmdesc is None:
             # Nothing that is known describes it: the vmdesc may, which stands at the very end.
             if not self._closed:
                 raise TruncatedError("the section is not described yet", needed=1 << 62)
             self._find_vmdesc()
             return self._device_state(data)
-        own = self._own_description(header)
-        if failure is not None and own is not None and not says_null_for_all(own):
+        described = self._candidates.own_description(header)
+        if failure is not None and described is not None and not says_null_for_all(described):
             raise failure
         # No layout that the library knows is known to be this release's: what fits none of them is as good as unknown.
         try:
-            end = self._opaque_end(data, old_size)
+            end = self._ends(data, header).opaque_end(old_size)
         except StreamError as error:
             raise failure or error from None
         return self._decoded(header, bytes(data[self._pos : end]), None, "none", end, failure)
-
-    def _own_description(self, header: SectionHeader) -> VMStateDescription | None:
-        """What the vmdesc says of the section, if it describes it."""
-        entries = self._described.get((header.name, header.instance_id))
-        own = entries[0] if entries else None
-        return own if isinstance(own, VMStateDescription) else None
 
     def _decoded(
         self,
@@ -409,67 +379,38 @@ class StreamReader:
         )
         self._pos = end
         self._state = self._footer
-        if self._vmdesc is None:
-            self._passed.append((header.name, header.instance_id))
-        else:
-            self._pass(header.name, header.instance_id)
+        self._candidates.passed(header)
         return event
-
-    def _pass(self, name: str, instance_id: int) -> None:
-        """Two sections can have the same idstr and instance_id: they match by order."""
-        entries = self._described.get((name, instance_id))
-        if entries and len(entries) > 1:
-            entries.popleft()
-
-    def _candidates(self, header: SectionHeader) -> tuple[list[tuple[str, Descriptions]], int | None]:
-        """Where descriptions to try come from, in order, and the size of an old-style section.
-
-        What vmdesc shows in full needs no library, but where an array can be one of pointers, which QEMU describes
-        wrongly; what it shows opaque, or not at all, the library opens.
-        """
-        entries = self._described.get((header.name, header.instance_id))
-        own = entries[0] if entries else None
-        size = own if isinstance(own, int) else None
-        if not isinstance(own, VMStateDescription):
-            # An old-style section is known to have nothing that describes it, unless the library does.
-            find = all_descriptions if size is None else shipped_descriptions
-            return ([("library", partial(find, header.name))] if self._library else []), size
-        vmdesc: tuple[str, Descriptions] = ("vmdesc", lambda: (own,))
-        if not self._library:
-            return [vmdesc], size
-        if hides_something(own):
-            return [("library", partial(all_descriptions, header.name)), vmdesc], size
-        if not (says_null_for_all(own) or has_array_of_structs(own)):
-            return [vmdesc], size
-        return [vmdesc, ("library", partial(shipped_descriptions, header.name))], size
-
-    def _take_vmdesc(self, vmdesc: Vmdesc) -> None:
-        self._vmdesc = vmdesc
-        for device in vmdesc.devices:
-            entries = self._described.setdefault((device.name, device.instance_id), deque())
-            entries.append(device.size if device.vmsd is None else device.vmsd)
 
     def _find_vmdesc(self) -> None:
         data = memoryview(self._buffer) if self._whole is None else self._whole
-        found = find_vmdesc(data)
-        self._take_vmdesc(read_vmdesc(found) if found is not None else NOTHING_DESCRIBED)
+        text = find_vmdesc(data)
+        self._candidates.take_vmdesc(NOTHING_DESCRIBED if text is None else read_vmdesc(text))
         if self._whole is None:
             data.release()
-        for name, instance_id in self._passed:
-            self._pass(name, instance_id)
+
+    def _ends(self, data: memoryview, header: SectionHeader) -> Ends:
+        """Where the section can end whose state is next."""
+        return Ends(
+            data,
+            self._base,
+            self._closed,
+            self._footers,
+            self._starts,
+            section_id=header.section_id,
+            begin=self._pos,
+        )
 
     def _decode(self, data: memoryview, vmsd: VMStateDescription, header: SectionHeader) -> tuple[Any, int]:
         """Decode up to a footer, or to whatever else must follow."""
         codec = _codec(vmsd)
-
-        def fits(end: int) -> bool:
-            return self._ends(data, end, header.section_id)
+        ends = self._ends(data, header)
 
         def fits_surely(end: int) -> bool:
-            return fits(end) and not self._padded_end(data, end)
+            return ends.is_end(end) and not ends.is_padded_end(end)
 
         def attempt(
-            longer_opaque: tuple[int, int] | None = None, accept: Callable[[int], bool] = fits
+            longer_opaque: tuple[int, int] | None = None, accept: Callable[[int], bool] = ends.is_end
         ) -> tuple[Any, int]:
             return codec.decode_at(
                 data,
@@ -488,154 +429,46 @@ class StreamReader:
             if self._footers or (isinstance(error, TruncatedError) and not self._closed):
                 raise
             state, end = attempt()
-        if fits(end):
+        if ends.is_end(end):
             return state, end
-        wrong = self._wrong_footer(data, end, header.section_id)
+        wrong = ends.wrong_footer(end)
         if not any(isinstance(field.type, Opaque) for part in vmsd.walk() for field in part.fields):
             raise wrong
-        for other_end in self._footers_ahead(data, header.section_id):
-            for number in range(_OPAQUE_FIELD_LIMIT):
+        for footer in ends.footers_ahead():
+            for index in range(_OPAQUE_FIELD_LIMIT):
                 try:
-                    state, reached = attempt((number, other_end - end))
+                    state, reached = attempt((index, footer - end))
                 except VMStateError as error:
                     if isinstance(error, TruncatedError) and not self._closed:
                         raise
                     continue
-                if reached == other_end:
+                if reached == footer:
                     return state, reached
         if not self._closed:
             raise TruncatedError("the footer of the section may be to come", needed=self._base + len(data) + 1)
         raise wrong
-
-    def _ends(self, data: memoryview, end: int, section_id: int) -> bool:
-        """Whether a section can end here: at its footer or, where there are none, at a legal part."""
-        if self._footers is not False:
-            if end >= len(data) and not self._closed:
-                self._need(data, end, 1, "a section footer")
-            if end < len(data) and data[end] == FOOTER:
-                return self._number(data, end + 1, 4, "a section footer") == section_id
-        if self._footers is True or not self._legal_part(data, end):
-            return False
-        # Before any section has shown that there are no footers, a zero byte must be more than that.
-        return self._footers is False or not self._padded_end(data, end)
-
-    def _padded_end(self, data: memoryview, end: int) -> bool:
-        """Whether the stream would be over here with something behind it: as likely a zero byte of the state."""
-        return data[end] == Mark.EOF and end + 1 < len(data) and data[end + 1] != Mark.VMDESCRIPTION
-
-    def _legal_part(self, data: memoryview, pos: int) -> bool:
-        """Whether a section, a command or the end of the stream can begin here."""
-        if not self._there(data, pos, 1):
-            return False
-        mark = data[pos]
-        if mark == Mark.EOF:
-            return not self._there(data, pos + 1, 1) or self._legal_end(data, pos + 1)
-        if mark in (Mark.SECTION_PART, Mark.SECTION_END):
-            if not self._there(data, pos, 5):
-                return False
-            begun = self._starts.get(int.from_bytes(data[pos + 1 : pos + 5], "big"))
-            return begun is not None and begun.kind == "start"
-        if mark == Mark.COMMAND:
-            return self._there(data, pos, 5) and 0 < int.from_bytes(data[pos + 1 : pos + 3], "big") <= max(CommandType)
-        if mark not in (Mark.SECTION_START, Mark.SECTION_FULL) or not self._there(data, pos, 6):
-            return False
-        length = data[pos + 5]
-        if length == 0 or not self._there(data, pos, 14 + length):
-            return False
-        name = bytes(data[pos + 6 : pos + 6 + length])
-        return name.isascii() and name.decode().isprintable()
-
-    def _legal_end(self, data: memoryview, pos: int) -> bool:
-        if data[pos] != Mark.VMDESCRIPTION:
-            return True
-        if not self._there(data, pos, 5):
-            return False
-        return self._there(data, pos + 5, int.from_bytes(data[pos + 1 : pos + 5], "big"))
-
-    def _there(self, data: memoryview, pos: int, size: int) -> bool:
-        """Whether so many bytes are there; where more can come, they are waited for."""
-        if not self._closed:
-            self._need(data, pos, size, "the stream")
-        return pos + size <= len(data)
-
-    def _footers_ahead(self, data: memoryview, section_id: int) -> Iterator[int]:
-        """Where a footer of the section stands that is followed by a legal part of the stream."""
-        footer = bytes((FOOTER,)) + section_id.to_bytes(4, "big")
-        pos = self._pos
-        for _ in range(_ENDS_LIMIT):
-            pos = _find(data, footer, pos)
-            if pos < 0:
-                return
-            if self._legal_part(data, pos + len(footer)):
-                yield pos
-            pos += 1
-
-    def _opaque_end(self, data: memoryview, old_size: int | None) -> int:
-        """Where a section ends that nothing describes."""
-        assert self._section is not None
-        section_id = self._section.section_id
-        if old_size is not None:
-            end = self._pos + old_size
-            if self._there(data, self._pos, old_size) and self._ends(data, end, section_id):
-                return end
-        ahead = self._starts_ahead(data) if self._footers is False else self._footers_ahead(data, section_id)
-        for end in ahead:
-            return end
-        if not self._closed:
-            raise TruncatedError("the end of the section may be to come", needed=self._base + len(data) + 1)
-        raise StreamError(
-            "nothing describes this section, and its end is not found",
-            offset=self.offset,
-            expected="the start of another section"
-            if self._footers is False
-            else f"a footer with section id {section_id}",
-        )
-
-    def _starts_ahead(self, data: memoryview) -> Iterator[int]:
-        """Where, in a stream without footers, another section seems to start, or the stream to end."""
-        pos = self._pos
-        mark = bytes((Mark.SECTION_FULL, 0, 0))
-        while (pos := _find(data, mark, pos)) >= 0:
-            if self._legal_part(data, pos) and self._unseen(data, pos):
-                yield pos
-            pos += 1
-        if self._closed and data[-1] == Mark.EOF:
-            yield len(data) - 1
-
-    def _unseen(self, data: memoryview, pos: int) -> bool:
-        """Whether the section header at `pos` is of a section that has not been, and its version a likely one."""
-        version = pos + 10 + data[pos + 5]
-        return int.from_bytes(data[pos + 1 : pos + 5], "big") not in self._starts and not any(
-            data[version : version + 3]
-        )
-
-    def _wrong_footer(self, data: memoryview, end: int, section_id: int) -> StreamError:
-        expected = f"a footer, 7e{section_id:08x}"
-        found = bytes(data[end : end + 5]).hex() or "the end of the data"
-        return StreamError(
-            "the section does not end where its state ends", offset=self._base + end, expected=expected, found=found
-        )
 
     def _footer(self, data: memoryview) -> Event | _Done:
         assert self._section is not None
         section_id = self._section.section_id
         pos = self._pos
         if pos < len(data) and data[pos] == FOOTER:
-            found = self._number(data, pos + 1, 4, "a section footer")
-            if found != section_id:
+            other_id = number(data, self._base, pos + 1, 4, "a section footer")
+            if other_id != section_id:
                 raise StreamError(
                     "the footer is of another section",
                     offset=self._base + pos,
                     expected=f"section id {section_id}",
-                    found=str(found),
+                    found=str(other_id),
                 )
             self._footers = True
             self._pos = pos + 5
             event = SectionFooter(section_id, self._base + pos)
         else:
-            self._need(data, pos, 1, "the stream: a section footer or what follows a section is missing")
-            if not self._ends(data, pos, section_id):
-                raise self._wrong_footer(data, pos, section_id)
+            need(data, self._base, pos, 1, "the stream: a section footer or what follows a section is missing")
+            ends = self._ends(data, self._section)
+            if not ends.is_end(pos):
+                raise ends.wrong_footer(pos)
             self._footers = False
             event = SectionFooter(None, self._base + pos)
         self._section = None
@@ -646,10 +479,12 @@ class StreamReader:
 
     def _after_end(self, data: memoryview) -> Event | _Done:
         pos = self._pos
-        if not self._there(data, pos, 1) or data[pos] != Mark.VMDESCRIPTION:
+        if not self._closed:
+            need(data, self._base, pos, 1, "the stream")
+        if pos >= len(data) or data[pos] != Mark.VMDESCRIPTION:
             return self._trailing(data)
-        length = self._number(data, pos + 1, 4, "the vmdesc")
-        self._need(data, pos + 5, length, "the vmdesc")
+        length = number(data, self._base, pos + 1, 4, "the vmdesc")
+        need(data, self._base, pos + 5, length, "the vmdesc")
         self._pos = pos + 5 + length
         self._state = self._trailing
         return Vmdescription(bytes(data[pos + 5 : pos + 5 + length]), self._base + pos)
@@ -674,37 +509,3 @@ def _codec(vmsd: VMStateDescription) -> Codec:
     codec = vmsd.codec
     assert isinstance(codec, Codec)
     return codec
-
-
-def _find(data: memoryview, pattern: bytes, start: int) -> int:
-    """The position of a pattern from `start` on, or -1; looked for piece by piece, so that nothing large is copied."""
-    step = 1 << 12
-    while start < len(data):
-        place = bytes(data[start : start + step + len(pattern) - 1]).find(pattern)
-        if place >= 0:
-            return start + place
-        start += step
-        step = min(2 * step, 1 << 20)
-    return -1
-
-
-def find_vmdesc(data: memoryview) -> bytes | None:
-    """The vmdesc at the end of a stream that is all there, or None.
-
-    It stands behind the end of the stream (0x00): 0x06, be32 length, JSON. It is looked for from the end, where it is
-    in any stream without trailing bytes.
-    """
-    stop = len(data)
-    step = 1 << 17
-    while stop > 0:
-        start = max(0, stop - step)
-        window = bytes(data[start : min(stop + 8, len(data))])
-        place = len(window)
-        while (place := window.rfind(b"\x00\x06", 0, place)) >= 0:
-            at = start + place
-            length = int.from_bytes(data[at + 2 : at + 6], "big")
-            if 2 <= length <= len(data) - at - 6 and data[at + 6] == 0x7B and data[at + 5 + length] == 0x7D:
-                return bytes(data[at + 6 : at + 6 + length])
-            place += 1
-        stop = start
-    return None

@@ -20,6 +20,7 @@ from vmstate.errors import PathError, StreamError, VMStateError
 from vmstate.schema.vmdesc import DIALECTS, NOTHING_DESCRIBED, Dialect, Vmdesc, read_vmdesc
 from vmstate.stream.configuration import Configuration
 from vmstate.stream.containers import Input, open_input, write_atomic
+from vmstate.stream.ends import find_vmdesc
 from vmstate.stream.events import (
     Command,
     ConfigurationSection,
@@ -33,7 +34,7 @@ from vmstate.stream.events import (
     Vmdescription,
 )
 from vmstate.stream.ram_records import END_SIZE, RamBlock, RamBytes, RamEnd, RamEvent, RamPages, RamSize
-from vmstate.stream.reader import StreamReader, find_vmdesc, page_size_of
+from vmstate.stream.reader import StreamReader, page_size_of
 from vmstate.vmsd.collector import collector_paused
 from vmstate.vmsd.description import VMStateDescription
 from vmstate.vmsd.path import Steps, first_name, format_path, places_of, resolve

@@ -1,0 +1,81 @@
+"""Which descriptions a section is tried with, and in which order."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+from functools import partial
+
+from vmstate.schema.vmdesc import Vmdesc, has_array_of_structs, hides_something, says_null_for_all
+from vmstate.stream.events import SectionHeader
+from vmstate.stream.registry import all_descriptions, shipped_descriptions
+from vmstate.vmsd.description import VMStateDescription
+
+Descriptions = Callable[[], tuple[VMStateDescription, ...]]
+"""Descriptions that are looked for when they are asked for: a library is imported only where it is needed."""
+
+
+class Candidates:
+    """The descriptions that a stream's vmdesc and the library have for the sections of one stream.
+
+    `vmdesc` is the stream's vmdesc as far as it is known; `library` says whether the device library is asked.
+    """
+
+    def __init__(self, vmdesc: Vmdesc | None, library: bool) -> None:
+        self.vmdesc: Vmdesc | None = None
+        self._library = library
+        # What the vmdesc has for each idstr and instance_id: a description, the size of an old-style section, or None.
+        self._by_section: dict[tuple[str, int], deque[VMStateDescription | int | None]] = {}
+        self._passed: list[SectionHeader] = []
+        if vmdesc is not None:
+            self.take_vmdesc(vmdesc)
+
+    def take_vmdesc(self, vmdesc: Vmdesc) -> None:
+        """Use a vmdesc that was found, for the sections from here on."""
+        self.vmdesc = vmdesc
+        for device in vmdesc.devices:
+            entries = self._by_section.setdefault((device.name, device.instance_id), deque())
+            entries.append(device.size if device.vmsd is None else device.vmsd)
+        for header in self._passed:
+            self._pass(header)
+
+    def passed(self, header: SectionHeader) -> None:
+        """The section has been read."""
+        if self.vmdesc is None:
+            self._passed.append(header)
+        else:
+            self._pass(header)
+
+    def _pass(self, header: SectionHeader) -> None:
+        # Two sections can have the same idstr and instance_id: they match by order.
+        entries = self._by_section.get((header.name, header.instance_id))
+        if entries and len(entries) > 1:
+            entries.popleft()
+
+    def own_description(self, header: SectionHeader) -> VMStateDescription | None:
+        """What the vmdesc says of the section, if it describes it."""
+        entries = self._by_section.get((header.name, header.instance_id))
+        first = entries[0] if entries else None
+        return first if isinstance(first, VMStateDescription) else None
+
+    def of(self, header: SectionHeader) -> tuple[list[tuple[str, Descriptions]], int | None]:
+        """Where descriptions to try come from, in order, and the size of an old-style section.
+
+        What vmdesc shows in full needs no library, but where an array can be one of pointers, which QEMU describes
+        wrongly; what it shows opaque, or not at all, the library opens.
+        """
+        entries = self._by_section.get((header.name, header.instance_id))
+        first = entries[0] if entries else None
+        size = first if isinstance(first, int) else None
+        if not isinstance(first, VMStateDescription):
+            # An old-style section is known to have nothing that describes it, unless the library does.
+            find = all_descriptions if size is None else shipped_descriptions
+            return ([("library", partial(find, header.name))] if self._library else []), size
+        vmdesc: tuple[str, Descriptions] = ("vmdesc", lambda: (first,))
+        if not self._library:
+            return [vmdesc], size
+        if hides_something(first):
+            return [("library", partial(all_descriptions, header.name)), vmdesc], size
+        if not (says_null_for_all(first) or has_array_of_structs(first)):
+            return [vmdesc], size
+        return [vmdesc, ("library", partial(shipped_descriptions, header.name))], size
