@@ -250,9 +250,9 @@ def assert_loads_in_qemu(
     """A real QEMU takes the stream; what became of it (`status`: "running", "paused", ...).
 
     `qemu` is a program, by name or path; `args` its options, without -incoming. What is not told comes from the
-    provenance beside the stream (FILE.json, which `vmstate capture` writes). `root` is a folder with another system,
-    whose QEMU is run. The test is skipped where there is no QEMU; where that refuses the stream, the assertion says so
-    in QEMU's words, and where in the stream it stopped.
+    provenance beside the stream (GUEST.mig.provenance.json, which `vmstate capture` writes). `root` is a folder with
+    another system, whose QEMU is run. The test is skipped where there is no QEMU; where that refuses the stream, the
+    assertion says so in QEMU's words, and where in the stream it stopped.
     """
     __tracebackhide__ = True
     from vmstate.errors import VMStateError
@@ -279,10 +279,10 @@ def _loaded_in_qemu(
 ) -> Outcome:
     __tracebackhide__ = True
     from vmstate.errors import MachineError
-    from vmstate.lab.capture import read_provenance
     from vmstate.lab.incoming import load_into_qemu
     from vmstate.qemu.machine import find_qemu
     from vmstate.qemu.monitor import qmp_module
+    from vmstate.qemu.provenance import read_provenance
 
     known = (None if origin is None else read_provenance(origin)) or {}
     words = list(known.get("argv") or [])
@@ -308,16 +308,16 @@ def _loaded_in_qemu(
 def _with_provenance(stream: Source) -> Iterator[tuple[Path, str | None]]:
     """A file with the stream as it is now, and the stream whose provenance is its own.
 
-    The provenance of GUEST.mig.xz is GUEST.mig.xz.json or GUEST.mig.json.
+    The provenance of GUEST.mig.xz is GUEST.mig.provenance.json, that of GUEST.mig too.
     """
     import tempfile
 
-    from vmstate.lab.capture import provenance_beside
+    from vmstate.qemu.provenance import has_provenance
     from vmstate.stream.containers import write_atomic
     from vmstate.stream.stream import Stream
 
     origin = stream.name if isinstance(stream, Stream) else None if isinstance(stream, bytes) else os.fspath(stream)
-    beside = origin if origin is not None and provenance_beside(origin) is not None else None
+    beside = origin if origin is not None and has_provenance(origin) else None
     if isinstance(stream, str | os.PathLike):
         yield Path(stream), beside
         return

@@ -473,8 +473,8 @@ def test_what_a_capture_added_is_added_to_the_destination(tmp_path: Path) -> Non
     argv = ["qemu-system-x86_64", "-M", "q35", "-accel", "tcg", "-m", "16", "-nodefaults", "-S"]
     path = tmp_path / "guest.mig"
     assert main(["capture", "-o", str(path), "--without-ram", "--", *argv, "-serial", "null"]) == 0
-    known = json.loads((tmp_path / "guest.mig.json").read_text())
-    (tmp_path / "guest.mig.json").write_text(json.dumps({**known, "argv": argv, "console": True}))
+    known = json.loads((tmp_path / "guest.mig.provenance.json").read_text())
+    (tmp_path / "guest.mig.provenance.json").write_text(json.dumps({**known, "argv": argv, "console": True}))
     for command, no in ((["load", str(path), "--"], 2), (["explain", str(path), "--against", "--"], 1)):
         assert main([*command, *argv]) == 0
         assert main([*command, *argv, "-device", "virtio-rng-pci"]) == 0

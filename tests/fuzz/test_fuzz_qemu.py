@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import lzma
 import shutil
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
 
-import vmstate
+from vmstate import lab, load
 from vmstate.cli import main
 from vmstate.compare import KnownDestination
 from vmstate.fuzz import seeds
@@ -191,7 +193,7 @@ def test_the_same_is_foreseen_without_qemu() -> None:
     """What needs nothing but a stream that the destination takes."""
     path = Path(__file__).resolve().parents[2] / "fixtures" / "qemu-7.2-q35-virtio-net-filters.mig.xz"
     (card,) = seeds.whole([path], "virtio-net")
-    reference = vmstate.load(card.data)
+    reference = load(card.data)
     there = KnownDestination(reference)
     assert vmstate.check(reference, there) == []
     said = vmstate.check(changed(card, "virtio.queue_sel", 1024), there)  # type: ignore[arg-type]
@@ -235,3 +237,29 @@ def test_sparse_copies_are_the_same(tmp_path: Path) -> None:
         file.write(b"in the middle")
     copy_sparse(one, other)
     assert other.read_bytes() == one.read_bytes()
+
+
+@pytest.mark.qemu
+@needs_qemu
+@pytest.mark.skipif(find_spec("qemu") is None, reason="needs the package qemu.qmp: pip install 'qemu-vmstate[lab]'")
+def test_one_form_of_provenance_is_for_all(seed: Seed, tmp_path: Path) -> None:
+    """What the fuzzer records is loaded by `vmstate load`, and what `vmstate capture` records is a seed."""
+    assert seed.provenance["kind"] == "provenance" and seed.files["m0"].exists()
+    assert lab.load_into_qemu(seed.path).accepted
+    argv = [*default_command()[:1], "-accel", "tcg", "-M", "q35", "-nodefaults", "-vga", "none", "-m", "16", "-S"]
+    path = tmp_path / "captured.mig"
+    lab.capture_started(path, argv, ram=False)
+    captured = read_seed(path)
+    assert list(captured.files.values()) == [tmp_path / "captured.mig.vmstate-memory.ram"]
+    (subject,) = seeds.whole([path])
+    target = QemuTarget({subject.name: captured})
+    assert target.load(captured, subject.data).kind == ACCEPTED
+    target.close()
+    # A seed that was put elsewhere, and compressed there.
+    (tmp_path / "kept").mkdir()
+    captured.keep_in(tmp_path / "kept", "kept.mig")
+    packed = tmp_path / "kept" / "kept.mig.xz"
+    packed.write_bytes(lzma.compress((tmp_path / "kept" / "kept.mig").read_bytes(), preset=0))
+    (tmp_path / "kept" / "kept.mig").unlink()
+    assert lab.load_into_qemu(packed).accepted
+    assert read_seed(packed).command == argv

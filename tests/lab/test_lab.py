@@ -33,13 +33,14 @@ from machines import (
 import vmstate
 from vmstate.cli import main
 from vmstate.errors import MachineError
-from vmstate.lab.capture import capture_running, capture_started, read_provenance
+from vmstate.lab.capture import capture_running, capture_started
 from vmstate.lab.guest import READY
 from vmstate.lab.incoming import Destination, load_into_qemu
 from vmstate.lab.live import Sink, send
 from vmstate.lab.migration import configured, follow
 from vmstate.qemu.machine import Machine
 from vmstate.qemu.monitor import Monitor
+from vmstate.qemu.provenance import read_provenance
 from vmstate.stream.edit import assign
 
 pytest.importorskip("qemu.qmp", reason="needs the package qemu.qmp: pip install 'qemu-vmstate[lab]'")
@@ -132,7 +133,6 @@ def test_a_stream_that_is_all_ours(root: str | None, tmp_path: Path) -> None:
     assert main(["decode", str(path), "-o", str(document)]) == 0
     assert main(["encode", str(document), "-o", str(again)]) == 0
     assert again.read_bytes() == path.read_bytes()
-    (tmp_path / "again.mig.json").write_text((tmp_path / "guest.mig.json").read_text())
     with Destination(again, qemu=qemu_of(root)) as destination:
         assert destination.feed().status == "running"
         assert "1 packets received" in destination.machine.type(PING)
@@ -283,7 +283,7 @@ def test_no_time_at_all(words: list[str], capsys: pytest.CaptureFixture[str]) ->
 
 def test_a_stream_that_was_compressed_since(cold: Path, tmp_path: Path) -> None:
     (tmp_path / "guest.mig.xz").write_bytes(lzma.compress(cold.read_bytes(), preset=0))
-    (tmp_path / "guest.mig.json").write_bytes(cold.with_name("cold.mig.json").read_bytes())
+    (tmp_path / "guest.mig.provenance.json").write_bytes(cold.with_name("cold.mig.provenance.json").read_bytes())
     assert load_into_qemu(tmp_path / "guest.mig.xz").accepted
 
 
@@ -309,7 +309,10 @@ def test_a_running_machine_is_captured_and_goes_on(transport: str, tmp_path: Pat
     known = read_provenance(path)
     assert known is not None and known["argv"][1 : len(BARE)] == BARE[1:]
     assert known["transport"] == transport and known["size"] == path.stat().st_size
-    assert sorted(one.name for one in tmp_path.iterdir() if one.name != "qmp") == ["running.mig", "running.mig.json"]
+    assert sorted(file.name for file in tmp_path.iterdir() if file.name != "qmp") == [
+        "running.mig",
+        "running.mig.provenance.json",
+    ]
     assert load_into_qemu(path, COLD[:-1]).status == "running"
 
 
@@ -454,7 +457,7 @@ def test_the_tool_is_killed_while_it_captures(number: int, delay: float, tmp_pat
     assert tool.returncode in (0, -number, 128 + number)
     assert gone(processes | children_of(tool.pid))
     # Where it was done before the signal came, everything is there and whole.
-    assert files_in(tmp_path) in ([], ["x.mig"], ["x.mig", "x.mig.json"])
+    assert files_in(tmp_path) in ([], ["x.mig"], ["x.mig", "x.mig.provenance.json"])
     if files_in(tmp_path):
         assert main(["verify", str(tmp_path / "x.mig")]) == 0
 
@@ -474,7 +477,7 @@ def test_the_tool_is_killed_while_it_captures_a_running_machine(delay: float, tm
         left = files_in(folder)
         assert machine.ask("query-status")
     # Nothing comes to stand there either when the migration ends without it.
-    assert files_in(folder) == left and left in ([], ["x.mig"], ["x.mig", "x.mig.json"])
+    assert files_in(folder) == left and left in ([], ["x.mig"], ["x.mig", "x.mig.provenance.json"])
     if left:
         assert main(["verify", str(folder / "x.mig")]) == 0
 
@@ -495,11 +498,11 @@ def test_the_tool_is_killed_while_it_sets(delay: float, cold: Path, tmp_path: Pa
         time.sleep(delay)
         tool.kill()
     # The provenance follows the stream: whole, both of them, or not there.
-    assert files_in(tmp_path) in ([], ["x.mig"], ["x.mig", "x.mig.json"])
+    assert files_in(tmp_path) in ([], ["x.mig"], ["x.mig", "x.mig.provenance.json"])
     if files_in(tmp_path):
         assert main(["verify", str(tmp_path / "x.mig")]) == 0
-    if (tmp_path / "x.mig.json").exists():
-        assert json.loads((tmp_path / "x.mig.json").read_text())
+    if (tmp_path / "x.mig.provenance.json").exists():
+        assert json.loads((tmp_path / "x.mig.provenance.json").read_text())
 
 
 @pytest.mark.parametrize("delay", [0.0, 0.1, 0.4])

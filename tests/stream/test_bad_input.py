@@ -550,12 +550,18 @@ def with_part(document: dict[str, Any], number: int, **changes: Any) -> dict[str
     return copy
 
 
-TOPS = [None, 3, [], "x", {}, {"vmstate": 1}, {"vmstate": 2, "parts": []}, {"vmstate": 1, "version": 3, "parts": {}}]
+TOPS = [
+    *(None, 3, [], "x", {}, {"vmstate": 1}),
+    {"vmstate": 1, "version": 3, "parts": []},
+    {"kind": "provenance", "vmstate": 1, "version": 3, "parts": []},
+    {"kind": "document", "vmstate": 2, "version": 3, "parts": []},
+    {"kind": "document", "vmstate": 1, "version": 3, "parts": {}},
+]
 
 
 @pytest.mark.parametrize("top", TOPS, ids=repr)
 def test_documents_of_nothing(top: Any, tmp_path: Path) -> None:
-    with pytest.raises(SchemaError, match="this is no document of a stream"):
+    with pytest.raises(SchemaError, match=r"this is no document of a stream|the document has no list of parts"):
         encoded(top, tmp_path)
 
 
@@ -659,12 +665,13 @@ def test_wrong_documents(name: str, bare_document: dict[str, Any], tmp_path: Pat
 )
 def test_other_parts_that_are_wrong(part: Any, message: str, tmp_path: Path) -> None:
     with pytest.raises(VMStateError) as caught:
-        encoded({"vmstate": 1, "version": 3, "parts": [part]}, tmp_path)
+        encoded({"kind": "document", "vmstate": 1, "version": 3, "parts": [part]}, tmp_path)
     assert message in str(checked(caught.value))
 
 
 def ram_part(place: Any) -> dict[str, Any]:
     return {
+        "kind": "document",
         "vmstate": 1,
         "version": 3,
         "parts": [

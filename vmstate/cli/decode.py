@@ -7,6 +7,7 @@ import json
 import os
 import sys
 
+from vmstate.qemu.provenance import moved, read_provenance, write_provenance
 from vmstate.stream.containers import write_atomic
 from vmstate.stream.document import beside, has_ram_beside, to_document
 from vmstate.stream.stream import load
@@ -22,7 +23,8 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    """Write the document and, where there is RAM, the file beside it."""
+    """Write the document and, where there is RAM, the file beside it; the provenance of the stream goes along."""
+    known = None if "-" in (options.file, options.output) else read_provenance(options.file)
     with load(options.file) as stream:
         if options.output == "-":
             sys.stdout.write(json.dumps(to_document(stream, None), indent=1) + "\n")
@@ -32,4 +34,6 @@ def run(options: argparse.Namespace) -> int:
         if ram is not None:
             write_atomic(ram, beside(stream))
         write_atomic(options.output, [json.dumps(document, indent=1).encode(), b"\n"])
+    if known is not None:
+        write_provenance(options.output, moved(known, options.file, options.output))
     return 0

@@ -7,6 +7,7 @@ import os
 import sys
 
 from vmstate.errors import VMStateError
+from vmstate.qemu.provenance import carry_provenance, read_provenance
 from vmstate.stream.containers import open_input
 from vmstate.stream.document import read_document
 from vmstate.stream.stream import Stream
@@ -20,7 +21,8 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    """Write the stream that the document stands for."""
+    """Write the stream that the document stands for, and its provenance if `decode` put one beside the document."""
+    known = None if "-" in (options.json, options.output) else read_provenance(options.json)
     with open_input(options.json) as opened:
         name, text = opened.name, bytes(opened.data)
     folder = "." if options.json == "-" else os.path.dirname(options.json) or "."
@@ -29,6 +31,8 @@ def run(options: argparse.Namespace) -> int:
             write(stream, options.output)
     except VMStateError as error:
         raise error.within(file=name) from None
+    if known is not None:
+        carry_provenance(known, options.json, options.output)
     return 0
 
 

@@ -39,9 +39,9 @@ def run(options: argparse.Namespace) -> int:
     """Start, feed, and say what became of it."""
     if options.connect:
         return to_destination(options)
-    from vmstate.lab.capture import read_provenance
     from vmstate.lab.incoming import Destination
     from vmstate.qemu.machine import find_qemu
+    from vmstate.qemu.provenance import read_provenance
 
     argv = options.program or None
     known = None if argv else read_provenance(options.file)

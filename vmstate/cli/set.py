@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import sys
 
 from vmstate.cli.encode import write
 from vmstate.cli.show import json_value, text_of
 from vmstate.errors import VMStateError, one_line
+from vmstate.qemu.provenance import carry_provenance, read_provenance
 from vmstate.stream.check import check
-from vmstate.stream.containers import ENDINGS
 from vmstate.stream.edit import Edit, RefusedError, assign
 from vmstate.stream.stream import load
 
@@ -33,6 +32,8 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Edit, write, and say what was changed."""
+    # First of all: a provenance that cannot be read must not leave a stream without one.
+    known = None if "-" in (options.file, options.output) else read_provenance(options.file)
     with load(options.file) as stream:
         try:
             changes = assign(stream, *options.assignments, force=options.force)
@@ -43,19 +44,15 @@ def run(options: argparse.Namespace) -> int:
         except VMStateError as error:
             raise error.within(file=stream.name) from None
         notes = [
-            found
+            finding
             for name in dict.fromkeys(change.section for change in changes)
             for section in stream.sections
             if section.name == name
-            for found in check(section)
+            for finding in check(section)
         ]
         write(stream, options.output)
-    if "-" not in (options.file, options.output) and any(
-        os.path.exists(f"{options.file.removesuffix(ending)}.json") for ending in ("", *ENDINGS)
-    ):
-        from vmstate.lab.capture import carry_provenance
-
-        carry_provenance(options.file, options.output, changes)
+    if known is not None:
+        carry_provenance(known, options.file, options.output, edits=changes)
     out = sys.stderr if options.output == "-" else sys.stdout
     if options.format == "json":
         listed = [{"section": c.section, "path": c.path, "before": c.before, "after": c.after} for c in changes]
@@ -66,8 +63,8 @@ def run(options: argparse.Namespace) -> int:
             one_line(f"{change.section}: {change.path}: {shown(change, 'before')} -> {shown(change, 'after')}"),
             file=out,
         )
-    for found in notes:
-        print(one_line(f"note: {found.section}: {found.path}: {found.message} [{found.rule}]"), file=sys.stderr)
+    for note in notes:
+        print(one_line(f"note: {note.section}: {note.path}: {note.message} [{note.rule}]"), file=sys.stderr)
     return 0
 
 

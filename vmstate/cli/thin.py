@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 
+from vmstate.qemu.provenance import carry_provenance, read_provenance
 from vmstate.stream.containers import write_atomic
 from vmstate.stream.thin import thin
 
@@ -17,9 +18,12 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    """Write the stream without its pages."""
+    """Write the stream without its pages, and its provenance beside it where it has one."""
     if options.output != "-":
+        known = None if options.file == "-" else read_provenance(options.file)
         write_atomic(options.output, thin(options.file))
+        if known is not None:
+            carry_provenance(known, options.file, options.output, thinned=True)
         return 0
     # All of it first: half a stream must not go out, and what is left of one is small.
     for piece in list(thin(options.file)):

@@ -9,13 +9,14 @@ from vmstate.lazy import names_on_demand
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from vmstate.lab.capture import capture_machine, capture_running, capture_started, read_provenance
+    from vmstate.lab.capture import capture_machine, capture_running, capture_started
     from vmstate.lab.incoming import Destination, Outcome, load_into_qemu
     from vmstate.lab.live import Sink, send
     from vmstate.lab.refusal import explain_refusal
     from vmstate.lab.target import target_of
     from vmstate.qemu.machine import Machine, Qemu, find_qemu
     from vmstate.qemu.monitor import Monitor
+    from vmstate.qemu.provenance import read_provenance
 
 __all__ = [
     "Destination",
@@ -40,11 +41,12 @@ if not TYPE_CHECKING:
     __getattr__, __dir__ = names_on_demand(
         globals(),
         {
-            "vmstate.lab.capture": ("capture_machine", "capture_running", "capture_started", "read_provenance"),
+            "vmstate.lab.capture": ("capture_machine", "capture_running", "capture_started"),
             "vmstate.lab.incoming": ("Destination", "Outcome", "load_into_qemu"),
             "vmstate.lab.live": ("Sink", "send"),
             "vmstate.qemu.machine": ("Machine", "Qemu", "find_qemu"),
             "vmstate.qemu.monitor": ("Monitor",),
+            "vmstate.qemu.provenance": ("read_provenance",),
             "vmstate.lab.refusal": ("explain_refusal",),
             "vmstate.lab.target": ("target_of",),
         },

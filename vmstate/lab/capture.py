@@ -1,34 +1,11 @@
 """A running machine into a stream, and what is known of the machine beside it: the provenance.
 
-    guest.mig              the stream
-    guest.mig.json         the provenance
-    guest.mig.m0.ram       guest memory, where the stream is without it: one file for each memory backend
-
-The provenance is a JSON object:
-
-    vmstate          1, the version of this form
-    file             the name of the stream; size (bytes) and sha256 are its own
-    recorded         when, UTC
-    recorder         this software's version
-    qemu_version     QEMU's version; qemu_build: what the distribution calls the build
-    argv             QEMU's command line, where known; folder: the folder it was given in
-    capabilities     the migration capabilities that were on
-    transport        how the bytes got into the file: fd, exec, file
-    memory           [{"id", "size", "file"}] of guest memory, its path from the folder of the stream, and whether this
-                     software added the backend to the command line ("added")
-    console          whether this software had the machine's first serial port, and added it where there was none
-    guest            what was typed in the guest before
-    migration        QEMU's last answer to query-migrate
-    answers          {command: answer} of QEMU about the machine as it was saved
-    changed          of a stream that was made from the one that was saved: [{"section", "path", "before", "after"}]
+See `vmstate.qemu.provenance` for what it holds and where it stands.
 """
 
 from __future__ import annotations
 
-import hashlib
-import json
 import os
-import time
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from typing import Any
@@ -38,12 +15,10 @@ from vmstate.lab.migration import Attached, HasMonitor, Progress, capabilities_o
 from vmstate.qemu.machine import Machine, Qemu
 from vmstate.qemu.memory import BACKEND, backend_words, has_backend, memory_size, shared_memory
 from vmstate.qemu.monitor import LIMIT, Monitor, command_line_of
-from vmstate.schema.values import to_plain
-from vmstate.stream.containers import ENDINGS, open_input, replacing, write_atomic
-from vmstate.stream.edit import Edit
+from vmstate.qemu.provenance import recorded_now, write_provenance
+from vmstate.stream.containers import replacing
 from vmstate.vmsd.release import Release
 
-FORM = 1
 IGNORE_SHARED = "x-ignore-shared"
 
 QUESTIONS = (
@@ -64,73 +39,6 @@ STATUS_UNTIL = Release(10, 0)
 """The last release that is asked x-query-virtio-status: 11.1 ends by an assertion where a device has no vhost."""
 
 QUEUES = 1024
-
-
-def provenance_path(path: str | os.PathLike[str]) -> str:
-    """Where the provenance of a stream stands."""
-    return os.fspath(path) + ".json"
-
-
-def provenance_beside(path: str | os.PathLike[str]) -> str | None:
-    """Where there is a provenance of a stream, which may have been compressed since; None where there is none."""
-    whole = os.fspath(path)
-    names = dict.fromkeys([whole, *(whole.removesuffix(one) for one in ENDINGS)])
-    return next((place for place in map(provenance_path, names) if os.path.isfile(place)), None)
-
-
-def read_provenance(path: str | os.PathLike[str]) -> dict[str, Any] | None:
-    """The provenance of a stream; None where there is none. Raises `StreamError` where it cannot be one.
-
-    That of guest.mig.xz is guest.mig.xz.json or guest.mig.json.
-    """
-    place = provenance_beside(path)
-    if place is None:
-        return None
-    try:
-        with open_input(place) as opened:
-            known = json.loads(bytes(opened.data))
-    except ValueError as error:
-        raise StreamError(f"the provenance is not JSON: {error}", file=place) from None
-    if not isinstance(known, dict) or known.get("vmstate") != FORM:
-        raise StreamError("this is no provenance of a stream", file=place, expected=f'an object with "vmstate": {FORM}')
-    return known
-
-
-def carry_provenance(
-    source: str | os.PathLike[str], target: str | os.PathLike[str], edits: Iterable[Edit] = ()
-) -> dict[str, Any] | None:
-    """Write the provenance of a stream that was made from another; None where that has none. Raises `VMStateError`.
-
-    It is the other's, with the new file's name, size and sha256 and with what was changed.
-    """
-    known = read_provenance(source)
-    if known is None:
-        return None
-    here, there = (os.path.dirname(os.path.abspath(path)) for path in (source, target))
-    with open(target, "rb") as file:
-        digest = hashlib.file_digest(file, "sha256").hexdigest()
-        size = file.tell()
-    changed = [
-        {"section": edit.section, "path": edit.path, "before": to_plain(edit.before), "after": to_plain(edit.after)}
-        for edit in edits
-    ]
-    known |= {
-        "file": os.path.basename(os.fspath(target)),
-        "size": size,
-        "sha256": digest,
-        "changed": [*known.get("changed", []), *changed],
-        "memory": [
-            {**entry, "file": os.path.relpath(os.path.join(here, entry["file"]), there)}
-            for entry in known.get("memory") or []
-        ],
-    }
-    write_provenance(target, known)
-    return known
-
-
-def write_provenance(path: str | os.PathLike[str], known: dict[str, Any]) -> None:
-    """Write the provenance of a stream beside it. Raises `StreamError`."""
-    write_atomic(provenance_path(path), [json.dumps(known, indent=1).encode() + b"\n"])
 
 
 def answers_of(machine: HasMonitor) -> dict[str, Any]:
@@ -200,12 +108,7 @@ def capture_machine(
         on = capabilities_of(machine)
         done = save(machine, path, transport=transport, progress=progress, limit=limit)
         known = {
-            "vmstate": FORM,
-            "file": os.path.basename(os.fspath(path)),
-            "size": done.pop("size"),
-            "sha256": done.pop("sha256"),
-            "recorded": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
-            "recorder": f"vmstate {_version()}",
+            **recorded_now(path, size=done.pop("size"), sha256=done.pop("sha256")),
             "qemu_version": ".".join(map(str, machine.monitor.version)),
             "qemu_build": machine.monitor.build,
             "argv": None if argv is None else list(argv),
@@ -220,15 +123,6 @@ def capture_machine(
         }
     write_provenance(path, known)
     return known
-
-
-def _version() -> str:
-    from importlib.metadata import PackageNotFoundError, version
-
-    try:
-        return version("qemu-vmstate")
-    except PackageNotFoundError:
-        return "not installed"
 
 
 def _memory_beside(path: str | os.PathLike[str], entry: dict[str, Any]) -> dict[str, Any]:

@@ -31,9 +31,10 @@ from typing import Any
 from vmstate.compare.diff import Difference, diff
 from vmstate.compare.text import lines_of
 from vmstate.errors import MachineError, StreamError, VMStateError, one_line
-from vmstate.lab.capture import capture_machine, provenance_path
+from vmstate.lab.capture import capture_machine
 from vmstate.lab.guest import READY, Guest, guest_in
 from vmstate.qemu.machine import Machine, find_qemu
+from vmstate.qemu.provenance import RUN_FOLDER, provenance_path
 from vmstate.stream.containers import write_atomic
 from vmstate.vmsd.data import Value
 
@@ -45,8 +46,7 @@ LIMIT = 120.0
 
 PROGRAM = "qemu-system-x86_64"
 KERNEL = "guest/vmlinuz"
-FOLDER = "DIR/"
-"""What a recipe calls the guest's kernel, and the folder of its files."""
+"""What a recipe calls the guest's kernel."""
 
 BEYOND = ("driver", "backend", "guest_code", "recorded", "parameters", "setup", "traces")
 """What an entry says of a machine that was driven by more than this module does."""
@@ -127,7 +127,7 @@ def _beyond(entries: list[dict[str, Any]]) -> str | None:
         return f"it was driven by more than its command line and its guest ({', '.join(missing)})"
     if any(one.get("moment") for one in entries) and len(entries) != 2:
         return "one of its two moments is missing"
-    files = [word for word in argv if FOLDER in word and "mem-path=" not in word]
+    files = [word for word in argv if RUN_FOLDER in word and "mem-path=" not in word]
     if files:
         return f"it needs a file: {files[0]}"
     if "-S" not in argv and KERNEL not in argv:
@@ -180,7 +180,7 @@ def record(
             Path(scratch, "guest").symlink_to(Path(guest.kernel).parent)
         # What 9p devices share is an empty folder.
         Path(scratch, "share").mkdir()
-        argv = [word.replace(FOLDER, f"{scratch}/") for word in recipe.argv]
+        argv = [word.replace(RUN_FOLDER, f"{scratch}/") for word in recipe.argv]
         qemu = find_qemu(argv[0], root)
         # The machine has a serial port even where no guest prints on it: all recordings have.
         with Machine(argv, qemu=qemu, console=True, folder=scratch, limit=limit) as machine:

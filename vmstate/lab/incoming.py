@@ -14,12 +14,12 @@ from itertools import zip_longest
 from typing import IO, Any
 
 from vmstate.errors import MachineError, StreamError, VMStateError
-from vmstate.lab.capture import read_provenance
 from vmstate.lab.migration import set_capabilities
 from vmstate.lab.refusal import Place, explain_refusal, words_of
 from vmstate.qemu.machine import MONITOR, Machine, Qemu
 from vmstate.qemu.memory import backend_words, has_backend, with_paths
 from vmstate.qemu.monitor import LIMIT
+from vmstate.qemu.provenance import provenance_path, read_provenance
 from vmstate.stream.containers import PIECE, Input, open_input
 from vmstate.stream.events import MAGIC, ConfigurationSection, Header
 from vmstate.stream.reader import StreamReader
@@ -231,9 +231,8 @@ def _command_line(
     folder = None
     if argv is None:
         if not (known and known.get("argv")):
-            raise MachineError(
-                "nothing says which QEMU to start", file=path, expected=f"{path}.json, or QEMU's command line"
-            )
+            expected = f"{provenance_path(path)}, or QEMU's command line"
+            raise MachineError("nothing says which QEMU to start", file=path, expected=expected)
         argv = without_own_places([str(word) for word in known["argv"]])
         folder = known.get("folder")
     for option in ("incoming", "loadvm"):

@@ -1,1 +1,1 @@
-"""One QEMU for lab, fuzz and early: a program that is never left behind, its monitor, its guest's memory in a file."""
+"""One QEMU for lab, fuzz and early: a program that is never left behind, its monitor, its guest's memory, provenance."""

@@ -1,6 +1,6 @@
 """A whole stream as an editable JSON document, and back, byte-identical.
 
-    {"vmstate": 1, "version": 3, "parts": [{"part": "configuration", "state": {...}},
+    {"kind": "document", "vmstate": 1, "version": 3, "parts": [{"part": "configuration", "state": {...}},
       {"part": "section", "kind": "full", "name": ..., "section_id": ..., "state": {...}}, ...]}
 
 RAM with pages in it stands in a file beside the document, in the order of the sections; the document names it by its
@@ -33,6 +33,7 @@ from vmstate.stream.registry import all_descriptions
 from vmstate.stream.stream import Part, RamSummary, Section, Stream
 from vmstate.vmsd.description import VMStateDescription
 
+KIND = "document"
 FORMAT = 1
 INLINE = 4096
 """RAM sections of at most this many bytes have no place of their own."""
@@ -53,7 +54,7 @@ def to_document(stream: Stream, ram_name: str | None) -> dict[str, Any]:
             parts.append(entry)
         elif not isinstance(part, Header):
             parts.append(_part(part))
-    return {"vmstate": FORMAT, "file": stream.name, "version": stream.version, "parts": parts}
+    return {"kind": KIND, "vmstate": FORMAT, "file": stream.name, "version": stream.version, "parts": parts}
 
 
 def beside(stream: Stream) -> Iterator[memoryview]:
@@ -103,8 +104,16 @@ def _part(part: Part) -> dict[str, Any]:
 def read_document(text: bytes, folder: str, name: str) -> Stream:
     """The stream of a document that lies in `folder`. Raises `VMStateError`."""
     top = parse_json(text, "the document")
-    if not isinstance(top, dict) or top.get("vmstate") != FORMAT or not isinstance(top.get("parts"), list):
-        raise SchemaError("this is no document of a stream", file=name, expected=f'an object with "vmstate": {FORMAT}')
+    if not isinstance(top, dict) or top.get("kind") != KIND or top.get("vmstate") != FORMAT:
+        kind = top.get("kind") if isinstance(top, dict) else None
+        raise SchemaError(
+            "this is no document of a stream",
+            file=name,
+            expected=f'an object with "kind": "{KIND}" and "vmstate": {FORMAT}',
+            found=f"a {kind}" if isinstance(kind, str) and kind.isalpha() and kind != KIND else None,
+        )
+    if not isinstance(top.get("parts"), list):
+        raise SchemaError("the document has no list of parts", file=name, expected='"parts": [...]')
     source = _ram_source(top["parts"], folder)
     try:
         vmdesc = next((_vmdesc(part) for part in top["parts"] if _get(part, "part", str) == "vmdesc"), None)

@@ -1,8 +1,8 @@
 """A real QEMU as a target: a fresh destination for each stream, under TCG, with its memory as it was when saved.
 
-A seed for it is a stream with a JSON file beside it (STREAM.json): `argv`, the command line, in which `DIR/` stands for
-the folder of the run; `capabilities`, those of the migration; `files`, the files of that folder (guest memory) as they
-were when the stream was saved. `record` makes one from a command line.
+A seed for it is a stream with its provenance beside it (`vmstate.qemu.provenance`), as `record` and `vmstate capture`
+write it: the command line, the capabilities of the migration, and guest memory as it was when the stream was saved. A
+copy of that goes into the folder of each run, DIR/ in the command line.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ import socket
 import subprocess
 import tempfile
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -29,6 +29,17 @@ from vmstate.fuzz.mutate import Mutation
 from vmstate.fuzz.subject import Subject
 from vmstate.fuzz.targets.learn import decoded, learn
 from vmstate.fuzz.verdict import ACCEPTED, CRASHED, HUNG, MEMORY, MISPREDICTED, REFUSED, Verdict
+from vmstate.qemu.provenance import (
+    FORM,
+    KIND,
+    RUN_FOLDER,
+    carry_provenance,
+    identity,
+    provenance_path,
+    read_provenance,
+    recorded_now,
+    write_provenance,
+)
 from vmstate.stream.containers import open_input, write_atomic
 from vmstate.stream.destination import KnownDestination
 from vmstate.stream.stream import load
@@ -45,15 +56,22 @@ RESIDENT = 1 << 30
 
 IGNORE_SHARED = "x-ignore-shared"
 
+ADDED = ("-display", "none", "-serial", "null", "-monitor", "none")
+"""What is added to each command line."""
+
 
 class Seed:
-    """A saved machine: the command line to load it with, and its files."""
+    """A saved machine: the command line to load it with, and what of its provenance that takes.
 
-    def __init__(self, path: Path, argv: Sequence[str], capabilities: Iterable[str], files: Mapping[str, Path]) -> None:
+    `files` are the copies of guest memory for the folder of a run: {name there: file beside the stream}.
+    """
+
+    def __init__(self, path: Path, argv: Sequence[str], provenance: Mapping[str, Any]) -> None:
         self.path = path
-        self.argv = list(argv)
-        self.capabilities = list(capabilities)
-        self.files = dict(files)
+        self.provenance = dict(provenance)
+        self.command = list(argv)
+        self.argv, self.files = in_run_folder(argv, path.parent, provenance.get("memory") or ())
+        self.capabilities = list(provenance.get("capabilities") or ())
         self.learnt: dict[str, dict[str, Any]] = {}
         self._release: Release | None = None
         with suppress(OSError, ValueError):
@@ -69,21 +87,23 @@ class Seed:
             write_atomic(self._beside, [json.dumps(self.learnt).encode()])
 
     def keep_in(self, folder: Path, name: str) -> None:
-        """Put the stream, its JSON file and its other files into a folder, under another name, that it can go along.
+        """Put the stream, its provenance and its memory into a folder, under another name, that it can go along.
 
         Raises `VMStateError`.
         """
-        files = {own: f"{name}.{own}" for own in self.files}
-        said = {"argv": self.argv, "capabilities": self.capabilities, "files": files}
+        memory = []
         try:
-            for own, file in self.files.items():
-                if not (folder / files[own]).exists():
-                    copy_sparse(file, folder / files[own])
+            for entry in self.provenance.get("memory") or ():
+                kept = folder / f"{name}.{entry['id']}.ram"
+                if not kept.exists():
+                    copy_sparse(self.path.parent / entry["file"], kept)
+                memory.append({**entry, "file": kept.name})
         except OSError as error:
             raise VMStateError(f"cannot be written: {error.strerror}", file=str(folder)) from None
         with open_input(self.path) as opened:
             write_atomic(folder / name, [opened.data])
-        write_atomic(folder / f"{name}.json", [(json.dumps(said, indent=1) + "\n").encode()])
+        known = {"kind": KIND, "vmstate": FORM, **self.provenance, "argv": self.command}
+        carry_provenance(known, self.path, folder / name, memory=memory)
 
     @property
     def release(self) -> Release:
@@ -97,27 +117,45 @@ class Seed:
 
 
 def read_seed(path: Path, argv: Sequence[str] | None = None) -> Seed:
-    """A seed from a stream and the JSON file beside it. Raises `VMStateError`."""
-    beside = path.with_name(path.name + ".json")
-    try:
-        said: dict[str, Any] = json.loads(beside.read_text())
-        capabilities = [str(one) for one in said.get("capabilities", ())]
-        files = {str(name): path.with_name(str(file)) for name, file in said.get("files", {}).items()}
-        command = list(argv or said["argv"])
-    except FileNotFoundError:
-        if not argv:
-            raise VMStateError(
-                "nothing says how to load it",
-                file=str(path),
-                expected=f"{beside.name} beside it, or a command line behind --",
-            ) from None
-        return Seed(path, argv, (), {})
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise VMStateError(f"cannot be read: {error}", file=str(beside)) from None
-    missing = [str(file) for file in files.values() if not file.exists()]
+    """A seed from a stream and the provenance beside it. Raises `VMStateError`.
+
+    `argv` stands in for the command line of the provenance, which then need not be there.
+    """
+    provenance = read_provenance(path) or {}
+    command = argv or provenance.get("argv")
+    if not command:
+        raise VMStateError(
+            "nothing says how to load it",
+            file=str(path),
+            expected=f"{Path(provenance_path(path)).name} beside it, or a command line behind --",
+        )
+    seed = Seed(path, command, provenance)
+    missing = [str(file) for file in seed.files.values() if not file.exists()]
     if missing:
-        raise VMStateError("a file of the seed is missing", file=str(path), expected=missing[0])
-    return Seed(path, command, capabilities, files)
+        raise VMStateError("the guest's memory is not beside the stream", file=str(path), expected=missing[0])
+    return seed
+
+
+def in_run_folder(
+    argv: Sequence[str], folder: Path, memory: Iterable[Mapping[str, Any]]
+) -> tuple[list[str], dict[str, Path]]:
+    """A command line whose guest memory is in the folder of the run, DIR/ID, and which files are copied to there.
+
+    `memory` is that of a provenance in `folder`.
+    """
+    words = list(argv)
+    files = {}
+    for entry in memory:
+        name = entry["id"]
+        files[name] = folder / entry["file"]
+        backend = re.compile(rf"memory-backend-file,(?:.*,)?id={re.escape(name)}(?:,.*)?")
+        place = next((place for place, word in enumerate(words) if backend.fullmatch(word)), None)
+        if place is not None:
+            words[place] = re.sub(r",mem-path=[^,]*", "", words[place]) + f",mem-path={RUN_FOLDER}{name}"
+        elif entry.get("added"):
+            kind = f"memory-backend-file,id={name},size={entry['size']},share=on,mem-path={RUN_FOLDER}{name}"
+            words += ["-object", kind, "-machine", f"memory-backend={name}"]
+    return words, files
 
 
 class Process:
@@ -133,7 +171,7 @@ class Process:
         try:
             for name, file in (files or {}).items():
                 copy_sparse(file, self.folder / name)
-            self._start([word.replace("DIR/", f"{self.folder}/") for word in argv], more)
+            self._start([word.replace(RUN_FOLDER, f"{self.folder}/") for word in argv], more)
         except BaseException:
             self.close()
             raise
@@ -147,11 +185,10 @@ class Process:
             "-mon",
             "chardev=vmstate-qmp,mode=control",
         ]
-        quiet = ["-display", "none", "-serial", "null", "-monitor", "none"]
         with open(self.folder / "stderr", "wb") as log, theirs:
             try:
                 self.process = subprocess.Popen(
-                    [*argv, *quiet, *more, *monitor],
+                    [*argv, *ADDED, *more, *monitor],
                     stdin=subprocess.DEVNULL,
                     stdout=log,
                     stderr=log,
@@ -318,16 +355,41 @@ def record(argv: Sequence[str], path: Path, *, seconds: float = 0.0) -> Seed:
             raise VMStateError("the machine cannot be saved", found=machine.stderr()[-300:])
         path.parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(machine.folder / "stream", path)
-        files = {}
-        for file in sorted(machine.folder.iterdir()):
-            if file.name not in ("stream", "stderr"):
-                kept = path.with_name(f"{path.name}.{file.name}")
-                punch(file, kept)
-                files[file.name] = kept.name
-        version = machine.ask("query-version")["package"] or "unknown"
-    said = {"argv": list(argv), "capabilities": capabilities, "files": files, "qemu": version}
-    path.with_name(path.name + ".json").write_text(json.dumps(said, indent=1) + "\n")
+        memory = list(_kept_memory(machine, path))
+        version = machine.ask("query-version")
+    stream, release = identity(path), version["qemu"]
+    known = {
+        **recorded_now(path, size=stream["size"], sha256=stream["sha256"]),
+        "qemu_version": f"{release['major']}.{release['minor']}.{release['micro']}",
+        "qemu_build": version["package"],
+        "argv": list(argv),
+        "capabilities": capabilities,
+        "memory": memory,
+        # ADDED gives each machine a serial port.
+        "console": True,
+    }
+    write_provenance(path, known)
     return read_seed(path)
+
+
+def _kept_memory(machine: Process, path: Path) -> Iterator[dict[str, Any]]:
+    """Copy shared guest memory beside a stream; the entries of its provenance."""
+    for backend in machine.ask("query-memdev"):
+        place = f"/objects/{backend.get('id')}"
+        try:
+            is_shared = machine.ask("qom-get", path=place, property="share")
+            memory = Path(machine.ask("qom-get", path=place, property="mem-path"))
+        except VMStateError:
+            # Memory that is not in a file.
+            continue
+        if is_shared:
+            kept = path.with_name(f"{path.name}.{backend['id']}.ram")
+            try:
+                punch(memory, kept)
+            except OSError as error:
+                reason = f"the guest's memory cannot be copied: {error.strerror}"
+                raise VMStateError(reason, file=str(memory)) from None
+            yield {"id": backend["id"], "size": backend["size"], "file": kept.name, "added": False}
 
 
 def default_command() -> list[str]:

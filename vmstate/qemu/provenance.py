@@ -1,0 +1,197 @@
+"""The provenance of a stream: what is known of the machine that wrote it, in a file beside it.
+
+    guest.mig                    the stream; or guest.mig.xz, guest.mig.zst, ...: compressed since
+    guest.mig.provenance.json    the provenance: its name is that of the plain stream, so compressing does not lose it
+    guest.mig.m0.ram             guest memory, where the stream is without it: one file for each memory backend
+
+No other name is looked at: a guest.mig.json is somebody else's. The provenance is a JSON object:
+
+    kind             "provenance", as a document of `vmstate decode` says "document"
+    vmstate          1, the version of this form
+    file             the name of the stream; size (bytes) and sha256 are of its plain bytes
+    recorded         when, UTC
+    recorder         this software's version
+    qemu_version     QEMU's version; qemu_build: what the distribution calls the build
+    argv             QEMU's command line, where known; in it DIR/ stands for a folder that is made for the machine
+    folder           the folder that the command line was given in
+    capabilities     the migration capabilities that were on
+    transport        how the bytes got into the file: fd, exec, file
+    memory           [{"id", "size", "file"}] of guest memory, its path from the folder of the provenance, and whether
+                     this software added the backend to the command line ("added")
+    console          whether this software had the machine's first serial port, and added it where there was none
+    guest            what was typed in the guest before
+    migration        QEMU's last answer to query-migrate
+    answers          {command: answer} of QEMU about the machine as it was saved
+    original         of a stream that was made from the one that QEMU wrote: file, size and sha256 of that
+    changed          of a stream that `vmstate set` made: [{"section", "path", "before", "after"}]
+    thinned          true where `vmstate thin` left the pages of memory out
+
+All but kind and vmstate may be missing, and there may be others: who records streams writes down what he did.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, Any
+
+from vmstate.errors import StreamError
+from vmstate.stream.containers import ENDINGS, open_input, write_atomic
+
+if TYPE_CHECKING:
+    from vmstate.stream.edit import Edit
+
+KIND = "provenance"
+FORM = 1
+SUFFIX = ".provenance.json"
+LARGEST = 64 << 20
+"""Bytes of a provenance at most: QEMU's answers about a thousand queues are some 400 KB."""
+
+RUN_FOLDER = "DIR/"
+"""What a command line says for the folder that is made for the machine."""
+
+_LISTS_OF_WORDS = ("argv", "capabilities", "guest")
+
+
+def provenance_path(path: str | os.PathLike[str]) -> str:
+    """Where the provenance of a stream stands: that of guest.mig and of guest.mig.xz is guest.mig.provenance.json."""
+    name = os.fspath(path)
+    ending = next((ending for ending in ENDINGS if name.endswith(ending)), "")
+    return name.removesuffix(ending) + SUFFIX
+
+
+def has_provenance(path: str | os.PathLike[str]) -> bool:
+    """Whether a stream has a provenance beside it, whatever that holds."""
+    return os.path.isfile(provenance_path(path))
+
+
+def read_provenance(path: str | os.PathLike[str]) -> dict[str, Any] | None:
+    """The provenance of a stream; None where there is none. Raises `StreamError` where it cannot be one."""
+    place = provenance_path(path)
+    if not os.path.isfile(place):
+        return None
+    with open_input(place) as opened:
+        if len(opened.data) > LARGEST:
+            raise StreamError("this is no provenance of a stream", file=place, expected=f"at most {LARGEST:,} bytes")
+        text = bytes(opened.data)
+    try:
+        known = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        reason = "it is nested too deep" if isinstance(error, RecursionError) else str(error)
+        raise StreamError(f"the provenance is not JSON: {reason}", file=place) from None
+    return checked(known, place)
+
+
+def checked(known: Any, place: str) -> dict[str, Any]:
+    """What stands in the file `place`, if it is a provenance that can be used. Raises `StreamError`."""
+    if not isinstance(known, dict) or known.get("kind") != KIND or known.get("vmstate") != FORM:
+        kind = known.get("kind") if isinstance(known, dict) else None
+        raise StreamError(
+            "this is no provenance of a stream",
+            file=place,
+            expected=f'an object with "kind": "{KIND}" and "vmstate": {FORM}',
+            found=f"a {kind}" if isinstance(kind, str) and kind.isalpha() and kind != KIND else None,
+        )
+    for key in _LISTS_OF_WORDS:
+        words = known.get(key)
+        if words is not None and not (isinstance(words, list) and all(isinstance(word, str) for word in words)):
+            raise _unusable(key, "a list of texts", place)
+    if not isinstance(known.get("folder"), str | None):
+        raise _unusable("folder", "a text", place)
+    memory = known.get("memory")
+    if memory is not None and not (isinstance(memory, list) and all(map(_is_memory, memory))):
+        raise _unusable("memory", 'a list of objects with "id", "size" and "file"', place)
+    if not isinstance(known.get("changed"), list | None):
+        raise _unusable("changed", "a list", place)
+    return known
+
+
+def _is_memory(entry: Any) -> bool:
+    return (
+        isinstance(entry, dict)
+        and isinstance(entry.get("id"), str)
+        and type(entry.get("size")) is int
+        and isinstance(entry.get("file"), str)
+        and "\0" not in entry["file"]
+    )
+
+
+def _unusable(key: str, expected: str, place: str) -> StreamError:
+    return StreamError(f"the provenance cannot be used: its {key!r}", file=place, expected=expected)
+
+
+def write_provenance(path: str | os.PathLike[str], known: Mapping[str, Any]) -> None:
+    """Write the provenance of a stream beside it. Raises `StreamError`."""
+    write_atomic(provenance_path(path), [json.dumps(known, indent=1).encode() + b"\n"])
+
+
+def identity(path: str | os.PathLike[str]) -> dict[str, Any]:
+    """file, size and sha256 of a stream, whose file may be compressed. Raises `VMStateError`."""
+    import hashlib
+
+    with open_input(path) as opened:
+        digest, size = hashlib.sha256(opened.data).hexdigest(), len(opened.data)
+    return {"file": os.path.basename(os.fspath(path)), "size": size, "sha256": digest}
+
+
+def recorded_now(file: str | os.PathLike[str], *, size: int, sha256: str) -> dict[str, Any]:
+    """How the provenance of a stream that QEMU has just written begins."""
+    return {
+        "kind": KIND,
+        "vmstate": FORM,
+        "file": os.path.basename(os.fspath(file)),
+        "size": size,
+        "sha256": sha256,
+        "recorded": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+        "recorder": f"vmstate {_version()}",
+    }
+
+
+def _version() -> str:
+    from importlib.metadata import PackageNotFoundError, version
+
+    try:
+        return version("qemu-vmstate")
+    except PackageNotFoundError:
+        return "not installed"
+
+
+def moved(known: Mapping[str, Any], source: str | os.PathLike[str], target: str | os.PathLike[str]) -> dict[str, Any]:
+    """A provenance of the stream `source` for one beside `target`: the paths of its memory are from there."""
+    before, after = (os.path.dirname(os.path.abspath(path)) for path in (source, target))
+    memory = [
+        {**entry, "file": os.path.relpath(os.path.join(before, entry["file"]), after)}
+        for entry in known.get("memory") or []
+    ]
+    return {**known, "memory": memory} if memory else dict(known)
+
+
+def carry_provenance(
+    known: Mapping[str, Any],
+    source: str | os.PathLike[str],
+    target: str | os.PathLike[str],
+    *,
+    edits: Iterable[Edit] = (),
+    **more: Any,
+) -> dict[str, Any]:
+    """Write the provenance of a stream `target` that was made from `source`, whose provenance is known.
+
+    It has the new file's name, size and sha256; `original`, which stream QEMU wrote, where the bytes are others; the
+    edits that were made, and what `more` says. Raises `VMStateError`.
+    """
+    from vmstate.schema.values import to_plain
+
+    changed = [
+        {"section": edit.section, "path": edit.path, "before": to_plain(edit.before), "after": to_plain(edit.after)}
+        for edit in edits
+    ]
+    now = identity(target)
+    carried = {**moved(known, source, target), **now, **more}
+    if now["sha256"] != known.get("sha256") and "original" not in known and "sha256" in known:
+        carried["original"] = {key: known[key] for key in ("file", "size", "sha256") if key in known}
+    if changed:
+        carried["changed"] = [*(known.get("changed") or []), *changed]
+    write_provenance(target, carried)
+    return carried
