@@ -6,8 +6,10 @@ The runs of both sides are interleaved, under one interpreter binary; each figur
 the ratios of neighbouring runs. Without --peer the library's own times are printed. The peer is never part of this
 project: give it from a QEMU source tree.
 
-  warm       every section decoded in process, the descriptions being compiled already
+  warm       every section decoded in process, the descriptions being compiled already, against the peer's read()
   first      the same, the first time in a process
+  warm-json, first-json
+             and every state as JSON values, against the peer's read() with getDict()
   info, show whole processes: `vmstate info FILE`, `vmstate show FILE --format json`
   ram        whole processes over a stream with RAM, and their peak memory
 """
@@ -43,28 +45,30 @@ exec(compile(tree, sys.argv[1], "exec"), peer)
 def run():
     dump = peer["MigrationDump"](sys.argv[2])
     dump.read()
-    return dump.getDict()
+    return dump
 """
+PEER_JSON = PEER_LOAD.replace("return dump", "return dump.getDict()")
 OWN_LOAD = """
-import sys, time
-from vmstate.stream.stream import load
-import vmstate.schema.values
+import sys, time, vmstate
+from vmstate.schema.values import to_plain
+vmstate.load
 def run():
-    with load(sys.argv[2]) as stream:
+    with vmstate.load(sys.argv[2]) as stream:
         return [section.state for section in stream.sections]
 """
+OWN_JSON = OWN_LOAD.replace("[section.state for", "[to_plain(section.state) for")
 TIMES = """
 def timed():
-    start = time.perf_counter()
+    start = time.process_time()
     run()
-    return time.perf_counter() - start
+    return time.process_time() - start
 first = timed()
 print(first, min(timed() for _ in range(int(sys.argv[3]))))
 """
 
 
 def in_process(load: str, peer: str, stream: str, repeats: int) -> tuple[float, float]:
-    """(first, warm) seconds of one side, in a process of its own."""
+    """(first, warm) seconds of processor time of one side, in a process of its own."""
     done = subprocess.run(
         [sys.executable, "-c", load + TIMES, peer, stream, str(repeats)],
         capture_output=True,
@@ -73,7 +77,7 @@ def in_process(load: str, peer: str, stream: str, repeats: int) -> tuple[float, 
         check=False,
     )
     if done.returncode:
-        side = "vmstate" if load is OWN_LOAD else peer
+        side = "vmstate" if load in (OWN_LOAD, OWN_JSON) else peer
         raise SystemExit(f"{side} does not read {stream}: {done.stderr.strip().splitlines()[-1]}")
     first, warm = map(float, done.stdout.split())
     return first, warm
@@ -117,13 +121,18 @@ def compare(
 def measure(stream: Path, peer: str | None, runs: int) -> Iterator[dict[str, Any]]:
     """The figures of one stream."""
     name, path = stream.name, str(stream)
-    for place, figure in ((1, "warm"), (0, "first")):
+    for figure, own, theirs, place in (
+        ("warm", OWN_LOAD, PEER_LOAD, 1),
+        ("first", OWN_LOAD, PEER_LOAD, 0),
+        ("warm-json", OWN_JSON, PEER_JSON, 1),
+        ("first-json", OWN_JSON, PEER_JSON, 0),
+    ):
         yield compare(
             figure,
             name,
             runs,
-            lambda place=place: in_process(OWN_LOAD, "-", path, 20)[place],  # type: ignore[misc]
-            None if peer is None else lambda place=place: in_process(PEER_LOAD, peer, path, 5)[place],  # type: ignore[misc]
+            lambda own=own, place=place: in_process(own, "-", path, 20)[place],  # type: ignore[misc]
+            None if peer is None else lambda theirs=theirs, place=place: in_process(theirs, peer, path, 5)[place],  # type: ignore[misc]
         )
     whole = None if peer is None else lambda: process([sys.executable, peer, "-f", path])[0]
     yield compare("info", name, runs, lambda: process([*VMSTATE, "info", path])[0], whole)
@@ -179,7 +188,7 @@ def plain(stream: Path, folder: Path) -> Path:
 
 def show(row: dict[str, Any]) -> None:
     """One line of the table."""
-    cells = [f"{row['figure']:6}", f"{row['stream']:38}", f"{row['own_ms']:10.2f} ms"]
+    cells = [f"{row['figure']:10}", f"{row['stream']:38}", f"{row['own_ms']:10.2f} ms"]
     if "peer_ms" in row:
         cells += [f"{row['peer_ms']:10.2f} ms", f"{row['own_of_peer']:7.3f}", f"{row['times_faster']:7.1f}x"]
     if "peak_over_interpreter_mib" in row:
@@ -198,7 +207,7 @@ def main() -> None:
     rows: list[dict[str, Any]] = []
     # Compiled modules are part of an installation; an environment may forbid to write them on the way.
     subprocess.run([sys.executable, "-m", "compileall", "-q", ROOT / "vmstate", ROOT / "devices"], check=False)
-    print(f"{'figure':6}  {'stream':38}  {'own':>13}  {'peer':>13}  {'own/peer':>7}  {'faster':>7}")
+    print(f"{'figure':10}  {'stream':38}  {'own':>13}  {'peer':>13}  {'own/peer':>7}  {'faster':>7}")
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         streams = options.streams or [ROOT / "fixtures" / f"{name}.mig.xz" for name in STREAMS]
