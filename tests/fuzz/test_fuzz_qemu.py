@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from vmstate import lab, load
+from vmstate import check, lab, load
 from vmstate.cli import main
 from vmstate.compare import KnownDestination
 from vmstate.fuzz import seeds
@@ -194,18 +194,18 @@ def test_the_same_is_foreseen_without_qemu() -> None:
     path = Path(__file__).resolve().parents[2] / "fixtures" / "qemu-7.2-q35-virtio-net-filters.mig.xz"
     (card,) = seeds.whole([path], "virtio-net")
     reference = load(card.data)
-    there = KnownDestination(reference)
-    assert vmstate.check(reference, there) == []
-    said = vmstate.check(changed(card, "virtio.queue_sel", 1024), there)  # type: ignore[arg-type]
+    destination = KnownDestination(reference)
+    assert check(reference, destination) == []
+    said = check(changed(card, "virtio.queue_sel", 1024), destination)  # type: ignore[arg-type]
     assert [(finding.rule, finding.path) for finding in said] == [("virtio-queue-sel", "virtio.queue_sel")]
     for name in ("section.name", "section.version", "footer.wrong", "subsection.renamed"):
         mutation = attempt(card, RandomSource(2), MUTATORS[name])
         assert mutation is not None
-        assert [found.severity for found in vmstate.check(spoilt(card, [mutation]), there)] == ["error"]
+        assert [found.severity for found in check(spoilt(card, [mutation]), destination)] == ["error"]
     for name in ("section.dropped", "section.twice", "subsection.dropped"):
         mutation = attempt(card, RandomSource(2), MUTATORS[name])
         assert mutation is not None
-        assert vmstate.check(spoilt(card, [mutation]), there) == []
+        assert check(spoilt(card, [mutation]), destination) == []
 
 
 # Bad input.

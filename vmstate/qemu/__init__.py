@@ -1,1 +1,1 @@
-"""One QEMU for lab, fuzz and early: a program that is never left behind, its monitor, its guest's memory, provenance."""
+"""One QEMU for lab, fuzz and early: a program never left behind, its monitor, its guest's memory, the provenance."""
