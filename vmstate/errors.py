@@ -149,3 +149,7 @@ class MachineError(VMStateError):
     def __init__(self, message: str, *, output: str = "", **where: object) -> None:
         super().__init__(message, **where)  # type: ignore[arg-type]
         self.output = output
+
+
+class NoAnswerError(MachineError):
+    """A QEMU that is there and does not answer in time."""

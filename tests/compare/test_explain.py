@@ -339,7 +339,6 @@ def is_chosen(place: int) -> bool:
     "case", [case for place, case in enumerate(CASES) if is_chosen(place)], ids=lambda case: case.name
 )
 def test_real_qemu_says_so_again(case: Case, tmp_path: Path) -> None:
-    pytest.importorskip("qemu.qmp", reason="needs the package qemu.qmp: pip install 'qemu-vmstate[lab]'")
     machine = MACHINES[case.destination]
     qemu = cases.qemu_of_release(machine.release)
     if qemu is None:
@@ -356,7 +355,6 @@ def test_real_qemu_says_so_again(case: Case, tmp_path: Path) -> None:
 
 @pytest.mark.qemu
 def test_a_destination_is_started_and_asked(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    pytest.importorskip("qemu.qmp", reason="needs the package qemu.qmp: pip install 'qemu-vmstate[lab]'")
     if cases.system_release() != "7.2":
         pytest.skip(f"needs {cases.PROGRAM} 7.2 as the system's")
     cases.firmware_files(str(tmp_path))
@@ -415,7 +413,6 @@ def test_the_registers_of_an_arm_processor(name: str, value: int | None, verdict
 @pytest.mark.qemu
 @pytest.mark.skipif(shutil.which("qemu-system-aarch64") is None, reason="needs qemu-system-aarch64 (qemu-system-arm)")
 def test_real_processors(tmp_path: Path) -> None:
-    pytest.importorskip("qemu.qmp", reason="needs the package qemu.qmp: pip install 'qemu-vmstate[lab]'")
     from vmstate.lab import capture_started, load_into_qemu, target_of
 
     def argv(cpu: str) -> list[str]:
@@ -469,7 +466,6 @@ def test_a_recorded_destination_has_its_facts(tmp_path: Path) -> None:
 )
 def test_what_a_capture_added_is_added_to_the_destination(tmp_path: Path) -> None:
     """A memory backend, and a serial port for the console: as when it is loaded."""
-    pytest.importorskip("qemu.qmp", reason="needs the package qemu.qmp: pip install 'qemu-vmstate[lab]'")
     argv = ["qemu-system-x86_64", "-M", "q35", "-accel", "tcg", "-m", "16", "-nodefaults", "-S"]
     path = tmp_path / "guest.mig"
     assert main(["capture", "-o", str(path), "--without-ram", "--", *argv, "-serial", "null"]) == 0

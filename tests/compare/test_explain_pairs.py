@@ -137,7 +137,6 @@ def test_against_a_command_line(
 ) -> None:
     from vmstate.lab.capture import capture_started
 
-    pytest.importorskip("qemu.qmp")
     argv = ["qemu-system-x86_64", "-nodefaults", "-display", "none", "-accel", "tcg", "-m", "16", "-M", "q35", "-S"]
     path = str(tmp_path / "source.mig")
     capture_started(path, argv)

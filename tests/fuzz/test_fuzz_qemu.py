@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import lzma
 import shutil
-from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -241,7 +240,6 @@ def test_sparse_copies_are_the_same(tmp_path: Path) -> None:
 
 @pytest.mark.qemu
 @needs_qemu
-@pytest.mark.skipif(find_spec("qemu") is None, reason="needs the package qemu.qmp: pip install 'qemu-vmstate[lab]'")
 def test_one_form_of_provenance_is_for_all(seed: Seed, tmp_path: Path) -> None:
     """What the fuzzer records is loaded by `vmstate load`, and what `vmstate capture` records is a seed."""
     assert seed.provenance["kind"] == "provenance" and seed.files["m0"].exists()

@@ -6,7 +6,6 @@ import json
 import re
 from collections import defaultdict
 from collections.abc import Iterator
-from importlib.util import find_spec
 from itertools import combinations
 from pathlib import Path
 from typing import Any
@@ -33,9 +32,6 @@ ENTRIES = read_manifest(FIXTURES / "MANIFEST.json")
 CHEAP = "microvm-bare-cold"
 BOOTED = "idle-early"
 
-needs_qmp = pytest.mark.skipif(
-    find_spec("qemu") is None, reason="needs the package qemu.qmp: pip install 'qemu-vmstate[lab]'"
-)
 RELEASES = [pytest.param(None, id="system"), *(pytest.param(root, id=Path(root).name) for root in ROOTS)]
 
 
@@ -121,7 +117,6 @@ def finals(left: dict[str, str]) -> set[str]:
 
 @pytest.mark.qemu
 @needs_qemu
-@needs_qmp
 @pytest.mark.parametrize("root", RELEASES)
 def test_a_recipe_is_recorded_twice_alike(root: str | None, tmp_path: Path) -> None:
     recipe = next(one for one in recipes_of(ENTRIES)[0] if one.name == CHEAP)
@@ -138,7 +133,6 @@ def test_a_recipe_is_recorded_twice_alike(root: str | None, tmp_path: Path) -> N
 
 @pytest.mark.qemu
 @needs_qemu
-@needs_qmp
 @needs_guest
 def test_a_booted_guest_is_recorded_at_both_moments(tmp_path: Path) -> None:
     recipe = next(one for one in recipes_of(ENTRIES)[0] if one.name == "vlan-add-early")
@@ -152,7 +146,6 @@ def test_a_booted_guest_is_recorded_at_both_moments(tmp_path: Path) -> None:
 
 @pytest.mark.qemu
 @needs_qemu
-@needs_qmp
 def test_the_program(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("VMSTATE_QEMU_ROOTS", raising=False)
     manifest = str(FIXTURES / "MANIFEST.json")

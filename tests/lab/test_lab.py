@@ -43,7 +43,6 @@ from vmstate.qemu.monitor import Monitor
 from vmstate.qemu.provenance import read_provenance
 from vmstate.stream.edit import assign
 
-pytest.importorskip("qemu.qmp", reason="needs the package qemu.qmp: pip install 'qemu-vmstate[lab]'")
 pytestmark = [pytest.mark.qemu, needs_qemu]
 
 NEW = "52:54:00:aa:bb:cc"
@@ -575,15 +574,6 @@ def test_bad_input_is_one_clear_line(
     assert main(words) == 2
     err = capfd.readouterr().err
     assert any(one in err for one in said.split("|")) and err.count("\n") == 1
-    assert files_in(tmp_path) == []
-
-
-def test_without_the_package(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    monkeypatch.setitem(sys.modules, "qemu.qmp", None)
-    assert main(["capture", "-o", str(tmp_path / "x.mig"), "--", *COLD]) == 2
-    assert capsys.readouterr().err == ("vmstate: this needs the package qemu.qmp: pip install 'qemu-vmstate[lab]'\n")
     assert files_in(tmp_path) == []
 
 

@@ -1,7 +1,4 @@
-"""Real QEMU in the loop: run machines, save them to streams, load streams into them, speak their migration protocol.
-
-Needs the package qemu.qmp: pip install 'qemu-vmstate[lab]'.
-"""
+"""Real QEMU in the loop: run machines, save them to streams, load streams into them, speak their migration protocol."""
 
 from __future__ import annotations
 

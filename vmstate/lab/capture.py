@@ -46,7 +46,7 @@ def answers_of(machine: HasMonitor) -> dict[str, Any]:
     monitor = machine.monitor
     answers = {}
     for command in QUESTIONS:
-        answer = monitor.asks(command)
+        answer = monitor.ask_or_none(command)
         if answer is not None:
             answers[command] = answer
     devices = [device["path"] for device in answers.get("x-query-virtio", [])]
@@ -59,7 +59,7 @@ def answers_of(machine: HasMonitor) -> dict[str, Any]:
 
 
 def _of_each(command: str, paths: list[str], monitor: Monitor) -> dict[str, Any]:
-    told = {path: monitor.asks(command, {"path": path}) for path in paths}
+    told = {path: monitor.ask_or_none(command, {"path": path}) for path in paths}
     return {command: told} if told else {}
 
 
@@ -67,7 +67,7 @@ def _queues(monitor: Monitor, path: str) -> list[Any]:
     """The state of each virtqueue of a device, up to the first that it has not got."""
     queues: list[Any] = []
     while len(queues) < QUEUES:
-        answer = monitor.asks("x-query-virtio-queue-status", {"path": path, "queue": len(queues)})
+        answer = monitor.ask_or_none("x-query-virtio-queue-status", {"path": path, "queue": len(queues)})
         if answer is None:
             break
         queues.append(answer)
@@ -275,4 +275,4 @@ def capture_running(
         )
     finally:
         if was_running and resume and monitor.is_open:
-            monitor.asks("cont")
+            monitor.ask_or_none("cont")

@@ -177,7 +177,7 @@ def _save_here(
             except BaseException as error:
                 with suppress(MachineError):
                     # A migration that never began has left it open.
-                    machine.monitor.asks("closefd", {"fdname": "vmstate-out"})
+                    machine.monitor.ask_or_none("closefd", {"fdname": "vmstate-out"})
                 if copy.failed is not None and isinstance(error, MachineError):
                     raise _named(copy.failed, path) from None
                 raise
@@ -244,5 +244,5 @@ def follow(machine: HasMonitor, limit: float, progress: Progress | None = None) 
             machine.monitor.wait()
     except BaseException:
         with suppress(VMStateError):
-            machine.monitor.asks("migrate_cancel")
+            machine.monitor.ask_or_none("migrate_cancel")
         raise

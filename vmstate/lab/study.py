@@ -416,18 +416,18 @@ def _do(machine: Machine, lines: Iterable[str], commands: Iterable[tuple[str, di
         for command, arguments in commands:
             machine.ask(command, arguments)
     except MachineError as error:
-        if machine.monitor_is_gone():
+        if not machine.monitor.is_open:
             raise
         raise _NotDone(f"it cannot be done there: {error}") from None
 
 
 def _indices(machine: Machine) -> dict[int, int]:
     """Where each queue of the card is, as far as QEMU tells: the next entry that the device takes."""
-    devices = machine.monitor.asks("x-query-virtio") or []
+    devices = machine.monitor.ask_or_none("x-query-virtio") or []
     path = next((one["path"] for one in devices if one["name"] == "virtio-net"), None)
     found: dict[int, int] = {}
     while path is not None:
-        queue = machine.monitor.asks("x-query-virtio-queue-status", {"path": path, "queue": len(found)})
+        queue = machine.monitor.ask_or_none("x-query-virtio-queue-status", {"path": path, "queue": len(found)})
         if queue is None:
             break
         found[len(found)] = int(queue.get("last-avail-idx", 0))

@@ -11,29 +11,25 @@ however it ends.
 
 from __future__ import annotations
 
-import contextlib
 import os
-import re
 import select
 import shutil
 import socket
-import subprocess
-import sys
-import tempfile
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import ExitStack
 from pathlib import Path
-from typing import IO, Any, Self
+from typing import Any, Self
 
 from vmstate.errors import MachineError
-from vmstate.qemu.monitor import LIMIT, Monitor, qmp_module
+from vmstate.qemu.monitor import LIMIT, Monitor
+from vmstate.qemu.process import Keeper, Process, tail_of
 from vmstate.vmsd.data import Data
 
 MONITOR = "vmstate-qmp"
 """The id of the monitor's character device, which a `Machine` adds to its command line."""
 
 _CONSOLE = "vmstate-console"
-_TAIL = 400
 _KEPT = 1 << 20
 _HAS_DISPLAY = ("-display", "-nographic", "-vnc", "-spice", "-curses", "-sdl")
 
@@ -53,10 +49,10 @@ def find_qemu(program: str, root: str | os.PathLike[str] | None = None) -> Qemu:
     `MachineError`.
     """
     if root is None:
-        found = shutil.which(program)
-        if found is None:
+        path = shutil.which(program)
+        if path is None:
             raise MachineError(f"there is no {program} here: install QEMU, or name its path")
-        return Qemu((found,))
+        return Qemu((path,))
     top = Path(root).absolute()
     command = find_program(program, top)
     data = [top / name for name in ("usr/share/qemu", "usr/share/seabios", "usr/lib/ipxe/qemu")]
@@ -103,9 +99,9 @@ class Machine:
     `argv` is its command line; the first word is a program, a path, or a wrapper such as chroot, unless `qemu` says
     what to run in its place. With `console` the first serial port, which is added where there is none, is for
     `wait_for` and `type`.
-    `descriptors` are open files that QEMU inherits under the same numbers, `scratch` files that are removed when it
-    ends. `folder` is where it runs, `limit` how many seconds anything may take. Raises `MachineError` where QEMU does
-    not start.
+    `keeper` starts it, `descriptors` are open files that it inherits under the same numbers, `scratch` files and
+    folders that are removed when it ends, `limits` what it may have at most (see `Process`). `folder` is where it runs,
+    `limit` how many seconds anything may take. Raises `MachineError` where QEMU does not start.
     """
 
     def __init__(
@@ -114,12 +110,13 @@ class Machine:
         *,
         qemu: Qemu | None = None,
         console: bool = False,
+        keeper: Keeper | None = None,
         descriptors: Sequence[int] = (),
         scratch: Sequence[str] = (),
         folder: str | None = None,
+        limits: Mapping[str, int] | None = None,
         limit: float = LIMIT,
     ) -> None:
-        qmp_module()
         if not argv:
             raise MachineError("there is no command line to start QEMU with")
         if any(word in ("-daemonize", "--daemonize") for word in argv):
@@ -127,82 +124,51 @@ class Machine:
         self.limit = limit
         self.argv = list(argv)
         program = qemu or find_qemu(argv[0])
-        self._log: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115 (closed by `stop`)
         self._heard = bytearray()
         self._typed = 0
         self._console: socket.socket | None = None
-        self._keeper: subprocess.Popen[bytes] | None = None
-        self._lifeline: socket.socket | None = None
-        self.monitor: Monitor
-        ours, theirs = socket.socketpair()
-        ends = [theirs]
-        words = [*program.command, *argv[1:], *_monitor_words(theirs.fileno())]
-        if not any(word.replace("--", "-", 1) in _HAS_DISPLAY for word in argv):
-            words += ["-display", "none"]
-        if console:
-            self._console, far = socket.socketpair()
-            ends.append(far)
-            words += ["-chardev", f"socket,id={_CONSOLE},fd={far.fileno()}"]
-            first = next((place for place, word in enumerate(words) if word in ("-serial", "--serial")), None)
-            if first is None:
-                words += ["-serial", f"chardev:{_CONSOLE}"]
-            else:
-                words[first + 1] = f"chardev:{_CONSOLE}"
-        try:
-            self._start(words, [*(end.fileno() for end in ends), *descriptors], scratch, program, folder)
-            for end in ends:
-                end.close()
-            self.monitor = self._connect(ours)
-        except BaseException:
-            ours.close()
-            for end in ends:
-                end.close()
-            self.stop()
-            raise
-
-    def _start(
-        self, words: list[str], descriptors: list[int], scratch: Sequence[str], program: Qemu, folder: str | None
-    ) -> None:
-        self._lifeline, far = socket.socketpair()
-        keeper = [sys.executable, "-I", "-S", str(Path(__file__).with_name("keeper.py")), str(far.fileno())]
-        with far:
+        with ExitStack() as ends, ExitStack() as failing:
+            ours, theirs = socket.socketpair()
+            ends.enter_context(theirs)
+            failing.enter_context(ours)
+            inherited = [theirs.fileno()]
+            words = [*program.command, *argv[1:], *_monitor_words(theirs.fileno())]
+            if not any(word.replace("--", "-", 1) in _HAS_DISPLAY for word in argv):
+                words += ["-display", "none"]
+            if console:
+                self._console, far = socket.socketpair()
+                failing.enter_context(self._console)
+                ends.enter_context(far)
+                inherited.append(far.fileno())
+                words = _with_console(words, far.fileno())
+            self._process = Process(
+                words,
+                keeper=keeper,
+                descriptors=[*inherited, *descriptors],
+                scratch=scratch,
+                folder=folder,
+                environment=dict(program.environment),
+                limits=limits,
+            )
+            failing.callback(self._process.stop)
+            # Where QEMU ends, so do its connections.
+            ends.close()
             try:
-                self._keeper = subprocess.Popen(
-                    [*keeper, *map(os.path.abspath, scratch), "--", *words],
-                    stdin=subprocess.DEVNULL,
-                    stdout=self._log,
-                    stderr=self._log,
-                    pass_fds=[far.fileno(), *descriptors],
-                    env={**os.environ, **dict(program.environment)},
-                    cwd=folder,
-                    start_new_session=True,
-                )
-            except (OSError, ValueError) as error:
-                raise MachineError(f"QEMU cannot be started: {error}") from None
-
-    def _connect(self, monitor: socket.socket) -> Monitor:
-        try:
-            return Monitor(monitor, limit=self.limit)
-        except MachineError as error:
-            raise self.failure("QEMU did not start", error) from None
+                self.monitor = Monitor(ours, limit=limit)
+            except MachineError as error:
+                self._process.wait(2)
+                raise self._with_last_words("QEMU did not start", error) from None
+            failing.pop_all()
 
     @property
-    def pid(self) -> int | None:
-        """The process id of QEMU; None where it never started."""
-        assert self._lifeline is not None
-        with contextlib.suppress(OSError):
-            self._lifeline.settimeout(self.limit)
-            told = self._lifeline.recv(32, socket.MSG_PEEK)
-            return int(told) if told else None
-        return None
+    def pid(self) -> int:
+        """The process id of QEMU."""
+        return self._process.pid
 
     @property
     def output(self) -> str:
         """What QEMU printed so far, standard output and error together, but for remarks on the words added here."""
-        if self._log.closed:
-            return self._last_output
-        size = os.fstat(self._log.fileno()).st_size
-        text = os.pread(self._log.fileno(), _KEPT, max(0, size - _KEPT)).decode(errors="replace")
+        text = self._process.output
         return "".join(line for line in text.splitlines(keepends=True) if f"chardev={MONITOR}" not in line)
 
     @property
@@ -212,16 +178,15 @@ class Machine:
 
     def failure(self, message: str, error: MachineError | None = None) -> MachineError:
         """An error that ends with the last words of QEMU, or else of its guest."""
-        if error is not None and self.monitor_is_gone():
+        if error is not None and not self.monitor.is_open:
             # The last words may still be on their way.
             self.wait_for_end(2)
-        said = tail_of(self.output) or tail_of(self.console_output)
-        text = message if error is None or said else f"{message}: {error}"
-        return MachineError(f"{text}: {said}" if said else text, output=self.output + self.console_output)
+        return self._with_last_words(message, error)
 
-    def monitor_is_gone(self) -> bool:
-        """Whether the connection to QEMU's monitor has ended."""
-        return not (hasattr(self, "monitor") and self.monitor.is_open)
+    def _with_last_words(self, message: str, error: MachineError | None) -> MachineError:
+        last = tail_of(self.output) or tail_of(self.console_output)
+        text = message if error is None or last else f"{message}: {error}"
+        return MachineError(f"{text}: {last}" if last else text, output=self.output + self.console_output)
 
     def ask(self, command: str, arguments: dict[str, Any] | None = None) -> Any:
         """The answer of QEMU to a QMP command. Raises `MachineError` where it refuses, has gone, or does not answer."""
@@ -259,9 +224,9 @@ class Machine:
             self._heard += heard
             del self._heard[: max(0, len(self._heard) - _KEPT)]
         place += len(wanted)
-        told = bytes(self._heard[:place])
+        printed = bytes(self._heard[:place])
         del self._heard[:place]
-        return told.decode(errors="replace")
+        return printed.decode(errors="replace")
 
     def type(self, line: str, limit: float | None = None) -> str:
         """What a command that is typed into the shell on the guest's console prints.
@@ -276,11 +241,13 @@ class Machine:
         text = f"echo {quoted_begin}; {line}; echo {quoted_done}$?-\n"
         self._send(text.encode(), limit)
         self.wait_for(begin, limit)
-        told = self.wait_for(done, limit).removesuffix(done)
+        printed = self.wait_for(done, limit).removesuffix(done)
         status = self.wait_for("-", limit).removesuffix("-")
         if status != "0":
-            raise MachineError(f"the guest's command {line!r} ended with status {status}", found=tail_of(told) or None)
-        return told.replace("\r\n", "\n").strip("\n")
+            raise MachineError(
+                f"the guest's command {line!r} ended with status {status}", found=tail_of(printed) or None
+            )
+        return printed.replace("\r\n", "\n").strip("\n")
 
     def _send(self, data: bytes, limit: float | None) -> None:
         assert self._console is not None
@@ -294,31 +261,14 @@ class Machine:
 
     def wait_for_end(self, limit: float | None = None) -> int | None:
         """The exit code of QEMU, minus the signal's number where one ended it; None where it has not ended in time."""
-        if self._keeper is None:
-            return None
-        try:
-            code = self._keeper.wait(self.limit if limit is None else limit)
-        except subprocess.TimeoutExpired:
-            return None
-        return code if code <= 128 else 128 - code
+        return self._process.wait(self.limit if limit is None else limit)
 
     def stop(self) -> None:
         """End QEMU, whatever it does."""
-        if hasattr(self, "monitor"):
-            self.monitor.close()
+        self.monitor.close()
         if self._console is not None:
             self._console.close()
-        if self._lifeline is not None:
-            self._lifeline.close()
-        if self._keeper is not None:
-            try:
-                self._keeper.wait(10)
-            except subprocess.TimeoutExpired:
-                self._keeper.kill()
-                self._keeper.wait()
-        if not self._log.closed:
-            self._last_output = self.output
-            self._log.close()
+        self._process.stop()
 
     def __enter__(self) -> Self:
         return self
@@ -331,9 +281,10 @@ def _monitor_words(descriptor: int) -> list[str]:
     return ["-chardev", f"socket,id={MONITOR},fd={descriptor}", "-mon", f"chardev={MONITOR},mode=control"]
 
 
-def tail_of(text: str) -> str:
-    """The last lines of a text, as one."""
-    plain = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", text)
-    lines = [line.strip() for line in plain.splitlines() if line.strip()]
-    last = " | ".join(lines[-4:])
-    return last if len(last) <= _TAIL else "..." + last[-_TAIL:]
+def _with_console(words: Sequence[str], descriptor: int) -> list[str]:
+    """A command line whose first serial port is a socket that QEMU inherits."""
+    first = next((place for place, word in enumerate(words) if word in ("-serial", "--serial")), None)
+    device = ["-chardev", f"socket,id={_CONSOLE},fd={descriptor}"]
+    if first is None:
+        return [*words, *device, "-serial", f"chardev:{_CONSOLE}"]
+    return [*words[: first + 1], f"chardev:{_CONSOLE}", *words[first + 2 :], *device]

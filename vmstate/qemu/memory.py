@@ -72,11 +72,11 @@ def with_paths(argv: Sequence[str], paths: dict[str, str]) -> list[str]:
 def shared_memory(monitor: Monitor) -> list[dict[str, Any]]:
     """The memory of a machine that x-ignore-shared leaves out: {"id", "size", "path"} of each backend with a file."""
     found = []
-    for backend in monitor.asks("query-memdev") or []:
+    for backend in monitor.ask_or_none("query-memdev") or []:
         place = f"/objects/{backend.get('id')}"
         # QEMU before 6.1 does not say it in query-memdev.
-        if not monitor.asks("qom-get", {"path": place, "property": "share"}):
+        if not monitor.ask_or_none("qom-get", {"path": place, "property": "share"}):
             continue
-        path = monitor.asks("qom-get", {"path": place, "property": "mem-path"})
+        path = monitor.ask_or_none("qom-get", {"path": place, "property": "mem-path"})
         found.append({"id": backend["id"], "size": backend["size"], "path": path})
     return found

@@ -1,22 +1,22 @@
-"""`Monitor`: QMP as plain calls, on qemu.qmp, which is asynchronous.
+"""`Monitor`: a QEMU's QMP monitor as plain calls.
 
-Each call runs the event loop until it is done or its time is over; in between nothing runs, and events wait.
+A message is one line of JSON. Events that come while an answer is waited for are kept until they are asked for. Facts
+of the protocol are from QEMU's docs/interop/qmp-spec.rst.
 """
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
+import json
 import socket
+import sys
 import time
-from collections.abc import Coroutine, Iterable
+from collections import deque
+from collections.abc import Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self
+from typing import Any, Self
 
-from vmstate.errors import MachineError
-
-if TYPE_CHECKING:
-    from qemu.qmp import QMPClient
+from vmstate.errors import MachineError, NoAnswerError
 
 LIMIT = 60.0
 """Seconds that anything may take unless the caller says otherwise."""
@@ -24,15 +24,11 @@ LIMIT = 60.0
 POLL = 0.02
 """Seconds between two questions to QEMU about what takes its time."""
 
+LONGEST = 1 << 26
+"""Bytes of a message: more than any answer of QEMU has."""
 
-def qmp_module() -> Any:
-    """The package qemu.qmp. Raises `MachineError` where it is not installed."""
-    try:
-        import qemu.qmp
-    except ImportError:
-        raise MachineError("this needs the package qemu.qmp: pip install 'qemu-vmstate[lab]'") from None
-    return qemu.qmp
-
+MOST_EVENTS = 1 << 16
+"""Events that are kept until somebody asks for them; of more the last."""
 
 Address = str | tuple[str, int] | socket.socket
 
@@ -56,34 +52,46 @@ def read_address(text: str) -> str | tuple[str, int]:
 
 
 class Monitor:
-    """A connection to the QMP monitor of a QEMU. Its socket or address is taken over; `close` lets it go."""
+    """A connection to the QMP monitor of a QEMU. Its socket or address is taken over; `close` lets it go.
+
+    `limit` is how many seconds an answer may take. What a QEMU with a monitor for people, or another program, says
+    raises `MachineError`, as everything does that goes wrong.
+    """
 
     def __init__(self, address: Address, *, limit: float = LIMIT) -> None:
-        qmp = qmp_module()
         self.limit = limit
         self.is_local = not isinstance(address, tuple)
-        self._errors: tuple[type[BaseException], ...] = (qmp.QMPError, OSError, EOFError, asyncio.CancelledError)
-        self._refused: type[Exception] = qmp.qmp_client.ExecuteError
-        self._loop = asyncio.new_event_loop()
-        # Where a signal ends a call, tasks are left that nobody asks any more: they must not complain.
-        self._loop.set_exception_handler(lambda loop, context: None)
-        self._client: QMPClient = qmp.QMPClient("vmstate")
-        # What is said on the connection is for exceptions to say, not for a log.
-        self._client.logger.disabled = True
-        self._events = qmp.EventListener()
-        self._client.register_listener(self._events)
+        self._received = bytearray()
+        self._events: deque[dict[str, Any]] = deque(maxlen=MOST_EVENTS)
+        self._number = 0
+        self._closed: str | None = None
+        self._socket = _connected(address, limit)
         try:
-            self._run(self._client.connect(address), limit, "QMP: the greeting")
+            greeting = self._message("QMP: the greeting", limit)
+            try:
+                version = greeting["QMP"]["version"]
+                numbers = version["qemu"]
+                self.version = int(numbers["major"]), int(numbers["minor"]), int(numbers["micro"])
+                self.build = str(version.get("package", ""))
+            except (KeyError, TypeError, ValueError, AttributeError):
+                raise MachineError("QMP: this is no greeting of QEMU", found=json.dumps(greeting)[:80]) from None
+            self.ask("qmp_capabilities", limit=limit)
         except BaseException:
             self.close()
             raise
 
+    version: tuple[int, int, int]
+    """QEMU's version: major, minor, micro."""
+
+    build: str
+    """What the distribution calls the build, as query-version says it; may be empty."""
+
     def ask(self, command: str, arguments: dict[str, Any] | None = None, *, limit: float | None = None) -> Any:
         """The answer of QEMU to a command. Raises `MachineError` with QEMU's own words where it refuses."""
-        return self._run(self._client.execute(command, arguments or None), limit or self.limit, command)
+        return self._execute(command, arguments, limit)
 
-    def asks(self, command: str, arguments: dict[str, Any] | None = None) -> Any:
-        """The same; None where QEMU refuses, or has no such command."""
+    def ask_or_none(self, command: str, arguments: dict[str, Any] | None = None) -> Any:
+        """The answer of QEMU to a command; None where it refuses, or has no such command."""
         try:
             return self.ask(command, arguments)
         except MachineError:
@@ -91,52 +99,76 @@ class Monitor:
                 raise
             return None
 
+    def send_descriptor(self, descriptor: int, name: str) -> None:
+        """Give QEMU an open file under a name (getfd). The caller's own stays open."""
+        self._execute("getfd", {"fdname": name}, descriptors=[descriptor])
+
+    def _execute(
+        self,
+        command: str,
+        arguments: dict[str, Any] | None = None,
+        limit: float | None = None,
+        descriptors: list[int] | None = None,
+    ) -> Any:
+        limit = self.limit if limit is None else limit
+        end = time.monotonic() + limit
+        self._number += 1
+        request = {"execute": command, "id": self._number} | ({"arguments": arguments} if arguments else {})
+        self._send(json.dumps(request).encode() + b"\n", descriptors or [], command, limit)
+        while True:
+            message = self._message(command, limit, end)
+            if "event" in message:
+                self._events.append(message)
+                if time.monotonic() > end:
+                    raise NoAnswerError(f"{command}: no answer in {limit:g} s, but events")
+            elif "error" in message and message.get("id", self._number) == self._number:
+                raise MachineError(f"{command}: {message['error'].get('desc')}")
+            elif message.get("id") == self._number:
+                # The answer to another number is one that came too late.
+                return message.get("return")
+
     @property
     def is_open(self) -> bool:
         """Whether QEMU is still at the other end."""
-        return bool(self._client.runstate.name == "RUNNING")
-
-    @property
-    def version(self) -> tuple[int, int, int]:
-        """QEMU's version: major, minor, micro."""
-        greeting = self._client.greeting
-        assert greeting is not None
-        said: Any = greeting.QMP.version["qemu"]
-        return int(said["major"]), int(said["minor"]), int(said["micro"])
-
-    @property
-    def build(self) -> str:
-        """What the distribution calls the build, as query-version says it; may be empty."""
-        greeting = self._client.greeting
-        assert greeting is not None
-        return str(greeting.QMP.version.get("package", ""))
+        while self._closed is None and self._receive(0):
+            pass
+        return self._closed is None
 
     @property
     def peer(self) -> int | None:
         """The process id of QEMU, where the socket is local and tells."""
-        writer = self._client._writer
-        made = None if writer is None else writer.transport.get_extra_info("socket")
-        if made is None or made.family != socket.AF_UNIX or not hasattr(socket, "SO_PEERCRED"):
+        if self._socket.family != socket.AF_UNIX or not hasattr(socket, "SO_PEERCRED"):
             return None
-        raw = made.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 4)
-        return int.from_bytes(raw, "little") or None
+        raw = self._socket.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 4)
+        return int.from_bytes(raw, sys.byteorder) or None
 
-    def send_descriptor(self, descriptor: int, name: str) -> None:
-        """Give QEMU an open file under a name (getfd). The caller's own stays open."""
-
-        async def give() -> None:
-            self._client.send_fd_scm(descriptor)
-            await self._client.execute("getfd", {"fdname": name})
-
-        self._run(give(), self.limit, "getfd")
-
-    def events(self) -> list[Any]:
+    def events(self) -> list[dict[str, Any]]:
         """The events that came since they were asked for last."""
-        return list(self._events.clear())
+        self._collect(0)
+        events = list(self._events)
+        self._events.clear()
+        return events
+
+    def next_event(self, limit: float) -> dict[str, Any]:
+        """The next event, which is waited for. Raises `NoAnswerError` where none comes in so many seconds."""
+        end = time.monotonic() + limit
+        while not self._events:
+            message = self._message("QMP: an event", limit, end)
+            if "event" in message:
+                self._events.append(message)
+        return self._events.popleft()
 
     def wait(self, seconds: float = POLL) -> None:
-        """Let time pass, in which events arrive."""
-        self._run(asyncio.sleep(seconds), seconds + self.limit, "waiting")
+        """Let time pass, in which events arrive; no more than until QEMU has gone."""
+        self._collect(seconds)
+
+    def _collect(self, seconds: float) -> None:
+        with contextlib.suppress(MachineError):
+            end = time.monotonic() + seconds
+            while True:
+                message = self._message("QMP", seconds, end)
+                if "event" in message:
+                    self._events.append(message)
 
     def until(self, command: str, wanted: Iterable[tuple[str, Any]], limit: float | None = None) -> Any:
         """Ask a query again and again until its answer has one of the (key, value) pairs; that answer."""
@@ -151,28 +183,59 @@ class Monitor:
                 raise MachineError(f"{command}: QEMU did not get there in time", expected=expected, found=str(answer))
             self.wait()
 
-    def _run(self, what: Coroutine[Any, Any, Any], limit: float, name: str) -> Any:
+    def _send(self, line: bytes, descriptors: list[int], command: str, limit: float) -> None:
+        if self._closed is not None:
+            return
+        self._socket.settimeout(limit)
         try:
-            return self._loop.run_until_complete(asyncio.wait_for(what, limit))
+            sent = socket.send_fds(self._socket, [line], descriptors) if descriptors else 0
+            self._socket.sendall(line[sent:])
         except TimeoutError:
-            raise MachineError(f"{name}: no answer in {limit:g} s") from None
-        except self._refused as error:
-            raise MachineError(f"{name}: {error}") from None
-        except self._errors as error:
-            raise MachineError(f"{name}: {_reason(error)}") from None
+            raise NoAnswerError(f"{command}: QEMU takes nothing in {limit:g} s") from None
+        except OSError:
+            # QEMU has gone; what it said before is still to be read, and behind it the end.
+            return
+
+    def _message(self, command: str, limit: float, end: float | None = None) -> dict[str, Any]:
+        """The next message. Raises `MachineError`: the connection has ended, or the time `end`, `limit` from now."""
+        end = time.monotonic() + limit if end is None else end
+        while (size := self._received.find(b"\n") + 1) == 0:
+            if self._closed is not None:
+                raise MachineError(f"{command}: {self._closed}")
+            if not self._receive(end - time.monotonic()):
+                raise NoAnswerError(f"{command}: no answer in {limit:g} s")
+        line = bytes(self._received[:size])
+        del self._received[:size]
+        try:
+            message = json.loads(line)
+        except (ValueError, RecursionError):
+            message = None
+        if not isinstance(message, dict):
+            raise MachineError("this is no QMP monitor", found=repr(line[:60].decode(errors="replace").strip()))
+        return message
+
+    def _receive(self, limit: float) -> bool:
+        """Take what has come, or comes in so many seconds; False where nothing does."""
+        self._socket.settimeout(max(0.0, limit))
+        try:
+            piece = self._socket.recv(1 << 16)
+        except (BlockingIOError, TimeoutError):
+            return False
+        except OSError as error:
+            self._closed = _reason(error)
+            return True
+        if not piece:
+            self._closed = "QEMU closed the connection"
+        self._received += piece
+        if len(self._received) > LONGEST:
+            self._closed = "this is no QMP monitor: its messages do not end"
+            self._received.clear()
+        return True
 
     def close(self) -> None:
         """End the connection; QEMU goes on."""
-        if self._loop.is_closed():
-            return
-        with contextlib.suppress(MachineError, Exception):
-            self._run(self._client.disconnect(), 5, "disconnecting")
-        left = asyncio.all_tasks(self._loop)
-        for task in left:
-            task.cancel()
-        if left:
-            self._loop.run_until_complete(asyncio.gather(*left, return_exceptions=True))
-        self._loop.close()
+        self._socket.close()
+        self._closed = self._closed or "the connection is closed"
 
     def __enter__(self) -> Self:
         return self
@@ -181,16 +244,27 @@ class Monitor:
         self.close()
 
 
-def _reason(error: BaseException) -> str:
-    """The root of an error of qemu.qmp, which wraps what the system said."""
-    inner = error
-    while (wrapped := getattr(inner, "exc", None) or inner.__cause__) is not None:
-        inner = wrapped
-    if isinstance(inner, EOFError):
-        return "QEMU closed the connection"
-    if isinstance(inner, OSError):
-        return (inner.strerror or str(inner) or type(inner).__name__).lower()
-    return str(error) or type(error).__name__
+def _connected(address: Address, limit: float) -> socket.socket:
+    if isinstance(address, socket.socket):
+        return address
+    try:
+        if isinstance(address, tuple):
+            return socket.create_connection(address, limit)
+        connection = socket.socket(socket.AF_UNIX)
+        try:
+            connection.settimeout(limit)
+            connection.connect(address)
+        except BaseException:
+            connection.close()
+            raise
+    except (OSError, ValueError) as error:
+        raise MachineError(f"QMP: {_reason(error)}") from None
+    return connection
+
+
+def _reason(error: OSError | ValueError) -> str:
+    text = getattr(error, "strerror", None) or str(error) or type(error).__name__
+    return str(text).lower()
 
 
 def command_line_of(pid: int) -> list[str] | None:
