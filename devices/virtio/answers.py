@@ -10,12 +10,12 @@ from typing import Any
 
 from vmstate.devices.virtio import feature_names
 from vmstate.devices.virtio.config import BIG, VERSION_1
-from vmstate.devices.virtio.core import VRING_ALIGN, legacy_rings
 from vmstate.devices.virtio.device_ids import DEVICE_IDS
 from vmstate.devices.virtio.feature_names import FeatureName
 from vmstate.devices.virtio.net import MAX_VLAN
 from vmstate.devices.virtio.pci import QUEUE_MAX
 from vmstate.devices.virtio.queue import IDX, WRAP
+from vmstate.devices.virtio.rings import VRING_ALIGN, legacy_rings
 from vmstate.devices.virtio.status import DeviceStatus
 from vmstate.errors import QueryError
 from vmstate.vmsd.question import LEFT_OUT, Ask, Keys, LeftOut, Questions

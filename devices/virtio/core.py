@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from vmstate.devices.virtio.accepted import accepted
 from vmstate.devices.virtio.pci import NO_VECTOR, QUEUE_MAX, VirtIOPCIConfig, VirtIOPCIExtraState
 from vmstate.devices.virtio.status import DeviceStatus
 from vmstate.vmsd.declare import (
@@ -264,37 +265,6 @@ class VirtIODevice:
         rules=(rule("virtio-queues", this.num_queues <= QUEUE_MAX, f"there are at most {QUEUE_MAX} queues"),)
     )
     vq: list[VirtQueue] = varray(VirtQueue, count=this.num_queues)
-
-
-RING_PACKED = 34
-"""The feature bit of packed rings."""
-
-VRING_ALIGN = 4096
-"""VIRTIO_PCI_VRING_ALIGN: the alignment of a legacy device's rings, where the driver cannot choose it."""
-
-
-def legacy_rings(num: int, desc: int, align: int) -> tuple[int, int]:
-    """Where the driver area and the device area of a legacy queue begin; 0 and 0 for a queue that is not set up.
-
-    The one stands right behind the descriptors, 16 bytes each; the other at the next multiple of the alignment behind
-    that. From virtio_queue_update_rings.
-    """
-    if not num or not desc or not align:
-        return 0, 0
-    avail = desc + 16 * num
-    return avail, -(-(avail + 4 + 2 * num) // align) * align
-
-
-def features_of(body: Any) -> int:
-    """The features that the driver accepted: the low word of the body, or all that the subsections say."""
-    return accepted(body.virtio, body.guest_features)
-
-
-def accepted(virtio: VirtIO, guest_features: int) -> int:
-    """The same, of the two parts of a body that say it."""
-    low = guest_features if virtio.features64 is None else virtio.features64.guest_features
-    high = 0 if virtio.features128 is None else virtio.features128.guest_features
-    return int(low | high << 64)
 
 
 def set_features(body: Any, features: int) -> None:

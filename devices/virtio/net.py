@@ -8,8 +8,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
+from vmstate.devices.virtio.accepted import features_of
 from vmstate.devices.virtio.config import ConfigSpace, reaches
-from vmstate.devices.virtio.core import BackendState, VirtIO, VirtIODevice, features_of, set_features, virtio_state
+from vmstate.devices.virtio.core import BackendState, VirtIO, VirtIODevice, set_features, virtio_state
 from vmstate.devices.virtio.status import NetStatus
 from vmstate.errors import EncodeError
 from vmstate.vmsd.declare import (

@@ -11,9 +11,10 @@ from collections.abc import Sequence
 from types import SimpleNamespace
 from typing import Any, Literal, Protocol
 
+from vmstate.devices.virtio.accepted import features_of
 from vmstate.devices.virtio.config import VERSION_1, byte_order
-from vmstate.devices.virtio.core import RING_PACKED, VRING_ALIGN, features_of, legacy_rings
 from vmstate.devices.virtio.pci import QUEUE_MAX
+from vmstate.devices.virtio.rings import RING_PACKED, VRING_ALIGN, legacy_rings
 from vmstate.vmsd.data import Value
 from vmstate.vmsd.state import facts_of
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from recorded import MANIFEST, MAPPED_RAM, opened
 
-from vmstate.devices.virtio.core import features_of
+from vmstate.devices.virtio.accepted import features_of
 from vmstate.devices.virtio.queue import Queue, queues
 from vmstate.errors import StreamError
 from vmstate.stream.memory import MemoryRange, patched, ranges_of

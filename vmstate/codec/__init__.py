@@ -6,8 +6,5 @@ from vmstate.codec.codec import Codec
 from vmstate.codec.records import Records
 from vmstate.codec.runtime import TraceEntry
 from vmstate.codec.simulate import load_state, save_state
-from vmstate.vmsd.description import bind_codec
 
 __all__ = ["Codec", "Records", "TraceEntry", "load_state", "save_state"]
-
-bind_codec(Codec)

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from vmstate.query.ask import Source, ask
-from vmstate.stream.stream import bind_ask
+from vmstate.query.ask import Source
 
 __all__ = ["Source"]
-
-bind_ask(ask)

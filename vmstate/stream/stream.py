@@ -13,7 +13,6 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from vmstate.errors import PathError, StreamError, VMStateError
@@ -320,10 +319,10 @@ class Stream:
         `arguments` are QMP's; an idstr stands for a `path` or a `name`. The answer is made of what JSON has. Raises
         `QueryError`. `vmstate.ask` does the same, and says which bytes each value came from.
         """
-        if not _ASK:
-            # The questions are of a higher layer: it is asked for by name, and binds itself.
-            import_module("vmstate.query")
-        return _ASK[0](self, command, arguments or {}).value
+        # The questions stand above streams: they are imported when one is asked.
+        from vmstate.query.ask import ask
+
+        return ask(self, command, arguments or {}).value
 
     def events(self) -> Iterator[Event]:
         """The events that make up the stream as it is now; RAM as `RamBytes` from the input."""
@@ -414,14 +413,6 @@ class Stream:
 
     def __exit__(self, *exc: object) -> None:
         self.close()
-
-
-_ASK: list[Callable[[Stream, str, Mapping[str, Any]], Any]] = []
-
-
-def bind_ask(ask: Callable[[Stream, str, Mapping[str, Any]], Any]) -> None:
-    """Called by the layer of the questions when it is imported, so that streams need not import upwards."""
-    _ASK[:] = [ask]
 
 
 class AmbiguousError(PathError):

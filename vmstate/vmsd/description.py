@@ -9,13 +9,15 @@ from __future__ import annotations
 import enum
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from importlib import import_module
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 from vmstate.errors import DescriptionError
 from vmstate.vmsd.data import Data
 from vmstate.vmsd.expr import Expr, Fact
 from vmstate.vmsd.types import Bitmap, Buffer, Choice, GTree, Host, Scalar, Struct, Unused, Validate, WireType
+
+if TYPE_CHECKING:
+    from vmstate.codec.codec import Codec
 
 Hook = Callable[..., Any]
 Misuse = Callable[[str], DescriptionError]
@@ -149,22 +151,6 @@ class Subsection(Data):
     needed: Expr | None = None
 
 
-class Codec(Protocol):
-    """What the codec does for a description; the layer above this one provides it."""
-
-    def decode(self, data: Any, *, version_id: int | None, facts: Mapping[str, Any] | None) -> Any: ...
-
-    def encode(self, state: Any, *, version_id: int | None, facts: Mapping[str, Any] | None, force: bool) -> bytes: ...
-
-    def trace(self, data: Any, *, version_id: int | None, facts: Mapping[str, Any] | None) -> Mapping[str, Any]: ...
-
-    def trace_state(self, state: Any, *, version_id: int | None) -> Mapping[str, Any]: ...
-
-    def check(self, state: Any, *, version_id: int | None, facts: Mapping[str, Any] | None) -> Any: ...
-
-    def as_construct(self, *, version_id: int | None, facts: Mapping[str, Any] | None) -> Any: ...
-
-
 class VMStateDescription(Data):
     """The declaration of a device's state, or of a part of one."""
 
@@ -254,7 +240,7 @@ class VMStateDescription(Data):
         """The compiled codec, made when first asked for."""
         codec: Codec | None = self.compiled.get("codec")
         if codec is None:
-            codec = self.compiled["codec"] = _make_codec(self)
+            codec = self.compiled["codec"] = _codec_of(self)
         return codec
 
     def decode(self, data: Any, *, version_id: int | None = None, facts: Mapping[str, Any] | None = None) -> Any:
@@ -301,19 +287,11 @@ class VMStateDescription(Data):
             yield from sub.vmsd.walk()
 
 
-_CODEC: list[Callable[[VMStateDescription], Codec]] = []
+def _codec_of(vmsd: VMStateDescription) -> Codec:
+    # The codec stands above descriptions: it is imported when one of them is first asked for it.
+    from vmstate.codec.codec import Codec
 
-
-def bind_codec(make: Callable[[VMStateDescription], Codec]) -> None:
-    """Called by the codec layer when it is imported, so that descriptions need not import upwards."""
-    _CODEC[:] = [make]
-
-
-def _make_codec(vmsd: VMStateDescription) -> Codec:
-    if not _CODEC:
-        # The codec is of a higher layer: it is asked for by name, and binds itself.
-        import_module("vmstate.codec")
-    return _CODEC[0](vmsd)
+    return Codec(vmsd)
 
 
 def validate(vmsd: VMStateDescription) -> None:
