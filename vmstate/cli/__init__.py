@@ -1,6 +1,7 @@
 """The command `vmstate`: one file per verb; each parses its arguments, calls the library and renders.
 
-Exit codes: 0 yes, 1 no (differs, falls short), 2 unusable input or usage. Every failure is one line on standard error.
+Exit codes: 0 yes, 1 no (differs, falls short), 2 unusable input or usage, 70 a fault of this program. Every failure is
+one line on standard error.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from contextlib import contextmanager, nullcontext
 from importlib import import_module
 from typing import NoReturn
 
-from vmstate.errors import VMStateError
+from vmstate.errors import VMStateError, one_line
 
 VERBS = {
     "info": "what is this file: version, machine, sections, sizes, RAM blocks",
@@ -47,6 +48,11 @@ COLLECT_EVERY = 50_000
 INTERRUPTED = 130
 """The exit code of a command that Ctrl-C has ended, as shells have it."""
 
+INTERNAL = 70
+"""The exit code where the program itself is at fault: EX_SOFTWARE of sysexits.h. Never 1, which is an answer."""
+
+DEBUG = "--debug"
+
 
 class Parser(argparse.ArgumentParser):
     """A parser whose complaints are one line, as all others are."""
@@ -62,11 +68,24 @@ def main(arguments: Sequence[str] | None = None) -> int:
     # often, and not once more at the end.
     gc.set_threshold(COLLECT_EVERY)
     atexit.register(gc.freeze)
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    # It may stand anywhere in our part of the command line, for it is added to one that has failed.
+    ours = words.index("--") if "--" in words else len(words)
+    debug = DEBUG in words[:ours]
     try:
-        return _main(arguments)
+        return _main([word for word in words[:ours] if word != DEBUG] + words[ours:])
     except KeyboardInterrupt:
         print("vmstate: interrupted", file=sys.stderr)
         return INTERRUPTED
+    except Exception as error:
+        if debug:
+            import traceback
+
+            traceback.print_exception(error)
+        told = one_line(f"{type(error).__name__}: {error}")
+        more = "" if debug else f" (run with {DEBUG} for the traceback)"
+        print(f"vmstate: internal error: {told}{more}", file=sys.stderr)
+        return INTERNAL
 
 
 @contextmanager
@@ -96,14 +115,14 @@ def ended_by_signals() -> Iterator[None]:
             signal.signal(number, handler)
 
 
-def _main(arguments: Sequence[str] | None) -> int:
-    words = list(sys.argv[1:] if arguments is None else arguments)
+def _main(words: list[str]) -> int:
     parser = Parser(
         prog="vmstate",
         description="Read, write and check the bytes in which QEMU saves a machine.",
         epilog="FILE may be -, plain, or compressed by gzip, bzip2, xz, zstd or lz4.",
     )
     parser.add_argument("--version", action="store_true", help="print the version and stop")
+    parser.add_argument(DEBUG, action="store_true", help="show the traceback of an internal error (exit code 70)")
     # Told, since argparse would render the help to find it out.
     verbs = parser.add_subparsers(dest="verb", metavar="VERB", prog="vmstate")
     wanted = next((word for word in words if not word.startswith("-")), None)
