@@ -31,7 +31,7 @@ from vmstate.lazy import names_on_demand
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from vmstate.codec import Records, TraceEntry
+    from vmstate.codec import Records
     from vmstate.compare.compat import Compatibility, compat
     from vmstate.compare.diff import Difference, diff
     from vmstate.compare.explain import Explanation, explain
@@ -57,7 +57,7 @@ if TYPE_CHECKING:
     from vmstate.stream.thin import thin
     from vmstate.stream.verify import Finding, verify
     from vmstate.stream.writer import StreamWriter
-    from vmstate.vmsd.description import VMStateDescription
+    from vmstate.vmsd.description import TraceEntry, VMStateDescription
     from vmstate.vmsd.path import resolve
     from vmstate.vmsd.state import State
 
@@ -109,7 +109,7 @@ if not TYPE_CHECKING:
     __getattr__, __dir__ = names_on_demand(
         globals(),
         {
-            "vmstate.codec": ("Records", "TraceEntry"),
+            "vmstate.codec": ("Records",),
             "vmstate.compare.compat": ("Compatibility", "compat"),
             "vmstate.compare.diff": ("Difference", "diff"),
             "vmstate.compare.explain": ("Explanation", "explain"),
@@ -135,7 +135,7 @@ if not TYPE_CHECKING:
             "vmstate.stream.thin": ("thin",),
             "vmstate.stream.verify": ("Finding", "verify"),
             "vmstate.stream.writer": ("StreamWriter",),
-            "vmstate.vmsd.description": ("VMStateDescription",),
+            "vmstate.vmsd.description": ("TraceEntry", "VMStateDescription"),
             "vmstate.vmsd.path": ("resolve",),
             "vmstate.vmsd.state": ("State",),
         },

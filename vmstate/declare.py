@@ -1,6 +1,6 @@
 """What the declaration of a device is written with: the words of a class body, and the expressions in them.
 
-    from vmstate.declare import description, boolean, uint8, uint16, varray, this
+    from vmstate.declare import VMState, description, boolean, uint8, uint16, varray, this
 
 The words are those of QEMU's VMSTATE_* macros, and each says which; what all of them take is told by `WordOptions`.
 docs/declaring.md goes through them one by one, docs/format.md has the bytes of each.
@@ -11,6 +11,8 @@ from __future__ import annotations
 from vmstate.lazy import names_on_demand
 from vmstate.vmsd.declare import (
     TARGET_LONG_SIZE,
+    InfoOptions,
+    WordOptions,
     array,
     array_of_pointer,
     bitmap,
@@ -110,6 +112,7 @@ from vmstate.vmsd.path import (
 )
 from vmstate.vmsd.release import Release
 from vmstate.vmsd.state import (
+    VMState,
     facts_of,
     residue_of,
     set_facts,
@@ -130,12 +133,15 @@ __all__ = [
     "Expr",
     "Fact",
     "Field",
+    "InfoOptions",
     "MigrationPriority",
     "Pointers",
     "Release",
     "Rule",
     "Subsection",
+    "VMState",
     "VMStateDescription",
+    "WordOptions",
     "array",
     "array_of_pointer",
     "asks",

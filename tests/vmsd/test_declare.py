@@ -45,7 +45,7 @@ from vmstate.vmsd.declare import (
 from vmstate.vmsd.description import MAX_DEPTH, Field, Pointers, Subsection, VMStateDescription
 from vmstate.vmsd.expr import fact, this, up
 from vmstate.vmsd.path import resolve
-from vmstate.vmsd.state import State, is_state, items_of, meta_of, residue_of
+from vmstate.vmsd.state import State, VMState, is_state, items_of, meta_of, residue_of
 
 
 @description("inner", version_id=2, minimum_version_id=1)
@@ -100,6 +100,34 @@ def test_the_class_takes_keywords_and_has_defaults() -> None:
     for wrong in (lambda: Dev(1), lambda: Dev(nothing=1), lambda: Dev(pad=b"")):
         with pytest.raises(TypeError):
             wrong()
+
+
+def test_a_class_may_name_the_base_of_states() -> None:
+    """For type checkers: it is the same class as without."""
+
+    @description("inner")
+    class Inner(VMState):
+        a: int = uint8()
+
+    @description("outer")
+    class Outer(VMState):
+        inner: Inner = struct(Inner)
+        more: Inner | None = host(None)
+
+        def doubled(self) -> int:
+            return 2 * self.inner.a
+
+    @description("derived")
+    class Derived(Outer):
+        b: int = uint8()
+
+    assert Inner.__mro__ == (Inner, VMState, object)
+    assert Derived.__mro__ == (Derived, Outer, VMState, object)
+    state = Derived(inner=Inner(a=3), b=4)
+    assert Derived.vmsd.encode(state) == b"\x03\x04"
+    assert Derived.vmsd.decode(b"\x03\x04") == state
+    assert state.doubled() == 6
+    assert not hasattr(state, "__dict__")
 
 
 def test_each_state_has_defaults_of_its_own() -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from vmstate.codec.codec import Codec
 from vmstate.codec.records import Records
-from vmstate.codec.runtime import TraceEntry
 from vmstate.codec.simulate import load_state, save_state
 
-__all__ = ["Codec", "Records", "TraceEntry", "load_state", "save_state"]
+__all__ = ["Codec", "Records", "load_state", "save_state"]

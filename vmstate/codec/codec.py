@@ -9,10 +9,10 @@ from functools import partial
 from typing import Any
 
 from vmstate.codec.plan import CAREFUL, FAST, Codecs
-from vmstate.codec.runtime import Broken, Context, TraceEntry
+from vmstate.codec.runtime import Broken, Context
 from vmstate.codec.structs import check_version, check_version_to_write, read_struct, version_to_write, write_struct
 from vmstate.errors import DecodeError, DescriptionError, EncodeError, TruncatedError, VMStateError
-from vmstate.vmsd.description import VMStateDescription
+from vmstate.vmsd.description import TraceEntry, VMStateDescription
 from vmstate.vmsd.expr import Fact, UnknownFact
 from vmstate.vmsd.state import ensure_meta, meta_of
 

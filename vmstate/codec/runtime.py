@@ -7,21 +7,13 @@ from typing import Any
 
 from vmstate.errors import DecodeError, EncodeError, TruncatedError
 from vmstate.vmsd.data import NamedTuple
-from vmstate.vmsd.description import Field
+from vmstate.vmsd.description import Field, TraceEntry
 from vmstate.vmsd.expr import UNKNOWN, Fact, UnknownFact
 from vmstate.vmsd.path import format_path
 from vmstate.vmsd.state import SentSubsection
 
 EMPTY_LIMIT = 1024
 """The most elements of arrays that take no bytes, in one run: nothing on the wire bounds their number."""
-
-
-class TraceEntry(NamedTuple):
-    """Where something stands: its first byte and its size in bytes, and the field it is (None: a subsection)."""
-
-    offset: int
-    size: int
-    field: Field | None
 
 
 class Broken(NamedTuple):

@@ -31,7 +31,7 @@ from vmstate.vmsd.declare import default_value
 from vmstate.vmsd.description import Field, Subsection, VMStateDescription
 from vmstate.vmsd.expr import Expr, Fact, this
 from vmstate.vmsd.path import Steps
-from vmstate.vmsd.state import META, Meta, State, Tracked, ensure_meta, facts_of, version_of
+from vmstate.vmsd.state import META, Meta, State, VMState, ensure_meta, facts_of, version_of
 
 BY_ELEMENT = 128
 """From how many numbers on an array, from how many bytes on a buffer is sent by changed elements."""
@@ -340,7 +340,7 @@ def signature_of(parts: Sequence[Part]) -> Signature:
     return sign
 
 
-_MUTABLE = (list, dict, Meta, Tracked, Records, bytearray)
+_MUTABLE = (list, dict, Meta, VMState, Records, bytearray)
 
 
 def _fixed(value: Any) -> Any:

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from vmstate.codec.runtime import TraceEntry
 from vmstate.errors import VMStateError
 from vmstate.fuzz.source import Source
 from vmstate.vmsd import types as t
-from vmstate.vmsd.description import VMStateDescription
+from vmstate.vmsd.description import TraceEntry, VMStateDescription
 from vmstate.vmsd.state import facts_of, meta_of
 
 MOST = 4

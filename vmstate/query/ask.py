@@ -11,14 +11,13 @@ from contextlib import suppress
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Protocol
 
-from vmstate.codec import TraceEntry
 from vmstate.errors import PathError, QueryError, VMStateError
 from vmstate.query.origin import earliest_release, target_endian
 from vmstate.stream.events import ConfigurationSection, Vmdescription
 from vmstate.stream.registry import all_descriptions, questions_of
 from vmstate.stream.stream import Section, Stream, find_section
 from vmstate.vmsd.data import Value
-from vmstate.vmsd.description import VMStateDescription
+from vmstate.vmsd.description import TraceEntry, VMStateDescription
 from vmstate.vmsd.expr import IDSTR
 from vmstate.vmsd.path import resolve
 from vmstate.vmsd.question import LEFT_OUT, Keys

@@ -11,7 +11,7 @@ from vmstate.stream.stream import Section, Stream
 from vmstate.stream.verify import Finding
 from vmstate.vmsd.description import Rule, VMStateDescription
 from vmstate.vmsd.expr import IDSTR
-from vmstate.vmsd.state import Tracked
+from vmstate.vmsd.state import VMState
 
 if TYPE_CHECKING:
     from vmstate.stream.destination import KnownDestination
@@ -33,7 +33,7 @@ def check(subject: Stream | Section | Any, destination: KnownDestination | None 
         if subject.vmsd is None:
             return []
         return _findings(subject.vmsd, subject.state, subject.version_id, subject.name, subject.offset)
-    if isinstance(subject, Tracked):
+    if isinstance(subject, VMState):
         return _findings(type(subject).vmsd, subject, None, None, None)
     raise DescriptionError(f"nothing describes a {type(subject).__name__}: check the section it is of")
 

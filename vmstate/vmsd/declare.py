@@ -1,14 +1,13 @@
 """The declaration of a device as a class: the class body is the wire.
 
 `@description(...)` turns a class body of `attribute: type = word(...)` lines into the class of its states and hangs its
-`VMStateDescription` on it as `vmsd`. The words are those of QEMU's VMSTATE_* macros; each takes
+`VMStateDescription` on it as `vmsd`. The words are those of QEMU's VMSTATE_* macros; what each takes is in
+`WordOptions`, and
 
-  name=      the wire name, where it is not the attribute's (it may repeat and need not be an identifier)
-  version=   on the wire from this version on (the _V macros)
-  exists=    on the wire where this holds (the _TEST macros)
-  rules=     what QEMU checks at load
-  value=     a kind of int or bytes that names what is in the value: a Flag, a MAC address
-  doc=       one sentence for the reference
+  value=     a kind of int, bytes or text that names what is in the value: a Flag, a MAC address
+
+for a scalar or a buffer. To a type checker a word gives what a state has: `uint8()` an int, `array(uint8, 4)` a list of
+them. At run time it gives a `Declared`, of which `@description` makes a field.
 
 Whether QEMU's own field is a pointer, or allocated at load, is not on the wire and so is not said here.
 """
@@ -19,7 +18,7 @@ import re
 import sys
 from collections.abc import Callable, Mapping
 from types import CodeType
-from typing import Any, TypeVar, dataclass_transform
+from typing import TYPE_CHECKING, Any, TypedDict, TypeVar, dataclass_transform, overload
 
 from vmstate.errors import DescriptionError
 from vmstate.vmsd import types as t
@@ -34,9 +33,55 @@ from vmstate.vmsd.description import (
 )
 from vmstate.vmsd.expr import RELEASE, Expr, Fact, as_expr, fact
 from vmstate.vmsd.release import Release
-from vmstate.vmsd.state import META, Tracked
+from vmstate.vmsd.state import META, VMState
 
 T = TypeVar("T")
+T_co = TypeVar("T_co", covariant=True)
+V = TypeVar("V")
+
+
+class WordOptions(TypedDict, total=False):
+    """What every word takes."""
+
+    name: str
+    """The wire name, where it is not the attribute's; it may repeat and need not be an identifier."""
+    version: int
+    """On the wire from this version of the struct on (the _V macros)."""
+    exists: Expr | None
+    """On the wire where this holds (the _TEST macros); `version` then counts for nothing."""
+    rules: tuple[Rule, ...]
+    """What QEMU checks at load."""
+    default: Any
+    """The value in a state built from nothing."""
+    err_hint: str | None
+    """QEMU's hint where a value is not the one expected."""
+    doc: str | None
+    """One sentence on the field."""
+
+
+class InfoOptions(WordOptions, total=False):
+    """The same, where hand-written get and put may stand behind it."""
+
+    info: str
+    """The name of the VMStateInfo whose get and put read and write nothing but this value."""
+
+
+if TYPE_CHECKING:
+    from typing import Protocol, Unpack
+
+    Declaration = type[T] | VMStateDescription[T]
+    Element = Callable[..., T] | VMStateDescription[T]
+
+    class Word(Protocol[T_co]):
+        """A word without arguments of its own: `uint16()` in a class body, `uint16` as an element."""
+
+        __name__: str
+
+        @overload
+        def __call__(self, **options: Unpack[InfoOptions]) -> T_co: ...
+        @overload
+        def __call__(self, *, value: Callable[[Any], V], **options: Unpack[InfoOptions]) -> V: ...
+
 
 _REGISTER = "__vmstate_declared__"
 
@@ -83,8 +128,9 @@ def _word(
     doc: str | None = None,
     default: Any = None,
     **shape: Any,
-) -> Any:
-    return Declared(
+) -> T:  # type: ignore[type-var]
+    # A class body declares an attribute of the type that states have there: so a word says that it gives such a value.
+    return Declared(  # type: ignore[return-value]
         {
             "type": wire_type,
             "name": name,
@@ -122,7 +168,7 @@ def _element(word: Any) -> t.WireType:
     return element
 
 
-def _scalar(kind: t.Scalar) -> Callable[..., Any]:
+def _scalar(kind: t.Scalar) -> Word[Any]:
     def word(*, info: str | None = None, **options: Any) -> Any:
         # `info`: the name of the hand-written get and put that read and write nothing but this number.
         named = kind if info is None else t.Scalar(info, kind.code, kind.size, kind.order, kind.rule)
@@ -133,89 +179,127 @@ def _scalar(kind: t.Scalar) -> Callable[..., Any]:
     return word
 
 
-boolean = _scalar(t.BOOL)
-int8 = _scalar(t.INT8)
-int16 = _scalar(t.INT16)
-int32 = _scalar(t.INT32)
-int64 = _scalar(t.INT64)
-uint8 = _scalar(t.UINT8)
-uint16 = _scalar(t.UINT16)
-uint32 = _scalar(t.UINT32)
-uint64 = _scalar(t.UINT64)
-uint8_equal = _scalar(t.UINT8_EQUAL)
-uint16_equal = _scalar(t.UINT16_EQUAL)
-uint32_equal = _scalar(t.UINT32_EQUAL)
-uint64_equal = _scalar(t.UINT64_EQUAL)
-int32_equal = _scalar(t.INT32_EQUAL)
-int32_le = _scalar(t.INT32_LE)
-int32_positive_le = int32_le
-timer = _scalar(t.TIMER)
-cpudouble = _scalar(t.CPUDOUBLE)
-uint16_little = _scalar(t.Scalar("uint16", "H", 2, "<"))
-uint32_little = _scalar(t.Scalar("uint32", "I", 4, "<"))
-uint64_little = _scalar(t.Scalar("uint64", "Q", 8, "<"))
-uint64_words = _scalar(t.UINT64_WORDS)
-uint16_host = _scalar(t.Scalar("uint16", "H", 2, "host"))
-uint32_host = _scalar(t.Scalar("uint32", "I", 4, "host"))
-uint64_host = _scalar(t.Scalar("uint64", "Q", 8, "host"))
-uint16_device = _scalar(t.Scalar("uint16", "H", 2, "device"))
-uint32_device = _scalar(t.Scalar("uint32", "I", 4, "device"))
-uint64_device = _scalar(t.Scalar("uint64", "Q", 8, "device"))
+boolean: Word[bool] = _scalar(t.BOOL)
+int8: Word[int] = _scalar(t.INT8)
+int16: Word[int] = _scalar(t.INT16)
+int32: Word[int] = _scalar(t.INT32)
+int64: Word[int] = _scalar(t.INT64)
+uint8: Word[int] = _scalar(t.UINT8)
+uint16: Word[int] = _scalar(t.UINT16)
+uint32: Word[int] = _scalar(t.UINT32)
+uint64: Word[int] = _scalar(t.UINT64)
+uint8_equal: Word[int] = _scalar(t.UINT8_EQUAL)
+uint16_equal: Word[int] = _scalar(t.UINT16_EQUAL)
+uint32_equal: Word[int] = _scalar(t.UINT32_EQUAL)
+uint64_equal: Word[int] = _scalar(t.UINT64_EQUAL)
+int32_equal: Word[int] = _scalar(t.INT32_EQUAL)
+int32_le: Word[int] = _scalar(t.INT32_LE)
+int32_positive_le: Word[int] = int32_le
+timer: Word[int] = _scalar(t.TIMER)
+cpudouble: Word[int] = _scalar(t.CPUDOUBLE)
+uint16_little: Word[int] = _scalar(t.Scalar("uint16", "H", 2, "<"))
+uint32_little: Word[int] = _scalar(t.Scalar("uint32", "I", 4, "<"))
+uint64_little: Word[int] = _scalar(t.Scalar("uint64", "Q", 8, "<"))
+uint64_words: Word[int] = _scalar(t.UINT64_WORDS)
+uint16_host: Word[int] = _scalar(t.Scalar("uint16", "H", 2, "host"))
+uint32_host: Word[int] = _scalar(t.Scalar("uint32", "I", 4, "host"))
+uint64_host: Word[int] = _scalar(t.Scalar("uint64", "Q", 8, "host"))
+uint16_device: Word[int] = _scalar(t.Scalar("uint16", "H", 2, "device"))
+uint32_device: Word[int] = _scalar(t.Scalar("uint32", "I", 4, "device"))
+uint64_device: Word[int] = _scalar(t.Scalar("uint64", "Q", 8, "device"))
 
 TARGET_LONG_SIZE = fact("target_long_size", (8, 4))
 """Bytes of the target's long: 8, or 4 for the 32-bit targets."""
 
 
-def uinttl(**options: Any) -> Any:
+def uinttl(**options: Unpack[WordOptions]) -> int:
     """UINTTL: an unsigned integer as long as the target's registers (fact `target_long_size`)."""
     return _word(t.Choice("uint64", TARGET_LONG_SIZE, ((8, t.UINT64), (4, t.UINT32))), **options)
 
 
-def fd(**options: Any) -> Any:
+def fd(**options: Unpack[WordOptions]) -> int:
     """FD: the service byte of a descriptor that goes beside the stream, or its number under CPR exec."""
     return _word(t.FD, **options)
 
 
+@overload
+def buffer(size: int | Expr, *, info: str = ..., **options: Unpack[WordOptions]) -> bytes: ...
+@overload
+def buffer(size: int | Expr, *, info: str = ..., value: Callable[[Any], V], **options: Unpack[WordOptions]) -> V: ...
 def buffer(size: int | Expr, *, info: str = "buffer", **options: Any) -> Any:
     """BUFFER, STATIC_BUFFER, PARTIAL_BUFFER, BUFFER_START_MIDDLE, BUFFER_UNSAFE: `size` bytes."""
     return _word(t.Buffer(info, size), **options)
 
 
+@overload
+def vbuffer(size: int | Expr, *, multiply: int = ..., **options: Unpack[WordOptions]) -> bytes: ...
+@overload
+def vbuffer(
+    size: int | Expr, *, multiply: int = ..., value: Callable[[Any], V], **options: Unpack[WordOptions]
+) -> V: ...
 def vbuffer(size: int | Expr, *, multiply: int = 1, **options: Any) -> Any:
     """VBUFFER and its relatives: as many bytes as an expression says, times `multiply`."""
     return _word(t.Buffer("buffer", size if multiply == 1 else as_expr(size) * multiply), **options)
 
 
+@overload
+def text(size: int | Expr, **options: Unpack[WordOptions]) -> str: ...
+@overload
+def text(size: int | Expr, *, value: Callable[[Any], V], **options: Unpack[WordOptions]) -> V: ...
 def text(size: int | Expr, **options: Any) -> Any:
     """A BUFFER or VBUFFER that holds text."""
     return _word(t.Text("buffer", size), **options)
 
 
-def unused(size: int | Expr, *, name: str = "unused", **options: Any) -> Any:
+def unused(size: int | Expr, **options: Unpack[WordOptions]) -> Any:
     """UNUSED: bytes skipped at load and written as zeros. The attribute is no part of the state."""
-    return _word(t.Unused("unused_buffer", size), name=name, **options)
+    options.setdefault("name", "unused")
+    return _word(t.Unused("unused_buffer", size), **options)
 
 
-def unused_varray(size: int, *, count: int | Expr, name: str = "unused", **options: Any) -> Any:
+def unused_varray(size: int, *, count: int | Expr, **options: Unpack[WordOptions]) -> Any:
     """UNUSED_VARRAY_UINT32: `count` times `size` bytes skipped."""
-    return _word(t.Unused("unused_buffer", size), name=name, count=count, **options)
+    options.setdefault("name", "unused")
+    return _word(t.Unused("unused_buffer", size), count=count, **options)
 
 
-def bitmap(bits: int | Expr, **options: Any) -> Any:
+def bitmap(bits: int | Expr, **options: Unpack[WordOptions]) -> int:
     """BITMAP: `bits` bits in 64-bit words."""
     return _word(t.Bitmap("bitmap", bits), **options)
 
 
-def counted_string(*, info: str = "buffer", **options: Any) -> Any:
+def counted_string(*, info: str = "buffer", **options: Unpack[WordOptions]) -> str:
     """Text behind its length in one byte."""
     return _word(t.CountedString(info), **options)
 
 
-def chunks(*, limit: int = 1 << 20, info: str = "buffer", **options: Any) -> Any:
+def chunks(*, limit: int = 1 << 20, info: str = "buffer", **options: Unpack[WordOptions]) -> list[bytes]:
     """Pieces of bytes of at most `limit`, each behind its length (be32), ended by a length of zero."""
     return _word(t.Chunks(info, limit), **options)
 
 
+@overload
+def array(element: Element[T], count: int, /, **options: Unpack[WordOptions]) -> list[T]: ...
+@overload
+def array(element: T, count: int, /, **options: Unpack[WordOptions]) -> list[T]: ...
+@overload
+def array(element: Element[T], count: int, second: int, /, **options: Unpack[WordOptions]) -> list[list[T]]: ...
+@overload
+def array(element: T, count: int, second: int, /, **options: Unpack[WordOptions]) -> list[list[T]]: ...
+@overload
+def array(
+    element: Element[T],
+    count: int,
+    second: int,
+    third: int,
+    /,
+    *more: int,
+    **options: Unpack[WordOptions],
+) -> list[Any]: ...
+@overload
+def array(
+    element: T, count: int, second: int, third: int, /, *more: int, **options: Unpack[WordOptions]
+) -> list[Any]: ...
 def array(element: Any, count: int, *more: int, **options: Any) -> Any:
     """ARRAY, STRUCT_ARRAY, VARRAY_KNOWN; with more than one count 2DARRAY: rows of elements."""
     total = count
@@ -224,26 +308,53 @@ def array(element: Any, count: int, *more: int, **options: Any) -> Any:
     return _word(_element(element), count=total, dims=(count, *more) if more else None, **options)
 
 
+@overload
+def sub_array(element: Element[T], start: int, count: int | Expr, **options: Unpack[WordOptions]) -> list[T]: ...
+@overload
+def sub_array(element: T, start: int, count: int | Expr, **options: Unpack[WordOptions]) -> list[T]: ...
 def sub_array(element: Any, start: int, count: int | Expr, **options: Any) -> Any:
     """SUB_ARRAY: `count` elements, the first of which is number `start` of QEMU's array."""
     return _word(_element(element), count=count, start=start, **options)
 
 
+@overload
+def varray(
+    element: Element[T],
+    *,
+    count: int | Expr,
+    multiply: int = ...,
+    **options: Unpack[WordOptions],
+) -> list[T]: ...
+@overload
+def varray(element: T, *, count: int | Expr, multiply: int = ..., **options: Unpack[WordOptions]) -> list[T]: ...
 def varray(element: Any, *, count: int | Expr, multiply: int = 1, **options: Any) -> Any:
     """VARRAY: as many elements as an expression says, times `multiply`."""
     return _word(_element(element), count=count if multiply == 1 else as_expr(count) * multiply, **options)
 
 
-def struct(declared: Any, **options: Any) -> Any:
+def struct(declared: Declaration[T], **options: Unpack[WordOptions]) -> T:
     """STRUCT, STRUCT_POINTER: the fields of another class, read at its own version_id."""
     return _word(t.Struct("struct", _vmsd(declared)), **options)
 
 
-def vstruct(declared: Any, struct_version: int, **options: Any) -> Any:
+def vstruct(declared: Declaration[T], struct_version: int, **options: Unpack[WordOptions]) -> T:
     """VSTRUCT: the fields of another class, read at the version given here."""
     return _word(t.Struct("vstruct", _vmsd(declared), struct_version), **options)
 
 
+@overload
+def array_of_pointer(
+    element: Element[T],
+    count: int | Expr,
+    *,
+    marked: bool = ...,
+    nulls: Fact | None = ...,
+    **options: Unpack[WordOptions],
+) -> list[T | None]: ...
+@overload
+def array_of_pointer(
+    element: T, count: int | Expr, *, marked: bool = ..., nulls: Fact | None = ..., **options: Unpack[WordOptions]
+) -> list[T | None]: ...
 def array_of_pointer(
     element: Any,
     count: int | Expr,
@@ -266,37 +377,44 @@ def array_of_pointer(
     )
 
 
-def with_tmp(declared: Any, *, name: str = "tmp", **options: Any) -> Any:
+def with_tmp(declared: Declaration[T], **options: Unpack[WordOptions]) -> T:
     """WITH_TMP: a struct made for the wire only."""
-    return _word(t.WithTmp("tmp", _vmsd(declared)), name=name, **options)
+    options.setdefault("name", "tmp")
+    return _word(t.WithTmp("tmp", _vmsd(declared)), **options)
 
 
-def info(info_name: str, declared: Any, **options: Any) -> Any:
+def info(info_name: str, declared: Declaration[T], **options: Unpack[WordOptions]) -> T:
     """What hand-written get and put read and write, declared: opaque to vmdesc, a struct to us."""
     return _word(t.Info(info_name, _vmsd(declared)), **options)
 
 
-def qtailq(declared: Any, *, version: int = 0, **options: Any) -> Any:
+def qtailq(declared: Declaration[T], **options: Unpack[WordOptions]) -> list[T]:
     """QTAILQ: a list of structs, read at the field's version."""
-    return _word(_list_type("qtailq", declared, version), version=version, **options)
+    return _word(_list_type("qtailq", declared, options.get("version", 0)), **options)
 
 
-def qlist(declared: Any, *, version: int = 0, **options: Any) -> Any:
+def qlist(declared: Declaration[T], **options: Unpack[WordOptions]) -> list[T]:
     """QLIST: a list of structs, read at the field's version."""
-    return _word(_list_type("qlist", declared, version), version=version, **options)
+    return _word(_list_type("qlist", declared, options.get("version", 0)), **options)
 
 
 def _list_type(info_name: str, declared: Any, version: int) -> t.QList:
     return t.QList(info_name, _vmsd(declared), version)
 
 
+@overload
+def gtree(value: Declaration[T], *, key: Declaration[V], **options: Unpack[WordOptions]) -> list[tuple[V, T]]: ...
+@overload
+def gtree(value: Declaration[T], **options: Unpack[WordOptions]) -> list[tuple[int, T]]: ...
 def gtree(value: Any, *, key: Any = None, version: int = 0, **options: Any) -> Any:
     """GTREE, and GTREE_DIRECT_KEY without `key`: a list of (key, value)."""
     kind = t.GTree("gtree", None if key is None else _vmsd(key), _vmsd(value), version)
     return _word(kind, version=version, **options)
 
 
-def keyed_list(declared: Any, *, key: Any = uint32, info: str = "struct", **options: Any) -> Any:
+def keyed_list(
+    declared: Declaration[T], *, key: Any = uint32, info: str = "struct", **options: Unpack[WordOptions]
+) -> list[T]:
     """Structs that begin with a key that is not zero, ended by a key of zero; `key` is the word of the key."""
     vmsd = _vmsd(declared)
     kind = _element(key)
@@ -307,7 +425,7 @@ def keyed_list(declared: Any, *, key: Any = uint32, info: str = "struct", **opti
     return _word(t.KeyedList(info, vmsd, kind), **options)
 
 
-def one_of(on: Expr, cases: Mapping[Any, Any], *, info: str | None = None, **options: Any) -> Any:
+def one_of(on: Expr, cases: Mapping[Any, Any], *, info: str | None = None, **options: Unpack[WordOptions]) -> Any:
     """One of several elements, by the value of an expression or fact."""
     pairs = tuple((value, _element(case)) for value, case in cases.items())
     if not pairs:
@@ -320,19 +438,25 @@ def later(place: str) -> t.WireType:
     return t.Later("struct", place)
 
 
-def validate(condition: Expr, *, name: str, **options: Any) -> Any:
-    """VALIDATE: no bytes; the load fails where the condition does not hold."""
-    return _word(t.Validate("", condition), name=name, **options)
+def validate(
+    condition: Expr, *, name: str, version: int = 0, exists: Expr | None = None, doc: str | None = None
+) -> Any:
+    """VALIDATE: no bytes; the load fails where the condition does not hold. The attribute is no part of the state."""
+    return _word(t.Validate("", condition), name=name, version=version, exists=exists, doc=doc)
 
 
+@overload
+def host(*, name: str = ..., doc: str = ...) -> Any: ...
+@overload
+def host(default: T, *, name: str = ..., doc: str = ...) -> T: ...
 def host(default: Any = None, **options: Any) -> Any:
     """A member of the device that is not on the wire and that conditions can read."""
     return _word(t.Host("", default), default=default, **options)
 
 
-def subsection(declared: Any, *, needed: Expr | None = None) -> Any:
+def subsection(declared: Declaration[T], *, needed: Expr | None = None) -> T | None:
     """A subsection; the attribute is its state, or None where it is not sent. `needed` says when QEMU sends it."""
-    return Declared(None, (declared, needed))
+    return Declared(None, (declared, needed))  # type: ignore[return-value]
 
 
 def rule(id: str, holds: Expr, text: str, *, mended: bool = False) -> Rule:
@@ -396,8 +520,8 @@ def description(
 
 
 def variant(
-    declared: Any, name: str | None = None, version_id: int | None = None, /, **fields: Any
-) -> VMStateDescription:
+    declared: Declaration[T], name: str | None = None, version_id: int | None = None, /, **fields: Any
+) -> VMStateDescription[T]:
     """The layout of an earlier release, or of a sibling: another name, another version_id, or other fields.
 
     A field is given as a word, or as None where it is not on the wire there. The class of the state is the same, so
@@ -450,7 +574,7 @@ def _collect(name: str, body: type) -> tuple[list[Field], list[Subsection], dict
     subsections: list[Subsection] = []
     defaults: dict[str, Callable[[], Any]] = {}
     for base in body.__bases__:
-        if issubclass(base, Tracked) and base is not Tracked:
+        if issubclass(base, VMState) and base is not VMState:
             # A class that derives from a declared one goes on where that ends.
             fields += base.vmsd.fields
             subsections += base.vmsd.subsections
@@ -539,16 +663,16 @@ def _default_element(kind: t.WireType) -> Any:
 
 
 def _state_class(body: type, wordless: list[str], defaults: dict[str, Callable[[], Any]]) -> Any:
-    """The class of states: the body without its words, on `Tracked`."""
+    """The class of states: the body without its words, on `VMState`."""
     left_out = {"__dict__", "__weakref__", "__slots__", _REGISTER, *wordless, *defaults}
     namespace = {key: value for key, value in vars(body).items() if key not in left_out}
     annotations = namespace.get("__annotations__", {})
     namespace["__annotations__"] = {key: value for key, value in annotations.items() if key not in wordless}
     namespace["__vmstate_defaults__"] = defaults
-    bases = tuple(base for base in body.__bases__ if base is not object)
+    bases = tuple(base for base in body.__bases__ if base not in (object, VMState))
     there = {name for base in bases for name in getattr(base, "__vmstate_defaults__", ())}
     namespace["__slots__"] = tuple(name for name in defaults if name not in there)
     if not there:
         namespace["__slots__"] += (META, "__weakref__")
-        bases = (*bases, Tracked)
+        bases = (*bases, VMState)
     return type(body.__name__, bases, namespace)

@@ -9,15 +9,24 @@ from __future__ import annotations
 import enum
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Generic
 
 from vmstate.errors import DescriptionError
-from vmstate.vmsd.data import Data
+from vmstate.vmsd.data import Data, NamedTuple
 from vmstate.vmsd.expr import Expr, Fact
 from vmstate.vmsd.types import Bitmap, Buffer, Choice, GTree, Host, Scalar, Struct, Unused, Validate, WireType
 
 if TYPE_CHECKING:
+    from typing_extensions import Buffer as BytesLike
+    from typing_extensions import TypeVar
+
     from vmstate.codec.codec import Codec
+
+    S = TypeVar("S", default=Any)
+else:
+    from typing import TypeVar
+
+    S = TypeVar("S")
 
 Hook = Callable[..., Any]
 Misuse = Callable[[str], DescriptionError]
@@ -151,8 +160,20 @@ class Subsection(Data):
     needed: Expr | None = None
 
 
-class VMStateDescription(Data):
-    """The declaration of a device's state, or of a part of one."""
+class TraceEntry(NamedTuple):
+    """Where something stands: its first byte and its size in bytes, and the field it is (None: a subsection)."""
+
+    offset: int
+    size: int
+    field: Field | None
+
+
+class VMStateDescription(Data, Generic[S]):
+    """The declaration of a device's state, or of a part of one.
+
+    `VMStateDescription[Beeper]` is one whose states are objects of `Beeper`; one from a vmdesc has states of type
+    `State`. To a type checker a plain `VMStateDescription` is one of any states.
+    """
 
     name: str
     fields: tuple[Field, ...] = ()
@@ -222,7 +243,7 @@ class VMStateDescription(Data):
         )
         validate(self)
 
-    def replace(self, **changes: Any) -> VMStateDescription:
+    def replace(self, **changes: Any) -> VMStateDescription[S]:
         """The same declaration with some of it changed."""
         given = [name for name in VMStateDescription._names if name not in ("depth", "compiled")]
         return VMStateDescription(**{name: getattr(self, name) for name in given} | changes)
@@ -243,16 +264,18 @@ class VMStateDescription(Data):
             codec = self.compiled["codec"] = _codec_of(self)
         return codec
 
-    def decode(self, data: Any, *, version_id: int | None = None, facts: Mapping[str, Any] | None = None) -> Any:
-        """The state in `data` (bytes-like), which must end where the state ends.
+    def decode(self, data: BytesLike, *, version_id: int | None = None, facts: Mapping[str, Any] | None = None) -> S:
+        """The state in `data`, the bytes of a section without header and footer; it must end where the state ends.
 
-        `version_id` is the one in the section's header (default: the description's own). Raises `DecodeError`.
+        `version_id` is the one in the section's header (default: the description's own). `facts` tell what the host
+        knows, by name. Raises `DecodeError`, with path and offset; `TruncatedError` where bytes are missing.
         """
-        return self.codec.decode(data, version_id=version_id, facts=facts)
+        state: S = self.codec.decode(data, version_id=version_id, facts=facts)
+        return state
 
     def encode(
         self,
-        state: Any,
+        state: S,
         *,
         version_id: int | None = None,
         facts: Mapping[str, Any] | None = None,
@@ -265,9 +288,12 @@ class VMStateDescription(Data):
         return self.codec.encode(state, version_id=version_id, facts=facts, force=force)
 
     def trace(
-        self, data: Any, *, version_id: int | None = None, facts: Mapping[str, Any] | None = None
-    ) -> Mapping[str, Any]:
-        """Path -> (offset, size, field) of everything in `data`, in the order of the wire."""
+        self, data: BytesLike, *, version_id: int | None = None, facts: Mapping[str, Any] | None = None
+    ) -> Mapping[str, TraceEntry]:
+        """Path -> (offset in bytes, size in bytes, field) of everything in `data`, in the order of the wire.
+
+        Raises `DecodeError`, as `decode` does.
+        """
         return self.codec.trace(data, version_id=version_id, facts=facts)
 
     def as_construct(self, *, version_id: int | None = None, facts: Mapping[str, Any] | None = None) -> Any:

@@ -9,9 +9,22 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from types import MemberDescriptorType
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 from vmstate.vmsd.data import NamedTuple
+
+if TYPE_CHECKING:
+    from vmstate.vmsd.description import VMStateDescription
+
+    T = TypeVar("T")
+
+    class _VmsdOfClass:
+        """The type of `vmsd`: the description whose states are of the class at hand."""
+
+        def __get__(self, instance: object, owner: type[T]) -> VMStateDescription[T]: ...
+
+        def __set__(self, instance: object, value: Any) -> None: ...
+
 
 META = "_vmstate"
 """The slot that holds a state's `Meta`, None, or `UNTOUCHED`."""
@@ -67,7 +80,7 @@ class State(dict[str, Any]):
 class _AttrsFields:
     """`__attrs_attrs__`, made when somebody asks for it."""
 
-    def __get__(self, instance: object, owner: type[Tracked]) -> Any:
+    def __get__(self, instance: object, owner: type[VMState]) -> Any:
         import attrs
 
         names = {
@@ -78,12 +91,15 @@ class _AttrsFields:
         return owner.__attrs_attrs__
 
 
-def _defaults(cls: type[Tracked]) -> dict[str, Callable[[], Any]]:
+def _defaults(cls: type[VMState]) -> dict[str, Callable[[], Any]]:
     return cls.__vmstate_defaults__
 
 
-class Tracked:
-    """The base of every state class: slots, construction by keyword, equality, repr.
+class VMState:
+    """The base of every state class: slots, construction by keyword, equality, repr; and `vmsd`, its description.
+
+    `@description` puts a class on it where the class is not. A class that names it as its base says the same to type
+    checkers, which cannot see what a decorator adds.
 
     For attrs (`attrs.fields`, `attrs.asdict`, `attrs.evolve`) it is an attrs class, but it is not attrs that makes it:
     that takes 1 ms a class, and a stream needs dozens. Setting an attribute drops its residue.
@@ -93,7 +109,8 @@ class Tracked:
     __hash__ = None  # type: ignore[assignment]
     __attrs_attrs__: ClassVar[Any] = _AttrsFields()
     __vmstate_defaults__: ClassVar[dict[str, Callable[[], Any]]] = {}
-    vmsd: ClassVar[Any]
+    if TYPE_CHECKING:
+        vmsd: ClassVar[_VmsdOfClass]
 
     def __init__(self, **values: Any) -> None:
         put = object.__setattr__
@@ -103,13 +120,15 @@ class Tracked:
         if values:
             raise TypeError(f"{type(self).__name__}() has no {', '.join(map(repr, values))}")
 
-    def __setattr__(self, name: str, value: Any) -> None:
-        if name != META and (meta := getattr(self, META, None)) is not None:
-            if meta is UNTOUCHED:
-                object.__setattr__(self, META, None)
-            else:
-                forget_residue(self, name)
-        object.__setattr__(self, name, value)
+    if not TYPE_CHECKING:
+        # A checker would take every attribute for one that can be set.
+        def __setattr__(self, name, value):
+            if name != META and (meta := getattr(self, META, None)) is not None:
+                if meta is UNTOUCHED:
+                    object.__setattr__(self, META, None)
+                else:
+                    forget_residue(self, name)
+            object.__setattr__(self, name, value)
 
     def __eq__(self, other: object) -> bool:
         if type(other) is not type(self):
@@ -198,4 +217,4 @@ def _is_derived(made: Any) -> bool:
 
 def is_state(value: Any) -> bool:
     """Whether a value is the state of a struct."""
-    return isinstance(value, (State, Tracked))
+    return isinstance(value, (State, VMState))
