@@ -54,7 +54,7 @@ lowest:
 	@.venv-lowest/bin/python -m pip --quiet --disable-pip-version-check install $$($(PYTHON) .ci/lowest.py)
 	@.venv-lowest/bin/python -m pip --quiet --disable-pip-version-check install --no-deps -e .
 	@.venv-lowest/bin/python -m pytest -q -n auto $(addprefix tests/,cli vmsd codec/test_properties.py \
-	    stream/test_containers.py compare/test_diff.py fuzz/test_fuzz.py fuzz/test_fuzz_states.py lab/test_lab.py plugin \
+	    saved/test_opening.py compare/test_diff.py fuzz/test_fuzz.py fuzz/test_fuzz_states.py lab/test_lab.py plugin \
 	    devices/test_virtio.py)
 
 bench: $(DEV)
@@ -71,7 +71,7 @@ fixtures: $(DEV)
 
 # The archive of thin streams that comes with the package, from the recorded ones.
 corpus: $(RUNTIME)
-	@$(BIN)/python -m vmstate.stream.corpus fixtures
+	@$(BIN)/python -m vmstate.saved.corpus fixtures
 
 clean:
 	rm -rf .fixtures .guest .venv .venv-lowest .mypy_cache .pytest_cache .ruff_cache build dist

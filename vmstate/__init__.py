@@ -14,6 +14,7 @@ What everybody needs is here. Whoever has more in mind finds it in a room of its
     vmstate.declare   the words and expressions in which a device is declared
     vmstate.events    what a `StreamReader` gives and a `StreamWriter` takes
     vmstate.stream    parts of a stream that are not sections; one value set from Python
+    vmstate.saved     files that hold a stream, opened to plain bytes
     vmstate.schema    descriptions from, and to, QEMU's own JSON
     vmstate.compare   schemas, destinations and costs by themselves, and the single results of a comparison
     vmstate.query     what an answer says of its origin
@@ -47,14 +48,15 @@ if TYPE_CHECKING:
         VMStateError,
     )
     from vmstate.query.ask import Answer, ask
+    from vmstate.saved.loading import load
+    from vmstate.saved.thin import thin
     from vmstate.schema.write import describe
     from vmstate.stream.check import check
     from vmstate.stream.edit import Edit, RefusedError, assign
     from vmstate.stream.events import DONE, NEED_DATA
     from vmstate.stream.memory import GuestMemory
     from vmstate.stream.reader import StreamReader
-    from vmstate.stream.stream import Section, Stream, load
-    from vmstate.stream.thin import thin
+    from vmstate.stream.stream import Section, Stream
     from vmstate.stream.verify import Finding, verify
     from vmstate.stream.writer import StreamWriter
     from vmstate.vmsd.description import TraceEntry, VMStateDescription
@@ -125,14 +127,15 @@ if not TYPE_CHECKING:
                 "TruncatedError",
             ),
             "vmstate.query.ask": ("Answer", "ask"),
+            "vmstate.saved.loading": ("load",),
+            "vmstate.saved.thin": ("thin",),
             "vmstate.schema.write": ("describe",),
             "vmstate.stream.check": ("check",),
             "vmstate.stream.edit": ("Edit", "RefusedError", "assign"),
             "vmstate.stream.events": ("DONE", "NEED_DATA"),
             "vmstate.stream.memory": ("GuestMemory",),
             "vmstate.stream.reader": ("StreamReader",),
-            "vmstate.stream.stream": ("Section", "Stream", "load"),
-            "vmstate.stream.thin": ("thin",),
+            "vmstate.stream.stream": ("Section", "Stream"),
             "vmstate.stream.verify": ("Finding", "verify"),
             "vmstate.stream.writer": ("StreamWriter",),
             "vmstate.vmsd.description": ("TraceEntry", "VMStateDescription"),

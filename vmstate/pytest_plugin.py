@@ -64,7 +64,7 @@ def golden_stream(request: pytest.FixtureRequest) -> Iterator[Callable[..., Stre
 
     A name is looked for relative to the folder of the test, then in the folders of the setting `vmstate_streams`, then
     among this project's own fixtures, in these also below them; where the package runs from no checkout, these are the
-    thin ones that come with it (vmstate.stream.corpus). `.mig` and what a compression appends may be left out. Keyword
+    thin ones that come with it (vmstate.saved.corpus). `.mig` and what a compression appends may be left out. Keyword
     arguments are those of `vmstate.load`. Raises `StreamError`.
     """
     folders = [Path(path) for path in request.config.getini(INI)]
@@ -72,8 +72,8 @@ def golden_stream(request: pytest.FixtureRequest) -> Iterator[Callable[..., Stre
 
         def golden_stream(name: str | os.PathLike[str], **how: Any) -> Stream:
             __tracebackhide__ = True
-            from vmstate.stream.corpus import corpus_stream
-            from vmstate.stream.stream import load
+            from vmstate.saved.corpus import corpus_stream
+            from vmstate.saved.loading import load
 
             found = find_stream(name, request.path.parent, folders)
             stream = load(corpus_stream(found) if isinstance(found, str) else found, **how)
@@ -100,7 +100,7 @@ def find_stream(name: str | os.PathLike[str], beside: Path, folders: Sequence[Pa
             raise _error("means more than one golden stream", wanted, " or ".join(map(str, inside)))
         if inside:
             return inside[0]
-    from vmstate.stream.corpus import corpus_names
+    from vmstate.saved.corpus import corpus_names
 
     names = corpus_names()
     packed = [one for one in names if _is_named(Path(one), wanted)]
@@ -169,7 +169,8 @@ def assert_roundtrip(stream: Source) -> None:
     """
     __tracebackhide__ = True
     from vmstate.errors import VMStateError
-    from vmstate.stream.stream import Stream, load
+    from vmstate.saved.loading import load
+    from vmstate.stream.stream import Stream
 
     try:
         if isinstance(stream, Stream) and stream.source is not None:
@@ -307,8 +308,8 @@ def _with_provenance(stream: Source) -> Iterator[tuple[Path, str | None]]:
     """
     import tempfile
 
+    from vmstate.files import write_atomic
     from vmstate.qemu.provenance import has_provenance
-    from vmstate.stream.containers import write_atomic
     from vmstate.stream.stream import Stream
 
     origin = stream.name if isinstance(stream, Stream) else None if isinstance(stream, bytes) else os.fspath(stream)

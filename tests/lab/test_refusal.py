@@ -12,7 +12,7 @@ from explain_cases import CASES, Case
 from vmstate import load
 from vmstate.lab import explain_refusal
 from vmstate.lab.refusal import words_of
-from vmstate.stream.containers import open_input
+from vmstate.saved.opening import open_input
 
 SAID = cases.said_of()
 BY_NAME = {case.name: case for case in CASES}

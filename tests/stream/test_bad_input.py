@@ -24,7 +24,7 @@ from vmstate import SchemaError, Stream, StreamError, TruncatedError, VMStateErr
 from vmstate.cli import main
 from vmstate.cli.info import summary
 from vmstate.cli.show import document, stream_tree
-from vmstate.stream.document import read_document, to_document
+from vmstate.saved.document import read_document, to_document
 from vmstate.stream.registry import all_descriptions
 from vmstate.stream.stream import Section
 

@@ -29,7 +29,7 @@ from recorded import (
 from vmstate import Section, Stream, TraceEntry, VMStateDescription, load, resolve, verify
 from vmstate.cli import main
 from vmstate.declare import facts_of, format_path
-from vmstate.stream.document import beside, has_ram_beside, read_document, to_document
+from vmstate.saved.document import beside, has_ram_beside, read_document, to_document
 from vmstate.stream.registry import all_descriptions
 from vmstate.vmsd import types as t
 from vmstate.vmsd.description import Field

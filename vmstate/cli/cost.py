@@ -9,7 +9,7 @@ from typing import Any
 
 from vmstate.compare.cost import Cost, SectionCost, WhatIf, cost_of, what_if
 from vmstate.errors import one_line
-from vmstate.stream.stream import load
+from vmstate.saved.loading import load
 
 
 def run_cost(options: argparse.Namespace) -> int:

@@ -7,10 +7,10 @@ import json
 import os
 import sys
 
+from vmstate.files import write_atomic
 from vmstate.qemu.provenance import moved, read_provenance, write_provenance
-from vmstate.stream.containers import write_atomic
-from vmstate.stream.document import beside, has_ram_beside, to_document
-from vmstate.stream.stream import load
+from vmstate.saved.document import beside, has_ram_beside, to_document
+from vmstate.saved.loading import load
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:

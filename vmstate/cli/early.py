@@ -14,8 +14,8 @@ from vmstate.early.items import BackendName
 from vmstate.early.policy import POLICIES, Plan
 from vmstate.early.streams import DevicePlan, apply_record, plan_streams, record_streams
 from vmstate.errors import one_line
-from vmstate.stream.containers import write_atomic
-from vmstate.stream.stream import load
+from vmstate.files import write_atomic
+from vmstate.saved.loading import load
 
 BOTH = "both"
 LONG = 60

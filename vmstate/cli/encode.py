@@ -8,8 +8,8 @@ import sys
 
 from vmstate.errors import VMStateError
 from vmstate.qemu.provenance import carry_provenance, read_provenance
-from vmstate.stream.containers import open_input
-from vmstate.stream.document import read_document
+from vmstate.saved.document import read_document
+from vmstate.saved.opening import open_input
 from vmstate.stream.stream import Stream
 
 

@@ -11,7 +11,8 @@ from typing import Any, TypeVar
 
 from vmstate.cli.words import counted, size_text
 from vmstate.errors import one_line
-from vmstate.stream.stream import Stream, load
+from vmstate.saved.loading import load
+from vmstate.stream.stream import Stream
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:

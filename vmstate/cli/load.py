@@ -95,7 +95,7 @@ def run(options: argparse.Namespace) -> int:
 def to_destination(options: argparse.Namespace) -> int:
     """Send a stream to a QEMU that waits for one."""
     from vmstate.lab.live import send
-    from vmstate.stream.stream import load
+    from vmstate.saved.loading import load
 
     if options.program or options.root or options.until or options.type or options.ask:
         raise VMStateError("a QEMU that runs already is neither started nor asked here: leave all but --connect out")

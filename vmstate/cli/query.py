@@ -11,7 +11,7 @@ from typing import Any
 from vmstate.errors import QueryError, VMStateError, one_line
 from vmstate.query.ask import Answer, Source, ask
 from vmstate.query.commands import COMMANDS
-from vmstate.stream.stream import load
+from vmstate.saved.loading import load
 from vmstate.vmsd.release import Release
 
 

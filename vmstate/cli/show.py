@@ -12,9 +12,10 @@ from vmstate.cli.info import runs_of_parts
 from vmstate.cli.words import size_text
 from vmstate.codec.records import Records
 from vmstate.errors import VMStateError, one_line
+from vmstate.saved.loading import load
 from vmstate.schema.values import plain_value, to_plain
 from vmstate.stream.ram_records import RamBlock
-from vmstate.stream.stream import RamSummary, Section, Stream, load
+from vmstate.stream.stream import RamSummary, Section, Stream
 from vmstate.vmsd.state import is_state, items_of
 
 FEW = 16

@@ -5,9 +5,9 @@ from __future__ import annotations
 import argparse
 import sys
 
+from vmstate.files import write_atomic
 from vmstate.qemu.provenance import carry_provenance, read_provenance
-from vmstate.stream.containers import write_atomic
-from vmstate.stream.thin import thin
+from vmstate.saved.thin import thin
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:

@@ -15,8 +15,9 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from vmstate.errors import StreamError, VMStateError
-from vmstate.stream.containers import open_input
-from vmstate.stream.stream import Section, Stream, load
+from vmstate.saved.loading import load
+from vmstate.saved.opening import open_input
+from vmstate.stream.stream import Section, Stream
 from vmstate.vmsd.data import Data, Value
 
 _LINE = re.compile(

@@ -20,12 +20,13 @@ from typing import Any
 from vmstate.codec.records import Records
 from vmstate.compare.noise import KINDS, noise_of, noise_of_bytes
 from vmstate.errors import VMStateError
+from vmstate.saved.loading import load
+from vmstate.saved.opening import Input, open_input
 from vmstate.stream.configuration import Configuration
-from vmstate.stream.containers import Input, open_input
 from vmstate.stream.events import Command
 from vmstate.stream.ram_records import RamBlock
 from vmstate.stream.registry import all_descriptions, last_part
-from vmstate.stream.stream import RamSummary, Section, Stream, load
+from vmstate.stream.stream import RamSummary, Section, Stream
 from vmstate.stream.verify import first_difference, odd_subsections, residues
 from vmstate.vmsd.data import Data, NamedTuple, Value
 from vmstate.vmsd.description import VMStateDescription

@@ -30,11 +30,12 @@ from vmstate.compare.target import Target, open_target
 from vmstate.errors import PathError, VersionError, VMStateError
 from vmstate.query.ask import LibrarySubject, Subject, value_at
 from vmstate.query.pci import is_config
+from vmstate.saved.loading import load
+from vmstate.saved.opening import open_input
 from vmstate.stream.check import check
-from vmstate.stream.containers import open_input
 from vmstate.stream.events import Command, CommandType
 from vmstate.stream.registry import destination_rules, last_part
-from vmstate.stream.stream import Section, Stream, load
+from vmstate.stream.stream import Section, Stream
 from vmstate.vmsd import types as t
 from vmstate.vmsd.data import Data
 from vmstate.vmsd.description import Field, VMStateDescription

@@ -7,7 +7,8 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from vmstate.errors import SchemaError
-from vmstate.stream.containers import open_input, write_atomic
+from vmstate.files import write_atomic
+from vmstate.saved.opening import open_input
 from vmstate.vmsd.data import Data, Value
 
 BREAKS = "breaks"

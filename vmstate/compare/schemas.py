@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from vmstate.compare.from_dump import DumpSource
 from vmstate.compare.layout import Source
 from vmstate.errors import SchemaError, VMStateError
-from vmstate.stream.containers import ENDINGS, Input, open_input
+from vmstate.saved.opening import ENDINGS, Input, open_input
 from vmstate.vmsd.data import Data
 
 if TYPE_CHECKING:
@@ -249,7 +249,7 @@ def dump_of(
 
 def stream_schema(opened: Any, facts: Mapping[str, Any]) -> Schema:
     """What a stream says of itself: by its vmdesc or, where it has none, as the library reads it."""
-    from vmstate.stream.stream import load
+    from vmstate.saved.loading import load
 
     with load(opened, facts=facts) as stream:
         return schema_of_stream(stream, facts)

@@ -17,6 +17,7 @@ from vmstate.early.policy import POLICIES, PerItem, Plan, Policy
 from vmstate.early.reset import Evidence
 from vmstate.early.snapshot import Delta, Snapshot
 from vmstate.errors import EarlyError, StreamError, VMStateError
+from vmstate.saved.loading import load
 from vmstate.schema.vmdesc import DIALECTS, Device, Vmdesc
 from vmstate.stream.configuration import Configuration
 from vmstate.stream.events import (
@@ -28,7 +29,7 @@ from vmstate.stream.events import (
     SectionHeader,
     Vmdescription,
 )
-from vmstate.stream.stream import Section, Stream, load
+from vmstate.stream.stream import Section, Stream
 from vmstate.stream.writer import StreamWriter
 from vmstate.vmsd.data import Data
 from vmstate.vmsd.state import State

@@ -10,6 +10,7 @@ from vmstate.errors import DescriptionError, VMStateError
 from vmstate.fuzz.grow import Grower
 from vmstate.fuzz.residue import odd_bytes
 from vmstate.fuzz.source import Source
+from vmstate.saved.loading import load
 from vmstate.schema.vmdesc import DIALECTS
 from vmstate.stream.configuration import Capabilities, Configuration, TargetPageBits
 from vmstate.stream.events import (
@@ -22,7 +23,7 @@ from vmstate.stream.events import (
     Vmdescription,
 )
 from vmstate.stream.registry import all_descriptions, known_names
-from vmstate.stream.stream import Stream, load
+from vmstate.stream.stream import Stream
 from vmstate.vmsd.description import VMStateDescription
 from vmstate.vmsd.expr import IDSTR
 from vmstate.vmsd.state import version_of

@@ -10,11 +10,11 @@ from pathlib import Path
 from typing import Any
 
 from vmstate.errors import VMStateError
+from vmstate.files import write_atomic
 from vmstate.fuzz.minimise import spoilt
 from vmstate.fuzz.mutate import Mutation
 from vmstate.fuzz.subject import Subject
 from vmstate.fuzz.verdict import Verdict
-from vmstate.stream.containers import write_atomic
 from vmstate.vmsd.data import Value
 
 AROUND = 16

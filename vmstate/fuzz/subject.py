@@ -11,9 +11,9 @@ from typing import Any
 
 from vmstate.errors import StreamError, VMStateError
 from vmstate.fuzz.uses import Use, Uses, inside
+from vmstate.saved.opening import open_input
 from vmstate.schema.vmdesc import NOTHING_DESCRIBED, Vmdesc, read_vmdesc
 from vmstate.stream.configuration import Configuration
-from vmstate.stream.containers import open_input
 from vmstate.stream.ends import find_vmdesc
 from vmstate.stream.events import (
     FOOTER,

@@ -29,7 +29,7 @@ from vmstate.lab.network import OwnNetwork, Probe
 from vmstate.lab.statistics import summary
 from vmstate.lab.trace import SINCE, DeviceTime, device_times, trace_words
 from vmstate.qemu.machine import Machine, Qemu, find_qemu
-from vmstate.stream.stream import load
+from vmstate.saved.loading import load
 from vmstate.vmsd.data import Data, Value
 
 PROGRAM = "qemu-system-x86_64"
@@ -380,7 +380,7 @@ def plot(measured: Sequence[Measured], path: str | os.PathLike[str]) -> None:
 
 
 def _save_figure(figure: Any, path: str | os.PathLike[str]) -> None:
-    from vmstate.stream.containers import replacing
+    from vmstate.files import replacing
 
     suffix = Path(path).suffix.removeprefix(".") or "svg"
     with replacing(path) as file:

@@ -18,7 +18,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from vmstate.errors import MachineError
-from vmstate.stream.containers import write_atomic
+from vmstate.files import write_atomic
 from vmstate.vmsd.data import Data
 
 READY = "GUEST-READY"

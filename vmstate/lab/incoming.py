@@ -14,16 +14,17 @@ from itertools import zip_longest
 from typing import IO, Any
 
 from vmstate.errors import MachineError, StreamError, VMStateError
+from vmstate.files import PIECE
 from vmstate.lab.migration import set_capabilities
 from vmstate.lab.refusal import Place, explain_refusal, words_of
 from vmstate.qemu.machine import MONITOR, Machine, Qemu
 from vmstate.qemu.memory import backend_words, has_backend, with_paths
 from vmstate.qemu.monitor import LIMIT
 from vmstate.qemu.provenance import provenance_path, read_provenance
-from vmstate.stream.containers import PIECE, Input, open_input
+from vmstate.saved.loading import load
+from vmstate.saved.opening import Input, open_input
 from vmstate.stream.events import MAGIC, ConfigurationSection, Header
 from vmstate.stream.reader import StreamReader
-from vmstate.stream.stream import load
 from vmstate.vmsd.data import Data
 
 ON_BOTH_SIDES = ("x-ignore-shared", "mapped-ram", "multifd", "xbzrle", "compress", "validate-uuid", "zero-blocks")

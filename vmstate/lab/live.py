@@ -28,9 +28,11 @@ from contextlib import ExitStack, suppress
 from typing import IO, Any, Self, cast
 
 from vmstate.errors import MachineError, StreamError
+from vmstate.files import replacing
 from vmstate.qemu.monitor import LIMIT
+from vmstate.saved.loading import load
+from vmstate.saved.opening import Input
 from vmstate.schema.vmdesc import Vmdesc
-from vmstate.stream.containers import Input, replacing
 from vmstate.stream.ends import find_vmdesc
 from vmstate.stream.events import (
     DONE,
@@ -43,7 +45,7 @@ from vmstate.stream.events import (
     SectionHeader,
 )
 from vmstate.stream.reader import StreamReader
-from vmstate.stream.stream import Stream, load
+from vmstate.stream.stream import Stream
 from vmstate.stream.writer import StreamWriter
 
 WAITING = 256 << 20

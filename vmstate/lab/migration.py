@@ -13,8 +13,8 @@ from contextlib import contextmanager, suppress
 from typing import IO, Any, Protocol
 
 from vmstate.errors import MachineError, StreamError, VMStateError
+from vmstate.files import replacing, written_elsewhere
 from vmstate.qemu.monitor import Monitor
-from vmstate.stream.containers import replacing, written_elsewhere
 
 PIECE = 1 << 20
 NO_LIMIT = {"max-bandwidth": 1 << 40, "downtime-limit": 2_000_000}

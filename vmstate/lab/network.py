@@ -18,8 +18,8 @@ from pathlib import Path
 from typing import Self
 
 from vmstate.errors import MachineError
+from vmstate.files import write_atomic
 from vmstate.qemu.process import Process
-from vmstate.stream.containers import write_atomic
 
 HOST, GUEST = "10.0.2.2", "10.0.2.15"
 """The addresses that QEMU's user network has, and the guest of `vmstate.lab.guest`."""

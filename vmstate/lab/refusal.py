@@ -14,11 +14,12 @@ from collections.abc import Iterator
 from vmstate.compare.explain import COMMANDS_SINCE, configs, features_in, named, place_of_config, read_as_known
 from vmstate.compare.pci_config import Masks
 from vmstate.errors import VMStateError
+from vmstate.saved.loading import load
+from vmstate.saved.opening import Input
 from vmstate.stream.check import check
-from vmstate.stream.containers import Input
 from vmstate.stream.events import Command
 from vmstate.stream.registry import destination_rules
-from vmstate.stream.stream import Section, Stream, load
+from vmstate.stream.stream import Section, Stream
 from vmstate.vmsd.data import Value
 from vmstate.vmsd.path import resolve
 from vmstate.vmsd.state import is_state

@@ -24,13 +24,13 @@ from typing import Any, Self
 from vmstate.early.items import BackendName
 from vmstate.early.streams import DevicePlan, apply_record, describe_again, plan_streams, record_streams
 from vmstate.errors import MachineError, VMStateError
+from vmstate.files import write_atomic
 from vmstate.lab.capture import capture_machine, capture_started
 from vmstate.lab.guest import READY, Guest
 from vmstate.lab.incoming import Destination
 from vmstate.lab.network import HOST, OwnNetwork, no_tap
 from vmstate.qemu.machine import Machine, Qemu, find_qemu
-from vmstate.stream.containers import write_atomic
-from vmstate.stream.stream import load
+from vmstate.saved.loading import load
 from vmstate.vmsd.data import Data, Value
 
 PROGRAM = "qemu-system-x86_64"

@@ -35,8 +35,9 @@ from vmstate.qemu.machine import Machine, Qemu, find_qemu
 from vmstate.qemu.memory import has_backend, memory_size
 from vmstate.qemu.monitor import LIMIT
 from vmstate.qemu.provenance import read_provenance
+from vmstate.saved.loading import load
 from vmstate.stream.registry import destination_rules
-from vmstate.stream.stream import Section, Stream, load
+from vmstate.stream.stream import Section, Stream
 from vmstate.vmsd.path import resolve
 from vmstate.vmsd.release import Release
 from vmstate.vmsd.types import Scalar

@@ -29,11 +29,12 @@ from vmstate.early.migration import set_up
 from vmstate.early.operations import Operation, Phase
 from vmstate.early.source import Source
 from vmstate.errors import EarlyError, MachineError
+from vmstate.files import write_atomic
 from vmstate.lab.statistics import summary
 from vmstate.qemu.process import Process
-from vmstate.stream.containers import write_atomic
+from vmstate.saved.loading import load
 from vmstate.stream.registry import exercise_of
-from vmstate.stream.stream import Stream, load
+from vmstate.stream.stream import Stream
 from vmstate.vmsd.data import Data
 from vmstate.vmsd.state import facts_of
 

@@ -38,7 +38,8 @@ from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from vmstate.errors import StreamError
-from vmstate.stream.containers import ENDINGS, open_input, write_atomic
+from vmstate.files import write_atomic
+from vmstate.saved.opening import ENDINGS, open_input
 
 if TYPE_CHECKING:
     from vmstate.stream.edit import Edit

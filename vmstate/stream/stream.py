@@ -13,12 +13,12 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from vmstate.errors import PathError, StreamError, VMStateError
+from vmstate.files import write_atomic
 from vmstate.schema.vmdesc import DIALECTS, NOTHING_DESCRIBED, Dialect, Vmdesc, read_vmdesc
 from vmstate.stream.configuration import Configuration
-from vmstate.stream.containers import Input, open_input, write_atomic
 from vmstate.stream.ends import find_vmdesc
 from vmstate.stream.events import (
     Command,
@@ -183,13 +183,29 @@ class RamSummary:
 Part = Header | ConfigurationSection | Section | Command | EndOfStream | Vmdescription | Trailing
 
 
+class StreamSource(Protocol):
+    """The bytes that a stream was read from, all at hand; `vmstate.saved` makes one of a file.
+
+    `data` is valid until `close`; `name` is for messages.
+    """
+
+    data: memoryview
+    name: str
+
+    def release(self, start: int, end: int) -> None:
+        """Take notice that data[start:end] will not be looked at for a while; it stays readable."""
+
+    def close(self) -> None:
+        """Give up the data."""
+
+
 class Stream:
-    """A migration stream: its parts, and the input that RAM is still in."""
+    """A migration stream: its parts, and the bytes that RAM is still in."""
 
     def __init__(
         self,
         parts: Iterable[Part],
-        source: Input | None = None,
+        source: StreamSource | None = None,
         name: str | None = None,
         events: Callable[[], Iterator[Event]] | None = None,
     ) -> None:
@@ -479,36 +495,28 @@ def _section(header: SectionHeader, state: DeviceState | None, ram: RamSummary, 
     return Section(header, state.state, state.vmsd, state.described_by, footer, state.offset, size, state.problem)
 
 
-def load(
-    source: Any, *, vmdesc: Vmdesc | None = None, library: bool = True, facts: Mapping[str, Any] | None = None
+def read_stream(
+    source: StreamSource, *, vmdesc: Vmdesc | None = None, library: bool = True, facts: Mapping[str, Any] | None = None
 ) -> Stream:
-    """Load a migration stream from a path ("-": standard input), bytes, a binary file, or an opened `Input`.
+    """The stream in bytes that are all at hand; `load` opens files and does this.
 
-    Compressed input is known by its magic. `vmdesc` stands in for the stream's own; without `library` the device
-    library is not asked. `facts` are what is known of the host that saved, by name. Raises `VMStateError`.
+    `vmdesc` stands in for the stream's own; without `library` the device library is not asked. `facts` are what is
+    known of the host that saved, by name. Raises `VMStateError`, and leaves the source open.
     """
-    opened = source if isinstance(source, Input) else open_input(source)
-    try:
-        data = opened.data
-        if len(data) == 0:
-            raise StreamError("the stream is empty", expected="a migration stream")
-        text = find_vmdesc(data) if vmdesc is None else None
-        with collector_paused():
-            known = vmdesc or (NOTHING_DESCRIBED if text is None else read_vmdesc(text))
+    data = source.data
+    if len(data) == 0:
+        raise StreamError("the stream is empty", expected="a migration stream")
+    text = find_vmdesc(data) if vmdesc is None else None
+    with collector_paused():
+        known = vmdesc or (NOTHING_DESCRIBED if text is None else read_vmdesc(text))
 
-            def events() -> Iterator[Event]:
-                return StreamReader.over(data, vmdesc=known, library=library, facts=facts).events()
+        def events() -> Iterator[Event]:
+            return StreamReader.over(data, vmdesc=known, library=library, facts=facts).events()
 
-            stream = Stream(parts_of(events(), opened.release), opened, opened.name, events)
-        own = stream.vmdesc_text
-        if vmdesc is None and own != text:
-            # What was found is no part of this stream, or what is part of it was not found for it is damaged.
-            known = NOTHING_DESCRIBED if own is None else read_vmdesc(own)
-            return load(opened, vmdesc=known, library=library, facts=facts)
-        return stream
-    except VMStateError as error:
-        opened.close()
-        raise error.within(file=opened.name) from None
-    except BaseException:
-        opened.close()
-        raise
+        stream = Stream(parts_of(events(), source.release), source, source.name, events)
+    carried = stream.vmdesc_text
+    if vmdesc is None and carried != text:
+        # What was found is no part of this stream, or what is part of it was not found for it is damaged.
+        known = NOTHING_DESCRIBED if carried is None else read_vmdesc(carried)
+        return read_stream(source, vmdesc=known, library=library, facts=facts)
+    return stream

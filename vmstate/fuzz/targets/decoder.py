@@ -15,9 +15,10 @@ from vmstate.errors import VMStateError
 from vmstate.fuzz.mutate import Mutation
 from vmstate.fuzz.subject import Subject
 from vmstate.fuzz.verdict import ACCEPTED, CRASHED, DIFFERS, HUNG, MEMORY, REFUSED, Verdict, generalised
+from vmstate.saved.loading import load
 from vmstate.stream.check import check
 from vmstate.stream.registry import last_part
-from vmstate.stream.stream import Stream, load
+from vmstate.stream.stream import Stream
 
 SECONDS = 1.0
 SECONDS_PER_BYTE = 2e-6

@@ -24,9 +24,10 @@ from vmstate.fuzz.source import RandomSource
 from vmstate.fuzz.subject import Subject, apply
 from vmstate.fuzz.targets.decoder import SECONDS, TooLong, place_of, time_limit
 from vmstate.fuzz.verdict import ACCEPTED, CRASHED, DIFFERS, HUNG, REFUSED, Verdict
+from vmstate.saved.loading import load
 from vmstate.schema.vmdesc import DIALECTS, Device, Vmdesc
 from vmstate.stream.registry import last_part
-from vmstate.stream.stream import Section, Stream, load
+from vmstate.stream.stream import Section, Stream
 from vmstate.vmsd.state import facts_of
 
 ATTEMPTS = 3

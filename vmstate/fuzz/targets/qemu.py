@@ -25,6 +25,7 @@ from pathlib import Path
 from typing import Any
 
 from vmstate.errors import VMStateError
+from vmstate.files import write_atomic
 from vmstate.fuzz.mutate import Mutation
 from vmstate.fuzz.subject import Subject
 from vmstate.fuzz.targets.learn import decoded, learn
@@ -40,9 +41,9 @@ from vmstate.qemu.provenance import (
     recorded_now,
     write_provenance,
 )
-from vmstate.stream.containers import open_input, write_atomic
+from vmstate.saved.loading import load
+from vmstate.saved.opening import open_input
 from vmstate.stream.destination import KnownDestination
-from vmstate.stream.stream import load
 from vmstate.vmsd.release import Release
 
 LIMIT = 15.0

@@ -1,9 +1,9 @@
 """The recorded streams that come with the package: thin, so without any ROM, all in one archive of some 80 KB.
 
-    python -m vmstate.stream.corpus FOLDER      makes it of the *.mig.xz in FOLDER and below
+    python -m vmstate.saved.corpus FOLDER      makes it of the *.mig.xz in FOLDER and below
 
 Names are those of the files, relative to FOLDER and without `.xz`: "pairs/qemu-7.2-idle-early.mig". Each member is the
-stream of that file without its pages (vmstate.stream.thin), every other byte as QEMU wrote it. Most of all of them is
+stream of that file without its pages (vmstate.saved.thin), every other byte as QEMU wrote it. Most of all of them is
 the same texts and tables, so that one archive is a tenth of what they are one by one.
 """
 
@@ -17,8 +17,8 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from vmstate.errors import StreamError, VMStateError
-from vmstate.stream.containers import write_atomic
-from vmstate.stream.thin import thin
+from vmstate.files import write_atomic
+from vmstate.saved.thin import thin
 
 ARCHIVE = Path(__file__).resolve().parent.parent / "golden.tar.xz"
 """The archive of this package."""

@@ -15,7 +15,7 @@ from recorded import FIXTURES, MANIFEST, MAPPED_RAM, NONE, POSTCOPY, STREAMS, pl
 
 from vmstate import Stream, StreamError, VMStateError, load, thin
 from vmstate.cli import main
-from vmstate.stream.corpus import ARCHIVE, corpus_names, corpus_stream, pack, thin_streams
+from vmstate.saved.corpus import ARCHIVE, corpus_names, corpus_stream, pack, thin_streams
 from vmstate.stream.events import Command
 
 MAPPED = {file for file in STREAMS if MANIFEST.get(file, {}).get("format") == "mapped-ram"}

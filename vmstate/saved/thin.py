@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from vmstate.errors import StreamError, VMStateError
-from vmstate.stream.containers import open_input
+from vmstate.saved.opening import open_input
 from vmstate.stream.ram_records import RamMapped, RamPages
 from vmstate.stream.reader import StreamReader
 from vmstate.stream.writer import StreamWriter

@@ -19,8 +19,9 @@ import pytest
 import zstandard
 
 from vmstate.errors import StreamError
-from vmstate.stream import containers
-from vmstate.stream.containers import open_input, write_atomic
+from vmstate.files import write_atomic
+from vmstate.saved import compressed, opening
+from vmstate.saved.opening import open_input
 
 ROOT = Path(__file__).resolve().parents[2]
 PLAIN = b"QEVM\0\0\0\3" + bytes(range(256)) * 40
@@ -65,8 +66,9 @@ class Pipe:
 @pytest.fixture
 def small(monkeypatch: pytest.MonkeyPatch) -> None:
     """Little memory, so that small inputs go to disk."""
-    monkeypatch.setattr(containers, "PIECE", 1000)
-    monkeypatch.setattr(containers, "IN_MEMORY", 3000)
+    for module in (opening, compressed):
+        monkeypatch.setattr(module, "PIECE", 1000)
+    monkeypatch.setattr(opening, "IN_MEMORY", 3000)
 
 
 # Reading
@@ -224,7 +226,7 @@ def test_standard_input_of_a_process(redirect: bool, tmp_path: Path) -> None:
     path = tmp_path / "file"
     path.write_bytes(PLAIN)
     code = (
-        "import sys; from vmstate.stream.containers import open_input; "
+        "import sys; from vmstate.saved.opening import open_input; "
         "i = open_input('-'); print(i._mapping is not None, len(i.data), bytes(i.data[:4]))"
     )
     with path.open("rb") as file:
@@ -326,7 +328,7 @@ def test_a_plain_file_has_no_limit(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("form", FORMS)
 def test_a_bomb_takes_disk_and_not_memory(form: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(containers, "IN_MEMORY", 1 << 20)
+    monkeypatch.setattr(opening, "IN_MEMORY", 1 << 20)
     size = 200 << 20
     packed = COMPRESS[form](bytes(size))
     tracemalloc.start()

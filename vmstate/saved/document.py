@@ -15,10 +15,10 @@ from functools import partial
 from typing import Any
 
 from vmstate.errors import SchemaError, StreamError
+from vmstate.saved.opening import Input, open_input
 from vmstate.schema.values import from_plain, to_plain
 from vmstate.schema.vmdesc import Vmdesc, parse_json, read_vmdesc
 from vmstate.stream.configuration import Configuration
-from vmstate.stream.containers import Input, open_input
 from vmstate.stream.events import (
     Command,
     ConfigurationSection,

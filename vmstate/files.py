@@ -1,0 +1,185 @@
+"""Files that are written whole or not at all, and the system's errors as this library's."""
+
+from __future__ import annotations
+
+import errno
+import io
+import os
+import stat
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
+from typing import TYPE_CHECKING
+
+from vmstate.errors import StreamError
+
+if TYPE_CHECKING:
+    from _typeshed import ReadableBuffer
+
+
+# Writing
+
+PIECE = 1 << 20
+"""Bytes read, decompressed and copied at a time."""
+
+
+def write_atomic(path: str | os.PathLike[str], chunks: Iterable[ReadableBuffer]) -> None:
+    """Write a file so that it has either its old content or all of the new one, whatever happens.
+
+    The chunks go to a nameless file in the target's folder, which takes its place when it is on disk: even a process
+    that is killed leaves nothing behind. Where the file system has no nameless files it is a temporary one beside the
+    target. An existing file's mode is kept, a new one gets what the umask gives. The chunks may be views of the file
+    that is replaced. A symbolic link keeps pointing where it does and its file is replaced. A device or pipe is written
+    straight into, there being nothing to replace.
+
+    Raises StreamError: a directory, no permission, no room. What `chunks` raises comes through,
+    and leaves the old file and no temporary one.
+    """
+    name = os.fspath(path)
+    with replacing(path) as file:
+        for chunk in chunks:
+            with reported(name):
+                file.write(chunk)
+
+
+@contextmanager
+def replacing(path: str | os.PathLike[str]) -> Iterator[io.BufferedRandom | io.BufferedWriter]:
+    """A file to write into, which takes the place of `path` when the body ends well, as `write_atomic` has it."""
+    name = os.fspath(path)
+    with reported(name):
+        status = _status(name)
+    replaced = status is None or stat.S_ISREG(status.st_mode)
+    with _replacement(name, status) if replaced else _straight(name) as file:
+        yield file
+
+
+@contextmanager
+def written_elsewhere(path: str | os.PathLike[str]) -> Iterator[str]:
+    """The name of an empty file beside `path`, for another process to write, which takes its place when the body ends
+    well and goes away when it does not.
+    """
+    name = os.fspath(path)
+    target = os.path.realpath(name)
+    with reported(name):
+        temporary = _temporary_name(target)
+        os.close(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666))
+    try:
+        yield temporary
+        with reported(name):
+            descriptor = os.open(temporary, os.O_RDONLY | os.O_CLOEXEC)
+            try:
+                os.fsync(descriptor)
+            finally:
+                os.close(descriptor)
+            os.replace(temporary, target)
+    except BaseException:
+        with suppress(OSError):
+            os.unlink(temporary)
+        raise
+    _sync_folder(os.path.dirname(target))
+
+
+def _status(name: str) -> os.stat_result | None:
+    try:
+        return os.stat(name)
+    except FileNotFoundError:
+        return None
+
+
+@contextmanager
+def _straight(name: str) -> Iterator[io.BufferedWriter]:
+    with reported(name):
+        file = open(name, "wb")  # noqa: SIM115 (closed below, each way in its own manner)
+    try:
+        yield file
+        with reported(name):
+            file.close()
+    except BaseException:
+        _drop(file)
+        raise
+
+
+@contextmanager
+def _replacement(name: str, status: os.stat_result | None) -> Iterator[io.BufferedRandom | io.BufferedWriter]:
+    """A temporary file that takes the place of `name` when the body ends well, else goes away."""
+    target = os.path.realpath(name)
+    with reported(name):
+        if status is not None and not os.access(target, os.W_OK):
+            # Renaming would get round the protection of the file itself.
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+        temporary, is_named, file = _temporary_beside(target, private=status is not None)
+    try:
+        yield file
+        with reported(name):
+            file.flush()
+            if status is not None:
+                os.fchmod(file.fileno(), status.st_mode & 0o777)
+            os.fsync(file.fileno())
+            if not is_named:
+                try:
+                    _link(file, target)
+                except FileExistsError:
+                    # A link cannot take the place of a file that is there; a file with a name can.
+                    _link(file, temporary)
+                    is_named = True
+            if is_named:
+                os.replace(temporary, target)
+            file.close()
+    except BaseException:
+        _drop(file)
+        with suppress(OSError):
+            os.unlink(temporary)
+        raise
+    _sync_folder(os.path.dirname(target))
+
+
+def _drop(file: io.BufferedRandom | io.BufferedWriter) -> None:
+    """Close a file that failed: what it still holds would only fail again."""
+    with suppress(OSError):
+        file.close()
+
+
+def _temporary_name(target: str) -> str:
+    return os.path.join(os.path.dirname(target), f".vmstate-{os.urandom(8).hex()}.tmp")
+
+
+def _temporary_beside(target: str, *, private: bool) -> tuple[str, bool, io.BufferedRandom | io.BufferedWriter]:
+    """A name beside the target, whether the file has it already, and the file: nameless where that can be.
+
+    It is private until the target's mode is copied.
+    """
+    mode = 0o600 if private else 0o666
+    temporary = _temporary_name(target)
+    if hasattr(os, "O_TMPFILE") and os.path.isdir("/proc/self/fd"):
+        with suppress(OSError):
+            descriptor = os.open(os.path.dirname(target), os.O_RDWR | os.O_TMPFILE | os.O_CLOEXEC, mode)
+            return temporary, False, open(descriptor, "w+b")
+    flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
+    return temporary, True, open(os.open(temporary, flags, mode), "w+b")
+
+
+def _link(file: io.BufferedRandom | io.BufferedWriter, name: str) -> None:
+    """Give a nameless file a name."""
+    # Only with a folder's descriptor does Python follow the link in /proc; an absolute path takes no notice of it.
+    os.link(f"/proc/self/fd/{file.fileno()}", name, src_dir_fd=file.fileno(), follow_symlinks=True)
+
+
+def _sync_folder(folder: str) -> None:
+    """Make the rename last through a crash, on file systems that can."""
+    with suppress(OSError):
+        descriptor = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+
+
+@contextmanager
+def reported(name: str, what: str = "") -> Iterator[None]:
+    """Turn the system's errors into ours. ValueError is a path that no system takes."""
+    try:
+        yield
+    except OSError as error:
+        reason = (error.strerror or str(error) or type(error).__name__).lower()
+        raise StreamError(f"{what}{reason}", file=name) from error
+    except ValueError as error:
+        raise StreamError(f"{what}{error}", file=name) from error

@@ -1,0 +1,30 @@
+"""`load`: a migration stream from wherever it is kept."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from vmstate.errors import VMStateError
+from vmstate.saved.opening import Input, open_input
+from vmstate.schema.vmdesc import Vmdesc
+from vmstate.stream.stream import Stream, read_stream
+
+
+def load(
+    source: Any, *, vmdesc: Vmdesc | None = None, library: bool = True, facts: Mapping[str, Any] | None = None
+) -> Stream:
+    """Load a migration stream from a path ("-": standard input), bytes, a binary file, or an opened `Input`.
+
+    Compressed input is known by its magic. `vmdesc` stands in for the stream's own; without `library` the device
+    library is not asked. `facts` are what is known of the host that saved, by name. Raises `VMStateError`.
+    """
+    opened = source if isinstance(source, Input) else open_input(source)
+    try:
+        return read_stream(opened, vmdesc=vmdesc, library=library, facts=facts)
+    except VMStateError as error:
+        opened.close()
+        raise error.within(file=opened.name) from None
+    except BaseException:
+        opened.close()
+        raise

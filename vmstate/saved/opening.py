@@ -1,0 +1,269 @@
+"""Any source of a stream as plain bytes that are all at hand.
+
+A stream can be larger than memory, so nothing here holds all of it: a plain file is mapped, and what must be
+decompressed or read from a pipe goes to an unlinked temporary file, mapped as well, once it outgrows a fixed amount of
+memory.
+
+Compressed forms are known by their first bytes, never by a file's name. A migration stream begins with "QEVM", so none
+of them can be taken for one.
+"""
+
+from __future__ import annotations
+
+import io
+import mmap
+import os
+import stat
+import sys
+from collections.abc import Iterator
+from contextlib import suppress
+from itertools import chain
+from typing import TYPE_CHECKING, Protocol, Self, runtime_checkable
+
+from vmstate.errors import StreamError
+
+if TYPE_CHECKING:
+    from _typeshed import ReadableBuffer
+from vmstate.files import PIECE, reported
+
+IN_MEMORY = 64 << 20
+"""Bytes of decompressed or piped input that stay in memory; beyond, all of it goes to disk."""
+
+LIMIT = 64 << 30
+"""Bytes of decompressed or piped input that are accepted unless the caller says otherwise.
+
+A few kilobytes can decompress to a full disk: the limit is what a large machine's memory takes.
+"""
+
+FORMS = {
+    b"\x1f\x8b": "gzip",
+    b"BZh": "bzip2",
+    b"\xfd7zXZ\x00": "xz",
+    b"\x28\xb5\x2f\xfd": "zstd",
+    b"\x04\x22\x4d\x18": "lz4",
+}
+"""The first bytes of what is compressed, and the form that they mean (`vmstate.saved.compressed`)."""
+
+_LONGEST_MAGIC = max(map(len, FORMS))
+
+ENDINGS = (".xz", ".gz", ".bz2", ".zst", ".lz4")
+"""How the names of compressed files end. What a file is its magic says."""
+
+STDIN_NAME = "<stdin>"
+
+
+def _form_of(head: bytes | memoryview) -> str | None:
+    """The compressed form whose data begins so; None for plain bytes."""
+    return next((form for magic, form in FORMS.items() if head[: len(magic)] == magic), None)
+
+
+def _decompressed(pieces: Iterator[bytes], form: str, name: str) -> Iterator[bytes]:
+    # Most input is plain.
+    from vmstate.saved.compressed import decompressed
+
+    return decompressed(pieces, form, name)
+
+
+@runtime_checkable
+class BinaryFile(Protocol):
+    """What `open_input` needs of a file object: up to that many bytes, none at the end."""
+
+    def read(self, size: int, /) -> bytes | None: ...
+
+
+class Input:
+    """Bytes that are all at hand, in memory or mapped.
+
+    `data` is a read-only view of bytes, valid until `close`; `name` is for messages.
+    """
+
+    __slots__ = ("_base", "_mapping", "data", "name")
+
+    def __init__(self, data: memoryview, name: str, mapping: mmap.mmap | None = None, base: int = 0) -> None:
+        self.data = data
+        self.name = name
+        self._mapping = mapping
+        self._base = base
+
+    def release(self, start: int, end: int) -> None:
+        """Let the system drop the memory of data[start:end]; the bytes stay readable.
+
+        A scan that gives back what it has passed keeps resident memory small however long the
+        stream is. Offsets are in bytes; the pages at both edges are kept unless wholly inside.
+        Does nothing where the data is not mapped.
+        """
+        if self._mapping is None or not hasattr(mmap, "MADV_DONTNEED"):
+            return
+        page = mmap.PAGESIZE
+        first = -(-(max(start, 0) + self._base) // page) * page
+        last = (min(end, len(self.data)) + self._base) // page * page
+        if first < last:
+            with suppress(OSError):
+                self._mapping.madvise(mmap.MADV_DONTNEED, first, last - first)
+
+    def close(self) -> None:
+        """Give up the data. A view taken from it stays valid and keeps the mapping until it goes."""
+        with suppress(BufferError):
+            self.data.release()
+            if self._mapping is not None:
+                self._mapping.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exc_info: object) -> None:
+        self.close()
+
+
+def open_input(source: str | os.PathLike[str] | ReadableBuffer | BinaryFile, *, limit: int = LIMIT) -> Input:
+    """Open a path, "-" (standard input), bytes, or a binary file object, compressed or not.
+
+    A file object is read from where it stands and stays open. `limit` is the greatest number of
+    bytes accepted from a compressed or piped source; a plain file or bytes may have any size.
+
+    Raises StreamError: no such file, a directory, no permission, damaged or cut compressed data,
+    more than `limit` bytes, no room on disk, or a compression whose package is not installed.
+    """
+    if isinstance(source, str) and source == "-":
+        return _open_stdin(limit)
+    if isinstance(source, str | os.PathLike):
+        return _open_path(source, limit)
+    view = _view_of(source)
+    if view is not None:
+        return _open_bytes(view, limit)
+    if not isinstance(source, BinaryFile):
+        raise TypeError("a path, bytes or a binary file object is needed")
+    return _open_file(source, _name_of(source), limit)
+
+
+def _view_of(source: object) -> memoryview | None:
+    """The bytes of an object that has the buffer protocol, as one row of bytes."""
+    try:
+        view = memoryview(source)  # type: ignore[arg-type]
+    except TypeError:
+        return None
+    try:
+        return view.cast("B")
+    except (TypeError, ValueError):  # strided, or of a format that has no cast
+        return memoryview(view.tobytes())
+
+
+def _open_stdin(limit: int) -> Input:
+    file = getattr(sys.stdin, "buffer", None)
+    if file is None:
+        raise StreamError("there is no standard input to read bytes from", file=STDIN_NAME)
+    return _open_file(file, STDIN_NAME, limit)
+
+
+def _open_path(path: str | os.PathLike[str], limit: int) -> Input:
+    name = os.fspath(path)
+    with reported(name):
+        file = open(path, "rb", buffering=0)  # noqa: SIM115 (closed below, once reported)
+    with file:
+        return _open_file(file, name, limit)
+
+
+def _open_bytes(view: memoryview, limit: int) -> Input:
+    name = "<bytes>"
+    form = _form_of(view[:_LONGEST_MAGIC])
+    if form is None:
+        return Input(view.toreadonly(), name)
+    slices = (bytes(view[at : at + PIECE]) for at in range(0, len(view), PIECE))
+    return _collected(_decompressed(slices, form, name), name, limit)
+
+
+def _open_file(file: BinaryFile, name: str, limit: int) -> Input:
+    with reported(name):
+        mapped = _mapped_if_plain(file, name)
+    if mapped is not None:
+        return mapped
+    return _from_pieces(_pieces_of(file, name), name, limit)
+
+
+def _mapped_if_plain(file: BinaryFile, name: str) -> Input | None:
+    """The rest of a plain regular file as a map; None where it has to be read instead."""
+    raw = file.raw if isinstance(file, io.BufferedReader) else file
+    # Only these: a GzipFile, too, has a descriptor, which is not of what it reads.
+    if not isinstance(raw, io.FileIO) or not isinstance(file, io.FileIO | io.BufferedReader):
+        return None
+    status = os.fstat(raw.fileno())
+    # Files of /proc are regular and say that they are empty, which they are not.
+    if not stat.S_ISREG(status.st_mode) or status.st_size == 0:
+        return None
+    start = file.tell()
+    if _form_of(os.pread(raw.fileno(), _LONGEST_MAGIC, start)) is not None:
+        return None
+    try:
+        return _mapped(raw.fileno(), name, start)
+    except OSError:  # some file systems have no maps
+        return None
+
+
+def _mapped(descriptor: int, name: str, start: int = 0) -> Input:
+    mapping = mmap.mmap(descriptor, 0, access=mmap.ACCESS_READ)
+    return Input(memoryview(mapping)[start:], name, mapping, min(start, len(mapping)))
+
+
+def _name_of(file: object) -> str:
+    name = getattr(file, "name", None)
+    return name if isinstance(name, str) else "<stream>"
+
+
+def _pieces_of(file: BinaryFile, name: str) -> Iterator[bytes]:
+    while True:
+        with reported(name):
+            piece = file.read(PIECE)
+        if piece is None:
+            raise StreamError("no bytes to be had yet from a non-blocking source", file=name)
+        if not piece:
+            return
+        yield piece
+
+
+def _from_pieces(pieces: Iterator[bytes], name: str, limit: int) -> Input:
+    head = b""
+    for piece in pieces:  # a pipe may give a byte at a time
+        head += piece
+        if len(head) >= _LONGEST_MAGIC:
+            break
+    whole = chain([head], pieces)
+    form = _form_of(head)
+    return _collected(whole if form is None else _decompressed(whole, form, name), name, limit)
+
+
+def _collected(pieces: Iterator[bytes], name: str, limit: int) -> Input:
+    limited = _limited(pieces, name, limit)
+    memory = bytearray()
+    for piece in limited:
+        memory += piece
+        if len(memory) > IN_MEMORY:
+            return _collected_on_disk(memory, limited, name)
+    return Input(memoryview(memory).toreadonly(), name)
+
+
+def _collected_on_disk(memory: bytearray, rest: Iterator[bytes], name: str) -> Input:
+    """What is in memory already and the rest, in an unlinked file. Empties `memory`."""
+    import tempfile
+
+    what = "cannot be put into a temporary file: "
+    with reported(name, what), tempfile.TemporaryFile(dir=_spool_folder()) as file:
+        file.write(memory)
+        memory.clear()
+        file.writelines(rest)
+        file.flush()
+        return _mapped(file.fileno(), name)
+
+
+def _spool_folder() -> str | None:
+    """Where large temporary files belong: /tmp is often memory, which is what is to be spared."""
+    folder = "/var/tmp"
+    return None if "TMPDIR" in os.environ or not os.access(folder, os.W_OK | os.X_OK) else folder
+
+
+def _limited(pieces: Iterator[bytes], name: str, limit: int) -> Iterator[bytes]:
+    total = 0
+    for piece in pieces:
+        total += len(piece)
+        if total > limit:
+            raise StreamError(f"holds more than the {limit} bytes that are accepted", file=name)
+        yield piece
