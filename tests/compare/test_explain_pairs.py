@@ -135,7 +135,7 @@ def test_the_command(capsys: pytest.CaptureFixture[str]) -> None:
 def test_against_a_command_line(
     more: tuple[str, ...], verdict: str, tmp_path: Any, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    from vmstate.lab.capture import capture_started
+    from vmstate.qemu.capture import capture_started
 
     argv = ["qemu-system-x86_64", "-nodefaults", "-display", "none", "-accel", "tcg", "-m", "16", "-M", "q35", "-S"]
     path = str(tmp_path / "source.mig")

@@ -33,12 +33,12 @@ from machines import (
 import vmstate
 from vmstate.cli import main
 from vmstate.errors import MachineError
-from vmstate.lab.capture import capture_running, capture_started
 from vmstate.lab.guest import READY
 from vmstate.lab.incoming import Destination, load_into_qemu
 from vmstate.lab.live import Sink, send
-from vmstate.lab.migration import configured, follow
+from vmstate.qemu.capture import capture_running, capture_started
 from vmstate.qemu.machine import Machine
+from vmstate.qemu.migration import configured, follow
 from vmstate.qemu.monitor import Monitor
 from vmstate.qemu.provenance import read_provenance
 from vmstate.stream.edit import assign
@@ -264,10 +264,10 @@ def test_a_disk_that_is_full_behind_a_pipe(tmp_path: Path, monkeypatch: pytest.M
     def failed(*_: Any) -> Any:
         raise MachineError("the migration failed: Unable to write to command: Broken pipe")
 
-    monkeypatch.setattr("vmstate.lab.migration.follow", failed)
+    monkeypatch.setattr("vmstate.qemu.migration.follow", failed)
     with pytest.raises(MachineError, match="Broken pipe"):
         capture_started(tmp_path / "x.mig", COLD, transport="exec")
-    monkeypatch.setattr("vmstate.lab.migration._is_full", lambda path: True)
+    monkeypatch.setattr("vmstate.qemu.migration._is_full", lambda path: True)
     with pytest.raises(vmstate.StreamError, match=r"no space left on device: .* Broken pipe"):
         capture_started(tmp_path / "x.mig", COLD, transport="exec")
     assert list(tmp_path.iterdir()) == []

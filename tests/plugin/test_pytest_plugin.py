@@ -209,7 +209,7 @@ def test_same_state_of_streams_and_sections() -> None:
 @pytest.mark.qemu
 @needs_qemu
 def test_a_captured_stream_loads_with_its_provenance(tmp_path: Path) -> None:
-    from vmstate.lab.capture import capture_started
+    from vmstate.qemu.capture import capture_started
 
     argv = ["qemu-system-x86_64", "-M", "pc", "-accel", "tcg", "-m", "4", "-nodefaults", "-vga", "none", "-S"]
     capture_started(tmp_path / "cold.mig", argv, ram=False)

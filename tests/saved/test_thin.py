@@ -126,8 +126,8 @@ def test_an_archive_is_made_of_what_can_be_thin(tmp_path: Path) -> None:
 @pytest.mark.qemu
 @needs_qemu
 def test_qemu_loads_what_never_ran(tmp_path: Path) -> None:
-    from vmstate.lab.capture import capture_started
     from vmstate.lab.incoming import load_into_qemu
+    from vmstate.qemu.capture import capture_started
 
     capture_started(tmp_path / "cold.mig", COLD)
     assert main(["thin", str(tmp_path / "cold.mig"), "-o", str(tmp_path / "thin.mig")]) == 0

@@ -30,10 +30,10 @@ from typing import Any, NamedTuple
 from vmstate.compare.target import Target, open_target, write_target
 from vmstate.errors import VMStateError
 from vmstate.lab.incoming import Destination
-from vmstate.lab.migration import NO_LIMIT, save
 from vmstate.lab.target import target_of
 from vmstate.qemu.machine import Machine as LabMachine
 from vmstate.qemu.machine import Qemu, find_qemu
+from vmstate.qemu.migration import NO_LIMIT, save
 from vmstate.saved.loading import load
 from vmstate.stream.edit import assign
 

@@ -65,7 +65,7 @@ def run(options: argparse.Namespace) -> int:
 
 def from_running(options: argparse.Namespace, bar: Progress) -> dict[str, Any]:
     """Capture a QEMU that somebody else runs."""
-    from vmstate.lab.capture import capture_running
+    from vmstate.qemu.capture import capture_running
     from vmstate.qemu.monitor import Monitor, read_address
 
     if options.until or options.type or options.root:
@@ -88,7 +88,7 @@ def from_running(options: argparse.Namespace, bar: Progress) -> dict[str, Any]:
 
 def from_started(options: argparse.Namespace, bar: Progress) -> dict[str, Any]:
     """Capture a QEMU that is started for it."""
-    from vmstate.lab.capture import capture_started
+    from vmstate.qemu.capture import capture_started
     from vmstate.qemu.machine import find_qemu
 
     if options.stopped:

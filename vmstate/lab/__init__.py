@@ -6,11 +6,11 @@ from vmstate.lazy import names_on_demand
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from vmstate.lab.capture import capture_machine, capture_running, capture_started
     from vmstate.lab.incoming import Destination, Outcome, load_into_qemu
     from vmstate.lab.live import Sink, send
     from vmstate.lab.refusal import explain_refusal
     from vmstate.lab.target import target_of
+    from vmstate.qemu.capture import capture_machine, capture_running, capture_started
     from vmstate.qemu.machine import Machine, Qemu, find_qemu
     from vmstate.qemu.monitor import Monitor
     from vmstate.qemu.provenance import read_provenance
@@ -38,7 +38,7 @@ if not TYPE_CHECKING:
     __getattr__, __dir__ = names_on_demand(
         globals(),
         {
-            "vmstate.lab.capture": ("capture_machine", "capture_running", "capture_started"),
+            "vmstate.qemu.capture": ("capture_machine", "capture_running", "capture_started"),
             "vmstate.lab.incoming": ("Destination", "Outcome", "load_into_qemu"),
             "vmstate.lab.live": ("Sink", "send"),
             "vmstate.qemu.machine": ("Machine", "Qemu", "find_qemu"),

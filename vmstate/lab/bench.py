@@ -24,11 +24,11 @@ from typing import Any, Self
 
 from vmstate.errors import MachineError
 from vmstate.lab.guest import READY, Guest
-from vmstate.lab.migration import follow, save, set_capabilities
 from vmstate.lab.network import OwnNetwork, Probe
 from vmstate.lab.statistics import summary
 from vmstate.lab.trace import SINCE, DeviceTime, device_times, trace_words
 from vmstate.qemu.machine import Machine, Qemu, find_qemu
+from vmstate.qemu.migration import follow, save, set_capabilities
 from vmstate.saved.loading import load
 from vmstate.vmsd.data import Data, Value
 

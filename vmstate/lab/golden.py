@@ -32,8 +32,8 @@ from vmstate.compare.diff import Difference, diff
 from vmstate.compare.text import lines_of
 from vmstate.errors import MachineError, StreamError, VMStateError, one_line
 from vmstate.files import write_atomic
-from vmstate.lab.capture import capture_machine
 from vmstate.lab.guest import READY, Guest, guest_in
+from vmstate.qemu.capture import capture_machine
 from vmstate.qemu.machine import Machine, find_qemu
 from vmstate.qemu.provenance import RUN_FOLDER, provenance_path
 from vmstate.vmsd.data import Value

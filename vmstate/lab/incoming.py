@@ -15,10 +15,10 @@ from typing import IO, Any
 
 from vmstate.errors import MachineError, StreamError, VMStateError
 from vmstate.files import PIECE
-from vmstate.lab.migration import set_capabilities
 from vmstate.lab.refusal import Place, explain_refusal, words_of
 from vmstate.qemu.machine import MONITOR, Machine, Qemu
 from vmstate.qemu.memory import backend_words, has_backend, with_paths
+from vmstate.qemu.migration import set_capabilities
 from vmstate.qemu.monitor import LIMIT
 from vmstate.qemu.provenance import provenance_path, read_provenance
 from vmstate.saved.loading import load

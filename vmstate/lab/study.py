@@ -25,10 +25,10 @@ from vmstate.early.items import BackendName
 from vmstate.early.streams import DevicePlan, apply_record, describe_again, plan_streams, record_streams
 from vmstate.errors import MachineError, VMStateError
 from vmstate.files import write_atomic
-from vmstate.lab.capture import capture_machine, capture_started
 from vmstate.lab.guest import READY, Guest
 from vmstate.lab.incoming import Destination
 from vmstate.lab.network import HOST, OwnNetwork, no_tap
+from vmstate.qemu.capture import capture_machine, capture_started
 from vmstate.qemu.machine import Machine, Qemu, find_qemu
 from vmstate.saved.loading import load
 from vmstate.vmsd.data import Data, Value

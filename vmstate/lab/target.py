@@ -30,9 +30,9 @@ from vmstate.compare.schemas import dump_of, dump_schema
 from vmstate.compare.target import Target
 from vmstate.errors import MachineError, VMStateError
 from vmstate.lab.incoming import Destination
-from vmstate.lab.migration import NO_LIMIT, save
 from vmstate.qemu.machine import Machine, Qemu, find_qemu
 from vmstate.qemu.memory import has_backend, memory_size
+from vmstate.qemu.migration import NO_LIMIT, save
 from vmstate.qemu.monitor import LIMIT
 from vmstate.qemu.provenance import read_provenance
 from vmstate.saved.loading import load

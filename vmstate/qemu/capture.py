@@ -12,9 +12,9 @@ from typing import Any
 
 from vmstate.errors import MachineError, StreamError
 from vmstate.files import replacing
-from vmstate.lab.migration import Attached, HasMonitor, Progress, capabilities_of, configured, save
 from vmstate.qemu.machine import Machine, Qemu
 from vmstate.qemu.memory import BACKEND, backend_words, has_backend, memory_size, shared_memory
+from vmstate.qemu.migration import Attached, HasMonitor, Progress, capabilities_of, configured, save
 from vmstate.qemu.monitor import LIMIT, Monitor, command_line_of
 from vmstate.qemu.provenance import recorded_now, write_provenance
 from vmstate.vmsd.release import Release
