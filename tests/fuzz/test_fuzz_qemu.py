@@ -3,10 +3,18 @@
 from __future__ import annotations
 
 import lzma
+import os
 import shutil
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterable
 from pathlib import Path
 
 import pytest
+from machines import children_of, gone, name_of
 
 from vmstate import check, lab, load
 from vmstate.cli import main
@@ -18,11 +26,14 @@ from vmstate.fuzz.minimise import spoilt
 from vmstate.fuzz.mutate import MUTATORS, Mutation, attempt
 from vmstate.fuzz.source import RandomSource
 from vmstate.fuzz.subject import Subject
-from vmstate.fuzz.targets.qemu import Process, QemuTarget, Seed, copy_sparse, default_command, read_seed, record
-from vmstate.fuzz.verdict import ACCEPTED, CRASHED, HUNG, REFUSED, generalised
+from vmstate.fuzz.targets.qemu import QemuTarget, Seed, default_command, read_seed, record, started
+from vmstate.fuzz.verdict import ACCEPTED, CRASHED, HUNG, REFUSED, Verdict, generalised
+from vmstate.qemu.machine import Machine
+from vmstate.qemu.monitor import command_line_of
 from vmstate.vmsd.release import Release
 
 HAS_QEMU = shutil.which("qemu-system-x86_64") is not None
+MEMORY = {"path": "/objects/m0", "property": "mem-path"}
 needs_qemu = pytest.mark.skipif(not HAS_QEMU, reason="needs a real QEMU: install qemu-system-x86 (or the like)")
 
 
@@ -102,27 +113,75 @@ def test_a_campaign_is_foreseen(seed: Seed, card: Subject, target: QemuTarget) -
 @pytest.mark.qemu
 @needs_qemu
 def test_nothing_is_left_behind(seed: Seed) -> None:
-    with Process(seed.argv, more=["-S"], files=seed.files) as machine:
-        folder = machine.folder
-        assert machine.process is not None and folder.exists()
-    assert machine.process.returncode is not None and not folder.exists()
+    with started(seed.argv, "-S", files=seed.files) as machine:
+        folder = Path(machine.ask("qom-get", MEMORY)).parent
+        assert folder.exists()
+    assert gone({machine.pid}, 0.1) and not folder.exists()
+
+
+@pytest.mark.qemu
+@needs_qemu
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
+def test_a_campaign_that_is_killed_leaves_nothing(seed: Seed, number: int, tmp_path: Path) -> None:
+    command = [
+        sys.executable,
+        "-m",
+        "vmstate",
+        "fuzz",
+        "qemu",
+        "--seed",
+        str(seed.path),
+        "--guest",
+        "60",
+        "--jobs",
+        "2",
+    ]
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as tool:
+        end = time.monotonic() + 60
+        below: set[int] = set()
+        while sum(name_of(pid).startswith("qemu") for pid in below) < 2:
+            assert time.monotonic() < end and tool.poll() is None
+            time.sleep(0.02)
+            below = children_of(tool.pid)
+        folders = {word.partition("mem-path=")[2] for pid in below for word in command_line_of(pid) or ()} - {""}
+        tool.send_signal(number)
+        tool.wait(20)
+    assert folders and gone(below, 20)
+    assert [folder for folder in folders if Path(folder).parent.exists()] == []
 
 
 @pytest.mark.qemu
 @needs_qemu
 def test_a_guest_that_kills_its_qemu_is_a_finding(seed: Seed, card: Subject, monkeypatch: pytest.MonkeyPatch) -> None:
     target = QemuTarget({card.name: seed}, run_guest=5)
-    own = Process.send
+    after = QemuTarget._after
 
-    def send(self: Process, *commands: tuple[str, dict[str, object]]) -> None:
-        own(self, *commands)
-        if commands[0][0] == "cont":
-            assert self.process is not None
-            self.process.send_signal(11)
+    def killed(self: QemuTarget, machine: Machine) -> Verdict:
+        threading.Timer(0.2, os.kill, [machine.pid, signal.SIGSEGV]).start()
+        return after(self, machine)
 
-    monkeypatch.setattr(Process, "send", send)
+    monkeypatch.setattr(QemuTarget, "_after", killed)
     verdict = target.run(card, card.data, [])
     assert verdict.kind == CRASHED and "SIGSEGV" in verdict.place and verdict.place.startswith("guest")
+    target.close()
+
+
+@pytest.mark.qemu
+@needs_qemu
+@pytest.mark.parametrize(("number", "kind"), [(signal.SIGSTOP, HUNG), (signal.SIGABRT, CRASHED)])
+def test_a_load_that_does_not_end(
+    seed: Seed, card: Subject, number: int, kind: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    target = QemuTarget({card.name: seed}, limit=0.5)
+    outcome = QemuTarget._outcome
+
+    def stopped(self: QemuTarget, machine: Machine, capabilities: Iterable[str], uri: str) -> Verdict:
+        os.kill(machine.pid, number)
+        return outcome(self, machine, capabilities, uri)
+
+    monkeypatch.setattr(QemuTarget, "_outcome", stopped)
+    verdict = target.load(seed, card.data)
+    assert verdict.kind == kind and verdict.place.startswith("load")
     target.close()
 
 
@@ -219,23 +278,17 @@ def test_a_seed_without_a_command_line(tmp_path: Path, capsys: pytest.CaptureFix
 
 @pytest.mark.parametrize(
     ("command", "said"),
-    [(["no-such-qemu"], "cannot be started"), (["false"], "QEMU is gone"), (["sleep", "0.1"], "QEMU is gone")],
+    [
+        (["no-such-qemu"], "there is no no-such-qemu"),
+        (["false"], "QEMU did not start"),
+        (["sleep", "1"], "did not start"),
+    ],
     ids=["none", "false", "sleep"],
 )
 def test_a_target_that_never_starts(command: list[str], said: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["fuzz", "qemu", "--runs", "1", "--", *command]) == 2
     out, err = capsys.readouterr()
     assert said in err and err.count("\n") == 1 and out == ""
-
-
-def test_sparse_copies_are_the_same(tmp_path: Path) -> None:
-    one, other = tmp_path / "one", tmp_path / "other"
-    with open(one, "wb") as file:
-        file.truncate(1 << 20)
-        file.seek(300_000)
-        file.write(b"in the middle")
-    copy_sparse(one, other)
-    assert other.read_bytes() == one.read_bytes()
 
 
 @pytest.mark.qemu

@@ -9,6 +9,7 @@ from __future__ import annotations
 import multiprocessing
 import os
 import signal
+import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
@@ -434,6 +435,7 @@ def _work(pipe: Connection, campaign: Campaign, others: list[Connection]) -> Non
         other.close()
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, _leave)
+    threading.Thread(target=_end_with_campaign, daemon=True).start()
     seen = {found.verdict.key for found in campaign.summary.findings.values()}
     target: Target | None = None
     with suppress(EOFError, BrokenPipeError, SystemExit):
@@ -451,6 +453,14 @@ def _work(pipe: Connection, campaign: Campaign, others: list[Connection]) -> Non
             if target is not None:
                 target.close()
     os._exit(0)
+
+
+def _end_with_campaign() -> None:
+    """End this process when the campaign's has ended, although it is in the middle of a block."""
+    campaign = multiprocessing.parent_process()
+    assert campaign is not None
+    wait([campaign.sentinel])
+    os._exit(1)
 
 
 def _leave(number: int, frame: FrameType | None) -> None:

@@ -13,7 +13,7 @@ from typing import Any
 from vmstate.errors import MachineError, StreamError
 from vmstate.files import replacing
 from vmstate.qemu.machine import Machine, Qemu
-from vmstate.qemu.memory import BACKEND, backend_words, has_backend, memory_size, shared_memory
+from vmstate.qemu.memory import BACKEND, backend_words, copy_sparse, has_backend, memory_size, shared_memory
 from vmstate.qemu.migration import Attached, HasMonitor, Progress, capabilities_of, configured, save
 from vmstate.qemu.monitor import LIMIT, Monitor, command_line_of
 from vmstate.qemu.provenance import recorded_now, write_provenance
@@ -143,26 +143,6 @@ def _memory_beside(path: str | os.PathLike[str], entry: dict[str, Any]) -> dict[
 def memory_path(path: str | os.PathLike[str], identifier: str) -> str:
     """Where guest memory of a backend stands beside a stream."""
     return f"{os.fspath(path)}.{identifier}.ram"
-
-
-def copy_sparse(source: int, target: int, size: int) -> None:
-    """Copy a file of `size` bytes, its holes staying holes. Raises `OSError`."""
-    os.ftruncate(target, size)
-    at = 0
-    while at < size:
-        try:
-            start = os.lseek(source, at, os.SEEK_DATA)
-        except OSError:
-            return
-        stop = min(os.lseek(source, start, os.SEEK_HOLE), size)
-        os.lseek(source, start, os.SEEK_SET)
-        os.lseek(target, start, os.SEEK_SET)
-        while start < stop:
-            copied = os.sendfile(target, source, None, min(stop - start, 1 << 26))
-            if not copied:
-                return
-            start += copied
-        at = stop
 
 
 @contextmanager

@@ -6,9 +6,11 @@ at load, though, so the memory of that moment must be kept beside the stream.
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterator, Sequence
 from itertools import pairwise
+from pathlib import Path
 from typing import Any
 
 from vmstate.errors import MachineError
@@ -80,3 +82,29 @@ def shared_memory(monitor: Monitor) -> list[dict[str, Any]]:
         path = monitor.ask_or_none("qom-get", {"path": place, "property": "mem-path"})
         found.append({"id": backend["id"], "size": backend["size"], "path": path})
     return found
+
+
+def copy_sparse(source: int, target: int, size: int) -> None:
+    """Copy a file of `size` bytes, its holes staying holes. Raises `OSError`."""
+    os.ftruncate(target, size)
+    at = 0
+    while at < size:
+        try:
+            start = os.lseek(source, at, os.SEEK_DATA)
+        except OSError:
+            return
+        stop = min(os.lseek(source, start, os.SEEK_HOLE), size)
+        os.lseek(source, start, os.SEEK_SET)
+        os.lseek(target, start, os.SEEK_SET)
+        while start < stop:
+            copied = os.sendfile(target, source, None, min(stop - start, 1 << 26))
+            if not copied:
+                return
+            start += copied
+        at = stop
+
+
+def copy_memory(source: Path, target: Path) -> None:
+    """Copy a file of guest memory, its holes staying holes. Raises `OSError`."""
+    with open(source, "rb") as reading, open(target, "wb") as writing:
+        copy_sparse(reading.fileno(), writing.fileno(), os.fstat(reading.fileno()).st_size)

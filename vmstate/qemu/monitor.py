@@ -90,10 +90,12 @@ class Monitor:
         """The answer of QEMU to a command. Raises `MachineError` with QEMU's own words where it refuses."""
         return self._execute(command, arguments, limit)
 
-    def ask_or_none(self, command: str, arguments: dict[str, Any] | None = None) -> Any:
+    def ask_or_none(self, command: str, arguments: dict[str, Any] | None = None, *, limit: float | None = None) -> Any:
         """The answer of QEMU to a command; None where it refuses, or has no such command."""
         try:
-            return self.ask(command, arguments)
+            return self.ask(command, arguments, limit=limit)
+        except NoAnswerError:
+            raise
         except MachineError:
             if not self.is_open:
                 raise
@@ -169,6 +171,9 @@ class Monitor:
                 message = self._message("QMP", seconds, end)
                 if "event" in message:
                     self._events.append(message)
+                if time.monotonic() > end + 1:
+                    # It comes faster than it is read.
+                    return
 
     def until(self, command: str, wanted: Iterable[tuple[str, Any]], limit: float | None = None) -> Any:
         """Ask a query again and again until its answer has one of the (key, value) pairs; that answer."""

@@ -7,39 +7,36 @@ copy of that goes into the folder of each run, DIR/ in the command line.
 
 from __future__ import annotations
 
-import ctypes
 import json
 import os
 import re
-import resource
-import select
 import shutil
 import signal
-import socket
-import subprocess
 import tempfile
+import threading
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from vmstate.errors import VMStateError
+from vmstate.errors import MachineError, NoAnswerError, VMStateError
 from vmstate.files import write_atomic
 from vmstate.fuzz.mutate import Mutation
 from vmstate.fuzz.subject import Subject
 from vmstate.fuzz.targets.learn import decoded, learn
 from vmstate.fuzz.verdict import ACCEPTED, CRASHED, HUNG, MEMORY, MISPREDICTED, REFUSED, Verdict
+from vmstate.qemu.capture import capture_machine
+from vmstate.qemu.machine import Machine
+from vmstate.qemu.memory import copy_memory
+from vmstate.qemu.process import Keeper
 from vmstate.qemu.provenance import (
     FORM,
     KIND,
     RUN_FOLDER,
     carry_provenance,
-    identity,
     provenance_path,
     read_provenance,
-    recorded_now,
-    write_provenance,
 )
 from vmstate.saved.loading import load
 from vmstate.saved.opening import open_input
@@ -49,13 +46,11 @@ from vmstate.vmsd.release import Release
 LIMIT = 15.0
 """Seconds that a destination may take before it counts as hung."""
 
-ADDRESS_SPACE = 8 << 30
-"""Bytes of address space that a destination gets."""
+LIMITS = {"AS": 8 << 30, "CORE": 0}
+"""What a destination gets: bytes of address space, and of a core file."""
 
 RESIDENT = 1 << 30
 """Bytes that it may hold in memory, beside the guest's."""
-
-IGNORE_SHARED = "x-ignore-shared"
 
 ADDED = ("-display", "none", "-serial", "null", "-monitor", "none")
 """What is added to each command line."""
@@ -97,7 +92,7 @@ class Seed:
             for entry in self.provenance.get("memory") or ():
                 kept = folder / f"{name}.{entry['id']}.ram"
                 if not kept.exists():
-                    copy_sparse(self.path.parent / entry["file"], kept)
+                    copy_memory(self.path.parent / entry["file"], kept)
                 memory.append({**entry, "file": kept.name})
         except OSError as error:
             raise VMStateError(f"cannot be written: {error.strerror}", file=str(folder)) from None
@@ -110,10 +105,9 @@ class Seed:
     def release(self) -> Release:
         """The release of the QEMU that loads it."""
         if self._release is None:
-            with Process(self.argv, more=["-S"], files=self.files) as machine:
-                machine.ask("qmp_capabilities")
-                version = machine.ask("query-version")["qemu"]
-            self._release = Release(version["major"], version["minor"])
+            with started(self.argv, "-S", files=self.files) as machine:
+                major, minor, _ = machine.monitor.version
+            self._release = Release(major, minor)
         return self._release
 
 
@@ -159,143 +153,30 @@ def in_run_folder(
     return words, files
 
 
-class Process:
-    """A QEMU with a monitor, in a folder of its own that goes when it goes."""
+@contextmanager
+def started(
+    argv: Sequence[str],
+    *more: str,
+    files: Mapping[str, Path] | None = None,
+    keeper: Keeper | None = None,
+    descriptors: Sequence[int] = (),
+) -> Iterator[Machine]:
+    """A QEMU in a folder of its own, which has copies of `files` and goes when it goes.
 
-    def __init__(
-        self, argv: Sequence[str], *, more: Sequence[str] = (), files: Mapping[str, Path] | None = None
-    ) -> None:
-        self.folder = Path(tempfile.mkdtemp(prefix="vmstate-", dir=_fast_folder()))
-        self.process: subprocess.Popen[bytes] | None = None
-        self._lines: Any = None
-        self._socket: socket.socket | None = None
-        try:
-            for name, file in (files or {}).items():
-                copy_sparse(file, self.folder / name)
-            self._start([word.replace(RUN_FOLDER, f"{self.folder}/") for word in argv], more)
-        except BaseException:
-            self.close()
-            raise
-
-    def _start(self, argv: list[str], more: Sequence[str]) -> None:
-        ours, theirs = socket.socketpair()
-        self._socket = ours
-        monitor = [
-            "-chardev",
-            f"socket,id=vmstate-qmp,fd={theirs.fileno()}",
-            "-mon",
-            "chardev=vmstate-qmp,mode=control",
-        ]
-        with open(self.folder / "stderr", "wb") as log, theirs:
-            try:
-                self.process = subprocess.Popen(
-                    [*argv, *ADDED, *more, *monitor],
-                    stdin=subprocess.DEVNULL,
-                    stdout=log,
-                    stderr=log,
-                    pass_fds=[theirs.fileno()],
-                    start_new_session=True,
-                    preexec_fn=_limits,  # noqa: PLW1509 (a campaign has processes, no threads)
-                )
-            except OSError as error:
-                raise VMStateError(f"cannot be started: {error.strerror}", file=argv[0]) from None
-        self._lines = b""
-
-    def send(self, *commands: tuple[str, dict[str, Any]]) -> None:
-        """Send commands; an answer comes as a message."""
-        assert self._socket is not None
-        text = "".join(json.dumps({"execute": name, "arguments": given}) + "\n" for name, given in commands)
-        with suppress(OSError):
-            self._socket.sendall(text.encode())
-
-    def message(self, end: float) -> dict[str, Any] | None:
-        """The next answer or event; None where the process is gone. Raises TimeoutError at the time `end`."""
-        assert self._socket is not None
-        while b"\n" not in self._lines:
-            left = end - time.monotonic()
-            if left <= 0 or not select.select([self._socket], [], [], left)[0]:
-                raise TimeoutError
-            try:
-                more = self._socket.recv(65536)
-            except OSError:
-                return None
-            if not more:
-                return None
-            self._lines += more
-        line, _, self._lines = self._lines.partition(b"\n")
-        said: dict[str, Any] = json.loads(line)
-        return said
-
-    def until(self, end: float, wanted: str) -> dict[str, Any] | None:
-        """The next message with a key ("return", "event", ...); an error ends it, too."""
-        while (said := self.message(end)) is not None:
-            if wanted in said or "error" in said:
-                return said
-        return None
-
-    def ask(self, command: str, **given: Any) -> Any:
-        """The answer to a command. Raises `VMStateError`."""
-        self.send((command, given))
-        try:
-            said = self.until(time.monotonic() + LIMIT, "return")
-        except TimeoutError:
-            raise VMStateError(f"QEMU does not answer {command}", found=self.stderr()[-200:]) from None
-        if said is None:
-            raise VMStateError(f"QEMU is gone before it answered {command}", found=self.stderr()[-200:])
-        if "error" in said:
-            raise VMStateError(f"{command}: {said['error'].get('desc')}")
-        return said["return"]
-
-    def stderr(self) -> str:
-        """What it has said on its standard error and output."""
-        with suppress(OSError):
-            return (self.folder / "stderr").read_text(errors="replace")
-        return ""
-
-    def wait(self, seconds: float) -> int | None:
-        """The exit status, if it comes within so many seconds."""
-        assert self.process is not None
-        try:
-            return self.process.wait(seconds)
-        except subprocess.TimeoutExpired:
-            return None
-
-    def resident(self) -> int:
-        """The most bytes of memory that it has held, as far as the system says."""
-        assert self.process is not None
-        with suppress(OSError, ValueError, IndexError):
-            status = Path(f"/proc/{self.process.pid}/status").read_text()
-            return int(status.split("RssAnon:")[1].split()[0]) << 10
-        return 0
-
-    def close(self) -> None:
-        """End it, and remove its folder."""
-        if self.process is not None and self.process.poll() is None:
-            # Its helpers (a shell that reads a file) are of its session.
-            with suppress(OSError):
-                os.killpg(self.process.pid, signal.SIGKILL)
-        if self.process is not None:
-            self.process.wait()
-        if self._socket is not None:
-            self._socket.close()
-        shutil.rmtree(self.folder, ignore_errors=True)
-
-    def __enter__(self) -> Process:
-        return self
-
-    def __exit__(self, *exc: object) -> None:
-        self.close()
-
-
-_LIBC = ctypes.CDLL(None)
-_PR_SET_PDEATHSIG = 1
-
-
-def _limits() -> None:
-    # It must not outlive whoever started it, however that ends.
-    _LIBC.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-    resource.setrlimit(resource.RLIMIT_AS, (ADDRESS_SPACE, ADDRESS_SPACE))
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    `DIR/` in the command line stands for the folder. Raises `MachineError`.
+    """
+    folder = tempfile.mkdtemp(prefix="vmstate-", dir=_fast_folder())
+    try:
+        for name, file in (files or {}).items():
+            copy_memory(file, Path(folder, name))
+        words = [word.replace(RUN_FOLDER, f"{folder}/") for word in argv]
+        with Machine(
+            [*words, *ADDED, *more], keeper=keeper, descriptors=descriptors, scratch=[folder], limits=LIMITS
+        ) as machine:
+            yield machine
+    finally:
+        # Where QEMU ran, it is gone already.
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def _fast_folder() -> str | None:
@@ -303,94 +184,39 @@ def _fast_folder() -> str | None:
     return "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
 
 
-def copy_sparse(source: Path, target: Path) -> None:
-    """Copy a file without its holes: guest memory is mostly holes."""
-    with open(source, "rb") as one, open(target, "wb") as other:
-        size = os.fstat(one.fileno()).st_size
-        os.truncate(other.fileno(), size)
-        pos = 0
-        while pos < size:
-            try:
-                start = os.lseek(one.fileno(), pos, os.SEEK_DATA)
-            except OSError:
-                break
-            pos = os.lseek(one.fileno(), start, os.SEEK_HOLE)
-            os.lseek(other.fileno(), start, os.SEEK_SET)
-            at = start
-            while at < pos and (sent := os.sendfile(other.fileno(), one.fileno(), at, pos - at)):
-                at += sent
+@contextmanager
+def piped(data: bytes) -> Iterator[int]:
+    """The end of a pipe that another process reads `data` from, while the body runs."""
+    reading, writing = os.pipe()
 
+    def write() -> None:
+        # Whoever reads no further says himself why.
+        with suppress(OSError), open(writing, "wb", buffering=0) as pipe:
+            view = memoryview(data)
+            while view:
+                view = view[pipe.write(view) or 0 :]
 
-def punch(source: Path, target: Path, block: int = 4096) -> None:
-    """Copy a file, and make holes of its blocks of zeros."""
-    zeros = bytes(block)
-    with open(source, "rb") as one, open(target, "wb") as other:
-        size = os.fstat(one.fileno()).st_size
-        os.truncate(other.fileno(), size)
-        while data := one.read(block):
-            if data == zeros[: len(data)]:
-                other.seek(len(data), os.SEEK_CUR)
-            else:
-                other.write(data)
+    thread = threading.Thread(target=write, daemon=True)
+    try:
+        thread.start()
+        yield reading
+    finally:
+        os.close(reading)
+        thread.join()
 
 
 def record(argv: Sequence[str], path: Path, *, seconds: float = 0.0) -> Seed:
     """Start a machine, let its guest run so long, and save it as a seed. Raises `VMStateError`."""
-    shared = any("share=on" in word for word in argv)
-    capabilities = [IGNORE_SHARED] if shared else []
-    with Process(argv, more=["-S"]) as machine:
-        machine.ask("qmp_capabilities")
+    is_shared = any("share=on" in word for word in argv)
+    with started(argv, "-S") as machine:
         if seconds:
             machine.ask("cont")
             time.sleep(seconds)
             machine.ask("stop")
-        states = [{"capability": one, "state": True} for one in capabilities]
-        machine.ask("migrate-set-capabilities", capabilities=states)
-        machine.ask("migrate", uri=f"exec:cat > {machine.folder}/stream")
-        end = time.monotonic() + 60
-        while (status := machine.ask("query-migrate").get("status")) not in ("completed", "failed"):
-            if time.monotonic() > end:
-                raise VMStateError("the machine is never saved", found=str(status))
-            time.sleep(0.02)
-        if status == "failed":
-            raise VMStateError("the machine cannot be saved", found=machine.stderr()[-300:])
         path.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(machine.folder / "stream", path)
-        memory = list(_kept_memory(machine, path))
-        version = machine.ask("query-version")
-    stream, release = identity(path), version["qemu"]
-    known = {
-        **recorded_now(path, size=stream["size"], sha256=stream["sha256"]),
-        "qemu_version": f"{release['major']}.{release['minor']}.{release['micro']}",
-        "qemu_build": version["package"],
-        "argv": list(argv),
-        "capabilities": capabilities,
-        "memory": memory,
         # ADDED gives each machine a serial port.
-        "console": True,
-    }
-    write_provenance(path, known)
+        capture_machine(path, machine, argv=argv, ram=not is_shared, console=True)
     return read_seed(path)
-
-
-def _kept_memory(machine: Process, path: Path) -> Iterator[dict[str, Any]]:
-    """Copy shared guest memory beside a stream; the entries of its provenance."""
-    for backend in machine.ask("query-memdev"):
-        place = f"/objects/{backend.get('id')}"
-        try:
-            is_shared = machine.ask("qom-get", path=place, property="share")
-            memory = Path(machine.ask("qom-get", path=place, property="mem-path"))
-        except VMStateError:
-            # Memory that is not in a file.
-            continue
-        if is_shared:
-            kept = path.with_name(f"{path.name}.{backend['id']}.ram")
-            try:
-                punch(memory, kept)
-            except OSError as error:
-                reason = f"the guest's memory cannot be copied: {error.strerror}"
-                raise VMStateError(reason, file=str(memory)) from None
-            yield {"id": backend["id"], "size": backend["size"], "file": kept.name, "added": False}
 
 
 def default_command() -> list[str]:
@@ -421,12 +247,14 @@ class QemuTarget:
         self.seeds = dict(seeds)
         self.run_guest = run_guest
         self.limit = limit
-        self._folder = Path(tempfile.mkdtemp(prefix="vmstate-streams-", dir=_fast_folder()))
+        self._keeper: Keeper | None = None
         self._destinations: dict[str, KnownDestination] = {}
 
     def close(self) -> None:
-        """Remove the streams."""
-        shutil.rmtree(self._folder, ignore_errors=True)
+        """End the process that starts QEMUs."""
+        if self._keeper is not None:
+            self._keeper.close()
+            self._keeper = None
 
     def run(self, subject: Subject, data: bytes, mutations: list[Mutation]) -> Verdict:
         """Load the stream in a fresh QEMU, having said beforehand what it will say."""
@@ -435,17 +263,17 @@ class QemuTarget:
         expected = ACCEPTED if why is None else REFUSED
         if verdict.kind in (ACCEPTED, REFUSED) and verdict.kind != expected:
             where = mutations[0].label if mutations else subject.name
-            said = f"{verdict.kind}: {verdict.message}"
+            message = f"{verdict.kind}: {verdict.message}"
             place = f"{verdict.kind}, not {expected}: {where}: {mutations[0].mutator if mutations else 'the seed'}"
-            return Verdict(MISPREDICTED, said, place, expected, why)
+            return Verdict(MISPREDICTED, message, place, expected, why)
         return verdict.replace(expected=expected, reason=why)
 
     def predicted(self, subject: Subject, data: bytes) -> str | None:
         """Why the stream will be refused; None where it will be accepted."""
-        found = [one for one in self.destination(subject).check(data) if one.severity == "error"]
-        if not found:
+        findings = self.destination(subject).check(data)
+        first = next((finding for finding in findings if finding.severity == "error"), None)
+        if first is None:
             return None
-        first = found[0]
         return ": ".join(part for part in (first.section, first.path, first.message) if part)
 
     def destination(self, subject: Subject) -> KnownDestination:
@@ -472,72 +300,79 @@ class QemuTarget:
 
     def load(self, seed: Seed, data: bytes) -> Verdict:
         """What a fresh QEMU does with a stream."""
-        file = self._folder / "stream"
-        file.write_bytes(data)
-        with Process(seed.argv, more=["-S", "-incoming", "defer"], files=seed.files) as machine:
-            states = [{"capability": one, "state": True} for one in (*seed.capabilities, "events")]
-            machine.send(
-                ("qmp_capabilities", {}),
-                ("migrate-set-capabilities", {"capabilities": states}),
-                ("migrate-incoming", {"uri": f"exec:cat {file}"}),
-            )
-            return self._outcome(machine)
+        if self._keeper is None:
+            self._keeper = Keeper()
+        with (
+            piped(data) as stream,
+            started(
+                seed.argv,
+                *("-S", "-incoming", "defer"),
+                files=seed.files,
+                keeper=self._keeper,
+                descriptors=[stream],
+            ) as machine,
+        ):
+            return self._outcome(machine, seed.capabilities, f"fd:{stream}")
 
-    def _outcome(self, machine: Process) -> Verdict:
+    def _outcome(self, machine: Machine, capabilities: Iterable[str], uri: str) -> Verdict:
+        """What becomes of an incoming migration from `uri`."""
         end = time.monotonic() + self.limit
-        started = 0
+        states = [{"capability": name, "state": True} for name in (*capabilities, "events")]
         try:
-            while (said := machine.message(end)) is not None:
-                if "error" in said:
-                    raise VMStateError("QEMU does not take the load", found=str(said["error"].get("desc")))
-                started += "return" in said
-                event = said.get("event")
-                status = said.get("data", {}).get("status")
-                if event == "MIGRATION" and status == "completed":
+            machine.monitor.ask("migrate-set-capabilities", {"capabilities": states}, limit=self.limit)
+            machine.monitor.ask("migrate-incoming", {"uri": uri}, limit=self.limit)
+            while True:
+                event = machine.monitor.next_event(end - time.monotonic())
+                status = event["data"].get("status") if event["event"] == "MIGRATION" else None
+                if status == "completed":
                     return self._after(machine)
-                if event == "MIGRATION" and status == "failed":
-                    break
-        except TimeoutError:
-            return Verdict(HUNG, f"no answer in {self.limit:g} s: {_last(machine.stderr())}", "load")
-        if started == 0:
-            machine.wait(2)
-            raise VMStateError("QEMU does not start", found=_last(machine.stderr()))
-        return self._ended(machine, "load")
+                if status == "failed":
+                    return self._ended(machine, "load")
+        except NoAnswerError:
+            return Verdict(HUNG, f"no answer in {self.limit:g} s: {_last(machine.output)}", "load")
+        except MachineError as error:
+            if machine.monitor.is_open:
+                raise MachineError("QEMU does not take the load", found=str(error)) from None
+            return self._ended(machine, "load")
 
-    def _after(self, machine: Process) -> Verdict:
+    def _after(self, machine: Machine) -> Verdict:
         """The load was accepted: what the guest does."""
         if self.run_guest:
-            machine.send(("cont", {}))
-            end = time.monotonic() + self.run_guest
             try:
-                while machine.message(end) is not None:
-                    pass
+                # A run state from the stream can forbid it.
+                machine.monitor.ask_or_none("cont", limit=self.limit)
+                machine.monitor.wait(self.run_guest)
+                machine.monitor.ask("query-status", limit=self.limit)
+            except NoAnswerError:
+                return Verdict(HUNG, f"the guest runs and QEMU does not answer: {_last(machine.output)}", "guest")
+            except MachineError:
                 return self._ended(machine, "guest")
-            except TimeoutError:
-                pass
-            machine.send(("query-status", {}))
-            try:
-                if machine.until(time.monotonic() + self.limit, "return") is None:
-                    return self._ended(machine, "guest")
-            except TimeoutError:
-                return Verdict(HUNG, f"the guest runs and QEMU does not answer: {_last(machine.stderr())}", "guest")
-        if machine.resident() > RESIDENT:
-            return Verdict(MEMORY, f"{machine.resident() >> 20} MiB", "load")
-        return Verdict(ACCEPTED, _last(machine.stderr()))
+        resident = resident_memory(machine.pid)
+        if resident > RESIDENT:
+            return Verdict(MEMORY, f"{resident >> 20} MiB", "load")
+        return Verdict(ACCEPTED, _last(machine.output))
 
-    def _ended(self, machine: Process, when: str) -> Verdict:
-        status = machine.wait(self.limit)
-        said = machine.stderr()
+    def _ended(self, machine: Machine, when: str) -> Verdict:
+        status = machine.wait_for_end(self.limit)
+        printed = machine.output
         if status is None:
-            return Verdict(HUNG, f"it closes its monitor and does not end: {_last(said)}", when)
-        if "failed to allocate" in said or "Cannot allocate memory" in said:
-            return Verdict(MEMORY, _last(said), when)
-        found = _ASSERTION.search(said)
-        if status < 0 or (found is not None and status not in (0, 1)):
+            return Verdict(HUNG, f"it closes its monitor and does not end: {_last(printed)}", when)
+        if "failed to allocate" in printed or "Cannot allocate memory" in printed:
+            return Verdict(MEMORY, _last(printed), when)
+        assertion = _ASSERTION.search(printed)
+        if status < 0 or (assertion is not None and status not in (0, 1)):
             name = signal.Signals(-status).name if status < 0 else f"status {status}"
-            place = found.group().strip() if found else name
-            return Verdict(CRASHED, f"{name}: {_last(said)}", f"{when}: {place[:160]}")
-        return Verdict(REFUSED, _errors(said), when)
+            place = assertion.group().strip() if assertion else name
+            return Verdict(CRASHED, f"{name}: {_last(printed)}", f"{when}: {place[:160]}")
+        return Verdict(REFUSED, _errors(printed), when)
+
+
+def resident_memory(pid: int) -> int:
+    """The bytes of memory that a process holds and no file does, as far as the system says."""
+    with suppress(OSError, ValueError, IndexError):
+        status = Path(f"/proc/{pid}/status").read_text()
+        return int(status.split("RssAnon:")[1].split()[0]) << 10
+    return 0
 
 
 def _last(text: str) -> str:
