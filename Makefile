@@ -12,7 +12,7 @@ RUNTIME := .venv/.runtime-installed
 DEV := .venv/.dev-installed
 DEMO := fixtures/qemu-7.2-microvm-virtio-net-mmio.mig.xz
 
-.PHONY: demo test lint lowest bench guest fixtures corpus clean
+.PHONY: demo test lint lowest bench guest fixtures index corpus clean
 .DEFAULT_GOAL := test
 
 $(BIN)/python:
@@ -68,6 +68,10 @@ guest: $(RUNTIME)
 # ARGS names recipes: make fixtures ARGS='q35-*'.
 fixtures: $(DEV)
 	@$(BIN)/python -m vmstate.lab.golden fixtures/MANIFEST.json -o .fixtures $(ARGS)
+
+# What is to be known of the device library without importing it, from the classes in devices/.
+index: $(RUNTIME)
+	@$(BIN)/python -m vmstate.devices.index
 
 # The archive of thin streams that comes with the package, from the recorded ones.
 corpus: $(RUNTIME)

@@ -22,6 +22,7 @@ from vmstate.vmsd.declare import (
     counted_string,
     cpudouble,
     description,
+    device,
     fd,
     gtree,
     host,
@@ -37,6 +38,7 @@ from vmstate.vmsd.declare import (
     known_since,
     later,
     one_of,
+    part,
     qlist,
     qtailq,
     rule,
@@ -64,12 +66,14 @@ from vmstate.vmsd.declare import (
     uint64_little,
     uint64_words,
     uinttl,
+    undescribed,
     unused,
     unused_varray,
     validate,
     variant,
     varray,
     vbuffer,
+    virtio_device,
     vstruct,
     with_tmp,
 )
@@ -110,6 +114,7 @@ from vmstate.vmsd.expr import (
 from vmstate.vmsd.path import (
     format_path,
 )
+from vmstate.vmsd.record import Feature, Record
 from vmstate.vmsd.release import Release
 from vmstate.vmsd.state import (
     VMState,
@@ -132,10 +137,12 @@ __all__ = [
     "UNKNOWN",
     "Expr",
     "Fact",
+    "Feature",
     "Field",
     "InfoOptions",
     "MigrationPriority",
     "Pointers",
+    "Record",
     "Release",
     "Rule",
     "Subsection",
@@ -155,6 +162,7 @@ __all__ = [
     "counted_string",
     "cpudouble",
     "description",
+    "device",
     "fact",
     "facts_of",
     "fd",
@@ -181,6 +189,7 @@ __all__ = [
     "not_",
     "one_of",
     "otherwise",
+    "part",
     "qlist",
     "qtailq",
     "residue_of",
@@ -214,6 +223,7 @@ __all__ = [
     "uint64_little",
     "uint64_words",
     "uinttl",
+    "undescribed",
     "unused",
     "unused_varray",
     "up",
@@ -223,6 +233,7 @@ __all__ = [
     "vbuffer",
     "version_id",
     "version_of",
+    "virtio_device",
     "vstruct",
     "with_tmp",
 ]

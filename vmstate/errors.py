@@ -116,6 +116,10 @@ class TruncatedError(DecodeError):
         self.needed = needed
 
 
+class DeviceLibraryWarning(UserWarning):
+    """The device library of another distribution is broken, and left out."""
+
+
 class EncodeError(VMStateError):
     """A state that cannot be written."""
 

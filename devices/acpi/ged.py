@@ -8,7 +8,7 @@ from __future__ import annotations
 from vmstate.devices.acpi.cpu_hotplug import CPUHotplug
 from vmstate.devices.acpi.memory_hotplug import MemHotplug
 from vmstate.devices.acpi.pcihp import AcpiPciHpPciStatus
-from vmstate.vmsd.declare import array, description, known_since, struct, subsection, uint32, uint64
+from vmstate.vmsd.declare import array, description, device, known_since, struct, subsection, uint32, uint64
 from vmstate.vmsd.expr import this
 from vmstate.vmsd.release import Release
 
@@ -79,6 +79,7 @@ class HestState:
     ghes_state: Hest = struct(Hest, version=1)
 
 
+@device("acpi-ged")
 @description("acpi-ged", version_id=1, minimum_version_id=1)
 class AcpiGed:
     """The generic event device."""

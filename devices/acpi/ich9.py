@@ -9,7 +9,7 @@ from vmstate.devices.acpi.cpu_hotplug import CPUHotplug
 from vmstate.devices.acpi.memory_hotplug import MemHotplug
 from vmstate.devices.acpi.pcihp import AcpiPciHpPciStatus
 from vmstate.devices.acpi.tco import TCOIORegs
-from vmstate.vmsd.declare import array, description, int64, struct, subsection, timer, uint8, uint16, uint32
+from vmstate.vmsd.declare import array, description, int64, part, struct, subsection, timer, uint8, uint16, uint32
 
 
 @description("ich9_pm/memhp", version_id=1, minimum_version_id=1)
@@ -44,6 +44,7 @@ class PcihpState:
     acpi_index: int = uint32(name="acpi_pci_hotplug.acpi_index")
 
 
+@part(noise={"timer": ("acpi_regs.tmr.overflow_time",)})
 @description("ich9_pm", version_id=1, minimum_version_id=1)
 class ICH9PM:
     """The registers."""

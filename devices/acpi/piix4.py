@@ -11,7 +11,7 @@ from vmstate.devices.acpi.pcihp import AcpiPciHpPciStatus
 from vmstate.devices.i2c.pm_smbus import SMBUS_MIGRATED, PMSMBus
 from vmstate.devices.isa.apm import APM
 from vmstate.devices.pci.device import PCIDevice
-from vmstate.vmsd.declare import array, description, int64, struct, subsection, timer, uint16, uint32
+from vmstate.vmsd.declare import array, description, device, int64, struct, subsection, timer, uint16, uint32
 from vmstate.vmsd.expr import fact, not_
 
 ACPI_HOTPLUG_BRIDGE = fact("acpi_hotplug_bridge", (True, False))
@@ -51,6 +51,7 @@ class CpuhpState:
     cpuhp_state: CPUHotplug = struct(CPUHotplug, version=1)
 
 
+@device("piix4_pm", noise={"timer": ("ar.tmr.overflow_time",)})
 @description("piix4_pm", version_id=3, minimum_version_id=3)
 class PIIX4PM:
     """The registers."""

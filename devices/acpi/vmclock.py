@@ -5,9 +5,10 @@ Facts from QEMU's hw/acpi/vmclock.c.
 
 from __future__ import annotations
 
-from vmstate.vmsd.declare import description, uint64
+from vmstate.vmsd.declare import description, device, uint64
 
 
+@device("vmclock")
 @description("vmclock", version_id=1, minimum_version_id=1)
 class VMClock:
     """The address of the page."""

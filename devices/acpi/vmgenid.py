@@ -5,9 +5,10 @@ Facts from QEMU's hw/acpi/vmgenid.c.
 
 from __future__ import annotations
 
-from vmstate.vmsd.declare import array, description, uint8
+from vmstate.vmsd.declare import array, description, device, uint8
 
 
+@device("vmgenid")
 @description("vmgenid", version_id=1, minimum_version_id=1)
 class VmGenId:
     """Where firmware has put the identifier: an address, little-endian."""

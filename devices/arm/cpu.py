@@ -9,8 +9,10 @@ from vmstate.vmsd.declare import (
     array,
     boolean,
     description,
+    device,
     int32,
     int32_positive_le,
+    part,
     sub_array,
     subsection,
     timer,
@@ -40,6 +42,7 @@ class FpcrFpsr:
     fpsr: int = uint64(info="fpsr")
 
 
+@part(noise={"register": ("env.vfp.zregs.d", "env.vfp.xregs", "fpscr")})
 @description("cpu/vfp", version_id=3, minimum_version_id=3)
 class Vfp:
     """Floating-point and vector registers."""
@@ -134,6 +137,7 @@ class Serror:
     serror_esr: int = uint64(name="env.serror.esr")
 
 
+@part(noise={"interrupt": ("env.irq_line_state",)})
 @description("cpu/irq-line-state", version_id=1, minimum_version_id=1)
 class IrqLineState:
     """The levels of the interrupt lines."""
@@ -364,6 +368,36 @@ def _parts(index: int) -> tuple[int, int, int, int]:
     return index >> 11 & 15, index >> 7 & 15, index >> 3 & 15, index & 7
 
 
+@device(
+    "cpu",
+    order=2,
+    listed=False,
+    per_cpu=True,
+    compares="vmstate.devices.arm.destination:CPU",
+    noise={
+        "register": (
+            "env.regs",
+            "env.xregs",
+            "env.pc",
+            "cpsr",
+            "env.spsr",
+            "env.banked_spsr",
+            "env.banked_r13",
+            "env.banked_r14",
+            "env.usr_regs",
+            "env.fiq_regs",
+            "env.elr_el",
+            "env.sp_el",
+            "env.exclusive_addr",
+            "env.exclusive_val",
+            "env.exclusive_high",
+            "env.exception.syndrome",
+            "env.exception.fsr",
+            "env.exception.vaddress",
+            "cpreg_vmstate_values",
+        )
+    },
+)
 @description("cpu", version_id=22, minimum_version_id=22)
 class ARMCPU:
     """Registers and state of the processor."""

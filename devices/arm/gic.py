@@ -5,9 +5,10 @@ Facts from QEMU's hw/intc/arm_gic_common.c.
 
 from __future__ import annotations
 
-from vmstate.vmsd.declare import array, boolean, description, sub_array, subsection, uint8, uint16, uint32
+from vmstate.vmsd.declare import array, boolean, description, device, part, sub_array, subsection, uint8, uint16, uint32
 
 
+@part(noise={"interrupt": ("pending", "active", "level")})
 @description("arm_gic_irq_state", version_id=1, minimum_version_id=1)
 class GICIrqState:
     """An interrupt."""
@@ -37,6 +38,11 @@ class GICVirtState:
     abpr: list[int] = sub_array(uint8, 8, 8)
 
 
+@device(
+    "arm_gic",
+    target_endian="little",
+    noise={"interrupt": ("sgi_pending", "running_priority", "current_pending", "apr", "nsapr")},
+)
 @description("arm_gic", version_id=12, minimum_version_id=12)
 class GIC:
     """The distributor and the processors' interfaces."""

@@ -6,7 +6,7 @@ Facts from QEMU's hw/audio/ac97.c.
 from __future__ import annotations
 
 from vmstate.devices.pci.device import PCIDevice
-from vmstate.vmsd.declare import array, buffer, description, struct, uint8, uint16, uint32, unused
+from vmstate.vmsd.declare import array, buffer, description, device, struct, uint8, uint16, uint32, unused
 from vmstate.vmsd.expr import version_id
 
 
@@ -26,6 +26,7 @@ class BusMaster:
     bd_ctl_len: int = uint32(name="bd.ctl_len")
 
 
+@device("ac97")
 @description("ac97", version_id=3, minimum_version_id=2)
 class AC97:
     """Registers and the mixer."""

@@ -5,9 +5,10 @@ Facts from QEMU's audio/audio.c.
 
 from __future__ import annotations
 
-from vmstate.vmsd.declare import description
+from vmstate.vmsd.declare import description, device
 
 
+@device("audio", listed=False)
 @description("audio", version_id=1, minimum_version_id=1)
 class Audio:
     """An empty section."""

@@ -5,9 +5,10 @@ Facts from QEMU's hw/audio/cs4231a.c.
 
 from __future__ import annotations
 
-from vmstate.vmsd.declare import array, buffer, description, int32, uint32
+from vmstate.vmsd.declare import array, buffer, description, device, int32, uint32
 
 
+@device("cs4231a")
 @description("cs4231a", version_id=1, minimum_version_id=1)
 class CS4231A:
     """Registers and the transfer that is under way."""

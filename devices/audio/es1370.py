@@ -6,7 +6,7 @@ Facts from QEMU's hw/audio/es1370.c.
 from __future__ import annotations
 
 from vmstate.devices.pci.device import PCIDevice
-from vmstate.vmsd.declare import array, description, struct, uint32
+from vmstate.vmsd.declare import array, description, device, struct, uint32
 
 
 @description("es1370_channel", version_id=2, minimum_version_id=2)
@@ -20,6 +20,7 @@ class Channel:
     frame_cnt: int = uint32()
 
 
+@device("es1370")
 @description("es1370", version_id=2, minimum_version_id=2)
 class ES1370:
     """Registers and channels."""

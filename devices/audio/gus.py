@@ -5,9 +5,10 @@ Facts from QEMU's hw/audio/gus.c.
 
 from __future__ import annotations
 
-from vmstate.vmsd.declare import buffer, description, int32, int64
+from vmstate.vmsd.declare import buffer, description, device, int32, int64
 
 
+@device("gus")
 @description("gus", version_id=2, minimum_version_id=2)
 class GUS:
     """The place in the sound and the memory of the card."""

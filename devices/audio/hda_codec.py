@@ -5,7 +5,7 @@ Facts from QEMU's hw/audio/hda-codec.c.
 
 from __future__ import annotations
 
-from vmstate.vmsd.declare import array, boolean, buffer, description, int64, subsection, timer, uint32
+from vmstate.vmsd.declare import array, boolean, buffer, description, device, int64, subsection, timer, uint32
 
 
 @description("hda-audio-stream/buffer", version_id=1)
@@ -35,6 +35,7 @@ class AudioStream:
     buffer_state: StreamBuf | None = subsection(StreamBuf)
 
 
+@device("hda-audio")
 @description("hda-audio", version_id=2)
 class HDAAudio:
     """The codec's streams and which of them run."""

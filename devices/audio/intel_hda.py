@@ -6,7 +6,7 @@ Facts from QEMU's hw/audio/intel-hda.c.
 from __future__ import annotations
 
 from vmstate.devices.pci.device import PCIDevice
-from vmstate.vmsd.declare import array, description, int64, struct, uint32
+from vmstate.vmsd.declare import array, description, device, int64, struct, uint32
 
 
 @description("intel-hda-stream", version_id=1)
@@ -22,6 +22,7 @@ class Stream:
     bdlp_ubase: int = uint32()
 
 
+@device("intel-hda", noise={"timer": ("wall_base_ns",)})
 @description("intel-hda", version_id=1)
 class IntelHDA:
     """Registers and streams."""

@@ -5,9 +5,10 @@ Facts from QEMU's hw/audio/pcspk.c.
 
 from __future__ import annotations
 
-from vmstate.vmsd.declare import description, uint8
+from vmstate.vmsd.declare import description, device, uint8
 
 
+@device("pcspk")
 @description("pcspk", version_id=1, minimum_version_id=1)
 class PCSpk:
     """Whether it sounds, and the refresh clock."""

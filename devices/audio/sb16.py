@@ -5,9 +5,10 @@ Facts from QEMU's hw/audio/sb16.c.
 
 from __future__ import annotations
 
-from vmstate.vmsd.declare import buffer, description, host, int32, uint8, uint32, unused, variant
+from vmstate.vmsd.declare import buffer, description, device, host, int32, uint8, uint32, unused, variant
 
 
+@device("sb16")
 @description("sb16", version_id=1, minimum_version_id=1)
 class SB16:
     """Registers, the command that is under way, and the mixer."""

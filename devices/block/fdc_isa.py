@@ -6,9 +6,10 @@ Facts from QEMU's hw/block/fdc-isa.c.
 from __future__ import annotations
 
 from vmstate.devices.block.fdc import FDCtrl
-from vmstate.vmsd.declare import description, struct
+from vmstate.vmsd.declare import description, device, struct
 
 
+@device("fdc", legacy_instances=(0x3F0, 0x370))
 @description("fdc", version_id=2, minimum_version_id=2)
 class ISAFDC:
     """The controller."""

@@ -5,7 +5,7 @@ Facts from QEMU's hw/block/pflash_cfi01.c.
 
 from __future__ import annotations
 
-from vmstate.vmsd.declare import description, subsection, uint8, uint32, uint64, vbuffer
+from vmstate.vmsd.declare import description, device, subsection, uint8, uint32, uint64, vbuffer
 from vmstate.vmsd.expr import fact, this
 
 WRITE_BLOCK = fact("pflash_write_block", (2048, 4096, 1024, 512, 256, 128, 64, 32))
@@ -20,6 +20,7 @@ class BlkWrite:
     blk_offset: int = uint32()
 
 
+@device("pflash_cfi01")
 @description("pflash_cfi01", version_id=1, minimum_version_id=1)
 class PFlashCFI01:
     """The command that is under way. The contents are RAM."""

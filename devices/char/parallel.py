@@ -5,9 +5,10 @@ Facts from QEMU's hw/char/parallel.c.
 
 from __future__ import annotations
 
-from vmstate.vmsd.declare import description, int32, uint8
+from vmstate.vmsd.declare import description, device, int32, uint8
 
 
+@device("parallel_isa")
 @description("parallel_isa", version_id=1, minimum_version_id=1)
 class ISAParallel:
     """Registers of the port."""

@@ -6,7 +6,7 @@ Facts from QEMU's hw/char/pl011.c.
 from __future__ import annotations
 
 from vmstate.devices.core.clock import Clock
-from vmstate.vmsd.declare import array, description, host, int32, struct, subsection, uint32, unused, variant
+from vmstate.vmsd.declare import array, description, device, host, int32, struct, subsection, uint32, unused, variant
 
 
 @description("pl011/clock", version_id=1, minimum_version_id=1)
@@ -16,6 +16,7 @@ class PL011Clock:
     clk: Clock = struct(Clock)
 
 
+@device("pl011")
 @description("pl011", version_id=2, minimum_version_id=2)
 class PL011:
     """Registers and the received bytes."""

@@ -6,9 +6,10 @@ Facts from QEMU's hw/char/serial-isa.c.
 from __future__ import annotations
 
 from vmstate.devices.char.serial import Serial
-from vmstate.vmsd.declare import description, struct
+from vmstate.vmsd.declare import description, device, struct
 
 
+@device("serial", legacy_instances=(0x3F8, 0x2F8, 0x3E8, 0x2E8))
 @description("serial", version_id=3, minimum_version_id=2)
 class ISASerial:
     """The port."""

@@ -7,9 +7,10 @@ from __future__ import annotations
 
 from vmstate.devices.char.serial import Serial
 from vmstate.devices.pci.device import PCIDevice
-from vmstate.vmsd.declare import description, struct
+from vmstate.vmsd.declare import description, device, struct
 
 
+@device("pci-serial")
 @description("pci-serial", version_id=1, minimum_version_id=1)
 class PCISerial:
     """The PCI function and its port."""

@@ -5,10 +5,11 @@ Facts from QEMU's hw/core/cpu-system.c.
 
 from __future__ import annotations
 
-from vmstate.vmsd.declare import boolean, description, int32, subsection, uint32
+from vmstate.vmsd.declare import boolean, description, device, int32, part, subsection, uint32
 from vmstate.vmsd.expr import this
 
 
+@part(noise={"register": ("exception_index",)})
 @description("cpu_common/exception_index", version_id=1, minimum_version_id=1, needed=this.exception_index != -1)
 class ExceptionIndex:
     """The exception that is pending (TCG); sent where there is one."""
@@ -23,6 +24,7 @@ class CrashOccurred:
     crash_occurred: bool = boolean()
 
 
+@device("cpu_common", listed=False, per_cpu=True, noise={"register": ("halted",), "interrupt": ("interrupt_request",)})
 @description("cpu_common", version_id=1, minimum_version_id=1)
 class CPUCommon:
     """Whether the processor is halted, and the interrupts that wait for it."""

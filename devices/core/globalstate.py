@@ -5,7 +5,7 @@ Facts from QEMU's migration/global_state.c.
 
 from __future__ import annotations
 
-from vmstate.vmsd.declare import buffer, description, rule, uint8, uint32, variant
+from vmstate.vmsd.declare import buffer, description, device, rule, uint8, uint32, variant
 from vmstate.vmsd.expr import asks, this
 
 RUN_STATES = (
@@ -37,6 +37,7 @@ def _is_run_state(runstate: bytes) -> bool:
 _NAMED = (rule("globalstate-runstate", asks(_is_run_state, this.runstate), "the run state is one that QEMU has"),)
 
 
+@device("globalstate", listed=False, answers="vmstate.devices.core.answers:GLOBAL_STATE")
 @description("globalstate", version_id=1, minimum_version_id=1)
 class GlobalState:
     """The run state, as the name QMP gives it, ended by zeros."""

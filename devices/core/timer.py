@@ -5,9 +5,10 @@ Facts from QEMU's system/cpu-timers.c.
 
 from __future__ import annotations
 
-from vmstate.vmsd.declare import description, int16, int64, subsection, timer, unused
+from vmstate.vmsd.declare import description, device, int16, int64, part, subsection, timer, unused
 
 
+@part(noise={"timer": ("vm_clock_warp_start",)})
 @description("timer/icount/warp_timer", version_id=1, minimum_version_id=1)
 class WarpTimer:
     """The timer that warps the clock while all processors sleep."""
@@ -24,6 +25,7 @@ class AdjustTimers:
     icount_vm_timer: int = timer()
 
 
+@part(noise={"timer": ("last_delta",)})
 @description("timer/icount/shift", version_id=2, minimum_version_id=2)
 class Shift:
     """The speed where it adapts itself."""
@@ -32,6 +34,7 @@ class Shift:
     last_delta: int = int64()
 
 
+@part(noise={"timer": ("qemu_icount_bias",), "counter": ("qemu_icount",)})
 @description("timer/icount", version_id=1, minimum_version_id=1)
 class Icount:
     """Instruction counting (-icount)."""
@@ -43,6 +46,7 @@ class Icount:
     shift: Shift | None = subsection(Shift)
 
 
+@device("timer", listed=False, noise={"timer": ("cpu_ticks_offset", "cpu_clock_offset")})
 @description("timer", version_id=2, minimum_version_id=1)
 class Timers:
     """Offsets of the time-stamp counter and of the virtual clock, in ticks and nanoseconds."""

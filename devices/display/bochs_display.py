@@ -6,9 +6,10 @@ Facts from QEMU's hw/display/bochs-display.c.
 from __future__ import annotations
 
 from vmstate.devices.pci.device import PCIDevice
-from vmstate.vmsd.declare import array, boolean, description, struct, uint16
+from vmstate.vmsd.declare import array, boolean, description, device, struct, uint16
 
 
+@device("bochs-display")
 @description("bochs-display")
 class BochsDisplay:
     """The mode and the byte order."""

@@ -6,9 +6,10 @@ Facts from QEMU's hw/display/cirrus_vga.c.
 from __future__ import annotations
 
 from vmstate.devices.pci.device import PCIDevice
-from vmstate.vmsd.declare import buffer, description, int32, struct, uint8, uint32
+from vmstate.vmsd.declare import buffer, description, device, int32, struct, uint8, uint32
 
 
+@device("cirrus_vga", order=1)
 @description("cirrus_vga", version_id=2, minimum_version_id=1)
 class CirrusVGA:
     """The registers of the adapter."""
@@ -42,6 +43,7 @@ class CirrusVGA:
     hw_cursor_y: int = uint32(name="vga.hw_cursor_y")
 
 
+@device("cirrus_vga")
 @description("cirrus_vga", version_id=2, minimum_version_id=2)
 class PCICirrusVGA:
     """The PCI function and the adapter in it."""

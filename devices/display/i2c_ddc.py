@@ -5,9 +5,10 @@ Facts from QEMU's hw/display/i2c-ddc.c.
 
 from __future__ import annotations
 
-from vmstate.vmsd.declare import boolean, description, uint8
+from vmstate.vmsd.declare import boolean, description, device, uint8
 
 
+@device("i2c-ddc")
 @description("i2c-ddc", version_id=1)
 class I2CDDC:
     """The position in the data."""

@@ -10,6 +10,7 @@ from vmstate.vmsd.declare import (
     boolean,
     buffer,
     description,
+    device,
     int32,
     subsection,
     uint8,
@@ -26,6 +27,7 @@ class VGAEndian:
     big_endian_fb: bool = boolean()
 
 
+@device("vga", order=1, listed=False)
 @description("vga", version_id=2, minimum_version_id=2)
 class VGACommon:
     """The registers of a VGA, with the Bochs extensions."""

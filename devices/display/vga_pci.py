@@ -7,9 +7,10 @@ from __future__ import annotations
 
 from vmstate.devices.display.vga import VGACommon
 from vmstate.devices.pci.device import PCIDevice
-from vmstate.vmsd.declare import description, struct
+from vmstate.vmsd.declare import description, device, struct
 
 
+@device("vga", listed=False)
 @description("vga", version_id=2, minimum_version_id=2)
 class PCIVGA:
     """The PCI function and the VGA in it."""

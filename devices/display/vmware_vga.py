@@ -6,7 +6,7 @@ Facts from QEMU's hw/display/vmware_vga.c.
 from __future__ import annotations
 
 from vmstate.devices.pci.device import PCIDevice
-from vmstate.vmsd.declare import description, int32, int32_equal, struct, uint32, unused, varray
+from vmstate.vmsd.declare import description, device, int32, int32_equal, struct, uint32, unused, varray
 
 
 @description("vmware_vga_internal")
@@ -30,6 +30,7 @@ class VMSVGAChip:
     unused_0: None = unused(4)
 
 
+@device("vmware_vga")
 @description("vmware_vga")
 class VMSVGA:
     """The PCI function and the adapter in it."""

@@ -5,7 +5,7 @@ Facts from QEMU's hw/dma/i8257.c.
 
 from __future__ import annotations
 
-from vmstate.vmsd.declare import array, description, int32, uint8, uint16
+from vmstate.vmsd.declare import array, description, device, int32, uint8, uint16
 
 
 @description("dma_regs", version_id=1, minimum_version_id=1)
@@ -21,6 +21,7 @@ class I8257Regs:
     eop: int = uint8()
 
 
+@device("dma")
 @description("dma", version_id=1, minimum_version_id=1)
 class I8257:
     """The controller and its four channels."""

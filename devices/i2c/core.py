@@ -5,9 +5,10 @@ Facts from QEMU's hw/i2c/core.c.
 
 from __future__ import annotations
 
-from vmstate.vmsd.declare import description, uint8
+from vmstate.vmsd.declare import description, device, uint8
 
 
+@device("i2c_bus", listed=False)
 @description("i2c_bus", version_id=1, minimum_version_id=1)
 class I2CBus:
     """The address that is being spoken to; 255: none, 0: all."""

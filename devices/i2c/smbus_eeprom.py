@@ -6,9 +6,10 @@ Facts from QEMU's hw/i2c/smbus_eeprom.c.
 from __future__ import annotations
 
 from vmstate.devices.i2c.smbus_slave import SMBusDevice
-from vmstate.vmsd.declare import array, boolean, description, struct, uint8
+from vmstate.vmsd.declare import array, boolean, description, device, struct, uint8
 
 
+@device("smbus-eeprom")
 @description("smbus-eeprom", version_id=1, minimum_version_id=1)
 class SMBusEEPROM:
     """Contents and position; sent once the guest has used it."""

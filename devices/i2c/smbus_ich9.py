@@ -7,9 +7,10 @@ from __future__ import annotations
 
 from vmstate.devices.i2c.pm_smbus import SMBUS_MIGRATED, PMSMBus
 from vmstate.devices.pci.device import PCIDevice
-from vmstate.vmsd.declare import boolean, description, struct
+from vmstate.vmsd.declare import boolean, description, device, struct
 
 
+@device("ich9_smb")
 @description("ich9_smb", version_id=1, minimum_version_id=1)
 class ICH9SMB:
     """The PCI function and the controller in it."""

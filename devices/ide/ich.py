@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from vmstate.devices.ide.ahci import AHCI, AHCI_9_0, Memory, is_mapped
 from vmstate.devices.pci.device import PCIDevice
-from vmstate.vmsd.declare import description, rule, struct, variant
+from vmstate.vmsd.declare import description, device, rule, struct, variant
 from vmstate.vmsd.expr import MEMORY, RELEASE, asks, this
 from vmstate.vmsd.release import Release
 
@@ -28,6 +28,7 @@ _MAPPED = (
 )
 
 
+@device("ich9_ahci")
 @description("ich9_ahci", version_id=1)
 class ICH9AHCI:
     """The PCI function and the controller in it."""

@@ -6,9 +6,10 @@ Facts from QEMU's hw/ide/isa.c.
 from __future__ import annotations
 
 from vmstate.devices.ide.core import IDEBus, IDEDrive
-from vmstate.vmsd.declare import array, description, struct
+from vmstate.vmsd.declare import array, description, device, struct
 
 
+@device("isa-ide", listed=False)
 @description("isa-ide", version_id=3)
 class ISAIDE:
     """The bus and its two drives."""

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from vmstate.devices.ide.core import IDEBus, IDEDrive
 from vmstate.devices.pci.device import PCIDevice
-from vmstate.vmsd.declare import array, description, int64, struct, subsection, uint8, uint32
+from vmstate.vmsd.declare import array, description, device, int64, struct, subsection, uint8, uint32
 from vmstate.vmsd.expr import this
 
 
@@ -42,6 +42,7 @@ class BMDMA:
     status: BMDMAStatus | None = subsection(BMDMAStatus)
 
 
+@device("ide", listed=False)
 @description("ide", version_id=3)
 class PCIIDE:
     """The controller, its two channels and four drives."""

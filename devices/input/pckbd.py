@@ -5,7 +5,7 @@ Facts from QEMU's hw/input/pckbd.c.
 
 from __future__ import annotations
 
-from vmstate.vmsd.declare import description, struct, subsection, uint8, uint32, variant
+from vmstate.vmsd.declare import description, device, struct, subsection, uint8, uint32, variant
 
 
 @description("pckbd_outport", version_id=1, minimum_version_id=1)
@@ -37,6 +37,7 @@ class Kbd:
     extended_state: KbdExtendedState | None = subsection(KbdExtendedState)
 
 
+@device("pckbd-mmio")
 @description("pckbd-mmio", version_id=1, minimum_version_id=1)
 class KbdMMIO:
     """The memory-mapped controller."""
@@ -44,6 +45,7 @@ class KbdMMIO:
     kbd: Kbd = struct(Kbd)
 
 
+@device("pckbd")
 @description("pckbd", version_id=3, minimum_version_id=3)
 class ISAKbd:
     """The ISA controller."""

@@ -5,7 +5,7 @@ Facts from QEMU's hw/input/ps2.c.
 
 from __future__ import annotations
 
-from vmstate.vmsd.declare import boolean, buffer, description, int32, struct, subsection, uint8, variant
+from vmstate.vmsd.declare import boolean, buffer, description, device, int32, struct, subsection, uint8, variant
 from vmstate.vmsd.expr import this
 
 
@@ -41,6 +41,7 @@ class CommandReplyQueue:
     cwptr: int = int32(name="parent_obj.queue.cwptr")
 
 
+@device("ps2kbd", listed=False)
 @description("ps2kbd", version_id=3, minimum_version_id=2)
 class PS2Keyboard:
     """The keyboard."""
@@ -54,6 +55,7 @@ class PS2Keyboard:
     command_reply_queue: CommandReplyQueue | None = subsection(CommandReplyQueue)
 
 
+@device("ps2mouse", listed=False)
 @description("ps2mouse", version_id=2, minimum_version_id=2)
 class PS2Mouse:
     """The mouse."""

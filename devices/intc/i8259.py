@@ -5,7 +5,7 @@ Facts from QEMU's hw/intc/i8259_common.c.
 
 from __future__ import annotations
 
-from vmstate.vmsd.declare import description, known_since, subsection, uint8
+from vmstate.vmsd.declare import description, device, known_since, subsection, uint8
 from vmstate.vmsd.expr import this
 from vmstate.vmsd.release import Release
 
@@ -19,6 +19,7 @@ class PICLtim:
     ltim: int = uint8()
 
 
+@device("i8259", legacy_instances=(0x20, 0xA0), noise={"interrupt": ("last_irr", "irr", "isr")})
 @description("i8259", version_id=1, minimum_version_id=1)
 class PIC:
     """Registers of one controller."""

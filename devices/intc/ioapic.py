@@ -5,9 +5,10 @@ Facts from QEMU's hw/intc/ioapic_common.c.
 
 from __future__ import annotations
 
-from vmstate.vmsd.declare import array, description, uint8, uint32, uint64, unused
+from vmstate.vmsd.declare import array, description, device, uint8, uint32, uint64, unused
 
 
+@device("ioapic", noise={"interrupt": ("irr",)})
 @description("ioapic", version_id=3, minimum_version_id=1)
 class IOAPIC:
     """The redirection table of an I/O APIC with 24 inputs."""

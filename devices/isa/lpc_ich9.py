@@ -8,7 +8,7 @@ from __future__ import annotations
 from vmstate.devices.acpi.ich9 import ICH9PM
 from vmstate.devices.isa.apm import APM
 from vmstate.devices.pci.device import PCIDevice
-from vmstate.vmsd.declare import array, description, struct, subsection, uint8, uint32, uint64
+from vmstate.vmsd.declare import array, description, device, struct, subsection, uint8, uint32, uint64
 from vmstate.vmsd.expr import this
 
 
@@ -28,6 +28,7 @@ class SmiFeat:
     smi_negotiated_features: int = uint64()
 
 
+@device("ICH9LPC")
 @description("ICH9LPC", version_id=1, minimum_version_id=1)
 class ICH9LPC:
     """The LPC bridge, with power management."""

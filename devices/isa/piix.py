@@ -6,7 +6,7 @@ Facts from QEMU's hw/isa/piix.c.
 from __future__ import annotations
 
 from vmstate.devices.pci.device import PCIDevice
-from vmstate.vmsd.declare import array, description, int32, struct, subsection, uint8
+from vmstate.vmsd.declare import array, description, device, int32, struct, subsection, uint8
 from vmstate.vmsd.expr import this
 
 
@@ -17,6 +17,7 @@ class Piix3Rcr:
     rcr: int = uint8()
 
 
+@device("PIIX3")
 @description("PIIX3", version_id=3, minimum_version_id=2)
 class PIIX3:
     """The ISA bridge of the PC machine, with the levels of the four PCI interrupts."""
@@ -26,6 +27,7 @@ class PIIX3:
     rcr: Piix3Rcr | None = subsection(Piix3Rcr)
 
 
+@device("PIIX4")
 @description("PIIX4", version_id=3, minimum_version_id=2)
 class PIIX4:
     """The ISA bridge of the Malta machine."""

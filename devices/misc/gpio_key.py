@@ -5,9 +5,10 @@ Facts from QEMU's hw/gpio/gpio_key.c.
 
 from __future__ import annotations
 
-from vmstate.vmsd.declare import description, timer
+from vmstate.vmsd.declare import description, device, timer
 
 
+@device("gpio-key")
 @description("gpio-key", version_id=1, minimum_version_id=1)
 class GpioKey:
     """The timer that releases it."""

@@ -6,9 +6,10 @@ Facts from QEMU's hw/watchdog/wdt_i6300esb.c.
 from __future__ import annotations
 
 from vmstate.devices.pci.device import PCIDevice
-from vmstate.vmsd.declare import description, int32, struct, timer, uint32
+from vmstate.vmsd.declare import description, device, int32, struct, timer, uint32
 
 
+@device("i6300esb_wdt")
 @description("i6300esb_wdt", version_id=10000, minimum_version_id=1)
 class I6300ESB:
     """Settings and the timer."""

@@ -5,9 +5,10 @@ Facts from QEMU's hw/watchdog/wdt_ib700.c.
 
 from __future__ import annotations
 
-from vmstate.vmsd.declare import description, timer
+from vmstate.vmsd.declare import description, device, timer
 
 
+@device("ib700_wdt")
 @description("ib700_wdt")
 class IB700:
     """The timer."""

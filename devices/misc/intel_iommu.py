@@ -5,10 +5,11 @@ Facts from QEMU's hw/i386/intel_iommu.c.
 
 from __future__ import annotations
 
-from vmstate.vmsd.declare import array, boolean, description, uint8, uint16, uint32, uint64, unused
+from vmstate.vmsd.declare import array, boolean, description, device, uint8, uint16, uint32, uint64, unused
 from vmstate.vmsd.description import MigrationPriority
 
 
+@device("iommu-intel")
 @description("iommu-intel", version_id=1, minimum_version_id=1, priority=MigrationPriority.IOMMU)
 class IntelIOMMU:
     """Registers and the invalidation queue."""

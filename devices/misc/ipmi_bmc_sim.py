@@ -5,7 +5,7 @@ Facts from QEMU's hw/ipmi/ipmi_bmc_sim.c.
 
 from __future__ import annotations
 
-from vmstate.vmsd.declare import array, boolean, description, int64, struct, uint8, uint16, variant
+from vmstate.vmsd.declare import array, boolean, description, device, int64, struct, uint8, uint16, variant
 
 
 @description("ipmi-bmc-sim-lan", version_id=1, minimum_version_id=1)
@@ -21,6 +21,7 @@ class Lan:
     defgw_macaddr_a: list[int] = array(uint8, 6, name="defgw_macaddr.a")
 
 
+@device("ipmi-bmc-sim", listed=False, noise={"timer": ("watchdog_expiry",)})
 @description("ipmi-bmc-sim", version_id=2, minimum_version_id=1)
 class IPMIBmcSim:
     """Watchdog, event buffer and sensors."""

@@ -5,7 +5,7 @@ Facts from QEMU's hw/ipmi/ipmi_bt.c, hw/ipmi/isa_ipmi_bt.c.
 
 from __future__ import annotations
 
-from vmstate.vmsd.declare import array, boolean, description, struct, uint8, uint32
+from vmstate.vmsd.declare import array, boolean, description, device, struct, uint8, uint32
 
 
 @description("ipmi-interface-bt", version_id=1, minimum_version_id=1)
@@ -26,6 +26,7 @@ class IPMIBT:
     waiting_seq: int = uint8()
 
 
+@device("ipmi-interface-isa-bt", listed=False)
 @description("ipmi-interface-isa-bt", version_id=2, minimum_version_id=2)
 class ISAIPMIBT:
     """The device."""

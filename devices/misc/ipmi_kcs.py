@@ -5,7 +5,7 @@ Facts from QEMU's hw/ipmi/ipmi_kcs.c, hw/ipmi/isa_ipmi_kcs.c.
 
 from __future__ import annotations
 
-from vmstate.vmsd.declare import array, boolean, description, int16, uint8, uint32, unused, vstruct
+from vmstate.vmsd.declare import array, boolean, description, device, int16, uint8, uint32, unused, vstruct
 from vmstate.vmsd.expr import version_id
 
 
@@ -30,6 +30,7 @@ class IPMIKCS:
     waiting_rsp: int = uint8()
 
 
+@device("ipmi-interface", listed=False)
 @description("ipmi-interface", version_id=2, minimum_version_id=1)
 class ISAIPMIKCS:
     """The device; its version 1 had the interface at version 1."""

@@ -7,9 +7,10 @@ from __future__ import annotations
 
 from vmstate.devices.pci.device import PCIDevice
 from vmstate.devices.pci.msix import MSIX, msix_of
-from vmstate.vmsd.declare import description, struct, uint32
+from vmstate.vmsd.declare import description, device, struct, uint32
 
 
+@device("ivshmem-plain")
 @description("ivshmem-plain")
 class IvshmemPlain:
     """Interrupt status and mask of the plain device."""
@@ -19,6 +20,7 @@ class IvshmemPlain:
     intrmask: int = uint32()
 
 
+@device("ivshmem-doorbell")
 @description("ivshmem-doorbell")
 class IvshmemDoorbell:
     """The same with a doorbell."""

@@ -6,9 +6,10 @@ Facts from QEMU's hw/misc/pvpanic-pci.c.
 from __future__ import annotations
 
 from vmstate.devices.pci.device import PCIDevice
-from vmstate.vmsd.declare import description, struct
+from vmstate.vmsd.declare import description, device, struct
 
 
+@device("pvpanic-pci")
 @description("pvpanic-pci", version_id=1, minimum_version_id=1)
 class PVPanicPCI:
     """The PCI function."""

@@ -11,6 +11,7 @@ from vmstate.vmsd.declare import (
     boolean,
     buffer,
     description,
+    device,
     host,
     int32,
     known_since,
@@ -62,6 +63,7 @@ class EmmcExtCsd:
     ext_csd_rw: list[int] = array(uint8, 192)
 
 
+@device("sd-card")
 @description("sd-card", version_id=2, minimum_version_id=2)
 class SD:
     """Registers of the card and the transfer that is under way."""

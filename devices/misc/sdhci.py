@@ -9,6 +9,7 @@ from vmstate.vmsd.declare import (
     array,
     boolean,
     description,
+    device,
     subsection,
     timer,
     uint8,
@@ -30,6 +31,7 @@ class PendingInsert:
     pending_insert_state: bool = boolean()
 
 
+@device("sdhci")
 @description("sdhci", version_id=1, minimum_version_id=1)
 class SDHCI:
     """Registers and the buffer of a block."""

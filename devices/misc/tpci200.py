@@ -6,9 +6,10 @@ Facts from QEMU's hw/ipack/tpci200.c.
 from __future__ import annotations
 
 from vmstate.devices.pci.device import PCIDevice
-from vmstate.vmsd.declare import array, boolean, description, struct, uint8, uint16
+from vmstate.vmsd.declare import array, boolean, description, device, struct, uint8, uint16
 
 
+@device("tpci200")
 @description("tpci200", version_id=1, minimum_version_id=1)
 class TPCI200:
     """The carrier."""

@@ -5,9 +5,10 @@ Facts from QEMU's hw/misc/vmcoreinfo.c.
 
 from __future__ import annotations
 
-from vmstate.vmsd.declare import boolean, description, uint16, uint32, uint64
+from vmstate.vmsd.declare import boolean, description, device, uint16, uint32, uint64
 
 
+@device("vmcoreinfo")
 @description("vmcoreinfo", version_id=1, minimum_version_id=1)
 class VMCoreInfo:
     """Format, size and address of the note."""

@@ -11,6 +11,7 @@ from vmstate.vmsd.declare import (
     boolean,
     buffer,
     description,
+    device,
     int8,
     struct,
     sub_array,
@@ -58,6 +59,7 @@ class TxTsoState:
     tcp: int = int8(name="tx.tso_props.tcp")
 
 
+@device("e1000")
 @description("e1000", version_id=2, minimum_version_id=1)
 class E1000:
     """Registers, EEPROM, and the packet that is being sent."""

@@ -11,6 +11,7 @@ from vmstate.vmsd.declare import (
     array,
     boolean,
     description,
+    device,
     host,
     int8,
     int64,
@@ -57,6 +58,7 @@ class IntrTimer:
     running: bool = boolean()
 
 
+@device("e1000e")
 @description("e1000e", version_id=1, minimum_version_id=1)
 class E1000E:
     """Registers, EEPROM and timers."""

@@ -6,9 +6,25 @@ Facts from QEMU's hw/net/eepro100.c.
 from __future__ import annotations
 
 from vmstate.devices.pci.device import PCIDevice
-from vmstate.vmsd.declare import array, buffer, description, struct, uint8, uint16, uint32, unused, variant
+from vmstate.vmsd.declare import array, buffer, description, device, struct, uint8, uint16, uint32, unused, variant
 
 
+@device(
+    "i82550",
+    "i82551",
+    "i82557a",
+    "i82557b",
+    "i82557c",
+    "i82558a",
+    "i82558b",
+    "i82559a",
+    "i82559b",
+    "i82559c",
+    "i82559er",
+    "i82562",
+    "i82801",
+    listed=False,
+)
 @description("eepro100", version_id=3, minimum_version_id=2)
 class EEPRO100:
     """Registers, statistics and configuration."""

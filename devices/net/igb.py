@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from vmstate.devices.pci.device import PCIDevice
 from vmstate.devices.pci.msix import MSIX, msix_of
-from vmstate.vmsd.declare import array, boolean, description, int64, struct, timer, uint8, uint16, uint32
+from vmstate.vmsd.declare import array, boolean, description, device, int64, struct, timer, uint8, uint16, uint32
 
 
 @description("igb-tx-ctx", version_id=1, minimum_version_id=1)
@@ -39,6 +39,7 @@ class IntrTimer:
     running: bool = boolean()
 
 
+@device("igb")
 @description("igb", version_id=1, minimum_version_id=1)
 class IGB:
     """Registers, EEPROM and timers."""

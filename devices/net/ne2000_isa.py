@@ -6,9 +6,10 @@ Facts from QEMU's hw/net/ne2000-isa.c.
 from __future__ import annotations
 
 from vmstate.devices.net.ne2000 import NE2000
-from vmstate.vmsd.declare import description, struct
+from vmstate.vmsd.declare import description, device, struct
 
 
+@device("ne2000", order=1)
 @description("ne2000", version_id=2)
 class ISANE2000:
     """The card."""

@@ -7,9 +7,10 @@ from __future__ import annotations
 
 from vmstate.devices.net.pcnet import PCNet
 from vmstate.devices.pci.device import PCIDevice
-from vmstate.vmsd.declare import description, struct
+from vmstate.vmsd.declare import description, device, struct
 
 
+@device("pcnet")
 @description("pcnet", version_id=3, minimum_version_id=2)
 class PCIPCNet:
     """The PCI function and the card in it."""

@@ -10,6 +10,7 @@ from vmstate.vmsd.declare import (
     array,
     buffer,
     description,
+    device,
     int32,
     int64,
     struct,
@@ -27,6 +28,19 @@ class HotplugReady:
     """Sent where the device can be unplugged; it holds nothing."""
 
 
+@device(
+    "rtl8139",
+    noise={
+        "counter": (
+            "tally_counters.TxOk",
+            "tally_counters.RxOk",
+            "tally_counters.RxOkPhy",
+            "tally_counters.RxOkBrd",
+            "tally_counters.RxOkMul",
+        ),
+        "timer": ("TCTR_base",),
+    },
+)
 @description("rtl8139", version_id=5, minimum_version_id=3)
 class RTL8139:
     """Registers, EEPROM and counters."""

@@ -6,7 +6,7 @@ reads what a version has; what stands in front of it, the connections to a `gues
 
 from __future__ import annotations
 
-from vmstate.vmsd.declare import array, buffer, description, uint8, uint16, validate
+from vmstate.vmsd.declare import array, buffer, description, device, uint8, uint16, validate
 from vmstate.vmsd.expr import this
 
 BOOTP_CLIENTS = 16
@@ -20,6 +20,7 @@ class BootpClient:
     macaddr: bytes = buffer(6)
 
 
+@device("slirp", old_style=True, listed=False, noise={"counter": (("", (1, 3)),)})
 @description("slirp", version_id=4)
 class Slirp:
     """The counter of IP packets, and the addresses that were given out."""

@@ -6,9 +6,10 @@ Facts from QEMU's hw/net/tulip.c.
 from __future__ import annotations
 
 from vmstate.devices.pci.device import PCIDevice
-from vmstate.vmsd.declare import array, buffer, description, struct, uint8, uint16, uint32, uint64
+from vmstate.vmsd.declare import array, buffer, description, device, struct, uint8, uint16, uint32, uint64
 
 
+@device("tulip")
 @description("tulip")
 class Tulip:
     """Registers and the frames that are under way."""

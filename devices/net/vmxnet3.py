@@ -11,6 +11,7 @@ from vmstate.vmsd.declare import (
     array,
     boolean,
     description,
+    device,
     struct,
     subsection,
     uint8,
@@ -103,6 +104,7 @@ class IntState:
     is_asserted: bool = boolean()
 
 
+@device("vmxnet3")
 @description("vmxnet3", version_id=1, minimum_version_id=1)
 class VMXNET3:
     """Settings, queues and interrupts."""

@@ -5,10 +5,11 @@ Facts from QEMU's hw/nvram/eeprom93xx.c.
 
 from __future__ import annotations
 
-from vmstate.vmsd.declare import description, uint8, uint16, uint16_equal, unused, varray
+from vmstate.vmsd.declare import description, device, uint8, uint16, uint16_equal, unused, varray
 from vmstate.vmsd.expr import choose, this, version_id
 
 
+@device("eeprom", listed=False)
 @description("eeprom", version_id=20061113, minimum_version_id=20061112)
 class EEPROM:
     """Contents and the command that is under way."""

@@ -5,7 +5,7 @@ Facts from QEMU's hw/nvram/fw_cfg.c.
 
 from __future__ import annotations
 
-from vmstate.vmsd.declare import description, subsection, uint16, uint32, uint64
+from vmstate.vmsd.declare import description, device, subsection, uint16, uint32, uint64
 from vmstate.vmsd.expr import version_id
 
 
@@ -25,6 +25,7 @@ class FwCfgAcpiMr:
     rsdp_mr_size: int = uint64()
 
 
+@device("fw_cfg")
 @description("fw_cfg", version_id=2, minimum_version_id=1)
 class FwCfg:
     """The selected entry and the position in it."""

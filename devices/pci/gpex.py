@@ -6,9 +6,10 @@ Facts from QEMU's hw/pci-host/gpex.c.
 from __future__ import annotations
 
 from vmstate.devices.pci.device import PCIDevice
-from vmstate.vmsd.declare import description, struct
+from vmstate.vmsd.declare import description, device, struct
 
 
+@device("gpex_root")
 @description("gpex_root", version_id=1, minimum_version_id=1)
 class GPEXRoot:
     """The host bridge."""

@@ -5,10 +5,11 @@ Facts from QEMU's hw/pci/pci_host.c, hw/pci/pci.c.
 
 from __future__ import annotations
 
-from vmstate.vmsd.declare import description, int32, int32_equal, uint32, varray
+from vmstate.vmsd.declare import description, device, int32, int32_equal, uint32, varray
 from vmstate.vmsd.expr import this
 
 
+@device("PCIHost")
 @description("PCIHost", version_id=1, minimum_version_id=1)
 class PCIHost:
     """The configuration address register."""
@@ -16,6 +17,7 @@ class PCIHost:
     config_reg: int = uint32()
 
 
+@device("PCIBUS", listed=False)
 @description("PCIBUS", version_id=1, minimum_version_id=1)
 class PCIBus:
     """How many devices hold each interrupt line."""

@@ -6,9 +6,10 @@ Facts from QEMU's hw/pci-host/i440fx.c.
 from __future__ import annotations
 
 from vmstate.devices.pci.device import PCIDevice
-from vmstate.vmsd.declare import description, struct, unused
+from vmstate.vmsd.declare import description, device, struct, unused
 
 
+@device("I440FX")
 @description("I440FX", version_id=3, minimum_version_id=3)
 class I440FX:
     """The host bridge."""

@@ -7,10 +7,11 @@ from __future__ import annotations
 
 from vmstate.devices.pci.aer import PCIEAERLog
 from vmstate.devices.pci.device import PCIDevice
-from vmstate.vmsd.declare import description, struct
+from vmstate.vmsd.declare import description, device, struct
 from vmstate.vmsd.description import MigrationPriority
 
 
+@device("ioh-3240-express-root-port")
 @description("ioh-3240-express-root-port", version_id=1, minimum_version_id=1, priority=MigrationPriority.PCI_BUS)
 class IOH3420:
     """The port, and the errors that wait to be reported."""

@@ -6,9 +6,10 @@ Facts from QEMU's hw/pci-host/q35.c.
 from __future__ import annotations
 
 from vmstate.devices.pci.device import PCIDevice
-from vmstate.vmsd.declare import description, struct, unused
+from vmstate.vmsd.declare import description, device, struct, unused
 
 
+@device("mch")
 @description("mch", version_id=1, minimum_version_id=1)
 class MCH:
     """The host bridge."""

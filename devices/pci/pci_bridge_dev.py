@@ -7,10 +7,11 @@ from __future__ import annotations
 
 from vmstate.devices.pci.device import PCIDevice
 from vmstate.devices.pci.shpc import SHPC_PRESENT, shpc_config
-from vmstate.vmsd.declare import description, struct
+from vmstate.vmsd.declare import description, device, struct
 from vmstate.vmsd.description import MigrationPriority
 
 
+@device("pci_bridge")
 @description("pci_bridge", priority=MigrationPriority.PCI_BUS)
 class PCIBridgeDev:
     """The bridge and, where it has one, its hotplug controller."""

@@ -7,10 +7,11 @@ from __future__ import annotations
 
 from vmstate.devices.pci.device import PCIDevice
 from vmstate.devices.pci.shpc import shpc_config
-from vmstate.vmsd.declare import description, struct
+from vmstate.vmsd.declare import description, device, struct
 from vmstate.vmsd.description import MigrationPriority
 
 
+@device("pcie-pci-bridge")
 @description("pcie-pci-bridge", priority=MigrationPriority.PCI_BUS)
 class PCIEPCIBridge:
     """The bridge and its hotplug controller."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 from vmstate.devices.pci.aer import PCIEAERLog
 from vmstate.devices.pci.device import PCIDevice
 from vmstate.devices.pci.msix import MSIX, msix_of
-from vmstate.vmsd.declare import description, struct
+from vmstate.vmsd.declare import description, device, struct
 from vmstate.vmsd.description import MigrationPriority
 from vmstate.vmsd.expr import fact
 
@@ -16,6 +16,7 @@ MIGRATE_MSIX = fact("root_port_msix", (True, False))
 """Whether MSI-X is sent (`x-migrate-msix`; machines from 2.9 on)."""
 
 
+@device("pcie-root-port")
 @description("pcie-root-port", version_id=1, minimum_version_id=1, priority=MigrationPriority.PCI_BUS)
 class PCIERootPort:
     """The port, and the errors that wait to be reported."""

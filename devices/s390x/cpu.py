@@ -5,10 +5,11 @@ Facts from QEMU's target/s390x/machine.c.
 
 from __future__ import annotations
 
-from vmstate.vmsd.declare import array, boolean, description, subsection, uint8, uint32, uint64, vbuffer
+from vmstate.vmsd.declare import array, boolean, description, device, part, subsection, uint8, uint32, uint64, vbuffer
 from vmstate.vmsd.expr import this
 
 
+@part(noise={"register": ("env.fpc", "env.vregs")})
 @description("cpu/fpu", version_id=1, minimum_version_id=1)
 class Fpu:
     """Floating-point registers, the upper halves of vector registers 0 to 15, and their control."""
@@ -32,6 +33,7 @@ class Fpu:
     fpc: int = uint32(name="env.fpc")
 
 
+@part(noise={"register": ("env.vregs",)})
 @description("cpu/vregs", version_id=1, minimum_version_id=1)
 class Vregs:
     """The other parts of the vector registers."""
@@ -129,6 +131,17 @@ class Diag318:
     diag318_info: int = uint64(name="env.diag318_info")
 
 
+@device(
+    "cpu",
+    order=1,
+    listed=False,
+    per_cpu=True,
+    noise={
+        "register": ("env.regs", "env.psw.mask", "env.psw.addr", "env.aregs", "env.cregs", "env.gbea", "env.pp"),
+        "timer": ("env.todpr", "env.cputm", "env.ckc"),
+        "interrupt": ("irqstate",),
+    },
+)
 @description("cpu", version_id=4, minimum_version_id=3)
 class S390CPU:
     """Registers and state of the processor."""

@@ -10,6 +10,7 @@ from vmstate.vmsd.declare import (
     array_of_pointer,
     boolean,
     description,
+    device,
     qtailq,
     struct,
     uint8,
@@ -49,6 +50,7 @@ class CssImage:
     chpids: list[ChpInfo] = array(ChpInfo, 256)
 
 
+@device("s390_css", listed=False, target_endian="big")
 @description("s390_css", version_id=1, minimum_version_id=1)
 class ChannelSubSys:
     """The channel subsystem."""

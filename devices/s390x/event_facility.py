@@ -5,7 +5,7 @@ Facts from QEMU's hw/s390x/event-facility.c.
 
 from __future__ import annotations
 
-from vmstate.vmsd.declare import description, subsection, uint16, uint32
+from vmstate.vmsd.declare import description, device, subsection, uint16, uint32
 from vmstate.vmsd.expr import this
 
 
@@ -23,6 +23,7 @@ class EventFacilityMaskLength:
     mask_length: int = uint16()
 
 
+@device("vmstate-event-facility")
 @description("vmstate-event-facility")
 class EventFacility:
     """The events that the guest wants to receive."""

@@ -5,7 +5,7 @@ Facts from QEMU's hw/intc/s390_flic.c.
 
 from __future__ import annotations
 
-from vmstate.vmsd.declare import description, qlist, subsection, uint8, uint16, uint32
+from vmstate.vmsd.declare import description, device, qlist, subsection, uint8, uint16, uint32
 from vmstate.vmsd.expr import fact
 
 AIS = fact("flic_ais")
@@ -38,6 +38,7 @@ class FlicFull:
     io_7: list[FlicIo] = qlist(FlicIo, name="io[7]", version=1)
 
 
+@device("qemu-s390-flic")
 @description("qemu-s390-flic", version_id=1, minimum_version_id=1)
 class QEMUS390Flic:
     """Adapter-interruption suppression, and what is pending."""

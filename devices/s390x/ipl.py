@@ -5,7 +5,7 @@ Facts from QEMU's hw/s390x/ipl.c.
 
 from __future__ import annotations
 
-from vmstate.vmsd.declare import array, boolean, description, struct, subsection, uint8, uint16, uint64
+from vmstate.vmsd.declare import array, boolean, description, device, struct, subsection, uint8, uint16, uint64
 
 
 @description("ipl/iplb_extended")
@@ -25,6 +25,7 @@ class Iplb:
     iplb_extended: IplbExtended | None = subsection(IplbExtended)
 
 
+@device("ipl")
 @description("ipl")
 class Ipl:
     """From where the guest is loaded."""

@@ -5,9 +5,10 @@ Facts from QEMU's hw/char/sclpconsole.c.
 
 from __future__ import annotations
 
-from vmstate.vmsd.declare import array, boolean, description, uint8, uint32
+from vmstate.vmsd.declare import array, boolean, description, device, uint8, uint32
 
 
+@device("sclpconsole")
 @description("sclpconsole")
 class SCLPConsole:
     """Input that waits for the guest, in a ring."""

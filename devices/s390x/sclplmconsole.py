@@ -5,9 +5,10 @@ Facts from QEMU's hw/char/sclpconsole-lm.c.
 
 from __future__ import annotations
 
-from vmstate.vmsd.declare import array, boolean, description, uint8, uint32
+from vmstate.vmsd.declare import array, boolean, description, device, uint8, uint32
 
 
+@device("sclplmconsole")
 @description("sclplmconsole")
 class SCLPConsoleLM:
     """A line that waits for the guest."""

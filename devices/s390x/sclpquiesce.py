@@ -5,9 +5,10 @@ Facts from QEMU's hw/s390x/sclpquiesce.c.
 
 from __future__ import annotations
 
-from vmstate.vmsd.declare import boolean, description
+from vmstate.vmsd.declare import boolean, description, device
 
 
+@device("sclpquiesce")
 @description("sclpquiesce")
 class SCLPQuiesce:
     """Whether a signal to quiesce waits for the guest."""

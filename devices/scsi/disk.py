@@ -6,7 +6,7 @@ Facts from QEMU's hw/scsi/scsi-disk.c.
 from __future__ import annotations
 
 from vmstate.devices.scsi.device import SCSIDevice
-from vmstate.vmsd.declare import boolean, description, known_since, struct, subsection, uint8, uint64
+from vmstate.vmsd.declare import boolean, description, device, known_since, struct, subsection, uint8, uint64
 from vmstate.vmsd.expr import this
 from vmstate.vmsd.release import Release
 
@@ -21,6 +21,7 @@ class PrState:
     resv_type: int = uint8(name="qdev.pr_state.resv_type")
 
 
+@device("scsi-disk")
 @description("scsi-disk", version_id=1, minimum_version_id=1)
 class SCSIDisk:
     """The device, its medium and tray."""

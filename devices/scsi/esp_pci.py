@@ -7,9 +7,10 @@ from __future__ import annotations
 
 from vmstate.devices.pci.device import PCIDevice
 from vmstate.devices.scsi.esp import ESP, ESP_5_2, ESP_7_2, ESP_10_0
-from vmstate.vmsd.declare import buffer, description, struct, uint8, variant
+from vmstate.vmsd.declare import buffer, description, device, struct, uint8, variant
 
 
+@device("pciespscsi")
 @description("pciespscsi", version_id=2, minimum_version_id=1)
 class PCIESP:
     """The PCI function, its DMA engine and the controller in it."""

@@ -6,9 +6,10 @@ Facts from QEMU's hw/scsi/lsi53c895a.c.
 from __future__ import annotations
 
 from vmstate.devices.pci.device import PCIDevice
-from vmstate.vmsd.declare import buffer, description, int32, struct, uint8, uint32
+from vmstate.vmsd.declare import buffer, description, device, int32, struct, uint8, uint32
 
 
+@device("lsiscsi")
 @description("lsiscsi", version_id=1)
 class LSISCSI:
     """Registers and the script's memory."""

@@ -7,9 +7,10 @@ from __future__ import annotations
 
 from vmstate.devices.pci.device import PCIDevice
 from vmstate.devices.pci.msix import MSIX, msix_of
-from vmstate.vmsd.declare import description, struct, uint32, uint64
+from vmstate.vmsd.declare import description, device, struct, uint32, uint64
 
 
+@device("megasas")
 @description("megasas")
 class MegasasGen1:
     """The 8708EM2."""
@@ -24,6 +25,7 @@ class MegasasGen1:
     producer_pa: int = uint64()
 
 
+@device("megasas-gen2")
 @description("megasas-gen2")
 class MegasasGen2:
     """The 2108."""

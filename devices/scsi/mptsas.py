@@ -6,9 +6,10 @@ Facts from QEMU's hw/scsi/mptsas.c.
 from __future__ import annotations
 
 from vmstate.devices.pci.device import PCIDevice
-from vmstate.vmsd.declare import array, boolean, description, int32, struct, uint8, uint16, uint32, uint64
+from vmstate.vmsd.declare import array, boolean, description, device, int32, struct, uint8, uint16, uint32, uint64
 
 
+@device("mptsas")
 @description("mptsas")
 class MPTSAS:
     """Registers and queues."""

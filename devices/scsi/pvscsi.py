@@ -6,7 +6,7 @@ Facts from QEMU's hw/scsi/vmw_pvscsi.c.
 from __future__ import annotations
 
 from vmstate.devices.pci.device import PCIDevice
-from vmstate.vmsd.declare import array, description, struct, subsection, uint8, uint32, uint64
+from vmstate.vmsd.declare import array, description, device, struct, subsection, uint8, uint32, uint64
 
 
 @description("pvscsi/pcie")
@@ -16,6 +16,7 @@ class PVSCSIPCIeDevice:
     parent_obj: PCIDevice = struct(PCIDevice)
 
 
+@device("pvscsi")
 @description("pvscsi")
 class PVSCSI:
     """Registers and rings."""

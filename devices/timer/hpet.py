@@ -5,7 +5,7 @@ Facts from QEMU's hw/timer/hpet.c.
 
 from __future__ import annotations
 
-from vmstate.vmsd.declare import description, subsection, timer, uint8, uint64, validate, variant, varray
+from vmstate.vmsd.declare import description, device, part, subsection, timer, uint8, uint64, validate, variant, varray
 from vmstate.vmsd.expr import this
 
 
@@ -16,6 +16,7 @@ class RtcIrqLevel:
     rtc_irq_level: int = uint8()
 
 
+@part(noise={"timer": ("hpet_offset",)})
 @description("hpet/offset", version_id=1, minimum_version_id=1)
 class Offset:
     """What the counter is ahead of the virtual clock, in nanoseconds."""
@@ -23,6 +24,7 @@ class Offset:
     hpet_offset: int = uint64()
 
 
+@part(noise={"timer": ("cmp", "wrap_flag")})
 @description("hpet_timer", version_id=1, minimum_version_id=1)
 class HPETTimer:
     """One comparator."""
@@ -36,6 +38,7 @@ class HPETTimer:
     qemu_timer: int = timer()
 
 
+@device("hpet", noise={"timer": ("hpet_counter",), "interrupt": ("isr",)})
 @description("hpet", version_id=2, minimum_version_id=2)
 class HPET:
     """Registers and comparators."""

@@ -5,9 +5,10 @@ Facts from QEMU's hw/timer/i8254_common.c.
 
 from __future__ import annotations
 
-from vmstate.vmsd.declare import array, description, int32, int64, uint8, uint16, uint32
+from vmstate.vmsd.declare import array, description, device, int32, int64, part, uint8, uint16, uint32
 
 
+@part(noise={"timer": ("count_load_time", "next_transition_time", "latched_count")})
 @description("pit channel", version_id=2, minimum_version_id=2)
 class PITChannel:
     """One of the three counters."""
@@ -28,6 +29,7 @@ class PITChannel:
     next_transition_time: int = int64()
 
 
+@device("i8254", legacy_instances=(0x40,), noise={"timer": ("channels[0].next_transition_time",)})
 @description("i8254", version_id=3, minimum_version_id=2)
 class PIT:
     """The counters; the first raises interrupt 0."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 from vmstate.vmsd.declare import (
     buffer,
     description,
+    device,
     int64,
     subsection,
     timer,
@@ -32,6 +33,20 @@ class IrqReinjectOnAckCount:
     irq_reinject_on_ack_count: int = uint16()
 
 
+@device(
+    "mc146818rtc",
+    noise={
+        "timer": (
+            ("cmos_data", (0, 10), (0x32, 0x33)),
+            "next_periodic_time",
+            "base_rtc",
+            "last_update",
+            "offset",
+            "next_alarm_time",
+        ),
+        "counter": ("irq_coalesced",),
+    },
+)
 @description("mc146818rtc", version_id=3, minimum_version_id=3)
 class RTC:
     """Registers, memory and timers."""

@@ -5,9 +5,10 @@ Facts from QEMU's hw/rtc/pl031.c.
 
 from __future__ import annotations
 
-from vmstate.vmsd.declare import description, subsection, uint32
+from vmstate.vmsd.declare import description, device, part, subsection, uint32
 
 
+@part(noise={"timer": ("tick_offset",)})
 @description("pl031/tick-offset", version_id=1, minimum_version_id=1)
 class TickOffset:
     """The offset of the clock; sent by machines from 4.0 on."""
@@ -15,6 +16,7 @@ class TickOffset:
     tick_offset: int = uint32()
 
 
+@device("pl031", noise={"timer": ("tick_offset_vmstate",)})
 @description("pl031", version_id=1, minimum_version_id=1)
 class PL031:
     """Registers."""

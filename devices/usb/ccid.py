@@ -5,7 +5,7 @@ Facts from QEMU's hw/usb/dev-smartcard-reader.c.
 
 from __future__ import annotations
 
-from vmstate.vmsd.declare import array, buffer, description, struct, uint8, uint32, uint64, unused
+from vmstate.vmsd.declare import array, buffer, description, device, struct, uint8, uint32, uint64, unused
 
 
 @description("CCID BulkIn state", version_id=1, minimum_version_id=1)
@@ -34,6 +34,7 @@ class CCIDUSBDevice:
     data_buf: bytes = buffer(4096)
 
 
+@device("usb-ccid")
 @description("usb-ccid", version_id=1, minimum_version_id=1)
 class CCID:
     """The reader and what waits in it."""

@@ -7,9 +7,10 @@ from __future__ import annotations
 
 from vmstate.devices.pci.device import PCIDevice
 from vmstate.devices.usb.ehci import EHCI
-from vmstate.vmsd.declare import description, struct
+from vmstate.vmsd.declare import description, device, struct
 
 
+@device("ehci")
 @description("ehci", version_id=2, minimum_version_id=1)
 class EHCIPCI:
     """The PCI function and the controller in it."""

@@ -6,7 +6,7 @@ Facts from QEMU's hw/input/hid.c, hw/usb/dev-hid.c.
 from __future__ import annotations
 
 from vmstate.devices.usb.device import USBDevice
-from vmstate.vmsd.declare import array, description, int32, struct, uint8, uint16, uint32
+from vmstate.vmsd.declare import array, description, device, int32, struct, uint8, uint16, uint32
 
 
 @description("HIDPointerEventQueue", version_id=1, minimum_version_id=1)
@@ -45,6 +45,7 @@ class HIDKeyboard:
     idle: int = uint8()
 
 
+@device("usb-ptr")
 @description("usb-ptr", version_id=1, minimum_version_id=1)
 class USBPtr:
     """A USB mouse or tablet."""
@@ -53,6 +54,7 @@ class USBPtr:
     hid: HIDPointer = struct(HIDPointer)
 
 
+@device("usb-kbd")
 @description("usb-kbd", version_id=1, minimum_version_id=1)
 class USBKbd:
     """A USB keyboard."""

@@ -6,7 +6,7 @@ Facts from QEMU's hw/usb/dev-hub.c.
 from __future__ import annotations
 
 from vmstate.devices.usb.device import USBDevice
-from vmstate.vmsd.declare import array, description, struct, subsection, timer, uint16
+from vmstate.vmsd.declare import array, description, device, struct, subsection, timer, uint16
 
 
 @description("usb-hub-port", version_id=1, minimum_version_id=1)
@@ -24,6 +24,7 @@ class PortTimer:
     port_timer: int = timer()
 
 
+@device("usb-hub")
 @description("usb-hub", version_id=1, minimum_version_id=1)
 class USBHub:
     """The hub."""

@@ -11,6 +11,7 @@ from vmstate.vmsd.declare import (
     description,
     int32,
     int64,
+    part,
     subsection,
     timer,
     uint8,
@@ -34,6 +35,7 @@ class EofTimer:
     eof_timer: int = timer()
 
 
+@part(noise={"counter": ("frame_number", "frt"), "timer": ("sof_time",)})
 @description("ohci-core", version_id=1, minimum_version_id=1)
 class OHCIState:
     """Registers, ports and the transfer that is under way."""

@@ -7,9 +7,10 @@ from __future__ import annotations
 
 from vmstate.devices.pci.device import PCIDevice
 from vmstate.devices.usb.ohci import OHCIState
-from vmstate.vmsd.declare import description, struct
+from vmstate.vmsd.declare import description, device, struct
 
 
+@device("ohci")
 @description("ohci", version_id=1, minimum_version_id=1)
 class OHCIPCI:
     """The PCI function and the controller in it."""

@@ -6,9 +6,10 @@ Facts from QEMU's hw/usb/dev-storage.c.
 from __future__ import annotations
 
 from vmstate.devices.usb.device import USBDevice
-from vmstate.vmsd.declare import description, struct, uint8, uint32
+from vmstate.vmsd.declare import description, device, struct, uint8, uint32
 
 
+@device("usb-storage")
 @description("usb-storage", version_id=1, minimum_version_id=1)
 class USBMSD:
     """The command that is under way."""

@@ -6,7 +6,7 @@ Facts from QEMU's hw/usb/hcd-uhci.c.
 from __future__ import annotations
 
 from vmstate.devices.pci.device import PCIDevice
-from vmstate.vmsd.declare import array, description, int64, struct, timer, uint8, uint8_equal, uint16, uint32
+from vmstate.vmsd.declare import array, description, device, int64, struct, timer, uint8, uint8_equal, uint16, uint32
 
 
 @description("uhci port", version_id=1, minimum_version_id=1)
@@ -16,6 +16,7 @@ class UHCIPort:
     ctrl: int = uint16()
 
 
+@device("uhci", noise={"counter": ("frnum",), "timer": ("expire_time",)})
 @description("uhci", version_id=3, minimum_version_id=1)
 class UHCI:
     """Registers and ports."""

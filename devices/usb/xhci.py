@@ -5,7 +5,7 @@ Facts from QEMU's hw/usb/hcd-xhci.c.
 
 from __future__ import annotations
 
-from vmstate.vmsd.declare import array, boolean, description, int64, struct, timer, uint8, uint32, uint64, varray
+from vmstate.vmsd.declare import array, boolean, description, int64, part, struct, timer, uint8, uint32, uint64, varray
 from vmstate.vmsd.expr import fact, len_, root
 
 PORTS = fact("xhci_ports", (8, *range(1, 8), *range(9, 31)))
@@ -79,6 +79,7 @@ class XHCIInterrupter:
     ev_buffer: list[XHCIEvent] | None = array(XHCIEvent, 5632, version=1, exists=FULL_EVENT_RINGS)
 
 
+@part(noise={"timer": ("mfindex_start",)})
 @description("xhci-core", version_id=1)
 class XHCI:
     """Registers, ports, slots and interrupters."""

@@ -8,9 +8,10 @@ from __future__ import annotations
 from vmstate.devices.pci.device import PCIDevice
 from vmstate.devices.pci.msix import MSIX, msix_of
 from vmstate.devices.usb.xhci import XHCI
-from vmstate.vmsd.declare import description, struct
+from vmstate.vmsd.declare import description, device, struct
 
 
+@device("xhci")
 @description("xhci", version_id=1)
 class XHCIPCI:
     """The PCI function and the controller in it."""

@@ -8,17 +8,16 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from vmstate.devices.virtio import feature_names
 from vmstate.devices.virtio.config import BIG, VERSION_1
-from vmstate.devices.virtio.device_ids import DEVICE_IDS
-from vmstate.devices.virtio.feature_names import FeatureName
 from vmstate.devices.virtio.net import MAX_VLAN
 from vmstate.devices.virtio.pci import QUEUE_MAX
 from vmstate.devices.virtio.queue import IDX, WRAP
 from vmstate.devices.virtio.rings import VRING_ALIGN, legacy_rings
 from vmstate.devices.virtio.status import DeviceStatus
+from vmstate.devices.virtio.transport import TRANSPORT
 from vmstate.errors import QueryError
 from vmstate.vmsd.question import LEFT_OUT, Ask, Keys, LeftOut, Questions
+from vmstate.vmsd.record import Feature, VirtIORecord
 from vmstate.vmsd.release import Release
 
 CTRL_VLAN = 19
@@ -39,20 +38,21 @@ def has(ask: Ask, bit: int) -> bool:
     return bool(features(ask) >> bit & 1)
 
 
-def taken(bits: int, names: Sequence[FeatureName], release: Release | None) -> tuple[list[str], int]:
+def taken(bits: int, table: Sequence[Feature], release: Release | None) -> tuple[list[str], int]:
     """The names of the bits that a release has names for, in QMP's order, and the bits that are left."""
-    found: list[str] = []
-    for name in names:
-        if bits >> name.bit & 1 and (release is None or name.since <= release):
-            found.append(name.symbol)
-            bits &= ~(1 << name.bit)
-    return found[::-1], bits
+    names: list[str] = []
+    for feature in table:
+        since = feature.since
+        if bits >> feature.bit & 1 and since is not None and (release is None or since <= release):
+            names.append(feature.symbol)
+            bits &= ~(1 << feature.bit)
+    return names[::-1], bits
 
 
-def feature_answer(bits: int, names: Sequence[FeatureName], release: Release | None) -> dict[str, Any]:
+def feature_answer(bits: int, table: Sequence[Feature], release: Release | None) -> dict[str, Any]:
     """A VirtioDeviceFeatures."""
-    transports, rest = taken(bits, feature_names.TRANSPORT, release)
-    known, rest = taken(rest, names, release)
+    transports, rest = taken(bits, TRANSPORT, release)
+    known, rest = taken(rest, table, release)
     answer: dict[str, Any] = {"transports": transports, "dev-features": known}
     if rest:
         answer["unknown-dev-features"] = rest & (1 << 64) - 1
@@ -61,9 +61,9 @@ def feature_answer(bits: int, names: Sequence[FeatureName], release: Release | N
     return answer
 
 
-def guest_features(names: Sequence[FeatureName]) -> Callable[[Ask], dict[str, Any]]:
+def guest_features(table: Sequence[Feature]) -> Callable[[Ask], dict[str, Any]]:
     """The features that the driver accepted, by the names of a device."""
-    return lambda ask: feature_answer(features(ask), names, ask.release)
+    return lambda ask: feature_answer(features(ask), table, ask.release)
 
 
 def status(ask: Ask) -> dict[str, Any]:
@@ -199,18 +199,15 @@ def ring_used_idx(ask: Ask) -> int | LeftOut:
     )
 
 
-def virtio(device_id: int, name: str, names: Sequence[FeatureName] = ()) -> Questions:
-    """What a device answers that saves itself as the field `virtio`.
-
-    `name` is QEMU's for the device_id, as the VirtIODevice has it; `names` are those of its own features.
-    """
-    called = constant(name)
+def of_device(record: VirtIORecord, more: Questions | None) -> Questions:
+    """What a device answers that saves itself as the field `virtio`: what every one does, and `more`."""
+    called = constant(record.qmp_name)
     info: Keys = {"path": idstr, "name": called}
     whole: Keys = {
         "name": called,
-        "device-id": constant(device_id),
+        "device-id": constant(record.id),
         "device-endian": device_endian,
-        "guest-features": guest_features(names),
+        "guest-features": guest_features(record.features),
         "num-vqs": number("virtio.num_queues"),
         "status": status,
         "isr": number("virtio.isr"),
@@ -232,7 +229,12 @@ def virtio(device_id: int, name: str, names: Sequence[FeatureName] = ()) -> Ques
         "last-avail-idx": of_queue("last_avail_idx"),
         "used-idx": used_idx,
     }
-    return {"x-query-virtio": info, "x-query-virtio-status": whole, "x-query-virtio-queue-status": queue}
+    return {
+        "x-query-virtio": info,
+        "x-query-virtio-status": whole,
+        "x-query-virtio-queue-status": queue,
+        **(more or {}),
+    }
 
 
 # The receive filter of a virtio-net.
@@ -306,17 +308,4 @@ RX_FILTER: Keys = {
     "multicast-table": multicast_table,
 }
 
-NET: Questions = {**virtio(DEVICE_IDS["virtio-net"], "virtio-net", feature_names.NET), "query-rx-filter": RX_FILTER}
-BLK = virtio(DEVICE_IDS["virtio-blk"], "virtio-blk", feature_names.BLK)
-SERIAL = virtio(DEVICE_IDS["virtio-console"], "virtio-serial", feature_names.SERIAL)
-RNG = virtio(DEVICE_IDS["virtio-rng"], "virtio-rng", feature_names.VHOST)
-BALLOON = virtio(DEVICE_IDS["virtio-balloon"], "virtio-balloon", feature_names.BALLOON)
-SCSI = virtio(DEVICE_IDS["virtio-scsi"], "virtio-scsi", feature_names.SCSI)
-P9 = virtio(DEVICE_IDS["virtio-9p"], "virtio-9p")
-GPU = virtio(DEVICE_IDS["virtio-gpu"], "virtio-gpu", feature_names.GPU)
-INPUT = virtio(DEVICE_IDS["virtio-input"], "virtio-input", feature_names.VHOST)
-VSOCK = virtio(DEVICE_IDS["virtio-vhost_vsock"], "vhost-vsock", feature_names.VSOCK)
-IOMMU = virtio(DEVICE_IDS["virtio-iommu"], "virtio-iommu", feature_names.IOMMU)
-MEM = virtio(DEVICE_IDS["virtio-mem"], "virtio-mem", feature_names.MEM)
-FS = virtio(DEVICE_IDS["vhost-user-fs"], "virtio-user-fs", feature_names.VHOST)
-NSM = virtio(DEVICE_IDS["virtio-nsm"], "virtio-nitro-sec-mod")
+NET: Questions = {"query-rx-filter": RX_FILTER}

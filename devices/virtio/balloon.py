@@ -18,8 +18,19 @@ from vmstate.vmsd.declare import (
     uint32_little,
     validate,
     variant,
+    virtio_device,
 )
 from vmstate.vmsd.expr import this
+from vmstate.vmsd.record import Feature
+
+FEATURES = (
+    Feature(0, "VIRTIO_BALLOON_F_MUST_TELL_HOST", property=None),
+    Feature(1, "VIRTIO_BALLOON_F_STATS_VQ", property=None),
+    Feature(2, "VIRTIO_BALLOON_F_DEFLATE_ON_OOM", property="deflate-on-oom"),
+    Feature(3, "VIRTIO_BALLOON_F_FREE_PAGE_HINT", property="free-page-hint"),
+    Feature(4, "VIRTIO_BALLOON_F_PAGE_POISON", property="page-poison"),
+    Feature(5, "VIRTIO_BALLOON_F_REPORTING", property="free-page-reporting"),
+)
 
 MISNAMED = b"\x05\x20vitio-balloon-device/page-poison\0\0\0\1"
 """The header of a subsection, misspelt."""
@@ -78,6 +89,7 @@ class VirtIOBalloonBody(VirtIODevice):
     virtio: VirtIO = virtio_state()
 
 
+@virtio_device("virtio-balloon", id=5, features=FEATURES, compares="vmstate.devices.virtio.destination:BALLOON")
 @description("virtio-balloon", version_id=1, minimum_version_id=1)
 class VirtIOBalloon:
     """A virtio-balloon device on any transport."""

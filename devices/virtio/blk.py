@@ -8,6 +8,7 @@ from __future__ import annotations
 from vmstate.devices.vhost.element import VirtQueueElement
 from vmstate.devices.virtio.config import ConfigSpace, reaches
 from vmstate.devices.virtio.core import VirtIO, VirtIODevice, virtio_state
+from vmstate.devices.virtio.transport import VHOST
 from vmstate.vmsd.declare import (
     description,
     info,
@@ -20,8 +21,30 @@ from vmstate.vmsd.declare import (
     uint32_device,
     uint64_device,
     unused,
+    virtio_device,
 )
 from vmstate.vmsd.expr import this, up
+from vmstate.vmsd.record import Feature
+from vmstate.vmsd.release import Release
+
+FEATURES = (
+    Feature(1, "VIRTIO_BLK_F_SIZE_MAX", property=None),
+    Feature(2, "VIRTIO_BLK_F_SEG_MAX", property=None),
+    Feature(4, "VIRTIO_BLK_F_GEOMETRY", property=None),
+    Feature(5, "VIRTIO_BLK_F_RO", property=None),
+    Feature(6, "VIRTIO_BLK_F_BLK_SIZE", property=None),
+    Feature(10, "VIRTIO_BLK_F_TOPOLOGY", property=None),
+    Feature(12, "VIRTIO_BLK_F_MQ", property="num-queues"),
+    Feature(13, "VIRTIO_BLK_F_DISCARD"),
+    Feature(14, "VIRTIO_BLK_F_WRITE_ZEROES", property="write-zeroes"),
+    Feature(16, "VIRTIO_BLK_F_SECURE_ERASE", Release(8, 2)),
+    Feature(17, "VIRTIO_BLK_F_ZONED", Release(8, 1)),
+    Feature(0, "VIRTIO_BLK_F_BARRIER"),
+    Feature(7, "VIRTIO_BLK_F_SCSI"),
+    Feature(9, "VIRTIO_BLK_F_FLUSH", property=None),
+    Feature(11, "VIRTIO_BLK_F_CONFIG_WCE", property="config-wce"),
+    *VHOST,
+)
 
 
 @description("virtio-blk config")
@@ -80,10 +103,10 @@ class VirtIOBlkBody(VirtIODevice):
     virtio: VirtIO = virtio_state()
 
 
+@virtio_device("virtio-blk", id=2, features=FEATURES, items="vmstate.devices.virtio.blk_items:ITEMS")
 @description("virtio-blk", version_id=2, minimum_version_id=2)
 class VirtIOBlk:
     """A disk on any transport."""
 
     virtio: VirtIOBlkBody = info("virtio", VirtIOBlkBody)
-    early_items = "vmstate.devices.virtio.blk_items:ITEMS"
     config_space = ConfigSpace(VirtIOBlkConfig)

@@ -20,8 +20,16 @@ from vmstate.vmsd.declare import (
     uint32_device,
     uint64,
     varray,
+    virtio_device,
 )
 from vmstate.vmsd.expr import OWN_STATE, asks, ceil_div, choose, fact, otherwise, this
+from vmstate.vmsd.record import Feature
+
+FEATURES = (
+    Feature(0, "VIRTIO_CONSOLE_F_SIZE", property=None),
+    Feature(1, "VIRTIO_CONSOLE_F_MULTIPORT"),
+    Feature(2, "VIRTIO_CONSOLE_F_EMERG_WRITE", property="emergency-write"),
+)
 
 MAX_PORTS = 511
 """The most ports that two queues each leave room for."""
@@ -104,6 +112,13 @@ class VirtIOSerialBody(VirtIODevice):
     virtio: VirtIO = virtio_state()
 
 
+@virtio_device(
+    "virtio-console",
+    id=3,
+    qmp_name="virtio-serial",
+    features=FEATURES,
+    compares="vmstate.devices.virtio.destination:SERIAL",
+)
 @description("virtio-console", version_id=3, minimum_version_id=3)
 class VirtIOSerial:
     """A virtio-serial device on any transport."""

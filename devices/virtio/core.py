@@ -19,6 +19,7 @@ from vmstate.vmsd.declare import (
     known_since,
     later,
     one_of,
+    part,
     rule,
     struct,
     subsection,
@@ -57,6 +58,7 @@ hw/pci/pci.c (pcibus_get_dev_path), hw/virtio/virtio-mmio.c (virtio_mmio_bus_get
 """
 
 
+@part(noise={"index": ("last_avail_idx",)})
 @description("virtio queue")
 class VirtQueue:
     """A queue in use, as far as a legacy device knows it: there `desc` also says where avail and used lie."""
@@ -93,6 +95,7 @@ class VirtQueueRings:
     used: int = uint64(name="vring.used")
 
 
+@part(noise={"index": ("last_avail_idx", "last_avail_wrap_counter", "used_idx", "used_wrap_counter", "inuse")})
 @description("packed_virtqueue_state", version_id=1, minimum_version_id=1)
 class PackedVirtQueue:
     """The indices of a packed queue, each with its wrap counter."""

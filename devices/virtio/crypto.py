@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from vmstate.devices.virtio.config import ConfigSpace
 from vmstate.devices.virtio.core import VirtIOBody
-from vmstate.vmsd.declare import description, info, uint32_little, uint64_little
+from vmstate.vmsd.declare import description, device, info, uint32_little, uint64_little
 
 
 @description("virtio-crypto config")
@@ -29,6 +29,7 @@ class VirtIOCryptoConfig:
     max_size: int = uint64_little()
 
 
+@device("virtio-crypto")
 @description("virtio-crypto", version_id=1, minimum_version_id=1, unmigratable=True)
 class VirtIOCrypto:
     """A cryptographic accelerator."""

@@ -1,4 +1,4 @@
-"""Which virtio device is behind an idstr: its number in the VIRTIO specification.
+"""Whether a PCI device is the virtio device that an idstr names.
 
 Facts from the specification, section 5 (Device Types), and from QEMU's hw/virtio/virtio-pci.c: a device that takes a
 legacy driver has a PCI device id below 0x1040 and its number as subsystem id; any other has 0x1040 and its number.
@@ -6,26 +6,7 @@ legacy driver has a PCI device id below 0x1040 and its number as subsystem id; a
 
 from __future__ import annotations
 
-DEVICE_IDS = {
-    "virtio-net": 1,
-    "virtio-blk": 2,
-    "vhost-user-blk": 2,
-    "virtio-console": 3,
-    "virtio-rng": 4,
-    "virtio-balloon": 5,
-    "virtio-scsi": 8,
-    "virtio-vhost_scsi": 8,
-    "virtio-9p": 9,
-    "virtio-gpu": 16,
-    "virtio-vga": 16,
-    "virtio-input": 18,
-    "virtio-vhost_vsock": 19,
-    "virtio-iommu": 23,
-    "virtio-mem": 24,
-    "vhost-user-fs": 26,
-    "virtio-nsm": 33,
-}
-"""The last part of the idstr -> the number of the device."""
+from vmstate.stream.registry import virtio_id_of
 
 QUMRANET = 0x1AF4
 MODERN = 0x1040
@@ -37,7 +18,7 @@ def is_of_device(config: bytes, idstr: str) -> bool:
 
     Of a space that says nothing of virtio, and of an idstr that is not known, it is not asked.
     """
-    number = DEVICE_IDS.get(idstr.rpartition("/")[2])
+    number = virtio_id_of(idstr)
     if number is None or _word(config, 0) != QUMRANET:
         return True
     device_id = _word(config, 2)

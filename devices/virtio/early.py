@@ -11,8 +11,9 @@ from typing import Any
 
 from vmstate.devices.virtio.accepted import features_of
 from vmstate.devices.virtio.status import DeviceStatus
-from vmstate.early.items import Constant, Item, ItemClass, MixedRule
+from vmstate.early.items import Constant, Item, ItemClass, ItemTable, MixedRule
 from vmstate.early.layout import Layout, Ring
+from vmstate.vmsd.record import VirtIORecord
 
 ACCESS_PLATFORM = 33
 RING_PACKED = 34
@@ -277,3 +278,11 @@ def layout_of(state: Any, data: Sequence[int] | None = None, **more: Any) -> Lay
         behind_iommu=bool(features >> ACCESS_PLATFORM & 1),
         **more,
     )
+
+
+def of_device(record: VirtIORecord, table: ItemTable | None) -> ItemTable | None:
+    """The items of a device: its own table, or those of every virtio device where it says what the host settles."""
+    if table is not None or record.host is None:
+        return table
+    items = items_of(host_item(source=record.host), GUEST_FEATURES, (), ())
+    return ItemTable(record.idstrs[0], items, layout_of, CONSTANTS, EVENTS)

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 from vmstate.devices.virtio.config import ConfigSpace
 from vmstate.devices.virtio.core import BackendState, VirtIOBody
-from vmstate.vmsd.declare import description, info, known_since, subsection, text, uint32_device
+from vmstate.devices.virtio.transport import VHOST
+from vmstate.vmsd.declare import description, info, known_since, subsection, text, uint32_device, virtio_device
 from vmstate.vmsd.release import Release
 
 
@@ -26,6 +27,7 @@ class VHostUserFSBackend:
     backend: BackendState = info("virtio-fs back-end state", BackendState, name="back-end")
 
 
+@virtio_device("vhost-user-fs", id=26, qmp_name="virtio-user-fs", features=VHOST)
 @description("vhost-user-fs")
 class VHostUserFS:
     """A vhost-user-fs device on any transport."""

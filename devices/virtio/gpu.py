@@ -8,9 +8,11 @@ from __future__ import annotations
 from vmstate.devices.display.vga import VGACommon
 from vmstate.devices.virtio.config import ConfigSpace, reaches
 from vmstate.devices.virtio.core import VirtIOBody
+from vmstate.devices.virtio.transport import VHOST
 from vmstate.vmsd.declare import (
     buffer,
     description,
+    device,
     info,
     int32,
     keyed_list,
@@ -24,9 +26,20 @@ from vmstate.vmsd.declare import (
     uint64,
     variant,
     varray,
+    virtio_device,
 )
 from vmstate.vmsd.expr import choose, fact, this
+from vmstate.vmsd.record import Feature
 from vmstate.vmsd.release import Release
+
+FEATURES = (
+    Feature(0, "VIRTIO_GPU_F_VIRGL"),
+    Feature(1, "VIRTIO_GPU_F_EDID"),
+    Feature(2, "VIRTIO_GPU_F_RESOURCE_UUID"),
+    Feature(3, "VIRTIO_GPU_F_RESOURCE_BLOB"),
+    Feature(4, "VIRTIO_GPU_F_CONTEXT_INIT"),
+    *VHOST,
+)
 
 BYTES_PER_PIXEL = 4
 """In each of the formats that a 2D resource can have."""
@@ -159,6 +172,7 @@ class BlobState:
     blobs: Blobs = info("blob", Blobs, name="virtio-gpu/blob")
 
 
+@virtio_device("virtio-gpu", id=16, features=FEATURES, accidents=("virtio_gpu_later_scanouts_fb",))
 @description("virtio-gpu", version_id=1, minimum_version_id=1)
 class VirtIOGPU:
     """A virtio-gpu on any transport, also the one inside a virtio-vga."""
@@ -169,6 +183,7 @@ class VirtIOGPU:
     config_space = ConfigSpace(VirtIOGPUConfig)
 
 
+@device("virtio-vga")
 @description("virtio-vga", version_id=2, minimum_version_id=2)
 class VirtIOVGA:
     """The VGA in front of a virtio-gpu. The PCI device they share goes with the virtio-gpu."""

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 from vmstate.devices.virtio.config import CONFIG_LEN, ConfigSpace
 from vmstate.devices.virtio.core import VirtIOBody
-from vmstate.vmsd.declare import description, info, uint8, unused, vbuffer
+from vmstate.devices.virtio.transport import VHOST
+from vmstate.vmsd.declare import description, device, info, uint8, unused, vbuffer, virtio_device
 
 
 @description("virtio-input config")
@@ -21,6 +22,7 @@ class VirtIOInputConfig:
     u: bytes = vbuffer(CONFIG_LEN - 8)
 
 
+@virtio_device("virtio-input", id=18, features=VHOST)
 @description("virtio-input", version_id=1, minimum_version_id=1)
 class VirtIOInput:
     """An input device of QEMU's own."""
@@ -29,6 +31,7 @@ class VirtIOInput:
     config_space = ConfigSpace(VirtIOInputConfig)
 
 
+@device("virtio-input-host")
 @description("virtio-input-host", unmigratable=True)
 class VirtIOInputHost:
     """An input device of the host: it cannot be migrated and is never in a stream."""

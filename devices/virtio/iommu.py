@@ -21,8 +21,20 @@ from vmstate.vmsd.declare import (
     uint64_little,
     unused,
     variant,
+    virtio_device,
 )
 from vmstate.vmsd.description import MigrationPriority
+from vmstate.vmsd.record import Feature
+
+FEATURES = (
+    Feature(0, "VIRTIO_IOMMU_F_INPUT_RANGE"),
+    Feature(1, "VIRTIO_IOMMU_F_DOMAIN_RANGE"),
+    Feature(2, "VIRTIO_IOMMU_F_MAP_UNMAP"),
+    Feature(3, "VIRTIO_IOMMU_F_BYPASS"),
+    Feature(4, "VIRTIO_IOMMU_F_PROBE"),
+    Feature(5, "VIRTIO_IOMMU_F_MMIO"),
+    Feature(6, "VIRTIO_IOMMU_F_BYPASS_CONFIG"),
+)
 
 
 @description("virtio-iommu config")
@@ -88,6 +100,7 @@ class VirtIOIOMMUBody(VirtIODevice):
     virtio: VirtIO = virtio_state()
 
 
+@virtio_device("virtio-iommu", id=23, features=FEATURES)
 @description("virtio-iommu", version_id=2, minimum_version_id=2, priority=MigrationPriority.IOMMU)
 class VirtIOIOMMU:
     """A virtio-iommu device."""

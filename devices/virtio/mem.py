@@ -11,6 +11,7 @@ from vmstate.devices.virtio.core import VirtIO, VirtIODevice, virtio_state
 from vmstate.vmsd.declare import (
     bitmap,
     description,
+    device,
     info,
     rule,
     struct,
@@ -19,10 +20,20 @@ from vmstate.vmsd.declare import (
     uint64,
     uint64_little,
     unused,
+    virtio_device,
     with_tmp,
 )
 from vmstate.vmsd.description import MigrationPriority
 from vmstate.vmsd.expr import fact, not_, this
+from vmstate.vmsd.record import Feature
+from vmstate.vmsd.release import Release
+
+FEATURES = (
+    # Before 11.1 only a QEMU built without ACPI has it.
+    Feature(0, "VIRTIO_MEM_F_ACPI_PXM", Release(11, 1)),
+    Feature(1, "VIRTIO_MEM_F_UNPLUGGED_INACCESSIBLE"),
+    Feature(2, "VIRTIO_MEM_F_PERSISTENT_SUSPND", Release(9, 2)),
+)
 
 EARLY = fact("virtio_mem_early", (True, False))
 """Whether size and bitmap went ahead, in a section of their own (`x-early-migration`)."""
@@ -68,6 +79,7 @@ class VirtIOMEMDevice:
     bitmap: int | None = bitmap(BLOCKS, exists=not_(EARLY), doc="a bit for each block that is plugged")
 
 
+@device("virtio-mem-device-early", listed=False, compares="vmstate.devices.virtio.destination:MEM_EARLY")
 @description("virtio-mem-device-early", version_id=1, minimum_version_id=1, early_setup=True)
 class VirtIOMEMDeviceEarly:
     """What goes ahead of the guest's memory: which of its blocks are plugged."""
@@ -85,6 +97,7 @@ class VirtIOMEMBody(VirtIODevice):
     virtio: VirtIO = virtio_state()
 
 
+@virtio_device("virtio-mem", id=24, features=FEATURES, compares="vmstate.devices.virtio.destination:MEM")
 @description("virtio-mem", version_id=1, minimum_version_id=1)
 class VirtIOMEM:
     """A virtio-mem device on any transport."""

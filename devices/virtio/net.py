@@ -12,6 +12,7 @@ from vmstate.devices.virtio.accepted import features_of
 from vmstate.devices.virtio.config import ConfigSpace, reaches
 from vmstate.devices.virtio.core import BackendState, VirtIO, VirtIODevice, set_features, virtio_state
 from vmstate.devices.virtio.status import NetStatus
+from vmstate.devices.virtio.transport import VHOST
 from vmstate.errors import EncodeError
 from vmstate.vmsd.declare import (
     array,
@@ -33,14 +34,68 @@ from vmstate.vmsd.declare import (
     unused_varray,
     varray,
     vbuffer,
+    virtio_device,
     with_tmp,
 )
 from vmstate.vmsd.expr import OWN_STATE, RELEASE, asks, fact, len_, max_, otherwise, this, up, version_id
+from vmstate.vmsd.record import Feature
 from vmstate.vmsd.release import Release
 from vmstate.vmsd.state import set_facts
 
 if TYPE_CHECKING:
     from vmstate.devices.virtio.features import GuestOffloads, HashTypes, NetFeatures
+
+FEATURES = (
+    Feature(0, "VIRTIO_NET_F_CSUM"),
+    Feature(1, "VIRTIO_NET_F_GUEST_CSUM"),
+    Feature(2, "VIRTIO_NET_F_CTRL_GUEST_OFFLOADS"),
+    Feature(3, "VIRTIO_NET_F_MTU", property="host_mtu"),
+    Feature(5, "VIRTIO_NET_F_MAC", property=None),
+    Feature(7, "VIRTIO_NET_F_GUEST_TSO4"),
+    Feature(8, "VIRTIO_NET_F_GUEST_TSO6"),
+    Feature(9, "VIRTIO_NET_F_GUEST_ECN"),
+    Feature(10, "VIRTIO_NET_F_GUEST_UFO"),
+    Feature(11, "VIRTIO_NET_F_HOST_TSO4"),
+    Feature(12, "VIRTIO_NET_F_HOST_TSO6"),
+    Feature(13, "VIRTIO_NET_F_HOST_ECN"),
+    Feature(14, "VIRTIO_NET_F_HOST_UFO"),
+    Feature(15, "VIRTIO_NET_F_MRG_RXBUF"),
+    Feature(16, "VIRTIO_NET_F_STATUS"),
+    Feature(17, "VIRTIO_NET_F_CTRL_VQ"),
+    Feature(18, "VIRTIO_NET_F_CTRL_RX"),
+    Feature(19, "VIRTIO_NET_F_CTRL_VLAN"),
+    Feature(20, "VIRTIO_NET_F_CTRL_RX_EXTRA"),
+    Feature(21, "VIRTIO_NET_F_GUEST_ANNOUNCE"),
+    Feature(22, "VIRTIO_NET_F_MQ"),
+    Feature(23, "VIRTIO_NET_F_CTRL_MAC_ADDR"),
+    Feature(53, "VIRTIO_NET_F_NOTF_COAL", Release(8, 2)),
+    Feature(54, "VIRTIO_NET_F_GUEST_USO4", Release(8, 2)),
+    # Up to 10.1 QEMU says GUEST_USO4 here too, but for stable releases of late 2025.
+    Feature(55, "VIRTIO_NET_F_GUEST_USO6", Release(8, 2)),
+    Feature(56, "VIRTIO_NET_F_HOST_USO", Release(8, 2)),
+    Feature(57, "VIRTIO_NET_F_HASH_REPORT", property="hash"),
+    Feature(60, "VIRTIO_NET_F_RSS"),
+    Feature(61, "VIRTIO_NET_F_RSC_EXT", property="guest_rsc_ext"),
+    Feature(62, "VIRTIO_NET_F_STANDBY", property="failover"),
+    Feature(63, "VIRTIO_NET_F_SPEED_DUPLEX", property="speed"),
+    Feature(6, "VIRTIO_NET_F_GSO"),
+    Feature(27, "VHOST_NET_F_VIRTIO_NET_HDR", property=None, driver=False),
+    *VHOST,
+    Feature(65, "VIRTIO_NET_F_GUEST_UDP_TUNNEL_GSO", Release(10, 2)),
+    # QMP has one name for both bits.
+    Feature(
+        66,
+        "VIRTIO_NET_F_GUEST_UDP_TUNNEL_GSO_CSUM",
+        Release(10, 2),
+        property="guest_udp_tunnel_gso",
+        qmp="VIRTIO_NET_F_GUEST_UDP_TUNNEL_GSO",
+    ),
+    Feature(67, "VIRTIO_NET_F_HOST_UDP_TUNNEL_GSO", Release(10, 2)),
+    Feature(68, "VIRTIO_NET_F_HOST_UDP_TUNNEL_GSO_CSUM", Release(10, 2)),
+    Feature(50, "VIRTIO_NET_F_DEVICE_STATS", None),
+    Feature(52, "VIRTIO_NET_F_VQ_NOTF_COAL", None),
+    Feature(59, "VIRTIO_NET_F_GUEST_HDRLEN", None),
+)
 
 MAC_TABLE_ENTRIES = 64
 MAX_VLAN = 4096
@@ -315,12 +370,20 @@ class VirtIONetBody(VirtIODevice):
     virtio: VirtIO = virtio_state()
 
 
+@virtio_device(
+    "virtio-net",
+    id=1,
+    features=FEATURES,
+    items="vmstate.devices.virtio.net_items:ITEMS",
+    answers="vmstate.devices.virtio.answers:NET",
+    compares="vmstate.devices.virtio.destination:NET",
+    exercise="vmstate.devices.vhost.exercise:NET",
+)
 @description("virtio-net", version_id=11, minimum_version_id=11)
 class VirtIONet:
     """A virtio-net device on any transport."""
 
     virtio: VirtIONetBody = info("virtio", VirtIONetBody)
-    early_items = "vmstate.devices.virtio.net_items:ITEMS"
     config_space = ConfigSpace(VirtIONetConfig)
 
     @property

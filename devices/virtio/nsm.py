@@ -6,7 +6,7 @@ Facts from QEMU's hw/virtio/virtio-nsm.c, which has it since release 9.2. It has
 from __future__ import annotations
 
 from vmstate.devices.virtio.core import VirtIO, VirtIODevice, virtio_state
-from vmstate.vmsd.declare import array, boolean, description, info, struct, uint8
+from vmstate.vmsd.declare import array, boolean, description, info, struct, uint8, virtio_device
 
 MAX_PCRS = 32
 SHA384 = 48
@@ -36,6 +36,7 @@ class VirtIONSMBody(VirtIODevice):
     virtio: VirtIO = virtio_state()
 
 
+@virtio_device("virtio-nsm", id=33, qmp_name="virtio-nitro-sec-mod")
 @description("virtio-nsm", version_id=1, minimum_version_id=1)
 class VirtIONSM:
     """A virtio-nsm device on any transport."""

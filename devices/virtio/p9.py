@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from vmstate.devices.virtio.config import CONFIG_LEN, ConfigSpace
 from vmstate.devices.virtio.core import VirtIOBody
-from vmstate.vmsd.declare import description, info, text, uint16_device
+from vmstate.vmsd.declare import description, info, text, uint16_device, virtio_device
 
 
 @description("virtio-9p config")
@@ -18,6 +18,7 @@ class VirtIO9PConfig:
     tag: str = text(CONFIG_LEN - 2)
 
 
+@virtio_device("virtio-9p", id=9)
 @description("virtio-9p", version_id=1, minimum_version_id=1)
 class VirtIO9P:
     """A virtio-9p device on any transport."""

@@ -6,12 +6,13 @@ Facts from QEMU's hw/virtio/virtio-rng.c.
 from __future__ import annotations
 
 from vmstate.devices.virtio.core import VirtIOBody
-from vmstate.vmsd.declare import description, info
+from vmstate.devices.virtio.transport import VHOST
+from vmstate.vmsd.declare import description, info, virtio_device
 
 
+@virtio_device("virtio-rng", id=4, features=VHOST, host="virtio_rng_device_realize: no configuration space")
 @description("virtio-rng", version_id=1, minimum_version_id=1)
 class VirtIORNG:
     """A source of entropy."""
 
     virtio: VirtIOBody = info("virtio", VirtIOBody)
-    early_items = "vmstate.devices.virtio.rng_items:ITEMS"

@@ -9,7 +9,17 @@ from __future__ import annotations
 from vmstate.devices.vhost.element import VirtQueueElement
 from vmstate.devices.virtio.config import ConfigSpace
 from vmstate.devices.virtio.core import VirtIOBody
-from vmstate.vmsd.declare import description, info, struct, uint16_device, uint32, uint32_device
+from vmstate.devices.virtio.transport import VHOST
+from vmstate.vmsd.declare import description, info, struct, uint16_device, uint32, uint32_device, virtio_device
+from vmstate.vmsd.record import Feature
+
+FEATURES = (
+    Feature(0, "VIRTIO_SCSI_F_INOUT"),
+    Feature(1, "VIRTIO_SCSI_F_HOTPLUG"),
+    Feature(2, "VIRTIO_SCSI_F_CHANGE", property="param_change"),
+    Feature(3, "VIRTIO_SCSI_F_T10_PI"),
+    *VHOST,
+)
 
 
 @description("virtio-scsi config")
@@ -36,15 +46,16 @@ class VirtIOSCSIRequest:
     elem: VirtQueueElement = struct(VirtQueueElement)
 
 
+@virtio_device("virtio-scsi", id=8, features=FEATURES, host="virtio_scsi_common_realize")
 @description("virtio-scsi", version_id=1, minimum_version_id=1)
 class VirtIOSCSI:
     """The adapter, in QEMU or in a vhost-user back end."""
 
     virtio: VirtIOBody = info("virtio", VirtIOBody)
-    early_items = "vmstate.devices.virtio.scsi_items:ITEMS"
     config_space = ConfigSpace(VirtIOSCSIConfig)
 
 
+@virtio_device("virtio-vhost_scsi", id=8, qmp_name="virtio-scsi", features=FEATURES)
 @description("virtio-vhost_scsi", version_id=1, minimum_version_id=1)
 class VHostSCSI:
     """The adapter in the host's kernel; sent only where its `migratable` property is on."""

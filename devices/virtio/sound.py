@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from vmstate.devices.virtio.config import ConfigSpace, reaches
 from vmstate.devices.virtio.core import VirtIOBody
-from vmstate.vmsd.declare import description, info, uint32_little
+from vmstate.vmsd.declare import description, device, info, uint32_little
 
 
 @description("virtio-sound config")
@@ -20,6 +20,7 @@ class VirtIOSoundConfig:
     controls: int | None = uint32_little(exists=reaches(16))
 
 
+@device("virtio-sound-device")
 @description("virtio-sound-device", version_id=1, minimum_version_id=1, unmigratable=True)
 class VirtIOSound:
     """A sound card of QEMU's own."""
@@ -28,6 +29,7 @@ class VirtIOSound:
     config_space = ConfigSpace(VirtIOSoundConfig)
 
 
+@device("vhost-user-snd")
 @description("vhost-user-snd", unmigratable=True)
 class VHostUserSound:
     """A sound card served by a process beside QEMU."""

@@ -7,9 +7,10 @@ device, or nothing.
 from __future__ import annotations
 
 from vmstate.devices.virtio.core import VirtIOBody
-from vmstate.vmsd.declare import description, info
+from vmstate.vmsd.declare import description, device, info
 
 
+@device("vhost-vdpa-device")
 @description("vhost-vdpa-device", version_id=1, minimum_version_id=1, unmigratable=True)
 class VhostVDPADevice:
     """A device of the host, whatever it is."""
@@ -17,36 +18,43 @@ class VhostVDPADevice:
     virtio: VirtIOBody = info("virtio", VirtIOBody)
 
 
+@device("vhost-user-gpio")
 @description("vhost-user-gpio", unmigratable=True)
 class VHostUserGPIO:
     """General-purpose pins, served by a process beside QEMU."""
 
 
+@device("vhost-user-i2c")
 @description("vhost-user-i2c", unmigratable=True)
 class VHostUserI2C:
     """An I2C bus, served by a process beside QEMU."""
 
 
+@device("vhost-user-input")
 @description("vhost-user-input", unmigratable=True)
 class VHostUserInput:
     """An input device, served by a process beside QEMU."""
 
 
+@device("vhost-user-rng")
 @description("vhost-user-rng", unmigratable=True)
 class VHostUserRNG:
     """A source of entropy, served by a process beside QEMU."""
 
 
+@device("vhost-user-scmi")
 @description("vhost-user-scmi", unmigratable=True)
 class VHostUserSCMI:
     """System control and management, served by a process beside QEMU."""
 
 
+@device("vhost-user-spi")
 @description("vhost-user-spi", unmigratable=True)
 class VHostUserSPI:
     """An SPI bus, served by a process beside QEMU."""
 
 
+@device("vhost-user-test-device")
 @description("vhost-user-test-device", unmigratable=True)
 class VHostUserTestDevice:
     """Any device, served by a process beside QEMU."""

@@ -6,10 +6,10 @@ Facts from QEMU's hw/block/vhost-user-blk.c.
 from __future__ import annotations
 
 from vmstate.devices.vhost.inflight import VhostInflightRegion
-from vmstate.devices.virtio.blk import VirtIOBlkConfig
+from vmstate.devices.virtio.blk import FEATURES, VirtIOBlkConfig
 from vmstate.devices.virtio.config import ConfigSpace
 from vmstate.devices.virtio.core import VirtIOBody
-from vmstate.vmsd.declare import description, info, known_since, struct, subsection
+from vmstate.vmsd.declare import description, info, known_since, struct, subsection, virtio_device
 from vmstate.vmsd.release import Release
 
 
@@ -20,11 +20,18 @@ class VHostUserBlkInflight:
     inflight: VhostInflightRegion = struct(VhostInflightRegion)
 
 
+@virtio_device(
+    "vhost-user-blk",
+    id=2,
+    qmp_name="virtio-blk",
+    features=FEATURES,
+    items="vmstate.devices.virtio.vhost_user_blk_items:ITEMS",
+    exercise="vmstate.devices.vhost.exercise:BLK",
+)
 @description("vhost-user-blk", version_id=1, minimum_version_id=1)
 class VHostUserBlk:
     """A vhost-user-blk device on any transport."""
 
     virtio: VirtIOBody = info("virtio", VirtIOBody)
     inflight: VHostUserBlkInflight | None = subsection(VHostUserBlkInflight)
-    early_items = "vmstate.devices.virtio.vhost_user_blk_items:ITEMS"
     config_space = ConfigSpace(VirtIOBlkConfig)

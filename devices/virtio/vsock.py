@@ -9,7 +9,14 @@ from __future__ import annotations
 
 from vmstate.devices.virtio.config import ConfigSpace
 from vmstate.devices.virtio.core import VirtIOBody
-from vmstate.vmsd.declare import description, info, uint64_device
+from vmstate.devices.virtio.transport import VHOST
+from vmstate.vmsd.declare import description, device, info, uint64_device, virtio_device
+from vmstate.vmsd.record import Feature
+
+FEATURES = (
+    Feature(1, "VIRTIO_VSOCK_F_SEQPACKET"),
+    *VHOST,
+)
 
 EVENT_QUEUE = 2
 """The queue of the event; QEMU itself serves it, the kernel the two before."""
@@ -22,6 +29,7 @@ class VirtIOVSockConfig:
     guest_cid: int = uint64_device(doc="the guest's address")
 
 
+@virtio_device("virtio-vhost_vsock", id=19, qmp_name="vhost-vsock", features=FEATURES)
 @description("virtio-vhost_vsock", version_id=0, minimum_version_id=0)
 class VHostVSock:
     """A vhost-vsock device on any transport."""
@@ -30,6 +38,7 @@ class VHostVSock:
     config_space = ConfigSpace(VirtIOVSockConfig)
 
 
+@device("vhost-user-vsock")
 @description("vhost-user-vsock", unmigratable=True)
 class VHostUserVSock:
     """The same, served by a process beside QEMU: it cannot be migrated and is never in a stream."""

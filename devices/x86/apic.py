@@ -5,7 +5,7 @@ Facts from QEMU's hw/intc/apic_common.c.
 
 from __future__ import annotations
 
-from vmstate.vmsd.declare import array, description, int32, int64, subsection, uint8, uint32
+from vmstate.vmsd.declare import array, description, device, int32, int64, subsection, uint8, uint32
 from vmstate.vmsd.description import MigrationPriority
 from vmstate.vmsd.expr import this
 
@@ -18,6 +18,16 @@ class ApicSipi:
     wait_for_sipi: int = int32()
 
 
+@device(
+    "apic",
+    listed=False,
+    target_endian="little",
+    per_cpu=True,
+    noise={
+        "timer": ("initial_count", "initial_count_load_time", "next_time", "timer_expiry"),
+        "interrupt": ("icr", "isr", "tmr", "irr", "arb_id"),
+    },
+)
 @description("apic", version_id=3, minimum_version_id=3, priority=MigrationPriority.APIC)
 class APIC:
     """Registers and timer of a local APIC."""

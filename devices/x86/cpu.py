@@ -9,9 +9,11 @@ from vmstate.vmsd.declare import (
     TARGET_LONG_SIZE,
     array,
     description,
+    device,
     int32,
     int64,
     known_since,
+    part,
     rule,
     struct,
     sub_array,
@@ -120,6 +122,16 @@ class FPReg:
     tmp: FPRegTmp = with_tmp(FPRegTmp)
 
 
+@part(
+    noise={
+        "interrupt": (
+            "env.exception_pending",
+            "env.exception_injected",
+            "env.exception_has_payload",
+            "env.exception_payload",
+        )
+    }
+)
 @description("cpu/exception_info", version_id=1, minimum_version_id=1)
 class ExceptionInfo:
     """An exception that is pending; sent where there is one (KVM)."""
@@ -130,6 +142,7 @@ class ExceptionInfo:
     exception_payload: int = uint64(name="env.exception_payload")
 
 
+@part(noise={"interrupt": ("env.error_code",)})
 @description("cpu/error_code", version_id=1, minimum_version_id=1, needed=up.has_error_code != 0)
 class ErrorCode:
     """The error code of an exception; sent where it is not 0."""
@@ -172,6 +185,7 @@ class PollControlMSR:
     poll_control_msr: int = uint64(name="env.poll_control_msr")
 
 
+@part(noise={"register": ("env.fpop", "env.fpip", "env.fpdp")})
 @description(
     "cpu/fpop_ip_dp", version_id=1, minimum_version_id=1, needed=(this.fpop != 0) | (this.fpip != 0) | (this.fpdp != 0)
 )
@@ -183,6 +197,7 @@ class FPOpIPDP:
     fpdp: int = uint64(name="env.fpdp")
 
 
+@part(noise={"timer": ("env.tsc_adjust",)})
 @description("cpu/msr_tsc_adjust", version_id=1, minimum_version_id=1, needed=this.tsc_adjust != 0)
 class MSRTSCAdjust:
     """Adjustment of the time-stamp counter."""
@@ -190,6 +205,7 @@ class MSRTSCAdjust:
     tsc_adjust: int = uint64(name="env.tsc_adjust")
 
 
+@part(noise={"counter": ("env.msr_smi_count",)})
 @description("cpu/msr_smi_count", version_id=1, minimum_version_id=1, needed=this.msr_smi_count != 0)
 class MSRSMICount:
     """System-management interrupts counted."""
@@ -197,6 +213,7 @@ class MSRSMICount:
     msr_smi_count: int = uint64(name="env.msr_smi_count")
 
 
+@part(noise={"timer": ("env.tsc_deadline",)})
 @description("cpu/msr_tscdeadline", version_id=1, minimum_version_id=1, needed=this.tsc_deadline != 0)
 class MSRTSCDeadline:
     """The deadline of the local APIC's timer."""
@@ -220,6 +237,7 @@ class MSRIA32FeatureControl:
     msr_ia32_feature_control: int = uint64(name="env.msr_ia32_feature_control")
 
 
+@part(noise={"counter": ("env.msr_global_status", "env.msr_fixed_counters", "env.msr_gp_counters")})
 @description("cpu/msr_architectural_pmu", version_id=1, minimum_version_id=1)
 class MSRArchitecturalPMU:
     """Performance counters."""
@@ -277,6 +295,7 @@ class MSRHypervCrash:
     msr_hv_crash_params: list[int] = array(uint64, 5, name="env.msr_hv_crash_params")
 
 
+@part(noise={"counter": ("env.msr_hv_runtime",)})
 @description("cpu/msr_hyperv_runtime", version_id=1, minimum_version_id=1)
 class MSRHypervRuntime:
     """Hyper-V: run time of the processor."""
@@ -294,6 +313,7 @@ class MSRHypervSynic:
     msr_hv_synic_sint: list[int] = array(uint64, 16, name="env.msr_hv_synic_sint")
 
 
+@part(noise={"timer": ("env.msr_hv_stimer_count",)})
 @description("cpu/msr_hyperv_stimer", version_id=1, minimum_version_id=1)
 class MSRHypervStimer:
     """Hyper-V: the synthetic timers."""
@@ -318,6 +338,7 @@ class MSRHypervReenlightenment:
     msr_hv_tsc_emulation_status: int = uint64(name="env.msr_hv_tsc_emulation_status")
 
 
+@part(noise={"register": ("env.opmask_regs", "env.xmm_regs")})
 @description("cpu/avx512", version_id=1, minimum_version_id=1)
 class AVX512:
     """The registers of AVX-512."""
@@ -612,6 +633,43 @@ class APX:
     regs: list[int] = sub_array(uinttl, 16, 16, name="env.regs")
 
 
+@device(
+    "cpu",
+    listed=False,
+    per_cpu=True,
+    noise={
+        "register": (
+            "env.regs",
+            "env.eip",
+            "env.eflags",
+            "env.hflags",
+            "env.fpuc",
+            "env.fpus_vmstate",
+            "env.fptag_vmstate",
+            "env.fpregs_format_vmstate",
+            "env.fpregs",
+            "env.segs",
+            "env.ldt",
+            "env.tr",
+            "env.cr[0]",
+            "env.cr[2]",
+            "env.cr[3]",
+            "env.dr",
+            "env.mxcsr",
+            "env.xmm_regs",
+            "env.kernelgsbase",
+            "env.xstate_bv",
+        ),
+        "timer": ("env.tsc",),
+        "interrupt": (
+            "env.interrupt_injected",
+            "env.exception_nr",
+            "env.soft_interrupt",
+            "env.nmi_pending",
+            "env.has_error_code",
+        ),
+    },
+)
 @description("cpu", version_id=12, minimum_version_id=11)
 class X86CPU:
     """Registers and state of the processor."""

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from vmstate.vmsd.declare import array, description, rule, struct, uint32, unused
+from vmstate.vmsd.declare import array, description, device, rule, struct, uint32, unused
 from vmstate.vmsd.expr import MEMORY, asks, this
 
 ROM_BLOCK_SIZE = 512
@@ -60,6 +60,7 @@ class GuestROM:
     mp: Handlers = struct(Handlers)
 
 
+@device("kvm-tpr-opt")
 @description(
     "kvm-tpr-opt",
     version_id=1,

@@ -5,9 +5,10 @@ Facts from QEMU's hw/i386/vmmouse.c.
 
 from __future__ import annotations
 
-from vmstate.vmsd.declare import array, description, int32_equal, uint8, uint16, uint32
+from vmstate.vmsd.declare import array, description, device, int32_equal, uint8, uint16, uint32
 
 
+@device("vmmouse")
 @description("vmmouse")
 class VMMouse:
     """Events that wait for the guest."""

@@ -26,10 +26,18 @@ from vmstate.compare.findings import BACKWARD, BREAKS, COSMETIC, FORWARD, MAY_BR
 from vmstate.compare.layout import NO_ELEMENTS, Layout, Leaf, Path, Source, Struct, SubsectionLayout
 from vmstate.compare.schemas import Schema, SectionSchema, library_section, open_schema
 from vmstate.errors import VMStateError
-from vmstate.schema.unlisted import UNLISTED
+from vmstate.stream.registry import is_listed
 from vmstate.vmsd.collector import collector_paused
 
+OF_THE_STREAM = frozenset({"configuration", "ram"})
+"""Sections that are of no device."""
+
 DIRECTIONS = {"forward": (FORWARD,), "backward": (BACKWARD,), "both": (FORWARD, BACKWARD)}
+
+
+def _is_unlisted(idstr: str) -> bool:
+    """Whether no -dump-vmstate text lists such a section, since it is not that of a device class."""
+    return idstr in OF_THE_STREAM or not is_listed(idstr)
 
 
 class Compatibility:
@@ -167,7 +175,7 @@ class _Comparison:
         Two layouts of one device, however far apart, have most of the names of the smaller one in common.
         """
         of_library = self.is_library(self.source) or self.is_library(self.destination)
-        if not of_library and not all(one.key in UNLISTED for one in candidates):
+        if not of_library and not all(_is_unlisted(one.key) for one in candidates):
             return False
         own = [_names_in(one, section.version) for one in section.sources]
         others = [_names_in(one, one.version) for two in candidates for one in two.sources]
@@ -203,7 +211,7 @@ class _Comparison:
             alike = []
         if alike:
             if self.source.kind != "dump" or self.destination.kind != "dump":
-                known = library_section(section.idstr, self.facts) if section.idstr in UNLISTED else None
+                known = library_section(section.idstr, self.facts) if _is_unlisted(section.idstr) else None
                 return [*alike, known] if known is not None else alike, []
             return alike, [self.other_class(section, alike)]
         return self.missing(section)
@@ -224,7 +232,7 @@ class _Comparison:
 
     def missing(self, section: SectionSchema) -> tuple[list[SectionSchema], list[CompatFinding]]:
         """What a section is that the destination does not know."""
-        if self.destination.kind == "dump" and section.idstr in UNLISTED:
+        if self.destination.kind == "dump" and _is_unlisted(section.idstr):
             known = library_section(section.idstr, self.facts)
             message = "no device class has it, so no -dump-vmstate text lists it"
             if known is None:

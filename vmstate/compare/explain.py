@@ -34,7 +34,7 @@ from vmstate.saved.loading import load
 from vmstate.saved.opening import open_input
 from vmstate.stream.check import check
 from vmstate.stream.events import Command, CommandType
-from vmstate.stream.registry import destination_rules, last_part
+from vmstate.stream.registry import destination_rules, is_per_cpu, last_part
 from vmstate.stream.stream import Section, Stream
 from vmstate.vmsd import types as t
 from vmstate.vmsd.data import Data
@@ -406,7 +406,7 @@ class _Held:
                 f"the destination has a {kind} as {elsewhere[0]}: give the device the same place there "
                 "(bus= and addr=) as at the source"
             )
-        if kind in ("cpu", "cpu_common", "apic"):
+        if is_per_cpu(kind):
             return "give the destination as many CPUs (-smp), with the same CPU model and features"
         return f"give the destination the same device ({kind}) at the same place, or take it from the source first"
 

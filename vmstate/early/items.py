@@ -1,8 +1,8 @@
 """Items: what a device's section is made of, for whoever must decide what changed and what to do about it.
 
 A device declares a table of items as data, beside its description: which fields an item has, how it is resynchronised,
-in which order, and what each back end is told. The engine knows no device; it reads tables. The class of a device names
-its table in the attribute `early_items` ("module:NAME"), which is imported when somebody asks.
+in which order, and what each back end is told. The engine knows no device; it reads tables. The record of a
+device (`vmstate.vmsd.record`) names its table ("module:NAME"), which is imported when somebody asks.
 
 The classes of items:
 
@@ -19,7 +19,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Set
 from enum import StrEnum
 from functools import cached_property
-from importlib import import_module
 from typing import Any
 
 from vmstate.early.layout import Layout
@@ -27,9 +26,7 @@ from vmstate.early.operations import Operation
 from vmstate.errors import DescriptionError
 from vmstate.vmsd.data import Data
 from vmstate.vmsd.description import VMStateDescription
-
-ATTRIBUTE = "early_items"
-"""The attribute of a device's class that says where its table is."""
+from vmstate.vmsd.record import record_of
 
 
 class ItemClass(StrEnum):
@@ -165,11 +162,8 @@ def check_table(table: ItemTable) -> None:
 
 def table_of(vmsd: VMStateDescription) -> ItemTable | None:
     """The table of a device's description; None where it has none."""
-    place: str | None = getattr(vmsd.state_class, ATTRIBUTE, None)
-    if place is None:
-        return None
-    module, _, name = place.partition(":")
-    table = getattr(import_module(module), name)
-    if not isinstance(table, ItemTable):
-        raise DescriptionError(f"{place} is no table of items")
+    record = record_of(vmsd)
+    table = None if record is None else record.part("items")
+    if table is not None and not isinstance(table, ItemTable):
+        raise DescriptionError(f"the items of {vmsd.name!r} are no table of items")
     return table

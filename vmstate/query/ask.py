@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from vmstate.errors import PathError, QueryError, VMStateError
 from vmstate.query.origin import earliest_release, target_endian
 from vmstate.stream.events import ConfigurationSection, Vmdescription
-from vmstate.stream.registry import all_descriptions, questions_of
+from vmstate.stream.registry import all_descriptions, commands_of, questions_of
 from vmstate.stream.stream import Section, Stream, find_section
 from vmstate.vmsd.data import Value
 from vmstate.vmsd.description import TraceEntry, VMStateDescription
@@ -301,7 +301,7 @@ class Inquiry:
 
     def able(self) -> list[Subject]:
         """The sections that have something to say to the command."""
-        return [LibrarySubject(section) for section in self.sections if self.command in questions_of(section.name)]
+        return [LibrarySubject(section) for section in self.sections if self.command in commands_of(section.name)]
 
     def the_one(self, named: str | None, what: str) -> Subject:
         """The section that an argument names, or the only one there is. Raises `QueryError`."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 
-from vmstate.stream.registry import last_part
+from vmstate.stream.registry import target_endian_of
 from vmstate.stream.stream import Section, Stream
 from vmstate.vmsd.release import Release
 
@@ -20,8 +20,6 @@ ENDIAN_OF_MACHINES = (
     ("big", ("s390-ccw-virtio", "pseries", "powernv", "ppce500", "mac99", "g3beige", "sun4u", "SS-")),
 )
 """How the names of machine types begin whose target has that order. `virt` is a name that several targets have."""
-ENDIAN_OF_DEVICES = {"apic": "little", "arm_gic": "little", "arm_gicv3": "little", "s390_css": "big"}
-"""Devices that only x86, Arm or s390x has, by the last part of their idstr."""
 
 
 def earliest_release(stream: Stream) -> Release | None:
@@ -41,6 +39,6 @@ def target_endian(stream: Stream) -> tuple[str | None, Section | None]:
         if machine.startswith(names):
             return endian, None
     for section in stream.sections:
-        if (told := ENDIAN_OF_DEVICES.get(last_part(section.name))) is not None:
+        if (told := target_endian_of(section.name)) is not None:
             return told, section
     return None, None

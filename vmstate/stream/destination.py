@@ -26,7 +26,7 @@ from vmstate.stream.events import (
 from vmstate.stream.memory import is_difference
 from vmstate.stream.ram_records import RamBlock, RamHook, RamMultifdFlush, RamPages
 from vmstate.stream.reader import RAM, StreamReader, page_size_of
-from vmstate.stream.registry import all_descriptions, old_style_description
+from vmstate.stream.registry import all_descriptions, is_old_style, legacy_instances, old_style_description
 from vmstate.stream.stream import Section, Stream
 from vmstate.stream.verify import Finding
 from vmstate.vmsd import types as t
@@ -39,19 +39,6 @@ from vmstate.vmsd.state import facts_of, is_state, items_of
 
 ANY_INSTANCE = 0xFFFFFFFF
 """What stands for no instance in particular."""
-
-LIVE = frozenset(
-    ("ram", "slirp", "block", "dirty-bitmap", "spapr/htab", "s390-skeys", "s390-storage_attributes", "todclock", "vfio")
-)
-"""Sections of register_savevm_live: their alias_id is 0. So is that of a device of VFIO ("PATH/vfio")."""
-
-LEGACY_INSTANCES: dict[str, tuple[int, ...]] = {
-    "serial": (0x3F8, 0x2F8, 0x3E8, 0x2E8),
-    "i8254": (0x40,),
-    "i8259": (0x20, 0xA0),
-    "fdc": (0x3F0, 0x370),
-}
-"""The alias_id of devices of the ISA bus: the usual address of the n-th (qdev_set_legacy_instance_id)."""
 
 NO_ALIAS = ANY_INSTANCE
 """The alias_id of every other section, so that no instance in particular finds it."""
@@ -212,10 +199,13 @@ def _known(section: Section, told: Mapping[str, Any], alias_id: int) -> _Known:
 
 
 def _alias_id(name: str, number: int) -> int:
-    """The alias_id of the n-th section of an idstr."""
-    if name in LIVE or name.endswith("/vfio"):
+    """The alias_id of the n-th section of an idstr: 0 of what is registered by register_savevm_live.
+
+    That of a device of the ISA bus is the usual address of the n-th (qdev_set_legacy_instance_id).
+    """
+    if name == RAM or is_old_style(name):
         return 0
-    usual = LEGACY_INSTANCES.get(name, ())
+    usual = legacy_instances(name)
     return usual[number] if number < len(usual) else -1 if usual else NO_ALIAS
 
 

@@ -1,83 +1,206 @@
-"""The registry of device libraries: which description an idstr has.
+"""The registry of device libraries: which description an idstr has, and what a device says of itself.
 
 Libraries are found through the entry-point group `vmstate.devices`. Each is a module with `INDEX`, a mapping from the
 last part of an idstr to the places of its descriptions ("module:class", the newest layout first); nothing of a device
-is imported before a stream holds it. It may have `NOISE` too, the place of its noise lists, and in the same way as the
-index `QUESTIONS`, the places of what a device answers when it is asked (vmstate.vmsd.question), `EXERCISES`, those of
-what it asks of a vhost-user back end (vmstate.lab.vhost_user), and `DESTINATIONS`, those of what it compares with its
-own when it loads (vmstate.vmsd.destination). Asking the entry points is slow, and done only for an idstr that the
-library shipped beside this package does not know.
+is imported before a stream holds it. All else hangs on the class (`vmstate.vmsd.record`). A library may also have the
+tables that `python -m vmstate.devices.index` makes: `ENTRIES`, what is to be known of an idstr without an import, and
+`NOISE`, the noise of all descriptions. Where it has none, its classes are imported and asked.
+
+Asking the entry points is slow, and done only for an idstr that the library shipped with this package does not
+describe. A library of others that is broken is left out with one warning, which names the distribution.
 """
 
 from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from importlib import import_module
-from typing import Any
+from typing import Any, TypeVar
 
-from vmstate.errors import DescriptionError
+from vmstate.errors import DescriptionError, DeviceLibraryWarning
+from vmstate.vmsd.data import Data
 from vmstate.vmsd.description import VMStateDescription
 from vmstate.vmsd.destination import DestinationRules
 from vmstate.vmsd.question import Questions
+from vmstate.vmsd.record import Record, imported, noise_entries, record_of
+
+T = TypeVar("T")
 
 SHIPPED = "vmstate.devices"
 GROUP = "vmstate.devices"
 OWN = "qemu_vmstate-"
 
+PARTS = ("answers", "compares", "items", "exercise")
+"""What of a record can be a place, and of which an index says only in which class it is."""
+
+
+class Library(Data):
+    """A library of devices. `distribution` names who announced it; None for the one that is shipped."""
+
+    distribution: str | None
+    index: Mapping[str, Sequence[str]]
+    entries: Mapping[str, Mapping[str, Any]] | None
+    """What is to be known of each idstr; None where the classes have to be asked."""
+    noise_table: Mapping[str, Mapping[str, Any]] | None
+
+    def descriptions(self, name: str) -> tuple[VMStateDescription, ...]:
+        """The layouts of an idstr's last part, the newest first."""
+        described = (self.ask(None, _description, place) for place in self.index.get(name, ()))
+        return tuple(vmsd for vmsd in described if vmsd is not None)
+
+    def entry(self, name: str) -> Mapping[str, Any]:
+        """What is to be known of an idstr's last part without importing its class; nothing where it is not in it."""
+        if self.entries is not None:
+            return self.entries.get(name, {})
+        return _entry_of_classes(self, name)
+
+    def knows(self, name: str) -> bool:
+        """Whether it has an idstr's last part, described or not."""
+        return name in self.index or (self.entries is not None and name in self.entries)
+
+    def part(self, name: str, what: str) -> Any:
+        """A part of the record of an idstr's last part; None where the device has nothing to say."""
+        place: str | None = self.entry(name).get(what)
+        return None if place is None else self.ask(None, _part, place, what)
+
+    @cached_property
+    def noise(self) -> Mapping[str, Mapping[str, Any]]:
+        """Name of a description -> wire name -> kind of noise."""
+        if self.noise_table is not None:
+            return self.noise_table
+        vmsds = (vmsd for name in self.index for vmsd in self.descriptions(name))
+        return noise_of_all(inner for vmsd in vmsds for inner in vmsd.walk())
+
+    def ask(self, default: T, function: Callable[..., T], *arguments: Any) -> T:
+        """What a function of the library gives; the default, with a warning, where the library of others is broken."""
+        if self.distribution is None:
+            return function(*arguments)
+        try:
+            return function(*arguments)
+        except (Exception, SystemExit) as error:
+            _warn(self.distribution, error)
+            return default
+
+
+def _description(place: str) -> VMStateDescription:
+    target = imported(place)
+    vmsd = getattr(target, "vmsd", target)
+    if not isinstance(vmsd, VMStateDescription):
+        raise DescriptionError(f"{place} is no description")
+    return vmsd
+
+
+def _part(place: str, what: str) -> Any:
+    record = record_of(imported(place))
+    return None if record is None else record.part(what)
+
+
+@lru_cache(maxsize=256)
+def _entry_of_classes(library: Library, name: str) -> Mapping[str, Any]:
+    """What the classes themselves say, of a library that has no table of it."""
+    records = []
+    for place in library.index.get(name, ()):
+        record = record_of(library.ask(None, imported, place))
+        if record is not None:
+            records.append((record, place))
+    return library.ask({}, entry_of, records)
+
+
+def entry_of(records: Iterable[tuple[Record, str]]) -> dict[str, Any]:
+    """What is to be known of an idstr, from the records of its classes and the places of these.
+
+    Of answers, comparisons, items and exercise it says in which class they are, and which commands are answered.
+    Raises `DescriptionError` where two classes say different things.
+    """
+    merged: dict[str, Any] = {}
+    for record, place in records:
+        told = dict(record.traits)
+        for name in PARTS:
+            part = record.part(name)
+            if part is not None and name not in merged:
+                told[name] = place
+                if name == "answers":
+                    told["commands"] = tuple(sorted(part))
+        for name, value in told.items():
+            if merged.setdefault(name, value) != value:
+                text = f"two classes say different things: {name} is {merged[name]!r} and {value!r}"
+                raise DescriptionError(text, section=", ".join(record.idstrs))
+    return merged
+
+
+def noise_of_all(vmsds: Iterable[VMStateDescription]) -> dict[str, dict[str, Any]]:
+    """Name of a description -> wire name -> kind of noise, from the records of the classes."""
+    lists: dict[str, dict[str, Any]] = {}
+    for vmsd in vmsds:
+        record = record_of(vmsd)
+        if record is not None and record.noise:
+            lists.setdefault(vmsd.name, {}).update(noise_entries(record.noise))
+    return lists
+
 
 @lru_cache(maxsize=1)
-def _own() -> tuple[Any, ...]:
-    """The library beside this package, where there is one."""
+def _shipped() -> Library:
+    """The library that comes with this package, where there is one."""
     try:
-        return (import_module(SHIPPED),)
+        module = import_module(SHIPPED)
     except ModuleNotFoundError:
-        return ()
+        return Library(None, {}, {}, {})
+    return Library(None, module.INDEX, module.ENTRIES, module.NOISE)
 
 
 @lru_cache(maxsize=1)
-def _announced() -> tuple[Any, ...]:
-    """The libraries of other distributions."""
+def _others() -> tuple[Library, ...]:
+    """The libraries of other distributions, without those that are broken."""
     if not _somebody_announces():
         return ()
-    from importlib.metadata import entry_points
+    from importlib.metadata import distributions
 
-    return tuple(entry.load() for entry in entry_points(group=GROUP) if entry.value != SHIPPED)
-
-
-@lru_cache(maxsize=1)
-def _shipped() -> Mapping[str, Sequence[str]]:
-    return _index(_own())
-
-
-@lru_cache(maxsize=1)
-def _others() -> Mapping[str, Sequence[str]]:
-    return _index(_announced())
-
-
-def _index(libraries: Iterable[Any]) -> Mapping[str, Sequence[str]]:
-    found: dict[str, Sequence[str]] = {}
-    for library in libraries:
-        found.update(library.INDEX)
-    return found
+    libraries: list[Library] = []
+    seen: set[str] = set()
+    for distribution in distributions():
+        name = "a distribution without a name"
+        try:
+            if GROUP not in (distribution.read_text("entry_points.txt") or ""):
+                continue
+            name = f"{distribution.name} {distribution.version}"
+            # The first on sys.path hides others of its name, as it does from import.
+            if distribution.name not in seen:
+                seen.add(distribution.name)
+                entries = distribution.entry_points.select(group=GROUP)
+                libraries += [_library(name, entry.load()) for entry in entries if entry.value != SHIPPED]
+        except (Exception, SystemExit) as error:
+            _warn(name, error)
+    return tuple(libraries)
 
 
-@lru_cache(maxsize=1)
-def noise_lists() -> Mapping[str, Mapping[str, Any]]:
-    """What differs between two moments of an idle machine: name of a description -> wire name -> kind of noise.
+def _library(distribution: str, module: Any) -> Library:
+    index = getattr(module, "INDEX", None)
+    if not isinstance(index, Mapping):
+        raise DescriptionError(f"{getattr(module, '__name__', module)} has no INDEX")
+    for name, places in index.items():
+        whole = isinstance(places, (tuple, list)) and all(isinstance(place, str) for place in places)
+        if not isinstance(name, str) or not whole:
+            raise DescriptionError(f"INDEX has no places for {name!r}", expected='a tuple of "module:class"')
+    return Library(distribution, index, getattr(module, "ENTRIES", None), getattr(module, "NOISE", None))
 
-    The lists of all libraries together; `vmstate.devices.noise` says what is in them.
-    """
-    found: dict[str, dict[str, Any]] = {}
-    for library in (*_announced(), *_own()):
-        place = getattr(library, "NOISE", None)
-        if place is not None:
-            for name, fields in _load(place).items():
-                found.setdefault(name, {}).update(fields)
-    return found
+
+_WARNED: set[str] = set()
+
+
+def _warn(distribution: str, error: BaseException) -> None:
+    """One line for a library of others that is broken, the first time that it shows."""
+    if distribution in _WARNED:
+        return
+    _WARNED.add(distribution)
+    import warnings
+
+    reason = str(error) if isinstance(error, DescriptionError) else f"{type(error).__name__}: {error}"
+    text = f"the device library of {distribution} is broken: {' '.join(reason.split()) or 'it ends the program'}"
+    # The line of source that warnings show would be one of this module, and tell nobody anything.
+    warnings.warn_explicit(text, DeviceLibraryWarning, filename="vmstate", lineno=0)
 
 
 def _somebody_announces() -> bool:
@@ -105,7 +228,19 @@ def last_part(idstr: str) -> str:
 
 def known_names() -> list[str]:
     """The last parts of the idstrs that any installed library knows, in order."""
-    return sorted({**_others(), **_shipped()})
+    return sorted(known_idstrs())
+
+
+def known_idstrs() -> tuple[str, ...]:
+    """The last parts of idstrs that any installed library knows."""
+    return tuple(dict.fromkeys(name for library in (_shipped(), *_others()) for name in library.index))
+
+
+@lru_cache(maxsize=1024)
+def _descriptions(name: str, *, shipped: bool) -> tuple[VMStateDescription, ...]:
+    if shipped:
+        return _shipped().descriptions(name)
+    return next((vmsds for library in _others() if (vmsds := library.descriptions(name))), ())
 
 
 def shipped_descriptions(idstr: str) -> tuple[VMStateDescription, ...]:
@@ -114,62 +249,105 @@ def shipped_descriptions(idstr: str) -> tuple[VMStateDescription, ...]:
 
 
 def all_descriptions(idstr: str) -> tuple[VMStateDescription, ...]:
-    """The same, and if there are none those of every installed library."""
+    """The same, and if there are none those of the first installed library that has some."""
     return shipped_descriptions(idstr) or _descriptions(last_part(idstr), shipped=False)
-
-
-def known_idstrs() -> tuple[str, ...]:
-    """The last parts of idstrs that any installed library knows."""
-    return tuple(dict.fromkeys([*_shipped(), *_others()]))
-
-
-@lru_cache(maxsize=1024)
-def _descriptions(name: str, *, shipped: bool) -> tuple[VMStateDescription, ...]:
-    index = _shipped() if shipped else _others()
-    return tuple(_description(place) for place in index.get(name, ()))
-
-
-def _description(place: str) -> VMStateDescription:
-    target = _load(place)
-    vmsd = getattr(target, "vmsd", target)
-    if not isinstance(vmsd, VMStateDescription):
-        raise DescriptionError(f"{place} of the device library is no description")
-    return vmsd
-
-
-def questions_of(idstr: str) -> Questions:
-    """What a device with this idstr answers, by the first library that says something; nothing where none does."""
-    questions: Questions | None = _of_table("QUESTIONS", idstr)
-    return {} if questions is None else questions
-
-
-def exercise_of(idstr: str) -> Any:
-    """What a device with this idstr asks of a vhost-user back end to see that it is alive; None where nobody knows."""
-    return _of_table("EXERCISES", idstr)
-
-
-def _of_table(table: str, idstr: str) -> Any:
-    """What the first library that has something in this table for an idstr has there; None where none has."""
-    name = last_part(idstr)
-    for library in (*_own(), *_announced()):
-        place: str | None = getattr(library, table, {}).get(name)
-        if place is not None:
-            return _load(place)
-    return None
-
-
-def destination_rules(idstr: str) -> DestinationRules:
-    """What a device with this idstr holds against its own when it loads; nothing where nobody knows."""
-    rules: DestinationRules | None = _of_table("DESTINATIONS", idstr)
-    return DestinationRules() if rules is None else rules
 
 
 def old_style_description(idstr: str) -> VMStateDescription | None:
     """How a destination reads a section that QEMU registers without a description; None where nobody knows."""
-    found = _of_table("OLD_STYLE", idstr)
-    return None if found is None else found.vmsd
+    place: str | None = _shipped().entry(last_part(idstr)).get("bytes")
+    return None if place is None else _description(place)
 
 
-def _load(place: str) -> Any:
-    module, _, attribute = place.partition(":")
-    return getattr(import_module(module), attribute)
+def _libraries(name: str) -> Iterator[Library]:
+    """Who is to be asked about an idstr: others only where the shipped library does not describe it."""
+    yield _shipped()
+    if name not in _shipped().index:
+        yield from _others()
+
+
+def _part_of(idstr: str, what: str) -> Any:
+    """A part of the record of the first library that has it for an idstr; None where none has."""
+    name = last_part(idstr)
+    told = (library.part(name, what) for library in _libraries(name))
+    return next((part for part in told if part is not None), None)
+
+
+def questions_of(idstr: str) -> Questions:
+    """What a device with this idstr answers to each of QMP's commands; nothing where nobody knows."""
+    questions: Questions | None = _part_of(idstr, "answers")
+    return {} if questions is None else questions
+
+
+def commands_of(idstr: str) -> Collection[str]:
+    """The commands of QMP that a device with this idstr answers."""
+    name = last_part(idstr)
+    return next((told for library in _libraries(name) if (told := library.entry(name).get("commands"))), ())
+
+
+def exercise_of(idstr: str) -> Any:
+    """What a device with this idstr asks of a vhost-user back end to see that it is alive; None where nobody knows."""
+    return _part_of(idstr, "exercise")
+
+
+def destination_rules(idstr: str) -> DestinationRules:
+    """What a device with this idstr holds against its own when it loads; nothing where nobody knows."""
+    rules: DestinationRules | None = _part_of(idstr, "compares")
+    return DestinationRules() if rules is None else rules
+
+
+@lru_cache(maxsize=1)
+def noise_lists() -> Mapping[str, Mapping[str, Any]]:
+    """What differs between two moments of an idle machine: name of a description -> wire name -> kind of noise.
+
+    A kind of some bytes of a buffer stands with their ranges. The lists of all libraries together.
+    """
+    lists: dict[str, dict[str, Any]] = {}
+    for library in (*_others(), _shipped()):
+        noise: Mapping[str, Mapping[str, Any]] = library.ask({}, getattr, library, "noise")
+        for name, fields in noise.items():
+            lists.setdefault(name, {}).update(fields)
+    return lists
+
+
+def _trait(idstr: str, what: str, default: T) -> T:
+    """What the first library that says something of an idstr says; the whole of it is looked for before its last part.
+
+    The idstrs of some sections that are of no bus have a slash in them: "spapr/htab".
+    """
+    for name in dict.fromkeys((idstr, last_part(idstr))):
+        libraries = (_shipped(),) if _shipped().knows(name) else _others()
+        value: T | None = next((told for each in libraries if (told := each.entry(name).get(what)) is not None), None)
+        if value is not None:
+            return value
+    return default
+
+
+def is_old_style(idstr: str) -> bool:
+    """Whether QEMU registers such a section without a description (register_savevm_live)."""
+    return _trait(idstr, "old_style", False)
+
+
+def is_listed(idstr: str) -> bool:
+    """Whether such a section is the vmsd of a device class, so that -dump-vmstate lists it."""
+    return _trait(idstr, "listed", True)
+
+
+def legacy_instances(idstr: str) -> tuple[int, ...]:
+    """The instance ids by which old releases called the first such section, the second, and so on."""
+    return _trait(idstr, "legacy_instances", ())
+
+
+def target_endian_of(idstr: str) -> str | None:
+    """ "little" or "big" where only targets of that byte order have such a section."""
+    return _trait(idstr, "target_endian", "") or None
+
+
+def is_per_cpu(idstr: str) -> bool:
+    """Whether there is such a section for each processor."""
+    return _trait(idstr, "per_cpu", False)
+
+
+def virtio_id_of(idstr: str) -> int | None:
+    """The number of the virtio device in the VIRTIO specification; None where it is none, or nobody knows it."""
+    return _trait(idstr, "virtio_id", 0) or None

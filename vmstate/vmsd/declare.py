@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import re
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from types import CodeType
 from typing import TYPE_CHECKING, Any, TypedDict, TypeVar, dataclass_transform, overload
 
@@ -32,6 +32,7 @@ from vmstate.vmsd.description import (
     VMStateDescription,
 )
 from vmstate.vmsd.expr import RELEASE, Expr, Fact, as_expr, fact
+from vmstate.vmsd.record import ATTRIBUTE, Feature, Noise, Record, VirtIORecord, check_noise
 from vmstate.vmsd.release import Release
 from vmstate.vmsd.state import META, VMState
 
@@ -517,6 +518,119 @@ def description(
         return cls  # type: ignore[no-any-return]
 
     return wrap
+
+
+def _hang(record: Record) -> Callable[[type[T]], type[T]]:
+    def wrap(cls: type[T]) -> type[T]:
+        if "vmsd" not in vars(cls):
+            raise DescriptionError(f"{cls.__name__} has no description: put the decorator above @description")
+        if ATTRIBUTE in cls.__vmstate_defaults__:  # type: ignore[attr-defined]
+            raise DescriptionError(f"the attribute {ATTRIBUTE!r} is what the device says of itself: say name=")
+        check_noise(record.noise)
+        setattr(cls, ATTRIBUTE, record)
+        return cls
+
+    return wrap
+
+
+def device(
+    *idstrs: str,
+    order: int = 0,
+    noise: Noise | None = None,
+    answers: Any = None,
+    compares: Any = None,
+    items: Any = None,
+    exercise: Any = None,
+    old_style: bool = False,
+    listed: bool = True,
+    legacy_instances: tuple[int, ...] = (),
+    target_endian: str | None = None,
+    per_cpu: bool = False,
+) -> Callable[[type[T]], type[T]]:
+    """Say of a class with a description that it is a device, of which idstrs, and what there is to know of it.
+
+    The fields of `Record` say what each option is. A layout of another release, made by `variant` and kept in the
+    module of the class, is the device's as well; where there are several idstrs each layout is that of the idstr that
+    it is called by.
+    """
+    return _hang(
+        Record(
+            idstrs=_checked(idstrs),
+            order=order,
+            noise=noise or {},
+            answers=answers,
+            compares=compares,
+            items=items,
+            exercise=exercise,
+            old_style=old_style,
+            listed=listed,
+            legacy_instances=legacy_instances,
+            target_endian=target_endian,
+            per_cpu=per_cpu,
+        )
+    )
+
+
+def virtio_device(
+    idstr: str,
+    *,
+    id: int,
+    features: tuple[Feature, ...] = (),
+    qmp_name: str | None = None,
+    host: str | None = None,
+    noise: Noise | None = None,
+    answers: Any = None,
+    compares: Any = None,
+    items: Any = None,
+    exercise: Any = None,
+    accidents: Iterable[str] = (),
+) -> Callable[[type[T]], type[T]]:
+    """Say of a class with a field `virtio` that it is a virtio device: what all of them share comes with it.
+
+    That is what they answer to x-query-virtio and its kin, what they compare when they load, and, where `host` or
+    `items` is given, their items for early migration. The fields of `VirtIORecord` say what each option is; `qmp_name`
+    is the idstr where it is not given.
+    """
+    return _hang(
+        VirtIORecord(
+            idstrs=_checked((idstr,)),
+            noise=noise or {},
+            answers=answers,
+            compares=compares,
+            items=items,
+            exercise=exercise,
+            id=id,
+            features=features,
+            qmp_name=qmp_name or idstr,
+            host=host,
+            accidents=frozenset(accidents),
+        )
+    )
+
+
+def part(*, noise: Noise) -> Callable[[type[T]], type[T]]:
+    """Say of a struct or subsection inside devices what of it is noise."""
+    return _hang(Record(noise=noise))
+
+
+def undescribed(
+    idstr: str,
+    *,
+    noise: Noise | None = None,
+    old_style: bool = False,
+    listed: bool = True,
+    target_endian: str | None = None,
+) -> Record:
+    """The record of a section that nobody describes; kept in a module of a library, it goes into its index."""
+    return Record(
+        idstrs=_checked((idstr,)), noise=noise or {}, old_style=old_style, listed=listed, target_endian=target_endian
+    )
+
+
+def _checked(idstrs: tuple[str, ...]) -> tuple[str, ...]:
+    if not idstrs or not all(isinstance(idstr, str) and idstr for idstr in idstrs):
+        raise DescriptionError("a device needs the last part of the idstr of its sections")
+    return idstrs
 
 
 def variant(

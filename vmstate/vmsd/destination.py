@@ -1,8 +1,8 @@
 """What a device holds against its own when it loads: facts of the destination that no layout tells.
 
 A destination compares some of what comes with what it is itself: a number of queues, a size, the features that its
-host offers. Such rules are data, beside the device. A library announces them in `DESTINATIONS`, beside `INDEX`: last
-part of an idstr -> place ("module:name"), imported when a stream is held against a destination.
+host offers. Such rules are data, beside the device. They hang on the class of the
+device (`@device(compares=...)`), and are imported when a stream is held against a destination.
 """
 
 from __future__ import annotations

@@ -4,8 +4,8 @@ Answers are data, beside the device: for every command a table from QMP's keys t
 `Ask`, reads what it needs of the state through that, and returns the value for the key, as JSON has it. Every read is
 noted, so that an answer can be traced to the bytes it came from.
 
-A library announces its tables in `QUESTIONS`, beside `INDEX`: last part of an idstr -> place ("module:name"), imported
-when a command is asked of a section with that idstr.
+The table hangs on the class of the device (`@device(answers=...)`), and is imported when a command that it answers is
+asked of a section.
 """
 
 from __future__ import annotations

@@ -1,0 +1,164 @@
+"""Writes the index of a library of devices: what is to be known of its devices without importing them.
+
+    python -m vmstate.devices.index [PACKAGE]
+
+imports every module of the package (by default the library that comes with vmstate), takes the classes, layouts and
+sections on which a record hangs (`vmstate.vmsd.record`), and writes `_index.py` beside them:
+
+INDEX     last part of an idstr -> the places of its layouts, the newest first
+ENTRIES   last part of an idstr -> what else is to be known: `answers`, `compares`, `items` and `exercise` are the place
+          of the class that has them, `commands` those of QMP that it answers, `bytes` the place of the class of a
+          section that is bytes in a stream, and the rest is as in the record
+NOISE     name of a description -> wire name of a field -> the kind of noise, for some bytes with their ranges
+"""
+
+from __future__ import annotations
+
+import pkgutil
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from importlib import import_module
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from vmstate.errors import DescriptionError, VMStateError
+from vmstate.stream.registry import SHIPPED, entry_of, noise_of_all
+from vmstate.vmsd.data import Data
+from vmstate.vmsd.description import VMStateDescription
+from vmstate.vmsd.record import Record, noise_entries, record_of
+
+NAME = "_index"
+WIDTH = 120
+
+
+class Announced(Data):
+    """What has a record in a module of a library: a class or a layout of one, or a section that nobody describes."""
+
+    place: str
+    record: Record
+    vmsd: VMStateDescription | None
+
+
+def modules_of(package: ModuleType) -> Iterator[ModuleType]:
+    """A package and all in it, but for its index and this module."""
+    yield package
+    for found in pkgutil.walk_packages(getattr(package, "__path__", ()), f"{package.__name__}."):
+        if found.name not in (f"{package.__name__}.{NAME}", f"{SHIPPED}.index"):
+            yield import_module(found.name)
+
+
+def announced_in(module: ModuleType) -> Iterator[Announced]:
+    """What stands in a module under a name of its own, in the order in which it does."""
+    for name, value in vars(module).items():
+        place = f"{module.__name__}:{name}"
+        if isinstance(value, Record):
+            yield Announced(place, value, None)
+            continue
+        vmsd = vars(value).get("vmsd") if isinstance(value, type) else value
+        if isinstance(vmsd, VMStateDescription) and vmsd.state_class is not None:
+            record = record_of(vmsd)
+            if record is not None and vmsd.state_class.__module__ == module.__name__:
+                yield Announced(place, record, vmsd)
+
+
+class Tables(Data):
+    """What an index says."""
+
+    layouts: Mapping[str, tuple[str, ...]]
+    entries: Mapping[str, Mapping[str, Any]]
+    noise: Mapping[str, Mapping[str, Any]]
+
+    @property
+    def source(self) -> str:
+        """The module as Python source."""
+        return "\n".join(
+            (
+                '"""What is to be known of these devices without importing them. Written by vmstate.devices.index."""',
+                "",
+                "# fmt: off",
+                "# ruff: noqa: E501",
+                "",
+                f"INDEX: dict[str, tuple[str, ...]] = {_written(self.layouts)}",
+                "",
+                f"ENTRIES: dict[str, dict[str, object]] = {_written(self.entries)}",
+                "",
+                f"NOISE: dict[str, dict[str, object]] = {_written(self.noise)}",
+                "",
+            )
+        )
+
+
+def _written(table: Mapping[str, Any]) -> str:
+    return "\n".join(("{", *(f"    {_quoted(key)}: {_quoted(table[key])}," for key in sorted(table)), "}"))
+
+
+def _quoted(value: Any) -> str:
+    """As `repr`, but with double quotes."""
+    if isinstance(value, str):
+        return '"' + repr(f"'{value}")[2:-1].replace('"', '\\"') + '"'
+    if isinstance(value, Mapping):
+        return "{" + ", ".join(f"{_quoted(key)}: {_quoted(inner)}" for key, inner in value.items()) + "}"
+    if isinstance(value, tuple):
+        return "(" + ", ".join(map(_quoted, value)) + ("," if len(value) == 1 else "") + ")"
+    return repr(value)
+
+
+def tables_of(package: ModuleType) -> Tables:
+    """What the modules of a package say. Raises `DescriptionError` where two of them contradict each other."""
+    announced: dict[str, list[Announced]] = {}
+    noise: dict[str, dict[str, Any]] = {}
+    for module in modules_of(package):
+        for each in announced_in(module):
+            for idstr in each.record.idstrs:
+                announced.setdefault(idstr, []).append(each)
+            if each.vmsd is None:
+                for idstr in each.record.idstrs:
+                    noise.setdefault(idstr, {}).update(noise_entries(each.record.noise))
+            else:
+                for name, fields in noise_of_all((each.vmsd,)).items():
+                    noise.setdefault(name, {}).update(fields)
+    layouts: dict[str, tuple[str, ...]] = {}
+    entries: dict[str, dict[str, Any]] = {}
+    for idstr, of_idstr in announced.items():
+        of_idstr.sort(key=lambda each: each.record.order)
+        places = {id(each.record): each.place for each in reversed(of_idstr) if each.vmsd is not None}
+        entry = entry_of((each.record, places.get(id(each.record), each.place)) for each in _each_record(of_idstr))
+        described = tuple(each.place for each in of_idstr if _is_layout(each, idstr))
+        if described and entry.get("old_style"):
+            entry["bytes"] = described[0]
+        elif described:
+            layouts[idstr] = described
+        if entry:
+            entries[idstr] = entry
+    return Tables(layouts, entries, {name: fields for name, fields in noise.items() if fields})
+
+
+def _each_record(of_idstr: Sequence[Announced]) -> list[Announced]:
+    """The first of each record: layouts of other releases share that of their class."""
+    return list({id(each.record): each for each in reversed(of_idstr)}.values())[::-1]
+
+
+def _is_layout(each: Announced, idstr: str) -> bool:
+    return each.vmsd is not None and (len(each.record.idstrs) == 1 or each.vmsd.name == idstr)
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Write the index of the package that is named, or of the library shipped."""
+    name = arguments[0] if arguments else SHIPPED
+    try:
+        package = import_module(name)
+        if not hasattr(package, "__path__"):
+            raise DescriptionError(f"{name} is no package: an INDEX written by hand will do for a single module")
+        source = tables_of(package).source
+    except (VMStateError, ImportError) as error:
+        print(f"vmstate.devices.index: {error}", file=sys.stderr)
+        return 1
+    path = Path(next(iter(package.__path__))) / f"{NAME}.py"
+    path.write_text(source, encoding="utf-8")
+    print(f"{path}: written")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
