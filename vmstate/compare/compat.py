@@ -75,13 +75,13 @@ def compat(
     if direction not in DIRECTIONS:
         raise VMStateError(f"there is no direction {direction!r}", expected=" or ".join(DIRECTIONS))
     with collector_paused():
-        one = open_schema(a, machine=machine, facts=facts)
-        two = open_schema(b, machine=machine, facts=facts)
+        first = open_schema(a, machine=machine, facts=facts)
+        second = open_schema(b, machine=machine, facts=facts)
         findings: list[CompatFinding] = []
         for way in DIRECTIONS[direction]:
-            source, destination = (one, two) if way == FORWARD else (two, one)
+            source, destination = (first, second) if way == FORWARD else (second, first)
             findings += _Comparison(source, destination, way, facts or {}).run()
-    return Compatibility(one, two, findings)
+    return Compatibility(first, second, findings)
 
 
 class _Comparison:
@@ -101,12 +101,12 @@ class _Comparison:
 
     def run(self) -> list[CompatFinding]:
         """All findings."""
-        found = list(self.machines())
+        findings = list(self.machines())
         names: set[str] = set()
         for section in self.source.sections:
-            found += self.section(section)
+            findings += self.section(section)
             names.add(section.idstr)
-        return found
+        return findings
 
     def finding(
         self,
@@ -126,10 +126,10 @@ class _Comparison:
 
     def machines(self) -> Iterator[CompatFinding]:
         """Whether the machine types are the same, where both sides say one."""
-        one, two = self.source.machine, self.destination.machine
-        if one is None or two is None or one == two:
+        saving, loading = self.source.machine, self.destination.machine
+        if saving is None or loading is None or saving == loading:
             return
-        message = f"the machine types differ: {one} saves, {two} loads"
+        message = f"the machine types differ: {saving} saves, {loading} loads"
         if self.source.is_concrete:
             yield self.finding("machine", BREAKS, None, f"{message}; QEMU refuses a stream of another machine type")
         else:
@@ -146,9 +146,9 @@ class _Comparison:
         if not section.sources:
             message = "nothing says what is in it: the two cannot be compared"
             return [self.finding("section-not-described", COSMETIC, section.label, message)]
-        candidates, found = self.counterparts(section)
+        candidates, findings = self.counterparts(section)
         if not candidates:
-            return found
+            return findings
         best: list[CompatFinding] | None = None
         for candidate in candidates:
             if not candidate.sources:
@@ -156,18 +156,18 @@ class _Comparison:
                 here = [self.finding("section-not-described", COSMETIC, section.label, message)]
                 best = here if best is None else best
             for source in section.sources[:1] if not self.is_library(self.source) else section.sources:
-                for other in candidate.sources:
-                    here = list(self.pair(section, candidate, source, other))
+                for destination_source in candidate.sources:
+                    here = list(self.pair(section, candidate, source, destination_source))
                     if best is None or _weight(here) < _weight(best):
                         best = here
                     if not best:
-                        return found
-        if found and found[0].severity == MAY_BREAK and any(one.severity == BREAKS for one in best or ()):
+                        return findings
+        if findings and findings[0].severity == MAY_BREAK and any(finding.severity == BREAKS for finding in best or ()):
             # Another device that happens to use the name: what it saves says nothing about this one.
-            return found
-        if any(one.severity == BREAKS for one in best or ()) and self.is_another(section, candidates):
+            return findings
+        if any(finding.severity == BREAKS for finding in best or ()) and self.is_another(section, candidates):
             return [self.another(section)]
-        return [*found, *_once(best or ())]
+        return [*findings, *_once(best or ())]
 
     def is_another(self, section: SectionSchema, candidates: Sequence[SectionSchema]) -> bool:
         """Whether what the library knows under the name is another device: the CPU of another architecture is one.
@@ -175,11 +175,11 @@ class _Comparison:
         Two layouts of one device, however far apart, have most of the names of the smaller one in common.
         """
         of_library = self.is_library(self.source) or self.is_library(self.destination)
-        if not of_library and not all(_is_unlisted(one.key) for one in candidates):
+        if not of_library and not all(_is_unlisted(candidate.key) for candidate in candidates):
             return False
-        own = [_names_in(one, section.version) for one in section.sources]
-        others = [_names_in(one, one.version) for two in candidates for one in two.sources]
-        return all(len(one & two) * 2 < min(len(one), len(two)) for one in own for two in others)
+        saved = [_names_in(source, section.version) for source in section.sources]
+        loaded = [_names_in(source, source.version) for candidate in candidates for source in candidate.sources]
+        return all(len(left & right) * 2 < min(len(left), len(right)) for left in saved for right in loaded)
 
     def another(self, section: SectionSchema) -> CompatFinding:
         """The finding of a section of which the library knows but the name."""
@@ -201,11 +201,15 @@ class _Comparison:
             if same:
                 return same, []
         elif self.source.is_concrete and self.destination.is_concrete:
-            same = [one for one in self.by_key.get(section.key, ()) if one.instance_id == section.instance_id]
-            for one in same:
-                if id(one) not in self.taken:
-                    self.taken.add(id(one))
-                    return [one], []
+            same = [
+                candidate
+                for candidate in self.by_key.get(section.key, ())
+                if candidate.instance_id == section.instance_id
+            ]
+            for candidate in same:
+                if id(candidate) not in self.taken:
+                    self.taken.add(id(candidate))
+                    return [candidate], []
         alike = self.by_idstr.get(section.idstr, [])
         if self.source.is_concrete and self.destination.is_concrete:
             alike = []
@@ -218,14 +222,14 @@ class _Comparison:
 
     def other_class(self, section: SectionSchema, alike: list[SectionSchema]) -> CompatFinding:
         """A device class that is not there, where others save a section of the same idstr."""
-        known = {one.key for one in self.source.sections}
-        new = sorted(one.key for one in alike if one.key not in known)
+        known = {section_schema.key for section_schema in self.source.sections}
+        new = sorted(section_schema.key for section_schema in alike if section_schema.key not in known)
         if new:
             message = (
                 f"the device class is called {' or '.join(new)} there; on the wire it is {section.idstr!r} on both"
             )
             return self.finding("section-class", COSMETIC, section.label, message)
-        names = ", ".join(sorted(one.key for one in alike)[:4])
+        names = ", ".join(sorted(section_schema.key for section_schema in alike)[:4])
         message = f"the device class is not there; sections {section.idstr!r} are those of {names}"
         when = f"the machine has a {section.key!r}"
         return self.finding("section-class", MAY_BREAK, section.label, message, when=when)
@@ -252,19 +256,21 @@ class _Comparison:
         return [], [self.finding("section-unknown", MAY_BREAK, section.label, name, when=when)]
 
     def pair(
-        self, section: SectionSchema, other: SectionSchema, source: Source, destination: Source
+        self, section: SectionSchema, counterpart: SectionSchema, source: Source, destination: Source
     ) -> Iterator[CompatFinding]:
         """What is found of two layouts of one section."""
         concrete = self.source.is_concrete or self.destination.is_concrete
-        if section.idstr != other.idstr and not concrete:
-            message = f"the section is {section.idstr!r} on the wire, and {other.idstr!r} for the destination"
+        if section.idstr != counterpart.idstr and not concrete:
+            message = f"the section is {section.idstr!r} on the wire, and {counterpart.idstr!r} for the destination"
             yield self.finding("section-name", BREAKS, section.label, message)
             return
         library = "library" in (self.source.kind, self.destination.kind)
         version = source.version if self.is_library(self.source) else section.version
-        reader = other
+        reader = counterpart
         if library:
-            reader = SectionSchema(other.key, other.idstr, 0, destination.version, destination.minimum, (destination,))
+            reader = SectionSchema(
+                counterpart.key, counterpart.idstr, 0, destination.version, destination.minimum, (destination,)
+            )
         if self.blocks_migration(source, destination):
             message = "the source's description has nothing in it, as that of a device that blocks migration"
             yield self.finding("section-empty", MAY_BREAK, section.label, message, when="the source sends it after all")
@@ -349,13 +355,13 @@ class _Pairing:
 
     def compare(self, source: Source, destination: Source) -> Iterator[CompatFinding]:
         """What is found of the two."""
-        one, two = source.layout(self.saved), destination.layout(self.loaded)
-        if one.leaves and not two.leaves and not self.path:
+        saved, loaded = source.layout(self.saved), destination.layout(self.loaded)
+        if saved.leaves and not loaded.leaves and not self.path:
             message = "the destination's description has nothing in it, and does not read what is sent"
             yield self.finding("field-missing", BREAKS, (), message)
             return
-        yield from self.structs(one, two)
-        left, right = _settled(one.leaves, two.leaves, self.concrete)
+        yield from self.structs(saved, loaded)
+        left, right = _settled(saved.leaves, loaded.leaves, self.concrete)
         offsets = _offsets(left) if not self.path else {}
         told: set[Path] = set()
         shown = self.concrete[0] != self.concrete[1]
@@ -365,14 +371,14 @@ class _Pairing:
                     yield from self.leaf(before, after, offsets.get(id(before)), told)
                 continue
             if mine and theirs and _same_bytes(mine, theirs):
-                yield from self.block((mine, theirs), offsets, told, (one, two))
+                yield from self.block((mine, theirs), offsets, told, (saved, loaded))
                 continue
             for part in _split(mine, theirs, loosely=shown):
                 if shown and not _same_shapes(*part):
                     # A condition that holds for a field of one name need not hold for another of the same name.
                     part = _unconditional(part[0]), _unconditional(part[1])
-                yield from self.block(part, offsets, told, (one, two))
-        yield from self.subsections(one.subsections, two.subsections)
+                yield from self.block(part, offsets, told, (saved, loaded))
+        yield from self.subsections(saved.subsections, loaded.subsections)
 
     def finding(
         self, rule: str, severity: str, path: Path, message: str, offset: int | None = None, when: str | None = None
@@ -380,7 +386,7 @@ class _Pairing:
         """A finding in this layout: what only happens if the subsection is sent may break at most."""
         if not self.sent and severity == BREAKS:
             severity = MAY_BREAK
-        conditions = [one for one in (self.when, when) if one] if severity == MAY_BREAK else []
+        conditions = [condition for condition in (self.when, when) if condition] if severity == MAY_BREAK else []
         text = "/".join((*self.path, *path)) or None
         if offset is not None and self.section.offset is not None:
             offset += self.section.offset
@@ -390,10 +396,10 @@ class _Pairing:
 
     # Structs.
 
-    def structs(self, one: Layout, two: Layout) -> Iterator[CompatFinding]:
+    def structs(self, saved: Layout, loaded: Layout) -> Iterator[CompatFinding]:
         """Names and versions of nested structs: neither is on the wire."""
-        for path, before in one.structs.items():
-            for mine, theirs in zip(before, two.structs.get(path, ()) if path else (), strict=False):
+        for path, before in saved.structs.items():
+            for mine, theirs in zip(before, loaded.structs.get(path, ()) if path else (), strict=False):
                 yield from self.struct(path, mine, theirs)
 
     def struct(self, path: Path, mine: Struct, theirs: Struct) -> Iterator[CompatFinding]:
@@ -461,8 +467,8 @@ class _Pairing:
         if condition.at in told:
             return
         told.add(condition.at)
-        other = after if before.condition is None else before
-        called = "" if _token(before) == _token(after) else f" as {other.name!r}"
+        unconditional = after if before.condition is None else before
+        called = "" if _token(before) == _token(after) else f" as {unconditional.name!r}"
         path = before.path[: len(condition.at)]
         name = repr(before.path[len(path) - 1])
         if before.condition is None:
@@ -524,36 +530,44 @@ class _Pairing:
             named.setdefault(sub.name, []).append(sub)
         for sub in mine:
             path = (*sub.at, sub.name)
-            others = [other for other in named.get(sub.name, ()) if other.at == sub.at] or named.get(sub.name, [])
-            if not others:
+            candidates = [candidate for candidate in named.get(sub.name, ()) if candidate.at == sub.at] or named.get(
+                sub.name, []
+            )
+            if not candidates:
                 message = f"the destination does not know subsection {sub.name!r}"
                 severity = BREAKS if sub.when is None else MAY_BREAK
                 yield self.finding("subsection-unknown", severity, path, message, when=sub.when)
                 continue
-            if others[0].at != sub.at:
-                place = "/".join(others[0].at) or "the section itself"
+            if candidates[0].at != sub.at:
+                place = "/".join(candidates[0].at) or "the section itself"
                 message = f"subsection {sub.name!r} stands in another struct there: {place}"
                 yield self.finding("subsection-moved", COSMETIC, path, message)
-            if len(others) > 1:
+            if len(candidates) > 1:
                 message = (
-                    f"{len(others)} subsections are called {sub.name!r} there: QEMU reads each of them as the first"
+                    f"{len(candidates)} subsections are called {sub.name!r} there: QEMU reads each of them as the first"
                 )
                 yield self.finding("subsection-repeated", COSMETIC, path, message)
-            yield from self.subsection(sub, others[0])
+            yield from self.subsection(sub, candidates[0])
 
-    def subsection(self, sub: SubsectionLayout, other: SubsectionLayout) -> Iterator[CompatFinding]:
+    def subsection(self, sub: SubsectionLayout, counterpart: SubsectionLayout) -> Iterator[CompatFinding]:
         """Two subsections of one name."""
         sent = self.sent and sub.when is None
-        when = " and ".join(one for one in (self.when, sub.when) if one) or None
+        when = " and ".join(condition for condition in (self.when, sub.when) if condition) or None
         path = (*self.path, *sub.at, sub.name)
         yield from self.comparison.versions(
-            self.section.label, path, sub.version, other.version, other.minimum, BREAKS if sent else MAY_BREAK, when
+            self.section.label,
+            path,
+            sub.version,
+            counterpart.version,
+            counterpart.minimum,
+            BREAKS if sent else MAY_BREAK,
+            when,
         )
-        if sub.source.same_as(other.source):
+        if sub.source.same_as(counterpart.source):
             return
-        version = min(sub.version, other.version)
+        version = min(sub.version, counterpart.version)
         pairing = _Pairing(self.comparison, self.section, sub.version, version, path, sent, when)
-        yield from pairing.compare(sub.source, other.source)
+        yield from pairing.compare(sub.source, counterpart.source)
 
 
 def _token(leaf: Leaf) -> str:
@@ -601,17 +615,18 @@ def _total(leaves: Iterable[Leaf]) -> int | None:
     total = 0
     around = {leaf.repeats for leaf in leaves}
     for leaf in leaves:
-        own = leaf.element_bytes if len(around) == 1 else leaf.bytes
-        if own is None:
+        leaf_bytes = leaf.element_bytes if len(around) == 1 else leaf.bytes
+        if leaf_bytes is None:
             return None
-        total += own
+        total += leaf_bytes
     return total
 
 
 def _same_shapes(left: list[Leaf], right: list[Leaf]) -> bool:
     """Whether two rows are, leaf by leaf, of the same size, or of one that neither side says."""
     return len(left) == len(right) and all(
-        one.size == two.size and not _bytes_differ(one, two) for one, two in zip(left, right, strict=True)
+        left_leaf.size == right_leaf.size and not _bytes_differ(left_leaf, right_leaf)
+        for left_leaf, right_leaf in zip(left, right, strict=True)
     )
 
 
@@ -628,10 +643,10 @@ def _same_bytes(left: list[Leaf], right: list[Leaf]) -> bool | None:
     # A dump of before 8.1 counts no array. Only padding is put in place of something else on purpose.
     if not any(leaf.is_unused for leaf in (*left, *right)):
         return False
-    for side, other in ((left, totals[1]), (right, totals[0])):
-        if other is not None and all(leaf.exact for leaf in side):
+    for side, other_total in ((left, totals[1]), (right, totals[0])):
+        if other_total is not None and all(leaf.exact for leaf in side):
             least = sum(leaf.size or 0 for leaf in side)
-            return True if least == other else None if least < other else False
+            return True if least == other_total else None if least < other_total else False
     return False
 
 
@@ -646,25 +661,25 @@ def _split(left: list[Leaf], right: list[Leaf], *, loosely: bool = False) -> Ite
     alike = _share_a_word if loosely else _end_alike
     place = start = 0
     for index, leaf in enumerate(left):
-        for other in range(place, len(right)):
-            same = _token(leaf) == _token(right[other])
-            if same or (alike(leaf, right[other]) and _same_shapes([leaf], [right[other]])):
-                if index > start or other > place:
-                    yield left[start:index], right[place:other]
-                yield [leaf], [right[other]]
-                start, place = index + 1, other + 1
+        for index_right in range(place, len(right)):
+            same = _token(leaf) == _token(right[index_right])
+            if same or (alike(leaf, right[index_right]) and _same_shapes([leaf], [right[index_right]])):
+                if index > start or index_right > place:
+                    yield left[start:index], right[place:index_right]
+                yield [leaf], [right[index_right]]
+                start, place = index + 1, index_right + 1
                 break
     if start < len(left) or place < len(right):
         yield left[start:], right[place:]
 
 
-def _end_alike(one: Leaf, two: Leaf) -> bool:
-    short, long = sorted((one.name, two.name), key=len)
+def _end_alike(left: Leaf, right: Leaf) -> bool:
+    short, long = sorted((left.name, right.name), key=len)
     return long.endswith(short) and (short == long or long[-len(short) - 1] in "._")
 
 
-def _share_a_word(one: Leaf, two: Leaf) -> bool:
-    words = [{word for word in re.split(r"[._\[\]]", leaf.name) if len(word) > 2} for leaf in (one, two)]
+def _share_a_word(left: Leaf, right: Leaf) -> bool:
+    words = [{word for word in re.split(r"[._\[\]]", leaf.name) if len(word) > 2} for leaf in (left, right)]
     return bool(words[0] & words[1])
 
 
@@ -676,13 +691,13 @@ def _names(leaves: Sequence[Leaf]) -> str:
 _Group = tuple[Path, list[Leaf]]
 
 
-def _grouped(leaves: Iterable[Leaf], other: Layout) -> list[_Group]:
+def _grouped(leaves: Iterable[Leaf], other_side: Layout) -> list[_Group]:
     """Leaves by the outermost struct around them that the other side does not have, which is told as one."""
     groups: list[_Group] = []
     for leaf in leaves:
         path = leaf.path
         for length in range(1, len(path)):
-            if path[:length] not in other.structs:
+            if path[:length] not in other_side.structs:
                 path = path[:length]
                 break
         if groups and groups[-1][0] == path and len(path) < len(leaf.path):
@@ -709,25 +724,29 @@ def _settled(left: list[Leaf], right: list[Leaf], concrete: tuple[bool, bool]) -
     """The leaves that count: a stream shows which conditional fields of the other side cannot be there."""
     if concrete[0] == concrete[1]:
         return left, right
-    shown, other = _without_elements(*((left, right) if concrete[0] else (right, left)))
-    there: dict[str, list[Leaf]] = {}
+    shown, open_leaves = _without_elements(*((left, right) if concrete[0] else (right, left)))
+    shown_by_token: dict[str, list[Leaf]] = {}
     for leaf in shown:
-        there.setdefault(_token(leaf), []).append(leaf)
+        shown_by_token.setdefault(_token(leaf), []).append(leaf)
     structs = {leaf.path[:length] for leaf in shown for length in range(1, len(leaf.path))}
     certain: dict[str, int] = {}
-    for leaf in other:
+    for leaf in open_leaves:
         if leaf.condition is None:
             certain[_token(leaf)] = certain.get(_token(leaf), 0) + 1
-    tokens = {_token(leaf) for leaf in other}
+    tokens = {_token(leaf) for leaf in open_leaves}
     unknown = [leaf for leaf in shown if _token(leaf) not in tokens]
     kept = []
-    for leaf in other:
-        alike = there.get(_token(leaf), [])
+    for leaf in open_leaves:
+        alike = shown_by_token.get(_token(leaf), [])
         if leaf.condition is not None:
-            if alike and (certain.get(_token(leaf), 0) >= len(alike) or all(_bytes_differ(one, leaf) for one in alike)):
+            if alike and (
+                certain.get(_token(leaf), 0) >= len(alike) or all(_bytes_differ(candidate, leaf) for candidate in alike)
+            ):
                 continue
             # It may be what is called otherwise here.
-            if not alike and not any(one.size == leaf.size and _share_a_word(one, leaf) for one in unknown):
+            if not alike and not any(
+                candidate.size == leaf.size and _share_a_word(candidate, leaf) for candidate in unknown
+            ):
                 continue
         if leaf.condition is None and not alike and _is_empty_array(leaf, structs):
             continue
@@ -735,16 +754,16 @@ def _settled(left: list[Leaf], right: list[Leaf], concrete: tuple[bool, bool]) -
     return (shown, kept) if concrete[0] else (kept, shown)
 
 
-def _without_elements(shown: list[Leaf], other: list[Leaf]) -> tuple[list[Leaf], list[Leaf]]:
+def _without_elements(shown: list[Leaf], open_leaves: list[Leaf]) -> tuple[list[Leaf], list[Leaf]]:
     """Without the lists and arrays of pointers that have no element in a stream, and that the other side opens."""
     empty = {leaf.path for leaf in shown if leaf.kind in NO_ELEMENTS}
     if not empty:
-        return shown, other
-    opened = {leaf.path[:length] for leaf in other for length in range(1, len(leaf.path))} & empty
+        return shown, open_leaves
+    opened = {leaf.path[:length] for leaf in open_leaves for length in range(1, len(leaf.path))} & empty
     filled = {leaf.path[:length] for leaf in shown for length in range(1, len(leaf.path))}
     left = [leaf for leaf in shown if leaf.path not in opened or leaf.kind not in NO_ELEMENTS]
     gone = opened - filled
-    kept = [leaf for leaf in other if not any(leaf.path[:length] in gone for length in range(1, len(leaf.path)))]
+    kept = [leaf for leaf in open_leaves if not any(leaf.path[:length] in gone for length in range(1, len(leaf.path)))]
     return left, kept
 
 

@@ -129,14 +129,14 @@ def parts_of(section: Section) -> tuple[PartCost, ...]:
 def read_trace(source: Any) -> list[tuple[str, str, int, int]]:
     """The times in a trace: (direction, idstr, instance_id, microseconds). Raises `VMStateError`."""
     with open_input(source) as opened:
-        found = [
+        times = [
             (direction.decode(), name.decode("utf-8", "surrogateescape"), int(instance_id), int(took))
             for direction, name, instance_id, took in _LINE.findall(bytes(opened.data))
         ]
-        if not found:
+        if not times:
             expected = "lines with vmstate_downtime_save or vmstate_downtime_load"
             raise StreamError("no trace of the downtime of devices", file=opened.name, expected=expected)
-        return found
+        return times
 
 
 def what_if(stream: Stream, pairs: int, known: Sequence[SectionCost]) -> list[WhatIf]:
@@ -144,8 +144,8 @@ def what_if(stream: Stream, pairs: int, known: Sequence[SectionCost]) -> list[Wh
 
     A device of the library takes part whose states have `queue_pairs` and `with_queue_pairs`. Raises `VMStateError`.
     """
-    costs = {(one.name, one.instance_id): one for one in known}
-    found = []
+    costs = {(device_cost.name, device_cost.instance_id): device_cost for device_cost in known}
+    costs_then = []
     for section in stream.sections:
         make = getattr(section.state, "with_queue_pairs", None)
         if make is None or section.vmsd is None:
@@ -155,9 +155,9 @@ def what_if(stream: Stream, pairs: int, known: Sequence[SectionCost]) -> list[Wh
             data = section.vmsd.encode(make(pairs), version_id=section.version_id, force=True)
         except VMStateError as error:
             raise error.within(section=section.name) from None
-        own = costs[section.name, section.instance_id]
+        cost = costs[section.name, section.instance_id]
         size = section.size - len(section.payload()) + len(data)
-        found.append(
+        costs_then.append(
             WhatIf(
                 section.name,
                 section.instance_id,
@@ -165,11 +165,11 @@ def what_if(stream: Stream, pairs: int, known: Sequence[SectionCost]) -> list[Wh
                 pairs,
                 section.size,
                 size,
-                _range(own.save_us, now, pairs),
-                _range(own.load_us, now, pairs),
+                _range(cost.save_us, now, pairs),
+                _range(cost.load_us, now, pairs),
             )
         )
-    return found
+    return costs_then
 
 
 def _range(took: int | None, now: int, pairs: int) -> tuple[int, int] | None:

@@ -96,24 +96,25 @@ def diff(
     if a == b == "-":
         raise VMStateError("standard input is one stream, not two")
     with ExitStack() as stack:
-        first, second = (one if isinstance(one, Stream) else stack.enter_context(open_input(one)) for one in (a, b))
+        first, second = (side if isinstance(side, Stream) else stack.enter_context(open_input(side)) for side in (a, b))
         if isinstance(first, Input) and isinstance(second, Input) and _same_bytes(first.data, second.data):
             # That both are no stream at all must still be said.
             _loaded(first, stack, library)
             return Difference(first.name, second.name, [], [], True)
-        one, two = _loaded(first, stack, library), _loaded(second, stack, library)
+        old, new = _loaded(first, stack, library), _loaded(second, stack, library)
         patterns = [_pattern(text) for text in ignore]
         how = How("memory" not in noise, library)
-        found = [change for change in _changes(one, two, how) if not _is_below(change, patterns)]
-    counted = [change for change in found if change[0].noise not in noise]
-    ignored = [change for change in found if change[0].noise in noise]
-    return Difference(str(one.name), str(two.name), _folded(counted), _folded(ignored), False)
+        changes = [change for change in _changes(old, new, how) if not _is_below(change, patterns)]
+    counted = [change for change in changes if change[0].noise not in noise]
+    ignored = [change for change in changes if change[0].noise in noise]
+    return Difference(str(old.name), str(new.name), _folded(counted), _folded(ignored), False)
 
 
-def _same_bytes(one: memoryview, two: memoryview) -> bool:
+def _same_bytes(before: memoryview, after: memoryview) -> bool:
     step = 1 << 20
-    return len(one) == len(two) and all(
-        bytes(one[start : start + step]) == bytes(two[start : start + step]) for start in range(0, len(one), step)
+    return len(before) == len(after) and all(
+        bytes(before[start : start + step]) == bytes(after[start : start + step])
+        for start in range(0, len(before), step)
     )
 
 
@@ -136,14 +137,14 @@ class How(NamedTuple):
     by_library: bool
 
 
-def _changes(one: Stream, two: Stream, how: How) -> Iterator[Found]:
-    if one.version != two.version:
-        yield Change(NOWHERE, 0, "version", "changed", one.version, two.version), ("version",)
-    yield from _configuration(one.configuration, two.configuration)
-    commands = _commands(one), _commands(two)
+def _changes(old: Stream, new: Stream, how: How) -> Iterator[Found]:
+    if old.version != new.version:
+        yield Change(NOWHERE, 0, "version", "changed", old.version, new.version), ("version",)
+    yield from _configuration(old.configuration, new.configuration)
+    commands = _commands(old), _commands(new)
     if commands[0] != commands[1]:
         yield Change(NOWHERE, 0, "commands", "changed", commands[0], commands[1]), ("commands",)
-    units = _units(one.sections), _units(two.sections)
+    units = _units(old.sections), _units(new.sections)
     changed: set[tuple[str, int]] = set()
     for key in dict.fromkeys([*units[0], *units[1]]):
         before, after = units[0].get(key, []), units[1].get(key, [])
@@ -153,24 +154,24 @@ def _changes(one: Stream, two: Stream, how: How) -> Iterator[Found]:
                 changed.add(key)
                 continue
             if left[0].is_ram or right[0].is_ram:
-                found = list(_ram(one, two, left, right, how))
+                inner_changes = list(_ram(old, new, left, right, how))
             else:
-                found = list(_section(left, right, how))
-            if found:
+                inner_changes = list(_section(left, right, how))
+            if inner_changes:
                 changed.add(key)
-            yield from found
+            yield from inner_changes
     yield from _order(units)
-    yield from _vmdesc(one, two, changed)
+    yield from _vmdesc(old, new, changed)
 
 
-def _configuration(one: Configuration | None, two: Configuration | None) -> Iterator[Found]:
-    if one is None or two is None:
-        if one is not two:
-            yield _whole("configuration", "added" if one is None else "removed", one, two)
+def _configuration(old: Configuration | None, new: Configuration | None) -> Iterator[Found]:
+    if old is None or new is None:
+        if old is not new:
+            yield _whole("configuration", "added" if old is None else "removed", old, new)
         return
     vmsd: VMStateDescription = Configuration.vmsd  # type: ignore[attr-defined]
-    if vmsd.encode(one) != vmsd.encode(two):
-        yield from _states("configuration", 0, (vmsd, one, vmsd, two))
+    if vmsd.encode(old) != vmsd.encode(new):
+        yield from _states("configuration", 0, (vmsd, old, vmsd, new))
 
 
 def _commands(stream: Stream) -> list[str]:
@@ -196,21 +197,21 @@ def _units(sections: Sequence[Section]) -> Units:
 
 
 def _section(left: list[Section], right: list[Section], how: How) -> Iterator[Found]:
-    one, two = left[0], right[0]
-    if one.version_id != two.version_id:
-        change = Change(one.name, one.instance_id, None, "version", one.version_id, two.version_id)
+    old, new = left[0], right[0]
+    if old.version_id != new.version_id:
+        change = Change(old.name, old.instance_id, None, "version", old.version_id, new.version_id)
         yield change, ()
     before, after = (b"".join(section.payload() for section in unit) for unit in (left, right))
     if before == after:
         return
-    read = _read_alike(one, two, how) if len(left) == len(right) == 1 else None
+    read = _read_alike(old, new, how) if len(left) == len(right) == 1 else None
     if read is None:
-        noise = noise_of_bytes(one.name, before, after)
-        yield Change(one.name, one.instance_id, None, "changed", before, after, noise=noise), ()
+        noise = noise_of_bytes(old.name, before, after)
+        yield Change(old.name, old.instance_id, None, "changed", before, after, noise=noise), ()
         return
-    found = list(_states(one.name, one.instance_id, read))
-    yield from found
-    if not found:
+    changes = list(_states(old.name, old.instance_id, read))
+    yield from changes
+    if not changes:
         # QEMU reads the same values from both: what differs is what it accepts and writes otherwise, or a version.
         odd = [
             [
@@ -219,17 +220,17 @@ def _section(left: list[Section], right: list[Section], how: How) -> Iterator[Fo
             ]
             for state in (read[1], read[3])
         ]
-        yield _whole(one.name, "bytes", odd[0] or before, odd[1] or after, one.instance_id)
+        yield _whole(old.name, "bytes", odd[0] or before, odd[1] or after, old.instance_id)
 
 
-def _read_alike(one: Section, two: Section, how: How) -> Read | None:
+def _read_alike(old: Section, new: Section, how: How) -> Read | None:
     """Both states by descriptions whose names are the same, or None where nothing describes both."""
-    if one.vmsd is not None and two.vmsd is not None and one.described_by == two.described_by:
-        return one.vmsd, one.state, two.vmsd, two.state
+    if old.vmsd is not None and new.vmsd is not None and old.described_by == new.described_by:
+        return old.vmsd, old.state, new.vmsd, new.state
     library = [(_by_library, _by_library)] if how.by_library else []
-    for ways in (*library, (_as_it_is, _by_vmsd_of(one)), (_by_vmsd_of(two), _as_it_is)):
-        before = ways[0](one)
-        after = ways[1](two) if before is not None else None
+    for ways in (*library, (_as_it_is, _by_vmsd_of(old)), (_by_vmsd_of(new), _as_it_is)):
+        before = ways[0](old)
+        after = ways[1](new) if before is not None else None
         if before is not None and after is not None:
             return *before, *after
     return None
@@ -245,8 +246,8 @@ def _by_library(section: Section) -> tuple[VMStateDescription, Any] | None:
     return _decoded(section, all_descriptions(section.name))
 
 
-def _by_vmsd_of(other: Section) -> Callable[[Section], tuple[VMStateDescription, Any] | None]:
-    return lambda section: None if other.vmsd is None else _decoded(section, (other.vmsd,))
+def _by_vmsd_of(describing: Section) -> Callable[[Section], tuple[VMStateDescription, Any] | None]:
+    return lambda section: None if describing.vmsd is None else _decoded(section, (describing.vmsd,))
 
 
 def _decoded(section: Section, vmsds: Iterable[VMStateDescription]) -> tuple[VMStateDescription, Any] | None:
@@ -259,34 +260,34 @@ def _decoded(section: Section, vmsds: Iterable[VMStateDescription]) -> tuple[VMS
 
 
 def _states(name: str, instance_id: int, read: Read) -> Iterator[Found]:
-    vmsd, one, other, two = read
-    narrowed = _narrowed(one, two)
+    vmsd, old, new_vmsd, new = read
+    narrowed = _narrowed(old, new)
     if narrowed is None:
         return
     from deepdiff import DeepDiff
 
     tree = DeepDiff(*narrowed, view="tree", threshold_to_diff_deeper=0)
-    found = [tuple(item.path(output_format="list")) for group in tree.values() for item in group]
-    for steps in sorted(found, key=_by_place(narrowed)):
-        before, after = _at(one, steps), _at(two, steps)
+    differing = [tuple(item.path(output_format="list")) for group in tree.values() for item in group]
+    for steps in sorted(differing, key=_by_place(narrowed)):
+        before, after = _at(old, steps), _at(new, steps)
         kind = "added" if before is None else "removed" if after is None else "changed"
         noise = noise_of(vmsd, steps, before, after) or (
-            None if other is vmsd else noise_of(other, steps, before, after)
+            None if new_vmsd is vmsd else noise_of(new_vmsd, steps, before, after)
         )
         yield Change(name, instance_id, format_path(steps), kind, before, after, noise=noise), steps
 
 
-def _narrowed(one: Any, two: Any) -> tuple[Any, Any] | None:
+def _narrowed(before: Any, after: Any) -> tuple[Any, Any] | None:
     """What differs of two values, plain: structs and arrays of one length as mappings of the members that differ.
 
     deepdiff is slow, and most of a section whose bytes differ is equal.
     """
-    if is_state(one) and is_state(two):
-        pairs = dict(items_of(one)), dict(items_of(two))
+    if is_state(before) and is_state(after):
+        pairs = dict(items_of(before)), dict(items_of(after))
         return _members((name, *(side.get(name, NOTHING) for side in pairs)) for name in pairs[0] | pairs[1])
-    if isinstance(one, LISTS) and isinstance(two, LISTS) and len(one) == len(two):
-        return _members((index, *pair) for index, pair in enumerate(zip(one, two, strict=True)))
-    return None if one == two else (_plain(one), _plain(two))
+    if isinstance(before, LISTS) and isinstance(after, LISTS) and len(before) == len(after):
+        return _members((index, *pair) for index, pair in enumerate(zip(before, after, strict=True)))
+    return None if before == after else (_plain(before), _plain(after))
 
 
 LISTS = (list, tuple, Records)
@@ -299,12 +300,12 @@ NOTHING: Any = object()
 def _members(members: Iterable[tuple[Any, ...]]) -> tuple[Any, Any] | None:
     before: dict[str | int, Any] = {}
     after: dict[str | int, Any] = {}
-    for name, one, two in members:
-        if one is NOTHING or two is NOTHING:
-            side, value = (after, two) if one is NOTHING else (before, one)
+    for name, old, new in members:
+        if old is NOTHING or new is NOTHING:
+            side, value = (after, new) if old is NOTHING else (before, old)
             side[name] = _plain(value)
-        elif one is not two and one != two:
-            inner = _narrowed(one, two)
+        elif old is not new and old != new:
+            inner = _narrowed(old, new)
             if inner is not None:
                 before[name], after[name] = inner
     return (before, after) if before or after else None
@@ -354,7 +355,7 @@ def _at(state: Any, steps: Steps) -> Any:
     return state
 
 
-def _ram(one: Stream, two: Stream, left: list[Section], right: list[Section], how: How) -> Iterator[Found]:
+def _ram(old: Stream, new: Stream, left: list[Section], right: list[Section], how: How) -> Iterator[Found]:
     """The list of blocks and, where memory is read, whether the pages are the same."""
     sides = [[section.state for section in unit if isinstance(section.state, RamSummary)] for unit in (left, right)]
     lists = [{block.idstr: _block(block) for state in states for block in state.blocks} for states in sides]
@@ -370,7 +371,7 @@ def _ram(one: Stream, two: Stream, left: list[Section], right: list[Section], ho
     if how.memory:
         digests = [
             _digest(chunk for state in states for chunk in stream.ram_bytes(state))
-            for stream, states in zip((one, two), sides, strict=True)
+            for stream, states in zip((old, new), sides, strict=True)
         ]
         if digests[0] != digests[1]:
             pages = [_pages(states) for states in sides]
@@ -397,21 +398,21 @@ def _pages(states: Iterable[RamSummary]) -> dict[str, int]:
 
 
 def _order(units: tuple[Units, Units]) -> Iterator[Found]:
-    common = [[key for key in side if key in other] for side, other in (units, units[::-1])]
+    common = [[key for key in side if key in opposite] for side, opposite in (units, units[::-1])]
     if common[0] != common[1]:
         names = [[f"{name}#{instance_id}" for name, instance_id in side] for side in common]
         yield Change(NOWHERE, 0, "sections", "order", names[0], names[1]), ("sections",)
 
 
-def _vmdesc(one: Stream, two: Stream, changed: set[tuple[str, int]]) -> Iterator[Found]:
+def _vmdesc(old: Stream, new: Stream, changed: set[tuple[str, int]]) -> Iterator[Found]:
     """What the vmdescs say differently of sections that are not different themselves."""
-    texts = one.vmdesc_text, two.vmdesc_text
+    texts = old.vmdesc_text, new.vmdesc_text
     if texts[0] == texts[1]:
         return
     if texts[0] is None or texts[1] is None:
         yield _whole("vmdesc", "added" if texts[0] is None else "removed")
         return
-    sides = [stream.vmdesc for stream in (one, two)]
+    sides = [stream.vmdesc for stream in (old, new)]
     assert sides[0] is not None and sides[1] is not None
     dialects = [side.dialect.name for side in sides if side is not None]
     if dialects[0] != dialects[1]:
@@ -428,8 +429,8 @@ def _vmdesc(one: Stream, two: Stream, changed: set[tuple[str, int]]) -> Iterator
             continue
         difference = first_difference(*pairs)
         if difference is not None:
-            path, said, other = difference
-            yield Change(key[0], key[1], path or None, "vmdesc", said, other), ()
+            path, old_text, new_text = difference
+            yield Change(key[0], key[1], path or None, "vmdesc", old_text, new_text), ()
 
 
 def _pairs(pairs: list[tuple[str, Any]]) -> list[tuple[str, Any]]:
@@ -437,11 +438,11 @@ def _pairs(pairs: list[tuple[str, Any]]) -> list[tuple[str, Any]]:
 
 
 def _entries(devices: list[Any]) -> dict[tuple[str, int], list[Any]]:
-    found: dict[tuple[str, int], list[Any]] = {}
+    entries: dict[tuple[str, int], list[Any]] = {}
     for entry in devices:
         keys = dict(entry)
-        found.setdefault((keys["name"], keys["instance_id"]), []).append(entry)
-    return found
+        entries.setdefault((keys["name"], keys["instance_id"]), []).append(entry)
+    return entries
 
 
 def _pattern(text: str) -> re.Pattern[str]:
@@ -449,11 +450,11 @@ def _pattern(text: str) -> re.Pattern[str]:
     return re.compile(".*".join(map(re.escape, text.split("*"))), re.DOTALL)
 
 
-def _is_below(found: Found, ignored: Sequence[re.Pattern[str]]) -> bool:
+def _is_below(located: Found, ignored: Sequence[re.Pattern[str]]) -> bool:
     """Whether a change is at or below one of the paths that are to be ignored."""
     if not ignored:
         return False
-    change, _ = found
+    change, _ = located
     names = {change.section, last_part(change.section)}
     labels = names | {f"{name}#{change.instance_id}" for name in names}
     places = {""}
@@ -487,15 +488,15 @@ class _Run:
         change = self.change
         return change.section, change.instance_id, change.kind, change.noise, len(self.steps), rest
 
-    def take(self, other: _Run, place: int) -> None:
+    def take(self, following: _Run, place: int) -> None:
         """Take in the run that follows."""
-        mine, theirs = self.steps[place], other.steps[place]
+        mine, theirs = self.steps[place], following.steps[place]
         assert isinstance(mine, range) and isinstance(theirs, range)
         if len(mine) == 1:
             self.before, self.after = [self.before], [self.after]
-        self.before, self.after = [*self.before, other.before], [*self.after, other.after]
+        self.before, self.after = [*self.before, following.before], [*self.after, following.after]
         self.steps[place] = range(mine.start, theirs.stop)
-        self.count += other.count
+        self.count += following.count
 
     def folded(self) -> Change:
         """The change that all are."""
@@ -505,8 +506,8 @@ class _Run:
         return self.change.replace(path=format_path(steps), before=self.before, after=self.after, count=self.count)
 
 
-def _folded(found: Iterable[Found]) -> list[Change]:
-    runs = [_Run(change, steps) for change, steps in found]
+def _folded(located: Iterable[Found]) -> list[Change]:
+    runs = [_Run(change, steps) for change, steps in located]
     for place in reversed(range(max((len(run.steps) for run in runs), default=0))):
         last: dict[tuple[Any, ...], _Run] = {}
         kept = []

@@ -61,8 +61,10 @@ def read_baseline(source: Any) -> Baseline:
             expected = '"vmstate-baseline" and a list "accepted"'
             raise SchemaError("this is no baseline", file=opened.name, expected=expected)
         if top["vmstate-baseline"] != FORMAT:
-            found = json.dumps(top["vmstate-baseline"])[:40]
-            raise SchemaError("the baseline is of another version", file=opened.name, expected=str(FORMAT), found=found)
+            version = json.dumps(top["vmstate-baseline"])[:40]
+            raise SchemaError(
+                "the baseline is of another version", file=opened.name, expected=str(FORMAT), found=version
+            )
         reasons: dict[str, str] = {}
         for number, entry in enumerate(top["accepted"]):
             if not isinstance(entry, dict) or not _is_text(entry.get("id")) or not _is_text(entry.get("reason")):

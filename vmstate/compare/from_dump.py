@@ -27,10 +27,10 @@ class DumpSource(Source):
         self.version = raw["version_id"]
         self.minimum = raw["minimum_version_id"]
 
-    def same_as(self, other: Source) -> bool:
-        if not isinstance(other, DumpSource):
+    def same_as(self, source: Source) -> bool:
+        if not isinstance(source, DumpSource):
             return False
-        return _same_wire(self.raw, other.raw, UNLIKE if self.counted == other.counted else UNLIKE | {"num": None})
+        return _same_wire(self.raw, source.raw, UNLIKE if self.counted == source.counted else UNLIKE | {"num": None})
 
     @property
     def is_empty(self) -> bool:
@@ -92,19 +92,19 @@ class DumpSource(Source):
             )
 
 
-def _same_wire(one: Mapping[str, Any], two: Mapping[str, Any], unlike: dict[str, Any]) -> bool:
+def _same_wire(left: Mapping[str, Any], right: Mapping[str, Any], unlike: dict[str, Any]) -> bool:
     """Whether two Descriptions are the same but for the host's sizeof of structs, which every release changes.
 
     `unlike` are the keys that may differ of two fields.
     """
-    if one == two:
+    if left == right:
         return True
-    if one["name"] != two["name"] or one["version_id"] != two["version_id"]:
+    if left["name"] != right["name"] or left["version_id"] != right["version_id"]:
         return False
-    if one["minimum_version_id"] != two["minimum_version_id"]:
+    if left["minimum_version_id"] != right["minimum_version_id"]:
         return False
-    fields = one.get("Fields", ()), two.get("Fields", ())
-    subs = one.get("Subsections", ()), two.get("Subsections", ())
+    fields = left.get("Fields", ()), right.get("Fields", ())
+    subs = left.get("Subsections", ()), right.get("Subsections", ())
     if len(fields[0]) != len(fields[1]) or len(subs[0]) != len(subs[1]):
         return False
     for mine, theirs in zip(*fields, strict=True):

@@ -25,8 +25,8 @@ class DescriptionSource(Source):
         self.version = vmsd.version_id
         self.minimum = vmsd.minimum_version_id
 
-    def same_as(self, other: Source) -> bool:
-        return isinstance(other, DescriptionSource) and self.vmsd is other.vmsd
+    def same_as(self, source: Source) -> bool:
+        return isinstance(source, DescriptionSource) and self.vmsd is source.vmsd
 
     def layout(self, version: int) -> Layout:
         made = Layout()

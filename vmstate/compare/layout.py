@@ -71,16 +71,16 @@ class Leaf:
         """Whether it is padding."""
         return self.kind == UNUSED or (self.kind is None and self.name == "unused")
 
-    def is_like(self, other: Leaf) -> bool:
+    def is_like(self, leaf: Leaf) -> bool:
         """Whether nothing that is known of the two differs, but where they stand."""
         return (
-            self.size == other.size
-            and self.count == other.count
-            and self.repeats == other.repeats
-            and self.kind == other.kind
-            and self.version == other.version
-            and (self.condition is None) is (other.condition is None)
-            and self.path[-1] == other.path[-1]
+            self.size == leaf.size
+            and self.count == leaf.count
+            and self.repeats == leaf.repeats
+            and self.kind == leaf.kind
+            and self.version == leaf.version
+            and (self.condition is None) is (leaf.condition is None)
+            and self.path[-1] == leaf.path[-1]
         )
 
     @property
@@ -93,10 +93,10 @@ class Leaf:
     @property
     def bytes(self) -> int | None:
         """Bytes in all; None where they are not known."""
-        own = self.element_bytes
-        if own is None or None in self.repeats:
+        total = self.element_bytes
+        if total is None or None in self.repeats:
             return None
-        return own * math.prod(count for count in self.repeats if count is not None)
+        return total * math.prod(count for count in self.repeats if count is not None)
 
     def __repr__(self) -> str:
         return f"<Leaf {'/'.join(self.path)} {self.size}*{self.count}*{self.repeats} {self.kind}>"
@@ -168,7 +168,7 @@ class Source:
         """The layout at a version."""
         raise NotImplementedError
 
-    def same_as(self, other: Source) -> bool:
+    def same_as(self, source: Source) -> bool:
         """Whether it is certain, without a look at the layouts, that they are the same."""
         return False
 

@@ -38,12 +38,12 @@ def fields_on(vmsd: VMStateDescription, steps: Steps) -> Iterator[tuple[VMStateD
         if not isinstance(step, str):
             continue
         inside: list[VMStateDescription] = []
-        for one in here:
-            for field in one.fields:
+        for holder in here:
+            for field in holder.fields:
                 if field.attribute == step:
-                    yield one, field
+                    yield holder, field
                     inside += _inside(field.type)
-            inside += [sub.vmsd for sub in one.subsections if sub.attribute == step]
+            inside += [sub.vmsd for sub in holder.subsections if sub.attribute == step]
         here = inside
 
 

@@ -106,8 +106,8 @@ def _schema_of(opened: Input, facts: Mapping[str, Any]) -> Schema:
     if bytes(data[:4]) == b"QEVM":
         return stream_schema(opened, facts)
     if bytes(data[:64]).lstrip()[:1] != b"{":
-        found = "nothing: it is empty" if len(data) == 0 else bytes(data[:16]).hex()
-        raise SchemaError("this is no schema", expected="a -dump-vmstate text, a stream or a vmdesc", found=found)
+        start = "nothing: it is empty" if len(data) == 0 else bytes(data[:16]).hex()
+        raise SchemaError("this is no schema", expected="a -dump-vmstate text, a stream or a vmdesc", found=start)
     text = bytes(data)
     top = _parsed(text)
     if isinstance(top, dict) and isinstance(top.get("devices"), list):
@@ -147,9 +147,9 @@ def _checked(top: Any, name: str) -> tuple[str | None, dict[str, Any]]:
     if not isinstance(top, dict):
         raise SchemaError("this is no -dump-vmstate text", file=name, expected="a JSON object")
     entries = dict(top)
-    said = entries.pop(MACHINE, None)
-    machine = said.get("Name") if isinstance(said, dict) else None
-    if said is not None and not isinstance(machine, str):
+    machine_name = entries.pop(MACHINE, None)
+    machine = machine_name.get("Name") if isinstance(machine_name, dict) else None
+    if machine_name is not None and not isinstance(machine, str):
         raise SchemaError(f"{MACHINE!r} has no 'Name'", file=name)
     if not entries:
         raise SchemaError("the -dump-vmstate text names no device", file=name, expected="descriptions of devices")
@@ -190,15 +190,15 @@ def _binary_of(source: str, machine: str | None) -> tuple[str, str] | None:
     import shutil
 
     path, colon, named = source.rpartition(":")
-    found = shutil.which(path) if colon and path else None
-    if found is not None and named:
-        return found, named
-    found = shutil.which(source)
-    if found is None:
+    binary = shutil.which(path) if colon and path else None
+    if binary is not None and named:
+        return binary, named
+    binary = shutil.which(source)
+    if binary is None:
         return None
     if machine is None:
         raise SchemaError(f"{source} is a program: which machine type?", expected=f"{source}:MACHINE, or --machine")
-    return found, machine
+    return binary, machine
 
 
 def dump_of(
@@ -237,9 +237,10 @@ def dump_of(
         except OSError:
             text = b""
         if not text:
-            said = " | ".join(line.strip() for line in done.stderr.splitlines()[-3:] if line.strip()) or "nothing"
+            last_words = " | ".join(line.strip() for line in done.stderr.splitlines()[-3:] if line.strip()) or "nothing"
             raise SchemaError(
-                f"wrote no -dump-vmstate text for {machine!r} (exit code {done.returncode}): {said}", file=words[0]
+                f"wrote no -dump-vmstate text for {machine!r} (exit code {done.returncode}): {last_words}",
+                file=words[0],
             )
         return text
 
@@ -265,8 +266,8 @@ def schema_of_stream(stream: Stream, facts: Mapping[str, Any]) -> Schema:
     for section in stream.sections:
         if section.kind not in ("full", "start") or section.is_ram:
             continue
-        own = described.get((section.name, section.instance_id))
-        vmsd = own.pop(0) if own else None
+        described_alike = described.get((section.name, section.instance_id))
+        vmsd = described_alike.pop(0) if described_alike else None
         sources = () if vmsd is None else (DescriptionSource(vmsd, facts, True),)
         sections.append(
             SectionSchema(
@@ -291,10 +292,10 @@ def _rebuilt(stream: Any) -> Any:
 
 
 def _described(vmdesc: Any) -> dict[tuple[str, int], list[Any]]:
-    found: dict[tuple[str, int], list[Any]] = {}
+    described: dict[tuple[str, int], list[Any]] = {}
     for device in () if vmdesc is None else vmdesc.devices:
-        found.setdefault((device.name, device.instance_id), []).append(device.vmsd)
-    return found
+        described.setdefault((device.name, device.instance_id), []).append(device.vmsd)
+    return described
 
 
 def vmdesc_schema(text: bytes, name: str, facts: Mapping[str, Any]) -> Schema:

@@ -21,21 +21,21 @@ RUN = 16
 
 def lines_of(changes: Iterable[Change]) -> Iterator[str]:
     """The changes in lines, those of a section indented below its name."""
-    for (section, instance_id), together in groupby(changes, lambda one: (one.section, one.instance_id)):
+    for (section, instance_id), together in groupby(changes, lambda changed: (changed.section, changed.instance_id)):
         yield one_line(section + (f"#{instance_id}" if instance_id else ""))
         for change in together:
             yield one_line(f"  {line(change)}")
 
 
-def verdict_of(found: Difference) -> str:
+def verdict_of(difference: Difference) -> str:
     """Whether the two differ, in one line."""
-    names = f"{one_line(found.a)} and {one_line(found.b)}"
-    if found.identical:
+    names = f"{one_line(difference.a)} and {one_line(difference.b)}"
+    if difference.identical:
         return f"{names} are identical"
-    total = sum(change.count for change in found.changes)
-    verdict = f"differ: {total} {'change' if total == 1 else 'changes'}" if found.changes else "are equal"
+    total = sum(change.count for change in difference.changes)
+    verdict = f"differ: {total} {'change' if total == 1 else 'changes'}" if difference.changes else "are equal"
     kinds = Counter[str]()
-    for change in found.ignored:
+    for change in difference.ignored:
         kinds[str(change.noise)] += change.count
     noise = ", ".join(f"{kind} {count}" for kind, count in kinds.items())
     return f"{names} {verdict}" + (f"; not counted as noise: {noise}" if noise else "")
@@ -78,8 +78,8 @@ def span(start: int, stop: int) -> str:
 def differing(before: bytes, after: bytes) -> list[tuple[int, int]]:
     """The ranges (start, stop) in which two buffers of one size differ."""
     ranges: list[tuple[int, int]] = []
-    for place, (one, two) in enumerate(zip(before, after, strict=True)):
-        if one == two:
+    for place, (old, new) in enumerate(zip(before, after, strict=True)):
+        if old == new:
             continue
         if ranges and ranges[-1][1] == place:
             ranges[-1] = (ranges[-1][0], place + 1)
