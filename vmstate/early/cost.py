@@ -167,7 +167,9 @@ def cost_of(
     `operations` are those of the plan, of which the ones at the stop count; `full` whether the whole section is loaded;
     `share` how large the record is against the section, for sets without a figure of their own for it.
     """
-    back_end, unknown = _priced(figures, backend, [one for one in operations if one.phase is Phase.STOP], queue_pairs)
+    back_end, unknown = _priced(
+        figures, backend, [operation for operation in operations if operation.phase is Phase.STOP], queue_pairs
+    )
     minimal = figures.get("load minimal")
     whole = figures["load full"]
     load = whole if full else (whole * share if minimal is None else minimal)
@@ -319,7 +321,7 @@ def _answer(question: Question, policy: str, figures: Figures) -> Answer:
         return cost_of(figures, question.backend, operations, full=full, queue_pairs=question.queue_pairs, share=share)
 
     begun = _opened(question)
-    early = [one.replace(phase=Phase.STOP) for one in begun.early_start(layout, settings)]
+    early = [operation.replace(phase=Phase.STOP) for operation in begun.early_start(layout, settings)]
     setup = price(early, full=True)
     cold = price(_opened(question).finish(layout, settings), full=True)
     warm = _opened(question)

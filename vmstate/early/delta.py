@@ -30,9 +30,9 @@ EARLY_GENERATION, FULL, CHANGED, ALWAYS = "early_generation", "full", "changed",
 def early_of(vmsd: VMStateDescription, table: ItemTable) -> VMStateDescription:
     """The description of what is sent early: the generation, then the section as it is."""
     key = ("early", table)
-    found: VMStateDescription | None = vmsd.compiled.get(key)
-    if found is None:
-        found = vmsd.compiled[key] = VMStateDescription(
+    early: VMStateDescription | None = vmsd.compiled.get(key)
+    if early is None:
+        early = vmsd.compiled[key] = VMStateDescription(
             f"{EARLY_PREFIX}{table.name}",
             (Field(EARLY_GENERATION, t.UINT64), *vmsd.fields),
             VERSION,
@@ -41,7 +41,7 @@ def early_of(vmsd: VMStateDescription, table: ItemTable) -> VMStateDescription:
             early_setup=True,
             doc="Provisional state, sent while the guest runs.",
         )
-    return found
+    return early
 
 
 class DeltaVMSD(Data):
@@ -110,8 +110,8 @@ def delta_of(
     if always is None:
         always = tuple(item.name for item in table.items if item.cls is ItemClass.ALWAYS)
     key = ("delta", table, always, choices_of(facts_of(state)))
-    found: DeltaVMSD | None = vmsd.compiled.get(key)
-    if found is None:
+    delta: DeltaVMSD | None = vmsd.compiled.get(key)
+    if delta is None:
         name = f"{DELTA_PREFIX}{table.name}"
         small = derive(vmsd, table, always, f"{name}/{ALWAYS}", state, dense=True)
         groups = {
@@ -127,5 +127,5 @@ def delta_of(
         )
         subsections = tuple(Subsection(group.vmsd, item) for item, group in groups.items())
         described = VMStateDescription(name, fields, VERSION, VERSION, subsections, doc="The record at the stop.")
-        found = vmsd.compiled[key] = DeltaVMSD(described, table, small, groups)
-    return found
+        delta = vmsd.compiled[key] = DeltaVMSD(described, table, small, groups)
+    return delta

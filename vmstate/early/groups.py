@@ -59,7 +59,7 @@ class Part(Data):
         """Set the value in a device's state."""
         raise NotImplementedError
 
-    def differences(self, one: Any, two: Any) -> Iterator[Difference]:
+    def differences(self, early: Any, final: Any) -> Iterator[Difference]:
         """Where the values of two structs differ; either can be None."""
         raise NotImplementedError
 
@@ -88,8 +88,8 @@ class Whole(Part):
     def put(self, values: State, state: Any) -> None:
         setattr(state, self.attribute, values[self.attribute])
 
-    def differences(self, one: Any, two: Any) -> Iterator[Difference]:
-        before, after = _get(one, self.attribute), _get(two, self.attribute)
+    def differences(self, early: Any, final: Any) -> Iterator[Difference]:
+        before, after = _get(early, self.attribute), _get(final, self.attribute)
         if before != after:
             yield (self.attribute,), before, after
 
@@ -121,15 +121,15 @@ class Inner(Part):
         inner = values[self.attribute]
         if inner is None:
             return
-        there = getattr(state, self.attribute)
-        if there is None:
-            there = self.make()
-            setattr(state, self.attribute, there)
+        struct = getattr(state, self.attribute)
+        if struct is None:
+            struct = self.make()
+            setattr(state, self.attribute, struct)
         for part in self.parts:
-            part.put(inner, there)
+            part.put(inner, struct)
 
-    def differences(self, one: Any, two: Any) -> Iterator[Difference]:
-        before, after = _get(one, self.attribute), _get(two, self.attribute)
+    def differences(self, early: Any, final: Any) -> Iterator[Difference]:
+        before, after = _get(early, self.attribute), _get(final, self.attribute)
         for steps, was, now in parts_differ(self.parts, before, after):
             yield (self.attribute, *steps), was, now
 
@@ -149,19 +149,19 @@ class OwnSubsection(Inner):
                 setattr(state, self.attribute, None)
             return
         super().put(values, state)
-        there = getattr(state, self.attribute)
+        subsection = getattr(state, self.attribute)
         version = version_of(values[self.attribute])
-        if version != version_of(there):
-            ensure_meta(there).version_id = version
+        if version != version_of(subsection):
+            ensure_meta(subsection).version_id = version
 
-    def differences(self, one: Any, two: Any) -> Iterator[Difference]:
-        before, after = _get(one, self.attribute), _get(two, self.attribute)
+    def differences(self, early: Any, final: Any) -> Iterator[Difference]:
+        before, after = _get(early, self.attribute), _get(final, self.attribute)
         if (before is None) != (after is None):
             yield (self.attribute,), before, after
             return
         if before is not None and version_of(before) != version_of(after):
             yield (self.attribute, "version_id"), version_of(before), version_of(after)
-        yield from super().differences(one, two)
+        yield from super().differences(early, final)
 
 
 class Elements(Part):
@@ -182,7 +182,7 @@ class Elements(Part):
         if self.counted:
             into[f"{self.attribute}.{COUNT}"] = len(value)
         if not self.sparse:
-            into[self.attribute] = [self._element(one, None) for one in value]
+            into[self.attribute] = [self._element(element, None) for element in value]
             return
         known = _get(base, self.attribute)
         changed = [
@@ -192,54 +192,54 @@ class Elements(Part):
         into[f"{self.attribute}.{CHANGED}"] = len(changed)
         into[self.attribute] = changed
 
-    def _element(self, one: Any, base: Any) -> Any:
+    def _element(self, element: Any, base: Any) -> Any:
         if self.parts is None:
-            return one
+            return element
         values = State()
         for part in self.parts:
-            part.take(one, base, values)
+            part.take(element, base, values)
         return values
 
     def _changed(self, known: Any, value: Any) -> list[int]:
         """The numbers of the elements that are not as they were, or not as a new one is."""
         if known is None:
             fresh = self.make()
-            return [number for number, one in enumerate(value) if self._differ(fresh, one)]
+            return [number for number, element in enumerate(value) if self._differ(fresh, element)]
         behind = range(len(known), len(value))
         return [*(n for n in differing(known, value) if self._differ(known[n], value[n])), *behind]
 
-    def _differ(self, one: Any, two: Any) -> bool:
+    def _differ(self, early: Any, final: Any) -> bool:
         if self.parts is None:
-            return bool(one != two)
-        return any(True for _ in parts_differ(self.parts, one, two))
+            return bool(early != final)
+        return any(True for _ in parts_differ(self.parts, early, final))
 
     def put(self, values: State, state: Any) -> None:
-        there = [] if self.fresh else getattr(state, self.attribute)
-        if self.fresh or (self.parts is None and not isinstance(there, Records)):
-            there = list(there)
-            setattr(state, self.attribute, there)
+        elements = [] if self.fresh else getattr(state, self.attribute)
+        if self.fresh or (self.parts is None and not isinstance(elements, Records)):
+            elements = list(elements)
+            setattr(state, self.attribute, elements)
         sent = values[self.attribute]
-        wanted = values[f"{self.attribute}.{COUNT}"] if self.counted else len(sent) if self.fresh else len(there)
-        del there[wanted:]
-        while len(there) < wanted:
-            there.append(self.make())
-        numbered = ((one[INDEX], one[ELEMENT]) for one in sent) if self.sparse else enumerate(sent)
-        for number, one in numbered:
-            if number >= len(there):
+        wanted = values[f"{self.attribute}.{COUNT}"] if self.counted else len(sent) if self.fresh else len(elements)
+        del elements[wanted:]
+        while len(elements) < wanted:
+            elements.append(self.make())
+        numbered = ((element[INDEX], element[ELEMENT]) for element in sent) if self.sparse else enumerate(sent)
+        for number, element in numbered:
+            if number >= len(elements):
                 raise DecodeError(
                     "no such element",
                     path=self.attribute,
-                    expected=f"a number below {len(there)}",
+                    expected=f"a number below {len(elements)}",
                     found=str(number),
                 )
             if self.parts is None:
-                there[number] = one
+                elements[number] = element
                 continue
             for part in self.parts:
-                part.put(one, there[number])
+                part.put(element, elements[number])
 
-    def differences(self, one: Any, two: Any) -> Iterator[Difference]:
-        before, after = _get(one, self.attribute), _get(two, self.attribute)
+    def differences(self, early: Any, final: Any) -> Iterator[Difference]:
+        before, after = _get(early, self.attribute), _get(final, self.attribute)
         if before is None or after is None:
             if before is not after:
                 yield (self.attribute,), before, after
@@ -277,36 +277,36 @@ class Patched(Part):
         if sent is None:
             setattr(state, self.attribute, None)
             return
-        there = bytearray(getattr(state, self.attribute) or bytes(self.size))
-        for one in sent:
-            if one[INDEX] >= len(there):
+        patched = bytearray(getattr(state, self.attribute) or bytes(self.size))
+        for patch in sent:
+            if patch[INDEX] >= len(patched):
                 raise DecodeError(
-                    "no such byte", path=self.attribute, expected=f"below {len(there)}", found=str(one[INDEX])
+                    "no such byte", path=self.attribute, expected=f"below {len(patched)}", found=str(patch[INDEX])
                 )
-            there[one[INDEX]] = one[ELEMENT]
-        setattr(state, self.attribute, bytes(there))
+            patched[patch[INDEX]] = patch[ELEMENT]
+        setattr(state, self.attribute, bytes(patched))
 
-    def differences(self, one: Any, two: Any) -> Iterator[Difference]:
-        before, after = _get(one, self.attribute), _get(two, self.attribute)
+    def differences(self, early: Any, final: Any) -> Iterator[Difference]:
+        before, after = _get(early, self.attribute), _get(final, self.attribute)
         if before != after:
             yield (self.attribute,), before, after
 
 
-def parts_differ(parts: Sequence[Part], one: Any, two: Any) -> Iterator[Difference]:
+def parts_differ(parts: Sequence[Part], early: Any, final: Any) -> Iterator[Difference]:
     """Where two structs differ, by the parts that a group has of them. Either can be None."""
-    if one is two:
+    if early is final:
         return
     for part in parts:
-        yield from part.differences(one, two)
+        yield from part.differences(early, final)
 
 
-def differing(one: Any, two: Any) -> list[int]:
+def differing(before: Any, after: Any) -> list[int]:
     """The numbers of the elements that differ, as far as both arrays go; bytes are compared where there are bytes."""
-    if isinstance(one, Records) and isinstance(two, Records):
-        return one.differing(two)
-    if one is two or (isinstance(one, bytes) and one == two):
+    if isinstance(before, Records) and isinstance(after, Records):
+        return before.differing(after)
+    if before is after or (isinstance(before, bytes) and before == after):
         return []
-    return [number for number, (was, now) in enumerate(zip(one, two, strict=False)) if was != now]
+    return [number for number, (was, now) in enumerate(zip(before, after, strict=False)) if was != now]
 
 
 Signature = Callable[[Any], Any]
@@ -328,13 +328,13 @@ def signature_of(parts: Sequence[Part]) -> Signature:
         if state is None:
             return None
         values = get(state)
-        own = values if names else (values,)
-        if any(isinstance(value, _MUTABLE) for value in own):
-            own = tuple(_fixed(value) for value in own)
+        fixed = values if names else (values,)
+        if any(isinstance(value, _MUTABLE) for value in fixed):
+            fixed = tuple(_fixed(value) for value in fixed)
         return (
-            own,
-            [one(read(state)) for read, one in inner],
-            [_array_signature(read(state), one) for read, one in arrays],
+            fixed,
+            [signature(read(state)) for read, signature in inner],
+            [_array_signature(read(state), signature) for read, signature in arrays],
         )
 
     return sign
@@ -350,17 +350,17 @@ def _fixed(value: Any) -> Any:
     if isinstance(value, Meta):
         beside = (value.version_id, tuple(value.residue.items()), value.subsections)
         return None if beside == (None, (), None) else beside
-    if isinstance(value, list) and not any(isinstance(one, _MUTABLE) for one in value):
+    if isinstance(value, list) and not any(isinstance(element, _MUTABLE) for element in value):
         return tuple(value)
     return object()
 
 
-def _array_signature(value: Any, one: Signature | None) -> Any:
+def _array_signature(value: Any, element_signature: Signature | None) -> Any:
     if isinstance(value, Records):
         return object() if value.raw is None else value.raw
     if value is None:
         return None
-    return tuple(value) if one is None else [one(element) for element in value]
+    return tuple(value) if element_signature is None else [element_signature(element) for element in value]
 
 
 class Group(Data):
@@ -381,18 +381,18 @@ class Group(Data):
         for part in self.parts:
             part.put(values, state)
 
-    def differences(self, one: Any, two: Any) -> Iterator[Difference]:
+    def differences(self, early: Any, final: Any) -> Iterator[Difference]:
         """Where two states of the device differ, within the group."""
-        return parts_differ(self.parts, one, two)
+        return parts_differ(self.parts, early, final)
 
     @cached_property
     def sign(self) -> Signature:
         """What makes a device's signature."""
         return signature_of(self.parts)
 
-    def is_same(self, one: Any, two: Any) -> bool:
+    def is_same(self, early: Any, final: Any) -> bool:
         """Whether two states of the device are the same, within the group."""
-        return next(self.differences(one, two), None) is None
+        return next(self.differences(early, final), None) is None
 
 
 class _Derivation:
@@ -422,9 +422,9 @@ class _Derivation:
             here = f"{path}.{field.attribute}" if path else field.attribute
             if isinstance(field.type, (t.Host, t.Validate)) or not self.concerns(here):
                 continue
-            for one in self.field(field, here, known):
-                fields.append(one)
-                known.add(one.attribute)
+            for inner_part in self.field(field, here, known):
+                fields.append(inner_part)
+                known.add(inner_part.attribute)
             part = self._part
             if part is not None:
                 parts.append(part)
@@ -541,7 +541,7 @@ class _Derivation:
 
     def _is_settled(self, field: Field, known: set[str]) -> bool:
         size = field.type.size if isinstance(field.type, t.Buffer) else None
-        return all(_settled(one, known) for one in (field.exists, field.count, size))
+        return all(_settled(expr, known) for expr in (field.exists, field.count, size))
 
 
 def _numbered(attribute: str, element: t.WireType) -> VMStateDescription:
@@ -613,21 +613,21 @@ def derive(
     `dense`: arrays whose count is not constant are sent whole.
     """
     key = ("group", name, tuple(names), dense, choices_of(facts_of(state)), table)
-    found: Group | None = vmsd.compiled.get(key)
-    if found is None:
+    group: Group | None = vmsd.compiled.get(key)
+    if group is None:
         derivation = _Derivation(table, frozenset(names), facts_of(state), dense=dense)
         derived, parts = derivation.struct(vmsd, "")
         whole = derived.replace(name=name, version_id=1, minimum_version_id=1)
-        found = vmsd.compiled[key] = Group(whole, parts)
-    return found
+        group = vmsd.compiled[key] = Group(whole, parts)
+    return group
 
 
 def item_groups(vmsd: VMStateDescription, table: ItemTable, state: Any) -> Mapping[str, Group]:
     """The group of each item, by its name."""
     key = ("item groups", table, choices_of(facts_of(state)))
-    found: dict[str, Group] | None = vmsd.compiled.get(key)
-    if found is None:
-        found = vmsd.compiled[key] = {
+    groups: dict[str, Group] | None = vmsd.compiled.get(key)
+    if groups is None:
+        groups = vmsd.compiled[key] = {
             item.name: derive(vmsd, table, (item.name,), f"{table.name}/{item.name}", state) for item in table.items
         }
-    return found
+    return groups

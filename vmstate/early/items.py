@@ -131,11 +131,11 @@ class ItemTable(Data):
 
     @cached_property
     def _inside(self) -> dict[str, set[str]]:
-        found: dict[str, set[str]] = {}
+        inside: dict[str, set[str]] = {}
         for path, item in self._claimed.items():
             while path := path.rpartition(".")[0]:
-                found.setdefault(path, set()).add(item.name)
-        return found
+                inside.setdefault(path, set()).add(item.name)
+        return inside
 
     def owner(self, path: str) -> Item | None:
         """The item that has the part of a state at `path` (names and dots, without places in arrays)."""

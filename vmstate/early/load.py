@@ -29,23 +29,23 @@ class Loaded(NamedTuple):
     leaked: tuple[str, ...]
 
 
-def load_over(there: Any, read: Any) -> Loaded:
+def load_over(held: Any, read: Any) -> Loaded:
     """Load `read`, a state as the bytes say it, into an object that has the state `there`.
 
     `there` is None for an object that is as a reset leaves it. `read` is changed, and becomes the result.
     """
     stale: list[str] = []
     leaked: list[str] = []
-    if there is not None:
-        _over(there, read, "", stale, leaked)
+    if held is not None:
+        _over(held, read, "", stale, leaked)
     return Loaded(read, tuple(stale), tuple(leaked))
 
 
-def _over(there: Any, read: Any, path: str, stale: list[str], leaked: list[str]) -> None:
+def _over(held: Any, read: Any, path: str, stale: list[str], leaked: list[str]) -> None:
     vmsd = type(read).vmsd
     names = [*(field.attribute for field in vmsd.fields), *(sub.attribute for sub in vmsd.subsections)]
     for name in names:
-        was, now = getattr(there, name, None), getattr(read, name, None)
+        was, now = getattr(held, name, None), getattr(read, name, None)
         here = f"{path}.{name}" if path else name
         if was is None or name in SET_BY_LOAD:
             continue

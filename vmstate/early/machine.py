@@ -117,5 +117,5 @@ def early_mig_default(machine: str, compat: Release = HW_COMPAT_10_1) -> bool:
 
     A machine type without a version (microvm, or an alias as q35) is the newest there is.
     """
-    found = _VERSION.search(machine)
-    return found is None or Release(int(found[1]), int(found[2])) > compat
+    version = _VERSION.search(machine)
+    return version is None or Release(int(version[1]), int(version[2])) > compat

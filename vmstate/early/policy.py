@@ -169,10 +169,10 @@ class Plan:
         pairs = max(1, len(self.delta.layout.data) // 2)
         share = self.bytes / max(1, self.full_bytes)
         return {
-            one.name: cost_of(
-                one, self.backend, self.operations, full=self.mode == FULL, queue_pairs=pairs, share=share
+            name.name: cost_of(
+                name, self.backend, self.operations, full=self.mode == FULL, queue_pairs=pairs, share=share
             )
-            for one in SETS
+            for name in SETS
         }
 
     def as_dict(self) -> dict[str, Any]:
@@ -190,7 +190,9 @@ class Plan:
 
 def _possible(operations: Iterable[Operation], layout: Layout) -> tuple[Operation, ...]:
     """The operations without commands where there is no control queue that could carry them."""
-    return tuple(one for one in operations if layout.control is not None or one.name not in CVQ_COMMANDS)
+    return tuple(
+        operation for operation in operations if layout.control is not None or operation.name not in CVQ_COMMANDS
+    )
 
 
 def _operation(operation: Operation) -> dict[str, Any]:
@@ -329,7 +331,11 @@ def _reset_alone(delta: Delta) -> Reason:
 def _odd(delta: Delta, plan: Plan) -> Reason:
     """The first bytes that differ though no value does."""
     made = delta.snapshot.encode(plan.result)
-    ends = (place for place, (one, two) in enumerate(zip(made, delta.data, strict=False)) if one != two)
+    ends = (
+        place
+        for place, (made_byte, final_byte) in enumerate(zip(made, delta.data, strict=False))
+        if made_byte != final_byte
+    )
     place = next(ends, min(len(made), len(delta.data)))
     path, item = "", "transport"
     for name, entry in delta.snapshot.vmsd.trace(delta.data, facts=delta.facts).items():
@@ -363,8 +369,8 @@ def shown(value: Any) -> Any:
         return {name: shown(inner) for name, inner in items_of(value)}
     if isinstance(value, (list, tuple, Records)):
         if len(value) >= BY_ELEMENT and is_state(value[0]):
-            return {str(number): shown(one) for number, one in enumerate(value) if _is_something(one)}
-        return [shown(one) for one in value]
+            return {str(number): shown(element) for number, element in enumerate(value) if _is_something(element)}
+        return [shown(element) for element in value]
     return to_plain(value)
 
 

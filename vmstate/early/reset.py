@@ -42,7 +42,7 @@ def evidence_of(early: Layout, final: Layout, counted_early: int | None, counted
 def moved_queues(early: Layout, final: Layout) -> tuple[int, ...]:
     """The queues that were set up, and have another size or other addresses now."""
     pairs = enumerate(zip(early.rings, final.rings, strict=False))
-    return tuple(number for number, (one, two) in pairs if one.desc and one.place != two.place)
+    return tuple(number for number, (before, after) in pairs if before.desc and before.place != after.place)
 
 
 def restarts_explain(early: Layout, final: Layout) -> bool:
@@ -71,13 +71,13 @@ def _rings(early: Layout, final: Layout) -> list[str]:
     explained = restarts_explain(early, final)
     if moved and not explained:
         reasons.append(f"{_queues(moved)} other addresses or sizes, and {_why_not(early, final)}")
-    for number, (one, two) in enumerate(zip(early.rings, final.rings, strict=False)):
+    for number, (before, after) in enumerate(zip(early.rings, final.rings, strict=False)):
         # The restart of a queue begins with its end: no addresses, and not enabled.
-        if one.enabled and not two.enabled and not (number in moved and explained and two.desc == 0):
+        if before.enabled and not after.enabled and not (number in moved and explained and after.desc == 0):
             reasons.append(f"queue {number} is not enabled any more")
-        if number not in moved and one.desc:
-            back = _went_back(one, two, packed=bool(final.features >> RING_PACKED & 1))
-            if 0 < back < one.num / 2:
+        if number not in moved and before.desc:
+            back = _went_back(before, after, packed=bool(final.features >> RING_PACKED & 1))
+            if 0 < back < before.num / 2:
                 reasons.append(f"the index of queue {number} went back by {back}")
     return reasons
 
@@ -95,11 +95,11 @@ def _queues(numbers: tuple[int, ...]) -> str:
     return f"queue {names} has" if len(numbers) == 1 else f"queues {names} have"
 
 
-def _went_back(one: Ring, two: Ring, *, packed: bool) -> int:
+def _went_back(before: Ring, after: Ring, *, packed: bool) -> int:
     """By how many entries an index is behind where it was; most of the range where it went on."""
     if not packed:
-        return (one.base - two.base) & 0xFFFF
-    return (_place(one) - _place(two)) % (2 * one.num) if one.num else 0
+        return (before.base - after.base) & 0xFFFF
+    return (_place(before) - _place(after)) % (2 * before.num) if before.num else 0
 
 
 def _place(ring: Ring) -> int:

@@ -101,8 +101,8 @@ class Snapshot:
         """The id of this early state, 64 bits."""
         if self._generation is not None:
             return self._generation
-        said = hashlib.sha256(self.name.encode() + b"\0" + self.data).digest()
-        return int.from_bytes(said[:GENERATION_BYTES], "big")
+        digest = hashlib.sha256(self.name.encode() + b"\0" + self.data).digest()
+        return int.from_bytes(digest[:GENERATION_BYTES], "big")
 
     @cached_property
     def state(self) -> Any:

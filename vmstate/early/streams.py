@@ -69,15 +69,15 @@ def plan_streams(
 def compare_streams(early: Stream, final: Stream) -> list[tuple[Section, Delta]]:
     """The deltas of every device that has a table of items, each with its section of the final stream."""
     refuse_other_machine(early, final)
-    found = []
-    known, there = devices_of(early), devices_of(final)
-    for before, after in zip_longest(known, there):
+    plans = []
+    known, final_devices = devices_of(early), devices_of(final)
+    for before, after in zip_longest(known, final_devices):
         if before is None or after is None or (before.name, before.instance_id) != (after.name, after.instance_id):
             # The same sections are there, but not all of them could be opened.
             section = before or after
             assert section is not None
             which = final if before is not None else early
-            problem = next((one.problem for one in which.sections if one.name == section.name), None)
+            problem = next((candidate.problem for candidate in which.sections if candidate.name == section.name), None)
             raise EarlyError(
                 "one of the two moments cannot be opened", section=section.name, found=f"{problem} ({which.name})"
             )
@@ -89,10 +89,10 @@ def compare_streams(early: Stream, final: Stream) -> list[tuple[Section, Delta]]
                 found=f"version {after.version_id} (final)",
             )
         snapshot = Snapshot.take(before.state)
-        found.append((after, snapshot.compare(after.state)))
-    if not found:
+        plans.append((after, snapshot.compare(after.state)))
+    if not plans:
         raise EarlyError(f"{early.name}: no device here has a table of items", expected="a virtio device")
-    return found
+    return plans
 
 
 def devices_of(stream: Stream) -> list[Section]:
@@ -102,18 +102,18 @@ def devices_of(stream: Stream) -> list[Section]:
 
 def refuse_other_machine(early: Stream, final: Stream) -> None:
     """Raise `EarlyError` unless two streams are of one machine: its type, page size and UUID, and its devices."""
-    one, two = early.configuration, final.configuration
+    early_configuration, final_configuration = early.configuration, final.configuration
     for what, read in (("machine type", _machine), ("page size", _page_size), ("UUID", _uuid)):
-        if read(one) != read(two):
+        if read(early_configuration) != read(final_configuration):
             raise EarlyError(
                 f"not the same machine: another {what}",
-                expected=f"{read(one)} ({early.name}, early)",
-                found=f"{read(two)} ({final.name}, final)",
+                expected=f"{read(early_configuration)} ({early.name}, early)",
+                found=f"{read(final_configuration)} ({final.name}, final)",
             )
-    known, there = _device_names(early), _device_names(final)
-    if known != there:
-        missing = [name for name in known if name not in there]
-        added = [name for name in there if name not in known]
+    known, final_names = _device_names(early), _device_names(final)
+    if known != final_names:
+        missing = [name for name in known if name not in final_names]
+        added = [name for name in final_names if name not in known]
         raise EarlyError(
             "not the same devices",
             expected=f"{', '.join(missing) or 'nothing more'} ({early.name}, early)",
@@ -212,10 +212,12 @@ def describe_again(stream: Stream) -> None:
 
 def refuse_other_configuration(early: Stream, record: Stream) -> None:
     """Raise `EarlyError` unless a record file is of the early stream's machine type."""
-    one, two = _machine(early.configuration), _machine(record.configuration)
-    if one != two:
+    early_machine, record_machine = _machine(early.configuration), _machine(record.configuration)
+    if early_machine != record_machine:
         raise EarlyError(
-            "the record is of another machine", expected=f"{one} ({early.name}, early)", found=f"{two} (record)"
+            "the record is of another machine",
+            expected=f"{early_machine} ({early.name}, early)",
+            found=f"{record_machine} (record)",
         )
 
 
@@ -225,23 +227,23 @@ def _results(
     """The device sections of the early stream and the states that the record leads to."""
     results: list[tuple[Section, Any]] = []
     sections = iter(record.sections)
-    for one in sections:
-        key = (one.name, one.instance_id)
+    for record_section in sections:
+        key = (record_section.name, record_section.instance_id)
         if key not in devices:
             known = ", ".join(name for name, _ in devices) or "no device with a record"
             raise EarlyError(
-                "the record is of another device", expected=f"{known} (early)", found=f"{one.name} (record)"
+                "the record is of another device", expected=f"{known} (early)", found=f"{record_section.name} (record)"
             )
         section, snapshot = devices.pop(key), snapshots[key]
         vmsd = snapshot.delta_vmsd
-        if one.version_id != vmsd.vmsd.version_id:
+        if record_section.version_id != vmsd.vmsd.version_id:
             raise EarlyError(
                 "the record is of another version",
-                section=one.name,
+                section=record_section.name,
                 expected=f"version {vmsd.vmsd.version_id} (here)",
-                found=f"version {one.version_id} (record)",
+                found=f"version {record_section.version_id} (record)",
             )
-        values = vmsd.decode(one.payload(), snapshot.generation, snapshot.facts, one.name)
+        values = vmsd.decode(record_section.payload(), snapshot.generation, snapshot.facts, record_section.name)
         if values[FULL]:
             results.append((section, _whole(next(sections, None), section, snapshot)))
         else:
@@ -261,19 +263,19 @@ def _patched(values: State, section: Section, snapshot: Snapshot) -> Any:
         raise error.within(section=section.name) from None
 
 
-def _whole(one: Section | None, section: Section, snapshot: Snapshot) -> Any:
+def _whole(early_section: Section | None, section: Section, snapshot: Snapshot) -> Any:
     """The state of the section that follows a record of a full reload: of the same device, and of the same host."""
-    if one is None or (one.name, one.instance_id) != (section.name, section.instance_id):
+    if early_section is None or (early_section.name, early_section.instance_id) != (section.name, section.instance_id):
         raise EarlyError(
             "the section of a full reload is missing",
             expected=f"{section.name} (early)",
-            found="the end of the record" if one is None else f"{one.name} (record)",
+            found="the end of the record" if early_section is None else f"{early_section.name} (record)",
         )
-    if one.version_id != section.version_id or one.vmsd is None:
+    if early_section.version_id != section.version_id or early_section.vmsd is None:
         raise EarlyError(
             "the section of a full reload cannot be read",
             section=section.name,
             expected=f"version {section.version_id} (early)",
-            found=one.problem or f"version {one.version_id} (record)",
+            found=early_section.problem or f"version {early_section.version_id} (record)",
         )
-    return snapshot.compare(one.state).state
+    return snapshot.compare(early_section.state).state

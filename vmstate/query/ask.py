@@ -87,8 +87,8 @@ class Subject:
     @cached_property
     def trace(self) -> Mapping[str, TraceEntry]:
         """Path -> (absolute offset, size, field) of all that the section has."""
-        found: Mapping[str, TraceEntry] = self.section.trace()
-        return found
+        entries: Mapping[str, TraceEntry] = self.section.trace()
+        return entries
 
 
 class LibrarySubject(Subject):
@@ -119,8 +119,8 @@ class LibrarySubject(Subject):
     def trace(self) -> Mapping[str, TraceEntry]:
         """Path -> (absolute offset, size, field) of all that the section has."""
         if self.section.described_by == "library":
-            found: Mapping[str, TraceEntry] = self.section.trace()
-            return found
+            library_entries: Mapping[str, TraceEntry] = self.section.trace()
+            return library_entries
         _, vmsd, payload = self.decoded
         entries = vmsd.trace(payload, version_id=self.section.version_id, facts=self._facts)
         shift = self.section.payload_offset
@@ -218,11 +218,11 @@ class Reading:
     def memory(self, address: int, size: int) -> bytes | None:
         """Guest memory from a guest physical address on; None where the stream does not have it."""
         try:
-            found = self._inquiry.memory.read(address, size)
+            data = self._inquiry.memory.read(address, size)
         except VMStateError:
             return None
         self.notes.append(MemoryNote(self._inquiry.memory, address, size))
-        return found
+        return data
 
     @property
     def idstr(self) -> str:
@@ -296,7 +296,7 @@ class Inquiry:
 
     def name_of(self, section: Section) -> str:
         """The idstr, with the instance_id where another section has the same."""
-        alone = sum(other.name == section.name for other in self.sections) == 1
+        alone = sum(candidate.name == section.name for candidate in self.sections) == 1
         return section.name if alone else f"{section.name}#{section.instance_id}"
 
     def able(self) -> list[Subject]:
@@ -319,22 +319,22 @@ class Inquiry:
         except PathError as error:
             choices = error.expected or (f"one of {names}" if able else "one that the stream has")
             try:
-                other = find_section(self.sections, named)
+                named_section = find_section(self.sections, named)
             except PathError:
                 raise QueryError(error.message, expected=choices) from None
-            raise QueryError(f"{self.name_of(other)!r} is no {what}", expected=choices) from None
+            raise QueryError(f"{self.name_of(named_section)!r} is no {what}", expected=choices) from None
         return next(subject for subject in able if subject.section is wanted)
 
     def answer(self, subject: Subject, at: str = "", keys: Keys | None = None) -> dict[str, Any]:
         """What a section says, key by key; `at` is where in the whole answer that stands."""
-        found: dict[str, Any] = {}
+        values: dict[str, Any] = {}
         for key, function in (questions_of(subject.section.name)[self.command] if keys is None else keys).items():
             reading = Reading(self, subject)
             value = function(reading)
             if value is not LEFT_OUT:
-                found[key] = value
+                values[key] = value
                 self.notes[f"{at}.{key}" if at else key] = reading.notes
-        return found
+        return values
 
     def answers(self, subjects: Iterable[Subject]) -> list[dict[str, Any]]:
         """What several sections say."""

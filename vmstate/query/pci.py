@@ -96,7 +96,7 @@ class Bus:
 
     def __init__(self, inquiry: Inquiry, devices: dict[Place, tuple[Subject, str]], root: str) -> None:
         self.inquiry = inquiry
-        self.known = {slots: device for (other, slots), device in devices.items() if other == root}
+        self.known = {slots: device for (device_root, slots), device in devices.items() if device_root == root}
 
     def devices(self, above: tuple[tuple[int, int], ...], number: int, at: str) -> list[dict[str, Any]]:
         """[PciDeviceInfo] of the bus with this number, below the devices `above`; `at` is where that stands."""

@@ -41,9 +41,9 @@ def to_plain(value: Any) -> Any:
         beside = _beside(meta_of(value))
         return {BESIDE: beside, **plain} if beside else plain
     if isinstance(value, OddList):
-        return {BESIDE: {"markers": value.markers_for().hex()}, "elements": [to_plain(one) for one in value]}
+        return {BESIDE: {"markers": value.markers_for().hex()}, "elements": [to_plain(element) for element in value]}
     if isinstance(value, (list, tuple, Records)):
-        return [to_plain(one) for one in value]
+        return [to_plain(element) for element in value]
     if isinstance(value, (bytes, bytearray, memoryview)):
         return bytes(value).hex()
     if isinstance(value, (set, frozenset)):
@@ -120,7 +120,7 @@ def _put_beside(vmsd: VMStateDescription, state: Any, beside: Any, path: str) ->
         }
         odd = beside.get("subsections")
         if odd is not None:
-            meta.subsections = [_sent(vmsd, *one) for one in odd]
+            meta.subsections = [_sent(vmsd, *sent) for sent in odd]
     except (AttributeError, TypeError, ValueError) as error:
         raise SchemaError(f"what stands under {BESIDE!r} cannot be read: {error}", path=path or None) from None
     if meta.is_empty():
@@ -142,7 +142,7 @@ def _gathered(vmsd: VMStateDescription, attribute: str, plain: Any, path: str) -
             continue
         count = field.count if isinstance(field.count, int) else 1
         taken, left = left[:count], left[count:]
-        values += [element_from_plain(field.type, one, f"{path}[{len(values)}]") for one in taken]
+        values += [element_from_plain(field.type, element, f"{path}[{len(values)}]") for element in taken]
     if left:
         raise SchemaError("too many elements", path=path, found=str(len(left)))
     return values
@@ -193,11 +193,11 @@ def element_from_plain(kind: t.WireType, plain: Any, path: str = "") -> Any:
         case t.Buffer():
             return _bytes(plain, path)
         case t.Chunks():
-            return [_bytes(one, path) for one in _elements(plain, path)]
+            return [_bytes(element, path) for element in _elements(plain, path)]
         case t.QList(vmsd=vmsd) | t.KeyedList(vmsd=vmsd):
-            return _marked(plain, path, lambda one, where: from_plain(vmsd, one, where))
+            return _marked(plain, path, lambda element, where: from_plain(vmsd, element, where))
         case t.GTree():
-            return _marked(plain, path, lambda one, where: _node(kind, one, where))
+            return _marked(plain, path, lambda element, where: _node(kind, element, where))
         case t.Struct(vmsd=vmsd):
             return from_plain(vmsd, plain, path)
         case t.Later():
@@ -220,7 +220,7 @@ def _marked(plain: Any, path: str, make: Any) -> list[Any]:
         beside = plain[BESIDE]
         markers = _bytes(beside.get("markers") if isinstance(beside, dict) else beside, path)
         plain = plain.get("elements")
-    values = [make(one, f"{path}[{index}]") for index, one in enumerate(_elements(plain, path))]
+    values = [make(element, f"{path}[{index}]") for index, element in enumerate(_elements(plain, path))]
     if markers is None:
         return values
     odd = OddList(values)

@@ -92,9 +92,9 @@ def read_vmdesc(text: bytes) -> Vmdesc:
     # Python is faster where it need not keep repeated keys, and few streams have any: then a description is missing.
     with suppress(SchemaError, ValueError, RecursionError):
         reader = _Reader(spaced=spaced)
-        found = reader.top(json.loads(text))
+        vmdesc = reader.top(json.loads(text))
         if reader.described == text.count(b'"vmsd_name"'):
-            return found
+            return vmdesc
     return _Reader(spaced=spaced).top(parse_json(text))
 
 
@@ -119,11 +119,11 @@ def _keep_repeated(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 def _take(obj: Any, key: str, kind: type, where: str) -> Any:
     if not isinstance(obj, dict) or type(obj.get(key)) is not kind:
-        found = type(obj.get(key)).__name__ if isinstance(obj, dict) and key in obj else "nothing"
-        raise SchemaError(f"vmdesc of {where!r} lacks {key!r}", expected=kind.__name__, found=found)
+        shown = type(obj.get(key)).__name__ if isinstance(obj, dict) and key in obj else "nothing"
+        raise SchemaError(f"vmdesc of {where!r} lacks {key!r}", expected=kind.__name__, found=shown)
     if kind is int and not 0 <= obj[key] < 1 << 32:
-        found = str(obj[key])[:40]
-        raise SchemaError(f"vmdesc of {where!r} has an impossible {key!r}", expected="0 to 4294967295", found=found)
+        shown = str(obj[key])[:40]
+        raise SchemaError(f"vmdesc of {where!r} has an impossible {key!r}", expected="0 to 4294967295", found=shown)
     return obj[key]
 
 
@@ -194,10 +194,10 @@ class _Reader:
             subs = tuple(self.vmsd(sub, name) for sub in _take(obj, "subsections", list, name))
         self.depth -= 1
         key = (name, version_id, fields, subs)
-        found = self.vmsds.get(key)
-        if found is None:
+        vmsd = self.vmsds.get(key)
+        if vmsd is None:
             try:
-                found = self.vmsds[key] = VMStateDescription(
+                vmsd = self.vmsds[key] = VMStateDescription(
                     name=name,
                     version_id=version_id,
                     minimum_version_id=version_id,
@@ -206,7 +206,7 @@ class _Reader:
                 )
             except DescriptionError as error:
                 raise SchemaError(f"vmdesc describes what cannot be: {error}") from None
-        return found
+        return vmsd
 
     def group_fields(self, entries: list[Any], where: str) -> list[Field]:
         """The fields; entries that are the elements of one array that QEMU did not compress become one."""
@@ -237,23 +237,23 @@ class _Reader:
         if count is not None and type(count) is not int:
             return None
         key = (name, info, size, count)
-        found = self.leaves.get(key)
-        if found is None:
+        field = self.leaves.get(key)
+        if field is None:
             kind = t.SCALARS.get(info)
             if kind is None or kind.size != size or not (count is None or 0 <= count < COUNT_LIMIT):
                 return None
-            found = self.leaves[key] = Field.of_scalars(name, kind, count)
-        return found
+            field = self.leaves[key] = Field.of_scalars(name, kind, count)
+        return field
 
     def field(self, entry: Any, name: str) -> Field:
         count = _count(entry, name)
         kind = self.kind(entry, name)
         compressed = None if count is None else True
         key = (name, kind, count)
-        found = self.fields.get(key)
-        if found is None:
-            found = self.fields[key] = Field(name, kind, count=count, as_written=True, compressed=compressed)
-        return found
+        field = self.fields.get(key)
+        if field is None:
+            field = self.fields[key] = Field(name, kind, count=count, as_written=True, compressed=compressed)
+        return field
 
     def elements(self, entries: list[Any], name: str) -> Iterator[Field]:
         self.indexed.extend("index" in entry for entry in entries)
@@ -281,10 +281,10 @@ class _Reader:
             )
         nested = tuple(self.vmsd(part, name) for part in _nested(entry))
         key = (info, size if not nested else None, nested, "struct" in entry)
-        found = self.types.get(key)
-        if found is None:
-            found = self.types[key] = _kind(info, size, nested, empty_struct=entry.get("struct") == {})
-        return found
+        wire_type = self.types.get(key)
+        if wire_type is None:
+            wire_type = self.types[key] = _kind(info, size, nested, empty_struct=entry.get("struct") == {})
+        return wire_type
 
 
 def _nested(entry: dict[str, Any]) -> Iterable[Any]:
@@ -313,7 +313,7 @@ def _kind(info: str, size: int, nested: tuple[VMStateDescription, ...], *, empty
             return t.Nullptr(info)
     if info == "nullptr" and size == 1:
         return t.NULLPTR
-    if info in ("qtailq", "qlist") and nested and all(one is nested[0] for one in nested):
+    if info in ("qtailq", "qlist") and nested and all(vmsd is nested[0] for vmsd in nested):
         return t.QList(info, nested[0], nested[0].version_id)
     if info == "gtree" and nested:
         return _tree(size, nested) or t.Opaque(info, size)
@@ -332,10 +332,10 @@ def _kind(info: str, size: int, nested: tuple[VMStateDescription, ...], *, empty
 def _tree(size: int, nested: Sequence[VMStateDescription]) -> t.GTree | None:
     """A tree with a direct key has one description for each node, another has two."""
     keys, values = nested[0::2], nested[1::2]
-    uniform = all(one is keys[0] for one in keys) and all(one is values[0] for one in values)
+    uniform = all(vmsd is keys[0] for vmsd in keys) and all(vmsd is values[0] for vmsd in values)
     if uniform and len(keys) == len(values) and keys[0] is not values[0]:
         return t.GTree("gtree", keys[0], values[0], values[0].version_id)
-    if all(one is nested[0] for one in nested):
+    if all(vmsd is nested[0] for vmsd in nested):
         return t.GTree("gtree", None, nested[0], nested[0].version_id)
     return None
 
@@ -348,13 +348,13 @@ PLAIN_INFOS = frozenset(
 
 def hides_something(vmsd: VMStateDescription) -> bool:
     """Whether a description from vmdesc has an info in it whose inside only a library knows."""
-    found: bool | None = vmsd.compiled.get("hides")
-    if found is None:
-        found = any(hides(field.type) for field in vmsd.fields if not isinstance(field.type, t.Scalar)) or any(
+    hides_any: bool | None = vmsd.compiled.get("hides")
+    if hides_any is None:
+        hides_any = any(hides(field.type) for field in vmsd.fields if not isinstance(field.type, t.Scalar)) or any(
             hides_something(sub.vmsd) for sub in vmsd.subsections
         )
-        vmsd.compiled["hides"] = found
-    return found
+        vmsd.compiled["hides"] = hides_any
+    return hides_any
 
 
 def says_null_for_all(vmsd: VMStateDescription) -> bool:

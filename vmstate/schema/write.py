@@ -114,7 +114,7 @@ class _Writer:
         first = 0
         while first < len(elements):
             stop = self.run(field, elements, first)
-            described = [self.element(self.kind_of(field, one), one, frame) for one in elements[first:stop]]
+            described = [self.element(self.kind_of(field, element), element, frame) for element in elements[first:stop]]
             total = sum(size for _, size in described) + (len(described) if _all_marked(field) else 0)
             if compressed:
                 count: Pairs = [("array_len", len(described))] if len(described) > 1 else []
@@ -147,7 +147,7 @@ class _Writer:
             assert field.count is not None
             return [b""] * _number(field.count, frame)
         for _ in (field.dims or ())[1:]:
-            value = [one for row in value for one in row]
+            value = [element for row in value for element in row]
         return list(value)
 
     def index(self, place: int, count: int) -> Pairs:
@@ -227,7 +227,7 @@ def _all_marked(field: Field) -> bool:
 
 def _numbered(vmsd: VMStateDescription, field: Field) -> str:
     """QEMU tells fields of one name apart by a number, whether they are there or not."""
-    same = [one for one in vmsd.fields if one.name == field.name]
+    same = [candidate for candidate in vmsd.fields if candidate.name == field.name]
     return field.name if len(same) == 1 else f"{field.name}[{same.index(field)}]"
 
 

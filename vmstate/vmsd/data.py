@@ -41,12 +41,12 @@ class DataMeta(type):
 
     def __new__(mcs, name: str, bases: tuple[type, ...], namespace: dict[str, Any]) -> DataMeta:
         cls = super().__new__(mcs, name, bases, namespace)
-        own = [key for key in namespace.get("__annotations__", {}) if not key.startswith("_")]
+        names = [key for key in namespace.get("__annotations__", {}) if not key.startswith("_")]
         parents = [base for base in bases if isinstance(base, DataMeta)]
-        cls._names = (*(key for base in parents for key in base._names), *own)
+        cls._names = (*(key for base in parents for key in base._names), *names)
         cls._known = frozenset(cls._names)
         cls._needed = frozenset(key for base in parents for key in base._needed).union(
-            key for key in own if key not in namespace
+            key for key in names if key not in namespace
         )
         return cls
 

@@ -693,16 +693,16 @@ def _collect(name: str, body: type) -> tuple[list[Field], list[Subsection], dict
             fields += base.vmsd.fields
             subsections += base.vmsd.subsections
             defaults.update(base.__vmstate_defaults__)
-    for attribute, one in declared.items():
-        if one.subsection is not None:
-            vmsd = _vmsd(one.subsection[0])
-            subsections.append(Subsection(vmsd, attribute, one.subsection[1]))
+    for attribute, word in declared.items():
+        if word.subsection is not None:
+            vmsd = _vmsd(word.subsection[0])
+            subsections.append(Subsection(vmsd, attribute, word.subsection[1]))
             defaults[attribute] = lambda: None
             continue
-        assert one.field is not None
+        assert word.field is not None
         if subsections:
             raise DescriptionError(f"field {attribute!r} comes after a subsection", section=repr(name))
-        shape = dict(one.field)
+        shape = dict(word.field)
         shape["name"] = shape["name"] or attribute
         kind = shape["type"]
         if shape.get("pointers") is Pointers.NULL_MARKER and shape.get("nulls") is None:
@@ -722,12 +722,12 @@ def _collect(name: str, body: type) -> tuple[list[Field], list[Subsection], dict
 def _default(field: Field, kind: t.WireType) -> Callable[[], Any]:
     if isinstance(field.default, (list, dict)):
         # Each state has one of its own.
-        def own() -> Any:
+        def copied() -> Any:
             from copy import deepcopy
 
             return deepcopy(field.default)
 
-        return own
+        return copied
     if field.default is not None or field.exists is not None or isinstance(kind, t.Host):
         return lambda: field.default
     return lambda: default_value(field)
@@ -784,9 +784,9 @@ def _state_class(body: type, wordless: list[str], defaults: dict[str, Callable[[
     namespace["__annotations__"] = {key: value for key, value in annotations.items() if key not in wordless}
     namespace["__vmstate_defaults__"] = defaults
     bases = tuple(base for base in body.__bases__ if base not in (object, VMState))
-    there = {name for base in bases for name in getattr(base, "__vmstate_defaults__", ())}
-    namespace["__slots__"] = tuple(name for name in defaults if name not in there)
-    if not there:
+    inherited = {name for base in bases for name in getattr(base, "__vmstate_defaults__", ())}
+    namespace["__slots__"] = tuple(name for name in defaults if name not in inherited)
+    if not inherited:
         namespace["__slots__"] += (META, "__weakref__")
         bases = (*bases, VMState)
     return type(body.__name__, bases, namespace)

@@ -463,8 +463,8 @@ def _check_type(kind: WireType, name: str, misuse: Misuse) -> None:
 
 def _check_version(vmsd: VMStateDescription, version: int, misuse: Misuse) -> None:
     if not vmsd.minimum_version_id <= version <= vmsd.version_id:
-        own = f"{vmsd.minimum_version_id} to {vmsd.version_id}"
-        raise misuse(f"{vmsd.name!r} is read at version {version}, and has only {own}")
+        versions = f"{vmsd.minimum_version_id} to {vmsd.version_id}"
+        raise misuse(f"{vmsd.name!r} is read at version {version}, and has only {versions}")
 
 
 def state_keys(vmsd: VMStateDescription) -> list[str]:

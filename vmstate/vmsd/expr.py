@@ -280,7 +280,7 @@ _HEX = frozenset("0123456789abcdef")
 
 def _begins(value: str, shape: str) -> bool:
     return len(value) >= len(shape) and all(
-        one in _HEX if wanted == "h" else one == wanted for one, wanted in zip(value, shape, strict=False)
+        letter in _HEX if wanted == "h" else letter == wanted for letter, wanted in zip(value, shape, strict=False)
     )
 
 

@@ -93,19 +93,19 @@ def _step_into(value: Any, rest: str, steps: list[str | int], text: str) -> tupl
 
 def places_of(value: Any, name: str) -> list[Steps]:
     """The steps to every struct inside a state, itself included, that has a name; the elements of lists left out."""
-    found: list[Steps] = []
+    places: list[Steps] = []
 
     def look(state: Any, steps: Steps) -> None:
         members = dict(items_of(state))
         if name in members or name in derived_of(state):
-            found.append(steps)
+            places.append(steps)
         for inner, below in members.items():
             if is_state(below):
                 look(below, (*steps, inner))
 
     if is_state(value):
         look(value, ())
-    return found
+    return places
 
 
 def first_name(text: str) -> str:

@@ -56,10 +56,10 @@ class Tap(Backend):
     def pairs(self, layout: Layout) -> tuple[Operation, ...]:
         """Attach the queues of the pairs that came into use, detach those that fell out of it."""
         wanted = {queue for queue in layout.data if queue % 2 == 0} | {0}
-        there = {queue for queue, facts in self.queues.items() if "attached" in facts}
+        attached = {queue for queue, facts in self.queues.items() if "attached" in facts}
         return tuple(
             Operation("TUNSETQUEUE", queue, "attach" if queue in wanted else "detach", "queue_pairs")
-            for queue in sorted(wanted ^ there)
+            for queue in sorted(wanted ^ attached)
         )
 
     def userspace(self, layout: Layout, requests: Sequence[Operation] = ()) -> tuple[Operation, ...]:
