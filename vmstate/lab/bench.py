@@ -114,9 +114,9 @@ class Measured(Data):
         """The devices by the time that they take, the dearest first: bytes, microseconds of save and load."""
         taken: dict[tuple[str, int], dict[str, list[float]]] = {}
         for run in self.runs:
-            for one in run.devices:
-                times = taken.setdefault((one.idstr, one.instance_id), {})
-                times.setdefault(one.direction, []).append(one.microseconds)
+            for device in run.devices:
+                times = taken.setdefault((device.idstr, device.instance_id), {})
+                times.setdefault(device.direction, []).append(device.microseconds)
         rows = [
             {
                 "idstr": idstr,
@@ -135,7 +135,7 @@ class Measured(Data):
         return {
             "qemu_version": self.qemu_version,
             "argv": list(self.argv),
-            **{name: summary([one[name] for one in numbers]) for name in numbers[0]},
+            **{name: summary([run_numbers[name] for run_numbers in numbers]) for name in numbers[0]},
             "runs": numbers,
             "devices": self.devices(),
         }
@@ -194,11 +194,11 @@ class Bench:
                 rigs.append(rig)
             measured: list[list[Run]] = [[] for _ in rigs]
             for number in range(warm_up + runs):
-                for rig, found in zip(rigs, measured, strict=True):
+                for rig, runs_of_mode in zip(rigs, measured, strict=True):
                     run = rig.migrate()
                     if number >= warm_up:
-                        found.append(run)
-            return tuple(rig.result(found) for rig, found in zip(rigs, measured, strict=True))
+                        runs_of_mode.append(run)
+            return tuple(rig.result(runs_of_mode) for rig, runs_of_mode in zip(rigs, measured, strict=True))
 
 
 class _Rig:
@@ -210,8 +210,8 @@ class _Rig:
         self.network = network
         self.folder = folder
         folder.mkdir()
-        found = find_qemu(mode.program, mode.root)
-        self.qemu = found if network is None else Qemu(network.inside(found.command), found.environment)
+        program = find_qemu(mode.program, mode.root)
+        self.qemu = program if network is None else Qemu(network.inside(program.command), program.environment)
         self.stack = ExitStack()
         self.machine: Machine | None = None
         self.probe: Probe
@@ -308,7 +308,7 @@ class _Rig:
             path = f"{trace}.{direction}"
             if os.path.exists(path):
                 text = Path(path).read_text(errors="replace")
-                yield from (one for one in device_times(text) if one.direction == direction)
+                yield from (taken for taken in device_times(text) if taken.direction == direction)
 
     def result(self, runs: Sequence[Run]) -> Measured:
         """All that was measured, with the bytes of each section of the guest as it is now."""
@@ -336,15 +336,15 @@ def _more(first: str, more: str) -> str:
 
 def changes(measured: Sequence[Measured]) -> dict[str, dict[str, float]]:
     """How the second mode differs from the first, in percent: {"downtime_ms": {"median", "p95"}, "gap_ms": ...}."""
-    one, two = (each.as_dict() for each in measured[:2])
-    found: dict[str, dict[str, float]] = {}
+    first, second = (each.as_dict() for each in measured[:2])
+    percent: dict[str, dict[str, float]] = {}
     for name in ("downtime_ms", "gap_ms"):
-        found[name] = {
-            number: round(100 * (two[name][number] - one[name][number]) / one[name][number], 1)
-            for number in one[name]
-            if one[name][number]
+        percent[name] = {
+            number: round(100 * (second[name][number] - first[name][number]) / first[name][number], 1)
+            for number in first[name]
+            if first[name][number]
         }
-    return found
+    return percent
 
 
 def matplotlib_figure() -> Any:
@@ -364,14 +364,14 @@ def plot(measured: Sequence[Measured], path: str | os.PathLike[str]) -> None:
     figure = matplotlib_figure()(figsize=(8, 4), layout="constrained")
     titles = {"downtime_ms": "downtime (query-migrate)", "gap_ms": "largest gap of the probe"}
     for axes, (name, title) in zip(figure.subplots(1, len(titles)), titles.items(), strict=True):
-        for place, one in enumerate(measured):
-            values = [run.numbers()[name] for run in one.runs]
+        for place, mode_measured in enumerate(measured):
+            values = [run.numbers()[name] for run in mode_measured.runs]
             # Spread, so that equal values do not hide each other.
             across = [place + 0.3 * (number / max(1, len(values) - 1) - 0.5) for number in range(len(values))]
             axes.plot(across, values, "o", markersize=4, alpha=0.6)
             for number, style in (("median", "-"), ("p95", ":")):
                 axes.hlines(summary(values)[number], place - 0.3, place + 0.3, linestyle=style, color="black")
-        axes.set_xticks(range(len(measured)), [one.mode.name for one in measured])
+        axes.set_xticks(range(len(measured)), [mode_measured.mode.name for mode_measured in measured])
         axes.set_title(title)
         axes.set_ylabel("milliseconds")
         axes.set_ylim(bottom=0)

@@ -122,10 +122,10 @@ def _beyond(entries: list[dict[str, Any]]) -> str | None:
     argv = entry.get("argv") or []
     if not argv:
         return "its command line was not kept"
-    missing = [key for key in BEYOND if any(one.get(key) for one in entries)]
+    missing = [key for key in BEYOND if any(entry_of_moment.get(key) for entry_of_moment in entries)]
     if missing:
         return f"it was driven by more than its command line and its guest ({', '.join(missing)})"
-    if any(one.get("moment") for one in entries) and len(entries) != 2:
+    if any(entry_of_moment.get("moment") for entry_of_moment in entries) and len(entries) != 2:
         return "one of its two moments is missing"
     files = [word for word in argv if RUN_FOLDER in word and "mem-path=" not in word]
     if files:
@@ -137,10 +137,10 @@ def _beyond(entries: list[dict[str, Any]]) -> str | None:
 
 def _recipe(name: str, entries: list[dict[str, Any]]) -> Recipe:
     entry = entries[0]
-    ordered = sorted(entries, key=lambda one: one.get("moment", "") != "early")
+    ordered = sorted(entries, key=lambda recorded: recorded.get("moment", "") != "early")
     moments = [
-        Moment(name_of(one), tuple(one.get("steps") or () if place else one.get("guest") or ()))
-        for place, one in enumerate(ordered)
+        Moment(name_of(recorded), tuple(recorded.get("steps") or () if place else recorded.get("guest") or ()))
+        for place, recorded in enumerate(ordered)
     ]
     return Recipe(
         name=name,
@@ -252,16 +252,16 @@ def may_differ(path: str | os.PathLike[str]) -> list[str]:
         rows: list[dict[str, Any]] = json.loads(Path(path).read_bytes())
         if not isinstance(rows, list):
             raise TypeError
-        return [str(one) for row in rows for one in row["paths"]]
+        return [str(path_pattern) for row in rows for path_pattern in row["paths"]]
     except OSError as error:
         raise StreamError((error.strerror or str(error)).lower(), file=os.fspath(path)) from None
     except (ValueError, LookupError, TypeError) as error:
         raise StreamError("this is no list of what may differ", file=os.fspath(path)) from error
 
 
-def differences(one: Any, other: Any, allowed: Sequence[str]) -> Difference:
+def differences(expected: Any, actual: Any, allowed: Sequence[str]) -> Difference:
     """What differs between two recordings of a recipe and should not: noise aside, and the paths that may."""
-    return diff(one, other, ignore=allowed)
+    return diff(expected, actual, ignore=allowed)
 
 
 def record_all(
@@ -309,19 +309,19 @@ def record_all(
 
 
 def _is_named(name: str, names: Sequence[str]) -> bool:
-    return not names or any(fnmatchcase(name, one) for one in names)
+    return not names or any(fnmatchcase(name, pattern) for pattern in names)
 
 
 def _compared(
     entry: dict[str, Any], folder: Path, beside: Path, entries: list[dict[str, Any]], allowed: list[str]
 ) -> tuple[str, bool]:
     told = f"{entry['file']}: {entry['size']:,} bytes"
-    if not any(one["file"] == entry["file"] for one in entries):
+    if not any(listed["file"] == entry["file"] for listed in entries):
         return f"{told}, recorded for the first time", True
-    found = differences(beside / entry["file"], folder / entry["file"], allowed)
-    if found.equal:
+    difference = differences(beside / entry["file"], folder / entry["file"], allowed)
+    if difference.equal:
         return f"{told}, equal to the one beside the manifest", True
-    return "\n  ".join([f"{told}, differs from the one beside the manifest", *lines_of(found.changes)]), False
+    return "\n  ".join([f"{told}, differs from the one beside the manifest", *lines_of(difference.changes)]), False
 
 
 def main(words: Sequence[str] | None = None) -> int:

@@ -70,8 +70,8 @@ def build_guest(root: str | os.PathLike[str], folder: str | os.PathLike[str]) ->
     """Make a guest of what is in `root`, the folder of a system or of unpacked packages. Raises `MachineError`."""
     top = Path(root)
     kernels = sorted(top.glob("boot/vmlinuz-*"))
-    kernel = next((one for one in reversed(kernels) if _modules_of(top, one) is not None), None)
-    busybox = next((one for name in ("bin", "usr/bin") if (one := top / name / "busybox").exists()), None)
+    kernel = next((candidate for candidate in reversed(kernels) if _modules_of(top, candidate) is not None), None)
+    busybox = next((candidate for name in ("bin", "usr/bin") if (candidate := top / name / "busybox").exists()), None)
     if kernel is None or busybox is None:
         missing = "a kernel with its modules" if kernel is None else "busybox"
         raise MachineError(f"no guest can be made: {missing} is not there", file=str(top), expected="boot, lib, bin")
@@ -86,7 +86,9 @@ def build_guest(root: str | os.PathLike[str], folder: str | os.PathLike[str]) ->
 
 def _modules_of(top: Path, kernel: Path) -> Path | None:
     release = kernel.name.removeprefix("vmlinuz-")
-    return next((one for name in ("lib", "usr/lib") if (one := top / name / "modules" / release).is_dir()), None)
+    return next(
+        (candidate for name in ("lib", "usr/lib") if (candidate := top / name / "modules" / release).is_dir()), None
+    )
 
 
 def _contents(top: Path, busybox: Path, modules: Path) -> Iterator[tuple[str, int, bytes]]:
@@ -99,8 +101,10 @@ def _contents(top: Path, busybox: Path, modules: Path) -> Iterator[tuple[str, in
         name, dot, packing = file.name.partition(".ko")
         if name in MODULES and dot:
             yield f"lib/modules/{name}.ko", 0o100644, _unpacked(file, packing)
-    ethtool = next((one for one in sorted(top.glob("**/bin/ethtool")) if one.is_file()), None)
-    ethtool = ethtool or next((one for one in sorted(top.glob("**/sbin/ethtool")) if one.is_file()), None)
+    ethtool = next((candidate for candidate in sorted(top.glob("**/bin/ethtool")) if candidate.is_file()), None)
+    ethtool = ethtool or next(
+        (candidate for candidate in sorted(top.glob("**/sbin/ethtool")) if candidate.is_file()), None
+    )
     libraries = {name: next(iter(sorted(top.glob(f"**/x86_64-linux-gnu/{name}"))), None) for name in _LIBRARIES}
     if ethtool is None or None in libraries.values():
         return

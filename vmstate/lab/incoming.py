@@ -66,8 +66,8 @@ class Outcome(Data):
             "status": self.status,
             "error": self.error,
             "places": [
-                {"section": one.section, "path": one.path, "offset": one.offset, "message": one.message}
-                for one in self.places
+                {"section": place.section, "path": place.path, "offset": place.offset, "message": place.message}
+                for place in self.places
             ],
             "qemu_version": self.qemu_version,
             "argv": list(self.argv),
@@ -98,8 +98,8 @@ class Destination:
         with ExitStack() as stack:
             self.source = stack.enter_context(open_input(path))
             if bytes(self.source.data[: len(MAGIC)]) != MAGIC:
-                found = bytes(self.source.data[: len(MAGIC)]).hex() or "nothing"
-                raise StreamError("not a migration stream", file=self.path, expected=MAGIC.hex(), found=found)
+                start = bytes(self.source.data[: len(MAGIC)]).hex() or "nothing"
+                raise StreamError("not a migration stream", file=self.path, expected=MAGIC.hex(), found=start)
             known = None if origin == "-" else read_provenance(origin)
             argv, folder = _command_line(argv, known, self.path)
             self.argv = tuple(argv)
@@ -147,11 +147,11 @@ class Destination:
         status, error = self._follow()
         if status is not None:
             return Outcome(True, status, None, (), version, self.argv)
-        said = error or words_of(self.machine.output) or "QEMU ended without a word"
+        reason = error or words_of(self.machine.output) or "QEMU ended without a word"
         places = explain_refusal(self.source, self.machine.output)
         if self._lacks_memory:
             places.append(Place("ram", None, None, NO_MEMORY))
-        return Outcome(False, None, said, tuple(places), version, self.argv)
+        return Outcome(False, None, reason, tuple(places), version, self.argv)
 
     def _write(self, pipe: IO[bytes]) -> None:
         data = self.source.data
@@ -195,10 +195,10 @@ class Destination:
         if code is None or code >= 0:
             return None
         name = signal.Signals(-code).name
-        said = words_of(self.machine.output)
+        words = words_of(self.machine.output)
         if -code in FROM_OUTSIDE:
-            raise MachineError(f"QEMU was ended by {name} while it took the stream", found=said or None)
-        return f"{said} | QEMU ended by {name}".removeprefix(" | ")
+            raise MachineError(f"QEMU was ended by {name} while it took the stream", found=words or None)
+        return f"{words} | QEMU ended by {name}".removeprefix(" | ")
 
     def _where(self, offset: int) -> str:
         with suppress(VMStateError), load(self.source.data) as stream:

@@ -206,9 +206,9 @@ class Sink:
 
     def close(self) -> None:
         """Listen no longer, and let the source go."""
-        for one in (self._source, self._listener):
-            if one is not None:
-                one.close()
+        for connection in (self._source, self._listener):
+            if connection is not None:
+                connection.close()
         if self._path is not None:
             with suppress(OSError):
                 os.unlink(self._path)

@@ -47,8 +47,8 @@ def words_of(output: str) -> str:
     """What QEMU printed of a load that failed, without its warnings, as one line."""
     plain = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", output)
     lines = [line.strip() for line in plain.splitlines() if line.strip() and not _WARNING.search(line)]
-    said = " | ".join(lines[-LINES:])
-    return said if len(said) <= LETTERS else f"{said[: LETTERS // 2]} ... {said[-LETTERS // 2 :]}"
+    text = " | ".join(lines[-LINES:])
+    return text if len(text) <= LETTERS else f"{text[: LETTERS // 2]} ... {text[-LETTERS // 2 :]}"
 
 
 _OF_DEVICE = re.compile(r"(?:for instance |instance )(0x[0-9a-fA-F]+|\d+) of device '([^'\n]+)'")
@@ -107,7 +107,7 @@ def _places(stream: Stream, output: str) -> Iterator[Place]:
             yield from _ram_place(stream, ram["name"], ram.groupdict().get("size"))
         elif section is not None:
             yield Place(section.name, None, section.offset, "the destination stopped in this section")
-        yield from _broken_rules([one for one in stream.sections if not one.is_ram])
+        yield from _broken_rules([candidate for candidate in stream.sections if not candidate.is_ram])
         return
     unknown, version = _UNKNOWN.search(output), _VERSION.search(output)
     if unknown:
@@ -127,7 +127,7 @@ def _places(stream: Stream, output: str) -> Iterator[Place]:
     broken = list(_broken_rules([section]))
     named = [*_config_places(section, output), *_feature_places(section, output), *_queue_places(section, output)]
     field = None if named else _field_place(section, output)
-    if field is not None and not any(one.offset == field.offset for one in broken):
+    if field is not None and not any(place.offset == field.offset for place in broken):
         yield field
     yield from named
     yield from broken
@@ -197,12 +197,12 @@ def _field_place(section: Section, output: str) -> Place | None:
 
 def _broken_rules(sections: list[Section]) -> Iterator[Place]:
     for section in sections:
-        findings = [found for found in check(section) if found.severity == "error"]
+        findings = [finding for finding in check(section) if finding.severity == "error"]
         places = section.trace() if findings else {}
-        for found in findings:
-            entry = places.get(found.path or "")
+        for finding in findings:
+            entry = places.get(finding.path or "")
             offset = section.offset if entry is None else entry.offset
-            yield Place(section.name, found.path, offset, f"{found.message} [{found.rule}]")
+            yield Place(section.name, finding.path, offset, f"{finding.message} [{finding.rule}]")
 
 
 def _ram_place(stream: Stream, name: str, size: str | None) -> Iterator[Place]:
@@ -210,8 +210,9 @@ def _ram_place(stream: Stream, name: str, size: str | None) -> Iterator[Place]:
     for section in stream.sections:
         for block in section.state.blocks if section.is_ram else ():
             if block.idstr == name:
-                other = "has none of that name" if size is None else f"one of {size} bytes"
-                text = f"the stream has a RAM block {name!r} of {block.used_length:#x} bytes, the destination {other}"
+                counterpart = "has none of that name" if size is None else f"one of {size} bytes"
+                length = f"{block.used_length:#x}"
+                text = f"the stream has a RAM block {name!r} of {length} bytes, the destination {counterpart}"
                 yield Place(section.name, name, block.offset, text, another_machine=True)
                 return
 
@@ -231,12 +232,12 @@ def _command_place(stream: Stream, number: int) -> Iterator[Place]:
 def _config_places(section: Section, output: str) -> Iterator[Place]:
     """The byte of a PCI configuration space that QEMU names, in those of the section that have the value it read."""
     for match in _CONFIG.finditer(output):
-        at, read, own = int(match[1], 16), int(match[2], 16), int(match[3], 16)
+        at, read, expected = int(match[1], 16), int(match[2], 16), int(match[3], 16)
         for path, field, config in configs(section):
             if at < len(config) and config[at] == read:
                 text = (
                     f"byte {at:#x} of the PCI configuration space ({Masks(config).name_of(at)}) is {read:#04x} in the "
-                    f"stream and {own:#04x} on the destination, where the guest cannot have written it"
+                    f"stream and {expected:#04x} on the destination, where the guest cannot have written it"
                 )
                 yield Place(section.name, f"{path}[{at:#x}]", place_of_config(section, path, field, at), text)
 
@@ -247,10 +248,10 @@ def _feature_places(section: Section, output: str) -> Iterator[Place]:
     known = destination_rules(section.name).features
     if match is None or known is None:
         return
-    there = read_as_known(section)
-    missing = features_in(known, there) & ~int(match[1], 16)
-    path = next((path for path, _, _ in reversed(known.words) if there.value(path) is not None), None)
-    entry = there.trace.get(path)
+    reading = read_as_known(section)
+    missing = features_in(known, reading) & ~int(match[1], 16)
+    path = next((path for path, _, _ in reversed(known.words) if reading.value(path) is not None), None)
+    entry = reading.trace.get(path)
     if missing:
         text = f"the driver accepted what the destination does not offer: {named(known, missing)}"
         yield Place(section.name, path, section.offset if entry is None else entry.offset, text)

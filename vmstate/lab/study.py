@@ -171,7 +171,7 @@ class Result(Data):
     @property
     def lives(self) -> bool:
         """Whether the guest went on from the early section and the record of each item by itself."""
-        return any(one.policy == PER_ITEM and one.lives for one in self.loads)
+        return any(loaded.policy == PER_ITEM and loaded.lives for loaded in self.loads)
 
     def as_dict(self) -> dict[str, Any]:
         """The same as JSON values."""
@@ -183,7 +183,7 @@ class Result(Data):
             "record_bytes": self.record_bytes,
             "section_bytes": self.section_bytes,
             "devices": [device.as_dict() for device in self.devices],
-            "loads": [{**one.as_dict(), "lives": one.lives} for one in self.loads],
+            "loads": [{**loaded.as_dict(), "lives": loaded.lives} for loaded in self.loads],
             "seconds": round(self.seconds, 1),
         }
 
@@ -251,9 +251,9 @@ class Laboratory:
             version = self._source(action, base, early, final)
         except _NotDone as reason:
             return Result(action.name, action.what, left_out=str(reason))
-        with load(early) as one, load(final) as two:
-            devices = tuple(plan_streams(one, two, backend=self.backend))
-            write_atomic(record, [record_streams(one, two, backend=self.backend)])
+        with load(early) as early_stream, load(final) as final_stream:
+            devices = tuple(plan_streams(early_stream, final_stream, backend=self.backend))
+            write_atomic(record, [record_streams(early_stream, final_stream, backend=self.backend)])
         loads = tuple(self._load(policy, action, early, final, record, devices) for policy in self.policies)
         whole = sum(device.plans[0].full_bytes for device in devices)
         result = Result(
@@ -352,11 +352,11 @@ class Laboratory:
         self, policy: str, action: Action, early: Path, final: Path, record: Path, devices: Sequence[DevicePlan]
     ) -> Loaded:
         target = self.folder / f"{action.name}.{policy}.mig"
-        with load(early) as one, load(final) as two:
-            whole = {device.name: two[device.name].payload() for device in devices}
+        with load(early) as stream, load(final) as final_stream:
+            whole = {device.name: final_stream[device.name].payload() for device in devices}
             if policy == PER_ITEM:
-                apply_record(one, record)
-                results = {device.name: one[device.name].state for device in devices}
+                apply_record(stream, record)
+                results = {device.name: stream[device.name].state for device in devices}
             else:
                 # The rule of RFC v2 sends other records, which a file has no place for: carried out as planned.
                 results = {
@@ -364,10 +364,10 @@ class Laboratory:
                     for device in devices
                 }
             for name, state in results.items():
-                two[name].state = state
-            describe_again(two)
-            exact = all(two[name].payload() == whole[name] for name in results)
-            two.save(target)
+                final_stream[name].state = state
+            describe_again(final_stream)
+            exact = all(final_stream[name].payload() == whole[name] for name in results)
+            final_stream.save(target)
         plans = [plan for device in devices for plan in device.plans if plan.policy == policy]
         lost = tuple(dict.fromkeys(item for plan in plans for item in plan.lost))
         loaded = Loaded(policy, exact, lost, None, False, False, (), None)
@@ -424,14 +424,14 @@ def _do(machine: Machine, lines: Iterable[str], commands: Iterable[tuple[str, di
 def _indices(machine: Machine) -> dict[int, int]:
     """Where each queue of the card is, as far as QEMU tells: the next entry that the device takes."""
     devices = machine.monitor.ask_or_none("x-query-virtio") or []
-    path = next((one["path"] for one in devices if one["name"] == "virtio-net"), None)
-    found: dict[int, int] = {}
+    path = next((device["path"] for device in devices if device["name"] == "virtio-net"), None)
+    indices: dict[int, int] = {}
     while path is not None:
-        queue = machine.monitor.ask_or_none("x-query-virtio-queue-status", {"path": path, "queue": len(found)})
+        queue = machine.monitor.ask_or_none("x-query-virtio-queue-status", {"path": path, "queue": len(indices)})
         if queue is None:
             break
-        found[len(found)] = int(queue.get("last-avail-idx", 0))
-    return found
+        indices[len(indices)] = int(queue.get("last-avail-idx", 0))
+    return indices
 
 
 def actions_named(names: Sequence[str]) -> tuple[Action, ...]:

@@ -98,9 +98,10 @@ def target_of(
         release=Release(*release[:2]),
         host_features=offered,
         regions={
-            section.name: found
+            section.name: regions_of_device
             for section in stream.sections
-            if (slot := _SLOT.match(section.name)) and (found := regions.get((int(slot[1], 16), int(slot[2]))))
+            if (slot := _SLOT.match(section.name))
+            and (regions_of_device := regions.get((int(slot[1], 16), int(slot[2]))))
         },
         facts=facts,
         command=tuple(argv),
@@ -160,7 +161,7 @@ def regions_of(buses: Iterable[Any]) -> Iterator[tuple[tuple[int, int], tuple[Re
         if bus["bus"] != 0:
             continue
         for device in bus["devices"]:
-            regions = tuple(Region(one["bar"], one["type"], one["size"]) for one in device["regions"])
+            regions = tuple(Region(region["bar"], region["type"], region["size"]) for region in device["regions"])
             yield (device["slot"], device["function"]), regions
 
 
@@ -192,7 +193,7 @@ def offered_features(
         if features is None or section.described_by != "library":
             continue
         with load(path) as changed, suppress(VMStateError):
-            wanted = next(one for one in changed.sections if one.offset == section.offset)
+            wanted = next(candidate for candidate in changed.sections if candidate.offset == section.offset)
             for word, _, width in features.words:
                 _set_all(wanted, word, width)
             _fill(wanted)
@@ -200,9 +201,9 @@ def offered_features(
             changed.save(probe)
             with Destination(probe, argv, qemu=qemu, console=console, limit=limit) as destination:
                 destination.feed()
-                said = _ALLOWED.search(destination.machine.output)
-            if said:
-                yield (section.name, section.instance_id), int(said[1], 16)
+                allowed = _ALLOWED.search(destination.machine.output)
+            if allowed:
+                yield (section.name, section.instance_id), int(allowed[1], 16)
 
 
 def _fill(section: Section) -> None:

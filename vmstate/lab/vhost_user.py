@@ -139,9 +139,9 @@ class Report(Data):
         Each run is a list of operations with the seconds that they took.
         """
         return {
-            "at_stop": [list(one.steps) for one in self.of(STOP_MODE)],
-            "early_part": [one.of(Phase.EARLY) for one in self.of(EARLY_MODE)],
-            "stop_part": [one.of(Phase.STOP) for one in self.of(EARLY_MODE)],
+            "at_stop": [list(result.steps) for result in self.of(STOP_MODE)],
+            "early_part": [result.of(Phase.EARLY) for result in self.of(EARLY_MODE)],
+            "stop_part": [result.of(Phase.STOP) for result in self.of(EARLY_MODE)],
         }
 
     def totals(self) -> dict[str, dict[str, float]]:
@@ -153,15 +153,15 @@ class Report(Data):
 
     def steps(self) -> list[dict[str, Any]]:
         """Each operation: how often a run has it, and the median of what it takes in a run, by column."""
-        found: dict[str, dict[str, Any]] = {}
+        rows: dict[str, dict[str, Any]] = {}
         for column, runs in self.columns().items():
             for name in dict.fromkeys(operation.name for run in runs for operation, _ in run):
                 taken = [[seconds for operation, seconds in run if operation.name == name] for run in runs]
-                found.setdefault(name, {"operation": name})[column] = {
+                rows.setdefault(name, {"operation": name})[column] = {
                     "count": max(map(len, taken)),
                     "median_ms": _ms(statistics.median(map(sum, taken))),
                 }
-        return list(found.values())
+        return list(rows.values())
 
     @property
     def is_good(self) -> bool:
@@ -206,9 +206,11 @@ class Trial:
         self.lines: list[dict[str, Any]] = []
         """The transcript of all migrations, a message each."""
         self._connections = 0
-        with load(early) as one, load(final) as two:
-            self.device = _device_of(one, device)
-            self.states = tuple(_state_of(stream, self.device, own_state=own_state) for stream in (one, two))
+        with load(early) as early_stream, load(final) as final_stream:
+            self.device = _device_of(early_stream, device)
+            self.states = tuple(
+                _state_of(stream, self.device, own_state=own_state) for stream in (early_stream, final_stream)
+            )
         self.vmsd = type(self.states[0]).vmsd
         self.exercise = exercise_of(self.device)
 
@@ -278,7 +280,7 @@ class Trial:
         source.completed()
         failures = [str(error) for error in (destination.early_failure, destination.failure) if error is not None]
         datapath, again = str(destination.datapath), None
-        steps = tuple((one.operation, one.seconds) for one in back_end.times)
+        steps = tuple((operation_time.operation, operation_time.seconds) for operation_time in back_end.times)
         if datapath == "none":
             start()
             back_end.reopen()
@@ -371,17 +373,19 @@ def _device_of(stream: Stream, wanted: str | None) -> str:
         if first:
             return first[0]
         raise EarlyError(f"{stream.name}: no device here that a vhost-user back end can be asked for")
-    found = [name for name in names if wanted in (name, name.rpartition("/")[2])]
-    if not found or exercise_of(found[0]) is None:
+    matching = [name for name in names if wanted in (name, name.rpartition("/")[2])]
+    if not matching or exercise_of(matching[0]) is None:
         raise EarlyError(
             f"{stream.name}: no such device with a vhost-user back end", expected=", ".join(able), found=wanted
         )
-    return found[0]
+    return matching[0]
 
 
 def _state_of(stream: Stream, name: str, *, own_state: bool) -> Any:
     """The device's state, of one's own."""
-    section = next((one for one in stream.sections if one.name == name and one.vmsd is not None), None)
+    section = next(
+        (candidate for candidate in stream.sections if candidate.name == name and candidate.vmsd is not None), None
+    )
     if section is None:
         raise EarlyError("not the same devices", expected=name, found=f"{stream.name} without it")
     table = None if section.vmsd is None else table_of(section.vmsd)

@@ -37,10 +37,10 @@ def memory_size(argv: Sequence[str]) -> int:
     for value in options_of(argv, "m"):
         first = value.partition(",")[0]
         text = next((part[5:] for part in value.split(",") if part.startswith("size=")), first)
-    found = _SIZE.fullmatch(text)
-    if found is None:
+    match = _SIZE.fullmatch(text)
+    if match is None:
         raise MachineError("the size of the guest's memory cannot be read", expected="-m SIZE", found=repr(text))
-    return int(found[1]) << _UNITS[found[2].lower()]
+    return int(match[1]) << _UNITS[match[2].lower()]
 
 
 def has_backend(argv: Sequence[str]) -> bool:
@@ -73,15 +73,15 @@ def with_paths(argv: Sequence[str], paths: dict[str, str]) -> list[str]:
 
 def shared_memory(monitor: Monitor) -> list[dict[str, Any]]:
     """The memory of a machine that x-ignore-shared leaves out: {"id", "size", "path"} of each backend with a file."""
-    found = []
+    backends = []
     for backend in monitor.ask_or_none("query-memdev") or []:
         place = f"/objects/{backend.get('id')}"
         # QEMU before 6.1 does not say it in query-memdev.
         if not monitor.ask_or_none("qom-get", {"path": place, "property": "share"}):
             continue
         path = monitor.ask_or_none("qom-get", {"path": place, "property": "mem-path"})
-        found.append({"id": backend["id"], "size": backend["size"], "path": path})
-    return found
+        backends.append({"id": backend["id"], "size": backend["size"], "path": path})
+    return backends
 
 
 def copy_sparse(source: int, target: int, size: int) -> None:

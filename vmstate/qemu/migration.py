@@ -58,7 +58,7 @@ def set_capabilities(machine: HasMonitor, names: Iterable[str], *, state: bool =
 
 def capabilities_of(machine: HasMonitor) -> list[str]:
     """The migration capabilities that are on."""
-    return [one["capability"] for one in machine.ask("query-migrate-capabilities") if one["state"]]
+    return [capability["capability"] for capability in machine.ask("query-migrate-capabilities") if capability["state"]]
 
 
 @contextmanager

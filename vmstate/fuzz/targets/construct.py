@@ -32,10 +32,10 @@ class ConstructTarget:
 
     def run(self, subject: Subject, data: bytes, mutations: list[Mutation]) -> Verdict:
         """Compare the two readings of the first section that was changed and that has a description."""
-        found = changed_payload(subject, mutations)
-        if found is None:
+        changed = changed_payload(subject, mutations)
+        if changed is None:
             return Verdict(ACCEPTED, "no payload of a described section was changed")
-        part, payload = found
+        part, payload = changed
         try:
             with time_limit(SECONDS):
                 return self._compared(subject, part, payload)
@@ -95,9 +95,9 @@ def changed_payload(subject: Subject, mutations: list[Mutation]) -> tuple[Part, 
 def plain(value: Any) -> Any:
     """A state, or what construct makes of it, as plain dicts and lists."""
     if is_state(value):
-        return {name: plain(one) for name, one in items_of(value)}
+        return {name: plain(item) for name, item in items_of(value)}
     if isinstance(value, dict):
-        return {name: plain(one) for name, one in value.items() if not name.startswith("_")}
+        return {name: plain(item) for name, item in value.items() if not name.startswith("_")}
     if isinstance(value, (list, tuple, Records, OddList)):
-        return [plain(one) for one in value]
+        return [plain(item) for item in value]
     return value

@@ -114,7 +114,14 @@ class DecoderTarget:
         if again != data:
             at = next((index for index, pair in enumerate(zip(again, data, strict=False)) if pair[0] != pair[1]), None)
             at = min(len(again), len(data)) if at is None else at
-            section = next((one for one in stream.sections if one.offset <= at < one.offset + one.size), None)
+            section = next(
+                (
+                    candidate
+                    for candidate in stream.sections
+                    if candidate.offset <= at < candidate.offset + candidate.size
+                ),
+                None,
+            )
             name = last_part(section.name) if section is not None else "stream"
             return Verdict(DIFFERS, f"written back otherwise from offset {at:#x} on", f"{name}: not written back")
         self._accepted += 1
@@ -153,13 +160,13 @@ def refusal(error: VMStateError) -> str:
 
 def place_of(traceback: TracebackType | None) -> str:
     """The innermost place of a traceback that is in this library: file and function."""
-    found = "?"
+    place = "?"
     while traceback is not None:
         code = traceback.tb_frame.f_code
         if "vmstate" in code.co_filename and code.co_name != "expire":
-            found = f"{code.co_filename.rpartition('/')[2]}:{code.co_name}"
+            place = f"{code.co_filename.rpartition('/')[2]}:{code.co_name}"
         traceback = traceback.tb_next
-    return found
+    return place
 
 
 def _resident() -> int:

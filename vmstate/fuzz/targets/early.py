@@ -57,40 +57,42 @@ class EarlyTarget:
         source = RandomSource(zlib.crc32(data))
         backend = source.choice(sorted(BACKENDS))
         try:
-            early, final = (load(one, vmdesc=subject.described) for one in (subject.data, data))
+            early, final = (load(stream, vmdesc=subject.described) for stream in (subject.data, data))
             record = record_streams(early, final, PerItem(), backend)
         except VMStateError as error:
             return Verdict(REFUSED, str(error)[:300], f"{last_part(error.section or 'stream')}: {error.message}"[:120])
-        there = load(subject.data, vmdesc=subject.described)
-        apply_record(there, record)
-        for one, other in zip(devices_of(there), devices_of(final), strict=True):
-            if one.payload() != other.payload():
+        restored = load(subject.data, vmdesc=subject.described)
+        apply_record(restored, record)
+        for restored_device, final_device in zip(devices_of(restored), devices_of(final), strict=True):
+            if restored_device.payload() != final_device.payload():
                 return Verdict(
-                    DIFFERS, "early state and record are not the final section", f"{last_part(one.name)}: record"
+                    DIFFERS,
+                    "early state and record are not the final section",
+                    f"{last_part(restored_device.name)}: record",
                 )
         wrong = self._spoilt_record(subject, early, record, source)
-        for one, other in zip(devices_of(early), devices_of(final), strict=True):
-            wrong = wrong or scheduled(one, other, backend, source)
+        for early_device, final_device in zip(devices_of(early), devices_of(final), strict=True):
+            wrong = wrong or scheduled(early_device, final_device, backend, source)
         return wrong or Verdict(ACCEPTED)
 
     def _spoilt_record(self, subject: Subject, early: Stream, record: bytes, source: RandomSource) -> Verdict | None:
         """Spoil the record, by what its own description says: nobody may take half of it."""
         described = tuple(
-            Device(delta_name(one.name), one.instance_id, Snapshot.take(one.state).delta_vmsd.vmsd, None)
-            for one in devices_of(early)
+            Device(delta_name(device.name), device.instance_id, Snapshot.take(device.state).delta_vmsd.vmsd, None)
+            for device in devices_of(early)
         )
         cut = Subject("record", record, Vmdesc(None, None, described, DIALECTS["11.1"]))
         mutations = mutate(cut, source, applicable(cut), 2)
-        there = load(subject.data, vmdesc=subject.described)
-        before = there.to_bytes()
+        restored = load(subject.data, vmdesc=subject.described)
+        before = restored.to_bytes()
         try:
-            apply_record(there, apply(record, [edit for one in mutations for edit in one.edits]))
+            apply_record(restored, apply(record, [edit for mutation in mutations for edit in mutation.edits]))
         except VMStateError:
-            if there.to_bytes() != before:
+            if restored.to_bytes() != before:
                 text = f"a record was refused and changed the state: {'; '.join(map(str, mutations))}"
                 return Verdict(DIFFERS, text[:300], "record: applied in part")
             return None
-        there.to_bytes()
+        restored.to_bytes()
         return None
 
 
@@ -108,18 +110,20 @@ def scheduled(early: Section, final: Section, backend: str, source: RandomSource
 
     try:
         for _ in range(source.integer(0, ATTEMPTS - 1)):
-            there = Destination(vmsd, facts, backend=BACKENDS[backend]().open())
-            set_up(here, there)
-            cancel(here, there)
-        there = Destination(vmsd, facts, backend=BACKENDS[backend]().open())
-        set_up(here, there)
+            destination = Destination(vmsd, facts, backend=BACKENDS[backend]().open())
+            set_up(here, destination)
+            cancel(here, destination)
+        destination = Destination(vmsd, facts, backend=BACKENDS[backend]().open())
+        set_up(here, destination)
         here.change(changed)
-        switch_over(here, there)
+        switch_over(here, destination)
     except VMStateError as error:
-        if isinstance(there.failure, BackendFailure):
-            return Verdict(DIFFERS, f"a back end failed without a fault: {there.failure}"[:300], f"{name}: back end")
+        if isinstance(destination.failure, BackendFailure):
+            return Verdict(
+                DIFFERS, f"a back end failed without a fault: {destination.failure}"[:300], f"{name}: back end"
+            )
         del error
         return None
-    if vmsd.encode(there.device, force=True) != vmsd.encode(last, force=True):
+    if vmsd.encode(destination.device, force=True) != vmsd.encode(last, force=True):
         return Verdict(DIFFERS, f"the destination is not as the source ({backend})", f"{name}: schedule")
     return None

@@ -34,8 +34,8 @@ def learn(load: Load, subject: Subject, part: Part) -> dict[str, Any]:
         None,
     )
     if config is not None:
-        own, mask = _config(load, subject, config)
-        facts |= {"pci_config": own.hex(), "pci_config_compared": mask.hex()}
+        config_space, mask = _config(load, subject, config)
+        facts |= {"pci_config": config_space.hex(), "pci_config_compared": mask.hex()}
     offered = _features(load, subject, part)
     if offered is not None:
         facts["virtio_host_features"] = offered
@@ -49,22 +49,22 @@ def decoded(facts: dict[str, Any]) -> dict[str, Any]:
 
 def _config(load: Load, subject: Subject, place: Place) -> tuple[bytes, bytes]:
     """The configuration space of the destination's device, and of each byte the bits that it compares."""
-    own, mask = bytearray(subject.raw(place)), bytearray(place.size)
+    config_space, mask = bytearray(subject.raw(place)), bytearray(place.size)
     at = 0
     while at < place.size:
         # All that is not known yet the other way round: the refusal is about the first of them that is compared.
-        tried = own[:at] + bytes(byte ^ 0xFF for byte in own[at:])
-        said = load(subject.data[: place.offset] + tried + subject.data[place.end :])
-        found = _CONFIG.search(said.message) if said.kind == REFUSED else None
-        if found is None:
+        tried = config_space[:at] + bytes(byte ^ 0xFF for byte in config_space[at:])
+        verdict = load(subject.data[: place.offset] + tried + subject.data[place.end :])
+        refusal = _CONFIG.search(verdict.message) if verdict.kind == REFUSED else None
+        if refusal is None:
             break
-        place_of, device, compared, writable, cleared = (int(number, 16) for number in found.groups())
+        place_of, device, compared, writable, cleared = (int(number, 16) for number in refusal.groups())
         if place_of < at:
             break
-        own[place_of] = device
+        config_space[place_of] = device
         mask[place_of] = compared & ~writable & ~cleared & 0xFF
         at = place_of + 1
-    return bytes(own), bytes(mask)
+    return bytes(config_space), bytes(mask)
 
 
 def _features(load: Load, subject: Subject, part: Part) -> int | None:
@@ -72,6 +72,6 @@ def _features(load: Load, subject: Subject, part: Part) -> int | None:
     place = subject.at(part.number, "virtio.virtio.features64.guest_features")
     if place is None:
         return None
-    said = load(subject.data[: place.offset] + b"\xff" * 8 + subject.data[place.end :])
-    found = _FEATURES.search(said.message)
-    return int(found.group(1), 16) if found else None
+    verdict = load(subject.data[: place.offset] + b"\xff" * 8 + subject.data[place.end :])
+    allowed = _FEATURES.search(verdict.message)
+    return int(allowed.group(1), 16) if allowed else None
