@@ -75,9 +75,9 @@ def golden_stream(request: pytest.FixtureRequest) -> Iterator[Callable[..., Stre
             from vmstate.saved.corpus import corpus_stream
             from vmstate.saved.loading import load
 
-            found = find_stream(name, request.path.parent, folders)
-            stream = load(corpus_stream(found) if isinstance(found, str) else found, **how)
-            stream.name = os.fspath(found)
+            stream_path = find_stream(name, request.path.parent, folders)
+            stream = load(corpus_stream(stream_path) if isinstance(stream_path, str) else stream_path, **how)
+            stream.name = os.fspath(stream_path)
             return stack.enter_context(stream)
 
         yield golden_stream
@@ -103,7 +103,7 @@ def find_stream(name: str | os.PathLike[str], beside: Path, folders: Sequence[Pa
     from vmstate.saved.corpus import corpus_names
 
     names = corpus_names()
-    packed = [one for one in names if _is_named(Path(one), wanted)]
+    packed = [candidate for candidate in names if _is_named(Path(candidate), wanted)]
     if len(packed) == 1:
         return packed[0]
     missing = next((str(folder) for folder in folders if not folder.is_dir()), None)
@@ -146,7 +146,7 @@ def _is_named(path: Path, wanted: str) -> bool:
 
 def _files(folder: Path) -> Iterator[Path]:
     for top, folders, names in os.walk(folder):
-        folders[:] = sorted(one for one in folders if not one.startswith("."))
+        folders[:] = sorted(subfolder for subfolder in folders if not subfolder.startswith("."))
         yield from (Path(top, name) for name in names)
 
 
@@ -174,14 +174,14 @@ def assert_roundtrip(stream: Source) -> None:
 
     try:
         if isinstance(stream, Stream) and stream.source is not None:
-            found = _first_difference(stream, stream.source)
+            problem = _first_difference(stream, stream.source)
         else:
             with load(stream.to_bytes() if isinstance(stream, Stream) else stream) as loaded:
-                found = _first_difference(loaded, loaded.source)
+                problem = _first_difference(loaded, loaded.source)
     except VMStateError as error:
-        found = error
-    if found is not None:
-        raise AssertionError(str(found.within(file=_name_of(stream)))) from None
+        problem = error
+    if problem is not None:
+        raise AssertionError(str(problem.within(file=_name_of(stream)))) from None
 
 
 def _first_difference(stream: Stream, data: memoryview | None) -> VMStateError | None:
@@ -194,7 +194,9 @@ def _first_difference(stream: Stream, data: memoryview | None) -> VMStateError |
     if finding is None:
         return None
     at = finding.offset or 0
-    section = next((one for one in stream.sections if one.offset <= at < one.offset + one.size), None)
+    section = next(
+        (candidate for candidate in stream.sections if candidate.offset <= at < candidate.offset + candidate.size), None
+    )
     path = read = written = None
     if section is not None and not section.is_ram:
         payload = section.payload()
@@ -222,14 +224,14 @@ def assert_same_state(
 
     try:
         ignored = [ignore] if isinstance(ignore, str) else ignore
-        found = diff(_stream_of(a), _stream_of(b), noise=KINDS if noise is None else noise, ignore=ignored)
+        difference = diff(_stream_of(a), _stream_of(b), noise=KINDS if noise is None else noise, ignore=ignored)
     except VMStateError as error:
         raise AssertionError(str(error)) from None
-    if not found.equal:
-        lines = list(lines_of(found.changes))
+    if not difference.equal:
+        lines = list(lines_of(difference.changes))
         if len(lines) > LINES:
             lines = [*lines[:LINES], f"... {len(lines) - LINES} lines more: vmstate diff shows all"]
-        raise AssertionError("\n".join([verdict_of(found), *lines]))
+        raise AssertionError("\n".join([verdict_of(difference), *lines]))
 
 
 def _stream_of(given: Source | Section) -> Source:
@@ -293,11 +295,11 @@ def _loaded_in_qemu(
         )
     command = os.fspath(program) if program is not None else str((words or [PROGRAM])[0])
     try:
-        found = find_qemu(command, root)
+        binary = find_qemu(command, root)
     except MachineError as error:
         pytest.skip(f"needs a real QEMU: {error} (on Debian: apt install qemu-system-x86, or the like)")
     # A provenance without its command line is still what tells of guest memory and capabilities.
-    return load_into_qemu(path, [command, *options], origin=origin, qemu=found, limit=limit)
+    return load_into_qemu(path, [command, *options], origin=origin, qemu=binary, limit=limit)
 
 
 @contextmanager

@@ -47,8 +47,8 @@ def _has(register: int, bit: int) -> bool:
     return bool(register >> bit & 1)
 
 
-def _goes_with(register: int, bit: int, other: int) -> bool:
-    return not _has(register, bit) or _has(register, other)
+def _goes_with(register: int, bit: int, status: int) -> bool:
+    return not _has(register, bit) or _has(register, status)
 
 
 LIST_SIZE, FIS_SIZE = 1024, 256

@@ -19,8 +19,8 @@ TABLE_SIZE = 0x7FF
 def msix_vectors(config: Expr) -> Fact:
     """How many vectors a configuration space says there are: none where it has no MSI-X capability."""
     place = linked(config, CAPABILITY_LIST, MSIX_CAPABILITY)
-    said = choose(place == 0, 0, le16(config, place + 2) % (TABLE_SIZE + 1) + 1)
-    return fact("msix_vectors", range(TABLE_SIZE + 2), derived=said)
+    vectors = choose(place == 0, 0, le16(config, place + 2) % (TABLE_SIZE + 1) + 1)
+    return fact("msix_vectors", range(TABLE_SIZE + 2), derived=vectors)
 
 
 VECTORS = msix_vectors(up.up.parent_obj.config)

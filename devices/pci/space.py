@@ -62,11 +62,11 @@ def conventional_space(header: PCIHeader, *, msix: MSIXCapability | None = None)
     """
     described: VMStateDescription = PCIHeader.vmsd  # type: ignore[attr-defined]
     capability = b""
-    said = described.decode(described.encode(header))
+    decoded = described.decode(described.encode(header))
     if msix is not None:
         capability = MSIXCapability.vmsd.encode(msix)  # type: ignore[attr-defined]
-        said.status |= STATUS_CAP_LIST
-        said.capability_list = HEADER_SIZE
-    data = described.encode(said)
-    assert len(data) == HEADER_SIZE and data[CAPABILITY_LIST] == said.capability_list
+        decoded.status |= STATUS_CAP_LIST
+        decoded.capability_list = HEADER_SIZE
+    data = described.encode(decoded)
+    assert len(data) == HEADER_SIZE and data[CAPABILITY_LIST] == decoded.capability_list
     return (data + capability).ljust(SIZE, b"\0")

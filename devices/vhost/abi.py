@@ -103,8 +103,8 @@ def _dotted(path: str) -> str:
 
 def misfit(value: object, expected: str, offset: int, path: str) -> EncodeError:
     """The error of a value that cannot be written."""
-    found = repr(value) if len(repr(value)) < 80 else f"a {type(value).__name__}"
-    return EncodeError("the value does not fit", path=_dotted(path), offset=offset, expected=expected, found=found)
+    shown = repr(value) if len(repr(value)) < 80 else f"a {type(value).__name__}"
+    return EncodeError("the value does not fit", path=_dotted(path), offset=offset, expected=expected, found=shown)
 
 
 def known(count: Count, context: Any) -> int:
@@ -385,8 +385,8 @@ class LengthOf:
 def structure(cls: type[T]) -> type[T]:
     """Make a class body of words the class of a structure."""
     # The order of the body, which is that of the bytes: attrs does not know of the lengths.
-    own = vars(cls).get("__annotations__", {})
-    order = [name for name, value in vars(cls).items() if isinstance(value, LengthOf) or name in own]
+    annotations = vars(cls).get("__annotations__", {})
+    order = [name for name, value in vars(cls).items() if isinstance(value, LengthOf) or name in annotations]
     made: Any = attrs.frozen(kw_only=True)(cls)
     made.layout = Part(made, dict(_members(made, order)))
     return made  # type: ignore[no-any-return]

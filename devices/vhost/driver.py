@@ -120,12 +120,12 @@ class SplitDriver:
         for place, buffer in enumerate(buffers):
             last = place == len(buffers) - 1
             flags = DescFlags.WRITE if buffer.writes else DescFlags(0)
-            here, there = (head + place) % self.num, (head + place + 1) % self.num
+            here, following = (head + place) % self.num, (head + place + 1) % self.num
             desc = Desc(
                 addr=buffer.address,
                 len=buffer.size,
                 flags=flags if last else flags | DescFlags.NEXT,
-                next=0 if last else there,
+                next=0 if last else following,
             )
             self.memory.write(self.ring.desc + here * Desc.sizeof(), desc.encode())
         self._write(self.ring.avail + 4 + 2 * (self.avail_idx % self.num), head)

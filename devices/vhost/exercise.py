@@ -93,10 +93,10 @@ def send_arp(back_end: FrontEnd, drivers: dict[int, SplitDriver], layout: Layout
             raise VMStateError("no packet is sent", path=f"queue {queue}", found=f"none taken in {limit:g} s")
     for attempt in range(2):
         for queue in receive:
-            found = drivers[queue].next_used(0 if attempt == 0 else limit / len(receive))
-            if found is not None:
-                told = memory.read(buffers[queue] + len(header), max(0, found.len - len(header)))
-                return f"{len(transmit)} ARP requests sent, answer from {told[6:12].hex(':')} ({found.len} bytes)"
+            used = drivers[queue].next_used(0 if attempt == 0 else limit / len(receive))
+            if used is not None:
+                told = memory.read(buffers[queue] + len(header), max(0, used.len - len(header)))
+                return f"{len(transmit)} ARP requests sent, answer from {told[6:12].hex(':')} ({used.len} bytes)"
     raise VMStateError("no packet arrives", path=f"queues {receive}", found=f"no answer in {limit:g} s")
 
 
@@ -114,11 +114,11 @@ def read_sector(back_end: FrontEnd, drivers: dict[int, SplitDriver], layout: Lay
             Buffer(place + 16 + SECTOR, 1, writes=True),
         )
         back_end.kick(queue)
-        found = driver.next_used(limit)
+        used = driver.next_used(limit)
         status = memory.read(place + 16 + SECTOR, 1)[0]
-        if found is None or status:
-            said = "nothing" if found is None else f"status {status}"
-            raise VMStateError("no sector is read", path=f"queue {queue}", expected="status 0", found=said)
+        if used is None or status:
+            answer = "nothing" if used is None else f"status {status}"
+            raise VMStateError("no sector is read", path=f"queue {queue}", expected="status 0", found=answer)
     return f"{len(drivers)} sectors read"
 
 

@@ -605,12 +605,12 @@ class Message:
         """
         _check_version(self.flags, EncodeError)
         kinds = _kinds(self.request, self.flags)
-        own = None if self.payload is None else type(self.payload)
-        if own not in kinds:
-            found = "nothing" if own is None else own.__name__
-            raise _misplaced(EncodeError, self.request, kinds, found, Header.sizeof())
+        payload_type = None if self.payload is None else type(self.payload)
+        if payload_type not in kinds:
+            shown = "nothing" if payload_type is None else payload_type.__name__
+            raise _misplaced(EncodeError, self.request, kinds, shown, Header.sizeof())
         body = b"" if self.payload is None else self.payload.encode(offset=Header.sizeof())
-        if _fitting(memoryview(body), kinds)[:1] != (own,):
+        if _fitting(memoryview(body), kinds)[:1] != (payload_type,):
             # A table without a region, or with spare bytes that are no slots: it would be read as something else.
             raise _misplaced(EncodeError, self.request, kinds, f"{len(body)} bytes", Header.sizeof())
         return Header(request=self.request, flags=self.flags, size=len(body)).encode() + body

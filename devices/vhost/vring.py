@@ -233,14 +233,14 @@ class DescTable:
 
         Raises `DecodeError` where the chain leaves the table, comes back to itself, or goes on behind an indirect one.
         """
-        found: dict[int, Desc] = {}
+        chain: dict[int, Desc] = {}
         index = head
         while True:
-            if not 0 <= index < len(self.descs) or index in found:
-                raise self._broken(index, found)
-            desc = found[index] = self.descs[index]
+            if not 0 <= index < len(self.descs) or index in chain:
+                raise self._broken(index, chain)
+            desc = chain[index] = self.descs[index]
             if DescFlags.NEXT not in desc.flags:
-                return tuple(found.values())
+                return tuple(chain.values())
             if DescFlags.INDIRECT in desc.flags:
                 raise DecodeError(
                     "a chain goes on behind an indirect table",
@@ -251,8 +251,8 @@ class DescTable:
                 )
             index = desc.next
 
-    def _broken(self, index: int, found: Iterable[int]) -> DecodeError:
-        passed = list(found)
+    def _broken(self, index: int, indices: Iterable[int]) -> DecodeError:
+        passed = list(indices)
         return DecodeError(
             f"a chain of descriptors {'comes back to itself' if index in passed else 'leaves the table'}",
             path=f"desc[{passed[-1]}].next" if passed else None,

@@ -166,7 +166,7 @@ def _offers(state: Any) -> str:
     virtio = state.virtio.virtio
     extra = None if virtio.extra_state is None else virtio.extra_state.extra_state
     registers = getattr(extra, "modern_state", None) or getattr(extra, "state", None)
-    there = {
+    offered = {
         "128bit_features": virtio.features128,
         "64bit_features": virtio.features64,
         "virtqueues": virtio.virtqueues,
@@ -174,7 +174,7 @@ def _offers(state: Any) -> str:
         "extra_state": extra,
         "registers of a modern device": registers,
     }
-    return ", ".join(name for name, part in there.items() if part is not None) or "none"
+    return ", ".join(name for name, part in offered.items() if part is not None) or "none"
 
 
 CONSTANTS = (
@@ -238,14 +238,14 @@ def rings_of(body: Any) -> tuple[Ring, ...]:
     packed = None if virtio.packed_virtqueues is None else virtio.packed_virtqueues.vq
     is_packed = bool(features_of(body) >> RING_PACKED & 1) and packed is not None
     registers = _registers(virtio)
-    found = []
+    queue_rings = []
     for number, queue in enumerate(body.vq):
         place = None if rings is None else rings[number]
         base = _packed_base(packed[number]) if is_packed and packed is not None else queue.last_avail_idx
         enabled = queue.desc != 0 if registers is None else registers[number].enabled
         avail, used = (0, 0) if place is None else (place.avail, place.used)
-        found.append(Ring(queue.num, queue.desc, avail, used, base, enabled))
-    return tuple(found)
+        queue_rings.append(Ring(queue.num, queue.desc, avail, used, base, enabled))
+    return tuple(queue_rings)
 
 
 def _packed_base(queue: Any) -> int:
