@@ -9,7 +9,19 @@ from vmstate.devices.acpi.cpu_hotplug import CPUHotplug
 from vmstate.devices.acpi.memory_hotplug import MemHotplug
 from vmstate.devices.acpi.pcihp import AcpiPciHpPciStatus
 from vmstate.devices.acpi.tco import TCOIORegs
-from vmstate.vmsd.declare import array, description, int64, part, struct, subsection, timer, uint8, uint16, uint32
+from vmstate.vmsd.declare import (
+    REGISTERS,
+    array,
+    description,
+    int64,
+    part,
+    struct,
+    subsection,
+    timer,
+    uint8,
+    uint16,
+    uint32,
+)
 
 
 @description("ich9_pm/memhp", version_id=1, minimum_version_id=1)
@@ -54,8 +66,8 @@ class ICH9PM:
     pm1_cnt_cnt: int = uint16(name="acpi_regs.pm1.cnt.cnt")
     tmr_timer: int = timer(name="acpi_regs.tmr.timer")
     tmr_overflow_time: int = int64(name="acpi_regs.tmr.overflow_time")
-    gpe_sts: list[int] = array(uint8, 16, name="acpi_regs.gpe.sts")
-    gpe_en: list[int] = array(uint8, 16, name="acpi_regs.gpe.en")
+    gpe_sts: list[int] = array(uint8, 16, name="acpi_regs.gpe.sts", private=REGISTERS)
+    gpe_en: list[int] = array(uint8, 16, name="acpi_regs.gpe.en", private=REGISTERS)
     smi_en: int = uint32()
     smi_sts: int = uint32()
     memhp: MemhpState | None = subsection(MemhpState)

@@ -5,7 +5,7 @@ Facts from QEMU's hw/acpi/vmgenid.c.
 
 from __future__ import annotations
 
-from vmstate.vmsd.declare import array, description, device, uint8
+from vmstate.vmsd.declare import REGISTERS, array, description, device, uint8
 
 
 @device("vmgenid")
@@ -13,4 +13,4 @@ from vmstate.vmsd.declare import array, description, device, uint8
 class VmGenId:
     """Where firmware has put the identifier: an address, little-endian."""
 
-    vmgenid_addr_le: list[int] = array(uint8, 8)
+    vmgenid_addr_le: list[int] = array(uint8, 8, private=REGISTERS)

@@ -6,6 +6,7 @@ Facts from QEMU's target/arm/machine.c.
 from __future__ import annotations
 
 from vmstate.vmsd.declare import (
+    CONTENTS,
     array,
     boolean,
     description,
@@ -47,38 +48,38 @@ class FpcrFpsr:
 class Vfp:
     """Floating-point and vector registers."""
 
-    vfp_zregs_0_d: list[int] = sub_array(uint64, 0, 2, name="env.vfp.zregs[0].d")
-    vfp_zregs_1_d: list[int] = sub_array(uint64, 0, 2, name="env.vfp.zregs[1].d")
-    vfp_zregs_2_d: list[int] = sub_array(uint64, 0, 2, name="env.vfp.zregs[2].d")
-    vfp_zregs_3_d: list[int] = sub_array(uint64, 0, 2, name="env.vfp.zregs[3].d")
-    vfp_zregs_4_d: list[int] = sub_array(uint64, 0, 2, name="env.vfp.zregs[4].d")
-    vfp_zregs_5_d: list[int] = sub_array(uint64, 0, 2, name="env.vfp.zregs[5].d")
-    vfp_zregs_6_d: list[int] = sub_array(uint64, 0, 2, name="env.vfp.zregs[6].d")
-    vfp_zregs_7_d: list[int] = sub_array(uint64, 0, 2, name="env.vfp.zregs[7].d")
-    vfp_zregs_8_d: list[int] = sub_array(uint64, 0, 2, name="env.vfp.zregs[8].d")
-    vfp_zregs_9_d: list[int] = sub_array(uint64, 0, 2, name="env.vfp.zregs[9].d")
-    vfp_zregs_10_d: list[int] = sub_array(uint64, 0, 2, name="env.vfp.zregs[10].d")
-    vfp_zregs_11_d: list[int] = sub_array(uint64, 0, 2, name="env.vfp.zregs[11].d")
-    vfp_zregs_12_d: list[int] = sub_array(uint64, 0, 2, name="env.vfp.zregs[12].d")
-    vfp_zregs_13_d: list[int] = sub_array(uint64, 0, 2, name="env.vfp.zregs[13].d")
-    vfp_zregs_14_d: list[int] = sub_array(uint64, 0, 2, name="env.vfp.zregs[14].d")
-    vfp_zregs_15_d: list[int] = sub_array(uint64, 0, 2, name="env.vfp.zregs[15].d")
-    vfp_zregs_16_d: list[int] = sub_array(uint64, 0, 2, name="env.vfp.zregs[16].d")
-    vfp_zregs_17_d: list[int] = sub_array(uint64, 0, 2, name="env.vfp.zregs[17].d")
-    vfp_zregs_18_d: list[int] = sub_array(uint64, 0, 2, name="env.vfp.zregs[18].d")
-    vfp_zregs_19_d: list[int] = sub_array(uint64, 0, 2, name="env.vfp.zregs[19].d")
-    vfp_zregs_20_d: list[int] = sub_array(uint64, 0, 2, name="env.vfp.zregs[20].d")
-    vfp_zregs_21_d: list[int] = sub_array(uint64, 0, 2, name="env.vfp.zregs[21].d")
-    vfp_zregs_22_d: list[int] = sub_array(uint64, 0, 2, name="env.vfp.zregs[22].d")
-    vfp_zregs_23_d: list[int] = sub_array(uint64, 0, 2, name="env.vfp.zregs[23].d")
-    vfp_zregs_24_d: list[int] = sub_array(uint64, 0, 2, name="env.vfp.zregs[24].d")
-    vfp_zregs_25_d: list[int] = sub_array(uint64, 0, 2, name="env.vfp.zregs[25].d")
-    vfp_zregs_26_d: list[int] = sub_array(uint64, 0, 2, name="env.vfp.zregs[26].d")
-    vfp_zregs_27_d: list[int] = sub_array(uint64, 0, 2, name="env.vfp.zregs[27].d")
-    vfp_zregs_28_d: list[int] = sub_array(uint64, 0, 2, name="env.vfp.zregs[28].d")
-    vfp_zregs_29_d: list[int] = sub_array(uint64, 0, 2, name="env.vfp.zregs[29].d")
-    vfp_zregs_30_d: list[int] = sub_array(uint64, 0, 2, name="env.vfp.zregs[30].d")
-    vfp_zregs_31_d: list[int] = sub_array(uint64, 0, 2, name="env.vfp.zregs[31].d")
+    vfp_zregs_0_d: list[int] = sub_array(uint64, 0, 2, name="env.vfp.zregs[0].d", private=CONTENTS)
+    vfp_zregs_1_d: list[int] = sub_array(uint64, 0, 2, name="env.vfp.zregs[1].d", private=CONTENTS)
+    vfp_zregs_2_d: list[int] = sub_array(uint64, 0, 2, name="env.vfp.zregs[2].d", private=CONTENTS)
+    vfp_zregs_3_d: list[int] = sub_array(uint64, 0, 2, name="env.vfp.zregs[3].d", private=CONTENTS)
+    vfp_zregs_4_d: list[int] = sub_array(uint64, 0, 2, name="env.vfp.zregs[4].d", private=CONTENTS)
+    vfp_zregs_5_d: list[int] = sub_array(uint64, 0, 2, name="env.vfp.zregs[5].d", private=CONTENTS)
+    vfp_zregs_6_d: list[int] = sub_array(uint64, 0, 2, name="env.vfp.zregs[6].d", private=CONTENTS)
+    vfp_zregs_7_d: list[int] = sub_array(uint64, 0, 2, name="env.vfp.zregs[7].d", private=CONTENTS)
+    vfp_zregs_8_d: list[int] = sub_array(uint64, 0, 2, name="env.vfp.zregs[8].d", private=CONTENTS)
+    vfp_zregs_9_d: list[int] = sub_array(uint64, 0, 2, name="env.vfp.zregs[9].d", private=CONTENTS)
+    vfp_zregs_10_d: list[int] = sub_array(uint64, 0, 2, name="env.vfp.zregs[10].d", private=CONTENTS)
+    vfp_zregs_11_d: list[int] = sub_array(uint64, 0, 2, name="env.vfp.zregs[11].d", private=CONTENTS)
+    vfp_zregs_12_d: list[int] = sub_array(uint64, 0, 2, name="env.vfp.zregs[12].d", private=CONTENTS)
+    vfp_zregs_13_d: list[int] = sub_array(uint64, 0, 2, name="env.vfp.zregs[13].d", private=CONTENTS)
+    vfp_zregs_14_d: list[int] = sub_array(uint64, 0, 2, name="env.vfp.zregs[14].d", private=CONTENTS)
+    vfp_zregs_15_d: list[int] = sub_array(uint64, 0, 2, name="env.vfp.zregs[15].d", private=CONTENTS)
+    vfp_zregs_16_d: list[int] = sub_array(uint64, 0, 2, name="env.vfp.zregs[16].d", private=CONTENTS)
+    vfp_zregs_17_d: list[int] = sub_array(uint64, 0, 2, name="env.vfp.zregs[17].d", private=CONTENTS)
+    vfp_zregs_18_d: list[int] = sub_array(uint64, 0, 2, name="env.vfp.zregs[18].d", private=CONTENTS)
+    vfp_zregs_19_d: list[int] = sub_array(uint64, 0, 2, name="env.vfp.zregs[19].d", private=CONTENTS)
+    vfp_zregs_20_d: list[int] = sub_array(uint64, 0, 2, name="env.vfp.zregs[20].d", private=CONTENTS)
+    vfp_zregs_21_d: list[int] = sub_array(uint64, 0, 2, name="env.vfp.zregs[21].d", private=CONTENTS)
+    vfp_zregs_22_d: list[int] = sub_array(uint64, 0, 2, name="env.vfp.zregs[22].d", private=CONTENTS)
+    vfp_zregs_23_d: list[int] = sub_array(uint64, 0, 2, name="env.vfp.zregs[23].d", private=CONTENTS)
+    vfp_zregs_24_d: list[int] = sub_array(uint64, 0, 2, name="env.vfp.zregs[24].d", private=CONTENTS)
+    vfp_zregs_25_d: list[int] = sub_array(uint64, 0, 2, name="env.vfp.zregs[25].d", private=CONTENTS)
+    vfp_zregs_26_d: list[int] = sub_array(uint64, 0, 2, name="env.vfp.zregs[26].d", private=CONTENTS)
+    vfp_zregs_27_d: list[int] = sub_array(uint64, 0, 2, name="env.vfp.zregs[27].d", private=CONTENTS)
+    vfp_zregs_28_d: list[int] = sub_array(uint64, 0, 2, name="env.vfp.zregs[28].d", private=CONTENTS)
+    vfp_zregs_29_d: list[int] = sub_array(uint64, 0, 2, name="env.vfp.zregs[29].d", private=CONTENTS)
+    vfp_zregs_30_d: list[int] = sub_array(uint64, 0, 2, name="env.vfp.zregs[30].d", private=CONTENTS)
+    vfp_zregs_31_d: list[int] = sub_array(uint64, 0, 2, name="env.vfp.zregs[31].d", private=CONTENTS)
     vfp_xregs_0: int = uint32(name="env.vfp.xregs[0]")
     vfp_xregs: list[int] = sub_array(uint32, 2, 14, name="env.vfp.xregs")
     fpscr: int = uint32(info="fpscr")
@@ -89,14 +90,14 @@ class Vfp:
 class ZregHi:
     """The bits of a vector register above 128."""
 
-    d: list[int] = sub_array(uint64, 2, 14)
+    d: list[int] = sub_array(uint64, 2, 14, private=CONTENTS)
 
 
 @description("cpu/sve/preg", version_id=1, minimum_version_id=1)
 class Preg:
     """A predicate register."""
 
-    p: list[int] = array(uint64, 4)
+    p: list[int] = array(uint64, 4, private=CONTENTS)
 
 
 @description("cpu/sve", version_id=1, minimum_version_id=1)
@@ -111,7 +112,7 @@ class Sve:
 class Vreg:
     """A row of the matrix."""
 
-    d: list[int] = array(uint64, 32)
+    d: list[int] = array(uint64, 32, private=CONTENTS)
 
 
 @description("cpu/sme", version_id=1, minimum_version_id=1)
@@ -125,7 +126,7 @@ class Za:
 class Zt0:
     """The table register of the scalable matrix extension."""
 
-    za_state_zt0: list[int] = array(uint64, 8, name="env.za_state.zt0")
+    za_state_zt0: list[int] = array(uint64, 8, name="env.za_state.zt0", private=CONTENTS)
 
 
 @description("cpu/serror", version_id=1, minimum_version_id=1, needed=this.serror_pending != 0)

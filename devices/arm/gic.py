@@ -5,7 +5,19 @@ Facts from QEMU's hw/intc/arm_gic_common.c.
 
 from __future__ import annotations
 
-from vmstate.vmsd.declare import array, boolean, description, device, part, sub_array, subsection, uint8, uint16, uint32
+from vmstate.vmsd.declare import (
+    REGISTERS,
+    array,
+    boolean,
+    description,
+    device,
+    part,
+    sub_array,
+    subsection,
+    uint8,
+    uint16,
+    uint32,
+)
 
 
 @part(noise={"interrupt": ("pending", "active", "level")})
@@ -34,8 +46,8 @@ class GICVirtState:
     priority_mask: list[int] = sub_array(uint16, 8, 8)
     running_priority: list[int] = sub_array(uint16, 8, 8)
     current_pending: list[int] = sub_array(uint16, 8, 8)
-    bpr: list[int] = sub_array(uint8, 8, 8)
-    abpr: list[int] = sub_array(uint8, 8, 8)
+    bpr: list[int] = sub_array(uint8, 8, 8, private=REGISTERS)
+    abpr: list[int] = sub_array(uint8, 8, 8, private=REGISTERS)
 
 
 @device(
@@ -50,15 +62,15 @@ class GIC:
     ctlr: int = uint32()
     cpu_ctlr: list[int] = sub_array(uint32, 0, 8)
     irq_state: list[GICIrqState] = array(GICIrqState, 1020, version=1)
-    irq_target: list[int] = array(uint8, 1020)
-    priority1: list[list[int]] = array(uint8, 32, 8)
-    priority2: list[int] = array(uint8, 988)
-    sgi_pending: list[list[int]] = array(uint8, 16, 8)
+    irq_target: list[int] = array(uint8, 1020, private=REGISTERS)
+    priority1: list[list[int]] = array(uint8, 32, 8, private=REGISTERS)
+    priority2: list[int] = array(uint8, 988, private=REGISTERS)
+    sgi_pending: list[list[int]] = array(uint8, 16, 8, private=REGISTERS)
     priority_mask: list[int] = sub_array(uint16, 0, 8)
     running_priority: list[int] = sub_array(uint16, 0, 8)
     current_pending: list[int] = sub_array(uint16, 0, 8)
-    bpr: list[int] = sub_array(uint8, 0, 8)
-    abpr: list[int] = sub_array(uint8, 0, 8)
+    bpr: list[int] = sub_array(uint8, 0, 8, private=REGISTERS)
+    abpr: list[int] = sub_array(uint8, 0, 8, private=REGISTERS)
     apr: list[list[int]] = array(uint32, 4, 8)
     nsapr: list[list[int]] = array(uint32, 4, 8)
     virt_state: GICVirtState | None = subsection(GICVirtState)

@@ -6,7 +6,19 @@ Facts from QEMU's hw/char/pl011.c.
 from __future__ import annotations
 
 from vmstate.devices.core.clock import Clock
-from vmstate.vmsd.declare import array, description, device, host, int32, struct, subsection, uint32, unused, variant
+from vmstate.vmsd.declare import (
+    CONTENTS,
+    array,
+    description,
+    device,
+    host,
+    int32,
+    struct,
+    subsection,
+    uint32,
+    unused,
+    variant,
+)
 
 
 @description("pl011/clock", version_id=1, minimum_version_id=1)
@@ -30,7 +42,7 @@ class PL011:
     dmacr: int = uint32()
     int_enabled: int = uint32()
     int_level: int = uint32()
-    read_fifo: list[int] = array(uint32, 16)
+    read_fifo: list[int] = array(uint32, 16, private=CONTENTS)
     ilpr: int = uint32()
     ibrd: int = uint32()
     fbrd: int = uint32()

@@ -6,7 +6,18 @@ Facts from QEMU's hw/char/serial.c.
 from __future__ import annotations
 
 from vmstate.devices.core.fifo8 import Fifo8
-from vmstate.vmsd.declare import description, int32, rule, struct, subsection, timer, uint8, uint16, uint32
+from vmstate.vmsd.declare import (
+    CONTENTS,
+    description,
+    int32,
+    rule,
+    struct,
+    subsection,
+    timer,
+    uint8,
+    uint16,
+    uint32,
+)
 from vmstate.vmsd.expr import asks, otherwise, this
 
 
@@ -22,8 +33,8 @@ class Tsr:
     """The byte in the transmitter; sent where it must be tried again."""
 
     tsr_retry: int = uint32()
-    thr: int = uint8()
-    tsr: int = uint8()
+    thr: int = uint8(private=CONTENTS)
+    tsr: int = uint8(private=CONTENTS)
 
 
 @description("serial/recv_fifo", version_id=1, minimum_version_id=1, needed=this.recv_fifo.num != 0)
@@ -86,7 +97,7 @@ class Serial:
     """Registers of the port."""
 
     divider: int = uint16(version=2)
-    rbr: int = uint8()
+    rbr: int = uint8(private=CONTENTS)
     ier: int = uint8()
     iir: int = uint8()
     lcr: int = uint8()

@@ -5,7 +5,7 @@ Facts from QEMU's migration/global_state.c.
 
 from __future__ import annotations
 
-from vmstate.vmsd.declare import buffer, description, device, rule, uint8, uint32, variant
+from vmstate.vmsd.declare import REGISTERS, buffer, description, device, rule, uint8, uint32, variant
 from vmstate.vmsd.expr import asks, this
 
 RUN_STATES = (
@@ -43,7 +43,7 @@ class GlobalState:
     """The run state, as the name QMP gives it, ended by zeros."""
 
     size: int = uint32()
-    runstate: bytes = buffer(32, default=b"running".ljust(32, b"\0"), rules=_NAMED)
+    runstate: bytes = buffer(32, default=b"running".ljust(32, b"\0"), rules=_NAMED, private=REGISTERS)
     has_vm_was_suspended: int = uint8()
     vm_was_suspended: int = uint8()
     unused_: bytes = buffer(66, name="unused")
@@ -51,7 +51,7 @@ class GlobalState:
 
 GLOBAL_STATE_8_2 = variant(
     GlobalState,
-    runstate=buffer(100, default=b"running".ljust(100, b"\0"), rules=_NAMED),
+    runstate=buffer(100, default=b"running".ljust(100, b"\0"), rules=_NAMED, private=REGISTERS),
     has_vm_was_suspended=None,
     vm_was_suspended=None,
     unused_=None,

@@ -6,7 +6,7 @@ Facts from QEMU's hw/display/cirrus_vga.c.
 from __future__ import annotations
 
 from vmstate.devices.pci.device import PCIDevice
-from vmstate.vmsd.declare import buffer, description, device, int32, struct, uint8, uint32
+from vmstate.vmsd.declare import REGISTERS, buffer, description, device, int32, struct, uint8, uint32
 
 
 @device("cirrus_vga", order=1)
@@ -16,16 +16,16 @@ class CirrusVGA:
 
     latch: int = uint32(name="vga.latch")
     sr_index: int = uint8(name="vga.sr_index")
-    sr: bytes = buffer(256, name="vga.sr")
+    sr: bytes = buffer(256, name="vga.sr", private=REGISTERS)
     gr_index: int = uint8(name="vga.gr_index")
     cirrus_shadow_gr0: int = uint8()
     cirrus_shadow_gr1: int = uint8()
-    gr: bytes = buffer(254, name="vga.gr")
+    gr: bytes = buffer(254, name="vga.gr", private=REGISTERS)
     ar_index: int = uint8(name="vga.ar_index")
-    ar: bytes = buffer(21, name="vga.ar")
+    ar: bytes = buffer(21, name="vga.ar", private=REGISTERS)
     ar_flip_flop: int = int32(name="vga.ar_flip_flop")
     cr_index: int = uint8(name="vga.cr_index")
-    cr: bytes = buffer(256, name="vga.cr")
+    cr: bytes = buffer(256, name="vga.cr", private=REGISTERS)
     msr: int = uint8(name="vga.msr")
     fcr: int = uint8(name="vga.fcr")
     st00: int = uint8(name="vga.st00")

@@ -6,6 +6,7 @@ Facts from QEMU's hw/display/vga.c.
 from __future__ import annotations
 
 from vmstate.vmsd.declare import (
+    REGISTERS,
     array,
     boolean,
     buffer,
@@ -34,14 +35,14 @@ class VGACommon:
 
     latch: int = uint32()
     sr_index: int = uint8()
-    sr: bytes = buffer(8)
+    sr: bytes = buffer(8, private=REGISTERS)
     gr_index: int = uint8()
-    gr: bytes = buffer(16)
+    gr: bytes = buffer(16, private=REGISTERS)
     ar_index: int = uint8()
-    ar: bytes = buffer(21)
+    ar: bytes = buffer(21, private=REGISTERS)
     ar_flip_flop: int = int32()
     cr_index: int = uint8()
-    cr: bytes = buffer(256)
+    cr: bytes = buffer(256, private=REGISTERS)
     msr: int = uint8()
     fcr: int = uint8()
     st00: int = uint8()

@@ -6,7 +6,7 @@ Facts from QEMU's hw/display/vmware_vga.c.
 from __future__ import annotations
 
 from vmstate.devices.pci.device import PCIDevice
-from vmstate.vmsd.declare import description, device, int32, int32_equal, struct, uint32, unused, varray
+from vmstate.vmsd.declare import CONTENTS, description, device, int32, int32_equal, struct, uint32, unused, varray
 
 
 @description("vmware_vga_internal")
@@ -21,7 +21,7 @@ class VMSVGAChip:
     cursor_y: int = int32(name="cursor.y")
     cursor_on: int = int32(name="cursor.on")
     index: int = int32()
-    scratch: list[int] = varray(uint32, count=32768)
+    scratch: list[int] = varray(uint32, count=32768, private=CONTENTS)
     new_width: int = int32()
     new_height: int = int32()
     guest: int = uint32()

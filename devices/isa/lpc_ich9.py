@@ -8,7 +8,7 @@ from __future__ import annotations
 from vmstate.devices.acpi.ich9 import ICH9PM
 from vmstate.devices.isa.apm import APM
 from vmstate.devices.pci.device import PCIDevice
-from vmstate.vmsd.declare import array, description, device, struct, subsection, uint8, uint32, uint64
+from vmstate.vmsd.declare import REGISTERS, array, description, device, struct, subsection, uint8, uint32, uint64
 from vmstate.vmsd.expr import this
 
 
@@ -23,7 +23,7 @@ class RstCnt:
 class SmiFeat:
     """The SMI features that firmware has negotiated; sent where it has."""
 
-    smi_guest_features_le: list[int] = array(uint8, 8)
+    smi_guest_features_le: list[int] = array(uint8, 8, private=REGISTERS)
     smi_features_ok: int = uint8()
     smi_negotiated_features: int = uint64()
 
@@ -36,7 +36,7 @@ class ICH9LPC:
     d: PCIDevice = struct(PCIDevice)
     apm: APM = struct(APM)
     pm: ICH9PM = struct(ICH9PM)
-    chip_config: list[int] = array(uint8, 16384)
+    chip_config: list[int] = array(uint8, 16384, private=REGISTERS)
     sci_level: int = uint32()
     rst_cnt: RstCnt | None = subsection(RstCnt)
     smi_feat: SmiFeat | None = subsection(SmiFeat)

@@ -5,7 +5,7 @@ Facts from QEMU's hw/i386/intel_iommu.c.
 
 from __future__ import annotations
 
-from vmstate.vmsd.declare import array, boolean, description, device, uint8, uint16, uint32, uint64, unused
+from vmstate.vmsd.declare import REGISTERS, array, boolean, description, device, uint8, uint16, uint32, uint64, unused
 from vmstate.vmsd.description import MigrationPriority
 
 
@@ -22,7 +22,7 @@ class IntelIOMMU:
     iq_tail: int = uint16()
     iq_size: int = uint16()
     next_frcd_reg: int = uint16()
-    csr: list[int] = array(uint8, 560)
+    csr: list[int] = array(uint8, 560, private=REGISTERS)
     iq_last_desc_type: int = uint8()
     unused_0: None = unused(1)
     dmar_enabled: bool = boolean()

@@ -7,12 +7,14 @@ from __future__ import annotations
 
 from vmstate.devices.pci.device import PCIDevice
 from vmstate.vmsd.declare import (
+    CONTENTS,
     array,
     boolean,
     buffer,
     description,
     device,
     int8,
+    secret,
     struct,
     sub_array,
     subsection,
@@ -22,6 +24,14 @@ from vmstate.vmsd.declare import (
     unused,
 )
 from vmstate.vmsd.expr import version_id
+
+PRIVATE_REGISTERS = (
+    *secret("mac-registers", 0x1500, 32),  # RA: the addresses of the receive filter
+    *secret("contents", 0x1610, 8),  # IP4AT and IP6AT: addresses that wake the machine
+    *secret("contents", 0x1620, 4),
+    *secret("contents", 0x1680, 32),  # WUPM: the packet that woke it
+)
+"""Registers of Intel's cards that hold what belongs to somebody, by their place in `mac_reg`."""
 
 
 @description("e1000/mit_state", version_id=1, minimum_version_id=1)
@@ -39,7 +49,7 @@ class MitState:
 class FullMacState:
     """All registers."""
 
-    mac_reg: list[int] = array(uint32, 0x8000)
+    mac_reg: list[int] = array(uint32, 0x8000, private=PRIVATE_REGISTERS)
 
 
 @description("e1000/tx_tso_state", version_id=1, minimum_version_id=1)
@@ -90,7 +100,7 @@ class E1000:
     tcp: int = int8(name="mig_props.tcp")
     tx_header: bytes = buffer(256, name="tx.header")
     tx_data: bytes = buffer(65536, name="tx.data")
-    eeprom_data: list[int] = array(uint16, 64)
+    eeprom_data: list[int] = array(uint16, 64, private=CONTENTS)
     phy_reg: list[int] = array(uint16, 0x20)
     mac_reg_CTRL: int = uint32(name="mac_reg[CTRL]")
     mac_reg_EECD: int = uint32(name="mac_reg[EECD]")
@@ -129,7 +139,7 @@ class E1000:
     mac_reg_TXDCTL: int = uint32(name="mac_reg[TXDCTL]")
     mac_reg_WUFC: int = uint32(name="mac_reg[WUFC]")
     mac_reg_VET: int = uint32(name="mac_reg[VET]")
-    mac_reg_RA: list[int] = sub_array(uint32, 0x1500, 32, name="mac_reg")
+    mac_reg_RA: list[int] = sub_array(uint32, 0x1500, 32, name="mac_reg", private=secret("mac-registers", 0, 32))
     mac_reg_MTA: list[int] = sub_array(uint32, 0x1480, 128, name="mac_reg")
     mac_reg_VFTA: list[int] = sub_array(uint32, 0x1580, 128, name="mac_reg")
     mit_state: MitState | None = subsection(MitState)

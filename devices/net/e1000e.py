@@ -5,9 +5,11 @@ Facts from QEMU's hw/net/e1000e.c.
 
 from __future__ import annotations
 
+from vmstate.devices.net import e1000
 from vmstate.devices.pci.device import PCIDevice
 from vmstate.devices.pci.msix import MSIX, msix_of
 from vmstate.vmsd.declare import (
+    CONTENTS,
     array,
     boolean,
     description,
@@ -15,6 +17,7 @@ from vmstate.vmsd.declare import (
     host,
     int8,
     int64,
+    secret,
     struct,
     timer,
     uint8,
@@ -27,6 +30,13 @@ from vmstate.vmsd.expr import fact
 
 TIMADJ = fact("e1000e_timadj", (True, False))
 """Whether the adjustment of the clock is sent (machines from 8.1 on)."""
+
+
+PRIVATE_REGISTERS = (
+    *e1000.PRIVATE_REGISTERS,
+    *secret("contents", 0x1720, 10),  # RSSRK: the key of the receive queues' hash
+)
+"""The same, of cards with several queues."""
 
 
 @description("e1000e-tx", version_id=1, minimum_version_id=1)
@@ -70,9 +80,9 @@ class E1000E:
     rx_desc_len: int = uint8(name="core.rx_desc_len")
     rxbuf_sizes: list[int] = array(uint32, 4, name="core.rxbuf_sizes")
     rx_desc_buf_size: int = uint32(name="core.rx_desc_buf_size")
-    eeprom: list[int] = array(uint16, 64, name="core.eeprom")
+    eeprom: list[int] = array(uint16, 64, name="core.eeprom", private=CONTENTS)
     phy: list[list[int]] = array(uint16, 7, 32, name="core.phy")
-    mac: list[int] = array(uint32, 32768, name="core.mac")
+    mac: list[int] = array(uint32, 32768, name="core.mac", private=PRIVATE_REGISTERS)
     permanent_mac: list[int] = array(uint8, 6, name="core.permanent_mac")
     delayed_causes: int = uint32(name="core.delayed_causes")
     subsys: int = uint16()

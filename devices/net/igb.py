@@ -5,9 +5,30 @@ Facts from QEMU's hw/net/igb.c.
 
 from __future__ import annotations
 
+from vmstate.devices.net import e1000e
 from vmstate.devices.pci.device import PCIDevice
 from vmstate.devices.pci.msix import MSIX, msix_of
-from vmstate.vmsd.declare import array, boolean, description, device, int64, struct, timer, uint8, uint16, uint32
+from vmstate.vmsd.declare import (
+    CONTENTS,
+    array,
+    boolean,
+    description,
+    device,
+    int64,
+    secret,
+    struct,
+    timer,
+    uint8,
+    uint16,
+    uint32,
+)
+
+PRIVATE_REGISTERS = (
+    *e1000e.PRIVATE_REGISTERS,
+    *secret("mac-registers", 0x1538, 16),  # RA2: more addresses of the receive filter
+    *secret("contents", 0x200, 128),  # VMBMEM: what a function and its virtual functions tell each other
+)
+"""Registers that hold what belongs to somebody, by their place in `core.mac`."""
 
 
 @description("igb-tx-ctx", version_id=1, minimum_version_id=1)
@@ -48,9 +69,9 @@ class IGB:
     msix: MSIX = struct(msix_of("parent_obj"), name="parent_obj")
     ioaddr: int = uint32()
     rx_desc_len: int = uint8(name="core.rx_desc_len")
-    eeprom: list[int] = array(uint16, 1024, name="core.eeprom")
+    eeprom: list[int] = array(uint16, 1024, name="core.eeprom", private=CONTENTS)
     phy: list[int] = array(uint16, 32, name="core.phy")
-    mac: list[int] = array(uint32, 32768, name="core.mac")
+    mac: list[int] = array(uint32, 32768, name="core.mac", private=PRIVATE_REGISTERS)
     permanent_mac: list[int] = array(uint8, 6, name="core.permanent_mac")
     eitr: list[IntrTimer] = array(IntrTimer, 25, name="core.eitr", version=1)
     eitr_guest_value: list[int] = array(uint32, 25, name="core.eitr_guest_value")

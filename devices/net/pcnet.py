@@ -5,7 +5,18 @@ Facts from QEMU's hw/net/pcnet.c.
 
 from __future__ import annotations
 
-from vmstate.vmsd.declare import array, buffer, description, int32, timer, uint16, uint32, uint64, unused
+from vmstate.vmsd.declare import (
+    array,
+    buffer,
+    description,
+    int32,
+    secret,
+    timer,
+    uint16,
+    uint32,
+    uint64,
+    unused,
+)
 from vmstate.vmsd.expr import version_id
 
 
@@ -19,7 +30,7 @@ class PCNet:
     rdra: int = uint32()
     tdra: int = uint32()
     prom: bytes = buffer(16)
-    csr: list[int] = array(uint16, 128)
+    csr: list[int] = array(uint16, 128, private=secret("mac-words", 12, 3))
     bcr: list[int] = array(uint16, 32)
     timer_: int = uint64(name="timer")
     xmit_pos: int = int32()

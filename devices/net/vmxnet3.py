@@ -8,6 +8,7 @@ from __future__ import annotations
 from vmstate.devices.pci.device import PCIDevice
 from vmstate.devices.pci.msix import MSIX, msix_of
 from vmstate.vmsd.declare import (
+    MACS,
     array,
     boolean,
     description,
@@ -27,7 +28,7 @@ from vmstate.vmsd.expr import up
 class McastList:
     """The multicast filter; sent where there is one."""
 
-    mcast_list: bytes = vbuffer(up.mcast_list_buff_size)
+    mcast_list: bytes = vbuffer(up.mcast_list_buff_size, private=MACS)
 
 
 @description("vmxnet3-ring")

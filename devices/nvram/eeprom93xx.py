@@ -5,7 +5,7 @@ Facts from QEMU's hw/nvram/eeprom93xx.c.
 
 from __future__ import annotations
 
-from vmstate.vmsd.declare import description, device, uint8, uint16, uint16_equal, unused, varray
+from vmstate.vmsd.declare import CONTENTS, description, device, uint8, uint16, uint16_equal, unused, varray
 from vmstate.vmsd.expr import choose, this, version_id
 
 
@@ -26,4 +26,6 @@ class EEPROM:
     unused_0: None = unused(1, exists=version_id == 20061112)
     size: int = uint16_equal(version=20061113)
     data: int = uint16()
-    contents: list[int] = varray(uint16, count=choose(version_id == 20061112, this.size_old, this.size))
+    contents: list[int] = varray(
+        uint16, count=choose(version_id == 20061112, this.size_old, this.size), private=CONTENTS
+    )

@@ -7,7 +7,15 @@ from __future__ import annotations
 
 from functools import cache
 
-from vmstate.vmsd.declare import buffer, description, info, uint32_little, variant, varray
+from vmstate.vmsd.declare import (
+    REGISTERS,
+    buffer,
+    description,
+    info,
+    uint32_little,
+    variant,
+    varray,
+)
 from vmstate.vmsd.description import VMStateDescription
 from vmstate.vmsd.expr import Expr, Fact, ceil_div, choose, fact, le16, linked, up
 
@@ -41,7 +49,7 @@ class MSIXState:
     """The table and the bits of the vectors that are pending while masked."""
 
     table: list[MSIXEntry] = varray(MSIXEntry, count=VECTORS)
-    pba: bytes = buffer(ceil_div(VECTORS, 8))
+    pba: bytes = buffer(ceil_div(VECTORS, 8), private=REGISTERS)
 
 
 @description("msix")
@@ -57,5 +65,7 @@ def msix_of(pci_device: str) -> VMStateDescription:
     if pci_device == "parent_obj":
         return variant(MSIX)
     vectors = msix_vectors(up.up[pci_device].config)
-    state = variant(MSIXState, table=varray(MSIXEntry, count=vectors), pba=buffer(ceil_div(vectors, 8)))
+    state = variant(
+        MSIXState, table=varray(MSIXEntry, count=vectors), pba=buffer(ceil_div(vectors, 8), private=REGISTERS)
+    )
     return variant(MSIX, msix=info("msix state", state))

@@ -7,7 +7,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from vmstate.vmsd.declare import buffer
+from vmstate.vmsd.declare import (
+    REGISTERS,
+    buffer,
+)
 from vmstate.vmsd.expr import fact
 
 SHPC_PRESENT = fact("shpc_present", (True, False))
@@ -19,4 +22,4 @@ SLOTS = 31
 
 def shpc_config(**options: Any) -> Any:
     """The working registers: 36 bytes, and four for each of the 31 slots."""
-    return buffer(SLOTS_AT + 4 * SLOTS, info="shpc", **options)
+    return buffer(SLOTS_AT + 4 * SLOTS, info="shpc", private=REGISTERS, **options)

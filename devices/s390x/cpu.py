@@ -5,7 +5,19 @@ Facts from QEMU's target/s390x/machine.c.
 
 from __future__ import annotations
 
-from vmstate.vmsd.declare import array, boolean, description, device, part, subsection, uint8, uint32, uint64, vbuffer
+from vmstate.vmsd.declare import (
+    CONTENTS,
+    array,
+    boolean,
+    description,
+    device,
+    part,
+    subsection,
+    uint8,
+    uint32,
+    uint64,
+    vbuffer,
+)
 from vmstate.vmsd.expr import this
 
 
@@ -14,22 +26,22 @@ from vmstate.vmsd.expr import this
 class Fpu:
     """Floating-point registers, the upper halves of vector registers 0 to 15, and their control."""
 
-    vregs_0_0: int = uint64(name="env.vregs[0][0]")
-    vregs_1_0: int = uint64(name="env.vregs[1][0]")
-    vregs_2_0: int = uint64(name="env.vregs[2][0]")
-    vregs_3_0: int = uint64(name="env.vregs[3][0]")
-    vregs_4_0: int = uint64(name="env.vregs[4][0]")
-    vregs_5_0: int = uint64(name="env.vregs[5][0]")
-    vregs_6_0: int = uint64(name="env.vregs[6][0]")
-    vregs_7_0: int = uint64(name="env.vregs[7][0]")
-    vregs_8_0: int = uint64(name="env.vregs[8][0]")
-    vregs_9_0: int = uint64(name="env.vregs[9][0]")
-    vregs_10_0: int = uint64(name="env.vregs[10][0]")
-    vregs_11_0: int = uint64(name="env.vregs[11][0]")
-    vregs_12_0: int = uint64(name="env.vregs[12][0]")
-    vregs_13_0: int = uint64(name="env.vregs[13][0]")
-    vregs_14_0: int = uint64(name="env.vregs[14][0]")
-    vregs_15_0: int = uint64(name="env.vregs[15][0]")
+    vregs_0_0: int = uint64(name="env.vregs[0][0]", private=CONTENTS)
+    vregs_1_0: int = uint64(name="env.vregs[1][0]", private=CONTENTS)
+    vregs_2_0: int = uint64(name="env.vregs[2][0]", private=CONTENTS)
+    vregs_3_0: int = uint64(name="env.vregs[3][0]", private=CONTENTS)
+    vregs_4_0: int = uint64(name="env.vregs[4][0]", private=CONTENTS)
+    vregs_5_0: int = uint64(name="env.vregs[5][0]", private=CONTENTS)
+    vregs_6_0: int = uint64(name="env.vregs[6][0]", private=CONTENTS)
+    vregs_7_0: int = uint64(name="env.vregs[7][0]", private=CONTENTS)
+    vregs_8_0: int = uint64(name="env.vregs[8][0]", private=CONTENTS)
+    vregs_9_0: int = uint64(name="env.vregs[9][0]", private=CONTENTS)
+    vregs_10_0: int = uint64(name="env.vregs[10][0]", private=CONTENTS)
+    vregs_11_0: int = uint64(name="env.vregs[11][0]", private=CONTENTS)
+    vregs_12_0: int = uint64(name="env.vregs[12][0]", private=CONTENTS)
+    vregs_13_0: int = uint64(name="env.vregs[13][0]", private=CONTENTS)
+    vregs_14_0: int = uint64(name="env.vregs[14][0]", private=CONTENTS)
+    vregs_15_0: int = uint64(name="env.vregs[15][0]", private=CONTENTS)
     fpc: int = uint32(name="env.fpc")
 
 
@@ -38,54 +50,54 @@ class Fpu:
 class Vregs:
     """The other parts of the vector registers."""
 
-    vregs_16_0: int = uint64(name="env.vregs[16][0]")
-    vregs_17_0: int = uint64(name="env.vregs[17][0]")
-    vregs_18_0: int = uint64(name="env.vregs[18][0]")
-    vregs_19_0: int = uint64(name="env.vregs[19][0]")
-    vregs_20_0: int = uint64(name="env.vregs[20][0]")
-    vregs_21_0: int = uint64(name="env.vregs[21][0]")
-    vregs_22_0: int = uint64(name="env.vregs[22][0]")
-    vregs_23_0: int = uint64(name="env.vregs[23][0]")
-    vregs_24_0: int = uint64(name="env.vregs[24][0]")
-    vregs_25_0: int = uint64(name="env.vregs[25][0]")
-    vregs_26_0: int = uint64(name="env.vregs[26][0]")
-    vregs_27_0: int = uint64(name="env.vregs[27][0]")
-    vregs_28_0: int = uint64(name="env.vregs[28][0]")
-    vregs_29_0: int = uint64(name="env.vregs[29][0]")
-    vregs_30_0: int = uint64(name="env.vregs[30][0]")
-    vregs_31_0: int = uint64(name="env.vregs[31][0]")
-    vregs_0_1: int = uint64(name="env.vregs[0][1]")
-    vregs_1_1: int = uint64(name="env.vregs[1][1]")
-    vregs_2_1: int = uint64(name="env.vregs[2][1]")
-    vregs_3_1: int = uint64(name="env.vregs[3][1]")
-    vregs_4_1: int = uint64(name="env.vregs[4][1]")
-    vregs_5_1: int = uint64(name="env.vregs[5][1]")
-    vregs_6_1: int = uint64(name="env.vregs[6][1]")
-    vregs_7_1: int = uint64(name="env.vregs[7][1]")
-    vregs_8_1: int = uint64(name="env.vregs[8][1]")
-    vregs_9_1: int = uint64(name="env.vregs[9][1]")
-    vregs_10_1: int = uint64(name="env.vregs[10][1]")
-    vregs_11_1: int = uint64(name="env.vregs[11][1]")
-    vregs_12_1: int = uint64(name="env.vregs[12][1]")
-    vregs_13_1: int = uint64(name="env.vregs[13][1]")
-    vregs_14_1: int = uint64(name="env.vregs[14][1]")
-    vregs_15_1: int = uint64(name="env.vregs[15][1]")
-    vregs_16_1: int = uint64(name="env.vregs[16][1]")
-    vregs_17_1: int = uint64(name="env.vregs[17][1]")
-    vregs_18_1: int = uint64(name="env.vregs[18][1]")
-    vregs_19_1: int = uint64(name="env.vregs[19][1]")
-    vregs_20_1: int = uint64(name="env.vregs[20][1]")
-    vregs_21_1: int = uint64(name="env.vregs[21][1]")
-    vregs_22_1: int = uint64(name="env.vregs[22][1]")
-    vregs_23_1: int = uint64(name="env.vregs[23][1]")
-    vregs_24_1: int = uint64(name="env.vregs[24][1]")
-    vregs_25_1: int = uint64(name="env.vregs[25][1]")
-    vregs_26_1: int = uint64(name="env.vregs[26][1]")
-    vregs_27_1: int = uint64(name="env.vregs[27][1]")
-    vregs_28_1: int = uint64(name="env.vregs[28][1]")
-    vregs_29_1: int = uint64(name="env.vregs[29][1]")
-    vregs_30_1: int = uint64(name="env.vregs[30][1]")
-    vregs_31_1: int = uint64(name="env.vregs[31][1]")
+    vregs_16_0: int = uint64(name="env.vregs[16][0]", private=CONTENTS)
+    vregs_17_0: int = uint64(name="env.vregs[17][0]", private=CONTENTS)
+    vregs_18_0: int = uint64(name="env.vregs[18][0]", private=CONTENTS)
+    vregs_19_0: int = uint64(name="env.vregs[19][0]", private=CONTENTS)
+    vregs_20_0: int = uint64(name="env.vregs[20][0]", private=CONTENTS)
+    vregs_21_0: int = uint64(name="env.vregs[21][0]", private=CONTENTS)
+    vregs_22_0: int = uint64(name="env.vregs[22][0]", private=CONTENTS)
+    vregs_23_0: int = uint64(name="env.vregs[23][0]", private=CONTENTS)
+    vregs_24_0: int = uint64(name="env.vregs[24][0]", private=CONTENTS)
+    vregs_25_0: int = uint64(name="env.vregs[25][0]", private=CONTENTS)
+    vregs_26_0: int = uint64(name="env.vregs[26][0]", private=CONTENTS)
+    vregs_27_0: int = uint64(name="env.vregs[27][0]", private=CONTENTS)
+    vregs_28_0: int = uint64(name="env.vregs[28][0]", private=CONTENTS)
+    vregs_29_0: int = uint64(name="env.vregs[29][0]", private=CONTENTS)
+    vregs_30_0: int = uint64(name="env.vregs[30][0]", private=CONTENTS)
+    vregs_31_0: int = uint64(name="env.vregs[31][0]", private=CONTENTS)
+    vregs_0_1: int = uint64(name="env.vregs[0][1]", private=CONTENTS)
+    vregs_1_1: int = uint64(name="env.vregs[1][1]", private=CONTENTS)
+    vregs_2_1: int = uint64(name="env.vregs[2][1]", private=CONTENTS)
+    vregs_3_1: int = uint64(name="env.vregs[3][1]", private=CONTENTS)
+    vregs_4_1: int = uint64(name="env.vregs[4][1]", private=CONTENTS)
+    vregs_5_1: int = uint64(name="env.vregs[5][1]", private=CONTENTS)
+    vregs_6_1: int = uint64(name="env.vregs[6][1]", private=CONTENTS)
+    vregs_7_1: int = uint64(name="env.vregs[7][1]", private=CONTENTS)
+    vregs_8_1: int = uint64(name="env.vregs[8][1]", private=CONTENTS)
+    vregs_9_1: int = uint64(name="env.vregs[9][1]", private=CONTENTS)
+    vregs_10_1: int = uint64(name="env.vregs[10][1]", private=CONTENTS)
+    vregs_11_1: int = uint64(name="env.vregs[11][1]", private=CONTENTS)
+    vregs_12_1: int = uint64(name="env.vregs[12][1]", private=CONTENTS)
+    vregs_13_1: int = uint64(name="env.vregs[13][1]", private=CONTENTS)
+    vregs_14_1: int = uint64(name="env.vregs[14][1]", private=CONTENTS)
+    vregs_15_1: int = uint64(name="env.vregs[15][1]", private=CONTENTS)
+    vregs_16_1: int = uint64(name="env.vregs[16][1]", private=CONTENTS)
+    vregs_17_1: int = uint64(name="env.vregs[17][1]", private=CONTENTS)
+    vregs_18_1: int = uint64(name="env.vregs[18][1]", private=CONTENTS)
+    vregs_19_1: int = uint64(name="env.vregs[19][1]", private=CONTENTS)
+    vregs_20_1: int = uint64(name="env.vregs[20][1]", private=CONTENTS)
+    vregs_21_1: int = uint64(name="env.vregs[21][1]", private=CONTENTS)
+    vregs_22_1: int = uint64(name="env.vregs[22][1]", private=CONTENTS)
+    vregs_23_1: int = uint64(name="env.vregs[23][1]", private=CONTENTS)
+    vregs_24_1: int = uint64(name="env.vregs[24][1]", private=CONTENTS)
+    vregs_25_1: int = uint64(name="env.vregs[25][1]", private=CONTENTS)
+    vregs_26_1: int = uint64(name="env.vregs[26][1]", private=CONTENTS)
+    vregs_27_1: int = uint64(name="env.vregs[27][1]", private=CONTENTS)
+    vregs_28_1: int = uint64(name="env.vregs[28][1]", private=CONTENTS)
+    vregs_29_1: int = uint64(name="env.vregs[29][1]", private=CONTENTS)
+    vregs_30_1: int = uint64(name="env.vregs[30][1]", private=CONTENTS)
+    vregs_31_1: int = uint64(name="env.vregs[31][1]", private=CONTENTS)
 
 
 @description("cpu/riccb", version_id=1, minimum_version_id=1)

@@ -6,7 +6,19 @@ Facts from QEMU's hw/scsi/mptsas.c.
 from __future__ import annotations
 
 from vmstate.devices.pci.device import PCIDevice
-from vmstate.vmsd.declare import array, boolean, description, device, int32, struct, uint8, uint16, uint32, uint64
+from vmstate.vmsd.declare import (
+    CONTENTS,
+    array,
+    boolean,
+    description,
+    device,
+    int32,
+    struct,
+    uint8,
+    uint16,
+    uint32,
+    uint64,
+)
 
 
 @device("mptsas")
@@ -19,10 +31,10 @@ class MPTSAS:
     state: int = uint32()
     who_init: int = uint8()
     doorbell_state: int = uint8()
-    doorbell_msg: list[int] = array(uint32, 256)
+    doorbell_msg: list[int] = array(uint32, 256, private=CONTENTS)
     doorbell_idx: int = int32()
     doorbell_cnt: int = int32()
-    doorbell_reply: list[int] = array(uint16, 256)
+    doorbell_reply: list[int] = array(uint16, 256, private=CONTENTS)
     doorbell_reply_idx: int = int32()
     doorbell_reply_size: int = int32()
     diagnostic: int = uint32()

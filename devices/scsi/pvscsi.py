@@ -6,7 +6,7 @@ Facts from QEMU's hw/scsi/vmw_pvscsi.c.
 from __future__ import annotations
 
 from vmstate.devices.pci.device import PCIDevice
-from vmstate.vmsd.declare import array, description, device, struct, subsection, uint8, uint32, uint64
+from vmstate.vmsd.declare import CONTENTS, array, description, device, struct, subsection, uint8, uint32, uint64
 
 
 @description("pvscsi/pcie")
@@ -28,7 +28,7 @@ class PVSCSI:
     reg_command_status: int = uint64()
     curr_cmd: int = uint64()
     curr_cmd_data_cntr: int = uint32()
-    curr_cmd_data: list[int] = array(uint32, 132)
+    curr_cmd_data: list[int] = array(uint32, 132, private=CONTENTS)
     rings_info_valid: int = uint8()
     msg_ring_info_valid: int = uint8()
     use_msg: int = uint8()

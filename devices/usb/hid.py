@@ -6,7 +6,7 @@ Facts from QEMU's hw/input/hid.c, hw/usb/dev-hid.c.
 from __future__ import annotations
 
 from vmstate.devices.usb.device import USBDevice
-from vmstate.vmsd.declare import array, description, device, int32, struct, uint8, uint16, uint32
+from vmstate.vmsd.declare import CONTENTS, array, description, device, int32, struct, uint8, uint16, uint32
 
 
 @description("HIDPointerEventQueue", version_id=1, minimum_version_id=1)
@@ -34,7 +34,7 @@ class HIDPointer:
 class HIDKeyboard:
     """The keys that wait for the guest, those held, and the lights."""
 
-    keycodes: list[int] = array(uint32, 16, name="kbd.keycodes")
+    keycodes: list[int] = array(uint32, 16, name="kbd.keycodes", private=CONTENTS)
     head: int = uint32()
     n: int = uint32()
     modifiers: int = uint16(name="kbd.modifiers")

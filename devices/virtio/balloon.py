@@ -8,6 +8,7 @@ from __future__ import annotations
 from vmstate.devices.virtio.config import ConfigSpace, reaches
 from vmstate.devices.virtio.core import VirtIO, VirtIODevice, virtio_state
 from vmstate.vmsd.declare import (
+    REGISTERS,
     buffer,
     description,
     host,
@@ -75,7 +76,7 @@ class VirtIOBalloonDevice:
 class MisnamedPagePoison:
     """What releases 5.1 and 5.2 write for `PagePoison`. They cannot read it: to them it is none of the balloon's."""
 
-    header: bytes = buffer(len(MISNAMED), default=MISNAMED)
+    header: bytes = buffer(len(MISNAMED), default=MISNAMED, private=REGISTERS)
     header_known: None = validate(this.header == MISNAMED, name="misnamed page poison")
     poison_val: int = uint32()
 

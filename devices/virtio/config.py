@@ -8,11 +8,15 @@ and QEMU's include/standard-headers/linux/virtio_*.h, lengths from hw/virtio/vir
 
 from __future__ import annotations
 
-from typing import Any, Generic, TypeVar, overload
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, Generic, TypeVar, overload
 
 from vmstate.vmsd.description import VMStateDescription
 from vmstate.vmsd.expr import Expr, fact
 from vmstate.vmsd.state import facts_of
+
+if TYPE_CHECKING:
+    from vmstate.vmsd.description import TraceEntry
 
 T = TypeVar("T")
 
@@ -52,6 +56,9 @@ class ConfigSpace(Generic[T]):
     `device_endian` of the state. Raises `VMStateError` where the bytes are not such a space.
     """
 
+    opens = "virtio.config"
+    """The path of the bytes in the state."""
+
     def __init__(self, declared: type[T]) -> None:
         self.declared = declared
 
@@ -69,6 +76,11 @@ class ConfigSpace(Generic[T]):
     def __set__(self, state: Any, value: T) -> None:
         rest = state.virtio.config[self._read(state)[1] :]
         state.virtio.config = self._vmsd.encode(value, facts=_facts(state)) + rest
+
+    def trace(self, state: Any) -> Mapping[str, TraceEntry]:
+        """Path -> (offset in the bytes, size, field) of the members."""
+        config = state.virtio.config[: self._read(state)[1]]
+        return self._vmsd.trace(config, facts=_facts(state))
 
     @property
     def _vmsd(self) -> VMStateDescription:

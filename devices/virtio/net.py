@@ -15,6 +15,7 @@ from vmstate.devices.virtio.status import NetStatus
 from vmstate.devices.virtio.transport import VHOST
 from vmstate.errors import EncodeError
 from vmstate.vmsd.declare import (
+    MACS,
     array,
     boolean,
     buffer,
@@ -276,6 +277,7 @@ class VirtIONetDevice:
         this.in_use,
         multiply=6,
         name="mac_table.macs",
+        private=MACS,
         exists=this.in_use <= MAC_TABLE_ENTRIES,
         default=b"",
     )

@@ -10,6 +10,7 @@ from vmstate.devices.pci.msix import CAPABILITY_LIST, MSIX_CAPABILITY, TABLE_SIZ
 from vmstate.devices.virtio.device_ids import is_of_device
 from vmstate.errors import EncodeError
 from vmstate.vmsd.declare import (
+    REGISTERS,
     array,
     boolean,
     buffer,
@@ -74,7 +75,7 @@ class VirtIOPCIConfig:
         )
     )
     msix_table: list[MSIXEntry] = varray(MSIXEntry, count=VECTORS)
-    msix_pba: bytes = buffer(ceil_div(VECTORS, 8))
+    msix_pba: bytes = buffer(ceil_div(VECTORS, 8), private=REGISTERS)
     config_vector: int | None = uint16(
         exists=VECTORS > 0,
         rules=(

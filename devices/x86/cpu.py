@@ -6,6 +6,7 @@ Facts from QEMU's target/i386/machine.c.
 from __future__ import annotations
 
 from vmstate.vmsd.declare import (
+    CONTENTS,
     TARGET_LONG_SIZE,
     array,
     description,
@@ -46,40 +47,40 @@ class Segment:
 class XMMReg:
     """Bits 0 to 127 of a vector register."""
 
-    ZMM_Q_0: int = uint64(name="_q_ZMMReg[0]")
-    ZMM_Q_1: int = uint64(name="_q_ZMMReg[1]")
+    ZMM_Q_0: int = uint64(name="_q_ZMMReg[0]", private=CONTENTS)
+    ZMM_Q_1: int = uint64(name="_q_ZMMReg[1]", private=CONTENTS)
 
 
 @description("ymmh_reg", version_id=1, minimum_version_id=1)
 class YMMHReg:
     """Bits 128 to 255 of a vector register."""
 
-    ZMM_Q_2: int = uint64(name="_q_ZMMReg[2]")
-    ZMM_Q_3: int = uint64(name="_q_ZMMReg[3]")
+    ZMM_Q_2: int = uint64(name="_q_ZMMReg[2]", private=CONTENTS)
+    ZMM_Q_3: int = uint64(name="_q_ZMMReg[3]", private=CONTENTS)
 
 
 @description("zmmh_reg", version_id=1, minimum_version_id=1)
 class ZMMHReg:
     """Bits 256 to 511 of a vector register."""
 
-    ZMM_Q_4: int = uint64(name="_q_ZMMReg[4]")
-    ZMM_Q_5: int = uint64(name="_q_ZMMReg[5]")
-    ZMM_Q_6: int = uint64(name="_q_ZMMReg[6]")
-    ZMM_Q_7: int = uint64(name="_q_ZMMReg[7]")
+    ZMM_Q_4: int = uint64(name="_q_ZMMReg[4]", private=CONTENTS)
+    ZMM_Q_5: int = uint64(name="_q_ZMMReg[5]", private=CONTENTS)
+    ZMM_Q_6: int = uint64(name="_q_ZMMReg[6]", private=CONTENTS)
+    ZMM_Q_7: int = uint64(name="_q_ZMMReg[7]", private=CONTENTS)
 
 
 @description("hi16_zmm_reg", version_id=1, minimum_version_id=1)
 class Hi16ZMMReg:
     """All bits of one of the vector registers 16 to 31."""
 
-    ZMM_Q_0: int = uint64(name="_q_ZMMReg[0]")
-    ZMM_Q_1: int = uint64(name="_q_ZMMReg[1]")
-    ZMM_Q_2: int = uint64(name="_q_ZMMReg[2]")
-    ZMM_Q_3: int = uint64(name="_q_ZMMReg[3]")
-    ZMM_Q_4: int = uint64(name="_q_ZMMReg[4]")
-    ZMM_Q_5: int = uint64(name="_q_ZMMReg[5]")
-    ZMM_Q_6: int = uint64(name="_q_ZMMReg[6]")
-    ZMM_Q_7: int = uint64(name="_q_ZMMReg[7]")
+    ZMM_Q_0: int = uint64(name="_q_ZMMReg[0]", private=CONTENTS)
+    ZMM_Q_1: int = uint64(name="_q_ZMMReg[1]", private=CONTENTS)
+    ZMM_Q_2: int = uint64(name="_q_ZMMReg[2]", private=CONTENTS)
+    ZMM_Q_3: int = uint64(name="_q_ZMMReg[3]", private=CONTENTS)
+    ZMM_Q_4: int = uint64(name="_q_ZMMReg[4]", private=CONTENTS)
+    ZMM_Q_5: int = uint64(name="_q_ZMMReg[5]", private=CONTENTS)
+    ZMM_Q_6: int = uint64(name="_q_ZMMReg[6]", private=CONTENTS)
+    ZMM_Q_7: int = uint64(name="_q_ZMMReg[7]", private=CONTENTS)
 
 
 @description("bnd_regs", version_id=1, minimum_version_id=1)
@@ -111,7 +112,7 @@ class LBREntry:
 class FPRegTmp:
     """Mantissa, sign and exponent."""
 
-    tmp_mant: int = uint64()
+    tmp_mant: int = uint64(private=CONTENTS)
     tmp_exp: int = uint16()
 
 
@@ -292,7 +293,7 @@ class MSRHypervTime:
 class MSRHypervCrash:
     """Hyper-V: what a crash has left."""
 
-    msr_hv_crash_params: list[int] = array(uint64, 5, name="env.msr_hv_crash_params")
+    msr_hv_crash_params: list[int] = array(uint64, 5, name="env.msr_hv_crash_params", private=CONTENTS)
 
 
 @part(noise={"counter": ("env.msr_hv_runtime",)})
@@ -521,7 +522,7 @@ class MSRTSXCtrl:
 class MSRIntelSGX:
     """The key that enclaves are signed with."""
 
-    msr_ia32_sgxlepubkeyhash: list[int] = array(uint64, 4, name="env.msr_ia32_sgxlepubkeyhash")
+    msr_ia32_sgxlepubkeyhash: list[int] = array(uint64, 4, name="env.msr_ia32_sgxlepubkeyhash", private=CONTENTS)
 
 
 @description("cpu/pdptrs", version_id=1, minimum_version_id=1)

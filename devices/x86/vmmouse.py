@@ -5,7 +5,7 @@ Facts from QEMU's hw/i386/vmmouse.c.
 
 from __future__ import annotations
 
-from vmstate.vmsd.declare import array, description, device, int32_equal, uint8, uint16, uint32
+from vmstate.vmsd.declare import CONTENTS, array, description, device, int32_equal, uint8, uint16, uint32
 
 
 @device("vmmouse")
@@ -14,7 +14,7 @@ class VMMouse:
     """Events that wait for the guest."""
 
     queue_size: int = int32_equal()
-    queue: list[int] = array(uint32, 1024)
+    queue: list[int] = array(uint32, 1024, private=CONTENTS)
     nb_queue: int = uint16()
     status: int = uint16()
     absolute: int = uint8()

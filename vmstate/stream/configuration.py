@@ -6,7 +6,18 @@ migration/savevm.c (vmstate_configuration). It is read at version 0; QEMU writes
 
 from __future__ import annotations
 
-from vmstate.vmsd.declare import array, counted_string, description, subsection, text, uint8, uint32, varray
+from vmstate.vmsd.declare import (
+    REGISTERS,
+    UUID,
+    array,
+    counted_string,
+    description,
+    subsection,
+    text,
+    uint8,
+    uint32,
+    varray,
+)
 from vmstate.vmsd.expr import this
 
 
@@ -22,14 +33,16 @@ class Capabilities:
     """The migration capabilities that are on and that change the stream, by name."""
 
     caps_count: int = uint32(version=1)
-    capabilities: list[str] = varray(counted_string(info="capability"), count=this.caps_count, version=1)
+    capabilities: list[str] = varray(
+        counted_string(info="capability"), count=this.caps_count, version=1, private=REGISTERS
+    )
 
 
 @description("configuration/uuid", version_id=1, minimum_version_id=1)
 class Uuid:
     """The machine's UUID, with the capability validate-uuid."""
 
-    data: list[int] = array(uint8, 16, name="uuid.data", version=1)
+    data: list[int] = array(uint8, 16, name="uuid.data", version=1, private=UUID)
 
 
 @description("configuration", version_id=1)
@@ -37,7 +50,7 @@ class Configuration:
     """What the destination must have in common with the source."""
 
     len: int = uint32()
-    name: str = text(this.len)
+    name: str = text(this.len, private=REGISTERS)
     target_page_bits: TargetPageBits | None = subsection(TargetPageBits)
     capabilities: Capabilities | None = subsection(Capabilities)
     uuid: Uuid | None = subsection(Uuid)

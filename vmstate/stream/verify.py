@@ -134,8 +134,7 @@ def odd_subsections(value: Any, steps: tuple[str | int, ...] = ()) -> Iterator[t
 
 
 def _vmdesc(stream: Stream, text: bytes) -> Iterator[Finding]:
-    own = dict(json.loads(text, object_pairs_hook=_pairs))
-    devices = list(own["devices"])
+    devices = vmdesc_entries(text)
     vmdesc = stream.vmdesc
     assert vmdesc is not None
     names = {(device.name, device.instance_id) for device in vmdesc.devices}
@@ -157,6 +156,11 @@ def _vmdesc(stream: Stream, text: bytes) -> Iterator[Finding]:
     for entry in devices:
         name = str(dict(entry)["name"])
         yield Finding("vmdesc", "error", name, None, None, "the vmdesc describes a section that is not there")
+
+
+def vmdesc_entries(text: bytes) -> list[Any]:
+    """What a vmdesc says of each device, its objects as lists of pairs."""
+    return list(dict(json.loads(text, object_pairs_hook=_pairs))["devices"])
 
 
 def _pairs(pairs: list[tuple[str, Any]]) -> list[tuple[str, Any]]:

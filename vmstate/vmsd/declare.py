@@ -28,6 +28,7 @@ from vmstate.vmsd.description import (
     MigrationPriority,
     Pointers,
     Rule,
+    Secret,
     Subsection,
     VMStateDescription,
 )
@@ -56,6 +57,8 @@ class WordOptions(TypedDict, total=False):
     """The value in a state built from nothing."""
     err_hint: str | None
     """QEMU's hint where a value is not the one expected."""
+    private: tuple[Secret, ...] | None
+    """What of it is not for strangers, where the type does not say it: REGISTERS, CONTENTS, MACS, secret(...)."""
     doc: str | None
     """One sentence on the field."""
 
@@ -85,6 +88,23 @@ if TYPE_CHECKING:
 
 
 _REGISTER = "__vmstate_declared__"
+
+REGISTERS: tuple[Secret, ...] = ()
+"""`private=` of bytes that are a device's registers, and stay in what is given to strangers."""
+
+CONTENTS = (Secret("contents"),)
+"""`private=` of numbers that hold what a guest stored, sent or typed."""
+
+MACS = (Secret("mac"),)
+"""`private=` of MAC addresses, 6 bytes each."""
+
+UUID = (Secret("uuid"),)
+"""`private=` of a UUID of 16 bytes."""
+
+
+def secret(kind: str, first: int, count: int) -> tuple[Secret, ...]:
+    """`private=` of `count` elements from number `first` on the wire on; several are added."""
+    return (Secret(kind, first, count),)
 
 
 class Declared:
@@ -710,7 +730,7 @@ def _collect(name: str, body: type) -> tuple[list[Field], list[Subsection], dict
         try:
             field = Field(attribute=attribute, **shape)
         except TypeError:
-            known = "name, version, exists, rules, value, default, err_hint, doc"
+            known = "name, version, exists, rules, value, default, private, err_hint, doc"
             odd = ", ".join(repr(option) for option in shape if option not in _FIELD_OPTIONS)
             raise DescriptionError(f"{attribute!r} has no option {odd}", section=repr(name), expected=known) from None
         fields.append(field)

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, Generic
 
 from vmstate.errors import DescriptionError
-from vmstate.vmsd.data import Data, NamedTuple
+from vmstate.vmsd.data import Data, NamedTuple, Value
 from vmstate.vmsd.expr import Expr, Fact
 from vmstate.vmsd.types import Bitmap, Buffer, Choice, GTree, Host, Scalar, Struct, Unused, Validate, WireType
 
@@ -71,6 +71,20 @@ class Rule(Data):
     mended: bool = False
 
 
+class Secret(Value):
+    """Elements of a field that hold what is the user's or the guest's, and how they are replaced for strangers.
+
+    `kind` is "contents" (bytes of any kind), "mac" (addresses, 6 bytes each), "mac-words" (an address in three 16-bit
+    registers, the first byte the lower of the first), "mac-registers" (addresses in pairs of 32-bit registers, as
+    Intel's cards have them: four bytes, the first the lowest, then two, below 16 bits that are kept) or "uuid" (16
+    bytes). `first` is the index of the first element on the wire, `count` how many there are; None: all that follow.
+    """
+
+    kind: str
+    first: int = 0
+    count: int | None = None
+
+
 class Field(Data):
     """One field of a description, in the order of the wire.
 
@@ -94,6 +108,8 @@ class Field(Data):
     default: Any = None
     err_hint: str | None = None
     doc: str | None = None
+    private: tuple[Secret, ...] | None = None
+    """What of it is not for strangers; () is nothing, None is told by the type: bytes, text and arrays of uint8 are."""
     # From a vmdesc only: QEMU has numbered the name already, and has said whether the array was compressed.
     as_written: bool = False
     compressed: bool | None = None

@@ -1,0 +1,435 @@
+"""A stream for strangers: nothing in it is the user's or the guest's own, and it reads as it did."""
+
+from __future__ import annotations
+
+import io
+import random
+import re
+import sys
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+
+import explain_cases
+import pytest
+from handmade import scalar, stream_with, vmdesc_text
+from machines import COLD, needs_qemu
+from recorded import FIXTURES, MAPPED_RAM, NO_ANYTHING, NO_FOOTER, NONE, POSTCOPY, S390X, STREAMS, plain
+
+import vmstate
+from vmstate import Section, Stream, VMStateDescription, VMStateError, check, compat, explain, load, thin, verify
+from vmstate.cli import main
+from vmstate.devices.virtio.net import Rss
+from vmstate.saved.scrub import PCI_CONFIG, Replacer, private_by_type, scrub
+from vmstate.stream.registry import all_descriptions, known_names
+from vmstate.vmsd import types as t
+from vmstate.vmsd.declare import CONTENTS, MACS, REGISTERS, secret, uint8
+from vmstate.vmsd.description import Field
+from vmstate.vmsd.expr import Expr
+
+KEY = b"a key for tests"
+Planted = list[tuple[int, bytes]]
+SOME = sorted(
+    {*STREAMS[::24], POSTCOPY, S390X, NO_FOOTER, NO_ANYTHING, NONE, "recorded/qemu-7.2-q35-uuid-cold.mig.xz"}
+    - {MAPPED_RAM, "recorded/qemu-7.2-microvm-dirty-bitmaps-cold.mig.xz"}
+)
+MANY = "recorded/qemu-7.2-q35-devices-cold.mig.xz"
+ZOO = "recorded/qemu-7.2-q35-virtio-devices-booted.mig.xz"
+FILTERS = "qemu-7.2-q35-virtio-net-filters.mig.xz"
+CARD = "qemu-11.1-q35-virtio-net.mig.xz"
+
+
+def small(file: str) -> bytes:
+    """A recorded stream without its memory."""
+    return b"".join(thin(plain(file)))
+
+
+def layout(stream: Stream) -> list[object]:
+    """All that says how a stream is built: parts and where they are, headers, the places of all fields, vmdesc."""
+    built: list[object] = [stream.version, stream.vmdesc_text]
+    for part in stream.parts:
+        built.append((type(part), part.offset))
+        if isinstance(part, Section):
+            built += [part.header, part.footer, part.described_by]
+            built += [(path, entry.offset, entry.size) for path, entry in part.trace().items()]
+    built += [(block.used_length, len(block.idstr)) for block in stream.ram.blocks]
+    return built
+
+
+def rules(findings: list[vmstate.Finding]) -> list[tuple[object, ...]]:
+    return [(finding.rule, finding.section, finding.path, finding.offset) for finding in findings]
+
+
+def bytes_fields(stream: Stream) -> Iterator[tuple[int, int]]:
+    """(offset, size) of all bytes of a stream that hold no registers: told by the types, not by what is replaced."""
+    for section in stream.sections:
+        if section.is_ram:
+            continue
+        if section.vmsd is None:
+            yield section.payload_offset, section.footer.offset - section.payload_offset
+        registers = {
+            field.name
+            for known in all_descriptions(section.name)
+            for vmsd in known.walk()
+            for field in vmsd.fields
+            if field.private == REGISTERS
+        }
+        for path, entry in section.trace().items():
+            field = entry.field
+            # Of a virtio configuration space some is private; other tests say what.
+            if field is None or field.name in registers or path == "virtio.config":
+                continue
+            if field.type.info in (PCI_CONFIG, "pci irq state"):
+                continue
+            kind = field.type
+            if type(kind) in (t.Buffer, t.Opaque, t.Text) or (kind is t.UINT8 and field.count is not None):
+                yield entry.offset, entry.size
+
+
+@pytest.mark.parametrize("file", SOME)
+def test_secrets_are_gone_and_the_layout_is_not(file: str) -> None:
+    """Every field of bytes is filled with a secret of its own first, where the stream then still reads the same."""
+    with load(small(file)) as before:
+        data, secrets = planted(before, random.Random(file))
+    scrubbed = scrub(data, KEY)
+    with load(data) as stream, load(scrubbed) as replaced:
+        assert layout(replaced) == layout(stream)
+        assert rules(check(replaced)) == rules(check(stream))
+        assert rules(verify(replaced, memoryview(scrubbed))) == rules(verify(stream, memoryview(data)))
+        assert replaced.to_bytes() == scrubbed
+    assert len(secrets) > 2 or len(before.sections) < 15
+    for offset, secret_bytes in secrets:
+        for start in range(0, len(secret_bytes) - 7, 8):
+            assert secret_bytes[start : start + 8] not in scrubbed, f"the field at {offset:#x}"
+
+
+def planted(stream: Stream, draw: random.Random) -> tuple[bytes, Planted]:
+    """The bytes of a stream with secrets, and the secrets, as many as leave the layout and the rules alone."""
+    original = stream.to_bytes()
+    wanted = layout(stream)
+
+    def reads(data: bytes) -> bool:
+        try:
+            with load(data) as again:
+                return layout(again) == wanted and rules(check(again)) == rules(check(stream))
+        except VMStateError:
+            return False
+
+    def filled(base: bytes, secrets: Planted) -> bytes:
+        result = bytearray(base)
+        for offset, secret_bytes in secrets:
+            result[offset : offset + len(secret_bytes)] = secret_bytes
+        return bytes(result)
+
+    fields = [(offset, size) for offset, size in bytes_fields(stream) if 8 <= size <= 70000]
+    secrets = [(offset, draw.randbytes(size)) for offset, size in fields]
+    if reads(filled(original, secrets)):
+        return filled(original, secrets), secrets
+    # A configuration space says what a device is: what no longer reads so is left out, section by section.
+    kept: Planted = []
+    for section in stream.sections:
+        inside = [secret for secret in secrets if section.payload_offset <= secret[0] < section.footer.offset]
+        if inside and reads(filled(original, inside)):
+            kept += inside
+    return filled(original, kept), kept
+
+
+MACS_OF = {
+    FILTERS: ["525400123456", "525400aabbcc"],
+    MANY: [f"5254001234{number:02x}" for number in range(0x56, 0x60)],
+}
+
+
+@pytest.mark.parametrize("file", MACS_OF)
+def test_no_address_is_left(file: str) -> None:
+    """The addresses of the cards, in any order of bytes, wherever they stand."""
+    data = small(file)
+    scrubbed = scrub(data, KEY)
+    forms_seen = set()
+    for mac in map(bytes.fromhex, MACS_OF[file]):
+        registers = mac[3::-1] + b"\x80\0" + mac[:3:-1]
+        forms = {"plain": mac, "registers": registers, "words": bytes(mac[at ^ 1] for at in range(6))}
+        for name, form in forms.items():
+            if form in data:
+                forms_seen.add(name)
+            assert form not in scrubbed, name
+    assert forms_seen == ({"plain"} if file == FILTERS else {"plain", "registers", "words"})
+
+
+def test_a_serial_number_made_of_the_address() -> None:
+    """As an e1000e behind a root port has it in its PCI configuration space, of which all else stays."""
+    data = bytearray(small(MANY))
+    mac = bytes.fromhex("525400123456")
+    serial = (mac[:3] + b"\xff\xfe" + mac[3:])[::-1]
+    with load(bytes(data)) as stream:
+        trace = next(section for section in stream.sections if section.name.endswith("/e1000e")).trace()
+        config = next(entry for entry in trace.values() if entry.field and entry.field.type.info == PCI_CONFIG)
+    start, stop = config.offset, config.offset + config.size
+    data[stop - 64 : stop - 56] = serial
+    scrubbed = scrub(bytes(data), KEY)
+    replaced = Replacer(KEY).mac(mac)
+    assert scrubbed[stop - 64 : stop - 56] == (replaced[:3] + b"\xff\xfe" + replaced[3:])[::-1]
+    assert scrubbed[start : stop - 64] == data[start : stop - 64]
+    assert scrubbed[stop - 56 : stop] == data[stop - 56 : stop]
+
+
+def test_a_card_is_the_same_card_everywhere() -> None:
+    """Its addresses in the device state, the receive filter and the configuration space; what is not private stays."""
+    replacer = Replacer(KEY)
+    with load(small(FILTERS)) as stream, load(scrub(plain(FILTERS), KEY)) as scrubbed:
+        before, after = stream["virtio-net"].state, scrubbed["virtio-net"].state
+        assert after.net.mac == replacer.mac(before.net.mac) != before.net.mac
+        assert after.config_space.mac == replacer.mac(before.config_space.mac) != before.config_space.mac
+        assert after.config_space.status == before.config_space.status
+        assert len(set(after.net.mac_table)) == len(set(before.net.mac_table)) > 1
+        for mac, replaced in zip(before.net.mac_table, after.net.mac_table, strict=True):
+            assert replaced == replacer.mac(mac)
+            assert replaced[0] & 1 == mac[0] & 1
+        assert after.net.vlan_ids == before.net.vlan_ids
+        assert after.features == before.features
+
+
+def test_the_key_of_the_hash_is_gone() -> None:
+    key = bytes(range(1, 41))
+    with load(small(FILTERS)) as stream:
+        card = stream["virtio-net"].state.net
+        card.rss = Rss(indirections_len=2, indirections_table=[0, 1], key=key)
+        data = stream.to_bytes()
+    assert key in data
+    with load(scrub(data, KEY)) as scrubbed:
+        rss = scrubbed["virtio-net"].state.net.rss
+    assert rss.key == Replacer(KEY).contents(key)
+    assert rss.indirections_table == [0, 1]
+
+
+def test_equal_keys_give_equal_streams() -> None:
+    same = scrub(plain(CARD), KEY)
+    assert scrub(plain(CARD), KEY) == same
+    assert scrub(plain(CARD), b"another") != same
+    assert scrub(plain(CARD)) != scrub(plain(CARD))
+    # Across streams too: both hold the card with QEMU's first address.
+    with load(same) as newer, load(scrub(plain("qemu-7.2-q35-virtio-net.mig.xz"), KEY)) as older:
+        assert newer["virtio-net"].state.net.mac == older["virtio-net"].state.net.mac
+
+
+def test_the_uuid_of_the_machine() -> None:
+    file = "recorded/qemu-7.2-q35-uuid-cold.mig.xz"
+    with load(small(file)) as stream:
+        configuration = stream.configuration
+        assert configuration is not None and configuration.uuid is not None
+        before = bytes(configuration.uuid.data)
+    scrubbed = scrub(plain(file), KEY)
+    assert before not in scrubbed
+    with load(scrubbed) as stream:
+        assert stream.configuration is not None and stream.configuration.uuid is not None
+        after = uuid.UUID(bytes=bytes(stream.configuration.uuid.data))
+        assert stream.configuration.machine == configuration.machine
+        assert stream.configuration.capability_names == configuration.capability_names
+    assert after.version == uuid.UUID(bytes=before).version
+    # The same again where it stands as text, or as Windows has it.
+    forms = dict(forms_of_uuid(before))
+    assert forms[uuid.UUID(bytes=before).bytes_le] == after_of(before).bytes_le
+    assert forms[str(uuid.UUID(bytes=before)).encode()] == str(after_of(before)).encode()
+
+
+def after_of(value: bytes) -> uuid.UUID:
+    return uuid.UUID(bytes=Replacer(KEY).uuid(value))
+
+
+def forms_of_uuid(value: bytes) -> Iterator[tuple[bytes, bytes]]:
+    replacer = Replacer(KEY)
+    replacer.uuid(value)
+    return replacer.forms()
+
+
+@pytest.mark.parametrize(
+    ("name", "kept"),
+    [
+        ("pc.ram", "pc.ram"),
+        ("/rom@etc/acpi/tables", "/rom@etc/acpi/tables"),
+        ("0000:00:02.0/vga.vram", "0000:00:02.0/vga.vram"),
+        ("0000:00:02.0/virtio-net-pci.rom", "0000:00:02.0/virtio-net-pci.rom"),
+        ("ram-node0", "ram-node0"),
+        ("0000:00:0d.0/customer7", "0000:00:0d.0/"),
+        ("/objects/customer7", "/objects/"),
+        ("customer7.ram", ""),
+        ("", ""),
+    ],
+)
+def test_names_of_blocks(name: str, kept: str) -> None:
+    replaced = Replacer(KEY).block_name(name.encode()).decode()
+    assert replaced.startswith(kept) and len(replaced) == len(name)
+    assert (replaced == name) == (kept == name)
+
+
+def test_values_of_every_kind() -> None:
+    replacer = Replacer(KEY)
+    assert replacer.contents(bytes(5)) == bytes(5)
+    assert replacer.contents(b"abc") == replacer.contents(b"abc") != b"abc"
+    text = replacer.text(b"host\0\0name\0host")
+    assert re.fullmatch(rb"[a-z]{4}\0\0[a-z]{4}\0[a-z]{4}", text) and text[:4] == text[-4:]
+    assert replacer.mac(bytes(6)) == bytes(6)
+    assert replacer.mac(b"\xff" * 6) == b"\xff" * 6
+    assert replacer.uuid(bytes(16)) == bytes(16)
+    # Made with the key: whoever has none cannot try all addresses.
+    assert Replacer(b"another").mac(b"\x52\x54\0\x12\x34\x56") != replacer.mac(b"\x52\x54\0\x12\x34\x56")
+
+
+def test_a_device_that_nothing_knows() -> None:
+    """Its bytes and its arrays of uint8 go, its numbers stay; six bytes are an address, also where it comes again."""
+    mac = b"\x52\x54\0\xaa\xbb\xcc"
+    secret_bytes = b"0123456789abcdef"
+    fields = ", ".join(
+        (
+            scalar("reg", 4),
+            '{"name": "blob", "type": "buffer", "size": 16}',
+            '{"name": "macaddr", "array_len": 6, "type": "uint8", "size": 1}',
+            scalar("low", 4),
+            scalar("high", 2),
+        )
+    )
+    body = b"\0\0\1\2" + secret_bytes + mac + mac
+    data = stream_with(vmdesc_text(fields), body)
+    scrubbed = scrub(data, KEY)
+    start = data.index(body)
+    after = scrubbed[start : start + len(body)]
+    assert scrubbed[:start] == data[:start] and scrubbed[start + len(body) :] == data[start + len(body) :]
+    assert after[:4] == body[:4]
+    assert after[4:20] == Replacer(KEY).contents(secret_bytes)
+    assert after[20:26] == after[26:32] == Replacer(KEY).mac(mac)
+    # What nothing describes at all is replaced as a whole, and so is what follows the end.
+    alone = b"QEVM\0\0\0\3" + data[8 : data.index(b"\0\x06")] + b"\0"
+    replaced = scrub(alone + b"behind the end", KEY)
+    assert len(replaced) == len(alone) + 14
+    assert secret_bytes not in replaced and mac not in replaced and b"behind" not in replaced
+
+
+@pytest.mark.parametrize("command", [b"\0\6\0\x1e\0\x0bcustomer7.x\0" + bytes(16), b"\0\x0a\0\x0c\x0bcustomer7.x"])
+def test_commands_that_name_a_block(command: bytes) -> None:
+    data = b"QEVM\0\0\0\3\x08" + command + b"\0"
+    scrubbed = scrub(data, KEY)
+    assert b"customer7.x" in data and b"customer" not in scrubbed
+    assert len(scrubbed) == len(data)
+
+
+@pytest.mark.parametrize("case", explain_cases.CASES[::9], ids=lambda case: case.name)
+def test_explain_says_the_same(case: explain_cases.Case) -> None:
+    stream = explain_cases.changed(explain_cases.stream_of(case.source), case.changes)
+    target = explain_cases.target_named(case.destination)
+    before, after = explain(load(b"".join(thin(stream))), target), explain(load(scrub(stream, KEY)), target)
+    assert [(finding.id, finding.severity, finding.offset) for finding in after.findings] == [
+        (finding.id, finding.severity, finding.offset) for finding in before.findings
+    ]
+    assert after.verdict == before.verdict
+
+
+def test_compat_says_the_same(tmp_path: Path) -> None:
+    """Two releases' streams, as schemas."""
+    paths = []
+    for release in ("7.2", "11.1"):
+        data = small(f"qemu-{release}-q35-virtio-net.mig.xz")
+        paths.append((tmp_path / f"{release}.mig", tmp_path / f"{release}-scrubbed.mig"))
+        paths[-1][0].write_bytes(data)
+        paths[-1][1].write_bytes(scrub(data, KEY))
+    before, after = (compat(str(older), str(newer)) for older, newer in zip(*paths, strict=True))
+    assert before.findings
+    assert after.findings == before.findings
+
+
+def test_the_command(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    out, again = tmp_path / "out.mig", tmp_path / "again.mig"
+    file = str(FIXTURES / FILTERS)
+    assert main(["thin", file, "--scrub", "-o", str(out)]) == 0
+    assert out.read_bytes() != small(FILTERS) and len(out.read_bytes()) == len(small(FILTERS))
+    assert main(["thin", file, "--scrub-key", "mine", "-o", str(out)]) == 0
+    assert main(["thin", file, "--scrub", "--scrub-key", "mine", "-o", str(again)]) == 0
+    assert out.read_bytes() == again.read_bytes()
+    sink = io.TextIOWrapper(io.BytesIO())
+    monkeypatch.setattr(sys, "stdout", sink)
+    assert main(["thin", file, "--scrub-key", "mine", "-o", "-"]) == 0
+    assert sink.buffer.getvalue() == out.read_bytes()  # type: ignore[attr-defined]
+    for arguments in ([str(FIXTURES / MAPPED_RAM), "--scrub"], [str(tmp_path / "nowhere.mig"), "--scrub"]):
+        assert main(["thin", *arguments, "-o", str(tmp_path / "none.mig")]) == 2
+        assert len(capsys.readouterr().err.splitlines()) == 1
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["again.mig", "out.mig"]
+
+
+@pytest.mark.qemu
+@needs_qemu
+def test_qemu_loads_what_never_ran(tmp_path: Path) -> None:
+    from vmstate.lab.incoming import load_into_qemu
+    from vmstate.qemu.capture import capture_started
+
+    capture_started(tmp_path / "cold.mig", COLD)
+    (tmp_path / "scrubbed.mig").write_bytes(scrub(tmp_path / "cold.mig"))
+    assert load_into_qemu(tmp_path / "scrubbed.mig", COLD).accepted
+
+
+# The vocabulary
+
+
+def descriptions() -> Iterator[VMStateDescription]:
+    """Everything that the library describes, and all inside of it, each once."""
+    met: dict[int, VMStateDescription] = {}
+    for name in known_names():
+        for outermost in all_descriptions(name):
+            met |= {id(vmsd): vmsd for vmsd in outermost.walk()}
+    return iter(met.values())
+
+
+def expressions(vmsd: VMStateDescription) -> Iterator[Expr]:
+    """Every expression of the description that reads the struct itself."""
+    for field in vmsd.fields:
+        yield from field.expressions()
+        yield from (rule.holds for rule in field.rules)
+    yield from (rule.holds for rule in vmsd.rules)
+    yield from (sub.needed for sub in vmsd.subsections if sub.needed is not None)
+
+
+def test_nothing_that_is_replaced_decides_anything() -> None:
+    """No layout and no rule reads a field whose value is replaced: such fields say that they are registers."""
+    read_and_replaced = []
+    for vmsd in descriptions():
+        replaced = {
+            field.attribute
+            for field in vmsd.fields
+            if (private_by_type(field, 0) if field.private is None else field.private)
+        }
+        for expr in expressions(vmsd):
+            references = [ref for part in expr.walk() for ref in part.refs_ if ref.base_ == "this"]
+            read_and_replaced += [
+                (vmsd.name, ref) for ref in references if len(ref.names_) == 1 and ref.names_[0] in replaced
+            ]
+    assert read_and_replaced == []
+
+
+def test_words_say_what_is_private() -> None:
+    bytes_field = Field("a", t.Buffer("buffer", 4))
+    assert private_by_type(bytes_field, 4) == CONTENTS
+    assert private_by_type(bytes_field, 6) == MACS
+    assert private_by_type(Field("a", t.Buffer(PCI_CONFIG, 256)), 256) == REGISTERS
+    assert private_by_type(Field("a", t.UINT8, count=4), 4) == CONTENTS
+    assert private_by_type(Field("a", t.UINT8), 1) == REGISTERS
+    assert private_by_type(Field("a", t.UINT32, count=4), 16) == REGISTERS
+    assert private_by_type(Field("a", t.BOOL, count=4), 4) == REGISTERS
+    part = secret("contents", 2, 3)
+    assert (part[0].first, part[0].count) == (2, 3)
+    assert uint8(private=CONTENTS).field["private"] == CONTENTS
+
+
+def test_third_parties_can_say_it() -> None:
+    """Only some elements of an array of registers are private; text and pieces keep their lengths."""
+    replacer = Replacer(KEY)
+    registers = Field("a", t.UINT16, count=4, private=secret("contents", 1, 2))
+    value = bytes(range(1, 9))
+    assert dict(replacer.field(registers, value)) == {2: replacer.contents(value[2:4]) + replacer.contents(value[4:6])}
+    addresses = Field("a", t.UINT32, count=3, private=secret("mac-registers", 0, 2))
+    pair = bytes.fromhex("12005452800f5634")
+    mac = replacer.mac(bytes.fromhex("525400123456"))
+    assert dict(replacer.field(addresses, pair + bytes(4))) == {0: mac[3::-1] + b"\x80\x0f" + mac[:3:-1]}
+    words = Field("a", t.UINT16, count=3, private=secret("mac-words", 0, 3))
+    assert dict(replacer.field(words, bytes.fromhex("545212005634"))) == {0: bytes(mac[at ^ 1] for at in range(6))}
+    strings = Field("a", t.CountedString("buffer"), count=2)
+    assert [place for place, _ in replacer.field(strings, b"\3abc\2de")] == [1, 5]
+    pieces = dict(replacer.field(Field("a", t.Chunks("buffer", 9)), b"\0\0\0\3abc\0\0\0\0"))
+    assert pieces == {4: replacer.contents(b"abc"), 11: b""}

@@ -1,0 +1,421 @@
+"""A thin stream that can be given to strangers: contents, addresses, UUIDs and names replaced, the layout kept.
+
+What is replaced is told by the descriptions: bytes and text of any kind, arrays of uint8, the bytes of what nothing
+describes, and what a field says of itself (`private=`). Every size, offset and order stays, so that the stream reads as
+the original does. Numbers stay: registers, addresses in guest memory, counts, features.
+
+A replacement is made of the value and of a key, by HMAC: equal values have equal replacements, and a short value, such
+as a MAC address, cannot be found by trying all there are without the key. A MAC address and a UUID are also replaced
+where they stand inside of what else is kept, such as the serial number in a PCI configuration space.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import re
+import secrets
+from collections.abc import Callable, Iterator, Mapping
+from itertools import zip_longest
+from typing import Any, NamedTuple, Protocol, runtime_checkable
+
+from vmstate.errors import StreamError, VMStateError
+from vmstate.saved.loading import load
+from vmstate.saved.thin import thin
+from vmstate.schema.vmdesc import Vmdesc
+from vmstate.schema.write import describe_device
+from vmstate.stream.configuration import Configuration
+from vmstate.stream.events import Command, CommandType, ConfigurationSection, Trailing
+from vmstate.stream.registry import all_descriptions, old_style_description
+from vmstate.stream.stream import Part, RamSummary, Section, Stream
+from vmstate.stream.verify import first_difference, vmdesc_entries
+from vmstate.vmsd import types as t
+from vmstate.vmsd.description import Field, Secret, TraceEntry, VMStateDescription
+from vmstate.vmsd.expr import IDSTR
+from vmstate.vmsd.state import facts_of
+
+KEY_SIZE = 32
+
+PCI_CONFIG = "pci config"
+"""The info of a PCI configuration space, all of it registers, whatever describes it."""
+
+_BLOCK_NAMES = re.compile(
+    rb"/rom@[\x21-\x7e]+"
+    rb"|(?:pc|microvm|isapc|mach-virt|virt|s390|ppc_spapr|pflash|system|vga|vmsvga|bochs-display|erst)"
+    rb"[.\-](?:ram|bios|rom|vram|exchange|fifo|flash\d?)"
+    rb"|[a-z0-9_\-]+\.rom|vram|vmclock_page|ram-node\d+|(?:mem)?(?:dimm|nvdimm)\d+|mem\d*"
+)
+"""Names of RAM blocks that QEMU and libvirt give: all others are somebody's own."""
+
+Patch = tuple[int, bytes]
+"""The offset of bytes that are replaced, and what is put there."""
+
+
+@runtime_checkable
+class Opened(Protocol):
+    """An attribute of a state class that knows what is in a field of bytes of the state, as a configuration space is.
+
+    `opens` is the path of the field; `trace` gives the places of the members in its bytes, from 0 on.
+    """
+
+    opens: str
+
+    def trace(self, state: Any) -> Mapping[str, TraceEntry]: ...
+
+
+class Layout(NamedTuple):
+    """How a section is read: a description, the facts, the places in the payload, and the state."""
+
+    vmsd: VMStateDescription
+    facts: Mapping[str, Any]
+    trace: Mapping[str, TraceEntry]
+    state: Any
+
+
+def scrub(source: Any, key: bytes | None = None) -> bytes:
+    """The bytes of a stream without memory, in which nothing is left that is the user's or the guest's own.
+
+    `source` is what `thin` takes; equal keys give equal replacements, without one every call has its own. Raises
+    `VMStateError` where the stream cannot be read, where it cannot be thin, and where a replacement would change how
+    it reads.
+    """
+    data = b"".join(thin(source))
+    with load(data) as stream:
+        scrubber = _Scrubber(stream, data, Replacer(key or secrets.token_bytes(KEY_SIZE)))
+        scrubbed = scrubber.result()
+        scrubber.compare(scrubbed)
+    return scrubbed
+
+
+class Replacer:
+    """What stands in place of a value: the same for the same value under the same key, and as long."""
+
+    def __init__(self, key: bytes) -> None:
+        self._key = key
+        self.macs: dict[bytes, bytes] = {}
+        self.uuids: dict[bytes, bytes] = {}
+
+    def _stream(self, kind: bytes, value: bytes, size: int) -> bytes:
+        seed = hmac.digest(self._key, kind + b"\0" + value, "sha256")
+        return hashlib.shake_256(seed).digest(size)
+
+    def contents(self, value: bytes) -> bytes:
+        """Bytes of any kind; what is nothing but zeros stays, for it says that there is nothing."""
+        return self._stream(b"contents", value, len(value)) if any(value) else value
+
+    def text(self, value: bytes) -> bytes:
+        """Text, with zeros where it has them: letters."""
+        return b"\0".join(
+            bytes(0x61 + byte % 26 for byte in self._stream(b"text", word, len(word))) for word in value.split(b"\0")
+        )
+
+    def mac(self, value: bytes) -> bytes:
+        """A MAC address: it stays a group's or one station's; none and the broadcast address stay."""
+        if value in (bytes(6), b"\xff" * 6):
+            return value
+        replaced = self.macs.get(value)
+        if replaced is None:
+            drawn = self._stream(b"mac", value, 6)
+            replaced = self.macs[value] = bytes(((drawn[0] & 0xFC) | 2 | (value[0] & 1), *drawn[1:]))
+        return replaced
+
+    def uuid(self, value: bytes) -> bytes:
+        """A UUID of 16 bytes; its version and variant stay."""
+        if not any(value):
+            return value
+        replaced = self.uuids.get(value)
+        if replaced is None:
+            drawn = bytearray(self._stream(b"uuid", value, 16))
+            drawn[6] = (value[6] & 0xF0) | (drawn[6] & 0x0F)
+            drawn[8] = (value[8] & 0xC0) | (drawn[8] & 0x3F)
+            replaced = self.uuids[value] = bytes(drawn)
+        return replaced
+
+    def block_name(self, name: bytes) -> bytes:
+        """The name of a RAM block: what somebody chose for it, the last part, unless QEMU or libvirt gives it."""
+        if _BLOCK_NAMES.fullmatch(name):
+            return name
+        above, slash, last = name.rpartition(b"/")
+        return name if _BLOCK_NAMES.fullmatch(last) else above + slash + self.text(last)
+
+    def field(self, field: Field, value: bytes, told: tuple[Secret, ...] | None = None) -> Iterator[Patch]:
+        """(place in the value, replacement) of a field whose bytes on the wire are `value`."""
+        kind = field.type
+        if field.private is None and told is None and isinstance(kind, (t.CountedString, t.Chunks)):
+            yield from self._counted(kind, value)
+            return
+        stated = field.private if field.private is not None else told
+        for secret in private_by_type(field, len(value)) if stated is None else stated:
+            size = kind.size if isinstance(kind, t.Scalar) else 1
+            first = secret.first * size
+            stop = len(value) if secret.count is None else first + secret.count * size
+            part = value[first:stop]
+            if isinstance(kind, t.Text) and secret.kind == "contents":
+                yield first, self.text(part)
+            else:
+                yield first, self._by_kind(secret.kind, part, size)
+
+    def _counted(self, kind: t.WireType, value: bytes) -> Iterator[Patch]:
+        """Text or pieces of bytes, each behind its length; the lengths stay."""
+        width = 1 if isinstance(kind, t.CountedString) else 4
+        place = 0
+        while place + width <= len(value):
+            begin = place + width
+            place = begin + int.from_bytes(value[place:begin], "big")
+            replace = self.text if width == 1 else self.contents
+            yield begin, replace(value[begin:place])
+
+    def _by_kind(self, kind: str, value: bytes, size: int) -> bytes:
+        match kind:
+            case "mac":
+                return _in_pieces(value, 6, self.mac, self.contents)
+            case "mac-words" if len(value) == 6:
+                return _swapped(self.mac(_swapped(value)))
+            case "mac-registers":
+                return _in_pieces(value, 8, self._mac_registers, self.contents)
+            case "uuid" if len(value) == 16:
+                return self.uuid(value)
+        if size > 1:
+            # Numbers, each for itself: equal ones stay equal, and those that are zero stay so.
+            return _in_pieces(value, size, self.contents, self.contents)
+        return self.contents(value)
+
+    def _mac_registers(self, value: bytes) -> bytes:
+        """Both registers, big-endian each as they are in the stream."""
+        mac = value[3::-1] + value[:5:-1]
+        replaced = self.mac(mac)
+        return replaced[3::-1] + value[4:6] + replaced[:3:-1]
+
+    def forms(self) -> Iterator[tuple[bytes, bytes]]:
+        """(bytes, replacement) of every form in which the addresses and UUIDs that were met can stand elsewhere."""
+        for old, new in self.macs.items():
+            yield from zip(_mac_forms(old), _mac_forms(new), strict=True)
+        for old, new in self.uuids.items():
+            yield from zip(_uuid_forms(old), _uuid_forms(new), strict=True)
+
+
+def _mac_forms(mac: bytes) -> tuple[bytes, ...]:
+    """As it is, from behind, in 16-bit words, and as the EUI-64 that a PCI serial number and an IPv6 address have."""
+    serial = mac[:3] + b"\xff\xfe" + mac[3:]
+    interface = bytes((serial[0] ^ 2,)) + serial[1:]
+    swapped = b"".join(mac[place : place + 2][::-1] for place in (0, 2, 4))
+    return mac, mac[::-1], swapped, serial, serial[::-1], interface
+
+
+def _uuid_forms(uuid: bytes) -> tuple[bytes, ...]:
+    """As it is, with its first three numbers little-endian, and as text."""
+    digits = uuid.hex()
+    shown = "-".join((digits[:8], digits[8:12], digits[12:16], digits[16:20], digits[20:]))
+    mixed = uuid[3::-1] + uuid[5:3:-1] + uuid[7:5:-1] + uuid[8:]
+    return uuid, mixed, shown.encode(), shown.upper().encode(), digits.encode()
+
+
+class _Scrubber:
+    """One run over a thin stream, whose bytes are `data`."""
+
+    def __init__(self, stream: Stream, data: bytes, replacer: Replacer) -> None:
+        self.stream = stream
+        self.data = data
+        self.replacer = replacer
+        self.layouts: list[tuple[Section, Layout]] = []
+
+    def result(self) -> bytes:
+        """The bytes of the stream with everything replaced that is private."""
+        vmdesc = self.stream.vmdesc
+        text = self.stream.vmdesc_text
+        entries = [] if text is None else vmdesc_entries(text)
+        patches = [patch for part in self.stream.parts for patch in self._part(part, vmdesc, entries)]
+        scrubbed = bytearray(self.data)
+        for offset, replacement in patches:
+            scrubbed[offset : offset + len(replacement)] = replacement
+        # All addresses are known only now.
+        forms = list(self.replacer.forms())
+        for part in self.stream.parts:
+            if isinstance(part, Section) and not part.is_ram:
+                start, stop = part.payload_offset, part.footer.offset
+                for offset, replacement in _occurrences(self.data, start, stop, forms):
+                    scrubbed[offset : offset + len(replacement)] = replacement
+        return bytes(scrubbed)
+
+    def compare(self, scrubbed: bytes) -> None:
+        """Refuse what does not read as the stream it was made from."""
+        with load(scrubbed) as stream:
+            for part, replaced in zip_longest(self.stream.parts, stream.parts):
+                if type(part) is not type(replaced) or part.offset != replaced.offset:
+                    raise _reads_otherwise(None)
+                if isinstance(part, Section) and isinstance(replaced, Section) and _head(part) != _head(replaced):
+                    raise _reads_otherwise(part.name)
+        for section, layout in self.layouts:
+            payload = scrubbed[section.payload_offset : section.footer.offset]
+            try:
+                trace = layout.vmsd.trace(payload, version_id=section.version_id, facts=layout.facts)
+            except VMStateError:
+                raise _reads_otherwise(section.name) from None
+            if _places(trace) != _places(layout.trace):
+                raise _reads_otherwise(section.name)
+
+    def _part(self, part: Part, vmdesc: Vmdesc | None, entries: list[Any]) -> Iterator[Patch]:
+        if isinstance(part, ConfigurationSection):
+            vmsd: VMStateDescription = Configuration.vmsd  # type: ignore[attr-defined]
+            start = part.offset + 1
+            trace = vmsd.trace(self.data[start : part.offset + part.size])
+            yield from self._fields(self.data[start:], trace, start)
+        elif isinstance(part, Command):
+            yield from self._command(part)
+        elif isinstance(part, Trailing):
+            yield part.offset, self.replacer.contents(bytes(part.raw))
+        elif isinstance(part, Section):
+            if isinstance(part.state, RamSummary):
+                for block in part.state.blocks:
+                    name = block.idstr.encode("utf-8", "surrogateescape")
+                    yield block.offset + 1, self.replacer.block_name(name)
+            else:
+                yield from self._section(part, vmdesc, entries)
+
+    def _command(self, command: Command) -> Iterator[Patch]:
+        """The name of a RAM block, which two of the commands hold behind its length."""
+        before = {CommandType.POSTCOPY_RAM_DISCARD: 1, CommandType.RECV_BITMAP: 0}.get(CommandType(command.command))
+        if before is None or len(command.data) <= before:
+            return
+        name = command.data[before + 1 : before + 1 + command.data[before]]
+        yield command.offset + 5 + before + 1, self.replacer.block_name(name)
+
+    def _section(self, section: Section, vmdesc: Vmdesc | None, entries: list[Any]) -> Iterator[Patch]:
+        start = section.payload_offset
+        payload = self.data[start : section.footer.offset]
+        layout = self._layout(section, payload, vmdesc, entries)
+        if layout is None:
+            yield start, self.replacer.contents(payload)
+            return
+        self.layouts.append((section, layout))
+        try:
+            yield from self._fields(payload, layout.trace, start, _of_library(section))
+            yield from self._opened(payload, layout, start)
+        except VMStateError as error:
+            raise error.within(section=section.name) from None
+
+    def _layout(self, section: Section, payload: bytes, vmdesc: Vmdesc | None, entries: list[Any]) -> Layout | None:
+        """How the section is read: by the library where that agrees with the vmdesc, since it knows what is private."""
+        version = section.version_id
+        if section.vmsd is None:
+            old_style = old_style_description(section.name)
+            return None if old_style is None else _read(old_style, payload, version, {IDSTR.name: section.name})
+        facts = {**facts_of(section.state), IDSTR.name: section.name}
+        if section.described_by == "vmdesc" and vmdesc is not None:
+            entry = next((pairs for pairs in entries if _is_entry_of(pairs, section)), None)
+            for vmsd in all_descriptions(section.name):
+                layout = _read(vmsd, payload, version, {IDSTR.name: section.name})
+                if layout is None:
+                    continue
+                built = describe_device(section.name, section.instance_id, vmsd, layout.state, vmdesc.dialect, version)
+                if first_difference(built, entry) is None:
+                    return layout
+        trace = section.vmsd.trace(payload, version_id=version, facts=facts)
+        return Layout(section.vmsd, facts, trace, section.state)
+
+    def _fields(
+        self,
+        payload: bytes,
+        trace: Mapping[str, TraceEntry],
+        start: int,
+        library: Mapping[str, tuple[Secret, ...]] | None = None,
+    ) -> Iterator[Patch]:
+        """The patches of the fields of a trace; `library` has, by wire name, what another layout says of them."""
+        for entry in trace.values():
+            field = entry.field
+            if field is None or entry.size == 0:
+                continue
+            value = payload[entry.offset : entry.offset + entry.size]
+            told = None if library is None or field.private is not None else library.get(field.name)
+            for place, replacement in self.replacer.field(field, value, told):
+                yield start + entry.offset + place, replacement
+
+    def _opened(self, payload: bytes, layout: Layout, start: int) -> Iterator[Patch]:
+        """What the class of a state knows of the inside of a field of bytes: instead of all of it, only some."""
+        for attribute in vars(type(layout.state)).values():
+            if not isinstance(attribute, Opened):
+                continue
+            entry = layout.trace.get(attribute.opens)
+            if entry is None:
+                continue
+            try:
+                members = attribute.trace(layout.state)
+            except VMStateError:
+                # It is not what it should be, and so stays replaced as a whole.
+                continue
+            end = max((member.offset + member.size for member in members.values()), default=0)
+            value = payload[entry.offset : entry.offset + entry.size]
+            # The members are registers, but for what they say of themselves; what is behind them stays replaced.
+            yield start + entry.offset, value[:end]
+            yield from self._fields(value, members, start + entry.offset)
+
+
+def private_by_type(field: Field, size: int) -> tuple[Secret, ...]:
+    """What of a field is private that says nothing of it, and whose value is `size` bytes: bytes in any form."""
+    kind = field.type
+    is_bytes = isinstance(kind, (t.Buffer, t.CountedString, t.Chunks)) and kind.info != PCI_CONFIG
+    is_bytes |= isinstance(kind, t.Scalar) and field.count is not None and kind.size == 1 and kind.code != "?"
+    if not is_bytes:
+        return ()
+    return (Secret("mac" if size == 6 else "contents"),)
+
+
+def _of_library(section: Section) -> Mapping[str, tuple[Secret, ...]]:
+    """What the library says of fields by their wire names, for a section that none of its layouts is exactly."""
+    if section.described_by != "vmdesc":
+        return {}
+    return {
+        field.name: field.private
+        for layout in all_descriptions(section.name)
+        for vmsd in layout.walk()
+        for field in vmsd.fields
+        if field.private is not None
+    }
+
+
+def _read(vmsd: VMStateDescription, payload: bytes, version: int, facts: dict[str, Any]) -> Layout | None:
+    try:
+        state = vmsd.decode(payload, version_id=version, facts=facts)
+        known = {**facts_of(state), **facts}
+        return Layout(vmsd, known, vmsd.trace(payload, version_id=version, facts=known), state)
+    except VMStateError:
+        return None
+
+
+def _is_entry_of(pairs: Any, section: Section) -> bool:
+    keys = dict(pairs)
+    return bool(keys.get("name") == section.name and keys.get("instance_id") == section.instance_id)
+
+
+def _in_pieces(
+    value: bytes, size: int, replace: Callable[[bytes], bytes], replace_rest: Callable[[bytes], bytes]
+) -> bytes:
+    whole = len(value) // size * size
+    pieces = [replace(value[place : place + size]) for place in range(0, whole, size)]
+    return b"".join(pieces) + replace_rest(value[whole:])
+
+
+def _swapped(words: bytes) -> bytes:
+    """The two bytes of each word in the other order."""
+    return b"".join(words[place : place + 2][::-1] for place in range(0, len(words), 2))
+
+
+def _occurrences(data: bytes, start: int, stop: int, forms: list[tuple[bytes, bytes]]) -> Iterator[Patch]:
+    for old, new in forms:
+        place = data.find(old, start, stop)
+        while place >= 0:
+            yield place, new
+            place = data.find(old, place + 1, stop)
+
+
+def _head(section: Section) -> tuple[Any, ...]:
+    return section.header, section.footer, section.described_by
+
+
+def _places(trace: Mapping[str, TraceEntry]) -> list[tuple[str, int, int]]:
+    return [(path, entry.offset, entry.size) for path, entry in trace.items()]
+
+
+def _reads_otherwise(section: str | None) -> StreamError:
+    message = "with its contents replaced the stream would read otherwise, and so is not written: try once more"
+    return StreamError(message, section=section, expected="a description that says which of its bytes are registers")
