@@ -560,7 +560,7 @@ print(answer.value, answer.sources["[0].pitch"][0].offset)
 
 
 def test_a_path_that_no_state_has_is_no_silence() -> None:
-    from vmstate.query.ask import value_at
+    from vmstate.vmsd.path import value_at
 
     state = opened(FILTERS)["virtio-net"].state
     assert value_at(state, "virtio.virtio.broken.broken") is None

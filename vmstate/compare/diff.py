@@ -31,7 +31,7 @@ from vmstate.stream.verify import first_difference, odd_subsections, residues
 from vmstate.vmsd.data import Data, NamedTuple, Value
 from vmstate.vmsd.description import VMStateDescription
 from vmstate.vmsd.expr import IDSTR
-from vmstate.vmsd.path import Steps, format_path
+from vmstate.vmsd.path import Steps, at_steps, format_path, member
 from vmstate.vmsd.state import is_state, items_of
 
 NOWHERE = "stream"
@@ -269,7 +269,7 @@ def _states(name: str, instance_id: int, read: Read) -> Iterator[Found]:
     tree = DeepDiff(*narrowed, view="tree", threshold_to_diff_deeper=0)
     differing = [tuple(item.path(output_format="list")) for group in tree.values() for item in group]
     for steps in sorted(differing, key=_by_place(narrowed)):
-        before, after = _at(old, steps), _at(new, steps)
+        before, after = at_steps(old, steps), at_steps(new, steps)
         kind = "added" if before is None else "removed" if after is None else "changed"
         noise = noise_of(vmsd, steps, before, after) or (
             None if new_vmsd is vmsd else noise_of(new_vmsd, steps, before, after)
@@ -331,28 +331,10 @@ def _by_place(narrowed: tuple[Any, Any]) -> Callable[[Steps], list[int]]:
         for step in steps:
             names = [name for side in sides if isinstance(side, dict) for name in side]
             places.append(step if isinstance(step, int) else names.index(step) if step in names else len(names))
-            sides = tuple(_inside(side, step) for side in sides)
+            sides = tuple(member(side, step) for side in sides)
         return places
 
     return place
-
-
-def _inside(value: Any, step: str | int) -> Any:
-    """A member of a plain value; None where it has none."""
-    try:
-        return value[step]
-    except (TypeError, LookupError):
-        return None
-
-
-def _at(state: Any, steps: Steps) -> Any:
-    """What is at a path of a state; None where there is nothing."""
-    for step in steps:
-        if is_state(state) and not isinstance(state, dict):
-            state = getattr(state, str(step), None)
-        else:
-            state = _inside(state, step)
-    return state
 
 
 def _ram(old: Stream, new: Stream, left: list[Section], right: list[Section], how: How) -> Iterator[Found]:

@@ -28,7 +28,7 @@ from vmstate.compare.pci_config import Masks
 from vmstate.compare.schemas import Schema, SectionSchema, schema_of_stream
 from vmstate.compare.target import Target, open_target
 from vmstate.errors import PathError, VersionError, VMStateError
-from vmstate.query.ask import LibrarySubject, Subject, value_at
+from vmstate.query.ask import LibrarySubject, Subject
 from vmstate.query.pci import is_config
 from vmstate.saved.loading import load
 from vmstate.saved.opening import open_input
@@ -41,7 +41,7 @@ from vmstate.vmsd.data import Data
 from vmstate.vmsd.description import Field, VMStateDescription
 from vmstate.vmsd.destination import NEVER, DestinationRule, FeatureSet
 from vmstate.vmsd.expr import Fact
-from vmstate.vmsd.path import format_path
+from vmstate.vmsd.path import format_path, value_at
 from vmstate.vmsd.release import Release
 from vmstate.vmsd.state import facts_of, is_state
 

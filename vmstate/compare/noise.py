@@ -14,6 +14,7 @@ from vmstate.stream.registry import last_part, noise_lists
 from vmstate.vmsd import types as t
 from vmstate.vmsd.description import Field, VMStateDescription
 from vmstate.vmsd.path import Steps
+from vmstate.vmsd.walk import structs_of
 
 KINDS = {
     "timer": "times, deadlines and clocks",
@@ -42,19 +43,9 @@ def fields_on(vmsd: VMStateDescription, steps: Steps) -> Iterator[tuple[VMStateD
             for field in holder.fields:
                 if field.attribute == step:
                     yield holder, field
-                    inside += _inside(field.type)
+                    inside += structs_of(field.type)
             inside += [sub.vmsd for sub in holder.subsections if sub.attribute == step]
         here = inside
-
-
-def _inside(kind: t.WireType) -> Iterator[VMStateDescription]:
-    if isinstance(kind, t.Later):
-        kind = kind.resolve()
-    if isinstance(kind, t.Choice):
-        for _, case in kind.cases:
-            yield from _inside(case)
-    else:
-        yield from kind.children()
 
 
 def noise_of(vmsd: VMStateDescription, steps: Steps, before: Any, after: Any) -> str | None:

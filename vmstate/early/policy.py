@@ -29,7 +29,7 @@ from vmstate.early.snapshot import Delta, Snapshot
 from vmstate.errors import EarlyError
 from vmstate.schema.values import to_plain
 from vmstate.vmsd.data import Data
-from vmstate.vmsd.path import format_path
+from vmstate.vmsd.path import format_path, value_at
 from vmstate.vmsd.state import is_state, items_of
 
 MINIMAL, FULL = "minimal", "full"
@@ -309,7 +309,7 @@ def class_of_change(delta: Delta, item: Item, backend: str) -> ItemClass:
 def _reason(delta: Delta, item: Item, cls: ItemClass) -> Reason:
     early, final = delta.snapshot.state, delta.state
     if item.shown is not None:
-        return Reason(item.name, cls, _value_at(early, item.shown), _value_at(final, item.shown))
+        return Reason(item.name, cls, shown(value_at(early, item.shown)), shown(value_at(final, item.shown)))
     differences = delta.change(item.name)
     if len(differences) == 1 and not any(isinstance(step, int) for step in differences[0][0]):
         return Reason(item.name, cls, shown(differences[0][1]), shown(differences[0][2]))
@@ -322,7 +322,7 @@ def _reset_alone(delta: Delta) -> Reason:
     """A reset that has left every other item as it was."""
     if delta.evidence.reset == KNOWN:
         status = delta.table["device_status"]
-        value = _value_at(delta.state, status.shown or "")
+        value = value_at(delta.state, status.shown or "")
         before, after = (f"{value} (reset generation {count})" for count in delta.counted_resets)
         return Reason(status.name, ItemClass.RESET, before, after)
     return _reason(delta, delta.table["queue_indices"], ItemClass.RESET)
@@ -348,12 +348,6 @@ def _odd(delta: Delta, plan: Plan) -> Reason:
 
 def _without_places(path: str) -> str:
     return "".join(part.partition("]")[2] if index else part for index, part in enumerate(path.split("[")))
-
-
-def _value_at(state: Any, path: str) -> Any:
-    for name in path.split("."):
-        state = getattr(state, name)
-    return shown(state)
 
 
 def shown(value: Any) -> Any:

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from vmstate.errors import StreamError, VMStateError
-from vmstate.fuzz.uses import Use, Uses, inside
+from vmstate.fuzz.uses import Use, Uses
 from vmstate.saved.opening import open_input
 from vmstate.schema.vmdesc import NOTHING_DESCRIBED, Vmdesc, read_vmdesc
 from vmstate.stream.configuration import Configuration
@@ -36,6 +36,7 @@ from vmstate.vmsd.description import Field, Pointers, Subsection, VMStateDescrip
 from vmstate.vmsd.expr import IDSTR
 from vmstate.vmsd.path import format_path
 from vmstate.vmsd.state import facts_of
+from vmstate.vmsd.walk import parts_of
 
 RAM_PLACES = 64
 """Pages of RAM that are places of their own; a stream can have millions, and they are all alike."""
@@ -376,7 +377,7 @@ class Anatomy:
             self._fields[id(field)] = (own[0], (*own[1], *(use for use in found if use not in own[1])))
         for sub in vmsd.subsections:
             self._subsections.setdefault(format_path([sub.attribute]), []).append(sub)
-        for child in inside(vmsd):
+        for child in parts_of(vmsd):
             self._visit(child)
 
 

@@ -13,6 +13,7 @@ from vmstate.vmsd import types as t
 from vmstate.vmsd.data import Data
 from vmstate.vmsd.description import Field, Rule, VMStateDescription
 from vmstate.vmsd.expr import Const, Expr, Op, Ref
+from vmstate.vmsd.walk import parts_of, structs_of
 
 ROLES = ("count", "size", "bits", "select", "exists", "validate", "rule", "link")
 """What a field can be to an expression; "link" is a list inside a buffer, such as that of PCI capabilities."""
@@ -63,7 +64,7 @@ class Uses:
                 self._note(use, chain)
         for rule in vmsd.rules:
             self._note(Use("rule", rule.holds, rule=rule), chain)
-        for child in inside(vmsd):
+        for child in parts_of(vmsd):
             self._visit(child, chain)
 
     def _note(self, use: Use, chain: tuple[VMStateDescription, ...]) -> None:
@@ -96,7 +97,7 @@ def _places(structs: Iterable[VMStateDescription], names: tuple[str, ...]) -> It
             if len(names) == 1 or field.attribute != names[0]:
                 yield id(vmsd), field.attribute
             else:
-                yield from _places(children(field.type), names[1:])
+                yield from _places(structs_of(field.type), names[1:])
         for sub in vmsd.subsections:
             if sub.attribute == names[0] and len(names) > 1:
                 yield from _places([sub.vmsd], names[1:])
@@ -124,20 +125,3 @@ def _of_type(kind: t.WireType) -> Iterator[Use]:
         yield Use("select", kind.on, tuple(value for value, _ in kind.cases))
         for _, case in kind.cases:
             yield from _of_type(case)
-
-
-def children(kind: t.WireType) -> tuple[VMStateDescription, ...]:
-    """The structs inside a type, also those that are imported only when they are met."""
-    if isinstance(kind, t.Later):
-        return kind.resolve().children()
-    if isinstance(kind, t.Choice):
-        return tuple(child for _, case in kind.cases for child in children(case))
-    return kind.children()
-
-
-def inside(vmsd: VMStateDescription) -> Iterator[VMStateDescription]:
-    """The structs and subsections directly inside a description."""
-    for field in vmsd.fields:
-        yield from children(field.type)
-    for sub in vmsd.subsections:
-        yield sub.vmsd

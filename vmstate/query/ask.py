@@ -19,7 +19,7 @@ from vmstate.stream.stream import Section, Stream, find_section
 from vmstate.vmsd.data import Value
 from vmstate.vmsd.description import TraceEntry, VMStateDescription
 from vmstate.vmsd.expr import IDSTR
-from vmstate.vmsd.path import resolve
+from vmstate.vmsd.path import value_at
 from vmstate.vmsd.question import LEFT_OUT, Keys
 from vmstate.vmsd.release import Release
 
@@ -251,22 +251,6 @@ class Reading:
         if self._inquiry.told_release is None:
             self.notes.append(HostNote(self._inquiry.stream, ConfigurationSection, Vmdescription))
         return self._inquiry.release
-
-
-def value_at(state: Any, path: str) -> Any:
-    """The value at a path, None where something on the way is not in the stream. Raises `PathError` if it is wrong."""
-    try:
-        return resolve(state, path)[1]
-    except PathError:
-        cut = len(path)
-        while (cut := max(path.rfind(".", 0, cut), path.rfind("[", 0, cut))) > 0:
-            try:
-                if resolve(state, path[:cut])[1] is None:
-                    return None
-            except PathError:
-                continue
-            break
-        raise
 
 
 class Inquiry:

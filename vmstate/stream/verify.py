@@ -6,7 +6,6 @@ import json
 from collections.abc import Iterator
 from typing import Any
 
-from vmstate.codec.records import Records
 from vmstate.errors import VMStateError
 from vmstate.schema.vmdesc import Dialect, hides, hides_something
 from vmstate.schema.write import describe_device
@@ -15,7 +14,8 @@ from vmstate.stream.stream import Section, Stream
 from vmstate.vmsd.data import Value
 from vmstate.vmsd.expr import IDSTR
 from vmstate.vmsd.path import format_path
-from vmstate.vmsd.state import is_state, items_of, meta_of, residue_of
+from vmstate.vmsd.state import meta_of, residue_of
+from vmstate.vmsd.walk import states_in
 
 
 class Finding(Value):
@@ -100,22 +100,17 @@ def _residue(stream: Stream) -> Iterator[Finding]:
             yield Finding("residue", "note", section.name, path, section.offset, message)
 
 
-def residues(value: Any, steps: tuple[str | int, ...] = ()) -> Iterator[tuple[str, bytes]]:
+def residues(value: Any) -> Iterator[tuple[str, bytes]]:
     """(path, bytes) of everything in a state that QEMU accepts and would have written otherwise."""
-    if is_state(value):
-        for name, raw in residue_of(value).items():
+    for steps, state in states_in(value):
+        for name, raw in residue_of(state).items():
             yield format_path((*steps, name)), raw
-        for name, inner in items_of(value):
-            yield from residues(inner, (*steps, name))
-    elif isinstance(value, (list, Records)):
-        for index, inner in enumerate(value):
-            yield from residues(inner, (*steps, index))
 
 
-def odd_subsections(value: Any, steps: tuple[str | int, ...] = ()) -> Iterator[tuple[str, str]]:
+def odd_subsections(value: Any) -> Iterator[tuple[str, str]]:
     """(path, what is odd) of the subsections in a state that QEMU reads and would have written otherwise."""
-    if is_state(value):
-        meta = meta_of(value)
+    for steps, state in states_in(value):
+        meta = meta_of(state)
         latest = -1
         for sent in (meta.subsections or ()) if meta is not None else ():
             path = format_path((*steps, sent.attribute))
@@ -126,11 +121,6 @@ def odd_subsections(value: Any, steps: tuple[str | int, ...] = ()) -> Iterator[t
             elif any(sent.header[-4:-1]) or b"\0" in sent.header[2:-4]:
                 yield path, f"QEMU accepts the header {sent.header.hex()} and would write another"
             latest = max(latest, sent.number)
-        for name, inner in items_of(value):
-            yield from odd_subsections(inner, (*steps, name))
-    elif isinstance(value, list):
-        for index, inner in enumerate(value):
-            yield from odd_subsections(inner, (*steps, index))
 
 
 def _vmdesc(stream: Stream, text: bytes) -> Iterator[Finding]:

@@ -91,6 +91,39 @@ def _step_into(value: Any, rest: str, steps: list[str | int], text: str) -> tupl
     return name, members[name], rest[len(name) :]
 
 
+def member(value: Any, step: str | int) -> Any:
+    """What a state, a mapping or a row of elements has at one step; None where it has nothing there."""
+    if isinstance(step, str) and not isinstance(value, dict):
+        return getattr(value, step, None) if is_state(value) else None
+    try:
+        return value[step]
+    except (TypeError, LookupError):
+        return None
+
+
+def at_steps(value: Any, steps: Iterable[str | int]) -> Any:
+    """What stands at steps from a value on; None where nothing does."""
+    for step in steps:
+        value = member(value, step)
+    return value
+
+
+def value_at(state: Any, path: str) -> Any:
+    """The value at a path; None where a struct on the way is not there. Raises `PathError` where the path is wrong."""
+    try:
+        return resolve(state, path)[1]
+    except PathError:
+        cut = len(path)
+        while (cut := max(path.rfind(".", 0, cut), path.rfind("[", 0, cut))) > 0:
+            try:
+                if resolve(state, path[:cut])[1] is None:
+                    return None
+            except PathError:
+                continue
+            break
+        raise
+
+
 def places_of(value: Any, name: str) -> list[Steps]:
     """The steps to every struct inside a state, itself included, that has a name; the elements of lists left out."""
     places: list[Steps] = []
