@@ -68,9 +68,8 @@ class Candidates:
         first = entries[0] if entries else None
         size = first if isinstance(first, int) else None
         if not isinstance(first, VMStateDescription):
-            # An old-style section is known to have nothing that describes it, unless the library does.
-            find = all_descriptions if size is None else shipped_descriptions
-            return ([("library", partial(find, header.name))] if self._library else []), size
+            # An old-style section has nothing that describes it, unless some library does.
+            return ([("library", partial(all_descriptions, header.name))] if self._library else []), size
         vmdesc: tuple[str, Descriptions] = ("vmdesc", lambda: (first,))
         if not self._library:
             return [vmdesc], size

@@ -130,9 +130,11 @@ class Section:
     def describe(self, dialect: Dialect) -> Pairs:
         """What the vmdesc of a stream says of the section, as (key, value) pairs."""
         from vmstate.schema.write import describe_device, describe_old_style
+        from vmstate.stream.registry import is_old_style
 
-        if self.vmsd is None:
-            size = self.state.size if isinstance(self.state, RamSummary) else len(self.state)
+        # Of what QEMU registers without a description its vmdesc has the size alone, whoever describes it here.
+        if self.vmsd is None or is_old_style(self.name):
+            size = self.state.size if isinstance(self.state, RamSummary) else len(self.payload())
             return describe_old_style(self.name, self.instance_id, size)
         return describe_device(self.name, self.instance_id, self.vmsd, self.state, dialect, self.version_id)
 
