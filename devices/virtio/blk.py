@@ -103,7 +103,13 @@ class VirtIOBlkBody(VirtIODevice):
     virtio: VirtIO = virtio_state()
 
 
-@virtio_device("virtio-blk", id=2, features=FEATURES, items="vmstate.devices.virtio.blk_items:ITEMS")
+@virtio_device(
+    "virtio-blk",
+    id=2,
+    features=FEATURES,
+    host="virtio_blk_set_config_size: by the features that the host offers",
+    items="vmstate.devices.virtio.blk_items:ITEMS",
+)
 @description("virtio-blk", version_id=2, minimum_version_id=2)
 class VirtIOBlk:
     """A disk on any transport."""

@@ -280,9 +280,11 @@ def layout_of(state: Any, data: Sequence[int] | None = None, **more: Any) -> Lay
     )
 
 
-def of_device(record: VirtIORecord, table: ItemTable | None) -> ItemTable | None:
-    """The items of a device: its own table, or those of every virtio device where it says what the host settles."""
-    if table is not None or record.host is None:
-        return table
-    items = items_of(host_item(source=record.host), GUEST_FEATURES, (), ())
-    return ItemTable(record.idstrs[0], items, layout_of, CONSTANTS, EVENTS)
+def of_device(record: VirtIORecord, items: ItemTable | tuple[Item, ...] | None) -> ItemTable | None:
+    """The items of a device: a table of its own; or those of every virtio device, and rows of its own among them."""
+    if isinstance(items, ItemTable) or record.host is None:
+        return items if isinstance(items, ItemTable) else None
+    first = tuple(item for item in items or () if item.cls is not ALWAYS)
+    last = tuple(item for item in items or () if item.cls is ALWAYS)
+    rows = items_of(host_item(source=record.host), GUEST_FEATURES, first, last)
+    return ItemTable(record.idstrs[0], rows, layout_of, CONSTANTS, EVENTS)

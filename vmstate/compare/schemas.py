@@ -322,9 +322,11 @@ def _last(idstr: str) -> str:
 
 def library_schema(facts: Mapping[str, Any]) -> Schema:
     """Everything the device library knows."""
-    from vmstate.stream.registry import known_idstrs
+    from vmstate.stream.registry import all_descriptions, known_idstrs
 
-    return Schema(LIBRARY, LIBRARY, None, tuple(_library_section(idstr, facts) for idstr in known_idstrs()))
+    # A broken library of others has names without descriptions.
+    described = (idstr for idstr in known_idstrs() if all_descriptions(idstr))
+    return Schema(LIBRARY, LIBRARY, None, tuple(_library_section(idstr, facts) for idstr in described))
 
 
 def library_section(idstr: str, facts: Mapping[str, Any]) -> SectionSchema | None:

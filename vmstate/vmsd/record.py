@@ -133,11 +133,14 @@ class Record(Data):
 class VirtIORecord(Record):
     """What a virtio device says of itself beyond any device.
 
-    `id` is its number in the VIRTIO specification, section 5; `features` are those of its kind of device, in the order
-    of QEMU's tables; `qmp_name` is what the VirtIODevice is called. `answers` are those beyond what every one answers,
-    `compares` the rules beyond those of all. `host` says where QEMU settles how long the configuration space is; given
-    without `items`, the items are those that every virtio device has. `accidents` are facts that one machine can have
-    so at one time and so at another.
+    id          its number in the VIRTIO specification, section 5 (Device Types)
+    features    those of its kind of device, in the order of QEMU's tables
+    qmp_name    what the VirtIODevice is called
+    host        where QEMU settles how long the configuration space is, for early migration: where it is given, the
+                items are those that every virtio device has, and `items` are rows of the device's own among them
+    accidents   facts that one machine can have so at one time and so at another
+
+    Its `answers` are those beyond what every virtio device answers, its `compares` the rules beyond those of all.
     """
 
     id: int = 0

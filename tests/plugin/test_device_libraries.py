@@ -1,0 +1,222 @@
+"""Device libraries of other distributions: what they can do, and what a broken one costs."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from libraries import BEEPER, install, run
+from recorded import FIXTURES, NO_VMDESC
+
+WARNING = "the device library of mydevices 1.0 is broken: "
+
+BROKEN = {
+    "no such module": (None, None, "No module named 'mydevices'"),
+    "an entry point without a module": (BEEPER, "mydevices", "TypeError: "),
+    "an entry point of nothing": (BEEPER, "mydevices = mydevices:LIBRARY", "has no attribute 'LIBRARY'"),
+    "an import that fails": ("import to_be_found_nowhere", None, "No module named 'to_be_found_nowhere'"),
+    "no Python": ("def :", None, "SyntaxError: "),
+    "raises": ("raise ValueError('not\\ntoday')", None, "ValueError: not today"),
+    "ends the program": ("import sys; sys.exit(0)", None, "SystemExit: 0"),
+    "no index": ("", None, "mydevices has no INDEX"),
+    "an index of another form": ("INDEX = ['beeper']", None, "mydevices has no INDEX"),
+    "a place that is no tuple": ("INDEX = {'beeper': 'mydevices:Beeper'}", None, "INDEX has no places for 'beeper'"),
+    "a class in no module": ("INDEX = {'beeper': ('nowhere:Beeper',)}", None, "No module named 'nowhere'"),
+    "a class that is not there": ("INDEX = {'beeper': ('mydevices:Beeper',)}", None, "nothing at 'mydevices:Beeper'"),
+    "a class without a name": ("INDEX = {'beeper': ('mydevices',)}", None, "nothing at 'mydevices'"),
+    "no description": (
+        "INDEX = {'beeper': ('mydevices:Beeper',)}\nclass Beeper: pass",
+        None,
+        "mydevices:Beeper is no description",
+    ),
+    "a module of a class that raises": (
+        "INDEX = {'beeper': ('mydevices:Beeper',)}\ndef __getattr__(name): raise OSError(name)",
+        None,
+        "OSError: ",
+    ),
+}
+
+
+@pytest.fixture(params=BROKEN.values(), ids=BROKEN)
+def broken(request: pytest.FixtureRequest, tmp_path: Path) -> tuple[Path, str]:
+    source, entry, reason = request.param
+    return install(tmp_path, source, entry=entry), reason
+
+
+def test_a_broken_library_costs_one_warning(broken: tuple[Path, str]) -> None:
+    folder, reason = broken
+    done = run(folder, "-m", "vmstate", "info", "beeper.mig")
+    assert done.returncode == 0
+    assert done.stdout.splitlines()[-1].split()[-2:] == ["none", "beeper"]
+    (line,) = done.stderr.splitlines()
+    assert WARNING in line
+    assert reason in line
+
+
+def test_a_broken_library_costs_a_program_one_warning(broken: tuple[Path, str]) -> None:
+    folder, _ = broken
+    code = "import vmstate; print(*(vmstate.load('beeper.mig')['beeper'].described_by for _ in range(2)))"
+    done = run(folder, "-c", code)
+    assert (done.returncode, done.stdout) == (0, "none none\n")
+    (line,) = done.stderr.splitlines()
+    assert WARNING in line
+
+
+def test_a_program_can_ask_for_silence(tmp_path: Path) -> None:
+    install(tmp_path, "INDEX = 1")
+    code = (
+        "import warnings, vmstate; from vmstate.errors import DeviceLibraryWarning; "
+        "warnings.simplefilter('ignore', DeviceLibraryWarning); vmstate.load('beeper.mig')"
+    )
+    done = run(tmp_path, "-c", code)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_a_broken_library_does_not_cost_another_its_devices(tmp_path: Path) -> None:
+    install(tmp_path, "raise RuntimeError", name="another")
+    install(tmp_path, BEEPER)
+    done = run(tmp_path, "-m", "vmstate", "info", "beeper.mig")
+    assert done.stdout.splitlines()[-1].split()[-2:] == ["library", "beeper"]
+    (line,) = done.stderr.splitlines()
+    assert "the device library of another 1.0 is broken: RuntimeError" in line
+
+
+def test_one_broken_class_does_not_cost_the_others(tmp_path: Path) -> None:
+    """Nor an older layout of the same idstr."""
+    places = "('mydevices:Newest', 'mydevices:Beeper')"
+    install(tmp_path, BEEPER.replace('("mydevices:Beeper",)', places))
+    done = run(tmp_path, "-m", "vmstate", "show", "beeper.mig", "beeper.pitch")
+    assert (done.returncode, done.stdout) == (0, "440 (0x1b8)\n")
+    assert len(done.stderr.splitlines()) == 1
+
+
+@pytest.mark.parametrize("part", ["answers", "compares", "items", "exercise"])
+def test_a_part_that_is_not_there_costs_one_warning(part: str, tmp_path: Path) -> None:
+    source = BEEPER.replace("description,", "description, device,").replace(
+        "@description", f"@device('beeper', {part}='mydevices:NOTHING')\n@description"
+    )
+    install(tmp_path, source)
+    code = """
+from vmstate.stream import registry
+assert registry.questions_of("beeper") == {}
+assert registry.destination_rules("beeper").rules == ()
+assert registry.exercise_of("beeper") is None
+assert not registry.is_old_style("beeper")
+assert [vmsd.name for vmsd in registry.all_descriptions("beeper")] == ["beeper"]
+"""
+    done = run(tmp_path, "-c", code)
+    assert done.returncode == 0, done.stderr
+    (line,) = done.stderr.splitlines()
+    assert "nothing at 'mydevices:NOTHING'" in line
+
+
+@pytest.mark.parametrize(
+    "verb",
+    [
+        ("show", "beeper.mig"),
+        ("verify", "beeper.mig"),
+        ("decode", "beeper.mig", "-o", "beeper.json"),
+        ("diff", "beeper.mig", "beeper.mig", "--all"),
+        ("explain", "beeper.mig", "beeper.mig"),
+        ("query", "beeper.mig", "query-pci"),
+        ("compat", "beeper.mig", "library"),
+        ("fuzz", "run", "--target", "decoder", "--devices", "virtio-rng", "--count", "3"),
+    ],
+    ids=lambda verb: verb[0],
+)
+def test_no_command_fails_that_did_not_without(verb: tuple[str, ...], tmp_path: Path) -> None:
+    clean = tmp_path / "clean"
+    broken = tmp_path / "broken"
+    for folder in (clean, broken):
+        folder.mkdir()
+    install(clean, "INDEX = {}")
+    install(broken, "INDEX = {'beeper': ('mydevices:Beeper',)}")
+    expected, done = (run(folder, "-m", "vmstate", *verb) for folder in (clean, broken))
+    assert "Traceback" not in done.stderr
+    assert done.returncode == expected.returncode, done.stderr
+    left = [line for line in done.stderr.splitlines() if WARNING not in line]
+    assert left == expected.stderr.splitlines()
+
+
+def test_nobody_is_asked_for_what_is_known(tmp_path: Path) -> None:
+    """Asking the entry points takes longer than reading a stream."""
+    install(tmp_path, "raise RuntimeError")
+    code = f"""
+import sys, vmstate
+assert vmstate.load({str(FIXTURES / NO_VMDESC)!r}).sections[-1].vmsd
+print("importlib.metadata" in sys.modules, "mydevices" in sys.modules)
+"""
+    done = run(tmp_path, "-c", code)
+    assert (done.stdout, done.stderr) == ("False False\n", "")
+
+
+SLIRP = """
+from vmstate.declare import array, buffer, description, device, struct, uint8, uint16
+
+INDEX = {"slirp": ("mydevices:Slirp",)}
+
+
+@description("client")
+class Client:
+    allocated: int = uint16()
+    macaddr: bytes = buffer(6)
+
+
+@device("slirp", noise={"counter": ("ip_id",)})
+@description("slirp", version_id=4)
+class Slirp:
+    follows: int = uint8()
+    ip_id: int = uint16()
+    clients: list[Client] = array(Client, 16)
+"""
+
+
+def test_a_library_may_describe_what_is_bytes_elsewhere(tmp_path: Path) -> None:
+    """slirp: QEMU registers it without a description, and a vmdesc has its size alone."""
+    install(tmp_path, SLIRP)
+    stream = FIXTURES / "qemu-7.2-microvm-virtio-net-mmio.mig.xz"
+    done = run(tmp_path, "-m", "vmstate", "show", stream, "slirp.ip_id")
+    assert (done.stdout, done.stderr) == ("0\n", "")
+    done = run(tmp_path, "-m", "vmstate", "set", stream, "slirp.ip_id=77", "-o", "changed.mig")
+    assert done.returncode == 0, done.stderr
+    for file in (stream, "changed.mig"):
+        done = run(tmp_path, "-m", "vmstate", "verify", file)
+        assert done.returncode == 0, done.stdout + done.stderr
+    # Its noise is known by the field, as that of the bytes is by their place.
+    done = run(tmp_path, "-m", "vmstate", "diff", stream, "changed.mig")
+    assert done.returncode == 0, done.stdout + done.stderr
+    # Without the library the changed stream is what it was, but for the two bytes; its vmdesc still has the size.
+    (tmp_path / "mydevices-1.0.dist-info" / "entry_points.txt").unlink()
+    done = run(tmp_path, "-m", "vmstate", "verify", "changed.mig")
+    assert done.returncode == 0, done.stdout + done.stderr
+    done = run(tmp_path, "-m", "vmstate", "decode", "changed.mig", "-o", "changed.json")
+    assert done.returncode == 0, done.stderr
+    parts = json.loads((tmp_path / "changed.json").read_text())
+    assert "slirp" in json.dumps(parts)
+
+
+def test_an_index_may_be_made_for_a_package_of_others(tmp_path: Path) -> None:
+    package = tmp_path / "mine"
+    package.mkdir()
+    (package / "__init__.py").write_text("")
+    (package / "beeper.py").write_text(
+        BEEPER.replace("description,", "description, device,").replace(
+            "@description", "@device('beeper', noise={'counter': ('pitch',)}, target_endian='big')\n@description"
+        )
+    )
+    done = run(tmp_path, "-m", "vmstate.devices.index", "mine")
+    assert done.returncode == 0, done.stderr
+    (package / "__init__.py").write_text("from mine._index import ENTRIES, INDEX, NOISE\n")
+    install(tmp_path, None, name="mine")
+    code = """
+import sys
+from vmstate.stream import registry
+assert registry.target_endian_of("beeper") == "big"
+assert registry.noise_lists()["beeper"] == {"pitch": "counter"}
+assert "mine.beeper" not in sys.modules
+assert registry.all_descriptions("beeper")[0].name == "beeper"
+assert "mine.beeper" in sys.modules
+"""
+    done = run(tmp_path, "-c", code)
+    assert (done.returncode, done.stderr) == (0, "")
