@@ -12,7 +12,7 @@ RUNTIME := .venv/.runtime-installed
 DEV := .venv/.dev-installed
 DEMO := fixtures/qemu-7.2-microvm-virtio-net-mmio.mig.xz
 
-.PHONY: demo test lint lowest bench guest fixtures index corpus clean
+.PHONY: demo test lint lowest mutants bench guest fixtures index corpus clean
 .DEFAULT_GOAL := test
 
 $(BIN)/python:
@@ -56,6 +56,12 @@ lowest:
 	@.venv-lowest/bin/python -m pytest -q -n auto $(addprefix tests/,cli vmsd codec/test_properties.py \
 	    saved/test_opening.py compare/test_diff.py fuzz/test_fuzz.py fuzz/test_fuzz_states.py lab/test_lab.py plugin \
 	    devices/test_virtio.py)
+
+# Small changes at random places, and whether a test notices each (docs/testing.md):
+# make mutants ARGS='-n 50 --seed 3 vmstate/codec vmstate/stream'.
+mutants: $(DEV)
+	@$(PIP) -e '.[mutants]'
+	@$(BIN)/python .ci/mutants.py $(ARGS)
 
 bench: $(DEV)
 	@$(BIN)/python benchmarks/run.py $(ARGS)
