@@ -48,11 +48,11 @@ if TYPE_CHECKING:
         VMStateError,
     )
     from vmstate.query.ask import Answer, ask
+    from vmstate.rules.check import check
+    from vmstate.rules.edit import Edit, RefusedError, assign
     from vmstate.saved.loading import load
     from vmstate.saved.thin import thin
     from vmstate.schema.write import describe
-    from vmstate.stream.check import check
-    from vmstate.stream.edit import Edit, RefusedError, assign
     from vmstate.stream.events import DONE, NEED_DATA
     from vmstate.stream.memory import GuestMemory
     from vmstate.stream.reader import StreamReader
@@ -130,8 +130,8 @@ if not TYPE_CHECKING:
             "vmstate.saved.loading": ("load",),
             "vmstate.saved.thin": ("thin",),
             "vmstate.schema.write": ("describe",),
-            "vmstate.stream.check": ("check",),
-            "vmstate.stream.edit": ("Edit", "RefusedError", "assign"),
+            "vmstate.rules.check": ("check",),
+            "vmstate.rules.edit": ("Edit", "RefusedError", "assign"),
             "vmstate.stream.events": ("DONE", "NEED_DATA"),
             "vmstate.stream.memory": ("GuestMemory",),
             "vmstate.stream.reader": ("StreamReader",),

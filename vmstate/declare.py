@@ -35,7 +35,6 @@ from vmstate.vmsd.declare import (
     int32_positive_le,
     int64,
     keyed_list,
-    known_since,
     later,
     one_of,
     part,
@@ -81,13 +80,14 @@ from vmstate.vmsd.description import (
     Field,
     MigrationPriority,
     Pointers,
-    Rule,
     Subsection,
     VMStateDescription,
 )
 from vmstate.vmsd.expr import (
+    DESTINATION,
     IDSTR,
     MEMORY,
+    OWN,
     OWN_STATE,
     RELEASE,
     UNKNOWN,
@@ -116,6 +116,7 @@ from vmstate.vmsd.path import (
 )
 from vmstate.vmsd.record import Feature, Record
 from vmstate.vmsd.release import Release
+from vmstate.vmsd.rule import Rule, among, equal, if_set, known_since, never, not_above
 from vmstate.vmsd.state import (
     VMState,
     facts_of,
@@ -129,8 +130,10 @@ if TYPE_CHECKING:
     from vmstate.codec.simulate import load_state, save_state
 
 __all__ = [
+    "DESTINATION",
     "IDSTR",
     "MEMORY",
+    "OWN",
     "OWN_STATE",
     "RELEASE",
     "TARGET_LONG_SIZE",
@@ -149,6 +152,7 @@ __all__ = [
     "VMState",
     "VMStateDescription",
     "WordOptions",
+    "among",
     "array",
     "array_of_pointer",
     "asks",
@@ -163,12 +167,14 @@ __all__ = [
     "cpudouble",
     "description",
     "device",
+    "equal",
     "fact",
     "facts_of",
     "fd",
     "format_path",
     "gtree",
     "host",
+    "if_set",
     "info",
     "int8",
     "int16",
@@ -186,7 +192,9 @@ __all__ = [
     "load_state",
     "max_",
     "min_",
+    "never",
     "not_",
+    "not_above",
     "one_of",
     "otherwise",
     "part",

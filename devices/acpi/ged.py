@@ -8,9 +8,10 @@ from __future__ import annotations
 from vmstate.devices.acpi.cpu_hotplug import CPUHotplug
 from vmstate.devices.acpi.memory_hotplug import MemHotplug
 from vmstate.devices.acpi.pcihp import AcpiPciHpPciStatus
-from vmstate.vmsd.declare import array, description, device, known_since, struct, subsection, uint32, uint64
+from vmstate.vmsd.declare import array, description, device, struct, subsection, uint32, uint64
 from vmstate.vmsd.expr import this
 from vmstate.vmsd.release import Release
+from vmstate.vmsd.rule import known_since
 
 
 @description("acpi-ged/memhp", version_id=1, minimum_version_id=1)

@@ -23,7 +23,8 @@ from vmstate.vmsd.declare import (
     unused,
     varray,
 )
-from vmstate.vmsd.expr import fact, this
+from vmstate.vmsd.expr import OWN, asks, fact, this
+from vmstate.vmsd.rule import among
 
 DREGIONS = fact("pmsav7_regions", (16, 8, 0, *range(1, 8), *range(9, 16), *range(17, 65)))
 """Regions of memory protection (`pmsav7-dregion`)."""
@@ -369,12 +370,23 @@ def _parts(index: int) -> tuple[int, int, int, int]:
     return index >> 11 & 15, index >> 7 & 15, index >> 3 & 15, index & 7
 
 
+def _register_names(indexes: list[int]) -> list[str]:
+    return [register_name(index) for index in indexes]
+
+
+def _constant_registers(indexes: list[int], values: list[int]) -> list[str]:
+    pairs = zip(indexes, values, strict=False)
+    return [f"{register_name(index)}={value:#x}" for index, value in pairs if is_constant(index)]
+
+
+_SAME_CPU = "give the destination the same CPU model with the same features (-cpu), and the same number of CPUs (-smp)"
+
+
 @device(
     "cpu",
     order=2,
     listed=False,
     per_cpu=True,
-    compares="vmstate.devices.arm.destination:CPU",
     noise={
         "register": (
             "env.regs",
@@ -416,8 +428,34 @@ class ARMCPU:
     elr_el: list[int] = array(uint64, 4, name="env.elr_el")
     sp_el: list[int] = array(uint64, 4, name="env.sp_el")
     cpreg_vmstate_array_len: int = int32_positive_le()
-    cpreg_vmstate_indexes: list[int] = varray(uint64, count=this.cpreg_vmstate_array_len)
-    cpreg_vmstate_values: list[int] = varray(uint64, count=this.cpreg_vmstate_array_len)
+    # Each register that comes must be one that the processor has, and is read again after it was written: a constant
+    # one has not changed. From write_list_to_cpustate in target/arm/helper.c.
+    cpreg_vmstate_indexes: list[int] = varray(
+        uint64,
+        count=this.cpreg_vmstate_array_len,
+        rules=(
+            among(
+                "arm-cpu-register-unknown",
+                asks(_register_names, this.cpreg_vmstate_indexes),
+                asks(_register_names, OWN.cpreg_vmstate_indexes),
+                "the destination's CPU has not the registers {value}",
+                advice=_SAME_CPU,
+            ),
+        ),
+    )
+    cpreg_vmstate_values: list[int] = varray(
+        uint64,
+        count=this.cpreg_vmstate_array_len,
+        rules=(
+            among(
+                "arm-cpu-register-constant",
+                asks(_constant_registers, this.cpreg_vmstate_indexes, this.cpreg_vmstate_values),
+                asks(_constant_registers, OWN.cpreg_vmstate_indexes, OWN.cpreg_vmstate_values),
+                "the CPU of the stream is another one: it has {value}, the destination's has {local}",
+                advice=_SAME_CPU,
+            ),
+        ),
+    )
     exclusive_addr: int = uint64(name="env.exclusive_addr")
     exclusive_val: int = uint64(name="env.exclusive_val")
     exclusive_high: int = uint64(name="env.exclusive_high")
@@ -448,10 +486,9 @@ class ARMCPU:
     @property
     def register_names(self) -> list[str]:
         """The coprocessor registers that are sent."""
-        return [register_name(index) for index in self.cpreg_vmstate_indexes]
+        return _register_names(self.cpreg_vmstate_indexes)
 
     @property
     def constant_registers(self) -> list[str]:
         """Those that say what the processor is, as NAME=VALUE: a destination takes no other value than its own."""
-        pairs = zip(self.cpreg_vmstate_indexes, self.cpreg_vmstate_values, strict=False)
-        return [f"{register_name(index)}={value:#x}" for index, value in pairs if is_constant(index)]
+        return _constant_registers(self.cpreg_vmstate_indexes, self.cpreg_vmstate_values)

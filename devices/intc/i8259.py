@@ -5,9 +5,10 @@ Facts from QEMU's hw/intc/i8259_common.c.
 
 from __future__ import annotations
 
-from vmstate.vmsd.declare import description, device, known_since, subsection, uint8
+from vmstate.vmsd.declare import description, device, subsection, uint8
 from vmstate.vmsd.expr import this
 from vmstate.vmsd.release import Release
+from vmstate.vmsd.rule import known_since
 
 
 @description(

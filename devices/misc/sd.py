@@ -14,7 +14,6 @@ from vmstate.vmsd.declare import (
     device,
     host,
     int32,
-    known_since,
     subsection,
     timer,
     uint8,
@@ -26,6 +25,7 @@ from vmstate.vmsd.declare import (
 )
 from vmstate.vmsd.expr import fact
 from vmstate.vmsd.release import Release
+from vmstate.vmsd.rule import known_since
 
 WP_WORDS = fact("sd_wp_words", (1, 2, 3, 5, 9, 17, 33, 65, 129, 257, 513, 1025, 2049, 4097, 8193, 16385))
 """Words of the write-protection bitmap: a bit for each 2 MB of the card, which holds a power of two, and one more."""

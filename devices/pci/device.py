@@ -6,8 +6,8 @@ Facts from QEMU's hw/pci/pci.c.
 from __future__ import annotations
 
 from vmstate.vmsd.declare import array, buffer, description, info, int32_positive_le, rule, uint32
-from vmstate.vmsd.description import Rule
 from vmstate.vmsd.expr import Expr, asks, fact, not_, this, told
+from vmstate.vmsd.rule import Rule
 
 PCI_EXPRESS = fact("pci_express")
 """Whether the device has the 4096 bytes of configuration space of PCI Express, or the 256 of conventional PCI."""

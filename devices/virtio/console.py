@@ -24,6 +24,7 @@ from vmstate.vmsd.declare import (
 )
 from vmstate.vmsd.expr import OWN_STATE, asks, ceil_div, choose, fact, otherwise, this
 from vmstate.vmsd.record import Feature
+from vmstate.vmsd.rule import equal
 
 FEATURES = (
     Feature(0, "VIRTIO_CONSOLE_F_SIZE", property=None),
@@ -43,10 +44,6 @@ SENT = choose(this.max_nr_ports <= MAX_PORTS, this.max_nr_ports, choose(SWAPPED 
 
 def _own_room(own: VirtIOSerial) -> int:
     return len(own.virtio.ports_map) * 32
-
-
-def _same_map(ports_map: list[int], own: VirtIOSerial) -> bool:
-    return ports_map == own.virtio.ports_map
 
 
 def _is_there(port: int, own: VirtIOSerial) -> bool:
@@ -101,8 +98,11 @@ class VirtIOSerialBody(VirtIODevice):
         uint32,
         count=ceil_div(PORTS, 32),
         rules=(
-            rule(
-                "virtio-serial-ports", asks(_same_map, this.ports_map, OWN_STATE), "the destination has the same ports"
+            equal(
+                "virtio-serial-max-ports",
+                "ports_map",
+                "the ports that are there differ: the map of the source is {value}, that of the destination {local}",
+                advice="give both devices the same ports (nr=, in the same order) and the same max_ports",
             ),
         ),
         doc="a bit for each port that is there",
@@ -117,7 +117,6 @@ class VirtIOSerialBody(VirtIODevice):
     id=3,
     qmp_name="virtio-serial",
     features=FEATURES,
-    compares="vmstate.devices.virtio.destination:SERIAL",
 )
 @description("virtio-console", version_id=3, minimum_version_id=3)
 class VirtIOSerial:

@@ -16,7 +16,6 @@ from vmstate.vmsd.declare import (
     boolean,
     chunks,
     description,
-    known_since,
     later,
     one_of,
     part,
@@ -32,6 +31,7 @@ from vmstate.vmsd.declare import (
 )
 from vmstate.vmsd.expr import IDSTR, MEMORY, asks, begins, choose, fact, len_, not_, this, told, up
 from vmstate.vmsd.release import Release
+from vmstate.vmsd.rule import known_since, not_above
 
 PCI = "pci"
 MMIO = "mmio"
@@ -63,7 +63,20 @@ hw/pci/pci.c (pcibus_get_dev_path), hw/virtio/virtio-mmio.c (virtio_mmio_bus_get
 class VirtQueue:
     """A queue in use, as far as a legacy device knows it: there `desc` also says where avail and used lie."""
 
-    num: int = uint32()
+    # A source of 10.0 says 1024 of a queue that no driver has set up.
+    num: int = uint32(
+        rules=(
+            not_above(
+                "virtio-queue-size",
+                "num",
+                "queue {index} has {value} entries, and the destination's has room for {local}",
+                since=Release(11, 1),
+                qemu_error="VQ {index} vring.num {value} exceeds allocated max {local}",
+                advice="give the device of the destination queues of that size (queue-size, rx_queue_size, "
+                "tx_queue_size); a source that no driver has set up yet is cured by letting its guest start first",
+            ),
+        )
+    )
     align: int | None = uint32(exists=TRANSPORT == MMIO)
     desc: int = uint64(name="vring.desc")
     last_avail_idx: int = uint16(

@@ -8,8 +8,9 @@ from __future__ import annotations
 from vmstate.devices.virtio.config import ConfigSpace
 from vmstate.devices.virtio.core import BackendState, VirtIOBody
 from vmstate.devices.virtio.transport import VHOST
-from vmstate.vmsd.declare import description, info, known_since, subsection, text, uint32_device, virtio_device
+from vmstate.vmsd.declare import description, info, subsection, text, uint32_device, virtio_device
 from vmstate.vmsd.release import Release
+from vmstate.vmsd.rule import known_since
 
 
 @description("vhost-user-fs config")

@@ -16,7 +16,6 @@ from vmstate.vmsd.declare import (
     info,
     int32,
     keyed_list,
-    known_since,
     rule,
     struct,
     subsection,
@@ -31,6 +30,7 @@ from vmstate.vmsd.declare import (
 from vmstate.vmsd.expr import choose, fact, this
 from vmstate.vmsd.record import Feature
 from vmstate.vmsd.release import Release
+from vmstate.vmsd.rule import known_since
 
 FEATURES = (
     Feature(0, "VIRTIO_GPU_F_VIRGL"),

@@ -27,6 +27,7 @@ from vmstate.vmsd.description import MigrationPriority
 from vmstate.vmsd.expr import fact, not_, this
 from vmstate.vmsd.record import Feature
 from vmstate.vmsd.release import Release
+from vmstate.vmsd.rule import Rule, equal
 
 FEATURES = (
     # Before 11.1 only a QEMU built without ACPI has it.
@@ -55,6 +56,18 @@ class VirtIOMEMConfig:
     requested_size: int = uint64_little()
 
 
+def _same(attribute: str, name: str, what: str, form: str) -> Rule:
+    """One of virtio-mem's own checks, in the device's section or in the one that goes ahead."""
+    return equal(
+        f"virtio-mem-{name}",
+        attribute,
+        f"the {what} is {{value{form}}} in the stream and {{local{form}}} on the destination",
+        qemu_error=f"Property '{name}'{' size' if name == 'memdev' else ''} changed from {{value{form}}} to "
+        f"{{local{form}}}",
+        advice=f"give both devices the same {what} ({name}=)",
+    )
+
+
 @description(
     "virtio-mem-device/sanity-checks",
     rules=(rule("virtio-mem-block-size", this.block_size != 0, "blocks have a size"),),
@@ -62,10 +75,10 @@ class VirtIOMEMConfig:
 class SanityChecks:
     """What must be the same on the destination."""
 
-    addr: int = uint64()
-    region_size: int = uint64()
-    block_size: int = uint64()
-    node: int = uint32()
+    addr: int = uint64(rules=(_same("addr", "memaddr", "address", ":#x"),))
+    region_size: int = uint64(rules=(_same("region_size", "memdev", "size of the memory backend", ":#x"),))
+    block_size: int = uint64(rules=(_same("block_size", "block-size", "block size", ":#x"),))
+    node: int = uint32(rules=(_same("node", "node", "NUMA node", ""),))
 
 
 @description("virtio-mem-device", version_id=1, minimum_version_id=1, priority=MigrationPriority.VIRTIO_MEM)
@@ -79,7 +92,7 @@ class VirtIOMEMDevice:
     bitmap: int | None = bitmap(BLOCKS, exists=not_(EARLY), doc="a bit for each block that is plugged")
 
 
-@device("virtio-mem-device-early", listed=False, compares="vmstate.devices.virtio.destination:MEM_EARLY")
+@device("virtio-mem-device-early", listed=False)
 @description("virtio-mem-device-early", version_id=1, minimum_version_id=1, early_setup=True)
 class VirtIOMEMDeviceEarly:
     """What goes ahead of the guest's memory: which of its blocks are plugged."""
@@ -97,7 +110,7 @@ class VirtIOMEMBody(VirtIODevice):
     virtio: VirtIO = virtio_state()
 
 
-@virtio_device("virtio-mem", id=24, features=FEATURES, compares="vmstate.devices.virtio.destination:MEM")
+@virtio_device("virtio-mem", id=24, features=FEATURES)
 @description("virtio-mem", version_id=1, minimum_version_id=1)
 class VirtIOMEM:
     """A virtio-mem device on any transport."""

@@ -15,7 +15,6 @@ from vmstate.vmsd.declare import (
     boolean,
     buffer,
     description,
-    known_since,
     rule,
     struct,
     sub_array,
@@ -29,6 +28,7 @@ from vmstate.vmsd.declare import (
 )
 from vmstate.vmsd.expr import IDSTR, asks, begins, ceil_div, choose, fact, len_, not_, this
 from vmstate.vmsd.release import Release
+from vmstate.vmsd.rule import known_since
 
 QUEUE_MAX = 1024
 """VIRTIO_QUEUE_MAX: as many queues have a place in the arrays, whatever the device has."""

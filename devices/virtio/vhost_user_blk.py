@@ -9,8 +9,9 @@ from vmstate.devices.vhost.inflight import VhostInflightRegion
 from vmstate.devices.virtio.blk import FEATURES, VirtIOBlkConfig
 from vmstate.devices.virtio.config import ConfigSpace
 from vmstate.devices.virtio.core import VirtIOBody
-from vmstate.vmsd.declare import description, info, known_since, struct, subsection, virtio_device
+from vmstate.vmsd.declare import description, info, struct, subsection, virtio_device
 from vmstate.vmsd.release import Release
+from vmstate.vmsd.rule import known_since
 
 
 @description("vhost-user-blk/inflight", version_id=1, rules=(known_since(Release(11, 0)),))

@@ -13,7 +13,6 @@ from vmstate.vmsd.declare import (
     device,
     int32,
     int64,
-    known_since,
     part,
     rule,
     struct,
@@ -28,6 +27,7 @@ from vmstate.vmsd.declare import (
 )
 from vmstate.vmsd.expr import choose, this, up
 from vmstate.vmsd.release import Release
+from vmstate.vmsd.rule import known_since
 
 GENERAL_REGISTERS = choose(TARGET_LONG_SIZE == 8, 16, 8)
 """General and vector registers: 16, or 8 of a 32-bit processor."""

@@ -21,12 +21,13 @@ from recorded import FIXTURES, plain
 
 from vmstate import Explanation, assign, explain, load
 from vmstate.cli import main
-from vmstate.compare import Target, messages, open_target
+from vmstate.compare import Target, open_target
 from vmstate.compare.findings import BREAKS, COSMETIC
-from vmstate.compare.pci_config import Masks, Region
 from vmstate.compare.target import read_target, write_target
 from vmstate.devices.arm.cpu import register_name
 from vmstate.errors import VMStateError
+from vmstate.rules import messages
+from vmstate.rules.pci_config import Masks, Region
 
 SAID = cases.said_of()
 NAMES = [case.name for case in CASES]

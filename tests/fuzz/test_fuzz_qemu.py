@@ -18,7 +18,6 @@ from machines import children_of, gone, name_of
 
 from vmstate import check, lab, load
 from vmstate.cli import main
-from vmstate.compare import KnownDestination
 from vmstate.fuzz import seeds
 from vmstate.fuzz.campaign import Campaign, Settings
 from vmstate.fuzz.findings import found_of, read_finding
@@ -30,6 +29,7 @@ from vmstate.fuzz.targets.qemu import QemuTarget, Seed, default_command, read_se
 from vmstate.fuzz.verdict import ACCEPTED, CRASHED, HUNG, REFUSED, Verdict, generalised
 from vmstate.qemu.machine import Machine
 from vmstate.qemu.monitor import command_line_of
+from vmstate.rules import KnownDestination
 from vmstate.vmsd.release import Release
 
 HAS_QEMU = shutil.which("qemu-system-x86_64") is not None

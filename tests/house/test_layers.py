@@ -21,6 +21,7 @@ TOP_TO_BOTTOM = (
     "early",
     "qemu",
     "compare",
+    "rules",
     "query",
     "saved",
     "stream",

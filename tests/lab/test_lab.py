@@ -40,7 +40,7 @@ from vmstate.qemu.capture import capture_started
 from vmstate.qemu.machine import Machine
 from vmstate.qemu.migration import configured, follow
 from vmstate.qemu.provenance import read_provenance
-from vmstate.stream.edit import assign
+from vmstate.rules.edit import assign
 
 pytestmark = [pytest.mark.qemu, needs_qemu]
 

@@ -34,8 +34,8 @@ from vmstate.lab.target import target_of
 from vmstate.qemu.machine import Machine as LabMachine
 from vmstate.qemu.machine import Qemu, find_qemu
 from vmstate.qemu.migration import NO_LIMIT, save
+from vmstate.rules.edit import assign
 from vmstate.saved.loading import load
-from vmstate.stream.edit import assign
 
 FOLDER = Path(__file__).resolve().parents[2] / "fixtures" / "explain" / "machines"
 PROGRAM = "qemu-system-x86_64"

@@ -10,9 +10,9 @@ from vmstate.cli.encode import write
 from vmstate.cli.show import json_value, text_of
 from vmstate.errors import VMStateError, one_line
 from vmstate.qemu.provenance import carry_provenance, read_provenance
+from vmstate.rules.check import check
+from vmstate.rules.edit import Edit, RefusedError, assign
 from vmstate.saved.loading import load
-from vmstate.stream.check import check
-from vmstate.stream.edit import Edit, RefusedError, assign
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:

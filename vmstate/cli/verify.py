@@ -8,9 +8,9 @@ import sys
 
 from vmstate.cli.words import counted
 from vmstate.errors import one_line
+from vmstate.rules.check import check
 from vmstate.saved.loading import load
 from vmstate.saved.opening import open_input
-from vmstate.stream.check import check
 from vmstate.stream.verify import Finding, verify
 
 

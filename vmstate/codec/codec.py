@@ -9,11 +9,12 @@ from functools import partial
 from typing import Any
 
 from vmstate.codec.plan import CAREFUL, FAST, Codecs
-from vmstate.codec.runtime import Broken, Context
+from vmstate.codec.runtime import Context
 from vmstate.codec.structs import check_version, check_version_to_write, read_struct, version_to_write, write_struct
 from vmstate.errors import DecodeError, DescriptionError, EncodeError, TruncatedError, VMStateError
 from vmstate.vmsd.description import TraceEntry, VMStateDescription
-from vmstate.vmsd.expr import Fact, UnknownFact
+from vmstate.vmsd.expr import DESTINATION, OWN_STATE, Const, Fact, UnknownFact
+from vmstate.vmsd.rule import Beside, Broken, Rule
 from vmstate.vmsd.state import ensure_meta, meta_of
 
 # What a wrong byte can raise inside the fast plan; the careful plan then says what it was.
@@ -166,13 +167,24 @@ class Codec:
             except VMStateError as error:
                 raise _as_encode_error(_placed(error, ctx), self.vmsd.name) from None
 
-    def check(
-        self, state: Any, *, version_id: int | None = None, facts: Mapping[str, Any] | None = None
+    def judge(
+        self,
+        state: Any,
+        *,
+        version_id: int | None = None,
+        facts: Mapping[str, Any] | None = None,
+        own: Any = None,
     ) -> list[Broken]:
-        """Every rule of QEMU's that a state breaks; a value that cannot be written at all is the last of them."""
+        """Every rule of QEMU's that a state breaks, or that cannot be judged by what is told.
+
+        `own` is the state that the destination has. A value that cannot be written at all is the last of them.
+        """
         meta = meta_of(state)
         version = version_to_write(self.vmsd, meta, version_id)
         ctx = Context(b"", facts={**(meta.facts if meta is not None else {}), **(facts or {})})
+        if own is not None:
+            ctx.facts |= {OWN_STATE.name: own, DESTINATION.name: True}
+            ctx.beside = Beside(state, own)
         ctx.path = []
         ctx.broken = []
         try:
@@ -180,7 +192,8 @@ class Codec:
             write_struct(CAREFUL.plan(self.vmsd, version), ctx, None, state, bytearray())
         except VMStateError as error:
             detail = "" if error.found is None else f" (expected {error.expected}, found {error.found})"
-            ctx.broken.append(Broken("encode", _placed(error, ctx).path, error.message + detail))
+            rule = Rule("encode", Const(False), error.message + detail)
+            ctx.broken.append(Broken(rule, _placed(error, ctx).path))
         return ctx.broken
 
     def as_construct(self, *, version_id: int | None = None, facts: Mapping[str, Any] | None = None) -> Any:

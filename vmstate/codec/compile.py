@@ -17,12 +17,13 @@ from vmstate.codec.elements import (
     packer,
 )
 from vmstate.codec.plan import Codecs, Element, Place, Plan, Put, Step
-from vmstate.codec.runtime import Broken, Context, Frame, close_entry, enter, leave, open_entry
+from vmstate.codec.runtime import Context, Frame, close_entry, enter, leave, open_entry
 from vmstate.codec.states import making, names_in_state
 from vmstate.errors import EncodeError
 from vmstate.vmsd import types as t
-from vmstate.vmsd.description import Field, Rule, VMStateDescription
+from vmstate.vmsd.description import Field, VMStateDescription
 from vmstate.vmsd.expr import UNKNOWN, Expr, refuted
+from vmstate.vmsd.rule import Broken, Rule
 
 
 def compile_plan(vmsd: VMStateDescription, version_id: int, codecs: Codecs) -> Plan:
@@ -47,8 +48,11 @@ def compile_plan(vmsd: VMStateDescription, version_id: int, codecs: Codecs) -> P
         run.clear()
 
     for index, field in enumerate(vmsd.fields):
-        if field.rules:
-            rules.extend((field.attribute, rule) for rule in field.rules)
+        # What the destination has beside it is found by the path, which only the careful plan knows.
+        if codecs.careful:
+            rules.extend((field.attribute, rule) for rule in field.checks)
+        elif field.rules:
+            rules.extend((field.attribute, rule) for rule in field.rules if not rule.reads_own)
         if field.run_code and not codecs.careful and field.version <= version_id:
             if not run:
                 run_slot = slot
@@ -287,7 +291,8 @@ def _validate(field: Field, kind: t.Validate) -> tuple[Step, Put]:
     def check(ctx: Context, frame: Frame, pos: int | None) -> None:
         if refuted(kind.condition.evaluate(frame)):
             if pos is None and ctx.broken is not None:
-                ctx.broken.append(Broken("validate", ctx.where(), f"validation failed: {field.name}"))
+                rule = Rule("validate", kind.condition, f"validation failed: {field.name}")
+                ctx.broken.append(Broken(rule, ctx.where()))
                 return
             if pos is None:
                 raise EncodeError(f"validation failed: {field.name}", path=ctx.where(), expected=repr(kind.condition))
@@ -307,7 +312,7 @@ def _validate(field: Field, kind: t.Validate) -> tuple[Step, Put]:
 def with_rules(place: Place, step: Step) -> Step:
     """The same, with the first value noted that QEMU would refuse."""
     field, slot = place.field, place.slot
-    rules = [rule for rule in field.rules if not rule.mended]
+    rules = [rule for rule in field.rules if not rule.mended and not rule.reads_own]
     if not rules or not field.in_state:
         return step
 

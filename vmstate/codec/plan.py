@@ -12,7 +12,8 @@ from typing import Any
 
 from vmstate.codec.runtime import Context, Frame
 from vmstate.vmsd.data import NamedTuple
-from vmstate.vmsd.description import Field, Rule, Subsection, VMStateDescription
+from vmstate.vmsd.description import Field, Subsection, VMStateDescription
+from vmstate.vmsd.rule import Rule
 
 Step = Callable[[Context, Frame, int, list[Any]], int]
 """Reads one field, or a run of them: `step(ctx, frame, pos, values) -> pos`; values are appended."""

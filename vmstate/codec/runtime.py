@@ -6,23 +6,14 @@ from collections.abc import Mapping
 from typing import Any
 
 from vmstate.errors import DecodeError, EncodeError, TruncatedError
-from vmstate.vmsd.data import NamedTuple
 from vmstate.vmsd.description import Field, TraceEntry
 from vmstate.vmsd.expr import UNKNOWN, Fact, UnknownFact
 from vmstate.vmsd.path import format_path
+from vmstate.vmsd.rule import Beside, Broken
 from vmstate.vmsd.state import SentSubsection
 
 EMPTY_LIMIT = 1024
 """The most elements of arrays that take no bytes, in one run: nothing on the wire bounds their number."""
-
-
-class Broken(NamedTuple):
-    """A rule of QEMU's that a state breaks, and where."""
-
-    rule: str
-    path: str | None
-    text: str
-    mended: bool = False
 
 
 class Context:
@@ -30,6 +21,7 @@ class Context:
 
     __slots__ = (
         "base",
+        "beside",
         "broken",
         "data",
         "empty",
@@ -70,6 +62,8 @@ class Context:
         self.force = False
         # Where a check collects what QEMU would refuse, instead of stopping at the first.
         self.broken: list[Broken] | None = None
+        # What a state is held against, in such a check.
+        self.beside: Beside | None = None
         self.position = 0
         # The first value that breaks a rule of QEMU's, in a run that knows its path: it may be why the rest is wrong.
         self.first_broken: DecodeError | None = None
@@ -117,6 +111,11 @@ class Frame:
     def value(self, name: str) -> Any:
         index = self.layout.get(name, -1)
         return self.values[index] if 0 <= index < len(self.values) else UNKNOWN
+
+    def own_value(self, names: tuple[str, ...]) -> Any:
+        """What the destination has under names of this struct, where a check is told what that is."""
+        ctx = self.ctx
+        return UNKNOWN if ctx.beside is None or ctx.path is None else ctx.beside.value(tuple(ctx.path), names)
 
     def fact(self, fact: Fact) -> Any:
         ctx = self.ctx

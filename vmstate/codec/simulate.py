@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
+from functools import cache
 from typing import Any
 
 from vmstate.codec.arrays import counted
@@ -23,7 +24,8 @@ from vmstate.errors import DecodeError, DescriptionError, EncodeError, VMStateEr
 from vmstate.vmsd import types as t
 from vmstate.vmsd.declare import default_value, nested
 from vmstate.vmsd.description import Field, Pointers, Subsection, VMStateDescription, state_keys
-from vmstate.vmsd.expr import UNKNOWN, Expr, refuted
+from vmstate.vmsd.expr import DESTINATION, UNKNOWN, Expr, Own
+from vmstate.vmsd.rule import judge
 from vmstate.vmsd.state import State, facts_of
 
 PARENT = "parent"
@@ -33,7 +35,7 @@ PARENT = "parent"
 class Device(Frame):
     """One object while it is loaded or saved: the scope of the expressions of its description."""
 
-    __slots__ = ("opaque", "vmsd")
+    __slots__ = ("before", "opaque", "vmsd")
 
     def __init__(
         self, ctx: Context, vmsd: VMStateDescription, opaque: Any, outer: Frame | None, version_id: int
@@ -41,6 +43,11 @@ class Device(Frame):
         super().__init__(ctx, {}, outer, version_id)
         self.vmsd = vmsd
         self.opaque = opaque
+        # What it has of its own, which rules compare with what is loaded: as it was before the load.
+        self.before: Mapping[tuple[str, ...], Any] = {}
+
+    def own_value(self, names: tuple[str, ...]) -> Any:
+        return self.before.get(names, UNKNOWN)
 
     def value(self, name: str) -> Any:
         return self.get(name, UNKNOWN)
@@ -78,9 +85,12 @@ def load_state(
     """Load `data` (bytes-like) into an object, as a destination does, and return how many bytes that took.
 
     `version_id` is the one in the section's header (default: the description's own). Facts are those set on the
-    object, and those given here. Raises `VMStateError`; what was loaded until then stays loaded.
+    object, and those given here: what the destination has beyond the object ("qemu_release", "guest_memory",
+    "own_state": a state of the whole device) judges the rules that need it. Raises `VMStateError`; what was loaded
+    until then stays loaded.
     """
-    ctx = Context(memoryview(data).cast("B"), facts={**facts_of(opaque), **(facts or {})})
+    known = {DESTINATION.name: True, **facts_of(opaque), **(facts or {})}
+    ctx = Context(memoryview(data).cast("B"), facts=known)
     version = vmsd.version_id if version_id is None else version_id
     with _told(ctx):
         return _load(ctx, vmsd, opaque, version, 0, None)
@@ -176,11 +186,23 @@ def _chosen(device: Device, kind: t.Choice, pos: int) -> t.WireType:
 # Loading.
 
 
-def _load(ctx: Context, vmsd: VMStateDescription, opaque: Any, version_id: int, pos: int, outer: Frame | None) -> int:
+def _load(
+    ctx: Context,
+    vmsd: VMStateDescription,
+    opaque: Any,
+    version_id: int,
+    pos: int,
+    outer: Frame | None,
+    *,
+    is_new: bool = False,
+) -> int:
+    """Load into an object; one that `is_new` was made for the load, and there is nothing in it to compare with."""
     check_version(ctx, vmsd, version_id, pos)
     _refuse_repeated_names(vmsd)
     _run_hook(ctx, vmsd, "pre_load", DecodeError, opaque)
     device = Device(ctx, vmsd, opaque, outer, version_id)
+    if not is_new:
+        device.before = _before(vmsd, opaque)
     for place, field in enumerate(vmsd.fields):
         enter(ctx, field.attribute)
         if _exists(device, field, pos):
@@ -194,8 +216,29 @@ def _load(ctx: Context, vmsd: VMStateDescription, opaque: Any, version_id: int, 
 
 def _apply_rules(device: Device, pos: int) -> None:
     for rule in (*(rule for field in device.vmsd.fields for rule in field.rules), *device.vmsd.rules):
-        if not rule.mended and refuted(rule.holds.evaluate(device)):
-            raise device.ctx.wrong(f"{rule.id}: {rule.text}", pos, repr(rule.holds))
+        broken = None if rule.mended else judge(rule, device, device.ctx.facts)
+        if broken is not None and broken.is_judged:
+            raise device.ctx.wrong(f"{rule.id}: {broken.text}", pos, repr(rule.holds))
+
+
+@cache
+def _compared(vmsd: VMStateDescription) -> tuple[tuple[str, ...], ...]:
+    """The names under which the rules of a struct look for what the device has."""
+    rules = (*(rule for field in vmsd.fields for rule in field.checks), *vmsd.rules)
+    parts = (part for rule in rules for part in rule.holds.walk())
+    return tuple(dict.fromkeys(part.names_ for part in parts if isinstance(part, Own)))
+
+
+def _before(vmsd: VMStateDescription, opaque: Any) -> dict[tuple[str, ...], Any]:
+    """What the device has of that before it is loaded into."""
+    values = {}
+    for names in _compared(vmsd):
+        value = opaque
+        for name in names:
+            value = value.get(name) if isinstance(value, dict) else getattr(value, name, None)
+        if value is not None:
+            values[names] = list(value) if isinstance(value, list) else value
+    return values
 
 
 def _load_field(device: Device, place: int, pos: int) -> int:
@@ -216,18 +259,32 @@ def _load_field(device: Device, place: int, pos: int) -> int:
 
 def _accepted(device: Device, field: Field, value: Any, pos: int) -> bool:
     """Whether the loaded value is assigned. One that is only compared is not."""
-    rule = field.type.rule if isinstance(field.type, t.Scalar) else None
-    if rule is None:
+    relation = field.type.rule if isinstance(field.type, t.Scalar) else None
+    if relation is None:
         return True
-    own = device.get(field.attribute)
-    hint = "" if field.err_hint is None else f": {field.err_hint}"
-    if rule == "equal" and own != value:
-        raise device.ctx.wrong(f"{field.name}: not what the device has{hint}", pos, f"{own!r}", f"{value!r}")
-    if rule == "le" and not (isinstance(own, int) and 0 <= value <= own):
-        raise device.ctx.wrong(
-            f"{field.name}: not between 0 and what the device has{hint}", pos, f"{own!r}", f"{value!r}"
-        )
-    return rule != "equal"
+    broken = judge(field.checks[0], _Offered(device, value), device.ctx.facts)
+    if broken is not None:
+        hint = "" if field.err_hint is None else f": {field.err_hint}"
+        what = "not what the device has" if relation == "equal" else "not between 0 and what the device has"
+        local = device.get(field.attribute)
+        raise device.ctx.wrong(f"{field.name}: {what}{hint}", pos, f"{local!r}", f"{value!r}")
+    return relation != "equal"
+
+
+class _Offered(Device):
+    """The device while a value of one field is only compared with what it has there."""
+
+    __slots__ = ("offered",)
+
+    def __init__(self, device: Device, offered: Any) -> None:
+        super().__init__(device.ctx, device.vmsd, device.opaque, device.outer, device.version_id)
+        self.offered = offered
+
+    def value(self, name: str) -> Any:
+        return self.offered
+
+    def own_value(self, names: tuple[str, ...]) -> Any:
+        return self.get(names[0])
 
 
 def _load_compound(device: Device, field: Field, pos: int) -> tuple[Any, int]:
@@ -297,7 +354,7 @@ def _load_element(device: Device, field: Field, kind: t.WireType, own: Any, pos:
 
 def _load_struct(device: Device, vmsd: VMStateDescription, version_id: int, own: Any, pos: int) -> tuple[Any, int]:
     into = _new(vmsd) if own is None else own
-    return into, _load(device.ctx, vmsd, into, version_id, pos, device)
+    return into, _load(device.ctx, vmsd, into, version_id, pos, device, is_new=own is None)
 
 
 def _has_parent(vmsd: VMStateDescription) -> bool:
@@ -379,10 +436,11 @@ def _load_subsections(device: Device, pos: int) -> int:
         version_id = ctx.data[body - 1]
         check_version(ctx, sub.vmsd, version_id, body - 4)
         part = device.get(sub.attribute)
-        if part is None:
+        is_new = part is None
+        if is_new:
             part = _new(sub.vmsd)
             device.set(sub.attribute, part)
-        pos = _load(ctx, sub.vmsd, part, version_id, body, device)
+        pos = _load(ctx, sub.vmsd, part, version_id, body, device, is_new=is_new)
         leave(ctx)
     return pos
 

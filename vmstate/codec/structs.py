@@ -6,11 +6,12 @@ from itertools import pairwise
 from typing import Any
 
 from vmstate.codec.plan import CAREFUL, FAST, Codecs, Element, Plan
-from vmstate.codec.runtime import Broken, Context, Frame, close_entry, enter, leave, open_entry, refuse
+from vmstate.codec.runtime import Context, Frame, close_entry, enter, leave, open_entry, refuse
 from vmstate.errors import EncodeError, VersionError, VMStateError
 from vmstate.vmsd.description import Subsection, VMStateDescription
 from vmstate.vmsd.expr import UnknownFact, refuted
 from vmstate.vmsd.path import format_path
+from vmstate.vmsd.rule import verdict
 from vmstate.vmsd.state import Meta, SentSubsection, ensure_meta, meta_of
 
 SUBSECTION = 0x05
@@ -202,15 +203,17 @@ def _apply_rules(plan: Plan, ctx: Context, frame: Frame) -> None:
         except VMStateError:
             # A value is not of the kind it must be: writing it says so.
             continue
-        if not refuted(holds):
+        if ctx.broken is None and (rule.mended or not refuted(holds)):
+            continue
+        broken = verdict(rule, holds, frame, ctx.facts)
+        if broken is None:
             continue
         steps = [*(ctx.path or ()), *([] if attribute is None else [attribute])]
+        broken = broken._replace(path=format_path(steps) or None)
         if ctx.broken is not None:
-            ctx.broken.append(Broken(rule.id, format_path(steps) or None, rule.text, rule.mended))
-            continue
-        if rule.mended:
-            continue
-        raise EncodeError(f"{rule.id}: {rule.text}", path=format_path(steps) or None, expected=repr(rule.holds))
+            ctx.broken.append(broken)
+        elif broken.is_judged:
+            raise EncodeError(f"{rule.id}: {broken.text}", path=broken.path, expected=repr(rule.holds))
 
 
 def _write_subsections(plan: Plan, ctx: Context, frame: Frame, meta: Meta | None, out: bytearray) -> None:

@@ -12,14 +12,12 @@ if TYPE_CHECKING:
     from vmstate.compare.findings import CompatFinding
     from vmstate.compare.schemas import Schema, open_schema
     from vmstate.compare.target import Target, open_target, write_target
-    from vmstate.stream.destination import KnownDestination
 
 __all__ = [
     "Change",
     "CompatFinding",
     "Cost",
     "Explained",
-    "KnownDestination",
     "Schema",
     "Target",
     "cost_of",
@@ -39,6 +37,5 @@ if not TYPE_CHECKING:
             "vmstate.compare.findings": ("CompatFinding",),
             "vmstate.compare.schemas": ("Schema", "open_schema"),
             "vmstate.compare.target": ("Target", "open_target", "write_target"),
-            "vmstate.stream.destination": ("KnownDestination",),
         },
     )

@@ -20,30 +20,27 @@ from contextlib import ExitStack, suppress
 from functools import cache, cached_property
 from typing import Any
 
-from vmstate.compare import messages
 from vmstate.compare.compat import compat
 from vmstate.compare.findings import BREAKS, COSMETIC, FORWARD, MAY_BREAK, CompatFinding
-from vmstate.compare.messages import LogLine
-from vmstate.compare.pci_config import Masks
 from vmstate.compare.schemas import Schema, SectionSchema, schema_of_stream
 from vmstate.compare.target import Target, open_target
-from vmstate.errors import PathError, VersionError, VMStateError
-from vmstate.query.ask import LibrarySubject, Subject
+from vmstate.errors import VersionError, VMStateError
 from vmstate.query.pci import is_config
+from vmstate.rules import messages
+from vmstate.rules.evaluate import ENCODE, broken, inside, read_as_known, structs
+from vmstate.rules.messages import LogLine
+from vmstate.rules.pci_config import Masks
 from vmstate.saved.loading import load
 from vmstate.saved.opening import open_input
-from vmstate.stream.check import check
 from vmstate.stream.events import Command, CommandType
 from vmstate.stream.registry import destination_rules, is_per_cpu, last_part
 from vmstate.stream.stream import Section, Stream
-from vmstate.vmsd import types as t
 from vmstate.vmsd.data import Data
 from vmstate.vmsd.description import Field, VMStateDescription
-from vmstate.vmsd.destination import NEVER, DestinationRule, FeatureSet
-from vmstate.vmsd.expr import Fact
-from vmstate.vmsd.path import format_path, value_at
+from vmstate.vmsd.destination import FeatureSet
+from vmstate.vmsd.expr import IDSTR, RELEASE
 from vmstate.vmsd.release import Release
-from vmstate.vmsd.state import facts_of, is_state
+from vmstate.vmsd.rule import KNOWN_SINCE, VALUE_EQUAL, Broken
 
 LOADS, FAILS, UNKNOWN = "loads", "fails", "unknown"
 
@@ -90,7 +87,8 @@ class LogFinding(Data):
 class Explanation(Data):
     """What was found. `findings` are in the order in which QEMU meets them; the first that breaks is what it prints.
 
-    `assumed` says in words what the verdict takes for granted.
+    `assumed` says in words what the verdict takes for granted, `not_judged` which rules need what nothing tells of the
+    destination: "SECTION: PATH: RULE".
     """
 
     stream: str
@@ -98,6 +96,7 @@ class Explanation(Data):
     verdict: str
     findings: tuple[Explained, ...]
     assumed: tuple[str, ...]
+    not_judged: tuple[str, ...] = ()
     log: tuple[LogFinding, ...] = ()
 
     @property
@@ -114,6 +113,7 @@ class Explanation(Data):
             "qemu_error": self.qemu_error,
             "findings": [finding.as_dict() for finding in self.findings],
             "assumed": list(self.assumed),
+            "not_judged": list(self.not_judged),
         }
         if self.log:
             top["log"] = [{**one.line._asdict(), "explained_by": one.explained_by} for one in self.log]
@@ -140,7 +140,7 @@ def explain(
         verdict = FAILS if BREAKS in severities else UNKNOWN if MAY_BREAK in severities else LOADS
         joined = () if log is None else tuple(join(_text(log), findings))
         assumed = tuple(dict.fromkeys(found.assumed))
-        return Explanation(str(source.name), there.name, verdict, findings, assumed, joined)
+        return Explanation(str(source.name), there.name, verdict, findings, assumed, tuple(found.not_judged), joined)
 
 
 def _text(log: Any) -> str:
@@ -185,6 +185,7 @@ class _Held:
         self.destination = target.stream
         self.release = target.release
         self.assumed: list[str] = []
+        self.not_judged: list[str] = []
         self.repeated = _repeated(source) | (_repeated(target.stream) if target.stream is not None else set())
 
     @cached_property
@@ -389,7 +390,8 @@ class _Held:
         found = [*pair.versions()]
         found += pair.subsections()
         if not any(one.severity == BREAKS and one.path is None for one in found):
-            found += pair.contents()
+            listed = {one.path for one in found if one.id.startswith("subsection-unknown:")}
+            found += (one for one in pair.contents() if not _is_listed(one, pair, listed))
         yield from sorted(found, key=lambda one: _met(one, section))
 
     def advice_of_missing(self, section: Section) -> str:
@@ -434,7 +436,7 @@ class _Held:
             yield self.with_error(finding, section)
         for section in self.source.sections:
             if section.kind in ("start", "full") and not section.is_ram:
-                yield from self.rules(section)
+                yield from _Pair(self, section, section).values(beside=False)
         self.assumed += [
             "the destination has the devices of the source, at the same places, and the same RAM blocks",
             "values that a schema does not say go together: PCI configuration, virtio features, numbers of queues",
@@ -468,27 +470,13 @@ class _Held:
         versions = [one.version for one in sections if one.idstr == last_part(section.name)]
         return max(versions, default=0)
 
-    def rules(self, section: Section) -> Iterator[Explained]:
-        """The rules of QEMU's that a section breaks whatever the destination is."""
-        if section.vmsd is None or not has_rules(section.vmsd):
-            return
-        try:
-            broken = [one for one in check(section) if one.severity == "error"]
-        except VMStateError as error:
-            yield self.finding("encode", error.message, section=section, path=error.path, offset=section.offset)
-            return
-        places = section.trace() if broken else {}
-        for one in broken:
-            offset = places[one.path].offset if one.path in places else section.offset
-            yield self.finding(
-                one.rule,
-                f"no QEMU takes this: {one.message}",
-                section=section,
-                path=one.path,
-                offset=offset,
-                qemu_error=messages.while_loading(section.name, section.instance_id),
-                advice="the stream itself is wrong; `vmstate set` changes a value",
-            )
+
+def _is_listed(finding: Explained, pair: _Pair, listed: set[str | None]) -> bool:
+    """Whether the destination's -dump-vmstate text says the same of a subsection."""
+    if not finding.id.startswith("subsection-unknown:"):
+        return False
+    names = (part.name for path, part, _ in pair.source.structs() if path == finding.path)
+    return any(name in (path or "") for name in names for path in listed)
 
 
 def _met(finding: Explained, section: Section) -> int:
@@ -549,10 +537,7 @@ class _Pair:
 
     def place(self, path: str | None) -> int:
         """Where a value stands in the stream; for one that is not in a state, the section."""
-        with suppress(VMStateError):
-            if path is not None and path in self.source.trace:
-                return int(self.source.trace[path].offset)
-        return self.section.offset
+        return self.source.place(path)
 
     # Versions.
 
@@ -611,25 +596,7 @@ class _Pair:
 
     def subsections(self) -> list[Explained]:
         """Subsections of the stream that the destination does not know, or in another version."""
-        found = [*self.odd_subsections(), *self.listed_subsections()]
-        known = destination_rules(self.section.name).subsections_since
-        release = self.held.release
-        for path, name in self.source.subsections():
-            first = known.get(name)
-            if first is None or release is None or release >= first:
-                continue
-            found.append(
-                self.finding(
-                    "subsection-unknown",
-                    f"the destination does not know subsection {name!r}, which QEMU has from {first} on",
-                    path=path,
-                    offset=self.place(path),
-                    qemu_error=self.unknown(name),
-                    advice="use the machine type of the older release on both sides, "
-                    "or switch off at the source what the subsection is for",
-                )
-            )
-        return found
+        return [*self.odd_subsections(), *self.listed_subsections()]
 
     def odd_subsections(self) -> Iterator[Explained]:
         """Subsections in a version that not even the stream's own descriptions take."""
@@ -689,13 +656,13 @@ class _Pair:
     def contents(self) -> list[Explained]:
         """What is found of layout and values."""
         found = list(self.layout())
-        if not any(one.severity == BREAKS for one in found):
-            found += self.values()
-        elif self.is_known:
-            # Where the layouts part, values behind are compared by chance; those that explain it are not.
-            found += self.values()
+        # Where the layouts part, values behind are compared by chance; those that explain it are not.
+        beside = self.is_known or not any(finding.severity == BREAKS for finding in found)
+        found += self.values(beside=beside)
+        features = destination_rules(self.section.name).features
+        if beside and features is not None:
+            found += self.features(features)
         found += self.pci()
-        found += self.held.rules(self.section)
         return _once(found)
 
     def layout(self) -> Iterator[Explained]:
@@ -784,9 +751,9 @@ class _Pair:
             state, _ = codec.decode_at(
                 memoryview(self.section.payload()), 0, version_id=self.section.version_id, facts=self.destination_facts
             )
-            for finding in self.equal(vmsd, state):
-                if finding.qemu_error is not None:
-                    return finding.qemu_error
+            for result in broken(vmsd, state, version=self.section.version_id, own=self.destination.subject.state):
+                if result.rule.id == VALUE_EQUAL and result.is_judged and result.rule.qemu_error is not None:
+                    return result.filled(result.rule.qemu_error)
         return messages.missing_footer(self.section.name)
 
     def vmdesc_layout(self) -> Iterator[Explained]:
@@ -824,86 +791,76 @@ class _Pair:
 
     # Values.
 
-    def values(self) -> Iterator[Explained]:
-        """Values that must go with what the destination has."""
-        if self.source.vmsd is not None:
-            yield from self.equal(self.source.vmsd, self.source.subject.state)
-        for rule in destination_rules(self.section.name).rules:
-            if self.held.release is None or self.held.release >= rule.since:
-                yield from self.rule(rule)
-        features = destination_rules(self.section.name).features
-        if features is not None:
-            yield from self.features(features)
-
-    def equal(self, vmsd: VMStateDescription, state: Any) -> Iterator[Explained]:
-        """Fields that QEMU only compares (`*_EQUAL`), or takes up to what it has (`int32 le`)."""
-        if not compares(vmsd):
+    def values(self, *, beside: bool) -> Iterator[Explained]:
+        """What breaks a rule: for any destination and, `beside` this one, by what it compares with its own."""
+        vmsd, state, version = self.source.vmsd, self.source.subject.state, self.section.version_id
+        if vmsd is None or not has_checks(vmsd):
             return
-        theirs = {path: state for path, _, state in structs(self.destination.vmsd, self.destination.subject.state)}
-        for head, part, inner in structs(vmsd, state):
-            for field in part.fields:
-                if isinstance(field.type, t.Scalar) and field.type.rule and head in theirs:
-                    here, there = inside(inner, field.attribute), inside(theirs[head], field.attribute)
-                    if isinstance(here, int) and isinstance(there, int):
-                        path = f"{head}.{field.attribute}" if head else field.attribute
-                        yield from self.compared(field, field.type, path, here, there)
+        results = list(broken(vmsd, state, version=version))
+        if beside:
+            seen = {(result.rule.id, result.path) for result in results if result.is_judged}
+            compared = broken(vmsd, state, version=version, own=self.destination.subject.state, facts=self.known_facts)
+            results = [result for result in results if result.is_judged]
+            # That a value cannot be written as the destination would lay it out is a matter of the layout.
+            results += [
+                result for result in compared if result.rule.id != ENCODE and (result.rule.id, result.path) not in seen
+            ]
+        for result in results:
+            yield from self.of_rule(result)
 
-    def compared(self, field: Field, kind: t.Scalar, path: str, here: int, there: int) -> Iterator[Explained]:
-        """One of these."""
-        if here == there or (kind.rule == "le" and 0 <= here <= there):
-            return
-        hint = "" if field.err_hint is None else f" ({field.err_hint})"
-        takes = "only its own" if kind.rule == "equal" else "no more than that"
-        yield self.finding(
-            "value-equal",
-            f"{here} in the stream and {there} on the destination, which takes {takes}{hint}",
-            path=path,
-            offset=self.place(path),
-            qemu_error=messages.not_equal(kind.info or "", here, there)
-            if kind.rule == "equal"
-            else messages.not_above(here, there),
-            advice=f"give the device the same {field.attribute} on both sides",
-        )
+    @property
+    def known_facts(self) -> dict[str, Any]:
+        """What rules can ask of the destination."""
+        release = self.held.release
+        return {
+            **self.held.target.facts,
+            **({} if release is None else {RELEASE.name: release}),
+            IDSTR.name: self.section.name,
+        }
 
-    def rule(self, rule: DestinationRule) -> Iterator[Explained]:
-        """A rule of the device's own."""
-        if rule.relation == NEVER and self.source.value(rule.path) is None:
+    def of_rule(self, result: Broken) -> Iterator[Explained]:
+        """What is told of a rule that is broken; one that cannot be judged is noted."""
+        rule, path = result.rule, result.path
+        if rule.mended:
             return
-        pairs = self.pairs(rule.path) if rule.relation != NEVER else [(0, rule.path, None, None)]
-        for index, path, here, there in pairs:
-            if rule.holds(here, there):
-                continue
-            shown = rule.shown(here, there)
-            known = {"here": shown[0], "there": shown[1], "index": index, "section": self.section.name}
-            path = rule.place or path
+        if result.missing and not (rule.since is not None and result.missing == (RELEASE.name,)):
+            self.held.not_judged.append(f"{self.held.name_of(self.section)}: {path}: {rule.id}")
+            return
+        # A release that is not known is taken for the newest.
+        offset = self.source.place(path)
+        if rule.id == KNOWN_SINCE:
+            name = next((part.name for where, part, _ in self.source.structs() if where == path), path or "")
+            yield self.finding(
+                "subsection-unknown",
+                f"the destination does not know subsection {name!r}, which QEMU has from {result.local} on",
+                path=path,
+                offset=offset,
+                qemu_error=self.unknown(name),
+                advice="use the machine type of the older release on both sides, "
+                "or switch off at the source what the subsection is for",
+            )
+        elif rule.needs:
             yield self.finding(
                 rule.id,
-                rule.text.format(**known),
+                result.filled(rule.text, self.section.name),
                 path=path,
-                offset=self.place(path),
-                qemu_error=self.loading if rule.qemu_error is None else rule.qemu_error.format(**known),
-                advice=rule.advice,
+                offset=offset,
+                qemu_error=self.loading
+                if rule.qemu_error is None
+                else result.filled(rule.qemu_error, self.section.name),
+                advice=rule.advice or "give the device of the destination what that of the source has",
             )
-
-    def pairs(self, path: str) -> Iterator[tuple[int, str, Any, Any]]:
-        """(number, path, value of the stream, value of the destination); `[*]` in the path stands for each element.
-
-        Where the destination has another number of elements, which is which is not known: its largest stands for all.
-        """
-        if "[*]" not in path:
-            here, there = self.source.value(path), self.destination.value(path)
-            if here is not None and there is not None:
-                yield 0, path, here, there
-            return
-        head, tail = path.split("[*]", 1)
-        mine, theirs = (
-            [side.value(f"{head}[{index}]{tail}") for index in range(len(side.value(head) or ()))]
-            for side in (self.source, self.destination)
-        )
-        if theirs and len(mine) != len(theirs):
-            theirs = [max(theirs)] * len(mine)
-        for index, (here, there) in enumerate(zip(mine, theirs, strict=False)):
-            yield index, f"{head}[{index}]{tail}", here, there
+        elif rule.id == ENCODE:
+            yield self.finding(ENCODE, rule.text, path=path, offset=self.section.offset)
+        else:
+            yield self.finding(
+                rule.id,
+                f"no QEMU takes this: {result.text}",
+                path=path,
+                offset=offset,
+                qemu_error=self.loading,
+                advice="the stream itself is wrong; `vmstate set` changes a value",
+            )
 
     def features(self, features: FeatureSet) -> Iterator[Explained]:
         """The features that the driver accepted, and those that the destination offers."""
@@ -987,92 +944,10 @@ class _Pair:
         return 0
 
 
-class AsKnown:
-    """A section as the device library reads it, or where it does not, as its own vmdesc does."""
-
-    def __init__(self, section: Section, subject: Subject, vmsd: VMStateDescription | None, *, known: bool) -> None:
-        self.section = section
-        self.subject = subject
-        self.vmsd = vmsd
-        self.known = known
-
-    @property
-    def trace(self) -> Any:
-        """Path -> (absolute offset, size, field)."""
-        return self.subject.trace
-
-    @property
-    def facts(self) -> dict[str, Any]:
-        """The facts under which it reads."""
-        return dict(facts_of(self.subject.state)) if self.known else {}
-
-    def value(self, path: str) -> Any:
-        """The value at a path; None where there is none."""
-        with suppress(PathError):
-            return value_at(self.subject.state, path)
-        return None
-
-    def path_of_fact(self, name: str) -> str | None:
-        """The first field whose presence, number or size a fact decides."""
-        for path, entry in self.trace.items():
-            field = entry.field
-            if field is not None and any(
-                isinstance(part, Fact) and part.name == name for expr in field.expressions() for part in expr.walk()
-            ):
-                return str(path)
-        return None
-
-    def subsections(self) -> Iterator[tuple[str, str]]:
-        """(path, name) of the subsections that are there."""
-        for path, vmsd, state in structs(self.vmsd, self.subject.state):
-            for sub in vmsd.subsections:
-                if is_state(inside(state, sub.attribute)):
-                    yield (f"{path}.{sub.attribute}" if path else sub.attribute), sub.vmsd.name
-
-
-def read_as_known(section: Section) -> AsKnown:
-    """A section, read by the library where that knows it."""
-    if section.described_by == "library":
-        return AsKnown(section, Subject(section), section.vmsd, known=True)
-    with suppress(VMStateError):
-        subject = LibrarySubject(section)
-        vmsd = subject.decoded[1]
-        return AsKnown(section, subject, vmsd, known=True)
-    return AsKnown(section, Subject(section), section.vmsd, known=False)
-
-
-def inside(state: Any, name: str) -> Any:
-    """A member of a state, None where it has none of that name."""
-    return state.get(name) if isinstance(state, dict) else getattr(state, name, None)
-
-
-def structs(
-    vmsd: VMStateDescription | None, state: Any, steps: tuple[str, ...] = ()
-) -> Iterator[tuple[str, VMStateDescription, Any]]:
-    """(path, description, state) of a state and the structs in it, but for the elements of arrays."""
-    if vmsd is None or not is_state(state):
-        return
-    yield format_path(steps), vmsd, state
-    nested: list[tuple[str, tuple[VMStateDescription, ...]]] = [
-        (field.attribute, field.type.children()) for field in vmsd.fields if not field.is_plain
-    ]
-    nested += [(sub.attribute, (sub.vmsd,)) for sub in vmsd.subsections]
-    for name, children in nested:
-        value = inside(state, name)
-        own = getattr(type(value), "vmsd", children[0] if children else None)
-        yield from structs(own, value, (*steps, name))
-
-
 @cache
-def has_rules(vmsd: VMStateDescription) -> bool:
-    """Whether a description has rules of QEMU's."""
-    return any(part.rules or any(field.rules for field in part.fields) for part in vmsd.walk())
-
-
-@cache
-def compares(vmsd: VMStateDescription) -> bool:
-    """Whether a description has a field that QEMU compares with what the device has."""
-    return any(isinstance(field.type, t.Scalar) and field.type.rule for part in vmsd.walk() for field in part.fields)
+def has_checks(vmsd: VMStateDescription) -> bool:
+    """Whether QEMU checks anything of a description, beyond how it is laid out."""
+    return any(part.rules or any(field.checks for field in part.fields) for part in vmsd.walk())
 
 
 def _once(findings: Iterable[Explained]) -> list[Explained]:

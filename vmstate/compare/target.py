@@ -18,11 +18,11 @@ import lzma
 from collections.abc import Mapping
 from typing import Any
 
-from vmstate.compare.pci_config import Region
 from vmstate.compare.schemas import MACHINE, Schema, dump_schema, open_schema
 from vmstate.errors import SchemaError, VMStateError
 from vmstate.files import write_atomic
 from vmstate.query.origin import earliest_release
+from vmstate.rules.pci_config import Region
 from vmstate.saved.loading import load
 from vmstate.saved.opening import open_input
 from vmstate.stream.stream import Stream

@@ -11,8 +11,9 @@ from typing import Any
 
 from vmstate.vmsd import types as t
 from vmstate.vmsd.data import Data
-from vmstate.vmsd.description import Field, Rule, VMStateDescription
+from vmstate.vmsd.description import Field, VMStateDescription
 from vmstate.vmsd.expr import Const, Expr, Op, Ref
+from vmstate.vmsd.rule import Rule
 from vmstate.vmsd.walk import parts_of, structs_of
 
 ROLES = ("count", "size", "bits", "select", "exists", "validate", "rule", "link")

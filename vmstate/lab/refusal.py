@@ -11,12 +11,13 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from vmstate.compare.explain import COMMANDS_SINCE, configs, features_in, named, place_of_config, read_as_known
-from vmstate.compare.pci_config import Masks
+from vmstate.compare.explain import COMMANDS_SINCE, configs, features_in, named, place_of_config
 from vmstate.errors import VMStateError
+from vmstate.rules.check import check
+from vmstate.rules.evaluate import read_as_known
+from vmstate.rules.pci_config import Masks
 from vmstate.saved.loading import load
 from vmstate.saved.opening import Input
-from vmstate.stream.check import check
 from vmstate.stream.events import Command
 from vmstate.stream.registry import destination_rules
 from vmstate.stream.stream import Section, Stream

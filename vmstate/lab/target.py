@@ -24,8 +24,6 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from typing import Any
 
-from vmstate.compare.explain import inside, structs
-from vmstate.compare.pci_config import Region
 from vmstate.compare.schemas import dump_of, dump_schema
 from vmstate.compare.target import Target
 from vmstate.errors import MachineError, VMStateError
@@ -35,6 +33,8 @@ from vmstate.qemu.memory import has_backend, memory_size
 from vmstate.qemu.migration import NO_LIMIT, save
 from vmstate.qemu.monitor import LIMIT
 from vmstate.qemu.provenance import read_provenance
+from vmstate.rules.evaluate import inside, structs
+from vmstate.rules.pci_config import Region
 from vmstate.saved.loading import load
 from vmstate.stream.registry import destination_rules
 from vmstate.stream.stream import Section, Stream

@@ -42,7 +42,7 @@ from vmstate.files import write_atomic
 from vmstate.saved.opening import ENDINGS, open_input
 
 if TYPE_CHECKING:
-    from vmstate.stream.edit import Edit
+    from vmstate.rules.edit import Edit
 
 KIND = "provenance"
 FORM = 1

@@ -6,14 +6,12 @@ from vmstate.lazy import names_on_demand
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from vmstate.stream.edit import set_value
     from vmstate.stream.memory import MemoryRange
     from vmstate.stream.stream import RamSummary
 
 __all__ = [
     "MemoryRange",
     "RamSummary",
-    "set_value",
 ]
 
 if not TYPE_CHECKING:
@@ -21,7 +19,6 @@ if not TYPE_CHECKING:
     __getattr__, __dir__ = names_on_demand(
         globals(),
         {
-            "vmstate.stream.edit": ("set_value",),
             "vmstate.stream.memory": ("MemoryRange",),
             "vmstate.stream.stream": ("RamSummary",),
         },

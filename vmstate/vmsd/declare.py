@@ -27,14 +27,13 @@ from vmstate.vmsd.description import (
     Hook,
     MigrationPriority,
     Pointers,
-    Rule,
     Secret,
     Subsection,
     VMStateDescription,
 )
-from vmstate.vmsd.expr import RELEASE, Expr, Fact, as_expr, fact
+from vmstate.vmsd.expr import Expr, Fact, as_expr, fact
 from vmstate.vmsd.record import ATTRIBUTE, Feature, Noise, Record, VirtIORecord, check_noise
-from vmstate.vmsd.release import Release
+from vmstate.vmsd.rule import Rule
 from vmstate.vmsd.state import META, VMState
 
 T = TypeVar("T")
@@ -483,11 +482,6 @@ def subsection(declared: Declaration[T], *, needed: Expr | None = None) -> T | N
 def rule(id: str, holds: Expr, text: str, *, mended: bool = False) -> Rule:
     """What QEMU checks at load, with a stable id and its words; `mended`: QEMU goes on with another value."""
     return Rule(id, holds, text, mended)
-
-
-def known_since(release: Release) -> Rule:
-    """The rule of what releases before one do not know."""
-    return rule("known-since", release <= RELEASE, f"releases before {release} do not know it")
 
 
 @dataclass_transform(kw_only_default=True, eq_default=True)

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Generic
 from vmstate.errors import DescriptionError
 from vmstate.vmsd.data import Data, NamedTuple, Value
 from vmstate.vmsd.expr import Expr, Fact
+from vmstate.vmsd.rule import Rule, rules_of
 from vmstate.vmsd.types import Bitmap, Buffer, Choice, GTree, Host, Scalar, Struct, Unused, Validate, WireType
 
 if TYPE_CHECKING:
@@ -56,19 +57,6 @@ class Pointers(enum.Enum):
     """A NULL is the byte 0x30; anything else is the element itself, with no marker."""
     ALL_MARKED = "marked"
     """Each element stands behind a byte: 0x30 for NULL, 0x31 for one that follows (QEMU 11)."""
-
-
-class Rule(Data):
-    """What QEMU checks when it loads or saves, over what the layout needs.
-
-    `id` is stable and names the rule in findings; `holds` is the condition; `text` says QEMU's rule in words. QEMU
-    refuses a state that breaks it or, where it is `mended`, goes on with another value.
-    """
-
-    id: str
-    holds: Expr
-    text: str
-    mended: bool = False
 
 
 class Secret(Value):
@@ -156,6 +144,11 @@ class Field(Data):
         else:
             field.__dict__.update(name=name, type=kind, attribute=name, as_written=True, count=count, compressed=True)
         return field
+
+    @property
+    def checks(self) -> tuple[Rule, ...]:
+        """All that QEMU checks of it: by its wire type, and by its rules."""
+        return rules_of(self.attribute, self.type, self.rules, self.err_hint)
 
     def expressions(self) -> Iterator[Expr]:
         """Everything the layout of this field depends on."""

@@ -220,6 +220,39 @@ class Ref(Expr):
         return ".".join((self._base, *self._names))
 
 
+class Own(Expr):
+    """What the destination itself has: `OWN.name` beside `this.name`, in the struct at the same place.
+
+    Not known where no state of the destination is told, or where it has nothing there.
+    """
+
+    __slots__ = ("_names",)
+
+    def __init__(self, names: tuple[str, ...] = ()) -> None:
+        self._names = names
+
+    def __getattr__(self, name: str) -> Own:
+        if name.startswith("__"):
+            raise AttributeError(name)
+        return Own((*self._names, name))
+
+    def __getitem__(self, name: str) -> Own:
+        """The same for a name that is no Python identifier."""
+        return Own((*self._names, name))
+
+    @property
+    def names_(self) -> tuple[str, ...]:
+        """The attribute names that lead from the struct to the value."""
+        return self._names
+
+    def evaluate(self, scope: Scope) -> Any:
+        read = getattr(scope, "own_value", None)
+        return UNKNOWN if read is None else read(self._names)
+
+    def __repr__(self) -> str:
+        return ".".join(("OWN", *self._names))
+
+
 class Version(Expr):
     """The version_id at which the struct is read or written."""
 
@@ -552,4 +585,9 @@ MEMORY: Final = told("guest_memory")
 """The guest's memory at the time of the load: what `Stream.memory` gives."""
 
 OWN_STATE: Final = told("own_state")
-"""The state that the destination itself would save of the section: a rule compares with it."""
+"""The state that the destination itself would save of the whole section; `OWN` reads it beside `this`."""
+
+OWN: Final = Own()
+
+DESTINATION: Final = told("destination")
+"""True where a state is held against a destination; told by whoever has a state of one."""

@@ -15,8 +15,8 @@ from vmstate.errors import VMStateError
 from vmstate.fuzz.mutate import Mutation
 from vmstate.fuzz.subject import Subject
 from vmstate.fuzz.verdict import ACCEPTED, CRASHED, DIFFERS, HUNG, MEMORY, REFUSED, Verdict, generalised
+from vmstate.rules.check import check
 from vmstate.saved.loading import load
-from vmstate.stream.check import check
 from vmstate.stream.registry import last_part
 from vmstate.stream.stream import Stream
 

@@ -38,9 +38,9 @@ from vmstate.qemu.provenance import (
     provenance_path,
     read_provenance,
 )
+from vmstate.rules.known import KnownDestination
 from vmstate.saved.loading import load
 from vmstate.saved.opening import open_input
-from vmstate.stream.destination import KnownDestination
 from vmstate.vmsd.release import Release
 
 LIMIT = 15.0
@@ -235,7 +235,7 @@ _NOISE = re.compile(r"^.*?(?:qemu-system-[a-z0-9_]+): ", re.M)
 
 
 class QemuTarget:
-    """Loads streams in QEMU, and holds its answers against those of `vmstate.KnownDestination`.
+    """Loads streams in QEMU, and holds its answers against those of `vmstate.rules.KnownDestination`.
 
     `run_guest` is how many seconds the guest runs after a load that was accepted; a crash then is a finding, but no
     misprediction. `limit` is how many seconds a load may take.

@@ -152,10 +152,15 @@ class Masks:
 
     def differences(self, read: bytes) -> Iterator[Difference]:
         """The bytes of a configuration space that QEMU refuses, the first first: QEMU names no other."""
-        pairs = zip(read, self.config, self.cmask, self.wmask, self.w1cmask, strict=False)
-        for at, (one, own, cmask, wmask, w1cmask) in enumerate(pairs):
-            if (one ^ own) & cmask & ~wmask & ~w1cmask:
-                yield Difference(at, one, own, cmask, wmask, w1cmask)
+        for at, (byte, device, bits) in enumerate(zip(read, self.config, self.compared, strict=False)):
+            if (byte ^ device) & bits:
+                yield Difference(at, byte, device, self.cmask[at], self.wmask[at], self.w1cmask[at])
+
+    @property
+    def compared(self) -> bytes:
+        """Of each byte, the bits that must be the same."""
+        masks = zip(self.cmask, self.wmask, self.w1cmask, strict=True)
+        return bytes(cmask & ~wmask & ~w1cmask for cmask, wmask, w1cmask in masks)
 
     def name_of(self, at: int) -> str:
         """What stands at a place: a register of the header, or a capability."""

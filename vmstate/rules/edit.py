@@ -18,31 +18,35 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from enum import IntFlag
-from typing import Any, get_args, get_type_hints
+from typing import Any, get_type_hints
 
 from vmstate.codec.records import Records
 from vmstate.errors import EncodeError, PathError, VMStateError
-from vmstate.schema.values import element_from_plain, field_from_plain, from_plain, to_plain
+from vmstate.query.origin import earliest_release
+from vmstate.query.pci import is_config
+from vmstate.rules.check import finding_of
+from vmstate.rules.evaluate import ENCODE, broken, inside, structs
+from vmstate.rules.pci_config import Masks
+from vmstate.schema.values import to_plain
 from vmstate.schema.vmdesc import read_vmdesc
 from vmstate.schema.write import json_text
-from vmstate.stream.check import check
 from vmstate.stream.events import ConfigurationSection, Vmdescription
-from vmstate.stream.registry import destination_rules
+from vmstate.stream.from_text import elements_from_text, value_from_text
+from vmstate.stream.registry import all_descriptions
 from vmstate.stream.stream import Section, Stream
 from vmstate.stream.verify import Finding
 from vmstate.vmsd import types as t
 from vmstate.vmsd.data import Data
 from vmstate.vmsd.description import Field, Subsection, VMStateDescription
-from vmstate.vmsd.destination import DestinationRule
-from vmstate.vmsd.expr import IDSTR, Const, Expr, Op, Ref
+from vmstate.vmsd.expr import IDSTR, RELEASE, Const, Expr, Op, Ref
 from vmstate.vmsd.path import Steps, format_path, resolve
 from vmstate.vmsd.release import Release
+from vmstate.vmsd.rule import Broken
 from vmstate.vmsd.state import derived_of, facts_of, is_state
 
 _PATTERN = re.compile(r'((?:[^"=]|"(?:[^"\\]|\\.)*")*?)([+-]?=)(.*)', re.DOTALL)
-_TRUTH = {"true": True, "on": True, "yes": True, "1": True, "false": False, "off": False, "no": False, "0": False}
 
 
 class RefusedError(EncodeError):
@@ -144,11 +148,11 @@ class _Assignment:
             return value_from_text(text, before, field, self._hint())
         add = self.symbol == "+="
         if isinstance(before, (set, frozenset)):
-            some = set(_elements_from_text(text, before, field, self._hint()))
+            some = set(elements_from_text(text, before, field, self._hint()))
             return type(before)(before | some if add else before - some)
         if isinstance(before, (list, Records)):
             changed = list(before)
-            for one in _elements_from_text(text, before, field, self._hint()):
+            for one in elements_from_text(text, before, field, self._hint()):
                 if add:
                     changed.append(one)
                 elif one in changed:
@@ -299,115 +303,6 @@ def _counted_by(size: int | Expr | None, length: int) -> tuple[str, int] | None:
     return None
 
 
-# Text into values.
-
-
-def value_from_text(text: str, before: Any, field: Field | Subsection | None, hint: Any) -> Any:
-    """What a text means in the place of a value, by that value and by the field it is in. Raises `VMStateError`."""
-    stripped = text.strip()
-    if stripped == "null":
-        return _nothing(field)
-    if stripped[:1] in ("{", "[", '"') and not isinstance(before, str):
-        return _from_json(stripped, field)
-    if isinstance(field, Subsection) or is_state(before):
-        raise EncodeError("a struct is written as JSON", expected="{...} or null", found=repr(text)[:60])
-    if isinstance(before, (set, frozenset)):
-        return type(before)(_elements_from_text(text, before, field, hint))
-    if isinstance(before, (list, Records)) or (before is None and field is not None and field.count is not None):
-        return _elements_from_text(text, before or [], field, hint)
-    if before is None and field is not None:
-        before = _example(field.type, field.value)
-    return _plain_from_text(text, before)
-
-
-def _nothing(field: Field | Subsection | None) -> None:
-    if isinstance(field, Field) and field.exists is None and field.pointers is None:
-        raise EncodeError("this is always sent", expected="a value")
-
-
-def _from_json(text: str, field: Field | Subsection | None) -> Any:
-    try:
-        plain = json.loads(text)
-    except ValueError as error:
-        raise EncodeError(f"the value is not JSON: {error}") from None
-    if field is None:
-        return plain
-    return from_plain(field.vmsd, plain) if isinstance(field, Subsection) else field_from_plain(field, plain)
-
-
-def _elements_from_text(text: str, before: Iterable[Any], field: Field | Subsection | None, hint: Any) -> list[Any]:
-    words = [word.strip() for word in re.split(r"[,|]", text.strip().removeprefix("[").removesuffix("]"))]
-    example = next(iter(before), None)
-    if example is None and get_args(hint):
-        example = get_args(hint)[0]()
-    if text.strip().startswith("{") or is_state(example):
-        try:
-            plain = json.loads(f"[{text}]")
-        except ValueError as error:
-            raise EncodeError(f"a struct is written as JSON: {error}") from None
-        assert isinstance(field, Field)
-        return [element_from_plain(field.type, one) for one in plain]
-    if example is None and isinstance(field, Field):
-        example = _example(field.type, field.value)
-    return [] if words == [""] else [_plain_from_text(word, example) for word in words]
-
-
-def _example(kind: t.WireType, value: Any) -> Any:
-    """A value of a type, where there is none to go by."""
-    if isinstance(kind, (t.Text, t.CountedString)):
-        return ""
-    if isinstance(kind, (t.Buffer, t.Chunks)):
-        return b"" if value is None else value()
-    plain = False if isinstance(kind, t.Scalar) and kind.code == "?" else 0
-    return plain if value is None else value(plain)
-
-
-def _plain_from_text(text: str, like: Any) -> Any:
-    """A scalar, bytes or text, of the kind of another."""
-    text = text if isinstance(like, str) else text.strip()
-    match like:
-        case bool():
-            if text.lower() not in _TRUTH:
-                raise EncodeError("the value cannot be read", expected="true or false", found=repr(text))
-            return _TRUTH[text.lower()]
-        case IntFlag():
-            return _flags_from_text(text, type(like))
-        case int():
-            return type(like)(_integer(text))
-        case bytes() | bytearray():
-            return _bytes_from_text(text, type(like))
-        case str():
-            return text
-    raise EncodeError("this value cannot be written as text", expected="JSON", found=repr(text)[:60])
-
-
-def _integer(text: str) -> int:
-    try:
-        return int(text, 0)
-    except ValueError:
-        raise EncodeError("the value cannot be read", expected="an integer", found=repr(text)[:60]) from None
-
-
-def _flags_from_text(text: str, kind: type[IntFlag]) -> IntFlag:
-    flags = kind(0)
-    for word in filter(None, (word.strip() for word in re.split(r"[,|]", text))):
-        if word in kind.__members__:
-            flags |= kind[word]
-        elif word[0].isdigit():
-            flags |= kind(_integer(word))
-        else:
-            raise EncodeError("no such flag", expected=", ".join(kind.__members__), found=repr(word)[:60])
-    return flags
-
-
-def _bytes_from_text(text: str, kind: type[Any]) -> Any:
-    digits = re.sub(r"[:\s-]", "", text.removeprefix("0x"))
-    try:
-        return kind(bytes.fromhex(digits))
-    except ValueError:
-        raise EncodeError("the value cannot be read", expected="bytes in hexadecimal", found=repr(text)[:60]) from None
-
-
 # What follows from a change.
 
 
@@ -415,16 +310,83 @@ class _Before(Data):
     """A section as it was before any change."""
 
     section: Section
-    state: Any
-    broken: Any
+    payload: bytes
+    likeness: Likeness
     described: Any
     vmsd: Any
     described_by: str
 
 
+class Likeness:
+    """A destination that is like the source: what it has of a section is what the stream had before any change."""
+
+    def __init__(self, section: Section, payload: bytes, release: Release | None) -> None:
+        self.section = section
+        self.release = release
+        self.readings = list(_readings(section, payload))
+        self.broken_before = {
+            (result.rule.id, result.path)
+            for vmsd, own, facts in self.readings
+            for result in broken(vmsd, own, version=section.version_id, facts=facts)
+            if result.is_judged
+        }
+
+    def results(self) -> Iterator[Broken]:
+        """The rules that the section breaks by now and did not before."""
+        section = self.section
+        for vmsd, own, facts in self.readings:
+            state = section.state
+            if vmsd is not section.vmsd:
+                try:
+                    payload = section.payload()
+                    state = vmsd.decode(payload, version_id=section.version_id, facts={**facts_of(own), **facts})
+                except VMStateError:
+                    # The layout no longer fits, which reading it again by its own description says better.
+                    continue
+            for result in broken(vmsd, state, version=section.version_id, own=own, facts=facts):
+                if self.is_broken(result) and (result.rule.id, result.path) not in self.broken_before:
+                    yield result._replace(missing=())
+
+    def is_broken(self, result: Broken) -> bool:
+        """Whether a rule is broken for good; of the source's release only the earliest is known that it can be."""
+        since = result.rule.since
+        is_had = self.release is not None and since is not None and since <= self.release
+        return not result.rule.mended and (result.is_judged or (is_had and result.missing == (RELEASE.name,)))
+
+
+def _readings(section: Section, payload: bytes) -> Iterator[tuple[VMStateDescription, Any, dict[str, Any]]]:
+    """(description, state, facts) of a section: as the stream describes it, and as the device library does."""
+    assert section.vmsd is not None
+    ways = [(section.vmsd, {**facts_of(section.state), IDSTR.name: section.name})]
+    if section.described_by != "library":
+        ways += [(vmsd, {IDSTR.name: section.name}) for vmsd in all_descriptions(section.name)]
+    for place, (vmsd, facts) in enumerate(ways):
+        try:
+            own = vmsd.decode(payload, version_id=section.version_id, facts=facts)
+        except VMStateError:
+            continue
+        yield vmsd, own, {**facts, **facts_of_config(vmsd, own)}
+        if place > 0:
+            return
+
+
+def facts_of_config(vmsd: VMStateDescription, own: Any) -> dict[str, Any]:
+    """What a PCI device compares of its configuration space, where it has one space."""
+    spaces = [
+        bytes(value)
+        for _, part, state in structs(vmsd, own)
+        for field in part.fields
+        if is_config(field) and isinstance(value := inside(state, field.attribute), (bytes, bytearray))
+    ]
+    if len(spaces) != 1:
+        return {}
+    return {"pci_config": spaces[0], "pci_config_compared": Masks(spaces[0]).compared}
+
+
 def _change(stream: Stream, edits: list[_Assignment], *, force: bool) -> list[Edit]:
     before: dict[int, _Before] = {}
-    own = stream.vmdesc
+    vmdesc = stream.vmdesc
+    release = earliest_release(stream)
     changes = []
     configuration = _configuration_bytes(stream)
     patches: dict[int, list[tuple[Steps, Any]]] = {}
@@ -434,18 +396,17 @@ def _change(stream: Stream, edits: list[_Assignment], *, force: bool) -> list[Ed
             holder = edit.holder
             if isinstance(holder, Section) and id(holder) not in before:
                 assert holder.vmsd is not None
+                payload = holder.payload()
                 before[id(holder)] = _Before(
                     holder,
-                    holder.payload(),
-                    {(found.rule, found.path) for found in check(holder)},
-                    holder.describe(own.dialect) if own is not None else None,
+                    payload,
+                    Likeness(holder, payload, release),
+                    holder.describe(vmdesc.dialect) if vmdesc is not None else None,
                     holder.vmsd,
                     holder.described_by,
                 )
             old = edit.before
             changes.append(edit.apply())
-            if not force:
-                _refuse_what_is_compared(edit)
             if force and isinstance(holder, Section) and not _can_be_written(holder):
                 # The layout does not allow it: the bytes of the value alone are put over the old ones.
                 put(holder.state, edit.steps, old)
@@ -456,8 +417,8 @@ def _change(stream: Stream, edits: list[_Assignment], *, force: bool) -> list[Ed
                 _refuse_what_qemu_would(known, paths)
         for known in before.values():
             _patch(known.section, patches.get(id(known.section), []))
-        if own is not None:
-            _rewrite_vmdesc(stream, before, own.dialect)
+        if vmdesc is not None:
+            _rewrite_vmdesc(stream, before, vmdesc.dialect)
         _configuration_bytes(stream)
     except BaseException:
         _restore(stream, before, configuration)
@@ -487,7 +448,7 @@ def _restore(
         facts = facts_of(state) if state is not None else {}
         section.vmsd, section.described_by = known.vmsd, known.described_by
         section.state = known.vmsd.decode(
-            known.state, version_id=section.version_id, facts={**facts, IDSTR.name: section.name}
+            known.payload, version_id=section.version_id, facts={**facts, IDSTR.name: section.name}
         )
     if configuration is not None:
         part, raw = configuration
@@ -498,9 +459,9 @@ def _restore(
 
 def _refuse_what_qemu_would(known: _Before, paths: set[str]) -> None:
     section = known.section
-    new = [one for one in check(section) if one.severity == "error" and (one.rule, one.path) not in known.broken]
+    new = [finding_of(result, section.name, section.offset) for result in known.likeness.results()]
     if new:
-        impossible = next((found for found in new if found.rule == "encode" and found.path in paths), None)
+        impossible = next((finding for finding in new if finding.rule == ENCODE and finding.path in paths), None)
         if impossible is not None:
             # No stream holds such a value, so QEMU is not asked.
             raise EncodeError(impossible.message, section=section.name, path=impossible.path)
@@ -535,40 +496,11 @@ def _value_at(state: Any, path: str) -> Any:
         return None
 
 
-def _refuse_what_is_compared(edit: _Assignment) -> None:
-    """A destination that is like the source takes some values only if they go with its own: those the source had."""
-    before, after = edit.shown_before, edit.after
-    if before is None or after is None or before == after:
-        return
-    field = edit.field.type if isinstance(edit.field, Field) else None
-    kind = field if isinstance(field, t.Scalar) and isinstance(before, int) else None
-    relation = None if kind is None else kind.rule
-    if relation == "equal":
-        reason = f"a destination that is like the source takes only {before} here ({edit.info})"
-    elif relation == "le" and after > before:
-        reason = f"a destination that is like the source takes no more than {before} here ({edit.info})"
-    else:
-        rule = next((one for one in _rules_at(edit) if not one.holds(after, before)), None)
-        if rule is None:
-            return
-        here, there = rule.shown(after, before)
-        reason = f"{rule.text.format(here=here, there=there, index=edit.path, section=edit.section)} [{rule.id}]"
-    raise RefusedError(reason, section=edit.section, path=edit.path)
-
-
-def _rules_at(edit: _Assignment) -> Iterator[DestinationRule]:
-    """What every release compares at the place of an edit."""
-    general = re.sub(r"\[\d+\]", "[*]", edit.path)
-    for rule in destination_rules(edit.section).rules:
-        if rule.path in (edit.path, general) and rule.since == Release(0, 0):
-            yield rule
-
-
 def _why_not(findings: list[Finding]) -> str:
     """The first rule that is broken, and what becomes of the section where its parts no longer fit together."""
     first = findings[0]
-    reason = first.message if first.rule == "encode" else f"{first.message} [{first.rule}]"
-    if any(found.rule == "encode" for found in findings):
+    reason = first.message if first.rule == ENCODE else f"{first.message} [{first.rule}]"
+    if any(found.rule == ENCODE for found in findings):
         reason += ": what stands behind would be read from another place, and the section would not end at its footer"
     return reason
 

@@ -8,11 +8,13 @@ and migration/vmstate.c.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from vmstate.codec.codec import Codec
 from vmstate.errors import StreamError, VMStateError
+from vmstate.rules.check import finding_of
+from vmstate.rules.evaluate import broken
 from vmstate.schema.vmdesc import NOTHING_DESCRIBED
 from vmstate.stream.configuration import Configuration
 from vmstate.stream.events import (
@@ -29,13 +31,11 @@ from vmstate.stream.reader import RAM, StreamReader, page_size_of
 from vmstate.stream.registry import all_descriptions, is_old_style, legacy_instances, old_style_description
 from vmstate.stream.stream import Section, Stream
 from vmstate.stream.verify import Finding
-from vmstate.vmsd import types as t
 from vmstate.vmsd.data import Data
 from vmstate.vmsd.description import VMStateDescription
 from vmstate.vmsd.expr import IDSTR, OWN_STATE, RELEASE
-from vmstate.vmsd.path import format_path
 from vmstate.vmsd.release import Release
-from vmstate.vmsd.state import facts_of, is_state, items_of
+from vmstate.vmsd.state import facts_of
 
 ANY_INSTANCE = 0xFFFFFFFF
 """What stands for no instance in particular."""
@@ -114,7 +114,7 @@ class KnownDestination:
 
     `facts` are what is told of it beyond that, by name: "qemu_release", "guest_memory". `sections` has those that are
     of one section, by idstr: "virtio_host_features", "pci_config", "pci_config_compared". Rules that need what is not
-    told are left out.
+    told are not judged (`unjudged`).
     """
 
     def __init__(
@@ -162,6 +162,13 @@ class KnownDestination:
 
     def check(self, data: Any) -> list[Finding]:
         """Why it would refuse a stream: nothing, if it takes it; what it would mend stands there as a note."""
+        return self._read(data).found
+
+    def unjudged(self, data: Any) -> list[Finding]:
+        """The rules that it is not known enough of to judge a stream by."""
+        return self._read(data).unjudged
+
+    def _read(self, data: Any) -> _Reader:
         reader = _Reader(self, memoryview(data))
         try:
             for event in reader.events():
@@ -172,7 +179,7 @@ class KnownDestination:
         except VMStateError as error:
             message = error.message + (f" (found {error.found})" if error.found is not None else "")
             reader.found.append(Finding("load", "error", error.section, error.path, error.offset, message))
-        return reader.found
+        return reader
 
 
 def _known(section: Section, told: Mapping[str, Any], alias_id: int) -> _Known:
@@ -224,6 +231,7 @@ class _Reader(StreamReader):
         self._fills = destination.is_before(NO_FILL_RELEASE)
         self._footers = destination.has_footers
         self.found: list[Finding] = []
+        self.unjudged: list[Finding] = []
         self._loaded: dict[int, Any] = {}
         """What sections were loaded with that are not as the reference has them: one may come again."""
 
@@ -272,14 +280,9 @@ class _Reader(StreamReader):
 
     def _section_rules(self, header: SectionHeader, known: _Known, state: Any, own: Any) -> None:
         assert known.vmsd is not None
-        for broken in known.vmsd.codec.check(state, version_id=header.version_id, facts=known.facts):
-            severity = "note" if broken.mended else "error"
-            self._say(broken.rule, severity, header, broken.path, broken.text)
-        for path, expected, found, text in differences(known.vmsd, own, state):
-            self._say("equal", "error", header, path, f"{text} (expected {expected}, found {found})")
-
-    def _say(self, rule: str, severity: str, header: SectionHeader, path: str | None, message: str) -> None:
-        self.found.append(Finding(rule, severity, header.name, path, header.offset, message))
+        for result in broken(known.vmsd, state, version=header.version_id, own=own, facts=known.facts):
+            finding = finding_of(result, header.name, header.offset)
+            (self.found if result.is_judged else self.unjudged).append(finding)
 
     def _command(self, data: memoryview, pos: int) -> Event:
         event = super()._command(data, pos)
@@ -363,63 +366,3 @@ def refused_command(command: int, size: int, release: Release | None) -> str | N
     if command in OUT_OF_PLACE:
         return "a command that has no place here"
     return None
-
-
-def differences(
-    vmsd: VMStateDescription, own: Any, state: Any, steps: tuple[str | int, ...] = ()
-) -> Iterator[tuple[str, Any, Any, str]]:
-    """(path, own value, value found, rule) of each value that a destination compares with its own and finds unfit."""
-    for field in vmsd.fields:
-        if not field.in_state or isinstance(field.type, t.Host):
-            continue
-        here = (*steps, field.attribute)
-        one, other = _value(own, field.attribute), _value(state, field.attribute)
-        if one is None or other is None:
-            continue
-        if isinstance(field.type, t.Scalar) and field.type.rule is not None:
-            pairs = zip(one, other, strict=False) if isinstance(one, list) else [(one, other)]
-            for mine, theirs in pairs:
-                if not _fits(field.type.rule, mine, theirs):
-                    yield format_path(here), mine, theirs, "not what the destination has"
-        elif _compares(field.type):
-            yield from _inner(field.type, one, other, here)
-    for sub in vmsd.subsections:
-        one, other = _value(own, sub.attribute), _value(state, sub.attribute)
-        if is_state(one) and is_state(other):
-            yield from differences(sub.vmsd, one, other, (*steps, sub.attribute))
-
-
-def _compares(kind: t.WireType) -> bool:
-    """Whether a value is compared somewhere inside a type."""
-    return any(
-        isinstance(field.type, t.Scalar) and field.type.rule is not None
-        for child in kind.children()
-        for part in child.walk()
-        for field in part.fields
-    )
-
-
-def _inner(kind: t.WireType, one: Any, other: Any, here: tuple[str | int, ...]) -> Iterator[tuple[str, Any, Any, str]]:
-    if isinstance(kind, t.Choice):
-        for _, case in kind.cases:
-            if isinstance(case, t.Struct) and is_state(one) and getattr(one, "vmsd", None) is not None:
-                names = [name for name, _ in items_of(one)]
-                if [field.attribute for field in case.vmsd.fields if field.in_state] == names[: len(names)]:
-                    yield from _inner(case, one, other, here)
-        return
-    if not isinstance(kind, t.Struct) or isinstance(kind, t.QList):
-        return
-    if is_state(one) and is_state(other):
-        yield from differences(kind.vmsd, one, other, here)
-    elif isinstance(one, list) and isinstance(other, list):
-        for index, (mine, theirs) in enumerate(zip(one, other, strict=False)):
-            if is_state(mine) and is_state(theirs):
-                yield from differences(kind.vmsd, mine, theirs, (*here, index))
-
-
-def _value(state: Any, attribute: str) -> Any:
-    return state.get(attribute) if isinstance(state, dict) else getattr(state, attribute, None)
-
-
-def _fits(rule: str, own: int, found: int) -> bool:
-    return found == own if rule == "equal" else 0 <= found <= own

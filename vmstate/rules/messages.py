@@ -11,7 +11,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 
-from vmstate.compare.pci_config import Difference
+from vmstate.rules.pci_config import Difference
 from vmstate.vmsd.data import NamedTuple
 from vmstate.vmsd.release import Release
 

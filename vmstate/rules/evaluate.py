@@ -1,0 +1,120 @@
+"""The one evaluator: which rules of QEMU's a state breaks, and which nobody can judge by what is told.
+
+`check`, `set`, `explain` and `KnownDestination` call it. Encoding and `load_state`, which look at rules one by one
+while they go through a state, judge each of them by the same function, `vmstate.vmsd.rule.verdict`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
+from typing import Any
+
+from vmstate.errors import PathError, VMStateError
+from vmstate.query.ask import LibrarySubject, Subject
+from vmstate.stream.stream import Section
+from vmstate.vmsd.description import VMStateDescription
+from vmstate.vmsd.expr import Fact
+from vmstate.vmsd.path import format_path, value_at
+from vmstate.vmsd.rule import Broken
+from vmstate.vmsd.state import facts_of, is_state
+
+ENCODE = "encode"
+"""The id of what no stream can hold: a value that cannot be written."""
+
+
+def broken(
+    vmsd: VMStateDescription,
+    state: Any,
+    *,
+    version: int | None = None,
+    own: Any = None,
+    facts: Mapping[str, Any] | None = None,
+) -> Iterator[Broken]:
+    """The rules that a state of a description breaks, and those that are not judged (`Broken.missing` says why).
+
+    `version` is that of the section (default: the one it was read at). `own` is the destination's own state of the
+    same section, `facts` what else is known of the destination by name: "qemu_release", "guest_memory",
+    "virtio_host_features", ... A value that cannot be written at all is the last, of a rule called "encode".
+    """
+    yield from vmsd.codec.judge(state, version_id=version, facts=facts, own=own)
+
+
+class AsKnown:
+    """A section as the device library reads it, or where it does not, as its own vmdesc does."""
+
+    def __init__(self, section: Section, subject: Subject, vmsd: VMStateDescription | None, *, known: bool) -> None:
+        self.section = section
+        self.subject = subject
+        self.vmsd = vmsd
+        self.known = known
+
+    @property
+    def trace(self) -> Any:
+        """Path -> (absolute offset, size, field)."""
+        return self.subject.trace
+
+    @property
+    def facts(self) -> dict[str, Any]:
+        """The facts under which it reads."""
+        return dict(facts_of(self.subject.state)) if self.known else {}
+
+    def value(self, path: str) -> Any:
+        """The value at a path; None where there is none."""
+        with suppress(PathError):
+            return value_at(self.subject.state, path)
+        return None
+
+    def place(self, path: str | None) -> int:
+        """Where a value stands in the stream; for one that is not in a state, the section."""
+        with suppress(VMStateError):
+            if path is not None and path in self.trace:
+                return int(self.trace[path].offset)
+        return self.section.offset
+
+    def structs(self) -> Iterator[tuple[str, VMStateDescription, Any]]:
+        """(path, description, state) of the state and the structs in it, but for the elements of arrays."""
+        return structs(self.vmsd, self.subject.state)
+
+    def path_of_fact(self, name: str) -> str | None:
+        """The first field whose presence, number or size a fact decides."""
+        for path, entry in self.trace.items():
+            field = entry.field
+            if field is not None and any(
+                isinstance(part, Fact) and part.name == name for expr in field.expressions() for part in expr.walk()
+            ):
+                return str(path)
+        return None
+
+
+def read_as_known(section: Section) -> AsKnown:
+    """A section, read by the library where that knows it."""
+    if section.described_by == "library":
+        return AsKnown(section, Subject(section), section.vmsd, known=True)
+    with suppress(VMStateError):
+        subject = LibrarySubject(section)
+        vmsd = subject.decoded[1]
+        return AsKnown(section, subject, vmsd, known=True)
+    return AsKnown(section, Subject(section), section.vmsd, known=False)
+
+
+def inside(state: Any, name: str) -> Any:
+    """A member of a state, None where it has none of that name."""
+    return state.get(name) if isinstance(state, dict) else getattr(state, name, None)
+
+
+def structs(
+    vmsd: VMStateDescription | None, state: Any, steps: tuple[str, ...] = ()
+) -> Iterator[tuple[str, VMStateDescription, Any]]:
+    """(path, description, state) of a state and the structs in it, but for the elements of arrays."""
+    if vmsd is None or not is_state(state):
+        return
+    yield format_path(steps), vmsd, state
+    nested: list[tuple[str, tuple[VMStateDescription, ...]]] = [
+        (field.attribute, field.type.children()) for field in vmsd.fields if not field.is_plain
+    ]
+    nested += [(sub.attribute, (sub.vmsd,)) for sub in vmsd.subsections]
+    for name, children in nested:
+        value = inside(state, name)
+        described = getattr(type(value), "vmsd", children[0] if children else None)
+        yield from structs(described, value, (*steps, name))

@@ -1,0 +1,124 @@
+"""Text into values: what a user writes in the place of a value, by that value and by the field it is in."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable
+from enum import IntFlag
+from typing import Any, get_args
+
+from vmstate.codec.records import Records
+from vmstate.errors import EncodeError
+from vmstate.schema.values import element_from_plain, field_from_plain, from_plain
+from vmstate.vmsd import types as t
+from vmstate.vmsd.description import Field, Subsection
+from vmstate.vmsd.state import is_state
+
+_TRUTH = {"true": True, "on": True, "yes": True, "1": True, "false": False, "off": False, "no": False, "0": False}
+
+
+def value_from_text(text: str, before: Any, field: Field | Subsection | None, hint: Any) -> Any:
+    """What a text means in the place of a value, by that value and by the field it is in. Raises `VMStateError`."""
+    stripped = text.strip()
+    if stripped == "null":
+        return _nothing(field)
+    if stripped[:1] in ("{", "[", '"') and not isinstance(before, str):
+        return _from_json(stripped, field)
+    if isinstance(field, Subsection) or is_state(before):
+        raise EncodeError("a struct is written as JSON", expected="{...} or null", found=repr(text)[:60])
+    if isinstance(before, (set, frozenset)):
+        return type(before)(elements_from_text(text, before, field, hint))
+    if isinstance(before, (list, Records)) or (before is None and field is not None and field.count is not None):
+        return elements_from_text(text, before or [], field, hint)
+    if before is None and field is not None:
+        before = _example(field.type, field.value)
+    return _plain_from_text(text, before)
+
+
+def _nothing(field: Field | Subsection | None) -> None:
+    if isinstance(field, Field) and field.exists is None and field.pointers is None:
+        raise EncodeError("this is always sent", expected="a value")
+
+
+def _from_json(text: str, field: Field | Subsection | None) -> Any:
+    try:
+        plain = json.loads(text)
+    except ValueError as error:
+        raise EncodeError(f"the value is not JSON: {error}") from None
+    if field is None:
+        return plain
+    return from_plain(field.vmsd, plain) if isinstance(field, Subsection) else field_from_plain(field, plain)
+
+
+def elements_from_text(text: str, before: Iterable[Any], field: Field | Subsection | None, hint: Any) -> list[Any]:
+    words = [word.strip() for word in re.split(r"[,|]", text.strip().removeprefix("[").removesuffix("]"))]
+    example = next(iter(before), None)
+    if example is None and get_args(hint):
+        example = get_args(hint)[0]()
+    if text.strip().startswith("{") or is_state(example):
+        try:
+            plain = json.loads(f"[{text}]")
+        except ValueError as error:
+            raise EncodeError(f"a struct is written as JSON: {error}") from None
+        assert isinstance(field, Field)
+        return [element_from_plain(field.type, one) for one in plain]
+    if example is None and isinstance(field, Field):
+        example = _example(field.type, field.value)
+    return [] if words == [""] else [_plain_from_text(word, example) for word in words]
+
+
+def _example(kind: t.WireType, value: Any) -> Any:
+    """A value of a type, where there is none to go by."""
+    if isinstance(kind, (t.Text, t.CountedString)):
+        return ""
+    if isinstance(kind, (t.Buffer, t.Chunks)):
+        return b"" if value is None else value()
+    plain = False if isinstance(kind, t.Scalar) and kind.code == "?" else 0
+    return plain if value is None else value(plain)
+
+
+def _plain_from_text(text: str, like: Any) -> Any:
+    """A scalar, bytes or text, of the kind of another."""
+    text = text if isinstance(like, str) else text.strip()
+    match like:
+        case bool():
+            if text.lower() not in _TRUTH:
+                raise EncodeError("the value cannot be read", expected="true or false", found=repr(text))
+            return _TRUTH[text.lower()]
+        case IntFlag():
+            return _flags_from_text(text, type(like))
+        case int():
+            return type(like)(_integer(text))
+        case bytes() | bytearray():
+            return _bytes_from_text(text, type(like))
+        case str():
+            return text
+    raise EncodeError("this value cannot be written as text", expected="JSON", found=repr(text)[:60])
+
+
+def _integer(text: str) -> int:
+    try:
+        return int(text, 0)
+    except ValueError:
+        raise EncodeError("the value cannot be read", expected="an integer", found=repr(text)[:60]) from None
+
+
+def _flags_from_text(text: str, kind: type[IntFlag]) -> IntFlag:
+    flags = kind(0)
+    for word in filter(None, (word.strip() for word in re.split(r"[,|]", text))):
+        if word in kind.__members__:
+            flags |= kind[word]
+        elif word[0].isdigit():
+            flags |= kind(_integer(word))
+        else:
+            raise EncodeError("no such flag", expected=", ".join(kind.__members__), found=repr(word)[:60])
+    return flags
+
+
+def _bytes_from_text(text: str, kind: type[Any]) -> Any:
+    digits = re.sub(r"[:\s-]", "", text.removeprefix("0x"))
+    try:
+        return kind(bytes.fromhex(digits))
+    except ValueError:
+        raise EncodeError("the value cannot be read", expected="bytes in hexadecimal", found=repr(text)[:60]) from None
