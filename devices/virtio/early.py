@@ -10,15 +10,20 @@ from collections.abc import Sequence
 from typing import Any
 
 from vmstate.devices.virtio.accepted import features_of
+from vmstate.devices.virtio.rings import RING_PACKED
 from vmstate.devices.virtio.status import DeviceStatus
 from vmstate.early.items import Constant, Item, ItemClass, ItemTable, MixedRule
 from vmstate.early.layout import Layout, Ring
+from vmstate.early.operations import Role
 from vmstate.vmsd.record import VirtIORecord
 
 ACCESS_PLATFORM = 33
-RING_PACKED = 34
+RING_RESET = 40
 
 ALWAYS, VALUE, RESET, HOST = ItemClass.ALWAYS, ItemClass.VALUE, ItemClass.RESET, ItemClass.HOST
+
+SET_BY_LOAD = ("device_endian",)
+"""What virtio_load sets to its default itself where the stream does not have it."""
 
 BODY = "virtio"
 EXTRA = f"{BODY}.virtio.extra_state.extra_state"
@@ -37,6 +42,7 @@ GUEST_FEATURES = Item(
         f"{MMIO_STATE}.guest_features",
     ),
     "virtio_set_features: only between a reset and FEATURES_OK",
+    role=Role.FEATURES,
 )
 DEVICE_ENDIAN = Item(
     "device_endian", RESET, (f"{BODY}.virtio.device_endian",), "virtio_reset: set from the CPU that resets the device"
@@ -46,7 +52,9 @@ DEVICE_STATUS = Item(
     RESET,
     (f"{BODY}.status",),
     "virtio_set_status; QEMU itself only adds NEEDS_RESET (virtio_error)",
-    rule=MixedRule.NEEDS_RESET,
+    rule=MixedRule.ADDED_FLAG,
+    role=Role.STATUS,
+    flag=DeviceStatus.NEEDS_RESET,
     tracked=4,
     shown=f"{BODY}.status",
 )
@@ -69,7 +77,7 @@ QUEUE_COUNT = Item(
     RESET,
     (f"{BODY}.num_queues",),
     "virtio_save: queues up to the first without a size; a device adds and deletes queues as features are set",
-    rule=MixedRule.EXPLAINED_BY_PAIRS,
+    rule=MixedRule.EXPLAINED_BY_EXTENT,
     shown=f"{BODY}.num_queues",
 )
 RING_GEOMETRY = Item(
@@ -84,7 +92,8 @@ RING_GEOMETRY = Item(
         f"{MMIO_STATE}.vqs",
     ),
     "virtio_queue_set_num, virtio_queue_set_rings: by the driver's start, or its restart of one queue",
-    rule=MixedRule.RING_RESET,
+    rule=MixedRule.RESTARTED_QUEUE,
+    role=Role.RINGS,
 )
 RING_DEFAULT = Item(
     "ring_default",
@@ -98,13 +107,15 @@ QUEUE_ENABLED = Item(
     RESET,
     (f"{MODERN}.vqs.enabled", f"{MMIO_STATE}.vqs.enabled"),
     "virtio_pci_common_write and virtio_mmio_write: the driver's start, or its restart of one queue",
-    rule=MixedRule.RING_RESET,
+    rule=MixedRule.RESTARTED_QUEUE,
+    role=Role.ENABLED,
 )
 VECTORS = Item(
     "vectors",
     VALUE,
     (f"{BODY}.vq.vector", f"{BODY}.transport.config_vector", f"{BODY}.transport.tmp"),
     "virtio_queue_set_vector, config_vector: by the driver's set-up of interrupts",
+    role=Role.VECTORS,
 )
 MSIX = Item(
     "msix",
@@ -123,6 +134,7 @@ TRANSPORT = Item(
     VALUE,
     (f"{BODY}.transport", f"{BODY}.virtio.extra_state"),
     "virtio-mmio: page size of a legacy driver; virtio-ccw: subchannel, indicators, routes; the marks around the rest",
+    role=Role.REST,
 )
 ISR = Item("isr", ALWAYS, (f"{BODY}.isr",), "virtio_notify and the driver's read, with every interrupt")
 SELECTORS = Item(
@@ -144,6 +156,7 @@ QUEUE_INDICES = Item(
     ALWAYS,
     (f"{BODY}.vq.last_avail_idx", f"{BODY}.virtio.packed_virtqueues"),
     "virtqueue_pop: traffic; while vhost runs, what QEMU holds is older than the ring",
+    role=Role.INDICES,
 )
 
 
@@ -276,6 +289,8 @@ def layout_of(state: Any, data: Sequence[int] | None = None, **more: Any) -> Lay
         driver_ok=bool(body.status & DeviceStatus.DRIVER_OK),
         broken=body.virtio.broken is not None and body.virtio.broken.broken,
         behind_iommu=bool(features >> ACCESS_PLATFORM & 1),
+        can_reset_queues=bool(features >> RING_RESET & 1),
+        packed=bool(features >> RING_PACKED & 1),
         **more,
     )
 
@@ -287,4 +302,4 @@ def of_device(record: VirtIORecord, items: ItemTable | tuple[Item, ...] | None) 
     first = tuple(item for item in items or () if item.cls is not ALWAYS)
     last = tuple(item for item in items or () if item.cls is ALWAYS)
     rows = items_of(host_item(source=record.host), GUEST_FEATURES, first, last)
-    return ItemTable(record.idstrs[0], rows, layout_of, CONSTANTS, EVENTS)
+    return ItemTable(record.idstrs[0], rows, layout_of, CONSTANTS, EVENTS, set_by_load=SET_BY_LOAD)

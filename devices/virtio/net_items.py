@@ -18,6 +18,7 @@ from vmstate.devices.virtio.early import (
     EVENTS,
     GUEST_FEATURES,
     RESET,
+    SET_BY_LOAD,
     VALUE,
     host_item,
     items_of,
@@ -38,7 +39,7 @@ from vmstate.devices.virtio.net_control import (
 from vmstate.devices.virtio.status import NetStatus
 from vmstate.early.items import BackendName, Item, ItemTable
 from vmstate.early.layout import Layout
-from vmstate.early.operations import Operation
+from vmstate.early.operations import Operation, Role
 
 CTRL_VQ, MQ, VERSION_1, HASH_REPORT, RSS, STANDBY = 17, 22, 32, 57, 60, 62
 NET = f"{BODY}.net"
@@ -136,6 +137,7 @@ ITEMS = ItemTable(
             RESET,
             (*GUEST_FEATURES.paths, f"{NET}.mergeable_rx_bufs"),
             "virtio_net_set_features: multiqueue, headers, failover and the length of a buffer follow",
+            role=Role.FEATURES,
         ),
         (
             Item(
@@ -170,6 +172,7 @@ ITEMS = ItemTable(
                 tracked=11,
                 shown=f"{NET}.curr_queue_pairs",
                 operations={VDPA: send_queue_pairs},
+                role=Role.EXTENT,
             ),
             Item(
                 "rss",
@@ -250,4 +253,6 @@ ITEMS = ItemTable(
     },
     {TAP: tun_replay, VHOST_NET: tun_replay, VDPA: replay},
     notices,
+    set_by_load=SET_BY_LOAD,
+    allocated=("indirections_table",),
 )

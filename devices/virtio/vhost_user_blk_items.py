@@ -4,7 +4,16 @@ from __future__ import annotations
 
 from typing import Any
 
-from vmstate.devices.virtio.early import CONSTANTS, EVENTS, GUEST_FEATURES, RESET, host_item, items_of, layout_of
+from vmstate.devices.virtio.early import (
+    CONSTANTS,
+    EVENTS,
+    GUEST_FEATURES,
+    RESET,
+    SET_BY_LOAD,
+    host_item,
+    items_of,
+    layout_of,
+)
 from vmstate.early.items import Item, ItemTable
 from vmstate.early.layout import Layout
 
@@ -33,4 +42,5 @@ ITEMS = ItemTable(
     layout,
     CONSTANTS,
     EVENTS,
+    set_by_load=SET_BY_LOAD,
 )

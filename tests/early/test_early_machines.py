@@ -15,6 +15,7 @@ from vmstate.devices.virtio.core import Broken, Disabled, RingSize, RingSizes, S
 from vmstate.devices.virtio.features import NetFeatures
 from vmstate.devices.virtio.net import VirtIONet
 from vmstate.devices.virtio.net_control import Settings
+from vmstate.devices.virtio.net_items import ITEMS as NET_ITEMS
 from vmstate.devices.virtio.pci import VirtIOPCIFeatures128
 from vmstate.early.backends import BACKENDS
 from vmstate.early.backends.base import Backend, Fault
@@ -212,7 +213,7 @@ def test_conditional_fields_keep_early_values() -> None:
     assert early.net.curr_guest_offloads is not None
     late.net.curr_guest_offloads = None
     late.virtio.virtio.features64 = None
-    stale = load_over(early, late).stale
+    stale = load_over(early, late, NET_ITEMS).stale
     fields = {"virtio.net.curr_queue_pairs", "virtio.net.curr_guest_offloads", "virtio.virtio.features64"}
     assert fields <= set(stale)
     assert late.features == early.features
@@ -223,8 +224,8 @@ def test_a_second_table_of_scaling_leaks_the_first() -> None:
     early, late = card_of(MQ4), card_of(MQ4)
     early.net.rss = late.net.rss = RECORDED_RSS
     late = VirtIONet.vmsd.decode(saved(late), facts=facts_of(late))
-    assert load_over(early, late).leaked == ("virtio.net.rss.indirections_table",)
-    assert load_over(None, late).leaked == ()
+    assert load_over(early, late, NET_ITEMS).leaked == ("virtio.net.rss.indirections_table",)
+    assert load_over(None, late, NET_ITEMS).leaked == ()
 
 
 def test_the_byte_order_is_set_by_the_load_itself() -> None:
@@ -232,7 +233,7 @@ def test_the_byte_order_is_set_by_the_load_itself() -> None:
     from vmstate.devices.virtio.core import DeviceEndian
 
     early.virtio.virtio.device_endian = DeviceEndian(device_endian=2)
-    assert load_over(early, late).stale == ()
+    assert load_over(early, late, NET_ITEMS).stale == ()
     assert late.virtio.virtio.device_endian is None
 
 

@@ -315,6 +315,8 @@ def item_as(item: Item, cls: ItemClass, rule: MixedRule | None) -> Item:
         item.shown,
         item.operations,
         item.forbids_early_start,
+        item.role,
+        item.flag,
     )
 
 

@@ -17,7 +17,7 @@ repository's fixtures, under TCG, and ioctls on a tap device; there was no /dev/
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 
 from vmstate.early.backends import BACKENDS
 from vmstate.early.backends.base import Backend
@@ -223,16 +223,16 @@ def _price(figures: Figures, backend: str, operation: Operation, queue_pairs: in
 # What if
 
 
-VALUE_ITEMS: Mapping[str, str] = {
-    "mac": "MAC_ADDR_SET",
-    "mac_table": "MAC_TABLE_SET",
-    "rx_mode": "ALLMULTI",
-    "vlan": "VLAN_ADD",
-    "queue_pairs": "VQ_PAIRS_SET",
-    "rss": "RSS_CONFIG",
-    "guest_offloads": "GUEST_OFFLOADS_SET",
-}
-"""The items that a guest can change by a command, each with the command that sends it; all are as likely."""
+CHANGING_COMMANDS = (
+    "MAC_ADDR_SET",
+    "MAC_TABLE_SET",
+    "ALLMULTI",
+    "VLAN_ADD",
+    "VQ_PAIRS_SET",
+    "RSS_CONFIG",
+    "GUEST_OFFLOADS_SET",
+)
+"""What sends a setting that a guest changed, one command for each; all are as likely."""
 
 QUEUE_MAX = 1024
 """VIRTIO_QUEUE_MAX, the length of the arrays in the section."""
@@ -373,9 +373,9 @@ def _late_commands(question: Question, figures: Figures) -> tuple[float, tuple[s
     """What sending the settings that changed is expected to cost, and which commands have no figure."""
     if question.backend != "vhost-vdpa" or not question.change_rate:
         return 0.0, ()
-    likely = 1 - math.exp(-question.change_rate * question.seconds / len(VALUE_ITEMS))
+    likely = 1 - math.exp(-question.change_rate * question.seconds / len(CHANGING_COMMANDS))
     prices = {
-        name: _price(figures, question.backend, Operation(name), question.queue_pairs) for name in VALUE_ITEMS.values()
+        name: _price(figures, question.backend, Operation(name), question.queue_pairs) for name in CHANGING_COMMANDS
     }
     known = sum(price for price in prices.values() if price is not None)
     return likely * known, tuple(name for name, price in prices.items() if price is None)

@@ -237,7 +237,7 @@ class Destination(StateMachine):
         if self.backend.is_started:
             raise EarlyError("a full load under a back end that was started", section=self.name)
         read = self.vmsd.decode(data, facts=self.facts)
-        loaded = load_over(self.device, read)
+        loaded = load_over(self.device, read, self.table)
         self.device, self.stale, self.leaked = loaded
         self.step("full load")
 

@@ -22,7 +22,7 @@ from functools import cached_property
 from typing import Any
 
 from vmstate.early.layout import Layout
-from vmstate.early.operations import Operation
+from vmstate.early.operations import Operation, Role
 from vmstate.errors import DescriptionError
 from vmstate.vmsd.data import Data
 from vmstate.vmsd.description import VMStateDescription
@@ -41,14 +41,14 @@ class ItemClass(StrEnum):
 class MixedRule(StrEnum):
     """The rows whose class depends on how they changed: the rule that decides."""
 
-    NEEDS_RESET = "needs-reset"
-    """`value` if NEEDS_RESET was added and nothing else."""
-    RING_RESET = "ring-reset"
-    """`value` with RING_RESET negotiated and a back end that can restart one queue."""
-    EXPLAINED_BY_PAIRS = "explained-by-queue-pairs"
-    """`value` where the number of queue pairs in use changed too."""
+    ADDED_FLAG = "needs-reset"
+    """`value` if the item's `flag` was added and nothing else."""
+    RESTARTED_QUEUE = "ring-reset"
+    """`value` where the driver may restart one queue, and the back end can."""
+    EXPLAINED_BY_EXTENT = "explained-by-queue-pairs"
+    """`value` where how much of the device is in use changed too (`Role.EXTENT`)."""
     FOLLOWS_RINGS = "follows-rings"
-    """The sizes a reset brings back are the host's; whether they are sent at all follows the sizes in use."""
+    """What a reset brings back is the host's; whether it is sent at all follows what is in use (`Role.RINGS`)."""
 
 
 class BackendName(StrEnum):
@@ -73,7 +73,8 @@ class Item(Data):
     `paths` are paths into the device's state, of fields, structs or subsections; the longest that fits decides, so
     that one item can have a struct and another a field inside it. A subsection's header is the subsection's.
     `tracked` is the number of the RFC v2 patch that compares the item. `shown` is the path of a value that says the
-    item in few words. `forbids_early_start` says why a back end cannot be started early while the item is there.
+    item in few words. `forbids_early_start` says why a back end cannot be started early while the item is there. `role`
+    is what the engine knows the item as. `flag` is the bit that `MixedRule.ADDED_FLAG` means.
     """
 
     name: str
@@ -85,6 +86,8 @@ class Item(Data):
     shown: str | None = None
     operations: Mapping[BackendName, Action] = {}
     forbids_early_start: str | None = None
+    role: Role | None = None
+    flag: int = 0
 
 
 class Constant(Data):
@@ -103,6 +106,8 @@ class ItemTable(Data):
     `layout` makes of a device's state what its back end has to know of it; its `control` is a queue that no driver
     resets alone. `events` says which items an event can change that a hook in the device model reports. `replay` is
     the items' part of a back end's start. `notices` are what the world is told, once, when a guest goes on with it.
+    `set_by_load` names the attributes that a load sets itself where the stream has no value for them; `allocated` the
+    arrays for which a load allocates memory without freeing what was there (VMSTATE_VARRAY_UINT16_ALLOC).
     """
 
     name: str
@@ -112,6 +117,8 @@ class ItemTable(Data):
     events: Mapping[str, tuple[str, ...]] = {}
     replay: Mapping[BackendName, Replay] = {}
     notices: Callable[[Any], tuple[str, ...]] | None = None
+    set_by_load: tuple[str, ...] = ()
+    allocated: tuple[str, ...] = ()
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -124,6 +131,17 @@ class ItemTable(Data):
             if item.name == name:
                 return item
         raise DescriptionError(f"{self.name!r} has no item {name!r}", expected=", ".join(self.names))
+
+    def holder(self, role: Role) -> Item | None:
+        """The item that has a role; None where none has."""
+        return next((item for item in self.items if item.role is role), None)
+
+    def of_role(self, role: Role) -> Item:
+        """The item that has a role, which there must be."""
+        item = self.holder(role)
+        if item is None:
+            raise DescriptionError(f"{self.name!r} has no item that is its {role.name.lower()}")
+        return item
 
     @cached_property
     def _claimed(self) -> dict[str, Item]:
@@ -156,6 +174,9 @@ def check_table(table: ItemTable) -> None:
             if path in seen:
                 raise DescriptionError(f"{table.name!r}: {path!r} belongs to {seen[path]!r} and to {item.name!r}")
             seen[path] = item.name
+    roles = [item.role for item in table.items if item.role is not None]
+    if len(set(roles)) != len(roles):
+        raise DescriptionError(f"{table.name!r} has two items of one role")
     if len(set(table.names)) != len(table.items):
         raise DescriptionError(f"{table.name!r} has two items of one name")
 

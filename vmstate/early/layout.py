@@ -7,9 +7,6 @@ from __future__ import annotations
 
 from vmstate.vmsd.data import Value
 
-RING_RESET = 40
-"""VIRTIO_F_RING_RESET."""
-
 
 class Ring(Value):
     """A virtqueue: `num` entries, and where its parts lie in guest memory (guest-physical addresses).
@@ -43,6 +40,7 @@ class Layout(Value):
     `rings` are all virtqueues by number, `data` the numbers of those that carry data and are in use (of virtio-net: of
     the queue pairs in use), `control` that of the control queue. `features` are those that the driver accepted.
     `backend_state`: the back end has state of its own, which can only be loaded into one that stands still.
+    `can_reset_queues`: the driver may restart one queue by itself. `packed`: the rings are packed ones.
     """
 
     features: int = 0
@@ -54,16 +52,13 @@ class Layout(Value):
     broken: bool = False
     behind_iommu: bool = False
     backend_state: bool = False
+    can_reset_queues: bool = False
+    packed: bool = False
 
     @property
     def is_running(self) -> bool:
         """Whether a back end may run at all: the driver is up, the link too, and nothing is broken."""
         return self.driver_ok and self.link_up and not self.broken
-
-    @property
-    def can_reset_queues(self) -> bool:
-        """Whether the driver has accepted RING_RESET, and so may restart one queue by itself."""
-        return bool(self.features >> RING_RESET & 1)
 
     @property
     def queues(self) -> tuple[int, ...]:

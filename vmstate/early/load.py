@@ -10,14 +10,9 @@ from __future__ import annotations
 
 from typing import Any
 
+from vmstate.early.items import ItemTable
 from vmstate.vmsd.data import NamedTuple
 from vmstate.vmsd.description import VMStateDescription
-
-SET_BY_LOAD = frozenset({"device_endian"})
-"""What virtio_load sets to its default itself where the stream does not have it."""
-
-ALLOCATED = frozenset({"indirections_table"})
-"""Arrays for which a load allocates memory without freeing what was there (VMSTATE_VARRAY_UINT16_ALLOC)."""
 
 
 class Loaded(NamedTuple):
@@ -29,30 +24,30 @@ class Loaded(NamedTuple):
     leaked: tuple[str, ...]
 
 
-def load_over(held: Any, read: Any) -> Loaded:
-    """Load `read`, a state as the bytes say it, into an object that has the state `there`.
+def load_over(held: Any, read: Any, table: ItemTable) -> Loaded:
+    """Load `read`, a state as the bytes say it, into an object that has the state `held`.
 
-    `there` is None for an object that is as a reset leaves it. `read` is changed, and becomes the result.
+    `held` is None for an object that is as a reset leaves it. `read` is changed, and becomes the result.
     """
     stale: list[str] = []
     leaked: list[str] = []
     if held is not None:
-        _over(held, read, "", stale, leaked)
+        _over(held, read, "", table, stale, leaked)
     return Loaded(read, tuple(stale), tuple(leaked))
 
 
-def _over(held: Any, read: Any, path: str, stale: list[str], leaked: list[str]) -> None:
+def _over(held: Any, read: Any, path: str, table: ItemTable, stale: list[str], leaked: list[str]) -> None:
     vmsd = type(read).vmsd
     names = [*(field.attribute for field in vmsd.fields), *(sub.attribute for sub in vmsd.subsections)]
     for name in names:
         was, now = getattr(held, name, None), getattr(read, name, None)
         here = f"{path}.{name}" if path else name
-        if was is None or name in SET_BY_LOAD:
+        if was is None or name in table.set_by_load:
             continue
         if now is None:
             setattr(read, name, was)
             stale.append(here)
-        elif name in ALLOCATED:
+        elif name in table.allocated:
             leaked.append(here)
         elif isinstance(getattr(type(now), "vmsd", None), VMStateDescription) and type(now) is type(was):
-            _over(was, now, here, stale, leaked)
+            _over(was, now, here, table, stale, leaked)

@@ -53,8 +53,35 @@ class Phase(StrEnum):
     STOP = "stop"
 
 
+class Role(StrEnum):
+    """What an item is to the engine and to a back end, whatever else a device calls its items.
+
+    A row of a table says which role it has, if any. An operation that a back end does by itself, in its start or stop,
+    names the role of what it sets.
+    """
+
+    FEATURES = "guest_features"
+    """What the driver accepted."""
+    STATUS = "device_status"
+    """How far the driver has brought the device: what a reset shows in where it leaves everything else as it was."""
+    RINGS = "ring_geometry"
+    """The sizes and places of the rings."""
+    ENABLED = "queue_enabled"
+    """Which rings are worked on."""
+    INDICES = "queue_indices"
+    """How far each ring has got."""
+    EXTENT = "queue_pairs"
+    """How much of the device is in use."""
+    VECTORS = "vectors"
+    """Where interrupts go."""
+    BACKEND_STATE = "backend_state"
+    """What the back end has of its own."""
+    REST = "transport"
+    """What no other item has: the marks around the rest of a section."""
+
+
 class Operation(Value):
-    """An operation: its name, the queue it is for, its argument, and the item that asked for it.
+    """An operation: its name, the queue it is for, its argument, and the item or role that asked for it.
 
     `queue` is the virtqueue's number, counted over the whole device (receive 0, transmit 1, of pair i 2i and 2i+1, the
     control queue last); None where the operation is the device's. `value` is what JSON can hold: a number, a string

@@ -21,9 +21,9 @@ from vmstate.early.backends.base import Backend
 from vmstate.early.cost import SETS, Cost, cost_of
 from vmstate.early.delta import DeltaVMSD
 from vmstate.early.groups import BY_ELEMENT, Difference
-from vmstate.early.items import BackendName, Item, ItemClass, MixedRule
+from vmstate.early.items import BackendName, Item, ItemClass, ItemTable, MixedRule
 from vmstate.early.layout import Layout
-from vmstate.early.operations import CVQ_COMMANDS, Operation, Phase
+from vmstate.early.operations import CVQ_COMMANDS, Operation, Phase, Role
 from vmstate.early.reset import KNOWN, restarts_explain
 from vmstate.early.snapshot import Delta, Snapshot
 from vmstate.errors import EarlyError
@@ -33,8 +33,6 @@ from vmstate.vmsd.path import format_path, value_at
 from vmstate.vmsd.state import is_state, items_of
 
 MINIMAL, FULL = "minimal", "full"
-NEEDS_RESET = 1 << 6
-"""VIRTIO_CONFIG_S_NEEDS_RESET."""
 
 
 class Reason(Data):
@@ -226,10 +224,9 @@ class RfcV2(Policy):
     """
 
     name = "rfc-v2"
-    SENT: ClassVar[tuple[str, ...]] = ("queue_indices",)
 
     def record_vmsd(self, snapshot: Snapshot) -> DeltaVMSD:
-        return snapshot.delta_vmsd_of(self.SENT)
+        return snapshot.delta_vmsd_of(_indices(snapshot.table))
 
     def decide(self, delta: Delta, backend: str) -> Plan:
         changed = [delta.table[name] for name in delta.changed]
@@ -239,7 +236,11 @@ class RfcV2(Policy):
         reasons = [_reason(delta, item, item.cls) for item in tracked]
         if reasons:
             return Plan(self.name, delta, backend, FULL, reasons)
-        return Plan(self.name, delta, backend, MINIMAL, only=self.SENT)
+        return Plan(self.name, delta, backend, MINIMAL, only=_indices(delta.table))
+
+
+def _indices(table: ItemTable) -> tuple[str, ...]:
+    return (table.of_role(Role.INDICES).name,)
 
 
 def _is_value(difference: Difference) -> bool:
@@ -290,20 +291,20 @@ def class_of_change(delta: Delta, item: Item, backend: str) -> ItemClass:
     match item.rule:
         case None:
             return item.cls
-        case MixedRule.NEEDS_RESET:
+        case MixedRule.ADDED_FLAG:
             (_, before, after), *_ = delta.change(item.name)
-            return ItemClass.VALUE if before | NEEDS_RESET == after else item.cls
-        case MixedRule.RING_RESET:
+            return ItemClass.VALUE if before | item.flag == after else item.cls
+        case MixedRule.RESTARTED_QUEUE:
             one_by_one = restarts_explain(early, final) or delta.is_counted
             possible = BACKENDS[backend].can_reset_queue and early.can_reset_queues and final.can_reset_queues
             restarted = possible and one_by_one and not delta.evidence.is_reset
             return ItemClass.VALUE if restarted else item.cls
-        case MixedRule.EXPLAINED_BY_PAIRS:
-            return ItemClass.VALUE if "queue_pairs" in delta.changed else item.cls
+        case MixedRule.EXPLAINED_BY_EXTENT:
+            extent = delta.table.holder(Role.EXTENT)
+            return ItemClass.VALUE if extent is not None and extent.name in delta.changed else item.cls
         case MixedRule.FOLLOWS_RINGS:
-            if "ring_geometry" in delta.changed:
-                return class_of_change(delta, delta.table["ring_geometry"], backend)
-            return item.cls
+            rings = delta.table.of_role(Role.RINGS)
+            return class_of_change(delta, rings, backend) if rings.name in delta.changed else item.cls
 
 
 def _reason(delta: Delta, item: Item, cls: ItemClass) -> Reason:
@@ -321,11 +322,11 @@ def _reason(delta: Delta, item: Item, cls: ItemClass) -> Reason:
 def _reset_alone(delta: Delta) -> Reason:
     """A reset that has left every other item as it was."""
     if delta.evidence.reset == KNOWN:
-        status = delta.table["device_status"]
+        status = delta.table.of_role(Role.STATUS)
         value = value_at(delta.state, status.shown or "")
         before, after = (f"{value} (reset generation {count})" for count in delta.counted_resets)
         return Reason(status.name, ItemClass.RESET, before, after)
-    return _reason(delta, delta.table["queue_indices"], ItemClass.RESET)
+    return _reason(delta, delta.table.of_role(Role.INDICES), ItemClass.RESET)
 
 
 def _odd(delta: Delta, plan: Plan) -> Reason:
@@ -337,7 +338,7 @@ def _odd(delta: Delta, plan: Plan) -> Reason:
         if made_byte != final_byte
     )
     place = next(ends, min(len(made), len(delta.data)))
-    path, item = "", "transport"
+    path, item = "", delta.table.of_role(Role.REST).name
     for name, entry in delta.snapshot.vmsd.trace(delta.data, facts=delta.facts).items():
         if entry.offset <= place < entry.offset + entry.size:
             owner = delta.table.owner(_without_places(name))

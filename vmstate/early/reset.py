@@ -10,8 +10,6 @@ from __future__ import annotations
 from vmstate.early.layout import Layout, Ring
 from vmstate.vmsd.data import NamedTuple
 
-RING_PACKED = 34
-
 NONE_SEEN, INFERRED, KNOWN = "none-seen", "inferred", "known"
 
 
@@ -48,7 +46,7 @@ def moved_queues(early: Layout, final: Layout) -> tuple[int, ...]:
 def restarts_explain(early: Layout, final: Layout) -> bool:
     """Whether restarts of single queues explain the rings that moved.
 
-    With RING_RESET a driver restarts the queues that carry data one by one, as Linux does to change their size. It
+    Where it may, a driver restarts the queues that carry data one by one, as Linux does to change their size. It
     does not restart its control queue, and where every ring moved the start of a driver is the simpler explanation.
     """
     moved = moved_queues(early, final)
@@ -76,7 +74,7 @@ def _rings(early: Layout, final: Layout) -> list[str]:
         if before.enabled and not after.enabled and not (number in moved and explained and after.desc == 0):
             reasons.append(f"queue {number} is not enabled any more")
         if number not in moved and before.desc:
-            back = _went_back(before, after, packed=bool(final.features >> RING_PACKED & 1))
+            back = _went_back(before, after, packed=final.packed)
             if 0 < back < before.num / 2:
                 reasons.append(f"the index of queue {number} went back by {back}")
     return reasons

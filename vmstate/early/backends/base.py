@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any, ClassVar, Self
 
 from vmstate.early.layout import Layout, Ring
-from vmstate.early.operations import Operation, Phase
+from vmstate.early.operations import Operation, Phase, Role
 from vmstate.errors import VMStateError
 from vmstate.vmsd.data import Data
 
@@ -265,7 +265,7 @@ class Backend:
         """Features and memory of a vhost device, as far as it has not been told them."""
         orders = []
         if "features" not in self.facts or self.values["SET_FEATURES", None] != layout.features:
-            orders.append(Operation("SET_FEATURES", None, layout.features, "guest_features", phase))
+            orders.append(Operation("SET_FEATURES", None, layout.features, Role.FEATURES, phase))
         if "memory" not in self.facts:
             orders.append(Operation("SET_MEM_TABLE", phase=phase))
         return tuple(orders)
@@ -312,9 +312,9 @@ def ring_operations(queue: int, ring: Ring, phase: Phase, *, base: int | None = 
     """NUM, BASE and ADDR of a queue, in QEMU's order (vhost_virtqueue_start)."""
     at = ring.base if base is None else base
     return (
-        Operation("SET_VRING_NUM", queue, ring.num, "ring_geometry", phase),
-        Operation("SET_VRING_BASE", queue, at, "queue_indices", phase),
-        Operation("SET_VRING_ADDR", queue, addresses_of(ring), "ring_geometry", phase),
+        Operation("SET_VRING_NUM", queue, ring.num, Role.RINGS, phase),
+        Operation("SET_VRING_BASE", queue, at, Role.INDICES, phase),
+        Operation("SET_VRING_ADDR", queue, addresses_of(ring), Role.RINGS, phase),
     )
 
 

@@ -7,7 +7,7 @@ from typing import ClassVar
 
 from vmstate.early.backends.base import Backend, Step, early, ring_operations
 from vmstate.early.layout import Layout
-from vmstate.early.operations import Operation, Phase
+from vmstate.early.operations import Operation, Phase, Role
 
 UNBIND = -1
 """The descriptor that takes a back end away from a queue."""
@@ -58,7 +58,7 @@ class Tap(Backend):
         wanted = {queue for queue in layout.data if queue % 2 == 0} | {0}
         attached = {queue for queue, facts in self.queues.items() if "attached" in facts}
         return tuple(
-            Operation("TUNSETQUEUE", queue, "attach" if queue in wanted else "detach", "queue_pairs")
+            Operation("TUNSETQUEUE", queue, "attach" if queue in wanted else "detach", Role.EXTENT)
             for queue in sorted(wanted ^ attached)
         )
 
@@ -170,7 +170,7 @@ class VhostNet(Tap):
         orders += self._rings(layout, Phase.STOP)
         for queue in layout.queues:
             if self._is_prepared(queue, layout.rings[queue]):
-                orders.append(Operation("SET_VRING_BASE", queue, layout.rings[queue].base, "queue_indices"))
+                orders.append(Operation("SET_VRING_BASE", queue, layout.rings[queue].base, Role.INDICES))
             orders.append(Operation("SET_BACKEND", queue))
         return tuple(orders)
 
@@ -191,15 +191,15 @@ class VhostNet(Tap):
             ring = layout.rings[queue]
             if not self._is_prepared(queue, ring):
                 orders += ring_operations(queue, ring, phase)
-                orders.append(Operation("SET_VRING_KICK", queue, None, "queue_enabled", phase))
-                orders.append(Operation("SET_VRING_CALL", queue, None, "vectors", phase))
+                orders.append(Operation("SET_VRING_KICK", queue, None, Role.ENABLED, phase))
+                orders.append(Operation("SET_VRING_CALL", queue, None, Role.VECTORS, phase))
         return tuple(orders)
 
     def _leaving(self, layout: Layout) -> tuple[Operation, ...]:
         """Take away the queues that were prepared and are not in use any more."""
         wanted = set(layout.queues) if layout.is_running else set()
         return tuple(
-            Operation("GET_VRING_BASE", queue, None, "queue_pairs")
+            Operation("GET_VRING_BASE", queue, None, Role.EXTENT)
             for queue, facts in sorted(self.queues.items())
             if facts - {"attached"} and queue not in wanted
         )

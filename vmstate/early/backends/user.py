@@ -7,7 +7,7 @@ from typing import ClassVar
 
 from vmstate.early.backends.base import Backend, Step, addresses_of, early, ring_operations
 from vmstate.early.layout import Layout
-from vmstate.early.operations import Operation, Phase
+from vmstate.early.operations import Operation, Phase, Role
 
 _STARTED = "a started ring keeps its size, its base and its addresses"
 _OWNED = "SET_OWNER comes first"
@@ -173,8 +173,8 @@ class VhostUser(Backend):
         """The back end's state, what was not prepared, the final bases, the kicks, and then the enabling."""
         orders = list(self._leaving(layout))
         if layout.backend_state:
-            orders.append(Operation("SET_DEVICE_STATE_FD", None, "load", "backend_state"))
-            orders.append(Operation("CHECK_DEVICE_STATE", None, None, "backend_state"))
+            orders.append(Operation("SET_DEVICE_STATE_FD", None, "load", Role.BACKEND_STATE))
+            orders.append(Operation("CHECK_DEVICE_STATE", None, None, Role.BACKEND_STATE))
         orders += requests
         if not layout.is_running:
             return tuple(orders)
@@ -183,10 +183,10 @@ class VhostUser(Backend):
         for queue in layout.queues:
             if self._is_prepared(queue, layout.rings[queue]):
                 ring = layout.rings[queue]
-                orders.append(Operation("SET_VRING_BASE", queue, ring.base, "queue_indices"))
-                orders.append(Operation("SET_VRING_ADDR", queue, addresses_of(ring), "queue_indices"))
-            orders.append(Operation("SET_VRING_KICK", queue, None, "queue_enabled"))
-        orders += [Operation("SET_VRING_ENABLE", queue, 1, "queue_pairs") for queue in layout.queues]
+                orders.append(Operation("SET_VRING_BASE", queue, ring.base, Role.INDICES))
+                orders.append(Operation("SET_VRING_ADDR", queue, addresses_of(ring), Role.INDICES))
+            orders.append(Operation("SET_VRING_KICK", queue, None, Role.ENABLED))
+        orders += [Operation("SET_VRING_ENABLE", queue, 1, Role.EXTENT) for queue in layout.queues]
         return tuple(orders)
 
     def stop(self) -> tuple[Operation, ...]:
@@ -206,13 +206,13 @@ class VhostUser(Backend):
             ring = layout.rings[queue]
             if not self._is_prepared(queue, ring):
                 orders += ring_operations(queue, ring, phase)
-                orders.append(Operation("SET_VRING_CALL", queue, None, "vectors", phase))
+                orders.append(Operation("SET_VRING_CALL", queue, None, Role.VECTORS, phase))
         return tuple(orders)
 
     def _leaving(self, layout: Layout) -> tuple[Operation, ...]:
         wanted = set(layout.queues) if layout.is_running else set()
         return tuple(
-            Operation("GET_VRING_BASE", queue, None, "queue_pairs")
+            Operation("GET_VRING_BASE", queue, None, Role.EXTENT)
             for queue, facts in sorted(self.queues.items())
             if "given" in facts and queue not in wanted
         )

@@ -7,7 +7,7 @@ from typing import Any
 
 from vmstate.early.backends.base import Backend, Fault, Step, early, ring_operations
 from vmstate.early.layout import Layout
-from vmstate.early.operations import CVQ_COMMANDS, Operation, Phase
+from vmstate.early.operations import CVQ_COMMANDS, Operation, Phase, Role
 from vmstate.errors import VMStateError
 
 ACKNOWLEDGE, DRIVER, DRIVER_OK, FEATURES_OK = 1, 2, 4, 8
@@ -275,7 +275,7 @@ class VhostVdpa(Backend):
             orders.append(Operation("IOTLB_UPDATE"))
         if not layout.is_running:
             return self.stop()
-        enable = [Operation("SET_VRING_ENABLE", queue, 1, "queue_enabled") for queue in layout.queues]
+        enable = [Operation("SET_VRING_ENABLE", queue, 1, Role.ENABLED) for queue in layout.queues]
         if self.is_configured:
             orders += requests
             if not self.svq:
@@ -304,7 +304,7 @@ class VhostVdpa(Backend):
         status = ACKNOWLEDGE | DRIVER
         orders = [
             Operation("SET_STATUS", None, status, None, phase),
-            Operation("SET_FEATURES", None, layout.features, "guest_features", phase),
+            Operation("SET_FEATURES", None, layout.features, Role.FEATURES, phase),
             Operation("SET_STATUS", None, status | FEATURES_OK, None, phase),
         ]
         control = layout.control
@@ -313,14 +313,14 @@ class VhostVdpa(Backend):
         for queue in (*self._prepared(layout), *(() if control is None else (control,))):
             base = 0 if self._is_shadowed(queue) else None
             orders += ring_operations(queue, layout.rings[queue], phase, base=base)
-            orders.append(Operation("SET_VRING_KICK", queue, None, "queue_enabled", phase))
-            orders.append(Operation("SET_VRING_CALL", queue, None, "vectors", phase))
+            orders.append(Operation("SET_VRING_KICK", queue, None, Role.ENABLED, phase))
+            orders.append(Operation("SET_VRING_CALL", queue, None, Role.VECTORS, phase))
         return tuple(orders)
 
     def _begin(self, layout: Layout, phase: Phase) -> tuple[Operation, ...]:
         """DRIVER_OK, and the control queue."""
         status = ACKNOWLEDGE | DRIVER | FEATURES_OK | DRIVER_OK
-        ok = Operation("SET_STATUS", None, status, "device_status", phase)
+        ok = Operation("SET_STATUS", None, status, Role.STATUS, phase)
         if layout.control is None:
             return (ok,)
         return ok, Operation("SET_VRING_ENABLE", layout.control, 1, None, phase)
@@ -328,7 +328,7 @@ class VhostVdpa(Backend):
     def _bases(self, layout: Layout) -> tuple[Operation, ...]:
         """The final bases of the queues whose bases are the device's."""
         return tuple(
-            Operation("SET_VRING_BASE", queue, layout.rings[queue].base, "queue_indices")
+            Operation("SET_VRING_BASE", queue, layout.rings[queue].base, Role.INDICES)
             for queue in layout.queues
             if not self._is_shadowed(queue)
         )
