@@ -12,7 +12,7 @@ RUNTIME := .venv/.runtime-installed
 DEV := .venv/.dev-installed
 DEMO := fixtures/qemu-7.2-microvm-virtio-net-mmio.mig.xz
 
-.PHONY: demo test lint lowest mutants bench guest fixtures index corpus clean
+.PHONY: demo test quick lint lowest mutants bench guest fixtures index corpus clean
 .DEFAULT_GOAL := test
 
 $(BIN)/python:
@@ -48,6 +48,11 @@ lint: $(DEV)
 test: lint
 	@$(BIN)/python -m pytest -q -n auto
 
+# The tests while one works: every room, a thin stream of each release, no QEMU and no network, below a minute on two
+# cores. -P: what is tested is the package that is installed, not a folder that lies here.
+quick: $(DEV)
+	@$(BIN)/python -P -m pytest -q -n 2 -m 'not slow and not qemu' $(ARGS)
+
 # What pyproject.toml gives as the lowest releases, in an environment of their own, and tests that use each of them.
 lowest:
 	@$(PYTHON) -m venv .venv-lowest
@@ -73,7 +78,7 @@ guest: $(RUNTIME)
 # The recorded streams once more, into .fixtures: by the system's QEMU and those of the roots in VMSTATE_QEMU_ROOTS.
 # ARGS names recipes: make fixtures ARGS='q35-*'.
 fixtures: $(DEV)
-	@$(BIN)/python -m vmstate.lab.golden fixtures/MANIFEST.json -o .fixtures $(ARGS)
+	@$(BIN)/python -m vmstate.lab.golden fixtures -o .fixtures $(ARGS)
 
 # What is to be known of the device library without importing it, from the classes in devices/.
 index: $(RUNTIME)

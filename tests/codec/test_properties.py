@@ -67,6 +67,7 @@ def test_encoding_undoes_decoding(case: Case, mutate: Callable[[bytes], bytes]) 
         assert case.decode(case.encode(without_residue(state))) == state
 
 
+@pytest.mark.slow
 @PROFILE
 @given(cases(), st.lists(mutations(), min_size=1, max_size=4))
 def test_spoiled_bytes_give_a_state_or_an_error(case: Case, spoil: list[Callable[[bytes], bytes]]) -> None:
@@ -80,6 +81,7 @@ def test_spoiled_bytes_give_a_state_or_an_error(case: Case, spoil: list[Callable
             assert str(error).isprintable()
 
 
+@pytest.mark.slow
 @PROFILE
 @given(cases(), st.data())
 def test_a_spoiled_state_is_written_or_refused(case: Case, data: Any) -> None:
@@ -116,6 +118,7 @@ def structs(value: Any) -> list[Any]:
 # A second implementation.
 
 
+@pytest.mark.slow
 @PROFILE
 @given(cases(), mutations())
 def test_construct_agrees(case: Case, mutate: Callable[[bytes], bytes]) -> None:
@@ -164,6 +167,7 @@ def test_construct_refuses_pointers_without_the_fact() -> None:
 # A device that is loaded and saved.
 
 
+@pytest.mark.slow
 @PROFILE
 @given(cases())
 def test_a_device_loads_what_decodes(case: Case) -> None:
@@ -248,6 +252,7 @@ def with_keys_once(value: Any) -> Any:
 # Where things stand.
 
 
+@pytest.mark.slow
 @PROFILE
 @given(cases())
 def test_a_trace_covers_every_byte(case: Case) -> None:
@@ -270,6 +275,7 @@ def test_a_trace_covers_every_byte(case: Case) -> None:
     assert [entry.offset for entry in entries.values()] == sorted(entry.offset for entry in entries.values())
 
 
+@pytest.mark.slow
 @PROFILE
 @given(cases())
 def test_a_state_is_traced_as_its_bytes(case: Case) -> None:
@@ -281,6 +287,7 @@ def test_a_state_is_traced_as_its_bytes(case: Case) -> None:
     assert list(found.items()) == list(case.trace(data).items())
 
 
+@pytest.mark.slow
 @PROFILE
 @given(cases())
 def test_paths_of_a_trace_lead_to_values(case: Case) -> None:
@@ -290,6 +297,7 @@ def test_paths_of_a_trace_lead_to_values(case: Case) -> None:
             resolve(case.state, path)
 
 
+@pytest.mark.slow
 @PROFILE
 @given(cases(), st.sampled_from((0, 1, 0x30, 0xFF)))
 def test_a_state_read_piecewise(case: Case, follows: int) -> None:
@@ -304,6 +312,7 @@ def test_a_state_read_piecewise(case: Case, follows: int) -> None:
     assert (state, end) == (case.state, len(data))
 
 
+@pytest.mark.slow
 @PROFILE
 @given(cases())
 def test_facts_are_found_or_asked_for(case: Case) -> None:
@@ -343,6 +352,7 @@ def peak_of(run: Callable[[], object]) -> int:
     return peak
 
 
+@pytest.mark.slow
 @PROFILE
 @given(cases(), mutations())
 def test_memory_is_bounded_by_the_input(case: Case, mutate: Callable[[bytes], bytes]) -> None:
@@ -410,6 +420,7 @@ def test_as_many_empty_elements_as_may_be() -> None:
 # Residue.
 
 
+@pytest.mark.slow
 @PROFILE
 @given(cases(), mutations(), st.data())
 def test_setting_an_attribute_drops_its_residue(case: Case, mutate: Callable[[bytes], bytes], data: Any) -> None:

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from recorded import FIXTURES, MANIFEST, STREAMS, plain
+from recorded import FIXTURES, PROVENANCE, STREAMS, plain
 
 from vmstate import Compatibility, compat, load
 from vmstate.cli import main
@@ -114,7 +114,7 @@ def test_the_breaks_from_7_2_to_10_0() -> None:
 
 @pytest.mark.parametrize("file", [file for file in STREAMS if "aarch64" not in file and "s390x" not in file])
 def test_a_stream_fits_the_dump_of_the_qemu_that_wrote_it(file: str) -> None:
-    release = MANIFEST[file]["qemu_version"]
+    release = PROVENANCE[file]["qemu_version"]
     if release not in RELEASES:
         pytest.skip(f"there is no dump of {release}")
     stream = open_schema(plain(file))

@@ -280,8 +280,8 @@ def test_the_command_refuses(capsys: pytest.CaptureFixture[str]) -> None:
     good = str(FIXTURES / MICROVM)
     for arguments in (
         [good, "no-such-file"],
-        [str(FIXTURES / "MANIFEST.json"), good],
-        [str(FIXTURES / "MANIFEST.json"), str(FIXTURES / "MANIFEST.json")],
+        [str(FIXTURES / "may-differ.json"), good],
+        [str(FIXTURES / "may-differ.json"), str(FIXTURES / "may-differ.json")],
         ["-", "-"],
         [good, good, "--noise", "weather"],
         [good],

@@ -63,7 +63,11 @@ def test_there_are_enough_cases_of_either_kind_and_of_every_release() -> None:
             assert sum(MACHINES[getattr(case, side)].release == release for case in CASES) >= 5, (release, side)
 
 
-@pytest.mark.parametrize("case", CASES, ids=NAMES)
+SAMPLED = [pytest.param(case, marks=[pytest.mark.slow] if number % 6 else []) for number, case in enumerate(CASES)]
+"""All cases, of which every sixth is not slow."""
+
+
+@pytest.mark.parametrize("case", SAMPLED, ids=NAMES)
 def test_the_verdict_and_what_is_named(case: Case) -> None:
     found = explained(case)
     accepted = SAID[case.name]["accepted"]
@@ -76,6 +80,7 @@ def test_the_verdict_and_what_is_named(case: Case) -> None:
         assert one.advice and one.qemu_error, one
 
 
+@pytest.mark.slow
 def test_the_line_is_the_one_that_qemu_printed() -> None:
     refused = [case for case in CASES if not SAID[case.name]["accepted"]]
     right = [case for case in refused if str(explained(case).qemu_error) in SAID[case.name]["stderr"]]
@@ -91,6 +96,7 @@ def test_what_is_found_first_is_in_the_section_that_qemu_names() -> None:
             assert said[0].section == (first.section or "").partition("#")[0], case.name
 
 
+@pytest.mark.slow
 def test_what_breaks_has_a_place_in_the_stream() -> None:
     for case in CASES:
         size = len(cases.changed(cases.stream_of(case.source), case.changes)) if case.changes else 1 << 40
@@ -109,6 +115,7 @@ def test_the_offset_of_a_configuration_byte_is_that_of_the_byte() -> None:
     assert found > 20
 
 
+@pytest.mark.slow
 def test_a_stream_of_the_destination_is_nearly_as_good() -> None:
     """Without what was asked of it: what the host offers, the release, its -dump-vmstate text."""
     wrong = []

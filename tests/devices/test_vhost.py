@@ -15,8 +15,7 @@ import attrs
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from recorded import FIXTURES, ROOT, opened
-from recorded import MANIFEST as STREAM_MANIFEST
+from recorded import FIXTURES, PROVENANCE, ROOT, TRANSCRIPTS, opened
 
 import vmstate  # noqa: F401  (binds the codec)
 from vmstate.devices.vhost import kernel, user, vring
@@ -74,8 +73,7 @@ def payloads(lines: list[Line], request: F, direction: str = ">") -> list[Any]:
     return [line.message.payload for line in lines if line.message.request is request and line.direction == direction]
 
 
-MANIFEST = {entry["recording"]: entry for entry in json.loads((FIXTURES / "MANIFEST.json").read_text())["transcripts"]}
-RECORDINGS = sorted(MANIFEST)
+RECORDINGS = sorted(TRANSCRIPTS)
 SIDES = [(recording, side) for recording in RECORDINGS for side in ("source", "destination")]
 DISTINCT = sorted({line.data for recording, side in SIDES for line in transcript(recording, side)})
 
@@ -131,7 +129,7 @@ def guest_address(address: int, region: user.MemoryRegion) -> int:
 
 def status_of_queues(recording: str) -> Iterator[tuple[int, dict[str, Any], dict[str, Any]]]:
     """What QEMU's x-query-virtio-queue-status and x-query-virtio-vhost-queue-status said."""
-    for device in MANIFEST[recording]["x-query-virtio"]:
+    for device in TRANSCRIPTS[recording]["x-query-virtio"]:
         for queue in device["queues"]:
             if isinstance(queue, dict):
                 yield queue["queue"]["queue-index"], queue["queue"], queue["vhost"]
@@ -139,7 +137,7 @@ def status_of_queues(recording: str) -> Iterator[tuple[int, dict[str, Any], dict
 
 @pytest.mark.parametrize(("recording", "side"), SIDES)
 def test_the_memory_is_the_machine_s(recording: str, side: str) -> None:
-    argv = STREAM_MANIFEST[f"vhost-user/{recording}-final.mig.xz"]["argv"]
+    argv = PROVENANCE[f"vhost-user/{recording}-final.mig.xz"]["argv"]
     size = int(argv[argv.index("-m") + 1]) << 20
     found = regions(transcript(recording, side))
     assert found

@@ -8,7 +8,7 @@ from functools import lru_cache
 from typing import Any, NamedTuple
 
 import pytest
-from recorded import MANIFEST, STREAMS, opened, pairs_of, plain
+from recorded import PROVENANCE, STREAMS, opened, pairs_of, plain
 
 from vmstate import Section, Stream, devices
 from vmstate.declare import facts_of, set_facts
@@ -72,7 +72,7 @@ def _virtio_devices(stream: Stream, data: bytes) -> Iterator[Device]:
             yield Device(section, data[start : start + len(section.payload())], entry)
 
 
-WITH_VIRTIO = [file for file in STREAMS if re.search("virtio|vhost", str(MANIFEST[file].get("argv", "virtio")))]
+WITH_VIRTIO = [file for file in STREAMS if re.search("virtio|vhost", str(PROVENANCE[file].get("argv", "virtio")))]
 """Where the arguments of QEMU are not known there can be a device too."""
 
 
@@ -143,7 +143,7 @@ def asked(file: str) -> Iterator[tuple[Any, dict[str, Any]]]:
     for section in opened(file).sections:
         if section.described_by == "library" and isinstance(getattr(section.state, "virtio", None), VirtIODevice):
             states.setdefault(last_part(section.name), []).append(section.state)
-    for answer in MANIFEST[file]["virtio"]:
+    for answer in PROVENANCE[file]["virtio"]:
         name = answer["status"]["name"]
         candidates = states.get(OTHER_NAMES.get(name, name), [])
         rings = [queue["vring-desc"] for queue in answer["queues"]]
@@ -164,7 +164,7 @@ def asked(file: str) -> Iterator[tuple[Any, dict[str, Any]]]:
     assert not any(states.values())
 
 
-@pytest.mark.parametrize("file", [file for file in STREAMS if MANIFEST[file].get("virtio")])
+@pytest.mark.parametrize("file", [file for file in STREAMS if PROVENANCE[file].get("virtio")])
 def test_as_qemu_answers(file: str) -> None:
     for state, answer in asked(file):
         body, status = state.virtio, answer["status"]
@@ -213,10 +213,10 @@ def assert_queue(body: Any, index: int, told: dict[str, Any]) -> None:
         assert (told["used-idx"], told["inuse"]) == (packed.used_idx, packed.inuse)
 
 
-@pytest.mark.parametrize("file", [file for file in STREAMS if MANIFEST[file].get("rx_filter")])
+@pytest.mark.parametrize("file", [file for file in STREAMS if PROVENANCE[file].get("rx_filter")])
 def test_receive_filter_as_qemu_answers(file: str) -> None:
     cards = {bytes(section.state.net.mac).hex(":"): section.state for section in sections_named(file, "virtio-net")}
-    for told in MANIFEST[file]["rx_filter"]:
+    for told in PROVENANCE[file]["rx_filter"]:
         if told["main-mac"] not in cards:
             continue
         state = cards[told["main-mac"]]
@@ -295,7 +295,7 @@ def test_bytes_behind_the_known_members_stay() -> None:
     assert state.virtio.config[96:] == b"more"
 
 
-@pytest.mark.parametrize("file", [file for file in STREAMS if "virtio-net" in str(MANIFEST[file].get("rx_filter"))])
+@pytest.mark.parametrize("file", [file for file in STREAMS if "virtio-net" in str(PROVENANCE[file].get("rx_filter"))])
 def test_card_shows_its_address(file: str) -> None:
     for section in sections_named(file, "virtio-net"):
         state: Any = section.state
@@ -312,7 +312,7 @@ def test_card_shows_its_address(file: str) -> None:
 @pytest.mark.parametrize("file", COLLECTIONS)
 def test_requests_that_wait(file: str) -> None:
     (request,) = the(file, "virtio-blk").virtio.requests
-    packed = "packed=on" in str(MANIFEST[file]["argv"])
+    packed = "packed=on" in str(PROVENANCE[file]["argv"])
     assert request.queue in (0, 1)
     assert request.elem.ndescs == (1 if packed else None)
     assert (request.elem.out_num, request.elem.in_num) == (2, 1)

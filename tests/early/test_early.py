@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from recorded import FIXTURES, MANIFEST, STREAMS, opened
+from recorded import FIXTURES, PROVENANCE, STREAMS, opened
 
 from vmstate import Section, load
 from vmstate.cli import main
@@ -24,7 +24,7 @@ from vmstate.early.reset import INFERRED, KNOWN, NONE_SEEN
 from vmstate.early.snapshot import Delta, DirtyBits, Snapshot
 from vmstate.errors import EarlyError, VMStateError
 
-PAIRS = sorted(entry["pair"] for entry in MANIFEST.values() if entry.get("moment") == "early" and "pair" in entry)
+PAIRS = sorted(entry["pair"] for entry in PROVENANCE.values() if entry.get("moment") == "early" and "pair" in entry)
 
 EXPECTED = {
     "idle": (MINIMAL, [], NONE_SEEN, MINIMAL, []),
@@ -61,7 +61,7 @@ NAMES = {
 
 
 def entry_of(pair: str, moment: str) -> dict[str, Any]:
-    return next(one for one in MANIFEST.values() if one.get("pair") == pair and one.get("moment") == moment)
+    return next(one for one in PROVENANCE.values() if one.get("pair") == pair and one.get("moment") == moment)
 
 
 def path_of(pair: str, moment: str) -> str:

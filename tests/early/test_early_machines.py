@@ -42,6 +42,8 @@ from vmstate.errors import EarlyError, VMStateError
 from vmstate.vmsd.release import Release
 from vmstate.vmsd.state import facts_of
 
+pytestmark = pytest.mark.slow
+
 MQ4 = "four pairs, RSS"
 
 

@@ -25,6 +25,8 @@ from vmstate.early.policy import PerItem
 from vmstate.errors import EarlyError
 from vmstate.vmsd.state import facts_of
 
+pytestmark = pytest.mark.slow
+
 ALWAYS, VALUE, RESET, HOST = ItemClass
 ITEMS: ItemTable = net_items.ITEMS
 

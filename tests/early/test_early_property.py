@@ -20,6 +20,8 @@ from vmstate.early.policy import MINIMAL, PerItem, RfcV2
 from vmstate.early.snapshot import DirtyBits, Snapshot
 from vmstate.errors import EarlyError, VMStateError
 
+pytestmark = pytest.mark.slow
+
 CARDS = (
     "pairs/qemu-7.2-mq4-rss-on-final.mig.xz",
     "pairs/qemu-11.1-mq4-rss-on-final.mig.xz",

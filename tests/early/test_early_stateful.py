@@ -8,9 +8,12 @@ from __future__ import annotations
 
 import os
 
+import pytest
 from early_migration import EarlyMigration
 from hypothesis import HealthCheck, Phase, settings
 from hypothesis.stateful import run_state_machine_as_test
+
+pytestmark = pytest.mark.slow
 
 RUNS = int(os.environ.get("VMSTATE_EARLY_RUNS", "60"))
 STEPS = 6

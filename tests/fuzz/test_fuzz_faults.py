@@ -31,6 +31,8 @@ from vmstate.fuzz.verdict import Verdict
 from vmstate.stream import events, reader, stream
 from vmstate.vmsd.description import VMStateDescription
 
+pytestmark = pytest.mark.slow
+
 FIXTURES = Path(__file__).resolve().parents[2] / "fixtures"
 NET = FIXTURES / "qemu-7.2-q35-virtio-net-filters.mig.xz"
 IOMMU = FIXTURES / "recorded" / "qemu-7.2-q35-virtio-iommu.mig.xz"

@@ -44,6 +44,7 @@ def assert_right(vmsd: vmstate.VMStateDescription, state: Any) -> None:
     assert list(judged(vmsd.codec.judge(state, version_id=None, facts=None, own=None))) == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("device", [VirtIONet, VirtIOBlk, VirtIOSCSI, VirtIOBalloon, VirtIOGPU])
 @PROFILE
 @given(data=st.data())
@@ -55,6 +56,7 @@ def test_states_of_virtio_devices_on_each_transport(device: Any, data: st.DataOb
     assert type(state) is device
 
 
+@pytest.mark.slow
 @PROFILE
 @given(vmstate.fuzz.states(VirtIONet, residue=True))
 def test_states_with_residue_are_written_as_they_came(state: VirtIONet) -> None:
@@ -79,6 +81,7 @@ def residues(state: Any) -> Any:
     return residues(state)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", sorted(INDEX))
 def test_states_of_every_layout_of_every_device(name: str) -> None:
     for number, vmsd in enumerate(shipped_descriptions(name)):
@@ -87,6 +90,7 @@ def test_states_of_every_layout_of_every_device(name: str) -> None:
                 assert_right(vmsd, Grower(vmsd, RandomSource(f"{name}/{number}/{seed}")).grow())
 
 
+@pytest.mark.slow
 def test_every_version_and_subsection_comes() -> None:
     vmsd = shipped_descriptions("cpu")[0]
     states = [Grower(vmsd, RandomSource(seed)).grow() for seed in range(60)]
@@ -96,6 +100,7 @@ def test_every_version_and_subsection_comes() -> None:
     assert sent == {sub.attribute for sub in vmsd.subsections}
 
 
+@pytest.mark.slow
 def test_counts_reach_their_bounds() -> None:
     counts = {Grower(VirtIONet.vmsd, RandomSource(seed)).grow().net.in_use for seed in range(150)}
     assert {0, 1, 2, 3, 64} <= counts and max(counts) == 64
@@ -106,6 +111,7 @@ def test_the_same_seed_gives_the_same_state() -> None:
     assert VirtIONet.vmsd.encode(one) == VirtIONet.vmsd.encode(two)
 
 
+@pytest.mark.slow
 @PROFILE
 @given(vmstate.fuzz.streams("virtio-*"))
 def test_streams_of_virtio_devices_are_read_back(stream: vmstate.Stream) -> None:
@@ -116,6 +122,7 @@ def test_streams_of_virtio_devices_are_read_back(stream: vmstate.Stream) -> None
         assert not [finding for finding in vmstate.check(again) if finding.severity == "error"]
 
 
+@pytest.mark.slow
 @PROFILE
 @given(vmstate.fuzz.streams(residue=True, vmdesc=True))
 def test_streams_of_any_device_agree_with_their_vmdesc(stream: vmstate.Stream) -> None:
@@ -126,6 +133,7 @@ def test_streams_of_any_device_agree_with_their_vmdesc(stream: vmstate.Stream) -
         assert errors == []
 
 
+@pytest.mark.slow
 def test_streams_come_with_and_without_ram_and_vmdesc() -> None:
     seen = set()
 

@@ -141,6 +141,7 @@ def complaint(step: Step, done: subprocess.CompletedProcess[str]) -> str | None:
     return f"{step.block.body}\n{checker.output_difference(example, done.stdout, doctest.REPORT_NDIFF)}"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
 def test_every_block_does_what_the_document_says(document: Path, tmp_path: Path) -> None:
     text = document.read_text(encoding="utf-8")

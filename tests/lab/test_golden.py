@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 from machines import GUEST, PROGRAM, ROOTS, needs_guest, needs_qemu
-from recorded import FIXTURES, MANIFEST, plain
+from recorded import FIXTURES, PROVENANCE, plain
 
 from vmstate import VMStateError, load
 from vmstate.errors import MachineError
@@ -22,13 +22,13 @@ from vmstate.lab.golden import (
     main,
     may_differ,
     name_of,
-    read_manifest,
+    read_recordings,
     recipes_of,
     record,
 )
 
 LIST = FIXTURES / "may-differ.json"
-ENTRIES = read_manifest(FIXTURES / "MANIFEST.json")
+ENTRIES = read_recordings(FIXTURES)
 CHEAP = "microvm-bare-cold"
 BOOTED = "idle-early"
 
@@ -64,7 +64,7 @@ def test_only_what_may_differ_differs(one: str, other: str) -> None:
 
 def test_the_recorded_machines_are_there_twice() -> None:
     assert len(TWINS) >= 12
-    assert {MANIFEST[one]["qemu_version"] for one, _ in TWINS} >= {"7.2", "11.1"}
+    assert {PROVENANCE[one]["qemu_version"] for one, _ in TWINS} >= {"7.2", "11.1"}
 
 
 def test_each_row_says_what_and_why() -> None:
@@ -106,8 +106,8 @@ def test_a_release_has_its_own_recipe() -> None:
         release: next(one.argv for one in recipes_of(ENTRIES, release)[0] if one.name == "q35-devices-cold")
         for release in ("5.2", "7.2", "99.0")
     }
-    assert argv["5.2"] == tuple(MANIFEST["recorded/qemu-5.2-q35-devices-cold.mig.xz"]["argv"])
-    assert argv["7.2"] == tuple(MANIFEST["recorded/qemu-7.2-q35-devices-cold.mig.xz"]["argv"])
+    assert argv["5.2"] == tuple(PROVENANCE["recorded/qemu-5.2-q35-devices-cold.mig.xz"]["argv"])
+    assert argv["7.2"] == tuple(PROVENANCE["recorded/qemu-7.2-q35-devices-cold.mig.xz"]["argv"])
     assert argv["5.2"] != argv["7.2"] == argv["99.0"]
 
 
@@ -124,9 +124,9 @@ def test_a_recipe_is_recorded_twice_alike(root: str | None, tmp_path: Path) -> N
     file = first["file"]
     assert file == again["file"] == f"recorded/qemu-{first['qemu_version']}-{CHEAP}.mig.xz"
     assert differences(tmp_path / "first" / file, tmp_path / "again" / file, ()).changes == []
-    if file in MANIFEST:
+    if file in PROVENANCE:
         assert differences(plain(file), tmp_path / "again" / file, ()).changes == []
-        assert all(again[key] == MANIFEST[file][key] for key in ("argv", "capabilities"))
+        assert all(again[key] == PROVENANCE[file][key] for key in ("argv", "capabilities"))
     with load(tmp_path / "first" / file) as stream:
         assert len(stream.to_bytes()) == first["size"]
 
@@ -148,19 +148,19 @@ def test_a_booted_guest_is_recorded_at_both_moments(tmp_path: Path) -> None:
 @needs_qemu
 def test_the_program(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("VMSTATE_QEMU_ROOTS", raising=False)
-    manifest = str(FIXTURES / "MANIFEST.json")
+    streams = str(FIXTURES)
     out = tmp_path / "out"
-    assert main([manifest, "-o", str(out), "none", "q35-stopped", "pc-xbz*", "--guest", "nowhere"]) == 0
+    assert main([streams, "-o", str(out), "none", "q35-stopped", "pc-xbz*", "--guest", "nowhere"]) == 0
     told = capsys.readouterr().out.splitlines()
     assert len(told) == 3 and told[0].startswith("recorded/qemu-")
     assert told[1:] == [
         "q35-stopped: no recipe: its command line was not kept",
         "pc-xbzrle: no recipe: it was driven by more than its command line and its guest (guest_code, parameters)",
     ]
-    (entry,) = read_manifest(out / "MANIFEST.json")
+    (entry,) = read_recordings(out)
     assert entry.keys() >= {"file", "sha256", "size", "qemu_version", "argv"} and (out / entry["file"]).exists()
     # A machine that this QEMU has not got, and one that needs a guest where there is none.
-    words = [manifest, "-o", str(tmp_path / "no"), BOOTED, "--guest", "nowhere"]
+    words = [streams, "-o", str(tmp_path / "no"), BOOTED, "--guest", "nowhere"]
     assert main(words) == 2
     output = capsys.readouterr()
     assert output.out == f"{BOOTED}: not recorded by the system's QEMU: it needs a guest: make guest, or " + (
@@ -179,7 +179,7 @@ def test_what_cannot_be_recorded_says_so(tmp_path: Path, capsys: pytest.CaptureF
         assert [line.count("\n") for line in capsys.readouterr().err.splitlines()] == [0, 0]
         with pytest.raises(VMStateError, match="what may differ"):
             may_differ(bad)
-    assert main([str(FIXTURES / "MANIFEST.json"), "-o", str(tmp_path / "out"), "no-such"]) == 2
+    assert main([str(FIXTURES), "-o", str(tmp_path / "out"), "no-such"]) == 2
     capsys.readouterr()
     recipe = next(one for one in recipes_of(ENTRIES)[0] if one.name == CHEAP)
     with pytest.raises(MachineError, match="the root has no such"):

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from recorded import FIXTURES, MANIFEST, MICROVM, NONE, S390X, STREAMS, opened
+from recorded import FIXTURES, MICROVM, NONE, PROVENANCE, S390X, STREAMS, TRANSCRIPTS, opened
 
 import vmstate
 from vmstate.cli import main
@@ -65,7 +65,7 @@ def symbols(value: Any) -> Any:
 
 def answered(key: str) -> Iterator[tuple[str, Any]]:
     for file in STREAMS:
-        if (answers := MANIFEST.get(file, {}).get(key)) is not None:
+        if (answers := PROVENANCE.get(file, {}).get(key)) is not None:
             yield file, answers
 
 
@@ -146,11 +146,7 @@ def test_an_index_in_guest_memory_is_traced_to_its_bytes() -> None:
 
 @pytest.mark.parametrize("file", [file for file in STREAMS if file.startswith("vhost-user/")])
 def test_vhost_user_devices_answer(file: str) -> None:
-    transcript = next(
-        one
-        for one in json.loads((FIXTURES / "MANIFEST.json").read_text())["transcripts"]
-        if file.startswith("vhost-user/" + one["recording"])
-    )
+    transcript = next(known for name, known in TRANSCRIPTS.items() if file.startswith(f"vhost-user/{name}"))
     stream = opened(file)
     for theirs in transcript["x-query-virtio"]:
         path = next(info["path"] for info in stream.query("x-query-virtio") if info["name"] == theirs["name"])
@@ -386,14 +382,14 @@ def test_features_above_63_have_a_number_of_their_own() -> None:
     assert older["unknown-dev-features2"] == 1 << 1 | 1 << 40
 
 
-@pytest.mark.parametrize("file", [file for file in STREAMS if MANIFEST.get(file, {}).get("virtio")])
+@pytest.mark.parametrize("file", [file for file in STREAMS if PROVENANCE.get(file, {}).get("virtio")])
 def test_the_release_is_the_one_that_saved(file: str) -> None:
     stream = opened(file)
     told = earliest_release(stream)
     if stream.vmdesc is None and stream.configuration is None:
         assert told is None
     else:
-        assert told == Release.read(MANIFEST[file]["qemu_version"])
+        assert told == Release.read(PROVENANCE[file]["qemu_version"])
 
 
 NAMES_OF = {
@@ -406,7 +402,7 @@ NAMES_OF = {
 @pytest.mark.parametrize("file", [file for file in VIRTIO if VIRTIO[file]])
 def test_a_release_has_the_names_and_only_the_names_that_it_used(file: str) -> None:
     """What was offered is in no stream, but shows more of QEMU's tables than what was accepted."""
-    release = Release.read(MANIFEST[file]["qemu_version"])
+    release = Release.read(PROVENANCE[file]["qemu_version"])
     for one in VIRTIO[file]:
         features_of_kind = NAMES_OF.get(one["status"]["name"], ())
         named = [feature for feature in (*TRANSPORT, *features_of_kind) if feature.since is not None]

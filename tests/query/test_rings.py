@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from recorded import MANIFEST, MAPPED_RAM, opened
+from recorded import MAPPED_RAM, PROVENANCE, opened
 
 from vmstate.devices.virtio.accepted import features_of
 from vmstate.devices.virtio.queue import Queue, queues
@@ -37,7 +37,7 @@ def all_queues() -> Iterator[tuple[Any, Queue]]:
 
 def test_queues_are_what_qemu_makes_of_them() -> None:
     found = {queue.desc: queue for _, queue in all_queues()}
-    told = {queue["vring-desc"]: queue for device in MANIFEST[RINGS]["virtio"] for queue in device["queues"]}
+    told = {queue["vring-desc"]: queue for device in PROVENANCE[RINGS]["virtio"] for queue in device["queues"]}
     assert found.keys() == told.keys() and len(found) == 7
     for desc, queue in found.items():
         assert {key: getattr(queue, name) for key, name in AS_QEMU.items()} == {key: told[desc][key] for key in AS_QEMU}

@@ -11,15 +11,16 @@ from pathlib import Path
 
 import pytest
 from machines import COLD, needs_qemu
-from recorded import FIXTURES, MANIFEST, MAPPED_RAM, NONE, POSTCOPY, STREAMS, plain
+from recorded import FIXTURES, MAPPED_RAM, NONE, POSTCOPY, PROVENANCE, STREAMS, plain
 
 from vmstate import Stream, StreamError, VMStateError, load, thin
 from vmstate.cli import main
 from vmstate.saved.corpus import ARCHIVE, corpus_names, corpus_stream, pack, thin_streams
 from vmstate.stream.events import Command
 
-MAPPED = {file for file in STREAMS if MANIFEST.get(file, {}).get("format") == "mapped-ram"}
-SOME = sorted({*STREAMS[::6], POSTCOPY, "recorded/qemu-11.1-pc-xbzrle.mig.xz"} - {MAPPED_RAM})
+MAPPED = {file for file in STREAMS if PROVENANCE.get(file, {}).get("format") == "mapped-ram"}
+WHOLE = [file for file in STREAMS if "whole" in PROVENANCE[file] and file not in MAPPED]
+SOME = sorted({*STREAMS[::12], *WHOLE} - MAPPED)
 
 
 def told(stream: Stream) -> list[object]:
@@ -48,10 +49,12 @@ def test_all_but_the_pages_is_there(file: str) -> None:
 
 def test_all_recorded_streams_are_small() -> None:
     """The figures of fixtures/README.md."""
-    some = [file for file in STREAMS if file.startswith("qemu-")]
-    sizes = [len(lzma.compress(b"".join(thin(FIXTURES / file)), preset=6)) for file in some]
-    assert max(sizes) < 12_000
-    assert sum(sizes) * 30 < sum((FIXTURES / file).stat().st_size for file in some)
+    sizes = [len(lzma.compress(b"".join(thin(FIXTURES / file)), preset=6)) for file in WHOLE]
+    assert max(sizes) < 13_000
+    assert sum(sizes) * 20 < sum((FIXTURES / file).stat().st_size for file in WHOLE)
+    plain_streams = [PROVENANCE[file] for file in STREAMS if file not in MAPPED]
+    assert sum(known.get("original", known)["size"] for known in plain_streams) > 90_000_000
+    assert sum(known["size"] for known in plain_streams) < 60_000_000
 
 
 def test_what_cannot_be_thin(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -16,7 +16,7 @@ import pytest
 from handmade import ODD, as_text, changed, places, scalar, stream_with, structure, vmdesc_text
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from recorded import BARE, FIXTURES, MANIFEST, MICROVM, NONE, STREAMS, opened, pairs_of, plain, vmdesc_of
+from recorded import BARE, DUMPS, FIXTURES, MICROVM, NONE, PROVENANCE, STREAMS, opened, pairs_of, plain, vmdesc_of
 
 from vmstate import DescriptionError, SchemaError, Stream, StreamReader, VMStateDescription, VMStateError, load
 from vmstate.events import find_vmdesc
@@ -36,7 +36,7 @@ def groups() -> dict[str, list[str]]:
         text = find_vmdesc(memoryview(plain(file)))
         if text is not None:
             devices = re.findall(rb'"name" ?: ?"([^"]*)", "instance_id" ?: ?(\d+)', text)
-            found[MANIFEST[file]["qemu_version"], tuple(devices)].append(file)
+            found[PROVENANCE[file]["qemu_version"], tuple(devices)].append(file)
     return {file: files for files in found.values() for file in files}
 
 
@@ -118,7 +118,7 @@ def test_the_dialect_is_recognised(file: str) -> None:
     text = find_vmdesc(memoryview(plain(file)))
     if text is None:
         pytest.skip("no vmdesc")
-    version = MANIFEST[file]["qemu_version"]
+    version = PROVENANCE[file]["qemu_version"]
     if file == "recorded/qemu-10.0-none.mig.xz":
         # Nothing in it that 10.0 writes otherwise than 11.1.
         version = "11.1"
@@ -471,6 +471,7 @@ def test_the_seed_is_read() -> None:
     assert len(PLACES) > 100
 
 
+@pytest.mark.slow
 @settings(deadline=None, max_examples=500, suppress_health_check=[HealthCheck.too_slow])
 @given(
     st.lists(
@@ -506,6 +507,7 @@ def test_mutated_json_is_read_or_refused(changes: list[tuple[int, str, Any]]) ->
             assert "\n" not in str(error)
 
 
+@pytest.mark.slow
 @settings(deadline=None, max_examples=200)
 @given(st.lists(st.tuples(st.integers(0, len(SEED) - 1), st.integers(0, 255)), min_size=1, max_size=4))
 def test_flipped_bytes_are_read_or_refused(flips: list[tuple[int, int]]) -> None:
@@ -567,11 +569,7 @@ def test_the_opaque_field_that_is_longer_is_found_among_several() -> None:
 
 # -dump-vmstate
 
-DUMPS = {
-    entry["file"]: entry["machine"]
-    for entry in json.loads((FIXTURES / "MANIFEST.json").read_text())["schemas"]
-    if "machine" in entry
-}
+MACHINES = {file: known["machine"] for file, known in DUMPS.items() if "machine" in known}
 
 
 @lru_cache(maxsize=2)
@@ -599,20 +597,20 @@ def compare(vmsd: VMStateDescription, obj: dict[str, Any]) -> None:
         compare(sub.vmsd, entry)
 
 
-@pytest.mark.parametrize("file", DUMPS)
+@pytest.mark.parametrize("file", MACHINES)
 def test_dumps_are_read(file: str) -> None:
     text = dump_text(file)
     raw = json.loads(text)
     dump = read_dump(text)
     assert isinstance(dump, Dump)
-    assert dump.machine == raw.pop("vmschkmachine")["Name"] == DUMPS[file]
+    assert dump.machine == raw.pop("vmschkmachine")["Name"] == MACHINES[file]
     assert dump.devices.keys() == raw.keys()
     assert len(dump.devices) > (150 if "q35" in file else 30)
     for device, entry in raw.items():
         compare(dump.devices[device], entry["Description"])
 
 
-@pytest.mark.parametrize("file", DUMPS)
+@pytest.mark.parametrize("file", MACHINES)
 def test_a_codec_of_a_dump_is_refused_by_name(file: str) -> None:
     refused = 0
     for vmsd in read_dump(dump_text(file)).devices.values():
@@ -655,6 +653,7 @@ SMALL_DUMP: dict[str, Any] = {
 }
 
 
+@pytest.mark.slow
 @settings(deadline=None, max_examples=300)
 @given(st.integers(0, 10_000), st.sampled_from(["replace", "replace", "drop"]), ODD)
 def test_mutated_dumps_are_read_or_refused(number: int, change: str, value: Any) -> None:

@@ -418,6 +418,7 @@ def damaged(data: bytes, edits: list[tuple[str, int, int]]) -> bytes:
     return bytes(out)
 
 
+@pytest.mark.slow
 @settings(deadline=None, max_examples=250, suppress_health_check=[HealthCheck.too_slow])
 @given(EDITS, st.booleans())
 def test_damage_is_read_or_refused(edits: list[tuple[str, int, int]], library: bool) -> None:
@@ -443,6 +444,7 @@ def test_a_vmdesc_that_is_not_where_the_stream_ends() -> None:
     assert error.message.startswith("vmdesc is not JSON")
 
 
+@pytest.mark.slow
 @settings(deadline=None, max_examples=60, suppress_health_check=[HealthCheck.too_slow])
 @given(EDITS)
 def test_damage_takes_no_memory(edits: list[tuple[str, int, int]]) -> None:
@@ -459,6 +461,7 @@ def test_damage_takes_no_memory(edits: list[tuple[str, int, int]]) -> None:
     assert peak <= MIB + 64 * len(data)
 
 
+@pytest.mark.slow
 @settings(deadline=None, max_examples=100)
 @given(st.binary(max_size=300))
 def test_anything_behind_a_header(rest: bytes) -> None:
@@ -727,6 +730,7 @@ CHANGES = st.lists(
 SMALL_DOCUMENT = pairs_of(json.dumps(to_document(opened(NONE), None)))
 
 
+@pytest.mark.slow
 @settings(deadline=None, max_examples=300)
 @given(
     st.lists(

@@ -14,11 +14,11 @@ from typing import Any, NamedTuple
 import pytest
 from recorded import (
     FIXTURES,
-    MANIFEST,
     MAPPED_RAM,
     MICROVM,
     NO_VMDESC,
     POSTCOPY,
+    PROVENANCE,
     S390X,
     STREAMS,
     opened,
@@ -57,12 +57,12 @@ def device_sections(stream: Stream) -> list[Section]:
 
 
 def test_fixtures_are_the_ones_of_the_manifest() -> None:
-    assert set(STREAMS) == set(MANIFEST)
+    assert set(STREAMS) == set(PROVENANCE)
     assert len(STREAMS) > 100
 
 
 def test_provenance(recording: Recording) -> None:
-    entry = MANIFEST[recording.file]
+    entry = PROVENANCE[recording.file]
     assert len(recording.data) == entry["size"]
     assert hashlib.sha256(recording.data).hexdigest() == entry["sha256"]
     configuration = recording.stream.configuration

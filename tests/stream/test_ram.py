@@ -671,6 +671,7 @@ def summary(events):
             yield "hook" if isinstance(event, RamHook) else "flush"
 
 
+@pytest.mark.slow
 @settings(deadline=None)
 @given(sections(), st.integers(1, 5000))
 def test_any_records_in_any_pieces(section, step):
@@ -681,6 +682,7 @@ def test_any_records_in_any_pieces(section, step):
     assert events_of(payload, scanner(SMALL), step) == whole
 
 
+@pytest.mark.slow
 @settings(deadline=None)
 @given(
     sections(),

@@ -10,6 +10,7 @@ from typing import Any
 
 from vmstate import Stream, load
 from vmstate.events import find_vmdesc
+from vmstate.qemu.provenance import read_provenance
 from vmstate.schema import Vmdesc, read_vmdesc
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -19,9 +20,37 @@ FIXTURES = ROOT / "fixtures"
 STREAMS = sorted(
     str(path.relative_to(FIXTURES)) for path in FIXTURES.rglob("*.mig.xz") if FIXTURES / "fuzz" not in path.parents
 )
-MANIFEST: dict[str, dict[str, Any]] = {
-    entry["file"]: entry for entry in json.loads((FIXTURES / "MANIFEST.json").read_text())["streams"]
+
+
+def provenance_of(file: str) -> dict[str, Any]:
+    """What is written beside a recorded file."""
+    known = read_provenance(FIXTURES / file)
+    assert known is not None, f"{file} has no provenance"
+    return known
+
+
+QUICK = (
+    "recorded/qemu-5.2-q35-virtio-net-idle.mig.xz",
+    "qemu-7.2-q35-virtio-net.mig.xz",
+    "recorded/qemu-10.0-q35-mq2-cold.mig.xz",
+    "qemu-11.1-q35-virtio-net-mq4.mig.xz",
+)
+"""A thin stream of each release: a test that is run for many streams is marked slow for all but these."""
+
+PROVENANCE = {file: provenance_of(file) for file in STREAMS}
+"""What is known of each stream: fixtures/README.md says what is in it."""
+
+DUMPS = {
+    file: provenance_of(file)
+    for file in sorted(str(path.relative_to(FIXTURES)) for path in (FIXTURES / "dump-vmstate").glob("*.json.xz"))
 }
+"""What is known of each output of -dump-vmstate, and of what QEMU's own checker says of them."""
+
+TRANSCRIPTS = {
+    path.name.removesuffix("-source.jsonl"): provenance_of(f"vhost-user/{path.name.removesuffix('-source.jsonl')}")
+    for path in sorted((FIXTURES / "vhost-user").glob("*-source.jsonl"))
+}
+"""What is known of each migration with a vhost-user back end, by its name."""
 
 MICROVM = "qemu-7.2-microvm-virtio-net-mmio.mig.xz"
 BARE = "recorded/qemu-7.2-microvm-bare-cold.mig.xz"

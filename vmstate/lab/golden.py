@@ -1,23 +1,21 @@
 """Golden streams: recorded once more, by each release of QEMU that can be had.
 
-    python -m vmstate.lab.golden MANIFEST -o FOLDER [NAME ...]
+    python -m vmstate.lab.golden STREAMS -o FOLDER [NAME ...]
 
-MANIFEST is that of recorded streams (fixtures/MANIFEST.json), whose entries are the recipes: command line,
-capabilities, what was typed in the guest, and what was done between two moments of one guest. Each is recorded by the
-system's QEMU and by those of the roots that VMSTATE_QEMU_ROOTS names (with colons between), into FOLDER, with a
-manifest of the same form. NAME is that of a recipe, `*` standing for any text; all are done where none is given.
+STREAMS is a folder of recorded streams (fixtures/), whose provenances are the recipes: command line, capabilities, what
+was typed in the guest, and what was done between two moments of one guest. Each is recorded by the system's QEMU and by
+those of the roots that VMSTATE_QEMU_ROOTS names (with colons between), into FOLDER, with a provenance of the same form.
+NAME is that of a recipe, `*` standing for any text; all are done where none is given.
 
 A recipe whose machine was driven by more than its command line and its guest (a back end, a program of its own, the
-qtest protocol) is told with the reason, and so is one that a release refuses. A recording that is there already beside
-MANIFEST is compared with the new one. What may differ between two recordings of a recipe stands in `may-differ.json`
-beside MANIFEST: [{"paths": [SECTION[.PATH], ...], "why": text}], in the form of paths that `diff` ignores; noise may
-differ anyway.
+qtest protocol) is told with the reason, and so is one that a release refuses. A recording that STREAMS has already is
+compared with the new one. What may differ between two recordings of a recipe stands in STREAMS/may-differ.json:
+[{"paths": [SECTION[.PATH], ...], "why": text}], in the form of paths that `diff` ignores; noise may differ anyway.
 """
 
 from __future__ import annotations
 
 import argparse
-import hashlib
 import json
 import lzma
 import os
@@ -35,12 +33,13 @@ from vmstate.files import write_atomic
 from vmstate.lab.guest import READY, Guest, guest_in
 from vmstate.qemu.capture import capture_machine
 from vmstate.qemu.machine import Machine, find_qemu
-from vmstate.qemu.provenance import RUN_FOLDER, provenance_path
+from vmstate.qemu.provenance import RUN_FOLDER, provenance_path, read_provenance, write_provenance
 from vmstate.vmsd.data import Value
 
 ROOTS = "VMSTATE_QEMU_ROOTS"
 GUEST = "VMSTATE_GUEST"
 MAY_DIFFER = "may-differ.json"
+STREAM_ENDING = ".mig.xz"
 LIMIT = 120.0
 """Seconds that a guest may take to boot, and QEMU to answer."""
 
@@ -60,7 +59,7 @@ class Moment(Value):
 
 
 class Recipe(Value):
-    """How streams are recorded: `folder` they are in, below the manifest's; `moments` are of one machine, in order."""
+    """How streams are recorded: `folder` they are in, below that of all; `moments` are of one machine, in order."""
 
     name: str
     folder: str
@@ -75,25 +74,28 @@ class Recipe(Value):
 
 
 def name_of(entry: dict[str, Any]) -> str:
-    """NAME of an entry's qemu-RELEASE-NAME.mig.xz."""
-    return str(entry["file"]).rpartition("/")[2].removesuffix(".mig.xz").split("-", 2)[2]
+    """NAME of a recording's qemu-RELEASE-NAME.mig.xz."""
+    return str(entry["file"]).rpartition("/")[2].removesuffix(STREAM_ENDING).split("-", 2)[2]
 
 
-def read_manifest(path: str | os.PathLike[str]) -> list[dict[str, Any]]:
-    """The entries of a manifest. Raises `StreamError`."""
-    try:
-        entries = json.loads(Path(path).read_bytes())["streams"]
-        for entry in entries:
-            name_of(entry)
-    except OSError as error:
-        raise StreamError((error.strerror or str(error)).lower(), file=os.fspath(path)) from None
-    except (ValueError, LookupError, TypeError) as error:
-        raise StreamError("this is no manifest of recorded streams", file=os.fspath(path)) from error
-    return list(entries)
+def read_recordings(folder: str | os.PathLike[str]) -> list[dict[str, Any]]:
+    """The provenances of the recorded streams in a folder and below, "file" being the path from there.
+
+    Streams of other names than qemu-RELEASE-NAME.mig.xz are passed over. Raises `StreamError`.
+    """
+    recordings = []
+    for path in sorted(Path(folder).rglob(f"qemu-*-*{STREAM_ENDING}")):
+        provenance = read_provenance(path)
+        if provenance is None:
+            raise StreamError("a recorded stream has no provenance", file=str(path), expected=provenance_path(path))
+        recordings.append({**provenance, "file": str(path.relative_to(folder))})
+    if not recordings:
+        raise StreamError("this is no folder of recorded streams", file=os.fspath(folder))
+    return recordings
 
 
 def recipes_of(entries: Iterable[dict[str, Any]], release: str | None = None) -> tuple[list[Recipe], dict[str, str]]:
-    """The recipes of a manifest for a release, and why some of its streams cannot be recorded so: {NAME: reason}.
+    """The recipes of recordings for a release, and why some of its streams cannot be recorded so: {NAME: reason}.
 
     Of a stream that several releases recorded, the recipe is the entry of that release, or else the last one.
     """
@@ -122,10 +124,10 @@ def _beyond(entries: list[dict[str, Any]]) -> str | None:
     argv = entry.get("argv") or []
     if not argv:
         return "its command line was not kept"
-    missing = [key for key in BEYOND if any(entry_of_moment.get(key) for entry_of_moment in entries)]
+    missing = [key for key in BEYOND if any(entry.get(key) for entry in entries)]
     if missing:
         return f"it was driven by more than its command line and its guest ({', '.join(missing)})"
-    if any(entry_of_moment.get("moment") for entry_of_moment in entries) and len(entries) != 2:
+    if any(entry.get("moment") for entry in entries) and len(entries) != 2:
         return "one of its two moments is missing"
     files = [word for word in argv if RUN_FOLDER in word and "mem-path=" not in word]
     if files:
@@ -137,10 +139,10 @@ def _beyond(entries: list[dict[str, Any]]) -> str | None:
 
 def _recipe(name: str, entries: list[dict[str, Any]]) -> Recipe:
     entry = entries[0]
-    ordered = sorted(entries, key=lambda recorded: recorded.get("moment", "") != "early")
+    ordered = sorted(entries, key=lambda entry: entry.get("moment", "") != "early")
     moments = [
-        Moment(name_of(recorded), tuple(recorded.get("steps") or () if place else recorded.get("guest") or ()))
-        for place, recorded in enumerate(ordered)
+        Moment(name_of(recording), tuple(recording.get("steps" if place else "guest") or ()))
+        for place, recording in enumerate(ordered)
     ]
     return Recipe(
         name=name,
@@ -168,7 +170,7 @@ def record(
     guest: Guest | None = None,
     limit: float = LIMIT,
 ) -> list[dict[str, Any]]:
-    """Record the streams of a recipe into a folder; their entries for a manifest.
+    """Record the streams of a recipe into a folder; their provenances, as `read_recordings` gives them.
 
     QEMU is the system's, or that of a root. Raises `MachineError` where it cannot be recorded, with QEMU's words.
     """
@@ -200,7 +202,7 @@ def record(
 def _moment(
     recipe: Recipe, moment: Moment, machine: Machine, release: str, folder: Path, limit: float
 ) -> dict[str, Any]:
-    """Save a machine as a moment of its recipe; the entry of the manifest."""
+    """Save a machine as a moment of its recipe; its provenance, with the path of the stream in `folder`."""
     target = folder / recipe.folder / f"qemu-{release}-{moment.name}.mig.xz"
     target.parent.mkdir(parents=True, exist_ok=True)
     plain = target.with_suffix("")
@@ -222,10 +224,10 @@ def _moment(
         Path(provenance_path(plain)).unlink(missing_ok=True)
     answers = known["answers"]
     queues = answers.get("x-query-virtio-queue-status", {})
-    entry = {
-        "file": str(target.relative_to(folder)),
-        "sha256": hashlib.sha256(data).hexdigest(),
-        "size": len(data),
+    provenance = {
+        **{key: known[key] for key in ("kind", "vmstate")},
+        "file": target.name,
+        **{key: known[key] for key in ("size", "sha256", "recorded", "recorder")},
         "qemu_version": release,
         "qemu_build": known["qemu_build"],
         "argv": list(recipe.argv),
@@ -240,10 +242,13 @@ def _moment(
     if len(recipe.moments) > 1:
         early = moment is recipe.moments[0]
         pair = f"qemu-{release}-{recipe.name}"
-        entry |= {"pair": pair.removesuffix("-early"), "moment": "early" if early else "final"}
-        entry["steps"] = list(recipe.moments[1].lines)
-        entry["guest"] = list(recipe.moments[0].lines)
-    return entry | ({"format": "mapped-ram"} if is_mapped else {})
+        provenance |= {"pair": pair.removesuffix("-early"), "moment": "early" if early else "final"}
+        provenance["steps"] = list(recipe.moments[1].lines)
+        provenance["guest"] = list(recipe.moments[0].lines)
+    if is_mapped:
+        provenance["format"] = "mapped-ram"
+    write_provenance(target, provenance)
+    return {**provenance, "file": str(target.relative_to(folder))}
 
 
 def may_differ(path: str | os.PathLike[str]) -> list[str]:
@@ -252,20 +257,20 @@ def may_differ(path: str | os.PathLike[str]) -> list[str]:
         rows: list[dict[str, Any]] = json.loads(Path(path).read_bytes())
         if not isinstance(rows, list):
             raise TypeError
-        return [str(path_pattern) for row in rows for path_pattern in row["paths"]]
+        return [str(path) for row in rows for path in row["paths"]]
     except OSError as error:
         raise StreamError((error.strerror or str(error)).lower(), file=os.fspath(path)) from None
     except (ValueError, LookupError, TypeError) as error:
         raise StreamError("this is no list of what may differ", file=os.fspath(path)) from error
 
 
-def differences(expected: Any, actual: Any, allowed: Sequence[str]) -> Difference:
+def differences(before: Any, after: Any, allowed: Sequence[str]) -> Difference:
     """What differs between two recordings of a recipe and should not: noise aside, and the paths that may."""
-    return diff(expected, actual, ignore=allowed)
+    return diff(before, after, ignore=allowed)
 
 
 def record_all(
-    manifest: str | os.PathLike[str],
+    streams: str | os.PathLike[str],
     folder: str | os.PathLike[str],
     names: Sequence[str] = (),
     *,
@@ -273,21 +278,21 @@ def record_all(
     guest: Guest | None = None,
     limit: float = LIMIT,
 ) -> Iterator[tuple[str, bool]]:
-    """Record the recipes of a manifest by the QEMU of each root (None: the system's) into a folder.
+    """Record the recipes of a folder of streams by the QEMU of each root (None: the system's) into another folder.
 
-    Gives a line for a reader for each stream, and whether it is as it should be. A manifest of what was recorded is
-    written into the folder at the end. Raises `VMStateError` where nothing can be recorded at all.
+    Gives a line for a reader for each stream, and whether it is as it should be. Raises `VMStateError` where nothing
+    can be recorded at all.
     """
-    entries = read_manifest(manifest)
-    left = recipes_of(entries)[1]
-    beside = Path(manifest).parent
-    allowed = may_differ(beside / MAY_DIFFER) if (beside / MAY_DIFFER).exists() else []
-    if not any(_is_named(name_of(entry), names) for entry in entries):
-        raise StreamError("the manifest has no recipe of this name", file=os.fspath(manifest), found=" ".join(names))
-    recorded: list[dict[str, Any]] = []
+    recordings = read_recordings(streams)
+    left = recipes_of(recordings)[1]
+    exceptions = Path(streams, MAY_DIFFER)
+    allowed = may_differ(exceptions) if exceptions.exists() else []
+    if not any(_is_named(name_of(recording), names) for recording in recordings):
+        raise StreamError("there is no recipe of this name", file=os.fspath(streams), found=" ".join(names))
+    is_anything_recorded = False
     for root in roots:
         place = "the system's QEMU" if root is None else root
-        recipes, _ = recipes_of(entries, release_of(root))
+        recipes, _ = recipes_of(recordings, release_of(root))
         for recipe in recipes:
             if not _is_named(recipe.name, names):
                 continue
@@ -296,16 +301,14 @@ def record_all(
             except VMStateError as error:
                 yield one_line(f"{recipe.name}: not recorded by {place}: {error}"), True
                 continue
-            recorded += made
-            for entry in made:
-                yield _compared(entry, Path(folder), beside, entries, allowed)
+            is_anything_recorded = True
+            for recording in made:
+                yield _compared(recording, Path(folder), Path(streams), recordings, allowed)
     for name, reason in left.items():
         if _is_named(name, names):
             yield f"{name}: no recipe: {reason}", True
-    if not recorded:
+    if not is_anything_recorded:
         raise MachineError("nothing was recorded")
-    recorded.sort(key=lambda entry: str(entry["file"]))
-    write_atomic(Path(folder, "MANIFEST.json"), [json.dumps({"streams": recorded}, indent=1).encode() + b"\n"])
 
 
 def _is_named(name: str, names: Sequence[str]) -> bool:
@@ -313,21 +316,21 @@ def _is_named(name: str, names: Sequence[str]) -> bool:
 
 
 def _compared(
-    entry: dict[str, Any], folder: Path, beside: Path, entries: list[dict[str, Any]], allowed: list[str]
+    made: dict[str, Any], folder: Path, streams: Path, recordings: list[dict[str, Any]], allowed: list[str]
 ) -> tuple[str, bool]:
-    told = f"{entry['file']}: {entry['size']:,} bytes"
-    if not any(listed["file"] == entry["file"] for listed in entries):
-        return f"{told}, recorded for the first time", True
-    difference = differences(beside / entry["file"], folder / entry["file"], allowed)
+    line = f"{made['file']}: {made['size']:,} bytes"
+    if not any(recording["file"] == made["file"] for recording in recordings):
+        return f"{line}, recorded for the first time", True
+    difference = differences(streams / made["file"], folder / made["file"], allowed)
     if difference.equal:
-        return f"{told}, equal to the one beside the manifest", True
-    return "\n  ".join([f"{told}, differs from the one beside the manifest", *lines_of(difference.changes)]), False
+        return f"{line}, equal to the one that was there", True
+    return "\n  ".join([f"{line}, differs from the one that was there", *lines_of(difference.changes)]), False
 
 
 def main(words: Sequence[str] | None = None) -> int:
     """Run as a program: exit code 0; 1 where a recording differs where it should not; 2 where nothing is recorded."""
     parser = argparse.ArgumentParser(prog="python -m vmstate.lab.golden", description="Record golden streams again.")
-    parser.add_argument("manifest", metavar="MANIFEST")
+    parser.add_argument("streams", metavar="STREAMS", help="a folder of recorded streams with their provenances")
     parser.add_argument("names", metavar="NAME", nargs="*", help="recipes (*: any text); all of them if none is named")
     parser.add_argument("-o", "--output", metavar="FOLDER", required=True)
     parser.add_argument("--guest", metavar="FOLDER", default=os.environ.get(GUEST, ".guest"))
@@ -337,7 +340,7 @@ def main(words: Sequence[str] | None = None) -> int:
     good = True
     try:
         for line, is_good in record_all(
-            options.manifest,
+            options.streams,
             options.output,
             options.names,
             roots=[None, *roots],
