@@ -91,9 +91,9 @@ class Cases:
         self.settings = settings
         devices: dict[str, list[tuple[Subject, list[Mutator]]]] = {}
         for subject in subjects:
-            found = applicable(subject, framing=settings.framing, names=settings.mutators)
-            if found:
-                devices.setdefault(_device(subject), []).append((subject, found))
+            applying = applicable(subject, framing=settings.framing, names=settings.mutators)
+            if applying:
+                devices.setdefault(_device(subject), []).append((subject, applying))
         # A device that was recorded often is not spoilt more often.
         self._with = list(devices.values())
         if not self._with:
@@ -125,13 +125,13 @@ class _Report(Value):
 
     def packed(self, subjects: Sequence[Subject]) -> _Report:
         """The same with subjects by their number, which can be sent to another process."""
-        found = [one.replace(subject=subjects.index(one.subject)) for one in self.findings]
-        return self.replace(findings=found)
+        numbered = [finding.replace(subject=subjects.index(finding.subject)) for finding in self.findings]
+        return self.replace(findings=numbered)
 
     def unpacked(self, subjects: Sequence[Subject]) -> _Report:
         """The same back."""
-        found = [one.replace(subject=subjects[one.subject]) for one in self.findings]  # type: ignore[call-overload]
-        return self.replace(findings=found)
+        numbered = [finding.replace(subject=subjects[finding.subject]) for finding in self.findings]  # type: ignore[call-overload]
+        return self.replace(findings=numbered)
 
 
 def run_block(cases: Cases, target: Target, block: int, size: int, seen: set[str]) -> _Report:
@@ -171,16 +171,16 @@ def _found(
     return Found(subject, mutations, verdict, number)
 
 
-def _add(findings: dict[str, Found], found: Found) -> bool:
+def _add(findings: dict[str, Found], finding: Found) -> bool:
     """Count a finding in; whether it is new, or smaller than the one that is there."""
-    known = findings.get(found.id)
+    known = findings.get(finding.id)
     if known is None:
-        findings[found.id] = found
+        findings[finding.id] = finding
         return True
-    smaller = len(found.mutations) < len(known.mutations)
-    kept = found if smaller else known
-    times = known.times + found.times
-    findings[found.id] = Found(kept.subject, kept.mutations, kept.verdict, kept.number, times)
+    smaller = len(finding.mutations) < len(known.mutations)
+    kept = finding if smaller else known
+    times = known.times + finding.times
+    findings[finding.id] = Found(kept.subject, kept.mutations, kept.verdict, kept.number, times)
     return smaller
 
 
@@ -223,9 +223,9 @@ class Campaign:
         begun = time.monotonic()
         before = self.summary.seconds
 
-        def report(said: _Report) -> bool:
+        def report(block_report: _Report) -> bool:
             """Take in what a worker said; whether the campaign goes on."""
-            self._take(said)
+            self._take(block_report)
             self.summary.seconds = before + time.monotonic() - begun
             if progress is not None:
                 progress(self.summary)
@@ -253,7 +253,7 @@ class Campaign:
             block += 1
 
     def _run_here(self, last: int | None, report: Callable[[_Report], bool]) -> None:
-        seen = {found.verdict.key for found in self.summary.findings.values()}
+        seen = {finding.verdict.key for finding in self.summary.findings.values()}
         target = self.make_target()
         try:
             for block in self._blocks(last):
@@ -268,7 +268,7 @@ class Campaign:
         workers: list[_Worker] = []
         try:
             for _ in range(jobs):
-                workers.append(_Worker(context, self, [one.pipe for one in workers]))
+                workers.append(_Worker(context, self, [worker.pipe for worker in workers]))
             busy = {worker.pipe: worker for worker in workers if worker.give(next(blocks, None))}
             while busy:
                 for pipe in wait(list(busy)):
@@ -283,27 +283,27 @@ class Campaign:
             for worker in workers:
                 worker.end()
 
-    def _take(self, said: _Report) -> None:
+    def _take(self, block_report: _Report) -> None:
         summary = self.summary
-        summary.runs += said.runs
-        summary.right += said.right
-        summary.wrong += said.wrong
-        for name, counts in vars(said.coverage).items():
+        summary.runs += block_report.runs
+        summary.right += block_report.right
+        summary.wrong += block_report.wrong
+        for name, counts in vars(block_report.coverage).items():
             getattr(summary.coverage, name).update(counts)
         if self.store is not None:
-            self.store.record(said.rows)
-        self._done.add(said.block)
-        for found in said.findings:
-            if _add(summary.findings, found):
-                self._keep(summary.findings[found.id])
-        if self.store is not None and (said.findings or said.rows or len(self._done) % 16 == 0):
+            self.store.record(block_report.rows)
+        self._done.add(block_report.block)
+        for finding in block_report.findings:
+            if _add(summary.findings, finding):
+                self._keep(summary.findings[finding.id])
+        if self.store is not None and (block_report.findings or block_report.rows or len(self._done) % 16 == 0):
             self._keep_progress()
 
-    def _keep(self, found: Found) -> None:
+    def _keep(self, finding: Found) -> None:
         if self.store is not None:
-            self.store.keep(self.settings.target, found)
+            self.store.keep(self.settings.target, finding)
         if self.examples is not None:
-            self.examples.save(found.subject, found.mutations)
+            self.examples.save(finding.subject, finding.mutations)
 
     # Going on.
 
@@ -311,7 +311,7 @@ class Campaign:
         if self.store is None:
             return
         summary = self.summary
-        said = {
+        progress = {
             "settings": self.settings.as_json(),
             "done": _ranges(self._done),
             "runs": summary.runs,
@@ -319,35 +319,35 @@ class Campaign:
             "right": summary.right,
             "wrong": summary.wrong,
             "coverage": summary.coverage.as_json(),
-            "times": {name: found.times for name, found in summary.findings.items()},
+            "times": {name: finding.times for name, finding in summary.findings.items()},
         }
-        self.store.write(self.store.folder / "campaign.json", said)
+        self.store.write(self.store.folder / "campaign.json", progress)
 
     def _resume(self, store: Store) -> None:
-        said = store.progress()
-        if said is None:
+        progress = store.progress()
+        if progress is None:
             store.forget(lambda number: False)
             return
-        if said.get("settings") != self.settings.as_json():
+        if progress.get("settings") != self.settings.as_json():
             raise VMStateError(
                 "another campaign is kept there",
                 file=str(store.folder),
                 expected=str(self.settings.as_json()),
-                found=str(said.get("settings")),
+                found=str(progress.get("settings")),
             )
         try:
-            self._done = {block for first, last in said["done"] for block in range(first, last + 1)}
-            self.summary.runs = int(said["runs"])
-            self.summary.seconds = float(said["seconds"])
-            self.summary.right, self.summary.wrong = int(said["right"]), int(said["wrong"])
-            self.summary.coverage = Coverage.from_json(said["coverage"])
-            times = {str(name): int(count) for name, count in said["times"].items()}
+            self._done = {block for first, last in progress["done"] for block in range(first, last + 1)}
+            self.summary.runs = int(progress["runs"])
+            self.summary.seconds = float(progress["seconds"])
+            self.summary.right, self.summary.wrong = int(progress["right"]), int(progress["wrong"])
+            self.summary.coverage = Coverage.from_json(progress["coverage"])
+            times = {str(name): int(count) for name, count in progress["times"].items()}
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise VMStateError(f"is no campaign: {error}", file=str(store.folder / "campaign.json")) from None
         # What a block that is run again had recorded would stand there twice.
         store.forget(lambda number: number // self._size in self._done)
-        for found in store.findings(self.subjects):
-            self.summary.findings[found.id] = found.replace(times=times.get(found.id, found.times))
+        for finding in store.findings(self.subjects):
+            self.summary.findings[finding.id] = finding.replace(times=times.get(finding.id, finding.times))
 
     def _replay_examples(self) -> None:
         """First what others have found."""
@@ -359,9 +359,9 @@ class Campaign:
                 target = target or self.make_target()
                 verdict = target.run(subject, spoilt(subject, mutations), mutations)
                 if verdict.is_finding and _add(self.summary.findings, Found(subject, mutations, verdict, -1)):
-                    found = Found(subject, mutations, verdict, -1)
+                    finding = Found(subject, mutations, verdict, -1)
                     if self.store is not None:
-                        self.store.keep(self.settings.target, found)
+                        self.store.keep(self.settings.target, finding)
         finally:
             if target is not None:
                 target.close()
@@ -373,14 +373,14 @@ class Campaign:
         summary = self.summary
         fields, rules = reachable(self.subjects)
         touched = summary.coverage
-        said: dict[str, Any] = {
+        summary_json: dict[str, Any] = {
             **self.settings.as_json(),
             "seeds": [subject.name for subject in self.subjects],
             "runs": summary.runs,
             "seconds": round(summary.seconds, 3),
             "rate": round(summary.rate, 1),
             "verdicts": dict(sorted(touched.verdicts.items())),
-            "findings": [found.as_json() for found in summary.findings.values()],
+            "findings": [finding.as_json() for finding in summary.findings.values()],
             "coverage": {
                 "fields": {"touched": len(fields & set(touched.fields)), "of": len(fields)},
                 "rules": {"touched": sorted(set(touched.rules)), "of": len(rules)},
@@ -389,8 +389,8 @@ class Campaign:
             },
         }
         if summary.right or summary.wrong:
-            said["prediction"] = {"right": summary.right, "wrong": summary.wrong}
-        return said
+            summary_json["prediction"] = {"right": summary.right, "wrong": summary.wrong}
+        return summary_json
 
 
 class _Worker:
@@ -413,12 +413,12 @@ class _Worker:
     def take(self) -> _Report:
         """The report of the block. Raises `VMStateError` where the worker failed or is gone."""
         try:
-            said = self.pipe.recv()
+            message = self.pipe.recv()
         except EOFError:
             raise VMStateError("a worker has died", found=f"status {self.process.exitcode}") from None
-        if isinstance(said, _Report):
-            return said
-        raise VMStateError(str(said))
+        if isinstance(message, _Report):
+            return message
+        raise VMStateError(str(message))
 
     def end(self) -> None:
         """End it, and wait until it has put away what it started."""
@@ -431,20 +431,20 @@ class _Worker:
 
 
 def _work(pipe: Connection, campaign: Campaign, others: list[Connection]) -> None:
-    for other in others:
-        other.close()
+    for inherited in others:
+        inherited.close()
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, _leave)
     threading.Thread(target=_end_with_campaign, daemon=True).start()
-    seen = {found.verdict.key for found in campaign.summary.findings.values()}
+    seen = {finding.verdict.key for finding in campaign.summary.findings.values()}
     target: Target | None = None
     with suppress(EOFError, BrokenPipeError, SystemExit):
         try:
             target = campaign.make_target()
             while True:
                 block = pipe.recv()
-                said = run_block(campaign.cases, target, block, campaign._size, seen)
-                pipe.send(said.packed(campaign.subjects))
+                block_report = run_block(campaign.cases, target, block, campaign._size, seen)
+                pipe.send(block_report.packed(campaign.subjects))
         except VMStateError as error:
             pipe.send(str(error))
         finally:
@@ -469,13 +469,13 @@ def _leave(number: int, frame: FrameType | None) -> None:
 
 def _ranges(numbers: set[int]) -> list[list[int]]:
     """Numbers as [first, last] of each run of them."""
-    found: list[list[int]] = []
+    runs: list[list[int]] = []
     for number in sorted(numbers):
-        if found and found[-1][1] == number - 1:
-            found[-1][1] = number
+        if runs and runs[-1][1] == number - 1:
+            runs[-1][1] = number
         else:
-            found.append([number, number])
-    return found
+            runs.append([number, number])
+    return runs
 
 
 def store_in(folder: str | None) -> Store | None:

@@ -51,14 +51,14 @@ def device_names(patterns: str | Sequence[str]) -> list[str]:
 
     Raises `VMStateError` where nothing is meant.
     """
-    found: list[str] = []
+    devices: list[str] = []
     for pattern in [patterns] if isinstance(patterns, str) else patterns:
         path, _, last = pattern.rpartition("/")
         names = [name for name in known_names() if fnmatch.fnmatchcase(name, last)]
-        found += [f"{path}/{name}" if path else on_a_bus(name) for name in names if _has_states(name)]
-    if not found:
+        devices += [f"{path}/{name}" if path else on_a_bus(name) for name in names if _has_states(name)]
+    if not devices:
         raise DescriptionError(f"the device library has nothing of the name {patterns!r}")
-    return list(dict.fromkeys(found))
+    return list(dict.fromkeys(devices))
 
 
 def on_a_bus(name: str) -> str:
@@ -144,7 +144,7 @@ def _vmsd(declared: Any) -> VMStateDescription:
 
 def _configuration(source: Source) -> Configuration:
     name = source.choice(("pc-q35-7.2", "none", "microvm", "s390-ccw-virtio-7.2", "x" * 64))
-    names = [one for one in ("x-ignore-shared", "auto-converge") if source.chance(4)]
+    names = [capability for capability in ("x-ignore-shared", "auto-converge") if source.chance(4)]
     return Configuration(
         len=len(name),
         name=name,

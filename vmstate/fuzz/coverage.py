@@ -39,10 +39,10 @@ class Coverage:
     @classmethod
     def from_json(cls, data: Any) -> Coverage:
         """The same back."""
-        found = cls()
-        for name, counts in vars(found).items():
+        coverage = cls()
+        for name, counts in vars(coverage).items():
             counts.update({str(key): int(value) for key, value in dict(data[name]).items()})
-        return found
+        return coverage
 
 
 def reachable(subjects: Iterable[Subject]) -> tuple[set[str], set[str]]:

@@ -26,7 +26,7 @@ class Examples:
 
     def save(self, subject: Subject, mutations: list[Mutation]) -> None:
         """Keep a case. Raises `VMStateError`."""
-        case = {"seed": _sum(subject), "mutations": [one.as_json() for one in mutations]}
+        case = {"seed": _sum(subject), "mutations": [mutation.as_json() for mutation in mutations]}
         with _failures():
             self._database.save(self._key, json.dumps(case, sort_keys=True).encode())
 
@@ -38,7 +38,7 @@ class Examples:
         for raw in kept:
             try:
                 case = json.loads(raw)
-                mutations = [Mutation.from_json(one) for one in case["mutations"]]
+                mutations = [Mutation.from_json(stored) for stored in case["mutations"]]
                 subject = known.get(case["seed"])
             except (ValueError, KeyError, TypeError):
                 # Somebody else's, or of another release.

@@ -53,17 +53,17 @@ def seed_name(subject: Subject) -> str:
     return f"{hashlib.sha256(subject.data).hexdigest()}.mig"
 
 
-def words(found: Found) -> str:
+def words(finding: Found) -> str:
     """The finding for a reader: what came of it, what was changed, the bytes before and after."""
-    lines = [f"{found.verdict.kind}: {found.verdict.message or found.verdict.place}"]
-    if found.verdict.expected is not None:
-        why = f" ({found.verdict.reason})" if found.verdict.reason else ""
-        lines.append(f"predicted: {found.verdict.expected}{why}")
-    lines.append(f"seed: {found.subject.name}, case {found.number}, seen {found.times} times")
-    for mutation in found.mutations:
+    lines = [f"{finding.verdict.kind}: {finding.verdict.message or finding.verdict.place}"]
+    if finding.verdict.expected is not None:
+        why = f" ({finding.verdict.reason})" if finding.verdict.reason else ""
+        lines.append(f"predicted: {finding.verdict.expected}{why}")
+    lines.append(f"seed: {finding.subject.name}, case {finding.number}, seen {finding.times} times")
+    for mutation in finding.mutations:
         lines.append(f"changed: {mutation}")
         for start, stop, new in mutation.edits:
-            old = found.subject.data[start:stop]
+            old = finding.subject.data[start:stop]
             lines += [f"  at {start:#x}", f"  - {_hex(old)}", f"  + {_hex(new)}"]
     return "\n".join(lines) + "\n"
 
@@ -88,18 +88,18 @@ class Store:
         except OSError as error:
             raise VMStateError(f"cannot be used: {error.strerror}", file=str(folder)) from None
 
-    def keep(self, target: str, found: Found) -> Path:
+    def keep(self, target: str, finding: Found) -> Path:
         """Write a finding down; one that is there is replaced. Raises `VMStateError`."""
-        place = self.folder / "findings" / found.id
+        place = self.folder / "findings" / finding.id
         try:
             place.mkdir(exist_ok=True)
         except OSError as error:
             raise VMStateError(f"cannot be written: {error.strerror}", file=str(place)) from None
-        self._keep_seed(found.subject)
-        write_atomic(place / "stream.mig", [spoilt(found.subject, found.mutations)])
-        write_atomic(place / "diff.txt", [words(found).encode("utf-8", "backslashreplace")])
+        self._keep_seed(finding.subject)
+        write_atomic(place / "stream.mig", [spoilt(finding.subject, finding.mutations)])
+        write_atomic(place / "diff.txt", [words(finding).encode("utf-8", "backslashreplace")])
         write_atomic(place / "reproduce.txt", [f"vmstate fuzz {target} --replay {place}\n".encode()])
-        self.write(place / "finding.json", {"target": target, **found.as_json()})
+        self.write(place / "finding.json", {"target": target, **finding.as_json()})
         return place
 
     def _keep_seed(self, subject: Subject) -> None:
@@ -148,24 +148,24 @@ class Store:
         """How far the campaign has come, if it has begun. Raises `VMStateError`."""
         place = self.folder / "campaign.json"
         try:
-            said = json.loads(place.read_text())
+            content = json.loads(place.read_text())
         except FileNotFoundError:
             return None
         except (OSError, ValueError) as error:
             raise VMStateError(f"cannot be read: {error}", file=str(place)) from None
-        if not isinstance(said, dict):
+        if not isinstance(content, dict):
             raise VMStateError("is no campaign", file=str(place))
-        return said
+        return content
 
     def findings(self, subjects: Iterable[Subject]) -> list[Found]:
         """The findings that are kept, of seeds that are known. Raises `VMStateError`."""
         known = {hashlib.sha256(subject.data).hexdigest(): subject for subject in subjects}
-        found = []
+        findings = []
         for place in sorted((self.folder / "findings").glob("*/finding.json")):
-            said = read_finding(place)
-            if said["seed_sha256"] in known:
-                found.append(found_of(said, known[said["seed_sha256"]]))
-        return found
+            content = read_finding(place)
+            if content["seed_sha256"] in known:
+                findings.append(found_of(content, known[content["seed_sha256"]]))
+        return findings
 
 
 def read_finding(place: Path) -> Any:
@@ -176,11 +176,11 @@ def read_finding(place: Path) -> Any:
         raise VMStateError(f"cannot be read: {error}", file=str(place)) from None
 
 
-def found_of(said: Any, subject: Subject) -> Found:
+def found_of(content: Any, subject: Subject) -> Found:
     """A finding from its JSON. Raises `VMStateError`."""
     try:
-        mutations = [Mutation.from_json(one) for one in said["mutations"]]
-        verdict = Verdict(**said["verdict"])
-        return Found(subject, mutations, verdict, int(said["case"]), int(said["times"]))
+        mutations = [Mutation.from_json(mutation) for mutation in content["mutations"]]
+        verdict = Verdict(**content["verdict"])
+        return Found(subject, mutations, verdict, int(content["case"]), int(content["times"]))
     except (KeyError, TypeError, ValueError) as error:
         raise VMStateError(f"is no finding: {error}") from None

@@ -186,10 +186,10 @@ class Grower:
     ) -> Any:
         """A number under which the conditions hold, of those that the expressions know and the smallest."""
         fitting = []
-        for one in dict.fromkeys((*range(FEW + 1), *_near(self.uses.of(vmsd, field.attribute)), kind.maximum)):
-            scope.values[field.attribute] = one
-            if kind.minimum <= one <= kind.maximum and self._holds(conditions, scope):
-                fitting.append(one)
+        for candidate in dict.fromkeys((*range(FEW + 1), *_near(self.uses.of(vmsd, field.attribute)), kind.maximum)):
+            scope.values[field.attribute] = candidate
+            if kind.minimum <= candidate <= kind.maximum and self._holds(conditions, scope):
+                fitting.append(candidate)
         if not fitting:
             raise DeadEnd
         value = scope.values[field.attribute] = _named(field, self.source.choice(fitting))
@@ -215,22 +215,22 @@ class Grower:
             raise DeadEnd from None
 
     def _number(self, value: int | Expr, scope: _Scope) -> int:
-        found = self._evaluate(value, scope) if isinstance(value, Expr) else value
-        if not isinstance(found, int) or not 0 <= found <= (MOST if isinstance(value, Expr) else found):
+        number = self._evaluate(value, scope) if isinstance(value, Expr) else value
+        if not isinstance(number, int) or not 0 <= number <= (MOST if isinstance(value, Expr) else number):
             raise DeadEnd
-        return int(found)
+        return int(number)
 
     # Values.
 
     def _value(self, vmsd: VMStateDescription, field: Field, scope: _Scope, key: t.Scalar | None) -> Any:
         if isinstance(field.type, t.Host):
             return field.default
-        there = field.version <= scope.version_id
+        is_there = field.version <= scope.version_id
         if field.exists is not None:
-            there = self._evaluate(field.exists, scope)
-            if there is UNKNOWN:
+            is_there = self._evaluate(field.exists, scope)
+            if is_there is UNKNOWN:
                 raise DeadEnd
-        if not there or not field.in_state:
+        if not is_there or not field.in_state:
             return None
         if field.count is None:
             return _named(field, self._element(vmsd, field, field.type, scope, key))
@@ -246,7 +246,7 @@ class Grower:
             if records is not None:
                 return records
         calm = self._calm
-        found: list[Any] = []
+        elements: list[Any] = []
         alike: list[Any] | None = None
         for index in range(count):
             if isinstance(nulls, tuple):
@@ -255,19 +255,19 @@ class Grower:
                 can_be_null = field.pointers is not None and nulls == t.NULLS_MARKED
                 is_null = can_be_null and (index not in drawn or self.source.chance(3))
             if is_null:
-                found.append(None)
+                elements.append(None)
             elif index in drawn:
-                found.append(self._element_of(vmsd, field, nulls, scope))
+                elements.append(self._element_of(vmsd, field, nulls, scope))
             else:
                 # The many are zero where nothing says otherwise: a device that has nothing there sends them so.
                 if isinstance(field.type, t.Scalar) and alike is not None:
-                    found.append(alike[0])
+                    elements.append(alike[0])
                     continue
                 self._calm = True
                 alike = [self._element_of(vmsd, field, nulls, scope)]
                 self._calm = calm
-                found += alike
-        return nested(found, field.dims)
+                elements += alike
+        return nested(elements, field.dims)
 
     def _records(self, kind: t.Struct, count: int, drawn: set[int], scope: _Scope) -> Any:
         """A long array of structs of one size, as the codec reads it: most elements zero, and made when looked at."""
@@ -280,8 +280,8 @@ class Grower:
         self._calm = calm
         raw = bytearray(zero * count)
         for index in sorted(drawn):
-            one = kind.vmsd.encode(self.struct(kind.vmsd, version, scope), version_id=version, facts=self._known)
-            raw[index * len(zero) : (index + 1) * len(zero)] = one
+            encoded = kind.vmsd.encode(self.struct(kind.vmsd, version, scope), version_id=version, facts=self._known)
+            raw[index * len(zero) : (index + 1) * len(zero)] = encoded
         return Records(fixed, bytes(raw), count)
 
     @property
@@ -297,7 +297,11 @@ class Grower:
         if asked.name not in self.told and asked.name not in self.facts and asked.default is UNKNOWN:
             # The first byte of an element must not look like the marker of a NULL: only of numbers is that known.
             sure = isinstance(field.type, t.Scalar) and field.type.order == ">"
-            options = asked.candidates if sure else tuple(one for one in asked.candidates if one != t.NULLS_MARKED)
+            options = (
+                asked.candidates
+                if sure
+                else tuple(candidate for candidate in asked.candidates if candidate != t.NULLS_MARKED)
+            )
             self.facts[asked.name] = self.source.choice(options or asked.candidates)
         return asked.evaluate(scope)
 
@@ -361,16 +365,16 @@ class Grower:
             return not self._calm and self.source.chance(2)
         low, high = kind.minimum, kind.maximum
         roles = {use.role for use in uses}
-        keys = sorted({one for use in uses for one in use.keys if type(one) is int and low <= one <= high})
+        keys = sorted({key for use in uses for key in use.keys if type(key) is int and low <= key <= high})
         if keys:
             return self.source.choice(keys)
         if roles & {"count", "size", "bits"}:
             return self._amount(kind, uses)
         if self._calm:
             # A rule may well want something else than zero.
-            wanted = sorted({0, *(one for one in _near(uses) if low <= one <= high)}) if "rule" in roles else [0]
+            wanted = sorted({0, *(near for near in _near(uses) if low <= near <= high)}) if "rule" in roles else [0]
             return self.source.choice(wanted)
-        near = [one for one in _near(uses) if low <= one <= high]
+        near = [near for near in _near(uses) if low <= near <= high]
         if near and self.source.chance(3):
             return self.source.choice(near)
         if self.source.chance(4):
@@ -382,7 +386,7 @@ class Grower:
         few = self.source.integer(0, FEW)
         if self._calm or not self.source.chance(8):
             return few
-        known = [one for one in _near(uses) if 0 <= one <= min(kind.maximum, MOST)]
+        known = [near for near in _near(uses) if 0 <= near <= min(kind.maximum, MOST)]
         return self.source.choice(known) if known else self.source.integer(0, 16)
 
     def _buffer(self, field: Field, size: int, uses: list[Use]) -> bytes:
@@ -401,7 +405,7 @@ class Grower:
     def _plant(self, raw: bytearray, expr: Expr) -> None:
         """Put the entry into a buffer that an expression looks for there: its id, no next one, and a small number."""
         assert isinstance(expr, Op)
-        head, wanted = (one.constant if isinstance(one, Const) else 0 for one in expr.arguments[1:])
+        head, wanted = (argument.constant if isinstance(argument, Const) else 0 for argument in expr.arguments[1:])
         if head + 5 > len(raw):
             return
         first = head + 1
@@ -425,7 +429,9 @@ class Grower:
 
 def _near(uses: list[Use]) -> list[int]:
     """The numbers at and beside those that the expressions know."""
-    return sorted({near for use in uses for one in use.constants() for near in (one - 1, one, one + 1)})
+    return sorted(
+        {near for use in uses for constant in use.constants() for near in (constant - 1, constant, constant + 1)}
+    )
 
 
 def _known(condition: Expr, scope: _Scope) -> Any:
@@ -442,7 +448,7 @@ def _named(field: Field, value: Any) -> Any:
     if field.value is None or value is None:
         return value
     if isinstance(value, list):
-        return [_named(field, one) for one in value]
+        return [_named(field, element) for element in value]
     try:
         return field.value(value)
     except ValueError:
@@ -451,10 +457,10 @@ def _named(field: Field, value: Any) -> Any:
 
 def uses_of(vmsd: VMStateDescription) -> Uses:
     """What the expressions of a description read; found once."""
-    found: Uses | None = vmsd.compiled.get("uses")
-    if found is None:
-        found = vmsd.compiled["uses"] = Uses(vmsd)
-    return found
+    uses: Uses | None = vmsd.compiled.get("uses")
+    if uses is None:
+        uses = vmsd.compiled["uses"] = Uses(vmsd)
+    return uses
 
 
 def deciders_of(vmsd: VMStateDescription) -> dict[int, tuple[Expr, ...]]:
@@ -462,14 +468,14 @@ def deciders_of(vmsd: VMStateDescription) -> dict[int, tuple[Expr, ...]]:
 
     What reads a subsection, or nothing of this struct, stands under the number behind the last field.
     """
-    found: dict[int, tuple[Expr, ...]] | None = vmsd.compiled.get("deciders")
-    if found is None:
+    deciders: dict[int, tuple[Expr, ...]] | None = vmsd.compiled.get("deciders")
+    if deciders is None:
         gathering: dict[int, tuple[Expr, ...]] = {}
         for condition in _conditions(vmsd):
             last = _last(vmsd, condition)
             gathering[last] = (*gathering.get(last, ()), condition)
-        found = vmsd.compiled["deciders"] = gathering
-    return found
+        deciders = vmsd.compiled["deciders"] = gathering
+    return deciders
 
 
 def hidden_subsections(vmsd: VMStateDescription) -> list[bool]:
@@ -490,20 +496,20 @@ def _conditions(vmsd: VMStateDescription) -> Iterator[Expr]:
 
 def _last(vmsd: VMStateDescription, condition: Expr) -> int:
     names = [field.attribute if field.in_state else None for field in vmsd.fields]
-    own = {ref.names_[0] for ref in condition.refs_ if ref.base_ == "this" and ref.names_}
-    if not own or not own <= set(names):
+    fields_read = {ref.names_[0] for ref in condition.refs_ if ref.base_ == "this" and ref.names_}
+    if not fields_read or not fields_read <= set(names):
         return len(names)
-    return max(names.index(name) for name in own)
+    return max(names.index(name) for name in fields_read)
 
 
 def gathered(vmsd: VMStateDescription, parts: list[tuple[Field, Any]]) -> dict[str, Any]:
     """The lists of the names that repeat, as a state without a class has them."""
     names = [field.attribute for field, _ in parts]
-    found: dict[str, Any] = {}
+    lists: dict[str, Any] = {}
     for field, value in parts:
         if names.count(field.attribute) == 1:
             continue
         always = field.exists is None and field.version <= vmsd.minimum_version_id
         spread = isinstance(field.count, int) and always
-        found.setdefault(field.attribute, []).extend(value if spread else [value])
-    return found
+        lists.setdefault(field.attribute, []).extend(value if spread else [value])
+    return lists

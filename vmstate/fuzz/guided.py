@@ -46,9 +46,9 @@ def entry(subjects: Sequence[Subject], target: Target | None = None) -> Callable
 
 def own_functions() -> Iterator[FunctionType]:
     """The functions of this project that are imported: what is worth steering by, and a small part of all there are."""
-    for one in gc.get_objects():
-        if isinstance(one, FunctionType) and one.__module__ and one.__module__.partition(".")[0] in OWN:
-            yield one
+    for function in gc.get_objects():
+        if isinstance(function, FunctionType) and function.__module__ and function.__module__.partition(".")[0] in OWN:
+            yield function
 
 
 def main(words: Sequence[str]) -> int:

@@ -28,24 +28,24 @@ def minimise(subject: Subject, mutations: list[Mutation], verdict: Verdict, run:
         if left[0] <= 0 or not tried:
             return False
         left[0] -= 1
-        found = run(spoilt(subject, tried), tried)
-        if found.key != verdict.key:
+        outcome = run(spoilt(subject, tried), tried)
+        if outcome.key != verdict.key:
             return False
-        best[0] = found
+        best[0] = outcome
         return True
 
     kept = list(mutations)
     for mutation in mutations:
-        without = [one for one in kept if one is not mutation]
+        without = [kept_mutation for kept_mutation in kept if kept_mutation is not mutation]
         if same(without):
             kept = without
     for number, mutation in enumerate(kept):
-        kept[number] = _fewest_edits(mutation, lambda one, n=number: same([*kept[:n], one, *kept[n + 1 :]]))  # type: ignore[misc]
+        kept[number] = _fewest_edits(mutation, lambda smaller, n=number: same([*kept[:n], smaller, *kept[n + 1 :]]))  # type: ignore[misc]
     for number, mutation in enumerate(kept):
         kept[number] = _fewest_bytes(
             subject,
             mutation,
-            lambda one, n=number: same([*kept[:n], one, *kept[n + 1 :]]),  # type: ignore[misc]
+            lambda smaller, n=number: same([*kept[:n], smaller, *kept[n + 1 :]]),  # type: ignore[misc]
         )
     return kept, best[0]
 
@@ -54,7 +54,7 @@ def _fewest_edits(mutation: Mutation, same: Callable[[Mutation], bool]) -> Mutat
     for edit in mutation.edits:
         if len(mutation.edits) == 1:
             break
-        without = mutation.replace(edits=tuple(one for one in mutation.edits if one != edit))
+        without = mutation.replace(edits=tuple(kept_edit for kept_edit in mutation.edits if kept_edit != edit))
         if same(without):
             mutation = without
     return mutation

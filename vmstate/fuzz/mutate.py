@@ -101,15 +101,15 @@ def mutator(
 
 def mutate(subject: Subject, source: Source, mutators: Sequence[Mutator], most: int = 2) -> list[Mutation]:
     """One mutation, or a few, of a subject, by mutators that have something to spoil in it."""
-    found: list[Mutation] = []
+    mutations: list[Mutation] = []
     count = 1 if most < 2 or not source.chance(4) else source.integer(2, most)
     for _ in range(8 * count):
-        one = attempt(subject, source, source.choice(mutators))
-        if one is not None and not any(_overlap(one, other) for other in found):
-            found.append(one)
-        if len(found) == count:
+        mutation = attempt(subject, source, source.choice(mutators))
+        if mutation is not None and not any(_overlap(mutation, earlier) for earlier in mutations):
+            mutations.append(mutation)
+        if len(mutations) == count:
             break
-    return found
+    return mutations
 
 
 def attempt(subject: Subject, source: Source, chosen: Mutator) -> Mutation | None:
@@ -144,14 +144,14 @@ def groups_of(subject: Subject, chosen: Mutator) -> list[list[Place]]:
 def applicable(subject: Subject, *, framing: bool = True, names: Sequence[str] | None = None) -> list[Mutator]:
     """The mutators for which a subject has places."""
     return [
-        one
-        for one in MUTATORS.values()
-        if (names is None or one.name in names) and (framing or not one.framing) and groups_of(subject, one)
+        mutator
+        for mutator in MUTATORS.values()
+        if (names is None or mutator.name in names) and (framing or not mutator.framing) and groups_of(subject, mutator)
     ]
 
 
-def _overlap(one: Mutation, other: Mutation) -> bool:
-    return any((a[0] < b[1] and b[0] < a[1]) or a[:2] == b[:2] for a in one.edits for b in other.edits)
+def _overlap(first: Mutation, second: Mutation) -> bool:
+    return any((a[0] < b[1] and b[0] < a[1]) or a[:2] == b[:2] for a in first.edits for b in second.edits)
 
 
 # What a place can be to the expressions of its description.
@@ -227,26 +227,26 @@ def _random(subject: Subject, place: Place, source: Source) -> tuple[list[Edit],
 @mutator("value.known", "scalar", wants=_is_known)
 def _near(subject: Subject, place: Place, source: Source) -> tuple[list[Edit], str] | None:
     """A number that a condition or a rule compares the field with, or one beside it."""
-    known = sorted({one + by for use in place.uses for one in use.constants() for by in (-1, 0, 1)})
+    known = sorted({constant + by for use in place.uses for constant in use.constants() for by in (-1, 0, 1)})
     return _to(subject, place, source.choice(known)) if known else None
 
 
 @mutator("value.other", "scalar")
 def _other(subject: Subject, place: Place, source: Source) -> tuple[list[Edit], str] | None:
     """The value of another field of the same size in the section."""
-    others = [one for one in _near_by(subject, place) if one.size == place.size]
+    others = [candidate for candidate in _near_by(subject, place) if candidate.size == place.size]
     if not others:
         return None
-    other = source.choice(others)
-    found = _to(subject, place, subject.value(other))
-    return None if found is None else (found[0], f"{found[1]}, the value of {other.path}")
+    donor = source.choice(others)
+    changed = _to(subject, place, subject.value(donor))
+    return None if changed is None else (changed[0], f"{changed[1]}, the value of {donor.path}")
 
 
 def _near_by(subject: Subject, place: Place) -> list[Place]:
     return [
-        one
-        for one in subject.of_kind("scalar")
-        if one.number == place.number and one is not place and one.parent == place.parent
+        neighbour
+        for neighbour in subject.of_kind("scalar")
+        if neighbour.number == place.number and neighbour is not place and neighbour.parent == place.parent
     ]
 
 
@@ -305,12 +305,14 @@ def _grown(subject: Subject, place: Place, source: Source) -> tuple[list[Edit], 
     if written is None or after < 0 or after > 1 << 12:
         return None
     edits = list(written[0])
-    for other in counted:
-        raw = subject.raw(other)
+    for array in counted:
+        raw = subject.raw(array)
         if len(raw) % before:
             return None
-        one = len(raw) // before
-        edits.append((other.offset, other.end, (raw + raw[-one:] * max(0, after - before))[: after * one]))
+        element_size = len(raw) // before
+        edits.append(
+            (array.offset, array.end, (raw + raw[-element_size:] * max(0, after - before))[: after * element_size])
+        )
     return edits, f"{written[1]}, with the elements"
 
 
@@ -320,21 +322,21 @@ def _rule(subject: Subject, place: Place, source: Source) -> tuple[list[Edit], s
     use = source.choice([use for use in place.uses if use.role in ("rule", "validate")])
     numbers = set(use.constants())
     others = list(scopes(subject, place, use.expr))
-    numbers |= {subject.value(other) for other in others if other.kind == "scalar"}
-    numbers |= {_length(subject, other) for other in others if other.kind == "array"}
-    values = sorted({one + by for one in numbers for by in (-1, 0, 1)} | {0, 1, (1 << place.size * 8) - 1})
-    found = _to(subject, place, source.choice(values))
+    numbers |= {subject.value(operand) for operand in others if operand.kind == "scalar"}
+    numbers |= {_length(subject, operand) for operand in others if operand.kind == "array"}
+    values = sorted({number + by for number in numbers for by in (-1, 0, 1)} | {0, 1, (1 << place.size * 8) - 1})
+    changed = _to(subject, place, source.choice(values))
     name = use.rule.id if use.rule is not None else "validate"
-    if found is None:
+    if changed is None:
         return None
-    edits, text = list(found[0]), f"{found[1]}, for the rule {name}"
-    numeric = [other for other in others if other.kind == "scalar"]
+    edits, text = list(changed[0]), f"{changed[1]}, for the rule {name}"
+    numeric = [operand for operand in others if operand.kind == "scalar"]
     if numeric and source.chance(2):
-        other = source.choice(numeric)
-        changed = _to(subject, other, source.choice((0, 1, subject.value(other) + 1, subject.value(place))))
+        operand = source.choice(numeric)
+        changed = _to(subject, operand, source.choice((0, 1, subject.value(operand) + 1, subject.value(place))))
         if changed is not None:
             edits += changed[0]
-            text += f"; {other.path}: {changed[1]}"
+            text += f"; {operand.path}: {changed[1]}"
     return edits, text
 
 
@@ -373,7 +375,7 @@ def _sub_twice(subject: Subject, place: Place, source: Source) -> tuple[list[Edi
 @mutator("subsection.order", "subsection")
 def _sub_order(subject: Subject, place: Place, source: Source) -> tuple[list[Edit], str] | None:
     """Two subsections of one struct in the other order."""
-    behind = next((one for one in subject.of_kind("subsection") if one.offset == place.end), None)
+    behind = next((subsection for subsection in subject.of_kind("subsection") if subsection.offset == place.end), None)
     if behind is None or behind.parent != place.parent or behind.number != place.number:
         return None
     both = subject.raw(behind) + subject.raw(place)
@@ -408,13 +410,17 @@ def _sub_version(subject: Subject, place: Place, source: Source) -> tuple[list[E
 @mutator("subsection.moved", "subsection")
 def _sub_moved(subject: Subject, place: Place, source: Source) -> tuple[list[Edit], str] | None:
     """A subsection in front of, or behind, another struct's."""
-    others = [one for one in subject.of_kind("subsection") if one.number == place.number and one is not place]
-    others = [one for one in others if one.end <= place.offset or one.offset >= place.end]
+    others = [
+        subsection
+        for subsection in subject.of_kind("subsection")
+        if subsection.number == place.number and subsection is not place
+    ]
+    others = [subsection for subsection in others if subsection.end <= place.offset or subsection.offset >= place.end]
     if not others:
         return None
-    other = source.choice(others)
-    edits = [(place.offset, place.end, b""), (other.offset, other.offset, subject.raw(place))]
-    return edits, f"moved in front of {other.path}"
+    target = source.choice(others)
+    edits = [(place.offset, place.end, b""), (target.offset, target.offset, subject.raw(place))]
+    return edits, f"moved in front of {target.path}"
 
 
 @mutator("subsection.added", "subsection", "payload")
@@ -425,8 +431,12 @@ def _sub_added(subject: Subject, place: Place, source: Source) -> tuple[list[Edi
     if vmsd is None:
         return None
     at = place.end
-    there = {one.vmsd.name for one in subject.of_kind("subsection") if one.vmsd and one.number == place.number}
-    missing = [sub for sub in vmsd.subsections if sub.vmsd.name not in there]
+    present = {
+        subsection.vmsd.name
+        for subsection in subject.of_kind("subsection")
+        if subsection.vmsd and subsection.number == place.number
+    }
+    missing = [sub for sub in vmsd.subsections if sub.vmsd.name not in present]
     if not missing:
         return None
     sub = source.choice(missing)
@@ -489,13 +499,13 @@ def _name(subject: Subject, place: Place, source: Source) -> tuple[list[Edit], s
 def _section_id(subject: Subject, place: Place, source: Source) -> tuple[list[Edit], str] | None:
     """Another section_id, in header and footer alike."""
     before = subject.value(place)
-    other = source.choice((before + 1, 0, 0xFFFFFFFF, source.choice(subject.parts).number))
+    section_id = source.choice((before + 1, 0, 0xFFFFFFFF, source.choice(subject.parts).number))
     part = subject.parts[place.number]
-    edits = _to(subject, place, other)
+    edits = _to(subject, place, section_id)
     if edits is None:
         return None
     if part.end - part.footer == 5:
-        edits[0].append((part.footer, part.end, footer_of(other)))
+        edits[0].append((part.footer, part.end, footer_of(section_id)))
     return edits[0], f"section_id {edits[1]}"
 
 
@@ -522,12 +532,12 @@ def _twice(subject: Subject, place: Place, source: Source) -> tuple[list[Edit], 
 @mutator("section.order", "section")
 def _order(subject: Subject, place: Place, source: Source) -> tuple[list[Edit], str] | None:
     """A section in front of another."""
-    others = [one for one in subject.of_kind("section") if one.end <= place.offset]
+    others = [section for section in subject.of_kind("section") if section.end <= place.offset]
     if not others:
         return None
-    other = source.choice(others)
-    edits = [(place.offset, place.end, b""), (other.offset, other.offset, subject.raw(place))]
-    return edits, f"moved in front of {other.section}"
+    target = source.choice(others)
+    edits = [(place.offset, place.end, b""), (target.offset, target.offset, subject.raw(place))]
+    return edits, f"moved in front of {target.section}"
 
 
 @mutator("footer.wrong", "footer")

@@ -33,9 +33,9 @@ def text(campaign: Campaign) -> str:
     if predicted:
         share = 100 * summary.right / predicted
         lines.append(f"prediction: {summary.right} of {predicted} right ({share:.2f} %)")
-    for found in summary.findings.values():
-        lines.append(f"finding {found.id}: {found.verdict.kind}, {found.times} times: {found.verdict.place}")
-        lines.append(f"  {one_line(found.verdict.message)}")
-        lines += [f"  {one_line(str(mutation))}" for mutation in found.mutations]
+    for finding in summary.findings.values():
+        lines.append(f"finding {finding.id}: {finding.verdict.kind}, {finding.times} times: {finding.verdict.place}")
+        lines.append(f"  {one_line(finding.verdict.message)}")
+        lines += [f"  {one_line(str(mutation))}" for mutation in finding.mutations]
     lines.append(f"{len(summary.findings)} findings" if summary.findings else "nothing found")
     return "\n".join(lines)

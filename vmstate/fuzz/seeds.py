@@ -26,15 +26,15 @@ def whole(files: Iterable[str | Path], devices: str = "*") -> list[Subject]:
 
     Raises `VMStateError` for a seed that does not decode, or that has none of the devices.
     """
-    found = []
+    subjects = []
     for file in files:
         subject = read_subject(file)
         if devices != "*":
             if not any(named(part.name, devices) for part in subject.parts):
                 raise VMStateError(f"no section is called {devices!r}", file=str(file))
             subject.only(lambda name: named(name, devices))
-        found.append(subject)
-    return found
+        subjects.append(subject)
+    return subjects
 
 
 def sections(files: Iterable[str | Path], devices: str = "*") -> list[Subject]:
@@ -42,21 +42,21 @@ def sections(files: Iterable[str | Path], devices: str = "*") -> list[Subject]:
 
     Raises `VMStateError`.
     """
-    found: dict[bytes, Subject] = {}
+    subjects: dict[bytes, Subject] = {}
     for subject in whole(files, devices):
         for part in subject.parts:
             if part.vmsd is not None and part.kind == "full" and named(part.name, devices):
-                one = alone(subject, part)
-                found.setdefault(subject.data[part.payload : part.footer] + part.name.encode(), one)
-    return list(found.values())
+                single = alone(subject, part)
+                subjects.setdefault(subject.data[part.payload : part.footer] + part.name.encode(), single)
+    return list(subjects.values())
 
 
 def made(devices: str | Sequence[str] = "*", seed: int = 0) -> list[Subject]:
     """Sections made from the descriptions of the library, each in the smallest stream that holds it."""
-    found = []
+    subjects = []
     for name in device_names(devices):
         for number in range(STATES):
             section = section_of(RandomSource(f"{seed}/{name}/{number}"), name, number, 0)
             if section is not None:
-                found.append(Subject(f"{name}~{number}", minimal(section_bytes(*section))))
-    return found
+                subjects.append(Subject(f"{name}~{number}", minimal(section_bytes(*section))))
+    return subjects

@@ -77,8 +77,8 @@ class Place(Data):
         """The path of the struct that the field is in, with the dot behind it; empty for the outermost."""
         if self.field is None:
             return self.path.rpartition(".")[0]
-        own = format_path([self.field.attribute])
-        return self.path.removesuffix(own) if self.path.endswith(own) else ""
+        suffix = format_path([self.field.attribute])
+        return self.path.removesuffix(suffix) if self.path.endswith(suffix) else ""
 
     @property
     def label(self) -> str:
@@ -271,15 +271,15 @@ class Subject:
             if entry.field is None:
                 sub = anatomy.subsection(path)
                 if sub is not None:
-                    own = {"vmsd": sub.vmsd, "number": number}
-                    self._add("subsection", section, path, offset, entry.size, **own)
+                    details = {"vmsd": sub.vmsd, "number": number}
+                    self._add("subsection", section, path, offset, entry.size, **details)
                 continue
             field = entry.field
             owner, uses = anatomy.of(field)
-            own = {"field": field, "vmsd": owner, "uses": uses, "number": number}
+            details = {"field": field, "vmsd": owner, "uses": uses, "number": number}
             kind = kind_of(field, entry.size)
             if kind is not None:
-                self._add(kind, section, path, offset, entry.size, **own)
+                self._add(kind, section, path, offset, entry.size, **details)
 
     def _ram(self, event: RamSize | RamBlock | RamPages, number: int) -> None:
         size = len(event.raw)
@@ -307,10 +307,10 @@ def _described(
     if state.described_by != "library":
         for vmsd in all_descriptions(header.name):
             try:
-                found = vmsd.decode(payload, version_id=header.version_id, facts=facts)
+                state_read = vmsd.decode(payload, version_id=header.version_id, facts=facts)
             except VMStateError:
                 continue
-            return vmsd, {**facts_of(found), **facts}
+            return vmsd, {**facts_of(state_read), **facts}
     return state.vmsd, {**facts_of(state.state), **facts}
 
 
@@ -372,9 +372,9 @@ class Anatomy:
             return
         self._seen.add(id(vmsd))
         for field in vmsd.fields:
-            found = tuple(self.uses.of(vmsd, field.attribute))
-            own = self._fields.get(id(field), (vmsd, ()))
-            self._fields[id(field)] = (own[0], (*own[1], *(use for use in found if use not in own[1])))
+            uses = tuple(self.uses.of(vmsd, field.attribute))
+            known = self._fields.get(id(field), (vmsd, ()))
+            self._fields[id(field)] = (known[0], (*known[1], *(use for use in uses if use not in known[1])))
         for sub in vmsd.subsections:
             self._subsections.setdefault(format_path([sub.attribute]), []).append(sub)
         for child in parts_of(vmsd):
@@ -383,10 +383,10 @@ class Anatomy:
 
 def anatomy_of(vmsd: VMStateDescription) -> Anatomy:
     """The anatomy of a description; made once."""
-    found: Anatomy | None = vmsd.compiled.get("anatomy")
-    if found is None:
-        found = vmsd.compiled["anatomy"] = Anatomy(vmsd)
-    return found
+    anatomy: Anatomy | None = vmsd.compiled.get("anatomy")
+    if anatomy is None:
+        anatomy = vmsd.compiled["anatomy"] = Anatomy(vmsd)
+    return anatomy
 
 
 def read_subject(path: Any, name: str | None = None) -> Subject:
@@ -426,24 +426,24 @@ def scopes(subject: Subject, place: Place, expr: Any) -> Iterator[Place]:
     for ref in expr.refs_:
         if ref.base_ != "this" or len(ref.names_) != 1:
             continue
-        other = subject.at(place.number, place.parent + format_path([ref.names_[0]]))
-        if other is not None and other is not place:
-            yield other
+        referred = subject.at(place.number, place.parent + format_path([ref.names_[0]]))
+        if referred is not None and referred is not place:
+            yield referred
 
 
 def counted_by(subject: Subject, place: Place) -> Sequence[Place]:
     """The arrays and buffers that a field is the count or size of, and nothing else decides."""
-    found: list[Place] = []
+    places: list[Place] = []
     for use in place.uses:
         if use.role not in ("count", "size") or place.vmsd is None:
             continue
         for field in place.vmsd.fields:
             size = field.count if use.role == "count" else getattr(field.type, "size", None)
             if size is use.expr:
-                other = subject.at(place.number, place.parent + format_path([field.attribute]))
-                if other is not None and field.pointers is not Pointers.NULL_MARKER:
-                    found.append(other)
-    return found
+                referred = subject.at(place.number, place.parent + format_path([field.attribute]))
+                if referred is not None and field.pointers is not Pointers.NULL_MARKER:
+                    places.append(referred)
+    return places
 
 
 def footer_of(section_id: int) -> bytes:
