@@ -14,8 +14,8 @@ from typing import Any
 
 import pytest
 
+from vmstate.codec import arrays, elements
 from vmstate.codec import compile as compiler
-from vmstate.codec import elements
 from vmstate.early import streams
 from vmstate.early.destination import Destination
 from vmstate.errors import DecodeError, VMStateError
@@ -67,7 +67,7 @@ def a_count_is_one_too_many(patch: Patch) -> None:
         found = own(ctx, frame, value, what, pos)
         return found + 1 if what == "count" and found == 3 else found
 
-    for module in (elements, compiler):
+    for module in (elements, arrays, compiler):
         patch.setattr(module, "number", number)
 
 
