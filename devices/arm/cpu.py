@@ -407,6 +407,7 @@ _SAME_CPU = "give the destination the same CPU model with the same features (-cp
             "env.exception.syndrome",
             "env.exception.fsr",
             "env.exception.vaddress",
+            # Identity registers are among them, but they do not change.
             "cpreg_vmstate_values",
         )
     },

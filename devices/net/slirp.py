@@ -20,6 +20,7 @@ class BootpClient:
     macaddr: bytes = buffer(6)
 
 
+# The noise is ip_id, where no connection to a guestfwd stands in front of it.
 @device("slirp", old_style=True, listed=False, noise={"counter": (("", (1, 3)),)})
 @description("slirp", version_id=4)
 class Slirp:

@@ -37,6 +37,7 @@ class IrqReinjectOnAckCount:
     "mc146818rtc",
     noise={
         "timer": (
+            # The registers of the date and the time, and the century.
             ("cmos_data", (0, 10), (0x32, 0x33)),
             "next_periodic_time",
             "base_rtc",

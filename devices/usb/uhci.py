@@ -16,6 +16,7 @@ class UHCIPort:
     ctrl: int = uint16()
 
 
+# Frames of USB, a thousand a second.
 @device("uhci", noise={"counter": ("frnum",), "timer": ("expire_time",)})
 @description("uhci", version_id=3, minimum_version_id=1)
 class UHCI:

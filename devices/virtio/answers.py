@@ -1,6 +1,6 @@
-"""What a virtio device says to x-query-virtio and its kin, and a virtio-net to query-rx-filter.
+"""What every virtio device says to x-query-virtio and its kin.
 
-Facts from QEMU's qapi/virtio.json, qapi/net.json, hw/virtio/virtio-qmp.c, hw/virtio/virtio.c and hw/net/virtio-net.c.
+Facts from QEMU's qapi/virtio.json, hw/virtio/virtio-qmp.c and hw/virtio/virtio.c.
 """
 
 from __future__ import annotations
@@ -9,7 +9,6 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from vmstate.devices.virtio.config import BIG, VERSION_1
-from vmstate.devices.virtio.net import MAX_VLAN
 from vmstate.devices.virtio.pci import QUEUE_MAX
 from vmstate.devices.virtio.queue import IDX, WRAP
 from vmstate.devices.virtio.rings import VRING_ALIGN, legacy_rings
@@ -20,7 +19,6 @@ from vmstate.vmsd.question import LEFT_OUT, Ask, Keys, LeftOut, Questions
 from vmstate.vmsd.record import Feature, VirtIORecord
 from vmstate.vmsd.release import Release
 
-CTRL_VLAN = 19
 RING_PACKED = 34
 
 
@@ -235,77 +233,3 @@ def of_device(record: VirtIORecord, more: Questions | None) -> Questions:
         "x-query-virtio-queue-status": queue,
         **(more or {}),
     }
-
-
-# The receive filter of a virtio-net.
-
-
-def mac_table(ask: Ask) -> list[str]:
-    """The addresses of the filter; none where there are more than the table holds."""
-    table = bytes(ask("virtio.net.macs") or b"")
-    return [table[start : start + 6].hex(":") for start in range(0, len(table), 6)]
-
-
-def first_multicast(table: list[str]) -> int:
-    """Where the multicast addresses begin: at the first, as QEMU finds it when it loads."""
-    multicast = (place for place, address in enumerate(table) if int(address[:2], 16) & 1)
-    return next(multicast, len(table))
-
-
-def unicast_table(ask: Ask) -> list[str]:
-    """The unicast addresses, the last first as QMP lists them."""
-    table = mac_table(ask)
-    return table[: first_multicast(table)][::-1]
-
-
-def multicast_table(ask: Ask) -> list[str]:
-    """The multicast addresses, the last first as QMP lists them."""
-    table = mac_table(ask)
-    return table[first_multicast(table) :][::-1]
-
-
-def vlan_table(ask: Ask) -> list[int]:
-    """The VLANs that pass, the highest first as QMP lists them."""
-    words = ask("virtio.net.vlans")
-    return [vid for vid in reversed(range(MAX_VLAN)) if words[vid >> 5] >> (vid & 31) & 1]
-
-
-def vlan(ask: Ask) -> str:
-    """The RxState of VLANs: all pass where the driver cannot filter them."""
-    if not has(ask, CTRL_VLAN):
-        return "all"
-    return "normal" if any(ask("virtio.net.vlans")) else "none"
-
-
-def rx_state(none: str, every: str) -> Callable[[Ask], str]:
-    """The RxState of two modes, of which the first wins."""
-
-    def answer(ask: Ask) -> str:
-        if ask(f"virtio.net.{none}"):
-            return "none"
-        return "all" if ask(f"virtio.net.{every}") else "normal"
-
-    return answer
-
-
-def mac(ask: Ask) -> str:
-    """The card's own address."""
-    return bytes(ask("virtio.net.mac")).hex(":")
-
-
-RX_FILTER: Keys = {
-    "promiscuous": flag("virtio.net.promisc"),
-    "multicast": rx_state("nomulti", "allmulti"),
-    "unicast": rx_state("nouni", "alluni"),
-    "vlan": vlan,
-    # QEMU says here whether broadcast is off.
-    "broadcast-allowed": flag("virtio.net.nobcast"),
-    "multicast-overflow": flag("virtio.net.multi_overflow"),
-    "unicast-overflow": flag("virtio.net.uni_overflow"),
-    "main-mac": mac,
-    "vlan-table": vlan_table,
-    "unicast-table": unicast_table,
-    "multicast-table": multicast_table,
-}
-
-NET: Questions = {"query-rx-filter": RX_FILTER}

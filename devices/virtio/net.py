@@ -378,7 +378,7 @@ class VirtIONetBody(VirtIODevice):
     id=1,
     features=FEATURES,
     items="vmstate.devices.virtio.net_items:ITEMS",
-    answers="vmstate.devices.virtio.answers:NET",
+    answers="vmstate.devices.virtio.net_answers:ANSWERS",
     exercise="vmstate.devices.vhost.exercise:NET",
 )
 @description("virtio-net", version_id=11, minimum_version_id=11)
