@@ -31,6 +31,6 @@ def features(table: Sequence[Feature]) -> FeatureSet:
     return FeatureSet(WORDS, names, properties, SHOWN_BY)
 
 
-def of_device(record: VirtIORecord, more: None) -> DestinationRules:
+def of_device(record: VirtIORecord, _: None) -> DestinationRules:
     """What a host offers to a device, and what it has so at one time and so at another."""
     return DestinationRules(features(record.features), record.accidents)

@@ -1,8 +1,7 @@
-"""What a device holds against its own when it loads: facts of the destination that no layout tells.
+"""What a device asks of its host when it loads: facts of the destination that no layout and no rule tells.
 
-A destination compares some of what comes with what it is itself: a number of queues, a size, the features that its
-host offers. Such rules are data, beside the device. They hang on the class of the
-device (`@device(compares=...)`), and are imported when a stream is held against a destination.
+It hangs on the class of the device (`@device(compares=...)`; `@virtio_device` makes it of the table of features), and
+is imported when a stream is held against a destination.
 """
 
 from __future__ import annotations

@@ -89,7 +89,7 @@ class Record(Data):
     order              where several classes have one idstr, that with the lowest is tried first
     noise              kind -> the fields that differ between two moments of an idle machine
     answers            what it answers to QMP's commands (`vmstate.vmsd.question`); a value or a place, as are
-    compares           what it holds against its own when it loads (`vmstate.vmsd.destination`), and
+    compares           what it asks of its host when it loads (`vmstate.vmsd.destination`), and
     items              what it is made of for early migration (`vmstate.early.items`), and
     exercise           what it asks of a vhost-user back end to see that it is alive
     old_style          QEMU registers it without a description (register_savevm_live); a vmdesc has it as bytes
@@ -140,7 +140,7 @@ class VirtIORecord(Record):
                 items are those that every virtio device has, and `items` are rows of the device's own among them
     accidents   facts that one machine can have so at one time and so at another
 
-    Its `answers` are those beyond what every virtio device answers, its `compares` the rules beyond those of all.
+    Its `answers` are those beyond what every virtio device answers; what it compares are its features.
     """
 
     id: int = 0
