@@ -10,9 +10,12 @@ PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check install
 COMPILE := $(BIN)/python -m compileall -q vmstate devices
 RUNTIME := .venv/.runtime-installed
 DEV := .venv/.dev-installed
+# A wheel is tested where no `vmstate` of the repository can be imported: what the tests read is linked from there.
+INSTALLED := build/installed
+WHEEL := .venv-wheel/bin
 DEMO := fixtures/qemu-7.2-microvm-virtio-net-mmio.mig.xz
 
-.PHONY: demo test quick lint lowest mutants bench guest fixtures index corpus clean
+.PHONY: demo test quick lint docs coverage wheel lowest mutants project changelog bench guest fixtures index corpus clean
 .DEFAULT_GOAL := test
 
 $(BIN)/python:
@@ -53,6 +56,42 @@ test: lint
 quick: $(DEV)
 	@$(BIN)/python -P -m pytest -q -n 2 -m 'not slow and not qemu' $(ARGS)
 
+# Every command and snippet of the documents.
+docs: $(DEV)
+	@$(BIN)/python -m pytest -q -n auto tests/house/test_readme.py
+
+# How much of the library the tests run that need no QEMU; the floor is in pyproject.toml.
+coverage: $(DEV)
+	@$(BIN)/python -m pytest -q -n auto -m "not qemu" --cov --cov-report=
+	@$(BIN)/coverage report
+
+# The source archive, the wheel that is made from it, and the quick tests against that wheel in an environment of its own.
+wheel: $(DEV)
+	@rm -rf dist build .venv-wheel
+	@$(BIN)/python -m build --quiet >/dev/null
+	@$(BIN)/twine check --strict dist/*
+	@$(BIN)/python .ci/contents.py dist/*.whl dist/*.tar.gz
+	@$(PYTHON) -m venv .venv-wheel
+	@$(WHEEL)/python -m pip --quiet --disable-pip-version-check install "$$(ls dist/*.whl)[fuzz,compression]"
+	@$(WHEEL)/python -m pip --disable-pip-version-check check
+	@$(WHEEL)/vmstate --version
+	@$(WHEEL)/python -m pip --quiet --disable-pip-version-check install pytest pytest-xdist redis
+	@mkdir -p $(INSTALLED)
+	@cd $(INSTALLED) && ln -s $(addprefix $(CURDIR)/,tests fixtures docs examples README.md pyproject.toml) .
+	@cd $(INSTALLED) && $(CURDIR)/$(WHEEL)/pytest -q -n auto -m "not qemu and not slow" --ignore=tests/house
+
+# Workflows and templates against their schemas; the fragments of the changelog.
+project: $(DEV)
+	@$(BIN)/check-jsonschema --quiet --builtin-schema vendor.github-workflows .github/workflows/*.yml
+	@$(BIN)/check-jsonschema --quiet --builtin-schema vendor.github-issue-forms \
+	    $(filter-out %/config.yml,$(wildcard .github/ISSUE_TEMPLATE/*.yml))
+	@$(BIN)/check-jsonschema --quiet --builtin-schema vendor.github-issue-config .github/ISSUE_TEMPLATE/config.yml
+	@$(BIN)/towncrier build --draft --version next >/dev/null
+
+# What the fragments in changelog.d/ would put into CHANGELOG.md.
+changelog: $(DEV)
+	@$(BIN)/towncrier build --draft --version next
+
 # What pyproject.toml gives as the lowest releases, in an environment of their own, and tests that use each of them.
 lowest:
 	@$(PYTHON) -m venv .venv-lowest
@@ -89,4 +128,4 @@ corpus: $(RUNTIME)
 	@$(BIN)/python -m vmstate.saved.corpus fixtures
 
 clean:
-	rm -rf .fixtures .guest .venv .venv-lowest .mypy_cache .pytest_cache .ruff_cache build dist
+	rm -rf .fixtures .guest .venv .venv-lowest .venv-wheel .coverage .mypy_cache .pytest_cache .ruff_cache build dist

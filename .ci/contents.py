@@ -1,0 +1,50 @@
+"""Refuse packages that hold what they should not, or lack what they should: python .ci/contents.py FILE..."""
+
+import sys
+import tarfile
+import zipfile
+from pathlib import Path
+
+WANTED_IN_SOURCE = (
+    "CHANGELOG.md",
+    "CONTRIBUTING.md",
+    "LICENSE",
+    "Makefile",
+    "NOTICE",
+    "README.md",
+    "SECURITY.md",
+    "devices/_index.py",
+    "fixtures/README.md",
+    "pyproject.toml",
+    "tests/conftest.py",
+    "tests/support/recorded.py",
+    "vmstate/py.typed",
+)
+WANTED_IN_WHEEL = (
+    "vmstate/__init__.py",
+    "vmstate/py.typed",
+    "vmstate/devices/__init__.py",
+    "vmstate/devices/_index.py",
+)
+
+
+def faults(path: Path) -> list[str]:
+    """What is wrong with a wheel or a source archive."""
+    if path.suffix == ".whl":
+        names = zipfile.ZipFile(path).namelist()
+        top = {name.partition("/")[0] for name in names}
+        odd = sorted(name for name in top if name != "vmstate" and not name.endswith(".dist-info"))
+        return [f"{name} at the top" for name in odd] + _lacking(names, WANTED_IN_WHEEL)
+    with tarfile.open(path) as archive:
+        names = [name.partition("/")[2] for name in archive.getnames()]
+    return _lacking(names, WANTED_IN_SOURCE)
+
+
+def _lacking(names: list[str], wanted: tuple[str, ...]) -> list[str]:
+    return [f"no {name}" for name in wanted if name not in names]
+
+
+if __name__ == "__main__":
+    wrong = [f"{path}: {fault}" for path in sys.argv[1:] for fault in faults(Path(path))]
+    print("\n".join(wrong) or f"contents of {len(sys.argv) - 1} packages as they should be")
+    sys.exit(bool(wrong))

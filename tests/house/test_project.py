@@ -1,0 +1,167 @@
+"""What the repository's host reads: workflows, templates, hooks; and what a release is made of."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import re
+import subprocess
+import sys
+import tarfile
+import tomllib
+import zipfile
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import vmstate
+
+ROOT = Path(__file__).resolve().parents[2]
+GITHUB = ROOT / ".github"
+PROJECT: dict[str, Any] = tomllib.loads((ROOT / "pyproject.toml").read_text())
+WORKFLOWS = sorted(GITHUB.glob("workflows/*.yml"))
+TARGETS = set(re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
+
+# The source archive has all but what the repository's host reads.
+in_the_repository = pytest.mark.skipif(not GITHUB.exists(), reason="a source archive, without the host's files")
+
+
+def parsed(path: Path) -> Any:
+    yaml = pytest.importorskip("ruamel.yaml", reason="needs check-jsonschema, which brings a reader of YAML")
+    return yaml.YAML(typ="safe").load(path.read_text())
+
+
+def valid(schema: str, path: Path) -> subprocess.CompletedProcess[str]:
+    if importlib.util.find_spec("check_jsonschema") is None:
+        pytest.skip("needs check-jsonschema")
+    command = [sys.executable, "-m", "check_jsonschema", "--builtin-schema", schema, str(path)]
+    return subprocess.run(command, capture_output=True, text=True, check=False)
+
+
+@in_the_repository
+@pytest.mark.parametrize(
+    ("schema", "pattern"),
+    [
+        ("vendor.github-workflows", "workflows/*.yml"),
+        ("vendor.github-issue-forms", "ISSUE_TEMPLATE/[!c]*.yml"),
+        ("vendor.github-issue-config", "ISSUE_TEMPLATE/config.yml"),
+    ],
+)
+def test_files_of_the_host_are_of_their_schema(schema: str, pattern: str, tmp_path: Path) -> None:
+    paths = sorted(GITHUB.glob(pattern))
+    assert paths
+    for path in paths:
+        done = valid(schema, path)
+        assert done.returncode == 0, done.stdout + done.stderr
+        broken = tmp_path / path.name
+        broken.write_text("nonsense: [1]\n")
+        assert valid(schema, broken).returncode == 1
+
+
+@in_the_repository
+@pytest.mark.parametrize("path", WORKFLOWS, ids=lambda path: path.name)
+def test_every_job_calls_a_target_that_exists(path: Path) -> None:
+    """What a job does can be done at home: a target of the Makefile, or an installation of what that needs."""
+    called = set()
+    for name, job in parsed(path)["jobs"].items():
+        assert job["timeout-minutes"] <= 120, name
+        runs = [step["run"] for step in job["steps"] if "run" in step]
+        targets = {words.group(1) for run in runs if (words := re.fullmatch(r"make ([a-z]+)", run))}
+        assert targets and targets <= TARGETS, name
+        assert all(run.startswith(("make ", "sudo apt-get -qq ")) for run in runs), name
+        called |= targets
+    assert called >= {"lint", "quick", "wheel", "docs", "coverage", "test", "project", "lowest"}
+
+
+@in_the_repository
+def test_releases_of_python_are_the_same_everywhere() -> None:
+    classifiers = [line.rpartition(" ")[2] for line in PROJECT["project"]["classifiers"] if ":: 3." in line]
+    jobs = parsed(GITHUB / "workflows" / "ci.yml")["jobs"]
+    assert jobs["quick"]["strategy"]["matrix"]["python"] == classifiers
+    assert set(jobs["wheel"]["strategy"]["matrix"]["python"]) == {classifiers[0], classifiers[-1]}
+    assert PROJECT["project"]["requires-python"] == f">={classifiers[0]}"
+
+
+@in_the_repository
+def test_templates_ask_for_a_scrubbed_stream() -> None:
+    for path in (*GITHUB.glob("ISSUE_TEMPLATE/[!c]*.yml"), GITHUB / "PULL_REQUEST_TEMPLATE.md"):
+        assert "vmstate thin" in path.read_text() and "--scrub" in path.read_text(), path.name
+    for path in GITHUB.glob("ISSUE_TEMPLATE/[!c]*.yml"):
+        stream = next(item for item in parsed(path)["body"] if item.get("id") == "stream")
+        assert stream["validations"]["required"] is True
+
+
+@in_the_repository
+def test_hooks_call_what_there_is() -> None:
+    hooks = [hook for repository in parsed(ROOT / ".pre-commit-config.yaml")["repos"] for hook in repository["hooks"]]
+    assert {"ruff-check", "ruff-format", "mypy", "project"} == {hook["id"] for hook in hooks}
+    for hook in hooks:
+        program, *arguments = hook["entry"].split()
+        assert program == "make" or program.startswith(".venv/bin/")
+        assert program != "make" or arguments[-1] in TARGETS
+        assert hook["language"] == "system"
+
+
+def test_targets_of_the_guide_exist() -> None:
+    """And those that it leaves out are for those who record."""
+    text = (ROOT / "CONTRIBUTING.md").read_text()
+    table = set(re.findall(r"^\| `make ([a-z]+)` \|", text, re.MULTILINE))
+    assert table <= TARGETS
+    assert TARGETS - table <= {"guest", "fixtures", "corpus", "clean", "changelog"}
+
+
+def test_fragments_have_a_kind() -> None:
+    kinds = {kind["directory"] for kind in PROJECT["tool"]["towncrier"]["type"]}
+    assert kinds == {"added", "changed", "removed", "fixed", "security"}
+    for path in (ROOT / "changelog.d").iterdir():
+        if path.name == "README.md":
+            continue
+        assert re.fullmatch(rf"[^.]+\.({'|'.join(kinds)})\.md", path.name), path.name
+        text = path.read_text()
+        assert text.strip() and all(len(line) <= 120 for line in text.splitlines()), path.name
+    assert PROJECT["tool"]["towncrier"]["start_string"].strip() in (ROOT / "CHANGELOG.md").read_text()
+
+
+def test_the_version_stands_in_one_place() -> None:
+    assert "version" not in PROJECT["project"] and PROJECT["project"]["dynamic"] == ["version"]
+    text = (ROOT / PROJECT["tool"]["hatch"]["version"]["path"]).read_text()
+    assert re.findall(r'^__version__ = "([^"]+)"$', text, re.MULTILINE) == [vmstate.__version__]
+
+
+def test_telling_the_version_is_cheap() -> None:
+    code = (
+        "import json, sys; from vmstate.cli import main; main(['--version']);"
+        "print(json.dumps([name for name in sys.modules if name.startswith('importlib.metadata')]))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    version, modules = done.stdout.splitlines()
+    assert version == f"vmstate {vmstate.__version__}"
+    assert json.loads(modules) == []
+
+
+def contents_of(path: Path) -> list[str]:
+    spec = importlib.util.spec_from_file_location("contents", ROOT / ".ci" / "contents.py")
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    faults: list[str] = module.faults(path)
+    return faults
+
+
+def test_packages_that_hold_the_wrong_things_are_refused(tmp_path: Path) -> None:
+    """What `make wheel` looks at: a `devices` at the top would be everybody's."""
+    wheel = tmp_path / "a-1-py3-none-any.whl"
+    names = ["vmstate/__init__.py", "vmstate/py.typed", "vmstate/devices/__init__.py", "vmstate/devices/_index.py"]
+    with zipfile.ZipFile(wheel, "w") as archive:
+        for name in (*names, "a-1.dist-info/METADATA"):
+            archive.writestr(name, "")
+    assert contents_of(wheel) == []
+    with zipfile.ZipFile(wheel, "a") as archive:
+        archive.writestr("devices/__init__.py", "")
+    assert contents_of(wheel) == ["devices at the top"]
+    source = tmp_path / "a-1.tar.gz"
+    with tarfile.open(source, "w:gz") as archive:
+        archive.addfile(tarfile.TarInfo("a-1/README.md"), BytesIO())
+    assert "no tests/conftest.py" in contents_of(source) and "no README.md" not in contents_of(source)
