@@ -75,10 +75,10 @@ def test_the_seed_is_accepted_and_its_guest_runs(seed: Seed, card: Subject) -> N
         ("virtio.queue_sel", 1024, REFUSED, "the queue selected is below 1024"),
         ("virtio.queue_sel", 1023, ACCEPTED, None),
         ("virtio.num_queues", 1025, REFUSED, "at most 1024 queues"),
-        ("virtio.net.has_vnet_hdr.has_vnet_hdr", 1, REFUSED, "takes virtio headers"),
+        ("virtio.net.has_vnet_hdr.has_vnet_hdr", 1, REFUSED, "has virtio-net headers"),
         ("virtio.net.promisc", 7, ACCEPTED, None),
         ("virtio.virtio.features64.guest_features", 1 << 63, REFUSED, "no feature that the destination does not offer"),
-        ("virtio.transport.pci_dev.version_id", 3, REFUSED, "not what the destination has"),
+        ("virtio.transport.pci_dev.version_id", 3, REFUSED, "takes no more than that"),
     ],
 )
 def test_an_answer_is_foreseen(
