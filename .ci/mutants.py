@@ -31,6 +31,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from importlib import import_module
+from itertools import chain
 from multiprocessing import get_context
 from pathlib import Path
 from queue import Queue
@@ -295,6 +296,38 @@ def survey(folder: Path, rooms: Sequence[str], files: Sequence[str], each: int, 
     return all_of
 
 
+def imports(path: Path) -> set[str]:
+    """Names of modules that a file may import, and those that it gives as "module:NAME"."""
+    names: set[str] = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            names.update(alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            names.add(node.module)
+            names.update(f"{node.module}.{alias.name}" for alias in node.names)
+        elif isinstance(node, ast.Constant) and isinstance(node.value, str) and ":" in node.value:
+            names.add(node.value.partition(":")[0])
+    return names
+
+
+def distances(path: str) -> dict[str, int]:
+    """Files of tests by how many imports lie between them and a module."""
+    named: dict[str, str] = {}
+    for file in sorted(chain(*((ROOT / top).rglob("*.py") for top in ("vmstate", "devices", "tests")))):
+        relative = file.relative_to(ROOT)
+        parts = relative.with_suffix("").parts
+        dotted = ".".join(("vmstate", *parts) if parts[0] == "devices" else parts).removesuffix(".__init__")
+        named[str(relative)] = dotted.removeprefix("tests.support.")
+    importing = {file: imports(ROOT / file) for file in named}
+    reached, edge = {path: 0}, [path]
+    while edge:
+        names = {named[file] for file in edge}
+        distance = reached[edge[0]] + 1
+        edge = [file for file, wanted in importing.items() if file not in reached and wanted & names]
+        reached |= dict.fromkeys(edge, distance)
+    return reached
+
+
 class Map:
     """Which tests execute a line, fastest first."""
 
@@ -327,6 +360,12 @@ class Map:
 
     def of_module(self, path: str) -> list[int]:
         return self.ordered(test for tests in self.lines.get(path, {}).values() for test in tests)
+
+    def of_importers(self, path: str) -> list[int]:
+        """Tests of files that import a module, the nearest first."""
+        near = distances(path)
+        tests = [test for test in self.every() if self.tests[test].partition("::")[0] in near]
+        return sorted(tests, key=lambda test: near[self.tests[test].partition("::")[0]])
 
     def every(self) -> list[int]:
         return self.ordered(range(len(self.tests)))
@@ -548,6 +587,8 @@ def judge(mutant: Mutant, bench: Bench, known: Map, budget: float, whole: bool) 
     rest = [test for test in of_line if test not in set(quick)]
     rest += known.first(known.siblings(of_line), budget)
     met: set[int] = set()
+    # What runs when a module is imported is executed by no test, and shows in those that use the module.
+    is_of_import = functions_changed(mutant.path, text, changed) is None
 
     def meets(tests: Sequence[int], warm: bool) -> bool:
         """Whether the mutant is still alive after these tests."""
@@ -572,9 +613,14 @@ def judge(mutant: Mutant, bench: Bench, known: Map, budget: float, whole: bool) 
     if meets(quick, True) and meets(rest, True):
         bench.put(mutant.path, changed)
         of_module = [test for test in known.first(known.of_module(mutant.path), budget) if test not in {*quick, *rest}]
-        every = [test for test in known.every() if test not in {*quick, *rest, *of_module}] if whole else []
-        if meets(quick, False) and meets(rest, False) and meets(of_module, False):
-            meets(every, False)
+        of_importers = [
+            test
+            for test in known.first(known.of_importers(mutant.path), budget)
+            if test not in {*quick, *rest, *of_module}
+        ]
+        steps = (quick, of_importers, rest, of_module) if is_of_import else (quick, rest, of_module, of_importers)
+        if all(meets(tests, False) for tests in steps):
+            meets([test for test in known.every() if test not in met] if whole else [], False)
         bench.put(mutant.path, text)
     verdict.tests = len(met)
     verdict.seconds = round(time.monotonic() - started, 1)

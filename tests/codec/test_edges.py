@@ -1,0 +1,121 @@
+"""Where sizes are at their limits: elements that take least, arrays that end the data, names that repeat."""
+
+from __future__ import annotations
+
+import pytest
+
+from vmstate.codec.runtime import EMPTY_LIMIT
+from vmstate.errors import DecodeError
+from vmstate.vmsd import types as t
+from vmstate.vmsd.declare import array, description, uint8, uint16, uint64
+from vmstate.vmsd.description import Field, VMStateDescription
+from vmstate.vmsd.expr import this
+
+
+def described(*fields: Field, name: str = "outer", version_id: int = 0) -> VMStateDescription:
+    return VMStateDescription(name, fields, version_id)
+
+
+SMALLEST = {
+    "a check": (t.Validate("", this.zero == 0), b""),
+    "unused bytes, none of them": (t.Unused("unused_buffer", 0), b""),
+    "a marker": (t.Nullptr("nullptr"), b"\x30"),
+    "a byte": (t.UINT8, b"\x07"),
+}
+
+
+@pytest.mark.parametrize(("kind", "data"), SMALLEST.values(), ids=list(SMALLEST))
+def test_an_array_of_the_smallest_elements_can_end_the_data(kind: t.WireType, data: bytes) -> None:
+    """However little is left, it is enough for as many elements as it holds."""
+    inner = described(Field("zero", t.Host("", 0)), Field("v", kind), name="inner")
+    of_number = described(Field("v", t.Struct("struct", inner), count=3))
+    of_count = described(Field("n", t.UINT8), Field("v", t.Struct("struct", inner), count=this.n))
+    assert len(of_number.decode(data * 3)["v"]) == 3
+    assert len(of_count.decode(b"\3" + data * 3)["v"]) == 3
+    if data:
+        for cut in (of_number, data * 2), (of_count, b"\3" + data * 2):
+            with pytest.raises(DecodeError):
+                cut[0].decode(cut[1])
+
+
+@pytest.mark.parametrize("version_id", [1, 2])
+def test_an_array_of_no_unused_bytes_can_end_the_data(version_id: int) -> None:
+    inner = described(Field("n", t.UINT8), Field("pad", t.Unused("unused_buffer", 4), count=this.n), name="inner")
+    outer = described(Field("v", t.Struct("struct", inner), count=2), version_id=version_id)
+    assert len(outer.decode(b"\0\0")["v"]) == 2
+    assert len(outer.decode(b"\0\1abcd")["v"]) == 2
+    with pytest.raises(DecodeError):
+        outer.decode(b"\0\1abc")
+
+
+# Subsections behind the elements of an array.
+
+
+@description("word")
+class Word:
+    high: int = uint64()
+    low: int = uint64()
+
+
+@description("words")
+class Words:
+    before: int = uint8()
+    words: list[Word] = array(Word, 2)
+    after: int = uint16()
+
+
+def test_what_looks_like_a_subsection_of_an_element_is_one() -> None:
+    """Behind each element QEMU looks for a subsection with the struct's name in front, and does not know this one."""
+    element = bytes(16)
+    looks_like = b"\x05\x06word/x\0\0\0\1abcd"
+    assert len(looks_like) == len(element)
+    assert Words.vmsd.decode(b"\1" + element * 2 + b"\0\2").words[1] == Word(high=0, low=0)
+    with pytest.raises(DecodeError, match="word/x"):
+        Words.vmsd.decode(b"\1" + element + looks_like + b"\0\2")
+    # Where something else has such bytes, they are values.
+    values = looks_like.replace(b"word/x", b"ward/x")
+    state = Words.vmsd.decode(b"\1" + element + values + b"\0\2")
+    assert state.words[1].high == int.from_bytes(values[:8], "big")
+
+
+def test_a_trace_shows_the_fields_of_every_element() -> None:
+    data = b"\1" + bytes(range(32)) + b"\0\2"
+    trace = Words.vmsd.trace(data)
+    assert {"words[0].high", "words[0].low", "words[1].high", "words[1].low"} <= trace.keys()
+    assert [trace[f"words[{index}].low"].offset for index in range(2)] == [9, 25]
+
+
+# construct
+
+
+def test_construct_takes_as_many_empty_elements_as_the_codec() -> None:
+    construct = pytest.importorskip("construct")
+    empty = VMStateDescription("empty")
+    vmsd = described(Field("n", t.UINT32), Field("v", t.Struct("struct", empty), count=this.n))
+    exported = vmsd.as_construct()
+    assert len(exported.parse(EMPTY_LIMIT.to_bytes(4, "big")).v) == EMPTY_LIMIT
+    assert len(vmsd.decode(EMPTY_LIMIT.to_bytes(4, "big"))["v"]) == EMPTY_LIMIT
+    with pytest.raises(construct.ConstructError):
+        exported.parse((EMPTY_LIMIT + 1).to_bytes(4, "big"))
+
+
+@pytest.mark.parametrize(
+    ("second", "version_id"),
+    [
+        (Field("b", t.UINT8, attribute="v", count=2), 1),
+        (Field("b", t.UINT8, attribute="v", count=2, version=1), 1),
+        (Field("b", t.UINT8, attribute="v", count=2, version=2), 2),
+        (Field("b", t.UINT8, attribute="v", count=2, version=2), 1),
+        (Field("b", t.UINT8, attribute="v", count=4, dims=(2, 2)), 1),
+        (Field("b", t.UINT8, attribute="v", count=4, dims=(2, 2), version=2), 2),
+    ],
+)
+def test_construct_gathers_a_name_that_repeats_as_the_codec_does(second: Field, version_id: int) -> None:
+    pytest.importorskip("construct")
+    vmsd = VMStateDescription("gathered", [Field("a", t.UINT8, attribute="v"), second], 2, 1)
+    exported = vmsd.as_construct(version_id=version_id)
+    data = bytes(range(1, 6))
+    size = 1 if second.version > version_id else 1 + (second.count or 1)
+    ours, theirs = vmsd.decode(data[:size], version_id=version_id), exported.parse(data[:size])
+    assert list(ours["v"]) == list(theirs.v)
+    assert exported.build(theirs) == data[:size]
