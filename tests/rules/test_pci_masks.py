@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import pytest
 
-from vmstate.compare.pci_config import Masks
+from vmstate.rules.pci_config import Masks
 
 AT = 0x40
 

@@ -1,0 +1,73 @@
+"""What `vmstate.explain` says of a finding, word by word: the numbers, the property, who is right."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+
+import explain_cases as cases
+import pytest
+from explain_cases import Case, said_of
+from recorded import FIXTURES, plain
+
+from vmstate import Explanation, compat, explain
+from vmstate.compare.findings import BREAKS, sarif
+from vmstate.compare.text import text_of
+
+
+@lru_cache(maxsize=4)
+def of_case(name: str) -> Explanation:
+    case: Case = next(case for case in cases.CASES if case.name == name)
+    return explain(cases.changed(cases.stream_of(case.source), case.changes), cases.target_named(case.destination))
+
+
+def test_a_value_that_is_only_compared() -> None:
+    found = of_case("tap4 -> tap2")
+    (finding,) = (one for one in found.findings if one.severity == BREAKS)
+    assert finding.message == "4 in the stream and 2 on the destination, which takes only its own"
+    assert finding.advice == "give the device the same max_queue_pairs on both sides"
+    assert finding.qemu_error == "2 != 4" in said_of()["tap4 -> tap2"]["stderr"]
+
+
+def test_a_feature_that_is_not_offered_names_its_property() -> None:
+    name = next(case.name for case in cases.CASES if case.destination == "no-mrg_rxbuf" and case.changes)
+    findings = [one for one in of_case(name).findings if one.id.startswith("feature:")]
+    assert findings and all("property mrg_rxbuf," in str(one.advice) for one in findings)
+    assert all("(bit 15)" in one.message for one in findings)
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (255, "255"),
+        (256, "256 (0x100)"),
+        (-255, "-255"),
+        (-256, "-256 (-0x100)"),
+        (True, "True"),
+        (b"", "nothing"),
+        (b"\1\2", "0102"),
+        (None, "None"),
+        ("words", "words"),
+    ],
+)
+def test_a_value_in_few_words(value: object, text: str) -> None:
+    assert text_of(value) == text
+
+
+def test_a_long_value_is_cut() -> None:
+    assert text_of("x" * 500).endswith("x ...") and len(text_of("x" * 500)) < 100
+
+
+def test_a_finding_in_sarif_says_its_section() -> None:
+    dump = FIXTURES / "dump-vmstate" / "qemu-7.2-q35.json.xz"
+    found = compat(dump, plain("qemu-7.2-pc-virtio-net-legacy.mig.xz"))
+    top = sarif(found.findings, {}, "a", "b", "1")
+    texts = [result["message"]["text"] for result in top["runs"][0]["results"]]
+    assert len(texts) == len(found.findings) > 0
+    for text, finding in zip(texts, found.findings, strict=True):
+        assert text.startswith(f"{finding.section}: {finding.message}" if finding.section else finding.message)
+        assert "None" not in text.partition(":")[0]
+
+
+def test_a_recorded_destination_tells_how_it_was_started() -> None:
+    target = cases.target_named("port")
+    assert target.command is not None and "pcie-root-port,id=rp,addr=3,chassis=1" in target.command
