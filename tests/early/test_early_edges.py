@@ -1,0 +1,120 @@
+"""Early migration at its edges: tables that are wrong, plans that lose something, states that QEMU would refuse."""
+
+from __future__ import annotations
+
+import copy
+
+import pytest
+from recorded import MANIFEST, opened, plain
+
+from vmstate import load
+from vmstate.devices.virtio.net import VirtIONet
+from vmstate.early.items import Item, ItemClass, ItemTable, check_table, table_of
+from vmstate.early.message import Kind
+from vmstate.early.policy import MINIMAL, PerItem, RfcV2
+from vmstate.early.snapshot import Snapshot
+from vmstate.early.source import Source
+from vmstate.early.streams import record_streams
+from vmstate.errors import DescriptionError, EarlyError
+
+CARD = "qemu-7.2-q35-virtio-net.mig.xz"
+FILES = {(entry["pair"], entry["moment"]): entry["file"] for entry in MANIFEST.values() if "pair" in entry}
+PAIRS = sorted(pair for pair, moment in FILES if moment == "early")
+
+
+def card() -> VirtIONet:
+    return copy.deepcopy(opened(CARD)["virtio-net"].state)
+
+
+def items() -> ItemTable:
+    table = table_of(VirtIONet.vmsd)
+    assert table is not None
+    return table
+
+
+def table_with(*more: Item) -> ItemTable:
+    table = items()
+    return ItemTable(table.name, (*table.items, *more), table.layout)
+
+
+# Tables.
+
+
+def test_a_table_that_gives_one_path_to_two_items_is_refused() -> None:
+    path = items()["mac"].paths[0]
+    with pytest.raises(DescriptionError, match=rf"'{path}' belongs to 'mac' and to 'again'"):
+        check_table(table_with(Item("again", ItemClass.VALUE, (path,), "nowhere")))
+
+
+def test_a_table_with_two_items_of_one_name_is_refused() -> None:
+    with pytest.raises(DescriptionError, match="two items of one name"):
+        check_table(table_with(Item("mac", ItemClass.VALUE, ("virtio.net.nothing",), "nowhere")))
+
+
+# Plans.
+
+
+def test_a_plan_is_exact_where_it_loses_nothing() -> None:
+    """Real pairs: the rule of RFC v2 loses what an interrupt's affinity changed; item by item nothing is lost."""
+    losses = set()
+    for pair in PAIRS:
+        early, final = (opened(FILES[pair, moment])["virtio-net"].state for moment in ("early", "final"))
+        delta = Snapshot.take(early).compare(final)
+        for policy in RfcV2(), PerItem():
+            plan = policy.plan(delta)
+            assert plan.is_exact is (plan.lost == ())
+            losses.update(plan.lost)
+    assert "msix" in losses
+
+
+def test_a_state_that_qemu_would_refuse_goes_over_as_it_is() -> None:
+    """The destination is to see what the source has; it is the destination that refuses."""
+    state = card()
+    state.virtio.queue_sel = 5000
+    snapshot = Snapshot.take(state)
+    again = copy.deepcopy(state)
+    again.virtio.isr = 1
+    plan = PerItem().plan(snapshot.compare(again))
+    assert plan.mode == MINIMAL and plan.is_exact
+    assert plan.result.virtio.queue_sel == 5000 and plan.result.virtio.isr == 1
+
+
+@pytest.mark.parametrize("looked_at", [True, False])
+def test_an_element_that_changed_is_found_whether_or_not_somebody_looked(looked_at: bool) -> None:
+    """An array of structs is bytes until it is looked at; either way what differs differs, and only that."""
+    state = card()
+    snapshot = Snapshot.take(state)
+    if looked_at:
+        assert [queue.num for queue in snapshot.state.virtio.vq] == [queue.num for queue in state.virtio.vq]
+    assert snapshot.compare(state).changed == ()
+    state.virtio.vq[1].last_avail_idx += 1
+    assert snapshot.compare(state).changed == ("queue_indices",)
+    state.virtio.vq[1].last_avail_idx -= 1
+    assert snapshot.compare(state).changed == ()
+    state.virtio.vq[0].desc += 16
+    assert snapshot.compare(state).changed == ("ring_geometry",)
+
+
+# Attempts and streams.
+
+
+def test_attempts_are_counted_from_one() -> None:
+    source = Source(card())
+    assert source.generation == 0
+    for attempt in (1, 2):
+        (message,) = source.setup()
+        assert message.kind == Kind.EARLY and source.generation == attempt
+        assert source.snapshot is not None and source.snapshot.generation == attempt
+        assert message.data == source.snapshot.to_early_bytes()
+        source.cancel()
+
+
+def test_streams_of_other_devices_are_no_pair() -> None:
+    early, final = (load(plain(FILES[PAIRS[0], moment])) for moment in ("early", "final"))
+    assert record_streams(early, final)
+    bare = load(plain("recorded/qemu-7.2-microvm-bare-cold.mig.xz"))
+    microvm = load(plain("qemu-7.2-microvm-virtio-net-mmio.mig.xz"))
+    with pytest.raises(EarlyError):
+        record_streams(early, bare)
+    with pytest.raises(EarlyError, match=r"not the same devices.*virtio-net#0"):
+        record_streams(microvm, bare)
