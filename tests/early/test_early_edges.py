@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from typing import Any
 
 import pytest
 from recorded import MANIFEST, opened, plain
@@ -23,7 +24,8 @@ PAIRS = sorted(pair for pair, moment in FILES if moment == "early")
 
 
 def card() -> VirtIONet:
-    return copy.deepcopy(opened(CARD)["virtio-net"].state)
+    state: VirtIONet = opened(CARD)["virtio-net"].state
+    return state
 
 
 def items() -> ItemTable:
@@ -79,19 +81,25 @@ def test_a_state_that_qemu_would_refuse_goes_over_as_it_is() -> None:
     assert plan.result.virtio.queue_sel == 5000 and plan.result.virtio.isr == 1
 
 
+def arrays(state: VirtIONet) -> tuple[Any, Any]:
+    """What a queue is in the body, and the rest of its addresses in a subsection, which is bytes until looked at."""
+    assert state.virtio.virtio.virtqueues is not None
+    return state.virtio.vq, state.virtio.virtio.virtqueues.vq
+
+
 @pytest.mark.parametrize("looked_at", [True, False])
 def test_an_element_that_changed_is_found_whether_or_not_somebody_looked(looked_at: bool) -> None:
-    """An array of structs is bytes until it is looked at; either way what differs differs, and only that."""
     state = card()
     snapshot = Snapshot.take(state)
     if looked_at:
-        assert [queue.num for queue in snapshot.state.virtio.vq] == [queue.num for queue in state.virtio.vq]
+        assert repr(snapshot.state) == repr(state)
     assert snapshot.compare(state).changed == ()
-    state.virtio.vq[1].last_avail_idx += 1
+    queues, rest = arrays(state)
+    queues[1].last_avail_idx += 1
     assert snapshot.compare(state).changed == ("queue_indices",)
-    state.virtio.vq[1].last_avail_idx -= 1
+    queues[1].last_avail_idx -= 1
     assert snapshot.compare(state).changed == ()
-    state.virtio.vq[0].desc += 16
+    rest[1].avail += 2
     assert snapshot.compare(state).changed == ("ring_geometry",)
 
 
