@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from vmstate.codec.runtime import EMPTY_LIMIT
 from vmstate.errors import DecodeError
 from vmstate.vmsd import types as t
-from vmstate.vmsd.declare import array, description, uint8, uint16, uint64
+from vmstate.vmsd.declare import array, description, later, one_of, uint8, uint16, uint64
 from vmstate.vmsd.description import Field, VMStateDescription
 from vmstate.vmsd.expr import this
+from vmstate.vmsd.state import State
 
 
 def described(*fields: Field, name: str = "outer", version_id: int = 0) -> VMStateDescription:
@@ -119,3 +122,43 @@ def test_construct_gathers_a_name_that_repeats_as_the_codec_does(second: Field, 
     ours, theirs = vmsd.decode(data[:size], version_id=version_id), exported.parse(data[:size])
     assert list(ours["v"]) == list(theirs.v)
     assert exported.build(theirs) == data[:size]
+
+
+# Bitmaps and choices.
+
+
+@pytest.mark.parametrize("bits", [0, 1, 2, 63, 64, 65, 127, 128, 129])
+def test_a_bitmap_has_as_many_words_as_its_bits_need(bits: int) -> None:
+    words = -(-bits // 64)
+    vmsd = described(Field("n", t.UINT8), Field("map", t.Bitmap("bitmap", this.n)))
+    value = (1 << bits) - 1
+    data = bytes([bits]) + b"".join((value >> 64 * word & (1 << 64) - 1).to_bytes(8, "big") for word in range(words))
+    assert vmsd.decode(data)["map"] == value
+    assert vmsd.encode(State({"n": bits, "map": value})) == data
+    assert construct_of(vmsd, data) == value
+    with pytest.raises(DecodeError):
+        vmsd.decode(data[:-1])
+
+
+def construct_of(vmsd: VMStateDescription, data: bytes) -> object:
+    pytest.importorskip("construct")
+    return vmsd.as_construct().parse(data).map
+
+
+@description("chosen")
+class Chosen:
+    kind: int = uint8()
+    value: Any = one_of(this.kind, {1: Word, 2: later("nowhere:NoSuchClass")})
+
+
+def test_what_no_case_is_for_is_refused() -> None:
+    assert Chosen.vmsd.decode(b"\1" + bytes(16)).value == Word(high=0, low=0)
+    with pytest.raises(DecodeError, match=r"selects nothing.*one of 1, 2.*3") as caught:
+        Chosen.vmsd.decode(b"\3" + bytes(16))
+    assert caught.value.offset == 1
+    lists = described(
+        Field("kinds", t.UINT8, count=2),
+        Field("value", t.Choice("struct", this.kinds, ((1, t.Struct("struct", Word.vmsd)),))),
+    )
+    with pytest.raises(DecodeError, match="selects nothing"):
+        lists.decode(b"\1\1" + bytes(16))
