@@ -1,0 +1,59 @@
+"""What is written of names that repeat, and of padding by the piece."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from handmade import scalar, stream_with, structure, vmdesc_text
+from recorded import pairs_of
+
+from vmstate import load
+from vmstate.schema import DIALECTS
+from vmstate.schema.write import describe
+from vmstate.vmsd import types as t
+from vmstate.vmsd.description import Field, VMStateDescription
+from vmstate.vmsd.expr import this
+
+
+def buffer(name: str, size: int) -> str:
+    return f'{{"name": "{name}", "type": "buffer", "size": {size}}}'
+
+
+@pytest.mark.parametrize("dialect", ["7.2", "11.1"])
+def test_names_of_a_vmdesc_that_repeat_stay_as_they_are(dialect: str) -> None:
+    """QEMU has numbered the names already that it tells apart: what a vmdesc repeats is written as it stands there."""
+    inner = structure("s", [scalar("v")], 1)
+    fields = ", ".join([buffer("b", 2), scalar("x"), buffer("b", 2), inner, scalar("x", 2), inner])
+    text = vmdesc_text(fields)
+    stream = load(stream_with(text, bytes(range(9))), library=False)
+    assert stream.to_bytes() == stream_with(text, bytes(range(9)))
+    assert stream.sections[0].describe(DIALECTS[dialect]) == dict(pairs_of(text))["devices"][0]
+
+
+def test_names_of_a_declaration_that_repeat_are_numbered() -> None:
+    vmsd = VMStateDescription("twice", [Field("b", t.Buffer("buffer", 2)), Field("b", t.Buffer("buffer", 2))])
+    pairs, size = describe(vmsd, vmsd.decode(b"abcd"), DIALECTS["7.2"])
+    assert [dict(field)["name"] for field in dict(pairs)["fields"]] == ["b[0]", "b[1]"]
+    assert size == 4
+
+
+def by_json(value: Any) -> Any:
+    """Pairs as JSON objects."""
+    if isinstance(value, list) and value and all(isinstance(part, tuple) for part in value):
+        return {key: by_json(part) for key, part in value}
+    return [by_json(part) for part in value] if isinstance(value, list) else value
+
+
+@pytest.mark.parametrize("pieces", [0, 1, 3])
+def test_padding_by_the_piece(pieces: int) -> None:
+    vmsd = VMStateDescription(
+        "padded", [Field("n", t.UINT8), Field("pad", t.Unused("unused_buffer", 4), count=this.n), Field("m", t.UINT8)]
+    )
+    pairs, size = describe(vmsd, vmsd.decode(bytes([pieces]) + bytes(4 * pieces) + b"\7"), DIALECTS["11.1"])
+    assert size == 2 + 4 * pieces
+    told = by_json(pairs)
+    assert json.dumps(told)
+    sizes = [field["size"] * field.get("array_len", 1) for field in told["fields"] if field["name"] == "pad"]
+    assert sum(sizes) == 4 * pieces
