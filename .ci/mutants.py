@@ -367,6 +367,13 @@ class Map:
         tests = [test for test in self.every() if self.tests[test].partition("::")[0] in near]
         return sorted(tests, key=lambda test: near[self.tests[test].partition("::")[0]])
 
+    def of_few_files(self, tests: Iterable[int], limit: int = 10) -> list[int]:
+        """Those of the first files: to collect a file takes longer than most of its tests."""
+        by_file: dict[str, list[int]] = {}
+        for test in dict.fromkeys(tests):
+            by_file.setdefault(self.tests[test].partition("::")[0], []).append(test)
+        return [test for file in list(by_file)[:limit] for test in by_file[file]]
+
     def every(self) -> list[int]:
         return self.ordered(range(len(self.tests)))
 
@@ -592,7 +599,7 @@ def judge(mutant: Mutant, bench: Bench, known: Map, budget: float, whole: bool) 
 
     def meets(tests: Sequence[int], warm: bool) -> bool:
         """Whether the mutant is still alive after these tests."""
-        if not tests:
+        if not tests or (warm and is_of_import):
             return True
         # Several times what they need, and what collecting takes.
         needed = sum(known.seconds[test] for test in tests)
@@ -609,18 +616,14 @@ def judge(mutant: Mutant, bench: Bench, known: Map, budget: float, whole: bool) 
         verdict.test = next(iter(answer["failed"]), f"pytest's exit code {answer['code']}")
         return False
 
-    # What was compiled or remembered while tests were collected is not the mutant's: survivors are imported anew.
-    if meets(quick, True) and meets(rest, True):
+    of_module = known.first(known.of_module(mutant.path), budget)
+    importers = known.first(known.of_importers(mutant.path), budget)
+    if all(meets(step, True) for step in (quick, rest, of_module)):
+        # What was compiled or remembered while tests were collected is not the mutant's: survivors are imported anew.
         bench.put(mutant.path, changed)
-        of_module = [test for test in known.first(known.of_module(mutant.path), budget) if test not in {*quick, *rest}]
-        of_importers = [
-            test
-            for test in known.first(known.of_importers(mutant.path), budget)
-            if test not in {*quick, *rest, *of_module}
-        ]
-        steps = (quick, of_importers, rest, of_module) if is_of_import else (quick, rest, of_module, of_importers)
-        if all(meets(tests, False) for tests in steps):
-            meets([test for test in known.every() if test not in met] if whole else [], False)
+        anew = importers if is_of_import else [*quick, *rest, *of_module, *importers]
+        if meets(known.of_few_files(anew), False) and whole:
+            meets(known.every(), False)
         bench.put(mutant.path, text)
     verdict.tests = len(met)
     verdict.seconds = round(time.monotonic() - started, 1)
