@@ -189,12 +189,13 @@ class Durations:
         self.failed: list[str] = []
 
     def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
-        """Of a test with many parameters `each`, evenly among them."""
+        """Of a test with many parameters `each`, evenly among them; none that is slow."""
         if self.each is None:
             return
         by_function: dict[str, list[pytest.Item]] = defaultdict(list)
         for item in items:
-            by_function[function_of(item.nodeid)].append(item)
+            if item.get_closest_marker("slow") is None:
+                by_function[function_of(item.nodeid)].append(item)
         taken = set()
         for same in by_function.values():
             step = max(1, len(same) / self.each)

@@ -6,7 +6,7 @@ import copy
 from typing import Any
 
 import pytest
-from recorded import MANIFEST, opened, plain
+from recorded import PROVENANCE, opened, plain
 
 from vmstate import load
 from vmstate.devices.virtio.net import VirtIONet
@@ -19,7 +19,7 @@ from vmstate.early.streams import record_streams
 from vmstate.errors import DescriptionError, EarlyError
 
 CARD = "qemu-7.2-q35-virtio-net.mig.xz"
-FILES = {(entry["pair"], entry["moment"]): entry["file"] for entry in MANIFEST.values() if "pair" in entry}
+FILES = {(known["pair"], known["moment"]): file for file, known in PROVENANCE.items() if "pair" in known}
 PAIRS = sorted(pair for pair, moment in FILES if moment == "early")
 
 
