@@ -551,7 +551,7 @@ def test_decode_puts_ram_beside_the_document(vmstate: Run, tmp_path: Path) -> No
     document, out = tmp_path / "d.json", tmp_path / "x.mig"
     told = vmstate("decode", fixture(BARE), "-o", document)
     assert (told.code, told.out, told.err) == (0, "", "")
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["d.json", "d.json.ram"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["d.json", "d.json.provenance.json", "d.json.ram"]
     parts = json.loads(document.read_text())["parts"]
     assert [part["part"] for part in parts][:2] == ["configuration", "section"]
     assert {"file": "d.json.ram", "offset": 0, "size": 37629} in [part.get("ram") for part in parts]

@@ -51,6 +51,7 @@ def test_decoding_undoes_encoding(case: Case) -> None:
     assert plain(state) == plain(case.state)
 
 
+@pytest.mark.slow
 @PROFILE
 @given(cases(), mutations())
 def test_encoding_undoes_decoding(case: Case, mutate: Callable[[bytes], bytes]) -> None:

@@ -228,6 +228,7 @@ def test_every_stream_is_equal_to_itself(file: str) -> None:
     assert not found.ignored
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("index", range(0, len(STREAMS) - 7, 14))
 def test_any_two_streams_can_be_compared(index: int) -> None:
     one, two = (opened(STREAMS[place]) for place in (index, index + 7))

@@ -60,12 +60,11 @@ NAMES = {
 }
 
 
-def entry_of(pair: str, moment: str) -> dict[str, Any]:
-    return next(one for one in PROVENANCE.values() if one.get("pair") == pair and one.get("moment") == moment)
-
-
 def path_of(pair: str, moment: str) -> str:
-    return str(entry_of(pair, moment)["file"]).removesuffix(".xz") + ".xz"
+    """The recorded stream of a moment of a pair."""
+    return next(
+        file for file, known in PROVENANCE.items() if known.get("pair") == pair and known.get("moment") == moment
+    )
 
 
 def card(file: str, number: int = 0) -> Section:
@@ -185,7 +184,7 @@ def test_a_byte_that_changes_is_a_change_of_its_item_and_of_no_other(file: str) 
 
 @pytest.mark.parametrize("pair", PAIRS)
 def test_what_the_policies_decide_on_a_pair(pair: str) -> None:
-    action = entry_of(pair, "early")["action"]
+    action = PROVENANCE[path_of(pair, "early")]["action"]
     if action not in EXPECTED:
         return
     mode, items, reset, rfc_mode, lost = EXPECTED[action]

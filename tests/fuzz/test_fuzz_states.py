@@ -63,6 +63,7 @@ def test_states_with_residue_are_written_as_they_came(state: VirtIONet) -> None:
     assert_right(VirtIONet.vmsd, state)
 
 
+@pytest.mark.slow
 def test_residue_is_there() -> None:
     found = []
 

@@ -55,6 +55,7 @@ def test_a_foreign_devices_does_not_disturb_the_library(folder: Path) -> None:
     assert run(folder, "-c", code).strip() == "library"
 
 
+@pytest.mark.slow
 def test_a_foreign_devices_does_not_disturb_pytest(folder: Path) -> None:
     """With a conftest beside it, so that pytest puts the folder on sys.path."""
     (folder / "conftest.py").write_text("try:\n    import devices\nexcept RuntimeError:\n    pass\n")
@@ -80,6 +81,7 @@ def test_the_folder_itself_refuses_the_bare_name() -> None:
     assert "ImportError: the device library is vmstate.devices" in done.stderr
 
 
+@pytest.mark.slow
 def test_no_class_has_two_module_names() -> None:
     homes: dict[tuple[str, str, int], str] = {}
     for found in pkgutil.walk_packages(vmstate.__path__, "vmstate."):

@@ -89,6 +89,7 @@ def test_the_plugin_brings_nothing_slow(tmp_path: Path) -> None:
     assert [name for name in loaded if any(f"{name}.".startswith(f"{heavy}.") for heavy in HEAVY)] == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "qemu",
     [pytest.param(True, marks=[pytest.mark.qemu, needs_qemu], id="qemu"), pytest.param(False, id="no qemu")],
@@ -126,6 +127,7 @@ def test_absent(golden_stream):
 """
 
 
+@pytest.mark.slow
 def test_failures_read_well(tmp_path: Path) -> None:
     """A failure shows the line of the test, and what is wrong; nothing of the inside."""
     (tmp_path / "cut.mig").write_bytes(plain(NONE)[:300])

@@ -326,6 +326,7 @@ def test_a_plain_file_has_no_limit(tmp_path: Path) -> None:
     assert content(path, limit=1) == content(PLAIN, limit=1) == PLAIN
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("form", FORMS)
 def test_a_bomb_takes_disk_and_not_memory(form: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(opening, "IN_MEMORY", 1 << 20)

@@ -47,6 +47,7 @@ def test_all_but_the_pages_is_there(file: str) -> None:
     assert b"".join(thin(small)) == small
 
 
+@pytest.mark.slow
 def test_all_recorded_streams_are_small() -> None:
     """The figures of fixtures/README.md."""
     sizes = [len(lzma.compress(b"".join(thin(FIXTURES / file)), preset=6)) for file in WHOLE]
@@ -103,6 +104,7 @@ def test_memory_is_not_held(tmp_path: Path) -> None:
     assert (tmp_path / "out.mig").read_bytes() == b"".join(thin(data))
 
 
+@pytest.mark.slow
 def test_the_streams_of_the_package_are_the_recorded_ones() -> None:
     """`make corpus` was run since the last recording."""
     assert sorted([f"{name}.xz" for name in corpus_names()]) == sorted(set(STREAMS) - MAPPED)

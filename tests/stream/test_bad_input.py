@@ -188,6 +188,7 @@ def test_cut_in_ram(kind: str) -> None:
         assert error.offset <= end
 
 
+@pytest.mark.slow
 def test_cut_anywhere_in_a_stream() -> None:
     data = plain(MICROVM)
     whole = opened(MICROVM)
