@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from vmstate.vmsd.declare import boolean, description, uint8, uint32, varray
 from vmstate.vmsd.expr import fact
+from vmstate.vmsd.state import VMState
 
 LIKELY = (*range(1, 33), 48, 64, 96, 128, 160, 192, 224, 240, 255, 256, 288, 512, 1024, 4096)
 DEV_COUNT = fact("possible_cpus", LIKELY)
@@ -14,7 +15,7 @@ DEV_COUNT = fact("possible_cpus", LIKELY)
 
 
 @description("CPU hotplug device state", version_id=1, minimum_version_id=1)
-class CpuStatus:
+class CpuStatus(VMState):
     """One processor that can be."""
 
     is_inserting: bool = boolean()
@@ -24,7 +25,7 @@ class CpuStatus:
 
 
 @description("CPU hotplug state", version_id=1, minimum_version_id=1)
-class CPUHotplug:
+class CPUHotplug(VMState):
     """The selected processor, the command, and all processors."""
 
     selector: int = uint32()

@@ -6,11 +6,12 @@ Facts from QEMU's hw/acpi/erst.c.
 from __future__ import annotations
 
 from vmstate.vmsd.declare import description, device, uint8, uint32, uint64
+from vmstate.vmsd.state import VMState
 
 
 @device("acpi-erst")
 @description("acpi-erst", version_id=1, minimum_version_id=1)
-class ERST:
+class ERST(VMState):
     """The operation that is under way. The records are on disk."""
 
     operation: int = uint8()

@@ -12,45 +12,46 @@ from vmstate.vmsd.declare import array, description, device, struct, subsection,
 from vmstate.vmsd.expr import this
 from vmstate.vmsd.release import Release
 from vmstate.vmsd.rule import known_since
+from vmstate.vmsd.state import VMState
 
 
 @description("acpi-ged/memhp", version_id=1, minimum_version_id=1)
-class MemhpState:
+class MemhpState(VMState):
     """Memory hotplug."""
 
     memhp_state: MemHotplug = struct(MemHotplug, version=1)
 
 
 @description("acpi-ged/cpuhp", version_id=1, minimum_version_id=1, rules=(known_since(Release(9, 2)),))
-class CpuhpState:
+class CpuhpState(VMState):
     """Processor hotplug."""
 
     cpuhp_state: CPUHotplug = struct(CPUHotplug, version=1)
 
 
 @description("acpi-ged-state", version_id=1, minimum_version_id=1)
-class GedState:
+class GedState(VMState):
     """The events that wait for the guest."""
 
     sel: int = uint32()
 
 
 @description("acpi-ghes", version_id=1, minimum_version_id=1)
-class Ghes:
+class Ghes(VMState):
     """Where firmware has put the hardware-error table."""
 
     hw_error_le: int = uint64()
 
 
 @description("acpi-ged/ghes", version_id=1, minimum_version_id=1, needed=this.ghes_state.hw_error_le != 0)
-class GhesState:
+class GhesState(VMState):
     """Hardware errors; sent where firmware has set up the table."""
 
     ghes_state: Ghes = struct(Ghes, version=1)
 
 
 @description("acpi-ged/pcihp", version_id=1, minimum_version_id=1, rules=(known_since(Release(10, 1)),))
-class PcihpState:
+class PcihpState(VMState):
     """PCI hotplug through ACPI."""
 
     hotplug_select: int = uint32(name="pcihp_state.hotplug_select")
@@ -61,7 +62,7 @@ class PcihpState:
 
 
 @description("acpi-hest", version_id=1, minimum_version_id=1)
-class Hest:
+class Hest(VMState):
     """Where firmware has put the error-source table."""
 
     hest_addr_le: int = uint64()
@@ -74,7 +75,7 @@ class Hest:
     needed=this.ghes_state.hest_addr_le != 0,
     rules=(known_since(Release(10, 2)),),
 )
-class HestState:
+class HestState(VMState):
     """Error sources; sent where firmware has set up the table."""
 
     ghes_state: Hest = struct(Hest, version=1)
@@ -82,7 +83,7 @@ class HestState:
 
 @device("acpi-ged")
 @description("acpi-ged", version_id=1, minimum_version_id=1)
-class AcpiGed:
+class AcpiGed(VMState):
     """The generic event device."""
 
     ged_state: GedState = struct(GedState, version=1)

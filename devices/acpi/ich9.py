@@ -22,31 +22,32 @@ from vmstate.vmsd.declare import (
     uint16,
     uint32,
 )
+from vmstate.vmsd.state import VMState
 
 
 @description("ich9_pm/memhp", version_id=1, minimum_version_id=1)
-class MemhpState:
+class MemhpState(VMState):
     """Memory hotplug; sent where the machine has slots."""
 
     acpi_memory_hotplug: MemHotplug = struct(MemHotplug, version=1)
 
 
 @description("ich9_pm/tco", version_id=1, minimum_version_id=1)
-class TCOIOState:
+class TCOIOState(VMState):
     """The watchdog."""
 
     tco_regs: TCOIORegs = struct(TCOIORegs, version=1)
 
 
 @description("ich9_pm/cpuhp", version_id=1, minimum_version_id=1)
-class CpuhpState:
+class CpuhpState(VMState):
     """Processor hotplug, where it is not the legacy kind."""
 
     cpuhp_state: CPUHotplug = struct(CPUHotplug, version=1)
 
 
 @description("ich9_pm/pcihp", version_id=1, minimum_version_id=1)
-class PcihpState:
+class PcihpState(VMState):
     """PCI hotplug through ACPI."""
 
     hotplug_select: int = uint32(name="acpi_pci_hotplug.hotplug_select")
@@ -58,7 +59,7 @@ class PcihpState:
 
 @part(noise={"timer": ("acpi_regs.tmr.overflow_time",)})
 @description("ich9_pm", version_id=1, minimum_version_id=1)
-class ICH9PM:
+class ICH9PM(VMState):
     """The registers."""
 
     pm1_evt_sts: int = uint16(name="acpi_regs.pm1.evt.sts")

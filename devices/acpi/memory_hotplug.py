@@ -7,13 +7,14 @@ from __future__ import annotations
 
 from vmstate.vmsd.declare import boolean, description, uint32, varray
 from vmstate.vmsd.expr import fact
+from vmstate.vmsd.state import VMState
 
 DEV_COUNT = fact("memory_slots", (*range(33), 64, 128, 255, 256))
 """Memory slots of the machine (-m slots=): those that are likely."""
 
 
 @description("memory hotplug device state", version_id=1, minimum_version_id=1)
-class MemStatus:
+class MemStatus(VMState):
     """One memory slot."""
 
     is_enabled: bool = boolean()
@@ -23,7 +24,7 @@ class MemStatus:
 
 
 @description("memory hotplug state", version_id=1, minimum_version_id=1)
-class MemHotplug:
+class MemHotplug(VMState):
     """The selected slot, and all slots."""
 
     selector: int = uint32()

@@ -13,6 +13,7 @@ from vmstate.devices.isa.apm import APM
 from vmstate.devices.pci.device import PCIDevice
 from vmstate.vmsd.declare import array, description, device, int64, struct, subsection, timer, uint16, uint32
 from vmstate.vmsd.expr import fact, not_
+from vmstate.vmsd.state import VMState
 
 ACPI_HOTPLUG_BRIDGE = fact("acpi_hotplug_bridge", (True, False))
 """Whether devices behind bridges are plugged through ACPI (`acpi-pci-hotplug-with-bridge-support`)."""
@@ -22,7 +23,7 @@ ACPI_INDEX_MIGRATED = fact("acpi_index_migrated", (True, False))
 
 
 @description("gpe", version_id=1, minimum_version_id=1)
-class GPE:
+class GPE(VMState):
     """The general-purpose events: status and enable."""
 
     sts: int = uint16()
@@ -30,7 +31,7 @@ class GPE:
 
 
 @description("pci_status", version_id=1, minimum_version_id=1)
-class RootBusStatus:
+class RootBusStatus(VMState):
     """The slots of the root bus that were plugged or asked to be unplugged."""
 
     up_: int = uint32(name="up")
@@ -38,14 +39,14 @@ class RootBusStatus:
 
 
 @description("piix4_pm/memhp", version_id=1, minimum_version_id=1)
-class MemhpState:
+class MemhpState(VMState):
     """Memory hotplug; sent where the machine has slots."""
 
     acpi_memory_hotplug: MemHotplug = struct(MemHotplug, version=1)
 
 
 @description("piix4_pm/cpuhp", version_id=1, minimum_version_id=1)
-class CpuhpState:
+class CpuhpState(VMState):
     """Processor hotplug, where it is not the legacy kind."""
 
     cpuhp_state: CPUHotplug = struct(CPUHotplug, version=1)
@@ -53,7 +54,7 @@ class CpuhpState:
 
 @device("piix4_pm", noise={"timer": ("ar.tmr.overflow_time",)})
 @description("piix4_pm", version_id=3, minimum_version_id=3)
-class PIIX4PM:
+class PIIX4PM(VMState):
     """The registers."""
 
     parent_obj: PCIDevice = struct(PCIDevice)

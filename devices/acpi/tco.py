@@ -6,11 +6,12 @@ Facts from QEMU's hw/acpi/ich9_tco.c.
 from __future__ import annotations
 
 from vmstate.vmsd.declare import description, int64, part, timer, uint8, uint16
+from vmstate.vmsd.state import VMState
 
 
 @part(noise={"timer": ("expire_time",)})
 @description("tco io device status", version_id=1, minimum_version_id=1)
-class TCOIORegs:
+class TCOIORegs(VMState):
     """Registers of the watchdog."""
 
     tco_rld: int = uint16(name="tco.rld")

@@ -6,11 +6,12 @@ Facts from QEMU's hw/acpi/vmclock.c.
 from __future__ import annotations
 
 from vmstate.vmsd.declare import description, device, uint64
+from vmstate.vmsd.state import VMState
 
 
 @device("vmclock")
 @description("vmclock", version_id=1, minimum_version_id=1)
-class VMClock:
+class VMClock(VMState):
     """The address of the page."""
 
     physaddr: int = uint64()

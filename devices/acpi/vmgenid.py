@@ -6,11 +6,12 @@ Facts from QEMU's hw/acpi/vmgenid.c.
 from __future__ import annotations
 
 from vmstate.vmsd.declare import REGISTERS, array, description, device, uint8
+from vmstate.vmsd.state import VMState
 
 
 @device("vmgenid")
 @description("vmgenid", version_id=1, minimum_version_id=1)
-class VmGenId:
+class VmGenId(VMState):
     """Where firmware has put the identifier: an address, little-endian."""
 
     vmgenid_addr_le: list[int] = array(uint8, 8, private=REGISTERS)

@@ -25,6 +25,7 @@ from vmstate.vmsd.declare import (
 )
 from vmstate.vmsd.expr import OWN, asks, fact, this
 from vmstate.vmsd.rule import among
+from vmstate.vmsd.state import VMState
 
 DREGIONS = fact("pmsav7_regions", (16, 8, 0, *range(1, 8), *range(9, 16), *range(17, 65)))
 """Regions of memory protection (`pmsav7-dregion`)."""
@@ -37,7 +38,7 @@ SREGIONS = fact("sau_regions", (8, 0, *range(1, 8), *range(9, 65)))
 
 
 @description("cpu/vfp/fpcr_fpsr", version_id=1, minimum_version_id=1)
-class FpcrFpsr:
+class FpcrFpsr(VMState):
     """Control and status of floating point, where one word cannot hold both."""
 
     fpcr: int = uint64(info="fpcr")
@@ -46,7 +47,7 @@ class FpcrFpsr:
 
 @part(noise={"register": ("env.vfp.zregs.d", "env.vfp.xregs", "fpscr")})
 @description("cpu/vfp", version_id=3, minimum_version_id=3)
-class Vfp:
+class Vfp(VMState):
     """Floating-point and vector registers."""
 
     vfp_zregs_0_d: list[int] = sub_array(uint64, 0, 2, name="env.vfp.zregs[0].d", private=CONTENTS)
@@ -88,21 +89,21 @@ class Vfp:
 
 
 @description("cpu/sve/zreg_hi", version_id=1, minimum_version_id=1)
-class ZregHi:
+class ZregHi(VMState):
     """The bits of a vector register above 128."""
 
     d: list[int] = sub_array(uint64, 2, 14, private=CONTENTS)
 
 
 @description("cpu/sve/preg", version_id=1, minimum_version_id=1)
-class Preg:
+class Preg(VMState):
     """A predicate register."""
 
     p: list[int] = array(uint64, 4, private=CONTENTS)
 
 
 @description("cpu/sve", version_id=1, minimum_version_id=1)
-class Sve:
+class Sve(VMState):
     """The scalable vector extension."""
 
     vfp_zregs: list[ZregHi] = array(ZregHi, 32, name="env.vfp.zregs")
@@ -110,28 +111,28 @@ class Sve:
 
 
 @description("vreg", version_id=1, minimum_version_id=1)
-class Vreg:
+class Vreg(VMState):
     """A row of the matrix."""
 
     d: list[int] = array(uint64, 32, private=CONTENTS)
 
 
 @description("cpu/sme", version_id=1, minimum_version_id=1)
-class Za:
+class Za(VMState):
     """The matrix of the scalable matrix extension; sent while it is in use."""
 
     za_state_za: list[Vreg] = array(Vreg, 256, name="env.za_state.za")
 
 
 @description("cpu/zt0", version_id=1, minimum_version_id=1)
-class Zt0:
+class Zt0(VMState):
     """The table register of the scalable matrix extension."""
 
     za_state_zt0: list[int] = array(uint64, 8, name="env.za_state.zt0", private=CONTENTS)
 
 
 @description("cpu/serror", version_id=1, minimum_version_id=1, needed=this.serror_pending != 0)
-class Serror:
+class Serror(VMState):
     """A system error that is pending."""
 
     serror_pending: int = uint8(name="env.serror.pending")
@@ -141,21 +142,21 @@ class Serror:
 
 @part(noise={"interrupt": ("env.irq_line_state",)})
 @description("cpu/irq-line-state", version_id=1, minimum_version_id=1)
-class IrqLineState:
+class IrqLineState(VMState):
     """The levels of the interrupt lines."""
 
     irq_line_state: int = uint32(name="env.irq_line_state")
 
 
 @description("cpu/wfxt-timer", version_id=1, minimum_version_id=1)
-class WfxtTimer:
+class WfxtTimer(VMState):
     """The time-out of a wait; sent while there is one."""
 
     wfxt_timer: int = timer()
 
 
 @description("cpu/m/faultmask-primask", version_id=1, minimum_version_id=1)
-class MFaultmaskPrimask:
+class MFaultmaskPrimask(VMState):
     """M profile: interrupt masks."""
 
     v7m_faultmask_M_REG_NS: int = uint32(name="env.v7m.faultmask[M_REG_NS]")
@@ -163,28 +164,28 @@ class MFaultmaskPrimask:
 
 
 @description("cpu/m/csselr", version_id=1, minimum_version_id=1)
-class MCsselr:
+class MCsselr(VMState):
     """M profile: cache selection."""
 
     v7m_csselr: list[int] = array(uint32, 2, name="env.v7m.csselr")
 
 
 @description("cpu/m/scr", version_id=1, minimum_version_id=1)
-class MScr:
+class MScr(VMState):
     """M profile: system control."""
 
     v7m_scr_M_REG_NS: int = uint32(name="env.v7m.scr[M_REG_NS]")
 
 
 @description("cpu/m/other-sp", version_id=1, minimum_version_id=1)
-class MOtherSp:
+class MOtherSp(VMState):
     """M profile: the stack pointer that is not in use."""
 
     v7m_other_sp: int = uint32(name="env.v7m.other_sp")
 
 
 @description("cpu/m/v8m", version_id=1, minimum_version_id=1)
-class MV8m:
+class MV8m(VMState):
     """M profile: stack limits of version 8."""
 
     v7m_msplim: list[int] = array(uint32, 2, name="env.v7m.msplim")
@@ -192,7 +193,7 @@ class MV8m:
 
 
 @description("cpu/m/fp", version_id=1, minimum_version_id=1)
-class MFp:
+class MFp(VMState):
     """M profile: floating point."""
 
     v7m_fpcar: list[int] = array(uint32, 2, name="env.v7m.fpcar")
@@ -203,7 +204,7 @@ class MFp:
 
 
 @description("cpu/m/mve", version_id=1, minimum_version_id=1)
-class MMve:
+class MMve(VMState):
     """M profile: vector extension."""
 
     v7m_vpr: int = uint32(name="env.v7m.vpr")
@@ -211,14 +212,14 @@ class MMve:
 
 
 @description("cpu/event", version_id=1, minimum_version_id=1, needed=this.event_register)
-class Event:
+class Event(VMState):
     """Whether an event waits for a processor that waits for one."""
 
     event_register: bool = boolean(name="env.event_register")
 
 
 @description("cpu/m", version_id=4, minimum_version_id=4)
-class M:
+class M(VMState):
     """M profile."""
 
     v7m_vecbase_M_REG_NS: int = uint32(name="env.v7m.vecbase[M_REG_NS]")
@@ -242,7 +243,7 @@ class M:
 
 
 @description("cpu/thumb2ee", version_id=1, minimum_version_id=1)
-class Thumb2ee:
+class Thumb2ee(VMState):
     """ThumbEE."""
 
     teecr: int = uint32(name="env.teecr")
@@ -250,7 +251,7 @@ class Thumb2ee:
 
 
 @description("cpu/pmsav7", version_id=1, minimum_version_id=1)
-class Pmsav7:
+class Pmsav7(VMState):
     """Memory protection of version 7."""
 
     pmsav7_drbar: list[int] = varray(uint32, count=DREGIONS, name="env.pmsav7.drbar")
@@ -259,14 +260,14 @@ class Pmsav7:
 
 
 @description("cpu/pmsav7-rnr", version_id=1, minimum_version_id=1)
-class Pmsav7Rnr:
+class Pmsav7Rnr(VMState):
     """The region of memory protection that is selected."""
 
     pmsav7_rnr_M_REG_NS: int = uint32(name="env.pmsav7.rnr[M_REG_NS]")
 
 
 @description("cpu/pmsav8/pmsav8r", version_id=1, minimum_version_id=1)
-class Pmsav8r:
+class Pmsav8r(VMState):
     """Memory protection of version 8: the regions of the hypervisor."""
 
     pmsav8_hprbar: list[int] = varray(uint32, count=HDREGIONS, name="env.pmsav8.hprbar")
@@ -274,7 +275,7 @@ class Pmsav8r:
 
 
 @description("cpu/pmsav8", version_id=1, minimum_version_id=1)
-class Pmsav8:
+class Pmsav8(VMState):
     """Memory protection of version 8."""
 
     pmsav8_rbar_M_REG_NS: list[int] = varray(uint32, count=DREGIONS, name="env.pmsav8.rbar[M_REG_NS]")
@@ -285,7 +286,7 @@ class Pmsav8:
 
 
 @description("cpu/m-security", version_id=1, minimum_version_id=1)
-class MSecurity:
+class MSecurity(VMState):
     """M profile: the secure state's registers."""
 
     v7m_secure: int = uint32(name="env.v7m.secure")
@@ -316,14 +317,14 @@ class MSecurity:
 
 
 @description("cpu/pstate64", version_id=1, minimum_version_id=1)
-class Pstate64:
+class Pstate64(VMState):
     """The processor state where 32 bits cannot hold it."""
 
     pstate64: int = uint64(info="pstate64")
 
 
 @description("cpu/syndrome64", version_id=1, minimum_version_id=1)
-class Syndrome64:
+class Syndrome64(VMState):
     """The exception syndrome where 32 bits cannot hold it."""
 
     exception_syndrome: int = uint64(name="env.exception.syndrome")
@@ -413,7 +414,7 @@ _SAME_CPU = "give the destination the same CPU model with the same features (-cp
     },
 )
 @description("cpu", version_id=22, minimum_version_id=22)
-class ARMCPU:
+class ARMCPU(VMState):
     """Registers and state of the processor."""
 
     regs: list[int] = array(uint32, 16, name="env.regs")

@@ -18,11 +18,12 @@ from vmstate.vmsd.declare import (
     uint16,
     uint32,
 )
+from vmstate.vmsd.state import VMState
 
 
 @part(noise={"interrupt": ("pending", "active", "level")})
 @description("arm_gic_irq_state", version_id=1, minimum_version_id=1)
-class GICIrqState:
+class GICIrqState(VMState):
     """An interrupt."""
 
     enabled: int = uint8()
@@ -35,7 +36,7 @@ class GICIrqState:
 
 
 @description("arm_gic_virt_state", version_id=1, minimum_version_id=1)
-class GICVirtState:
+class GICVirtState(VMState):
     """The virtualization extension; sent where there is one."""
 
     h_hcr: list[int] = array(uint32, 8)
@@ -56,7 +57,7 @@ class GICVirtState:
     noise={"interrupt": ("sgi_pending", "running_priority", "current_pending", "apr", "nsapr")},
 )
 @description("arm_gic", version_id=12, minimum_version_id=12)
-class GIC:
+class GIC(VMState):
     """The distributor and the processors' interfaces."""
 
     ctlr: int = uint32()

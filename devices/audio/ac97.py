@@ -8,10 +8,11 @@ from __future__ import annotations
 from vmstate.devices.pci.device import PCIDevice
 from vmstate.vmsd.declare import array, buffer, description, device, struct, uint8, uint16, uint32, unused
 from vmstate.vmsd.expr import version_id
+from vmstate.vmsd.state import VMState
 
 
 @description("ac97_bm_regs", version_id=1, minimum_version_id=1)
-class BusMaster:
+class BusMaster(VMState):
     """A bus master."""
 
     bdbar: int = uint32()
@@ -28,7 +29,7 @@ class BusMaster:
 
 @device("ac97")
 @description("ac97", version_id=3, minimum_version_id=2)
-class AC97:
+class AC97(VMState):
     """Registers and the mixer."""
 
     dev: PCIDevice = struct(PCIDevice)

@@ -6,9 +6,10 @@ Facts from QEMU's audio/audio.c.
 from __future__ import annotations
 
 from vmstate.vmsd.declare import description, device
+from vmstate.vmsd.state import VMState
 
 
 @device("audio", listed=False)
 @description("audio", version_id=1, minimum_version_id=1)
-class Audio:
+class Audio(VMState):
     """An empty section."""

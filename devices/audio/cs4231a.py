@@ -6,11 +6,12 @@ Facts from QEMU's hw/audio/cs4231a.c.
 from __future__ import annotations
 
 from vmstate.vmsd.declare import array, buffer, description, device, int32, uint32
+from vmstate.vmsd.state import VMState
 
 
 @device("cs4231a")
 @description("cs4231a", version_id=1, minimum_version_id=1)
-class CS4231A:
+class CS4231A(VMState):
     """Registers and the transfer that is under way."""
 
     regs: list[int] = array(uint32, 16)

@@ -7,10 +7,11 @@ from __future__ import annotations
 
 from vmstate.devices.pci.device import PCIDevice
 from vmstate.vmsd.declare import array, description, device, struct, uint32
+from vmstate.vmsd.state import VMState
 
 
 @description("es1370_channel", version_id=2, minimum_version_id=2)
-class Channel:
+class Channel(VMState):
     """A channel."""
 
     shift: int = uint32()
@@ -22,7 +23,7 @@ class Channel:
 
 @device("es1370")
 @description("es1370", version_id=2, minimum_version_id=2)
-class ES1370:
+class ES1370(VMState):
     """Registers and channels."""
 
     dev: PCIDevice = struct(PCIDevice)

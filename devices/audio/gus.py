@@ -6,11 +6,12 @@ Facts from QEMU's hw/audio/gus.c.
 from __future__ import annotations
 
 from vmstate.vmsd.declare import buffer, description, device, int32, int64
+from vmstate.vmsd.state import VMState
 
 
 @device("gus")
 @description("gus", version_id=2, minimum_version_id=2)
-class GUS:
+class GUS(VMState):
     """The place in the sound and the memory of the card."""
 
     pos: int = int32()

@@ -6,10 +6,11 @@ Facts from QEMU's hw/audio/hda-codec.c.
 from __future__ import annotations
 
 from vmstate.vmsd.declare import array, boolean, buffer, description, device, int64, subsection, timer, uint32
+from vmstate.vmsd.state import VMState
 
 
 @description("hda-audio-stream/buffer", version_id=1)
-class StreamBuf:
+class StreamBuf(VMState):
     """The buffer of a stream; sent where a timer drives it."""
 
     buf: bytes = buffer(8192)
@@ -20,7 +21,7 @@ class StreamBuf:
 
 
 @description("hda-audio-stream", version_id=1)
-class AudioStream:
+class AudioStream(VMState):
     """A stream: format and gain."""
 
     stream: int = uint32()
@@ -37,7 +38,7 @@ class AudioStream:
 
 @device("hda-audio")
 @description("hda-audio", version_id=2)
-class HDAAudio:
+class HDAAudio(VMState):
     """The codec's streams and which of them run."""
 
     st: list[AudioStream] = array(AudioStream, 4)

@@ -7,10 +7,11 @@ from __future__ import annotations
 
 from vmstate.devices.pci.device import PCIDevice
 from vmstate.vmsd.declare import array, description, device, int64, struct, uint32
+from vmstate.vmsd.state import VMState
 
 
 @description("intel-hda-stream", version_id=1)
-class Stream:
+class Stream(VMState):
     """A stream."""
 
     ctl: int = uint32()
@@ -24,7 +25,7 @@ class Stream:
 
 @device("intel-hda", noise={"timer": ("wall_base_ns",)})
 @description("intel-hda", version_id=1)
-class IntelHDA:
+class IntelHDA(VMState):
     """Registers and streams."""
 
     pci: PCIDevice = struct(PCIDevice)

@@ -6,11 +6,12 @@ Facts from QEMU's hw/audio/pcspk.c.
 from __future__ import annotations
 
 from vmstate.vmsd.declare import description, device, uint8
+from vmstate.vmsd.state import VMState
 
 
 @device("pcspk")
 @description("pcspk", version_id=1, minimum_version_id=1)
-class PCSpk:
+class PCSpk(VMState):
     """Whether it sounds, and the refresh clock."""
 
     data_on: int = uint8()

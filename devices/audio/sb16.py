@@ -6,11 +6,12 @@ Facts from QEMU's hw/audio/sb16.c.
 from __future__ import annotations
 
 from vmstate.vmsd.declare import buffer, description, device, host, int32, uint8, uint32, unused, variant
+from vmstate.vmsd.state import VMState
 
 
 @device("sb16")
 @description("sb16", version_id=1, minimum_version_id=1)
-class SB16:
+class SB16(VMState):
     """Registers, the command that is under way, and the mixer."""
 
     irq: int = host(0)

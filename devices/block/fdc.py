@@ -7,31 +7,32 @@ from __future__ import annotations
 
 from vmstate.vmsd.declare import array, description, int32, subsection, timer, uint8, uint8_equal, uint32, varray
 from vmstate.vmsd.expr import this
+from vmstate.vmsd.state import VMState
 
 
 @description("fdrive/media_changed", version_id=1, minimum_version_id=1, needed=this.media_changed != 1)
-class MediaChanged:
+class MediaChanged(VMState):
     """Whether the medium was changed; sent where it was not, with a medium there."""
 
     media_changed: int = uint8()
 
 
 @description("fdrive/media_rate", version_id=1, minimum_version_id=1)
-class MediaRate:
+class MediaRate(VMState):
     """The data rate of the medium."""
 
     media_rate: int = uint8()
 
 
 @description("fdrive/perpendicular", version_id=1, minimum_version_id=1, needed=this.perpendicular != 0)
-class Perpendicular:
+class Perpendicular(VMState):
     """Perpendicular mode; sent where it is on."""
 
     perpendicular: int = uint8()
 
 
 @description("fdrive", version_id=1, minimum_version_id=1)
-class FDrive:
+class FDrive(VMState):
     """One drive: where its head is."""
 
     head: int = uint8()
@@ -43,28 +44,28 @@ class FDrive:
 
 
 @description("fdc/reset_sensei", version_id=1, minimum_version_id=1, needed=this.reset_sensei != 0)
-class ResetSensei:
+class ResetSensei(VMState):
     """Interrupts to be sensed after a reset; sent where there are any."""
 
     reset_sensei: int = int32()
 
 
 @description("fdc/result_timer", version_id=1, minimum_version_id=1, needed=this.result_timer != -1)
-class ResultTimer:
+class ResultTimer(VMState):
     """The timer of a command's result; sent while it runs."""
 
     result_timer: int = timer()
 
 
 @description("fdc/phase", version_id=1, minimum_version_id=1)
-class Phase:
+class Phase(VMState):
     """The phase of a command; sent where the other registers do not say it."""
 
     phase: int = uint8()
 
 
 @description("fdc", version_id=2, minimum_version_id=2)
-class FDCtrl:
+class FDCtrl(VMState):
     """Registers, the FIFO of one sector, and the drives."""
 
     sra: int = uint8()

@@ -7,11 +7,12 @@ from __future__ import annotations
 
 from vmstate.devices.block.fdc import FDCtrl
 from vmstate.vmsd.declare import description, device, struct
+from vmstate.vmsd.state import VMState
 
 
 @device("fdc", legacy_instances=(0x3F0, 0x370))
 @description("fdc", version_id=2, minimum_version_id=2)
-class ISAFDC:
+class ISAFDC(VMState):
     """The controller."""
 
     state: FDCtrl = struct(FDCtrl)

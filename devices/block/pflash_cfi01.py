@@ -7,13 +7,14 @@ from __future__ import annotations
 
 from vmstate.vmsd.declare import description, device, subsection, uint8, uint32, uint64, vbuffer
 from vmstate.vmsd.expr import fact, this
+from vmstate.vmsd.state import VMState
 
 WRITE_BLOCK = fact("pflash_write_block", (2048, 4096, 1024, 512, 256, 128, 64, 32))
 """Bytes of a block that is written at once."""
 
 
 @description("pflash_cfi01_blk_write", version_id=1, minimum_version_id=1, needed=this.blk_offset != 0xFFFFFFFF)
-class BlkWrite:
+class BlkWrite(VMState):
     """The block that is being written; sent while one is."""
 
     blk_bytes: bytes = vbuffer(WRITE_BLOCK)
@@ -22,7 +23,7 @@ class BlkWrite:
 
 @device("pflash_cfi01")
 @description("pflash_cfi01", version_id=1, minimum_version_id=1)
-class PFlashCFI01:
+class PFlashCFI01(VMState):
     """The command that is under way. The contents are RAM."""
 
     wcycle: int = uint8()

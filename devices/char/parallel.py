@@ -6,11 +6,12 @@ Facts from QEMU's hw/char/parallel.c.
 from __future__ import annotations
 
 from vmstate.vmsd.declare import description, device, int32, uint8
+from vmstate.vmsd.state import VMState
 
 
 @device("parallel_isa")
 @description("parallel_isa", version_id=1, minimum_version_id=1)
-class ISAParallel:
+class ISAParallel(VMState):
     """Registers of the port."""
 
     dataw: int = uint8(name="state.dataw")

@@ -19,10 +19,11 @@ from vmstate.vmsd.declare import (
     unused,
     variant,
 )
+from vmstate.vmsd.state import VMState
 
 
 @description("pl011/clock", version_id=1, minimum_version_id=1)
-class PL011Clock:
+class PL011Clock(VMState):
     """The clock; sent by machines from 5.2 on."""
 
     clk: Clock = struct(Clock)
@@ -30,7 +31,7 @@ class PL011Clock:
 
 @device("pl011")
 @description("pl011", version_id=2, minimum_version_id=2)
-class PL011:
+class PL011(VMState):
     """Registers and the received bytes."""
 
     readbuff: int = host(0)

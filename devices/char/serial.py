@@ -19,17 +19,18 @@ from vmstate.vmsd.declare import (
     uint32,
 )
 from vmstate.vmsd.expr import asks, otherwise, this
+from vmstate.vmsd.state import VMState
 
 
 @description("serial/thr_ipending", version_id=1, minimum_version_id=1)
-class ThrIpending:
+class ThrIpending(VMState):
     """Whether the transmitter's interrupt is pending; sent where the other registers do not say so."""
 
     thr_ipending: int = int32()
 
 
 @description("serial/tsr", version_id=1, minimum_version_id=1, needed=this.tsr_retry != 0)
-class Tsr:
+class Tsr(VMState):
     """The byte in the transmitter; sent where it must be tried again."""
 
     tsr_retry: int = uint32()
@@ -38,35 +39,35 @@ class Tsr:
 
 
 @description("serial/recv_fifo", version_id=1, minimum_version_id=1, needed=this.recv_fifo.num != 0)
-class RecvFifo:
+class RecvFifo(VMState):
     """Bytes received; sent where there are any."""
 
     recv_fifo: Fifo8 = struct(Fifo8, version=1)
 
 
 @description("serial/xmit_fifo", version_id=1, minimum_version_id=1, needed=this.xmit_fifo.num != 0)
-class XmitFifo:
+class XmitFifo(VMState):
     """Bytes to transmit; sent where there are any."""
 
     xmit_fifo: Fifo8 = struct(Fifo8, version=1)
 
 
 @description("serial/fifo_timeout_timer", version_id=1, minimum_version_id=1, needed=this.fifo_timeout_timer != -1)
-class FifoTimeoutTimer:
+class FifoTimeoutTimer(VMState):
     """The receiver's time-out; sent while it runs."""
 
     fifo_timeout_timer: int = timer()
 
 
 @description("serial/timeout_ipending", version_id=1, minimum_version_id=1, needed=this.timeout_ipending != 0)
-class TimeoutIpending:
+class TimeoutIpending(VMState):
     """Whether the time-out's interrupt is pending; sent where it is."""
 
     timeout_ipending: int = int32()
 
 
 @description("serial/poll", version_id=1, minimum_version_id=1, needed=this.poll_msl >= 0)
-class Poll:
+class Poll(VMState):
     """Polling of the modem status; sent where there is any."""
 
     poll_msl: int = int32()
@@ -93,7 +94,7 @@ def _transmits(lsr: int, tsr: Tsr | None) -> bool:
         ),
     ),
 )
-class Serial:
+class Serial(VMState):
     """Registers of the port."""
 
     divider: int = uint16(version=2)

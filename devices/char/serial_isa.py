@@ -7,11 +7,12 @@ from __future__ import annotations
 
 from vmstate.devices.char.serial import Serial
 from vmstate.vmsd.declare import description, device, struct
+from vmstate.vmsd.state import VMState
 
 
 @device("serial", legacy_instances=(0x3F8, 0x2F8, 0x3E8, 0x2E8))
 @description("serial", version_id=3, minimum_version_id=2)
-class ISASerial:
+class ISASerial(VMState):
     """The port."""
 
     state: Serial = struct(Serial)

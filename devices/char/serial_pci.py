@@ -8,11 +8,12 @@ from __future__ import annotations
 from vmstate.devices.char.serial import Serial
 from vmstate.devices.pci.device import PCIDevice
 from vmstate.vmsd.declare import description, device, struct
+from vmstate.vmsd.state import VMState
 
 
 @device("pci-serial")
 @description("pci-serial", version_id=1, minimum_version_id=1)
-class PCISerial:
+class PCISerial(VMState):
     """The PCI function and its port."""
 
     dev: PCIDevice = struct(PCIDevice)

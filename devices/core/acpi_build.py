@@ -6,11 +6,12 @@ Facts from QEMU's hw/i386/acpi-build.c.
 from __future__ import annotations
 
 from vmstate.vmsd.declare import description, device, uint8
+from vmstate.vmsd.state import VMState
 
 
 @device("acpi_build", listed=False)
 @description("acpi_build", version_id=1, minimum_version_id=1)
-class AcpiBuild:
+class AcpiBuild(VMState):
     """Whether the tables were made for what the firmware has set up."""
 
     patched: int = uint8()

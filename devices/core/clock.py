@@ -7,10 +7,11 @@ from __future__ import annotations
 
 from vmstate.vmsd.declare import description, subsection, uint32, uint64
 from vmstate.vmsd.expr import this
+from vmstate.vmsd.state import VMState
 
 
 @description("clock/muldiv", version_id=1, minimum_version_id=1, needed=(this.multiplier != 1) | (this.divider != 1))
-class Muldiv:
+class Muldiv(VMState):
     """Multiplier and divider; sent where either is not 1."""
 
     multiplier: int = uint32()
@@ -18,7 +19,7 @@ class Muldiv:
 
 
 @description("clock")
-class Clock:
+class Clock(VMState):
     """The period, in units of 2^-32 nanoseconds."""
 
     period: int = uint64()

@@ -7,18 +7,19 @@ from __future__ import annotations
 
 from vmstate.vmsd.declare import boolean, description, device, int32, part, subsection, uint32
 from vmstate.vmsd.expr import this
+from vmstate.vmsd.state import VMState
 
 
 @part(noise={"register": ("exception_index",)})
 @description("cpu_common/exception_index", version_id=1, minimum_version_id=1, needed=this.exception_index != -1)
-class ExceptionIndex:
+class ExceptionIndex(VMState):
     """The exception that is pending (TCG); sent where there is one."""
 
     exception_index: int = int32()
 
 
 @description("cpu_common/crash_occurred", version_id=1, minimum_version_id=1, needed=this.crash_occurred)
-class CrashOccurred:
+class CrashOccurred(VMState):
     """Whether the guest has reported a crash; sent where it has."""
 
     crash_occurred: bool = boolean()
@@ -26,7 +27,7 @@ class CrashOccurred:
 
 @device("cpu_common", listed=False, per_cpu=True, noise={"register": ("halted",), "interrupt": ("interrupt_request",)})
 @description("cpu_common", version_id=1, minimum_version_id=1)
-class CPUCommon:
+class CPUCommon(VMState):
     """Whether the processor is halted, and the interrupts that wait for it."""
 
     halted: int = uint32()

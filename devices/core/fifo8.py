@@ -7,13 +7,14 @@ from __future__ import annotations
 
 from vmstate.vmsd.declare import description, uint32, vbuffer
 from vmstate.vmsd.expr import fact
+from vmstate.vmsd.state import VMState
 
 CAPACITY = fact("fifo8_capacity", (16, 1, 4, 8, 32, 64, 128, 256, 512, 1024, 4096))
 """Bytes that fit into a FIFO: a property of the device."""
 
 
 @description("Fifo8", version_id=1, minimum_version_id=1)
-class Fifo8:
+class Fifo8(VMState):
     """The whole buffer, where its first byte is, and how many there are."""
 
     data: bytes = vbuffer(CAPACITY)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from vmstate.vmsd.declare import REGISTERS, buffer, description, device, rule, uint8, uint32, variant
 from vmstate.vmsd.expr import asks, this
+from vmstate.vmsd.state import VMState
 
 RUN_STATES = (
     "debug",
@@ -39,7 +40,7 @@ _NAMED = (rule("globalstate-runstate", asks(_is_run_state, this.runstate), "the 
 
 @device("globalstate", listed=False, answers="vmstate.devices.core.answers:GLOBAL_STATE")
 @description("globalstate", version_id=1, minimum_version_id=1)
-class GlobalState:
+class GlobalState(VMState):
     """The run state, as the name QMP gives it, ended by zeros."""
 
     size: int = uint32()

@@ -6,11 +6,12 @@ Facts from QEMU's hw/core/ptimer.c.
 from __future__ import annotations
 
 from vmstate.vmsd.declare import description, int64, part, timer, uint8, uint32, uint64
+from vmstate.vmsd.state import VMState
 
 
 @part(noise={"timer": ("delta", "last_event", "next_event")})
 @description("ptimer", version_id=1, minimum_version_id=1)
-class Ptimer:
+class Ptimer(VMState):
     """A down-counter that is reloaded from its limit."""
 
     enabled: int = uint8()

@@ -6,11 +6,12 @@ Facts from QEMU's system/cpu-timers.c.
 from __future__ import annotations
 
 from vmstate.vmsd.declare import description, device, int16, int64, part, subsection, timer, unused
+from vmstate.vmsd.state import VMState
 
 
 @part(noise={"timer": ("vm_clock_warp_start",)})
 @description("timer/icount/warp_timer", version_id=1, minimum_version_id=1)
-class WarpTimer:
+class WarpTimer(VMState):
     """The timer that warps the clock while all processors sleep."""
 
     vm_clock_warp_start: int = int64()
@@ -18,7 +19,7 @@ class WarpTimer:
 
 
 @description("timer/icount/timers", version_id=1, minimum_version_id=1)
-class AdjustTimers:
+class AdjustTimers(VMState):
     """The timers that adjust the speed."""
 
     icount_rt_timer: int = timer()
@@ -27,7 +28,7 @@ class AdjustTimers:
 
 @part(noise={"timer": ("last_delta",)})
 @description("timer/icount/shift", version_id=2, minimum_version_id=2)
-class Shift:
+class Shift(VMState):
     """The speed where it adapts itself."""
 
     icount_time_shift: int = int16()
@@ -36,7 +37,7 @@ class Shift:
 
 @part(noise={"timer": ("qemu_icount_bias",), "counter": ("qemu_icount",)})
 @description("timer/icount", version_id=1, minimum_version_id=1)
-class Icount:
+class Icount(VMState):
     """Instruction counting (-icount)."""
 
     qemu_icount_bias: int = int64()
@@ -48,7 +49,7 @@ class Icount:
 
 @device("timer", listed=False, noise={"timer": ("cpu_ticks_offset", "cpu_clock_offset")})
 @description("timer", version_id=2, minimum_version_id=1)
-class Timers:
+class Timers(VMState):
     """Offsets of the time-stamp counter and of the virtual clock, in ticks and nanoseconds."""
 
     cpu_ticks_offset: int = int64()

@@ -7,11 +7,12 @@ from __future__ import annotations
 
 from vmstate.devices.pci.device import PCIDevice
 from vmstate.vmsd.declare import array, boolean, description, device, struct, uint16
+from vmstate.vmsd.state import VMState
 
 
 @device("bochs-display")
 @description("bochs-display")
-class BochsDisplay:
+class BochsDisplay(VMState):
     """The mode and the byte order."""
 
     pci: PCIDevice = struct(PCIDevice)

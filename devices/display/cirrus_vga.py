@@ -7,11 +7,12 @@ from __future__ import annotations
 
 from vmstate.devices.pci.device import PCIDevice
 from vmstate.vmsd.declare import REGISTERS, buffer, description, device, int32, struct, uint8, uint32
+from vmstate.vmsd.state import VMState
 
 
 @device("cirrus_vga", order=1)
 @description("cirrus_vga", version_id=2, minimum_version_id=1)
-class CirrusVGA:
+class CirrusVGA(VMState):
     """The registers of the adapter."""
 
     latch: int = uint32(name="vga.latch")
@@ -45,7 +46,7 @@ class CirrusVGA:
 
 @device("cirrus_vga")
 @description("cirrus_vga", version_id=2, minimum_version_id=2)
-class PCICirrusVGA:
+class PCICirrusVGA(VMState):
     """The PCI function and the adapter in it."""
 
     dev: PCIDevice = struct(PCIDevice)

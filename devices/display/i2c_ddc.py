@@ -6,11 +6,12 @@ Facts from QEMU's hw/display/i2c-ddc.c.
 from __future__ import annotations
 
 from vmstate.vmsd.declare import boolean, description, device, uint8
+from vmstate.vmsd.state import VMState
 
 
 @device("i2c-ddc")
 @description("i2c-ddc", version_id=1)
-class I2CDDC:
+class I2CDDC(VMState):
     """The position in the data."""
 
     firstbyte: bool = boolean()

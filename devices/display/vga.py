@@ -19,10 +19,11 @@ from vmstate.vmsd.declare import (
     uint16,
     uint32,
 )
+from vmstate.vmsd.state import VMState
 
 
 @description("vga.endian", version_id=1, minimum_version_id=1)
-class VGAEndian:
+class VGAEndian(VMState):
     """Byte order of the frame buffer; sent where it is not the default."""
 
     big_endian_fb: bool = boolean()
@@ -30,7 +31,7 @@ class VGAEndian:
 
 @device("vga", order=1, listed=False)
 @description("vga", version_id=2, minimum_version_id=2)
-class VGACommon:
+class VGACommon(VMState):
     """The registers of a VGA, with the Bochs extensions."""
 
     latch: int = uint32()

@@ -8,11 +8,12 @@ from __future__ import annotations
 from vmstate.devices.display.vga import VGACommon
 from vmstate.devices.pci.device import PCIDevice
 from vmstate.vmsd.declare import description, device, struct
+from vmstate.vmsd.state import VMState
 
 
 @device("vga", listed=False)
 @description("vga", version_id=2, minimum_version_id=2)
-class PCIVGA:
+class PCIVGA(VMState):
     """The PCI function and the VGA in it."""
 
     dev: PCIDevice = struct(PCIDevice)

@@ -7,10 +7,11 @@ from __future__ import annotations
 
 from vmstate.devices.pci.device import PCIDevice
 from vmstate.vmsd.declare import CONTENTS, description, device, int32, int32_equal, struct, uint32, unused, varray
+from vmstate.vmsd.state import VMState
 
 
 @description("vmware_vga_internal")
-class VMSVGAChip:
+class VMSVGAChip(VMState):
     """Registers of the adapter."""
 
     new_depth: int = int32_equal()
@@ -32,7 +33,7 @@ class VMSVGAChip:
 
 @device("vmware_vga")
 @description("vmware_vga")
-class VMSVGA:
+class VMSVGA(VMState):
     """The PCI function and the adapter in it."""
 
     parent_obj: PCIDevice = struct(PCIDevice)

@@ -6,10 +6,11 @@ Facts from QEMU's hw/dma/i8257.c.
 from __future__ import annotations
 
 from vmstate.vmsd.declare import array, description, device, int32, uint8, uint16
+from vmstate.vmsd.state import VMState
 
 
 @description("dma_regs", version_id=1, minimum_version_id=1)
-class I8257Regs:
+class I8257Regs(VMState):
     """One channel."""
 
     now: list[int] = array(int32, 2)
@@ -23,7 +24,7 @@ class I8257Regs:
 
 @device("dma")
 @description("dma", version_id=1, minimum_version_id=1)
-class I8257:
+class I8257(VMState):
     """The controller and its four channels."""
 
     command: int = uint8()

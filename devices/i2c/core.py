@@ -6,18 +6,19 @@ Facts from QEMU's hw/i2c/core.c.
 from __future__ import annotations
 
 from vmstate.vmsd.declare import description, device, uint8
+from vmstate.vmsd.state import VMState
 
 
 @device("i2c_bus", listed=False)
 @description("i2c_bus", version_id=1, minimum_version_id=1)
-class I2CBus:
+class I2CBus(VMState):
     """The address that is being spoken to; 255: none, 0: all."""
 
     saved_address: int = uint8()
 
 
 @description("I2CSlave", version_id=1, minimum_version_id=1)
-class I2CSlave:
+class I2CSlave(VMState):
     """The address of a device."""
 
     address: int = uint8()

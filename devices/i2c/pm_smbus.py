@@ -7,13 +7,14 @@ from __future__ import annotations
 
 from vmstate.vmsd.declare import array, boolean, description, uint8, uint32
 from vmstate.vmsd.expr import fact
+from vmstate.vmsd.state import VMState
 
 SMBUS_MIGRATED = fact("smbus_migrated", (True, False))
 """Whether the controller is sent at all: machines from 3.1 on do, older ones are kept compatible."""
 
 
 @description("pmsmb", version_id=1, minimum_version_id=1)
-class PMSMBus:
+class PMSMBus(VMState):
     """Registers and the block buffer."""
 
     smb_stat: int = uint8()

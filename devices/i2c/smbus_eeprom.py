@@ -7,11 +7,12 @@ from __future__ import annotations
 
 from vmstate.devices.i2c.smbus_slave import SMBusDevice
 from vmstate.vmsd.declare import array, boolean, description, device, struct, uint8
+from vmstate.vmsd.state import VMState
 
 
 @device("smbus-eeprom")
 @description("smbus-eeprom", version_id=1, minimum_version_id=1)
-class SMBusEEPROM:
+class SMBusEEPROM(VMState):
     """Contents and position; sent once the guest has used it."""
 
     smbusdev: SMBusDevice = struct(SMBusDevice)

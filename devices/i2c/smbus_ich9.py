@@ -8,11 +8,12 @@ from __future__ import annotations
 from vmstate.devices.i2c.pm_smbus import SMBUS_MIGRATED, PMSMBus
 from vmstate.devices.pci.device import PCIDevice
 from vmstate.vmsd.declare import boolean, description, device, struct
+from vmstate.vmsd.state import VMState
 
 
 @device("ich9_smb")
 @description("ich9_smb", version_id=1, minimum_version_id=1)
-class ICH9SMB:
+class ICH9SMB(VMState):
     """The PCI function and the controller in it."""
 
     dev: PCIDevice = struct(PCIDevice)

@@ -7,10 +7,11 @@ from __future__ import annotations
 
 from vmstate.devices.i2c.core import I2CSlave
 from vmstate.vmsd.declare import array, description, int32, struct, uint8
+from vmstate.vmsd.state import VMState
 
 
 @description("smbus-device", version_id=1, minimum_version_id=1)
-class SMBusDevice:
+class SMBusDevice(VMState):
     """The transfer that is under way."""
 
     i2c: I2CSlave = struct(I2CSlave)

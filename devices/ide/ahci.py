@@ -25,6 +25,7 @@ from vmstate.vmsd.declare import (
     varray,
 )
 from vmstate.vmsd.expr import asks, fact, not_, this, up
+from vmstate.vmsd.state import VMState
 
 PORTS = fact("ahci_ports", (6, *range(1, 6), *range(7, 33)))
 """Ports of the controller; their number stands behind them."""
@@ -81,7 +82,7 @@ def is_mapped(ports: Sequence[Any], masters: bool, memory: Memory) -> bool:
 
 
 @description("ncq state", version_id=1)
-class NCQTransfer:
+class NCQTransfer(VMState):
     """A queued command."""
 
     sector_count: int = uint32()
@@ -104,7 +105,7 @@ class NCQTransfer:
 
 
 @description("ahci port", version_id=1)
-class AHCIDevice:
+class AHCIDevice(VMState):
     """A port, its drive and its queue."""
 
     port: IDEBus = struct(IDEBus, version=1)
@@ -154,7 +155,7 @@ class AHCIDevice:
 
 
 @description("ahci", version_id=1)
-class AHCI:
+class AHCI(VMState):
     """The ports and the control registers."""
 
     dev: list[AHCIDevice] = varray(AHCIDevice, count=PORTS)

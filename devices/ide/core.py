@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from vmstate.vmsd.declare import boolean, buffer, description, int32, int64, rule, subsection, uint8, uint32, varray
 from vmstate.vmsd.expr import this
+from vmstate.vmsd.state import VMState
 
 END_TRANSFERS = 6
 """The functions that a programmed transfer can end with, by their numbers."""
@@ -18,7 +19,7 @@ END_TRANSFERS = 6
     minimum_version_id=1,
     needed=this.events_new_media | this.events_eject_request,
 )
-class GesnState:
+class GesnState(VMState):
     """Events that the guest has not asked for yet; sent where there are any."""
 
     events_new_media: bool = boolean(name="events.new_media")
@@ -26,7 +27,7 @@ class GesnState:
 
 
 @description("ide_drive/tray_state", version_id=1, minimum_version_id=1, needed=this.tray_open | this.tray_locked)
-class TrayState:
+class TrayState(VMState):
     """The tray; sent where it is open or locked."""
 
     tray_open: bool = boolean()
@@ -34,7 +35,7 @@ class TrayState:
 
 
 @description("ide_drive/pio_state", version_id=1, minimum_version_id=1)
-class PioState:
+class PioState(VMState):
     """The programmed transfer that is under way; sent where there is one."""
 
     req_nb_sectors: int = int32()
@@ -51,7 +52,7 @@ class PioState:
 
 
 @description("ide_drive", version_id=3)
-class IDEDrive:
+class IDEDrive(VMState):
     """A drive: its task file."""
 
     mult_sectors: int = int32()
@@ -80,7 +81,7 @@ class IDEDrive:
 
 
 @description("ide_bus/error", version_id=2, minimum_version_id=1, needed=this.error_status != 0)
-class ErrorStatus:
+class ErrorStatus(VMState):
     """A request that failed and is to be tried again; sent where there is one."""
 
     error_status: int = int32()
@@ -90,7 +91,7 @@ class ErrorStatus:
 
 
 @description("ide_bus", version_id=1, minimum_version_id=1)
-class IDEBus:
+class IDEBus(VMState):
     """The bus: the control register and the selected drive."""
 
     cmd: int = uint8()

@@ -10,6 +10,7 @@ from vmstate.devices.pci.device import PCIDevice
 from vmstate.vmsd.declare import description, device, rule, struct, variant
 from vmstate.vmsd.expr import MEMORY, RELEASE, asks, this
 from vmstate.vmsd.release import Release
+from vmstate.vmsd.state import VMState
 
 COMMAND, MASTER = 4, 2
 """The low byte of a PCI function's command register, and the bit by which it is a bus master."""
@@ -30,7 +31,7 @@ _MAPPED = (
 
 @device("ich9_ahci")
 @description("ich9_ahci", version_id=1)
-class ICH9AHCI:
+class ICH9AHCI(VMState):
     """The PCI function and the controller in it."""
 
     parent_obj: PCIDevice = struct(PCIDevice)

@@ -7,11 +7,12 @@ from __future__ import annotations
 
 from vmstate.devices.ide.core import IDEBus, IDEDrive
 from vmstate.vmsd.declare import array, description, device, struct
+from vmstate.vmsd.state import VMState
 
 
 @device("isa-ide", listed=False)
 @description("isa-ide", version_id=3)
-class ISAIDE:
+class ISAIDE(VMState):
     """The bus and its two drives."""
 
     bus: IDEBus = struct(IDEBus, version=1)

@@ -9,10 +9,11 @@ from vmstate.devices.ide.core import IDEBus, IDEDrive
 from vmstate.devices.pci.device import PCIDevice
 from vmstate.vmsd.declare import array, description, device, int64, struct, subsection, uint8, uint32
 from vmstate.vmsd.expr import this
+from vmstate.vmsd.state import VMState
 
 
 @description("ide bmdma_current", version_id=1, minimum_version_id=1, needed=this.cur_prd_len != 0)
-class BMDMACurrent:
+class BMDMACurrent(VMState):
     """The place in the transfer that is under way; sent where there is one."""
 
     cur_addr: int = uint32()
@@ -22,14 +23,14 @@ class BMDMACurrent:
 
 
 @description("ide bmdma/status", version_id=1, minimum_version_id=1)
-class BMDMAStatus:
+class BMDMAStatus(VMState):
     """The status register; sent where the compatible one cannot hold it."""
 
     status: int = uint8()
 
 
 @description("ide bmdma", version_id=3)
-class BMDMA:
+class BMDMA(VMState):
     """The bus master of one channel."""
 
     cmd: int = uint8()
@@ -44,7 +45,7 @@ class BMDMA:
 
 @device("ide", listed=False)
 @description("ide", version_id=3)
-class PCIIDE:
+class PCIIDE(VMState):
     """The controller, its two channels and four drives."""
 
     parent_obj: PCIDevice = struct(PCIDevice)

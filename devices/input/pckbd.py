@@ -6,17 +6,18 @@ Facts from QEMU's hw/input/pckbd.c.
 from __future__ import annotations
 
 from vmstate.vmsd.declare import description, device, struct, subsection, uint8, uint32, variant
+from vmstate.vmsd.state import VMState
 
 
 @description("pckbd_outport", version_id=1, minimum_version_id=1)
-class KbdOutport:
+class KbdOutport(VMState):
     """The output port; sent where it is not as the other registers imply."""
 
     outport: int = uint8()
 
 
 @description("pckbd/extended_state")
-class KbdExtendedState:
+class KbdExtendedState(VMState):
     """Bytes on their way and where they come from."""
 
     migration_flags: int = uint32()
@@ -26,7 +27,7 @@ class KbdExtendedState:
 
 
 @description("pckbd", version_id=3, minimum_version_id=3)
-class Kbd:
+class Kbd(VMState):
     """The controller itself."""
 
     write_cmd: int = uint8()
@@ -39,7 +40,7 @@ class Kbd:
 
 @device("pckbd-mmio")
 @description("pckbd-mmio", version_id=1, minimum_version_id=1)
-class KbdMMIO:
+class KbdMMIO(VMState):
     """The memory-mapped controller."""
 
     kbd: Kbd = struct(Kbd)
@@ -47,7 +48,7 @@ class KbdMMIO:
 
 @device("pckbd")
 @description("pckbd", version_id=3, minimum_version_id=3)
-class ISAKbd:
+class ISAKbd(VMState):
     """The ISA controller."""
 
     kbd: Kbd = struct(Kbd)

@@ -7,10 +7,11 @@ from __future__ import annotations
 
 from vmstate.vmsd.declare import boolean, buffer, description, device, int32, struct, subsection, uint8, variant
 from vmstate.vmsd.expr import this
+from vmstate.vmsd.state import VMState
 
 
 @description("PS2 Common State", version_id=3, minimum_version_id=2)
-class PS2Common:
+class PS2Common(VMState):
     """The command that waits for its argument, and the queue of bytes for the guest."""
 
     write_cmd: int = int32()
@@ -21,21 +22,21 @@ class PS2Common:
 
 
 @description("ps2kbd/ledstate", version_id=3, minimum_version_id=2, needed=this.ledstate != 0)
-class Ledstate:
+class Ledstate(VMState):
     """The lights; sent where any is on."""
 
     ledstate: int = int32()
 
 
 @description("ps2kbd/need_high_bit", version_id=1, minimum_version_id=1, needed=this.need_high_bit != 0)
-class NeedHighBit:
+class NeedHighBit(VMState):
     """Whether a prefix was translated; sent where one was."""
 
     need_high_bit: bool = boolean()
 
 
 @description("ps2kbd/command_reply_queue", needed=this.cwptr != -1)
-class CommandReplyQueue:
+class CommandReplyQueue(VMState):
     """Where the reply to a command ends in the queue; sent while there is one."""
 
     cwptr: int = int32(name="parent_obj.queue.cwptr")
@@ -43,7 +44,7 @@ class CommandReplyQueue:
 
 @device("ps2kbd", listed=False)
 @description("ps2kbd", version_id=3, minimum_version_id=2)
-class PS2Keyboard:
+class PS2Keyboard(VMState):
     """The keyboard."""
 
     parent_obj: PS2Common = struct(PS2Common)
@@ -57,7 +58,7 @@ class PS2Keyboard:
 
 @device("ps2mouse", listed=False)
 @description("ps2mouse", version_id=2, minimum_version_id=2)
-class PS2Mouse:
+class PS2Mouse(VMState):
     """The mouse."""
 
     parent_obj: PS2Common = struct(PS2Common)

@@ -9,12 +9,13 @@ from vmstate.vmsd.declare import description, device, subsection, uint8
 from vmstate.vmsd.expr import this
 from vmstate.vmsd.release import Release
 from vmstate.vmsd.rule import known_since
+from vmstate.vmsd.state import VMState
 
 
 @description(
     "i8259/ltim", version_id=1, minimum_version_id=1, needed=this.ltim != 0, rules=(known_since(Release(8, 0)),)
 )
-class PICLtim:
+class PICLtim(VMState):
     """Level-triggered mode for all inputs; sent where it is on."""
 
     ltim: int = uint8()
@@ -22,7 +23,7 @@ class PICLtim:
 
 @device("i8259", legacy_instances=(0x20, 0xA0), noise={"interrupt": ("last_irr", "irr", "isr")})
 @description("i8259", version_id=1, minimum_version_id=1)
-class PIC:
+class PIC(VMState):
     """Registers of one controller."""
 
     last_irr: int = uint8()

@@ -6,11 +6,12 @@ Facts from QEMU's hw/intc/ioapic_common.c.
 from __future__ import annotations
 
 from vmstate.vmsd.declare import array, description, device, uint8, uint32, uint64, unused
+from vmstate.vmsd.state import VMState
 
 
 @device("ioapic", noise={"interrupt": ("irr",)})
 @description("ioapic", version_id=3, minimum_version_id=1)
-class IOAPIC:
+class IOAPIC(VMState):
     """The redirection table of an I/O APIC with 24 inputs."""
 
     id: int = uint8()

@@ -6,10 +6,11 @@ Facts from QEMU's hw/isa/apm.c.
 from __future__ import annotations
 
 from vmstate.vmsd.declare import description, uint8
+from vmstate.vmsd.state import VMState
 
 
 @description("APM State", version_id=1, minimum_version_id=1)
-class APM:
+class APM(VMState):
     """The control and status ports."""
 
     apmc: int = uint8()

@@ -10,17 +10,18 @@ from vmstate.devices.isa.apm import APM
 from vmstate.devices.pci.device import PCIDevice
 from vmstate.vmsd.declare import REGISTERS, array, description, device, struct, subsection, uint8, uint32, uint64
 from vmstate.vmsd.expr import this
+from vmstate.vmsd.state import VMState
 
 
 @description("ICH9LPC/rst_cnt", version_id=1, minimum_version_id=1, needed=this.rst_cnt != 0)
-class RstCnt:
+class RstCnt(VMState):
     """The reset control register; sent where it is not 0."""
 
     rst_cnt: int = uint8()
 
 
 @description("ICH9LPC/smi_feat", version_id=1, minimum_version_id=1)
-class SmiFeat:
+class SmiFeat(VMState):
     """The SMI features that firmware has negotiated; sent where it has."""
 
     smi_guest_features_le: list[int] = array(uint8, 8, private=REGISTERS)
@@ -30,7 +31,7 @@ class SmiFeat:
 
 @device("ICH9LPC")
 @description("ICH9LPC", version_id=1, minimum_version_id=1)
-class ICH9LPC:
+class ICH9LPC(VMState):
     """The LPC bridge, with power management."""
 
     d: PCIDevice = struct(PCIDevice)

@@ -8,10 +8,11 @@ from __future__ import annotations
 from vmstate.devices.pci.device import PCIDevice
 from vmstate.vmsd.declare import array, description, device, int32, struct, subsection, uint8
 from vmstate.vmsd.expr import this
+from vmstate.vmsd.state import VMState
 
 
 @description("PIIX3/rcr", version_id=1, minimum_version_id=1, needed=this.rcr != 0)
-class Piix3Rcr:
+class Piix3Rcr(VMState):
     """The reset control register; sent where it is not 0."""
 
     rcr: int = uint8()
@@ -19,7 +20,7 @@ class Piix3Rcr:
 
 @device("PIIX3")
 @description("PIIX3", version_id=3, minimum_version_id=2)
-class PIIX3:
+class PIIX3(VMState):
     """The ISA bridge of the PC machine, with the levels of the four PCI interrupts."""
 
     dev: PCIDevice = struct(PCIDevice)
@@ -29,7 +30,7 @@ class PIIX3:
 
 @device("PIIX4")
 @description("PIIX4", version_id=3, minimum_version_id=2)
-class PIIX4:
+class PIIX4(VMState):
     """The ISA bridge of the Malta machine."""
 
     dev: PCIDevice = struct(PCIDevice)

@@ -6,11 +6,12 @@ Facts from QEMU's hw/gpio/gpio_key.c.
 from __future__ import annotations
 
 from vmstate.vmsd.declare import description, device, timer
+from vmstate.vmsd.state import VMState
 
 
 @device("gpio-key")
 @description("gpio-key", version_id=1, minimum_version_id=1)
-class GpioKey:
+class GpioKey(VMState):
     """The timer that releases it."""
 
     timer_: int = timer(name="timer")

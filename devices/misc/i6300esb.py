@@ -7,11 +7,12 @@ from __future__ import annotations
 
 from vmstate.devices.pci.device import PCIDevice
 from vmstate.vmsd.declare import description, device, int32, struct, timer, uint32
+from vmstate.vmsd.state import VMState
 
 
 @device("i6300esb_wdt")
 @description("i6300esb_wdt", version_id=10000, minimum_version_id=1)
-class I6300ESB:
+class I6300ESB(VMState):
     """Settings and the timer."""
 
     dev: PCIDevice = struct(PCIDevice)

@@ -6,11 +6,12 @@ Facts from QEMU's hw/watchdog/wdt_ib700.c.
 from __future__ import annotations
 
 from vmstate.vmsd.declare import description, device, timer
+from vmstate.vmsd.state import VMState
 
 
 @device("ib700_wdt")
 @description("ib700_wdt")
-class IB700:
+class IB700(VMState):
     """The timer."""
 
     timer_: int = timer(name="timer")

@@ -7,11 +7,12 @@ from __future__ import annotations
 
 from vmstate.vmsd.declare import REGISTERS, array, boolean, description, device, uint8, uint16, uint32, uint64, unused
 from vmstate.vmsd.description import MigrationPriority
+from vmstate.vmsd.state import VMState
 
 
 @device("iommu-intel")
 @description("iommu-intel", version_id=1, minimum_version_id=1, priority=MigrationPriority.IOMMU)
-class IntelIOMMU:
+class IntelIOMMU(VMState):
     """Registers and the invalidation queue."""
 
     root_: int = uint64(name="root")

@@ -6,10 +6,11 @@ Facts from QEMU's hw/ipmi/ipmi_bmc_sim.c.
 from __future__ import annotations
 
 from vmstate.vmsd.declare import array, boolean, description, device, int64, struct, uint8, uint16, variant
+from vmstate.vmsd.state import VMState
 
 
 @description("ipmi-bmc-sim-lan", version_id=1, minimum_version_id=1)
-class Lan:
+class Lan(VMState):
     """The settings of its network."""
 
     channel: int = uint8()
@@ -23,7 +24,7 @@ class Lan:
 
 @device("ipmi-bmc-sim", listed=False, noise={"timer": ("watchdog_expiry",)})
 @description("ipmi-bmc-sim", version_id=2, minimum_version_id=1)
-class IPMIBmcSim:
+class IPMIBmcSim(VMState):
     """Watchdog, event buffer and sensors."""
 
     bmc_global_enables: int = uint8()

@@ -6,10 +6,11 @@ Facts from QEMU's hw/ipmi/ipmi_bt.c, hw/ipmi/isa_ipmi_bt.c.
 from __future__ import annotations
 
 from vmstate.vmsd.declare import array, boolean, description, device, struct, uint8, uint32
+from vmstate.vmsd.state import VMState
 
 
 @description("ipmi-interface-bt", version_id=1, minimum_version_id=1)
-class IPMIBT:
+class IPMIBT(VMState):
     """The interface: messages in both directions."""
 
     obf_irq_set: bool = boolean()
@@ -28,7 +29,7 @@ class IPMIBT:
 
 @device("ipmi-interface-isa-bt", listed=False)
 @description("ipmi-interface-isa-bt", version_id=2, minimum_version_id=2)
-class ISAIPMIBT:
+class ISAIPMIBT(VMState):
     """The device."""
 
     bt: IPMIBT = struct(IPMIBT, version=1)

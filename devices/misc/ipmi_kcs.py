@@ -7,10 +7,11 @@ from __future__ import annotations
 
 from vmstate.vmsd.declare import array, boolean, description, device, int16, uint8, uint32, unused, vstruct
 from vmstate.vmsd.expr import version_id
+from vmstate.vmsd.state import VMState
 
 
 @description("ipmi-interface-kcs", version_id=2, minimum_version_id=1)
-class IPMIKCS:
+class IPMIKCS(VMState):
     """The interface: messages in both directions."""
 
     obf_irq_set: bool = boolean()
@@ -32,7 +33,7 @@ class IPMIKCS:
 
 @device("ipmi-interface", listed=False)
 @description("ipmi-interface", version_id=2, minimum_version_id=1)
-class ISAIPMIKCS:
+class ISAIPMIKCS(VMState):
     """The device; its version 1 had the interface at version 1."""
 
     kcs_v1: IPMIKCS | None = vstruct(IPMIKCS, 1, name="kcs", exists=version_id <= 1)

@@ -8,11 +8,12 @@ from __future__ import annotations
 from vmstate.devices.pci.device import PCIDevice
 from vmstate.devices.pci.msix import MSIX, msix_of
 from vmstate.vmsd.declare import description, device, struct, uint32
+from vmstate.vmsd.state import VMState
 
 
 @device("ivshmem-plain")
 @description("ivshmem-plain")
-class IvshmemPlain:
+class IvshmemPlain(VMState):
     """Interrupt status and mask of the plain device."""
 
     parent_obj: PCIDevice = struct(PCIDevice)
@@ -22,7 +23,7 @@ class IvshmemPlain:
 
 @device("ivshmem-doorbell")
 @description("ivshmem-doorbell")
-class IvshmemDoorbell:
+class IvshmemDoorbell(VMState):
     """The same with a doorbell."""
 
     parent_obj: PCIDevice = struct(PCIDevice)

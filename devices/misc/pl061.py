@@ -6,11 +6,12 @@ Facts from QEMU's hw/gpio/pl061.c.
 from __future__ import annotations
 
 from vmstate.vmsd.declare import description, device, uint32
+from vmstate.vmsd.state import VMState
 
 
 @device("pl061")
 @description("pl061", version_id=4, minimum_version_id=4)
-class PL061:
+class PL061(VMState):
     """Registers."""
 
     locked: int = uint32()

@@ -7,11 +7,12 @@ from __future__ import annotations
 
 from vmstate.devices.pci.device import PCIDevice
 from vmstate.vmsd.declare import description, device, struct
+from vmstate.vmsd.state import VMState
 
 
 @device("pvpanic-pci")
 @description("pvpanic-pci", version_id=1, minimum_version_id=1)
-class PVPanicPCI:
+class PVPanicPCI(VMState):
     """The PCI function."""
 
     dev: PCIDevice = struct(PCIDevice)

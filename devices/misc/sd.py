@@ -26,13 +26,14 @@ from vmstate.vmsd.declare import (
 from vmstate.vmsd.expr import fact
 from vmstate.vmsd.release import Release
 from vmstate.vmsd.rule import known_since
+from vmstate.vmsd.state import VMState
 
 WP_WORDS = fact("sd_wp_words", (1, 2, 3, 5, 9, 17, 33, 65, 129, 257, 513, 1025, 2049, 4097, 8193, 16385))
 """Words of the write-protection bitmap: a bit for each 2 MB of the card, which holds a power of two, and one more."""
 
 
 @description("sd-card/ocr-state", version_id=1, minimum_version_id=1)
-class OCR:
+class OCR(VMState):
     """The operating conditions; sent until the card is powered up."""
 
     ocr: int = uint32()
@@ -40,7 +41,7 @@ class OCR:
 
 
 @description("sd-card/ext_csd_modes-state", version_id=1, minimum_version_id=1, rules=(known_since(Release(9, 1)),))
-class EmmcRpmb:
+class EmmcRpmb(VMState):
     """The replay-protected partition of an eMMC."""
 
     result_key_mac: list[int] = array(uint8, 32, name="rpmb.result.key_mac")
@@ -57,7 +58,7 @@ class EmmcRpmb:
 
 
 @description("sd-card/ext_csd_modes-state", version_id=1, minimum_version_id=1, rules=(known_since(Release(9, 1)),))
-class EmmcExtCsd:
+class EmmcExtCsd(VMState):
     """The part of an eMMC's extended registers that can be written."""
 
     ext_csd_rw: list[int] = array(uint8, 192)
@@ -65,7 +66,7 @@ class EmmcExtCsd:
 
 @device("sd-card")
 @description("sd-card", version_id=2, minimum_version_id=2)
-class SD:
+class SD(VMState):
     """Registers of the card and the transfer that is under way."""
 
     mode: int = host(0)

@@ -19,13 +19,14 @@ from vmstate.vmsd.declare import (
     vbuffer,
 )
 from vmstate.vmsd.expr import fact, this
+from vmstate.vmsd.state import VMState
 
 FIFO_SIZE = fact("sdhci_fifo_size", (512, 1024, 2048))
 """Bytes of the longest block."""
 
 
 @description("sdhci/pending-insert", version_id=1, minimum_version_id=1, needed=this.pending_insert_state)
-class PendingInsert:
+class PendingInsert(VMState):
     """Whether a card was inserted while its interrupt was off; sent where one was."""
 
     pending_insert_state: bool = boolean()
@@ -33,7 +34,7 @@ class PendingInsert:
 
 @device("sdhci")
 @description("sdhci", version_id=1, minimum_version_id=1)
-class SDHCI:
+class SDHCI(VMState):
     """Registers and the buffer of a block."""
 
     sdmasysad: int = uint32()

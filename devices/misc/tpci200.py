@@ -7,11 +7,12 @@ from __future__ import annotations
 
 from vmstate.devices.pci.device import PCIDevice
 from vmstate.vmsd.declare import array, boolean, description, device, struct, uint8, uint16
+from vmstate.vmsd.state import VMState
 
 
 @device("tpci200")
 @description("tpci200", version_id=1, minimum_version_id=1)
-class TPCI200:
+class TPCI200(VMState):
     """The carrier."""
 
     dev: PCIDevice = struct(PCIDevice)

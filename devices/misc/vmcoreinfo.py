@@ -6,11 +6,12 @@ Facts from QEMU's hw/misc/vmcoreinfo.c.
 from __future__ import annotations
 
 from vmstate.vmsd.declare import boolean, description, device, uint16, uint32, uint64
+from vmstate.vmsd.state import VMState
 
 
 @device("vmcoreinfo")
 @description("vmcoreinfo", version_id=1, minimum_version_id=1)
-class VMCoreInfo:
+class VMCoreInfo(VMState):
     """Format, size and address of the note."""
 
     has_vmcoreinfo: bool = boolean()

@@ -24,6 +24,7 @@ from vmstate.vmsd.declare import (
     unused,
 )
 from vmstate.vmsd.expr import version_id
+from vmstate.vmsd.state import VMState
 
 PRIVATE_REGISTERS = (
     *secret("mac-registers", 0x1500, 32),  # RA: the addresses of the receive filter
@@ -35,7 +36,7 @@ PRIVATE_REGISTERS = (
 
 
 @description("e1000/mit_state", version_id=1, minimum_version_id=1)
-class MitState:
+class MitState(VMState):
     """Interrupt mitigation."""
 
     mac_reg_RDTR: int = uint32(name="mac_reg[RDTR]")
@@ -46,14 +47,14 @@ class MitState:
 
 
 @description("e1000/full_mac_state", version_id=1, minimum_version_id=1)
-class FullMacState:
+class FullMacState(VMState):
     """All registers."""
 
     mac_reg: list[int] = array(uint32, 0x8000, private=PRIVATE_REGISTERS)
 
 
 @description("e1000/tx_tso_state", version_id=1, minimum_version_id=1)
-class TxTsoState:
+class TxTsoState(VMState):
     """The segmentation context, apart from the other one."""
 
     ipcss: int = uint8(name="tx.tso_props.ipcss")
@@ -71,7 +72,7 @@ class TxTsoState:
 
 @device("e1000")
 @description("e1000", version_id=2, minimum_version_id=1)
-class E1000:
+class E1000(VMState):
     """Registers, EEPROM, and the packet that is being sent."""
 
     parent_obj: PCIDevice = struct(PCIDevice)

@@ -27,6 +27,7 @@ from vmstate.vmsd.declare import (
     variant,
 )
 from vmstate.vmsd.expr import fact
+from vmstate.vmsd.state import VMState
 
 TIMADJ = fact("e1000e_timadj", (True, False))
 """Whether the adjustment of the clock is sent (machines from 8.1 on)."""
@@ -40,7 +41,7 @@ PRIVATE_REGISTERS = (
 
 
 @description("e1000e-tx", version_id=1, minimum_version_id=1)
-class Tx:
+class Tx(VMState):
     """The offload context of a transmit queue."""
 
     sum_needed: int = uint8()
@@ -61,7 +62,7 @@ class Tx:
 
 
 @description("e1000e-intr-timer", version_id=1, minimum_version_id=1)
-class IntrTimer:
+class IntrTimer(VMState):
     """A timer that delays an interrupt."""
 
     timer_: int = timer(name="timer")
@@ -70,7 +71,7 @@ class IntrTimer:
 
 @device("e1000e")
 @description("e1000e", version_id=1, minimum_version_id=1)
-class E1000E:
+class E1000E(VMState):
     """Registers, EEPROM and timers."""
 
     parent_obj: PCIDevice = struct(PCIDevice)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from vmstate.devices.pci.device import PCIDevice
 from vmstate.vmsd.declare import array, buffer, description, device, struct, uint8, uint16, uint32, unused, variant
+from vmstate.vmsd.state import VMState
 
 
 @device(
@@ -26,7 +27,7 @@ from vmstate.vmsd.declare import array, buffer, description, device, struct, uin
     listed=False,
 )
 @description("eepro100", version_id=3, minimum_version_id=2)
-class EEPRO100:
+class EEPRO100(VMState):
     """Registers, statistics and configuration."""
 
     dev: PCIDevice = struct(PCIDevice)

@@ -22,6 +22,7 @@ from vmstate.vmsd.declare import (
     uint16,
     uint32,
 )
+from vmstate.vmsd.state import VMState
 
 PRIVATE_REGISTERS = (
     *e1000e.PRIVATE_REGISTERS,
@@ -32,7 +33,7 @@ PRIVATE_REGISTERS = (
 
 
 @description("igb-tx-ctx", version_id=1, minimum_version_id=1)
-class TxCtx:
+class TxCtx(VMState):
     """An offload context."""
 
     vlan_macip_lens: int = uint32()
@@ -42,7 +43,7 @@ class TxCtx:
 
 
 @description("igb-tx", version_id=2, minimum_version_id=2)
-class Tx:
+class Tx(VMState):
     """A transmit queue: its contexts and the packet that is being sent."""
 
     ctx: list[TxCtx] = array(TxCtx, 2)
@@ -53,7 +54,7 @@ class Tx:
 
 
 @description("igb-intr-timer", version_id=1, minimum_version_id=1)
-class IntrTimer:
+class IntrTimer(VMState):
     """A timer that delays an interrupt."""
 
     timer_: int = timer(name="timer")
@@ -62,7 +63,7 @@ class IntrTimer:
 
 @device("igb")
 @description("igb", version_id=1, minimum_version_id=1)
-class IGB:
+class IGB(VMState):
     """Registers, EEPROM and timers."""
 
     parent_obj: PCIDevice = struct(PCIDevice)

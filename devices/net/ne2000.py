@@ -6,10 +6,11 @@ Facts from QEMU's hw/net/ne2000.c.
 from __future__ import annotations
 
 from vmstate.vmsd.declare import buffer, description, uint8, uint16, uint32, unused
+from vmstate.vmsd.state import VMState
 
 
 @description("ne2000", version_id=2)
-class NE2000:
+class NE2000(VMState):
     """Registers and memory."""
 
     rxcr: int = uint8(version=2)

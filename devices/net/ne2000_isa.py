@@ -7,11 +7,12 @@ from __future__ import annotations
 
 from vmstate.devices.net.ne2000 import NE2000
 from vmstate.vmsd.declare import description, device, struct
+from vmstate.vmsd.state import VMState
 
 
 @device("ne2000", order=1)
 @description("ne2000", version_id=2)
-class ISANE2000:
+class ISANE2000(VMState):
     """The card."""
 
     ne2000: NE2000 = struct(NE2000)

@@ -8,11 +8,12 @@ from __future__ import annotations
 from vmstate.devices.net.ne2000 import NE2000
 from vmstate.devices.pci.device import PCIDevice
 from vmstate.vmsd.declare import description, device, struct
+from vmstate.vmsd.state import VMState
 
 
 @device("ne2000")
 @description("ne2000", version_id=3, minimum_version_id=3)
-class PCINE2000:
+class PCINE2000(VMState):
     """The PCI function and the card in it."""
 
     dev: PCIDevice = struct(PCIDevice)

@@ -18,10 +18,11 @@ from vmstate.vmsd.declare import (
     unused,
 )
 from vmstate.vmsd.expr import version_id
+from vmstate.vmsd.state import VMState
 
 
 @description("pcnet", version_id=3, minimum_version_id=2)
-class PCNet:
+class PCNet(VMState):
     """Registers and the packet that is being sent."""
 
     rap: int = int32()

@@ -8,11 +8,12 @@ from __future__ import annotations
 from vmstate.devices.net.pcnet import PCNet
 from vmstate.devices.pci.device import PCIDevice
 from vmstate.vmsd.declare import description, device, struct
+from vmstate.vmsd.state import VMState
 
 
 @device("pcnet")
 @description("pcnet", version_id=3, minimum_version_id=2)
-class PCIPCNet:
+class PCIPCNet(VMState):
     """The PCI function and the card in it."""
 
     parent_obj: PCIDevice = struct(PCIDevice)

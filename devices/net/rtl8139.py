@@ -21,10 +21,11 @@ from vmstate.vmsd.declare import (
     uint64,
     unused,
 )
+from vmstate.vmsd.state import VMState
 
 
 @description("rtl8139/hotplug_ready", version_id=1, minimum_version_id=1)
-class HotplugReady:
+class HotplugReady(VMState):
     """Sent where the device can be unplugged; it holds nothing."""
 
 
@@ -42,7 +43,7 @@ class HotplugReady:
     },
 )
 @description("rtl8139", version_id=5, minimum_version_id=3)
-class RTL8139:
+class RTL8139(VMState):
     """Registers, EEPROM and counters."""
 
     parent_obj: PCIDevice = struct(PCIDevice)

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 from vmstate.vmsd.declare import array, buffer, description, device, uint8, uint16, validate
 from vmstate.vmsd.expr import this
+from vmstate.vmsd.state import VMState
 
 BOOTP_CLIENTS = 16
 
 
 @description("slirp_bootp_client")
-class BootpClient:
+class BootpClient(VMState):
     """An address that was given out by DHCP, and to whom."""
 
     allocated: int = uint16()
@@ -23,7 +24,7 @@ class BootpClient:
 # The noise is ip_id, where no connection to a guestfwd stands in front of it.
 @device("slirp", old_style=True, listed=False, noise={"counter": (("", (1, 3)),)})
 @description("slirp", version_id=4)
-class Slirp:
+class Slirp(VMState):
     """The counter of IP packets, and the addresses that were given out."""
 
     connection_follows: int = uint8()

@@ -7,11 +7,12 @@ from __future__ import annotations
 
 from vmstate.devices.pci.device import PCIDevice
 from vmstate.vmsd.declare import array, buffer, description, device, struct, uint8, uint16, uint32, uint64
+from vmstate.vmsd.state import VMState
 
 
 @device("tulip")
 @description("tulip")
-class Tulip:
+class Tulip(VMState):
     """Registers and the frames that are under way."""
 
     dev: PCIDevice = struct(PCIDevice)

@@ -22,17 +22,18 @@ from vmstate.vmsd.declare import (
     vbuffer,
 )
 from vmstate.vmsd.expr import up
+from vmstate.vmsd.state import VMState
 
 
 @description("vmxnet3/mcast_list", version_id=1, minimum_version_id=1)
-class McastList:
+class McastList(VMState):
     """The multicast filter; sent where there is one."""
 
     mcast_list: bytes = vbuffer(up.mcast_list_buff_size, private=MACS)
 
 
 @description("vmxnet3-ring")
-class Ring:
+class Ring(VMState):
     """A ring in guest memory."""
 
     pa: int = uint64()
@@ -43,7 +44,7 @@ class Ring:
 
 
 @description("vmxnet3-tx-stats")
-class TxStats:
+class TxStats(VMState):
     """Counters of a transmit queue."""
 
     TSOPktsTxOK: int = uint64()
@@ -59,7 +60,7 @@ class TxStats:
 
 
 @description("vmxnet3-txq-descr")
-class TxqDescr:
+class TxqDescr(VMState):
     """A transmit queue."""
 
     tx_ring: Ring = struct(Ring)
@@ -70,7 +71,7 @@ class TxqDescr:
 
 
 @description("vmxnet3-rx-stats")
-class RxStats:
+class RxStats(VMState):
     """Counters of a receive queue."""
 
     LROPktsRxOK: int = uint64()
@@ -86,7 +87,7 @@ class RxStats:
 
 
 @description("vmxnet3-rxq-descr")
-class RxqDescr:
+class RxqDescr(VMState):
     """A receive queue."""
 
     rx_ring: list[Ring] = array(Ring, 2)
@@ -97,7 +98,7 @@ class RxqDescr:
 
 
 @description("vmxnet3-int-state")
-class IntState:
+class IntState(VMState):
     """An interrupt."""
 
     is_masked: bool = boolean()
@@ -107,7 +108,7 @@ class IntState:
 
 @device("vmxnet3")
 @description("vmxnet3", version_id=1, minimum_version_id=1)
-class VMXNET3:
+class VMXNET3(VMState):
     """Settings, queues and interrupts."""
 
     parent_obj: PCIDevice = struct(PCIDevice)

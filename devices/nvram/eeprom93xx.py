@@ -7,11 +7,12 @@ from __future__ import annotations
 
 from vmstate.vmsd.declare import CONTENTS, description, device, uint8, uint16, uint16_equal, unused, varray
 from vmstate.vmsd.expr import choose, this, version_id
+from vmstate.vmsd.state import VMState
 
 
 @device("eeprom", listed=False)
 @description("eeprom", version_id=20061113, minimum_version_id=20061112)
-class EEPROM:
+class EEPROM(VMState):
     """Contents and the command that is under way."""
 
     tick: int = uint8()

@@ -7,17 +7,18 @@ from __future__ import annotations
 
 from vmstate.vmsd.declare import description, device, subsection, uint16, uint32, uint64
 from vmstate.vmsd.expr import version_id
+from vmstate.vmsd.state import VMState
 
 
 @description("fw_cfg/dma")
-class FwCfgDma:
+class FwCfgDma(VMState):
     """The address of a DMA command; sent where the interface has DMA."""
 
     dma_addr: int = uint64()
 
 
 @description("fw_cfg/acpi_mr", version_id=1, minimum_version_id=1)
-class FwCfgAcpiMr:
+class FwCfgAcpiMr(VMState):
     """Sizes of the ACPI tables; sent where they are no multiple of the page size."""
 
     table_mr_size: int = uint64()
@@ -27,7 +28,7 @@ class FwCfgAcpiMr:
 
 @device("fw_cfg")
 @description("fw_cfg", version_id=2, minimum_version_id=1)
-class FwCfg:
+class FwCfg(VMState):
     """The selected entry and the position in it."""
 
     cur_entry: int = uint16()

@@ -7,10 +7,11 @@ from __future__ import annotations
 
 from vmstate.vmsd.declare import array, description, uint16, uint16_equal, uint32, validate, varray
 from vmstate.vmsd.expr import this
+from vmstate.vmsd.state import VMState
 
 
 @description("PCIE_AER_ERROR", version_id=1, minimum_version_id=1)
-class PCIEAERErr:
+class PCIEAERErr(VMState):
     """One error."""
 
     status: int = uint32()
@@ -21,7 +22,7 @@ class PCIEAERErr:
 
 
 @description("PCIE_AER_ERROR_LOG", version_id=1, minimum_version_id=1)
-class PCIEAERLog:
+class PCIEAERLog(VMState):
     """The errors that wait to be reported."""
 
     log_num: int = uint16()

@@ -8,6 +8,7 @@ from __future__ import annotations
 from vmstate.vmsd.declare import array, buffer, description, info, int32_positive_le, rule, uint32
 from vmstate.vmsd.expr import Expr, asks, fact, not_, this, told
 from vmstate.vmsd.rule import Rule
+from vmstate.vmsd.state import VMState
 
 PCI_EXPRESS = fact("pci_express")
 """Whether the device has the 4096 bytes of configuration space of PCI Express, or the 256 of conventional PCI."""
@@ -18,7 +19,7 @@ def _levels(pins: list[int]) -> bool:
 
 
 @description("pci irq state")
-class PCIIrqState:
+class PCIIrqState(VMState):
     """The levels of the interrupt pins INTA to INTD: 0 or 1."""
 
     pins: list[int] = array(
@@ -44,7 +45,7 @@ def config_rules(config: Expr) -> tuple[Rule, ...]:
 
 
 @description("PCIDevice", version_id=2, minimum_version_id=1)
-class PCIDevice:
+class PCIDevice(VMState):
     """A PCI device. Which of the two fields of configuration space it has is a matter of the slot it sits in."""
 
     version_id: int = int32_positive_le()

@@ -7,11 +7,12 @@ from __future__ import annotations
 
 from vmstate.vmsd.declare import description, device, int32, int32_equal, uint32, varray
 from vmstate.vmsd.expr import this
+from vmstate.vmsd.state import VMState
 
 
 @device("PCIHost")
 @description("PCIHost", version_id=1, minimum_version_id=1)
-class PCIHost:
+class PCIHost(VMState):
     """The configuration address register."""
 
     config_reg: int = uint32()
@@ -19,7 +20,7 @@ class PCIHost:
 
 @device("PCIBUS", listed=False)
 @description("PCIBUS", version_id=1, minimum_version_id=1)
-class PCIBus:
+class PCIBus(VMState):
     """How many devices hold each interrupt line."""
 
     nirq: int = int32_equal()

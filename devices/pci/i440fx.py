@@ -7,11 +7,12 @@ from __future__ import annotations
 
 from vmstate.devices.pci.device import PCIDevice
 from vmstate.vmsd.declare import description, device, struct, unused
+from vmstate.vmsd.state import VMState
 
 
 @device("I440FX")
 @description("I440FX", version_id=3, minimum_version_id=3)
-class I440FX:
+class I440FX(VMState):
     """The host bridge."""
 
     parent_obj: PCIDevice = struct(PCIDevice)

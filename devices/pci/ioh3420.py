@@ -9,11 +9,12 @@ from vmstate.devices.pci.aer import PCIEAERLog
 from vmstate.devices.pci.device import PCIDevice
 from vmstate.vmsd.declare import description, device, struct
 from vmstate.vmsd.description import MigrationPriority
+from vmstate.vmsd.state import VMState
 
 
 @device("ioh-3240-express-root-port")
 @description("ioh-3240-express-root-port", version_id=1, minimum_version_id=1, priority=MigrationPriority.PCI_BUS)
-class IOH3420:
+class IOH3420(VMState):
     """The port, and the errors that wait to be reported."""
 
     pci_device: PCIDevice = struct(PCIDevice, name="parent_obj.parent_obj.parent_obj")

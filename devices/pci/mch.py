@@ -7,11 +7,12 @@ from __future__ import annotations
 
 from vmstate.devices.pci.device import PCIDevice
 from vmstate.vmsd.declare import description, device, struct, unused
+from vmstate.vmsd.state import VMState
 
 
 @device("mch")
 @description("mch", version_id=1, minimum_version_id=1)
-class MCH:
+class MCH(VMState):
     """The host bridge."""
 
     parent_obj: PCIDevice = struct(PCIDevice)

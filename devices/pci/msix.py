@@ -18,6 +18,7 @@ from vmstate.vmsd.declare import (
 )
 from vmstate.vmsd.description import VMStateDescription
 from vmstate.vmsd.expr import Expr, Fact, ceil_div, choose, fact, le16, linked, up
+from vmstate.vmsd.state import VMState
 
 CAPABILITY_LIST = 0x34
 MSIX_CAPABILITY = 0x11
@@ -35,7 +36,7 @@ VECTORS = msix_vectors(up.up.parent_obj.config)
 
 
 @description("msix entry")
-class MSIXEntry:
+class MSIXEntry(VMState):
     """A vector, as it lies in the table."""
 
     address: int = uint32_little()
@@ -45,7 +46,7 @@ class MSIXEntry:
 
 
 @description("msix state")
-class MSIXState:
+class MSIXState(VMState):
     """The table and the bits of the vectors that are pending while masked."""
 
     table: list[MSIXEntry] = varray(MSIXEntry, count=VECTORS)
@@ -53,7 +54,7 @@ class MSIXState:
 
 
 @description("msix")
-class MSIX:
+class MSIX(VMState):
     """MSI-X; nothing where the device has none."""
 
     msix: MSIXState = info("msix state", MSIXState)

@@ -9,11 +9,12 @@ from vmstate.devices.pci.device import PCIDevice
 from vmstate.devices.pci.shpc import SHPC_PRESENT, shpc_config
 from vmstate.vmsd.declare import description, device, struct
 from vmstate.vmsd.description import MigrationPriority
+from vmstate.vmsd.state import VMState
 
 
 @device("pci_bridge")
 @description("pci_bridge", priority=MigrationPriority.PCI_BUS)
-class PCIBridgeDev:
+class PCIBridgeDev(VMState):
     """The bridge and, where it has one, its hotplug controller."""
 
     parent_obj: PCIDevice = struct(PCIDevice)

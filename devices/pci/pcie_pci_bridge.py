@@ -9,11 +9,12 @@ from vmstate.devices.pci.device import PCIDevice
 from vmstate.devices.pci.shpc import shpc_config
 from vmstate.vmsd.declare import description, device, struct
 from vmstate.vmsd.description import MigrationPriority
+from vmstate.vmsd.state import VMState
 
 
 @device("pcie-pci-bridge")
 @description("pcie-pci-bridge", priority=MigrationPriority.PCI_BUS)
-class PCIEPCIBridge:
+class PCIEPCIBridge(VMState):
     """The bridge and its hotplug controller."""
 
     parent_obj: PCIDevice = struct(PCIDevice)

@@ -11,6 +11,7 @@ from vmstate.devices.pci.msix import MSIX, msix_of
 from vmstate.vmsd.declare import description, device, struct
 from vmstate.vmsd.description import MigrationPriority
 from vmstate.vmsd.expr import fact
+from vmstate.vmsd.state import VMState
 
 MIGRATE_MSIX = fact("root_port_msix", (True, False))
 """Whether MSI-X is sent (`x-migrate-msix`; machines from 2.9 on)."""
@@ -18,7 +19,7 @@ MIGRATE_MSIX = fact("root_port_msix", (True, False))
 
 @device("pcie-root-port")
 @description("pcie-root-port", version_id=1, minimum_version_id=1, priority=MigrationPriority.PCI_BUS)
-class PCIERootPort:
+class PCIERootPort(VMState):
     """The port, and the errors that wait to be reported."""
 
     pci_device: PCIDevice = struct(PCIDevice, name="parent_obj.parent_obj.parent_obj")

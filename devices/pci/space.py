@@ -9,6 +9,7 @@ from __future__ import annotations
 from vmstate.devices.pci.msix import CAPABILITY_LIST, MSIX_CAPABILITY
 from vmstate.vmsd.declare import array, buffer, description, uint8, uint16_little, uint32_little
 from vmstate.vmsd.description import VMStateDescription
+from vmstate.vmsd.state import VMState
 
 SIZE = 256
 HEADER_SIZE = 64
@@ -17,7 +18,7 @@ STATUS_CAP_LIST = 1 << 4
 
 
 @description("pci configuration header")
-class PCIHeader:
+class PCIHeader(VMState):
     """The first 64 bytes, of a device that is no bridge."""
 
     vendor_id: int = uint16_little()
@@ -45,7 +46,7 @@ class PCIHeader:
 
 
 @description("msix capability")
-class MSIXCapability:
+class MSIXCapability(VMState):
     """Where the table and the pending bits are; bits 0 to 10 of `control` are the number of vectors less one."""
 
     id: int = uint8(default=MSIX_CAPABILITY)
@@ -60,11 +61,11 @@ def conventional_space(header: PCIHeader, *, msix: MSIXCapability | None = None)
 
     The header's status and list of capabilities are made to say that it is there.
     """
-    described: VMStateDescription = PCIHeader.vmsd  # type: ignore[attr-defined]
+    described: VMStateDescription = PCIHeader.vmsd
     capability = b""
     decoded = described.decode(described.encode(header))
     if msix is not None:
-        capability = MSIXCapability.vmsd.encode(msix)  # type: ignore[attr-defined]
+        capability = MSIXCapability.vmsd.encode(msix)
         decoded.status |= STATUS_CAP_LIST
         decoded.capability_list = HEADER_SIZE
     data = described.encode(decoded)

@@ -19,11 +19,12 @@ from vmstate.vmsd.declare import (
     vbuffer,
 )
 from vmstate.vmsd.expr import this
+from vmstate.vmsd.state import VMState
 
 
 @part(noise={"register": ("env.fpc", "env.vregs")})
 @description("cpu/fpu", version_id=1, minimum_version_id=1)
-class Fpu:
+class Fpu(VMState):
     """Floating-point registers, the upper halves of vector registers 0 to 15, and their control."""
 
     vregs_0_0: int = uint64(name="env.vregs[0][0]", private=CONTENTS)
@@ -47,7 +48,7 @@ class Fpu:
 
 @part(noise={"register": ("env.vregs",)})
 @description("cpu/vregs", version_id=1, minimum_version_id=1)
-class Vregs:
+class Vregs(VMState):
     """The other parts of the vector registers."""
 
     vregs_16_0: int = uint64(name="env.vregs[16][0]", private=CONTENTS)
@@ -101,35 +102,35 @@ class Vregs:
 
 
 @description("cpu/riccb", version_id=1, minimum_version_id=1)
-class Riccb:
+class Riccb(VMState):
     """Runtime-instrumentation control block."""
 
     riccb: list[int] = array(uint8, 64, name="env.riccb")
 
 
 @description("cpu/exval", version_id=1, minimum_version_id=1, needed=this.ex_value != 0)
-class Exval:
+class Exval(VMState):
     """The target of an execute instruction that is under way (TCG)."""
 
     ex_value: int = uint64(name="env.ex_value")
 
 
 @description("cpu/gscb", version_id=1, minimum_version_id=1)
-class Gscb:
+class Gscb(VMState):
     """Guarded-storage control block."""
 
     gscb: list[int] = array(uint64, 4, name="env.gscb")
 
 
 @description("cpu/bpbc", version_id=1, minimum_version_id=1)
-class Bpbc:
+class Bpbc(VMState):
     """Branch-prediction blocking."""
 
     bpbc: bool = boolean(name="env.bpbc")
 
 
 @description("cpu/etoken", version_id=1, minimum_version_id=1)
-class Etoken:
+class Etoken(VMState):
     """The ETOKEN facility."""
 
     etoken: int = uint64(name="env.etoken")
@@ -137,7 +138,7 @@ class Etoken:
 
 
 @description("cpu/diag318", version_id=1, minimum_version_id=1)
-class Diag318:
+class Diag318(VMState):
     """What the guest has told by diagnose 318."""
 
     diag318_info: int = uint64(name="env.diag318_info")
@@ -155,7 +156,7 @@ class Diag318:
     },
 )
 @description("cpu", version_id=4, minimum_version_id=3)
-class S390CPU:
+class S390CPU(VMState):
     """Registers and state of the processor."""
 
     regs: list[int] = array(uint64, 16, name="env.regs")

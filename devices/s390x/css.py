@@ -17,10 +17,11 @@ from vmstate.vmsd.declare import (
     uint16,
     uint64,
 )
+from vmstate.vmsd.state import VMState
 
 
 @description("s390_crw", version_id=1, minimum_version_id=1)
-class CRW:
+class CRW(VMState):
     """A channel-report word."""
 
     flags: int = uint16()
@@ -28,14 +29,14 @@ class CRW:
 
 
 @description("s390_crw_container", version_id=1, minimum_version_id=1)
-class CrwContainer:
+class CrwContainer(VMState):
     """A channel-report word that waits for the guest."""
 
     crw: CRW = struct(CRW)
 
 
 @description("s390_chp_info", version_id=1, minimum_version_id=1)
-class ChpInfo:
+class ChpInfo(VMState):
     """A channel path."""
 
     in_use: int = uint8()
@@ -44,7 +45,7 @@ class ChpInfo:
 
 
 @description("s390_css_img", version_id=1, minimum_version_id=1)
-class CssImage:
+class CssImage(VMState):
     """The channel paths of one channel-subsystem image."""
 
     chpids: list[ChpInfo] = array(ChpInfo, 256)
@@ -52,7 +53,7 @@ class CssImage:
 
 @device("s390_css", listed=False, target_endian="big")
 @description("s390_css", version_id=1, minimum_version_id=1)
-class ChannelSubSys:
+class ChannelSubSys(VMState):
     """The channel subsystem."""
 
     pending_crws: list[CrwContainer] = qtailq(CrwContainer, version=1)

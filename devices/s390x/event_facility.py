@@ -7,17 +7,18 @@ from __future__ import annotations
 
 from vmstate.vmsd.declare import description, device, subsection, uint16, uint32
 from vmstate.vmsd.expr import this
+from vmstate.vmsd.state import VMState
 
 
 @description("vmstate-event-facility/mask64", needed=this.receive_mask_lower != 0)
-class EventFacilityMask64:
+class EventFacilityMask64(VMState):
     """The lower half of the receive mask; sent where it is not zero."""
 
     receive_mask_lower: int = uint32(name="receive_mask_pieces[0]")
 
 
 @description("vmstate-event-facility/mask_length")
-class EventFacilityMaskLength:
+class EventFacilityMaskLength(VMState):
     """Bytes of the mask that the guest uses."""
 
     mask_length: int = uint16()
@@ -25,7 +26,7 @@ class EventFacilityMaskLength:
 
 @device("vmstate-event-facility")
 @description("vmstate-event-facility")
-class EventFacility:
+class EventFacility(VMState):
     """The events that the guest wants to receive."""
 
     receive_mask_upper: int = uint32(name="receive_mask_pieces[1]")

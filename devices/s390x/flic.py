@@ -7,13 +7,14 @@ from __future__ import annotations
 
 from vmstate.vmsd.declare import description, device, qlist, subsection, uint8, uint16, uint32
 from vmstate.vmsd.expr import fact
+from vmstate.vmsd.state import VMState
 
 AIS = fact("flic_ais")
 """Whether the controller suppresses adapter interruptions (`ais` of the flic)."""
 
 
 @description("qemu-s390-flic-io", version_id=1, minimum_version_id=1)
-class FlicIo:
+class FlicIo(VMState):
     """An I/O interrupt that is pending."""
 
     id: int = uint16()
@@ -23,7 +24,7 @@ class FlicIo:
 
 
 @description("qemu-s390-flic-full", version_id=1, minimum_version_id=1)
-class FlicFull:
+class FlicFull(VMState):
     """All floating interrupts that are pending."""
 
     pending: int = uint32()
@@ -40,7 +41,7 @@ class FlicFull:
 
 @device("qemu-s390-flic")
 @description("qemu-s390-flic", version_id=1, minimum_version_id=1)
-class QEMUS390Flic:
+class QEMUS390Flic(VMState):
     """Adapter-interruption suppression, and what is pending."""
 
     simm: int | None = uint8(exists=AIS)

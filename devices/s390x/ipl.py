@@ -6,17 +6,18 @@ Facts from QEMU's hw/s390x/ipl.c.
 from __future__ import annotations
 
 from vmstate.vmsd.declare import array, boolean, description, device, struct, subsection, uint8, uint16, uint64
+from vmstate.vmsd.state import VMState
 
 
 @description("ipl/iplb_extended")
-class IplbExtended:
+class IplbExtended(VMState):
     """The rest of a full block; sent by machines from 2.9 on."""
 
     reserved_ext: list[int] = array(uint8, 3896)
 
 
 @description("ipl/iplb")
-class Iplb:
+class Iplb(VMState):
     """The IPL parameter block that the guest has set."""
 
     reserved1: list[int] = array(uint8, 110)
@@ -27,7 +28,7 @@ class Iplb:
 
 @device("ipl")
 @description("ipl")
-class Ipl:
+class Ipl(VMState):
     """From where the guest is loaded."""
 
     compat_start_addr: int = uint64()

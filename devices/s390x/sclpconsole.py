@@ -6,11 +6,12 @@ Facts from QEMU's hw/char/sclpconsole.c.
 from __future__ import annotations
 
 from vmstate.vmsd.declare import array, boolean, description, device, uint8, uint32
+from vmstate.vmsd.state import VMState
 
 
 @device("sclpconsole")
 @description("sclpconsole")
-class SCLPConsole:
+class SCLPConsole(VMState):
     """Input that waits for the guest, in a ring."""
 
     event_pending: bool = boolean(name="event.event_pending")

@@ -6,11 +6,12 @@ Facts from QEMU's hw/char/sclpconsole-lm.c.
 from __future__ import annotations
 
 from vmstate.vmsd.declare import array, boolean, description, device, uint8, uint32
+from vmstate.vmsd.state import VMState
 
 
 @device("sclplmconsole")
 @description("sclplmconsole")
-class SCLPConsoleLM:
+class SCLPConsoleLM(VMState):
     """A line that waits for the guest."""
 
     event_pending: bool = boolean(name="event.event_pending")

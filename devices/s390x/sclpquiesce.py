@@ -6,11 +6,12 @@ Facts from QEMU's hw/s390x/sclpquiesce.c.
 from __future__ import annotations
 
 from vmstate.vmsd.declare import boolean, description, device
+from vmstate.vmsd.state import VMState
 
 
 @device("sclpquiesce")
 @description("sclpquiesce")
-class SCLPQuiesce:
+class SCLPQuiesce(VMState):
     """Whether a signal to quiesce waits for the guest."""
 
     event_pending: bool = boolean()

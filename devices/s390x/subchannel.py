@@ -20,10 +20,11 @@ from vmstate.vmsd.declare import (
     uint64,
     with_tmp,
 )
+from vmstate.vmsd.state import VMState
 
 
 @description("s390_scsw", version_id=1, minimum_version_id=1)
-class SCSW:
+class SCSW(VMState):
     """Subchannel-status word."""
 
     flags: int = uint16()
@@ -35,7 +36,7 @@ class SCSW:
 
 
 @description("s390_pmcw", version_id=1, minimum_version_id=1)
-class PMCW:
+class PMCW(VMState):
     """Path-management-control word."""
 
     intparm: int = uint32()
@@ -53,7 +54,7 @@ class PMCW:
 
 
 @description("s390_schib", version_id=1, minimum_version_id=1)
-class SCHIB:
+class SCHIB(VMState):
     """Subchannel-information block."""
 
     pmcw: PMCW = struct(PMCW)
@@ -63,7 +64,7 @@ class SCHIB:
 
 
 @description("s390_ccw1", version_id=1, minimum_version_id=1)
-class CCW1:
+class CCW1(VMState):
     """A channel-command word of format 1."""
 
     cmd_code: int = uint8()
@@ -73,7 +74,7 @@ class CCW1:
 
 
 @description("s390_ciw", version_id=1, minimum_version_id=1)
-class CIW:
+class CIW(VMState):
     """Command-information word of an extended sense-id answer."""
 
     type: int = uint8()
@@ -82,7 +83,7 @@ class CIW:
 
 
 @description("s390_sense_id", version_id=1, minimum_version_id=1)
-class SenseId:
+class SenseId(VMState):
     """What the device answers to a sense-id command."""
 
     reserved: int = uint8()
@@ -95,7 +96,7 @@ class SenseId:
 
 
 @description("s390_orb", version_id=1, minimum_version_id=1)
-class ORB:
+class ORB(VMState):
     """Operation-request block."""
 
     intparm: int = uint32()
@@ -106,14 +107,14 @@ class ORB:
 
 
 @description("s390_subch_dev/orb", version_id=1, minimum_version_id=1)
-class SubchDevORB:
+class SubchDevORB(VMState):
     """The last operation request; sent by machines from 2.12 on."""
 
     orb: ORB = struct(ORB, version=1)
 
 
 @description("s390_subch_dev", version_id=1, minimum_version_id=1)
-class SubchDev:
+class SubchDev(VMState):
     """A subchannel and the channel program that runs on it."""
 
     cssid: int = uint8_equal()
@@ -133,7 +134,7 @@ class SubchDev:
 
 
 @description("s390_ind_addr_tmp")
-class IndAddrTmp:
+class IndAddrTmp(VMState):
     """An indicator: its length (0: there is none) and its address in the guest."""
 
     len: int = int32()
@@ -141,7 +142,7 @@ class IndAddrTmp:
 
 
 @description("s390_ind_addr_tmp")
-class IndAddr:
+class IndAddr(VMState):
     """An indicator that an adapter sets in guest memory."""
 
     tmp: IndAddrTmp = with_tmp(IndAddrTmp)

@@ -8,17 +8,18 @@ from __future__ import annotations
 from vmstate.devices.scsi.request import SCSIRequest
 from vmstate.vmsd.declare import boolean, description, int8, keyed_list, sub_array, subsection, uint8, uint32
 from vmstate.vmsd.expr import up
+from vmstate.vmsd.state import VMState
 
 
 @description("SCSIDevice/sense", version_id=1, minimum_version_id=1, needed=up.sense_len > 96)
-class ScsiSense:
+class ScsiSense(VMState):
     """The rest of the sense data; sent where it is longer than 96 bytes."""
 
     sense: list[int] = sub_array(uint8, 96, 156)
 
 
 @description("SCSIDevice", version_id=1, minimum_version_id=1)
-class SCSIDevice:
+class SCSIDevice(VMState):
     """Unit attention, sense data and requests."""
 
     unit_attention_key: int = uint8(name="unit_attention.key")

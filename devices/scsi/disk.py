@@ -10,12 +10,13 @@ from vmstate.vmsd.declare import boolean, description, device, struct, subsectio
 from vmstate.vmsd.expr import this
 from vmstate.vmsd.release import Release
 from vmstate.vmsd.rule import known_since
+from vmstate.vmsd.state import VMState
 
 
 @description(
     "scsi-disk/pr", version_id=1, minimum_version_id=1, needed=this.key != 0, rules=(known_since(Release(11, 0)),)
 )
-class PrState:
+class PrState(VMState):
     """A persistent reservation of the guest; sent where there is one."""
 
     key: int = uint64(name="qdev.pr_state.key")
@@ -24,7 +25,7 @@ class PrState:
 
 @device("scsi-disk")
 @description("scsi-disk", version_id=1, minimum_version_id=1)
-class SCSIDisk:
+class SCSIDisk(VMState):
     """The device, its medium and tray."""
 
     qdev: SCSIDevice = struct(SCSIDevice)

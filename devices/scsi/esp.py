@@ -8,6 +8,7 @@ from __future__ import annotations
 from vmstate.devices.core.fifo8 import Fifo8
 from vmstate.vmsd.declare import boolean, buffer, description, int32, struct, uint8, uint32, variant, vbuffer
 from vmstate.vmsd.expr import up
+from vmstate.vmsd.state import VMState
 
 ESP_VERSION = up.mig_version_id
 """The version of the controller: its own, or that of its PCI or system-bus form where this is older."""
@@ -17,7 +18,7 @@ ESP_CMDFIFO = variant(Fifo8, data=vbuffer(32))
 
 
 @description("esp", version_id=8, minimum_version_id=3)
-class ESP:
+class ESP(VMState):
     """Registers, FIFOs and the transfer that is under way."""
 
     rregs: bytes = buffer(16)

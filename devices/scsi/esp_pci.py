@@ -8,11 +8,12 @@ from __future__ import annotations
 from vmstate.devices.pci.device import PCIDevice
 from vmstate.devices.scsi.esp import ESP, ESP_5_2, ESP_7_2, ESP_10_0
 from vmstate.vmsd.declare import buffer, description, device, struct, uint8, variant
+from vmstate.vmsd.state import VMState
 
 
 @device("pciespscsi")
 @description("pciespscsi", version_id=2, minimum_version_id=1)
-class PCIESP:
+class PCIESP(VMState):
     """The PCI function, its DMA engine and the controller in it."""
 
     parent_obj: PCIDevice = struct(PCIDevice)

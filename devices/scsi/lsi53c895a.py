@@ -7,11 +7,12 @@ from __future__ import annotations
 
 from vmstate.devices.pci.device import PCIDevice
 from vmstate.vmsd.declare import buffer, description, device, int32, struct, uint8, uint32
+from vmstate.vmsd.state import VMState
 
 
 @device("lsiscsi")
 @description("lsiscsi", version_id=1)
-class LSISCSI:
+class LSISCSI(VMState):
     """Registers and the script's memory."""
 
     parent_obj: PCIDevice = struct(PCIDevice)

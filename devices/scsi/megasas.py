@@ -8,11 +8,12 @@ from __future__ import annotations
 from vmstate.devices.pci.device import PCIDevice
 from vmstate.devices.pci.msix import MSIX, msix_of
 from vmstate.vmsd.declare import description, device, struct, uint32, uint64
+from vmstate.vmsd.state import VMState
 
 
 @device("megasas")
 @description("megasas")
-class MegasasGen1:
+class MegasasGen1(VMState):
     """The 8708EM2."""
 
     parent_obj: PCIDevice = struct(PCIDevice)
@@ -27,7 +28,7 @@ class MegasasGen1:
 
 @device("megasas-gen2")
 @description("megasas-gen2")
-class MegasasGen2:
+class MegasasGen2(VMState):
     """The 2108."""
 
     parent_obj: PCIDevice = struct(PCIDevice)

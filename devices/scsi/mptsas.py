@@ -19,11 +19,12 @@ from vmstate.vmsd.declare import (
     uint32,
     uint64,
 )
+from vmstate.vmsd.state import VMState
 
 
 @device("mptsas")
 @description("mptsas")
-class MPTSAS:
+class MPTSAS(VMState):
     """Registers and queues."""
 
     dev: PCIDevice = struct(PCIDevice)

@@ -7,10 +7,11 @@ from __future__ import annotations
 
 from vmstate.devices.pci.device import PCIDevice
 from vmstate.vmsd.declare import CONTENTS, array, description, device, struct, subsection, uint8, uint32, uint64
+from vmstate.vmsd.state import VMState
 
 
 @description("pvscsi/pcie")
-class PVSCSIPCIeDevice:
+class PVSCSIPCIeDevice(VMState):
     """The PCI function, where it is PCI Express."""
 
     parent_obj: PCIDevice = struct(PCIDevice)
@@ -18,7 +19,7 @@ class PVSCSIPCIeDevice:
 
 @device("pvscsi")
 @description("pvscsi")
-class PVSCSI:
+class PVSCSI(VMState):
     """Registers and rings."""
 
     msi_used: int = uint8()

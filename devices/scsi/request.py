@@ -9,6 +9,7 @@ from __future__ import annotations
 from vmstate.devices.virtio.scsi import VirtIOSCSIRequest
 from vmstate.vmsd.declare import buffer, description, int8, struct, uint8, uint32, uint64
 from vmstate.vmsd.expr import Op, fact, min_, not_, this
+from vmstate.vmsd.state import VMState
 
 SECTOR = 512
 # WRITE, WRITE AND VERIFY; READ.
@@ -35,7 +36,7 @@ READ_SO_FAR = HAS_DATA & not_(TO_DEVICE) & (this.retry != 1)
 
 
 @description("scsi request")
-class SCSIRequest:
+class SCSIRequest(VMState):
     """A request: whether it failed (1) or was not begun (2), the command, and the data that goes with it."""
 
     retry: int = int8()

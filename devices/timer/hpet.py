@@ -7,10 +7,11 @@ from __future__ import annotations
 
 from vmstate.vmsd.declare import description, device, part, subsection, timer, uint8, uint64, validate, variant, varray
 from vmstate.vmsd.expr import this
+from vmstate.vmsd.state import VMState
 
 
 @description("hpet/rtc_irq_level", version_id=1, minimum_version_id=1, needed=this.rtc_irq_level != 0)
-class RtcIrqLevel:
+class RtcIrqLevel(VMState):
     """The level of the real-time clock's interrupt, which passes through; sent where it is not 0."""
 
     rtc_irq_level: int = uint8()
@@ -18,7 +19,7 @@ class RtcIrqLevel:
 
 @part(noise={"timer": ("hpet_offset",)})
 @description("hpet/offset", version_id=1, minimum_version_id=1)
-class Offset:
+class Offset(VMState):
     """What the counter is ahead of the virtual clock, in nanoseconds."""
 
     hpet_offset: int = uint64()
@@ -26,7 +27,7 @@ class Offset:
 
 @part(noise={"timer": ("cmp", "wrap_flag")})
 @description("hpet_timer", version_id=1, minimum_version_id=1)
-class HPETTimer:
+class HPETTimer(VMState):
     """One comparator."""
 
     tn: int = uint8()
@@ -40,7 +41,7 @@ class HPETTimer:
 
 @device("hpet", noise={"timer": ("hpet_counter",), "interrupt": ("isr",)})
 @description("hpet", version_id=2, minimum_version_id=2)
-class HPET:
+class HPET(VMState):
     """Registers and comparators."""
 
     config: int = uint64()

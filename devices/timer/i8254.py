@@ -6,11 +6,12 @@ Facts from QEMU's hw/timer/i8254_common.c.
 from __future__ import annotations
 
 from vmstate.vmsd.declare import array, description, device, int32, int64, part, uint8, uint16, uint32
+from vmstate.vmsd.state import VMState
 
 
 @part(noise={"timer": ("count_load_time", "next_transition_time", "latched_count")})
 @description("pit channel", version_id=2, minimum_version_id=2)
-class PITChannel:
+class PITChannel(VMState):
     """One of the three counters."""
 
     count: int = int32()
@@ -31,7 +32,7 @@ class PITChannel:
 
 @device("i8254", legacy_instances=(0x40,), noise={"timer": ("channels[0].next_transition_time",)})
 @description("i8254", version_id=3, minimum_version_id=2)
-class PIT:
+class PIT(VMState):
     """The counters; the first raises interrupt 0."""
 
     channels_0_irq_disabled: int = uint32(name="channels[0].irq_disabled", version=3)

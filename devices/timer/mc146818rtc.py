@@ -19,6 +19,7 @@ from vmstate.vmsd.declare import (
     unused,
 )
 from vmstate.vmsd.expr import this
+from vmstate.vmsd.state import VMState
 
 
 @description(
@@ -27,7 +28,7 @@ from vmstate.vmsd.expr import this
     minimum_version_id=1,
     needed=this.irq_reinject_on_ack_count != 0,
 )
-class IrqReinjectOnAckCount:
+class IrqReinjectOnAckCount(VMState):
     """Interrupts to be raised again; sent where there are any."""
 
     irq_reinject_on_ack_count: int = uint16()
@@ -49,7 +50,7 @@ class IrqReinjectOnAckCount:
     },
 )
 @description("mc146818rtc", version_id=3, minimum_version_id=3)
-class RTC:
+class RTC(VMState):
     """Registers, memory and timers."""
 
     cmos_data: bytes = buffer(128)

@@ -6,11 +6,12 @@ Facts from QEMU's hw/rtc/pl031.c.
 from __future__ import annotations
 
 from vmstate.vmsd.declare import description, device, part, subsection, uint32
+from vmstate.vmsd.state import VMState
 
 
 @part(noise={"timer": ("tick_offset",)})
 @description("pl031/tick-offset", version_id=1, minimum_version_id=1)
-class TickOffset:
+class TickOffset(VMState):
     """The offset of the clock; sent by machines from 4.0 on."""
 
     tick_offset: int = uint32()
@@ -18,7 +19,7 @@ class TickOffset:
 
 @device("pl031", noise={"timer": ("tick_offset_vmstate",)})
 @description("pl031", version_id=1, minimum_version_id=1)
-class PL031:
+class PL031(VMState):
     """Registers."""
 
     tick_offset_vmstate: int = uint32()

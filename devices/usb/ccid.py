@@ -6,10 +6,11 @@ Facts from QEMU's hw/usb/dev-smartcard-reader.c.
 from __future__ import annotations
 
 from vmstate.vmsd.declare import array, buffer, description, device, struct, uint8, uint32, uint64, unused
+from vmstate.vmsd.state import VMState
 
 
 @description("CCID BulkIn state", version_id=1, minimum_version_id=1)
-class BulkIn:
+class BulkIn(VMState):
     """Data for the guest."""
 
     data: bytes = buffer(384)
@@ -18,7 +19,7 @@ class BulkIn:
 
 
 @description("CCID Answer state", version_id=1, minimum_version_id=1)
-class Answer:
+class Answer(VMState):
     """An answer that is awaited from the card."""
 
     slot: int = uint8()
@@ -26,7 +27,7 @@ class Answer:
 
 
 @description("usb_device", version_id=1, minimum_version_id=1)
-class CCIDUSBDevice:
+class CCIDUSBDevice(VMState):
     """Address and control transfer, in a form of this device's own."""
 
     addr: int = uint8()
@@ -36,7 +37,7 @@ class CCIDUSBDevice:
 
 @device("usb-ccid")
 @description("usb-ccid", version_id=1, minimum_version_id=1)
-class CCID:
+class CCID(VMState):
     """The reader and what waits in it."""
 
     dev: CCIDUSBDevice = struct(CCIDUSBDevice, version=1)

@@ -6,10 +6,11 @@ Facts from QEMU's hw/usb/bus.c.
 from __future__ import annotations
 
 from vmstate.vmsd.declare import array, description, int32, uint8
+from vmstate.vmsd.state import VMState
 
 
 @description("USBDevice", version_id=1, minimum_version_id=1)
-class USBDevice:
+class USBDevice(VMState):
     """Address, state, and the control transfer that is under way."""
 
     addr: int = uint8()

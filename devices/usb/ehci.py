@@ -6,11 +6,12 @@ Facts from QEMU's hw/usb/hcd-ehci.c.
 from __future__ import annotations
 
 from vmstate.vmsd.declare import description, part, timer, uint32, uint64
+from vmstate.vmsd.state import VMState
 
 
 @part(noise={"counter": ("frindex", "usbsts_frindex"), "timer": ("last_run_ns",)})
 @description("ehci-core", version_id=2, minimum_version_id=1)
-class EHCI:
+class EHCI(VMState):
     """Registers, ports and the place in the schedules."""
 
     usbcmd: int = uint32()

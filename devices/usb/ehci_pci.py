@@ -8,11 +8,12 @@ from __future__ import annotations
 from vmstate.devices.pci.device import PCIDevice
 from vmstate.devices.usb.ehci import EHCI
 from vmstate.vmsd.declare import description, device, struct
+from vmstate.vmsd.state import VMState
 
 
 @device("ehci")
 @description("ehci", version_id=2, minimum_version_id=1)
-class EHCIPCI:
+class EHCIPCI(VMState):
     """The PCI function and the controller in it."""
 
     pcidev: PCIDevice = struct(PCIDevice)

@@ -7,10 +7,11 @@ from __future__ import annotations
 
 from vmstate.devices.usb.device import USBDevice
 from vmstate.vmsd.declare import CONTENTS, array, description, device, int32, struct, uint8, uint16, uint32
+from vmstate.vmsd.state import VMState
 
 
 @description("HIDPointerEventQueue", version_id=1, minimum_version_id=1)
-class HIDPointerEvent:
+class HIDPointerEvent(VMState):
     """A movement or a button."""
 
     xdx: int = int32()
@@ -20,7 +21,7 @@ class HIDPointerEvent:
 
 
 @description("HIDPointerDevice", version_id=1, minimum_version_id=1)
-class HIDPointer:
+class HIDPointer(VMState):
     """The events of a mouse or tablet that wait for the guest."""
 
     queue: list[HIDPointerEvent] = array(HIDPointerEvent, 16, name="ptr.queue")
@@ -31,7 +32,7 @@ class HIDPointer:
 
 
 @description("HIDKeyboardDevice", version_id=1, minimum_version_id=1)
-class HIDKeyboard:
+class HIDKeyboard(VMState):
     """The keys that wait for the guest, those held, and the lights."""
 
     keycodes: list[int] = array(uint32, 16, name="kbd.keycodes", private=CONTENTS)
@@ -47,7 +48,7 @@ class HIDKeyboard:
 
 @device("usb-ptr")
 @description("usb-ptr", version_id=1, minimum_version_id=1)
-class USBPtr:
+class USBPtr(VMState):
     """A USB mouse or tablet."""
 
     dev: USBDevice = struct(USBDevice)
@@ -56,7 +57,7 @@ class USBPtr:
 
 @device("usb-kbd")
 @description("usb-kbd", version_id=1, minimum_version_id=1)
-class USBKbd:
+class USBKbd(VMState):
     """A USB keyboard."""
 
     dev: USBDevice = struct(USBDevice)

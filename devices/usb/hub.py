@@ -7,10 +7,11 @@ from __future__ import annotations
 
 from vmstate.devices.usb.device import USBDevice
 from vmstate.vmsd.declare import array, description, device, struct, subsection, timer, uint16
+from vmstate.vmsd.state import VMState
 
 
 @description("usb-hub-port", version_id=1, minimum_version_id=1)
-class USBHubPort:
+class USBHubPort(VMState):
     """A port."""
 
     wPortStatus: int = uint16()
@@ -18,7 +19,7 @@ class USBHubPort:
 
 
 @description("usb-hub/port-timer", version_id=1, minimum_version_id=1)
-class PortTimer:
+class PortTimer(VMState):
     """The timer of the ports; sent where the hub switches their power."""
 
     port_timer: int = timer()
@@ -26,7 +27,7 @@ class PortTimer:
 
 @device("usb-hub")
 @description("usb-hub", version_id=1, minimum_version_id=1)
-class USBHub:
+class USBHub(VMState):
     """The hub."""
 
     dev: USBDevice = struct(USBDevice)

@@ -19,17 +19,18 @@ from vmstate.vmsd.declare import (
     uint32,
 )
 from vmstate.vmsd.expr import this
+from vmstate.vmsd.state import VMState
 
 
 @description("ohci-core/port", version_id=1, minimum_version_id=1)
-class OHCIPort:
+class OHCIPort(VMState):
     """A port."""
 
     ctrl: int = uint32()
 
 
 @description("ohci-core/eof-timer", version_id=1, minimum_version_id=1, needed=this.eof_timer != -1)
-class EofTimer:
+class EofTimer(VMState):
     """The timer of the end of the frame; sent while it runs."""
 
     eof_timer: int = timer()
@@ -37,7 +38,7 @@ class EofTimer:
 
 @part(noise={"counter": ("frame_number", "frt"), "timer": ("sof_time",)})
 @description("ohci-core", version_id=1, minimum_version_id=1)
-class OHCIState:
+class OHCIState(VMState):
     """Registers, ports and the transfer that is under way."""
 
     sof_time: int = int64()

@@ -8,11 +8,12 @@ from __future__ import annotations
 from vmstate.devices.pci.device import PCIDevice
 from vmstate.devices.usb.ohci import OHCIState
 from vmstate.vmsd.declare import description, device, struct
+from vmstate.vmsd.state import VMState
 
 
 @device("ohci")
 @description("ohci", version_id=1, minimum_version_id=1)
-class OHCIPCI:
+class OHCIPCI(VMState):
     """The PCI function and the controller in it."""
 
     parent_obj: PCIDevice = struct(PCIDevice)

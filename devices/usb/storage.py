@@ -7,11 +7,12 @@ from __future__ import annotations
 
 from vmstate.devices.usb.device import USBDevice
 from vmstate.vmsd.declare import description, device, struct, uint8, uint32
+from vmstate.vmsd.state import VMState
 
 
 @device("usb-storage")
 @description("usb-storage", version_id=1, minimum_version_id=1)
-class USBMSD:
+class USBMSD(VMState):
     """The command that is under way."""
 
     dev: USBDevice = struct(USBDevice)

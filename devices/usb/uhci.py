@@ -7,10 +7,11 @@ from __future__ import annotations
 
 from vmstate.devices.pci.device import PCIDevice
 from vmstate.vmsd.declare import array, description, device, int64, struct, timer, uint8, uint8_equal, uint16, uint32
+from vmstate.vmsd.state import VMState
 
 
 @description("uhci port", version_id=1, minimum_version_id=1)
-class UHCIPort:
+class UHCIPort(VMState):
     """A port."""
 
     ctrl: int = uint16()
@@ -19,7 +20,7 @@ class UHCIPort:
 # Frames of USB, a thousand a second.
 @device("uhci", noise={"counter": ("frnum",), "timer": ("expire_time",)})
 @description("uhci", version_id=3, minimum_version_id=1)
-class UHCI:
+class UHCI(VMState):
     """Registers and ports."""
 
     dev: PCIDevice = struct(PCIDevice)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from vmstate.vmsd.declare import array, boolean, description, int64, part, struct, timer, uint8, uint32, uint64, varray
 from vmstate.vmsd.expr import fact, len_, root
+from vmstate.vmsd.state import VMState
 
 PORTS = fact("xhci_ports", (8, *range(1, 8), *range(9, 31)))
 """Ports of the controller (`p2` and `p3`)."""
@@ -22,7 +23,7 @@ FULL_EVENT_RINGS = fact("xhci_full_event_rings", default=False)
 
 
 @description("xhci-ring", version_id=1)
-class XHCIRing:
+class XHCIRing(VMState):
     """A ring: where the next element is."""
 
     dequeue: int = uint64()
@@ -30,14 +31,14 @@ class XHCIRing:
 
 
 @description("xhci-port", version_id=1)
-class XHCIPort:
+class XHCIPort(VMState):
     """A port."""
 
     portsc: int = uint32()
 
 
 @description("xhci-slot", version_id=1)
-class XHCISlot:
+class XHCISlot(VMState):
     """A slot: a device that the guest has enabled."""
 
     enabled: bool = boolean()
@@ -45,7 +46,7 @@ class XHCISlot:
 
 
 @description("xhci-event", version_id=1)
-class XHCIEvent:
+class XHCIEvent(VMState):
     """An event that waits for room in its ring."""
 
     type: int = uint32()
@@ -58,7 +59,7 @@ class XHCIEvent:
 
 
 @description("xhci-intr", version_id=1)
-class XHCIInterrupter:
+class XHCIInterrupter(VMState):
     """An interrupter and its event ring."""
 
     iman: int = uint32()
@@ -81,7 +82,7 @@ class XHCIInterrupter:
 
 @part(noise={"timer": ("mfindex_start",)})
 @description("xhci-core", version_id=1)
-class XHCI:
+class XHCI(VMState):
     """Registers, ports, slots and interrupters."""
 
     ports: list[XHCIPort] = varray(XHCIPort, count=PORTS, version=1)

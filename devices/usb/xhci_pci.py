@@ -9,11 +9,12 @@ from vmstate.devices.pci.device import PCIDevice
 from vmstate.devices.pci.msix import MSIX, msix_of
 from vmstate.devices.usb.xhci import XHCI
 from vmstate.vmsd.declare import description, device, struct
+from vmstate.vmsd.state import VMState
 
 
 @device("xhci")
 @description("xhci", version_id=1)
-class XHCIPCI:
+class XHCIPCI(VMState):
     """The PCI function and the controller in it."""
 
     parent_obj: PCIDevice = struct(PCIDevice)

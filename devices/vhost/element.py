@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from vmstate.vmsd.declare import array, description, rule, uint32, uint32_host, uint64_host, unused
 from vmstate.vmsd.expr import fact, this
+from vmstate.vmsd.state import VMState
 
 VIRTQUEUE_MAX_SIZE = 1024
 """The buffers of either kind that there is a place for."""
@@ -21,7 +22,7 @@ PACKED_OFFERED = fact("virtio_packed_offered")
 
 
 @description("iovec")
-class IOVec:
+class IOVec(VMState):
     """A buffer in QEMU's memory. Its address is that of another process, so it is written as 0 and never read."""
 
     iov_base: None = unused(8)
@@ -29,7 +30,7 @@ class IOVec:
 
 
 @description("virtqueue element")
-class VirtQueueElement:
+class VirtQueueElement(VMState):
     """The element: its head, and its buffers by their addresses in the guest; `out` is what the device reads.
 
     QEMU writes `ndescs` in front of the structure, and until 10.2 at least reads it behind: what it wrote with

@@ -11,17 +11,18 @@ from __future__ import annotations
 
 from vmstate.vmsd.declare import description, subsection, uint16, uint64, vbuffer
 from vmstate.vmsd.expr import up
+from vmstate.vmsd.state import VMState
 
 
 @description("vhost-inflight-region/buffer")
-class VhostInflightBuffer:
+class VhostInflightBuffer(VMState):
     """The bytes of the region."""
 
     addr: bytes = vbuffer(up.size)
 
 
 @description("vhost-inflight-region")
-class VhostInflightRegion:
+class VhostInflightRegion(VMState):
     """The region: its size in bytes, and the size of the queues it is for. QEMU does not load it without the buffer."""
 
     size: int = uint64(doc="bytes")

@@ -24,6 +24,7 @@ from vmstate.vmsd.declare import (
 from vmstate.vmsd.expr import this
 from vmstate.vmsd.record import Feature
 from vmstate.vmsd.rule import never
+from vmstate.vmsd.state import VMState
 
 FEATURES = (
     Feature(0, "VIRTIO_BALLOON_F_MUST_TELL_HOST", property=None),
@@ -39,7 +40,7 @@ MISNAMED = b"\x05\x20vitio-balloon-device/page-poison\0\0\0\1"
 
 
 @description("virtio-balloon config")
-class VirtIOBalloonConfig:
+class VirtIOBalloonConfig(VMState):
     """The configuration space: 8 bytes, 12 with free page hints, 16 with poison or in machine type 4.0."""
 
     num_pages: int = uint32_little(doc="pages of 4 KiB that the guest is to give up")
@@ -49,7 +50,7 @@ class VirtIOBalloonConfig:
 
 
 @description("virtio-balloon-device/free-page-report", version_id=1, minimum_version_id=1)
-class FreePageHint:
+class FreePageHint(VMState):
     """How far hinting at free pages is; sent where the host offers it."""
 
     free_page_hint_cmd_id: int = uint32()
@@ -57,14 +58,14 @@ class FreePageHint:
 
 
 @description("virtio-balloon-device/page-poison", version_id=1, minimum_version_id=1)
-class PagePoison:
+class PagePoison(VMState):
     """What the guest fills free pages with; sent where the host offers to know it."""
 
     poison_val: int = uint32()
 
 
 @description("virtio-balloon-device", version_id=1, minimum_version_id=1)
-class VirtIOBalloonDevice:
+class VirtIOBalloonDevice(VMState):
     """The balloon."""
 
     num_pages: int = uint32()
@@ -84,7 +85,7 @@ class VirtIOBalloonDevice:
         ),
     ),
 )
-class MisnamedPagePoison:
+class MisnamedPagePoison(VMState):
     """What releases 5.1 and 5.2 write for `PagePoison`. They cannot read it: to them it is none of the balloon's."""
 
     header: bytes = buffer(len(MISNAMED), default=MISNAMED, private=REGISTERS)
@@ -103,7 +104,7 @@ class VirtIOBalloonBody(VirtIODevice):
 
 @virtio_device("virtio-balloon", id=5, features=FEATURES)
 @description("virtio-balloon", version_id=1, minimum_version_id=1)
-class VirtIOBalloon:
+class VirtIOBalloon(VMState):
     """A virtio-balloon device on any transport."""
 
     virtio: VirtIOBalloonBody = info("virtio", VirtIOBalloonBody)

@@ -26,6 +26,7 @@ from vmstate.vmsd.declare import (
 from vmstate.vmsd.expr import this, up
 from vmstate.vmsd.record import Feature
 from vmstate.vmsd.release import Release
+from vmstate.vmsd.state import VMState
 
 FEATURES = (
     Feature(1, "VIRTIO_BLK_F_SIZE_MAX", property=None),
@@ -48,7 +49,7 @@ FEATURES = (
 
 
 @description("virtio-blk config")
-class VirtIOBlkConfig:
+class VirtIOBlkConfig(VMState):
     """The configuration space: 36 bytes, then what discarding, writing zeroes, erasing and zones add."""
 
     capacity: int = uint64_device(doc="sectors of 512 bytes")
@@ -85,7 +86,7 @@ class VirtIOBlkConfig:
 
 
 @description("virtio-blk request")
-class VirtIOBlkRequest:
+class VirtIOBlkRequest(VMState):
     """A request that was stopped by an error or had not begun; the destination tries it again."""
 
     queue: int | None = uint32(
@@ -111,7 +112,7 @@ class VirtIOBlkBody(VirtIODevice):
     items="vmstate.devices.virtio.blk_items:ITEMS",
 )
 @description("virtio-blk", version_id=2, minimum_version_id=2)
-class VirtIOBlk:
+class VirtIOBlk(VMState):
     """A disk on any transport."""
 
     virtio: VirtIOBlkBody = info("virtio", VirtIOBlkBody)

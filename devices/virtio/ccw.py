@@ -7,24 +7,25 @@ from __future__ import annotations
 
 from vmstate.devices.s390x.subchannel import IndAddr, SubchDev
 from vmstate.vmsd.declare import description, int32, struct, subsection, uint8, uint16, uint32, uint64, with_tmp
+from vmstate.vmsd.state import VMState
 
 
 @description("s390_ccw_dev", version_id=1, minimum_version_id=1)
-class CcwDevice:
+class CcwDevice(VMState):
     """A device on a subchannel."""
 
     sch: SubchDev = struct(SubchDev)
 
 
 @description("s390_adapter_info/summary_offset", version_id=1, minimum_version_id=1)
-class AdapterInfoSummaryOffset:
+class AdapterInfoSummaryOffset(VMState):
     """Where the summary indicator stands."""
 
     summary_offset: int = uint32()
 
 
 @description("s390_adapter_info", version_id=1, minimum_version_id=1)
-class AdapterInfo:
+class AdapterInfo(VMState):
     """The I/O adapter that delivers interrupts."""
 
     ind_offset: int = uint64()
@@ -32,21 +33,21 @@ class AdapterInfo:
 
 
 @description("s390_adapter_routes", version_id=1, minimum_version_id=1)
-class AdapterRoutes:
+class AdapterRoutes(VMState):
     """How interrupts are routed."""
 
     adapter: AdapterInfo = struct(AdapterInfo, version=1)
 
 
 @description("s390_virtio_ccw_dev_tmp")
-class VirtioCcwDeviceTmp:
+class VirtioCcwDeviceTmp(VMState):
     """What belongs to the virtio device and is sent here."""
 
     config_vector: int = uint16()
 
 
 @description("s390_virtio_ccw_dev", version_id=1, minimum_version_id=1)
-class VirtioCcwDevice:
+class VirtioCcwDevice(VMState):
     """What the transport saves before the device."""
 
     parent_obj: CcwDevice = struct(CcwDevice, version=1)

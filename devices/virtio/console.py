@@ -25,6 +25,7 @@ from vmstate.vmsd.declare import (
 from vmstate.vmsd.expr import OWN_STATE, asks, ceil_div, choose, fact, otherwise, this
 from vmstate.vmsd.record import Feature
 from vmstate.vmsd.rule import equal
+from vmstate.vmsd.state import VMState
 
 FEATURES = (
     Feature(0, "VIRTIO_CONSOLE_F_SIZE", property=None),
@@ -61,7 +62,7 @@ one is tried."""
 
 
 @description("virtio-console config")
-class VirtIOConsoleConfig:
+class VirtIOConsoleConfig(VMState):
     """The configuration space."""
 
     cols: int = uint16_device()
@@ -71,7 +72,7 @@ class VirtIOConsoleConfig:
 
 
 @description("virtio-serial port")
-class VirtIOSerialPort:
+class VirtIOSerialPort(VMState):
     """A port, with the element that the guest gave it and that it has not used up."""
 
     id: int = uint32(
@@ -119,7 +120,7 @@ class VirtIOSerialBody(VirtIODevice):
     features=FEATURES,
 )
 @description("virtio-console", version_id=3, minimum_version_id=3)
-class VirtIOSerial:
+class VirtIOSerial(VMState):
     """A virtio-serial device on any transport."""
 
     virtio: VirtIOSerialBody = info("virtio", VirtIOSerialBody)

@@ -32,6 +32,7 @@ from vmstate.vmsd.declare import (
 from vmstate.vmsd.expr import IDSTR, MEMORY, asks, begins, choose, fact, len_, not_, this, told, up
 from vmstate.vmsd.release import Release
 from vmstate.vmsd.rule import known_since, not_above
+from vmstate.vmsd.state import VMState
 
 PCI = "pci"
 MMIO = "mmio"
@@ -60,7 +61,7 @@ hw/pci/pci.c (pcibus_get_dev_path), hw/virtio/virtio-mmio.c (virtio_mmio_bus_get
 
 @part(noise={"index": ("last_avail_idx",)})
 @description("virtio queue")
-class VirtQueue:
+class VirtQueue(VMState):
     """A queue in use, as far as a legacy device knows it: there `desc` also says where avail and used lie."""
 
     # A source of 10.0 says 1024 of a queue that no driver has set up.
@@ -101,7 +102,7 @@ class VirtQueue:
 
 
 @description("virtqueue_state", version_id=1, minimum_version_id=1)
-class VirtQueueRings:
+class VirtQueueRings(VMState):
     """Where a queue's rings lie in guest memory, for devices that can be modern."""
 
     avail: int = uint64(name="vring.avail")
@@ -110,7 +111,7 @@ class VirtQueueRings:
 
 @part(noise={"index": ("last_avail_idx", "last_avail_wrap_counter", "used_idx", "used_wrap_counter", "inuse")})
 @description("packed_virtqueue_state", version_id=1, minimum_version_id=1)
-class PackedVirtQueue:
+class PackedVirtQueue(VMState):
     """The indices of a packed queue, each with its wrap counter."""
 
     last_avail_idx: int = uint16()
@@ -121,14 +122,14 @@ class PackedVirtQueue:
 
 
 @description("ringsize_state", version_id=1, minimum_version_id=1)
-class RingSize:
+class RingSize(VMState):
     """The size of a queue that a reset brings back."""
 
     num_default: int = uint32(name="vring.num_default")
 
 
 @description("virtio/device_endian", version_id=1, minimum_version_id=1)
-class DeviceEndian:
+class DeviceEndian(VMState):
     """The byte order of the device: 1 little, 2 big. Sent where it is not what the destination assumes."""
 
     device_endian: int = uint8()
@@ -140,42 +141,42 @@ class DeviceEndian:
     minimum_version_id=1,
     rules=(known_since(Release(10, 2)),),
 )
-class Features128:
+class Features128(VMState):
     """Features 64 to 127 that the driver accepted; sent where the host offers any."""
 
     guest_features: int = uint64(name="guest_features_ex[1]")
 
 
 @description("virtio/64bit_features", version_id=1, minimum_version_id=1)
-class Features64:
+class Features64(VMState):
     """Features 0 to 63 that the driver accepted; sent where the host offers any above 31."""
 
     guest_features: int = uint64()
 
 
 @description("virtio/virtqueues", version_id=1, minimum_version_id=1)
-class VirtQueues:
+class VirtQueues(VMState):
     """The rings of all queues there could be; sent where the host offers VERSION_1."""
 
     vq: list[VirtQueueRings] = array(VirtQueueRings, QUEUE_MAX)
 
 
 @description("virtio/ringsize", version_id=1, minimum_version_id=1)
-class RingSizes:
+class RingSizes(VMState):
     """The sizes of all queues there could be; sent where one was changed."""
 
     vq: list[RingSize] = array(RingSize, QUEUE_MAX)
 
 
 @description("virtio/broken", version_id=1, minimum_version_id=1)
-class Broken:
+class Broken(VMState):
     """The device has met an error and waits for a reset."""
 
     broken: bool = boolean()
 
 
 @description("virtio/extra_state", version_id=1, minimum_version_id=1)
-class ExtraState:
+class ExtraState(VMState):
     """What the transport saves behind the device."""
 
     extra_state: Any = one_of(
@@ -186,28 +187,28 @@ class ExtraState:
 
 
 @description("virtio/started", version_id=1, minimum_version_id=1)
-class Started:
+class Started(VMState):
     """The driver has started the device."""
 
     started: bool = boolean()
 
 
 @description("virtio/packed_virtqueues", version_id=1, minimum_version_id=1)
-class PackedVirtQueues:
+class PackedVirtQueues(VMState):
     """The indices of all packed queues there could be; sent where the host offers RING_PACKED."""
 
     vq: list[PackedVirtQueue] = array(PackedVirtQueue, QUEUE_MAX)
 
 
 @description("virtio/disabled", version_id=1, minimum_version_id=1)
-class Disabled:
+class Disabled(VMState):
     """The device was switched off."""
 
     disabled: bool = boolean()
 
 
 @description("virtio", version_id=1, minimum_version_id=1)
-class VirtIO:
+class VirtIO(VMState):
     """What was added to the legacy body: nothing but subsections."""
 
     device_endian: DeviceEndian | None = subsection(DeviceEndian)
@@ -258,7 +259,7 @@ def virtio_state(**options: Any) -> Any:
 
 
 @description("virtio legacy body")
-class VirtIODevice:
+class VirtIODevice(VMState):
     """The beginning of every virtio device; a device's own class goes on with what it saves itself."""
 
     transport: Any = one_of(
@@ -302,7 +303,7 @@ class VirtIOBody(VirtIODevice):
 
 
 @description("vhost-user back-end state")
-class BackendState:
+class BackendState(VMState):
     """What a vhost-user back end gave as its own state, in the pieces it came in."""
 
     pieces: list[bytes] = chunks()

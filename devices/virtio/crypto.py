@@ -8,10 +8,11 @@ from __future__ import annotations
 from vmstate.devices.virtio.config import ConfigSpace
 from vmstate.devices.virtio.core import VirtIOBody
 from vmstate.vmsd.declare import description, device, info, uint32_little, uint64_little
+from vmstate.vmsd.state import VMState
 
 
 @description("virtio-crypto config")
-class VirtIOCryptoConfig:
+class VirtIOCryptoConfig(VMState):
     """The configuration space."""
 
     status: int = uint32_little()
@@ -31,7 +32,7 @@ class VirtIOCryptoConfig:
 
 @device("virtio-crypto")
 @description("virtio-crypto", version_id=1, minimum_version_id=1, unmigratable=True)
-class VirtIOCrypto:
+class VirtIOCrypto(VMState):
     """A cryptographic accelerator."""
 
     virtio: VirtIOBody = info("virtio", VirtIOBody)

@@ -11,10 +11,11 @@ from vmstate.devices.virtio.transport import VHOST
 from vmstate.vmsd.declare import description, info, subsection, text, uint32_device, virtio_device
 from vmstate.vmsd.release import Release
 from vmstate.vmsd.rule import known_since
+from vmstate.vmsd.state import VMState
 
 
 @description("vhost-user-fs config")
-class VHostUserFSConfig:
+class VHostUserFSConfig(VMState):
     """The configuration space."""
 
     tag: str = text(36, doc="the name to mount it by, filled up with NULs")
@@ -22,7 +23,7 @@ class VHostUserFSConfig:
 
 
 @description("vhost-user-fs-backend", rules=(known_since(Release(8, 2)),))
-class VHostUserFSBackend:
+class VHostUserFSBackend(VMState):
     """The state of the back end."""
 
     backend: BackendState = info("virtio-fs back-end state", BackendState, name="back-end")
@@ -30,7 +31,7 @@ class VHostUserFSBackend:
 
 @virtio_device("vhost-user-fs", id=26, qmp_name="virtio-user-fs", features=VHOST)
 @description("vhost-user-fs")
-class VHostUserFS:
+class VHostUserFS(VMState):
     """A vhost-user-fs device on any transport."""
 
     virtio: VirtIOBody = info("virtio", VirtIOBody)

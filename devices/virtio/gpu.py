@@ -31,6 +31,7 @@ from vmstate.vmsd.expr import choose, fact, this
 from vmstate.vmsd.record import Feature
 from vmstate.vmsd.release import Release
 from vmstate.vmsd.rule import known_since
+from vmstate.vmsd.state import VMState
 
 FEATURES = (
     Feature(0, "VIRTIO_GPU_F_VIRGL"),
@@ -57,7 +58,7 @@ another time.
 
 
 @description("virtio-gpu config")
-class VirtIOGPUConfig:
+class VirtIOGPUConfig(VMState):
     """The configuration space: 16 bytes, 20 in release 11.1."""
 
     events_read: int = uint32_little()
@@ -68,7 +69,7 @@ class VirtIOGPUConfig:
 
 
 @description("virtio-gpu backing")
-class Backing:
+class Backing(VMState):
     """A piece of guest memory behind a resource."""
 
     addr: int = uint64()
@@ -76,7 +77,7 @@ class Backing:
 
 
 @description("virtio-gpu resource")
-class Resource:
+class Resource(VMState):
     """A 2D resource with its pixels, rows from the top, without padding."""
 
     resource_id: int = uint32()
@@ -89,7 +90,7 @@ class Resource:
 
 
 @description("virtio-gpu blob resource")
-class BlobResource:
+class BlobResource(VMState):
     """A resource that is guest memory."""
 
     resource_id: int = uint32()
@@ -99,7 +100,7 @@ class BlobResource:
 
 
 @description("virtio-gpu-one-scanout", version_id=1)
-class Scanout:
+class Scanout(VMState):
     """What a display shows."""
 
     resource_id: int = uint32()
@@ -132,7 +133,7 @@ LATER_SCANOUT = variant(
 
 
 @description("virtio-gpu-scanouts", version_id=1)
-class Scanouts:
+class Scanouts(VMState):
     """The displays."""
 
     enable: int = int32(name="parent_obj.enable")
@@ -151,7 +152,7 @@ class Scanouts:
 
 
 @description("virtio-gpu device")
-class VirtIOGPUDevice:
+class VirtIOGPUDevice(VMState):
     """The resources and the displays."""
 
     resources: list[Resource] = keyed_list(Resource)
@@ -159,14 +160,14 @@ class VirtIOGPUDevice:
 
 
 @description("virtio-gpu blobs")
-class Blobs:
+class Blobs(VMState):
     """The resources that are guest memory."""
 
     resources: list[BlobResource] = keyed_list(BlobResource)
 
 
 @description("virtio-gpu/blob", version_id=1, minimum_version_id=1, rules=(known_since(Release(8, 2)),))
-class BlobState:
+class BlobState(VMState):
     """Sent where the device has blob resources."""
 
     blobs: Blobs = info("blob", Blobs, name="virtio-gpu/blob")
@@ -174,7 +175,7 @@ class BlobState:
 
 @virtio_device("virtio-gpu", id=16, features=FEATURES, accidents=("virtio_gpu_later_scanouts_fb",))
 @description("virtio-gpu", version_id=1, minimum_version_id=1)
-class VirtIOGPU:
+class VirtIOGPU(VMState):
     """A virtio-gpu on any transport, also the one inside a virtio-vga."""
 
     virtio: VirtIOBody = info("virtio", VirtIOBody)
@@ -185,7 +186,7 @@ class VirtIOGPU:
 
 @device("virtio-vga")
 @description("virtio-vga", version_id=2, minimum_version_id=2)
-class VirtIOVGA:
+class VirtIOVGA(VMState):
     """The VGA in front of a virtio-gpu. The PCI device they share goes with the virtio-gpu."""
 
     vga: VGACommon = struct(VGACommon)

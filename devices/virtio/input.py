@@ -9,10 +9,11 @@ from vmstate.devices.virtio.config import CONFIG_LEN, ConfigSpace
 from vmstate.devices.virtio.core import VirtIOBody
 from vmstate.devices.virtio.transport import VHOST
 from vmstate.vmsd.declare import description, device, info, uint8, unused, vbuffer, virtio_device
+from vmstate.vmsd.state import VMState
 
 
 @description("virtio-input config")
-class VirtIOInputConfig:
+class VirtIOInputConfig(VMState):
     """The configuration space: what the driver last selected of it, and as much room as the longest item takes."""
 
     select: int = uint8()
@@ -24,7 +25,7 @@ class VirtIOInputConfig:
 
 @virtio_device("virtio-input", id=18, features=VHOST)
 @description("virtio-input", version_id=1, minimum_version_id=1)
-class VirtIOInput:
+class VirtIOInput(VMState):
     """An input device of QEMU's own."""
 
     virtio: VirtIOBody = info("virtio", VirtIOBody)
@@ -33,5 +34,5 @@ class VirtIOInput:
 
 @device("virtio-input-host")
 @description("virtio-input-host", unmigratable=True)
-class VirtIOInputHost:
+class VirtIOInputHost(VMState):
     """An input device of the host: it cannot be migrated and is never in a stream."""

@@ -25,6 +25,7 @@ from vmstate.vmsd.declare import (
 )
 from vmstate.vmsd.description import MigrationPriority
 from vmstate.vmsd.record import Feature
+from vmstate.vmsd.state import VMState
 
 FEATURES = (
     Feature(0, "VIRTIO_IOMMU_F_INPUT_RANGE"),
@@ -38,7 +39,7 @@ FEATURES = (
 
 
 @description("virtio-iommu config")
-class VirtIOIOMMUConfig:
+class VirtIOIOMMUConfig(VMState):
     """The configuration space."""
 
     page_size_mask: int = uint64_little()
@@ -52,7 +53,7 @@ class VirtIOIOMMUConfig:
 
 
 @description("interval", version_id=1, minimum_version_id=1)
-class Interval:
+class Interval(VMState):
     """Addresses of the guest's devices, the last included."""
 
     low: int = uint64()
@@ -60,7 +61,7 @@ class Interval:
 
 
 @description("mapping", version_id=1, minimum_version_id=1)
-class Mapping:
+class Mapping(VMState):
     """What an interval is mapped to."""
 
     phys_addr: int = uint64()
@@ -68,14 +69,14 @@ class Mapping:
 
 
 @description("endpoint", version_id=1, minimum_version_id=1)
-class Endpoint:
+class Endpoint(VMState):
     """A device that is attached to a domain: its requester id."""
 
     id: int = uint32()
 
 
 @description("domain", version_id=2, minimum_version_id=2)
-class Domain:
+class Domain(VMState):
     """An address space that endpoints share."""
 
     id: int = uint32()
@@ -85,7 +86,7 @@ class Domain:
 
 
 @description("virtio-iommu-device", version_id=2, minimum_version_id=2)
-class VirtIOIOMMUDevice:
+class VirtIOIOMMUDevice(VMState):
     """The domains, and whether a device that is in none is let through."""
 
     domains: list[tuple[int, Domain]] = gtree(Domain, version=2)
@@ -102,7 +103,7 @@ class VirtIOIOMMUBody(VirtIODevice):
 
 @virtio_device("virtio-iommu", id=23, features=FEATURES)
 @description("virtio-iommu", version_id=2, minimum_version_id=2, priority=MigrationPriority.IOMMU)
-class VirtIOIOMMU:
+class VirtIOIOMMU(VMState):
     """A virtio-iommu device."""
 
     virtio: VirtIOIOMMUBody = info("virtio", VirtIOIOMMUBody)

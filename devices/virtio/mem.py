@@ -28,6 +28,7 @@ from vmstate.vmsd.expr import fact, not_, this
 from vmstate.vmsd.record import Feature
 from vmstate.vmsd.release import Release
 from vmstate.vmsd.rule import Rule, equal
+from vmstate.vmsd.state import VMState
 
 FEATURES = (
     # Before 11.1 only a QEMU built without ACPI has it.
@@ -43,7 +44,7 @@ BLOCKS = this.tmp.region_size // this.tmp.block_size
 
 
 @description("virtio-mem config")
-class VirtIOMEMConfig:
+class VirtIOMEMConfig(VMState):
     """The configuration space. Sizes and addresses in bytes."""
 
     block_size: int = uint64_little()
@@ -72,7 +73,7 @@ def _same(attribute: str, name: str, what: str, form: str) -> Rule:
     "virtio-mem-device/sanity-checks",
     rules=(rule("virtio-mem-block-size", this.block_size != 0, "blocks have a size"),),
 )
-class SanityChecks:
+class SanityChecks(VMState):
     """What must be the same on the destination."""
 
     addr: int = uint64(rules=(_same("addr", "memaddr", "address", ":#x"),))
@@ -82,7 +83,7 @@ class SanityChecks:
 
 
 @description("virtio-mem-device", version_id=1, minimum_version_id=1, priority=MigrationPriority.VIRTIO_MEM)
-class VirtIOMEMDevice:
+class VirtIOMEMDevice(VMState):
     """The memory device, without what went ahead."""
 
     tmp: SanityChecks | None = with_tmp(SanityChecks, exists=not_(EARLY))
@@ -94,7 +95,7 @@ class VirtIOMEMDevice:
 
 @device("virtio-mem-device-early", listed=False)
 @description("virtio-mem-device-early", version_id=1, minimum_version_id=1, early_setup=True)
-class VirtIOMEMDeviceEarly:
+class VirtIOMEMDeviceEarly(VMState):
     """What goes ahead of the guest's memory: which of its blocks are plugged."""
 
     tmp: SanityChecks = with_tmp(SanityChecks)
@@ -112,7 +113,7 @@ class VirtIOMEMBody(VirtIODevice):
 
 @virtio_device("virtio-mem", id=24, features=FEATURES)
 @description("virtio-mem", version_id=1, minimum_version_id=1)
-class VirtIOMEM:
+class VirtIOMEM(VMState):
     """A virtio-mem device on any transport."""
 
     virtio: VirtIOMEMBody = info("virtio", VirtIOMEMBody)

@@ -7,10 +7,11 @@ from __future__ import annotations
 
 from vmstate.devices.virtio.pci import QUEUE_MAX
 from vmstate.vmsd.declare import array, boolean, description, subsection, uint16, uint32
+from vmstate.vmsd.state import VMState
 
 
 @description("virtio-mmio config")
-class VirtIOMMIOConfig:
+class VirtIOMMIOConfig(VMState):
     """What the transport saves before the device."""
 
     host_features_sel: int = uint32()
@@ -19,7 +20,7 @@ class VirtIOMMIOConfig:
 
 
 @description("virtio_mmio/queue_state", version_id=1, minimum_version_id=1)
-class VirtIOMMIOQueue:
+class VirtIOMMIOQueue(VMState):
     """A queue as the registers of a modern device show it; each address is two words, the lower first."""
 
     num: int = uint16()
@@ -30,7 +31,7 @@ class VirtIOMMIOQueue:
 
 
 @description("virtio_mmio/state", version_id=1, minimum_version_id=1)
-class VirtIOMMIOState:
+class VirtIOMMIOState(VMState):
     """The registers of a modern device."""
 
     guest_features: list[int] = array(uint32, 2)
@@ -38,7 +39,7 @@ class VirtIOMMIOState:
 
 
 @description("virtio_mmio", version_id=1, minimum_version_id=1)
-class VirtIOMMIOExtraState:
+class VirtIOMMIOExtraState(VMState):
     """What the transport saves behind the device."""
 
     state: VirtIOMMIOState | None = subsection(VirtIOMMIOState)

@@ -42,7 +42,7 @@ from vmstate.vmsd.expr import RELEASE, fact, len_, max_, otherwise, this, up, ve
 from vmstate.vmsd.record import Feature
 from vmstate.vmsd.release import Release
 from vmstate.vmsd.rule import if_set
-from vmstate.vmsd.state import set_facts
+from vmstate.vmsd.state import VMState, set_facts
 
 if TYPE_CHECKING:
     from vmstate.devices.virtio.features import GuestOffloads, HashTypes, NetFeatures
@@ -130,7 +130,7 @@ class MacAddress(bytes):
 
 
 @description("virtio-net config")
-class VirtIONetConfig:
+class VirtIONetConfig(VMState):
     """The configuration space: as many members as the features that the host offers need, at least the address."""
 
     mac: bytes = buffer(6)
@@ -145,14 +145,14 @@ class VirtIONetConfig:
 
 
 @description("virtio-net-queue-tx_waiting")
-class TxWaiting:
+class TxWaiting(VMState):
     """Whether a transmit queue has work that waits for its timer or bottom half."""
 
     tx_waiting: int = uint32()
 
 
 @description("virtio-net-vnet")
-class HasVnetHdr:
+class HasVnetHdr(VMState):
     """Whether the back end takes a virtio header with each packet; the destination's must then too."""
 
     has_vnet_hdr: int = uint32(
@@ -169,7 +169,7 @@ class HasVnetHdr:
 
 
 @description("virtio-net-ufo")
-class HasUfo:
+class HasUfo(VMState):
     """Whether the back end takes UDP fragmentation; the destination's must then too."""
 
     has_ufo: int = uint8(
@@ -187,7 +187,7 @@ class HasUfo:
 
 
 @description("virtio-net-tx_waiting")
-class TxWaitingRest:
+class TxWaitingRest(VMState):
     """The flags of the queue pairs behind the first."""
 
     vqs_1: list[TxWaiting] = varray(TxWaiting, count=max_(otherwise(up.curr_queue_pairs, 1), 1) - 1)
@@ -205,7 +205,7 @@ class TxWaitingRest:
         ),
     ),
 )
-class Rss:
+class Rss(VMState):
     """Receive-side scaling or hash reports; sent while either is on."""
 
     enabled: bool = boolean(name="rss_data.enabled")
@@ -242,14 +242,14 @@ class Rss:
 
 
 @description("virtio-net-device/backend")
-class Backend:
+class Backend(VMState):
     """The state of the vhost-user back end, where it can give it."""
 
     backend: BackendState = info("virtio-net vhost-user backend state", BackendState)
 
 
 @description("virtio-net-device", version_id=11, minimum_version_id=11)
-class VirtIONetDevice:
+class VirtIONetDevice(VMState):
     """The network card."""
 
     mac: MacAddress = buffer(6, value=MacAddress)
@@ -382,7 +382,7 @@ class VirtIONetBody(VirtIODevice):
     exercise="vmstate.devices.vhost.exercise:NET",
 )
 @description("virtio-net", version_id=11, minimum_version_id=11)
-class VirtIONet:
+class VirtIONet(VMState):
     """A virtio-net device on any transport."""
 
     virtio: VirtIONetBody = info("virtio", VirtIONetBody)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from vmstate.devices.virtio.core import VirtIO, VirtIODevice, virtio_state
 from vmstate.vmsd.declare import array, boolean, description, info, struct, uint8, virtio_device
+from vmstate.vmsd.state import VMState
 
 MAX_PCRS = 32
 SHA384 = 48
@@ -14,7 +15,7 @@ SHA384 = 48
 
 
 @description("pcr_info_entry", version_id=1, minimum_version_id=1)
-class PCRInfo:
+class PCRInfo(VMState):
     """A register of measurements, and whether it can still be extended."""
 
     locked: bool = boolean()
@@ -22,7 +23,7 @@ class PCRInfo:
 
 
 @description("virtio-nsm-device", version_id=1, minimum_version_id=1)
-class VirtIONSMDevice:
+class VirtIONSMDevice(VMState):
     """The module."""
 
     pcrs: list[PCRInfo] = array(PCRInfo, MAX_PCRS)
@@ -38,7 +39,7 @@ class VirtIONSMBody(VirtIODevice):
 
 @virtio_device("virtio-nsm", id=33, qmp_name="virtio-nitro-sec-mod")
 @description("virtio-nsm", version_id=1, minimum_version_id=1)
-class VirtIONSM:
+class VirtIONSM(VMState):
     """A virtio-nsm device on any transport."""
 
     virtio: VirtIONSMBody = info("virtio", VirtIONSMBody)

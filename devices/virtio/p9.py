@@ -8,10 +8,11 @@ from __future__ import annotations
 from vmstate.devices.virtio.config import CONFIG_LEN, ConfigSpace
 from vmstate.devices.virtio.core import VirtIOBody
 from vmstate.vmsd.declare import description, info, text, uint16_device, virtio_device
+from vmstate.vmsd.state import VMState
 
 
 @description("virtio-9p config")
-class VirtIO9PConfig:
+class VirtIO9PConfig(VMState):
     """The configuration space."""
 
     tag_len: int = uint16_device()
@@ -20,7 +21,7 @@ class VirtIO9PConfig:
 
 @virtio_device("virtio-9p", id=9)
 @description("virtio-9p", version_id=1, minimum_version_id=1)
-class VirtIO9P:
+class VirtIO9P(VMState):
     """A virtio-9p device on any transport."""
 
     virtio: VirtIOBody = info("virtio", VirtIOBody)

@@ -29,6 +29,7 @@ from vmstate.vmsd.declare import (
 from vmstate.vmsd.expr import IDSTR, asks, begins, ceil_div, choose, fact, len_, not_, this
 from vmstate.vmsd.release import Release
 from vmstate.vmsd.rule import known_since
+from vmstate.vmsd.state import VMState
 
 QUEUE_MAX = 1024
 """VIRTIO_QUEUE_MAX: as many queues have a place in the arrays, whatever the device has."""
@@ -56,7 +57,7 @@ EXPRESS = fact("pci_express", derived=choose(begins(IDSTR, "hhhh:hh:hh.h/"), Fal
         ),
     ),
 )
-class VirtIOPCIConfig:
+class VirtIOPCIConfig(VMState):
     """What the transport saves before the device: the PCI device, MSI-X, the vector of configuration changes."""
 
     pci_dev: PCIDevice = struct(
@@ -109,7 +110,7 @@ class VirtIOPCIConfig:
 
 
 @description("virtio_pci/modern_queue_state", version_id=1, minimum_version_id=1)
-class VirtIOPCIQueue:
+class VirtIOPCIQueue(VMState):
     """A queue as the registers of a modern device show it."""
 
     num: int = uint16()
@@ -126,14 +127,14 @@ class VirtIOPCIQueue:
     minimum_version_id=1,
     rules=(known_since(Release(10, 2)),),
 )
-class VirtIOPCIFeatures128:
+class VirtIOPCIFeatures128(VMState):
     """The upper half of the feature words that the driver wrote; sent where one is not zero."""
 
     guest_features: list[int] = sub_array(uint32, 2, 2)
 
 
 @description("virtio_pci/modern_state", version_id=1, minimum_version_id=1)
-class VirtIOPCIModernState:
+class VirtIOPCIModernState(VMState):
     """The registers of a modern device."""
 
     dfselect: int = uint32()
@@ -144,7 +145,7 @@ class VirtIOPCIModernState:
 
 
 @description("virtio_pci", version_id=1, minimum_version_id=1)
-class VirtIOPCIExtraState:
+class VirtIOPCIExtraState(VMState):
     """What the transport saves behind the device."""
 
     modern_state: VirtIOPCIModernState | None = subsection(VirtIOPCIModernState)

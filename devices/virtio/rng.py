@@ -8,11 +8,12 @@ from __future__ import annotations
 from vmstate.devices.virtio.core import VirtIOBody
 from vmstate.devices.virtio.transport import VHOST
 from vmstate.vmsd.declare import description, info, virtio_device
+from vmstate.vmsd.state import VMState
 
 
 @virtio_device("virtio-rng", id=4, features=VHOST, host="virtio_rng_device_realize: no configuration space")
 @description("virtio-rng", version_id=1, minimum_version_id=1)
-class VirtIORNG:
+class VirtIORNG(VMState):
     """A source of entropy."""
 
     virtio: VirtIOBody = info("virtio", VirtIOBody)

@@ -12,6 +12,7 @@ from vmstate.devices.virtio.core import VirtIOBody
 from vmstate.devices.virtio.transport import VHOST
 from vmstate.vmsd.declare import description, info, struct, uint16_device, uint32, uint32_device, virtio_device
 from vmstate.vmsd.record import Feature
+from vmstate.vmsd.state import VMState
 
 FEATURES = (
     Feature(0, "VIRTIO_SCSI_F_INOUT"),
@@ -23,7 +24,7 @@ FEATURES = (
 
 
 @description("virtio-scsi config")
-class VirtIOSCSIConfig:
+class VirtIOSCSIConfig(VMState):
     """The configuration space."""
 
     num_queues: int = uint32_device()
@@ -39,7 +40,7 @@ class VirtIOSCSIConfig:
 
 
 @description("virtio-scsi request")
-class VirtIOSCSIRequest:
+class VirtIOSCSIRequest(VMState):
     """What the adapter adds to a request that a disk saves."""
 
     queue: int = uint32(doc="the request queue, counted from 0 behind the control and event queues")
@@ -48,7 +49,7 @@ class VirtIOSCSIRequest:
 
 @virtio_device("virtio-scsi", id=8, features=FEATURES, host="virtio_scsi_common_realize")
 @description("virtio-scsi", version_id=1, minimum_version_id=1)
-class VirtIOSCSI:
+class VirtIOSCSI(VMState):
     """The adapter, in QEMU or in a vhost-user back end."""
 
     virtio: VirtIOBody = info("virtio", VirtIOBody)
@@ -57,7 +58,7 @@ class VirtIOSCSI:
 
 @virtio_device("virtio-vhost_scsi", id=8, qmp_name="virtio-scsi", features=FEATURES)
 @description("virtio-vhost_scsi", version_id=1, minimum_version_id=1)
-class VHostSCSI:
+class VHostSCSI(VMState):
     """The adapter in the host's kernel; sent only where its `migratable` property is on."""
 
     virtio: VirtIOBody = info("virtio", VirtIOBody)

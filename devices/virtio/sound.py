@@ -8,10 +8,11 @@ from __future__ import annotations
 from vmstate.devices.virtio.config import ConfigSpace, reaches
 from vmstate.devices.virtio.core import VirtIOBody
 from vmstate.vmsd.declare import description, device, info, uint32_little
+from vmstate.vmsd.state import VMState
 
 
 @description("virtio-sound config")
-class VirtIOSoundConfig:
+class VirtIOSoundConfig(VMState):
     """The configuration space."""
 
     jacks: int = uint32_little()
@@ -22,7 +23,7 @@ class VirtIOSoundConfig:
 
 @device("virtio-sound-device")
 @description("virtio-sound-device", version_id=1, minimum_version_id=1, unmigratable=True)
-class VirtIOSound:
+class VirtIOSound(VMState):
     """A sound card of QEMU's own."""
 
     virtio: VirtIOBody = info("virtio", VirtIOBody)
@@ -31,5 +32,5 @@ class VirtIOSound:
 
 @device("vhost-user-snd")
 @description("vhost-user-snd", unmigratable=True)
-class VHostUserSound:
+class VHostUserSound(VMState):
     """A sound card served by a process beside QEMU."""

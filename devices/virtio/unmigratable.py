@@ -8,11 +8,12 @@ from __future__ import annotations
 
 from vmstate.devices.virtio.core import VirtIOBody
 from vmstate.vmsd.declare import description, device, info
+from vmstate.vmsd.state import VMState
 
 
 @device("vhost-vdpa-device")
 @description("vhost-vdpa-device", version_id=1, minimum_version_id=1, unmigratable=True)
-class VhostVDPADevice:
+class VhostVDPADevice(VMState):
     """A device of the host, whatever it is."""
 
     virtio: VirtIOBody = info("virtio", VirtIOBody)
@@ -20,41 +21,41 @@ class VhostVDPADevice:
 
 @device("vhost-user-gpio")
 @description("vhost-user-gpio", unmigratable=True)
-class VHostUserGPIO:
+class VHostUserGPIO(VMState):
     """General-purpose pins, served by a process beside QEMU."""
 
 
 @device("vhost-user-i2c")
 @description("vhost-user-i2c", unmigratable=True)
-class VHostUserI2C:
+class VHostUserI2C(VMState):
     """An I2C bus, served by a process beside QEMU."""
 
 
 @device("vhost-user-input")
 @description("vhost-user-input", unmigratable=True)
-class VHostUserInput:
+class VHostUserInput(VMState):
     """An input device, served by a process beside QEMU."""
 
 
 @device("vhost-user-rng")
 @description("vhost-user-rng", unmigratable=True)
-class VHostUserRNG:
+class VHostUserRNG(VMState):
     """A source of entropy, served by a process beside QEMU."""
 
 
 @device("vhost-user-scmi")
 @description("vhost-user-scmi", unmigratable=True)
-class VHostUserSCMI:
+class VHostUserSCMI(VMState):
     """System control and management, served by a process beside QEMU."""
 
 
 @device("vhost-user-spi")
 @description("vhost-user-spi", unmigratable=True)
-class VHostUserSPI:
+class VHostUserSPI(VMState):
     """An SPI bus, served by a process beside QEMU."""
 
 
 @device("vhost-user-test-device")
 @description("vhost-user-test-device", unmigratable=True)
-class VHostUserTestDevice:
+class VHostUserTestDevice(VMState):
     """Any device, served by a process beside QEMU."""

@@ -12,10 +12,11 @@ from vmstate.devices.virtio.core import VirtIOBody
 from vmstate.vmsd.declare import description, info, struct, subsection, virtio_device
 from vmstate.vmsd.release import Release
 from vmstate.vmsd.rule import known_since
+from vmstate.vmsd.state import VMState
 
 
 @description("vhost-user-blk/inflight", version_id=1, rules=(known_since(Release(11, 0)),))
-class VHostUserBlkInflight:
+class VHostUserBlkInflight(VMState):
     """The requests that the back end has not done; sent where it can leave them undone when it stops."""
 
     inflight: VhostInflightRegion = struct(VhostInflightRegion)
@@ -30,7 +31,7 @@ class VHostUserBlkInflight:
     exercise="vmstate.devices.vhost.exercise:BLK",
 )
 @description("vhost-user-blk", version_id=1, minimum_version_id=1)
-class VHostUserBlk:
+class VHostUserBlk(VMState):
     """A vhost-user-blk device on any transport."""
 
     virtio: VirtIOBody = info("virtio", VirtIOBody)

@@ -12,6 +12,7 @@ from vmstate.devices.virtio.core import VirtIOBody
 from vmstate.devices.virtio.transport import VHOST
 from vmstate.vmsd.declare import description, device, info, uint64_device, virtio_device
 from vmstate.vmsd.record import Feature
+from vmstate.vmsd.state import VMState
 
 FEATURES = (
     Feature(1, "VIRTIO_VSOCK_F_SEQPACKET"),
@@ -23,7 +24,7 @@ EVENT_QUEUE = 2
 
 
 @description("virtio-vsock config")
-class VirtIOVSockConfig:
+class VirtIOVSockConfig(VMState):
     """The configuration space."""
 
     guest_cid: int = uint64_device(doc="the guest's address")
@@ -31,7 +32,7 @@ class VirtIOVSockConfig:
 
 @virtio_device("virtio-vhost_vsock", id=19, qmp_name="vhost-vsock", features=FEATURES)
 @description("virtio-vhost_vsock", version_id=0, minimum_version_id=0)
-class VHostVSock:
+class VHostVSock(VMState):
     """A vhost-vsock device on any transport."""
 
     virtio: VirtIOBody = info("virtio", VirtIOBody)
@@ -40,5 +41,5 @@ class VHostVSock:
 
 @device("vhost-user-vsock")
 @description("vhost-user-vsock", unmigratable=True)
-class VHostUserVSock:
+class VHostUserVSock(VMState):
     """The same, served by a process beside QEMU: it cannot be migrated and is never in a stream."""

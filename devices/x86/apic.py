@@ -8,10 +8,11 @@ from __future__ import annotations
 from vmstate.vmsd.declare import array, description, device, int32, int64, subsection, uint8, uint32
 from vmstate.vmsd.description import MigrationPriority
 from vmstate.vmsd.expr import this
+from vmstate.vmsd.state import VMState
 
 
 @description("apic_sipi", version_id=1, minimum_version_id=1, needed=this.wait_for_sipi != 0)
-class ApicSipi:
+class ApicSipi(VMState):
     """A start-up interrupt that the processor waits for; sent where it does."""
 
     sipi_vector: int = int32()
@@ -29,7 +30,7 @@ class ApicSipi:
     },
 )
 @description("apic", version_id=3, minimum_version_id=3, priority=MigrationPriority.APIC)
-class APIC:
+class APIC(VMState):
     """Registers and timer of a local APIC."""
 
     apicbase: int = uint32()

@@ -28,13 +28,14 @@ from vmstate.vmsd.declare import (
 from vmstate.vmsd.expr import choose, this, up
 from vmstate.vmsd.release import Release
 from vmstate.vmsd.rule import known_since
+from vmstate.vmsd.state import VMState
 
 GENERAL_REGISTERS = choose(TARGET_LONG_SIZE == 8, 16, 8)
 """General and vector registers: 16, or 8 of a 32-bit processor."""
 
 
 @description("segment", version_id=1, minimum_version_id=1)
-class Segment:
+class Segment(VMState):
     """A segment register with its hidden part."""
 
     selector: int = uint32()
@@ -44,7 +45,7 @@ class Segment:
 
 
 @description("xmm_reg", version_id=1, minimum_version_id=1)
-class XMMReg:
+class XMMReg(VMState):
     """Bits 0 to 127 of a vector register."""
 
     ZMM_Q_0: int = uint64(name="_q_ZMMReg[0]", private=CONTENTS)
@@ -52,7 +53,7 @@ class XMMReg:
 
 
 @description("ymmh_reg", version_id=1, minimum_version_id=1)
-class YMMHReg:
+class YMMHReg(VMState):
     """Bits 128 to 255 of a vector register."""
 
     ZMM_Q_2: int = uint64(name="_q_ZMMReg[2]", private=CONTENTS)
@@ -60,7 +61,7 @@ class YMMHReg:
 
 
 @description("zmmh_reg", version_id=1, minimum_version_id=1)
-class ZMMHReg:
+class ZMMHReg(VMState):
     """Bits 256 to 511 of a vector register."""
 
     ZMM_Q_4: int = uint64(name="_q_ZMMReg[4]", private=CONTENTS)
@@ -70,7 +71,7 @@ class ZMMHReg:
 
 
 @description("hi16_zmm_reg", version_id=1, minimum_version_id=1)
-class Hi16ZMMReg:
+class Hi16ZMMReg(VMState):
     """All bits of one of the vector registers 16 to 31."""
 
     ZMM_Q_0: int = uint64(name="_q_ZMMReg[0]", private=CONTENTS)
@@ -84,7 +85,7 @@ class Hi16ZMMReg:
 
 
 @description("bnd_regs", version_id=1, minimum_version_id=1)
-class BNDReg:
+class BNDReg(VMState):
     """A bounds register."""
 
     lb: int = uint64()
@@ -92,7 +93,7 @@ class BNDReg:
 
 
 @description("mtrr_var", version_id=1, minimum_version_id=1)
-class MTRRVar:
+class MTRRVar(VMState):
     """A variable memory-type range."""
 
     base: int = uint64()
@@ -100,7 +101,7 @@ class MTRRVar:
 
 
 @description("lbr_records_var", version_id=1, minimum_version_id=1)
-class LBREntry:
+class LBREntry(VMState):
     """A branch record."""
 
     from_: int = uint64(name="from")
@@ -109,7 +110,7 @@ class LBREntry:
 
 
 @description("fpreg_tmp")
-class FPRegTmp:
+class FPRegTmp(VMState):
     """Mantissa, sign and exponent."""
 
     tmp_mant: int = uint64(private=CONTENTS)
@@ -117,7 +118,7 @@ class FPRegTmp:
 
 
 @description("fpreg")
-class FPReg:
+class FPReg(VMState):
     """A floating-point register."""
 
     tmp: FPRegTmp = with_tmp(FPRegTmp)
@@ -134,7 +135,7 @@ class FPReg:
     }
 )
 @description("cpu/exception_info", version_id=1, minimum_version_id=1)
-class ExceptionInfo:
+class ExceptionInfo(VMState):
     """An exception that is pending; sent where there is one (KVM)."""
 
     exception_pending: int = uint8(name="env.exception_pending")
@@ -145,42 +146,42 @@ class ExceptionInfo:
 
 @part(noise={"interrupt": ("env.error_code",)})
 @description("cpu/error_code", version_id=1, minimum_version_id=1, needed=up.has_error_code != 0)
-class ErrorCode:
+class ErrorCode(VMState):
     """The error code of an exception; sent where it is not 0."""
 
     error_code: int = int32(name="env.error_code")
 
 
 @description("cpu/steal_time_msr", version_id=1, minimum_version_id=1, needed=this.steal_time_msr != 0)
-class StealTimeMSR:
+class StealTimeMSR(VMState):
     """Where the guest wants to read its stolen time (KVM)."""
 
     steal_time_msr: int = uint64(name="env.steal_time_msr")
 
 
 @description("cpu/async_pf_msr", version_id=1, minimum_version_id=1, needed=this.async_pf_en_msr != 0)
-class AsyncPFMSR:
+class AsyncPFMSR(VMState):
     """Asynchronous page faults (KVM)."""
 
     async_pf_en_msr: int = uint64(name="env.async_pf_en_msr")
 
 
 @description("cpu/async_pf_int_msr", version_id=1, minimum_version_id=1, needed=this.async_pf_int_msr != 0)
-class AsyncPFIntMSR:
+class AsyncPFIntMSR(VMState):
     """The interrupt of asynchronous page faults (KVM)."""
 
     async_pf_int_msr: int = uint64(name="env.async_pf_int_msr")
 
 
 @description("cpu/async_pv_eoi_msr", version_id=1, minimum_version_id=1, needed=this.pv_eoi_en_msr != 0)
-class PVEOIMSR:
+class PVEOIMSR(VMState):
     """Paravirtual end of interrupt (KVM)."""
 
     pv_eoi_en_msr: int = uint64(name="env.pv_eoi_en_msr")
 
 
 @description("cpu/poll_control_msr", version_id=1, minimum_version_id=1, needed=this.poll_control_msr != 1)
-class PollControlMSR:
+class PollControlMSR(VMState):
     """Whether the host may poll before it sleeps (KVM)."""
 
     poll_control_msr: int = uint64(name="env.poll_control_msr")
@@ -190,7 +191,7 @@ class PollControlMSR:
 @description(
     "cpu/fpop_ip_dp", version_id=1, minimum_version_id=1, needed=(this.fpop != 0) | (this.fpip != 0) | (this.fpdp != 0)
 )
-class FPOpIPDP:
+class FPOpIPDP(VMState):
     """The last floating-point instruction and its operand."""
 
     fpop: int = uint16(name="env.fpop")
@@ -200,7 +201,7 @@ class FPOpIPDP:
 
 @part(noise={"timer": ("env.tsc_adjust",)})
 @description("cpu/msr_tsc_adjust", version_id=1, minimum_version_id=1, needed=this.tsc_adjust != 0)
-class MSRTSCAdjust:
+class MSRTSCAdjust(VMState):
     """Adjustment of the time-stamp counter."""
 
     tsc_adjust: int = uint64(name="env.tsc_adjust")
@@ -208,7 +209,7 @@ class MSRTSCAdjust:
 
 @part(noise={"counter": ("env.msr_smi_count",)})
 @description("cpu/msr_smi_count", version_id=1, minimum_version_id=1, needed=this.msr_smi_count != 0)
-class MSRSMICount:
+class MSRSMICount(VMState):
     """System-management interrupts counted."""
 
     msr_smi_count: int = uint64(name="env.msr_smi_count")
@@ -216,14 +217,14 @@ class MSRSMICount:
 
 @part(noise={"timer": ("env.tsc_deadline",)})
 @description("cpu/msr_tscdeadline", version_id=1, minimum_version_id=1, needed=this.tsc_deadline != 0)
-class MSRTSCDeadline:
+class MSRTSCDeadline(VMState):
     """The deadline of the local APIC's timer."""
 
     tsc_deadline: int = uint64(name="env.tsc_deadline")
 
 
 @description("cpu/msr_ia32_misc_enable", version_id=1, minimum_version_id=1, needed=this.msr_ia32_misc_enable != 1)
-class MSRIA32MiscEnable:
+class MSRIA32MiscEnable(VMState):
     """IA32_MISC_ENABLE; sent where it is not 1."""
 
     msr_ia32_misc_enable: int = uint64(name="env.msr_ia32_misc_enable")
@@ -232,7 +233,7 @@ class MSRIA32MiscEnable:
 @description(
     "cpu/msr_ia32_feature_control", version_id=1, minimum_version_id=1, needed=this.msr_ia32_feature_control != 0
 )
-class MSRIA32FeatureControl:
+class MSRIA32FeatureControl(VMState):
     """IA32_FEATURE_CONTROL."""
 
     msr_ia32_feature_control: int = uint64(name="env.msr_ia32_feature_control")
@@ -240,7 +241,7 @@ class MSRIA32FeatureControl:
 
 @part(noise={"counter": ("env.msr_global_status", "env.msr_fixed_counters", "env.msr_gp_counters")})
 @description("cpu/msr_architectural_pmu", version_id=1, minimum_version_id=1)
-class MSRArchitecturalPMU:
+class MSRArchitecturalPMU(VMState):
     """Performance counters."""
 
     msr_fixed_ctr_ctrl: int = uint64(name="env.msr_fixed_ctr_ctrl")
@@ -253,7 +254,7 @@ class MSRArchitecturalPMU:
 
 
 @description("cpu/mpx", version_id=1, minimum_version_id=1)
-class MPX:
+class MPX(VMState):
     """Memory protection extensions."""
 
     bnd_regs: list[BNDReg] = array(BNDReg, 4, name="env.bnd_regs")
@@ -268,7 +269,7 @@ class MPX:
     minimum_version_id=1,
     needed=(this.msr_hv_hypercall != 0) | (this.msr_hv_guest_os_id != 0),
 )
-class MSRHypervHypercall:
+class MSRHypervHypercall(VMState):
     """Hyper-V: the guest's identity and its hypercall page."""
 
     msr_hv_guest_os_id: int = uint64(name="env.msr_hv_guest_os_id")
@@ -276,21 +277,21 @@ class MSRHypervHypercall:
 
 
 @description("cpu/msr_hyperv_vapic", version_id=1, minimum_version_id=1, needed=this.msr_hv_vapic != 0)
-class MSRHypervVapic:
+class MSRHypervVapic(VMState):
     """Hyper-V: the page that assists the local APIC."""
 
     msr_hv_vapic: int = uint64(name="env.msr_hv_vapic")
 
 
 @description("cpu/msr_hyperv_time", version_id=1, minimum_version_id=1, needed=this.msr_hv_tsc != 0)
-class MSRHypervTime:
+class MSRHypervTime(VMState):
     """Hyper-V: the reference time page."""
 
     msr_hv_tsc: int = uint64(name="env.msr_hv_tsc")
 
 
 @description("cpu/msr_hyperv_crash", version_id=1, minimum_version_id=1)
-class MSRHypervCrash:
+class MSRHypervCrash(VMState):
     """Hyper-V: what a crash has left."""
 
     msr_hv_crash_params: list[int] = array(uint64, 5, name="env.msr_hv_crash_params", private=CONTENTS)
@@ -298,14 +299,14 @@ class MSRHypervCrash:
 
 @part(noise={"counter": ("env.msr_hv_runtime",)})
 @description("cpu/msr_hyperv_runtime", version_id=1, minimum_version_id=1)
-class MSRHypervRuntime:
+class MSRHypervRuntime(VMState):
     """Hyper-V: run time of the processor."""
 
     msr_hv_runtime: int = uint64(name="env.msr_hv_runtime")
 
 
 @description("cpu/msr_hyperv_synic", version_id=1, minimum_version_id=1)
-class MSRHypervSynic:
+class MSRHypervSynic(VMState):
     """Hyper-V: the synthetic interrupt controller."""
 
     msr_hv_synic_control: int = uint64(name="env.msr_hv_synic_control")
@@ -316,7 +317,7 @@ class MSRHypervSynic:
 
 @part(noise={"timer": ("env.msr_hv_stimer_count",)})
 @description("cpu/msr_hyperv_stimer", version_id=1, minimum_version_id=1)
-class MSRHypervStimer:
+class MSRHypervStimer(VMState):
     """Hyper-V: the synthetic timers."""
 
     msr_hv_stimer_config: list[int] = array(uint64, 4, name="env.msr_hv_stimer_config")
@@ -331,7 +332,7 @@ class MSRHypervStimer:
     | (this.msr_hv_tsc_emulation_control != 0)
     | (this.msr_hv_tsc_emulation_status != 0),
 )
-class MSRHypervReenlightenment:
+class MSRHypervReenlightenment(VMState):
     """Hyper-V: notification of a migration."""
 
     msr_hv_reenlightenment_control: int = uint64(name="env.msr_hv_reenlightenment_control")
@@ -341,7 +342,7 @@ class MSRHypervReenlightenment:
 
 @part(noise={"register": ("env.opmask_regs", "env.xmm_regs")})
 @description("cpu/avx512", version_id=1, minimum_version_id=1)
-class AVX512:
+class AVX512(VMState):
     """The registers of AVX-512."""
 
     opmask_regs: list[int] = array(uint64, 8, name="env.opmask_regs")
@@ -350,56 +351,56 @@ class AVX512:
 
 
 @description("cpu/xss", version_id=1, minimum_version_id=1, needed=this.xss != 0)
-class XSS:
+class XSS(VMState):
     """IA32_XSS."""
 
     xss: int = uint64(name="env.xss")
 
 
 @description("cpu/umwait", version_id=1, minimum_version_id=1, needed=this.umwait != 0)
-class Umwait:
+class Umwait(VMState):
     """IA32_UMWAIT_CONTROL."""
 
     umwait: int = uint32(name="env.umwait")
 
 
 @description("cpu/pkru", version_id=1, minimum_version_id=1, needed=this.pkru != 0)
-class PKRU:
+class PKRU(VMState):
     """Protection keys of user pages."""
 
     pkru: int = uint32(name="env.pkru")
 
 
 @description("cpu/pkrs", version_id=1, minimum_version_id=1, needed=this.pkrs != 0)
-class PKRS:
+class PKRS(VMState):
     """Protection keys of supervisor pages."""
 
     pkrs: int = uint32(name="env.pkrs")
 
 
 @description("cpu/tsc_khz", version_id=1, minimum_version_id=1, needed=this.tsc_khz != 0)
-class TSCKHz:
+class TSCKHz(VMState):
     """Frequency of the time-stamp counter, in kHz."""
 
     tsc_khz: int = int64(name="env.tsc_khz")
 
 
 @description("cpu/kvm_nested_state/vmx/vmcs12", version_id=1, minimum_version_id=1)
-class VMXVmcs12:
+class VMXVmcs12(VMState):
     """Nested VMX: the guest's current control structure."""
 
     data_vmx_0_vmcs12: list[int] = array(uint8, 4096, name="data.vmx[0].vmcs12")
 
 
 @description("cpu/kvm_nested_state/vmx/shadow_vmcs12", version_id=1, minimum_version_id=1)
-class VMXShadowVmcs12:
+class VMXShadowVmcs12(VMState):
     """Nested VMX: its shadow."""
 
     data_vmx_0_shadow_vmcs12: list[int] = array(uint8, 4096, name="data.vmx[0].shadow_vmcs12")
 
 
 @description("cpu/kvm_nested_state/vmx", version_id=1, minimum_version_id=1)
-class VMXNestedState:
+class VMXNestedState(VMState):
     """Nested VMX."""
 
     hdr_vmx_vmxon_pa: int = uint64(name="hdr.vmx.vmxon_pa")
@@ -410,7 +411,7 @@ class VMXNestedState:
 
 
 @description("cpu/kvm_nested_state/svm", version_id=1, minimum_version_id=1)
-class SVMNestedState:
+class SVMNestedState(VMState):
     """Nested SVM."""
 
     hdr_svm_vmcb_pa: int = uint64(name="hdr.svm.vmcb_pa")
@@ -418,7 +419,7 @@ class SVMNestedState:
 
 
 @description("cpu/kvm_nested_state", version_id=1, minimum_version_id=1)
-class KVMNestedState:
+class KVMNestedState(VMState):
     """What KVM keeps of a nested guest."""
 
     flags: int = uint16()
@@ -429,14 +430,14 @@ class KVMNestedState:
 
 
 @description("cpu/nested_state", version_id=1, minimum_version_id=1)
-class NestedState:
+class NestedState(VMState):
     """Nested virtualization; sent while it is in use (KVM)."""
 
     nested_state: KVMNestedState = struct(KVMNestedState, name="env.nested_state")
 
 
 @description("cpu/xen_vcpu", version_id=1, minimum_version_id=1)
-class XenVcpu:
+class XenVcpu(VMState):
     """What a Xen guest has set up."""
 
     xen_vcpu_info_gpa: int = uint64(name="env.xen_vcpu_info_gpa")
@@ -450,28 +451,28 @@ class XenVcpu:
 
 
 @description("cpu/mcg_ext_ctl", version_id=1, minimum_version_id=1, needed=this.mcg_ext_ctl != 0)
-class MCGExtCtl:
+class MCGExtCtl(VMState):
     """Local machine-check exceptions."""
 
     mcg_ext_ctl: int = uint64(name="env.mcg_ext_ctl")
 
 
 @description("cpu/spec_ctrl", version_id=1, minimum_version_id=1, needed=this.spec_ctrl != 0)
-class SpecCtrl:
+class SpecCtrl(VMState):
     """Control of speculation."""
 
     spec_ctrl: int = uint64(name="env.spec_ctrl")
 
 
 @description("cpu/amd_tsc_scale_msr", version_id=1, minimum_version_id=1)
-class AMDTSCScaleMSR:
+class AMDTSCScaleMSR(VMState):
     """Ratio of the time-stamp counter (AMD)."""
 
     amd_tsc_scale_msr: int = uint64(name="env.amd_tsc_scale_msr")
 
 
 @description("cpu/intel_pt", version_id=1, minimum_version_id=1)
-class MSRIntelPT:
+class MSRIntelPT(VMState):
     """Processor trace."""
 
     msr_rtit_ctrl: int = uint64(name="env.msr_rtit_ctrl")
@@ -483,14 +484,14 @@ class MSRIntelPT:
 
 
 @description("cpu/virt_ssbd", version_id=1, minimum_version_id=1, needed=this.virt_ssbd != 0)
-class MSRVirtSSBD:
+class MSRVirtSSBD(VMState):
     """Control of speculative stores (AMD)."""
 
     virt_ssbd: int = uint64(name="env.virt_ssbd")
 
 
 @description("cpu/svn_npt", version_id=1, minimum_version_id=1)
-class SVMNPT:
+class SVMNPT(VMState):
     """Nested SVM: page tables (TCG)."""
 
     nested_cr3: int = uint64(name="env.nested_cr3")
@@ -498,42 +499,42 @@ class SVMNPT:
 
 
 @description("cpu/svm_guest", version_id=1, minimum_version_id=1, needed=this.int_ctl != 0)
-class SVMGuest:
+class SVMGuest(VMState):
     """Nested SVM: control of interrupts (TCG)."""
 
     int_ctl: int = uint32(name="env.int_ctl")
 
 
 @description("cpu/efer32", version_id=1, minimum_version_id=1, needed=this.efer != 0)
-class EFER32:
+class EFER32(VMState):
     """EFER of a 32-bit processor; sent where it is not 0."""
 
     efer: int | None = uint64(name="env.efer", exists=TARGET_LONG_SIZE == 8)
 
 
 @description("cpu/msr_tsx_ctrl", version_id=1, minimum_version_id=1)
-class MSRTSXCtrl:
+class MSRTSXCtrl(VMState):
     """Control of transactional memory."""
 
     tsx_ctrl: int = uint32(name="env.tsx_ctrl")
 
 
 @description("cpu/intel_sgx", version_id=1, minimum_version_id=1)
-class MSRIntelSGX:
+class MSRIntelSGX(VMState):
     """The key that enclaves are signed with."""
 
     msr_ia32_sgxlepubkeyhash: list[int] = array(uint64, 4, name="env.msr_ia32_sgxlepubkeyhash", private=CONTENTS)
 
 
 @description("cpu/pdptrs", version_id=1, minimum_version_id=1)
-class PDPTRs:
+class PDPTRs(VMState):
     """Page-directory pointers of PAE paging."""
 
     pdptrs: list[int] = array(uint64, 4, name="env.pdptrs")
 
 
 @description("cpu/msr_xfd", version_id=1, minimum_version_id=1, rules=(known_since(Release(7, 0)),))
-class MSRXFD:
+class MSRXFD(VMState):
     """Extended-feature disable."""
 
     msr_xfd: int = uint64(name="env.msr_xfd")
@@ -543,14 +544,14 @@ class MSRXFD:
 @description(
     "cpu/msr_hwcr", version_id=1, minimum_version_id=1, needed=this.msr_hwcr != 0, rules=(known_since(Release(9, 2)),)
 )
-class MSRHWCR:
+class MSRHWCR(VMState):
     """Hardware configuration (AMD)."""
 
     msr_hwcr: int = uint64(name="env.msr_hwcr")
 
 
 @description("cpu/fred", version_id=1, minimum_version_id=1, rules=(known_since(Release(9, 1)),))
-class MSRFRED:
+class MSRFRED(VMState):
     """Flexible return and event delivery."""
 
     fred_rsp0: int = uint64(name="env.fred_rsp0")
@@ -565,7 +566,7 @@ class MSRFRED:
 
 
 @description("cpu/intel_amx_xtile", version_id=1, minimum_version_id=1, rules=(known_since(Release(7, 0)),))
-class AMXXtile:
+class AMXXtile(VMState):
     """The tiles of AMX."""
 
     xtilecfg: list[int] = array(uint8, 64, name="env.xtilecfg")
@@ -573,7 +574,7 @@ class AMXXtile:
 
 
 @description("cpu/arch_lbr", version_id=1, minimum_version_id=1, rules=(known_since(Release(7, 1)),))
-class ArchLBR:
+class ArchLBR(VMState):
     """Architectural branch records."""
 
     msr_lbr_ctl: int = uint64(name="env.msr_lbr_ctl")
@@ -588,7 +589,7 @@ class ArchLBR:
     needed=this.triple_fault_pending != 0,
     rules=(known_since(Release(7, 2)),),
 )
-class TripleFault:
+class TripleFault(VMState):
     """A triple fault that is pending."""
 
     triple_fault_pending: int = uint8(name="env.triple_fault_pending")
@@ -601,14 +602,14 @@ class TripleFault:
     needed=this.pl0_ssp != 0,
     rules=(known_since(Release(11, 0)),),
 )
-class PL0SSP:
+class PL0SSP(VMState):
     """Shadow stack of privilege level 0."""
 
     pl0_ssp: int = uint64(name="env.pl0_ssp")
 
 
 @description("cpu/cet_shstk", version_id=1, minimum_version_id=1)
-class SHSTK:
+class SHSTK(VMState):
     """Shadow stacks."""
 
     pl1_ssp: int = uint64(name="env.pl1_ssp")
@@ -619,7 +620,7 @@ class SHSTK:
 
 
 @description("cpu/cet", version_id=1, minimum_version_id=1, rules=(known_since(Release(11, 0)),))
-class CET:
+class CET(VMState):
     """Control-flow enforcement."""
 
     u_cet: int = uint64(name="env.u_cet")
@@ -628,7 +629,7 @@ class CET:
 
 
 @description("cpu/apx", version_id=1, minimum_version_id=1, rules=(known_since(Release(11, 0)),))
-class APX:
+class APX(VMState):
     """The registers R16 to R31 of APX."""
 
     regs: list[int] = sub_array(uinttl, 16, 16, name="env.regs")
@@ -672,7 +673,7 @@ class APX:
     },
 )
 @description("cpu", version_id=12, minimum_version_id=11)
-class X86CPU:
+class X86CPU(VMState):
     """Registers and state of the processor."""
 
     regs: list[int] = sub_array(uinttl, 0, GENERAL_REGISTERS, name="env.regs")

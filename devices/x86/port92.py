@@ -6,11 +6,12 @@ Facts from QEMU's hw/isa/port92.c, hw/i386/port92.c.
 from __future__ import annotations
 
 from vmstate.vmsd.declare import description, device, uint8
+from vmstate.vmsd.state import VMState
 
 
 @device("port92")
 @description("port92", version_id=1, minimum_version_id=1)
-class Port92:
+class Port92(VMState):
     """The output port."""
 
     outport: int = uint8()

@@ -9,6 +9,7 @@ from typing import Protocol
 
 from vmstate.vmsd.declare import array, description, device, rule, struct, uint32, unused
 from vmstate.vmsd.expr import MEMORY, asks, this
+from vmstate.vmsd.state import VMState
 
 ROM_BLOCK_SIZE = 512
 
@@ -35,7 +36,7 @@ def _has_rom(state: int, address: int, memory: Memory) -> bool:
 
 
 @description("kvmvapic-handlers", version_id=1, minimum_version_id=1)
-class Handlers:
+class Handlers(VMState):
     """Entry points of the patched code."""
 
     set_tpr: int = uint32()
@@ -45,7 +46,7 @@ class Handlers:
 
 
 @description("kvmvapic-guest-rom", version_id=1, minimum_version_id=1)
-class GuestROM:
+class GuestROM(VMState):
     """The state of the ROM in the guest."""
 
     unused_0: None = unused(8)
@@ -73,7 +74,7 @@ class GuestROM:
         ),
     ),
 )
-class VAPIC:
+class VAPIC(VMState):
     """Where the ROM is and whether it is active."""
 
     rom_state: GuestROM = struct(GuestROM)

@@ -6,11 +6,12 @@ Facts from QEMU's hw/i386/vmmouse.c.
 from __future__ import annotations
 
 from vmstate.vmsd.declare import CONTENTS, array, description, device, int32_equal, uint8, uint16, uint32
+from vmstate.vmsd.state import VMState
 
 
 @device("vmmouse")
 @description("vmmouse")
-class VMMouse:
+class VMMouse(VMState):
     """Events that wait for the guest."""
 
     queue_size: int = int32_equal()

@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-from vmstate.declare import array, boolean, description, int32, struct, uint8
+from vmstate.declare import VMState, array, boolean, description, int32, struct, uint8
 
 INDEX = {"ipoctal232": ("ipoctal:IPOctal",)}
 """The last part of an idstr -> where its descriptions are, the newest first."""
 
 
 @description("ipack_device", version_id=1)
-class IPackDevice:
+class IPackDevice(VMState):
     """The part of any IndustryPack module."""
 
     slot: int = int32()
 
 
 @description("scc2698_channel", version_id=1)
-class Channel:
+class Channel(VMState):
     """A serial port: mode, status, and the bytes received that nobody has read, in a FIFO of three."""
 
     rx_enabled: bool = boolean()
@@ -29,7 +29,7 @@ class Channel:
 
 
 @description("scc2698_block", version_id=1)
-class Block:
+class Block(VMState):
     """What two ports share: interrupt mask and status."""
 
     imr: int = uint8()
@@ -37,7 +37,7 @@ class Block:
 
 
 @description("ipoctal232", version_id=1)
-class IPOctal:
+class IPOctal(VMState):
     """The module."""
 
     parent_obj: IPackDevice = struct(IPackDevice)

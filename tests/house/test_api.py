@@ -10,20 +10,8 @@ from pathlib import Path
 from types import ModuleType
 
 import pytest
+from documents import ROOMS
 
-ROOMS = [
-    "vmstate",
-    "vmstate.compare",
-    "vmstate.declare",
-    "vmstate.early",
-    "vmstate.errors",
-    "vmstate.events",
-    "vmstate.fuzz",
-    "vmstate.lab",
-    "vmstate.query",
-    "vmstate.schema",
-    "vmstate.stream",
-]
 FOR_EVERYBODY = 40
 """The most names that the package itself has."""
 

@@ -26,13 +26,10 @@ from types import FunctionType
 from typing import NamedTuple
 
 import pytest
+from documents import DOCUMENTS, FENCE, ROOT, Block, blocks_of
 
 from vmstate import declare
 
-ROOT = Path(__file__).resolve().parents[2]
-DOCUMENTS = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").glob("*.md"))]
-
-FENCE = re.compile(r"^```(?P<info>[^`\n]*)\n(?P<body>.*?)^```$", re.MULTILINE | re.DOTALL)
 FIXTURE = re.compile(r"fixtures/[\w./-]+\.(?:xz|jsonl?|trace)\b")
 LINK = re.compile(r"\]\((?!\w+:)([^)#\s]*)(?:#([\w-]+))?\)|(?:src|href)=\"(?!\w+:)([^\"#]+)\"")
 HEX = re.compile(r"([0-9a-f]{8})  ((?:[0-9a-f]{2} )*[0-9a-f]{2})(?: |$)")
@@ -43,31 +40,11 @@ NEEDS_QEMU = "needs-qemu"
 SECONDS = 60
 
 
-class Block(NamedTuple):
-    """A fenced block: the line it stands on, its language, its marks, its text, and where it ends."""
-
-    line: int
-    language: str
-    marks: tuple[str, ...]
-    body: str
-    start: int
-    end: int
-
-
 class Step(NamedTuple):
     """A block to run, and what it prints if the document says so."""
 
     block: Block
     expected: str | None
-
-
-def blocks_of(text: str) -> list[Block]:
-    found = []
-    for match in FENCE.finditer(text):
-        language, *marks = match["info"].split() or [""]
-        line = text.count("\n", 0, match.start()) + 1
-        found.append(Block(line, language, tuple(marks), match["body"], match.start(), match.end()))
-    return found
 
 
 def steps_of(text: str) -> Iterator[Step]:

@@ -12,7 +12,7 @@ from itertools import groupby
 from typing import Any
 
 from vmstate.cli.words import counted
-from vmstate.compare.compat import Compatibility, compat
+from vmstate.compare.compat import Compatibility, Direction, compat
 from vmstate.compare.findings import (
     BREAKS,
     COSMETIC,
@@ -55,7 +55,7 @@ def run(options: argparse.Namespace) -> int:
     facts = facts_of(options.fact)
     if options.b is None:
         return matrix(options, accepted, facts)
-    direction = "both" if options.both else "backward" if options.reverse else "forward"
+    direction: Direction = "both" if options.both else "backward" if options.reverse else "forward"
     found = compat(options.a, options.b, direction=direction, machine=options.machine, facts=facts)
     if options.write_baseline:
         chosen = [finding for finding in found.findings if finding.severity != COSMETIC]

@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from functools import cache
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from vmstate.codec.arrays import counted
 from vmstate.codec.compile import compile_present
@@ -27,6 +27,9 @@ from vmstate.vmsd.description import Field, Pointers, Subsection, VMStateDescrip
 from vmstate.vmsd.expr import DESTINATION, UNKNOWN, Expr, Own
 from vmstate.vmsd.rule import judge
 from vmstate.vmsd.state import State, facts_of
+
+if TYPE_CHECKING:
+    from typing_extensions import Buffer as BytesLike
 
 PARENT = "parent"
 """The attribute of a WITH_TMP struct that leads back to the device."""
@@ -76,7 +79,7 @@ def assign(opaque: Any, name: str, value: Any) -> None:
 
 def load_state(
     vmsd: VMStateDescription,
-    data: Any,
+    data: BytesLike,
     opaque: Any,
     version_id: int | None = None,
     *,

@@ -20,19 +20,25 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, Literal
 
 from vmstate.compare.findings import BACKWARD, BREAKS, COSMETIC, FORWARD, MAY_BREAK, SEVERITIES, CompatFinding
 from vmstate.compare.layout import NO_ELEMENTS, Layout, Leaf, Path, Source, Struct, SubsectionLayout
 from vmstate.compare.schemas import Schema, SectionSchema, library_section, open_schema
 from vmstate.errors import VMStateError
+from vmstate.saved.opening import StreamLike
 from vmstate.stream.registry import is_listed
 from vmstate.vmsd.collector import collector_paused
 
 OF_THE_STREAM = frozenset({"configuration", "ram"})
 """Sections that are of no device."""
 
-DIRECTIONS = {"forward": (FORWARD,), "backward": (BACKWARD,), "both": (FORWARD, BACKWARD)}
+Direction = Literal["forward", "backward", "both"]
+DIRECTIONS: dict[Direction, tuple[str, ...]] = {
+    "forward": (FORWARD,),
+    "backward": (BACKWARD,),
+    "both": (FORWARD, BACKWARD),
+}
 
 
 def _is_unlisted(idstr: str) -> bool:
@@ -65,7 +71,12 @@ class Compatibility:
 
 
 def compat(
-    a: Any, b: Any, *, direction: str = "forward", machine: str | None = None, facts: Mapping[str, Any] | None = None
+    a: StreamLike | Schema,
+    b: StreamLike | Schema,
+    *,
+    direction: Direction = "forward",
+    machine: str | None = None,
+    facts: Mapping[str, Any] | None = None,
 ) -> Compatibility:
     """Whether what `a` saves `b` can load ("forward"), the other way round ("backward"), or both ("both").
 

@@ -12,11 +12,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
-from typing import Any
 
 from vmstate.errors import StreamError, VMStateError
 from vmstate.saved.loading import load
-from vmstate.saved.opening import open_input
+from vmstate.saved.opening import StreamLike, open_input
 from vmstate.stream.stream import Section, Stream
 from vmstate.vmsd.data import Data, Value
 
@@ -83,7 +82,7 @@ class WhatIf(Value):
     load_us: tuple[int, int] | None
 
 
-def cost_of(source: Any, *, traces: Iterable[Any] = ()) -> Cost:
+def cost_of(source: StreamLike | Stream, *, traces: Iterable[StreamLike] = ()) -> Cost:
     """What each section of a stream costs; `traces` are files or bytes with QEMU's trace. Raises `VMStateError`."""
     if isinstance(source, Stream):
         return _cost(source, traces)
@@ -91,7 +90,7 @@ def cost_of(source: Any, *, traces: Iterable[Any] = ()) -> Cost:
         return _cost(stream, traces)
 
 
-def _cost(stream: Stream, traces: Iterable[Any]) -> Cost:
+def _cost(stream: Stream, traces: Iterable[StreamLike]) -> Cost:
     times: dict[tuple[str, str, int], list[int]] = {}
     for trace in traces:
         for direction, name, instance_id, took in read_trace(trace):
@@ -126,7 +125,7 @@ def parts_of(section: Section) -> tuple[PartCost, ...]:
     return tuple(PartCost(path, entry.size) for path, entry in section.trace().items() if entry.field is None)
 
 
-def read_trace(source: Any) -> list[tuple[str, str, int, int]]:
+def read_trace(source: StreamLike) -> list[tuple[str, str, int, int]]:
     """The times in a trace: (direction, idstr, instance_id, microseconds). Raises `VMStateError`."""
     with open_input(source) as opened:
         times = [

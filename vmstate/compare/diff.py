@@ -21,7 +21,7 @@ from vmstate.codec.records import Records
 from vmstate.compare.noise import KINDS, noise_of, noise_of_bytes
 from vmstate.errors import VMStateError
 from vmstate.saved.loading import load
-from vmstate.saved.opening import Input, open_input
+from vmstate.saved.opening import Input, StreamLike, open_input
 from vmstate.stream.configuration import Configuration
 from vmstate.stream.events import Command
 from vmstate.stream.ram_records import RamBlock
@@ -82,7 +82,12 @@ class Difference(Data):
 
 
 def diff(
-    a: Any, b: Any, *, noise: Collection[str] = frozenset(KINDS), ignore: Iterable[str] = (), library: bool = True
+    a: StreamLike | Stream,
+    b: StreamLike | Stream,
+    *,
+    noise: Collection[str] = frozenset(KINDS),
+    ignore: Iterable[str] = (),
+    library: bool = True,
 ) -> Difference:
     """What differs between two streams, each a `Stream` or whatever `load` takes.
 

@@ -31,7 +31,7 @@ from vmstate.rules.evaluate import ENCODE, broken, inside, read_as_known, struct
 from vmstate.rules.messages import LogLine
 from vmstate.rules.pci_config import Masks
 from vmstate.saved.loading import load
-from vmstate.saved.opening import open_input
+from vmstate.saved.opening import StreamLike, open_input
 from vmstate.stream.events import Command, CommandType
 from vmstate.stream.registry import destination_rules, is_per_cpu, last_part
 from vmstate.stream.stream import Section, Stream
@@ -121,7 +121,12 @@ class Explanation(Data):
 
 
 def explain(
-    stream: Any, target: Any, *, values: Any = None, machine: str | None = None, log: Any = None
+    stream: StreamLike | Stream,
+    target: StreamLike | Stream | Schema | Target,
+    *,
+    values: StreamLike | Stream | None = None,
+    machine: str | None = None,
+    log: StreamLike | None = None,
 ) -> Explanation:
     """Whether a stream, a `Stream` or whatever `load` takes, loads in a destination.
 
@@ -143,7 +148,7 @@ def explain(
         return Explanation(str(source.name), there.name, verdict, findings, assumed, tuple(found.not_judged), joined)
 
 
-def _text(log: Any) -> str:
+def _text(log: StreamLike) -> str:
     with open_input(log) as opened:
         return bytes(opened.data).decode(errors="replace")
 

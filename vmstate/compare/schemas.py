@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from vmstate.compare.from_dump import DumpSource
 from vmstate.compare.layout import Source
 from vmstate.errors import SchemaError, VMStateError
-from vmstate.saved.opening import ENDINGS, Input, open_input
+from vmstate.saved.opening import ENDINGS, Input, StreamLike, open_input
 from vmstate.vmsd.data import Data
 
 if TYPE_CHECKING:
@@ -81,9 +81,16 @@ class Schema(Data):
 
 
 def open_schema(
-    source: Any, *, machine: str | None = None, facts: Mapping[str, Any] | None = None, seconds: float = SECONDS
+    source: StreamLike | Schema,
+    *,
+    machine: str | None = None,
+    facts: Mapping[str, Any] | None = None,
+    seconds: float = SECONDS,
 ) -> Schema:
-    """A side of a comparison; `machine` is for a QEMU binary. Raises `VMStateError`."""
+    """A side of a comparison: from a stream, a vmdesc, a -dump-vmstate text, "library", or a QEMU binary.
+
+    `machine` is the machine type for a binary, which has `seconds` to say its -dump-vmstate. Raises `VMStateError`.
+    """
     if isinstance(source, Schema):
         return source
     if source == LIBRARY:

@@ -15,6 +15,7 @@ from __future__ import annotations
 import base64
 import json
 import lzma
+import os
 from collections.abc import Mapping
 from typing import Any
 
@@ -24,7 +25,7 @@ from vmstate.files import write_atomic
 from vmstate.query.origin import earliest_release
 from vmstate.rules.pci_config import Region
 from vmstate.saved.loading import load
-from vmstate.saved.opening import open_input
+from vmstate.saved.opening import StreamLike, open_input
 from vmstate.stream.stream import Stream
 from vmstate.vmsd.data import Data
 from vmstate.vmsd.release import Release
@@ -73,7 +74,7 @@ class Target(Data):
         return None if self.schema is None else self.schema.machine
 
 
-def open_target(source: Any, *, machine: str | None = None) -> Target:
+def open_target(source: StreamLike | Stream | Schema | Target, *, machine: str | None = None) -> Target:
     """A destination from a file, a QEMU binary with a machine type, a `Stream` or a `Target`. Raises `VMStateError`."""
     if isinstance(source, Target):
         return source
@@ -96,8 +97,6 @@ def open_target(source: Any, *, machine: str | None = None) -> Target:
 
 def _means_schema(source: str) -> bool:
     """Whether a text is no file: the library, or a program."""
-    import os
-
     return not os.path.isfile(source) or os.access(source, os.X_OK)
 
 
@@ -138,7 +137,7 @@ def read_target(text: bytes, name: str) -> Target:
         raise SchemaError(f"this is no recorded destination: {error}", file=name) from None
 
 
-def write_target(path: Any, target: Target) -> None:
+def write_target(path: str | os.PathLike[str], target: Target) -> None:
     """Record a destination in one file, to be held against streams where its QEMU is not. Raises `VMStateError`."""
     if target.stream is None:
         raise SchemaError("only a destination that was started can be recorded", expected="a command line")

@@ -18,6 +18,7 @@ from vmstate.early.reset import Evidence
 from vmstate.early.snapshot import Delta, Snapshot
 from vmstate.errors import EarlyError, StreamError, VMStateError
 from vmstate.saved.loading import load
+from vmstate.saved.opening import StreamLike
 from vmstate.schema.vmdesc import DIALECTS, Device, Vmdesc
 from vmstate.stream.configuration import Configuration
 from vmstate.stream.events import (
@@ -179,7 +180,7 @@ def delta_name(idstr: str) -> str:
     return f"{path}{slash}{DELTA_PREFIX}{name}"
 
 
-def apply_record(early: Stream, source: Any) -> list[str]:
+def apply_record(early: Stream, source: StreamLike) -> list[str]:
     """Bring the devices of an early stream to the state that a record file leads to; their names.
 
     `source` is what `vmstate.load` takes. Everything is read and checked before the first state changes. Raises

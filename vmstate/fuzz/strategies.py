@@ -11,7 +11,7 @@ def test(state): ...
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, TypeVar
 
 from hypothesis import strategies as st
 
@@ -20,11 +20,18 @@ from vmstate.fuzz.grow import Grower
 from vmstate.fuzz.residue import odd_bytes
 from vmstate.fuzz.source import DrawnSource
 from vmstate.stream.stream import Stream
+from vmstate.vmsd.description import VMStateDescription
+
+T = TypeVar("T")
 
 
 def states(
-    declared: Any, *, version_id: int | None = None, facts: Mapping[str, Any] | None = None, residue: bool = False
-) -> st.SearchStrategy[Any]:
+    declared: type[T] | VMStateDescription[T],
+    *,
+    version_id: int | None = None,
+    facts: Mapping[str, Any] | None = None,
+    residue: bool = False,
+) -> st.SearchStrategy[T]:
     """States of a description, or of a class with one: of every version, with every choice of subsections.
 
     Each breaks none of QEMU's rules, can be encoded, and decodes to itself under `facts_of(state)` at

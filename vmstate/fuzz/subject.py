@@ -11,7 +11,7 @@ from typing import Any
 
 from vmstate.errors import StreamError, VMStateError
 from vmstate.fuzz.uses import Use, Uses
-from vmstate.saved.opening import open_input
+from vmstate.saved.opening import StreamLike, open_input
 from vmstate.schema.vmdesc import NOTHING_DESCRIBED, Vmdesc, read_vmdesc
 from vmstate.stream.configuration import Configuration
 from vmstate.stream.ends import find_vmdesc
@@ -389,7 +389,7 @@ def anatomy_of(vmsd: VMStateDescription) -> Anatomy:
     return anatomy
 
 
-def read_subject(path: Any, name: str | None = None) -> Subject:
+def read_subject(path: StreamLike, name: str | None = None) -> Subject:
     """The subject that a file holds, compressed or not. Raises `VMStateError`."""
     with open_input(path) as opened:
         if len(opened.data) > LARGEST:

@@ -25,7 +25,7 @@ import struct
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, suppress
-from typing import IO, Any, Self, cast
+from typing import IO, Any, Self
 
 from vmstate.errors import MachineError, StreamError
 from vmstate.files import replacing
@@ -121,10 +121,8 @@ class Sink:
                     keep.write(data)
                 self._reader.receive_data(data)
                 continue
-            # The two answers that are no events have been ruled out, which a type checker cannot see.
-            told = cast("Event", event)
-            self._answer(told)
-            yield told
+            self._answer(event)
+            yield event
         self.sha256 = digest.hexdigest()
 
     def receive(

@@ -20,7 +20,7 @@ import json
 import re
 from collections.abc import Iterator, Sequence
 from enum import IntFlag
-from typing import Any, get_type_hints
+from typing import Any, Literal, get_type_hints
 
 from vmstate.codec.records import Records
 from vmstate.errors import EncodeError, PathError, VMStateError
@@ -522,7 +522,7 @@ def _patch(section: Section, patches: list[tuple[Steps, Any]]) -> None:
         if entry is None or not isinstance(kind, t.Scalar) or not isinstance(value, int):
             raise EncodeError("only a number can be put over another", section=section.name, path=format_path(steps))
         start = entry.offset - section.payload_offset
-        order = "little" if kind.order == "<" else "big"
+        order: Literal["little", "big"] = "little" if kind.order == "<" else "big"
         raw[start : start + entry.size] = (value % (1 << 8 * entry.size)).to_bytes(entry.size, order)
     section.state, section.vmsd, section.described_by = bytes(raw), None, "none"
 

@@ -6,13 +6,17 @@ from collections.abc import Mapping
 from typing import Any
 
 from vmstate.errors import VMStateError
-from vmstate.saved.opening import Input, open_input
+from vmstate.saved.opening import Input, StreamLike, open_input
 from vmstate.schema.vmdesc import Vmdesc
 from vmstate.stream.stream import Stream, read_stream
 
 
 def load(
-    source: Any, *, vmdesc: Vmdesc | None = None, library: bool = True, facts: Mapping[str, Any] | None = None
+    source: StreamLike | Input,
+    *,
+    vmdesc: Vmdesc | None = None,
+    library: bool = True,
+    facts: Mapping[str, Any] | None = None,
 ) -> Stream:
     """Load a migration stream from a path ("-": standard input), bytes, a binary file, or an opened `Input`.
 

@@ -18,7 +18,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import suppress
 from itertools import chain
-from typing import TYPE_CHECKING, Protocol, Self, runtime_checkable
+from typing import TYPE_CHECKING, Protocol, Self, TypeAlias, runtime_checkable
 
 from vmstate.errors import StreamError
 
@@ -71,6 +71,10 @@ class BinaryFile(Protocol):
     def read(self, size: int, /) -> bytes | None: ...
 
 
+StreamLike: TypeAlias = "str | os.PathLike[str] | ReadableBuffer | BinaryFile"
+"""Whatever a stream can be opened from: a path ("-" is standard input), bytes, or a binary file; compressed or not."""
+
+
 class Input:
     """Bytes that are all at hand, in memory or mapped.
 
@@ -115,7 +119,7 @@ class Input:
         self.close()
 
 
-def open_input(source: str | os.PathLike[str] | ReadableBuffer | BinaryFile, *, limit: int = LIMIT) -> Input:
+def open_input(source: StreamLike, *, limit: int = LIMIT) -> Input:
     """Open a path, "-" (standard input), bytes, or a binary file object, compressed or not.
 
     A file object is read from where it stands and stays open. `limit` is the greatest number of

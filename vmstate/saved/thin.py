@@ -9,10 +9,9 @@ machine that never ran can be loaded from it. One that did needs its memory, in 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
 
 from vmstate.errors import StreamError, VMStateError
-from vmstate.saved.opening import open_input
+from vmstate.saved.opening import StreamLike, open_input
 from vmstate.stream.ram_records import RamMapped, RamPages
 from vmstate.stream.reader import StreamReader
 from vmstate.stream.writer import StreamWriter
@@ -21,7 +20,7 @@ RELEASE = 16 << 20
 """Bytes of memory that are passed before the system may have them back."""
 
 
-def thin(source: Any) -> Iterator[bytes]:
+def thin(source: StreamLike) -> Iterator[bytes]:
     """The bytes of a stream without its pages of memory, piece by piece.
 
     `source` is what `load` takes; of a stream with gigabytes of memory only a window is held at a time. Raises

@@ -218,25 +218,26 @@ Event = (
 )
 
 
-class _NeedData:
+class NeedData(enum.Enum):
     """The answer of a reader that waits for bytes."""
 
-    __slots__ = ()
+    # A value of an enum, so that a type checker knows after `is NEED_DATA` what is left.
+    NEED_DATA = enum.auto()
 
     def __repr__(self) -> str:
         return "NEED_DATA"
 
 
-NEED_DATA: Final = _NeedData()
+NEED_DATA: Final = NeedData.NEED_DATA
 
 
-class _Done:
-    """The answer of a reader that has told everything."""
+class Done(enum.Enum):
+    """The answer of a reader that has come to the end."""
 
-    __slots__ = ()
+    DONE = enum.auto()
 
     def __repr__(self) -> str:
         return "DONE"
 
 
-DONE: Final = _Done()
+DONE: Final = Done.DONE

@@ -46,16 +46,16 @@ from vmstate.stream.events import (
     CommandType,
     ConfigurationSection,
     DeviceState,
+    Done,
     EndOfStream,
     Event,
     Header,
     Mark,
+    NeedData,
     SectionFooter,
     SectionHeader,
     Trailing,
     Vmdescription,
-    _Done,
-    _NeedData,
 )
 from vmstate.stream.ram import DEFAULT_PAGE_SIZE, RamScanner
 from vmstate.stream.ram_records import RamEnd
@@ -95,7 +95,7 @@ class StreamReader:
         self._pos = 0
         self._closed = False
         self._needed = 0
-        self._state: Callable[[memoryview], Event | _Done] = self._header
+        self._state: Callable[[memoryview], Event | Done] = self._header
         self._facts = facts or {}
         self._candidates = Candidates(vmdesc, library)
         self._section: SectionHeader | None = None
@@ -154,7 +154,7 @@ class StreamReader:
             )
         self._buffer += data
 
-    def next_event(self) -> Event | _NeedData | _Done:
+    def next_event(self) -> Event | NeedData | Done:
         """The next event; NEED_DATA where bytes are missing; DONE at the end. Raises `VMStateError`."""
         if self._whole is not None:
             return self._step(self._whole)
@@ -171,10 +171,10 @@ class StreamReader:
 
     def events(self) -> Iterator[Event]:
         """All events of a stream that is all there."""
-        while not isinstance(event := self.next_event(), (_Done, _NeedData)):
+        while not isinstance(event := self.next_event(), (Done, NeedData)):
             yield event
 
-    def _step(self, data: memoryview) -> Event | _NeedData | _Done:
+    def _step(self, data: memoryview) -> Event | NeedData | Done:
         try:
             return self._state(data)
         except TruncatedError as error:
@@ -202,7 +202,7 @@ class StreamReader:
         self._state = self._first_part
         return Header(version, self._base)
 
-    def _first_part(self, data: memoryview) -> Event | _Done:
+    def _first_part(self, data: memoryview) -> Event | Done:
         need(data, self._base, self._pos, 1, "the stream")
         if data[self._pos] != Mark.CONFIGURATION:
             self._state = self._part
@@ -219,7 +219,7 @@ class StreamReader:
         self._state = self._part
         return ConfigurationSection(state, self._base + start, end - start)
 
-    def _part(self, data: memoryview) -> Event | _Done:
+    def _part(self, data: memoryview) -> Event | Done:
         pos = self._pos
         need(data, self._base, pos, 1, "the stream: there is no end of it")
         mark = data[pos]
@@ -448,7 +448,7 @@ class StreamReader:
             raise TruncatedError("the footer of the section may be to come", needed=self._base + len(data) + 1)
         raise wrong
 
-    def _footer(self, data: memoryview) -> Event | _Done:
+    def _footer(self, data: memoryview) -> Event | Done:
         assert self._section is not None
         section_id = self._section.section_id
         pos = self._pos
@@ -477,7 +477,7 @@ class StreamReader:
 
     # Behind the end.
 
-    def _after_end(self, data: memoryview) -> Event | _Done:
+    def _after_end(self, data: memoryview) -> Event | Done:
         pos = self._pos
         if not self._closed:
             need(data, self._base, pos, 1, "the stream")
@@ -489,7 +489,7 @@ class StreamReader:
         self._state = self._trailing
         return Vmdescription(bytes(data[pos + 5 : pos + 5 + length]), self._base + pos)
 
-    def _trailing(self, data: memoryview) -> Event | _Done:
+    def _trailing(self, data: memoryview) -> Event | Done:
         self._state = self._trailing
         if not self._closed:
             raise TruncatedError("the stream is over", needed=1 << 62)

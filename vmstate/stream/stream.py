@@ -13,7 +13,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Generic, Protocol
 
 from vmstate.errors import PathError, StreamError, VMStateError
 from vmstate.files import write_atomic
@@ -35,19 +35,29 @@ from vmstate.stream.events import (
 from vmstate.stream.ram_records import END_SIZE, RamBlock, RamBytes, RamEnd, RamEvent, RamPages, RamSize
 from vmstate.stream.reader import StreamReader, page_size_of
 from vmstate.vmsd.collector import collector_paused
-from vmstate.vmsd.description import VMStateDescription
+from vmstate.vmsd.description import TraceEntry, VMStateDescription
 from vmstate.vmsd.path import Steps, first_name, format_path, places_of, resolve
 
 if TYPE_CHECKING:
+    from typing_extensions import TypeVar
+
     from vmstate.schema.write import Pairs
     from vmstate.stream.memory import GuestMemory, MemoryRange
+
+    S = TypeVar("S", default=Any)
+else:
+    from typing import TypeVar
+
+    S = TypeVar("S")
+
+T = TypeVar("T")
 
 _RELEASE = 16 << 20
 _COPY = 1 << 20
 
 
-class Section:
-    """A section: its header, its state, its footer.
+class Section(Generic[S]):
+    """A section: its header, its state, its footer. `Section[VirtIONet]` is one whose state is of that class.
 
     `offset` is the absolute offset of its first byte; `size` is that of header, state and footer together, as read.
     `described_by` is "library", "vmdesc" or "none"; without a description `state` is bytes, and `problem`
@@ -60,8 +70,8 @@ class Section:
     def __init__(
         self,
         header: SectionHeader,
-        state: Any,
-        vmsd: VMStateDescription | None,
+        state: S,
+        vmsd: VMStateDescription[S] | None,
         described_by: str,
         footer: SectionFooter,
         payload_offset: int,
@@ -121,7 +131,8 @@ class Section:
         A stream may hold what QEMU would refuse: that is for `vmstate.check` to say.
         """
         if self.vmsd is None:
-            return bytes(self.state)
+            opaque: Any = self.state
+            return bytes(opaque)
         try:
             return self.vmsd.encode(self.state, version_id=self.version_id, force=True)
         except VMStateError as error:
@@ -138,8 +149,11 @@ class Section:
             return describe_old_style(self.name, self.instance_id, size)
         return describe_device(self.name, self.instance_id, self.vmsd, self.state, dialect, self.version_id)
 
-    def trace(self) -> Any:
-        """Path -> (offset in the stream, size, field) of everything in the state as it is now."""
+    def trace(self) -> Mapping[str, TraceEntry]:
+        """Path -> (offset in the stream, size in bytes, field) of everything in the state as it is now.
+
+        Nothing for RAM and for what nothing describes. Raises `EncodeError` for a state that cannot be written.
+        """
         if self.vmsd is None:
             return {}
         try:
@@ -277,6 +291,28 @@ class Stream:
         page_size = None if vmdesc is None else vmdesc.page_size
         data = None if self._source is None else self._source.data
         return GuestMemory(self._events, data, ranges, page_size or page_size_of(configuration), files or {})
+
+    @property
+    def machine(self) -> str | None:
+        """The machine type in the configuration section, if there is one."""
+        configuration = self.configuration
+        return None if configuration is None else configuration.machine
+
+    def section(self, name: str, state_class: type[T]) -> Section[T]:
+        """What `stream[name]` is, where its state is of a class of the device library; `Section[T]` to type checkers.
+
+        Raises `PathError` where the state is of another class: a section that the stream's own vmdesc shows in full is
+        described by that, and its state is a `State`.
+        """
+        section: Section = self[name]
+        if not isinstance(section.state, state_class):
+            raise PathError(
+                "the state is of another class",
+                section=section.name,
+                expected=state_class.__name__,
+                found=f"{type(section.state).__name__} (described by: {section.described_by})",
+            )
+        return section
 
     def __getitem__(self, name: str) -> Section:
         """The section that a name means: an idstr, its last part where only one has it, or either with #INSTANCE."""
@@ -416,7 +452,7 @@ class Stream:
         """The whole stream."""
         return b"".join(self.chunks())
 
-    def save(self, path: Any) -> None:
+    def save(self, path: str | os.PathLike[str]) -> None:
         """Write the stream to a file: beside it first, then in its place. Raises `VMStateError`."""
         write_atomic(path, self.chunks())
 

@@ -73,7 +73,6 @@ if TYPE_CHECKING:
     from typing import Protocol, Unpack
 
     Declaration = type[T] | VMStateDescription[T]
-    Element = Callable[..., T] | VMStateDescription[T]
 
     class Word(Protocol[T_co]):
         """A word without arguments of its own: `uint16()` in a class body, `uint16` as an element."""
@@ -84,6 +83,13 @@ if TYPE_CHECKING:
         def __call__(self, **options: Unpack[InfoOptions]) -> T_co: ...
         @overload
         def __call__(self, *, value: Callable[[Any], V], **options: Unpack[InfoOptions]) -> V: ...
+
+    class Makes(Protocol[T_co]):
+        """A word that can stand without its parentheses."""
+
+        def __call__(self, **options: Unpack[WordOptions]) -> T_co: ...
+
+    Element = Word[T] | Makes[T] | type[T] | VMStateDescription[T]
 
 
 _REGISTER = "__vmstate_declared__"
