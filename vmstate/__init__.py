@@ -13,10 +13,11 @@ What everybody needs is here. Whoever has more in mind finds it in a room of its
 
     vmstate.declare   the words and expressions in which a device is declared
     vmstate.events    what a `StreamReader` gives and a `StreamWriter` takes
-    vmstate.stream    parts of a stream that are not sections; one value set from Python
+    vmstate.stream    what a stream says of its memory
+    vmstate.rules     the evaluator of QEMU's rules, destinations, one value set from Python
     vmstate.saved     files that hold a stream, opened to plain bytes
     vmstate.schema    descriptions from, and to, QEMU's own JSON
-    vmstate.compare   schemas, destinations and costs by themselves, and the single results of a comparison
+    vmstate.compare   schemas, targets and costs by themselves, and the single results of a comparison
     vmstate.query     what an answer says of its origin
     vmstate.early     early migration
     vmstate.lab       real QEMU (extra `lab`)

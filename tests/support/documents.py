@@ -19,6 +19,7 @@ ROOMS = [
     "vmstate.fuzz",
     "vmstate.lab",
     "vmstate.query",
+    "vmstate.rules",
     "vmstate.saved",
     "vmstate.schema",
     "vmstate.stream",

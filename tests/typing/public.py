@@ -13,7 +13,6 @@ from vmstate.compare import (
     Change,
     CompatFinding,
     Explained,
-    KnownDestination,
     Schema,
     Target,
     cost_of,
@@ -23,8 +22,10 @@ from vmstate.compare import (
 )
 from vmstate.compare import Cost as DeviceCosts
 from vmstate.declare import (
+    DESTINATION,
     IDSTR,
     MEMORY,
+    OWN,
     OWN_STATE,
     RELEASE,
     TARGET_LONG_SIZE,
@@ -42,6 +43,7 @@ from vmstate.declare import (
     Subsection,
     VMState,
     WordOptions,
+    among,
     array,
     array_of_pointer,
     asks,
@@ -56,12 +58,14 @@ from vmstate.declare import (
     cpudouble,
     description,
     device,
+    equal,
     fact,
     facts_of,
     fd,
     format_path,
     gtree,
     host,
+    if_set,
     info,
     int8,
     int16,
@@ -79,7 +83,9 @@ from vmstate.declare import (
     load_state,
     max_,
     min_,
+    never,
     not_,
+    not_above,
     one_of,
     otherwise,
     part,
@@ -238,9 +244,10 @@ from vmstate.lab import (
     target_of,
 )
 from vmstate.query import Source as QuerySource
+from vmstate.rules import Broken, KnownDestination, broken, set_value, unjudged
 from vmstate.saved import Input, StreamLike, open_input
 from vmstate.schema import DIALECTS, Dialect, Dump, Vmdesc, describe_device, json_text, read_dump, read_vmdesc
-from vmstate.stream import MemoryRange, RamSummary, set_value
+from vmstate.stream import MemoryRange, RamSummary
 
 
 class Mode(enum.IntFlag):
@@ -257,7 +264,12 @@ CONDITIONS: tuple[Expr, ...] = (
     *(max_(this.a, 2), min_(this.a, 2), otherwise(this.a, 0), asks(len, this.a), told("lanes") == 4),
     *(Release(7, 2) <= RELEASE, MEMORY == UNKNOWN, asks(len, OWN_STATE), TARGET_LONG_SIZE == 8),
 )
-RULES: tuple[Rule, ...] = (rule("edge", this.a < 12, "below 12", mended=True), known_since(Release(8, 2)))
+RULES: tuple[Rule, ...] = (
+    *(rule("edge", this.a < 12, "below 12", mended=True), known_since(Release(8, 2)), never("none", "nobody reads it")),
+    *(not_above("most", "a", "no more than here"), if_set("on", "on", "set here as well")),
+    *(among("names", this.a, OWN.a, "only {value}"), equal("same", "a", "as here")),
+    rule("there", DESTINATION == 1, "a destination"),
+)
 
 
 @part(noise={"clock": ("level",)})
@@ -395,6 +407,8 @@ def of_a_stream(path: Path) -> None:
             print(error.findings)
         assert_type(vmstate.resolve(state, "a.b[1]")[0], tuple[str | int, ...])
         assert_type(vmstate.check(stream), list[vmstate.Finding])
+        assert_type(unjudged(stream), list[vmstate.Finding])
+        faults: list[Broken] = list(broken(VirtIONet.vmsd, card.state, own=card.state))
         assert_type(vmstate.check(stream, KnownDestination(stream, {})), list[vmstate.Finding])
         assert_type(vmstate.verify(stream, memoryview(b"")), list[vmstate.Finding])
         assert_type(vmstate.ask(stream, "query-status"), vmstate.Answer)
@@ -413,7 +427,7 @@ def of_a_stream(path: Path) -> None:
         assert_type(open_schema(path), Schema)
         assert_type(open_target(stream), Target)
         write_target(path, open_target(stream))
-        print(origins, changes, explained, findings)
+        print(origins, changes, explained, findings, faults)
         stream.save(path)
 
 

@@ -10,12 +10,11 @@ if TYPE_CHECKING:
     from vmstate.rules.edit import set_value
     from vmstate.rules.evaluate import broken
     from vmstate.rules.known import KnownDestination
-    from vmstate.vmsd.rule import Broken, Rule
+    from vmstate.vmsd.rule import Broken
 
 __all__ = [
     "Broken",
     "KnownDestination",
-    "Rule",
     "broken",
     "set_value",
     "unjudged",
@@ -30,6 +29,6 @@ if not TYPE_CHECKING:
             "vmstate.rules.edit": ("set_value",),
             "vmstate.rules.evaluate": ("broken",),
             "vmstate.rules.known": ("KnownDestination",),
-            "vmstate.vmsd.rule": ("Broken", "Rule"),
+            "vmstate.vmsd.rule": ("Broken",),
         },
     )
