@@ -15,7 +15,7 @@ INSTALLED := build/installed
 WHEEL := .venv-wheel/bin
 DEMO := fixtures/qemu-7.2-microvm-virtio-net-mmio.mig.xz
 
-.PHONY: demo test quick lint docs coverage wheel lowest mutants project changelog bench guest fixtures index corpus clean
+.PHONY: demo test quick lint docs coverage wheel lowest mutants project changelog bench guest fixtures index corpus api types clean
 .DEFAULT_GOAL := test
 
 $(BIN)/python:
@@ -45,7 +45,17 @@ demo: $(RUNTIME)
 lint: $(DEV)
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
+	@$(MAKE) --no-print-directory types
+
+# mypy over the package; pyright (basedpyright brings its own node) over a program that uses the whole public face. The
+# snippets of the documents are checked by tests/house/test_types.py.
+types: $(DEV)
 	@$(BIN)/mypy
+	@$(BIN)/basedpyright --level error
+
+# The page of the public names, from their docstrings.
+api: $(RUNTIME)
+	@$(BIN)/python .ci/api.py
 
 # Tests come last so that pytest's summary is the last line.
 test: lint

@@ -270,3 +270,56 @@ def test_importing_vmstate_is_cheap() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
     assert set(json.loads(done.stdout)).isdisjoint(HEAVY)
+    assert {name for name in json.loads(done.stdout) if name.startswith("vmstate")} == {"vmstate", "vmstate.lazy"}
+
+
+# What the standard library had to give for `vmstate info` of a compressed stream when this was first written.
+NEEDED_FOR_INFO = {
+    "__future__",
+    "_bz2",
+    "_compression",
+    "_locale",
+    "_lzma",
+    "_struct",
+    "_typing",
+    "argparse",
+    "atexit",
+    "bz2",
+    "collections.abc",
+    "contextlib",
+    "errno",
+    "fnmatch",
+    "gc",
+    "gettext",
+    "importlib",
+    "importlib._bootstrap",
+    "importlib._bootstrap_external",
+    "locale",
+    "lzma",
+    "math",
+    "mmap",
+    "shutil",
+    "struct",
+    "typing",
+    "typing.io",
+    "typing.re",
+    "warnings",
+    "zlib",
+}
+SOURCE_FOR_INFO = 520_000
+"""Bytes of our own source that it may read: a file that is split costs nothing, one that is added does."""
+
+
+@pytest.mark.skipif(sys.version_info[:2] != (3, 11), reason="another Python needs other modules for the same")
+def test_info_imports_no_more_than_it_did() -> None:
+    stream = ROOT / "fixtures" / "qemu-7.2-q35-virtio-net.mig.xz"
+    code = (
+        "import contextlib, io, json, os, sys; before = set(sys.modules); from vmstate.cli import main\n"
+        f"with contextlib.redirect_stdout(io.StringIO()): main(['info', {str(stream)!r}])\n"
+        "print(json.dumps({n: getattr(sys.modules[n], '__file__', None) for n in set(sys.modules) - before}))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    modules = json.loads(done.stdout)
+    own = {name for name in modules if name.partition(".")[0] == "vmstate"}
+    assert modules.keys() - own <= NEEDED_FOR_INFO
+    assert sum(Path(modules[name]).stat().st_size for name in own) <= SOURCE_FOR_INFO

@@ -183,6 +183,22 @@ def test_every_word_is_in_the_table_of_the_wire() -> None:
     assert sorted(word for word in words if not re.search(rf"`{word}\b", table)) == []
 
 
+def test_the_page_of_the_api_is_that_of_the_tree() -> None:
+    """`make api` writes it."""
+    made = subprocess.run(
+        [
+            sys.executable,
+            "-c",
+            f"import runpy; print(runpy.run_path({str(ROOT / '.ci' / 'api.py')!r})['page'](), end='')",
+        ],
+        capture_output=True,
+        encoding="utf-8",
+        env={**os.environ, "PYTHONUTF8": "1"},
+        check=True,
+    )
+    assert made.stdout == (ROOT / "docs" / "api.md").read_text(encoding="utf-8")
+
+
 def test_the_runner_sees_what_fails(tmp_path: Path) -> None:
     text = (
         "```sh\necho one\n```\n\n```text\ntwo\n```\n\n```python\nraise SystemExit(3)\n```\n\n```sh\nfalse\ntrue\n```\n"
