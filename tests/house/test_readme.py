@@ -183,6 +183,7 @@ def test_every_word_is_in_the_table_of_the_wire() -> None:
     assert sorted(word for word in words if not re.search(rf"`{word}\b", table)) == []
 
 
+@pytest.mark.slow
 def test_the_page_of_the_api_is_that_of_the_tree() -> None:
     """`make api` writes it."""
     made = subprocess.run(

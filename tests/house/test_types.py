@@ -94,6 +94,7 @@ Checker = Callable[..., list[tuple[str, int, str, str]]]
 CHECKERS = [pytest.param(mypy, id="mypy"), pytest.param(pyright, id="pyright")]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("checker", CHECKERS)
 def test_snippets_and_the_whole_face_type_check(checker: Checker, tmp_path: Path) -> None:
     places = snippets(tmp_path)
@@ -102,6 +103,7 @@ def test_snippets_and_the_whole_face_type_check(checker: Checker, tmp_path: Path
     assert [f"{places.get(file, file)} +{line}: {message} [{rule}]" for file, line, rule, message in errors] == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("checker", CHECKERS)
 def test_mistakes_are_seen(checker: Checker, tmp_path: Path) -> None:
     """A checker that took everything for `Any` would find none of them."""
