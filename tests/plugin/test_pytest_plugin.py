@@ -85,7 +85,11 @@ def test_the_plugin_brings_nothing_slow(tmp_path: Path) -> None:
     code, output = run_pytest(tmp_path, "-s")
     assert code == 0, output
     loaded = json.loads(next(line for line in output.splitlines() if line.startswith("[")))
-    assert [name for name in loaded if name.split(".")[0] == "vmstate"] == ["vmstate", "vmstate.pytest_plugin"]
+    assert [name for name in loaded if name.split(".")[0] == "vmstate"] == [
+        "vmstate",
+        "vmstate.lazy",
+        "vmstate.pytest_plugin",
+    ]
     assert [name for name in loaded if any(f"{name}.".startswith(f"{heavy}.") for heavy in HEAVY)] == []
 
 
