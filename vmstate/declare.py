@@ -11,8 +11,6 @@ from __future__ import annotations
 from vmstate.lazy import names_on_demand
 from vmstate.vmsd.declare import (
     TARGET_LONG_SIZE,
-    InfoOptions,
-    WordOptions,
     array,
     array_of_pointer,
     bitmap,
@@ -111,6 +109,7 @@ from vmstate.vmsd.expr import (
     up,
     version_id,
 )
+from vmstate.vmsd.options import InfoOptions, WordOptions
 from vmstate.vmsd.path import (
     format_path,
 )

@@ -18,7 +18,7 @@ import re
 import sys
 from collections.abc import Callable, Iterable, Mapping
 from types import CodeType
-from typing import TYPE_CHECKING, Any, TypedDict, TypeVar, dataclass_transform, overload
+from typing import TYPE_CHECKING, Any, TypeVar, dataclass_transform, overload
 
 from vmstate.errors import DescriptionError
 from vmstate.vmsd import types as t
@@ -41,36 +41,10 @@ T_co = TypeVar("T_co", covariant=True)
 V = TypeVar("V")
 
 
-class WordOptions(TypedDict, total=False):
-    """What every word takes."""
-
-    name: str
-    """The wire name, where it is not the attribute's; it may repeat and need not be an identifier."""
-    version: int
-    """On the wire from this version of the struct on (the _V macros)."""
-    exists: Expr | None
-    """On the wire where this holds (the _TEST macros); `version` then counts for nothing."""
-    rules: tuple[Rule, ...]
-    """What QEMU checks at load."""
-    default: Any
-    """The value in a state built from nothing."""
-    err_hint: str | None
-    """QEMU's hint where a value is not the one expected."""
-    private: tuple[Secret, ...] | None
-    """What of it is not for strangers, where the type does not say it: REGISTERS, CONTENTS, MACS, secret(...)."""
-    doc: str | None
-    """One sentence on the field."""
-
-
-class InfoOptions(WordOptions, total=False):
-    """The same, where hand-written get and put may stand behind it."""
-
-    info: str
-    """The name of the VMStateInfo whose get and put read and write nothing but this value."""
-
-
 if TYPE_CHECKING:
     from typing import Protocol, Unpack
+
+    from vmstate.vmsd.options import InfoOptions, WordOptions
 
     Declaration = type[T] | VMStateDescription[T]
 
