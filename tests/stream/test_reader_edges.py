@@ -1,0 +1,92 @@
+"""What the reader says of places: in a stream without footers, of a name that is none, of an end that is cut."""
+
+from __future__ import annotations
+
+import struct
+
+import pytest
+from recorded import MICROVM, NO_ANYTHING, NO_CONFIGURATION, NO_FOOTER, plain
+
+from vmstate import DONE, NEED_DATA, StreamError, StreamReader, TruncatedError, VMStateError, load
+from vmstate.events import DeviceState, EndOfStream, Event, SectionFooter, SectionHeader, Vmdescription
+from vmstate.stream.events import FOOTER, Mark
+
+
+def events_of(data: bytes) -> list[Event]:
+    reader = StreamReader()
+    events: list[Event] = []
+    for piece in (data, b""):
+        reader.receive_data(piece)
+        while (event := reader.next_event()) is not NEED_DATA and event is not DONE:
+            events.append(event)  # type: ignore[arg-type]
+    return events
+
+
+@pytest.mark.parametrize("file", [MICROVM, NO_FOOTER, NO_CONFIGURATION, NO_ANYTHING])
+def test_an_event_stands_where_the_one_before_it_ends(file: str) -> None:
+    """Also a footer that is not there: it stands where it would."""
+    ends: dict[str, int] = {}
+    for event in events_of(plain(file)):
+        if isinstance(event, DeviceState):
+            ends["state"] = event.offset + event.size
+        elif isinstance(event, SectionFooter) and "state" in ends:
+            assert event.offset == ends.pop("state")
+            ends["footer"] = event.offset + (0 if event.section_id is None else 5)
+        elif isinstance(event, (SectionHeader, EndOfStream)) and "footer" in ends:
+            assert event.offset == ends.pop("footer")
+
+
+def start_of(name: bytes) -> bytes:
+    return b"QEVM\0\0\0\3" + struct.pack(">BIB", 4, 7, len(name)) + name + struct.pack(">II", 0, 1)
+
+
+@pytest.mark.parametrize("name", [b"\xff", b"dev\xff\xfe", b"\x80name"])
+def test_an_idstr_that_is_no_text_is_shown_as_it_is(name: bytes) -> None:
+    with pytest.raises(StreamError, match="idstr of a section is not UTF-8") as caught:
+        events_of(start_of(name))
+    assert caught.value.found == repr(name)
+    assert caught.value.offset == 14
+
+
+@pytest.mark.parametrize("version", [0, 1, 2, 4, 1 << 31])
+def test_a_stream_of_another_format_is_refused(version: int) -> None:
+    with pytest.raises(StreamError) as caught:
+        events_of(b"QEVM" + version.to_bytes(4, "big") + plain(NO_ANYTHING)[8:])
+    assert (caught.value.offset, caught.value.expected, caught.value.found) == (4, "3", str(version))
+
+
+@pytest.mark.parametrize(("size", "left"), [(17, 8), (18, 9), (21, 12), (24, 15)])
+def test_an_end_inside_a_header_says_how_much_is_there(size: int, left: int) -> None:
+    """Behind the first five bytes of a header: a length, the idstr, and eight bytes."""
+    data = start_of(b"device-name")[:size]
+    with pytest.raises(TruncatedError) as caught:
+        events_of(data)
+    assert caught.value.offset is not None and caught.value.found == str(len(data) - caught.value.offset)
+    assert 0 < int(caught.value.found) <= left
+
+
+def test_the_marks_of_a_stream() -> None:
+    """QEMU_VM_* of migration/savevm.h."""
+    assert {mark.name: int(mark) for mark in Mark} == {
+        "EOF": 0,
+        "SECTION_START": 1,
+        "SECTION_PART": 2,
+        "SECTION_END": 3,
+        "SECTION_FULL": 4,
+        "SUBSECTION": 5,
+        "VMDESCRIPTION": 6,
+        "CONFIGURATION": 7,
+        "COMMAND": 8,
+    }
+    assert FOOTER == 0x7E
+
+
+def test_a_stream_without_footers_whose_vmdesc_is_cut_is_refused() -> None:
+    """Without footers a section ends where a legal part follows; a vmdesc that is longer than the data is none."""
+    data = plain(NO_FOOTER)
+    (vmdesc,) = (event for event in events_of(data) if isinstance(event, Vmdescription))
+    assert load(data).to_bytes() == data
+    assert vmdesc.offset + 5 + len(vmdesc.text) == len(data)
+    for cut in (1, 2, 6):
+        with pytest.raises(VMStateError):
+            load(data[:-cut])
