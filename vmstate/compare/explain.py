@@ -30,35 +30,19 @@ from vmstate.rules import messages
 from vmstate.rules.evaluate import ENCODE, broken, inside, read_as_known, structs
 from vmstate.rules.messages import LogLine
 from vmstate.rules.pci_config import Masks
+from vmstate.rules.stream import COMMANDS, HOST_PAGE, RESIZABLE, RESIZABLE_UP_TO
 from vmstate.saved.loading import load
 from vmstate.saved.opening import StreamLike, open_input
-from vmstate.stream.events import Command, CommandType
+from vmstate.stream.events import Command
 from vmstate.stream.registry import destination_rules, is_per_cpu, last_part
 from vmstate.stream.stream import Section, Stream
 from vmstate.vmsd.data import Data
 from vmstate.vmsd.description import Field, VMStateDescription
 from vmstate.vmsd.destination import FeatureSet
 from vmstate.vmsd.expr import IDSTR, RELEASE
-from vmstate.vmsd.release import Release
 from vmstate.vmsd.rule import KNOWN_SINCE, VALUE_EQUAL, Broken
 
 LOADS, FAILS, UNKNOWN = "loads", "fails", "unknown"
-
-COMMANDS_SINCE: Mapping[int, Release] = {
-    CommandType.RECV_BITMAP: Release(2, 12),
-    CommandType.SWITCHOVER_START: Release(10, 0),
-}
-"""The release with which a command of the stream came, where that is later than anybody's."""
-
-RESIZABLE_UP_TO = {
-    "/rom@etc/acpi/tables": 0x200000,
-    "/rom@etc/table-loader": 0x10000,
-    "/rom@etc/acpi/rsdp": 0x1000,
-}
-"""RAM blocks that take the size of the source's, up to this; the other blocks of that kind up to their own."""
-RESIZABLE = "/rom@"
-
-HOST_PAGE = 4096
 
 ADVICE_OF_RELEASES = "use the machine type of the older release on both sides, or a newer QEMU at the destination"
 
@@ -306,7 +290,7 @@ class _Held:
 
     def command(self, command: Command) -> Iterator[Explained]:
         """Whether the destination knows a command of the stream."""
-        first = COMMANDS_SINCE.get(command.command)
+        first = COMMANDS[command.command].since if command.command in COMMANDS else None
         if first is None or (self.release is not None and self.release >= first):
             return
         assert self.destination is not None

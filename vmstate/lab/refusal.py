@@ -11,11 +11,12 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from vmstate.compare.explain import COMMANDS_SINCE, configs, features_in, named, place_of_config
+from vmstate.compare.explain import configs, features_in, named, place_of_config
 from vmstate.errors import VMStateError
 from vmstate.rules.check import check
 from vmstate.rules.evaluate import read_as_known
 from vmstate.rules.pci_config import Masks
+from vmstate.rules.stream import COMMANDS
 from vmstate.saved.loading import load
 from vmstate.saved.opening import Input
 from vmstate.stream.events import Command
@@ -222,10 +223,10 @@ def _command_place(stream: Stream, number: int) -> Iterator[Place]:
     """A command of the stream that the destination does not know."""
     for part in stream.parts:
         if isinstance(part, Command) and part.command == number:
-            since = COMMANDS_SINCE.get(number)
+            since = COMMANDS[number].since if number in COMMANDS else None
             text = "the destination does not know this command"
             if since is not None:
-                text += f", which QEMU has from {since[0]}.{since[1]} on"
+                text += f", which QEMU has from {since} on"
             yield Place(f"the command {part.name}", None, part.offset, text)
             return
 

@@ -15,11 +15,19 @@ from vmstate.codec.codec import Codec
 from vmstate.errors import StreamError, VMStateError
 from vmstate.rules.check import finding_of
 from vmstate.rules.evaluate import broken
+from vmstate.rules.stream import (
+    ANY_INSTANCE,
+    CAPABILITIES,
+    MATCHED_CAPABILITIES,
+    RECORDS,
+    ZERO_FILL_UNTIL,
+    RecordRule,
+    refused_command,
+)
 from vmstate.schema.vmdesc import NOTHING_DESCRIBED
 from vmstate.stream.configuration import Configuration
 from vmstate.stream.events import (
     Command,
-    CommandType,
     ConfigurationSection,
     EndOfStream,
     Event,
@@ -37,64 +45,8 @@ from vmstate.vmsd.expr import IDSTR, OWN_STATE, RELEASE
 from vmstate.vmsd.release import Release
 from vmstate.vmsd.state import facts_of
 
-ANY_INSTANCE = 0xFFFFFFFF
-"""What stands for no instance in particular."""
-
 NO_ALIAS = ANY_INSTANCE
-"""The alias_id of every other section, so that no instance in particular finds it."""
-
-NO_FILL_RELEASE = Release(8, 2)
-"""The release from which a zero page with another fill byte is refused."""
-
-HOOK_RELEASE = Release(8, 2)
-"""The release from which the hook of RDMA is passed by where there is no RDMA."""
-
-MULTIFD_FLUSH_RELEASE = Release(8, 1)
-"""The release from which the record that waits for multifd is known."""
-
-CAPABILITIES = frozenset(
-    (
-        *("xbzrle", "rdma-pin-all", "auto-converge", "zero-blocks", "compress", "events", "postcopy-ram", "x-colo"),
-        *("release-ram", "block", "return-path", "pause-before-switchover", "multifd", "dirty-bitmaps"),
-        *("postcopy-blocktime", "late-block-activate", "x-ignore-shared", "validate-uuid", "background-snapshot"),
-        *("zero-copy-send", "postcopy-preempt", "switchover-ack", "dirty-limit", "mapped-ram"),
-    )
-)
-"""All capabilities that a release knows or knew: one that none does is refused (qapi/migration.json)."""
-
-MATCHED_CAPABILITIES = ("x-ignore-shared", "mapped-ram")
-"""The capabilities that must be on, or off, on both sides (should_validate_capability)."""
-
-
-COMMAND_SIZES: dict[int, int] = {
-    CommandType.OPEN_RETURN_PATH: 0,
-    CommandType.PING: 4,
-    CommandType.POSTCOPY_LISTEN: 0,
-    CommandType.POSTCOPY_RUN: 0,
-    CommandType.PACKAGED: 4,
-    CommandType.ENABLE_COLO: 0,
-    CommandType.POSTCOPY_RESUME: 0,
-    CommandType.SWITCHOVER_START: 0,
-}
-"""The length of the data of those commands that have a fixed one."""
-
-SWITCHOVER_RELEASE = Release(10, 0)
-"""The release from which SWITCHOVER_START is known."""
-
-OUT_OF_PLACE = frozenset(
-    (
-        CommandType.PING,
-        CommandType.POSTCOPY_ADVISE,
-        CommandType.POSTCOPY_LISTEN,
-        CommandType.POSTCOPY_RUN,
-        CommandType.POSTCOPY_RAM_DISCARD,
-        CommandType.PACKAGED,
-        CommandType.RECV_BITMAP,
-    )
-)
-"""The commands that need a return path, or a state of postcopy, that a plain load does not have.
-
-POSTCOPY_RESUME does too, but where it is out of place it is passed by."""
+"""The alias_id of a section that no instance in particular finds."""
 
 
 class _Known(Data):
@@ -145,6 +97,12 @@ class KnownDestination:
     def is_before(self, release: Release) -> bool:
         """Whether it is known to be of an earlier release."""
         return self.release is not None and self.release < release
+
+    def takes(self, record: RecordRule) -> bool:
+        """Whether it takes a record of RAM."""
+        if record.since is not None and self.is_before(record.since):
+            return False
+        return record.capability != "compress" or self.compresses
 
     def find(self, name: str, instance_id: int) -> _Known | None:
         """What it has under an idstr and instance_id, as QEMU looks for it."""
@@ -228,7 +186,7 @@ class _Reader(StreamReader):
         self._whole = data
         self._closed = True
         self._destination = destination
-        self._fills = destination.is_before(NO_FILL_RELEASE)
+        self._fills = destination.is_before(ZERO_FILL_UNTIL)
         self._footers = destination.has_footers
         self.found: list[Finding] = []
         self.unjudged: list[Finding] = []
@@ -336,33 +294,14 @@ class _Reader(StreamReader):
 
     def _refused_record(self, event: RamPages | RamHook | RamMultifdFlush) -> str | None:
         """Why a record of RAM is refused (ram_load_precopy)."""
-        destination = self._destination
-        if isinstance(event, RamHook):
-            return "a hook, and no RDMA" if destination.is_before(HOOK_RELEASE) else None
-        if isinstance(event, RamMultifdFlush):
-            return "the destination does not know the record" if destination.is_before(MULTIFD_FLUSH_RELEASE) else None
-        if event.kind == "compressed" and not destination.compresses:
-            return "a compressed page, and the capability is off"
-        if event.kind == "xbzrle":
+        name: str = "hook" if isinstance(event, RamHook) else "multifd flush"
+        if isinstance(event, RamPages):
+            name = event.kind
+        needed = RECORDS.get(name)
+        if needed is not None and not self._destination.takes(needed):
+            return needed.why
+        if isinstance(event, RamPages) and event.kind == "xbzrle":
             size = page_size_of(self._configuration)
             bad = next((at for at in range(event.count) if not is_difference(event.body(at), size)), None)
             return None if bad is None else "an XBZRLE page that cannot be decoded"
         return None
-
-
-def refused_command(command: int, size: int, release: Release | None) -> str | None:
-    """Why a destination that is in no postcopy refuses a command; None where it goes on.
-
-    From loadvm_process_command and what it calls, in QEMU's migration/savevm.c.
-    """
-    wanted = COMMAND_SIZES.get(command)
-    if command == CommandType.SWITCHOVER_START and release is not None and release < SWITCHOVER_RELEASE:
-        return "the destination does not know the command"
-    if wanted is not None and size != wanted:
-        return "a command of the wrong length"
-    if command == CommandType.POSTCOPY_ADVISE and size == 0:
-        # Of dirty bitmaps alone.
-        return None
-    if command in OUT_OF_PLACE:
-        return "a command that has no place here"
-    return None
