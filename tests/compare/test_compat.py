@@ -237,6 +237,40 @@ A, B, C = field("a"), field("b", 2), field("c", 8)
         ),
         pytest.param((field("t", 48),), (field("t", 56),), [("field-size", MAY_BREAK, "t")], id="a host's sizeof"),
         pytest.param((B, field("a", 4, version=3)), (B,), [], id="a field of a later version"),
+        pytest.param((B, field("a", 4, version=3), C), (B, C), [], id="a field of a later version between others"),
+        pytest.param(
+            (A, struct("s", description("s", B, version=2, minimum=1))),
+            (A, struct("s", description("s", B, version=2, minimum=1))),
+            [],
+            id="a nested struct that can be older",
+        ),
+        pytest.param(
+            (A, struct("s", description("s", B, version=1, minimum=1))),
+            (A, struct("s", description("s", B, version=2, minimum=1))),
+            [],
+            id="a nested struct that is older, as it can be",
+        ),
+        pytest.param(
+            (A, struct("s", description("s", B, version=1, minimum=1))),
+            (A, struct("s", description("s", B, version=2, minimum=2))),
+            [("struct-version", COSMETIC, "s")],
+            id="a nested struct that is older than it can be",
+        ),
+        pytest.param(
+            (A, field("size")),
+            (A, field("tx.size"), field("rx.size")),
+            [("field-renamed", COSMETIC, "size"), ("field-new", BREAKS, "rx.size")],
+            id="a name that two end with",
+        ),
+        pytest.param(
+            (A, field("tx.size", 2), field("gone")),
+            (A, field("tx.props.size", 2), field("new", 8)),
+            [
+                *(("field-missing", BREAKS, name) for name in ("tx.size", "gone")),
+                *(("field-new", BREAKS, name) for name in ("tx.props.size", "new")),
+            ],
+            id="as many fields on both sides: which is which is not guessed",
+        ),
     ],
 )
 def test_fields(
@@ -261,6 +295,23 @@ def test_versions_of_sections(
     if destination[0] == 1:
         two = description("x", A, version=1, minimum=1)
     assert told(one, two) == expected
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"version_id": "1"},
+        {"minimum_version_id": None},
+        {"version_id": 1.0},
+        {"version_id": True, "minimum_version_id": True},
+        {"name": 1},
+    ],
+    ids=str,
+)
+def test_a_nested_description_that_is_none_is_refused(change: dict[str, Any]) -> None:
+    inner = description("s", B) | change
+    with pytest.raises(VMStateError):
+        compat(schema(description("x", A, struct("s", inner))), schema(description("x", A)))
 
 
 def test_subsections() -> None:

@@ -1,0 +1,36 @@
+"""`diff` of streams of which one alone says how it is laid out, and of what is of no section."""
+
+from __future__ import annotations
+
+import pytest
+from recorded import BARE, NO_VMDESC, plain
+
+from vmstate import assign, diff, load
+
+CHANGED = "fw_cfg.cur_entry=5"
+
+
+def changed(file: str, library: bool) -> bytes:
+    with load(plain(file)) as stream:
+        assign(stream, CHANGED)
+        return stream.to_bytes()
+
+
+@pytest.mark.parametrize("described_first", [True, False])
+def test_a_stream_that_nothing_describes_is_read_as_the_other_says(described_first: bool) -> None:
+    """Neither the library nor a vmdesc of its own: what the other stream's vmdesc says of the section holds for it."""
+    described, bare = load(changed(BARE, True), library=False), load(plain(NO_VMDESC), library=False)
+    sides = (described, bare) if described_first else (bare, described)
+    changes = [change for change in diff(*sides, library=False).changes if change.section == "fw_cfg"]
+    assert [change.path for change in changes] == ["cur_entry"]
+    assert (changes[0].before, changes[0].after) == ((5, 0) if described_first else (0, 5))
+
+
+def test_the_order_of_sections_is_of_no_instance() -> None:
+    data = plain(BARE)
+    with load(data) as stream:
+        first, second, third = [section.offset for section in stream.sections if section.kind == "full"][:3]
+    swapped = data[:first] + data[second:third] + data[first:second] + data[third:]
+    (change,) = diff(load(data), load(swapped)).changes
+    assert (change.path, change.kind, change.instance_id) == ("sections", "order", 0)
+    assert sorted(change.before) == sorted(change.after) and change.before != change.after
