@@ -130,11 +130,11 @@ def _main(words: list[str]) -> int:
     # A parser takes as long to make as a small file to read: the others are for the help and for complaints.
     for verb in words[:1] if words[:1] == [wanted] and wanted in VERBS else VERBS:
         purpose = VERBS[verb]
-        one = verbs.add_parser(verb, help=purpose, description=f"{purpose[0].upper()}{purpose[1:]}.")
+        verb_parser = verbs.add_parser(verb, help=purpose, description=f"{purpose[0].upper()}{purpose[1:]}.")
         if verb == wanted:
             # Only the verb that is asked for is imported.
-            import_module(f"vmstate.cli.{verb}").arguments(one)
-            if "--" in words and _takes_command(one, words):
+            import_module(f"vmstate.cli.{verb}").arguments(verb_parser)
+            if "--" in words and _takes_command(verb_parser, words):
                 # What stands behind is another program's command line, and nothing in it is ours.
                 cut = words.index("--")
                 words, command = words[:cut], words[cut + 1 :]

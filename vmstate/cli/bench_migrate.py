@@ -73,9 +73,9 @@ def run(options: argparse.Namespace) -> int:
         plot(measured, options.plot)
     difference = changes(measured) if len(measured) == 2 else {}
     if options.format == "json":
-        found: dict[str, Any] = {"runs": options.runs, "warm_up": options.warm_up, "queue_pairs": options.queue_pairs}
-        found["modes"] = {one.mode.name: one.as_dict() for one in measured}
-        json.dump({**found, "changes_percent": difference}, sys.stdout)
+        report: dict[str, Any] = {"runs": options.runs, "warm_up": options.warm_up, "queue_pairs": options.queue_pairs}
+        report["modes"] = {mode.mode.name: mode.as_dict() for mode in measured}
+        json.dump({**report, "changes_percent": difference}, sys.stdout)
         print()
     else:
         show(measured, difference)
@@ -84,20 +84,20 @@ def run(options: argparse.Namespace) -> int:
 
 def show(measured: Sequence[Measured], difference: dict[str, dict[str, float]]) -> None:
     """The table of the modes side by side, then the devices that take longest."""
-    found = [one.as_dict() for one in measured]
-    names = "".join(f"{one_line(one.mode.name)[:15]:>16}" for one in measured)
+    figures = [mode_figures.as_dict() for mode_figures in measured]
+    names = "".join(f"{one_line(mode_figures.mode.name)[:15]:>16}" for mode_figures in measured)
     print(f"{'milliseconds':<36}{names}{'change':>10}" if difference else f"{'milliseconds':<36}{names}")
     for metric, title in METRICS.items():
         for number in ("median", "p95"):
-            cells = "".join(f"{one[metric][number]:>16.1f}" for one in found)
+            cells = "".join(f"{mode_figures[metric][number]:>16.1f}" for mode_figures in figures)
             changed = difference.get(metric, {}).get(number)
             print(f"{f'{title}, {number}':<36}{cells}" + ("" if changed is None else f"{changed:>+9.1f}%"))
-    interval = "".join(f"{one['probe_interval_ms']['median']:>16.1f}" for one in found)
+    interval = "".join(f"{mode_figures['probe_interval_ms']['median']:>16.1f}" for mode_figures in figures)
     print(f"{'between two packets, median':<36}{interval}")
-    for one, numbers in zip(measured, found, strict=True):
+    for mode_figures, numbers in zip(measured, figures, strict=True):
         if numbers["devices"]:
             print()
-            print(one_line(f"{one.mode.name}, QEMU {one.qemu_version}: microseconds, median"))
+            print(one_line(f"{mode_figures.mode.name}, QEMU {mode_figures.qemu_version}: microseconds, median"))
             print(f"{'':<40}{'bytes':>10}{'save':>10}{'load':>10}")
         for row in numbers["devices"][:DEVICES]:
             size = "" if row["bytes"] is None else row["bytes"]

@@ -72,14 +72,14 @@ def run(options: argparse.Namespace) -> int:
 
 def show(report: Report) -> None:
     """The tables: what happened, and what each operation took."""
-    found = report.as_dict()
-    print(one_line(f"{report.device}: {found['runs']} timed runs of each way"))
+    report_values = report.as_dict()
+    print(one_line(f"{report.device}: {report_values['runs']} timed runs of each way"))
     print()
     print(f"{'milliseconds, median of the runs':<34}" + "".join(f"{name:>18}" for name in COLUMNS.values()))
-    for row in found["steps"]:
+    for row in report_values["steps"]:
         print(f"{row['operation']:<34}" + "".join(_cell(row.get(key)) for key in COLUMNS))
     for number in ("median", "p95"):
-        print(f"{f'total, {number}':<34}" + "".join(_total(found["totals_ms"][key], number) for key in COLUMNS))
+        print(f"{f'total, {number}':<34}" + "".join(_total(report_values["totals_ms"][key], number) for key in COLUMNS))
     print()
     for result in report.results:
         show_result(result)
@@ -94,10 +94,10 @@ def show_result(result: Result) -> None:
         print(one_line(f"    {failure}"))
 
 
-def _cell(found: dict[str, Any] | None) -> str:
-    text = "" if found is None else f"{found['count']} x   {found['median_ms']:.3f}"
+def _cell(figure: dict[str, Any] | None) -> str:
+    text = "" if figure is None else f"{figure['count']} x   {figure['median_ms']:.3f}"
     return f"{text:>18}"
 
 
-def _total(found: dict[str, float], number: str) -> str:
-    return f"{found[number]:>18.3f}"
+def _total(figure: dict[str, float], number: str) -> str:
+    return f"{figure[number]:>18.3f}"

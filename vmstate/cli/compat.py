@@ -56,21 +56,21 @@ def run(options: argparse.Namespace) -> int:
     if options.b is None:
         return matrix(options, accepted, facts)
     direction: Direction = "both" if options.both else "backward" if options.reverse else "forward"
-    found = compat(options.a, options.b, direction=direction, machine=options.machine, facts=facts)
+    compatibility = compat(options.a, options.b, direction=direction, machine=options.machine, facts=facts)
     if options.write_baseline:
-        chosen = [finding for finding in found.findings if finding.severity != COSMETIC]
+        chosen = [finding for finding in compatibility.findings if finding.severity != COSMETIC]
         write_baseline(options.write_baseline, chosen, options.reason, accepted)
         accepted |= {finding.id: options.reason for finding in chosen if finding.id not in accepted}
-    counting = [finding for finding in found.findings if finding.id not in accepted]
+    counting = [finding for finding in compatibility.findings if finding.id not in accepted]
     if options.format == "json":
-        write(document(found, counting, accepted))
+        write(document(compatibility, counting, accepted))
     elif options.format == "sarif":
         from vmstate import __version__
         from vmstate.compare.findings import sarif
 
-        write(sarif(found.findings, accepted, found.a.name, found.b.name, __version__))
+        write(sarif(compatibility.findings, accepted, compatibility.a.name, compatibility.b.name, __version__))
     else:
-        print_text(found, counting, accepted, everything=options.all)
+        print_text(compatibility, counting, accepted, everything=options.all)
     return 1 if any(finding.severity == BREAKS for finding in counting) else 0
 
 
@@ -94,27 +94,31 @@ def write(value: Any) -> None:
     print()
 
 
-def document(found: Compatibility, counting: list[CompatFinding], accepted: Mapping[str, str]) -> dict[str, Any]:
+def document(
+    compatibility: Compatibility, counting: list[CompatFinding], accepted: Mapping[str, str]
+) -> dict[str, Any]:
     """What was found, as JSON values."""
     return {
-        "a": found.a.name,
-        "b": found.b.name,
+        "a": compatibility.a.name,
+        "b": compatibility.b.name,
         "findings": [finding.as_dict() for finding in counting],
         "accepted": [
-            finding.as_dict() | {"reason": accepted[finding.id]} for finding in found.findings if finding.id in accepted
+            finding.as_dict() | {"reason": accepted[finding.id]}
+            for finding in compatibility.findings
+            if finding.id in accepted
         ],
-        "stale": stale(found, accepted),
+        "stale": stale(compatibility, accepted),
     }
 
 
-def stale(found: Compatibility, accepted: Mapping[str, str]) -> list[str]:
+def stale(compatibility: Compatibility, accepted: Mapping[str, str]) -> list[str]:
     """The ids of a baseline that no finding has any more."""
-    ids = {finding.id for finding in found.findings}
+    ids = {finding.id for finding in compatibility.findings}
     return [name for name in accepted if name not in ids]
 
 
 def print_text(
-    found: Compatibility, counting: list[CompatFinding], accepted: Mapping[str, str], *, everything: bool
+    compatibility: Compatibility, counting: list[CompatFinding], accepted: Mapping[str, str], *, everything: bool
 ) -> None:
     """What was found, for a reader."""
     shown = [finding for finding in counting if everything or finding.severity != COSMETIC]
@@ -125,14 +129,14 @@ def print_text(
             print(one_line(f"  {line(finding)}"))
     counts = [sum(finding.severity == severity for finding in counting) for severity in SEVERITIES]
     verdict = "incompatible" if counts[0] else "compatible"
-    text = f"{one_line(found.a.name)} and {one_line(found.b.name)}: {verdict}: {told(counts)}"
-    known = len(found.findings) - len(counting)
+    text = f"{one_line(compatibility.a.name)} and {one_line(compatibility.b.name)}: {verdict}: {told(counts)}"
+    known = len(compatibility.findings) - len(counting)
     if known:
         text += f"; {known} accepted by the baseline"
     if counts[2] and not everything:
         text += "; --all shows what is cosmetic"
     print(text)
-    gone = stale(found, accepted)
+    gone = stale(compatibility, accepted)
     if gone:
         print(f"the baseline accepts {counted(len(gone), 'finding')} that are no more: {one_line(', '.join(gone[:5]))}")
 
@@ -161,28 +165,37 @@ def matrix(options: argparse.Namespace, accepted: Mapping[str, str], facts: Mapp
     if options.format == "sarif" or options.write_baseline:
         raise SchemaError("a folder has neither SARIF nor a baseline to write: compare two files", file=options.a)
     schemas = sorted((open_schema(path) for path in dumps_in(options.a)), key=lambda schema: natural(label(schema)))
-    pairs = [(one, two) for one in schemas for two in schemas if one is not two and one.machine == two.machine]
+    pairs = [
+        (source, destination)
+        for source in schemas
+        for destination in schemas
+        if source is not destination and source.machine == destination.machine
+    ]
     if not pairs:
         raise SchemaError(
             "the folder has no two -dump-vmstate files (*.json, compressed or not) of one machine type",
             file=options.a,
-            found=", ".join(f"{os.path.basename(one.name)}: {one.machine}" for one in schemas) or "none at all",
+            found=", ".join(f"{os.path.basename(source.name)}: {source.machine}" for source in schemas)
+            or "none at all",
         )
     results = []
-    for one, two in pairs:
-        found = compat(one, two, facts=facts)
-        results.append((found, [finding for finding in found.findings if finding.id not in accepted]))
+    for source, destination in pairs:
+        compatibility = compat(source, destination, facts=facts)
+        results.append((compatibility, [finding for finding in compatibility.findings if finding.id not in accepted]))
     if options.format == "json":
         write(
             {
                 "folder": options.a,
                 "pairs": [
-                    document(found, counting, accepted) | {"machine": found.a.machine} for found, counting in results
+                    document(compatibility, counting, accepted) | {"machine": compatibility.a.machine}
+                    for compatibility, counting in results
                 ],
             }
         )
     else:
-        print_matrix(schemas, {(found.a.name, found.b.name): counting for found, counting in results})
+        print_matrix(
+            schemas, {(compatibility.a.name, compatibility.b.name): counting for compatibility, counting in results}
+        )
     broken = any(finding.severity == BREAKS for _, counting in results for finding in counting)
     return 1 if broken else 0
 

@@ -15,24 +15,24 @@ from vmstate.saved.loading import load
 def run_cost(options: argparse.Namespace) -> int:
     """Say what the devices of a stream cost."""
     with load(options.file) as stream:
-        found = cost_of(stream, traces=options.trace)
-        guesses = [] if options.queue_pairs is None else what_if(stream, options.queue_pairs, found.sections)
+        costs = cost_of(stream, traces=options.trace)
+        guesses = [] if options.queue_pairs is None else what_if(stream, options.queue_pairs, costs.sections)
     if options.format == "json":
-        json.dump(document(found, guesses), sys.stdout)
+        json.dump(document(costs, guesses), sys.stdout)
         print()
     else:
-        print_text(found, guesses, options.queue_pairs)
+        print_text(costs, guesses, options.queue_pairs)
     return 0
 
 
-def document(found: Cost, guesses: list[WhatIf]) -> dict[str, Any]:
+def document(costs: Cost, guesses: list[WhatIf]) -> dict[str, Any]:
     """The cost as JSON values."""
     return {
-        "file": found.name,
-        "bytes": found.bytes,
-        "framing": found.framing,
-        "save_us": found.total_us("save"),
-        "load_us": found.total_us("load"),
+        "file": costs.name,
+        "bytes": costs.bytes,
+        "framing": costs.framing,
+        "save_us": costs.total_us("save"),
+        "load_us": costs.total_us("load"),
         "sections": [
             {
                 "name": section.name,
@@ -42,35 +42,35 @@ def document(found: Cost, guesses: list[WhatIf]) -> dict[str, Any]:
                 "save_us": section.save_us,
                 "load_us": section.load_us,
             }
-            for section in found.sections
+            for section in costs.sections
         ],
         "unmatched": [
             {"direction": direction, "name": name, "instance_id": instance_id, "us": took}
-            for direction, name, instance_id, took in found.unmatched
+            for direction, name, instance_id, took in costs.unmatched
         ],
         "what_if": [guess.as_dict() for guess in guesses],
     }
 
 
-def print_text(found: Cost, guesses: list[WhatIf], pairs: int | None) -> None:
+def print_text(costs: Cost, guesses: list[WhatIf], pairs: int | None) -> None:
     """The cost for a reader, the dearest first."""
 
     def weight(section: SectionCost) -> tuple[int, int]:
         return (section.load_us or 0) + (section.save_us or 0), section.bytes
 
     rows = [("bytes", "save us", "load us", "section")]
-    for section in sorted(found.sections, key=weight, reverse=True):
+    for section in sorted(costs.sections, key=weight, reverse=True):
         name = section.name + (f"#{section.instance_id}" if section.instance_id else "")
         rows.append((f"{section.bytes:,}", number(section.save_us), number(section.load_us), one_line(name)))
         rows += [(f"{part.bytes:,}", "", "", f"  {one_line(part.path)}") for part in section.parts]
-    rows.append((f"{found.framing:,}", "", "", "everything else, the vmdesc included"))
-    total = number(found.total_us("save")), number(found.total_us("load"))
-    rows.append((f"{found.bytes:,}", *total, "the whole stream"))
+    rows.append((f"{costs.framing:,}", "", "", "everything else, the vmdesc included"))
+    total = number(costs.total_us("save")), number(costs.total_us("load"))
+    rows.append((f"{costs.bytes:,}", *total, "the whole stream"))
     widths = [max(len(row[column]) for row in rows) for column in range(3)]
     for row in rows:
         cells = [cell.rjust(width) for cell, width in zip(row, widths, strict=False)]
         print("  ".join([*cells, row[3]]).rstrip())
-    for direction, name, instance_id, took in found.unmatched:
+    for direction, name, instance_id, took in costs.unmatched:
         if took:
             print(f"a trace has {direction} {one_line(name)}#{instance_id} ({took} us), the stream has not")
     for guess in guesses:

@@ -38,24 +38,24 @@ def run(options: argparse.Namespace) -> int:
         noise = {kind for kind in options.noise.split(",") if kind}
     if options.all:
         noise = set()
-    found = diff(options.a, options.b, noise=noise, ignore=options.ignore)
+    difference = diff(options.a, options.b, noise=noise, ignore=options.ignore)
     if options.format == "json":
-        json.dump(document(found), sys.stdout)
+        json.dump(document(difference), sys.stdout)
         print()
     else:
-        print_text(found)
-    return 0 if found.equal else 1
+        print_text(difference)
+    return 0 if difference.equal else 1
 
 
-def document(found: Difference) -> dict[str, Any]:
+def document(difference: Difference) -> dict[str, Any]:
     """What differs, as JSON values."""
     return {
-        "a": found.a,
-        "b": found.b,
-        "equal": found.equal,
-        "identical": found.identical,
-        "changes": [change_document(change) for change in found.changes],
-        "ignored": [change_document(change) for change in found.ignored],
+        "a": difference.a,
+        "b": difference.b,
+        "equal": difference.equal,
+        "identical": difference.identical,
+        "changes": [change_document(change) for change in difference.changes],
+        "ignored": [change_document(change) for change in difference.ignored],
     }
 
 
@@ -64,8 +64,8 @@ def change_document(change: Change) -> dict[str, Any]:
     return change.as_dict() | {"before": to_plain(change.before), "after": to_plain(change.after)}
 
 
-def print_text(found: Difference) -> None:
+def print_text(difference: Difference) -> None:
     """What differs, for a reader."""
-    for line in lines_of(found.changes):
+    for line in lines_of(difference.changes):
         print(line)
-    print(verdict_of(found))
+    print(verdict_of(difference))

@@ -119,12 +119,12 @@ def print_plan(plan: Plan) -> None:
 
 def _change(before: Any, after: Any) -> str:
     """A value before and after; of long ones what is around the first place where they differ."""
-    one, two = _text(before), _text(after)
+    before_text, after_text = _text(before), _text(after)
     start = 0
-    if max(len(one), len(two)) > LONG:
-        alike = sum(1 for _ in takewhile(lambda both: both[0] == both[1], zip(one, two, strict=False)))
+    if max(len(before_text), len(after_text)) > LONG:
+        alike = sum(1 for _ in takewhile(lambda both: both[0] == both[1], zip(before_text, after_text, strict=False)))
         start = max(0, alike - LONG // 2)
-    return f"{_window(one, start)} -> {_window(two, start)}"
+    return f"{_window(before_text, start)} -> {_window(after_text, start)}"
 
 
 def _text(value: Any) -> str:

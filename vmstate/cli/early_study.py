@@ -71,7 +71,7 @@ def run(options: argparse.Namespace) -> int:
         json.dump({"actions": [result.as_dict() for result in results]}, sys.stdout)
         print()
     tried = [result for result in results if result.left_out is None]
-    good = all(one.lives for result in tried for one in result.loads if one.policy == "per-item")
+    good = all(load.lives for result in tried for load in result.loads if load.policy == "per-item")
     return 0 if tried and good else 1
 
 
@@ -84,26 +84,26 @@ def show(result: Result) -> None:
         if len(result.devices) > 1:
             print(one_line(device.name))
         cells = "".join(f"{plan.mode:>9}{plan.bytes:>8}{_record(plan.policy, result)}" for plan in device.plans)
-        loads = ", ".join(f"{one.policy} {_outcome(one)}" for one in result.loads)
+        loads = ", ".join(f"{load.policy} {_outcome(load)}" for load in result.loads)
         print(f"{result.name:<16}{device.evidence.reset:<11}{cells}  {loads}", flush=True)
         for plan in device.plans:
             if plan.reasons or plan.lost:
                 items = ", ".join(reason.item for reason in plan.reasons) or "nothing"
                 lost = f"; lost: {', '.join(plan.lost)}" if plan.lost else ""
                 print(f"    {plan.policy}: {items}{lost}")
-    for one in result.loads:
-        if one.error is not None:
-            print(one_line(f"    {one.policy}: {one.error}"))
+    for load in result.loads:
+        if load.error is not None:
+            print(one_line(f"    {load.policy}: {load.error}"))
 
 
 def _record(policy: str, result: Result) -> str:
     return f"{result.record_bytes:>8}" if policy == "per-item" else ""
 
 
-def _outcome(one: Loaded) -> str:
-    if one.status is None:
+def _outcome(load: Loaded) -> str:
+    if load.status is None:
         return "refused"
-    if not one.console:
+    if not load.console:
         return "no console"
-    queues = ",".join(map(str, one.moved))
-    return f"alive ({queues})" if one.network else "no network"
+    queues = ",".join(map(str, load.moved))
+    return f"alive ({queues})" if load.network else "no network"

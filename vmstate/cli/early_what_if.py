@@ -36,21 +36,27 @@ def run(options: argparse.Namespace) -> int:
     ]
     wanted = [figures for name, figures in NAMES.items() if options.figures in (name, "all")]
     answers = [
-        (question, [answer for answer in what_if(question) if answer.figures in [one.name for one in wanted]])
+        (
+            question,
+            [answer for answer in what_if(question) if answer.figures in [figure_set.name for figure_set in wanted]],
+        )
         for question in questions
     ]
     if options.format == "json":
         document = {
-            "what_if": [question.as_dict() | {"answers": list(map(_numbers, found))} for question, found in answers],
-            "figures": {one.name: [figure.as_dict() for figure in one.figures] for one in wanted},
+            "what_if": [
+                question.as_dict() | {"answers": list(map(_numbers, answers_here))}
+                for question, answers_here in answers
+            ],
+            "figures": {figure_set.name: [figure.as_dict() for figure in figure_set.figures] for figure_set in wanted},
         }
         json.dump(document, sys.stdout)
         print()
         return 0
     columns = ("full reload", "baseline", "minimal", "full", "expected", "set-up")
     print(f"{'milliseconds of downtime':<34}" + "".join(f"{column:>12}" for column in columns))
-    for question, found in answers:
-        for answer in found:
+    for question, answers_here in answers:
+        for answer in answers_here:
             print(_line(question.backend, answer))
     return 0
 

@@ -56,14 +56,14 @@ def run(options: argparse.Namespace) -> int:
             return 0
         raise VMStateError("which stream?", expected="vmstate explain STREAM --against ...")
     try:
-        found = explain(options.stream, target, log=options.log)
+        explanation = explain(options.stream, target, log=options.log)
     except VMStateError as error:
         raise error.within(file=options.stream) from None
     if options.format == "json":
-        print(json.dumps(found.as_dict()))
+        print(json.dumps(explanation.as_dict()))
     else:
-        print_text(found)
-    return 0 if found.verdict == "loads" else 1
+        print_text(explanation)
+    return 0 if explanation.verdict == "loads" else 1
 
 
 def target_of(options: argparse.Namespace) -> Target:
@@ -87,25 +87,25 @@ def target_of(options: argparse.Namespace) -> Target:
     return open_target(options.against, machine=options.machine)
 
 
-def print_text(found: Explanation) -> None:
+def print_text(explanation: Explanation) -> None:
     """What was found, for a reader."""
     words = {"loads": "loads in", "fails": "fails in", "unknown": "may or may not load in"}
-    print(one_line(f"{found.stream}: {words[found.verdict]} {found.target}"))
-    for finding in found.findings:
+    print(one_line(f"{explanation.stream}: {words[explanation.verdict]} {explanation.target}"))
+    for finding in explanation.findings:
         if finding.severity != COSMETIC:
             print_finding(finding)
-    cosmetic = [finding for finding in found.findings if finding.severity == COSMETIC]
+    cosmetic = [finding for finding in explanation.findings if finding.severity == COSMETIC]
     for finding in cosmetic[:SHOWN_NOTES]:
         print(one_line(f"  note: {where(finding)}{finding.message}"))
     if len(cosmetic) > SHOWN_NOTES:
         print(f"  and {len(cosmetic) - SHOWN_NOTES} more notes (--format json has all)")
-    for text in found.assumed:
+    for text in explanation.assumed:
         print(one_line(f"  taken for granted: {text}"))
-    if found.log:
+    if explanation.log:
         print("the log")
-    for one in found.log[:SHOWN_LINES]:
-        print(one_line(f"  {one.line.text}"))
-        print(one_line(f"    {'explained by ' + one.explained_by if one.explained_by else 'not explained'}"))
+    for line in explanation.log[:SHOWN_LINES]:
+        print(one_line(f"  {line.line.text}"))
+        print(one_line(f"    {'explained by ' + line.explained_by if line.explained_by else 'not explained'}"))
 
 
 def print_finding(finding: Explained) -> None:

@@ -193,8 +193,8 @@ def _replay(options: argparse.Namespace) -> int:
     from vmstate.fuzz.minimise import spoilt
 
     place = Path(options.replay)
-    said = read_finding(place / "finding.json")
-    file = place.parent.parent / "seeds" / f"{said.get('seed_sha256')}.mig"
+    finding = read_finding(place / "finding.json")
+    file = place.parent.parent / "seeds" / f"{finding.get('seed_sha256')}.mig"
     if not file.exists():
         # Whoever keeps findings for long has compressed it.
         file = file.with_name(file.name + ".xz")
@@ -202,11 +202,11 @@ def _replay(options: argparse.Namespace) -> int:
     options.whole = True
     options.devices = "*"
     subjects, make_target = target_of(options, place)
-    found = found_of(said, subjects[0])
+    again = found_of(finding, subjects[0])
     target = make_target()
     try:
-        verdict = target.run(subjects[0], spoilt(subjects[0], found.mutations), found.mutations)
+        verdict = target.run(subjects[0], spoilt(subjects[0], again.mutations), again.mutations)
     finally:
         target.close()
-    print(words(found.replace(verdict=verdict)), end="")
+    print(words(again.replace(verdict=verdict)), end="")
     return 1 if verdict.is_finding else 0

@@ -65,15 +65,16 @@ def run(options: argparse.Namespace) -> int:
                 answers = {command: machine.ask(command) for command in options.ask}
     except VMStateError as error:
         raise error.within(file=options.file) from None
-    other = next((place for place in outcome.places if place.another_machine), None)
+    elsewhere = next((place for place in outcome.places if place.another_machine), None)
     if options.format == "json":
         print(json.dumps({"file": options.file, **outcome.as_dict(), "guest": typed, "answers": answers}))
-    if other is not None:
+    if elsewhere is not None:
         raise VMStateError(
-            f"the command line is of another machine: {other.message} (QEMU {outcome.qemu_version}: {outcome.error})",
+            f"the command line is of another machine: {elsewhere.message} "
+            f"(QEMU {outcome.qemu_version}: {outcome.error})",
             file=options.file,
-            section=other.section,
-            offset=other.offset,
+            section=elsewhere.section,
+            offset=elsewhere.offset,
         )
     if options.format == "json":
         return 0 if outcome.accepted else 1

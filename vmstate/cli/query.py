@@ -58,7 +58,7 @@ def write_json(answer: Answer, sources: dict[str, list[Source]] | None) -> None:
     """The answer alone; with the sources it is `return` and they are `explain`."""
     document = answer.value
     if sources is not None:
-        explained = {key: [source.as_dict() for source in found] for key, found in sources.items()}
+        explained = {key: [source.as_dict() for source in origins] for key, origins in sources.items()}
         document = {"return": answer.value, "explain": explained}
     json.dump(document, sys.stdout)
     print()

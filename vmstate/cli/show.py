@@ -170,7 +170,7 @@ def children(value: Any) -> Tree:
         return ram_tree([value])
     if isinstance(value, (list, tuple, Records)):
         folds = folded(value)
-        if len(folds) > FEW and len(folds) * ROW > len(value) and all(type(one) is int for one in value):
+        if len(folds) > FEW and len(folds) * ROW > len(value) and all(type(element) is int for element in value):
             return rows(value)
         return [(label, content(inner)) for label, inner in folds]
     pairs = value.items() if isinstance(value, dict) else items_of(value)
@@ -198,18 +198,20 @@ def content(value: Any) -> Any:
 
 def is_short(value: Any) -> bool:
     """Whether a list fits on a line."""
-    return len(value) <= FEW and not any(isinstance(one, (list, tuple, dict)) or is_state(one) for one in value)
+    return len(value) <= FEW and not any(
+        isinstance(element, (list, tuple, dict)) or is_state(element) for element in value
+    )
 
 
 def folded(value: Any) -> list[tuple[str, Any]]:
     """The elements, runs of equal ones as one."""
     runs: list[tuple[int, int, Any]] = []
-    for index, one in enumerate(value):
-        if runs and runs[-1][2] == one:
-            runs[-1] = (runs[-1][0], index, one)
+    for index, element in enumerate(value):
+        if runs and runs[-1][2] == element:
+            runs[-1] = (runs[-1][0], index, element)
         else:
-            runs.append((index, index, one))
-    return [(f"[{first}]" if first == last else f"[{first}..{last}]", one) for first, last, one in runs]
+            runs.append((index, index, element))
+    return [(f"[{first}]" if first == last else f"[{first}..{last}]", element) for first, last, element in runs]
 
 
 def text_of(value: Any) -> str:
@@ -231,8 +233,8 @@ def text_of(value: Any) -> str:
         return f"{shown} ... ({len(value)} bytes)" if len(value) > 32 else shown or "no bytes"
     if isinstance(value, (list, tuple, Records)):
         # Numbers that are no counts are easier to read in hex.
-        wide = any(isinstance(one, int) and one >= 1 << 16 for one in value)
-        return "[" + ", ".join(short_text(one, wide=wide) for one in value) + "]"
+        wide = any(isinstance(element, int) and element >= 1 << 16 for element in value)
+        return "[" + ", ".join(short_text(element, wide=wide) for element in value) + "]"
     if isinstance(value, (set, frozenset)):
         return set_text(sorted(value))
     return "NULL" if value is None else one_line(str(value))
@@ -241,11 +243,11 @@ def text_of(value: Any) -> str:
 def set_text(value: list[Any]) -> str:
     """The members of a set, runs of numbers as one."""
     runs: list[list[Any]] = []
-    for one in value:
-        if runs and isinstance(one, int) and one == runs[-1][-1] + 1:
-            runs[-1] = [runs[-1][0], one]
+    for element in value:
+        if runs and isinstance(element, int) and element == runs[-1][-1] + 1:
+            runs[-1] = [runs[-1][0], element]
         else:
-            runs.append([one])
+            runs.append([element])
     return ", ".join("..".join(map(str, run)) for run in runs) or "nothing"
 
 

@@ -87,12 +87,12 @@ class _Scope:
     def fact(self, fact: Fact) -> Any:
         if fact.name in self._facts:
             return self._facts[fact.name]
-        found = UNKNOWN if fact.derived is None else fact.derived.evaluate(self)
-        if found is None or found is UNKNOWN:
-            found = fact.default
-        if found is UNKNOWN:
+        value = UNKNOWN if fact.derived is None else fact.derived.evaluate(self)
+        if value is None or value is UNKNOWN:
+            value = fact.default
+        if value is UNKNOWN:
             raise cs.ExplicitError(f"the fact {fact.name!r} is not known")
-        return found
+        return value
 
 
 class _Layout:
@@ -353,8 +353,8 @@ class _Subsections(cs.Construct):  # type: ignore[misc]
         return self.bodies[vmsd.name, version_id]
 
     def _parse(self, stream: Any, context: Any, path: str) -> Any:
-        found = {sub.attribute: None for sub in self.vmsd.subsections}
-        context.update(found)
+        states = {sub.attribute: None for sub in self.vmsd.subsections}
+        context.update(states)
         while (name := self.next_name(stream)) is not None:
             # Names are compared as C strings.
             sub = self.known.get(name.split(b"\0")[0])
@@ -368,8 +368,8 @@ class _Subsections(cs.Construct):  # type: ignore[misc]
             state = self.body(sub.vmsd, version_id)._parsereport(stream, context, path)
             if version_id != sub.vmsd.version_id:
                 state[VERSION_KEY] = version_id
-            found[sub.attribute] = context[sub.attribute] = state
-        return found
+            states[sub.attribute] = context[sub.attribute] = state
+        return states
 
     def next_name(self, stream: Any) -> bytes | None:
         """The name of the subsection of this struct that stands here, if one does. Reads nothing."""
@@ -377,9 +377,9 @@ class _Subsections(cs.Construct):  # type: ignore[misc]
         head = stream.read(2)
         name: bytes = stream.read(head[1]) if len(head) == 2 else b""
         stream.seek(start)
-        own = self.vmsd.wire_name
+        wire_name = self.vmsd.wire_name
         is_one = len(head) == 2 and head[0] == 0x05 and len(name) == head[1]
-        return name if is_one and len(name) > len(own) and name.startswith(own) else None
+        return name if is_one and len(name) > len(wire_name) and name.startswith(wire_name) else None
 
     def _build(self, obj: Any, stream: Any, context: Any, path: str) -> Any:
         for sub in self.vmsd.subsections:
@@ -509,15 +509,15 @@ class _MarkedList(cs.Subconstruct):  # type: ignore[misc]
     """Elements, each behind a byte that is not 0, ended by a byte 0."""
 
     def _parse(self, stream: Any, context: Any, path: str) -> Any:
-        found = cs.ListContainer()
+        elements = cs.ListContainer()
         while cs.Byte._parsereport(stream, context, path):
-            found.append(self.subcon._parsereport(stream, context, path))
-        return found
+            elements.append(self.subcon._parsereport(stream, context, path))
+        return elements
 
     def _build(self, obj: Any, stream: Any, context: Any, path: str) -> Any:
-        for one in obj:
+        for element in obj:
             cs.Byte._build(1, stream, context, path)
-            self.subcon._build(one, stream, context, path)
+            self.subcon._build(element, stream, context, path)
         cs.Byte._build(0, stream, context, path)
         return obj
 
@@ -527,10 +527,10 @@ class _Counted(cs.Subconstruct):  # type: ignore[misc]
 
     def _parse(self, stream: Any, context: Any, path: str) -> Any:
         count = cs.Int32ub._parsereport(stream, context, path)
-        found = self.subcon._parsereport(stream, context, path)
-        if len(found) != count:
-            raise cs.RangeError(f"{len(found)} elements, where {count} were told", path=path)
-        return found
+        elements = self.subcon._parsereport(stream, context, path)
+        if len(elements) != count:
+            raise cs.RangeError(f"{len(elements)} elements, where {count} were told", path=path)
+        return elements
 
     def _build(self, obj: Any, stream: Any, context: Any, path: str) -> Any:
         cs.Int32ub._build(len(obj), stream, context, path)
@@ -546,18 +546,18 @@ class _KeyedList(cs.Subconstruct):  # type: ignore[misc]
         self.attribute = attribute
 
     def _parse(self, stream: Any, context: Any, path: str) -> Any:
-        found = cs.ListContainer()
+        elements = cs.ListContainer()
         start = stream.tell()
         while self.key._parsereport(stream, context, path):
             stream.seek(start)
-            found.append(self.subcon._parsereport(stream, context, path))
+            elements.append(self.subcon._parsereport(stream, context, path))
             start = stream.tell()
-        return found
+        return elements
 
     def _build(self, obj: Any, stream: Any, context: Any, path: str) -> Any:
-        for one in obj:
-            if not one[self.attribute]:
+        for element in obj:
+            if not element[self.attribute]:
                 raise cs.ValidationError("a key of zero would end the list", path=path)
-            self.subcon._build(one, stream, context, path)
+            self.subcon._build(element, stream, context, path)
         self.key._build(0, stream, context, path)
         return obj

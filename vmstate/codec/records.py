@@ -137,15 +137,15 @@ class Records(MutableSequence[Any]):
     def __repr__(self) -> str:
         return repr(list(self))
 
-    def differing(self, other: Records) -> list[int]:
+    def differing(self, records: Records) -> list[int]:
         """The numbers of the elements that differ, as far as both go. Bytes are compared; elements only if touched."""
-        common = min(len(self), len(other))
-        if self._all is not None or other._all is not None or self._kind is not other._kind:
-            return [number for number in range(common) if self[number] != other[number]]
-        touched = {number for number in (*self._made, *other._made) if number < common}
+        common = min(len(self), len(records))
+        if self._all is not None or records._all is not None or self._kind is not records._kind:
+            return [number for number in range(common) if self[number] != records[number]]
+        touched = {number for number in (*self._made, *records._made) if number < common}
         size = self._kind.size
-        numbers = {number for number in touched if self[number] != other[number]}
-        numbers.update(number for number in _unequal(self._raw, other._raw, size, 0, common) if number not in touched)
+        numbers = {number for number in touched if self[number] != records[number]}
+        numbers.update(number for number in _unequal(self._raw, records._raw, size, 0, common) if number not in touched)
         return sorted(numbers)
 
     @property

@@ -174,15 +174,15 @@ def _leaf(vmsd: VMStateDescription, place: int) -> tuple[Step, Put] | None:
     key = ("leaf", place)
     if key not in vmsd.compiled:
         vmsd.compiled[key] = compile_present(Place(field, 0, field.attribute), FAST)[:2]
-    found: tuple[Step, Put] = vmsd.compiled[key]
-    return found
+    leaf: tuple[Step, Put] = vmsd.compiled[key]
+    return leaf
 
 
 def _chosen(device: Device, kind: t.Choice, pos: int) -> t.WireType:
     value = kind.on.evaluate(device)
-    for case, one in kind.cases:
+    for case, case_kind in kind.cases:
         if case == value:
-            return one.resolve() if isinstance(one, t.Later) else one
+            return case_kind.resolve() if isinstance(case_kind, t.Later) else case_kind
     raise device.ctx.wrong(f"{kind.on} selects nothing", pos, found=repr(value))
 
 
@@ -252,11 +252,11 @@ def _load_field(device: Device, place: int, pos: int) -> int:
         if not isinstance(field.type, t.WithTmp) or not _has_parent(field.type.vmsd):
             device.set(field.attribute, value)
         return pos
-    found: list[Any] = []
-    device.values = found
-    end = leaf[0](device.ctx, device, pos, found)
-    if field.in_state and _accepted(device, field, found[0], pos):
-        device.set(field.attribute, found[0])
+    loaded: list[Any] = []
+    device.values = loaded
+    end = leaf[0](device.ctx, device, pos, loaded)
+    if field.in_state and _accepted(device, field, loaded[0], pos):
+        device.set(field.attribute, loaded[0])
     return end
 
 
@@ -292,36 +292,36 @@ class _Offered(Device):
 
 def _load_compound(device: Device, field: Field, pos: int) -> tuple[Any, int]:
     """A field with structs inside, or an array of pointers. Objects that are there are loaded into."""
-    ctx, own = device.ctx, device.get(field.attribute)
+    ctx, device_value = device.ctx, device.get(field.attribute)
     if field.count is None:
-        return _load_element(device, field, field.type, own, pos)
+        return _load_element(device, field, field.type, device_value, pos)
     elements = number(ctx, device, field.count, "count", pos)
-    there = _flat(own, field.dims)
-    if field.pointers is Pointers.NULL_MARKER and len(there) != elements:
-        raise ctx.wrong("the device has not as many pointers", pos, f"{elements}", f"{len(there)}")
-    found: list[Any] = []
+    held = _flat(device_value, field.dims)
+    if field.pointers is Pointers.NULL_MARKER and len(held) != elements:
+        raise ctx.wrong("the device has not as many pointers", pos, f"{elements}", f"{len(held)}")
+    loaded: list[Any] = []
     for index in range(elements):
         enter(ctx, index)
         before = pos
-        value, pos = _load_pointed(device, field, there[index] if index < len(there) else None, pos)
+        value, pos = _load_pointed(device, field, held[index] if index < len(held) else None, pos)
         if pos == before:
             ctx.count_empty(1, pos)
-        found.append(value)
+        loaded.append(value)
         leave(ctx)
-    return nested(found, field.dims), pos
+    return nested(loaded, field.dims), pos
 
 
 def _flat(value: Any, dims: tuple[int, ...] | None) -> list[Any]:
     flat = [] if value is None else list(value)
     for _ in (dims or ())[1:]:
-        flat = [one for row in flat for one in row]
+        flat = [element for row in flat for element in row]
     return flat
 
 
-def _load_pointed(device: Device, field: Field, own: Any, pos: int) -> tuple[Any, int]:
+def _load_pointed(device: Device, field: Field, device_value: Any, pos: int) -> tuple[Any, int]:
     """One element of an array, which can be behind a pointer."""
     ctx = device.ctx
-    if field.pointers is Pointers.NULL_MARKER and own is None:
+    if field.pointers is Pointers.NULL_MARKER and device_value is None:
         return None, nullptr().read(ctx, device, pos, [])
     if field.pointers is Pointers.ALL_MARKED:
         marker = byte_at(ctx, pos)
@@ -330,34 +330,36 @@ def _load_pointed(device: Device, field: Field, own: Any, pos: int) -> tuple[Any
         pos += 1
         if marker == NULL:
             return None, pos
-    return _load_element(device, field, field.type, own, pos)
+    return _load_element(device, field, field.type, device_value, pos)
 
 
-def _load_element(device: Device, field: Field, kind: t.WireType, own: Any, pos: int) -> tuple[Any, int]:
+def _load_element(device: Device, field: Field, kind: t.WireType, device_value: Any, pos: int) -> tuple[Any, int]:
     """One element: the object it was loaded into, or its value."""
     match kind:
         case t.WithTmp() if _has_parent(kind.vmsd):
             tmp = _new_tmp(kind.vmsd, device.opaque)
             return None, _load(device.ctx, kind.vmsd, tmp, kind.vmsd.version_id, pos, device)
         case t.QList():
-            return _load_list(device, kind, own, pos)
+            return _load_list(device, kind, device_value, pos)
         case t.Struct():
             version_id = kind.vmsd.version_id if kind.version is None else kind.version
-            return _load_struct(device, kind.vmsd, version_id, own, pos)
+            return _load_struct(device, kind.vmsd, version_id, device_value, pos)
         case t.GTree():
-            return _load_tree(device, kind, own, pos)
+            return _load_tree(device, kind, device_value, pos)
         case t.KeyedList():
             return _load_keyed_list(device, kind, pos)
         case t.Choice():
-            return _load_element(device, field, _chosen(device, kind, pos), own, pos)
-    found: list[Any] = []
-    pos = element(kind, FAST).read(device.ctx, device, pos, found)
-    return found[0], pos
+            return _load_element(device, field, _chosen(device, kind, pos), device_value, pos)
+    loaded: list[Any] = []
+    pos = element(kind, FAST).read(device.ctx, device, pos, loaded)
+    return loaded[0], pos
 
 
-def _load_struct(device: Device, vmsd: VMStateDescription, version_id: int, own: Any, pos: int) -> tuple[Any, int]:
-    into = _new(vmsd) if own is None else own
-    return into, _load(device.ctx, vmsd, into, version_id, pos, device, is_new=own is None)
+def _load_struct(
+    device: Device, vmsd: VMStateDescription, version_id: int, device_value: Any, pos: int
+) -> tuple[Any, int]:
+    into = _new(vmsd) if device_value is None else device_value
+    return into, _load(device.ctx, vmsd, into, version_id, pos, device, is_new=device_value is None)
 
 
 def _has_parent(vmsd: VMStateDescription) -> bool:
@@ -371,26 +373,26 @@ def _new_tmp(vmsd: VMStateDescription, opaque: Any) -> Any:
     return tmp
 
 
-def _load_list(device: Device, kind: t.QList, own: Any, pos: int) -> tuple[Any, int]:
+def _load_list(device: Device, kind: t.QList, device_value: Any, pos: int) -> tuple[Any, int]:
     """The elements join those that are there: behind them in a QTAILQ, before them in a QLIST."""
     ctx = device.ctx
-    found: list[Any] = []
+    loaded: list[Any] = []
     assert kind.version is not None
     while byte_at(ctx, pos):
-        enter(ctx, len(found))
-        one, pos = _load_struct(device, kind.vmsd, kind.version, None, pos + 1)
+        enter(ctx, len(loaded))
+        element, pos = _load_struct(device, kind.vmsd, kind.version, None, pos + 1)
         leave(ctx)
-        found.append(one)
-    there = list(own or ())
-    return ([*found, *there] if kind.info == "qlist" else [*there, *found]), pos + 1
+        loaded.append(element)
+    held = list(device_value or ())
+    return ([*loaded, *held] if kind.info == "qlist" else [*held, *loaded]), pos + 1
 
 
-def _load_tree(device: Device, kind: t.GTree, own: Any, pos: int) -> tuple[Any, int]:
+def _load_tree(device: Device, kind: t.GTree, device_value: Any, pos: int) -> tuple[Any, int]:
     """The nodes join those that are there; one with an equal key is replaced."""
     ctx = device.ctx
     told: list[Any] = []
     start, pos = pos, element(t.UINT32, FAST).read(ctx, device, pos, told)
-    pairs = list(own or ())
+    pairs = list(device_value or ())
     seen = 0
     while byte_at(ctx, pos):
         enter(ctx, seen)
@@ -414,16 +416,16 @@ def _load_tree(device: Device, kind: t.GTree, own: Any, pos: int) -> tuple[Any, 
 
 def _load_keyed_list(device: Device, kind: t.KeyedList, pos: int) -> tuple[Any, int]:
     ctx, key = device.ctx, element(kind.key, FAST)
-    found: list[Any] = []
+    loaded: list[Any] = []
     while True:
         peeked: list[Any] = []
         behind = key.read(ctx, device, pos, peeked)
         if not peeked[0]:
-            return found, behind
-        enter(ctx, len(found))
+            return loaded, behind
+        enter(ctx, len(loaded))
         one, pos = _load_struct(device, kind.vmsd, kind.vmsd.version_id, None, pos)
         leave(ctx)
-        found.append(one)
+        loaded.append(one)
 
 
 def _load_subsections(device: Device, pos: int) -> int:
@@ -483,12 +485,12 @@ def _save_field(device: Device, place: int, out: bytearray) -> None:
     elif field.count is None:
         _save_element(device, field.type, value, out)
     else:
-        for index, one in enumerate(counted(device.ctx, device, field, value, len(out))):
+        for index, element in enumerate(counted(device.ctx, device, field, value, len(out))):
             enter(device.ctx, index)
-            if field.pointers is Pointers.ALL_MARKED or (field.pointers is not None and one is None):
-                out.append(NULL if one is None else FOLLOWS)
-            if one is not None or field.pointers is None:
-                _save_element(device, field.type, one, out)
+            if field.pointers is Pointers.ALL_MARKED or (field.pointers is not None and element is None):
+                out.append(NULL if element is None else FOLLOWS)
+            if element is not None or field.pointers is None:
+                _save_element(device, field.type, element, out)
             leave(device.ctx)
 
 

@@ -55,12 +55,12 @@ class Target(Data):
     command: tuple[str, ...] | None = None
     dump: bytes | None = None
 
-    def beside(self, other: Target) -> Target:
+    def beside(self, values: Target) -> Target:
         """The same with the stream of another, and what was asked of that."""
-        if other.stream is None:
-            raise SchemaError("the values of a destination are in a stream of it", file=other.name)
-        release = other.release if self.release is None else self.release
-        return other.replaced(name=self.name, schema=self.schema, release=release)
+        if values.stream is None:
+            raise SchemaError("the values of a destination are in a stream of it", file=values.name)
+        release = values.release if self.release is None else self.release
+        return values.replaced(name=self.name, schema=self.schema, release=release)
 
     def replaced(self, **changes: Any) -> Target:
         """The same with some values changed."""
@@ -110,8 +110,8 @@ def read_target(text: bytes, name: str) -> Target:
     try:
         top = json.loads(text)
         if top[KEY] != FORM:
-            found = str(top[KEY])[:40]
-            raise SchemaError("the recorded destination is of another version", expected=str(FORM), found=found)
+            shown = str(top[KEY])[:40]
+            raise SchemaError("the recorded destination is of another version", expected=str(FORM), found=shown)
         data = _unpacked(top["stream"])
         stream = load(data)
         dump = None if top.get("dump") is None else _unpacked(top["dump"])
@@ -121,7 +121,7 @@ def read_target(text: bytes, name: str) -> Target:
             schema=None if dump is None else dump_schema(dump, name),
             release=None if top["release"] is None else Release(*map(int, top["release"])),
             host_features={
-                (str(one["section"]), int(one["instance_id"])): int(one["bits"], 16) for one in top["features"]
+                (str(entry["section"]), int(entry["instance_id"])): int(entry["bits"], 16) for entry in top["features"]
             },
             regions={
                 str(section): tuple(Region(int(bar), str(kind), int(size)) for bar, kind, size in regions)

@@ -84,10 +84,10 @@ def set_value(stream: Stream, path: str, value: Any, *, force: bool = False) -> 
 
 
 def _parsed(text: str) -> tuple[str, str, str]:
-    found = _PATTERN.fullmatch(text)
-    if found is None or not found[1]:
+    parts = _PATTERN.fullmatch(text)
+    if parts is None or not parts[1]:
         raise EncodeError("no assignment", expected="PATH=VALUE, PATH+=VALUE or PATH-=VALUE", found=repr(text))
-    return found[1], found[2], found[3]
+    return parts[1], parts[2], parts[3]
 
 
 class _Assignment:
@@ -152,13 +152,13 @@ class _Assignment:
             return type(before)(before | some if add else before - some)
         if isinstance(before, (list, Records)):
             changed = list(before)
-            for one in elements_from_text(text, before, field, self._hint()):
+            for element in elements_from_text(text, before, field, self._hint()):
                 if add:
-                    changed.append(one)
-                elif one in changed:
-                    changed.remove(one)
+                    changed.append(element)
+                elif element in changed:
+                    changed.remove(element)
                 else:
-                    raise EncodeError("there is no such element to take out", found=str(one))
+                    raise EncodeError("there is no such element to take out", found=str(element))
             return changed
         if isinstance(before, IntFlag):
             some_flags = value_from_text(text, before, field, None)
@@ -249,24 +249,26 @@ def _with_byte(data: bytes, steps: Steps, value: Any) -> bytes:
 def _inner_vmsd(state: Any, kind: t.WireType | None) -> VMStateDescription | None:
     """The description of a state: its class's, or that of the field it is in."""
     if not isinstance(state, dict):
-        own: VMStateDescription = type(state).vmsd
-        return own
+        vmsd: VMStateDescription = type(state).vmsd
+        return vmsd
     children = kind.children() if kind is not None else ()
     return children[0] if children else None
 
 
 def _field_at(vmsd: VMStateDescription | None, state: Any, steps: Steps) -> Field | Subsection | None:
     """The field (or subsection) that steps lead to or into; None for what a class derives."""
-    found: Field | Subsection | None = None
+    member: Field | Subsection | None = None
     for step in steps:
         if is_state(state):
             if not isinstance(state, dict):
                 vmsd = type(state).vmsd
-            found = _member(vmsd, str(step)) if vmsd is not None else None
+            member = _member(vmsd, str(step)) if vmsd is not None else None
         state = get(state, (step,))
         if is_state(state):
-            vmsd = found.vmsd if isinstance(found, Subsection) else _inner_vmsd(state, found.type if found else None)
-    return found
+            vmsd = (
+                member.vmsd if isinstance(member, Subsection) else _inner_vmsd(state, member.type if member else None)
+            )
+    return member
 
 
 def _member(vmsd: VMStateDescription, name: str) -> Field | Subsection | None:
@@ -500,7 +502,7 @@ def _why_not(findings: list[Finding]) -> str:
     """The first rule that is broken, and what becomes of the section where its parts no longer fit together."""
     first = findings[0]
     reason = first.message if first.rule == ENCODE else f"{first.message} [{first.rule}]"
-    if any(found.rule == ENCODE for found in findings):
+    if any(finding.rule == ENCODE for finding in findings):
         reason += ": what stands behind would be read from another place, and the section would not end at its footer"
     return reason
 

@@ -107,16 +107,16 @@ class KnownDestination:
     def find(self, name: str, instance_id: int) -> _Known | None:
         """What it has under an idstr and instance_id, as QEMU looks for it."""
         name = name.split("\0", 1)[0]
-        found = self._known.get((name, instance_id))
-        if found is None:
-            alike = (known for (own, _), known in self._known.items() if own == name)
-            found = next((known for known in alike if known.alias_id == instance_id), None)
-        if found is None and "/" not in name:
+        match = self._known.get((name, instance_id))
+        if match is None:
+            alike = (known for (idstr, _), known in self._known.items() if idstr == name)
+            match = next((known for known in alike if known.alias_id == instance_id), None)
+        if match is None and "/" not in name:
             # Releases before 0.14 had no bus paths: the name alone, and a number among those of the name.
-            short = [known for (own, _), known in self._known.items() if own.endswith("/" + name)]
+            short = [known for (idstr, _), known in self._known.items() if idstr.endswith("/" + name)]
             if instance_id == ANY_INSTANCE or instance_id < len(short):
-                found = next(iter(short if instance_id == ANY_INSTANCE else short[instance_id:]), None)
-        return found
+                match = next(iter(short if instance_id == ANY_INSTANCE else short[instance_id:]), None)
+        return match
 
     def check(self, data: Any) -> list[Finding]:
         """Why it would refuse a stream: nothing, if it takes it; what it would mend stands there as a note."""
@@ -142,25 +142,25 @@ class KnownDestination:
 
 def _known(section: Section, told: Mapping[str, Any], alias_id: int) -> _Known:
     """A section of the reference, by the library if that describes it: it knows the rules."""
-    said = section.version_id
+    version_id = section.version_id
     if section.is_ram:
-        return _Known(said, None, {}, None, b"", said, alias_id)
+        return _Known(version_id, None, {}, None, b"", version_id, alias_id)
     payload = section.payload()
     facts = {**told, IDSTR.name: section.name}
     if section.described_by != "library":
         old_style = old_style_description(section.name)
         for vmsd in all_descriptions(section.name) or ([old_style] if old_style is not None else ()):
             try:
-                state = vmsd.decode(payload, version_id=said, facts=facts)
+                state = vmsd.decode(payload, version_id=version_id, facts=facts)
             except VMStateError:
                 continue
-            return _Known(said, vmsd, _with_own(state, facts), state, payload, said, alias_id)
+            return _Known(version_id, vmsd, _with_own(state, facts), state, payload, version_id, alias_id)
     if section.vmsd is None:
-        return _Known(said, None, {}, section.state, payload, said, alias_id)
+        return _Known(version_id, None, {}, section.state, payload, version_id, alias_id)
     # A state of its own: that of the stream may be changed.
     facts = {**facts_of(section.state), **facts}
-    own = section.vmsd.decode(payload, version_id=said, facts=facts)
-    return _Known(said, section.vmsd, _with_own(own, facts), own, payload, said, alias_id)
+    own = section.vmsd.decode(payload, version_id=version_id, facts=facts)
+    return _Known(version_id, section.vmsd, _with_own(own, facts), own, payload, version_id, alias_id)
 
 
 def _alias_id(name: str, number: int) -> int:
@@ -263,22 +263,26 @@ class _Reader(StreamReader):
             if why is not None:
                 raise StreamError(why, section=RAM, offset=event.offset)
 
-    def _configured(self, found: Configuration) -> None:
-        own = self._destination.configuration
-        if own is None:
+    def _configured(self, received: Configuration) -> None:
+        expected = self._destination.configuration
+        if expected is None:
             return
         # Names are compared as far as the one that was sent goes (configuration_post_load).
-        name = found.name.split("\0", 1)[0]
-        if own.name != name if len(name) < found.len else not own.name.startswith(name):
-            raise StreamError("another machine type", section="configuration", expected=own.name, found=found.name)
-        if own.page_size != found.page_size:
+        name = received.name.split("\0", 1)[0]
+        if expected.name != name if len(name) < received.len else not expected.name.startswith(name):
+            raise StreamError(
+                "another machine type", section="configuration", expected=expected.name, found=received.name
+            )
+        if expected.page_size != received.page_size:
             raise StreamError(
                 "another target page size",
                 section="configuration",
-                expected=str(own.page_size),
-                found=str(found.page_size),
+                expected=str(expected.page_size),
+                found=str(received.page_size),
             )
-        unknown = [one for one in found.capability_names if one.split("\0", 1)[0] not in CAPABILITIES]
+        unknown = [
+            capability for capability in received.capability_names if capability.split("\0", 1)[0] not in CAPABILITIES
+        ]
         if unknown:
             raise StreamError(
                 "a capability that no release knows",
@@ -287,7 +291,7 @@ class _Reader(StreamReader):
                 found=repr(unknown[0]),
             )
         for name in MATCHED_CAPABILITIES:
-            if own.has_capability(name) != found.has_capability(name):
+            if expected.has_capability(name) != received.has_capability(name):
                 raise StreamError(
                     f"the capability {name} is on at one side only", section="configuration", path="capabilities"
                 )

@@ -125,11 +125,12 @@ def ram_too_large(name: str, received: int, largest: int, release: Release | Non
     return f"Length too large: {name}: 0x{received:x} > 0x{largest:x}"
 
 
-def pci_config(found: Difference) -> str:
+def pci_config(difference: Difference) -> str:
     """A byte of a PCI configuration space differs where it must not."""
     return (
-        f"get_pci_config_device: Bad config data: i=0x{found.at:x} read: {found.read:x} device: {found.device:x} "
-        f"cmask: {found.cmask:x} wmask: {found.wmask:x} w1cmask:{found.w1cmask:x}"
+        f"get_pci_config_device: Bad config data: i=0x{difference.at:x} "
+        f"read: {difference.read:x} device: {difference.device:x} "
+        f"cmask: {difference.cmask:x} wmask: {difference.wmask:x} w1cmask:{difference.w1cmask:x}"
     )
 
 
@@ -192,5 +193,5 @@ def lines_of(log: str, expected: Sequence[str] = ()) -> Iterator[LogLine]:
             )
             break
         else:
-            if any(one in text for one in expected):
+            if any(line in text for line in expected):
                 yield LogLine(text, None, None, None)

@@ -229,12 +229,12 @@ class Masks:
         bars = iter(range(BASE_ADDRESSES.get(self._layout, 0)))
         for bar in bars:
             at = BASE_ADDRESS + 4 * bar
-            own = self.config[at]
-            if bar not in known and own & 0xF == 0:
+            register = self.config[at]
+            if bar not in known and register & 0xF == 0:
                 # None, or memory below 4 GiB whose size is not known: an address fits the one as the other.
                 continue
-            wide = own & 0x7 == 0x4
-            size = known[bar].size if bar in known else 4 if own & 1 else 16
+            wide = register & 0x7 == 0x4
+            size = known[bar].size if bar in known else 4 if register & 1 else 16
             bytes_ = 8 if wide else 4
             self._set(self.cmask, at, bytes_, (1 << 8 * bytes_) - 1)
             self._set(self.wmask, at, bytes_, -size % (1 << 8 * bytes_))

@@ -66,7 +66,7 @@ def beside(stream: Stream) -> Iterator[memoryview]:
 
 def has_ram_beside(stream: Stream) -> bool:
     """Whether there is anything to put beside the document."""
-    return any(isinstance(one.state, RamSummary) and one.state.size > INLINE for one in stream.sections)
+    return any(isinstance(section.state, RamSummary) and section.state.size > INLINE for section in stream.sections)
 
 
 def _section(section: Section) -> dict[str, Any]:
@@ -134,21 +134,24 @@ class _Descriptions:
         self.left = list(vmdesc.devices) if vmdesc is not None else []
 
     def of(self, entry: Mapping[str, Any], header: SectionHeader) -> VMStateDescription | None:
-        own = next((one for one in self.left if (one.name, one.instance_id) == (header.name, header.instance_id)), None)
-        if own is not None:
-            self.left.remove(own)
+        described = next(
+            (device for device in self.left if (device.name, device.instance_id) == (header.name, header.instance_id)),
+            None,
+        )
+        if described is not None:
+            self.left.remove(described)
         match entry.get("described_by"):
             case "none":
                 return None
-            case "vmdesc" if own is not None and own.vmsd is not None:
-                return own.vmsd
+            case "vmdesc" if described is not None and described.vmsd is not None:
+                return described.vmsd
             case "library":
                 layouts = all_descriptions(header.name)
                 layout = entry.get("layout", 0)
                 if isinstance(layout, int) and 0 <= layout < len(layouts):
                     return layouts[layout]
-        found = repr(entry.get("described_by"))[:40]
-        raise SchemaError("nothing describes the section", section=header.name, found=found)
+        shown = repr(entry.get("described_by"))[:40]
+        raise SchemaError("nothing describes the section", section=header.name, found=shown)
 
 
 def _get(entry: Any, key: str, kind: type) -> Any:

@@ -157,13 +157,15 @@ def field_from_plain(field: Field, plain: Any, path: str = "") -> Any:
         return value if field.value is None else field.value(value)
     flat = list(_elements(plain, path))
     for _ in (field.dims or ())[1:]:
-        flat = [one for row in flat for one in _elements(row, path)]
+        flat = [element for row in flat for element in _elements(row, path)]
     values = [
-        None if one is None and field.pointers is not None else element_from_plain(field.type, one, f"{path}[{index}]")
-        for index, one in enumerate(flat)
+        None
+        if element is None and field.pointers is not None
+        else element_from_plain(field.type, element, f"{path}[{index}]")
+        for index, element in enumerate(flat)
     ]
     if field.value is not None:
-        values = [field.value(one) for one in values]
+        values = [field.value(element) for element in values]
     return nested(values, field.dims)
 
 

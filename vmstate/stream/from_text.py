@@ -62,7 +62,7 @@ def elements_from_text(text: str, before: Iterable[Any], field: Field | Subsecti
         except ValueError as error:
             raise EncodeError(f"a struct is written as JSON: {error}") from None
         assert isinstance(field, Field)
-        return [element_from_plain(field.type, one) for one in plain]
+        return [element_from_plain(field.type, element) for element in plain]
     if example is None and isinstance(field, Field):
         example = _example(field.type, field.value)
     return [] if words == [""] else [_plain_from_text(word, example) for word in words]

@@ -61,7 +61,10 @@ class GuestMemory:
 
     def has(self, address: int, size: int) -> bool:
         """Whether the machine has `size` bytes of memory from a guest physical address on, in one piece."""
-        return any(one.address <= address and address + size <= one.address + one.size for one in self.ranges)
+        return any(
+            memory_range.address <= address and address + size <= memory_range.address + memory_range.size
+            for memory_range in self.ranges
+        )
 
     def read_all(self, spans: Iterable[tuple[int, int]]) -> list[bytes]:
         """The same of several (address, size), the stream being scanned once for all."""
@@ -84,10 +87,22 @@ class GuestMemory:
     def _places(self, address: int, size: int) -> Iterator[tuple[str, int, int]]:
         """(block, offset, size) of the pieces of a span, none of which goes over the edge of a page."""
         while size > 0:
-            inside = next((one for one in self.ranges if one.address <= address < one.address + one.size), None)
+            inside = next(
+                (
+                    memory_range
+                    for memory_range in self.ranges
+                    if memory_range.address <= address < memory_range.address + memory_range.size
+                ),
+                None,
+            )
             if inside is None:
-                there = ", ".join(f"{one.address:#x} to {one.address + one.size - 1:#x}" for one in self.ranges)
-                raise StreamError("the machine has no memory there", expected=there or None, found=f"{address:#x}")
+                shown_ranges = ", ".join(
+                    f"{memory_range.address:#x} to {memory_range.address + memory_range.size - 1:#x}"
+                    for memory_range in self.ranges
+                )
+                raise StreamError(
+                    "the machine has no memory there", expected=shown_ranges or None, found=f"{address:#x}"
+                )
             offset = inside.offset + address - inside.address
             length = min(size, inside.address + inside.size - address, self.page_size - offset % self.page_size)
             yield inside.block, offset, length
@@ -96,10 +111,10 @@ class GuestMemory:
 
     def _part(self, block: str, offset: int, size: int) -> bytes:
         page, start = divmod(offset, self.page_size)
-        found = self._pages[block, page]
-        if found is None:
+        page_bytes = self._pages[block, page]
+        if page_bytes is None:
             raise StreamError(f"the stream does not hold page {page:#x} of {block}")
-        return found[start : start + size]
+        return page_bytes[start : start + size]
 
     def _fetch(self, places: Iterable[tuple[str, int, int]]) -> None:
         missing: dict[str, set[int]] = {}
@@ -220,19 +235,21 @@ def ranges_of(machine: str | None, blocks: Iterable[RamBlock]) -> list[MemoryRan
 
     With x-ignore-shared each block says where it is itself.
     """
-    found = [MemoryRange(block.gpa, block.used_length, block.idstr, 0) for block in blocks if block.gpa is not None]
-    if found:
-        return found
-    main = [one for one in blocks if one.idstr in MACHINE_RAM or one.idstr.startswith("/objects/")]
+    ranges = [MemoryRange(block.gpa, block.used_length, block.idstr, 0) for block in blocks if block.gpa is not None]
+    if ranges:
+        return ranges
+    main = [
+        ram_block for ram_block in blocks if ram_block.idstr in MACHINE_RAM or ram_block.idstr.startswith("/objects/")
+    ]
     if not main:
         return []
-    block = max(main, key=lambda one: one.used_length)
+    block = max(main, key=lambda ram_block: ram_block.used_length)
     start, below = _layout(machine or "", block.used_length)
     low = min(below, block.used_length)
-    found = [MemoryRange(start, low, block.idstr, 0)]
+    ranges = [MemoryRange(start, low, block.idstr, 0)]
     if block.used_length > low:
-        found.append(MemoryRange(4 * GIB, block.used_length - low, block.idstr, low))
-    return found
+        ranges.append(MemoryRange(4 * GIB, block.used_length - low, block.idstr, low))
+    return ranges
 
 
 def _layout(machine: str, size: int) -> tuple[int, int]:

@@ -157,11 +157,11 @@ class Section(Generic[S]):
         if self.vmsd is None:
             return {}
         try:
-            found = self.vmsd.codec.trace_state(self.state, version_id=self.version_id)
+            entries = self.vmsd.codec.trace_state(self.state, version_id=self.version_id)
         except VMStateError as error:
             raise error.within(section=self.name) from None
         shift = self.payload_offset
-        return {path: entry._replace(offset=entry.offset + shift) for path, entry in found.items()}
+        return {path: entry._replace(offset=entry.offset + shift) for path, entry in entries.items()}
 
 
 class RamSummary:
@@ -436,13 +436,13 @@ class Stream:
         """
         from vmstate.schema.write import describe, json_text
 
-        own = self.vmdesc
-        dialect = dialect or (own.dialect if own is not None else DIALECTS["11.1"])
+        vmdesc = self.vmdesc
+        dialect = dialect or (vmdesc.dialect if vmdesc is not None else DIALECTS["11.1"])
         top: Pairs = []
         if dialect.configuration and self.configuration is not None:
             vmsd: VMStateDescription = self.configuration.vmsd  # type: ignore[attr-defined]
             top.append(("configuration", describe(vmsd, self.configuration, dialect)[0]))
-        page_size = own.page_size if own is not None else None
+        page_size = vmdesc.page_size if vmdesc is not None else None
         top.append(("page_size", page_size or page_size_of(self.configuration)))
         devices = [section for section in self.sections if section.kind == "full" and not section.is_ram]
         top.append(("devices", [section.describe(dialect) for section in devices]))
@@ -479,16 +479,16 @@ def find_section(sections: list[Section], name: str) -> Section:
     instance = int(number) if text and re.fullmatch("[0-9]{1,10}", number) else None
     wanted = text if instance is not None else name
     named = [section for section in sections if section.kind in ("start", "full")]
-    found = [section for section in named if section.name == wanted] or [
+    sections_named = [section for section in named if section.name == wanted] or [
         section for section in named if section.name.rpartition("/")[2] == wanted
     ]
     if instance is not None:
-        found = [section for section in found if section.instance_id == instance]
-    if len(found) == 1:
-        return found[0]
-    if not found:
+        sections_named = [section for section in sections_named if section.instance_id == instance]
+    if len(sections_named) == 1:
+        return sections_named[0]
+    if not sections_named:
         raise PathError(f"the stream has no section {name!r}", expected=_names(named, wanted))
-    choices = ", ".join(f"{section.name}#{section.instance_id}" for section in found)
+    choices = ", ".join(f"{section.name}#{section.instance_id}" for section in sections_named)
     raise AmbiguousError(f"{name!r} means more than one section", expected=f"one of {choices}")
 
 

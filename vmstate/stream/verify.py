@@ -49,10 +49,21 @@ def rewritten(stream: Stream, data: memoryview) -> Iterator[Finding]:
         size = len(chunk)
         if data[pos : pos + size] != chunk:
             at = pos + next(
-                (index for index, (one, two) in enumerate(zip(chunk, data[pos:], strict=False)) if one != two),
+                (
+                    index
+                    for index, (candidate, two) in enumerate(zip(chunk, data[pos:], strict=False))
+                    if candidate != two
+                ),
                 min(size, len(data) - pos),
             )
-            section = next((one for one in stream.sections if one.offset <= at < one.offset + one.size), None)
+            section = next(
+                (
+                    candidate
+                    for candidate in stream.sections
+                    if candidate.offset <= at < candidate.offset + candidate.size
+                ),
+                None,
+            )
             name = section.name if section is not None else None
             yield Finding("rewrite", "error", name, None, at, "what is written back is not what was read")
             return
@@ -90,9 +101,9 @@ def _residue(stream: Stream) -> Iterator[Finding]:
     for section in stream.sections:
         if section.vmsd is None:
             continue
-        found = list(residues(section.state))
-        places = section.trace() if found else {}
-        for path, raw in found:
+        residue = list(residues(section.state))
+        places = section.trace() if residue else {}
+        for path, raw in residue:
             offset = places[path].offset if path in places else section.offset
             message = f"QEMU accepts {raw.hex()} here and would write something else"
             yield Finding("residue", "note", section.name, path, offset, message)
