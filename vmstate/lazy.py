@@ -1,4 +1,4 @@
-"""Names of a package that bring their module when they are first asked for.
+"""Names that bring their module when they are first asked for: those of a package, and places "module:NAME".
 
 A command must not pay for what it does not use, and importing is most of what a command does. So this module imports
 nothing itself, and names for type checkers stand where only they look.
@@ -10,6 +10,17 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from typing import Any
+
+
+def imported(place: str) -> Any:
+    """What stands at "module:NAME". Raises `DescriptionError` where nothing does; what an import raises passes."""
+    module, _, name = place.partition(":")
+    try:
+        return getattr(__import__(module, fromlist=[name]), name)
+    except AttributeError as error:
+        from vmstate.errors import DescriptionError
+
+        raise DescriptionError(f"there is nothing at {place!r}") from error
 
 
 def names_on_demand(

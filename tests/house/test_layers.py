@@ -29,8 +29,8 @@ TOP_TO_BOTTOM = (
     "codec",
     "vmsd",
     "files",
-    "errors",
     "lazy",
+    "errors",
 )
 # The public face re-exports from every layer, so only what stands above all may import it.
 PUBLIC = "vmstate"

@@ -27,7 +27,7 @@ from vmstate.compare.target import Target, open_target
 from vmstate.errors import VersionError, VMStateError
 from vmstate.query.pci import is_config
 from vmstate.rules import messages
-from vmstate.rules.evaluate import ENCODE, broken, inside, read_as_known, structs
+from vmstate.rules.evaluate import ENCODE, broken, read_as_known
 from vmstate.rules.messages import LogLine
 from vmstate.rules.pci_config import Masks
 from vmstate.rules.stream import COMMANDS, HOST_PAGE, RESIZABLE, RESIZABLE_UP_TO
@@ -40,7 +40,9 @@ from vmstate.vmsd.data import Data
 from vmstate.vmsd.description import Field, VMStateDescription
 from vmstate.vmsd.destination import FeatureSet
 from vmstate.vmsd.expr import IDSTR, RELEASE
+from vmstate.vmsd.path import format_path, member
 from vmstate.vmsd.rule import KNOWN_SINCE, VALUE_EQUAL, Broken
+from vmstate.vmsd.walk import described_states
 
 LOADS, FAILS, UNKNOWN = "loads", "fails", "unknown"
 
@@ -433,7 +435,7 @@ class _Held:
 
     def with_error(self, finding: CompatFinding, section: Section | None) -> Explained:
         """A finding of `compat` with what QEMU prints of it."""
-        rule = finding.id.partition(":")[0]
+        rule = finding.rule
         error = advice = None
         if section is not None:
             name, instance = section.name, section.instance_id
@@ -470,7 +472,7 @@ def _is_listed(finding: Explained, pair: _Pair, listed: set[str | None]) -> bool
 
 def _met(finding: Explained, section: Section) -> int:
     """Where QEMU is in a section when it meets what a finding is about."""
-    rule = finding.id.partition(":")[0]
+    rule = finding.rule
     end = section.offset + section.size
     if rule in ("layout", "feature"):
         # Features are looked at when all is read, and a section of another length is noticed behind it.
@@ -621,7 +623,7 @@ class _Pair:
             return
         two = Schema(schema.name, schema.kind, None, tuple(listed))
         for finding in compat(one, two).findings:
-            rule = finding.id.partition(":")[0]
+            rule = finding.rule
             wanted = rule == "subsection-unknown" or (rule.startswith("version") and finding.path is not None)
             # Of a section that the library reads, what may break is settled by reading it.
             if finding.severity == COSMETIC or not (wanted or not self.is_known or finding.severity == BREAKS):
@@ -754,7 +756,7 @@ class _Pair:
                 self.held.assumed.append(text)
             return
         for finding in compat(one, two).findings:
-            rule = finding.id.partition(":")[0]
+            rule = finding.rule
             # A subsection is there or not as the device is at that moment.
             if finding.severity == COSMETIC or rule.startswith(("subsection", "version", "section")):
                 continue
@@ -956,12 +958,12 @@ def _walk(state: Any, steps: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, 
 
 def configs(section: Section) -> Iterator[tuple[str, Field, bytes]]:
     """(path, field, bytes) of the PCI configuration spaces of a section."""
-    for path, vmsd, state in structs(section.vmsd, section.state):
+    for steps, vmsd, state in described_states(section.vmsd, section.state):
         for field in vmsd.fields:
             if is_config(field):
-                value = inside(state, field.attribute)
+                value = member(state, field.attribute)
                 if isinstance(value, (bytes, bytearray, memoryview)):
-                    yield (f"{path}.{field.attribute}" if path else field.attribute), field, bytes(value)
+                    yield format_path((*steps, field.attribute)), field, bytes(value)
 
 
 def place_of_config(section: Section, path: str, field: Field, at: int) -> int:

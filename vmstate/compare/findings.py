@@ -38,6 +38,11 @@ class CompatFinding(Value):
     message: str
     when: str | None = None
 
+    @property
+    def rule(self) -> str:
+        """The id of the rule that the finding is of: what its own id begins with."""
+        return self.id.partition(":")[0]
+
 
 FORMAT = 1
 """The version of the baseline's format."""
@@ -94,7 +99,7 @@ def sarif(findings: Iterable[CompatFinding], accepted: Mapping[str, str], a: str
     results = []
     rules: dict[str, str] = {}
     for finding in findings:
-        rule = finding.id.partition(":")[0]
+        rule = finding.rule
         rules.setdefault(rule, RULES.get(rule, rule))
         text = finding.message + (f" (when {finding.when})" if finding.when else "")
         name = "/".join(part for part in (finding.section, finding.path) if part)

@@ -12,7 +12,7 @@ from typing import Any
 
 from vmstate.early.items import ItemTable
 from vmstate.vmsd.data import NamedTuple
-from vmstate.vmsd.description import VMStateDescription
+from vmstate.vmsd.description import VMStateDescription, state_keys
 
 
 class Loaded(NamedTuple):
@@ -38,8 +38,7 @@ def load_over(held: Any, read: Any, table: ItemTable) -> Loaded:
 
 def _over(held: Any, read: Any, path: str, table: ItemTable, stale: list[str], leaked: list[str]) -> None:
     vmsd = type(read).vmsd
-    names = [*(field.attribute for field in vmsd.fields), *(sub.attribute for sub in vmsd.subsections)]
-    for name in names:
+    for name in state_keys(vmsd):
         was, now = getattr(held, name, None), getattr(read, name, None)
         here = f"{path}.{name}" if path else name
         if was is None or name in table.set_by_load:

@@ -33,14 +33,14 @@ from vmstate.qemu.memory import has_backend, memory_size
 from vmstate.qemu.migration import NO_LIMIT, save
 from vmstate.qemu.monitor import LIMIT
 from vmstate.qemu.provenance import read_provenance
-from vmstate.rules.evaluate import inside, structs
 from vmstate.rules.pci_config import Region
 from vmstate.saved.loading import load
 from vmstate.stream.registry import destination_rules
 from vmstate.stream.stream import Section, Stream
-from vmstate.vmsd.path import resolve
+from vmstate.vmsd.path import member, resolve
 from vmstate.vmsd.release import Release
 from vmstate.vmsd.types import Scalar
+from vmstate.vmsd.walk import described_states
 
 _INCOMING = ("incoming", "loadvm")
 _ALLOWED = re.compile(r"Features 0x[0-9a-f]+ unsupported\. Allowed features: 0x([0-9a-f]+)")
@@ -208,9 +208,9 @@ def offered_features(
 
 def _fill(section: Section) -> None:
     """Give a value to fields that may be there now that more features are."""
-    for _, vmsd, state in structs(section.vmsd, section.state):
+    for _, vmsd, state in described_states(section.vmsd, section.state):
         for field in vmsd.fields:
-            if field.exists is not None and isinstance(field.type, Scalar) and inside(state, field.attribute) is None:
+            if field.exists is not None and isinstance(field.type, Scalar) and member(state, field.attribute) is None:
                 setattr(state, field.attribute, 0)
 
 

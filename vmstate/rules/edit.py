@@ -27,7 +27,7 @@ from vmstate.errors import EncodeError, PathError, VMStateError
 from vmstate.query.origin import earliest_release
 from vmstate.query.pci import is_config
 from vmstate.rules.check import finding_of
-from vmstate.rules.evaluate import ENCODE, broken, inside, structs
+from vmstate.rules.evaluate import ENCODE, broken
 from vmstate.rules.pci_config import Masks
 from vmstate.schema.values import to_plain
 from vmstate.schema.vmdesc import read_vmdesc
@@ -41,10 +41,11 @@ from vmstate.vmsd import types as t
 from vmstate.vmsd.data import Data
 from vmstate.vmsd.description import Field, Subsection, VMStateDescription
 from vmstate.vmsd.expr import IDSTR, RELEASE, Const, Expr, Op, Ref
-from vmstate.vmsd.path import Steps, format_path, resolve
+from vmstate.vmsd.path import Steps, at_steps, format_path, member, value_or_none
 from vmstate.vmsd.release import Release
 from vmstate.vmsd.rule import Broken
 from vmstate.vmsd.state import derived_of, facts_of, is_state
+from vmstate.vmsd.walk import described_states
 
 _PATTERN = re.compile(r'((?:[^"=]|"(?:[^"\\]|\\.)*")*?)([+-]?=)(.*)', re.DOTALL)
 
@@ -169,7 +170,7 @@ class _Assignment:
 
     def _hint(self) -> Any:
         """What the class of the state says of a derived value's type."""
-        owner = get(self.holder.state, self.steps[:-1])
+        owner = at_steps(self.holder.state, self.steps[:-1])
         made = getattr(type(owner), str(self.steps[-1]), None) if is_state(owner) else None
         if not isinstance(made, property) or made.fget is None:
             return None
@@ -197,21 +198,11 @@ def _snapshot(value: Any) -> Any:
 # Where a value is, and putting another in its place.
 
 
-def get(state: Any, steps: Steps) -> Any:
-    """The value at steps from a state on."""
-    for step in steps:
-        if isinstance(step, str):
-            state = state[step] if isinstance(state, dict) else getattr(state, step)
-        else:
-            state = state[step]
-    return state
-
-
 def put(state: Any, steps: Steps, value: Any) -> None:
     """Set the value at steps from a state on. What a class derives is made anew each time: it is put back changed."""
     step, rest = steps[0], steps[1:]
     if rest:
-        inner = get(state, (step,))
+        inner = member(state, step)
         derived = isinstance(step, str) and not isinstance(state, dict) and step in derived_of(state)
         if isinstance(inner, bytes):
             # They are put back changed, as what a class derives is.
@@ -263,7 +254,7 @@ def _field_at(vmsd: VMStateDescription | None, state: Any, steps: Steps) -> Fiel
             if not isinstance(state, dict):
                 vmsd = type(state).vmsd
             member = _member(vmsd, str(step)) if vmsd is not None else None
-        state = get(state, (step,))
+        state = at_steps(state, (step,))
         if is_state(state):
             vmsd = (
                 member.vmsd if isinstance(member, Subsection) else _inner_vmsd(state, member.type if member else None)
@@ -281,8 +272,8 @@ def _member(vmsd: VMStateDescription, name: str) -> Field | Subsection | None:
 def _follow(vmsd: VMStateDescription, state: Any, steps: Steps) -> None:
     """Set the count, in a field of its own, of a list or of bytes whose length has changed."""
     for end in range(len(steps), 0, -1):
-        owner = get(state, steps[: end - 1])
-        value = get(owner, steps[end - 1 : end])
+        owner = at_steps(state, steps[: end - 1])
+        value = at_steps(owner, steps[end - 1 : end])
         if not is_state(owner) or not isinstance(value, (list, Records, bytes, str)):
             continue
         field = _field_at(vmsd, state, steps[:end])
@@ -291,7 +282,7 @@ def _follow(vmsd: VMStateDescription, state: Any, steps: Steps) -> None:
         size = field.count if field.count is not None else getattr(field.type, "size", None)
         length = len(value.encode("utf-8", "surrogateescape")) if isinstance(value, str) else len(value)
         counted = _counted_by(size, length)
-        if counted is not None and get(owner, (counted[0],)) is not None:
+        if counted is not None and at_steps(owner, (counted[0],)) is not None:
             put(owner, (counted[0],), counted[1])
 
 
@@ -376,9 +367,9 @@ def facts_of_config(vmsd: VMStateDescription, own: Any) -> dict[str, Any]:
     """What a PCI device compares of its configuration space, where it has one space."""
     spaces = [
         bytes(value)
-        for _, part, state in structs(vmsd, own)
+        for _, part, state in described_states(vmsd, own)
         for field in part.fields
-        if is_config(field) and isinstance(value := inside(state, field.attribute), (bytes, bytearray))
+        if is_config(field) and isinstance(value := member(state, field.attribute), (bytes, bytearray))
     ]
     if len(spaces) != 1:
         return {}
@@ -481,21 +472,14 @@ def _refuse_what_qemu_would(known: _Before, paths: set[str]) -> None:
         raise RefusedError(f"QEMU would not read what is written so: {error}", section=section.name) from None
     if again != section.state:
         for path in sorted(paths):
-            read = _value_at(again, path)
-            if read != _value_at(section.state, path):
+            read = value_or_none(again, path)
+            if read != value_or_none(section.state, path):
                 raise RefusedError(
                     f"QEMU would read {'nothing' if read is None else repr(read)} where this is written",
                     section=section.name,
                     path=path,
                 )
         raise RefusedError("QEMU would read what is written so as something else", section=section.name)
-
-
-def _value_at(state: Any, path: str) -> Any:
-    try:
-        return resolve(state, path)[1]
-    except PathError:
-        return None
 
 
 def _why_not(findings: list[Finding]) -> str:

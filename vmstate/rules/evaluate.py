@@ -10,14 +10,15 @@ from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from typing import Any
 
-from vmstate.errors import PathError, VMStateError
+from vmstate.errors import VMStateError
 from vmstate.query.ask import LibrarySubject, Subject
 from vmstate.stream.stream import Section
 from vmstate.vmsd.description import VMStateDescription
 from vmstate.vmsd.expr import Fact
-from vmstate.vmsd.path import format_path, value_at
+from vmstate.vmsd.path import format_path, value_or_none
 from vmstate.vmsd.rule import Broken
-from vmstate.vmsd.state import facts_of, is_state
+from vmstate.vmsd.state import facts_of
+from vmstate.vmsd.walk import described_states
 
 ENCODE = "encode"
 """The id of what no stream can hold: a value that cannot be written."""
@@ -61,9 +62,7 @@ class AsKnown:
 
     def value(self, path: str) -> Any:
         """The value at a path; None where there is none."""
-        with suppress(PathError):
-            return value_at(self.subject.state, path)
-        return None
+        return value_or_none(self.subject.state, path)
 
     def place(self, path: str | None) -> int:
         """Where a value stands in the stream; for one that is not in a state, the section."""
@@ -73,8 +72,9 @@ class AsKnown:
         return self.section.offset
 
     def structs(self) -> Iterator[tuple[str, VMStateDescription, Any]]:
-        """(path, description, state) of the state and the structs in it, but for the elements of arrays."""
-        return structs(self.vmsd, self.subject.state)
+        """(path, description, state) of the state and the structs in it."""
+        for steps, vmsd, state in described_states(self.vmsd, self.subject.state):
+            yield format_path(steps), vmsd, state
 
     def path_of_fact(self, name: str) -> str | None:
         """The first field whose presence, number or size a fact decides."""
@@ -96,25 +96,3 @@ def read_as_known(section: Section) -> AsKnown:
         vmsd = subject.decoded[1]
         return AsKnown(section, subject, vmsd, known=True)
     return AsKnown(section, Subject(section), section.vmsd, known=False)
-
-
-def inside(state: Any, name: str) -> Any:
-    """A member of a state, None where it has none of that name."""
-    return state.get(name) if isinstance(state, dict) else getattr(state, name, None)
-
-
-def structs(
-    vmsd: VMStateDescription | None, state: Any, steps: tuple[str, ...] = ()
-) -> Iterator[tuple[str, VMStateDescription, Any]]:
-    """(path, description, state) of a state and the structs in it, but for the elements of arrays."""
-    if vmsd is None or not is_state(state):
-        return
-    yield format_path(steps), vmsd, state
-    nested: list[tuple[str, tuple[VMStateDescription, ...]]] = [
-        (field.attribute, field.type.children()) for field in vmsd.fields if not field.is_plain
-    ]
-    nested += [(sub.attribute, (sub.vmsd,)) for sub in vmsd.subsections]
-    for name, children in nested:
-        value = inside(state, name)
-        described = getattr(type(value), "vmsd", children[0] if children else None)
-        yield from structs(described, value, (*steps, name))

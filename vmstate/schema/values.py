@@ -15,7 +15,7 @@ from vmstate.codec.records import Records
 from vmstate.errors import SchemaError
 from vmstate.vmsd import types as t
 from vmstate.vmsd.declare import nested
-from vmstate.vmsd.description import Field, VMStateDescription
+from vmstate.vmsd.description import Field, VMStateDescription, state_keys
 from vmstate.vmsd.state import META, Meta, SentSubsection, State, ensure_meta, is_state, items_of, meta_of
 
 BESIDE = "#"
@@ -73,7 +73,7 @@ def from_plain(vmsd: VMStateDescription, plain: Any, path: str = "") -> Any:
     """The state that JSON values stand for. Raises `SchemaError` with the path of what is wrong."""
     if not isinstance(plain, dict):
         raise _wrong(path, "an object", plain)
-    known = {field.attribute for field in vmsd.fields if field.in_state} | {sub.attribute for sub in vmsd.subsections}
+    known = state_keys(vmsd)
     for name in plain:
         if name not in known and name != BESIDE:
             raise SchemaError(f"{vmsd.name!r} has no {name!r}", path=path or None)

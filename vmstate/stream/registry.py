@@ -21,11 +21,12 @@ from importlib import import_module
 from typing import Any, TypeVar
 
 from vmstate.errors import DescriptionError, DeviceLibraryWarning
+from vmstate.lazy import imported
 from vmstate.vmsd.data import Data
 from vmstate.vmsd.description import VMStateDescription
 from vmstate.vmsd.destination import DestinationRules
 from vmstate.vmsd.question import Questions
-from vmstate.vmsd.record import Record, imported, noise_entries, record_of
+from vmstate.vmsd.record import Record, noise_entries, record_of
 
 T = TypeVar("T")
 

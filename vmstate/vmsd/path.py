@@ -124,6 +124,14 @@ def value_at(state: Any, path: str) -> Any:
         raise
 
 
+def value_or_none(state: Any, path: str) -> Any:
+    """The value at a path; None where nothing is there, whatever the reason."""
+    try:
+        return resolve(state, path)[1]
+    except PathError:
+        return None
+
+
 def places_of(value: Any, name: str) -> list[Steps]:
     """The steps to every struct inside a state, itself included, that has a name; the elements of lists left out."""
     places: list[Steps] = []

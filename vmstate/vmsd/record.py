@@ -16,10 +16,10 @@ from __future__ import annotations
 
 import builtins
 from collections.abc import Mapping
-from importlib import import_module
 from typing import Any, ClassVar, Final
 
 from vmstate.errors import DescriptionError
+from vmstate.lazy import imported
 from vmstate.vmsd.data import Data, NamedTuple
 from vmstate.vmsd.release import Release
 
@@ -71,15 +71,6 @@ class Feature(NamedTuple):
     def offered_by(self) -> str | None:
         """The device property that offers it; None where there is none."""
         return self.short.lower() if self.property == NAMESAKE else self.property
-
-
-def imported(place: str) -> Any:
-    """What stands at "module:NAME". Raises `DescriptionError` where nothing does; what an import raises passes."""
-    module, _, name = place.partition(":")
-    try:
-        return getattr(import_module(module), name)
-    except AttributeError as error:
-        raise DescriptionError(f"there is nothing at {place!r}") from error
 
 
 class Record(Data):

@@ -7,9 +7,9 @@ migration/vmstate-types.c and include/migration/vmstate.h.
 
 from __future__ import annotations
 
-from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from vmstate.lazy import imported
 from vmstate.vmsd.data import Data
 from vmstate.vmsd.expr import Expr, Fact, fact
 
@@ -201,8 +201,7 @@ class Later(WireType):
 
     def resolve(self) -> Struct:
         """The struct itself."""
-        module, _, name = self.place.partition(":")
-        return Struct("struct", getattr(import_module(module), name).vmsd)
+        return Struct("struct", imported(self.place).vmsd)
 
 
 class Choice(WireType):
