@@ -15,7 +15,7 @@ INSTALLED := build/installed
 WHEEL := .venv-wheel/bin
 DEMO := fixtures/qemu-7.2-microvm-virtio-net-mmio.mig.xz
 
-.PHONY: demo test quick lint docs coverage wheel lowest mutants project changelog bench guest fixtures index corpus api types clean
+.PHONY: demo test quick lint docs coverage wheel lowest mutants project changelog bench guest fixtures rules-truth index corpus api types clean
 .DEFAULT_GOAL := test
 
 $(BIN)/python:
@@ -128,6 +128,10 @@ guest: $(RUNTIME)
 # ARGS names recipes: make fixtures ARGS='q35-*'.
 fixtures: $(DEV)
 	@$(BIN)/python -m vmstate.lab.golden fixtures -o .fixtures $(ARGS)
+
+# What a real QEMU does with streams that break the rules, one by one; ARGS names machines (docs in the file).
+rules-truth: $(DEV)
+	@$(BIN)/python tests/support/rules_truth.py $(ARGS)
 
 # What is to be known of the device library without importing it, from the classes in devices/.
 index: $(RUNTIME)

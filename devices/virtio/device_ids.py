@@ -1,7 +1,8 @@
 """Whether a PCI device is the virtio device that an idstr names.
 
 Facts from the specification, section 5 (Device Types), and from QEMU's hw/virtio/virtio-pci.c: a device that takes a
-legacy driver has a PCI device id below 0x1040 and its number as subsystem id; any other has 0x1040 and its number.
+legacy driver has a PCI device id below 0x1040; any other has 0x1040 and its number. QEMU compares the device id when it
+loads, and not the subsystem id, in which the first have their number.
 """
 
 from __future__ import annotations
@@ -10,7 +11,8 @@ from vmstate.stream.registry import virtio_id_of
 
 QUMRANET = 0x1AF4
 MODERN = 0x1040
-SUBSYSTEM_ID = 0x2E
+LEGACY = {1: 0x1000, 2: 0x1001, 3: 0x1003, 4: 0x1005, 5: 0x1002, 8: 0x1004, 9: 0x1009}
+"""PCI device ids of those that take a legacy driver, by number; section 4.1.2.1 of the specification."""
 
 
 def is_of_device(config: bytes, idstr: str) -> bool:
@@ -22,7 +24,7 @@ def is_of_device(config: bytes, idstr: str) -> bool:
     if number is None or _word(config, 0) != QUMRANET:
         return True
     device_id = _word(config, 2)
-    return device_id == MODERN + number or (device_id < MODERN and _word(config, SUBSYSTEM_ID) == number)
+    return device_id == MODERN + number or (device_id < MODERN and LEGACY.get(number, device_id) == device_id)
 
 
 def _word(config: bytes, at: int) -> int:

@@ -227,10 +227,10 @@ def test_the_ids_of_another_device(file: str) -> None:
     card = stream["virtio-net"].state
     pci = card.virtio.transport.pci_dev
     is_modern = pci.config[2:4] == b"\x41\x10"
-    at = 2 if is_modern else 0x2E
-    pci.conventional_config = (
-        pci.config[:at] + (0x1042 if is_modern else 2).to_bytes(2, "little") + pci.config[at + 2 :]
-    )
+    # QEMU does not compare the subsystem id.
+    pci.conventional_config = pci.config[:0x2E] + b"\2\0" + pci.config[0x30:]
+    assert not vmstate.check(stream)
+    pci.conventional_config = pci.config[:2] + (0x1042 if is_modern else 0x1001).to_bytes(2, "little") + pci.config[4:]
     (found,) = vmstate.check(stream)
     assert (found.rule, found.path, found.severity) == ("virtio-pci-device-id", "virtio.transport", "error")
     with pytest.raises(vmstate.EncodeError, match="those of the device that the idstr names"):
