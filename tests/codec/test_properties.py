@@ -43,6 +43,7 @@ MEMORY = 1 << 20
 # There and back.
 
 
+@pytest.mark.slow
 @PROFILE
 @given(cases())
 def test_decoding_undoes_encoding(case: Case) -> None:

@@ -88,6 +88,7 @@ def test_the_line_is_the_one_that_qemu_printed() -> None:
     assert len(right) >= SHARE * len(refused), wrong
 
 
+@pytest.mark.slow
 def test_what_is_found_first_is_in_the_section_that_qemu_names() -> None:
     for case in CASES:
         said = [line for line in messages.lines_of(SAID[case.name]["stderr"]) if line.section not in (None, "ram")]
@@ -104,6 +105,7 @@ def test_what_breaks_has_a_place_in_the_stream() -> None:
             assert one.section == "configuration" or 0 < (one.offset or 0) < size, (case.name, one)
 
 
+@pytest.mark.slow
 def test_the_offset_of_a_configuration_byte_is_that_of_the_byte() -> None:
     found = 0
     for case in CASES:

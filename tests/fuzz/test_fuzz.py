@@ -359,6 +359,7 @@ def test_examples_are_shared_between_campaigns(shared: str, timers: list[Subject
     assert set(other.summary.findings) == set(first.findings) != set()
 
 
+@pytest.mark.slow
 def test_coverage_counts_fields_rules_and_mutators(timers: list[Subject]) -> None:
     campaign = Campaign(Settings("decoder", 2), timers, DecoderTarget)
     campaign.run(runs=4096)

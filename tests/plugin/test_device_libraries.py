@@ -54,6 +54,7 @@ def test_a_broken_library_costs_one_warning(broken: tuple[Path, str]) -> None:
     assert reason in line
 
 
+@pytest.mark.slow
 def test_a_broken_library_costs_a_program_one_warning(broken: tuple[Path, str]) -> None:
     folder, _ = broken
     code = "import vmstate; print(*(vmstate.load('beeper.mig')['beeper'].described_by for _ in range(2)))"
@@ -111,6 +112,7 @@ assert [vmsd.name for vmsd in registry.all_descriptions("beeper")] == ["beeper"]
     assert "nothing at 'mydevices:NOTHING'" in line
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "verb",
     [
@@ -172,6 +174,7 @@ class Slirp:
 """
 
 
+@pytest.mark.slow
 def test_a_library_may_describe_what_is_bytes_elsewhere(tmp_path: Path) -> None:
     """slirp: QEMU registers it without a description, and a vmdesc has its size alone."""
     install(tmp_path, SLIRP)
