@@ -170,6 +170,8 @@ def test_streams_are_found_by_name_or_path(tmp_path: Path, monkeypatch: pytest.M
     assert found("e.bin") == streams / "other" / "e.bin"
     assert found("one/d") == found("deep/one/d") == streams / "deep" / "one" / "d.mig"
     assert found(str(streams / "a")) == streams / "a.mig"
+    # Those of the repository are beside the package there, and nowhere where that is installed.
+    monkeypatch.setattr("vmstate.pytest_plugin._own_fixtures", lambda: [FIXTURES])
     assert found("qemu-7.2-none") == FIXTURES / NONE
     monkeypatch.setattr("vmstate.pytest_plugin._own_fixtures", list)
     assert found("qemu-7.2-none") == found("recorded/qemu-7.2-none.mig.xz"[:-3]) == "recorded/qemu-7.2-none.mig"
