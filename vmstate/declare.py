@@ -10,7 +10,11 @@ from __future__ import annotations
 
 from vmstate.lazy import names_on_demand
 from vmstate.vmsd.declare import (
+    CONTENTS,
+    MACS,
+    REGISTERS,
     TARGET_LONG_SIZE,
+    UUID,
     array,
     array_of_pointer,
     bitmap,
@@ -39,6 +43,7 @@ from vmstate.vmsd.declare import (
     qlist,
     qtailq,
     rule,
+    secret,
     struct,
     sub_array,
     subsection,
@@ -78,6 +83,7 @@ from vmstate.vmsd.description import (
     Field,
     MigrationPriority,
     Pointers,
+    Secret,
     Subsection,
     VMStateDescription,
 )
@@ -129,14 +135,18 @@ if TYPE_CHECKING:
     from vmstate.codec.simulate import load_state, save_state
 
 __all__ = [
+    "CONTENTS",
     "DESTINATION",
     "IDSTR",
+    "MACS",
     "MEMORY",
     "OWN",
     "OWN_STATE",
+    "REGISTERS",
     "RELEASE",
     "TARGET_LONG_SIZE",
     "UNKNOWN",
+    "UUID",
     "Expr",
     "Fact",
     "Feature",
@@ -147,6 +157,7 @@ __all__ = [
     "Record",
     "Release",
     "Rule",
+    "Secret",
     "Subsection",
     "VMState",
     "VMStateDescription",
@@ -203,6 +214,7 @@ __all__ = [
     "root",
     "rule",
     "save_state",
+    "secret",
     "set_facts",
     "struct",
     "sub_array",
