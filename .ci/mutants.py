@@ -30,6 +30,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
+from functools import cache
 from importlib import import_module
 from itertools import chain
 from multiprocessing import get_context
@@ -46,6 +47,7 @@ from cosmic_ray.plugins import get_operator, operator_names
 ROOT = Path(__file__).resolve().parent.parent
 IDENTITY = {f"ReplaceComparisonOperator_{pair}" for pair in ("Eq_Is", "NotEq_IsNot", "Is_Eq", "IsNot_NotEq")}
 """Equality for identity changes nothing where it is told apart at all: small integers, enumerations, None."""
+BINARY = {"+", "-", "*", "/", "//", "%", "**", ">>", "<<", "|", "&", "^"}
 TEST_OPTIONS = ["-q", "-p", "no:cacheprovider", "-p", "no:xdist", "-m", "not qemu"]
 KILLED, SURVIVED, SLOW, UNREACHED = "killed", "survived", "timeout", "no test"
 MEMORY = 8 << 30
@@ -112,7 +114,7 @@ def sites(path: Path) -> dict[int, dict[tuple[int, str], list[Mutant]]]:
     nodes = list(ast_nodes(get_ast(text)))
     # Most operators are for one type of node, and there are many of them.
     of_kind = {
-        "ReplaceBinaryOperator": [node for node in nodes if node.type == "operator"],
+        "ReplaceBinaryOperator": [node for node in nodes if node.type == "operator" and node.value in BINARY],
         "ReplaceComparisonOperator": [node for node in nodes if node.type == "comparison"],
         "ReplaceUnaryOperator": [node for node in nodes if node.type in ("factor", "not_test")],
     }
@@ -311,15 +313,21 @@ def imports(path: Path) -> set[str]:
     return names
 
 
-def distances(path: str) -> dict[str, int]:
-    """Files of tests by how many imports lie between them and a module."""
+@cache
+def import_graph() -> tuple[dict[str, str], dict[str, set[str]]]:
+    """Of the library and the tests: file -> its module's name, and file -> the names that it may import."""
     named: dict[str, str] = {}
     for file in sorted(chain(*((ROOT / top).rglob("*.py") for top in ("vmstate", "devices", "tests")))):
         relative = file.relative_to(ROOT)
         parts = relative.with_suffix("").parts
         dotted = ".".join(("vmstate", *parts) if parts[0] == "devices" else parts).removesuffix(".__init__")
         named[str(relative)] = dotted.removeprefix("tests.support.")
-    importing = {file: imports(ROOT / file) for file in named}
+    return named, {file: imports(ROOT / file) for file in named}
+
+
+def distances(path: str) -> dict[str, int]:
+    """Files of tests by how many imports lie between them and a module."""
+    named, importing = import_graph()
     reached, edge = {path: 0}, [path]
     while edge:
         names = {named[file] for file in edge}
@@ -453,14 +461,22 @@ def functions_changed(path: str, text: str, changed: str) -> dict[tuple[str, int
     return codes if codes and all(seen[key] == 1 for key in codes) else None
 
 
-def swap(path: str, codes: dict[tuple[str, int], CodeType]) -> bool:
-    """Give all functions of the file that are alive the mutant's code; whether there was one."""
+def functions_by_file() -> dict[str, list[FunctionType]]:
+    """All functions that are alive, by the file they come from."""
+    found: dict[str, list[FunctionType]] = defaultdict(list)
+    for thing in gc.get_objects():
+        if type(thing) is FunctionType:
+            found[os.path.realpath(thing.__code__.co_filename)].append(thing)
+    return found
+
+
+def swap(functions: Iterable[FunctionType], codes: dict[tuple[str, int], CodeType]) -> bool:
+    """Give all functions of a file the mutant's code; whether there was one."""
     changed = False
-    for function in [thing for thing in gc.get_objects() if type(thing) is FunctionType]:
-        code = function.__code__
-        new = codes.get((code.co_qualname, code.co_firstlineno))
-        if new is not None and os.path.realpath(code.co_filename) == path:
-            function.__code__ = new
+    for function in functions:
+        code = codes.get((function.__code__.co_qualname, function.__code__.co_firstlineno))
+        if code is not None:
+            function.__code__ = code
             changed = True
     return changed
 
@@ -474,9 +490,9 @@ class Warm:
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtestloop(self, session: pytest.Session) -> bool:
         by_name = {item.nodeid: item for item in session.items}
-        gc.collect()
+        self.functions = functions_by_file()
+        # What is alive now stays: a child's collector need not touch, and so copy, all of it.
         gc.freeze()
-        gc.unfreeze()
         self.orders.send("collected")
         while (order := self.orders.recv()) is not None:
             path, text, changed, tests, cpu = order
@@ -495,7 +511,7 @@ class Warm:
             limit(cpu)
             codes = functions_changed(path, text, changed)
             told = Durations()
-            if codes is None or not swap(path, codes):
+            if codes is None or not swap(self.functions.get(path, ()), codes):
                 os._exit(0)
             session.config.pluginmanager.register(told)
             for place, item in enumerate(items):
@@ -617,15 +633,16 @@ def judge(mutant: Mutant, bench: Bench, known: Map, budget: float, whole: bool) 
         verdict.test = next(iter(answer["failed"]), f"pytest's exit code {answer['code']}")
         return False
 
-    of_module = known.first(known.of_module(mutant.path), budget)
-    importers = known.first(known.of_importers(mutant.path), budget)
-    if all(meets(step, True) for step in (quick, rest, of_module)):
-        # What was compiled or remembered while tests were collected is not the mutant's: survivors are imported anew.
-        bench.put(mutant.path, changed)
-        anew = importers if is_of_import else [*quick, *rest, *of_module, *importers]
-        if meets(known.of_few_files(anew), False) and whole:
-            meets(known.every(), False)
-        bench.put(mutant.path, text)
+    if meets(quick, True) and meets(rest, True):
+        of_module = known.first(known.of_module(mutant.path), budget)
+        if meets(of_module, True):
+            # What was compiled or remembered while tests were collected is not the mutant's: it is imported anew.
+            bench.put(mutant.path, changed)
+            importers = known.first(known.of_importers(mutant.path), budget)
+            anew = importers if is_of_import else [*quick, *rest, *of_module, *importers]
+            if meets(known.of_few_files(anew), False) and whole:
+                meets(known.every(), False)
+            bench.put(mutant.path, text)
     verdict.tests = len(met)
     verdict.seconds = round(time.monotonic() - started, 1)
     return verdict

@@ -9,7 +9,7 @@ import pytest
 from vmstate.codec.runtime import EMPTY_LIMIT
 from vmstate.errors import DecodeError
 from vmstate.vmsd import types as t
-from vmstate.vmsd.declare import array, description, later, one_of, uint8, uint16, uint64
+from vmstate.vmsd.declare import array, boolean, description, later, one_of, uint8, uint16, uint64, unused
 from vmstate.vmsd.description import Field, VMStateDescription
 from vmstate.vmsd.expr import this
 from vmstate.vmsd.state import State
@@ -86,6 +86,35 @@ def test_a_trace_shows_the_fields_of_every_element() -> None:
     trace = Words.vmsd.trace(data)
     assert {"words[0].high", "words[0].low", "words[1].high", "words[1].low"} <= trace.keys()
     assert [trace[f"words[{index}].low"].offset for index in range(2)] == [9, 25]
+
+
+@description("flagged")
+class Flagged:
+    flag: bool = boolean()
+    pad: None = unused(2)
+    value: int = uint8()
+
+
+@description("many flagged")
+class ManyFlagged:
+    rows: list[Flagged] = array(Flagged, 40)
+
+
+@pytest.mark.parametrize("odd", [None, b"\2\0\0\1", b"\1\0\3\1", b"\xff\1\1\0"])
+def test_elements_that_somebody_looked_at_are_written_as_they_were(odd: bytes | None) -> None:
+    """A flag that is neither 0 nor 1 and padding that is not 0 are no values, and go back all the same."""
+    rows = [bytes((number & 1, 0, 0, number >> 1 & 1)) for number in range(40)]
+    if odd is not None:
+        rows[17] = odd
+    data = b"".join(rows)
+    state = ManyFlagged.vmsd.decode(data)
+    assert [row.value for row in state.rows] == [row[3] for row in rows]
+    assert [row.flag for row in state.rows] == [row[0] != 0 for row in rows]
+    assert ManyFlagged.vmsd.encode(state) == data
+    state.rows[3].value = 1
+    assert ManyFlagged.vmsd.encode(state) == data[:15] + b"\1" + data[16:]
+    state.rows[17].value = 0
+    assert ManyFlagged.vmsd.encode(state)[68:72] == rows[17][:3] + b"\0"
 
 
 # construct
