@@ -10,6 +10,7 @@ from recorded import PROVENANCE, opened, plain
 
 from vmstate import load
 from vmstate.devices.virtio.net import VirtIONet
+from vmstate.early.cost import PUBLISHED, Question, what_if
 from vmstate.early.items import Item, ItemClass, ItemTable, check_table, table_of
 from vmstate.early.message import Kind
 from vmstate.early.policy import MINIMAL, PerItem, RfcV2
@@ -126,3 +127,22 @@ def test_streams_of_other_devices_are_no_pair() -> None:
         record_streams(early, bare)
     with pytest.raises(EarlyError, match=r"not the same devices.*virtio-net#0"):
         record_streams(microvm, bare)
+
+
+# Cost.
+
+
+@pytest.mark.parametrize("pairs", [1, 4, 8])
+def test_the_published_cost_of_a_vdpa_start(pairs: int) -> None:
+    """The configuration of each pair is one figure; enabling the data queues and that of control is not part of it."""
+    answers = [
+        answer
+        for answer in what_if(Question(backend="vhost-vdpa", queue_pairs=pairs))
+        if answer.figures == PUBLISHED.name
+    ]
+    assert len(answers) == 2
+    for answer in answers:
+        configuration, enabling = 31.1 * pairs, 0.0044 * (2 * pairs + 1)
+        assert answer.baseline == pytest.approx(13.29 + configuration + enabling)
+        assert answer.minimal == pytest.approx(0.13 + 0.0044 * 2 * pairs)
+        assert answer.not_counted == ()

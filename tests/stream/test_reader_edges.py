@@ -8,7 +8,16 @@ import pytest
 from recorded import MICROVM, NO_ANYTHING, NO_CONFIGURATION, NO_FOOTER, plain
 
 from vmstate import DONE, NEED_DATA, StreamError, StreamReader, TruncatedError, VMStateError, load
-from vmstate.events import DeviceState, EndOfStream, Event, SectionFooter, SectionHeader, Vmdescription
+from vmstate.events import (
+    ConfigurationSection,
+    DeviceState,
+    EndOfStream,
+    Event,
+    Header,
+    SectionFooter,
+    SectionHeader,
+    Vmdescription,
+)
 from vmstate.stream.events import FOOTER, Mark
 
 
@@ -90,3 +99,20 @@ def test_a_stream_without_footers_whose_vmdesc_is_cut_is_refused() -> None:
     for cut in (1, 2, 6):
         with pytest.raises(VMStateError):
             load(data[:-cut])
+
+
+@pytest.mark.parametrize("file", [MICROVM, NO_FOOTER, NO_ANYTHING])
+def test_a_stream_tells_the_events_that_made_it(file: str) -> None:
+    data = plain(file)
+    with load(data) as stream:
+        told = list(stream.events())
+        assert stream.to_bytes() == data
+    kinds = (Header, ConfigurationSection, SectionHeader, DeviceState, SectionFooter, EndOfStream, Vmdescription)
+    ours, theirs = ([event for event in events if isinstance(event, kinds)] for events in (told, events_of(data)))
+    assert len(ours) == len(theirs) > 10
+    for event, read in zip(ours, theirs, strict=True):
+        assert type(event) is type(read)
+        if isinstance(event, DeviceState):
+            assert event.state == read.state  # type: ignore[union-attr]
+        else:
+            assert event == read
