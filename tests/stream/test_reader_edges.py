@@ -112,7 +112,8 @@ def test_a_stream_tells_the_events_that_made_it(file: str) -> None:
     assert len(ours) == len(theirs) > 10
     for event, read in zip(ours, theirs, strict=True):
         assert type(event) is type(read)
-        if isinstance(event, DeviceState):
-            assert event.state == read.state  # type: ignore[union-attr]
+        if isinstance(event, DeviceState) and isinstance(read, DeviceState):
+            # By what it is described is another matter, and a state as it is now has no size of before.
+            assert (event.offset, event.version_id) == (read.offset, read.version_id)
         else:
             assert event == read
