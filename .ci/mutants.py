@@ -550,12 +550,11 @@ class Bench:
         self.orders: Any = None
 
     def warm(self) -> None:
-        """Start the process that has collected all tests, from the tree as it is."""
+        """Start the process that collects all tests, from the tree as it is, and tells when it has."""
         self.orders, theirs = get_context("spawn").Pipe()
         process = get_context("spawn").Process(target=serve, args=(self.tree, self.log, theirs), daemon=True)
         process.start()
         theirs.close()
-        assert self.orders.recv() == "collected"
 
     def put(self, path: str, text: str) -> None:
         """Write a file; its date is another each time, so that no compiled file of before is taken for it."""
@@ -678,9 +677,13 @@ class Round:
 
     def run(self, numbers: Iterable[int], folder: Path) -> None:
         benches: Queue[Bench] = Queue()
+        made: list[Bench] = []
         for number in range(self.options.jobs):
             bench = Bench(folder / str(number))
             bench.warm()
+            made.append(bench)
+        for bench in made:
+            assert bench.orders.recv() == "collected"
             benches.put(bench)
 
         def of(number: int) -> None:
