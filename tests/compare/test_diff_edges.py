@@ -34,3 +34,16 @@ def test_the_order_of_sections_is_of_no_instance() -> None:
     (change,) = diff(load(data), load(swapped)).changes
     assert (change.path, change.kind, change.instance_id) == ("sections", "order", 0)
     assert sorted(change.before) == sorted(change.after) and change.before != change.after
+
+
+def test_another_way_to_write_the_vmdesc_is_of_no_instance() -> None:
+    """Releases before 6.0 put spaces around everything."""
+    data = plain(BARE)
+    with load(data) as stream:
+        text = stream.vmdesc_text
+        assert text is not None
+        spaced = b"{ " + text[1:]
+    at = data.rindex(text)
+    other = data[: at - 4] + len(spaced).to_bytes(4, "big") + spaced
+    (change,) = diff(load(data), load(other)).changes
+    assert (change.section, change.path, change.kind, change.instance_id) == ("vmdesc", "dialect", "changed", 0)
