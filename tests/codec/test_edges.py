@@ -12,6 +12,7 @@ from vmstate.vmsd import types as t
 from vmstate.vmsd.declare import array, boolean, description, later, one_of, uint8, uint16, uint64, unused
 from vmstate.vmsd.description import Field, VMStateDescription
 from vmstate.vmsd.expr import this
+from vmstate.vmsd.rule import never
 from vmstate.vmsd.state import State
 
 
@@ -191,3 +192,32 @@ def test_what_no_case_is_for_is_refused() -> None:
     )
     with pytest.raises(DecodeError, match="selects nothing"):
         lists.decode(b"\1\1" + bytes(16))
+
+
+# Trees, versions, and what only a destination judges.
+
+
+def test_an_array_of_empty_trees_can_end_the_data() -> None:
+    tree = t.GTree("gtree", None, Word.vmsd, 0)
+    inner = described(Field("tree", tree), name="inner")
+    outer = described(Field("v", t.Struct("struct", inner), count=2))
+    assert [element["tree"] for element in outer.decode(bytes(10))["v"]] == [[], []]
+    with pytest.raises(DecodeError):
+        outer.decode(bytes(9))
+
+
+@pytest.mark.parametrize("version_id", [0, 3])
+def test_a_version_that_there_is_not_is_wrong_from_the_start(version_id: int) -> None:
+    vmsd = VMStateDescription("versions", [Field("a", t.UINT8)], 2, 1)
+    for read in vmsd.decode, vmsd.trace:
+        with pytest.raises(DecodeError, match="version") as caught:
+            read(b"\1", version_id=version_id)
+        assert caught.value.offset == 0
+
+
+def test_what_no_release_reads_is_broken_at_a_destination_alone() -> None:
+    gone = never("gone", "no release reads it")
+    vmsd = VMStateDescription("outdated", [Field("a", t.UINT8, rules=(gone,))])
+    state = vmsd.decode(b"\1")
+    assert [(found.rule.id, found.is_judged) for found in vmsd.codec.judge(state, own=state)] == [("gone", True)]
+    assert not any(found.is_judged for found in vmsd.codec.judge(state))

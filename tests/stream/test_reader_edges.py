@@ -117,3 +117,19 @@ def test_a_stream_tells_the_events_that_made_it(file: str) -> None:
             assert (event.offset, event.version_id) == (read.offset, read.version_id)
         else:
             assert event == read
+
+
+@pytest.mark.parametrize("name", [b"\1\2\3", b"a\nb", b"\xff\xfe\xfd", b"caf\xc3\xa9"])
+def test_what_has_no_name_is_no_section(name: bytes) -> None:
+    """Bytes in the state of a device that nothing describes, like a section but for the name."""
+    whole = plain(NO_FOOTER)
+    with load(whole) as stream:
+        names, at = [part.name for part in stream.sections], stream.sections[-1].offset
+    looks_like = struct.pack(">BIB", 4, 0x1234, len(name)) + name + struct.pack(">II", 0, 1)
+    body = b"\5" * 16 + looks_like + b"\6" * 16
+    data = whole[:at] + struct.pack(">BIB", 4, 0x1233, 3) + b"dev" + struct.pack(">II", 0, 1) + body + whole[at:]
+    with load(data) as stream:
+        assert [part.name for part in stream.sections] == [*names[:-1], "dev", names[-1]]
+        assert bytes(stream["dev"].state) == body
+    with load(data.replace(name, b"abcde"[: len(name)])) as stream:
+        assert [part.name for part in stream.sections][-3:] == ["dev", "abcde"[: len(name)], names[-1]]
