@@ -10,7 +10,10 @@ from handmade import scalar, stream_with, structure, vmdesc_text
 from recorded import pairs_of
 
 from vmstate import load
+from vmstate.errors import SchemaError
 from vmstate.schema import DIALECTS
+from vmstate.schema.dump import read_dump
+from vmstate.schema.values import from_plain
 from vmstate.schema.write import describe
 from vmstate.vmsd import types as t
 from vmstate.vmsd.description import Field, VMStateDescription
@@ -57,3 +60,39 @@ def test_padding_by_the_piece(pieces: int) -> None:
     assert json.dumps(told)
     sizes = [field["size"] * field.get("array_len", 1) for field in told["fields"] if field["name"] == "pad"]
     assert sum(sizes) == 4 * pieces
+
+
+# What cannot be read says where it is.
+
+
+INNER = VMStateDescription("inner", [Field("v", t.UINT8)])
+OUTER = VMStateDescription(
+    "outer", [Field("s", t.Struct("struct", INNER)), Field("many", t.Struct("struct", INNER), count=2)]
+)
+
+
+@pytest.mark.parametrize(
+    ("plain", "path"),
+    [
+        ({"s": {"v": "x"}, "many": [{"v": 1}, {"v": 2}]}, "s.v"),
+        ({"s": {}, "many": [{"v": 1}, {"v": 2}]}, "s.v"),
+        ({"s": {"v": 1}, "many": [{"v": 1}, {"v": []}]}, "many[1].v"),
+        ({"s": {"v": 1}}, "many"),
+        ({"s": {"v": 1, "w": 2}, "many": []}, "s"),
+    ],
+    ids=str,
+)
+def test_a_value_that_cannot_be_read_says_where_it_is(plain: Any, path: str) -> None:
+    with pytest.raises(SchemaError) as caught:
+        from_plain(OUTER, plain)
+    assert caught.value.path == path
+
+
+def test_a_dump_that_nests_without_end_is_refused() -> None:
+    entry: dict[str, Any] = {"name": "x", "version_id": 1, "minimum_version_id": 1}
+    for _ in range(90):
+        field = {"field": "f", "version_id": 0, "field_exists": False, "size": 4, "Description": entry}
+        entry = {"name": "x", "version_id": 1, "minimum_version_id": 1, "Fields": [field]}
+    device = {"Name": "x", "version_id": 1, "minimum_version_id": 1, "Description": entry}
+    with pytest.raises(SchemaError, match="nests too deeply"):
+        read_dump(json.dumps({"vmschkmachine": {"Name": "none"}, "x": device}).encode())

@@ -19,6 +19,7 @@ from vmstate.events import (
     Vmdescription,
 )
 from vmstate.stream.events import FOOTER, Mark
+from vmstate.stream.ram_records import RamEnd
 
 
 def events_of(data: bytes) -> list[Event]:
@@ -107,6 +108,9 @@ def test_a_stream_tells_the_events_that_made_it(file: str) -> None:
     with load(data) as stream:
         told = list(stream.events())
         assert stream.to_bytes() == data
+    # Of memory the bytes, and the record that ends a section on its own.
+    ends = [bytes(event.raw) for event in told if isinstance(event, RamEnd)]
+    assert ends and set(ends) == {(0x10).to_bytes(8, "big")}
     kinds = (Header, ConfigurationSection, SectionHeader, DeviceState, SectionFooter, EndOfStream, Vmdescription)
     ours, theirs = ([event for event in events if isinstance(event, kinds)] for events in (told, events_of(data)))
     assert len(ours) == len(theirs) > 10

@@ -1,0 +1,24 @@
+"""What QEMU prints, release by release."""
+
+from __future__ import annotations
+
+import pytest
+
+from vmstate.rules import messages
+from vmstate.vmsd.release import Release
+
+
+@pytest.mark.parametrize(
+    ("release", "size", "large"),
+    [
+        (Release(5, 2), "Length mismatch: pc.ram: 0x200 in != 0x100", "Length too large: pc.ram: 0x200 > 0x100"),
+        (Release(6, 0), "Size mismatch: pc.ram: 0x200 != 0x100", "Size too large: pc.ram: 0x200 > 0x100"),
+        (Release(11, 1), "Size mismatch: pc.ram: 0x200 != 0x100", "Size too large: pc.ram: 0x200 > 0x100"),
+        (None, "Size mismatch: pc.ram: 0x200 != 0x100", "Size too large: pc.ram: 0x200 > 0x100"),
+    ],
+    ids=str,
+)
+def test_sizes_of_blocks(release: Release | None, size: str, large: str) -> None:
+    """system/memory and system/physmem.c: qemu_ram_resize says "size" since 6.0."""
+    assert messages.ram_size("pc.ram", 0x200, 0x100, release) == size
+    assert messages.ram_too_large("pc.ram", 0x200, 0x100, release) == large
