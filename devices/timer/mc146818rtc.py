@@ -10,6 +10,7 @@ from vmstate.vmsd.declare import (
     description,
     device,
     int64,
+    secret,
     subsection,
     timer,
     uint8,
@@ -53,7 +54,8 @@ class IrqReinjectOnAckCount(VMState):
 class RTC(VMState):
     """Registers, memory and timers."""
 
-    cmos_data: bytes = buffer(128)
+    # Behind 14 registers, whose bits QEMU asserts, is memory; the century is a register again.
+    cmos_data: bytes = buffer(128, private=secret("contents", 14, 0x32 - 14) + secret("contents", 0x33, 128 - 0x33))
     cmos_index: int = uint8()
     unused_0: None = unused(28)
     periodic_timer: int = timer()
