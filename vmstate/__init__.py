@@ -36,7 +36,8 @@ if TYPE_CHECKING:
     from vmstate.codec import Records
     from vmstate.compare.compat import Compatibility, compat
     from vmstate.compare.diff import Difference, diff
-    from vmstate.compare.explain import Explanation, explain
+    from vmstate.compare.explain import explain
+    from vmstate.compare.explained import Explanation
     from vmstate.errors import (
         DecodeError,
         DescriptionError,
@@ -115,7 +116,8 @@ if not TYPE_CHECKING:
             "vmstate.codec": ("Records",),
             "vmstate.compare.compat": ("Compatibility", "compat"),
             "vmstate.compare.diff": ("Difference", "diff"),
-            "vmstate.compare.explain": ("Explanation", "explain"),
+            "vmstate.compare.explain": ("explain",),
+            "vmstate.compare.explained": ("Explanation",),
             "vmstate.errors": (
                 "VMStateError",
                 "DecodeError",

@@ -7,7 +7,8 @@ import json
 from typing import TYPE_CHECKING
 
 from vmstate.cli.words import seconds
-from vmstate.compare.explain import Explained, Explanation, explain
+from vmstate.compare.explain import explain
+from vmstate.compare.explained import Explained, Explanation
 from vmstate.compare.findings import BREAKS, COSMETIC, MAY_BREAK
 from vmstate.errors import VMStateError, one_line
 

@@ -8,7 +8,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from vmstate.compare.cost import Cost, cost_of
     from vmstate.compare.diff import Change
-    from vmstate.compare.explain import Explained
+    from vmstate.compare.explained import Explained
     from vmstate.compare.findings import CompatFinding
     from vmstate.compare.schemas import Schema, open_schema
     from vmstate.compare.target import Target, open_target, write_target
@@ -33,7 +33,7 @@ if not TYPE_CHECKING:
         {
             "vmstate.compare.cost": ("Cost", "cost_of"),
             "vmstate.compare.diff": ("Change",),
-            "vmstate.compare.explain": ("Explained",),
+            "vmstate.compare.explained": ("Explained",),
             "vmstate.compare.findings": ("CompatFinding",),
             "vmstate.compare.schemas": ("Schema", "open_schema"),
             "vmstate.compare.target": ("Target", "open_target", "write_target"),

@@ -11,7 +11,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from vmstate.compare.explain import configs, features_in, named, place_of_config
+from vmstate.compare.section import configs, features_in, named, place_of_config
 from vmstate.errors import VMStateError
 from vmstate.rules.check import check
 from vmstate.rules.evaluate import read_as_known

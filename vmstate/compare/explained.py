@@ -1,0 +1,101 @@
+"""What `vmstate.explain` answers: the verdict, the findings, and what both take for granted."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from typing import Any
+
+from vmstate.compare.findings import BREAKS, FORWARD, CompatFinding
+from vmstate.rules.messages import LogLine
+from vmstate.stream.stream import Section
+from vmstate.vmsd.data import Data
+
+LOADS, FAILS, UNKNOWN = "loads", "fails", "unknown"
+
+
+class Explained(CompatFinding):
+    """A finding of `compat`, with what QEMU prints of it and what to do.
+
+    `qemu_error` is the part of QEMU's line that is the same wherever it prints it; None where it prints nothing of the
+    kind. `advice` says what to change, and on which side.
+    """
+
+    qemu_error: str | None = None
+    advice: str | None = None
+
+
+class LogFinding(Data):
+    """A line of QEMU's log, and the id of the finding that explains it; None where none does."""
+
+    line: LogLine
+    explained_by: str | None
+
+
+class Explanation(Data):
+    """What was found. `findings` are in the order in which QEMU meets them; the first that breaks is what it prints.
+
+    `assumed` says in words what the verdict takes for granted, `not_judged` which rules need what nothing tells of the
+    destination: "SECTION: PATH: RULE".
+    """
+
+    stream: str
+    target: str
+    verdict: str
+    findings: tuple[Explained, ...]
+    assumed: tuple[str, ...]
+    not_judged: tuple[str, ...] = ()
+    log: tuple[LogFinding, ...] = ()
+
+    @property
+    def qemu_error(self) -> str | None:
+        """The line that QEMU will print first; None where it loads, or where nothing says."""
+        return next((finding.qemu_error for finding in self.findings if finding.severity == BREAKS), None)
+
+    def as_dict(self) -> dict[str, Any]:
+        """The same as JSON values."""
+        top: dict[str, Any] = {
+            "stream": self.stream,
+            "target": self.target,
+            "verdict": self.verdict,
+            "qemu_error": self.qemu_error,
+            "findings": [finding.as_dict() for finding in self.findings],
+            "assumed": list(self.assumed),
+            "not_judged": list(self.not_judged),
+        }
+        if self.log:
+            top["log"] = [{**entry.line._asdict(), "explained_by": entry.explained_by} for entry in self.log]
+        return top
+
+
+class Findings:
+    """Words the findings of one stream, and notes what they take for granted and what could not be judged.
+
+    `repeated` are the section names (idstrs) that more than one section has: of those the instance_id is told, too.
+    """
+
+    def __init__(self, repeated: Collection[str]) -> None:
+        self.repeated = repeated
+        self.assumed: list[str] = []
+        self.not_judged: list[str] = []
+
+    def finding(
+        self,
+        rule: str,
+        message: str,
+        *,
+        section: Section | str | None = None,
+        path: str | None = None,
+        offset: int | None = None,
+        severity: str = BREAKS,
+        when: str | None = None,
+        qemu_error: str | None = None,
+        advice: str | None = None,
+    ) -> Explained:
+        """A finding; of a section that others share the name with, the instance is told."""
+        name = section if isinstance(section, str) or section is None else self.name_of(section)
+        ident = ":".join(part for part in (rule, name, path) if part)
+        return Explained(ident, severity, FORWARD, name, path, offset, message, when, qemu_error, advice)
+
+    def name_of(self, section: Section) -> str:
+        """The idstr, with the instance_id where it repeats."""
+        return f"{section.name}#{section.instance_id}" if section.name in self.repeated else section.name

@@ -1,0 +1,614 @@
+"""One section of a stream, held against the destination's: versions, subsections, layout, values, features, PCI.
+
+The layout is held against the destination's by reading the section as the destination would: with the description and
+the facts under which its own section reads. Where the device library does not know a section, the two vmdescs are laid
+beside each other by the engine of `compat`; the destination's -dump-vmstate text, where there is one, says which
+versions and subsections it takes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
+from functools import cache, cached_property
+from typing import Any
+
+from vmstate.compare.compat import compat
+from vmstate.compare.explained import Explained, Findings
+from vmstate.compare.findings import BREAKS, COSMETIC, MAY_BREAK, CompatFinding
+from vmstate.compare.schemas import Schema, SectionSchema, schema_of_stream
+from vmstate.compare.target import Target
+from vmstate.errors import VersionError, VMStateError
+from vmstate.query.pci import is_config
+from vmstate.rules import messages
+from vmstate.rules.evaluate import ENCODE, broken, read_as_known
+from vmstate.rules.pci_config import Masks
+from vmstate.stream.registry import destination_rules, last_part
+from vmstate.stream.stream import Section, Stream
+from vmstate.vmsd.description import Field, VMStateDescription
+from vmstate.vmsd.destination import FeatureSet
+from vmstate.vmsd.expr import IDSTR, RELEASE
+from vmstate.vmsd.path import format_path, member
+from vmstate.vmsd.rule import KNOWN_SINCE, VALUE_EQUAL, Broken
+from vmstate.vmsd.walk import described_states
+
+ADVICE_OF_RELEASES = "use the machine type of the older release on both sides, or a newer QEMU at the destination"
+
+
+class Sides:
+    """The stream and the destination, and what each says of its own sections, put together when it is asked for.
+
+    `versions` are the versions in the stream that its own descriptions do not take: offset behind the header -> the
+    error.
+    """
+
+    def __init__(self, source: Stream, target: Target, versions: Mapping[int, VersionError]) -> None:
+        self.source = source
+        self.target = target
+        self.versions = versions
+
+    @cached_property
+    def source_schema(self) -> Schema:
+        """What the stream says of itself."""
+        whole = schema_of_stream(self.source, {})
+        for section in whole.sections:
+            error = None if section.offset is None else self.versions.get(section.offset)
+            section.version = section.version if error is None else error.version_id
+        return whole
+
+    @cached_property
+    def destination_schema(self) -> Schema:
+        """What the destination's stream says of itself."""
+        assert self.target.stream is not None
+        return schema_of_stream(self.target.stream, {})
+
+
+class SectionCheck:
+    """A section of the stream, held against that of the destination, its counterpart.
+
+    Where of the destination there is only a schema, the counterpart is the section itself.
+    """
+
+    def __init__(self, sides: Sides, findings: Findings, section: Section, counterpart: Section) -> None:
+        self.sides = sides
+        self.target = sides.target
+        self.findings = findings
+        self.section = section
+        self.counterpart = counterpart
+        self.source = read_as_known(section)
+        self.destination = read_as_known(counterpart)
+
+    def run(self) -> list[Explained]:
+        """All findings, in the order in which QEMU meets what they are about."""
+        findings = [*self.versions(), *self.subsections()]
+        if not any(finding.severity == BREAKS and finding.path is None for finding in findings):
+            paths = {finding.path for finding in findings if finding.id.startswith("subsection-unknown:")}
+            findings += (finding for finding in self.contents() if not self.is_listed(finding, paths))
+        return sorted(findings, key=self.offset_when_met)
+
+    def is_listed(self, finding: Explained, paths: set[str | None]) -> bool:
+        """Whether the destination's -dump-vmstate text says the same of a subsection, at one of the paths."""
+        if not finding.id.startswith("subsection-unknown:"):
+            return False
+        names = (part.name for path, part, _ in self.source.structs() if path == finding.path)
+        return any(name in (path or "") for name in names for path in paths)
+
+    def offset_when_met(self, finding: Explained) -> int:
+        """Where QEMU is in the stream when it meets what a finding is about."""
+        rule = finding.rule
+        end = self.section.offset + self.section.size
+        if rule in ("layout", "feature"):
+            # Features are looked at when all is read, and a section of another length is noticed behind it.
+            return end - (rule == "feature")
+        return self.section.offset if finding.offset is None else finding.offset
+
+    def finding(self, rule: str, message: str, **known: Any) -> Explained:
+        """A finding of this section."""
+        return self.findings.finding(rule, message, section=self.section, **known)
+
+    @property
+    def loading(self) -> str:
+        """What QEMU prints of the section, whatever the reason."""
+        return messages.while_loading(self.section.name, self.section.instance_id)
+
+    def place(self, path: str | None) -> int:
+        """Where a value stands in the stream; for one that is not in a state, the section."""
+        return self.source.place(path)
+
+    # Versions.
+
+    def versions(self) -> Iterator[Explained]:
+        """The version in the header."""
+        version, local = self.section.version_id, self.counterpart.version_id
+        if self.section.payload_offset in self.sides.versions:
+            version = self.sides.versions[self.section.payload_offset].version_id
+        if version > local:
+            yield self.finding(
+                "version-newer",
+                f"the section has version {version}, and the destination knows up to {local}",
+                offset=self.section.offset,
+                qemu_error=messages.section_version(self.section.name, version, local),
+                advice=ADVICE_OF_RELEASES,
+            )
+        if version < local:
+            minimum = self.minimum()
+            if minimum is None:
+                yield self.finding(
+                    "version-older",
+                    f"the section has version {version}, the destination's has {local}",
+                    offset=self.section.offset,
+                    severity=MAY_BREAK,
+                    when=f"the destination takes none below {version + 1}",
+                )
+            elif version < minimum:
+                yield self.finding(
+                    "version-older",
+                    f"the section has version {version}, and the destination takes none below {minimum}",
+                    offset=self.section.offset,
+                    qemu_error=messages.too_old(self.description_name, version, minimum),
+                    advice="save with a newer QEMU, or load with an older one",
+                )
+
+    @property
+    def description_name(self) -> str:
+        """What QEMU calls the description of the section."""
+        return self.counterpart.vmsd.name if self.counterpart.vmsd is not None else last_part(self.section.name)
+
+    def minimum(self) -> int | None:
+        """The oldest version that the destination takes, by its -dump-vmstate text or the device library."""
+        minimums = [listed.minimum for listed in self.listed()]
+        if minimums:
+            return min(minimums)
+        vmsd = self.destination.vmsd
+        return None if vmsd is None or not self.destination.known else vmsd.minimum_version_id
+
+    def listed(self) -> list[SectionSchema]:
+        """What the destination's -dump-vmstate text says of the section."""
+        schema = self.target.schema
+        name = last_part(self.section.name)
+        return [] if schema is None else [known for known in schema.sections if known.idstr == name]
+
+    # Subsections.
+
+    def subsections(self) -> list[Explained]:
+        """Subsections of the stream that the destination does not know, or in another version."""
+        return [*self.odd_subsections(), *self.listed_subsections()]
+
+    def odd_subsections(self) -> Iterator[Explained]:
+        """Subsections in a version that not even the stream's own descriptions take."""
+        end = self.section.offset + self.section.size
+        for offset, error in self.sides.versions.items():
+            if not self.section.payload_offset < offset < end:
+                continue
+            name, version, known = error.description, error.version_id, error.known
+            if version > known:
+                rule, line = "version-newer", messages.too_new(name, version, known)
+                message = f"subsection {name!r} has version {version}, and the destination knows up to {known}"
+            else:
+                rule, line = "version-older", messages.too_old(name, version, known)
+                message = f"subsection {name!r} has version {version}, and the destination takes none below {known}"
+            yield self.finding(
+                rule, message, path=error.path or name, offset=offset, qemu_error=line, advice=ADVICE_OF_RELEASES
+            )
+
+    def unknown(self, name: str) -> str:
+        """QEMU's line of a subsection that it does not know."""
+        return messages.unknown_subsection(
+            name, name.rpartition("/")[0], self.section.name, self.section.instance_id, self.target.release
+        )
+
+    def listed_subsections(self) -> Iterator[Explained]:
+        """The same by the destination's -dump-vmstate text, and what else that says of a section unknown otherwise."""
+        listed = self.listed()
+        if not listed:
+            return
+        schema = self.target.schema
+        sent = self.schema_of_section(self.sides.source_schema)
+        if sent is None or schema is None:
+            return
+        known = Schema(schema.name, schema.kind, None, tuple(listed))
+        for finding in compat(sent, known).findings:
+            rule = finding.rule
+            wanted = rule == "subsection-unknown" or (rule.startswith("version") and finding.path is not None)
+            # Of a section that the library reads, what may break is settled by reading it.
+            if finding.severity == COSMETIC or not (wanted or not self.is_known or finding.severity == BREAKS):
+                continue
+            if rule.startswith("version") and finding.path is None:
+                continue
+            yield with_error(finding, self.section, self.target)
+
+    @property
+    def is_known(self) -> bool:
+        """Whether the device library reads both sections."""
+        return self.source.known and self.destination.known
+
+    @property
+    def destination_facts(self) -> dict[str, Any]:
+        """Those under which the destination's own section reads, and before them what holds for all of it."""
+        return {**self.target.facts, **self.destination.facts}
+
+    # Contents.
+
+    def contents(self) -> list[Explained]:
+        """What is found of layout and values."""
+        findings = list(self.layout())
+        # Where the layouts part, values behind are compared by chance; those that explain it are not.
+        beside = self.is_known or not any(finding.severity == BREAKS for finding in findings)
+        findings += self.values(beside=beside)
+        features = destination_rules(self.section.name).features
+        if beside and features is not None:
+            findings += self.features(features)
+        findings += self.pci()
+        return without_repeats(findings)
+
+    def layout(self) -> Iterator[Explained]:
+        """Whether the destination reads the section as it was written."""
+        if self.is_known:
+            yield from self.library_layout()
+        elif not self.listed():
+            yield from self.vmdesc_layout()
+
+    def library_layout(self) -> Iterator[Explained]:
+        """By reading it with a description and the facts of the destination's own section."""
+        failure: VMStateError | None = None
+        for vmsd in self.possible_layouts():
+            data = self.section.payload()
+            codec: Any = vmsd.codec
+            try:
+                _, end = codec.decode_at(
+                    memoryview(data),
+                    0,
+                    version_id=self.section.version_id,
+                    facts=self.destination_facts,
+                    accept=len(data).__eq__,
+                )
+            except VMStateError as error:
+                failure = failure or error
+                continue
+            if end == len(data):
+                if vmsd is not self.destination.vmsd:
+                    # A layout that both may have, and need not: what the two streams say of themselves decides.
+                    yield from self.vmdesc_layout()
+                return
+        yield from self.misread(failure)
+
+    def possible_layouts(self) -> Iterator[VMStateDescription]:
+        """The descriptions of the library that can be the destination's: more than one may fit a machine at rest."""
+        local, sent = self.destination.vmsd, self.source.vmsd
+        assert local is not None and sent is not None
+        yield local
+        if sent is not local:
+            with suppress(VMStateError):
+                sent.decode(
+                    self.counterpart.payload(), version_id=self.counterpart.version_id, facts=self.destination_facts
+                )
+                yield sent
+
+    def misread(self, error: VMStateError | None) -> Iterator[Explained]:
+        """The destination reads the section otherwise: the facts that make the difference, or the place."""
+        footer = self.misread_error()
+        advice = "give the device the same properties on both sides, and both sides the same machine type"
+        is_explained = False
+        for name, sent in self.source.facts.items():
+            local = self.destination_facts.get(name, sent)
+            if sent == local:
+                continue
+            path = self.source.path_of_fact(name) or self.destination.path_of_fact(name)
+            message = f"{name} is {sent} in the stream and {local} on the destination, which decides what is sent"
+            is_explained = True
+            accident = name in destination_rules(self.section.name).accidents
+            yield self.finding(
+                "layout",
+                message,
+                path=path,
+                offset=self.place(path),
+                severity=MAY_BREAK if accident else BREAKS,
+                when="the destination has it so again: it can differ from one start to the next" if accident else None,
+                qemu_error=footer,
+                advice=advice,
+            )
+        if is_explained:
+            return
+        same = self.source.vmsd is self.destination.vmsd
+        why = "" if error is None else f": {error.message}"
+        message = (
+            f"the destination reads the section otherwise{'' if same else ', as another release lays it out'}{why}"
+        )
+        path = None if error is None else error.path
+        offset = None if error is None or error.offset is None else self.section.payload_offset + error.offset
+        yield self.finding(
+            "layout", message, path=path, offset=offset or self.section.offset, qemu_error=footer, advice=advice
+        )
+
+    def misread_error(self) -> str:
+        """What QEMU prints when it reads the bytes otherwise: of the first value that it then takes for another."""
+        vmsd = self.destination.vmsd
+        assert vmsd is not None
+        with suppress(VMStateError):
+            codec: Any = vmsd.codec
+            state, _ = codec.decode_at(
+                memoryview(self.section.payload()), 0, version_id=self.section.version_id, facts=self.destination_facts
+            )
+            for result in broken(vmsd, state, version=self.section.version_id, own=self.destination.subject.state):
+                if result.rule.id == VALUE_EQUAL and result.is_judged and result.rule.qemu_error is not None:
+                    return result.filled(result.rule.qemu_error)
+        return messages.missing_footer(self.section.name)
+
+    def vmdesc_layout(self) -> Iterator[Explained]:
+        """By what the two streams say of themselves."""
+        sent = self.schema_of_section(self.sides.source_schema)
+        local = self.schema_of_section(self.sides.destination_schema)
+        if sent is None or local is None:
+            if self.section.size != self.counterpart.size:
+                text = f"{self.section.name} is laid out alike: nothing describes it, and its length differs"
+                self.findings.assumed.append(text)
+            return
+        for finding in compat(sent, local).findings:
+            rule = finding.rule
+            # A subsection is there or not as the device is at that moment.
+            if finding.severity == COSMETIC or rule.startswith(("subsection", "version", "section")):
+                continue
+            if rule == "field-count" and self.counted_on_the_wire(finding.path):
+                continue
+            yield with_error(finding, self.section, self.target)
+
+    def schema_of_section(self, whole: Schema) -> Schema | None:
+        """The schema of one stream, with this section alone."""
+        key = (self.section.name, self.section.instance_id)
+        alike = (section for section in whole.sections if (section.key, section.instance_id) == key)
+        described = tuple(section for section in alike if section.sources)
+        return Schema(whole.name, whole.kind, None, described[:1]) if described else None
+
+    def counted_on_the_wire(self, path: str | None) -> bool:
+        """Whether an array of another length is one whose length is sent: a number before it says it in both."""
+        sizes = []
+        name = (path or "").rpartition("/")[2]
+        for side in (self.section, self.counterpart):
+            arrays = [value for steps, value in walk_plain(side.state) if steps and steps[-1] == name]
+            numbers = {value for _, value in walk_plain(side.state) if isinstance(value, int)}
+            sizes.append(bool(arrays) and hasattr(arrays[0], "__len__") and len(arrays[0]) in numbers)
+        return all(sizes)
+
+    # Values.
+
+    def values(self, *, beside: bool) -> Iterator[Explained]:
+        """What breaks a rule: for any destination and, `beside` this one, by what it compares with its own."""
+        vmsd, state, version = self.source.vmsd, self.source.subject.state, self.section.version_id
+        if vmsd is None or not has_checks(vmsd):
+            return
+        results = list(broken(vmsd, state, version=version))
+        if beside:
+            seen = {(result.rule.id, result.path) for result in results if result.is_judged}
+            compared = broken(vmsd, state, version=version, own=self.destination.subject.state, facts=self.known_facts)
+            results = [result for result in results if result.is_judged]
+            # That a value cannot be written as the destination would lay it out is a matter of the layout.
+            results += [
+                result for result in compared if result.rule.id != ENCODE and (result.rule.id, result.path) not in seen
+            ]
+        for result in results:
+            yield from self.of_rule(result)
+
+    @property
+    def known_facts(self) -> dict[str, Any]:
+        """What rules can ask of the destination."""
+        release = self.target.release
+        return {
+            **self.target.facts,
+            **({} if release is None else {RELEASE.name: release}),
+            IDSTR.name: self.section.name,
+        }
+
+    def of_rule(self, result: Broken) -> Iterator[Explained]:
+        """What is told of a rule that is broken; one that cannot be judged is noted."""
+        rule, path = result.rule, result.path
+        if rule.mended:
+            return
+        if result.missing and not (rule.since is not None and result.missing == (RELEASE.name,)):
+            self.findings.not_judged.append(f"{self.findings.name_of(self.section)}: {path}: {rule.id}")
+            return
+        # A release that is not known is taken for the newest.
+        offset = self.source.place(path)
+        if rule.id == KNOWN_SINCE:
+            name = next((part.name for where, part, _ in self.source.structs() if where == path), path or "")
+            yield self.finding(
+                "subsection-unknown",
+                f"the destination does not know subsection {name!r}, which QEMU has from {result.local} on",
+                path=path,
+                offset=offset,
+                qemu_error=self.unknown(name),
+                advice="use the machine type of the older release on both sides, "
+                "or switch off at the source what the subsection is for",
+            )
+        elif rule.needs:
+            yield self.finding(
+                rule.id,
+                result.filled(rule.text, self.section.name),
+                path=path,
+                offset=offset,
+                qemu_error=self.loading
+                if rule.qemu_error is None
+                else result.filled(rule.qemu_error, self.section.name),
+                advice=rule.advice or "give the device of the destination what that of the source has",
+            )
+        elif rule.id == ENCODE:
+            yield self.finding(ENCODE, rule.text, path=path, offset=self.section.offset)
+        else:
+            yield self.finding(
+                rule.id,
+                f"no QEMU takes this: {result.text}",
+                path=path,
+                offset=offset,
+                qemu_error=self.loading,
+                advice="the stream itself is wrong; `vmstate set` changes a value",
+            )
+
+    def features(self, features: FeatureSet) -> Iterator[Explained]:
+        """The features that the driver accepted, and those that the destination offers."""
+        guest = features_in(features, self.source)
+        if not guest:
+            return
+        name = self.findings.name_of(self.section)
+        offered = self.target.host_features.get((self.section.name, self.section.instance_id))
+        if offered is None:
+            # A driver accepted these there, so they are offered.
+            left = guest & ~features_in(features, self.destination)
+            missing = sum(1 << bit for bit in bits_of(left) if self.is_shown_missing(features, bit))
+            if left & ~missing:
+                text = f"{name}: the destination offers what the driver accepted: {named(features, left & ~missing)}"
+                self.findings.assumed.append(text)
+        else:
+            missing = guest & ~offered
+        path, offset = self.place_of_features(features)
+        for bit in bits_of(missing):
+            symbol = features.names.get(bit, f"feature {bit}")
+            option = features.properties.get(bit)
+            advice = "use the machine type and the back end of the source at the destination"
+            if option is not None:
+                advice = (
+                    f"let the device of the destination offer it (property {option}, and a back end and a machine type "
+                    f"that allow it), or start the source without it"
+                )
+            yield self.finding(
+                "feature",
+                f"the driver accepted {symbol} (bit {bit}), which the destination does not offer",
+                path=f"{path}.{symbol}",
+                offset=offset,
+                qemu_error=self.loading if offered is None else messages.features(guest, offered, self.target.release),
+                advice=advice,
+            )
+
+    def is_shown_missing(self, features: FeatureSet, bit: int) -> bool:
+        """Whether the destination's stream lacks what it would have if the feature were offered."""
+        path = features.shown_by.get(bit)
+        return path is not None and self.source.value(path) is not None and self.destination.value(path) is None
+
+    def place_of_features(self, features: FeatureSet) -> tuple[str, int]:
+        """The last word that is there, which QEMU takes."""
+        for path, _, _ in reversed(features.words):
+            if self.source.value(path) is not None and "128" not in path:
+                return path, self.place(path)
+        return features.words[0][0], self.section.offset
+
+    # PCI.
+
+    def pci(self) -> Iterator[Explained]:
+        """The configuration space, byte by byte."""
+        for (path, field, read), (_, _, local) in zip(configs(self.section), configs(self.counterpart), strict=False):
+            if len(read) != len(local):
+                continue
+            masks = Masks(local, self.target.regions.get(self.section.name), self.rom_size())
+            differences = list(masks.differences(read))
+            if not differences:
+                continue
+            first = differences[0]
+            others = f", and {len(differences) - 1} bytes more" if len(differences) > 1 else ""
+            yield self.finding(
+                "pci-config",
+                f"byte {first.at:#x} ({masks.name_of(first.at)}) is {first.read:#04x} in the stream and "
+                f"{first.device:#04x} on the destination, where the guest cannot have written it{others} "
+                f"(cmask {first.cmask:#x} wmask {first.wmask:#x} w1cmask {first.w1cmask:#x})",
+                path=f"{path}[{first.at:#x}]",
+                offset=place_of_config(self.section, path, field, first.at),
+                qemu_error=messages.pci_config(first),
+                advice="the devices differ in what they are or can: give both the same properties (vectors, "
+                "disable-legacy, disable-modern, class, aer, ats, multifunction) and the same machine type",
+            )
+
+    def rom_size(self) -> int:
+        """The size of the expansion ROM of the destination's device, 0 where it has none."""
+        place = self.section.name.rpartition("/")[0]
+        assert self.target.stream is not None
+        for block in self.target.stream.ram.blocks:
+            if place and block.idstr.startswith(f"{place}/") and block.idstr.endswith(".rom"):
+                return int(block.used_length)
+        return 0
+
+
+def with_error(finding: CompatFinding, section: Section | None, target: Target) -> Explained:
+    """A finding of `compat` with what QEMU prints of it."""
+    rule = finding.rule
+    error = advice = None
+    if section is not None:
+        name, instance = section.name, section.instance_id
+        last = (finding.path or "").rpartition("/")[2]
+        if rule == "section-unknown":
+            error = messages.unknown_section(name, instance, target.release)
+        elif rule == "version-newer" and finding.path is None:
+            error = messages.section_version(name, section.version_id, newest_version(section, target))
+        elif rule == "subsection-unknown":
+            error = messages.unknown_subsection(last, last.rpartition("/")[0], name, instance, target.release)
+        elif rule.startswith("version"):
+            error = messages.while_loading(name, instance)
+        elif finding.severity != COSMETIC:
+            error = messages.missing_footer(name)
+        if finding.severity != COSMETIC:
+            advice = "use the machine type of the older release on both sides, or the same release"
+    offset = section.offset if finding.offset is None and section is not None else finding.offset
+    return Explained(**{**finding.as_dict(), "offset": offset}, qemu_error=error, advice=advice)
+
+
+def newest_version(section: Section, target: Target) -> int:
+    """The version that the destination has of a section, as far as its schema says."""
+    sections = () if target.schema is None else target.schema.sections
+    versions = [known.version for known in sections if known.idstr == last_part(section.name)]
+    return max(versions, default=0)
+
+
+@cache
+def has_checks(vmsd: VMStateDescription) -> bool:
+    """Whether QEMU checks anything of a description, beyond how it is laid out."""
+    return any(part.rules or any(field.checks for field in part.fields) for part in vmsd.walk())
+
+
+def without_repeats(findings: Iterable[Explained]) -> list[Explained]:
+    """The first finding of every id."""
+    kept: dict[str, Explained] = {}
+    for finding in findings:
+        kept.setdefault(finding.id, finding)
+    return list(kept.values())
+
+
+def walk_plain(state: Any, steps: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], Any]]:
+    """(names, value) of everything in a state that has no class."""
+    yield steps, state
+    if isinstance(state, dict):
+        for name, inner in state.items():
+            yield from walk_plain(inner, (*steps, name))
+
+
+def configs(section: Section) -> Iterator[tuple[str, Field, bytes]]:
+    """(path, field, bytes) of the PCI configuration spaces of a section."""
+    for steps, vmsd, state in described_states(section.vmsd, section.state):
+        for field in vmsd.fields:
+            if is_config(field):
+                value = member(state, field.attribute)
+                if isinstance(value, (bytes, bytearray, memoryview)):
+                    yield format_path((*steps, field.attribute)), field, bytes(value)
+
+
+def place_of_config(section: Section, path: str, field: Field, at: int) -> int:
+    """The absolute offset of a byte of a configuration space; that of the section where the space cannot be found."""
+    trace = section.trace()
+    entry = trace.get(path) or next((entry for entry in trace.values() if entry.field is field), None)
+    return section.offset if entry is None else entry.offset + at
+
+
+def bits_of(bits: int) -> list[int]:
+    """The numbers of the bits that are set."""
+    return [bit for bit in range(bits.bit_length()) if bits >> bit & 1]
+
+
+def named(features: FeatureSet, bits: int) -> str:
+    """The features of a set, by name."""
+    return ", ".join(features.names.get(bit, f"feature {bit}") for bit in bits_of(bits))
+
+
+def features_in(features: FeatureSet, read: Any) -> int:
+    """The features that the driver accepted, as QEMU puts them together."""
+    whole = 0
+    for path, lowest, width in features.words:
+        word = read.value(path)
+        if word is not None:
+            mask = (1 << width) - 1
+            whole = whole & ~(mask << lowest) | (int(word) & mask) << lowest
+    return whole
