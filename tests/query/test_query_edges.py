@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 from recorded import opened
 
+from vmstate import ask
 from vmstate.errors import QueryError
 from vmstate.query.pci import Config, bridge, power_state
 from vmstate.vmsd.question import LEFT_OUT
@@ -85,3 +86,27 @@ def test_the_ranges_of_a_bridge() -> None:
         "memory_range": {"base": 0xFE100000, "limit": 0xFE2FFFFF},
         "prefetchable_range": {"base": 0x3FD000000, "limit": 0x4FD1FFFFF},
     }
+
+
+@pytest.mark.parametrize(
+    ("path", "message"),
+    [
+        ("no-such-thing", "no-such-thing"),
+        ("0000:00:09.0/virtio-net", "0000:00:09.0/virtio-net"),
+        ("timer", "'timer' is no virtio device"),
+        ("serial", "'serial' is no virtio device"),
+    ],
+)
+def test_a_device_that_is_none_is_told_with_those_that_are(path: str, message: str) -> None:
+    with pytest.raises(QueryError, match=message) as caught:
+        opened(CARD).query("x-query-virtio-status", {"path": path})
+    assert "virtio-net" in str(caught.value.expected)
+
+
+def test_what_a_stream_is_silent_about_has_a_place_without_bytes() -> None:
+    """`broken` is sent only where it is set: the answer comes from the subsection that is not there."""
+    answer = ask(opened(CARD), "x-query-virtio-status")
+    assert answer.value["broken"] is False
+    silent = [source for sources in answer.sources.values() for source in sources if source.offset is None]
+    assert silent and all(source.size == 0 for source in silent)
+    assert any("broken" in str(source.path) for source in silent)

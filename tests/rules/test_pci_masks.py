@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import pytest
 
-from vmstate.rules.pci_config import Masks
+from vmstate.rules.pci_config import Masks, Region
 
 AT = 0x40
 
@@ -122,3 +122,65 @@ def test_a_capability_that_would_go_beyond_the_space_ends_with_it() -> None:
     config[0xFC] = 0x11
     assert Masks(bytes(config)).name_of(0xFF) == "MSI-X capability + 0x3"
     assert refused(bytes(config), 0xFE) == 0xFF
+
+
+# The header.
+
+HEADER = {
+    **dict.fromkeys((0, 1, 2, 3), 0xFF),
+    **{0x06: 0x10, 0x08: 0xFF, 0x09: 0xFF, 0x0A: 0xFF, 0x0B: 0xFF, 0x0E: 0xFF, 0x34: 0xFF},
+}
+"""Vendor, device, whether there are capabilities, revision, class, the type, where the capabilities begin."""
+BRIDGE = {**HEADER, 0x1C: 0x0F, 0x1D: 0x0F, 0x24: 0x0F, 0x26: 0x0F}
+"""And how wide the bridge's ranges are."""
+
+
+def of_type(kind: int, **bytes_at: int) -> bytes:
+    config = bytearray(256)
+    config[0:4] = b"\xf4\x1a\x00\x10"
+    config[0x0E] = kind
+    for place, value in bytes_at.items():
+        config[int(place.removeprefix("at_"), 16)] = value
+    return bytes(config)
+
+
+@pytest.mark.parametrize(("kind", "compared"), [(0, HEADER), (1, BRIDGE), (0x81, BRIDGE)])
+def test_what_is_compared_of_a_header(kind: int, compared: dict[int, int]) -> None:
+    own = of_type(kind)
+    assert {at: refused(own, at) for at in range(64) if refused(own, at)} == compared
+    if kind:
+        masks = Masks(own)
+        names = [masks.name_of(at) for at in (0x1C, 0x1D, 0x20, 0x22, 0x24, 0x26)]
+        assert names == [
+            f"{name} + 0x0"
+            for name in (
+                *("I/O base", "I/O limit", "memory base", "memory limit"),
+                *("prefetchable base", "prefetchable limit"),
+            )
+        ]
+
+
+@pytest.mark.parametrize(
+    ("bar", "register", "size", "width"),
+    [(0, 0x00, 0x1000, 4), (1, 0x01, 0x20, 4), (2, 0x0C, 0x4000, 8), (4, 0x04, 0x100000, 8), (5, 0x08, 0x10, 4)],
+)
+def test_of_an_address_the_bits_below_its_size_are_compared(bar: int, register: int, size: int, width: int) -> None:
+    at = 0x10 + 4 * bar
+    own = of_type(0, **{f"at_{at:x}": register})
+    masks = Masks(own, (Region(bar, "memory", size),))
+    bits = int.from_bytes(masks.compared[at : at + width], "little")
+    assert bits == size - 1
+    assert masks.name_of(at) == f"base address {bar} + 0x0"
+    assert masks.name_of(at + width - 1) == f"base address {bar} + {width - 1:#x}"
+    assert not any(masks.compared[0x10:at]) and not any(masks.compared[at + width : 0x28])
+
+
+@pytest.mark.parametrize(("kind", "at"), [(0, 0x30), (1, 0x38)])
+@pytest.mark.parametrize("told", [True, False])
+def test_of_a_rom_its_size_and_whether_it_is_on(kind: int, at: int, told: bool) -> None:
+    """A guest may switch it on (bit 0) and move it."""
+    size = 0x10000
+    masks = Masks(of_type(kind), (Region(6, "memory", size),)) if told else Masks(of_type(kind), None, size)
+    assert int.from_bytes(masks.compared[at : at + 4], "little") == size - 2
+    assert masks.name_of(at) == "expansion ROM base address + 0x0"
+    assert not any(Masks(of_type(kind)).compared[at : at + 4])
