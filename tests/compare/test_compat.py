@@ -188,6 +188,7 @@ A, B, C = field("a"), field("b", 2), field("c", 8)
         ),
         pytest.param((A, B), (A, field("x", 2)), [("field-renamed", COSMETIC, "b")], id="renamed"),
         pytest.param((A, B), (field("a", 8), B), [("field-size", BREAKS, "a")], id="another size"),
+        pytest.param((field("a", 8), B), (A, B), [("field-size", BREAKS, "a")], id="a smaller size"),
         pytest.param((field("a", 4, num=8),), (field("a", 4, num=9),), [("field-count", BREAKS, "a")], id="count"),
         pytest.param((A, B), (struct("s", description("s", A, B)),), [], id="wrapped in a struct"),
         pytest.param(
@@ -312,6 +313,14 @@ def test_a_nested_description_that_is_none_is_refused(change: dict[str, Any]) ->
     inner = description("s", B) | change
     with pytest.raises(VMStateError):
         compat(schema(description("x", A, struct("s", inner))), schema(description("x", A)))
+
+
+def test_what_breaks_is_not_compatible_and_what_may_is() -> None:
+    same = compat(schema(description("x", A)), schema(description("x", A)))
+    may = compat(schema(description("x", field("t", 48))), schema(description("x", field("t", 56))))
+    breaks = compat(schema(description("x", A)), schema(description("x", A, B)))
+    assert [found.compatible for found in (same, may, breaks)] == [True, True, False]
+    assert (may.count(MAY_BREAK), breaks.count(BREAKS)) == (1, 1)
 
 
 def test_subsections() -> None:
