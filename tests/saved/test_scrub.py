@@ -78,6 +78,11 @@ def bytes_fields(stream: Stream) -> Iterator[tuple[int, int]]:
                 continue
             if field.type.info in (PCI_CONFIG, "pci irq state"):
                 continue
+            if path == "cmos_data":
+                # Around the registers of the clock, which stay: 14 at the front, and the century.
+                yield entry.offset + 14, 0x32 - 14
+                yield entry.offset + 0x33, entry.size - 0x33
+                continue
             kind = field.type
             if type(kind) in (t.Buffer, t.Opaque, t.Text) or (kind is t.UINT8 and field.count is not None):
                 yield entry.offset, entry.size
