@@ -243,7 +243,9 @@ class SectionCheck:
 
     def layout(self) -> Iterator[Explained]:
         """Whether the destination reads the section as it was written."""
-        if self.is_known:
+        unread = self.section.vmsd is None and self.destination.known and not any(self.odd_subsections())
+        if self.is_known or unread:
+            # What reads in no way that the library knows does not read in the destination's either.
             yield from self.library_layout()
         elif not self.listed():
             yield from self.vmdesc_layout()
@@ -275,9 +277,9 @@ class SectionCheck:
     def possible_layouts(self) -> Iterator[VMStateDescription]:
         """The descriptions of the library that can be the destination's: more than one may fit a machine at rest."""
         local, sent = self.destination.vmsd, self.source.vmsd
-        assert local is not None and sent is not None
+        assert local is not None
         yield local
-        if sent is not local:
+        if sent is not None and sent is not local:
             with suppress(VMStateError):
                 sent.decode(
                     self.counterpart.payload(), version_id=self.counterpart.version_id, facts=self.destination_facts
@@ -320,8 +322,11 @@ class SectionCheck:
             "layout", message, path=path, offset=offset or self.section.offset, qemu_error=footer, advice=advice
         )
 
-    def misread_error(self) -> str:
-        """What QEMU prints when it reads the bytes otherwise: of the first value that it then takes for another."""
+    def misread_error(self) -> str | None:
+        """What QEMU prints when it reads the bytes otherwise: of the first value that it then takes for another.
+
+        None where the section reads in no way: then it is not known at which value QEMU stops.
+        """
         vmsd = self.destination.vmsd
         assert vmsd is not None
         with suppress(VMStateError):
@@ -332,7 +337,7 @@ class SectionCheck:
             for result in broken(vmsd, state, version=self.section.version_id, own=self.destination.subject.state):
                 if result.rule.id == VALUE_EQUAL and result.is_judged and result.rule.qemu_error is not None:
                     return result.filled(result.rule.qemu_error)
-        return messages.missing_footer(self.section.name)
+        return messages.missing_footer(self.section.name) if self.source.known else None
 
     def vmdesc_layout(self) -> Iterator[Explained]:
         """By what the two streams say of themselves."""
