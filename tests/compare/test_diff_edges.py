@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-import pytest
-from recorded import BARE, NO_VMDESC, plain
+import struct
 
-from vmstate import assign, diff, load
+import pytest
+from recorded import BARE, MICROVM, NO_VMDESC, plain
+
+from vmstate import assign, compat, diff, load
+from vmstate.compare.findings import BREAKS, COSMETIC
 
 CHANGED = "fw_cfg.cur_entry=5"
 
@@ -47,3 +50,15 @@ def test_another_way_to_write_the_vmdesc_is_of_no_instance() -> None:
     other = data[: at - 4] + len(spaced).to_bytes(4, "big") + spaced
     (change,) = diff(load(data), load(other)).changes
     assert (change.section, change.path, change.kind, change.instance_id) == ("vmdesc", "dialect", "changed", 0)
+
+
+def test_a_section_that_nothing_describes_and_the_destination_lacks() -> None:
+    """Two streams: the machine of the second has no such device, whatever is in it."""
+    data = plain(MICROVM)
+    at = load(data).sections[-1].offset
+    section = struct.pack(">BIB", 4, 0x1234, 3) + b"dev" + struct.pack(">II", 0, 1) + b"\5" * 9
+    more = data[:at] + section + struct.pack(">BI", 0x7E, 0x1234) + data[at:]
+    assert [part.name for part in load(more).sections][-2] == "dev"
+    for destination, rule, severity in (data, "section-unknown", BREAKS), (more, "section-not-described", COSMETIC):
+        told = [finding for finding in compat(more, destination).findings if finding.section == "dev"]
+        assert [(finding.id.partition(":")[0], finding.severity) for finding in told] == [(rule, severity)]

@@ -183,4 +183,6 @@ def test_of_a_rom_its_size_and_whether_it_is_on(kind: int, at: int, told: bool) 
     masks = Masks(of_type(kind), (Region(6, "memory", size),)) if told else Masks(of_type(kind), None, size)
     assert int.from_bytes(masks.compared[at : at + 4], "little") == size - 2
     assert masks.name_of(at) == "expansion ROM base address + 0x0"
+    assert masks.name_of(at + 3) == "expansion ROM base address + 0x3" != masks.name_of(at + 4)
+    assert "ROM" not in masks.name_of(at + 4)
     assert not any(Masks(of_type(kind)).compared[at : at + 4])
