@@ -115,7 +115,7 @@ class StreamCheck:
         if self.destination is None:
             yield from self.schemas()
             return
-        pending = self.by_name()
+        pending = self.sections_by_key()
         for part in self.source.parts:
             if isinstance(part, Command):
                 yield from self.command(part)
@@ -124,10 +124,10 @@ class StreamCheck:
                     yield from self.ram(part)
                 else:
                     yield from self.section(part, pending)
-        yield from self.left(pending)
+        yield from self.missing_sections(pending)
 
-    def by_name(self) -> dict[tuple[str, int], list[Section]]:
-        """The destination's sections that are not RAM."""
+    def sections_by_key(self) -> dict[tuple[str, int], list[Section]]:
+        """The destination's sections that are not RAM, by (idstr, instance_id), in their order."""
         sections: dict[tuple[str, int], list[Section]] = {}
         assert self.destination is not None
         for section in self.destination.sections:
@@ -292,7 +292,7 @@ class StreamCheck:
             return "give the destination as many CPUs (-smp), with the same CPU model and features"
         return f"give the destination the same device ({kind}) at the same place, or take it from the source first"
 
-    def left(self, pending: Mapping[tuple[str, int], Iterable[Section]]) -> Iterator[Explained]:
+    def missing_sections(self, pending: Mapping[tuple[str, int], Iterable[Section]]) -> Iterator[Explained]:
         """What the destination has and the stream does not: QEMU loads without it."""
         for sections in pending.values():
             for section in sections:

@@ -107,11 +107,11 @@ class SectionCheck:
         return self.findings.finding(rule, message, section=self.section, **known)
 
     @property
-    def loading(self) -> str:
+    def loading_line(self) -> str:
         """What QEMU prints of the section, whatever the reason."""
         return messages.while_loading(self.section.name, self.section.instance_id)
 
-    def place(self, path: str | None) -> int:
+    def offset_of(self, path: str | None) -> int:
         """Where a value stands in the stream; for one that is not in a state, the section."""
         return self.source.place(path)
 
@@ -156,13 +156,13 @@ class SectionCheck:
 
     def minimum(self) -> int | None:
         """The oldest version that the destination takes, by its -dump-vmstate text or the device library."""
-        minimums = [listed.minimum for listed in self.listed()]
+        minimums = [listed.minimum for listed in self.listed_schemas()]
         if minimums:
             return min(minimums)
         vmsd = self.destination.vmsd
         return None if vmsd is None or not self.destination.known else vmsd.minimum_version_id
 
-    def listed(self) -> list[SectionSchema]:
+    def listed_schemas(self) -> list[SectionSchema]:
         """What the destination's -dump-vmstate text says of the section."""
         schema = self.target.schema
         name = last_part(self.section.name)
@@ -172,9 +172,9 @@ class SectionCheck:
 
     def subsections(self) -> list[Explained]:
         """Subsections of the stream that the destination does not know, or in another version."""
-        return [*self.odd_subsections(), *self.listed_subsections()]
+        return [*self.out_of_range_subsections(), *self.listed_subsections()]
 
-    def odd_subsections(self) -> Iterator[Explained]:
+    def out_of_range_subsections(self) -> Iterator[Explained]:
         """Subsections in a version that not even the stream's own descriptions take."""
         end = self.section.offset + self.section.size
         for offset, error in self.sides.versions.items():
@@ -191,7 +191,7 @@ class SectionCheck:
                 rule, message, path=error.path or name, offset=offset, qemu_error=line, advice=ADVICE_OF_RELEASES
             )
 
-    def unknown(self, name: str) -> str:
+    def unknown_line(self, name: str) -> str:
         """QEMU's line of a subsection that it does not know."""
         return messages.unknown_subsection(
             name, name.rpartition("/")[0], self.section.name, self.section.instance_id, self.target.release
@@ -199,7 +199,7 @@ class SectionCheck:
 
     def listed_subsections(self) -> Iterator[Explained]:
         """The same by the destination's -dump-vmstate text, and what else that says of a section unknown otherwise."""
-        listed = self.listed()
+        listed = self.listed_schemas()
         if not listed:
             return
         schema = self.target.schema
@@ -243,11 +243,11 @@ class SectionCheck:
 
     def layout(self) -> Iterator[Explained]:
         """Whether the destination reads the section as it was written."""
-        unread = self.section.vmsd is None and self.destination.known and not any(self.odd_subsections())
+        unread = self.section.vmsd is None and self.destination.known and not any(self.out_of_range_subsections())
         if self.is_known or unread:
             # What reads in no way that the library knows does not read in the destination's either.
             yield from self.library_layout()
-        elif not self.listed():
+        elif not self.listed_schemas():
             yield from self.vmdesc_layout()
 
     def library_layout(self) -> Iterator[Explained]:
@@ -303,7 +303,7 @@ class SectionCheck:
                 "layout",
                 message,
                 path=path,
-                offset=self.place(path),
+                offset=self.offset_of(path),
                 severity=MAY_BREAK if accident else BREAKS,
                 when="the destination has it so again: it can differ from one start to the next" if accident else None,
                 qemu_error=footer,
@@ -369,8 +369,8 @@ class SectionCheck:
         sizes = []
         name = (path or "").rpartition("/")[2]
         for side in (self.section, self.counterpart):
-            arrays = [value for steps, value in walk_plain(side.state) if steps and steps[-1] == name]
-            numbers = {value for _, value in walk_plain(side.state) if isinstance(value, int)}
+            arrays = [value for steps, value in named_values(side.state) if steps and steps[-1] == name]
+            numbers = {value for _, value in named_values(side.state) if isinstance(value, int)}
             sizes.append(bool(arrays) and hasattr(arrays[0], "__len__") and len(arrays[0]) in numbers)
         return all(sizes)
 
@@ -391,7 +391,7 @@ class SectionCheck:
                 result for result in compared if result.rule.id != ENCODE and (result.rule.id, result.path) not in seen
             ]
         for result in results:
-            yield from self.of_rule(result)
+            yield from self.rule_findings(result)
 
     @property
     def known_facts(self) -> dict[str, Any]:
@@ -403,7 +403,7 @@ class SectionCheck:
             IDSTR.name: self.section.name,
         }
 
-    def of_rule(self, result: Broken) -> Iterator[Explained]:
+    def rule_findings(self, result: Broken) -> Iterator[Explained]:
         """What is told of a rule that is broken; one that cannot be judged is noted."""
         rule, path = result.rule, result.path
         if rule.mended:
@@ -420,7 +420,7 @@ class SectionCheck:
                 f"the destination does not know subsection {name!r}, which QEMU has from {result.local} on",
                 path=path,
                 offset=offset,
-                qemu_error=self.unknown(name),
+                qemu_error=self.unknown_line(name),
                 advice="use the machine type of the older release on both sides, "
                 "or switch off at the source what the subsection is for",
             )
@@ -430,7 +430,7 @@ class SectionCheck:
                 result.filled(rule.text, self.section.name),
                 path=path,
                 offset=offset,
-                qemu_error=self.loading
+                qemu_error=self.loading_line
                 if rule.qemu_error is None
                 else result.filled(rule.qemu_error, self.section.name),
                 advice=rule.advice or "give the device of the destination what that of the source has",
@@ -443,7 +443,7 @@ class SectionCheck:
                 f"no QEMU takes this: {result.text}",
                 path=path,
                 offset=offset,
-                qemu_error=self.loading,
+                qemu_error=self.loading_line,
                 advice="the stream itself is wrong; `vmstate set` changes a value",
             )
 
@@ -478,7 +478,9 @@ class SectionCheck:
                 f"the driver accepted {symbol} (bit {bit}), which the destination does not offer",
                 path=f"{path}.{symbol}",
                 offset=offset,
-                qemu_error=self.loading if offered is None else messages.features(guest, offered, self.target.release),
+                qemu_error=self.loading_line
+                if offered is None
+                else messages.features(guest, offered, self.target.release),
                 advice=advice,
             )
 
@@ -491,7 +493,7 @@ class SectionCheck:
         """The last word that is there, which QEMU takes."""
         for path, _, _ in reversed(features.words):
             if self.source.value(path) is not None and "128" not in path:
-                return path, self.place(path)
+                return path, self.offset_of(path)
         return features.words[0][0], self.section.offset
 
     # PCI.
@@ -573,12 +575,12 @@ def without_repeats(findings: Iterable[Explained]) -> list[Explained]:
     return list(kept.values())
 
 
-def walk_plain(state: Any, steps: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], Any]]:
+def named_values(state: Any, steps: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], Any]]:
     """(names, value) of everything in a state that has no class."""
     yield steps, state
     if isinstance(state, dict):
         for name, inner in state.items():
-            yield from walk_plain(inner, (*steps, name))
+            yield from named_values(inner, (*steps, name))
 
 
 def configs(section: Section) -> Iterator[tuple[str, Field, bytes]]:
