@@ -22,14 +22,18 @@ from vmstate.compare import (
 )
 from vmstate.compare import Cost as DeviceCosts
 from vmstate.declare import (
+    CONTENTS,
     DESTINATION,
     IDSTR,
+    MACS,
     MEMORY,
     OWN,
     OWN_STATE,
+    REGISTERS,
     RELEASE,
     TARGET_LONG_SIZE,
     UNKNOWN,
+    UUID,
     Expr,
     Fact,
     Feature,
@@ -40,6 +44,7 @@ from vmstate.declare import (
     Record,
     Release,
     Rule,
+    Secret,
     Subsection,
     VMState,
     WordOptions,
@@ -95,6 +100,7 @@ from vmstate.declare import (
     root,
     rule,
     save_state,
+    secret,
     set_facts,
     struct,
     sub_array,
@@ -284,7 +290,11 @@ class Part(VMState):
     mode: Mode = uint32(value=Mode)
     on: bool = boolean()
     name: str = text(8)
-    raw: bytes = buffer(4)
+    raw: bytes = buffer(4, private=REGISTERS)
+    card: bytes = buffer(12, private=MACS)
+    machine: bytes = buffer(16, private=UUID)
+    typed: int = uint32(private=CONTENTS)
+    some: list[int] = array(uint16, 4, private=(*secret("contents", 0, 1), Secret("mac-words", 1, 3)))
     long: bytes = vbuffer(this.a, multiply=4)
     more: More | None = subsection(More, needed=this.a > 1)
 
