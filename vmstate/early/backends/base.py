@@ -318,6 +318,12 @@ def ring_operations(queue: int, ring: Ring, phase: Phase, *, base: int | None = 
     )
 
 
+def taken_away(prepared: Iterable[int], layout: Layout) -> tuple[Operation, ...]:
+    """Take away the queues that were prepared and are not in use any more."""
+    wanted = set(layout.queues) if layout.is_running else set()
+    return tuple(Operation("GET_VRING_BASE", queue, None, Role.EXTENT) for queue in prepared if queue not in wanted)
+
+
 def addresses_of(ring: Ring) -> tuple[int, int, int, int]:
     """The argument of SET_VRING_ADDR: flags, and where the descriptors, the used and the available ring are."""
     return 0, ring.desc, ring.used, ring.avail

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import ClassVar
 
-from vmstate.early.backends.base import Backend, Step, early, ring_operations
+from vmstate.early.backends.base import Backend, Step, early, ring_operations, taken_away
 from vmstate.early.layout import Layout
 from vmstate.early.operations import Operation, Phase, Role
 
@@ -162,7 +162,7 @@ class VhostNet(Tap):
 
     def finish(self, layout: Layout, requests: Sequence[Operation] = ()) -> tuple[Operation, ...]:
         """Queues of pairs, what was not prepared, the final bases, and then the binding, queue by queue."""
-        bound = self._leaving(layout)
+        bound = taken_away(self._prepared, layout)
         orders = [*bound, *self.pairs(layout), *requests]
         if not layout.is_running:
             return tuple(orders)
@@ -176,9 +176,13 @@ class VhostNet(Tap):
 
     def stop(self) -> tuple[Operation, ...]:
         """Unbind every queue, then take the rings away."""
-        started = [queue for queue, facts in sorted(self.queues.items()) if facts - {"attached"}]
-        unbind = [Operation("SET_BACKEND", queue, UNBIND) for queue in started]
-        return (*unbind, *(Operation("GET_VRING_BASE", queue) for queue in started))
+        unbind = [Operation("SET_BACKEND", queue, UNBIND) for queue in self._prepared]
+        return (*unbind, *(Operation("GET_VRING_BASE", queue) for queue in self._prepared))
+
+    @property
+    def _prepared(self) -> list[int]:
+        """The queues that were told more than that they are attached."""
+        return [queue for queue, facts in sorted(self.queues.items()) if facts - {"attached"}]
 
     @property
     def running(self) -> frozenset[int]:
@@ -194,12 +198,3 @@ class VhostNet(Tap):
                 orders.append(Operation("SET_VRING_KICK", queue, None, Role.ENABLED, phase))
                 orders.append(Operation("SET_VRING_CALL", queue, None, Role.VECTORS, phase))
         return tuple(orders)
-
-    def _leaving(self, layout: Layout) -> tuple[Operation, ...]:
-        """Take away the queues that were prepared and are not in use any more."""
-        wanted = set(layout.queues) if layout.is_running else set()
-        return tuple(
-            Operation("GET_VRING_BASE", queue, None, Role.EXTENT)
-            for queue, facts in sorted(self.queues.items())
-            if facts - {"attached"} and queue not in wanted
-        )

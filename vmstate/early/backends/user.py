@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import ClassVar
 
-from vmstate.early.backends.base import Backend, Step, addresses_of, early, ring_operations
+from vmstate.early.backends.base import Backend, Step, addresses_of, early, ring_operations, taken_away
 from vmstate.early.layout import Layout
 from vmstate.early.operations import Operation, Phase, Role
 
@@ -171,7 +171,7 @@ class VhostUser(Backend):
 
     def finish(self, layout: Layout, requests: Sequence[Operation] = ()) -> tuple[Operation, ...]:
         """The back end's state, what was not prepared, the final bases, the kicks, and then the enabling."""
-        orders = list(self._leaving(layout))
+        orders = list(taken_away(self._given, layout))
         if layout.backend_state:
             orders.append(Operation("SET_DEVICE_STATE_FD", None, "load", Role.BACKEND_STATE))
             orders.append(Operation("CHECK_DEVICE_STATE", None, None, Role.BACKEND_STATE))
@@ -191,9 +191,13 @@ class VhostUser(Backend):
 
     def stop(self) -> tuple[Operation, ...]:
         """Disable and stop every ring that was given anything."""
-        given = [queue for queue, facts in sorted(self.queues.items()) if "given" in facts]
-        disable = [Operation("SET_VRING_ENABLE", queue, 0) for queue in given if self.has("enabled", queue)]
-        return (*disable, *(Operation("GET_VRING_BASE", queue) for queue in given))
+        disable = [Operation("SET_VRING_ENABLE", queue, 0) for queue in self._given if self.has("enabled", queue)]
+        return (*disable, *(Operation("GET_VRING_BASE", queue) for queue in self._given))
+
+    @property
+    def _given(self) -> list[int]:
+        """The rings that were given anything."""
+        return [queue for queue, facts in sorted(self.queues.items()) if "given" in facts]
 
     @property
     def running(self) -> frozenset[int]:
@@ -208,11 +212,3 @@ class VhostUser(Backend):
                 orders += ring_operations(queue, ring, phase)
                 orders.append(Operation("SET_VRING_CALL", queue, None, Role.VECTORS, phase))
         return tuple(orders)
-
-    def _leaving(self, layout: Layout) -> tuple[Operation, ...]:
-        wanted = set(layout.queues) if layout.is_running else set()
-        return tuple(
-            Operation("GET_VRING_BASE", queue, None, Role.EXTENT)
-            for queue, facts in sorted(self.queues.items())
-            if "given" in facts and queue not in wanted
-        )
