@@ -14,17 +14,11 @@ from vmstate.stream.registry import last_part, noise_lists
 from vmstate.vmsd import types as t
 from vmstate.vmsd.description import Field, VMStateDescription
 from vmstate.vmsd.path import Steps
+from vmstate.vmsd.record import KINDS_OF_NOISE
 from vmstate.vmsd.walk import structs_of
 
-KINDS = {
-    "timer": "times, deadlines and clocks",
-    "counter": "what only counts",
-    "index": "how far a ring has got",
-    "register": "what the code that happens to run has in a processor",
-    "interrupt": "interrupts on their way",
-    "memory": "what is in the guest's memory",
-}
-"""The kinds of noise."""
+KINDS = {**KINDS_OF_NOISE, "memory": "what is in the guest's memory"}
+"""The kinds of noise: those of devices, and that of RAM."""
 
 _NUMBERS = re.compile(r"\[\d+\]")
 

@@ -26,9 +26,14 @@ from vmstate.vmsd.release import Release
 ATTRIBUTE = "record"
 """The attribute of a class that holds its record."""
 
-KINDS_OF_NOISE = ("timer", "counter", "index", "register", "interrupt")
-"""Times, deadlines and clocks; what only counts; how far a ring has got; what the code that happens to run has in a
-processor; interrupts on their way."""
+KINDS_OF_NOISE = {
+    "timer": "times, deadlines and clocks",
+    "counter": "what only counts",
+    "index": "how far a ring has got",
+    "register": "what the code that happens to run has in a processor",
+    "interrupt": "interrupts on their way",
+}
+"""The kinds of noise that a device can have, and what each is."""
 
 Noise = Mapping[str, tuple["str | tuple[str | tuple[int, int], ...]", ...]]
 """Kind of noise -> the fields whose change between two moments of an idle machine is of that kind.

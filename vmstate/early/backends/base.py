@@ -87,6 +87,11 @@ class Backend:
     steps: ClassVar[tuple[Step, ...]]
     prepared: ClassVar[tuple[str, ...]] = ()
     """What a queue has been told once it only lacks its final base."""
+    descriptors: ClassVar[tuple[tuple[str, Role], ...]] = (
+        ("SET_VRING_KICK", Role.ENABLED),
+        ("SET_VRING_CALL", Role.VECTORS),
+    )
+    """The operations that hand over a queue's descriptors before it starts, each with its role."""
     _by_event: ClassVar[dict[str, tuple[Step, ...]]]
 
     def __init_subclass__(cls) -> None:
@@ -268,6 +273,16 @@ class Backend:
             orders.append(Operation("SET_FEATURES", None, layout.features, Role.FEATURES, phase))
         if "memory" not in self.facts:
             orders.append(Operation("SET_MEM_TABLE", phase=phase))
+        return tuple(orders)
+
+    def _unprepared_rings(self, layout: Layout, phase: Phase) -> tuple[Operation, ...]:
+        """The rings and descriptors of the queues that have not been given them."""
+        orders: list[Operation] = []
+        for queue in layout.queues:
+            ring = layout.rings[queue]
+            if not self._is_prepared(queue, ring):
+                orders += ring_operations(queue, ring, phase)
+                orders += [Operation(name, queue, None, role, phase) for name, role in self.descriptors]
         return tuple(orders)
 
     def base_of(self, queue: int) -> int:

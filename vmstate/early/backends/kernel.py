@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import ClassVar
 
-from vmstate.early.backends.base import Backend, Step, early, ring_operations, taken_away
+from vmstate.early.backends.base import Backend, Step, early, taken_away
 from vmstate.early.layout import Layout
 from vmstate.early.operations import Operation, Phase, Role
 
@@ -158,16 +158,16 @@ class VhostNet(Tap):
 
     def early_start(self, layout: Layout, requests: Sequence[Operation] = ()) -> tuple[Operation, ...]:
         """Everything but the binding, with provisional bases."""
-        return (*early(requests), *self._device(layout, Phase.EARLY), *self._rings(layout, Phase.EARLY))
+        return (*early(requests), *self._device(layout, Phase.EARLY), *self._unprepared_rings(layout, Phase.EARLY))
 
     def finish(self, layout: Layout, requests: Sequence[Operation] = ()) -> tuple[Operation, ...]:
         """Queues of pairs, what was not prepared, the final bases, and then the binding, queue by queue."""
-        bound = taken_away(self._prepared, layout)
+        bound = taken_away(self._configured_queues, layout)
         orders = [*bound, *self.pairs(layout), *requests]
         if not layout.is_running:
             return tuple(orders)
         orders += self._device(layout, Phase.STOP)
-        orders += self._rings(layout, Phase.STOP)
+        orders += self._unprepared_rings(layout, Phase.STOP)
         for queue in layout.queues:
             if self._is_prepared(queue, layout.rings[queue]):
                 orders.append(Operation("SET_VRING_BASE", queue, layout.rings[queue].base, Role.INDICES))
@@ -176,11 +176,11 @@ class VhostNet(Tap):
 
     def stop(self) -> tuple[Operation, ...]:
         """Unbind every queue, then take the rings away."""
-        unbind = [Operation("SET_BACKEND", queue, UNBIND) for queue in self._prepared]
-        return (*unbind, *(Operation("GET_VRING_BASE", queue) for queue in self._prepared))
+        unbind = [Operation("SET_BACKEND", queue, UNBIND) for queue in self._configured_queues]
+        return (*unbind, *(Operation("GET_VRING_BASE", queue) for queue in self._configured_queues))
 
     @property
-    def _prepared(self) -> list[int]:
+    def _configured_queues(self) -> list[int]:
         """The queues that were told more than that they are attached."""
         return [queue for queue, facts in sorted(self.queues.items()) if facts - {"attached"}]
 
@@ -188,13 +188,3 @@ class VhostNet(Tap):
     def running(self) -> frozenset[int]:
         """The queues that have a back end."""
         return frozenset(queue for queue in self.queues if self.has("bound", queue))
-
-    def _rings(self, layout: Layout, phase: Phase) -> tuple[Operation, ...]:
-        orders: list[Operation] = []
-        for queue in layout.queues:
-            ring = layout.rings[queue]
-            if not self._is_prepared(queue, ring):
-                orders += ring_operations(queue, ring, phase)
-                orders.append(Operation("SET_VRING_KICK", queue, None, Role.ENABLED, phase))
-                orders.append(Operation("SET_VRING_CALL", queue, None, Role.VECTORS, phase))
-        return tuple(orders)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import ClassVar
 
-from vmstate.early.backends.base import Backend, Step, addresses_of, early, ring_operations, taken_away
+from vmstate.early.backends.base import Backend, Step, addresses_of, early, taken_away
 from vmstate.early.layout import Layout
 from vmstate.early.operations import Operation, Phase, Role
 
@@ -140,6 +140,7 @@ class VhostUser(Backend):
     """
 
     prepared: ClassVar[tuple[str, ...]] = ("given", "num", "addr", "call")
+    descriptors = (("SET_VRING_CALL", Role.VECTORS),)
     name = "vhost-user"
     fallback = "none"
     can_reset_queue = True
@@ -167,11 +168,11 @@ class VhostUser(Backend):
 
     def early_start(self, layout: Layout, requests: Sequence[Operation] = ()) -> tuple[Operation, ...]:
         """Everything but the kick and the enabling, with provisional bases."""
-        return (*early(requests), *self._device(layout, Phase.EARLY), *self._rings(layout, Phase.EARLY))
+        return (*early(requests), *self._device(layout, Phase.EARLY), *self._unprepared_rings(layout, Phase.EARLY))
 
     def finish(self, layout: Layout, requests: Sequence[Operation] = ()) -> tuple[Operation, ...]:
         """The back end's state, what was not prepared, the final bases, the kicks, and then the enabling."""
-        orders = list(taken_away(self._given, layout))
+        orders = list(taken_away(self._configured_queues, layout))
         if layout.backend_state:
             orders.append(Operation("SET_DEVICE_STATE_FD", None, "load", Role.BACKEND_STATE))
             orders.append(Operation("CHECK_DEVICE_STATE", None, None, Role.BACKEND_STATE))
@@ -179,7 +180,7 @@ class VhostUser(Backend):
         if not layout.is_running:
             return tuple(orders)
         orders += self._device(layout, Phase.STOP)
-        orders += self._rings(layout, Phase.STOP)
+        orders += self._unprepared_rings(layout, Phase.STOP)
         for queue in layout.queues:
             if self._is_prepared(queue, layout.rings[queue]):
                 ring = layout.rings[queue]
@@ -191,11 +192,13 @@ class VhostUser(Backend):
 
     def stop(self) -> tuple[Operation, ...]:
         """Disable and stop every ring that was given anything."""
-        disable = [Operation("SET_VRING_ENABLE", queue, 0) for queue in self._given if self.has("enabled", queue)]
-        return (*disable, *(Operation("GET_VRING_BASE", queue) for queue in self._given))
+        disable = [
+            Operation("SET_VRING_ENABLE", queue, 0) for queue in self._configured_queues if self.has("enabled", queue)
+        ]
+        return (*disable, *(Operation("GET_VRING_BASE", queue) for queue in self._configured_queues))
 
     @property
-    def _given(self) -> list[int]:
+    def _configured_queues(self) -> list[int]:
         """The rings that were given anything."""
         return [queue for queue, facts in sorted(self.queues.items()) if "given" in facts]
 
@@ -203,12 +206,3 @@ class VhostUser(Backend):
     def running(self) -> frozenset[int]:
         """The rings that are started and enabled."""
         return frozenset(queue for queue in self.queues if self.has("started", queue) and self.has("enabled", queue))
-
-    def _rings(self, layout: Layout, phase: Phase) -> tuple[Operation, ...]:
-        orders: list[Operation] = []
-        for queue in layout.queues:
-            ring = layout.rings[queue]
-            if not self._is_prepared(queue, ring):
-                orders += ring_operations(queue, ring, phase)
-                orders.append(Operation("SET_VRING_CALL", queue, None, Role.VECTORS, phase))
-        return tuple(orders)

@@ -310,11 +310,10 @@ class VhostVdpa(Backend):
         control = layout.control
         if control is not None and self.can_isolate:
             orders.append(Operation("SET_GROUP_ASID", control, 1, None, phase))
-        for queue in (*self._prepared(layout), *(() if control is None else (control,))):
+        for queue in (*self._usable_queues(layout), *(() if control is None else (control,))):
             base = 0 if self._is_shadowed(queue) else None
             orders += ring_operations(queue, layout.rings[queue], phase, base=base)
-            orders.append(Operation("SET_VRING_KICK", queue, None, Role.ENABLED, phase))
-            orders.append(Operation("SET_VRING_CALL", queue, None, Role.VECTORS, phase))
+            orders += [Operation(name, queue, None, role, phase) for name, role in self.descriptors]
         return tuple(orders)
 
     def _begin(self, layout: Layout, phase: Phase) -> tuple[Operation, ...]:
@@ -333,7 +332,7 @@ class VhostVdpa(Backend):
             if not self._is_shadowed(queue)
         )
 
-    def _prepared(self, layout: Layout) -> tuple[int, ...]:
+    def _usable_queues(self, layout: Layout) -> tuple[int, ...]:
         """All queues with a ring: which pairs are in use can still change, by a command, without another start."""
         return tuple(queue for queue, ring in enumerate(layout.rings) if ring.is_usable and queue != layout.control)
 
