@@ -3,10 +3,22 @@
 from __future__ import annotations
 
 from vmstate.stream.verify import residues
-from vmstate.vmsd.declare import array, boolean, description, gtree, qlist, struct, subsection, uint8, varray
+from vmstate.vmsd.declare import (
+    array,
+    boolean,
+    description,
+    gtree,
+    later,
+    one_of,
+    qlist,
+    struct,
+    subsection,
+    uint8,
+    varray,
+)
 from vmstate.vmsd.expr import this
 from vmstate.vmsd.path import at_steps, format_path, member, resolve
-from vmstate.vmsd.walk import described_states, parts_of, states_in
+from vmstate.vmsd.walk import described_states, states_in
 
 
 @description("leaf")
@@ -70,7 +82,17 @@ def test_a_walk_knows_the_descriptions() -> None:
     met = [(format_path(steps), vmsd.name) for steps, vmsd, _ in described_states(Whole.vmsd, whole())]
     assert [path for path, _ in met] == PLACES
     assert dict(met)["tree[0][1]"] == "leaf"
-    assert {vmsd.name for vmsd in parts_of(Whole.vmsd)} == {"leaf", "part", "whole/optional"}
+    assert {vmsd.name for vmsd in Whole.vmsd.parts()} == {"leaf", "part", "whole/optional"}
+
+
+@description("chosen")
+class Chosen:
+    kind: int = uint8()
+    either: object = one_of(this.kind, {0: Leaf, 1: later(f"{__name__}:Part")})
+
+
+def test_a_walk_goes_into_what_is_imported_when_it_is_met() -> None:
+    assert [vmsd.name for vmsd in Chosen.vmsd.walk()] == ["chosen", "leaf", "part", "leaf"]
 
 
 def test_residue_is_found_in_every_place() -> None:

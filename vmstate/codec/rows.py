@@ -16,7 +16,7 @@ from typing import Any
 
 from vmstate.codec.elements import packer
 from vmstate.vmsd import types as t
-from vmstate.vmsd.description import Field, VMStateDescription
+from vmstate.vmsd.description import Field, VMStateDescription, state_attributes
 from vmstate.vmsd.state import META, UNTOUCHED, State, meta_of
 
 Column = Sequence[Any]
@@ -28,7 +28,7 @@ class Rows:
     def __init__(self, vmsd: VMStateDescription, order: str) -> None:
         fields = [field for field in vmsd.fields if field.in_state]
         self._packed = packer(order + "".join(map(_code, vmsd.fields)))
-        self._names = [field.attribute for field in fields]
+        self._names = state_attributes(vmsd)
         self._counts = [field.count if isinstance(field.count, int) else None for field in fields]
         self._words = [field.type.order == "words" for field in fields]  # type: ignore[attr-defined]
         # A list in a state can change unseen; a state of numbers alone cannot.
@@ -107,7 +107,7 @@ class Rows:
 
 def rows_of(vmsd: VMStateDescription, version_id: int) -> Rows | None:
     """The rows of a struct at a version, or None where it is not as plain as that."""
-    names = [field.attribute for field in vmsd.fields if field.in_state]
+    names = state_attributes(vmsd)
     if vmsd.subsections or vmsd.rules or not names or len(set(names)) < len(names):
         return None
     if not all(_code(field) and field.version <= version_id for field in vmsd.fields):

@@ -11,7 +11,7 @@ from operator import attrgetter
 from typing import Any
 
 from vmstate.codec.plan import Make
-from vmstate.vmsd.description import Field, VMStateDescription
+from vmstate.vmsd.description import Field, VMStateDescription, state_attributes
 from vmstate.vmsd.state import META, State
 
 
@@ -41,8 +41,7 @@ def _gathered_places(vmsd: VMStateDescription) -> list[tuple[int | None, int]]:
 
 
 def making(vmsd: VMStateDescription) -> tuple[Make, Callable[[Any], list[Any]]]:
-    names = [field.attribute for field in vmsd.fields if field.in_state]
-    names += [sub.attribute for sub in vmsd.subsections]
+    names = state_attributes(vmsd)
     if vmsd.state_class is not None:
         return _making_object(vmsd.state_class, names)
     if len(set(names)) == len(names):

@@ -15,7 +15,6 @@ from vmstate.vmsd import types as t
 from vmstate.vmsd.description import Field, VMStateDescription
 from vmstate.vmsd.path import Steps
 from vmstate.vmsd.record import KINDS_OF_NOISE
-from vmstate.vmsd.walk import structs_of
 
 KINDS = {**KINDS_OF_NOISE, "memory": "what is in the guest's memory"}
 """The kinds of noise: those of devices, and that of RAM."""
@@ -37,7 +36,7 @@ def fields_on(vmsd: VMStateDescription, steps: Steps) -> Iterator[tuple[VMStateD
             for field in holder.fields:
                 if field.attribute == step:
                     yield holder, field
-                    inside += structs_of(field.type)
+                    inside += field.type.structs()
             inside += [sub.vmsd for sub in holder.subsections if sub.attribute == step]
         here = inside
 

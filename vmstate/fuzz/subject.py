@@ -36,7 +36,6 @@ from vmstate.vmsd.description import Field, Pointers, Subsection, VMStateDescrip
 from vmstate.vmsd.expr import IDSTR
 from vmstate.vmsd.path import format_path
 from vmstate.vmsd.state import facts_of
-from vmstate.vmsd.walk import parts_of
 
 RAM_PLACES = 64
 """Pages of RAM that are places of their own; a stream can have millions, and they are all alike."""
@@ -377,7 +376,7 @@ class Anatomy:
             self._fields[id(field)] = (known[0], (*known[1], *(use for use in uses if use not in known[1])))
         for sub in vmsd.subsections:
             self._subsections.setdefault(format_path([sub.attribute]), []).append(sub)
-        for child in parts_of(vmsd):
+        for child in vmsd.parts():
             self._visit(child)
 
 

@@ -14,7 +14,6 @@ from vmstate.vmsd.data import Data
 from vmstate.vmsd.description import Field, VMStateDescription
 from vmstate.vmsd.expr import Const, Expr, Op, Ref
 from vmstate.vmsd.rule import Rule
-from vmstate.vmsd.walk import parts_of, structs_of
 
 ROLES = ("count", "size", "bits", "select", "exists", "validate", "rule", "link")
 """What a field can be to an expression; "link" is a list inside a buffer, such as that of PCI capabilities."""
@@ -65,7 +64,7 @@ class Uses:
                 self._note(use, chain)
         for rule in vmsd.rules:
             self._note(Use("rule", rule.holds, rule=rule), chain)
-        for child in parts_of(vmsd):
+        for child in vmsd.parts():
             self._visit(child, chain)
 
     def _note(self, use: Use, chain: tuple[VMStateDescription, ...]) -> None:
@@ -98,7 +97,7 @@ def _places(structs: Iterable[VMStateDescription], names: tuple[str, ...]) -> It
             if len(names) == 1 or field.attribute != names[0]:
                 yield id(vmsd), field.attribute
             else:
-                yield from _places(structs_of(field.type), names[1:])
+                yield from _places(field.type.structs(), names[1:])
         for sub in vmsd.subsections:
             if sub.attribute == names[0] and len(names) > 1:
                 yield from _places([sub.vmsd], names[1:])

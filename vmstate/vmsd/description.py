@@ -312,14 +312,19 @@ class VMStateDescription(Data, Generic[S]):
         """
         return self.codec.as_construct(version_id=version_id, facts=facts)
 
-    def walk(self) -> Iterator[VMStateDescription]:
-        """This description and all inside it."""
-        yield self
+    def parts(self) -> Iterator[VMStateDescription]:
+        """The structs and subsections directly inside, also those whose module is imported only when they are met."""
         for field in self.fields:
-            for child in field.type.children():
-                yield from child.walk()
+            if not field.is_plain:
+                yield from field.type.structs()
         for sub in self.subsections:
-            yield from sub.vmsd.walk()
+            yield sub.vmsd
+
+    def walk(self) -> Iterator[VMStateDescription]:
+        """This description and all inside it; one that stands in several places comes for each."""
+        yield self
+        for part in self.parts():
+            yield from part.walk()
 
 
 def _codec_of(vmsd: VMStateDescription) -> Codec:
@@ -476,8 +481,13 @@ def _check_version(vmsd: VMStateDescription, version: int, misuse: Misuse) -> No
         raise misuse(f"{vmsd.name!r} is read at version {version}, and has only {versions}")
 
 
+def state_attributes(vmsd: VMStateDescription) -> list[str]:
+    """The attributes that a state's values have, in the order of the wire, subsections last; some can repeat."""
+    attributes = [field.attribute for field in vmsd.fields if field.in_state]
+    attributes += [sub.attribute for sub in vmsd.subsections]
+    return attributes
+
+
 def state_keys(vmsd: VMStateDescription) -> list[str]:
-    """The attributes a state has, in the order of the wire; an attribute that repeats stands once."""
-    keys = dict.fromkeys(field.attribute for field in vmsd.fields if field.in_state)
-    keys.update(dict.fromkeys(sub.attribute for sub in vmsd.subsections))
-    return list(keys)
+    """The same, each once: the keys of a `State`."""
+    return list(dict.fromkeys(state_attributes(vmsd)))

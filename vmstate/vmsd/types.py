@@ -42,8 +42,12 @@ class WireType(Data):
         return ""
 
     def children(self) -> tuple[VMStateDescription, ...]:
-        """The descriptions of the structs inside."""
+        """The descriptions of the structs inside, without those whose module is imported only when they are met."""
         return ()
+
+    def structs(self) -> tuple[VMStateDescription, ...]:
+        """The descriptions of all structs inside; imports what has to be."""
+        return self.children()
 
     def expressions(self) -> tuple[Expr, ...]:
         """The expressions the layout depends on."""
@@ -203,6 +207,9 @@ class Later(WireType):
         """The struct itself."""
         return Struct("struct", imported(self.place).vmsd)
 
+    def structs(self) -> tuple[VMStateDescription, ...]:
+        return self.resolve().children()
+
 
 class Choice(WireType):
     """One of several types, by the value of an expression or fact."""
@@ -212,6 +219,9 @@ class Choice(WireType):
 
     def children(self) -> tuple[VMStateDescription, ...]:
         return tuple(child for _, case in self.cases for child in case.children())
+
+    def structs(self) -> tuple[VMStateDescription, ...]:
+        return tuple(vmsd for _, case in self.cases for vmsd in case.structs())
 
     def expressions(self) -> tuple[Expr, ...]:
         return (self.on, *(expr for _, case in self.cases for expr in case.expressions()))

@@ -1,7 +1,8 @@
-"""Walks: what is inside a description, and what is inside a state.
+"""Walks through a state: every struct in it, alone or with its description.
 
-Every walk goes into the elements of arrays, of lists and of trees as it goes into structs and subsections. The element
-of an array has its number as a step; the node of a tree its number, and then 0 for the key and 1 for the value.
+`VMStateDescription.walk` goes through a description. A walk through a state goes into the elements of arrays, of lists
+and of trees as it goes into structs and subsections. The element of an array has its number as a step; the node of a
+tree its number, and then 0 for the key and 1 for the value.
 """
 
 from __future__ import annotations
@@ -12,24 +13,6 @@ from typing import Any
 from vmstate.vmsd.description import VMStateDescription
 from vmstate.vmsd.path import Steps, member
 from vmstate.vmsd.state import is_state, items_of
-from vmstate.vmsd.types import Choice, Later, WireType
-
-
-def structs_of(kind: WireType) -> tuple[VMStateDescription, ...]:
-    """The descriptions directly inside a wire type, also those whose module is imported only when they are met."""
-    if isinstance(kind, Later):
-        return structs_of(kind.resolve())
-    if isinstance(kind, Choice):
-        return tuple(vmsd for _, case in kind.cases for vmsd in structs_of(case))
-    return kind.children()
-
-
-def parts_of(vmsd: VMStateDescription) -> Iterator[VMStateDescription]:
-    """The structs and subsections directly inside a description."""
-    for field in vmsd.fields:
-        yield from structs_of(field.type)
-    for sub in vmsd.subsections:
-        yield sub.vmsd
 
 
 def states_in(value: Any, steps: Steps = ()) -> Iterator[tuple[Steps, Any]]:
@@ -56,7 +39,7 @@ def described_states(
     if vmsd is None:
         return
     yield steps, vmsd, value
-    inside = [(field.attribute, structs_of(field.type)) for field in vmsd.fields if not field.is_plain]
+    inside = [(field.attribute, field.type.structs()) for field in vmsd.fields if not field.is_plain]
     inside += [(sub.attribute, (sub.vmsd,)) for sub in vmsd.subsections]
     for name, structs in inside:
         yield from described_states(structs[0] if structs else None, member(value, name), (*steps, name))
