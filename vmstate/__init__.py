@@ -56,10 +56,11 @@ if TYPE_CHECKING:
     from vmstate.saved.thin import thin
     from vmstate.schema.write import describe
     from vmstate.stream.events import DONE, NEED_DATA
+    from vmstate.stream.finding import Finding
     from vmstate.stream.memory import GuestMemory
     from vmstate.stream.reader import StreamReader
     from vmstate.stream.stream import Section, Stream
-    from vmstate.stream.verify import Finding, verify
+    from vmstate.stream.verify import verify
     from vmstate.stream.writer import StreamWriter
     from vmstate.vmsd.description import TraceEntry, VMStateDescription
     from vmstate.vmsd.path import resolve
@@ -139,7 +140,8 @@ if not TYPE_CHECKING:
             "vmstate.stream.memory": ("GuestMemory",),
             "vmstate.stream.reader": ("StreamReader",),
             "vmstate.stream.stream": ("Section", "Stream"),
-            "vmstate.stream.verify": ("Finding", "verify"),
+            "vmstate.stream.finding": ("Finding",),
+            "vmstate.stream.verify": ("verify",),
             "vmstate.stream.writer": ("StreamWriter",),
             "vmstate.vmsd.description": ("TraceEntry", "VMStateDescription"),
             "vmstate.vmsd.path": ("resolve",),

@@ -167,7 +167,7 @@ def schema(*descriptions: dict[str, Any], machine: str = "pc-q35-5.2", **classes
 
 def told(source: dict[str, Any], destination: dict[str, Any]) -> list[tuple[str, str, str | None]]:
     found = compat(schema(source), schema(destination))
-    return [(one.id.partition(":")[0], one.severity, one.path) for one in found.findings]
+    return [(one.rule, one.severity, one.path) for one in found.findings]
 
 
 A, B, C = field("a"), field("b", 2), field("c", 8)

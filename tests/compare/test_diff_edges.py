@@ -61,4 +61,4 @@ def test_a_section_that_nothing_describes_and_the_destination_lacks() -> None:
     assert [part.name for part in load(more).sections][-2] == "dev"
     for destination, rule, severity in (data, "section-unknown", BREAKS), (more, "section-not-described", COSMETIC):
         told = [finding for finding in compat(more, destination).findings if finding.section == "dev"]
-        assert [(finding.id.partition(":")[0], finding.severity) for finding in told] == [(rule, severity)]
+        assert [(finding.rule, finding.severity) for finding in told] == [(rule, severity)]

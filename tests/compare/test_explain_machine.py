@@ -20,7 +20,7 @@ TABLES = "/rom@etc/acpi/tables"
 
 
 def of_rule(found: Explanation, rule: str) -> list[Any]:
-    return [finding for finding in found.findings if finding.id.partition(":")[0] == rule]
+    return [finding for finding in found.findings if finding.rule == rule]
 
 
 def test_another_uuid() -> None:

@@ -85,7 +85,7 @@ def explain_tells_it(place: Place, pair: Pair) -> None:
         target = Target("there", stream=own, release=pair.facts.get(RELEASE.name), facts=told)
         explained = vmstate.explain(source, target)
     rule = "subsection-unknown" if place.rule.id == KNOWN_SINCE else place.rule.id
-    rules = {finding.id.partition(":")[0] for finding in explained.findings if finding.severity != "cosmetic"}
+    rules = {finding.rule for finding in explained.findings if finding.severity != "cosmetic"}
     assert rules & {rule, "layout", "encode", "version-newer"}, explained.findings
     assert explained.verdict == "fails"
 

@@ -17,8 +17,8 @@ from vmstate.compare import Target
 from vmstate.declare import load_state
 from vmstate.rules import KnownDestination, unjudged
 from vmstate.rules.edit import Likeness
+from vmstate.stream.finding import Finding
 from vmstate.stream.stream import Section, Stream
-from vmstate.stream.verify import Finding
 from vmstate.vmsd.expr import IDSTR, OWN_STATE
 from vmstate.vmsd.release import Release
 from vmstate.vmsd.rule import KNOWN_SINCE
@@ -151,7 +151,7 @@ def test_explain_answers_as_qemu(case: dict[str, Any]) -> None:
     assert explained.verdict == "fails", explained.findings
     named = {KNOWN_SINCE: "subsection-unknown", "virtio-features": "feature"}.get(rule, rule)
     wanted = {named, "layout", "encode"}
-    told_rules = {finding.id.partition(":")[0] for finding in explained.findings if finding.severity != "cosmetic"}
+    told_rules = {finding.rule for finding in explained.findings if finding.severity != "cosmetic"}
     assert told_rules & wanted, explained.findings
     line = next(finding.qemu_error for finding in explained.findings if finding.severity == "breaks")
     # Where an assertion ends QEMU it says nothing else.

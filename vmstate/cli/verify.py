@@ -11,7 +11,8 @@ from vmstate.errors import one_line
 from vmstate.rules.check import check
 from vmstate.saved.loading import load
 from vmstate.saved.opening import open_input
-from vmstate.stream.verify import Finding, verify
+from vmstate.stream.finding import Finding
+from vmstate.stream.verify import verify
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:

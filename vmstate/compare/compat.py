@@ -130,10 +130,7 @@ class _Comparison:
         when: str | None = None,
     ) -> CompatFinding:
         """A finding of this direction."""
-        parts = [rule, *(part for part in (section, path) if part)]
-        if self.direction == BACKWARD:
-            parts.append(BACKWARD)
-        return CompatFinding(":".join(parts), severity, self.direction, section, path, offset, message, when)
+        return CompatFinding(rule, severity, section, path, offset, message, self.direction, when)
 
     def machines(self) -> Iterator[CompatFinding]:
         """Whether the machine types are the same, where both sides say one."""

@@ -24,7 +24,7 @@ class Explained(CompatFinding):
     advice: str | None = None
 
 
-class LogFinding(Data):
+class ExplainedLine(Data):
     """A line of QEMU's log, and the id of the finding that explains it; None where none does."""
 
     line: LogLine
@@ -44,7 +44,7 @@ class Explanation(Data):
     findings: tuple[Explained, ...]
     assumed: tuple[str, ...]
     not_judged: tuple[str, ...] = ()
-    log: tuple[LogFinding, ...] = ()
+    log: tuple[ExplainedLine, ...] = ()
 
     @property
     def qemu_error(self) -> str | None:
@@ -93,8 +93,7 @@ class Findings:
     ) -> Explained:
         """A finding; of a section that others share the name with, the instance is told."""
         name = section if isinstance(section, str) or section is None else self.name_of(section)
-        ident = ":".join(part for part in (rule, name, path) if part)
-        return Explained(ident, severity, FORWARD, name, path, offset, message, when, qemu_error, advice)
+        return Explained(rule, severity, name, path, offset, message, FORWARD, when, qemu_error, advice)
 
     def name_of(self, section: Section) -> str:
         """The idstr, with the instance_id where it repeats."""

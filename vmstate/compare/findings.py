@@ -9,7 +9,8 @@ from typing import Any
 from vmstate.errors import SchemaError
 from vmstate.files import write_atomic
 from vmstate.saved.opening import open_input
-from vmstate.vmsd.data import Data, Value
+from vmstate.stream.finding import Finding
+from vmstate.vmsd.data import Data
 
 BREAKS = "breaks"
 MAY_BREAK = "may-break"
@@ -20,28 +21,29 @@ FORWARD = "forward"
 BACKWARD = "backward"
 
 
-class CompatFinding(Value):
+class CompatFinding(Finding):
     """One thing that the two sides see otherwise.
 
-    `id` is stable: rule, section and path, and the direction where it is not the usual one. `direction` is "forward"
-    (a saves, b loads) or "backward". `section` is what the side that saves calls it. `path` names fields from the
-    outside in, a subsection by its name; `offset` is the place in the section, or in the stream where there is one, if
-    it is known. `when` is the condition under which a "may-break" breaks.
+    `section` is what the side that saves calls it. `path` names fields from the outside in, a subsection by its name,
+    with slashes between them. `offset` is the place in the section, or in the stream where there is one, in bytes; None
+    where it is not known. `direction` is "forward" (a saves, b loads) or "backward". `when` is the condition under
+    which a "may-break" breaks.
     """
 
-    id: str
-    severity: str
-    direction: str
-    section: str | None
-    path: str | None
-    offset: int | None
-    message: str
+    direction: str = FORWARD
     when: str | None = None
 
     @property
-    def rule(self) -> str:
-        """The id of the rule that the finding is of: what its own id begins with."""
-        return self.id.partition(":")[0]
+    def id(self) -> str:
+        """What a baseline remembers it by: rule, section and path, and the direction where it is not the usual one."""
+        backward = BACKWARD if self.direction == BACKWARD else None
+        return ":".join(part for part in (self.rule, self.section, self.path, backward) if part)
+
+    def as_dict(self) -> dict[str, Any]:
+        """The values by name, with the id in the place of the rule."""
+        values = super().as_dict()
+        del values["rule"]
+        return {"id": self.id, "severity": self.severity, "direction": self.direction} | values
 
 
 FORMAT = 1

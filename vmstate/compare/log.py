@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from vmstate.compare.explained import Explained, LogFinding
+from vmstate.compare.explained import Explained, ExplainedLine
 from vmstate.compare.findings import COSMETIC
 from vmstate.rules import messages
 from vmstate.rules.messages import LogLine
 
 
-def explain_log(log: str, findings: Iterable[Explained]) -> Iterator[LogFinding]:
+def explain_log(log: str, findings: Iterable[Explained]) -> Iterator[ExplainedLine]:
     """The lines of a log that say why a load failed, each with the finding that explains it."""
     breaking = [finding for finding in findings if finding.severity != COSMETIC]
     for line in messages.lines_of(log, [finding.qemu_error for finding in breaking if finding.qemu_error]):
-        yield LogFinding(line, next(explaining_ids(line, breaking), None))
+        yield ExplainedLine(line, next(explaining_ids(line, breaking), None))
 
 
 def explaining_ids(line: LogLine, findings: list[Explained]) -> Iterator[str]:

@@ -82,13 +82,13 @@ class SectionCheck:
         """All findings, in the order in which QEMU meets what they are about."""
         findings = [*self.versions(), *self.subsections()]
         if not any(finding.severity == BREAKS and finding.path is None for finding in findings):
-            paths = {finding.path for finding in findings if finding.id.startswith("subsection-unknown:")}
+            paths = {finding.path for finding in findings if finding.rule == "subsection-unknown"}
             findings += (finding for finding in self.contents() if not self.is_listed(finding, paths))
         return sorted(findings, key=self.offset_when_met)
 
     def is_listed(self, finding: Explained, paths: set[str | None]) -> bool:
         """Whether the destination's -dump-vmstate text says the same of a subsection, at one of the paths."""
-        if not finding.id.startswith("subsection-unknown:"):
+        if finding.rule != "subsection-unknown":
             return False
         names = (part.name for path, part, _ in self.source.structs() if path == finding.path)
         return any(name in (path or "") for name in names for path in paths)
@@ -551,7 +551,18 @@ def with_error(finding: CompatFinding, section: Section | None, target: Target) 
         if finding.severity != COSMETIC:
             advice = "use the machine type of the older release on both sides, or the same release"
     offset = section.offset if finding.offset is None and section is not None else finding.offset
-    return Explained(**{**finding.as_dict(), "offset": offset}, qemu_error=error, advice=advice)
+    return Explained(
+        finding.rule,
+        finding.severity,
+        finding.section,
+        finding.path,
+        offset,
+        finding.message,
+        finding.direction,
+        finding.when,
+        error,
+        advice,
+    )
 
 
 def newest_version(section: Section, target: Target) -> int:

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 from vmstate.errors import DescriptionError, VMStateError
 from vmstate.rules.evaluate import ENCODE, broken, read_as_known
+from vmstate.stream.finding import Finding
 from vmstate.stream.registry import shipped_descriptions
 from vmstate.stream.stream import Section, Stream
-from vmstate.stream.verify import Finding
 from vmstate.vmsd.description import VMStateDescription
 from vmstate.vmsd.expr import IDSTR
 from vmstate.vmsd.rule import Broken, Rule

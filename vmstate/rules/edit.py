@@ -33,10 +33,10 @@ from vmstate.schema.values import to_plain
 from vmstate.schema.vmdesc import read_vmdesc
 from vmstate.schema.write import json_text
 from vmstate.stream.events import ConfigurationSection, Vmdescription
+from vmstate.stream.finding import Finding
 from vmstate.stream.from_text import elements_from_text, value_from_text
 from vmstate.stream.registry import all_descriptions
 from vmstate.stream.stream import Section, Stream
-from vmstate.stream.verify import Finding
 from vmstate.vmsd import types as t
 from vmstate.vmsd.data import Data
 from vmstate.vmsd.description import Field, Subsection, VMStateDescription

@@ -9,27 +9,13 @@ from typing import Any
 from vmstate.errors import VMStateError
 from vmstate.schema.vmdesc import Dialect, hides, hides_something
 from vmstate.schema.write import describe_device
+from vmstate.stream.finding import Finding
 from vmstate.stream.registry import shipped_descriptions
 from vmstate.stream.stream import Section, Stream
-from vmstate.vmsd.data import Value
 from vmstate.vmsd.expr import IDSTR
 from vmstate.vmsd.path import format_path
 from vmstate.vmsd.state import meta_of, residue_of
 from vmstate.vmsd.walk import states_in
-
-
-class Finding(Value):
-    """Something to know about a stream.
-
-    `rule` is a stable id; `severity` is "error" (the stream is not what it should be) or "note". `offset` is absolute.
-    """
-
-    rule: str
-    severity: str
-    section: str | None
-    path: str | None
-    offset: int | None
-    message: str
 
 
 def verify(stream: Stream, data: memoryview) -> list[Finding]:

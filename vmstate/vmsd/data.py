@@ -112,4 +112,4 @@ class Value(Data):
 
     def replace(self, **changes: Any) -> Self:
         """The same with some values changed."""
-        return type(self)(**self.as_dict() | changes)
+        return type(self)(**Value.as_dict(self) | changes)
