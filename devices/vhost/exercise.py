@@ -16,12 +16,11 @@ import itertools
 from collections.abc import Callable, Iterator
 from typing import Any
 
-import attrs
-
 from vmstate.devices.vhost.driver import Buffer, GuestMemory, SplitDriver
 from vmstate.devices.vhost.frontend import FrontEnd
 from vmstate.early.layout import Layout, Ring
 from vmstate.errors import VMStateError
+from vmstate.vmsd.data import Data
 
 VERSION_1, MRG_RXBUF, RING_PACKED = 32, 15, 34
 FRAME = 2048
@@ -38,8 +37,7 @@ ARP_REQUEST = bytes.fromhex("0001080006040001")
 Ask = Callable[[FrontEnd, dict[int, SplitDriver], Layout, float], str]
 
 
-@attrs.frozen
-class Exercise:
+class Exercise(Data):
     """What a kind of device asks of its back end; `own_state` are the bytes of the back end's in a device's state."""
 
     question: Ask

@@ -22,8 +22,6 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Any, Self
 
-import attrs
-
 from vmstate.devices.vhost.driver import GuestMemory
 from vmstate.devices.vhost.kernel import VringAddr, VringBase, VringState
 from vmstate.devices.vhost.user import (
@@ -48,6 +46,7 @@ from vmstate.early.backends.kernel import UNBIND
 from vmstate.early.backends.user import VhostUser
 from vmstate.early.operations import Operation
 from vmstate.errors import VMStateError
+from vmstate.vmsd.data import Value
 
 LIMIT = 5.0
 """Seconds that a back end has for an answer, unless the caller says otherwise."""
@@ -84,8 +83,7 @@ class MessageFailure(BackendFailure):
         self.message = f"{self.message}: {why}"
 
 
-@attrs.frozen
-class Timed:
+class Timed(Value):
     """An operation that was carried out, and the seconds from its first byte to the last of its answer."""
 
     operation: Operation

@@ -17,7 +17,6 @@ from enum import IntEnum, IntFlag
 from typing import ClassVar, Literal
 from uuid import UUID
 
-import attrs
 from construct import this
 
 from vmstate.devices.vhost.abi import (
@@ -45,7 +44,7 @@ from vmstate.devices.vhost.abi import (
 )
 from vmstate.devices.vhost.kernel import IotlbMessage, VringAddr, VringBase, VringState
 from vmstate.errors import DecodeError, EncodeError, TruncatedError
-from vmstate.vmsd.data import NamedTuple
+from vmstate.vmsd.data import Value
 
 VERSION = 1
 """The version of the protocol, in the flags of every message."""
@@ -472,7 +471,7 @@ class CryptoSession(Structure):
 Kind = type[Structure] | None
 
 
-class Payloads(NamedTuple):
+class Payloads(Value):
     """The payloads that a request and its reply can have; None is no payload. The first that fits is meant."""
 
     request: tuple[Kind, ...]
@@ -561,8 +560,7 @@ CHANNELS: Mapping[str, type[FrontendRequest] | type[BackendRequest]] = {
 # The message.
 
 
-@attrs.frozen
-class Message:
+class Message(Value):
     """A message with what is in it.
 
     `request` also tells the channel, by its type. Flags without a name are kept. `payload` is None where there is none.

@@ -10,9 +10,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from enum import IntFlag
-from typing import Self
+from typing import Generic, Self, TypeVar
 
-import attrs
 import construct as cs
 from construct import this
 
@@ -30,6 +29,9 @@ from vmstate.devices.vhost.abi import (
     uint64,
 )
 from vmstate.errors import DecodeError
+from vmstate.vmsd.data import Data, Value
+
+D = TypeVar("D")
 
 QUEUE_SIZE_MAX = 1 << 15
 """The most descriptors a queue can have."""
@@ -197,12 +199,21 @@ def length(ring: object) -> int:
     return len(ring) if isinstance(ring, Sequence) else 0
 
 
-@attrs.frozen
-class DescTable:
-    """The descriptors of a split queue, or those of an indirect table. `offset` is where they stood in the buffer."""
+class _Descriptors(Data, Generic[D]):
+    """Descriptors that lie one behind the other. Where they stood in the buffer is no part of what they are."""
 
-    descs: tuple[Desc, ...]
-    offset: int = attrs.field(default=0, eq=False)
+    descs: tuple[D, ...]
+    offset: int = 0
+
+    def __eq__(self, other: object) -> bool:
+        return self.descs == other.descs if isinstance(other, type(self)) else NotImplemented
+
+    def __hash__(self) -> int:
+        return hash(self.descs)
+
+
+class DescTable(_Descriptors[Desc]):
+    """The descriptors of a split queue, or those of an indirect table. `offset` is where they stood in the buffer."""
 
     @classmethod
     def decode(cls, data: Octets, offset: int, num: int) -> DescTable:
@@ -262,12 +273,8 @@ class DescTable:
         )
 
 
-@attrs.frozen
-class PackedRing:
+class PackedRing(_Descriptors[PackedDesc]):
     """The descriptors of a packed queue. `offset` is where they stood in the buffer."""
-
-    descs: tuple[PackedDesc, ...]
-    offset: int = attrs.field(default=0, eq=False)
 
     @classmethod
     def decode(cls, data: Octets, offset: int, num: int) -> PackedRing:
@@ -299,8 +306,7 @@ class PackedRing:
         )
 
 
-@attrs.frozen
-class QueueSizes:
+class QueueSizes(Value):
     """The bytes of the three parts of a queue: QEMU calls them desc, avail and used with packed rings too."""
 
     desc: int
@@ -319,8 +325,7 @@ def packed_sizes(num: int) -> QueueSizes:
     return QueueSizes(packed_queue_size(num) * PackedDesc.sizeof(), event, event)
 
 
-@attrs.frozen
-class LegacyQueue:
+class LegacyQueue(Value):
     """Where the rings of a legacy queue lie behind its table, which begins at 0, and where its last byte ends."""
 
     avail: int

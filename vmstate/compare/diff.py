@@ -28,7 +28,7 @@ from vmstate.stream.ram_records import RamBlock
 from vmstate.stream.registry import all_descriptions, last_part
 from vmstate.stream.stream import RamSummary, Section, Stream
 from vmstate.stream.verify import first_difference, odd_subsections, residues
-from vmstate.vmsd.data import Data, NamedTuple, Value
+from vmstate.vmsd.data import Data, Value
 from vmstate.vmsd.description import VMStateDescription
 from vmstate.vmsd.expr import IDSTR
 from vmstate.vmsd.path import Steps, at_steps, format_path, member
@@ -135,7 +135,7 @@ def _whole(section: str, kind: str, before: Any = None, after: Any = None, insta
     return Change(section, instance_id, None, kind, before, after), ()
 
 
-class How(NamedTuple):
+class How(Value):
     """How to compare: whether guest memory is read, and whether the device library is asked."""
 
     memory: bool

@@ -63,7 +63,7 @@ class Explanation(Data):
             "not_judged": list(self.not_judged),
         }
         if self.log:
-            top["log"] = [{**entry.line._asdict(), "explained_by": entry.explained_by} for entry in self.log]
+            top["log"] = [{**entry.line.as_dict(), "explained_by": entry.explained_by} for entry in self.log]
         return top
 
 

@@ -238,7 +238,7 @@ class Destination(StateMachine):
             raise EarlyError("a full load under a back end that was started", section=self.name)
         read = self.vmsd.decode(data, facts=self.facts)
         loaded = load_over(self.device, read, self.table)
-        self.device, self.stale, self.leaked = loaded
+        self.device, self.stale, self.leaked = loaded.state, loaded.stale, loaded.leaked
         self.step("full load")
 
     # The end.

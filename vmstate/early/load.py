@@ -11,11 +11,11 @@ from __future__ import annotations
 from typing import Any
 
 from vmstate.early.items import ItemTable
-from vmstate.vmsd.data import NamedTuple
+from vmstate.vmsd.data import Data
 from vmstate.vmsd.description import VMStateDescription, state_keys
 
 
-class Loaded(NamedTuple):
+class Loaded(Data):
     """The state of an object after a load: `stale` are the paths that kept an earlier value, `leaked` the arrays whose
     earlier memory nobody frees any more."""
 

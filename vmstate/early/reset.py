@@ -8,12 +8,12 @@ was no reset.
 from __future__ import annotations
 
 from vmstate.early.layout import Layout, Ring
-from vmstate.vmsd.data import NamedTuple
+from vmstate.vmsd.data import Value
 
 NONE_SEEN, INFERRED, KNOWN = "none-seen", "inferred", "known"
 
 
-class Evidence(NamedTuple):
+class Evidence(Value):
     """`reset` is none-seen, inferred or known; `reasons` say what it is concluded from."""
 
     reset: str

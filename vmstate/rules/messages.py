@@ -12,7 +12,7 @@ import re
 from collections.abc import Iterator, Sequence
 
 from vmstate.rules.pci_config import Difference
-from vmstate.vmsd.data import NamedTuple
+from vmstate.vmsd.data import Value
 from vmstate.vmsd.release import Release
 
 _SIZE_WORDS = Release(6, 0)
@@ -147,7 +147,7 @@ def features(guest: int, host: int, release: Release | None) -> str:
 # In a log.
 
 
-class LogLine(NamedTuple):
+class LogLine(Value):
     """A line of QEMU's log that says why a load failed: the line, and what it names as far as it does."""
 
     text: str

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-from vmstate.vmsd.data import Data, NamedTuple
+from vmstate.vmsd.data import Data, NamedTuple, Value
 
 HEADER = 0x40
 CONVENTIONAL = 0x100
@@ -31,7 +31,7 @@ UNCORRECTABLE = 0x03FFF030
 CORRECTABLE = 0x0000F1C1
 
 
-class Difference(NamedTuple):
+class Difference(Value):
     """A byte that QEMU refuses: where it stands, what comes, what the device has, and the three masks there."""
 
     at: int

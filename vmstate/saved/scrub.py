@@ -17,7 +17,7 @@ import re
 import secrets
 from collections.abc import Callable, Iterator, Mapping
 from itertools import zip_longest
-from typing import Any, NamedTuple, Protocol, runtime_checkable
+from typing import Any, Protocol, runtime_checkable
 
 from vmstate.errors import StreamError, VMStateError
 from vmstate.saved.loading import load
@@ -30,6 +30,7 @@ from vmstate.stream.registry import all_descriptions, old_style_description
 from vmstate.stream.stream import Part, RamSummary, Section, Stream
 from vmstate.stream.verify import first_difference, vmdesc_entries
 from vmstate.vmsd import types as t
+from vmstate.vmsd.data import Data
 from vmstate.vmsd.description import Field, Secret, TraceEntry, VMStateDescription
 from vmstate.vmsd.expr import IDSTR
 from vmstate.vmsd.state import facts_of
@@ -63,7 +64,7 @@ class Opened(Protocol):
     def trace(self, state: Any) -> Mapping[str, TraceEntry]: ...
 
 
-class Layout(NamedTuple):
+class Layout(Data):
     """How a section is read: a description, the facts, the places in the payload, and the state."""
 
     vmsd: VMStateDescription

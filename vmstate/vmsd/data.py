@@ -4,7 +4,7 @@ The library has some fifty small classes that every command loads. Making one wi
 are compiled from text; all of them would take as long as everything else a command does. These classes have what they
 need and no more: construction by position or keyword with defaults, and a repr. Those that are `Value` compare
 by value, the others by identity. `NamedTuple` is that of `typing`, which compiles the text of every annotation, without
-that. States are attrs classes.
+that. docs/architecture.md tells which is for what.
 """
 
 from __future__ import annotations
