@@ -195,7 +195,9 @@ def test_a_null_before_pointer_runs() -> None:
     text = vmdesc_text(run + ", " + structure("p", [scalar("a")], 1), configuration=True)
     stream = load(stream_with(text, b"000\5", configuration=True), library=False)
     assert stream.sections[0].state == {"p": [None, None, None, {"a": 5}]}
-    assert stream.sections[0].describe(DIALECTS["11.1"]) == dict(pairs_of(text))["devices"][0]
+    assert stream.vmdesc is not None
+    assert stream.vmdesc.dialect is DIALECTS["10.0"]
+    assert stream.sections[0].describe(DIALECTS["10.0"]) == dict(pairs_of(text))["devices"][0]
     with pytest.raises(VMStateError, match=r"p\[1\]: not the marker of a NULL pointer"):
         load(stream_with(text, b"010\5", configuration=True), library=False)
 

@@ -249,7 +249,7 @@ class Grower:
         elements: list[Any] = []
         alike: list[Any] | None = None
         for index in range(count):
-            if isinstance(nulls, tuple):
+            if isinstance(nulls, (tuple, frozenset)):
                 is_null = index in nulls
             else:
                 can_be_null = field.pointers is not None and nulls == t.NULLS_MARKED
@@ -294,6 +294,8 @@ class Grower:
     def _nulls(self, field: Field, scope: _Scope) -> Any:
         asked = field.nulls
         assert asked is not None
+        if not isinstance(asked, Fact):
+            return asked.evaluate(scope)
         if asked.name not in self.told and asked.name not in self.facts and asked.default is UNKNOWN:
             # The first byte of an element must not look like the marker of a NULL: only of numbers is that known.
             sure = isinstance(field.type, t.Scalar) and field.type.order == ">"

@@ -10,7 +10,7 @@ file name alone, and no other place is ever read.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -43,6 +43,8 @@ def to_document(stream: Stream, ram_name: str | None) -> dict[str, Any]:
     """The document of a stream; `ram_name` is the name of the file beside it, None for RAM inside the document."""
     offset = 0
     parts: list[Any] = []
+    vmdesc = stream.vmdesc
+    second = () if vmdesc is None else [device.otherwise for device in vmdesc.devices if device.otherwise is not None]
     for part in stream.parts:
         if isinstance(part, Section) and isinstance(part.state, RamSummary):
             entry = _section(part)
@@ -53,7 +55,7 @@ def to_document(stream: Stream, ram_name: str | None) -> dict[str, Any]:
                 offset += part.state.size
             parts.append(entry)
         elif not isinstance(part, Header):
-            parts.append(_part(part))
+            parts.append(_part(part, second))
     return {"kind": KIND, "vmstate": FORMAT, "file": stream.name, "version": stream.version, "parts": parts}
 
 
@@ -81,7 +83,8 @@ def _section(section: Section) -> dict[str, Any]:
     }
 
 
-def _part(part: Part) -> dict[str, Any]:
+def _part(part: Part, second: Sequence[VMStateDescription]) -> dict[str, Any]:
+    """A part as JSON values; `second` are the second descriptions that the vmdesc can mean."""
     match part:
         case ConfigurationSection(state=state):
             return {"part": "configuration", "state": to_plain(state)}
@@ -89,6 +92,8 @@ def _part(part: Part) -> dict[str, Any]:
             entry = {**_section(part), "described_by": part.described_by}
             if part.described_by == "library":
                 entry["layout"] = all_descriptions(part.name).index(part.vmsd)
+            elif any(part.vmsd is vmsd for vmsd in second):
+                entry["layout"] = 1
             return {**entry, "state": to_plain(part.state)}
         case Command():
             return {"part": "command", "command": part.command, "name": part.name, "data": part.data.hex()}
@@ -144,12 +149,14 @@ class _Descriptions:
             case "none":
                 return None
             case "vmdesc" if described is not None and described.vmsd is not None:
-                return described.vmsd
+                layouts = described.descriptions()
             case "library":
                 layouts = all_descriptions(header.name)
-                layout = entry.get("layout", 0)
-                if isinstance(layout, int) and 0 <= layout < len(layouts):
-                    return layouts[layout]
+            case _:
+                layouts = ()
+        layout = entry.get("layout", 0)
+        if isinstance(layout, int) and 0 <= layout < len(layouts):
+            return layouts[layout]
         shown = repr(entry.get("described_by"))[:40]
         raise SchemaError("nothing describes the section", section=header.name, found=shown)
 

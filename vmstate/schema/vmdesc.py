@@ -19,35 +19,40 @@ from typing import Any
 from vmstate.errors import DescriptionError, SchemaError
 from vmstate.vmsd import types as t
 from vmstate.vmsd.data import Data
-from vmstate.vmsd.description import MAX_DEPTH, Field, Subsection, VMStateDescription
+from vmstate.vmsd.description import MAX_DEPTH, Field, Pointers, Subsection, VMStateDescription
+from vmstate.vmsd.expr import Const
 
 COUNT_LIMIT = 1 << 31
+MAX_POINTERS = 1 << 16
+"""The longest array of pointers of which each element is looked at; QEMU's have a few hundred."""
+NULLS = {kind.info: kind for kind in (t.NULLPTR, t.PTR_MARKER)}
+"""What a NULL in an array of pointers is called, from QEMU 10.0 on."""
 
 
 class Dialect(Data):
     """How one range of QEMU releases writes vmdesc.
 
     `index` says which elements of an array that cannot be compressed carry their index: "all", "but last" or "none".
-    `configuration` says whether the configuration section is described. `pointer_runs` says whether an array of
-    pointers is split into runs of NULLs and runs of what is none; without it the first element alone stands for all,
-    even where the others differ. `spaced` says how the text is spaced: `{ "a" : [ 1 ] }` or `{"a": [1]}`.
+    `configuration` says whether the configuration section is described. `null` is the type of a NULL in an array of
+    pointers, of which the NULLs are described by themselves; without it the first element alone stands for all, even
+    where the others differ. `spaced` says how the text is spaced: `{ "a" : [ 1 ] }` or `{"a": [1]}`.
     """
 
     name: str
     index: str
     configuration: bool
-    pointer_runs: bool
+    null: t.Nullptr | None
     spaced: bool = False
 
 
 DIALECTS = {
     dialect.name: dialect
     for dialect in (
-        Dialect("5.2", index="all", configuration=False, pointer_runs=False, spaced=True),
-        Dialect("7.2", index="all", configuration=False, pointer_runs=False),
-        Dialect("8.0", index="all", configuration=True, pointer_runs=False),
-        Dialect("10.0", index="but last", configuration=True, pointer_runs=True),
-        Dialect("11.1", index="none", configuration=True, pointer_runs=True),
+        Dialect("5.2", index="all", configuration=False, null=None, spaced=True),
+        Dialect("7.2", index="all", configuration=False, null=None),
+        Dialect("8.0", index="all", configuration=True, null=None),
+        Dialect("10.0", index="but last", configuration=True, null=t.NULLPTR),
+        Dialect("11.1", index="none", configuration=True, null=t.PTR_MARKER),
     )
 }
 """The dialects by the release in which each was seen first."""
@@ -61,12 +66,21 @@ class Repeated(dict[str, Any]):
 
 
 class Device(Data):
-    """A device section in vmdesc. `vmsd` is None for an old-style section, of which only the size is known."""
+    """A device section in vmdesc. `vmsd` is None for an old-style section, of which only the size is known.
+
+    `otherwise` is a second description that the same text can mean, where it has an array of pointers of which the text
+    does not say enough: the bytes fit one of the two.
+    """
 
     name: str
     instance_id: int
     vmsd: VMStateDescription | None
     size: int | None
+    otherwise: VMStateDescription | None = None
+
+    def descriptions(self) -> tuple[VMStateDescription, ...]:
+        """What the section can be read by, the likelier first."""
+        return tuple(vmsd for vmsd in (self.vmsd, self.otherwise) if vmsd is not None)
 
 
 class Vmdesc(Data):
@@ -148,6 +162,10 @@ class _Reader:
         self.types: dict[Any, t.WireType] = {}
         self.indexed: list[bool] = []
         self.repeats_bare = False
+        self.nulls: set[str] = set()
+        # Whether what is read now could mean something else, and whether it is that which is wanted.
+        self.ambiguous = False
+        self.otherwise = False
         self.depth = 0
         self.described = 0
 
@@ -163,6 +181,9 @@ class _Reader:
         """Told by the spacing and the arrays; where there are none, every dialect writes the same."""
         if self.spaced:
             return DIALECTS["5.2"]
+        for dialect in DIALECTS.values():
+            if dialect.null is not None and dialect.null.info in self.nulls:
+                return dialect
         if self.repeats_bare:
             return DIALECTS["11.1"]
         if self.indexed and not all(self.indexed):
@@ -177,7 +198,14 @@ class _Reader:
         try:
             if "vmsd_name" not in entry:
                 return Device(name, instance_id, None, _take(entry, "size", int, name) if "size" in entry else None)
-            return Device(name, instance_id, self.vmsd(entry, name), None)
+            self.ambiguous = self.otherwise = False
+            vmsd = self.vmsd(entry, name)
+            if not self.ambiguous:
+                return Device(name, instance_id, vmsd, None)
+            described, self.otherwise = self.described, True
+            device = Device(name, instance_id, vmsd, None, self.vmsd(entry, name))
+            self.described = described
+            return device
         except SchemaError as error:
             raise error.within(section=name) from None
 
@@ -259,15 +287,73 @@ class _Reader:
         self.indexed.extend("index" in entry for entry in entries)
         self.repeats_bare = self.repeats_bare or not any("index" in entry for entry in entries)
         kinds = [self.kind(entry, name) for entry in entries]
-        if len(set(kinds)) == 1 and not any("array_len" in entry for entry in entries):
-            key = (name, kinds[0], len(kinds), "elements")
-            if key not in self.fields:
-                self.fields[key] = Field(name, kinds[0], count=len(kinds), as_written=True, compressed=False)
-            yield self.fields[key]
+        counts = [_count(entry, name) for entry in entries]
+        if any(isinstance(kind, t.Nullptr) for kind in kinds):
+            pointers = self.pointers(entries, kinds, counts, name)
+            if pointers is not None:
+                yield from pointers
+                return
+        elif len(set(kinds)) == 1 and counts.count(None) == len(counts):
+            yield self.array(name, kinds[0], len(kinds), compressed=False)
             return
-        for entry, kind in zip(entries, kinds, strict=True):
-            count = _count(entry, name)
+        for kind, count in zip(kinds, counts, strict=True):
             yield Field(name, kind, count=count, as_written=True, compressed=count is not None)
+
+    def array(
+        self,
+        name: str,
+        kind: t.WireType,
+        count: int,
+        *,
+        compressed: bool,
+        pointers: Pointers | None = None,
+        nulls: frozenset[int] | None = None,
+    ) -> Field:
+        """An array that several entries stand for; one object for what is the same."""
+        key = (name, kind, count, compressed, pointers, nulls)
+        field = self.fields.get(key)
+        if field is None:
+            places = None if nulls is None else Const(nulls)
+            field = Field(
+                name, kind, count=count, as_written=True, compressed=compressed, pointers=pointers, nulls=places
+            )
+            self.fields[key] = field
+        return field
+
+    def pointers(
+        self, entries: list[Any], kinds: list[t.WireType], counts: list[int | None], name: str
+    ) -> list[Field] | None:
+        """The elements of an array of pointers, of which some are NULL; None where there are too many to be one."""
+        elements = _elements_behind_markers(kinds, counts)
+        if elements is not None:
+            self.ambiguous = True
+        pointers, compressed = Pointers.ALL_MARKED, False
+        if elements is None or self.otherwise:
+            runs, compressed, omits = _runs(kinds, counts, indexed=any("index" in entry for entry in entries))
+            if omits is not None:
+                self.ambiguous = True
+                runs = omits if self.otherwise else runs
+            if sum(count for _, count in runs) > MAX_POINTERS:
+                return None
+            pointers = Pointers.NULL_MARKER
+            elements = [kind for kind, count in runs for _ in range(count)]
+        targets = {kind for kind in elements if not isinstance(kind, t.Nullptr)}
+        if not targets:
+            return [self.array(name, elements[0], len(elements), compressed=compressed)]
+        if len(targets) == 1:
+            nulls = None
+            if pointers is Pointers.NULL_MARKER:
+                nulls = frozenset(place for place, kind in enumerate(elements) if isinstance(kind, t.Nullptr))
+            return [
+                self.array(name, targets.pop(), len(elements), compressed=compressed, pointers=pointers, nulls=nulls)
+            ]
+        # The structs differ in what is inside: each is a field of its own, and the state has one list for all.
+        if pointers is Pointers.NULL_MARKER:
+            return [Field(name, kind, as_written=True, compressed=False) for kind in elements]
+        return [
+            self.array(name, kind, 1, compressed=False, pointers=None if isinstance(kind, t.Nullptr) else pointers)
+            for kind in elements
+        ]
 
     def kind(self, entry: Any, name: str) -> t.WireType:
         """The wire type of a field; one object for what is the same."""
@@ -284,7 +370,57 @@ class _Reader:
         wire_type = self.types.get(key)
         if wire_type is None:
             wire_type = self.types[key] = _kind(info, size, nested, empty_struct=entry.get("struct") == {})
+        if isinstance(wire_type, t.Nullptr):
+            self.nulls.add(info)
         return wire_type
+
+
+def _elements_behind_markers(kinds: list[t.WireType], counts: list[int | None]) -> list[t.WireType] | None:
+    """The elements where entries can be those of AUTO_ALLOC, a marker each and the object behind it; else None.
+
+    So it is in QEMU 11.1. The same entries are an array of ordinary pointers in which each object stands behind a NULL.
+    """
+    if kinds[0].info != t.PTR_MARKER.info or counts.count(None) < len(counts):
+        return None
+    elements: list[t.WireType] = []
+    last_is_marker = False
+    for kind in kinds:
+        if isinstance(kind, t.Nullptr):
+            elements.append(kind)
+        elif last_is_marker:
+            elements[-1] = kind
+        else:
+            return None
+        last_is_marker = isinstance(kind, t.Nullptr)
+    return None if len(elements) == len(kinds) else elements
+
+
+def _runs(
+    kinds: list[t.WireType], counts: list[int | None], *, indexed: bool
+) -> tuple[list[tuple[t.WireType, int]], bool, list[tuple[t.WireType, int]] | None]:
+    """An array of ordinary pointers as runs of one kind, whether it is compressed, and what else it can be.
+
+    QEMU describes a run of NULLs, or of what is none, by its first element and the length. Three things are not as that
+    says. Where structs cannot be described by the first, each NULL has an entry of its own too, and (up to 11.0) an
+    "array_len" that means nothing. The length of a first run that is not of NULLs is that of the whole array. From 11.1
+    on a last element that differs from a run before it has no entry.
+    """
+    nulls = [isinstance(kind, t.Nullptr) for kind in kinds]
+    by_itself = indexed or not (nulls[0] or counts[0] is not None)
+    if by_itself or any(nulls[place] == nulls[place + 1] for place in range(len(nulls) - 1)):
+        return [(kind, 1) for kind in kinds], False, None
+    lengths = [1 if count is None else count for count in counts]
+    behind = sum(lengths[1:])
+    runs = list(zip(kinds, lengths, strict=True))
+    whole = not nulls[0] and lengths[0] > behind
+    if whole:
+        runs[0] = kinds[0], lengths[0] - behind
+    if counts[-1] is None or t.PTR_MARKER not in kinds:
+        return runs, True, None
+    omits = [*runs, (next(kind for kind, null in zip(kinds, nulls, strict=True) if null is not nulls[-1]), 1)]
+    if whole and len(kinds) > 1:
+        omits[0] = kinds[0], omits[0][1] - 1
+    return runs, True, omits if omits[0][1] > 0 else None
 
 
 def _nested(entry: dict[str, Any]) -> Iterable[Any]:
@@ -311,8 +447,8 @@ def _kind(info: str, size: int, nested: tuple[VMStateDescription, ...], *, empty
         if empty_struct and size == 1:
             # Before 10.0 a NULL in an array of pointers was written as a struct of nothing.
             return t.Nullptr(info)
-    if info == "nullptr" and size == 1:
-        return t.NULLPTR
+    if info in NULLS and size == 1:
+        return NULLS[info]
     if info in ("qtailq", "qlist") and nested and all(vmsd is nested[0] for vmsd in nested):
         return t.QList(info, nested[0], nested[0].version_id)
     if info == "gtree" and nested:

@@ -16,7 +16,7 @@ from vmstate.codec.runtime import Context, Frame
 from vmstate.codec.structs import version_to_write
 from vmstate.schema.vmdesc import Dialect
 from vmstate.vmsd import types as t
-from vmstate.vmsd.description import Field, VMStateDescription
+from vmstate.vmsd.description import Field, Pointers, VMStateDescription
 from vmstate.vmsd.expr import Expr
 from vmstate.vmsd.state import meta_of
 
@@ -105,42 +105,73 @@ class _Writer:
             yield [self.node(name, [("array_len", 2)], [("type", field.type.info)], size // 2)], size
             return
         if field.count is None:
-            body, size = self.element(field.type, value, frame)
-            place = _place_among(vmsd, number) if field.compressed is False else None
-            yield [self.node(name, self.index(*place) if place else [], body, size)], size
+            body, size = self.element(self.kind_of(field, value), value, frame)
+            shape = [] if field.compressed is not False else self.shape_among(vmsd, number)
+            yield [self.node(name, shape, body, size)], size
             return
         elements = self.elements(field, value, frame)
         compressed = can_compress(field) if field.compressed is None else field.compressed
-        first = 0
-        while first < len(elements):
-            stop = self.run(field, elements, first)
-            described = [self.element(self.kind_of(field, element), element, frame) for element in elements[first:stop]]
-            total = sum(size for _, size in described) + (len(described) if _all_marked(field) else 0)
-            if compressed:
-                count: Pairs = [("array_len", len(described))] if len(described) > 1 else []
-                yield [self.node(name, count, *described[0])], total
-            else:
-                nodes = [
-                    self.node(name, self.index(first + place, len(elements)), body, size)
-                    for place, (body, size) in enumerate(described)
-                ]
-                yield nodes, total
-            first = stop
+        described = [self.element(self.kind_of(field, element), element, frame) for element in elements]
+        total = sum(size for _, size in described)
+        if field.pointers is Pointers.ALL_MARKED:
+            marker = self.node(name, [], [("type", t.PTR_MARKER.info)], 1)
+            nodes = []
+            for element, (body, size) in zip(elements, described, strict=True):
+                nodes.append(marker)
+                if element is not None:
+                    nodes.append(self.node(name, [], body, size))
+            yield nodes, total + len(elements) - elements.count(None)
+        elif self.dialect.null is not None and (field.pointers is not None or isinstance(field.type, t.Nullptr)):
+            nulls = [element is None for element in elements]
+            shapes = self.shapes_of_pointers(nulls, compressed)
+            yield (
+                [
+                    self.node(name, shape, *element)
+                    for shape, element in zip(shapes, described, strict=True)
+                    if shape is not None
+                ],
+                total,
+            )
+        elif compressed:
+            count: Pairs = [("array_len", len(elements))] if len(elements) > 1 else []
+            yield [self.node(name, count, *element) for element in described[:1]], total
+        else:
+            yield (
+                [
+                    self.node(name, self.index(place, len(elements)), *element)
+                    for place, element in enumerate(described)
+                ],
+                total,
+            )
 
-    def run(self, field: Field, elements: list[Any], first: int) -> int:
-        """Where the elements end that are described together: all, or a run of NULLs or of what is none."""
-        if not self.dialect.pointer_runs:
-            return len(elements)
-        stop = first + 1
-        while stop < len(elements) and (elements[stop] is None) == (elements[first] is None):
-            stop += 1
-        return stop
+    def shapes_of_pointers(self, nulls: Sequence[bool], compressed: bool) -> list[Pairs | None]:
+        """Of each element of an array of pointers, the keys that say its place; None where it has no entry.
+
+        As migration/vmstate.c does it from 10.0 on: how many elements an entry stands for is counted to the end of the
+        array, and anew to the end of the run where NULLs begin or end; in 11.1 not for the last element.
+        """
+        in_runs_only = self.dialect.index == "none"
+        shapes: list[Pairs | None] = []
+        described = True
+        before = False
+        for place, null in enumerate(nulls):
+            count = len(nulls) - place if compressed or not in_runs_only else 1
+            if null is not before and (count > 1 or not in_runs_only):
+                before, described = null, True
+                count = next((stop for stop in range(place, len(nulls)) if nulls[stop] is not null), len(nulls)) - place
+            shape: Pairs = []
+            if count > 1:
+                shape = [("array_len", count)] if compressed or null else [("index", place)]
+            shapes.append(shape if described else None)
+            if compressed and (count > 1 or not in_runs_only):
+                described = False
+        return shapes
 
     def kind_of(self, field: Field, value: Any) -> t.WireType:
         """The type of an element; a NULL has one of its own, or keeps the array's name for it."""
-        if value is not None or field.pointers is None:
+        if value is not None or (field.pointers is None and not isinstance(field.type, t.Nullptr)):
             return field.type
-        return t.NULLPTR if self.dialect.pointer_runs else t.Nullptr(field.type.info)
+        return self.dialect.null or t.Nullptr(field.type.info)
 
     def elements(self, field: Field, value: Any, frame: Frame) -> list[Any]:
         if isinstance(field.type, t.Unused):
@@ -149,6 +180,14 @@ class _Writer:
         for _ in (field.dims or ())[1:]:
             value = [element for row in value for element in row]
         return list(value)
+
+    def shape_among(self, vmsd: VMStateDescription, number: int) -> Pairs:
+        """The keys that say the place of an element which is a field of its own beside others of its name."""
+        fields, place = _elements_beside(vmsd, number)
+        nulls = [isinstance(field.type, t.Nullptr) for field in fields]
+        if self.dialect.null is None or not any(nulls):
+            return self.index(place, len(fields))
+        return self.shapes_of_pointers(nulls, compressed=False)[place] or []
 
     def index(self, place: int, count: int) -> Pairs:
         shown = self.dialect.index == "all" or (self.dialect.index == "but last" and place < count - 1)
@@ -221,18 +260,14 @@ def _exists(field: Field, frame: Frame, version_id: int) -> bool:
     return field.version <= version_id if field.exists is None else bool(field.exists.evaluate(frame))
 
 
-def _all_marked(field: Field) -> bool:
-    return field.pointers is not None and field.nulls is None
-
-
 def _numbered(vmsd: VMStateDescription, field: Field) -> str:
     """QEMU tells fields of one name apart by a number, whether they are there or not."""
     same = [candidate for candidate in vmsd.fields if candidate.name == field.name]
     return field.name if len(same) == 1 else f"{field.name}[{same.index(field)}]"
 
 
-def _place_among(vmsd: VMStateDescription, number: int) -> tuple[int, int]:
-    """The place of an element among those that stand as fields of their own, and how many they are."""
+def _elements_beside(vmsd: VMStateDescription, number: int) -> tuple[Sequence[Field], int]:
+    """The elements of one array that stand as fields of their own, and the place of one among them."""
     name = vmsd.fields[number].name
     first = number
     while first > 0 and vmsd.fields[first - 1].name == name:
@@ -240,12 +275,12 @@ def _place_among(vmsd: VMStateDescription, number: int) -> tuple[int, int]:
     last = number
     while last + 1 < len(vmsd.fields) and vmsd.fields[last + 1].name == name:
         last += 1
-    return number - first, last - first + 1
+    return vmsd.fields[first : last + 1], number - first
 
 
 def can_compress(field: Field) -> bool:
     """Whether QEMU describes an array by its first element alone."""
-    if field.exists is not None:
+    if field.exists is not None or field.pointers is Pointers.ALL_MARKED:
         return False
     if type(field.type) is t.Struct and field.type.info == "struct":
         vmsd = field.type.vmsd

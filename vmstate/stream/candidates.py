@@ -6,7 +6,7 @@ from collections import deque
 from collections.abc import Callable
 from functools import partial
 
-from vmstate.schema.vmdesc import Vmdesc, has_array_of_structs, hides_something, says_null_for_all
+from vmstate.schema.vmdesc import Device, Vmdesc, has_array_of_structs, hides_something, says_null_for_all
 from vmstate.stream.events import SectionHeader
 from vmstate.stream.registry import all_descriptions, shipped_descriptions
 from vmstate.vmsd.description import VMStateDescription
@@ -24,8 +24,8 @@ class Candidates:
     def __init__(self, vmdesc: Vmdesc | None, library: bool) -> None:
         self.vmdesc: Vmdesc | None = None
         self._library = library
-        # What the vmdesc has for each idstr and instance_id: a description, the size of an old-style section, or None.
-        self._by_section: dict[tuple[str, int], deque[VMStateDescription | int | None]] = {}
+        # What the vmdesc has for each idstr and instance_id.
+        self._by_section: dict[tuple[str, int], deque[Device]] = {}
         self._passed: list[SectionHeader] = []
         if vmdesc is not None:
             self.take_vmdesc(vmdesc)
@@ -34,8 +34,7 @@ class Candidates:
         """Use a vmdesc that was found, for the sections from here on."""
         self.vmdesc = vmdesc
         for device in vmdesc.devices:
-            entries = self._by_section.setdefault((device.name, device.instance_id), deque())
-            entries.append(device.size if device.vmsd is None else device.vmsd)
+            self._by_section.setdefault((device.name, device.instance_id), deque()).append(device)
         for header in self._passed:
             self._pass(header)
 
@@ -54,9 +53,12 @@ class Candidates:
 
     def own_description(self, header: SectionHeader) -> VMStateDescription | None:
         """What the vmdesc says of the section, if it describes it."""
+        device = self._device(header)
+        return None if device is None else device.vmsd
+
+    def _device(self, header: SectionHeader) -> Device | None:
         entries = self._by_section.get((header.name, header.instance_id))
-        first = entries[0] if entries else None
-        return first if isinstance(first, VMStateDescription) else None
+        return entries[0] if entries else None
 
     def of(self, header: SectionHeader) -> tuple[list[tuple[str, Descriptions]], int | None]:
         """Where descriptions to try come from, in order, and the size of an old-style section.
@@ -64,17 +66,17 @@ class Candidates:
         What vmdesc shows in full needs no library, but where an array can be one of pointers, which QEMU describes
         wrongly; what it shows opaque, or not at all, the library opens.
         """
-        entries = self._by_section.get((header.name, header.instance_id))
-        first = entries[0] if entries else None
-        size = first if isinstance(first, int) else None
-        if not isinstance(first, VMStateDescription):
+        device = self._device(header)
+        size = None if device is None else device.size
+        if device is None or device.vmsd is None:
             # An old-style section has nothing that describes it, unless some library does.
             return ([("library", partial(all_descriptions, header.name))] if self._library else []), size
-        vmdesc: tuple[str, Descriptions] = ("vmdesc", lambda: (first,))
+        described = device.vmsd
+        vmdesc: tuple[str, Descriptions] = ("vmdesc", device.descriptions)
         if not self._library:
             return [vmdesc], size
-        if hides_something(first):
+        if hides_something(described):
             return [("library", partial(all_descriptions, header.name)), vmdesc], size
-        if not (says_null_for_all(first) or has_array_of_structs(first)):
+        if not (says_null_for_all(described) or has_array_of_structs(described)):
             return [vmdesc], size
         return [vmdesc, ("library", partial(shipped_descriptions, header.name))], size

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Generic
 
 from vmstate.errors import DescriptionError
 from vmstate.vmsd.data import Data, NamedTuple, Value
-from vmstate.vmsd.expr import Expr, Fact
+from vmstate.vmsd.expr import Expr
 from vmstate.vmsd.rule import Rule, rules_of
 from vmstate.vmsd.types import Bitmap, Buffer, Choice, GTree, Host, Scalar, Struct, Unused, Validate, WireType
 
@@ -56,7 +56,7 @@ class Pointers(enum.Enum):
     NULL_MARKER = "null"
     """A NULL is the byte 0x30; anything else is the element itself, with no marker."""
     ALL_MARKED = "marked"
-    """Each element stands behind a byte: 0x30 for NULL, 0x31 for one that follows (QEMU 11)."""
+    """Each element stands behind a byte: 0x30 for NULL, 0x31 for one that follows (AUTO_ALLOC, QEMU 11.1)."""
 
 
 class Secret(Value):
@@ -79,7 +79,8 @@ class Field(Data):
     `name` is QEMU's (it may repeat, and need not be an identifier), `attribute` the state's, the same where none is
     given. `count` is None for a
     single element, else the number of elements; `dims` splits them into rows. The field is on the wire where `exists`
-    holds or, without it, from version `version` on. `start` is the index of the first element in QEMU's array.
+    holds or, without it, from version `version` on. `start` is the index of the first element in QEMU's array. `nulls`
+    says which elements of an array of pointers are NULL: "never", "marked" (the byte 0x30 tells) or their indices.
     """
 
     name: str
@@ -91,7 +92,7 @@ class Field(Data):
     dims: tuple[int, ...] | None = None
     start: int = 0
     pointers: Pointers | None = None
-    nulls: Fact | None = None
+    nulls: Expr | None = None
     rules: tuple[Rule, ...] = ()
     default: Any = None
     err_hint: str | None = None

@@ -92,7 +92,10 @@ class Scalar(WireType):
 
 
 class Nullptr(WireType):
-    """The marker byte 0x30 that stands for a NULL in an array of pointers; the value is None."""
+    """The marker byte 0x30 that stands for a NULL in an array of pointers; the value is None.
+
+    Its info is what a vmdesc calls it: that of the array before QEMU 10.0, then "nullptr", and from 11.1 "ptr-marker".
+    """
 
 
 class Buffer(WireType):
@@ -264,6 +267,7 @@ TIMER = Scalar("timer", "q", 8)
 # The 64 bits of a double, upper half first: kept as bits, since a NaN must come back as it was.
 CPUDOUBLE = Scalar("CPU_Double_U", "Q", 8)
 NULLPTR = Nullptr("nullptr")
+PTR_MARKER = Nullptr("ptr-marker")
 CPR_EXEC = fact("cpr_exec", (False, True), default=False)
 """Whether the stream is of a CPR exec migration, in which a descriptor is its number."""
 # A descriptor goes beside the stream (SCM_RIGHTS); in the stream stands a service byte, a blank.
