@@ -22,11 +22,11 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+from vmstate.declare import Record, VMStateDescription
 from vmstate.errors import DescriptionError, VMStateError
 from vmstate.stream.registry import SHIPPED, entry_of, noise_of_all
 from vmstate.vmsd.data import Data
-from vmstate.vmsd.description import VMStateDescription
-from vmstate.vmsd.record import Record, noise_entries, record_of
+from vmstate.vmsd.record import noise_entries, record_of
 
 NAME = "_index"
 WIDTH = 120

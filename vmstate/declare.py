@@ -115,7 +115,6 @@ from vmstate.vmsd.expr import (
     up,
     version_id,
 )
-from vmstate.vmsd.options import InfoOptions, WordOptions
 from vmstate.vmsd.path import (
     format_path,
 )
@@ -133,6 +132,7 @@ from vmstate.vmsd.state import (
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from vmstate.codec.simulate import load_state, save_state
+    from vmstate.vmsd.options import InfoOptions, WordOptions
 
 __all__ = [
     "CONTENTS",
@@ -259,4 +259,10 @@ __all__ = [
 
 if not TYPE_CHECKING:
     # Who only declares a device does not pay for what loads one.
-    __getattr__, __dir__ = names_on_demand(globals(), {"vmstate.codec.simulate": ("load_state", "save_state")})
+    __getattr__, __dir__ = names_on_demand(
+        globals(),
+        {
+            "vmstate.codec.simulate": ("load_state", "save_state"),
+            "vmstate.vmsd.options": ("InfoOptions", "WordOptions"),
+        },
+    )

@@ -5,9 +5,7 @@ Facts from QEMU's hw/acpi/cpu.c.
 
 from __future__ import annotations
 
-from vmstate.vmsd.declare import boolean, description, uint8, uint32, varray
-from vmstate.vmsd.expr import fact
-from vmstate.vmsd.state import VMState
+from vmstate.declare import VMState, boolean, description, fact, uint8, uint32, varray
 
 LIKELY = (*range(1, 33), 48, 64, 96, 128, 160, 192, 224, 240, 255, 256, 288, 512, 1024, 4096)
 DEV_COUNT = fact("possible_cpus", LIKELY)

@@ -5,8 +5,7 @@ Facts from QEMU's hw/acpi/erst.c.
 
 from __future__ import annotations
 
-from vmstate.vmsd.declare import description, device, uint8, uint32, uint64
-from vmstate.vmsd.state import VMState
+from vmstate.declare import VMState, description, device, uint8, uint32, uint64
 
 
 @device("acpi-erst")

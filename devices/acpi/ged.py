@@ -5,14 +5,22 @@ Facts from QEMU's hw/acpi/generic_event_device.c.
 
 from __future__ import annotations
 
+from vmstate.declare import (
+    Release,
+    VMState,
+    array,
+    description,
+    device,
+    known_since,
+    struct,
+    subsection,
+    this,
+    uint32,
+    uint64,
+)
 from vmstate.devices.acpi.cpu_hotplug import CPUHotplug
 from vmstate.devices.acpi.memory_hotplug import MemHotplug
 from vmstate.devices.acpi.pcihp import AcpiPciHpPciStatus
-from vmstate.vmsd.declare import array, description, device, struct, subsection, uint32, uint64
-from vmstate.vmsd.expr import this
-from vmstate.vmsd.release import Release
-from vmstate.vmsd.rule import known_since
-from vmstate.vmsd.state import VMState
 
 
 @description("acpi-ged/memhp", version_id=1, minimum_version_id=1)

@@ -5,12 +5,9 @@ Facts from QEMU's hw/acpi/ich9.c.
 
 from __future__ import annotations
 
-from vmstate.devices.acpi.cpu_hotplug import CPUHotplug
-from vmstate.devices.acpi.memory_hotplug import MemHotplug
-from vmstate.devices.acpi.pcihp import AcpiPciHpPciStatus
-from vmstate.devices.acpi.tco import TCOIORegs
-from vmstate.vmsd.declare import (
+from vmstate.declare import (
     REGISTERS,
+    VMState,
     array,
     description,
     int64,
@@ -22,7 +19,10 @@ from vmstate.vmsd.declare import (
     uint16,
     uint32,
 )
-from vmstate.vmsd.state import VMState
+from vmstate.devices.acpi.cpu_hotplug import CPUHotplug
+from vmstate.devices.acpi.memory_hotplug import MemHotplug
+from vmstate.devices.acpi.pcihp import AcpiPciHpPciStatus
+from vmstate.devices.acpi.tco import TCOIORegs
 
 
 @description("ich9_pm/memhp", version_id=1, minimum_version_id=1)

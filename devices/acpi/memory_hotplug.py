@@ -5,9 +5,7 @@ Facts from QEMU's hw/acpi/memory_hotplug.c.
 
 from __future__ import annotations
 
-from vmstate.vmsd.declare import boolean, description, uint32, varray
-from vmstate.vmsd.expr import fact
-from vmstate.vmsd.state import VMState
+from vmstate.declare import VMState, boolean, description, fact, uint32, varray
 
 DEV_COUNT = fact("memory_slots", (*range(33), 64, 128, 255, 256))
 """Memory slots of the machine (-m slots=): those that are likely."""

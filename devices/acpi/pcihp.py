@@ -5,8 +5,7 @@ Facts from QEMU's hw/acpi/pcihp.c.
 
 from __future__ import annotations
 
-from vmstate.vmsd.declare import description, uint32
-from vmstate.vmsd.state import VMState
+from vmstate.declare import VMState, description, uint32
 
 ACPI_PCIHP_MAX_HOTPLUG_BUS = 256
 

@@ -5,15 +5,26 @@ Facts from QEMU's hw/acpi/piix4.c.
 
 from __future__ import annotations
 
+from vmstate.declare import (
+    VMState,
+    array,
+    description,
+    device,
+    fact,
+    int64,
+    not_,
+    struct,
+    subsection,
+    timer,
+    uint16,
+    uint32,
+)
 from vmstate.devices.acpi.cpu_hotplug import CPUHotplug
 from vmstate.devices.acpi.memory_hotplug import MemHotplug
 from vmstate.devices.acpi.pcihp import AcpiPciHpPciStatus
 from vmstate.devices.i2c.pm_smbus import SMBUS_MIGRATED, PMSMBus
 from vmstate.devices.isa.apm import APM
 from vmstate.devices.pci.device import PCIDevice
-from vmstate.vmsd.declare import array, description, device, int64, struct, subsection, timer, uint16, uint32
-from vmstate.vmsd.expr import fact, not_
-from vmstate.vmsd.state import VMState
 
 ACPI_HOTPLUG_BRIDGE = fact("acpi_hotplug_bridge", (True, False))
 """Whether devices behind bridges are plugged through ACPI (`acpi-pci-hotplug-with-bridge-support`)."""

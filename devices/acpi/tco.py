@@ -5,8 +5,7 @@ Facts from QEMU's hw/acpi/ich9_tco.c.
 
 from __future__ import annotations
 
-from vmstate.vmsd.declare import description, int64, part, timer, uint8, uint16
-from vmstate.vmsd.state import VMState
+from vmstate.declare import VMState, description, int64, part, timer, uint8, uint16
 
 
 @part(noise={"timer": ("expire_time",)})

@@ -5,8 +5,7 @@ Facts from QEMU's hw/acpi/vmclock.c.
 
 from __future__ import annotations
 
-from vmstate.vmsd.declare import description, device, uint64
-from vmstate.vmsd.state import VMState
+from vmstate.declare import VMState, description, device, uint64
 
 
 @device("vmclock")

@@ -5,8 +5,7 @@ Facts from QEMU's hw/acpi/vmgenid.c.
 
 from __future__ import annotations
 
-from vmstate.vmsd.declare import REGISTERS, array, description, device, uint8
-from vmstate.vmsd.state import VMState
+from vmstate.declare import REGISTERS, VMState, array, description, device, uint8
 
 
 @device("vmgenid")

@@ -5,17 +5,23 @@ Facts from QEMU's target/arm/machine.c.
 
 from __future__ import annotations
 
-from vmstate.vmsd.declare import (
+from vmstate.declare import (
     CONTENTS,
+    OWN,
+    VMState,
+    among,
     array,
+    asks,
     boolean,
     description,
     device,
+    fact,
     int32,
     int32_positive_le,
     part,
     sub_array,
     subsection,
+    this,
     timer,
     uint8,
     uint32,
@@ -23,9 +29,6 @@ from vmstate.vmsd.declare import (
     unused,
     varray,
 )
-from vmstate.vmsd.expr import OWN, asks, fact, this
-from vmstate.vmsd.rule import among
-from vmstate.vmsd.state import VMState
 
 DREGIONS = fact("pmsav7_regions", (16, 8, 0, *range(1, 8), *range(9, 16), *range(17, 65)))
 """Regions of memory protection (`pmsav7-dregion`)."""

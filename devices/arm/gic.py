@@ -5,8 +5,9 @@ Facts from QEMU's hw/intc/arm_gic_common.c.
 
 from __future__ import annotations
 
-from vmstate.vmsd.declare import (
+from vmstate.declare import (
     REGISTERS,
+    VMState,
     array,
     boolean,
     description,
@@ -18,7 +19,6 @@ from vmstate.vmsd.declare import (
     uint16,
     uint32,
 )
-from vmstate.vmsd.state import VMState
 
 
 @part(noise={"interrupt": ("pending", "active", "level")})

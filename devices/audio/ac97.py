@@ -5,10 +5,20 @@ Facts from QEMU's hw/audio/ac97.c.
 
 from __future__ import annotations
 
+from vmstate.declare import (
+    VMState,
+    array,
+    buffer,
+    description,
+    device,
+    struct,
+    uint8,
+    uint16,
+    uint32,
+    unused,
+    version_id,
+)
 from vmstate.devices.pci.device import PCIDevice
-from vmstate.vmsd.declare import array, buffer, description, device, struct, uint8, uint16, uint32, unused
-from vmstate.vmsd.expr import version_id
-from vmstate.vmsd.state import VMState
 
 
 @description("ac97_bm_regs", version_id=1, minimum_version_id=1)

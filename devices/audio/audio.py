@@ -5,8 +5,7 @@ Facts from QEMU's audio/audio.c.
 
 from __future__ import annotations
 
-from vmstate.vmsd.declare import description, device
-from vmstate.vmsd.state import VMState
+from vmstate.declare import VMState, description, device
 
 
 @device("audio", listed=False)

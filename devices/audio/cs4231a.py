@@ -5,8 +5,7 @@ Facts from QEMU's hw/audio/cs4231a.c.
 
 from __future__ import annotations
 
-from vmstate.vmsd.declare import array, buffer, description, device, int32, uint32
-from vmstate.vmsd.state import VMState
+from vmstate.declare import VMState, array, buffer, description, device, int32, uint32
 
 
 @device("cs4231a")

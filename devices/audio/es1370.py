@@ -5,9 +5,8 @@ Facts from QEMU's hw/audio/es1370.c.
 
 from __future__ import annotations
 
+from vmstate.declare import VMState, array, description, device, struct, uint32
 from vmstate.devices.pci.device import PCIDevice
-from vmstate.vmsd.declare import array, description, device, struct, uint32
-from vmstate.vmsd.state import VMState
 
 
 @description("es1370_channel", version_id=2, minimum_version_id=2)

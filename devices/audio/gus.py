@@ -5,8 +5,7 @@ Facts from QEMU's hw/audio/gus.c.
 
 from __future__ import annotations
 
-from vmstate.vmsd.declare import buffer, description, device, int32, int64
-from vmstate.vmsd.state import VMState
+from vmstate.declare import VMState, buffer, description, device, int32, int64
 
 
 @device("gus")

@@ -5,8 +5,7 @@ Facts from QEMU's hw/audio/hda-codec.c.
 
 from __future__ import annotations
 
-from vmstate.vmsd.declare import array, boolean, buffer, description, device, int64, subsection, timer, uint32
-from vmstate.vmsd.state import VMState
+from vmstate.declare import VMState, array, boolean, buffer, description, device, int64, subsection, timer, uint32
 
 
 @description("hda-audio-stream/buffer", version_id=1)

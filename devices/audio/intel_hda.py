@@ -5,9 +5,8 @@ Facts from QEMU's hw/audio/intel-hda.c.
 
 from __future__ import annotations
 
+from vmstate.declare import VMState, array, description, device, int64, struct, uint32
 from vmstate.devices.pci.device import PCIDevice
-from vmstate.vmsd.declare import array, description, device, int64, struct, uint32
-from vmstate.vmsd.state import VMState
 
 
 @description("intel-hda-stream", version_id=1)

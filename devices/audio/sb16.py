@@ -5,8 +5,7 @@ Facts from QEMU's hw/audio/sb16.c.
 
 from __future__ import annotations
 
-from vmstate.vmsd.declare import buffer, description, device, host, int32, uint8, uint32, unused, variant
-from vmstate.vmsd.state import VMState
+from vmstate.declare import VMState, buffer, description, device, host, int32, uint8, uint32, unused, variant
 
 
 @device("sb16")

@@ -5,9 +5,19 @@ Facts from QEMU's hw/block/fdc.c.
 
 from __future__ import annotations
 
-from vmstate.vmsd.declare import array, description, int32, subsection, timer, uint8, uint8_equal, uint32, varray
-from vmstate.vmsd.expr import this
-from vmstate.vmsd.state import VMState
+from vmstate.declare import (
+    VMState,
+    array,
+    description,
+    int32,
+    subsection,
+    this,
+    timer,
+    uint8,
+    uint8_equal,
+    uint32,
+    varray,
+)
 
 
 @description("fdrive/media_changed", version_id=1, minimum_version_id=1, needed=this.media_changed != 1)

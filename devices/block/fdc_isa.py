@@ -5,9 +5,8 @@ Facts from QEMU's hw/block/fdc-isa.c.
 
 from __future__ import annotations
 
+from vmstate.declare import VMState, description, device, struct
 from vmstate.devices.block.fdc import FDCtrl
-from vmstate.vmsd.declare import description, device, struct
-from vmstate.vmsd.state import VMState
 
 
 @device("fdc", legacy_instances=(0x3F0, 0x370))

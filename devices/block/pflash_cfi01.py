@@ -5,9 +5,7 @@ Facts from QEMU's hw/block/pflash_cfi01.c.
 
 from __future__ import annotations
 
-from vmstate.vmsd.declare import description, device, subsection, uint8, uint32, uint64, vbuffer
-from vmstate.vmsd.expr import fact, this
-from vmstate.vmsd.state import VMState
+from vmstate.declare import VMState, description, device, fact, subsection, this, uint8, uint32, uint64, vbuffer
 
 WRITE_BLOCK = fact("pflash_write_block", (2048, 4096, 1024, 512, 256, 128, 64, 32))
 """Bytes of a block that is written at once."""

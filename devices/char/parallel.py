@@ -5,8 +5,7 @@ Facts from QEMU's hw/char/parallel.c.
 
 from __future__ import annotations
 
-from vmstate.vmsd.declare import description, device, int32, uint8
-from vmstate.vmsd.state import VMState
+from vmstate.declare import VMState, description, device, int32, uint8
 
 
 @device("parallel_isa")

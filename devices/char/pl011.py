@@ -5,9 +5,9 @@ Facts from QEMU's hw/char/pl011.c.
 
 from __future__ import annotations
 
-from vmstate.devices.core.clock import Clock
-from vmstate.vmsd.declare import (
+from vmstate.declare import (
     CONTENTS,
+    VMState,
     array,
     description,
     device,
@@ -19,7 +19,7 @@ from vmstate.vmsd.declare import (
     unused,
     variant,
 )
-from vmstate.vmsd.state import VMState
+from vmstate.devices.core.clock import Clock
 
 
 @description("pl011/clock", version_id=1, minimum_version_id=1)

@@ -5,21 +5,23 @@ Facts from QEMU's hw/char/serial.c.
 
 from __future__ import annotations
 
-from vmstate.devices.core.fifo8 import Fifo8
-from vmstate.vmsd.declare import (
+from vmstate.declare import (
     CONTENTS,
+    VMState,
+    asks,
     description,
     int32,
+    otherwise,
     rule,
     struct,
     subsection,
+    this,
     timer,
     uint8,
     uint16,
     uint32,
 )
-from vmstate.vmsd.expr import asks, otherwise, this
-from vmstate.vmsd.state import VMState
+from vmstate.devices.core.fifo8 import Fifo8
 
 
 @description("serial/thr_ipending", version_id=1, minimum_version_id=1)

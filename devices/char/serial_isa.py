@@ -5,9 +5,8 @@ Facts from QEMU's hw/char/serial-isa.c.
 
 from __future__ import annotations
 
+from vmstate.declare import VMState, description, device, struct
 from vmstate.devices.char.serial import Serial
-from vmstate.vmsd.declare import description, device, struct
-from vmstate.vmsd.state import VMState
 
 
 @device("serial", legacy_instances=(0x3F8, 0x2F8, 0x3E8, 0x2E8))

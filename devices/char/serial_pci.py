@@ -5,10 +5,9 @@ Facts from QEMU's hw/char/serial-pci.c.
 
 from __future__ import annotations
 
+from vmstate.declare import VMState, description, device, struct
 from vmstate.devices.char.serial import Serial
 from vmstate.devices.pci.device import PCIDevice
-from vmstate.vmsd.declare import description, device, struct
-from vmstate.vmsd.state import VMState
 
 
 @device("pci-serial")

@@ -5,9 +5,7 @@ Facts from QEMU's hw/core/clock-vmstate.c.
 
 from __future__ import annotations
 
-from vmstate.vmsd.declare import description, subsection, uint32, uint64
-from vmstate.vmsd.expr import this
-from vmstate.vmsd.state import VMState
+from vmstate.declare import VMState, description, subsection, this, uint32, uint64
 
 
 @description("clock/muldiv", version_id=1, minimum_version_id=1, needed=(this.multiplier != 1) | (this.divider != 1))

@@ -5,9 +5,7 @@ Facts from QEMU's hw/core/cpu-system.c.
 
 from __future__ import annotations
 
-from vmstate.vmsd.declare import boolean, description, device, int32, part, subsection, uint32
-from vmstate.vmsd.expr import this
-from vmstate.vmsd.state import VMState
+from vmstate.declare import VMState, boolean, description, device, int32, part, subsection, this, uint32
 
 
 @part(noise={"register": ("exception_index",)})

@@ -5,9 +5,7 @@ Facts from QEMU's util/fifo8.c.
 
 from __future__ import annotations
 
-from vmstate.vmsd.declare import description, uint32, vbuffer
-from vmstate.vmsd.expr import fact
-from vmstate.vmsd.state import VMState
+from vmstate.declare import VMState, description, fact, uint32, vbuffer
 
 CAPACITY = fact("fifo8_capacity", (16, 1, 4, 8, 32, 64, 128, 256, 512, 1024, 4096))
 """Bytes that fit into a FIFO: a property of the device."""

@@ -5,9 +5,7 @@ Facts from QEMU's migration/global_state.c.
 
 from __future__ import annotations
 
-from vmstate.vmsd.declare import REGISTERS, buffer, description, device, rule, uint8, uint32, variant
-from vmstate.vmsd.expr import asks, this
-from vmstate.vmsd.state import VMState
+from vmstate.declare import REGISTERS, VMState, asks, buffer, description, device, rule, this, uint8, uint32, variant
 
 RUN_STATES = (
     "debug",

@@ -5,8 +5,7 @@ Facts from QEMU's hw/core/ptimer.c.
 
 from __future__ import annotations
 
-from vmstate.vmsd.declare import description, int64, part, timer, uint8, uint32, uint64
-from vmstate.vmsd.state import VMState
+from vmstate.declare import VMState, description, int64, part, timer, uint8, uint32, uint64
 
 
 @part(noise={"timer": ("delta", "last_event", "next_event")})

@@ -5,8 +5,7 @@ Facts from QEMU's system/cpu-timers.c.
 
 from __future__ import annotations
 
-from vmstate.vmsd.declare import description, device, int16, int64, part, subsection, timer, unused
-from vmstate.vmsd.state import VMState
+from vmstate.declare import VMState, description, device, int16, int64, part, subsection, timer, unused
 
 
 @part(noise={"timer": ("vm_clock_warp_start",)})

@@ -7,7 +7,7 @@ not.
 
 from __future__ import annotations
 
-from vmstate.vmsd.declare import undescribed
+from vmstate.declare import undescribed
 
 ADB_BUS = undescribed("adb_bus", listed=False)
 ARM_GICV3 = undescribed("arm_gicv3", target_endian="little")

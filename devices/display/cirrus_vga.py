@@ -5,9 +5,8 @@ Facts from QEMU's hw/display/cirrus_vga.c.
 
 from __future__ import annotations
 
+from vmstate.declare import REGISTERS, VMState, buffer, description, device, int32, struct, uint8, uint32
 from vmstate.devices.pci.device import PCIDevice
-from vmstate.vmsd.declare import REGISTERS, buffer, description, device, int32, struct, uint8, uint32
-from vmstate.vmsd.state import VMState
 
 
 @device("cirrus_vga", order=1)

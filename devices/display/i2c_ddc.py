@@ -5,8 +5,7 @@ Facts from QEMU's hw/display/i2c-ddc.c.
 
 from __future__ import annotations
 
-from vmstate.vmsd.declare import boolean, description, device, uint8
-from vmstate.vmsd.state import VMState
+from vmstate.declare import VMState, boolean, description, device, uint8
 
 
 @device("i2c-ddc")

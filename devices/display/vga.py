@@ -5,8 +5,9 @@ Facts from QEMU's hw/display/vga.c.
 
 from __future__ import annotations
 
-from vmstate.vmsd.declare import (
+from vmstate.declare import (
     REGISTERS,
+    VMState,
     array,
     boolean,
     buffer,
@@ -19,7 +20,6 @@ from vmstate.vmsd.declare import (
     uint16,
     uint32,
 )
-from vmstate.vmsd.state import VMState
 
 
 @description("vga.endian", version_id=1, minimum_version_id=1)

@@ -5,9 +5,8 @@ Facts from QEMU's hw/display/vmware_vga.c.
 
 from __future__ import annotations
 
+from vmstate.declare import CONTENTS, VMState, description, device, int32, int32_equal, struct, uint32, unused, varray
 from vmstate.devices.pci.device import PCIDevice
-from vmstate.vmsd.declare import CONTENTS, description, device, int32, int32_equal, struct, uint32, unused, varray
-from vmstate.vmsd.state import VMState
 
 
 @description("vmware_vga_internal")

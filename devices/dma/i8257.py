@@ -5,8 +5,7 @@ Facts from QEMU's hw/dma/i8257.c.
 
 from __future__ import annotations
 
-from vmstate.vmsd.declare import array, description, device, int32, uint8, uint16
-from vmstate.vmsd.state import VMState
+from vmstate.declare import VMState, array, description, device, int32, uint8, uint16
 
 
 @description("dma_regs", version_id=1, minimum_version_id=1)

@@ -5,8 +5,7 @@ Facts from QEMU's hw/i2c/core.c.
 
 from __future__ import annotations
 
-from vmstate.vmsd.declare import description, device, uint8
-from vmstate.vmsd.state import VMState
+from vmstate.declare import VMState, description, device, uint8
 
 
 @device("i2c_bus", listed=False)

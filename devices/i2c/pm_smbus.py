@@ -5,9 +5,7 @@ Facts from QEMU's hw/i2c/pm_smbus.c.
 
 from __future__ import annotations
 
-from vmstate.vmsd.declare import array, boolean, description, uint8, uint32
-from vmstate.vmsd.expr import fact
-from vmstate.vmsd.state import VMState
+from vmstate.declare import VMState, array, boolean, description, fact, uint8, uint32
 
 SMBUS_MIGRATED = fact("smbus_migrated", (True, False))
 """Whether the controller is sent at all: machines from 3.1 on do, older ones are kept compatible."""

@@ -5,9 +5,8 @@ Facts from QEMU's hw/i2c/smbus_eeprom.c.
 
 from __future__ import annotations
 
+from vmstate.declare import VMState, array, boolean, description, device, struct, uint8
 from vmstate.devices.i2c.smbus_slave import SMBusDevice
-from vmstate.vmsd.declare import array, boolean, description, device, struct, uint8
-from vmstate.vmsd.state import VMState
 
 
 @device("smbus-eeprom")

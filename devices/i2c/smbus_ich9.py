@@ -5,10 +5,9 @@ Facts from QEMU's hw/i2c/smbus_ich9.c.
 
 from __future__ import annotations
 
+from vmstate.declare import VMState, boolean, description, device, struct
 from vmstate.devices.i2c.pm_smbus import SMBUS_MIGRATED, PMSMBus
 from vmstate.devices.pci.device import PCIDevice
-from vmstate.vmsd.declare import boolean, description, device, struct
-from vmstate.vmsd.state import VMState
 
 
 @device("ich9_smb")

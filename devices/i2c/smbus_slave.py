@@ -5,9 +5,8 @@ Facts from QEMU's hw/i2c/smbus_slave.c.
 
 from __future__ import annotations
 
+from vmstate.declare import VMState, array, description, int32, struct, uint8
 from vmstate.devices.i2c.core import I2CSlave
-from vmstate.vmsd.declare import array, description, int32, struct, uint8
-from vmstate.vmsd.state import VMState
 
 
 @description("smbus-device", version_id=1, minimum_version_id=1)

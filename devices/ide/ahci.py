@@ -8,24 +8,28 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any, Protocol
 
-from vmstate.devices.ide.core import IDEBus, IDEDrive
-from vmstate.vmsd.declare import (
+from vmstate.declare import (
+    VMState,
     array,
+    asks,
     boolean,
     description,
+    fact,
     int32,
     int32_equal,
+    not_,
     rule,
     struct,
+    this,
     uint8,
     uint32,
     uint32_equal,
     uint64,
+    up,
     variant,
     varray,
 )
-from vmstate.vmsd.expr import asks, fact, not_, this, up
-from vmstate.vmsd.state import VMState
+from vmstate.devices.ide.core import IDEBus, IDEDrive
 
 PORTS = fact("ahci_ports", (6, *range(1, 6), *range(7, 33)))
 """Ports of the controller; their number stands behind them."""

@@ -5,9 +5,20 @@ Facts from QEMU's hw/ide/core.c.
 
 from __future__ import annotations
 
-from vmstate.vmsd.declare import boolean, buffer, description, int32, int64, rule, subsection, uint8, uint32, varray
-from vmstate.vmsd.expr import this
-from vmstate.vmsd.state import VMState
+from vmstate.declare import (
+    VMState,
+    boolean,
+    buffer,
+    description,
+    int32,
+    int64,
+    rule,
+    subsection,
+    this,
+    uint8,
+    uint32,
+    varray,
+)
 
 END_TRANSFERS = 6
 """The functions that a programmed transfer can end with, by their numbers."""

@@ -5,12 +5,9 @@ Facts from QEMU's hw/ide/ich.c.
 
 from __future__ import annotations
 
+from vmstate.declare import MEMORY, RELEASE, Release, VMState, asks, description, device, rule, struct, this, variant
 from vmstate.devices.ide.ahci import AHCI, AHCI_9_0, Memory, is_mapped
 from vmstate.devices.pci.device import PCIDevice
-from vmstate.vmsd.declare import description, device, rule, struct, variant
-from vmstate.vmsd.expr import MEMORY, RELEASE, asks, this
-from vmstate.vmsd.release import Release
-from vmstate.vmsd.state import VMState
 
 COMMAND, MASTER = 4, 2
 """The low byte of a PCI function's command register, and the bit by which it is a bus master."""

@@ -5,9 +5,8 @@ Facts from QEMU's hw/ide/isa.c.
 
 from __future__ import annotations
 
+from vmstate.declare import VMState, array, description, device, struct
 from vmstate.devices.ide.core import IDEBus, IDEDrive
-from vmstate.vmsd.declare import array, description, device, struct
-from vmstate.vmsd.state import VMState
 
 
 @device("isa-ide", listed=False)

@@ -5,11 +5,9 @@ Facts from QEMU's hw/ide/pci.c.
 
 from __future__ import annotations
 
+from vmstate.declare import VMState, array, description, device, int64, struct, subsection, this, uint8, uint32
 from vmstate.devices.ide.core import IDEBus, IDEDrive
 from vmstate.devices.pci.device import PCIDevice
-from vmstate.vmsd.declare import array, description, device, int64, struct, subsection, uint8, uint32
-from vmstate.vmsd.expr import this
-from vmstate.vmsd.state import VMState
 
 
 @description("ide bmdma_current", version_id=1, minimum_version_id=1, needed=this.cur_prd_len != 0)

@@ -5,8 +5,7 @@ Facts from QEMU's hw/input/pckbd.c.
 
 from __future__ import annotations
 
-from vmstate.vmsd.declare import description, device, struct, subsection, uint8, uint32, variant
-from vmstate.vmsd.state import VMState
+from vmstate.declare import VMState, description, device, struct, subsection, uint8, uint32, variant
 
 
 @description("pckbd_outport", version_id=1, minimum_version_id=1)

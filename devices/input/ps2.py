@@ -5,9 +5,19 @@ Facts from QEMU's hw/input/ps2.c.
 
 from __future__ import annotations
 
-from vmstate.vmsd.declare import boolean, buffer, description, device, int32, struct, subsection, uint8, variant
-from vmstate.vmsd.expr import this
-from vmstate.vmsd.state import VMState
+from vmstate.declare import (
+    VMState,
+    boolean,
+    buffer,
+    description,
+    device,
+    int32,
+    struct,
+    subsection,
+    this,
+    uint8,
+    variant,
+)
 
 
 @description("PS2 Common State", version_id=3, minimum_version_id=2)

@@ -5,11 +5,7 @@ Facts from QEMU's hw/intc/i8259_common.c.
 
 from __future__ import annotations
 
-from vmstate.vmsd.declare import description, device, subsection, uint8
-from vmstate.vmsd.expr import this
-from vmstate.vmsd.release import Release
-from vmstate.vmsd.rule import known_since
-from vmstate.vmsd.state import VMState
+from vmstate.declare import Release, VMState, description, device, known_since, subsection, this, uint8
 
 
 @description(

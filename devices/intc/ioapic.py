@@ -5,8 +5,7 @@ Facts from QEMU's hw/intc/ioapic_common.c.
 
 from __future__ import annotations
 
-from vmstate.vmsd.declare import array, description, device, uint8, uint32, uint64, unused
-from vmstate.vmsd.state import VMState
+from vmstate.declare import VMState, array, description, device, uint8, uint32, uint64, unused
 
 
 @device("ioapic", noise={"interrupt": ("irr",)})

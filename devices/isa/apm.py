@@ -5,8 +5,7 @@ Facts from QEMU's hw/isa/apm.c.
 
 from __future__ import annotations
 
-from vmstate.vmsd.declare import description, uint8
-from vmstate.vmsd.state import VMState
+from vmstate.declare import VMState, description, uint8
 
 
 @description("APM State", version_id=1, minimum_version_id=1)

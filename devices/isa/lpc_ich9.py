@@ -5,12 +5,22 @@ Facts from QEMU's hw/isa/lpc_ich9.c.
 
 from __future__ import annotations
 
+from vmstate.declare import (
+    REGISTERS,
+    VMState,
+    array,
+    description,
+    device,
+    struct,
+    subsection,
+    this,
+    uint8,
+    uint32,
+    uint64,
+)
 from vmstate.devices.acpi.ich9 import ICH9PM
 from vmstate.devices.isa.apm import APM
 from vmstate.devices.pci.device import PCIDevice
-from vmstate.vmsd.declare import REGISTERS, array, description, device, struct, subsection, uint8, uint32, uint64
-from vmstate.vmsd.expr import this
-from vmstate.vmsd.state import VMState
 
 
 @description("ICH9LPC/rst_cnt", version_id=1, minimum_version_id=1, needed=this.rst_cnt != 0)

@@ -5,10 +5,8 @@ Facts from QEMU's hw/isa/piix.c.
 
 from __future__ import annotations
 
+from vmstate.declare import VMState, array, description, device, int32, struct, subsection, this, uint8
 from vmstate.devices.pci.device import PCIDevice
-from vmstate.vmsd.declare import array, description, device, int32, struct, subsection, uint8
-from vmstate.vmsd.expr import this
-from vmstate.vmsd.state import VMState
 
 
 @description("PIIX3/rcr", version_id=1, minimum_version_id=1, needed=this.rcr != 0)

@@ -5,8 +5,7 @@ Facts from QEMU's hw/gpio/gpio_key.c.
 
 from __future__ import annotations
 
-from vmstate.vmsd.declare import description, device, timer
-from vmstate.vmsd.state import VMState
+from vmstate.declare import VMState, description, device, timer
 
 
 @device("gpio-key")

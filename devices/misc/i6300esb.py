@@ -5,9 +5,8 @@ Facts from QEMU's hw/watchdog/wdt_i6300esb.c.
 
 from __future__ import annotations
 
+from vmstate.declare import VMState, description, device, int32, struct, timer, uint32
 from vmstate.devices.pci.device import PCIDevice
-from vmstate.vmsd.declare import description, device, int32, struct, timer, uint32
-from vmstate.vmsd.state import VMState
 
 
 @device("i6300esb_wdt")

@@ -5,8 +5,7 @@ Facts from QEMU's hw/watchdog/wdt_ib700.c.
 
 from __future__ import annotations
 
-from vmstate.vmsd.declare import description, device, timer
-from vmstate.vmsd.state import VMState
+from vmstate.declare import VMState, description, device, timer
 
 
 @device("ib700_wdt")

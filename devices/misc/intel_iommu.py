@@ -5,9 +5,20 @@ Facts from QEMU's hw/i386/intel_iommu.c.
 
 from __future__ import annotations
 
-from vmstate.vmsd.declare import REGISTERS, array, boolean, description, device, uint8, uint16, uint32, uint64, unused
-from vmstate.vmsd.description import MigrationPriority
-from vmstate.vmsd.state import VMState
+from vmstate.declare import (
+    REGISTERS,
+    MigrationPriority,
+    VMState,
+    array,
+    boolean,
+    description,
+    device,
+    uint8,
+    uint16,
+    uint32,
+    uint64,
+    unused,
+)
 
 
 @device("iommu-intel")

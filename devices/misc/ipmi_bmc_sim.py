@@ -5,8 +5,7 @@ Facts from QEMU's hw/ipmi/ipmi_bmc_sim.c.
 
 from __future__ import annotations
 
-from vmstate.vmsd.declare import array, boolean, description, device, int64, struct, uint8, uint16, variant
-from vmstate.vmsd.state import VMState
+from vmstate.declare import VMState, array, boolean, description, device, int64, struct, uint8, uint16, variant
 
 
 @description("ipmi-bmc-sim-lan", version_id=1, minimum_version_id=1)

@@ -5,8 +5,7 @@ Facts from QEMU's hw/ipmi/ipmi_bt.c, hw/ipmi/isa_ipmi_bt.c.
 
 from __future__ import annotations
 
-from vmstate.vmsd.declare import array, boolean, description, device, struct, uint8, uint32
-from vmstate.vmsd.state import VMState
+from vmstate.declare import VMState, array, boolean, description, device, struct, uint8, uint32
 
 
 @description("ipmi-interface-bt", version_id=1, minimum_version_id=1)

@@ -5,9 +5,19 @@ Facts from QEMU's hw/ipmi/ipmi_kcs.c, hw/ipmi/isa_ipmi_kcs.c.
 
 from __future__ import annotations
 
-from vmstate.vmsd.declare import array, boolean, description, device, int16, uint8, uint32, unused, vstruct
-from vmstate.vmsd.expr import version_id
-from vmstate.vmsd.state import VMState
+from vmstate.declare import (
+    VMState,
+    array,
+    boolean,
+    description,
+    device,
+    int16,
+    uint8,
+    uint32,
+    unused,
+    version_id,
+    vstruct,
+)
 
 
 @description("ipmi-interface-kcs", version_id=2, minimum_version_id=1)

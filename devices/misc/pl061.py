@@ -5,8 +5,7 @@ Facts from QEMU's hw/gpio/pl061.c.
 
 from __future__ import annotations
 
-from vmstate.vmsd.declare import description, device, uint32
-from vmstate.vmsd.state import VMState
+from vmstate.declare import VMState, description, device, uint32
 
 
 @device("pl061")

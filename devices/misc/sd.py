@@ -5,15 +5,19 @@ Facts from QEMU's hw/sd/sd.c.
 
 from __future__ import annotations
 
-from vmstate.vmsd.declare import (
+from vmstate.declare import (
+    Release,
+    VMState,
     array,
     bitmap,
     boolean,
     buffer,
     description,
     device,
+    fact,
     host,
     int32,
+    known_since,
     subsection,
     timer,
     uint8,
@@ -23,10 +27,6 @@ from vmstate.vmsd.declare import (
     unused,
     variant,
 )
-from vmstate.vmsd.expr import fact
-from vmstate.vmsd.release import Release
-from vmstate.vmsd.rule import known_since
-from vmstate.vmsd.state import VMState
 
 WP_WORDS = fact("sd_wp_words", (1, 2, 3, 5, 9, 17, 33, 65, 129, 257, 513, 1025, 2049, 4097, 8193, 16385))
 """Words of the write-protection bitmap: a bit for each 2 MB of the card, which holds a power of two, and one more."""

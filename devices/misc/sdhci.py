@@ -5,12 +5,15 @@ Facts from QEMU's hw/sd/sdhci.c.
 
 from __future__ import annotations
 
-from vmstate.vmsd.declare import (
+from vmstate.declare import (
+    VMState,
     array,
     boolean,
     description,
     device,
+    fact,
     subsection,
+    this,
     timer,
     uint8,
     uint16,
@@ -18,8 +21,6 @@ from vmstate.vmsd.declare import (
     uint64,
     vbuffer,
 )
-from vmstate.vmsd.expr import fact, this
-from vmstate.vmsd.state import VMState
 
 FIFO_SIZE = fact("sdhci_fifo_size", (512, 1024, 2048))
 """Bytes of the longest block."""

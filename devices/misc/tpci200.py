@@ -5,9 +5,8 @@ Facts from QEMU's hw/ipack/tpci200.c.
 
 from __future__ import annotations
 
+from vmstate.declare import VMState, array, boolean, description, device, struct, uint8, uint16
 from vmstate.devices.pci.device import PCIDevice
-from vmstate.vmsd.declare import array, boolean, description, device, struct, uint8, uint16
-from vmstate.vmsd.state import VMState
 
 
 @device("tpci200")

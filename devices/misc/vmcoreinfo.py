@@ -5,8 +5,7 @@ Facts from QEMU's hw/misc/vmcoreinfo.c.
 
 from __future__ import annotations
 
-from vmstate.vmsd.declare import boolean, description, device, uint16, uint32, uint64
-from vmstate.vmsd.state import VMState
+from vmstate.declare import VMState, boolean, description, device, uint16, uint32, uint64
 
 
 @device("vmcoreinfo")

@@ -5,9 +5,9 @@ Facts from QEMU's hw/net/e1000.c.
 
 from __future__ import annotations
 
-from vmstate.devices.pci.device import PCIDevice
-from vmstate.vmsd.declare import (
+from vmstate.declare import (
     CONTENTS,
+    VMState,
     array,
     boolean,
     buffer,
@@ -22,9 +22,9 @@ from vmstate.vmsd.declare import (
     uint16,
     uint32,
     unused,
+    version_id,
 )
-from vmstate.vmsd.expr import version_id
-from vmstate.vmsd.state import VMState
+from vmstate.devices.pci.device import PCIDevice
 
 PRIVATE_REGISTERS = (
     *secret("mac-registers", 0x1500, 32),  # RA: the addresses of the receive filter

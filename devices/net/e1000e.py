@@ -5,15 +5,14 @@ Facts from QEMU's hw/net/e1000e.c.
 
 from __future__ import annotations
 
-from vmstate.devices.net import e1000
-from vmstate.devices.pci.device import PCIDevice
-from vmstate.devices.pci.msix import MSIX, msix_of
-from vmstate.vmsd.declare import (
+from vmstate.declare import (
     CONTENTS,
+    VMState,
     array,
     boolean,
     description,
     device,
+    fact,
     host,
     int8,
     int64,
@@ -26,8 +25,9 @@ from vmstate.vmsd.declare import (
     unused,
     variant,
 )
-from vmstate.vmsd.expr import fact
-from vmstate.vmsd.state import VMState
+from vmstate.devices.net import e1000
+from vmstate.devices.pci.device import PCIDevice
+from vmstate.devices.pci.msix import MSIX, msix_of
 
 TIMADJ = fact("e1000e_timadj", (True, False))
 """Whether the adjustment of the clock is sent (machines from 8.1 on)."""

@@ -5,11 +5,9 @@ Facts from QEMU's hw/net/igb.c.
 
 from __future__ import annotations
 
-from vmstate.devices.net import e1000e
-from vmstate.devices.pci.device import PCIDevice
-from vmstate.devices.pci.msix import MSIX, msix_of
-from vmstate.vmsd.declare import (
+from vmstate.declare import (
     CONTENTS,
+    VMState,
     array,
     boolean,
     description,
@@ -22,7 +20,9 @@ from vmstate.vmsd.declare import (
     uint16,
     uint32,
 )
-from vmstate.vmsd.state import VMState
+from vmstate.devices.net import e1000e
+from vmstate.devices.pci.device import PCIDevice
+from vmstate.devices.pci.msix import MSIX, msix_of
 
 PRIVATE_REGISTERS = (
     *e1000e.PRIVATE_REGISTERS,

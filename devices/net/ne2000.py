@@ -5,8 +5,7 @@ Facts from QEMU's hw/net/ne2000.c.
 
 from __future__ import annotations
 
-from vmstate.vmsd.declare import buffer, description, uint8, uint16, uint32, unused
-from vmstate.vmsd.state import VMState
+from vmstate.declare import VMState, buffer, description, uint8, uint16, uint32, unused
 
 
 @description("ne2000", version_id=2)

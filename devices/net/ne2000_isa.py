@@ -5,9 +5,8 @@ Facts from QEMU's hw/net/ne2000-isa.c.
 
 from __future__ import annotations
 
+from vmstate.declare import VMState, description, device, struct
 from vmstate.devices.net.ne2000 import NE2000
-from vmstate.vmsd.declare import description, device, struct
-from vmstate.vmsd.state import VMState
 
 
 @device("ne2000", order=1)

@@ -5,7 +5,8 @@ Facts from QEMU's hw/net/pcnet.c.
 
 from __future__ import annotations
 
-from vmstate.vmsd.declare import (
+from vmstate.declare import (
+    VMState,
     array,
     buffer,
     description,
@@ -16,9 +17,8 @@ from vmstate.vmsd.declare import (
     uint32,
     uint64,
     unused,
+    version_id,
 )
-from vmstate.vmsd.expr import version_id
-from vmstate.vmsd.state import VMState
 
 
 @description("pcnet", version_id=3, minimum_version_id=2)

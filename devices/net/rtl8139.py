@@ -5,8 +5,8 @@ Facts from QEMU's hw/net/rtl8139.c.
 
 from __future__ import annotations
 
-from vmstate.devices.pci.device import PCIDevice
-from vmstate.vmsd.declare import (
+from vmstate.declare import (
+    VMState,
     array,
     buffer,
     description,
@@ -21,7 +21,7 @@ from vmstate.vmsd.declare import (
     uint64,
     unused,
 )
-from vmstate.vmsd.state import VMState
+from vmstate.devices.pci.device import PCIDevice
 
 
 @description("rtl8139/hotplug_ready", version_id=1, minimum_version_id=1)

@@ -6,9 +6,7 @@ reads what a version has; what stands in front of it, the connections to a `gues
 
 from __future__ import annotations
 
-from vmstate.vmsd.declare import array, buffer, description, device, uint8, uint16, validate
-from vmstate.vmsd.expr import this
-from vmstate.vmsd.state import VMState
+from vmstate.declare import VMState, array, buffer, description, device, this, uint8, uint16, validate
 
 BOOTP_CLIENTS = 16
 

@@ -5,9 +5,8 @@ Facts from QEMU's hw/net/tulip.c.
 
 from __future__ import annotations
 
+from vmstate.declare import VMState, array, buffer, description, device, struct, uint8, uint16, uint32, uint64
 from vmstate.devices.pci.device import PCIDevice
-from vmstate.vmsd.declare import array, buffer, description, device, struct, uint8, uint16, uint32, uint64
-from vmstate.vmsd.state import VMState
 
 
 @device("tulip")

@@ -5,10 +5,9 @@ Facts from QEMU's hw/net/vmxnet3.c.
 
 from __future__ import annotations
 
-from vmstate.devices.pci.device import PCIDevice
-from vmstate.devices.pci.msix import MSIX, msix_of
-from vmstate.vmsd.declare import (
+from vmstate.declare import (
     MACS,
+    VMState,
     array,
     boolean,
     description,
@@ -19,10 +18,11 @@ from vmstate.vmsd.declare import (
     uint16,
     uint32,
     uint64,
+    up,
     vbuffer,
 )
-from vmstate.vmsd.expr import up
-from vmstate.vmsd.state import VMState
+from vmstate.devices.pci.device import PCIDevice
+from vmstate.devices.pci.msix import MSIX, msix_of
 
 
 @description("vmxnet3/mcast_list", version_id=1, minimum_version_id=1)

@@ -5,9 +5,20 @@ Facts from QEMU's hw/nvram/eeprom93xx.c.
 
 from __future__ import annotations
 
-from vmstate.vmsd.declare import CONTENTS, description, device, uint8, uint16, uint16_equal, unused, varray
-from vmstate.vmsd.expr import choose, this, version_id
-from vmstate.vmsd.state import VMState
+from vmstate.declare import (
+    CONTENTS,
+    VMState,
+    choose,
+    description,
+    device,
+    this,
+    uint8,
+    uint16,
+    uint16_equal,
+    unused,
+    varray,
+    version_id,
+)
 
 
 @device("eeprom", listed=False)

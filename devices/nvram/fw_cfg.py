@@ -5,9 +5,7 @@ Facts from QEMU's hw/nvram/fw_cfg.c.
 
 from __future__ import annotations
 
-from vmstate.vmsd.declare import description, device, subsection, uint16, uint32, uint64
-from vmstate.vmsd.expr import version_id
-from vmstate.vmsd.state import VMState
+from vmstate.declare import VMState, description, device, subsection, uint16, uint32, uint64, version_id
 
 
 @description("fw_cfg/dma")

@@ -5,9 +5,7 @@ Facts from QEMU's hw/pci/pcie_aer.c.
 
 from __future__ import annotations
 
-from vmstate.vmsd.declare import array, description, uint16, uint16_equal, uint32, validate, varray
-from vmstate.vmsd.expr import this
-from vmstate.vmsd.state import VMState
+from vmstate.declare import VMState, array, description, this, uint16, uint16_equal, uint32, validate, varray
 
 
 @description("PCIE_AER_ERROR", version_id=1, minimum_version_id=1)

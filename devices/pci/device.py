@@ -5,10 +5,23 @@ Facts from QEMU's hw/pci/pci.c.
 
 from __future__ import annotations
 
-from vmstate.vmsd.declare import array, buffer, description, info, int32_positive_le, rule, uint32
-from vmstate.vmsd.expr import Expr, asks, fact, not_, this, told
-from vmstate.vmsd.rule import Rule
-from vmstate.vmsd.state import VMState
+from vmstate.declare import (
+    Expr,
+    Rule,
+    VMState,
+    array,
+    asks,
+    buffer,
+    description,
+    fact,
+    info,
+    int32_positive_le,
+    not_,
+    rule,
+    this,
+    told,
+    uint32,
+)
 
 PCI_EXPRESS = fact("pci_express")
 """Whether the device has the 4096 bytes of configuration space of PCI Express, or the 256 of conventional PCI."""

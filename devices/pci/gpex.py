@@ -5,9 +5,8 @@ Facts from QEMU's hw/pci-host/gpex.c.
 
 from __future__ import annotations
 
+from vmstate.declare import VMState, description, device, struct
 from vmstate.devices.pci.device import PCIDevice
-from vmstate.vmsd.declare import description, device, struct
-from vmstate.vmsd.state import VMState
 
 
 @device("gpex_root")

@@ -5,9 +5,7 @@ Facts from QEMU's hw/pci/pci_host.c, hw/pci/pci.c.
 
 from __future__ import annotations
 
-from vmstate.vmsd.declare import description, device, int32, int32_equal, uint32, varray
-from vmstate.vmsd.expr import this
-from vmstate.vmsd.state import VMState
+from vmstate.declare import VMState, description, device, int32, int32_equal, this, uint32, varray
 
 
 @device("PCIHost")

@@ -7,18 +7,25 @@ from __future__ import annotations
 
 from functools import cache
 
-from vmstate.vmsd.declare import (
+from vmstate.declare import (
     REGISTERS,
+    Expr,
+    Fact,
+    VMState,
+    VMStateDescription,
     buffer,
+    ceil_div,
+    choose,
     description,
+    fact,
     info,
+    le16,
+    linked,
     uint32_little,
+    up,
     variant,
     varray,
 )
-from vmstate.vmsd.description import VMStateDescription
-from vmstate.vmsd.expr import Expr, Fact, ceil_div, choose, fact, le16, linked, up
-from vmstate.vmsd.state import VMState
 
 CAPABILITY_LIST = 0x34
 MSIX_CAPABILITY = 0x11

@@ -5,11 +5,9 @@ Facts from QEMU's hw/pci-bridge/pci_bridge_dev.c.
 
 from __future__ import annotations
 
+from vmstate.declare import MigrationPriority, VMState, description, device, struct
 from vmstate.devices.pci.device import PCIDevice
 from vmstate.devices.pci.shpc import SHPC_PRESENT, shpc_config
-from vmstate.vmsd.declare import description, device, struct
-from vmstate.vmsd.description import MigrationPriority
-from vmstate.vmsd.state import VMState
 
 
 @device("pci_bridge")

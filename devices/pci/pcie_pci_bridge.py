@@ -5,11 +5,9 @@ Facts from QEMU's hw/pci-bridge/pcie_pci_bridge.c.
 
 from __future__ import annotations
 
+from vmstate.declare import MigrationPriority, VMState, description, device, struct
 from vmstate.devices.pci.device import PCIDevice
 from vmstate.devices.pci.shpc import shpc_config
-from vmstate.vmsd.declare import description, device, struct
-from vmstate.vmsd.description import MigrationPriority
-from vmstate.vmsd.state import VMState
 
 
 @device("pcie-pci-bridge")

@@ -5,13 +5,10 @@ Facts from QEMU's hw/pci-bridge/gen_pcie_root_port.c.
 
 from __future__ import annotations
 
+from vmstate.declare import MigrationPriority, VMState, description, device, fact, struct
 from vmstate.devices.pci.aer import PCIEAERLog
 from vmstate.devices.pci.device import PCIDevice
 from vmstate.devices.pci.msix import MSIX, msix_of
-from vmstate.vmsd.declare import description, device, struct
-from vmstate.vmsd.description import MigrationPriority
-from vmstate.vmsd.expr import fact
-from vmstate.vmsd.state import VMState
 
 MIGRATE_MSIX = fact("root_port_msix", (True, False))
 """Whether MSI-X is sent (`x-migrate-msix`; machines from 2.9 on)."""

@@ -7,11 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from vmstate.vmsd.declare import (
-    REGISTERS,
-    buffer,
-)
-from vmstate.vmsd.expr import fact
+from vmstate.declare import REGISTERS, buffer, fact
 
 SHPC_PRESENT = fact("shpc_present", (True, False))
 """Whether the bridge has a hotplug controller (`shpc`)."""

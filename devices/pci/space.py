@@ -6,10 +6,8 @@ In a stream it is bytes (the field `config` of `PCIDevice`). Facts from the PCI 
 
 from __future__ import annotations
 
+from vmstate.declare import VMState, VMStateDescription, array, buffer, description, uint8, uint16_little, uint32_little
 from vmstate.devices.pci.msix import CAPABILITY_LIST, MSIX_CAPABILITY
-from vmstate.vmsd.declare import array, buffer, description, uint8, uint16_little, uint32_little
-from vmstate.vmsd.description import VMStateDescription
-from vmstate.vmsd.state import VMState
 
 SIZE = 256
 HEADER_SIZE = 64

@@ -5,11 +5,9 @@ Facts from QEMU's hw/pci-bridge/xio3130_upstream.c.
 
 from __future__ import annotations
 
+from vmstate.declare import MigrationPriority, VMState, description, device, struct
 from vmstate.devices.pci.aer import PCIEAERLog
 from vmstate.devices.pci.device import PCIDevice
-from vmstate.vmsd.declare import description, device, struct
-from vmstate.vmsd.description import MigrationPriority
-from vmstate.vmsd.state import VMState
 
 
 @device("xio3130-express-upstream-port")

@@ -5,21 +5,21 @@ Facts from QEMU's target/s390x/machine.c.
 
 from __future__ import annotations
 
-from vmstate.vmsd.declare import (
+from vmstate.declare import (
     CONTENTS,
+    VMState,
     array,
     boolean,
     description,
     device,
     part,
     subsection,
+    this,
     uint8,
     uint32,
     uint64,
     vbuffer,
 )
-from vmstate.vmsd.expr import this
-from vmstate.vmsd.state import VMState
 
 
 @part(noise={"register": ("env.fpc", "env.vregs")})

@@ -5,7 +5,8 @@ Facts from QEMU's hw/s390x/css.c.
 
 from __future__ import annotations
 
-from vmstate.vmsd.declare import (
+from vmstate.declare import (
+    VMState,
     array,
     array_of_pointer,
     boolean,
@@ -17,7 +18,6 @@ from vmstate.vmsd.declare import (
     uint16,
     uint64,
 )
-from vmstate.vmsd.state import VMState
 
 
 @description("s390_crw", version_id=1, minimum_version_id=1)

@@ -5,9 +5,7 @@ Facts from QEMU's hw/s390x/event-facility.c.
 
 from __future__ import annotations
 
-from vmstate.vmsd.declare import description, device, subsection, uint16, uint32
-from vmstate.vmsd.expr import this
-from vmstate.vmsd.state import VMState
+from vmstate.declare import VMState, description, device, subsection, this, uint16, uint32
 
 
 @description("vmstate-event-facility/mask64", needed=this.receive_mask_lower != 0)

@@ -5,9 +5,7 @@ Facts from QEMU's hw/intc/s390_flic.c.
 
 from __future__ import annotations
 
-from vmstate.vmsd.declare import description, device, qlist, subsection, uint8, uint16, uint32
-from vmstate.vmsd.expr import fact
-from vmstate.vmsd.state import VMState
+from vmstate.declare import VMState, description, device, fact, qlist, subsection, uint8, uint16, uint32
 
 AIS = fact("flic_ais")
 """Whether the controller suppresses adapter interruptions (`ais` of the flic)."""

@@ -5,8 +5,7 @@ Facts from QEMU's hw/s390x/ipl.c.
 
 from __future__ import annotations
 
-from vmstate.vmsd.declare import array, boolean, description, device, struct, subsection, uint8, uint16, uint64
-from vmstate.vmsd.state import VMState
+from vmstate.declare import VMState, array, boolean, description, device, struct, subsection, uint8, uint16, uint64
 
 
 @description("ipl/iplb_extended")

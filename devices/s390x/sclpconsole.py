@@ -5,8 +5,7 @@ Facts from QEMU's hw/char/sclpconsole.c.
 
 from __future__ import annotations
 
-from vmstate.vmsd.declare import array, boolean, description, device, uint8, uint32
-from vmstate.vmsd.state import VMState
+from vmstate.declare import VMState, array, boolean, description, device, uint8, uint32
 
 
 @device("sclpconsole")

@@ -5,8 +5,7 @@ Facts from QEMU's hw/s390x/sclpquiesce.c.
 
 from __future__ import annotations
 
-from vmstate.vmsd.declare import boolean, description, device
-from vmstate.vmsd.state import VMState
+from vmstate.declare import VMState, boolean, description, device
 
 
 @device("sclpquiesce")

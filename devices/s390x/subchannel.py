@@ -5,7 +5,8 @@ Facts from QEMU's hw/s390x/css.c.
 
 from __future__ import annotations
 
-from vmstate.vmsd.declare import (
+from vmstate.declare import (
+    VMState,
     array,
     boolean,
     description,
@@ -20,7 +21,6 @@ from vmstate.vmsd.declare import (
     uint64,
     with_tmp,
 )
-from vmstate.vmsd.state import VMState
 
 
 @description("s390_scsw", version_id=1, minimum_version_id=1)

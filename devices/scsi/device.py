@@ -5,10 +5,8 @@ Facts from QEMU's hw/scsi/scsi-bus.c.
 
 from __future__ import annotations
 
+from vmstate.declare import VMState, boolean, description, int8, keyed_list, sub_array, subsection, uint8, uint32, up
 from vmstate.devices.scsi.request import SCSIRequest
-from vmstate.vmsd.declare import boolean, description, int8, keyed_list, sub_array, subsection, uint8, uint32
-from vmstate.vmsd.expr import up
-from vmstate.vmsd.state import VMState
 
 
 @description("SCSIDevice/sense", version_id=1, minimum_version_id=1, needed=up.sense_len > 96)

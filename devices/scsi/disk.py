@@ -5,12 +5,20 @@ Facts from QEMU's hw/scsi/scsi-disk.c.
 
 from __future__ import annotations
 
+from vmstate.declare import (
+    Release,
+    VMState,
+    boolean,
+    description,
+    device,
+    known_since,
+    struct,
+    subsection,
+    this,
+    uint8,
+    uint64,
+)
 from vmstate.devices.scsi.device import SCSIDevice
-from vmstate.vmsd.declare import boolean, description, device, struct, subsection, uint8, uint64
-from vmstate.vmsd.expr import this
-from vmstate.vmsd.release import Release
-from vmstate.vmsd.rule import known_since
-from vmstate.vmsd.state import VMState
 
 
 @description(

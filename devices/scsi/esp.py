@@ -5,10 +5,8 @@ Facts from QEMU's hw/scsi/esp.c.
 
 from __future__ import annotations
 
+from vmstate.declare import VMState, boolean, buffer, description, int32, struct, uint8, uint32, up, variant, vbuffer
 from vmstate.devices.core.fifo8 import Fifo8
-from vmstate.vmsd.declare import boolean, buffer, description, int32, struct, uint8, uint32, variant, vbuffer
-from vmstate.vmsd.expr import up
-from vmstate.vmsd.state import VMState
 
 ESP_VERSION = up.mig_version_id
 """The version of the controller: its own, or that of its PCI or system-bus form where this is older."""

@@ -5,10 +5,9 @@ Facts from QEMU's hw/scsi/esp-pci.c.
 
 from __future__ import annotations
 
+from vmstate.declare import VMState, buffer, description, device, struct, uint8, variant
 from vmstate.devices.pci.device import PCIDevice
 from vmstate.devices.scsi.esp import ESP, ESP_5_2, ESP_7_2, ESP_10_0
-from vmstate.vmsd.declare import buffer, description, device, struct, uint8, variant
-from vmstate.vmsd.state import VMState
 
 
 @device("pciespscsi")

@@ -5,9 +5,8 @@ Facts from QEMU's hw/scsi/lsi53c895a.c.
 
 from __future__ import annotations
 
+from vmstate.declare import VMState, buffer, description, device, int32, struct, uint8, uint32
 from vmstate.devices.pci.device import PCIDevice
-from vmstate.vmsd.declare import buffer, description, device, int32, struct, uint8, uint32
-from vmstate.vmsd.state import VMState
 
 
 @device("lsiscsi")

@@ -5,10 +5,9 @@ Facts from QEMU's hw/scsi/megasas.c.
 
 from __future__ import annotations
 
+from vmstate.declare import VMState, description, device, struct, uint32, uint64
 from vmstate.devices.pci.device import PCIDevice
 from vmstate.devices.pci.msix import MSIX, msix_of
-from vmstate.vmsd.declare import description, device, struct, uint32, uint64
-from vmstate.vmsd.state import VMState
 
 
 @device("megasas")

@@ -5,9 +5,9 @@ Facts from QEMU's hw/scsi/mptsas.c.
 
 from __future__ import annotations
 
-from vmstate.devices.pci.device import PCIDevice
-from vmstate.vmsd.declare import (
+from vmstate.declare import (
     CONTENTS,
+    VMState,
     array,
     boolean,
     description,
@@ -19,7 +19,7 @@ from vmstate.vmsd.declare import (
     uint32,
     uint64,
 )
-from vmstate.vmsd.state import VMState
+from vmstate.devices.pci.device import PCIDevice
 
 
 @device("mptsas")

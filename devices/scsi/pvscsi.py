@@ -5,9 +5,8 @@ Facts from QEMU's hw/scsi/vmw_pvscsi.c.
 
 from __future__ import annotations
 
+from vmstate.declare import CONTENTS, VMState, array, description, device, struct, subsection, uint8, uint32, uint64
 from vmstate.devices.pci.device import PCIDevice
-from vmstate.vmsd.declare import CONTENTS, array, description, device, struct, subsection, uint8, uint32, uint64
-from vmstate.vmsd.state import VMState
 
 
 @description("pvscsi/pcie")

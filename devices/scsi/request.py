@@ -6,10 +6,9 @@ put state of its own between the command and the disk's part; of those declared 
 
 from __future__ import annotations
 
+from vmstate.declare import VMState, buffer, description, fact, int8, min_, not_, struct, this, uint8, uint32, uint64
 from vmstate.devices.virtio.scsi import VirtIOSCSIRequest
-from vmstate.vmsd.declare import buffer, description, int8, struct, uint8, uint32, uint64
-from vmstate.vmsd.expr import Op, fact, min_, not_, this
-from vmstate.vmsd.state import VMState
+from vmstate.vmsd.expr import Op
 
 SECTOR = 512
 # WRITE, WRITE AND VERIFY; READ.

@@ -5,9 +5,20 @@ Facts from QEMU's hw/timer/hpet.c.
 
 from __future__ import annotations
 
-from vmstate.vmsd.declare import description, device, part, subsection, timer, uint8, uint64, validate, variant, varray
-from vmstate.vmsd.expr import this
-from vmstate.vmsd.state import VMState
+from vmstate.declare import (
+    VMState,
+    description,
+    device,
+    part,
+    subsection,
+    this,
+    timer,
+    uint8,
+    uint64,
+    validate,
+    variant,
+    varray,
+)
 
 
 @description("hpet/rtc_irq_level", version_id=1, minimum_version_id=1, needed=this.rtc_irq_level != 0)

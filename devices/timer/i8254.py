@@ -5,8 +5,7 @@ Facts from QEMU's hw/timer/i8254_common.c.
 
 from __future__ import annotations
 
-from vmstate.vmsd.declare import array, description, device, int32, int64, part, uint8, uint16, uint32
-from vmstate.vmsd.state import VMState
+from vmstate.declare import VMState, array, description, device, int32, int64, part, uint8, uint16, uint32
 
 
 @part(noise={"timer": ("count_load_time", "next_transition_time", "latched_count")})

@@ -5,13 +5,15 @@ Facts from QEMU's hw/rtc/mc146818rtc.c.
 
 from __future__ import annotations
 
-from vmstate.vmsd.declare import (
+from vmstate.declare import (
+    VMState,
     buffer,
     description,
     device,
     int64,
     secret,
     subsection,
+    this,
     timer,
     uint8,
     uint16,
@@ -19,8 +21,6 @@ from vmstate.vmsd.declare import (
     uint64,
     unused,
 )
-from vmstate.vmsd.expr import this
-from vmstate.vmsd.state import VMState
 
 
 @description(

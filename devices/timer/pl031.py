@@ -5,8 +5,7 @@ Facts from QEMU's hw/rtc/pl031.c.
 
 from __future__ import annotations
 
-from vmstate.vmsd.declare import description, device, part, subsection, uint32
-from vmstate.vmsd.state import VMState
+from vmstate.declare import VMState, description, device, part, subsection, uint32
 
 
 @part(noise={"timer": ("tick_offset",)})

@@ -5,8 +5,7 @@ Facts from QEMU's hw/usb/dev-smartcard-reader.c.
 
 from __future__ import annotations
 
-from vmstate.vmsd.declare import array, buffer, description, device, struct, uint8, uint32, uint64, unused
-from vmstate.vmsd.state import VMState
+from vmstate.declare import VMState, array, buffer, description, device, struct, uint8, uint32, uint64, unused
 
 
 @description("CCID BulkIn state", version_id=1, minimum_version_id=1)

@@ -5,8 +5,7 @@ Facts from QEMU's hw/usb/bus.c.
 
 from __future__ import annotations
 
-from vmstate.vmsd.declare import array, description, int32, uint8
-from vmstate.vmsd.state import VMState
+from vmstate.declare import VMState, array, description, int32, uint8
 
 
 @description("USBDevice", version_id=1, minimum_version_id=1)

@@ -5,8 +5,7 @@ Facts from QEMU's hw/usb/hcd-ehci.c.
 
 from __future__ import annotations
 
-from vmstate.vmsd.declare import description, part, timer, uint32, uint64
-from vmstate.vmsd.state import VMState
+from vmstate.declare import VMState, description, part, timer, uint32, uint64
 
 
 @part(noise={"counter": ("frindex", "usbsts_frindex"), "timer": ("last_run_ns",)})

@@ -5,9 +5,8 @@ Facts from QEMU's hw/input/hid.c, hw/usb/dev-hid.c.
 
 from __future__ import annotations
 
+from vmstate.declare import CONTENTS, VMState, array, description, device, int32, struct, uint8, uint16, uint32
 from vmstate.devices.usb.device import USBDevice
-from vmstate.vmsd.declare import CONTENTS, array, description, device, int32, struct, uint8, uint16, uint32
-from vmstate.vmsd.state import VMState
 
 
 @description("HIDPointerEventQueue", version_id=1, minimum_version_id=1)

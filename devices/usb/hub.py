@@ -5,9 +5,8 @@ Facts from QEMU's hw/usb/dev-hub.c.
 
 from __future__ import annotations
 
+from vmstate.declare import VMState, array, description, device, struct, subsection, timer, uint16
 from vmstate.devices.usb.device import USBDevice
-from vmstate.vmsd.declare import array, description, device, struct, subsection, timer, uint16
-from vmstate.vmsd.state import VMState
 
 
 @description("usb-hub-port", version_id=1, minimum_version_id=1)

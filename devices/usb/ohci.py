@@ -5,7 +5,8 @@ Facts from QEMU's hw/usb/hcd-ohci.c.
 
 from __future__ import annotations
 
-from vmstate.vmsd.declare import (
+from vmstate.declare import (
+    VMState,
     array,
     boolean,
     description,
@@ -13,13 +14,12 @@ from vmstate.vmsd.declare import (
     int64,
     part,
     subsection,
+    this,
     timer,
     uint8,
     uint16,
     uint32,
 )
-from vmstate.vmsd.expr import this
-from vmstate.vmsd.state import VMState
 
 
 @description("ohci-core/port", version_id=1, minimum_version_id=1)

@@ -5,9 +5,8 @@ Facts from QEMU's hw/usb/dev-storage.c.
 
 from __future__ import annotations
 
+from vmstate.declare import VMState, description, device, struct, uint8, uint32
 from vmstate.devices.usb.device import USBDevice
-from vmstate.vmsd.declare import description, device, struct, uint8, uint32
-from vmstate.vmsd.state import VMState
 
 
 @device("usb-storage")

@@ -5,9 +5,20 @@ Facts from QEMU's hw/usb/hcd-uhci.c.
 
 from __future__ import annotations
 
+from vmstate.declare import (
+    VMState,
+    array,
+    description,
+    device,
+    int64,
+    struct,
+    timer,
+    uint8,
+    uint8_equal,
+    uint16,
+    uint32,
+)
 from vmstate.devices.pci.device import PCIDevice
-from vmstate.vmsd.declare import array, description, device, int64, struct, timer, uint8, uint8_equal, uint16, uint32
-from vmstate.vmsd.state import VMState
 
 
 @description("uhci port", version_id=1, minimum_version_id=1)

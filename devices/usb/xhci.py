@@ -5,9 +5,23 @@ Facts from QEMU's hw/usb/hcd-xhci.c.
 
 from __future__ import annotations
 
-from vmstate.vmsd.declare import array, boolean, description, int64, part, struct, timer, uint8, uint32, uint64, varray
-from vmstate.vmsd.expr import fact, len_, root
-from vmstate.vmsd.state import VMState
+from vmstate.declare import (
+    VMState,
+    array,
+    boolean,
+    description,
+    fact,
+    int64,
+    len_,
+    part,
+    root,
+    struct,
+    timer,
+    uint8,
+    uint32,
+    uint64,
+    varray,
+)
 
 PORTS = fact("xhci_ports", (8, *range(1, 8), *range(9, 31)))
 """Ports of the controller (`p2` and `p3`)."""

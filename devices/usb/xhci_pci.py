@@ -5,11 +5,10 @@ Facts from QEMU's hw/usb/hcd-xhci-pci.c.
 
 from __future__ import annotations
 
+from vmstate.declare import VMState, description, device, struct
 from vmstate.devices.pci.device import PCIDevice
 from vmstate.devices.pci.msix import MSIX, msix_of
 from vmstate.devices.usb.xhci import XHCI
-from vmstate.vmsd.declare import description, device, struct
-from vmstate.vmsd.state import VMState
 
 
 @device("xhci")

@@ -10,9 +10,7 @@ Facts from QEMU's hw/virtio/virtio.c (VirtQueueElementOld, qemu_put_virtqueue_el
 
 from __future__ import annotations
 
-from vmstate.vmsd.declare import array, description, rule, uint32, uint32_host, uint64_host, unused
-from vmstate.vmsd.expr import fact, this
-from vmstate.vmsd.state import VMState
+from vmstate.declare import VMState, array, description, fact, rule, this, uint32, uint32_host, uint64_host, unused
 
 VIRTQUEUE_MAX_SIZE = 1024
 """The buffers of either kind that there is a place for."""

@@ -9,9 +9,7 @@ of 11.1 has it.
 
 from __future__ import annotations
 
-from vmstate.vmsd.declare import description, subsection, uint16, uint64, vbuffer
-from vmstate.vmsd.expr import up
-from vmstate.vmsd.state import VMState
+from vmstate.declare import VMState, description, subsection, uint16, uint64, up, vbuffer
 
 
 @description("vhost-inflight-region/buffer")

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from vmstate.declare import Feature, Release
 from vmstate.devices.virtio.config import BIG, VERSION_1
 from vmstate.devices.virtio.pci import QUEUE_MAX
 from vmstate.devices.virtio.queue import IDX, WRAP
@@ -16,8 +17,7 @@ from vmstate.devices.virtio.status import DeviceStatus
 from vmstate.devices.virtio.transport import TRANSPORT
 from vmstate.errors import QueryError
 from vmstate.vmsd.question import LEFT_OUT, Ask, Keys, LeftOut, Questions
-from vmstate.vmsd.record import Feature, VirtIORecord
-from vmstate.vmsd.release import Release
+from vmstate.vmsd.record import VirtIORecord
 
 RING_PACKED = 34
 

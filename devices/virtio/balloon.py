@@ -5,26 +5,26 @@ Facts from QEMU's hw/virtio/virtio-balloon.c. The configuration space is little-
 
 from __future__ import annotations
 
-from vmstate.devices.virtio.config import ConfigSpace, reaches
-from vmstate.devices.virtio.core import VirtIO, VirtIODevice, virtio_state
-from vmstate.vmsd.declare import (
+from vmstate.declare import (
     REGISTERS,
+    Feature,
+    VMState,
     buffer,
     description,
     host,
     info,
+    never,
     struct,
     subsection,
+    this,
     uint32,
     uint32_little,
     validate,
     variant,
     virtio_device,
 )
-from vmstate.vmsd.expr import this
-from vmstate.vmsd.record import Feature
-from vmstate.vmsd.rule import never
-from vmstate.vmsd.state import VMState
+from vmstate.devices.virtio.config import ConfigSpace, reaches
+from vmstate.devices.virtio.core import VirtIO, VirtIODevice, virtio_state
 
 FEATURES = (
     Feature(0, "VIRTIO_BALLOON_F_MUST_TELL_HOST", property=None),

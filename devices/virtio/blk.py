@@ -5,28 +5,29 @@ Facts from QEMU's hw/block/virtio-blk.c.
 
 from __future__ import annotations
 
-from vmstate.devices.vhost.element import VirtQueueElement
-from vmstate.devices.virtio.config import ConfigSpace, reaches
-from vmstate.devices.virtio.core import VirtIO, VirtIODevice, virtio_state
-from vmstate.devices.virtio.transport import VHOST
-from vmstate.vmsd.declare import (
+from vmstate.declare import (
+    Feature,
+    Release,
+    VMState,
     description,
     info,
     qtailq,
     rule,
     struct,
+    this,
     uint8,
     uint16_device,
     uint32,
     uint32_device,
     uint64_device,
     unused,
+    up,
     virtio_device,
 )
-from vmstate.vmsd.expr import this, up
-from vmstate.vmsd.record import Feature
-from vmstate.vmsd.release import Release
-from vmstate.vmsd.state import VMState
+from vmstate.devices.vhost.element import VirtQueueElement
+from vmstate.devices.virtio.config import ConfigSpace, reaches
+from vmstate.devices.virtio.core import VirtIO, VirtIODevice, virtio_state
+from vmstate.devices.virtio.transport import VHOST
 
 FEATURES = (
     Feature(1, "VIRTIO_BLK_F_SIZE_MAX", property=None),

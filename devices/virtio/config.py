@@ -11,9 +11,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, overload
 
-from vmstate.vmsd.description import VMStateDescription
-from vmstate.vmsd.expr import Expr, fact
-from vmstate.vmsd.state import facts_of
+from vmstate.declare import Expr, VMStateDescription, fact, facts_of
 
 if TYPE_CHECKING:
     from vmstate.vmsd.description import TraceEntry

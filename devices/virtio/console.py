@@ -5,14 +5,21 @@ Facts from QEMU's hw/char/virtio-serial-bus.c and include/hw/virtio/virtio-seria
 
 from __future__ import annotations
 
-from vmstate.devices.vhost.element import VirtQueueElement
-from vmstate.devices.virtio.config import ConfigSpace, reaches
-from vmstate.devices.virtio.core import VirtIO, VirtIODevice, virtio_state
-from vmstate.vmsd.declare import (
+from vmstate.declare import (
+    OWN_STATE,
+    Feature,
+    VMState,
+    asks,
+    ceil_div,
+    choose,
     description,
+    equal,
+    fact,
     info,
+    otherwise,
     rule,
     struct,
+    this,
     uint8,
     uint16,
     uint16_device,
@@ -22,10 +29,9 @@ from vmstate.vmsd.declare import (
     varray,
     virtio_device,
 )
-from vmstate.vmsd.expr import OWN_STATE, asks, ceil_div, choose, fact, otherwise, this
-from vmstate.vmsd.record import Feature
-from vmstate.vmsd.rule import equal
-from vmstate.vmsd.state import VMState
+from vmstate.devices.vhost.element import VirtQueueElement
+from vmstate.devices.virtio.config import ConfigSpace, reaches
+from vmstate.devices.virtio.core import VirtIO, VirtIODevice, virtio_state
 
 FEATURES = (
     Feature(0, "VIRTIO_CONSOLE_F_SIZE", property=None),

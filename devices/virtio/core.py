@@ -8,31 +8,42 @@ from __future__ import annotations
 
 from typing import Any
 
-from vmstate.devices.virtio.accepted import accepted
-from vmstate.devices.virtio.pci import NO_VECTOR, QUEUE_MAX, VirtIOPCIConfig, VirtIOPCIExtraState
-from vmstate.devices.virtio.status import DeviceStatus
-from vmstate.vmsd.declare import (
+from vmstate.declare import (
+    IDSTR,
+    MEMORY,
+    Release,
+    VMState,
     array,
+    asks,
+    begins,
     boolean,
+    choose,
     chunks,
     description,
+    fact,
+    known_since,
     later,
+    len_,
+    not_,
+    not_above,
     one_of,
     part,
     rule,
     struct,
     subsection,
+    this,
+    told,
     uint8,
     uint16,
     uint32,
     uint64,
+    up,
     varray,
     vbuffer,
 )
-from vmstate.vmsd.expr import IDSTR, MEMORY, asks, begins, choose, fact, len_, not_, this, told, up
-from vmstate.vmsd.release import Release
-from vmstate.vmsd.rule import known_since, not_above
-from vmstate.vmsd.state import VMState
+from vmstate.devices.virtio.accepted import accepted
+from vmstate.devices.virtio.pci import NO_VECTOR, QUEUE_MAX, VirtIOPCIConfig, VirtIOPCIExtraState
+from vmstate.devices.virtio.status import DeviceStatus
 
 PCI = "pci"
 MMIO = "mmio"

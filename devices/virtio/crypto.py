@@ -5,10 +5,9 @@ Facts from QEMU's hw/virtio/virtio-crypto.c.
 
 from __future__ import annotations
 
+from vmstate.declare import VMState, description, device, info, uint32_little, uint64_little
 from vmstate.devices.virtio.config import ConfigSpace
 from vmstate.devices.virtio.core import VirtIOBody
-from vmstate.vmsd.declare import description, device, info, uint32_little, uint64_little
-from vmstate.vmsd.state import VMState
 
 
 @description("virtio-crypto config")

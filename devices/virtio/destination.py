@@ -7,9 +7,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from vmstate.declare import Feature
 from vmstate.devices.virtio.transport import TRANSPORT
 from vmstate.vmsd.destination import DestinationRules, FeatureSet
-from vmstate.vmsd.record import Feature, VirtIORecord
+from vmstate.vmsd.record import VirtIORecord
 
 WORDS = (
     ("virtio.guest_features", 0, 32),

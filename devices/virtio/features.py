@@ -10,10 +10,10 @@ from collections.abc import Iterable
 from enum import KEEP, EnumType, IntFlag
 from typing import TYPE_CHECKING, TypeVar
 
+from vmstate.declare import Feature
 from vmstate.devices.virtio.net import FEATURES as NET
 from vmstate.devices.virtio.status import names_of
 from vmstate.devices.virtio.transport import TRANSPORT
-from vmstate.vmsd.record import Feature
 
 T = TypeVar("T")
 

@@ -5,13 +5,20 @@ Facts from QEMU's hw/virtio/vhost-user-fs.c. Before release 9.0 the device could
 
 from __future__ import annotations
 
+from vmstate.declare import (
+    Release,
+    VMState,
+    description,
+    info,
+    known_since,
+    subsection,
+    text,
+    uint32_device,
+    virtio_device,
+)
 from vmstate.devices.virtio.config import ConfigSpace
 from vmstate.devices.virtio.core import BackendState, VirtIOBody
 from vmstate.devices.virtio.transport import VHOST
-from vmstate.vmsd.declare import description, info, subsection, text, uint32_device, virtio_device
-from vmstate.vmsd.release import Release
-from vmstate.vmsd.rule import known_since
-from vmstate.vmsd.state import VMState
 
 
 @description("vhost-user-fs config")

@@ -5,20 +5,23 @@ Facts from QEMU's hw/display/virtio-gpu.c and hw/display/virtio-vga.c.
 
 from __future__ import annotations
 
-from vmstate.devices.display.vga import VGACommon
-from vmstate.devices.virtio.config import ConfigSpace, reaches
-from vmstate.devices.virtio.core import VirtIOBody
-from vmstate.devices.virtio.transport import VHOST
-from vmstate.vmsd.declare import (
+from vmstate.declare import (
+    Feature,
+    Release,
+    VMState,
     buffer,
+    choose,
     description,
     device,
+    fact,
     info,
     int32,
     keyed_list,
+    known_since,
     rule,
     struct,
     subsection,
+    this,
     uint32,
     uint32_equal,
     uint32_little,
@@ -27,11 +30,10 @@ from vmstate.vmsd.declare import (
     varray,
     virtio_device,
 )
-from vmstate.vmsd.expr import choose, fact, this
-from vmstate.vmsd.record import Feature
-from vmstate.vmsd.release import Release
-from vmstate.vmsd.rule import known_since
-from vmstate.vmsd.state import VMState
+from vmstate.devices.display.vga import VGACommon
+from vmstate.devices.virtio.config import ConfigSpace, reaches
+from vmstate.devices.virtio.core import VirtIOBody
+from vmstate.devices.virtio.transport import VHOST
 
 FEATURES = (
     Feature(0, "VIRTIO_GPU_F_VIRGL"),

@@ -5,11 +5,10 @@ Facts from QEMU's hw/input/virtio-input.c and hw/input/virtio-input-host.c.
 
 from __future__ import annotations
 
+from vmstate.declare import VMState, description, device, info, uint8, unused, vbuffer, virtio_device
 from vmstate.devices.virtio.config import CONFIG_LEN, ConfigSpace
 from vmstate.devices.virtio.core import VirtIOBody
 from vmstate.devices.virtio.transport import VHOST
-from vmstate.vmsd.declare import description, device, info, uint8, unused, vbuffer, virtio_device
-from vmstate.vmsd.state import VMState
 
 
 @description("virtio-input config")

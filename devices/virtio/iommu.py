@@ -5,9 +5,10 @@ Facts from QEMU's hw/virtio/virtio-iommu.c.
 
 from __future__ import annotations
 
-from vmstate.devices.virtio.config import ConfigSpace
-from vmstate.devices.virtio.core import VirtIO, VirtIODevice, virtio_state
-from vmstate.vmsd.declare import (
+from vmstate.declare import (
+    Feature,
+    MigrationPriority,
+    VMState,
     boolean,
     description,
     gtree,
@@ -23,9 +24,8 @@ from vmstate.vmsd.declare import (
     variant,
     virtio_device,
 )
-from vmstate.vmsd.description import MigrationPriority
-from vmstate.vmsd.record import Feature
-from vmstate.vmsd.state import VMState
+from vmstate.devices.virtio.config import ConfigSpace
+from vmstate.devices.virtio.core import VirtIO, VirtIODevice, virtio_state
 
 FEATURES = (
     Feature(0, "VIRTIO_IOMMU_F_INPUT_RANGE"),

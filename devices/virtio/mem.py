@@ -6,15 +6,22 @@ before 8.0 it goes with the rest. Facts from QEMU's hw/virtio/virtio-mem.c.
 
 from __future__ import annotations
 
-from vmstate.devices.virtio.config import ConfigSpace
-from vmstate.devices.virtio.core import VirtIO, VirtIODevice, virtio_state
-from vmstate.vmsd.declare import (
+from vmstate.declare import (
+    Feature,
+    MigrationPriority,
+    Release,
+    Rule,
+    VMState,
     bitmap,
     description,
     device,
+    equal,
+    fact,
     info,
+    not_,
     rule,
     struct,
+    this,
     uint16_little,
     uint32,
     uint64,
@@ -23,12 +30,8 @@ from vmstate.vmsd.declare import (
     virtio_device,
     with_tmp,
 )
-from vmstate.vmsd.description import MigrationPriority
-from vmstate.vmsd.expr import fact, not_, this
-from vmstate.vmsd.record import Feature
-from vmstate.vmsd.release import Release
-from vmstate.vmsd.rule import Rule, equal
-from vmstate.vmsd.state import VMState
+from vmstate.devices.virtio.config import ConfigSpace
+from vmstate.devices.virtio.core import VirtIO, VirtIODevice, virtio_state
 
 FEATURES = (
     # Before 11.1 only a QEMU built without ACPI has it.

@@ -5,9 +5,8 @@ Facts from QEMU's hw/virtio/virtio-mmio.c.
 
 from __future__ import annotations
 
+from vmstate.declare import VMState, array, boolean, description, subsection, uint16, uint32
 from vmstate.devices.virtio.pci import QUEUE_MAX
-from vmstate.vmsd.declare import array, boolean, description, subsection, uint16, uint32
-from vmstate.vmsd.state import VMState
 
 
 @description("virtio-mmio config")

@@ -8,22 +8,27 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
-from vmstate.devices.virtio.accepted import features_of
-from vmstate.devices.virtio.config import ConfigSpace, reaches
-from vmstate.devices.virtio.core import BackendState, VirtIO, VirtIODevice, set_features, virtio_state
-from vmstate.devices.virtio.status import NetStatus
-from vmstate.devices.virtio.transport import VHOST
-from vmstate.errors import EncodeError
-from vmstate.vmsd.declare import (
+from vmstate.declare import (
     MACS,
+    RELEASE,
+    Feature,
+    Release,
+    VMState,
     array,
     boolean,
     buffer,
     description,
+    fact,
+    if_set,
     info,
+    len_,
+    max_,
+    otherwise,
     rule,
+    set_facts,
     struct,
     subsection,
+    this,
     uint8,
     uint16,
     uint16_device,
@@ -33,16 +38,19 @@ from vmstate.vmsd.declare import (
     uint32_host,
     uint64,
     unused_varray,
+    up,
     varray,
     vbuffer,
+    version_id,
     virtio_device,
     with_tmp,
 )
-from vmstate.vmsd.expr import RELEASE, fact, len_, max_, otherwise, this, up, version_id
-from vmstate.vmsd.record import Feature
-from vmstate.vmsd.release import Release
-from vmstate.vmsd.rule import if_set
-from vmstate.vmsd.state import VMState, set_facts
+from vmstate.devices.virtio.accepted import features_of
+from vmstate.devices.virtio.config import ConfigSpace, reaches
+from vmstate.devices.virtio.core import BackendState, VirtIO, VirtIODevice, set_features, virtio_state
+from vmstate.devices.virtio.status import NetStatus
+from vmstate.devices.virtio.transport import VHOST
+from vmstate.errors import EncodeError
 
 if TYPE_CHECKING:
     from vmstate.devices.virtio.features import GuestOffloads, HashTypes, NetFeatures

@@ -5,9 +5,8 @@ Facts from QEMU's hw/virtio/virtio-nsm.c, which has it since release 9.2. It has
 
 from __future__ import annotations
 
+from vmstate.declare import VMState, array, boolean, description, info, struct, uint8, virtio_device
 from vmstate.devices.virtio.core import VirtIO, VirtIODevice, virtio_state
-from vmstate.vmsd.declare import array, boolean, description, info, struct, uint8, virtio_device
-from vmstate.vmsd.state import VMState
 
 MAX_PCRS = 32
 SHA384 = 48

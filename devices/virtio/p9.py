@@ -5,10 +5,9 @@ Facts from QEMU's hw/9pfs/virtio-9p-device.c and hw/9pfs/9p.c.
 
 from __future__ import annotations
 
+from vmstate.declare import VMState, description, info, text, uint16_device, virtio_device
 from vmstate.devices.virtio.config import CONFIG_LEN, ConfigSpace
 from vmstate.devices.virtio.core import VirtIOBody
-from vmstate.vmsd.declare import description, info, text, uint16_device, virtio_device
-from vmstate.vmsd.state import VMState
 
 
 @description("virtio-9p config")

@@ -5,20 +5,28 @@ Facts from QEMU's hw/virtio/virtio-pci.c and hw/pci/msix.c.
 
 from __future__ import annotations
 
-from vmstate.devices.pci.device import PCIDevice, config_rules
-from vmstate.devices.pci.msix import CAPABILITY_LIST, MSIX_CAPABILITY, TABLE_SIZE, MSIXEntry, msix_vectors
-from vmstate.devices.virtio.device_ids import is_of_device
-from vmstate.errors import EncodeError
-from vmstate.vmsd.declare import (
+from vmstate.declare import (
+    IDSTR,
     REGISTERS,
+    Release,
+    VMState,
     array,
+    asks,
+    begins,
     boolean,
     buffer,
+    ceil_div,
+    choose,
     description,
+    fact,
+    known_since,
+    len_,
+    not_,
     rule,
     struct,
     sub_array,
     subsection,
+    this,
     uint16,
     uint32,
     uint64_words,
@@ -26,10 +34,10 @@ from vmstate.vmsd.declare import (
     variant,
     varray,
 )
-from vmstate.vmsd.expr import IDSTR, asks, begins, ceil_div, choose, fact, len_, not_, this
-from vmstate.vmsd.release import Release
-from vmstate.vmsd.rule import known_since
-from vmstate.vmsd.state import VMState
+from vmstate.devices.pci.device import PCIDevice, config_rules
+from vmstate.devices.pci.msix import CAPABILITY_LIST, MSIX_CAPABILITY, TABLE_SIZE, MSIXEntry, msix_vectors
+from vmstate.devices.virtio.device_ids import is_of_device
+from vmstate.errors import EncodeError
 
 QUEUE_MAX = 1024
 """VIRTIO_QUEUE_MAX: as many queues have a place in the arrays, whatever the device has."""

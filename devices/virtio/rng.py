@@ -5,10 +5,9 @@ Facts from QEMU's hw/virtio/virtio-rng.c.
 
 from __future__ import annotations
 
+from vmstate.declare import VMState, description, info, virtio_device
 from vmstate.devices.virtio.core import VirtIOBody
 from vmstate.devices.virtio.transport import VHOST
-from vmstate.vmsd.declare import description, info, virtio_device
-from vmstate.vmsd.state import VMState
 
 
 @virtio_device("virtio-rng", id=4, features=VHOST, host="virtio_rng_device_realize: no configuration space")

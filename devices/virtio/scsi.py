@@ -6,13 +6,21 @@ is a vhost-user process has the same section name and layout as the one that QEM
 
 from __future__ import annotations
 
+from vmstate.declare import (
+    Feature,
+    VMState,
+    description,
+    info,
+    struct,
+    uint16_device,
+    uint32,
+    uint32_device,
+    virtio_device,
+)
 from vmstate.devices.vhost.element import VirtQueueElement
 from vmstate.devices.virtio.config import ConfigSpace
 from vmstate.devices.virtio.core import VirtIOBody
 from vmstate.devices.virtio.transport import VHOST
-from vmstate.vmsd.declare import description, info, struct, uint16_device, uint32, uint32_device, virtio_device
-from vmstate.vmsd.record import Feature
-from vmstate.vmsd.state import VMState
 
 FEATURES = (
     Feature(0, "VIRTIO_SCSI_F_INOUT"),

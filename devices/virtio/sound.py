@@ -5,10 +5,9 @@ Facts from QEMU's hw/audio/virtio-snd.c and hw/virtio/vhost-user-snd.c.
 
 from __future__ import annotations
 
+from vmstate.declare import VMState, description, device, info, uint32_little
 from vmstate.devices.virtio.config import ConfigSpace, reaches
 from vmstate.devices.virtio.core import VirtIOBody
-from vmstate.vmsd.declare import description, device, info, uint32_little
-from vmstate.vmsd.state import VMState
 
 
 @description("virtio-sound config")

@@ -8,8 +8,7 @@ from the property tables of the devices.
 
 from __future__ import annotations
 
-from vmstate.vmsd.record import Feature
-from vmstate.vmsd.release import Release
+from vmstate.declare import Feature, Release
 
 TRANSPORT = (
     Feature(24, "VIRTIO_F_NOTIFY_ON_EMPTY"),

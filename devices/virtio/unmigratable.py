@@ -6,9 +6,8 @@ device, or nothing.
 
 from __future__ import annotations
 
+from vmstate.declare import VMState, description, device, info
 from vmstate.devices.virtio.core import VirtIOBody
-from vmstate.vmsd.declare import description, device, info
-from vmstate.vmsd.state import VMState
 
 
 @device("vhost-vdpa-device")

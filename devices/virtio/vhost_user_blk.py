@@ -5,14 +5,11 @@ Facts from QEMU's hw/block/vhost-user-blk.c.
 
 from __future__ import annotations
 
+from vmstate.declare import Release, VMState, description, info, known_since, struct, subsection, virtio_device
 from vmstate.devices.vhost.inflight import VhostInflightRegion
 from vmstate.devices.virtio.blk import FEATURES, VirtIOBlkConfig
 from vmstate.devices.virtio.config import ConfigSpace
 from vmstate.devices.virtio.core import VirtIOBody
-from vmstate.vmsd.declare import description, info, struct, subsection, virtio_device
-from vmstate.vmsd.release import Release
-from vmstate.vmsd.rule import known_since
-from vmstate.vmsd.state import VMState
 
 
 @description("vhost-user-blk/inflight", version_id=1, rules=(known_since(Release(11, 0)),))

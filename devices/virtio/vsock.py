@@ -7,12 +7,10 @@ hw/virtio/vhost-vsock.c, hw/virtio/vhost-vsock-common.c and hw/virtio/vhost-user
 
 from __future__ import annotations
 
+from vmstate.declare import Feature, VMState, description, device, info, uint64_device, virtio_device
 from vmstate.devices.virtio.config import ConfigSpace
 from vmstate.devices.virtio.core import VirtIOBody
 from vmstate.devices.virtio.transport import VHOST
-from vmstate.vmsd.declare import description, device, info, uint64_device, virtio_device
-from vmstate.vmsd.record import Feature
-from vmstate.vmsd.state import VMState
 
 FEATURES = (
     Feature(1, "VIRTIO_VSOCK_F_SEQPACKET"),

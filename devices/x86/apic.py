@@ -5,10 +5,19 @@ Facts from QEMU's hw/intc/apic_common.c.
 
 from __future__ import annotations
 
-from vmstate.vmsd.declare import array, description, device, int32, int64, subsection, uint8, uint32
-from vmstate.vmsd.description import MigrationPriority
-from vmstate.vmsd.expr import this
-from vmstate.vmsd.state import VMState
+from vmstate.declare import (
+    MigrationPriority,
+    VMState,
+    array,
+    description,
+    device,
+    int32,
+    int64,
+    subsection,
+    this,
+    uint8,
+    uint32,
+)
 
 
 @description("apic_sipi", version_id=1, minimum_version_id=1, needed=this.wait_for_sipi != 0)

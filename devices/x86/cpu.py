@@ -5,30 +5,32 @@ Facts from QEMU's target/i386/machine.c.
 
 from __future__ import annotations
 
-from vmstate.vmsd.declare import (
+from vmstate.declare import (
     CONTENTS,
     TARGET_LONG_SIZE,
+    Release,
+    VMState,
     array,
+    choose,
     description,
     device,
     int32,
     int64,
+    known_since,
     part,
     rule,
     struct,
     sub_array,
     subsection,
+    this,
     uint8,
     uint16,
     uint32,
     uint64,
     uinttl,
+    up,
     with_tmp,
 )
-from vmstate.vmsd.expr import choose, this, up
-from vmstate.vmsd.release import Release
-from vmstate.vmsd.rule import known_since
-from vmstate.vmsd.state import VMState
 
 GENERAL_REGISTERS = choose(TARGET_LONG_SIZE == 8, 16, 8)
 """General and vector registers: 16, or 8 of a 32-bit processor."""

@@ -5,8 +5,7 @@ Facts from QEMU's hw/isa/port92.c, hw/i386/port92.c.
 
 from __future__ import annotations
 
-from vmstate.vmsd.declare import description, device, uint8
-from vmstate.vmsd.state import VMState
+from vmstate.declare import VMState, description, device, uint8
 
 
 @device("port92")

@@ -7,9 +7,7 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from vmstate.vmsd.declare import array, description, device, rule, struct, uint32, unused
-from vmstate.vmsd.expr import MEMORY, asks, this
-from vmstate.vmsd.state import VMState
+from vmstate.declare import MEMORY, VMState, array, asks, description, device, rule, struct, this, uint32, unused
 
 ROM_BLOCK_SIZE = 512
 

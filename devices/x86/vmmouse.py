@@ -5,8 +5,7 @@ Facts from QEMU's hw/i386/vmmouse.c.
 
 from __future__ import annotations
 
-from vmstate.vmsd.declare import CONTENTS, array, description, device, int32_equal, uint8, uint16, uint32
-from vmstate.vmsd.state import VMState
+from vmstate.declare import CONTENTS, VMState, array, description, device, int32_equal, uint8, uint16, uint32
 
 
 @device("vmmouse")

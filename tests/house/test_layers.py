@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from vmstate import declare
+
 ROOT = Path(__file__).resolve().parents[2]
 PACKAGE = ROOT / "vmstate"
 
@@ -260,6 +262,17 @@ def test_the_check_sees_upward_imports(file: str, source: str) -> None:
 )
 def test_the_check_allows_downward_imports(file: str, source: str) -> None:
     assert violations(PACKAGE / file, source) == []
+
+
+def test_the_library_is_declared_with_what_every_other_library_has() -> None:
+    library = (PACKAGE / "devices").resolve()
+    beside = [
+        f"{file.relative_to(library)}:{line}: {name}"
+        for file in sorted(library.rglob("*.py"))
+        for line, name in imported(PACKAGE / "devices" / file.relative_to(library), file.read_text(encoding="utf-8"))
+        if name.startswith("vmstate.vmsd.") and name.rpartition(".")[2] in declare.__all__
+    ]
+    assert beside == []
 
 
 def test_importing_vmstate_is_cheap() -> None:

@@ -18,15 +18,17 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, S
 from contextlib import suppress
 from functools import cached_property, lru_cache
 from importlib import import_module
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from vmstate.errors import DescriptionError, DeviceLibraryWarning
 from vmstate.lazy import imported
 from vmstate.vmsd.data import Data
 from vmstate.vmsd.description import VMStateDescription
-from vmstate.vmsd.destination import DestinationRules
-from vmstate.vmsd.question import Questions
 from vmstate.vmsd.record import Record, noise_entries, record_of
+
+if TYPE_CHECKING:
+    from vmstate.vmsd.destination import DestinationRules
+    from vmstate.vmsd.question import Questions
 
 T = TypeVar("T")
 
@@ -293,6 +295,9 @@ def exercise_of(idstr: str) -> Any:
 
 def destination_rules(idstr: str) -> DestinationRules:
     """What a device with this idstr holds against its own when it loads; nothing where nobody knows."""
+    # What most streams are not asked for is not imported with the registry.
+    from vmstate.vmsd.destination import DestinationRules
+
     rules: DestinationRules | None = _part_of(idstr, "compares")
     return DestinationRules() if rules is None else rules
 
