@@ -370,6 +370,11 @@ class Map:
     def of_module(self, path: str) -> list[int]:
         return self.ordered(test for tests in self.lines.get(path, {}).values() for test in tests)
 
+    def of_neighbours(self, path: str, line: int) -> list[int]:
+        """Tests that execute a line near this one, the nearest first: the function that is decorated, or a method."""
+        executed = sorted(self.lines.get(path, {}), key=lambda number: abs(int(number) - line))
+        return list(dict.fromkeys(test for number in executed for test in self.ordered(self.lines[path][number])))
+
     def of_importers(self, path: str) -> list[int]:
         """Tests of files that import a module, the nearest first."""
         near = distances(path)
@@ -490,6 +495,8 @@ class Warm:
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtestloop(self, session: pytest.Session) -> bool:
         by_name = {item.nodeid: item for item in session.items}
+        # What no test imports before it runs would have no functions yet.
+        preload([name for name in import_graph()[0].values() if name.startswith("vmstate.") and "__main__" not in name])
         self.functions = functions_by_file()
         # What is alive now stays: a child's collector need not touch, and so copy, all of it.
         gc.freeze()
@@ -638,8 +645,12 @@ def judge(mutant: Mutant, bench: Bench, known: Map, budget: float, whole: bool) 
             # What was compiled or remembered while tests were collected is not the mutant's: it is imported anew.
             bench.put(mutant.path, changed)
             importers = known.first(known.of_importers(mutant.path), budget)
-            anew = importers if is_of_import else [*quick, *rest, *of_module, *importers]
-            if meets(known.of_few_files(anew), False) and whole:
+            if is_of_import:
+                neighbours = known.first(known.of_neighbours(mutant.path, mutant.line), budget)
+                anew = [neighbours, importers]
+            else:
+                anew = [[*quick, *rest, *of_module, *importers]]
+            if all(meets(known.of_few_files(tests), False) for tests in anew) and whole:
                 meets(known.every(), False)
             bench.put(mutant.path, text)
     verdict.tests = len(met)

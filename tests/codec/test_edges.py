@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from vmstate.codec.runtime import EMPTY_LIMIT
-from vmstate.errors import DecodeError
+from vmstate.errors import DecodeError, TruncatedError
 from vmstate.vmsd import types as t
 from vmstate.vmsd.declare import array, boolean, description, later, one_of, uint8, uint16, uint64, unused
 from vmstate.vmsd.description import Field, VMStateDescription
@@ -50,6 +50,14 @@ def test_an_array_of_no_unused_bytes_can_end_the_data(version_id: int) -> None:
     assert len(outer.decode(b"\0\1abcd")["v"]) == 2
     with pytest.raises(DecodeError):
         outer.decode(b"\0\1abc")
+
+
+def test_an_array_of_text_asks_for_a_byte_of_every_element_at_once() -> None:
+    vmsd = described(Field("n", t.UINT8), Field("v", t.CountedString("capability"), count=this.n))
+    assert vmsd.decode(b"\3\1a\0\1b")["v"] == ["a", "", "b"]
+    with pytest.raises(TruncatedError) as caught:
+        vmsd.decode(b"\5\0\0\0")
+    assert (caught.value.offset, caught.value.needed) == (1, 6)
 
 
 # Subsections behind the elements of an array.
@@ -130,6 +138,14 @@ def test_construct_takes_as_many_empty_elements_as_the_codec() -> None:
     assert len(vmsd.decode(EMPTY_LIMIT.to_bytes(4, "big"))["v"]) == EMPTY_LIMIT
     with pytest.raises(construct.ConstructError):
         exported.parse((EMPTY_LIMIT + 1).to_bytes(4, "big"))
+
+
+def test_construct_gives_a_member_of_the_host_its_value() -> None:
+    pytest.importorskip("construct")
+    exported = described(Field("limit", t.Host("", 7)), Field("v", t.UINT8)).as_construct()
+    parsed = exported.parse(b"\2")
+    assert (parsed.limit, parsed.v) == (7, 2)
+    assert exported.build({"limit": 5, "v": 3}) == b"\3"
 
 
 @pytest.mark.parametrize(

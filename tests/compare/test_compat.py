@@ -264,11 +264,11 @@ A, B, C = field("a"), field("b", 2), field("c", 8)
             id="a name that two end with",
         ),
         pytest.param(
-            (A, field("tx.size", 2), field("gone")),
-            (A, field("tx.props.size", 2), field("new", 8)),
+            (A, field("dma_left", 2), field("gone")),
+            (A, field("mig_dma_left", 2), field("new", 8)),
             [
-                *(("field-missing", BREAKS, name) for name in ("tx.size", "gone")),
-                *(("field-new", BREAKS, name) for name in ("tx.props.size", "new")),
+                *(("field-missing", BREAKS, name) for name in ("dma_left", "gone")),
+                *(("field-new", BREAKS, name) for name in ("mig_dma_left", "new")),
             ],
             id="as many fields on both sides: which is which is not guessed",
         ),
@@ -387,6 +387,24 @@ def test_types_where_both_sides_say_them() -> None:
     assert [(one.id, one.severity) for one in found.findings] == [("field-type:x:a", COSMETIC)]
     found = compat(vmdesc("uint32"), vmdesc("uint32 equal"))
     assert [(one.id, one.severity) for one in found.findings] == [("field-type:x:a", MAY_BREAK)]
+
+
+@pytest.mark.parametrize(
+    ("sent", "expected"),
+    [
+        pytest.param(["a", "data_in_ready"], [("field-renamed", COSMETIC, "data_in_ready")], id="by another name"),
+        pytest.param(["a"], [], id="not there"),
+        pytest.param(["a", "fifo"], [("field-missing", BREAKS, "fifo")], id="something else"),
+    ],
+)
+def test_a_stream_shows_whether_a_conditional_field_is_there(
+    sent: list[str], expected: list[tuple[str, str, str | None]]
+) -> None:
+    fields = [{"name": name, "type": "uint32", "size": 4} for name in sent]
+    device = {"name": "x", "instance_id": 0, "vmsd_name": "x", "version": 1, "fields": fields}
+    vmdesc = json.dumps({"page_size": 4096, "devices": [device]}).encode()
+    found = compat(vmdesc, schema(description("x", A, field("data_ready", exists=True))))
+    assert [(finding.id.partition(":")[0], finding.severity, finding.path) for finding in found.findings] == expected
 
 
 def test_facts_decide_conditions_of_the_library() -> None:

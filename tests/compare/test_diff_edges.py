@@ -52,6 +52,21 @@ def test_another_way_to_write_the_vmdesc_is_of_no_instance() -> None:
     assert (change.section, change.path, change.kind, change.instance_id) == ("vmdesc", "dialect", "changed", 0)
 
 
+def test_what_the_vmdesc_says_of_others_is_told_beside_a_section_that_changed() -> None:
+    data = changed(BARE, True)
+    with load(data) as stream:
+        text = stream.vmdesc_text
+    assert text is not None
+    signed = text.replace(b'"halted", "type": "uint32"', b'"halted", "type": "int32"')
+    at = data.rindex(text)
+    data = data[: at - 4] + len(signed).to_bytes(4, "big") + signed
+    changes = diff(load(plain(BARE)), load(data)).changes
+    assert [(change.section, change.kind, change.after) for change in changes] == [
+        ("fw_cfg", "changed", 5),
+        ("cpu_common", "vmdesc", "'int32'"),
+    ]
+
+
 def test_a_section_that_nothing_describes_and_the_destination_lacks() -> None:
     """Two streams: the machine of the second has no such device, whatever is in it."""
     data = plain(MICROVM)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+from itertools import pairwise
 
 import pytest
 from recorded import MICROVM, NO_ANYTHING, NO_CONFIGURATION, NO_FOOTER, plain
@@ -100,6 +101,19 @@ def test_a_stream_without_footers_whose_vmdesc_is_cut_is_refused() -> None:
     for cut in (1, 2, 6):
         with pytest.raises(VMStateError):
             load(data[:-cut])
+
+
+@pytest.mark.parametrize("file", [MICROVM, NO_FOOTER])
+def test_a_stream_that_is_cut_behind_records_of_memory_lacks_a_byte(file: str) -> None:
+    """What must follow is a footer or, in a stream without them, the next part: either has at least one byte."""
+    data = plain(file)
+    events = events_of(data)
+    cuts = [footer.offset for end, footer in pairwise(events) if isinstance(end, RamEnd)]
+    assert len(cuts) == 3
+    for cut in cuts:
+        with pytest.raises(TruncatedError, match="a section footer or what follows a section is missing") as caught:
+            events_of(data[:cut])
+        assert (caught.value.offset, caught.value.needed, caught.value.found) == (cut, cut + 1, "0")
 
 
 @pytest.mark.parametrize("file", [MICROVM, NO_FOOTER, NO_ANYTHING])

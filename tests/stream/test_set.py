@@ -51,6 +51,7 @@ def test_lists_sets_and_flags() -> None:
     stream = opened(NIC)
     card = stream["virtio-net"].state.net
     count, size = len(card.mac_table), stream["virtio-net"].size
+    status = stream["virtio-net"].state.virtio.status
     assign(
         stream,
         "virtio-net.vlan_ids+=77,100",
@@ -65,8 +66,10 @@ def test_lists_sets_and_flags() -> None:
     assert again.state.net.rx_modes == {"promisc", "allmulti"}
     assert again.state.net.in_use == len(again.state.net.mac_table) == count + 1
     assert again.state.net.mac_table[0] == MacAddress("01:00:5e:00:00:07")
-    assert DeviceStatus.DRIVER_OK not in again.state.virtio.status
+    assert DeviceStatus.DRIVER_OK in status and again.state.virtio.status == status & ~DeviceStatus.DRIVER_OK
     assert again.size == size + 6
+    assign(stream, "virtio-net.virtio.status=ACKNOWLEDGE|0x2")
+    assert stream["virtio-net"].state.virtio.status == DeviceStatus.ACKNOWLEDGE | DeviceStatus.DRIVER
 
 
 def test_vmdesc_follows_and_the_rest_of_it_stays() -> None:

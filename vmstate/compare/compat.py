@@ -659,7 +659,7 @@ def _same_bytes(left: list[Leaf], right: list[Leaf]) -> bool | None:
 
 
 def _split(left: list[Leaf], right: list[Leaf], *, loosely: bool = False) -> Iterator[tuple[list[Leaf], list[Leaf]]]:
-    """A block, cut at leaves whose names end alike: `dma_left` and `mig_dma_left`, `tx.size` and `tx.props.size`.
+    """A block, cut at leaves whose names end alike: `dma_left` and `mig_dma_left`, `size` and `tx.size`.
 
     With `loosely` it is enough that a word of the names is the same: `data_in_ready` and `data_ready`.
     """

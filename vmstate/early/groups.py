@@ -458,7 +458,7 @@ class _Derivation:
         attribute = field.attribute
         exists = field.exists
         bare = {"rules": (), "err_hint": None}
-        if isinstance(kind, t.Unused) or not field.in_state:
+        if isinstance(kind, t.Unused):
             self._part = None
             return [_field(field, **bare)] if self._is_settled(field, known) else []
         if field.count is not None and field.pointers is None and field.dims is None:
