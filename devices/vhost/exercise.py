@@ -18,7 +18,7 @@ from typing import Any
 
 from vmstate.devices.vhost.driver import Buffer, GuestMemory, SplitDriver
 from vmstate.devices.vhost.frontend import FrontEnd
-from vmstate.early.layout import Layout, Ring
+from vmstate.early.layout import Ring, RingLayout
 from vmstate.errors import VMStateError
 from vmstate.vmsd.data import Data
 
@@ -34,7 +34,7 @@ ETHERTYPE_ARP = bytes.fromhex("0806")
 ARP_REQUEST = bytes.fromhex("0001080006040001")
 """Ethernet, IPv4, lengths of the addresses, request."""
 
-Ask = Callable[[FrontEnd, dict[int, SplitDriver], Layout, float], str]
+Ask = Callable[[FrontEnd, dict[int, SplitDriver], RingLayout, float], str]
 
 
 class Exercise(Data):
@@ -52,7 +52,7 @@ class Exercise(Data):
             memory.close()
             raise
 
-    def arrive(self, back_end: FrontEnd, layout: Layout) -> dict[int, SplitDriver]:
+    def arrive(self, back_end: FrontEnd, layout: RingLayout) -> dict[int, SplitDriver]:
         """Guest memory is there: its rings say that all was done with up to where the device goes on."""
         if layout.features >> RING_PACKED & 1:
             raise VMStateError("packed rings cannot be asked anything here", expected="split rings")
@@ -61,7 +61,7 @@ class Exercise(Data):
             driver.begin(layout.rings[queue].base)
         return drivers
 
-    def ask(self, back_end: FrontEnd, drivers: dict[int, SplitDriver], layout: Layout, limit: float = 2.0) -> str:
+    def ask(self, back_end: FrontEnd, drivers: dict[int, SplitDriver], layout: RingLayout, limit: float = 2.0) -> str:
         """What the back end did, in words. Raises `VMStateError` where it did not do it in `limit` seconds."""
         return self.question(back_end, drivers, layout, limit)
 
@@ -70,7 +70,7 @@ def _places(memory: GuestMemory, size: int) -> Iterator[int]:
     return itertools.count(memory.scratch, size)
 
 
-def send_arp(back_end: FrontEnd, drivers: dict[int, SplitDriver], layout: Layout, limit: float) -> str:
+def send_arp(back_end: FrontEnd, drivers: dict[int, SplitDriver], layout: RingLayout, limit: float) -> str:
     """Ask for the gateway's Ethernet address."""
     memory = back_end.memory
     header = bytes(12 if layout.features >> VERSION_1 & 1 or layout.features >> MRG_RXBUF & 1 else 10)
@@ -98,7 +98,7 @@ def send_arp(back_end: FrontEnd, drivers: dict[int, SplitDriver], layout: Layout
     raise VMStateError("no packet arrives", path=f"queues {receive}", found=f"no answer in {limit:g} s")
 
 
-def read_sector(back_end: FrontEnd, drivers: dict[int, SplitDriver], layout: Layout, limit: float) -> str:
+def read_sector(back_end: FrontEnd, drivers: dict[int, SplitDriver], layout: RingLayout, limit: float) -> str:
     """Read the first sector: a request of type IN (0), 16 bytes; behind the data stands a byte, 0 for success."""
     memory = back_end.memory
     places = _places(memory, FRAME)

@@ -13,7 +13,7 @@ from vmstate.devices.virtio.accepted import features_of
 from vmstate.devices.virtio.rings import RING_PACKED
 from vmstate.devices.virtio.status import DeviceStatus
 from vmstate.early.items import Constant, Item, ItemClass, ItemTable, MixedRule
-from vmstate.early.layout import Layout, Ring
+from vmstate.early.layout import Ring, RingLayout
 from vmstate.early.operations import Role
 from vmstate.vmsd.record import VirtIORecord
 
@@ -277,12 +277,12 @@ def _registers(virtio: Any) -> Any:
     return None if state is None else state.vqs
 
 
-def layout_of(state: Any, data: Sequence[int] | None = None, **more: Any) -> Layout:
+def layout_of(state: Any, data: Sequence[int] | None = None, **more: Any) -> RingLayout:
     """The layout of a virtio device; `data` are the queues that carry data, all of them where it is not given."""
     body = state.virtio
     rings = rings_of(body)
     features = features_of(body)
-    return Layout(
+    return RingLayout(
         features=features,
         rings=rings,
         data=tuple(range(len(rings))) if data is None else tuple(data),

@@ -38,7 +38,7 @@ from vmstate.devices.virtio.net_control import (
 )
 from vmstate.devices.virtio.status import NetStatus
 from vmstate.early.items import BackendName, Item, ItemTable
-from vmstate.early.layout import Layout
+from vmstate.early.layout import RingLayout
 from vmstate.early.operations import Operation, Role
 
 CTRL_VQ, MQ, VERSION_1, HASH_REPORT, RSS, STANDBY = 17, 22, 32, 57, 60, 62
@@ -70,7 +70,7 @@ def control_of(state: Any) -> int | None:
     return 2 * pairs if has(state, CTRL_VQ) and 2 * pairs < len(queues) and queues[2 * pairs].desc else None
 
 
-def layout(state: Any) -> Layout:
+def layout(state: Any) -> RingLayout:
     """The queues of the pairs in use, and the control queue."""
     net = state.virtio.net
     return layout_of(

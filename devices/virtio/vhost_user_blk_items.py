@@ -15,10 +15,10 @@ from vmstate.devices.virtio.early import (
     layout_of,
 )
 from vmstate.early.items import Item, ItemTable
-from vmstate.early.layout import Layout
+from vmstate.early.layout import RingLayout
 
 
-def layout(state: Any) -> Layout:
+def layout(state: Any) -> RingLayout:
     """All queues; what the back end has in flight is state of its own."""
     return layout_of(state, backend_state=state.inflight is not None)
 

@@ -13,7 +13,7 @@ from vmstate.devices.vhost import exercise, frontend, user
 from vmstate.devices.vhost.driver import Buffer, GuestMemory, SplitDriver
 from vmstate.devices.vhost.frontend import FrontEnd
 from vmstate.devices.vhost.vring import Desc, DescFlags, UsedElem
-from vmstate.early.layout import Layout, Ring
+from vmstate.early.layout import Ring, RingLayout
 from vmstate.errors import VMStateError
 
 NUM = 8
@@ -137,7 +137,7 @@ def test_a_card_is_asked_with_a_header_as_long_as_its_features_make_it(
     card.header = header
     back_end: Any = card
     card.memory = memory
-    told = exercise.send_arp(back_end, drivers_of(memory), Layout(features=features, rings=RINGS, data=(0, 1)), 0.5)
+    told = exercise.send_arp(back_end, drivers_of(memory), RingLayout(features=features, rings=RINGS, data=(0, 1)), 0.5)
     size = header + 42
     assert told == f"1 ARP requests sent, answer from {GATEWAY_MAC.hex(':')} ({size} bytes)"
     (receive, transmit) = card.taken
@@ -150,13 +150,13 @@ def test_a_card_is_asked_with_a_header_as_long_as_its_features_make_it(
 def test_a_card_that_does_not_answer(memory: GuestMemory) -> None:
     back_end: Any = Card(memory, answers=False)
     with pytest.raises(VMStateError, match="no packet arrives"):
-        exercise.send_arp(back_end, drivers_of(memory), Layout(features=0, rings=RINGS, data=(0, 1)), 0.05)
+        exercise.send_arp(back_end, drivers_of(memory), RingLayout(features=0, rings=RINGS, data=(0, 1)), 0.05)
 
 
 def test_packed_rings_are_not_asked(memory: GuestMemory) -> None:
     back_end: Any = Card(memory)
     for features, refused in ((1 << 34, True), (1 << 33, False), (1 << 35, False)):
-        layout = Layout(features=features, rings=RINGS, data=(0, 1))
+        layout = RingLayout(features=features, rings=RINGS, data=(0, 1))
         if refused:
             with pytest.raises(VMStateError, match="packed rings"):
                 exercise.NET.arrive(back_end, layout)

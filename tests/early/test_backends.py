@@ -24,20 +24,20 @@ from vmstate.early.backends.base import Backend, BackendFailure, Fault, IllegalO
 from vmstate.early.backends.kernel import UNBIND, Tap, VhostNet
 from vmstate.early.backends.user import VhostUser
 from vmstate.early.backends.vdpa import VhostVdpa
-from vmstate.early.layout import Layout, Ring
+from vmstate.early.layout import Ring, RingLayout
 from vmstate.early.operations import CVQ_COMMANDS, Operation, Phase
 from vmstate.errors import VMStateError
 
 EARLY = Phase.EARLY
 
 
-def layout(pairs: int = 2, *, base: int = 7, **changes: object) -> Layout:
+def layout(pairs: int = 2, *, base: int = 7, **changes: object) -> RingLayout:
     """A card with four queue pairs, of which some are in use, and a control queue."""
     rings = tuple(
         Ring(num=256, desc=0x10000 * queue, avail=0x10000 * queue + 0x1000, used=0x10000 * queue + 0x2000, base=base)
         for queue in range(1, 10)
     )
-    return Layout(features=1 << 32, rings=rings, data=tuple(range(2 * pairs)), control=8).replace(**changes)
+    return RingLayout(features=1 << 32, rings=rings, data=tuple(range(2 * pairs)), control=8).replace(**changes)
 
 
 def test_an_operation_is_data() -> None:
@@ -128,7 +128,7 @@ def test_the_destination_is_brought_up_as_qemu_does_it() -> None:
         for place in [next(o.value for o in recorded if o.name == "SET_VRING_ADDR" and o.queue == queue)]
     )
     backend = VhostUser().open()
-    made = backend.finish(Layout(features=recorded[0].value, rings=rings, data=(0, 1), backend_state=True))
+    made = backend.finish(RingLayout(features=recorded[0].value, rings=rings, data=(0, 1), backend_state=True))
     backend.run(made)
     ours = {(o.name, o.queue, o.value) for o in made} - {("SET_DEVICE_STATE_FD", None, "load")}
     theirs = {(o.name, o.queue, o.value) for o in operations if o.name != "SEND_RARP"}

@@ -38,14 +38,14 @@ from vmstate.devices.vhost.user import (
 from vmstate.devices.vhost.vring import UsedElem
 from vmstate.early.backends.base import BackendFailure, IllegalOperation
 from vmstate.early.backends.user import VhostUser
-from vmstate.early.layout import Layout, Ring
+from vmstate.early.layout import Ring, RingLayout
 from vmstate.early.operations import Operation, Phase
 from vmstate.errors import VMStateError
 from vmstate.lab.vhost_user import SCENARIOS, Scenario, Trial
 from vmstate.qemu.machine import find_program
 
 RINGS = tuple(Ring(num=16, desc=at, avail=at + 0x400, used=at + 0x800, base=7) for at in (0x1000, 0x2000))
-LAYOUT = Layout(features=1 << 32, rings=RINGS, data=(0, 1))
+LAYOUT = RingLayout(features=1 << 32, rings=RINGS, data=(0, 1))
 
 DAEMON = shutil.which("qemu-storage-daemon")
 ROOTS = [path for path in os.environ.get("VMSTATE_QEMU_ROOTS", "").split(":") if path]

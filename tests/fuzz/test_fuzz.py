@@ -32,7 +32,7 @@ from vmstate.fuzz.minimise import minimise, spoilt
 from vmstate.fuzz.mutate import MUTATORS, Mutation, applicable, attempt, mutate
 from vmstate.fuzz.source import BytesSource, RandomSource
 from vmstate.fuzz.subject import Subject, apply, read_subject
-from vmstate.fuzz.targets import Target
+from vmstate.fuzz.targets import FuzzTarget
 from vmstate.fuzz.targets.construct import ConstructTarget
 from vmstate.fuzz.targets.decoder import DecoderTarget
 from vmstate.fuzz.verdict import ACCEPTED, CRASHED, DIFFERS, HUNG, MEMORY, REFUSED, Verdict
@@ -504,7 +504,7 @@ def child_ids(parent: int) -> list[int]:
 
 
 def test_a_worker_that_fails_is_said(timers: list[Subject]) -> None:
-    def cannot() -> Target:
+    def cannot() -> FuzzTarget:
         raise vmstate.VMStateError("the target never starts")
 
     for jobs in (1, 2):

@@ -23,7 +23,7 @@ from vmstate.fuzz import seeds
 from vmstate.fuzz.campaign import Cases, Settings
 from vmstate.fuzz.minimise import spoilt
 from vmstate.fuzz.subject import Subject
-from vmstate.fuzz.targets import Target, decoder
+from vmstate.fuzz.targets import FuzzTarget, decoder
 from vmstate.fuzz.targets.construct import ConstructTarget
 from vmstate.fuzz.targets.decoder import DecoderTarget
 from vmstate.fuzz.targets.early import EarlyTarget
@@ -330,7 +330,7 @@ def a_full_load_forgets_the_status(patch: Patch) -> None:
     patch.setattr(Destination, "load_full", load_full)
 
 
-SEEDS: dict[str, Callable[[], tuple[list[Subject], Callable[[], Target]]]] = {
+SEEDS: dict[str, Callable[[], tuple[list[Subject], Callable[[], FuzzTarget]]]] = {
     "net": lambda: (seeds.sections([NET], "hpet") + seeds.sections([NET], "virtio-net"), DecoderTarget),
     "iommu": lambda: (seeds.sections([IOMMU], "virtio-iommu"), DecoderTarget),
     "construct": lambda: (seeds.sections([NET], "i8254") + seeds.sections([NET], "virtio-net"), ConstructTarget),
@@ -342,7 +342,7 @@ SEEDS: dict[str, Callable[[], tuple[list[Subject], Callable[[], Target]]]] = {
 
 
 @pytest.fixture(scope="module")
-def prepared() -> dict[str, tuple[list[Subject], Callable[[], Target]]]:
+def prepared() -> dict[str, tuple[list[Subject], Callable[[], FuzzTarget]]]:
     return {name: make() for name, make in SEEDS.items()}
 
 
@@ -359,7 +359,7 @@ def patched(monkeypatch: Patch) -> Any:
     forget_what_is_compiled()
 
 
-def search(subjects: list[Subject], target: Target) -> tuple[int, Verdict] | None:
+def search(subjects: list[Subject], target: FuzzTarget) -> tuple[int, Verdict] | None:
     """The number of the first case that is a finding, and the verdict."""
     cases = Cases(Settings(target.name, 1), subjects)
     for number in range(BUDGET):

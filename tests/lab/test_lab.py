@@ -34,7 +34,7 @@ import vmstate
 from vmstate.cli import main
 from vmstate.errors import MachineError
 from vmstate.lab.guest import READY
-from vmstate.lab.incoming import Destination, load_into_qemu
+from vmstate.lab.incoming import QemuDestination, load_into_qemu
 from vmstate.lab.live import Sink, send
 from vmstate.qemu.capture import capture_started
 from vmstate.qemu.machine import Machine
@@ -80,7 +80,7 @@ def changed(source: Path, target: Path, *assignments: str, force: bool = False) 
 @needs_guest
 def test_another_address(booted: Path, tmp_path: Path) -> None:
     path = changed(booted, tmp_path / "changed.mig", f"virtio-net.mac={NEW}")
-    with Destination(path) as destination:
+    with QemuDestination(path) as destination:
         assert destination.feed().status == "running"
         machine = destination.machine
         assert machine.ask("query-rx-filter", {"name": "nic"})[0]["main-mac"] == NEW
@@ -93,14 +93,14 @@ def test_another_address(booted: Path, tmp_path: Path) -> None:
 @needs_guest
 def test_promiscuous_mode_and_both_addresses(booted: Path, tmp_path: Path) -> None:
     promiscuous = changed(booted, tmp_path / "p.mig", f"virtio-net.mac={NEW}", "virtio-net.rx_modes+=promisc")
-    with Destination(promiscuous) as destination:
+    with QemuDestination(promiscuous) as destination:
         assert destination.feed().accepted
         told = destination.machine.ask("query-rx-filter", {"name": "nic"})[0]
         assert (told["main-mac"], told["promiscuous"]) == (NEW, True)
         assert "1 packets received" in destination.machine.type(PING)
     words = (f"virtio-net.mac={NEW}", "virtio-net.mac_table=52:54:00:12:34:56")
     both = changed(booted, tmp_path / "b.mig", *words)
-    with Destination(both) as destination:
+    with QemuDestination(both) as destination:
         assert destination.feed().accepted
         told = destination.machine.ask("query-rx-filter", {"name": "nic"})[0]
         assert told["unicast-table"] == ["52:54:00:12:34:56"]
@@ -113,7 +113,7 @@ def test_a_vlan(root: str | None, tmp_path: Path) -> None:
     path = tmp_path / "guest.mig"
     known = capture_started(path, booting(), qemu=qemu_of(root), until=READY, lines=[PING])
     target = changed(path, tmp_path / "vlan.mig", "virtio-net.vlan_ids+=77")
-    with Destination(target, qemu=qemu_of(root)) as destination:
+    with QemuDestination(target, qemu=qemu_of(root)) as destination:
         assert destination.feed().accepted
         table = destination.machine.ask("query-rx-filter", {"name": "nic"})[0]["vlan-table"]
         assert "1 packets received" in destination.machine.type(PING)
@@ -131,7 +131,7 @@ def test_a_stream_that_is_all_ours(root: str | None, tmp_path: Path) -> None:
     assert main(["decode", str(path), "-o", str(document)]) == 0
     assert main(["encode", str(document), "-o", str(again)]) == 0
     assert again.read_bytes() == path.read_bytes()
-    with Destination(again, qemu=qemu_of(root)) as destination:
+    with QemuDestination(again, qemu=qemu_of(root)) as destination:
         assert destination.feed().status == "running"
         assert "1 packets received" in destination.machine.type(PING)
 
@@ -152,7 +152,7 @@ def test_without_ram(tmp_path: Path) -> None:
     assert carried["changed"][0]["after"] == ["promisc"]
     for _ in range(2):
         # Twice: the memory beside it is not written to.
-        with Destination(target) as destination:
+        with QemuDestination(target) as destination:
             assert destination.feed().status == "running"
             assert "1 packets received" in destination.machine.type(PING)
     assert memory.read_bytes() == before
@@ -239,7 +239,7 @@ def test_a_destination_that_is_ended(
     cold: Path, number: int, code: str | None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Killed from outside it has said nothing of the stream; if it aborts it has."""
-    with Destination(cold) as destination:
+    with QemuDestination(cold) as destination:
         follow = destination._follow
 
         def killed() -> tuple[str | None, str | None]:

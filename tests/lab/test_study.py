@@ -26,7 +26,7 @@ from vmstate.errors import MachineError, VMStateError
 from vmstate.lab.bench import Bench, Measured, Mode, Run, changes, plot
 from vmstate.lab.network import no_tap
 from vmstate.lab.statistics import percentile, summary
-from vmstate.lab.study import ACTIONS, Laboratory, Result, actions_named
+from vmstate.lab.study import ACTIONS, ActionResult, Laboratory, actions_named
 from vmstate.lab.trace import DeviceTime, device_times
 
 LONG = os.environ.get("VMSTATE_LONG") == "1"
@@ -56,7 +56,7 @@ def test_the_guest_goes_on_from_early_state_and_record(laboratory: Laboratory, n
     assert gone(qemus())
 
 
-def check(result: Result) -> None:
+def check(result: ActionResult) -> None:
     (loaded, *others) = result.loads
     assert loaded.policy == "per-item"
     assert loaded.error is None

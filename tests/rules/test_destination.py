@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 import vmstate
-from vmstate.fuzz.subject import Place, Subject, apply, read_subject
+from vmstate.fuzz.subject import FieldPlace, Subject, apply, read_subject
 from vmstate.rules import KnownDestination
 from vmstate.stream.memory import is_difference
 from vmstate.vmsd.release import Release
@@ -36,7 +36,7 @@ def destination(machine: Subject) -> Callable[[Release], KnownDestination]:
     return known.__getitem__
 
 
-def place_of(machine: Subject, section: str | None, path: str) -> Place:
+def place_of(machine: Subject, section: str | None, path: str) -> FieldPlace:
     return next(
         one
         for one in machine.places

@@ -29,7 +29,7 @@ from typing import Any, NamedTuple
 
 from vmstate.compare.target import Target, open_target, write_target
 from vmstate.errors import VMStateError
-from vmstate.lab.incoming import Destination
+from vmstate.lab.incoming import QemuDestination
 from vmstate.lab.target import target_of
 from vmstate.qemu.machine import Machine as LabMachine
 from vmstate.qemu.machine import Qemu, find_qemu
@@ -442,7 +442,7 @@ def loaded(stream: bytes, machine: Machine, folder: str, qemu: Qemu) -> tuple[bo
     path = Path(folder, "case.mig")
     path.write_bytes(stream)
     words = [word for word in argv_of(machine, folder) if word != "-S"]
-    with Destination(path, [*words, "-S"], qemu=qemu, limit=60) as destination:
+    with QemuDestination(path, [*words, "-S"], qemu=qemu, limit=60) as destination:
         outcome = destination.feed()
         return outcome.accepted, plain(destination.machine.output)
 

@@ -14,13 +14,13 @@ from vmstate.compare import (
     CompatFinding,
     Explained,
     Schema,
+    StreamCost,
     Target,
     cost_of,
     open_schema,
     open_target,
     write_target,
 )
-from vmstate.compare import Cost as DeviceCosts
 from vmstate.declare import (
     CONTENTS,
     DESTINATION,
@@ -146,6 +146,7 @@ from vmstate.devices.virtio.net import VirtIONet
 from vmstate.early import (
     Backend,
     BackendFailure,
+    Cost,
     Delta,
     Destination,
     DevicePlan,
@@ -176,7 +177,6 @@ from vmstate.early import (
     table_of,
     what_if,
 )
-from vmstate.early import Cost as EarlyCost
 from vmstate.errors import (
     DecodeError,
     DescriptionError,
@@ -221,6 +221,7 @@ from vmstate.fuzz import (
     MUTATORS,
     BytesSource,
     Campaign,
+    ChoiceSource,
     Grower,
     Mutation,
     RandomSource,
@@ -231,13 +232,12 @@ from vmstate.fuzz import (
     states,
     streams,
 )
-from vmstate.fuzz import Source as FuzzSource
-from vmstate.lab import Destination as LabDestination
 from vmstate.lab import (
     Machine,
     Monitor,
     Outcome,
     Qemu,
+    QemuDestination,
     Sink,
     capture_machine,
     capture_running,
@@ -249,7 +249,7 @@ from vmstate.lab import (
     send,
     target_of,
 )
-from vmstate.query import Source as QuerySource
+from vmstate.query import QueryOrigin
 from vmstate.rules import Broken, KnownDestination, broken, set_value, unjudged
 from vmstate.saved import Input, StreamLike, open_input
 from vmstate.schema import DIALECTS, Dialect, Dump, Vmdesc, describe_device, json_text, read_dump, read_vmdesc
@@ -422,7 +422,7 @@ def of_a_stream(path: Path) -> None:
         assert_type(vmstate.check(stream, KnownDestination(stream, {})), list[vmstate.Finding])
         assert_type(vmstate.verify(stream, memoryview(b"")), list[vmstate.Finding])
         assert_type(vmstate.ask(stream, "query-status"), vmstate.Answer)
-        origins: Mapping[str, list[QuerySource]] = vmstate.ask(stream, "query-status").sources
+        origins: Mapping[str, list[QueryOrigin]] = vmstate.ask(stream, "query-status").sources
         difference = vmstate.diff(stream, path, noise=())
         assert_type(difference, vmstate.Difference)
         changes: list[Change] = list(difference.changes)
@@ -433,7 +433,7 @@ def of_a_stream(path: Path) -> None:
         assert_type(compatibility, vmstate.Compatibility)
         findings: list[CompatFinding] = list(compatibility.findings)
         assert_type(vmstate.thin(path), Iterator[bytes])
-        assert_type(cost_of(stream), DeviceCosts)
+        assert_type(cost_of(stream), StreamCost)
         assert_type(open_schema(path), Schema)
         assert_type(open_target(stream), Target)
         write_target(path, open_target(stream))
@@ -516,7 +516,7 @@ def of_early(early: Stream, final: Stream, path: Path, chosen: Policy) -> None:
     print(reasons, dirty, items, planned, back_ends, example(queue_pairs=2))
 
 
-def of_figures(question: Question, operation: Operation, cost: EarlyCost) -> None:
+def of_figures(question: Question, operation: Operation, cost: Cost) -> None:
     print(what_if(question), operation, cost)
 
 
@@ -526,10 +526,10 @@ def of_real_qemu(stream: Stream, path: Path, argv: list[str], machine: Machine, 
     assert_type(read_provenance(path), dict[str, Any] | None)
     assert_type(target_of(argv), Target)
     assert_type(send(stream, "unix:socket"), int)
-    print(capture_running, capture_started, explain_refusal, load_into_qemu, Sink, Outcome, LabDestination, monitor)
+    print(capture_running, capture_started, explain_refusal, load_into_qemu, Sink, Outcome, QemuDestination, monitor)
 
 
-def of_fuzzing(path: Path, source: FuzzSource, subject: Subject, settings: Settings) -> None:
+def of_fuzzing(path: Path, source: ChoiceSource, subject: Subject, settings: Settings) -> None:
     assert_type(read_subject(path), Subject)
     assert_type(attempt(subject, RandomSource(1), MUTATORS["value.bit"]), Mutation | None)
     print(

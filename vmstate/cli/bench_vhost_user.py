@@ -11,7 +11,7 @@ from vmstate.cli.words import seconds
 from vmstate.errors import VMStateError, one_line
 
 if TYPE_CHECKING:
-    from vmstate.lab.vhost_user import Report, Result
+    from vmstate.lab.vhost_user import Report, ScenarioResult
 
 COLUMNS = {"at_stop": "all at the stop", "early_part": "early", "stop_part": "and at the stop"}
 """The columns of the table of operations, by their keys in the JSON object."""
@@ -85,7 +85,7 @@ def show(report: Report) -> None:
         show_result(result)
 
 
-def show_result(result: Result) -> None:
+def show_result(result: ScenarioResult) -> None:
     """What became of a scenario."""
     datapath = result.datapath if result.again is None else f"{result.datapath}, then {result.again}"
     first = ", stopped before the reload" if result.stopped_first else ""

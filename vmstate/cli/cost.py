@@ -7,7 +7,7 @@ import json
 import sys
 from typing import Any
 
-from vmstate.compare.cost import Cost, SectionCost, WhatIf, cost_of, what_if
+from vmstate.compare.cost import SectionCost, StreamCost, WhatIf, cost_of, what_if
 from vmstate.errors import one_line
 from vmstate.saved.loading import load
 
@@ -25,7 +25,7 @@ def run_cost(options: argparse.Namespace) -> int:
     return 0
 
 
-def document(costs: Cost, guesses: list[WhatIf]) -> dict[str, Any]:
+def document(costs: StreamCost, guesses: list[WhatIf]) -> dict[str, Any]:
     """The cost as JSON values."""
     return {
         "file": costs.name,
@@ -52,7 +52,7 @@ def document(costs: Cost, guesses: list[WhatIf]) -> dict[str, Any]:
     }
 
 
-def print_text(costs: Cost, guesses: list[WhatIf], pairs: int | None) -> None:
+def print_text(costs: StreamCost, guesses: list[WhatIf], pairs: int | None) -> None:
     """The cost for a reader, the dearest first."""
 
     def weight(section: SectionCost) -> tuple[int, int]:

@@ -13,7 +13,7 @@ from vmstate.early.policy import POLICIES
 from vmstate.errors import one_line
 
 if TYPE_CHECKING:
-    from vmstate.lab.study import Loaded, Result
+    from vmstate.lab.study import ActionResult, Loaded
 
 BOTH = "both"
 
@@ -49,7 +49,7 @@ def run(options: argparse.Namespace) -> int:
         return 0
     actions = actions_named(options.action)
     policies = tuple(POLICIES) if options.policy == BOTH else (options.policy,)
-    results: list[Result] = []
+    results: list[ActionResult] = []
     with Laboratory(
         None if options.program else guest_in(options.guest),
         argv=options.program,
@@ -75,7 +75,7 @@ def run(options: argparse.Namespace) -> int:
     return 0 if tried and good else 1
 
 
-def show(result: Result) -> None:
+def show(result: ActionResult) -> None:
     """A line for an action, and one for each destination that did not go on as it should."""
     if result.left_out is not None:
         print(one_line(f"{result.name:<16}left out: {result.left_out}"), flush=True)
@@ -96,7 +96,7 @@ def show(result: Result) -> None:
             print(one_line(f"    {load.policy}: {load.error}"))
 
 
-def _record(policy: str, result: Result) -> str:
+def _record(policy: str, result: ActionResult) -> str:
     return f"{result.record_bytes:>8}" if policy == "per-item" else ""
 
 

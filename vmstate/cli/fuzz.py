@@ -15,7 +15,7 @@ from vmstate.errors import VMStateError
 if TYPE_CHECKING:
     from vmstate.fuzz.campaign import Campaign, Summary
     from vmstate.fuzz.subject import Subject
-    from vmstate.fuzz.targets import Target
+    from vmstate.fuzz.targets import FuzzTarget
 
 TARGETS = ("decoder", "qemu", "early", "construct")
 RUNS = {"qemu": 200, "construct": 1000, "early": 1000}
@@ -138,7 +138,7 @@ def _clear() -> None:
         sys.stderr.write("\r\x1b[K")
 
 
-def target_of(options: argparse.Namespace, folder: Path) -> tuple[list[Subject], Callable[[], Target]]:
+def target_of(options: argparse.Namespace, folder: Path) -> tuple[list[Subject], Callable[[], FuzzTarget]]:
     """The seeds, and what makes the target."""
     from vmstate.fuzz import seeds
 
@@ -165,7 +165,7 @@ def target_of(options: argparse.Namespace, folder: Path) -> tuple[list[Subject],
     return subjects, DecoderTarget
 
 
-def _qemu(options: argparse.Namespace, folder: Path) -> tuple[list[Subject], Callable[[], Target]]:
+def _qemu(options: argparse.Namespace, folder: Path) -> tuple[list[Subject], Callable[[], FuzzTarget]]:
     from vmstate.fuzz import seeds
     from vmstate.fuzz.findings import seed_name
     from vmstate.fuzz.targets.qemu import QemuTarget, default_command, read_seed, record

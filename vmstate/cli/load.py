@@ -39,7 +39,7 @@ def run(options: argparse.Namespace) -> int:
     """Start, feed, and say what became of it."""
     if options.connect:
         return to_destination(options)
-    from vmstate.lab.incoming import Destination
+    from vmstate.lab.incoming import QemuDestination
     from vmstate.qemu.machine import find_qemu
     from vmstate.qemu.provenance import read_provenance
 
@@ -52,7 +52,7 @@ def run(options: argparse.Namespace) -> int:
     qemu = find_qemu(program, options.root) if program else None
     talks = bool(options.until or options.type)
     try:
-        with Destination(options.file, argv, qemu=qemu, console=talks, limit=options.limit) as destination:
+        with QemuDestination(options.file, argv, qemu=qemu, console=talks, limit=options.limit) as destination:
             outcome = destination.feed()
             machine = destination.machine
             answers = {}

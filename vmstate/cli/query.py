@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from vmstate.errors import QueryError, VMStateError, one_line
-from vmstate.query.ask import Answer, Source, ask
+from vmstate.query.ask import Answer, QueryOrigin, ask
 from vmstate.query.commands import COMMANDS
 from vmstate.saved.loading import load
 from vmstate.vmsd.release import Release
@@ -54,7 +54,7 @@ def parsed(text: str) -> Any:
         raise QueryError(f"--arguments is not JSON: {error}", expected='an object such as {"queue": 0}') from None
 
 
-def write_json(answer: Answer, sources: dict[str, list[Source]] | None) -> None:
+def write_json(answer: Answer, sources: dict[str, list[QueryOrigin]] | None) -> None:
     """The answer alone; with the sources it is `return` and they are `explain`."""
     document = answer.value
     if sources is not None:
@@ -64,7 +64,7 @@ def write_json(answer: Answer, sources: dict[str, list[Source]] | None) -> None:
     print()
 
 
-def lines(value: Any, at: str, sources: dict[str, list[Source]]) -> Iterator[str]:
+def lines(value: Any, at: str, sources: dict[str, list[QueryOrigin]]) -> Iterator[str]:
     """A line for each value, with its path in the answer, and behind it one for each source."""
     if isinstance(value, dict) and value:
         for key, inner in value.items():
@@ -77,7 +77,7 @@ def lines(value: Any, at: str, sources: dict[str, list[Source]]) -> Iterator[str
     yield from (source_line(source) for source in sources.get(at, ()))
 
 
-def source_line(source: Source) -> str:
+def source_line(source: QueryOrigin) -> str:
     """A source in one line."""
     number = f"#{source.instance_id}" if source.instance_id else ""
     where = ".".join(part for part in (source.section + number, source.path) if part)

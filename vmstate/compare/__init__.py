@@ -6,7 +6,7 @@ from vmstate.lazy import names_on_demand
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from vmstate.compare.cost import Cost, cost_of
+    from vmstate.compare.cost import StreamCost, cost_of
     from vmstate.compare.diff import Change
     from vmstate.compare.explained import Explained
     from vmstate.compare.findings import CompatFinding
@@ -16,9 +16,9 @@ if TYPE_CHECKING:
 __all__ = [
     "Change",
     "CompatFinding",
-    "Cost",
     "Explained",
     "Schema",
+    "StreamCost",
     "Target",
     "cost_of",
     "open_schema",
@@ -31,7 +31,7 @@ if not TYPE_CHECKING:
     __getattr__, __dir__ = names_on_demand(
         globals(),
         {
-            "vmstate.compare.cost": ("Cost", "cost_of"),
+            "vmstate.compare.cost": ("StreamCost", "cost_of"),
             "vmstate.compare.diff": ("Change",),
             "vmstate.compare.explained": ("Explained",),
             "vmstate.compare.findings": ("CompatFinding",),

@@ -23,7 +23,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Literal
 
 from vmstate.compare.findings import BACKWARD, BREAKS, COSMETIC, FORWARD, MAY_BREAK, SEVERITIES, CompatFinding
-from vmstate.compare.layout import NO_ELEMENTS, Layout, Leaf, Path, Source, Struct, SubsectionLayout
+from vmstate.compare.layout import NO_ELEMENTS, LayoutSource, Leaf, LeafLayout, Path, StructVersion, SubsectionLayout
 from vmstate.compare.schemas import Schema, SectionSchema, library_section, open_schema
 from vmstate.errors import VMStateError
 from vmstate.saved.opening import StreamLike
@@ -264,7 +264,7 @@ class _Comparison:
         return [], [self.finding("section-unknown", MAY_BREAK, section.label, name, when=when)]
 
     def pair(
-        self, section: SectionSchema, counterpart: SectionSchema, source: Source, destination: Source
+        self, section: SectionSchema, counterpart: SectionSchema, source: LayoutSource, destination: LayoutSource
     ) -> Iterator[CompatFinding]:
         """What is found of two layouts of one section."""
         concrete = self.source.is_concrete or self.destination.is_concrete
@@ -289,7 +289,7 @@ class _Comparison:
             return
         yield from _Pairing(self, section, version, min(version, reader.version)).compare(source, destination)
 
-    def blocks_migration(self, source: Source, destination: Source) -> bool:
+    def blocks_migration(self, source: LayoutSource, destination: LayoutSource) -> bool:
         """Whether the source alone has the empty description of a device that blocks migration."""
         return source.is_empty and not destination.is_empty
 
@@ -361,7 +361,7 @@ class _Pairing:
         # What is in one stream has no conditions any more: those of the other side are as the stream shows.
         self.concrete = comparison.source.is_concrete, comparison.destination.is_concrete
 
-    def compare(self, source: Source, destination: Source) -> Iterator[CompatFinding]:
+    def compare(self, source: LayoutSource, destination: LayoutSource) -> Iterator[CompatFinding]:
         """What is found of the two."""
         saved, loaded = source.layout(self.saved), destination.layout(self.loaded)
         if saved.leaves and not loaded.leaves and not self.path:
@@ -404,13 +404,13 @@ class _Pairing:
 
     # Structs.
 
-    def structs(self, saved: Layout, loaded: Layout) -> Iterator[CompatFinding]:
+    def structs(self, saved: LeafLayout, loaded: LeafLayout) -> Iterator[CompatFinding]:
         """Names and versions of nested structs: neither is on the wire."""
         for path, before in saved.structs.items():
             for mine, theirs in zip(before, loaded.structs.get(path, ()) if path else (), strict=False):
                 yield from self.struct(path, mine, theirs)
 
-    def struct(self, path: Path, mine: Struct, theirs: Struct) -> Iterator[CompatFinding]:
+    def struct(self, path: Path, mine: StructVersion, theirs: StructVersion) -> Iterator[CompatFinding]:
         """The same of one nested struct."""
         if mine.name != theirs.name:
             message = f"{mine.name!r} is called {theirs.name!r} there; the name is not on the wire"
@@ -491,7 +491,7 @@ class _Pairing:
         leaves: tuple[list[Leaf], list[Leaf]],
         offsets: Mapping[int, int],
         told: set[Path],
-        layouts: tuple[Layout, Layout],
+        layouts: tuple[LeafLayout, LeafLayout],
     ) -> Iterator[CompatFinding]:
         """Leaves of either side between two places where the sides agree."""
         left, right = leaves
@@ -589,7 +589,7 @@ def _token(leaf: Leaf) -> str:
     return name
 
 
-def _names_in(source: Source, version: int) -> set[str]:
+def _names_in(source: LayoutSource, version: int) -> set[str]:
     return {_token(leaf) for leaf in source.layout(version).leaves}
 
 
@@ -699,7 +699,7 @@ def _names(leaves: Sequence[Leaf]) -> str:
 _Group = tuple[Path, list[Leaf]]
 
 
-def _grouped(leaves: Iterable[Leaf], other_side: Layout) -> list[_Group]:
+def _grouped(leaves: Iterable[Leaf], other_side: LeafLayout) -> list[_Group]:
     """Leaves by the outermost struct around them that the other side does not have, which is told as one."""
     groups: list[_Group] = []
     for leaf in leaves:

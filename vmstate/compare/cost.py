@@ -42,7 +42,7 @@ class SectionCost(Value):
     load_us: int | None = None
 
 
-class Cost(Data):
+class StreamCost(Data):
     """The cost of a stream: of its sections, and `framing`, the bytes of everything else, the vmdesc included.
 
     `unmatched` are the devices that a trace names and the stream does not have: (direction, idstr, instance_id, us).
@@ -82,7 +82,7 @@ class WhatIf(Value):
     load_us: tuple[int, int] | None
 
 
-def cost_of(source: StreamLike | Stream, *, traces: Iterable[StreamLike] = ()) -> Cost:
+def cost_of(source: StreamLike | Stream, *, traces: Iterable[StreamLike] = ()) -> StreamCost:
     """What each section of a stream costs; `traces` are files or bytes with QEMU's trace. Raises `VMStateError`."""
     if isinstance(source, Stream):
         return _cost(source, traces)
@@ -90,7 +90,7 @@ def cost_of(source: StreamLike | Stream, *, traces: Iterable[StreamLike] = ()) -
         return _cost(stream, traces)
 
 
-def _cost(stream: Stream, traces: Iterable[StreamLike]) -> Cost:
+def _cost(stream: Stream, traces: Iterable[StreamLike]) -> StreamCost:
     times: dict[tuple[str, str, int], list[int]] = {}
     for trace in traces:
         for direction, name, instance_id, took in read_trace(trace):
@@ -116,7 +116,7 @@ def _cost(stream: Stream, traces: Iterable[StreamLike]) -> Cost:
         for index, share in zip(indices, shares, strict=False):
             sections[index] = sections[index].replace(**{f"{direction}_us": share})
     whole = sum(len(chunk) for chunk in stream.chunks())
-    return Cost(str(stream.name), sections, whole - sum(section.bytes for section in sections), unmatched)
+    return StreamCost(str(stream.name), sections, whole - sum(section.bytes for section in sections), unmatched)
 
 
 def parts_of(section: Section) -> tuple[PartCost, ...]:

@@ -9,10 +9,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from vmstate.compare.layout import Condition, Layout, Leaf, Path, Source, Struct, SubsectionLayout
+from vmstate.compare.layout import Condition, LayoutSource, Leaf, LeafLayout, Path, StructVersion, SubsectionLayout
 
 
-class DumpSource(Source):
+class DumpSource(LayoutSource):
     """A Description of a -dump-vmstate text.
 
     Before QEMU 8.1 the text has no number of elements: `counted` says whether it has.
@@ -27,7 +27,7 @@ class DumpSource(Source):
         self.version = raw["version_id"]
         self.minimum = raw["minimum_version_id"]
 
-    def same_as(self, source: Source) -> bool:
+    def same_as(self, source: LayoutSource) -> bool:
         if not isinstance(source, DumpSource):
             return False
         return _same_wire(self.raw, source.raw, UNLIKE if self.counted == source.counted else UNLIKE | {"num": None})
@@ -36,21 +36,21 @@ class DumpSource(Source):
     def is_empty(self) -> bool:
         return not self.raw.get("Fields") and not self.raw.get("Subsections")
 
-    def layout(self, version: int) -> Layout:
-        made = Layout()
+    def layout(self, version: int) -> LeafLayout:
+        made = LeafLayout()
         self._put(made, self.raw, version, (), (), None)
         return made
 
     def _put(
         self,
-        made: Layout,
+        made: LeafLayout,
         raw: Mapping[str, Any],
         version: int,
         path: Path,
         repeats: tuple[int | None, ...],
         around: Condition | None,
     ) -> None:
-        made.structs.setdefault(path, []).append(Struct(raw["name"], version, raw["minimum_version_id"]))
+        made.structs.setdefault(path, []).append(StructVersion(raw["name"], version, raw["minimum_version_id"]))
         for field in raw.get("Fields", ()):
             conditional = field["field_exists"]
             if not conditional and field["version_id"] > version:

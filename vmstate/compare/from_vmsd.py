@@ -5,14 +5,23 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from vmstate.compare.layout import NULLPTR, Condition, Layout, Leaf, Path, Source, Struct, SubsectionLayout
+from vmstate.compare.layout import (
+    NULLPTR,
+    Condition,
+    LayoutSource,
+    Leaf,
+    LeafLayout,
+    Path,
+    StructVersion,
+    SubsectionLayout,
+)
 from vmstate.schema.vmdesc import PLAIN_INFOS
 from vmstate.vmsd import types as t
 from vmstate.vmsd.description import Field, VMStateDescription
 from vmstate.vmsd.expr import UNKNOWN, Const, Expr, Fact, refuted
 
 
-class DescriptionSource(Source):
+class DescriptionSource(LayoutSource):
     """A `VMStateDescription`: of a stream, where all of it is certainly there (`concrete`), or of the library."""
 
     __slots__ = ("concrete", "facts", "minimum", "name", "version", "vmsd")
@@ -25,24 +34,24 @@ class DescriptionSource(Source):
         self.version = vmsd.version_id
         self.minimum = vmsd.minimum_version_id
 
-    def same_as(self, source: Source) -> bool:
+    def same_as(self, source: LayoutSource) -> bool:
         return isinstance(source, DescriptionSource) and self.vmsd is source.vmsd
 
-    def layout(self, version: int) -> Layout:
-        made = Layout()
+    def layout(self, version: int) -> LeafLayout:
+        made = LeafLayout()
         self._put(made, self.vmsd, version, (), (), None)
         return made
 
     def _put(
         self,
-        made: Layout,
+        made: LeafLayout,
         vmsd: VMStateDescription,
         version: int,
         path: Path,
         repeats: tuple[int | None, ...],
         around: Condition | None,
     ) -> None:
-        made.structs.setdefault(path, []).append(Struct(vmsd.name, version, vmsd.minimum_version_id))
+        made.structs.setdefault(path, []).append(StructVersion(vmsd.name, version, vmsd.minimum_version_id))
         scope = _Scope(version, self.facts)
         for field in _one_for_each_array(vmsd.fields) if self.concrete else vmsd.fields:
             here = (*path, field.name)
@@ -71,7 +80,7 @@ class DescriptionSource(Source):
 
     def _put_field(
         self,
-        made: Layout,
+        made: LeafLayout,
         field: Field,
         path: Path,
         count: int | None,

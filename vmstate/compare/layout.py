@@ -1,7 +1,7 @@
 """Wire layouts: what a description puts on the wire, as one flat row of leaves.
 
-Whatever a description comes from (a -dump-vmstate text, a stream's vmdesc, the device library) becomes a `Layout`: its
-structs are opened, so that a field that moved into a struct of its own stands where it stood; a leaf says how many
+Whatever a description comes from (a -dump-vmstate text, a stream's vmdesc, the device library) becomes a `LeafLayout`:
+its structs are opened, so that a field that moved into a struct of its own stands where it stood; a leaf says how many
 bytes it has, how often, and whether it is always there. What a source does not say is None or `UNKNOWN`, never guessed.
 
 A layout is of one version: a section is read at the version in its header, a nested struct at its own (STRUCT), the
@@ -112,7 +112,7 @@ NO_ELEMENTS = frozenset((NULLPTR, "qtailq", "qlist", "gtree"))
 """Kinds of a leaf that a stream shows in place of a struct, where a list or an array of pointers has no element."""
 
 
-class Struct:
+class StructVersion:
     """A description that stands in a layout: of the whole, or nested. `version` is the one it is read at."""
 
     __slots__ = ("minimum", "name", "version")
@@ -131,7 +131,7 @@ class SubsectionLayout:
 
     __slots__ = ("at", "minimum", "name", "source", "version", "when")
 
-    def __init__(self, at: Path, name: str, version: int, minimum: int, source: Source, when: str | None) -> None:
+    def __init__(self, at: Path, name: str, version: int, minimum: int, source: LayoutSource, when: str | None) -> None:
         self.at = at
         self.name = name
         self.version = version
@@ -140,7 +140,7 @@ class SubsectionLayout:
         self.when = when
 
 
-class Layout:
+class LeafLayout:
     """The leaves in the order of the wire, the structs they stand in, and the subsections.
 
     `host_counts` are the arrays whose length is not in the stream but the same on every host of one configuration.
@@ -151,11 +151,11 @@ class Layout:
     def __init__(self) -> None:
         self.host_counts: set[Path] = set()
         self.leaves: list[Leaf] = []
-        self.structs: dict[Path, list[Struct]] = {}
+        self.structs: dict[Path, list[StructVersion]] = {}
         self.subsections: list[SubsectionLayout] = []
 
 
-class Source:
+class LayoutSource:
     """Something that a layout can be made of: a description, with its name and versions."""
 
     __slots__ = ()
@@ -164,11 +164,11 @@ class Source:
     version: int
     minimum: int
 
-    def layout(self, version: int) -> Layout:
+    def layout(self, version: int) -> LeafLayout:
         """The layout at a version."""
         raise NotImplementedError
 
-    def same_as(self, source: Source) -> bool:
+    def same_as(self, source: LayoutSource) -> bool:
         """Whether it is certain, without a look at the layouts, that they are the same."""
         return False
 

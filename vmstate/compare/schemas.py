@@ -13,7 +13,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from vmstate.compare.from_dump import DumpSource
-from vmstate.compare.layout import Source
+from vmstate.compare.layout import LayoutSource
 from vmstate.errors import SchemaError, VMStateError
 from vmstate.saved.opening import ENDINGS, Input, StreamLike, open_input
 from vmstate.vmsd.data import Data
@@ -47,7 +47,7 @@ class SectionSchema:
         instance_id: int,
         version: int,
         minimum: int,
-        sources: tuple[Source, ...],
+        sources: tuple[LayoutSource, ...],
         sent: bool = False,
         offset: int | None = None,
     ) -> None:

@@ -22,7 +22,7 @@ from collections.abc import Iterable, Sequence
 from vmstate.early.backends import BACKENDS
 from vmstate.early.backends.base import Backend
 from vmstate.early.backends.vdpa import VhostVdpa
-from vmstate.early.layout import Layout, Ring
+from vmstate.early.layout import Ring, RingLayout
 from vmstate.early.operations import CVQ_COMMANDS, Operation, Phase
 from vmstate.errors import VMStateError
 from vmstate.vmsd.data import Data, Value
@@ -297,13 +297,13 @@ def record_bytes(queue_pairs: int) -> int:
     return 2 * queues + 11 + 4 * queue_pairs + 16 * vectors + math.ceil(vectors / 8) + 64
 
 
-def example(queue_pairs: int) -> Layout:
+def example(queue_pairs: int) -> RingLayout:
     """A card with so many queue pairs in use and a control queue; the addresses are those of no machine."""
     rings = tuple(
         Ring(num=256, desc=0x100000 + 0x3000 * queue, avail=0x101000 + 0x3000 * queue, used=0x102000 + 0x3000 * queue)
         for queue in range(2 * queue_pairs + 1)
     )
-    return Layout(features=1 << 32, rings=rings, data=tuple(range(2 * queue_pairs)), control=2 * queue_pairs)
+    return RingLayout(features=1 << 32, rings=rings, data=tuple(range(2 * queue_pairs)), control=2 * queue_pairs)
 
 
 def what_if(question: Question) -> tuple[Answer, ...]:

@@ -26,7 +26,7 @@ from vmstate.early.backends.vdpa import VhostVdpa
 from vmstate.early.delta import FULL as FULL_FOLLOWS
 from vmstate.early.delta import early_of
 from vmstate.early.items import BackendName, table_of
-from vmstate.early.layout import Layout
+from vmstate.early.layout import RingLayout
 from vmstate.early.load import load_over
 from vmstate.early.machine import Host, MigrationFailed, StateMachine, Transition
 from vmstate.early.message import Kind, Message
@@ -114,7 +114,7 @@ class Destination(StateMachine):
         return str(self.facts.get("idstr") or self.vmsd.name)
 
     @property
-    def layout(self) -> Layout:
+    def layout(self) -> RingLayout:
         """The device as its back end sees it. Only where there is a vIOMMU can a device be behind one."""
         layout = self.table.layout(self.device)
         return layout if self.has_iommu else layout.replace(behind_iommu=False)
@@ -197,7 +197,7 @@ class Destination(StateMachine):
         self.known = self.device
         self.step("start back end")
 
-    def refusal(self, layout: Layout) -> str | None:
+    def refusal(self, layout: RingLayout) -> str | None:
         """None, or why the back end is not started early."""
         if isinstance(self.backend, VhostVdpa):
             self.backend.check(layout)
@@ -309,7 +309,7 @@ class Destination(StateMachine):
         make = self.table.replay.get(BackendName(self.backend.name))
         return () if make is None else tuple(make(self.device))
 
-    def _without_back_end(self, layout: Layout) -> None:
+    def _without_back_end(self, layout: RingLayout) -> None:
         """QEMU moves the packets itself: the tap device is set as it would be without vhost."""
         if self.datapath == "userspace":
             self._run_or_fail(self.backend.userspace(layout, self._replay()))

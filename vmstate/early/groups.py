@@ -43,7 +43,7 @@ Difference = tuple[Steps, Any, Any]
 """Where two states differ: the steps to it, the value in either; None where one does not have it."""
 
 
-class Part(Data):
+class GroupPart(Data):
     """A field of a group: how its value is taken from a device's state and put into it."""
 
     attribute: str
@@ -72,7 +72,7 @@ def _get(state: Any, attribute: str) -> Any:
     return None if state is None else getattr(state, attribute)
 
 
-class Whole(Part):
+class Whole(GroupPart):
     """A value that is taken and put as it is. `prefix` names what stands in front of it, if anything does."""
 
     prefix: str | None = None
@@ -94,13 +94,13 @@ class Whole(Part):
             yield (self.attribute,), before, after
 
 
-class Inner(Part):
+class Inner(GroupPart):
     """A struct of which the group has a part. `make` makes the whole one where a state does not have it yet.
 
     `prefix` is PRESENT where it is another item's whether the struct is there at all.
     """
 
-    parts: tuple[Part, ...]
+    parts: tuple[GroupPart, ...]
     make: Callable[[], Any]
     prefix: str | None = None
 
@@ -164,14 +164,14 @@ class OwnSubsection(Inner):
         yield from super().differences(early, final)
 
 
-class Elements(Part):
+class Elements(GroupPart):
     """An array, element by element. `parts` are those of an element that is a struct, or None for a number.
 
     `counted` is whether the number of elements stands in front; `sparse`, whether only changed elements are sent;
     `fresh`, whether the elements are new ones, and not those that are there with other values.
     """
 
-    parts: tuple[Part, ...] | None
+    parts: tuple[GroupPart, ...] | None
     make: Callable[[], Any]
     counted: bool
     sparse: bool
@@ -257,7 +257,7 @@ class Elements(Part):
                 yield (self.attribute, number), None, after[number]
 
 
-class Patched(Part):
+class Patched(GroupPart):
     """A buffer of `size` bytes, of which those that changed are sent; against zeros where there was none."""
 
     size: int
@@ -292,7 +292,7 @@ class Patched(Part):
             yield (self.attribute,), before, after
 
 
-def parts_differ(parts: Sequence[Part], early: Any, final: Any) -> Iterator[Difference]:
+def parts_differ(parts: Sequence[GroupPart], early: Any, final: Any) -> Iterator[Difference]:
     """Where two structs differ, by the parts that a group has of them. Either can be None."""
     if early is final:
         return
@@ -313,7 +313,7 @@ Signature = Callable[[Any], Any]
 """A struct's values as tuples, and its untouched arrays as their bytes: equal only where its bytes are equal."""
 
 
-def signature_of(parts: Sequence[Part]) -> Signature:
+def signature_of(parts: Sequence[GroupPart]) -> Signature:
     """The signature of structs with these parts. What is not sure to be equal gets one that is equal to nothing."""
     names = [part.attribute for part in parts if isinstance(part, (Whole, Patched))]
     get = attrgetter(META, *names)
@@ -367,7 +367,7 @@ class Group(Data):
     """A part of a device's description: the derived description, and how its state is taken and put."""
 
     vmsd: VMStateDescription
-    parts: tuple[Part, ...]
+    parts: tuple[GroupPart, ...]
 
     def take(self, state: Any, base: Any) -> State:
         """The group's state: of `state`, against the early state `base`."""
@@ -412,10 +412,10 @@ class _Derivation:
         """Whether anything at or inside a path is of these items."""
         return self.is_ours(path) or not self.names.isdisjoint(self.table.inside(path))
 
-    def struct(self, vmsd: VMStateDescription, path: str) -> tuple[VMStateDescription, tuple[Part, ...]]:
+    def struct(self, vmsd: VMStateDescription, path: str) -> tuple[VMStateDescription, tuple[GroupPart, ...]]:
         """The part of a description that is ours, and its parts."""
         fields: list[Field] = []
-        parts: list[Part] = []
+        parts: list[GroupPart] = []
         subsections: list[Subsection] = []
         known: set[str] = set()
         for field in vmsd.fields:
@@ -450,7 +450,7 @@ class _Derivation:
         )
         return derived, tuple(parts)
 
-    _part: Part | None = None
+    _part: GroupPart | None = None
 
     def field(self, field: Field, path: str, known: set[str]) -> list[Field]:
         """The fields that stand for one field of the section; what to do with its value is left in `_part`."""
@@ -514,7 +514,7 @@ class _Derivation:
         if _is_struct(kind):
             inner, inside = self.struct(kind.vmsd, path)
             element: t.WireType = t.Struct("struct", inner, kind.version)
-            parts: tuple[Part, ...] | None = inside
+            parts: tuple[GroupPart, ...] | None = inside
             make = _maker(kind.vmsd)
         elif isinstance(kind, t.Scalar) and constant and int(field.count) >= BY_ELEMENT:  # type: ignore[arg-type]
             element, parts, make = kind, None, int

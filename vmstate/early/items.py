@@ -21,7 +21,7 @@ from enum import StrEnum
 from functools import cached_property
 from typing import Any
 
-from vmstate.early.layout import Layout
+from vmstate.early.layout import RingLayout
 from vmstate.early.operations import Operation, Role
 from vmstate.errors import DescriptionError
 from vmstate.vmsd.data import Data
@@ -112,7 +112,7 @@ class ItemTable(Data):
 
     name: str
     items: tuple[Item, ...]
-    layout: Callable[[Any], Layout]
+    layout: Callable[[Any], RingLayout]
     constants: tuple[Constant, ...] = ()
     events: Mapping[str, tuple[str, ...]] = {}
     replay: Mapping[BackendName, Replay] = {}

@@ -1,4 +1,4 @@
-"""`Layout`: what a back end has to know of a device, whatever device it is.
+"""`RingLayout`: what a back end has to know of a device, whatever device it is.
 
 Made from a device's state by the device library; the models in `vmstate.early.backends` turn it into operations.
 """
@@ -34,7 +34,7 @@ class Ring(Value):
         return self.num, self.desc, self.avail, self.used
 
 
-class Layout(Value):
+class RingLayout(Value):
     """A device as its back end sees it.
 
     `rings` are all virtqueues by number, `data` the numbers of those that carry data and are in use (of virtio-net: of

@@ -15,7 +15,7 @@ from vmstate.vmsd.data import Data
 from vmstate.vmsd.description import VMStateDescription, state_keys
 
 
-class Loaded(Data):
+class LoadResult(Data):
     """The state of an object after a load: `stale` are the paths that kept an earlier value, `leaked` the arrays whose
     earlier memory nobody frees any more."""
 
@@ -24,7 +24,7 @@ class Loaded(Data):
     leaked: tuple[str, ...]
 
 
-def load_over(held: Any, read: Any, table: ItemTable) -> Loaded:
+def load_over(held: Any, read: Any, table: ItemTable) -> LoadResult:
     """Load `read`, a state as the bytes say it, into an object that has the state `held`.
 
     `held` is None for an object that is as a reset leaves it. `read` is changed, and becomes the result.
@@ -33,7 +33,7 @@ def load_over(held: Any, read: Any, table: ItemTable) -> Loaded:
     leaked: list[str] = []
     if held is not None:
         _over(held, read, "", table, stale, leaked)
-    return Loaded(read, tuple(stale), tuple(leaked))
+    return LoadResult(read, tuple(stale), tuple(leaked))
 
 
 def _over(held: Any, read: Any, path: str, table: ItemTable, stale: list[str], leaked: list[str]) -> None:

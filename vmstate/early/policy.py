@@ -22,7 +22,7 @@ from vmstate.early.cost import SETS, Cost, cost_of
 from vmstate.early.delta import DeltaVMSD
 from vmstate.early.groups import BY_ELEMENT, Difference
 from vmstate.early.items import BackendName, Item, ItemClass, ItemTable, MixedRule
-from vmstate.early.layout import Layout
+from vmstate.early.layout import RingLayout
 from vmstate.early.operations import CVQ_COMMANDS, Operation, Phase, Role
 from vmstate.early.reset import KNOWN, restarts_explain
 from vmstate.early.snapshot import Delta, Snapshot
@@ -186,7 +186,7 @@ class Plan:
         }
 
 
-def _possible(operations: Iterable[Operation], layout: Layout) -> tuple[Operation, ...]:
+def _possible(operations: Iterable[Operation], layout: RingLayout) -> tuple[Operation, ...]:
     """The operations without commands where there is no control queue that could carry them."""
     return tuple(
         operation for operation in operations if layout.control is not None or operation.name not in CVQ_COMMANDS

@@ -7,7 +7,7 @@ was no reset.
 
 from __future__ import annotations
 
-from vmstate.early.layout import Layout, Ring
+from vmstate.early.layout import Ring, RingLayout
 from vmstate.vmsd.data import Value
 
 NONE_SEEN, INFERRED, KNOWN = "none-seen", "inferred", "known"
@@ -25,7 +25,7 @@ class Evidence(Value):
         return self.reset != NONE_SEEN
 
 
-def evidence_of(early: Layout, final: Layout, counted_early: int | None, counted_final: int | None) -> Evidence:
+def evidence_of(early: RingLayout, final: RingLayout, counted_early: int | None, counted_final: int | None) -> Evidence:
     """What two layouts of a device, and two counts of its resets where there are any, say."""
     if counted_early is not None and counted_final is not None:
         if counted_early == counted_final:
@@ -37,13 +37,13 @@ def evidence_of(early: Layout, final: Layout, counted_early: int | None, counted
     return Evidence(NONE_SEEN, ("no sign of a reset was seen, which does not prove that there was none",))
 
 
-def moved_queues(early: Layout, final: Layout) -> tuple[int, ...]:
+def moved_queues(early: RingLayout, final: RingLayout) -> tuple[int, ...]:
     """The queues that were set up, and have another size or other addresses now."""
     pairs = enumerate(zip(early.rings, final.rings, strict=False))
     return tuple(number for number, (before, after) in pairs if before.desc and before.place != after.place)
 
 
-def restarts_explain(early: Layout, final: Layout) -> bool:
+def restarts_explain(early: RingLayout, final: RingLayout) -> bool:
     """Whether restarts of single queues explain the rings that moved.
 
     Where it may, a driver restarts the queues that carry data one by one, as Linux does to change their size. It
@@ -54,7 +54,7 @@ def restarts_explain(early: Layout, final: Layout) -> bool:
     return early.can_reset_queues and final.can_reset_queues and early.control not in moved and moved != (*set_up,)
 
 
-def _driver(early: Layout, final: Layout) -> list[str]:
+def _driver(early: RingLayout, final: RingLayout) -> list[str]:
     reasons = []
     if early.features != final.features:
         reasons.append(f"the accepted features went from {early.features:#x} to {final.features:#x}")
@@ -63,7 +63,7 @@ def _driver(early: Layout, final: Layout) -> list[str]:
     return reasons
 
 
-def _rings(early: Layout, final: Layout) -> list[str]:
+def _rings(early: RingLayout, final: RingLayout) -> list[str]:
     reasons = []
     moved = moved_queues(early, final)
     explained = restarts_explain(early, final)
@@ -80,7 +80,7 @@ def _rings(early: Layout, final: Layout) -> list[str]:
     return reasons
 
 
-def _why_not(early: Layout, final: Layout) -> str:
+def _why_not(early: RingLayout, final: RingLayout) -> str:
     if not (early.can_reset_queues and final.can_reset_queues):
         return "RING_RESET was not accepted"
     if early.control in moved_queues(early, final):

@@ -20,7 +20,7 @@ from typing import Any
 from vmstate.early.delta import EARLY_GENERATION, FULL, DeltaVMSD, delta_of, early_of
 from vmstate.early.groups import Difference, Group, choices_of, derive, item_groups
 from vmstate.early.items import ItemClass, ItemTable, table_of
-from vmstate.early.layout import Layout
+from vmstate.early.layout import RingLayout
 from vmstate.early.reset import Evidence, evidence_of
 from vmstate.errors import EarlyError
 from vmstate.vmsd.description import VMStateDescription, state_keys
@@ -118,7 +118,7 @@ class Snapshot:
         return self.vmsd.encode(state, facts=self.facts, force=True)
 
     @cached_property
-    def layout(self) -> Layout:
+    def layout(self) -> RingLayout:
         """The device as its back end sees it."""
         return self.table.layout(self.state)
 
@@ -239,7 +239,7 @@ class Delta:
         return self.snapshot.state if self.is_same else self.snapshot.vmsd.decode(self.data, facts=self.facts)
 
     @cached_property
-    def layout(self) -> Layout:
+    def layout(self) -> RingLayout:
         """The device as its back end sees it at the stop."""
         return self.snapshot.layout if self.is_same else self.table.layout(self.state)
 

@@ -16,7 +16,7 @@ from enum import StrEnum
 from typing import Any
 
 from vmstate.early.items import BackendName, table_of
-from vmstate.early.layout import Layout
+from vmstate.early.layout import RingLayout
 from vmstate.early.machine import Host, StateMachine, Transition
 from vmstate.early.message import Kind, Message
 from vmstate.early.policy import FULL, PerItem, Plan, Policy
@@ -108,7 +108,7 @@ class Source(StateMachine):
         return str(facts_of(self.device).get("idstr") or type(self.device).vmsd.name)
 
     @property
-    def layout(self) -> Layout:
+    def layout(self) -> RingLayout:
         """The device as a back end sees it, now."""
         return self.table.layout(self.device)
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from vmstate.fuzz.campaign import Campaign, Settings
     from vmstate.fuzz.grow import Grower
     from vmstate.fuzz.mutate import MUTATORS, Mutation, attempt
-    from vmstate.fuzz.source import BytesSource, RandomSource, Source
+    from vmstate.fuzz.source import BytesSource, ChoiceSource, RandomSource
     from vmstate.fuzz.strategies import states, streams
     from vmstate.fuzz.subject import Subject, read_subject
 
@@ -25,11 +25,11 @@ __all__ = [
     "MUTATORS",
     "BytesSource",
     "Campaign",
+    "ChoiceSource",
     "Grower",
     "Mutation",
     "RandomSource",
     "Settings",
-    "Source",
     "Subject",
     "attempt",
     "read_subject",
@@ -44,7 +44,7 @@ if not TYPE_CHECKING:
             "vmstate.fuzz.campaign": ("Campaign", "Settings"),
             "vmstate.fuzz.grow": ("Grower",),
             "vmstate.fuzz.mutate": ("MUTATORS", "Mutation", "attempt"),
-            "vmstate.fuzz.source": ("BytesSource", "RandomSource", "Source"),
+            "vmstate.fuzz.source": ("BytesSource", "RandomSource", "ChoiceSource"),
             "vmstate.fuzz.strategies": ("states", "streams"),
             "vmstate.fuzz.subject": ("Subject", "read_subject"),
         },

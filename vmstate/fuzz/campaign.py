@@ -26,7 +26,7 @@ from vmstate.fuzz.minimise import minimise, spoilt
 from vmstate.fuzz.mutate import MUTATORS, Mutation, Mutator, applicable, mutate
 from vmstate.fuzz.source import RandomSource
 from vmstate.fuzz.subject import Subject
-from vmstate.fuzz.targets import Target
+from vmstate.fuzz.targets import FuzzTarget
 from vmstate.fuzz.verdict import Verdict
 from vmstate.stream.registry import last_part
 from vmstate.vmsd.data import Data, Value
@@ -36,7 +36,7 @@ BLOCK = {"qemu": 16, "early": 64}
 
 USUAL_BLOCK = 256
 
-MakeTarget = Callable[[], Target]
+MakeTarget = Callable[[], FuzzTarget]
 Progress = Callable[["Summary"], None]
 
 
@@ -134,7 +134,7 @@ class _Report(Value):
         return self.replace(findings=numbered)
 
 
-def run_block(cases: Cases, target: Target, block: int, size: int, seen: set[str]) -> _Report:
+def run_block(cases: Cases, target: FuzzTarget, block: int, size: int, seen: set[str]) -> _Report:
     """Run the cases of a block; a finding that is not among those seen is minimised."""
     coverage = Coverage()
     findings: dict[str, Found] = {}
@@ -163,7 +163,7 @@ def _row(subject: Subject, mutations: list[Mutation], verdict: Verdict, number: 
 
 
 def _found(
-    target: Target, subject: Subject, mutations: list[Mutation], verdict: Verdict, number: int, seen: set[str]
+    target: FuzzTarget, subject: Subject, mutations: list[Mutation], verdict: Verdict, number: int, seen: set[str]
 ) -> Found:
     if verdict.key not in seen:
         seen.add(verdict.key)
@@ -353,7 +353,7 @@ class Campaign:
         """First what others have found."""
         if self.examples is None:
             return
-        target: Target | None = None
+        target: FuzzTarget | None = None
         try:
             for subject, mutations in self.examples.cases(self.subjects):
                 target = target or self.make_target()
@@ -437,7 +437,7 @@ def _work(pipe: Connection, campaign: Campaign, others: list[Connection]) -> Non
     signal.signal(signal.SIGTERM, _leave)
     threading.Thread(target=_end_with_campaign, daemon=True).start()
     seen = {finding.verdict.key for finding in campaign.summary.findings.values()}
-    target: Target | None = None
+    target: FuzzTarget | None = None
     with suppress(EOFError, BrokenPipeError, SystemExit):
         try:
             target = campaign.make_target()

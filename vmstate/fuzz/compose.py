@@ -9,7 +9,7 @@ from typing import Any
 from vmstate.errors import DescriptionError, VMStateError
 from vmstate.fuzz.grow import Grower
 from vmstate.fuzz.residue import odd_bytes
-from vmstate.fuzz.source import Source
+from vmstate.fuzz.source import ChoiceSource
 from vmstate.saved.loading import load
 from vmstate.schema.vmdesc import DIALECTS
 from vmstate.stream.configuration import Capabilities, Configuration, TargetPageBits
@@ -71,7 +71,7 @@ def _has_states(name: str) -> bool:
 
 
 def compose(
-    source: Source,
+    source: ChoiceSource,
     devices: str | Sequence[str],
     *,
     most: int = 4,
@@ -101,7 +101,7 @@ def compose(
 
 
 def section_of(
-    source: Source, idstr: str, section_id: int, instance: int, *, residue: bool = False
+    source: ChoiceSource, idstr: str, section_id: int, instance: int, *, residue: bool = False
 ) -> tuple[SectionHeader, VMStateDescription, Any] | None:
     """A section of a device of the library: header, description, state.
 
@@ -142,7 +142,7 @@ def _vmsd(declared: Any) -> VMStateDescription:
     return vmsd
 
 
-def _configuration(source: Source) -> Configuration:
+def _configuration(source: ChoiceSource) -> Configuration:
     name = source.choice(("pc-q35-7.2", "none", "microvm", "s390-ccw-virtio-7.2", "x" * 64))
     names = [capability for capability in ("x-ignore-shared", "auto-converge") if source.chance(4)]
     return Configuration(
@@ -153,7 +153,7 @@ def _configuration(source: Source) -> Configuration:
     )
 
 
-def _ram(source: Source, section_id: int, ignore_shared: bool) -> bytes:
+def _ram(source: ChoiceSource, section_id: int, ignore_shared: bool) -> bytes:
     """RAM of a few pages: a start with the list of blocks, parts with pages, the end."""
     blocks = [(b"pc.ram", source.integer(1, 4) * PAGE), (b"pc.bios", PAGE)][: source.integer(1, 2)]
     footer = bytes((FOOTER,)) + section_id.to_bytes(4, "big")

@@ -14,7 +14,7 @@ from typing import Any
 from vmstate.codec.plan import FAST
 from vmstate.codec.records import Records, fixed_struct
 from vmstate.errors import VMStateError
-from vmstate.fuzz.source import Source
+from vmstate.fuzz.source import ChoiceSource
 from vmstate.fuzz.uses import Use, Uses
 from vmstate.vmsd import types as t
 from vmstate.vmsd.declare import nested
@@ -61,7 +61,7 @@ class _Scope:
 class Grower:
     """Builds states of one description; `facts` are those that are told, the others are drawn."""
 
-    def __init__(self, vmsd: VMStateDescription, source: Source, facts: Mapping[str, Any] | None = None) -> None:
+    def __init__(self, vmsd: VMStateDescription, source: ChoiceSource, facts: Mapping[str, Any] | None = None) -> None:
         self.vmsd = vmsd
         self.source = source
         self.told = dict(facts or {})

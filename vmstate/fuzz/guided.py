@@ -18,7 +18,7 @@ from vmstate.fuzz.minimise import spoilt
 from vmstate.fuzz.mutate import applicable, mutate
 from vmstate.fuzz.source import BytesSource
 from vmstate.fuzz.subject import Subject
-from vmstate.fuzz.targets import Target
+from vmstate.fuzz.targets import FuzzTarget
 from vmstate.fuzz.targets.decoder import DecoderTarget
 
 OWN = ("vmstate",)
@@ -28,7 +28,7 @@ class FindingError(Exception):
     """Raised for what a campaign would call a finding."""
 
 
-def entry(subjects: Sequence[Subject], target: Target | None = None) -> Callable[[bytes], None]:
+def entry(subjects: Sequence[Subject], target: FuzzTarget | None = None) -> Callable[[bytes], None]:
     """A function that takes bytes, spoils a subject as they say, and raises `FindingError` where that is a finding."""
     chosen = [(subject, applicable(subject)) for subject in subjects]
     reader = target or DecoderTarget()

@@ -12,10 +12,10 @@ from typing import Any
 
 from vmstate.errors import VMStateError
 from vmstate.fuzz.grow import Grower
-from vmstate.fuzz.source import Source
+from vmstate.fuzz.source import ChoiceSource
 from vmstate.fuzz.subject import (
     Edit,
-    Place,
+    FieldPlace,
     Subject,
     apply,
     counted_by,
@@ -30,7 +30,7 @@ from vmstate.vmsd.data import Data, Value
 from vmstate.vmsd.description import VMStateDescription
 from vmstate.vmsd.expr import Op
 
-Spoil = Callable[[Subject, Place, Source], "tuple[list[Edit], str] | None"]
+Spoil = Callable[[Subject, FieldPlace, ChoiceSource], "tuple[list[Edit], str] | None"]
 """The edits, and what they do in words; None where the place allows no such thing."""
 
 
@@ -79,7 +79,7 @@ class Mutator(Data):
     doc: str
     spoil: Spoil
     framing: bool = False
-    wants: Callable[[Place], bool] | None = None
+    wants: Callable[[FieldPlace], bool] | None = None
     """Which places of these kinds it is for; None: all."""
 
 
@@ -88,7 +88,7 @@ MUTATORS: dict[str, Mutator] = {}
 
 
 def mutator(
-    name: str, *kinds: str, framing: bool = False, wants: Callable[[Place], bool] | None = None
+    name: str, *kinds: str, framing: bool = False, wants: Callable[[FieldPlace], bool] | None = None
 ) -> Callable[[Spoil], Spoil]:
     """Put a function into the table of mutators."""
 
@@ -99,7 +99,7 @@ def mutator(
     return put
 
 
-def mutate(subject: Subject, source: Source, mutators: Sequence[Mutator], most: int = 2) -> list[Mutation]:
+def mutate(subject: Subject, source: ChoiceSource, mutators: Sequence[Mutator], most: int = 2) -> list[Mutation]:
     """One mutation, or a few, of a subject, by mutators that have something to spoil in it."""
     mutations: list[Mutation] = []
     count = 1 if most < 2 or not source.chance(4) else source.integer(2, most)
@@ -112,7 +112,7 @@ def mutate(subject: Subject, source: Source, mutators: Sequence[Mutator], most: 
     return mutations
 
 
-def attempt(subject: Subject, source: Source, chosen: Mutator) -> Mutation | None:
+def attempt(subject: Subject, source: ChoiceSource, chosen: Mutator) -> Mutation | None:
     """A mutation by one mutator, or None where it finds nothing to do."""
     groups = groups_of(subject, chosen)
     if not groups:
@@ -129,11 +129,11 @@ def attempt(subject: Subject, source: Source, chosen: Mutator) -> Mutation | Non
     return Mutation(chosen.name, place.section, place.path, tuple(edits), text, place.label, rules)
 
 
-def groups_of(subject: Subject, chosen: Mutator) -> list[list[Place]]:
+def groups_of(subject: Subject, chosen: Mutator) -> list[list[FieldPlace]]:
     """The places that a mutator is for, those of one field together."""
     cache = subject.groups
     if chosen.name not in cache:
-        groups: dict[str, list[Place]] = {}
+        groups: dict[str, list[FieldPlace]] = {}
         for place in subject.of_kind(*chosen.kinds):
             if chosen.wants is None or chosen.wants(place):
                 groups.setdefault(place.label, []).append(place)
@@ -157,20 +157,20 @@ def _overlap(first: Mutation, second: Mutation) -> bool:
 # What a place can be to the expressions of its description.
 
 
-def _read_as(*roles: str) -> Callable[[Place], bool]:
+def _read_as(*roles: str) -> Callable[[FieldPlace], bool]:
     return lambda place: any(use.role in roles for use in place.uses)
 
 
-def _is_known(place: Place) -> bool:
+def _is_known(place: FieldPlace) -> bool:
     return any(True for use in place.uses for _ in use.constants())
 
 
-def _is_compared(place: Place) -> bool:
+def _is_compared(place: FieldPlace) -> bool:
     kind = place.field.type if place.field is not None else None
     return isinstance(kind, t.Scalar) and kind.rule is not None
 
 
-def _is_bounded(place: Place) -> bool:
+def _is_bounded(place: FieldPlace) -> bool:
     return any(
         isinstance(node, Op) and node.symbol in ("<", "<=", ">", ">=") for use in place.uses for node in use.expr.walk()
     )
@@ -179,7 +179,7 @@ def _is_bounded(place: Place) -> bool:
 # Values.
 
 
-def _written(place: Place, value: int) -> tuple[list[Edit], str] | None:
+def _written(place: FieldPlace, value: int) -> tuple[list[Edit], str] | None:
     signed = is_signed(place)
     bits = place.size * 8
     if signed and value >= 1 << bits - 1:
@@ -191,27 +191,27 @@ def _written(place: Place, value: int) -> tuple[list[Edit], str] | None:
     return [(place.offset, place.end, new)], ""
 
 
-def _to(subject: Subject, place: Place, value: int) -> tuple[list[Edit], str] | None:
+def _to(subject: Subject, place: FieldPlace, value: int) -> tuple[list[Edit], str] | None:
     written = _written(place, value)
     before = subject.value(place)
     return None if written is None or value == before else (written[0], f"{before} -> {value}")
 
 
 @mutator("value.bound", "scalar")
-def _bound(subject: Subject, place: Place, source: Source) -> tuple[list[Edit], str] | None:
+def _bound(subject: Subject, place: FieldPlace, source: ChoiceSource) -> tuple[list[Edit], str] | None:
     """The smallest or largest value that fits, or one beside it."""
     top = (1 << place.size * 8) - 1
     return _to(subject, place, source.choice((0, 1, top >> 1, (top >> 1) + 1, top - 1, top, 0xFF, 0xFFFF & top)))
 
 
 @mutator("value.step", "scalar")
-def _step(subject: Subject, place: Place, source: Source) -> tuple[list[Edit], str] | None:
+def _step(subject: Subject, place: FieldPlace, source: ChoiceSource) -> tuple[list[Edit], str] | None:
     """One more or less, or a page more or less."""
     return _to(subject, place, subject.value(place) + source.choice((1, -1, 2, -2, 0x1000, -0x1000)))
 
 
 @mutator("value.bit", "scalar", "buffer", "array", "bytes")
-def _bit(subject: Subject, place: Place, source: Source) -> tuple[list[Edit], str] | None:
+def _bit(subject: Subject, place: FieldPlace, source: ChoiceSource) -> tuple[list[Edit], str] | None:
     """One bit turned over."""
     byte, bit = source.integer(0, place.size - 1), source.integer(0, 7)
     at = place.offset + byte
@@ -219,20 +219,20 @@ def _bit(subject: Subject, place: Place, source: Source) -> tuple[list[Edit], st
 
 
 @mutator("value.random", "scalar")
-def _random(subject: Subject, place: Place, source: Source) -> tuple[list[Edit], str] | None:
+def _random(subject: Subject, place: FieldPlace, source: ChoiceSource) -> tuple[list[Edit], str] | None:
     """Any value that fits."""
     return _to(subject, place, int.from_bytes(source.data(place.size), "big"))
 
 
 @mutator("value.known", "scalar", wants=_is_known)
-def _near(subject: Subject, place: Place, source: Source) -> tuple[list[Edit], str] | None:
+def _near(subject: Subject, place: FieldPlace, source: ChoiceSource) -> tuple[list[Edit], str] | None:
     """A number that a condition or a rule compares the field with, or one beside it."""
     known = sorted({constant + by for use in place.uses for constant in use.constants() for by in (-1, 0, 1)})
     return _to(subject, place, source.choice(known)) if known else None
 
 
 @mutator("value.other", "scalar")
-def _other(subject: Subject, place: Place, source: Source) -> tuple[list[Edit], str] | None:
+def _other(subject: Subject, place: FieldPlace, source: ChoiceSource) -> tuple[list[Edit], str] | None:
     """The value of another field of the same size in the section."""
     others = [candidate for candidate in _near_by(subject, place) if candidate.size == place.size]
     if not others:
@@ -242,7 +242,7 @@ def _other(subject: Subject, place: Place, source: Source) -> tuple[list[Edit], 
     return None if changed is None else (changed[0], f"{changed[1]}, the value of {donor.path}")
 
 
-def _near_by(subject: Subject, place: Place) -> list[Place]:
+def _near_by(subject: Subject, place: FieldPlace) -> list[FieldPlace]:
     return [
         neighbour
         for neighbour in subject.of_kind("scalar")
@@ -251,7 +251,7 @@ def _near_by(subject: Subject, place: Place) -> list[Place]:
 
 
 @mutator("bool.odd", "bool")
-def _odd(subject: Subject, place: Place, source: Source) -> tuple[list[Edit], str] | None:
+def _odd(subject: Subject, place: FieldPlace, source: ChoiceSource) -> tuple[list[Edit], str] | None:
     """A bool turned over, or a byte that is neither 0 nor 1."""
     before = subject.data[place.offset]
     value = source.choice((1 - min(before, 1), 2, 0x7F, 0x80, 0xFF))
@@ -259,7 +259,7 @@ def _odd(subject: Subject, place: Place, source: Source) -> tuple[list[Edit], st
 
 
 @mutator("padding.odd", "padding")
-def _padding(subject: Subject, place: Place, source: Source) -> tuple[list[Edit], str] | None:
+def _padding(subject: Subject, place: FieldPlace, source: ChoiceSource) -> tuple[list[Edit], str] | None:
     """Padding that is not zero."""
     at = place.offset + source.integer(0, place.size - 1)
     value = source.choice((1, 5, 0x7E, 0xFF))
@@ -267,7 +267,7 @@ def _padding(subject: Subject, place: Place, source: Source) -> tuple[list[Edit]
 
 
 @mutator("bytes.overwritten", "buffer", "array", "bytes")
-def _bytes(subject: Subject, place: Place, source: Source) -> tuple[list[Edit], str] | None:
+def _bytes(subject: Subject, place: FieldPlace, source: ChoiceSource) -> tuple[list[Edit], str] | None:
     """A few bytes somewhere in an array or buffer."""
     size = min(place.size, source.choice((1, 2, 4, 8)))
     at = place.offset + source.integer(0, place.size - size)
@@ -276,7 +276,7 @@ def _bytes(subject: Subject, place: Place, source: Source) -> tuple[list[Edit], 
 
 
 @mutator("equal.differs", "scalar", wants=_is_compared)
-def _equal(subject: Subject, place: Place, source: Source) -> tuple[list[Edit], str] | None:
+def _equal(subject: Subject, place: FieldPlace, source: ChoiceSource) -> tuple[list[Edit], str] | None:
     """A value that QEMU compares with its own, changed."""
     before = subject.value(place)
     return _to(subject, place, source.choice((before + 1, before - 1, 0, before * 2, -1)))
@@ -286,7 +286,7 @@ def _equal(subject: Subject, place: Place, source: Source) -> tuple[list[Edit], 
 
 
 @mutator("count.wrong", "scalar", wants=_read_as("count", "size", "bits", "select"))
-def _count(subject: Subject, place: Place, source: Source) -> tuple[list[Edit], str] | None:
+def _count(subject: Subject, place: FieldPlace, source: ChoiceSource) -> tuple[list[Edit], str] | None:
     """A count or size that is not that of what follows."""
     before, top = subject.value(place), (1 << place.size * 8) - 1
     huge = (top, top >> 1, (top >> 1) + 1, 1 << max(0, place.size * 4), 0x10000 & top, 0x7FFFFFFF & top)
@@ -294,7 +294,7 @@ def _count(subject: Subject, place: Place, source: Source) -> tuple[list[Edit], 
 
 
 @mutator("count.grown", "scalar", wants=_read_as("count", "size"))
-def _grown(subject: Subject, place: Place, source: Source) -> tuple[list[Edit], str] | None:
+def _grown(subject: Subject, place: FieldPlace, source: ChoiceSource) -> tuple[list[Edit], str] | None:
     """A count or size, and as many elements or bytes, more or fewer than there were."""
     counted = counted_by(subject, place)
     before = subject.value(place)
@@ -317,7 +317,7 @@ def _grown(subject: Subject, place: Place, source: Source) -> tuple[list[Edit], 
 
 
 @mutator("rule.edge", "scalar", wants=_read_as("rule", "validate"))
-def _rule(subject: Subject, place: Place, source: Source) -> tuple[list[Edit], str] | None:
+def _rule(subject: Subject, place: FieldPlace, source: ChoiceSource) -> tuple[list[Edit], str] | None:
     """A field that QEMU's rules read, at or beyond what they allow, together with what they compare it with."""
     use = source.choice([use for use in place.uses if use.role in ("rule", "validate")])
     numbers = set(use.constants())
@@ -340,13 +340,13 @@ def _rule(subject: Subject, place: Place, source: Source) -> tuple[list[Edit], s
     return edits, text
 
 
-def _length(subject: Subject, place: Place) -> int:
+def _length(subject: Subject, place: FieldPlace) -> int:
     count = place.field.count if place.field is not None else None
     return count if isinstance(count, int) else len(subject.raw(place))
 
 
 @mutator("rule.index", "scalar", wants=_is_bounded)
-def _index(subject: Subject, place: Place, source: Source) -> tuple[list[Edit], str] | None:
+def _index(subject: Subject, place: FieldPlace, source: ChoiceSource) -> tuple[list[Edit], str] | None:
     """A field that is compared with a number of elements, put at or beyond it."""
     return _to(subject, place, source.choice((0, 1, 2, 3, 4, 5, 8, 9, 10, 11, 63, 64, 65, 1023, 1024, 0xFFFF)))
 
@@ -354,26 +354,26 @@ def _index(subject: Subject, place: Place, source: Source) -> tuple[list[Edit], 
 # Subsections.
 
 
-def _header_of(subject: Subject, place: Place) -> tuple[int, int, int]:
+def _header_of(subject: Subject, place: FieldPlace) -> tuple[int, int, int]:
     """Where the name, the version and the body of a subsection begin."""
     length = subject.data[place.offset + 1]
     return place.offset + 2, place.offset + 2 + length, place.offset + 6 + length
 
 
 @mutator("subsection.dropped", "subsection")
-def _sub_dropped(subject: Subject, place: Place, source: Source) -> tuple[list[Edit], str] | None:
+def _sub_dropped(subject: Subject, place: FieldPlace, source: ChoiceSource) -> tuple[list[Edit], str] | None:
     """A subsection left out."""
     return [(place.offset, place.end, b"")], "left out"
 
 
 @mutator("subsection.twice", "subsection")
-def _sub_twice(subject: Subject, place: Place, source: Source) -> tuple[list[Edit], str] | None:
+def _sub_twice(subject: Subject, place: FieldPlace, source: ChoiceSource) -> tuple[list[Edit], str] | None:
     """A subsection that comes twice."""
     return [(place.end, place.end, subject.raw(place))], "sent twice"
 
 
 @mutator("subsection.order", "subsection")
-def _sub_order(subject: Subject, place: Place, source: Source) -> tuple[list[Edit], str] | None:
+def _sub_order(subject: Subject, place: FieldPlace, source: ChoiceSource) -> tuple[list[Edit], str] | None:
     """Two subsections of one struct in the other order."""
     behind = next((subsection for subsection in subject.of_kind("subsection") if subsection.offset == place.end), None)
     if behind is None or behind.parent != place.parent or behind.number != place.number:
@@ -383,7 +383,7 @@ def _sub_order(subject: Subject, place: Place, source: Source) -> tuple[list[Edi
 
 
 @mutator("subsection.renamed", "subsection")
-def _sub_renamed(subject: Subject, place: Place, source: Source) -> tuple[list[Edit], str] | None:
+def _sub_renamed(subject: Subject, place: FieldPlace, source: ChoiceSource) -> tuple[list[Edit], str] | None:
     """A subsection under a name that nobody has, or another length of its name."""
     name, version, _ = _header_of(subject, place)
     how = source.choice(("last", "first", "longer", "empty", "nul"))
@@ -399,7 +399,7 @@ def _sub_renamed(subject: Subject, place: Place, source: Source) -> tuple[list[E
 
 
 @mutator("subsection.version", "subsection")
-def _sub_version(subject: Subject, place: Place, source: Source) -> tuple[list[Edit], str] | None:
+def _sub_version(subject: Subject, place: FieldPlace, source: ChoiceSource) -> tuple[list[Edit], str] | None:
     """Another version_id of a subsection."""
     _, version, body = _header_of(subject, place)
     before = int.from_bytes(subject.data[version:body], "big")
@@ -408,7 +408,7 @@ def _sub_version(subject: Subject, place: Place, source: Source) -> tuple[list[E
 
 
 @mutator("subsection.moved", "subsection")
-def _sub_moved(subject: Subject, place: Place, source: Source) -> tuple[list[Edit], str] | None:
+def _sub_moved(subject: Subject, place: FieldPlace, source: ChoiceSource) -> tuple[list[Edit], str] | None:
     """A subsection in front of, or behind, another struct's."""
     others = [
         subsection
@@ -424,7 +424,7 @@ def _sub_moved(subject: Subject, place: Place, source: Source) -> tuple[list[Edi
 
 
 @mutator("subsection.added", "subsection", "payload")
-def _sub_added(subject: Subject, place: Place, source: Source) -> tuple[list[Edit], str] | None:
+def _sub_added(subject: Subject, place: FieldPlace, source: ChoiceSource) -> tuple[list[Edit], str] | None:
     """A subsection that the description has and the stream had not."""
     part = subject.parts[place.number]
     vmsd = place.vmsd if place.kind == "subsection" else part.vmsd
@@ -448,7 +448,7 @@ def _sub_added(subject: Subject, place: Place, source: Source) -> tuple[list[Edi
     return [(at, at, header + body)], f"subsection {sub.vmsd.name} added"
 
 
-def _grown_body(vmsd: VMStateDescription, source: Source, facts: dict[str, Any]) -> bytes | None:
+def _grown_body(vmsd: VMStateDescription, source: ChoiceSource, facts: dict[str, Any]) -> bytes | None:
     """A body for a subsection by itself; None where it reads the struct around it."""
     try:
         grown = Grower(vmsd, source, facts).grow(vmsd.version_id)
@@ -458,7 +458,7 @@ def _grown_body(vmsd: VMStateDescription, source: Source, facts: dict[str, Any])
 
 
 @mutator("subsection.unknown", "subsection", "payload")
-def _sub_unknown(subject: Subject, place: Place, source: Source) -> tuple[list[Edit], str] | None:
+def _sub_unknown(subject: Subject, place: FieldPlace, source: ChoiceSource) -> tuple[list[Edit], str] | None:
     """A subsection that no description has, under the name of the struct that it follows."""
     part = subject.parts[place.number]
     vmsd = place.vmsd if place.kind == "subsection" else part.vmsd
@@ -473,21 +473,21 @@ def _sub_unknown(subject: Subject, place: Place, source: Source) -> tuple[list[E
 
 
 @mutator("section.version", "version_id")
-def _version(subject: Subject, place: Place, source: Source) -> tuple[list[Edit], str] | None:
+def _version(subject: Subject, place: FieldPlace, source: ChoiceSource) -> tuple[list[Edit], str] | None:
     """Another version_id of a section."""
     before = subject.value(place)
     return _to(subject, place, source.choice((before + 1, before - 1, 0, 1, 0xFF, 0x100 + before, 0x7FFFFFFF)))
 
 
 @mutator("section.instance", "instance_id")
-def _instance(subject: Subject, place: Place, source: Source) -> tuple[list[Edit], str] | None:
+def _instance(subject: Subject, place: FieldPlace, source: ChoiceSource) -> tuple[list[Edit], str] | None:
     """Another instance_id."""
     before = subject.value(place)
     return _to(subject, place, source.choice((before + 1, 0, 1, 0x80000000, 0xFFFFFFFF)))
 
 
 @mutator("section.name", "idstr")
-def _name(subject: Subject, place: Place, source: Source) -> tuple[list[Edit], str] | None:
+def _name(subject: Subject, place: FieldPlace, source: ChoiceSource) -> tuple[list[Edit], str] | None:
     """Another idstr: one that nothing has, one that is no text, an empty one, or that of another section."""
     old = subject.raw(place)[1:]
     others = [part.name.encode() for part in subject.parts if part.name.encode() != old]
@@ -496,7 +496,7 @@ def _name(subject: Subject, place: Place, source: Source) -> tuple[list[Edit], s
 
 
 @mutator("section.id", "section_id")
-def _section_id(subject: Subject, place: Place, source: Source) -> tuple[list[Edit], str] | None:
+def _section_id(subject: Subject, place: FieldPlace, source: ChoiceSource) -> tuple[list[Edit], str] | None:
     """Another section_id, in header and footer alike."""
     before = subject.value(place)
     section_id = source.choice((before + 1, 0, 0xFFFFFFFF, source.choice(subject.parts).number))
@@ -510,7 +510,7 @@ def _section_id(subject: Subject, place: Place, source: Source) -> tuple[list[Ed
 
 
 @mutator("section.kind", "mark", framing=True)
-def _kind(subject: Subject, place: Place, source: Source) -> tuple[list[Edit], str] | None:
+def _kind(subject: Subject, place: FieldPlace, source: ChoiceSource) -> tuple[list[Edit], str] | None:
     """Another kind of part."""
     before = subject.data[place.offset]
     after = source.choice((0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 0x7E, 0xFF))
@@ -518,19 +518,19 @@ def _kind(subject: Subject, place: Place, source: Source) -> tuple[list[Edit], s
 
 
 @mutator("section.dropped", "section")
-def _dropped(subject: Subject, place: Place, source: Source) -> tuple[list[Edit], str] | None:
+def _dropped(subject: Subject, place: FieldPlace, source: ChoiceSource) -> tuple[list[Edit], str] | None:
     """A section left out."""
     return [(place.offset, place.end, b"")], "left out"
 
 
 @mutator("section.twice", "section")
-def _twice(subject: Subject, place: Place, source: Source) -> tuple[list[Edit], str] | None:
+def _twice(subject: Subject, place: FieldPlace, source: ChoiceSource) -> tuple[list[Edit], str] | None:
     """A section that comes twice."""
     return [(place.end, place.end, subject.raw(place))], "sent twice"
 
 
 @mutator("section.order", "section")
-def _order(subject: Subject, place: Place, source: Source) -> tuple[list[Edit], str] | None:
+def _order(subject: Subject, place: FieldPlace, source: ChoiceSource) -> tuple[list[Edit], str] | None:
     """A section in front of another."""
     others = [section for section in subject.of_kind("section") if section.end <= place.offset]
     if not others:
@@ -541,7 +541,7 @@ def _order(subject: Subject, place: Place, source: Source) -> tuple[list[Edit], 
 
 
 @mutator("footer.wrong", "footer")
-def _footer(subject: Subject, place: Place, source: Source) -> tuple[list[Edit], str] | None:
+def _footer(subject: Subject, place: FieldPlace, source: ChoiceSource) -> tuple[list[Edit], str] | None:
     """A footer of another section, none at all, or another mark."""
     how = source.choice(("id", "none", "mark", "twice"))
     raw = subject.raw(place)
@@ -558,7 +558,7 @@ def _footer(subject: Subject, place: Place, source: Source) -> tuple[list[Edit],
 
 
 @mutator("payload.cut", "payload", framing=True)
-def _cut(subject: Subject, place: Place, source: Source) -> tuple[list[Edit], str] | None:
+def _cut(subject: Subject, place: FieldPlace, source: ChoiceSource) -> tuple[list[Edit], str] | None:
     """Bytes of a state left out."""
     if place.size == 0:
         return None
@@ -568,7 +568,7 @@ def _cut(subject: Subject, place: Place, source: Source) -> tuple[list[Edit], st
 
 
 @mutator("payload.inserted", "payload", framing=True)
-def _inserted(subject: Subject, place: Place, source: Source) -> tuple[list[Edit], str] | None:
+def _inserted(subject: Subject, place: FieldPlace, source: ChoiceSource) -> tuple[list[Edit], str] | None:
     """Bytes put into a state."""
     new = source.data(source.integer(1, 8))
     at = place.offset + source.integer(0, place.size)
@@ -576,7 +576,7 @@ def _inserted(subject: Subject, place: Place, source: Source) -> tuple[list[Edit
 
 
 @mutator("payload.repeated", "payload", framing=True)
-def _repeated(subject: Subject, place: Place, source: Source) -> tuple[list[Edit], str] | None:
+def _repeated(subject: Subject, place: FieldPlace, source: ChoiceSource) -> tuple[list[Edit], str] | None:
     """Bytes of a state that come twice."""
     if place.size == 0:
         return None
@@ -586,28 +586,28 @@ def _repeated(subject: Subject, place: Place, source: Source) -> tuple[list[Edit
 
 
 @mutator("stream.cut", "end", framing=True)
-def _stream_cut(subject: Subject, place: Place, source: Source) -> tuple[list[Edit], str] | None:
+def _stream_cut(subject: Subject, place: FieldPlace, source: ChoiceSource) -> tuple[list[Edit], str] | None:
     """A stream that ends early."""
     at = source.integer(0, place.end - 1)
     return [(at, len(subject.data), b"")], f"cut at {at:#x}"
 
 
 @mutator("stream.appended", "end", framing=True)
-def _appended(subject: Subject, place: Place, source: Source) -> tuple[list[Edit], str] | None:
+def _appended(subject: Subject, place: FieldPlace, source: ChoiceSource) -> tuple[list[Edit], str] | None:
     """Bytes behind the end."""
     new = source.choice((b"\0", b"\6\0\0\0\0", b"\6\xff\xff\xff\xff", b"\6\0\0\0\2{}", source.data(8)))
     return [(len(subject.data), len(subject.data), new)], f"{new.hex()} behind the end"
 
 
 @mutator("header.wrong", "header", framing=True)
-def _header(subject: Subject, place: Place, source: Source) -> tuple[list[Edit], str] | None:
+def _header(subject: Subject, place: FieldPlace, source: ChoiceSource) -> tuple[list[Edit], str] | None:
     """Another magic, or another version of the stream format."""
     new = source.choice((b"QEVM", b"QEVN", bytes((0, 0, 0, 2)), bytes((0, 0, 0, 4)), b"\0\0\0\3"))
     return [(place.offset, place.end, new)], f"{subject.raw(place).hex()} -> {new.hex()}"
 
 
 @mutator("vmdesc.wrong", "vmdesc", framing=True)
-def _vmdesc(subject: Subject, place: Place, source: Source) -> tuple[list[Edit], str] | None:
+def _vmdesc(subject: Subject, place: FieldPlace, source: ChoiceSource) -> tuple[list[Edit], str] | None:
     """A vmdesc of another length, or with another byte in its text."""
     if source.chance(2):
         length = int.from_bytes(subject.data[place.offset + 1 : place.offset + 5], "big")
@@ -619,7 +619,7 @@ def _vmdesc(subject: Subject, place: Place, source: Source) -> tuple[list[Edit],
 
 
 @mutator("command.added", "section", "end")
-def _command(subject: Subject, place: Place, source: Source) -> tuple[list[Edit], str] | None:
+def _command(subject: Subject, place: FieldPlace, source: ChoiceSource) -> tuple[list[Edit], str] | None:
     """A command in front of a section, of the right length or another."""
     number = source.choice((*CommandType, 12, 0xFFFF))
     size = source.choice((0, 1, 4, 8, 12, 16))
@@ -628,7 +628,7 @@ def _command(subject: Subject, place: Place, source: Source) -> tuple[list[Edit]
 
 
 @mutator("command.wrong", "command")
-def _command_wrong(subject: Subject, place: Place, source: Source) -> tuple[list[Edit], str] | None:
+def _command_wrong(subject: Subject, place: FieldPlace, source: ChoiceSource) -> tuple[list[Edit], str] | None:
     """Another number or length of a command."""
     at = place.offset + source.choice((1, 3))
     new = source.choice((0, 1, 3, 7, 12, 0xFFFF)).to_bytes(2, "big")
@@ -639,7 +639,7 @@ def _command_wrong(subject: Subject, place: Place, source: Source) -> tuple[list
 
 
 @mutator("ram.flags", "ram header")
-def _ram_flags(subject: Subject, place: Place, source: Source) -> tuple[list[Edit], str] | None:
+def _ram_flags(subject: Subject, place: FieldPlace, source: ChoiceSource) -> tuple[list[Edit], str] | None:
     """Other flags in the header of a page."""
     before = int.from_bytes(subject.raw(place), "big")
     flag = source.choice((0x01, 0x02, 0x04, 0x08, 0x10, 0x20, 0x40, 0x80, 0x100, 0x200, 0x400, 0x800))
@@ -647,7 +647,7 @@ def _ram_flags(subject: Subject, place: Place, source: Source) -> tuple[list[Edi
 
 
 @mutator("ram.address", "ram header")
-def _ram_address(subject: Subject, place: Place, source: Source) -> tuple[list[Edit], str] | None:
+def _ram_address(subject: Subject, place: FieldPlace, source: ChoiceSource) -> tuple[list[Edit], str] | None:
     """Another address of a page, inside its block or far out of it."""
     before = int.from_bytes(subject.raw(place), "big")
     flags = before & 0xFFF
@@ -657,7 +657,7 @@ def _ram_address(subject: Subject, place: Place, source: Source) -> tuple[list[E
 
 
 @mutator("ram.total", "ram total")
-def _ram_total(subject: Subject, place: Place, source: Source) -> tuple[list[Edit], str] | None:
+def _ram_total(subject: Subject, place: FieldPlace, source: ChoiceSource) -> tuple[list[Edit], str] | None:
     """Another sum of the lengths of all blocks."""
     before = int.from_bytes(subject.raw(place), "big")
     after = source.choice((before + 4096, before - 4096, 4, (1 << 63) | 4)) & (1 << 64) - 1
@@ -665,7 +665,7 @@ def _ram_total(subject: Subject, place: Place, source: Source) -> tuple[list[Edi
 
 
 @mutator("ram.length", "ram length")
-def _ram_length(subject: Subject, place: Place, source: Source) -> tuple[list[Edit], str] | None:
+def _ram_length(subject: Subject, place: FieldPlace, source: ChoiceSource) -> tuple[list[Edit], str] | None:
     """Another length of a block."""
     before = int.from_bytes(subject.raw(place), "big")
     after = source.choice((before + 4096, before - 4096, before + 1, 0, 1 << 63, (1 << 64) - 1)) & (1 << 64) - 1
@@ -673,7 +673,7 @@ def _ram_length(subject: Subject, place: Place, source: Source) -> tuple[list[Ed
 
 
 @mutator("ram.name", "ram name")
-def _ram_name(subject: Subject, place: Place, source: Source) -> tuple[list[Edit], str] | None:
+def _ram_name(subject: Subject, place: FieldPlace, source: ChoiceSource) -> tuple[list[Edit], str] | None:
     """Another name of a block."""
     old = subject.raw(place)[1:]
     new = source.choice((old[:-1] + b"?", b"", old + b"x", b"\xff" + old[1:]))[:255]
@@ -681,7 +681,7 @@ def _ram_name(subject: Subject, place: Place, source: Source) -> tuple[list[Edit
 
 
 @mutator("ram.block", "ram block")
-def _ram_block(subject: Subject, place: Place, source: Source) -> tuple[list[Edit], str] | None:
+def _ram_block(subject: Subject, place: FieldPlace, source: ChoiceSource) -> tuple[list[Edit], str] | None:
     """A block of the list left out, or sent twice."""
     if source.chance(2):
         return [(place.offset, place.end, b"")], "left out"
@@ -689,7 +689,7 @@ def _ram_block(subject: Subject, place: Place, source: Source) -> tuple[list[Edi
 
 
 @mutator("ram.record", "ram pages", "ram block")
-def _ram_record(subject: Subject, place: Place, source: Source) -> tuple[list[Edit], str] | None:
+def _ram_record(subject: Subject, place: FieldPlace, source: ChoiceSource) -> tuple[list[Edit], str] | None:
     """A record put in: of an unknown kind, of pages without a block, a second list of blocks, the end."""
     new = source.choice(
         (
@@ -708,7 +708,7 @@ def _ram_record(subject: Subject, place: Place, source: Source) -> tuple[list[Ed
 
 
 @mutator("ram.fill", "ram pages")
-def _ram_fill(subject: Subject, place: Place, source: Source) -> tuple[list[Edit], str] | None:
+def _ram_fill(subject: Subject, place: FieldPlace, source: ChoiceSource) -> tuple[list[Edit], str] | None:
     """The last byte of a run of pages: of zero pages the byte that each is filled with."""
     value = source.choice((1, 0x7F, 0xFF))
     return [(place.end - 1, place.end, bytes((value,)))], f"last byte -> {value}"

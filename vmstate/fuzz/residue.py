@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from vmstate.errors import VMStateError
-from vmstate.fuzz.source import Source
+from vmstate.fuzz.source import ChoiceSource
 from vmstate.vmsd import types as t
 from vmstate.vmsd.description import TraceEntry, VMStateDescription
 from vmstate.vmsd.state import facts_of, meta_of
@@ -14,7 +14,7 @@ MOST = 4
 """Places of a state that are given odd bytes."""
 
 
-def odd_bytes(vmsd: VMStateDescription, state: Any, source: Source) -> Any:
+def odd_bytes(vmsd: VMStateDescription, state: Any, source: ChoiceSource) -> Any:
     """The state read from bytes of itself in which bools are not 0 or 1 and padding is not zero."""
     meta = meta_of(state)
     version = vmsd.version_id if meta is None or meta.version_id is None else meta.version_id

@@ -1,7 +1,8 @@
 """Where choices come from: a generator of random numbers, hypothesis, or the bytes of a coverage-guided fuzzer.
 
-What builds states and what mutates streams asks a `Source` and does not know which it is. So one body of code serves
-the campaigns (fast, reproducible from a seed), the strategies of hypothesis (which shrink) and atheris (which steers).
+What builds states and what mutates streams asks a `ChoiceSource` and does not know which it is. So one body of code
+serves the campaigns (fast, reproducible from a seed), the strategies of hypothesis (which shrink) and atheris (which
+steers).
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from typing import Any, Protocol, TypeVar
 T = TypeVar("T")
 
 
-class Source(Protocol):
+class ChoiceSource(Protocol):
     """Choices, one after the other."""
 
     def integer(self, low: int, high: int) -> int:

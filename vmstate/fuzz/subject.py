@@ -47,7 +47,7 @@ Edit = tuple[int, int, bytes]
 """From, to, and what stands there instead."""
 
 
-class Place(Data):
+class FieldPlace(Data):
     """Something in a stream that can be changed.
 
     `kind` is what it is ("scalar", "bool", "buffer", "array", "padding", "bytes", "struct", "subsection", or a part of
@@ -125,24 +125,24 @@ class Subject:
         text = find_vmdesc(memoryview(data)) if vmdesc is None else None
         self.described = vmdesc or (NOTHING_DESCRIBED if text is None else read_vmdesc(text))
         self.parts: list[Part] = []
-        self.places: list[Place] = []
+        self.places: list[FieldPlace] = []
         self.head = 8
         """The bytes in front of the first part: the header, and the configuration if there is one."""
         self._cut()
-        self.groups: dict[str, list[list[Place]]] = {}
-        self._by_kind: dict[str, list[Place]] = {}
+        self.groups: dict[str, list[list[FieldPlace]]] = {}
+        self._by_kind: dict[str, list[FieldPlace]] = {}
         for place in self.places:
             self._by_kind.setdefault(place.kind, []).append(place)
-        self._by_path: dict[tuple[int, str], Place] | None = None
+        self._by_path: dict[tuple[int, str], FieldPlace] | None = None
 
     def __repr__(self) -> str:
         return f"<Subject {self.name!r} of {len(self.data)} bytes, {len(self.places)} places>"
 
-    def of_kind(self, *kinds: str) -> list[Place]:
+    def of_kind(self, *kinds: str) -> list[FieldPlace]:
         """The places of some kinds."""
         return [place for kind in kinds for place in self._by_kind.get(kind, ())]
 
-    def at(self, number: int, path: str) -> Place | None:
+    def at(self, number: int, path: str) -> FieldPlace | None:
         """The place of a path in a section."""
         if self._by_path is None:
             self._by_path = {}
@@ -151,11 +151,11 @@ class Subject:
                     self._by_path.setdefault((place.number, place.path), place)
         return self._by_path.get((number, path))
 
-    def raw(self, place: Place) -> bytes:
+    def raw(self, place: FieldPlace) -> bytes:
         """The bytes of a place."""
         return self.data[place.offset : place.end]
 
-    def value(self, place: Place) -> int:
+    def value(self, place: FieldPlace) -> int:
         """The number that stands at a place, big-endian but for a field that is not."""
         return int.from_bytes(self.raw(place), order_of(place), signed=is_signed(place))
 
@@ -193,7 +193,7 @@ class Subject:
                 self._around(event)
 
     def _add(self, kind: str, section: str | None, path: str, offset: int, size: int, **more: Any) -> None:
-        self.places.append(Place(kind, section, path, offset, size, **more))
+        self.places.append(FieldPlace(kind, section, path, offset, size, **more))
 
     def _around(self, event: Event) -> None:
         if isinstance(event, Header):
@@ -331,14 +331,14 @@ def kind_of(field: Field, size: int) -> str | None:
     return "struct" if isinstance(kind, t.Struct) else "bytes"
 
 
-def order_of(place: Place) -> Any:
+def order_of(place: FieldPlace) -> Any:
     """The byte order of a number."""
     kind = place.field.type if place.field is not None else None
     # The orders of a host and of a device are little-endian on every seed that a QEMU of today writes.
     return "big" if not isinstance(kind, t.Scalar) or kind.order == ">" else "little"
 
 
-def is_signed(place: Place) -> bool:
+def is_signed(place: FieldPlace) -> bool:
     """Whether a number can be negative."""
     kind = place.field.type if place.field is not None else None
     return isinstance(kind, t.Scalar) and kind.code.islower()
@@ -420,7 +420,7 @@ def apply(data: bytes, edits: Iterable[Edit]) -> bytes:
     return b"".join(out)
 
 
-def scopes(subject: Subject, place: Place, expr: Any) -> Iterator[Place]:
+def scopes(subject: Subject, place: FieldPlace, expr: Any) -> Iterator[FieldPlace]:
     """The other places of the same struct that an expression reads."""
     for ref in expr.refs_:
         if ref.base_ != "this" or len(ref.names_) != 1:
@@ -430,9 +430,9 @@ def scopes(subject: Subject, place: Place, expr: Any) -> Iterator[Place]:
             yield referred
 
 
-def counted_by(subject: Subject, place: Place) -> Sequence[Place]:
+def counted_by(subject: Subject, place: FieldPlace) -> Sequence[FieldPlace]:
     """The arrays and buffers that a field is the count or size of, and nothing else decides."""
-    places: list[Place] = []
+    places: list[FieldPlace] = []
     for use in place.uses:
         if use.role not in ("count", "size") or place.vmsd is None:
             continue

@@ -6,7 +6,7 @@ from vmstate.lazy import names_on_demand
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from vmstate.lab.incoming import Destination, Outcome, load_into_qemu
+    from vmstate.lab.incoming import Outcome, QemuDestination, load_into_qemu
     from vmstate.lab.live import Sink, send
     from vmstate.lab.refusal import explain_refusal
     from vmstate.lab.target import target_of
@@ -16,11 +16,11 @@ if TYPE_CHECKING:
     from vmstate.qemu.provenance import read_provenance
 
 __all__ = [
-    "Destination",
     "Machine",
     "Monitor",
     "Outcome",
     "Qemu",
+    "QemuDestination",
     "Sink",
     "capture_machine",
     "capture_running",
@@ -39,7 +39,7 @@ if not TYPE_CHECKING:
         globals(),
         {
             "vmstate.qemu.capture": ("capture_machine", "capture_running", "capture_started"),
-            "vmstate.lab.incoming": ("Destination", "Outcome", "load_into_qemu"),
+            "vmstate.lab.incoming": ("QemuDestination", "Outcome", "load_into_qemu"),
             "vmstate.lab.live": ("Sink", "send"),
             "vmstate.qemu.machine": ("Machine", "Qemu", "find_qemu"),
             "vmstate.qemu.monitor": ("Monitor",),

@@ -15,7 +15,7 @@ from typing import IO, Any
 
 from vmstate.errors import MachineError, StreamError, VMStateError
 from vmstate.files import PIECE
-from vmstate.lab.refusal import Place, explain_refusal, words_of
+from vmstate.lab.refusal import RefusalPlace, explain_refusal, words_of
 from vmstate.qemu.machine import MONITOR, Machine, Qemu
 from vmstate.qemu.memory import backend_words, has_backend, with_paths
 from vmstate.qemu.migration import set_capabilities
@@ -55,7 +55,7 @@ class Outcome(Data):
     accepted: bool
     status: str | None
     error: str | None
-    places: tuple[Place, ...]
+    places: tuple[RefusalPlace, ...]
     qemu_version: str
     argv: tuple[str, ...]
 
@@ -74,7 +74,7 @@ class Outcome(Data):
         }
 
 
-class Destination:
+class QemuDestination:
     """A QEMU that takes a stream: `machine` is there from the start, `feed` gives it the stream.
 
     `argv` is its command line without -incoming; None takes that of the provenance beside the stream, or beside the
@@ -150,7 +150,7 @@ class Destination:
         reason = error or words_of(self.machine.output) or "QEMU ended without a word"
         places = explain_refusal(self.source, self.machine.output)
         if self._lacks_memory:
-            places.append(Place("ram", None, None, NO_MEMORY))
+            places.append(RefusalPlace("ram", None, None, NO_MEMORY))
         return Outcome(False, None, reason, tuple(places), version, self.argv)
 
     def _write(self, pipe: IO[bytes]) -> None:
@@ -218,7 +218,7 @@ class Destination:
             self.writing = -1
         self.source.close()
 
-    def __enter__(self) -> Destination:
+    def __enter__(self) -> QemuDestination:
         return self
 
     def __exit__(self, *exc: object) -> None:
@@ -311,6 +311,9 @@ def load_into_qemu(
     qemu: Qemu | None = None,
     limit: float = LIMIT,
 ) -> Outcome:
-    """Load a stream into a QEMU that is started for it and ended afterwards; what became of it. See `Destination`."""
-    with Destination(path, argv, origin=origin, qemu=qemu, limit=limit) as destination:
+    """Load a stream into a QEMU that is started for it and ended afterwards; what became of it.
+
+    The arguments are those of `QemuDestination`.
+    """
+    with QemuDestination(path, argv, origin=origin, qemu=qemu, limit=limit) as destination:
         return destination.feed()

@@ -27,7 +27,7 @@ from vmstate.vmsd.path import resolve
 from vmstate.vmsd.state import is_state
 
 
-class Place(Value):
+class RefusalPlace(Value):
     """Where in a stream a refusal is: section (idstr), path of a value in it, absolute offset; what there is to say.
 
     `another_machine` is true where the destination is not the machine that was saved: another machine type, a device
@@ -74,7 +74,7 @@ _COMMAND = re.compile(r"MIG_CMD (0x[0-9a-f]+) unknown")
 _WARNING = re.compile(r"\bwarning: ")
 
 
-def explain_refusal(source: Input | Stream, output: str) -> list[Place]:
+def explain_refusal(source: Input | Stream, output: str) -> list[RefusalPlace]:
     """What QEMU's words about a load that failed mean in the stream. The source stays open."""
     if isinstance(source, Stream):
         return list(_places(source, output))
@@ -86,14 +86,14 @@ def explain_refusal(source: Input | Stream, output: str) -> list[Place]:
         stream = load(source.data)
     except VMStateError as error:
         return [
-            Place(
+            RefusalPlace(
                 error.section or "the stream", error.path, error.offset, f"cannot be read here either: {error.message}"
             )
         ]
     return list(_places(stream, output))
 
 
-def _places(stream: Stream, output: str) -> Iterator[Place]:
+def _places(stream: Stream, output: str) -> Iterator[RefusalPlace]:
     machine = _machine_place(output)
     if machine is not None:
         yield machine
@@ -108,23 +108,23 @@ def _places(stream: Stream, output: str) -> Iterator[Place]:
         if ram:
             yield from _ram_place(stream, ram["name"], ram.groupdict().get("size"))
         elif section is not None:
-            yield Place(section.name, None, section.offset, "the destination stopped in this section")
+            yield RefusalPlace(section.name, None, section.offset, "the destination stopped in this section")
         yield from _broken_rules([candidate for candidate in stream.sections if not candidate.is_ram])
         return
     unknown, version = _UNKNOWN.search(output), _VERSION.search(output)
     if unknown:
         text = f"the destination has no such device, or no instance {unknown[2]} of it"
-        yield Place(section.name, None, section.offset, text, another_machine=True)
+        yield RefusalPlace(section.name, None, section.offset, text, another_machine=True)
         return
     if version:
         text = f"the stream has version {version[1]}, the destination knows no later than {version[3]}"
-        yield Place(section.name, None, section.offset, text)
+        yield RefusalPlace(section.name, None, section.offset, text)
         return
     too_new = _TOO_NEW.search(output)
     if too_new:
         path, offset = _subsection(section, too_new[1])
         text = f"{too_new[1]} has version {too_new[2]}, the destination knows no later than {too_new[3]}"
-        yield Place(section.name, path, offset, text)
+        yield RefusalPlace(section.name, path, offset, text)
         return
     broken = list(_broken_rules([section]))
     named = [*_config_places(section, output), *_feature_places(section, output), *_queue_places(section, output)]
@@ -139,16 +139,16 @@ def _places(stream: Stream, output: str) -> Iterator[Place]:
             text = "the destination reads this section as shorter or longer than it is"
             if section.problem is not None or section.described_by == "none":
                 text += f"; {section.problem or 'nothing describes it here'}"
-        yield Place(section.name, None, section.offset, text)
+        yield RefusalPlace(section.name, None, section.offset, text)
 
 
-def _machine_place(output: str) -> Place | None:
+def _machine_place(output: str) -> RefusalPlace | None:
     """Machine types that differ, where QEMU says so."""
     machine = _MACHINE.search(output)
     if machine is None:
         return None
     text = f"the stream is of machine type {machine[1]!r}, the destination of {machine[2]!r}"
-    return Place("configuration", "name", None, text, another_machine=True)
+    return RefusalPlace("configuration", "name", None, text, another_machine=True)
 
 
 def _named_section(stream: Stream, output: str) -> Section | None:
@@ -177,7 +177,7 @@ def _subsection(section: Section, name: str) -> tuple[str | None, int]:
     return None, section.offset
 
 
-def _field_place(section: Section, output: str) -> Place | None:
+def _field_place(section: Section, output: str) -> RefusalPlace | None:
     """The field that QEMU says it could not load: the innermost, which it says first."""
     if section.vmsd is None:
         return None
@@ -193,21 +193,21 @@ def _field_place(section: Section, output: str) -> Place | None:
         for path, entry in section.trace().items():
             if any(entry.field is field for field in fields):
                 text = f"the destination could not load {vmsd_name}:{field_name}, which is here"
-                return Place(section.name, path, entry.offset, text)
+                return RefusalPlace(section.name, path, entry.offset, text)
     return None
 
 
-def _broken_rules(sections: list[Section]) -> Iterator[Place]:
+def _broken_rules(sections: list[Section]) -> Iterator[RefusalPlace]:
     for section in sections:
         findings = [finding for finding in check(section) if finding.severity == "error"]
         places = section.trace() if findings else {}
         for finding in findings:
             entry = places.get(finding.path or "")
             offset = section.offset if entry is None else entry.offset
-            yield Place(section.name, finding.path, offset, f"{finding.message} [{finding.rule}]")
+            yield RefusalPlace(section.name, finding.path, offset, f"{finding.message} [{finding.rule}]")
 
 
-def _ram_place(stream: Stream, name: str, size: str | None) -> Iterator[Place]:
+def _ram_place(stream: Stream, name: str, size: str | None) -> Iterator[RefusalPlace]:
     """A RAM block that QEMU names; `size` is that of the destination's, where it says one."""
     for section in stream.sections:
         for block in section.state.blocks if section.is_ram else ():
@@ -215,11 +215,11 @@ def _ram_place(stream: Stream, name: str, size: str | None) -> Iterator[Place]:
                 counterpart = "has none of that name" if size is None else f"one of {size} bytes"
                 length = f"{block.used_length:#x}"
                 text = f"the stream has a RAM block {name!r} of {length} bytes, the destination {counterpart}"
-                yield Place(section.name, name, block.offset, text, another_machine=True)
+                yield RefusalPlace(section.name, name, block.offset, text, another_machine=True)
                 return
 
 
-def _command_place(stream: Stream, number: int) -> Iterator[Place]:
+def _command_place(stream: Stream, number: int) -> Iterator[RefusalPlace]:
     """A command of the stream that the destination does not know."""
     for part in stream.parts:
         if isinstance(part, Command) and part.command == number:
@@ -227,11 +227,11 @@ def _command_place(stream: Stream, number: int) -> Iterator[Place]:
             text = "the destination does not know this command"
             if since is not None:
                 text += f", which QEMU has from {since} on"
-            yield Place(f"the command {part.name}", None, part.offset, text)
+            yield RefusalPlace(f"the command {part.name}", None, part.offset, text)
             return
 
 
-def _config_places(section: Section, output: str) -> Iterator[Place]:
+def _config_places(section: Section, output: str) -> Iterator[RefusalPlace]:
     """The byte of a PCI configuration space that QEMU names, in those of the section that have the value it read."""
     for match in _CONFIG.finditer(output):
         at, read, expected = int(match[1], 16), int(match[2], 16), int(match[3], 16)
@@ -241,10 +241,10 @@ def _config_places(section: Section, output: str) -> Iterator[Place]:
                     f"byte {at:#x} of the PCI configuration space ({Masks(config).name_of(at)}) is {read:#04x} in the "
                     f"stream and {expected:#04x} on the destination, where the guest cannot have written it"
                 )
-                yield Place(section.name, f"{path}[{at:#x}]", place_of_config(section, path, field, at), text)
+                yield RefusalPlace(section.name, f"{path}[{at:#x}]", place_of_config(section, path, field, at), text)
 
 
-def _feature_places(section: Section, output: str) -> Iterator[Place]:
+def _feature_places(section: Section, output: str) -> Iterator[RefusalPlace]:
     """The features, by name, that the driver accepted and the destination does not offer."""
     match = _FEATURES.search(output)
     known = destination_rules(section.name).features
@@ -256,10 +256,10 @@ def _feature_places(section: Section, output: str) -> Iterator[Place]:
     entry = reading.trace.get(path)
     if missing:
         text = f"the driver accepted what the destination does not offer: {named(known, missing)}"
-        yield Place(section.name, path, section.offset if entry is None else entry.offset, text)
+        yield RefusalPlace(section.name, path, section.offset if entry is None else entry.offset, text)
 
 
-def _queue_places(section: Section, output: str) -> Iterator[Place]:
+def _queue_places(section: Section, output: str) -> Iterator[RefusalPlace]:
     """The virtqueue that QEMU names."""
     match = _QUEUE.search(output)
     if match is None or section.vmsd is None:
@@ -271,4 +271,4 @@ def _queue_places(section: Section, output: str) -> Iterator[Place]:
         text = "the index does not go with the rings in the guest's memory"
         if too_large:
             text = "the queue is larger than that of the destination"
-        yield Place(section.name, path, entry.offset, f"{text}: {match[2].strip()}")
+        yield RefusalPlace(section.name, path, entry.offset, f"{text}: {match[2].strip()}")

@@ -26,7 +26,7 @@ from vmstate.early.streams import DevicePlan, apply_record, describe_again, plan
 from vmstate.errors import MachineError, VMStateError
 from vmstate.files import write_atomic
 from vmstate.lab.guest import READY, Guest
-from vmstate.lab.incoming import Destination
+from vmstate.lab.incoming import QemuDestination
 from vmstate.lab.network import HOST, OwnNetwork, no_tap
 from vmstate.qemu.capture import capture_machine, capture_started
 from vmstate.qemu.machine import Machine, Qemu, find_qemu
@@ -151,7 +151,7 @@ class Loaded(Value):
         return self.console and self.network
 
 
-class Result(Data):
+class ActionResult(Data):
     """What became of an action.
 
     `left_out` says why it was not tried; then there is nothing else. `devices` have the plans, `record_bytes` is the
@@ -235,28 +235,28 @@ class Laboratory:
     def __exit__(self, *exc: object) -> None:
         self.close()
 
-    def study(self, actions: Iterable[Action] = ACTIONS) -> Iterator[Result]:
+    def study(self, actions: Iterable[Action] = ACTIONS) -> Iterator[ActionResult]:
         """Try each action. Raises `VMStateError` where the guest does not even boot."""
         for action in actions:
             yield self.one(action)
 
-    def one(self, action: Action) -> Result:
+    def one(self, action: Action) -> ActionResult:
         """Try one action."""
         begun = time.monotonic()
         base = self._base(action.pairs)
         if isinstance(base, str):
-            return Result(action.name, action.what, left_out=base)
+            return ActionResult(action.name, action.what, left_out=base)
         early, final, record = (self.folder / f"{action.name}.{part}" for part in ("early.mig", "final.mig", "record"))
         try:
             version = self._source(action, base, early, final)
         except _NotDone as reason:
-            return Result(action.name, action.what, left_out=str(reason))
+            return ActionResult(action.name, action.what, left_out=str(reason))
         with load(early) as early_stream, load(final) as final_stream:
             devices = tuple(plan_streams(early_stream, final_stream, backend=self.backend))
             write_atomic(record, [record_streams(early_stream, final_stream, backend=self.backend)])
         loads = tuple(self._load(policy, action, early, final, record, devices) for policy in self.policies)
         whole = sum(device.plans[0].full_bytes for device in devices)
-        result = Result(
+        result = ActionResult(
             action.name,
             action.what,
             qemu_version=version,
@@ -324,8 +324,8 @@ class Laboratory:
             self._own_network = self._stack.enter_context(OwnNetwork(limit=self.limit))
         return self._own_network
 
-    def _destination(self, path: Path, argv: Sequence[str], pairs: int) -> Destination:
-        return Destination(path, argv, qemu=self._in_network(pairs), console=True, limit=self.limit)
+    def _destination(self, path: Path, argv: Sequence[str], pairs: int) -> QemuDestination:
+        return QemuDestination(path, argv, qemu=self._in_network(pairs), console=True, limit=self.limit)
 
     def _argv(self, pairs: int) -> list[str]:
         return self.argv or self._command_line(pairs)
@@ -402,7 +402,7 @@ class _NotDone(Exception):
     """The guest or its QEMU cannot do what an action asks."""
 
 
-def _running(source: Destination) -> Machine:
+def _running(source: QemuDestination) -> Machine:
     outcome = source.feed()
     if not outcome.accepted:
         raise MachineError(f"the guest that has booted is not taken again: {outcome.error}")

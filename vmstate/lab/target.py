@@ -27,7 +27,7 @@ from typing import Any
 from vmstate.compare.schemas import dump_of, dump_schema
 from vmstate.compare.target import Target
 from vmstate.errors import MachineError, VMStateError
-from vmstate.lab.incoming import Destination
+from vmstate.lab.incoming import QemuDestination
 from vmstate.qemu.machine import Machine, Qemu, find_qemu
 from vmstate.qemu.memory import has_backend, memory_size
 from vmstate.qemu.migration import NO_LIMIT, save
@@ -199,7 +199,7 @@ def offered_features(
             _fill(wanted)
             probe = f"{path}.probe"
             changed.save(probe)
-            with Destination(probe, argv, qemu=qemu, console=console, limit=limit) as destination:
+            with QemuDestination(probe, argv, qemu=qemu, console=console, limit=limit) as destination:
                 destination.feed()
                 allowed = _ALLOWED.search(destination.machine.output)
             if allowed:

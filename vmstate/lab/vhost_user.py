@@ -77,7 +77,7 @@ SCENARIOS = (
 """What every trial does once; the first two are repeated, and timed."""
 
 
-class Result(Data):
+class ScenarioResult(Data):
     """What became of a scenario.
 
     `mode` is the record's: minimal, full, or none where nothing was sent early. `stopped_first`: an early back end was
@@ -126,10 +126,10 @@ class Report(Data):
 
     device: str
     command: tuple[str, ...]
-    results: tuple[Result, ...]
-    timed: tuple[Result, ...]
+    results: tuple[ScenarioResult, ...]
+    timed: tuple[ScenarioResult, ...]
 
-    def of(self, mode: str) -> tuple[Result, ...]:
+    def of(self, mode: str) -> tuple[ScenarioResult, ...]:
         """The timed runs of a mode."""
         return tuple(result for result in self.timed if result.name == mode)
 
@@ -233,7 +233,7 @@ class Trial:
         """
         write_atomic(path, [(json.dumps(line) + "\n").encode() for line in self.lines])
 
-    def migrate(self, scenario: Scenario) -> Result:
+    def migrate(self, scenario: Scenario) -> ScenarioResult:
         """One migration, with a back end of its own. Raises `VMStateError` where it cannot even be tried."""
         with ExitStack() as stack:
             folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="vmstate-"))
@@ -258,7 +258,7 @@ class Trial:
             back_end.times.clear()
             return self._result(scenario, back_end, start)
 
-    def _result(self, scenario: Scenario, back_end: Any, start: Callable[[], Process]) -> Result:
+    def _result(self, scenario: Scenario, back_end: Any, start: Callable[[], Process]) -> ScenarioResult:
         early, final = self.states
         host = Host(early_mig=scenario.early)
         source = Source(_copy(early), host=host, backend=back_end.name)
@@ -289,7 +289,7 @@ class Trial:
         alive = "not asked"
         if (again or datapath) == "back end":
             alive = self.exercise.ask(back_end, drivers, destination.layout)
-        return Result(
+        return ScenarioResult(
             scenario.name,
             "none" if source.plan is None else source.plan.mode,
             sum(len(message.data) for message in messages),

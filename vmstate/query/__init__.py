@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from vmstate.query.ask import Source
+from vmstate.query.ask import QueryOrigin
 
-__all__ = ["Source"]
+__all__ = ["QueryOrigin"]

@@ -34,7 +34,7 @@ VMDESC_OFFSET = 5
 """Where the text stands in the vmdesc: the same."""
 
 
-class Source(Value):
+class QueryOrigin(Value):
     """What a value was made from: a part of a section, of the `configuration`, or the `vmdesc`.
 
     `path` is that of the state as the device library has it, or `idstr` for the name in the section's header. `offset`
@@ -65,7 +65,7 @@ class Answer:
         return f"Answer({self.value!r})"
 
     @property
-    def sources(self) -> dict[str, list[Source]]:
+    def sources(self) -> dict[str, list[QueryOrigin]]:
         """The path of a key in the answer, such as `[0].main-mac` or `status` -> what its value was made from."""
         return {
             key: list(dict.fromkeys(source for note in notes for source in note.sources()))
@@ -130,7 +130,7 @@ class LibrarySubject(Subject):
 class Note(Protocol):
     """One read."""
 
-    def sources(self) -> Iterable[Source]:
+    def sources(self) -> Iterable[QueryOrigin]:
         """What was read."""
 
 
@@ -143,16 +143,16 @@ class StateNote:
         self.start = start
         self.size = size
 
-    def sources(self) -> Iterable[Source]:
+    def sources(self) -> Iterable[QueryOrigin]:
         """What was read."""
         section, trace = self.subject.section, self.subject.trace
         if self.path not in trace:
-            yield Source(section.name, section.instance_id, self.path, None, 0)
+            yield QueryOrigin(section.name, section.instance_id, self.path, None, 0)
             return
         offset, size, _ = trace[self.path]
         if self.size is not None:
             offset, size = offset + self.start, self.size
-        yield Source(section.name, section.instance_id, self.path, offset, size)
+        yield QueryOrigin(section.name, section.instance_id, self.path, offset, size)
 
 
 class MemoryNote:
@@ -163,10 +163,10 @@ class MemoryNote:
         self.address = address
         self.size = size
 
-    def sources(self) -> Iterable[Source]:
+    def sources(self) -> Iterable[QueryOrigin]:
         """What was read."""
         offset, size = self.memory.source(self.address, self.size) or (None, 0)
-        yield Source("ram", 0, f"{self.address:#x}", offset, size)
+        yield QueryOrigin("ram", 0, f"{self.address:#x}", offset, size)
 
 
 class IdstrNote:
@@ -175,11 +175,11 @@ class IdstrNote:
     def __init__(self, section: Section) -> None:
         self.section = section
 
-    def sources(self) -> Iterable[Source]:
+    def sources(self) -> Iterable[QueryOrigin]:
         """What was read."""
         section = self.section
         size = len(section.name.encode("utf-8", "surrogateescape"))
-        yield Source(section.name, section.instance_id, "idstr", section.offset + IDSTR_OFFSET, size)
+        yield QueryOrigin(section.name, section.instance_id, "idstr", section.offset + IDSTR_OFFSET, size)
 
 
 class HostNote:
@@ -188,13 +188,13 @@ class HostNote:
     def __init__(self, stream: Stream, *kinds: type) -> None:
         self.parts = [part for part in stream.parts if isinstance(part, kinds)]
 
-    def sources(self) -> Iterable[Source]:
+    def sources(self) -> Iterable[QueryOrigin]:
         """What was read."""
         for part in self.parts:
             if isinstance(part, ConfigurationSection):
-                yield Source("configuration", 0, "name", part.offset + NAME_OFFSET, part.state.len)
+                yield QueryOrigin("configuration", 0, "name", part.offset + NAME_OFFSET, part.state.len)
             elif isinstance(part, Vmdescription):
-                yield Source("vmdesc", 0, "", part.offset + VMDESC_OFFSET, len(part.text))
+                yield QueryOrigin("vmdesc", 0, "", part.offset + VMDESC_OFFSET, len(part.text))
 
 
 class Reading:

@@ -24,7 +24,7 @@ class Argument(Data):
     needed: bool = False
 
 
-class Command(Data):
+class QmpCommand(Data):
     """A command: what it answers with, and what it takes."""
 
     answer: Callable[[Inquiry], Any]
@@ -58,18 +58,18 @@ def query_status(inquiry: Inquiry) -> Any:
 
 PATH = Argument("path", "str")
 
-COMMANDS: Mapping[str, Command] = {
-    "query-pci": Command(query_pci),
-    "query-rx-filter": Command(query_rx_filter, (Argument("name", "str"),)),
-    "query-status": Command(query_status),
-    "x-query-virtio": Command(query_virtio),
-    "x-query-virtio-queue-status": Command(query_virtio_device, (PATH, Argument("queue", "uint16", needed=True))),
-    "x-query-virtio-status": Command(query_virtio_device, (PATH,)),
+COMMANDS: Mapping[str, QmpCommand] = {
+    "query-pci": QmpCommand(query_pci),
+    "query-rx-filter": QmpCommand(query_rx_filter, (Argument("name", "str"),)),
+    "query-status": QmpCommand(query_status),
+    "x-query-virtio": QmpCommand(query_virtio),
+    "x-query-virtio-queue-status": QmpCommand(query_virtio_device, (PATH, Argument("queue", "uint16", needed=True))),
+    "x-query-virtio-status": QmpCommand(query_virtio_device, (PATH,)),
 }
 """The commands that there are."""
 
 
-def checked(command: str, known: Command, given: Mapping[str, Any]) -> Mapping[str, Any]:
+def checked(command: str, known: QmpCommand, given: Mapping[str, Any]) -> Mapping[str, Any]:
     """The arguments, if they are what the command takes. Raises `QueryError`."""
     if not isinstance(given, Mapping):
         raise QueryError(f"{command}: the arguments are no object", found=type(given).__name__)

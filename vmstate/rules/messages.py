@@ -11,7 +11,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 
-from vmstate.rules.pci_config import Difference
+from vmstate.rules.pci_config import RefusedByte
 from vmstate.vmsd.data import Value
 from vmstate.vmsd.release import Release
 
@@ -125,7 +125,7 @@ def ram_too_large(name: str, received: int, largest: int, release: Release | Non
     return f"Length too large: {name}: 0x{received:x} > 0x{largest:x}"
 
 
-def pci_config(difference: Difference) -> str:
+def pci_config(difference: RefusedByte) -> str:
     """A byte of a PCI configuration space differs where it must not."""
     return (
         f"get_pci_config_device: Bad config data: i=0x{difference.at:x} "

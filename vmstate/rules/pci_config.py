@@ -31,7 +31,7 @@ UNCORRECTABLE = 0x03FFF030
 CORRECTABLE = 0x0000F1C1
 
 
-class Difference(Value):
+class RefusedByte(Value):
     """A byte that QEMU refuses: where it stands, what comes, what the device has, and the three masks there."""
 
     at: int
@@ -150,11 +150,11 @@ class Masks:
         for at, capability in self._capabilities():
             self._capability(at, capability)
 
-    def differences(self, read: bytes) -> Iterator[Difference]:
+    def differences(self, read: bytes) -> Iterator[RefusedByte]:
         """The bytes of a configuration space that QEMU refuses, the first first: QEMU names no other."""
         for at, (byte, device, bits) in enumerate(zip(read, self.config, self.compared, strict=False)):
             if (byte ^ device) & bits:
-                yield Difference(at, byte, device, self.cmask[at], self.wmask[at], self.w1cmask[at])
+                yield RefusedByte(at, byte, device, self.cmask[at], self.wmask[at], self.w1cmask[at])
 
     @property
     def compared(self) -> bytes:

@@ -64,7 +64,7 @@ class Opened(Protocol):
     def trace(self, state: Any) -> Mapping[str, TraceEntry]: ...
 
 
-class Layout(Data):
+class Reading(Data):
     """How a section is read: a description, the facts, the places in the payload, and the state."""
 
     vmsd: VMStateDescription
@@ -218,7 +218,7 @@ class _Scrubber:
         self.stream = stream
         self.data = data
         self.replacer = replacer
-        self.layouts: list[tuple[Section, Layout]] = []
+        self.layouts: list[tuple[Section, Reading]] = []
 
     def result(self) -> bytes:
         """The bytes of the stream with everything replaced that is private."""
@@ -295,7 +295,7 @@ class _Scrubber:
         except VMStateError as error:
             raise error.within(section=section.name) from None
 
-    def _layout(self, section: Section, payload: bytes, vmdesc: Vmdesc | None, entries: list[Any]) -> Layout | None:
+    def _layout(self, section: Section, payload: bytes, vmdesc: Vmdesc | None, entries: list[Any]) -> Reading | None:
         """How the section is read: by the library where that agrees with the vmdesc, since it knows what is private."""
         version = section.version_id
         if section.vmsd is None:
@@ -312,7 +312,7 @@ class _Scrubber:
                 if first_difference(built, entry) is None:
                     return layout
         trace = section.vmsd.trace(payload, version_id=version, facts=facts)
-        return Layout(section.vmsd, facts, trace, section.state)
+        return Reading(section.vmsd, facts, trace, section.state)
 
     def _fields(
         self,
@@ -331,7 +331,7 @@ class _Scrubber:
             for place, replacement in self.replacer.field(field, value, told):
                 yield start + entry.offset + place, replacement
 
-    def _opened(self, payload: bytes, layout: Layout, start: int) -> Iterator[Patch]:
+    def _opened(self, payload: bytes, layout: Reading, start: int) -> Iterator[Patch]:
         """What the class of a state knows of the inside of a field of bytes: instead of all of it, only some."""
         for attribute in vars(type(layout.state)).values():
             if not isinstance(attribute, Opened):
@@ -374,11 +374,11 @@ def _of_library(section: Section) -> Mapping[str, tuple[Secret, ...]]:
     }
 
 
-def _read(vmsd: VMStateDescription, payload: bytes, version: int, facts: dict[str, Any]) -> Layout | None:
+def _read(vmsd: VMStateDescription, payload: bytes, version: int, facts: dict[str, Any]) -> Reading | None:
     try:
         state = vmsd.decode(payload, version_id=version, facts=facts)
         known = {**facts_of(state), **facts}
-        return Layout(vmsd, known, vmsd.trace(payload, version_id=version, facts=known), state)
+        return Reading(vmsd, known, vmsd.trace(payload, version_id=version, facts=known), state)
     except VMStateError:
         return None
 

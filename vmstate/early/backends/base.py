@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any, ClassVar, Self
 
-from vmstate.early.layout import Layout, Ring
+from vmstate.early.layout import Ring, RingLayout
 from vmstate.early.operations import Operation, Phase, Role
 from vmstate.errors import VMStateError
 from vmstate.vmsd.data import Data
@@ -216,7 +216,7 @@ class Backend:
         """What QEMU does when it opens the back end, long before any migration."""
         return ()
 
-    def can_start_early(self, layout: Layout) -> str | None:
+    def can_start_early(self, layout: RingLayout) -> str | None:
         """None, or why the early start is left out for this device."""
         if not layout.is_running:
             return "the driver is not up, the link is down or the device is broken"
@@ -226,11 +226,11 @@ class Backend:
             return "the back end has state of its own, which cannot be loaded into a started one"
         return None
 
-    def early_start(self, layout: Layout, requests: Sequence[Operation] = ()) -> tuple[Operation, ...]:
+    def early_start(self, layout: RingLayout, requests: Sequence[Operation] = ()) -> tuple[Operation, ...]:
         """What can be done before guest memory is there. `requests` are what the device's items ask of the back end."""
         raise NotImplementedError
 
-    def finish(self, layout: Layout, requests: Sequence[Operation] = ()) -> tuple[Operation, ...]:
+    def finish(self, layout: RingLayout, requests: Sequence[Operation] = ()) -> tuple[Operation, ...]:
         """What is left at stop-and-copy until the device runs, however much was done early."""
         raise NotImplementedError
 
@@ -238,7 +238,7 @@ class Backend:
         """What ends whatever has been started."""
         raise NotImplementedError
 
-    def userspace(self, layout: Layout, requests: Sequence[Operation] = ()) -> tuple[Operation, ...]:
+    def userspace(self, layout: RingLayout, requests: Sequence[Operation] = ()) -> tuple[Operation, ...]:
         """What QEMU needs done to move the packets itself, after the back end was stopped."""
         return ()
 
@@ -266,7 +266,7 @@ class Backend:
             and self.values["SET_VRING_ADDR", queue][1:] == (ring.desc, ring.used, ring.avail)
         )
 
-    def _device(self, layout: Layout, phase: Phase) -> tuple[Operation, ...]:
+    def _device(self, layout: RingLayout, phase: Phase) -> tuple[Operation, ...]:
         """Features and memory of a vhost device, as far as it has not been told them."""
         orders = []
         if "features" not in self.facts or self.values["SET_FEATURES", None] != layout.features:
@@ -275,7 +275,7 @@ class Backend:
             orders.append(Operation("SET_MEM_TABLE", phase=phase))
         return tuple(orders)
 
-    def _unprepared_rings(self, layout: Layout, phase: Phase) -> tuple[Operation, ...]:
+    def _unprepared_rings(self, layout: RingLayout, phase: Phase) -> tuple[Operation, ...]:
         """The rings and descriptors of the queues that have not been given them."""
         orders: list[Operation] = []
         for queue in layout.queues:
@@ -333,7 +333,7 @@ def ring_operations(queue: int, ring: Ring, phase: Phase, *, base: int | None = 
     )
 
 
-def taken_away(prepared: Iterable[int], layout: Layout) -> tuple[Operation, ...]:
+def taken_away(prepared: Iterable[int], layout: RingLayout) -> tuple[Operation, ...]:
     """Take away the queues that were prepared and are not in use any more."""
     wanted = set(layout.queues) if layout.is_running else set()
     return tuple(Operation("GET_VRING_BASE", queue, None, Role.EXTENT) for queue in prepared if queue not in wanted)

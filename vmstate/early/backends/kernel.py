@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import ClassVar
 
 from vmstate.early.backends.base import Backend, Step, early, taken_away
-from vmstate.early.layout import Layout
+from vmstate.early.layout import RingLayout
 from vmstate.early.operations import Operation, Phase, Role
 
 UNBIND = -1
@@ -45,15 +45,15 @@ class Tap(Backend):
         """TUNSETQUEUE by its flag."""
         return f"{operation.name} {operation.value}" if operation.name == "TUNSETQUEUE" else operation.name
 
-    def early_start(self, layout: Layout, requests: Sequence[Operation] = ()) -> tuple[Operation, ...]:
+    def early_start(self, layout: RingLayout, requests: Sequence[Operation] = ()) -> tuple[Operation, ...]:
         """Nothing that the kernel keeps per queue; the offloads and the steering can be set already."""
         return early(requests)
 
-    def finish(self, layout: Layout, requests: Sequence[Operation] = ()) -> tuple[Operation, ...]:
+    def finish(self, layout: RingLayout, requests: Sequence[Operation] = ()) -> tuple[Operation, ...]:
         """The queues of the pairs in use, then what the items ask."""
         return (*self.pairs(layout), *requests)
 
-    def pairs(self, layout: Layout) -> tuple[Operation, ...]:
+    def pairs(self, layout: RingLayout) -> tuple[Operation, ...]:
         """Attach the queues of the pairs that came into use, detach those that fell out of it."""
         wanted = {queue for queue in layout.data if queue % 2 == 0} | {0}
         attached = {queue for queue, facts in self.queues.items() if "attached" in facts}
@@ -62,7 +62,7 @@ class Tap(Backend):
             for queue in sorted(wanted ^ attached)
         )
 
-    def userspace(self, layout: Layout, requests: Sequence[Operation] = ()) -> tuple[Operation, ...]:
+    def userspace(self, layout: RingLayout, requests: Sequence[Operation] = ()) -> tuple[Operation, ...]:
         """The same as for a tap device without vhost."""
         return (*self.pairs(layout), *requests)
 
@@ -156,11 +156,11 @@ class VhostNet(Tap):
             return "SET_VRING_BASE early"
         return super().event(operation)
 
-    def early_start(self, layout: Layout, requests: Sequence[Operation] = ()) -> tuple[Operation, ...]:
+    def early_start(self, layout: RingLayout, requests: Sequence[Operation] = ()) -> tuple[Operation, ...]:
         """Everything but the binding, with provisional bases."""
         return (*early(requests), *self._device(layout, Phase.EARLY), *self._unprepared_rings(layout, Phase.EARLY))
 
-    def finish(self, layout: Layout, requests: Sequence[Operation] = ()) -> tuple[Operation, ...]:
+    def finish(self, layout: RingLayout, requests: Sequence[Operation] = ()) -> tuple[Operation, ...]:
         """Queues of pairs, what was not prepared, the final bases, and then the binding, queue by queue."""
         bound = taken_away(self._configured_queues, layout)
         orders = [*bound, *self.pairs(layout), *requests]

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import ClassVar
 
 from vmstate.early.backends.base import Backend, Step, addresses_of, early, taken_away
-from vmstate.early.layout import Layout
+from vmstate.early.layout import RingLayout
 from vmstate.early.operations import Operation, Phase, Role
 
 _STARTED = "a started ring keeps its size, its base and its addresses"
@@ -166,11 +166,11 @@ class VhostUser(Backend):
             return f"{operation.name} early"
         return operation.name
 
-    def early_start(self, layout: Layout, requests: Sequence[Operation] = ()) -> tuple[Operation, ...]:
+    def early_start(self, layout: RingLayout, requests: Sequence[Operation] = ()) -> tuple[Operation, ...]:
         """Everything but the kick and the enabling, with provisional bases."""
         return (*early(requests), *self._device(layout, Phase.EARLY), *self._unprepared_rings(layout, Phase.EARLY))
 
-    def finish(self, layout: Layout, requests: Sequence[Operation] = ()) -> tuple[Operation, ...]:
+    def finish(self, layout: RingLayout, requests: Sequence[Operation] = ()) -> tuple[Operation, ...]:
         """The back end's state, what was not prepared, the final bases, the kicks, and then the enabling."""
         orders = list(taken_away(self._configured_queues, layout))
         if layout.backend_state:

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from vmstate.early.backends.base import Backend, Fault, Step, early, ring_operations
-from vmstate.early.layout import Layout
+from vmstate.early.layout import RingLayout
 from vmstate.early.operations import CVQ_COMMANDS, Operation, Phase, Role
 from vmstate.errors import VMStateError
 
@@ -231,7 +231,7 @@ class VhostVdpa(Backend):
         if operation.name == "RSS_CONFIG":
             self.settings["VQ_PAIRS_SET"] = operation.value[3]
 
-    def can_start_early(self, layout: Layout) -> str | None:
+    def can_start_early(self, layout: RingLayout) -> str | None:
         """None, or why DRIVER_OK and the commands of the control queue wait for the stop."""
         reason = super().can_start_early(layout)
         if reason is not None:
@@ -244,7 +244,7 @@ class VhostVdpa(Backend):
             return "after DRIVER_OK bases can be set only in a suspended device, and this one cannot suspend and resume"
         return None
 
-    def check(self, layout: Layout) -> None:
+    def check(self, layout: RingLayout) -> None:
         """What QEMU refuses before it starts the device at all. Raises `VMStateError`."""
         if layout.behind_iommu and self.svq:
             raise VMStateError("vhost-vdpa: shadow virtqueues do not work behind a vIOMMU")
@@ -254,7 +254,7 @@ class VhostVdpa(Backend):
                 expected="shadow virtqueues, or a group and address space of its own",
             )
 
-    def early_start(self, layout: Layout, requests: Sequence[Operation] = ()) -> tuple[Operation, ...]:
+    def early_start(self, layout: RingLayout, requests: Sequence[Operation] = ()) -> tuple[Operation, ...]:
         """Pin memory, start the device as far as it goes, and send the commands; no data queue is enabled."""
         self.control = layout.control
         orders: list[Operation] = []
@@ -267,7 +267,7 @@ class VhostVdpa(Backend):
             orders += early(requests)
         return tuple(orders)
 
-    def finish(self, layout: Layout, requests: Sequence[Operation] = ()) -> tuple[Operation, ...]:
+    def finish(self, layout: RingLayout, requests: Sequence[Operation] = ()) -> tuple[Operation, ...]:
         """The commands of the control queue, the bases where they are the device's, and then the data queues."""
         self.control = layout.control
         orders: list[Operation] = []
@@ -299,7 +299,7 @@ class VhostVdpa(Backend):
             return frozenset()
         return frozenset(queue for queue in self.queues if queue != self.control and self.has("ready", queue))
 
-    def _configure(self, layout: Layout, phase: Phase) -> tuple[Operation, ...]:
+    def _configure(self, layout: RingLayout, phase: Phase) -> tuple[Operation, ...]:
         """Features, the address space of the control queue, the rings."""
         status = ACKNOWLEDGE | DRIVER
         orders = [
@@ -316,7 +316,7 @@ class VhostVdpa(Backend):
             orders += [Operation(name, queue, None, role, phase) for name, role in self.descriptors]
         return tuple(orders)
 
-    def _begin(self, layout: Layout, phase: Phase) -> tuple[Operation, ...]:
+    def _begin(self, layout: RingLayout, phase: Phase) -> tuple[Operation, ...]:
         """DRIVER_OK, and the control queue."""
         status = ACKNOWLEDGE | DRIVER | FEATURES_OK | DRIVER_OK
         ok = Operation("SET_STATUS", None, status, Role.STATUS, phase)
@@ -324,7 +324,7 @@ class VhostVdpa(Backend):
             return (ok,)
         return ok, Operation("SET_VRING_ENABLE", layout.control, 1, None, phase)
 
-    def _bases(self, layout: Layout) -> tuple[Operation, ...]:
+    def _bases(self, layout: RingLayout) -> tuple[Operation, ...]:
         """The final bases of the queues whose bases are the device's."""
         return tuple(
             Operation("SET_VRING_BASE", queue, layout.rings[queue].base, Role.INDICES)
@@ -332,7 +332,7 @@ class VhostVdpa(Backend):
             if not self._is_shadowed(queue)
         )
 
-    def _usable_queues(self, layout: Layout) -> tuple[int, ...]:
+    def _usable_queues(self, layout: RingLayout) -> tuple[int, ...]:
         """All queues with a ring: which pairs are in use can still change, by a command, without another start."""
         return tuple(queue for queue, ring in enumerate(layout.rings) if ring.is_usable and queue != layout.control)
 

@@ -9,7 +9,7 @@ from vmstate.fuzz.subject import Subject
 from vmstate.fuzz.verdict import Verdict
 
 
-class Target(Protocol):
+class FuzzTarget(Protocol):
     """Somebody who reads streams."""
 
     name: str

@@ -10,7 +10,7 @@ import re
 from collections.abc import Callable
 from typing import Any
 
-from vmstate.fuzz.subject import Part, Place, Subject
+from vmstate.fuzz.subject import FieldPlace, Part, Subject
 from vmstate.fuzz.verdict import REFUSED, Verdict
 
 Load = Callable[[bytes], Verdict]
@@ -47,7 +47,7 @@ def decoded(facts: dict[str, Any]) -> dict[str, Any]:
     return {name: bytes.fromhex(value) if isinstance(value, str) else value for name, value in facts.items()}
 
 
-def _config(load: Load, subject: Subject, place: Place) -> tuple[bytes, bytes]:
+def _config(load: Load, subject: Subject, place: FieldPlace) -> tuple[bytes, bytes]:
     """The configuration space of the destination's device, and of each byte the bits that it compares."""
     config_space, mask = bytearray(subject.raw(place)), bytearray(place.size)
     at = 0
