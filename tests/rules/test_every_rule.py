@@ -28,6 +28,8 @@ NOT_GENERATED = {
     "ahci-ncq-used",
     "arm-cpu-register-constant",
     "ide-end-transfer",
+    "nvme-sq-completion",
+    "nvme-sq-number",
     "virtio-gpu-outputs",
     "virtio-mem-block-size",
     "virtio-net-mac-table-count",
