@@ -19,8 +19,6 @@ from vmstate.errors import QueryError
 from vmstate.vmsd.question import LEFT_OUT, Ask, Keys, LeftOut, Questions
 from vmstate.vmsd.record import VirtIORecord
 
-RING_PACKED = 34
-
 
 def features(ask: Ask) -> int:
     """All features that the driver accepted."""

@@ -2,18 +2,32 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
+from vmstate.codec import load_state, save_state
 from vmstate.codec.runtime import EMPTY_LIMIT
 from vmstate.errors import DecodeError, TruncatedError
 from vmstate.vmsd import types as t
-from vmstate.vmsd.declare import array, boolean, description, later, one_of, uint8, uint16, uint64, unused
-from vmstate.vmsd.description import Field, VMStateDescription
-from vmstate.vmsd.expr import this
+from vmstate.vmsd.declare import (
+    array,
+    boolean,
+    description,
+    keyed_list,
+    later,
+    one_of,
+    uint8,
+    uint16,
+    uint32,
+    uint64,
+    unused,
+)
+from vmstate.vmsd.description import Field, Subsection, VMStateDescription
+from vmstate.vmsd.expr import this, up
 from vmstate.vmsd.rule import never
-from vmstate.vmsd.state import State
+from vmstate.vmsd.state import State, VMState
 
 
 def described(*fields: Field, name: str = "outer", version_id: int = 0) -> VMStateDescription:
@@ -58,6 +72,34 @@ def test_an_array_of_text_asks_for_a_byte_of_every_element_at_once() -> None:
     with pytest.raises(TruncatedError) as caught:
         vmsd.decode(b"\5\0\0\0")
     assert (caught.value.offset, caught.value.needed) == (1, 6)
+
+
+def test_an_array_of_one_of_several_that_takes_nothing_can_end_the_data() -> None:
+    kind = t.Choice("", up.kind, ((0, t.Buffer("buffer", 0)), (1, t.UINT8)))
+    inner = described(Field("v", kind), name="inner")
+    outer = described(Field("kind", t.UINT8), Field("v", t.Struct("struct", inner), count=3))
+    assert [element["v"] for element in outer.decode(b"\0")["v"]] == [b""] * 3
+    assert [element["v"] for element in outer.decode(b"\1\2\3\4")["v"]] == [2, 3, 4]
+
+
+@description("route")
+class Route(VMState):
+    number: int = uint32()
+    metric: int = uint8()
+
+
+@description("routes")
+class Routes(VMState):
+    routes: list[Route] = keyed_list(Route)
+
+
+def test_a_list_that_a_key_of_zero_ends_is_loaded_and_saved() -> None:
+    data = bytes.fromhex("00000002 07 00000001 09 00000000")
+    device = SimpleNamespace()
+    vmsd = Routes.vmsd
+    assert load_state(vmsd, data, device) == len(data)
+    assert [(route.number, route.metric) for route in device.routes] == [(2, 7), (1, 9)]
+    assert save_state(vmsd, device) == data == vmsd.encode(vmsd.decode(data))
 
 
 # Subsections behind the elements of an array.
@@ -138,6 +180,17 @@ def test_construct_takes_as_many_empty_elements_as_the_codec() -> None:
     assert len(vmsd.decode(EMPTY_LIMIT.to_bytes(4, "big"))["v"]) == EMPTY_LIMIT
     with pytest.raises(construct.ConstructError):
         exported.parse((EMPTY_LIMIT + 1).to_bytes(4, "big"))
+
+
+def test_construct_reads_a_subsection_where_its_name_stands() -> None:
+    pytest.importorskip("construct")
+    more = described(Field("b", t.UINT16), name="dev/more", version_id=3)
+    vmsd = VMStateDescription("dev", [Field("a", t.UINT8)], subsections=[Subsection(more, "more")])
+    data = b"\7\5\x08dev/more\0\0\0\3\1\2"
+    exported = vmsd.as_construct()
+    parsed = exported.parse(data)
+    assert (parsed.a, parsed.more.b) == (7, 0x102) == (vmsd.decode(data)["a"], vmsd.decode(data)["more"]["b"])
+    assert exported.build(parsed) == data
 
 
 def test_construct_gives_a_member_of_the_host_its_value() -> None:

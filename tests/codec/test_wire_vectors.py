@@ -450,7 +450,10 @@ def test_pointers_to_ints() -> None:
     assert load_state(PointersToInts.vmsd, WITH_NULL + EOF, destination) == 13
     assert destination == source
     assert PointersToInts.vmsd.decode(WITH_NULL) == source
-    assert PointersToInts.vmsd.decode(WITH_NULL, facts={"nulls of test/arps/ar": (1,)}) == source
+    for nulls in ((1,), "marked"):
+        assert PointersToInts.vmsd.decode(WITH_NULL, facts={"nulls of test/arps/ar": nulls}) == source
+    with pytest.raises(TruncatedError):
+        PointersToInts.vmsd.decode(WITH_NULL, facts={"nulls of test/arps/ar": "never"})
 
 
 def test_a_null_that_only_the_source_has() -> None:

@@ -264,6 +264,12 @@ A, B, C = field("a"), field("b", 2), field("c", 8)
             id="a name that two end with",
         ),
         pytest.param(
+            (A, field("x", 1), field("y", 1), field("z", 1), field("w", 1)),
+            (A, field("word")),
+            [("field-recut", COSMETIC, "x")],
+            id="four bytes in place of a word",
+        ),
+        pytest.param(
             (A, field("dma_left", 2), field("gone")),
             (A, field("mig_dma_left", 2), field("new", 8)),
             [
@@ -278,6 +284,14 @@ def test_fields(
     source: tuple[Any, ...], destination: tuple[Any, ...], expected: list[tuple[str, str, str | None]]
 ) -> None:
     assert told(description("x", *source), description("x", *destination)) == expected
+
+
+@pytest.mark.parametrize(("count", "more"), [(4, ""), (5, " and 1 more"), (8, " and 4 more")])
+def test_the_first_four_of_many_names_are_told(count: int, more: str) -> None:
+    parts = [field(f"p{number}", 1) for number in range(count)]
+    found = compat(schema(description("x", *parts)), schema(description("x", field("whole", 1, num=count))))
+    words = f"'p0', 'p1', 'p2', 'p3'{more} here, 'whole' there: the same {count} bytes"
+    assert [finding.message for finding in found.findings] == [words]
 
 
 @pytest.mark.parametrize(
@@ -387,6 +401,17 @@ def test_types_where_both_sides_say_them() -> None:
     assert [(one.id, one.severity) for one in found.findings] == [("field-type:x:a", COSMETIC)]
     found = compat(vmdesc("uint32"), vmdesc("uint32 equal"))
     assert [(one.id, one.severity) for one in found.findings] == [("field-type:x:a", MAY_BREAK)]
+
+
+def test_padding_that_has_the_name_of_a_field_there() -> None:
+    def vmdesc(*fields: tuple[str, str, int]) -> bytes:
+        described = [{"name": name, "type": kind, "size": size} for name, kind, size in fields]
+        device = {"name": "x", "instance_id": 0, "vmsd_name": "x", "version": 1, "fields": described}
+        return json.dumps({"page_size": 4096, "devices": [device]}).encode()
+
+    source = vmdesc(("a", "uint8", 1), ("pad", "unused_buffer", 2), ("more", "uint32", 4))
+    found = compat(source, vmdesc(("a", "uint8", 1), ("pad", "uint16", 2)))
+    assert ids(found) == ["field-renamed:x:pad", "field-type:x:pad", "field-missing:x:more"]
 
 
 @pytest.mark.parametrize(

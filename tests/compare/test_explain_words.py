@@ -11,7 +11,7 @@ from recorded import FIXTURES, plain
 
 from vmstate import Explanation, compat, explain
 from vmstate.compare.findings import BREAKS, sarif
-from vmstate.compare.text import text_of
+from vmstate.compare.text import differing, text_of, values
 
 
 @lru_cache(maxsize=4)
@@ -26,6 +26,14 @@ def test_a_value_that_is_only_compared() -> None:
     assert finding.message == "4 in the stream and 2 on the destination, which takes only its own"
     assert finding.advice == "give the device the same max_queue_pairs on both sides"
     assert finding.qemu_error == "2 != 4" in said_of()["tap4 -> tap2"]["stderr"]
+
+
+def test_a_line_that_only_names_the_device_is_explained_by_what_breaks_it() -> None:
+    case = next(case for case in cases.CASES if case.name == "tap4 -> tap2")
+    line = b"error while loading state for instance 0x0 of device '0000:00:02.0/virtio-net'"
+    found = explain(cases.stream_of(case.source), cases.target_named(case.destination), log=line)
+    (breaking,) = (finding.id for finding in found.findings if finding.severity == BREAKS)
+    assert [joined.explained_by for joined in found.log] == [breaking]
 
 
 def test_a_feature_that_is_not_offered_names_its_property() -> None:
@@ -51,6 +59,13 @@ def test_a_feature_that_is_not_offered_names_its_property() -> None:
 )
 def test_a_value_in_few_words(value: object, text: str) -> None:
     assert text_of(value) == text
+
+
+def test_of_long_buffers_the_bytes_that_differ_are_shown() -> None:
+    before = bytes(64)
+    after = before[:3] + b"\1\2\3" + before[6:9] + b"\4" + before[10:]
+    assert differing(before, after) == [(3, 6), (9, 10)]
+    assert values(before, after) == "byte 0x3..0x5 000000 -> 010203, byte 0x9 00 -> 04"
 
 
 def test_a_long_value_is_cut() -> None:

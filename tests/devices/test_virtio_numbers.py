@@ -10,7 +10,8 @@ import pytest
 
 from vmstate.devices import INDEX
 from vmstate.devices.virtio.features import Features, GuestOffloads, HashTypes, NetFeatures
-from vmstate.devices.virtio.status import DeviceStatus
+from vmstate.devices.virtio.net_items import TUN_OFFLOADS
+from vmstate.devices.virtio.status import DeviceStatus, NetStatus
 from vmstate.stream.registry import shipped_descriptions
 from vmstate.vmsd.record import VirtIORecord, record_of
 from vmstate.vmsd.release import Release
@@ -199,10 +200,29 @@ def test_what_a_card_does_for_its_driver_and_what_it_hashes() -> None:
     assert [int(flag) for flag in HashTypes] == [1 << bit for bit in range(9)]
 
 
+def test_the_offloads_of_a_tap_device() -> None:
+    """TUN_F_* of linux/if_tun.h, by the bit of the feature that each stands for."""
+    tap = {
+        "GUEST_CSUM": 0x01,
+        "GUEST_TSO4": 0x02,
+        "GUEST_TSO6": 0x04,
+        "GUEST_ECN": 0x08,
+        "GUEST_UFO": 0x10,
+        "GUEST_USO4": 0x20,
+        "GUEST_USO6": 0x40,
+    }
+    assert {NET[name]: flag for name, flag in tap.items()} == TUN_OFFLOADS
+
+
 def test_the_bits_of_the_device_status() -> None:
     """Section 2.1."""
     bits = {"ACKNOWLEDGE": 1, "DRIVER": 2, "DRIVER_OK": 4, "FEATURES_OK": 8, "NEEDS_RESET": 64, "FAILED": 128}
     assert {flag.name: int(flag) for flag in DeviceStatus} == bits
+
+
+def test_the_bits_of_the_status_of_a_card() -> None:
+    """Section 5.1.4."""
+    assert {flag.name: int(flag) for flag in NetStatus} == {"LINK_UP": 1, "ANNOUNCE": 2}
 
 
 def test_every_virtio_device_of_the_library_is_here() -> None:

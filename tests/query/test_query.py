@@ -436,7 +436,11 @@ REFUSED: dict[str, tuple[str, list[str], str]] = {
     "no such command": (FILTERS, ["query-cpus"], r"query-pci, query-rx-filter, query-status, x-query-virtio"),
     "no virtio device": (FILTERS, ["x-query-virtio-status", "--arguments", '{"path": "cpu"}'], "'cpu' is no virtio"),
     "no such section": (FILTERS, ["x-query-virtio-status", "--arguments", '{"path": "nic0"}'], "no section 'nic0'"),
-    "which of two": (TWO, ["x-query-virtio-status"], "which virtio device is meant is not said"),
+    "which of two": (
+        TWO,
+        ["x-query-virtio-status"],
+        r"device is meant is not said .expected one of \S+:01.0/virtio-net, \S+:02.0/virtio-net\)",
+    ),
     "a name of two": (
         TWO,
         ["query-rx-filter", "--arguments", '{"name": "virtio-net"}'],

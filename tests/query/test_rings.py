@@ -115,6 +115,12 @@ def test_pages_of_every_kind(release: str) -> None:
     assert program == opened("recorded/qemu-7.2-pc-return-path.mig.xz").memory().read(0x7C00, 512)
 
 
+def test_what_is_memory_of_the_machine() -> None:
+    memory = opened(MAPPED_RAM).memory(ranges=[MemoryRange(0x1000, 0x2000, "pc.ram", 0)])
+    assert memory.has(0x1000, 0x2000) and memory.has(0x2FFF, 1)
+    assert not any(memory.has(*span) for span in ((0xFFF, 1), (0x2FFF, 2), (0x1000, 0x2001), (0x3000, 1)))
+
+
 def test_pages_of_a_mapped_ram_file() -> None:
     plain = opened("recorded/qemu-11.1-pc-ram-cold.mig.xz").memory(ranges=[MemoryRange(0, 1 << 18, "pc.bios", 0)])
     mapped = opened(MAPPED_RAM).memory(ranges=[MemoryRange(0, 1 << 18, "pc.bios", 0)])
@@ -129,6 +135,8 @@ def test_a_difference_to_a_page() -> None:
     assert patched(page, b"") == page
     with pytest.raises(StreamError, match="longer than the page"):
         patched(page, b"\xff\xff\x7f")
+    with pytest.raises(StreamError, match="ends too early"):
+        patched(page, b"\x02\x05ab")
 
 
 def block(name: str, size: int, gpa: int | None = None) -> RamBlock:

@@ -6,7 +6,7 @@ import struct
 from itertools import pairwise
 
 import pytest
-from recorded import MICROVM, NO_ANYTHING, NO_CONFIGURATION, NO_FOOTER, plain
+from recorded import BARE, MICROVM, NO_ANYTHING, NO_CONFIGURATION, NO_FOOTER, plain
 
 from vmstate import DONE, NEED_DATA, StreamError, StreamReader, TruncatedError, VMStateError, load
 from vmstate.events import (
@@ -114,6 +114,20 @@ def test_a_stream_that_is_cut_behind_records_of_memory_lacks_a_byte(file: str) -
         with pytest.raises(TruncatedError, match="a section footer or what follows a section is missing") as caught:
             events_of(data[:cut])
         assert (caught.value.offset, caught.value.needed, caught.value.found) == (cut, cut + 1, "0")
+
+
+@pytest.mark.parametrize("file", [BARE, NO_FOOTER])
+def test_what_follows_a_state_is_waited_for(file: str) -> None:
+    data = plain(file)
+    whole = events_of(data)
+    for state in (event for event in whole if isinstance(event, DeviceState)):
+        reader = StreamReader()
+        events: list[Event] = []
+        for piece in (data[: state.offset + state.size], data[state.offset + state.size :], b""):
+            reader.receive_data(piece)
+            while (event := reader.next_event()) is not NEED_DATA and event is not DONE:
+                events.append(event)  # type: ignore[arg-type]
+        assert events == whole
 
 
 @pytest.mark.parametrize("file", [MICROVM, NO_FOOTER, NO_ANYTHING])

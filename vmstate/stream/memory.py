@@ -195,6 +195,8 @@ def patched(page: bytes, difference: bytes) -> bytes:
         if place + length > len(new):
             raise StreamError("an XBZRLE difference is longer than the page", section="ram")
         if not stays:
+            if at + length > len(difference):
+                raise StreamError("an XBZRLE difference ends too early", section="ram")
             new[place : place + length] = difference[at : at + length]
             at += length
         place += length
