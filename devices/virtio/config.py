@@ -1,4 +1,4 @@
-"""The configuration space of a virtio device, as an object of a declared class.
+"""The configuration space of a virtio device, as an object of a declared class; the features that a driver accepted.
 
 The bytes in a stream are those that the device showed when the guest last read or wrote them, and zeros before. How
 many there are depends on the features that the host offers, so the later members of a space can be missing. Words of a
@@ -44,6 +44,18 @@ def byte_order(body: Any, default: str = "little") -> str:
         return "big" if virtio.device_endian.device_endian == BIG else "little"
     # The channel subsystem is of machines whose processor is big-endian.
     return "big" if body.transport.vmsd.name == "s390_virtio_ccw_dev" else default
+
+
+def features_of(body: Any) -> int:
+    """The features that the driver accepted: the low word of the body, or all that the subsections say."""
+    return accepted(body.virtio, body.guest_features)
+
+
+def accepted(virtio: Any, guest_features: int) -> int:
+    """The same from the two parts of a body that say it: its `VirtIO` and its low word."""
+    low = guest_features if virtio.features64 is None else virtio.features64.guest_features
+    high = 0 if virtio.features128 is None else virtio.features128.guest_features
+    return int(low | high << 64)
 
 
 class ConfigSpace(Generic[T]):

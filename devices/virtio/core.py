@@ -41,7 +41,7 @@ from vmstate.declare import (
     varray,
     vbuffer,
 )
-from vmstate.devices.virtio.accepted import accepted
+from vmstate.devices.virtio.config import accepted
 from vmstate.devices.virtio.pci import NO_VECTOR, QUEUE_MAX, VirtIOPCIConfig, VirtIOPCIExtraState
 from vmstate.devices.virtio.status import DeviceStatus
 

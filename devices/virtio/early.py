@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from vmstate.devices.virtio.accepted import features_of
+from vmstate.devices.virtio.config import features_of
 from vmstate.devices.virtio.rings import RING_PACKED
 from vmstate.devices.virtio.status import DeviceStatus
 from vmstate.early.items import Constant, Item, ItemClass, ItemTable, MixedRule

@@ -45,8 +45,7 @@ from vmstate.declare import (
     virtio_device,
     with_tmp,
 )
-from vmstate.devices.virtio.accepted import features_of
-from vmstate.devices.virtio.config import ConfigSpace, reaches
+from vmstate.devices.virtio.config import ConfigSpace, features_of, reaches
 from vmstate.devices.virtio.core import BackendState, VirtIO, VirtIODevice, set_features, virtio_state
 from vmstate.devices.virtio.status import NetStatus
 from vmstate.devices.virtio.transport import VHOST

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from vmstate.devices.virtio.accepted import features_of
+from vmstate.devices.virtio.config import features_of
 from vmstate.devices.virtio.early import (
     ALWAYS,
     BODY,

@@ -12,8 +12,7 @@ from types import SimpleNamespace
 from typing import Any, Literal, Protocol
 
 from vmstate.declare import facts_of
-from vmstate.devices.virtio.accepted import features_of
-from vmstate.devices.virtio.config import VERSION_1, byte_order
+from vmstate.devices.virtio.config import VERSION_1, byte_order, features_of
 from vmstate.devices.virtio.pci import QUEUE_MAX
 from vmstate.devices.virtio.rings import RING_PACKED, VRING_ALIGN, legacy_rings
 from vmstate.vmsd.data import Value

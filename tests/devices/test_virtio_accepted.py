@@ -7,7 +7,7 @@ import copy
 import pytest
 from recorded import opened
 
-from vmstate.devices.virtio.accepted import features_of
+from vmstate.devices.virtio.config import features_of
 from vmstate.devices.virtio.core import Features64, Features128
 from vmstate.devices.virtio.net import VirtIONet
 

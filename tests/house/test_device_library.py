@@ -11,11 +11,16 @@ import subprocess
 import sys
 import zipfile
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 import vmstate
 from vmstate import devices
+from vmstate.declare import description, this, uint8
+from vmstate.errors import DescriptionError
+from vmstate.vmsd.description import MAX_DEPTH, VMStateDescription
+from vmstate.vmsd.state import StateClass, VMState
 
 ROOT = Path(__file__).resolve().parents[2]
 STREAM = ROOT / "fixtures" / "qemu-7.2-microvm-virtio-net-mmio.mig.xz"
@@ -104,6 +109,50 @@ def test_no_class_has_two_module_names() -> None:
     assert len(homes) > 500
     assert not [name for name in sys.modules if name.partition(".")[0] == "devices"]
     assert devices.__name__ == "vmstate.devices"
+
+
+def test_every_description_of_the_library_can_be() -> None:
+    """The library's own are completed when something asks, so only here does each of them show what is wrong."""
+    completed = 0
+    for found in pkgutil.walk_packages(devices.__path__, "vmstate.devices."):
+        for value in vars(importlib.import_module(found.name)).values():
+            vmsd = getattr(value, "vmsd", value) if inspect.isclass(value) else value
+            if isinstance(vmsd, VMStateDescription):
+                vmsd.complete()
+                assert vmsd.depth <= MAX_DEPTH
+                completed += 1
+    assert completed > 300
+
+
+def test_what_is_wrong_with_a_deferred_description_shows_when_it_is_asked() -> None:
+    with pytest.raises(DescriptionError, match="'a' depends on 'b', which comes later"):
+        _wrong("vmstate_of_others")
+    vmsd = _wrong("vmstate.devices.example")
+    assert (vmsd.name, vmsd.version_id) == ("wrong", 3)
+    with pytest.raises(DescriptionError, match="'a' depends on 'b', which comes later"):
+        assert vmsd.fields
+
+
+def _wrong(module: str) -> VMStateDescription:
+    body = {"__module__": module, "a": uint8(exists=this.b == 1), "b": uint8()}
+    vmsd: VMStateDescription = description("wrong", version_id=3)(StateClass("Wrong", (VMState,), body)).vmsd  # type: ignore[attr-defined]
+    return vmsd
+
+
+def test_a_deferred_description_is_as_one_that_is_not() -> None:
+    """Asked for its defaults first, for its depth, or copied."""
+    states = [_example("vmstate.devices.example"), _example("vmstate_of_others")]
+    assert [state.vmsd.depth for state in states] == [1, 1]
+    assert [repr(state()) for state in states] == ["Example(a=0, b=7)"] * 2
+    assert [state.vmsd.encode(state(a=1)) for state in states] == [b"\1\7"] * 2
+    assert [state.vmsd.replace(name="more").name for state in states] == ["more"] * 2
+    with pytest.raises(AttributeError, match="has no attribute 'nothing'"):
+        _ = _example("vmstate.devices.example").vmsd.nothing
+
+
+def _example(module: str) -> Any:
+    body = {"__module__": module, "a": uint8(), "b": uint8(default=7)}
+    return description("example")(StateClass("Example", (VMState,), body))
 
 
 def test_a_wheel_holds_no_top_level_devices(tmp_path: Path) -> None:

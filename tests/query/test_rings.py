@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from recorded import MAPPED_RAM, PROVENANCE, opened
 
-from vmstate.devices.virtio.accepted import features_of
+from vmstate.devices.virtio.config import features_of
 from vmstate.devices.virtio.queue import Queue, queues
 from vmstate.errors import StreamError
 from vmstate.stream.memory import MemoryRange, patched, ranges_of

@@ -12,7 +12,7 @@ from typing import Any
 
 from recorded import opened
 
-from vmstate.devices.virtio.accepted import features_of
+from vmstate.devices.virtio.config import features_of
 from vmstate.devices.virtio.core import Broken, Disabled, PackedVirtQueue, RingSize, RingSizes
 from vmstate.devices.virtio.features import NetFeatures
 from vmstate.devices.virtio.net import MAC_TABLE_ENTRIES, RSS_MAX_KEY_SIZE, MacAddress, Rss, VirtIONet

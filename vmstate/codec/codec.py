@@ -8,6 +8,8 @@ from contextlib import suppress
 from functools import partial
 from typing import Any
 
+# Plans are made by it when they are asked for: the first section that is decoded need not wait for its import.
+import vmstate.codec.compile  # noqa: F401
 from vmstate.codec.plan import CAREFUL, FAST, Codecs
 from vmstate.codec.runtime import Context
 from vmstate.codec.structs import check_version, check_version_to_write, read_struct, version_to_write, write_struct

@@ -32,8 +32,11 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
+
 SHIPPED = "vmstate.devices"
 GROUP = "vmstate.devices"
+ENTRY_POINTS_LIMIT = 1 << 20
+"""So many bytes of a distribution's entry points are looked at."""
 OWN = "qemu_vmstate-"
 
 PARTS = ("answers", "compares", "items", "exercise")
@@ -218,9 +221,13 @@ def _somebody_announces() -> bool:
             for entry in entries:
                 if not entry.name.endswith((".dist-info", ".egg-info")) or entry.name.startswith(OWN):
                     continue
-                with suppress(OSError), open(os.path.join(entry.path, "entry_points.txt"), "rb") as file:
-                    if group in file.read():
-                        return True
+                with suppress(OSError):
+                    descriptor = os.open(entry.path + "/entry_points.txt", os.O_RDONLY)
+                    try:
+                        if group in os.read(descriptor, ENTRY_POINTS_LIMIT):
+                            return True
+                    finally:
+                        os.close(descriptor)
     return False
 
 
@@ -357,3 +364,7 @@ def is_per_cpu(idstr: str) -> bool:
 def virtio_id_of(idstr: str) -> int | None:
     """The number of the virtio device in the VIRTIO specification; None where it is none, or nobody knows it."""
     return _trait(idstr, "virtio_id", 0) or None
+
+
+# Whoever has the registry asks it, and of nearly every section first whether the shipped library knows it.
+_shipped()

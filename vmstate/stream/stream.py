@@ -13,7 +13,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Generic, Protocol
+from typing import TYPE_CHECKING, Any, Generic
 
 from vmstate.errors import PathError, StreamError, VMStateError
 from vmstate.files import write_atomic
@@ -199,20 +199,23 @@ class RamSummary:
 Part = Header | ConfigurationSection | Section | Command | EndOfStream | Vmdescription | Trailing
 
 
-class StreamSource(Protocol):
-    """The bytes that a stream was read from, all at hand; `vmstate.saved` makes one of a file.
+if TYPE_CHECKING:
+    from typing import Protocol
 
-    `data` is valid until `close`; `name` is for messages.
-    """
+    class StreamSource(Protocol):
+        """The bytes that a stream was read from, all at hand; `vmstate.saved` makes one of a file.
 
-    data: memoryview
-    name: str
+        `data` is valid until `close`; `name` is for messages.
+        """
 
-    def release(self, start: int, end: int) -> None:
-        """Take notice that data[start:end] will not be looked at for a while; it stays readable."""
+        data: memoryview
+        name: str
 
-    def close(self) -> None:
-        """Give up the data."""
+        def release(self, start: int, end: int) -> None:
+            """Take notice that data[start:end] will not be looked at for a while; it stays readable."""
+
+        def close(self) -> None:
+            """Give up the data."""
 
 
 class Stream:

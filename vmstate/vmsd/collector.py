@@ -6,14 +6,23 @@ import gc
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+_pauses = 0
+
 
 @contextmanager
 def collector_paused() -> Iterator[None]:
     """Without the collector of cycles: decoding makes many objects and no cycles, and it would look at all, often."""
+    global _pauses  # noqa: PLW0603 (the collector is one for the whole process as well)
     was_on = gc.isenabled()
     gc.disable()
     try:
         yield
     finally:
         if was_on:
+            _pauses += 1
+            if _pauses == 1 and not gc.get_freeze_count():
+                # Most of what the first pause made lives as long as the process: the classes of devices, descriptions,
+                # plans. Thawed, it is of the oldest generation at once, and nobody looks at each of its objects first.
+                gc.freeze()
+                gc.unfreeze()
             gc.enable()

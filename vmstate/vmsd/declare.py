@@ -34,7 +34,7 @@ from vmstate.vmsd.description import (
 from vmstate.vmsd.expr import Expr, Fact, as_expr, fact
 from vmstate.vmsd.record import ATTRIBUTE, Feature, Noise, Record, VirtIORecord, check_noise
 from vmstate.vmsd.rule import Rule
-from vmstate.vmsd.state import META, VMState
+from vmstate.vmsd.state import WORDS_MADE, ClassBodyWord, StateClass, VMState
 
 T = TypeVar("T")
 T_co = TypeVar("T_co", covariant=True)
@@ -66,8 +66,6 @@ if TYPE_CHECKING:
     Element = Word[T] | Makes[T] | type[T] | VMStateDescription[T]
 
 
-_REGISTER = "__vmstate_declared__"
-
 REGISTERS: tuple[Secret, ...] = ()
 """`private=` of bytes that are a device's registers, and stay in what is given to strangers."""
 
@@ -86,7 +84,7 @@ def secret(kind: str, first: int, count: int) -> tuple[Secret, ...]:
     return (Secret(kind, first, count),)
 
 
-class Declared:
+class Declared(ClassBodyWord):
     """What a word of the vocabulary yields inside a class body: a field without its attribute yet."""
 
     __slots__ = ("field", "made_at", "subsection", "taken")
@@ -103,7 +101,11 @@ class Declared:
             frame = frame.f_back  # type: ignore[assignment]
         if frame is not None and frame.f_code.co_flags & 0x1 == 0 and "__qualname__" in (names := frame.f_locals):
             self.made_at = (frame.f_code, frame.f_lasti)
-            names.setdefault(_REGISTER, []).append(self)
+            names.setdefault(WORDS_MADE, []).append(self)
+
+    @property
+    def in_state(self) -> bool:
+        return self.field is None or self.field["type"].in_state
 
     @property
     def text(self) -> str:
@@ -488,11 +490,9 @@ def description(
     """
 
     def wrap(body: type[T]) -> type[T]:
-        fields, subsections, defaults = _collect(name, body)
+        cls = _state_class(body)
         options: dict[str, Any] = {
             "name": name,
-            "fields": fields,
-            "subsections": subsections,
             "version_id": version_id,
             "minimum_version_id": minimum_version_id,
             "needed": needed,
@@ -505,20 +505,41 @@ def description(
             "pre_save": pre_save,
             "post_save": post_save,
             "dev_unplug_pending": dev_unplug_pending,
+            "state_class": cls,
             "doc": body.__doc__,
         }
-        cls = _state_class(body, [field.attribute for field in fields if not field.in_state], defaults)
-        cls.vmsd = VMStateDescription(state_class=cls, **options)
+
+        def members() -> dict[str, Any]:
+            fields, subsections, cls.__vmstate_defaults__ = _collect(name, cls)
+            return {"fields": fields, "subsections": subsections}
+
+        if cls.__module__.startswith("vmstate."):
+            # Of a device of the library hardly half is in any stream, and what is wrong with it a test would have said.
+            cls.vmsd = VMStateDescription.deferred(members, **options)
+            cls.__vmstate_defaults__ = _DefaultsOnDemand(cls.vmsd)
+        else:
+            cls.vmsd = VMStateDescription(**options, **members())
         return cls  # type: ignore[no-any-return]
 
     return wrap
+
+
+class _DefaultsOnDemand:
+    """`__vmstate_defaults__` of a class whose description is not complete yet: asking completes it."""
+
+    def __init__(self, vmsd: VMStateDescription) -> None:
+        self._vmsd = vmsd
+
+    def __get__(self, instance: object, owner: type[VMState]) -> dict[str, Callable[[], Any]]:
+        self._vmsd.complete()
+        return owner.__vmstate_defaults__
 
 
 def _hang(record: Record) -> Callable[[type[T]], type[T]]:
     def wrap(cls: type[T]) -> type[T]:
         if "vmsd" not in vars(cls):
             raise DescriptionError(f"{cls.__name__} has no description: put the decorator above @description")
-        if ATTRIBUTE in cls.__vmstate_defaults__:  # type: ignore[attr-defined]
+        if ATTRIBUTE in cls.__vmstate_words__:  # type: ignore[attr-defined]
             raise DescriptionError(f"the attribute {ATTRIBUTE!r} is what the device says of itself: say name=")
         check_noise(record.noise)
         setattr(cls, ATTRIBUTE, record)
@@ -662,16 +683,16 @@ def _varied(field: Field, word: Declared) -> Field:
 _FIELD_OPTIONS = frozenset(Field._names)
 
 
-def _collect(name: str, body: type) -> tuple[list[Field], list[Subsection], dict[str, Callable[[], Any]]]:
+def _collect(name: str, body: StateClass) -> tuple[list[Field], list[Subsection], dict[str, Callable[[], Any]]]:
     namespace = vars(body)
-    declared = {attribute: value for attribute, value in namespace.items() if isinstance(value, Declared)}
+    declared: Mapping[str, Any] = body.__vmstate_words__
     if "vmsd" in declared:
         raise DescriptionError("the attribute 'vmsd' is the description itself: say name='vmsd'", section=repr(name))
     for attribute in namespace.get("__annotations__", ()):
         if attribute not in declared and getattr(namespace.get(attribute), "__module__", None) == __name__:
             raise DescriptionError(f"{attribute!r} is a word without its parentheses", section=repr(name))
     kept = set(declared.values())
-    for lost in namespace.get(_REGISTER, ()):
+    for lost in body.__vmstate_made__:
         if not lost.taken and lost not in kept:
             written = re.match(r"\w+", lost.text)
             what = repr(written.group()) if written else "one name"
@@ -768,17 +789,11 @@ def _default_element(kind: t.WireType) -> Any:
     return None
 
 
-def _state_class(body: type, wordless: list[str], defaults: dict[str, Callable[[], Any]]) -> Any:
-    """The class of states: the body without its words, on `VMState`."""
-    left_out = {"__dict__", "__weakref__", "__slots__", _REGISTER, *wordless, *defaults}
+def _state_class(body: type) -> Any:
+    """The class of states: the body itself where it is on `VMState`, or else the same body on it."""
+    if isinstance(body, StateClass):
+        return body
+    left_out = ("__dict__", "__weakref__")
     namespace = {key: value for key, value in vars(body).items() if key not in left_out}
-    annotations = namespace.get("__annotations__", {})
-    namespace["__annotations__"] = {key: value for key, value in annotations.items() if key not in wordless}
-    namespace["__vmstate_defaults__"] = defaults
-    bases = tuple(base for base in body.__bases__ if base not in (object, VMState))
-    inherited = {name for base in bases for name in getattr(base, "__vmstate_defaults__", ())}
-    namespace["__slots__"] = tuple(name for name in defaults if name not in inherited)
-    if not inherited:
-        namespace["__slots__"] += (META, "__weakref__")
-        bases = (*bases, VMState)
-    return type(body.__name__, bases, namespace)
+    bases = tuple(base for base in body.__bases__ if base is not object)
+    return StateClass(body.__name__, (*bases, VMState), namespace)

@@ -131,7 +131,7 @@ class Field(Data):
                 count=count,
                 exists=exists,
                 value=value,
-                in_state=not isinstance(type, (Unused, Validate)),
+                in_state=type.in_state,
                 is_plain=is_plain,
                 run_code=type.run_code if is_plain and count is None and value is None else "",
             )
@@ -185,28 +185,29 @@ class VMStateDescription(Data, Generic[S]):
     `State`. To a type checker a plain `VMStateDescription` is one of any states.
     """
 
+    # Without defaults here, so that `__getattr__` is asked for what is not there yet.
     name: str
-    fields: tuple[Field, ...] = ()
-    version_id: int = 0
-    minimum_version_id: int = 0
-    subsections: tuple[Subsection, ...] = ()
-    needed: Expr | None = None
-    priority: MigrationPriority = MigrationPriority.UNINITIALIZED
-    early_setup: bool = False
-    unmigratable: bool = False
-    rules: tuple[Rule, ...] = ()
-    pre_load: Hook | None = None
-    post_load: Hook | None = None
-    pre_save: Hook | None = None
-    post_save: Hook | None = None
-    dev_unplug_pending: Hook | None = None
-    state_class: type | None = None
-    doc: str | None = None
-    unknown: str | None = None
+    fields: tuple[Field, ...]
+    version_id: int
+    minimum_version_id: int
+    subsections: tuple[Subsection, ...]
+    needed: Expr | None
+    priority: MigrationPriority
+    early_setup: bool
+    unmigratable: bool
+    rules: tuple[Rule, ...]
+    pre_load: Hook | None
+    post_load: Hook | None
+    pre_save: Hook | None
+    post_save: Hook | None
+    dev_unplug_pending: Hook | None
+    state_class: type | None
+    doc: str | None
+    unknown: str | None
     """Why there can be no codec: the first thing a -dump-vmstate text does not say."""
-    depth: int = 0
+    depth: int
     """How deep structs nest in it; counted, not given."""
-    compiled: dict[Any, Any] = {}  # noqa: RUF012 (each description has its own)
+    compiled: dict[Any, Any]
     """What the codec has made of it, kept here so that it lives as long as the description."""
 
     def __init__(
@@ -252,6 +253,36 @@ class VMStateDescription(Data, Generic[S]):
             compiled={},
         )
         validate(self)
+
+    @classmethod
+    def deferred(cls, members: Callable[[], dict[str, Any]], **options: Any) -> VMStateDescription:
+        """The description of these options, whose fields and subsections `members` makes when one is first asked for.
+
+        What is wrong with them shows no earlier.
+        """
+        vmsd = cls.__new__(cls)
+        vmsd.__dict__.update(options, unknown=None, compiled={}, members=members)
+        return vmsd
+
+    def complete(self) -> None:
+        """Make the fields and subsections of a description that was deferred. Raises `DescriptionError`."""
+        members = self.__dict__.get("members")
+        if members is not None:
+            made = members()
+            self.__dict__.update(fields=tuple(made["fields"]), subsections=tuple(made["subsections"]))
+            validate(self)
+            self.__dict__["members"] = None
+
+    if not TYPE_CHECKING:
+
+        def __getattr__(self, name):
+            if name == "depth":
+                depth = self.__dict__["depth"] = 1 + max((child.depth for child in _children(self)), default=0)
+                return depth
+            if name not in ("fields", "subsections") or self.__dict__.get("members") is None:
+                raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
+            self.complete()
+            return self.__dict__[name]
 
     def replace(self, **changes: Any) -> VMStateDescription[S]:
         """The same declaration with some of it changed."""
@@ -382,10 +413,9 @@ def validate(vmsd: VMStateDescription) -> None:
             _check_needed(sub, later, misuse)
         if len(sub.vmsd.wire_name) > 255:
             raise misuse(f"the name of subsection {sub.vmsd.name!r} is longer than 255 bytes")
-    depth = 1 + max((child.depth for child in _children(vmsd)), default=0)
-    if depth > MAX_DEPTH:
+    # To count how deep structs nest completes them all: what is deferred is of the library, which a test counts.
+    if "members" not in vmsd.__dict__ and vmsd.depth > MAX_DEPTH:
         raise misuse(f"structs nest deeper than {MAX_DEPTH}")
-    vmsd.__dict__["depth"] = depth
 
 
 def _is_utf8(text: str) -> bool:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import operator
 from collections.abc import Callable, Iterator, Sequence
 from enum import Flag
-from typing import Any, Final, Protocol
+from typing import TYPE_CHECKING, Any, Final
 
 from vmstate.errors import DescriptionError, VMStateError
 
@@ -30,20 +30,23 @@ SHIFT_LIMIT = 4096
 """The most bits an expression shifts to the left."""
 
 
-class Scope(Protocol):
-    """What an expression is evaluated in."""
+if TYPE_CHECKING:
+    from typing import Protocol
 
-    version_id: int
+    class Scope(Protocol):
+        """What an expression is evaluated in."""
 
-    @property
-    def outer(self) -> Scope | None:
-        """The scope of the struct around this one."""
+        version_id: int
 
-    def value(self, name: str) -> Any:
-        """The value of attribute `name` of this struct; LookupError where there is none yet."""
+        @property
+        def outer(self) -> Scope | None:
+            """The scope of the struct around this one."""
 
-    def fact(self, fact: Fact) -> Any:
-        """The value of a fact; raises `UnknownFact` where it is not known."""
+        def value(self, name: str) -> Any:
+            """The value of attribute `name` of this struct; LookupError where there is none yet."""
+
+        def fact(self, fact: Fact) -> Any:
+            """The value of a fact; raises `UnknownFact` where it is not known."""
 
 
 class Expr:

@@ -7,8 +7,6 @@ import re
 from vmstate.errors import VMStateError
 from vmstate.vmsd.data import NamedTuple
 
-_TEXT = re.compile(r"v?(\d{1,3})\.(\d{1,3})(?:\.\d{1,3})*\Z", re.ASCII)
-
 
 class Release(NamedTuple):
     """A release of QEMU by its two numbers. Stable releases (7.2.19) belong to the one that they mend."""
@@ -22,7 +20,7 @@ class Release(NamedTuple):
     @classmethod
     def read(cls, text: str) -> Release:
         """A release from its text, such as "7.2", "7.2.19" or "v10.0.0". Raises `VMStateError`."""
-        numbers = _TEXT.match(text)
+        numbers = re.fullmatch(r"v?(\d{1,3})\.(\d{1,3})(?:\.\d{1,3})*", text, re.ASCII)
         if numbers is None:
             raise VMStateError("no release of QEMU", expected="two numbers, such as 7.2", found=repr(text)[:60])
         return cls(int(numbers[1]), int(numbers[2]))

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cache, cached_property
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from vmstate.vmsd import types as t
 from vmstate.vmsd.data import Data, NamedTuple
@@ -23,7 +23,6 @@ from vmstate.vmsd.expr import (
     Expr,
     Fact,
     Own,
-    Scope,
     asks,
     not_,
     refuted,
@@ -31,6 +30,9 @@ from vmstate.vmsd.expr import (
 )
 from vmstate.vmsd.path import Steps
 from vmstate.vmsd.release import Release
+
+if TYPE_CHECKING:
+    from vmstate.vmsd.expr import Scope
 
 SHOWN = 4
 """Elements that are told of a list."""

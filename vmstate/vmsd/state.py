@@ -77,6 +77,46 @@ class State(dict[str, Any]):
         super().__setitem__(key, value)
 
 
+class ClassBodyWord:
+    """The base of what stands for an attribute in the body of a class of states until the class is made."""
+
+    __slots__ = ()
+
+    @property
+    def in_state(self) -> bool:
+        """Whether states have a value for it."""
+        raise NotImplementedError
+
+
+WORDS_MADE = "__vmstate_declared__"
+"""Where a class body notes every word that is made in it."""
+
+
+class StateClass(type):
+    """The class of `VMState`: takes the words out of a class body, and makes slots for those that states have."""
+
+    __vmstate_words__: dict[str, ClassBodyWord]
+    """Attribute -> word, in the order of the wire."""
+    __vmstate_made__: list[Any]
+    """Every word that was made in the body; one that is lost was assigned to a name that another has now."""
+
+    def __new__(mcs, name: str, bases: tuple[type, ...], namespace: dict[str, Any]) -> StateClass:
+        words = {attribute: word for attribute, word in namespace.items() if isinstance(word, ClassBodyWord)}
+        made = namespace.pop(WORDS_MADE, [])
+        if bases:
+            for attribute, word in words.items():
+                del namespace[attribute]
+                if not word.in_state:
+                    namespace["__annotations__"].pop(attribute, None)
+            slots = [attribute for attribute, word in words.items() if word.in_state]
+            if not any(hasattr(base, META) for base in bases):
+                slots += [META, "__weakref__"]
+            namespace["__slots__"] = slots
+        cls = super().__new__(mcs, name, bases, namespace)
+        cls.__vmstate_words__, cls.__vmstate_made__ = words, made
+        return cls
+
+
 class _AttrsFields:
     """`__attrs_attrs__`, made when somebody asks for it."""
 
@@ -95,7 +135,7 @@ def _defaults(cls: type[VMState]) -> dict[str, Callable[[], Any]]:
     return cls.__vmstate_defaults__
 
 
-class VMState:
+class VMState(metaclass=StateClass):
     """The base of every state class: slots, construction by keyword, equality, repr; and `vmsd`, its description.
 
     `@description` puts a class on it where the class is not. A class that names it as its base says the same to type

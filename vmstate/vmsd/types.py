@@ -31,6 +31,10 @@ class WireType(Data):
 
     info: str
 
+    # Of the type, and so no value of each object of it.
+    in_state = True
+    """Whether a state has a value for it."""
+
     @property
     def is_plain(self) -> bool:
         """Whether it is the same wherever it stands: nothing inside it, and nothing it depends on."""
@@ -117,6 +121,8 @@ class Text(Buffer):
 
 class Unused(Buffer):
     """Bytes that QEMU skips when it loads and writes as zeros. They are no part of a state, only of its residue."""
+
+    in_state = False
 
     @property
     def run_code(self) -> str:
@@ -234,6 +240,7 @@ class Validate(WireType):
     """VALIDATE: no bytes; the load fails where the condition does not hold."""
 
     condition: Expr
+    in_state = False
 
     def expressions(self) -> tuple[Expr, ...]:
         return (self.condition,)
