@@ -498,9 +498,16 @@ def says_null_for_all(vmsd: VMStateDescription) -> bool:
     return any(kind.info == "struct" for kind in _kinds_of_arrays(vmsd) if isinstance(kind, t.Nullptr))
 
 
-def has_array_of_structs(vmsd: VMStateDescription) -> bool:
-    """Whether there is an array of structs: before 10.0 it may be one of pointers, some of them NULL."""
-    return any(isinstance(kind, t.Struct) for kind in _kinds_of_arrays(vmsd))
+def may_hide_pointers(vmsd: VMStateDescription) -> bool:
+    """Whether an array in it may be one of pointers, some of them NULL, which shows otherwise before 10.0.
+
+    Then it is described by its first element alone: as an array of structs, or where that is a NULL as one of NULLs.
+    """
+    may_hide: bool | None = vmsd.compiled.get("may_hide_pointers")
+    if may_hide is None:
+        may_hide = any(isinstance(kind, t.Struct) for kind in _kinds_of_arrays(vmsd)) or says_null_for_all(vmsd)
+        vmsd.compiled["may_hide_pointers"] = may_hide
+    return may_hide
 
 
 def _kinds_of_arrays(vmsd: VMStateDescription) -> Iterator[t.WireType]:

@@ -6,7 +6,7 @@ from collections import deque
 from collections.abc import Callable
 from functools import partial
 
-from vmstate.schema.vmdesc import Device, Vmdesc, has_array_of_structs, hides_something, says_null_for_all
+from vmstate.schema.vmdesc import Device, Vmdesc, hides_something, may_hide_pointers
 from vmstate.stream.events import SectionHeader
 from vmstate.stream.registry import all_descriptions, shipped_descriptions
 from vmstate.vmsd.description import VMStateDescription
@@ -77,6 +77,6 @@ class Candidates:
             return [vmdesc], size
         if hides_something(described):
             return [("library", partial(all_descriptions, header.name)), vmdesc], size
-        if not (says_null_for_all(described) or has_array_of_structs(described)):
+        if not may_hide_pointers(described):
             return [vmdesc], size
         return [vmdesc, ("library", partial(shipped_descriptions, header.name))], size
