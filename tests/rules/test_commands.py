@@ -14,52 +14,71 @@ from vmstate.vmsd.release import Release
 
 SLIRP = "qemu-7.2-q35-virtio-net.mig.xz"
 NEWEST = Release(11, 1)
-PLACE, LENGTH, UNKNOWN = "no place here", "wrong length", "does not know"
 
-# command -> its length, and why it is refused all the same; from loadvm_process_command in migration/savevm.c
-COMMANDS: dict[CommandType, tuple[int | None, str | None]] = {
-    CommandType.OPEN_RETURN_PATH: (0, None),
-    CommandType.PING: (4, PLACE),
-    CommandType.POSTCOPY_LISTEN: (0, PLACE),
-    CommandType.POSTCOPY_RUN: (0, PLACE),
-    CommandType.POSTCOPY_RAM_DISCARD: (None, PLACE),
-    CommandType.POSTCOPY_RESUME: (0, None),
-    CommandType.RECV_BITMAP: (None, PLACE),
-    CommandType.ENABLE_COLO: (0, None),
+# command -> its length, what is sent, and why it is refused all the same; from loadvm_process_command in
+# migration/savevm.c, and what 5.2, 7.2, 10.0 and 11.1 do (test_framing)
+COMMANDS: dict[CommandType, tuple[int | None, bytes, str | None]] = {
+    CommandType.OPEN_RETURN_PATH: (0, b"", None),
+    CommandType.PING: (4, bytes(4), "before a way back was opened"),
+    CommandType.POSTCOPY_LISTEN: (0, b"", "no place here"),
+    CommandType.POSTCOPY_RUN: (0, b"", "no place here"),
+    CommandType.POSTCOPY_RAM_DISCARD: (None, bytes(2), "no place here"),
+    CommandType.POSTCOPY_RESUME: (0, b"", None),
+    CommandType.RECV_BITMAP: (None, b"\7pc.bios", None),
+    CommandType.ENABLE_COLO: (0, b"", "no longer"),
 }
 
 
-def answer(command: CommandType, size: int, release: Release = NEWEST) -> str | None:
+def answer(command: CommandType, data: bytes, release: Release = NEWEST) -> str | None:
     """Why the destination of a stream refuses it with a command in front of its first section."""
-    data = plain(MICROVM)
-    stream = load(data)
+    plain_stream = plain(MICROVM)
+    stream = load(plain_stream)
     at = stream.sections[0].offset
-    told = struct.pack(">BHH", 8, command, size) + bytes(size)
-    found = KnownDestination(stream, {"qemu_release": release}).check(data[:at] + told + data[at:])
+    sent = struct.pack(">BHH", 8, command, len(data)) + data
+    known = KnownDestination(stream, {"qemu_release": release})
+    found = known.check(plain_stream[:at] + sent + plain_stream[at:])
     return next((finding.message for finding in found if finding.severity == "error"), None)
 
 
 @pytest.mark.parametrize("command", COMMANDS, ids=lambda command: command.name)
 def test_a_command_has_its_length_and_its_place(command: CommandType) -> None:
-    length, why = COMMANDS[command]
-    told = answer(command, 2 if length is None else length)
-    assert told is None if why is None else told is not None and why in told
+    length, data, why = COMMANDS[command]
+    message = answer(command, data)
+    assert message is None if why is None else message is not None and why in message
     if length is not None:
         for size in {0, 1, 4, 5} - {length}:
-            other = answer(command, size)
-            assert other is not None and LENGTH in other, size
+            assert f"QEMU wants {length}" in str(answer(command, bytes(size))), size
+
+
+def test_an_answer_is_given_where_there_is_a_way_back() -> None:
+    data = plain(MICROVM)
+    stream = load(data)
+    at = stream.sections[0].offset
+    sent = struct.pack(">BHHBHHI", 8, CommandType.OPEN_RETURN_PATH, 0, 8, CommandType.PING, 4, 1)
+    assert KnownDestination(stream).check(data[:at] + sent + data[at:]) == []
+
+
+def test_a_bitmap_is_of_a_block_that_is_there() -> None:
+    assert "has not" in str(answer(CommandType.RECV_BITMAP, b"\3abc"))
+    assert "as long as the name" in str(answer(CommandType.RECV_BITMAP, b"\7pc.bio"))
 
 
 def test_advice_on_dirty_bitmaps_alone_is_taken() -> None:
-    assert answer(CommandType.POSTCOPY_ADVISE, 0) is None
-    assert PLACE in str(answer(CommandType.POSTCOPY_ADVISE, 16))
+    assert answer(CommandType.POSTCOPY_ADVISE, b"") is None
+    assert "postcopy-ram" in str(answer(CommandType.POSTCOPY_ADVISE, bytes(16)))
+    assert "wants none or 16" in str(answer(CommandType.POSTCOPY_ADVISE, bytes(5)))
+
+
+@pytest.mark.parametrize(("release", "taken"), [(Release(8, 0), True), (Release(8, 1), False), (NEWEST, False)])
+def test_colo_needs_its_capability_from_8_1_on(release: Release, taken: bool) -> None:
+    assert (answer(CommandType.ENABLE_COLO, b"", release) is None) is taken
 
 
 @pytest.mark.parametrize(("release", "taken"), [(Release(9, 2), False), (Release(10, 0), True), (NEWEST, True)])
 def test_the_command_of_the_switchover_is_of_10_0(release: Release, taken: bool) -> None:
-    told = answer(CommandType.SWITCHOVER_START, 0, release)
-    assert told is None if taken else UNKNOWN in str(told)
-    assert answer(CommandType.SWITCHOVER_START, 1, release) is not None
+    message = answer(CommandType.SWITCHOVER_START, b"", release)
+    assert message is None if taken else "from 10.0 on" in str(message)
+    assert answer(CommandType.SWITCHOVER_START, b"1", release) is not None
 
 
 # Instances.

@@ -51,8 +51,8 @@ def said(destination: Any, machine: Subject, start: int, stop: int, new: bytes) 
 
 RECORDS = {
     "hook": (0x80, b"", Release(8, 2), "a hook, and no RDMA"),
-    "multifd flush": (0x200, b"", Release(8, 1), "does not know the record"),
-    "compressed": (0x120, b"\0\0\0\4" + bytes(4), None, "the capability is off"),
+    "multifd flush": (0x200, b"", Release(8, 1), "from 8.1 on"),
+    "compressed": (0x120, b"\0\0\0\4" + bytes(4), None, "a compressed page"),
     "xbzrle": (0x60, b"\1\0\3" + b"\0\1A", Release(0, 0), ""),
     "xbzrle that is none": (0x60, b"\1\0\4" + bytes(4), None, "cannot be decoded"),
     "unknown": (0x400, b"", None, "unknown combination"),

@@ -20,16 +20,33 @@ from vmstate.compare.explained import FAILS, LOADS, UNKNOWN, Explained, Explanat
 from vmstate.compare.findings import BREAKS, COSMETIC, MAY_BREAK
 from vmstate.compare.log import explain_log
 from vmstate.compare.schemas import Schema
-from vmstate.compare.section import SectionCheck, Sides, with_error
+from vmstate.compare.section import ADVICE_OF_RELEASES, SectionCheck, Sides, with_error
 from vmstate.compare.target import Target, open_target
 from vmstate.errors import VersionError, VMStateError
 from vmstate.rules import messages
-from vmstate.rules.stream import COMMANDS, HOST_PAGE, RESIZABLE, RESIZABLE_UP_TO
+from vmstate.rules.stream import (
+    HOST_PAGE,
+    RESIZABLE,
+    RESIZABLE_UP_TO,
+    UNSENT,
+    Commands,
+    Loader,
+    Refusal,
+    alias_ids,
+    find_registered,
+    refused_configuration,
+    refused_framing,
+    refused_record,
+    takes_unsent,
+)
 from vmstate.saved.loading import load
 from vmstate.saved.opening import StreamLike, open_input
 from vmstate.stream.events import Command
 from vmstate.stream.registry import is_per_cpu, last_part
 from vmstate.stream.stream import Section, Stream
+
+ON_WHERE_IT_WAS = frozenset(("x-ignore-shared",))
+"""Capabilities that whoever loads a stream switches on, as the stream says that they were; a command line cannot."""
 
 MAX_VERSIONS = 16
 """Versions of a stream that may be out of the range of its own descriptions."""
@@ -105,115 +122,107 @@ class StreamCheck:
         self.target = target
         self.destination = target.stream
         self.release = target.release
+        self.loader = loader_of(target, source)
+        self.met_records: set[str] = set()
         self.sides = Sides(source, target, versions)
         destination_names = set() if target.stream is None else repeated_names(target.stream)
         self.findings = Findings(repeated_names(source) | destination_names)
 
     def run(self) -> Iterator[Explained]:
         """All findings, in the order in which QEMU meets what they are about."""
+        yield from self.framing()
         yield from self.configuration()
         if self.destination is None:
             yield from self.schemas()
             return
-        pending = self.sections_by_key()
+        sections = self.sections_by_key()
+        aliases = alias_ids(sections)
+        met: set[int] = set()
+        commands = Commands(self.loader)
         for part in self.source.parts:
             if isinstance(part, Command):
-                yield from self.command(part)
+                yield from self.command(part, commands)
+            elif isinstance(part, Section) and part.is_ram:
+                yield from self.ram(part)
             elif isinstance(part, Section) and part.kind in ("start", "full"):
-                if part.is_ram:
-                    yield from self.ram(part)
-                else:
-                    yield from self.section(part, pending)
-        yield from self.missing_sections(pending)
+                counterpart = find_registered(sections, aliases, part.name, part.instance_id)
+                if counterpart is None:
+                    yield from self.section_without_counterpart(part)
+                    continue
+                if id(counterpart) in met:
+                    self.again(part)
+                met.add(id(counterpart))
+                yield from SectionCheck(self.sides, self.findings, part, counterpart).run()
+        yield from self.missing_sections(section for section in sections.values() if id(section) not in met)
 
-    def sections_by_key(self) -> dict[tuple[str, int], list[Section]]:
-        """The destination's sections that are not RAM, by (idstr, instance_id), in their order."""
-        sections: dict[tuple[str, int], list[Section]] = {}
+    def sections_by_key(self) -> dict[tuple[str, int], Section]:
+        """The destination's sections that are not RAM, the first of each (idstr, instance_id), in their order."""
+        sections: dict[tuple[str, int], Section] = {}
         assert self.destination is not None
         for section in self.destination.sections:
             if section.kind in ("start", "full") and not section.is_ram:
-                sections.setdefault((section.name, section.instance_id), []).append(section)
+                sections.setdefault((section.name, section.instance_id), section)
         return sections
 
     # What concerns all.
+
+    def framing(self) -> Iterator[Explained]:
+        """Whether there is a configuration section, and whether sections have footers."""
+        known = self.destination
+        if known is None or (self.release is None and self.source.configuration is known.configuration is None):
+            return
+        local = known.configuration is not None
+        if self.target.sends_configuration is not None:
+            local = self.target.sends_configuration
+        sent = self.source.configuration is not None, has_footers(self.source)
+        for refusal in refused_framing(sent, (local, has_footers(known)), self.release):
+            first = self.source.sections[:1]
+            offset = 8 if refusal.rule == "send-configuration" or not first else first[0].offset + first[0].size
+            yield self.refusal(refusal, offset=offset)
 
     def configuration(self) -> Iterator[Explained]:
         """Machine type, pages, capabilities, UUID."""
         sent = self.source.configuration
         known = None if self.destination is None else self.destination.configuration
-        local = self.target.machine
         if sent is None:
             return
-        if local is not None and sent.machine != local:
-            yield self.findings.finding(
-                "machine",
-                f"the machine types differ: {sent.machine} saves, {local} loads",
-                section="configuration",
-                path="name",
-                qemu_error=messages.machine_type(sent.machine, local),
-                advice=f"start the destination with -machine {sent.machine}: a machine type must be the same on both "
-                "sides, with its version",
-            )
-        if known is None:
-            if local is None:
-                self.findings.assumed.append(f"the machine type is {sent.machine}")
-            return
-        bits = [None if side.page_size is None else side.page_size.bit_length() - 1 for side in (sent, known)]
-        if bits[0] is not None and bits[1] is not None and bits[0] != bits[1]:
-            yield self.findings.finding(
-                "target-page-bits",
-                f"the target's pages have {bits[0]} bits in the stream, {bits[1]} on the destination",
-                section="configuration",
-                path="target_page_bits",
-                qemu_error=messages.target_page_bits(bits[0], bits[1]),
-                advice="use the same machine type and the same kind of CPU on both sides",
-            )
+        if known is None and self.loader.machine is None:
+            self.findings.assumed.append(f"the machine type is {sent.machine}")
         for name in sent.capability_names:
-            if name not in known.capability_names:
+            is_shown = known is not None and name in known.capability_names
+            if not is_shown and (self.loader.has(name) is None or name in ON_WHERE_IT_WAS):
                 self.findings.assumed.append(
                     f"the migration capability {name} is on at the destination, as at the source"
                 )
-        if sent.uuid is not None and known.uuid is not None and sent.uuid != known.uuid:
-            texts = [bytes(side.uuid.data).hex() for side in (sent, known) if side.uuid is not None]
-            shown = [f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}" for text in texts]
-            yield self.findings.finding(
-                "uuid",
-                f"the machine's UUID is {shown[0]}, the destination's {shown[1]}",
-                section="configuration",
-                path="uuid",
-                qemu_error=messages.uuid(*shown),
-                advice=f"start the destination with -uuid {shown[0]}, or the source without validate-uuid",
-            )
+        for refusal in refused_configuration(sent, known, self.loader):
+            yield self.refusal(refusal, section="configuration")
 
-    def command(self, command: Command) -> Iterator[Explained]:
-        """Whether the destination knows a command of the stream."""
-        first = COMMANDS[command.command].since if command.command in COMMANDS else None
-        if first is None or (self.release is not None and self.release >= first):
-            return
-        assert self.destination is not None
-        if any(isinstance(part, Command) and part.command == command.command for part in self.destination.parts):
-            return
-        if self.target.command is None and self.source_machine != self.target.machine:
-            return
-        yield self.findings.finding(
-            "command-unknown",
-            f"the source sends the command {command.name}, which QEMU has from {first} on",
-            offset=command.offset,
-            qemu_error=messages.unknown_command(command.command, len(command.data)),
-            advice="use a versioned machine type of the older release on both sides, "
-            "or switch it off at the source (-global migration.send-switchover-start=off)",
+    def refusal(self, refusal: Refusal, **where: Any) -> Explained:
+        """The finding of what a destination refuses of a stream beside its devices."""
+        if refusal.path is not None:
+            where["path"] = refusal.path
+        return self.findings.finding(
+            refusal.rule, refusal.why, qemu_error=refusal.qemu_error, advice=refusal.advice, **where
         )
 
-    @property
-    def source_machine(self) -> str | None:
-        """The machine type of the stream."""
-        return None if self.source.configuration is None else self.source.configuration.machine
+    def command(self, command: Command, commands: Commands) -> Iterator[Explained]:
+        """Whether the destination takes a command of the stream."""
+        refusal = commands.refused(command)
+        if refusal is None:
+            return
+        if refusal.missing is not None:
+            self.findings.assumed.append(refusal.missing)
+            return
+        yield self.refusal(refusal, offset=command.offset)
 
     # RAM.
 
     def ram(self, section: Section) -> Iterator[Explained]:
         """The blocks, by their names."""
         assert self.destination is not None
+        yield from self.records(section)
+        if section.kind not in ("start", "full"):
+            return
         sections = (part for part in self.destination.sections if part.is_ram)
         local_blocks = {block.idstr: block for part in sections for block in part.state.blocks}
         if not local_blocks:
@@ -233,6 +242,19 @@ class StreamCheck:
                 )
                 continue
             yield from self.block(section, block, local.used_length)
+
+    def records(self, section: Section) -> Iterator[Explained]:
+        """The first record of each kind."""
+        for name, (offset, flags) in section.state.firsts.items():
+            refusal = refused_record(name, flags, self.loader)
+            if refusal is None or name in self.met_records:
+                continue
+            self.met_records.add(name)
+            if refusal.missing is not None:
+                self.findings.assumed.append(refusal.missing)
+                continue
+            line = refusal.qemu_error or messages.while_loading_part(section.section_id, section.name, self.release)
+            yield self.refusal(refusal.replace(qemu_error=line), section=section, offset=offset)
 
     def block(self, section: Section, block: Any, local: int) -> Iterator[Explained]:
         """The size of one block."""
@@ -259,10 +281,10 @@ class StreamCheck:
 
     # Sections.
 
-    def section(self, section: Section, pending: dict[tuple[str, int], list[Section]]) -> Iterator[Explained]:
-        """One section of the stream, beside that of the destination."""
-        candidates = pending.get((section.name, section.instance_id))
-        if not candidates:
+    def section_without_counterpart(self, section: Section) -> Iterator[Explained]:
+        """A section that the destination's own stream has not: some it takes all the same."""
+        taken = takes_unsent(section.name, section.instance_id, self.loader)
+        if taken is False:
             yield self.findings.finding(
                 "section-unknown",
                 f"the destination has no section {self.findings.name_of(section)!r}",
@@ -272,7 +294,39 @@ class StreamCheck:
                 advice=self.advice_of_missing(section),
             )
             return
-        yield from SectionCheck(self.sides, self.findings, section, candidates.pop(0)).run()
+        rule = UNSENT[section.name]
+        name = self.findings.name_of(section)
+        if taken is None:
+            yield self.findings.finding(
+                "section-unknown",
+                f"the destination's own stream has no section {name!r}, which is {rule.why}",
+                section=section,
+                offset=section.offset,
+                severity=MAY_BREAK,
+                when="the destination has not got the device either",
+                qemu_error=messages.unknown_section(section.name, section.instance_id, self.release),
+                advice=self.advice_of_missing(section),
+            )
+        elif section.version_id > rule.version_id:
+            yield self.findings.finding(
+                "version-newer",
+                f"the section has version {section.version_id}, and the destination knows up to {rule.version_id}",
+                section=section,
+                offset=section.offset,
+                qemu_error=messages.section_version(section.name, section.version_id, rule.version_id),
+                advice=ADVICE_OF_RELEASES,
+            )
+        else:
+            self.findings.assumed.append(
+                f"{name} loads: the destination takes it, and its own stream does not show how ({rule.why})"
+            )
+            yield from SectionCheck(self.sides, self.findings, section, section).values(beside=False)
+
+    def again(self, section: Section) -> None:
+        """A section that stands in the stream more than once: QEMU loads each, and the last counts."""
+        name = self.findings.name_of(section)
+        text = f"{name} stands for one section of the destination more than once: QEMU loads each, the last counts"
+        self.findings.assumed.append(text)
 
     def advice_of_missing(self, section: Section) -> str:
         """What to do about a device that only the source has."""
@@ -292,17 +346,16 @@ class StreamCheck:
             return "give the destination as many CPUs (-smp), with the same CPU model and features"
         return f"give the destination the same device ({kind}) at the same place, or take it from the source first"
 
-    def missing_sections(self, pending: Mapping[tuple[str, int], Iterable[Section]]) -> Iterator[Explained]:
+    def missing_sections(self, missing: Iterable[Section]) -> Iterator[Explained]:
         """What the destination has and the stream does not: QEMU loads without it."""
-        for sections in pending.values():
-            for section in sections:
-                yield self.findings.finding(
-                    "section-missing",
-                    f"the stream has no section {self.findings.name_of(section)!r}: the device stays as after a reset",
-                    section=section,
-                    severity=COSMETIC,
-                    advice="a guest that has seen no such device finds one: better start the destination without it",
-                )
+        for section in missing:
+            yield self.findings.finding(
+                "section-missing",
+                f"the stream has no section {self.findings.name_of(section)!r}: the device stays as after a reset",
+                section=section,
+                severity=COSMETIC,
+                advice="a guest that has seen no such device finds one: better start the destination without it",
+            )
 
     # A destination of which there is only a schema.
 
@@ -321,6 +374,21 @@ class StreamCheck:
             "the destination has the devices of the source, at the same places, and the same RAM blocks",
             "values that a schema does not say go together: PCI configuration, virtio features, numbers of queues",
         ]
+
+
+def loader_of(target: Target, source: Stream) -> Loader:
+    """What is known of a destination, with the capabilities that whoever loads the stream switches on for it."""
+    loader = target.loader
+    configuration = source.configuration
+    if loader.capabilities is None or configuration is None:
+        return loader
+    added = ON_WHERE_IT_WAS.intersection(configuration.capability_names)
+    return loader.replace(capabilities=frozenset((*loader.capabilities, *added)))
+
+
+def has_footers(stream: Stream) -> bool:
+    """Whether the sections of a stream have footers."""
+    return any(section.footer.section_id is not None for section in stream.sections)
 
 
 def repeated_names(stream: Stream) -> set[str]:

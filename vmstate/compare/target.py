@@ -24,6 +24,7 @@ from vmstate.errors import SchemaError, VMStateError
 from vmstate.files import write_atomic
 from vmstate.query.origin import earliest_release
 from vmstate.rules.pci_config import Region
+from vmstate.rules.stream import Loader, earliest_release_of_framing
 from vmstate.saved.loading import load
 from vmstate.saved.opening import StreamLike, open_input
 from vmstate.stream.stream import Stream
@@ -42,7 +43,10 @@ class Target(Data):
     `stream` is one that it wrote before a guest ran, `schema` its -dump-vmstate text; either can be None. `release` is
     None where nothing tells. `host_features`: (idstr, instance_id) -> all bits that the host offers; `regions`: idstr
     -> the PCI regions. What is not in them is not known. `facts` are those that hold for all of its sections, by the
-    names that descriptions have for them. `command` is its command line, `dump` the text of the schema.
+    names that descriptions have for them. `command` is its command line, `dump` the text of the schema. `capabilities`
+    are the migration capabilities that are on, None where nobody asked; `uuid` has the 16 bytes of the machine's UUID,
+    None where it has none or nobody asked. `machine_type` is for a stream without a configuration section, and
+    `sends_configuration` for one that could not be saved as the destination would have.
     """
 
     name: str
@@ -54,6 +58,10 @@ class Target(Data):
     facts: Mapping[str, int] = {}
     command: tuple[str, ...] | None = None
     dump: bytes | None = None
+    capabilities: tuple[str, ...] | None = None
+    uuid: bytes | None = None
+    machine_type: str | None = None
+    sends_configuration: bool | None = None
 
     def beside(self, values: Target) -> Target:
         """The same with the stream of another, and what was asked of that."""
@@ -71,7 +79,28 @@ class Target(Data):
         """The machine type."""
         if self.stream is not None and self.stream.configuration is not None:
             return self.stream.configuration.machine
+        if self.machine_type is not None:
+            return self.machine_type
         return None if self.schema is None else self.schema.machine
+
+    @property
+    def loader(self) -> Loader:
+        """What is known of it beside what its devices hold."""
+        blocks = None if self.stream is None else [block.idstr for block in self.stream.ram.blocks]
+        sections = () if self.stream is None else self.stream.sections
+        configuration = None if self.stream is None else self.stream.configuration
+        uuid = self.uuid
+        if uuid is None and configuration is not None and configuration.uuid is not None:
+            uuid = bytes(configuration.uuid.data)
+        return Loader(
+            release=self.release,
+            capabilities=self.capabilities,
+            blocks=blocks or None,
+            sections=[(section.name, section.instance_id) for section in sections if section.kind in ("start", "full")],
+            machine=self.machine,
+            command=self.command,
+            uuid=uuid,
+        )
 
 
 def open_target(source: StreamLike | Stream | Schema | Target, *, machine: str | None = None) -> Target:
@@ -102,7 +131,9 @@ def _means_schema(source: str) -> bool:
 
 def of_stream(stream: Stream, **known: Any) -> Target:
     """A destination of which there is a stream."""
-    return Target(str(stream.name), **{"stream": stream, "release": earliest_release(stream), **known})
+    releases = (earliest_release(stream), earliest_release_of_framing(stream))
+    release = max((release for release in releases if release is not None), default=None)
+    return Target(str(stream.name), **{"stream": stream, "release": release, **known})
 
 
 def read_target(text: bytes, name: str) -> Target:
@@ -130,6 +161,10 @@ def read_target(text: bytes, name: str) -> Target:
             facts={str(fact): int(value) for fact, value in top.get("facts", {}).items()},
             command=None if top.get("command") is None else tuple(map(str, top["command"])),
             dump=dump,
+            capabilities=None if top.get("capabilities") is None else tuple(map(str, top["capabilities"])),
+            uuid=None if top.get("uuid") is None else bytes.fromhex(top["uuid"]),
+            machine_type=None if top.get("machine") is None else str(top["machine"]),
+            sends_configuration=None if top.get("sends_configuration") is None else bool(top["sends_configuration"]),
         )
     except VMStateError as error:
         raise error.within(file=name) from None
@@ -141,6 +176,7 @@ def write_target(path: str | os.PathLike[str], target: Target) -> None:
     """Record a destination in one file, to be held against streams where its QEMU is not. Raises `VMStateError`."""
     if target.stream is None:
         raise SchemaError("only a destination that was started can be recorded", expected="a command line")
+    dump = None if target.dump is None else _needed(target.dump, target.stream)
     top = {
         KEY: FORM,
         "command": None if target.command is None else list(target.command),
@@ -152,14 +188,17 @@ def write_target(path: str | os.PathLike[str], target: Target) -> None:
         ],
         "regions": {section: [list(region) for region in regions] for section, regions in target.regions.items()},
         "facts": dict(target.facts),
-        "dump": None if target.dump is None else _packed(_needed(target.dump, target.stream)),
+        "capabilities": None if target.capabilities is None else list(target.capabilities),
+        "uuid": None if target.uuid is None else target.uuid.hex(),
+        "sends_configuration": target.sends_configuration,
+        "dump": None if dump is None else _packed(dump),
         "stream": _packed(target.stream.to_bytes()),
     }
     write_atomic(path, [json.dumps(top, indent=1).encode() + b"\n"])
 
 
-def _needed(dump: bytes, stream: Stream) -> bytes:
-    """The part of a -dump-vmstate text that is of sections in the stream: a twentieth of it, or less."""
+def _needed(dump: bytes, stream: Stream) -> bytes | None:
+    """The part of a -dump-vmstate text that is of sections in the stream: a twentieth of it, or less, or nothing."""
     names = {section.name.rpartition("/")[2] for section in stream.sections}
     top = json.loads(dump)
     kept = {
@@ -167,7 +206,7 @@ def _needed(dump: bytes, stream: Stream) -> bytes:
         for key, value in top.items()
         if key == MACHINE or (isinstance(value, dict) and value.get("Description", {}).get("name") in names)
     }
-    return json.dumps(kept).encode()
+    return json.dumps(kept).encode() if kept.keys() - {MACHINE} else None
 
 
 def _packed(data: bytes) -> str:

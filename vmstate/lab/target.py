@@ -20,6 +20,7 @@ from __future__ import annotations
 import os
 import re
 import tempfile
+import uuid as uuid_module
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from typing import Any
@@ -28,9 +29,10 @@ from vmstate.compare.schemas import dump_of, dump_schema
 from vmstate.compare.target import Target
 from vmstate.errors import MachineError, VMStateError
 from vmstate.lab.incoming import QemuDestination
+from vmstate.qemu.capture import IGNORE_SHARED
 from vmstate.qemu.machine import Machine, Qemu, find_qemu
 from vmstate.qemu.memory import has_backend, memory_size
-from vmstate.qemu.migration import NO_LIMIT, save
+from vmstate.qemu.migration import NO_LIMIT, capabilities_of, save, set_capabilities
 from vmstate.qemu.monitor import LIMIT
 from vmstate.qemu.provenance import read_provenance
 from vmstate.rules.pci_config import Region
@@ -81,13 +83,18 @@ def target_of(
         with Machine(words, qemu=program, console=console, limit=limit) as machine:
             release = machine.monitor.version
             facts = dict(_facts_of(machine))
+            capabilities = tuple(capabilities_of(machine))
+            uuid = _uuid_of(machine)
+            machine_type = _machine_type_of(machine)
             regions = dict(regions_of(_pci_of(machine)))
             machine.ask("migrate-set-parameters", dict(NO_LIMIT))
+            # What would write another stream, or want a way back, is off while it is saved.
+            set_capabilities(machine, [name for name in capabilities if name != IGNORE_SHARED], state=False)
             save(machine, path, limit=limit)
         with open(path, "rb") as file:
             stream = load(file.read())
         stream.name = " ".join(argv)
-        dump = _dump(program, stream, limit)
+        dump = _dump(program, machine_type, limit)
         offered = (
             dict(offered_features(path, words, stream, qemu=program, console=console, limit=limit)) if features else {}
         )
@@ -106,6 +113,9 @@ def target_of(
         facts=facts,
         command=tuple(argv),
         dump=dump,
+        capabilities=capabilities,
+        uuid=uuid,
+        machine_type=machine_type,
     )
 
 
@@ -140,6 +150,23 @@ def _facts_of(machine: Machine) -> Iterator[tuple[str, int]]:
     yield POSSIBLE_CPUS, sum(slot["vcpus-count"] for slot in slots)
 
 
+def _uuid_of(machine: Machine) -> bytes | None:
+    """The UUID of a machine that was given one; QEMU compares no other."""
+    uuid = uuid_module.UUID(machine.ask("query-uuid")["UUID"]).bytes
+    return uuid if any(uuid) else None
+
+
+def _machine_type_of(machine: Machine) -> str | None:
+    """The machine type, which no stream without a configuration section says."""
+    try:
+        kind = machine.ask("qom-get", {"path": "/machine", "property": "type"})
+    except MachineError:
+        if not machine.monitor.is_open:
+            raise
+        return None
+    return str(kind).removesuffix("-machine")
+
+
 def _pci_of(machine: Machine) -> list[Any]:
     """The answer of query-pci; nothing where QEMU was built without PCI, which has no such command or refuses it."""
     if not any(command["name"] == "query-pci" for command in machine.ask("query-commands")):
@@ -165,9 +192,8 @@ def regions_of(buses: Iterable[Any]) -> Iterator[tuple[tuple[int, int], tuple[Re
             yield (device["slot"], device["function"]), regions
 
 
-def _dump(program: Qemu, stream: Stream, limit: float) -> bytes | None:
+def _dump(program: Qemu, machine: str | None, limit: float) -> bytes | None:
     """The -dump-vmstate text of the same binary and machine type; None where it writes none."""
-    machine = None if stream.configuration is None else stream.configuration.machine
     if machine is None:
         return None
     with suppress(VMStateError):

@@ -16,28 +16,36 @@ from vmstate.errors import StreamError, VMStateError
 from vmstate.rules.check import finding_of
 from vmstate.rules.evaluate import broken
 from vmstate.rules.stream import (
-    ANY_INSTANCE,
     CAPABILITIES,
-    MATCHED_CAPABILITIES,
-    RECORDS,
+    RAM_ADVISE,
     ZERO_FILL_UNTIL,
-    RecordRule,
-    refused_command,
+    Commands,
+    Loader,
+    Refusal,
+    alias_ids,
+    find_registered,
+    record_name,
+    refused_configuration,
+    refused_framing,
+    refused_record,
 )
 from vmstate.schema.vmdesc import NOTHING_DESCRIBED
 from vmstate.stream.configuration import Configuration
 from vmstate.stream.events import (
     Command,
+    CommandType,
     ConfigurationSection,
+    Done,
     EndOfStream,
     Event,
+    SectionFooter,
     SectionHeader,
 )
 from vmstate.stream.finding import Finding
 from vmstate.stream.memory import is_difference
 from vmstate.stream.ram_records import RamBlock, RamHook, RamMultifdFlush, RamPages
 from vmstate.stream.reader import RAM, StreamReader, page_size_of
-from vmstate.stream.registry import all_descriptions, is_old_style, legacy_instances, old_style_description
+from vmstate.stream.registry import all_descriptions, old_style_description
 from vmstate.stream.stream import Section, Stream
 from vmstate.vmsd.data import Data
 from vmstate.vmsd.description import VMStateDescription
@@ -45,8 +53,15 @@ from vmstate.vmsd.expr import IDSTR, OWN_STATE, RELEASE
 from vmstate.vmsd.release import Release
 from vmstate.vmsd.state import facts_of
 
-NO_ALIAS = ANY_INSTANCE
-"""The alias_id of a section that no instance in particular finds."""
+_OF_POSTCOPY = frozenset(
+    (
+        CommandType.POSTCOPY_LISTEN,
+        CommandType.POSTCOPY_RUN,
+        CommandType.POSTCOPY_RAM_DISCARD,
+        CommandType.PACKAGED,
+    )
+)
+"""What is behind these is read by other threads, or from elsewhere."""
 
 
 class _Known(Data):
@@ -58,7 +73,6 @@ class _Known(Data):
     state: Any
     payload: bytes
     said: int
-    alias_id: int = NO_ALIAS
 
 
 class KnownDestination:
@@ -79,14 +93,14 @@ class KnownDestination:
         self.configuration = reference.configuration
         self.blocks = {block.idstr: block.used_length for block in reference.ram.blocks}
         self.has_footers = any(section.footer.section_id is not None for section in reference.sections)
-        self.compresses = "compressed" in reference.ram.pages
+        self.loader = self._loader(reference)
         self._known: dict[tuple[str, int], _Known] = {}
         for section in reference.sections:
             told = {**self.facts, **(sections or {}).get(section.name, {})}
             key = (section.name, section.instance_id)
             if key not in self._known:
-                number = sum(name == section.name for name, _ in self._known)
-                self._known[key] = _known(section, told, _alias_id(section.name, number))
+                self._known[key] = _known(section, told)
+        self._aliases = alias_ids(self._known)
 
     @property
     def release(self) -> Release | None:
@@ -94,29 +108,23 @@ class KnownDestination:
         release: Release | None = self.facts.get(RELEASE.name)
         return release
 
-    def is_before(self, release: Release) -> bool:
-        """Whether it is known to be of an earlier release."""
-        return self.release is not None and self.release < release
-
-    def takes(self, record: RecordRule) -> bool:
-        """Whether it takes a record of RAM."""
-        if record.since is not None and self.is_before(record.since):
-            return False
-        return record.capability != "compress" or self.compresses
+    def _loader(self, reference: Stream) -> Loader:
+        """What is known of it beside its devices: a capability is on where the reference shows that it is."""
+        capabilities = [name for name in CAPABILITIES if _shows(reference, name)]
+        configuration = reference.configuration
+        uuid = None if configuration is None or configuration.uuid is None else bytes(configuration.uuid.data)
+        return Loader(
+            release=self.release,
+            capabilities=capabilities,
+            blocks=self.blocks,
+            machine=None if configuration is None else configuration.machine,
+            uuid=uuid,
+        )
 
     def find(self, name: str, instance_id: int) -> _Known | None:
         """What it has under an idstr and instance_id, as QEMU looks for it."""
-        name = name.split("\0", 1)[0]
-        match = self._known.get((name, instance_id))
-        if match is None:
-            alike = (known for (idstr, _), known in self._known.items() if idstr == name)
-            match = next((known for known in alike if known.alias_id == instance_id), None)
-        if match is None and "/" not in name:
-            # Releases before 0.14 had no bus paths: the name alone, and a number among those of the name.
-            short = [known for (idstr, _), known in self._known.items() if idstr.endswith("/" + name)]
-            if instance_id == ANY_INSTANCE or instance_id < len(short):
-                match = next(iter(short if instance_id == ANY_INSTANCE else short[instance_id:]), None)
-        return match
+        known: _Known | None = find_registered(self._known, self._aliases, name, instance_id)
+        return known
 
     def check(self, data: Any) -> list[Finding]:
         """Why it would refuse a stream: nothing, if it takes it; what it would mend stands there as a note."""
@@ -140,11 +148,26 @@ class KnownDestination:
         return reader
 
 
-def _known(section: Section, told: Mapping[str, Any], alias_id: int) -> _Known:
+def _shows(reference: Stream, capability: str) -> bool:
+    """Whether a stream shows that a capability was on where it was taken."""
+    configuration = reference.configuration
+    if configuration is not None and configuration.has_capability(capability):
+        return True
+    if capability == "compress":
+        return "compressed" in reference.ram.pages
+    command, size = {
+        "postcopy-ram": (CommandType.POSTCOPY_ADVISE, RAM_ADVISE),
+        "x-colo": (CommandType.ENABLE_COLO, 0),
+    }.get(capability, (CommandType.INVALID, 0))
+    parts = (part for part in reference.parts if isinstance(part, Command))
+    return any(part.command == command and len(part.data) == size for part in parts)
+
+
+def _known(section: Section, told: Mapping[str, Any]) -> _Known:
     """A section of the reference, by the library if that describes it: it knows the rules."""
     version_id = section.version_id
     if section.is_ram:
-        return _Known(version_id, None, {}, None, b"", version_id, alias_id)
+        return _Known(version_id, None, {}, None, b"", version_id)
     payload = section.payload()
     facts = {**told, IDSTR.name: section.name}
     if section.described_by != "library":
@@ -154,24 +177,13 @@ def _known(section: Section, told: Mapping[str, Any], alias_id: int) -> _Known:
                 state = vmsd.decode(payload, version_id=version_id, facts=facts)
             except VMStateError:
                 continue
-            return _Known(version_id, vmsd, _with_own(state, facts), state, payload, version_id, alias_id)
+            return _Known(version_id, vmsd, _with_own(state, facts), state, payload, version_id)
     if section.vmsd is None:
-        return _Known(version_id, None, {}, section.state, payload, version_id, alias_id)
+        return _Known(version_id, None, {}, section.state, payload, version_id)
     # A state of its own: that of the stream may be changed.
     facts = {**facts_of(section.state), **facts}
     own = section.vmsd.decode(payload, version_id=version_id, facts=facts)
-    return _Known(version_id, section.vmsd, _with_own(own, facts), own, payload, version_id, alias_id)
-
-
-def _alias_id(name: str, number: int) -> int:
-    """The alias_id of the n-th section of an idstr: 0 of what is registered by register_savevm_live.
-
-    That of a device of the ISA bus is the usual address of the n-th (qdev_set_legacy_instance_id).
-    """
-    if name == RAM or is_old_style(name):
-        return 0
-    usual = legacy_instances(name)
-    return usual[number] if number < len(usual) else -1 if usual else NO_ALIAS
+    return _Known(version_id, section.vmsd, _with_own(own, facts), own, payload, version_id)
 
 
 def _with_own(state: Any, facts: Mapping[str, Any]) -> dict[str, Any]:
@@ -186,7 +198,8 @@ class _Reader(StreamReader):
         self._whole = data
         self._closed = True
         self._destination = destination
-        self._fills = destination.is_before(ZERO_FILL_UNTIL)
+        self._fills = destination.loader.is_before(ZERO_FILL_UNTIL)
+        self._commands = Commands(destination.loader)
         self._footers = destination.has_footers
         self.found: list[Finding] = []
         self.unjudged: list[Finding] = []
@@ -245,9 +258,28 @@ class _Reader(StreamReader):
     def _command(self, data: memoryview, pos: int) -> Event:
         event = super()._command(data, pos)
         assert isinstance(event, Command)
-        why = refused_command(event.command, len(event.data), self._destination.release)
+        refusal = self._commands.refused(event)
+        why = refusal.why if refusal is not None else None
+        if why is None and event.command in _OF_POSTCOPY:
+            why = "a command of a postcopy, which no plain load goes on with"
         if why is not None:
             raise StreamError(why, offset=event.offset, found=f"{event.name} with {len(event.data)} bytes")
+        return event
+
+    def _first_part(self, data: memoryview) -> Event | Done:
+        event = super()._first_part(data)
+        is_sent = isinstance(event, ConfigurationSection)
+        local = self._destination.configuration is not None
+        for refusal in refused_framing((is_sent, True), (local, None), self._destination.release):
+            raise StreamError(refusal.why, offset=8)
+        return event
+
+    def _footer(self, data: memoryview) -> Event | Done:
+        event = super()._footer(data)
+        assert isinstance(event, SectionFooter)
+        sent = True, event.section_id is not None
+        for refusal in refused_framing(sent, (None, self._destination.has_footers), self._destination.release):
+            raise StreamError(refusal.why, offset=event.offset)
         return event
 
     def look(self, event: Event) -> None:
@@ -264,46 +296,21 @@ class _Reader(StreamReader):
                 raise StreamError(why, section=RAM, offset=event.offset)
 
     def _configured(self, received: Configuration) -> None:
-        expected = self._destination.configuration
-        if expected is None:
-            return
-        # Names are compared as far as the one that was sent goes (configuration_post_load).
-        name = received.name.split("\0", 1)[0]
-        if expected.name != name if len(name) < received.len else not expected.name.startswith(name):
+        refusal: Refusal | None
+        for refusal in refused_configuration(received, self._destination.configuration, self._destination.loader):
             raise StreamError(
-                "another machine type", section="configuration", expected=expected.name, found=received.name
-            )
-        if expected.page_size != received.page_size:
-            raise StreamError(
-                "another target page size",
+                refusal.why,
                 section="configuration",
-                expected=str(expected.page_size),
-                found=str(received.page_size),
+                path=refusal.path,
+                expected=refusal.expected,
+                found=refusal.received,
             )
-        unknown = [
-            capability for capability in received.capability_names if capability.split("\0", 1)[0] not in CAPABILITIES
-        ]
-        if unknown:
-            raise StreamError(
-                "a capability that no release knows",
-                section="configuration",
-                path="capabilities.capabilities",
-                found=repr(unknown[0]),
-            )
-        for name in MATCHED_CAPABILITIES:
-            if expected.has_capability(name) != received.has_capability(name):
-                raise StreamError(
-                    f"the capability {name} is on at one side only", section="configuration", path="capabilities"
-                )
 
     def _refused_record(self, event: RamPages | RamHook | RamMultifdFlush) -> str | None:
         """Why a record of RAM is refused (ram_load_precopy)."""
-        name: str = "hook" if isinstance(event, RamHook) else "multifd flush"
-        if isinstance(event, RamPages):
-            name = event.kind
-        needed = RECORDS.get(name)
-        if needed is not None and not self._destination.takes(needed):
-            return needed.why
+        refusal = refused_record(record_name(event), 0, self._destination.loader)
+        if refusal is not None:
+            return refusal.why
         if isinstance(event, RamPages) and event.kind == "xbzrle":
             size = page_size_of(self._configuration)
             bad = next((at for at in range(event.count) if not is_difference(event.body(at), size)), None)

@@ -15,10 +15,11 @@ from vmstate.rules.pci_config import RefusedByte
 from vmstate.vmsd.data import Value
 from vmstate.vmsd.release import Release
 
-_SIZE_WORDS = Release(6, 0)
-_SECTION_WORDS = Release(10, 1)
+_SIZE_WORDS = Release(5, 2)
+_SECTION_WORDS = Release(10, 2)
 _WIDE_FEATURES = Release(10, 2)
-_NAMED_SUBSECTION = Release(10, 1)
+_NAMED_SUBSECTION = Release(10, 2)
+_COLO_WORDS = Release(9, 1)
 
 
 def _from(release: Release | None, first: Release) -> bool:
@@ -50,6 +51,49 @@ def uuid(received: str, local: str) -> str:
 def unknown_command(number: int, length: int) -> str:
     """A command of the stream that the release does not have."""
     return f"MIG_CMD 0x{number:x} unknown (len 0x{length:x})"
+
+
+def deprecated_command(number: int, length: int) -> str:
+    """A command that the release knows and no longer takes."""
+    return f"MIG_CMD 0x{number:x} deprecated (len 0x{length:x})"
+
+
+def colo_is_off(release: Release | None) -> str:
+    """The source asks for COLO, and the capability is off."""
+    name = "x-colo" if _from(release, _COLO_WORDS) else "c-colo"
+    return f"ENABLE_COLO command come in migration stream, but {name} capability is not set"
+
+
+def received_bitmap_prefix(release: Release | None) -> str:
+    """How the lines about RECV_BITMAP begin."""
+    return "" if _from(release, _SECTION_WORDS) else "loadvm_handle_recv_bitmap: "
+
+
+def unknown_capability(name: str) -> str:
+    """A migration capability that the release does not know."""
+    return f"Received unknown capability {name}"
+
+
+def configuration_missing() -> str:
+    """The stream has no configuration section; 10.2 and later print more behind it."""
+    return "Configuration section missing"
+
+
+def unknown_section_type(mark: int, release: Release | None) -> str:
+    """A byte that opens no part of a stream."""
+    return f"Unknown {'' if _from(release, _SECTION_WORDS) else 'savevm '}section type {mark}"
+
+
+def unknown_record(flags: int) -> str:
+    """A record of RAM with flags that the release does not know."""
+    return f"Unknown combination of migration flags: 0x{flags:x}"
+
+
+def unexpected_compressed(release: Release | None, flags: int) -> str:
+    """A compressed page where the capability is off, or the release has none."""
+    if release is None or release < Release(9, 1):
+        return "Received an unexpected compressed page"
+    return unknown_record(flags)
 
 
 def unknown_section(name: str, instance_id: int, release: Release | None) -> str:
@@ -142,6 +186,13 @@ def features(guest: int, host: int, release: Release | None) -> str:
     # A host without features above 31 looks at no others.
     shown = guest if host >> 32 else guest & 0xFFFFFFFF
     return f"Features 0x{shown:x} unsupported. Allowed features: 0x{host:x}"
+
+
+def while_loading_part(section_id: int, name: str, release: Release | None) -> str:
+    """What is printed of a part of a section that could not be loaded, where nothing else is."""
+    if _from(release, _SECTION_WORDS):
+        return "load of migration failed"
+    return f"error while loading state section id {section_id}({name})"
 
 
 # In a log.

@@ -32,7 +32,21 @@ from vmstate.stream.events import (
     Trailing,
     Vmdescription,
 )
-from vmstate.stream.ram_records import END_SIZE, RamBlock, RamBytes, RamEnd, RamEvent, RamPages, RamSize
+from vmstate.stream.ram_records import (
+    CONTINUE,
+    END_SIZE,
+    FLAG_OF_KIND,
+    HOOK,
+    MULTIFD_FLUSH,
+    RamBlock,
+    RamBytes,
+    RamEnd,
+    RamEvent,
+    RamHook,
+    RamMultifdFlush,
+    RamPages,
+    RamSize,
+)
 from vmstate.stream.reader import StreamReader, page_size_of
 from vmstate.vmsd.collector import collector_paused
 from vmstate.vmsd.description import TraceEntry, VMStateDescription
@@ -167,16 +181,18 @@ class Section(Generic[S]):
 class RamSummary:
     """What RAM a section holds, without the RAM: blocks, where it says them, and how many pages of each kind.
 
-    `total` is the sum of all blocks in bytes. The RAM itself is `size` bytes of the input from `offset` on, or `raw`
-    where it is not in the input.
+    `total` is the sum of all blocks in bytes. `firsts` has the first record of each kind: its absolute offset, and the
+    flags in its header. The RAM itself is `size` bytes of the input from `offset` on, or `raw` where it is not in the
+    input.
     """
 
-    __slots__ = ("blocks", "offset", "pages", "raw", "size", "total")
+    __slots__ = ("blocks", "firsts", "offset", "pages", "raw", "size", "total")
 
     def __init__(self, offset: int = 0, size: int = 0, raw: bytes | None = None) -> None:
         self.total: int | None = None
         self.blocks: list[RamBlock] = []
         self.pages: dict[str, int] = {}
+        self.firsts: dict[str, tuple[int, int]] = {}
         self.offset = offset
         self.size = size
         self.raw = raw
@@ -187,7 +203,12 @@ class RamSummary:
     def add(self, event: RamEvent) -> None:
         """Count one event in."""
         if isinstance(event, RamPages):
+            if event.kind not in self.pages:
+                self.firsts[event.kind] = event.offset, FLAG_OF_KIND[event.kind] | event.raw[7] & CONTINUE
             self.pages[event.kind] = self.pages.get(event.kind, 0) + event.count
+        elif isinstance(event, (RamHook, RamMultifdFlush)):
+            kind, flag = ("hook", HOOK) if isinstance(event, RamHook) else ("multifd flush", MULTIFD_FLUSH)
+            self.firsts.setdefault(kind, (event.offset, flag))
         elif isinstance(event, RamSize):
             self.total = event.total
         elif isinstance(event, RamBlock):
@@ -274,6 +295,7 @@ class Stream:
                 whole.total = section.state.total if whole.total is None else whole.total
                 whole.blocks += section.state.blocks
                 whole.size += section.state.size
+                whole.firsts = {**section.state.firsts, **whole.firsts}
                 for kind, count in section.state.pages.items():
                     whole.pages[kind] = whole.pages.get(kind, 0) + count
         return whole

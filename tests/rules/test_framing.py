@@ -1,0 +1,111 @@
+"""What is of a stream and not of a device, against what real QEMUs of four releases said: fixtures/framing.
+
+The cases are in framing_cases, which records them.
+"""
+
+from __future__ import annotations
+
+import json
+from functools import cache
+from typing import Any
+
+import framing_cases as framing
+import pytest
+from explain_cases import qemu_of_release
+from framing_cases import CASES, RELEASES, Case
+from machines import needs_qemu
+
+import vmstate
+from vmstate.compare.explained import Explanation
+from vmstate.rules import KnownDestination
+from vmstate.vmsd.release import Release
+
+RECORDED = {(entry["release"], entry["case"]): entry for entry in json.loads(framing.TRUTH.read_text())["answers"]}
+EACH = [(release, case) for release in RELEASES for case in CASES]
+IDS = [f"{release}-{case.name}" for release, case in EACH]
+FILLED = "zero page of fives"
+"""What no release since 1.5 sends, and no reader here takes but for a destination before 8.2."""
+
+each_case = pytest.mark.parametrize(("release", "case"), EACH, ids=IDS)
+
+target_named = cache(framing.target_named)
+
+
+def explained(release: str, case: Case) -> Explanation:
+    return vmstate.explain(framing.stream_of(case, release), target_named(release, case.destination))
+
+
+def said(release: str, case: Case) -> dict[str, Any]:
+    return RECORDED[release, case.name]
+
+
+def test_all_cases_were_asked() -> None:
+    assert RECORDED.keys() == {(release, case.name) for release, case in EACH}
+    assert min(sum(entry["verdict"] == verdict for entry in RECORDED.values()) for verdict in ("loads", "fails")) > 80
+
+
+@each_case
+def test_explain_answers_as_qemu_does(release: str, case: Case) -> None:
+    if case.name == FILLED:
+        pytest.skip("it cannot be read")
+    answer = explained(release, case)
+    entry = said(release, case)
+    assert answer.verdict == entry["verdict"], (answer.findings, entry["lines"])
+    if answer.verdict == "fails":
+        printed = " | ".join(entry["lines"])
+        assert answer.qemu_error is not None and answer.qemu_error in printed, (answer.qemu_error, printed)
+        first = next(finding for finding in answer.findings if finding.severity == "breaks")
+        assert first.advice
+
+
+@each_case
+def test_what_a_stream_of_the_destination_says_is_no_other_answer(release: str, case: Case) -> None:
+    """It says less: then it is not sure, or says what it takes for granted."""
+    if case.name == FILLED:
+        pytest.skip("it cannot be read")
+    own = target_named(release, case.destination).stream
+    assert own is not None
+    answer = vmstate.explain(framing.stream_of(case, release), own)
+    if answer.verdict != said(release, case)["verdict"]:
+        on_command_line = (framing.UUID, framing.POSTCOPY)
+        assert answer.verdict == "unknown" or answer.assumed or case.destination in on_command_line
+
+
+NOT_SHOWN = {"globalstate", "dirty-bitmap", "block", "audio", "PCIHost", "pcspk"}
+"""Sections of which a reference alone does not show that they are taken."""
+
+
+@each_case
+def test_a_known_destination_answers_as_qemu_does(release: str, case: Case) -> None:
+    destination = target_named(release, case.destination)
+    if case.destination != case.source and case.name.startswith(("UUID", "POSTCOPY_ADVISE", "globalstate")):
+        pytest.skip("what is on the command line is not in the reference")
+    assert destination.stream is not None
+    known = KnownDestination(destination.stream, {"qemu_release": Release.read(release)})
+    data = framing.stream_of(case, release)
+    refused = any(finding.severity == "error" for finding in known.check(data))
+    if case.name.split(" ")[0] in NOT_SHOWN and "twice" not in case.name:
+        assert refused or said(release, case)["verdict"] == "loads"
+        return
+    assert refused == (said(release, case)["verdict"] == "fails"), known.check(data)
+
+
+@each_case
+def test_every_stream_is_read_and_written_back(release: str, case: Case) -> None:
+    if case.name in (FILLED, "audio of version 2"):
+        pytest.skip("it cannot be read")
+    data = framing.stream_of(case, release)
+    with vmstate.load(data) as stream:
+        assert stream.to_bytes() == data
+
+
+@pytest.mark.qemu
+@needs_qemu
+@pytest.mark.parametrize("case", CASES[::12], ids=lambda case: case.name)
+@pytest.mark.parametrize("release", RELEASES)
+def test_qemu_answers_as_it_did(release: str, case: Case) -> None:
+    if qemu_of_release(release) is None:
+        pytest.skip(f"no QEMU {release} is here")
+    verdict, lines = framing.answer(framing.stream_of(case, release), release, case.destination)
+    entry = said(release, case)
+    assert (verdict, lines) == (entry["verdict"], entry["lines"])
