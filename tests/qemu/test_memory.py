@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from vmstate.qemu.memory import copy_memory
+from vmstate.qemu.memory import copy_memory, restore_memory
 
 
 def test_sparse_copies_are_the_same(tmp_path: Path) -> None:
@@ -14,3 +14,12 @@ def test_sparse_copies_are_the_same(tmp_path: Path) -> None:
     copy_memory(source, target)
     assert target.read_bytes() == source.read_bytes()
     assert target.stat().st_blocks * 512 < 100_000
+
+
+def test_memory_is_put_back_where_it_differs(tmp_path: Path) -> None:
+    source, target = tmp_path / "source", tmp_path / "target"
+    content = bytes(range(256)) * 1024 + b"the last bytes"
+    source.write_bytes(content)
+    target.write_bytes(content[:70_000] + bytes(10) + content[70_010:-3] + b"...")
+    restore_memory(source, target)
+    assert target.read_bytes() == content

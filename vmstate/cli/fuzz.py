@@ -18,6 +18,9 @@ if TYPE_CHECKING:
     from vmstate.fuzz.targets import FuzzTarget
 
 TARGETS = ("decoder", "qemu", "early", "construct")
+GUEST = 0.05
+"""Seconds that the guest runs after a load in a fresh QEMU, unless the user says otherwise."""
+
 RUNS = {"qemu": 200, "construct": 1000, "early": 1000}
 USUAL_RUNS = 10_000
 
@@ -45,7 +48,8 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--no-framing", action="store_true", help="leave the framing of sections alone")
     parser.add_argument("--mutators", metavar="NAME,...", help="only these")
     parser.add_argument("--database", metavar="PLACE", help="share examples: a directory, or redis://HOST")
-    parser.add_argument("--guest", metavar="SECONDS", type=_seconds, default=0.05, help="let the guest run so long")
+    parser.add_argument("--fresh", action="store_true", help="a QEMU of its own for each stream (qemu); else loadvm")
+    parser.add_argument("--guest", metavar="SECONDS", type=_seconds, help="with --fresh: let the guest run so long")
     parser.add_argument("--limit", metavar="SECONDS", type=_seconds, default=15.0, help="a longer load is a hang")
     parser.add_argument("--boot", metavar="SECONDS", type=_seconds, default=0.0, help="before the seed is recorded")
     parser.add_argument("--replay", metavar="DIR", help="do one finding again")
@@ -72,6 +76,10 @@ def _seconds(text: str) -> float:
 
 def run(options: argparse.Namespace) -> int:
     """Run a campaign, or one finding again; 1 where something was found."""
+    if options.fresh and options.target != "qemu":
+        raise VMStateError("--fresh is for the target qemu")
+    if options.guest is not None and not options.fresh and options.replay is None:
+        raise VMStateError("the guest runs only in a QEMU of its own: --guest needs --fresh")
     if options.replay is not None:
         return _replay(options)
     with tempfile.TemporaryDirectory(prefix="vmstate-fuzz-") as folder:
@@ -86,7 +94,7 @@ def _campaign(options: argparse.Namespace, folder: Path) -> int:
     store = store_in(options.output)
     subjects, make_target = target_of(options, folder)
     names = None if options.mutators is None else tuple(options.mutators.split(","))
-    settings = Settings(options.target, options.random, names, not options.no_framing)
+    settings = Settings(options.target, options.random, names, not options.no_framing, fresh=options.fresh)
     examples = None if options.database is None else Examples(options.database, options.target)
     campaign = Campaign(settings, subjects, make_target, store=store, examples=examples)
     runs = options.runs
@@ -168,6 +176,7 @@ def target_of(options: argparse.Namespace, folder: Path) -> tuple[list[Subject],
 def _qemu(options: argparse.Namespace, folder: Path) -> tuple[list[Subject], Callable[[], FuzzTarget]]:
     from vmstate.fuzz import seeds
     from vmstate.fuzz.findings import seed_name
+    from vmstate.fuzz.targets.loadvm import LoadvmTarget
     from vmstate.fuzz.targets.qemu import QemuTarget, default_command, read_seed, record
 
     recorded = []
@@ -185,12 +194,16 @@ def _qemu(options: argparse.Namespace, folder: Path) -> tuple[list[Subject], Cal
         for subject, seed in zip(subjects, recorded, strict=True):
             seed.keep_in(Path(options.output) / "seeds", seed_name(subject))
     by_name = {subject.name: seed for subject, seed in zip(subjects, recorded, strict=True)}
-    return subjects, lambda: QemuTarget(by_name, run_guest=options.guest, limit=options.limit)
+    if not options.fresh:
+        return subjects, lambda: LoadvmTarget(by_name, limit=options.limit)
+    guest = GUEST if options.guest is None else options.guest
+    return subjects, lambda: QemuTarget(by_name, run_guest=guest, limit=options.limit)
 
 
 def _replay(options: argparse.Namespace) -> int:
     from vmstate.fuzz.findings import found_of, read_finding, words
     from vmstate.fuzz.minimise import spoilt
+    from vmstate.fuzz.verdict import LEFT
 
     place = Path(options.replay)
     finding = read_finding(place / "finding.json")
@@ -201,12 +214,16 @@ def _replay(options: argparse.Namespace) -> int:
     options.seed = options.seed or [str(file)]
     options.whole = True
     options.devices = "*"
+    # A verdict is that of a fresh QEMU, but for what only one that goes on can show.
+    options.fresh = finding.get("verdict", {}).get("kind") != LEFT
     subjects, make_target = target_of(options, place)
     again = found_of(finding, subjects[0])
     target = make_target()
     try:
         verdict = target.run(subjects[0], spoilt(subjects[0], again.mutations), again.mutations)
+        left = target.settle()
     finally:
         target.close()
+    verdict = left[0].verdict if left else verdict
     print(words(again.replace(verdict=verdict)), end="")
     return 1 if verdict.is_finding else 0

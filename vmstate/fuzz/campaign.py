@@ -31,10 +31,12 @@ from vmstate.fuzz.verdict import Verdict
 from vmstate.stream.registry import last_part
 from vmstate.vmsd.data import Data, Value
 
-BLOCK = {"qemu": 16, "early": 64}
+BLOCK = {"qemu": 128, "early": 64}
 """Cases between two reports of a worker, by target; they are kept or run again together."""
 
 USUAL_BLOCK = 256
+FRESH_BLOCK = 16
+"""Where each case has a QEMU of its own."""
 
 MakeTarget = Callable[[], FuzzTarget]
 Progress = Callable[["Summary"], None]
@@ -44,7 +46,7 @@ class Settings(Data):
     """What a campaign is: the name of the target, the seed, and how streams are spoilt.
 
     `mutators` are names, None stands for all; `framing` says whether those that break the framing take part; `most` is
-    the most mutations of one stream.
+    the most mutations of one stream; `fresh` says whether each stream gets a QEMU of its own.
     """
 
     target: str
@@ -52,6 +54,12 @@ class Settings(Data):
     mutators: tuple[str, ...] | None = None
     framing: bool = True
     most: int = 3
+    fresh: bool = False
+
+    @property
+    def block(self) -> int:
+        """Cases of a block."""
+        return FRESH_BLOCK if self.fresh else BLOCK.get(self.target, USUAL_BLOCK)
 
     def as_json(self) -> dict[str, Any]:
         """As a JSON object."""
@@ -62,6 +70,7 @@ class Settings(Data):
             "mutators": names,
             "framing": self.framing,
             "most": self.most,
+            "fresh": self.fresh,
         }
 
 
@@ -140,11 +149,13 @@ def run_block(cases: Cases, target: FuzzTarget, block: int, size: int, seen: set
     findings: dict[str, Found] = {}
     right = wrong = runs = 0
     rows: list[dict[str, Any]] = []
+    ran: list[tuple[int, list[Mutation]]] = []
     for number in range(block * size, (block + 1) * size):
         subject, mutations = cases.case(number)
         if not mutations:
             continue
         runs += 1
+        ran.append((number, mutations))
         verdict = target.run(subject, spoilt(subject, mutations), mutations)
         coverage.note(mutations, verdict)
         if verdict.expected is not None:
@@ -153,6 +164,9 @@ def run_block(cases: Cases, target: FuzzTarget, block: int, size: int, seen: set
             rows.append(_row(subject, mutations, verdict, number))
         if verdict.is_finding:
             _add(findings, _found(target, subject, mutations, verdict, number, seen))
+    number_of = {id(mutations): number for number, mutations in ran}
+    for subject, mutations, verdict in target.settle():
+        _add(findings, Found(subject, mutations, verdict, number_of.get(id(mutations), -1)))
     return _Report(block, runs, coverage, list(findings.values()), right, wrong, rows)
 
 
@@ -206,7 +220,7 @@ class Campaign:
         self.examples = examples
         self.cases = Cases(settings, self.subjects)
         self.summary = Summary()
-        self._size = BLOCK.get(settings.target, USUAL_BLOCK)
+        self._size = settings.block
         self._done: set[int] = set()
         if store is not None:
             self._resume(store)

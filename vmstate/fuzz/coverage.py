@@ -20,10 +20,15 @@ class Coverage:
         self.rules: Counter[str] = Counter()
         self.refusals: Counter[str] = Counter()
         self.verdicts: Counter[str] = Counter()
+        self.differences: Counter[str] = Counter()
+        """Verdicts of a QEMU that had taken other streams before, where a fresh one said something else."""
 
     def note(self, mutations: Iterable[Mutation], verdict: Verdict) -> None:
         """Count one case."""
         self.verdicts[verdict.kind] += 1
+        if verdict.by_loadvm is not None:
+            by_loadvm = verdict.by_loadvm.partition(":")[0]
+            self.differences[f"{by_loadvm} by loadvm, {verdict.kind} by a fresh QEMU"] += 1
         for mutation in mutations:
             self.mutators[mutation.mutator] += 1
             self.fields[mutation.label] += 1

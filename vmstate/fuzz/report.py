@@ -33,6 +33,7 @@ def text(campaign: Campaign) -> str:
     if predicted:
         share = 100 * summary.right / predicted
         lines.append(f"prediction: {summary.right} of {predicted} right ({share:.2f} %)")
+    lines += [f"{count} times {difference}" for difference, count in touched.differences.most_common()]
     for finding in summary.findings.values():
         lines.append(f"finding {finding.id}: {finding.verdict.kind}, {finding.times} times: {finding.verdict.place}")
         lines.append(f"  {one_line(finding.verdict.message)}")

@@ -16,8 +16,10 @@ DIFFERS = "differs"
 """Accepted, and written back as other bytes; or two readings that do not agree."""
 MISPREDICTED = "mispredicted"
 """`vmstate.check` said something else than the target did."""
+LEFT = "left"
+"""Loaded or refused, and something was left behind: the same QEMU does not take the good stream any more."""
 
-BAD = frozenset((CRASHED, HUNG, MEMORY, DIFFERS, MISPREDICTED))
+BAD = frozenset((CRASHED, HUNG, MEMORY, DIFFERS, MISPREDICTED, LEFT))
 """The verdicts that are findings."""
 
 
@@ -25,6 +27,7 @@ class Verdict(Value):
     """What a target did: one of the kinds above, the message, and the place that findings are told apart by.
 
     `expected` is what was predicted, where there is a prediction to compare with; `reason` is the why of that.
+    `by_loadvm` is what a QEMU that had taken other streams before did, where that was something else.
     """
 
     kind: str
@@ -32,6 +35,7 @@ class Verdict(Value):
     place: str = ""
     expected: str | None = None
     reason: str | None = None
+    by_loadvm: str | None = None
 
     @property
     def is_finding(self) -> bool:

@@ -171,6 +171,10 @@ class Machine:
         text = self._process.output
         return "".join(line for line in text.splitlines(keepends=True) if f"chardev={MONITOR}" not in line)
 
+    def new_output(self) -> str:
+        """What QEMU printed since this was asked last, standard output and error together."""
+        return self._process.new_output()
+
     @property
     def console_output(self) -> str:
         """What the guest printed on its console so far, as far as it was waited for; of much, the end."""

@@ -20,6 +20,9 @@ BACKEND = "vmstate-memory"
 DEFAULT_SIZE = "128M"
 """The memory of a machine whose command line says nothing: hw/core/machine.c."""
 
+_PIECE = 1 << 16
+"""Bytes of memory that are compared at a time."""
+
 _UNITS = {"": 20, "b": 0, "k": 10, "m": 20, "g": 30, "t": 40}
 _SIZE = re.compile(r"(\d{1,12})([bkmgt]?)", re.IGNORECASE)
 
@@ -108,3 +111,14 @@ def copy_memory(source: Path, target: Path) -> None:
     """Copy a file of guest memory, its holes staying holes. Raises `OSError`."""
     with open(source, "rb") as reading, open(target, "wb") as writing:
         copy_sparse(reading.fileno(), writing.fileno(), os.fstat(reading.fileno()).st_size)
+
+
+def restore_memory(source: Path, target: Path) -> None:
+    """Make a file of guest memory as another of its size is; written to only where it differs. Raises `OSError`."""
+    with open(source, "rb") as reading, open(target, "r+b") as writing:
+        at = 0
+        while kept := reading.read(_PIECE):
+            if writing.read(len(kept)) != kept:
+                writing.seek(at)
+                writing.write(kept)
+            at += len(kept)

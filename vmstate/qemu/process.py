@@ -103,6 +103,7 @@ class Process:
         self.command = list(command)
         self._exit_code: int | None = None
         self._last_output = b""
+        self._seen = 0
         self._own_keeper = Keeper() if keeper is None else None
         keeper = keeper or self._own_keeper
         assert keeper is not None
@@ -166,6 +167,12 @@ class Process:
         if self._log.closed:
             return self._last_output.decode(errors="replace")
         return self._output(max(0, os.fstat(self._log.fileno()).st_size - _KEPT)).decode(errors="replace")
+
+    def new_output(self) -> str:
+        """What it printed since this was asked last."""
+        piece = self._output(self._seen)
+        self._seen += len(piece)
+        return piece.decode(errors="replace")
 
     def read_output(self) -> str:
         """All that it printed so far."""

@@ -10,6 +10,7 @@ from vmstate.codec.records import Records
 from vmstate.errors import VMStateError
 from vmstate.fuzz.mutate import Mutation
 from vmstate.fuzz.subject import Part, Subject, apply
+from vmstate.fuzz.targets import Left
 from vmstate.fuzz.targets.decoder import TooLong, place_of, time_limit
 from vmstate.fuzz.verdict import ACCEPTED, CRASHED, DIFFERS, HUNG, REFUSED, Verdict
 from vmstate.stream.registry import last_part
@@ -26,6 +27,10 @@ class ConstructTarget:
 
     def __init__(self) -> None:
         self._declared: dict[tuple[Subject, int], Any] = {}
+
+    def settle(self) -> list[Left]:
+        """No stream meets what another left."""
+        return []
 
     def close(self) -> None:
         """There is nothing to leave behind."""

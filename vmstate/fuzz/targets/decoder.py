@@ -14,6 +14,7 @@ from typing import Any
 from vmstate.errors import VMStateError
 from vmstate.fuzz.mutate import Mutation
 from vmstate.fuzz.subject import Subject
+from vmstate.fuzz.targets import Left
 from vmstate.fuzz.verdict import ACCEPTED, CRASHED, DIFFERS, HUNG, MEMORY, REFUSED, Verdict, generalised
 from vmstate.rules.check import check
 from vmstate.saved.loading import load
@@ -52,6 +53,10 @@ class DecoderTarget:
         self._accepted = 0
         self._peak = _resident()
         self._begun: set[int] = set()
+
+    def settle(self) -> list[Left]:
+        """No stream meets what another left."""
+        return []
 
     def close(self) -> None:
         """There is nothing to leave behind."""

@@ -22,6 +22,7 @@ from vmstate.errors import VMStateError
 from vmstate.fuzz.mutate import Mutation, applicable, mutate
 from vmstate.fuzz.source import RandomSource
 from vmstate.fuzz.subject import Subject, apply
+from vmstate.fuzz.targets import Left
 from vmstate.fuzz.targets.decoder import SECONDS, TooLong, place_of, time_limit
 from vmstate.fuzz.verdict import ACCEPTED, CRASHED, DIFFERS, HUNG, REFUSED, Verdict
 from vmstate.saved.loading import load
@@ -38,6 +39,10 @@ class EarlyTarget:
     """Snapshot, comparison, record, source, destination."""
 
     name = "early"
+
+    def settle(self) -> list[Left]:
+        """No stream meets what another left."""
+        return []
 
     def close(self) -> None:
         """There is nothing to leave behind."""

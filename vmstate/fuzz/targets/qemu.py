@@ -24,6 +24,7 @@ from vmstate.errors import MachineError, NoAnswerError, VMStateError
 from vmstate.files import write_atomic
 from vmstate.fuzz.mutate import Mutation
 from vmstate.fuzz.subject import Subject
+from vmstate.fuzz.targets import Left
 from vmstate.fuzz.targets.learn import decoded, learn
 from vmstate.fuzz.verdict import ACCEPTED, CRASHED, HUNG, MEMORY, MISPREDICTED, REFUSED, Verdict
 from vmstate.qemu.capture import capture_machine
@@ -154,6 +155,22 @@ def in_run_folder(
 
 
 @contextmanager
+def run_folder(files: Mapping[str, Path] | None = None) -> Iterator[str]:
+    """A folder for a run, with copies of `files` in it, which is removed when the body ends.
+
+    Where this process is killed it stays, unless a machine has it among its scratch. Raises `OSError`.
+    """
+    folder = tempfile.mkdtemp(prefix="vmstate-", dir=_fast_folder())
+    try:
+        for name, file in (files or {}).items():
+            copy_memory(file, Path(folder, name))
+        yield folder
+    finally:
+        # Where QEMU ran, it is gone already.
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+@contextmanager
 def started(
     argv: Sequence[str],
     *more: str,
@@ -165,18 +182,26 @@ def started(
 
     `DIR/` in the command line stands for the folder. Raises `MachineError`.
     """
-    folder = tempfile.mkdtemp(prefix="vmstate-", dir=_fast_folder())
-    try:
-        for name, file in (files or {}).items():
-            copy_memory(file, Path(folder, name))
-        words = [word.replace(RUN_FOLDER, f"{folder}/") for word in argv]
-        with Machine(
-            [*words, *ADDED, *more], keeper=keeper, descriptors=descriptors, scratch=[folder], limits=LIMITS
-        ) as machine:
-            yield machine
-    finally:
-        # Where QEMU ran, it is gone already.
-        shutil.rmtree(folder, ignore_errors=True)
+    with (
+        run_folder(files) as folder,
+        machine_in(folder, argv, *more, keeper=keeper, descriptors=descriptors) as machine,
+    ):
+        yield machine
+
+
+def machine_in(
+    folder: str,
+    argv: Sequence[str],
+    *more: str,
+    keeper: Keeper | None = None,
+    descriptors: Sequence[int] = (),
+) -> Machine:
+    """A QEMU whose command line means `folder` by `DIR/`, and which takes that along when it ends.
+
+    Raises `MachineError`.
+    """
+    words = [word.replace(RUN_FOLDER, f"{folder}/") for word in argv]
+    return Machine([*words, *ADDED, *more], keeper=keeper, descriptors=descriptors, scratch=[folder], limits=LIMITS)
 
 
 def _fast_folder() -> str | None:
@@ -250,6 +275,13 @@ class QemuTarget:
         self._keeper: Keeper | None = None
         self._destinations: dict[str, KnownDestination] = {}
 
+    @property
+    def keeper(self) -> Keeper:
+        """The process that starts QEMUs."""
+        if self._keeper is None:
+            self._keeper = Keeper()
+        return self._keeper
+
     def close(self) -> None:
         """End the process that starts QEMUs."""
         if self._keeper is not None:
@@ -259,14 +291,11 @@ class QemuTarget:
     def run(self, subject: Subject, data: bytes, mutations: list[Mutation]) -> Verdict:
         """Load the stream in a fresh QEMU, having said beforehand what it will say."""
         why = self.predicted(subject, data)
-        verdict = self.load(self.seeds[subject.name], data)
-        expected = ACCEPTED if why is None else REFUSED
-        if verdict.kind in (ACCEPTED, REFUSED) and verdict.kind != expected:
-            where = mutations[0].label if mutations else subject.name
-            message = f"{verdict.kind}: {verdict.message}"
-            place = f"{verdict.kind}, not {expected}: {where}: {mutations[0].mutator if mutations else 'the seed'}"
-            return Verdict(MISPREDICTED, message, place, expected, why)
-        return verdict.replace(expected=expected, reason=why)
+        return foreseen(self.load(self.seeds[subject.name], data), subject, mutations, why)
+
+    def settle(self) -> list[Left]:
+        """Each QEMU was a fresh one: nothing is left in it."""
+        return []
 
     def predicted(self, subject: Subject, data: bytes) -> str | None:
         """Why the stream will be refused; None where it will be accepted."""
@@ -300,15 +329,13 @@ class QemuTarget:
 
     def load(self, seed: Seed, data: bytes) -> Verdict:
         """What a fresh QEMU does with a stream."""
-        if self._keeper is None:
-            self._keeper = Keeper()
         with (
             piped(data) as stream,
             started(
                 seed.argv,
                 *("-S", "-incoming", "defer"),
                 files=seed.files,
-                keeper=self._keeper,
+                keeper=self.keeper,
                 descriptors=[stream],
             ) as machine,
         ):
@@ -327,13 +354,13 @@ class QemuTarget:
                 if status == "completed":
                     return self._after(machine)
                 if status == "failed":
-                    return self._ended(machine, "load")
+                    return ended(machine, "load", self.limit)
         except NoAnswerError:
-            return Verdict(HUNG, f"no answer in {self.limit:g} s: {_last(machine.output)}", "load")
+            return Verdict(HUNG, f"no answer in {self.limit:g} s: {last_line(machine.output)}", "load")
         except MachineError as error:
             if machine.monitor.is_open:
                 raise MachineError("QEMU does not take the load", found=str(error)) from None
-            return self._ended(machine, "load")
+            return ended(machine, "load", self.limit)
 
     def _after(self, machine: Machine) -> Verdict:
         """The load was accepted: what the guest does."""
@@ -344,27 +371,40 @@ class QemuTarget:
                 machine.monitor.wait(self.run_guest)
                 machine.monitor.ask("query-status", limit=self.limit)
             except NoAnswerError:
-                return Verdict(HUNG, f"the guest runs and QEMU does not answer: {_last(machine.output)}", "guest")
+                return Verdict(HUNG, f"the guest runs and QEMU does not answer: {last_line(machine.output)}", "guest")
             except MachineError:
-                return self._ended(machine, "guest")
+                return ended(machine, "guest", self.limit)
         resident = resident_memory(machine.pid)
         if resident > RESIDENT:
             return Verdict(MEMORY, f"{resident >> 20} MiB", "load")
-        return Verdict(ACCEPTED, _last(machine.output))
+        return Verdict(ACCEPTED, last_line(machine.output))
 
-    def _ended(self, machine: Machine, when: str) -> Verdict:
-        status = machine.wait_for_end(self.limit)
-        printed = machine.output
-        if status is None:
-            return Verdict(HUNG, f"it closes its monitor and does not end: {_last(printed)}", when)
-        if "failed to allocate" in printed or "Cannot allocate memory" in printed:
-            return Verdict(MEMORY, _last(printed), when)
-        assertion = _ASSERTION.search(printed)
-        if status < 0 or (assertion is not None and status not in (0, 1)):
-            name = signal.Signals(-status).name if status < 0 else f"status {status}"
-            place = assertion.group().strip() if assertion else name
-            return Verdict(CRASHED, f"{name}: {_last(printed)}", f"{when}: {place[:160]}")
-        return Verdict(REFUSED, _errors(printed), when)
+
+def ended(machine: Machine, when: str, limit: float) -> Verdict:
+    """What to say of a QEMU that has ended, or closed its monitor and has so many seconds to end."""
+    status = machine.wait_for_end(limit)
+    printed = machine.output
+    if status is None:
+        return Verdict(HUNG, f"it closes its monitor and does not end: {last_line(printed)}", when)
+    if "failed to allocate" in printed or "Cannot allocate memory" in printed:
+        return Verdict(MEMORY, last_line(printed), when)
+    assertion = _ASSERTION.search(printed)
+    if status < 0 or (assertion is not None and status not in (0, 1)):
+        name = signal.Signals(-status).name if status < 0 else f"status {status}"
+        place = assertion.group().strip() if assertion else name
+        return Verdict(CRASHED, f"{name}: {last_line(printed)}", f"{when}: {place[:160]}")
+    return Verdict(REFUSED, error_lines(printed), when)
+
+
+def foreseen(verdict: Verdict, subject: Subject, mutations: list[Mutation], why: str | None) -> Verdict:
+    """A verdict held against the prediction, which is a refusal for the reason `why`, or without one a load."""
+    expected = ACCEPTED if why is None else REFUSED
+    if verdict.kind in (ACCEPTED, REFUSED) and verdict.kind != expected:
+        where = mutations[0].label if mutations else subject.name
+        message = f"{verdict.kind}: {verdict.message}"
+        place = f"{verdict.kind}, not {expected}: {where}: {mutations[0].mutator if mutations else 'the seed'}"
+        return verdict.replace(kind=MISPREDICTED, message=message, place=place, expected=expected, reason=why)
+    return verdict.replace(expected=expected, reason=why)
 
 
 def resident_memory(pid: int) -> int:
@@ -375,12 +415,13 @@ def resident_memory(pid: int) -> int:
     return 0
 
 
-def _last(text: str) -> str:
+def last_line(text: str) -> str:
+    """The last line that QEMU printed, without the name of the program."""
     lines = [line for line in text.strip().splitlines() if line]
     return _NOISE.sub("", lines[-1])[:300] if lines else ""
 
 
-def _errors(text: str) -> str:
+def error_lines(text: str) -> str:
     """The lines that say why, without the name of the program in front of each."""
     lines = [_NOISE.sub("", line) for line in text.strip().splitlines() if "warning:" not in line]
     return " | ".join(lines)[:500]

@@ -1,0 +1,291 @@
+"""One QEMU for many streams: each is loaded by `loadvm`, from a snapshot that is changed in its file between two loads.
+
+loadvm resets the machine and reads the stream by the same code as an incoming migration. A verdict that was not
+foreseen is asked of a fresh QEMU again, whose answer counts. A QEMU that crashes, hangs or does not take the good
+stream any more is replaced, and the stream that did it is kept.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from contextlib import ExitStack
+from pathlib import Path
+
+from vmstate.errors import MachineError, NoAnswerError
+from vmstate.fuzz.mutate import Mutation
+from vmstate.fuzz.subject import Subject
+from vmstate.fuzz.targets import Left
+from vmstate.fuzz.targets.qemu import (
+    LIMIT,
+    RESIDENT,
+    QemuTarget,
+    Seed,
+    ended,
+    error_lines,
+    foreseen,
+    last_line,
+    machine_in,
+    resident_memory,
+    run_folder,
+)
+from vmstate.fuzz.verdict import ACCEPTED, HUNG, LEFT, MEMORY, REFUSED, Verdict
+from vmstate.qemu.machine import Machine
+from vmstate.qemu.memory import restore_memory
+from vmstate.qemu.process import Keeper
+from vmstate.qemu.snapshot import NAME, NODE, SnapshotImage
+from vmstate.saved.opening import open_input
+
+LIMIT_OF_LOAD = 1.0
+"""Seconds that a load may take before a fresh QEMU is asked; one takes some milliseconds."""
+
+SETTLED = 32
+"""Streams between two loads of the good one."""
+
+MOST_MACHINES = 12
+"""QEMUs that run at a time, one for each seed; the one that was not used for longest makes room."""
+
+_REFUSED = "Error: "
+"""How the line begins in which the command loadvm says that it failed (hmp_handle_error); others are remarks."""
+
+_JOB = "vmstate-load"
+
+_NO_REASON = ("Error: Error ", "Expected vmdescription section")
+"""Lines that do not say why: the number of an error, and what is said of a stream that has no vmdesc."""
+
+
+class LongLived:
+    """A QEMU that takes the streams of one seed by loadvm; started when it is needed, and again after it ended.
+
+    Raises `VMStateError` where it cannot be started, or does not take the seed itself.
+    """
+
+    def __init__(self, seed: Seed, keeper: Keeper, limit: float) -> None:
+        self.seed = seed
+        self.limit = limit
+        self._keeper = keeper
+        self._ends = ExitStack()
+        self._machine: Machine | None = None
+        with open_input(seed.path) as opened:
+            self.good = bytes(opened.data)
+
+    def has_room(self, data: bytes) -> bool:
+        """Whether a stream is not too large for the snapshot."""
+        self._started()
+        return len(data) <= self._image.room
+
+    @property
+    def is_running(self) -> bool:
+        """Whether it was started, and has not ended since."""
+        return self._machine is not None
+
+    def load(self, data: bytes) -> Verdict:
+        """What it does with a stream. After a crash, a hang, or memory without end it is gone."""
+        machine = self._started()
+        verdict = self._loaded(machine, data)
+        if verdict.kind not in (ACCEPTED, REFUSED):
+            self.close()
+        return verdict
+
+    def _started(self) -> Machine:
+        if self._machine is None:
+            try:
+                self._start()
+            except BaseException:
+                self.close()
+                raise
+        assert self._machine is not None
+        return self._machine
+
+    def _start(self) -> None:
+        self._folder = self._ends.enter_context(run_folder(self.seed.files))
+        self._image = self._ends.enter_context(SnapshotImage(f"{self._folder}/snapshot.qcow2", len(self.good)))
+        machine = machine_in(self._folder, self.seed.argv, "-S", *self._image.words, keeper=self._keeper)
+        self._machine = self._ends.enter_context(machine)
+        states = [{"capability": name, "state": True} for name in self.seed.capabilities]
+        if states:
+            machine.ask("migrate-set-capabilities", {"capabilities": states})
+        # loadvm wants a snapshot in each disk that can be written.
+        self._has_disks = any("inserted" in block for block in machine.ask("query-block"))
+        # Its reset has written to the guest's memory.
+        self._restore_memory()
+        verdict = self._loaded(machine, self.good)
+        if verdict.kind != ACCEPTED:
+            raise MachineError(
+                "the seed cannot be loaded from a snapshot: use --fresh",
+                file=str(self.seed.path),
+                found=f"{verdict.kind}: {verdict.message}",
+            )
+
+    def takes_the_good_one(self) -> Verdict:
+        """What it does with the seed itself, in the memory that the seed was saved with."""
+        self._started()
+        self._restore_memory()
+        return self.load(self.good)
+
+    def _restore_memory(self) -> None:
+        for name, file in self.seed.files.items():
+            restore_memory(file, Path(self._folder, name))
+
+    def _loaded(self, machine: Machine, data: bytes) -> Verdict:
+        self._image.put(data)
+        try:
+            said = (self._by_job if self._has_disks else self._by_command)(machine)
+        except NoAnswerError:
+            return Verdict(HUNG, f"no answer in {self.limit:g} s: {last_line(machine.output)}", "load")
+        except MachineError as error:
+            if machine.monitor.is_open:
+                raise MachineError("QEMU does not take loadvm: use --fresh", found=str(error)) from None
+            return ended(machine, "load", self.limit)
+        if said is not None:
+            lines = [line for line in said.splitlines() if not line.startswith(_NO_REASON)]
+            return Verdict(REFUSED, error_lines("\n".join(lines)) or last_line(said), "load")
+        resident = resident_memory(machine.pid)
+        return Verdict(MEMORY, f"{resident >> 20} MiB", "load") if resident > RESIDENT else Verdict(ACCEPTED)
+
+    def _by_command(self, machine: Machine) -> str | None:
+        """Load by the command for people, which takes half as long as a job: why it is refused, or None."""
+        words = {"command-line": f"loadvm {NAME}"}
+        said: str = machine.monitor.ask("human-monitor-command", words, limit=self.limit).replace("\r\n", "\n")
+        return said if any(line.startswith(_REFUSED) for line in said.splitlines()) else None
+
+    def _by_job(self, machine: Machine) -> str | None:
+        """Load by a job, which leaves the machine's disks as they are: why it is refused, or None."""
+        end = time.monotonic() + self.limit
+        monitor = machine.monitor
+        node = {"tag": NAME, "vmstate": NODE, "devices": [NODE]}
+        monitor.ask("snapshot-load", {"job-id": _JOB, **node}, limit=self.limit)
+        is_refused = False
+        while True:
+            event = monitor.next_event(end - time.monotonic())
+            status = event["data"].get("status") if event["event"] == "JOB_STATUS_CHANGE" else None
+            if status == "aborting":
+                is_refused = True
+            elif status == "concluded":
+                break
+        jobs = monitor.ask("query-jobs", limit=self.limit) if is_refused else []
+        monitor.ask("job-dismiss", {"id": _JOB}, limit=self.limit)
+        printed = machine.new_output()
+        if not is_refused:
+            return None
+        return printed + "".join(f"{_REFUSED}{job['error']}\n" for job in jobs if job.get("error"))
+
+    def close(self) -> None:
+        """End it, and leave nothing of it."""
+        self._machine = None
+        self._ends.close()
+
+
+class LoadvmTarget(QemuTarget):
+    """Loads streams by loadvm, a fresh QEMU where the answer was not foreseen; `limit` is as for `QemuTarget`."""
+
+    def __init__(self, seeds: Mapping[str, Seed], *, limit: float = LIMIT) -> None:
+        super().__init__(seeds, limit=limit)
+        self._machines: dict[Path, LongLived] = {}
+        self._since: dict[Path, list[tuple[Subject, bytes, list[Mutation]]]] = {}
+        """What each QEMU loaded since it took the good stream last."""
+        self._left: list[Left] = []
+        self._known: set[tuple[str, str]] = set()
+        """What a change of one place did to a QEMU: a verdict's key, or LEFT, and the place."""
+
+    def close(self) -> None:
+        """End all QEMUs, and the process that starts them."""
+        while self._machines:
+            self._machines.popitem()[1].close()
+        super().close()
+
+    def run(self, subject: Subject, data: bytes, mutations: list[Mutation]) -> Verdict:
+        """Load the stream, having said beforehand what QEMU will say; a fresh QEMU has the last word."""
+        seed = self.seeds[subject.name]
+        why = self.predicted(subject, data)
+        since = self._since.setdefault(seed.path, [])
+        since.append((subject, data, mutations))
+        verdict = self.load(seed, without_vmdesc(subject, data, mutations))
+        if verdict.kind == (ACCEPTED if why is None else REFUSED):
+            if len(since) >= SETTLED or any((LEFT, mutation.label) in self._known for mutation in mutations):
+                self._settle(seed)
+            return foreseen(verdict, subject, mutations, why)
+        if any((verdict.key, mutation.label) in self._known for mutation in mutations):
+            since.clear()
+            return foreseen(verdict, subject, mutations, why)
+        fresh = super().load(seed, data)
+        if fresh.kind != verdict.kind:
+            self._settle(seed)
+            fresh = fresh.replace(by_loadvm=f"{verdict.kind}: {verdict.message}")
+        elif not self._machine_of(seed).is_running:
+            # What the others left in it is gone with it.
+            since.clear()
+            if len(mutations) == 1:
+                self._known.add((fresh.key, mutations[0].label))
+        return foreseen(fresh, subject, mutations, why)
+
+    def load(self, seed: Seed, data: bytes) -> Verdict:
+        """What a QEMU does that has loaded others before; a fresh one where the stream does not fit in the snapshot."""
+        machine = self._machine_of(seed)
+        return machine.load(data) if machine.has_room(data) else super().load(seed, data)
+
+    def _machine_of(self, seed: Seed) -> LongLived:
+        machine = self._machines.pop(seed.path, None)
+        if machine is None:
+            while len(self._machines) >= MOST_MACHINES:
+                self._machines.pop(next(iter(self._machines))).close()
+            machine = LongLived(seed, self.keeper, min(self.limit, LIMIT_OF_LOAD))
+        self._machines[seed.path] = machine
+        return machine
+
+    def settle(self) -> list[Left]:
+        """The streams since this was asked last after which a QEMU did not take the good one any more."""
+        for seed in {seed.path: seed for seed in self.seeds.values()}.values():
+            if self._since.get(seed.path):
+                self._settle(seed)
+        left, self._left = self._left, []
+        return left
+
+    def _settle(self, seed: Seed) -> None:
+        """Load the good stream; where it is not taken, find out in a new QEMU after which of the others that is so."""
+        since, self._since[seed.path] = self._since.get(seed.path, []), []
+        machine = self._machine_of(seed)
+        if machine.is_running:
+            verdict = machine.takes_the_good_one()
+            if verdict.kind == ACCEPTED:
+                return
+            machine.close()
+            subject, _, mutations = since[-1]
+            if any((LEFT, mutation.label) in self._known for mutation in mutations):
+                self._note_left(subject, mutations, verdict)
+                return
+        for subject, data, mutations in since:
+            again = without_vmdesc(subject, data, mutations)
+            if not machine.has_room(again) or machine.load(again).kind not in (ACCEPTED, REFUSED):
+                continue
+            verdict = machine.takes_the_good_one()
+            if verdict.kind != ACCEPTED:
+                machine.close()
+                self._note_left(subject, mutations, verdict)
+
+    def _note_left(self, subject: Subject, mutations: list[Mutation], verdict: Verdict) -> None:
+        label = next((mutation.label for mutation in mutations if (LEFT, mutation.label) in self._known), None)
+        if label is None:
+            label = mutations[0].label if mutations else subject.name
+            if len(mutations) == 1:
+                self._known.add((LEFT, label))
+        message = f"then the seed: {verdict.kind}: {verdict.message}"
+        self._left.append(Left(subject, mutations, Verdict(LEFT, message, f"{verdict.kind} after: {label}")))
+
+
+def without_vmdesc(subject: Subject, data: bytes, mutations: list[Mutation]) -> bytes:
+    """A spoilt stream without the vmdesc behind its end, which no verdict depends on.
+
+    QEMU reads as many bytes as its length says, and from a snapshot that has no more it does so for minutes.
+    """
+    place = next(iter(subject.of_kind("vmdesc")), None)
+    if place is None:
+        return data
+    end = place.offset
+    for mutation in mutations:
+        for start, stop, new in mutation.edits:
+            if start < place.offset < stop:
+                return data
+            if start < place.offset:
+                end += len(new) - (stop - start)
+    return data[:end]
