@@ -7,8 +7,7 @@ sections on which a record hangs (`vmstate.vmsd.record`), and writes `_index.py`
 
 INDEX     last part of an idstr -> the places of its layouts, the newest first
 ENTRIES   last part of an idstr -> what else is to be known: `answers`, `compares`, `items` and `exercise` are the place
-          of the class that has them, `commands` those of QMP that it answers, `bytes` the place of the class of a
-          section that is bytes in a stream, and the rest is as in the record
+          of the class that has them, `commands` those of QMP that it answers, and the rest is as in the record
 NOISE     name of a description -> wire name of a field -> the kind of noise, for some bytes with their ranges
 """
 
@@ -125,9 +124,7 @@ def tables_of(package: ModuleType) -> Tables:
         places = {id(each.record): each.place for each in reversed(of_idstr) if each.vmsd is not None}
         entry = entry_of((each.record, places.get(id(each.record), each.place)) for each in _each_record(of_idstr))
         described = tuple(each.place for each in of_idstr if _is_layout(each, idstr))
-        if described and entry.get("old_style"):
-            entry["bytes"] = described[0]
-        elif described:
+        if described:
             layouts[idstr] = described
         if entry:
             entries[idstr] = entry

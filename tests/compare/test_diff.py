@@ -149,10 +149,10 @@ def test_a_section_on_one_side_only() -> None:
 def test_two_sections_of_one_name() -> None:
     def change(stream: Stream) -> None:
         second = [section for section in stream.sections if section.name == "slirp"][1]
-        second.state = second.state[:-1] + b"\1"
+        second.state.bootp_clients[15].macaddr = b"\0\0\0\0\0\1"
 
     one, two = changed(TWO_SLIRPS, change)
-    assert told(diff(one, two).changes) == [("slirp", None, "changed")]
+    assert told(diff(one, two).changes) == [("slirp", "bootp_clients[15].macaddr", "changed")]
 
 
 def test_the_order_of_sections() -> None:

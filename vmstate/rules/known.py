@@ -45,7 +45,7 @@ from vmstate.stream.finding import Finding
 from vmstate.stream.memory import is_difference
 from vmstate.stream.ram_records import RamBlock, RamHook, RamMultifdFlush, RamPages
 from vmstate.stream.reader import RAM, StreamReader, page_size_of
-from vmstate.stream.registry import all_descriptions, old_style_description
+from vmstate.stream.registry import all_descriptions
 from vmstate.stream.stream import Section, Stream
 from vmstate.vmsd.data import Data
 from vmstate.vmsd.description import VMStateDescription
@@ -171,8 +171,7 @@ def _known(section: Section, told: Mapping[str, Any]) -> _Known:
     payload = section.payload()
     facts = {**told, IDSTR.name: section.name}
     if section.described_by != "library":
-        old_style = old_style_description(section.name)
-        for vmsd in all_descriptions(section.name) or ([old_style] if old_style is not None else ()):
+        for vmsd in all_descriptions(section.name):
             try:
                 state = vmsd.decode(payload, version_id=version_id, facts=facts)
             except VMStateError:

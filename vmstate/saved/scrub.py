@@ -26,7 +26,7 @@ from vmstate.schema.vmdesc import Vmdesc
 from vmstate.schema.write import describe_device
 from vmstate.stream.configuration import Configuration
 from vmstate.stream.events import Command, CommandType, ConfigurationSection, Trailing
-from vmstate.stream.registry import all_descriptions, old_style_description
+from vmstate.stream.registry import all_descriptions
 from vmstate.stream.stream import Part, RamSummary, Section, Stream
 from vmstate.stream.verify import first_difference, vmdesc_entries
 from vmstate.vmsd import types as t
@@ -299,8 +299,7 @@ class _Scrubber:
         """How the section is read: by the library where that agrees with the vmdesc, since it knows what is private."""
         version = section.version_id
         if section.vmsd is None:
-            old_style = old_style_description(section.name)
-            return None if old_style is None else _read(old_style, payload, version, {IDSTR.name: section.name})
+            return None
         facts = {**facts_of(section.state), IDSTR.name: section.name}
         if section.described_by == "vmdesc" and vmdesc is not None:
             entry = next((pairs for pairs in entries if _is_entry_of(pairs, section)), None)

@@ -263,12 +263,6 @@ def all_descriptions(idstr: str) -> tuple[VMStateDescription, ...]:
     return shipped_descriptions(idstr) or _descriptions(last_part(idstr), shipped=False)
 
 
-def old_style_description(idstr: str) -> VMStateDescription | None:
-    """How a destination reads a section that QEMU registers without a description; None where nobody knows."""
-    place: str | None = _shipped().entry(last_part(idstr)).get("bytes")
-    return None if place is None else _description(place)
-
-
 def _libraries(name: str) -> Iterator[Library]:
     """Who is to be asked about an idstr: others only where the shipped library does not describe it."""
     yield _shipped()
