@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import struct
 from collections.abc import Callable
 from typing import Any
 
@@ -146,6 +147,28 @@ class Lists:
     a: int = uint16()
     pair: list[int] = array(uint32, 2)
     flags: list[bool] = array(boolean, 2)
+
+
+@description("pairs of words")
+class PairOfWords:
+    words: list[int] = array(uint64_words, 2)
+    end: int = uint8()
+
+
+@description("pairs")
+class Pairs:
+    pairs: list[PairOfWords] = array(PairOfWords, 20)
+
+
+def test_an_array_of_numbers_that_are_sent_in_two_words() -> None:
+    data = b"".join(struct.pack(">IIIIB", number, 1, 2, number, number) for number in range(20))
+    state = Pairs.vmsd.decode(data)
+    assert [row.words for row in state.pairs] == [[1 << 32 | number, number << 32 | 2] for number in range(20)]
+    assert [row.end for row in state.pairs] == list(range(20))
+    state.pairs[3].words[1] = 5 << 32 | 6
+    changed = data[:51] + struct.pack(">IIIIB", 3, 1, 6, 5, 3) + data[68:]
+    assert Pairs.vmsd.encode(state) == changed
+    assert Pairs.vmsd.encode(Pairs.vmsd.decode(changed)) == changed
 
 
 @description("little")

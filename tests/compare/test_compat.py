@@ -264,6 +264,12 @@ A, B, C = field("a"), field("b", 2), field("c", 8)
             id="a name that two end with",
         ),
         pytest.param(
+            (A, B, field("d")),
+            (A, field("x", 8)),
+            [("field-missing", BREAKS, "b"), ("field-missing", BREAKS, "d"), ("field-new", BREAKS, "x")],
+            id="more fields, and none that is like the other",
+        ),
+        pytest.param(
             (A, field("x", 1), field("y", 1), field("z", 1), field("w", 1)),
             (A, field("word")),
             [("field-recut", COSMETIC, "x")],

@@ -965,12 +965,22 @@ def table(*links: int, indirect: tuple[int, ...] = ()) -> bytes:
     )
 
 
+def test_what_begins_behind_the_data_has_no_bytes() -> None:
+    with pytest.raises(TruncatedError) as caught:
+        kernel.VringState.decode(b"1234", 9)
+    assert (caught.value.offset, caught.value.found) == (9, "0")
+
+
 def test_a_chain_of_descriptors() -> None:
     descs = DescTable.decode(b"ab" + table(2, -1, 1, -1), 2, 4)
     assert [desc.addr for desc in descs.chain(0)] == [0, 0x2000, 0x1000]
     assert [desc.addr for desc in descs.chain(3)] == [0x3000]
     assert descs.encode() == table(2, -1, 1, -1)
     assert descs == DescTable.decode(descs.encode(), 0, 4)
+    wrong = DescTable((*descs.descs[:3], attrs.evolve(descs.descs[3], addr=-1)))
+    with pytest.raises(EncodeError) as caught:
+        wrong.encode()
+    assert caught.value.offset == 3 * 16
 
 
 def test_an_indirect_table() -> None:

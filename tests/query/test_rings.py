@@ -115,6 +115,13 @@ def test_pages_of_every_kind(release: str) -> None:
     assert program == opened("recorded/qemu-7.2-pc-return-path.mig.xz").memory().read(0x7C00, 512)
 
 
+def test_pages_are_read_one_after_another() -> None:
+    known = opened(MAPPED_RAM).memory(ranges=[MemoryRange(0, 1 << 18, "pc.bios", 0)])
+    first = known.read(0, 16)
+    assert known.read(0x3FFF0, 16) == known.read(0, 1 << 18)[-16:] != bytes(16)
+    assert known.read(0, 16) == first
+
+
 def test_what_is_memory_of_the_machine() -> None:
     memory = opened(MAPPED_RAM).memory(ranges=[MemoryRange(0x1000, 0x2000, "pc.ram", 0)])
     assert memory.has(0x1000, 0x2000) and memory.has(0x2FFF, 1)

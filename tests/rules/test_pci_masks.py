@@ -116,6 +116,11 @@ def test_an_extended_capability_is_as_long_as_it_is(name: str) -> None:
     assert masks.name_of(0x100 + length) == "device-specific registers"
 
 
+def test_a_space_of_pci_express_without_an_extended_capability() -> None:
+    masks = Masks(space(b"", size=4096))
+    assert masks.name_of(0x100) == masks.name_of(0x103) == "device-specific registers"
+
+
 def test_a_capability_that_would_go_beyond_the_space_ends_with_it() -> None:
     config = bytearray(space(b""))
     config[0x34] = 0xFC

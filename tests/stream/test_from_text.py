@@ -8,7 +8,7 @@ import pytest
 
 from vmstate.devices.virtio.net import MacAddress
 from vmstate.errors import VMStateError
-from vmstate.stream.from_text import value_from_text
+from vmstate.stream.from_text import elements_from_text, value_from_text
 from vmstate.vmsd import types as t
 from vmstate.vmsd.description import Field, Subsection, VMStateDescription
 from vmstate.vmsd.expr import this
@@ -40,6 +40,17 @@ SOMETIMES = {"exists": this.there != 0}
 def test_a_value_where_there_is_none_yet(text: str, field: Field | Subsection, value: Any) -> None:
     made = value_from_text(text, None, field, None)
     assert made == value and type(made) is type(value)
+
+
+def test_elements_of_a_list() -> None:
+    structs = Field("v", t.Struct("struct", INNER), count=2)
+    text = '{"a": 1, "b": 2}, {"a": 3, "b": 4}'
+    elements = [State({"a": 1, "b": 2}), State({"a": 3, "b": 4})]
+    assert elements_from_text(text, [], structs, None) == elements
+    assert elements_from_text(text, elements, structs, None) == elements
+    with pytest.raises(VMStateError, match="a struct is written as JSON"):
+        elements_from_text("a=1", elements, structs, None)
+    assert elements_from_text("1, 0x2|3", [], Field("v", t.UINT8, count=3), None) == [1, 2, 3]
 
 
 @pytest.mark.parametrize(

@@ -8,6 +8,7 @@ from handmade import scalar, stream_with, structure, vmdesc_text
 
 from vmstate import Stream, load, verify
 from vmstate.schema.values import from_plain, to_plain
+from vmstate.stream.verify import rewritten
 from vmstate.vmsd import types as t
 from vmstate.vmsd.description import Field, VMStateDescription
 
@@ -72,3 +73,15 @@ def test_a_name_that_repeats_goes_through_a_document(value: bytes) -> None:
     assert list(state["v"]) == [value[0], value[1], value[3], value[4]]
     again = from_plain(vmsd, to_plain(state))
     assert again == state and vmsd.encode(again) == value
+
+
+@pytest.mark.parametrize("change", [1, -1], ids=["higher", "lower"])
+def test_the_first_byte_that_is_written_otherwise_is_named(change: int) -> None:
+    place = part(FIRST).start + 5
+    data = bytearray(E1000)
+    data[place] += change
+    data[place + 9] ^= 0xFF
+    (finding,) = rewritten(load(E1000), memoryview(data))
+    assert (finding.rule, finding.section, finding.offset) == ("rewrite", "0000:00:03.0/e1000", place)
+    (finding,) = rewritten(load(E1000), memoryview(E1000 + b"more"))
+    assert (finding.section, finding.offset) == (None, len(E1000))
