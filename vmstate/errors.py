@@ -24,6 +24,10 @@ __all__ = [
 ]
 
 
+LONGEST = 4000
+"""Characters of an error at most: a stream can have names and lists of any length."""
+
+
 def one_line(text: str) -> str:
     """The text with nothing in it that could break the line or steer a terminal, whatever came out of a stream."""
     return text if text.isprintable() else "".join(char if char.isprintable() else _escaped(char) for char in text)
@@ -85,6 +89,8 @@ class VMStateError(Exception):
             details.append(f"found {self.found}")
         if details:
             text += f" ({', '.join(details)})"
+        if len(text) > LONGEST:
+            text = f"{text[: LONGEST // 2]} ... {text[-LONGEST // 2 :]}"
         return one_line(text)
 
 

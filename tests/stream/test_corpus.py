@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
+from handmade import scalar, stream_with, vmdesc_text
 from recorded import (
     FIXTURES,
     MAPPED_RAM,
@@ -343,6 +344,17 @@ def test_decode_and_encode_commands(file: str, tmp_path: Path) -> None:
     assert main(["decode", str(FIXTURES / file), "-o", str(document)]) == 0
     assert main(["encode", str(document), "-o", str(stream)]) == 0
     assert stream.read_bytes() == plain(file)
+
+
+def test_a_section_that_comes_again_has_the_same_description() -> None:
+    """QEMU loads both, and the vmdesc may describe one."""
+    data = stream_with(vmdesc_text(scalar("a")), b"x")
+    end = data.index(b"\x7e") + 5
+    again = data[:end] + data[8:]
+    stream = load(again)
+    assert [section.state for section in stream.sections] == [{"a": 120}] * 2
+    text = json.dumps(to_document(stream, None)).encode()
+    assert read_document(text, ".", "x.json").to_bytes() == again
 
 
 def test_decode_and_encode_through_pipes(tmp_path: Path) -> None:

@@ -197,7 +197,7 @@ def _records(place: Place, item: Element, kind: t.Struct, codecs: Codecs) -> tup
     size = item.size or 0
     assert count is not None
     by_element, put_each = _sequence(place, item)
-    if dims:
+    if dims or not size:
         return by_element, put_each
     name = kind.vmsd.wire_name
     version_id = kind.vmsd.version_id if kind.version is None else kind.version
@@ -212,9 +212,7 @@ def _records(place: Place, item: Element, kind: t.Struct, codecs: Codecs) -> tup
         named = name in bytes(ctx.data[pos : end + 2 + len(name)])
         if named or ctx.path is not None or (not ctx.final and end >= ctx.end):
             return by_element(ctx, frame, pos, values)
-        if size == 0:
-            ctx.count_empty(elements, pos)
-        values.append(Records(kind_of_element, raw, elements))
+        values.append(Records(kind_of_element, raw))
         return end
 
     def put(ctx: Context, frame: Frame, out: bytearray) -> None:

@@ -11,7 +11,7 @@ from typing import Any
 # Plans are made by it when they are asked for: the first section that is decoded need not wait for its import.
 import vmstate.codec.compile  # noqa: F401
 from vmstate.codec.plan import CAREFUL, FAST, Codecs
-from vmstate.codec.runtime import Context
+from vmstate.codec.runtime import EMPTY_LIMIT, Allowance, Context
 from vmstate.codec.structs import check_version, check_version_to_write, read_struct, version_to_write, write_struct
 from vmstate.errors import DecodeError, DescriptionError, EncodeError, TruncatedError, VMStateError
 from vmstate.vmsd.description import TraceEntry, VMStateDescription
@@ -67,13 +67,14 @@ class Codec:
         final: bool = True,
         base: int = 0,
         longer_opaque: tuple[int, int] | None = None,
+        allowance: Allowance | None = None,
     ) -> tuple[Any, int]:
         """The state that begins at `pos`, and the position behind it.
 
         `accept` says whether a state may end at a position: facts that no byte decides are tried until one fits.
         With `final` False more data may follow, and what is missing is a `TruncatedError` that says how far to read.
         `base` is the offset of `data[0]` for messages. `longer_opaque` is for an opaque field that is not as long as it
-        was seen: (its number, the bytes it is longer).
+        was seen: (its number, the bytes it is longer). `allowance` is of the stream, where it is a section of one.
         """
         version = self.vmsd.version_id if version_id is None else version_id
 
@@ -81,6 +82,8 @@ class Codec:
             ctx = Context(data, base=base, final=final, facts=known)
             ctx.guessed = guessed
             ctx.longer_opaque = longer_opaque
+            if allowance is not None and allowance.left < EMPTY_LIMIT:
+                ctx.empty_limit = allowance.left
             ctx.path = [] if codecs.careful else None
             out: list[Any] = []
             try:
@@ -97,6 +100,8 @@ class Codec:
             ensure_meta(state).version_id = version
         if ctx.used:
             ensure_meta(state).facts = ctx.used
+        if allowance is not None:
+            allowance.left -= ctx.empty
         return state, end
 
     def trace(

@@ -34,8 +34,8 @@ def compile_plan(vmsd: VMStateDescription, version_id: int, codecs: Codecs) -> P
     run_slot = slot = 0
     size: int | None = 0
     least = 0
+    hollow = 0
     layout: dict[str, int] = {}
-    rules: list[tuple[str | None, Rule]] = []
     keys, places = names_in_state(vmsd)
 
     def close_run() -> None:
@@ -48,11 +48,6 @@ def compile_plan(vmsd: VMStateDescription, version_id: int, codecs: Codecs) -> P
         run.clear()
 
     for index, field in enumerate(vmsd.fields):
-        # What the destination has beside it is found by the path, which only the careful plan knows.
-        if codecs.careful:
-            rules.extend((field.attribute, rule) for rule in field.checks)
-        elif field.rules:
-            rules.extend((field.attribute, rule) for rule in field.rules if not rule.reads_own)
         if field.run_code and not codecs.careful and field.version <= version_id:
             if not run:
                 run_slot = slot
@@ -68,6 +63,7 @@ def compile_plan(vmsd: VMStateDescription, version_id: int, codecs: Codecs) -> P
                 puts.append(put)
                 size = None if size is None or fixed_size is None else size + fixed_size
                 least += field_least
+                hollow += not field_least and _is_hollow(field)
             elif field.in_state:
                 steps.append(_absent(field))
         if field.in_state:
@@ -80,7 +76,12 @@ def compile_plan(vmsd: VMStateDescription, version_id: int, codecs: Codecs) -> P
     for sub in vmsd.subsections:
         layout.setdefault(sub.attribute, slot)
         slot += 1
-    rules.extend((None, rule) for rule in vmsd.rules)
+    hollow += len(vmsd.subsections) - least
+    if hollow > 0 and vmsd.state_class is None:
+        # What a stream says of itself can have thousands of values for each byte. It has no fixed size then, so that
+        # no table of it is made that nobody has counted.
+        size = None
+        steps.insert(0, _counting_empty(hollow))
     make, split = making(vmsd)
     return Plan(
         vmsd=vmsd,
@@ -90,13 +91,45 @@ def compile_plan(vmsd: VMStateDescription, version_id: int, codecs: Codecs) -> P
         steps=tuple(steps),
         puts=tuple(puts),
         subsections=tuple(enumerate(vmsd.subsections)),
-        rules=tuple(rules),
+        rules=_rules_of(vmsd, codecs),
         make=make,
         split=split,
         width=slot,
         size=size,
         least=least,
     )
+
+
+def _rules_of(vmsd: VMStateDescription, codecs: Codecs) -> tuple[tuple[str | None, Rule], ...]:
+    """(attribute, rule) of the fields, then those of the whole."""
+    rules: list[tuple[str | None, Rule]]
+    if codecs.careful:
+        rules = [(field.attribute, rule) for field in vmsd.fields for rule in field.checks]
+    else:
+        # What the destination has beside it is found by the path, which only the careful plan knows.
+        rules = [(field.attribute, rule) for field in vmsd.fields for rule in field.rules if not rule.reads_own]
+    return (*rules, *((None, rule) for rule in vmsd.rules))
+
+
+def _is_hollow(field: Field) -> bool:
+    """Whether a field that is there takes no bytes, of those that can do without.
+
+    One with a condition is not counted, nor what is opaque: that has no size of its own, but was seen with one.
+    """
+    if isinstance(field.count, int) and field.count == 0:
+        return True
+    is_seen_with_bytes = isinstance(field.type, t.Opaque) and not (
+        isinstance(field.type.size, int) and field.type.size == 0
+    )
+    return field.exists is None and not is_seen_with_bytes
+
+
+def _counting_empty(values: int) -> Step:
+    def step(ctx: Context, frame: Frame, pos: int, _values: list[Any]) -> int:
+        ctx.count_empty(values, pos)
+        return pos
+
+    return step
 
 
 def _absent(field: Field) -> Step:
@@ -186,7 +219,8 @@ def compile_present(place: Place, codecs: Codecs) -> tuple[Step, Put, int | None
         item = element(field.type, codecs)
         step, put = array(place, item, codecs)
         count = field.count if isinstance(field.count, int) else None
-        fixed = item.size is not None and count is not None and field.pointers is None
+        # Elements of no size are counted one by one, so what holds them is read field by field.
+        fixed = item.size and count is not None and field.pointers is None
         size = item.size * count if fixed else None  # type: ignore[operator]
         least = (count or 0) * (min(1, item.least) if field.pointers else item.least)
     if field.value is not None:
@@ -236,7 +270,10 @@ def _unused_array(field: Field, kind: t.Unused) -> tuple[Step, Put]:
     assert count is not None
 
     def size(ctx: Context, frame: Frame, pos: int) -> int:
-        return number(ctx, frame, count, "count", pos) * number(ctx, frame, kind.size, "size", pos)
+        elements, size_of_each = number(ctx, frame, count, "count", pos), number(ctx, frame, kind.size, "size", pos)
+        if not size_of_each:
+            ctx.count_empty(elements, pos)
+        return elements * size_of_each
 
     def step(ctx: Context, frame: Frame, pos: int, values: list[Any]) -> int:
         length = size(ctx, frame, pos)

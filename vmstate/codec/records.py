@@ -59,14 +59,14 @@ class Records(MutableSequence[Any]):
     __slots__ = ("_all", "_given", "_kind", "_made", "_raw")
     __hash__ = None  # type: ignore[assignment]
 
-    def __init__(self, kind: FixedStruct, raw: bytes, count: int) -> None:
+    def __init__(self, kind: FixedStruct, raw: bytes) -> None:
         self._kind = kind
         self._raw = raw
         # Elements that were looked at and may have been changed; or, once there are more than a few, all of them.
         self._made: dict[int, Any] = {}
         # All elements as they were read, where one that was changed shows it.
         self._given: list[Any] | None = None
-        self._all: list[Any] | None = None if kind.size else [kind.make(b"") for _ in range(count)]
+        self._all: list[Any] | None = None
 
     def __len__(self) -> int:
         return len(self._raw) // self._kind.size if self._all is None else len(self._all)

@@ -13,7 +13,20 @@ from vmstate.vmsd.rule import Beside, Broken
 from vmstate.vmsd.state import SentSubsection
 
 EMPTY_LIMIT = 1024
-"""The most elements of arrays that take no bytes, in one run: nothing on the wire bounds their number."""
+"""The most values of a section that take no bytes, in all its arrays and structs together: nothing on the wire bounds
+their number."""
+
+EMPTY_LIMIT_OF_STREAM = 1 << 16
+"""The same of all sections of a stream together."""
+
+
+class Allowance:
+    """How many values that take no bytes may still come in the sections of one stream."""
+
+    __slots__ = ("left",)
+
+    def __init__(self) -> None:
+        self.left = EMPTY_LIMIT_OF_STREAM
 
 
 class Context:
@@ -25,6 +38,7 @@ class Context:
         "broken",
         "data",
         "empty",
+        "empty_limit",
         "end",
         "entries",
         "facts",
@@ -59,6 +73,7 @@ class Context:
         self.longer_opaque: tuple[int, int] | None = None
         self.opaque_seen = 0
         self.empty = 0
+        self.empty_limit = EMPTY_LIMIT
         self.force = False
         # Where a check collects what QEMU would refuse, instead of stopping at the first.
         self.broken: list[Broken] | None = None
@@ -68,11 +83,11 @@ class Context:
         # The first value that breaks a rule of QEMU's, in a run that knows its path: it may be why the rest is wrong.
         self.first_broken: DecodeError | None = None
 
-    def count_empty(self, elements: int, pos: int) -> None:
-        """Note elements that take no bytes; there may not be many."""
-        self.empty += elements
-        if self.empty > EMPTY_LIMIT:
-            raise self.wrong("too many elements that take no bytes", pos, f"at most {EMPTY_LIMIT}")
+    def count_empty(self, values: int, pos: int) -> None:
+        """Note values that take no bytes; there may not be many."""
+        self.empty += values
+        if self.empty > self.empty_limit:
+            raise self.wrong("too many elements that take no bytes", pos, f"at most {self.empty_limit}")
 
     def short(self, pos: int, size: int) -> TruncatedError:
         """The error for bytes that are not there."""

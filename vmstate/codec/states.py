@@ -6,6 +6,7 @@ it, in which arrays of a constant count are spread.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Sequence
 from operator import attrgetter
 from typing import Any
@@ -20,16 +21,18 @@ def names_in_state(vmsd: VMStateDescription) -> tuple[Sequence[str], Sequence[tu
     names = [field.attribute for field in vmsd.fields]
     if len(set(names)) == len(names):
         return names, [(None, 0)] * len(names)
-    keys = [
-        name if names.count(name) == 1 else f"{name}[{names[:number].count(name)}]" for number, name in enumerate(names)
-    ]
+    numbers, counts = Counter[str](), Counter(names)
+    keys: list[str] = []
+    for name in names:
+        keys.append(name if counts[name] == 1 else f"{name}[{numbers[name]}]")
+        numbers[name] += 1
     return keys, _gathered_places(vmsd)
 
 
 def _gathered_places(vmsd: VMStateDescription) -> list[tuple[int | None, int]]:
     names = [field.attribute for field in vmsd.fields if field.in_state]
     places: list[tuple[int | None, int]] = []
-    taken = dict.fromkeys((name for name in names if names.count(name) > 1), 0)
+    taken = dict.fromkeys((name for name, times in Counter(names).items() if times > 1), 0)
     for field in vmsd.fields:
         if not field.in_state or field.attribute not in taken:
             places.append((None, 0))
@@ -85,7 +88,7 @@ def _gathering(vmsd: VMStateDescription, names: list[str]) -> tuple[Make, Callab
     """A state in which a wire name that repeats is one list; arrays of a constant count are spread in it."""
     counts = [_constant_count(vmsd, field) for field in vmsd.fields if field.in_state]
     counts += [None] * len(vmsd.subsections)
-    repeated = {name for name in names if names.count(name) > 1}
+    repeated = {name for name, times in Counter(names).items() if times > 1}
 
     def make(values: list[Any]) -> Any:
         state = State()

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from itertools import pairwise
+from bisect import bisect_right
+from itertools import accumulate, pairwise
 from typing import Any
 
 from vmstate.codec.plan import CAREFUL, FAST, Codecs, Element, Plan
@@ -15,6 +16,9 @@ from vmstate.vmsd.rule import verdict
 from vmstate.vmsd.state import Meta, SentSubsection, ensure_meta, meta_of
 
 SUBSECTION = 0x05
+
+SHOWN = 16
+"""The most names of subsections in a message."""
 
 
 def struct_element(codecs: Codecs, vmsd: VMStateDescription, version: int | None) -> Element:
@@ -119,10 +123,17 @@ def find_subsection(ctx: Context, vmsd: VMStateDescription, name: bytes, pos: in
     """The subsection of that name."""
     # QEMU compares C strings: what follows a NUL does not count.
     text = name.split(b"\0", 1)[0].decode("utf-8", "surrogateescape")
-    for index, sub in enumerate(vmsd.subsections):
-        if sub.vmsd.name == text:
-            return index, sub
-    known = ", ".join(sub.vmsd.name for sub in vmsd.subsections) or "none"
+    by_name: dict[str, tuple[int, Subsection]] | None = vmsd.compiled.get("by name")
+    if by_name is None:
+        # The first of a name counts.
+        numbered = reversed(list(enumerate(vmsd.subsections)))
+        by_name = vmsd.compiled["by name"] = {sub.vmsd.name: (index, sub) for index, sub in numbered}
+    if text in by_name:
+        return by_name[text]
+    names = [sub.vmsd.name for sub in vmsd.subsections]
+    known = ", ".join(names[:SHOWN]) or "none"
+    if len(names) > SHOWN:
+        known += f" and {len(names) - SHOWN} more"
     raise ctx.wrong(f"VM subsection {text!r} in {vmsd.name!r} does not exist", pos, known, text)
 
 
@@ -243,13 +254,21 @@ def _write_subsections(plan: Plan, ctx: Context, frame: Frame, meta: Meta | None
 
 def _order_to_write(plan: Plan, meta: Meta | None) -> list[SentSubsection]:
     """The order the subsections came in; one that did not come goes where it belongs among them."""
-    order = [] if meta is None or meta.subsections is None else list(meta.subsections)
-    came = {sent.number for sent in order}
-    for index, sub in plan.subsections:
-        if index not in came:
-            behind = (place for place, sent in enumerate(order) if sent.number > index)
-            order.insert(next(behind, len(order)), SentSubsection(index, sub.attribute, b""))
-    return order
+    came = () if meta is None or meta.subsections is None else meta.subsections
+    numbers = {sent.number for sent in came}
+    others = [SentSubsection(index, sub.attribute, b"") for index, sub in plan.subsections if index not in numbers]
+    if not came:
+        return others
+    # Each goes before the first that came and has a higher number.
+    highest = list(accumulate((sent.number for sent in came), max))
+    order: list[SentSubsection] = []
+    done = 0
+    for sent in others:
+        place = bisect_right(highest, sent.number)
+        order += came[done:place]
+        order.append(sent)
+        done = max(done, place)
+    return [*order, *came[done:]]
 
 
 def check_version_to_write(ctx: Context, vmsd: VMStateDescription, version_id: int) -> None:

@@ -273,7 +273,7 @@ class Grower:
         """A long array of structs of one size, as the codec reads it: most elements zero, and made when looked at."""
         version = kind.vmsd.version_id if kind.version is None else kind.version
         fixed = fixed_struct(kind.vmsd, version)
-        if FAST.plan(kind.vmsd, version).size is None:
+        if not FAST.plan(kind.vmsd, version).size:
             return None
         calm, self._calm = self._calm, True
         zero = kind.vmsd.encode(self.struct(kind.vmsd, version, scope), version_id=version, facts=self._known)
@@ -282,7 +282,7 @@ class Grower:
         for index in sorted(drawn):
             encoded = kind.vmsd.encode(self.struct(kind.vmsd, version, scope), version_id=version, facts=self._known)
             raw[index * len(zero) : (index + 1) * len(zero)] = encoded
-        return Records(fixed, bytes(raw), count)
+        return Records(fixed, bytes(raw))
 
     @property
     def _known(self) -> dict[str, Any]:

@@ -18,6 +18,7 @@ from vmstate.errors import SchemaError, StreamError
 from vmstate.saved.opening import Input, open_input
 from vmstate.schema.values import from_plain, to_plain
 from vmstate.schema.vmdesc import Vmdesc, parse_json, read_vmdesc
+from vmstate.stream.candidates import Candidates
 from vmstate.stream.configuration import Configuration
 from vmstate.stream.events import (
     Command,
@@ -133,18 +134,14 @@ def read_document(text: bytes, folder: str, name: str) -> Stream:
 
 
 class _Descriptions:
-    """The descriptions of sections: of vmdesc, in its order, or of the library."""
+    """The descriptions of sections: of vmdesc, found as the reader of a stream finds them, or of the library."""
 
     def __init__(self, vmdesc: Vmdesc | None) -> None:
-        self.left = list(vmdesc.devices) if vmdesc is not None else []
+        self._candidates = Candidates(vmdesc, library=False)
 
     def of(self, entry: Mapping[str, Any], header: SectionHeader) -> VMStateDescription | None:
-        described = next(
-            (device for device in self.left if (device.name, device.instance_id) == (header.name, header.instance_id)),
-            None,
-        )
-        if described is not None:
-            self.left.remove(described)
+        described = self._candidates.device(header)
+        self._candidates.passed(header)
         match entry.get("described_by"):
             case "none":
                 return None

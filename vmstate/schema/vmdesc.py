@@ -28,6 +28,12 @@ MAX_POINTERS = 1 << 16
 NULLS = {kind.info: kind for kind in (t.NULLPTR, t.PTR_MARKER)}
 """What a NULL in an array of pointers is called, from QEMU 10.0 on."""
 
+NAME_LIMIT = 1024
+"""Characters of a name at most: QEMU's are C names, and each value is told by its path."""
+
+NAMES_LIMIT = 4096
+"""Characters of the names of nested structs at most, all on the way to one field together."""
+
 
 class Dialect(Data):
     """How one range of QEMU releases writes vmdesc.
@@ -131,6 +137,10 @@ def _keep_repeated(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return repeated
 
 
+def _too_long(name: str, limit: int) -> SchemaError:
+    return SchemaError(f"vmdesc has too long a name, {name[:40]!r}...", expected=f"at most {limit} characters")
+
+
 def _take(obj: Any, key: str, kind: type, where: str) -> Any:
     if not isinstance(obj, dict) or type(obj.get(key)) is not kind:
         shown = type(obj.get(key)).__name__ if isinstance(obj, dict) and key in obj else "nothing"
@@ -167,6 +177,7 @@ class _Reader:
         self.ambiguous = False
         self.otherwise = False
         self.depth = 0
+        self.characters = 0
         self.described = 0
 
     def top(self, top: Any) -> Vmdesc:
@@ -216,11 +227,16 @@ class _Reader:
         if self.depth == MAX_DEPTH:
             raise SchemaError("vmdesc nests too deeply", expected=f"at most {MAX_DEPTH} structs")
         self.depth += 1
+        characters = len(where) + len(name)
+        self.characters += characters
+        if self.characters > NAMES_LIMIT:
+            raise _too_long(where, NAMES_LIMIT)
         fields = tuple(self.group_fields(_take(obj, "fields", list, name), name))
         subs: tuple[VMStateDescription, ...] = ()
         if "subsections" in obj:
             subs = tuple(self.vmsd(sub, name) for sub in _take(obj, "subsections", list, name))
         self.depth -= 1
+        self.characters -= characters
         key = (name, version_id, fields, subs)
         vmsd = self.vmsds.get(key)
         if vmsd is None:
@@ -270,6 +286,8 @@ class _Reader:
             kind = t.SCALARS.get(info)
             if kind is None or kind.size != size or not (count is None or 0 <= count < COUNT_LIMIT):
                 return None
+            if len(name) > NAME_LIMIT:
+                raise _too_long(name, NAME_LIMIT)
             field = self.leaves[key] = Field.of_scalars(name, kind, count)
         return field
 
@@ -357,6 +375,8 @@ class _Reader:
 
     def kind(self, entry: Any, name: str) -> t.WireType:
         """The wire type of a field; one object for what is the same."""
+        if len(name) > NAME_LIMIT:
+            raise _too_long(name, NAME_LIMIT)
         info = _take(entry, "type", str, name)
         size = _take(entry, "size", int, name)
         known = t.SCALARS.get(info)

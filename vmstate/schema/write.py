@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Sequence
+from itertools import groupby
 from typing import Any
 
 from vmstate.codec.elements import element
@@ -64,6 +65,8 @@ class _Writer:
     def __init__(self, ctx: Context, dialect: Dialect) -> None:
         self.ctx = ctx
         self.dialect = dialect
+        # Of each description that has elements as fields of their own, the shapes of all its fields.
+        self.shapes: dict[VMStateDescription, list[Pairs]] = {}
 
     def struct(self, vmsd: VMStateDescription, version_id: int, state: Any, outer: Frame | None) -> tuple[Pairs, int]:
         plan = CAREFUL.plan(vmsd, version_id)
@@ -183,11 +186,16 @@ class _Writer:
 
     def shape_among(self, vmsd: VMStateDescription, number: int) -> Pairs:
         """The keys that say the place of an element which is a field of its own beside others of its name."""
-        fields, place = _elements_beside(vmsd, number)
-        nulls = [isinstance(field.type, t.Nullptr) for field in fields]
-        if self.dialect.null is None or not any(nulls):
-            return self.index(place, len(fields))
-        return self.shapes_of_pointers(nulls, compressed=False)[place] or []
+        shapes = self.shapes.get(vmsd)
+        if shapes is None:
+            shapes = self.shapes[vmsd] = []
+            for _, run in groupby(vmsd.fields, lambda field: field.name):
+                nulls = [isinstance(field.type, t.Nullptr) for field in run]
+                if self.dialect.null is None or not any(nulls):
+                    shapes += [self.index(place, len(nulls)) for place in range(len(nulls))]
+                else:
+                    shapes += [shape or [] for shape in self.shapes_of_pointers(nulls, compressed=False)]
+        return shapes[number]
 
     def index(self, place: int, count: int) -> Pairs:
         shown = self.dialect.index == "all" or (self.dialect.index == "but last" and place < count - 1)
@@ -264,18 +272,6 @@ def _numbered(vmsd: VMStateDescription, field: Field) -> str:
     """QEMU tells fields of one name apart by a number, whether they are there or not."""
     same = [candidate for candidate in vmsd.fields if candidate.name == field.name]
     return field.name if len(same) == 1 else f"{field.name}[{same.index(field)}]"
-
-
-def _elements_beside(vmsd: VMStateDescription, number: int) -> tuple[Sequence[Field], int]:
-    """The elements of one array that stand as fields of their own, and the place of one among them."""
-    name = vmsd.fields[number].name
-    first = number
-    while first > 0 and vmsd.fields[first - 1].name == name:
-        first -= 1
-    last = number
-    while last + 1 < len(vmsd.fields) and vmsd.fields[last + 1].name == name:
-        last += 1
-    return vmsd.fields[first : last + 1], number - first
 
 
 def can_compress(field: Field) -> bool:

@@ -53,10 +53,11 @@ class Candidates:
 
     def own_description(self, header: SectionHeader) -> VMStateDescription | None:
         """What the vmdesc says of the section, if it describes it."""
-        device = self._device(header)
+        device = self.device(header)
         return None if device is None else device.vmsd
 
-    def _device(self, header: SectionHeader) -> Device | None:
+    def device(self, header: SectionHeader) -> Device | None:
+        """The entry that the vmdesc has for the section, if it has one."""
         entries = self._by_section.get((header.name, header.instance_id))
         return entries[0] if entries else None
 
@@ -66,7 +67,7 @@ class Candidates:
         What vmdesc shows in full needs no library, but where an array can be one of pointers, which QEMU describes
         wrongly; what it shows opaque, or not at all, the library opens.
         """
-        device = self._device(header)
+        device = self.device(header)
         size = None if device is None else device.size
         if device is None or device.vmsd is None:
             # An old-style section has nothing that describes it, unless some library does.

@@ -23,6 +23,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from vmstate.codec.codec import Codec
+from vmstate.codec.runtime import Allowance
 from vmstate.errors import StreamError, TruncatedError, VMStateError
 from vmstate.schema.vmdesc import (
     NOTHING_DESCRIBED,
@@ -105,6 +106,7 @@ class StreamReader:
         self._postcopy = False
         self._ram: RamScanner | None = None
         self._fills = False
+        self._allowance = Allowance()
 
     @classmethod
     def over(
@@ -421,6 +423,7 @@ class StreamReader:
                 final=self._closed,
                 base=self._base,
                 longer_opaque=longer_opaque,
+                allowance=self._allowance,
             )
 
         try:

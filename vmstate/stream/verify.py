@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import deque
 from collections.abc import Iterator
 from typing import Any
 
@@ -12,6 +13,7 @@ from vmstate.schema.write import describe_device
 from vmstate.stream.finding import Finding
 from vmstate.stream.registry import shipped_descriptions
 from vmstate.stream.stream import Section, Stream
+from vmstate.vmsd.collector import collector_paused
 from vmstate.vmsd.expr import IDSTR
 from vmstate.vmsd.path import format_path
 from vmstate.vmsd.state import meta_of, residue_of
@@ -20,11 +22,12 @@ from vmstate.vmsd.walk import states_in
 
 def verify(stream: Stream, data: memoryview) -> list[Finding]:
     """What is wrong or odd about a stream that was loaded from `data`."""
-    findings = [*rewritten(stream, data), *_opaque(stream), *_residue(stream)]
-    if stream.vmdesc_text is not None:
-        findings += _vmdesc(stream, stream.vmdesc_text)
-    else:
-        findings.append(Finding("no-vmdesc", "note", None, None, None, "the stream carries no vmdesc"))
+    with collector_paused():
+        findings = [*rewritten(stream, data), *_opaque(stream), *_residue(stream)]
+        if stream.vmdesc_text is not None:
+            findings += _vmdesc(stream, stream.vmdesc_text)
+        else:
+            findings.append(Finding("no-vmdesc", "note", None, None, None, "the stream carries no vmdesc"))
     return findings
 
 
@@ -121,27 +124,30 @@ def odd_subsections(value: Any) -> Iterator[tuple[str, str]]:
 
 
 def _vmdesc(stream: Stream, text: bytes) -> Iterator[Finding]:
-    devices = vmdesc_entries(text)
     vmdesc = stream.vmdesc
     assert vmdesc is not None
-    names = {(device.name, device.instance_id) for device in vmdesc.devices}
+    # Several sections can have one idstr and instance_id: they match by order.
+    waiting: dict[tuple[str, int], deque[Any]] = {}
+    for entry in vmdesc_entries(text):
+        keys = dict(entry)
+        waiting.setdefault((keys["name"], keys["instance_id"]), deque()).append(entry)
     for section in stream.sections:
-        if section.kind != "full" or (section.name, section.instance_id) not in names:
-            if section.kind == "full":
-                yield Finding("vmdesc", "note", section.name, None, section.offset, "the vmdesc does not name it")
+        if section.kind != "full":
             continue
-        entry = next((one for one in devices if _is_of(one, section)), None)
-        if entry is None:
+        entries = waiting.get((section.name, section.instance_id))
+        if entries is None:
+            yield Finding("vmdesc", "note", section.name, None, section.offset, "the vmdesc does not name it")
+            continue
+        if not entries:
             yield Finding(
                 "vmdesc", "error", section.name, None, section.offset, "it is there more often than described"
             )
             continue
-        devices.remove(entry)
+        entry = entries.popleft()
         yield from _entry(section, entry, vmdesc.dialect)
         if section.described_by == "vmdesc":
             yield from _library(section, entry, vmdesc.dialect)
-    for entry in devices:
-        name = str(dict(entry)["name"])
+    for name, _ in (key for key, entries in waiting.items() for _ in entries):
         yield Finding("vmdesc", "error", name, None, None, "the vmdesc describes a section that is not there")
 
 
@@ -152,11 +158,6 @@ def vmdesc_entries(text: bytes) -> list[Any]:
 
 def _pairs(pairs: list[tuple[str, Any]]) -> list[tuple[str, Any]]:
     return pairs
-
-
-def _is_of(entry: Any, section: Section) -> bool:
-    keys = dict(entry)
-    return bool(keys["name"] == section.name and keys["instance_id"] == section.instance_id)
 
 
 def _entry(section: Section, entry: Any, dialect: Dialect) -> Iterator[Finding]:

@@ -388,7 +388,7 @@ def validate(vmsd: VMStateDescription) -> None:
             return
     names = [field.attribute for field in vmsd.fields] + [sub.attribute for sub in vmsd.subsections]
     if vmsd.state_class is not None and len(set(names)) != len(names):
-        twice = next(name for name in names if names.count(name) > 1)
+        twice = next(name for place, name in enumerate(names) if name in names[:place])
         raise misuse(f"two attributes have the name {twice!r}")
     known: set[str] = set()
     later = set(names)
