@@ -123,6 +123,16 @@ def elements_of_two_kinds(count: int) -> bytes:
     return one_device(bytes(count), [{**kinds[number % 2], "index": number} for number in range(count)])
 
 
+def pointers_one_by_one(count: int) -> bytes:
+    kinds = [field("a", "nullptr"), struct_field("a", [field("x")])]
+    return one_device(b"0x" * (count // 2), [{**kinds[number % 2], "index": number} for number in range(count)])
+
+
+def marked_pointers(count: int) -> bytes:
+    kinds = [field("a", "ptr-marker"), struct_field("a", [field("x")])]
+    return one_device(b"0" * count, [kinds[number % 2] for number in range(count)])
+
+
 def names_in_pairs(count: int) -> bytes:
     return one_device(bytes(count), [field(f"f{number // 2}") for number in range(count)])
 
@@ -233,6 +243,8 @@ DIMENSIONS: dict[str, tuple[Callable[[int], bytes], int]] = {
         (elements, 4000),
         (elements_of_two_kinds, 1000),
         (names_in_pairs, 1000),
+        (pointers_one_by_one, 1000),
+        (marked_pointers, 1000),
         (array_of_numbers, 2000),
         (array_of_structs, 1000),
         (array_of_what_may_have_subsections, 1000),
