@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from bisect import bisect_right
 from itertools import accumulate, pairwise
 from typing import Any
 
@@ -264,10 +263,10 @@ def _order_to_write(plan: Plan, meta: Meta | None) -> list[SentSubsection]:
     order: list[SentSubsection] = []
     done = 0
     for sent in others:
-        place = bisect_right(highest, sent.number)
-        order += came[done:place]
+        while done < len(came) and highest[done] <= sent.number:
+            order.append(came[done])
+            done += 1
         order.append(sent)
-        done = max(done, place)
     return [*order, *came[done:]]
 
 
