@@ -51,8 +51,8 @@ def measure(runs: int) -> dict[str, list[float]]:
     snapshot = Snapshot.take(early.state)
     unchanged = vmsd.decode(data, facts=facts)
     record = PerItem().plan(snapshot.compare(unchanged)).record
-    there = snapshot.decode()
-    assert vmsd.encode(snapshot.apply(record, there)) == data
+    state = snapshot.decode()
+    assert vmsd.encode(snapshot.apply(record, state)) == data
     layout = declared_in_construct(early.state)
     assert layout.build(layout.parse(data)) == data
 
@@ -62,16 +62,16 @@ def measure(runs: int) -> dict[str, list[float]]:
 
     sides = {
         "compare": lambda: snapshot.compare(unchanged).changed,
-        "apply": lambda: snapshot.apply(record, there),
+        "apply": lambda: snapshot.apply(record, state),
         "changed": changed,
         "section": lambda: vmsd.encode(vmsd.decode(data, facts=facts)),
         "construct": lambda: layout.build(layout.parse(data)),
     }
-    found: dict[str, list[float]] = {name: [] for name in sides}
+    times: dict[str, list[float]] = {name: [] for name in sides}
     for _ in range(runs):
         for name, work in sides.items():
-            found[name].append(fastest(work))
-    return found
+            times[name].append(fastest(work))
+    return times
 
 
 def sizes() -> dict[str, int]:
@@ -94,14 +94,14 @@ def main() -> int:
     parser.add_argument("--runs", type=int, default=15)
     parser.add_argument("--json", metavar="OUT", type=Path)
     options = parser.parse_args()
-    found = measure(options.runs)
+    measured = measure(options.runs)
     rows: list[dict[str, Any]] = []
     print(f"{'':<10}{'µs':>10}{'construct':>14}{'vmstate':>14}")
-    for name, times in found.items():
+    for name, times in measured.items():
         row: dict[str, Any] = {"figure": name, "us": 1e6 * statistics.median(times)}
         for side in ("construct", "section"):
             row[f"{side}_times"] = statistics.median(
-                whole / part for whole, part in zip(found[side], times, strict=True)
+                whole / part for whole, part in zip(measured[side], times, strict=True)
             )
         rows.append(row)
         print(f"{name:<10}{row['us']:>10.1f}{row['construct_times']:>13.1f}x{row['section_times']:>13.1f}x")

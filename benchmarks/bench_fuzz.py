@@ -51,10 +51,10 @@ class Reached:
             with vmstate.load(data, vmdesc=self.subject.described) as stream:
                 stream.to_bytes()
                 self.accepted += 1
-                opened = [one for one in stream.sections if one.described_by != "none"]
+                opened = [section for section in stream.sections if section.described_by != "none"]
                 self.inside += bool(opened)
                 if opened and self.accepted % SHARE == 0:
-                    self.rules.update(found.rule for found in vmstate.check(stream))
+                    self.rules.update(finding.rule for finding in vmstate.check(stream))
         except vmstate.VMStateError as error:
             self.inside += error.section is not None and error.section != "configuration"
             self.refusals.add(refusal(error))

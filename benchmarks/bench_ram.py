@@ -71,10 +71,10 @@ def scan(mapping: mmap.mmap) -> dict[str, float]:
     with memoryview(mapping) as data:
         start = time.perf_counter()
         while True:
-            found = scanner.next_event(data, pos, len(data), 0)
-            if found is None:
+            found_event = scanner.next_event(data, pos, len(data), 0)
+            if found_event is None:
                 raise scanner.at_end(len(data))
-            event, pos = found
+            event, pos = found_event
             if isinstance(event, RamPages):
                 pages += event.count
                 count += 1
@@ -85,7 +85,7 @@ def scan(mapping: mmap.mmap) -> dict[str, float]:
             if isinstance(event, RamEnd):
                 break
         seconds = time.perf_counter() - start
-        del event, found
+        del event, found_event
     return {
         "runs": count,
         "guest_mib": pages * PAGE / MIB,

@@ -146,17 +146,17 @@ def fastest(work: Callable[[], object]) -> float:
     return min(times)
 
 
-def compare(name: str, runs: int, own: Callable[[], object], peer: Callable[[], object]) -> dict[str, Any]:
+def compare(name: str, runs: int, ours_once: Callable[[], object], peer: Callable[[], object]) -> dict[str, Any]:
     """One figure: medians of both sides and of their ratio."""
     ours, theirs = [], []
     for _ in range(runs):
-        ours.append(fastest(own))
+        ours.append(fastest(ours_once))
         theirs.append(fastest(peer))
     return {
         "figure": name,
         "own_ms": 1e3 * statistics.median(ours),
         "construct_ms": 1e3 * statistics.median(theirs),
-        "times_faster": statistics.median(two / one for one, two in zip(ours, theirs, strict=True)),
+        "times_faster": statistics.median(second / first for first, second in zip(ours, theirs, strict=True)),
     }
 
 

@@ -113,7 +113,7 @@ def compare(
     row: dict[str, Any] = {"figure": name, "stream": stream, "own_ms": 1e3 * statistics.median(ours)}
     if theirs:
         row["peer_ms"] = 1e3 * statistics.median(theirs)
-        row["own_of_peer"] = statistics.median(one / two for one, two in zip(ours, theirs, strict=True))
+        row["own_of_peer"] = statistics.median(first / second for first, second in zip(ours, theirs, strict=True))
         row["times_faster"] = 1 / row["own_of_peer"]
     return row
 

@@ -178,9 +178,9 @@ def main() -> int:
                 for tree in trees if number % 2 else reversed(trees):
                     seconds[tree].append(figure.seconds(tree))
             # The first pair is the one that fills the caches.
-            this, other = (seconds[tree][1:] for tree in trees)
-            mean, lower, upper = interval([a / b for a, b in zip(this, other, strict=True)])
-            own_ms, other_ms = (1e3 * statistics.median(times) for times in (this, other))
+            this, second = (seconds[tree][1:] for tree in trees)
+            mean, lower, upper = interval([a / b for a, b in zip(this, second, strict=True)])
+            own_ms, other_ms = (1e3 * statistics.median(times) for times in (this, second))
             rows.append({"figure": figure.name, "this_ms": own_ms, "other_ms": other_ms, "ratio": mean})
             rows[-1] |= {"lower": lower, "upper": upper}
             print(

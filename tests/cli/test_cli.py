@@ -101,9 +101,9 @@ def test_help_and_version(vmstate: Run) -> None:
     assert (told.code, told.err) == (0, "")
     for verb, purpose in VERBS.items():
         assert re.search(rf"^ +{verb} +{purpose[:20]}", told.out, re.MULTILINE), verb
-        one = vmstate(verb, "--help")
-        assert (one.code, one.err) == (0, "")
-        assert one.out.startswith(f"usage: vmstate {verb}")
+        help_text = vmstate(verb, "--help")
+        assert (help_text.code, help_text.err) == (0, "")
+        assert help_text.out.startswith(f"usage: vmstate {verb}")
 
 
 @pytest.mark.parametrize(
@@ -130,7 +130,7 @@ def test_options_stand_anywhere(vmstate: Run) -> None:
         ["show", fixture(BARE), "--format", "json", "timer.cpu_clock_offset"],
     ]
     told = [vmstate(*arguments) for arguments in asked]
-    assert len({(one.code, one.out, one.err) for one in told}) == 1
+    assert len({(answer.code, answer.out, answer.err) for answer in told}) == 1
     assert isinstance(told[0].json, int)
 
 
@@ -285,8 +285,8 @@ def same(plain_value: Any, value: Any) -> None:
             same(plain_value[key], getattr(value, key))
     else:
         assert len(plain_value) == len(value)
-        for one, two in zip(plain_value, value, strict=True):
-            same(one, two)
+        for plain_item, item in zip(plain_value, value, strict=True):
+            same(plain_item, item)
 
 
 def test_show_is_a_tree(vmstate: Run) -> None:
@@ -322,7 +322,7 @@ def test_sections_by_full_and_short_name(vmstate: Run) -> None:
     file = fixture("qemu-7.2-q35-virtio-net.mig.xz")
     names = ["0000:00:1f.0/ICH9LPC", "ICH9LPC", "ICH9LPC#0", "0000:00:1f.0/ICH9LPC#0"]
     told = [vmstate("show", file, name, "--format", "json") for name in names]
-    assert {(one.code, one.out) for one in told} == {(0, told[0].out)}
+    assert {(answer.code, answer.out) for answer in told} == {(0, told[0].out)}
 
 
 @pytest.mark.parametrize(
@@ -488,11 +488,11 @@ def test_verify_says_no_where_the_vmdesc_disagrees(vmstate: Run, tmp_path: Path)
         assert told.lines[0].endswith("[vmdesc]")
         assert words in told.lines[0]
         assert "does not verify" in told.lines[-1]
-        found = vmstate("verify", path, "--format", "json")
-        assert found.code == 1
-        assert found.json["ok"] is False
-        assert [one["severity"] for one in found.json["findings"]] == ["error"]
-        assert list(found.json["findings"][0]) == ["rule", "severity", "section", "path", "offset", "message"]
+        answer = vmstate("verify", path, "--format", "json")
+        assert answer.code == 1
+        assert answer.json["ok"] is False
+        assert [finding["severity"] for finding in answer.json["findings"]] == ["error"]
+        assert list(answer.json["findings"][0]) == ["rule", "severity", "section", "path", "offset", "message"]
 
 
 def test_residue_is_a_note(vmstate: Run, tmp_path: Path) -> None:
@@ -572,7 +572,9 @@ def test_a_value_is_changed_through_a_document(vmstate: Run, tmp_path: Path) -> 
     serial["state"]["state"]["divider"] = 1
     document.write_text(json.dumps(changed))
     assert vmstate("encode", document, "-o", out).code == 0
-    differ = [at for at, (one, two) in enumerate(zip(plain(MICROVM), out.read_bytes(), strict=True)) if one != two]
+    differ = [
+        at for at, (first, second) in enumerate(zip(plain(MICROVM), out.read_bytes(), strict=True)) if first != second
+    ]
     assert len(differ) == 1
     assert vmstate("show", out, "serial.state.divider").out == "1\n"
     assert vmstate("verify", out).code == 0

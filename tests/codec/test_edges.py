@@ -288,5 +288,5 @@ def test_what_no_release_reads_is_broken_at_a_destination_alone() -> None:
     gone = never("gone", "no release reads it")
     vmsd = VMStateDescription("outdated", [Field("a", t.UINT8, rules=(gone,))])
     state = vmsd.decode(b"\1")
-    assert [(found.rule.id, found.is_judged) for found in vmsd.codec.judge(state, own=state)] == [("gone", True)]
-    assert not any(found.is_judged for found in vmsd.codec.judge(state))
+    assert [(broken.rule.id, broken.is_judged) for broken in vmsd.codec.judge(state, own=state)] == [("gone", True)]
+    assert not any(broken.is_judged for broken in vmsd.codec.judge(state))

@@ -112,8 +112,8 @@ ODD_VALUES = (
 def structs(value: Any) -> list[Any]:
     """Every struct in a state."""
     if is_state(value):
-        return [value, *(one for _, part in items_of(value) for one in structs(part))]
-    return [one for part in value for one in structs(part)] if isinstance(value, (list, tuple)) else []
+        return [value, *(inner for _, part in items_of(value) for inner in structs(part))]
+    return [inner for part in value for inner in structs(part)] if isinstance(value, (list, tuple)) else []
 
 
 # ---------------------------------------------------------------------------------------------------------------------
@@ -225,7 +225,7 @@ def destination(vmsd: VMStateDescription, state: Any) -> Any:
 
 def emptied(kind: t.WireType, value: Any, rank: int) -> Any:
     if rank and value is not None:
-        return [emptied(kind, one, rank - 1) for one in value]
+        return [emptied(kind, item, rank - 1) for item in value]
     if is_state(value) and isinstance(kind, t.Struct):
         return destination(kind.vmsd, value)
     return [] if isinstance(value, list) else value
@@ -235,7 +235,7 @@ def trees(value: Any) -> list[Any]:
     """The lists of nodes in the value of a field."""
     if not isinstance(value, list) or not value:
         return []
-    return [value] if isinstance(value[0], tuple) else [tree for one in value for tree in trees(one)]
+    return [value] if isinstance(value[0], tuple) else [tree for item in value for tree in trees(item)]
 
 
 def with_keys_once(value: Any) -> Any:
@@ -285,8 +285,8 @@ def test_a_state_is_traced_as_its_bytes(case: Case) -> None:
     if case.facts:
         set_facts(case.state, **case.facts)
     codec: Any = case.vmsd.codec
-    found = codec.trace_state(case.state, version_id=case.version_id)
-    assert list(found.items()) == list(case.trace(data).items())
+    trace = codec.trace_state(case.state, version_id=case.version_id)
+    assert list(trace.items()) == list(case.trace(data).items())
 
 
 @pytest.mark.slow

@@ -57,26 +57,26 @@ def rows() -> list[Row]:
 
 
 def test_it_reads_as_a_list() -> None:
-    found = table().rows
-    assert isinstance(found, Records)
-    assert len(found) == 3
-    assert found == rows()
-    assert list(found) == rows()
-    assert found[-1] == rows()[2]
-    assert found[1:] == rows()[1:]
-    assert found != rows()[:2]
-    assert found != "rows"
-    assert repr(found) == repr(rows())
+    records = table().rows
+    assert isinstance(records, Records)
+    assert len(records) == 3
+    assert records == rows()
+    assert list(records) == rows()
+    assert records[-1] == rows()[2]
+    assert records[1:] == rows()[1:]
+    assert records != rows()[:2]
+    assert records != "rows"
+    assert repr(records) == repr(rows())
     for index in (3, -4):
         with pytest.raises(IndexError):
-            found[index]
+            records[index]
 
 
 def test_what_nobody_touched_is_equal_by_its_bytes() -> None:
     assert table().rows == table().rows
-    other = table()
-    other.rows[0].a = 2
-    assert other.rows != table().rows
+    same_table = table()
+    same_table.rows[0].a = 2
+    assert same_table.rows != table().rows
     # The bool of the last row is another byte, and the same value.
     assert Table.vmsd.decode(DATA[:-1] + b"\1").rows == table().rows
 
@@ -88,20 +88,20 @@ def test_looking_changes_nothing() -> None:
 
 
 CHANGES: dict[str, Callable[[Any], object]] = {
-    "an attribute": lambda found: setattr(found[1], "b", 9),
-    "an element": lambda found: found.__setitem__(1, Row(a=9)),
-    "the last": lambda found: found.__setitem__(-1, Row(a=9)),
-    "append": lambda found: found.append(Row(a=9)),
-    "insert": lambda found: found.insert(1, Row(a=9)),
-    "delete": lambda found: found.__delitem__(0),
-    "pop": lambda found: found.pop(),
-    "slice": lambda found: found.__setitem__(slice(0, 2), [Row(a=9)]),
-    "delete a slice": lambda found: found.__delitem__(slice(1, None)),
-    "extend": lambda found: found.extend([Row(a=9), Row()]),
-    "reverse": lambda found: found.reverse(),
-    "clear": lambda found: found.clear(),
-    "look, then change": lambda found: (found[0], found.append(found[0])),
-    "change, then change": lambda found: (setattr(found[0], "a", 8), found.insert(0, Row())),
+    "an attribute": lambda rows: setattr(rows[1], "b", 9),
+    "an element": lambda rows: rows.__setitem__(1, Row(a=9)),
+    "the last": lambda rows: rows.__setitem__(-1, Row(a=9)),
+    "append": lambda rows: rows.append(Row(a=9)),
+    "insert": lambda rows: rows.insert(1, Row(a=9)),
+    "delete": lambda rows: rows.__delitem__(0),
+    "pop": lambda rows: rows.pop(),
+    "slice": lambda rows: rows.__setitem__(slice(0, 2), [Row(a=9)]),
+    "delete a slice": lambda rows: rows.__delitem__(slice(1, None)),
+    "extend": lambda rows: rows.extend([Row(a=9), Row()]),
+    "reverse": lambda rows: rows.reverse(),
+    "clear": lambda rows: rows.clear(),
+    "look, then change": lambda rows: (rows[0], rows.append(rows[0])),
+    "change, then change": lambda rows: (setattr(rows[0], "a", 8), rows.insert(0, Row())),
 }
 
 
@@ -202,11 +202,11 @@ def long_state() -> Any:
 
 def test_a_long_table_is_read_at_once() -> None:
     state = long_state()
-    for number, (one, two, three) in enumerate(zip(state.numbers, state.lists, state.little, strict=True)):
+    for number, (row, lists, little) in enumerate(zip(state.numbers, state.lists, state.little, strict=True)):
         wanted = Numbers(a=number, b=-number, c=bool(number & 1), words=(number & 3) << 32 | number)
-        assert (one, state.numbers[number]) == (wanted, wanted)
-        assert two == Lists(a=number, pair=[number, 256], flags=[True, bool(number & 1)])
-        assert three.word == number
+        assert (row, state.numbers[number]) == (wanted, wanted)
+        assert lists == Lists(a=number, pair=[number, 256], flags=[True, bool(number & 1)])
+        assert little.word == number
     assert Long.vmsd.encode(state) == LONG
     assert (
         Long.vmsd.encode(Long(numbers=list(state.numbers), lists=list(state.lists), little=list(state.little))) == LONG
@@ -215,7 +215,11 @@ def test_a_long_table_is_read_at_once() -> None:
 
 def changed(state: Any) -> list[int]:
     """The places of the bytes that are written otherwise."""
-    return [place for place, (one, two) in enumerate(zip(LONG, Long.vmsd.encode(state), strict=True)) if one != two]
+    return [
+        place
+        for place, (first, second) in enumerate(zip(LONG, Long.vmsd.encode(state), strict=True))
+        if first != second
+    ]
 
 
 @pytest.mark.parametrize("looked_at", [0, 1, 20, COUNT])
@@ -234,8 +238,8 @@ def test_a_change_in_a_long_table(looked_at: int) -> None:
 
 def test_many_changes_in_a_long_table() -> None:
     state = long_state()
-    for one in state.numbers:
-        one.a ^= 0x80
+    for row in state.numbers:
+        row.a ^= 0x80
     assert changed(state) == [number * 13 for number in range(COUNT)]
     state.numbers[1], state.numbers[2] = state.numbers[2], state.numbers[1]
     swapped = LONG[:13] + LONG[26:39] + LONG[13:26] + LONG[39:]
@@ -245,8 +249,8 @@ def test_many_changes_in_a_long_table() -> None:
 
 def test_a_copy_of_an_element_changes_for_itself() -> None:
     state = long_state()
-    for one in state.numbers:
-        assert one.a < COUNT
+    for row in state.numbers:
+        assert row.a < COUNT
     state.numbers[3] = copy.copy(state.numbers[3])
     assert changed(state) == []
     state.numbers[3].a = 200
@@ -257,8 +261,8 @@ def test_a_copy_of_an_element_changes_for_itself() -> None:
 def test_what_qemu_writes_otherwise_stays_in_a_long_table(place: int) -> None:
     raw = LONG[:place] + b"\7" + LONG[place + 1 :]
     state = Long.vmsd.decode(raw)
-    assert all(one.c == bool(one.a & 1) for one in state.numbers if one.a != 4)
-    assert all(two.flags[0] for two in state.lists)
+    assert all(row.c == bool(row.a & 1) for row in state.numbers if row.a != 4)
+    assert all(lists.flags[0] for lists in state.lists)
     assert Long.vmsd.encode(state) == raw
 
 

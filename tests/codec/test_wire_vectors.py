@@ -434,12 +434,12 @@ def test_pointers_to_structs(numbers: tuple[int | None, ...], data: bytes) -> No
     source = PointersToStructs(ar=trivials(*numbers))
     assert save_state(PointersToStructs.vmsd, source) == data
     assert PointersToStructs.vmsd.encode(source) == data
-    there = trivials(*(None if number is None else 77 for number in numbers))
-    destination = PointersToStructs(ar=list(there))
+    destination_structs = trivials(*(None if number is None else 77 for number in numbers))
+    destination = PointersToStructs(ar=list(destination_structs))
     assert load_state(PointersToStructs.vmsd, data + EOF, destination) == len(data)
     assert destination == source
     # Loaded into what the pointers point to: the objects are still the same.
-    assert all(one is before for one, before in zip(destination.ar, there, strict=True))
+    assert all(first is before for first, before in zip(destination.ar, destination_structs, strict=True))
     assert PointersToStructs.vmsd.decode(data) == source
 
 
@@ -661,8 +661,8 @@ MISC_WIRE = wire("0000cafe 000000 ffffffff 00000002 0102 0304 00000003 090807 61
 MISC = Misc(magic=0xCAFE, minus=-1, len=2, values=[0x102, 0x304], size=3, blob=b"\x09\x08\x07", name=b"abc", level=5)
 
 
-def misc_device(**other: Any) -> Misc:
-    return Misc(**{"magic": 0xCAFE, "minus": -1, "level": 9, **other})
+def misc_device(**changes: Any) -> Misc:
+    return Misc(**{"magic": 0xCAFE, "minus": -1, "level": 9, **changes})
 
 
 def test_misc() -> None:

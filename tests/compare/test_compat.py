@@ -41,8 +41,8 @@ def between(machine: str, source: str, destination: str) -> Compatibility:
     return compat(dump(source, machine), dump(destination, machine))
 
 
-def ids(found: Compatibility, *severities: str) -> list[str]:
-    return [one.id for one in found.findings if one.severity in severities or not severities]
+def ids(compatibility: Compatibility, *severities: str) -> list[str]:
+    return [finding.id for finding in compatibility.findings if finding.severity in severities or not severities]
 
 
 # What QEMU's own checker finds.
@@ -62,10 +62,10 @@ RULES = {
 
 @lru_cache(maxsize=1)
 def static_checker() -> dict[str, list[list[str | None]]]:
-    found: dict[str, list[list[str | None]]] = json.loads(
+    document: dict[str, list[list[str | None]]] = json.loads(
         lzma.decompress((DUMPS / "static-checker.json.xz").read_bytes())
     )
-    return found
+    return document
 
 
 @pytest.mark.parametrize(("machine", "source", "destination"), PAIRS)
@@ -75,14 +75,14 @@ def test_what_the_static_checker_finds_is_found(machine: str, source: str, desti
         ours.setdefault(finding.section, []).append(finding)
     theirs = static_checker()[f"{machine} {source} {destination}"]
     missed = [
-        one for one in theirs if not any(re.match(RULES[str(one[2])], finding.id) for finding in ours.get(one[0], ()))
+        row for row in theirs if not any(re.match(RULES[str(row[2])], finding.id) for finding in ours.get(row[0], ()))
     ]
     assert missed == []
 
 
 def test_the_static_checker_has_found_something() -> None:
-    assert sum(len(found) for found in static_checker().values()) == 670
-    assert {one[2] for found in static_checker().values() for one in found} <= RULES.keys()
+    assert sum(len(rows) for rows in static_checker().values()) == 670
+    assert {finding[2] for rows in static_checker().values() for finding in rows} <= RULES.keys()
 
 
 # What it gets wrong, both ways.
@@ -91,8 +91,8 @@ def test_the_static_checker_has_found_something() -> None:
 @pytest.mark.parametrize(("machine", "source", "destination"), PAIRS)
 def test_known_false_positives_are_no_breaks(machine: str, source: str, destination: str) -> None:
     """Device classes that are gone, fields that were renamed, padding in place of an array, nested versions."""
-    breaks = [one for one in between(machine, source, destination).findings if one.severity == BREAKS]
-    assert {one.section for one in breaks} <= {
+    breaks = [finding for finding in between(machine, source, destination).findings if finding.severity == BREAKS]
+    assert {finding.section for finding in breaks} <= {
         "am53c974",
         "dc390",
         "esp",
@@ -102,13 +102,13 @@ def test_known_false_positives_are_no_breaks(machine: str, source: str, destinat
         "nvme",
         "vhost-user-fs-device",
     }
-    assert not [one for one in breaks if one.id.startswith(("section-unknown", "section-class", "struct-"))]
+    assert not [finding for finding in breaks if finding.id.startswith(("section-unknown", "section-class", "struct-"))]
 
 
 def test_the_breaks_from_7_2_to_10_0() -> None:
     """drq_state stands behind a renamed field, where the static checker skips the rest."""
-    found = between("pc-q35-5.2", "7.2", "10.0")
-    breaks = [(one.section, one.path) for one in found.findings if one.severity == BREAKS]
+    compatibility = between("pc-q35-5.2", "7.2", "10.0")
+    breaks = [(finding.section, finding.path) for finding in compatibility.findings if finding.severity == BREAKS]
     assert breaks == [(section, "esp/drq_state") for section in ("am53c974", "sysbus-esp", "dc390")]
 
 
@@ -119,17 +119,17 @@ def test_a_stream_fits_the_dump_of_the_qemu_that_wrote_it(file: str) -> None:
         pytest.skip(f"there is no dump of {release}")
     stream = open_schema(plain(file))
     for destination in (dump(release), open_schema("library"), stream):
-        found = [one for one in compat(stream, destination).findings if one.severity != COSMETIC]
-        assert [one for one in found if not one.id.startswith("machine")] == []
+        findings = [finding for finding in compat(stream, destination).findings if finding.severity != COSMETIC]
+        assert [finding for finding in findings if not finding.id.startswith("machine")] == []
 
 
 def test_a_stream_says_where() -> None:
     stream = load(plain("recorded/qemu-7.2-pc-devices-cold.mig.xz"))
-    found = compat(stream.to_bytes(), dump("5.2"))
-    newer = next(one for one in found.findings if one.id.startswith("version-newer"))
-    section = next(one for one in stream.sections if one.name == newer.section)
+    compatibility = compat(stream.to_bytes(), dump("5.2"))
+    newer = next(finding for finding in compatibility.findings if finding.id.startswith("version-newer"))
+    section = next(section for section in stream.sections if section.name == newer.section)
     assert newer.severity == BREAKS
-    missing = next(one for one in found.findings if one.path == "esp/data_in_ready")
+    missing = next(finding for finding in compatibility.findings if finding.path == "esp/data_in_ready")
     assert missing.offset == section.trace()["esp.data_in_ready"].offset
 
 
@@ -157,17 +157,17 @@ COUNTED = description("counted", field("counted", 1, num=2))
 
 
 def schema(*descriptions: dict[str, Any], machine: str = "pc-q35-5.2", **classes: dict[str, Any]) -> bytes:
-    entries = {one["name"]: one for one in (*descriptions, COUNTED)} | classes
+    entries = {entry["name"]: entry for entry in (*descriptions, COUNTED)} | classes
     top: dict[str, Any] = {"vmschkmachine": {"Name": machine}}
-    for key, one in entries.items():
-        versions = {"version_id": one["version_id"], "minimum_version_id": one["minimum_version_id"]}
-        top[key] = {"Name": key, **versions, "Description": one}
+    for key, entry in entries.items():
+        versions = {"version_id": entry["version_id"], "minimum_version_id": entry["minimum_version_id"]}
+        top[key] = {"Name": key, **versions, "Description": entry}
     return json.dumps(top).encode()
 
 
 def told(source: dict[str, Any], destination: dict[str, Any]) -> list[tuple[str, str, str | None]]:
-    found = compat(schema(source), schema(destination))
-    return [(one.rule, one.severity, one.path) for one in found.findings]
+    compatibility = compat(schema(source), schema(destination))
+    return [(finding.rule, finding.severity, finding.path) for finding in compatibility.findings]
 
 
 A, B, C = field("a"), field("b", 2), field("c", 8)
@@ -311,11 +311,11 @@ def test_the_first_four_of_many_names_are_told(count: int, more: str) -> None:
 def test_versions_of_sections(
     source: tuple[int, int], destination: tuple[int, int], expected: list[tuple[str, str, str | None]]
 ) -> None:
-    one = description("x", A, version=source[0], minimum=source[1])
-    two = description("x", A, field("later", version=2), version=destination[0], minimum=destination[1])
+    saved = description("x", A, version=source[0], minimum=source[1])
+    loaded = description("x", A, field("later", version=2), version=destination[0], minimum=destination[1])
     if destination[0] == 1:
-        two = description("x", A, version=1, minimum=1)
-    assert told(one, two) == expected
+        loaded = description("x", A, version=1, minimum=1)
+    assert told(saved, loaded) == expected
 
 
 @pytest.mark.parametrize(
@@ -339,25 +339,25 @@ def test_what_breaks_is_not_compatible_and_what_may_is() -> None:
     same = compat(schema(description("x", A)), schema(description("x", A)))
     may = compat(schema(description("x", field("t", 48))), schema(description("x", field("t", 56))))
     breaks = compat(schema(description("x", A)), schema(description("x", A, B)))
-    assert [found.compatible for found in (same, may, breaks)] == [True, True, False]
+    assert [finding.compatible for finding in (same, may, breaks)] == [True, True, False]
     assert (may.count(MAY_BREAK), breaks.count(BREAKS)) == (1, 1)
 
 
 def test_subsections() -> None:
     sub = description("x/sub", B)
-    other = description("x/sub", B, C)
+    another = description("x/sub", B, C)
     assert told(description("x", A, subsections=(sub,)), description("x", A)) == [
         ("subsection-unknown", MAY_BREAK, "x/sub")
     ]
     assert told(description("x", A), description("x", A, subsections=(sub,))) == []
-    assert told(description("x", A, subsections=(sub,)), description("x", A, subsections=(other,))) == [
+    assert told(description("x", A, subsections=(sub,)), description("x", A, subsections=(another,))) == [
         ("field-new", MAY_BREAK, "x/sub/c")
     ]
     newer = description("x/sub", B, version=2)
     assert told(description("x", A, subsections=(newer,)), description("x", A, subsections=(sub,))) == [
         ("version-newer", MAY_BREAK, "x/sub")
     ]
-    assert told(description("x", A, subsections=(sub,)), description("x", A, subsections=(sub, other))) == [
+    assert told(description("x", A, subsections=(sub,)), description("x", A, subsections=(sub, another))) == [
         ("subsection-repeated", COSMETIC, "x/sub")
     ]
 
@@ -370,14 +370,14 @@ def test_classes_and_idstrs() -> None:
     gone = compat(schema(device), schema())
     assert ids(gone, MAY_BREAK) == ["section-unknown:wire"]
     assert gone.findings[0].when == "the machine has a 'wire'"
-    other = compat(schema(device=device), schema(device=description("another", A)))
-    assert ids(other, BREAKS) == ["section-name:device"]
+    compatibility = compat(schema(device=device), schema(device=description("another", A)))
+    assert ids(compatibility, BREAKS) == ["section-name:device"]
 
 
 def test_machine_types_that_differ_are_said_first() -> None:
-    found = compat(schema(description("x", A)), schema(description("x", B), machine="pc-q35-7.2"))
-    assert found.findings[0].id == "machine"
-    assert "pc-q35-5.2" in found.findings[0].message
+    compatibility = compat(schema(description("x", A)), schema(description("x", B), machine="pc-q35-7.2"))
+    assert compatibility.findings[0].id == "machine"
+    assert "pc-q35-5.2" in compatibility.findings[0].message
     stream = compat(plain("qemu-7.2-q35-virtio-net.mig.xz"), dump("7.2"))
     assert (stream.findings[0].id, stream.findings[0].severity) == ("machine", BREAKS)
 
@@ -389,12 +389,12 @@ def test_a_description_without_fields_blocks_migration() -> None:
 
 
 def test_directions() -> None:
-    one, two = schema(description("x", A, B)), schema(description("x", A))
-    assert ids(compat(one, two)) == ["field-missing:x:b"]
-    assert ids(compat(one, two, direction="backward")) == ["field-new:x:b:backward"]
-    assert ids(compat(one, two, direction="both")) == ["field-missing:x:b", "field-new:x:b:backward"]
+    first, second = schema(description("x", A, B)), schema(description("x", A))
+    assert ids(compat(first, second)) == ["field-missing:x:b"]
+    assert ids(compat(first, second, direction="backward")) == ["field-new:x:b:backward"]
+    assert ids(compat(first, second, direction="both")) == ["field-missing:x:b", "field-new:x:b:backward"]
     with pytest.raises(VMStateError, match="no direction"):
-        compat(one, two, direction="sideways")
+        compat(first, second, direction="sideways")
 
 
 def test_types_where_both_sides_say_them() -> None:
@@ -403,10 +403,10 @@ def test_types_where_both_sides_say_them() -> None:
         device = {"name": "x", "instance_id": 0, "vmsd_name": "x", "version": 1, "fields": fields}
         return json.dumps({"page_size": 4096, "devices": [device]}).encode()
 
-    found = compat(vmdesc("int32"), vmdesc("uint32"))
-    assert [(one.id, one.severity) for one in found.findings] == [("field-type:x:a", COSMETIC)]
-    found = compat(vmdesc("uint32"), vmdesc("uint32 equal"))
-    assert [(one.id, one.severity) for one in found.findings] == [("field-type:x:a", MAY_BREAK)]
+    compatibility = compat(vmdesc("int32"), vmdesc("uint32"))
+    assert [(finding.id, finding.severity) for finding in compatibility.findings] == [("field-type:x:a", COSMETIC)]
+    compatibility = compat(vmdesc("uint32"), vmdesc("uint32 equal"))
+    assert [(finding.id, finding.severity) for finding in compatibility.findings] == [("field-type:x:a", MAY_BREAK)]
 
 
 def test_padding_that_has_the_name_of_a_field_there() -> None:
@@ -434,8 +434,10 @@ def test_a_stream_shows_whether_a_conditional_field_is_there(
     fields = [{"name": name, "type": "uint32", "size": 4} for name in sent]
     device = {"name": "x", "instance_id": 0, "vmsd_name": "x", "version": 1, "fields": fields}
     vmdesc = json.dumps({"page_size": 4096, "devices": [device]}).encode()
-    found = compat(vmdesc, schema(description("x", A, field("data_ready", exists=True))))
-    assert [(finding.id.partition(":")[0], finding.severity, finding.path) for finding in found.findings] == expected
+    compatibility = compat(vmdesc, schema(description("x", A, field("data_ready", exists=True))))
+    assert [
+        (finding.id.partition(":")[0], finding.severity, finding.path) for finding in compatibility.findings
+    ] == expected
 
 
 def test_facts_decide_conditions_of_the_library() -> None:
@@ -468,7 +470,7 @@ def test_exit_codes_and_json(files: tuple[str, str], capsys: pytest.CaptureFixtu
     document = json.loads(out)
     assert code == 1
     assert document["a"], document["b"] == files
-    assert [one["id"] for one in document["findings"]] == ["field-missing:x:b", "field-renamed:y:a"]
+    assert [finding["id"] for finding in document["findings"]] == ["field-missing:x:b", "field-renamed:y:a"]
     assert list(document["findings"][0]) == [
         "id",
         "severity",
@@ -494,7 +496,7 @@ def test_a_baseline(files: tuple[str, str], tmp_path: Path, capsys: pytest.Captu
     baseline = str(tmp_path / "baseline.json")
     assert run(capsys, *files, "--write-baseline", baseline, "--reason", "x is unused")[0] == 0
     written = json.loads(Path(baseline).read_text())
-    assert [(one["id"], one["reason"]) for one in written["accepted"]] == [("field-missing:x:b", "x is unused")]
+    assert [(entry["id"], entry["reason"]) for entry in written["accepted"]] == [("field-missing:x:b", "x is unused")]
     code, out, _ = run(capsys, *files, "--baseline", baseline)
     assert code == 0
     assert "1 accepted by the baseline" in out
@@ -513,10 +515,13 @@ def test_sarif(files: tuple[str, str], tmp_path: Path, capsys: pytest.CaptureFix
     assert code == 0
     assert document["version"] == "2.1.0"
     results = document["runs"][0]["results"]
-    assert [(one["ruleId"], one["level"]) for one in results] == [("field-missing", "error"), ("field-renamed", "note")]
+    assert [(result["ruleId"], result["level"]) for result in results] == [
+        ("field-missing", "error"),
+        ("field-renamed", "note"),
+    ]
     assert results[0]["suppressions"][0]["kind"] == "external"
-    rules = {one["id"] for one in document["runs"][0]["tool"]["driver"]["rules"]}
-    assert rules == {one["ruleId"] for one in results}
+    rules = {rule["id"] for rule in document["runs"][0]["tool"]["driver"]["rules"]}
+    assert rules == {result["ruleId"] for result in results}
 
 
 def test_a_matrix(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -641,9 +646,13 @@ def test_a_real_qemu_is_compatible_with_itself(capsys: pytest.CaptureFixture[str
 @pytest.mark.parametrize("side", ["library", "dump"])
 def test_a_stream_of_another_architecture_fits_its_own_release(name: str, side: str) -> None:
     """Its `s390_css` has a list without elements and an array of pointers that the vmdesc shows as NULL."""
-    other = "library" if side == "library" else str(DUMPS / "qemu-7.2-s390-ccw-virtio-5.2.json.xz")
-    found = compat(str(FIXTURES / f"{name}.mig.xz"), other)
-    assert [one.id for one in found.findings if one.severity != COSMETIC and not one.id.startswith("machine")] == []
+    schema_name = "library" if side == "library" else str(DUMPS / "qemu-7.2-s390-ccw-virtio-5.2.json.xz")
+    compatibility = compat(str(FIXTURES / f"{name}.mig.xz"), schema_name)
+    assert [
+        finding.id
+        for finding in compatibility.findings
+        if finding.severity != COSMETIC and not finding.id.startswith("machine")
+    ] == []
 
 
 def test_the_cpu_of_an_architecture_that_the_library_does_not_know(tmp_path: Path) -> None:

@@ -20,24 +20,24 @@ TRACES = [str(FIXTURES / f"trace/qemu-11.1-mq4-tap.{direction}.trace") for direc
 
 @pytest.mark.parametrize("file", [file for file in STREAMS[::6] if "dirty-bitmaps" not in file])
 def test_the_bytes_of_a_stream_are_all_counted(file: str) -> None:
-    found = cost_of(plain(file))
-    assert found.bytes == len(plain(file))
-    for section in found.sections:
+    costs = cost_of(plain(file))
+    assert costs.bytes == len(plain(file))
+    for section in costs.sections:
         assert sum(part.bytes for part in section.parts if part.path.count(".") == 0) < section.bytes
 
 
 def test_times_are_those_of_the_traces() -> None:
-    found = cost_of(plain(STREAM), traces=TRACES)
-    named = {section.name: section for section in found.sections}
+    costs = cost_of(plain(STREAM), traces=TRACES)
+    named = {section.name: section for section in costs.sections}
     card = named["0000:00:01.0/virtio-net"]
     assert (card.save_us, card.load_us) == (389, 1239)
     assert {part.path: part.bytes for part in card.parts}["virtio.virtio.virtqueues"] == 7 + 16 + 16384
-    assert [one.save_us for one in found.sections if one.name == "apic"] == [15, 6, 6, 5]
+    assert [finding.save_us for finding in costs.sections if finding.name == "apic"] == [15, 6, 6, 5]
     lines = [line for trace in TRACES for line in Path(trace).read_text().splitlines()]
     total = sum(int(line.rpartition("=")[2]) for line in lines)
-    known = (found.total_us("save") or 0) + (found.total_us("load") or 0)
-    assert known + sum(took for *_, took in found.unmatched) == total
-    assert {name for _, name, _, _ in found.unmatched} == {"smbus-eeprom", "dirty-bitmap"}
+    known = (costs.total_us("save") or 0) + (costs.total_us("load") or 0)
+    assert known + sum(took for *_, took in costs.unmatched) == total
+    assert {name for _, name, _, _ in costs.unmatched} == {"smbus-eeprom", "dirty-bitmap"}
 
 
 def test_a_trace_of_the_log_backend() -> None:
@@ -51,10 +51,10 @@ def test_a_trace_of_the_log_backend() -> None:
 def test_another_number_of_queue_pairs(pairs: int) -> None:
     stream = opened(STREAM)
     section = stream["virtio-net"]
-    other = section.state.with_queue_pairs(pairs)
-    data = section.vmsd.encode(other)  # type: ignore[union-attr]
+    resized = section.state.with_queue_pairs(pairs)
+    data = section.vmsd.encode(resized)  # type: ignore[union-attr]
     again = section.vmsd.decode(data)  # type: ignore[union-attr]
-    assert again == other
+    assert again == resized
     assert (again.queue_pairs, len(again.virtio.vq)) == (pairs, 2 * pairs + 1)
     # A driver has set up the vectors of the four pairs; the others it has not seen, and masked they come.
     assert [entry.control & 1 for entry in again.virtio.transport.msix_table[10:]] == [1] * (2 * pairs - 8)

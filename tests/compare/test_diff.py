@@ -37,10 +37,10 @@ def told(changes: list[Change]) -> list[tuple[str, str | None, str]]:
 
 @pytest.mark.parametrize("name", [*IDLE, "pairs/qemu-7.2-traffic", "vhost-user/qemu-11.1-blk"])
 def test_a_guest_that_does_nothing_is_equal(name: str) -> None:
-    found = diff(*pair(name))
-    assert found.equal
-    assert not found.identical
-    assert {change.noise for change in found.ignored} <= set(KINDS)
+    difference = diff(*pair(name))
+    assert difference.equal
+    assert not difference.identical
+    assert {change.noise for change in difference.ignored} <= set(KINDS)
     assert not diff(*pair(name), noise=()).equal
 
 
@@ -68,17 +68,17 @@ def test_a_guest_that_does_nothing_is_equal(name: str) -> None:
     ],
 )
 def test_an_action_changes_what_it_changes(name: str, expected: dict[str, Any]) -> None:
-    found = diff(*pair(f"pairs/qemu-{name}"))
-    assert {change.section for change in found.changes} <= {NET}
-    assert [change.path for change in found.changes] == [f"virtio.{path}" for path in expected]
-    for change, values in zip(found.changes, expected.values(), strict=True):
+    difference = diff(*pair(f"pairs/qemu-{name}"))
+    assert {change.section for change in difference.changes} <= {NET}
+    assert [change.path for change in difference.changes] == [f"virtio.{path}" for path in expected]
+    for change, values in zip(difference.changes, expected.values(), strict=True):
         assert values is None or (change.before, change.after) == values
 
 
 def test_queue_indices_are_noise_that_can_count() -> None:
     early, final = pair("pairs/qemu-7.2-traffic")
-    found = diff(early, final, noise=set(KINDS) - {"index"})
-    assert [(change.path, change.before, change.after) for change in found.changes] == [
+    difference = diff(early, final, noise=set(KINDS) - {"index"})
+    assert [(change.path, change.before, change.after) for change in difference.changes] == [
         ("virtio.vq[0..1].last_avail_idx", [2, 3], [8, 12])
     ]
 
@@ -104,8 +104,8 @@ def test_a_section_by_its_vmdesc_and_by_the_library(turned: bool) -> None:
     """One side has a vmdesc, the other has none: the names are those of one description."""
     early, final = pair("pairs/qemu-7.2-vlan-add")
     streams = [without_vmdesc(early), final] if turned else [early, without_vmdesc(final)]
-    found = diff(*streams)
-    assert told(found.changes) == [
+    difference = diff(*streams)
+    assert told(difference.changes) == [
         (NET, "virtio.net.in_use", "changed"),
         (NET, "virtio.net.macs", "changed"),
         (NET, "virtio.net.vlans[2]", "changed"),
@@ -115,35 +115,35 @@ def test_a_section_by_its_vmdesc_and_by_the_library(turned: bool) -> None:
 
 def test_a_section_that_only_one_side_can_read() -> None:
     early, final = pair("pairs/qemu-7.2-vlan-add")
-    found = diff(load(without_vmdesc(early), library=False), load(final), ignore=["vmdesc"])
-    assert {change.section for change in found.changes} == {NET}
-    paths = [change.path for change in found.changes] + [change.path for change in found.ignored]
+    difference = diff(load(without_vmdesc(early), library=False), load(final), ignore=["vmdesc"])
+    assert {change.section for change in difference.changes} == {NET}
+    paths = [change.path for change in difference.changes] + [change.path for change in difference.ignored]
     assert "virtio.net.vlans[2]" in paths
     assert "hpet_counter" in paths
 
 
 def test_nothing_describes_it() -> None:
     early, final = pair("pairs/qemu-7.2-vlan-add")
-    found = diff(without_vmdesc(early), without_vmdesc(final), library=False)
-    changed = next(change for change in found.changes if change.section == NET)
+    difference = diff(without_vmdesc(early), without_vmdesc(final), library=False)
+    changed = next(change for change in difference.changes if change.section == NET)
     assert changed.path is None
     assert isinstance(changed.before, bytes)
     assert len(changed.after) == len(changed.before) + 6
 
 
 def changed(file: str, change: Callable[[Stream], None]) -> tuple[Stream, Stream]:
-    one, two = opened(file), opened(file)
-    change(two)
-    return one, two
+    first, second = opened(file), opened(file)
+    change(second)
+    return first, second
 
 
 def test_a_section_on_one_side_only() -> None:
     def drop(stream: Stream) -> None:
         stream.parts.remove(stream["i8254"])
 
-    one, two = changed(MICROVM, drop)
-    assert told(diff(one, two).changes) == [("i8254", None, "removed")]
-    assert told(diff(two, one).changes) == [("i8254", None, "added")]
+    first, second = changed(MICROVM, drop)
+    assert told(diff(first, second).changes) == [("i8254", None, "removed")]
+    assert told(diff(second, first).changes) == [("i8254", None, "added")]
 
 
 def test_two_sections_of_one_name() -> None:
@@ -151,8 +151,8 @@ def test_two_sections_of_one_name() -> None:
         second = [section for section in stream.sections if section.name == "slirp"][1]
         second.state.bootp_clients[15].macaddr = b"\0\0\0\0\0\1"
 
-    one, two = changed(TWO_SLIRPS, change)
-    assert told(diff(one, two).changes) == [("slirp", "bootp_clients[15].macaddr", "changed")]
+    first, two = changed(TWO_SLIRPS, change)
+    assert told(diff(first, two).changes) == [("slirp", "bootp_clients[15].macaddr", "changed")]
 
 
 def test_the_order_of_sections() -> None:
@@ -178,15 +178,15 @@ def test_what_is_written_otherwise_and_read_the_same_is_said() -> None:
 
 
 def test_the_configuration() -> None:
-    found = diff(plain(MICROVM), plain(NO_VMDESC))
-    assert ("configuration", "capabilities", "removed") in told(found.changes)
-    assert ("vmdesc", None, "removed") in told(found.changes)
+    difference = diff(plain(MICROVM), plain(NO_VMDESC))
+    assert ("configuration", "capabilities", "removed") in told(difference.changes)
+    assert ("vmdesc", None, "removed") in told(difference.changes)
 
 
 def test_the_blocks_of_ram() -> None:
-    one, two = opened("qemu-7.2-q35-virtio-net.mig.xz"), opened("qemu-7.2-q35-virtio-net-two.mig.xz")
-    names = [{block.idstr for block in stream.ram.blocks} for stream in (one, two)]
-    blocks = [change for change in diff(one, two).changes if change.section == "ram"]
+    first, second = opened("qemu-7.2-q35-virtio-net.mig.xz"), opened("qemu-7.2-q35-virtio-net-two.mig.xz")
+    names = [{block.idstr for block in stream.ram.blocks} for stream in (first, second)]
+    blocks = [change for change in diff(first, second).changes if change.section == "ram"]
     assert names[0] != names[1]
     assert {change.path for change in blocks if change.kind == "added"} == {
         format_path(("blocks", name)) for name in names[1] - names[0]
@@ -196,12 +196,14 @@ def test_the_blocks_of_ram() -> None:
 def test_guest_memory_counts_only_where_asked_for() -> None:
     data = bytearray(plain("recorded/qemu-7.2-pc-ram-cold.mig.xz"))
     ram = load(bytes(data)).ram
-    section = next(one for one in load(bytes(data)).sections if one.is_ram and one.state.pages.get("page"))
+    section = next(
+        section for section in load(bytes(data)).sections if section.is_ram and section.state.pages.get("page")
+    )
     data[section.state.offset + section.state.size - 100] ^= 1
     assert ram.total
     assert diff(plain("recorded/qemu-7.2-pc-ram-cold.mig.xz"), bytes(data)).equal
-    found = diff(plain("recorded/qemu-7.2-pc-ram-cold.mig.xz"), bytes(data), noise=set(KINDS) - {"memory"})
-    assert told(found.changes) == [("ram", "pages", "changed")]
+    difference = diff(plain("recorded/qemu-7.2-pc-ram-cold.mig.xz"), bytes(data), noise=set(KINDS) - {"memory"})
+    assert told(difference.changes) == [("ram", "pages", "changed")]
 
 
 @pytest.mark.parametrize(
@@ -215,29 +217,29 @@ def test_paths_that_do_not_count(ignored: str) -> None:
     early, final = pair("pairs/qemu-7.2-mq4-rss-on")
     assert diff(early, final, ignore=[ignored]).equal
     # Neither the beginning of a name nor of an idstr is one, and a star stands for what is there.
-    for other in ("virtio-net.virtio.ne", NET.rpartition(".")[0], "virtio-net.*.rss.no", "virtio-*.virtio.ne", ""):
-        assert not diff(early, final, ignore=[other]).equal
+    for pattern in ("virtio-net.virtio.ne", NET.rpartition(".")[0], "virtio-net.*.rss.no", "virtio-*.virtio.ne", ""):
+        assert not diff(early, final, ignore=[pattern]).equal
 
 
 @pytest.mark.parametrize("file", STREAMS[::9])
 def test_every_stream_is_equal_to_itself(file: str) -> None:
     data = plain(file)
     assert diff(data, bytes(data)).identical
-    found = diff(load(data), load(data))
-    assert found.equal
-    assert not found.ignored
+    difference = diff(load(data), load(data))
+    assert difference.equal
+    assert not difference.ignored
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("index", range(0, len(STREAMS) - 7, 14))
 def test_any_two_streams_can_be_compared(index: int) -> None:
-    one, two = (opened(STREAMS[place]) for place in (index, index + 7))
-    found = diff(one, two)
-    assert found.changes
-    for change in found.changes:
+    first, second = (opened(STREAMS[place]) for place in (index, index + 7))
+    difference = diff(first, second)
+    assert difference.changes
+    for change in difference.changes:
         if change.kind in ("changed", "removed") and change.path and change.count == 1 and change.section != "ram":
             names = (f"{change.section}#{change.instance_id}.", f"{change.section}.")
-            assert any(resolves(one, name + change.path) for name in names) or change.section in ("vmdesc", "stream")
+            assert any(resolves(first, name + change.path) for name in names) or change.section in ("vmdesc", "stream")
 
 
 def resolves(stream: Stream, path: str) -> bool:

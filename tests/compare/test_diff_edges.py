@@ -47,8 +47,8 @@ def test_another_way_to_write_the_vmdesc_is_of_no_instance() -> None:
         assert text is not None
         spaced = b"{ " + text[1:]
     at = data.rindex(text)
-    other = data[: at - 4] + len(spaced).to_bytes(4, "big") + spaced
-    (change,) = diff(load(data), load(other)).changes
+    respaced = data[: at - 4] + len(spaced).to_bytes(4, "big") + spaced
+    (change,) = diff(load(data), load(respaced)).changes
     assert (change.section, change.path, change.kind, change.instance_id) == ("vmdesc", "dialect", "changed", 0)
 
 

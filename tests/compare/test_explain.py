@@ -47,8 +47,8 @@ def explained(case: Case) -> Explanation:
     return explain(stream, target(case.destination), log=SAID[case.name]["stderr"].encode())
 
 
-def breaking(found: Explanation) -> list[Any]:
-    return [finding for finding in found.findings if finding.severity == BREAKS]
+def breaking(explanation: Explanation) -> list[Any]:
+    return [finding for finding in explanation.findings if finding.severity == BREAKS]
 
 
 # Truth.
@@ -69,15 +69,15 @@ SAMPLED = [pytest.param(case, marks=[pytest.mark.slow] if number % 6 else []) fo
 
 @pytest.mark.parametrize("case", SAMPLED, ids=NAMES)
 def test_the_verdict_and_what_is_named(case: Case) -> None:
-    found = explained(case)
+    explanation = explained(case)
     accepted = SAID[case.name]["accepted"]
-    assert found.verdict == ("loads" if accepted else "fails"), found.findings
+    assert explanation.verdict == ("loads" if accepted else "fails"), explanation.findings
     assert bool(case.names) is not accepted
-    told = "\n".join(f"{one.section} {one.path} {one.message}" for one in breaking(found))
+    told = "\n".join(f"{finding.section} {finding.path} {finding.message}" for finding in breaking(explanation))
     for name in case.names:
         assert name in told, told
-    for one in breaking(found):
-        assert one.advice and one.qemu_error, one
+    for finding in breaking(explanation):
+        assert finding.advice and finding.qemu_error, finding
 
 
 @pytest.mark.slow
@@ -91,30 +91,30 @@ def test_the_line_is_the_one_that_qemu_printed() -> None:
 @pytest.mark.slow
 def test_what_is_found_first_is_in_the_section_that_qemu_names() -> None:
     for case in CASES:
-        said = [line for line in messages.lines_of(SAID[case.name]["stderr"]) if line.section not in (None, "ram")]
-        if said:
+        lines = [line for line in messages.lines_of(SAID[case.name]["stderr"]) if line.section not in (None, "ram")]
+        if lines:
             first = breaking(explained(case))[0]
-            assert said[0].section == (first.section or "").partition("#")[0], case.name
+            assert lines[0].section == (first.section or "").partition("#")[0], case.name
 
 
 @pytest.mark.slow
 def test_what_breaks_has_a_place_in_the_stream() -> None:
     for case in CASES:
         size = len(cases.changed(cases.stream_of(case.source), case.changes)) if case.changes else 1 << 40
-        for one in breaking(explained(case)):
-            assert one.section == "configuration" or 0 < (one.offset or 0) < size, (case.name, one)
+        for finding in breaking(explained(case)):
+            assert finding.section == "configuration" or 0 < (finding.offset or 0) < size, (case.name, finding)
 
 
 @pytest.mark.slow
 def test_the_offset_of_a_configuration_byte_is_that_of_the_byte() -> None:
-    found = 0
+    seen = 0
     for case in CASES:
-        for one in breaking(explained(case)):
-            if one.id.startswith("pci-config:"):
+        for finding in breaking(explained(case)):
+            if finding.id.startswith("pci-config:"):
                 data = cases.changed(cases.stream_of(case.source), case.changes)
-                assert f"is {data[one.offset]:#04x} in the stream" in one.message, (case.name, one)
-                found += 1
-    assert found > 20
+                assert f"is {data[finding.offset]:#04x} in the stream" in finding.message, (case.name, finding)
+                seen += 1
+    assert seen > 20
 
 
 @pytest.mark.slow
@@ -137,20 +137,23 @@ def test_a_stream_of_the_destination_is_nearly_as_good() -> None:
 
 def test_lines_of_a_log_are_joined_with_findings() -> None:
     for case in CASES:
-        found = explained(case)
+        explanation = explained(case)
         if SAID[case.name]["accepted"]:
-            assert found.log == ()
+            assert explanation.log == ()
             continue
-        assert found.log, case.name
-        ids = {one.id for one in found.findings}
-        assert all(one.explained_by in ids for one in found.log if one.explained_by is not None)
-        assert any(one.explained_by == breaking(found)[0].id for one in found.log), (case.name, found.log)
+        assert explanation.log, case.name
+        ids = {finding.id for finding in explanation.findings}
+        assert all(finding.explained_by in ids for finding in explanation.log if finding.explained_by is not None)
+        assert any(finding.explained_by == breaking(explanation)[0].id for finding in explanation.log), (
+            case.name,
+            explanation.log,
+        )
 
 
 def test_a_log_of_another_device_is_not_explained() -> None:
     log = b"qemu-kvm: error while loading state for instance 0x0 of device '0000:00:1d.0/ehci'\nunrelated\n"
-    found = explain(load(cases.stream_of("tap4")), target("tap2"), log=log)
-    assert [(one.line.section, one.line.instance_id, one.explained_by) for one in found.log] == [
+    explanation = explain(load(cases.stream_of("tap4")), target("tap2"), log=log)
+    assert [(finding.line.section, finding.line.instance_id, finding.explained_by) for finding in explanation.log] == [
         ("0000:00:1d.0/ehci", 0, None)
     ]
 
@@ -171,45 +174,47 @@ def test_masks_of_the_header() -> None:
     read = bytearray(configuration(at_04=0x07, at_0c=0x10, at_3c=0x0B, at_07=0x20, at_40=0x55))
     assert list(masks.differences(bytes(read))) == []
     read[0x02] = 0x41
-    assert [one.at for one in masks.differences(bytes(read))] == [2]
+    assert [byte.at for byte in masks.differences(bytes(read))] == [2]
     assert masks.name_of(2) == "device id + 0x0"
 
 
 def test_masks_of_base_addresses() -> None:
-    own = configuration(at_10=0x01, at_14=0x0C)
-    masks = Masks(own, (Region(0, "io", 64), Region(1, "memory", 0x4000)))
-    moved = bytearray(own)
+    config = configuration(at_10=0x01, at_14=0x0C)
+    masks = Masks(config, (Region(0, "io", 64), Region(1, "memory", 0x4000)))
+    moved = bytearray(config)
     moved[0x10:0x14] = (0xC041).to_bytes(4, "little")
     moved[0x14:0x1C] = (0xFE000000000C | 0x4000).to_bytes(8, "little")
     assert list(masks.differences(bytes(moved))) == []
     moved[0x10] = 0x21
-    assert [(one.at, one.wmask) for one in masks.differences(bytes(moved))] == [(0x10, 0xC0)]
+    assert [(byte.at, byte.wmask) for byte in masks.differences(bytes(moved))] == [(0x10, 0xC0)]
 
 
 def test_masks_of_capabilities() -> None:
-    own = configuration(at_06=0x10, at_34=0x40, at_40=0x11, at_41=0x50, at_42=0x02, at_50=0x09, at_52=0x14, at_53=0x05)
-    masks = Masks(own)
-    changed = bytearray(own)
+    config = configuration(
+        at_06=0x10, at_34=0x40, at_40=0x11, at_41=0x50, at_42=0x02, at_50=0x09, at_52=0x14, at_53=0x05
+    )
+    masks = Masks(config)
+    changed = bytearray(config)
     changed[0x43] = 0xC0  # MSI-X on, and all masked
     changed[0x54] = 0x04  # virtio's window
     changed[0x60:0x64] = b"\1\2\3\4"
     assert list(masks.differences(bytes(changed))) == []
     changed[0x42] = 0x03
-    (found,) = masks.differences(bytes(changed))
-    assert messages.pci_config(found).endswith("i=0x42 read: 3 device: 2 cmask: ff wmask: 0 w1cmask:0")
+    (refused,) = masks.differences(bytes(changed))
+    assert messages.pci_config(refused).endswith("i=0x42 read: 3 device: 2 cmask: ff wmask: 0 w1cmask:0")
     assert masks.name_of(0x42) == "MSI-X capability + 0x2"
 
 
 def test_a_capability_list_that_goes_round_ends() -> None:
-    own = configuration(at_06=0x10, at_34=0x40, at_40=0x05, at_41=0x40)
-    assert list(Masks(own).differences(own)) == []
+    config = configuration(at_06=0x10, at_34=0x40, at_40=0x05, at_41=0x40)
+    assert list(Masks(config).differences(config)) == []
 
 
 @pytest.mark.parametrize("file", ["qemu-7.2-q35-virtio-net-mq4.mig.xz", "qemu-11.1-q35-smp4-rootports.mig.xz"])
 def test_what_a_guest_wrote_goes_over(file: str) -> None:
     """A booted guest's stream into itself as it would be before: nothing that a guest may write is refused."""
-    found = explain(load(plain(file)), load(plain(file)))
-    assert found.verdict == "loads", found.findings
+    explanation = explain(load(plain(file)), load(plain(file)))
+    assert explanation.verdict == "loads", explanation.findings
 
 
 # Other destinations.
@@ -217,27 +222,27 @@ def test_what_a_guest_wrote_goes_over(file: str) -> None:
 
 def test_a_dump_says_versions_and_subsections() -> None:
     dump = FIXTURES / "dump-vmstate" / "qemu-7.2-q35.json.xz"
-    found = explain(load(plain("qemu-7.2-q35-virtio-net.mig.xz")), str(dump))
-    assert found.verdict == "loads", [one for one in found.findings if one.severity != COSMETIC]
-    assert len(found.assumed) >= 2
+    explanation = explain(load(plain("qemu-7.2-q35-virtio-net.mig.xz")), str(dump))
+    assert explanation.verdict == "loads", [finding for finding in explanation.findings if finding.severity != COSMETIC]
+    assert len(explanation.assumed) >= 2
     stream = cases.changed(cases.stream_of("e1000"), ("version e1000=9",))
-    found = explain(stream, str(dump))
-    assert found.verdict == "fails"
-    (first,) = breaking(found)
+    explanation = explain(stream, str(dump))
+    assert explanation.verdict == "fails"
+    (first,) = breaking(explanation)
     assert first.section == "0000:00:03.0/e1000"
 
 
 def test_a_recorded_destination_is_read_as_it_was_written(tmp_path: Path) -> None:
-    one = target("port")
-    write_target(tmp_path / "again.json", one)
+    recorded = target("port")
+    write_target(tmp_path / "again.json", recorded)
     two = open_target(str(tmp_path / "again.json"))
     assert (two.release, two.host_features, two.regions, two.command) == (
-        one.release,
-        one.host_features,
-        one.regions,
-        one.command,
+        recorded.release,
+        recorded.host_features,
+        recorded.regions,
+        recorded.command,
     )
-    assert one.host_features and one.regions and two.machine == "pc-q35-7.2"
+    assert recorded.host_features and recorded.regions and two.machine == "pc-q35-7.2"
     assert two.stream is not None and two.stream.to_bytes() == cases.stream_of("port")
 
 
@@ -317,7 +322,7 @@ def test_the_command_says_it_in_json(tmp_path: Path, capsys: pytest.CaptureFixtu
     assert main(words) == 1
     top = json.loads(capsys.readouterr().out)
     assert top["verdict"] == "fails" and top["qemu_error"] == "2 != 4"
-    (finding,) = (one for one in top["findings"] if one["severity"] == BREAKS)
+    (finding,) = (finding for finding in top["findings"] if finding["severity"] == BREAKS)
     assert finding["path"] == "virtio.net.max_queue_pairs" and finding["direction"] == "forward"
     assert finding["id"] == "value-equal:0000:00:02.0/virtio-net:virtio.net.max_queue_pairs"
     keys = {"id", "severity", "direction", "section", "path", "offset", "message", "when", "qemu_error"}
@@ -357,10 +362,10 @@ def test_real_qemu_says_so_again(case: Case, tmp_path: Path) -> None:
         pytest.skip("needs /dev/net/tun, and leave to make a tap device")
     cases.firmware_files(str(tmp_path))
     stream = cases.changed(cases.stream_of(case.source), case.changes)
-    accepted, said = cases.loaded(stream, machine, str(tmp_path), qemu)
-    assert accepted is SAID[case.name]["accepted"], said
-    found = explain(stream, target(case.destination))
-    assert found.verdict == ("loads" if accepted else "fails")
+    accepted, printed = cases.loaded(stream, machine, str(tmp_path), qemu)
+    assert accepted is SAID[case.name]["accepted"], printed
+    explanation = explain(stream, target(case.destination))
+    assert explanation.verdict == ("loads" if accepted else "fails")
 
 
 @pytest.mark.qemu
@@ -410,13 +415,13 @@ def of_another_processor(name: str, value: int | None) -> bytes:
 def test_the_registers_of_an_arm_processor(name: str, value: int | None, verdict: str, words: str) -> None:
     """The vector base and CSSELR are the guest's; what identifies the processor is not."""
     data = of_another_processor(name, value)
-    found = explain(data, ARM)
-    assert found.verdict == verdict, found.findings
+    explanation = explain(data, ARM)
+    assert explanation.verdict == verdict, explanation.findings
     if verdict == "fails":
-        (one,) = breaking(found)
-        assert one.section == "cpu" and words in one.message and "-cpu" in str(one.advice)
-        assert one.qemu_error == "error while loading state for instance 0x0 of device 'cpu'"
-        assert one.path in ("cpreg_vmstate_indexes", "cpreg_vmstate_values") and one.offset is not None
+        (finding,) = breaking(explanation)
+        assert finding.section == "cpu" and words in finding.message and "-cpu" in str(finding.advice)
+        assert finding.qemu_error == "error while loading state for instance 0x0 of device 'cpu'"
+        assert finding.path in ("cpreg_vmstate_indexes", "cpreg_vmstate_values") and finding.offset is not None
     assert explain(ARM, ARM).verdict == "loads"
 
 
@@ -437,10 +442,12 @@ def test_real_processors(tmp_path: Path) -> None:
     # Registers of levels that the destination has not: their number may be lower than its own, not higher.
     more = tmp_path / "el2.mig"
     capture_started(more, [word.replace("virt", "virt,virtualization=on") for word in argv("cortex-a57")])
-    found = explain(more, target_of(argv("cortex-a57"), features=False))
+    explanation = explain(more, target_of(argv("cortex-a57"), features=False))
     refused = load_into_qemu(more, argv("cortex-a57"))
-    assert found.findings[0].path == "cpreg_vmstate_array_len"
-    assert str(found.qemu_error) in str(refused.error) and "expecting positive value" in str(found.qemu_error)
+    assert explanation.findings[0].path == "cpreg_vmstate_array_len"
+    assert str(explanation.qemu_error) in str(refused.error) and "expecting positive value" in str(
+        explanation.qemu_error
+    )
 
 
 # What a started destination has beside its stream.
@@ -453,10 +460,10 @@ def test_the_number_of_processors_that_there_can_be() -> None:
         same, more = (explain(guest, Target("it", stream=stream, facts={"possible_cpus": count})) for count in (1, 2))
     # The two were recorded with other devices in them, and that is told of both.
     assert not [finding for finding in breaking(same) if "ICH9LPC" in str(finding.section)]
-    (one,) = [finding for finding in breaking(more) if finding not in breaking(same)]
-    assert one.section == "0000:00:1f.0/ICH9LPC" and one.path == "pm.cpuhp.cpuhp_state.devs"
-    assert one.message.startswith("possible_cpus is 1 in the stream and 2 on the destination")
-    assert one.qemu_error == "Missing section footer for 0000:00:1f.0/ICH9LPC"
+    (new_finding,) = [finding for finding in breaking(more) if finding not in breaking(same)]
+    assert new_finding.section == "0000:00:1f.0/ICH9LPC" and new_finding.path == "pm.cpuhp.cpuhp_state.devs"
+    assert new_finding.message.startswith("possible_cpus is 1 in the stream and 2 on the destination")
+    assert new_finding.qemu_error == "Missing section footer for 0000:00:1f.0/ICH9LPC"
 
 
 def test_a_recorded_destination_has_its_facts(tmp_path: Path) -> None:

@@ -19,9 +19,9 @@ def of_changed(*changes: str) -> Explanation:
 
 
 def test_what_no_qemu_takes_is_told_without_the_values_of_the_destination() -> None:
-    found = of_changed("virtio-net.virtio.queue_sel=5000")
-    assert found.verdict == "fails"
-    (finding,) = (one for one in found.findings if one.severity == BREAKS)
+    explanation = of_changed("virtio-net.virtio.queue_sel=5000")
+    assert explanation.verdict == "fails"
+    (finding,) = (finding for finding in explanation.findings if finding.severity == BREAKS)
     assert (finding.section, finding.path) == ("0000:00:01.0/virtio-net", "virtio.queue_sel")
     assert "no QEMU takes this" in finding.message and "virtio-net" in str(finding.qemu_error)
     with load(plain(CARD)) as stream:
@@ -29,7 +29,7 @@ def test_what_no_qemu_takes_is_told_without_the_values_of_the_destination() -> N
 
 
 def test_values_that_only_a_stream_of_the_destination_would_show_are_taken_for_granted() -> None:
-    found = of_changed("virtio-net.virtio.isr=1")
-    assert found.verdict == "loads"
-    assert any("the devices of the source" in text for text in found.assumed)
-    assert any("virtio features" in text for text in found.assumed)
+    explanation = of_changed("virtio-net.virtio.isr=1")
+    assert explanation.verdict == "loads"
+    assert any("the devices of the source" in text for text in explanation.assumed)
+    assert any("virtio features" in text for text in explanation.assumed)

@@ -19,20 +19,20 @@ PAGES = "qemu-7.2-aarch64-virt-virtio-net-pci.mig.xz"
 TABLES = "/rom@etc/acpi/tables"
 
 
-def of_rule(found: Explanation, rule: str) -> list[Any]:
-    return [finding for finding in found.findings if finding.rule == rule]
+def of_rule(explanation: Explanation, rule: str) -> list[Any]:
+    return [finding for finding in explanation.findings if finding.rule == rule]
 
 
 def test_another_uuid() -> None:
     data = plain(UUID)
     configuration = load(data).configuration
     assert configuration is not None and configuration.uuid is not None
-    own = bytes(configuration.uuid.data)
-    assert data.count(own) == 1
-    other = data.replace(own, bytes(range(16)))
+    uuid = bytes(configuration.uuid.data)
+    assert data.count(uuid) == 1
+    changed = data.replace(uuid, bytes(range(16)))
     assert of_rule(explain(data, load(data)), "uuid") == []
-    (finding,) = of_rule(explain(other, load(data)), "uuid")
-    shown = f"{own[:4].hex()}-{own[4:6].hex()}-{own[6:8].hex()}-{own[8:10].hex()}-{own[10:].hex()}"
+    (finding,) = of_rule(explain(changed, load(data)), "uuid")
+    shown = f"{uuid[:4].hex()}-{uuid[4:6].hex()}-{uuid[6:8].hex()}-{uuid[8:10].hex()}-{uuid[10:].hex()}"
     counted = "00010203-0405-0607-0809-0a0b0c0d0e0f"
     assert finding.message == f"the machine's UUID is {counted}, the destination's {shown}"
     assert finding.severity == BREAKS and counted in finding.qemu_error and shown in finding.qemu_error
@@ -43,9 +43,9 @@ def test_other_pages() -> None:
     data = plain(PAGES)
     place = data.index(b"configuration/target-page-bits") + len(b"configuration/target-page-bits") + 4
     bits = int.from_bytes(data[place : place + 4], "big")
-    other = data[:place] + (bits + 1).to_bytes(4, "big") + data[place + 4 :]
+    changed = data[:place] + (bits + 1).to_bytes(4, "big") + data[place + 4 :]
     assert of_rule(explain(data, load(data)), "target-page-bits") == []
-    (finding,) = of_rule(explain(data, load(other)), "target-page-bits")
+    (finding,) = of_rule(explain(data, load(changed)), "target-page-bits")
     assert finding.message == f"the target's pages have {bits} bits in the stream, {bits + 1} on the destination"
     assert str(bits) in finding.qemu_error and str(bits + 1) in finding.qemu_error
 
@@ -63,9 +63,9 @@ def with_command(data: bytes, command: CommandType) -> bytes:
 )
 def test_a_command_that_the_destination_does_not_send_itself(destination: CommandType | None, known: bool) -> None:
     data = plain("qemu-7.2-q35-virtio-net.mig.xz")
-    own = data if destination is None else with_command(data, destination)
-    found = explain(with_command(data, CommandType.SWITCHOVER_START), load(own))
-    told = of_rule(found, "command-unknown")
+    destination_data = data if destination is None else with_command(data, destination)
+    explanation = explain(with_command(data, CommandType.SWITCHOVER_START), load(destination_data))
+    told = of_rule(explanation, "command-unknown")
     assert (told == []) is known
     for finding in told:
         assert "which QEMU has from 10.0 on" in finding.message
@@ -73,10 +73,10 @@ def test_a_command_that_the_destination_does_not_send_itself(destination: Comman
 
 
 def test_a_device_that_only_the_destination_has() -> None:
-    found = explain(cases.stream_of("bare"), load(cases.stream_of("with-rng")))
-    told = {finding.section: finding.severity for finding in of_rule(found, "section-missing")}
+    explanation = explain(cases.stream_of("bare"), load(cases.stream_of("with-rng")))
+    told = {finding.section: finding.severity for finding in of_rule(explanation, "section-missing")}
     assert told["0000:00:04.0/virtio-rng"] == COSMETIC
-    assert found.verdict == "loads"
+    assert explanation.verdict == "loads"
     assert of_rule(explain(cases.stream_of("bare"), load(cases.stream_of("bare"))), "section-missing") == []
 
 
@@ -93,18 +93,18 @@ def with_block(data: bytes, idstr: str, size: int) -> bytes:
     """A stream whose first record says another size of a RAM block, and of all of them together."""
     whole = load(data).sections[0].payload_offset
     place = data.index(bytes([len(idstr)]) + idstr.encode()) + 1 + len(idstr)
-    own, total = (int.from_bytes(data[at : at + 8], "big") for at in (place, whole))
+    block_size, total = (int.from_bytes(data[at : at + 8], "big") for at in (place, whole))
     made = bytearray(data)
     made[place : place + 8] = size.to_bytes(8, "big")
-    made[whole : whole + 8] = (total + size - own).to_bytes(8, "big")
+    made[whole : whole + 8] = (total + size - block_size).to_bytes(8, "big")
     return bytes(made)
 
 
 @pytest.mark.parametrize(("size", "fits"), [(0x20000, True), (0x200000, True), (0x201000, False)])
 def test_a_block_of_tables_can_grow_to_its_bound(size: int, fits: bool) -> None:
     data = cases.stream_of("bare")
-    found = explain(with_block(data, TABLES, size), load(data))
-    told = [finding for finding in of_rule(found, "ram-block-size") if finding.path == TABLES]
+    explanation = explain(with_block(data, TABLES, size), load(data))
+    told = [finding for finding in of_rule(explanation, "ram-block-size") if finding.path == TABLES]
     assert (told == []) is fits
     for finding in told:
         assert f"has {size:#x} bytes in the stream" in finding.message

@@ -19,7 +19,7 @@ from vmstate.compare import Schema, open_schema
 FOLDER = FIXTURES / "explain"
 RECORDED = json.loads((FOLDER / "cases.json").read_text())
 CASES: list[dict[str, Any]] = RECORDED["cases"]
-ARGV = {one["name"]: one["argv"] for one in RECORDED["streams"]}
+ARGV = {stream["name"]: stream["argv"] for stream in RECORDED["streams"]}
 
 LOADED_WRONGLY = {"am53c974, 10.0 to 7.2"}
 """10.0 sends drq_state where 7.2 reads ti_cmd: as many bytes, so QEMU does not notice."""
@@ -48,11 +48,11 @@ def against(case: dict[str, Any], **more: Any) -> Explanation:
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case["case"])
 def test_the_verdict_is_what_qemu_did(case: dict[str, Any]) -> None:
-    found = explained(case["case"])
+    explanation = explained(case["case"])
     if case["case"] in LOADED_WRONGLY:
-        assert (found.verdict, case["loads"]) == ("fails", True)
+        assert (explanation.verdict, case["loads"]) == ("fails", True)
     else:
-        assert found.verdict == ("loads" if case["loads"] else "fails")
+        assert explanation.verdict == ("loads" if case["loads"] else "fails")
 
 
 def test_enough_was_tried() -> None:
@@ -65,13 +65,13 @@ def test_enough_was_tried() -> None:
 def test_what_fails_is_named(case: dict[str, Any]) -> None:
     """The first finding is of the section, the RAM block or the machine type that QEMU's own message names."""
     first = explained(case["case"]).findings[0]
-    said = " ".join(case["error"])
-    named = re.search(r"Unknown ramblock \"([^\"]*)\"|Size mismatch: (.*): 0x|(Machine type)", said)
-    device = re.search(r"instance '([^']*)' (\d+)|footer for (\S+)|of device '([^']*)'|for '([^']*)' v\d", said)
+    printed = " ".join(case["error"])
+    named = re.search(r"Unknown ramblock \"([^\"]*)\"|Size mismatch: (.*): 0x|(Machine type)", printed)
+    device = re.search(r"instance '([^']*)' (\d+)|footer for (\S+)|of device '([^']*)'|for '([^']*)' v\d", printed)
     if named is not None:
         assert (named[1] or named[2] or named[3]) in (first.path, str(first.qemu_error)[:12])
         return
-    assert device is not None, said
+    assert device is not None, printed
     instance = f"#{device[2]}" if device[2] not in (None, "0") else ""
     assert first.section == (device[1] or device[3] or device[4] or device[5]) + instance
     assert first.offset is not None
@@ -80,28 +80,28 @@ def test_what_fails_is_named(case: dict[str, Any]) -> None:
 @pytest.mark.parametrize("case", [case for case in CASES if not case["loads"]], ids=lambda case: case["case"])
 def test_qemus_line_is_foretold(case: dict[str, Any]) -> None:
     """Where QEMU's last words say more than which device it was."""
-    said = "\n".join(case["error"])
+    printed = "\n".join(case["error"])
     foretold = explained(case["case"]).qemu_error
     assert foretold is not None
-    if "Failed to load PCIDevice:config" in said:
+    if "Failed to load PCIDevice:config" in printed:
         # QEMU's last words, which were kept, do not have the line itself.
         assert foretold.startswith("get_pci_config_device: Bad config data: i=0x")
     else:
-        assert foretold in said
+        assert foretold in printed
 
 
 def test_a_log_is_joined() -> None:
     case = next(case for case in CASES if case["case"] == "more memory")
-    found = against(case, log="\n".join(case["error"]).encode())
-    assert found.log[0].line.text.endswith("Size mismatch: pc.ram: 0x1000000 != 0x2000000: Invalid argument")
-    assert found.log[0].explained_by == found.findings[0].id
+    explanation = against(case, log="\n".join(case["error"]).encode())
+    assert explanation.log[0].line.text.endswith("Size mismatch: pc.ram: 0x1000000 != 0x2000000: Invalid argument")
+    assert explanation.log[0].explained_by == explanation.findings[0].id
     case = next(case for case in CASES if case["case"] == "same card")
     log = b"qemu: Features 0x1 unsupported. Allowed features: 0x0\nqemu: Failed to load virtio-net:virtio\n"
     log += b"qemu: error while loading state for instance 0x0 of device '0000:00:03.0/virtio-net'\n"
-    found = against(case, log=log)
-    assert found.verdict == "loads"
-    assert [one.explained_by for one in found.log] == [None] * 3
-    assert found.log[2].line.section == "0000:00:03.0/virtio-net"
+    explanation = against(case, log=log)
+    assert explanation.verdict == "loads"
+    assert [finding.explained_by for finding in explanation.log] == [None] * 3
+    assert explanation.log[2].line.section == "0000:00:03.0/virtio-net"
 
 
 @pytest.mark.parametrize(

@@ -21,8 +21,8 @@ def of_case(name: str) -> Explanation:
 
 
 def test_a_value_that_is_only_compared() -> None:
-    found = of_case("tap4 -> tap2")
-    (finding,) = (one for one in found.findings if one.severity == BREAKS)
+    explanation = of_case("tap4 -> tap2")
+    (finding,) = (finding for finding in explanation.findings if finding.severity == BREAKS)
     assert finding.message == "4 in the stream and 2 on the destination, which takes only its own"
     assert finding.advice == "give the device the same max_queue_pairs on both sides"
     assert finding.qemu_error == "2 != 4" in said_of()["tap4 -> tap2"]["stderr"]
@@ -38,9 +38,9 @@ def test_a_line_that_only_names_the_device_is_explained_by_what_breaks_it() -> N
 
 def test_a_feature_that_is_not_offered_names_its_property() -> None:
     name = next(case.name for case in cases.CASES if case.destination == "no-mrg_rxbuf" and case.changes)
-    findings = [one for one in of_case(name).findings if one.id.startswith("feature:")]
-    assert findings and all("property mrg_rxbuf," in str(one.advice) for one in findings)
-    assert all("(bit 15)" in one.message for one in findings)
+    findings = [finding for finding in of_case(name).findings if finding.id.startswith("feature:")]
+    assert findings and all("property mrg_rxbuf," in str(finding.advice) for finding in findings)
+    assert all("(bit 15)" in finding.message for finding in findings)
 
 
 @pytest.mark.parametrize(
@@ -74,11 +74,11 @@ def test_a_long_value_is_cut() -> None:
 
 def test_a_finding_in_sarif_says_its_section() -> None:
     dump = FIXTURES / "dump-vmstate" / "qemu-7.2-q35.json.xz"
-    found = compat(dump, plain("qemu-7.2-pc-virtio-net-legacy.mig.xz"))
-    top = sarif(found.findings, {}, "a", "b", "1")
+    compatibility = compat(dump, plain("qemu-7.2-pc-virtio-net-legacy.mig.xz"))
+    top = sarif(compatibility.findings, {}, "a", "b", "1")
     texts = [result["message"]["text"] for result in top["runs"][0]["results"]]
-    assert len(texts) == len(found.findings) > 0
-    for text, finding in zip(texts, found.findings, strict=True):
+    assert len(texts) == len(compatibility.findings) > 0
+    for text, finding in zip(texts, compatibility.findings, strict=True):
         assert text.startswith(f"{finding.section}: {finding.message}" if finding.section else finding.message)
         assert "None" not in text.partition(":")[0]
 

@@ -57,7 +57,7 @@ def layouts(section: Section, raw: bytes) -> Iterator[tuple[VMStateDescription, 
 def test_the_library_alone_reads_and_describes(file: str) -> None:
     data = plain(file)
     stream = opened(file)
-    own = said_by_qemu(data)
+    described_by_qemu = said_by_qemu(data)
     dialect = stream.vmdesc.dialect if stream.vmdesc is not None else None
     for section in known_sections(stream):
         raw = data[section.payload_offset : section.payload_offset + len(section.payload())]
@@ -65,14 +65,14 @@ def test_the_library_alone_reads_and_describes(file: str) -> None:
         assert fitting, f"{section.name}: no layout of the library reads it"
         for vmsd, state in fitting:
             assert vmsd.encode(state, version_id=section.version_id) == raw, section.name
-        entry = own.get((section.name, section.instance_id))
+        entry = described_by_qemu.get((section.name, section.instance_id))
         if entry is None or dialect is None:
             continue
         described = [
             describe_device(section.name, section.instance_id, vmsd, state, dialect, section.version_id)
             for vmsd, state in fitting
         ]
-        assert entry in [pairs_of(json_text(one)) for one in described], section.name
+        assert entry in [pairs_of(json_text(text)) for text in described], section.name
 
 
 def without_vmdesc(data: bytes) -> bytes:
@@ -100,8 +100,8 @@ def test_an_array_of_pointers_whose_first_is_null() -> None:
     """QEMU 7.2 describes the channel-subsystem images by the first, which is NULL; number 254 is not."""
     section = opened(S390X)["s390_css"]
     assert section.described_by == "library"
-    there = [number for number, image in enumerate(section.state.css) if image is not None]
-    assert there == [0xFE]
+    present = [number for number, image in enumerate(section.state.css) if image is not None]
+    assert present == [0xFE]
     assert section.state.css[0xFE].chpids[0].is_virtual == 1
 
 

@@ -94,11 +94,11 @@ def test_every_message_is_understood(recording: str, side: str) -> None:
         kinds = user.FRONTEND_PAYLOADS[F(message.request)]
         if message.is_reply:
             assert message.request is asked.pop().message.request
-            own = kinds.reply
+            payloads = kinds.reply
         else:
             asked = [line]
-            own = kinds.request
-        assert (None if message.payload is None else type(message.payload)) is own[0] or message.request in (
+            payloads = kinds.request
+        assert (None if message.payload is None else type(message.payload)) is payloads[0] or message.request in (
             F.SET_MEM_TABLE,
             F.ADD_MEM_REG,
         )
@@ -110,8 +110,8 @@ def test_every_message_is_understood(recording: str, side: str) -> None:
 def test_a_message_that_asks_is_answered_at_once(recording: str, side: str) -> None:
     lines = transcript(recording, side)
     for line, behind in pairwise(lines):
-        own = None not in user.FRONTEND_PAYLOADS[F(line.message.request)].reply
-        if line.message.needs_reply and own:
+        has_answer = None not in user.FRONTEND_PAYLOADS[F(line.message.request)].reply
+        if line.message.needs_reply and has_answer:
             assert behind.message.is_reply
 
 
@@ -139,9 +139,9 @@ def status_of_queues(recording: str) -> Iterator[tuple[int, dict[str, Any], dict
 def test_the_memory_is_the_machine_s(recording: str, side: str) -> None:
     argv = PROVENANCE[f"vhost-user/{recording}-final.mig.xz"]["argv"]
     size = int(argv[argv.index("-m") + 1]) << 20
-    found = regions(transcript(recording, side))
-    assert found
-    for region in found:
+    mapped = regions(transcript(recording, side))
+    assert mapped
+    for region in mapped:
         assert (region.guest_phys_addr, region.memory_size, region.mmap_offset) == (0, size, 0)
         assert region.userspace_addr % kernel.PAGE_SIZE == 0
 
@@ -177,13 +177,13 @@ def test_the_bases_go_through_the_stream(recording: str) -> None:
     told = {
         base.index: base.last_avail_idx for base in payloads(transcript(recording, "destination"), F.SET_VRING_BASE)
     }
-    said = {
+    bases = {
         base.index: base.last_avail_idx for base in payloads(transcript(recording, "source"), F.GET_VRING_BASE, "<")
     }
     with opened(f"vhost-user/{recording}-final.mig.xz") as stream:
         saved = {number: queue.last_avail_idx for number, queue in enumerate(stream[name].state.virtio.vq)}
-    assert told == said == {number: saved[number] for number in said}
-    assert sum(said.values())
+    assert told == bases == {number: saved[number] for number in bases}
+    assert sum(bases.values())
 
 
 DEVICE = {"qemu-11.1-blk": "vhost-user-blk", "qemu-11.1-passt": "virtio-net"}
@@ -191,12 +191,12 @@ DEVICE = {"qemu-11.1-blk": "vhost-user-blk", "qemu-11.1-passt": "virtio-net"}
 
 def stops(lines: list[Line]) -> list[dict[int, int]]:
     """Queue -> the index at which the back end stood still, each time that the rings in use were stopped."""
-    found: list[dict[int, int]] = []
+    bases: list[dict[int, int]] = []
     for base in payloads(lines, F.GET_VRING_BASE, "<"):
         if base.index == 0:
-            found.append({})
-        found[-1][base.index] = base.last_avail_idx
-    return found
+            bases.append({})
+        bases[-1][base.index] = base.last_avail_idx
+    return bases
 
 
 @pytest.mark.parametrize("recording", RECORDINGS)
@@ -240,8 +240,8 @@ def test_the_state_of_the_back_end_goes_with_the_card(moment: str) -> None:
         card = stream["virtio-net"]
         (piece,) = card.state.net.backend.backend.pieces
         assert piece.startswith(bytes.fromhex("b1bb1d1b0bb1d1b0"))  # passt's own mark
-        found = card.trace()["virtio.net.backend.backend.pieces"]
-        raw = stream.to_bytes()[found.offset : found.offset + found.size]
+        entry = card.trace()["virtio.net.backend.backend.pieces"]
+        raw = stream.to_bytes()[entry.offset : entry.offset + entry.size]
     assert raw == len(piece).to_bytes(4, "big") + piece + bytes(4)
     asked = payloads(transcript("qemu-11.1-passt", "source"), F.SET_DEVICE_STATE_FD)
     assert {transfer.direction for transfer in asked} == {user.TransferDirection.SAVE} and len(asked) == 2
@@ -554,7 +554,7 @@ def test_the_base_of_a_packed_ring_is_two_indices() -> None:
 # What is refused.
 
 
-def said(error: VMStateError) -> tuple[int | None, str | None, str | None]:
+def where_and_what(error: VMStateError) -> tuple[int | None, str | None, str | None]:
     return error.offset, error.expected, error.found
 
 
@@ -566,7 +566,7 @@ def test_a_message_that_is_cut_or_goes_on(data: bytes) -> None:
         assert caught.value.needed == (12 if end < 12 else len(data))
     with pytest.raises(DecodeError) as more:
         Message.decode(data + b"\0\0")
-    assert said(more.value) == (len(data), "its end", "2 more bytes")
+    assert where_and_what(more.value) == (len(data), "its end", "2 more bytes")
 
 
 @pytest.mark.parametrize("data", DISTINCT, ids=range(len(DISTINCT)))
@@ -575,12 +575,12 @@ def test_a_size_that_is_not_the_payload_s(data: bytes) -> None:
     for size in range(len(data) + 8):
         changed = data[:8] + size.to_bytes(4, "little") + (data[12:] + bytes(32))[:size]
         try:
-            other = Message.decode(changed)
+            shorter = Message.decode(changed)
         except DecodeError as error:
             assert error.offset == 8
             assert error.found == f"{size} bytes"
         else:
-            assert other.encode() == changed
+            assert shorter.encode() == changed
             # A few requests have payloads of more than one kind.
             assert size == len(data) - 12 or message.request in (
                 F.SET_LOG_BASE,
@@ -640,12 +640,12 @@ def test_a_size_that_is_not_the_payload_s(data: bytes) -> None:
 def test_what_no_message_is(text: str, channel: Any, expected: tuple[int | None, str, str]) -> None:
     with pytest.raises(DecodeError) as caught:
         Message.decode(bytes.fromhex(text), channel=channel)
-    assert said(caught.value) == expected
+    assert where_and_what(caught.value) == expected
     assert not isinstance(caught.value, TruncatedError)
 
 
 @pytest.mark.parametrize(
-    ("message", "path", "offset", "expected", "found"),
+    ("message", "path", "offset", "expected", "shown"),
     [
         (Message(F.GET_FEATURES, flags=MessageFlags(2)), "flags", 4, "1", "2"),
         (
@@ -712,11 +712,11 @@ def test_what_no_message_is(text: str, channel: Any, expected: tuple[int | None,
         ),
     ],
 )
-def test_what_cannot_be_written(message: Message, path: str, offset: int, expected: str, found: str) -> None:
+def test_what_cannot_be_written(message: Message, path: str, offset: int, expected: str, shown: str) -> None:
     with pytest.raises(EncodeError) as caught:
         message.encode()
     assert caught.value.path == path
-    assert said(caught.value) == (offset, expected, found)
+    assert where_and_what(caught.value) == (offset, expected, shown)
 
 
 @pytest.mark.parametrize(
@@ -890,7 +890,7 @@ def test_names_for_what_a_ring_s_state_says() -> None:
 def test_an_array_that_is_longer_than_the_data() -> None:
     with pytest.raises(TruncatedError) as caught:
         kernel.Memory.decode(b"\xff" * 8 + bytes(100))
-    assert said(caught.value) == (8, f"{0xFFFFFFFF * 32} bytes", "100")
+    assert where_and_what(caught.value) == (8, f"{0xFFFFFFFF * 32} bytes", "100")
 
 
 # ---------------------------------------------------------------------------------------------------------------------
@@ -932,7 +932,7 @@ def test_no_size_of_a_split_queue(num: int) -> None:
     ):
         with pytest.raises(DecodeError) as caught:
             attempt()
-        assert said(caught.value) == (None, "a power of 2 up to 32768", f"{num}")
+        assert where_and_what(caught.value) == (None, "a power of 2 up to 32768", f"{num}")
 
 
 @pytest.mark.parametrize("num", [0, 32769, -1])
@@ -993,7 +993,7 @@ def test_an_indirect_table() -> None:
     for size in (0, 17, 16 * 32769):
         with pytest.raises(DecodeError) as caught:
             DescTable.decode_indirect(data, 0, attrs.evolve(pointing, len=size))
-        assert said(caught.value) == (0, "a multiple of 16 bytes, at most 524288", f"{size}")
+        assert where_and_what(caught.value) == (0, "a multiple of 16 bytes, at most 524288", f"{size}")
     with pytest.raises(TruncatedError):
         DescTable.decode_indirect(data, 0, attrs.evolve(pointing, len=48))
 
@@ -1037,7 +1037,7 @@ def test_a_packed_ring() -> None:
         ring.chain(4)
     with pytest.raises(DecodeError) as caught:
         PackedRing.decode(packed(DescFlags.NEXT, DescFlags.NEXT), 0, 2).chain(1)
-    assert said(caught.value) == (30, "a chain of at most 2 descriptors", "NEXT in all of them")
+    assert where_and_what(caught.value) == (30, "a chain of at most 2 descriptors", "NEXT in all of them")
     with pytest.raises(TruncatedError):
         PackedRing.decode(data, 0, 5)
 

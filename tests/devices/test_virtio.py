@@ -66,7 +66,7 @@ def _virtio_devices(stream: Stream, data: bytes) -> Iterator[Device]:
         if section.is_ram:
             continue
         here = (section.name, section.instance_id)
-        entry = next((one for one in entries if (one["name"], one["instance_id"]) == here), None)
+        entry = next((entry for entry in entries if (entry["name"], entry["instance_id"]) == here), None)
         if entry is not None and is_made_of_virtio(entry):
             start = section.payload_offset
             yield Device(section, data[start : start + len(section.payload())], entry)
@@ -131,7 +131,7 @@ def bits_named(value: int, flags: type[Features] | type[NetFeatures]) -> set[str
     return {flag.name for flag in flags if flag.name and value & flag}
 
 
-def said(texts: list[str]) -> set[str]:
+def names_of(texts: list[str]) -> set[str]:
     """The names of features as QEMU says them, without what goes before."""
     names = [text.partition(":")[0] for text in texts]
     return {name.partition("_F_")[2] for name in names}
@@ -150,9 +150,9 @@ def asked(file: str) -> Iterator[tuple[Any, dict[str, Any]]]:
         key = (answer["status"]["num-vqs"], rings)
         state = next(
             (
-                one
-                for one in candidates
-                if key == (len(one.virtio.vq), [queue.desc for queue in one.virtio.vq][: len(rings)])
+                candidate
+                for candidate in candidates
+                if key == (len(candidate.virtio.vq), [queue.desc for queue in candidate.virtio.vq][: len(rings)])
             ),
             None,
         )
@@ -191,9 +191,9 @@ def assert_features(state: Any, told: dict[str, Any]) -> None:
     unknown = told.get("unknown-dev-features", 0)
     names = [*told["dev-features"], *told["transports"]]
     assert (features & ~unknown).bit_count() == len(names)
-    assert said(told["transports"]) == bits_named(features & ~unknown, Features)
+    assert names_of(told["transports"]) == bits_named(features & ~unknown, Features)
     if isinstance(state, VirtIONet):
-        assert said(names) == bits_named(features & ~unknown, NetFeatures)
+        assert names_of(names) == bits_named(features & ~unknown, NetFeatures)
 
 
 def assert_queue(body: Any, index: int, told: dict[str, Any]) -> None:
@@ -390,7 +390,7 @@ def test_memory_of_an_old_machine_type_does_not_go_ahead() -> None:
 @pytest.mark.parametrize("release", ["7.2", "10.0", "11.1"])
 def test_domains(release: str) -> None:
     iommu = the(f"recorded/qemu-{release}-q35-virtio-iommu.mig.xz", "virtio-iommu").virtio.iommu
-    found = {
+    domains = {
         key: (
             [endpoint.id for endpoint in domain.endpoint_list],
             [(pair.low, pair.high, to.phys_addr, to.flags) for pair, to in domain.mappings],
@@ -398,7 +398,7 @@ def test_domains(release: str) -> None:
         )
         for key, domain in iommu.domains
     }
-    assert found == {
+    assert domains == {
         1: ([0x10], [(0x1000, 0x1FFF, 0x200000, 1), (0x100000, 0x10FFFF, 0x300000, 3)], False),
         7: ([0x18], [(0xFFFFF000, 0xFFFFFFFF, 0x400000, 2)], False),
     }

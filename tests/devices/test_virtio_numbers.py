@@ -163,9 +163,9 @@ SINCE = {
 
 
 def record(idstr: str) -> VirtIORecord:
-    found = record_of(shipped_descriptions(idstr)[0])
-    assert isinstance(found, VirtIORecord)
-    return found
+    declared = record_of(shipped_descriptions(idstr)[0])
+    assert isinstance(declared, VirtIORecord)
+    return declared
 
 
 @pytest.mark.parametrize("idstr", DEVICES)

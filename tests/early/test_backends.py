@@ -60,7 +60,7 @@ def test_an_operation_is_data() -> None:
 # Real transcripts.
 
 
-def said(path: str) -> dict[int, list[Operation]]:
+def orders_of(path: str) -> dict[int, list[Operation]]:
     """What the front end said, for each connection of a transcript."""
     connections: dict[int, list[Operation]] = {}
     for text in (FIXTURES / path).read_text().splitlines():
@@ -81,7 +81,7 @@ def test_the_transcripts_are_there() -> None:
 
 @pytest.mark.parametrize("path", TRANSCRIPTS)
 def test_vhost_user_takes_what_real_back_ends_were_told(path: str) -> None:
-    for operations in said(path).values():
+    for operations in orders_of(path).values():
         backend = VhostUser()
         backend.run(operations)
         assert backend.done == operations
@@ -96,7 +96,7 @@ def test_vhost_user_takes_what_real_back_ends_were_told(path: str) -> None:
 def test_vhost_user_does_not_take_them_in_another_order(path: str) -> None:
     """A transcript with two ring operations of one queue exchanged, or one left out, is refused."""
     ordered = ["SET_OWNER", "SET_VRING_NUM", "SET_VRING_BASE", "SET_VRING_ADDR", "SET_VRING_KICK"]
-    for operations in said(path).values():
+    for operations in orders_of(path).values():
         for name in ordered[:-1]:
             place = names(operations).index(name)
             with pytest.raises(IllegalOperation):
@@ -111,7 +111,7 @@ def test_vhost_user_does_not_take_them_in_another_order(path: str) -> None:
 
 def test_the_destination_is_brought_up_as_qemu_does_it() -> None:
     """The model's own orders for a start at the stop are the messages of the recorded start, in their order."""
-    operations = said("vhost-user/qemu-11.1-passt-destination.jsonl")[1]
+    operations = orders_of("vhost-user/qemu-11.1-passt-destination.jsonl")[1]
     first = names(operations).index("SET_FEATURES")
     recorded = [
         operation for operation in operations[first:] if operation.name not in ("SEND_RARP", "SET_VRING_ENABLE")

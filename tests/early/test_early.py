@@ -218,12 +218,12 @@ def test_early_state_and_record_make_the_final_section(pair: str, tmp_path: Path
     record, made = str(tmp_path / "record"), str(tmp_path / "made")
     assert main(["early", "record", early, final, "-o", record]) == 0
     assert main(["early", "apply", early, record, "-o", made]) == 0
-    with load(made) as one, load(final) as two, load(early) as three:
-        for section in one.sections:
+    with load(made) as made_stream, load(final) as final_stream, load(early) as early_stream:
+        for section in made_stream.sections:
             if section.vmsd is not None and table_of(section.vmsd) is not None:
-                assert section.payload() == two[section.name].payload()
+                assert section.payload() == final_stream[section.name].payload()
             elif not section.is_ram:
-                assert section.payload() == three[f"{section.name}#{section.instance_id}"].payload()
+                assert section.payload() == early_stream[f"{section.name}#{section.instance_id}"].payload()
 
 
 def test_the_record_without_change_of_four_pairs() -> None:
@@ -262,10 +262,10 @@ def test_no_name_of_a_delta_begins_with_another() -> None:
     delta = delta_of_pair("qemu-7.2-idle")
     vmsd = delta.snapshot.delta_vmsd.vmsd
     outer = [vmsd.name, *(sub.vmsd.name for sub in vmsd.subsections)]
-    inner = {one.name for one in vmsd.walk()} - set(outer)
+    inner = {name_inside.name for name_inside in vmsd.walk()} - set(outer)
     for name in outer[1:]:
-        assert not any(other != name and other.startswith(name) for other in outer[1:])
-        assert not any(name.startswith(one) for one in inner if one)
+        assert not any(longer != name and longer.startswith(name) for longer in outer[1:])
+        assert not any(name.startswith(name_inside) for name_inside in inner if name_inside)
 
 
 # ---------------------------------------------------------------------------------------------------------------------
@@ -422,8 +422,8 @@ def test_the_reason_of_sizes_is_short() -> None:
 
 def test_rings_that_moved_without_ring_reset_are_a_reset() -> None:
     snapshot, state = early_and_copy()
-    for one in (snapshot.state, state):
-        one.virtio.virtio.features64.guest_features &= ~(1 << 40)
+    for card in (snapshot.state, state):
+        card.virtio.virtio.features64.guest_features &= ~(1 << 40)
     snapshot = Snapshot.take(snapshot.state)
     move(state, 1)
     delta = snapshot.compare(state)
@@ -543,7 +543,11 @@ def test_commands_are_in_the_order_of_application() -> None:
     net.vlan_ids = {7}
     state.virtio.net.curr_guest_offloads = 0
     plan = PerItem().plan(snapshot.compare(state), "vhost-vdpa")
-    sent = [one.name.replace("VLAN_DEL", "VLAN_ADD") for one in plan.operations if one.name in CVQ_COMMANDS]
+    sent = [
+        operation.name.replace("VLAN_DEL", "VLAN_ADD")
+        for operation in plan.operations
+        if operation.name in CVQ_COMMANDS
+    ]
     order = [CVQ_COMMANDS.index(name) for name in sent]
     assert order == sorted(order)
     assert len(order) >= 6
@@ -579,9 +583,9 @@ def test_dirty_bits_and_comparing_agree(first: str) -> None:
         state.virtio.isr = 1
         compared, reported = snapshot.compare(state), snapshot.compare(state, dirty=dirty)
         assert compared.changed == reported.changed
-        one, two = PerItem().plan(compared, "vhost-net"), PerItem().plan(reported, "vhost-net")
-        assert (one.record, one.mode) == (two.record, two.mode)
-        assert two.is_exact
+        compared_plan, reported_plan = PerItem().plan(compared, "vhost-net"), PerItem().plan(reported, "vhost-net")
+        assert (compared_plan.record, compared_plan.mode) == (reported_plan.record, reported_plan.mode)
+        assert reported_plan.is_exact
 
 
 def test_a_reset_is_a_dirty_bit() -> None:
@@ -699,11 +703,11 @@ def test_a_record_of_another_generation(
 ) -> None:
     _, file = record
     out = tmp_path / "made"
-    other = fixture(path_of("qemu-7.2-traffic", "early"))
-    said = refused(capsys, "apply", other, str(file), "-o", str(out))
-    assert "early generation 0x" in said
-    assert "(early state)" in said
-    assert "(record)" in said
+    another = fixture(path_of("qemu-7.2-traffic", "early"))
+    output = refused(capsys, "apply", another, str(file), "-o", str(out))
+    assert "early generation 0x" in output
+    assert "(early state)" in output
+    assert "(record)" in output
     assert not out.exists()
 
 
@@ -711,14 +715,14 @@ def test_a_record_of_another_device_or_machine(
     record: tuple[str, Path], capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
     _, file = record
-    other = fixture("qemu-7.2-q35-smp4-rootports.mig.xz")
-    said = refused(capsys, "apply", other, str(file), "-o", str(tmp_path / "made"))
-    assert "0000:00:01.0:00.0/delta-virtio-net" in said
-    assert "0000:00:01.0/delta-virtio-net" in said
-    said = refused(
+    another = fixture("qemu-7.2-q35-smp4-rootports.mig.xz")
+    output = refused(capsys, "apply", another, str(file), "-o", str(tmp_path / "made"))
+    assert "0000:00:01.0:00.0/delta-virtio-net" in output
+    assert "0000:00:01.0/delta-virtio-net" in output
+    output = refused(
         capsys, "apply", fixture("pairs/qemu-11.1-idle-early.mig.xz"), str(file), "-o", str(tmp_path / "made")
     )
-    assert "pc-q35-11.1" in said
+    assert "pc-q35-11.1" in output
 
 
 def test_a_record_that_is_cut_anywhere(record: tuple[str, Path]) -> None:
@@ -760,9 +764,9 @@ def test_an_item_of_a_newer_version(
     place = data.index(name) + len(name)
     assert data[place : place + 4] == b"\0\0\0\1"
     file.write_bytes(data[:place] + b"\0\0\0\2" + data[place + 4 :])
-    said = refused(capsys, "apply", early, str(file), "-o", str(tmp_path / "made"))
-    assert "the version is too new" in said
-    assert "at most version 1" in said
+    output = refused(capsys, "apply", early, str(file), "-o", str(tmp_path / "made"))
+    assert "the version is too new" in output
+    assert "at most version 1" in output
 
 
 def test_a_file_that_is_no_record(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:

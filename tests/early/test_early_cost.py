@@ -38,7 +38,7 @@ def test_derived_figures_follow_from_the_others() -> None:
         PUBLISHED["downtime vhost=off baseline"] - PUBLISHED["downtime vhost=off early"]
     )
     backend = VhostNet().open()
-    early = [one.name for one in backend.early_start(example(4))]
+    early = [operation.name for operation in backend.early_start(example(4))]
     assert len(early) - early.count("SET_VRING_BASE") == 34  # a base is set once more at the stop
     assert PUBLISHED["vhost ioctl"] == pytest.approx(moved / 34, abs=0.001)
     assert PUBLISHED["vdpa configuration per pair"] == pytest.approx(PUBLISHED["vdpa configuration"] / 8, abs=0.05)
@@ -84,24 +84,26 @@ def test_only_what_is_done_at_the_stop_costs_downtime() -> None:
 
 
 def answer(policy: str = "per-item", figures: str = "published", **question: object) -> Answer:
-    (found,) = [one for one in what_if(Question(**question)) if (one.policy, one.figures) == (policy, figures)]
-    return found
+    (answer,) = [
+        answer for answer in what_if(Question(**question)) if (answer.policy, answer.figures) == (policy, figures)
+    ]
+    return answer
 
 
 def test_vdpa_falls_from_its_whole_configuration_to_enabling_the_queues() -> None:
-    one = answer(backend="vhost-vdpa", queue_pairs=8)
-    assert one.baseline == pytest.approx(PUBLISHED["load full"] + PUBLISHED["vdpa configuration"], rel=0.01)
-    assert one.minimal == pytest.approx(PUBLISHED["load minimal"] + 0.071, rel=0.02)
+    cost = answer(backend="vhost-vdpa", queue_pairs=8)
+    assert cost.baseline == pytest.approx(PUBLISHED["load full"] + PUBLISHED["vdpa configuration"], rel=0.01)
+    assert cost.minimal == pytest.approx(PUBLISHED["load minimal"] + 0.071, rel=0.02)
 
 
 def test_kernel_vhost_keeps_two_ioctls_for_each_queue() -> None:
-    one = answer(queue_pairs=4)
-    assert one.minimal == pytest.approx(PUBLISHED["load minimal"] + 16 * PUBLISHED["vhost ioctl"])
+    cost = answer(queue_pairs=4)
+    assert cost.minimal == pytest.approx(PUBLISHED["load minimal"] + 16 * PUBLISHED["vhost ioctl"])
 
 
 def test_a_full_reload_behind_an_early_start_costs_more_than_no_early_start() -> None:
-    one = answer(backend="vhost-net")
-    assert one.full > one.baseline > one.minimal
+    cost = answer(backend="vhost-net")
+    assert cost.full > cost.baseline > cost.minimal
 
 
 @pytest.mark.parametrize("backend", BACKENDS)
@@ -118,9 +120,9 @@ def test_changes_cost_one_policy_a_reload_and_the_other_a_command(backend: str) 
 
 
 def test_what_leaves_the_downtime_is_paid_in_set_up() -> None:
-    one = answer(backend="vhost-vdpa", queue_pairs=8)
-    assert one.setup == pytest.approx(one.baseline, rel=0.01)
-    assert answer(backend="vhost-vdpa", queue_pairs=8, nics=16).setup == pytest.approx(16 * one.setup)
+    cost = answer(backend="vhost-vdpa", queue_pairs=8)
+    assert cost.setup == pytest.approx(cost.baseline, rel=0.01)
+    assert answer(backend="vhost-vdpa", queue_pairs=8, nics=16).setup == pytest.approx(16 * cost.setup)
     assert answer(backend="vhost-net").setup < answer(backend="vhost-net").baseline
 
 
@@ -158,13 +160,13 @@ def asked(*words: str, capsys: pytest.CaptureFixture[str]) -> str:
 
 
 def test_as_json(capsys: pytest.CaptureFixture[str]) -> None:
-    said = json.loads(asked("--format", "json", "--queue-pairs", "8", "--change-rate", "0.1", capsys=capsys))
-    assert [one["backend"] for one in said["what_if"]] == list(BACKENDS)
-    for one in said["what_if"]:
-        assert [(a["figures"], a["policy"]) for a in one["answers"]] == [
+    document = json.loads(asked("--format", "json", "--queue-pairs", "8", "--change-rate", "0.1", capsys=capsys))
+    assert [answer["backend"] for answer in document["what_if"]] == list(BACKENDS)
+    for answer in document["what_if"]:
+        assert [(a["figures"], a["policy"]) for a in answer["answers"]] == [
             (figures, policy) for figures in ("published", "lab") for policy in ("per-item", "rfc-v2")
         ]
-    assert {name: len(figures) for name, figures in said["figures"].items()} == {
+    assert {name: len(figures) for name, figures in document["figures"].items()} == {
         "published": len(PUBLISHED.figures),
         "lab": len(LAB.figures),
     }

@@ -67,8 +67,8 @@ def saved(card: VirtIONet) -> bytes:
 
 def migrated(source: Source, destination: Destination, *meanwhile: Callable[[Guest], object]) -> Destination:
     set_up(source, destination)
-    for one in meanwhile:
-        one(Guest(source))
+    for change in meanwhile:
+        change(Guest(source))
     switch_over(source, destination)
     return destination
 
@@ -140,7 +140,7 @@ class Careless(Destination):
 
 
 def sizes(card: VirtIONet, changed: int | None) -> None:
-    ring = [RingSize(num_default=one.num) for one in card.virtio.vq]
+    ring = [RingSize(num_default=queue.num) for queue in card.virtio.vq]
     card.virtio.virtio.ringsize = (
         None if changed is None else RingSizes(vq=[*ring, *(RingSize(num_default=0) for _ in range(1024 - len(ring)))])
     )
@@ -282,9 +282,9 @@ def test_on_by_default_from_10_2(machine: str, on: bool) -> None:
     assert Host(machine, early_mig=not on).has_early_mig != on
 
 
-def hosts(one: Host, two: Host) -> tuple[Source, Destination]:
+def hosts(source_host: Host, destination_host: Host) -> tuple[Source, Destination]:
     source, destination = ends()
-    source.host, destination.host = one, two
+    source.host, destination.host = source_host, destination_host
     return source, destination
 
 
@@ -335,7 +335,7 @@ def test_a_release_without_the_property_does_not_take_it() -> None:
 # When nothing is early.
 
 
-@pytest.mark.parametrize("purpose", [one for one in Purpose if one not in (Purpose.PRECOPY, Purpose.POSTCOPY)])
+@pytest.mark.parametrize("purpose", [reason for reason in Purpose if reason not in (Purpose.PRECOPY, Purpose.POSTCOPY)])
 def test_excluded_purposes(purpose: Purpose) -> None:
     source, destination = ends(purpose=purpose)
     assert source.left_out()
@@ -367,7 +367,7 @@ def test_behind_a_viommu_it_falls_back(name: str) -> None:
     assert "vIOMMU" in str(source.left_out())
     migrated(source, destination)
     assert destination.early is None
-    assert all(one.phase is Phase.STOP for one in destination.backend.done)
+    assert all(operation.phase is Phase.STOP for operation in destination.backend.done)
     source, destination = behind(False)
     assert source.left_out() is None
     migrated(source, destination)
@@ -385,15 +385,15 @@ def test_shadow_virtqueues_behind_a_viommu_fail_as_in_qemu() -> None:
 def test_back_end_state_goes_over_at_the_stop() -> None:
     source, destination = ends("back-end state", VhostUser().open())
     migrated(source, destination)
-    assert "SET_DEVICE_STATE_FD" in [one.name for one in destination.backend.done]
-    assert not [one for one in destination.backend.done if one.phase is Phase.EARLY]
+    assert "SET_DEVICE_STATE_FD" in [operation.name for operation in destination.backend.done]
+    assert not [operation for operation in destination.backend.done if operation.phase is Phase.EARLY]
     assert destination.backend.running == {0, 1}
 
 
 def test_pinned_memory_and_postcopy() -> None:
     source, destination = ends(backend=VhostVdpa().open(), purpose=Purpose.POSTCOPY)
     migrated(source, destination)
-    assert not [one for one in destination.backend.done if one.phase is Phase.EARLY]
+    assert not [operation for operation in destination.backend.done if operation.phase is Phase.EARLY]
     assert destination.datapath == "back end"
 
 

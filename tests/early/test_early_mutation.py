@@ -258,12 +258,12 @@ def play(script: Script) -> None:
     run.complete()
     plan = source.plan
     assert plan is not None
-    found = {reason.item: reason.cls for reason in plan.reasons}
+    classes = {reason.item: reason.cls for reason in plan.reasons}
     if script.more:
-        assert script.reasons.items() <= found.items()
-    elif script.reasons or RESET not in found.values():
-        assert found == script.reasons
-    places = [ORDER.index(name) for name in found if name in ORDER]
+        assert script.reasons.items() <= classes.items()
+    elif script.reasons or RESET not in classes.values():
+        assert classes == script.reasons
+    places = [ORDER.index(name) for name in classes if name in ORDER]
     assert places == sorted(places)
 
 
@@ -276,7 +276,7 @@ def every_part_has_an_owner(table: ItemTable) -> None:
 @cache
 def leaves() -> tuple[str, ...]:
     """The paths of every value in the guests' sections, without places in arrays."""
-    found: dict[str, None] = {}
+    kept: dict[str, None] = {}
     for guest in GUESTS:
         card = card_of(guest)
         data = VirtIONet.vmsd.encode(card, force=True)
@@ -284,8 +284,8 @@ def leaves() -> tuple[str, ...]:
         for path, behind in zip(paths, [*paths[1:], ""], strict=True):
             if not behind.startswith((f"{path}.", f"{path}[")):
                 parts = path.split("[")
-                found["".join(part.partition("]")[2] if at else part for at, part in enumerate(parts))] = None
-    return tuple(found)
+                kept["".join(part.partition("]")[2] if at else part for at, part in enumerate(parts))] = None
+    return tuple(kept)
 
 
 def test_every_part_has_an_owner() -> None:
@@ -326,16 +326,16 @@ def mutants() -> Iterator[tuple[str, str, ItemTable]]:
     """Every mutant: what was done to the table, to which row, and the table."""
     rows = ITEMS.items
     for place, item in enumerate(rows):
-        rest = [one for one in rows if one is not item]
+        rest = [row for row in rows if row is not item]
         yield "without", item.name, with_items(*rest)
         for cls in ItemClass:
             if item.rule is not None or cls is not item.cls:
                 changed = item_as(item, cls, None)
                 yield f"as {cls}", item.name, with_items(*rows[:place], changed, *rows[place + 1 :])
     chain = [item for item in rows if item.name in ORDER]
-    for one, two in pairwise(chain):
-        swapped = [two if item is one else one if item is two else item for item in rows]
-        yield f"behind {two.name}", one.name, with_items(*swapped)
+    for former, latter in pairwise(chain):
+        swapped = [latter if item is former else former if item is latter else item for item in rows]
+        yield f"behind {latter.name}", former.name, with_items(*swapped)
 
 
 MUTANTS = {f"{row} {what}": (row, table) for what, row, table in mutants()}
@@ -354,9 +354,9 @@ def test_a_mutant_of_the_table_fails(mutant: str, monkeypatch: pytest.MonkeyPatc
         every_part_has_an_owner(table)
     except AssertionError:
         return
-    own = [name for name in SCRIPTS if name.partition(" ")[0] == row]
+    scripts = [name for name in SCRIPTS if name.partition(" ")[0] == row]
     whole = ["everything", "everything with a reset"]
-    for name in [*own, *whole, *(name for name in SCRIPTS if name not in (*own, *whole))]:
+    for name in [*scripts, *whole, *(name for name in SCRIPTS if name not in (*scripts, *whole))]:
         try:
             play(SCRIPTS[name])
         except (Exception, pytest.fail.Exception):

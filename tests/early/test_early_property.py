@@ -38,7 +38,7 @@ CARDS = (
 
 @cache
 def snapshot_of(file: str) -> Snapshot:
-    (section, *_) = [one for one in opened(file).sections if one.name.endswith("virtio-net")]
+    (section, *_) = [section for section in opened(file).sections if section.name.endswith("virtio-net")]
     return Snapshot.take(section.state)
 
 
@@ -237,10 +237,10 @@ def hold(table: ItemTable, monkeypatch: pytest.MonkeyPatch) -> None:
         for file in (CARDS[0], CARDS[4], CARDS[8]):
             for actions in ALONE, COMMANDS, *((action,) for action in ALONE):
                 _one(file, actions)
-        other = snapshot_of(CARDS[0]).decode()
-        other.virtio.net.max_queue_pairs = 2
+        held = snapshot_of(CARDS[0]).decode()
+        held.virtio.net.max_queue_pairs = 2
         with pytest.raises(EarlyError):
-            _fresh(CARDS[0]).compare(other)
+            _fresh(CARDS[0]).compare(held)
     except (AssertionError, VMStateError, KeyError, StopIteration, pytest.fail.Exception) as error:
         raise Wrong(str(error)[:200]) from error
 
@@ -391,16 +391,16 @@ def _one(file: str, actions: tuple[Any, ...]) -> None:
     plan = PerItem().plan(delta, "vhost-vdpa")
     assert plan.is_exact
     assert plan.lost == ()
-    sent = [CVQ_COMMANDS.index(one.name) for one in plan.operations if one.name in CVQ_COMMANDS]
+    sent = [CVQ_COMMANDS.index(operation.name) for operation in plan.operations if operation.name in CVQ_COMMANDS]
     assert sent == sorted(sent)
     if len(actions) > 1 or not delta.snapshot.layout.driver_ok:
         return
     item, cls = EXPECTED[actions[0]]
-    found = {reason.item: str(reason.cls) for reason in plan.reasons}
+    classes = {reason.item: str(reason.cls) for reason in plan.reasons}
     assert item in delta.changed, (file, item, delta.changed)
     if cls == "ring_geometry":
-        cls = found["ring_geometry"]
-    assert found.get(item) == cls, (file, item, found)
+        cls = classes["ring_geometry"]
+    assert classes.get(item) == cls, (file, item, classes)
 
 
 def test_the_table_holds(monkeypatch: pytest.MonkeyPatch) -> None:

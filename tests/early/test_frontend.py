@@ -53,8 +53,8 @@ ROOTS = [path for path in os.environ.get("VMSTATE_QEMU_ROOTS", "").split(":") if
 
 def passt() -> list[str] | None:
     """The words that run a passt that speaks vhost-user: Debian 12 has one that does not."""
-    found = shutil.which("passt")
-    here = [] if found is None else [[found]]
+    program = shutil.which("passt")
+    here = [] if program is None else [[program]]
     roots = [list(find_program("passt", root)) for root in ROOTS if Path(root, "usr/bin/passt").exists()]
     for command in (*here, *roots):
         told = subprocess.run([*command, "--help"], capture_output=True, text=True, check=False, timeout=20)
@@ -112,11 +112,11 @@ def scripted(path: Path, answer: Answer = obliging) -> Iterator[list[tuple[Messa
                     size = Header.decode(head).size
                     message = Message.decode(head + (connection.recv(size, socket.MSG_WAITALL) if size else b""))
                     told.append((message, len(descriptors)))
-                    said = answer(message)
-                    if said == b"":
+                    reply = answer(message)
+                    if reply == b"":
                         break
-                    if said is not None:
-                        connection.sendall(said if isinstance(said, bytes) else said.encode())
+                    if reply is not None:
+                        connection.sendall(reply if isinstance(reply, bytes) else reply.encode())
 
     thread = threading.Thread(target=serve, daemon=True)
     thread.start()
@@ -147,8 +147,8 @@ def test_it_is_the_model_and_says_what_the_model_accepts(tmp_path: Path) -> None
         assert ours.running == {0, 1}
         assert ours.done == model.done
         assert [message.request.name for message, _ in told] == names(model.done)
-        assert [one.operation for one in ours.times] == model.done
-        assert all(one.seconds > 0 for one in ours.times)
+        assert [time.operation for time in ours.times] == model.done
+        assert all(time.seconds > 0 for time in ours.times)
         beside = {message.request.name: count for message, count in told}
         assert {name for name, count in beside.items() if count} == {
             "SET_MEM_TABLE",
@@ -178,7 +178,7 @@ def test_the_addresses_are_sent_again_behind_the_final_base(tmp_path: Path) -> N
         late = ours.finish(LAYOUT)
         ours.run(late)
     for queue in LAYOUT.queues:
-        assert names([one for one in late if one.queue == queue]) == [
+        assert names([operation for operation in late if operation.queue == queue]) == [
             "SET_VRING_BASE",
             "SET_VRING_ADDR",
             "SET_VRING_KICK",
@@ -186,9 +186,9 @@ def test_the_addresses_are_sent_again_behind_the_final_base(tmp_path: Path) -> N
         ]
 
 
-def refusing(name: str, said: Message | bytes | None) -> Answer:
+def refusing(name: str, reply: Message | bytes | None) -> Answer:
     def answer(message: Message) -> Message | bytes | None:
-        return said if message.request.name == name else obliging(message)
+        return reply if message.request.name == name else obliging(message)
 
     return answer
 
@@ -202,7 +202,7 @@ def header(size: int) -> bytes:
 
 
 @pytest.mark.parametrize(
-    ("said", "words", "stays"),
+    ("reply", "words", "stays"),
     [
         (ack("SET_VRING_NUM", 1), "the back end answers 1", True),
         (ack("SET_VRING_BASE", 0), "the answer is one to SET_VRING_BASE", True),
@@ -213,8 +213,8 @@ def header(size: int) -> bytes:
     ],
     ids=["nonzero", "another request", "silent", "hangs up", "huge", "no payload of its own"],
 )
-def test_what_is_no_yes_is_a_failure(tmp_path: Path, said: Message | bytes | None, words: str, stays: bool) -> None:
-    answer = refusing("SET_VRING_NUM", said)
+def test_what_is_no_yes_is_a_failure(tmp_path: Path, reply: Message | bytes | None, words: str, stays: bool) -> None:
+    answer = refusing("SET_VRING_NUM", reply)
     with scripted(tmp_path / "s", answer) as told, front_end(tmp_path / "s", limit=0.3) as ours:
         ours.open()
         with pytest.raises(BackendFailure, match=words) as caught:
@@ -329,13 +329,13 @@ REAL = [
 ]
 
 
-@pytest.mark.parametrize(("recording", "command", "said"), REAL)
+@pytest.mark.parametrize(("recording", "command", "printed"), REAL)
 @pytest.mark.parametrize("scenario", SCENARIOS, ids=lambda scenario: scenario.name)
-def test_a_real_back_end(recording: str, command: Callable[[], list[str]], said: str, scenario: Scenario) -> None:
+def test_a_real_back_end(recording: str, command: Callable[[], list[str]], printed: str, scenario: Scenario) -> None:
     """Whatever happens to the back end, the migration goes on, and in the end it works for the guest."""
     trial = Trial(*streams(recording), command(), own_state=False)
     result = trial.migrate(scenario)
-    assert said in result.alive
+    assert printed in result.alive
     assert (result.again or result.datapath) == "back end"
     assert bool(result.failures) == (scenario.fault is not None)
     assert result.stopped_first == scenario.resets
@@ -363,10 +363,12 @@ def check_transcript(lines: list[dict[str, Any]]) -> None:
             connections.setdefault(line["conn"], []).append(operation_of(message))
     assert connections
     for operations in connections.values():
-        refused = next((n for n, one in enumerate(operations) if one.queue == 0xFE), len(operations))
+        refused = next((n for n, operation in enumerate(operations) if operation.queue == 0xFE), len(operations))
         VhostUser().run(operations[:refused])
     # Taken in another order it is refused: the transcript says something.
-    last = next(one for one in reversed(list(connections.values())) if "SET_VRING_KICK" in names(one))
+    last = next(
+        connection for connection in reversed(list(connections.values())) if "SET_VRING_KICK" in names(connection)
+    )
     kick = names(last).index("SET_VRING_KICK")
     with pytest.raises(IllegalOperation):
         VhostUser().run([*last[:4], last[kick], *last[4:kick]])
@@ -388,21 +390,21 @@ def test_the_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None
     where = str(tmp_path / "t.jsonl")
     words = ["bench", "vhost-user", *streams("blk"), "--runs", "2", "--warm-up", "0", "--transcript", where]
     assert main([*words, "--format", "json", "--", *daemon()]) == 0
-    found = json.loads(capsys.readouterr().out)
-    assert found["device"].endswith("/vhost-user-blk")
-    assert found["runs"] == 2
-    assert [one["name"] for one in found["scenarios"]] == [scenario.name for scenario in SCENARIOS]
-    totals = found["totals_ms"]
+    document = json.loads(capsys.readouterr().out)
+    assert document["device"].endswith("/vhost-user-blk")
+    assert document["runs"] == 2
+    assert [finding["name"] for finding in document["scenarios"]] == [scenario.name for scenario in SCENARIOS]
+    totals = document["totals_ms"]
     assert set(totals) == {"at_stop", "early_part", "stop_part"}
-    assert all(0 < one["median"] <= one["p95"] for one in totals.values())
-    rows = {row["operation"]: row for row in found["steps"]}
+    assert all(0 < total["median"] <= total["p95"] for total in totals.values())
+    rows = {row["operation"]: row for row in document["steps"]}
     assert set(rows["SET_VRING_KICK"]) == {"operation", "at_stop", "stop_part"}
     assert set(rows["SET_MEM_TABLE"]) == {"operation", "at_stop", "early_part"}
     check_transcript([json.loads(line) for line in Path(where).read_text().splitlines()])
 
 
 @pytest.mark.parametrize(
-    ("words", "said"),
+    ("words", "message"),
     [
         ([*streams("blk")], "behind -- stands the command"),
         ([*streams("blk"), "--", "true"], "does not say where its socket is"),
@@ -414,10 +416,10 @@ def test_the_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None
         (["no-such-file", "x", "--", "true", "{socket}"], "no-such-file"),
     ],
 )
-def test_bad_input_of_the_command(words: list[str], said: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_bad_input_of_the_command(words: list[str], message: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["bench", "vhost-user", *words]) == 2
     caught = capsys.readouterr()
     assert caught.out == ""
     assert caught.err.count("\n") == 1
-    assert said in caught.err
+    assert message in caught.err
     assert gone(children_of(os.getpid()))

@@ -73,7 +73,7 @@ def test_places_cover_the_fields_of_a_section(net: Subject) -> None:
     labels = {place.label for place in net.places}
     assert "virtio-net: virtio.vq[*].last_avail_idx" in labels
     assert "virtio-net: virtio.net.macs" in labels
-    part = next(one for one in net.parts if one.name.endswith("virtio-net"))
+    part = next(part for part in net.parts if part.name.endswith("virtio-net"))
     covered = [place for place in net.places if place.number == part.number and place.field is not None]
     assert min(place.offset for place in covered) == part.payload
     assert max(place.end for place in covered) == part.footer
@@ -81,7 +81,7 @@ def test_places_cover_the_fields_of_a_section(net: Subject) -> None:
 
 @pytest.mark.parametrize("name", sorted(MUTATORS))
 def test_every_mutator_changes_something_and_says_what(name: str, net: Subject, ram: Subject) -> None:
-    found = []
+    mutations = []
     for subject in (net, ram):
         for seed in range(40):
             mutation = attempt(subject, RandomSource(f"{name}{seed}"), MUTATORS[name])
@@ -89,8 +89,8 @@ def test_every_mutator_changes_something_and_says_what(name: str, net: Subject, 
                 assert spoilt(subject, [mutation]) != subject.data
                 assert mutation.mutator == name and mutation.path and mutation.text
                 assert Mutation.from_json(json.loads(json.dumps(mutation.as_json()))) == mutation
-                found.append(mutation)
-    assert found
+                mutations.append(mutation)
+    assert mutations
 
 
 def test_mutations_keep_the_framing_unless_it_is_the_target(net: Subject) -> None:
@@ -103,10 +103,10 @@ def test_mutations_keep_the_framing_unless_it_is_the_target(net: Subject) -> Non
 
 def test_mutations_do_not_overlap(net: Subject) -> None:
     many = [mutate(net, RandomSource(seed), applicable(net), 4) for seed in range(400)]
-    assert {len(one) for one in many} == {1, 2, 3, 4}
+    assert {len(row) for row in many} == {1, 2, 3, 4}
     for mutations in many:
         edits = sorted(edit for mutation in mutations for edit in mutation.edits)
-        assert all(one[1] <= two[0] for one, two in pairwise(edits))
+        assert all(first[1] <= second[0] for first, second in pairwise(edits))
 
 
 def test_edits_are_applied_from_the_front() -> None:
@@ -132,7 +132,7 @@ def test_rules_are_broken_by_name(cards: list[Subject]) -> None:
             continue
         assert mutation.rules
         try:
-            broken |= {found.rule for found in vmstate.check(vmstate.load(spoilt(cards[0], [mutation])))}
+            broken |= {finding.rule for finding in vmstate.check(vmstate.load(spoilt(cards[0], [mutation])))}
         except vmstate.VMStateError:
             continue
     assert {"virtio-queue-sel", "virtio-pci-vector", "virtio-pci-config-vector"} <= broken
@@ -148,7 +148,7 @@ class Broken(DecoderTarget):
         verdict = super()._read(subject, data)
         if verdict.kind == ACCEPTED:
             stream = vmstate.load(data, vmdesc=subject.described)
-            known = [one.state for one in stream.sections if one.vmsd is not None]
+            known = [section.state for section in stream.sections if section.vmsd is not None]
             if any(vmstate.resolve(state, "channels[1].latched_count")[1] & 1 for state in known):
                 raise KeyError("odd")
         return verdict
@@ -163,7 +163,9 @@ def test_the_decoder_stands_spoilt_streams(whole: bool) -> None:
     runs = (10_000 if whole else 1_000_000) if LONG else (40 if whole else 1000)
     summary = campaign.run(runs=runs, jobs=os.cpu_count() or 1 if LONG else 1)
     assert summary.runs >= runs * 0.99
-    assert {one.verdict.key: [str(mutation) for mutation in one.mutations] for one in summary.findings.values()} == {}
+    assert {
+        finding.verdict.key: [str(mutation) for mutation in finding.mutations] for finding in summary.findings.values()
+    } == {}
     assert summary.coverage.verdicts[ACCEPTED] and summary.coverage.verdicts[REFUSED]
 
 
@@ -232,24 +234,24 @@ def test_a_seed_that_is_refused_is_a_finding(cards: list[Subject]) -> None:
 
 
 def test_the_same_seed_is_the_same_campaign(timers: list[Subject]) -> None:
-    one, two = (Cases(Settings("decoder", 5), timers) for _ in range(2))
-    other = Cases(Settings("decoder", 6), timers)
-    assert [one.case(n)[1] for n in range(50)] == [two.case(n)[1] for n in range(50)]
-    assert [one.case(n)[1] for n in range(50)] != [other.case(n)[1] for n in range(50)]
+    first, second = (Cases(Settings("decoder", 5), timers) for _ in range(2))
+    another = Cases(Settings("decoder", 6), timers)
+    assert [first.case(n)[1] for n in range(50)] == [second.case(n)[1] for n in range(50)]
+    assert [first.case(n)[1] for n in range(50)] != [another.case(n)[1] for n in range(50)]
 
 
 def test_a_finding_is_minimised_kept_and_done_again(tmp_path: Path, timers: list[Subject]) -> None:
     store = Store(tmp_path / "out")
     campaign = Campaign(Settings("decoder", 2), timers, Broken, store=store)
     summary = campaign.run(runs=2048)
-    (found,) = summary.findings.values()
-    assert found.verdict.kind == CRASHED and "KeyError" in found.verdict.message
-    assert len(found.mutations) == 1 and found.times > 1
-    folder = tmp_path / "out" / "findings" / found.id
+    (finding,) = summary.findings.values()
+    assert finding.verdict.kind == CRASHED and "KeyError" in finding.verdict.message
+    assert len(finding.mutations) == 1 and finding.times > 1
+    folder = tmp_path / "out" / "findings" / finding.id
     assert {file.name for file in folder.iterdir()} == {"stream.mig", "diff.txt", "finding.json", "reproduce.txt"}
     words = (folder / "diff.txt").read_text()
     assert "KeyError" in words and "latched_count" in words
-    assert (folder / "stream.mig").read_bytes() == spoilt(found.subject, found.mutations)
+    assert (folder / "stream.mig").read_bytes() == spoilt(finding.subject, finding.mutations)
     assert (folder / "reproduce.txt").read_text() == f"vmstate fuzz decoder --replay {folder}\n"
     kept = json.loads((folder / "finding.json").read_text())
     assert kept["mutations"][0]["section"] == "i8254"
@@ -282,8 +284,8 @@ def test_a_campaign_goes_on_where_it_ended(tmp_path: Path, timers: list[Subject]
     whole = campaign("two").run(runs=1024)
     assert again.runs == whole.runs
     assert again.coverage.as_json() == whole.coverage.as_json()
-    assert {found.id: found.times for found in again.findings.values()} == {
-        found.id: found.times for found in whole.findings.values()
+    assert {finding.id: finding.times for finding in again.findings.values()} == {
+        finding.id: finding.times for finding in whole.findings.values()
     }
     assert campaign("one").run(runs=1024).runs == whole.runs, "nothing is done twice"
     with pytest.raises(vmstate.VMStateError, match="another campaign"):
@@ -320,10 +322,10 @@ def test_a_predicted_case_is_recorded_once(tmp_path: Path, timers: list[Subject]
 
 @pytest.mark.slow
 def test_several_jobs_find_what_one_finds(timers: list[Subject]) -> None:
-    one = Campaign(Settings("decoder", 2), timers, Broken).run(runs=1024)
+    alone = Campaign(Settings("decoder", 2), timers, Broken).run(runs=1024)
     two = Campaign(Settings("decoder", 2), timers, Broken).run(runs=1024, jobs=2)
-    assert two.coverage.as_json() == one.coverage.as_json()
-    assert set(two.findings) == set(one.findings)
+    assert two.coverage.as_json() == alone.coverage.as_json()
+    assert set(two.findings) == set(alone.findings)
 
 
 @pytest.fixture(params=["directory", "redis"])
@@ -354,19 +356,19 @@ def shared(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
 def test_examples_are_shared_between_campaigns(shared: str, timers: list[Subject]) -> None:
     place = shared
     first = Campaign(Settings("decoder", 2), timers, Broken, examples=Examples(place, "decoder")).run(runs=2048)
-    other = Campaign(Settings("decoder", 9), timers, Broken, examples=Examples(place, "decoder"))
-    other._replay_examples()
-    assert set(other.summary.findings) == set(first.findings) != set()
+    another = Campaign(Settings("decoder", 9), timers, Broken, examples=Examples(place, "decoder"))
+    another._replay_examples()
+    assert set(another.summary.findings) == set(first.findings) != set()
 
 
 @pytest.mark.slow
 def test_coverage_counts_fields_rules_and_mutators(timers: list[Subject]) -> None:
     campaign = Campaign(Settings("decoder", 2), timers, DecoderTarget)
     campaign.run(runs=4096)
-    said = campaign.as_json()
-    assert said["coverage"]["fields"]["touched"] > 0.8 * said["coverage"]["fields"]["of"]
-    assert len(said["coverage"]["mutators"]) > 20
-    assert Counter(said["verdicts"]).total() == said["runs"]
+    summary_values = campaign.as_json()
+    assert summary_values["coverage"]["fields"]["touched"] > 0.8 * summary_values["coverage"]["fields"]["of"]
+    assert len(summary_values["coverage"]["mutators"]) > 20
+    assert Counter(summary_values["verdicts"]).total() == summary_values["runs"]
 
 
 def test_bytes_steer_the_same_mutations(timers: list[Subject]) -> None:
@@ -375,7 +377,7 @@ def test_bytes_steer_the_same_mutations(timers: list[Subject]) -> None:
         once(RandomSource(seed).data(64))
     once(b"")
     assert BytesSource(b"").integer(3, 9) == 3
-    assert {one.__module__.partition(".")[0] for one in own_functions()} == {"vmstate"}
+    assert {function.__module__.partition(".")[0] for function in own_functions()} == {"vmstate"}
     broken = entry(timers, Broken())
     with pytest.raises(FindingError, match="KeyError"):
         for seed in range(2000):
@@ -393,12 +395,12 @@ def lines(capsys: pytest.CaptureFixture[str]) -> tuple[str, str]:
 def test_the_command_finds_nothing(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     words = ["fuzz", "decoder", "--seed", str(NET), "--devices", "i8254", "--runs", "256", "-o", str(tmp_path)]
     assert main([*words, "--format", "json"]) == 0
-    said = json.loads(lines(capsys)[0])
-    assert said["target"] == "decoder" and said["findings"] == [] and said["runs"] >= 250
-    assert json.loads((tmp_path / "summary.json").read_text())["runs"] == said["runs"]
+    document = json.loads(lines(capsys)[0])
+    assert document["target"] == "decoder" and document["findings"] == [] and document["runs"] >= 250
+    assert json.loads((tmp_path / "summary.json").read_text())["runs"] == document["runs"]
     assert "nothing found" in (tmp_path / "summary.txt").read_text()
     assert main(words) == 0
-    assert f"decoder: {said['runs']} runs" in lines(capsys)[0]
+    assert f"decoder: {document['runs']} runs" in lines(capsys)[0]
 
 
 def test_the_command_finds_something(
@@ -425,7 +427,7 @@ def test_a_time_ends_a_campaign() -> None:
 
 
 @pytest.mark.parametrize(
-    ("words", "said"),
+    ("words", "message"),
     [
         (["--seed", "no-such-file"], "no-such-file: "),
         (["--seed", "GARBAGE"], "not a migration stream"),
@@ -440,7 +442,7 @@ def test_a_time_ends_a_campaign() -> None:
     ids=lambda value: value[1] if isinstance(value, list) else "",
 )
 def test_bad_input_is_one_clear_line(
-    capsys: pytest.CaptureFixture[str], tmp_path: Path, words: list[str], said: str
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, words: list[str], message: str
 ) -> None:
     garbage, damaged = tmp_path / "garbage", tmp_path / "damaged"
     garbage.write_bytes(b"no stream at all")
@@ -452,7 +454,7 @@ def test_bad_input_is_one_clear_line(
         code = int(str(stopped.code))
     out, err = lines(capsys)
     assert code == 2 and out == ""
-    assert said in err and err.count("\n") == 1
+    assert message in err and err.count("\n") == 1
 
 
 @pytest.mark.slow
@@ -492,15 +494,15 @@ def test_ctrl_c_ends_it_and_leaves_no_process(tmp_path: Path) -> None:
 
 
 def child_ids(parent: int) -> list[int]:
-    found = []
+    ids = []
     for folder in Path("/proc").glob("[0-9]*"):
         try:
             fields = (folder / "stat").read_text().rpartition(")")[2].split()
         except OSError:
             continue
         if int(fields[1]) == parent:
-            found.append(int(folder.name))
-    return found
+            ids.append(int(folder.name))
+    return ids
 
 
 def test_a_worker_that_fails_is_said(timers: list[Subject]) -> None:

@@ -54,7 +54,9 @@ def target(seed: Seed, card: Subject) -> QemuTarget:
 
 
 def changed(card: Subject, path: str, value: int) -> bytes:
-    place = next(one for one in card.places if one.path == path and one.section and one.section.endswith("virtio-net"))
+    place = next(
+        place for place in card.places if place.path == path and place.section and place.section.endswith("virtio-net")
+    )
     edit = (place.offset, place.end, value.to_bytes(place.size, "big"))
     return spoilt(card, [Mutation("value.bound", place.section, path, (edit,), "")])
 
@@ -215,14 +217,14 @@ def test_the_seed_of_the_kept_findings_is_accepted(kept: tuple[Subject, Seed]) -
 @pytest.mark.parametrize("place", KEPT, ids=lambda place: place.parent.name)
 def test_a_kept_finding_is_what_7_2_does(kept: tuple[Subject, Seed], place: Path) -> None:
     subject, seed = kept
-    found = found_of(read_finding(place), subject)
+    finding = found_of(read_finding(place), subject)
     # A load takes a tenth of a second where it does not hang.
-    limit = 4.0 if found.verdict.kind == HUNG else 15.0
+    limit = 4.0 if finding.verdict.kind == HUNG else 15.0
     target = QemuTarget({subject.name: seed}, run_guest=1.0, limit=limit)
-    verdict = target.load(seed, spoilt(subject, found.mutations))
+    verdict = target.load(seed, spoilt(subject, finding.mutations))
     target.close()
-    assert verdict.kind == found.verdict.kind, verdict
-    when, _, what = found.verdict.place.partition(": ")
+    assert verdict.kind == finding.verdict.kind, verdict
+    when, _, what = finding.verdict.place.partition(": ")
     assert verdict.place.startswith(when)
     if "Assertion" in what:
         # Another build of 7.2 may have other folders and line numbers.
@@ -243,12 +245,12 @@ def test_the_same_is_foreseen_without_qemu() -> None:
     reference = load(card.data)
     destination = KnownDestination(reference)
     assert check(reference, destination) == []
-    said = check(changed(card, "virtio.queue_sel", 1024), destination)  # type: ignore[arg-type]
-    assert [(finding.rule, finding.path) for finding in said] == [("virtio-queue-sel", "virtio.queue_sel")]
+    findings = check(changed(card, "virtio.queue_sel", 1024), destination)  # type: ignore[arg-type]
+    assert [(finding.rule, finding.path) for finding in findings] == [("virtio-queue-sel", "virtio.queue_sel")]
     for name in ("section.name", "section.version", "footer.wrong", "subsection.renamed"):
         mutation = attempt(card, RandomSource(2), MUTATORS[name])
         assert mutation is not None
-        assert [found.severity for found in check(spoilt(card, [mutation]), destination)] == ["error"]
+        assert [finding.severity for finding in check(spoilt(card, [mutation]), destination)] == ["error"]
     for name in ("section.dropped", "section.twice", "subsection.dropped"):
         mutation = attempt(card, RandomSource(2), MUTATORS[name])
         assert mutation is not None
@@ -266,7 +268,7 @@ def test_a_seed_without_a_command_line(tmp_path: Path, capsys: pytest.CaptureFix
 
 
 @pytest.mark.parametrize(
-    ("command", "said"),
+    ("command", "message"),
     [
         (["no-such-qemu"], "there is no no-such-qemu"),
         (["false"], "QEMU did not start"),
@@ -274,10 +276,10 @@ def test_a_seed_without_a_command_line(tmp_path: Path, capsys: pytest.CaptureFix
     ],
     ids=["none", "false", "sleep"],
 )
-def test_a_target_that_never_starts(command: list[str], said: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_target_that_never_starts(command: list[str], message: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["fuzz", "qemu", "--runs", "1", "--", *command]) == 2
     out, err = capsys.readouterr()
-    assert said in err and err.count("\n") == 1 and out == ""
+    assert message in err and err.count("\n") == 1 and out == ""
 
 
 @pytest.mark.qemu

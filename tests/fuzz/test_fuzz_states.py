@@ -65,15 +65,15 @@ def test_states_with_residue_are_written_as_they_came(state: VirtIONet) -> None:
 
 @pytest.mark.slow
 def test_residue_is_there() -> None:
-    found = []
+    residue = []
 
     @PROFILE
     @given(vmstate.fuzz.states(VirtIONet, residue=True))
     def look(state: VirtIONet) -> None:
-        found.append(any(True for _ in residues(state)))
+        residue.append(any(True for _ in residues(state)))
 
     look()
-    assert any(found)
+    assert any(residue)
 
 
 def residues(state: Any) -> Any:
@@ -108,8 +108,8 @@ def test_counts_reach_their_bounds() -> None:
 
 
 def test_the_same_seed_gives_the_same_state() -> None:
-    one, two = (Grower(VirtIONet.vmsd, RandomSource(7)).grow() for _ in range(2))
-    assert VirtIONet.vmsd.encode(one) == VirtIONet.vmsd.encode(two)
+    first, second = (Grower(VirtIONet.vmsd, RandomSource(7)).grow() for _ in range(2))
+    assert VirtIONet.vmsd.encode(first) == VirtIONet.vmsd.encode(second)
 
 
 @pytest.mark.slow
@@ -130,7 +130,7 @@ def test_streams_of_any_device_agree_with_their_vmdesc(stream: vmstate.Stream) -
     data = stream.to_bytes()
     with vmstate.load(data) as again:
         assert again.to_bytes() == data
-        errors = [found for found in vmstate.verify(again, memoryview(data)) if found.severity == "error"]
+        errors = [finding for finding in vmstate.verify(again, memoryview(data)) if finding.severity == "error"]
         assert errors == []
 
 

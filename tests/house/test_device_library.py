@@ -72,8 +72,8 @@ def test_a_foreign_devices_does_not_disturb_pytest(folder: Path) -> None:
 
 def test_no_entry_of_sys_path_makes_a_bare_devices_importable() -> None:
     for entry in sys.path:
-        found = importlib.machinery.PathFinder.find_spec("devices", [entry])
-        assert found is None or Path(entry).resolve() == ROOT, f"{entry} makes a bare `devices` importable"
+        spec = importlib.machinery.PathFinder.find_spec("devices", [entry])
+        assert spec is None or Path(entry).resolve() == ROOT, f"{entry} makes a bare `devices` importable"
     assert "devices" not in sys.modules
 
 
@@ -89,13 +89,13 @@ def test_the_folder_itself_refuses_the_bare_name() -> None:
 @pytest.mark.slow
 def test_no_class_has_two_module_names() -> None:
     homes: dict[tuple[str, str, int], str] = {}
-    for found in pkgutil.walk_packages(vmstate.__path__, "vmstate."):
-        if found.name.endswith("__main__") or found.name == "vmstate.lab.receiver":
+    for module_info in pkgutil.walk_packages(vmstate.__path__, "vmstate."):
+        if module_info.name.endswith("__main__") or module_info.name == "vmstate.lab.receiver":
             continue
         try:
-            module = importlib.import_module(found.name)
+            module = importlib.import_module(module_info.name)
         except ImportError as error:
-            pytest.skip(f"{found.name}: install {error.name}")
+            pytest.skip(f"{module_info.name}: install {error.name}")
         for value in vars(module).values():
             if not inspect.isclass(value) or not value.__module__.startswith(("vmstate", "devices")):
                 continue

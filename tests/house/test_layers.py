@@ -84,25 +84,25 @@ def layer(name: str) -> str | None:
     return part if part in TOP_TO_BOTTOM else PUBLIC
 
 
-def is_above(target: str | None, own: str) -> bool:
+def is_above(target: str | None, importer: str) -> bool:
     if target is None:
         return False
     if target == PUBLIC:
-        return own != "cli"  # the commands use the public face, as anyone else's would
-    return TOP_TO_BOTTOM.index(target) < TOP_TO_BOTTOM.index(own)
+        return importer != "cli"  # the commands use the public face, as anyone else's would
+    return TOP_TO_BOTTOM.index(target) < TOP_TO_BOTTOM.index(importer)
 
 
 def violations(file: Path, source: str) -> list[str]:
-    own = layer(module_name(file))
-    assert own is not None
-    found = []
+    importer = layer(module_name(file))
+    assert importer is not None
+    wrong = []
     for line, name in imported(file, source):
-        where = f"{file.relative_to(ROOT)}:{line}: {own} imports {name}"
+        where = f"{file.relative_to(ROOT)}:{line}: {importer} imports {name}"
         if name.startswith("vmstate.devices"):
-            found.append(f"{where}: the device library is found by entry point, never imported")
-        if own != PUBLIC and is_above(layer(name), own) and (module_name(file), name) not in ASKED_FOR:
-            found.append(f"{where}: that layer is above")
-    return found
+            wrong.append(f"{where}: the device library is found by entry point, never imported")
+        if importer != PUBLIC and is_above(layer(name), importer) and (module_name(file), name) not in ASKED_FOR:
+            wrong.append(f"{where}: that layer is above")
+    return wrong
 
 
 FILES = sorted(file for file in PACKAGE.rglob("*.py") if file.relative_to(PACKAGE).parts[0] != "devices")
@@ -333,6 +333,6 @@ def test_info_imports_no_more_than_it_did() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
     modules = json.loads(done.stdout)
-    own = {name for name in modules if name.partition(".")[0] == "vmstate"}
-    assert modules.keys() - own <= NEEDED_FOR_INFO
-    assert sum(Path(modules[name]).stat().st_size for name in own) <= SOURCE_FOR_INFO
+    ours = {name for name in modules if name.partition(".")[0] == "vmstate"}
+    assert modules.keys() - ours <= NEEDED_FOR_INFO
+    assert sum(Path(modules[name]).stat().st_size for name in ours) <= SOURCE_FOR_INFO

@@ -206,7 +206,7 @@ def test_the_runner_sees_what_fails(tmp_path: Path) -> None:
     )
     environment = environment_in(tmp_path)
     told = [complaint(step, run(step.block, tmp_path, environment)) for step in steps_of(text)]
-    assert [one is not None for one in told] == [True, True, True]
+    assert [answer is not None for answer in told] == [True, True, True]
 
 
 def test_the_runner_leaves_out_what_is_marked() -> None:

@@ -114,8 +114,8 @@ def test_mistakes_are_seen(checker: Checker, tmp_path: Path) -> None:
     assert len(marked) > 15
     copy = tmp_path / WRONG.name
     copy.write_bytes(WRONG.read_bytes())
-    found = [(line, rule) for _, line, rule, _ in checker(copy, folder=tmp_path)]
-    assert sorted(set(found)) == sorted(marked)
+    mistakes = [(line, rule) for _, line, rule, _ in checker(copy, folder=tmp_path)]
+    assert sorted(set(mistakes)) == sorted(marked)
 
 
 def test_the_whole_face_is_used() -> None:

@@ -45,7 +45,11 @@ def same_machines() -> Iterator[tuple[str, str]]:
     """Recordings of one machine at the same moment, two by two."""
     groups = defaultdict(list)
     for entry in ENTRIES:
-        if entry.get("argv") and entry.get("moment", "early") == "early" and not any(entry.get(one) for one in BEYOND):
+        if (
+            entry.get("argv")
+            and entry.get("moment", "early") == "early"
+            and not any(entry.get(word) for word in BEYOND)
+        ):
             groups[machine_of(entry)].append(entry["file"])
     for files in groups.values():
         yield from combinations(files, 2)
@@ -54,17 +58,17 @@ def same_machines() -> Iterator[tuple[str, str]]:
 TWINS = sorted(same_machines())
 
 
-@pytest.mark.parametrize(("one", "other"), TWINS[::2], ids=str)
-def test_only_what_may_differ_differs(one: str, other: str) -> None:
+@pytest.mark.parametrize(("recorded", "again"), TWINS[::2], ids=str)
+def test_only_what_may_differ_differs(recorded: str, again: str) -> None:
     """Guests were booted each time: everything but the list and noise came out the same."""
-    found = differences(plain(one), plain(other), may_differ(LIST))
-    assert found.changes == []
-    assert not found.identical
+    differing = differences(plain(recorded), plain(again), may_differ(LIST))
+    assert differing.changes == []
+    assert not differing.identical
 
 
 def test_the_recorded_machines_are_there_twice() -> None:
     assert len(TWINS) >= 12
-    assert {PROVENANCE[one]["qemu_version"] for one, _ in TWINS} >= {"7.2", "11.1"}
+    assert {PROVENANCE[name]["qemu_version"] for name, _ in TWINS} >= {"7.2", "11.1"}
 
 
 def test_each_row_says_what_and_why() -> None:
@@ -81,10 +85,10 @@ def test_each_row_says_what_and_why() -> None:
 def test_without_a_row_it_shows(left_out: str) -> None:
     kept = [path for path in may_differ(LIST) if path != left_out]
     assert len(kept) < len(may_differ(LIST))
-    one, other = (f"pairs/qemu-7.2-{name}-early.mig.xz" for name in ("idle", "vlan-add"))
-    found = differences(plain(one), plain(other), kept)
+    first, second = (f"pairs/qemu-7.2-{name}-early.mig.xz" for name in ("idle", "vlan-add"))
+    differing = differences(plain(first), plain(second), kept)
     wanted = left_out.replace("*.", "").partition("[")[0].rpartition(".")[2]
-    assert found.changes and all(wanted in str(change.path) for change in found.changes)
+    assert differing.changes and all(wanted in str(change.path) for change in differing.changes)
 
 
 def test_the_manifest_is_the_recipes() -> None:
@@ -103,7 +107,7 @@ def test_the_manifest_is_the_recipes() -> None:
 def test_a_release_has_its_own_recipe() -> None:
     """5.2 has fewer devices: what it recorded under a name is not what 7.2 did."""
     argv = {
-        release: next(one.argv for one in recipes_of(ENTRIES, release)[0] if one.name == "q35-devices-cold")
+        release: next(recipe.argv for recipe in recipes_of(ENTRIES, release)[0] if recipe.name == "q35-devices-cold")
         for release in ("5.2", "7.2", "99.0")
     }
     assert argv["5.2"] == tuple(PROVENANCE["recorded/qemu-5.2-q35-devices-cold.mig.xz"]["argv"])
@@ -119,7 +123,7 @@ def finals(left: dict[str, str]) -> set[str]:
 @needs_qemu
 @pytest.mark.parametrize("root", RELEASES)
 def test_a_recipe_is_recorded_twice_alike(root: str | None, tmp_path: Path) -> None:
-    recipe = next(one for one in recipes_of(ENTRIES)[0] if one.name == CHEAP)
+    recipe = next(recipe for recipe in recipes_of(ENTRIES)[0] if recipe.name == CHEAP)
     first, again = (record(recipe, tmp_path / name, root=root)[0] for name in ("first", "again"))
     file = first["file"]
     assert file == again["file"] == f"recorded/qemu-{first['qemu_version']}-{CHEAP}.mig.xz"
@@ -135,11 +139,11 @@ def test_a_recipe_is_recorded_twice_alike(root: str | None, tmp_path: Path) -> N
 @needs_qemu
 @needs_guest
 def test_a_booted_guest_is_recorded_at_both_moments(tmp_path: Path) -> None:
-    recipe = next(one for one in recipes_of(ENTRIES)[0] if one.name == "vlan-add-early")
+    recipe = next(recipe for recipe in recipes_of(ENTRIES)[0] if recipe.name == "vlan-add-early")
     early, final = record(recipe, tmp_path, guest=GUEST)
     assert [entry["moment"] for entry in (early, final)] == ["early", "final"]
-    with load(tmp_path / early["file"]) as one, load(tmp_path / final["file"]) as other:
-        before, after = (set(stream["virtio-net"].state.net.vlan_ids) for stream in (one, other))
+    with load(tmp_path / early["file"]) as early_stream, load(tmp_path / final["file"]) as final_stream:
+        before, after = (set(stream["virtio-net"].state.net.vlan_ids) for stream in (early_stream, final_stream))
     assert after - before == {77}
     assert 77 in final["rx_filter"][0]["vlan-table"] and 77 not in early["rx_filter"][0]["vlan-table"]
 
@@ -181,7 +185,7 @@ def test_what_cannot_be_recorded_says_so(tmp_path: Path, capsys: pytest.CaptureF
             may_differ(bad)
     assert main([str(FIXTURES), "-o", str(tmp_path / "out"), "no-such"]) == 2
     capsys.readouterr()
-    recipe = next(one for one in recipes_of(ENTRIES)[0] if one.name == CHEAP)
+    recipe = next(recipe for recipe in recipes_of(ENTRIES)[0] if recipe.name == CHEAP)
     with pytest.raises(MachineError, match="the root has no such"):
         record(recipe, tmp_path / "out", root=tmp_path)
     with pytest.raises(MachineError, match="there is no no-such"):

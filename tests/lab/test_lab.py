@@ -211,14 +211,14 @@ def test_a_table_that_is_shorter_than_its_length(
 )
 def test_a_command_line_that_does_not_match(cold: Path, argv: list[str], words: str | None, capfd: Any) -> None:
     assert main(["load", str(cold), "--format", "json", "--", *argv]) == 2
-    said = capfd.readouterr()
-    assert said.err.count("\n") == 1 and (words or "QEMU did not start") in said.err
+    output = capfd.readouterr()
+    assert output.err.count("\n") == 1 and (words or "QEMU did not start") in output.err
     if words is None:
         return
-    told = json.loads(said.out)
+    told = json.loads(output.out)
     assert not told["accepted"] and words in told["places"][0]["message"]
     assert main(["load", str(cold), "--", *argv]) == 2
-    assert capfd.readouterr() == ("", said.err)
+    assert capfd.readouterr() == ("", output.err)
 
 
 def test_the_file_is_looked_at_first(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -287,7 +287,7 @@ def test_a_running_machine_is_captured_and_goes_on(transport: str, tmp_path: Pat
         assert load_into_qemu(path).status == "running"
         assert monitor.exists() and machine.ask("query-status")["status"] == "postmigrate"
         assert "x-ignore-shared" not in [
-            one["capability"] for one in machine.ask("query-migrate-capabilities") if one["state"]
+            setting["capability"] for setting in machine.ask("query-migrate-capabilities") if setting["state"]
         ]
     known = read_provenance(path)
     assert known is not None and known["argv"][1 : len(BARE)] == BARE[1:]
@@ -330,8 +330,8 @@ def test_both_ends_of_a_live_migration(root: str | None, tmp_path: Path) -> None
                 follow(source, 30)
         with vmstate.load(copy) as file:
             assert [section.name for section in file.sections] == [section.name for section in stream.sections]
-            for one, other in zip(stream.sections, file.sections, strict=True):
-                assert one.is_ram or one.state == other.state, one.name
+            for received, sent in zip(stream.sections, file.sections, strict=True):
+                assert received.is_ram or received.state == sent.state, received.name
             assert stream.ram.pages == file.ram.pages
         assert "ram" in names
         place = tmp_path / "incoming"
@@ -385,24 +385,24 @@ def test_ends_that_fail(cold: Path, tmp_path: Path) -> None:
             send(stream, f"unix:{tmp_path / 'nobody'}")
         uri = f"unix:{tmp_path / 'bad'}"
         # A destination of another machine type hangs up.
-        with Machine([PROGRAM, "-M", "microvm", "-accel", "tcg", "-m", "64", "-S", "-incoming", uri]) as other:
+        with Machine([PROGRAM, "-M", "microvm", "-accel", "tcg", "-m", "64", "-S", "-incoming", uri]) as second:
             with pytest.raises(MachineError, match="closed the connection"):
                 send(stream, uri)
-            assert other.wait_for_end(5) == 1
+            assert second.wait_for_end(5) == 1
     with Machine(COLD) as source, Sink(f"unix:{tmp_path / 't'}", limit=20) as sink:
         source.ask("migrate-set-parameters", {"max-bandwidth": 10_000})
         source.ask("migrate", {"uri": sink.uri})
         threading.Timer(0.3, lambda: os.kill(source.pid or 0, signal.SIGKILL)).start()
         with pytest.raises(vmstate.VMStateError):
             sink.receive(tmp_path / "none.mig")
-    assert [one.name for one in tmp_path.iterdir() if one.suffix == ".mig" or "tmp" in one.name] == []
+    assert [path.name for path in tmp_path.iterdir() if path.suffix == ".mig" or "tmp" in path.name] == []
 
 
 # Nothing is left behind.
 
 
 def files_in(folder: Path) -> list[str]:
-    return sorted(one.name for one in folder.iterdir())
+    return sorted(path.name for path in folder.iterdir())
 
 
 def started(words: list[str], folder: Path, limit: float = 20) -> tuple[subprocess.Popen[bytes], set[int], int]:
@@ -435,8 +435,8 @@ def test_the_tool_is_killed_while_it_captures(number: int, delay: float, tmp_pat
     tool, processes, _ = started(words, tmp_path)
     time.sleep(delay)
     tool.send_signal(number)
-    _, said = tool.communicate(timeout=20)
-    assert said in (b"", b"vmstate: interrupted\n", b"vmstate: ended by SIGTERM\n")
+    _, printed = tool.communicate(timeout=20)
+    assert printed in (b"", b"vmstate: interrupted\n", b"vmstate: ended by SIGTERM\n")
     assert tool.returncode in (0, -number, 128 + number)
     assert gone(processes | children_of(tool.pid))
     # Where it was done before the signal came, everything is there and whole.
@@ -497,18 +497,18 @@ def test_qemu_is_killed(delay: float, cold: Path, tmp_path: Path) -> None:
         tool, processes, qemu = started(words, tmp_path)
         time.sleep(delay)
         os.kill(qemu, signal.SIGKILL)
-        _, said = tool.communicate(timeout=30)
+        _, printed = tool.communicate(timeout=30)
         # A load is refused by a QEMU that dies of it.
-        assert tool.returncode in ((2,) if words[0] == "capture" else (1, 2)), said
-        assert b"Traceback" not in said and said.count(b"\n") <= 1
+        assert tool.returncode in ((2,) if words[0] == "capture" else (1, 2)), printed
+        assert b"Traceback" not in printed and printed.count(b"\n") <= 1
         assert gone(processes) and files_in(tmp_path) == []
 
 
 def test_a_destination_that_hangs(cold: Path, tmp_path: Path) -> None:
     tool, processes, qemu = started(["load", str(cold), "--limit", "1", "--", *COLD], tmp_path)
     os.kill(qemu, signal.SIGSTOP)
-    _, said = tool.communicate(timeout=30)
-    assert tool.returncode == 2 and said.count(b"\n") == 1 and (b" 1 s" in said)
+    _, printed = tool.communicate(timeout=30)
+    assert tool.returncode == 2 and printed.count(b"\n") == 1 and (b" 1 s" in printed)
     assert gone(processes)
 
 
@@ -532,7 +532,7 @@ def test_no_room(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("words", "said"),
+    ("words", "messages"),
     [
         (["capture", "-o", "x", "--", "qemu-system-nowhere"], "there is no qemu-system-nowhere here"),
         (["capture", "-o", "x", "--", PROGRAM, "-M", "nothing"], "unsupported machine type"),
@@ -552,12 +552,12 @@ def test_no_room(tmp_path: Path) -> None:
     ],
 )
 def test_bad_input_is_one_clear_line(
-    words: list[str], said: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+    words: list[str], messages: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.chdir(tmp_path)
     assert main(words) == 2
     err = capfd.readouterr().err
-    assert any(one in err for one in said.split("|")) and err.count("\n") == 1
+    assert any(word in err for word in messages.split("|")) and err.count("\n") == 1
     assert files_in(tmp_path) == []
 
 

@@ -32,7 +32,7 @@ def stream_of(case: Case) -> bytes:
     return cases.changed(cases.stream_of(case.source), case.changes)
 
 
-@pytest.mark.parametrize(("name", "path", "text", "byte"), TOLD, ids=[one[0] for one in TOLD])
+@pytest.mark.parametrize(("name", "path", "text", "byte"), TOLD, ids=[case[0] for case in TOLD])
 def test_what_qemu_names_is_found(name: str, path: str | None, text: str, byte: int | None) -> None:
     data = stream_of(BY_NAME[name])
     with load(data) as stream:
@@ -60,6 +60,8 @@ def test_a_machine_type_is_told_of_a_stream_that_cannot_be_read() -> None:
 
 
 def test_the_first_of_qemus_words_is_not_lost() -> None:
-    said = words_of("qemu: warning: nic has no peer\n" + SAID["q35-7.2-7.2 -> vectors5"]["stderr"])
-    assert said.startswith("get_pci_config_device: Bad config data: i=0x9a") and "load of migration failed" in said
+    message = words_of("qemu: warning: nic has no peer\n" + SAID["q35-7.2-7.2 -> vectors5"]["stderr"])
+    assert (
+        message.startswith("get_pci_config_device: Bad config data: i=0x9a") and "load of migration failed" in message
+    )
     assert len(words_of("x" * 9 + "\n" + "y" * 5000)) < 1100

@@ -66,17 +66,17 @@ def check(result: ActionResult) -> None:
     # Both directions of the first pair moved on, each from where it was.
     assert {0, 1} <= set(loaded.moved)
     (device,) = result.devices
-    plan, other = device.plans
-    assert (plan.policy, other.policy) == ("per-item", "rfc-v2")
+    plan, second = device.plans
+    assert (plan.policy, second.policy) == ("per-item", "rfc-v2")
     if device.evidence.reset == "none-seen":
         assert plan.mode == "minimal"
         assert result.record_bytes < 1000
     else:
         assert plan.mode == "full"
         assert result.record_bytes > result.section_bytes
-    for one in others:
+    for tried in others:
         # What the rule of RFC v2 loses, and nothing else, is what can go wrong.
-        assert one.lives or one.lost
+        assert tried.lives or tried.lost
     document = json.loads(json.dumps(result.as_dict()))
     assert document["loads"][0]["lives"] is True
     assert document["devices"][0]["policies"]["per-item"]["mode"] == plan.mode
@@ -108,7 +108,7 @@ def test_an_action_that_cannot_be_done_is_left_out(laboratory: Laboratory) -> No
 
 
 @pytest.mark.parametrize(
-    ("words", "said"),
+    ("words", "message"),
     [
         (["--guest", "no-such-folder"], "a study needs a guest"),
         (["--action", "no-such-action"], "no such action"),
@@ -116,11 +116,11 @@ def test_an_action_that_cannot_be_done_is_left_out(laboratory: Laboratory) -> No
         (["--", "no-such-qemu"], "no-such-qemu"),
     ],
 )
-def test_bad_input_of_the_study(words: list[str], said: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_bad_input_of_the_study(words: list[str], message: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["early", "study", *words]) == 2
     caught = capsys.readouterr()
     assert caught.err.count("\n") == 1
-    assert said in caught.err
+    assert message in caught.err
 
 
 def test_the_actions_are_told(capsys: pytest.CaptureFixture[str]) -> None:
@@ -144,9 +144,9 @@ def test_two_modes_side_by_side(capsys: pytest.CaptureFixture[str]) -> None:
     words = ["bench", "migrate", "--runs", "2", "--warm-up", "0", "--queue-pairs", str(pairs), "--format", "json"]
     modes = ["--mode", "a=", "--mode", "b=device:rx_queue_size=512"]
     assert main([*words, *modes, "--guest", str(Path(guest().kernel).parent)]) == 0
-    found = json.loads(capsys.readouterr().out)
-    assert list(found["modes"]) == ["a", "b"]
-    for mode in found["modes"].values():
+    document = json.loads(capsys.readouterr().out)
+    assert list(document["modes"]) == ["a", "b"]
+    for mode in document["modes"].values():
         assert len(mode["runs"]) == 2
         for run in mode["runs"]:
             # The guest is silent while it stands still, and some more.
@@ -155,11 +155,11 @@ def test_two_modes_side_by_side(capsys: pytest.CaptureFixture[str]) -> None:
             assert 5 < run["probe_interval_ms"] < 200
         assert mode["downtime_ms"]["p95"] == max(run["downtime_ms"] for run in mode["runs"])
         if mode["devices"]:
-            net = next(one for one in mode["devices"] if one["idstr"].endswith("/virtio-net"))
+            net = next(device for device in mode["devices"] if device["idstr"].endswith("/virtio-net"))
             assert net["bytes"] > 45056
             assert net["save_us"]["median"] > 0 and net["load_us"]["median"] > 0
-    assert set(found["changes_percent"]) <= {"downtime_ms", "gap_ms"}
-    assert "rx_queue_size=512" in " ".join(found["modes"]["b"]["argv"])
+    assert set(document["changes_percent"]) <= {"downtime_ms", "gap_ms"}
+    assert "rx_queue_size=512" in " ".join(document["modes"]["b"]["argv"])
     assert gone(children_of(os.getpid()))
 
 
@@ -208,7 +208,7 @@ def test_what_is_no_mode(text: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("words", "said"),
+    ("words", "message"),
     [
         (["--guest", "no-such-folder"], "there is no guest"),
         (["--runs", "0"], "not a number of runs"),
@@ -219,14 +219,14 @@ def test_what_is_no_mode(text: str) -> None:
     ],
 )
 def test_bad_input_of_the_bench(
-    words: list[str], said: str, capsys: pytest.CaptureFixture[str], tmp_path: Path
+    words: list[str], message: str, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
     for name in ("vmlinuz", "initrd.gz"):
         (tmp_path / name).touch()
     assert main(["bench", "migrate", "--guest", str(tmp_path), *words]) == 2
     caught = capsys.readouterr()
     assert caught.err.count("\n") == 1
-    assert said in caught.err
+    assert message in caught.err
 
 
 # ---------------------------------------------------------------------------------------------------------------------
@@ -237,14 +237,14 @@ def test_recorded_times_are_joined_with_the_bytes_of_the_stream() -> None:
     """Every device that was loaded, by a recorded trace, is in the stream that was loaded then."""
     trace = FIXTURES / "trace"
     times = [
-        one
+        time
         for direction in ("save", "load")
-        for one in device_times((trace / f"qemu-11.1-mq4-tap.{direction}.trace").read_text())
+        for time in device_times((trace / f"qemu-11.1-mq4-tap.{direction}.trace").read_text())
     ]
     assert DeviceTime("save", "non-iterable", "0000:00:01.0/virtio-net", 0, 389) in times
-    assert {one.direction for one in times} == {"save", "load"}
+    assert {device_time.direction for device_time in times} == {"save", "load"}
     with vmstate.load(trace / "qemu-11.1-mq4-tap.mig.xz") as stream:
-        sizes = {(one.name, one.instance_id): one.size for one in stream.sections if not one.is_ram}
+        sizes = {(section.name, section.instance_id): section.size for section in stream.sections if not section.is_ram}
     run = Run(10.0, 20.0, 100.0, 10.0, tuple(times))
     rows = Measured(Mode("a"), (), "11.1.3", (run,), sizes).devices()
     # QEMU times what it then does not send, too.
@@ -272,16 +272,16 @@ def test_median_and_p95() -> None:
 
 
 def made(name: str, downtimes: list[float]) -> Measured:
-    return Measured(Mode(name), (), "7.2.0", tuple(Run(one, 4 * one, 100, 10) for one in downtimes), {})
+    return Measured(Mode(name), (), "7.2.0", tuple(Run(downtime, 4 * downtime, 100, 10) for downtime in downtimes), {})
 
 
 def test_changes_are_those_of_the_rfc_s_table() -> None:
-    one, two = made("baseline", [69.0]), made("early", [60.5])
-    assert changes([one, two]) == {
+    first, second = made("baseline", [69.0]), made("early", [60.5])
+    assert changes([first, second]) == {
         "downtime_ms": {"median": -12.3, "p95": -12.3},
         "gap_ms": {"median": -12.3, "p95": -12.3},
     }
-    assert changes([made("a", [0.0]), two])["downtime_ms"] == {}
+    assert changes([made("a", [0.0]), second])["downtime_ms"] == {}
 
 
 def test_a_plot(tmp_path: Path) -> None:
@@ -292,7 +292,7 @@ def test_a_plot(tmp_path: Path) -> None:
         assert path.read_bytes().startswith(begin)
     with pytest.raises(VMStateError, match="no plot of that form"):
         plot([made("a", [1.0])], tmp_path / "plot.odt")
-    assert sorted(one.name for one in tmp_path.iterdir()) == ["plot.png", "plot.svg"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["plot.png", "plot.svg"]
 
 
 def test_a_plot_without_matplotlib(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

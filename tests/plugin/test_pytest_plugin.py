@@ -38,7 +38,7 @@ def announce(project: Path, folder: Path) -> None:
     info.mkdir(parents=True)
     (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {known['name']}\nVersion: {known['version']}\n")
     groups = [
-        "\n".join([f"[{group}]", *(f"{one} = {place}" for one, place in entries.items())])
+        "\n".join([f"[{group}]", *(f"{name} = {place}" for name, place in entries.items())])
         for group, entries in known["entry-points"].items()
     ]
     (info / "entry_points.txt").write_text("\n\n".join(groups) + "\n")
@@ -160,26 +160,26 @@ def test_streams_are_found_by_name_or_path(tmp_path: Path, monkeypatch: pytest.M
     for place in (streams / "deep" / "one" / "d.mig", streams / "other" / "d.mig", streams / "other" / "e.bin"):
         place.write_bytes(b"")
 
-    def found(name: str) -> Path | str:
+    def golden(name: str) -> Path | str:
         return find_stream(name, beside, [streams])
 
-    assert found("a") == found("a.mig") == beside / "a.mig"
-    assert found("data/b") == found("data/b.mig") == beside / "data" / "b.mig.xz"
-    assert found("../streams/a") == beside / ".." / "streams" / "a.mig"
-    assert found("c") == streams / "c.mig.gz"
-    assert found("e.bin") == streams / "other" / "e.bin"
-    assert found("one/d") == found("deep/one/d") == streams / "deep" / "one" / "d.mig"
-    assert found(str(streams / "a")) == streams / "a.mig"
+    assert golden("a") == golden("a.mig") == beside / "a.mig"
+    assert golden("data/b") == golden("data/b.mig") == beside / "data" / "b.mig.xz"
+    assert golden("../streams/a") == beside / ".." / "streams" / "a.mig"
+    assert golden("c") == streams / "c.mig.gz"
+    assert golden("e.bin") == streams / "other" / "e.bin"
+    assert golden("one/d") == golden("deep/one/d") == streams / "deep" / "one" / "d.mig"
+    assert golden(str(streams / "a")) == streams / "a.mig"
     # Those of the repository are beside the package there, and nowhere where that is installed.
     monkeypatch.setattr("vmstate.pytest_plugin._own_fixtures", lambda: [FIXTURES])
-    assert found("qemu-7.2-none") == FIXTURES / NONE
+    assert golden("qemu-7.2-none") == FIXTURES / NONE
     monkeypatch.setattr("vmstate.pytest_plugin._own_fixtures", list)
-    assert found("qemu-7.2-none") == found("recorded/qemu-7.2-none.mig.xz"[:-3]) == "recorded/qemu-7.2-none.mig"
+    assert golden("qemu-7.2-none") == golden("recorded/qemu-7.2-none.mig.xz"[:-3]) == "recorded/qemu-7.2-none.mig"
     with pytest.raises(StreamError, match=r"more than one golden stream"):
-        found("d")
+        golden("d")
     for name in ("f", "b", "", ".", "..", "/", str(tmp_path / "x"), "a\0"):
         with pytest.raises(StreamError, match="no golden stream"):
-            found(name)
+            golden(name)
     with pytest.raises(StreamError, match=r"nowhere: the setting vmstate_streams names a folder"):
         find_stream("f", beside, [tmp_path / "nowhere"])
 

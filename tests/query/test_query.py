@@ -59,8 +59,8 @@ def symbols(value: Any) -> Any:
     if isinstance(value, str):
         return value.partition(":")[0]
     if isinstance(value, list):
-        return [symbols(one) for one in value]
-    return {key: symbols(one) for key, one in value.items()} if isinstance(value, dict) else value
+        return [symbols(item) for item in value]
+    return {key: symbols(inner) for key, inner in value.items()} if isinstance(value, dict) else value
 
 
 def answered(key: str) -> Iterator[tuple[str, Any]]:
@@ -76,7 +76,9 @@ VIRTIO = dict(answered("virtio"))
 @pytest.mark.parametrize("file", [file for file in RX_FILTERS if RX_FILTERS[file]])
 def test_rx_filter_is_what_qemu_said(file: str) -> None:
     ours = opened(file).query("query-rx-filter")
-    theirs = [{key: value for key, value in one.items() if key not in UNKNOWN_RX_FILTER} for one in RX_FILTERS[file]]
+    theirs = [
+        {key: value for key, value in answer.items() if key not in UNKNOWN_RX_FILTER} for answer in RX_FILTERS[file]
+    ]
     assert ours == theirs
 
 
@@ -102,9 +104,9 @@ def device(stream: vmstate.Stream, path: str, queues: int) -> Any:
 def test_virtio_is_what_qemu_said(file: str) -> None:
     stream = opened(file)
     theirs: dict[str, list[Any]] = defaultdict(list)
-    for one in VIRTIO[file]:
-        if one["status"]["name"] not in STATELESS:
-            theirs[one["status"]["name"]].append(one)
+    for answer in VIRTIO[file]:
+        if answer["status"]["name"] not in STATELESS:
+            theirs[answer["status"]["name"]].append(answer)
     ours: dict[str, list[str]] = defaultdict(list)
     for info in stream.query("x-query-virtio"):
         ours[info["name"]].append(info["path"])
@@ -112,9 +114,9 @@ def test_virtio_is_what_qemu_said(file: str) -> None:
     for name, paths in ours.items():
         for path in paths:
             # Nothing tells which of two devices of a kind is which.
-            said = [(one, device(stream, path, len(one["queues"]))) for one in theirs[name]]
-            same = [one for one, ours_of_it in said if ours_of_it == known(one, ours_of_it)]
-            assert same, (path, said)
+            pairs = [(answered, device(stream, path, len(answered["queues"]))) for answered in theirs[name]]
+            same = [answered for answered, ours_of_it in pairs if ours_of_it == known(answered, ours_of_it)]
+            assert same, (path, pairs)
             theirs[name].remove(same[0])
 
 
@@ -126,9 +128,9 @@ def known(theirs: dict[str, Any], ours: Any) -> Any:
 def test_there_are_answers_of_every_kind() -> None:
     """So that the comparisons above compare something."""
     assert sum(map(len, RX_FILTERS.values())) > 50
-    names = {one["status"]["name"] for answers in VIRTIO.values() for one in answers}
+    names = {answer["status"]["name"] for answers in VIRTIO.values() for answer in answers}
     assert len(names) > 10 and names >= STATELESS
-    assert {one["status"]["device-endian"] for answers in VIRTIO.values() for one in answers} == {"little", "big"}
+    assert {answer["status"]["device-endian"] for answers in VIRTIO.values() for answer in answers} == {"little", "big"}
     for stream, path in ((opened(PACKED), None), (opened(RINGS), "virtio-blk")):
         asked = {"queue": 0, **({"path": path} if path else {})}
         assert stream.query("x-query-virtio-queue-status", asked).keys() >= IN_MEMORY
@@ -138,7 +140,7 @@ def test_an_index_in_guest_memory_is_traced_to_its_bytes() -> None:
     stream = opened(RINGS)
     answer = vmstate.ask(stream, "x-query-virtio-queue-status", {"queue": 0, "path": "virtio-blk"})
     assert answer.value["used-idx"] == 5 and answer.value["inuse"] == 0
-    (source,) = [one for one in answer.sources["used-idx"] if one.section == "ram"]
+    (source,) = [origin for origin in answer.sources["used-idx"] if origin.section == "ram"]
     assert source.path == hex(answer.value["vring-used"] + 2) and source.size == 2 and source.offset is not None
     data = stream.to_bytes()
     assert int.from_bytes(data[source.offset : source.offset + 2], "little") == 5
@@ -189,29 +191,29 @@ def test_without_a_run_state_there_is_no_status() -> None:
 
 
 def devices_of(buses: list[dict[str, Any]]) -> Iterator[dict[str, Any]]:
-    for one in buses:
-        for found in one["devices"]:
-            yield found
-            if "devices" in found.get("pci_bridge", {}):
-                yield from devices_of([found["pci_bridge"]])
+    for bus in buses:
+        for device in bus["devices"]:
+            yield device
+            if "devices" in device.get("pci_bridge", {}):
+                yield from devices_of([device["pci_bridge"]])
 
 
 def test_pci_shows_the_bus_as_the_guest_numbered_it() -> None:
     buses = opened(ROOT_PORTS).query("query-pci")
     assert [bus["bus"] for bus in buses] == [0]
-    cards = [found for found in devices_of(buses) if found["id"]["device"] == 0x1041]
+    cards = [bus for bus in devices_of(buses) if bus["id"]["device"] == 0x1041]
     assert [(card["bus"], card["slot"], card["function"]) for card in cards] == [(1, 0, 0)]
     assert cards[0]["class_info"] == {"class": 0x200} and cards[0]["id"]["vendor"] == 0x1AF4
-    port = next(found for found in buses[0]["devices"] if found.get("pci_bridge", {}).get("devices") == cards)
+    port = next(bus for bus in buses[0]["devices"] if bus.get("pci_bridge", {}).get("devices") == cards)
     window = port["pci_bridge"]["bus"]["memory_range"]
-    region = next(one for one in cards[0]["regions"] if one["bar"] == 1)
+    region = next(region for region in cards[0]["regions"] if region["bar"] == 1)
     assert region["type"] == "memory" and window["base"] <= region["address"] <= window["limit"]
     assert "size" not in region
 
 
 def test_pci_of_the_same_machine_is_the_same_described_by_vmdesc_or_library() -> None:
     stream = opened("qemu-11.1-q35-virtio-net.mig.xz")
-    places = [(found["slot"], found["function"]) for found in devices_of(stream.query("query-pci"))]
+    places = [(device["slot"], device["function"]) for device in devices_of(stream.query("query-pci"))]
     assert (0, 0) in places and (31, 2) in places
     assert {section.described_by for section in stream.sections if section.name.startswith("0000:")} == {
         "library",
@@ -230,9 +232,9 @@ def test_every_source_is_where_it_says(file: str, command: str) -> None:
     leaves = set(leaf_paths(answer.value))
     assert all(any(leaf == key or leaf.startswith((f"{key}.", f"{key}[")) for key in sources) for leaf in leaves)
     holders = {(section.name, section.instance_id): section for section in stream.sections}
-    for found in sources.values():
-        assert found
-        for source in found:
+    for origins in sources.values():
+        assert origins
+        for source in origins:
             if source.offset is None or source.section in ("configuration", "vmdesc"):
                 continue
             section = holders[source.section, source.instance_id]
@@ -301,7 +303,7 @@ def test_a_changed_state_answers_as_changed() -> None:
 def holder_of(state: Any, name: str) -> Any:
     """The struct inside a state that has a field with this wire name."""
     inner = (holder_of(value, name) for value in state.values() if isinstance(value, dict))
-    return state if name in state else next((found for found in inner if found is not None), None)
+    return state if name in state else next((inside for inside in inner if inside is not None), None)
 
 
 def test_registers_of_a_bridge_mean_what_the_specification_says() -> None:
@@ -315,7 +317,7 @@ def test_registers_of_a_bridge_mean_what_the_specification_says() -> None:
     config[0x24:0x34] = b"\x01\x80\x11\x80" + b"\x02\0\0\0" + b"\x02\0\0\0" + b"\x01\0\x01\0"
     config[0x38:0x3C] = b"\x01\0\xf0\xfe"
     holder["config[1]"] = bytes(config)
-    port = next(one for one in stream.query("query-pci")[0]["devices"] if one["slot"] == 1)
+    port = next(device for device in stream.query("query-pci")[0]["devices"] if device["slot"] == 1)
     assert port["regions"] == [
         {"bar": 0, "type": "memory", "prefetch": True, "mem_type_64": True, "address": 0x1_C000_0000},
         {"bar": 6, "type": "memory", "prefetch": False, "mem_type_64": False, "address": 0xFEF0_0000},
@@ -337,7 +339,7 @@ def test_a_device_that_sleeps_or_is_off_is_mapped_nowhere_or_who_knows() -> None
             config[0x34], config[0xF0:0xF4] = 0xF0, bytes([1, config[0x34], 0, 0])
         config[0xF4] = power
         place.conventional_config = bytes(config)
-        card = next(one for one in stream.query("query-pci")[0]["devices"] if one["slot"] == 1)
+        card = next(device for device in stream.query("query-pci")[0]["devices"] if device["slot"] == 1)
         return [region.get("address") for region in card["regions"]]
 
     awake = regions(7, 0)
@@ -403,11 +405,11 @@ NAMES_OF = {
 def test_a_release_has_the_names_and_only_the_names_that_it_used(file: str) -> None:
     """What was offered is in no stream, but shows more of QEMU's tables than what was accepted."""
     release = Release.read(PROVENANCE[file]["qemu_version"])
-    for one in VIRTIO[file]:
-        features_of_kind = NAMES_OF.get(one["status"]["name"], ())
+    for answer in VIRTIO[file]:
+        features_of_kind = NAMES_OF.get(answer["status"]["name"], ())
         named = [feature for feature in (*TRANSPORT, *features_of_kind) if feature.since is not None]
         known = {feature for feature in named if feature.since <= release}
-        for features in (one["status"]["host-features"], one["status"]["guest-features"]):
+        for features in (answer["status"]["host-features"], answer["status"]["guest-features"]):
             used = symbols(features["transports"] + features["dev-features"])
             assert set(used) <= {name.symbol for name in known}
             assert not any(features.get("unknown-dev-features", 0) >> name.bit & 1 for name in known)
@@ -479,11 +481,11 @@ REFUSED: dict[str, tuple[str, list[str], str]] = {
 
 @pytest.mark.parametrize("case", REFUSED)
 def test_what_cannot_be_answered_is_said_in_one_line(case: str, capsys: pytest.CaptureFixture[str]) -> None:
-    file, words, said = REFUSED[case]
+    file, words, message = REFUSED[case]
     assert main(["query", str(FIXTURES / file), *words]) == 2
     out, err = capsys.readouterr()
     assert out == "" and err.startswith("vmstate: ") and err.count("\n") == 1
-    assert re.search(said, err), err
+    assert re.search(message, err), err
 
 
 def test_a_deep_argument_is_no_traceback() -> None:
@@ -501,9 +503,9 @@ def test_json_is_what_qmp_returns(capsys: pytest.CaptureFixture[str]) -> None:
 
 def test_json_explained(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["query", str(FIXTURES / FILTERS), "x-query-virtio-status", "--explain", "--format", "json"]) == 0
-    said = json.loads(capsys.readouterr().out)
-    assert said["return"] == opened(FILTERS).query("x-query-virtio-status")
-    assert said["explain"]["isr"] == [
+    document = json.loads(capsys.readouterr().out)
+    assert document["return"] == opened(FILTERS).query("x-query-virtio-status")
+    assert document["explain"]["isr"] == [
         {
             "section": "0000:00:01.0/virtio-net",
             "instance_id": 0,

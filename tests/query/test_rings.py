@@ -36,10 +36,10 @@ def all_queues() -> Iterator[tuple[Any, Queue]]:
 
 
 def test_queues_are_what_qemu_makes_of_them() -> None:
-    found = {queue.desc: queue for _, queue in all_queues()}
+    queues = {queue.desc: queue for _, queue in all_queues()}
     told = {queue["vring-desc"]: queue for device in PROVENANCE[RINGS]["virtio"] for queue in device["queues"]}
-    assert found.keys() == told.keys() and len(found) == 7
-    for desc, queue in found.items():
+    assert queues.keys() == told.keys() and len(queues) == 7
+    for desc, queue in queues.items():
         assert {key: getattr(queue, name) for key, name in AS_QEMU.items()} == {key: told[desc][key] for key in AS_QEMU}
         assert queue.problem is None
     # Split and packed rings of modern devices, and those of a legacy one.
@@ -54,10 +54,10 @@ class Changed:
         self.memory, self.address, self.word = memory, address, word
 
     def read_all(self, spans: Any) -> list[bytes]:
-        found: list[bytes] = self.memory.read_all(spans)
+        pieces: list[bytes] = self.memory.read_all(spans)
         return [
             self.word.to_bytes(2, "little") if address == self.address else data
-            for (address, _), data in zip(spans, found, strict=True)
+            for (address, _), data in zip(spans, pieces, strict=True)
         ]
 
 
@@ -81,7 +81,7 @@ def test_rings_that_do_not_fit_the_indices(
     queue, *others = queues(state, Changed(memory, getattr(right, ring) + 2, word))
     assert queue.problem == problem and message in (queue.message or "")
     assert (queue.used_idx, queue.shadow_avail_idx, queue.inuse) == indices
-    assert all(other.problem is None for other in others)
+    assert all(queue.problem is None for queue in others)
 
 
 def test_memory_that_is_not_there() -> None:
@@ -91,19 +91,21 @@ def test_memory_that_is_not_there() -> None:
     with pytest.raises(StreamError, match="the stream does not hold page 0x0 of pc"):
         stream.memory().read(0, 1)
     with pytest.raises(StreamError, match="the stream does not hold page"):
-        other = opened("qemu-7.2-q35-virtio-net.mig.xz")
-        queues(other[CARD].state, other.memory())
+        whole = opened("qemu-7.2-q35-virtio-net.mig.xz")
+        queues(whole[CARD].state, whole.memory())
 
 
 def test_memory_that_a_stream_leaves_out_comes_from_a_file(tmp_path: Any) -> None:
     stream = opened("qemu-7.2-q35-virtio-net.mig.xz")
-    (there,) = [one for one in stream.memory().ranges if one.size > 1 << 24]
+    (memory_range,) = [memory_range for memory_range in stream.memory().ranges if memory_range.size > 1 << 24]
     path = tmp_path / "memory"
     path.write_bytes(bytes(0x1FFE) + b"1234")
-    memory = stream.memory(files={there.block: path}, ranges=[there])
-    assert memory.read(there.address + 0x1FFC, 8) == b"\0\0001234\0\0"
+    memory = stream.memory(files={memory_range.block: path}, ranges=[memory_range])
+    assert memory.read(memory_range.address + 0x1FFC, 8) == b"\0\0001234\0\0"
     with pytest.raises(StreamError, match="cannot be read"):
-        stream.memory(files={there.block: tmp_path / "none"}, ranges=[there]).read(there.address, 1)
+        stream.memory(files={memory_range.block: tmp_path / "none"}, ranges=[memory_range]).read(
+            memory_range.address, 1
+        )
 
 
 @pytest.mark.parametrize("release", ["7.2-pc-compress", "7.2-pc-xbzrle", "11.1-pc-xbzrle", "7.2-pc-postcopy"])
@@ -171,4 +173,6 @@ GIB = 1 << 30
     ],
 )
 def test_where_a_machine_has_its_memory(machine: str, blocks: list[RamBlock], expected: list[tuple[int, ...]]) -> None:
-    assert [(one.address, one.size, one.offset) for one in ranges_of(machine, blocks)] == expected
+    assert [
+        (memory_range.address, memory_range.size, memory_range.offset) for memory_range in ranges_of(machine, blocks)
+    ] == expected

@@ -72,7 +72,7 @@ BROKEN = {
 def test_a_broken_rule_is_found_and_refused(net: VirtIONet, breaks: Callable[[Any], None]) -> None:
     breaks(net)
     rule, path = BROKEN[breaks]
-    assert [(found.rule, found.path) for found in vmstate.check(net)] == [(rule, path)]
+    assert [(finding.rule, finding.path) for finding in vmstate.check(net)] == [(rule, path)]
     with pytest.raises(vmstate.EncodeError, match=rule):
         VirtIONet.vmsd.encode(net)
     assert VirtIONet.vmsd.decode(VirtIONet.vmsd.encode(net, force=True), facts=facts_of(net)) == net
@@ -83,12 +83,12 @@ def test_a_table_and_queue_pairs_that_are_too_many() -> None:
     assert state.net.rss is not None and state.net.max_queue_pairs is not None
     state.net.curr_queue_pairs = state.net.max_queue_pairs + 1
     state.net.tx_waiting.vqs_1 = [TxWaiting() for _ in range(state.net.max_queue_pairs)]
-    assert [(found.rule, found.path) for found in vmstate.check(state)] == [
+    assert [(finding.rule, finding.path) for finding in vmstate.check(state)] == [
         ("virtio-net-queue-pairs", "virtio.net.curr_queue_pairs")
     ]
     state.net.rss.indirections_table.append(1)
-    found = {finding.rule: finding.path for finding in vmstate.check(state)}
-    assert found["virtio-net-rss-table"] == "virtio.net.rss.indirections_table"
+    findings = {finding.rule: finding.path for finding in vmstate.check(state)}
+    assert findings["virtio-net-rss-table"] == "virtio.net.rss.indirections_table"
     with pytest.raises(vmstate.EncodeError, match="virtio-net-queue-pairs"):
         VirtIONet.vmsd.encode(state)
 
@@ -96,14 +96,14 @@ def test_a_table_and_queue_pairs_that_are_too_many() -> None:
 def test_what_qemu_mends_is_a_note_and_is_written(net: VirtIONet) -> None:
     net.net.in_use = 65
     net.net.macs = None
-    assert [(found.rule, found.severity) for found in vmstate.check(net)] == [("virtio-net-mac-table", "note")]
+    assert [(finding.rule, finding.severity) for finding in vmstate.check(net)] == [("virtio-net-mac-table", "note")]
     VirtIONet.vmsd.encode(net)
 
 
 def test_a_value_that_cannot_be_written_is_found(net: VirtIONet) -> None:
     net.net.promisc = 256
-    (found,) = vmstate.check(net)
-    assert (found.rule, found.path) == ("encode", "virtio.net.promisc")
+    (finding,) = vmstate.check(net)
+    assert (finding.rule, finding.path) == ("encode", "virtio.net.promisc")
 
 
 def test_a_stream_that_qemu_would_refuse_is_written_back_and_reported(
@@ -207,18 +207,18 @@ def test_the_rule_that_is_broken_is_why_a_device_stays_closed(path: str, data: b
     # A rule is known to be broken whatever the layout is.
     rules = re.findall(r": (virtio-[a-z-]+): ", section.problem)
     for closed in (section, alone):
-        found = vmstate.check(closed)
-        assert [(one.rule, one.severity, one.section) for one in found] == [
+        findings = vmstate.check(closed)
+        assert [(finding.rule, finding.severity, finding.section) for finding in findings] == [
             (rule, "error", section.name) for rule in rules
         ]
-        assert all(f"at offset {one.offset:#x}" in section.problem for one in found)
+        assert all(f"at offset {finding.offset:#x}" in section.problem for finding in findings)
 
 
 def test_a_device_under_another_s_name() -> None:
     raw = loaded("qemu-7.2-q35-virtio-zoo").to_bytes().replace(b"/virtio-rng", b"/virtio-blk", 1)
-    found = {section.name: section for section in vmstate.load(raw).sections}
-    assert found["0000:00:03.0/virtio-blk"].problem is not None
-    assert "at least version 2, found 1" in found["0000:00:03.0/virtio-blk"].problem
+    sections = {section.name: section for section in vmstate.load(raw).sections}
+    assert sections["0000:00:03.0/virtio-blk"].problem is not None
+    assert "at least version 2, found 1" in sections["0000:00:03.0/virtio-blk"].problem
 
 
 @pytest.mark.parametrize("file", [CARD, "qemu-7.2-pc-virtio-net-legacy", "qemu-7.2-pc-virtio-net-transitional"])
@@ -231,13 +231,13 @@ def test_the_ids_of_another_device(file: str) -> None:
     pci.conventional_config = pci.config[:0x2E] + b"\2\0" + pci.config[0x30:]
     assert not vmstate.check(stream)
     pci.conventional_config = pci.config[:2] + (0x1042 if is_modern else 0x1001).to_bytes(2, "little") + pci.config[4:]
-    (found,) = vmstate.check(stream)
-    assert (found.rule, found.path, found.severity) == ("virtio-pci-device-id", "virtio.transport", "error")
+    (finding,) = vmstate.check(stream)
+    assert (finding.rule, finding.path, finding.severity) == ("virtio-pci-device-id", "virtio.transport", "error")
     with pytest.raises(vmstate.EncodeError, match="those of the device that the idstr names"):
         VirtIONet.vmsd.encode(card)
     # A space in which nothing is said yet says nothing wrong.
     pci.conventional_config = bytes(0x34) + pci.config[0x34:]
-    assert "virtio-pci-device-id" not in [one.rule for one in vmstate.check(stream)]
+    assert "virtio-pci-device-id" not in [finding.rule for finding in vmstate.check(stream)]
 
 
 def test_subsections_out_of_order_and_twice_are_told() -> None:
@@ -247,14 +247,14 @@ def test_subsections_out_of_order_and_twice_are_told() -> None:
     features, rings = (places[f"virtio.virtio.{name}"] for name in ("features64", "virtqueues"))
     cut, end = features.offset, rings.offset + rings.size
     assert cut + features.size == rings.offset
-    one, two = whole[cut : rings.offset], whole[rings.offset : end]
-    for middle, told in ((two + one, "comes behind one"), (one + one + two, "comes again later")):
+    first, second = whole[cut : rings.offset], whole[rings.offset : end]
+    for middle, told in ((second + first, "comes behind one"), (first + first + second, "comes again later")):
         odd = vmstate.load(whole[:cut] + middle + whole[end:])
         data = odd.to_bytes()
         assert data == whole[:cut] + middle + whole[end:]
         assert odd["virtio-net"].state == section.state
-        (found,) = [one for one in vmstate.verify(odd, memoryview(data)) if one.rule == "residue"]
-        assert (found.path, found.severity) == ("virtio.virtio.features64", "note")
-        assert told in found.message
+        (finding,) = [finding for finding in vmstate.verify(odd, memoryview(data)) if finding.rule == "residue"]
+        assert (finding.path, finding.severity) == ("virtio.virtio.features64", "note")
+        assert told in finding.message
         (change,) = vmstate.diff(whole, data).changes
         assert told in str(change.after)

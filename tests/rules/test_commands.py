@@ -36,8 +36,8 @@ def answer(command: CommandType, data: bytes, release: Release = NEWEST) -> str 
     at = stream.sections[0].offset
     sent = struct.pack(">BHH", 8, command, len(data)) + data
     known = KnownDestination(stream, {"qemu_release": release})
-    found = known.check(plain_stream[:at] + sent + plain_stream[at:])
-    return next((finding.message for finding in found if finding.severity == "error"), None)
+    findings = known.check(plain_stream[:at] + sent + plain_stream[at:])
+    return next((finding.message for finding in findings if finding.severity == "error"), None)
 
 
 @pytest.mark.parametrize("command", COMMANDS, ids=lambda command: command.name)
@@ -103,5 +103,5 @@ def test_what_is_registered_without_a_description_has_the_instance_0(name: str, 
     at = section.offset + 6 + len(name)
     assert data[at : at + 4] == section.instance_id.to_bytes(4, "big")
     data[at : at + 4] = instance_id.to_bytes(4, "big")
-    found = [one for one in KnownDestination(stream).check(bytes(data)) if one.severity == "error"]
-    assert (found == []) is taken
+    findings = [finding for finding in KnownDestination(stream).check(bytes(data)) if finding.severity == "error"]
+    assert (findings == []) is taken

@@ -32,9 +32,9 @@ def test_a_negative_version_of_a_pci_device_is_refused() -> None:
 
 def test_a_subsection_that_came_later_is_unknown() -> None:
     """7.2: "load of migration failed: No such file or directory"."""
-    found = vmstate.explain(LTIM, COLD)
-    assert found.verdict == "fails"
-    (breaking,) = [finding for finding in found.findings if finding.severity == "breaks"]
+    explanation = vmstate.explain(LTIM, COLD)
+    assert explanation.verdict == "fails"
+    (breaking,) = [finding for finding in explanation.findings if finding.severity == "breaks"]
     assert breaking.id == "subsection-unknown:i8259#0:ltim" and "8.0" in breaking.message
     assert vmstate.explain(COLD, COLD).verdict == "loads"
 

@@ -38,15 +38,19 @@ def destination(machine: Subject) -> Callable[[Release], KnownDestination]:
 
 def place_of(machine: Subject, section: str | None, path: str) -> FieldPlace:
     return next(
-        one
-        for one in machine.places
-        if one.path == path and (section is None or (one.section or "").rpartition("/")[2] == section)
+        place
+        for place in machine.places
+        if place.path == path and (section is None or (place.section or "").rpartition("/")[2] == section)
     )
 
 
-def said(destination: Any, machine: Subject, start: int, stop: int, new: bytes) -> str | None:
-    found = [one for one in destination.check(apply(machine.data, [(start, stop, new)])) if one.severity == "error"]
-    return found[0].message if found else None
+def refusal_of(destination: Any, machine: Subject, start: int, stop: int, new: bytes) -> str | None:
+    findings = [
+        finding
+        for finding in destination.check(apply(machine.data, [(start, stop, new)]))
+        if finding.severity == "error"
+    ]
+    return findings[0].message if findings else None
 
 
 RECORDS = {
@@ -65,7 +69,7 @@ RECORDS = {
 def test_a_record_of_ram(destination: Any, machine: Subject, name: str, release: Release) -> None:
     flags, body, since, why = RECORDS[name]
     second = machine.of_kind("ram pages")[1].offset
-    answer = said(destination(release), machine, second, second, flags.to_bytes(8, "big") + body)
+    answer = refusal_of(destination(release), machine, second, second, flags.to_bytes(8, "big") + body)
     if since is not None and release >= since:
         assert answer is None
     else:
@@ -74,13 +78,13 @@ def test_a_record_of_ram(destination: Any, machine: Subject, name: str, release:
 
 @pytest.mark.parametrize(("release", "taken"), [(Release(7, 2), True), (Release(8, 1), True), (Release(8, 2), False)])
 def test_a_zero_page_of_another_byte(destination: Any, machine: Subject, release: Release, taken: bool) -> None:
-    run = next(one for one in machine.of_kind("ram pages") if one.path.startswith("zero"))
-    answer = said(destination(release), machine, run.end - 1, run.end, b"\x7f")
+    run = next(place for place in machine.of_kind("ram pages") if place.path.startswith("zero"))
+    answer = refusal_of(destination(release), machine, run.end - 1, run.end, b"\x7f")
     assert answer is None if taken else answer is not None and "fill byte" in answer
 
 
 def test_memory_holds_the_byte_that_a_page_is_filled_with(machine: Subject) -> None:
-    run = next(one for one in machine.of_kind("ram pages") if one.path.startswith("zero"))
+    run = next(place for place in machine.of_kind("ram pages") if place.path.startswith("zero"))
     data = apply(machine.data, [(run.end - 1, run.end, b"\x7f")])
     with pytest.raises(vmstate.VMStateError, match="fill byte"):
         vmstate.load(data)
@@ -106,7 +110,7 @@ def test_differences(difference: str, taken: bool) -> None:
 
 
 @pytest.mark.parametrize(
-    ("section", "instance", "there"),
+    ("section", "instance", "is_had"),
     [
         ("ram", 0x80000000, False),
         ("ram", 0xFFFFFFFF, False),
@@ -121,11 +125,11 @@ def test_differences(difference: str, taken: bool) -> None:
     ],
 )
 def test_an_instance_is_found_by_its_number_or_alias(
-    destination: Any, machine: Subject, section: str, instance: int, there: bool
+    destination: Any, machine: Subject, section: str, instance: int, is_had: bool
 ) -> None:
     place = place_of(machine, section, "instance_id")
-    answer = said(destination(Release(7, 2)), machine, place.offset, place.end, instance.to_bytes(4, "big"))
-    assert (answer is None) is there
+    answer = refusal_of(destination(Release(7, 2)), machine, place.offset, place.end, instance.to_bytes(4, "big"))
+    assert (answer is None) is is_had
 
 
 @pytest.mark.parametrize(
@@ -136,7 +140,7 @@ def test_a_section_at_another_version(
     destination: Any, machine: Subject, section: str, version: int, taken: bool
 ) -> None:
     place = place_of(machine, section, "version_id")
-    answer = said(destination(Release(7, 2)), machine, place.offset, place.end, version.to_bytes(4, "big"))
+    answer = refusal_of(destination(Release(7, 2)), machine, place.offset, place.end, version.to_bytes(4, "big"))
     assert (answer is None) is taken
 
 
@@ -161,7 +165,7 @@ def test_a_value_of_a_device(
 ) -> None:
     place = place_of(machine, section, path)
     assert place.size == len(new) // 2
-    answer = said(destination(Release(7, 2)), machine, place.offset, place.end, bytes.fromhex(new))
+    answer = refusal_of(destination(Release(7, 2)), machine, place.offset, place.end, bytes.fromhex(new))
     assert (answer is None) is taken, answer
 
 
@@ -169,9 +173,9 @@ def test_a_value_of_a_device(
 def test_a_count_from_2_31_on_is_none(destination: Any, machine: Subject, count: int, taken: bool) -> None:
     place = place_of(machine, "virtio-net", "virtio.net.in_use")
     macs = place.end + 6 * machine.value(place)
-    answer = said(destination(Release(7, 2)), machine, place.offset, macs, count.to_bytes(4, "big"))
+    answer = refusal_of(destination(Release(7, 2)), machine, place.offset, macs, count.to_bytes(4, "big"))
     assert (answer is None) is taken
-    answer = said(destination(Release(11, 1)), machine, place.offset, macs, count.to_bytes(4, "big"))
+    answer = refusal_of(destination(Release(11, 1)), machine, place.offset, macs, count.to_bytes(4, "big"))
     assert (answer is None) is (count == 0)
 
 
@@ -186,15 +190,19 @@ def test_an_option_rom_is_in_the_memory_that_begins_at_0(machine: Subject, addre
         def read(self, address: int, size: int) -> bytes:
             return b"\x05" * size if address >= 512 else bytes(size)
 
-    there = KnownDestination(vmstate.load(machine.data), {"qemu_release": Release(7, 2), "guest_memory": Memory()})
+    destination = KnownDestination(
+        vmstate.load(machine.data), {"qemu_release": Release(7, 2), "guest_memory": Memory()}
+    )
     place = place_of(machine, "kvm-tpr-opt", "rom_state_paddr")
-    found = there.check(apply(machine.data, [(place.offset, place.end, address.to_bytes(4, "big"))]))
-    assert [one.rule for one in found if one.section == "kvm-tpr-opt"] == ([] if taken else ["vapic-rom"])
+    findings = destination.check(apply(machine.data, [(place.offset, place.end, address.to_bytes(4, "big"))]))
+    assert [finding.rule for finding in findings if finding.section == "kvm-tpr-opt"] == (
+        [] if taken else ["vapic-rom"]
+    )
 
 
 def test_a_section_that_is_called_ram_is_of_its_version(destination: Any, machine: Subject) -> None:
     place = place_of(machine, "hpet", "idstr")
-    answer = said(destination(Release(7, 2)), machine, place.offset, place.end, b"\3ram")
+    answer = refusal_of(destination(Release(7, 2)), machine, place.offset, place.end, b"\3ram")
     assert answer is not None and "version" in answer
 
 
@@ -206,8 +214,8 @@ def test_a_port_that_is_started_has_its_buffers_in_memory(machine: Subject) -> N
     config = place_of(machine, "ich9_ahci", "parent_obj.conventional_config").offset + 4
     for master, new, taken in ((0, start, True), (0, both, False), (4, both, True)):
         edits = [(config, config + 1, bytes((master | 3,))), (place.offset, place.end, new)]
-        found = KnownDestination(reference, told).check(apply(machine.data, edits))
-        assert [one.rule for one in found] == ([] if taken else ["ahci-mapped"])
+        findings = KnownDestination(reference, told).check(apply(machine.data, edits))
+        assert [finding.rule for finding in findings] == ([] if taken else ["ahci-mapped"])
 
 
 @pytest.mark.parametrize(
@@ -219,7 +227,7 @@ def test_a_machine_type_is_compared_as_far_as_it_goes(
 ) -> None:
     place = place_of(machine, "configuration", "name")
     start = place_of(machine, "configuration", "len").offset
-    answer = said(destination(Release(7, 2)), machine, start, place.end, length.to_bytes(4, "big") + name)
+    answer = refusal_of(destination(Release(7, 2)), machine, start, place.end, length.to_bytes(4, "big") + name)
     assert (answer is None) is taken
 
 
@@ -228,7 +236,7 @@ def test_a_machine_type_is_compared_as_far_as_it_goes(
 )
 def test_capabilities(destination: Any, machine: Subject, name: bytes, why: str) -> None:
     at = machine.data.index(b"\x0fx-ignore-shared")
-    answer = said(destination(Release(7, 2)), machine, at, at + 16, bytes((len(name),)) + name)
+    answer = refusal_of(destination(Release(7, 2)), machine, at, at + 16, bytes((len(name),)) + name)
     assert answer is not None and why in answer
 
 
@@ -239,6 +247,6 @@ def test_a_section_that_comes_twice_is_held_against_what_came_first(destination:
     first = apply(machine.data, [(place.offset, place.end, (1).to_bytes(4, "big"))])
     assert destination(Release(7, 2)).check(first) == []
     twice = first[: part.end] + machine.data[part.start :]
-    assert [one.rule for one in destination(Release(7, 2)).check(twice)] == ["value-equal"]
+    assert [finding.rule for finding in destination(Release(7, 2)).check(twice)] == ["value-equal"]
     again = first[: part.end] + first[part.start :]
     assert destination(Release(7, 2)).check(again) == []

@@ -75,16 +75,18 @@ def a_destination_that_is_known_refuses_it(place: Place, pair: Pair) -> None:
         # What it saved itself it takes, whatever it is told to be.
         return
     with vmstate.load(pair.stream(pair.own)) as reference:
-        found = KnownDestination(reference, pair.facts).check(pair.stream(pair.state))
-    assert place.rule.id in {finding.rule for finding in found} or any(finding.rule == "load" for finding in found)
+        findings = KnownDestination(reference, pair.facts).check(pair.stream(pair.state))
+    assert place.rule.id in {finding.rule for finding in findings} or any(
+        finding.rule == "load" for finding in findings
+    )
 
 
 def explain_tells_it(place: Place, pair: Pair) -> None:
     if place.rule.mended or place.rule.id in EXPLAINED_OTHERWISE:
         return
     told = {name: value for name, value in pair.facts.items() if name != RELEASE.name}
-    with vmstate.load(pair.stream(pair.own)) as own, vmstate.load(pair.stream(pair.state)) as source:
-        target = Target("there", stream=own, release=pair.facts.get(RELEASE.name), facts=told)
+    with vmstate.load(pair.stream(pair.own)) as reference, vmstate.load(pair.stream(pair.state)) as source:
+        target = Target("there", stream=reference, release=pair.facts.get(RELEASE.name), facts=told)
         explained = vmstate.explain(source, target)
     rule = "subsection-unknown" if place.rule.id == KNOWN_SINCE else place.rule.id
     rules = {finding.rule for finding in explained.findings if finding.severity != "cosmetic"}
@@ -97,9 +99,9 @@ def load_state_refuses_it(place: Place, pair: Pair) -> None:
         return
     data = pair.vmsd.encode(pair.state, force=True)
     facts = {**facts_of(pair.state), **pair.facts, IDSTR.name: pair.idstr, OWN_STATE.name: pair.own}
-    own = pair.vmsd.decode(pair.vmsd.encode(pair.own), version_id=version_of(pair.own), facts=facts_of(pair.own))
+    local = pair.vmsd.decode(pair.vmsd.encode(pair.own), version_id=version_of(pair.own), facts=facts_of(pair.own))
     with pytest.raises(vmstate.VMStateError):
-        load_state(pair.vmsd, data, own, version_of(pair.state), facts=facts)
+        load_state(pair.vmsd, data, local, version_of(pair.state), facts=facts)
 
 
 def set_refuses_it_or_has_not_judged_it(place: Place, pair: Pair) -> None:

@@ -28,13 +28,13 @@ def extended(head: int) -> bytes:
     return bytes(config)
 
 
-def refused(own: bytes, at: int) -> int:
+def refused(config: bytes, at: int) -> int:
     """The bits of a byte that cannot be others than the destination's."""
     bits = 0
     for bit in range(8):
-        read = bytearray(own)
+        read = bytearray(config)
         read[at] ^= 1 << bit
-        bits |= bool(list(Masks(own).differences(bytes(read)))) << bit
+        bits |= bool(list(Masks(config).differences(bytes(read)))) << bit
     return bits
 
 
@@ -84,14 +84,14 @@ CAPABILITIES = {
 def test_a_capability_is_compared_but_for_what_a_guest_writes(
     capability: bytes, length: int, writable: dict[int, int]
 ) -> None:
-    own = space(capability)
+    config = space(capability)
     # The bytes that say what it is, and where the next is, change it into another.
     for place in range(2, length):
-        assert refused(own, AT + place) == 0xFF & ~writable.get(place, 0), hex(place)
-    assert refused(own, AT + length) == refused(own, AT + length + 1) == 0
-    assert Masks(own).name_of(AT + length) == "device-specific registers"
-    assert Masks(own).name_of(AT + length - 1).endswith(f"capability + {length - 1:#x}")
-    assert Masks(own).name_of(AT - 1) != Masks(own).name_of(AT)
+        assert refused(config, AT + place) == 0xFF & ~writable.get(place, 0), hex(place)
+    assert refused(config, AT + length) == refused(config, AT + length + 1) == 0
+    assert Masks(config).name_of(AT + length) == "device-specific registers"
+    assert Masks(config).name_of(AT + length - 1).endswith(f"capability + {length - 1:#x}")
+    assert Masks(config).name_of(AT - 1) != Masks(config).name_of(AT)
 
 
 EXTENDED = {
@@ -151,10 +151,10 @@ def of_type(kind: int, **bytes_at: int) -> bytes:
 
 @pytest.mark.parametrize(("kind", "compared"), [(0, HEADER), (1, BRIDGE), (0x81, BRIDGE)])
 def test_what_is_compared_of_a_header(kind: int, compared: dict[int, int]) -> None:
-    own = of_type(kind)
-    assert {at: refused(own, at) for at in range(64) if refused(own, at)} == compared
+    config = of_type(kind)
+    assert {at: refused(config, at) for at in range(64) if refused(config, at)} == compared
     if kind:
-        masks = Masks(own)
+        masks = Masks(config)
         names = [masks.name_of(at) for at in (0x1C, 0x1D, 0x20, 0x22, 0x24, 0x26)]
         assert names == [
             f"{name} + 0x0"
@@ -171,8 +171,8 @@ def test_what_is_compared_of_a_header(kind: int, compared: dict[int, int]) -> No
 )
 def test_of_an_address_the_bits_below_its_size_are_compared(bar: int, register: int, size: int, width: int) -> None:
     at = 0x10 + 4 * bar
-    own = of_type(0, **{f"at_{at:x}": register})
-    masks = Masks(own, (Region(bar, "memory", size),))
+    config = of_type(0, **{f"at_{at:x}": register})
+    masks = Masks(config, (Region(bar, "memory", size),))
     bits = int.from_bytes(masks.compared[at : at + width], "little")
     assert bits == size - 1
     assert masks.name_of(at) == f"base address {bar} + 0x0"

@@ -131,15 +131,15 @@ def test_what_qemu_takes_is_taken(case: dict[str, Any]) -> None:
 @each_case
 def test_explain_answers_as_qemu(case: dict[str, Any]) -> None:
     rule = case["rule"].partition("@")[0]
-    with recorded(case) as own, vmstate.load(broken(case)) as source:
-        told = told_of(case, own)
-        section = section_of(case, own)
+    with recorded(case) as reference, vmstate.load(broken(case)) as source:
+        told = told_of(case, reference)
+        section = section_of(case, reference)
         # Configuration spaces are compared without being told of.
         told = {name: value for name, value in told.items() if not name.startswith("pci_config")}
         offered = {(section.name, section.instance_id): told.pop("virtio_host_features", 0)}
         target = Target(
             "there",
-            stream=own,
+            stream=reference,
             release=release_of(case),
             facts={"guest_memory": Blank(), **told},
             host_features=offered if rule == "virtio-features" else {},

@@ -25,15 +25,15 @@ SOME = sorted({*STREAMS[::12], *WHOLE} - MAPPED)
 
 def told(stream: Stream) -> list[object]:
     """All that a stream has besides pages: every byte of it."""
-    found: list[object] = [stream.version, stream.vmdesc_text]
-    found += [part.to_bytes() for part in stream.parts if isinstance(part, Command)]
+    parts: list[object] = [stream.version, stream.vmdesc_text]
+    parts += [part.to_bytes() for part in stream.parts if isinstance(part, Command)]
     for section in stream.sections:
-        found += [section.header.replace(offset=0), section.footer.replace(offset=0)]
+        parts += [section.header.replace(offset=0), section.footer.replace(offset=0)]
         if section.is_ram:
-            found += [(block.idstr, block.used_length, block.gpa) for block in section.state.blocks]
+            parts += [(block.idstr, block.used_length, block.gpa) for block in section.state.blocks]
         else:
-            found.append(section.payload())
-    return found
+            parts.append(section.payload())
+    return parts
 
 
 @pytest.mark.parametrize("file", SOME)
@@ -86,7 +86,7 @@ def test_memory_is_not_held(tmp_path: Path) -> None:
     path = tmp_path / "big.mig"
     data = plain("recorded/qemu-7.2-pc-ram-cold.mig.xz")
     with load(data) as stream:
-        ram = next(one for one in stream.sections if one.is_ram and one.state.pages.get("page"))
+        ram = next(section for section in stream.sections if section.is_ram and section.state.pages.get("page"))
     page = (0x28).to_bytes(8, "big") + bytes(range(256)) * 16
     end = ram.state.offset + ram.state.size - 8
     with path.open("wb") as file:

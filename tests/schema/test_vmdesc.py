@@ -31,13 +31,13 @@ DIRTY_BITMAPS = "recorded/qemu-7.2-microvm-dirty-bitmaps-cold.mig.xz"
 @lru_cache(maxsize=1)
 def groups() -> dict[str, list[str]]:
     """For each recording with a vmdesc those of the same release whose vmdesc lists the same devices."""
-    found: dict[Any, list[str]] = defaultdict(list)
+    names: dict[Any, list[str]] = defaultdict(list)
     for file in STREAMS:
         text = find_vmdesc(memoryview(plain(file)))
         if text is not None:
             devices = re.findall(rb'"name" ?: ?"([^"]*)", "instance_id" ?: ?(\d+)', text)
-            found[PROVENANCE[file]["qemu_version"], tuple(devices)].append(file)
-    return {file: files for files in found.values() for file in files}
+            names[PROVENANCE[file]["qemu_version"], tuple(devices)].append(file)
+    return {file: files for files in names.values() for file in files}
 
 
 def subsections(vmdesc: Vmdesc) -> set[tuple[str, ...]]:
@@ -52,7 +52,7 @@ def subsections(vmdesc: Vmdesc) -> set[tuple[str, ...]]:
             yield from within(sub.vmsd, (*at, sub.vmsd.name))
 
     devices = [device for device in vmdesc.devices if device.vmsd is not None]
-    return {place for one in devices if one.vmsd is not None for place in within(one.vmsd, (one.name,))}
+    return {place for device in devices if device.vmsd is not None for place in within(device.vmsd, (device.name,))}
 
 
 # One stream's vmdesc for another
@@ -67,32 +67,32 @@ def test_every_pair_is_in_a_group() -> None:
     assert sum(len(files) - 1 for files in groups().values()) > 200
 
 
-@pytest.mark.parametrize("one", [file for file in STREAMS if "s390x" not in file and file != DIRTY_BITMAPS])
-def test_one_vmdesc_reads_the_others_and_writes_their_own(one: str) -> None:
+@pytest.mark.parametrize("name", [file for file in STREAMS if "s390x" not in file and file != DIRTY_BITMAPS])
+def test_one_vmdesc_reads_the_others_and_writes_their_own(name: str) -> None:
     """Counts differ, subsections come and go, opaque fields change their size."""
-    for other in groups().get(one, ()):
-        if other == one:
+    for other_name in groups().get(name, ()):
+        if other_name == name:
             continue
-        theirs = vmdesc_of(one)
-        if not subsections(vmdesc_of(other)) <= subsections(theirs):
+        theirs = vmdesc_of(name)
+        if not subsections(vmdesc_of(other_name)) <= subsections(theirs):
             # What the one never sent, its vmdesc does not describe.
             with pytest.raises(VMStateError, match=r"VM subsection .* does not exist"):
-                load(plain(other), vmdesc=theirs, library=False)
+                load(plain(other_name), vmdesc=theirs, library=False)
             continue
-        stream = load(plain(other), vmdesc=theirs, library=False)
-        written, own = stream.write_vmdesc(), stream.vmdesc_text
-        assert own is not None
-        assert written == own or pairs_of(written) == pairs_of(own), (one, other)
-        assert written == own
-        assert stream.to_bytes() == plain(other)
+        stream = load(plain(other_name), vmdesc=theirs, library=False)
+        written, text = stream.write_vmdesc(), stream.vmdesc_text
+        assert text is not None
+        assert written == text or pairs_of(written) == pairs_of(text), (name, other_name)
+        assert written == text
+        assert stream.to_bytes() == plain(other_name)
 
 
 @pytest.mark.parametrize("size", [777, 65_537])
 def test_another_vmdesc_in_pieces(size: int) -> None:
     """An opaque field that is longer than it was seen is found by the footer, which must be waited for."""
-    one, other = "pairs/qemu-7.2-mq4-rss-on-early.mig.xz", "pairs/qemu-7.2-mq4-rss-on-final.mig.xz"
-    data, vmdesc = plain(other), vmdesc_of(one)
-    assert len(data) != len(plain(one))
+    first, second = "pairs/qemu-7.2-mq4-rss-on-early.mig.xz", "pairs/qemu-7.2-mq4-rss-on-final.mig.xz"
+    data, vmdesc = plain(second), vmdesc_of(first)
+    assert len(data) != len(plain(first))
     reader = StreamReader(vmdesc=vmdesc, library=False)
     events = []
     for at in range(0, len(data), size):
@@ -131,8 +131,8 @@ def read_back(text: bytes, body: bytes, *, version: int = 1) -> Any:
     assert stream.to_bytes() == stream_with(text, body, version=version)
     vmdesc = stream.vmdesc
     assert vmdesc is not None
-    own = dict(pairs_of(text))["devices"]
-    assert [stream.sections[0].describe(vmdesc.dialect)] == own
+    entries = dict(pairs_of(text))["devices"]
+    assert [stream.sections[0].describe(vmdesc.dialect)] == entries
     return stream.sections[0].state
 
 
@@ -160,10 +160,10 @@ def test_elements_of_each_dialect(dialect: str) -> None:
     assert stream.vmdesc is not None
     assert stream.vmdesc.dialect is DIALECTS[dialect]
     assert stream.sections[0].describe(DIALECTS[dialect]) == dict(pairs_of(text))["devices"][0]
-    for other in INDICES:
+    for another in INDICES:
         # A description of one dialect can be written in any other.
-        told = dict(pairs_of(vmdesc_text(elements(INDICES[other], [1, 2, 1]))))["devices"][0]
-        assert stream.sections[0].describe(DIALECTS[other]) == told
+        told = dict(pairs_of(vmdesc_text(elements(INDICES[another], [1, 2, 1]))))["devices"][0]
+        assert stream.sections[0].describe(DIALECTS[another]) == told
 
 
 def test_equal_elements_become_one_array() -> None:

@@ -93,7 +93,7 @@ def loaded(entries: list[str], body: bytes) -> tuple[Stream, Any]:
 def patterns(longest: int) -> list[list[int | None]]:
     """Every way in which up to so many pointers can be NULL or not; the numbers are all different."""
     return [
-        [number + 1 if there else None for number, there in enumerate(ways)]
+        [number + 1 if is_set else None for number, is_set in enumerate(ways)]
         for length in range(2, longest + 1)
         for ways in product((False, True), repeat=length)
         if not all(ways)

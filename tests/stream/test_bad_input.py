@@ -284,8 +284,10 @@ def test_an_unknown_device_is_kept_and_the_rest_goes_on() -> None:
     assert second.name == "timer"
     assert stream.to_bytes() == data
     findings = verify(stream, memoryview(data))
-    assert ("opaque", "note", "frobnicator") in [(one.rule, one.severity, one.section) for one in findings]
-    assert [one for one in findings if one.severity == "error"] == []
+    assert ("opaque", "note", "frobnicator") in [
+        (finding.rule, finding.severity, finding.section) for finding in findings
+    ]
+    assert [finding for finding in findings if finding.severity == "error"] == []
 
 
 def test_a_layout_of_the_library_that_does_not_fit_leaves_the_section_opaque() -> None:
@@ -487,13 +489,13 @@ def test_decode_leaves_the_output_alone(tmp_path: Path, fails: Any) -> None:
 
 @pytest.fixture(scope="module")
 def bare_document() -> dict[str, Any]:
-    found: dict[str, Any] = json.loads(json.dumps(to_document(opened(BARE, library=False), None)))
-    return found
+    document: dict[str, Any] = json.loads(json.dumps(to_document(opened(BARE, library=False), None)))
+    return document
 
 
 def at_section(document: dict[str, Any], name: str) -> dict[str, Any]:
-    found: dict[str, Any] = next(part for part in document["parts"] if part.get("name") == name)
-    return found
+    part_found: dict[str, Any] = next(part for part in document["parts"] if part.get("name") == name)
+    return part_found
 
 
 def test_encode_leaves_the_output_alone(tmp_path: Path, fails: Any, bare_document: dict[str, Any]) -> None:

@@ -124,13 +124,13 @@ def test_decoded_without_the_library(recording: Recording) -> None:
 
 
 def test_vmdesc_is_written_as_qemu_wrote_it(recording: Recording) -> None:
-    own = recording.stream.vmdesc_text
-    if own is None:
+    text = recording.stream.vmdesc_text
+    if text is None:
         pytest.skip("the stream has none")
     written = recording.stream.write_vmdesc()
     # As lists of pairs first: where they differ, the message can be read.
-    assert pairs_of(written) == pairs_of(own)
-    assert written == own
+    assert pairs_of(written) == pairs_of(text)
+    assert written == text
 
 
 def test_no_error_is_found(recording: Recording) -> None:
@@ -145,8 +145,8 @@ def decoded_trace(section: Section) -> dict[str, TraceEntry]:
     """The same, found by reading the bytes."""
     assert section.vmsd is not None
     known = {"version_id": section.version_id, "facts": facts_of(section.state)}
-    found = section.vmsd.trace(section.payload(), **known)
-    return {path: entry._replace(offset=entry.offset + section.payload_offset) for path, entry in found.items()}
+    entries = section.vmsd.trace(section.payload(), **known)
+    return {path: entry._replace(offset=entry.offset + section.payload_offset) for path, entry in entries.items()}
 
 
 def overhead(entry: TraceEntry) -> int | None:
@@ -219,7 +219,12 @@ def referenced(vmsd: VMStateDescription) -> set[str]:
     names: set[str] = set()
     for part in vmsd.walk():
         expressions = [expr for field in part.fields for expr in field.expressions()]
-        expressions += [one for sub in part.subsections for one in (sub.needed, sub.vmsd.needed) if one is not None]
+        expressions += [
+            condition
+            for sub in part.subsections
+            for condition in (sub.needed, sub.vmsd.needed)
+            if condition is not None
+        ]
         for expr in expressions:
             for node in expr.walk():
                 if isinstance(node, Ref):
@@ -240,13 +245,13 @@ def leaves(section: Section) -> list[Leaf]:
     """Some scalars from all over a section, of those that nothing else depends on."""
     assert section.vmsd is not None
     fixed = referenced(section.vmsd)
-    found = [
+    places = [
         (path, entry, entry.field)
         for path, entry in section.trace().items()
         if entry.size and entry.field is not None and entry.field.attribute not in fixed and is_scalar(entry.field)
     ]
     chosen = []
-    for turn, (path, entry, field) in enumerate(spread(found, SAMPLE)):
+    for turn, (path, entry, field) in enumerate(spread(places, SAMPLE)):
         steps, _ = resolve(section.state, path)
         if field.count is None:
             chosen.append(Leaf(steps, entry.offset, entry.size, field.type is t.UINT64_WORDS))
@@ -262,9 +267,9 @@ def is_scalar(field: Field) -> bool:
     return isinstance(field.type, t.Scalar) and field.type.order != "host" and field.pointers is None
 
 
-def spread(found: list[Any], count: int) -> list[Any]:
+def spread(places: list[Any], count: int) -> list[Any]:
     """Some of a list, from all over it."""
-    return [found[number * len(found) // count] for number in range(count)] if len(found) > count else found
+    return [places[number * len(places) // count] for number in range(count)] if len(places) > count else places
 
 
 def place(number: int, field: Field) -> list[int]:
@@ -301,8 +306,8 @@ def test_one_value_changes_its_own_bytes(recording: Recording) -> None:
             value = section.state
             for step in leaf.steps:
                 value = inner(value, step)
-            other = not value if isinstance(value, bool) else value ^ 1
-            put(section.state, leaf.steps, other)
+            new_value = not value if isinstance(value, bool) else value ^ 1
+            put(section.state, leaf.steps, new_value)
             try:
                 after = section.vmsd.encode(section.state, version_id=section.version_id, force=True)
             finally:

@@ -73,16 +73,16 @@ def scanner(page_size=PAGE, **capabilities):
     return RamScanner(page_size, **capabilities)
 
 
-def events_of(section, found=None, step=None, base=BASE):
+def events_of(section, ram_scanner=None, step=None, base=BASE):
     """All events, fed whole or `step` bytes more each time, in a window that slides along."""
-    found = found or scanner()
+    ram_scanner = ram_scanner or scanner()
     data = memoryview(section)
     events, pos, end = [], 0, len(data) if step is None else 0
     while pos < len(data):
-        result = found.next_event(data[pos:], 0, end - pos, base + pos)
+        result = ram_scanner.next_event(data[pos:], 0, end - pos, base + pos)
         if result is None:
             if end == len(data):
-                raise found.at_end(base + end)
+                raise ram_scanner.at_end(base + end)
             end = min(end + step, len(data))
             continue
         event, consumed = result
@@ -159,10 +159,10 @@ def test_postcopy_list_with_something_else_behind_an_entry():
     assert "without a name" in refusal(section, postcopy=True).message
 
 
-@pytest.mark.parametrize("other", ["mapped_ram", "ignore_shared"])
-def test_postcopy_excludes(other):
+@pytest.mark.parametrize("capability", ["mapped_ram", "ignore_shared"])
+def test_postcopy_excludes(capability):
     with pytest.raises(StreamError, match="exclude each other"):
-        scanner(postcopy=True, **{other: True})
+        scanner(postcopy=True, **{capability: True})
 
 
 def pages_apart(size, count=6, kind=ZERO, name=b"pc.ram"):
@@ -178,21 +178,21 @@ def test_page_size_that_nobody_tells(size, kind):
     """Without vmdesc nothing says it of a target with the smallest pages that it can have."""
     # The start part holds the list alone: nothing is known behind it yet.
     section = RAM + END + pages_apart(size, kind=kind) + END
-    found = RamScanner(None)
-    events = events_of(section, found)
-    assert found.page_size == size
+    ram_scanner = RamScanner(None)
+    events = events_of(section, ram_scanner)
+    assert ram_scanner.page_size == size
     assert events == events_of(section, RamScanner(size))
     for step in (1, 7, 4104):
         assert events_of(section, RamScanner(None), step) == events
 
 
 def test_blocks_of_one_page_say_nothing_of_its_size():
-    one = b"".join(struct.pack(">QB", ZERO, len(name)) + name + b"\0" for name in (b"a", b"b"))
+    single_pages = b"".join(struct.pack(">QB", ZERO, len(name)) + name + b"\0" for name in (b"a", b"b"))
     blocks = block_list((b"pc.ram", MIB), (b"a", PAGE), (b"b", PAGE))
     for behind in (pages_apart(PAGE, kind=PAGE_FLAG), b""):
-        found = RamScanner(None)
-        assert len(events_of(blocks + one + behind + END, found)) > 6
-        assert found.page_size == PAGE
+        ram_scanner = RamScanner(None)
+        assert len(events_of(blocks + single_pages + behind + END, ram_scanner)) > 6
+        assert ram_scanner.page_size == PAGE
 
 
 def test_pages_with_gaps_between_them_are_of_the_usual_size():
@@ -201,9 +201,9 @@ def test_pages_with_gaps_between_them_are_of_the_usual_size():
         return RAM + names + b"".join(struct.pack(">Qx", at * 4096 | ZERO | CONTINUE) for at in numbers) + END
 
     for section in (sparse(2, 3), sparse(2, 4, 6, 7), sparse(2), sparse(), RAM + END):
-        found = RamScanner(None)
-        events_of(section, found)
-        assert found.page_size in {4096, None}
+        ram_scanner = RamScanner(None)
+        events_of(section, ram_scanner)
+        assert ram_scanner.page_size in {4096, None}
 
 
 @pytest.mark.parametrize("page_size", [0, -4096, 128, 5000, 1 << 17])
@@ -294,8 +294,8 @@ def test_run_ends_after_256_records(record):
     records = b"".join(record(n * PAGE, b"pc.ram" if n == 0 else None) for n in range(600))
     runs = [event for event in events_of(RAM + records + END) if isinstance(event, RamPages)]
     assert [run.count for run in runs] == [MAX_RUN, MAX_RUN, 88]
-    found = [address for run in runs for address in run.addresses()]
-    assert found == [n * PAGE for n in range(600)]
+    addresses = [address for run in runs for address in run.addresses()]
+    assert addresses == [n * PAGE for n in range(600)]
     assert events_of(RAM + records + END, step=1000)[2:-1] == runs
 
 
@@ -311,12 +311,12 @@ def test_run_ends_where_the_next_record_differs(count, follows):
 
 def test_run_waits_for_the_next_header():
     section = memoryview(RAM + zero(0, b"pc.ram") + zero(0x1000) + END)
-    found = scanner()
+    ram_scanner = scanner()
     for pos in (0, 8):
-        assert found.next_event(section, pos, len(section), 0)
-    assert found.next_event(section, len(RAM), len(section) - 1, 0) is None
-    assert found.awaited == Awaited("the header of a RAM record", len(section) - 8, 8)
-    run, pos = found.next_event(section, len(RAM), len(section), 0)
+        assert ram_scanner.next_event(section, pos, len(section), 0)
+    assert ram_scanner.next_event(section, len(RAM), len(section) - 1, 0) is None
+    assert ram_scanner.awaited == Awaited("the header of a RAM record", len(section) - 8, 8)
+    run, pos = ram_scanner.next_event(section, len(RAM), len(section), 0)
     assert (run.count, pos) == (2, len(section) - 8)
 
 
@@ -603,20 +603,20 @@ def test_every_truncation_is_told():
         with pytest.raises(StreamError, match="ends inside") as caught:
             # A cut between two events leaves nothing to scan: the reader knows that it is inside.
             events_of(section[:size])
-            found = scanner()
-            raise found.at_end(BASE + size)
+            ram_scanner = scanner()
+            raise ram_scanner.at_end(BASE + size)
         assert BASE <= caught.value.offset <= BASE + size
         assert caught.value.expected.endswith(" bytes)")
 
 
 def test_awaited_is_forgotten_after_an_event():
-    found = scanner()
+    ram_scanner = scanner()
     data = memoryview(RAM)
-    assert found.next_event(data, 0, 3, BASE) is None
-    assert found.awaited == Awaited("the header of a RAM record", BASE, 8)
-    assert found.next_event(data, 0, 8, BASE) == (RamSize(BASE, RAM[:8], 64 * MIB), 8)
-    assert found.awaited is None
-    assert found.at_end(BASE + 8).found == "0 bytes"
+    assert ram_scanner.next_event(data, 0, 3, BASE) is None
+    assert ram_scanner.awaited == Awaited("the header of a RAM record", BASE, 8)
+    assert ram_scanner.next_event(data, 0, 8, BASE) == (RamSize(BASE, RAM[:8], 64 * MIB), 8)
+    assert ram_scanner.awaited is None
+    assert ram_scanner.at_end(BASE + 8).found == "0 bytes"
 
 
 # Any sequence of records, against a plain record-by-record reading
@@ -708,10 +708,10 @@ def test_memory_does_not_grow_with_the_guest():
     def peak(pages):
         records = b"".join(zero(n * PAGE) for n in range(256)) * (pages // 256)
         section = memoryview(RAM + zero(0, b"pc.ram") + records + END)
-        found, pos = scanner(), 0
+        ram_scanner, pos = scanner(), 0
         tracemalloc.start()
         while pos < len(section):
-            _, pos = found.next_event(section, pos, len(section), BASE)
+            _, pos = ram_scanner.next_event(section, pos, len(section), BASE)
         highest = tracemalloc.get_traced_memory()[1]
         tracemalloc.stop()
         return highest

@@ -76,7 +76,7 @@ def read(pieces: Iterable[bytes], **how: Any) -> list[Event]:
 def cut(data: bytes, places: Iterable[int]) -> list[bytes]:
     """Pieces of some bytes, none of them empty."""
     bounds = sorted({0, *(place % (len(data) + 1) for place in places), len(data)})
-    return [data[one:two] for one, two in pairwise(bounds)]
+    return [data[start:stop] for start, stop in pairwise(bounds)]
 
 
 def given_vmdesc(file: str, *, told: bool) -> Vmdesc | None:
@@ -248,13 +248,13 @@ def test_without_a_description_the_reader_waits_for_the_vmdesc() -> None:
 def test_two_sections_of_one_name_match_by_order() -> None:
     """Two `slirp` have the same idstr and instance_id, and different contents."""
     data, vmdesc = plain(TWO_SLIRPS), vmdesc_of(TWO_SLIRPS)
-    own = [device for device in vmdesc.devices if device.name == "slirp"]
-    assert len(own) == 2
-    assert own[0].instance_id == own[1].instance_id == 0
+    entries = [device for device in vmdesc.devices if device.name == "slirp"]
+    assert len(entries) == 2
+    assert entries[0].instance_id == entries[1].instance_id == 0
     for how in ({"vmdesc": vmdesc, "library": False}, {"library": False}, {"vmdesc": vmdesc}):
         stream = load(data, **how)  # type: ignore[arg-type]
-        found = [section for section in stream.sections if section.name == "slirp"]
-        for section, device in zip(found, own, strict=True):
+        sections = [section for section in stream.sections if section.name == "slirp"]
+        for section, device in zip(sections, entries, strict=True):
             if section.described_by == "vmdesc":
                 assert section.vmsd is device.vmsd
             else:

@@ -28,8 +28,8 @@ def written(stream: vmstate.Stream) -> vmstate.Stream:
     """What the stream is when it is read again; it verifies, and breaks no rule."""
     data = stream.to_bytes()
     again = vmstate.load(data)
-    assert [one for one in vmstate.verify(again, memoryview(data)) if one.severity == "error"] == []
-    assert [one for one in vmstate.check(again) if one.severity == "error"] == []
+    assert [finding for finding in vmstate.verify(again, memoryview(data)) if finding.severity == "error"] == []
+    assert [finding for finding in vmstate.check(again) if finding.severity == "error"] == []
     return again
 
 
@@ -228,15 +228,15 @@ def test_the_command_refuses(tmp_path: Path, capsys: pytest.CaptureFixture[str])
     source, out = tmp_path / "in.mig", tmp_path / "out.mig"
     source.write_bytes(plain(NIC))
     assert main(["set", str(source), "virtio-net.virtio.vq[0].vector=77", "-o", str(out)]) == 1
-    said = capsys.readouterr().err
-    assert "virtio-pci-vector" in said and "--force" in said and said.count("\n") == 1
+    output = capsys.readouterr().err
+    assert "virtio-pci-vector" in output and "--force" in output and output.count("\n") == 1
     assert main(["set", str(source), "virtio-net.mac=1", "-o", str(out)]) == 2
     assert main(["set", str(tmp_path / "none"), "virtio-net.mac=1", "-o", str(out)]) == 2
     assert main(["set", str(source), "virtio-net.mac=02:00:00:00:00:99", "-o", str(tmp_path / "no" / "out")]) == 2
     assert sorted(path.name for path in tmp_path.iterdir()) == ["in.mig"]
     assert main(["set", str(source), "virtio-net.virtio.vq[0].vector=77", "-o", str(out), "--force"]) == 0
     with vmstate.load(out) as stream:
-        assert [found.rule for found in vmstate.check(stream)] == ["virtio-pci-vector"]
+        assert [finding.rule for finding in vmstate.check(stream)] == ["virtio-pci-vector"]
 
 
 # Names, bytes, and what a destination compares.
@@ -252,7 +252,7 @@ def test_a_byte_by_its_number() -> None:
     (change,) = assign(stream, f"{CONFIG}[0x3c]={before ^ 1}")
     assert (change.path, change.before, change.after) == (f"{CONFIG[11:]}[60]", before, before ^ 1)
     old, new = plain(NIC), stream.to_bytes()
-    assert [one ^ two for one, two in zip(old, new, strict=True) if one != two] == [1]
+    assert [first ^ second for first, second in zip(old, new, strict=True) if first != second] == [1]
     with pytest.raises(vmstate.VMStateError, match="an index below 256"):
         assign(stream, f"{CONFIG}[0x100]=1")
     with pytest.raises(vmstate.VMStateError, match=r"range\(0, 256\)"):
@@ -266,7 +266,7 @@ def test_a_byte_that_decides_about_the_layout_can_be_forced() -> None:
         assign(stream, f"{CONFIG}[0x9a]={size + 6}")
     assign(stream, f"{CONFIG}[0x9a]={size + 6}", force=True)
     old, new = plain(NIC), stream.to_bytes()
-    assert [(one, two) for one, two in zip(old, new, strict=True) if one != two] == [(size, size + 6)]
+    assert [(first, second) for first, second in zip(old, new, strict=True) if first != second] == [(size, size + 6)]
 
 
 def test_a_value_that_has_the_name_of_its_struct() -> None:
@@ -341,7 +341,7 @@ def test_a_command_that_is_ended_leaves_no_half_file(
     with pytest.raises(SystemExit) as end:
         main(["set", str(tmp_path / "guest.mig"), "virtio-net.promisc=1", "-o", str(tmp_path / "out.mig")])
     assert end.value.code == 128 + signal.SIGTERM and "ended by SIGTERM" in capsys.readouterr().err
-    assert [one.name for one in tmp_path.iterdir()] == ["guest.mig"]
+    assert [path.name for path in tmp_path.iterdir()] == ["guest.mig"]
     assert signal.getsignal(signal.SIGTERM) is before
 
 

@@ -26,7 +26,9 @@ def part(name: str) -> slice:
 
 def notes(data: bytes) -> list[tuple[str | None, str | None, str]]:
     return [
-        (one.section, one.path, one.message) for one in verify(load(data), memoryview(data)) if one.rule == "residue"
+        (finding.section, finding.path, finding.message)
+        for finding in verify(load(data), memoryview(data))
+        if finding.rule == "residue"
     ]
 
 
@@ -59,7 +61,11 @@ def test_padding_that_is_not_zero_in_an_element_of_an_array() -> None:
     data = stream_with(vmdesc_text(fields), body)
     stream: Stream = load(data, library=False)
     assert stream.to_bytes() == data
-    told = [(one.path, one.offset, one.message) for one in verify(stream, memoryview(data)) if one.rule == "residue"]
+    told = [
+        (finding.path, finding.offset, finding.message)
+        for finding in verify(stream, memoryview(data))
+        if finding.rule == "residue"
+    ]
     assert [path for path, _, _ in told] == ["ch[1].pad"]
     assert data[told[0][1] : told[0][1] + 2] == b"\0\7" and "accepts 0007" in told[0][2]
 

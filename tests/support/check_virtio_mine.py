@@ -50,10 +50,10 @@ def made_of(recorded: Any) -> Any:
 
 
 def changed(state: Any, **values: int) -> Any:
-    other = deepcopy(state)
+    copied = deepcopy(state)
     for name, value in values.items():
-        setattr(other.virtio.mine, name, value)
-    return other
+        setattr(copied.virtio.mine, name, value)
+    return copied
 
 
 def is_read_and_written(state: Any) -> None:
@@ -74,9 +74,9 @@ def answers_qmp(state: Any) -> None:
 
 
 def is_held_against_its_number(state: Any, ids_of_another: bytes) -> None:
-    other = deepcopy(state)
-    other.virtio.transport.pci_dev.conventional_config = ids_of_another
-    assert "virtio-pci-device-id" in {finding.rule for finding in vmstate.check(stream_of(other))}
+    copied = deepcopy(state)
+    copied.virtio.transport.pci_dev.conventional_config = ids_of_another
+    assert "virtio-pci-device-id" in {finding.rule for finding in vmstate.check(stream_of(copied))}
     assert "virtio-pci-device-id" not in {finding.rule for finding in vmstate.check(stream_of(state))}
 
 
@@ -100,8 +100,8 @@ def is_compared_by_a_destination(state: Any) -> None:
     assert any("VIRTIO_MINE_F_LOUD" in message and "volume" in str(advice) for message, advice in messages), messages
     large = deepcopy(state)
     large.virtio.vq[0].num *= 2
-    there = Target("destination", stream=stream_of(state), release=Release(11, 1))
-    findings = vmstate.explain(stream_of(large), there).findings
+    target = Target("destination", stream=stream_of(state), release=Release(11, 1))
+    findings = vmstate.explain(stream_of(large), target).findings
     assert any(finding.id.startswith("virtio-queue-size:") for finding in findings), findings
 
 

@@ -159,7 +159,7 @@ def _rss_values(rss: Any) -> tuple[Any, ...]:
 
 def waiting(card: VirtIONet) -> list[int]:
     """The flags of patch 13 for the pairs behind the first."""
-    return [one.tx_waiting for one in card.net.tx_waiting.vqs_1]
+    return [queue.tx_waiting for queue in card.net.tx_waiting.vqs_1]
 
 
 def saved(card: VirtIONet) -> bytes:
@@ -402,17 +402,19 @@ class EarlyMigration(RuleBasedStateMachine):
         assert all(operation.phase is When.STOP for operation in plan.operations)
         final = self.source.device
         if self.policy is RfcV2:
-            one, two = tracked(early), tracked(final)
+            first, second = tracked(early), tracked(final)
             pairs = min(len(waiting(early)), len(waiting(final)))
             flags = waiting(early)[:pairs] != waiting(final)[:pairs]
-            assert (plan.mode == FULL) == (one != two or flags), [name for name in one if one[name] != two[name]]
+            assert (plan.mode == FULL) == (first != second or flags), [
+                name for name in first if first[name] != second[name]
+            ]
             return
         needed = "reset" in demanded
         needed |= int(final.virtio.status) & ~64 != int(early.virtio.status) & ~64
         needed |= bool(int(early.virtio.status) & ~int(final.virtio.status))
-        one, two = self.table_layout(early), self.table_layout(final)
-        moved = [ring.place for ring in one.rings] != [ring.place for ring in two.rings]
-        moved |= [ring.enabled for ring in one.rings] != [ring.enabled for ring in two.rings]
+        first, second = self.table_layout(early), self.table_layout(final)
+        moved = [ring.place for ring in first.rings] != [ring.place for ring in second.rings]
+        moved |= [ring.enabled for ring in first.rings] != [ring.enabled for ring in second.rings]
         needed |= moved and self.backend_name == "vhost-vdpa"
         needed |= early.net.backend != final.net.backend
         assert (plan.mode == FULL) == needed, [(reason.item, reason.cls) for reason in plan.reasons]

@@ -198,8 +198,8 @@ class Case(NamedTuple):
         return f"{self.source} -> {self.destination}" + "".join(f" [{change}]" for change in self.changes)
 
 
-def _ways(one: str, two: str, *names: str) -> tuple[Case, Case]:
-    return Case(one, two, names), Case(two, one, names)
+def _ways(first: str, second: str, *names: str) -> tuple[Case, Case]:
+    return Case(first, second, names), Case(second, first, names)
 
 
 GUEST = "virtio-net.virtio.guest_features"
@@ -217,10 +217,10 @@ V1 = 32
 CASES: tuple[Case, ...] = (
     # Releases, with one machine type.
     *(
-        Case(f"q35-5.2-{one}", f"q35-5.2-{two}")
-        for one in RELEASES
-        for two in RELEASES
-        if (one, two) != ("10.0", "11.1") and one != two
+        Case(f"q35-5.2-{old}", f"q35-5.2-{new}")
+        for old in RELEASES
+        for new in RELEASES
+        if (old, new) != ("10.0", "11.1") and old != new
     ),
     Case("q35-5.2-10.0", "q35-5.2-11.1", ("vq[0].num", "1024", "256")),
     *_ways("q35-7.2-7.2", "q35-7.2-10.0"),
@@ -416,9 +416,9 @@ def _release_of(qemu: Qemu) -> str:
 
     if qemu not in _RELEASES:
         done = subprocess.run([*qemu.command, "--version"], capture_output=True, text=True, timeout=30, check=True)
-        found = re.search(r"version (\d+\.\d+)", done.stdout)
-        assert found is not None
-        _RELEASES[qemu] = found[1]
+        match = re.search(r"version (\d+\.\d+)", done.stdout)
+        assert match is not None
+        _RELEASES[qemu] = match[1]
     return _RELEASES[qemu]
 
 
@@ -483,9 +483,9 @@ def record(names: list[str]) -> None:
             )
         cases = []
         for case in CASES:
-            accepted, said = _said(case, folder)
+            accepted, printed = _said(case, folder)
             print(accepted, case.name, flush=True)
-            cases.append({"case": case.name, "accepted": accepted, "stderr": said})
+            cases.append({"case": case.name, "accepted": accepted, "stderr": printed})
     top = {"recorded": time.strftime("%Y-%m-%d"), "machines": entries, "cases": cases}
     (FOLDER / "MANIFEST.json").write_text(json.dumps(top, indent=1) + "\n")
 

@@ -131,20 +131,20 @@ class _Builder:
 
     def refs(self, what: str = "integers") -> list[tuple[str, Ref]]:
         """Everything of a kind that can be read here, with its name."""
-        found = []
+        refs = []
         for distance, struct in enumerate(self.open):
             base = "this" if distance == 0 else ".".join(["up"] * distance)
-            found += [(name, Ref(base, (name,))) for name in getattr(struct, what)]
-        found += [(name, Ref("root", (name,))) for name in getattr(self.open[-1], what)]
-        return found
+            refs += [(name, Ref(base, (name,))) for name in getattr(struct, what)]
+        refs += [(name, Ref("root", (name,))) for name in getattr(self.open[-1], what)]
+        return refs
 
     def small(self) -> Expr | None:
         """A value from 0 to 3, if there is one to read."""
         free = [(name, ref) for name, ref in self.refs() if name not in self.bound]
         if not free:
             return None
-        found: Expr = self.draw(st.sampled_from(free))[1]
-        return found
+        drawn: Expr = self.draw(st.sampled_from(free))[1]
+        return drawn
 
     def count(self) -> int | Expr:
         """A count or size."""
@@ -185,8 +185,8 @@ class _Builder:
     def condition(self, depth: int = 0) -> Expr:
         """A condition."""
         if depth < 2 and self.chance(4):
-            one, two = self.condition(depth + 1), self.condition(depth + 1)
-            return self.pick(one & two, one | two, not_(one), choose(one, two, True))
+            first, second = self.condition(depth + 1), self.condition(depth + 1)
+            return self.pick(first & second, first | second, not_(first), choose(first, second, True))
         if self.chance(4):
             return self.pick(version_id >= self.draw(SMALL), self.fact((False, True)))
         if (buffers := self.refs("buffers")) and self.chance(3):
@@ -226,8 +226,8 @@ class _Builder:
             return VMStateDescription(name, fields, subsections=subsections, **options)
         body = {field.attribute: declared(field) for field in fields}
         body |= {sub.attribute: Declared(None, (sub.vmsd, None)) for sub in subsections}
-        found: VMStateDescription = description(name, **options)(type("S", (), body)).vmsd  # type: ignore[attr-defined]
-        return found
+        vmsd: VMStateDescription = description(name, **options)(type("S", (), body)).vmsd  # type: ignore[attr-defined]
+        return vmsd
 
     def key_field(self, key: t.Scalar) -> Field:
         name = self.name()
@@ -298,14 +298,14 @@ class _Builder:
         return shape
 
     def nulls(self, name: str, kind: t.WireType) -> Fact:
-        found = t.nulls_fact(name)
+        nulls = t.nulls_fact(name)
         never_a_marker = isinstance(kind, t.Scalar) and kind.order == ">"
         ways = [t.NULLS_NEVER, (), (0,), (1, 2)] + ([t.NULLS_MARKED] if never_a_marker else [])
-        self.facts[found.name] = self.draw(st.sampled_from(ways))
-        if self.facts[found.name] == t.NULLS_MARKED:
+        self.facts[nulls.name] = self.draw(st.sampled_from(ways))
+        if self.facts[nulls.name] == t.NULLS_MARKED:
             # The first byte of an element must not look like a marker.
             self.bound.add(name)
-        return found
+        return nulls
 
     def type(self, depth: int) -> t.WireType:
         """A wire type."""
@@ -372,8 +372,8 @@ class _Builder:
 
 def declared(field: Field) -> Declared:
     """A field as a word of a class body."""
-    own = ("attribute", "as_written", "compressed", "in_state", "is_plain")
-    return Declared({name: getattr(field, name) for name in Field._names if name not in own}, None)
+    told_by_the_rest = ("attribute", "as_written", "compressed", "in_state", "is_plain")
+    return Declared({name: getattr(field, name) for name in Field._names if name not in told_by_the_rest}, None)
 
 
 @st.composite
@@ -398,7 +398,7 @@ def mutations(draw: Any) -> Callable[[bytes], bytes]:
     how = draw(st.sampled_from(("set", "set", "flip", "cut", "drop", "insert", "copy", "number", "append", "random")))
     at, length = draw(st.integers(0, 200)), draw(st.integers(1, 8))
     byte = draw(st.sampled_from((0, 1, 2, 5, 0x30, 0x31, 0x7F, 0x80, 0xFF)))
-    other = draw(st.binary(max_size=12))
+    inserted = draw(st.binary(max_size=12))
     huge = draw(st.sampled_from((b"\x7f\xff\xff\xff", b"\x80\0\0\0", b"\xff\xff\xff\xff", b"\0\1\0\0", b"\xff\xff")))
 
     def mutate(data: bytes) -> bytes:
@@ -408,20 +408,20 @@ def mutations(draw: Any) -> Callable[[bytes], bytes]:
             case "set":
                 return head + bytes((byte,)) + tail[1:]
             case "flip":
-                return head + bytes(one ^ 1 << at % 8 for one in tail[:1]) + tail[1:]
+                return head + bytes(byte ^ 1 << at % 8 for byte in tail[:1]) + tail[1:]
             case "cut":
                 return head
             case "drop":
                 return head + tail[length:]
             case "insert":
-                return head + other + tail
+                return head + inserted + tail
             case "copy":
                 return data[: place + length] + tail
             case "number":
                 return head + huge + tail[len(huge) :]
             case "append":
-                return data + other
-        return other
+                return data + inserted
+        return inserted
 
     return mutate
 
@@ -429,25 +429,25 @@ def mutations(draw: Any) -> Callable[[bytes], bytes]:
 def plain(value: Any) -> Any:
     """A state, or what construct makes of it, as plain dicts and lists."""
     if is_state(value):
-        return {name: plain(one) for name, one in items_of(value)}
+        return {name: plain(inner) for name, inner in items_of(value)}
     if isinstance(value, dict):
-        return {name: plain(one) for name, one in value.items() if not name.startswith("_")}
+        return {name: plain(inner) for name, inner in value.items() if not name.startswith("_")}
     if isinstance(value, (list, tuple, Records)):
-        return [plain(one) for one in value]
+        return [plain(inner) for inner in value]
     return value
 
 
 def without_residue(value: Any) -> Any:
     """A copy of a state that holds nothing but the values, and the versions of subsections."""
     if is_state(value):
-        values = {name: without_residue(one) for name, one in items_of(value)}
+        values = {name: without_residue(inner) for name, inner in items_of(value)}
         copy = State(values) if isinstance(value, State) else type(value)(**values)
         if version_of(value) is not None:
             ensure_meta(copy).version_id = version_of(value)
         return copy
     if isinstance(value, (list, Records, OddList)):
-        return [without_residue(one) for one in value]
-    return tuple(without_residue(one) for one in value) if isinstance(value, tuple) else value
+        return [without_residue(item) for item in value]
+    return tuple(without_residue(item) for item in value) if isinstance(value, tuple) else value
 
 
 def for_construct(value: Any) -> Any:
@@ -455,8 +455,8 @@ def for_construct(value: Any) -> Any:
     from vmstate.codec.construct_export import VERSION_KEY
 
     if is_state(value):
-        found = {name: for_construct(one) for name, one in items_of(value)}
-        return found if version_of(value) is None else {**found, VERSION_KEY: version_of(value)}
+        values = {name: for_construct(inner) for name, inner in items_of(value)}
+        return values if version_of(value) is None else {**values, VERSION_KEY: version_of(value)}
     if isinstance(value, (list, tuple, Records)):
-        return [for_construct(one) for one in value]
+        return [for_construct(item) for item in value]
     return value

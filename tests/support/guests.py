@@ -322,8 +322,8 @@ def _registers(card: VirtIONet) -> Any:
     extra = card.virtio.virtio.extra_state
     if extra is None:
         return None
-    found = getattr(extra.extra_state, "modern_state", None) or getattr(extra.extra_state, "state", None)
-    return None if found is None else found.vqs
+    registers = getattr(extra.extra_state, "modern_state", None) or getattr(extra.extra_state, "state", None)
+    return None if registers is None else registers.vqs
 
 
 def _set_ring(card: VirtIONet, queue: int, num: int, place: int) -> None:
@@ -345,11 +345,11 @@ def _set_ring(card: VirtIONet, queue: int, num: int, place: int) -> None:
         entry = registers[queue]
         entry.num, entry.enabled = num, bool(desc)
         # The registers of virtio-mmio are two words each, the lower first.
-        one = isinstance(entry.desc, int)
-        places = (desc, avail, used) if one else ([desc, 0], [avail, 0], [used, 0])
+        is_flat = isinstance(entry.desc, int)
+        places = (desc, avail, used) if is_flat else ([desc, 0], [avail, 0], [used, 0])
         entry.desc, entry.avail, entry.used = places
     if num != default and body.virtio.ringsize is None:
-        sizes = [one.num for one in body.vq]
+        sizes = [queue.num for queue in body.vq]
         sizes[queue] = default
         body.virtio.ringsize = RingSizes(
             vq=[RingSize(num_default=sizes[at] if at < len(sizes) else 0) for at in range(QUEUE_MAX)]
@@ -361,7 +361,7 @@ def _drop_default_sizes(card: VirtIONet) -> None:
     """The sizes are sent only while one was changed."""
     body = card.virtio
     sizes = body.virtio.ringsize
-    if sizes is not None and all(one.num == sizes.vq[at].num_default for at, one in enumerate(body.vq)):
+    if sizes is not None and all(queue.num == sizes.vq[at].num_default for at, queue in enumerate(body.vq)):
         body.virtio.ringsize = None
 
 

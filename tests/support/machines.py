@@ -48,7 +48,7 @@ def guest() -> Guest:
 
 def children_of(pid: int) -> set[int]:
     """The processes that a process has started, and theirs."""
-    found: set[int] = set()
+    children: set[int] = set()
     for task in Path("/proc").glob("[0-9]*"):
         try:
             parent = int((task / "stat").read_text().rpartition(")")[2].split()[1])
@@ -56,8 +56,8 @@ def children_of(pid: int) -> set[int]:
             continue
         if parent == pid:
             child = int(task.name)
-            found |= {child} | children_of(child)
-    return found
+            children |= {child} | children_of(child)
+    return children
 
 
 def name_of(pid: int) -> str:

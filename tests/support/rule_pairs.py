@@ -105,8 +105,8 @@ def pair_of(place: Place) -> Pair | None:
             with suppress(VMStateError):
                 state = Grower(vmsd, RandomSource(seed), {IDSTR.name: idstr}).grow()
                 if OWN_STATE.name in place.rule.needs:
-                    other = Grower(vmsd, RandomSource(seed + SEEDS), facts_of(state) | {IDSTR.name: idstr})
-                    pair = _broken_beside(place, idstr, vmsd, state, other.grow(version_of(state)))
+                    local_grower = Grower(vmsd, RandomSource(seed + SEEDS), facts_of(state) | {IDSTR.name: idstr})
+                    pair = _broken_beside(place, idstr, vmsd, state, local_grower.grow(version_of(state)))
                     if pair is not None:
                         return pair
                 for steps, part, _ in described_states(vmsd, state):
@@ -126,30 +126,30 @@ def _broken_at(place: Place, idstr: str, vmsd: VMStateDescription, state: Any, s
 
     for told in _told(place.rule):
         for side, path, value in [(None, None, None), *_changes(place.rule, state, steps)]:
-            source, own = copy(), copy()
+            source, local = copy(), copy()
             changed = None
             if path is not None:
                 with suppress(VMStateError, AttributeError, TypeError, KeyError, IndexError):
-                    _put(source if side == "source" else own, path, value)
+                    _put(source if side == "source" else local, path, value)
                 if side == "source":
                     changed = (format_path(path), value)
-            for result in broken(vmsd, source, version=version, own=own, facts={**facts, **told}):
+            for result in broken(vmsd, source, version=version, own=local, facts={**facts, **told}):
                 if result.rule.id == place.rule.id and result.is_judged and _is_at(result.path, place, steps):
                     with suppress(VMStateError):
                         written = vmsd.encode(source, force=True)
                         vmsd.decode(written, version_id=version, facts=facts)
-                        vmsd.encode(own)
-                        return Pair(idstr, vmsd, source, own, told, result.path, changed)
+                        vmsd.encode(local)
+                        return Pair(idstr, vmsd, source, local, told, result.path, changed)
     return None
 
 
-def _broken_beside(place: Place, idstr: str, vmsd: VMStateDescription, state: Any, own: Any) -> Pair | None:
+def _broken_beside(place: Place, idstr: str, vmsd: VMStateDescription, state: Any, local: Any) -> Pair | None:
     """The pair of two states that were grown by themselves, where the one breaks the rule beside the other."""
     facts = {**facts_of(state), IDSTR.name: idstr}
     for told in _told(place.rule):
-        for result in broken(vmsd, state, version=version_of(state), own=own, facts={**facts, **told}):
+        for result in broken(vmsd, state, version=version_of(state), own=local, facts={**facts, **told}):
             if result.rule.id == place.rule.id and result.is_judged:
-                return Pair(idstr, vmsd, state, own, told, result.path, None)
+                return Pair(idstr, vmsd, state, local, told, result.path, None)
     return None
 
 

@@ -131,12 +131,12 @@ def test_a_class_may_name_the_base_of_states() -> None:
 
 
 def test_each_state_has_defaults_of_its_own() -> None:
-    one, other = Dev(), Dev()
-    one.inner.x = 1
-    one.table[0].x = 1
-    one.rows[0][0] = 1
-    one.queue.append(Inner())
-    assert other == Dev()
+    first, second = Dev(), Dev()
+    first.inner.x = 1
+    first.table[0].x = 1
+    first.rows[0][0] = 1
+    first.queue.append(Inner())
+    assert second == Dev()
 
 
 def test_a_default_that_is_a_list_is_not_shared() -> None:
@@ -146,9 +146,9 @@ def test_a_default_that_is_a_list_is_not_shared() -> None:
         level: int = uint8(default=7)
         kept: list[int] = host([])
 
-    one, other = Defaults(), Defaults()
-    one.values[0] = 9
-    assert (other.values, other.level, other.kept) == ([1, 2], 7, [])
+    first, second = Defaults(), Defaults()
+    first.values[0] = 9
+    assert (second.values, second.level, second.kept) == ([1, 2], 7, [])
 
 
 def test_the_class_has_slots() -> None:
