@@ -48,7 +48,7 @@ def replacing(path: str | os.PathLike[str]) -> Iterator[io.BufferedRandom | io.B
     with reported(name):
         status = _status(name)
     replaced = status is None or stat.S_ISREG(status.st_mode)
-    with _replacement(name, status) if replaced else _straight(name) as file:
+    with _replacement(name, status) if replaced else _written_in_place(name) as file:
         yield file
 
 
@@ -86,7 +86,7 @@ def _status(name: str) -> os.stat_result | None:
 
 
 @contextmanager
-def _straight(name: str) -> Iterator[io.BufferedWriter]:
+def _written_in_place(name: str) -> Iterator[io.BufferedWriter]:
     with reported(name):
         file = open(name, "wb")  # noqa: SIM115 (closed below, each way in its own manner)
     try:
@@ -94,7 +94,7 @@ def _straight(name: str) -> Iterator[io.BufferedWriter]:
         with reported(name):
             file.close()
     except BaseException:
-        _drop(file)
+        _close_failed(file)
         raise
 
 
@@ -116,23 +116,23 @@ def _replacement(name: str, status: os.stat_result | None) -> Iterator[io.Buffer
             os.fsync(file.fileno())
             if not is_named:
                 try:
-                    _link(file, target)
+                    _name_file(file, target)
                 except FileExistsError:
                     # A link cannot take the place of a file that is there; a file with a name can.
-                    _link(file, temporary)
+                    _name_file(file, temporary)
                     is_named = True
             if is_named:
                 os.replace(temporary, target)
             file.close()
     except BaseException:
-        _drop(file)
+        _close_failed(file)
         with suppress(OSError):
             os.unlink(temporary)
         raise
     _sync_folder(os.path.dirname(target))
 
 
-def _drop(file: io.BufferedRandom | io.BufferedWriter) -> None:
+def _close_failed(file: io.BufferedRandom | io.BufferedWriter) -> None:
     """Close a file that failed: what it still holds would only fail again."""
     with suppress(OSError):
         file.close()
@@ -157,7 +157,7 @@ def _temporary_beside(target: str, *, private: bool) -> tuple[str, bool, io.Buff
     return temporary, True, open(os.open(temporary, flags, mode), "w+b")
 
 
-def _link(file: io.BufferedRandom | io.BufferedWriter, name: str) -> None:
+def _name_file(file: io.BufferedRandom | io.BufferedWriter, name: str) -> None:
     """Give a nameless file a name."""
     # Only with a folder's descriptor does Python follow the link in /proc; an absolute path takes no notice of it.
     os.link(f"/proc/self/fd/{file.fileno()}", name, src_dir_fd=file.fileno(), follow_symlinks=True)

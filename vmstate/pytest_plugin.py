@@ -95,7 +95,7 @@ def find_stream(name: str | os.PathLike[str], beside: Path, folders: Sequence[Pa
         if path.is_file():
             return path
     for folder in (*folders, *_own_fixtures()):
-        inside = _below(folder, wanted)
+        inside = _files_meant(folder, wanted)
         if len(inside) > 1:
             raise _error("means more than one golden stream", wanted, " or ".join(map(str, inside)))
         if inside:
@@ -110,7 +110,7 @@ def find_stream(name: str | os.PathLike[str], beside: Path, folders: Sequence[Pa
     if missing is not None:
         raise _error(f"the setting {INI} names a folder that is not there", missing, "a folder with golden streams")
     paths = [*(path for folder in (beside, *folders) for path in _files(folder)), *map(Path, names)]
-    expected = " or ".join(_near(wanted, paths)) or None
+    expected = " or ".join(_names_like(wanted, paths)) or None
     searched = ", ".join(map(str, [beside, *folders]))
     raise _error(f"there is no golden stream of this name in {searched}", wanted, expected)
 
@@ -126,7 +126,7 @@ def _own_fixtures() -> list[Path]:
     return [folder] if (folder / "may-differ.json").is_file() else []
 
 
-def _below(folder: Path, wanted: str) -> list[Path]:
+def _files_meant(folder: Path, wanted: str) -> list[Path]:
     """The files that a name means in a folder; only where there is none, those in folders below it."""
     here = [path for ending in ENDINGS if (path := folder / f"{wanted}{ending}").is_file()]
     if here or os.path.isabs(wanted):
@@ -150,7 +150,7 @@ def _files(folder: Path) -> Iterator[Path]:
         yield from (Path(top, name) for name in names)
 
 
-def _near(wanted: str, paths: Iterable[Path]) -> list[str]:
+def _names_like(wanted: str, paths: Iterable[Path]) -> list[str]:
     """Names of streams that are like one that is not there."""
     from difflib import get_close_matches
 

@@ -405,7 +405,7 @@ class TestVhostVdpa:
         backend = VhostVdpa(isolated=False).open()
         orders = backend.early_start(layout(), commands(backend))
         assert orders[-1].name == "SET_VRING_CALL"
-        assert "'isolated' is missing" in refused(backend, *orders, *backend._begin(layout(), EARLY))
+        assert "'isolated' is missing" in refused(backend, *orders, *backend._driver_ok(layout(), EARLY))
 
     def test_shadowed_queues_take_no_base_from_the_guest(self) -> None:
         backend = finished(VhostVdpa)

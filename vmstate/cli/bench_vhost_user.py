@@ -77,9 +77,12 @@ def show(report: Report) -> None:
     print()
     print(f"{'milliseconds, median of the runs':<34}" + "".join(f"{name:>18}" for name in COLUMNS.values()))
     for row in report_values["steps"]:
-        print(f"{row['operation']:<34}" + "".join(_cell(row.get(key)) for key in COLUMNS))
+        print(f"{row['operation']:<34}" + "".join(_figure_cell(row.get(key)) for key in COLUMNS))
     for number in ("median", "p95"):
-        print(f"{f'total, {number}':<34}" + "".join(_total(report_values["totals_ms"][key], number) for key in COLUMNS))
+        print(
+            f"{f'total, {number}':<34}"
+            + "".join(_total_cell(report_values["totals_ms"][key], number) for key in COLUMNS)
+        )
     print()
     for result in report.results:
         show_result(result)
@@ -94,10 +97,10 @@ def show_result(result: ScenarioResult) -> None:
         print(one_line(f"    {failure}"))
 
 
-def _cell(figure: dict[str, Any] | None) -> str:
+def _figure_cell(figure: dict[str, Any] | None) -> str:
     text = "" if figure is None else f"{figure['count']} x   {figure['median_ms']:.3f}"
     return f"{text:>18}"
 
 
-def _total(figure: dict[str, float], number: str) -> str:
+def _total_cell(figure: dict[str, float], number: str) -> str:
     return f"{figure[number]:>18.3f}"

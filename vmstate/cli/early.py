@@ -102,7 +102,7 @@ def print_plan(plan: Plan) -> None:
     """A plan: the mode and the bytes, the items that count, what is lost, the operations, the cost."""
     print(f"  {plan.policy}, {plan.backend}: {plan.mode}, {plan.bytes} bytes (the section has {plan.full_bytes})")
     for reason in plan.reasons:
-        print(one_line(f"    {reason.item} ({reason.cls}): {_change(reason.before, reason.after)}"))
+        print(one_line(f"    {reason.item} ({reason.cls}): {_change_in_words(reason.before, reason.after)}"))
     if plan.lost:
         print(f"    lost: {', '.join(plan.lost)}")
     if plan.refused_early is not None:
@@ -117,20 +117,20 @@ def print_plan(plan: Plan) -> None:
         print(f"    {name}: {cost.total:.3f} ms{without}")
 
 
-def _change(before: Any, after: Any) -> str:
+def _change_in_words(before: Any, after: Any) -> str:
     """A value before and after; of long ones what is around the first place where they differ."""
-    before_text, after_text = _text(before), _text(after)
+    before_text, after_text = _value_in_words(before), _value_in_words(after)
     start = 0
     if max(len(before_text), len(after_text)) > LONG:
         alike = sum(1 for _ in takewhile(lambda both: both[0] == both[1], zip(before_text, after_text, strict=False)))
         start = max(0, alike - LONG // 2)
-    return f"{_window(before_text, start)} -> {_window(after_text, start)}"
+    return f"{_text_around(before_text, start)} -> {_text_around(after_text, start)}"
 
 
-def _text(value: Any) -> str:
+def _value_in_words(value: Any) -> str:
     return "absent" if value is None else value if isinstance(value, str) else json.dumps(value)
 
 
-def _window(text: str, start: int) -> str:
+def _text_around(text: str, start: int) -> str:
     cut = text[start : start + LONG]
     return f"{'...' if start else ''}{cut}{'...' if start + LONG < len(text) else ''}"

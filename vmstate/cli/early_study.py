@@ -83,8 +83,8 @@ def show(result: ActionResult) -> None:
     for device in result.devices:
         if len(result.devices) > 1:
             print(one_line(device.name))
-        cells = "".join(f"{plan.mode:>9}{plan.bytes:>8}{_record(plan.policy, result)}" for plan in device.plans)
-        loads = ", ".join(f"{load.policy} {_outcome(load)}" for load in result.loads)
+        cells = "".join(f"{plan.mode:>9}{plan.bytes:>8}{_record_cell(plan.policy, result)}" for plan in device.plans)
+        loads = ", ".join(f"{load.policy} {_outcome_cell(load)}" for load in result.loads)
         print(f"{result.name:<16}{device.evidence.reset:<11}{cells}  {loads}", flush=True)
         for plan in device.plans:
             if plan.reasons or plan.lost:
@@ -96,11 +96,11 @@ def show(result: ActionResult) -> None:
             print(one_line(f"    {load.policy}: {load.error}"))
 
 
-def _record(policy: str, result: ActionResult) -> str:
+def _record_cell(policy: str, result: ActionResult) -> str:
     return f"{result.record_bytes:>8}" if policy == "per-item" else ""
 
 
-def _outcome(load: Loaded) -> str:
+def _outcome_cell(load: Loaded) -> str:
     if load.status is None:
         return "refused"
     if not load.console:

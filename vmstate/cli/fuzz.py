@@ -106,11 +106,11 @@ def _campaign(options: argparse.Namespace, folder: Path) -> int:
     except KeyboardInterrupt:
         stopped = True
     except VMStateError:
-        _say(campaign, options, text(campaign))
+        _print_campaign(campaign, options, text(campaign))
         raise
     finally:
         _clear()
-    _say(campaign, options, text(campaign))
+    _print_campaign(campaign, options, text(campaign))
     if store is not None:
         store.write(store.folder / "summary.json", campaign.as_json())
         (store.folder / "summary.txt").write_text(text(campaign) + "\n")
@@ -121,7 +121,7 @@ def _campaign(options: argparse.Namespace, folder: Path) -> int:
     return 1 if campaign.summary.findings else 0
 
 
-def _say(campaign: Campaign, options: argparse.Namespace, text: str) -> None:
+def _print_campaign(campaign: Campaign, options: argparse.Namespace, text: str) -> None:
     if options.format == "json":
         json.dump(campaign.as_json(), sys.stdout)
         print()

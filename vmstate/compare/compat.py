@@ -166,7 +166,7 @@ class _Comparison:
             for source in section.sources[:1] if not self.is_library(self.source) else section.sources:
                 for destination_source in candidate.sources:
                     here = list(self.pair(section, candidate, source, destination_source))
-                    if best is None or _weight(here) < _weight(best):
+                    if best is None or _counts_by_severity(here) < _counts_by_severity(best):
                         best = here
                     if not best:
                         return findings
@@ -175,7 +175,7 @@ class _Comparison:
             return findings
         if any(finding.severity == BREAKS for finding in best or ()) and self.is_another(section, candidates):
             return [self.another(section)]
-        return [*findings, *_once(best or ())]
+        return [*findings, *_worst_of_each_id(best or ())]
 
     def is_another(self, section: SectionSchema, candidates: Sequence[SectionSchema]) -> bool:
         """Whether what the library knows under the name is another device: the CPU of another architecture is one.
@@ -314,7 +314,7 @@ class _Comparison:
             yield self.finding("version-older", severity, section, message, path, when=when)
 
 
-def _once(findings: Iterable[CompatFinding]) -> list[CompatFinding]:
+def _worst_of_each_id(findings: Iterable[CompatFinding]) -> list[CompatFinding]:
     """Of findings with one id, such as those of fields that have one name, the worst."""
     worst: dict[str, CompatFinding] = {}
     for finding in findings:
@@ -324,7 +324,7 @@ def _once(findings: Iterable[CompatFinding]) -> list[CompatFinding]:
     return list(worst.values())
 
 
-def _weight(findings: Iterable[CompatFinding]) -> tuple[int, ...]:
+def _counts_by_severity(findings: Iterable[CompatFinding]) -> tuple[int, ...]:
     """The better of two comparisons is that with the lower weight."""
     counts = [0, 0, 0]
     for finding in findings:
@@ -369,7 +369,7 @@ class _Pairing:
             yield self.finding("field-missing", BREAKS, (), message)
             return
         yield from self.structs(saved, loaded)
-        left, right = _settled(saved.leaves, loaded.leaves, self.concrete)
+        left, right = _leaves_that_count(saved.leaves, loaded.leaves, self.concrete)
         offsets = _offsets(left) if not self.path else {}
         told: set[Path] = set()
         shown = self.concrete[0] != self.concrete[1]
@@ -429,7 +429,7 @@ class _Pairing:
         if before.is_like(after):
             return
         path = before.path
-        if _token(before) != _token(after):
+        if _comparable_name(before) != _comparable_name(after):
             called = "is" if before.is_unused or after.is_unused else "is called"
             message = f"{before.name!r} {called} {after.name!r} there: the same bytes"
             yield self.finding("field-renamed", COSMETIC, path, message, offset)
@@ -439,7 +439,7 @@ class _Pairing:
         if _bytes_differ(before, after):
             yield self.size(before, after, offset)
         elif before.single and after.single and (before.count or 1) != (after.count or 1):
-            message = f"{_times(before)} here, {_times(after)} there"
+            message = f"{_elements_in_words(before)} here, {_elements_in_words(after)} there"
             yield self.finding("field-count", MAY_BREAK, path, message, offset, "it is not an array of that length")
         elif before.kind is not None and after.kind is not None and before.kind != after.kind:
             yield self.kinds(before, after, offset)
@@ -450,7 +450,7 @@ class _Pairing:
         when = " and ".join(f"{leaf.condition.what} holds" for leaf in (before, after) if leaf.condition is not None)
         severity = MAY_BREAK if when else BREAKS
         if before.size == after.size:
-            message = f"{_times(before)} of {before.size} bytes here, {_times(after)} there"
+            message = f"{_elements_in_words(before)} of {before.size} bytes here, {_elements_in_words(after)} there"
             return self.finding("field-count", severity, before.path, message, offset, when)
         message = f"{before.size} bytes here, {after.size} there"
         if not (before.exact and after.exact):
@@ -476,7 +476,7 @@ class _Pairing:
             return
         told.add(condition.at)
         unconditional = after if before.condition is None else before
-        called = "" if _token(before) == _token(after) else f" as {unconditional.name!r}"
+        called = "" if _comparable_name(before) == _comparable_name(after) else f" as {unconditional.name!r}"
         path = before.path[: len(condition.at)]
         name = repr(before.path[len(path) - 1])
         if before.condition is None:
@@ -497,7 +497,9 @@ class _Pairing:
         left, right = leaves
         offset = offsets.get(id(left[0])) if left else None
         if left and right:
-            if _same_shapes(left, right) or [_token(leaf) for leaf in left] == [_token(leaf) for leaf in right]:
+            if _same_shapes(left, right) or [_comparable_name(leaf) for leaf in left] == [
+                _comparable_name(leaf) for leaf in right
+            ]:
                 for before, after in zip(left, right, strict=True):
                     yield from self.leaf(before, after, offsets.get(id(before)), told)
                 return
@@ -505,22 +507,22 @@ class _Pairing:
             if same is not False:
                 message = f"{_names(left)} here, {_names(right)} there: "
                 if same:
-                    message += f"the same {_total(right) or _total(left)} bytes"
+                    message += f"the same {_total_bytes(right) or _total_bytes(left)} bytes"
                     yield self.finding("field-recut", COSMETIC, left[0].path, message, offset)
                 else:
                     message += "of an array the dump does not say the length"
                     when = "they are not as many bytes"
                     yield self.finding("field-recut", MAY_BREAK, left[0].path, message, offset, when)
                 return
-        for path, group in _grouped(left, layouts[1]):
+        for path, group in _by_missing_struct(left, layouts[1]):
             text = "is sent, and the destination does not read it"
             yield self.alone("field-missing", path, group, text, offsets.get(id(group[0])))
-        for path, group in _grouped(right, layouts[0]):
+        for path, group in _by_missing_struct(right, layouts[0]):
             yield self.alone("field-new", path, group, "is not sent, and the destination reads it", offset)
 
     def alone(self, rule: str, path: Path, leaves: list[Leaf], text: str, offset: int | None) -> CompatFinding:
         """Fields that only one side has."""
-        size = _total(leaves)
+        size = _total_bytes(leaves)
         message = f"{path[-1]!r}{f' ({size} bytes)' if size else ''} {text}"
         conditions = dict.fromkeys(f"{leaf.condition.what} holds" for leaf in leaves if leaf.condition is not None)
         certain = any(leaf.condition is None for leaf in leaves)
@@ -578,7 +580,7 @@ class _Pairing:
         yield from pairing.compare(sub.source, counterpart.source)
 
 
-def _token(leaf: Leaf) -> str:
+def _comparable_name(leaf: Leaf) -> str:
     """What two leaves are called alike by: the name without the number that QEMU gives to a name that repeats."""
     name = leaf.name
     if leaf.is_unused:
@@ -590,7 +592,7 @@ def _token(leaf: Leaf) -> str:
 
 
 def _names_in(source: LayoutSource, version: int) -> set[str]:
-    return {_token(leaf) for leaf in source.layout(version).leaves}
+    return {_comparable_name(leaf) for leaf in source.layout(version).leaves}
 
 
 def _bytes_differ(before: Leaf, after: Leaf) -> bool:
@@ -600,25 +602,25 @@ def _bytes_differ(before: Leaf, after: Leaf) -> bool:
     if before.size != after.size:
         whole = before.bytes, after.bytes
         return None in whole or whole[0] != whole[1]
-    counts = [_repeats(leaf) for leaf in (before, after)]
+    counts = [_elements_in_all(leaf) for leaf in (before, after)]
     return None not in counts and counts[0] != counts[1]
 
 
-def _repeats(leaf: Leaf) -> int | None:
+def _elements_in_all(leaf: Leaf) -> int | None:
     total = leaf.count
     for count in leaf.repeats:
         total = None if total is None or count is None else total * count
     return total
 
 
-def _times(leaf: Leaf) -> str:
-    repeats = _repeats(leaf)
+def _elements_in_words(leaf: Leaf) -> str:
+    repeats = _elements_in_all(leaf)
     if repeats is None:
         return "one element, or an array whose length is not said,"
     return "1 element" if repeats == 1 else f"{repeats} elements"
 
 
-def _total(leaves: Iterable[Leaf]) -> int | None:
+def _total_bytes(leaves: Iterable[Leaf]) -> int | None:
     """The bytes of leaves, in one element of what is around them all; None where they are not known."""
     total = 0
     around = {leaf.repeats for leaf in leaves}
@@ -645,7 +647,7 @@ def _same_bytes(left: list[Leaf], right: list[Leaf]) -> bool | None:
     around = {leaf.repeats for leaf in (*left, *right)}
     if len(around) > 1 and any(None in repeats for repeats in around):
         return False
-    totals = [_total(side) for side in (left, right)]
+    totals = [_total_bytes(side) for side in (left, right)]
     if None not in totals:
         return totals[0] == totals[1]
     # A dump of before 8.1 counts no array. Only padding is put in place of something else on purpose.
@@ -670,7 +672,7 @@ def _split(left: list[Leaf], right: list[Leaf], *, loosely: bool = False) -> Ite
     place = start = 0
     for index, leaf in enumerate(left):
         for index_right in range(place, len(right)):
-            same = _token(leaf) == _token(right[index_right])
+            same = _comparable_name(leaf) == _comparable_name(right[index_right])
             if same or (alike(leaf, right[index_right]) and _same_shapes([leaf], [right[index_right]])):
                 if index > start or index_right > place:
                     yield left[start:index], right[place:index_right]
@@ -699,7 +701,7 @@ def _names(leaves: Sequence[Leaf]) -> str:
 _Group = tuple[Path, list[Leaf]]
 
 
-def _grouped(leaves: Iterable[Leaf], other_side: LeafLayout) -> list[_Group]:
+def _by_missing_struct(leaves: Iterable[Leaf], other_side: LeafLayout) -> list[_Group]:
     """Leaves by the outermost struct around them that the other side does not have, which is told as one."""
     groups: list[_Group] = []
     for leaf in leaves:
@@ -728,27 +730,30 @@ def _offsets(leaves: Sequence[Leaf]) -> dict[int, int]:
     return offsets
 
 
-def _settled(left: list[Leaf], right: list[Leaf], concrete: tuple[bool, bool]) -> tuple[list[Leaf], list[Leaf]]:
+def _leaves_that_count(
+    left: list[Leaf], right: list[Leaf], concrete: tuple[bool, bool]
+) -> tuple[list[Leaf], list[Leaf]]:
     """The leaves that count: a stream shows which conditional fields of the other side cannot be there."""
     if concrete[0] == concrete[1]:
         return left, right
     shown, open_leaves = _without_elements(*((left, right) if concrete[0] else (right, left)))
     shown_by_token: dict[str, list[Leaf]] = {}
     for leaf in shown:
-        shown_by_token.setdefault(_token(leaf), []).append(leaf)
+        shown_by_token.setdefault(_comparable_name(leaf), []).append(leaf)
     structs = {leaf.path[:length] for leaf in shown for length in range(1, len(leaf.path))}
     certain: dict[str, int] = {}
     for leaf in open_leaves:
         if leaf.condition is None:
-            certain[_token(leaf)] = certain.get(_token(leaf), 0) + 1
-    tokens = {_token(leaf) for leaf in open_leaves}
-    unknown = [leaf for leaf in shown if _token(leaf) not in tokens]
+            certain[_comparable_name(leaf)] = certain.get(_comparable_name(leaf), 0) + 1
+    tokens = {_comparable_name(leaf) for leaf in open_leaves}
+    unknown = [leaf for leaf in shown if _comparable_name(leaf) not in tokens]
     kept = []
     for leaf in open_leaves:
-        alike = shown_by_token.get(_token(leaf), [])
+        alike = shown_by_token.get(_comparable_name(leaf), [])
         if leaf.condition is not None:
             if alike and (
-                certain.get(_token(leaf), 0) >= len(alike) or all(_bytes_differ(candidate, leaf) for candidate in alike)
+                certain.get(_comparable_name(leaf), 0) >= len(alike)
+                or all(_bytes_differ(candidate, leaf) for candidate in alike)
             ):
                 continue
             # It may be what is called otherwise here.
@@ -821,7 +826,7 @@ def _aligned(left: list[Leaf], right: list[Leaf], shown: bool) -> Iterator[tuple
 
 def _matched(left: list[Leaf], right: list[Leaf], shown: bool) -> Iterator[tuple[int, int, int, int, bool]]:
     """Ranges of either side, and whether the names in them are the same."""
-    tokens = [[_token(leaf) for leaf in side] for side in (left, right)]
+    tokens = [[_comparable_name(leaf) for leaf in side] for side in (left, right)]
     if not shown:
         tokens = [
             [token if leaf.condition is None else f"{token}?" for token, leaf in zip(names, side, strict=True)]

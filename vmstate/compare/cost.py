@@ -164,14 +164,14 @@ def what_if(stream: Stream, pairs: int, known: Sequence[SectionCost]) -> list[Wh
                 pairs,
                 section.size,
                 size,
-                _range(cost.save_us, now, pairs),
-                _range(cost.load_us, now, pairs),
+                _least_and_most(cost.save_us, now, pairs),
+                _least_and_most(cost.load_us, now, pairs),
             )
         )
     return costs_then
 
 
-def _range(took: int | None, now: int, pairs: int) -> tuple[int, int] | None:
+def _least_and_most(took: int | None, now: int, pairs: int) -> tuple[int, int] | None:
     if took is None:
         return None
     grown = round(took * pairs / now)

@@ -107,7 +107,7 @@ def diff(
             _loaded(first, stack, library)
             return Difference(first.name, second.name, [], [], True)
         old, new = _loaded(first, stack, library), _loaded(second, stack, library)
-        patterns = [_pattern(text) for text in ignore]
+        patterns = [_ignore_pattern(text) for text in ignore]
         how = How("memory" not in noise, library)
         changes = [change for change in _changes(old, new, how) if not _is_below(change, patterns)]
     counted = [change for change in changes if change[0].noise not in noise]
@@ -131,7 +131,7 @@ Found = tuple[Change, Steps]
 """A change, and the steps of its path."""
 
 
-def _whole(section: str, kind: str, before: Any = None, after: Any = None, instance_id: int = 0) -> Found:
+def _whole_section(section: str, kind: str, before: Any = None, after: Any = None, instance_id: int = 0) -> Found:
     return Change(section, instance_id, None, kind, before, after), ()
 
 
@@ -149,13 +149,13 @@ def _changes(old: Stream, new: Stream, how: How) -> Iterator[Found]:
     commands = _commands(old), _commands(new)
     if commands[0] != commands[1]:
         yield Change(NOWHERE, 0, "commands", "changed", commands[0], commands[1]), ("commands",)
-    units = _units(old.sections), _units(new.sections)
+    units = _by_section(old.sections), _by_section(new.sections)
     changed: set[tuple[str, int]] = set()
     for key in dict.fromkeys([*units[0], *units[1]]):
         before, after = units[0].get(key, []), units[1].get(key, [])
         for left, right in zip_longest(before, after):
             if left is None or right is None:
-                yield _whole(key[0], "removed" if right is None else "added", instance_id=key[1])
+                yield _whole_section(key[0], "removed" if right is None else "added", instance_id=key[1])
                 changed.add(key)
                 continue
             if left[0].is_ram or right[0].is_ram:
@@ -165,18 +165,18 @@ def _changes(old: Stream, new: Stream, how: How) -> Iterator[Found]:
             if inner_changes:
                 changed.add(key)
             yield from inner_changes
-    yield from _order(units)
+    yield from _order_changes(units)
     yield from _vmdesc(old, new, changed)
 
 
 def _configuration(old: Configuration | None, new: Configuration | None) -> Iterator[Found]:
     if old is None or new is None:
         if old is not new:
-            yield _whole("configuration", "added" if old is None else "removed", old, new)
+            yield _whole_section("configuration", "added" if old is None else "removed", old, new)
         return
     vmsd: VMStateDescription = Configuration.vmsd  # type: ignore[attr-defined]
     if vmsd.encode(old) != vmsd.encode(new):
-        yield from _states("configuration", 0, (vmsd, old, vmsd, new))
+        yield from _state_changes("configuration", 0, (vmsd, old, vmsd, new))
 
 
 def _commands(stream: Stream) -> list[str]:
@@ -187,7 +187,7 @@ Units = dict[tuple[str, int], list[list[Section]]]
 """Idstr and instance_id -> the sections that have them, in their order; the parts of an iterable one together."""
 
 
-def _units(sections: Sequence[Section]) -> Units:
+def _by_section(sections: Sequence[Section]) -> Units:
     units: Units = {}
     begun: dict[int, list[Section]] = {}
     for section in sections:
@@ -214,7 +214,7 @@ def _section(left: list[Section], right: list[Section], how: How) -> Iterator[Fo
         noise = noise_of_bytes(old.name, before, after)
         yield Change(old.name, old.instance_id, None, "changed", before, after, noise=noise), ()
         return
-    changes = list(_states(old.name, old.instance_id, read))
+    changes = list(_state_changes(old.name, old.instance_id, read))
     yield from changes
     if not changes:
         # QEMU reads the same values from both: what differs is what it accepts and writes otherwise, or a version.
@@ -225,7 +225,7 @@ def _section(left: list[Section], right: list[Section], how: How) -> Iterator[Fo
             ]
             for state in (read[1], read[3])
         ]
-        yield _whole(old.name, "bytes", odd[0] or before, odd[1] or after, old.instance_id)
+        yield _whole_section(old.name, "bytes", odd[0] or before, odd[1] or after, old.instance_id)
 
 
 def _read_alike(old: Section, new: Section, how: How) -> Read | None:
@@ -264,7 +264,7 @@ def _decoded(section: Section, vmsds: Iterable[VMStateDescription]) -> tuple[VMS
     return None
 
 
-def _states(name: str, instance_id: int, read: Read) -> Iterator[Found]:
+def _state_changes(name: str, instance_id: int, read: Read) -> Iterator[Found]:
     vmsd, old, new_vmsd, new = read
     narrowed = _narrowed(old, new)
     if narrowed is None:
@@ -292,7 +292,7 @@ def _narrowed(before: Any, after: Any) -> tuple[Any, Any] | None:
         return _members((name, *(side.get(name, NOTHING) for side in pairs)) for name in pairs[0] | pairs[1])
     if isinstance(before, LISTS) and isinstance(after, LISTS) and len(before) == len(after):
         return _members((index, *pair) for index, pair in enumerate(zip(before, after, strict=True)))
-    return None if before == after else (_plain(before), _plain(after))
+    return None if before == after else (_without_classes(before), _without_classes(after))
 
 
 LISTS = (list, tuple, Records)
@@ -308,7 +308,7 @@ def _members(members: Iterable[tuple[Any, ...]]) -> tuple[Any, Any] | None:
     for name, old, new in members:
         if old is NOTHING or new is NOTHING:
             side, value = (after, new) if old is NOTHING else (before, old)
-            side[name] = _plain(value)
+            side[name] = _without_classes(value)
         elif old is not new and old != new:
             inner = _narrowed(old, new)
             if inner is not None:
@@ -316,12 +316,12 @@ def _members(members: Iterable[tuple[Any, ...]]) -> tuple[Any, Any] | None:
     return (before, after) if before or after else None
 
 
-def _plain(value: Any) -> Any:
+def _without_classes(value: Any) -> Any:
     """A value as deepdiff takes it: no classes, and nothing that looks like an enumeration."""
     if is_state(value):
-        return {name: _plain(inner) for name, inner in items_of(value)}
+        return {name: _without_classes(inner) for name, inner in items_of(value)}
     if isinstance(value, LISTS):
-        return [_plain(inner) for inner in value]
+        return [_without_classes(inner) for inner in value]
     if isinstance(value, int):
         return int(value)
     return bytes(value) if isinstance(value, bytes) else value
@@ -345,7 +345,7 @@ def _by_place(narrowed: tuple[Any, Any]) -> Callable[[Steps], list[int]]:
 def _ram(old: Stream, new: Stream, left: list[Section], right: list[Section], how: How) -> Iterator[Found]:
     """The list of blocks and, where memory is read, whether the pages are the same."""
     sides = [[section.state for section in unit if isinstance(section.state, RamSummary)] for unit in (left, right)]
-    lists = [{block.idstr: _block(block) for state in states for block in state.blocks} for states in sides]
+    lists = [{block.idstr: _block_values(block) for state in states for block in state.blocks} for states in sides]
     name, instance_id = left[0].name, left[0].instance_id
     for idstr in dict.fromkeys([*lists[0], *lists[1]]):
         blocks = [side.get(idstr) for side in lists]
@@ -357,26 +357,26 @@ def _ram(old: Stream, new: Stream, left: list[Section], right: list[Section], ho
         yield Change(name, instance_id, "blocks", "order", list(lists[0]), list(lists[1])), ("blocks",)
     if how.memory:
         digests = [
-            _digest(chunk for state in states for chunk in stream.ram_bytes(state))
+            _sha256_of(chunk for state in states for chunk in stream.ram_bytes(state))
             for stream, states in zip((old, new), sides, strict=True)
         ]
         if digests[0] != digests[1]:
-            pages = [_pages(states) for states in sides]
+            pages = [_page_counts(states) for states in sides]
             yield Change(name, instance_id, "pages", "changed", pages[0], pages[1], noise="memory"), ("pages",)
 
 
-def _block(block: RamBlock) -> dict[str, Any]:
+def _block_values(block: RamBlock) -> dict[str, Any]:
     return {"used_length": block.used_length, "page_size": block.page_size, "gpa": block.gpa}
 
 
-def _digest(chunks: Iterable[memoryview]) -> bytes:
+def _sha256_of(chunks: Iterable[memoryview]) -> bytes:
     digest = hashlib.sha256()
     for chunk in chunks:
         digest.update(chunk)
     return digest.digest()
 
 
-def _pages(states: Iterable[RamSummary]) -> dict[str, int]:
+def _page_counts(states: Iterable[RamSummary]) -> dict[str, int]:
     total: dict[str, int] = {}
     for state in states:
         for kind, count in state.pages.items():
@@ -384,7 +384,7 @@ def _pages(states: Iterable[RamSummary]) -> dict[str, int]:
     return total
 
 
-def _order(units: tuple[Units, Units]) -> Iterator[Found]:
+def _order_changes(units: tuple[Units, Units]) -> Iterator[Found]:
     common = [[key for key in side if key in opposite] for side, opposite in (units, units[::-1])]
     if common[0] != common[1]:
         names = [[f"{name}#{instance_id}" for name, instance_id in side] for side in common]
@@ -397,7 +397,7 @@ def _vmdesc(old: Stream, new: Stream, changed: set[tuple[str, int]]) -> Iterator
     if texts[0] == texts[1]:
         return
     if texts[0] is None or texts[1] is None:
-        yield _whole("vmdesc", "added" if texts[0] is None else "removed")
+        yield _whole_section("vmdesc", "added" if texts[0] is None else "removed")
         return
     sides = [stream.vmdesc for stream in (old, new)]
     assert sides[0] is not None and sides[1] is not None
@@ -409,7 +409,7 @@ def _vmdesc(old: Stream, new: Stream, changed: set[tuple[str, int]]) -> Iterator
     if tops[0].get("page_size") != tops[1].get("page_size"):
         sizes = [top.get("page_size") for top in tops]
         yield Change("vmdesc", 0, "page_size", "changed", sizes[0], sizes[1]), ("page_size",)
-    entries = [_entries(top["devices"]) for top in tops]
+    entries = [_vmdesc_entries_by_section(top["devices"]) for top in tops]
     for key in entries[0]:
         pairs = entries[0][key], entries[1].get(key)
         if key in changed or pairs[1] is None:
@@ -424,7 +424,7 @@ def _pairs(pairs: list[tuple[str, Any]]) -> list[tuple[str, Any]]:
     return pairs
 
 
-def _entries(devices: list[Any]) -> dict[tuple[str, int], list[Any]]:
+def _vmdesc_entries_by_section(devices: list[Any]) -> dict[tuple[str, int], list[Any]]:
     entries: dict[tuple[str, int], list[Any]] = {}
     for entry in devices:
         keys = dict(entry)
@@ -432,7 +432,7 @@ def _entries(devices: list[Any]) -> dict[tuple[str, int], list[Any]]:
     return entries
 
 
-def _pattern(text: str) -> re.Pattern[str]:
+def _ignore_pattern(text: str) -> re.Pattern[str]:
     """What a path to be ignored matches; `*` stands for any text."""
     return re.compile(".*".join(map(re.escape, text.split("*"))), re.DOTALL)
 

@@ -64,7 +64,7 @@ class DescriptionSource(LayoutSource):
                     condition = Condition(here, str(field.exists))
             elif field.version > version:
                 continue
-            count = 1 if field.count is None else self._number(field.count, scope)
+            count = 1 if field.count is None else self._number_if_known(field.count, scope)
             if isinstance(field.count, Expr) and not field.count.refs_:
                 made.host_counts.add(here)
             self._put_field(made, field, here, count, repeats, condition, scope)
@@ -119,13 +119,13 @@ class DescriptionSource(LayoutSource):
                 # As long as the state made it, in this one stream.
                 return None
             case t.Buffer(size=size):
-                return self._number(size, scope)
+                return self._number_if_known(size, scope)
             case t.Bitmap(bits=bits):
-                number = self._number(bits, scope)
+                number = self._number_if_known(bits, scope)
                 return None if number is None else (number + 63) // 64 * 8
         return None
 
-    def _number(self, value: int | Expr, scope: _Scope) -> int | None:
+    def _number_if_known(self, value: int | Expr, scope: _Scope) -> int | None:
         if not isinstance(value, Expr):
             return value
         known = value.evaluate(scope)

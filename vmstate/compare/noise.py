@@ -50,7 +50,7 @@ def noise_of(vmsd: VMStateDescription, steps: Steps, before: Any, after: Any) ->
         listed = lists.get(holder.name)
         if listed is not None:
             entry = listed.get(field.name) or listed.get(_NUMBERS.sub("", field.name))
-            kind = None if entry is None else _kind(entry, before, after)
+            kind = None if entry is None else _kind_by_entry(entry, before, after)
             if kind is not None:
                 return kind
     return None
@@ -59,10 +59,10 @@ def noise_of(vmsd: VMStateDescription, steps: Steps, before: Any, after: Any) ->
 def noise_of_bytes(idstr: str, before: bytes, after: bytes) -> str | None:
     """The same of the bytes of a section that nothing describes."""
     entry = noise_lists().get(last_part(idstr), {}).get("")
-    return None if entry is None else _kind(entry, before, after)
+    return None if entry is None else _kind_by_entry(entry, before, after)
 
 
-def _kind(entry: Any, before: Any, after: Any) -> str | None:
+def _kind_by_entry(entry: Any, before: Any, after: Any) -> str | None:
     if isinstance(entry, str):
         return entry
     kind, ranges = entry

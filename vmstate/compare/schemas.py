@@ -116,7 +116,7 @@ def _schema_of(opened: Input, facts: Mapping[str, Any]) -> Schema:
         start = "nothing: it is empty" if len(data) == 0 else bytes(data[:16]).hex()
         raise SchemaError("this is no schema", expected="a -dump-vmstate text, a stream or a vmdesc", found=start)
     text = bytes(data)
-    top = _parsed(text)
+    top = _json_of(text)
     if isinstance(top, dict) and isinstance(top.get("devices"), list):
         return vmdesc_schema(text, opened.name, facts)
     return _dump_schema(top, b'"num":' in text, opened.name)
@@ -127,10 +127,10 @@ def _schema_of(opened: Input, facts: Mapping[str, Any]) -> Schema:
 
 def dump_schema(text: bytes, name: str) -> Schema:
     """The schema of a -dump-vmstate text. Raises `SchemaError`."""
-    return _dump_schema(_parsed(text), b'"num":' in text, name)
+    return _dump_schema(_json_of(text), b'"num":' in text, name)
 
 
-def _parsed(text: bytes) -> Any:
+def _json_of(text: bytes) -> Any:
     try:
         return json.loads(text)
     except RecursionError:
@@ -140,7 +140,7 @@ def _parsed(text: bytes) -> Any:
 
 
 def _dump_schema(top: Any, counted: bool, name: str) -> Schema:
-    machine, entries = _checked(top, name)
+    machine, entries = _machine_and_entries(top, name)
     sections = []
     for key, entry in entries.items():
         raw = entry["Description"]
@@ -149,7 +149,7 @@ def _dump_schema(top: Any, counted: bool, name: str) -> Schema:
     return Schema(name, "dump", machine, tuple(sections))
 
 
-def _checked(top: Any, name: str) -> tuple[str | None, dict[str, Any]]:
+def _machine_and_entries(top: Any, name: str) -> tuple[str | None, dict[str, Any]]:
     """The machine type and the entries, each of the form of a -dump-vmstate text."""
     if not isinstance(top, dict):
         raise SchemaError("this is no -dump-vmstate text", file=name, expected="a JSON object")
@@ -268,7 +268,7 @@ def schema_of_stream(stream: Stream, facts: Mapping[str, Any]) -> Schema:
     from vmstate.compare.from_vmsd import DescriptionSource
 
     machine = stream.configuration.machine if stream.configuration is not None else None
-    described = _described(stream.vmdesc or _rebuilt(stream))
+    described = _descriptions_by_section(stream.vmdesc or _rebuilt(stream))
     sections = []
     for section in stream.sections:
         if section.kind not in ("full", "start") or section.is_ram:
@@ -279,7 +279,7 @@ def schema_of_stream(stream: Stream, facts: Mapping[str, Any]) -> Schema:
         sections.append(
             SectionSchema(
                 section.name,
-                _last(section.name),
+                _last_part(section.name),
                 section.instance_id,
                 section.version_id,
                 section.version_id,
@@ -298,7 +298,7 @@ def _rebuilt(stream: Any) -> Any:
     return read_vmdesc(stream.write_vmdesc())
 
 
-def _described(vmdesc: Any) -> dict[tuple[str, int], list[Any]]:
+def _descriptions_by_section(vmdesc: Any) -> dict[tuple[str, int], list[Any]]:
     described: dict[tuple[str, int], list[Any]] = {}
     for device in () if vmdesc is None else vmdesc.devices:
         described.setdefault((device.name, device.instance_id), []).append(device.vmsd)
@@ -315,12 +315,14 @@ def vmdesc_schema(text: bytes, name: str, facts: Mapping[str, Any]) -> Schema:
         sources = () if device.vmsd is None else (DescriptionSource(device.vmsd, facts, True),)
         version = 0 if device.vmsd is None else device.vmsd.version_id
         sections.append(
-            SectionSchema(device.name, _last(device.name), device.instance_id, version, version, sources, sent=True)
+            SectionSchema(
+                device.name, _last_part(device.name), device.instance_id, version, version, sources, sent=True
+            )
         )
     return Schema(name, "vmdesc", None, tuple(sections))
 
 
-def _last(idstr: str) -> str:
+def _last_part(idstr: str) -> str:
     return idstr.rpartition("/")[2]
 
 

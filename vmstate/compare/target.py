@@ -176,7 +176,7 @@ def write_target(path: str | os.PathLike[str], target: Target) -> None:
     """Record a destination in one file, to be held against streams where its QEMU is not. Raises `VMStateError`."""
     if target.stream is None:
         raise SchemaError("only a destination that was started can be recorded", expected="a command line")
-    dump = None if target.dump is None else _needed(target.dump, target.stream)
+    dump = None if target.dump is None else _part_needed(target.dump, target.stream)
     top = {
         KEY: FORM,
         "command": None if target.command is None else list(target.command),
@@ -197,7 +197,7 @@ def write_target(path: str | os.PathLike[str], target: Target) -> None:
     write_atomic(path, [json.dumps(top, indent=1).encode() + b"\n"])
 
 
-def _needed(dump: bytes, stream: Stream) -> bytes | None:
+def _part_needed(dump: bytes, stream: Stream) -> bytes | None:
     """The part of a -dump-vmstate text that is of sections in the stream: a twentieth of it, or less, or nothing."""
     names = {section.name.rpartition("/")[2] for section in stream.sections}
     top = json.loads(dump)

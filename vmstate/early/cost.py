@@ -315,16 +315,16 @@ def what_if(question: Question) -> tuple[Answer, ...]:
 def _answer(question: Question, policy: str, figures: Figures) -> Answer:
     layout = example(question.queue_pairs)
     share = record_bytes(question.queue_pairs) / SECTION_BYTES
-    settings = _settings(question)
+    settings = _control_commands(question)
 
     def price(operations: Iterable[Operation], *, full: bool) -> Cost:
         return cost_of(figures, question.backend, operations, full=full, queue_pairs=question.queue_pairs, share=share)
 
-    begun = _opened(question)
+    begun = _opened_backend(question)
     early = [operation.replace(phase=Phase.STOP) for operation in begun.early_start(layout, settings)]
     setup = price(early, full=True)
-    cold = price(_opened(question).finish(layout, settings), full=True)
-    warm = _opened(question)
+    cold = price(_opened_backend(question).finish(layout, settings), full=True)
+    warm = _opened_backend(question)
     warm.run(warm.early_start(layout, settings))
     minimal = price(warm.finish(layout), full=False)
     stopping = warm.stop()
@@ -353,11 +353,11 @@ def _answer(question: Question, policy: str, figures: Figures) -> Answer:
     )
 
 
-def _opened(question: Question) -> Backend:
+def _opened_backend(question: Question) -> Backend:
     return BACKENDS[question.backend]().open()
 
 
-def _settings(question: Question) -> tuple[Operation, ...]:
+def _control_commands(question: Question) -> tuple[Operation, ...]:
     """What a start sends through the control queue where everything is set."""
     if not issubclass(BACKENDS[question.backend], VhostVdpa):
         return ()

@@ -64,11 +64,11 @@ class GroupPart(Data):
         raise NotImplementedError
 
 
-def _at(known: Any, number: int) -> Any:
+def _element_or_none(known: Any, number: int) -> Any:
     return None if known is None or number >= len(known) else known[number]
 
 
-def _get(state: Any, attribute: str) -> Any:
+def _attribute_or_none(state: Any, attribute: str) -> Any:
     return None if state is None else getattr(state, attribute)
 
 
@@ -89,7 +89,7 @@ class Whole(GroupPart):
         setattr(state, self.attribute, values[self.attribute])
 
     def differences(self, early: Any, final: Any) -> Iterator[Difference]:
-        before, after = _get(early, self.attribute), _get(final, self.attribute)
+        before, after = _attribute_or_none(early, self.attribute), _attribute_or_none(final, self.attribute)
         if before != after:
             yield (self.attribute,), before, after
 
@@ -108,7 +108,9 @@ class Inner(GroupPart):
         value = getattr(state, self.attribute)
         if self.prefix is not None:
             into[f"{self.attribute}.{PRESENT}"] = value is not None
-        into[self.attribute] = None if value is None else self.take_parts(value, _get(base, self.attribute))
+        into[self.attribute] = (
+            None if value is None else self.take_parts(value, _attribute_or_none(base, self.attribute))
+        )
 
     def take_parts(self, state: Any, base: Any) -> State:
         """The state of the group's part of a struct."""
@@ -129,7 +131,7 @@ class Inner(GroupPart):
             part.put(inner, struct)
 
     def differences(self, early: Any, final: Any) -> Iterator[Difference]:
-        before, after = _get(early, self.attribute), _get(final, self.attribute)
+        before, after = _attribute_or_none(early, self.attribute), _attribute_or_none(final, self.attribute)
         for steps, was, now in parts_differ(self.parts, before, after):
             yield (self.attribute, *steps), was, now
 
@@ -155,7 +157,7 @@ class OwnSubsection(Inner):
             ensure_meta(subsection).version_id = version
 
     def differences(self, early: Any, final: Any) -> Iterator[Difference]:
-        before, after = _get(early, self.attribute), _get(final, self.attribute)
+        before, after = _attribute_or_none(early, self.attribute), _attribute_or_none(final, self.attribute)
         if (before is None) != (after is None):
             yield (self.attribute,), before, after
             return
@@ -184,9 +186,9 @@ class Elements(GroupPart):
         if not self.sparse:
             into[self.attribute] = [self._element(element, None) for element in value]
             return
-        known = _get(base, self.attribute)
+        known = _attribute_or_none(base, self.attribute)
         changed = [
-            State({INDEX: number, ELEMENT: self._element(value[number], _at(known, number))})
+            State({INDEX: number, ELEMENT: self._element(value[number], _element_or_none(known, number))})
             for number in self._changed(known, value)
         ]
         into[f"{self.attribute}.{CHANGED}"] = len(changed)
@@ -239,7 +241,7 @@ class Elements(GroupPart):
                 part.put(element, elements[number])
 
     def differences(self, early: Any, final: Any) -> Iterator[Difference]:
-        before, after = _get(early, self.attribute), _get(final, self.attribute)
+        before, after = _attribute_or_none(early, self.attribute), _attribute_or_none(final, self.attribute)
         if before is None or after is None:
             if before is not after:
                 yield (self.attribute,), before, after
@@ -267,7 +269,7 @@ class Patched(GroupPart):
         if value is None:
             into[f"{self.attribute}.{CHANGED}"] = into[self.attribute] = None
             return
-        known = _get(base, self.attribute) or bytes(self.size)
+        known = _attribute_or_none(base, self.attribute) or bytes(self.size)
         changed = [State({INDEX: place, ELEMENT: value[place]}) for place in differing(known, value)]
         into[f"{self.attribute}.{CHANGED}"] = len(changed)
         into[self.attribute] = changed
@@ -287,7 +289,7 @@ class Patched(GroupPart):
         setattr(state, self.attribute, bytes(patched))
 
     def differences(self, early: Any, final: Any) -> Iterator[Difference]:
-        before, after = _get(early, self.attribute), _get(final, self.attribute)
+        before, after = _attribute_or_none(early, self.attribute), _attribute_or_none(final, self.attribute)
         if before != after:
             yield (self.attribute,), before, after
 
@@ -330,7 +332,7 @@ def signature_of(parts: Sequence[GroupPart]) -> Signature:
         values = get(state)
         fixed = values if names else (values,)
         if any(isinstance(value, _MUTABLE) for value in fixed):
-            fixed = tuple(_fixed(value) for value in fixed)
+            fixed = tuple(_hashable(value) for value in fixed)
         return (
             fixed,
             [signature(read(state)) for read, signature in inner],
@@ -343,7 +345,7 @@ def signature_of(parts: Sequence[GroupPart]) -> Signature:
 _MUTABLE = (list, dict, Meta, VMState, Records, bytearray)
 
 
-def _fixed(value: Any) -> Any:
+def _hashable(value: Any) -> Any:
     """A value that cannot change under the signature; of what a state carries beside its values, what is written."""
     if not isinstance(value, _MUTABLE):
         return value
@@ -460,27 +462,27 @@ class _Derivation:
         bare = {"rules": (), "err_hint": None}
         if isinstance(kind, t.Unused):
             self._part = None
-            return [_field(field, **bare)] if self._is_settled(field, known) else []
+            return [_changed_field(field, **bare)] if self._is_settled(field, known) else []
         if field.count is not None and field.pointers is None and field.dims is None:
             array = self._array(field, kind, path, known)
             if array is not None:
                 return array
         if _is_struct(kind) and field.count is None:
             inner, inside = self.struct(kind.vmsd, path)
-            prefix = None if _settled(exists, known) else PRESENT
+            prefix = None if _depends_on_known(exists, known) else PRESENT
             self._part = Inner(attribute, inside, _maker(kind.vmsd), prefix)
             if prefix is not None:
                 return _optional_struct(attribute, inner)
-            return [_field(field, type=t.Struct("struct", inner, kind.version), **bare)]
+            return [_changed_field(field, type=t.Struct("struct", inner, kind.version), **bare)]
         if (
             type(kind) is t.Buffer
             and isinstance(kind.size, int)
             and kind.size >= BY_ELEMENT
-            and _settled(exists, known)
+            and _depends_on_known(exists, known)
         ):
             self._part = Patched(attribute, kind.size)
             return [
-                _field(_counter(attribute, CHANGED), exists=exists),
+                _changed_field(_counter_field(attribute, CHANGED), exists=exists),
                 Field(
                     field.name,
                     t.Struct("struct", _numbered(attribute, t.UINT8)),
@@ -489,23 +491,23 @@ class _Derivation:
                     exists=exists,
                 ),
             ]
-        if isinstance(kind, t.QList) and field.count is None and _settled(exists, known):
+        if isinstance(kind, t.QList) and field.count is None and _depends_on_known(exists, known):
             inner, inside = self.struct(kind.vmsd, path)
             self._part = Elements(attribute, inside, _maker(kind.vmsd), False, False, True)
-            return [_field(field, type=t.QList(kind.info, inner, kind.version), **bare)]
-        if not _settled(exists, known):
+            return [_changed_field(field, type=t.QList(kind.info, inner, kind.version), **bare)]
+        if not _depends_on_known(exists, known):
             self._part = Whole(attribute, PRESENT)
-            return [_present(attribute), _field(field, exists=this[f"{attribute}.{PRESENT}"], **bare)]
-        if not _settled(field.count, known):
+            return [_presence_field(attribute), _changed_field(field, exists=this[f"{attribute}.{PRESENT}"], **bare)]
+        if not _depends_on_known(field.count, known):
             self._part = Whole(attribute, COUNT)
-            return [_counter(attribute, COUNT), _field(field, count=this[f"{attribute}.{COUNT}"], **bare)]
-        if isinstance(kind, t.Buffer) and not _settled(kind.size, known):
+            return [_counter_field(attribute, COUNT), _changed_field(field, count=this[f"{attribute}.{COUNT}"], **bare)]
+        if isinstance(kind, t.Buffer) and not _depends_on_known(kind.size, known):
             self._part = Whole(attribute, SIZE)
             size = Field(f"{attribute}.{SIZE}", t.UINT32)
             sized = t.Buffer(kind.info, this[f"{attribute}.{SIZE}"])
-            return [size, _field(field, type=sized, **bare)]
+            return [size, _changed_field(field, type=sized, **bare)]
         self._part = Whole(attribute)
-        return [_field(field, type=kind, **bare)]
+        return [_changed_field(field, type=kind, **bare)]
 
     def _array(self, field: Field, kind: t.WireType, path: str, known: set[str]) -> list[Field] | None:
         """An array of structs, or of many numbers; None for any other."""
@@ -520,16 +522,16 @@ class _Derivation:
             element, parts, make = kind, None, int
         else:
             return None
-        if not _settled(field.exists, known):
+        if not _depends_on_known(field.exists, known):
             raise DescriptionError(f"{path}: an array that is there on a condition of another item")
         sparse = constant or not self.dense
         self._part = Elements(attribute, parts, make, not constant, sparse)
-        fields = [] if constant else [_counter(attribute, COUNT)]
+        fields = [] if constant else [_counter_field(attribute, COUNT)]
         if not sparse:
             return [*fields, Field(field.name, element, attribute, count=this[f"{attribute}.{COUNT}"])]
         numbered = t.Struct("struct", _numbered(attribute, element))
         changed = Field(field.name, numbered, attribute, count=this[f"{attribute}.{CHANGED}"], doc=field.doc)
-        return [*fields, _counter(attribute, CHANGED), changed]
+        return [*fields, _counter_field(attribute, CHANGED), changed]
 
     def _resolved(self, kind: t.WireType) -> t.WireType:
         """The case of a choice that the facts decide; any other type as it is."""
@@ -541,7 +543,7 @@ class _Derivation:
 
     def _is_settled(self, field: Field, known: set[str]) -> bool:
         size = field.type.size if isinstance(field.type, t.Buffer) else None
-        return all(_settled(expr, known) for expr in (field.exists, field.count, size))
+        return all(_depends_on_known(expr, known) for expr in (field.exists, field.count, size))
 
 
 def _numbered(attribute: str, element: t.WireType) -> VMStateDescription:
@@ -553,7 +555,7 @@ def _is_struct(kind: t.WireType) -> TypeGuard[t.Struct]:
     return isinstance(kind, t.Struct) and not isinstance(kind, t.QList)
 
 
-def _settled(expr: Any, known: set[str]) -> bool:
+def _depends_on_known(expr: Any, known: set[str]) -> bool:
     """Whether what a field depends on is in the group, in front of it, or is a fact that no byte decides."""
     if not isinstance(expr, Expr):
         return True
@@ -561,22 +563,22 @@ def _settled(expr: Any, known: set[str]) -> bool:
     return all(ref.base_ == "this" and len(ref.names_) == 1 and ref.names_[0] in known for ref in expr.refs_)
 
 
-def _field(field: Field, **changes: Any) -> Field:
+def _changed_field(field: Field, **changes: Any) -> Field:
     given = {name: getattr(field, name) for name in Field._names if name not in ("in_state", "is_plain")}
     return Field(**given | changes)
 
 
-def _counter(attribute: str, what: str) -> Field:
+def _counter_field(attribute: str, what: str) -> Field:
     return Field(f"{attribute}.{what}", t.UINT16)
 
 
-def _present(attribute: str) -> Field:
+def _presence_field(attribute: str) -> Field:
     return Field(f"{attribute}.{PRESENT}", t.BOOL)
 
 
 def _optional_struct(attribute: str, vmsd: VMStateDescription) -> list[Field]:
     exists = this[f"{attribute}.{PRESENT}"]
-    return [_present(attribute), Field(attribute, t.Struct("struct", vmsd), exists=exists)]
+    return [_presence_field(attribute), Field(attribute, t.Struct("struct", vmsd), exists=exists)]
 
 
 def _maker(vmsd: VMStateDescription) -> Callable[[], Any]:

@@ -144,26 +144,26 @@ class ItemTable(Data):
         return item
 
     @cached_property
-    def _claimed(self) -> dict[str, Item]:
+    def _item_by_path(self) -> dict[str, Item]:
         return {path: item for item in reversed(self.items) for path in item.paths}
 
     @cached_property
-    def _inside(self) -> dict[str, set[str]]:
+    def _items_inside(self) -> dict[str, set[str]]:
         inside: dict[str, set[str]] = {}
-        for path, item in self._claimed.items():
+        for path, item in self._item_by_path.items():
             while path := path.rpartition(".")[0]:
                 inside.setdefault(path, set()).add(item.name)
         return inside
 
     def owner(self, path: str) -> Item | None:
         """The item that has the part of a state at `path` (names and dots, without places in arrays)."""
-        while path and path not in self._claimed:
+        while path and path not in self._item_by_path:
             path = path.rpartition(".")[0]
-        return self._claimed.get(path)
+        return self._item_by_path.get(path)
 
     def inside(self, path: str) -> Set[str]:
         """The names of the items that have a part of what is at `path`, and not all of it."""
-        return self._inside.get(path, frozenset())
+        return self._items_inside.get(path, frozenset())
 
 
 def check_table(table: ItemTable) -> None:

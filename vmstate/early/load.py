@@ -32,11 +32,11 @@ def load_over(held: Any, read: Any, table: ItemTable) -> LoadResult:
     stale: list[str] = []
     leaked: list[str] = []
     if held is not None:
-        _over(held, read, "", table, stale, leaked)
+        _load_struct_over(held, read, "", table, stale, leaked)
     return LoadResult(read, tuple(stale), tuple(leaked))
 
 
-def _over(held: Any, read: Any, path: str, table: ItemTable, stale: list[str], leaked: list[str]) -> None:
+def _load_struct_over(held: Any, read: Any, path: str, table: ItemTable, stale: list[str], leaked: list[str]) -> None:
     vmsd = type(read).vmsd
     for name in state_keys(vmsd):
         was, now = getattr(held, name, None), getattr(read, name, None)
@@ -49,4 +49,4 @@ def _over(held: Any, read: Any, path: str, table: ItemTable, stale: list[str], l
         elif name in table.allocated:
             leaked.append(here)
         elif isinstance(getattr(type(now), "vmsd", None), VMStateDescription) and type(now) is type(was):
-            _over(was, now, here, table, stale, leaked)
+            _load_struct_over(was, now, here, table, stale, leaked)

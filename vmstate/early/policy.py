@@ -123,14 +123,18 @@ class Plan:
         begun = len(backend.done)
         if reason is None or self.backend == BackendName.VHOST_VDPA:
             # A vDPA device that cannot be started early has its memory pinned early all the same.
-            backend.run(backend.early_start(snapshot.layout, _possible(replay(snapshot.state), snapshot.layout)))
+            backend.run(
+                backend.early_start(
+                    snapshot.layout, _without_unreachable_commands(replay(snapshot.state), snapshot.layout)
+                )
+            )
         if self.mode == FULL:
             backend.run(backend.stop())
         was_set = reason is None and self.mode != FULL
         requests = self._requests(name) if was_set else replay(delta.state)
         # What the plan loses, the back end is not told either: it goes by the destination's state.
         layout = table.layout(self.result)
-        backend.run(backend.finish(layout, _possible(requests, layout)))
+        backend.run(backend.finish(layout, _without_unreachable_commands(requests, layout)))
         return reason, tuple(backend.done[begun:])
 
     def _requests(self, backend: BackendName) -> Iterable[Operation]:
@@ -181,19 +185,19 @@ class Plan:
             "bytes": self.bytes,
             "full_bytes": self.full_bytes,
             "lost": list(self.lost),
-            "operations": [_operation(operation) for operation in self.operations],
+            "operations": [_operation_values(operation) for operation in self.operations],
             "cost_ms": {figures: cost.as_ms() for figures, cost in self.costs.items()},
         }
 
 
-def _possible(operations: Iterable[Operation], layout: RingLayout) -> tuple[Operation, ...]:
+def _without_unreachable_commands(operations: Iterable[Operation], layout: RingLayout) -> tuple[Operation, ...]:
     """The operations without commands where there is no control queue that could carry them."""
     return tuple(
         operation for operation in operations if layout.control is not None or operation.name not in CVQ_COMMANDS
     )
 
 
-def _operation(operation: Operation) -> dict[str, Any]:
+def _operation_values(operation: Operation) -> dict[str, Any]:
     return {**operation.as_dict(), "phase": str(operation.phase)}
 
 
@@ -278,7 +282,7 @@ class PerItem(Policy):
         if plan.is_exact:
             return plan
         # Bytes that QEMU reads and would never write, as a bool of 2: no value says them.
-        return Plan(self.name, delta, backend, FULL, (*reasons, _odd(delta, plan)))
+        return Plan(self.name, delta, backend, FULL, (*reasons, _reason_of_odd_bytes(delta, plan)))
 
 
 POLICIES: Mapping[str, type[Policy]] = {policy.name: policy for policy in (PerItem, RfcV2)}
@@ -329,7 +333,7 @@ def _reset_alone(delta: Delta) -> Reason:
     return _reason(delta, delta.table.of_role(Role.INDICES), ItemClass.RESET)
 
 
-def _odd(delta: Delta, plan: Plan) -> Reason:
+def _reason_of_odd_bytes(delta: Delta, plan: Plan) -> Reason:
     """The first bytes that differ though no value does."""
     made = delta.snapshot.encode(plan.result)
     ends = (

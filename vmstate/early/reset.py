@@ -31,7 +31,7 @@ def evidence_of(early: RingLayout, final: RingLayout, counted_early: int | None,
         if counted_early == counted_final:
             return Evidence(NONE_SEEN, (f"the count of resets is {counted_final} at both moments",))
         return Evidence(KNOWN, (f"the count of resets went from {counted_early} to {counted_final}",))
-    reasons = (*_driver(early, final), *_rings(early, final))
+    reasons = (*_driver_reasons(early, final), *_ring_reasons(early, final))
     if reasons:
         return Evidence(INFERRED, reasons)
     return Evidence(NONE_SEEN, ("no sign of a reset was seen, which does not prove that there was none",))
@@ -54,7 +54,7 @@ def restarts_explain(early: RingLayout, final: RingLayout) -> bool:
     return early.can_reset_queues and final.can_reset_queues and early.control not in moved and moved != (*set_up,)
 
 
-def _driver(early: RingLayout, final: RingLayout) -> list[str]:
+def _driver_reasons(early: RingLayout, final: RingLayout) -> list[str]:
     reasons = []
     if early.features != final.features:
         reasons.append(f"the accepted features went from {early.features:#x} to {final.features:#x}")
@@ -63,12 +63,12 @@ def _driver(early: RingLayout, final: RingLayout) -> list[str]:
     return reasons
 
 
-def _rings(early: RingLayout, final: RingLayout) -> list[str]:
+def _ring_reasons(early: RingLayout, final: RingLayout) -> list[str]:
     reasons = []
     moved = moved_queues(early, final)
     explained = restarts_explain(early, final)
     if moved and not explained:
-        reasons.append(f"{_queues(moved)} other addresses or sizes, and {_why_not(early, final)}")
+        reasons.append(f"{_queues_in_words(moved)} other addresses or sizes, and {_why_not(early, final)}")
     for number, (before, after) in enumerate(zip(early.rings, final.rings, strict=False)):
         # The restart of a queue begins with its end: no addresses, and not enabled.
         if before.enabled and not after.enabled and not (number in moved and explained and after.desc == 0):
@@ -88,7 +88,7 @@ def _why_not(early: RingLayout, final: RingLayout) -> str:
     return "these are all queues there are"
 
 
-def _queues(numbers: tuple[int, ...]) -> str:
+def _queues_in_words(numbers: tuple[int, ...]) -> str:
     names = ", ".join(map(str, numbers))
     return f"queue {names} has" if len(numbers) == 1 else f"queues {names} have"
 
@@ -97,10 +97,10 @@ def _went_back(before: Ring, after: Ring, *, packed: bool) -> int:
     """By how many entries an index is behind where it was; most of the range where it went on."""
     if not packed:
         return (before.base - after.base) & 0xFFFF
-    return (_place(before) - _place(after)) % (2 * before.num) if before.num else 0
+    return (_avail_place(before) - _avail_place(after)) % (2 * before.num) if before.num else 0
 
 
-def _place(ring: Ring) -> int:
+def _avail_place(ring: Ring) -> int:
     """The place of a packed ring's avail index in two rounds: one with each value of the wrap counter."""
     avail = ring.base & 0xFFFF
     return (avail & 0x7FFF) + (0 if avail >> 15 else ring.num)

@@ -297,13 +297,13 @@ class Delta:
                 common = min(len(before), len(after))
                 before, after = before[:common], after[:common]
             if before != after and None not in (before, after):
-                self._refuse(constant.name, before, after)
+                self._refuse_constant(constant.name, before, after)
         for item in self.table.items:
             if item.cls is ItemClass.HOST and item.rule is None:
                 for steps, before, after in self.snapshot.group(item.name).differences(early, final):
-                    self._refuse(str(steps[-1]), before, after)
+                    self._refuse_constant(str(steps[-1]), before, after)
 
-    def _refuse(self, name: str, before: Any, after: Any) -> None:
+    def _refuse_constant(self, name: str, before: Any, after: Any) -> None:
         raise EarlyError(
             f"a constant of the host differs: {name}",
             section=self.snapshot.name,

@@ -185,7 +185,7 @@ class Source(StateMachine):
     def completed(self) -> None:
         """The destination has taken over."""
         self.step("complete")
-        self._forget()
+        self._forget_early_state()
 
     def cancel(self) -> None:
         """Give up: the guest goes on here. What was sent early is worth nothing any more."""
@@ -196,15 +196,15 @@ class Source(StateMachine):
         """The other end, or the way to it, has failed: the same, unless the guest's memory is on the other side."""
         if self.state == "sent" and self.purpose is Purpose.POSTCOPY:
             self.step("lose")
-            self._forget()
+            self._forget_early_state()
             return
         self.step("fail")
         self._go_on()
 
     def _go_on(self) -> None:
         self.is_running = True
-        self._forget()
+        self._forget_early_state()
 
-    def _forget(self) -> None:
+    def _forget_early_state(self) -> None:
         self.snapshot = None
         self.dirty = None

@@ -161,15 +161,15 @@ def record_streams(early: Stream, final: Stream, policy: Policy | None = None, b
         name = delta_name(section.name)
         number += 1
         header = SectionHeader("full", number, name, section.instance_id, plan.vmsd.vmsd.version_id, 0)
-        out += _section(writer, header, plan.record)
+        out += _section_bytes(writer, header, plan.record)
         if plan.section is not None:
             number += 1
             whole = SectionHeader("full", number, section.name, section.instance_id, section.version_id, 0)
-            out += _section(writer, whole, plan.section)
+            out += _section_bytes(writer, whole, plan.section)
     return bytes(out + writer.send(EndOfStream(0)))
 
 
-def _section(writer: StreamWriter, header: SectionHeader, payload: bytes) -> bytes:
+def _section_bytes(writer: StreamWriter, header: SectionHeader, payload: bytes) -> bytes:
     state = DeviceState(payload, None, "none", header.version_id, 0, len(payload))
     return writer.send(header) + writer.send(state) + writer.send(SectionFooter(header.section_id, 0))
 
@@ -195,7 +195,7 @@ def apply_record(early: Stream, source: StreamLike) -> list[str]:
         file = record.name
         try:
             refuse_other_configuration(early, record)
-            results = _results(record, by_name, snapshots)
+            results = _states_after_record(record, by_name, snapshots)
         except VMStateError as error:
             raise error.within(file=file) from None
     for section, state in results:
@@ -222,7 +222,7 @@ def refuse_other_configuration(early: Stream, record: Stream) -> None:
         )
 
 
-def _results(
+def _states_after_record(
     record: Stream, devices: dict[tuple[str, int], Section], snapshots: dict[tuple[str, int], Snapshot]
 ) -> list[tuple[Section, Any]]:
     """The device sections of the early stream and the states that the record leads to."""

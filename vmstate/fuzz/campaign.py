@@ -161,7 +161,7 @@ def run_block(cases: Cases, target: FuzzTarget, block: int, size: int, seen: set
         if verdict.expected is not None:
             is_right = verdict.kind in ("accepted", "refused")
             right, wrong = right + is_right, wrong + (verdict.kind == "mispredicted")
-            rows.append(_row(subject, mutations, verdict, number))
+            rows.append(_case_values(subject, mutations, verdict, number))
         if verdict.is_finding:
             _add(findings, _found(target, subject, mutations, verdict, number, seen))
     number_of = {id(mutations): number for number, mutations in ran}
@@ -170,7 +170,7 @@ def run_block(cases: Cases, target: FuzzTarget, block: int, size: int, seen: set
     return _Report(block, runs, coverage, list(findings.values()), right, wrong, rows)
 
 
-def _row(subject: Subject, mutations: list[Mutation], verdict: Verdict, number: int) -> dict[str, Any]:
+def _case_values(subject: Subject, mutations: list[Mutation], verdict: Verdict, number: int) -> dict[str, Any]:
     """A case for the record: its number, the seed, what was changed in words, what came of it, what was expected."""
     changed = [str(mutation) for mutation in mutations]
     return {"case": number, "seed": Path(subject.name).name, "mutations": changed, **verdict.as_json()}
@@ -239,7 +239,7 @@ class Campaign:
 
         def report(block_report: _Report) -> bool:
             """Take in what a worker said; whether the campaign goes on."""
-            self._take(block_report)
+            self._take_in(block_report)
             self.summary.seconds = before + time.monotonic() - begun
             if progress is not None:
                 progress(self.summary)
@@ -297,7 +297,7 @@ class Campaign:
             for worker in workers:
                 worker.end()
 
-    def _take(self, block_report: _Report) -> None:
+    def _take_in(self, block_report: _Report) -> None:
         summary = self.summary
         summary.runs += block_report.runs
         summary.right += block_report.right
@@ -327,7 +327,7 @@ class Campaign:
         summary = self.summary
         progress = {
             "settings": self.settings.as_json(),
-            "done": _ranges(self._done),
+            "done": _runs_of_numbers(self._done),
             "runs": summary.runs,
             "seconds": round(summary.seconds, 3),
             "right": summary.right,
@@ -412,7 +412,7 @@ class _Worker:
 
     def __init__(self, context: Any, campaign: Campaign, others: list[Connection]) -> None:
         self.pipe, theirs = context.Pipe()
-        self.process = context.Process(target=_work, args=(theirs, campaign, [*others, self.pipe]), daemon=True)
+        self.process = context.Process(target=_run_worker, args=(theirs, campaign, [*others, self.pipe]), daemon=True)
         self.process.start()
         theirs.close()
 
@@ -444,11 +444,11 @@ class _Worker:
             self.process.join()
 
 
-def _work(pipe: Connection, campaign: Campaign, others: list[Connection]) -> None:
+def _run_worker(pipe: Connection, campaign: Campaign, others: list[Connection]) -> None:
     for inherited in others:
         inherited.close()
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, _leave)
+    signal.signal(signal.SIGTERM, _exit_at_signal)
     threading.Thread(target=_end_with_campaign, daemon=True).start()
     seen = {finding.verdict.key for finding in campaign.summary.findings.values()}
     target: FuzzTarget | None = None
@@ -477,11 +477,11 @@ def _end_with_campaign() -> None:
     os._exit(1)
 
 
-def _leave(number: int, frame: FrameType | None) -> None:
+def _exit_at_signal(number: int, frame: FrameType | None) -> None:
     raise SystemExit(0)
 
 
-def _ranges(numbers: set[int]) -> list[list[int]]:
+def _runs_of_numbers(numbers: set[int]) -> list[list[int]]:
     """Numbers as [first, last] of each run of them."""
     runs: list[list[int]] = []
     for number in sorted(numbers):

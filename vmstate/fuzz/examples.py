@@ -26,13 +26,13 @@ class Examples:
 
     def save(self, subject: Subject, mutations: list[Mutation]) -> None:
         """Keep a case. Raises `VMStateError`."""
-        case = {"seed": _sum(subject), "mutations": [mutation.as_json() for mutation in mutations]}
+        case = {"seed": _digest_of(subject), "mutations": [mutation.as_json() for mutation in mutations]}
         with _failures():
             self._database.save(self._key, json.dumps(case, sort_keys=True).encode())
 
     def cases(self, subjects: Iterable[Subject]) -> Iterator[tuple[Subject, list[Mutation]]]:
         """The cases that are of these seeds. Raises `VMStateError`."""
-        known = {_sum(subject): subject for subject in subjects}
+        known = {_digest_of(subject): subject for subject in subjects}
         with _failures():
             kept = sorted(self._database.fetch(self._key))
         for raw in kept:
@@ -47,7 +47,7 @@ class Examples:
                 yield subject, mutations
 
 
-def _sum(subject: Subject) -> str:
+def _digest_of(subject: Subject) -> str:
     return hashlib.sha256(subject.data).hexdigest()
 
 

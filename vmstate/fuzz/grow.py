@@ -149,7 +149,7 @@ class Grower:
                 state = self._subsection(sub.vmsd, scope)
                 sent.append(sub.vmsd.name)
             scope.values[sub.attribute] = state
-        self._hold(deciding.get(len(vmsd.fields), ()), scope)
+        self._require(deciding.get(len(vmsd.fields), ()), scope)
         if vmsd.state_class is not None:
             return vmsd.state_class(**scope.values)
         return State({**scope.values, **gathered(vmsd, parts)})
@@ -186,7 +186,9 @@ class Grower:
     ) -> Any:
         """A number under which the conditions hold, of those that the expressions know and the smallest."""
         fitting = []
-        for candidate in dict.fromkeys((*range(FEW + 1), *_near(self.uses.of(vmsd, field.attribute)), kind.maximum)):
+        for candidate in dict.fromkeys(
+            (*range(FEW + 1), *_numbers_near(self.uses.of(vmsd, field.attribute)), kind.maximum)
+        ):
             scope.values[field.attribute] = candidate
             if kind.minimum <= candidate <= kind.maximum and self._holds(conditions, scope):
                 fitting.append(candidate)
@@ -195,7 +197,7 @@ class Grower:
         value = scope.values[field.attribute] = _named(field, self.source.choice(fitting))
         return value
 
-    def _hold(self, conditions: tuple[Expr, ...], scope: _Scope) -> None:
+    def _require(self, conditions: tuple[Expr, ...], scope: _Scope) -> None:
         if not self._holds(conditions, scope):
             raise DeadEnd
 
@@ -240,7 +242,7 @@ class Grower:
         nulls: Any = t.NULLS_MARKED
         if field.nulls is not None:
             nulls = self._nulls(field, scope)
-        drawn = set(range(count)) if count < LONG else self._few(count)
+        drawn = set(range(count)) if count < LONG else self._few_indices(count)
         if count >= LONG and field.dims is None and field.pointers is None and type(field.type) is t.Struct:
             records = self._records(field.type, count, drawn, scope)
             if records is not None:
@@ -288,7 +290,7 @@ class Grower:
     def _known(self) -> dict[str, Any]:
         return {**self.told, **self.facts}
 
-    def _few(self, count: int) -> set[int]:
+    def _few_indices(self, count: int) -> set[int]:
         return {0, count - 1, *(self.source.integer(0, count - 1) for _ in range(FEW - 2))}
 
     def _nulls(self, field: Field, scope: _Scope) -> Any:
@@ -332,16 +334,16 @@ class Grower:
                 return self._bytes(self.source.integer(0, 4)).decode("utf-8", "surrogateescape")
             case t.Chunks():
                 most = min(kind.limit, 4)
-                return [self._bytes(self.source.integer(1, most)) for _ in range(self._length())]
+                return [self._bytes(self.source.integer(1, most)) for _ in range(self._list_length())]
             case t.QList(vmsd=inner, version=version):
                 assert version is not None
-                return [self.struct(inner, version, scope) for _ in range(self._length())]
+                return [self.struct(inner, version, scope) for _ in range(self._list_length())]
             case t.Struct(vmsd=inner, version=version):
                 return self.struct(inner, inner.version_id if version is None else version, scope)
             case t.GTree():
-                return [self._pair(kind, scope) for _ in range(self._length())]
+                return [self._pair(kind, scope) for _ in range(self._list_length())]
             case t.KeyedList(vmsd=inner):
-                return [self.struct(inner, inner.version_id, scope, kind.key) for _ in range(self._length())]
+                return [self.struct(inner, inner.version_id, scope, kind.key) for _ in range(self._list_length())]
             case t.Choice():
                 chosen = dict(kind.cases).get(self._evaluate(kind.on, scope))
                 if chosen is None:
@@ -351,7 +353,7 @@ class Grower:
                 return self._element(vmsd, field, kind.resolve(), scope, None)
         return None
 
-    def _length(self) -> int:
+    def _list_length(self) -> int:
         """How many elements a list has of which nothing says how many."""
         return 0 if self._calm else self.source.integer(0, FEW)
 
@@ -371,24 +373,26 @@ class Grower:
         if keys:
             return self.source.choice(keys)
         if roles & {"count", "size", "bits"}:
-            return self._amount(kind, uses)
+            return self._count_or_size(kind, uses)
         if self._calm:
             # A rule may well want something else than zero.
-            wanted = sorted({0, *(near for near in _near(uses) if low <= near <= high)}) if "rule" in roles else [0]
+            wanted = (
+                sorted({0, *(near for near in _numbers_near(uses) if low <= near <= high)}) if "rule" in roles else [0]
+            )
             return self.source.choice(wanted)
-        near = [near for near in _near(uses) if low <= near <= high]
+        near = [near for near in _numbers_near(uses) if low <= near <= high]
         if near and self.source.chance(3):
             return self.source.choice(near)
         if self.source.chance(4):
             return self.source.choice((0, 1, high, low, high - 1, high // 2 + 1))
         return self.source.integer(low, high)
 
-    def _amount(self, kind: t.Scalar, uses: list[Use]) -> int:
+    def _count_or_size(self, kind: t.Scalar, uses: list[Use]) -> int:
         """A count or size: few, now and then as many as a rule or the layout knows."""
         few = self.source.integer(0, FEW)
         if self._calm or not self.source.chance(8):
             return few
-        known = [near for near in _near(uses) if 0 <= near <= min(kind.maximum, MOST)]
+        known = [near for near in _numbers_near(uses) if 0 <= near <= min(kind.maximum, MOST)]
         return self.source.choice(known) if known else self.source.integer(0, 16)
 
     def _buffer(self, field: Field, size: int, uses: list[Use]) -> bytes:
@@ -429,7 +433,7 @@ class Grower:
         return bytes(raw)
 
 
-def _near(uses: list[Use]) -> list[int]:
+def _numbers_near(uses: list[Use]) -> list[int]:
     """The numbers at and beside those that the expressions know."""
     return sorted(
         {near for use in uses for constant in use.constants() for near in (constant - 1, constant, constant + 1)}
@@ -474,7 +478,7 @@ def deciders_of(vmsd: VMStateDescription) -> dict[int, tuple[Expr, ...]]:
     if deciders is None:
         gathering: dict[int, tuple[Expr, ...]] = {}
         for condition in _conditions(vmsd):
-            last = _last(vmsd, condition)
+            last = _index_of_last_read(vmsd, condition)
             gathering[last] = (*gathering.get(last, ()), condition)
         deciders = vmsd.compiled["deciders"] = gathering
     return deciders
@@ -496,7 +500,7 @@ def _conditions(vmsd: VMStateDescription) -> Iterator[Expr]:
         yield rule.holds
 
 
-def _last(vmsd: VMStateDescription, condition: Expr) -> int:
+def _index_of_last_read(vmsd: VMStateDescription, condition: Expr) -> int:
     names = [field.attribute if field.in_state else None for field in vmsd.fields]
     fields_read = {ref.names_[0] for ref in condition.refs_ if ref.base_ == "this" and ref.names_}
     if not fields_read or not fields_read <= set(names):

@@ -179,7 +179,7 @@ def _is_bounded(place: FieldPlace) -> bool:
 # Values.
 
 
-def _written(place: FieldPlace, value: int) -> tuple[list[Edit], str] | None:
+def _edit_of_value(place: FieldPlace, value: int) -> tuple[list[Edit], str] | None:
     signed = is_signed(place)
     bits = place.size * 8
     if signed and value >= 1 << bits - 1:
@@ -191,8 +191,8 @@ def _written(place: FieldPlace, value: int) -> tuple[list[Edit], str] | None:
     return [(place.offset, place.end, new)], ""
 
 
-def _to(subject: Subject, place: FieldPlace, value: int) -> tuple[list[Edit], str] | None:
-    written = _written(place, value)
+def _edit_to(subject: Subject, place: FieldPlace, value: int) -> tuple[list[Edit], str] | None:
+    written = _edit_of_value(place, value)
     before = subject.value(place)
     return None if written is None or value == before else (written[0], f"{before} -> {value}")
 
@@ -201,13 +201,13 @@ def _to(subject: Subject, place: FieldPlace, value: int) -> tuple[list[Edit], st
 def _bound(subject: Subject, place: FieldPlace, source: ChoiceSource) -> tuple[list[Edit], str] | None:
     """The smallest or largest value that fits, or one beside it."""
     top = (1 << place.size * 8) - 1
-    return _to(subject, place, source.choice((0, 1, top >> 1, (top >> 1) + 1, top - 1, top, 0xFF, 0xFFFF & top)))
+    return _edit_to(subject, place, source.choice((0, 1, top >> 1, (top >> 1) + 1, top - 1, top, 0xFF, 0xFFFF & top)))
 
 
 @mutator("value.step", "scalar")
 def _step(subject: Subject, place: FieldPlace, source: ChoiceSource) -> tuple[list[Edit], str] | None:
     """One more or less, or a page more or less."""
-    return _to(subject, place, subject.value(place) + source.choice((1, -1, 2, -2, 0x1000, -0x1000)))
+    return _edit_to(subject, place, subject.value(place) + source.choice((1, -1, 2, -2, 0x1000, -0x1000)))
 
 
 @mutator("value.bit", "scalar", "buffer", "array", "bytes")
@@ -221,14 +221,14 @@ def _bit(subject: Subject, place: FieldPlace, source: ChoiceSource) -> tuple[lis
 @mutator("value.random", "scalar")
 def _random(subject: Subject, place: FieldPlace, source: ChoiceSource) -> tuple[list[Edit], str] | None:
     """Any value that fits."""
-    return _to(subject, place, int.from_bytes(source.data(place.size), "big"))
+    return _edit_to(subject, place, int.from_bytes(source.data(place.size), "big"))
 
 
 @mutator("value.known", "scalar", wants=_is_known)
 def _near(subject: Subject, place: FieldPlace, source: ChoiceSource) -> tuple[list[Edit], str] | None:
     """A number that a condition or a rule compares the field with, or one beside it."""
     known = sorted({constant + by for use in place.uses for constant in use.constants() for by in (-1, 0, 1)})
-    return _to(subject, place, source.choice(known)) if known else None
+    return _edit_to(subject, place, source.choice(known)) if known else None
 
 
 @mutator("value.other", "scalar")
@@ -238,7 +238,7 @@ def _other(subject: Subject, place: FieldPlace, source: ChoiceSource) -> tuple[l
     if not others:
         return None
     donor = source.choice(others)
-    changed = _to(subject, place, subject.value(donor))
+    changed = _edit_to(subject, place, subject.value(donor))
     return None if changed is None else (changed[0], f"{changed[1]}, the value of {donor.path}")
 
 
@@ -279,7 +279,7 @@ def _bytes(subject: Subject, place: FieldPlace, source: ChoiceSource) -> tuple[l
 def _equal(subject: Subject, place: FieldPlace, source: ChoiceSource) -> tuple[list[Edit], str] | None:
     """A value that QEMU compares with its own, changed."""
     before = subject.value(place)
-    return _to(subject, place, source.choice((before + 1, before - 1, 0, before * 2, -1)))
+    return _edit_to(subject, place, source.choice((before + 1, before - 1, 0, before * 2, -1)))
 
 
 # Counts, lengths, indices.
@@ -290,7 +290,7 @@ def _count(subject: Subject, place: FieldPlace, source: ChoiceSource) -> tuple[l
     """A count or size that is not that of what follows."""
     before, top = subject.value(place), (1 << place.size * 8) - 1
     huge = (top, top >> 1, (top >> 1) + 1, 1 << max(0, place.size * 4), 0x10000 & top, 0x7FFFFFFF & top)
-    return _to(subject, place, source.choice((before + 1, before - 1, 0, before * 2, *huge)))
+    return _edit_to(subject, place, source.choice((before + 1, before - 1, 0, before * 2, *huge)))
 
 
 @mutator("count.grown", "scalar", wants=_read_as("count", "size"))
@@ -301,7 +301,7 @@ def _grown(subject: Subject, place: FieldPlace, source: ChoiceSource) -> tuple[l
     if not counted or before <= 0:
         return None
     after = source.choice((before + 1, before - 1, before * 2, 0, before + 63, 64, 65, 128, 129, 1024, 1025))
-    written = _to(subject, place, after)
+    written = _edit_to(subject, place, after)
     if written is None or after < 0 or after > 1 << 12:
         return None
     edits = list(written[0])
@@ -323,9 +323,9 @@ def _rule(subject: Subject, place: FieldPlace, source: ChoiceSource) -> tuple[li
     numbers = set(use.constants())
     others = list(scopes(subject, place, use.expr))
     numbers |= {subject.value(operand) for operand in others if operand.kind == "scalar"}
-    numbers |= {_length(subject, operand) for operand in others if operand.kind == "array"}
+    numbers |= {_length_of(subject, operand) for operand in others if operand.kind == "array"}
     values = sorted({number + by for number in numbers for by in (-1, 0, 1)} | {0, 1, (1 << place.size * 8) - 1})
-    changed = _to(subject, place, source.choice(values))
+    changed = _edit_to(subject, place, source.choice(values))
     name = use.rule.id if use.rule is not None else "validate"
     if changed is None:
         return None
@@ -333,14 +333,14 @@ def _rule(subject: Subject, place: FieldPlace, source: ChoiceSource) -> tuple[li
     numeric = [operand for operand in others if operand.kind == "scalar"]
     if numeric and source.chance(2):
         operand = source.choice(numeric)
-        changed = _to(subject, operand, source.choice((0, 1, subject.value(operand) + 1, subject.value(place))))
+        changed = _edit_to(subject, operand, source.choice((0, 1, subject.value(operand) + 1, subject.value(place))))
         if changed is not None:
             edits += changed[0]
             text += f"; {operand.path}: {changed[1]}"
     return edits, text
 
 
-def _length(subject: Subject, place: FieldPlace) -> int:
+def _length_of(subject: Subject, place: FieldPlace) -> int:
     count = place.field.count if place.field is not None else None
     return count if isinstance(count, int) else len(subject.raw(place))
 
@@ -348,7 +348,7 @@ def _length(subject: Subject, place: FieldPlace) -> int:
 @mutator("rule.index", "scalar", wants=_is_bounded)
 def _index(subject: Subject, place: FieldPlace, source: ChoiceSource) -> tuple[list[Edit], str] | None:
     """A field that is compared with a number of elements, put at or beyond it."""
-    return _to(subject, place, source.choice((0, 1, 2, 3, 4, 5, 8, 9, 10, 11, 63, 64, 65, 1023, 1024, 0xFFFF)))
+    return _edit_to(subject, place, source.choice((0, 1, 2, 3, 4, 5, 8, 9, 10, 11, 63, 64, 65, 1023, 1024, 0xFFFF)))
 
 
 # Subsections.
@@ -476,14 +476,14 @@ def _sub_unknown(subject: Subject, place: FieldPlace, source: ChoiceSource) -> t
 def _version(subject: Subject, place: FieldPlace, source: ChoiceSource) -> tuple[list[Edit], str] | None:
     """Another version_id of a section."""
     before = subject.value(place)
-    return _to(subject, place, source.choice((before + 1, before - 1, 0, 1, 0xFF, 0x100 + before, 0x7FFFFFFF)))
+    return _edit_to(subject, place, source.choice((before + 1, before - 1, 0, 1, 0xFF, 0x100 + before, 0x7FFFFFFF)))
 
 
 @mutator("section.instance", "instance_id")
 def _instance(subject: Subject, place: FieldPlace, source: ChoiceSource) -> tuple[list[Edit], str] | None:
     """Another instance_id."""
     before = subject.value(place)
-    return _to(subject, place, source.choice((before + 1, 0, 1, 0x80000000, 0xFFFFFFFF)))
+    return _edit_to(subject, place, source.choice((before + 1, 0, 1, 0x80000000, 0xFFFFFFFF)))
 
 
 @mutator("section.name", "idstr")
@@ -501,7 +501,7 @@ def _section_id(subject: Subject, place: FieldPlace, source: ChoiceSource) -> tu
     before = subject.value(place)
     section_id = source.choice((before + 1, 0, 0xFFFFFFFF, source.choice(subject.parts).number))
     part = subject.parts[place.number]
-    edits = _to(subject, place, section_id)
+    edits = _edit_to(subject, place, section_id)
     if edits is None:
         return None
     if part.end - part.footer == 5:

@@ -75,7 +75,7 @@ class DrawnSource:
         self._left = DRAWS
         self._more: RandomSource | None = None
 
-    def _spent(self) -> RandomSource | None:
+    def _source_beyond_limit(self) -> RandomSource | None:
         if self._left == 0 and self._more is None:
             self._more = RandomSource(self._draw(self._strategies.integers(0, (1 << 32) - 1)))
         self._left = max(0, self._left - 1)
@@ -83,7 +83,7 @@ class DrawnSource:
 
     def integer(self, low: int, high: int) -> int:
         """An integer from `low` to `high`."""
-        more = self._spent()
+        more = self._source_beyond_limit()
         return int(self._draw(self._strategies.integers(low, high))) if more is None else more.integer(low, high)
 
     def choice(self, options: Sequence[T]) -> T:
@@ -97,7 +97,7 @@ class DrawnSource:
 
     def data(self, size: int) -> bytes:
         """So many bytes."""
-        more = self._spent()
+        more = self._source_beyond_limit()
         if more is not None:
             return more.data(size)
         return bytes(self._draw(self._strategies.binary(min_size=size, max_size=size)))
@@ -112,7 +112,7 @@ class BytesSource:
         self._data = data
         self._pos = 0
 
-    def _number(self, size: int) -> int:
+    def _next_number(self, size: int) -> int:
         part = self._data[self._pos : self._pos + size]
         self._pos += size
         return int.from_bytes(part, "little")
@@ -120,7 +120,7 @@ class BytesSource:
     def integer(self, low: int, high: int) -> int:
         """An integer from `low` to `high`."""
         span = high - low + 1
-        return low + self._number(max(1, ((span - 1).bit_length() + 7) // 8)) % span
+        return low + self._next_number(max(1, ((span - 1).bit_length() + 7) // 8)) % span
 
     def choice(self, options: Sequence[T]) -> T:
         """One of the options."""

@@ -128,7 +128,7 @@ class Subject:
         self.places: list[FieldPlace] = []
         self.head = 8
         """The bytes in front of the first part: the header, and the configuration if there is one."""
-        self._cut()
+        self._find_places()
         self.groups: dict[str, list[list[FieldPlace]]] = {}
         self._by_kind: dict[str, list[FieldPlace]] = {}
         for place in self.places:
@@ -170,7 +170,7 @@ class Subject:
 
     # Cutting.
 
-    def _cut(self) -> None:
+    def _find_places(self) -> None:
         header: SectionHeader | None = None
         state: DeviceState | None = None
         payload = 0
@@ -190,12 +190,12 @@ class Subject:
                 if pages <= RAM_PLACES:
                     self._ram(event, len(self.parts))
             else:
-                self._around(event)
+                self._add_frame(event)
 
     def _add(self, kind: str, section: str | None, path: str, offset: int, size: int, **more: Any) -> None:
         self.places.append(FieldPlace(kind, section, path, offset, size, **more))
 
-    def _around(self, event: Event) -> None:
+    def _add_frame(self, event: Event) -> None:
         if isinstance(event, Header):
             self._add("header", None, "magic", 0, 4)
             self._add("header", None, "version", 4, 4)

@@ -100,7 +100,7 @@ class Sink:
         try:
             self._listener = _listen(address)
         except OSError as error:
-            raise MachineError(f"cannot listen at {uri}: {_words(error)}") from None
+            raise MachineError(f"cannot listen at {uri}: {_error_in_words(error)}") from None
         if isinstance(address, tuple):
             host, port = self._listener.getsockname()[:2]
             uri = f"tcp:[{host}]:{port}" if ":" in host else f"tcp:{host}:{port}"
@@ -134,7 +134,7 @@ class Sink:
         stays as long as the stream is open. Raises `VMStateError`.
         """
         with ExitStack() as stack:
-            keep = stack.enter_context(_temporary() if path is None else replacing(path))
+            keep = stack.enter_context(_temporary_file() if path is None else replacing(path))
             try:
                 for event in self.events(keep):
                     if told is not None:
@@ -142,7 +142,9 @@ class Sink:
                 keep.flush()
                 mapping = mmap.mmap(keep.fileno(), 0, access=mmap.ACCESS_READ)
             except OSError as error:
-                raise StreamError(f"the stream cannot be kept: {_words(error)}", file=os.fspath(path or "")) from None
+                raise StreamError(
+                    f"the stream cannot be kept: {_error_in_words(error)}", file=os.fspath(path or "")
+                ) from None
         opened = Input(memoryview(mapping), self.uri, mapping)
         return load(opened, vmdesc=self._vmdesc, library=self._library, facts=self._facts)
 
@@ -170,7 +172,7 @@ class Sink:
                 if self._seems_over():
                     self._shut()
             except OSError as error:
-                raise MachineError(f"the source has gone: {_words(error)}") from None
+                raise MachineError(f"the source has gone: {_error_in_words(error)}") from None
 
     def _seems_over(self) -> bool:
         """Whether a source that is silent may be waiting for SHUT: nothing can be missing behind a vmdesc.
@@ -241,7 +243,7 @@ def send(stream: Stream, uri: str, *, limit: float = LIMIT) -> int:
             raise MachineError(f"the destination takes nothing for {limit:g} s", section=section, offset=sent) from None
         except OSError as error:
             raise MachineError(
-                f"the destination closed the connection: {_words(error)}", section=section, offset=sent
+                f"the destination closed the connection: {_error_in_words(error)}", section=section, offset=sent
             ) from None
     return sent
 
@@ -255,7 +257,7 @@ def summary_of(event: Event) -> str | None:
     return None
 
 
-def _temporary() -> IO[bytes]:
+def _temporary_file() -> IO[bytes]:
     import tempfile
 
     return tempfile.TemporaryFile()
@@ -302,8 +304,8 @@ def _connected(address: Address, uri: str, limit: float) -> socket.socket:
             raise
         return destination
     except OSError as error:
-        raise MachineError(f"nobody listens at {uri}: {_words(error)}") from None
+        raise MachineError(f"nobody listens at {uri}: {_error_in_words(error)}") from None
 
 
-def _words(error: OSError) -> str:
+def _error_in_words(error: OSError) -> str:
     return (error.strerror or str(error) or type(error).__name__).lower()

@@ -61,7 +61,7 @@ class Action(Data):
     pairs: int = 1
 
 
-def _link(up: bool) -> tuple[str, dict[str, Any]]:
+def _set_link(up: bool) -> tuple[str, dict[str, Any]]:
     return "set_link", {"name": NIC, "up": up}
 
 
@@ -93,8 +93,8 @@ ACTIONS = (
         ("for i in /proc/irq/*/smp_affinity; do echo 2 >$i; done; true", PING),
     ),
     Action("ring-reset", "smaller rings, each queue reset by itself", ("ethtool -G eth0 rx 128 tx 128", PING)),
-    Action("link-down", "the link goes down", commands=(_link(False),), after=(_link(True),)),
-    Action("link-flap", "the link goes down and up", commands=(_link(False), _link(True))),
+    Action("link-down", "the link goes down", commands=(_set_link(False),), after=(_set_link(True),)),
+    Action("link-flap", "the link goes down and up", commands=(_set_link(False), _set_link(True))),
     Action(
         "driver-reload",
         "the driver is unloaded and loaded",
@@ -243,7 +243,7 @@ class Laboratory:
     def one(self, action: Action) -> ActionResult:
         """Try one action."""
         begun = time.monotonic()
-        base = self._base(action.pairs)
+        base = self._booted_stream(action.pairs)
         if isinstance(base, str):
             return ActionResult(action.name, action.what, left_out=base)
         early, final, record = (self.folder / f"{action.name}.{part}" for part in ("early.mig", "final.mig", "record"))
@@ -273,7 +273,7 @@ class Laboratory:
 
     # The source.
 
-    def _base(self, pairs: int) -> Path | str:
+    def _booted_stream(self, pairs: int) -> Path | str:
         """The stream of a guest that has booted, or why there is none."""
         kind = 1 if self.argv else pairs
         if kind not in self._bases:
@@ -335,10 +335,10 @@ class Laboratory:
         with self._destination(base, self._argv(action.pairs), action.pairs) as source:
             machine = _running(source)
             machine.type(ANNOUNCED)
-            _do(machine, action.before, ())
+            _type_and_ask(machine, action.before, ())
             capture_machine(early, machine, limit=self.limit)
             machine.ask("cont")
-            _do(machine, action.lines, action.commands)
+            _type_and_ask(machine, action.lines, action.commands)
             if action.ready is not None:
                 machine.wait_for(action.ready)
                 # The shell comes behind it.
@@ -381,7 +381,7 @@ class Laboratory:
 
     def _answers(self, machine: Machine, action: Action, loaded: Loaded) -> Loaded:
         """Ask the guest whether it is well."""
-        before = _indices(machine)
+        before = _queue_indices(machine)
         for command, arguments in action.after:
             machine.ask(command, arguments)
         machine.type("echo here", limit=20)
@@ -393,7 +393,7 @@ class Laboratory:
             loaded = loaded.replace(network=True)
         except MachineError as error:
             loaded = loaded.replace(error=str(error))
-        after = _indices(machine)
+        after = _queue_indices(machine)
         moved = tuple(queue for queue, index in after.items() if before.get(queue) != index)
         return loaded.replace(moved=moved)
 
@@ -409,7 +409,7 @@ def _running(source: QemuDestination) -> Machine:
     return source.machine
 
 
-def _do(machine: Machine, lines: Iterable[str], commands: Iterable[tuple[str, dict[str, Any]]]) -> None:
+def _type_and_ask(machine: Machine, lines: Iterable[str], commands: Iterable[tuple[str, dict[str, Any]]]) -> None:
     try:
         for line in lines:
             machine.type(line)
@@ -421,7 +421,7 @@ def _do(machine: Machine, lines: Iterable[str], commands: Iterable[tuple[str, di
         raise _NotDone(f"it cannot be done there: {error}") from None
 
 
-def _indices(machine: Machine) -> dict[int, int]:
+def _queue_indices(machine: Machine) -> dict[int, int]:
     """Where each queue of the card is, as far as QEMU tells: the next entry that the device takes."""
     devices = machine.monitor.ask_or_none("x-query-virtio") or []
     path = next((device["path"] for device in devices if device["name"] == "virtio-net"), None)

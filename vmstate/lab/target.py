@@ -94,7 +94,7 @@ def target_of(
         with open(path, "rb") as file:
             stream = load(file.read())
         stream.name = " ".join(argv)
-        dump = _dump(program, machine_type, limit)
+        dump = _dump_of(program, machine_type, limit)
         offered = (
             dict(offered_features(path, words, stream, qemu=program, console=console, limit=limit)) if features else {}
         )
@@ -192,7 +192,7 @@ def regions_of(buses: Iterable[Any]) -> Iterator[tuple[tuple[int, int], tuple[Re
             yield (device["slot"], device["function"]), regions
 
 
-def _dump(program: Qemu, machine: str | None, limit: float) -> bytes | None:
+def _dump_of(program: Qemu, machine: str | None, limit: float) -> bytes | None:
     """The -dump-vmstate text of the same binary and machine type; None where it writes none."""
     if machine is None:
         return None
@@ -222,7 +222,7 @@ def offered_features(
             wanted = next(candidate for candidate in changed.sections if candidate.offset == section.offset)
             for word, _, width in features.words:
                 _set_all(wanted, word, width)
-            _fill(wanted)
+            _fill_absent_fields(wanted)
             probe = f"{path}.probe"
             changed.save(probe)
             with QemuDestination(probe, argv, qemu=qemu, console=console, limit=limit) as destination:
@@ -232,7 +232,7 @@ def offered_features(
                 yield (section.name, section.instance_id), int(allowed[1], 16)
 
 
-def _fill(section: Section) -> None:
+def _fill_absent_fields(section: Section) -> None:
     """Give a value to fields that may be there now that more features are."""
     for _, vmsd, state in described_states(section.vmsd, section.state):
         for field in vmsd.fields:

@@ -111,13 +111,13 @@ class ScenarioResult(Data):
             "alive": self.alive,
             "stopped_first": self.stopped_first,
             "failures": list(self.failures),
-            "early_ms": _ms(sum(seconds for _, seconds in self.of(Phase.EARLY))),
-            "stop_ms": _ms(sum(seconds for _, seconds in self.of(Phase.STOP))),
-            "steps": [{**operation.as_dict(), "ms": _ms(seconds)} for operation, seconds in self.steps],
+            "early_ms": _in_milliseconds(sum(seconds for _, seconds in self.of(Phase.EARLY))),
+            "stop_ms": _in_milliseconds(sum(seconds for _, seconds in self.of(Phase.STOP))),
+            "steps": [{**operation.as_dict(), "ms": _in_milliseconds(seconds)} for operation, seconds in self.steps],
         }
 
 
-def _ms(seconds: float) -> float:
+def _in_milliseconds(seconds: float) -> float:
     return round(seconds * 1000, 4)
 
 
@@ -159,7 +159,7 @@ class Report(Data):
                 taken = [[seconds for operation, seconds in run if operation.name == name] for run in runs]
                 rows.setdefault(name, {"operation": name})[column] = {
                     "count": max(map(len, taken)),
-                    "median_ms": _ms(statistics.median(map(sum, taken))),
+                    "median_ms": _in_milliseconds(statistics.median(map(sum, taken))),
                 }
         return list(rows.values())
 
@@ -248,7 +248,7 @@ class Trial:
                     rings,
                     state=self.exercise.own_state(self.states[1]),
                     limit=SILENCE if scenario.signal is signal.SIGSTOP else self.limit,
-                    told=self._note(),
+                    told=self._transcript_writer(),
                     spoiled=scenario.fault if scenario.signal is None else None,
                 )
             )
@@ -306,7 +306,7 @@ class Trial:
         assert table is not None
         return table.layout(state)
 
-    def _note(self) -> Callable[[dict[str, Any]], None]:
+    def _transcript_writer(self) -> Callable[[dict[str, Any]], None]:
         """What writes the messages of one front end down, under connections of its own."""
         before = self._connections
 

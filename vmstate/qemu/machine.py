@@ -57,7 +57,7 @@ def find_qemu(program: str, root: str | os.PathLike[str] | None = None) -> Qemu:
     command = find_program(program, top)
     data = [top / name for name in ("usr/share/qemu", "usr/share/seabios", "usr/lib/ipxe/qemu")]
     firmware = [word for folder in data if folder.is_dir() for word in ("-L", str(folder))]
-    modules = _matches(top, ("usr/lib/*-linux-gnu*/qemu", "usr/lib64/qemu", "usr/lib/qemu"))
+    modules = _paths_matching(top, ("usr/lib/*-linux-gnu*/qemu", "usr/lib64/qemu", "usr/lib/qemu"))
     environment = (("QEMU_MODULE_DIR", str(top / modules[0])),) if modules else ()
     return Qemu((*command, *firmware), environment)
 
@@ -68,17 +68,20 @@ def find_program(program: str, root: str | os.PathLike[str]) -> tuple[str, ...]:
     binary = _in_root(top, f"usr/bin/{program}")
     if binary is None:
         raise MachineError("the root has no such program", file=str(top), expected=f"usr/bin/{program}")
-    loaders = [place for name in _matches(top, ("lib64/ld-*.so.*", "lib/ld-*.so.*")) if (place := _in_root(top, name))]
+    loaders = [
+        place for name in _paths_matching(top, ("lib64/ld-*.so.*", "lib/ld-*.so.*")) if (place := _in_root(top, name))
+    ]
     if not loaders:
         raise MachineError("the root has no dynamic loader", file=str(top), expected="lib64/ld-linux-x86-64.so.2")
     libraries: list[str] = [
-        str(top / name) for name in _matches(top, ("usr/lib/*-linux-gnu*", "lib/*-linux-gnu*", "usr/lib64", "usr/lib"))
+        str(top / name)
+        for name in _paths_matching(top, ("usr/lib/*-linux-gnu*", "lib/*-linux-gnu*", "usr/lib64", "usr/lib"))
     ]
     libraries += [f"{folder}/pulseaudio" for folder in libraries if os.path.isdir(f"{folder}/pulseaudio")]
     return (str(loaders[0]), "--library-path", ":".join(libraries), str(binary))
 
 
-def _matches(top: Path, patterns: Iterable[str]) -> list[str]:
+def _paths_matching(top: Path, patterns: Iterable[str]) -> list[str]:
     return [str(path.relative_to(top)) for pattern in patterns for path in sorted(top.glob(pattern))]
 
 

@@ -97,7 +97,7 @@ def save(
     if transport == "fd":
         return _save_here(machine, path, progress, limit)
     if transport == "file" and machine.monitor.version[:2] < FILE_SINCE:
-        raise MachineError("this QEMU has no `migrate file:`", expected="8.2 or later", found=_text(machine))
+        raise MachineError("this QEMU has no `migrate file:`", expected="8.2 or later", found=_version_text(machine))
     with _place_for(machine, path) as place:
         uri = f"exec:cat > {shlex.quote(place)}" if transport == "exec" else f"file:{place}"
         machine.ask("migrate", {"uri": uri})
@@ -154,7 +154,7 @@ def _reaches_here(pid: int | None) -> bool:
     return seen and int(users[-1]) in (0, os.geteuid())
 
 
-def _text(machine: HasMonitor) -> str:
+def _version_text(machine: HasMonitor) -> str:
     return ".".join(map(str, machine.monitor.version))
 
 
@@ -179,14 +179,14 @@ def _save_here(
                     # A migration that never began has left it open.
                     machine.monitor.ask_or_none("closefd", {"fdname": "vmstate-out"})
                 if copy.failed is not None and isinstance(error, MachineError):
-                    raise _named(copy.failed, path) from None
+                    raise _error_with_file(copy.failed, path) from None
                 raise
         if copy.failed is not None:
-            raise _named(copy.failed, path)
+            raise _error_with_file(copy.failed, path)
     return {**answer, "sha256": copy.digest.hexdigest(), "size": copy.size}
 
 
-def _named(error: OSError, path: str | os.PathLike[str]) -> StreamError:
+def _error_with_file(error: OSError, path: str | os.PathLike[str]) -> StreamError:
     return StreamError((error.strerror or str(error)).lower(), file=os.fspath(path))
 
 

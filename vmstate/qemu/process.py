@@ -121,12 +121,12 @@ class Process:
         try:
             with far:
                 keeper.send(request, [far.fileno(), self._log.fileno(), *descriptors])
-            self.pid = int(self._line(_ENDING))
+            self.pid = int(self._next_line(_ENDING))
         except (OSError, ValueError) as error:
             self.stop()
             raise MachineError(f"{command[0]} cannot be started: {error}") from None
 
-    def _line(self, limit: float) -> bytes:
+    def _next_line(self, limit: float) -> bytes:
         """The next line of the keeper; empty where that is gone. Raises `TimeoutError`."""
         end = time.monotonic() + limit
         while b"\n" not in self._received:
@@ -151,7 +151,7 @@ class Process:
         if self._exit_code is None and self._lifeline.fileno() >= 0:
             try:
                 # A keeper that is gone was killed, and the program with it.
-                self._exit_code = int(self._line(limit) or -signal.SIGKILL)
+                self._exit_code = int(self._next_line(limit) or -signal.SIGKILL)
             except TimeoutError:
                 return None
         return self._exit_code
@@ -166,7 +166,7 @@ class Process:
         """What it printed so far, standard output and error together; of much, the end."""
         if self._log.closed:
             return self._last_output.decode(errors="replace")
-        return self._output(max(0, os.fstat(self._log.fileno()).st_size - _KEPT)).decode(errors="replace")
+        return self._output_from(max(0, os.fstat(self._log.fileno()).st_size - _KEPT)).decode(errors="replace")
 
     def new_output(self) -> str:
         """What it printed since this was asked last."""
@@ -176,9 +176,9 @@ class Process:
 
     def read_output(self) -> str:
         """All that it printed so far."""
-        return self._output(0).decode(errors="replace")
+        return self._output_from(0).decode(errors="replace")
 
-    def _output(self, start: int) -> bytes:
+    def _output_from(self, start: int) -> bytes:
         return os.pread(self._log.fileno(), os.fstat(self._log.fileno()).st_size, start)
 
     def wait_for_output(self, text: str, limit: float) -> str:
@@ -219,7 +219,7 @@ class Process:
         if self._own_keeper is not None:
             self._own_keeper.close()
         if not self._log.closed:
-            self._last_output = self._output(max(0, os.fstat(self._log.fileno()).st_size - _KEPT))
+            self._last_output = self._output_from(max(0, os.fstat(self._log.fileno()).st_size - _KEPT))
             self._log.close()
 
     def __enter__(self) -> Self:

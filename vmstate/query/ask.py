@@ -101,13 +101,13 @@ class LibrarySubject(Subject):
         payload = section.payload()
         for vmsd in all_descriptions(section.name):
             with suppress(VMStateError):
-                return vmsd.decode(payload, version_id=section.version_id, facts=self._facts), vmsd, payload
+                return vmsd.decode(payload, version_id=section.version_id, facts=self._facts_told), vmsd, payload
         raise QueryError(
             "no layout of the device library fits the section", section=section.name, offset=section.payload_offset
         )
 
     @property
-    def _facts(self) -> dict[str, Any]:
+    def _facts_told(self) -> dict[str, Any]:
         return {IDSTR.name: self.section.name}
 
     @property
@@ -122,7 +122,7 @@ class LibrarySubject(Subject):
             library_entries: Mapping[str, TraceEntry] = self.section.trace()
             return library_entries
         _, vmsd, payload = self.decoded
-        entries = vmsd.trace(payload, version_id=self.section.version_id, facts=self._facts)
+        entries = vmsd.trace(payload, version_id=self.section.version_id, facts=self._facts_told)
         shift = self.section.payload_offset
         return {path: entry._replace(offset=entry.offset + shift) for path, entry in entries.items()}
 

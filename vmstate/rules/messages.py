@@ -22,7 +22,7 @@ _NAMED_SUBSECTION = Release(10, 2)
 _COLO_WORDS = Release(9, 1)
 
 
-def _from(release: Release | None, first: Release) -> bool:
+def _is_since(release: Release | None, first: Release) -> bool:
     """Whether a release has what came with another; one that is not known is taken for the newest."""
     return release is None or release >= first
 
@@ -98,7 +98,7 @@ def unexpected_compressed(release: Release | None, flags: int) -> str:
 
 def unknown_section(name: str, instance_id: int, release: Release | None) -> str:
     """The destination has no such section."""
-    word = "section" if _from(release, _SECTION_WORDS) else "savevm section"
+    word = "section" if _is_since(release, _SECTION_WORDS) else "savevm section"
     return (
         f"Unknown {word} or instance '{name}' {instance_id}. Make sure that your current VM setup matches your saved "
         "VM setup, including any hotplugged devices"
@@ -122,7 +122,7 @@ def too_old(name: str, version: int, minimum: int) -> str:
 
 def unknown_subsection(name: str, of: str, section: str, instance_id: int, release: Release | None) -> str:
     """The destination does not know a subsection."""
-    if _from(release, _NAMED_SUBSECTION):
+    if _is_since(release, _NAMED_SUBSECTION):
         return f"VM subsection '{name}' in '{of}' does not exist"
     return while_loading(section, instance_id)
 
@@ -157,14 +157,14 @@ def ram_unknown(name: str) -> str:
 
 def ram_size(name: str, received: int, local: int, release: Release | None) -> str:
     """A RAM block that cannot change its size has another."""
-    if _from(release, _SIZE_WORDS):
+    if _is_since(release, _SIZE_WORDS):
         return f"Size mismatch: {name}: 0x{received:x} != 0x{local:x}"
     return f"Length mismatch: {name}: 0x{received:x} in != 0x{local:x}"
 
 
 def ram_too_large(name: str, received: int, largest: int, release: Release | None) -> str:
     """A RAM block that can change its size cannot become as large."""
-    if _from(release, _SIZE_WORDS):
+    if _is_since(release, _SIZE_WORDS):
         return f"Size too large: {name}: 0x{received:x} > 0x{largest:x}"
     return f"Length too large: {name}: 0x{received:x} > 0x{largest:x}"
 
@@ -180,7 +180,7 @@ def pci_config(difference: RefusedByte) -> str:
 
 def features(guest: int, host: int, release: Release | None) -> str:
     """The driver accepted features that the destination does not offer."""
-    if _from(release, _WIDE_FEATURES):
+    if _is_since(release, _WIDE_FEATURES):
         # What is not allowed has been taken away before it is printed.
         return f"Features 0x{guest & host:032x} unsupported. Allowed features: 0x{host:032x}"
     # A host without features above 31 looks at no others.

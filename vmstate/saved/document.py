@@ -48,7 +48,7 @@ def to_document(stream: Stream, ram_name: str | None) -> dict[str, Any]:
     second = () if vmdesc is None else [device.otherwise for device in vmdesc.devices if device.otherwise is not None]
     for part in stream.parts:
         if isinstance(part, Section) and isinstance(part.state, RamSummary):
-            entry = _section(part)
+            entry = _section_values(part)
             if ram_name is None or part.state.size <= INLINE:
                 entry["ram"] = b"".join(stream.ram_bytes(part.state)).hex()
             else:
@@ -56,7 +56,7 @@ def to_document(stream: Stream, ram_name: str | None) -> dict[str, Any]:
                 offset += part.state.size
             parts.append(entry)
         elif not isinstance(part, Header):
-            parts.append(_part(part, second))
+            parts.append(_part_values(part, second))
     return {"kind": KIND, "vmstate": FORMAT, "file": stream.name, "version": stream.version, "parts": parts}
 
 
@@ -72,7 +72,7 @@ def has_ram_beside(stream: Stream) -> bool:
     return any(isinstance(section.state, RamSummary) and section.state.size > INLINE for section in stream.sections)
 
 
-def _section(section: Section) -> dict[str, Any]:
+def _section_values(section: Section) -> dict[str, Any]:
     return {
         "part": "section",
         "kind": section.kind,
@@ -84,13 +84,13 @@ def _section(section: Section) -> dict[str, Any]:
     }
 
 
-def _part(part: Part, second: Sequence[VMStateDescription]) -> dict[str, Any]:
+def _part_values(part: Part, second: Sequence[VMStateDescription]) -> dict[str, Any]:
     """A part as JSON values; `second` are the second descriptions that the vmdesc can mean."""
     match part:
         case ConfigurationSection(state=state):
             return {"part": "configuration", "state": to_plain(state)}
         case Section():
-            entry = {**_section(part), "described_by": part.described_by}
+            entry = {**_section_values(part), "described_by": part.described_by}
             if part.described_by == "library":
                 entry["layout"] = all_descriptions(part.name).index(part.vmsd)
             elif any(part.vmsd is vmsd for vmsd in second):
@@ -122,7 +122,7 @@ def read_document(text: bytes, folder: str, name: str) -> Stream:
         raise SchemaError("the document has no list of parts", file=name, expected='"parts": [...]')
     source = _ram_source(top["parts"], folder)
     try:
-        vmdesc = next((_vmdesc(part) for part in top["parts"] if _get(part, "part", str) == "vmdesc"), None)
+        vmdesc = next((_vmdesc(part) for part in top["parts"] if _value_of_kind(part, "part", str) == "vmdesc"), None)
         take = _Descriptions(vmdesc)
         parts: list[Part] = [Header(_number(top, "version", 32))]
         parts += [_read_part(part, take, source) for part in top["parts"]]
@@ -158,7 +158,7 @@ class _Descriptions:
         raise SchemaError("nothing describes the section", section=header.name, found=shown)
 
 
-def _get(entry: Any, key: str, kind: type) -> Any:
+def _value_of_kind(entry: Any, key: str, kind: type) -> Any:
     if not isinstance(entry, dict) or type(entry.get(key)) is not kind:
         raise SchemaError(f"a part of the document lacks {key!r}", expected=kind.__name__)
     if kind is int and not 0 <= entry[key] < 1 << 64:
@@ -167,14 +167,14 @@ def _get(entry: Any, key: str, kind: type) -> Any:
 
 
 def _number(entry: Any, key: str, bits: int) -> int:
-    value: int = _get(entry, key, int)
+    value: int = _value_of_kind(entry, key, int)
     if value >= 1 << bits:
         raise SchemaError(f"{key!r} does not fit", expected=f"{bits} bits", found=str(value))
     return value
 
 
 def _hex(entry: Any, key: str) -> bytes:
-    text = _get(entry, key, str)
+    text = _value_of_kind(entry, key, str)
     try:
         return bytes.fromhex(text)
     except ValueError:
@@ -186,7 +186,7 @@ def _vmdesc(entry: Any) -> Vmdesc:
 
 
 def _text(entry: Any) -> bytes:
-    return _utf8(_get(entry, "text", str))
+    return _utf8(_value_of_kind(entry, "text", str))
 
 
 def _utf8(text: str) -> bytes:
@@ -197,7 +197,7 @@ def _utf8(text: str) -> bytes:
 
 
 def _read_part(entry: Any, take: _Descriptions, source: Input | None) -> Part:
-    match _get(entry, "part", str):
+    match _value_of_kind(entry, "part", str):
         case "configuration":
             vmsd: VMStateDescription = Configuration.vmsd  # type: ignore[attr-defined]
             return ConfigurationSection(from_plain(vmsd, entry.get("state")), 0, 0)
@@ -216,9 +216,9 @@ def _read_part(entry: Any, take: _Descriptions, source: Input | None) -> Part:
 
 def _read_section(entry: Any, take: _Descriptions, source: Input | None) -> Section:
     header = SectionHeader(
-        kind=_get(entry, "kind", str),
+        kind=_value_of_kind(entry, "kind", str),
         section_id=_number(entry, "section_id", 32),
-        name=_get(entry, "name", str),
+        name=_value_of_kind(entry, "name", str),
         instance_id=_number(entry, "instance_id", 32),
         version_id=_number(entry, "version_id", 32),
         offset=0,
@@ -227,7 +227,7 @@ def _read_section(entry: Any, take: _Descriptions, source: Input | None) -> Sect
         raise SchemaError("an unknown kind of section", section=header.name[:40], found=header.kind[:40])
     if len(_utf8(header.name)) > 255:
         raise SchemaError("an idstr is too long", section=header.name[:40], expected="at most 255 bytes")
-    footer = SectionFooter(header.section_id if _get(entry, "footer", bool) else None, 0)
+    footer = SectionFooter(header.section_id if _value_of_kind(entry, "footer", bool) else None, 0)
     make = partial(Section, header, footer=footer, payload_offset=0, size=0)
     if "ram" in entry:
         return make(state=_read_ram(entry, source), vmsd=None, described_by="library")
@@ -245,7 +245,7 @@ def _read_ram(entry: Any, source: Input | None) -> RamSummary:
     place = entry["ram"]
     if isinstance(place, dict):
         assert source is not None
-        summary = RamSummary(offset=_get(place, "offset", int), size=_get(place, "size", int))
+        summary = RamSummary(offset=_value_of_kind(place, "offset", int), size=_value_of_kind(place, "size", int))
         if summary.offset + summary.size > len(source.data):
             raise SchemaError("the file beside the document is too short", file=source.name)
         return summary
@@ -256,7 +256,7 @@ def _read_ram(entry: Any, source: Input | None) -> RamSummary:
 def _ram_source(parts: list[Any], folder: str) -> Input | None:
     """The file beside the document, if it names one."""
     places = [part["ram"] for part in parts if isinstance(part, dict) and isinstance(part.get("ram"), dict)]
-    names = {_get(place, "file", str) for place in places}
+    names = {_value_of_kind(place, "file", str) for place in places}
     if not names:
         return None
     name = names.pop()

@@ -171,7 +171,7 @@ class Replacer:
             case "mac":
                 return _in_pieces(value, 6, self.mac, self.contents)
             case "mac-words" if len(value) == 6:
-                return _swapped(self.mac(_swapped(value)))
+                return _bytes_swapped(self.mac(_bytes_swapped(value)))
             case "mac-registers":
                 return _in_pieces(value, 8, self._mac_registers, self.contents)
             case "uuid" if len(value) == 16:
@@ -244,7 +244,11 @@ class _Scrubber:
             for part, replaced in zip_longest(self.stream.parts, stream.parts):
                 if type(part) is not type(replaced) or part.offset != replaced.offset:
                     raise _reads_otherwise(None)
-                if isinstance(part, Section) and isinstance(replaced, Section) and _head(part) != _head(replaced):
+                if (
+                    isinstance(part, Section)
+                    and isinstance(replaced, Section)
+                    and _frame_of(part) != _frame_of(replaced)
+                ):
                     raise _reads_otherwise(part.name)
         for section, layout in self.layouts:
             payload = scrubbed[section.payload_offset : section.footer.offset]
@@ -304,7 +308,7 @@ class _Scrubber:
         if section.described_by == "vmdesc" and vmdesc is not None:
             entry = next((pairs for pairs in entries if _is_entry_of(pairs, section)), None)
             for vmsd in all_descriptions(section.name):
-                layout = _read(vmsd, payload, version, {IDSTR.name: section.name})
+                layout = _reading_of(vmsd, payload, version, {IDSTR.name: section.name})
                 if layout is None:
                     continue
                 built = describe_device(section.name, section.instance_id, vmsd, layout.state, vmdesc.dialect, version)
@@ -373,7 +377,7 @@ def _of_library(section: Section) -> Mapping[str, tuple[Secret, ...]]:
     }
 
 
-def _read(vmsd: VMStateDescription, payload: bytes, version: int, facts: dict[str, Any]) -> Reading | None:
+def _reading_of(vmsd: VMStateDescription, payload: bytes, version: int, facts: dict[str, Any]) -> Reading | None:
     try:
         state = vmsd.decode(payload, version_id=version, facts=facts)
         known = {**facts_of(state), **facts}
@@ -395,7 +399,7 @@ def _in_pieces(
     return b"".join(pieces) + replace_rest(value[whole:])
 
 
-def _swapped(words: bytes) -> bytes:
+def _bytes_swapped(words: bytes) -> bytes:
     """The two bytes of each word in the other order."""
     return b"".join(words[place : place + 2][::-1] for place in range(0, len(words), 2))
 
@@ -408,7 +412,7 @@ def _occurrences(data: bytes, start: int, stop: int, forms: list[tuple[bytes, by
             place = data.find(old, place + 1, stop)
 
 
-def _head(section: Section) -> tuple[Any, ...]:
+def _frame_of(section: Section) -> tuple[Any, ...]:
     return section.header, section.footer, section.described_by
 
 

@@ -22,7 +22,7 @@ def value_from_text(text: str, before: Any, field: Field | Subsection | None, hi
     """What a text means in the place of a value, by that value and by the field it is in. Raises `VMStateError`."""
     stripped = text.strip()
     if stripped == "null":
-        return _nothing(field)
+        return _refuse_none(field)
     if stripped[:1] in ("{", "[", '"') and not isinstance(before, str):
         return _from_json(stripped, field)
     if isinstance(field, Subsection) or is_state(before):
@@ -32,11 +32,11 @@ def value_from_text(text: str, before: Any, field: Field | Subsection | None, hi
     if isinstance(before, (list, Records)) or (before is None and field is not None and field.count is not None):
         return elements_from_text(text, before or [], field, hint)
     if before is None and field is not None:
-        before = _example(field.type, field.value)
+        before = _example_value(field.type, field.value)
     return _plain_from_text(text, before)
 
 
-def _nothing(field: Field | Subsection | None) -> None:
+def _refuse_none(field: Field | Subsection | None) -> None:
     if isinstance(field, Field) and field.exists is None and field.pointers is None:
         raise EncodeError("this is always sent", expected="a value")
 
@@ -64,11 +64,11 @@ def elements_from_text(text: str, before: Iterable[Any], field: Field | Subsecti
         assert isinstance(field, Field)
         return [element_from_plain(field.type, element) for element in plain]
     if example is None and isinstance(field, Field):
-        example = _example(field.type, field.value)
+        example = _example_value(field.type, field.value)
     return [] if words == [""] else [_plain_from_text(word, example) for word in words]
 
 
-def _example(kind: t.WireType, value: Any) -> Any:
+def _example_value(kind: t.WireType, value: Any) -> Any:
     """A value of a type, where there is none to go by."""
     if isinstance(kind, (t.Text, t.CountedString)):
         return ""

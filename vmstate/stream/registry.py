@@ -158,7 +158,7 @@ def _shipped() -> Library:
 
 
 @lru_cache(maxsize=1)
-def _others() -> tuple[Library, ...]:
+def _libraries_of_others() -> tuple[Library, ...]:
     """The libraries of other distributions, without those that are broken."""
     if not _somebody_announces():
         return ()
@@ -243,14 +243,14 @@ def known_names() -> list[str]:
 
 def known_idstrs() -> tuple[str, ...]:
     """The last parts of idstrs that any installed library knows."""
-    return tuple(dict.fromkeys(name for library in (_shipped(), *_others()) for name in library.index))
+    return tuple(dict.fromkeys(name for library in (_shipped(), *_libraries_of_others()) for name in library.index))
 
 
 @lru_cache(maxsize=1024)
 def _descriptions(name: str, *, shipped: bool) -> tuple[VMStateDescription, ...]:
     if shipped:
         return _shipped().descriptions(name)
-    return next((vmsds for library in _others() if (vmsds := library.descriptions(name))), ())
+    return next((vmsds for library in _libraries_of_others() if (vmsds := library.descriptions(name))), ())
 
 
 def shipped_descriptions(idstr: str) -> tuple[VMStateDescription, ...]:
@@ -267,7 +267,7 @@ def _libraries(name: str) -> Iterator[Library]:
     """Who is to be asked about an idstr: others only where the shipped library does not describe it."""
     yield _shipped()
     if name not in _shipped().index:
-        yield from _others()
+        yield from _libraries_of_others()
 
 
 def _part_of(idstr: str, what: str) -> Any:
@@ -310,7 +310,7 @@ def noise_lists() -> Mapping[str, Mapping[str, Any]]:
     A kind of some bytes of a buffer stands with their ranges. The lists of all libraries together.
     """
     lists: dict[str, dict[str, Any]] = {}
-    for library in (*_others(), _shipped()):
+    for library in (*_libraries_of_others(), _shipped()):
         noise: Mapping[str, Mapping[str, Any]] = library.ask({}, getattr, library, "noise")
         for name, fields in noise.items():
             lists.setdefault(name, {}).update(fields)
@@ -323,7 +323,7 @@ def _trait(idstr: str, what: str, default: T) -> T:
     The idstrs of some sections that are of no bus have a slash in them: "spapr/htab".
     """
     for name in dict.fromkeys((idstr, last_part(idstr))):
-        libraries = (_shipped(),) if _shipped().knows(name) else _others()
+        libraries = (_shipped(),) if _shipped().knows(name) else _libraries_of_others()
         value: T | None = next((told for each in libraries if (told := each.entry(name).get(what)) is not None), None)
         if value is not None:
             return value

@@ -160,7 +160,7 @@ class Backend:
             present = [fact for fact in step.without if self._holds(fact, operation)]
             if not missing and not present:
                 return step
-            broken.append((len(missing) + len(present), _rule(step, missing, present)))
+            broken.append((len(missing) + len(present), _rule_in_words(step, missing, present)))
         # Of several rows those that come nearest say most.
         nearest = [rule for count, rule in broken if count == min(broken)[0]]
         raise IllegalOperation(self.name, operation, self.state, " or: ".join(nearest))
@@ -178,7 +178,7 @@ class Backend:
             return operation.phase is Phase.EARLY
         if word == "changes":
             key = operation.name, operation.queue
-            return key not in self.values or _unlogged(operation.name, self.values[key]) != _unlogged(
+            return key not in self.values or _without_log_flag(operation.name, self.values[key]) != _without_log_flag(
                 operation.name, operation.value
             )
         return word in self.facts
@@ -189,13 +189,13 @@ class Backend:
             if whose == "queues":
                 self.queues.clear()
             elif whose == "queue":
-                self.queues.setdefault(_number(queue), set()).discard(word)
+                self.queues.setdefault(_queue_number(queue), set()).discard(word)
             else:
                 self.facts.discard(word)
         for fact in step.makes:
             whose, _, word = fact.rpartition(".")
             if whose == "queue":
-                self.queues.setdefault(_number(queue), set()).add(word)
+                self.queues.setdefault(_queue_number(queue), set()).add(word)
             else:
                 self.facts.add(word)
 
@@ -266,7 +266,7 @@ class Backend:
             and self.values["SET_VRING_ADDR", queue][1:] == (ring.desc, ring.used, ring.avail)
         )
 
-    def _device(self, layout: RingLayout, phase: Phase) -> tuple[Operation, ...]:
+    def _features_and_memory(self, layout: RingLayout, phase: Phase) -> tuple[Operation, ...]:
         """Features and memory of a vhost device, as far as it has not been told them."""
         orders = []
         if "features" not in self.facts or self.values["SET_FEATURES", None] != layout.features:
@@ -290,13 +290,13 @@ class Backend:
         return int(self.values["SET_VRING_BASE", queue])
 
 
-def _rule(step: Step, missing: Sequence[str], present: Sequence[str]) -> str:
-    parts = [f"{_words(fact)} is missing" for fact in missing]
-    parts += [f"{_words(fact)} stands against it" for fact in present]
+def _rule_in_words(step: Step, missing: Sequence[str], present: Sequence[str]) -> str:
+    parts = [f"{_fact_in_words(fact)} is missing" for fact in missing]
+    parts += [f"{_fact_in_words(fact)} stands against it" for fact in present]
     return "; ".join([*([step.says] if step.says else []), *parts])
 
 
-def _words(fact: str) -> str:
+def _fact_in_words(fact: str) -> str:
     whose, _, word = fact.rpartition(".")
     match whose:
         case "queue":
@@ -308,13 +308,13 @@ def _words(fact: str) -> str:
     return f"'{word}'"
 
 
-def _number(queue: int | None) -> int:
+def _queue_number(queue: int | None) -> int:
     if queue is None:
         raise ValueError("an operation on a queue that names none")
     return queue
 
 
-def _unlogged(name: str, value: Any) -> Any:
+def _without_log_flag(name: str, value: Any) -> Any:
     """An argument without what says that writes are logged."""
     if name == "SET_FEATURES" and isinstance(value, int):
         return value & ~LOG_ALL

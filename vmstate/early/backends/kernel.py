@@ -158,7 +158,11 @@ class VhostNet(Tap):
 
     def early_start(self, layout: RingLayout, requests: Sequence[Operation] = ()) -> tuple[Operation, ...]:
         """Everything but the binding, with provisional bases."""
-        return (*early(requests), *self._device(layout, Phase.EARLY), *self._unprepared_rings(layout, Phase.EARLY))
+        return (
+            *early(requests),
+            *self._features_and_memory(layout, Phase.EARLY),
+            *self._unprepared_rings(layout, Phase.EARLY),
+        )
 
     def finish(self, layout: RingLayout, requests: Sequence[Operation] = ()) -> tuple[Operation, ...]:
         """Queues of pairs, what was not prepared, the final bases, and then the binding, queue by queue."""
@@ -166,7 +170,7 @@ class VhostNet(Tap):
         orders = [*bound, *self.pairs(layout), *requests]
         if not layout.is_running:
             return tuple(orders)
-        orders += self._device(layout, Phase.STOP)
+        orders += self._features_and_memory(layout, Phase.STOP)
         orders += self._unprepared_rings(layout, Phase.STOP)
         for queue in layout.queues:
             if self._is_prepared(queue, layout.rings[queue]):

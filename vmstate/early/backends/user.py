@@ -168,7 +168,11 @@ class VhostUser(Backend):
 
     def early_start(self, layout: RingLayout, requests: Sequence[Operation] = ()) -> tuple[Operation, ...]:
         """Everything but the kick and the enabling, with provisional bases."""
-        return (*early(requests), *self._device(layout, Phase.EARLY), *self._unprepared_rings(layout, Phase.EARLY))
+        return (
+            *early(requests),
+            *self._features_and_memory(layout, Phase.EARLY),
+            *self._unprepared_rings(layout, Phase.EARLY),
+        )
 
     def finish(self, layout: RingLayout, requests: Sequence[Operation] = ()) -> tuple[Operation, ...]:
         """The back end's state, what was not prepared, the final bases, the kicks, and then the enabling."""
@@ -179,7 +183,7 @@ class VhostUser(Backend):
         orders += requests
         if not layout.is_running:
             return tuple(orders)
-        orders += self._device(layout, Phase.STOP)
+        orders += self._features_and_memory(layout, Phase.STOP)
         orders += self._unprepared_rings(layout, Phase.STOP)
         for queue in layout.queues:
             if self._is_prepared(queue, layout.rings[queue]):

@@ -263,7 +263,7 @@ class VhostVdpa(Backend):
         if super().can_start_early(layout) is None:
             orders += self._configure(layout, Phase.EARLY)
         if self.can_start_early(layout) is None:
-            orders += self._begin(layout, Phase.EARLY)
+            orders += self._driver_ok(layout, Phase.EARLY)
             orders += early(requests)
         return tuple(orders)
 
@@ -279,10 +279,10 @@ class VhostVdpa(Backend):
         if self.is_configured:
             orders += requests
             if not self.svq:
-                orders += [Operation("SUSPEND"), *self._bases(layout), Operation("RESUME")]
+                orders += [Operation("SUSPEND"), *self._final_bases(layout), Operation("RESUME")]
             return (*orders, *enable)
-        orders += self._bases(layout) if "features_ok" in self.facts else self._configure(layout, Phase.STOP)
-        begin = self._begin(layout, Phase.STOP)
+        orders += self._final_bases(layout) if "features_ok" in self.facts else self._configure(layout, Phase.STOP)
+        begin = self._driver_ok(layout, Phase.STOP)
         if self.enables_late:
             return (*orders, *begin, *requests, *enable)
         ok, *control = begin
@@ -316,7 +316,7 @@ class VhostVdpa(Backend):
             orders += [Operation(name, queue, None, role, phase) for name, role in self.descriptors]
         return tuple(orders)
 
-    def _begin(self, layout: RingLayout, phase: Phase) -> tuple[Operation, ...]:
+    def _driver_ok(self, layout: RingLayout, phase: Phase) -> tuple[Operation, ...]:
         """DRIVER_OK, and the control queue."""
         status = ACKNOWLEDGE | DRIVER | FEATURES_OK | DRIVER_OK
         ok = Operation("SET_STATUS", None, status, Role.STATUS, phase)
@@ -324,7 +324,7 @@ class VhostVdpa(Backend):
             return (ok,)
         return ok, Operation("SET_VRING_ENABLE", layout.control, 1, None, phase)
 
-    def _bases(self, layout: RingLayout) -> tuple[Operation, ...]:
+    def _final_bases(self, layout: RingLayout) -> tuple[Operation, ...]:
         """The final bases of the queues whose bases are the device's."""
         return tuple(
             Operation("SET_VRING_BASE", queue, layout.rings[queue].base, Role.INDICES)
