@@ -495,5 +495,5 @@ class ARMCPU(VMState):
 
     @property
     def constant_registers(self) -> list[str]:
-        """Those that say what the processor is, as NAME=VALUE: a destination takes no other value than its own."""
+        """Registers that say what the processor is, as NAME=VALUE: a destination takes no other value than its own."""
         return _constant_registers(self.cpreg_vmstate_indexes, self.cpreg_vmstate_values)

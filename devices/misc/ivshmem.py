@@ -23,7 +23,7 @@ class IvshmemPlain(VMState):
 @device("ivshmem-doorbell")
 @description("ivshmem-doorbell")
 class IvshmemDoorbell(VMState):
-    """The same with a doorbell."""
+    """ivshmem-doorbell: shared memory with interrupts between the guests that share it."""
 
     parent_obj: PCIDevice = struct(PCIDevice)
     msix: MSIX = struct(msix_of("parent_obj"), name="parent_obj")

@@ -164,7 +164,7 @@ class FrontEnd(VhostUser):
             self._reopen(wait=False)
 
     def reopen(self) -> None:
-        """The same for a back end that is coming back. Raises `VMStateError` where none does within the limit."""
+        """Connect to a back end that is coming back, and open it. Raises `VMStateError` where none comes in time."""
         self._reopen(wait=True)
 
     def _reopen(self, *, wait: bool) -> None:

@@ -662,7 +662,7 @@ def _kinds(request: FrontendRequest | BackendRequest, flags: MessageFlags) -> tu
 
 
 def _fitting(body: memoryview, kinds: tuple[Kind, ...]) -> tuple[Kind, ...]:
-    """Those that these bytes can be."""
+    """The kinds of payload that these bytes can be."""
     return tuple(kind for kind in kinds if (len(body) == 0 if kind is None else kind.fits(body)))
 
 

@@ -87,7 +87,7 @@ class Settings(Value):
 
     @classmethod
     def after_reset(cls, features: NetFeatures) -> Settings:
-        """Those of a card that was just reset and has accepted these features; its address is its own."""
+        """The settings of a card that was just reset and has accepted these features; its address is its own."""
         return cls(
             features=features,
             mac=str(MacAddress()),

@@ -40,4 +40,4 @@ class VHostVSock(VMState):
 @device("vhost-user-vsock")
 @description("vhost-user-vsock", unmigratable=True)
 class VHostUserVSock(VMState):
-    """The same, served by a process beside QEMU: it cannot be migrated and is never in a stream."""
+    """vhost-user-vsock, served by a process beside QEMU: it cannot be migrated and is never in a stream."""

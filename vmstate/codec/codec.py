@@ -130,7 +130,7 @@ class Codec:
         return _settle(run, run, dict(facts or {}), len(view).__eq__, True)[0]  # type: ignore[no-any-return]
 
     def trace_state(self, state: Any, *, version_id: int | None = None) -> dict[str, TraceEntry]:
-        """The same of a state, where its parts would stand in its bytes."""
+        """Path -> (offset, size, field) of everything in a state, as it would stand in its bytes."""
         meta = meta_of(state)
         version = version_to_write(self.vmsd, meta, version_id)
         ctx = Context(b"", facts=meta.facts if meta is not None else None)

@@ -203,7 +203,7 @@ def compile_field(place: Place, codecs: Codecs) -> tuple[Step, Put, int | None, 
 
 
 def compile_present(place: Place, codecs: Codecs) -> tuple[Step, Put, int | None, int]:
-    """The same for a field that is there."""
+    """As `compile_field`, of a field that is certainly there."""
     field, slot, *_ = place
     size: int | None = None
     least = 0
@@ -245,7 +245,7 @@ def _single(field: Field, slot: int, item: Element) -> tuple[Step, Put]:
 
 
 def with_value_class(value: Callable[[Any], Any], step: Step) -> Step:
-    """The same, with what is read as a value of another class."""
+    """A step whose value is then made one of the class that names what is in it."""
 
     def step_with_value_class(ctx: Context, frame: Frame, pos: int, values: list[Any]) -> int:
         end = step(ctx, frame, pos, values)
@@ -295,7 +295,7 @@ def _normalises(kind: t.WireType) -> bool:
 
 
 def with_residue(place: Place, step: Step, put: Put) -> tuple[Step, Put]:
-    """The same, with the bytes kept as residue where what is written from their value would be others."""
+    """A step and a put that keep the bytes as residue where what is written from their value would be others."""
     field, slot, key, *_ = place
     in_state = field.in_state
 
@@ -347,7 +347,7 @@ def _validate(field: Field, kind: t.Validate) -> tuple[Step, Put]:
 
 
 def with_rules(place: Place, step: Step) -> Step:
-    """The same, with the first value noted that QEMU would refuse."""
+    """A step that notes the first value that QEMU would refuse."""
     field, slot = place.field, place.slot
     rules = [rule for rule in field.rules if not rule.mended and not rule.reads_own]
     if not rules or not field.in_state:
@@ -365,7 +365,7 @@ def with_rules(place: Place, step: Step) -> Step:
 
 
 def with_path(place: Place, step: Step, put: Put) -> tuple[Step, Put]:
-    """The same, with the path kept for errors and the trace."""
+    """A step and a put that keep the path for errors and the trace."""
     field = place.field
     names = (field.attribute,) if place.element is None else (field.attribute, place.element)
 

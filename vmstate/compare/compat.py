@@ -411,7 +411,7 @@ class _Pairing:
                 yield from self.struct(path, mine, theirs)
 
     def struct(self, path: Path, mine: StructVersion, theirs: StructVersion) -> Iterator[CompatFinding]:
-        """The same of one nested struct."""
+        """The name and version of one nested struct."""
         if mine.name != theirs.name:
             message = f"{mine.name!r} is called {theirs.name!r} there; the name is not on the wire"
             yield self.finding("struct-name", COSMETIC, path, message)

@@ -52,7 +52,7 @@ class Explanation(Data):
         return next((finding.qemu_error for finding in self.findings if finding.severity == BREAKS), None)
 
     def as_dict(self) -> dict[str, Any]:
-        """The same as JSON values."""
+        """All of it as JSON values."""
         top: dict[str, Any] = {
             "stream": self.stream,
             "target": self.target,

@@ -57,7 +57,7 @@ def noise_of(vmsd: VMStateDescription, steps: Steps, before: Any, after: Any) ->
 
 
 def noise_of_bytes(idstr: str, before: bytes, after: bytes) -> str | None:
-    """The same of the bytes of a section that nothing describes."""
+    """The kind of noise that a change of the bytes of a section is that nothing describes, or None."""
     entry = noise_lists().get(last_part(idstr), {}).get("")
     return None if entry is None else _kind_by_entry(entry, before, after)
 

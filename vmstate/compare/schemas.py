@@ -264,7 +264,7 @@ def stream_schema(opened: Any, facts: Mapping[str, Any]) -> Schema:
 
 
 def schema_of_stream(stream: Stream, facts: Mapping[str, Any]) -> Schema:
-    """The same of a stream that is loaded."""
+    """What a loaded stream says of itself: by its vmdesc or, where it has none, as the library reads it."""
     from vmstate.compare.from_vmsd import DescriptionSource
 
     machine = stream.configuration.machine if stream.configuration is not None else None

@@ -198,7 +198,7 @@ class SectionCheck:
         )
 
     def listed_subsections(self) -> Iterator[Explained]:
-        """The same by the destination's -dump-vmstate text, and what else that says of a section unknown otherwise."""
+        """Subsections that the destination's -dump-vmstate text lacks, and what else it says of unknown sections."""
         listed = self.listed_schemas()
         if not listed:
             return
@@ -224,7 +224,7 @@ class SectionCheck:
 
     @property
     def destination_facts(self) -> dict[str, Any]:
-        """Those under which the destination's own section reads, and before them what holds for all of it."""
+        """The facts that hold for the whole destination, and over them those under which its own section reads."""
         return {**self.target.facts, **self.destination.facts}
 
     # Contents.

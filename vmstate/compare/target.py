@@ -64,14 +64,14 @@ class Target(Data):
     sends_configuration: bool | None = None
 
     def beside(self, values: Target) -> Target:
-        """The same with the stream of another, and what was asked of that."""
+        """This destination with the stream of another one, and with what was asked of that."""
         if values.stream is None:
             raise SchemaError("the values of a destination are in a stream of it", file=values.name)
         release = values.release if self.release is None else self.release
         return values.replaced(name=self.name, schema=self.schema, release=release)
 
     def replaced(self, **changes: Any) -> Target:
-        """The same with some values changed."""
+        """This destination with some values changed."""
         return Target(**{**vars(self), **changes})
 
     @property

@@ -217,7 +217,7 @@ class Policy:
         return self.decide(delta, backend)
 
     def decide(self, delta: Delta, backend: str) -> Plan:
-        """The same for a back end that there is."""
+        """The plan of a delta for a back end that there is."""
         raise NotImplementedError
 
 

@@ -128,7 +128,7 @@ class Snapshot:
         return delta_of(self.vmsd, self.table, self.state)
 
     def delta_vmsd_of(self, always: tuple[str, ...]) -> DeltaVMSD:
-        """The same where other items are those that every record has."""
+        """The description of records in which other items are those that every record has."""
         return delta_of(self.vmsd, self.table, self.state, always)
 
     @cached_property

@@ -133,12 +133,12 @@ class _Report(Value):
     """The cases that were predicted, for the record."""
 
     def packed(self, subjects: Sequence[Subject]) -> _Report:
-        """The same with subjects by their number, which can be sent to another process."""
+        """This report with subjects by their number, so that it can be sent to another process."""
         numbered = [finding.replace(subject=subjects.index(finding.subject)) for finding in self.findings]
         return self.replace(findings=numbered)
 
     def unpacked(self, subjects: Sequence[Subject]) -> _Report:
-        """The same back."""
+        """The report that `packed` made, with the subjects themselves."""
         numbered = [finding.replace(subject=subjects[finding.subject]) for finding in self.findings]  # type: ignore[call-overload]
         return self.replace(findings=numbered)
 

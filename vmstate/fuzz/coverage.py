@@ -43,7 +43,7 @@ class Coverage:
 
     @classmethod
     def from_json(cls, data: Any) -> Coverage:
-        """The same back."""
+        """The coverage from what `as_json` made."""
         coverage = cls()
         for name, counts in vars(coverage).items():
             counts.update({str(key): int(value) for key, value in dict(data[name]).items()})

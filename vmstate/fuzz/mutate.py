@@ -65,7 +65,7 @@ class Mutation(Value):
 
     @classmethod
     def from_json(cls, data: Any) -> Mutation:
-        """The same back. Raises KeyError, TypeError or ValueError for what is no mutation."""
+        """A mutation from what `as_json` made. Raises KeyError, TypeError or ValueError for what is no mutation."""
         edits = tuple((int(start), int(stop), bytes.fromhex(new)) for start, stop, new in data["edits"])
         where = (data["mutator"], data["section"], data["path"])
         return cls(*where, edits, data["text"], data["label"], tuple(data["rules"]))

@@ -44,7 +44,7 @@ class Verdict(Value):
 
     @property
     def key(self) -> str:
-        """The same for all cases that are one finding."""
+        """What all cases that are one finding have alike."""
         return f"{self.kind}: {self.place or generalised(self.message)}"
 
     def as_json(self) -> dict[str, Any]:

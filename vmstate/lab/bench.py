@@ -130,7 +130,7 @@ class Measured(Data):
         return sorted(rows, key=lambda row: -(row["save_us"].get("median", 0) + row["load_us"].get("median", 0)))
 
     def as_dict(self) -> dict[str, Any]:
-        """The same as JSON values."""
+        """The mode, its runs and their figures as JSON values."""
         numbers = [run.numbers() for run in self.runs]
         return {
             "qemu_version": self.qemu_version,

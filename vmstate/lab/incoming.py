@@ -60,7 +60,7 @@ class Outcome(Data):
     argv: tuple[str, ...]
 
     def as_dict(self) -> dict[str, Any]:
-        """The same as JSON values."""
+        """The outcome as JSON values."""
         return {
             "accepted": self.accepted,
             "status": self.status,

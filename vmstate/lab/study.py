@@ -174,7 +174,7 @@ class ActionResult(Data):
         return any(loaded.policy == PER_ITEM and loaded.lives for loaded in self.loads)
 
     def as_dict(self) -> dict[str, Any]:
-        """The same as JSON values."""
+        """What became of the action as JSON values."""
         return {
             "action": self.name,
             "what": self.what,

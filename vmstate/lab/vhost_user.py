@@ -101,7 +101,7 @@ class ScenarioResult(Data):
         return [(operation, seconds) for operation, seconds in self.steps if operation.phase is phase]
 
     def as_dict(self) -> dict[str, Any]:
-        """The same as JSON values."""
+        """The result as JSON values, times in milliseconds."""
         return {
             "name": self.name,
             "mode": self.mode,
@@ -169,7 +169,7 @@ class Report(Data):
         return all((result.again or result.datapath) == "back end" for result in self.results)
 
     def as_dict(self) -> dict[str, Any]:
-        """The same as JSON values."""
+        """The report as JSON values, times in milliseconds."""
         return {
             "device": self.device,
             "command": list(self.command),

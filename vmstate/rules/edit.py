@@ -80,7 +80,7 @@ def assign(stream: Stream, *assignments: str, force: bool = False) -> list[Edit]
 
 
 def set_value(stream: Stream, path: str, value: Any, *, force: bool = False) -> Edit:
-    """The same with a value of Python's: what reading the path gives, or what that can be made of."""
+    """Set one value by its path to a value of Python's: what reading the path gives, or what that can be made of."""
     return _change(stream, [_Assignment(stream, path, "=", value=value)], force=force)[0]
 
 

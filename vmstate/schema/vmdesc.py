@@ -535,7 +535,7 @@ def _kinds_of_arrays(vmsd: VMStateDescription) -> Iterator[t.WireType]:
 
 
 def hides(kind: t.WireType) -> bool:
-    """The same of one type."""
+    """Whether a wire type from vmdesc has an info in it whose inside only a library knows."""
     if isinstance(kind, t.Opaque):
         return kind.info not in PLAIN_INFOS
     return any(hides_something(child) for child in kind.children())

@@ -67,7 +67,7 @@ class GuestMemory:
         )
 
     def read_all(self, spans: Iterable[tuple[int, int]]) -> list[bytes]:
-        """The same of several (address, size), the stream being scanned once for all."""
+        """The bytes of several spans (address, size), the stream being scanned once for all."""
         wanted = [list(self._places(address, size)) for address, size in spans]
         self._fetch(place for places in wanted for place in places)
         return [b"".join(self._part(*place) for place in places) for places in wanted]

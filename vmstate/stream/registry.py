@@ -259,7 +259,7 @@ def shipped_descriptions(idstr: str) -> tuple[VMStateDescription, ...]:
 
 
 def all_descriptions(idstr: str) -> tuple[VMStateDescription, ...]:
-    """The same, and if there are none those of the first installed library that has some."""
+    """The descriptions of the shipped library or, if it has none, of the first installed library that has some."""
     return shipped_descriptions(idstr) or _descriptions(last_part(idstr), shipped=False)
 
 

@@ -111,5 +111,5 @@ class Value(Data):
         return {name: getattr(self, name) for name in type(self)._names}
 
     def replace(self, **changes: Any) -> Self:
-        """The same with some values changed."""
+        """An object of this class with some of the values changed."""
         return type(self)(**Value.as_dict(self) | changes)

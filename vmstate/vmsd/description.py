@@ -285,7 +285,7 @@ class VMStateDescription(Data, Generic[S]):
             return self.__dict__[name]
 
     def replace(self, **changes: Any) -> VMStateDescription[S]:
-        """The same declaration with some of it changed."""
+        """A description like this one with some of it changed."""
         given = [name for name in VMStateDescription._names if name not in ("depth", "compiled")]
         return VMStateDescription(**{name: getattr(self, name) for name in given} | changes)
 
@@ -520,5 +520,5 @@ def state_attributes(vmsd: VMStateDescription) -> list[str]:
 
 
 def state_keys(vmsd: VMStateDescription) -> list[str]:
-    """The same, each once: the keys of a `State`."""
+    """The keys that a `State` of a description has, in the order of the wire, subsections last; each once."""
     return list(dict.fromkeys(state_attributes(vmsd)))

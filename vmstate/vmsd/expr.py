@@ -190,7 +190,7 @@ class Ref(Expr):
         return Ref(self._base, (*self._names, name))
 
     def __getitem__(self, name: str) -> Ref:
-        """The same for a name that is no Python identifier."""
+        """The field of a name that is no Python identifier."""
         return Ref(self._base, (*self._names, name))
 
     def has(self, bit: int | str) -> Expr:
@@ -240,7 +240,7 @@ class Own(Expr):
         return Own((*self._names, name))
 
     def __getitem__(self, name: str) -> Own:
-        """The same for a name that is no Python identifier."""
+        """The field of a name that is no Python identifier."""
         return Own((*self._names, name))
 
     @property

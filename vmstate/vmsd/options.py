@@ -34,7 +34,7 @@ class WordOptions(TypedDict, total=False):
 
 
 class InfoOptions(WordOptions, total=False):
-    """The same, where hand-written get and put may stand behind it."""
+    """What a word takes besides where hand-written get and put may stand behind the field."""
 
     info: str
     """The name of the VMStateInfo whose get and put read and write nothing but this value."""

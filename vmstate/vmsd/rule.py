@@ -130,7 +130,7 @@ def judge(rule: Rule, scope: Scope, told: Mapping[str, Any]) -> Broken | None:
 
 
 def verdict(rule: Rule, holds: Any, scope: Scope, told: Mapping[str, Any]) -> Broken | None:
-    """The same where the value of the rule's condition is known already."""
+    """What becomes of a rule whose condition was evaluated already, to `holds`; see `judge`."""
     if not refuted(holds):
         if holds is not UNKNOWN and holds is not None:
             return None
@@ -296,5 +296,5 @@ def _bits(value: Any) -> Any:
 
 
 def judged(found: Iterable[Broken]) -> Iterator[Broken]:
-    """Those of them that are broken."""
+    """The results that are judged, and broken."""
     return (broken for broken in found if broken.is_judged)

@@ -199,7 +199,7 @@ def meta_of(state: Any) -> Meta | None:
 
 
 def ensure_meta(state: Any) -> Meta:
-    """The same, made where there is none."""
+    """The `Meta` of a state, made where it has none yet."""
     meta = meta_of(state)
     if meta is None:
         meta = Meta()

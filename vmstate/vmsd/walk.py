@@ -29,7 +29,10 @@ def states_in(value: Any, steps: Steps = ()) -> Iterator[tuple[Steps, Any]]:
 def described_states(
     vmsd: VMStateDescription | None, value: Any, steps: Steps = ()
 ) -> Iterator[tuple[Steps, VMStateDescription, Any]]:
-    """The same with the description of each: that of its class, else the first that its field can have."""
+    """(steps, description, state) of a value and every state in it, the outer before the inner.
+
+    The description is that of the state's class, else the first that its field can have.
+    """
     if _is_row(value):
         for index, inner in enumerate(value):
             yield from described_states(vmsd, inner, (*steps, index))

@@ -345,5 +345,5 @@ def addresses_of(ring: Ring) -> tuple[int, int, int, int]:
 
 
 def early(operations: Iterable[Operation]) -> tuple[Operation, ...]:
-    """The same operations in the early phase."""
+    """Some operations, moved to the early phase."""
     return tuple(operation.replace(phase=Phase.EARLY) for operation in operations)

@@ -63,7 +63,7 @@ class Tap(Backend):
         )
 
     def userspace(self, layout: RingLayout, requests: Sequence[Operation] = ()) -> tuple[Operation, ...]:
-        """The same as for a tap device without vhost."""
+        """What a tap device without vhost needs: its queues attached, and what the items ask."""
         return (*self.pairs(layout), *requests)
 
     def drop(self) -> None:

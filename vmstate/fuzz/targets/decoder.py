@@ -135,7 +135,7 @@ class DecoderTarget:
         return Verdict(ACCEPTED)
 
     def _measured(self, subject: Subject, data: bytes) -> Verdict:
-        """The same with its memory counted. It is not timed: counting is what takes long then."""
+        """Give a stream to the decoder and count its memory. It is not timed: counting is what takes long then."""
         tracemalloc.start()
         try:
             verdict = self._guarded(subject, data)
