@@ -108,8 +108,8 @@ def diff(
             return Difference(first.name, second.name, [], [], True)
         old, new = _loaded(first, stack, library), _loaded(second, stack, library)
         patterns = [_ignore_pattern(text) for text in ignore]
-        how = How("memory" not in noise, library)
-        changes = [change for change in _changes(old, new, how) if not _is_below(change, patterns)]
+        options = DiffOptions("memory" not in noise, library)
+        changes = [change for change in _changes(old, new, options) if not _is_below(change, patterns)]
     counted = [change for change in changes if change[0].noise not in noise]
     ignored = [change for change in changes if change[0].noise in noise]
     return Difference(str(old.name), str(new.name), _folded(counted), _folded(ignored), False)
@@ -127,22 +127,24 @@ def _loaded(given: Stream | Input, stack: ExitStack, library: bool) -> Stream:
     return given if isinstance(given, Stream) else stack.enter_context(load(given, library=library))
 
 
-Found = tuple[Change, Steps]
+LocatedChange = tuple[Change, Steps]
 """A change, and the steps of its path."""
 
 
-def _whole_section(section: str, kind: str, before: Any = None, after: Any = None, instance_id: int = 0) -> Found:
+def _whole_section(
+    section: str, kind: str, before: Any = None, after: Any = None, instance_id: int = 0
+) -> LocatedChange:
     return Change(section, instance_id, None, kind, before, after), ()
 
 
-class How(Value):
+class DiffOptions(Value):
     """How to compare: whether guest memory is read, and whether the device library is asked."""
 
     memory: bool
     by_library: bool
 
 
-def _changes(old: Stream, new: Stream, how: How) -> Iterator[Found]:
+def _changes(old: Stream, new: Stream, options: DiffOptions) -> Iterator[LocatedChange]:
     if old.version != new.version:
         yield Change(NOWHERE, 0, "version", "changed", old.version, new.version), ("version",)
     yield from _configuration(old.configuration, new.configuration)
@@ -159,9 +161,9 @@ def _changes(old: Stream, new: Stream, how: How) -> Iterator[Found]:
                 changed.add(key)
                 continue
             if left[0].is_ram or right[0].is_ram:
-                inner_changes = list(_ram(old, new, left, right, how))
+                inner_changes = list(_ram(old, new, left, right, options))
             else:
-                inner_changes = list(_section(left, right, how))
+                inner_changes = list(_section(left, right, options))
             if inner_changes:
                 changed.add(key)
             yield from inner_changes
@@ -169,7 +171,7 @@ def _changes(old: Stream, new: Stream, how: How) -> Iterator[Found]:
     yield from _vmdesc(old, new, changed)
 
 
-def _configuration(old: Configuration | None, new: Configuration | None) -> Iterator[Found]:
+def _configuration(old: Configuration | None, new: Configuration | None) -> Iterator[LocatedChange]:
     if old is None or new is None:
         if old is not new:
             yield _whole_section("configuration", "added" if old is None else "removed", old, new)
@@ -201,7 +203,7 @@ def _by_section(sections: Sequence[Section]) -> Units:
     return units
 
 
-def _section(left: list[Section], right: list[Section], how: How) -> Iterator[Found]:
+def _section(left: list[Section], right: list[Section], options: DiffOptions) -> Iterator[LocatedChange]:
     old, new = left[0], right[0]
     if old.version_id != new.version_id:
         change = Change(old.name, old.instance_id, None, "version", old.version_id, new.version_id)
@@ -209,7 +211,7 @@ def _section(left: list[Section], right: list[Section], how: How) -> Iterator[Fo
     before, after = (b"".join(section.payload() for section in unit) for unit in (left, right))
     if before == after:
         return
-    read = _read_alike(old, new, how) if len(left) == len(right) == 1 else None
+    read = _read_alike(old, new, options) if len(left) == len(right) == 1 else None
     if read is None:
         noise = noise_of_bytes(old.name, before, after)
         yield Change(old.name, old.instance_id, None, "changed", before, after, noise=noise), ()
@@ -228,11 +230,11 @@ def _section(left: list[Section], right: list[Section], how: How) -> Iterator[Fo
         yield _whole_section(old.name, "bytes", odd[0] or before, odd[1] or after, old.instance_id)
 
 
-def _read_alike(old: Section, new: Section, how: How) -> Read | None:
+def _read_alike(old: Section, new: Section, options: DiffOptions) -> Read | None:
     """Both states by descriptions whose names are the same, or None where nothing describes both."""
     if old.vmsd is not None and new.vmsd is not None and old.described_by == new.described_by:
         return old.vmsd, old.state, new.vmsd, new.state
-    library = [(_by_library, _by_library)] if how.by_library else []
+    library = [(_by_library, _by_library)] if options.by_library else []
     for ways in (*library, (_as_it_is, _by_vmsd_of(old)), (_by_vmsd_of(new), _as_it_is)):
         before = ways[0](old)
         after = ways[1](new) if before is not None else None
@@ -264,7 +266,7 @@ def _decoded(section: Section, vmsds: Iterable[VMStateDescription]) -> tuple[VMS
     return None
 
 
-def _state_changes(name: str, instance_id: int, read: Read) -> Iterator[Found]:
+def _state_changes(name: str, instance_id: int, read: Read) -> Iterator[LocatedChange]:
     vmsd, old, new_vmsd, new = read
     narrowed = _narrowed(old, new)
     if narrowed is None:
@@ -342,7 +344,9 @@ def _by_place(narrowed: tuple[Any, Any]) -> Callable[[Steps], list[int]]:
     return place
 
 
-def _ram(old: Stream, new: Stream, left: list[Section], right: list[Section], how: How) -> Iterator[Found]:
+def _ram(
+    old: Stream, new: Stream, left: list[Section], right: list[Section], options: DiffOptions
+) -> Iterator[LocatedChange]:
     """The list of blocks and, where memory is read, whether the pages are the same."""
     sides = [[section.state for section in unit if isinstance(section.state, RamSummary)] for unit in (left, right)]
     lists = [{block.idstr: _block_values(block) for state in states for block in state.blocks} for states in sides]
@@ -355,7 +359,7 @@ def _ram(old: Stream, new: Stream, left: list[Section], right: list[Section], ho
             yield Change(name, instance_id, format_path(steps), kind, blocks[0], blocks[1]), steps
     if list(lists[0]) != list(lists[1]) and lists[0].keys() == lists[1].keys():
         yield Change(name, instance_id, "blocks", "order", list(lists[0]), list(lists[1])), ("blocks",)
-    if how.memory:
+    if options.memory:
         digests = [
             _sha256_of(chunk for state in states for chunk in stream.ram_bytes(state))
             for stream, states in zip((old, new), sides, strict=True)
@@ -384,14 +388,14 @@ def _page_counts(states: Iterable[RamSummary]) -> dict[str, int]:
     return total
 
 
-def _order_changes(units: tuple[Units, Units]) -> Iterator[Found]:
+def _order_changes(units: tuple[Units, Units]) -> Iterator[LocatedChange]:
     common = [[key for key in side if key in opposite] for side, opposite in (units, units[::-1])]
     if common[0] != common[1]:
         names = [[f"{name}#{instance_id}" for name, instance_id in side] for side in common]
         yield Change(NOWHERE, 0, "sections", "order", names[0], names[1]), ("sections",)
 
 
-def _vmdesc(old: Stream, new: Stream, changed: set[tuple[str, int]]) -> Iterator[Found]:
+def _vmdesc(old: Stream, new: Stream, changed: set[tuple[str, int]]) -> Iterator[LocatedChange]:
     """What the vmdescs say differently of sections that are not different themselves."""
     texts = old.vmdesc_text, new.vmdesc_text
     if texts[0] == texts[1]:
@@ -437,7 +441,7 @@ def _ignore_pattern(text: str) -> re.Pattern[str]:
     return re.compile(".*".join(map(re.escape, text.split("*"))), re.DOTALL)
 
 
-def _is_below(located: Found, ignored: Sequence[re.Pattern[str]]) -> bool:
+def _is_below(located: LocatedChange, ignored: Sequence[re.Pattern[str]]) -> bool:
     """Whether a change is at or below one of the paths that are to be ignored."""
     if not ignored:
         return False
@@ -457,7 +461,7 @@ _INDEX = re.compile(r"\[\d+\]")
 # Elements that changed alike are one change.
 
 
-class _Run:
+class _FoldedChanges:
     """Changes that are folded into one: the first of them, and the path with ranges in it."""
 
     __slots__ = ("after", "before", "change", "count", "steps")
@@ -475,7 +479,7 @@ class _Run:
         change = self.change
         return change.section, change.instance_id, change.kind, change.noise, len(self.steps), rest
 
-    def take(self, following: _Run, place: int) -> None:
+    def take(self, following: _FoldedChanges, place: int) -> None:
         """Take in the run that follows."""
         mine, theirs = self.steps[place], following.steps[place]
         assert isinstance(mine, range) and isinstance(theirs, range)
@@ -493,10 +497,10 @@ class _Run:
         return self.change.replace(path=format_path(steps), before=self.before, after=self.after, count=self.count)
 
 
-def _folded(located: Iterable[Found]) -> list[Change]:
-    runs = [_Run(change, steps) for change, steps in located]
+def _folded(located: Iterable[LocatedChange]) -> list[Change]:
+    runs = [_FoldedChanges(change, steps) for change, steps in located]
     for place in reversed(range(max((len(run.steps) for run in runs), default=0))):
-        last: dict[tuple[Any, ...], _Run] = {}
+        last: dict[tuple[Any, ...], _FoldedChanges] = {}
         kept = []
         for run in runs:
             here = run.steps[place] if place < len(run.steps) else None

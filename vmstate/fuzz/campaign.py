@@ -21,7 +21,7 @@ from typing import Any
 from vmstate.errors import VMStateError
 from vmstate.fuzz.coverage import Coverage, reachable
 from vmstate.fuzz.examples import Examples
-from vmstate.fuzz.findings import Found, Store
+from vmstate.fuzz.findings import FuzzFinding, Store
 from vmstate.fuzz.minimise import minimise, spoilt
 from vmstate.fuzz.mutate import MUTATORS, Mutation, Mutator, applicable, mutate
 from vmstate.fuzz.source import RandomSource
@@ -81,7 +81,7 @@ class Summary:
         self.runs = 0
         self.seconds = 0.0
         self.coverage = Coverage()
-        self.findings: dict[str, Found] = {}
+        self.findings: dict[str, FuzzFinding] = {}
         self.right = 0
         self.wrong = 0
 
@@ -102,7 +102,7 @@ class Cases:
         for subject in subjects:
             applying = applicable(subject, framing=settings.framing, names=settings.mutators)
             if applying:
-                devices.setdefault(_device(subject), []).append((subject, applying))
+                devices.setdefault(_device_name(subject), []).append((subject, applying))
         # A device that was recorded often is not spoilt more often.
         self._with = list(devices.values())
         if not self._with:
@@ -115,7 +115,7 @@ class Cases:
         return subject, mutate(subject, source, mutators, self.settings.most)
 
 
-def _device(subject: Subject) -> str:
+def _device_name(subject: Subject) -> str:
     """The device of a subject that has only one section; else the subject itself."""
     return last_part(subject.parts[0].name) if len(subject.parts) == 1 else subject.name
 
@@ -126,7 +126,7 @@ class _Report(Value):
     block: int
     runs: int
     coverage: Coverage
-    findings: list[Found]
+    findings: list[FuzzFinding]
     right: int
     wrong: int
     rows: list[dict[str, Any]]
@@ -146,7 +146,7 @@ class _Report(Value):
 def run_block(cases: Cases, target: FuzzTarget, block: int, size: int, seen: set[str]) -> _Report:
     """Run the cases of a block; a finding that is not among those seen is minimised."""
     coverage = Coverage()
-    findings: dict[str, Found] = {}
+    findings: dict[str, FuzzFinding] = {}
     right = wrong = runs = 0
     rows: list[dict[str, Any]] = []
     ran: list[tuple[int, list[Mutation]]] = []
@@ -163,10 +163,10 @@ def run_block(cases: Cases, target: FuzzTarget, block: int, size: int, seen: set
             right, wrong = right + is_right, wrong + (verdict.kind == "mispredicted")
             rows.append(_case_values(subject, mutations, verdict, number))
         if verdict.is_finding:
-            _add(findings, _found(target, subject, mutations, verdict, number, seen))
+            _count_in(findings, _finding_of(target, subject, mutations, verdict, number, seen))
     number_of = {id(mutations): number for number, mutations in ran}
     for subject, mutations, verdict in target.settle():
-        _add(findings, Found(subject, mutations, verdict, number_of.get(id(mutations), -1)))
+        _count_in(findings, FuzzFinding(subject, mutations, verdict, number_of.get(id(mutations), -1)))
     return _Report(block, runs, coverage, list(findings.values()), right, wrong, rows)
 
 
@@ -176,16 +176,16 @@ def _case_values(subject: Subject, mutations: list[Mutation], verdict: Verdict, 
     return {"case": number, "seed": Path(subject.name).name, "mutations": changed, **verdict.as_json()}
 
 
-def _found(
+def _finding_of(
     target: FuzzTarget, subject: Subject, mutations: list[Mutation], verdict: Verdict, number: int, seen: set[str]
-) -> Found:
+) -> FuzzFinding:
     if verdict.key not in seen:
         seen.add(verdict.key)
         mutations, verdict = minimise(subject, mutations, verdict, lambda data, tried: target.run(subject, data, tried))
-    return Found(subject, mutations, verdict, number)
+    return FuzzFinding(subject, mutations, verdict, number)
 
 
-def _add(findings: dict[str, Found], finding: Found) -> bool:
+def _count_in(findings: dict[str, FuzzFinding], finding: FuzzFinding) -> bool:
     """Count a finding in; whether it is new, or smaller than the one that is there."""
     known = findings.get(finding.id)
     if known is None:
@@ -194,7 +194,7 @@ def _add(findings: dict[str, Found], finding: Found) -> bool:
     smaller = len(finding.mutations) < len(known.mutations)
     kept = finding if smaller else known
     times = known.times + finding.times
-    findings[finding.id] = Found(kept.subject, kept.mutations, kept.verdict, kept.number, times)
+    findings[finding.id] = FuzzFinding(kept.subject, kept.mutations, kept.verdict, kept.number, times)
     return smaller
 
 
@@ -308,12 +308,12 @@ class Campaign:
             self.store.record(block_report.rows)
         self._done.add(block_report.block)
         for finding in block_report.findings:
-            if _add(summary.findings, finding):
+            if _count_in(summary.findings, finding):
                 self._keep(summary.findings[finding.id])
         if self.store is not None and (block_report.findings or block_report.rows or len(self._done) % 16 == 0):
             self._keep_progress()
 
-    def _keep(self, finding: Found) -> None:
+    def _keep(self, finding: FuzzFinding) -> None:
         if self.store is not None:
             self.store.keep(self.settings.target, finding)
         if self.examples is not None:
@@ -372,8 +372,10 @@ class Campaign:
             for subject, mutations in self.examples.cases(self.subjects):
                 target = target or self.make_target()
                 verdict = target.run(subject, spoilt(subject, mutations), mutations)
-                if verdict.is_finding and _add(self.summary.findings, Found(subject, mutations, verdict, -1)):
-                    finding = Found(subject, mutations, verdict, -1)
+                if verdict.is_finding and _count_in(
+                    self.summary.findings, FuzzFinding(subject, mutations, verdict, -1)
+                ):
+                    finding = FuzzFinding(subject, mutations, verdict, -1)
                     if self.store is not None:
                         self.store.keep(self.settings.target, finding)
         finally:

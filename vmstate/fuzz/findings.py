@@ -21,7 +21,7 @@ AROUND = 16
 """Bytes of the stream shown on each side of a change."""
 
 
-class Found(Value):
+class FuzzFinding(Value):
     """A finding: the seed, what was changed in it, and what came of that; `number` is that of the case."""
 
     subject: Subject
@@ -53,7 +53,7 @@ def seed_name(subject: Subject) -> str:
     return f"{hashlib.sha256(subject.data).hexdigest()}.mig"
 
 
-def words(finding: Found) -> str:
+def words(finding: FuzzFinding) -> str:
     """The finding for a reader: what came of it, what was changed, the bytes before and after."""
     lines = [f"{finding.verdict.kind}: {finding.verdict.message or finding.verdict.place}"]
     if finding.verdict.expected is not None:
@@ -88,7 +88,7 @@ class Store:
         except OSError as error:
             raise VMStateError(f"cannot be used: {error.strerror}", file=str(folder)) from None
 
-    def keep(self, target: str, finding: Found) -> Path:
+    def keep(self, target: str, finding: FuzzFinding) -> Path:
         """Write a finding down; one that is there is replaced. Raises `VMStateError`."""
         place = self.folder / "findings" / finding.id
         try:
@@ -157,7 +157,7 @@ class Store:
             raise VMStateError("is no campaign", file=str(place))
         return content
 
-    def findings(self, subjects: Iterable[Subject]) -> list[Found]:
+    def findings(self, subjects: Iterable[Subject]) -> list[FuzzFinding]:
         """The findings that are kept, of seeds that are known. Raises `VMStateError`."""
         known = {hashlib.sha256(subject.data).hexdigest(): subject for subject in subjects}
         findings = []
@@ -176,11 +176,11 @@ def read_finding(place: Path) -> Any:
         raise VMStateError(f"cannot be read: {error}", file=str(place)) from None
 
 
-def found_of(content: Any, subject: Subject) -> Found:
+def found_of(content: Any, subject: Subject) -> FuzzFinding:
     """A finding from its JSON. Raises `VMStateError`."""
     try:
         mutations = [Mutation.from_json(mutation) for mutation in content["mutations"]]
         verdict = Verdict(**content["verdict"])
-        return Found(subject, mutations, verdict, int(content["case"]), int(content["times"]))
+        return FuzzFinding(subject, mutations, verdict, int(content["case"]), int(content["times"]))
     except (KeyError, TypeError, ValueError) as error:
         raise VMStateError(f"is no finding: {error}") from None

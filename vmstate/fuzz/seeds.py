@@ -16,7 +16,7 @@ STATES = 2
 """Sections made of each device where no stream is given."""
 
 
-def named(name: str, devices: str) -> bool:
+def is_meant(name: str, devices: str) -> bool:
     """Whether a section is one of the devices meant: by idstr, or by its last part."""
     return fnmatch.fnmatchcase(name, devices) or fnmatch.fnmatchcase(last_part(name), devices)
 
@@ -30,9 +30,9 @@ def whole(files: Iterable[str | Path], devices: str = "*") -> list[Subject]:
     for file in files:
         subject = read_subject(file)
         if devices != "*":
-            if not any(named(part.name, devices) for part in subject.parts):
+            if not any(is_meant(part.name, devices) for part in subject.parts):
                 raise VMStateError(f"no section is called {devices!r}", file=str(file))
-            subject.only(lambda name: named(name, devices))
+            subject.only(lambda name: is_meant(name, devices))
         subjects.append(subject)
     return subjects
 
@@ -45,7 +45,7 @@ def sections(files: Iterable[str | Path], devices: str = "*") -> list[Subject]:
     subjects: dict[bytes, Subject] = {}
     for subject in whole(files, devices):
         for part in subject.parts:
-            if part.vmsd is not None and part.kind == "full" and named(part.name, devices):
+            if part.vmsd is not None and part.kind == "full" and is_meant(part.name, devices):
                 single = alone(subject, part)
                 subjects.setdefault(subject.data[part.payload : part.footer] + part.name.encode(), single)
     return list(subjects.values())

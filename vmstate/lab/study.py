@@ -238,9 +238,9 @@ class Laboratory:
     def study(self, actions: Iterable[Action] = ACTIONS) -> Iterator[ActionResult]:
         """Try each action. Raises `VMStateError` where the guest does not even boot."""
         for action in actions:
-            yield self.one(action)
+            yield self.try_action(action)
 
-    def one(self, action: Action) -> ActionResult:
+    def try_action(self, action: Action) -> ActionResult:
         """Try one action."""
         begun = time.monotonic()
         base = self._booted_stream(action.pairs)

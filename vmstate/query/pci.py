@@ -60,7 +60,7 @@ Place = tuple[str, tuple[tuple[int, int], ...]]
 
 def query_pci(inquiry: Inquiry) -> Any:
     """[PciInfo]."""
-    devices = found(inquiry)
+    devices = devices_by_place(inquiry)
     roots = dict.fromkeys(root for root, _ in devices)
     return [
         {
@@ -71,7 +71,7 @@ def query_pci(inquiry: Inquiry) -> Any:
     ]
 
 
-def found(inquiry: Inquiry) -> dict[Place, tuple[Subject, str]]:
+def devices_by_place(inquiry: Inquiry) -> dict[Place, tuple[Subject, str]]:
     """The PCI devices by their place: the section that has the configuration space, and its path there."""
     devices: dict[Place, tuple[Subject, str]] = {}
     for section in inquiry.sections:

@@ -60,13 +60,13 @@ def deprecated_command(number: int, length: int) -> str:
 
 def colo_is_off(release: Release | None) -> str:
     """The source asks for COLO, and the capability is off."""
-    name = "x-colo" if _from(release, _COLO_WORDS) else "c-colo"
+    name = "x-colo" if _is_since(release, _COLO_WORDS) else "c-colo"
     return f"ENABLE_COLO command come in migration stream, but {name} capability is not set"
 
 
 def received_bitmap_prefix(release: Release | None) -> str:
     """How the lines about RECV_BITMAP begin."""
-    return "" if _from(release, _SECTION_WORDS) else "loadvm_handle_recv_bitmap: "
+    return "" if _is_since(release, _SECTION_WORDS) else "loadvm_handle_recv_bitmap: "
 
 
 def unknown_capability(name: str) -> str:
@@ -81,7 +81,7 @@ def configuration_missing() -> str:
 
 def unknown_section_type(mark: int, release: Release | None) -> str:
     """A byte that opens no part of a stream."""
-    return f"Unknown {'' if _from(release, _SECTION_WORDS) else 'savevm '}section type {mark}"
+    return f"Unknown {'' if _is_since(release, _SECTION_WORDS) else 'savevm '}section type {mark}"
 
 
 def unknown_record(flags: int) -> str:
@@ -190,7 +190,7 @@ def features(guest: int, host: int, release: Release | None) -> str:
 
 def while_loading_part(section_id: int, name: str, release: Release | None) -> str:
     """What is printed of a part of a section that could not be loaded, where nothing else is."""
-    if _from(release, _SECTION_WORDS):
+    if _is_since(release, _SECTION_WORDS):
         return "load of migration failed"
     return f"error while loading state section id {section_id}({name})"
 

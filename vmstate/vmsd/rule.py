@@ -295,6 +295,6 @@ def _bits(value: Any) -> Any:
     return f"{value & 0xFFFFFFFF if value < 0 else value:x}" if isinstance(value, int) else value
 
 
-def judged(found: Iterable[Broken]) -> Iterator[Broken]:
+def judged(results: Iterable[Broken]) -> Iterator[Broken]:
     """The results that are judged, and broken."""
-    return (broken for broken in found if broken.is_judged)
+    return (broken for broken in results if broken.is_judged)
