@@ -306,27 +306,27 @@ def uint8(*, default: Any = attrs.NOTHING) -> Any:
 
 
 def uint16(*, default: Any = attrs.NOTHING) -> Any:
-    """An unsigned integer of 2 bytes."""
+    """An unsigned integer of 2 bytes, little-endian."""
     return member(U16, default=default)
 
 
 def uint32(*, default: Any = attrs.NOTHING) -> Any:
-    """An unsigned integer of 4 bytes."""
+    """An unsigned integer of 4 bytes, little-endian."""
     return member(U32, default=default)
 
 
 def uint64(*, default: Any = attrs.NOTHING) -> Any:
-    """An unsigned integer of 8 bytes."""
+    """An unsigned integer of 8 bytes, little-endian."""
     return member(U64, default=default)
 
 
 def int32(*, default: Any = attrs.NOTHING) -> Any:
-    """A signed integer of 4 bytes."""
+    """A signed integer of 4 bytes, little-endian."""
     return member(S32, default=default)
 
 
 def int64(*, default: Any = attrs.NOTHING) -> Any:
-    """A signed integer of 8 bytes."""
+    """A signed integer of 8 bytes, little-endian."""
     return member(S64, default=default)
 
 
@@ -336,7 +336,7 @@ def named(names: Names, kind: Any, *, default: Any = attrs.NOTHING) -> Any:
 
 
 def raw(count: Count, *, default: Any = attrs.NOTHING) -> Any:
-    """Bytes."""
+    """`count` bytes, as they are."""
     return member(Raw(count), default=default)
 
 
