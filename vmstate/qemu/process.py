@@ -170,7 +170,7 @@ class Process:
 
     def new_output(self) -> str:
         """What it printed since this was asked last."""
-        piece = self._output(self._seen)
+        piece = self._output_from(self._seen)
         self._seen += len(piece)
         return piece.decode(errors="replace")
 
