@@ -33,13 +33,14 @@ VERBS = {
     "explain": "will a stream load in that QEMU, and if not, which field, feature or size stands in the way",
     "verify": "does it decode, re-encode identically, and agree with its own vmdesc",
     "query": "a QMP command, answered from the file",
+    "find": "where something is: a name, a value, an address, a MAC address, a feature, bytes",
     "early": "early migration: full reload or minimal resync, and the record between two moments",
     "bench": "how long a migration takes, measured with real programs",
     "fuzz": "streams that are wrong in one place, through our decoder, a real QEMU or construct",
 }
 
 
-ONLY_READ = frozenset(("info", "show", "verify", "query", "diff"))
+ONLY_READ = frozenset(("info", "show", "verify", "query", "find", "diff"))
 """The verbs that leave nothing to tidy up, and need not know of signals."""
 
 COLLECT_EVERY = 50_000

@@ -190,12 +190,12 @@ class Replacer:
     def forms(self) -> Iterator[tuple[bytes, bytes]]:
         """(bytes, replacement) of every form in which the addresses and UUIDs that were met can stand elsewhere."""
         for old, new in self.macs.items():
-            yield from zip(_mac_forms(old), _mac_forms(new), strict=True)
+            yield from zip(mac_forms(old), mac_forms(new), strict=True)
         for old, new in self.uuids.items():
-            yield from zip(_uuid_forms(old), _uuid_forms(new), strict=True)
+            yield from zip(uuid_forms(old), uuid_forms(new), strict=True)
 
 
-def _mac_forms(mac: bytes) -> tuple[bytes, ...]:
+def mac_forms(mac: bytes) -> tuple[bytes, ...]:
     """As it is, from behind, in 16-bit words, and as the EUI-64 that a PCI serial number and an IPv6 address have."""
     serial = mac[:3] + b"\xff\xfe" + mac[3:]
     interface = bytes((serial[0] ^ 2,)) + serial[1:]
@@ -203,7 +203,7 @@ def _mac_forms(mac: bytes) -> tuple[bytes, ...]:
     return mac, mac[::-1], swapped, serial, serial[::-1], interface
 
 
-def _uuid_forms(uuid: bytes) -> tuple[bytes, ...]:
+def uuid_forms(uuid: bytes) -> tuple[bytes, ...]:
     """As it is, with its first three numbers little-endian, and as text."""
     digits = uuid.hex()
     shown = "-".join((digits[:8], digits[8:12], digits[12:16], digits[16:20], digits[20:]))
