@@ -28,7 +28,6 @@ SPAPR_HTAB = undescribed("spapr/htab", old_style=True, listed=False)
 SPAPR_IOMMU = undescribed("spapr_iommu", listed=False)
 # The clock stands behind a byte that says whether there is one.
 TODCLOCK = undescribed("todclock", old_style=True, listed=False, noise={"timer": (("", (1, 10)),)})
-TPM_EMULATOR = undescribed("tpm-emulator", listed=False)
 VDAGENT = undescribed("vdagent", listed=False)
 VFIO = undescribed("vfio", old_style=True, listed=False)
 """A device of the host, each with its bus path in front."""

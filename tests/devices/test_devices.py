@@ -19,7 +19,7 @@ from vmstate.devices.pci.msix import msix_vectors
 from vmstate.errors import DescriptionError, VMStateError
 from vmstate.schema.write import describe_device, json_text
 from vmstate.stream.ends import find_vmdesc
-from vmstate.stream.registry import last_part, shipped_descriptions
+from vmstate.stream.registry import is_old_style, last_part, shipped_descriptions
 from vmstate.vmsd.declare import buffer, description, struct, uint8, variant
 from vmstate.vmsd.description import VMStateDescription
 from vmstate.vmsd.expr import IDSTR, this
@@ -30,7 +30,11 @@ PLACES = sorted({place for places in devices.INDEX.values() for place in places}
 
 
 def known_sections(stream: Stream) -> Iterator[Section]:
+    """What the library has an idstr of; the `cpu` of RISC-V is none of those that it knows."""
+    is_riscv = any(section.name == "riscv_mtimer" for section in stream.sections)
     for section in stream.sections:
+        if is_riscv and section.name == "cpu":
+            continue
         if not section.is_ram and last_part(section.name) in devices.INDEX:
             yield section
 
@@ -67,6 +71,9 @@ def test_the_library_alone_reads_and_describes(file: str) -> None:
             assert vmsd.encode(state, version_id=section.version_id) == raw, section.name
         entry = described_by_qemu.get((section.name, section.instance_id))
         if entry is None or dialect is None:
+            continue
+        if is_old_style(section.name):
+            assert entry == section.describe(dialect)
             continue
         described = [
             describe_device(section.name, section.instance_id, vmsd, state, dialect, section.version_id)

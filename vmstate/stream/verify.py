@@ -196,7 +196,11 @@ def first_difference(built: Any, found: Any, path: str = "") -> tuple[str, str, 
 def _library(section: Section, entry: Any, dialect: Dialect) -> Iterator[Finding]:
     """Where the library knows the device and none of its layouts is what the stream itself says."""
     nearest: tuple[str, str] | None = None
+    told = {dict(field).get("name") for field in dict(entry).get("fields", ())}
     for vmsd in shipped_descriptions(section.name):
+        if 2 * len(told.intersection(field.name for field in vmsd.fields)) < len(told):
+            # Of another device that has the same idstr, such as the `cpu` of another architecture.
+            continue
         try:
             state = vmsd.decode(section.payload(), version_id=section.version_id, facts={IDSTR.name: section.name})
             built = describe_device(section.name, section.instance_id, vmsd, state, dialect, section.version_id)
