@@ -103,7 +103,7 @@ def find_stream(name: str | os.PathLike[str], beside: Path, folders: Sequence[Pa
     from vmstate.saved.corpus import corpus_names
 
     names = corpus_names()
-    packed = [candidate for candidate in names if _is_named(Path(candidate), wanted)]
+    packed = [name for name in names if _is_named(Path(name), wanted)]
     if len(packed) == 1:
         return packed[0]
     missing = next((str(folder) for folder in folders if not folder.is_dir()), None)
@@ -194,9 +194,7 @@ def _first_difference(stream: Stream, data: memoryview | None) -> VMStateError |
     if finding is None:
         return None
     at = finding.offset or 0
-    section = next(
-        (candidate for candidate in stream.sections if candidate.offset <= at < candidate.offset + candidate.size), None
-    )
+    section = stream.section_at(at)
     path = read = written = None
     if section is not None and not section.is_ram:
         payload = section.payload()

@@ -484,3 +484,12 @@ def test_the_writer_refuses_what_does_not_fit(event: Event) -> None:
     with pytest.raises(StreamError):
         writer.send(event)
     assert writer.send(PIECES["Z"]) == b"\0"
+
+
+def test_an_offset_is_in_one_section_or_in_none() -> None:
+    stream = load(plain(MICROVM))
+    for section in stream.sections:
+        for offset in (section.offset, section.offset + section.size - 1):
+            assert stream.section_at(offset) is section
+    assert stream.section_at(0) is None
+    assert stream.section_at(stream.sections[-1].offset + stream.sections[-1].size) is None

@@ -216,14 +216,14 @@ def print_matrix(schemas: list[Schema], results: Mapping[tuple[str, str], list[C
         table.add_column("saves \\ loads", no_wrap=True)
         for schema in alike:
             table.add_column(label(schema), justify="right", no_wrap=True)
-        for one in alike:
+        for source in alike:
             cells = []
-            for two in alike:
-                findings = results.get((one.name, two.name))
+            for destination in alike:
+                findings = results.get((source.name, destination.name))
                 counts = [sum(each.severity == severity for each in findings or ()) for severity in SEVERITIES]
                 cell = "" if findings is None else f"{counts[0]} / {counts[1]}"
                 cells.append(f"[red]{cell}[/red]" if counts[0] else cell)
-            table.add_row(label(one), *cells)
+            table.add_row(label(source), *cells)
         width = sum(len(label(schema)) + 3 for schema in alike) + max(len(label(schema)) for schema in alike) + 20
         Console(highlight=False, width=width).print(table)
 

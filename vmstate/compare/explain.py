@@ -333,9 +333,9 @@ class StreamCheck:
         kind = last_part(section.name)
         assert self.destination is not None
         elsewhere = [
-            candidate.name
-            for candidate in self.destination.sections
-            if candidate.kind != "part" and last_part(candidate.name) == kind and candidate.name != section.name
+            local.name
+            for local in self.destination.sections
+            if local.kind != "part" and last_part(local.name) == kind and local.name != section.name
         ]
         if elsewhere:
             return (

@@ -78,7 +78,7 @@ def compare_streams(early: Stream, final: Stream) -> list[tuple[Section, Delta]]
             section = before or after
             assert section is not None
             which = final if before is not None else early
-            problem = next((candidate.problem for candidate in which.sections if candidate.name == section.name), None)
+            problem = next((opened.problem for opened in which.sections if opened.name == section.name), None)
             raise EarlyError(
                 "one of the two moments cannot be opened", section=section.name, found=f"{problem} ({which.name})"
             )

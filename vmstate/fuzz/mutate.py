@@ -234,7 +234,7 @@ def _near(subject: Subject, place: FieldPlace, source: ChoiceSource) -> tuple[li
 @mutator("value.other", "scalar")
 def _other(subject: Subject, place: FieldPlace, source: ChoiceSource) -> tuple[list[Edit], str] | None:
     """The value of another field of the same size in the section."""
-    others = [candidate for candidate in _near_by(subject, place) if candidate.size == place.size]
+    others = [near for near in _near_by(subject, place) if near.size == place.size]
     if not others:
         return None
     donor = source.choice(others)

@@ -202,9 +202,8 @@ class QemuDestination:
 
     def _where(self, offset: int) -> str:
         with suppress(VMStateError), load(self.source.data) as stream:
-            for section in stream.sections:
-                if section.offset <= offset < section.offset + section.size:
-                    return f", up to section {section.name}"
+            section = stream.section_at(offset)
+            return "" if section is None else f", up to section {section.name}"
         return ""
 
     def close(self) -> None:

@@ -109,7 +109,7 @@ def _places(stream: Stream, output: str) -> Iterator[RefusalPlace]:
             yield from _ram_place(stream, ram["name"], ram.groupdict().get("size"))
         elif section is not None:
             yield RefusalPlace(section.name, None, section.offset, "the destination stopped in this section")
-        yield from _broken_rules([candidate for candidate in stream.sections if not candidate.is_ram])
+        yield from _broken_rules([section for section in stream.sections if not section.is_ram])
         return
     unknown, version = _UNKNOWN.search(output), _VERSION.search(output)
     if unknown:

@@ -219,7 +219,9 @@ def offered_features(
         if features is None or section.described_by != "library":
             continue
         with load(path) as changed, suppress(VMStateError):
-            wanted = next(candidate for candidate in changed.sections if candidate.offset == section.offset)
+            wanted = next(
+                changed_section for changed_section in changed.sections if changed_section.offset == section.offset
+            )
             for word, _, width in features.words:
                 _set_all(wanted, word, width)
             _fill_absent_fields(wanted)

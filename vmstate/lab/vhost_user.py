@@ -383,9 +383,7 @@ def _device_of(stream: Stream, wanted: str | None) -> str:
 
 def _state_of(stream: Stream, name: str, *, own_state: bool) -> Any:
     """The device's state, of one's own."""
-    section = next(
-        (candidate for candidate in stream.sections if candidate.name == name and candidate.vmsd is not None), None
-    )
+    section = next((section for section in stream.sections if section.name == name and section.vmsd is not None), None)
     if section is None:
         raise EarlyError("not the same devices", expected=name, found=f"{stream.name} without it")
     table = None if section.vmsd is None else table_of(section.vmsd)

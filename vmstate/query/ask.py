@@ -280,7 +280,7 @@ class Inquiry:
 
     def name_of(self, section: Section) -> str:
         """The idstr, with the instance_id where another section has the same."""
-        alone = sum(candidate.name == section.name for candidate in self.sections) == 1
+        alone = sum(namesake.name == section.name for namesake in self.sections) == 1
         return section.name if alone else f"{section.name}#{section.instance_id}"
 
     def able(self) -> list[Subject]:

@@ -220,12 +220,12 @@ class _Writer:
                 chosen = dict(kind.cases)[kind.on.evaluate(frame)]
                 return self.element(chosen, value, frame)
             case t.QList(vmsd=vmsd, version=version):
-                return self.list_of([(vmsd, version, one) for one in value], info, 1 + len(value), frame)
+                return self.list_of([(vmsd, version, element) for element in value], info, 1 + len(value), frame)
             case t.GTree(key=key, value=node, version=version):
                 parts = []
-                for one, two in value:
-                    parts += [] if key is None else [(key, version, one)]
-                    parts.append((node, version, two))
+                for node_key, node_value in value:
+                    parts += [] if key is None else [(key, version, node_key)]
+                    parts.append((node, version, node_value))
                 overhead = 5 + len(value) * (9 if key is None else 1)
                 return self.list_of(parts, info, overhead, frame)
             case t.WithTmp(vmsd=vmsd):
@@ -270,7 +270,7 @@ def _exists(field: Field, frame: Frame, version_id: int) -> bool:
 
 def _numbered(vmsd: VMStateDescription, field: Field) -> str:
     """QEMU tells fields of one name apart by a number, whether they are there or not."""
-    same = [candidate for candidate in vmsd.fields if candidate.name == field.name]
+    same = [namesake for namesake in vmsd.fields if namesake.name == field.name]
     return field.name if len(same) == 1 else f"{field.name}[{same.index(field)}]"
 
 

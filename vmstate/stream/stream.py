@@ -343,6 +343,12 @@ class Stream:
         """The section that a name means: an idstr, its last part where only one has it, or either with #INSTANCE."""
         return find_section(self.sections, name)
 
+    def section_at(self, offset: int) -> Section | None:
+        """The section that an absolute offset is in, header and footer included, as it was read; None where none is."""
+        return next(
+            (section for section in self.sections if section.offset <= offset < section.offset + section.size), None
+        )
+
     def find(self, path: str) -> tuple[Section | ConfigurationSection, Steps, Any]:
         """What SECTION[.PATH] means: the section (or the configuration), the steps from its state on, the value there.
 

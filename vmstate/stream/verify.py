@@ -40,19 +40,12 @@ def rewritten(stream: Stream, data: memoryview) -> Iterator[Finding]:
             at = pos + next(
                 (
                     index
-                    for index, (candidate, two) in enumerate(zip(chunk, data[pos:], strict=False))
-                    if candidate != two
+                    for index, (written, read) in enumerate(zip(chunk, data[pos:], strict=False))
+                    if written != read
                 ),
                 min(size, len(data) - pos),
             )
-            section = next(
-                (
-                    candidate
-                    for candidate in stream.sections
-                    if candidate.offset <= at < candidate.offset + candidate.size
-                ),
-                None,
-            )
+            section = stream.section_at(at)
             name = section.name if section is not None else None
             yield Finding("rewrite", "error", name, None, at, "what is written back is not what was read")
             return
@@ -173,24 +166,24 @@ def _entry(section: Section, entry: Any, dialect: Dialect) -> Iterator[Finding]:
         yield Finding("vmdesc", "error", section.name, path, section.offset, message)
 
 
-def first_difference(built: Any, found: Any, path: str = "") -> tuple[str, str, str] | None:
+def first_difference(ours: Any, theirs: Any, path: str = "") -> tuple[str, str, str] | None:
     """Where two JSON values, objects as lists of pairs, begin to differ: the path, and a few words of each."""
-    if built == found or (built == () and found == []):
+    if ours == theirs or (ours == () and theirs == []):
         return None
-    if isinstance(built, (list, tuple)) and isinstance(found, (list, tuple)):
-        for index, (one, two) in enumerate(zip(built, found, strict=False)):
-            if isinstance(one, tuple) and isinstance(two, tuple) and len(one) == len(two) == 2:
-                if one[0] != two[0]:
-                    return f"{path}.{two[0]}", repr(one[0]), repr(two[0])
-                inner = first_difference(one[1], two[1], f"{path}.{one[0]}" if path else str(one[0]))
+    if isinstance(ours, (list, tuple)) and isinstance(theirs, (list, tuple)):
+        for index, (our, their) in enumerate(zip(ours, theirs, strict=False)):
+            if isinstance(our, tuple) and isinstance(their, tuple) and len(our) == len(their) == 2:
+                if our[0] != their[0]:
+                    return f"{path}.{their[0]}", repr(our[0]), repr(their[0])
+                inner = first_difference(our[1], their[1], f"{path}.{our[0]}" if path else str(our[0]))
             else:
-                inner = first_difference(one, two, f"{path}[{index}]")
+                inner = first_difference(our, their, f"{path}[{index}]")
             if inner is not None:
                 return inner
-        if len(built) == len(found):
+        if len(ours) == len(theirs):
             return None
-        return path, f"{len(built)} entries", f"{len(found)} entries"
-    return path, repr(built)[:60], repr(found)[:60]
+        return path, f"{len(ours)} entries", f"{len(theirs)} entries"
+    return path, repr(ours)[:60], repr(theirs)[:60]
 
 
 def _library(section: Section, entry: Any, dialect: Dialect) -> Iterator[Finding]:

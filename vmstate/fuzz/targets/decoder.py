@@ -119,14 +119,7 @@ class DecoderTarget:
         if again != data:
             at = next((index for index, pair in enumerate(zip(again, data, strict=False)) if pair[0] != pair[1]), None)
             at = min(len(again), len(data)) if at is None else at
-            section = next(
-                (
-                    candidate
-                    for candidate in stream.sections
-                    if candidate.offset <= at < candidate.offset + candidate.size
-                ),
-                None,
-            )
+            section = stream.section_at(at)
             name = last_part(section.name) if section is not None else "stream"
             return Verdict(DIFFERS, f"written back otherwise from offset {at:#x} on", f"{name}: not written back")
         self._accepted += 1
