@@ -114,7 +114,7 @@ INDEX: dict[str, tuple[str, ...]] = {
     "serial": ("vmstate.devices.char.serial_isa:ISASerial", "vmstate.devices.char.serial_mm:MMSerial"),
     "slirp": ("vmstate.devices.net.slirp:Slirp",),
     "smbus-eeprom": ("vmstate.devices.i2c.smbus_eeprom:SMBusEEPROM",),
-    "timer": ("vmstate.devices.core.timer:Timers",),
+    "timer": ("vmstate.devices.core.timer:Timers", "vmstate.devices.core.timer:TIMERS_5_2"),
     "tpci200": ("vmstate.devices.misc.tpci200:TPCI200",),
     "tpm-crb": ("vmstate.devices.tpm.crb:TPMCrb",),
     "tpm-emulator": ("vmstate.devices.tpm.emulator:TPMEmulator",),

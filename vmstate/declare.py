@@ -120,7 +120,7 @@ from vmstate.vmsd.path import (
 )
 from vmstate.vmsd.record import Feature, Record
 from vmstate.vmsd.release import Release
-from vmstate.vmsd.rule import Rule, among, equal, if_set, known_since, never, not_above
+from vmstate.vmsd.rule import Rule, allocated, among, equal, if_set, known_since, never, not_above
 from vmstate.vmsd.state import (
     VMState,
     facts_of,
@@ -162,6 +162,7 @@ __all__ = [
     "VMState",
     "VMStateDescription",
     "WordOptions",
+    "allocated",
     "among",
     "array",
     "array_of_pointer",

@@ -9,6 +9,7 @@ from vmstate.declare import (
     CONTENTS,
     OWN,
     VMState,
+    allocated,
     among,
     array,
     asks,
@@ -151,7 +152,10 @@ class IrqLineState(VMState):
     irq_line_state: int = uint32(name="env.irq_line_state")
 
 
-@description("cpu/wfxt-timer", version_id=1, minimum_version_id=1)
+WFXT = allocated("timer of WFET and WFIT", "give both sides the same -cpu: the timer comes with FEAT_WFxT")
+
+
+@description("cpu/wfxt-timer", version_id=1, minimum_version_id=1, rules=(WFXT,))
 class WfxtTimer(VMState):
     """The time-out of a wait; sent while there is one."""
 

@@ -5,7 +5,22 @@ Facts from QEMU's hw/audio/hda-codec.c.
 
 from __future__ import annotations
 
-from vmstate.declare import VMState, array, boolean, buffer, description, device, int64, subsection, timer, uint32
+from vmstate.declare import (
+    OWN,
+    VMState,
+    allocated,
+    array,
+    asks,
+    boolean,
+    buffer,
+    description,
+    device,
+    int64,
+    subsection,
+    this,
+    timer,
+    uint32,
+)
 
 
 @description("hda-audio-stream/buffer", version_id=1)
@@ -19,7 +34,19 @@ class StreamBuf(VMState):
     buft_start: int = int64()
 
 
-@description("hda-audio-stream", version_id=1)
+def has_stream(buffer_state: StreamBuf | None, own_format: int) -> bool:
+    """Whether a codec has the stream of which the buffer is sent: before a guest ran, its format is one."""
+    return buffer_state is None or own_format != 0
+
+
+BUFFER = allocated(
+    "stream of sound with this number",
+    "give both sides the same codec (hda-duplex, hda-output, hda-micro)",
+    asks(has_stream, this.buffer_state, OWN["format"]),
+)
+
+
+@description("hda-audio-stream", version_id=1, rules=(BUFFER,))
 class AudioStream(VMState):
     """A stream: format and gain."""
 

@@ -5,11 +5,29 @@ Facts from QEMU's system/cpu-timers.c.
 
 from __future__ import annotations
 
-from vmstate.declare import VMState, description, device, int16, int64, part, subsection, timer, unused
+from vmstate.declare import (
+    VMState,
+    allocated,
+    description,
+    device,
+    int16,
+    int64,
+    part,
+    subsection,
+    timer,
+    unused,
+    variant,
+)
+
+ICOUNT = allocated("timer of instruction counting", "give both sides the same -icount, or neither one")
+ADJUSTED = allocated(
+    "timers that adjust the speed of instruction counting",
+    "give both sides the same -icount: these timers come with shift=auto",
+)
 
 
 @part(noise={"timer": ("vm_clock_warp_start",)})
-@description("timer/icount/warp_timer", version_id=1, minimum_version_id=1)
+@description("timer/icount/warp_timer", version_id=1, minimum_version_id=1, rules=(ICOUNT,))
 class WarpTimer(VMState):
     """The timer that warps the clock while all processors sleep."""
 
@@ -17,7 +35,7 @@ class WarpTimer(VMState):
     icount_warp_timer: int = timer()
 
 
-@description("timer/icount/timers", version_id=1, minimum_version_id=1)
+@description("timer/icount/timers", version_id=1, minimum_version_id=1, rules=(ADJUSTED,))
 class AdjustTimers(VMState):
     """The timers that adjust the speed."""
 
@@ -55,3 +73,9 @@ class Timers(VMState):
     unused_0: None = unused(8)
     cpu_clock_offset: int = int64(version=2)
     icount: Icount | None = subsection(Icount)
+
+
+SHIFT_5_2 = variant(Shift, None, 1, last_delta=None)
+ICOUNT_5_2 = variant(Icount, shift=SHIFT_5_2)
+TIMERS_5_2 = variant(Timers, icount=ICOUNT_5_2)
+"""Up to 5.2 the speed alone is sent, at version 1, which later releases refuse."""

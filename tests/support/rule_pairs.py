@@ -22,7 +22,7 @@ from vmstate.vmsd.description import VMStateDescription
 from vmstate.vmsd.expr import IDSTR, MEMORY, OWN_STATE, RELEASE, Const, Own, Ref
 from vmstate.vmsd.path import Steps, format_path
 from vmstate.vmsd.release import Release
-from vmstate.vmsd.rule import KNOWN_SINCE, VALUE_EQUAL, Rule
+from vmstate.vmsd.rule import ALLOCATED, KNOWN_SINCE, VALUE_EQUAL, Rule
 from vmstate.vmsd.state import facts_of, version_of
 from vmstate.vmsd.walk import described_states
 
@@ -90,7 +90,9 @@ def all_places() -> list[Place]:
                 hung += [(None, rule) for rule in part.rules]  # type: ignore[misc]
                 for attribute, rule in hung:
                     # One that a class inherits, or that a variant repeats, is the same rule.
-                    shared = (part.name, attribute, rule.id) if rule.id in (VALUE_EQUAL, KNOWN_SINCE) else rule.id
+                    shared = (
+                        (part.name, attribute, rule.id) if rule.id in (VALUE_EQUAL, KNOWN_SINCE, ALLOCATED) else rule.id
+                    )
                     place = places.setdefault(shared, Place(part.name, attribute, rule, []))
                     if part.name == place.struct and (name, vmsd) not in place.devices:
                         place.devices.append((name, vmsd))

@@ -253,6 +253,32 @@ MICROVM = Recorded(
     (
         since("acpi-ged/hest", "acpi-ged", "hest"),
         since("acpi-ged/pcihp", "acpi-ged", "pcihp"),
+        case(
+            "allocated@timer/icount/warp_timer",
+            ("timer.icount", Fresh("timer/icount")),
+            ("timer.icount.warp_timer", Fresh("timer/icount/warp_timer")),
+            kept=(("timer.icount", Fresh("timer/icount")),),
+        ),
+        case(
+            "allocated@timer/icount/timers",
+            ("timer.icount", Fresh("timer/icount")),
+            ("timer.icount.timers", Fresh("timer/icount/timers")),
+        ),
+    ),
+)
+
+SOUND = Recorded(
+    "7.2",
+    (
+        *(*X86, "-M", "q35,suppress-vmdesc=on", "-m", "16", "-audiodev", "none,id=a"),
+        *options("intel-hda", "hda-output,audiodev=a"),
+    ),
+    (
+        case(
+            "allocated@hda-audio-stream",
+            ("hda-audio.st[1].buffer_state", Fresh("hda-audio-stream/buffer")),
+            kept=(("hda-audio.st[0].buffer_state.wpos", "0"),),
+        ),
     ),
 )
 
@@ -309,6 +335,7 @@ MACHINES = {
     "pc-7.2": PC,
     "q35-tap-7.2": MULTIQUEUE,
     "microvm-7.2": MICROVM,
+    "sound-7.2": SOUND,
     "virt-7.2": VIRT,
     "q35-5.2": OLDEST,
     "q35-11.1": NEWEST,

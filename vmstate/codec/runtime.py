@@ -132,6 +132,13 @@ class Frame:
         ctx = self.ctx
         return UNKNOWN if ctx.beside is None or ctx.path is None else ctx.beside.value(tuple(ctx.path), names)
 
+    def has_own(self) -> Any:
+        """Whether the destination has this struct, where a check is told what it has."""
+        ctx = self.ctx
+        if ctx.beside is None or ctx.path is None:
+            return UNKNOWN
+        return ctx.beside.value(tuple(ctx.path), ()) is not UNKNOWN
+
     def fact(self, fact: Fact) -> Any:
         ctx = self.ctx
         if not fact.candidates:

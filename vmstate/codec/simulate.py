@@ -52,6 +52,9 @@ class Device(Frame):
     def own_value(self, names: tuple[str, ...]) -> Any:
         return self.before.get(names, UNKNOWN)
 
+    def has_own(self) -> Any:
+        return () in self.before
+
     def value(self, name: str) -> Any:
         return self.get(name, UNKNOWN)
 

@@ -651,8 +651,9 @@ def variant(
 ) -> VMStateDescription[T]:
     """The layout of an earlier release, or of a sibling: another name, another version_id, or other fields.
 
-    A field is given as a word, or as None where it is not on the wire there. The class of the state is the same, so
-    it must have every field of either: one that only the variant has is a `host` member of the class.
+    A field is given as a word, or as None where it is not on the wire there; a subsection as its description. The class
+    of the state is the same, so it must have every field of either: one that only the variant has is a `host` member of
+    the class.
     """
     vmsd = _vmsd(declared)
     kept: list[Field] = []
@@ -663,10 +664,14 @@ def variant(
             kept.append(_varied(field, word))
         elif field.in_state:
             kept.append(Field(field.name, t.Host("", None), attribute=field.attribute))
+    subsections = [
+        Subsection(_vmsd(fields.pop(sub.attribute)), sub.attribute, sub.needed) if sub.attribute in fields else sub
+        for sub in vmsd.subsections
+    ]
     if fields:
         raise DescriptionError(f"no field {next(iter(fields))!r} to declare otherwise", section=repr(vmsd.name))
     options = {key: getattr(vmsd, key) for key in VMStateDescription._names if key not in ("depth", "compiled")}
-    options.update(name=name or vmsd.name, fields=kept)
+    options.update(name=name or vmsd.name, fields=kept, subsections=subsections)
     if version_id is not None:
         options.update(version_id=version_id, minimum_version_id=min(version_id, vmsd.minimum_version_id))
     return VMStateDescription(**options)

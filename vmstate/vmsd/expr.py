@@ -256,6 +256,19 @@ class Own(Expr):
         return ".".join(("OWN", *self._names))
 
 
+class OwnHas(Own):
+    """Whether the destination itself has the struct in which the rule hangs; not known where nobody told its state."""
+
+    __slots__ = ()
+
+    def evaluate(self, scope: Scope) -> Any:
+        has_own = getattr(scope, "has_own", None)
+        return UNKNOWN if has_own is None else has_own()
+
+    def __repr__(self) -> str:
+        return "OWN is there"
+
+
 class Version(Expr):
     """The version_id at which the struct is read or written."""
 

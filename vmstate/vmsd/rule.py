@@ -23,6 +23,7 @@ from vmstate.vmsd.expr import (
     Expr,
     Fact,
     Own,
+    OwnHas,
     asks,
     not_,
     refuted,
@@ -39,6 +40,9 @@ SHOWN = 4
 
 KNOWN_SINCE = "known-since"
 """The id of what a release does not know yet."""
+
+ALLOCATED = "allocated"
+"""The id of what is read into memory that the destination must have."""
 
 VALUE_EQUAL = "value-equal"
 """The id of what the wire types compare: `*_EQUAL`, and `int32 le`."""
@@ -230,6 +234,22 @@ def among(id: str, value: Expr, local: Expr, text: str, **more: Any) -> Rule:
 def never(id: str, text: str, **more: Any) -> Rule:
     """What no release reads, though some write it."""
     return Rule(id, not_(DESTINATION), text, **more)
+
+
+def allocated(what: str, advice: str, holds: Expr | None = None) -> Rule:
+    """What is read into memory that a destination may not have (through a pointer, VMS_POINTER): QEMU aborts then.
+
+    The rule of the class of a subsection that is sent where the pointer is set, so that a destination has the memory
+    where it would send the same; else `holds` says where it has it.
+    """
+    return Rule(
+        ALLOCATED,
+        OwnHas() if holds is None else holds,
+        f"the destination has no {what}: QEMU reads it into memory that is not there, and ends by an assertion "
+        "(a defect of QEMU's)",
+        qemu_error="Assertion `first_elem || !n_elems || !size' failed",
+        advice=advice,
+    )
 
 
 def known_since(release: Release) -> Rule:
