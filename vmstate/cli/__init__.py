@@ -11,8 +11,9 @@ import atexit
 import gc
 import io
 import os
+import re
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from importlib import import_module
 from typing import NoReturn
@@ -56,11 +57,28 @@ DEBUG = "--debug"
 
 
 class Parser(argparse.ArgumentParser):
-    """A parser whose complaints are one line, as all others are."""
+    """A parser whose complaints are one line, as all others are, and say what may have been meant."""
 
     def error(self, message: str) -> NoReturn:
         """Say what is wrong with the command line, and end."""
+        wrong = re.search(r"invalid choice: '([^']*)' \(choose from (.*)\)", message)
+        if wrong is not None:
+            meant = _meant(wrong[1], re.findall(r"[^\s,']+", wrong[2]))
+            if meant is not None:
+                message = f"{message[: wrong.start()]}there is no {wrong[1]!r}: did you mean {meant}?"
         self.exit(2, f"vmstate: {message} (see {self.prog} --help)\n")
+
+    def unrecognized(self, words: Sequence[str]) -> NoReturn:
+        """Say which words of a command line mean nothing, and end."""
+        meant = _meant(words[0].partition("=")[0], self._option_string_actions)
+        self.error(f"unrecognized arguments: {' '.join(words)}" + ("" if meant is None else f": did you mean {meant}?"))
+
+
+def _meant(word: str, known: Iterable[str]) -> str | None:
+    """What is most like a word, of what is known; None where nothing is."""
+    from difflib import get_close_matches
+
+    return next(iter(get_close_matches(word, [*known], n=1)), None)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -128,11 +146,13 @@ def _main(words: list[str]) -> int:
     verbs = parser.add_subparsers(dest="verb", metavar="VERB", prog="vmstate")
     wanted = next((word for word in words if not word.startswith("-")), None)
     command: list[str] = []
+    asked = parser
     # A parser takes as long to make as a small file to read: the others are for the help and for complaints.
     for verb in words[:1] if words[:1] == [wanted] and wanted in VERBS else VERBS:
         purpose = VERBS[verb]
         verb_parser = verbs.add_parser(verb, help=purpose, description=f"{purpose[0].upper()}{purpose[1:]}.")
         if verb == wanted:
+            asked = verb_parser
             # Only the verb that is asked for is imported.
             import_module(f"vmstate.cli.{verb}").arguments(verb_parser)
             if "--" in words and _takes_command(verb_parser, words):
@@ -145,7 +165,7 @@ def _main(words: list[str]) -> int:
         options.path = extra.pop()
     options.program = command
     if extra:
-        parser.error(f"unrecognized arguments: {' '.join(extra)}")
+        asked.unrecognized(extra)
     if options.version:
         from vmstate import __version__
 

@@ -44,7 +44,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--plot", metavar="FILE", help="draw the runs: .svg, .png or .pdf (needs matplotlib)")
     parser.add_argument("--limit", metavar="SECONDS", type=seconds, default=60, help="for each step (default 60)")
-    parser.add_argument("--format", choices=("text", "json"), default="text")
+    parser.add_argument("--format", choices=("text", "json"), default="text", help="for a reader, or for a program")
     parser.set_defaults(run=run)
 
 

@@ -32,7 +32,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--root", metavar="DIR", help="the back end of another system's root, by its own loader")
     parser.add_argument("--transcript", metavar="FILE", help="write every message to FILE, one JSON object a line")
     parser.add_argument("--limit", metavar="SECONDS", type=seconds, default=10, help="for each answer (default 10)")
-    parser.add_argument("--format", choices=("text", "json"), default="text")
+    parser.add_argument("--format", choices=("text", "json"), default="text", help="for a reader, or for a program")
     parser.usage = "vmstate bench vhost-user EARLY FINAL [options] -- BACKEND ... {socket} ..."
     parser.set_defaults(run=run)
 

@@ -36,7 +36,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         "--capability", metavar="NAME", action="append", default=[], help="a migration capability (repeatable)"
     )
     parser.add_argument("--limit", metavar="SECONDS", type=seconds, default=120, help="for each step (default 120)")
-    parser.add_argument("--format", choices=("text", "json"), default="text")
+    parser.add_argument("--format", choices=("text", "json"), default="text", help="for a reader, or for a program")
     parser.usage = "vmstate capture -o OUT [options] (--qmp SOCKET | --listen URI | -- QEMU ...)"
     parser.set_defaults(run=run, takes_command=True)
 

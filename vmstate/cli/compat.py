@@ -32,8 +32,8 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         "A and B: a -dump-vmstate file, a stream, a vmdesc, 'library', or a QEMU binary with a machine type "
         "(BINARY:MACHINE). A alone is a folder of -dump-vmstate files: each is compared with each of its machine type."
     )
-    parser.add_argument("a", metavar="A")
-    parser.add_argument("b", metavar="B", nargs="?")
+    parser.add_argument("a", metavar="A", help="what saves: a -dump-vmstate file, a stream, BINARY:MACHINE, or library")
+    parser.add_argument("b", metavar="B", nargs="?", help="what loads, in the same forms")
     ways = parser.add_mutually_exclusive_group()
     ways.add_argument("--reverse", action="store_true", help="B saves, A loads")
     ways.add_argument("--both", action="store_true", help="both directions")
@@ -44,7 +44,9 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--baseline", metavar="FILE", help="findings that were accepted, which do not count")
     parser.add_argument("--write-baseline", metavar="FILE", help="accept all that breaks or may break")
     parser.add_argument("--reason", metavar="TEXT", default="accepted", help="why, for --write-baseline")
-    parser.add_argument("--format", choices=("text", "json", "sarif"), default="text")
+    parser.add_argument(
+        "--format", choices=("text", "json", "sarif"), default="text", help="for a reader, a program, or a code scan"
+    )
     parser.add_argument("--all", action="store_true", help="show what is cosmetic as well")
     parser.set_defaults(run=run)
 

@@ -12,9 +12,9 @@ from vmstate.errors import one_line
 from vmstate.saved.loading import load
 
 
-def run_cost(options: argparse.Namespace) -> int:
+def run_cost(options: argparse.Namespace, file: str) -> int:
     """Say what the devices of a stream cost."""
-    with load(options.file) as stream:
+    with load(file) as stream:
         costs = cost_of(stream, traces=options.trace)
         guesses = [] if options.queue_pairs is None else what_if(stream, options.queue_pairs, costs.sections)
     if options.format == "json":

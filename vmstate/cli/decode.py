@@ -15,7 +15,7 @@ from vmstate.saved.loading import load
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     """The arguments of the verb."""
-    parser.add_argument("file", metavar="FILE")
+    parser.add_argument("file", metavar="FILE", help="the stream")
     parser.add_argument(
         "-o", "--output", metavar="JSON", default="-", help="the document; RAM pages go into JSON.ram (-: inside it)"
     )

@@ -15,9 +15,9 @@ from vmstate.schema.values import to_plain
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     """The arguments of the verb."""
-    parser.add_argument("a", metavar="A")
-    parser.add_argument("b", metavar="B")
-    parser.add_argument("--format", choices=("text", "json"), default="text")
+    parser.add_argument("a", metavar="A", help="the stream of the earlier moment")
+    parser.add_argument("b", metavar="B", help="the stream of the later moment")
+    parser.add_argument("--format", choices=("text", "json"), default="text", help="for a reader, or for a program")
     kinds = ", ".join(KINDS)
     parser.add_argument("--all", action="store_true", help="noise counts as well")
     parser.add_argument("--noise", metavar="KIND,...", help=f"only these kinds of noise do not count; all are: {kinds}")

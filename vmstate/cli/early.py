@@ -27,25 +27,25 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     actions = parser.add_subparsers(dest="action", metavar="ACTION", required=True)
     what = "full reload or minimal resync: what each policy decides, and why"
     plan = actions.add_parser("plan", help=what, description=f"{what[0].upper()}{what[1:]}.")
-    plan.add_argument("early", metavar="EARLY")
-    plan.add_argument("final", metavar="FINAL")
-    plan.add_argument("--policy", choices=(*POLICIES, BOTH), default=BOTH)
+    plan.add_argument("early", metavar="EARLY", help="the stream of the earlier moment")
+    plan.add_argument("final", metavar="FINAL", help="the stream of the later moment")
+    plan.add_argument("--policy", choices=(*POLICIES, BOTH), default=BOTH, help="which policy decides (both)")
     plan.add_argument("--backend", choices=[*map(str, BackendName)], default=str(BackendName.TAP), help="(tap)")
-    plan.add_argument("--format", choices=("text", "json"), default="text")
+    plan.add_argument("--format", choices=("text", "json"), default="text", help="for a reader, or for a program")
     plan.set_defaults(run=run_plan)
 
     what = "the record that leads from EARLY to FINAL, as a file"
     record = actions.add_parser("record", help=what, description=f"Write {what}.")
-    record.add_argument("early", metavar="EARLY")
-    record.add_argument("final", metavar="FINAL")
+    record.add_argument("early", metavar="EARLY", help="the stream of the earlier moment")
+    record.add_argument("final", metavar="FINAL", help="the stream of the later moment")
     record.add_argument("--backend", choices=[*map(str, BackendName)], default=str(BackendName.TAP), help="(tap)")
     record.add_argument("-o", "--output", metavar="RECORD", required=True, help="(-: standard output)")
     record.set_defaults(run=run_record)
 
     what = "EARLY with its devices as the record says"
     apply = actions.add_parser("apply", help=what, description=f"Write {what}.")
-    apply.add_argument("early", metavar="EARLY")
-    apply.add_argument("record", metavar="RECORD")
+    apply.add_argument("early", metavar="EARLY", help="the stream of the earlier moment")
+    apply.add_argument("record", metavar="RECORD", help="what `early record` wrote")
     apply.add_argument("-o", "--output", metavar="FINAL", required=True, help="(-: standard output)")
     apply.set_defaults(run=run_apply)
 

@@ -33,7 +33,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--until", metavar="TEXT", help="what a guest behind -- prints when its shell is there")
     parser.add_argument("--keep", metavar="FOLDER", help="keep the streams and records in FOLDER")
     parser.add_argument("--limit", metavar="SECONDS", type=seconds, default=60, help="for each step (default 60)")
-    parser.add_argument("--format", choices=("text", "json"), default="text")
+    parser.add_argument("--format", choices=("text", "json"), default="text", help="for a reader, or for a program")
     parser.usage = "vmstate early study [options] [-- QEMU ...]"
     parser.set_defaults(run=run)
 

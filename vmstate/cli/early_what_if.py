@@ -23,7 +23,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--reset-rate", type=float, default=0.0, metavar="R", help="resets per second and card (0)")
     parser.add_argument("--seconds", type=float, default=10.0, metavar="S", help="from the early save to the stop (10)")
     parser.add_argument("--figures", choices=(*NAMES, "all"), default="all", help="whose figures (all)")
-    parser.add_argument("--format", choices=("text", "json"), default="text")
+    parser.add_argument("--format", choices=("text", "json"), default="text", help="for a reader, or for a program")
     parser.set_defaults(run=run)
 
 

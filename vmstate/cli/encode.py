@@ -15,7 +15,7 @@ from vmstate.stream.stream import Stream
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     """The arguments of the verb."""
-    parser.add_argument("json", metavar="JSON")
+    parser.add_argument("json", metavar="JSON", help="the document that `decode` wrote")
     parser.add_argument("-o", "--output", metavar="FILE", required=True, help="the stream (-: standard output)")
     parser.set_defaults(run=run)
 

@@ -6,6 +6,7 @@ import argparse
 import json
 from typing import TYPE_CHECKING
 
+from vmstate.cli.files import for_each
 from vmstate.cli.words import seconds
 from vmstate.compare.explain import explain
 from vmstate.compare.explained import Explained, Explanation
@@ -24,7 +25,7 @@ SHOWN_LINES = 20
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     """The arguments of the verb."""
-    parser.add_argument("stream", metavar="STREAM", nargs="?")
+    parser.add_argument("streams", metavar="STREAM", nargs="*", help="the stream, or several")
     parser.add_argument(
         "--against",
         metavar="TARGET",
@@ -40,8 +41,8 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         "--record", metavar="FILE", help="write down the destination that is started, to be a TARGET elsewhere"
     )
     parser.add_argument("--limit", metavar="SECONDS", type=seconds, default=60, help="for each start (default 60)")
-    parser.add_argument("--format", choices=("text", "json"), default="text")
-    parser.usage = "vmstate explain STREAM --against {TARGET | -- QEMU ...} [options]"
+    parser.add_argument("--format", choices=("text", "json"), default="text", help="json: a line for each stream")
+    parser.usage = "vmstate explain STREAM... --against {TARGET | -- QEMU ...} [options]"
     parser.set_defaults(run=run, takes_command=True)
 
 
@@ -52,19 +53,25 @@ def run(options: argparse.Namespace) -> int:
         from vmstate.compare.target import write_target
 
         write_target(options.record, target)
-    if options.stream is None:
+    if not options.streams:
         if options.record:
             return 0
         raise VMStateError("which stream?", expected="vmstate explain STREAM --against ...")
-    try:
-        explanation = explain(options.stream, target, log=options.log)
-    except VMStateError as error:
-        raise error.within(file=options.stream) from None
-    if options.format == "json":
-        print(json.dumps(explanation.as_dict()))
-    else:
-        print_text(explanation)
-    return 0 if explanation.verdict == "loads" else 1
+    if options.log and len(options.streams) > 1:
+        raise VMStateError("a log is of one stream", found=f"{len(options.streams)} streams")
+
+    def explain_one(stream: str) -> int:
+        try:
+            explanation = explain(stream, target, log=options.log)
+        except VMStateError as error:
+            raise error.within(file=stream) from None
+        if options.format == "json":
+            print(json.dumps(explanation.as_dict()))
+        else:
+            print_text(explanation)
+        return 0 if explanation.verdict == "loads" else 1
+
+    return for_each(options.streams, explain_one)
 
 
 def target_of(options: argparse.Namespace) -> Target:
@@ -76,12 +83,12 @@ def target_of(options: argparse.Namespace) -> Target:
         from vmstate.qemu.machine import find_qemu
 
         qemu = find_qemu(options.program[0], options.root)
-        return started(options.program, qemu=qemu, like=options.stream, limit=options.limit)
+        return started(options.program, qemu=qemu, like=next(iter(options.streams), None), limit=options.limit)
     if options.against in (None, "--"):
         raise VMStateError("against what?", expected="--against TARGET, or --against -- and QEMU's command line")
     if options.root:
         raise VMStateError("a root is for a QEMU that is started: give its command line behind --")
-    if options.stream == options.against == "-":
+    if options.against == "-" and "-" in options.streams:
         raise VMStateError("standard input is the stream or the destination, not both")
     from vmstate.compare.target import open_target
 

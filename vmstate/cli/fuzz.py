@@ -42,7 +42,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     many.add_argument("--time", metavar="T", type=_seconds, help="for so long: 90, 15m, 2h")
     parser.add_argument("--jobs", metavar="N", type=_positive, default=1, help="so many processes")
     parser.add_argument("-o", metavar="DIR", dest="output", help="keep findings there; a campaign there goes on")
-    parser.add_argument("--format", choices=("text", "json"), default="text")
+    parser.add_argument("--format", choices=("text", "json"), default="text", help="for a reader, or for a program")
     parser.add_argument("--random", metavar="N", type=int, default=0, help="the seed of the campaign (default 0)")
     parser.add_argument("--whole", action="store_true", help="whole streams; else each section by itself (decoder)")
     parser.add_argument("--no-framing", action="store_true", help="leave the framing of sections alone")

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import argparse
 import json
-import sys
 from collections.abc import Callable, Iterable, Iterator
 from itertools import groupby
 from typing import Any, TypeVar
 
-from vmstate.cli.words import counted, size_text
+from vmstate.cli.files import for_each
+from vmstate.cli.words import PIPE_WIDTH, counted, size_text
 from vmstate.errors import one_line
 from vmstate.saved.loading import load
 from vmstate.stream.stream import Stream
@@ -17,8 +17,8 @@ from vmstate.stream.stream import Stream
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     """The arguments of the verb."""
-    parser.add_argument("file", metavar="FILE")
-    parser.add_argument("--format", choices=("text", "json"), default="text")
+    parser.add_argument("files", metavar="FILE", nargs="+", help="the stream; of several a row each")
+    parser.add_argument("--format", choices=("text", "json"), default="text", help="json: a line for each file")
     parser.add_argument("--cost", action="store_true", help="bytes of each device and subsection, times from traces")
     parser.add_argument(
         "--trace", metavar="TRACE", action="append", default=[], help="vmstate_downtime_save or _load, for --cost"
@@ -32,15 +32,24 @@ def run(options: argparse.Namespace) -> int:
     if options.cost or options.trace or options.queue_pairs is not None:
         from vmstate.cli.cost import run_cost
 
-        return run_cost(options)
-    with load(options.file) as stream:
-        facts = summary(stream)
-    if options.format == "json":
-        json.dump(facts, sys.stdout)
-        print()
-    else:
-        print_text(facts)
-    return 0
+        return for_each(options.files, lambda file: run_cost(options, file))
+    in_table: list[dict[str, Any]] = []
+
+    def answer(file: str) -> int:
+        with load(file) as stream:
+            facts = summary(stream)
+        if options.format == "json":
+            print(json.dumps(facts))
+        elif len(options.files) == 1:
+            print_text(facts)
+        else:
+            in_table.append(facts)
+        return 0
+
+    worst = for_each(options.files, answer)
+    if in_table:
+        print_table(in_table)
+    return worst
 
 
 def summary(stream: Stream) -> dict[str, Any]:
@@ -109,6 +118,34 @@ def print_text(facts: dict[str, Any]) -> None:
             for at, (cell, width) in enumerate(zip(row, widths, strict=False))
         ]
         print("  " + "  ".join([*cells, row[6]]))
+
+
+def print_table(files: list[dict[str, Any]]) -> None:
+    """A row for each of several files."""
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table("file", "machine", "memory", "sections", "without a description", box=None, pad_edge=False)
+    for facts in files:
+        sections = facts["sections"]
+        unknown = {section["name"] for section in sections if section["described_by"] == "none"}
+        row = (
+            str(facts["file"]),
+            facts["machine"] or "not said",
+            size_text(facts["ram"]["total"] or 0),
+            str(len(sections)),
+            ", ".join(sorted(unknown)) or "none",
+        )
+        table.add_row(*map(escape, map(one_line, row)))
+    console = Console(highlight=False)
+    if not console.is_terminal:
+        console.width = PIPE_WIDTH
+    console.print(table)
+
+
+def escape(text: str) -> str:
+    """Text as it is, for rich, to which brackets mean something."""
+    return text.replace("[", "\\[")
 
 
 T = TypeVar("T")

@@ -13,7 +13,7 @@ from vmstate.errors import VMStateError, one_line
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     """The arguments of the verb."""
-    parser.add_argument("file", metavar="FILE")
+    parser.add_argument("file", metavar="FILE", help="the stream")
     parser.add_argument(
         "--connect", metavar="URI", help="a QEMU that waits already (-incoming URI): unix:PATH or tcp:HOST:PORT"
     )
@@ -30,7 +30,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         "--ask", metavar="COMMAND", action="append", default=[], help="then print QEMU's answer to a query (repeatable)"
     )
     parser.add_argument("--limit", metavar="SECONDS", type=seconds, default=120, help="for each step (default 120)")
-    parser.add_argument("--format", choices=("text", "json"), default="text")
+    parser.add_argument("--format", choices=("text", "json"), default="text", help="for a reader, or for a program")
     parser.usage = "vmstate load FILE [options] [--connect URI | -- QEMU ...]"
     parser.set_defaults(run=run, takes_command=True)
 

@@ -8,6 +8,7 @@ import sys
 from collections.abc import Iterator
 from typing import Any
 
+from vmstate.cli.files import for_each
 from vmstate.errors import QueryError, VMStateError, one_line
 from vmstate.query.ask import Answer, QueryOrigin, ask
 from vmstate.query.commands import COMMANDS
@@ -17,12 +18,12 @@ from vmstate.vmsd.release import Release
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     """The arguments of the verb."""
-    parser.add_argument("file", metavar="FILE")
+    parser.add_argument("files", metavar="FILE", nargs="+", help="the stream, or several")
     parser.add_argument("command", metavar="COMMAND", help=f"one of {', '.join(COMMANDS)}")
     parser.add_argument("--arguments", metavar="JSON", help="the arguments of the command, as QMP has them")
     parser.add_argument("--release", metavar="X.Y", help="the release of QEMU that saved, where it is known")
     parser.add_argument("--explain", action="store_true", help="also the bytes that each value came from")
-    parser.add_argument("--format", choices=("text", "json"), default="text")
+    parser.add_argument("--format", choices=("text", "json"), default="text", help="json: a line for each file")
     parser.set_defaults(run=run)
 
 
@@ -32,18 +33,25 @@ def run(options: argparse.Namespace) -> int:
     release = None if options.release is None else Release.read(options.release)
     if options.command not in COMMANDS:
         raise QueryError(f"there is no command {options.command!r}", expected=f"one of {', '.join(COMMANDS)}")
-    with load(options.file) as stream:
-        try:
-            answer = ask(stream, options.command, given, release=release)
-            sources = answer.sources if options.explain else {}
-        except VMStateError as error:
-            raise error.within(file=stream.name) from None
-    if options.format == "json":
-        write_json(answer, sources if options.explain else None)
-    else:
+    several = len(options.files) > 1
+
+    def query(file: str) -> int:
+        with load(file) as stream:
+            try:
+                answer = ask(stream, options.command, given, release=release)
+                sources = answer.sources if options.explain else {}
+            except VMStateError as error:
+                raise error.within(file=stream.name) from None
+        if options.format == "json":
+            write_json(answer, sources if options.explain else None, file if several else None)
+            return 0
+        if several:
+            print(f"{one_line(file)}:")
         for line in lines(answer.value, "", sources):
-            print(one_line(line))
-    return 0
+            print(("  " if several else "") + one_line(line))
+        return 0
+
+    return for_each(options.files, query)
 
 
 def parsed(text: str) -> Any:
@@ -54,12 +62,14 @@ def parsed(text: str) -> Any:
         raise QueryError(f"--arguments is not JSON: {error}", expected='an object such as {"queue": 0}') from None
 
 
-def write_json(answer: Answer, sources: dict[str, list[QueryOrigin]] | None) -> None:
-    """The answer alone; with the sources it is `return` and they are `explain`."""
+def write_json(answer: Answer, sources: dict[str, list[QueryOrigin]] | None, file: str | None) -> None:
+    """The answer alone; with the sources or a file it is `return`, and they are `explain` and `file`."""
     document = answer.value
+    if sources is not None or file is not None:
+        document = {} if file is None else {"file": file}
+        document["return"] = answer.value
     if sources is not None:
-        explained = {key: [source.as_dict() for source in origins] for key, origins in sources.items()}
-        document = {"return": answer.value, "explain": explained}
+        document["explain"] = {key: [source.as_dict() for source in origins] for key, origins in sources.items()}
     json.dump(document, sys.stdout)
     print()
 

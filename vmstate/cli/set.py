@@ -17,7 +17,7 @@ from vmstate.saved.loading import load
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     """The arguments of the verb."""
-    parser.add_argument("file", metavar="FILE")
+    parser.add_argument("file", metavar="FILE", help="the stream")
     parser.add_argument(
         "assignments",
         metavar="PATH=VALUE",
@@ -26,7 +26,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("-o", "--output", metavar="OUT", required=True, help="the stream (-: standard output)")
     parser.add_argument("--force", action="store_true", help="write even what QEMU would refuse")
-    parser.add_argument("--format", choices=("text", "json"), default="text")
+    parser.add_argument("--format", choices=("text", "json"), default="text", help="for a reader, or for a program")
     parser.set_defaults(run=run)
 
 

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import sys
 from collections import Counter
 from typing import Any
 
+from vmstate.cli.files import for_each
 from vmstate.cli.info import runs_of_parts
-from vmstate.cli.words import size_text
+from vmstate.cli.words import PIPE_WIDTH, size_text
 from vmstate.codec.records import Records
 from vmstate.errors import VMStateError, one_line
 from vmstate.saved.loading import load
@@ -24,27 +26,43 @@ FEW = 16
 ROW = 8
 """Numbers on a line, of an array that has many."""
 
-PIPE_WIDTH = 1 << 16
-
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     """The arguments of the verb."""
-    parser.add_argument("file", metavar="FILE")
+    parser.add_argument("files", metavar="FILE", nargs="+", help="the stream, or several")
     parser.add_argument("path", metavar="SECTION[.PATH]", nargs="?", help="one section, or what is at a path in it")
-    parser.add_argument("--format", choices=("text", "json"), default="text")
+    parser.add_argument("--format", choices=("text", "json"), default="text", help="json: a line for each file")
     parser.add_argument("--raw", action="store_true", help="also the bytes that QEMU accepts and would write otherwise")
     parser.set_defaults(run=run)
 
 
 def run(options: argparse.Namespace) -> int:
     """Show a stream, a section or a value."""
-    with load(options.file) as stream:
-        if options.path is not None:
+    files, path = options.files, options.path
+    # argparse gives every word to the files: the last is a path where it is no file, and one stands before it.
+    if path is None and len(files) > 1 and not _is_file(files[-1]):
+        *files, path = files
+    return for_each(files, lambda file: show(file, path, options, several=len(files) > 1))
+
+
+def _is_file(word: str) -> bool:
+    return word == "-" or (os.path.exists(word) and not os.path.isdir(word))
+
+
+def show(file: str, path: str | None, options: argparse.Namespace, *, several: bool) -> int:
+    """Show one of the files; of several the values at a path are told with the file that has them."""
+    with load(file) as stream:
+        if path is not None:
             try:
-                _, _, value = stream.find(options.path)
+                _, _, value = stream.find(path)
             except VMStateError as error:
                 raise error.within(file=stream.name) from None
-            show_value(options.path, value, options)
+            if several and options.format == "json":
+                write_json({"file": file, "path": path, "value": to_plain(value) if options.raw else value})
+            elif several and not is_folder(value):
+                print(f"{one_line(file)}: {text_of(value)}")
+            else:
+                show_value(f"{file}: {path}" if several else path, value, options)
         elif options.format == "json":
             write_json(document(stream, raw=options.raw))
         else:
@@ -275,6 +293,5 @@ def render(label: str, tree: Tree) -> None:
     fill(top, tree)
     console = Console(highlight=False)
     if not console.is_terminal:
-        # A pipe has no width: nothing may be cut or wrapped for it.
         console.width = PIPE_WIDTH
     console.print(top)

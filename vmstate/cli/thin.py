@@ -6,7 +6,10 @@ import argparse
 import hashlib
 import sys
 from collections.abc import Iterable
+from pathlib import Path
 
+from vmstate.cli.files import for_each
+from vmstate.errors import VMStateError
 from vmstate.files import write_atomic
 from vmstate.qemu.provenance import carry_provenance, read_provenance
 from vmstate.saved.thin import thin
@@ -14,8 +17,14 @@ from vmstate.saved.thin import thin
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     """The arguments of the verb."""
-    parser.add_argument("file", metavar="FILE")
-    parser.add_argument("-o", "--output", metavar="OUT", required=True, help="the stream (-: standard output)")
+    parser.add_argument("files", metavar="FILE", nargs="+", help="the stream, or several")
+    parser.add_argument(
+        "-o",
+        "--output",
+        metavar="OUT",
+        required=True,
+        help="the thin stream (-: standard output); of several the folder, where each keeps its name",
+    )
     parser.add_argument(
         "--scrub",
         action="store_true",
@@ -30,15 +39,29 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    """Write the stream without its pages, and its provenance beside it where it has one and is not for strangers."""
+    """Write each stream without its pages, its provenance beside it where it has one and is not for strangers."""
+    folder = Path(options.output)
+    if not folder.is_dir():
+        if len(options.files) > 1:
+            raise VMStateError("of several files OUT is the folder for all of them", found=options.output)
+        return thin_one(options.files[0], options.output, options)
+    names = [Path(file).name for file in options.files]
+    twice = next((name for name in names if names.count(name) > 1), None)
+    if twice is not None:
+        raise VMStateError(f"two of the files are called {twice!r}, and one folder cannot hold both")
+    return for_each(options.files, lambda file: thin_one(file, str(folder / Path(file).name), options))
+
+
+def thin_one(file: str, output: str, options: argparse.Namespace) -> int:
+    """The same of one stream."""
     scrubbed = options.scrub or options.scrub_key is not None
-    pieces = _scrubbed(options) if scrubbed else thin(options.file)
-    if options.output != "-":
+    pieces = _scrubbed(file, options) if scrubbed else thin(file)
+    if output != "-":
         # What is known of a machine has its command line, with names and addresses.
-        known = None if scrubbed or options.file == "-" else read_provenance(options.file)
-        write_atomic(options.output, pieces)
+        known = None if scrubbed or file == "-" else read_provenance(file)
+        write_atomic(output, pieces)
         if known is not None:
-            carry_provenance(known, options.file, options.output, thinned=True)
+            carry_provenance(known, file, output, thinned=True)
         return 0
     # All of it first: half a stream must not go out, and what is left of one is small.
     for piece in list(pieces):
@@ -46,8 +69,8 @@ def run(options: argparse.Namespace) -> int:
     return 0
 
 
-def _scrubbed(options: argparse.Namespace) -> Iterable[bytes]:
+def _scrubbed(file: str, options: argparse.Namespace) -> Iterable[bytes]:
     from vmstate.saved.scrub import scrub
 
     key = None if options.scrub_key is None else hashlib.sha256(options.scrub_key.encode()).digest()
-    return (scrub(options.file, key),)
+    return (scrub(file, key),)

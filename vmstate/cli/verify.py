@@ -6,6 +6,7 @@ import argparse
 import json
 import sys
 
+from vmstate.cli.files import for_each
 from vmstate.cli.words import counted
 from vmstate.errors import one_line
 from vmstate.rules.check import check
@@ -17,15 +18,20 @@ from vmstate.stream.verify import verify
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     """The arguments of the verb."""
-    parser.add_argument("file", metavar="FILE")
-    parser.add_argument("--format", choices=("text", "json"), default="text")
+    parser.add_argument("files", metavar="FILE", nargs="+", help="the stream, or several")
+    parser.add_argument("--format", choices=("text", "json"), default="text", help="json: a line for each file")
     parser.add_argument("--check", action="store_true", help="also what QEMU would refuse or change when it loads")
     parser.set_defaults(run=run)
 
 
 def run(options: argparse.Namespace) -> int:
-    """Say what is wrong, then whether anything is."""
-    with open_input(options.file) as opened, load(opened) as stream:
+    """Say of each file what is wrong, then whether anything is."""
+    return for_each(options.files, lambda file: run_file(file, options))
+
+
+def run_file(file: str, options: argparse.Namespace) -> int:
+    """The same of one file."""
+    with open_input(file) as opened, load(opened) as stream:
         findings = verify(stream, opened.data) + (check(stream) if options.check else [])
         sections = stream.sections
         name = stream.name

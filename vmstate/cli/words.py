@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import math
 
+PIPE_WIDTH = 1 << 16
+"""Columns of what is no terminal: nothing may be cut or wrapped for it."""
+
 
 def counted(number: int, what: str) -> str:
     """A number of things."""

@@ -50,7 +50,7 @@ from vmstate.stream.ram_records import (
 from vmstate.stream.reader import StreamReader, page_size_of
 from vmstate.vmsd.collector import collector_paused
 from vmstate.vmsd.description import TraceEntry, VMStateDescription
-from vmstate.vmsd.path import Steps, first_name, format_path, places_of, resolve
+from vmstate.vmsd.path import Steps, close_paths, first_name, format_path, places_of, resolve
 
 if TYPE_CHECKING:
     from typing_extensions import TypeVar
@@ -367,6 +367,9 @@ class Stream:
             if len(places) == 2 and places[1] == (*places[0], rest):
                 # A struct with a value of its own name: the value is meant.
                 del places[0]
+            close = close_paths(holder.state, first_name(rest)) if not places else []
+            if close and error.message.startswith("there is no "):
+                error.expected = " or ".join(map(format_path, close))
             if len(places) > 1:
                 choices = " or ".join(format_path((*steps, first_name(rest))) for steps in places[:4])
                 error = PathError(f"more than one struct has {first_name(rest)!r}", path=rest, expected=choices)

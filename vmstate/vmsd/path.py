@@ -79,13 +79,13 @@ def _step_into(value: Any, rest: str, steps: list[str | int], text: str) -> tupl
         name = re.sub(r"\\(.)", r"\1", quoted.group(1))
         if name in members:
             return name, members[name], rest[quoted.end() :]
-        raise PathError(f"there is no {name!r}", path=text, expected=_choices(members))
+        raise PathError(f"there is no {name!r}", path=text, expected=_choices(name, members))
     fits = [name for name in members if rest.startswith(name) and rest[len(name) : len(name) + 1] in ("", ".", "[")]
     if not fits:
         derived = [name for name in derived_of(value) if re.match(re.escape(name) + r"($|[.\[])", rest)]
         if derived:
             return derived[0], getattr(value, derived[0]), rest[len(derived[0]) :]
-        raise PathError(f"there is no {rest!r}", path=text, expected=_choices(members))
+        raise PathError(f"there is no {rest!r}", path=text, expected=_choices(first_name(rest), members))
     # `channels[0].mode` is an element before it is a wire name, which is one only where it stands in quotes.
     name = max(fits, key=lambda name: (_is_plain(name), len(name)))
     return name, members[name], rest[len(name) :]
@@ -157,6 +157,37 @@ def first_name(text: str) -> str:
     return re.split(r"[.\[]", text, maxsplit=1)[0]
 
 
-def _choices(members: Iterable[str]) -> str:
+def close_paths(value: Any, name: str) -> list[Steps]:
+    """The steps to what is called much like a name, in the structs inside a state, the likeliest first.
+
+    Of a list the first element is looked into.
+    """
+    paths: dict[str, Steps] = {}
+
+    def look(state: Any, steps: Steps) -> None:
+        members = dict(items_of(state))
+        for inner in (*members, *derived_of(state)):
+            paths.setdefault(inner, (*steps, inner))
+        for inner, below in members.items():
+            if is_state(below):
+                look(below, (*steps, inner))
+            elif isinstance(below, Sequence) and below and is_state(below[0]):
+                look(below[0], (*steps, inner, 0))
+
+    if is_state(value):
+        look(value, ())
+    return [paths[close] for close in _close(name, paths)]
+
+
+def _close(name: str, names: Iterable[str]) -> list[str]:
+    from difflib import get_close_matches
+
+    return get_close_matches(name, [*names], n=3, cutoff=0.6)
+
+
+def _choices(name: str, members: Iterable[str]) -> str:
     names = list(members)
+    close = _close(name, names)
+    if close:
+        return " or ".join(close) + (f" or another of {len(names)}" if len(names) > len(close) else "")
     return ", ".join(names[:12]) + (", ..." if len(names) > 12 else "") if names else "nothing: it is empty"

@@ -1,0 +1,28 @@
+"""Several files for one verb: each is taken by itself, and the worst exit code counts."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Sequence
+
+from vmstate.errors import VMStateError
+
+
+def for_each(files: Sequence[str], answer: Callable[[str], int]) -> int:
+    """Give `answer` each file; returns the worst of its exit codes.
+
+    Of several files one that cannot be used costs a line on standard error and the exit code 2, and the others go on.
+    Raises `VMStateError` where there is only one.
+    """
+    worst = 0
+    for file in files:
+        try:
+            code = answer(file)
+        except VMStateError as error:
+            if len(files) == 1:
+                raise
+            sys.stdout.flush()
+            print(f"vmstate: {error.within(file=file)}", file=sys.stderr)
+            code = 2
+        worst = max(worst, code)
+    return worst
