@@ -270,6 +270,12 @@ A, B, C = field("a"), field("b", 2), field("c", 8)
             id="more fields, and none that is like the other",
         ),
         pytest.param(
+            (A, field("size")),
+            (A, field("new", 2), field("tx.size")),
+            [("field-new", BREAKS, "new"), ("field-renamed", COSMETIC, "size")],
+            id="a new field in front of one with a longer name",
+        ),
+        pytest.param(
             (A, field("x", 1), field("y", 1), field("z", 1), field("w", 1)),
             (A, field("word")),
             [("field-recut", COSMETIC, "x")],

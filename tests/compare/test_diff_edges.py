@@ -4,11 +4,16 @@ from __future__ import annotations
 
 import struct
 
+import explain_cases as cases
 import pytest
-from recorded import BARE, MICROVM, NO_VMDESC, plain
+from handmade import scalar, stream_with, vmdesc_text
+from recorded import BARE, MICROVM, NO_CONFIGURATION, NO_VMDESC, plain
 
 from vmstate import assign, compat, diff, load
 from vmstate.compare.findings import BREAKS, COSMETIC
+from vmstate.events import Command, ConfigurationSection
+
+RETURN_PATH = "recorded/qemu-7.2-pc-return-path.mig.xz"
 
 CHANGED = "fw_cfg.cur_entry=5"
 
@@ -50,6 +55,55 @@ def test_another_way_to_write_the_vmdesc_is_of_no_instance() -> None:
     respaced = data[: at - 4] + len(spaced).to_bytes(4, "big") + spaced
     (change,) = diff(load(data), load(respaced)).changes
     assert (change.section, change.path, change.kind, change.instance_id) == ("vmdesc", "dialect", "changed", 0)
+
+
+def test_a_command_that_differs_is_of_no_instance() -> None:
+    data = plain(RETURN_PATH)
+    with load(data) as stream:
+        command = next(part for part in stream.parts if isinstance(part, Command))
+    end = command.offset + len(command.to_bytes())
+    (change,) = diff(load(data), load(data[: command.offset] + data[end:])).changes
+    assert (change.path, change.kind, change.instance_id) == ("commands", "changed", 0)
+    assert change.before[0].startswith(command.name) and change.before[1:] == change.after
+
+
+def test_a_configuration_that_one_lacks() -> None:
+    data = plain(NO_CONFIGURATION)
+    with load(plain(BARE)) as stream:
+        section = next(part for part in stream.parts if isinstance(part, ConfigurationSection)).to_bytes()
+    other = data[:8] + section + data[8:]
+    for sides, kind in ((data, other), "added"), ((other, data), "removed"):
+        (change,) = diff(*map(load, sides)).changes
+        assert (change.section or change.path, change.kind) == ("configuration", kind)
+
+
+def test_in_how_many_parts_memory_was_sent_makes_no_difference() -> None:
+    data = plain(BARE)
+    with load(data) as stream:
+        part = next(section for section in stream.sections if section.kind == "part")
+    fewer = load(data[: part.offset] + data[part.offset + part.size :])
+    assert len(fewer.sections) == len(load(data).sections) - 1
+    assert not diff(load(data), fewer).changes and not diff(fewer, load(data)).changes
+
+
+def test_a_subsection_that_one_lacks_is_the_only_difference() -> None:
+    data = cases.stream_of("e1000")
+    with load(data) as stream:
+        entry = stream["e1000"].trace()["e1000/mit_state"]
+    other = data[: entry.offset] + data[entry.offset + entry.size :]
+    for sides, kind in ((data, other), "removed"), ((other, data), "added"):
+        changes = diff(*map(load, sides)).changes
+        assert [(change.section, change.path, change.kind) for change in changes] == [
+            ("0000:00:03.0/e1000", "e1000/mit_state", kind)
+        ]
+
+
+def test_a_field_that_one_lacks_is_the_only_difference() -> None:
+    two = stream_with(vmdesc_text(f"{scalar('a')}, {scalar('b')}"), b"\1\2")
+    one = stream_with(vmdesc_text(scalar("a")), b"\1")
+    for sides, change in ((two, one), ("removed", 2, None)), ((one, two), ("added", None, 2)):
+        (told,) = diff(*map(load, sides)).changes
+        assert (told.section, told.path, told.kind, told.before, told.after) == ("dev", "b", *change)
 
 
 def test_what_the_vmdesc_says_of_others_is_told_beside_a_section_that_changed() -> None:

@@ -9,7 +9,7 @@ import pytest
 from explain_cases import Case, said_of
 from recorded import FIXTURES, plain
 
-from vmstate import Explanation, compat, explain
+from vmstate import Explanation, compat, explain, load
 from vmstate.compare.findings import BREAKS, sarif
 from vmstate.compare.text import differing, text_of, values
 
@@ -34,6 +34,18 @@ def test_a_line_that_only_names_the_device_is_explained_by_what_breaks_it() -> N
     found = explain(cases.stream_of(case.source), cases.target_named(case.destination), log=line)
     (breaking,) = (finding.id for finding in found.findings if finding.severity == BREAKS)
     assert [joined.explained_by for joined in found.log] == [breaking]
+
+
+def test_a_feature_that_another_driver_did_not_accept_is_taken_to_be_offered() -> None:
+    file = "qemu-7.2-q35-virtio-net.mig.xz"
+    with load(plain(file)) as stream:
+        virtio = stream["virtio-net"].state.virtio
+        for bits in (virtio, virtio.virtio.features64):
+            bits.guest_features &= ~(1 << 15)
+        fewer = stream.to_bytes()
+    words = "0000:00:01.0/virtio-net: the destination offers what the driver accepted: VIRTIO_NET_F_MRG_RXBUF"
+    assert explain(plain(file), load(fewer)).assumed == (words,)
+    assert explain(fewer, load(plain(file))).assumed == ()
 
 
 def test_a_feature_that_is_not_offered_names_its_property() -> None:

@@ -153,6 +153,18 @@ print("importlib.metadata" in sys.modules, "mydevices" in sys.modules)
     assert (done.stdout, done.stderr) == ("False False\n", "")
 
 
+def test_where_nobody_announces_a_library_none_is_looked_for(tmp_path: Path) -> None:
+    """Not even for a section that nobody knows: to import what finds them takes longer than to read a stream."""
+    (metadata,) = install(tmp_path, BEEPER).glob("*.dist-info")
+    (metadata / "entry_points.txt").write_text("[another.group]\nmydevices = mydevices\n")
+    code = """
+import sys, vmstate
+print(vmstate.load("beeper.mig")["beeper"].described_by, "importlib.metadata" in sys.modules)
+"""
+    done = run(tmp_path, "-c", code)
+    assert (done.stdout, done.stderr) == ("none False\n", "")
+
+
 TODCLOCK = """
 from vmstate.declare import description, device, uint8, uint64
 

@@ -13,6 +13,7 @@ from recorded import MICROVM, STREAMS, opened, plain
 
 import vmstate
 from vmstate.cli import ended_by_signals, main
+from vmstate.devices.virtio.features import GuestOffloads
 from vmstate.devices.virtio.net import MacAddress
 from vmstate.devices.virtio.status import DeviceStatus
 from vmstate.rules.edit import assign, set_value
@@ -117,6 +118,11 @@ def test_python_values() -> None:
     set_value(stream, "virtio-net.vlan_ids", {1, 2})
     set_value(stream, "virtio-net.mac", MacAddress("02:00:00:00:00:01"))
     assert written(stream)["virtio-net"].state.net.vlan_ids == {1, 2}
+    net = stream["virtio-net"].state.net
+    net.offloads = GuestOffloads.GUEST_CSUM | GuestOffloads.GUEST_TSO4
+    assert (net.curr_guest_offloads, net.offloads) == (0x82, GuestOffloads.GUEST_CSUM | GuestOffloads.GUEST_TSO4)
+    net.offloads = None
+    assert net.curr_guest_offloads is net.offloads is None
 
 
 @pytest.mark.parametrize(
