@@ -11,13 +11,17 @@ from recorded import PROVENANCE, opened, plain
 from vmstate import load
 from vmstate.devices.virtio.net import VirtIONet
 from vmstate.early.cost import PUBLISHED, Question, what_if
-from vmstate.early.items import Item, ItemClass, ItemTable, check_table, table_of
+from vmstate.early.groups import PRESENT, derive
+from vmstate.early.items import BackendName, Item, ItemClass, ItemTable, check_table, table_of
 from vmstate.early.message import Kind
 from vmstate.early.policy import MINIMAL, PerItem, RfcV2
 from vmstate.early.snapshot import Snapshot
 from vmstate.early.source import Source
-from vmstate.early.streams import record_streams
-from vmstate.errors import DescriptionError, EarlyError
+from vmstate.early.streams import apply_record, record_streams
+from vmstate.errors import DescriptionError, EarlyError, VMStateError
+from vmstate.vmsd import types as t
+from vmstate.vmsd.description import Field, VMStateDescription
+from vmstate.vmsd.expr import this
 
 CARD = "qemu-7.2-q35-virtio-net.mig.xz"
 FILES = {(known["pair"], known["moment"]): file for file, known in PROVENANCE.items() if "pair" in known}
@@ -104,6 +108,29 @@ def test_an_element_that_changed_is_found_whether_or_not_somebody_looked(looked_
     assert snapshot.compare(state).changed == ("ring_geometry",)
 
 
+def test_a_condition_on_a_value_of_the_same_item_is_kept_as_it_is() -> None:
+    """A value that is elsewhere is not in the record: there a byte says whether what depends on it is."""
+    vmsd = VMStateDescription("dev", [Field("there", t.UINT8), Field("v", t.UINT16, exists=this.there != 0)])
+    state = vmsd.decode(b"\1\0\5")
+
+    def fields(*paths: str) -> list[str]:
+        table = ItemTable("dev", (Item("item", ItemClass.VALUE, paths, "nowhere"),), lambda state: None)  # type: ignore[arg-type,return-value]
+        return [field.name for field in derive(vmsd, table, ["item"], "dev/item", state).vmsd.fields]
+
+    assert fields("there", "v") == ["there", "v"]
+    assert fields("v") == [f"v.{PRESENT}", "v"]
+
+
+def test_what_a_back_end_is_told_is_told_with_the_item() -> None:
+    state = card()
+    snapshot = Snapshot.take(state)
+    again = copy.deepcopy(state)
+    again.net.curr_guest_offloads ^= 1 << 7
+    plan = PerItem().plan(snapshot.compare(again), BackendName.TAP)
+    told = [(operation.name, operation.item) for operation in plan.operations if operation.name == "TUNSETOFFLOAD"]
+    assert told == [("TUNSETOFFLOAD", "guest_offloads")]
+
+
 # Attempts and streams.
 
 
@@ -116,6 +143,25 @@ def test_attempts_are_counted_from_one() -> None:
         assert source.snapshot is not None and source.snapshot.generation == attempt
         assert message.data == source.snapshot.to_early_bytes()
         source.cancel()
+
+
+def test_resets_are_counted_from_none() -> None:
+    source = Source(card())
+    assert source.resets == 0
+    source.reset(lambda state: None)
+    assert source.resets == 1
+    source.setup()
+    assert source.snapshot is not None and source.snapshot.reset_generation == 1
+
+
+def test_what_is_wrong_in_a_record_is_told_with_the_device() -> None:
+    early, final = (load(plain(FILES["qemu-7.2-vlan-add", moment])) for moment in ("early", "final"))
+    record = bytearray(record_streams(early, final))
+    # Of the VLANs one word has changed, the first of 128: now it is the 257th.
+    record[-12] ^= 1
+    with pytest.raises(VMStateError, match="vlans: no such element") as caught:
+        apply_record(early, bytes(record))
+    assert caught.value.section == "0000:00:01.0/virtio-net"
 
 
 def test_streams_of_other_devices_are_no_pair() -> None:
