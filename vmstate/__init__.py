@@ -9,7 +9,7 @@ checks real QEMU migration streams, byte-exact.
     stream["serial"].state["state"]["divider"]
     stream.save("copy.mig")
 
-What everybody needs is here. Whoever has more in mind finds it in a room of its own, and nowhere else:
+What everybody needs is here. All else that is public is in one of these modules, and in no other:
 
     vmstate.declare   the words and expressions in which a device is declared
     vmstate.events    what a `StreamReader` gives and a `StreamWriter` takes

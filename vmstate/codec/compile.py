@@ -1,7 +1,7 @@
 """From a description to the functions that read and write it.
 
 A description is compiled once for each version, lazily, to a list of steps. Runs of plain scalars fuse into one
-`struct.Struct`; arrays are of `vmstate.codec.arrays`.
+`struct.Struct`; `vmstate.codec.arrays` compiles arrays.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The same layout as a declaration of the construct library.
+"""The layout of a description as a declaration of the construct library.
 
 For those who work with construct, and a second reading of the vocabulary that shares no code with the codec: the tests
 hold one against the other. A struct is parsed to a `Container` by attribute, and built from one. What is not a value is

@@ -1,4 +1,4 @@
-"""Between the values of a struct, in the order of its fields, and its state.
+"""From the values of a struct, in the order of its fields, to its state and back.
 
 A state is an object of the description's class, or a `State`. Where a wire name repeats, a `State` has one list under
 it, in which arrays of a constant count are spread.

@@ -1,9 +1,9 @@
 """States built from descriptions: valid by construction, of any version, with any subsections.
 
-A field is drawn when all that comes before it on the wire is known. What an expression reads is kept within what the
-expression bears: a count is small or stands at a bound that a rule names, a selector is one of its cases, a buffer in
-which a list is looked for has one planted now and then. The rules that QEMU applies at load are asked as soon as the
-last field they read is there; a value that breaks one is drawn again.
+A field is drawn when all that comes before it on the wire is known. A field that an expression reads gets a value that
+the expression can work with: a count is small or at a bound that a rule names, a selector is one of its cases, and a
+buffer that is searched for a list now and then holds one. The rules that QEMU applies at load are judged as soon as the
+last field that they read is there; a value that breaks one is drawn again.
 """
 
 from __future__ import annotations

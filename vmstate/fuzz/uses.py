@@ -1,7 +1,7 @@
 """What the expressions of a description read: which field is a count, a size, a selector, part of a condition or rule.
 
-All of it is derived from the declaration: whoever builds states keeps such fields within what the expressions bear, and
-whoever spoils them knows where it hurts.
+All of it is derived from the declaration. What builds states keeps such fields at values that the expressions can work
+with; what spoils streams aims at these fields.
 """
 
 from __future__ import annotations

@@ -4,8 +4,8 @@
     report = Bench(guest_in(".guest"), modes).run(runs=30, warm_up=3)
 
 For each mode a guest boots once. A run moves it to a QEMU that was started for it, over a socket on this machine; the
-next run moves it on from there. The modes take turns, and who waits stands still, so that what else the machine does
-meets all of them alike. The guest sends a UDP packet every 10 ms; the largest gap between two arrivals around the
+next run moves it on from there. The modes take turns, and a guest that waits is paused, so that what else this machine
+does meets all of them alike. The guest sends a UDP packet every 10 ms; the largest gap between two arrivals around the
 migration is the network's downtime, QEMU's own is that of query-migrate. From QEMU 10.0 on the trace says what each
 device took to be saved and loaded, which is put beside its bytes in the stream.
 """

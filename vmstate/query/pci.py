@@ -181,7 +181,7 @@ def device_id(config: Config) -> dict[str, int]:
 
 
 def regions(config: Config) -> list[dict[str, Any]]:
-    """[PciMemoryRegion] of the registers that say something: one that is zero can be one that there is not."""
+    """[PciMemoryRegion] of the base address registers that are not 0: one of 0 may be none that the device has."""
     answer = []
     bars = iter(range(BASE_ADDRESSES.get(config.layout, 0)))
     for bar in bars:
@@ -206,10 +206,10 @@ def regions(config: Config) -> list[dict[str, Any]]:
 
 
 def mapped(config: Config, address: int, enable: int) -> dict[str, int]:
-    """Where a region is mapped: nowhere while the command register or its own says so.
+    """The address of a region as QMP has it, a signed 64-bit number; -1 while it is disabled.
 
-    Nothing is said where it takes more to know: some machines map a region at 0, and newer releases none of a device
-    that sleeps.
+    `enable` is the bit of the command register that enables regions of its kind. There is no answer for a region at
+    address 0, which some machines map, and for a device in a sleeping D-state, which newer releases do not map.
     """
     if not config.word(COMMAND) & enable:
         return {"address": UNMAPPED}
@@ -255,6 +255,6 @@ def bridge(config: Config) -> dict[str, Any] | LeftOut:
 
 
 def prefetchable(config: Config, at: int, upper: int) -> int:
-    """An end of the prefetchable range, of which a bridge can have the upper half elsewhere."""
+    """One end of the prefetchable range in bytes; a 64-bit bridge has its upper 32 bits in the register `upper`."""
     low = config.word(at)
     return (low & 0xFFF0) << 16 | (config.long(upper) << 32 if low & 0xF == 1 else 0)

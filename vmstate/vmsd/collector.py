@@ -1,4 +1,4 @@
-"""The collector of cycles, put to rest while much is made at once."""
+"""Python's collector of cycles, paused while many objects are made at once."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ _pauses = 0
 
 @contextmanager
 def collector_paused() -> Iterator[None]:
-    """Without the collector of cycles: decoding makes many objects and no cycles, and it would look at all, often."""
+    """Pause the collector of cycles: decoding makes many objects but no cycles, and to look for them takes long."""
     global _pauses  # noqa: PLW0603 (the collector is one for the whole process as well)
     was_on = gc.isenabled()
     gc.disable()

@@ -1,7 +1,8 @@
 """What only a destination knows of its devices, found out by streams that it refuses and by what it says then.
 
-Of a PCI device: which bits of its configuration space it compares. Each refusal names the first byte that is not as it
-should be, and the masks. Of a virtio device: the features that it offers, which it says where all are claimed.
+Of a PCI device it is which bits of its configuration space are compared: each refusal names the first byte that is not
+as it should be, and the masks. Of a virtio device it is the features that the host offers: QEMU names them when it
+refuses a stream whose driver accepted all.
 """
 
 from __future__ import annotations
