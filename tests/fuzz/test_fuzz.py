@@ -218,7 +218,7 @@ def test_the_verdicts_of_the_decoder(monkeypatch: pytest.MonkeyPatch, cards: lis
     assert run_with(monkeypatch, cards[0], hangs).kind == HUNG
     assert run_with(monkeypatch, cards[0], recurses).kind == CRASHED
     assert run_with(monkeypatch, cards[0], unprintable).kind == CRASHED
-    monkeypatch.setattr("vmstate.fuzz.targets.decoder._resident", iter([0, 1 << 40]).__next__)
+    monkeypatch.setattr("vmstate.fuzz.targets.decoder._resident_bytes", iter([0, 1 << 40]).__next__)
     assert run_with(monkeypatch, cards[0], grows).kind == MEMORY
 
 

@@ -45,7 +45,7 @@ def run(options: argparse.Namespace) -> int:
     if options.format == "json":
         document = {
             "what_if": [
-                question.as_dict() | {"answers": list(map(_numbers, answers_here))}
+                question.as_dict() | {"answers": list(map(_rounded_numbers, answers_here))}
                 for question, answers_here in answers
             ],
             "figures": {figure_set.name: [figure.as_dict() for figure in figure_set.figures] for figure_set in wanted},
@@ -57,15 +57,15 @@ def run(options: argparse.Namespace) -> int:
     print(f"{'milliseconds of downtime':<34}" + "".join(f"{column:>12}" for column in columns))
     for question, answers_here in answers:
         for answer in answers_here:
-            print(_line(question.backend, answer))
+            print(_answer_line(question.backend, answer))
     return 0
 
 
-def _numbers(answer: Answer) -> dict[str, object]:
+def _rounded_numbers(answer: Answer) -> dict[str, object]:
     return {name: round(value, 6) if isinstance(value, float) else value for name, value in answer.as_dict().items()}
 
 
-def _line(backend: str, answer: Answer) -> str:
+def _answer_line(backend: str, answer: Answer) -> str:
     name = f"{backend}, {answer.policy}, {answer.figures}"
     numbers = (answer.baseline, answer.minimal, answer.full, answer.expected, answer.setup)
     line = f"{name:<34}{answer.full_probability:>12.1%}" + "".join(f"{number:>12.3f}" for number in numbers)

@@ -157,7 +157,7 @@ def _overlap(first: Mutation, second: Mutation) -> bool:
 # What a place can be to the expressions of its description.
 
 
-def _read_as(*roles: str) -> Callable[[FieldPlace], bool]:
+def _is_read_as(*roles: str) -> Callable[[FieldPlace], bool]:
     return lambda place: any(use.role in roles for use in place.uses)
 
 
@@ -285,7 +285,7 @@ def _equal(subject: Subject, place: FieldPlace, source: ChoiceSource) -> tuple[l
 # Counts, lengths, indices.
 
 
-@mutator("count.wrong", "scalar", wants=_read_as("count", "size", "bits", "select"))
+@mutator("count.wrong", "scalar", wants=_is_read_as("count", "size", "bits", "select"))
 def _count(subject: Subject, place: FieldPlace, source: ChoiceSource) -> tuple[list[Edit], str] | None:
     """A count or size that is not that of what follows."""
     before, top = subject.value(place), (1 << place.size * 8) - 1
@@ -293,7 +293,7 @@ def _count(subject: Subject, place: FieldPlace, source: ChoiceSource) -> tuple[l
     return _edit_to(subject, place, source.choice((before + 1, before - 1, 0, before * 2, *huge)))
 
 
-@mutator("count.grown", "scalar", wants=_read_as("count", "size"))
+@mutator("count.grown", "scalar", wants=_is_read_as("count", "size"))
 def _grown(subject: Subject, place: FieldPlace, source: ChoiceSource) -> tuple[list[Edit], str] | None:
     """A count or size, and as many elements or bytes, more or fewer than there were."""
     counted = counted_by(subject, place)
@@ -316,7 +316,7 @@ def _grown(subject: Subject, place: FieldPlace, source: ChoiceSource) -> tuple[l
     return edits, f"{written[1]}, with the elements"
 
 
-@mutator("rule.edge", "scalar", wants=_read_as("rule", "validate"))
+@mutator("rule.edge", "scalar", wants=_is_read_as("rule", "validate"))
 def _rule(subject: Subject, place: FieldPlace, source: ChoiceSource) -> tuple[list[Edit], str] | None:
     """A field that QEMU's rules read, at or beyond what they allow, together with what they compare it with."""
     use = source.choice([use for use in place.uses if use.role in ("rule", "validate")])

@@ -221,13 +221,13 @@ class _Rig:
 
     def _argv(self) -> list[str]:
         bench, mode = self.bench, self.mode
-        netdev = _more("user,id=n0", mode.netdev)
+        netdev = _with_options("user,id=n0", mode.netdev)
         card = "virtio-net-pci,netdev=n0,id=nic0,mac=52:54:00:12:34:56,romfile="
         if self.network is not None:
             netdev = self.network.netdev(bench.pairs, more=mode.netdev)
             card += f",mq=on,vectors={2 * bench.pairs + 2}"
         kernel = [*bench.guest.words[:-1], f"{bench.guest.words[-1]} ipv6.disable=1"]
-        machine = ["-M", _more("q35", mode.machine), "-accel", bench.accel, "-nodefaults", "-vga", "none"]
+        machine = ["-M", _with_options("q35", mode.machine), "-accel", bench.accel, "-nodefaults", "-vga", "none"]
         size = ["-m", str(bench.memory), "-smp", str(bench.cpus)]
         return [
             mode.program,
@@ -236,7 +236,7 @@ class _Rig:
             "-netdev",
             netdev,
             "-device",
-            _more(card, mode.device),
+            _with_options(card, mode.device),
             *kernel,
             *mode.words,
         ]
@@ -330,7 +330,7 @@ class _Rig:
         self.stack.close()
 
 
-def _more(first: str, more: str) -> str:
+def _with_options(first: str, more: str) -> str:
     return f"{first},{more}" if more else first
 
 

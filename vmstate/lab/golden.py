@@ -303,7 +303,7 @@ def record_all(
                 continue
             is_anything_recorded = True
             for recording in made:
-                yield _compared(recording, Path(folder), Path(streams), recordings, allowed)
+                yield _compare_with_recorded(recording, Path(folder), Path(streams), recordings, allowed)
     for name, reason in left.items():
         if _is_named(name, names):
             yield f"{name}: no recipe: {reason}", True
@@ -315,7 +315,7 @@ def _is_named(name: str, names: Sequence[str]) -> bool:
     return not names or any(fnmatchcase(name, pattern) for pattern in names)
 
 
-def _compared(
+def _compare_with_recorded(
     made: dict[str, Any], folder: Path, streams: Path, recordings: list[dict[str, Any]], allowed: list[str]
 ) -> tuple[str, bool]:
     line = f"{made['file']}: {made['size']:,} bytes"

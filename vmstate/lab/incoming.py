@@ -179,10 +179,11 @@ class QemuDestination:
                     raise
                 return None, self._last_words()
             if time.monotonic() > end:
+                taken = f"{self._sent} of {len(self.source.data)} bytes{self._up_to_section(self._sent)}"
                 raise MachineError(
                     f"the destination did not end the load in {self.limit:g} s",
                     expected="running, or an error",
-                    found=f"it has taken {self._sent} of {len(self.source.data)} bytes{self._where(self._sent)}",
+                    found=f"it has taken {taken}",
                 )
             try:
                 self.machine.monitor.wait()
@@ -200,7 +201,7 @@ class QemuDestination:
             raise MachineError(f"QEMU was ended by {name} while it took the stream", found=words or None)
         return f"{words} | QEMU ended by {name}".removeprefix(" | ")
 
-    def _where(self, offset: int) -> str:
+    def _up_to_section(self, offset: int) -> str:
         with suppress(VMStateError), load(self.source.data) as stream:
             section = stream.section_at(offset)
             return "" if section is None else f", up to section {section.name}"

@@ -170,7 +170,7 @@ class Sink:
                     at = f"{self._reader.offset} bytes of the stream have been read"
                     raise MachineError(f"the source has been silent for {self.limit:g} s", found=at) from None
                 if self._seems_over():
-                    self._shut()
+                    self._send_shut()
             except OSError as error:
                 raise MachineError(f"the source has gone: {_error_in_words(error)}") from None
 
@@ -183,10 +183,10 @@ class Sink:
         text = find_vmdesc(memoryview(unread))
         return text is not None and unread.endswith(text)
 
-    def _shut(self) -> None:
+    def _send_shut(self) -> None:
         if self._return_path:
             self._return_path = False
-            self._say(_RETURN_SHUT, bytes(4))
+            self._send_answer(_RETURN_SHUT, bytes(4))
 
     def _answer(self, event: Event) -> None:
         """What a destination says on the return path."""
@@ -194,11 +194,11 @@ class Sink:
             if event.command == CommandType.OPEN_RETURN_PATH:
                 self._return_path = True
             elif event.command == CommandType.PING and self._return_path:
-                self._say(_RETURN_PONG, event.data)
+                self._send_answer(_RETURN_PONG, event.data)
         elif isinstance(event, EndOfStream):
-            self._shut()
+            self._send_shut()
 
-    def _say(self, kind: int, data: bytes) -> None:
+    def _send_answer(self, kind: int, data: bytes) -> None:
         assert self._source is not None
         # A source that has gone is met when its bytes end.
         with suppress(OSError):

@@ -333,7 +333,7 @@ class Laboratory:
     def _source(self, action: Action, base: Path, early: Path, final: Path) -> str:
         """Save a guest before and after an action. Raises `_NotDone` where the guest cannot do it."""
         with self._destination(base, self._argv(action.pairs), action.pairs) as source:
-            machine = _running(source)
+            machine = _machine_that_took(source)
             machine.type(ANNOUNCED)
             _type_and_ask(machine, action.before, ())
             capture_machine(early, machine, limit=self.limit)
@@ -402,7 +402,7 @@ class _NotDone(Exception):
     """The guest or its QEMU cannot do what an action asks."""
 
 
-def _running(source: QemuDestination) -> Machine:
+def _machine_that_took(source: QemuDestination) -> Machine:
     outcome = source.feed()
     if not outcome.accepted:
         raise MachineError(f"the guest that has booted is not taken again: {outcome.error}")

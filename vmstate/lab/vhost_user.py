@@ -261,11 +261,11 @@ class Trial:
     def _result(self, scenario: Scenario, back_end: Any, start: Callable[[], Process]) -> ScenarioResult:
         early, final = self.states
         host = Host(early_mig=scenario.early)
-        source = Source(_copy(early), host=host, backend=back_end.name)
+        source = Source(_copy_of(early), host=host, backend=back_end.name)
         destination = Destination(self.vmsd, facts_of(early), backend=back_end, host=host)
         set_up(source, destination)
         source.change(lambda _: None)
-        source.device = _copy(final)
+        source.device = _copy_of(final)
         if scenario.resets:
             source.reset(lambda _: None)
         source.stop()
@@ -358,7 +358,7 @@ def _steps_of(destination: Destination) -> list[str]:
     return [rows.get(pair, "") for pair in pairs]
 
 
-def _copy(state: Any) -> Any:
+def _copy_of(state: Any) -> Any:
     vmsd = type(state).vmsd
     return vmsd.decode(vmsd.encode(state, force=True), facts=facts_of(state))
 
@@ -389,7 +389,7 @@ def _state_of(stream: Stream, name: str, *, own_state: bool) -> Any:
     table = None if section.vmsd is None else table_of(section.vmsd)
     if table is None:
         raise EarlyError("the device has no table of items", section=name)
-    state = _copy(section.state)
+    state = _copy_of(section.state)
     if not own_state:
         for item in table.items:
             for path in item.paths if item.forbids_early_start else ():

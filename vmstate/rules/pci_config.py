@@ -172,7 +172,7 @@ class Masks:
     def _word(self, at: int) -> int:
         return int.from_bytes(self.config[at : at + 2], "little")
 
-    def _named(self, at: int, size: int, name: str) -> None:
+    def _name_bytes(self, at: int, size: int, name: str) -> None:
         self._names.append((at, size, name))
 
     def _set(self, mask: bytearray, at: int, size: int, bits: int) -> None:
@@ -186,7 +186,7 @@ class Masks:
                 mask[at + index] &= ~byte & 0xFF
 
     @property
-    def _layout(self) -> int:
+    def _header_type(self) -> int:
         return self.config[HEADER_TYPE] & 0x7F
 
     def _header(self) -> None:
@@ -201,12 +201,12 @@ class Masks:
             (CAPABILITY_LIST, 1, "start of the capability list", 0xFF),
         ):
             self._set(self.cmask, at, size, bits)
-            self._named(at, size, name)
+            self._name_bytes(at, size, name)
         self._set(self.wmask, 0x04, 2, 0x0507)
         self._set(self.wmask, 0x0C, 1, 0xFF)
         self._set(self.wmask, 0x3C, 1, 0xFF)
         self._set(self.w1cmask, STATUS, 2, 0xF900)
-        if self._layout == BRIDGE:
+        if self._header_type == BRIDGE:
             self._bridge()
 
     def _bridge(self) -> None:
@@ -221,12 +221,12 @@ class Masks:
         ):
             self._set(self.cmask, at, size, checked)
             self._set(self.wmask, at, size, written)
-            self._named(at, size, name)
+            self._name_bytes(at, size, name)
         self._set(self.wmask, 0x28, 8, (1 << 64) - 1)
 
     def _base_addresses(self, regions: tuple[Region, ...] | None, rom_size: int) -> None:
         known = {region.bar: region for region in regions or ()}
-        bars = iter(range(BASE_ADDRESSES.get(self._layout, 0)))
+        bars = iter(range(BASE_ADDRESSES.get(self._header_type, 0)))
         for bar in bars:
             at = BASE_ADDRESS + 4 * bar
             register = self.config[at]
@@ -238,15 +238,15 @@ class Masks:
             bytes_ = 8 if wide else 4
             self._set(self.cmask, at, bytes_, (1 << 8 * bytes_) - 1)
             self._set(self.wmask, at, bytes_, -size % (1 << 8 * bytes_))
-            self._named(at, bytes_, f"base address {bar}")
+            self._name_bytes(at, bytes_, f"base address {bar}")
             if wide:
                 next(bars, None)
         rom = known[ROM].size if ROM in known else rom_size
-        if rom and self._layout in ROM_ADDRESS:
-            at = ROM_ADDRESS[self._layout]
+        if rom and self._header_type in ROM_ADDRESS:
+            at = ROM_ADDRESS[self._header_type]
             self._set(self.cmask, at, 4, 0xFFFFFFFF)
             self._set(self.wmask, at, 4, -rom % (1 << 32) | 1)
-            self._named(at, 4, "expansion ROM base address")
+            self._name_bytes(at, 4, "expansion ROM base address")
 
     def _capabilities(self) -> Iterator[tuple[int, Capability]]:
         """Each capability with its place; one that is not known counts as long as its head."""
@@ -255,7 +255,7 @@ class Masks:
         while at >= HEADER and at not in seen and at + 2 < len(self.config):
             seen.add(at)
             number = self.config[at]
-            yield at, self._of(at, number)
+            yield at, self._capability_at(at, number)
             at = self.config[at + 1] & ~3
         at = CONVENTIONAL
         while CONVENTIONAL <= at < len(self.config) - 3 and at not in seen:
@@ -267,7 +267,7 @@ class Masks:
             yield at, EXTENDED.get(head & 0xFFFF, Capability(f"extended capability {head & 0xFFFF:#x}", 4))
             at = head >> 20
 
-    def _of(self, at: int, number: int) -> Capability:
+    def _capability_at(self, at: int, number: int) -> Capability:
         known = CAPABILITIES.get(number)
         if known is None:
             return Capability(f"capability {number:#x}", 2)
@@ -311,4 +311,4 @@ class Masks:
         for change in capability.unchecked:
             if change.at + change.size <= length:
                 self._clear(self.cmask, at + change.at, change.size, change.bits)
-        self._named(at, length, f"{capability.name} capability")
+        self._name_bytes(at, length, f"{capability.name} capability")

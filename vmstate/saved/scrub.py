@@ -96,18 +96,19 @@ class Replacer:
         self.macs: dict[bytes, bytes] = {}
         self.uuids: dict[bytes, bytes] = {}
 
-    def _stream(self, kind: bytes, value: bytes, size: int) -> bytes:
+    def _keyed_bytes(self, kind: bytes, value: bytes, size: int) -> bytes:
         seed = hmac.digest(self._key, kind + b"\0" + value, "sha256")
         return hashlib.shake_256(seed).digest(size)
 
     def contents(self, value: bytes) -> bytes:
         """Bytes of any kind; what is nothing but zeros stays, for it says that there is nothing."""
-        return self._stream(b"contents", value, len(value)) if any(value) else value
+        return self._keyed_bytes(b"contents", value, len(value)) if any(value) else value
 
     def text(self, value: bytes) -> bytes:
         """Text, with zeros where it has them: letters."""
         return b"\0".join(
-            bytes(0x61 + byte % 26 for byte in self._stream(b"text", word, len(word))) for word in value.split(b"\0")
+            bytes(0x61 + byte % 26 for byte in self._keyed_bytes(b"text", word, len(word)))
+            for word in value.split(b"\0")
         )
 
     def mac(self, value: bytes) -> bytes:
@@ -116,7 +117,7 @@ class Replacer:
             return value
         replaced = self.macs.get(value)
         if replaced is None:
-            drawn = self._stream(b"mac", value, 6)
+            drawn = self._keyed_bytes(b"mac", value, 6)
             replaced = self.macs[value] = bytes(((drawn[0] & 0xFC) | 2 | (value[0] & 1), *drawn[1:]))
         return replaced
 
@@ -126,7 +127,7 @@ class Replacer:
             return value
         replaced = self.uuids.get(value)
         if replaced is None:
-            drawn = bytearray(self._stream(b"uuid", value, 16))
+            drawn = bytearray(self._keyed_bytes(b"uuid", value, 16))
             drawn[6] = (value[6] & 0xF0) | (drawn[6] & 0x0F)
             drawn[8] = (value[8] & 0xC0) | (drawn[8] & 0x3F)
             replaced = self.uuids[value] = bytes(drawn)
@@ -143,7 +144,7 @@ class Replacer:
         """(place in the value, replacement) of a field whose bytes on the wire are `value`."""
         kind = field.type
         if field.private is None and told is None and isinstance(kind, (t.CountedString, t.Chunks)):
-            yield from self._counted(kind, value)
+            yield from self._behind_lengths(kind, value)
             return
         stated = field.private if field.private is not None else told
         for secret in private_by_type(field, len(value)) if stated is None else stated:
@@ -156,7 +157,7 @@ class Replacer:
             else:
                 yield first, self._by_kind(secret.kind, part, size)
 
-    def _counted(self, kind: t.WireType, value: bytes) -> Iterator[Patch]:
+    def _behind_lengths(self, kind: t.WireType, value: bytes) -> Iterator[Patch]:
         """Text or pieces of bytes, each behind its length; the lengths stay."""
         width = 1 if isinstance(kind, t.CountedString) else 4
         place = 0
@@ -225,7 +226,7 @@ class _Scrubber:
         vmdesc = self.stream.vmdesc
         text = self.stream.vmdesc_text
         entries = [] if text is None else vmdesc_entries(text)
-        patches = [patch for part in self.stream.parts for patch in self._part(part, vmdesc, entries)]
+        patches = [patch for part in self.stream.parts for patch in self._patches_of_part(part, vmdesc, entries)]
         scrubbed = bytearray(self.data)
         for offset, replacement in patches:
             scrubbed[offset : offset + len(replacement)] = replacement
@@ -256,17 +257,17 @@ class _Scrubber:
                 trace = layout.vmsd.trace(payload, version_id=section.version_id, facts=layout.facts)
             except VMStateError:
                 raise _reads_otherwise(section.name) from None
-            if _places(trace) != _places(layout.trace):
+            if _places_of(trace) != _places_of(layout.trace):
                 raise _reads_otherwise(section.name)
 
-    def _part(self, part: Part, vmdesc: Vmdesc | None, entries: list[Any]) -> Iterator[Patch]:
+    def _patches_of_part(self, part: Part, vmdesc: Vmdesc | None, entries: list[Any]) -> Iterator[Patch]:
         if isinstance(part, ConfigurationSection):
             vmsd: VMStateDescription = Configuration.vmsd  # type: ignore[attr-defined]
             start = part.offset + 1
             trace = vmsd.trace(self.data[start : part.offset + part.size])
-            yield from self._fields(self.data[start:], trace, start)
+            yield from self._patches_of_fields(self.data[start:], trace, start)
         elif isinstance(part, Command):
-            yield from self._command(part)
+            yield from self._patches_of_command(part)
         elif isinstance(part, Trailing):
             yield part.offset, self.replacer.contents(bytes(part.raw))
         elif isinstance(part, Section):
@@ -275,9 +276,9 @@ class _Scrubber:
                     name = block.idstr.encode("utf-8", "surrogateescape")
                     yield block.offset + 1, self.replacer.block_name(name)
             else:
-                yield from self._section(part, vmdesc, entries)
+                yield from self._patches_of_section(part, vmdesc, entries)
 
-    def _command(self, command: Command) -> Iterator[Patch]:
+    def _patches_of_command(self, command: Command) -> Iterator[Patch]:
         """The name of a RAM block, which two of the commands hold behind its length."""
         before = {CommandType.POSTCOPY_RAM_DISCARD: 1, CommandType.RECV_BITMAP: 0}.get(CommandType(command.command))
         if before is None or len(command.data) <= before:
@@ -285,21 +286,23 @@ class _Scrubber:
         name = command.data[before + 1 : before + 1 + command.data[before]]
         yield command.offset + 5 + before + 1, self.replacer.block_name(name)
 
-    def _section(self, section: Section, vmdesc: Vmdesc | None, entries: list[Any]) -> Iterator[Patch]:
+    def _patches_of_section(self, section: Section, vmdesc: Vmdesc | None, entries: list[Any]) -> Iterator[Patch]:
         start = section.payload_offset
         payload = self.data[start : section.footer.offset]
-        layout = self._layout(section, payload, vmdesc, entries)
+        layout = self._reading_of_section(section, payload, vmdesc, entries)
         if layout is None:
             yield start, self.replacer.contents(payload)
             return
         self.layouts.append((section, layout))
         try:
-            yield from self._fields(payload, layout.trace, start, _of_library(section))
-            yield from self._opened(payload, layout, start)
+            yield from self._patches_of_fields(payload, layout.trace, start, _of_library(section))
+            yield from self._patches_inside(payload, layout, start)
         except VMStateError as error:
             raise error.within(section=section.name) from None
 
-    def _layout(self, section: Section, payload: bytes, vmdesc: Vmdesc | None, entries: list[Any]) -> Reading | None:
+    def _reading_of_section(
+        self, section: Section, payload: bytes, vmdesc: Vmdesc | None, entries: list[Any]
+    ) -> Reading | None:
         """How the section is read: by the library where that agrees with the vmdesc, since it knows what is private."""
         version = section.version_id
         if section.vmsd is None:
@@ -317,7 +320,7 @@ class _Scrubber:
         trace = section.vmsd.trace(payload, version_id=version, facts=facts)
         return Reading(section.vmsd, facts, trace, section.state)
 
-    def _fields(
+    def _patches_of_fields(
         self,
         payload: bytes,
         trace: Mapping[str, TraceEntry],
@@ -334,7 +337,7 @@ class _Scrubber:
             for place, replacement in self.replacer.field(field, value, told):
                 yield start + entry.offset + place, replacement
 
-    def _opened(self, payload: bytes, layout: Reading, start: int) -> Iterator[Patch]:
+    def _patches_inside(self, payload: bytes, layout: Reading, start: int) -> Iterator[Patch]:
         """What the class of a state knows of the inside of a field of bytes: instead of all of it, only some."""
         for attribute in vars(type(layout.state)).values():
             if not isinstance(attribute, Opened):
@@ -351,7 +354,7 @@ class _Scrubber:
             value = payload[entry.offset : entry.offset + entry.size]
             # The members are registers, but for what they say of themselves; what is behind them stays replaced.
             yield start + entry.offset, value[:end]
-            yield from self._fields(value, members, start + entry.offset)
+            yield from self._patches_of_fields(value, members, start + entry.offset)
 
 
 def private_by_type(field: Field, size: int) -> tuple[Secret, ...]:
@@ -416,7 +419,7 @@ def _frame_of(section: Section) -> tuple[Any, ...]:
     return section.header, section.footer, section.described_by
 
 
-def _places(trace: Mapping[str, TraceEntry]) -> list[tuple[str, int, int]]:
+def _places_of(trace: Mapping[str, TraceEntry]) -> list[tuple[str, int, int]]:
     return [(path, entry.offset, entry.size) for path, entry in trace.items()]
 
 

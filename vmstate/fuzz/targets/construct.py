@@ -43,16 +43,16 @@ class ConstructTarget:
         part, payload = changed
         try:
             with time_limit(SECONDS):
-                return self._compared(subject, part, payload)
+                return self._compare_readings(subject, part, payload)
         except TooLong as error:
             return Verdict(HUNG, f"more than {SECONDS:g} s of processor time", place_of(error.__traceback__))
 
-    def _compared(self, subject: Subject, part: Part, payload: bytes) -> Verdict:
+    def _compare_readings(self, subject: Subject, part: Part, payload: bytes) -> Verdict:
         from construct import ConstructError
 
         name = last_part(part.name)
         try:
-            declared = self._layout(subject, part)
+            declared = self._construct_of(subject, part)
         except VMStateError as error:
             return Verdict(ACCEPTED, f"not compared: {error.message}")
         file = io.BytesIO(payload)
@@ -76,7 +76,7 @@ class ConstructTarget:
             return Verdict(DIFFERS, "the two read other values", f"{name}: values")
         return Verdict(ACCEPTED)
 
-    def _layout(self, subject: Subject, part: Part) -> Any:
+    def _construct_of(self, subject: Subject, part: Part) -> Any:
         key = (subject, part.number)
         if key not in self._declared:
             self._declared[key] = part.vmsd.as_construct(version_id=part.version_id, facts=part.facts)

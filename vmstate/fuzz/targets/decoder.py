@@ -51,7 +51,7 @@ class DecoderTarget:
     def __init__(self) -> None:
         self._runs = 0
         self._accepted = 0
-        self._peak = _resident()
+        self._peak = _resident_bytes()
         self._begun: set[int] = set()
 
     def settle(self) -> list[Left]:
@@ -77,7 +77,7 @@ class DecoderTarget:
         if verdict.kind == HUNG:
             # Others may have had the processor: it counts if it happens again.
             verdict = self._timed(subject, data)
-        peak = _resident()
+        peak = _resident_bytes()
         if peak - self._peak > JUMP:
             again = self._measured(subject, data)
             verdict = again if again.is_finding else verdict
@@ -88,11 +88,11 @@ class DecoderTarget:
         limit = SECONDS + SECONDS_PER_BYTE * len(data)
         try:
             with time_limit(limit):
-                return self._guarded(subject, data)
+                return self._verdict_of_errors(subject, data)
         except TooLong as error:
             return Verdict(HUNG, f"more than {limit:.1f} s of processor time", place_of(error.__traceback__))
 
-    def _guarded(self, subject: Subject, data: bytes) -> Verdict:
+    def _verdict_of_errors(self, subject: Subject, data: bytes) -> Verdict:
         try:
             return self._read(subject, data)
         except MemoryError as error:
@@ -109,9 +109,9 @@ class DecoderTarget:
                 return Verdict(CRASHED, repr(error)[:300], "a message that is not printable")
             return Verdict(REFUSED, str(error)[:300], refusal(error))
         with stream:
-            return self._written(stream, data)
+            return self._write_back(stream, data)
 
-    def _written(self, stream: Stream, data: bytes) -> Verdict:
+    def _write_back(self, stream: Stream, data: bytes) -> Verdict:
         try:
             again = stream.to_bytes()
         except VMStateError as error:
@@ -131,7 +131,7 @@ class DecoderTarget:
         """Give a stream to the decoder and count its memory. It is not timed: counting is what takes long then."""
         tracemalloc.start()
         try:
-            verdict = self._guarded(subject, data)
+            verdict = self._verdict_of_errors(subject, data)
             peak = tracemalloc.get_traced_memory()[1]
         finally:
             tracemalloc.stop()
@@ -167,7 +167,7 @@ def place_of(traceback: TracebackType | None) -> str:
     return place
 
 
-def _resident() -> int:
+def _resident_bytes() -> int:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss << 10
 
 
