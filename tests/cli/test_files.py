@@ -98,3 +98,12 @@ def test_every_argument_has_a_help() -> None:
         parser = Parser(prog=verb)
         import_module(f"vmstate.cli.{verb}").arguments(parser)
         assert arguments_of(parser, verb) == []
+
+
+def test_the_tree_names_the_features_that_a_driver_accepted(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["show", CARD, "virtio-net"]) == 0
+    line = next(line for line in capsys.readouterr().out.splitlines() if "accepted features" in line)
+    assert "|MRG_RXBUF|" in line
+    assert line.endswith("(0x10130af8024)")
+    assert main(["show", CARD, "virtio-net.virtio.status"]) == 0
+    assert capsys.readouterr().out == "ACKNOWLEDGE|DRIVER|DRIVER_OK|FEATURES_OK (0xf)\n"

@@ -359,3 +359,32 @@ def test_a_signal_that_is_ignored_stays_ignored() -> None:
             assert signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
     finally:
         signal.signal(signal.SIGHUP, before)
+
+
+NICS = "recorded/qemu-7.2-q35-devices-cold.mig.xz"
+NAMED = "recorded/qemu-11.1-q35-uuid-cold.mig.xz"
+OTHER_UUID = "11111111-2222-3333-4444-555555555555"
+
+
+def test_an_address_is_written_as_everybody_writes_it_by_the_name_that_people_use() -> None:
+    with opened(NICS) as stream:
+        (edit,) = assign(stream, "e1000e.permanent_mac=52:54:00:AA:bb:cc")
+        assert edit.path == "core.permanent_mac"
+        assert bytes(stream.find("e1000e.core.permanent_mac")[2]) == bytes.fromhex("525400aabbcc")
+        with pytest.raises(vmstate.VMStateError, match="expected 6 elements"):
+            assign(stream, "e1000e.permanent_mac=52:54:00:aa:bb")
+
+
+@pytest.mark.parametrize("file", [NAMED, NICS], ids=["one that has it", "one that has none"])
+def test_a_struct_of_one_value_is_written_as_that(file: str) -> None:
+    with opened(file) as stream:
+        assign(stream, f"configuration.uuid={OTHER_UUID}")
+        assert bytes(stream.configuration.uuid.data).hex() == OTHER_UUID.replace("-", "")
+        data = b"".join(map(bytes, stream.chunks()))
+    with vmstate.load(data) as again:
+        assert bytes(again.configuration.uuid.data).hex() == OTHER_UUID.replace("-", "")
+
+
+def test_the_end_of_a_wire_name_that_two_have_is_no_name() -> None:
+    with opened(NICS) as stream, pytest.raises(vmstate.PathError, match="there is no 'eip'"):
+        stream.find("e1000e.eip")

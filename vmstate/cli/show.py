@@ -17,7 +17,9 @@ from vmstate.errors import VMStateError, one_line
 from vmstate.saved.loading import load
 from vmstate.schema.values import plain_value, to_plain
 from vmstate.stream.ram_records import RamBlock
+from vmstate.stream.registry import virtio_id_of
 from vmstate.stream.stream import RamSummary, Section, Stream
+from vmstate.vmsd.path import value_at
 from vmstate.vmsd.state import is_state, items_of
 
 FEW = 16
@@ -54,13 +56,16 @@ def show(file: str, path: str | None, options: argparse.Namespace, *, several: b
     with load(file) as stream:
         if path is not None:
             try:
-                _, _, value = stream.find(path)
+                holder, steps, value = stream.find(path)
             except VMStateError as error:
                 raise error.within(file=stream.name) from None
             if several and options.format == "json":
                 write_json({"file": file, "path": path, "value": to_plain(value) if options.raw else value})
             elif several and not is_folder(value):
                 print(f"{one_line(file)}: {text_of(value)}")
+            elif options.format == "text" and isinstance(holder, Section) and not steps and is_folder(value):
+                inside = children(to_plain(value) if options.raw else value)
+                render(f"{file}: {path}" if several else path, [*features(stream, holder), *inside])
             else:
                 show_value(f"{file}: {path}" if several else path, value, options)
         elif options.format == "json":
@@ -142,8 +147,23 @@ def stream_tree(stream: Stream, *, raw: bool) -> Tree:
         else:
             for section in run:
                 state = to_plain(section.state) if raw else section.state
-                nodes.append((title([section]), children(state)))
+                nodes.append((title([section]), [*features(stream, section), *children(state)]))
     return nodes
+
+
+def features(stream: Stream, section: Section) -> Tree:
+    """A line with the features that the driver of a virtio device accepted, by name."""
+    if virtio_id_of(section.name) is None:
+        return []
+    from vmstate.query.find import accepted_features
+
+    names, source = accepted_features(stream, section)
+    if source is None:
+        return []
+    number = value_at(section.state, source.path)
+    # VIRTIO_NET_F_MQ is long, and what it belongs to stands above it.
+    short = "|".join(name.partition("_F_")[2] or name for name in names)
+    return [("accepted features", f"{short or 'none'} ({number:#x})")]
 
 
 def title(run: list[Section]) -> str:

@@ -5,15 +5,15 @@ from __future__ import annotations
 import re
 from bisect import bisect_right
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import suppress
 from functools import cached_property
 from typing import Any
 
 from vmstate.errors import QueryError, VMStateError
-from vmstate.query.ask import ask
+from vmstate.query.ask import QueryOrigin, ask
 from vmstate.saved.scrub import mac_forms, uuid_forms
 from vmstate.stream.configuration import Configuration
 from vmstate.stream.events import ConfigurationSection
+from vmstate.stream.registry import virtio_id_of
 from vmstate.stream.stream import RamSummary, Section, Stream
 from vmstate.vmsd.data import Value
 from vmstate.vmsd.description import TraceEntry
@@ -223,14 +223,24 @@ def _features(stream: Stream, section: Section, wanted: Wanted) -> Iterator[Matc
     """The features with such a name that the driver of a virtio device accepted."""
     if wanted.number is not None or len(wanted.word) < TEXT_LEAST:
         return
-    with suppress(VMStateError):
+    names, source = accepted_features(stream, section)
+    for name in names:
+        if wanted.is_name(name) and source is not None and source.offset is not None:
+            yield Match(section.name, section.instance_id, source.path, source.offset, source.size, "feature", name)
+
+
+def accepted_features(stream: Stream, section: Section) -> tuple[list[str], QueryOrigin | None]:
+    """The features that the driver of a virtio device accepted, by QEMU's names, and where the stream says so.
+
+    None of a section that is no virtio device, or whose machine is of a release that nothing is known of.
+    """
+    if section.is_ram or virtio_id_of(section.name) is None:
+        return [], None
+    try:
         answer = ask(stream, "x-query-virtio-status", {"path": section.name})
-        known = [names for names in answer.value["guest-features"].values() if isinstance(names, list)]
-        accepted = [name for names in known for name in names if wanted.is_name(name.partition(":")[0])]
-        for source in answer.sources["guest-features"] if accepted else ():
-            if source.offset is not None and source.section == section.name:
-                for name in accepted:
-                    yield Match(
-                        section.name, section.instance_id, source.path, source.offset, source.size, "feature", name
-                    )
-                break
+    except VMStateError:
+        return [], None
+    known = [names for names in answer.value["guest-features"].values() if isinstance(names, list)]
+    sources = answer.sources["guest-features"]
+    said_in = next((source for source in sources if source.offset is not None and source.section == section.name), None)
+    return [name.partition(":")[0] for names in known for name in names], said_in

@@ -10,8 +10,9 @@ sections, and what QEMU would refuse is refused here, with the rule, unless it i
     PATH-=VALUE      an element less, or flags that are cleared
 
 A value is written as `vmstate show` shows it: numbers (0x for hexadecimal), true and false, names of flags joined by
-`|`, bytes in hexadecimal with colons or without, an Ethernet address, text; elements of a list joined by commas; a
-struct, or anything else, as JSON in the form of `vmstate decode`; `null` for a subsection that is not to be sent.
+`|`, bytes in hexadecimal with colons or without, an Ethernet address or a UUID, for an array of bytes too; text;
+elements of a list joined by commas; a struct, or anything else, as JSON in the form of `vmstate decode`, and one that
+holds a single value as that; `null` for a subsection that is not to be sent.
 """
 
 from __future__ import annotations

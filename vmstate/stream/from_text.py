@@ -13,7 +13,10 @@ from vmstate.errors import EncodeError
 from vmstate.schema.values import element_from_plain, field_from_plain, from_plain
 from vmstate.vmsd import types as t
 from vmstate.vmsd.description import Field, Subsection
-from vmstate.vmsd.state import is_state
+from vmstate.vmsd.state import State, is_state, items_of
+
+_OCTETS = r"(?i:[0-9a-f]{2}([:-][0-9a-f]{2})+|[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12})"
+"""Bytes with colons or dashes between them, or a UUID."""
 
 _TRUTH = {"true": True, "on": True, "yes": True, "1": True, "false": False, "off": False, "no": False, "0": False}
 
@@ -26,7 +29,7 @@ def value_from_text(text: str, before: Any, field: Field | Subsection | None, hi
     if stripped[:1] in ("{", "[", '"') and not isinstance(before, str):
         return _from_json(stripped, field)
     if isinstance(field, Subsection) or is_state(before):
-        raise EncodeError("a struct is written as JSON", expected="{...} or null", found=repr(text)[:60])
+        return _only_member_from_text(text, before, field)
     if isinstance(before, (set, frozenset)):
         return type(before)(elements_from_text(text, before, field, hint))
     if isinstance(before, (list, Records)) or (before is None and field is not None and field.count is not None):
@@ -34,6 +37,19 @@ def value_from_text(text: str, before: Any, field: Field | Subsection | None, hi
     if before is None and field is not None:
         before = _example_value(field.type, field.value)
     return _plain_from_text(text, before)
+
+
+def _only_member_from_text(text: str, before: Any, field: Field | Subsection | None) -> Any:
+    """A struct that holds nothing but one field, such as a UUID: its value stands for it."""
+    kind = field.type if isinstance(field, Field) else None
+    vmsd = field.vmsd if isinstance(field, Subsection) else kind.vmsd if isinstance(kind, t.Struct) else None
+    members = [] if vmsd is None else [member for member in vmsd.fields if member.in_state]
+    if vmsd is None or len(members) != 1 or vmsd.subsections:
+        raise EncodeError("a struct is written as JSON", expected="{...} or null", found=repr(text)[:60])
+    (member,) = members
+    inner = None if before is None else dict(items_of(before))[member.attribute]
+    values = {member.attribute: value_from_text(text, inner, member, None)}
+    return State(values) if vmsd.state_class is None else vmsd.state_class(**values)
 
 
 def _refuse_none(field: Field | Subsection | None) -> None:
@@ -52,6 +68,10 @@ def _from_json(text: str, field: Field | Subsection | None) -> Any:
 
 
 def elements_from_text(text: str, before: Iterable[Any], field: Field | Subsection | None, hint: Any) -> list[Any]:
+    kind = field.type if isinstance(field, Field) else None
+    if isinstance(kind, t.Scalar) and kind.size == 1 and re.fullmatch(_OCTETS, text.strip()):
+        # An address or a UUID, in the way in which everybody writes them.
+        return list(_bytes_from_text(text.strip(), bytes))
     words = [word.strip() for word in re.split(r"[,|]", text.strip().removeprefix("[").removesuffix("]"))]
     example = next(iter(before), None)
     if example is None and get_args(hint):

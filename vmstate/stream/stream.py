@@ -50,7 +50,7 @@ from vmstate.stream.ram_records import (
 from vmstate.stream.reader import StreamReader, page_size_of
 from vmstate.vmsd.collector import collector_paused
 from vmstate.vmsd.description import TraceEntry, VMStateDescription
-from vmstate.vmsd.path import Steps, close_paths, first_name, format_path, places_of, resolve
+from vmstate.vmsd.path import Steps, close_paths, endings_of, first_name, format_path, places_of, resolve
 
 if TYPE_CHECKING:
     from typing_extensions import TypeVar
@@ -353,7 +353,8 @@ class Stream:
         """What SECTION[.PATH] means: the section (or the configuration), the steps from its state on, the value there.
 
         The longest section name that the end or a dot follows wins. Structs in front of a name may be left out where
-        only one struct of the section has it: `virtio-net.mac`. Raises `PathError`.
+        only one struct of the section has it, and so may the beginning of a wire name up to a dot: `virtio-net.mac`,
+        `e1000e.permanent_mac`. Raises `PathError`.
         """
         holder, name, rest = self._split(path)
         try:
@@ -367,7 +368,11 @@ class Stream:
             if len(places) == 2 and places[1] == (*places[0], rest):
                 # A struct with a value of its own name: the value is meant.
                 del places[0]
-            close = close_paths(holder.state, first_name(rest)) if not places else []
+            first = first_name(rest)
+            endings = endings_of(holder.state, first) if not places and rest.startswith(first) else []
+            if len(endings) == 1:
+                return holder, *resolve(holder.state, format_path(endings[0]) + rest[len(first) :])
+            close = endings or (close_paths(holder.state, first) if not places else [])
             if close and error.message.startswith("there is no "):
                 error.expected = " or ".join(map(format_path, close))
             if len(places) > 1:

@@ -157,6 +157,25 @@ def first_name(text: str) -> str:
     return re.split(r"[.\[]", text, maxsplit=1)[0]
 
 
+def endings_of(value: Any, name: str) -> list[Steps]:
+    """The steps to every value inside a state whose wire name ends so behind a dot; the elements of lists left out.
+
+    QEMU names a member of a struct that it opens `core.permanent_mac`.
+    """
+    endings: list[Steps] = []
+
+    def look(state: Any, steps: Steps) -> None:
+        for inner, below in items_of(state):
+            if inner.endswith(f".{name}"):
+                endings.append((*steps, inner))
+            if is_state(below):
+                look(below, (*steps, inner))
+
+    if is_state(value):
+        look(value, ())
+    return endings
+
+
 def close_paths(value: Any, name: str) -> list[Steps]:
     """The steps to what is called much like a name, in the structs inside a state, the likeliest first.
 
