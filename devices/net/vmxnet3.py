@@ -6,6 +6,7 @@ Facts from QEMU's hw/net/vmxnet3.c.
 from __future__ import annotations
 
 from vmstate.declare import (
+    CONTENTS,
     MACS,
     VMState,
     array,
@@ -130,7 +131,8 @@ class VMXNET3(VMState):
     device_active: int = uint32()
     last_command: int = uint32()
     link_status_and_speed: int = uint32()
-    temp_mac: int = uint32()
+    # The first four bytes of an address, until the guest has written the other two.
+    temp_mac: int = uint32(private=CONTENTS)
     drv_shmem: int = uint64()
     temp_shared_guest_driver_memory: int = uint64()
     txq_descr: list[TxqDescr] = array(TxqDescr, 8)

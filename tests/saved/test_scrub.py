@@ -20,7 +20,7 @@ import vmstate
 from vmstate import Section, Stream, VMStateDescription, VMStateError, check, compat, explain, load, thin, verify
 from vmstate.cli import main
 from vmstate.devices.virtio.net import Rss
-from vmstate.saved.scrub import PCI_CONFIG, Replacer, private_by_type, scrub
+from vmstate.saved.scrub import PCI_CONFIG, Replacer, private_by_type, scrub, serial_numbers
 from vmstate.stream.registry import all_descriptions, known_names
 from vmstate.vmsd import types as t
 from vmstate.vmsd.declare import CONTENTS, MACS, REGISTERS, secret, uint8
@@ -158,21 +158,23 @@ def test_no_address_is_left(file: str) -> None:
     assert forms_seen == ({"plain"} if file == FILTERS else {"plain", "registers", "words"})
 
 
-def test_a_serial_number_made_of_the_address() -> None:
+@pytest.mark.parametrize("between", [b"\xff\xff", b"\xff\xfe"])
+def test_a_serial_number_made_of_the_address(between: bytes) -> None:
     """As an e1000e behind a root port has it in its PCI configuration space, of which all else stays."""
     data = bytearray(small(MANY))
     mac = bytes.fromhex("525400123456")
-    serial = (mac[:3] + b"\xff\xfe" + mac[3:])[::-1]
+    serial = (mac[:3] + between + mac[3:])[::-1]
     with load(bytes(data)) as stream:
         trace = next(section for section in stream.sections if section.name.endswith("/e1000e")).trace()
         config = next(entry for entry in trace.values() if entry.field and entry.field.type.info == PCI_CONFIG)
-    start, stop = config.offset, config.offset + config.size
-    data[stop - 64 : stop - 56] = serial
+    (place,) = serial_numbers(bytes(data[config.offset : config.offset + config.size]))
+    start, at, stop = config.offset, config.offset + place, config.offset + config.size
+    data[at : at + 8] = serial
     scrubbed = scrub(bytes(data), KEY)
     replaced = Replacer(KEY).mac(mac)
-    assert scrubbed[stop - 64 : stop - 56] == (replaced[:3] + b"\xff\xfe" + replaced[3:])[::-1]
-    assert scrubbed[start : stop - 64] == data[start : stop - 64]
-    assert scrubbed[stop - 56 : stop] == data[stop - 56 : stop]
+    assert scrubbed[at : at + 8] == (replaced[:3] + between + replaced[3:])[::-1]
+    assert scrubbed[start:at] == data[start:at]
+    assert scrubbed[at + 8 : stop] == data[at + 8 : stop]
 
 
 def test_a_card_is_the_same_card_everywhere() -> None:
@@ -436,3 +438,75 @@ def test_third_parties_can_say_it() -> None:
     assert [place for place, _ in replacer.field(strings, b"\3abc\2de")] == [1, 5]
     pieces = dict(replacer.field(Field("a", t.Chunks("buffer", 9)), b"\0\0\0\3abc\0\0\0\0"))
     assert pieces == {4: replacer.contents(b"abc"), 11: b""}
+
+
+def express_config(*capabilities: tuple[int, int, bytes]) -> bytes:
+    """A configuration space of PCI Express with (place, id, contents) of extended capabilities, in their order."""
+    config = bytearray(4096)
+    following = [place for place, _, _ in capabilities[1:]] + [0]
+    for (place, number, contents), behind in zip(capabilities, following, strict=True):
+        config[place : place + 4] = (behind << 20 | 1 << 16 | number).to_bytes(4, "little")
+        config[place + 4 : place + 4 + len(contents)] = contents
+    return bytes(config)
+
+
+@pytest.mark.parametrize(
+    ("capabilities", "places"),
+    [
+        ([(0x100, 3, b"serialno")], [0x104]),
+        ([(0x100, 1, b""), (0xFF0, 3, b"serialno")], [0xFF4]),
+        ([(0x100, 1, b""), (0x140, 0xB, b""), (0x180, 3, b"serialno")], [0x184]),
+        ([(0x100, 1, b""), (0xFF8, 3, b"serial")], []),
+        ([(0x100, 1, b"")], []),
+        # A list that goes round, or back in front of where it can begin.
+        ([(0x100, 3, b"serialno"), (0x100, 3, b"serialno")], [0x104]),
+        ([(0x100, 1, b""), (0x40, 3, b"serialno")], []),
+    ],
+)
+def test_serial_numbers_in_a_configuration_space(capabilities: list[tuple[int, int, bytes]], places: list[int]) -> None:
+    config = express_config(*capabilities)
+    assert list(serial_numbers(config)) == places
+    field = Field("config", t.Buffer(PCI_CONFIG, 4096))
+    patches = list(Replacer(KEY).field(field, config))
+    assert patches == [(place, Replacer(KEY).contents(config[place : place + 8])) for place in places]
+    assert list(serial_numbers(config[:256])) == []
+
+
+def test_every_form_of_an_address_is_replaced_by_that_form() -> None:
+    mac = bytes.fromhex("525400a1b2c3")
+    replacer = Replacer(KEY)
+    new = replacer.mac(mac)
+    forms = dict(replacer.forms())
+    assert forms[b"52:54:00:a1:b2:c3"] == new.hex(":").encode()
+    assert forms[b"52-54-00-A1-B2-C3"] == new.hex("-").upper().encode()
+    assert forms[b"\xfe" + mac[3:] + mac[:3] + b"\xff"] == b"\xfe" + new[3:] + new[:3] + b"\xff"
+    # What a card has in its two registers, valid or not.
+    low, high = int.from_bytes(mac[:4], "little"), int.from_bytes(mac[4:], "little")
+    for flags in (0, 1 << 31):
+        registers = low.to_bytes(4, "big") + (high | flags).to_bytes(4, "big")
+        replaced = forms[registers]
+        assert int.from_bytes(replaced[:4], "big") == int.from_bytes(new[:4], "little")
+        assert int.from_bytes(replaced[4:], "big") == int.from_bytes(new[4:], "little") | flags
+
+
+@needs_qemu
+def test_the_serial_number_of_every_card(tmp_path: Path) -> None:
+    """vmxnet3 makes it of its address in a way of its own, e1000e and igb as an EUI-64."""
+    whole, clean = str(tmp_path / "m.mig"), str(tmp_path / "clean.mig")
+    cards = {"vmxnet3": b"\x52\x54\0\x3a\x4b\x5c", "e1000e": b"\x52\x54\0\x6d\x7e\x8f"}
+    devices = [
+        word
+        for number, (model, mac) in enumerate(cards.items())
+        for word in (
+            *("-device", f"pcie-root-port,id=p{number},chassis={number}"),
+            *("-device", f"{model},bus=p{number},mac={mac.hex(':')},romfile="),
+        )
+    ]
+    qemu = ["qemu-system-x86_64", *["-M", "q35", "-accel", "tcg", "-m", "16", "-nodefaults", "-S"], *devices]
+    assert main(["capture", "-o", whole, "--", *qemu]) == 0
+    assert main(["thin", whole, "--scrub", "-o", clean]) == 0
+    before, after = Path(whole).read_bytes(), Path(clean).read_bytes()
+    for mac in cards.values():
+        # The half of the address that is not its maker's.
+        assert mac[3:] in before
+        assert mac[3:] not in after and mac[:2:-1] not in after

@@ -6,7 +6,8 @@ the original does. Numbers stay: registers, addresses in guest memory, counts, f
 
 A replacement is made of the value and of a key, by HMAC: equal values have equal replacements, and a short value, such
 as a MAC address, cannot be found by trying all there are without the key. A MAC address and a UUID are also replaced
-where they stand inside of what else is kept, such as the serial number in a PCI configuration space.
+where they stand inside of what else is kept. The serial number in a PCI configuration space, which is made of a MAC
+address more often than not, is private whatever it is made of.
 """
 
 from __future__ import annotations
@@ -39,6 +40,12 @@ KEY_SIZE = 32
 
 PCI_CONFIG = "pci config"
 """The info of a PCI configuration space, all of it registers, whatever describes it."""
+
+EXTENDED = 0x100
+"""Where the extended capabilities of a configuration space begin."""
+SERIAL_NUMBER = 3
+"""The id of the one that holds a serial number."""
+SERIAL_SIZE = 8
 
 _BLOCK_NAMES = re.compile(
     rb"/rom@[\x21-\x7e]+"
@@ -143,6 +150,9 @@ class Replacer:
     def field(self, field: Field, value: bytes, told: tuple[Secret, ...] | None = None) -> Iterator[Patch]:
         """(place in the value, replacement) of a field whose bytes on the wire are `value`."""
         kind = field.type
+        if kind.info == PCI_CONFIG:
+            for place in serial_numbers(value):
+                yield place, self.contents(value[place : place + SERIAL_SIZE])
         if field.private is None and told is None and isinstance(kind, (t.CountedString, t.Chunks)):
             yield from self._behind_lengths(kind, value)
             return
@@ -197,11 +207,20 @@ class Replacer:
 
 
 def mac_forms(mac: bytes) -> tuple[bytes, ...]:
-    """As it is, from behind, in 16-bit words, and as the EUI-64 that a PCI serial number and an IPv6 address have."""
-    serial = mac[:3] + b"\xff\xfe" + mac[3:]
-    interface = bytes((serial[0] ^ 2,)) + serial[1:]
+    """The forms in which devices and guests hold an address.
+
+    As it is, from behind, in 16-bit words; as the EUI-64 that an IPv6 address has; as igb, e1000e and vmxnet3 make a
+    PCI serial number of it; as a card's two registers, the second without its flags or valid; and as text.
+    """
+    eui, e1000e = (mac[:3] + between + mac[3:] for between in (b"\xff\xfe", b"\xff\xff"))
+    interface = bytes((eui[0] ^ 2,)) + eui[1:]
     swapped = b"".join(mac[place : place + 2][::-1] for place in (0, 2, 4))
-    return mac, mac[::-1], swapped, serial, serial[::-1], interface
+    vmxnet3 = b"\xfe" + mac[3:] + mac[:3] + b"\xff"
+    registers = (mac[3::-1] + flags + mac[:3:-1] for flags in (b"\0\0", b"\x80\0"))
+    texts = (mac.hex(separator).encode() for separator in ":-")
+    shown = [form for text in texts for form in (text, text.upper())]
+    serials = [form for serial in (eui, e1000e, vmxnet3) for form in (serial, serial[::-1])]
+    return mac, mac[::-1], swapped, interface, *serials, *registers, *shown
 
 
 def uuid_forms(uuid: bytes) -> tuple[bytes, ...]:
@@ -355,6 +374,21 @@ class _Scrubber:
             # The members are registers, but for what they say of themselves; what is behind them stays replaced.
             yield start + entry.offset, value[:end]
             yield from self._patches_of_fields(value, members, start + entry.offset)
+
+
+def serial_numbers(config: bytes) -> Iterator[int]:
+    """Where the serial numbers of a PCI configuration space stand, 8 bytes each; many are made of a MAC address.
+
+    They are what follows the header of an extended capability with the id 3 (PCI Express Base Specification, Device
+    Serial Number); the first such capability is at 0x100, and each says where the next is.
+    """
+    place, seen = EXTENDED, set[int]()
+    while EXTENDED <= place <= len(config) - 4 - SERIAL_SIZE and place not in seen:
+        seen.add(place)
+        header = int.from_bytes(config[place : place + 4], "little")
+        if header & 0xFFFF == SERIAL_NUMBER:
+            yield place + 4
+        place = header >> 20 & 0xFFC
 
 
 def private_by_type(field: Field, size: int) -> tuple[Secret, ...]:
