@@ -8,6 +8,7 @@ hw/virtio/virtio.c (virtio_load, virtio_queue_update_rings, vring_avail_idx, vri
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import compress
 from types import SimpleNamespace
 from typing import Any, Literal, Protocol
 
@@ -15,8 +16,11 @@ from vmstate.declare import facts_of
 from vmstate.devices.virtio.config import VERSION_1, byte_order, features_of
 from vmstate.devices.virtio.pci import QUEUE_MAX
 from vmstate.devices.virtio.rings import RING_PACKED, VRING_ALIGN, legacy_rings
+from vmstate.errors import VMStateError
 from vmstate.vmsd.data import Value
 
+ACCESS_PLATFORM = 33
+"""The bit of VIRTIO_F_ACCESS_PLATFORM: addresses are those that the device's bus has."""
 IDX = 2
 """Where the index stands in an avail or used ring, behind its 16 bits of flags."""
 WRAP = 1 << 16
@@ -115,21 +119,33 @@ def rings_agree(virtio: Any, guest_features: int, vq: Any, transport: Any, memor
     """Whether no split queue has more buffers in use than it has descriptors: else QEMU refuses the load.
 
     Where a ring lies outside memory its indices are read as 0. A guest index that is too far ahead breaks the device,
-    but not the load.
+    but not the load. Raises `VMStateError` where the addresses need not be physical ones.
     """
     body = SimpleNamespace(virtio=virtio, guest_features=guest_features, vq=vq, transport=transport)
     features = features_of(body)
     if features >> RING_PACKED & 1:
         return True
+    if features >> ACCESS_PLATFORM & 1:
+        raise VMStateError("the addresses of the queues are those of an IOMMU, where there is one")
     order: Any = "little" if features >> VERSION_1 & 1 else byte_order(body)
-    for number, queue in enumerate(vq[:QUEUE_MAX]):
-        if not queue.desc:
-            continue
-        avail, used = rings(body, number)
-        if features >> VERSION_1 & 1 and not _mapped(memory, queue, avail, used):
-            guest_idx = used_idx = 0
-        else:
-            guest_idx, used_idx = (_word(memory, ring + IDX, order) for ring in (avail, used))
+    set_up = [(queue, *rings(body, number)) for number, queue in enumerate(vq[:QUEUE_MAX]) if queue.desc]
+    reachable = [
+        [memory.has(ring + IDX, 2) for ring in places]
+        if not features >> VERSION_1 & 1
+        else [_mapped(memory, queue, *places)] * 2
+        for queue, *places in set_up
+    ]
+    words = iter(
+        memory.read_all(
+            [
+                (ring + IDX, 2)
+                for (_, *places), reached in zip(set_up, reachable, strict=True)
+                for ring in compress(places, reached)
+            ]
+        )
+    )
+    for (queue, *_), reached in zip(set_up, reachable, strict=True):
+        guest_idx, used_idx = (int.from_bytes(next(words), order) if is_there else 0 for is_there in reached)
         if (guest_idx - queue.last_avail_idx) % WRAP > queue.num:
             continue
         if (queue.last_avail_idx - used_idx) % WRAP > queue.num:
@@ -142,9 +158,3 @@ def _mapped(memory: Memory, queue: Any, avail: int, used: int) -> bool:
     # With one word for the event index behind each ring.
     sizes = ((queue.desc, 16 * queue.num), (avail, 4 + 2 * queue.num + 2), (used, 4 + 8 * queue.num + 2))
     return all(memory.has(address, size) for address, size in sizes)
-
-
-def _word(memory: Memory, address: int, order: Any) -> int:
-    if not memory.has(address, 2):
-        return 0
-    return int.from_bytes(memory.read_all([(address, 2)])[0], order)

@@ -12,7 +12,18 @@ from vmstate import devices
 from vmstate.devices import _index, index
 from vmstate.errors import DescriptionError
 from vmstate.stream import registry
-from vmstate.vmsd.declare import description, device, part, struct, uint8, uint32, undescribed, variant, virtio_device
+from vmstate.vmsd.declare import (
+    buffer,
+    description,
+    device,
+    part,
+    struct,
+    uint8,
+    uint32,
+    undescribed,
+    variant,
+    virtio_device,
+)
 from vmstate.vmsd.record import Feature, Record, record_of
 
 
@@ -56,6 +67,7 @@ def test_what_goes_into_an_index() -> None:
     @description("beeper", version_id=2)
     class Beeper:
         beeps: int = uint32()
+        wave: bytes = buffer(8)
         clock: Clock = struct(Clock)
 
     tables = tables_of(

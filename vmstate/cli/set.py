@@ -53,6 +53,10 @@ def run(options: argparse.Namespace) -> int:
         write(stream, options.output)
     if known is not None:
         carry_provenance(known, options.file, options.output, edits=changes)
+    open_rules = dict.fromkeys(finding for change in changes for finding in change.not_judged)
+    for finding in open_rules:
+        where = ": ".join(part for part in (finding.section, finding.path) if part)
+        print(one_line(f"note: {where}: {finding.message} [{finding.rule}]"), file=sys.stderr)
     out = sys.stderr if options.output == "-" else sys.stdout
     if options.format == "json":
         listed = [{"section": c.section, "path": c.path, "before": c.before, "after": c.after} for c in changes]

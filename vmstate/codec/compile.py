@@ -23,7 +23,7 @@ from vmstate.errors import EncodeError
 from vmstate.vmsd import types as t
 from vmstate.vmsd.description import Field, VMStateDescription
 from vmstate.vmsd.expr import UNKNOWN, Expr, refuted
-from vmstate.vmsd.rule import Broken, Rule
+from vmstate.vmsd.rule import Broken, Rule, judge
 
 
 def compile_plan(vmsd: VMStateDescription, version_id: int, codecs: Codecs) -> Plan:
@@ -356,7 +356,8 @@ def with_rules(place: Place, step: Step) -> Step:
     def step_with_rules(ctx: Context, frame: Frame, pos: int, values: list[Any]) -> int:
         end = step(ctx, frame, pos, values)
         for rule in rules:
-            if ctx.first_broken is None and refuted(rule.holds.evaluate(frame)):
+            broken = None if ctx.first_broken is not None else judge(rule, frame, ctx.facts)
+            if broken is not None and broken.is_judged:
                 shown = repr(values[slot])
                 ctx.first_broken = ctx.wrong(f"{rule.id}: {rule.text}", pos, repr(rule.holds), shown[:80])
         return end

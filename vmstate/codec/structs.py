@@ -7,11 +7,10 @@ from typing import Any
 
 from vmstate.codec.plan import CAREFUL, FAST, Codecs, Element, Plan
 from vmstate.codec.runtime import Context, Frame, close_entry, enter, leave, open_entry, refuse
-from vmstate.errors import EncodeError, VersionError, VMStateError
+from vmstate.errors import EncodeError, VersionError
 from vmstate.vmsd.description import Subsection, VMStateDescription
-from vmstate.vmsd.expr import UnknownFact, refuted
 from vmstate.vmsd.path import format_path
-from vmstate.vmsd.rule import verdict
+from vmstate.vmsd.rule import judge
 from vmstate.vmsd.state import Meta, SentSubsection, ensure_meta, meta_of
 
 SUBSECTION = 0x05
@@ -206,16 +205,7 @@ def write_struct(plan: Plan, ctx: Context, outer: Frame | None, state: Any, out:
 
 def _apply_rules(plan: Plan, ctx: Context, frame: Frame) -> None:
     for attribute, rule in plan.rules:
-        try:
-            holds = rule.holds.evaluate(frame)
-        except UnknownFact:
-            raise
-        except VMStateError:
-            # A value is not of the kind it must be: writing it says so.
-            continue
-        if ctx.broken is None and (rule.mended or not refuted(holds)):
-            continue
-        broken = verdict(rule, holds, frame, ctx.facts)
+        broken = None if rule.mended and ctx.broken is None else judge(rule, frame, ctx.facts)
         if broken is None:
             continue
         steps = [*(ctx.path or ()), *([] if attribute is None else [attribute])]

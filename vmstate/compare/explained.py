@@ -35,7 +35,7 @@ class Explanation(Data):
     """What was found. `findings` are in the order in which QEMU meets them; the first that breaks is what it prints.
 
     `assumed` says in words what the verdict takes for granted, `not_judged` which rules need what nothing tells of the
-    destination: "SECTION: PATH: RULE".
+    destination: "SECTION: PATH: RULE", or "SECTION: RULE" for one that is about the whole section.
     """
 
     stream: str

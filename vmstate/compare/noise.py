@@ -6,7 +6,6 @@ by wire names, so that they hold for a state of the library and for one of a vmd
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -14,12 +13,10 @@ from vmstate.stream.registry import last_part, noise_lists
 from vmstate.vmsd import types as t
 from vmstate.vmsd.description import Field, VMStateDescription
 from vmstate.vmsd.path import Steps
-from vmstate.vmsd.record import KINDS_OF_NOISE
+from vmstate.vmsd.record import KINDS_OF_NOISE, without_numbers
 
 KINDS = {**KINDS_OF_NOISE, "memory": "what is in the guest's memory"}
 """The kinds of noise: those of devices, and that of RAM."""
-
-_NUMBERS = re.compile(r"\[\d+\]")
 
 
 def fields_on(vmsd: VMStateDescription, steps: Steps) -> Iterator[tuple[VMStateDescription, Field]]:
@@ -49,7 +46,7 @@ def noise_of(vmsd: VMStateDescription, steps: Steps, before: Any, after: Any) ->
             return "timer"
         listed = lists.get(holder.name)
         if listed is not None:
-            entry = listed.get(field.name) or listed.get(_NUMBERS.sub("", field.name))
+            entry = listed.get(field.name) or listed.get(without_numbers(field.name))
             kind = None if entry is None else _kind_by_entry(entry, before, after)
             if kind is not None:
                 return kind

@@ -22,12 +22,13 @@ from vmstate.errors import VersionError, VMStateError
 from vmstate.query.pci import is_config
 from vmstate.rules import messages
 from vmstate.rules.evaluate import ENCODE, broken, read_as_known
+from vmstate.rules.memory import memory_facts
 from vmstate.rules.pci_config import Masks
 from vmstate.stream.registry import destination_rules, last_part
 from vmstate.stream.stream import Section, Stream
 from vmstate.vmsd.description import Field, VMStateDescription
 from vmstate.vmsd.destination import FeatureSet
-from vmstate.vmsd.expr import IDSTR, RELEASE
+from vmstate.vmsd.expr import IDSTR, MEMORY, RELEASE
 from vmstate.vmsd.path import format_path, member
 from vmstate.vmsd.rule import KNOWN_SINCE, VALUE_EQUAL, Broken
 from vmstate.vmsd.walk import described_states
@@ -46,6 +47,10 @@ class Sides:
         self.source = source
         self.target = target
         self.versions = versions
+        self.memory = memory_facts(source) | {
+            name: target.facts[name] for name in (MEMORY.name,) if name in target.facts
+        }
+        """The fact by which rules find guest memory: as the stream brings it, where the destination does not tell."""
 
     @cached_property
     def source_schema(self) -> Schema:
@@ -381,7 +386,7 @@ class SectionCheck:
         vmsd, state, version = self.source.vmsd, self.source.subject.state, self.section.version_id
         if vmsd is None or not has_checks(vmsd):
             return
-        results = list(broken(vmsd, state, version=version))
+        results = list(broken(vmsd, state, version=version, facts=self.sides.memory))
         if beside:
             seen = {(result.rule.id, result.path) for result in results if result.is_judged}
             compared = broken(vmsd, state, version=version, own=self.destination.subject.state, facts=self.known_facts)
@@ -399,6 +404,7 @@ class SectionCheck:
         release = self.target.release
         return {
             **self.target.facts,
+            **self.sides.memory,
             **({} if release is None else {RELEASE.name: release}),
             IDSTR.name: self.section.name,
         }
@@ -408,8 +414,10 @@ class SectionCheck:
         rule, path = result.rule, result.path
         if rule.mended:
             return
-        if result.missing and not (rule.since is not None and result.missing == (RELEASE.name,)):
-            self.findings.not_judged.append(f"{self.findings.name_of(self.section)}: {path}: {rule.id}")
+        is_unreleased = rule.since is not None and result.missing == (RELEASE.name,)
+        if not result.is_judged and not is_unreleased:
+            place = (self.findings.name_of(self.section), path, rule.id)
+            self.findings.not_judged.append(": ".join(part for part in place if part))
             return
         # A release that is not known is taken for the newest.
         offset = self.source.place(path)
@@ -424,7 +432,7 @@ class SectionCheck:
                 advice="use the machine type of the older release on both sides, "
                 "or switch off at the source what the subsection is for",
             )
-        elif rule.needs:
+        elif rule.needs - {MEMORY.name}:
             yield self.finding(
                 rule.id,
                 result.filled(rule.text, self.section.name),

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from vmstate.errors import DescriptionError, VMStateError
 from vmstate.rules.evaluate import ENCODE, broken, read_as_known
+from vmstate.rules.memory import memory_facts
 from vmstate.stream.finding import Finding
 from vmstate.stream.registry import shipped_descriptions
 from vmstate.stream.stream import Section, Stream
@@ -25,8 +26,9 @@ NOT_JUDGED = "not-judged"
 def check(subject: Stream | Section | Any, destination: KnownDestination | None = None) -> list[Finding]:
     """The rules of QEMU's that a stream, a section or the state of a declared class breaks.
 
-    Rules that need what only the destination knows are not judged: `unjudged` lists them. With a `destination` a whole
-    stream (or its bytes, which need not decode) is held against that: an error stands for a load that it refuses.
+    Those over guest memory are judged by that of the stream, as far as it holds it. Rules that need what only the
+    destination knows are not judged: `unjudged` lists them. With a `destination` a whole stream (or its bytes, which
+    need not decode) is held against that: an error stands for a load that it refuses.
     """
     if destination is not None:
         return destination.check(subject.to_bytes() if isinstance(subject, Stream) else subject)
@@ -40,10 +42,11 @@ def unjudged(subject: Stream | Section | Any) -> list[Finding]:
 
 def _findings(subject: Stream | Section | Any) -> Iterator[Finding]:
     if isinstance(subject, Stream):
+        facts = memory_facts(subject)
         for section in subject.sections:
-            yield from _of_section(section)
+            yield from _of_section(section, facts)
     elif isinstance(subject, Section):
-        yield from _of_section(subject)
+        yield from _of_section(subject, {})
     elif isinstance(subject, VMState):
         for result in broken(type(subject).vmsd, subject):
             yield finding_of(result, None, None)
@@ -51,29 +54,26 @@ def _findings(subject: Stream | Section | Any) -> Iterator[Finding]:
         raise DescriptionError(f"nothing describes a {type(subject).__name__}: check the section it is of")
 
 
-def _of_section(section: Section) -> Iterator[Finding]:
+def _of_section(section: Section, facts: Mapping[str, Any]) -> Iterator[Finding]:
     if section.problem is not None:
         yield from _why_not_opened(section)
         return
     if section.vmsd is None:
         return
-    results = list(broken(section.vmsd, section.state, version=section.version_id))
+    results = list(broken(section.vmsd, section.state, version=section.version_id, facts=facts))
     if section.described_by != "library" and not any(result.rule.id == ENCODE for result in results):
         # A vmdesc says how a section is laid out, the library what QEMU minds in it.
         known = read_as_known(section)
         if known.known and known.vmsd is not None:
-            results = list(broken(known.vmsd, known.subject.state, version=section.version_id))
+            results = list(broken(known.vmsd, known.subject.state, version=section.version_id, facts=facts))
     for result in results:
         yield finding_of(result, section.name, section.offset)
 
 
 def finding_of(result: Broken, section: str | None, offset: int | None) -> Finding:
     """What is told of a rule that is broken, or not judged."""
-    severity = NOT_JUDGED if result.missing else "note" if result.rule.mended else "error"
-    if result.missing:
-        text = f"not judged: {', '.join(result.missing)} is not told"
-    else:
-        text = result.filled(result.rule.text, section)
+    severity = NOT_JUDGED if not result.is_judged else "note" if result.rule.mended else "error"
+    text = result.filled(result.rule.text, section) if result.is_judged else f"not judged: {result.why_not_judged}"
     return Finding(result.rule.id, severity, section, result.path, offset, text)
 
 

@@ -19,7 +19,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from enum import IntFlag
 from typing import Any, Literal, get_type_hints
 
@@ -29,6 +29,7 @@ from vmstate.query.origin import earliest_release
 from vmstate.query.pci import is_config
 from vmstate.rules.check import finding_of
 from vmstate.rules.evaluate import ENCODE, broken
+from vmstate.rules.memory import memory_facts
 from vmstate.rules.pci_config import Masks
 from vmstate.schema.values import to_plain
 from vmstate.schema.vmdesc import read_vmdesc
@@ -41,11 +42,11 @@ from vmstate.stream.stream import Section, Stream
 from vmstate.vmsd import types as t
 from vmstate.vmsd.data import Data
 from vmstate.vmsd.description import Field, Subsection, VMStateDescription
-from vmstate.vmsd.expr import IDSTR, RELEASE, Const, Expr, Op, Ref
+from vmstate.vmsd.expr import IDSTR, RELEASE, Const, Expr, Op, Own, Ref
 from vmstate.vmsd.path import Steps, at_steps, format_path, member, value_or_none
 from vmstate.vmsd.release import Release
 from vmstate.vmsd.rule import Broken
-from vmstate.vmsd.state import derived_of, facts_of, is_state
+from vmstate.vmsd.state import derived_of, facts_of, is_state, items_of
 from vmstate.vmsd.walk import described_states
 
 _PATTERN = re.compile(r'((?:[^"=]|"(?:[^"\\]|\\.)*")*?)([+-]?=)(.*)', re.DOTALL)
@@ -60,12 +61,17 @@ class RefusedError(EncodeError):
 
 
 class Edit(Data):
-    """A value that was changed: the idstr of its section ("configuration" for that), the full path, both values."""
+    """A value that was changed: the idstr of its section ("configuration" for that), the full path, both values.
+
+    `not_judged` are the rules that read what was changed in the section and that nobody can judge here: the stream does
+    not hold the memory, or only a destination knows what they ask for. Of what `force` writes there are none.
+    """
 
     section: str
     path: str
     before: Any
     after: Any
+    not_judged: tuple[Finding, ...] = ()
 
 
 def assign(stream: Stream, *assignments: str, force: bool = False) -> list[Edit]:
@@ -314,19 +320,21 @@ class _Before(Data):
 class Likeness:
     """A destination that is like the source: what it has of a section is what the stream had before any change."""
 
-    def __init__(self, section: Section, payload: bytes, release: Release | None) -> None:
+    def __init__(
+        self, section: Section, payload: bytes, release: Release | None, facts: Mapping[str, Any] | None = None
+    ) -> None:
         self.section = section
         self.release = release
-        self.readings = list(_readings(section, payload))
+        self.readings = [(vmsd, own, {**known, **(facts or {})}) for vmsd, own, known in _readings(section, payload)]
         self.broken_before = {
             (result.rule.id, result.path)
-            for vmsd, own, facts in self.readings
-            for result in broken(vmsd, own, version=section.version_id, facts=facts)
+            for vmsd, own, known in self.readings
+            for result in broken(vmsd, own, version=section.version_id, facts=known)
             if result.is_judged
         }
 
     def results(self) -> Iterator[Broken]:
-        """The rules that the section breaks by now and did not before."""
+        """The rules that the section breaks by now and did not before; not judged, those that read what was changed."""
         section = self.section
         for vmsd, own, facts in self.readings:
             state = section.state
@@ -338,8 +346,11 @@ class Likeness:
                     # The layout no longer fits, which reading it again by its own description says better.
                     continue
             for result in broken(vmsd, state, version=section.version_id, own=own, facts=facts):
-                if self.is_broken(result) and (result.rule.id, result.path) not in self.broken_before:
-                    yield result._replace(missing=())
+                if self.is_broken(result):
+                    if (result.rule.id, result.path) not in self.broken_before:
+                        yield result._replace(missing=())
+                elif not result.is_judged and any(_reads(result, path) for path in _changed_paths(own, state)):
+                    yield result
 
     def is_broken(self, result: Broken) -> bool:
         """Whether a rule is broken for good; of the source's release only the earliest is known that it can be."""
@@ -380,8 +391,8 @@ def facts_of_config(vmsd: VMStateDescription, own: Any) -> dict[str, Any]:
 def _change(stream: Stream, edits: list[_Assignment], *, force: bool) -> list[Edit]:
     before: dict[int, _Before] = {}
     vmdesc = stream.vmdesc
-    release = earliest_release(stream)
-    changes = []
+    release, memory = earliest_release(stream), memory_facts(stream)
+    changes: list[Edit] = []
     configuration = _configuration_bytes(stream)
     patches: dict[int, list[tuple[Steps, Any]]] = {}
     try:
@@ -394,7 +405,7 @@ def _change(stream: Stream, edits: list[_Assignment], *, force: bool) -> list[Ed
                 before[id(holder)] = _Before(
                     holder,
                     payload,
-                    Likeness(holder, payload, release),
+                    Likeness(holder, payload, release, memory),
                     holder.describe(vmdesc.dialect) if vmdesc is not None else None,
                     holder.vmsd,
                     holder.described_by,
@@ -408,7 +419,13 @@ def _change(stream: Stream, edits: list[_Assignment], *, force: bool) -> list[Ed
         for known in before.values():
             if not force:
                 paths = {edit.path for edit in edits if edit.holder is known.section}
-                _refuse_what_qemu_would(known, paths)
+                open_rules = _refuse_what_qemu_would(known, paths)
+                not_judged = tuple(
+                    finding_of(result, known.section.name, known.section.offset) for result in open_rules
+                )
+                for number, edit in enumerate(edits):
+                    if edit.holder is known.section:
+                        changes[number] = Edit(**{**vars(changes[number]), "not_judged": not_judged})
         for known in before.values():
             _patch(known.section, patches.get(id(known.section), []))
         if vmdesc is not None:
@@ -418,6 +435,44 @@ def _change(stream: Stream, edits: list[_Assignment], *, force: bool) -> list[Ed
         _restore(stream, before, configuration)
         raise
     return changes
+
+
+def _changed_paths(before: Any, after: Any, steps: Steps = ()) -> Iterator[str]:
+    """The paths of what differs between two states of a description; what has another number of parts is one."""
+    if is_state(before) and is_state(after):
+        parts = dict(items_of(before))
+        for name, value in items_of(after):
+            yield from _changed_paths(parts.get(name), value, (*steps, name))
+    elif _is_row(before) and _is_row(after) and len(before) == len(after):
+        for number, (value, changed) in enumerate(zip(before, after, strict=True)):
+            yield from _changed_paths(value, changed, (*steps, number))
+    elif before != after:
+        yield format_path(steps)
+
+
+def _is_row(value: Any) -> bool:
+    return isinstance(value, (list, Records))
+
+
+def _reads(result: Broken, path: str) -> bool:
+    """Whether a rule reads what stands at a path. One that looks outside of its struct is taken to."""
+    place = result.path or ""
+    # The rule of a struct has that's path, the rule of a field that of the field in it.
+    structs = {place, place.rpartition(".")[0]}
+    refs = [part for part in result.rule.holds.walk() if isinstance(part, (Ref, Own))]
+    for ref in refs:
+        if isinstance(ref, Ref) and ref.base_ != "this":
+            return True
+        for struct in structs:
+            read = f"{struct}.{format_path(ref.names_)}" if struct else format_path(ref.names_)
+            if _is_inside(path, read) or _is_inside(read, path):
+                return True
+    return not refs
+
+
+def _is_inside(path: str, outer: str) -> bool:
+    """Whether a path leads to what stands at another, or into it."""
+    return path.startswith(outer) and path[len(outer) : len(outer) + 1] in ("", ".", "[")
 
 
 def _can_be_written(section: Section) -> bool:
@@ -451,9 +506,11 @@ def _restore(
         stream.parts[place] = part.replace(state=vmsd.decode(raw))
 
 
-def _refuse_what_qemu_would(known: _Before, paths: set[str]) -> None:
+def _refuse_what_qemu_would(known: _Before, paths: set[str]) -> list[Broken]:
+    """Raise where QEMU would not load the section as it is by now; the rules that are not judged."""
     section = known.section
-    new = [finding_of(result, section.name, section.offset) for result in known.likeness.results()]
+    results = list(known.likeness.results())
+    new = [finding_of(result, section.name, section.offset) for result in results if result.is_judged]
     if new:
         impossible = next((finding for finding in new if finding.rule == ENCODE and finding.path in paths), None)
         if impossible is not None:
@@ -481,6 +538,7 @@ def _refuse_what_qemu_would(known: _Before, paths: set[str]) -> None:
                     path=path,
                 )
         raise RefusedError("QEMU would read what is written so as something else", section=section.name)
+    return [result for result in results if not result.is_judged]
 
 
 def _why_not(findings: list[Finding]) -> str:

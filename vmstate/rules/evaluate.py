@@ -1,7 +1,7 @@
 """The one evaluator: which rules of QEMU's a state breaks, and which nobody can judge by what is told.
 
 `check`, `set`, `explain` and `KnownDestination` call it. Encoding and `load_state`, which look at rules one by one
-while they go through a state, judge each of them by the same function, `vmstate.vmsd.rule.verdict`.
+while they go through a state, judge each of them by the same function, `vmstate.vmsd.rule.judge`.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ def broken(
     own: Any = None,
     facts: Mapping[str, Any] | None = None,
 ) -> Iterator[Broken]:
-    """The rules that a state of a description breaks, and those that are not judged (`Broken.missing` says why).
+    """The rules that a state of a description breaks, and those that are not judged (`Broken.why_not_judged`).
 
     `version` is that of the section (default: the one it was read at). `own` is the destination's own state of the
     same section, `facts` what else is known of the destination by name: "qemu_release", "guest_memory",

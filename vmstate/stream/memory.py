@@ -19,6 +19,9 @@ from vmstate.vmsd.data import Value
 MACHINE_RAM = ("pc.ram", "microvm.ram", "mach-virt.ram", "s390.ram", "ram")
 """The names of the block that is the machine's memory; one that `-object memory-backend-*` made is /objects/ID."""
 
+KNOWN_MACHINES = ("pc", "q35", "microvm", "s390-ccw-virtio")
+"""How the names of machine types begin that no other target has, and whose memory stands as it is told here."""
+
 GIB = 1 << 30
 ARM_VIRT_RAM = GIB
 """Where the virt machine of Arm has its memory."""
@@ -240,13 +243,29 @@ def ranges_of(machine: str | None, blocks: Iterable[RamBlock]) -> list[MemoryRan
     ranges = [MemoryRange(block.gpa, block.used_length, block.idstr, 0) for block in blocks if block.gpa is not None]
     if ranges:
         return ranges
-    main = [
-        ram_block for ram_block in blocks if ram_block.idstr in MACHINE_RAM or ram_block.idstr.startswith("/objects/")
-    ]
-    if not main:
+    main = _possible_main_blocks(blocks)
+    return _ranges_of_block(machine or "", max(main, key=lambda block: block.used_length)) if main else []
+
+
+def known_ranges(machine: str | None, blocks: Iterable[RamBlock]) -> list[MemoryRange]:
+    """The same where nothing is taken on trust; empty where the machine's layout is not known for sure.
+
+    That is so for a machine type whose memory stands elsewhere or that others are called like, and where there are
+    several blocks (nodes, modules that were plugged in), of which a stream does not say where they are.
+    """
+    main = _possible_main_blocks(blocks)
+    if machine is None or len(main) != 1 or not main[0].used_length:
         return []
-    block = max(main, key=lambda ram_block: ram_block.used_length)
-    start, below = _layout(machine or "", block.used_length)
+    is_known = machine.startswith(KNOWN_MACHINES) or (machine.startswith("virt") and main[0].idstr == "mach-virt.ram")
+    return _ranges_of_block(machine, main[0]) if is_known else []
+
+
+def _possible_main_blocks(blocks: Iterable[RamBlock]) -> list[RamBlock]:
+    return [block for block in blocks if block.idstr in MACHINE_RAM or block.idstr.startswith("/objects/")]
+
+
+def _ranges_of_block(machine: str, block: RamBlock) -> list[MemoryRange]:
+    start, below = _layout(machine, block.used_length)
     low = min(below, block.used_length)
     ranges = [MemoryRange(start, low, block.idstr, 0)]
     if block.used_length > low:

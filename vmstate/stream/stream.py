@@ -315,7 +315,22 @@ class Stream:
             ranges = ranges_of(None if configuration is None else configuration.machine, self.ram.blocks)
         page_size = None if vmdesc is None else vmdesc.page_size
         data = None if self._source is None else self._source.data
-        return GuestMemory(self._events, data, ranges, page_size or page_size_of(configuration), files or {})
+        events = None if self._events is None else self._events_of_ram
+        return GuestMemory(events, data, ranges, page_size or page_size_of(configuration), files or {})
+
+    def _events_of_ram(self) -> Iterator[Event]:
+        """The events of the source again, up to the end of its memory; what was passed is given back to the system."""
+        source, events = self._source, self._events
+        assert source is not None and events is not None
+        end = max((part.state.offset + part.state.size for part in self.sections if part.is_ram), default=0)
+        released = 0
+        for event in events():
+            if event.offset >= end:
+                break
+            yield event
+            if event.offset - released > _RELEASE:
+                source.release(released, event.offset)
+                released = event.offset
 
     @property
     def machine(self) -> str | None:

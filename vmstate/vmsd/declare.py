@@ -541,7 +541,7 @@ def _hang(record: Record) -> Callable[[type[T]], type[T]]:
             raise DescriptionError(f"{cls.__name__} has no description: put the decorator above @description")
         if ATTRIBUTE in cls.__vmstate_words__:  # type: ignore[attr-defined]
             raise DescriptionError(f"the attribute {ATTRIBUTE!r} is what the device says of itself: say name=")
-        check_noise(record.noise)
+        check_noise(record.noise, (field.name for field in cls.vmsd.fields))  # type: ignore[attr-defined]
         setattr(cls, ATTRIBUTE, record)
         return cls
 

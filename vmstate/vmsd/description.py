@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Generic
 
 from vmstate.errors import DescriptionError
 from vmstate.vmsd.data import Data, NamedTuple, Value
-from vmstate.vmsd.expr import Expr
+from vmstate.vmsd.expr import Expr, Own, Ref
 from vmstate.vmsd.rule import Rule, rules_of
 from vmstate.vmsd.types import Bitmap, Buffer, Choice, GTree, Host, Scalar, Struct, Unused, Validate, WireType
 
@@ -405,6 +405,10 @@ def validate(vmsd: VMStateDescription) -> None:
             raise misuse(f"{field.attribute!r} is from version {field.version} on, and there is only {vmsd.version_id}")
         if field.in_state:
             known.add(field.attribute)
+        if field.rules:
+            _check_rules(field.rules, vmsd, misuse)
+    if vmsd.rules:
+        _check_rules(vmsd.rules, vmsd, misuse)
     for sub in vmsd.subsections:
         # The vmdesc of a stream is taken as it is: what QEMU wrote cannot be misuse.
         if vmsd.state_class is not None and not (sub.vmsd.name.startswith(vmsd.name) and sub.vmsd.name != vmsd.name):
@@ -457,6 +461,18 @@ def _check_needed(sub: Subsection, names: set[str], misuse: Misuse) -> None:
     for node in sub.needed.refs_:
         if node.base_ == "this" and node.names_ and node.names_[0] not in names:
             raise misuse(f"{sub.attribute!r} depends on {node.names_[0]!r}, which is no field here")
+
+
+def _check_rules(rules: Iterable[Rule], vmsd: VMStateDescription, misuse: Misuse) -> None:
+    """Refuse a rule that reads what is no value of the struct that it is of."""
+    names = state_attributes(vmsd)
+    for rule in rules:
+        for expr in (rule.holds, rule.value, rule.local):
+            for part in () if expr is None else expr.walk():
+                if isinstance(part, Own) or (isinstance(part, Ref) and part.base_ == "this"):
+                    first = part.names_[0] if part.names_ else None
+                    if first is not None and first not in names:
+                        raise misuse(f"rule {rule.id!r} depends on {first!r}, which is no field here")
 
 
 def _check_seen_from(child: VMStateDescription, known: set[str], later: set[str], misuse: Misuse) -> None:

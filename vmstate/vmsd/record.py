@@ -15,7 +15,8 @@ each device what can be told without importing it.
 from __future__ import annotations
 
 import builtins
-from collections.abc import Mapping
+import re
+from collections.abc import Iterable, Mapping
 from typing import Any, ClassVar, Final
 
 from vmstate.errors import DescriptionError
@@ -163,11 +164,23 @@ def record_of(declared: Any) -> Record | None:
     return record if isinstance(record, Record) else None
 
 
-def check_noise(noise: Noise) -> None:
-    """Refuse noise of a kind that there is none of."""
+def check_noise(noise: Noise, fields: Iterable[str]) -> None:
+    """Refuse noise of a kind that there is none of, and of what is none of the fields, given by their wire names."""
+    names = {*fields, ""}
+    names |= {without_numbers(name) for name in names}
     for kind in noise:
         if kind not in KINDS_OF_NOISE:
             raise DescriptionError("no kind of noise", expected=", ".join(KINDS_OF_NOISE), found=repr(kind))
+    for name in noise_entries(noise):
+        if name not in names:
+            raise DescriptionError(
+                "noise of a field that is not there", expected="the wire name of one", found=repr(name)
+            )
+
+
+def without_numbers(name: str) -> str:
+    """A wire name without the numbers of elements in it: `env.cr` of `env.cr[0]`."""
+    return re.sub(r"\[\d+\]", "", name)
 
 
 def noise_entries(noise: Noise) -> dict[str, Any]:

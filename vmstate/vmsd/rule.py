@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cache, cached_property
 from typing import TYPE_CHECKING, Any
 
+from vmstate.errors import VMStateError
 from vmstate.vmsd import types as t
 from vmstate.vmsd.data import Data, NamedTuple
 from vmstate.vmsd.expr import (
@@ -24,6 +25,7 @@ from vmstate.vmsd.expr import (
     Fact,
     Own,
     OwnHas,
+    UnknownFact,
     asks,
     not_,
     refuted,
@@ -92,7 +94,8 @@ class Broken(NamedTuple):
     """A rule that a state breaks, or that could not be judged, and where.
 
     `value` and `local` are what was compared, as the rule's texts have it. `missing` names what would have to be told
-    to judge it; empty where it is judged, and broken.
+    to judge it, and `problem` says why what it reads can tell nothing: guest memory that is not at hand, a value that
+    is not of its kind. Where there is neither it is judged, and broken.
     """
 
     rule: Rule
@@ -100,11 +103,17 @@ class Broken(NamedTuple):
     value: Any = None
     local: Any = None
     missing: tuple[str, ...] = ()
+    problem: str | None = None
 
     @property
     def is_judged(self) -> bool:
         """Whether the rule is broken, and not merely undecided."""
-        return not self.missing
+        return not self.missing and self.problem is None
+
+    @property
+    def why_not_judged(self) -> str | None:
+        """Why nobody can say whether it is broken; None where it is."""
+        return f"{', '.join(self.missing)} is not told" if self.missing else self.problem
 
     @property
     def text(self) -> str:
@@ -128,13 +137,15 @@ class Broken(NamedTuple):
 def judge(rule: Rule, scope: Scope, told: Mapping[str, Any]) -> Broken | None:
     """What becomes of a rule in a struct: None where it holds, or where a value that it reads was not on the wire.
 
-    `told` is what is known of the destination, by name. Raises `VMStateError` where a value is not of its kind.
+    `told` is what is known of the destination, by name. A rule that cannot be evaluated is not judged.
     """
-    return verdict(rule, rule.holds.evaluate(scope), scope, told)
-
-
-def verdict(rule: Rule, holds: Any, scope: Scope, told: Mapping[str, Any]) -> Broken | None:
-    """What becomes of a rule whose condition was evaluated already, to `holds`; see `judge`."""
+    try:
+        holds = rule.holds.evaluate(scope)
+    except UnknownFact:
+        # The codec finds out what it is.
+        raise
+    except VMStateError as error:
+        return Broken(rule, problem=error.message)
     if not refuted(holds):
         if holds is not UNKNOWN and holds is not None:
             return None
