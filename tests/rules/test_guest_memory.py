@@ -47,13 +47,13 @@ def test_set_judges_by_the_memory_of_the_stream() -> None:
 
 
 def test_check_and_explain_judge_by_it(tmp_path: Path) -> None:
-    with vmstate.load(WITH_MEMORY) as stream, vmstate.load(WITH_MEMORY) as own:
-        assert vmstate.check(stream) == [] and vmstate.explain(stream, own).verdict == "loads"
+    with vmstate.load(WITH_MEMORY) as stream, vmstate.load(WITH_MEMORY) as cold:
+        assert vmstate.check(stream) == [] and vmstate.explain(stream, cold).verdict == "loads"
         assign(stream, VAPIC, force=True)
         path = saved(stream, tmp_path / "x.mig")
         (finding,) = vmstate.check(stream)
         assert (finding.rule, finding.severity, finding.section) == ("vapic-rom", "error", "kvm-tpr-opt")
-        explained = vmstate.explain(path, own)
+        explained = vmstate.explain(path, cold)
     assert explained.verdict == "fails"
     (breaking,) = [finding for finding in explained.findings if finding.severity == "breaks"]
     assert breaking.rule == "vapic-rom" and breaking.message.startswith("no QEMU takes this")
@@ -106,8 +106,8 @@ def test_memory_is_looked_up_only_when_a_rule_asks(monkeypatch: pytest.MonkeyPat
         raise AssertionError("memory was read")
 
     monkeypatch.setattr(GuestMemory, "_scan", refused)
-    with vmstate.load(WITH_MEMORY) as stream, vmstate.load(WITH_MEMORY) as own:
-        assert vmstate.check(stream) == [] and vmstate.explain(stream, own).verdict == "loads"
+    with vmstate.load(WITH_MEMORY) as stream, vmstate.load(WITH_MEMORY) as cold:
+        assert vmstate.check(stream) == [] and vmstate.explain(stream, cold).verdict == "loads"
         assign(stream, "serial.lcr=3")
     assert not vars(SentMemory(stream)).keys() & {"_memory"}
 
@@ -131,9 +131,9 @@ def test_memory_that_is_told_of_a_destination_counts_first(tmp_path: Path) -> No
         def read(self, address: int, size: int) -> bytes:
             return b"\1" * size
 
-    with vmstate.load(WITH_MEMORY) as stream, vmstate.load(WITH_MEMORY) as own:
+    with vmstate.load(WITH_MEMORY) as stream, vmstate.load(WITH_MEMORY) as cold:
         assign(stream, VAPIC, force=True)
-        target = Target("there", stream=own, release=Release(7, 2), facts={"guest_memory": Blank()})
+        target = Target("there", stream=cold, release=Release(7, 2), facts={"guest_memory": Blank()})
         assert vmstate.explain(stream, target).verdict == "loads"
 
 
