@@ -35,7 +35,7 @@ INDEX: dict[str, tuple[str, ...]] = {
     "gpio-key": ("vmstate.devices.misc.gpio_key:GpioKey",),
     "gus": ("vmstate.devices.audio.gus:GUS",),
     "hda-audio": ("vmstate.devices.audio.hda_codec:HDAAudio",),
-    "hpet": ("vmstate.devices.timer.hpet:HPET", "vmstate.devices.timer.hpet:HPET_10_0"),
+    "hpet": ("vmstate.devices.timer.hpet:HPET", "vmstate.devices.timer.hpet:HPET_9_2"),
     "i2c-ddc": ("vmstate.devices.display.i2c_ddc:I2CDDC",),
     "i2c_bus": ("vmstate.devices.i2c.core:I2CBus",),
     "i6300esb_wdt": ("vmstate.devices.misc.i6300esb:I6300ESB",),

@@ -6,9 +6,11 @@ Facts from QEMU's hw/timer/hpet.c.
 from __future__ import annotations
 
 from vmstate.declare import (
+    Release,
     VMState,
     description,
     device,
+    equal,
     part,
     subsection,
     this,
@@ -18,6 +20,16 @@ from vmstate.declare import (
     validate,
     variant,
     varray,
+)
+
+# Up to 9.2 the destination takes over the number of the source.
+SAME_TIMERS = equal(
+    "hpet-timers",
+    "num_timers_save",
+    "the source has {value} timers, the destination {local}",
+    since=Release(10, 0),
+    qemu_error="Input validation failed: hpet/num_timers must match",
+    advice="give both sides the same number of timers (-global hpet.timers=)",
 )
 
 
@@ -58,7 +70,7 @@ class HPET(VMState):
     config: int = uint64()
     isr: int = uint64()
     hpet_counter: int = uint64()
-    num_timers_save: int = uint8()
+    num_timers_save: int = uint8(rules=(SAME_TIMERS,))
     valid_num_timers_must_match: None = validate(
         (this.num_timers_save >= 3) & (this.num_timers_save <= 32), name="num_timers must match"
     )
@@ -67,5 +79,5 @@ class HPET(VMState):
     offset: Offset | None = subsection(Offset)
 
 
-HPET_10_0 = variant(HPET, num_timers_save=uint8(name="num_timers"))
-"""The name of a field up to 10.0."""
+HPET_9_2 = variant(HPET, num_timers_save=uint8(name="num_timers", rules=(SAME_TIMERS,)))
+"""The name of a field up to 9.2."""

@@ -24,6 +24,7 @@ from vmstate.rules import messages
 from vmstate.rules.evaluate import ENCODE, broken, read_as_known
 from vmstate.rules.memory import memory_facts
 from vmstate.rules.pci_config import Masks
+from vmstate.schema.vmdesc import contradicts
 from vmstate.stream.registry import destination_rules, last_part
 from vmstate.stream.stream import Section, Stream
 from vmstate.vmsd.description import Field, VMStateDescription
@@ -284,7 +285,8 @@ class SectionCheck:
         local, sent = self.destination.vmsd, self.source.vmsd
         assert local is not None
         yield local
-        if sent is not None and sent is not local:
+        described = self.counterpart.vmsd
+        if sent is not None and sent is not local and (described is None or not contradicts(described, sent)):
             with suppress(VMStateError):
                 sent.decode(
                     self.counterpart.payload(), version_id=self.counterpart.version_id, facts=self.destination_facts

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from vmstate.errors import PathError, QueryError, VMStateError
 from vmstate.query.origin import earliest_release, target_endian
+from vmstate.schema.vmdesc import contradicts
 from vmstate.stream.events import ConfigurationSection, Vmdescription
 from vmstate.stream.registry import all_descriptions, commands_of, questions_of
 from vmstate.stream.stream import Section, Stream, find_section
@@ -99,9 +100,15 @@ class LibrarySubject(Subject):
         """The state, the layout of the library that fits, and the bytes. Raises `QueryError`."""
         section = self.section
         payload = section.payload()
+        fitting: tuple[Any, VMStateDescription, bytes] | None = None
         for vmsd in all_descriptions(section.name):
             with suppress(VMStateError):
-                return vmsd.decode(payload, version_id=section.version_id, facts=self._facts_told), vmsd, payload
+                state = vmsd.decode(payload, version_id=section.version_id, facts=self._facts_told)
+                if section.vmsd is None or not contradicts(section.vmsd, vmsd):
+                    return state, vmsd, payload
+                fitting = fitting or (state, vmsd, payload)
+        if fitting is not None:
+            return fitting
         raise QueryError(
             "no layout of the device library fits the section", section=section.name, offset=section.payload_offset
         )
