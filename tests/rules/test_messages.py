@@ -19,16 +19,16 @@ from vmstate.vmsd.release import Release
     ids=str,
 )
 def test_sizes_of_blocks(release: Release | None, size: str, large: str) -> None:
-    """system/memory and system/physmem.c: qemu_ram_resize says "size" since 6.0."""
+    """system/memory and system/physmem.c: qemu_ram_resize says "size" since 5.2."""
     assert messages.ram_size("pc.ram", 0x200, 0x100, release) == size
     assert messages.ram_too_large("pc.ram", 0x200, 0x100, release) == large
 
 
 @pytest.mark.parametrize(
-    ("release", "is_named"), [(Release(10, 0), False), (Release(10, 1), True), (None, True)], ids=str
+    ("release", "is_named"), [(Release(10, 1), False), (Release(10, 2), True), (None, True)], ids=str
 )
 def test_a_subsection_that_is_not_known(release: Release | None, is_named: bool) -> None:
-    """migration/vmstate.c has words of its own for it since 10.1."""
+    """migration/vmstate.c has words of its own for it since 10.2."""
     words = messages.unknown_subsection("dev/more", "dev", "0000:00:02.0/dev", 3, release)
     general = messages.while_loading("0000:00:02.0/dev", 3)
     assert words == ("VM subsection 'dev/more' in 'dev' does not exist" if is_named else general)

@@ -31,7 +31,7 @@ from vmstate.vmsd.expr import (
     refuted,
     this,
 )
-from vmstate.vmsd.path import Steps
+from vmstate.vmsd.path import Steps, member
 from vmstate.vmsd.release import Release
 
 if TYPE_CHECKING:
@@ -184,10 +184,10 @@ class Beside:
                 siblings = _length(state)
                 own = [part for row in own for part in _elements(row, step, siblings)]
             else:
-                own = [_member(part, step) for part in own]
-            state = _member(state, step)
+                own = [member(part, step) for part in own]
+            state = member(state, step)
         for name in names:
-            own = [_member(part, name) for part in own]
+            own = [member(part, name) for part in own]
         values = [value for value in own if value is not None]
         if not values:
             return UNKNOWN
@@ -203,18 +203,6 @@ def _elements(row: Any, index: int, siblings: int | None) -> Sequence[Any]:
 
 def _length(value: Any) -> int | None:
     return len(value) if isinstance(value, Sequence) and not isinstance(value, (str, bytes)) else None
-
-
-def _member(value: Any, step: str | int) -> Any:
-    """A member or an element of a value; None where it has none."""
-    if value is None:
-        return None
-    try:
-        if isinstance(step, int) or isinstance(value, dict):
-            return value[step]
-        return getattr(value, step, None)
-    except (KeyError, IndexError, TypeError):
-        return None
 
 
 # How a value goes with the destination's.
