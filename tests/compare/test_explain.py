@@ -5,10 +5,13 @@ The cases are in fixtures/explain/machines; tests/explain_cases.py records them.
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import json
+import lzma
 import os
 import shutil
+import tracemalloc
 from collections.abc import Iterator
 from functools import cache, lru_cache
 from pathlib import Path
@@ -276,6 +279,20 @@ def test_recorded_destinations_that_are_none_are_refused(tmp_path: Path) -> None
     for name, text in damaged(tmp_path):
         with pytest.raises(VMStateError):
             read_target(text, name)
+
+
+@pytest.mark.parametrize("key", ["stream", "dump"])
+@pytest.mark.parametrize("head", [b"", b"QEVM\0\0\0\3", b"{"])
+def test_a_bomb_in_a_recorded_destination(key: str, head: bytes) -> None:
+    packed = base64.b64encode(lzma.compress(head + bytes(200 << 20), preset=0)).decode()
+    text = json.dumps({**json.loads((FOLDER / "bare.json").read_text()), key: packed}).encode()
+    tracemalloc.start()
+    try:
+        with pytest.raises(VMStateError, match="^bomb: .*(not a migration stream|out of proportion|are accepted)"):
+            read_target(text, "bomb")
+        assert tracemalloc.get_traced_memory()[1] < 64 << 20
+    finally:
+        tracemalloc.stop()
 
 
 @pytest.mark.parametrize(

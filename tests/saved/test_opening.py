@@ -8,11 +8,14 @@ import mmap
 import os
 import random
 import stat
+import struct
 import subprocess
 import sys
+import time
 import tracemalloc
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import lz4.frame
 import pytest
@@ -326,20 +329,164 @@ def test_a_plain_file_has_no_limit(tmp_path: Path) -> None:
     assert content(path, limit=1) == content(PLAIN, limit=1) == PLAIN
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("form", FORMS)
-def test_a_bomb_takes_disk_and_not_memory(form: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(opening, "IN_MEMORY", 1 << 20)
-    size = 200 << 20
-    packed = COMPRESS[form](bytes(size))
+class Counted:
+    """A decompressor that counts the bytes that it gave, and the most that it gave at once."""
+
+    given = most = 0
+
+    def __init__(self, decompressor: Any) -> None:
+        self._decompressor = decompressor
+
+    def decompress(self, data: bytes, max_length: int) -> bytes:
+        plain: bytes = self._decompressor.decompress(data, max_length)
+        Counted.given += len(plain)
+        Counted.most = max(Counted.most, len(plain))
+        return plain
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._decompressor, name)
+
+
+@pytest.fixture
+def counted(monkeypatch: pytest.MonkeyPatch) -> type[Counted]:
+    """What is decompressed from here on."""
+
+    def counting(make: Callable[[], Any]) -> Callable[[], Counted]:
+        return lambda: Counted(make())
+
+    made = {form: counting(make) for form, make in compressed.DECOMPRESSORS.items()}
+    monkeypatch.setattr(compressed, "DECOMPRESSORS", made)
+    Counted.given = Counted.most = 0
+    return Counted
+
+
+def refused(source: object, message: str, **how: int) -> int:
+    """Opening is refused; returns the most memory that it took."""
     tracemalloc.start()
     try:
-        with open_input(packed) as opened:
-            assert len(opened.data) == size
-        peak = tracemalloc.get_traced_memory()[1]
+        with pytest.raises(StreamError, match=message):
+            open_input(source, **how)  # type: ignore[arg-type]
+        return tracemalloc.get_traced_memory()[1]
     finally:
         tracemalloc.stop()
-    assert peak < 48 << 20
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_what_is_inside_is_looked_at_first(form: str, counted: type[Counted], tmp_path: Path) -> None:
+    """200 MiB of zeros are no stream, which shows in the first of them."""
+    packed = COMPRESS[form](bytes(200 << 20))
+    path = tmp_path / "bomb"
+    path.write_bytes(packed)
+    assert refused(packed, "not a migration stream .*expected 5145564d, found 00000000") < 24 << 20
+    assert 0 < counted.given < 24 << 20
+    assert refused(path, "not a migration stream") < 24 << 20
+    assert refused(Pipe(packed, most=1 << 16), "not a migration stream") < 24 << 20
+    assert counted.given < 72 << 20
+
+
+@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize("head", [b"QEVM\0\0\0\3", b'{"kind": "document", "pad": "'], ids=["stream", "text"])
+def test_a_bomb_with_a_good_head(form: str, head: bytes, counted: type[Counted]) -> None:
+    packed = COMPRESS[form](head + bytes(200 << 20))
+    assert refused(packed, f"the {form} data is out of proportion") < 64 << 20
+    assert counted.given < 40 << 20
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_what_a_stream_compresses_to_is_in_proportion(form: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The records of pages of zeros are what gives most."""
+    monkeypatch.setattr(compressed, "SUSPICIOUS", 1 << 16)
+    records = b"".join(struct.pack(">QB", page << 12 | 0x22, 0) for page in range(60_000))
+    assert len(content(COMPRESS[form](b"QEVM" + records))) == len(records) + 4 > 4 * compressed.SUSPICIOUS
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_many_members_of_nothing(form: str, counted: type[Counted]) -> None:
+    """Each costs a decompressor, and nothing that comes out bounds their number."""
+    start = time.process_time()
+    nothing = COMPRESS[form](b"")
+    for packed in (nothing * 50_000, COMPRESS[form](PLAIN) + nothing * 50_000, COMPRESS[form](b"Q") * 50_000):
+        assert refused(packed, f"the {form} data is of .* members that hold hardly anything") < 24 << 20
+    assert time.process_time() - start < 10
+    many = COMPRESS[form](bytes(range(256)) * 8) * 3000
+    assert len(content(COMPRESS[form](PLAIN) + many)) == len(PLAIN) + 3000 * 2048
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_padding_without_end(form: str) -> None:
+    packed = COMPRESS[form](PLAIN)
+
+    def endless() -> Iterator[bytes]:
+        yield packed
+        while True:
+            yield bytes(1 << 20)
+
+    class Endless:
+        pieces = endless()
+
+        def read(self, size: int) -> bytes:
+            return next(self.pieces)
+
+    assert refused(Endless(), "too much padding") < 16 << 20
+    assert content(COMPRESS[form](PLAIN) + bytes(1 << 20)) == PLAIN
+
+
+class Forever:
+    """A source without end."""
+
+    def __init__(self, head: bytes, rest: bytes) -> None:
+        self.head, self.rest, self.read_bytes = head, rest, 0
+
+    def read(self, size: int) -> bytes:
+        piece = (self.head + self.rest * (size // len(self.rest) + 1))[:size]
+        self.head = b""
+        self.read_bytes += len(piece)
+        return piece
+
+
+@pytest.mark.parametrize("rest", [b"\0", b"y\n", b"\xff", b" "])
+def test_a_pipe_without_end_that_is_no_stream(rest: bytes) -> None:
+    source = Forever(b"", rest)
+    assert refused(source, "not a migration stream") < 16 << 20
+    assert source.read_bytes < 4 << 20
+
+
+def test_a_text_without_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(opening, "TEXT", 8 << 20)
+    source = Forever(b"[", b"1,")
+    assert refused(source, "holds more than the 8388608 bytes that are accepted") < 32 << 20
+    assert source.read_bytes < 12 << 20
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/zero"), reason="no /dev/zero")
+@pytest.mark.parametrize("verb", ["info", "show", "verify", "decode", "encode", "thin", "query", "explain", "diff"])
+def test_verbs_take_no_device_without_end(verb: str, tmp_path: Path) -> None:
+    more = {"encode": ["-o", str(tmp_path / "out")], "thin": ["-o", str(tmp_path / "out")], "query": ["query-status"]}
+    more |= {"explain": ["--against", "/dev/zero"], "diff": ["/dev/zero"]}
+    command = [sys.executable, "-m", "vmstate", verb, "/dev/zero", *more.get(verb, [])]
+    done = subprocess.run(command, check=False, capture_output=True, text=True, timeout=60)
+    assert (done.returncode, done.stderr.count("\n")) == (2, 1)
+    assert "not a migration stream" in done.stderr
+
+
+@pytest.mark.parametrize("head", [b"", b"QEVM\0\0\0\3", b"QEVM\0\0\0\3\4\0\0\0\1\1x" + bytes(7) + b"\1"])
+def test_a_sparse_file_of_a_tebibyte(head: bytes, tmp_path: Path) -> None:
+    path = tmp_path / "sparse"
+    path.write_bytes(head)
+    os.truncate(path, 1 << 40)
+    code = (
+        "import resource, sys; from vmstate.cli import main\n"
+        "code = main(sys.argv[1:]); used = resource.getrusage(resource.RUSAGE_SELF)\n"
+        "print(code, used.ru_maxrss, used.ru_utime + used.ru_stime)"
+    )
+    for verb in ("info", "verify", "show"):
+        command = [sys.executable, "-c", code, verb, str(path)]
+        done = subprocess.run(command, check=False, capture_output=True, text=True, timeout=60)
+        _, most, seconds = done.stdout.splitlines()[-1].split()
+        assert done.stderr.count("\n") <= 1
+        assert "internal" not in done.stderr
+        assert float(seconds) < 10
+        assert int(most) < 400 << 10
 
 
 @pytest.mark.usefixtures("small")

@@ -26,7 +26,7 @@ from vmstate.query.origin import earliest_release
 from vmstate.rules.pci_config import Region
 from vmstate.rules.stream import Loader, earliest_release_of_framing
 from vmstate.saved.loading import load
-from vmstate.saved.opening import StreamLike, open_input
+from vmstate.saved.opening import Input, StreamLike, open_input
 from vmstate.stream.stream import Stream
 from vmstate.vmsd.data import Data
 from vmstate.vmsd.release import Release
@@ -143,9 +143,8 @@ def read_target(text: bytes, name: str) -> Target:
         if top[KEY] != FORM:
             shown = str(top[KEY])[:40]
             raise SchemaError("the recorded destination is of another version", expected=str(FORM), found=shown)
-        data = _unpacked(top["stream"])
-        stream = load(data)
-        dump = None if top.get("dump") is None else _unpacked(top["dump"])
+        stream = load(_unpacked(top["stream"], MAX_STREAM))
+        dump = None if top.get("dump") is None else _unpacked_text(top["dump"])
         return Target(
             name,
             stream=stream,
@@ -167,7 +166,7 @@ def read_target(text: bytes, name: str) -> Target:
             sends_configuration=None if top.get("sends_configuration") is None else bool(top["sends_configuration"]),
         )
     except VMStateError as error:
-        raise error.within(file=name) from None
+        raise error.named(name) from None
     except (ValueError, KeyError, TypeError, IndexError, AttributeError, RecursionError) as error:
         raise SchemaError(f"this is no recorded destination: {error}", file=name) from None
 
@@ -213,17 +212,25 @@ def _packed(data: bytes) -> str:
     return base64.b64encode(lzma.compress(data)).decode()
 
 
-def _unpacked(text: Any) -> bytes:
-    """What `_packed` packed. Raises `SchemaError`."""
+XZ = b"\xfd7zXZ\0"
+
+MAX_STREAM = 1 << 30
+"""Bytes of a stream at most: a machine that never ran sends nine for each page of its memory."""
+
+MAX_DUMP = 64 << 20
+
+
+def _unpacked(text: Any, limit: int) -> Input:
+    """What `_packed` packed. Raises `VMStateError`: what is inside is looked at before all of it is unpacked."""
     try:
-        unpacker = lzma.LZMADecompressor()
-        data = unpacker.decompress(base64.b64decode(text, validate=True), MAX_PACKED)
-    except (lzma.LZMAError, EOFError, ValueError, TypeError) as error:
+        packed = base64.b64decode(text, validate=True)
+    except (ValueError, TypeError) as error:
         raise SchemaError(f"what is packed in a recorded destination cannot be read: {error}") from None
-    if not unpacker.eof:
-        raise SchemaError("what is packed in a recorded destination is cut off, or too large")
-    return data
+    if not packed.startswith(XZ):
+        raise SchemaError("what is packed in a recorded destination cannot be read", expected="xz data")
+    return open_input(packed, limit=limit)
 
 
-MAX_PACKED = 1 << 30
-"""Bytes that may come out of a packed part."""
+def _unpacked_text(text: Any) -> bytes:
+    with _unpacked(text, MAX_DUMP) as opened:
+        return bytes(opened.data)

@@ -25,6 +25,7 @@ from vmstate.errors import StreamError
 if TYPE_CHECKING:
     from _typeshed import ReadableBuffer
 from vmstate.files import PIECE, reported
+from vmstate.stream.events import MAGIC
 
 IN_MEMORY = 64 << 20
 """Bytes of decompressed or piped input that stay in memory; beyond, all of it goes to disk."""
@@ -34,6 +35,12 @@ LIMIT = 64 << 30
 
 A few kilobytes can decompress to a full disk: the limit is what a large machine's memory takes.
 """
+
+UNKNOWN = 1 << 20
+"""Bytes that are taken of what begins like nothing that is read here, decompressed or piped."""
+
+TEXT = 256 << 20
+"""Bytes that are taken of a text, decompressed or piped: the documents and schemas of large machines are a tenth."""
 
 FORMS = {
     b"\x1f\x8b": "gzip",
@@ -265,9 +272,29 @@ def _spool_folder() -> str | None:
 
 
 def _limited(pieces: Iterator[bytes], name: str, limit: int) -> Iterator[bytes]:
+    """The pieces as long as they are not too many: what is inside is looked at before the rest is asked for."""
     total = 0
+    head = b""
+    most = limit
     for piece in pieces:
+        if total < _HEAD:
+            head += piece[: _HEAD - total]
+            most = min(limit, _most_of(head))
         total += len(piece)
-        if total > limit:
-            raise StreamError(f"holds more than the {limit} bytes that are accepted", file=name)
+        if total > most:
+            if most == UNKNOWN:
+                raise StreamError(
+                    "not a migration stream", file=name, offset=0, expected=MAGIC.hex(), found=head[:4].hex()
+                )
+            raise StreamError(f"holds more than the {most} bytes that are accepted", file=name)
         yield piece
+
+
+_HEAD = 64
+
+
+def _most_of(head: bytes) -> int:
+    """How many bytes are taken of what begins so."""
+    if head[:4] == MAGIC[: len(head)]:
+        return LIMIT
+    return TEXT if head.lstrip()[:1] in (b"{", b"[", b"") and head.strip() else UNKNOWN

@@ -12,6 +12,12 @@ from collections.abc import Iterator, Mapping
 from vmstate.errors import StreamError, TruncatedError
 from vmstate.stream.events import FOOTER, CommandType, Mark, SectionHeader
 
+_VMDESC_REACH = 128 << 20
+"""Bytes from the end of the data in which a vmdesc is looked for; where it stands before, the reader comes to it."""
+
+_SECTION_REACH = 192 << 20
+"""Bytes in which the end of a section is looked for that nothing describes."""
+
 _FOOTERS_LIMIT = 64
 """The most places that are looked at where a footer of the section seems to stand."""
 
@@ -175,7 +181,8 @@ class Ends:
 def _find(data: memoryview, pattern: bytes, start: int) -> int:
     """The position of a pattern from `start` on, or -1; looked for piece by piece, so that nothing large is copied."""
     step = 1 << 12
-    while start < len(data):
+    stop = min(len(data), start + _SECTION_REACH)
+    while start < stop:
         place = bytes(data[start : start + step + len(pattern) - 1]).find(pattern)
         if place >= 0:
             return start + place
@@ -188,11 +195,12 @@ def find_vmdesc(data: memoryview) -> bytes | None:
     """The vmdesc at the end of a stream that is all there, or None.
 
     It stands behind the end of the stream (0x00): 0x06, be32 length, JSON. It is looked for from the end, where it is
-    in any stream without trailing bytes.
+    in any stream without trailing bytes, and no further than one can reach: a file can be sparse, and of any size.
     """
     stop = len(data)
+    last = max(0, stop - _VMDESC_REACH)
     step = 1 << 17
-    while stop > 0:
+    while stop > last:
         start = max(0, stop - step)
         window = bytes(data[start : min(stop + 8, len(data))])
         place = len(window)

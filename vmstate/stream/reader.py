@@ -69,6 +69,9 @@ RAM_VERSION = 4
 # Sizes of the data of a postcopy-advise command: 16 with RAM postcopy, 0 for dirty bitmaps alone.
 RAM_ADVISE = 16
 
+TRAILING = 64 << 20
+"""Bytes behind the end of a stream at most: QEMU leaves them alone, and a file that goes on is something else."""
+
 _TRIM = 1 << 16
 _OPAQUE_FIELD_LIMIT = 16
 
@@ -499,6 +502,13 @@ class StreamReader:
         pos = self._pos
         if pos >= len(data):
             return DONE
+        if len(data) - pos > TRAILING:
+            raise StreamError(
+                "too many bytes stand behind the end of the stream",
+                offset=self._base + pos,
+                expected=f"at most {TRAILING}",
+                found=str(len(data) - pos),
+            )
         self._pos = len(data)
         return Trailing(data[pos:], self._base + pos)
 

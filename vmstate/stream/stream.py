@@ -21,6 +21,7 @@ from vmstate.schema.vmdesc import DIALECTS, NOTHING_DESCRIBED, Dialect, Vmdesc, 
 from vmstate.stream.configuration import Configuration
 from vmstate.stream.ends import find_vmdesc
 from vmstate.stream.events import (
+    MAGIC,
     Command,
     ConfigurationSection,
     DeviceState,
@@ -598,7 +599,8 @@ def read_stream(
     data = source.data
     if len(data) == 0:
         raise StreamError("the stream is empty", expected="a migration stream")
-    text = find_vmdesc(data) if vmdesc is None else None
+    # What is no stream at all need not be looked through.
+    text = find_vmdesc(data) if vmdesc is None and bytes(data[:4]) == MAGIC else None
     with collector_paused():
         known = vmdesc or (NOTHING_DESCRIBED if text is None else read_vmdesc(text))
 
