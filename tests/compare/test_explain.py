@@ -288,7 +288,7 @@ def test_a_bomb_in_a_recorded_destination(key: str, head: bytes) -> None:
     text = json.dumps({**json.loads((FOLDER / "bare.json").read_text()), key: packed}).encode()
     tracemalloc.start()
     try:
-        with pytest.raises(VMStateError, match="^bomb: .*(not a migration stream|out of proportion|are accepted)"):
+        with pytest.raises(VMStateError, match=r"^bomb: .*(not a migration stream|out of proportion|are accepted)"):
             read_target(text, "bomb")
         assert tracemalloc.get_traced_memory()[1] < 64 << 20
     finally:

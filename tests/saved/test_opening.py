@@ -400,6 +400,17 @@ def test_what_a_stream_compresses_to_is_in_proportion(form: str, monkeypatch: py
     assert len(content(COMPRESS[form](b"QEVM" + records))) == len(records) + 4 > 4 * compressed.SUSPICIOUS
 
 
+@pytest.mark.parametrize("form", ["gzip", "xz"])
+def test_a_stream_with_holes_may_be_mostly_zeros(form: str) -> None:
+    """The memory of mapped-ram lies at fixed places; on disk, too, holes take nothing."""
+    size = 80 << 20
+    packed = COMPRESS[form](b"QEVM\0\0\0\3\7\0\0\0\0" + b"mapped-ram" + bytes(size) + b"end" + bytes(2 << 20))
+    with open_input(packed) as opened:
+        assert len(opened.data) == 13 + 10 + size + 3 + (2 << 20)
+        assert bytes(opened.data[23 + size : 26 + size]) == b"end"
+        assert opened._mapping is not None
+
+
 @pytest.mark.parametrize("form", FORMS)
 def test_many_members_of_nothing(form: str, counted: type[Counted]) -> None:
     """Each costs a decompressor, and nothing that comes out bounds their number."""

@@ -42,6 +42,12 @@ SUSPICIOUS = 16 << 20
 RATIO = 200
 """The most bytes that a compressed one may stand for: the records of pages of zeros, which give most, give 50 in xz."""
 
+MAPPED_RAM = b"mapped-ram"
+"""A capability in the head of a stream whose memory lies at fixed places, with holes between."""
+
+RATIO_WITH_HOLES = 10_000
+"""The most bytes for each compressed one of such a stream: nearly all of a machine that never ran is a hole."""
+
 PADDING = 1 << 20
 """Zero bytes that may stand between and behind members."""
 
@@ -53,14 +59,17 @@ def decompressed(pieces: Iterator[bytes], form: str, name: str) -> Iterator[byte
     """
     source = _Source(pieces)
     members = plain_bytes = 0
+    ratio = RATIO
     while True:
         for plain in _member(source, form, name, plain_bytes):
+            if not plain_bytes and MAPPED_RAM in plain:
+                ratio = RATIO_WITH_HOLES
             plain_bytes += len(plain)
-            if plain_bytes > SUSPICIOUS and plain_bytes > RATIO * source.taken:
+            if plain_bytes > SUSPICIOUS and plain_bytes > ratio * source.taken:
                 raise StreamError(
                     f"the {form} data is out of proportion: {plain_bytes} bytes of {source.taken}, and more to come",
                     file=name,
-                    expected=f"at most {RATIO} of each; a file that is decompressed first may have any size",
+                    expected=f"at most {ratio} of each; a file that is decompressed first may have any size",
                 )
             yield plain
         members += 1

@@ -260,7 +260,13 @@ def _collected_on_disk(memory: bytearray, rest: Iterator[bytes], name: str) -> I
     with reported(name, what), tempfile.TemporaryFile(dir=_spool_folder()) as file:
         file.write(memory)
         memory.clear()
-        file.writelines(rest)
+        for piece in rest:
+            # Zeros stay holes: they take no disk.
+            if piece.count(0) == len(piece):
+                file.seek(len(piece), os.SEEK_CUR)
+            else:
+                file.write(piece)
+        file.truncate()
         file.flush()
         return _mapped(file.fileno(), name)
 
