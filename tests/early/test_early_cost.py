@@ -126,6 +126,10 @@ def test_what_leaves_the_downtime_is_paid_in_set_up() -> None:
     assert answer(backend="vhost-net").setup < answer(backend="vhost-net").baseline
 
 
+def test_a_question_is_of_a_quiet_card_with_four_queue_pairs() -> None:
+    assert Question() == Question(4, 1, "vhost-net", 0.0, 0.0, 10.0)
+
+
 def test_cards_are_served_one_after_the_other() -> None:
     assert answer(nics=16).expected == pytest.approx(16 * answer().expected)
 

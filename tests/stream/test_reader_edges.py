@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import struct
 from itertools import pairwise
+from types import SimpleNamespace
 
 import pytest
-from recorded import BARE, MICROVM, NO_ANYTHING, NO_CONFIGURATION, NO_FOOTER, plain
+from recorded import BARE, FIXTURES, MICROVM, NO_ANYTHING, NO_CONFIGURATION, NO_FOOTER, plain
 
 from vmstate import DONE, NEED_DATA, StreamError, StreamReader, TruncatedError, VMStateError, load
 from vmstate.events import (
@@ -19,8 +20,10 @@ from vmstate.events import (
     SectionHeader,
     Vmdescription,
 )
+from vmstate.saved.opening import open_input
 from vmstate.stream.events import FOOTER, Mark
 from vmstate.stream.ram_records import RamEnd
+from vmstate.stream.stream import read_stream
 
 
 def events_of(data: bytes) -> list[Event]:
@@ -149,6 +152,23 @@ def test_a_stream_tells_the_events_that_made_it(file: str) -> None:
             assert (event.offset, event.version_id) == (read.offset, read.version_id)
         else:
             assert event == read
+
+
+def test_memory_that_has_been_read_is_given_back_on_the_way(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("vmstate.stream.stream._RELEASE", 1 << 12)
+    with open_input(FIXTURES / "qemu-7.2-microvm-virtio-net-mmio.mig.xz") as source:
+        spans: list[tuple[int, int]] = []
+        given_back = SimpleNamespace(
+            data=source.data, name=source.name, release=lambda *span: spans.append(span), close=source.close
+        )
+        stream = read_stream(given_back)  # type: ignore[arg-type]
+        # What is written goes the same way again.
+        spans_read = list(spans)
+        assert stream.to_bytes() == source.data
+    last = max(section.offset + section.size for section in stream.sections if section.is_ram)
+    assert len(spans_read) > 1 and spans_read[0][0] == 0 and spans_read[-1][1] < last
+    assert all(before[1] == after[0] for before, after in pairwise(spans_read))
+    assert all(end - start > 1 << 12 for start, end in spans_read)
 
 
 @pytest.mark.parametrize("name", [b"\1\2\3", b"a\nb", b"\xff\xfe\xfd", b"caf\xc3\xa9"])
