@@ -7,9 +7,10 @@ from functools import lru_cache
 import explain_cases as cases
 import pytest
 from explain_cases import Case, said_of
+from handmade import scalar, stream_with, vmdesc_text
 from recorded import FIXTURES, plain
 
-from vmstate import Explanation, compat, explain, load
+from vmstate import Explanation, Stream, compat, explain, load
 from vmstate.compare.findings import BREAKS, sarif
 from vmstate.compare.text import differing, text_of, values
 
@@ -34,6 +35,21 @@ def test_a_line_that_only_names_the_device_is_explained_by_what_breaks_it() -> N
     found = explain(cases.stream_of(case.source), cases.target_named(case.destination), log=line)
     (breaking,) = (finding.id for finding in found.findings if finding.severity == BREAKS)
     assert [joined.explained_by for joined in found.log] == [breaking]
+
+
+def test_an_array_whose_length_is_sent_may_be_longer_there() -> None:
+    """And what stands behind it is compared all the same."""
+
+    def stream(count: int, *, sent: int, behind: int) -> Stream:
+        fields = [scalar("n"), scalar("v", 1, f'"array_len": {count}, '), scalar("w", behind)]
+        return load(stream_with(vmdesc_text(", ".join(fields)), bytes((sent, *range(10, 10 + count), *bytes(behind)))))
+
+    def told(found: Explanation) -> list[tuple[str, str | None]]:
+        return [(finding.rule, finding.path) for finding in found.findings]
+
+    assert told(explain(stream(2, sent=2, behind=1), stream(3, sent=3, behind=1))) == []
+    assert told(explain(stream(2, sent=9, behind=1), stream(3, sent=9, behind=1))) == [("field-count", "v")]
+    assert told(explain(stream(2, sent=2, behind=1), stream(3, sent=3, behind=2))) == [("field-size", "w")]
 
 
 def test_a_feature_that_another_driver_did_not_accept_is_taken_to_be_offered() -> None:

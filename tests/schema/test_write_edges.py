@@ -42,6 +42,16 @@ def test_names_of_a_declaration_that_repeat_are_numbered() -> None:
     assert size == 4
 
 
+@pytest.mark.parametrize("dims", [(6,), (2, 3), (1, 3, 2)])
+def test_an_array_is_written_as_it_lies_whatever_its_dimensions(dims: tuple[int, ...]) -> None:
+    vmsd = VMStateDescription("grid", [Field("v", t.UINT16, count=6, dims=dims if len(dims) > 1 else None)])
+    pairs, size = describe(vmsd, vmsd.decode(bytes(range(12))), DIALECTS["11.1"])
+    assert [dict(field) for field in dict(pairs)["fields"]] == [
+        {"name": "v", "array_len": 6, "type": "uint16", "size": 2}
+    ]
+    assert size == 12
+
+
 def by_json(value: Any) -> Any:
     """Pairs as JSON objects."""
     if isinstance(value, list) and value and all(isinstance(part, tuple) for part in value):

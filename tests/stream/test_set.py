@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from recorded import MICROVM, STREAMS, opened, plain
+from recorded import BARE, MICROVM, STREAMS, opened, plain
 
 import vmstate
 from vmstate.cli import ended_by_signals, main
@@ -123,6 +123,14 @@ def test_python_values() -> None:
     assert (net.curr_guest_offloads, net.offloads) == (0x82, GuestOffloads.GUEST_CSUM | GuestOffloads.GUEST_TSO4)
     net.offloads = None
     assert net.curr_guest_offloads is net.offloads is None
+
+
+def test_what_the_library_knows_of_a_section_holds_whatever_describes_it() -> None:
+    """A vmdesc has no rules."""
+    stream = opened(BARE)
+    assert stream["cpu"].described_by == "vmdesc"
+    with pytest.raises(vmstate.RefusedError, match="x86-fpregs-format"):
+        assign(stream, 'cpu."env.fpregs_format_vmstate"=1')
 
 
 @pytest.mark.parametrize(
