@@ -1,7 +1,12 @@
 # Every target makes its own virtual environment in .venv and installs what it needs, once;
-# a change of pyproject.toml installs again. PYTHON chooses the interpreter (3.11 or later).
+# a change of pyproject.toml installs again. PYTHON chooses the interpreter: without it the first on the path that is new
+# enough.
 
-PYTHON ?= python3
+PYTHONS := python3 python3.14 python3.13 python3.12 python3.11
+ifndef PYTHON
+PYTHON := $(shell for python in $(PYTHONS); do \
+	$$python -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$python && break; done)
+endif
 ARGS ?=
 
 BIN := .venv/bin
@@ -13,34 +18,39 @@ DEV := .venv/.dev-installed
 # A wheel is tested where no `vmstate` of the repository can be imported: what the tests read is linked from there.
 INSTALLED := build/installed
 WHEEL := .venv-wheel/bin
-DEMO := fixtures/qemu-7.2-microvm-virtio-net-mmio.mig.xz
 
 .PHONY: demo test quick lint docs coverage wheel lowest mutants project changelog bench guest fixtures rules-truth index corpus api types clean
 .DEFAULT_GOAL := test
 
 $(BIN)/python:
+	@[ -n "$(PYTHON)" ] || { echo 'Python 3.11 or later is needed, and none of $(PYTHONS) is: make PYTHON=...' >&2; exit 1; }
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or later is needed: make PYTHON=...")'
+	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || \
+		{ echo '$(PYTHON) cannot make a virtual environment: install python3-venv (Debian, Ubuntu: apt install python3-venv)' >&2; exit 1; }
+	@rm -rf .venv
 	@$(PYTHON) -m venv .venv
 
+# What was left half made, without pip, is made anew.
+.PHONY: whole-environment
+whole-environment: | $(BIN)/python
+	@$(BIN)/python -m pip --version >/dev/null 2>&1 || { rm -rf .venv; $(MAKE) --no-print-directory $(BIN)/python; }
+
 # The interpreter is an order-only prerequisite: its file is a link whose date means nothing.
-$(RUNTIME): pyproject.toml | $(BIN)/python
+$(RUNTIME): pyproject.toml | whole-environment
 	@echo 'Installing into .venv, once ...'
 	@$(PIP) -e .
 	@$(COMPILE)
 	@touch $@
 
-$(DEV): pyproject.toml | $(BIN)/python
+$(DEV): pyproject.toml | whole-environment
 	@echo 'Installing what development needs into .venv, once ...'
 	@$(PIP) -e '.[dev]'
 	@$(COMPILE)
 	@touch $(RUNTIME) $@
 
-# A guest that QEMU 7.2 saved while it ran: what is in the file, the start of its network card, and whether every byte is
-# understood.
+# A guest that QEMU 7.2 saved while it ran: what is in the file, a value changed, a load that fails, a plan.
 demo: $(RUNTIME)
-	$(BIN)/vmstate info $(DEMO)
-	$(BIN)/vmstate show $(DEMO) virtio-net | head -n 39
-	$(BIN)/vmstate verify $(DEMO)
+	@PATH="$(CURDIR)/$(BIN):$$PATH" .ci/demo
 
 lint: $(DEV)
 	@$(BIN)/ruff check .

@@ -16,7 +16,7 @@ import sys
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from importlib import import_module
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from vmstate.errors import VMStateError, one_line
 
@@ -54,6 +54,10 @@ INTERNAL = 70
 """The exit code where the program itself is at fault: EX_SOFTWARE of sysexits.h. Never 1, which is an answer."""
 
 DEBUG = "--debug"
+COMPLETION = "--print-completion"
+FILES = ("FILE", "STREAM", "A", "B", "EARLY", "FINAL", "RECORD", "OUT", "JSON", "TARGET", "TRACE")
+FOLDERS = ("DIR", "FOLDER")
+"""Of arguments that are called so in the help a shell completes the names of files or folders."""
 
 
 class Parser(argparse.ArgumentParser):
@@ -142,16 +146,20 @@ def _main(words: list[str]) -> int:
     )
     parser.add_argument("--version", action="store_true", help="print the version and stop")
     parser.add_argument(DEBUG, action="store_true", help="show the traceback of an internal error (exit code 70)")
+    parser.add_argument(COMPLETION, metavar="SHELL", help="print a completion for bash, zsh or tcsh, and stop")
     # Told, since argparse would render the help to find it out.
     verbs = parser.add_subparsers(dest="verb", metavar="VERB", prog="vmstate")
     wanted = next((word for word in words if not word.startswith("-")), None)
     command: list[str] = []
     asked = parser
+    complete = any(word.startswith(COMPLETION) for word in words[:1])
     # A parser takes as long to make as a small file to read: the others are for the help and for complaints.
     for verb in words[:1] if words[:1] == [wanted] and wanted in VERBS else VERBS:
         purpose = VERBS[verb]
         verb_parser = verbs.add_parser(verb, help=purpose, description=f"{purpose[0].upper()}{purpose[1:]}.")
-        if verb == wanted:
+        if complete:
+            import_module(f"vmstate.cli.{verb}").arguments(verb_parser)
+        elif verb == wanted:
             asked = verb_parser
             # Only the verb that is asked for is imported.
             import_module(f"vmstate.cli.{verb}").arguments(verb_parser)
@@ -171,9 +179,33 @@ def _main(words: list[str]) -> int:
 
         print(f"vmstate {__version__}")
         return 0
-    if options.verb is None:
+    if options.print_completion is not None:
+        options.run = lambda _: _print_completion(parser, options.print_completion)
+    elif options.verb is None:
         parser.error(f"one of {', '.join(VERBS)} is needed")
     return _run(options)
+
+
+def _print_completion(parser: argparse.ArgumentParser, shell: str) -> int:
+    try:
+        import shtab
+    except ModuleNotFoundError:
+        parser.error("a completion needs shtab: pip install shtab")
+    if shell not in shtab.SUPPORTED_SHELLS:
+        parser.error(f"no completion is known for {shell!r} (expected {', '.join(shtab.SUPPORTED_SHELLS)})")
+    _complete_by_files(parser, shtab)
+    print(shtab.complete(parser, shell))
+    return 0
+
+
+def _complete_by_files(parser: argparse.ArgumentParser, shtab: Any) -> None:
+    """Let what is the name of a file or a folder be completed as that."""
+    for action in parser._actions:
+        if isinstance(action, argparse._SubParsersAction):
+            for inner in action.choices.values():
+                _complete_by_files(inner, shtab)
+        elif action.metavar in FOLDERS or action.metavar in FILES:
+            action.complete = shtab.DIRECTORY if action.metavar in FOLDERS else shtab.FILE  # type: ignore[attr-defined]
 
 
 def _takes_command(parser: argparse.ArgumentParser, words: Sequence[str]) -> bool:

@@ -55,7 +55,7 @@ def _open(place: str) -> Any:
     try:
         from hypothesis import database
     except ImportError:
-        raise VMStateError("hypothesis is not installed: pip install 'qemu-vmstate[fuzz]'") from None
+        raise VMStateError("hypothesis is not installed: pip install hypothesis") from None
     if not place.startswith("redis://"):
         return database.DirectoryBasedExampleDatabase(place)
     try:

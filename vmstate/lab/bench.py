@@ -352,7 +352,7 @@ def matplotlib_figure() -> Any:
     try:
         from matplotlib.figure import Figure
     except ImportError:
-        raise MachineError("a plot needs matplotlib: pip install 'qemu-vmstate[plot]'") from None
+        raise MachineError("a plot needs matplotlib: pip install matplotlib") from None
     return Figure
 
 

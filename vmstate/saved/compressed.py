@@ -135,7 +135,7 @@ def _member(source: _Source, form: str, name: str, before: int) -> Iterator[byte
         decompressor = DECOMPRESSORS[form]()
     except ImportError:
         raise StreamError(
-            f"is compressed with {form}, which needs a package: pip install 'qemu-vmstate[compression]'",
+            f"is compressed with {form}, which needs a package: pip install {PACKAGES[form]}",
             file=name,
         ) from None
     most = PIECE if before else FIRST
@@ -254,3 +254,6 @@ DECOMPRESSORS: dict[str, Callable[[], _Decompressor]] = {
     "lz4": _lz4,
 }
 """What decompresses each form; making one imports what it needs."""
+
+PACKAGES = {"zstd": "zstandard", "lz4": "lz4"}
+"""The package that a form needs, where Python has nothing for it."""
