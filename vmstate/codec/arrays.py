@@ -24,6 +24,7 @@ from vmstate.vmsd.expr import Expr
 
 
 def array(place: Place, item: Element, codecs: Codecs) -> tuple[Step, Put]:
+    """The step and the put of an array whose elements are read and written by `item`."""
     field, slot, *_ = place
     if field.pointers is not None:
         return _sequence(place, _pointer(field, item))

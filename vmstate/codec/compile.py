@@ -393,6 +393,7 @@ def with_path(place: Place, step: Step, put: Put) -> tuple[Step, Put]:
 
 
 def with_condition(field: Field, exists: Expr, step: Step, put: Put) -> tuple[Step, Put]:
+    """A step and a put for a field that is on the wire only where a condition holds; where it does not, it is None."""
     in_state = field.in_state
 
     def holds(ctx: Context, frame: Frame, pos: int) -> bool:

@@ -44,6 +44,7 @@ def _gathered_places(vmsd: VMStateDescription) -> list[tuple[int | None, int]]:
 
 
 def making(vmsd: VMStateDescription) -> tuple[Make, Callable[[Any], list[Any]]]:
+    """What makes a state of the values of its fields and subsections, and what takes these out of a state again."""
     names = state_attributes(vmsd)
     if vmsd.state_class is not None:
         return _making_object(vmsd.state_class, names)

@@ -68,6 +68,11 @@ def _from_json(text: str, field: Field | Subsection | None) -> Any:
 
 
 def elements_from_text(text: str, before: Iterable[Any], field: Field | Subsection | None, hint: Any) -> list[Any]:
+    """The elements of an array from text: values with commas between them, structs as JSON, an address or a UUID.
+
+    `before` are the elements that it has, `hint` the type of the attribute; they tell the type where the field does
+    not. Raises `EncodeError` for a text that is no such value.
+    """
     kind = field.type if isinstance(field, Field) else None
     if isinstance(kind, t.Scalar) and kind.size == 1 and re.fullmatch(_OCTETS, text.strip()):
         # An address or a UUID, in the way in which everybody writes them.
