@@ -301,9 +301,9 @@ def test_fields(
 @pytest.mark.parametrize(("count", "more"), [(4, ""), (5, " and 1 more"), (8, " and 4 more")])
 def test_the_first_four_of_many_names_are_told(count: int, more: str) -> None:
     parts = [field(f"p{number}", 1) for number in range(count)]
-    found = compat(schema(description("x", *parts)), schema(description("x", field("whole", 1, num=count))))
+    compatibility = compat(schema(description("x", *parts)), schema(description("x", field("whole", 1, num=count))))
     words = f"'p0', 'p1', 'p2', 'p3'{more} here, 'whole' there: the same {count} bytes"
-    assert [finding.message for finding in found.findings] == [words]
+    assert [finding.message for finding in compatibility.findings] == [words]
 
 
 @pytest.mark.parametrize(
@@ -422,8 +422,8 @@ def test_padding_that_has_the_name_of_a_field_there() -> None:
         return json.dumps({"page_size": 4096, "devices": [device]}).encode()
 
     source = vmdesc(("a", "uint8", 1), ("pad", "unused_buffer", 2), ("more", "uint32", 4))
-    found = compat(source, vmdesc(("a", "uint8", 1), ("pad", "uint16", 2)))
-    assert ids(found) == ["field-renamed:x:pad", "field-type:x:pad", "field-missing:x:more"]
+    compatibility = compat(source, vmdesc(("a", "uint8", 1), ("pad", "uint16", 2)))
+    assert ids(compatibility) == ["field-renamed:x:pad", "field-type:x:pad", "field-missing:x:more"]
 
 
 @pytest.mark.parametrize(

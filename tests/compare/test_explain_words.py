@@ -32,9 +32,9 @@ def test_a_value_that_is_only_compared() -> None:
 def test_a_line_that_only_names_the_device_is_explained_by_what_breaks_it() -> None:
     case = next(case for case in cases.CASES if case.name == "tap4 -> tap2")
     line = b"error while loading state for instance 0x0 of device '0000:00:02.0/virtio-net'"
-    found = explain(cases.stream_of(case.source), cases.target_named(case.destination), log=line)
-    (breaking,) = (finding.id for finding in found.findings if finding.severity == BREAKS)
-    assert [joined.explained_by for joined in found.log] == [breaking]
+    explanation = explain(cases.stream_of(case.source), cases.target_named(case.destination), log=line)
+    (breaking,) = (finding.id for finding in explanation.findings if finding.severity == BREAKS)
+    assert [joined.explained_by for joined in explanation.log] == [breaking]
 
 
 def test_an_array_whose_length_is_sent_may_be_longer_there() -> None:

@@ -114,8 +114,8 @@ def test_no_class_has_two_module_names() -> None:
 def test_every_description_of_the_library_can_be() -> None:
     """The library's own are completed when something asks, so only here does each of them show what is wrong."""
     completed = 0
-    for found in pkgutil.walk_packages(devices.__path__, "vmstate.devices."):
-        for value in vars(importlib.import_module(found.name)).values():
+    for device in pkgutil.walk_packages(devices.__path__, "vmstate.devices."):
+        for value in vars(importlib.import_module(device.name)).values():
             vmsd = getattr(value, "vmsd", value) if inspect.isclass(value) else value
             if isinstance(vmsd, VMStateDescription):
                 vmsd.complete()
