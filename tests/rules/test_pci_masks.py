@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import pytest
 
+from vmstate.compare.section import on_one_side, pci_advice
 from vmstate.rules.pci_config import Masks, Region
 
 AT = 0x40
@@ -96,7 +97,7 @@ def test_a_capability_is_compared_but_for_what_a_guest_writes(
 
 EXTENDED = {
     "AER": (0x01, 0x48),
-    "serial number": (0x03, 12),
+    "Device Serial Number": (0x03, 12),
     "ACS": (0x0D, 8),
     "ARI": (0x0E, 8),
     "ATS": (0x0F, 8),
@@ -191,3 +192,62 @@ def test_of_a_rom_its_size_and_whether_it_is_on(kind: int, at: int, told: bool) 
     assert masks.name_of(at + 3) == "expansion ROM base address + 0x3" != masks.name_of(at + 4)
     assert "ROM" not in masks.name_of(at + 4)
     assert not any(Masks(of_type(kind)).compared[at : at + 4])
+
+
+# What a port or a function says of itself decides. Each was tried on a real QEMU: 7.2 (ACS, e1000e) and 11.1 (igb).
+
+
+def with_extended(head: int, capability: bytes, *, vendor: int = 0x8086) -> bytes:
+    config = bytearray(space(b"", size=4096, vendor=vendor))
+    config[0x100:0x104] = (1 << 16 | head).to_bytes(4, "little")
+    config[0x104 : 0x104 + len(capability)] = capability
+    return bytes(config)
+
+
+def test_a_guest_turns_on_what_a_downstream_port_can() -> None:
+    port, function = with_extended(0x0D, b"\x5f\0"), with_extended(0x0D, b"\0\0")
+    assert refused(port, 0x106) == 0xFF & ~0x5F
+    assert refused(port, 0x104) == 0xFF
+    assert refused(function, 0x106) == 0xFF
+
+
+def test_the_addresses_of_virtual_functions() -> None:
+    addresses = {0: 0x0C, 3: 0x0C, 5: 0x01}
+    capability = bytearray(0x3C)
+    capability[0x1C] = 1
+    for bar, low in addresses.items():
+        capability[0x20 + 4 * bar] = low
+    for vendor in (0x8086, 0x1AF4):
+        config = with_extended(0x10, bytes(capability), vendor=vendor)
+        bar0, bar1, bar2, bar5 = (0x124 + 4 * bar for bar in (0, 1, 2, 5))
+        assert refused(config, bar0) == 0x0F
+        assert refused(config, bar0 + 3) == refused(config, bar1) == 0
+        assert refused(config, bar5) == 0x03
+        # That there is none is known, but for the 32-bit memory that a virtio device has its vectors in.
+        assert refused(config, bar2) == (0xFF if vendor == 0x8086 else 0)
+        assert refused(config, 0x120) == 0xFF & ~0x53
+        assert refused(config, 0x122) == 0xFF
+
+
+def test_of_capabilities_that_overlap_the_later_has_the_byte() -> None:
+    """AER of e1000e is longer than the room before its serial number, in which the MAC address is."""
+    config = bytearray(with_extended(0x01, b""))
+    config[0x100:0x104] = (0x140 << 20 | 1 << 16 | 0x01).to_bytes(4, "little")
+    config[0x140:0x144] = (1 << 16 | 0x03).to_bytes(4, "little")
+    masks = Masks(bytes(config))
+    assert masks.name_of(0x144) == "Device Serial Number capability + 0x4"
+    assert masks.name_of(0x13C) == "AER capability + 0x3c"
+    assert "mac=" in pci_advice(masks.name_of(0x144), is_virtio=False)
+
+
+def test_what_only_one_side_can() -> None:
+    with_ats, without = Masks(with_extended(0x0F, b"")), Masks(space(b"", size=4096))
+    assert on_one_side(with_ats, without) == "; only the device of the stream has the capability ATS"
+    assert on_one_side(without, with_ats) == "; only the device of the destination has the capability ATS"
+    assert on_one_side(with_ats, with_ats) == ""
+
+
+def test_the_properties_of_a_virtio_device() -> None:
+    assert "page-per-vq" in pci_advice("vendor-specific capability + 0xd", is_virtio=True)
+    assert "page-per-vq" not in pci_advice("vendor-specific capability + 0xd", is_virtio=False)
+    assert "vectors=" in pci_advice("MSI-X capability + 0x2", is_virtio=True)

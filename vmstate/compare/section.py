@@ -519,16 +519,17 @@ class SectionCheck:
                 continue
             first = differences[0]
             others = f", and {len(differences) - 1} bytes more" if len(differences) > 1 else ""
+            sent = Masks(read)
+            name = masks.name_of(first.at)
             yield self.finding(
                 "pci-config",
-                f"byte {first.at:#x} ({masks.name_of(first.at)}) is {first.read:#04x} in the stream and "
+                f"byte {first.at:#x} ({name}) is {first.read:#04x} in the stream and "
                 f"{first.device:#04x} on the destination, where the guest cannot have written it{others} "
-                f"(cmask {first.cmask:#x} wmask {first.wmask:#x} w1cmask {first.w1cmask:#x})",
+                f"(cmask {first.cmask:#x} wmask {first.wmask:#x} w1cmask {first.w1cmask:#x}){on_one_side(sent, masks)}",
                 path=f"{path}[{first.at:#x}]",
                 offset=place_of_config(self.section, path, field, first.at),
                 qemu_error=messages.pci_config(first),
-                advice="the devices differ in what they are or can: give both the same properties (vectors, "
-                "disable-legacy, disable-modern, class, aer, ats, multifunction) and the same machine type",
+                advice=pci_advice(name, masks.is_virtio and sent.is_virtio),
             )
 
     def rom_size(self) -> int:
@@ -539,6 +540,39 @@ class SectionCheck:
             if place and block.idstr.startswith(f"{place}/") and block.idstr.endswith(".rom"):
                 return int(block.used_length)
         return 0
+
+
+def on_one_side(sent: Masks, local: Masks) -> str:
+    """The capabilities that only one of two configuration spaces has, in words; nothing where they have the same."""
+    told = ""
+    for where, these, those in (("stream", sent, local), ("destination", local, sent)):
+        names = [name for name, times in these.capabilities.items() if times > those.capabilities.get(name, 0)]
+        if names:
+            told += f"; only the device of the {where} has the capability {', '.join(names)}"
+    return told
+
+
+PCI_PROPERTIES = "vectors, disable-legacy, disable-modern, class, aer, ats, multifunction"
+
+PCI_ADVICE = {
+    "Device Serial Number": "the serial number is made of the MAC address: give both devices the same mac=",
+    "MSI-X": "give both devices the same number of vectors (vectors=) and of queues",
+    "vendor-specific": f"give both devices the same properties (page-per-vq, {PCI_PROPERTIES}) and the same number of "
+    "queues, and both sides the same machine type",
+}
+"""What to do about a difference, by the capability that it is in."""
+
+
+def pci_advice(name: str, is_virtio: bool) -> str:
+    """What to do about a difference in a register or capability of the name."""
+    capability = name.partition(" capability")[0]
+    if capability in PCI_ADVICE and (is_virtio or capability != "vendor-specific"):
+        return PCI_ADVICE[capability]
+    properties = f"{PCI_PROPERTIES}, page-per-vq" if is_virtio else PCI_PROPERTIES
+    return (
+        f"the devices differ in what they are or can: give both the same properties ({properties}) "
+        "and the same machine type"
+    )
 
 
 def with_error(finding: CompatFinding, section: Section | None, target: Target) -> Explained:

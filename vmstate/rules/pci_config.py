@@ -9,7 +9,9 @@ slotid_cap.c and hw/virtio/virtio-pci.c, and from the PCI specifications.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Mapping
+from functools import cached_property
 
 from vmstate.vmsd.data import Data, NamedTuple, Value
 
@@ -105,18 +107,23 @@ EXTENDED: Mapping[int, Capability] = {
         ),
         (Writable(0x30, 4, 0xF8000000),),
     ),
-    0x03: Capability("serial number", 12),
+    0x03: Capability("Device Serial Number", 12),
     0x0D: Capability("ACS", 8),
     0x0E: Capability("ARI", 8),
     0x0F: Capability("ATS", 8, (Writable(6, 2, 0x800F),)),
-    0x10: Capability("SR-IOV", 0x40, (Writable(8, 2, 0x19), Writable(0x10, 2, 0xFFFF), Writable(0x20, 4, 0xFFFFFFFF))),
+    0x10: Capability("SR-IOV", 0x40, (Writable(8, 2, 0x19), Writable(0x10, 2, 0xFFFF), Writable(0x20, 2, 0x553))),
     0x13: Capability("PRI", 0x10, (Writable(4, 2, 3), Writable(6, 2, 0x103), Writable(0xC, 4, 0xFFFFFFFF))),
     0x1B: Capability("PASID", 8, (Writable(6, 2, 7),)),
+    0x23: Capability("DVSEC", 4),
+    0x2E: Capability("DOE", 4),
 }
 """By the id of the extended capability."""
 
 AER_UNCORRECTABLE_MASK = Writable(0x08, 4, UNCORRECTABLE)
 """A register of AER that a guest can write only where the device has a default for it (`x-pcie-err-unc-mask`)."""
+
+VF_BASE_ADDRESS = 0x24
+"""Where the base addresses of the virtual functions begin in the SR-IOV capability; there are six."""
 
 VIRTIO_VENDOR, VIRTIO_CFG_TYPE = 0x1AF4, 5
 VIRTIO_CFG = (Writable(4, 1, 0xFF), Writable(8, 12, (1 << 96) - 1))
@@ -163,11 +170,25 @@ class Masks:
         return bytes(cmask & ~wmask & ~w1cmask for cmask, wmask, w1cmask in masks)
 
     def name_of(self, at: int) -> str:
-        """What stands at a place: a register of the header, or a capability."""
-        for start, size, name in self._names:
-            if start <= at < start + size:
-                return f"{name} + {at - start:#x}"
-        return "device-specific registers"
+        """What stands at a place: a register of the header, or a capability.
+
+        Capabilities can overlap, as those of e1000e do (AER is longer than the room before the next): the later counts.
+        """
+        start, name = max(
+            ((start, name) for start, size, name in self._names if start <= at < start + size),
+            default=(at, "device-specific registers"),
+        )
+        return f"{name} + {at - start:#x}" if name != "device-specific registers" else name
+
+    @cached_property
+    def capabilities(self) -> Mapping[str, int]:
+        """The names of the capabilities, as often as they are there."""
+        return Counter(capability.name for _, capability in self._capabilities())
+
+    @property
+    def is_virtio(self) -> bool:
+        """Whether it is a virtio device."""
+        return self._word(0) == VIRTIO_VENDOR
 
     def _word(self, at: int) -> int:
         return int.from_bytes(self.config[at : at + 2], "little")
@@ -294,7 +315,7 @@ class Masks:
 
     def _vendor(self, at: int) -> Capability:
         length = max(self.config[at + 2], 3)
-        window = self._word(0) == VIRTIO_VENDOR and self.config[at + 3] == VIRTIO_CFG_TYPE
+        window = self.is_virtio and self.config[at + 3] == VIRTIO_CFG_TYPE
         return Capability("vendor-specific", length, VIRTIO_CFG if window and length >= 20 else ())
 
     def _capability(self, at: int, capability: Capability) -> None:
@@ -305,6 +326,9 @@ class Masks:
         changes = capability.changes
         if capability.name == "AER" and any(self.config[at + 8 : at + 12]):
             changes = (*changes, AER_UNCORRECTABLE_MASK)
+        elif capability.name == "ACS":
+            # What a downstream port can do a guest can turn on; another function can do none of it.
+            changes = (Writable(6, 2, self._word(at + 4)),)
         for change in changes:
             if change.at + change.size <= length:
                 self._set(self.wmask, at + change.at, change.size, change.bits)
@@ -312,3 +336,21 @@ class Masks:
             if change.at + change.size <= length:
                 self._clear(self.cmask, at + change.at, change.size, change.bits)
         self._name_bytes(at, length, f"{capability.name} capability")
+        if capability.name == "SR-IOV":
+            self._addresses_of_functions(at + VF_BASE_ADDRESS)
+
+    def _addresses_of_functions(self, start: int) -> None:
+        """Of virtual functions nobody tells the sizes: an address fits in all but the lowest bits."""
+        bars = iter(range(6))
+        for bar in bars:
+            at = start + 4 * bar
+            register = self.config[at]
+            if register & 0xF == 0:
+                if self.is_virtio:
+                    # None, or memory below 4 GiB, which the table of MSI-X of a virtio device is in.
+                    self._clear(self.cmask, at, 4, 0xFFFFFFFF)
+                continue
+            bytes_ = 8 if register & 0x7 == 0x4 else 4
+            self._set(self.wmask, at, bytes_, -(4 if register & 1 else 16) % (1 << 8 * bytes_))
+            if bytes_ == 8:
+                next(bars, None)
