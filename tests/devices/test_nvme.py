@@ -73,9 +73,9 @@ def test_queues_that_do_not_fit_together(change: str, id: str) -> None:
 
 
 def test_a_destination_with_more_queues() -> None:
-    state, own = nvme(), nvme()
-    own.conf_ioqpairs = 64
-    (finding,) = judged(state, own)
+    state, destination = nvme(), nvme()
+    destination.conf_ioqpairs = 64
+    (finding,) = judged(state, destination)
     assert finding.rule.id == "nvme-queues"
     assert finding.text == "the source has room for 4 pairs of queues, the destination for 64"
 

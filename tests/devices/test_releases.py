@@ -73,10 +73,10 @@ def judged(vmsd: VMStateDescription[Any], state: Any, own: Any, release: Release
 
 
 def test_the_timers_of_hpet() -> None:
-    state, own = HPET(num_timers_save=8), HPET(num_timers_save=3)
-    assert "hpet-timers" not in judged(HPET.vmsd, state, own, Release(7, 2))
+    state, destination = HPET(num_timers_save=8), HPET(num_timers_save=3)
+    assert "hpet-timers" not in judged(HPET.vmsd, state, destination, Release(7, 2))
     for release in (Release(10, 0), Release(11, 1)):
-        assert "hpet-timers" in judged(HPET.vmsd, state, own, release)
+        assert "hpet-timers" in judged(HPET.vmsd, state, destination, release)
         assert "hpet-timers" not in judged(HPET.vmsd, state, HPET(num_timers_save=8), release)
 
 
@@ -85,12 +85,12 @@ def test_number_0_is_a_port_where_there_is_one() -> None:
     with load(plain("recorded/qemu-11.1-q35-virtio-devices-cold.mig.xz")) as stream:
         section = next(section for section in stream.sections if section.name.endswith("/virtio-console"))
         state = VirtIOSerial.vmsd.decode(section.payload(), version_id=section.version_id)
-        own = VirtIOSerial.vmsd.decode(section.payload(), version_id=section.version_id)
+        destination = VirtIOSerial.vmsd.decode(section.payload(), version_id=section.version_id)
     state.virtio.ports, state.virtio.nr_active_ports = [VirtIOSerialPort(id=0)], 1
-    own.virtio.nr_active_ports = 1
-    own.virtio.ports_map = list(state.virtio.ports_map)
-    own.virtio.ports = [VirtIOSerialPort(id=1)]
-    assert own.virtio.ports_map[0] & 1
-    assert "virtio-serial-port" in judged(VirtIOSerial.vmsd, state, own, Release(11, 1))
-    own.virtio.ports = [VirtIOSerialPort(id=0)]
-    assert "virtio-serial-port" not in judged(VirtIOSerial.vmsd, state, own, Release(11, 1))
+    destination.virtio.nr_active_ports = 1
+    destination.virtio.ports_map = list(state.virtio.ports_map)
+    destination.virtio.ports = [VirtIOSerialPort(id=1)]
+    assert destination.virtio.ports_map[0] & 1
+    assert "virtio-serial-port" in judged(VirtIOSerial.vmsd, state, destination, Release(11, 1))
+    destination.virtio.ports = [VirtIOSerialPort(id=0)]
+    assert "virtio-serial-port" not in judged(VirtIOSerial.vmsd, state, destination, Release(11, 1))

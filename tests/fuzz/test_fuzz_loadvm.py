@@ -185,10 +185,10 @@ def test_a_finding_of_what_is_left_is_done_again(
 def test_a_known_crash_is_done_again_by_loadvm() -> None:
     (path,) = FINDINGS.glob("seeds/*.mig.xz")
     (subject,) = seeds.whole([path])
-    found = found_of(read_finding(FINDINGS / "findings" / "virtio-blk-queue-size-0" / "finding.json"), subject)
+    replayed = found_of(read_finding(FINDINGS / "findings" / "virtio-blk-queue-size-0" / "finding.json"), subject)
     seed = read_seed(path)
     loadvm = LoadvmTarget({subject.name: seed})
-    verdict = loadvm.load(seed, spoilt(subject, found.mutations))
+    verdict = loadvm.load(seed, spoilt(subject, replayed.mutations))
     loadvm.close()
     assert verdict.kind == CRASHED and "len > 0" in verdict.place
 
@@ -242,12 +242,12 @@ def test_a_seed_that_no_snapshot_can_hold(seed: Seed, tmp_path: Path, monkeypatc
 
 
 @pytest.mark.parametrize(
-    ("words", "said"),
+    ("words", "complaint"),
     [
         (["qemu", "--guest", "1"], "--guest needs --fresh"),
         (["decoder", "--fresh"], "--fresh is for the target qemu"),
     ],
 )
-def test_options_that_have_no_meaning(words: list[str], said: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_options_that_have_no_meaning(words: list[str], complaint: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["fuzz", *words]) == 2
-    assert said in capsys.readouterr().err
+    assert complaint in capsys.readouterr().err

@@ -48,6 +48,7 @@ from vmstate.declare import (
     Subsection,
     VMState,
     WordOptions,
+    allocated,
     among,
     array,
     array_of_pointer,
@@ -272,6 +273,7 @@ CONDITIONS: tuple[Expr, ...] = (
 )
 RULES: tuple[Rule, ...] = (
     *(rule("edge", this.a < 12, "below 12", mended=True), known_since(Release(8, 2)), never("none", "nobody reads it")),
+    allocated("a list", "-device parts=on"),
     *(not_above("most", "a", "no more than here"), if_set("on", "on", "set here as well")),
     *(among("names", this.a, OWN.a, "only {value}"), equal("same", "a", "as here")),
     rule("there", DESTINATION == 1, "a destination"),
