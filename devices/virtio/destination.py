@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 from vmstate.declare import Feature
 from vmstate.devices.virtio.transport import TRANSPORT
-from vmstate.vmsd.destination import DestinationRules, FeatureSet
+from vmstate.vmsd.destination import Comparison, FeatureSet
 from vmstate.vmsd.record import VirtIORecord
 
 WORDS = (
@@ -32,6 +32,6 @@ def features(table: Sequence[Feature]) -> FeatureSet:
     return FeatureSet(WORDS, names, properties, SHOWN_BY)
 
 
-def of_device(record: VirtIORecord, _: None) -> DestinationRules:
+def of_device(record: VirtIORecord, _: None) -> Comparison:
     """What a host offers to a device, and what it has so at one time and so at another."""
-    return DestinationRules(features(record.features), record.accidents)
+    return Comparison(features(record.features), record.accidents)

@@ -101,7 +101,7 @@ def test_a_part_that_is_not_there_costs_one_warning(part: str, tmp_path: Path) -
     code = """
 from vmstate.stream import registry
 assert registry.questions_of("beeper") == {}
-assert registry.destination_rules("beeper").features is None
+assert registry.comparison_of("beeper").features is None
 assert registry.exercise_of("beeper") is None
 assert not registry.is_old_style("beeper")
 assert [vmsd.name for vmsd in registry.all_descriptions("beeper")] == ["beeper"]

@@ -25,7 +25,7 @@ from vmstate.rules.evaluate import ENCODE, broken, read_as_known
 from vmstate.rules.memory import memory_facts
 from vmstate.rules.pci_config import Masks
 from vmstate.schema.vmdesc import contradicts
-from vmstate.stream.registry import destination_rules, last_part
+from vmstate.stream.registry import comparison_of, last_part
 from vmstate.stream.stream import Section, Stream
 from vmstate.vmsd.description import Field, VMStateDescription
 from vmstate.vmsd.destination import FeatureSet
@@ -241,7 +241,7 @@ class SectionCheck:
         # Where the layouts part, values behind are compared by chance; those that explain it are not.
         beside = self.is_known or not any(finding.severity == BREAKS for finding in findings)
         findings += self.values(beside=beside)
-        features = destination_rules(self.section.name).features
+        features = comparison_of(self.section.name).features
         if beside and features is not None:
             findings += self.features(features)
         findings += self.pci()
@@ -305,7 +305,7 @@ class SectionCheck:
             path = self.source.path_of_fact(name) or self.destination.path_of_fact(name)
             message = f"{name} is {sent} in the stream and {local} on the destination, which decides what is sent"
             is_explained = True
-            accident = name in destination_rules(self.section.name).accidents
+            accident = name in comparison_of(self.section.name).accidents
             yield self.finding(
                 "layout",
                 message,

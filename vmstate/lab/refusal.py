@@ -20,7 +20,7 @@ from vmstate.rules.stream import COMMANDS
 from vmstate.saved.loading import load
 from vmstate.saved.opening import Input
 from vmstate.stream.events import Command
-from vmstate.stream.registry import destination_rules
+from vmstate.stream.registry import comparison_of
 from vmstate.stream.stream import Section, Stream
 from vmstate.vmsd.data import Value
 from vmstate.vmsd.path import resolve
@@ -247,7 +247,7 @@ def _config_places(section: Section, output: str) -> Iterator[RefusalPlace]:
 def _feature_places(section: Section, output: str) -> Iterator[RefusalPlace]:
     """The features, by name, that the driver accepted and the destination does not offer."""
     match = _FEATURES.search(output)
-    known = destination_rules(section.name).features
+    known = comparison_of(section.name).features
     if match is None or known is None:
         return
     reading = read_as_known(section)

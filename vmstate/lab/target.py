@@ -37,7 +37,7 @@ from vmstate.qemu.monitor import LIMIT
 from vmstate.qemu.provenance import read_provenance
 from vmstate.rules.pci_config import Region
 from vmstate.saved.loading import load
-from vmstate.stream.registry import destination_rules
+from vmstate.stream.registry import comparison_of
 from vmstate.stream.stream import Section, Stream
 from vmstate.vmsd.path import member, resolve
 from vmstate.vmsd.release import Release
@@ -215,7 +215,7 @@ def offered_features(
     `path` is the destination's own stream.
     """
     for section in stream.sections:
-        features = destination_rules(section.name).features if section.kind == "full" else None
+        features = comparison_of(section.name).features if section.kind == "full" else None
         if features is None or section.described_by != "library":
             continue
         with load(path) as changed, suppress(VMStateError):

@@ -27,7 +27,7 @@ from vmstate.vmsd.description import VMStateDescription
 from vmstate.vmsd.record import Record, noise_entries, record_of
 
 if TYPE_CHECKING:
-    from vmstate.vmsd.destination import DestinationRules
+    from vmstate.vmsd.destination import Comparison
     from vmstate.vmsd.question import Questions
 
 T = TypeVar("T")
@@ -294,13 +294,13 @@ def exercise_of(idstr: str) -> Any:
     return _part_of(idstr, "exercise")
 
 
-def destination_rules(idstr: str) -> DestinationRules:
+def comparison_of(idstr: str) -> Comparison:
     """What a device with this idstr holds against its own when it loads; nothing where nobody knows."""
     # What most streams are not asked for is not imported with the registry.
-    from vmstate.vmsd.destination import DestinationRules
+    from vmstate.vmsd.destination import Comparison
 
-    rules: DestinationRules | None = _part_of(idstr, "compares")
-    return DestinationRules() if rules is None else rules
+    rules: Comparison | None = _part_of(idstr, "compares")
+    return Comparison() if rules is None else rules
 
 
 @lru_cache(maxsize=1)

@@ -26,7 +26,7 @@ class FeatureSet(Data):
     shown_by: Mapping[int, str] = {}
 
 
-class DestinationRules(Data):
+class Comparison(Data):
     """What a destination is asked of a kind of device, beyond the rules that hang on its description.
 
     `features` are those that a driver accepts and a host offers. `accidents` are facts that one machine can have so at
