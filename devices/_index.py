@@ -221,7 +221,7 @@ ENTRIES: dict[str, dict[str, object]] = {
     "s390_css": {"listed": False, "target_endian": "big"},
     "serial": {"legacy_instances": (1016, 760, 1000, 744)},
     "slirp": {"old_style": True, "listed": False},
-    "spapr": {"listed": False},
+    "spapr": {"listed": False, "compares": "vmstate.devices.ppc.spapr:SPAPR"},
     "spapr/htab": {"old_style": True, "listed": False},
     "spapr_cpu": {"listed": False},
     "spapr_drc": {"listed": False},

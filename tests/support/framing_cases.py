@@ -51,6 +51,11 @@ NO_GLOBALSTATE = f"{PLAIN} -global migration.store-global-state=off"
 POSTCOPY = f"{PLAIN} -global migration.x-postcopy-ram=on"
 IDENTICAL = f"{PLAIN} -uuid 11111111-2222-3333-4444-555555555555"
 
+PPC = "qemu-system-ppc64"
+PSERIES = "-bios DIR/bios64 -m 256 -M pseries"
+LEVELS = ("", ",cap-cfpc=broken", ",cap-ibs=fixed-na", ",cap-large-decr=off", ",cap-hpt-max-page-size=16M")
+S390 = "-m 16 -M s390-ccw-virtio-2.9"
+SLIRPS = {count: MICROVM + "".join(f" -netdev user,id=n{number}" for number in range(count)) for count in (1, 2)}
 ICOUNT = ("", "-icount shift=7", "-icount shift=auto", "-icount shift=7,sleep=off")
 SOUND = f"{Q35_AUDIO} -device intel-hda -device {{}},audiodev=a"
 CODECS = ("hda-duplex", "hda-output", "hda-duplex,use-timer=off")
@@ -222,6 +227,24 @@ CASES: tuple[Case, ...] = (
         for one in CODECS
         for two in CODECS
     ),
+    *(
+        Case(f"pseries {one} to {two}", same, PSERIES + two, PSERIES + one, PPC, ("7.2",))
+        for one in LEVELS
+        for two in LEVELS
+        if one != two
+    ),
+    Case("spapr_drc in pseries", section("spapr_drc", 0x40000000, 1, bytes(4)), PSERIES, PSERIES, PPC, ("7.2",)),
+    *(
+        Case(f"{name} in {S390}", section(name, 0, version, payload), S390, S390, "qemu-system-s390x", ("7.2",))
+        for name, version, payload in (
+            ("s390-storage_attributes", 0, struct.pack(">Q", 1)),
+            ("s390-skeys", 1, struct.pack(">Q", 1)),
+            ("qemu-s390-flic", 1, bytes(2)),
+            ("PCIHost", 1, bytes(4)),
+            ("audio", 1, b""),
+        )
+    ),
+    *(Case(f"two slirp to {count}", same, SLIRPS[count], SLIRPS[2]) for count in (1, 2)),
     Case("another device", section("nosuch")),
     Case("s390-skeys", section("s390-skeys", 0, 1, struct.pack(">Q", 4))),
     Case("spapr_drc", section("spapr_drc", 5, 1, bytes(4)), PC, PC),
@@ -232,7 +255,7 @@ CASES: tuple[Case, ...] = (
 def target_file(release: str, options: str, program: str = PROGRAM) -> Path:
     """Where the destination of some options is recorded."""
     kind = "" if program == PROGRAM else program.removeprefix("qemu-system-") + "-"
-    name = re.sub(r"[^\w.]+", "-", options.replace(" -bios DIR/bios64", "").replace("-global migration.", ""))
+    name = re.sub(r"[^\w.]+", "-", options.replace("-bios DIR/bios64", "").replace("-global migration.", ""))
     return FOLDER / f"{release}-{kind}{name.strip('-')}.json"
 
 

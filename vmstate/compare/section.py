@@ -8,7 +8,7 @@ versions and subsections it takes.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from functools import cache, cached_property
 from typing import Any
@@ -245,6 +245,7 @@ class SectionCheck:
         if beside and features is not None:
             findings += self.features(features)
         findings += self.pci()
+        findings += self.levels()
         return without_repeats(findings)
 
     def layout(self) -> Iterator[Explained]:
@@ -360,7 +361,7 @@ class SectionCheck:
             # A subsection is there or not as the device is at that moment.
             if finding.severity == COSMETIC or rule.startswith(("subsection", "version", "section")):
                 continue
-            if rule == "field-count" and self.counted_on_the_wire(finding.path):
+            if rule in ("field-count", "field-size") and self.counted_on_the_wire(finding.path):
                 continue
             yield with_error(finding, self.section, self.target)
 
@@ -372,14 +373,14 @@ class SectionCheck:
         return Schema(whole.name, whole.kind, None, described[:1]) if described else None
 
     def counted_on_the_wire(self, path: str | None) -> bool:
-        """Whether an array of another length is one whose length is sent: a number before it says it in both."""
-        sizes = []
+        """Whether an array or a buffer of another length is one whose length travels: a number says it on both sides.
+
+        It stands in the same struct or in one around it, under the same name. What a vmdesc says of such a field is how
+        long it was at that moment.
+        """
         name = (path or "").rpartition("/")[2]
-        for side in (self.section, self.counterpart):
-            arrays = [value for steps, value in named_values(side.state) if steps and steps[-1] == name]
-            numbers = {value for _, value in named_values(side.state) if isinstance(value, int)}
-            sizes.append(bool(arrays) and hasattr(arrays[0], "__len__") and len(arrays[0]) in numbers)
-        return all(sizes)
+        lengths = [set(names_of_lengths(side.state, name)) for side in (self.section, self.counterpart)]
+        return bool(lengths[0] & lengths[1])
 
     # Values.
 
@@ -505,6 +506,32 @@ class SectionCheck:
             if self.source.value(path) is not None and "128" not in path:
                 return path, self.offset_of(path)
         return features.words[0][0], self.section.offset
+
+    # Levels.
+
+    def levels(self) -> Iterator[Explained]:
+        """Numbers that the destination takes up to its own, each in a subsection that is sent where it is not usual."""
+        levels = comparison_of(self.section.name).levels
+        if not levels:
+            return
+        sent, local = (numbers_in(section.state) for section in (self.section, self.counterpart))
+        for subsection, level in levels.items():
+            if subsection not in sent and subsection not in local:
+                continue
+            machine = self.target.machine
+            read = sent.get(subsection)
+            device = local.get(subsection)
+            read = level.usual(device or 0, machine) if read is None else read
+            device = level.usual(read, machine) if device is None else device
+            if read > device:
+                yield self.finding(
+                    "level-above",
+                    f"{level.name} is {read} in the stream and {device} on the destination, which takes no more",
+                    path=subsection,
+                    offset=self.section.offset + self.section.size - 1,
+                    qemu_error=messages.level_above(level.name, read, device),
+                    advice=f"start both sides with the same {level.name}=, or the destination with a higher one",
+                )
 
     # PCI.
 
@@ -636,6 +663,29 @@ def named_values(state: Any, steps: tuple[str, ...] = ()) -> Iterator[tuple[tupl
     if isinstance(state, dict):
         for name, inner in state.items():
             yield from named_values(inner, (*steps, name))
+
+
+def names_of_lengths(state: Any, name: str) -> Iterator[tuple[str, ...]]:
+    """The names that lead to numbers which say how long what is called `name` is, in its struct or one around it."""
+    values = dict(named_values(state))
+    for steps, value in values.items():
+        if not steps or steps[-1] != name or not isinstance(value, (bytes, bytearray, memoryview, Sequence)):
+            continue
+        for beside, number in values.items():
+            is_number = isinstance(number, int) and not isinstance(number, bool)
+            if is_number and number == len(value) and steps[: len(beside) - 1] == beside[:-1]:
+                yield beside
+
+
+def numbers_in(state: Any) -> dict[str, int]:
+    """The number in each subsection that holds nothing but one, by the name of the subsection."""
+    numbers = {}
+    for steps, value in named_values(state):
+        if isinstance(value, dict) and steps and len(value) == 1:
+            (number,) = value.values()
+            if isinstance(number, int):
+                numbers[steps[-1]] = number
+    return numbers
 
 
 def configs(section: Section) -> Iterator[tuple[str, Field, bytes]]:

@@ -150,6 +150,11 @@ def not_above(value: int, local: int) -> str:
     return f"Invalid value {value} expecting positive value <= {local}"
 
 
+def level_above(name: str, received: int, local: int) -> str:
+    """A capability of the machine is higher than the destination's."""
+    return f"{name} higher level ({received}) in incoming stream than on destination ({local})"
+
+
 def ram_unknown(name: str) -> str:
     """The destination has no such RAM block."""
     return f'Unknown ramblock "{name}", cannot accept migration'

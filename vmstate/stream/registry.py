@@ -100,7 +100,9 @@ def _description(place: str) -> VMStateDescription:
 
 
 def _part(place: str, what: str) -> Any:
-    record = record_of(imported(place))
+    declared = imported(place)
+    # Of a section that nobody describes there is the record alone.
+    record = declared if isinstance(declared, Record) else record_of(declared)
     return None if record is None else record.part(what)
 
 

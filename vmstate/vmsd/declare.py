@@ -633,10 +633,16 @@ def undescribed(
     old_style: bool = False,
     listed: bool = True,
     target_endian: str | None = None,
+    compares: Any = None,
 ) -> Record:
     """The record of a section that nobody describes; kept in a module of a library, it goes into its index."""
     return Record(
-        idstrs=_checked((idstr,)), noise=noise or {}, old_style=old_style, listed=listed, target_endian=target_endian
+        idstrs=_checked((idstr,)),
+        noise=noise or {},
+        old_style=old_style,
+        listed=listed,
+        target_endian=target_endian,
+        compares=compares,
     )
 
 

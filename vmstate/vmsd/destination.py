@@ -6,9 +6,9 @@ is imported when a stream is held against a destination.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
-from vmstate.vmsd.data import Data
+from vmstate.vmsd.data import Data, NamedTuple
 
 
 class FeatureSet(Data):
@@ -26,12 +26,25 @@ class FeatureSet(Data):
     shown_by: Mapping[int, str] = {}
 
 
+class Level(NamedTuple):
+    """A number that a source sends where it is not as usual, and that a destination takes up to its own.
+
+    `name` is what QEMU calls it; `usual` gives, for a value that is sent and the machine type, the value of a side that
+    sends none.
+    """
+
+    name: str
+    usual: Callable[[int, str | None], int]
+
+
 class Comparison(Data):
-    """What a destination is asked of a kind of device, beyond the rules that hang on its description.
+    """What a device compares with its host or with its own when it loads, beyond the rules of its description.
 
     `features` are those that a driver accepts and a host offers. `accidents` are facts that one machine can have so at
-    one time and so at another: what a stream of the destination says of them does not decide.
+    one time and so at another: what a stream of the destination says of them does not decide. `levels` are numbers in
+    subsections of their own, by the name of the subsection.
     """
 
     features: FeatureSet | None = None
     accidents: frozenset[str] = frozenset()
+    levels: Mapping[str, Level] = {}

@@ -1,0 +1,1 @@
+"""POWER: what `pseries` has."""
