@@ -364,9 +364,13 @@ class StreamCheck:
         schema = self.target.schema
         assert schema is not None
         known = Schema(schema.name, schema.kind, None, schema.sections)
+        by_label: dict[str, Section] = {}
+        for section in self.source.sections:
+            by_label.setdefault(
+                f"{section.name}#{section.instance_id}" if section.instance_id else section.name, section
+            )
         for finding in compat(self.sides.source_schema, known).findings:
-            section = next((part for part in self.source.sections if part.name == finding.section), None)
-            yield with_error(finding, section, self.target)
+            yield with_error(finding, by_label.get(finding.section or ""), self.target)
         for section in self.source.sections:
             if section.kind in ("start", "full") and not section.is_ram:
                 yield from SectionCheck(self.sides, self.findings, section, section).values(beside=False)

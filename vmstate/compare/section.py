@@ -608,13 +608,13 @@ def with_error(finding: CompatFinding, section: Section | None, target: Target) 
     error = advice = None
     if section is not None:
         name, instance = section.name, section.instance_id
-        last = (finding.path or "").rpartition("/")[2]
         if rule == "section-unknown":
             error = messages.unknown_section(name, instance, target.release)
         elif rule == "version-newer" and finding.path is None:
             error = messages.section_version(name, section.version_id, newest_version(section, target))
         elif rule == "subsection-unknown":
-            error = messages.unknown_subsection(last, last.rpartition("/")[0], name, instance, target.release)
+            unknown = subsection_at(section, finding.path or "")
+            error = messages.unknown_subsection(unknown, unknown.rpartition("/")[0], name, instance, target.release)
         elif rule.startswith("version"):
             error = messages.while_loading(name, instance)
         elif finding.severity != COSMETIC:
@@ -634,6 +634,13 @@ def with_error(finding: CompatFinding, section: Section | None, target: Target) 
         error,
         advice,
     )
+
+
+def subsection_at(section: Section, path: str) -> str:
+    """The name of a section's subsection, itself with slashes, that a path of `compat` ends with."""
+    parts = section.vmsd.walk() if section.vmsd is not None else ()
+    names = [sub.vmsd.name for part in parts for sub in part.subsections]
+    return max((name for name in names if f"/{path}".endswith(f"/{name}")), key=len, default=path)
 
 
 def newest_version(section: Section, target: Target) -> int:
