@@ -126,6 +126,10 @@ class DeviceLibraryWarning(UserWarning):
     """The device library of another distribution is broken, and left out."""
 
 
+class DeviceLibraryError(VMStateError):
+    """The device library of another distribution fails while a section is read or written with it."""
+
+
 class EncodeError(VMStateError):
     """A state that cannot be written."""
 

@@ -19,6 +19,11 @@ BROKEN = {
     "no Python": ("def :", None, "SyntaxError: "),
     "raises": ("raise ValueError('not\\ntoday')", None, "ValueError: not today"),
     "ends the program": ("import sys; sys.exit(0)", None, "SystemExit: 0"),
+    "raises what is no Exception": (
+        "class PanicException(BaseException): pass\nraise PanicException('called `unwrap()`')",
+        None,
+        "PanicException: called `unwrap()`",
+    ),
     "no index": ("", None, "mydevices has no INDEX"),
     "an index of another form": ("INDEX = ['beeper']", None, "mydevices has no INDEX"),
     "a place that is no tuple": ("INDEX = {'beeper': 'mydevices:Beeper'}", None, "INDEX has no places for 'beeper'"),
@@ -36,6 +41,49 @@ BROKEN = {
         "OSError: ",
     ),
 }
+
+
+AT_WORK = {
+    "raises": "ZeroDivisionError: ",
+    "raises what is no Exception": "Panic: ",
+}
+"""How `value=` of a library of others fails, while a section is read."""
+
+
+def failing(tmp_path: Path, how: str) -> Path:
+    """A library whose `value=` fails for numbers that are not zero, so that its class can be made."""
+    source = BEEPER.replace("@description", "class Panic(BaseException): pass\n\n\n@description")
+    fails = {
+        "raises": "lambda raw: 1 // (raw == 0)",
+        "raises what is no Exception": "lambda raw: (_ for _ in ()).throw(Panic('at the disco')) if raw else 0",
+    }
+    return install(tmp_path, source.replace("uint32()", f"uint32(value={fails[how]})"))
+
+
+@pytest.mark.parametrize("how", AT_WORK)
+def test_a_library_that_fails_at_work_is_named(how: str, tmp_path: Path) -> None:
+    folder = failing(tmp_path, how)
+    for words in (["info"], ["show"], ["verify"]):
+        done = run(folder, "-m", "vmstate", *words, "beeper.mig")
+        assert done.returncode == 2 and done.stdout == ""
+        (line,) = done.stderr.splitlines()
+        assert line.startswith("vmstate: beeper.mig: beeper: the device library of mydevices 1.0 fails: "), line
+        assert AT_WORK[how] in line
+    code = "import vmstate\ntry: vmstate.load('beeper.mig')\nexcept vmstate.VMStateError as error: print(error.section)"
+    assert run(folder, "-c", code).stdout == "beeper\n"
+
+
+def test_the_users_interrupt_stays_one(tmp_path: Path) -> None:
+    done = run(install(tmp_path, "raise KeyboardInterrupt"), "-m", "vmstate", "info", "beeper.mig")
+    assert (done.returncode, done.stderr) == (130, "vmstate: interrupted\n")
+
+
+def test_who_has_warnings_be_errors_gets_one(tmp_path: Path) -> None:
+    folder = install(tmp_path, "INDEX = 1")
+    done = run(folder, "-W", "error", "-m", "vmstate", "info", "beeper.mig")
+    assert done.returncode == 2
+    (line,) = done.stderr.splitlines()
+    assert line == "vmstate: the device library of mydevices 1.0 is broken: mydevices has no INDEX"
 
 
 @pytest.fixture(params=BROKEN.values(), ids=BROKEN)

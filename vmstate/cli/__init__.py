@@ -18,7 +18,7 @@ from contextlib import contextmanager, nullcontext
 from importlib import import_module
 from typing import Any, NoReturn
 
-from vmstate.errors import VMStateError, one_line
+from vmstate.errors import DeviceLibraryWarning, VMStateError, one_line
 
 VERBS = {
     "info": "what is this file: version, machine, sections, sizes, RAM blocks",
@@ -100,7 +100,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         print("vmstate: interrupted", file=sys.stderr)
         return INTERRUPTED
-    except Exception as error:
+    except DeviceLibraryWarning as warning:
+        # Whoever has warnings be errors gets an error.
+        print(f"vmstate: {one_line(str(warning))}", file=sys.stderr)
+        return 2
+    except (SystemExit, GeneratorExit):
+        raise
+    except BaseException as error:
         if debug:
             import traceback
 

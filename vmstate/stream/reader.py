@@ -60,6 +60,7 @@ from vmstate.stream.events import (
 )
 from vmstate.stream.ram import DEFAULT_PAGE_SIZE, RamScanner
 from vmstate.stream.ram_records import RamEnd
+from vmstate.stream.registry import raise_fault
 from vmstate.vmsd.description import VMStateDescription
 from vmstate.vmsd.expr import IDSTR
 from vmstate.vmsd.types import Opaque
@@ -344,6 +345,10 @@ class StreamReader:
                 except VMStateError as error:
                     # Without its frames, which hold all that was read.
                     failure = failure or error.with_traceback(None)
+                except BaseException as error:
+                    if source != "library":
+                        raise
+                    raise_fault(header.name, error)
                 else:
                     # A device that the library knows, and cannot open here, stays as opaque as the vmdesc has it.
                     opaque = source == "vmdesc" and hides_something(vmsd)

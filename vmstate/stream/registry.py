@@ -18,9 +18,9 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, S
 from contextlib import suppress
 from functools import cached_property, lru_cache
 from importlib import import_module
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
-from vmstate.errors import DescriptionError, DeviceLibraryWarning
+from vmstate.errors import DescriptionError, DeviceLibraryError, DeviceLibraryWarning
 from vmstate.lazy import imported
 from vmstate.vmsd.data import Data
 from vmstate.vmsd.description import VMStateDescription
@@ -86,7 +86,10 @@ class Library(Data):
             return function(*arguments)
         try:
             return function(*arguments)
-        except (Exception, SystemExit) as error:
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:
+            # Some frameworks end a program by exceptions of their own, which an import must not do to this one.
             _warn(self.distribution, error)
             return default
 
@@ -179,7 +182,9 @@ def _libraries_of_others() -> tuple[Library, ...]:
                 seen.add(distribution.name)
                 entries = distribution.entry_points.select(group=GROUP)
                 libraries += [_library(name, entry.load()) for entry in entries if entry.value != SHIPPED]
-        except (Exception, SystemExit) as error:
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:
             _warn(name, error)
     return tuple(libraries)
 
@@ -209,6 +214,22 @@ def _warn(distribution: str, error: BaseException) -> None:
     text = f"the device library of {distribution} is broken: {' '.join(reason.split()) or 'it ends the program'}"
     # The line of source that warnings show would be one of this module, and tell nobody anything.
     warnings.warn_explicit(text, DeviceLibraryWarning, filename="vmstate", lineno=0)
+
+
+def raise_fault(idstr: str, error: BaseException) -> NoReturn:
+    """Raise what an exception out of a library's description of a section comes to.
+
+    That is `DeviceLibraryError` where the description is of another distribution, which may run anything, in `value=`
+    for one; else, and where the program is to end, it is the exception itself.
+    """
+    name = last_part(idstr)
+    ends = isinstance(error, (KeyboardInterrupt, SystemExit, GeneratorExit))
+    libraries = () if ends or name in _shipped().index else _libraries_of_others()
+    distribution = next((library.distribution for library in libraries if name in library.index), None)
+    if distribution is None:
+        raise error
+    reason = " ".join(f"{type(error).__name__}: {error}".split())
+    raise DeviceLibraryError(f"the device library of {distribution} fails: {reason}", section=idstr) from error
 
 
 def _somebody_announces() -> bool:

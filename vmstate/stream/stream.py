@@ -13,7 +13,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Generic
+from typing import TYPE_CHECKING, Any, Generic, NoReturn
 
 from vmstate.errors import PathError, StreamError, VMStateError
 from vmstate.files import write_atomic
@@ -152,6 +152,16 @@ class Section(Generic[S]):
             return self.vmsd.encode(self.state, version_id=self.version_id, force=True)
         except VMStateError as error:
             raise error.within(section=self.name) from None
+        except BaseException as error:
+            self._raise_fault(error)
+
+    def _raise_fault(self, error: BaseException) -> NoReturn:
+        """Raise an error that is none of ours as that of the library that describes the section."""
+        if self.described_by != "library":
+            raise error
+        from vmstate.stream.registry import raise_fault
+
+        raise_fault(self.name, error)
 
     def describe(self, dialect: Dialect) -> Pairs:
         """What the vmdesc of a stream says of the section, as (key, value) pairs."""
@@ -175,6 +185,8 @@ class Section(Generic[S]):
             entries = self.vmsd.codec.trace_state(self.state, version_id=self.version_id)
         except VMStateError as error:
             raise error.within(section=self.name) from None
+        except BaseException as error:
+            self._raise_fault(error)
         shift = self.payload_offset
         return {path: entry._replace(offset=entry.offset + shift) for path, entry in entries.items()}
 

@@ -497,8 +497,11 @@ class Asked(Applied):
             return UNKNOWN
         try:
             return self.function(*values)
-        except (TypeError, ValueError, ArithmeticError, LookupError, AttributeError) as error:
-            raise VMStateError(f"{self} cannot be evaluated: {error}") from None
+        except VMStateError:
+            raise
+        except Exception as error:
+            # It is anybody's function, and may raise anything.
+            raise VMStateError(f"{self} cannot be evaluated: {error or type(error).__name__}") from None
 
     def __repr__(self) -> str:
         return f"{self.function.__name__}({', '.join(map(repr, self.arguments))})"
