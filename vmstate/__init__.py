@@ -20,7 +20,7 @@ What everybody needs is here. All else that is public is in one of these modules
     vmstate.compare   schemas, targets and costs by themselves, and the single results of a comparison
     vmstate.query     what an answer says of its origin
     vmstate.early     early migration
-    vmstate.lab       real QEMU (extra `lab`)
+    vmstate.lab       real QEMU
     vmstate.fuzz      streams that are wrong in one place (strategies: extra `fuzz`)
     vmstate.errors    every exception
 

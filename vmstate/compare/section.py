@@ -454,7 +454,7 @@ class SectionCheck:
                 f"no QEMU takes this: {result.text}",
                 path=path,
                 offset=offset,
-                qemu_error=self.loading_line,
+                qemu_error=self.loading_line if rule.qemu_error is None else result.filled(rule.qemu_error),
                 advice="the stream itself is wrong; `vmstate set` changes a value",
             )
 

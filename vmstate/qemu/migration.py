@@ -15,12 +15,13 @@ from typing import IO, Any, Protocol
 from vmstate.errors import MachineError, StreamError, VMStateError
 from vmstate.files import replacing, written_elsewhere
 from vmstate.qemu.monitor import Monitor
+from vmstate.vmsd.release import Release
 
 PIECE = 1 << 20
 NO_LIMIT = {"max-bandwidth": 1 << 40, "downtime-limit": 2_000_000}
 """Parameters under which RAM is sent as fast as it is taken: bytes and milliseconds a second."""
 
-FILE_SINCE = (8, 2)
+FILE_SINCE = Release(8, 2)
 """The first release with `migrate file:`."""
 
 TRANSPORTS = ("fd", "exec", "file")
@@ -97,7 +98,9 @@ def save(
     if transport == "fd":
         return _save_here(machine, path, progress, limit)
     if transport == "file" and machine.monitor.version[:2] < FILE_SINCE:
-        raise MachineError("this QEMU has no `migrate file:`", expected="8.2 or later", found=_version_text(machine))
+        raise MachineError(
+            "this QEMU has no `migrate file:`", expected=f"{FILE_SINCE} or later", found=_version_text(machine)
+        )
     with _place_for(machine, path) as place:
         uri = f"exec:cat > {shlex.quote(place)}" if transport == "exec" else f"file:{place}"
         machine.ask("migrate", {"uri": uri})

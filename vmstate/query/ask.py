@@ -338,7 +338,7 @@ def ask(
     """Answer a QMP command from a stream.
 
     `arguments` are QMP's. `release` is the release of QEMU that saved, a `Release`, where it is known better than
-    from machine type and vmdesc; it decides which feature bits have names. Raises `QueryError`.
+    from machine type and vmdesc; it decides which feature bits have names. Raises `VMStateError`.
     """
     # The commands are made of what stands here.
     from vmstate.query.commands import COMMANDS, checked
@@ -346,5 +346,7 @@ def ask(
     known = COMMANDS.get(command)
     if known is None:
         raise QueryError(f"there is no command {command!r}", expected=f"one of {', '.join(COMMANDS)}")
+    if release is not None:
+        Release.checked(release)
     inquiry = Inquiry(stream, command, checked(command, known, {} if arguments is None else arguments), release)
     return Answer(known.answer(inquiry), inquiry.notes)

@@ -80,7 +80,7 @@ class KnownDestination:
 
     `facts` are what is told of it beyond that, by name: "qemu_release", "guest_memory". `sections` has those that are
     of one section, by idstr: "virtio_host_features", "pci_config", "pci_config_compared". Rules that need what is not
-    told are not judged (`unjudged`).
+    told are not judged (`unjudged`). Raises `VMStateError` where the release is no `Release`.
     """
 
     def __init__(
@@ -90,6 +90,8 @@ class KnownDestination:
         sections: Mapping[str, Mapping[str, Any]] | None = None,
     ) -> None:
         self.facts = dict(facts or {})
+        if RELEASE.name in self.facts:
+            Release.checked(self.facts[RELEASE.name])
         self.configuration = reference.configuration
         self.blocks = {block.idstr: block.used_length for block in reference.ram.blocks}
         self.has_footers = any(section.footer.section_id is not None for section in reference.sections)

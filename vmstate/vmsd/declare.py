@@ -33,6 +33,7 @@ from vmstate.vmsd.description import (
 )
 from vmstate.vmsd.expr import Expr, Fact, as_expr, fact
 from vmstate.vmsd.record import ATTRIBUTE, Feature, Noise, Record, VirtIORecord, check_noise
+from vmstate.vmsd.release import Release
 from vmstate.vmsd.rule import Rule
 from vmstate.vmsd.state import WORDS_MADE, ClassBodyWord, StateClass, VMState
 
@@ -461,9 +462,25 @@ def subsection(declared: Declaration[T], *, needed: Expr | None = None) -> T | N
     return Declared(None, (declared, needed))  # type: ignore[return-value]
 
 
-def rule(id: str, holds: Expr, text: str, *, mended: bool = False) -> Rule:
-    """What QEMU checks at load, with a stable id and its words; `mended`: QEMU goes on with another value."""
-    return Rule(id, holds, text, mended)
+def rule(
+    id: str,
+    holds: Expr,
+    text: str,
+    *,
+    mended: bool = False,
+    since: Release | None = None,
+    qemu_error: str | None = None,
+    advice: str | None = None,
+) -> Rule:
+    """What QEMU checks at load, with a stable id and its words; `mended`: QEMU goes on with another value.
+
+    `since` is the first release that has it (None: all have), `qemu_error` the part of the line that QEMU prints which
+    is the same wherever it prints it, `advice` what to change, and on which side. Raises `VMStateError` where `since`
+    is no `Release`.
+    """
+    if since is not None:
+        Release.checked(since)
+    return Rule(id, holds, text, mended, since, qemu_error, advice)
 
 
 @dataclass_transform(kw_only_default=True, eq_default=True)

@@ -24,3 +24,11 @@ class Release(NamedTuple):
         if numbers is None:
             raise VMStateError("no release of QEMU", expected="two numbers, such as 7.2", found=repr(text)[:60])
         return cls(int(numbers[1]), int(numbers[2]))
+
+    @classmethod
+    def checked(cls, value: object) -> Release:
+        """A value that must be a release. Raises `VMStateError` for any other, such as a text or a number."""
+        if isinstance(value, Release):
+            return value
+        expected = "a Release, such as vmstate.declare.Release(7, 2)"
+        raise VMStateError("no release of QEMU", expected=expected, found=repr(value)[:60])

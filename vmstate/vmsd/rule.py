@@ -252,7 +252,8 @@ def allocated(what: str, advice: str, holds: Expr | None = None) -> Rule:
 
 
 def known_since(release: Release) -> Rule:
-    """What releases before one do not know."""
+    """What releases before one do not know. Raises `VMStateError` for what is no `Release`."""
+    Release.checked(release)
     return Rule(KNOWN_SINCE, release <= RELEASE, f"releases before {release} do not know it", local=Const(release))
 
 
