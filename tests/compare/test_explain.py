@@ -29,6 +29,7 @@ from vmstate.compare.findings import BREAKS, COSMETIC
 from vmstate.compare.target import read_target, write_target
 from vmstate.devices.arm.cpu import register_name
 from vmstate.errors import VMStateError
+from vmstate.qemu.provenance import SUFFIX, read_provenance
 from vmstate.rules import messages
 from vmstate.rules.pci_config import Masks, Region
 
@@ -249,12 +250,14 @@ def test_a_recorded_destination_is_read_as_it_was_written(tmp_path: Path) -> Non
     assert two.stream is not None and two.stream.to_bytes() == cases.stream_of("port")
 
 
-def test_the_fixtures_are_those_of_the_manifest() -> None:
-    top = json.loads((FOLDER / "MANIFEST.json").read_text())
-    assert {entry["file"] for entry in top["machines"]} == {f"{name}.json" for name in MACHINES}
-    for entry in top["machines"]:
-        data = (FOLDER / entry["file"]).read_bytes()
-        assert (hashlib.sha256(data).hexdigest(), len(data)) == (entry["sha256"], entry["size"]), entry["file"]
+def test_the_recorded_destinations_are_those_of_their_provenance() -> None:
+    recorded = {path.name for path in FOLDER.glob("*.json") if not path.name.endswith(SUFFIX)}
+    assert recorded == {*(f"{name}.json" for name in MACHINES), cases.ANSWERS.name}
+    for name in MACHINES:
+        known = read_provenance(FOLDER / f"{name}.json")
+        data = (FOLDER / f"{name}.json").read_bytes()
+        assert known is not None and known["file"] == f"{name}.json"
+        assert (hashlib.sha256(data).hexdigest(), len(data)) == (known["sha256"], known["size"]), name
 
 
 # Bad input.
@@ -301,9 +304,9 @@ def test_a_bomb_in_a_recorded_destination(key: str, head: bytes) -> None:
         ["explain", "STREAM"],
         ["explain", "STREAM", "--against"],
         ["explain", "STREAM", "--against", "nowhere.json"],
-        ["explain", "STREAM", "--against", "FOLDER/MANIFEST.json"],
+        ["explain", "STREAM", "--against", "FOLDER/answers.json"],
         ["explain", "nowhere.mig", "--against", "FOLDER/bare.json"],
-        ["explain", "FOLDER/MANIFEST.json", "--against", "FOLDER/bare.json"],
+        ["explain", "FOLDER/answers.json", "--against", "FOLDER/bare.json"],
         ["explain", "STREAM", "--against", "FOLDER/bare.json", "--log", "nowhere.log"],
         ["explain", "-", "--against", "-"],
         ["explain", "STREAM", "--against", "--", "no-such-qemu", "-M", "none"],

@@ -6,6 +6,7 @@ import hashlib
 import lzma
 from pathlib import Path
 
+import explain_cases
 import pytest
 from recorded import DUMPS, FIXTURES, PROVENANCE, QUICK, STREAMS, TRANSCRIPTS, plain
 
@@ -15,6 +16,7 @@ from vmstate.qemu.provenance import SUFFIX, provenance_path, read_provenance
 
 LARGEST = 12_000_000
 SEEDS = sorted(str(path.relative_to(FIXTURES)) for path in (FIXTURES / "fuzz").rglob("*.mig.xz"))
+DESTINATIONS = [f"explain/machines/{name}.json" for name in explain_cases.MACHINES]
 THINNED = [file for file in STREAMS if "original" in PROVENANCE[file]]
 WHOLE = [file for file in STREAMS if "whole" in PROVENANCE[file]]
 
@@ -25,7 +27,7 @@ def test_the_folder_is_small() -> None:
 
 
 def test_each_stream_has_its_provenance_and_each_provenance_its_file() -> None:
-    described = [*STREAMS, *SEEDS, *DUMPS, *(f"vhost-user/{name}" for name in TRANSCRIPTS)]
+    described = [*STREAMS, *SEEDS, *DUMPS, *(f"vhost-user/{name}" for name in TRANSCRIPTS), *DESTINATIONS]
     places = [str(path.relative_to(FIXTURES)) for path in FIXTURES.rglob(f"*{SUFFIX}")]
     assert sorted(map(provenance_path, described)) == sorted(places)
     assert len(STREAMS) > 140

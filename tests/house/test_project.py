@@ -104,6 +104,12 @@ def test_hooks_call_what_there_is() -> None:
         assert hook["language"] == "system"
 
 
+def test_what_the_guide_runs_is_installed_for_development() -> None:
+    assert "`pre-commit install`" in (ROOT / "CONTRIBUTING.md").read_text()
+    needed = {re.split("[<>=!~]", word)[0] for word in PROJECT["project"]["optional-dependencies"]["dev"]}
+    assert {"pre-commit", "towncrier", "ruff", "mypy"} <= needed
+
+
 def test_targets_of_the_guide_exist() -> None:
     """And those that it leaves out are for those who record."""
     text = (ROOT / "CONTRIBUTING.md").read_text()

@@ -34,10 +34,13 @@ from vmstate.lab.target import target_of
 from vmstate.qemu.machine import Machine as LabMachine
 from vmstate.qemu.machine import Qemu, find_qemu
 from vmstate.qemu.migration import NO_LIMIT, save
+from vmstate.qemu.provenance import FORM, KIND, provenance_path
 from vmstate.rules.edit import assign
 from vmstate.saved.loading import load
 
 FOLDER = Path(__file__).resolve().parents[2] / "fixtures" / "explain" / "machines"
+ANSWERS = FOLDER / "answers.json"
+"""What QEMU said of each case."""
 PROGRAM = "qemu-system-x86_64"
 RELEASES = ("5.2", "7.2", "10.0", "11.1")
 
@@ -456,7 +459,7 @@ def plain(output: str) -> str:
 def record(names: list[str]) -> None:
     """Record the machines that are named (all without a name), and every case."""
     FOLDER.mkdir(parents=True, exist_ok=True)
-    entries = []
+    today = time.strftime("%Y-%m-%d")
     with tempfile.TemporaryDirectory() as folder:
         firmware_files(folder)
         for name, machine in MACHINES.items():
@@ -471,23 +474,24 @@ def record(names: list[str]) -> None:
                 shown = tuple(word.replace(folder, "DIR") for word in argv_of(machine, folder))
                 write_target(path, Target(**{**vars(target), "name": name, "command": shown}))
             data = path.read_bytes()
-            entries.append(
-                {
-                    "file": path.name,
-                    "sha256": hashlib.sha256(data).hexdigest(),
-                    "size": len(data),
-                    "qemu_version": machine.release,
-                    "argv": [PROGRAM, *machine.words.split()],
-                    **({"firmware_ran": machine.seconds} if machine.seconds else {}),
-                }
-            )
+            known = {
+                "kind": KIND,
+                "vmstate": FORM,
+                "file": path.name,
+                "sha256": hashlib.sha256(data).hexdigest(),
+                "size": len(data),
+                "qemu_version": machine.release,
+                "argv": [PROGRAM, *machine.words.split()],
+                **({"firmware_ran": machine.seconds} if machine.seconds else {}),
+                "recorded": today,
+            }
+            Path(provenance_path(path)).write_text(json.dumps(known, indent=1) + "\n")
         cases = []
         for case in CASES:
             accepted, printed = _said(case, folder)
             print(accepted, case.name, flush=True)
             cases.append({"case": case.name, "accepted": accepted, "stderr": printed})
-    top = {"recorded": time.strftime("%Y-%m-%d"), "machines": entries, "cases": cases}
-    (FOLDER / "MANIFEST.json").write_text(json.dumps(top, indent=1) + "\n")
+    ANSWERS.write_text(json.dumps({"recorded": today, "cases": cases}, indent=1) + "\n")
 
 
 def _said(case: Case, folder: str) -> tuple[bool, str]:
@@ -511,7 +515,7 @@ def stream_of(name: str) -> bytes:
 
 def said_of() -> dict[str, Any]:
     """What QEMU said of each case."""
-    top = json.loads((FOLDER / "MANIFEST.json").read_text())
+    top = json.loads(ANSWERS.read_text())
     return {entry["case"]: entry for entry in top["cases"]}
 
 
