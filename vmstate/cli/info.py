@@ -68,19 +68,7 @@ def summary(stream: Stream) -> dict[str, Any]:
             "pages": ram.pages,
             "blocks": [{"idstr": block.idstr, "used_length": block.used_length} for block in ram.blocks],
         },
-        "sections": [
-            {
-                "name": section.name,
-                "instance_id": section.instance_id,
-                "section_id": section.section_id,
-                "kind": section.kind,
-                "version_id": section.version_id,
-                "offset": section.offset,
-                "size": section.size,
-                "described_by": section.described_by,
-            }
-            for section in stream.sections
-        ],
+        "sections": [section.as_dict() for section in stream.sections],
     }
 
 

@@ -84,14 +84,7 @@ def document(stream: Stream, *, raw: bool) -> dict[str, Any]:
         "vmdesc": stream.vmdesc_text is not None,
         "sections": [
             {
-                "name": section.name,
-                "instance_id": section.instance_id,
-                "section_id": section.section_id,
-                "kind": section.kind,
-                "version_id": section.version_id,
-                "offset": section.offset,
-                "size": section.size,
-                "described_by": section.described_by,
+                **section.as_dict(),
                 "state": to_plain(section.state) if raw else section.state,
             }
             for section in stream.sections

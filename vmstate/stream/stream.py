@@ -163,6 +163,19 @@ class Section(Generic[S]):
 
         raise_fault(self.name, error)
 
+    def as_dict(self) -> dict[str, Any]:
+        """What the section is and where it stands, as JSON values; offset and size in bytes. Its state is not there."""
+        return {
+            "name": self.name,
+            "instance_id": self.instance_id,
+            "section_id": self.section_id,
+            "kind": self.kind,
+            "version_id": self.version_id,
+            "offset": self.offset,
+            "size": self.size,
+            "described_by": self.described_by,
+        }
+
     def describe(self, dialect: Dialect) -> Pairs:
         """What the vmdesc of a stream says of the section, as (key, value) pairs."""
         from vmstate.schema.write import describe_device, describe_old_style
