@@ -283,6 +283,7 @@ def _loaded_in_qemu(
     from vmstate.lab.incoming import load_into_qemu
     from vmstate.qemu.machine import find_qemu
     from vmstate.qemu.provenance import read_provenance
+    from vmstate.qemu.trust import program_of
 
     known = (None if origin is None else read_provenance(origin)) or {}
     words = list(known.get("argv") or [])
@@ -291,7 +292,7 @@ def _loaded_in_qemu(
         raise MachineError(
             "nothing says which machine to start", expected="args=, QEMU's options, or the provenance beside the stream"
         )
-    command = os.fspath(program) if program is not None else str((words or [PROGRAM])[0])
+    command = os.fspath(program) if program is not None else program_of(words or [PROGRAM])
     try:
         binary = find_qemu(command, root)
     except MachineError as error:

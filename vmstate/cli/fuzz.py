@@ -10,6 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from vmstate.cli.trust import program_to_run, trust_arguments
 from vmstate.errors import VMStateError
 
 if TYPE_CHECKING:
@@ -52,6 +53,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--guest", metavar="SECONDS", type=_seconds, help="with --fresh: let the guest run so long")
     parser.add_argument("--limit", metavar="SECONDS", type=_seconds, default=15.0, help="a longer load is a hang")
     parser.add_argument("--boot", metavar="SECONDS", type=_seconds, default=0.0, help="before the seed is recorded")
+    trust_arguments(parser)
     parser.add_argument("--replay", metavar="DIR", help="do one finding again")
     parser.epilog = "For qemu, -- COMMAND ... is the machine to be recorded, or to load the seeds with."
     parser.set_defaults(run=run, takes_command=True)
@@ -187,7 +189,7 @@ def _qemu(options: argparse.Namespace, folder: Path) -> tuple[list[Subject], Cal
             record(options.program or default_command(), file, seconds=options.boot)
         files = [file]
     for file in files:
-        recorded.append(read_seed(file, options.program if options.seed else None))
+        recorded.append(read_seed(file, _command_of(options, file)))
     subjects = seeds.whole(files, options.devices)
     if options.output is not None:
         # A finding is done again with the machine that it is of.
@@ -198,6 +200,23 @@ def _qemu(options: argparse.Namespace, folder: Path) -> tuple[list[Subject], Cal
         return subjects, lambda: LoadvmTarget(by_name, limit=options.limit)
     guest = GUEST if options.guest is None else options.guest
     return subjects, lambda: QemuTarget(by_name, run_guest=guest, limit=options.limit)
+
+
+def _command_of(options: argparse.Namespace, file: Path) -> list[str] | None:
+    """The command line for a seed: the user's, or what was recorded with it, which he is asked about.
+
+    What is recorded here, by the same command as now, needs no question.
+    """
+    from vmstate.fuzz.targets.qemu import default_command
+    from vmstate.qemu.provenance import read_provenance
+
+    if options.seed and options.program:
+        return list(options.program)
+    known = read_provenance(file) or {}
+    argv = known.get("argv")
+    if not argv or (not options.seed and argv == list(options.program or default_command())):
+        return None
+    return [program_to_run(known, str(file), options), *argv[1:]]
 
 
 def _replay(options: argparse.Namespace) -> int:

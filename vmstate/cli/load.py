@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import argparse
 import json
-import shlex
-import sys
 
+from vmstate.cli.trust import program_to_run, trust_arguments
 from vmstate.cli.words import seconds
 from vmstate.errors import VMStateError, one_line
 
@@ -29,6 +28,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--ask", metavar="COMMAND", action="append", default=[], help="then print QEMU's answer to a query (repeatable)"
     )
+    trust_arguments(parser)
     parser.add_argument("--limit", metavar="SECONDS", type=seconds, default=120, help="for each step (default 120)")
     parser.add_argument("--format", choices=("text", "json"), default="text", help="for a reader, or for a program")
     parser.usage = "vmstate load FILE [options] [--connect URI | -- QEMU ...]"
@@ -45,10 +45,9 @@ def run(options: argparse.Namespace) -> int:
 
     argv = options.program or None
     known = None if argv else read_provenance(options.file)
-    program = argv[0] if argv else str(((known or {}).get("argv") or [""])[0])
-    # A command line that came with the stream is shown before it is run.
-    if argv is None and program:
-        print(f"starting {one_line(shlex.join(map(str, (known or {})['argv'])))}", file=sys.stderr)
+    program = options.qemu or (argv[0] if argv else "")
+    if argv is None and known is not None and known.get("argv"):
+        program = program_to_run(known, options.file, options)
     qemu = find_qemu(program, options.root) if program else None
     talks = bool(options.until or options.type)
     try:

@@ -192,20 +192,33 @@ def _is_description(raw: Any, depth: int = 0) -> bool:
 
 def _binary_of(source: str, machine: str | None) -> tuple[str, str] | None:
     """The binary and the machine type that a text means, if it means these."""
-    if os.path.exists(source) and (os.path.isdir(source) or not os.access(source, os.X_OK)):
+    if os.path.exists(source) and (os.path.isdir(source) or not is_program(source)):
         return None
     import shutil
 
     path, colon, named = source.rpartition(":")
     binary = shutil.which(path) if colon and path else None
-    if binary is not None and named:
+    if binary is not None and named and is_program(binary):
         return binary, named
     binary = shutil.which(source)
-    if binary is None:
+    if binary is None or not is_program(binary):
         return None
     if machine is None:
         raise SchemaError(f"{source} is a program: which machine type?", expected=f"{source}:MACHINE, or --machine")
     return binary, machine
+
+
+def is_program(path: str) -> bool:
+    """Whether a file is one to be run, which its first bytes say as well as its mode: a stream can have any mode."""
+    if not os.path.isfile(path) or not os.access(path, os.X_OK):
+        return False
+    try:
+        with open(path, "rb") as file:
+            head = file.read(64)
+    except OSError:
+        # One that may be run and not read.
+        return True
+    return head.startswith((b"\x7fELF", b"#!"))
 
 
 def dump_of(

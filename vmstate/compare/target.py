@@ -19,7 +19,7 @@ import os
 from collections.abc import Mapping
 from typing import Any
 
-from vmstate.compare.schemas import MACHINE, Schema, dump_schema, open_schema
+from vmstate.compare.schemas import MACHINE, Schema, dump_schema, is_program, open_schema
 from vmstate.errors import SchemaError, VMStateError
 from vmstate.files import write_atomic
 from vmstate.query.origin import earliest_release
@@ -126,7 +126,7 @@ def open_target(source: StreamLike | Stream | Schema | Target, *, machine: str |
 
 def _means_schema(source: str) -> bool:
     """Whether a text is no file: the library, or a program."""
-    return not os.path.isfile(source) or os.access(source, os.X_OK)
+    return not os.path.isfile(source) or is_program(source)
 
 
 def of_stream(stream: Stream, **known: Any) -> Target:

@@ -34,6 +34,7 @@ from vmstate.lab.guest import READY, Guest, guest_in
 from vmstate.qemu.capture import capture_machine
 from vmstate.qemu.machine import Machine, find_qemu
 from vmstate.qemu.provenance import RUN_FOLDER, provenance_path, read_provenance, write_provenance
+from vmstate.qemu.trust import program_of
 from vmstate.vmsd.data import Value
 
 ROOTS = "VMSTATE_QEMU_ROOTS"
@@ -183,7 +184,7 @@ def record(
         # What 9p devices share is an empty folder.
         Path(scratch, "share").mkdir()
         argv = [word.replace(RUN_FOLDER, f"{scratch}/") for word in recipe.argv]
-        qemu = find_qemu(argv[0], root)
+        qemu = find_qemu(program_of(argv), root)
         # The machine has a serial port even where no guest prints on it: all recordings have.
         with Machine(argv, qemu=qemu, console=True, folder=scratch, limit=limit) as machine:
             release = ".".join(map(str, machine.monitor.version[:2]))

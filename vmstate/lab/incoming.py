@@ -21,6 +21,7 @@ from vmstate.qemu.memory import backend_words, has_backend, with_paths
 from vmstate.qemu.migration import set_capabilities
 from vmstate.qemu.monitor import LIMIT
 from vmstate.qemu.provenance import provenance_path, read_provenance
+from vmstate.qemu.trust import program_of
 from vmstate.saved.loading import load
 from vmstate.saved.opening import Input, open_input
 from vmstate.stream.events import MAGIC, ConfigurationSection, Header
@@ -101,7 +102,7 @@ class QemuDestination:
                 start = bytes(self.source.data[: len(MAGIC)]).hex() or "nothing"
                 raise StreamError("not a migration stream", file=self.path, expected=MAGIC.hex(), found=start)
             known = None if origin == "-" else read_provenance(origin)
-            argv, folder = _command_line(argv, known, self.path)
+            argv, folder = _command_line(argv, known, self.path, qemu)
             self.argv = tuple(argv)
             capabilities = _capabilities(self.source, known or {})
             words = with_memory(argv, known or {}, origin)
@@ -226,7 +227,7 @@ class QemuDestination:
 
 
 def _command_line(
-    argv: Sequence[str] | None, known: dict[str, Any] | None, path: str
+    argv: Sequence[str] | None, known: dict[str, Any] | None, path: str, qemu: Qemu | None
 ) -> tuple[Sequence[str], str | None]:
     """The command line to start, that of the provenance where none is given, and the folder it is meant for."""
     folder = None
@@ -235,6 +236,8 @@ def _command_line(
             expected = f"{provenance_path(path)}, or QEMU's command line"
             raise MachineError("nothing says which QEMU to start", file=path, expected=expected)
         argv = without_own_places([str(word) for word in known["argv"]])
+        # Of a program that came with a file the name counts, not the place.
+        argv = [program_of(argv) if qemu is None else argv[0], *argv[1:]]
         folder = known.get("folder")
     for option in ("incoming", "loadvm"):
         if any(word.lstrip("-") == option and word.startswith("-") for word in argv):

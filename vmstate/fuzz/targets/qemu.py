@@ -39,6 +39,7 @@ from vmstate.qemu.provenance import (
     provenance_path,
     read_provenance,
 )
+from vmstate.qemu.trust import program_of
 from vmstate.rules.known import KnownDestination
 from vmstate.saved.loading import load
 from vmstate.saved.opening import open_input
@@ -118,7 +119,7 @@ def read_seed(path: Path, argv: Sequence[str] | None = None) -> Seed:
     `argv` stands in for the command line of the provenance, which then need not be there.
     """
     provenance = read_provenance(path) or {}
-    command = argv or provenance.get("argv")
+    command = argv or _recorded(provenance)
     if not command:
         raise VMStateError(
             "nothing says how to load it",
@@ -130,6 +131,12 @@ def read_seed(path: Path, argv: Sequence[str] | None = None) -> Seed:
     if missing:
         raise VMStateError("the guest's memory is not beside the stream", file=str(path), expected=missing[0])
     return seed
+
+
+def _recorded(provenance: Mapping[str, Any]) -> list[str]:
+    """The command line of a provenance: of the program that came with a file the name counts, not the place."""
+    words = list(provenance.get("argv") or ())
+    return [program_of(words), *words[1:]] if words else words
 
 
 def in_run_folder(
