@@ -174,11 +174,11 @@ def test_a_finding_of_what_is_left_is_done_again(
     seed: Seed, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     folder = str(tmp_path / "found")
-    command = ["fuzz", "qemu", "--seed", str(seed.path), "--devices", "virtio-net", "--mutators", "equal.differs"]
+    command = ["fuzz", "qemu", "--trust", "--seed", str(seed.path), "--devices", "virtio-net", "--mutators", "equal.differs"]
     assert main([*command, "--runs", "64", "-o", folder]) == 1
     left = [place for place in Path(folder, "findings").iterdir() if PCI_VERSION in (place / "diff.txt").read_text()]
     capsys.readouterr()
-    assert main(["fuzz", "qemu", "--replay", str(left[0])]) == 1
+    assert main(["fuzz", "qemu", "--trust", "--replay", str(left[0])]) == 1
     assert "left: then the seed: refused" in capsys.readouterr().out
 
 
