@@ -174,7 +174,17 @@ def test_a_finding_of_what_is_left_is_done_again(
     seed: Seed, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     folder = str(tmp_path / "found")
-    command = ["fuzz", "qemu", "--trust", "--seed", str(seed.path), "--devices", "virtio-net", "--mutators", "equal.differs"]
+    command = [
+        "fuzz",
+        "qemu",
+        "--trust",
+        "--seed",
+        str(seed.path),
+        "--devices",
+        "virtio-net",
+        "--mutators",
+        "equal.differs",
+    ]
     assert main([*command, "--runs", "64", "-o", folder]) == 1
     left = [place for place in Path(folder, "findings").iterdir() if PCI_VERSION in (place / "diff.txt").read_text()]
     capsys.readouterr()

@@ -126,7 +126,19 @@ def test_nothing_is_left_behind(seed: Seed) -> None:
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
 @pytest.mark.parametrize("way", [["--fresh", "--guest", "60"], ["--runs", "100000"]], ids=["fresh", "loadvm"])
 def test_a_campaign_that_is_killed_leaves_nothing(seed: Seed, number: int, way: list[str]) -> None:
-    command = [sys.executable, "-m", "vmstate", "fuzz", "qemu", "--trust", "--seed", str(seed.path), *way, "--jobs", "2"]
+    command = [
+        sys.executable,
+        "-m",
+        "vmstate",
+        "fuzz",
+        "qemu",
+        "--trust",
+        "--seed",
+        str(seed.path),
+        *way,
+        "--jobs",
+        "2",
+    ]
     with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as tool:
         end = time.monotonic() + 60
         below: set[int] = set()

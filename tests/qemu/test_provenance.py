@@ -192,3 +192,135 @@ def test_decode_and_encode_carry_it(guest: Path, tmp_path: Path) -> None:
     assert main(["encode", str(document), "-o", str(again)]) == 0
     known = read_provenance(again)
     assert known is not None and known["original"] == identity(guest)
+
+
+# What is malformed
+
+
+FULL: dict[str, Any] = {
+    **KNOWN,
+    "size": 5,
+    "sha256": "00",
+    "recorded": "2026-01-01T00:00:00Z",
+    "recorder": "vmstate 1",
+    "qemu_version": "7.2.1",
+    "qemu_build": "Debian",
+    "folder": "/",
+    "capabilities": ["x-ignore-shared"],
+    "transport": "fd",
+    "console": False,
+    "guest": ["ls"],
+    "migration": {"status": "completed"},
+    "answers": {"query-status": {}},
+    "original": {"file": "x", "size": 1, "sha256": "0"},
+    "changed": [{"section": "s", "path": "p", "before": 0, "after": 1}],
+    "thinned": False,
+}
+
+
+def nested(depth: int) -> Any:
+    value: Any = 1
+    for _ in range(depth):
+        value = [value]
+    return value
+
+
+ODD: list[Any] = [
+    *(
+        3,
+        -1,
+        1.5,
+        True,
+        "x",
+        "",
+        "a\0b",
+        "\ud800",
+        [],
+        {},
+        [3],
+        [None],
+        [[]],
+        [{}],
+        ["\0"],
+        ["\udfff"],
+        {"x": 1},
+        1 << 70,
+    ),
+    *(1 << 70, nested(70), nested(400), {"a": nested(100)}),
+    *([{"id": "m", "size": 1}], [{"id": "", "size": 1, "file": "f"}], [{"id": "m", "size": -1, "file": "f"}]),
+    *([{"id": "../m", "size": 1, "file": "f"}], [{"id": "m", "size": True, "file": "f"}], [{"id": "m", "size": 1}, 3]),
+    *([{"id": "m", "size": 1, "file": "\ud800"}], [{"id": ["m"], "size": 1, "file": "f"}], float("nan")),
+]
+
+
+@pytest.mark.parametrize("key", list(FULL))
+def test_malformed_ones_are_one_line_or_usable(
+    key: str, guest: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Hundreds: each key with each odd value. What is refused is so before any output; what is not is carried along."""
+    for number, value in enumerate(ODD):
+        Path(provenance_path(guest)).write_text(json.dumps({**FULL, key: value}))
+        output = tmp_path / f"out{number}.mig"
+        code = main(["set", str(guest), "ioapic#0.id=1", "-o", str(output)])
+        error = capsys.readouterr().err
+        assert (code, error.count("\n")) in ((0, 0), (2, 1)), (key, value, error)
+        assert output.exists() == Path(provenance_path(output)).exists() == (code == 0)
+        assert code == 0 or "provenance" in error
+        # Whether it is usable or not, nothing is started that does not end in one line.
+        assert main(["load", str(guest), "--qemu", "false", "--trust", "--limit", "5"]) == 2
+        error = capsys.readouterr().err
+        assert "internal error" not in error
+        assert error.splitlines()[-1].startswith("vmstate: ")
+
+
+def test_it_is_never_an_output(guest: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    before = Path(provenance_path(guest)).read_bytes()
+    document = tmp_path / "x.json"
+    assert main(["decode", str(guest), "-o", str(document)]) == 0
+    place = provenance_path(guest)
+    for words in (
+        ["set", str(guest), "ioapic#0.id=1", "-o", place],
+        ["thin", str(guest), "-o", place],
+        ["thin", str(guest), "--scrub", "-o", place],
+        ["decode", str(guest), "-o", place],
+        ["encode", str(document), "-o", place],
+        ["set", str(guest), "ioapic#0.id=1", "-o", str(tmp_path / "new.provenance.json")],
+    ):
+        assert main(words) == 2
+        assert "this is the name of a provenance" in capsys.readouterr().err
+    assert Path(place).read_bytes() == before
+    assert not (tmp_path / "new.provenance.json").exists()
+
+
+@pytest.mark.parametrize("content", [b"a diary", b"{}", json.dumps(DOCUMENT).encode()])
+def test_a_file_of_the_user_in_its_place_stays(
+    content: bytes, guest: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    place = tmp_path / "out.mig.provenance.json"
+    place.write_bytes(content)
+    for words in (["set", str(guest), "ioapic#0.id=1"], ["thin", str(guest)], ["decode", str(guest)]):
+        assert main([*words, "-o", str(tmp_path / "out.mig")]) == 2
+        assert capsys.readouterr().err.count("\n") == 1
+        assert not (tmp_path / "out.mig").exists()
+    assert place.read_bytes() == content
+    place.unlink()
+    place.mkdir()
+    assert main(["thin", str(guest), "-o", str(tmp_path / "out.mig")]) == 2
+    assert not (tmp_path / "out.mig").exists()
+
+
+def test_that_of_another_stream_stays(guest: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """other.mig and other.mig.xz have one place for it."""
+    packed = tmp_path / "other.mig.xz"
+    packed.write_bytes(lzma.compress(plain(BARE), preset=0))
+    write_provenance(packed, {**KNOWN, **identity(packed)})
+    before = Path(provenance_path(packed)).read_bytes()
+    for source in (guest, packed):
+        assert main(["set", str(source), "ioapic#0.id=1", "-o", str(tmp_path / "other.mig")]) == 2
+        assert "the provenance of other.mig.xz stands where" in capsys.readouterr().err
+    assert not (tmp_path / "other.mig").exists()
+    assert Path(provenance_path(packed)).read_bytes() == before
+    # Its own is replaced with the stream.
+    assert main(["set", str(guest), "ioapic#0.id=1", "-o", str(guest)]) == 0
+    known = read_provenance(guest)
+    assert known is not None and known["changed"]

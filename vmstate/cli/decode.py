@@ -8,7 +8,7 @@ import os
 import sys
 
 from vmstate.files import write_atomic
-from vmstate.qemu.provenance import moved, read_provenance, write_provenance
+from vmstate.qemu.provenance import moved, provenance_to_carry, write_provenance
 from vmstate.saved.document import beside, has_ram_beside, to_document
 from vmstate.saved.loading import load
 
@@ -24,7 +24,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Write the document and, where there is RAM, the file beside it; the provenance of the stream goes along."""
-    known = None if "-" in (options.file, options.output) else read_provenance(options.file)
+    known = provenance_to_carry(options.file, options.output)
     with load(options.file) as stream:
         if options.output == "-":
             sys.stdout.write(json.dumps(to_document(stream, None), indent=1) + "\n")

@@ -9,7 +9,7 @@ import sys
 from vmstate.cli.encode import write
 from vmstate.cli.show import json_value, text_of
 from vmstate.errors import VMStateError, one_line
-from vmstate.qemu.provenance import carry_provenance, read_provenance
+from vmstate.qemu.provenance import carry_provenance, provenance_to_carry
 from vmstate.rules.check import check
 from vmstate.rules.edit import Edit, RefusedError, assign
 from vmstate.saved.loading import load
@@ -33,7 +33,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     """Edit, write, and say what was changed."""
     # First of all: a provenance that cannot be read must not leave a stream without one.
-    known = None if "-" in (options.file, options.output) else read_provenance(options.file)
+    known = provenance_to_carry(options.file, options.output)
     with load(options.file) as stream:
         try:
             changes = assign(stream, *options.assignments, force=options.force)

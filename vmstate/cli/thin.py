@@ -11,7 +11,7 @@ from pathlib import Path
 from vmstate.cli.files import for_each
 from vmstate.errors import VMStateError
 from vmstate.files import write_atomic
-from vmstate.qemu.provenance import carry_provenance, read_provenance
+from vmstate.qemu.provenance import carry_provenance, provenance_to_carry, refuse_place
 from vmstate.saved.thin import thin
 
 
@@ -55,10 +55,12 @@ def run(options: argparse.Namespace) -> int:
 def thin_one(file: str, output: str, options: argparse.Namespace) -> int:
     """The same of one stream."""
     scrubbed = options.scrub or options.scrub_key is not None
+    if scrubbed:
+        refuse_place(output)
+    # What is known of a machine has its command line, with names and addresses.
+    known = None if scrubbed else provenance_to_carry(file, output)
     pieces = _scrubbed(file, options) if scrubbed else thin(file)
     if output != "-":
-        # What is known of a machine has its command line, with names and addresses.
-        known = None if scrubbed or file == "-" else read_provenance(file)
         write_atomic(output, pieces)
         if known is not None:
             carry_provenance(known, file, output, thinned=True)

@@ -16,7 +16,7 @@ from vmstate.qemu.machine import Machine, Qemu
 from vmstate.qemu.memory import BACKEND, backend_words, copy_sparse, has_backend, memory_size, shared_memory
 from vmstate.qemu.migration import Attached, HasMonitor, Progress, capabilities_of, configured, save
 from vmstate.qemu.monitor import LIMIT, Monitor, command_line_of
-from vmstate.qemu.provenance import recorded_now, write_provenance
+from vmstate.qemu.provenance import recorded_now, refuse_place, write_provenance
 from vmstate.vmsd.release import Release
 
 IGNORE_SHARED = "x-ignore-shared"
@@ -95,6 +95,7 @@ def capture_machine(
     stream; `own_memory` is an entry of `memory` whose file is there already. `argv` is the command line as somebody
     would repeat it, run in `folder`. Each file is whole or not there. Raises `VMStateError`.
     """
+    refuse_place(path)
     wanted = [*capabilities, *([] if ram else [IGNORE_SHARED])]
     memory = [] if own_memory is None else [own_memory]
     with configured(machine, wanted):

@@ -34,7 +34,7 @@ from __future__ import annotations
 import json
 import os
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from vmstate.errors import StreamError
@@ -53,7 +53,12 @@ LARGEST = 64 << 20
 RUN_FOLDER = "DIR/"
 """What a command line says for the folder that is made for the machine."""
 
+DEEPEST = 64
+"""How deep a provenance may nest."""
+
 _LISTS_OF_WORDS = ("argv", "capabilities", "guest")
+_TEXTS = ("file", "sha256", "recorded", "recorder", "qemu_version", "qemu_build", "folder", "transport")
+_OBJECTS = ("migration", "answers", "original")
 
 
 def provenance_path(path: str | os.PathLike[str]) -> str:
@@ -95,32 +100,117 @@ def checked(known: Any, place: str) -> dict[str, Any]:
             expected=f'an object with "kind": "{KIND}" and "vmstate": {FORM}',
             found=f"a {kind}" if isinstance(kind, str) and kind.isalpha() and kind != KIND else None,
         )
-    for key in _LISTS_OF_WORDS:
-        words = known.get(key)
-        if words is not None and not (isinstance(words, list) and all(isinstance(word, str) for word in words)):
-            raise _unusable(key, "a list of texts", place)
-    if not isinstance(known.get("folder"), str | None):
-        raise _unusable("folder", "a text", place)
-    memory = known.get("memory")
-    if memory is not None and not (isinstance(memory, list) and all(map(_is_memory, memory))):
-        raise _unusable("memory", 'a list of objects with "id", "size" and "file"', place)
-    if not isinstance(known.get("changed"), list | None):
-        raise _unusable("changed", "a list", place)
+    if not _is_shallow(known):
+        raise StreamError("the provenance cannot be used: it is nested too deep", file=place)
+    for keys, expected, fits in _FORMS:
+        for key in keys:
+            if known.get(key) is not None and not fits(known[key]):
+                raise StreamError(f"the provenance cannot be used: its {key!r}", file=place, expected=expected)
     return known
+
+
+def _is_shallow(value: Any) -> bool:
+    """Whether JSON nests so little that it can be written again."""
+    level = [value]
+    for _ in range(DEEPEST):
+        level = [
+            inner
+            for outer in level
+            if isinstance(outer, dict | list)
+            for inner in (outer.values() if isinstance(outer, dict) else outer)
+        ]
+        if not level:
+            return True
+    return False
+
+
+def _is_text(value: Any) -> bool:
+    """Whether it is a text that can stand in a command line or a path."""
+    if not isinstance(value, str) or "\0" in value:
+        return False
+    try:
+        os.fsencode(value)
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def _is_words(value: Any) -> bool:
+    return isinstance(value, list) and all(map(_is_text, value))
 
 
 def _is_memory(entry: Any) -> bool:
     return (
         isinstance(entry, dict)
-        and isinstance(entry.get("id"), str)
-        and type(entry.get("size")) is int
-        and isinstance(entry.get("file"), str)
-        and "\0" not in entry["file"]
+        and all(_is_text(entry.get(key)) and entry[key] for key in ("id", "file"))
+        and "/" not in entry["id"]
+        and _is_size(entry.get("size"))
+        and isinstance(entry.get("added"), bool | None)
     )
 
 
-def _unusable(key: str, expected: str, place: str) -> StreamError:
-    return StreamError(f"the provenance cannot be used: its {key!r}", file=place, expected=expected)
+def _is_size(value: Any) -> bool:
+    return type(value) is int and 0 <= value < 1 << 63
+
+
+def _is_list_of_objects(value: Any) -> bool:
+    return isinstance(value, list) and all(isinstance(entry, dict) for entry in value)
+
+
+_FORMS: tuple[tuple[tuple[str, ...], str, Callable[[Any], bool]], ...] = (
+    (_LISTS_OF_WORDS, "a list of texts", _is_words),
+    (_TEXTS, "a text", _is_text),
+    (("thinned",), "true or false", lambda value: isinstance(value, bool)),
+    # Whoever records streams has written down there what came over it.
+    (("console",), "true or false", lambda value: isinstance(value, bool | list)),
+    (_OBJECTS, "an object", lambda value: isinstance(value, dict)),
+    (("size",), "a number of bytes", _is_size),
+    (("changed",), "a list of objects", _is_list_of_objects),
+    (
+        ("memory",),
+        'a list of objects with "id", "size" and "file"',
+        lambda value: isinstance(value, list) and all(map(_is_memory, value)),
+    ),
+)
+
+
+def provenance_to_carry(source: str, target: str) -> dict[str, Any] | None:
+    """The provenance of a stream `source` that goes along to `target`, before anything is written. None: there is none.
+
+    Raises `StreamError` where it cannot be used, and where its place is taken: by a file that is no provenance, or by
+    the provenance of another stream.
+    """
+    refuse_place(target)
+    if "-" in (source, target):
+        return None
+    known = read_provenance(source)
+    if known is None:
+        return None
+    place = provenance_path(target)
+    if not os.path.lexists(place) or _is_same(source, target):
+        return known
+    there = read_provenance(target) if os.path.isfile(place) else None
+    if there is None:
+        raise StreamError("something stands in the place of the provenance", file=place, expected="no file, or a file")
+    if _is_same(place, provenance_path(source)) or not (
+        os.path.lexists(target) or there.get("file") == os.path.basename(target)
+    ):
+        owner = there.get("file") or "another stream"
+        raise StreamError(f"the provenance of {owner} stands where that of {target} belongs", file=place)
+    return known
+
+
+def refuse_place(target: str | os.PathLike[str]) -> None:
+    """Refuse a name for an output that is the name of a provenance. Raises `StreamError`."""
+    if os.fspath(target).endswith(SUFFIX):
+        raise StreamError("this is the name of a provenance", file=os.fspath(target), expected="another name")
+
+
+def _is_same(first: str, second: str) -> bool:
+    try:
+        return os.path.samefile(first, second)
+    except (OSError, ValueError):
+        return os.path.abspath(first) == os.path.abspath(second)
 
 
 def write_provenance(path: str | os.PathLike[str], known: Mapping[str, Any]) -> None:
