@@ -19,7 +19,7 @@ INDEX: dict[str, tuple[str, ...]] = {
     "audio": ("vmstate.devices.audio.audio:Audio",),
     "bochs-display": ("vmstate.devices.display.bochs_display:BochsDisplay",),
     "cirrus_vga": ("vmstate.devices.display.cirrus_vga:PCICirrusVGA", "vmstate.devices.display.cirrus_vga:CirrusVGA"),
-    "cpu": ("vmstate.devices.x86.cpu:X86CPU", "vmstate.devices.s390x.cpu:S390CPU", "vmstate.devices.arm.cpu:ARMCPU"),
+    "cpu": ("vmstate.devices.x86.cpu:X86CPU", "vmstate.devices.s390x.cpu:S390CPU", "vmstate.devices.arm.cpu:ARMCPU", "vmstate.devices.arm.cpu:ARM_CPU_10_0", "vmstate.devices.arm.cpu:ARM_CPU_7_2"),
     "cpu_common": ("vmstate.devices.core.cpu_common:CPUCommon",),
     "cs4231a": ("vmstate.devices.audio.cs4231a:CS4231A",),
     "dma": ("vmstate.devices.dma.i8257:I8257",),

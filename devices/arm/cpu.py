@@ -5,9 +5,15 @@ Facts from QEMU's target/arm/machine.c.
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
+
 from vmstate.declare import (
     CONTENTS,
     OWN,
+    RELEASE,
+    Expr,
+    Release,
+    Rule,
     VMState,
     allocated,
     among,
@@ -18,7 +24,7 @@ from vmstate.declare import (
     device,
     fact,
     int32,
-    int32_positive_le,
+    known_since,
     part,
     sub_array,
     subsection,
@@ -28,8 +34,10 @@ from vmstate.declare import (
     uint32,
     uint64,
     unused,
+    variant,
     varray,
 )
+from vmstate.devices.arm.registers import is_constant, meaning_of, register_name
 
 DREGIONS = fact("pmsav7_regions", (16, 8, 0, *range(1, 8), *range(9, 16), *range(17, 65)))
 """Regions of memory protection (`pmsav7-dregion`)."""
@@ -337,57 +345,74 @@ class Syndrome64(VMState):
     exception_syndrome: int = uint64(name="env.exception.syndrome")
 
 
-SYSTEM_REGISTER = 0x013
-"""Bits 16 to 27 of the index of a register of AArch64; those of a register of coprocessor 15 are 0x00f."""
+@description("cpu/fpmr", version_id=1, minimum_version_id=1, rules=(known_since(Release(11, 1)),))
+class Fpmr(VMState):
+    """The mode of 8-bit floating point; sent where the processor has it."""
 
-CONSTANT = frozenset({(11, 0, 1, 2), (9, 12, 3, 6), (9, 12, 3, 7)})
-"""(CRn, CRm, op1, op2) of registers of AArch64 that are constant beside those of identification: L2CTLR, PMCEID."""
-CONSTANT_15 = frozenset({(9, 0, 1, 2), (9, 12, 0, 6), (9, 12, 0, 7)})
-"""(CRn, CRm, opc1, opc2) of the same of AArch32."""
+    fpmr: int = uint64(name="env.vfp.fpmr")
 
 
-def register_name(index: int) -> str:
-    """The name of a coprocessor register by its index in the stream: that of the instructions that read it.
-
-    The index is the one that KVM gives the register (Linux, Documentation/virt/kvm/api.rst, KVM_SET_ONE_REG).
-    """
-    crn, crm, op1, op2 = _parts(index)
-    match index >> 16 & 0xFFF:
-        case 0x013:
-            return f"S{index >> 14 & 3}_{op1}_C{crn}_C{crm}_{op2}"
-        case 0x00E | 0x00F as coprocessor:
-            return f"p{coprocessor},{op1},c{crn},c{crm},{op2}"
-    return f"{index:#x}"
+def _told(name: str, value: int | None = None) -> str:
+    meaning = meaning_of(name)
+    return name + ("" if value is None else f"={value:#x}") + (f" ({meaning})" if meaning else "")
 
 
-def is_constant(index: int) -> bool:
-    """Whether a register says what the processor is: identification has CRn 0 and is the same for each level."""
-    crn, _, op1, _ = parts = _parts(index)
-    match index >> 16 & 0xFFF:
-        case 0x013:
-            return (index >> 14 & 3 == 3 and crn == 0 and op1 in (0, 1, 3)) or parts in CONSTANT
-        case 0x00F:
-            return (crn == 0 and op1 in (0, 1)) or parts in CONSTANT_15
-    return False
-
-
-def _parts(index: int) -> tuple[int, int, int, int]:
-    """(CRn, CRm, op1, op2) of an index."""
-    if index >> 16 & 0xFFF == SYSTEM_REGISTER:
-        return index >> 7 & 15, index >> 3 & 15, index >> 11 & 7, index & 7
-    return index >> 11 & 15, index >> 7 & 15, index >> 3 & 15, index & 7
+def _once(registers: Mapping[str, int]) -> Iterator[tuple[str, int]]:
+    """Registers without those of AArch32 that are there in AArch64 too."""
+    twins = ("_EL1", "_EL0")
+    return (
+        (name, value) for name, value in registers.items() if all(registers.get(name + twin) != value for twin in twins)
+    )
 
 
 def _register_names(indexes: list[int]) -> list[str]:
-    return [register_name(index) for index in indexes]
+    return [_told(name) for name, _ in _once({register_name(index): 0 for index in indexes})]
 
 
 def _constant_registers(indexes: list[int], values: list[int]) -> list[str]:
     pairs = zip(indexes, values, strict=False)
-    return [f"{register_name(index)}={value:#x}" for index, value in pairs if is_constant(index)]
+    return [
+        _told(name, value)
+        for name, value in _once({register_name(index): value for index, value in pairs if is_constant(index)})
+    ]
 
 
-_SAME_CPU = "give the destination the same CPU model with the same features (-cpu), and the same number of CPUs (-smp)"
+def _where_registers_are(told: list[str], indexes: list[int], own_indexes: list[int], alike: bool) -> list[str]:
+    """What is told of the registers, where both sides have the same ones or, unless `alike`, where they have not."""
+    return told if (set(indexes) == set(own_indexes)) is alike else []
+
+
+def _constants(alike: bool) -> Expr:
+    told = asks(_constant_registers, this.cpreg_vmstate_indexes, this.cpreg_vmstate_values)
+    return asks(_where_registers_are, told, this.cpreg_vmstate_indexes, OWN.cpreg_vmstate_indexes, alike)
+
+
+_OWN_CONSTANTS = asks(_constant_registers, OWN.cpreg_vmstate_indexes, OWN.cpreg_vmstate_values)
+
+
+def _no_more(count: int, own_count: int, release: Release) -> bool:
+    return count <= own_count or release >= Release(11, 1)
+
+
+_SAME_CPU = (
+    "give both sides the same CPU model with the same features (-cpu MODEL,...), and the same number of CPUs (-smp); "
+    "the stream holds no name of the model"
+)
+_SAME_RELEASE = (
+    "which registers there are comes from the release of QEMU, whatever the machine type: use the same release on both "
+    "sides; within one release they come with the model and its features (-cpu MODEL,sve=,sme=,pmu=)"
+)
+
+# Up to 11.0; 11.1 says itself which registers it does not know.
+NO_MORE_REGISTERS = Rule(
+    "arm-cpu-register-count",
+    asks(_no_more, this.cpreg_vmstate_array_len, OWN.cpreg_vmstate_array_len, RELEASE),
+    "{value} registers come, and the destination takes no more than the {local} that it has",
+    qemu_error="Invalid value {value} expecting positive value <= {local}",
+    advice=_SAME_RELEASE,
+    value=this.cpreg_vmstate_array_len,
+    local=OWN.cpreg_vmstate_array_len,
+)
 
 
 @device(
@@ -436,10 +461,11 @@ class ARMCPU(VMState):
     fiq_regs: list[int] = array(uint32, 5, name="env.fiq_regs")
     elr_el: list[int] = array(uint64, 4, name="env.elr_el")
     sp_el: list[int] = array(uint64, 4, name="env.sp_el")
-    cpreg_vmstate_array_len: int = int32_positive_le()
+    cpreg_vmstate_array_len: int = int32(rules=(NO_MORE_REGISTERS,))
     # Each register that comes must be one that the processor has, and is read again after it was written: a constant
     # one has not changed. From write_list_to_cpustate in target/arm/helper.c.
-    cpreg_vmstate_indexes: list[int] = varray(
+    cpreg_vmstate_indexes: list[int] = varray(uint64, count=this.cpreg_vmstate_array_len)
+    cpreg_vmstate_values: list[int] = varray(
         uint64,
         count=this.cpreg_vmstate_array_len,
         rules=(
@@ -448,20 +474,23 @@ class ARMCPU(VMState):
                 asks(_register_names, this.cpreg_vmstate_indexes),
                 asks(_register_names, OWN.cpreg_vmstate_indexes),
                 "the destination's CPU has not the registers {value}",
-                advice=_SAME_CPU,
+                advice=_SAME_RELEASE,
             ),
-        ),
-    )
-    cpreg_vmstate_values: list[int] = varray(
-        uint64,
-        count=this.cpreg_vmstate_array_len,
-        rules=(
             among(
                 "arm-cpu-register-constant",
-                asks(_constant_registers, this.cpreg_vmstate_indexes, this.cpreg_vmstate_values),
-                asks(_constant_registers, OWN.cpreg_vmstate_indexes, OWN.cpreg_vmstate_values),
-                "the CPU of the stream is another one: it has {value}, the destination's has {local}",
+                _constants(alike=True),
+                _OWN_CONSTANTS,
+                "the CPU of the stream is of another model, or has other features: it has {value}, the destination's "
+                "{local}",
                 advice=_SAME_CPU,
+            ),
+            among(
+                "arm-cpu-register-release",
+                _constants(alike=False),
+                _OWN_CONSTANTS,
+                "the CPU of the stream is that of another release of QEMU, or has other features: it has {value}, the "
+                "destination's {local}",
+                advice=_SAME_RELEASE,
             ),
         ),
     )
@@ -472,8 +501,8 @@ class ARMCPU(VMState):
     exception_syndrome: int = uint32(name="env.exception.syndrome")
     exception_fsr: int = uint32(name="env.exception.fsr")
     exception_vaddress: int = uint64(name="env.exception.vaddress")
-    gt_timer_GTIMER_PHYS: int = timer(name="gt_timer[0]")
-    gt_timer_GTIMER_VIRT: int = timer(name="gt_timer[1]")
+    gt_timer_GTIMER_PHYS: int = timer(name="gt_timer[GTIMER_PHYS]")
+    gt_timer_GTIMER_VIRT: int = timer(name="gt_timer[GTIMER_VIRT]")
     power_state: int = uint8(info="powered_off")
     vfp: Vfp | None = subsection(Vfp)
     m: M | None = subsection(M)
@@ -491,6 +520,7 @@ class ARMCPU(VMState):
     syndrome64: Syndrome64 | None = subsection(Syndrome64)
     pstate64: Pstate64 | None = subsection(Pstate64)
     event: Event | None = subsection(Event)
+    fpmr: Fpmr | None = subsection(Fpmr)
 
     @property
     def register_names(self) -> list[str]:
@@ -501,3 +531,14 @@ class ARMCPU(VMState):
     def constant_registers(self) -> list[str]:
         """Registers that say what the processor is, as NAME=VALUE: a destination takes no other value than its own."""
         return _constant_registers(self.cpreg_vmstate_indexes, self.cpreg_vmstate_values)
+
+
+ARM_CPU_10_0 = variant(ARMCPU, cpreg_vmstate_array_len=int32(info="int32 le", rules=(NO_MORE_REGISTERS,)))
+"""The type of a field up to 10.2."""
+
+ARM_CPU_7_2 = variant(
+    ARM_CPU_10_0,
+    gt_timer_GTIMER_PHYS=timer(name="gt_timer[0]"),
+    gt_timer_GTIMER_VIRT=timer(name="gt_timer[1]"),
+)
+"""The names of two fields up to 7.2."""

@@ -27,7 +27,7 @@ from vmstate.cli import main
 from vmstate.compare import Target, open_target
 from vmstate.compare.findings import BREAKS, COSMETIC
 from vmstate.compare.target import read_target, write_target
-from vmstate.devices.arm.cpu import register_name
+from vmstate.devices.arm.registers import register_name
 from vmstate.errors import VMStateError
 from vmstate.qemu.provenance import SUFFIX, read_provenance
 from vmstate.rules import messages
@@ -425,11 +425,16 @@ def of_another_processor(name: str, value: int | None) -> bytes:
 @pytest.mark.parametrize(
     ("name", "value", "verdict", "words"),
     [
-        ("S3_0_C0_C1_4", 0x10201105, "fails", "it has S3_0_C0_C1_4=0x10201105, the destination's has S3_0_C0_C1_4="),
-        ("S3_3_C9_C12_7", 1, "fails", "S3_3_C9_C12_7=0x1"),
-        ("S3_0_C5_C1_0", None, "fails", "the destination's CPU has not the registers S3_7_C15_C15_7"),
-        ("S3_0_C12_C0_0", 0x1234, "loads", ""),
-        ("S3_2_C0_C0_0", 1, "loads", ""),
+        (
+            "ID_MMFR0_EL1",
+            0x10201105,
+            "fails",
+            "it has ID_MMFR0_EL1=0x10201105 (the memory system), the destination's ID_",
+        ),
+        ("PMCEID1_EL0", 1, "fails", "PMCEID1_EL0=0x1 (performance monitors: pmu=)"),
+        ("AFSR0_EL1", None, "fails", "the destination's CPU has not the registers S3_7_C15_C15_7"),
+        ("VBAR_EL1", 0x1234, "loads", ""),
+        ("CSSELR_EL1", 1, "loads", ""),
     ],
 )
 def test_the_registers_of_an_arm_processor(name: str, value: int | None, verdict: str, words: str) -> None:

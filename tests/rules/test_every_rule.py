@@ -21,6 +21,7 @@ PLACES = rule_pairs.all_places()
 KEYS = [place.key for place in PLACES]
 
 NOT_GENERATED = {
+    "arm-cpu-register-release",
     "ahci-busy-slot",
     "ahci-dma-engine",
     "ahci-fis-engine",

@@ -1,0 +1,80 @@
+"""Registers of an Arm processor by name, and what of them tells another release from another model."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from vmstate.declare import RELEASE, Release
+from vmstate.devices.arm.cpu import ARMCPU
+from vmstate.devices.arm.registers import is_constant, meaning_of, register_name
+from vmstate.rules import broken
+
+SYSTEM, COPROCESSOR = 0x6030_0000_0013_0000, 0x4020_0000_000F_0000
+
+
+def system(op0: int, op1: int, crn: int, crm: int, op2: int) -> int:
+    return SYSTEM | op0 << 14 | op1 << 11 | crn << 7 | crm << 3 | op2
+
+
+def coprocessor(op1: int, crn: int, crm: int, op2: int) -> int:
+    return COPROCESSOR | crn << 11 | crm << 7 | op1 << 3 | op2
+
+
+ID_DFR0 = system(3, 0, 0, 1, 2)
+ID_DFR0_32 = coprocessor(0, 0, 1, 2)
+PAR_32 = coprocessor(0, 7, 4, 0)
+
+
+@pytest.mark.parametrize(
+    ("index", "name", "meaning"),
+    [
+        (ID_DFR0, "ID_DFR0_EL1", "debug and performance monitors"),
+        (ID_DFR0_32, "ID_DFR0", "debug and performance monitors"),
+        (system(3, 0, 0, 6, 0), "ID_AA64ISAR0_EL1", "instructions"),
+        (system(3, 0, 1, 2, 0), "ZCR_EL1", "SVE: sve="),
+        (system(2, 0, 0, 15, 7), "DBGWCR15_EL1", "debug"),
+        (system(3, 3, 9, 12, 6), "PMCEID0_EL0", "performance monitors: pmu="),
+        (PAR_32, "PAR", None),
+        (system(3, 7, 15, 15, 7), "S3_7_C15_C15_7", None),
+        (coprocessor(7, 15, 0, 1), "p15,7,c15,c0,1", None),
+    ],
+)
+def test_names(index: int, name: str, meaning: str | None) -> None:
+    assert register_name(index) == name
+    assert meaning_of(name) == meaning
+
+
+def cpu(registers: dict[int, int]) -> ARMCPU:
+    indexes, values = list(registers), list(registers.values())
+    return ARMCPU(cpreg_vmstate_array_len=len(indexes), cpreg_vmstate_indexes=indexes, cpreg_vmstate_values=values)
+
+
+def told(source: dict[int, int], own: dict[int, int], release: Release) -> dict[str, Any]:
+    results = broken(ARMCPU.vmsd, cpu(source), own=cpu(own), facts={RELEASE.name: release})
+    return {result.rule.id: result for result in results if result.is_judged}
+
+
+def test_another_release_has_other_registers() -> None:
+    """As a cortex-a57 of 7.2 is held against that of 10.0. A register of AArch32 that AArch64 has too is told once."""
+    assert is_constant(ID_DFR0)
+    own = {ID_DFR0: 0x3000006, 1: 0, 2: 0}
+    found = told({ID_DFR0: 0x3010006, ID_DFR0_32: 0x3010006, PAR_32: 0}, own, Release(10, 0))
+    assert set(found) == {"arm-cpu-register-unknown", "arm-cpu-register-release"}
+    assert found["arm-cpu-register-unknown"].text == "the destination's CPU has not the registers PAR"
+    assert "ID_DFR0_EL1=0x3010006 (debug and performance monitors)" in found["arm-cpu-register-release"].text
+    assert all("release" in result.rule.advice for result in found.values())
+
+
+def test_another_model_has_other_values() -> None:
+    found = told({ID_DFR0: 1, PAR_32: 0}, {ID_DFR0: 2, PAR_32: 5}, Release(10, 0))
+    assert set(found) == {"arm-cpu-register-constant"}
+    assert "-cpu MODEL" in found["arm-cpu-register-constant"].rule.advice
+
+
+def test_the_number_of_registers() -> None:
+    """11.1 no longer compares it, and says which register it does not know."""
+    source, own = {ID_DFR0: 1, PAR_32: 0}, {ID_DFR0: 1}
+    assert "arm-cpu-register-count" in told(source, own, Release(10, 0))
+    assert set(told(source, own, Release(11, 1))) == {"arm-cpu-register-unknown"}
