@@ -23,8 +23,10 @@ import shutil
 import signal
 import subprocess
 import sys
+import sysconfig
 import tempfile
 import time
+import venv
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -236,12 +238,24 @@ class Chosen(Durations):
 
 
 def enter(tree: Path) -> None:
-    """This process and those it starts import from the tree."""
+    """This process and those it starts import from the tree, also those that are given a path of their own."""
     os.chdir(tree)
     sys.path.insert(0, str(tree))
     os.environ["PYTHONPATH"] = str(tree)
+    sys.executable = str(interpreter(tree))
     os.environ["PYTHONDONTWRITEBYTECODE"] = "1"
     sys.dont_write_bytecode = True
+
+
+def interpreter(tree: Path) -> Path:
+    """A Python that has what this one has, but for the package, which it takes from the tree; made where it is not."""
+    folder = tree.parent / "venv"
+    python = folder / "bin" / "python"
+    if not python.exists():
+        venv.create(folder, symlinks=True)
+        (packages,) = folder.glob("lib/python*/site-packages")
+        (packages / "tree.pth").write_text(f"{tree / '.editable'}\n{sysconfig.get_path('purelib')}\n")
+    return python
 
 
 def record(tree: Path, rooms: Sequence[str], files: Sequence[str], each: int, out: Path) -> None:
