@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
+from recorded import FIXTURES
 
 import vmstate
+from vmstate.cli import main
 from vmstate.declare import (
     OWN,
     VMState,
@@ -108,3 +111,33 @@ def test_noise_goes_by_wire_names_and_stands_for_all_numbers() -> None:
         cr: int = uint8(name="env.cr[0]")
 
     assert Beeper.vmsd.name == "beeper"
+
+
+# Nobody passes by what is not judged.
+
+
+@pytest.mark.parametrize("verbose", [False, True])
+def test_verify_tells_how_many_rules_are_not_judged(verbose: bool, capsys: pytest.CaptureFixture[str]) -> None:
+    file = str(FIXTURES / "qemu-7.2-q35-virtio-net.mig.xz")
+    assert main(["verify", "--check", file, *(["--verbose"] if verbose else [])]) == 0
+    printed = capsys.readouterr().out
+    with vmstate.load(file) as stream:
+        open_rules = unjudged(stream)
+    assert f"not judged: {len(open_rules)} rules, " in printed
+    assert ("--verbose lists them" in printed) is not verbose
+    assert printed.count("[virtio-net-vnet-hdr]") == verbose
+    assert main(["verify", "--check", "--format", "json", file]) == 0
+    assert len(json.loads(capsys.readouterr().out)["not_judged"]) == len(open_rules)
+    assert main(["verify", file]) == 0
+    assert "not judged" not in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("verbose", [False, True])
+def test_explain_tells_how_many_rules_are_not_judged(verbose: bool, capsys: pytest.CaptureFixture[str]) -> None:
+    file = str(FIXTURES / "qemu-7.2-q35-virtio-net.mig.xz")
+    explained = vmstate.explain(file, file)
+    assert explained.not_judged and not any("pci-config" in text for text in explained.not_judged)
+    assert main(["explain", file, "--against", file, *(["--verbose"] if verbose else [])]) == 0
+    printed = capsys.readouterr().out
+    assert f"not judged: {len(explained.not_judged)} rule" in printed
+    assert all((text in printed) is verbose for text in explained.not_judged)

@@ -7,7 +7,7 @@ import json
 from typing import TYPE_CHECKING
 
 from vmstate.cli.files import for_each
-from vmstate.cli.words import seconds
+from vmstate.cli.words import lines_of_not_judged, seconds
 from vmstate.compare.explain import explain
 from vmstate.compare.explained import Explained, Explanation
 from vmstate.compare.findings import BREAKS, COSMETIC, MAY_BREAK
@@ -41,6 +41,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         "--record", metavar="FILE", help="write down the destination that is started, to be a TARGET elsewhere"
     )
     parser.add_argument("--limit", metavar="SECONDS", type=seconds, default=60, help="for each start (default 60)")
+    parser.add_argument("--verbose", action="store_true", help="list the rules that are not judged")
     parser.add_argument("--format", choices=("text", "json"), default="text", help="json: a line for each stream")
     parser.usage = "vmstate explain STREAM... --against {TARGET | -- QEMU ...} [options]"
     parser.set_defaults(run=run, takes_command=True)
@@ -68,7 +69,7 @@ def run(options: argparse.Namespace) -> int:
         if options.format == "json":
             print(json.dumps(explanation.as_dict()))
         else:
-            print_text(explanation)
+            print_text(explanation, verbose=options.verbose)
         return 0 if explanation.verdict == "loads" else 1
 
     return for_each(options.streams, explain_one)
@@ -95,7 +96,7 @@ def target_of(options: argparse.Namespace) -> Target:
     return open_target(options.against, machine=options.machine)
 
 
-def print_text(explanation: Explanation) -> None:
+def print_text(explanation: Explanation, *, verbose: bool) -> None:
     """What was found, for a reader."""
     words = {"loads": "loads in", "fails": "fails in", "unknown": "may or may not load in"}
     print(one_line(f"{explanation.stream}: {words[explanation.verdict]} {explanation.target}"))
@@ -109,6 +110,8 @@ def print_text(explanation: Explanation) -> None:
         print(f"  and {len(cosmetic) - SHOWN_NOTES} more notes (--format json has all)")
     for text in explanation.assumed:
         print(one_line(f"  taken for granted: {text}"))
+    for text in lines_of_not_judged(explanation.not_judged, verbose=verbose):
+        print(one_line(f"  {text}"))
     if explanation.log:
         print("the log")
     for line in explanation.log[:SHOWN_LINES]:

@@ -5,11 +5,12 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+from typing import Any
 
 from vmstate.cli.files import for_each
-from vmstate.cli.words import counted
+from vmstate.cli.words import counted, lines_of_not_judged
 from vmstate.errors import one_line
-from vmstate.rules.check import check
+from vmstate.rules.check import checked_stream
 from vmstate.saved.loading import load
 from vmstate.saved.opening import open_input
 from vmstate.stream.finding import Finding
@@ -21,6 +22,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("files", metavar="FILE", nargs="+", help="the stream, or several")
     parser.add_argument("--format", choices=("text", "json"), default="text", help="json: a line for each file")
     parser.add_argument("--check", action="store_true", help="also what QEMU would refuse or change when it loads")
+    parser.add_argument("--verbose", action="store_true", help="with --check: list the rules that are not judged")
     parser.set_defaults(run=run)
 
 
@@ -32,17 +34,23 @@ def run(options: argparse.Namespace) -> int:
 def run_file(file: str, options: argparse.Namespace) -> int:
     """The same of one file."""
     with open_input(file) as opened, load(opened) as stream:
-        findings = verify(stream, opened.data) + (check(stream) if options.check else [])
+        checked, not_judged = checked_stream(stream) if options.check else ([], [])
+        findings = verify(stream, opened.data) + checked
         sections = stream.sections
         name = stream.name
     errors = [finding for finding in findings if finding.severity == "error"]
     if options.format == "json":
         listed = [finding.as_dict() for finding in findings]
-        json.dump({"file": name, "ok": not errors, "sections": len(sections), "findings": listed}, sys.stdout)
+        top: dict[str, Any] = {"file": name, "ok": not errors, "sections": len(sections), "findings": listed}
+        if options.check:
+            top["not_judged"] = [finding.as_dict() for finding in not_judged]
+        json.dump(top, sys.stdout)
         print()
     else:
         for finding in findings:
             print(one_line(line(finding)))
+        for text in lines_of_not_judged([line(finding) for finding in not_judged], verbose=options.verbose):
+            print(one_line(text))
         described = sum(section.described_by != "none" for section in sections)
         verdict = "does not verify" if errors else "verifies"
         print(

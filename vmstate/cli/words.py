@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator, Sequence
 
 PIPE_WIDTH = 1 << 16
 """Columns of what is no terminal: nothing may be cut or wrapped for it."""
@@ -28,3 +29,13 @@ def seconds(text: str) -> float:
     if not (math.isfinite(value) and value > 0):
         raise ValueError(text)
     return value
+
+
+def lines_of_not_judged(rules: Sequence[str], *, verbose: bool) -> Iterator[str]:
+    """What is told of rules that nobody can judge: how many, or each."""
+    if not rules:
+        return
+    listed = "" if verbose else "; --verbose lists them"
+    yield f"not judged: {counted(len(rules), 'rule')}, for want of what only the destination knows{listed}"
+    if verbose:
+        yield from (f"  {rule}" for rule in rules)

@@ -48,6 +48,9 @@ from vmstate.stream.stream import Section, Stream
 ON_WHERE_IT_WAS = frozenset(("x-ignore-shared",))
 """Capabilities that whoever loads a stream switches on, as the stream says that they were; a command line cannot."""
 
+SHOWN_NAMES = 6
+"""Sections that are named in one line."""
+
 MAX_VERSIONS = 16
 """Versions of a stream that may be out of the range of its own descriptions."""
 
@@ -154,6 +157,11 @@ class StreamCheck:
                 met.add(id(counterpart))
                 yield from SectionCheck(self.sides, self.findings, part, counterpart).run()
         yield from self.missing_sections(section for section in sections.values() if id(section) not in met)
+        if self.findings.compared_by_layout:
+            names = self.findings.compared_by_layout
+            more = f" and {len(names) - SHOWN_NAMES} more" if len(names) > SHOWN_NAMES else ""
+            shown = ", ".join(names[:SHOWN_NAMES]) + more
+            self.findings.assumed.append(f"values go together in what is compared by its layout alone: {shown}")
 
     def sections_by_key(self) -> dict[tuple[str, int], Section]:
         """The destination's sections that are not RAM, the first of each (idstr, instance_id), in their order."""

@@ -76,6 +76,8 @@ class Findings:
     def __init__(self, repeated: Collection[str]) -> None:
         self.repeated = repeated
         self.assumed: list[str] = []
+        self.compared_by_layout: list[str] = []
+        """Sections of which two vmdescs say that they are laid out alike, and nothing more is known."""
         self.not_judged: list[str] = []
 
     def finding(

@@ -37,6 +37,10 @@ from vmstate.vmsd.walk import described_states
 ADVICE_OF_RELEASES = "use the machine type of the older release on both sides, or a newer QEMU at the destination"
 
 
+JUDGED_HERE = frozenset(("pci-config", "virtio-features"))
+"""Rules of which this tells byte by byte and feature by feature, by what it knows itself."""
+
+
 class Sides:
     """The stream and the destination, and what each says of its own sections, put together when it is asked for.
 
@@ -254,7 +258,7 @@ class SectionCheck:
         if self.is_known or unread:
             # What reads in no way that the library knows does not read in the destination's either.
             yield from self.library_layout()
-        elif not self.listed_schemas():
+        else:
             yield from self.vmdesc_layout()
 
     def library_layout(self) -> Iterator[Explained]:
@@ -352,10 +356,13 @@ class SectionCheck:
         sent = self.schema_of_section(self.sides.source_schema)
         local = self.schema_of_section(self.sides.destination_schema)
         if sent is None or local is None:
-            if self.section.size != self.counterpart.size:
-                text = f"{self.section.name} is laid out alike: nothing describes it, and its length differs"
+            if not self.is_alike:
+                name = self.findings.name_of(self.section)
+                text = f"{name} loads: nothing describes it, and its bytes are not the destination's own"
                 self.findings.assumed.append(text)
             return
+        if not self.is_alike:
+            self.findings.compared_by_layout.append(self.findings.name_of(self.section))
         for finding in compat(sent, local).findings:
             rule = finding.rule
             # A subsection is there or not as the device is at that moment.
@@ -364,6 +371,12 @@ class SectionCheck:
             if rule in ("field-count", "field-size") and self.counted_on_the_wire(finding.path):
                 continue
             yield with_error(finding, self.section, self.target)
+
+    @property
+    def is_alike(self) -> bool:
+        """Whether the section holds, byte for byte, what the destination would send itself: that it takes."""
+        sections = self.section, self.counterpart
+        return sections[0].version_id == sections[1].version_id and sections[0].payload() == sections[1].payload()
 
     def schema_of_section(self, whole: Schema) -> Schema | None:
         """The schema of one stream, with this section alone."""
@@ -415,7 +428,7 @@ class SectionCheck:
     def rule_findings(self, result: Broken) -> Iterator[Explained]:
         """What is told of a rule that is broken; one that cannot be judged is noted."""
         rule, path = result.rule, result.path
-        if rule.mended:
+        if rule.mended or (rule.id in JUDGED_HERE and not result.is_judged):
             return
         is_unreleased = rule.since is not None and result.missing == (RELEASE.name,)
         if not result.is_judged and not is_unreleased:

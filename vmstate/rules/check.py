@@ -35,6 +35,13 @@ def check(subject: Stream | Section | Any, destination: KnownDestination | None 
     return [finding for finding in _findings(subject) if finding.severity != NOT_JUDGED]
 
 
+def checked_stream(stream: Stream) -> tuple[list[Finding], list[Finding]]:
+    """What `check` and `unjudged` say of a stream, by one look at it: (broken, not judged)."""
+    findings = list(_findings(stream))
+    judged = [finding for finding in findings if finding.severity != NOT_JUDGED]
+    return judged, [finding for finding in findings if finding.severity == NOT_JUDGED]
+
+
 def unjudged(subject: Stream | Section | Any) -> list[Finding]:
     """The rules that `check` can neither call kept nor broken, since they need what only a destination knows."""
     return [finding for finding in _findings(subject) if finding.severity == NOT_JUDGED]
