@@ -108,7 +108,7 @@ class Bus:
         subject, path = self.known[slots]
         slot, function = slots[-1]
         told = {"bus": number, "slot": slot, "function": function}
-        answer = self.inquiry.answer(subject, at, {**{key: from_idstr(told[key]) for key in told}, **keys(path)})
+        answer = self.inquiry.answer(subject, at, {**{key: from_idstr(told[key]) for key in told}, **config_keys(path)})
         bridge = answer.get("pci_bridge")
         if bridge is not None and (secondary := bridge["bus"]["secondary"]) != 0:
             bridge["devices"] = self.devices(slots, secondary, f"{at}.pci_bridge")
@@ -126,7 +126,7 @@ def from_idstr(value: int) -> Callable[[Ask], int]:
     return answer
 
 
-def keys(path: str) -> Keys:
+def config_keys(path: str) -> Keys:
     """The keys of a PciDeviceInfo that the configuration space at a path tells."""
 
     def of(function: Callable[[Config], Any]) -> Callable[[Ask], Any]:
@@ -138,7 +138,7 @@ def keys(path: str) -> Keys:
         "irq": of(lambda config: config.byte(INTERRUPT_LINE) if config.byte(INTERRUPT_PIN) else LEFT_OUT),
         "irq_pin": of(lambda config: config.byte(INTERRUPT_PIN)),
         "pci_bridge": of(bridge),
-        "regions": of(regions),
+        "regions": of(regions_of),
     }
 
 
@@ -180,7 +180,7 @@ def device_id(config: Config) -> dict[str, int]:
     return answer
 
 
-def regions(config: Config) -> list[dict[str, Any]]:
+def regions_of(config: Config) -> list[dict[str, Any]]:
     """[PciMemoryRegion] of the base address registers that are not 0: one of 0 may be none that the device has."""
     answer = []
     bars = iter(range(BASE_ADDRESSES.get(config.layout, 0)))
@@ -188,7 +188,7 @@ def regions(config: Config) -> list[dict[str, Any]]:
         at = BASE_ADDRESS_0 + 4 * bar
         value = config.long(at)
         if value & 1:
-            answer.append({"bar": bar, "type": "io", **mapped(config, value & ~0x3, COMMAND_IO)})
+            answer.append({"bar": bar, "type": "io", **address_of(config, value & ~0x3, COMMAND_IO)})
             continue
         wide = value & 0x6 == 0x4
         kind = {"type": "memory", "prefetch": bool(value & 0x8), "mem_type_64": wide}
@@ -196,16 +196,16 @@ def regions(config: Config) -> list[dict[str, Any]]:
             value |= config.long(at + 4) << 32
             next(bars, None)
         if value:
-            answer.append({"bar": bar, **kind, **mapped(config, value & ~0xF, COMMAND_MEMORY)})
+            answer.append({"bar": bar, **kind, **address_of(config, value & ~0xF, COMMAND_MEMORY)})
     rom = config.long(ROM_ADDRESS[config.layout]) if config.layout in ROM_ADDRESS else 0
     if rom:
         kind = {"type": "memory", "prefetch": False, "mem_type_64": False}
-        where = mapped(config, rom & ~0x7FF, COMMAND_MEMORY) if rom & ROM_ENABLE else {"address": UNMAPPED}
+        where = address_of(config, rom & ~0x7FF, COMMAND_MEMORY) if rom & ROM_ENABLE else {"address": UNMAPPED}
         answer.append({"bar": ROM_SLOT, **kind, **where})
     return answer
 
 
-def mapped(config: Config, address: int, enable: int) -> dict[str, int]:
+def address_of(config: Config, address: int, enable: int) -> dict[str, int]:
     """The address of a region as QMP has it, a signed 64-bit number; -1 while it is disabled.
 
     `enable` is the bit of the command register that enables regions of its kind. There is no answer for a region at
@@ -241,7 +241,7 @@ def bridge(config: Config) -> dict[str, Any] | LeftOut:
     io_base = (config.byte(0x1C) & 0xF0) << 8 | (config.word(0x30) << 16 if wide[0] else 0)
     io_limit = (config.byte(0x1D) & 0xF0) << 8 | (config.word(0x32) << 16 if wide[1] else 0)
     memory_base, memory_limit = ((config.word(at) & 0xFFF0) << 16 for at in (0x20, 0x22))
-    prefetchable_base, prefetchable_limit = (prefetchable(config, *at) for at in ((0x24, 0x28), (0x26, 0x2C)))
+    prefetchable_base, prefetchable_limit = (prefetchable_end(config, *at) for at in ((0x24, 0x28), (0x26, 0x2C)))
     return {
         "bus": {
             "number": config.byte(PRIMARY_BUS),
@@ -254,7 +254,7 @@ def bridge(config: Config) -> dict[str, Any] | LeftOut:
     }
 
 
-def prefetchable(config: Config, at: int, upper: int) -> int:
+def prefetchable_end(config: Config, at: int, upper: int) -> int:
     """One end of the prefetchable range in bytes; a 64-bit bridge has its upper 32 bits in the register `upper`."""
     low = config.word(at)
     return (low & 0xFFF0) << 16 | (config.long(upper) << 32 if low & 0xF == 1 else 0)
