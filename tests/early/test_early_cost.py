@@ -16,7 +16,18 @@ from vmstate.early.backends import BACKENDS
 from vmstate.early.backends.kernel import VhostNet
 from vmstate.early.backends.user import VhostUser
 from vmstate.early.backends.vdpa import VhostVdpa
-from vmstate.early.cost import ANSWERED, LAB, PUBLISHED, SETS, Answer, Question, cost_of, example, record_bytes, what_if
+from vmstate.early.cost import (
+    ANSWERED,
+    LAB,
+    PUBLISHED,
+    SETS,
+    PolicyCost,
+    Question,
+    cost_of,
+    example,
+    record_bytes,
+    what_if,
+)
 from vmstate.early.operations import Operation, Phase
 from vmstate.errors import VMStateError
 
@@ -83,7 +94,7 @@ def test_only_what_is_done_at_the_stop_costs_downtime() -> None:
     assert cost.load == PUBLISHED["load minimal"]
 
 
-def answer(policy: str = "per-item", figures: str = "published", **question: object) -> Answer:
+def answer(policy: str = "per-item", figures: str = "published", **question: object) -> PolicyCost:
     (answer,) = [
         answer for answer in what_if(Question(**question)) if (answer.policy, answer.figures) == (policy, figures)
     ]

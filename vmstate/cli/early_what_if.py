@@ -7,7 +7,7 @@ import json
 import sys
 
 from vmstate.early.backends import BACKENDS
-from vmstate.early.cost import SETS, Answer, Question, what_if
+from vmstate.early.cost import SETS, PolicyCost, Question, what_if
 
 NAMES = {figures.name: figures for figures in SETS}
 
@@ -61,11 +61,11 @@ def run(options: argparse.Namespace) -> int:
     return 0
 
 
-def _rounded_numbers(answer: Answer) -> dict[str, object]:
+def _rounded_numbers(answer: PolicyCost) -> dict[str, object]:
     return {name: round(value, 6) if isinstance(value, float) else value for name, value in answer.as_dict().items()}
 
 
-def _answer_line(backend: str, answer: Answer) -> str:
+def _answer_line(backend: str, answer: PolicyCost) -> str:
     name = f"{backend}, {answer.policy}, {answer.figures}"
     numbers = (answer.baseline, answer.minimal, answer.full, answer.expected, answer.setup)
     line = f"{name:<34}{answer.full_probability:>12.1%}" + "".join(f"{number:>12.3f}" for number in numbers)

@@ -270,7 +270,7 @@ class Question(Value):
             raise VMStateError("no such back end", expected=", ".join(BACKENDS), found=self.backend)
 
 
-class Answer(Value):
+class PolicyCost(Value):
     """What a policy costs with one set of figures, in milliseconds for all cards together.
 
     `full_probability` is how likely a card needs the full reload. `baseline` is the downtime without early migration,
@@ -306,13 +306,13 @@ def example(queue_pairs: int) -> RingLayout:
     return RingLayout(features=1 << 32, rings=rings, data=tuple(range(2 * queue_pairs)), control=2 * queue_pairs)
 
 
-def what_if(question: Question) -> tuple[Answer, ...]:
+def what_if(question: Question) -> tuple[PolicyCost, ...]:
     """What both policies cost, with each set of figures. Raises `VMStateError` for an impossible question."""
     question.check()
     return tuple(_answer(question, policy, figures) for figures in SETS for policy in ("per-item", "rfc-v2"))
 
 
-def _answer(question: Question, policy: str, figures: Figures) -> Answer:
+def _answer(question: Question, policy: str, figures: Figures) -> PolicyCost:
     layout = example(question.queue_pairs)
     share = record_bytes(question.queue_pairs) / SECTION_BYTES
     settings = _control_commands(question)
@@ -340,7 +340,7 @@ def _answer(question: Question, policy: str, figures: Figures) -> Answer:
         dict.fromkeys((*setup.not_counted, *cold.not_counted, *minimal.not_counted, *reload.not_counted, *unknown))
     )
     each = question.nics
-    return Answer(
+    return PolicyCost(
         policy,
         figures.name,
         likely,

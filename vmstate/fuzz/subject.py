@@ -96,7 +96,7 @@ def without_indices(path: str) -> str:
     return out + rest
 
 
-class Part(Value):
+class SectionSpan(Value):
     """A section as it stands in the stream: where it begins, where its payload, where its footer, where it ends."""
 
     name: str
@@ -124,7 +124,7 @@ class Subject:
         self.data = data
         text = find_vmdesc(memoryview(data)) if vmdesc is None else None
         self.described = vmdesc or (NOTHING_DESCRIBED if text is None else read_vmdesc(text))
-        self.parts: list[Part] = []
+        self.parts: list[SectionSpan] = []
         self.places: list[FieldPlace] = []
         self.head = 8
         """The bytes in front of the first part: the header, and the configuration if there is one."""
@@ -227,7 +227,7 @@ class Subject:
         number = len(self.parts)
         end = footer.offset + len(footer.to_bytes())
         vmsd, facts = _described(header, state, self.data[payload : footer.offset])
-        part = Part(
+        part = SectionSpan(
             header.name,
             header.instance_id,
             header.kind,
@@ -401,7 +401,7 @@ def read_subject(path: StreamLike, name: str | None = None) -> Subject:
             raise error.within(file=str(path)) from None
 
 
-def alone(subject: Subject, part: Part) -> Subject:
+def alone(subject: Subject, part: SectionSpan) -> Subject:
     """One section of a subject in the smallest stream that can hold it."""
     data = subject.data[: subject.head] + subject.data[part.start : part.end] + b"\0"
     return Subject(f"{subject.name}:{part.name}#{part.instance_id}", data, subject.described)

@@ -74,7 +74,7 @@ class Answer:
         }
 
 
-class Subject:
+class AskedSection:
     """A section that is asked, in the state in which it was loaded."""
 
     def __init__(self, section: Section) -> None:
@@ -92,7 +92,7 @@ class Subject:
         return entries
 
 
-class LibrarySubject(Subject):
+class LibrarySection(AskedSection):
     """A section that is asked, in the state that the device library says it has, whatever described it when loaded."""
 
     @cached_property
@@ -144,7 +144,7 @@ class Note(Protocol):
 class StateNote:
     """A value of a state was read, or `size` bytes of it from `start` on."""
 
-    def __init__(self, subject: Subject, path: str, start: int = 0, size: int | None = None) -> None:
+    def __init__(self, subject: AskedSection, path: str, start: int = 0, size: int | None = None) -> None:
         self.subject = subject
         self.path = path
         self.start = start
@@ -207,7 +207,7 @@ class HostNote:
 class Reading:
     """An `Ask` of one section, for one key."""
 
-    def __init__(self, inquiry: Inquiry, subject: Subject) -> None:
+    def __init__(self, inquiry: Inquiry, subject: AskedSection) -> None:
         self._inquiry = inquiry
         self._subject = subject
         self.notes: list[Note] = []
@@ -290,11 +290,11 @@ class Inquiry:
         alone = sum(namesake.name == section.name for namesake in self.sections) == 1
         return section.name if alone else f"{section.name}#{section.instance_id}"
 
-    def able(self) -> list[Subject]:
+    def able(self) -> list[AskedSection]:
         """The sections that have something to say to the command."""
-        return [LibrarySubject(section) for section in self.sections if self.command in commands_of(section.name)]
+        return [LibrarySection(section) for section in self.sections if self.command in commands_of(section.name)]
 
-    def the_one(self, named: str | None, what: str) -> Subject:
+    def the_one(self, named: str | None, what: str) -> AskedSection:
         """The section that an argument names, or the only one there is. Raises `QueryError`."""
         able = self.able()
         names = ", ".join(self.name_of(subject.section) for subject in able)
@@ -316,7 +316,7 @@ class Inquiry:
             raise QueryError(f"{self.name_of(named_section)!r} is no {what}", expected=choices) from None
         return next(subject for subject in able if subject.section is wanted)
 
-    def answer(self, subject: Subject, at: str = "", keys: Keys | None = None) -> dict[str, Any]:
+    def answer(self, subject: AskedSection, at: str = "", keys: Keys | None = None) -> dict[str, Any]:
         """What a section says, key by key; `at` is where in the whole answer that stands."""
         values: dict[str, Any] = {}
         for key, function in (questions_of(subject.section.name)[self.command] if keys is None else keys).items():
@@ -327,7 +327,7 @@ class Inquiry:
                 self.notes[f"{at}.{key}" if at else key] = reading.notes
         return values
 
-    def answers(self, subjects: Iterable[Subject]) -> list[dict[str, Any]]:
+    def answers(self, subjects: Iterable[AskedSection]) -> list[dict[str, Any]]:
         """What several sections say."""
         return [self.answer(subject, f"[{place}]") for place, subject in enumerate(subjects)]
 

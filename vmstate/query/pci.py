@@ -12,7 +12,7 @@ import re
 from collections.abc import Callable
 from typing import Any
 
-from vmstate.query.ask import Inquiry, Subject
+from vmstate.query.ask import AskedSection, Inquiry
 from vmstate.vmsd.question import LEFT_OUT, Ask, Keys, LeftOut
 
 PCI_CONFIG = "pci config"
@@ -71,15 +71,15 @@ def query_pci(inquiry: Inquiry) -> Any:
     ]
 
 
-def devices_by_place(inquiry: Inquiry) -> dict[Place, tuple[Subject, str]]:
+def devices_by_place(inquiry: Inquiry) -> dict[Place, tuple[AskedSection, str]]:
     """The PCI devices by their place: the section that has the configuration space, and its path there."""
-    devices: dict[Place, tuple[Subject, str]] = {}
+    devices: dict[Place, tuple[AskedSection, str]] = {}
     for section in inquiry.sections:
         match = _PLACE.match(section.name)
         if match is None:
             continue
         place = f"{match[1]}:{match[2]}", tuple((int(slot, 16), int(fn)) for slot, fn in _SLOT.findall(match[3]))
-        subject = Subject(section)
+        subject = AskedSection(section)
         path = next((path for path, entry in subject.trace.items() if is_config(entry.field)), None)
         if path is not None:
             devices.setdefault(place, (subject, path))
@@ -94,7 +94,7 @@ def is_config(field: Any) -> bool:
 class Bus:
     """The devices below a root bus."""
 
-    def __init__(self, inquiry: Inquiry, devices: dict[Place, tuple[Subject, str]], root: str) -> None:
+    def __init__(self, inquiry: Inquiry, devices: dict[Place, tuple[AskedSection, str]], root: str) -> None:
         self.inquiry = inquiry
         self.known = {slots: device for (device_root, slots), device in devices.items() if device_root == root}
 

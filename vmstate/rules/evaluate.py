@@ -11,7 +11,7 @@ from contextlib import suppress
 from typing import Any
 
 from vmstate.errors import VMStateError
-from vmstate.query.ask import LibrarySubject, Subject
+from vmstate.query.ask import AskedSection, LibrarySection
 from vmstate.stream.stream import Section
 from vmstate.vmsd.description import VMStateDescription
 from vmstate.vmsd.expr import Fact
@@ -44,7 +44,9 @@ def broken(
 class AsKnown:
     """A section as the device library reads it, or where it does not, as its own vmdesc does."""
 
-    def __init__(self, section: Section, subject: Subject, vmsd: VMStateDescription | None, *, known: bool) -> None:
+    def __init__(
+        self, section: Section, subject: AskedSection, vmsd: VMStateDescription | None, *, known: bool
+    ) -> None:
         self.section = section
         self.subject = subject
         self.vmsd = vmsd
@@ -90,9 +92,9 @@ class AsKnown:
 def read_as_known(section: Section) -> AsKnown:
     """A section, read by the library where that knows it."""
     if section.described_by == "library":
-        return AsKnown(section, Subject(section), section.vmsd, known=True)
+        return AsKnown(section, AskedSection(section), section.vmsd, known=True)
     with suppress(VMStateError):
-        subject = LibrarySubject(section)
+        subject = LibrarySection(section)
         vmsd = subject.decoded[1]
         return AsKnown(section, subject, vmsd, known=True)
-    return AsKnown(section, Subject(section), section.vmsd, known=False)
+    return AsKnown(section, AskedSection(section), section.vmsd, known=False)

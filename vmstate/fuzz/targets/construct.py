@@ -9,7 +9,7 @@ from vmstate.codec.elements import OddList
 from vmstate.codec.records import Records
 from vmstate.errors import VMStateError
 from vmstate.fuzz.mutate import Mutation
-from vmstate.fuzz.subject import Part, Subject, apply
+from vmstate.fuzz.subject import SectionSpan, Subject, apply
 from vmstate.fuzz.targets import Left
 from vmstate.fuzz.targets.decoder import TooLong, place_of, time_limit
 from vmstate.fuzz.verdict import ACCEPTED, CRASHED, DIFFERS, HUNG, REFUSED, Verdict
@@ -47,7 +47,7 @@ class ConstructTarget:
         except TooLong as error:
             return Verdict(HUNG, f"more than {SECONDS:g} s of processor time", place_of(error.__traceback__))
 
-    def _compare_readings(self, subject: Subject, part: Part, payload: bytes) -> Verdict:
+    def _compare_readings(self, subject: Subject, part: SectionSpan, payload: bytes) -> Verdict:
         from construct import ConstructError
 
         name = last_part(part.name)
@@ -76,14 +76,14 @@ class ConstructTarget:
             return Verdict(DIFFERS, "the two read other values", f"{name}: values")
         return Verdict(ACCEPTED)
 
-    def _construct_of(self, subject: Subject, part: Part) -> Any:
+    def _construct_of(self, subject: Subject, part: SectionSpan) -> Any:
         key = (subject, part.number)
         if key not in self._declared:
             self._declared[key] = part.vmsd.as_construct(version_id=part.version_id, facts=part.facts)
         return self._declared[key]
 
 
-def changed_payload(subject: Subject, mutations: list[Mutation]) -> tuple[Part, bytes] | None:
+def changed_payload(subject: Subject, mutations: list[Mutation]) -> tuple[SectionSpan, bytes] | None:
     """The first section whose payload mutations change, and its payload as they leave it."""
     for part in subject.parts:
         edits = [

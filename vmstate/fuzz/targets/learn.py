@@ -11,7 +11,7 @@ import re
 from collections.abc import Callable
 from typing import Any
 
-from vmstate.fuzz.subject import FieldPlace, Part, Subject
+from vmstate.fuzz.subject import FieldPlace, SectionSpan, Subject
 from vmstate.fuzz.verdict import REFUSED, Verdict
 
 Load = Callable[[bytes], Verdict]
@@ -23,7 +23,7 @@ _CONFIG = re.compile(
 _FEATURES = re.compile(r"Allowed features: 0x([0-9a-f]+)")
 
 
-def learn(load: Load, subject: Subject, part: Part) -> dict[str, Any]:
+def learn(load: Load, subject: Subject, part: SectionSpan) -> dict[str, Any]:
     """The facts of one section, as JSON values."""
     facts: dict[str, Any] = {}
     config = next(
@@ -68,7 +68,7 @@ def _config(load: Load, subject: Subject, place: FieldPlace) -> tuple[bytes, byt
     return bytes(config_space), bytes(mask)
 
 
-def _features(load: Load, subject: Subject, part: Part) -> int | None:
+def _features(load: Load, subject: Subject, part: SectionSpan) -> int | None:
     """The features that the destination offers; None where the device is none of virtio, or does not say."""
     place = subject.at(part.number, "virtio.virtio.features64.guest_features")
     if place is None:
