@@ -15,10 +15,10 @@ from vmstate.declare import (
     int64,
     secret,
     struct,
-    timer,
     uint8,
     uint16,
     uint32,
+    variant,
 )
 from vmstate.devices.net import e1000e
 from vmstate.devices.pci.device import PCIDevice
@@ -53,12 +53,8 @@ class Tx(VMState):
     skip_cp: bool = boolean()
 
 
-@description("igb-intr-timer", version_id=1, minimum_version_id=1)
-class IntrTimer(VMState):
-    """A timer that delays an interrupt."""
-
-    timer_: int = timer(name="timer")
-    running: bool = boolean()
+INTR_TIMER = variant(e1000e.IntrTimer, "igb-intr-timer")
+"""That of an e1000e, by another name."""
 
 
 @device("igb")
@@ -74,7 +70,7 @@ class IGB(VMState):
     phy: list[int] = array(uint16, 32, name="core.phy")
     mac: list[int] = array(uint32, 32768, name="core.mac", private=PRIVATE_REGISTERS)
     permanent_mac: list[int] = array(uint8, 6, name="core.permanent_mac")
-    eitr: list[IntrTimer] = array(IntrTimer, 25, name="core.eitr", version=1)
+    eitr: list[e1000e.IntrTimer] = array(INTR_TIMER, 25, name="core.eitr", version=1)
     eitr_guest_value: list[int] = array(uint32, 25, name="core.eitr_guest_value")
     tx: list[Tx] = array(Tx, 16, name="core.tx")
     timadj: int = int64(name="core.timadj")

@@ -98,7 +98,7 @@ def load_state(
     known = {DESTINATION.name: True, **facts_of(opaque), **(facts or {})}
     ctx = Context(memoryview(data).cast("B"), facts=known)
     version = vmsd.version_id if version_id is None else version_id
-    with _told(ctx):
+    with _with_path(ctx):
         return _load(ctx, vmsd, opaque, version, 0, None)
 
 
@@ -106,13 +106,13 @@ def save_state(vmsd: VMStateDescription, opaque: Any, *, facts: Mapping[str, Any
     """The bytes of an object, as a source saves it. Raises `VMStateError`."""
     ctx = Context(b"", facts={**facts_of(opaque), **(facts or {})})
     out = bytearray()
-    with _told(ctx):
+    with _with_path(ctx):
         _save(ctx, vmsd, opaque, vmsd.version_id, out, None)
     return bytes(out)
 
 
 @contextmanager
-def _told(ctx: Context) -> Iterator[None]:
+def _with_path(ctx: Context) -> Iterator[None]:
     """Say in errors where they happened."""
     ctx.path = []
     try:

@@ -20,7 +20,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from vmstate.compare.findings import BACKWARD, BREAKS, COSMETIC, FORWARD, MAY_BREAK, SEVERITIES, CompatFinding
 from vmstate.compare.layout import NO_ELEMENTS, LayoutSource, Leaf, LeafLayout, Path, StructVersion, SubsectionLayout
@@ -29,6 +29,9 @@ from vmstate.errors import VMStateError
 from vmstate.saved.opening import StreamLike
 from vmstate.stream.registry import is_listed
 from vmstate.vmsd.collector import collector_paused
+
+if TYPE_CHECKING:
+    from vmstate.stream.stream import Stream
 
 OF_THE_STREAM = frozenset({"configuration", "ram"})
 """Sections that are of no device."""
@@ -71,8 +74,8 @@ class Compatibility:
 
 
 def compat(
-    a: StreamLike | Schema,
-    b: StreamLike | Schema,
+    a: StreamLike | Stream | Schema,
+    b: StreamLike | Stream | Schema,
     *,
     direction: Direction = "forward",
     machine: str | None = None,
@@ -80,8 +83,8 @@ def compat(
 ) -> Compatibility:
     """Whether what `a` saves `b` can load ("forward"), the other way round ("backward"), or both ("both").
 
-    Each is a `Schema` or whatever `open_schema` takes. `machine` is the machine type for QEMU binaries; `facts` are
-    told to the conditions of the device library. Raises `VMStateError`.
+    Each is a `Schema`, a `Stream` or whatever else `open_schema` takes. `machine` is the machine type for QEMU
+    binaries; `facts` are told to the conditions of the device library. Raises `VMStateError`.
     """
     if direction not in DIRECTIONS:
         raise VMStateError(f"there is no direction {direction!r}", expected=" or ".join(DIRECTIONS))

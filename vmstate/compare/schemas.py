@@ -81,18 +81,25 @@ class Schema(Data):
 
 
 def open_schema(
-    source: StreamLike | Schema,
+    source: StreamLike | Stream | Schema,
     *,
     machine: str | None = None,
     facts: Mapping[str, Any] | None = None,
     seconds: float = SECONDS,
 ) -> Schema:
-    """A side of a comparison: from a stream, a vmdesc, a -dump-vmstate text, "library", or a QEMU binary.
+    """A side of a comparison: from a `Stream` or a file of one, a vmdesc, a -dump-vmstate text, "library", or a
+    QEMU binary.
 
     `machine` is the machine type for a binary, which has `seconds` to say its -dump-vmstate. Raises `VMStateError`.
     """
     if isinstance(source, Schema):
         return source
+    if not isinstance(source, str | bytes | os.PathLike):
+        # Streams are not imported for what is none.
+        from vmstate.stream.stream import Stream
+
+        if isinstance(source, Stream):
+            return schema_of_stream(source, facts or {})
     if source == LIBRARY:
         return library_schema(facts or {})
     if isinstance(source, str) and source != "-":

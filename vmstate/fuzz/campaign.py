@@ -309,11 +309,11 @@ class Campaign:
         self._done.add(block_report.block)
         for finding in block_report.findings:
             if _count_in(summary.findings, finding):
-                self._keep(summary.findings[finding.id])
+                self._save_finding(summary.findings[finding.id])
         if self.store is not None and (block_report.findings or block_report.rows or len(self._done) % 16 == 0):
             self._keep_progress()
 
-    def _keep(self, finding: FuzzFinding) -> None:
+    def _save_finding(self, finding: FuzzFinding) -> None:
         if self.store is not None:
             self.store.keep(self.settings.target, finding)
         if self.examples is not None:

@@ -9,23 +9,28 @@ machine that never ran can be loaded from it. One that did needs its memory, in 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import chain
 
 from vmstate.errors import StreamError, VMStateError
 from vmstate.saved.opening import StreamLike, open_input
 from vmstate.stream.ram_records import RamMapped, RamPages
 from vmstate.stream.reader import StreamReader
+from vmstate.stream.stream import Stream
 from vmstate.stream.writer import StreamWriter
 
 RELEASE = 16 << 20
 """Bytes of memory that are passed before the system may have them back."""
 
 
-def thin(source: StreamLike) -> Iterator[bytes]:
+def thin(source: StreamLike | Stream) -> Iterator[bytes]:
     """The bytes of a stream without its pages of memory, piece by piece.
 
-    `source` is what `load` takes; of a stream with gigabytes of memory only a window is held at a time. Raises
-    `VMStateError`: a mapped-ram file cannot be made smaller so, since its pages have fixed places.
+    `source` is a `Stream` as it is now, or what `load` takes; of one with gigabytes of memory only a window is held at
+    a time. Raises `VMStateError`: a mapped-ram file cannot be made smaller so, since its pages have fixed places.
     """
+    if isinstance(source, Stream):
+        yield from _thin_stream(source)
+        return
     with open_input(source) as opened:
         writer = StreamWriter()
         released = 0
@@ -40,3 +45,18 @@ def thin(source: StreamLike) -> Iterator[bytes]:
                     released = event.offset
         except VMStateError as error:
             raise error.within(file=opened.name) from None
+
+
+def _thin_stream(stream: Stream) -> Iterator[bytes]:
+    """The same of a stream in hand, which may have been changed since it was read."""
+    reader, writer = StreamReader(vmdesc=stream.vmdesc), StreamWriter()
+    try:
+        for piece in chain(stream.chunks(), (b"",)):
+            reader.receive_data(piece)
+            for event in reader.events():
+                if isinstance(event, RamMapped):
+                    raise StreamError("the memory of a mapped-ram file cannot be left out", offset=event.offset)
+                if not isinstance(event, RamPages):
+                    yield writer.send(event)
+    except VMStateError as error:
+        raise error.within(file=stream.name) from None

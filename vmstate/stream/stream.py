@@ -382,7 +382,25 @@ class Stream:
 
     def __getitem__(self, name: str) -> Section:
         """The section that a name means: an idstr, its last part where only one has it, or either with #INSTANCE."""
+        if not isinstance(name, str):
+            raise PathError("a section is known by its name", expected="stream.sections, for one by its number")
         return find_section(self.sections, name)
+
+    def __iter__(self) -> Iterator[Section]:
+        """The sections, in the order of the stream."""
+        return iter(self.sections)
+
+    def __contains__(self, section: object) -> bool:
+        """Whether a section is one of the stream's, or a name means at least one of them."""
+        if not isinstance(section, str):
+            return any(part is section for part in self.parts)
+        try:
+            find_section(self.sections, section)
+        except AmbiguousError:
+            return True
+        except PathError:
+            return False
+        return True
 
     def section_at(self, offset: int) -> Section | None:
         """The section that an absolute offset is in, header and footer included, as it was read; None where none is."""

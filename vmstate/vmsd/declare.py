@@ -552,7 +552,7 @@ class _DefaultsOnDemand:
         return owner.__vmstate_defaults__
 
 
-def _hang(record: Record) -> Callable[[type[T]], type[T]]:
+def _with_record(record: Record) -> Callable[[type[T]], type[T]]:
     def wrap(cls: type[T]) -> type[T]:
         if "vmsd" not in vars(cls):
             raise DescriptionError(f"{cls.__name__} has no description: put the decorator above @description")
@@ -585,7 +585,7 @@ def device(
     module of the class, is the device's as well; where there are several idstrs each layout is that of the idstr that
     it is called by.
     """
-    return _hang(
+    return _with_record(
         Record(
             idstrs=_checked(idstrs),
             order=order,
@@ -622,7 +622,7 @@ def virtio_device(
     `items` is given, their items for early migration. The fields of `VirtIORecord` say what each option is; `qmp_name`
     is the idstr where it is not given.
     """
-    return _hang(
+    return _with_record(
         VirtIORecord(
             idstrs=_checked((idstr,)),
             noise=noise or {},
@@ -640,7 +640,7 @@ def virtio_device(
 
 def part(*, noise: Noise) -> Callable[[type[T]], type[T]]:
     """Say of a struct or subsection inside devices what of it is noise."""
-    return _hang(Record(noise=noise))
+    return _with_record(Record(noise=noise))
 
 
 def undescribed(

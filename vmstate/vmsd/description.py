@@ -509,10 +509,10 @@ def _check_type(kind: WireType, name: str, misuse: Misuse) -> None:
     if isinstance(size, int) and size < 0:
         raise misuse(f"{name!r} has a size of {size}")
     if isinstance(kind, Struct) and kind.version is not None:
-        _check_version(kind.vmsd, kind.version, misuse)
+        _check_version(name, kind.vmsd, kind.version, misuse)
     if isinstance(kind, GTree):
         for child in kind.children():
-            _check_version(child, kind.version, misuse)
+            _check_version(name, child, kind.version, misuse)
     if isinstance(kind, Choice):
         if not kind.cases:
             raise misuse(f"{name!r} has nothing to choose from")
@@ -522,10 +522,10 @@ def _check_type(kind: WireType, name: str, misuse: Misuse) -> None:
             _check_type(case, name, misuse)
 
 
-def _check_version(vmsd: VMStateDescription, version: int, misuse: Misuse) -> None:
+def _check_version(name: str, vmsd: VMStateDescription, version: int, misuse: Misuse) -> None:
     if not vmsd.minimum_version_id <= version <= vmsd.version_id:
         versions = f"{vmsd.minimum_version_id} to {vmsd.version_id}"
-        raise misuse(f"{vmsd.name!r} is read at version {version}, and has only {versions}")
+        raise misuse(f"{name!r} reads {vmsd.name!r} at version {version}, which has only {versions}")
 
 
 def state_attributes(vmsd: VMStateDescription) -> list[str]:
