@@ -7,15 +7,17 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, MutableSequence
 from functools import cached_property
-from typing import Any, overload
+from typing import TYPE_CHECKING, Any, overload
 
 from vmstate.codec.plan import FAST, Plan
-from vmstate.codec.rows import Rows, rows_of
 from vmstate.codec.runtime import Context
 from vmstate.codec.structs import read_struct
 from vmstate.vmsd.collector import collector_paused
 from vmstate.vmsd.description import VMStateDescription
 from vmstate.vmsd.state import META, UNTOUCHED
+
+if TYPE_CHECKING:
+    from vmstate.codec.rows import Rows
 
 FEW = 16
 """Elements that are made one by one; when one more is looked at, all are made."""
@@ -31,6 +33,9 @@ class FixedStruct:
     @cached_property
     def rows(self) -> Rows | None:
         """The quick way to its bytes and back, where there is one."""
+        # Imported when more than a few elements are looked at, which most commands do not do.
+        from vmstate.codec.rows import rows_of
+
         return rows_of(self._plan.vmsd, self._plan.version_id)
 
     def make(self, raw: bytes) -> Any:
