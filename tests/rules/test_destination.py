@@ -250,3 +250,11 @@ def test_a_section_that_comes_twice_is_held_against_what_came_first(destination:
     assert [finding.rule for finding in destination(Release(7, 2)).check(twice)] == ["value-equal"]
     again = first[: part.end] + first[part.start :]
     assert destination(Release(7, 2)).check(again) == []
+
+
+@pytest.mark.parametrize("path", sorted(STREAM.parent.glob("*.mig.xz")), ids=lambda path: path.name.split(".mig")[0])
+def test_a_destination_takes_the_stream_that_it_is_known_by(path: Path) -> None:
+    """Also what is sent in parts, of which nothing describes any, as s390x's storage attributes."""
+    with vmstate.load(path) as stream:
+        errors = [finding for finding in vmstate.check(stream, KnownDestination(stream)) if finding.severity == "error"]
+    assert errors == []

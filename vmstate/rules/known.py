@@ -65,7 +65,10 @@ _OF_POSTCOPY = frozenset(
 
 
 class _Known(Data):
-    """A section that the destination has; `payload` is what the reference says of it, which it takes."""
+    """A section that the destination has; `payload` is what the reference says of it, which it takes.
+
+    `parts` are the payloads of one that is sent in parts, by their kind ("start", "part", "end"), the first of each.
+    """
 
     version_id: int
     vmsd: VMStateDescription | None
@@ -73,6 +76,7 @@ class _Known(Data):
     state: Any
     payload: bytes
     said: int
+    parts: Mapping[str, bytes]
 
 
 class KnownDestination:
@@ -96,12 +100,17 @@ class KnownDestination:
         self.blocks = {block.idstr: block.used_length for block in reference.ram.blocks}
         self.has_footers = any(section.footer.section_id is not None for section in reference.sections)
         self.loader = self._loader(reference)
+        parts: dict[tuple[str, int], dict[str, bytes]] = {}
+        for section in reference.sections:
+            if section.kind != "full" and not section.is_ram:
+                sent = parts.setdefault((section.name, section.instance_id), {})
+                sent.setdefault(section.kind, section.payload())
         self._known: dict[tuple[str, int], _Known] = {}
         for section in reference.sections:
             told = {**self.facts, **(sections or {}).get(section.name, {})}
             key = (section.name, section.instance_id)
             if key not in self._known:
-                self._known[key] = _known(section, told)
+                self._known[key] = _known(section, told, parts.get(key, {}))
         self._aliases = alias_ids(self._known)
 
     @property
@@ -165,11 +174,11 @@ def _shows(reference: Stream, capability: str) -> bool:
     return any(part.command == command and len(part.data) == size for part in parts)
 
 
-def _known(section: Section, told: Mapping[str, Any]) -> _Known:
+def _known(section: Section, told: Mapping[str, Any], parts: Mapping[str, bytes]) -> _Known:
     """A section of the reference, by the library if that describes it: it knows the rules."""
     version_id = section.version_id
     if section.is_ram:
-        return _Known(version_id, None, {}, None, b"", version_id)
+        return _Known(version_id, None, {}, None, b"", version_id, parts)
     payload = section.payload()
     facts = {**told, IDSTR.name: section.name}
     if section.described_by != "library":
@@ -178,13 +187,13 @@ def _known(section: Section, told: Mapping[str, Any]) -> _Known:
                 state = vmsd.decode(payload, version_id=version_id, facts=facts)
             except VMStateError:
                 continue
-            return _Known(version_id, vmsd, _with_own(state, facts), state, payload, version_id)
+            return _Known(version_id, vmsd, _with_own(state, facts), state, payload, version_id, parts)
     if section.vmsd is None:
-        return _Known(version_id, None, {}, section.state, payload, version_id)
+        return _Known(version_id, None, {}, section.state, payload, version_id, parts)
     # A state of its own: that of the stream may be changed.
     facts = {**facts_of(section.state), **facts}
     own = section.vmsd.decode(payload, version_id=version_id, facts=facts)
-    return _Known(version_id, section.vmsd, _with_own(own, facts), own, payload, version_id)
+    return _Known(version_id, section.vmsd, _with_own(own, facts), own, payload, version_id, parts)
 
 
 def _with_own(state: Any, facts: Mapping[str, Any]) -> dict[str, Any]:
@@ -231,15 +240,16 @@ class _Reader(StreamReader):
 
     def _device_state(self, data: memoryview) -> Event:
         header, known = self._found()
-        size = len(known.payload)
+        payload = known.parts.get(header.kind, known.payload)
+        size = len(payload)
         before = self._loaded.get(id(known))
-        alike = header.version_id == known.said and data[self._pos : self._pos + size] == known.payload
+        alike = header.version_id == known.said and data[self._pos : self._pos + size] == payload
         if alike and before is None and self._ends(data, header).is_end(self._pos + size):
             # As the reference has it.
             return self._decoded(header, known.state, known.vmsd, "library", self._pos + size)
         if known.vmsd is None:
             # Nothing describes it: it is taken to be as long as it was.
-            end = self._pos + len(known.state or b"")
+            end = self._pos + size
             return self._decoded(header, bytes(data[self._pos : end]), None, "none", end)
         codec = known.vmsd.codec
         assert isinstance(codec, Codec)

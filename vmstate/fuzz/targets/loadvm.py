@@ -119,8 +119,14 @@ class LongLived:
 
     def takes_the_good_one(self) -> Verdict:
         """What it does with the seed itself, in the memory that the seed was saved with."""
-        self._started()
-        self._restore_memory()
+        machine = self._started()
+        try:
+            self._restore_memory()
+        except FileNotFoundError:
+            # It has ended meanwhile, and its folder is gone with it.
+            verdict = ended(machine, "load", self.limit)
+            self.close()
+            return verdict
         return self.load(self.good)
 
     def _restore_memory(self) -> None:
