@@ -212,6 +212,7 @@ ENTRIES: dict[str, dict[str, object]] = {
     "ipmi-interface-isa-bt": {"listed": False},
     "isa-ide": {"listed": False},
     "kvmclock": {"listed": False},
+    "mc146818rtc": {"legacy_instances": (112,)},
     "or1k_timer": {"listed": False},
     "ps2kbd": {"listed": False},
     "ps2mouse": {"listed": False},

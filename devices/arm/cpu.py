@@ -49,7 +49,7 @@ SREGIONS = fact("sau_regions", (8, 0, *range(1, 8), *range(9, 65)))
 """Regions of the security attribution unit."""
 
 
-@description("cpu/vfp/fpcr_fpsr", version_id=1, minimum_version_id=1)
+@description("cpu/vfp/fpcr_fpsr", version_id=1, minimum_version_id=1, rules=(known_since(Release(9, 1)),))
 class FpcrFpsr(VMState):
     """Control and status of floating point, where one word cannot hold both."""
 

@@ -7,11 +7,13 @@ from __future__ import annotations
 
 from vmstate.declare import (
     CONTENTS,
+    Rule,
     VMState,
     array,
     boolean,
     description,
     device,
+    equal,
     fact,
     host,
     int8,
@@ -69,6 +71,17 @@ class IntrTimer(VMState):
     running: bool = boolean()
 
 
+def same_property(name: str) -> Rule:
+    """A property of the device that must be the same on both sides (e1000e_post_load)."""
+    return equal(
+        f"e1000e-{name.replace('_', '-')}",
+        name,
+        f"the property {name} is {{value}} at the source, {{local}} at the destination",
+        qemu_error="ERROR: Cannot migrate while device properties (subsys/subsys_ven) differ",
+        advice=f"give both the same {name}=",
+    )
+
+
 @device("e1000e")
 @description("e1000e", version_id=1, minimum_version_id=1)
 class E1000E(VMState):
@@ -86,8 +99,8 @@ class E1000E(VMState):
     mac: list[int] = array(uint32, 32768, name="core.mac", private=PRIVATE_REGISTERS)
     permanent_mac: list[int] = array(uint8, 6, name="core.permanent_mac")
     delayed_causes: int = uint32(name="core.delayed_causes")
-    subsys: int = uint16()
-    subsys_ven: int = uint16()
+    subsys: int = uint16(rules=(same_property("subsys"),))
+    subsys_ven: int = uint16(rules=(same_property("subsys_ven"),))
     rdtr: IntrTimer = struct(IntrTimer, name="core.rdtr", version=1)
     radv: IntrTimer = struct(IntrTimer, name="core.radv", version=1)
     raid: IntrTimer = struct(IntrTimer, name="core.raid", version=1)

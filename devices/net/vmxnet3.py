@@ -13,8 +13,10 @@ from vmstate.declare import (
     boolean,
     description,
     device,
+    rule,
     struct,
     subsection,
+    this,
     uint8,
     uint16,
     uint32,
@@ -24,6 +26,9 @@ from vmstate.declare import (
 )
 from vmstate.devices.pci.device import PCIDevice
 from vmstate.devices.pci.msix import MSIX, msix_of
+
+QUEUES = 8
+"""The most queues of one direction."""
 
 
 @description("vmxnet3/mcast_list", version_id=1, minimum_version_id=1)
@@ -126,8 +131,12 @@ class VMXNET3(VMState):
     max_tx_frags: int = uint32()
     event_int_idx: int = uint8()
     auto_int_masking: bool = boolean()
-    txq_num: int = uint8()
-    rxq_num: int = uint8()
+    txq_num: int = uint8(
+        rules=(rule("vmxnet3-tx-queues", this.txq_num <= QUEUES, f"there are at most {QUEUES} queues to send"),)
+    )
+    rxq_num: int = uint8(
+        rules=(rule("vmxnet3-rx-queues", this.rxq_num <= QUEUES, f"there are at most {QUEUES} queues to receive"),)
+    )
     device_active: int = uint32()
     last_command: int = uint32()
     link_status_and_speed: int = uint32()

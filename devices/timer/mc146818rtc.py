@@ -37,6 +37,7 @@ class IrqReinjectOnAckCount(VMState):
 
 @device(
     "mc146818rtc",
+    legacy_instances=(0x70,),
     noise={
         "timer": (
             # The registers of the date and the time, and the century.

@@ -11,7 +11,9 @@ from typing import Any
 from vmstate.declare import (
     IDSTR,
     MEMORY,
+    OWN,
     Release,
+    Rule,
     VMState,
     array,
     asks,
@@ -68,6 +70,11 @@ That is a PCI address, the name of the MMIO transport, or a device number of the
 hw/pci/pci.c (pcibus_get_dev_path), hw/virtio/virtio-mmio.c (virtio_mmio_bus_get_dev_path) and hw/s390x/css-bridge.c
 (virtual_css_bus_get_dev_path).
 """
+
+
+def _makes_queues(idstr: str) -> bool:
+    """Whether a device makes the queues of the source before it loads them (pre_load_queues)."""
+    return idstr.endswith("virtio-net")
 
 
 @part(noise={"index": ("last_avail_idx",)})
@@ -290,7 +297,18 @@ class VirtIODevice(VMState):
     config_len: int = uint32()
     config: bytes = vbuffer(this.config_len)
     num_queues: int = uint32(
-        rules=(rule("virtio-queues", this.num_queues <= QUEUE_MAX, f"there are at most {QUEUE_MAX} queues"),)
+        rules=(
+            rule("virtio-queues", this.num_queues <= QUEUE_MAX, f"there are at most {QUEUE_MAX} queues"),
+            Rule(
+                "virtio-queues-made",
+                asks(_makes_queues, IDSTR) | (this.num_queues <= OWN.num_queues),
+                "the source has {value} queues, and the destination's device {local}",
+                since=Release(11, 1),
+                advice="give both sides the same number of queues (num-queues, queues, max_ports)",
+                value=this.num_queues,
+                local=OWN.num_queues,
+            ),
+        )
     )
     vq: list[VirtQueue] = varray(VirtQueue, count=this.num_queues)
 

@@ -258,3 +258,25 @@ def test_a_destination_takes_the_stream_that_it_is_known_by(path: Path) -> None:
     with vmstate.load(path) as stream:
         errors = [finding for finding in vmstate.check(stream, KnownDestination(stream)) if finding.severity == "error"]
     assert errors == []
+
+
+def test_a_clock_is_found_by_its_address_before_10_1(
+    machine: Subject, destination: Callable[[Release], KnownDestination]
+) -> None:
+    place = place_of(machine, "mc146818rtc", "instance_id")
+    for release, by_address in ((Release(7, 2), True), (Release(10, 0), True), (Release(11, 1), False)):
+        for instance_id, is_address in ((0x70, True), (0xFFFFFFFF, False)):
+            data = apply(machine.data, [(place.offset, place.end, instance_id.to_bytes(4, "big"))])
+            assert (destination(release).check(data) == []) == (is_address == by_address), (release, instance_id)
+
+
+def test_the_timers_of_hpet_are_those_of_the_destination_since_10_0(
+    machine: Subject, destination: Callable[[Release], KnownDestination]
+) -> None:
+    count = place_of(machine, "hpet", "num_timers_save")
+    timers = place_of(machine, "hpet", "timer_")
+    one_more = machine.raw(timers)[: timers.size // 3]
+    grown = [(count.offset, count.end, b"\4"), (timers.end, timers.end, one_more)]
+    for release, is_refused in ((Release(7, 2), False), (Release(10, 0), True)):
+        rules = [finding.rule for finding in destination(release).check(apply(machine.data, grown))]
+        assert rules == (["hpet-timers"] if is_refused else [])

@@ -437,7 +437,7 @@ def gtree(kind: t.GTree, codecs: Codecs) -> Element:
 
 
 def keyed_list(kind: t.KeyedList, codecs: Codecs) -> Element:
-    """Structs that begin with a key; a key of zero ends the list."""
+    """Structs that begin with a key; a key of zero ends the list, and one below zero alike (get_scsi_requests)."""
     inner = struct_element(codecs, kind.vmsd, None)
     key = element(kind.key, codecs)
 
@@ -446,7 +446,7 @@ def keyed_list(kind: t.KeyedList, codecs: Codecs) -> Element:
         while True:
             peeked: list[Any] = []
             behind = key.read(ctx, frame, pos, peeked)
-            if not peeked[0]:
+            if peeked[0] <= 0:
                 break
             enter(ctx, len(values))
             pos = inner.read(ctx, frame, pos, values)

@@ -139,7 +139,7 @@ class StreamCheck:
             yield from self.schemas()
             return
         sections = self.sections_by_key()
-        aliases = alias_ids(sections)
+        aliases = alias_ids(sections, self.loader.release)
         met: set[int] = set()
         commands = Commands(self.loader)
         for part in self.source.parts:

@@ -111,7 +111,7 @@ class KnownDestination:
             key = (section.name, section.instance_id)
             if key not in self._known:
                 self._known[key] = _known(section, told, parts.get(key, {}))
-        self._aliases = alias_ids(self._known)
+        self._aliases = alias_ids(self._known, self.release)
 
     @property
     def release(self) -> Release | None:
@@ -253,8 +253,14 @@ class _Reader(StreamReader):
             return self._decoded(header, bytes(data[self._pos : end]), None, "none", end)
         codec = known.vmsd.codec
         assert isinstance(codec, Codec)
+        # Where the reference leaves a fact open, what follows the section decides.
         state, end = codec.decode_at(
-            data, self._pos, version_id=header.version_id, facts=known.facts, final=True, base=self._base
+            data,
+            self._pos,
+            version_id=header.version_id,
+            facts=known.facts,
+            accept=self._ends(data, header).is_end,
+            base=self._base,
         )
         self._section_rules(header, known, state, known.state if before is None else before)
         self._loaded[id(known)] = state

@@ -677,11 +677,15 @@ def find_registered(
     return match
 
 
-def alias_ids(keys: Iterable[tuple[str, int]]) -> dict[tuple[str, int], int]:
+LEGACY_INSTANCES_UNTIL: Mapping[str, Release] = {"mc146818rtc": Release(10, 1)}
+"""The first release in which devices of a name are found by their own instance alone."""
+
+
+def alias_ids(keys: Iterable[tuple[str, int]], release: Release | None = None) -> dict[tuple[str, int], int]:
     """The alias_id of each section, by (idstr, instance_id), of those that are in this order at the destination.
 
     It is 0 of what is registered by register_savevm_live; that of a device of the ISA bus is the usual address of the
-    n-th (qdev_set_legacy_instance_id).
+    n-th (qdev_set_legacy_instance_id), as far as the destination's release gives it one.
     """
     aliases: dict[tuple[str, int], int] = {}
     counts: dict[str, int] = {}
@@ -691,6 +695,8 @@ def alias_ids(keys: Iterable[tuple[str, int]]) -> dict[tuple[str, int], int]:
         if name == RAM or is_old_style(name):
             aliases[name, instance_id] = 0
             continue
-        usual = legacy_instances(name)
+        until = LEGACY_INSTANCES_UNTIL.get(name)
+        has_legacy = until is None or release is None or release < until
+        usual = legacy_instances(name) if has_legacy else ()
         aliases[name, instance_id] = usual[number] if number < len(usual) else -1 if usual else ANY_INSTANCE
     return aliases
