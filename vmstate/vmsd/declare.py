@@ -528,6 +528,8 @@ def description(
 
         def members() -> dict[str, Any]:
             fields, subsections, cls.__vmstate_defaults__ = _collect(name, cls)
+            if (record := vars(cls).get(ATTRIBUTE)) is not None:
+                check_noise(record.noise, (field.name for field in fields))
             return {"fields": fields, "subsections": subsections}
 
         if cls.__module__.startswith("vmstate."):
@@ -558,7 +560,9 @@ def _with_record(record: Record) -> Callable[[type[T]], type[T]]:
             raise DescriptionError(f"{cls.__name__} has no description: put the decorator above @description")
         if ATTRIBUTE in cls.__vmstate_words__:  # type: ignore[attr-defined]
             raise DescriptionError(f"the attribute {ATTRIBUTE!r} is what the device says of itself: say name=")
-        check_noise(record.noise, (field.name for field in cls.vmsd.fields))  # type: ignore[attr-defined]
+        vmsd: VMStateDescription = cls.vmsd  # type: ignore[attr-defined]
+        if vmsd.is_complete:
+            check_noise(record.noise, (field.name for field in vmsd.fields))
         setattr(cls, ATTRIBUTE, record)
         return cls
 

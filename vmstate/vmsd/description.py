@@ -264,6 +264,11 @@ class VMStateDescription(Data, Generic[S]):
         vmsd.__dict__.update(options, unknown=None, compiled={}, members=members)
         return vmsd
 
+    @property
+    def is_complete(self) -> bool:
+        """Whether its fields and subsections have been made."""
+        return self.__dict__.get("members") is None
+
     def complete(self) -> None:
         """Make the fields and subsections of a description that was deferred. Raises `DescriptionError`."""
         members = self.__dict__.get("members")
