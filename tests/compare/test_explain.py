@@ -429,7 +429,7 @@ def of_another_processor(name: str, value: int | None) -> bytes:
             "ID_MMFR0_EL1",
             0x10201105,
             "fails",
-            "it has ID_MMFR0_EL1=0x10201105 (the memory system), the destination's ID_",
+            "ID_MMFR0_EL1=0x10201105 (the memory system)",
         ),
         ("PMCEID1_EL0", 1, "fails", "PMCEID1_EL0=0x1 (performance monitors: pmu=)"),
         ("AFSR0_EL1", None, "fails", "the destination's CPU has not the registers S3_7_C15_C15_7"),
