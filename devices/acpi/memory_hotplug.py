@@ -7,7 +7,11 @@ from __future__ import annotations
 
 from vmstate.declare import VMState, boolean, description, fact, uint32, varray
 
-DEV_COUNT = fact("memory_slots", (*range(33), 64, 128, 255, 256))
+DEV_COUNT = fact(
+    "memory_slots",
+    (*range(33), 64, 128, 255, 256),
+    advice="start the destination with -m SIZE,slots={value},maxmem=SIZE",
+)
 """Memory slots of the machine (-m slots=): those that are likely."""
 
 

@@ -26,10 +26,24 @@ from vmstate.devices.i2c.pm_smbus import SMBUS_MIGRATED, PMSMBus
 from vmstate.devices.isa.apm import APM
 from vmstate.devices.pci.device import PCIDevice
 
-ACPI_HOTPLUG_BRIDGE = fact("acpi_hotplug_bridge", (True, False))
+ACPI_HOTPLUG_BRIDGE = fact(
+    "acpi_hotplug_bridge",
+    (True, False),
+    advice={
+        True: "start the destination with -global PIIX4_PM.acpi-pci-hotplug-with-bridge-support=on",
+        False: "start the destination with -global PIIX4_PM.acpi-pci-hotplug-with-bridge-support=off",
+    },
+)
 """Whether devices behind bridges are plugged through ACPI (`acpi-pci-hotplug-with-bridge-support`)."""
 
-ACPI_INDEX_MIGRATED = fact("acpi_index_migrated", (True, False))
+ACPI_INDEX_MIGRATED = fact(
+    "acpi_index_migrated",
+    (True, False),
+    advice={
+        True: "start the destination with -global PIIX4_PM.x-not-migrate-acpi-index=off",
+        False: "start the destination with -global PIIX4_PM.x-not-migrate-acpi-index=on",
+    },
+)
 """Whether the index that the guest has asked for is sent (`x-not-migrate-acpi-index` off; machines from 6.2 on)."""
 
 

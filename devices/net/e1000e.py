@@ -31,7 +31,14 @@ from vmstate.devices.net import e1000
 from vmstate.devices.pci.device import PCIDevice
 from vmstate.devices.pci.msix import MSIX, msix_of
 
-TIMADJ = fact("e1000e_timadj", (True, False))
+TIMADJ = fact(
+    "e1000e_timadj",
+    (True, False),
+    advice={
+        True: "give the destination's device migrate-timadj=on",
+        False: "give the destination's device migrate-timadj=off",
+    },
+)
 """Whether the adjustment of the clock is sent (machines from 8.1 on)."""
 
 

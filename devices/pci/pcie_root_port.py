@@ -10,7 +10,14 @@ from vmstate.devices.pci.aer import PCIEAERLog
 from vmstate.devices.pci.device import PCIDevice
 from vmstate.devices.pci.msix import MSIX, msix_of
 
-MIGRATE_MSIX = fact("root_port_msix", (True, False))
+MIGRATE_MSIX = fact(
+    "root_port_msix",
+    (True, False),
+    advice={
+        True: "give the destination's port x-migrate-msix=on",
+        False: "give the destination's port x-migrate-msix=off",
+    },
+)
 """Whether MSI-X is sent (`x-migrate-msix`; machines from 2.9 on)."""
 
 

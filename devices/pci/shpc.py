@@ -9,7 +9,11 @@ from typing import Any
 
 from vmstate.declare import REGISTERS, buffer, fact
 
-SHPC_PRESENT = fact("shpc_present", (True, False))
+SHPC_PRESENT = fact(
+    "shpc_present",
+    (True, False),
+    advice={True: "give the destination's bridge shpc=on", False: "give the destination's bridge shpc=off"},
+)
 """Whether the bridge has a hotplug controller (`shpc`)."""
 
 SLOTS_AT = 0x24

@@ -17,7 +17,14 @@ READS = (0x08, 0x28, 0x88, 0xA8)
 # FORMAT UNIT, MODE SELECT, VERIFY, WRITE SAME, UNMAP: emulated, with data for the device.
 EMULATED_WRITES = (0x04, 0x15, 0x2F, 0x41, 0x42, 0x55, 0x8F, 0x93, 0xAF)
 
-EMULATED_SAVED = fact("scsi_emulated_saved", (True, False))
+EMULATED_SAVED = fact(
+    "scsi_emulated_saved",
+    (True, False),
+    advice={
+        True: "give the destination's disk migrate-emulated-scsi-request=on",
+        False: "give the destination's disk migrate-emulated-scsi-request=off",
+    },
+)
 """Whether emulated commands are sent with their data (`migrate-emulated-scsi-request`)."""
 
 VIRTIO_SCSI = fact("scsi_on_virtio")

@@ -23,13 +23,22 @@ from vmstate.declare import (
     varray,
 )
 
-PORTS = fact("xhci_ports", (8, *range(1, 8), *range(9, 31)))
+PORTS = fact(
+    "xhci_ports",
+    (8, *range(1, 8), *range(9, 31)),
+    advice="give the destination's controller the same p2= and p3=, {value} together",
+)
 """Ports of the controller (`p2` and `p3`)."""
 
-SLOTS = fact("xhci_slots", (64,))
+SLOTS = fact("xhci_slots", (64,), advice="give the destination's controller slots={value}")
 """Slots of the controller (`slots`)."""
 
-INTERRUPTERS = fact("xhci_interrupters", (16, *range(1, 16)), derived=len_(root.msix.msix.table))
+INTERRUPTERS = fact(
+    "xhci_interrupters",
+    (16, *range(1, 16)),
+    derived=len_(root.msix.msix.table),
+    advice="give the destination's controller intrs={value}",
+)
 """Interrupters of the controller (`intrs`): with MSI-X one for each vector."""
 
 FULL_EVENT_RINGS = fact("xhci_full_event_rings", default=False)

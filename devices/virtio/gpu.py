@@ -47,7 +47,14 @@ FEATURES = (
 BYTES_PER_PIXEL = 4
 """In each of the formats that a 2D resource can have."""
 
-FIRST_HAS_FB = fact("virtio_gpu_scanout_fb", (True, False))
+FIRST_HAS_FB = fact(
+    "virtio_gpu_scanout_fb",
+    (True, False),
+    advice={
+        True: "give the destination's device x-scanout-vmstate-version=2",
+        False: "give the destination's device x-scanout-vmstate-version=1",
+    },
+)
 """Whether scanouts are sent with their frame buffer: in machine types of release 9.0 and later."""
 
 LATER_HAVE_FB = fact("virtio_gpu_later_scanouts_fb", (True, False), derived=choose(FIRST_HAS_FB, None, False))

@@ -40,7 +40,14 @@ FEATURES = (
     Feature(2, "VIRTIO_MEM_F_PERSISTENT_SUSPND", Release(9, 2)),
 )
 
-EARLY = fact("virtio_mem_early", (True, False))
+EARLY = fact(
+    "virtio_mem_early",
+    (True, False),
+    advice={
+        True: "give the destination's device x-early-migration=on",
+        False: "give the destination's device x-early-migration=off",
+    },
+)
 """Whether size and bitmap went ahead, in a section of their own (`x-early-migration`)."""
 
 BLOCKS = this.tmp.region_size // this.tmp.block_size

@@ -116,7 +116,13 @@ CTRL_GUEST_OFFLOADS = 2
 
 RX_MODES = ("promisc", "allmulti", "alluni", "nomulti", "nouni", "nobcast")
 
-MULTI_QUEUE = fact("multi_queue")
+MULTI_QUEUE = fact(
+    "multi_queue",
+    advice={
+        True: "give the destination's device mq=on and its backend as many queues (queues=)",
+        False: "give the destination's device mq=off",
+    },
+)
 """Whether the host's device can have more than one queue pair: then the number of pairs is sent."""
 
 

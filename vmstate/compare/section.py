@@ -319,7 +319,7 @@ class SectionCheck:
                 severity=MAY_BREAK if accident else BREAKS,
                 when="the destination has it so again: it can differ from one start to the next" if accident else None,
                 qemu_error=footer,
-                advice=advice,
+                advice=self.source.advice_of_fact(name, sent) or advice,
             )
         if is_explained:
             return

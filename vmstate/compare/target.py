@@ -45,8 +45,9 @@ class Target(Data):
     -> the PCI regions. What is not in them is not known. `facts` are those that hold for all of its sections, by the
     names that descriptions have for them. `command` is its command line, `dump` the text of the schema. `capabilities`
     are the migration capabilities that are on, None where nobody asked; `uuid` has the 16 bytes of the machine's UUID,
-    None where it has none or nobody asked. `machine_type` is for a stream without a configuration section, and
-    `sends_configuration` for one that could not be saved as the destination would have.
+    None where it has none or nobody asked. `machines` are the machine types that its QEMU has. `machine_type` is for a
+    stream without a configuration section, and `sends_configuration` for one that could not be saved as the
+    destination would have.
     """
 
     name: str
@@ -62,6 +63,7 @@ class Target(Data):
     uuid: bytes | None = None
     machine_type: str | None = None
     sends_configuration: bool | None = None
+    machines: tuple[str, ...] | None = None
 
     def beside(self, values: Target) -> Target:
         """This destination with the stream of another one, and with what was asked of that."""
@@ -100,6 +102,7 @@ class Target(Data):
             machine=self.machine,
             command=self.command,
             uuid=uuid,
+            machines=self.machines,
         )
 
 
@@ -164,6 +167,7 @@ def read_target(text: bytes, name: str) -> Target:
             uuid=None if top.get("uuid") is None else bytes.fromhex(top["uuid"]),
             machine_type=None if top.get("machine") is None else str(top["machine"]),
             sends_configuration=None if top.get("sends_configuration") is None else bool(top["sends_configuration"]),
+            machines=None if top.get("machines") is None else tuple(map(str, top["machines"])),
         )
     except VMStateError as error:
         raise error.named(name) from None
@@ -190,6 +194,7 @@ def write_target(path: str | os.PathLike[str], target: Target) -> None:
         "capabilities": None if target.capabilities is None else list(target.capabilities),
         "uuid": None if target.uuid is None else target.uuid.hex(),
         "sends_configuration": target.sends_configuration,
+        "machines": None if target.machines is None else list(target.machines),
         "dump": None if dump is None else _packed(dump),
         "stream": _packed(target.stream.to_bytes()),
     }

@@ -5,8 +5,8 @@
 
 QEMU is started with that command line, paused, and migrated out into a pipe. Then:
 
-* `query-pci` gives the sizes of regions, `query-hotpluggable-cpus` the number of processors that there can be, and the
-  greeting the release;
+* `query-pci` gives the sizes of regions, `query-hotpluggable-cpus` the number of processors that there can be,
+  `query-machines` the machine types that this QEMU has, and the greeting the release;
 * `-dump-vmstate` of the same binary and machine type says which versions and subsections it takes;
 * the features that a host offers to a virtio device are asked of the loader itself, since x-query-virtio-status is not
   there before 7.2 and ends 11.1: the destination is given its own stream with every feature accepted, and its refusal
@@ -86,6 +86,7 @@ def target_of(
             capabilities = tuple(capabilities_of(machine))
             uuid = _uuid_of(machine)
             machine_type = _machine_type_of(machine)
+            machines = tuple(sorted(_machines_of(machine)))
             regions = dict(regions_of(_pci_of(machine)))
             machine.ask("migrate-set-parameters", dict(NO_LIMIT))
             # What would write another stream, or want a way back, is off while it is saved.
@@ -116,6 +117,7 @@ def target_of(
         capabilities=capabilities,
         uuid=uuid,
         machine_type=machine_type,
+        machines=machines,
     )
 
 
@@ -165,6 +167,14 @@ def _machine_type_of(machine: Machine) -> str | None:
             raise
         return None
     return str(kind).removesuffix("-machine")
+
+
+def _machines_of(machine: Machine) -> Iterator[str]:
+    """The machine types that this QEMU has, and their other names."""
+    for known in machine.ask("query-machines"):
+        yield str(known["name"])
+        if "alias" in known:
+            yield str(known["alias"])
 
 
 def _pci_of(machine: Machine) -> list[Any]:

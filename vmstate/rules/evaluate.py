@@ -88,6 +88,17 @@ class AsKnown:
                 return str(path)
         return None
 
+    def advice_of_fact(self, name: str, value: Any) -> str | None:
+        """With which option a destination gets a value of a fact; None where the description does not say."""
+        for vmsd in () if self.vmsd is None else self.vmsd.walk():
+            asked = [*(expr for field in vmsd.fields for expr in field.expressions())]
+            asked += [sub.needed for sub in vmsd.subsections if sub.needed is not None]
+            for part in (part for expr in asked for part in expr.walk()):
+                if isinstance(part, Fact) and part.name == name and part.advice is not None:
+                    advice = part.advice if isinstance(part.advice, str) else part.advice.get(value)
+                    return None if advice is None else advice.replace("{value}", str(value))
+        return None
+
 
 def read_as_known(section: Section) -> AsKnown:
     """A section, read by the library where that knows it."""

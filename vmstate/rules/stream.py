@@ -56,7 +56,8 @@ class Loader(Value):
 
     `capabilities` are the migration capabilities that are on, None where nobody told; `blocks` the names of its RAM
     blocks, None where its stream holds none; `sections` its sections as (idstr, instance_id); `command` its command
-    line. `uuid` has 16 bytes, None where the machine has none or it is not told.
+    line. `uuid` has 16 bytes, None where the machine has none or it is not told. `machines` are the machine types that
+    its QEMU has, None where nobody asked.
     """
 
     release: Release | None = None
@@ -66,6 +67,7 @@ class Loader(Value):
     machine: str | None = None
     command: tuple[str, ...] | None = None
     uuid: bytes | None = None
+    machines: Collection[str] | None = None
 
     def has(self, capability: str) -> bool | None:
         """Whether a capability is on; None where nobody told."""
@@ -398,6 +400,21 @@ def knows_capability(name: str, release: Release | None) -> bool:
     return rule is not None and (release is None or is_in(release, rule.since, rule.until))
 
 
+def advice_of_machine(machine: str, known: Collection[str] | None) -> str:
+    """What to do where a stream is of another machine type: never to ask for one that the destination's QEMU has not.
+
+    `known` are the types that it has, None where nobody asked.
+    """
+    same = "a machine type must be the same on both sides, with its version"
+    if known is None or machine in known:
+        return f"start the destination with -machine {machine}: {same}"
+    kind, _, _ = machine.rpartition("-")
+    alike = [name for name in known if kind and name.rpartition("-")[0] == kind]
+    alike.sort(key=lambda name: [int(part) if part.isdecimal() else 0 for part in name.rpartition("-")[2].split(".")])
+    has = f"; of {kind} it has {alike[0]} to {alike[-1]}" if alike else ""
+    return f"the destination's QEMU has no machine type {machine}{has}: use a release of QEMU that has it; {same}"
+
+
 def same_machine(received: str, local: str) -> bool:
     """Whether a machine type that was sent is taken: names are compared as far as it goes (configuration_post_load)."""
     return local.startswith(received)
@@ -439,8 +456,7 @@ def refused_configuration(received: Configuration, local: Configuration | None, 
             "machine",
             f"the machine types differ: {received.machine} saves, {machine} loads",
             messages.machine_type(received.machine, machine),
-            f"start the destination with -machine {received.machine}: a machine type must be the same on both "
-            "sides, with its version",
+            advice_of_machine(received.machine, loader.machines),
             expected=machine,
             received=received.name,
             path="name",

@@ -74,8 +74,7 @@ class Repeated(dict[str, Any]):
 class Device(Data):
     """A device section in vmdesc. `vmsd` is None for an old-style section, of which only the size is known.
 
-    `otherwise` is a second description that the same text can mean, where it has an array of pointers of which the text
-    does not say enough: the bytes fit one of the two.
+    `otherwise` is a second description that the text can mean, where it says too little of an array of pointers.
     """
 
     name: str

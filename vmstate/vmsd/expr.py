@@ -8,7 +8,7 @@ Evaluation is three-valued: an operand that is `UNKNOWN` makes the result `UNKNO
 from __future__ import annotations
 
 import operator
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from enum import Flag
 from typing import TYPE_CHECKING, Any, Final
 
@@ -286,17 +286,25 @@ class Fact(Expr):
 
     `candidates` are the values it can have, the likeliest first. `derived`, where given, is an expression that
     yields it from bytes already read, or None where they do not decide. `default`, where given, holds unless told
-    otherwise: no other candidate is tried.
+    otherwise: no other candidate is tried. `advice` is the option of QEMU that makes it {value}, or one for each value.
     """
 
-    __slots__ = ("candidates", "default", "derived", "name")
+    __slots__ = ("advice", "candidates", "default", "derived", "name")
 
     @property
     def refs_(self) -> tuple[Ref, ...]:
         return () if self.derived is None else self.derived.refs_
 
-    def __init__(self, name: str, candidates: Sequence[Any], derived: Expr | None, default: Any) -> None:
+    def __init__(
+        self,
+        name: str,
+        candidates: Sequence[Any],
+        derived: Expr | None,
+        default: Any,
+        advice: str | Mapping[Any, str] | None = None,
+    ) -> None:
         self.name = name
+        self.advice = advice
         self.candidates = candidates
         self.derived = derived
         self.default = default
@@ -527,11 +535,12 @@ def fact(
     candidates: Sequence[Any] = (False, True),
     derived: Expr | None = None,
     default: Any = UNKNOWN,
+    advice: str | Mapping[Any, str] | None = None,
 ) -> Fact:
     """A fact by name, with the values it can have and, where bytes decide it, the expression that does."""
     if not candidates:
         raise DescriptionError(f"the fact {name!r} has no candidates")
-    return Fact(name, candidates, derived, default)
+    return Fact(name, candidates, derived, default, advice)
 
 
 def not_(value: object) -> Expr:
