@@ -92,7 +92,7 @@ class Codec:
             except UnknownFact:
                 raise
             except VMStateError as error:
-                raise _cause(error, ctx) from None
+                raise _cause_of_failure(error, ctx) from None
             return out[0], end, ctx
 
         state, end, ctx = _settle(partial(run, FAST), partial(run, CAREFUL), dict(facts or {}), accept, final)
@@ -124,7 +124,7 @@ class Codec:
             except UnknownFact:
                 raise
             except VMStateError as error:
-                raise _placed(error, ctx) from None
+                raise _with_place(error, ctx) from None
             return ctx.entries, end, ctx
 
         return _settle(run, run, dict(facts or {}), len(view).__eq__, True)[0]  # type: ignore[no-any-return]
@@ -141,7 +141,7 @@ class Codec:
         try:
             write_struct(CAREFUL.plan(self.vmsd, version), ctx, None, state, bytearray())
         except VMStateError as error:
-            raise _as_encode_error(_placed(error, ctx), self.vmsd.name) from None
+            raise _as_encode_error(_with_place(error, ctx), self.vmsd.name) from None
         return ctx.entries
 
     def encode(
@@ -172,7 +172,7 @@ class Codec:
                 write_struct(CAREFUL.plan(self.vmsd, version), ctx, None, state, out)
                 return bytes(out)
             except VMStateError as error:
-                raise _as_encode_error(_placed(error, ctx), self.vmsd.name) from None
+                raise _as_encode_error(_with_place(error, ctx), self.vmsd.name) from None
 
     def judge(
         self,
@@ -200,7 +200,7 @@ class Codec:
         except VMStateError as error:
             detail = "" if error.found is None else f" (expected {error.expected}, found {error.found})"
             rule = Rule("encode", Const(False), error.message + detail)
-            ctx.broken.append(Broken(rule, _placed(error, ctx).path))
+            ctx.broken.append(Broken(rule, _with_place(error, ctx).path))
         return ctx.broken
 
     def as_construct(self, *, version_id: int | None = None, facts: Mapping[str, Any] | None = None) -> Any:
@@ -222,7 +222,7 @@ def _next_guess(untried: list[tuple[dict[str, Any], Fact, Iterator[Any]]]) -> di
     return None
 
 
-def _failure(explain: Attempt, facts: dict[str, Any]) -> VMStateError | None:
+def _failure_under(explain: Attempt, facts: dict[str, Any]) -> VMStateError | None:
     try:
         explain(facts, None)
     except VMStateError as error:
@@ -237,14 +237,14 @@ def _as_encode_error(error: VMStateError, section: str) -> VMStateError:
     return EncodeError(error.message, section=section, path=error.path, expected=error.expected, found=error.found)
 
 
-def _cause(error: VMStateError, ctx: Context) -> VMStateError:
+def _cause_of_failure(error: VMStateError, ctx: Context) -> VMStateError:
     """Why a run failed: a value before that QEMU would refuse, where there is one and no more bytes may come."""
     if ctx.first_broken is not None and (ctx.final or not isinstance(error, TruncatedError)):
         return ctx.first_broken
-    return _placed(error, ctx)
+    return _with_place(error, ctx)
 
 
-def _placed(error: VMStateError, ctx: Context) -> VMStateError:
+def _with_place(error: VMStateError, ctx: Context) -> VMStateError:
     if error.path is None:
         error.path = ctx.where()
     return error
@@ -297,7 +297,7 @@ def _settle(run: Attempt, explain: Attempt, facts: dict[str, Any], accept: Accep
         return fits[0][1]
     # Where nothing more can come, it is only a matter of what to say: the likeliest candidates will do.
     explained = failed[:EXPLAINED] if final else failed
-    failures = [failure for known_facts in explained if (failure := _failure(explain, known_facts)) is not None]
+    failures = [failure for known_facts in explained if (failure := _failure_under(explain, known_facts)) is not None]
     # More data could still make one of them fit.
     waiting = [error for error in failures if isinstance(error, TruncatedError)]
     if waiting:

@@ -115,7 +115,7 @@ class _Layout:
         if name in _RESERVED:
             raise DescriptionError(f"construct keeps the name {name!r} for itself")
         if isinstance(field.type, t.Host):
-            return name / _Kept(field.type.default)
+            return name / _HostMember(field.type.default)
         self.require_facts(field)
         if field.exists is None and field.version > version_id:
             return cs.Pass if name is None else name / cs.Computed(None)
@@ -147,7 +147,7 @@ class _Layout:
         element = self.element(field.type, versions)
         if field.count is None:
             return element
-        element = _NotingEmpty(self.pointer(field, element, versions))
+        element = _LimitedIfEmpty(self.pointer(field, element, versions))
         if field.dims is None:
             return cs.Array(self.number(field.count, versions), element)
         for dimension in reversed(field.dims):
@@ -217,7 +217,7 @@ class _Layout:
         inside = (None, *versions)
         key = cs.Int64ub if kind.key is None else self.struct(kind.key, kind.version, inside)
         pair = cs.Sequence(key, self.struct(kind.value, kind.version, inside))
-        return _Counted(_MarkedList(pair))
+        return _CountedList(_MarkedList(pair))
 
     def choice(self, kind: t.Choice, versions: Versions) -> Any:
         cases = {value: self.element(case, versions) for value, case in kind.cases}
@@ -274,7 +274,7 @@ def _member_names(vmsd: VMStateDescription) -> Iterator[str | None]:
         yield field.attribute if times == 1 else f"{field.attribute} #{times}"
 
 
-class _Kept(cs.Construct):  # type: ignore[misc]
+class _HostMember(cs.Construct):  # type: ignore[misc]
     """A member of the device that is not on the wire: parsed as its default, built from nothing."""
 
     def __init__(self, default: Any) -> None:
@@ -394,7 +394,7 @@ class _Subsections(cs.Construct):  # type: ignore[misc]
         return obj
 
 
-class _NotingEmpty(cs.Subconstruct):  # type: ignore[misc]
+class _LimitedIfEmpty(cs.Subconstruct):  # type: ignore[misc]
     """An element of an array. How many may take no bytes has a limit: nothing on the wire bounds their number."""
 
     def _parse(self, stream: Any, context: Any, path: str) -> Any:
@@ -443,7 +443,7 @@ class _NullOr(cs.Subconstruct):  # type: ignore[misc]
         return (_NOTHING if obj is None else self.subcon)._build(obj, stream, context, path)
 
 
-class _Nothing(cs.Adapter):  # type: ignore[misc]
+class _NullMarker(cs.Adapter):  # type: ignore[misc]
     """The marker of a NULL: the value is None."""
 
     def _decode(self, obj: Any, context: Any, path: str) -> Any:
@@ -455,7 +455,7 @@ class _Nothing(cs.Adapter):  # type: ignore[misc]
         return bytes((_NULL,))
 
 
-_NOTHING = _Nothing(cs.Const(bytes((_NULL,))))
+_NOTHING = _NullMarker(cs.Const(bytes((_NULL,))))
 _PEEK = cs.Peek(cs.Byte)
 
 
@@ -522,7 +522,7 @@ class _MarkedList(cs.Subconstruct):  # type: ignore[misc]
         return obj
 
 
-class _Counted(cs.Subconstruct):  # type: ignore[misc]
+class _CountedList(cs.Subconstruct):  # type: ignore[misc]
     """A list behind the number of its elements (be32)."""
 
     def _parse(self, stream: Any, context: Any, path: str) -> Any:

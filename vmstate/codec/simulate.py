@@ -136,7 +136,7 @@ def _run_hook(ctx: Context, vmsd: VMStateDescription, name: str, failure: type[V
         raise failure(f"{name} of {vmsd.name!r} failed", path=ctx.where(), found=str(result))
 
 
-def _new(vmsd: VMStateDescription) -> Any:
+def _new_object(vmsd: VMStateDescription) -> Any:
     """An object of a description, as it is when a device is made."""
     if vmsd.state_class is not None:
         return vmsd.state_class()
@@ -159,17 +159,17 @@ def _exists(device: Device, field: Field, pos: int) -> bool:
         return False
     if field.exists is None:
         return field.version <= device.version_id
-    return _decided(device, field.exists, field.name, pos)
+    return _is_condition_met(device, field.exists, field.name, pos)
 
 
-def _decided(device: Device, condition: Expr, name: str, pos: int) -> bool:
+def _is_condition_met(device: Device, condition: Expr, name: str, pos: int) -> bool:
     value = condition.evaluate(device)
     if value is UNKNOWN:
         raise device.ctx.wrong(f"whether {name!r} is there is not known: {condition}", pos)
     return bool(value)
 
 
-def _leaf(vmsd: VMStateDescription, place: int) -> tuple[Step, Put] | None:
+def _codec_of_leaf(vmsd: VMStateDescription, place: int) -> tuple[Step, Put] | None:
     """How the codec reads and writes a field without structs inside; None for other fields."""
     field = vmsd.fields[place]
     if field.type.children() or field.pointers is not None:
@@ -181,7 +181,7 @@ def _leaf(vmsd: VMStateDescription, place: int) -> tuple[Step, Put] | None:
     return leaf
 
 
-def _chosen(device: Device, kind: t.Choice, pos: int) -> t.WireType:
+def _chosen_type(device: Device, kind: t.Choice, pos: int) -> t.WireType:
     value = kind.on.evaluate(device)
     for case, case_kind in kind.cases:
         if case == value:
@@ -208,7 +208,7 @@ def _load(
     _run_hook(ctx, vmsd, "pre_load", DecodeError, opaque)
     device = Device(ctx, vmsd, opaque, outer, version_id)
     if not is_new:
-        device.before = _before(vmsd, opaque)
+        device.before = _values_before(vmsd, opaque)
     for place, field in enumerate(vmsd.fields):
         enter(ctx, field.attribute)
         if _exists(device, field, pos):
@@ -228,17 +228,17 @@ def _apply_rules(device: Device, pos: int) -> None:
 
 
 @cache
-def _compared(vmsd: VMStateDescription) -> tuple[tuple[str, ...], ...]:
+def _compared_names(vmsd: VMStateDescription) -> tuple[tuple[str, ...], ...]:
     """The names under which the rules of a struct look for what the device has."""
     rules = (*(rule for field in vmsd.fields for rule in field.checks), *vmsd.rules)
     parts = (part for rule in rules for part in rule.holds.walk())
     return tuple(dict.fromkeys(part.names_ for part in parts if isinstance(part, Own)))
 
 
-def _before(vmsd: VMStateDescription, opaque: Any) -> dict[tuple[str, ...], Any]:
+def _values_before(vmsd: VMStateDescription, opaque: Any) -> dict[tuple[str, ...], Any]:
     """What the device has of that before it is loaded into."""
     values = {}
-    for names in _compared(vmsd):
+    for names in _compared_names(vmsd):
         value = opaque
         for name in names:
             value = value.get(name) if isinstance(value, dict) else getattr(value, name, None)
@@ -249,7 +249,7 @@ def _before(vmsd: VMStateDescription, opaque: Any) -> dict[tuple[str, ...], Any]
 
 def _load_field(device: Device, place: int, pos: int) -> int:
     field = device.vmsd.fields[place]
-    leaf = _leaf(device.vmsd, place)
+    leaf = _codec_of_leaf(device.vmsd, place)
     if leaf is None:
         value, pos = _load_compound(device, field, pos)
         if not isinstance(field.type, t.WithTmp) or not _has_parent(field.type.vmsd):
@@ -258,17 +258,17 @@ def _load_field(device: Device, place: int, pos: int) -> int:
     loaded: list[Any] = []
     device.values = loaded
     end = leaf[0](device.ctx, device, pos, loaded)
-    if field.in_state and _accepted(device, field, loaded[0], pos):
+    if field.in_state and _is_assigned(device, field, loaded[0], pos):
         device.set(field.attribute, loaded[0])
     return end
 
 
-def _accepted(device: Device, field: Field, value: Any, pos: int) -> bool:
+def _is_assigned(device: Device, field: Field, value: Any, pos: int) -> bool:
     """Whether the loaded value is assigned. One that is only compared is not."""
     relation = field.type.rule if isinstance(field.type, t.Scalar) else None
     if relation is None:
         return True
-    broken = judge(field.checks[0], _Offered(device, value), device.ctx.facts)
+    broken = judge(field.checks[0], _WithLoadedValue(device, value), device.ctx.facts)
     if broken is not None:
         hint = "" if field.err_hint is None else f": {field.err_hint}"
         what = "not what the device has" if relation == "equal" else "not between 0 and what the device has"
@@ -277,7 +277,7 @@ def _accepted(device: Device, field: Field, value: Any, pos: int) -> bool:
     return relation != "equal"
 
 
-class _Offered(Device):
+class _WithLoadedValue(Device):
     """The device while a value of one field is only compared with what it has there."""
 
     __slots__ = ("offered",)
@@ -299,7 +299,7 @@ def _load_compound(device: Device, field: Field, pos: int) -> tuple[Any, int]:
     if field.count is None:
         return _load_element(device, field, field.type, device_value, pos)
     elements = number(ctx, device, field.count, "count", pos)
-    held = _flat(device_value, field.dims)
+    held = _flattened(device_value, field.dims)
     if field.pointers is Pointers.NULL_MARKER and len(held) != elements:
         raise ctx.wrong("the device has not as many pointers", pos, f"{elements}", f"{len(held)}")
     loaded: list[Any] = []
@@ -314,7 +314,7 @@ def _load_compound(device: Device, field: Field, pos: int) -> tuple[Any, int]:
     return nested(loaded, field.dims), pos
 
 
-def _flat(value: Any, dims: tuple[int, ...] | None) -> list[Any]:
+def _flattened(value: Any, dims: tuple[int, ...] | None) -> list[Any]:
     flat = [] if value is None else list(value)
     for _ in (dims or ())[1:]:
         flat = [element for row in flat for element in row]
@@ -352,7 +352,7 @@ def _load_element(device: Device, field: Field, kind: t.WireType, device_value: 
         case t.KeyedList():
             return _load_keyed_list(device, kind, pos)
         case t.Choice():
-            return _load_element(device, field, _chosen(device, kind, pos), device_value, pos)
+            return _load_element(device, field, _chosen_type(device, kind, pos), device_value, pos)
     loaded: list[Any] = []
     pos = element(kind, FAST).read(device.ctx, device, pos, loaded)
     return loaded[0], pos
@@ -361,7 +361,7 @@ def _load_element(device: Device, field: Field, kind: t.WireType, device_value: 
 def _load_struct(
     device: Device, vmsd: VMStateDescription, version_id: int, device_value: Any, pos: int
 ) -> tuple[Any, int]:
-    into = _new(vmsd) if device_value is None else device_value
+    into = _new_object(vmsd) if device_value is None else device_value
     return into, _load(device.ctx, vmsd, into, version_id, pos, device, is_new=device_value is None)
 
 
@@ -371,7 +371,7 @@ def _has_parent(vmsd: VMStateDescription) -> bool:
 
 
 def _new_tmp(vmsd: VMStateDescription, opaque: Any) -> Any:
-    tmp = _new(vmsd)
+    tmp = _new_object(vmsd)
     assign(tmp, PARENT, opaque)
     return tmp
 
@@ -446,7 +446,7 @@ def _load_subsections(device: Device, pos: int) -> int:
         part = device.get(sub.attribute)
         is_new = part is None
         if is_new:
-            part = _new(sub.vmsd)
+            part = _new_object(sub.vmsd)
             device.set(sub.attribute, part)
         pos = _load(ctx, sub.vmsd, part, version_id, body, device, is_new=is_new)
         leave(ctx)
@@ -480,7 +480,7 @@ def _save(
 
 def _save_field(device: Device, place: int, out: bytearray) -> None:
     field = device.vmsd.fields[place]
-    leaf = _leaf(device.vmsd, place)
+    leaf = _codec_of_leaf(device.vmsd, place)
     value = device.get(field.attribute) if field.in_state else None
     if leaf is not None:
         device.values = [value]
@@ -518,7 +518,7 @@ def _save_element(device: Device, kind: t.WireType, value: Any, out: bytearray) 
                 _save_struct(device, kind.vmsd, kind.vmsd.version_id, one, out)
             out += bytes(kind.key.size)
         case t.Choice():
-            _save_element(device, _chosen(device, kind, len(out)), value, out)
+            _save_element(device, _chosen_type(device, kind, len(out)), value, out)
         case _:
             element(kind, FAST).write(device.ctx, device, value, out)
 
@@ -555,9 +555,9 @@ def _save_subsection(device: Device, sub: Subsection, out: bytearray) -> None:
 def _needed(device: Device, sub: Subsection, part: Any, pos: int) -> bool:
     """Whether a subsection is sent: by what the device says, or by what the subsection does, or if it has a state."""
     if sub.needed is not None:
-        return _decided(device, sub.needed, sub.attribute, pos)
+        return _is_condition_met(device, sub.needed, sub.attribute, pos)
     if sub.vmsd.needed is None or part is None:
         return part is not None
-    return _decided(
+    return _is_condition_met(
         Device(device.ctx, sub.vmsd, part, device, sub.vmsd.version_id), sub.vmsd.needed, sub.attribute, pos
     )
