@@ -114,7 +114,7 @@ def print_plan(plan: Plan) -> None:
         print(one_line(f"      {str(operation)[:LONG]}{why}"))
     for name, cost in plan.costs.items():
         without = f", without {', '.join(cost.not_counted)}" if cost.not_counted else ""
-        print(f"    {name}: {cost.total:.3f} ms{without}")
+        print(f"    at the stop: {cost.total:.3f} ms by the {name} figures{without}")
 
 
 def _change_in_words(before: Any, after: Any) -> str:
