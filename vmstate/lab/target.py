@@ -39,6 +39,7 @@ from vmstate.rules.pci_config import Region
 from vmstate.saved.loading import load
 from vmstate.stream.registry import comparison_of
 from vmstate.stream.stream import Section, Stream
+from vmstate.vmsd.data import NamedTuple
 from vmstate.vmsd.path import member, resolve
 from vmstate.vmsd.release import Release
 from vmstate.vmsd.types import Scalar
@@ -80,22 +81,18 @@ def target_of(
     console = bool(known.get("console"))
     with tempfile.TemporaryDirectory(prefix="vmstate-") as folder:
         path = os.path.join(folder, "destination.mig")
-        with Machine(words, qemu=program, console=console, limit=limit) as machine:
-            release = machine.monitor.version
-            facts = dict(_facts_of(machine))
-            capabilities = tuple(capabilities_of(machine))
-            uuid = _uuid_of(machine)
-            machine_type = _machine_type_of(machine)
-            machines = tuple(sorted(_machines_of(machine)))
-            regions = dict(regions_of(_pci_of(machine)))
-            machine.ask("migrate-set-parameters", dict(NO_LIMIT))
-            # What would write another stream, or want a way back, is off while it is saved.
-            set_capabilities(machine, [name for name in capabilities if name != IGNORE_SHARED], state=False)
-            save(machine, path, limit=limit)
+        try:
+            told = _asked(words, program, path, console=console, limit=limit)
+        except MachineError:
+            if not _sends_no_configuration(words):
+                raise
+            # From 8.0 on QEMU ends by an assertion where it has to describe what it does not send.
+            words += ["-machine", "suppress-vmdesc=on"]
+            told = _asked(words, program, path, console=console, limit=limit)
         with open(path, "rb") as file:
             stream = load(file.read())
         stream.name = " ".join(argv)
-        dump = _dump_of(program, machine_type, limit)
+        dump = _dump_of(program, told.machine_type, limit)
         offered = (
             dict(offered_features(path, words, stream, qemu=program, console=console, limit=limit)) if features else {}
         )
@@ -103,22 +100,58 @@ def target_of(
         " ".join(argv),
         stream=stream,
         schema=None if dump is None else dump_schema(dump, words[0]),
-        release=Release(*release[:2]),
+        release=told.release,
         host_features=offered,
         regions={
             section.name: regions_of_device
             for section in stream.sections
             if (slot := _SLOT.match(section.name))
-            and (regions_of_device := regions.get((int(slot[1], 16), int(slot[2]))))
+            and (regions_of_device := told.regions.get((int(slot[1], 16), int(slot[2]))))
         },
-        facts=facts,
+        facts=told.facts,
         command=tuple(argv),
         dump=dump,
-        capabilities=capabilities,
-        uuid=uuid,
-        machine_type=machine_type,
-        machines=machines,
+        capabilities=told.capabilities,
+        uuid=told.uuid,
+        machine_type=told.machine_type,
+        machines=told.machines,
     )
+
+
+class _Told(NamedTuple):
+    """What a destination said of itself when it was asked."""
+
+    release: Release
+    facts: dict[str, int]
+    capabilities: tuple[str, ...]
+    uuid: bytes | None
+    machine_type: str | None
+    machines: tuple[str, ...]
+    regions: dict[tuple[int, int], tuple[Region, ...]]
+
+
+def _asked(words: Sequence[str], program: Qemu, path: str, *, console: bool, limit: float) -> _Told:
+    """Start a destination paused, ask it, and save it into a file. Raises `MachineError`."""
+    with Machine(words, qemu=program, console=console, limit=limit) as machine:
+        told = _Told(
+            Release(*machine.monitor.version[:2]),
+            dict(_facts_of(machine)),
+            tuple(capabilities_of(machine)),
+            _uuid_of(machine),
+            _machine_type_of(machine),
+            tuple(sorted(_machines_of(machine))),
+            dict(regions_of(_pci_of(machine))),
+        )
+        machine.ask("migrate-set-parameters", dict(NO_LIMIT))
+        # What would write another stream, or want a way back, is off while it is saved.
+        set_capabilities(machine, [name for name in told.capabilities if name != IGNORE_SHARED], state=False)
+        save(machine, path, limit=limit)
+    return told
+
+
+def _sends_no_configuration(words: Sequence[str]) -> bool:
+    """Whether a command line switches the configuration section off."""
+    return any("send-configuration=off" in word for word in words)
 
 
 def _without_incoming(argv: Sequence[str]) -> Iterator[str]:

@@ -18,6 +18,7 @@ from vmstate.rules.evaluate import broken
 from vmstate.rules.stream import (
     CAPABILITIES,
     RAM_ADVISE,
+    UNSENT,
     ZERO_FILL_UNTIL,
     Commands,
     Loader,
@@ -28,6 +29,7 @@ from vmstate.rules.stream import (
     refused_configuration,
     refused_framing,
     refused_record,
+    takes_unsent,
 )
 from vmstate.schema.vmdesc import NOTHING_DESCRIBED
 from vmstate.stream.configuration import Configuration
@@ -128,6 +130,7 @@ class KnownDestination:
             release=self.release,
             capabilities=capabilities,
             blocks=self.blocks,
+            sections=[(section.name, section.instance_id) for section in reference.sections],
             machine=None if configuration is None else configuration.machine,
             uuid=uuid,
         )
@@ -135,6 +138,10 @@ class KnownDestination:
     def find(self, name: str, instance_id: int) -> _Known | None:
         """What it has under an idstr and instance_id, as QEMU looks for it."""
         known: _Known | None = find_registered(self._known, self._aliases, name, instance_id)
+        if known is None and takes_unsent(name, instance_id, self.loader):
+            known = _unsent(name, self.facts)
+            # Kept, so that what comes again is held against what was loaded.
+            self._known[name, instance_id] = known
         return known
 
     def check(self, data: Any) -> list[Finding]:
@@ -196,6 +203,13 @@ def _known(section: Section, told: Mapping[str, Any], parts: Mapping[str, bytes]
     return _Known(version_id, section.vmsd, _with_own(own, facts), own, payload, version_id, parts)
 
 
+def _unsent(name: str, told: Mapping[str, Any]) -> _Known:
+    """A section that a destination takes without sending it: nothing of its own is known to compare with."""
+    vmsd = next(iter(all_descriptions(name)), None)
+    facts = {**told, IDSTR.name: name}
+    return _Known(UNSENT[name].version_id, vmsd, facts, None, b"", -1, {})
+
+
 def _with_own(state: Any, facts: Mapping[str, Any]) -> dict[str, Any]:
     return {**facts_of(state), **facts, OWN_STATE.name: state}
 
@@ -247,6 +261,10 @@ class _Reader(StreamReader):
         if alike and before is None and self._ends(data, header).is_end(self._pos + size):
             # As the reference has it.
             return self._decoded(header, known.state, known.vmsd, "library", self._pos + size)
+        if known.vmsd is None and known.said < 0:
+            # Nothing describes it, and the destination has none to go by: it ends where a footer can stand.
+            end = self._ends(data, header).opaque_end(None)
+            return self._decoded(header, bytes(data[self._pos : end]), None, "none", end)
         if known.vmsd is None:
             # Nothing describes it: it is taken to be as long as it was.
             end = self._pos + size
