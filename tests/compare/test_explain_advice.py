@@ -83,3 +83,20 @@ def test_the_option_behind_a_fact(file: str, name: str, of: str, value: Any, adv
 def test_a_fact_with_an_option_for_one_value_alone() -> None:
     told = fact("a fact", advice={True: "do it"})
     assert told.advice == {True: "do it"}
+
+
+def test_a_device_at_another_place_is_one_cause() -> None:
+    """Its ROM is refused first, and what is to be done is the same."""
+    data = plain("qemu-7.2-q35-virtio-net.mig.xz")
+    with load(data) as stream:
+        section = next(section for section in stream.sections if section.name.endswith("/virtio-net"))
+        place = section.name.partition("/")[0].encode()
+        # The place stands in no other bytes: names of sections, of blocks, and the vmdesc.
+        moved = data.replace(place + b"/", b"0000:00:1c.3/")
+    explanation = explain(data, moved)
+    words = "the destination has a virtio-net as 0000:00:1c.3/virtio-net: give the device the same place there"
+    findings = [finding for finding in explanation.findings if finding.severity == "breaks"]
+    assert findings
+    assert all(finding.advice.startswith(words) for finding in findings)
+    back = explain(moved, data)
+    assert "addr=0x1c.3" in next(finding.advice for finding in back.findings if finding.rule == "section-unknown")

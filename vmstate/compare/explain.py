@@ -11,8 +11,10 @@ what that takes for granted is told in `assumed`.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import ExitStack
+from functools import cached_property
 from typing import Any
 
 from vmstate.compare.compat import compat
@@ -246,7 +248,7 @@ class StreamCheck:
                     path=block.idstr,
                     offset=block.offset,
                     qemu_error=messages.ram_unknown(block.idstr),
-                    advice=advice_of_block(block.idstr),
+                    advice=self.advice_of_missing_place(block.idstr) or advice_of_block(block.idstr),
                 )
                 continue
             yield from self.block(section, block, local.used_length)
@@ -339,20 +341,49 @@ class StreamCheck:
     def advice_of_missing(self, section: Section) -> str:
         """What to do about a device that only the source has."""
         kind = last_part(section.name)
-        assert self.destination is not None
-        elsewhere = [
-            local.name
-            for local in self.destination.sections
-            if local.kind != "part" and last_part(local.name) == kind and local.name != section.name
-        ]
-        if elsewhere:
+        elsewhere = self.moved.get(kind)
+        if elsewhere is not None:
+            place = ROOT_BUS.match(section.name)
+            address = "" if place is None else f": addr={int(place[1], 16):#x}{place[2]}".removesuffix(".0")
             return (
-                f"the destination has a {kind} as {elsewhere[0]}: give the device the same place there "
-                "(bus= and addr=) as at the source"
+                f"the destination has a {kind} as {elsewhere}: give the device the same place there "
+                f"(bus= and addr=) as at the source{address}"
             )
         if is_per_cpu(kind):
             return "give the destination as many CPUs (-smp), with the same CPU model and features"
         return f"give the destination the same device ({kind}) at the same place, or take it from the source first"
+
+    @cached_property
+    def moved(self) -> dict[str, str]:
+        """Kind (the last part of an idstr) -> the first idstr of the kind that only the destination has."""
+        assert self.destination is not None
+        sent = {section.name for section in self.source.sections}
+        names = (section.name for section in self.destination.sections if section.kind != "part")
+        moved: dict[str, str] = {}
+        for name in names:
+            if name not in sent:
+                moved.setdefault(last_part(name), name)
+        return moved
+
+    @cached_property
+    def missing_places(self) -> dict[str, Section]:
+        """Place (an idstr without its last part) -> the first section there that only the source has."""
+        assert self.destination is not None
+        local = {section.name for section in self.destination.sections}
+        places: dict[str, Section] = {}
+        for section in self.source.sections:
+            place = section.name.rpartition("/")[0]
+            if place and section.name not in local:
+                places.setdefault(place, section)
+        return places
+
+    def advice_of_missing_place(self, idstr: str) -> str | None:
+        """What to do about a RAM block of a device that is missing too; None where the device is there, or it has none.
+
+        The block is refused first, and the cause of both is the same.
+        """
+        section = self.missing_places.get(idstr.rpartition("/")[0])
+        return None if section is None else self.advice_of_missing(section)
 
     def missing_sections(self, missing: Iterable[Section]) -> Iterator[Explained]:
         """What the destination has and the stream does not: QEMU loads without it."""
@@ -410,6 +441,10 @@ def repeated_names(stream: Stream) -> set[str]:
         if section.kind in ("start", "full"):
             names[section.name] = names.get(section.name, 0) + 1
     return {name for name, count in names.items() if count > 1}
+
+
+ROOT_BUS = re.compile(r"[0-9a-f]{4}:00:([0-9a-f]{2})(\.[0-7])/")
+"""The place of a device on the root bus, as idstrs have it: slot and function."""
 
 
 def advice_of_block(idstr: str) -> str:
