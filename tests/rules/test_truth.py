@@ -164,7 +164,7 @@ def test_set_refuses_what_qemu_refuses_or_has_not_judged_it(case: dict[str, Any]
     with recorded(case) as stream:
         before = stream.to_bytes()
         try:
-            changed(stream, read_changes(case["changes"]), force=False)
+            edits = changed(stream, read_changes(case["changes"]), force=False)
         except vmstate.VMStateError as error:
             # What QEMU mends is not read as it was written.
             assert case["verdict"] != "loads" or (rule.mended and "QEMU would read nothing" in str(error))
@@ -175,6 +175,8 @@ def test_set_refuses_what_qemu_refuses_or_has_not_judged_it(case: dict[str, Any]
             return
         assert rule.needs - {OWN_STATE.name}
         assert rule.id in {finding.rule for finding in unjudged(stream)}
+        # And whoever changes it is told.
+        assert rule.id in {finding.rule for edit in edits for finding in edit.not_judged}
 
 
 @each_case
