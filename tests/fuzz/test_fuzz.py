@@ -124,6 +124,7 @@ def test_a_count_grows_with_its_elements(net: Subject) -> None:
     assert body.num_queues == len(body.vq) != 3
 
 
+@pytest.mark.slow
 def test_rules_are_broken_by_name(cards: list[Subject]) -> None:
     broken = set()
     for seed in range(120):
@@ -154,7 +155,9 @@ class Broken(DecoderTarget):
         return verdict
 
 
-@pytest.mark.parametrize("whole", [False, True], ids=["sections", "streams"])
+@pytest.mark.parametrize(
+    "whole", [pytest.param(False, id="sections"), pytest.param(True, id="streams", marks=pytest.mark.slow)]
+)
 def test_the_decoder_stands_spoilt_streams(whole: bool) -> None:
     """The short profile; the long one is a million sections, and ten thousand streams, of every recording."""
     files = sorted(FIXTURES.rglob("*.mig.xz")) if LONG else [NET, RAM]
@@ -275,6 +278,7 @@ def test_minimising_leaves_the_fewest_changes(timers: list[Subject]) -> None:
     assert again.key == verdict.key
 
 
+@pytest.mark.slow
 def test_a_campaign_goes_on_where_it_ended(tmp_path: Path, timers: list[Subject]) -> None:
     def campaign(folder: str) -> Campaign:
         return Campaign(Settings("decoder", 2), timers, Broken, store=Store(tmp_path / folder))
@@ -299,6 +303,7 @@ class Foresees(Broken):
         return super().run(subject, data, mutations).replace(expected="accepted")
 
 
+@pytest.mark.slow
 def test_a_predicted_case_is_recorded_once(tmp_path: Path, timers: list[Subject]) -> None:
     def campaign(folder: str, target: type[Broken] = Foresees) -> Campaign:
         return Campaign(Settings("decoder", 2), timers, target, store=Store(tmp_path / folder))
@@ -392,6 +397,7 @@ def lines(capsys: pytest.CaptureFixture[str]) -> tuple[str, str]:
     return captured.out, captured.err
 
 
+@pytest.mark.slow
 def test_the_command_finds_nothing(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     words = ["fuzz", "decoder", "--seed", str(NET), "--devices", "i8254", "--runs", "256", "-o", str(tmp_path)]
     assert main([*words, "--format", "json"]) == 0
