@@ -147,6 +147,12 @@ def test_what_a_stream_leaves_behind_is_found_out(target: LoadvmTarget, card: Su
     assert [left.mutations for left in target.settle()] == [[guilty]]
 
 
+def test_of_several_changes_the_one_that_is_left_is_told(target: LoadvmTarget, card: Subject) -> None:
+    innocent, guilty = change(card, "virtio.queue_sel", 1), change(card, PCI_VERSION, 1)
+    run(target, card, innocent, guilty)
+    assert [left.mutations for left in target.settle()] == [[guilty]]
+
+
 def test_a_fresh_qemu_has_the_last_word(target: LoadvmTarget, card: Subject, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(target, "predicted", lambda subject, data: "a wrong rule")
     verdict = run(target, card, change(card, "virtio.queue_sel", 1))

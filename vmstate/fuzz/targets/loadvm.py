@@ -13,6 +13,7 @@ from contextlib import ExitStack
 from pathlib import Path
 
 from vmstate.errors import MachineError, NoAnswerError
+from vmstate.fuzz.minimise import spoilt
 from vmstate.fuzz.mutate import Mutation
 from vmstate.fuzz.subject import Subject
 from vmstate.fuzz.targets import Left
@@ -138,7 +139,7 @@ class LongLived:
         try:
             said = (self._by_job if self._has_disks else self._by_command)(machine)
         except NoAnswerError:
-            return Verdict(HUNG, f"no answer in {self.limit:g} s: {last_line(machine.output)}", "load")
+            return Verdict(HUNG, f"no answer in {self.limit:g} s", "load")
         except MachineError as error:
             if machine.monitor.is_open:
                 raise MachineError("QEMU does not take loadvm: use --fresh", found=str(error)) from None
@@ -261,13 +262,26 @@ class LoadvmTarget(QemuTarget):
                 self._note_left(subject, mutations, verdict)
                 return
         for subject, data, mutations in since:
-            again = without_vmdesc(subject, data, mutations)
-            if not machine.has_room(again) or machine.load(again).kind not in (ACCEPTED, REFUSED):
+            left = self._left_by(machine, subject, data, mutations)
+            if left is None:
                 continue
-            verdict = machine.takes_the_good_one()
-            if verdict.kind != ACCEPTED:
-                machine.close()
-                self._note_left(subject, mutations, verdict)
+            for mutation in mutations if len(mutations) > 1 else ():
+                alone = self._left_by(machine, subject, spoilt(subject, [mutation]), [mutation])
+                if alone is not None:
+                    mutations, left = [mutation], alone
+                    break
+            self._note_left(subject, mutations, left)
+
+    def _left_by(self, machine: LongLived, subject: Subject, data: bytes, mutations: list[Mutation]) -> Verdict | None:
+        """What a QEMU does with the good stream after this one; None where it takes it, or where this one ended it."""
+        stream = without_vmdesc(subject, data, mutations)
+        if not machine.has_room(stream) or machine.load(stream).kind not in (ACCEPTED, REFUSED):
+            return None
+        verdict = machine.takes_the_good_one()
+        if verdict.kind == ACCEPTED:
+            return None
+        machine.close()
+        return verdict
 
     def _note_left(self, subject: Subject, mutations: list[Mutation], verdict: Verdict) -> None:
         label = next((mutation.label for mutation in mutations if (LEFT, mutation.label) in self._known), None)

@@ -248,7 +248,8 @@ def record(argv: Sequence[str], path: Path, *, seconds: float = 0.0) -> Seed:
         path.parent.mkdir(parents=True, exist_ok=True)
         # ADDED gives each machine a serial port.
         capture_machine(path, machine, argv=argv, ram=not is_shared, console=True)
-    return read_seed(path)
+    # The command line is the caller's, not one that came with a file.
+    return read_seed(path, argv)
 
 
 def default_command() -> list[str]:
