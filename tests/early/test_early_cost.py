@@ -153,8 +153,10 @@ def test_the_record_without_change() -> None:
     "question",
     [
         {"queue_pairs": 0},
+        {"queue_pairs": 512},
         {"queue_pairs": 1 << 20},
         {"nics": -1},
+        {"nics": 1025},
         {"change_rate": -1.0},
         {"change_rate": float("nan")},
         {"seconds": float("inf")},
@@ -164,6 +166,11 @@ def test_the_record_without_change() -> None:
 def test_impossible_questions(question: dict[str, object]) -> None:
     with pytest.raises(VMStateError, match="expected"):
         what_if(Question(**question))
+
+
+def test_a_machine_with_as_many_queues_as_there_can_be() -> None:
+    """VIRTIO_QUEUE_MAX is 1024, and one of them is the control queue."""
+    Question(queue_pairs=511, nics=1024).check()
 
 
 def asked(*words: str, capsys: pytest.CaptureFixture[str]) -> str:
