@@ -117,6 +117,14 @@ def test_an_extended_capability_is_as_long_as_it_is(name: str) -> None:
     assert masks.name_of(0x100 + length) == "device-specific registers"
 
 
+def test_what_a_guest_writes_of_advanced_error_reporting() -> None:
+    """0x18 asks for ECRC and for many headers, 0x2c for interrupts; 0x30 is cleared, and its number is the device's."""
+    own = extended(0x01)
+    writable = {0x18: 0x40, 0x19: 0x05, 0x2C: 0x07, 0x30: 0x7F, 0x33: 0xF8}
+    for place in (*range(0x18, 0x1C), *range(0x2C, 0x34)):
+        assert refused(own, 0x100 + place) == 0xFF & ~writable.get(place, 0), hex(place)
+
+
 def test_a_space_of_pci_express_without_an_extended_capability() -> None:
     masks = Masks(space(b"", size=4096))
     assert masks.name_of(0x100) == masks.name_of(0x103) == "device-specific registers"
