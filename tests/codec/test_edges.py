@@ -24,7 +24,7 @@ from vmstate.vmsd.declare import (
     uint64,
     unused,
 )
-from vmstate.vmsd.description import Field, Subsection, VMStateDescription
+from vmstate.vmsd.description import Field, Pointers, Subsection, VMStateDescription
 from vmstate.vmsd.expr import this, up
 from vmstate.vmsd.rule import never
 from vmstate.vmsd.state import State, VMState
@@ -191,6 +191,32 @@ def test_construct_reads_a_subsection_where_its_name_stands() -> None:
     parsed = exported.parse(data)
     assert (parsed.a, parsed.more.b) == (7, 0x102) == (vmsd.decode(data)["a"], vmsd.decode(data)["more"]["b"])
     assert exported.build(parsed) == data
+
+
+def test_construct_has_nothing_for_fields_of_later_versions() -> None:
+    pytest.importorskip("construct")
+    fields = [
+        Field("a", t.UINT8),
+        Field("b", t.UINT8, version=2),
+        Field("pad", t.Unused("unused_buffer", 2), version=2),
+    ]
+    exported = VMStateDescription("dev", fields, 2, 1).as_construct(version_id=1)
+    parsed = exported.parse(b"\7")
+    assert (parsed.a, parsed.b) == (7, None)
+    assert exported.build(parsed) == b"\7"
+
+
+def test_construct_reads_a_marker_before_each_pointer() -> None:
+    construct = pytest.importorskip("construct")
+    inner = described(Field("a", t.UINT8), name="inner")
+    vmsd = described(Field("v", t.Struct("struct", inner), count=3, pointers=Pointers.ALL_MARKED))
+    data = b"\x31\7\x30\x31\x09"
+    exported = vmsd.as_construct()
+    parsed = exported.parse(data)
+    assert [None if element is None else element.a for element in parsed.v] == [7, None, 9]
+    assert exported.build(parsed) == data == vmsd.encode(vmsd.decode(data))
+    with pytest.raises(construct.ConstructError):
+        exported.parse(b"\x32" + data[1:])
 
 
 def test_construct_gives_a_member_of_the_host_its_value() -> None:
