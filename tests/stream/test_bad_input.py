@@ -104,13 +104,17 @@ NO_STREAMS = {
 }
 
 
+CUT = ("no end", "a vmdesc cut", "a vmdesc that is too long", "a vmdesc without a length")
+
+
 @pytest.mark.parametrize("name", NO_STREAMS)
 def test_what_is_no_stream(name: str, tmp_path: Path, fails: Any) -> None:
     data, message = NO_STREAMS[name]
     assert message in str(refused(data))
     path = tmp_path / "x.mig"
     path.write_bytes(data)
-    for verb in ("info", "show", "decode", "verify"):
+    # Of what is cut off, what is whole is shown (test_cut.py).
+    for verb in ("decode",) if name in CUT else ("info", "show", "decode", "verify"):
         line = fails(verb, str(path))
         assert line.startswith(f"{path}: ")
         assert message in line

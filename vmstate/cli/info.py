@@ -8,10 +8,10 @@ from collections.abc import Callable, Iterable, Iterator
 from itertools import groupby
 from typing import Any, TypeVar
 
-from vmstate.cli.files import for_each
+from vmstate.cli.files import cut_of, for_each, told_where_cut
 from vmstate.cli.words import PIPE_WIDTH, counted, size_text
 from vmstate.errors import one_line
-from vmstate.saved.loading import load
+from vmstate.saved.loading import load_what_is_whole
 from vmstate.stream.stream import Stream
 
 
@@ -36,15 +36,16 @@ def run(options: argparse.Namespace) -> int:
     in_table: list[dict[str, Any]] = []
 
     def answer(file: str) -> int:
-        with load(file) as stream:
+        with load_what_is_whole(file) as stream:
             facts = summary(stream)
+            code = told_where_cut(stream)
         if options.format == "json":
             print(json.dumps(facts))
         elif len(options.files) == 1:
             print_text(facts)
         else:
             in_table.append(facts)
-        return 0
+        return code
 
     worst = for_each(options.files, answer)
     if in_table:
@@ -69,6 +70,7 @@ def summary(stream: Stream) -> dict[str, Any]:
             "blocks": [{"idstr": block.idstr, "used_length": block.used_length} for block in ram.blocks],
         },
         "sections": [section.as_dict() for section in stream.sections],
+        **cut_of(stream),
     }
 
 

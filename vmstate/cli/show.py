@@ -9,12 +9,12 @@ import sys
 from collections import Counter
 from typing import Any
 
-from vmstate.cli.files import for_each
+from vmstate.cli.files import cut_of, for_each, told_where_cut
 from vmstate.cli.info import runs_of_parts
 from vmstate.cli.words import PIPE_WIDTH, size_text
 from vmstate.codec.records import Records
 from vmstate.errors import VMStateError, one_line
-from vmstate.saved.loading import load
+from vmstate.saved.loading import load_what_is_whole
 from vmstate.schema.values import plain_value, to_plain
 from vmstate.stream.ram_records import RamBlock
 from vmstate.stream.registry import virtio_id_of
@@ -53,7 +53,7 @@ def _is_file(word: str) -> bool:
 
 def show(file: str, path: str | None, options: argparse.Namespace, *, several: bool) -> int:
     """Show one of the files; of several the values at a path are told with the file that has them."""
-    with load(file) as stream:
+    with load_what_is_whole(file) as stream:
         if path is not None:
             try:
                 holder, steps, value = stream.find(path)
@@ -72,7 +72,8 @@ def show(file: str, path: str | None, options: argparse.Namespace, *, several: b
             write_json(document(stream, raw=options.raw))
         else:
             render(str(stream.name), stream_tree(stream, raw=options.raw))
-    return 0
+        sys.stdout.flush()
+        return told_where_cut(stream)
 
 
 def document(stream: Stream, *, raw: bool) -> dict[str, Any]:
@@ -89,6 +90,7 @@ def document(stream: Stream, *, raw: bool) -> dict[str, Any]:
             }
             for section in stream.sections
         ],
+        **cut_of(stream),
     }
 
 

@@ -11,7 +11,7 @@ from vmstate.cli.files import for_each
 from vmstate.cli.words import counted, lines_of_not_judged
 from vmstate.errors import one_line
 from vmstate.rules.check import checked_stream
-from vmstate.saved.loading import load
+from vmstate.saved.loading import load_what_is_whole
 from vmstate.saved.opening import open_input
 from vmstate.stream.finding import Finding
 from vmstate.stream.verify import verify
@@ -33,7 +33,7 @@ def run(options: argparse.Namespace) -> int:
 
 def run_file(file: str, options: argparse.Namespace) -> int:
     """The same of one file."""
-    with open_input(file) as opened, load(opened) as stream:
+    with open_input(file) as opened, load_what_is_whole(opened) as stream:
         checked, not_judged = checked_stream(stream) if options.check else ([], [])
         findings = verify(stream, opened.data) + checked
         sections = stream.sections

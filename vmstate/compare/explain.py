@@ -41,9 +41,9 @@ from vmstate.rules.stream import (
     refused_record,
     takes_unsent,
 )
-from vmstate.saved.loading import load
+from vmstate.saved.loading import load_what_is_whole
 from vmstate.saved.opening import StreamLike, open_input
-from vmstate.stream.events import Command
+from vmstate.stream.events import Command, EndOfStream
 from vmstate.stream.registry import is_per_cpu, last_part
 from vmstate.stream.stream import Section, Stream
 
@@ -102,7 +102,7 @@ def load_whatever_versions(source: Any, stack: ExitStack) -> tuple[Stream, dict[
     while True:
         try:
             # A view of its own: what cannot be loaded is closed.
-            stream = stack.enter_context(load(memoryview(data)))
+            stream = stack.enter_context(load_what_is_whole(memoryview(data)))
         except VersionError as error:
             # Of a section the offset is behind the version, of a subsection in front of it.
             behind = (error.offset or 0) + (0 if error.path is None else 4)
@@ -139,6 +139,7 @@ class StreamCheck:
         yield from self.configuration()
         if self.destination is None:
             yield from self.schemas()
+            yield from self.cut()
             return
         sections = self.sections_by_key()
         aliases = alias_ids(sections, self.loader.release)
@@ -158,12 +159,31 @@ class StreamCheck:
                     self.again(part)
                 met.add(id(counterpart))
                 yield from SectionCheck(self.sides, self.findings, part, counterpart).run()
-        yield from self.missing_sections(section for section in sections.values() if id(section) not in met)
+        yield from self.cut()
+        if self.source.cut is None:
+            yield from self.missing_sections(section for section in sections.values() if id(section) not in met)
         if self.findings.compared_by_layout:
             names = self.findings.compared_by_layout
             more = f" and {len(names) - SHOWN_NAMES} more" if len(names) > SHOWN_NAMES else ""
             shown = ", ".join(names[:SHOWN_NAMES]) + more
             self.findings.assumed.append(f"values go together in what is compared by its layout alone: {shown}")
+
+    def cut(self) -> Iterator[Explained]:
+        """Whether the stream ends before its end: behind that QEMU takes no notice of what is missing."""
+        cut = self.source.cut
+        if cut is None:
+            return
+        if any(isinstance(part, EndOfStream) for part in self.source.parts):
+            self.findings.assumed.append(f"what is cut off is nothing that QEMU needs: {cut.message}")
+            return
+        yield self.findings.finding(
+            "cut",
+            f"the stream is cut off: {cut.message}",
+            section=cut.section,
+            offset=cut.offset,
+            qemu_error="load of migration failed: Input/output error",
+            advice="save the machine again: what is missing cannot be made up",
+        )
 
     def sections_by_key(self) -> dict[tuple[str, int], Section]:
         """The destination's sections that are not RAM, the first of each (idstr, instance_id), in their order."""

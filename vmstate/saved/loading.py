@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 from vmstate.errors import VMStateError
 from vmstate.saved.opening import Input, StreamLike, open_input
 from vmstate.schema.vmdesc import Vmdesc
-from vmstate.stream.stream import Stream, read_stream
+from vmstate.stream.stream import Stream, read_stream, read_what_is_whole
 
 
 def load(
@@ -24,8 +25,21 @@ def load(
     library is not asked. `facts` are what is known of the host that saved, by name. Raises `VMStateError`.
     """
     opened = source if isinstance(source, Input) else open_input(source)
-    try:
+    with _closed_by_failure(opened):
         return read_stream(opened, vmdesc=vmdesc, library=library, facts=facts)
+
+
+def load_what_is_whole(source: StreamLike | Input) -> Stream:
+    """Load a stream that may be cut off: its parts up to there, with the reason in its `cut`. Raises `VMStateError`."""
+    opened = source if isinstance(source, Input) else open_input(source)
+    with _closed_by_failure(opened):
+        return read_what_is_whole(opened)
+
+
+@contextmanager
+def _closed_by_failure(opened: Input) -> Iterator[None]:
+    try:
+        yield
     except VMStateError as error:
         opened.close()
         raise error.within(file=opened.name) from None

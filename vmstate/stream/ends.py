@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-from vmstate.errors import StreamError, TruncatedError
+from vmstate.errors import StreamError, TruncatedError, VMStateError
 from vmstate.stream.events import FOOTER, CommandType, Mark, SectionHeader
 
 _VMDESC_REACH = 128 << 20
@@ -132,13 +132,13 @@ class Ends:
                 yield pos
             pos += 1
 
-    def opaque_end(self, old_size: int | None) -> int:
-        """Where a section ends that nothing describes."""
+    def opaque_end(self, old_size: int | None, *, may_be_last: bool = True) -> int:
+        """Where a section ends that nothing describes; `may_be_last`: whether a last zero byte can end the stream."""
         if old_size is not None:
             end = self._begin + old_size
             if self.has(self._begin, old_size) and self.is_end(end):
                 return end
-        ahead = self._starts_ahead() if self._footers is False else self.footers_ahead()
+        ahead = self._starts_ahead(may_be_last) if self._footers is False else self.footers_ahead()
         for end in ahead:
             return end
         if not self._closed:
@@ -151,7 +151,7 @@ class Ends:
             else f"a footer with section id {self._section_id}",
         )
 
-    def _starts_ahead(self) -> Iterator[int]:
+    def _starts_ahead(self, may_be_last: bool) -> Iterator[int]:
         """Where, in a stream without footers, another section seems to start, or the stream to end."""
         pos = self._begin
         mark = bytes((Mark.SECTION_FULL, 0, 0))
@@ -159,7 +159,7 @@ class Ends:
             if self.begins_part(pos) and self._is_unseen_start(pos):
                 yield pos
             pos += 1
-        if self._closed and self._data[-1] == Mark.EOF:
+        if may_be_last and self._closed and self._data[-1] == Mark.EOF:
             yield len(self._data) - 1
 
     def _is_unseen_start(self, pos: int) -> bool:
@@ -169,13 +169,27 @@ class Ends:
             self._data[version : version + 3]
         )
 
-    def wrong_footer(self, end: int) -> StreamError:
-        """The error for a section that cannot end at `end`."""
+    def wrong_footer(self, end: int) -> VMStateError:
+        """The error for a section that cannot end at `end`: a `TruncatedError` where the data ends there."""
         expected = f"a footer, 7e{self._section_id:08x}"
         following = bytes(self._data[end : end + 5]).hex() or "the end of the data"
-        return StreamError(
-            "the section does not end where its state ends", offset=self._base + end, expected=expected, found=following
-        )
+        message = "the section does not end where its state ends"
+        offset = self._base + end
+        if self.breaks_off(end):
+            return TruncatedError(message, needed=offset + 5, offset=offset, expected=expected, found=following)
+        return StreamError(message, offset=offset, expected=expected, found=following)
+
+    def breaks_off(self, pos: int) -> bool:
+        """Whether the data ends inside what a footer or the header of a part would be that begins here."""
+        left = len(self._data) - pos
+        if left <= 0:
+            return True
+        mark = self._data[pos]
+        if mark == FOOTER or mark in (Mark.SECTION_PART, Mark.SECTION_END, Mark.COMMAND):
+            return left < 5
+        if mark in (Mark.SECTION_START, Mark.SECTION_FULL):
+            return left < 6 or left < 14 + self._data[pos + 5]
+        return False
 
 
 def _find(data: memoryview, pattern: bytes, start: int) -> int:

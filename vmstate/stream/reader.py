@@ -111,6 +111,7 @@ class StreamReader:
         self._ram: RamScanner | None = None
         self._fills = False
         self._allowance = Allowance()
+        self._is_cut = False
 
     @classmethod
     def over(
@@ -131,6 +132,11 @@ class StreamReader:
     def offset(self) -> int:
         """The absolute offset of what comes next."""
         return self._base + self._pos
+
+    @property
+    def is_cut(self) -> bool:
+        """Whether the error that came last is that the data ends before what it began is whole."""
+        return self._is_cut
 
     def unread(self) -> bytes:
         """A copy of the bytes that were received and that no event has told yet."""
@@ -185,6 +191,8 @@ class StreamReader:
             return self._state(data)
         except TruncatedError as error:
             if self._closed:
+                # Of a section's state the end of the data alone does not say it.
+                self._is_cut = self._is_cut or self._state != self._device_state
                 raise self._placed(error) from None
             self._needed = error.needed
             return NEED_DATA
@@ -334,6 +342,7 @@ class StreamReader:
         header = self._section
         candidates, old_size = self._candidates.of(header)
         failure: VMStateError | None = None
+        is_short = False
         for source, find in candidates:
             for vmsd in find():
                 try:
@@ -341,6 +350,7 @@ class StreamReader:
                 except TruncatedError as error:
                     if not self._closed:
                         raise
+                    is_short = True
                     failure = failure or error.with_traceback(None)
                 except VMStateError as error:
                     # Without its frames, which hold all that was read.
@@ -350,6 +360,9 @@ class StreamReader:
                         raise
                     raise_fault(header.name, error)
                 else:
+                    if is_short and self._ends(data, header).is_padded_end(end):
+                        # Likelier that the data ends inside the section than that a zero byte of it ends the stream.
+                        continue
                     # A device that the library knows, and cannot open here, stays as opaque as the vmdesc has it.
                     opaque = source == "vmdesc" and hides_something(vmsd)
                     return self._decoded(header, state, vmsd, source, end, failure if opaque else None)
@@ -364,8 +377,9 @@ class StreamReader:
             raise failure
         # No layout that the library knows is known to be this release's: what fits none of them is as good as unknown.
         try:
-            end = self._ends(data, header).opaque_end(old_size)
+            end = self._ends(data, header).opaque_end(old_size, may_be_last=not is_short)
         except StreamError as error:
+            self._is_cut = True
             raise failure or error from None
         return self._decoded(header, bytes(data[self._pos : end]), None, "none", end, failure)
 
@@ -416,7 +430,11 @@ class StreamReader:
         codec = _codec(vmsd)
         ends = self._ends(data, header)
 
+        broken_off: list[int] = []
+
         def fits_surely(end: int) -> bool:
+            if self._closed and ends.breaks_off(end):
+                broken_off.append(end)
             return ends.is_end(end) and not ends.is_padded_end(end)
 
         def attempt(
@@ -437,8 +455,11 @@ class StreamReader:
         try:
             state, end = attempt(accept=fits_surely)
         except VMStateError as error:
-            if self._footers or (isinstance(error, TruncatedError) and not self._closed):
+            # Where it would fit if there were more, it is likelier cut off than ended by a zero byte of its own.
+            if self._footers or isinstance(error, TruncatedError):
                 raise
+            if broken_off:
+                raise ends.wrong_footer(broken_off[0]) from None
             state, end = attempt()
         if ends.is_end(end):
             return state, end

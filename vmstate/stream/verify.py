@@ -23,11 +23,15 @@ from vmstate.vmsd.walk import states_in
 def verify(stream: Stream, data: memoryview) -> list[Finding]:
     """What is wrong or odd about a stream that was loaded from `data`."""
     with collector_paused():
-        findings = [*rewritten(stream, data), *_opaque(stream), *_residue(stream)]
+        findings = [*rewritten(stream, data[: stream.whole]), *_opaque(stream), *_residue(stream)]
         if stream.vmdesc_text is not None:
             findings += _vmdesc(stream, stream.vmdesc_text)
         else:
             findings.append(Finding("no-vmdesc", "note", None, None, None, "the stream carries no vmdesc"))
+    if stream.cut is not None:
+        cut = stream.cut
+        message = f"cut off: {cut.message}; that and all that follows is missing"
+        findings.append(Finding("cut", "error", cut.section, cut.path, cut.offset, message))
     return findings
 
 
