@@ -9,7 +9,7 @@ from typing import Any
 from vmstate.errors import VMStateError
 from vmstate.saved.opening import Input, StreamLike, open_input
 from vmstate.schema.vmdesc import Vmdesc
-from vmstate.stream.stream import Stream, read_stream, read_what_is_whole
+from vmstate.stream.stream import Stream, read_stream
 
 
 def load(
@@ -33,7 +33,14 @@ def load_what_is_whole(source: StreamLike | Input) -> Stream:
     """Load a stream that may be cut off: its parts up to there, with the reason in its `cut`. Raises `VMStateError`."""
     opened = source if isinstance(source, Input) else open_input(source)
     with _closed_by_failure(opened):
-        return read_what_is_whole(opened)
+        try:
+            return read_stream(opened)
+        except VMStateError as error:
+            failure = error
+        # Few streams are cut off.
+        from vmstate.stream.cut import whole_parts
+
+        return whole_parts(opened, failure)
 
 
 @contextmanager

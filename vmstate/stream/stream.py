@@ -660,29 +660,3 @@ def read_stream(
         known = NOTHING_DESCRIBED if carried is None else read_vmdesc(carried)
         return read_stream(source, vmdesc=known, library=library, facts=facts)
     return stream
-
-
-def read_what_is_whole(source: StreamSource) -> Stream:
-    """The same of a stream that may be cut off: its parts up to there, with the reason in `cut`.
-
-    Raises `VMStateError` where it is wrong otherwise, or where nothing behind the header is whole.
-    """
-    try:
-        return read_stream(source)
-    except VMStateError as error:
-        failure = error
-    data = source.data
-    text = find_vmdesc(data)
-    reader = StreamReader.over(data, vmdesc=NOTHING_DESCRIBED if text is None else read_vmdesc(text))
-    stream = Stream((), source, source.name)
-    try:
-        with collector_paused():
-            for part in parts_of(reader.events(), source.release):
-                stream.parts.append(part)
-                stream.whole = reader.offset
-    except VMStateError as error:
-        if not reader.is_cut or len(stream.parts) < 2:
-            raise failure from None
-        stream.cut = error
-        return stream
-    raise failure

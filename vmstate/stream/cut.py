@@ -1,0 +1,37 @@
+"""What is whole of a stream that is cut off."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from vmstate.errors import VMStateError
+from vmstate.schema.vmdesc import NOTHING_DESCRIBED, read_vmdesc
+from vmstate.stream.ends import find_vmdesc
+from vmstate.stream.reader import StreamReader
+from vmstate.stream.stream import Stream, parts_of
+from vmstate.vmsd.collector import collector_paused
+
+if TYPE_CHECKING:
+    from vmstate.stream.stream import StreamSource
+
+
+def whole_parts(source: StreamSource, failure: VMStateError) -> Stream:
+    """The parts of a stream up to where it is cut off, with the reason in `cut`; `failure` is why it was refused.
+
+    Raises that where it is no cut, or where nothing behind the header is whole.
+    """
+    data = source.data
+    text = find_vmdesc(data)
+    reader = StreamReader.over(data, vmdesc=NOTHING_DESCRIBED if text is None else read_vmdesc(text))
+    stream = Stream((), source, source.name)
+    try:
+        with collector_paused():
+            for part in parts_of(reader.events(), source.release):
+                stream.parts.append(part)
+                stream.whole = reader.offset
+    except VMStateError as error:
+        if not reader.is_cut or len(stream.parts) < 2:
+            raise failure from None
+        stream.cut = error
+        return stream
+    raise failure
