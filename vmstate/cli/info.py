@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Iterator
 from itertools import groupby
 from typing import Any, TypeVar
 
-from vmstate.cli.files import cut_of, for_each, told_where_cut
+from vmstate.cli.files import for_each
 from vmstate.cli.words import PIPE_WIDTH, counted, size_text
 from vmstate.errors import one_line
 from vmstate.saved.loading import load_what_is_whole
@@ -38,14 +38,18 @@ def run(options: argparse.Namespace) -> int:
     def answer(file: str) -> int:
         with load_what_is_whole(file) as stream:
             facts = summary(stream)
-            code = told_where_cut(stream)
+            if stream.cut is not None:
+                from vmstate.cli.cut import tell_where_cut, where_cut
+
+                facts["cut"] = where_cut(stream)
+                tell_where_cut(stream)
         if options.format == "json":
             print(json.dumps(facts))
         elif len(options.files) == 1:
             print_text(facts)
         else:
             in_table.append(facts)
-        return code
+        return 1 if "cut" in facts else 0
 
     worst = for_each(options.files, answer)
     if in_table:
@@ -70,7 +74,6 @@ def summary(stream: Stream) -> dict[str, Any]:
             "blocks": [{"idstr": block.idstr, "used_length": block.used_length} for block in ram.blocks],
         },
         "sections": [section.as_dict() for section in stream.sections],
-        **cut_of(stream),
     }
 
 

@@ -9,7 +9,7 @@ import sys
 from collections import Counter
 from typing import Any
 
-from vmstate.cli.files import cut_of, for_each, told_where_cut
+from vmstate.cli.files import for_each
 from vmstate.cli.info import runs_of_parts
 from vmstate.cli.words import PIPE_WIDTH, size_text
 from vmstate.codec.records import Records
@@ -72,13 +72,18 @@ def show(file: str, path: str | None, options: argparse.Namespace, *, several: b
             write_json(document(stream, raw=options.raw))
         else:
             render(str(stream.name), stream_tree(stream, raw=options.raw))
+        if stream.cut is None:
+            return 0
+        from vmstate.cli.cut import tell_where_cut
+
         sys.stdout.flush()
-        return told_where_cut(stream)
+        tell_where_cut(stream)
+        return 1
 
 
 def document(stream: Stream, *, raw: bool) -> dict[str, Any]:
     """The whole stream as JSON values."""
-    return {
+    facts: dict[str, Any] = {
         "file": stream.name,
         "version": stream.version,
         "configuration": stream.configuration,
@@ -90,8 +95,12 @@ def document(stream: Stream, *, raw: bool) -> dict[str, Any]:
             }
             for section in stream.sections
         ],
-        **cut_of(stream),
     }
+    if stream.cut is not None:
+        from vmstate.cli.cut import where_cut
+
+        facts["cut"] = where_cut(stream)
+    return facts
 
 
 def show_value(label: str, value: Any, options: argparse.Namespace) -> None:

@@ -4,13 +4,10 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING, Protocol
+from typing import Protocol
 
 from vmstate.errors import StreamError
 from vmstate.files import PIECE
-
-if TYPE_CHECKING:
-    pass
 
 
 class _Decompressor(Protocol):
@@ -180,44 +177,6 @@ class _Gzip:
         return self._zlib.decompress(self._zlib.unconsumed_tail + data, max_length)
 
 
-class _Zstandard:
-    """The zstandard package's decompressor of one frame, in the shape of the others."""
-
-    # It has no bound on what a call gives, but four bytes give at most a block of 128 KiB: small
-    # bites keep a bomb's output to some megabytes at a time.
-    BITE = 256
-
-    def __init__(self) -> None:
-        import zstandard
-
-        # Of a window of 128 MiB, the largest that zstd takes unasked.
-        self._frame = zstandard.ZstdDecompressor(max_window_size=128 << 20).decompressobj()
-        self._waiting = memoryview(b"")
-
-    @property
-    def eof(self) -> bool:
-        return self._frame.eof
-
-    @property
-    def needs_input(self) -> bool:
-        return not self._waiting
-
-    @property
-    def unused_data(self) -> bytes:
-        return self._frame.unused_data + bytes(self._waiting)
-
-    def decompress(self, data: bytes, max_length: int) -> bytes:
-        if data:
-            self._waiting = memoryview(data)
-        plain: list[bytes] = []
-        size = 0
-        while self._waiting and size < max_length and not self._frame.eof:
-            bite, self._waiting = self._waiting[: self.BITE], self._waiting[self.BITE :]
-            plain.append(self._frame.decompress(bite))
-            size += len(plain[-1])
-        return b"".join(plain)
-
-
 def _bzip2() -> _Decompressor:
     import bz2
 
@@ -236,7 +195,9 @@ def _zstd() -> _Decompressor:
         from compression import zstd
 
         return zstd.ZstdDecompressor()
-    return _Zstandard()
+    from vmstate.saved.zstandard import Frame
+
+    return Frame()
 
 
 def _lz4() -> _Decompressor:
