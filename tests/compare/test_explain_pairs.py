@@ -105,7 +105,15 @@ def test_a_log_is_joined() -> None:
 
 
 @pytest.mark.parametrize(
-    "action", ["7.2-idle", "7.2-vlan-add", "7.2-mq4-rss-on", "11.1-mac-change", "7.2-driver-reload"]
+    "action",
+    [
+        "7.2-idle",
+        "11.1-mac-change",
+        *(
+            pytest.param(action, marks=pytest.mark.slow)
+            for action in ("7.2-vlan-add", "7.2-mq4-rss-on", "7.2-driver-reload")
+        ),
+    ],
 )
 def test_a_machine_takes_its_own_stream(action: str) -> None:
     early, final = (plain(f"pairs/qemu-{action}-{moment}.mig.xz") for moment in ("early", "final"))

@@ -93,6 +93,7 @@ def test_a_ram_block_is_found_by_its_name() -> None:
     assert b"microvm.ram" in data[match.offset : match.offset + match.size]
 
 
+@pytest.mark.slow
 def test_what_is_told_can_be_shown_and_text_in_bytes_is_found() -> None:
     with opened("qemu-7.2-q35-default-devices.mig.xz") as stream:
         for word in ("config", "0x8086", "enabled"):

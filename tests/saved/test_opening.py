@@ -371,7 +371,9 @@ def refused(source: object, message: str, **how: int) -> int:
         tracemalloc.stop()
 
 
-@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize(
+    "form", [pytest.param(form, marks=[pytest.mark.slow] if form in ("xz", "bzip2") else []) for form in FORMS]
+)
 def test_what_is_inside_is_looked_at_first(form: str, counted: type[Counted], tmp_path: Path) -> None:
     """200 MiB of zeros are no stream, which shows in the first of them."""
     packed = COMPRESS[form](bytes(200 << 20))
