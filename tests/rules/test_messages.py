@@ -32,3 +32,12 @@ def test_a_subsection_that_is_not_known(release: Release | None, is_named: bool)
     words = messages.unknown_subsection("dev/more", "dev", "0000:00:02.0/dev", 3, release)
     general = messages.while_loading("0000:00:02.0/dev", 3)
     assert words == ("VM subsection 'dev/more' in 'dev' does not exist" if is_named else general)
+
+
+@pytest.mark.parametrize(
+    ("release", "is_named"), [(Release(10, 1), True), (Release(10, 2), False), (None, False)], ids=str
+)
+def test_a_part_that_could_not_be_loaded(release: Release | None, is_named: bool) -> None:
+    """migration/savevm.c says which section it was up to 10.1."""
+    words = "error while loading state section id 3(ram)" if is_named else "load of migration failed"
+    assert messages.while_loading_part(3, "ram", release) == words
