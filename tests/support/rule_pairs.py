@@ -20,7 +20,7 @@ from vmstate.stream.events import SectionHeader
 from vmstate.stream.registry import all_descriptions, known_names
 from vmstate.vmsd.description import VMStateDescription
 from vmstate.vmsd.expr import IDSTR, MEMORY, OWN_STATE, RELEASE, Const, Own, Ref
-from vmstate.vmsd.path import Steps, format_path
+from vmstate.vmsd.path import Steps, format_path, resolve
 from vmstate.vmsd.release import Release
 from vmstate.vmsd.rule import ALLOCATED, KNOWN_SINCE, VALUE_EQUAL, Rule
 from vmstate.vmsd.state import facts_of, version_of
@@ -28,6 +28,10 @@ from vmstate.vmsd.walk import described_states
 
 SEEDS = 8
 """States that are grown for a rule, at most."""
+
+
+ALIGNED = 6
+"""Times that a destination is made like the source but for one rule."""
 
 
 class Place(NamedTuple):
@@ -110,12 +114,12 @@ def pair_of(place: Place) -> Pair | None:
                     local_grower = Grower(vmsd, RandomSource(seed + SEEDS), facts_of(state) | {IDSTR.name: idstr})
                     pair = _broken_beside(place, idstr, vmsd, state, local_grower.grow(version_of(state)))
                     if pair is not None:
-                        return pair
+                        return aligned(place, pair)
                 for steps, part, _ in described_states(vmsd, state):
                     if part.name == place.struct:
                         pair = _broken_at(place, idstr, vmsd, state, steps)
                         if pair is not None:
-                            return pair
+                            return aligned(place, pair)
     return None
 
 
@@ -153,6 +157,47 @@ def _broken_beside(place: Place, idstr: str, vmsd: VMStateDescription, state: An
             if result.rule.id == place.rule.id and result.is_judged:
                 return Pair(idstr, vmsd, state, local, told, result.path, None)
     return None
+
+
+def aligned(place: Place, pair: Pair) -> Pair:
+    """The pair with as few other rules broken as can be: there the destination has what the source has, or both have 0.
+
+    The pair as it was where that cannot be written, or no longer breaks the rule.
+    """
+    vmsd, version, facts = pair.vmsd, version_of(pair.state), {**facts_of(pair.state), IDSTR.name: pair.idstr}
+    try:
+        state = vmsd.decode(vmsd.encode(pair.state, force=True), version_id=version, facts=facts)
+        known = {**facts_of(pair.own), IDSTR.name: pair.idstr}
+        local = vmsd.decode(vmsd.encode(pair.own), version_id=version_of(pair.own), facts=known)
+    except VMStateError:
+        return pair
+    for attempt in range(ALIGNED):
+        results = [*broken(vmsd, state, version=version, own=local, facts={**facts, **pair.facts})]
+        paths = [result.path for result in results if result.is_judged and result.path not in (pair.path, None)]
+        if not paths:
+            break
+        for differing in paths:
+            with suppress(VMStateError, AttributeError, TypeError, KeyError, IndexError):
+                steps, value = resolve(state, differing)
+                if attempt and isinstance(value, int):
+                    value = 0
+                    _put(state, steps, value)
+                _put(local, steps, value)
+    with suppress(VMStateError):
+        vmsd.decode(vmsd.encode(state, force=True), version_id=version, facts=facts)
+        vmsd.decode(vmsd.encode(local), version_id=version_of(pair.own), facts=known)
+        for result in broken(vmsd, state, version=version, own=local, facts={**facts, **pair.facts}):
+            if (result.rule.id, result.path) == (place.rule.id, pair.path) and result.is_judged:
+                return pair._replace(state=state, own=local)
+    return pair
+
+
+def other_references(pair: Pair) -> Iterator[Any]:
+    """States of the destination that are not the source's, grown anew: what is as it was is not looked at."""
+    facts = facts_of(pair.state) | {IDSTR.name: pair.idstr}
+    for seed in range(SEEDS):
+        with suppress(VMStateError):
+            yield Grower(pair.vmsd, RandomSource(100 + seed), facts).grow(version_of(pair.state))
 
 
 def _is_at(path: str | None, place: Place, steps: Steps) -> bool:
