@@ -299,7 +299,7 @@ def test_a_plot_without_matplotlib(monkeypatch: pytest.MonkeyPatch, tmp_path: Pa
     for name in [name for name in sys.modules if name.partition(".")[0] == "matplotlib"]:
         monkeypatch.delitem(sys.modules, name)
     monkeypatch.setitem(sys.modules, "matplotlib", None)
-    with pytest.raises(MachineError, match=r"pip install 'qemu-vmstate\[plot\]'"):
+    with pytest.raises(MachineError, match="pip install matplotlib"):
         plot([made("a", [1.0])], tmp_path / "plot.svg")
 
 

@@ -69,7 +69,7 @@ def answers_qmp(state: Any) -> None:
     status = stream.query("x-query-virtio-status", {"path": IDSTR})
     assert status["device-id"] == 44
     assert status["guest-features"]["dev-features"] == ["VIRTIO_MINE_F_STEREO", "VIRTIO_MINE_F_LOUD"]
-    old = vmstate.ask(stream, "x-query-virtio-status", {"path": IDSTR}, release=(7, 2)).value["guest-features"]
+    old = vmstate.ask(stream, "x-query-virtio-status", {"path": IDSTR}, release=Release(7, 2)).value["guest-features"]
     assert (old["dev-features"], old["unknown-dev-features"]) == (["VIRTIO_MINE_F_LOUD"], 2)
 
 
