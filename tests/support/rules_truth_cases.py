@@ -297,8 +297,8 @@ VIRT = Recorded(
         "16",
     ),
     (
-        case("value-equal@cpu.cpreg_vmstate_array_len", ("cpu.cpreg_vmstate_array_len", "259")),
-        case("arm-cpu-register-unknown@cpu.cpreg_vmstate_indexes", ("cpu.cpreg_vmstate_indexes[0]", "1")),
+        case("arm-cpu-register-count@cpu.cpreg_vmstate_array_len", ("cpu.cpreg_vmstate_array_len", "259")),
+        case("arm-cpu-register-unknown@cpu.cpreg_vmstate_values", ("cpu.cpreg_vmstate_indexes[0]", "1")),
         case("arm-cpu-register-constant@cpu.cpreg_vmstate_values", ("cpu.cpreg_vmstate_values[138]", "0x132")),
     ),
 )
