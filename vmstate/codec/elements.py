@@ -14,7 +14,7 @@ from typing import Any
 
 from vmstate.codec.plan import Codecs, Element
 from vmstate.codec.runtime import Context, Frame, enter, leave, refuse
-from vmstate.codec.structs import struct_element
+from vmstate.codec.structs import read_struct, struct_element, write_struct
 from vmstate.errors import EncodeError
 from vmstate.vmsd import types as t
 from vmstate.vmsd.expr import UNKNOWN, Expr
@@ -438,7 +438,8 @@ def gtree(kind: t.GTree, codecs: Codecs) -> Element:
 
 def keyed_list(kind: t.KeyedList, codecs: Codecs) -> Element:
     """Structs that begin with a key; a key of zero ends the list, and one below zero alike (get_scsi_requests)."""
-    inner = struct_element(codecs, kind.vmsd, None)
+    # The list is empty nearly always: its structs are compiled when there is one.
+    vmsd = kind.vmsd
     key = element(kind.key, codecs)
 
     def read(ctx: Context, frame: Frame, pos: int, out: list[Any]) -> int:
@@ -449,7 +450,7 @@ def keyed_list(kind: t.KeyedList, codecs: Codecs) -> Element:
             if peeked[0] <= 0:
                 break
             enter(ctx, len(values))
-            pos = inner.read(ctx, frame, pos, values)
+            pos = read_struct(codecs.plan(vmsd, vmsd.version_id), ctx, frame, pos, values)
             leave(ctx)
         out.append(values)
         return behind
@@ -458,7 +459,7 @@ def keyed_list(kind: t.KeyedList, codecs: Codecs) -> Element:
         for index, item in enumerate(as_list(ctx, value)):
             enter(ctx, index)
             start = len(out)
-            inner.write(ctx, frame, item, out)
+            write_struct(codecs.plan(vmsd, vmsd.version_id), ctx, frame, item, out)
             if not any(out[start : start + kind.key.size]):
                 raise refuse(ctx, item, "a key that is not zero, which would end the list")
             leave(ctx)

@@ -18,7 +18,7 @@ import re
 import sys
 from collections.abc import Callable, Iterable, Mapping
 from types import CodeType
-from typing import TYPE_CHECKING, Any, TypeVar, dataclass_transform, overload
+from typing import TYPE_CHECKING, Any, TypeVar, cast, dataclass_transform, overload
 
 from vmstate.errors import DescriptionError
 from vmstate.vmsd import types as t
@@ -420,12 +420,18 @@ def keyed_list(
 ) -> list[T]:
     """Structs that begin with a key that is not zero, ended by a key of zero; `key` is the word of the key."""
     vmsd = _vmsd(declared)
-    kind = _element(key)
-    first = vmsd.fields[0] if vmsd.fields else None
+    kind = t.KeyedList(info, vmsd, cast("t.Scalar", _element(key)))
+    if vmsd.is_complete:
+        check_key(kind)
+    return _word(kind, **options)
+
+
+def check_key(kind: t.KeyedList) -> None:
+    """Refuse a list whose structs do not begin with the key that ends it."""
+    first = kind.vmsd.fields[0] if kind.vmsd.fields else None
     plain = first is not None and first.count is None and first.exists is None and first.version == 0
-    if first is None or not plain or first.type is not kind or not isinstance(kind, t.Scalar):
-        raise DescriptionError(f"the first field of {vmsd.name!r} must be its key")
-    return _word(t.KeyedList(info, vmsd, kind), **options)
+    if first is None or not plain or first.type is not kind.key or not isinstance(kind.key, t.Scalar):
+        raise DescriptionError(f"the first field of {kind.vmsd.name!r} must be its key")
 
 
 def one_of(on: Expr, cases: Mapping[Any, Any], *, info: str | None = None, **options: Unpack[WordOptions]) -> Any:
