@@ -464,8 +464,7 @@ class ARMCPU(VMState):
     cpreg_vmstate_array_len: int = int32(rules=(NO_MORE_REGISTERS,))
     # Each register that comes must be one that the processor has, and is read again after it was written: a constant
     # one has not changed. From write_list_to_cpustate in target/arm/helper.c.
-    cpreg_vmstate_indexes: list[int] = varray(uint64, count=this.cpreg_vmstate_array_len)
-    cpreg_vmstate_values: list[int] = varray(
+    cpreg_vmstate_indexes: list[int] = varray(
         uint64,
         count=this.cpreg_vmstate_array_len,
         rules=(
@@ -476,6 +475,12 @@ class ARMCPU(VMState):
                 "the destination's CPU has not the registers {value}",
                 advice=_SAME_RELEASE,
             ),
+        ),
+    )
+    cpreg_vmstate_values: list[int] = varray(
+        uint64,
+        count=this.cpreg_vmstate_array_len,
+        rules=(
             among(
                 "arm-cpu-register-constant",
                 _constants(alike=True),
