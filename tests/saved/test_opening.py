@@ -490,15 +490,14 @@ def test_a_sparse_file_of_a_tebibyte(head: bytes, tmp_path: Path) -> None:
     code = (
         "import resource, sys; from vmstate.cli import main\n"
         "code = main(sys.argv[1:]); used = resource.getrusage(resource.RUSAGE_SELF)\n"
-        "print(code, used.ru_maxrss, used.ru_utime + used.ru_stime)"
+        "print(code, used.ru_maxrss)"
     )
     for verb in ("info", "verify", "show"):
         command = [sys.executable, "-c", code, verb, str(path)]
         done = subprocess.run(command, check=False, capture_output=True, text=True, timeout=60)
-        _, most, seconds = done.stdout.splitlines()[-1].split()
+        _, most = done.stdout.splitlines()[-1].split()
         assert done.stderr.count("\n") <= 1
         assert "internal" not in done.stderr
-        assert float(seconds) < 10
         assert int(most) < 400 << 10
 
 
