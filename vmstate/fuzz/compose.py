@@ -22,7 +22,7 @@ from vmstate.stream.events import (
     SectionHeader,
     Vmdescription,
 )
-from vmstate.stream.registry import all_descriptions, known_names
+from vmstate.stream.registry import all_descriptions, is_old_style, known_names
 from vmstate.stream.stream import Stream
 from vmstate.vmsd.description import VMStateDescription
 from vmstate.vmsd.expr import IDSTR
@@ -179,12 +179,15 @@ def _ram(source: ChoiceSource, section_id: int, ignore_shared: bool) -> bytes:
 
 
 def _vmdesc(described: Sequence[tuple[SectionHeader, VMStateDescription, Any]]) -> bytes:
-    from vmstate.schema.write import describe_device, json_text
+    from vmstate.schema.write import describe_device, describe_old_style, json_text
 
     dialect = DIALECTS["11.1"]
-    devices = [
-        describe_device(header.name, header.instance_id, vmsd, state, dialect, header.version_id)
-        for header, vmsd, state in described
-    ]
+    devices = []
+    for header, vmsd, state in described:
+        if is_old_style(header.name):
+            size = len(vmsd.encode(state, version_id=header.version_id))
+            devices.append(describe_old_style(header.name, header.instance_id, size))
+        else:
+            devices.append(describe_device(header.name, header.instance_id, vmsd, state, dialect, header.version_id))
     top: list[tuple[str, Any]] = [("page_size", PAGE), ("devices", devices)]
     return json_text(top, spaced=dialect.spaced).encode("utf-8", "surrogateescape")
