@@ -32,7 +32,7 @@ from vmstate.vmsd.description import (
     VMStateDescription,
 )
 from vmstate.vmsd.expr import Expr, Fact, as_expr, fact
-from vmstate.vmsd.record import ATTRIBUTE, Feature, Noise, Record, VirtIORecord, check_noise
+from vmstate.vmsd.record import ATTRIBUTE, Feature, Noise, Record, VirtIORecord, check_noise, record_of
 from vmstate.vmsd.release import Release
 from vmstate.vmsd.rule import Rule
 from vmstate.vmsd.state import WORDS_MADE, ClassBodyWord, StateClass, VMState
@@ -534,7 +534,7 @@ def description(
 
         def members() -> dict[str, Any]:
             fields, subsections, cls.__vmstate_defaults__ = _collect(name, cls)
-            if (record := vars(cls).get(ATTRIBUTE)) is not None:
+            if (record := record_of(cls)) is not None:
                 check_noise(record.noise, (field.name for field in fields))
             return {"fields": fields, "subsections": subsections}
 
