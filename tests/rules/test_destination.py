@@ -280,3 +280,19 @@ def test_the_timers_of_hpet_are_those_of_the_destination_since_10_0(
     for release, is_refused in ((Release(7, 2), False), (Release(10, 0), True)):
         rules = [finding.rule for finding in destination(release).check(apply(machine.data, grown))]
         assert rules == (["hpet-timers"] if is_refused else [])
+
+
+def test_a_block_of_ram_may_be_listed_twice_where_the_sum_is_right(
+    machine: Subject, destination: Callable[[Release], KnownDestination]
+) -> None:
+    total = place_of(machine, "ram", "the total of the blocks")
+    block = place_of(machine, "ram", "block /rom@etc/acpi/rsdp")
+    length = int.from_bytes(machine.raw(place_of(machine, "ram", "block /rom@etc/acpi/rsdp: length")), "big")
+    again = (block.end, block.end, machine.raw(block))
+    # Flags stand in the low bits of the sum.
+    sum_of_all = int.from_bytes(machine.raw(total), "big") + length
+    rightly_summed = apply(machine.data, [(total.offset, total.end, sum_of_all.to_bytes(8, "big")), again])
+    assert destination(Release(7, 2)).check(rightly_summed) == []
+    assert destination(Release(7, 2)).check(apply(machine.data, [again])) != []
+    with pytest.raises(vmstate.VMStateError, match="listed twice"):
+        vmstate.load(rightly_summed)

@@ -164,7 +164,8 @@ class RamScanner:
     whether the source has postcopy-ram on, which it announces by a postcopy-advise command of 16
     bytes. `origin`: the file position of the stream's first byte, which mapped-ram's file positions
     count from 0 ("file:NAME,offset=N"). `fills`: whether a "zero" page may be one that is filled with another byte,
-    which none since 1.5 sends and which is refused from 8.2 on.
+    which none since 1.5 sends and which is refused from 8.2 on. `repeats`: whether a block may be listed twice, which
+    no source does and no destination minds.
 
     StreamError for a page size out of range and for postcopy together with one of the other two,
     which QEMU refuses (its writer and its reader disagree about the order of the fields).
@@ -184,6 +185,7 @@ class RamScanner:
         "_parts",
         "_postcopy",
         "_remaining",
+        "_repeats",
         "_run",
         "_settled",
         "_step",
@@ -199,6 +201,7 @@ class RamScanner:
         postcopy: bool = False,
         origin: int = 0,
         fills: bool = False,
+        repeats: bool = False,
     ) -> None:
         if postcopy and (mapped_ram or ignore_shared):
             capability = "mapped-ram" if mapped_ram else "x-ignore-shared"
@@ -208,6 +211,7 @@ class RamScanner:
         self._postcopy = postcopy
         self._origin = origin
         self._fills = fills
+        self._repeats = repeats
         # A block list can be read without knowing: its lengths are whole pages, of whatever size.
         self._settle(_SMALLEST_TARGET_PAGE if page_size is None else page_size)
         self._settled = page_size is not None
@@ -432,7 +436,7 @@ class RamScanner:
             raise _refused("the name of a RAM block is not UTF-8", at, found=repr(name)) from None
         if not idstr:
             raise _refused("a RAM block without a name", at)
-        if name in self._blocks:
+        if name in self._blocks and not self._repeats:
             raise _refused(f"RAM block {idstr!r} is listed twice", at)
         if len(self._blocks) == MAX_BLOCKS:
             raise _refused("too many RAM blocks", at, expected=f"at most {MAX_BLOCKS}")

@@ -110,6 +110,7 @@ class StreamReader:
         self._postcopy = False
         self._ram: RamScanner | None = None
         self._fills = False
+        self._repeats = False
         self._allowance = Allowance()
         self._is_cut = False
 
@@ -316,6 +317,7 @@ class StreamReader:
         return RamScanner(
             page_size,
             fills=self._fills,
+            repeats=self._repeats,
             ignore_shared=configuration is not None and configuration.has_capability("x-ignore-shared"),
             mapped_ram=configuration is not None and configuration.has_capability("mapped-ram"),
             postcopy=self._postcopy,
