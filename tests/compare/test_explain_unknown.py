@@ -7,6 +7,7 @@ import struct
 from typing import Any
 
 import framing_cases as framing
+import pytest
 
 import vmstate
 from vmstate.compare import Target
@@ -89,3 +90,29 @@ def test_a_length_that_travels_is_no_constant() -> None:
     plain = with_section(struct.pack(">I", 9) + bytes(7), [field("x", "uint32", 4), field("blob", "buffer", 7)])
     other = with_section(struct.pack(">I", 9) + bytes(3), [field("x", "uint32", 4), field("blob", "buffer", 3)])
     assert vmstate.explain(plain, vmstate.load(other)).verdict == "fails"
+
+
+def with_version(data: bytes, name: str, version: int) -> bytes:
+    """The stream with another version in the header of a section, and the same bytes behind it."""
+    section = vmstate.load(data)[name]
+    at = section.offset + 10 + len(section.name)
+    assert data[at : at + 4] == section.version_id.to_bytes(4, "big")
+    return data[:at] + version.to_bytes(4, "big") + data[at + 4 :]
+
+
+@pytest.mark.parametrize(
+    ("release", "name", "version", "line"),
+    [
+        ("10.0", "timer", 1, "Missing section footer for timer"),
+        ("11.1", "timer", 1, "Missing section footer for timer"),
+        ("10.0", "apic", 2, "apic: incoming version_id 2 is too old for local minimum version_id  3"),
+        ("11.1", "apic", 2, "apic: incoming version_id 2 is too old for local minimum version_id 3"),
+        ("11.1", "apic", 4, "unsupported version 4 for 'apic' v3"),
+    ],
+)
+def test_a_version_that_the_bytes_are_not_of(release: str, name: str, version: int, line: str) -> None:
+    """As real QEMUs of 10.0 and 11.1 say of microvm's stream."""
+    target = framing.target_named(release, framing.MICROVM)
+    assert target.stream is not None
+    explained = vmstate.explain(with_version(target.stream.to_bytes(), name, version), target)
+    assert (explained.verdict, explained.qemu_error) == ("fails", line)

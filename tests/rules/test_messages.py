@@ -41,3 +41,9 @@ def test_a_part_that_could_not_be_loaded(release: Release | None, is_named: bool
     """migration/savevm.c says which section it was up to 10.1."""
     words = "error while loading state section id 3(ram)" if is_named else "load of migration failed"
     assert messages.while_loading_part(3, "ram", release) == words
+
+
+@pytest.mark.parametrize(("release", "gap"), [(Release(10, 1), "  "), (Release(10, 2), " "), (None, " ")])
+def test_a_version_that_is_too_old(release: Release | None, gap: str) -> None:
+    line = messages.too_old("cpu", 4, 5, release)
+    assert line == f"cpu: incoming version_id 4 is too old for local minimum version_id{gap}5"

@@ -24,6 +24,7 @@ from vmstate.rules import messages
 from vmstate.rules.evaluate import ENCODE, broken, read_as_known
 from vmstate.rules.memory import memory_facts
 from vmstate.rules.pci_config import Masks
+from vmstate.rules.stream import is_its_own_minimum
 from vmstate.schema.vmdesc import contradicts
 from vmstate.stream.registry import comparison_of, last_part
 from vmstate.stream.stream import Section, Stream
@@ -127,11 +128,15 @@ class SectionCheck:
 
     # Versions.
 
+    @property
+    def sent_version(self) -> int:
+        """The version in the header as it stands in the stream, whether its own descriptions take it or not."""
+        error = self.sides.versions.get(self.section.payload_offset)
+        return self.section.version_id if error is None else error.version_id
+
     def versions(self) -> Iterator[Explained]:
         """The version in the header."""
-        version, local = self.section.version_id, self.counterpart.version_id
-        if self.section.payload_offset in self.sides.versions:
-            version = self.sides.versions[self.section.payload_offset].version_id
+        version, local = self.sent_version, self.counterpart.version_id
         if version > local:
             yield self.finding(
                 "version-newer",
@@ -155,7 +160,7 @@ class SectionCheck:
                     "version-older",
                     f"the section has version {version}, and the destination takes none below {minimum}",
                     offset=self.section.offset,
-                    qemu_error=messages.too_old(self.description_name, version, minimum),
+                    qemu_error=messages.too_old(self.description_name, version, minimum, self.target.release),
                     advice="save with a newer QEMU, or load with an older one",
                 )
 
@@ -169,6 +174,8 @@ class SectionCheck:
         minimums = [listed.minimum for listed in self.listed_schemas()]
         if minimums:
             return min(minimums)
+        if is_its_own_minimum(self.section.name, self.target.loader):
+            return self.counterpart.version_id
         vmsd = self.destination.vmsd
         return None if vmsd is None or not self.destination.known else vmsd.minimum_version_id
 
@@ -195,7 +202,7 @@ class SectionCheck:
                 rule, line = "version-newer", messages.too_new(name, version, known)
                 message = f"subsection {name!r} has version {version}, and the destination knows up to {known}"
             else:
-                rule, line = "version-older", messages.too_old(name, version, known)
+                rule, line = "version-older", messages.too_old(name, version, known, self.target.release)
                 message = f"subsection {name!r} has version {version}, and the destination takes none below {known}"
             yield self.finding(
                 rule, message, path=error.path or name, offset=offset, qemu_error=line, advice=ADVICE_OF_RELEASES
@@ -254,8 +261,7 @@ class SectionCheck:
 
     def layout(self) -> Iterator[Explained]:
         """Whether the destination reads the section as it was written."""
-        unread = self.section.vmsd is None and self.destination.known and not any(self.out_of_range_subsections())
-        if self.is_known or unread:
+        if self.is_known or (self.destination.known and not any(self.out_of_range_subsections())):
             # What reads in no way that the library knows does not read in the destination's either.
             yield from self.library_layout()
         else:
@@ -271,7 +277,7 @@ class SectionCheck:
                 _, end = codec.decode_at(
                     memoryview(data),
                     0,
-                    version_id=self.section.version_id,
+                    version_id=self.sent_version,
                     facts=self.destination_facts,
                     accept=len(data).__eq__,
                 )

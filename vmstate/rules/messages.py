@@ -115,9 +115,10 @@ def too_new(name: str, version: int, local: int) -> str:
     return f"{name}: incoming version_id {version} is too new for local version_id {local}"
 
 
-def too_old(name: str, version: int, minimum: int) -> str:
-    """A description has a version below the destination's minimum."""
-    return f"{name}: incoming version_id {version} is too old for local minimum version_id  {minimum}"
+def too_old(name: str, version: int, minimum: int, release: Release | None) -> str:
+    """A description has a version below the destination's minimum; there are two spaces before 10.2."""
+    space = " " if _is_since(release, _SECTION_WORDS) else "  "
+    return f"{name}: incoming version_id {version} is too old for local minimum version_id{space}{minimum}"
 
 
 def unknown_subsection(name: str, of: str, section: str, instance_id: int, release: Release | None) -> str:

@@ -654,6 +654,19 @@ def is_place(where: str, instance_id: int, loader: Loader) -> bool | None:
     return None if words is None else any(word.startswith("ramfb") for word in words)
 
 
+# Versions.
+
+OWN_MINIMUM: Mapping[str, tuple[str, ...]] = {
+    "cpu": ("riscv_mtimer", "riscv_sifive_plic", "riscv_aplic"),
+}
+"""Sections that no release takes in an older version than its own: idstr -> the sections beside which it is one."""
+
+
+def is_its_own_minimum(name: str, loader: Loader) -> bool:
+    """Whether the oldest version that a destination takes of a section is the one that it sends."""
+    return loader.has_device(*OWN_MINIMUM.get(name, ()))
+
+
 # RAM blocks.
 
 HOST_PAGE = 4096
