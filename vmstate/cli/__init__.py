@@ -44,6 +44,9 @@ VERBS = {
 ONLY_READ = frozenset(("info", "show", "verify", "query", "find", "diff"))
 """The verbs that leave nothing to tidy up, and need not know of signals."""
 
+WHOLE = frozenset(("decode", "encode", "set", "thin"))
+"""The verbs whose output is a file that something else takes: cut short it is not what was asked for."""
+
 COLLECT_EVERY = 50_000
 """Objects that are made before the collector of cycles looks at them."""
 
@@ -225,6 +228,10 @@ def _run(options: argparse.Namespace) -> int:
         print("vmstate: standard output is closed", file=sys.stderr)
         return 2
     if isinstance(sys.stdout, io.TextIOWrapper):
+        if sys.stdout is sys.__stdout__ and isinstance(sys.stdout.buffer, io.FileIO):
+            # Without a buffer (PYTHONUNBUFFERED) Python writes what fits into a pipe, and takes no notice of the rest.
+            buffered = io.BufferedWriter(sys.stdout.buffer)
+            sys.stdout = io.TextIOWrapper(buffered, sys.stdout.encoding, line_buffering=True)
         # Names in a stream can be text that the terminal has no bytes for.
         sys.stdout.reconfigure(errors="backslashreplace")
     try:
@@ -237,7 +244,8 @@ def _run(options: argparse.Namespace) -> int:
     except BrokenPipeError:
         # Whoever read the output has gone; Python must not complain about it once more at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
+        # Of what is meant to be read on, half is no answer.
+        return 2 if options.verb in WHOLE else 0
     except OSError as error:
         print(f"vmstate: {error.filename or 'output'}: {error.strerror or error}", file=sys.stderr)
     return 2

@@ -66,12 +66,12 @@ def run(options: argparse.Namespace) -> int:
 def from_running(options: argparse.Namespace, bar: Progress) -> dict[str, Any]:
     """Capture a QEMU that somebody else runs."""
     from vmstate.qemu.capture import capture_running
-    from vmstate.qemu.monitor import Monitor, read_address
+    from vmstate.qemu.monitor import Monitor, answers_understood, read_address
 
     if options.until or options.type or options.root:
         raise VMStateError("--until, --type and --root are for a QEMU that is started, not for one that runs")
     try:
-        with Monitor(read_address(options.qmp), limit=options.limit) as monitor:
+        with answers_understood(), Monitor(read_address(options.qmp), limit=options.limit) as monitor:
             return capture_running(
                 options.output,
                 monitor,

@@ -6,34 +6,78 @@ import argparse
 import json
 import os
 import sys
+from contextlib import ExitStack
+from hashlib import file_digest, sha256
 
+from vmstate.errors import StreamError
 from vmstate.files import write_atomic
-from vmstate.qemu.provenance import moved, provenance_to_carry, write_provenance
+from vmstate.qemu.provenance import moved, provenance_to_carry, refuse_itself, write_provenance
 from vmstate.saved.document import beside, has_ram_beside, to_document
 from vmstate.saved.loading import load
+from vmstate.stream.stream import Stream
+
+DIGITS = 16
+"""Hex digits of the digest in the name of the file of memory."""
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     """The arguments of the verb."""
     parser.add_argument("file", metavar="FILE", help="the stream")
     parser.add_argument(
-        "-o", "--output", metavar="JSON", default="-", help="the document; RAM pages go into JSON.ram (-: inside it)"
+        "-o",
+        "--output",
+        metavar="JSON",
+        default="-",
+        help="the document; RAM pages go into JSON.DIGEST.ram (-: inside it)",
     )
     parser.set_defaults(run=run)
 
 
 def run(options: argparse.Namespace) -> int:
     """Write the document and, where there is RAM, the file beside it; the provenance of the stream goes along."""
-    known = provenance_to_carry(options.file, options.output)
+    output = options.output
+    refuse_itself(options.file, output)
+    known = provenance_to_carry(options.file, output)
     with load(options.file) as stream:
-        if options.output == "-":
+        if output == "-":
             sys.stdout.write(json.dumps(to_document(stream, None), indent=1) + "\n")
             return 0
-        ram = options.output + ".ram" if has_ram_beside(stream) else None
-        document = to_document(stream, os.path.basename(ram) if ram is not None else None)
-        if ram is not None:
-            write_atomic(ram, beside(stream))
-        write_atomic(options.output, [json.dumps(document, indent=1).encode(), b"\n"])
+        # Beside a pipe or a device nothing can stand.
+        is_file = os.path.isfile(output) or not os.path.exists(output)
+        with ExitStack() as written:
+            name = None
+            if is_file and has_ram_beside(stream):
+                name = os.path.basename(write_ram(stream, output, written))
+            text = json.dumps(to_document(stream, name), indent=1).encode()
+            write_atomic(output, [text, b"\n"])
+            written.pop_all()
     if known is not None:
-        write_provenance(options.output, moved(known, options.file, options.output))
+        write_provenance(output, moved(known, options.file, output))
     return 0
+
+
+def write_ram(stream: Stream, output: str, written: ExitStack) -> str:
+    """Write the file of memory beside a document, under a name with its digest; the name.
+
+    Whatever document stands there already keeps the file that it names. `written` removes the file where the document
+    cannot be written. Raises `StreamError`.
+    """
+    digest = sha256()
+    for piece in beside(stream):
+        digest.update(piece)
+    path = f"{output}.{digest.hexdigest()[:DIGITS]}.ram"
+    if os.path.lexists(path):
+        if digest_of(path) != digest.hexdigest():
+            raise StreamError("another file stands where the memory of the document belongs", file=path)
+        return path
+    write_atomic(path, beside(stream))
+    written.callback(os.unlink, path)
+    return path
+
+
+def digest_of(path: str) -> str | None:
+    """The digest of a plain file; None of anything else."""
+    if os.path.islink(path) or not os.path.isfile(path):
+        return None
+    with open(path, "rb") as file:
+        return file_digest(file, "sha256").hexdigest()

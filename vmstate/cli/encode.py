@@ -7,7 +7,7 @@ import os
 import sys
 
 from vmstate.errors import VMStateError
-from vmstate.qemu.provenance import carry_provenance, provenance_to_carry
+from vmstate.qemu.provenance import carry_provenance, provenance_to_carry, refuse_itself
 from vmstate.saved.document import read_document
 from vmstate.saved.opening import open_input
 from vmstate.stream.stream import Stream
@@ -22,6 +22,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Write the stream that the document stands for, and its provenance if `decode` put one beside the document."""
+    refuse_itself(options.json, options.output)
     known = provenance_to_carry(options.json, options.output)
     with open_input(options.json) as opened:
         name, text = opened.name, bytes(opened.data)

@@ -40,6 +40,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Write each stream without its pages, its provenance beside it where it has one and is not for strangers."""
+    refuse_place(options.output)
     folder = Path(options.output)
     if not folder.is_dir():
         if len(options.files) > 1:
@@ -55,8 +56,6 @@ def run(options: argparse.Namespace) -> int:
 def thin_one(file: str, output: str, options: argparse.Namespace) -> int:
     """The same of one stream."""
     scrubbed = options.scrub or options.scrub_key is not None
-    if scrubbed:
-        refuse_place(output)
     # What is known of a machine has its command line, with names and addresses.
     known = None if scrubbed else provenance_to_carry(file, output)
     pieces = _scrubbed(file, options) if scrubbed else thin(file)

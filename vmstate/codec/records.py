@@ -6,6 +6,7 @@ The bytes of the array are kept as they came; elements that nobody touched are w
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, MutableSequence
+from copy import deepcopy
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, overload
 
@@ -141,6 +142,15 @@ class Records(MutableSequence[Any]):
 
     def __repr__(self) -> str:
         return repr(list(self))
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Records:
+        copied = Records(self._kind, self._raw)
+        copied._made, copied._given, copied._all = deepcopy((self._made, self._given, self._all), memo)
+        return copied
+
+    def __reduce__(self) -> tuple[type[list[Any]], tuple[list[Any]]]:
+        """As a plain list: what made it are functions, which cannot be pickled."""
+        return list, (list(self),)
 
     def differing(self, records: Records) -> list[int]:
         """The numbers of the elements that differ, as far as both go. Bytes are compared; elements only if touched."""

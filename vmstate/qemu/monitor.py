@@ -12,11 +12,14 @@ import socket
 import sys
 import time
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, Self
 
 from vmstate.errors import MachineError, NoAnswerError
+
+MOST_WORDS = 2000
+"""Characters of QEMU's words in an error."""
 
 LIMIT = 60.0
 """Seconds that anything may take unless the caller says otherwise."""
@@ -124,7 +127,9 @@ class Monitor:
                 if time.monotonic() > end:
                     raise NoAnswerError(f"{command}: no answer in {limit:g} s, but events")
             elif "error" in message and message.get("id", self._number) == self._number:
-                raise MachineError(f"{command}: {message['error'].get('desc')}")
+                error = message["error"]
+                words = error.get("desc") if isinstance(error, dict) else error
+                raise MachineError(f"{command}: {str(words)[:MOST_WORDS]}")
             elif message.get("id") == self._number:
                 # The answer to another number is one that came too late.
                 return message.get("return")
@@ -181,6 +186,8 @@ class Monitor:
         pairs = list(wanted)
         while True:
             answer = self.ask(command)
+            if not isinstance(answer, dict):
+                raise MachineError(f"{command}: this is no answer of QEMU", found=repr(answer)[:80])
             if any(answer.get(key) == value for key, value in pairs):
                 return answer
             if time.monotonic() > end:
@@ -204,7 +211,9 @@ class Monitor:
     def _message(self, command: str, limit: float, end: float | None = None) -> dict[str, Any]:
         """The next message. Raises `MachineError`: the connection has ended, or the time `end`, `limit` from now."""
         end = time.monotonic() + limit if end is None else end
-        while (size := self._received.find(b"\n") + 1) == 0:
+        searched = 0
+        while (size := self._received.find(b"\n", searched) + 1) == 0:
+            searched = len(self._received)
             if self._closed is not None:
                 raise MachineError(f"{command}: {self._closed}")
             if not self._receive(end - time.monotonic()):
@@ -247,6 +256,15 @@ class Monitor:
 
     def __exit__(self, *exc: object) -> None:
         self.close()
+
+
+@contextlib.contextmanager
+def answers_understood() -> Iterator[None]:
+    """Let answers of another form than QMP's be one `MachineError`: at the other end may be any program."""
+    try:
+        yield
+    except (TypeError, KeyError, AttributeError, IndexError, ValueError, RecursionError) as error:
+        raise MachineError(f"QMP: an answer is not of the form that it must have: {error}"[:MOST_WORDS]) from error
 
 
 def _connected(address: Address, limit: float) -> socket.socket:

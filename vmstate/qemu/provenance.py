@@ -184,7 +184,8 @@ def provenance_to_carry(source: str, target: str) -> dict[str, Any] | None:
     if "-" in (source, target):
         return None
     known = read_provenance(source)
-    if known is None:
+    if known is None or (os.path.exists(target) and not os.path.isfile(target)):
+        # Beside a pipe or a device there is nothing to say: nobody finds the stream there again.
         return None
     place = provenance_path(target)
     if not os.path.lexists(place) or _is_same(source, target):
@@ -192,18 +193,27 @@ def provenance_to_carry(source: str, target: str) -> dict[str, Any] | None:
     there = read_provenance(target) if os.path.isfile(place) else None
     if there is None:
         raise StreamError("something stands in the place of the provenance", file=place, expected="no file, or a file")
-    if _is_same(place, provenance_path(source)) or not (
-        os.path.lexists(target) or there.get("file") == os.path.basename(target)
-    ):
+    is_of_target = os.path.lexists(target) or there.get("file") == os.path.basename(target)
+    # What stands there of the same stream, as that of its document, says no less afterwards.
+    is_of_source = there == moved(known, source, target)
+    if _is_same(place, provenance_path(source)) or not (is_of_target or is_of_source):
         owner = there.get("file") or "another stream"
         raise StreamError(f"the provenance of {owner} stands where that of {target} belongs", file=place)
     return known
 
 
 def refuse_place(target: str | os.PathLike[str]) -> None:
-    """Refuse a name for an output that is the name of a provenance. Raises `StreamError`."""
+    """Refuse a name for an output that is none, or that of a provenance. Raises `StreamError`."""
+    if not os.fspath(target):
+        raise StreamError("the output needs a name", expected="a file, or - for standard output")
     if os.fspath(target).endswith(SUFFIX):
         raise StreamError("this is the name of a provenance", file=os.fspath(target), expected="another name")
+
+
+def refuse_itself(source: str, target: str) -> None:
+    """Refuse to put a document over its stream, or a stream over its document. Raises `StreamError`."""
+    if "-" not in (source, target) and os.path.isfile(target) and _is_same(source, target):
+        raise StreamError("this is what is read: a document and its stream are two files", file=target)
 
 
 def _is_same(first: str, second: str) -> bool:

@@ -10,11 +10,13 @@ file name alone, and no other place is ever read.
 from __future__ import annotations
 
 import os
+import stat
 from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any
 
 from vmstate.errors import SchemaError, StreamError
+from vmstate.files import reported
 from vmstate.saved.opening import Input, open_input
 from vmstate.schema.values import from_plain, to_plain
 from vmstate.schema.vmdesc import Vmdesc, parse_json, read_vmdesc
@@ -262,4 +264,16 @@ def _ram_source(parts: list[Any], folder: str) -> Input | None:
     name = names.pop()
     if names or not name or name in (".", "..") or "/" in name or os.sep in name or "\0" in name:
         raise SchemaError("RAM stands in one file beside the document", expected="a file name", found=repr(name)[:60])
-    return open_input(os.path.join(folder, name))
+    return _open_beside(os.path.join(folder, name))
+
+
+def _open_beside(path: str) -> Input:
+    """The file beside a document: a plain one, not a link to another and not a pipe to be waited for."""
+    with reported(path):
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOFOLLOW)
+    with open(descriptor, "rb", buffering=0) as file:
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            raise StreamError("the memory of a document stands in a plain file", file=path)
+        opened = open_input(file)
+        opened.name = path
+        return opened

@@ -13,7 +13,7 @@ from __future__ import annotations
 import struct
 from collections.abc import Iterator
 from itertools import chain
-from typing import Literal, TypeAlias
+from typing import Any, Literal, TypeAlias
 
 from vmstate.vmsd.data import Value
 
@@ -46,6 +46,10 @@ class _Record(Value):
 
     offset: int
     raw: memoryview
+
+    def __getstate__(self) -> dict[str, Any]:
+        """For pickle: a copy of the bytes, since a window on an input cannot be pickled."""
+        return {**self.__dict__, "raw": bytes(self.raw)}
 
 
 class RamSize(_Record):

@@ -1,0 +1,191 @@
+"""Outputs of any kind, two files that belong together, and states that go elsewhere."""
+
+from __future__ import annotations
+
+import copy
+import hashlib
+import json
+import os
+import pickle
+import subprocess
+import sys
+import threading
+from pathlib import Path
+from typing import Any
+
+import pytest
+from recorded import BARE, FIXTURES, MICROVM, NONE, opened, plain
+
+from vmstate import load
+from vmstate.cli import decode as decoding
+from vmstate.cli import main
+from vmstate.errors import StreamError
+from vmstate.qemu.provenance import identity, write_provenance
+
+
+@pytest.fixture
+def guest(tmp_path: Path) -> Path:
+    """A stream with memory and a provenance."""
+    path = tmp_path / "guest.mig"
+    path.write_bytes(plain(BARE))
+    write_provenance(path, {"kind": "provenance", "vmstate": 1, "argv": ["qemu-system-x86_64"], **identity(path)})
+    return path
+
+
+LARGE = "qemu-7.2-q35-default-devices.mig.xz"
+"""One whose document is larger than a pipe."""
+
+VERBS: dict[str, list[str]] = {"set": ["ioapic#0.id=1"], "thin": [], "decode": []}
+
+
+@pytest.mark.parametrize("verb", VERBS)
+def test_a_pipe_takes_the_output_and_nothing_stands_beside_it(verb: str, guest: Path, tmp_path: Path) -> None:
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    received: list[bytes] = []
+    reader = threading.Thread(target=lambda: received.append(pipe.read_bytes()), daemon=True)
+    reader.start()
+    command = [sys.executable, "-m", "vmstate", verb, str(guest), *VERBS[verb], "-o", str(pipe)]
+    done = subprocess.run(command, check=False, capture_output=True, timeout=60)
+    reader.join(10)
+    assert done.returncode == 0
+    assert received
+    assert len(received[0]) > 1000
+    assert {path.name for path in tmp_path.iterdir()} == {"guest.mig", "guest.mig.provenance.json", "pipe"}
+
+
+@pytest.mark.parametrize("verb", VERBS)
+@pytest.mark.parametrize("output", ["/dev/null", "/dev/stdout"])
+def test_a_device_takes_the_output(verb: str, output: str, guest: Path, tmp_path: Path) -> None:
+    devices = {path.name for path in Path("/dev").iterdir()}
+    command = [sys.executable, "-m", "vmstate", verb, str(guest), *VERBS[verb], "-o", output]
+    done = subprocess.run(command, check=False, capture_output=True, timeout=60)
+    assert (done.returncode, done.stderr) == (0, b"")
+    assert {path.name for path in tmp_path.iterdir()} == {"guest.mig", "guest.mig.provenance.json"}
+    more = {path.name for path in Path("/dev").iterdir()} - devices
+    assert not [name for name in more if name.startswith(("null", "stdout"))]
+
+
+@pytest.mark.parametrize("verb", VERBS)
+def test_no_name_is_no_output(verb: str, guest: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([verb, str(guest), *VERBS[verb], "-o", ""]) == 2
+    assert "needs a name" in capsys.readouterr().err
+
+
+def test_a_document_and_its_stream_are_two_files(
+    guest: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    document = tmp_path / "d.json"
+    assert main(["decode", str(guest), "-o", str(document)]) == 0
+    link = tmp_path / "link"
+    link.symlink_to(guest)
+    for words in (
+        ["decode", str(guest), "-o", str(guest)],
+        ["decode", str(guest), "-o", str(link)],
+        ["encode", str(document), "-o", str(document)],
+    ):
+        assert main(words) == 2
+        assert "this is what is read" in capsys.readouterr().err
+    assert guest.read_bytes() == plain(BARE)
+    assert json.loads(document.read_text())["kind"] == "document"
+
+
+def test_memory_has_its_digest_in_its_name(guest: Path, tmp_path: Path) -> None:
+    """So a second document under one name takes nothing from the first."""
+    document = tmp_path / "d.json"
+    assert main(["decode", str(guest), "-o", str(document)]) == 0
+    first = document.read_bytes()
+    (ram,) = tmp_path.glob("d.json.*.ram")
+    assert hashlib.sha256(ram.read_bytes()).hexdigest()[:16] in ram.name
+    other = tmp_path / "other.mig"
+    other.write_bytes(plain(MICROVM))
+    assert main(["decode", str(other), "-o", str(document)]) == 0
+    assert ram.exists()
+    document.write_bytes(first)
+    assert main(["encode", str(document), "-o", str(tmp_path / "again.mig")]) == 0
+    assert (tmp_path / "again.mig").read_bytes() == plain(BARE)
+
+
+def test_a_file_of_the_user_keeps_its_name(guest: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    document = tmp_path / "d.json"
+    assert main(["decode", str(guest), "-o", str(document)]) == 0
+    (ram,) = tmp_path.glob("d.json.*.ram")
+    document.unlink()
+    ram.write_bytes(b"mine")
+    assert main(["decode", str(guest), "-o", str(document)]) == 2
+    ram.unlink()
+    ram.symlink_to(guest)
+    assert main(["decode", str(guest), "-o", str(document)]) == 2
+    assert capsys.readouterr().err.count("another file stands where the memory") == 2
+    assert not document.exists()
+    assert guest.read_bytes() == plain(BARE)
+
+
+def test_both_files_or_none(guest: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write = decoding.write_atomic
+
+    def failing(path: Any, chunks: Any) -> None:
+        if str(path).endswith(".json"):
+            raise StreamError("no space left on device", file=str(path))
+        write(path, chunks)
+
+    monkeypatch.setattr(decoding, "write_atomic", failing)
+    before = {path.name for path in tmp_path.iterdir()}
+    assert main(["decode", str(guest), "-o", str(tmp_path / "d.json")]) == 2
+    assert {path.name for path in tmp_path.iterdir()} == before
+
+
+@pytest.mark.parametrize("kind", ["link", "pipe", "folder"])
+def test_encode_takes_memory_from_plain_files_alone(
+    kind: str, guest: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    document = tmp_path / "d.json"
+    assert main(["decode", str(guest), "-o", str(document)]) == 0
+    (ram,) = tmp_path.glob("d.json.*.ram")
+    elsewhere = tmp_path / "elsewhere"
+    ram.rename(elsewhere)
+    if kind == "link":
+        ram.symlink_to(elsewhere)
+    elif kind == "pipe":
+        os.mkfifo(ram)
+    else:
+        ram.mkdir()
+    assert main(["encode", str(document), "-o", str(tmp_path / "again.mig")]) == 2
+    assert capsys.readouterr().err.count("\n") == 1
+    assert not (tmp_path / "again.mig").exists()
+
+
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+def test_decode_that_is_cut_short_does_not_end_well(unbuffered: str) -> None:
+    """Python without a buffer writes as much as a pipe takes, and says nothing of the rest."""
+    command = f"{sys.executable} -m vmstate decode {FIXTURES / LARGE} | head -c 10 >/dev/null; echo ${{PIPESTATUS[0]}}"
+    done = subprocess.run(
+        ["bash", "-c", command],
+        check=True,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        env={**os.environ, "PYTHONUNBUFFERED": unbuffered},
+    )
+    assert (done.stdout, done.stderr) == ("2\n", "")
+
+
+@pytest.mark.parametrize("file", [LARGE, BARE, MICROVM, NONE])
+def test_states_can_be_pickled(file: str) -> None:
+    for section in opened(file).sections:
+        again = pickle.loads(pickle.dumps(section.state))
+        if section.is_ram:
+            assert again.pages == section.state.pages
+            continue
+        assert again == section.state
+        if section.vmsd is not None:
+            assert section.vmsd.encode(again, version_id=section.version_id) == section.payload()
+
+
+def test_a_copied_table_is_one_still() -> None:
+    """What is written back by copy is so after a copy, too."""
+    for section in load(plain(MICROVM)).sections:
+        if not section.is_ram and section.vmsd is not None:
+            copied = copy.deepcopy(section.state)
+            assert copied == section.state
+            assert section.vmsd.encode(copied, version_id=section.version_id) == section.payload()
