@@ -44,9 +44,6 @@ VERBS = {
 ONLY_READ = frozenset(("info", "show", "verify", "query", "find", "diff"))
 """The verbs that leave nothing to tidy up, and need not know of signals."""
 
-WHOLE = frozenset(("decode", "encode", "set", "thin"))
-"""The verbs whose output is a file that something else takes: cut short it is not what was asked for."""
-
 COLLECT_EVERY = 50_000
 """Objects that are made before the collector of cycles looks at them."""
 
@@ -244,8 +241,10 @@ def _run(options: argparse.Namespace) -> int:
     except BrokenPipeError:
         # Whoever read the output has gone; Python must not complain about it once more at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        # Of what is meant to be read on, half is no answer.
-        return 2 if options.verb in WHOLE else 0
+        return 0
     except OSError as error:
         print(f"vmstate: {error.filename or 'output'}: {error.strerror or error}", file=sys.stderr)
+        if error.filename is None:
+            # What could not be written is not tried once more at exit.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     return 2

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from vmstate.errors import MachineError, NoAnswerError
+from vmstate.qemu.depth import is_shallow
 
 MOST_WORDS = 2000
 """Characters of QEMU's words in an error."""
@@ -224,7 +225,7 @@ class Monitor:
             message = json.loads(line)
         except (ValueError, RecursionError):
             message = None
-        if not isinstance(message, dict):
+        if not isinstance(message, dict) or not is_shallow(message):
             raise MachineError("this is no QMP monitor", found=repr(line[:60].decode(errors="replace").strip()))
         return message
 

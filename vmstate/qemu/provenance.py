@@ -39,6 +39,7 @@ from typing import TYPE_CHECKING, Any
 
 from vmstate.errors import StreamError
 from vmstate.files import write_atomic
+from vmstate.qemu.depth import is_shallow
 from vmstate.saved.opening import ENDINGS, open_input
 
 if TYPE_CHECKING:
@@ -52,9 +53,6 @@ LARGEST = 64 << 20
 
 RUN_FOLDER = "DIR/"
 """What a command line says for the folder that is made for the machine."""
-
-DEEPEST = 64
-"""How deep a provenance may nest."""
 
 _LISTS_OF_WORDS = ("argv", "capabilities", "guest")
 _TEXTS = ("file", "sha256", "recorded", "recorder", "qemu_version", "qemu_build", "folder", "transport")
@@ -100,28 +98,13 @@ def checked(known: Any, place: str) -> dict[str, Any]:
             expected=f'an object with "kind": "{KIND}" and "vmstate": {FORM}',
             found=f"a {kind}" if isinstance(kind, str) and kind.isalpha() and kind != KIND else None,
         )
-    if not _is_shallow(known):
+    if not is_shallow(known):
         raise StreamError("the provenance cannot be used: it is nested too deep", file=place)
     for keys, expected, fits in _FORMS:
         for key in keys:
             if known.get(key) is not None and not fits(known[key]):
                 raise StreamError(f"the provenance cannot be used: its {key!r}", file=place, expected=expected)
     return known
-
-
-def _is_shallow(value: Any) -> bool:
-    """Whether JSON nests so little that it can be written again."""
-    level = [value]
-    for _ in range(DEEPEST):
-        level = [
-            inner
-            for outer in level
-            if isinstance(outer, dict | list)
-            for inner in (outer.values() if isinstance(outer, dict) else outer)
-        ]
-        if not level:
-            return True
-    return False
 
 
 def _is_text(value: Any) -> bool:
