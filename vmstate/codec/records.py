@@ -6,7 +6,6 @@ The bytes of the array are kept as they came; elements that nobody touched are w
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, MutableSequence
-from copy import deepcopy
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, overload
 
@@ -144,6 +143,9 @@ class Records(MutableSequence[Any]):
         return repr(list(self))
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Records:
+        # Few copy a state: whoever does has imported it.
+        from copy import deepcopy
+
         copied = Records(self._kind, self._raw)
         copied._made, copied._given, copied._all = deepcopy((self._made, self._given, self._all), memo)
         return copied
