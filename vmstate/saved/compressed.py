@@ -153,28 +153,10 @@ def _member(source: _Source, form: str, name: str, before: int) -> Iterator[byte
     source.put_back(decompressor.unused_data or b"")
 
 
-class _Gzip:
-    """zlib's decompressor of one gzip member, in the shape of the others."""
+def _gzip() -> _Decompressor:
+    from vmstate.saved.gzip import Member
 
-    def __init__(self) -> None:
-        import zlib
-
-        self._zlib = zlib.decompressobj(wbits=16 + zlib.MAX_WBITS)
-
-    @property
-    def eof(self) -> bool:
-        return self._zlib.eof
-
-    @property
-    def needs_input(self) -> bool:
-        return not self._zlib.unconsumed_tail
-
-    @property
-    def unused_data(self) -> bytes:
-        return self._zlib.unused_data
-
-    def decompress(self, data: bytes, max_length: int) -> bytes:
-        return self._zlib.decompress(self._zlib.unconsumed_tail + data, max_length)
+    return Member()
 
 
 def _bzip2() -> _Decompressor:
@@ -208,7 +190,7 @@ def _lz4() -> _Decompressor:
 
 
 DECOMPRESSORS: dict[str, Callable[[], _Decompressor]] = {
-    "gzip": _Gzip,
+    "gzip": _gzip,
     "bzip2": _bzip2,
     "xz": _xz,
     "zstd": _zstd,
