@@ -16,7 +16,7 @@ import sys
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from importlib import import_module
-from typing import Any, NoReturn
+from typing import NoReturn
 
 from vmstate.errors import DeviceLibraryWarning, VMStateError, one_line
 
@@ -55,9 +55,6 @@ INTERNAL = 70
 
 DEBUG = "--debug"
 COMPLETION = "--print-completion"
-FILES = ("FILE", "STREAM", "A", "B", "EARLY", "FINAL", "RECORD", "OUT", "JSON", "TARGET", "TRACE")
-FOLDERS = ("DIR", "FOLDER")
-"""Of arguments that are called so in the help a shell completes the names of files or folders."""
 
 
 class Parser(argparse.ArgumentParser):
@@ -186,32 +183,12 @@ def _main(words: list[str]) -> int:
         print(f"vmstate {__version__}")
         return 0
     if options.print_completion is not None:
-        options.run = lambda _: _print_completion(parser, options.print_completion)
+        from vmstate.cli.completion import print_completion
+
+        options.run = lambda _: print_completion(parser, options.print_completion)
     elif options.verb is None:
         parser.error(f"one of {', '.join(VERBS)} is needed")
     return _run(options)
-
-
-def _print_completion(parser: argparse.ArgumentParser, shell: str) -> int:
-    try:
-        import shtab
-    except ModuleNotFoundError:
-        parser.error("a completion needs shtab: pip install shtab")
-    if shell not in shtab.SUPPORTED_SHELLS:
-        parser.error(f"no completion is known for {shell!r} (expected {', '.join(shtab.SUPPORTED_SHELLS)})")
-    _complete_by_files(parser, shtab)
-    print(shtab.complete(parser, shell))
-    return 0
-
-
-def _complete_by_files(parser: argparse.ArgumentParser, shtab: Any) -> None:
-    """Let what is the name of a file or a folder be completed as that."""
-    for action in parser._actions:
-        if isinstance(action, argparse._SubParsersAction):
-            for inner in action.choices.values():
-                _complete_by_files(inner, shtab)
-        elif action.metavar in FOLDERS or action.metavar in FILES:
-            action.complete = shtab.DIRECTORY if action.metavar in FOLDERS else shtab.FILE  # type: ignore[attr-defined]
 
 
 def _takes_command(parser: argparse.ArgumentParser, words: Sequence[str]) -> bool:
