@@ -309,6 +309,24 @@ def test_a_missing_package_is_named(form: str, package: str, monkeypatch: pytest
         open_input(COMPRESS[form](PLAIN))
 
 
+def test_a_file_that_is_cut_short_afterwards(tmp_path: Path) -> None:
+    """What was opened is there, whatever becomes of the file: a map of it would end the process."""
+    path = tmp_path / "stream"
+    path.write_bytes(PLAIN * 20)
+    with open_input(path) as opened:
+        os.truncate(path, 0)
+        assert bytes(opened.data) == PLAIN * 20
+
+
+def test_a_file_that_is_cut_short_while_it_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "stream"
+    path.write_bytes(PLAIN)
+    pread = os.pread
+    monkeypatch.setattr(os, "pread", lambda descriptor, size, start: pread(descriptor, size, start)[:100])
+    with pytest.raises(StreamError, match="cut short while it was read"):
+        open_input(path)
+
+
 # Bounds
 
 

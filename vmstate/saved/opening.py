@@ -36,6 +36,9 @@ LIMIT = 64 << 30
 A few kilobytes can decompress to a full disk: the limit is what a large machine's memory takes.
 """
 
+READ = 4 << 20
+"""Bytes of a plain file that is read; a larger one is mapped, and must not be cut short meanwhile."""
+
 UNKNOWN = 1 << 20
 """Bytes that are taken of what begins like nothing that is read here, decompressed or piped."""
 
@@ -171,7 +174,20 @@ def _open_path(path: str | os.PathLike[str], limit: int) -> Input:
     with reported(name):
         file = open(path, "rb", buffering=0)  # noqa: SIM115 (closed below, once reported)
     with file:
-        return _open_file(file, name, limit)
+        return _read_if_small(file, name) or _open_file(file, name, limit)
+
+
+def _read_if_small(file: io.FileIO, name: str) -> Input | None:
+    """A plain regular file in memory; None where it is large or has to be read otherwise."""
+    descriptor = file.fileno()
+    with reported(name):
+        status = os.fstat(descriptor)
+        if not stat.S_ISREG(status.st_mode) or not 0 < status.st_size <= READ:
+            return None
+        data = os.pread(descriptor, status.st_size, 0)
+    if len(data) < status.st_size:
+        raise StreamError("the file was cut short while it was read", file=name)
+    return Input(memoryview(data), name) if _form_of(data[:_LONGEST_MAGIC]) is None else None
 
 
 def _open_bytes(view: memoryview, limit: int) -> Input:
