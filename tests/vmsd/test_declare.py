@@ -45,7 +45,7 @@ from vmstate.vmsd.declare import (
 from vmstate.vmsd.description import MAX_DEPTH, Field, Pointers, Subsection, VMStateDescription
 from vmstate.vmsd.expr import fact, this, up
 from vmstate.vmsd.path import resolve
-from vmstate.vmsd.state import State, VMState, is_state, items_of, meta_of, residue_of
+from vmstate.vmsd.state import State, StateClass, VMState, is_state, items_of, meta_of, residue_of
 
 
 @description("inner", version_id=2, minimum_version_id=1)
@@ -839,3 +839,9 @@ def test_values_under_their_names() -> None:
     assert state.rows == [[Mode.OFF, Mode.ON], [Mode.OFF, 2]]
     assert state.there == [None, Mode.ON]
     assert Named.vmsd.encode(state) == data
+
+
+def test_padding_needs_no_annotation() -> None:
+    body = {"__module__": __name__, "a": uint8(), "padding": unused(3)}
+    vmsd = description("padded")(StateClass("Padded", (VMState,), body)).vmsd
+    assert vmsd.decode(b"\1\0\0\0") == vmsd.state_class(a=1)

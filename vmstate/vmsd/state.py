@@ -107,7 +107,7 @@ class StateClass(type):
             for attribute, word in words.items():
                 del namespace[attribute]
                 if not word.in_state:
-                    namespace["__annotations__"].pop(attribute, None)
+                    namespace.get("__annotations__", {}).pop(attribute, None)
             slots = [attribute for attribute, word in words.items() if word.in_state]
             if not any(hasattr(base, META) for base in bases):
                 slots += [META, "__weakref__"]
