@@ -112,7 +112,13 @@ def test_the_breaks_from_7_2_to_10_0() -> None:
     assert breaks == [(section, "esp/drq_state") for section in ("am53c974", "sysbus-esp", "dc390")]
 
 
-@pytest.mark.parametrize("file", [file for file in STREAMS if "aarch64" not in file and "s390x" not in file])
+OTHER_TARGETS = ("aarch64", "s390x", "riscv64")
+
+EMPTY_ARRAYS = {"recorded/qemu-11.1-q35-nvme-bios.mig.xz": {("field-new", "aer_reqs")}}
+"""An array of nothing leaves no trace in the vmdesc of a stream, and a dump does not say that it is one."""
+
+
+@pytest.mark.parametrize("file", [file for file in STREAMS if not any(target in file for target in OTHER_TARGETS)])
 def test_a_stream_fits_the_dump_of_the_qemu_that_wrote_it(file: str) -> None:
     release = PROVENANCE[file]["qemu_version"]
     if release not in RELEASES:
@@ -120,6 +126,8 @@ def test_a_stream_fits_the_dump_of_the_qemu_that_wrote_it(file: str) -> None:
     stream = open_schema(plain(file))
     for destination in (dump(release), open_schema("library"), stream):
         findings = [finding for finding in compat(stream, destination).findings if finding.severity != COSMETIC]
+        empty = EMPTY_ARRAYS.get(file, set())
+        findings = [finding for finding in findings if (finding.rule, finding.path) not in empty]
         assert [finding for finding in findings if not finding.id.startswith("machine")] == []
 
 

@@ -13,7 +13,7 @@ from vmstate.cli.files import for_each
 from vmstate.cli.info import runs_of_parts
 from vmstate.cli.words import PIPE_WIDTH, size_text
 from vmstate.codec.records import Records
-from vmstate.errors import VMStateError, one_line
+from vmstate.errors import PathError, VMStateError, one_line
 from vmstate.saved.loading import load_what_is_whole
 from vmstate.schema.values import plain_value, to_plain
 from vmstate.stream.ram_records import RamBlock
@@ -164,7 +164,11 @@ def features(stream: Stream, section: Section) -> Tree:
     names, source = accepted_features(stream, section)
     if source is None:
         return []
-    number = value_at(section.state, source.path)
+    try:
+        number = value_at(section.state, source.path)
+    except PathError:
+        # The state that was asked is the library's, and here it is the vmdesc's.
+        return []
     # VIRTIO_NET_F_MQ is long, and what it belongs to stands above it.
     short = "|".join(name.partition("_F_")[2] or name for name in names)
     return [("accepted features", f"{short or 'none'} ({number:#x})")]

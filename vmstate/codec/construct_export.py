@@ -538,7 +538,7 @@ class _CountedList(cs.Subconstruct):  # type: ignore[misc]
 
 
 class _KeyedList(cs.Subconstruct):  # type: ignore[misc]
-    """Structs that begin with a key that is not zero, ended by a key of zero."""
+    """Structs that begin with a key above zero, ended by any other."""
 
     def __init__(self, subcon: Any, key: Any, attribute: str) -> None:
         super().__init__(subcon)
@@ -548,7 +548,7 @@ class _KeyedList(cs.Subconstruct):  # type: ignore[misc]
     def _parse(self, stream: Any, context: Any, path: str) -> Any:
         elements = cs.ListContainer()
         start = stream.tell()
-        while self.key._parsereport(stream, context, path):
+        while self.key._parsereport(stream, context, path) > 0:
             stream.seek(start)
             elements.append(self.subcon._parsereport(stream, context, path))
             start = stream.tell()
@@ -556,8 +556,8 @@ class _KeyedList(cs.Subconstruct):  # type: ignore[misc]
 
     def _build(self, obj: Any, stream: Any, context: Any, path: str) -> Any:
         for element in obj:
-            if not element[self.attribute]:
-                raise cs.ValidationError("a key of zero would end the list", path=path)
+            if element[self.attribute] <= 0:
+                raise cs.ValidationError("a key of zero or below would end the list", path=path)
             self.subcon._build(element, stream, context, path)
         self.key._build(0, stream, context, path)
         return obj

@@ -460,8 +460,10 @@ def keyed_list(kind: t.KeyedList, codecs: Codecs) -> Element:
             enter(ctx, index)
             start = len(out)
             write_struct(codecs.plan(vmsd, vmsd.version_id), ctx, frame, item, out)
-            if not any(out[start : start + kind.key.size]):
-                raise refuse(ctx, item, "a key that is not zero, which would end the list")
+            written: list[Any] = []
+            key.read(Context(memoryview(bytes(out[start : start + kind.key.size])), facts=ctx.facts), frame, 0, written)
+            if written[0] <= 0:
+                raise refuse(ctx, item, "a key above zero, for any other would end the list")
             leave(ctx)
         out += bytes(kind.key.size)
 

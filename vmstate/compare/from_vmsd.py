@@ -136,6 +136,7 @@ class _Scope:
     """What a condition is evaluated in where there is no state: facts that were told, and nothing else."""
 
     outer = None
+    has_no_state = True
 
     def __init__(self, version_id: int, facts: Mapping[str, Any]) -> None:
         self.version_id = version_id

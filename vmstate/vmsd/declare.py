@@ -418,7 +418,7 @@ def gtree(value: Any, *, key: Any = None, version: int = 0, **options: Any) -> A
 def keyed_list(
     declared: Declaration[T], *, key: Any = uint32, info: str = "struct", **options: Unpack[WordOptions]
 ) -> list[T]:
-    """Structs that begin with a key that is not zero, ended by a key of zero; `key` is the word of the key."""
+    """Structs that begin with a key above zero, ended by a key of zero or below; `key` is the word of the key."""
     vmsd = _vmsd(declared)
     kind = t.KeyedList(info, vmsd, cast("t.Scalar", _element(key)))
     if vmsd.is_complete:

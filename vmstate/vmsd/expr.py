@@ -469,7 +469,10 @@ class Op(Applied):
         """The value of an operator that need not look at all of its operands, or that takes one that is unknown."""
         symbol = self.symbol
         if symbol == "otherwise":
-            return self.arguments[1].evaluate(scope) if first is UNKNOWN else first
+            if first is not UNKNOWN:
+                return first
+            # Without a state, that a value is unknown does not say that there is none.
+            return UNKNOWN if getattr(scope, "has_no_state", False) else self.arguments[1].evaluate(scope)
         if symbol == "choose":
             return UNKNOWN if first is UNKNOWN else self.arguments[1 if first else 2].evaluate(scope)
         decisive = symbol == "|"

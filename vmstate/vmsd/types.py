@@ -195,7 +195,7 @@ class GTree(WireType):
 
 
 class KeyedList(WireType):
-    """Structs, each beginning with a key that is not zero; a key of zero ends the list. The value is a list.
+    """Structs, each beginning with a key above zero; any other key ends the list. The value is a list.
 
     The key is the first field of the struct: a marker byte that carries a value, a resource id.
     """
