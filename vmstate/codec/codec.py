@@ -8,7 +8,7 @@ from contextlib import suppress
 from functools import partial
 from typing import Any
 
-# Plans are made by it when they are asked for: the first section that is decoded need not wait for its import.
+# It makes plans when they are asked for: the first section need not wait for its import.
 import vmstate.codec.compile  # noqa: F401
 from vmstate.codec.plan import CAREFUL, FAST, Codecs
 from vmstate.codec.runtime import EMPTY_LIMIT, Allowance, Context

@@ -305,7 +305,10 @@ def with_residue(place: Place, step: Step, put: Put) -> tuple[Step, Put]:
     def step_with_residue(ctx: Context, frame: Frame, pos: int, values: list[Any]) -> int:
         end = step(ctx, frame, pos, values)
         rewritten = bytearray()
+        # Only to be compared: not traced, not refused.
+        entries, ctx.entries, ctx.force = ctx.entries, None, True
         put(ctx, frame, rewritten)
+        ctx.entries, ctx.force = entries, False
         if rewritten != ctx.data[pos:end]:
             residue = frame.residue = frame.residue or {}
             residue[key] = bytes(ctx.data[pos:end]), _copy(values[slot]) if in_state else None

@@ -438,7 +438,7 @@ def gtree(kind: t.GTree, codecs: Codecs) -> Element:
 
 def keyed_list(kind: t.KeyedList, codecs: Codecs) -> Element:
     """Structs that begin with a key; a key of zero ends the list, and one below zero alike (get_scsi_requests)."""
-    # The list is empty nearly always: its structs are compiled when there is one.
+    # Empty nearly always: compiled when there is one.
     vmsd = kind.vmsd
     key = element(kind.key, codecs)
 

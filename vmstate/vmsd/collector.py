@@ -21,8 +21,7 @@ def collector_paused() -> Iterator[None]:
         if was_on:
             _pauses += 1
             if _pauses == 1 and not gc.get_freeze_count():
-                # Most of what the first pause made lives as long as the process: the classes of devices, descriptions,
-                # plans. Thawed, it is of the oldest generation at once, and nobody looks at each of its objects first.
+                # Most of what the first pause made (classes, descriptions, plans) stays: thawed, it is old at once.
                 gc.freeze()
                 gc.unfreeze()
             gc.enable()

@@ -539,7 +539,7 @@ def description(
             return {"fields": fields, "subsections": subsections}
 
         if cls.__module__.startswith("vmstate."):
-            # Of a device of the library hardly half is in any stream, and what is wrong with it a test would have said.
+            # Hardly half of a device is in any stream; what is wrong with the library's own a test says.
             cls.vmsd = VMStateDescription.deferred(members, **options)
             cls.__vmstate_defaults__ = _DefaultsOnDemand(cls.vmsd)
         else:
