@@ -38,15 +38,9 @@ class TPMTis(VMState):
 
 @device("tpm-tis-i2c")
 @description("tpm-tis-i2c", version_id=0, minimum_version_id=0)
-class TPMTisI2C(VMState):
+class TPMTisI2C(TPMTis):
     """The same, and the transfer on the bus."""
 
-    state_buffer: bytes = buffer(BUFFER_SIZE, name="state.buffer")
-    rw_offset: int = uint16(name="state.rw_offset")
-    active_locty: int = uint8(name="state.active_locty")
-    aborting_locty: int = uint8(name="state.aborting_locty")
-    next_locty: int = uint8(name="state.next_locty")
-    loc: list[Locality] = array(Locality, LOCALITIES, name="state.loc")
     offset: int = uint8()
     operation: int = uint8()
     data: bytes = buffer(5)

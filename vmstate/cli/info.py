@@ -9,7 +9,7 @@ from itertools import groupby
 from typing import Any, TypeVar
 
 from vmstate.cli.files import for_each
-from vmstate.cli.words import PIPE_WIDTH, counted, size_text
+from vmstate.cli.words import counted, size_text
 from vmstate.errors import one_line
 from vmstate.saved.loading import load_what_is_whole
 from vmstate.stream.stream import Stream
@@ -115,8 +115,10 @@ def print_text(facts: dict[str, Any]) -> None:
 
 def print_table(files: list[dict[str, Any]]) -> None:
     """A row for each of several files."""
-    from rich.console import Console
     from rich.table import Table
+    from rich.text import Text
+
+    from vmstate.cli.console import print_rendered
 
     table = Table("file", "machine", "memory", "sections", "without a description", box=None, pad_edge=False)
     for facts in files:
@@ -129,16 +131,8 @@ def print_table(files: list[dict[str, Any]]) -> None:
             str(len(sections)),
             ", ".join(sorted(unknown)) or "none",
         )
-        table.add_row(*map(escape, map(one_line, row)))
-    console = Console(highlight=False)
-    if not console.is_terminal:
-        console.width = PIPE_WIDTH
-    console.print(table)
-
-
-def escape(text: str) -> str:
-    """Text as it is, for rich, to which brackets mean something."""
-    return text.replace("[", "\\[")
+        table.add_row(*map(Text, map(one_line, row)))
+    print_rendered(table)
 
 
 T = TypeVar("T")

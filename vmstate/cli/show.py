@@ -11,7 +11,7 @@ from typing import Any
 
 from vmstate.cli.files import for_each
 from vmstate.cli.info import runs_of_parts
-from vmstate.cli.words import PIPE_WIDTH, size_text
+from vmstate.cli.words import size_text
 from vmstate.codec.records import Records
 from vmstate.errors import PathError, VMStateError, one_line
 from vmstate.saved.loading import load_what_is_whole
@@ -306,9 +306,10 @@ def short_text(value: Any, *, wide: bool) -> str:
 
 def render(label: str, tree: Tree) -> None:
     """Print a tree with rich, which also knows whether there is a terminal."""
-    from rich.console import Console
     from rich.text import Text
     from rich.tree import Tree as RichTree
+
+    from vmstate.cli.console import print_rendered
 
     def fill(node: RichTree, nodes: Tree) -> None:
         for name, inner in nodes:
@@ -319,7 +320,4 @@ def render(label: str, tree: Tree) -> None:
 
     top = RichTree(Text(one_line(label), "bold"))
     fill(top, tree)
-    console = Console(highlight=False)
-    if not console.is_terminal:
-        console.width = PIPE_WIDTH
-    console.print(top)
+    print_rendered(top)

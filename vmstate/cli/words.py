@@ -5,9 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 
-PIPE_WIDTH = 1 << 16
-"""Columns of what is no terminal: nothing may be cut or wrapped for it."""
-
 
 def counted(number: int, what: str) -> str:
     """A number of things."""
