@@ -31,17 +31,6 @@ PCI_VERSION = "virtio.transport.pci_dev.version_id"
 FINDINGS = Path(__file__).resolve().parents[2] / "fixtures" / "fuzz"
 
 
-@pytest.fixture(scope="module")
-def seed(tmp_path_factory: pytest.TempPathFactory) -> Seed:
-    return record(default_command(), tmp_path_factory.mktemp("seed") / "cold.mig")
-
-
-@pytest.fixture(scope="module")
-def card(seed: Seed) -> Subject:
-    (subject,) = seeds.whole([seed.path], "virtio-net")
-    return subject
-
-
 @pytest.fixture
 def target(seed: Seed, card: Subject):
     target = LoadvmTarget({card.name: seed})

@@ -26,7 +26,7 @@ from vmstate.fuzz.mutate import MUTATORS, Mutation, attempt
 from vmstate.fuzz.source import RandomSource
 from vmstate.fuzz.subject import Subject
 from vmstate.fuzz.targets.loadvm import LoadvmTarget
-from vmstate.fuzz.targets.qemu import QemuTarget, Seed, default_command, read_seed, record, started
+from vmstate.fuzz.targets.qemu import QemuTarget, Seed, default_command, read_seed, started
 from vmstate.fuzz.verdict import ACCEPTED, CRASHED, HUNG, LEFT, REFUSED, Verdict, generalised
 from vmstate.qemu.machine import Machine
 from vmstate.qemu.monitor import command_line_of
@@ -36,17 +36,6 @@ from vmstate.vmsd.release import Release
 HAS_QEMU = shutil.which("qemu-system-x86_64") is not None
 MEMORY = {"path": "/objects/m0", "property": "mem-path"}
 needs_qemu = pytest.mark.skipif(not HAS_QEMU, reason="needs a real QEMU: install qemu-system-x86 (or the like)")
-
-
-@pytest.fixture(scope="module")
-def seed(tmp_path_factory: pytest.TempPathFactory) -> Seed:
-    return record(default_command(), tmp_path_factory.mktemp("seed") / "cold.mig")
-
-
-@pytest.fixture(scope="module")
-def card(seed: Seed) -> Subject:
-    (subject,) = seeds.whole([seed.path], "virtio-net")
-    return subject
 
 
 @pytest.fixture(scope="module")
