@@ -26,6 +26,7 @@ VERBS = {
     "decode": "a whole stream as an editable JSON document",
     "encode": "a JSON document as a stream, byte-identical",
     "diff": "which values changed between two streams, noise aside",
+    "watch": "what changes in a running machine, as it changes",
     "set": "a value changed, and everything that follows from it",
     "capture": "a running machine into a stream, with its provenance",
     "load": "a stream into a real QEMU: does it run there, and where not, why",

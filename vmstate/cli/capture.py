@@ -30,6 +30,11 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         "--without-ram", action="store_true", help="leave shared guest memory out (x-ignore-shared), keep it beside OUT"
     )
     parser.add_argument(
+        "--devices-only",
+        action="store_true",
+        help="with --qmp: the device sections alone, without a migration; the guest is paused for some milliseconds",
+    )
+    parser.add_argument(
         "--transport", choices=("fd", "exec", "file"), help="how QEMU writes (fd: through this process)"
     )
     parser.add_argument(
@@ -47,6 +52,8 @@ def run(options: argparse.Namespace) -> int:
         raise VMStateError(
             "name one of: a running QEMU (--qmp), an address to listen at (--listen), a QEMU to start (--)"
         )
+    if options.devices_only:
+        return devices_of_running(options)
     if options.listen:
         return from_source(options)
     bar = Progress("capture")
@@ -84,6 +91,31 @@ def from_running(options: argparse.Namespace, bar: Progress) -> dict[str, Any]:
             )
     except VMStateError as error:
         raise error.within(file=options.qmp) from None
+
+
+def devices_of_running(options: argparse.Namespace) -> int:
+    """Write the device state of a QEMU that runs, and say for how long its guest stood still."""
+    from vmstate.qemu.live import capture_devices
+
+    if not options.qmp:
+        raise VMStateError("--devices-only is for a QEMU that runs", expected="--qmp SOCKET")
+    if options.without_ram or options.stopped or options.transport or options.capability:
+        raise VMStateError(
+            "with --devices-only nothing is migrated, so there is no choice of how", expected="no option"
+        )
+    known = capture_devices(options.output, options.qmp, limit=options.limit)
+    if options.format == "json":
+        print(json.dumps(known))
+        return 0
+    live = known["live"]
+    print(f"{options.output}: {known['size']:,} bytes, QEMU {known['qemu_version']}, sha256 {known['sha256']}")
+    if live["pause_ms"] is None:
+        print(one_line(f"the guest was not running ({live['status']})"))
+    else:
+        print(f"the guest stood still for {live['pause_ms']:.1f} ms (the whole command took {live['call_ms']:.1f} ms)")
+    if live["migration"] is not None:
+        print(one_line(f"a migration was under way ({live['migration']})"))
+    return 0
 
 
 def from_started(options: argparse.Namespace, bar: Progress) -> dict[str, Any]:

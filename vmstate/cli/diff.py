@@ -7,6 +7,7 @@ import json
 import sys
 from typing import Any
 
+from vmstate.cli.live import add_after, add_qmp, two_of
 from vmstate.compare.diff import Change, Difference, diff
 from vmstate.compare.noise import KINDS
 from vmstate.compare.text import lines_of, verdict_of
@@ -15,8 +16,10 @@ from vmstate.schema.values import to_plain
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     """The arguments of the verb."""
-    parser.add_argument("a", metavar="A", help="the stream of the earlier moment")
-    parser.add_argument("b", metavar="B", help="the stream of the later moment")
+    parser.add_argument("a", metavar="A", nargs="?", help="the stream of the earlier moment")
+    parser.add_argument("b", metavar="B", nargs="?", help="the stream of the later moment")
+    add_qmp(parser, "; with A it is the later moment")
+    add_after(parser)
     parser.add_argument("--format", choices=("text", "json"), default="text", help="for a reader, or for a program")
     kinds = ", ".join(KINDS)
     parser.add_argument("--all", action="store_true", help="noise counts as well")
@@ -38,7 +41,7 @@ def run(options: argparse.Namespace) -> int:
         noise = {kind for kind in options.noise.split(",") if kind}
     if options.all:
         noise = set()
-    difference = diff(options.a, options.b, noise=noise, ignore=options.ignore)
+    difference = diff(*two_of(options, options.a, options.b), noise=noise, ignore=options.ignore)
     if options.format == "json":
         json.dump(document(difference), sys.stdout)
         print()

@@ -5,11 +5,13 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+from contextlib import ExitStack
 from itertools import takewhile
 from typing import Any
 
 from vmstate.cli import early_study, early_what_if
 from vmstate.cli.encode import write
+from vmstate.cli.live import add_after, add_qmp, two_of
 from vmstate.early.items import BackendName
 from vmstate.early.policy import POLICIES, Plan
 from vmstate.early.streams import DevicePlan, apply_record, plan_streams, record_streams
@@ -27,8 +29,10 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     actions = parser.add_subparsers(dest="action", metavar="ACTION", required=True)
     what = "full reload or minimal resync: what each policy decides, and why"
     plan = actions.add_parser("plan", help=what, description=f"{what[0].upper()}{what[1:]}.")
-    plan.add_argument("early", metavar="EARLY", help="the stream of the earlier moment")
-    plan.add_argument("final", metavar="FINAL", help="the stream of the later moment")
+    plan.add_argument("early", metavar="EARLY", nargs="?", help="the stream of the earlier moment")
+    plan.add_argument("final", metavar="FINAL", nargs="?", help="the stream of the later moment")
+    add_qmp(plan, "; with EARLY it is the later moment")
+    add_after(plan)
     plan.add_argument("--policy", choices=(*POLICIES, BOTH), default=BOTH, help="which policy decides (both)")
     plan.add_argument("--backend", choices=[*map(str, BackendName)], default=str(BackendName.TAP), help="(tap)")
     plan.add_argument("--format", choices=("text", "json"), default="text", help="for a reader, or for a program")
@@ -60,7 +64,11 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 def run_plan(options: argparse.Namespace) -> int:
     """Say what each policy decides."""
     policies = tuple(POLICIES) if options.policy == BOTH else (options.policy,)
-    with load(options.early) as early, load(options.final) as final:
+    with ExitStack() as stack:
+        early, final = (
+            stack.enter_context(load(moment) if isinstance(moment, str) else moment)
+            for moment in two_of(options, options.early, options.final)
+        )
         devices = plan_streams(early, final, policies, options.backend)
         if options.format == "json":
             json.dump({"devices": [device.as_dict() for device in devices]}, sys.stdout)

@@ -7,6 +7,7 @@ import json
 from typing import TYPE_CHECKING
 
 from vmstate.cli.files import for_each
+from vmstate.cli.live import add_qmp, files_of, stream_of
 from vmstate.cli.words import lines_of_not_judged, seconds
 from vmstate.compare.explain import explain
 from vmstate.compare.explained import Explained, Explanation
@@ -26,6 +27,7 @@ SHOWN_LINES = 20
 def arguments(parser: argparse.ArgumentParser) -> None:
     """The arguments of the verb."""
     parser.add_argument("streams", metavar="STREAM", nargs="*", help="the stream, or several")
+    add_qmp(parser)
     parser.add_argument(
         "--against",
         metavar="TARGET",
@@ -54,16 +56,15 @@ def run(options: argparse.Namespace) -> int:
         from vmstate.compare.target import write_target
 
         write_target(options.record, target)
-    if not options.streams:
-        if options.record:
-            return 0
-        raise VMStateError("which stream?", expected="vmstate explain STREAM --against ...")
-    if options.log and len(options.streams) > 1:
-        raise VMStateError("a log is of one stream", found=f"{len(options.streams)} streams")
+    if not options.streams and options.qmp is None and options.record:
+        return 0
+    streams = files_of(options, options.streams)
+    if options.log and len(streams) > 1:
+        raise VMStateError("a log is of one stream", found=f"{len(streams)} streams")
 
     def explain_one(stream: str) -> int:
         try:
-            explanation = explain(stream, target, log=options.log)
+            explanation = explain(stream_of(options, stream), target, log=options.log)
         except VMStateError as error:
             raise error.within(file=stream) from None
         if options.format == "json":
@@ -72,7 +73,7 @@ def run(options: argparse.Namespace) -> int:
             print_text(explanation, verbose=options.verbose)
         return 0 if explanation.verdict == "loads" else 1
 
-    return for_each(options.streams, explain_one)
+    return for_each(streams, explain_one)
 
 
 def target_of(options: argparse.Namespace) -> Target:

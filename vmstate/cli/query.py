@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from vmstate.cli.files import for_each
+from vmstate.cli.live import add_qmp, files_of, source_of
 from vmstate.errors import QueryError, VMStateError, one_line
 from vmstate.query.ask import Answer, QueryOrigin, ask
 from vmstate.query.commands import COMMANDS
@@ -18,8 +19,9 @@ from vmstate.vmsd.release import Release
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     """The arguments of the verb."""
-    parser.add_argument("files", metavar="FILE", nargs="+", help="the stream, or several")
+    parser.add_argument("files", metavar="FILE", nargs="*", help="the stream, or several")
     parser.add_argument("command", metavar="COMMAND", help=f"one of {', '.join(COMMANDS)}")
+    add_qmp(parser)
     parser.add_argument("--arguments", metavar="JSON", help="the arguments of the command, as QMP has them")
     parser.add_argument("--release", metavar="X.Y", help="the release of QEMU that saved, where it is known")
     parser.add_argument("--explain", action="store_true", help="also the bytes that each value came from")
@@ -33,10 +35,11 @@ def run(options: argparse.Namespace) -> int:
     release = None if options.release is None else Release.read(options.release)
     if options.command not in COMMANDS:
         raise QueryError(f"there is no command {options.command!r}", expected=f"one of {', '.join(COMMANDS)}")
-    several = len(options.files) > 1
+    files = files_of(options, options.files)
+    several = len(files) > 1
 
     def query(file: str) -> int:
-        with load(file) as stream:
+        with load(source_of(options, file)) as stream:
             try:
                 answer = ask(stream, options.command, given, release=release)
                 sources = answer.sources if options.explain else {}
@@ -51,7 +54,7 @@ def run(options: argparse.Namespace) -> int:
             print(("  " if several else "") + one_line(line))
         return 0
 
-    return for_each(options.files, query)
+    return for_each(files, query)
 
 
 def parsed(text: str) -> Any:

@@ -11,6 +11,7 @@ from typing import Any
 
 from vmstate.cli.files import for_each
 from vmstate.cli.info import runs_of_parts
+from vmstate.cli.live import add_qmp, files_of, source_of
 from vmstate.cli.words import size_text
 from vmstate.codec.records import Records
 from vmstate.errors import PathError, VMStateError, one_line
@@ -31,8 +32,9 @@ ROW = 8
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     """The arguments of the verb."""
-    parser.add_argument("files", metavar="FILE", nargs="+", help="the stream, or several")
+    parser.add_argument("files", metavar="FILE", nargs="*", help="the stream, or several")
     parser.add_argument("path", metavar="SECTION[.PATH]", nargs="?", help="one section, or what is at a path in it")
+    add_qmp(parser)
     parser.add_argument("--format", choices=("text", "json"), default="text", help="json: a line for each file")
     parser.add_argument("--raw", action="store_true", help="also the bytes that QEMU accepts and would write otherwise")
     parser.set_defaults(run=run)
@@ -42,8 +44,9 @@ def run(options: argparse.Namespace) -> int:
     """Show a stream, a section or a value."""
     files, path = options.files, options.path
     # argparse gives every word to the files: the last is a path where it is no file, and one stands before it.
-    if path is None and len(files) > 1 and not _is_file(files[-1]):
+    if path is None and len(files) > (options.qmp is None) and not _is_file(files[-1]):
         *files, path = files
+    files = files_of(options, files)
     return for_each(files, lambda file: show(file, path, options, several=len(files) > 1))
 
 
@@ -53,7 +56,7 @@ def _is_file(word: str) -> bool:
 
 def show(file: str, path: str | None, options: argparse.Namespace, *, several: bool) -> int:
     """Show one of the files; of several the values at a path are told with the file that has them."""
-    with load_what_is_whole(file) as stream:
+    with load_what_is_whole(source_of(options, file)) as stream:
         if path is not None:
             try:
                 holder, steps, value = stream.find(path)

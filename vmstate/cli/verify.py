@@ -8,6 +8,7 @@ import sys
 from typing import Any
 
 from vmstate.cli.files import for_each
+from vmstate.cli.live import add_qmp, files_of, source_of
 from vmstate.cli.words import counted, lines_of_not_judged
 from vmstate.errors import one_line
 from vmstate.rules.check import checked_stream
@@ -19,7 +20,8 @@ from vmstate.stream.verify import verify
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     """The arguments of the verb."""
-    parser.add_argument("files", metavar="FILE", nargs="+", help="the stream, or several")
+    parser.add_argument("files", metavar="FILE", nargs="*", help="the stream, or several")
+    add_qmp(parser)
     parser.add_argument("--format", choices=("text", "json"), default="text", help="json: a line for each file")
     parser.add_argument("--check", action="store_true", help="also what QEMU would refuse or change when it loads")
     parser.add_argument("--verbose", action="store_true", help="with --check: list the rules that are not judged")
@@ -28,12 +30,13 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Say of each file what is wrong, then whether anything is."""
-    return for_each(options.files, lambda file: run_file(file, options))
+    return for_each(files_of(options, options.files), lambda file: run_file(file, options))
 
 
 def run_file(file: str, options: argparse.Namespace) -> int:
     """The same of one file."""
-    with open_input(file) as opened, load_what_is_whole(opened) as stream:
+    source = source_of(options, file)
+    with open_input(source) if isinstance(source, str) else source as opened, load_what_is_whole(opened) as stream:
         checked, not_judged = checked_stream(stream) if options.check else ([], [])
         findings = verify(stream, opened.data) + checked
         sections = stream.sections

@@ -87,13 +87,15 @@ def diff(
     *,
     noise: Collection[str] = frozenset(KINDS),
     ignore: Iterable[str] = (),
+    only: Iterable[str] = (),
     library: bool = True,
 ) -> Difference:
     """What differs between two streams, each a `Stream` or whatever `load` takes.
 
     `noise` names the kinds of noise that do not count (all of `vmstate.compare.noise.KINDS`; an empty set for none);
     the guest's memory is read only where "memory" is not among them. `ignore` are paths, SECTION[.PATH], at and below
-    which nothing counts; `*` in one stands for any text, and they need not be in either stream. Raises `VMStateError`.
+    which nothing counts; `*` in one stands for any text, and they need not be in either stream. `only` are paths of the
+    same kind, where there are any: what is neither at one nor below is left out. Raises `VMStateError`.
     """
     unknown = sorted(set(noise) - set(KINDS))
     if unknown:
@@ -110,6 +112,9 @@ def diff(
         patterns = [_ignore_pattern(text) for text in ignore]
         options = DiffOptions("memory" not in noise, library)
         changes = [change for change in _changes(old, new, options) if not _is_below(change, patterns)]
+        wanted = [_ignore_pattern(text) for text in only]
+        if wanted:
+            changes = [change for change in changes if _is_below(change, wanted)]
     counted = [change for change in changes if change[0].noise not in noise]
     ignored = [change for change in changes if change[0].noise in noise]
     return Difference(str(old.name), str(new.name), _folded(counted), _folded(ignored), False)

@@ -109,6 +109,10 @@ class Monitor:
         """Give QEMU an open file under a name (getfd). The caller's own stays open."""
         self._execute("getfd", {"fdname": name}, descriptors=[descriptor])
 
+    def add_descriptor(self, descriptor: int) -> int:
+        """Give QEMU an open file as /dev/fdset/NUMBER (add-fd); the number. The caller's own stays open."""
+        return int(self._execute("add-fd", descriptors=[descriptor])["fdset-id"])
+
     def _execute(
         self,
         command: str,

@@ -24,6 +24,7 @@ No other name is looked at: a guest.mig.json is somebody else's. The provenance 
     answers          {command: answer} of QEMU about the machine as it was saved
     original         of a stream that was made from the one that QEMU wrote: file, size and sha256 of that
     changed          of a stream that `vmstate set` made: [{"section", "path", "before", "after"}]
+    live             of the device sections of a machine that went on: run state, milliseconds of its pause, migration
     thinned          true where `vmstate thin` left the pages of memory out
 
 All but kind and vmstate may be missing, and there may be others: who records streams writes down what he did.
@@ -56,7 +57,7 @@ RUN_FOLDER = "DIR/"
 
 _LISTS_OF_WORDS = ("argv", "capabilities", "guest")
 _TEXTS = ("file", "sha256", "recorded", "recorder", "qemu_version", "qemu_build", "folder", "transport")
-_OBJECTS = ("migration", "answers", "original")
+_OBJECTS = ("migration", "answers", "original", "live")
 
 
 def provenance_path(path: str | os.PathLike[str]) -> str:
