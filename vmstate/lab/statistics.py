@@ -1,8 +1,9 @@
-"""The two numbers that a set of measurements is told by."""
+"""The two numbers that a set of measurements is told by, and the interval of a share that was counted."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from math import sqrt
 from statistics import median
 
 
@@ -17,3 +18,18 @@ def summary(values: Sequence[float]) -> dict[str, float]:
     if not values:
         return {}
     return {"median": round(median(values), 4), "p95": round(percentile(values, 95), 4)}
+
+
+TWO_SIDED = 1.959964
+"""The quantile of the normal distribution for an interval that holds in 95 of 100."""
+
+
+def wilson(count: int, total: int) -> tuple[float, float]:
+    """The interval (Wilson, 95 %) of a share of which `count` of `total` were seen; of none it is all from 0 to 1."""
+    if not total:
+        return 0.0, 1.0
+    share, square = count / total, TWO_SIDED**2
+    middle = (share + square / (2 * total)) / (1 + square / total)
+    half = TWO_SIDED * sqrt(share * (1 - share) / total + square / (4 * total**2)) / (1 + square / total)
+    # Of all or none the end is 1 or 0, which the root misses by its rounding.
+    return (0.0 if not count else max(0.0, middle - half)), (1.0 if count == total else min(1.0, middle + half))
