@@ -8,9 +8,7 @@ QEMU is started with that command line, paused, and migrated out into a pipe. Th
 * `query-pci` gives the sizes of regions, `query-hotpluggable-cpus` the number of processors that there can be,
   `query-machines` the machine types that this QEMU has, and the greeting the release;
 * `-dump-vmstate` of the same binary and machine type says which versions and subsections it takes;
-* the features that a host offers to a virtio device are asked of the loader itself, since x-query-virtio-status is not
-  there before 7.2 and ends 11.1: the destination is given its own stream with every feature accepted, and its refusal
-  says which are allowed. That is one start more for each virtio device.
+* the features that the host offers to virtio devices are asked of the loader of the same QEMU (vmstate.lab.features).
 
 The machine is never run, and nothing is written; but what the command line opens is opened.
 """
@@ -28,7 +26,7 @@ from typing import Any
 from vmstate.compare.schemas import dump_of, dump_schema
 from vmstate.compare.target import Target
 from vmstate.errors import MachineError, VMStateError
-from vmstate.lab.incoming import QemuDestination
+from vmstate.lab.features import Place, features_by_fresh_machines, offered_features
 from vmstate.qemu.capture import IGNORE_SHARED
 from vmstate.qemu.machine import Machine, Qemu, find_qemu
 from vmstate.qemu.memory import has_backend, memory_size
@@ -37,16 +35,11 @@ from vmstate.qemu.monitor import LIMIT
 from vmstate.qemu.provenance import read_provenance
 from vmstate.rules.pci_config import Region
 from vmstate.saved.loading import load
-from vmstate.stream.registry import comparison_of
-from vmstate.stream.stream import Section, Stream
+from vmstate.stream.stream import Stream
 from vmstate.vmsd.data import NamedTuple
-from vmstate.vmsd.path import member, resolve
 from vmstate.vmsd.release import Release
-from vmstate.vmsd.types import Scalar
-from vmstate.vmsd.walk import described_states
 
 _INCOMING = ("incoming", "loadvm")
-_ALLOWED = re.compile(r"Features 0x[0-9a-f]+ unsupported\. Allowed features: 0x([0-9a-f]+)")
 _SLOT = re.compile(r"[0-9a-f]{4}:[0-9a-f]{2}:([0-9a-f]{2})\.([0-7])/")
 
 
@@ -80,22 +73,20 @@ def target_of(
     words += _added_memory(words, known)
     console = bool(known.get("console"))
     with tempfile.TemporaryDirectory(prefix="vmstate-") as folder:
-        path = os.path.join(folder, "destination.mig")
         try:
-            told = _asked(words, program, path, console=console, limit=limit)
+            told = _asked(words, program, folder, console=console, features=features, limit=limit)
         except MachineError:
             if not _sends_no_configuration(words):
                 raise
             # From 8.0 on QEMU ends by an assertion where it has to describe what it does not send.
             words += ["-machine", "suppress-vmdesc=on"]
-            told = _asked(words, program, path, console=console, limit=limit)
-        with open(path, "rb") as file:
-            stream = load(file.read())
+            told = _asked(words, program, folder, console=console, features=features, limit=limit)
+        stream = told.stream
         stream.name = " ".join(argv)
-        dump = _dump_of(program, told.machine_type, limit)
-        offered = (
-            dict(offered_features(path, words, stream, qemu=program, console=console, limit=limit)) if features else {}
-        )
+        offered = told.offered
+        if offered is None:
+            offered = features_by_fresh_machines(words, stream, folder, qemu=program, console=console, limit=limit)
+    dump = _dump_of(program, told.machine_type, limit)
     return Target(
         " ".join(argv),
         stream=stream,
@@ -128,25 +119,34 @@ class _Told(NamedTuple):
     machine_type: str | None
     machines: tuple[str, ...]
     regions: dict[tuple[int, int], tuple[Region, ...]]
+    stream: Stream
+    offered: dict[Place, int] | None
 
 
-def _asked(words: Sequence[str], program: Qemu, path: str, *, console: bool, limit: float) -> _Told:
-    """Start a destination paused, ask it, and save it into a file. Raises `MachineError`."""
+def _asked(words: Sequence[str], program: Qemu, folder: str, *, console: bool, features: bool, limit: float) -> _Told:
+    """Start a destination paused, ask it, and save it into a file of the folder. Raises `MachineError`."""
+    path = os.path.join(folder, "destination.mig")
     with Machine(words, qemu=program, console=console, limit=limit) as machine:
-        told = _Told(
-            Release(*machine.monitor.version[:2]),
-            dict(_facts_of(machine)),
-            tuple(capabilities_of(machine)),
-            _uuid_of(machine),
-            _machine_type_of(machine),
-            tuple(sorted(_machines_of(machine))),
-            dict(regions_of(_pci_of(machine))),
-        )
+        capabilities = tuple(capabilities_of(machine))
+        facts, uuid, machine_type = dict(_facts_of(machine)), _uuid_of(machine), _machine_type_of(machine)
+        machines, regions = tuple(sorted(_machines_of(machine))), dict(regions_of(_pci_of(machine)))
         machine.ask("migrate-set-parameters", dict(NO_LIMIT))
         # What would write another stream, or want a way back, is off while it is saved.
-        set_capabilities(machine, [name for name in told.capabilities if name != IGNORE_SHARED], state=False)
+        set_capabilities(machine, [name for name in capabilities if name != IGNORE_SHARED], state=False)
         save(machine, path, limit=limit)
-    return told
+        with open(path, "rb") as file:
+            stream = load(file.read())
+        return _Told(
+            Release(*machine.monitor.version[:2]),
+            facts,
+            capabilities,
+            uuid,
+            machine_type,
+            machines,
+            regions,
+            stream,
+            offered_features(machine, stream, folder, limit) if features else {},
+        )
 
 
 def _sends_no_configuration(words: Sequence[str]) -> bool:
@@ -242,53 +242,3 @@ def _dump_of(program: Qemu, machine: str | None, limit: float) -> bytes | None:
     with suppress(VMStateError):
         return dump_of(program.command, machine, environment=program.environment, seconds=limit)
     return None
-
-
-def offered_features(
-    path: str,
-    argv: Sequence[str],
-    stream: Stream,
-    *,
-    qemu: Qemu | None = None,
-    console: bool = False,
-    limit: float = LIMIT,
-) -> Iterator[tuple[tuple[str, int], int]]:
-    """(idstr, instance_id) -> all bits that the host offers, of each virtio device for which QEMU says it.
-
-    `path` is the destination's own stream.
-    """
-    for section in stream.sections:
-        features = comparison_of(section.name).features if section.kind == "full" else None
-        if features is None or section.described_by != "library":
-            continue
-        with load(path) as changed, suppress(VMStateError):
-            wanted = next(
-                changed_section for changed_section in changed.sections if changed_section.offset == section.offset
-            )
-            for word, _, width in features.words:
-                _set_all(wanted, word, width)
-            _fill_absent_fields(wanted)
-            probe = f"{path}.probe"
-            changed.save(probe)
-            with QemuDestination(probe, argv, qemu=qemu, console=console, limit=limit) as destination:
-                destination.feed()
-                allowed = _ALLOWED.search(destination.machine.output)
-            if allowed:
-                yield (section.name, section.instance_id), int(allowed[1], 16)
-
-
-def _fill_absent_fields(section: Section) -> None:
-    """Give a value to fields that may be there now that more features are."""
-    for _, vmsd, state in described_states(section.vmsd, section.state):
-        for field in vmsd.fields:
-            if field.exists is not None and isinstance(field.type, Scalar) and member(state, field.attribute) is None:
-                setattr(state, field.attribute, 0)
-
-
-def _set_all(section: Section, path: str, width: int) -> None:
-    """Set every bit of a number, where the state has it."""
-    head, _, last = path.rpartition(".")
-    with suppress(VMStateError):
-        owner = resolve(section.state, head)[1]
-        if owner is not None and getattr(owner, last, None) is not None:
-            setattr(owner, last, (1 << width) - 1)

@@ -7,7 +7,7 @@ tree its number, and then 0 for the key and 1 for the value.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from vmstate.vmsd.description import VMStateDescription
@@ -27,15 +27,20 @@ def states_in(value: Any, steps: Steps = ()) -> Iterator[tuple[Steps, Any]]:
 
 
 def described_states(
-    vmsd: VMStateDescription | None, value: Any, steps: Steps = ()
+    vmsd: VMStateDescription | None,
+    value: Any,
+    steps: Steps = (),
+    *,
+    wanted: Callable[[VMStateDescription], bool] | None = None,
 ) -> Iterator[tuple[Steps, VMStateDescription, Any]]:
     """(steps, description, state) of a value and every state in it, the outer before the inner.
 
-    The description is that of the state's class, else the first that its field can have.
+    The description is that of the state's class, else the first that its field can have. Where `wanted` is told, what
+    is inside is passed over of which it says no: elements of an array are not made for nothing.
     """
     if _is_row(value):
         for index, inner in enumerate(value):
-            yield from described_states(vmsd, inner, (*steps, index))
+            yield from described_states(vmsd, inner, (*steps, index), wanted=wanted)
     if not is_state(value):
         return
     vmsd = getattr(type(value), "vmsd", vmsd)
@@ -45,7 +50,9 @@ def described_states(
     inside = [(field.attribute, field.type.structs()) for field in vmsd.fields if not field.is_plain]
     inside += [(sub.attribute, (sub.vmsd,)) for sub in vmsd.subsections]
     for name, structs in inside:
-        yield from described_states(structs[0] if structs else None, member(value, name), (*steps, name))
+        if wanted is None or any(map(wanted, structs)):
+            first = structs[0] if structs else None
+            yield from described_states(first, member(value, name), (*steps, name), wanted=wanted)
 
 
 def _is_row(value: Any) -> bool:

@@ -7,7 +7,6 @@ stream any more is replaced, and the stream that did it is kept.
 
 from __future__ import annotations
 
-import time
 from collections.abc import Mapping
 from contextlib import ExitStack
 from pathlib import Path
@@ -34,7 +33,7 @@ from vmstate.fuzz.verdict import ACCEPTED, HUNG, LEFT, MEMORY, REFUSED, Verdict
 from vmstate.qemu.machine import Machine
 from vmstate.qemu.memory import restore_memory
 from vmstate.qemu.process import Keeper
-from vmstate.qemu.snapshot import NAME, NODE, SnapshotImage
+from vmstate.qemu.snapshot import SnapshotImage, load_by_command, load_by_job
 from vmstate.saved.opening import open_input
 
 LIMIT_OF_LOAD = 1.0
@@ -45,11 +44,6 @@ SETTLED = 32
 
 MOST_MACHINES = 12
 """QEMUs that run at a time, one for each seed; the one that was not used for longest makes room."""
-
-_REFUSED = "Error: "
-"""How the line begins in which the command loadvm says that it failed (hmp_handle_error); others are remarks."""
-
-_JOB = "vmstate-load"
 
 _NO_REASON = ("Error: Error ", "Expected vmdescription section")
 """Lines that do not say why: the number of an error, and what is said of a stream that has no vmdesc."""
@@ -137,45 +131,18 @@ class LongLived:
     def _loaded(self, machine: Machine, data: bytes) -> Verdict:
         self._image.put(data)
         try:
-            said = (self._by_job if self._has_disks else self._by_command)(machine)
+            refusal = (load_by_job if self._has_disks else load_by_command)(machine, self.limit)
         except NoAnswerError:
             return Verdict(HUNG, f"no answer in {self.limit:g} s", "load")
         except MachineError as error:
             if machine.monitor.is_open:
                 raise MachineError("QEMU does not take loadvm: use --fresh", found=str(error)) from None
             return ended(machine, "load", self.limit)
-        if said is not None:
-            lines = [line for line in said.splitlines() if not line.startswith(_NO_REASON)]
-            return Verdict(REFUSED, error_lines("\n".join(lines)) or last_line(said), "load")
+        if refusal is not None:
+            lines = [line for line in refusal.splitlines() if not line.startswith(_NO_REASON)]
+            return Verdict(REFUSED, error_lines("\n".join(lines)) or last_line(refusal), "load")
         resident = resident_memory(machine.pid)
         return Verdict(MEMORY, f"{resident >> 20} MiB", "load") if resident > RESIDENT else Verdict(ACCEPTED)
-
-    def _by_command(self, machine: Machine) -> str | None:
-        """Load by the command for people, which takes half as long as a job: why it is refused, or None."""
-        words = {"command-line": f"loadvm {NAME}"}
-        said: str = machine.monitor.ask("human-monitor-command", words, limit=self.limit).replace("\r\n", "\n")
-        return said if any(line.startswith(_REFUSED) for line in said.splitlines()) else None
-
-    def _by_job(self, machine: Machine) -> str | None:
-        """Load by a job, which leaves the machine's disks as they are: why it is refused, or None."""
-        end = time.monotonic() + self.limit
-        monitor = machine.monitor
-        node = {"tag": NAME, "vmstate": NODE, "devices": [NODE]}
-        monitor.ask("snapshot-load", {"job-id": _JOB, **node}, limit=self.limit)
-        is_refused = False
-        while True:
-            event = monitor.next_event(end - time.monotonic())
-            status = event["data"].get("status") if event["event"] == "JOB_STATUS_CHANGE" else None
-            if status == "aborting":
-                is_refused = True
-            elif status == "concluded":
-                break
-        jobs = monitor.ask("query-jobs", limit=self.limit) if is_refused else []
-        monitor.ask("job-dismiss", {"id": _JOB}, limit=self.limit)
-        printed = machine.new_output()
-        if not is_refused:
-            return None
-        return printed + "".join(f"{_REFUSED}{job['error']}\n" for job in jobs if job.get("error"))
 
     def close(self) -> None:
         """End it, and leave nothing of it."""
