@@ -179,3 +179,34 @@ def test_more_pointers_than_any_array_has() -> None:
     run = '{"name": "p", "array_len": 2147483647, "type": "ptr-marker", "size": 1}'
     with pytest.raises(VMStateError):
         loaded([run, target("struct", 1, "")], b"0" * 64)
+
+
+@pytest.mark.parametrize(
+    ("entries", "body", "value"),
+    [
+        (
+            [*marked_entries("struct", [5, None]), scalar("q"), structure("p", [], 0)],
+            b"1\5\1\0020\7",
+            [{"a": 5, "b": 258}, None, {}],
+        ),
+        (["null", scalar("q"), "null"], b"0\2" + b"0", [None, None]),
+    ],
+    ids=["marked", "10.0"],
+)
+def test_a_document_has_the_nulls_of_a_name_that_repeats(entries: list[str], body: bytes, value: list[Any]) -> None:
+    """Fields that are none of one array, with NULLs among them, stand in one list."""
+    null = '{"name": "p", "type": "nullptr", "size": 1}'
+    data = stream_with(vmdesc_text(", ".join(null if entry == "null" else entry for entry in entries)), body)
+    stream = load(data)
+    assert stream.sections[0].state["p"][: len(value)] == value
+    again = read_document(json.dumps(to_document(stream, None)).encode(), ".", "x")
+    assert again.to_bytes() == data
+    assert again.sections[0].state == stream.sections[0].state
+
+
+def test_a_document_has_subsections_that_are_listed_twice() -> None:
+    listed = ", ".join(['{"vmsd_name": "dev/s", "version": 1, "fields": [' + scalar("x") + "]}"] * 2)
+    body = b"\7" + b"\5\5dev/s\0\0\0\1\x09"
+    data = stream_with(vmdesc_text(scalar("a"), more=f', "subsections": [{listed}]'), body)
+    again = read_document(json.dumps(to_document(load(data), None)).encode(), ".", "x")
+    assert again.to_bytes() == data

@@ -37,6 +37,9 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         default=[],
         help="streams to spoil; without one they are made from descriptions, for qemu recorded",
     )
+    parser.add_argument(
+        "--shapes", metavar="N", type=_positive, help="so many streams whose vmdesc is made at random (decoder)"
+    )
     parser.add_argument("--devices", metavar="GLOB", default="*", help="only sections of these names")
     many = parser.add_mutually_exclusive_group()
     many.add_argument("--runs", metavar="N", type=_positive, help="so many cases in all")
@@ -82,6 +85,8 @@ def run(options: argparse.Namespace) -> int:
         raise VMStateError("--fresh is for the target qemu")
     if options.guest is not None and not options.fresh and options.replay is None:
         raise VMStateError("the guest runs only in a QEMU of its own: --guest needs --fresh")
+    if options.shapes is not None and (options.target != "decoder" or options.seed):
+        raise VMStateError("--shapes is for the target decoder, in place of --seed")
     if options.replay is not None:
         return _replay(options)
     with tempfile.TemporaryDirectory(prefix="vmstate-fuzz-") as folder:
@@ -156,7 +161,9 @@ def target_of(options: argparse.Namespace, folder: Path) -> tuple[list[Subject],
         return _qemu(options, folder)
     if options.target == "early" and options.devices == "*":
         options.devices = "virtio-net"
-    if not options.seed:
+    if options.shapes is not None:
+        subjects = seeds.shapes(options.shapes, options.random)
+    elif not options.seed:
         subjects = seeds.made(options.devices, options.random)
     elif options.whole:
         subjects = seeds.whole(options.seed, options.devices)

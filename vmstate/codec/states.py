@@ -37,7 +37,7 @@ def _gathered_places(vmsd: VMStateDescription) -> list[tuple[int | None, int]]:
         if not field.in_state or field.attribute not in taken:
             places.append((None, 0))
             continue
-        start, count = taken[field.attribute], _constant_count(vmsd, field)
+        start, count = taken[field.attribute], constant_count(vmsd, field)
         places.append((start, 0) if count is None else (None, start))
         taken[field.attribute] = start + (1 if count is None else count)
     return places
@@ -87,7 +87,7 @@ def _making_mapping(names: list[str]) -> tuple[Make, Callable[[Any], list[Any]]]
 
 def _gathering(vmsd: VMStateDescription, names: list[str]) -> tuple[Make, Callable[[Any], list[Any]]]:
     """A state in which a wire name that repeats is one list; arrays of a constant count are spread in it."""
-    counts = [_constant_count(vmsd, field) for field in vmsd.fields if field.in_state]
+    counts = [constant_count(vmsd, field) for field in vmsd.fields if field.in_state]
     counts += [None] * len(vmsd.subsections)
     repeated = {name for name, times in Counter(names).items() if times > 1}
 
@@ -120,7 +120,7 @@ def _gathering(vmsd: VMStateDescription, names: list[str]) -> tuple[Make, Callab
     return make, split
 
 
-def _constant_count(vmsd: VMStateDescription, field: Field) -> int | None:
+def constant_count(vmsd: VMStateDescription, field: Field) -> int | None:
     """The number of elements, where it is always the same: others cannot be told apart again."""
     always = field.exists is None and field.version <= vmsd.minimum_version_id and field.dims is None
     return field.count if always and isinstance(field.count, int) else None

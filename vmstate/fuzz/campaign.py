@@ -1,7 +1,7 @@
 """Campaigns: many mutated streams through a target, by one process or several, until they are done or somebody stops.
 
 Case number N of a campaign is the same on every machine: it depends on the seed of the campaign, the seed streams and
-N. Cases are run in blocks; what blocks are done is written down, so that a campaign goes on where it ended.
+N. Cases are run in blocks; what is done of each is written down, so that a campaign goes on where it ended.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
+from itertools import count
 from multiprocessing.connection import Connection, wait
 from pathlib import Path
 from types import FrameType
@@ -29,7 +30,7 @@ from vmstate.fuzz.subject import Subject
 from vmstate.fuzz.targets import FuzzTarget
 from vmstate.fuzz.verdict import Verdict
 from vmstate.stream.registry import last_part
-from vmstate.vmsd.data import Data, Value
+from vmstate.vmsd.data import Data, NamedTuple, Value
 
 BLOCK = {"qemu": 128, "early": 64}
 """Cases between two reports of a worker, by target; they are kept or run again together."""
@@ -116,14 +117,23 @@ class Cases:
 
 
 def _device_name(subject: Subject) -> str:
-    """The device of a subject that has only one section; else the subject itself."""
-    return last_part(subject.parts[0].name) if len(subject.parts) == 1 else subject.name
+    """The device of a subject that is one section and no more; else the subject itself."""
+    is_section = len(subject.parts) == 1 and not subject.of_kind("vmdesc")
+    return last_part(subject.parts[0].name) if is_section else subject.name
+
+
+class Span(NamedTuple):
+    """Cases from a number on, up to another: a block of them, or the part of one that is left or wanted."""
+
+    first: int
+    stop: int
 
 
 class _Report(Value):
-    """What a worker says of a block."""
+    """What a worker says of a span; `stop` is in front of its end where the time was over."""
 
-    block: int
+    first: int
+    stop: int
     runs: int
     coverage: Coverage
     findings: list[FuzzFinding]
@@ -143,14 +153,20 @@ class _Report(Value):
         return self.replace(findings=numbered)
 
 
-def run_block(cases: Cases, target: FuzzTarget, block: int, size: int, seen: set[str]) -> _Report:
-    """Run the cases of a block; a finding that is not among those seen is minimised."""
+def run_span(cases: Cases, target: FuzzTarget, span: Span, seen: set[str], deadline: float | None = None) -> _Report:
+    """Run the cases of a span, until `deadline` by the monotonic clock; a finding that is not among those seen is
+    minimised.
+    """
     coverage = Coverage()
     findings: dict[str, FuzzFinding] = {}
     right = wrong = runs = 0
     rows: list[dict[str, Any]] = []
     ran: list[tuple[int, list[Mutation]]] = []
-    for number in range(block * size, (block + 1) * size):
+    number = span.first - 1
+    for number in range(span.first, span.stop):
+        if deadline is not None and time.monotonic() >= deadline:
+            number -= 1
+            break
         subject, mutations = cases.case(number)
         if not mutations:
             continue
@@ -164,10 +180,10 @@ def run_block(cases: Cases, target: FuzzTarget, block: int, size: int, seen: set
             rows.append(_case_values(subject, mutations, verdict, number))
         if verdict.is_finding:
             _count_in(findings, _finding_of(target, subject, mutations, verdict, number, seen))
-    number_of = {id(mutations): number for number, mutations in ran}
+    number_of = {id(mutations): number_ran for number_ran, mutations in ran}
     for subject, mutations, verdict in target.settle():
         _count_in(findings, FuzzFinding(subject, mutations, verdict, number_of.get(id(mutations), -1)))
-    return _Report(block, runs, coverage, list(findings.values()), right, wrong, rows)
+    return _Report(span.first, number + 1, runs, coverage, list(findings.values()), right, wrong, rows)
 
 
 def _case_values(subject: Subject, mutations: list[Mutation], verdict: Verdict, number: int) -> dict[str, Any]:
@@ -221,14 +237,15 @@ class Campaign:
         self.cases = Cases(settings, self.subjects)
         self.summary = Summary()
         self._size = settings.block
-        self._done: set[int] = set()
+        self._done: dict[int, int] = {}
+        """Block -> how many of its cases are done, from its first on."""
         if store is not None:
             self._resume(store)
 
     def run(
         self, *, runs: int | None = None, seconds: float | None = None, jobs: int = 1, progress: Progress | None = None
     ) -> Summary:
-        """Run until so many cases are done in all, or so many seconds are over; returns the summary.
+        """Run until the first so many cases are done, or so many seconds are over; returns the summary.
 
         KeyboardInterrupt and `VMStateError` leave everything kept that was reported. Raises `VMStateError` where the
         target cannot be had or findings cannot be kept.
@@ -237,80 +254,91 @@ class Campaign:
         begun = time.monotonic()
         before = self.summary.seconds
 
-        def report(block_report: _Report) -> bool:
+        def report(span_report: _Report) -> bool:
             """Take in what a worker said; whether the campaign goes on."""
-            self._take_in(block_report)
+            self._take_in(span_report)
             self.summary.seconds = before + time.monotonic() - begun
             if progress is not None:
                 progress(self.summary)
-            over = seconds is not None and time.monotonic() - begun >= seconds
-            return not over and (runs is None or len(self._done) * self._size < runs)
+            return deadline is None or time.monotonic() < deadline
 
-        last = None if runs is None else -(-runs // self._size)
-        if last is not None and len(self._done) >= last:
-            return self.summary
+        deadline = None if seconds is None else begun + seconds
         try:
             if jobs == 1:
-                self._run_here(last, report)
+                self._run_here(runs, report, deadline)
             else:
-                self._run_beside(jobs, last, report)
+                self._run_beside(jobs, runs, report, deadline)
         finally:
             self.summary.seconds = before + time.monotonic() - begun
             self._keep_progress()
         return self.summary
 
-    def _blocks(self, last: int | None) -> Iterator[int]:
-        block = 0
-        while last is None or block < last:
-            if block not in self._done:
-                yield block
-            block += 1
+    def _spans(self, runs: int | None) -> Iterator[Span]:
+        """What is left of the first so many cases, block by block."""
+        for block in count():
+            first = block * self._size + self._done.get(block, 0)
+            stop = (block + 1) * self._size if runs is None else min((block + 1) * self._size, runs)
+            if first < stop:
+                yield Span(first, stop)
+            if runs is not None and stop >= runs:
+                return
 
-    def _run_here(self, last: int | None, report: Callable[[_Report], bool]) -> None:
+    def _run_here(self, runs: int | None, report: Callable[[_Report], bool], deadline: float | None) -> None:
         seen = {finding.verdict.key for finding in self.summary.findings.values()}
-        target = self.make_target()
+        spans = self._spans(runs)
+        target: FuzzTarget | None = None
         try:
-            for block in self._blocks(last):
-                if not report(run_block(self.cases, target, block, self._size, seen)):
+            for span in spans:
+                target = target or self.make_target()
+                if not report(run_span(self.cases, target, span, seen, deadline)):
                     break
         finally:
-            target.close()
+            if target is not None:
+                target.close()
 
-    def _run_beside(self, jobs: int, last: int | None, report: Callable[[_Report], bool]) -> None:
+    def _run_beside(
+        self, jobs: int, runs: int | None, report: Callable[[_Report], bool], deadline: float | None
+    ) -> None:
         context = multiprocessing.get_context("fork")
-        blocks = self._blocks(last)
+        spans = self._spans(runs)
         workers: list[_Worker] = []
         try:
-            for _ in range(jobs):
+            busy: dict[Connection, _Worker] = {}
+            while len(workers) < jobs and (span := next(spans, None)) is not None:
                 workers.append(_Worker(context, self, [worker.pipe for worker in workers]))
-            busy = {worker.pipe: worker for worker in workers if worker.give(next(blocks, None))}
+                workers[-1].give(span, deadline)
+                busy[workers[-1].pipe] = workers[-1]
+            is_over = False
             while busy:
                 for pipe in wait(list(busy)):
                     assert isinstance(pipe, Connection)
                     worker = busy[pipe]
-                    goes_on = report(worker.take().unpacked(self.subjects))
-                    if not goes_on:
-                        return
-                    if not worker.give(next(blocks, None)):
+                    # All stop when the time is over, and what each has done until then counts.
+                    is_over = not report(worker.take().unpacked(self.subjects)) or is_over
+                    following = None if is_over else next(spans, None)
+                    if following is None:
                         del busy[pipe]
+                    else:
+                        worker.give(following, deadline)
         finally:
             for worker in workers:
                 worker.end()
 
-    def _take_in(self, block_report: _Report) -> None:
+    def _take_in(self, span_report: _Report) -> None:
         summary = self.summary
-        summary.runs += block_report.runs
-        summary.right += block_report.right
-        summary.wrong += block_report.wrong
-        for name, counts in vars(block_report.coverage).items():
+        summary.runs += span_report.runs
+        summary.right += span_report.right
+        summary.wrong += span_report.wrong
+        for name, counts in vars(span_report.coverage).items():
             getattr(summary.coverage, name).update(counts)
         if self.store is not None:
-            self.store.record(block_report.rows)
-        self._done.add(block_report.block)
-        for finding in block_report.findings:
+            self.store.record(span_report.rows)
+        block = span_report.first // self._size
+        self._done[block] = span_report.stop - block * self._size
+        for finding in span_report.findings:
             if _count_in(summary.findings, finding):
                 self._save_finding(summary.findings[finding.id])
-        if self.store is not None and (block_report.findings or block_report.rows or len(self._done) % 16 == 0):
+        if self.store is not None and (span_report.findings or span_report.rows or len(self._done) % 16 == 0):
             self._keep_progress()
 
     def _save_finding(self, finding: FuzzFinding) -> None:
@@ -327,7 +355,8 @@ class Campaign:
         summary = self.summary
         progress = {
             "settings": self.settings.as_json(),
-            "done": _runs_of_numbers(self._done),
+            "done": _runs_of_numbers({block for block, cases in self._done.items() if cases == self._size}),
+            "begun": {str(block): cases for block, cases in self._done.items() if cases < self._size},
             "runs": summary.runs,
             "seconds": round(summary.seconds, 3),
             "right": summary.right,
@@ -350,7 +379,10 @@ class Campaign:
                 found=str(progress.get("settings")),
             )
         try:
-            self._done = {block for first, last in progress["done"] for block in range(first, last + 1)}
+            self._done = {
+                block: self._size for first, last in progress["done"] for block in range(int(first), int(last) + 1)
+            }
+            self._done.update((int(block), int(cases)) for block, cases in progress["begun"].items())
             self.summary.runs = int(progress["runs"])
             self.summary.seconds = float(progress["seconds"])
             self.summary.right, self.summary.wrong = int(progress["right"]), int(progress["wrong"])
@@ -359,7 +391,7 @@ class Campaign:
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise VMStateError(f"is no campaign: {error}", file=str(store.folder / "campaign.json")) from None
         # What a block that is run again had recorded would stand there twice.
-        store.forget(lambda number: number // self._size in self._done)
+        store.forget(lambda number: number % self._size < self._done.get(number // self._size, 0))
         for finding in store.findings(self.subjects):
             self.summary.findings[finding.id] = finding.replace(times=times.get(finding.id, finding.times))
 
@@ -418,16 +450,14 @@ class _Worker:
         self.process.start()
         theirs.close()
 
-    def give(self, block: int | None) -> bool:
-        """Hand a block out; False where there is none."""
-        if block is not None:
-            # One that is gone has said why, and is asked for that.
-            with suppress(BrokenPipeError):
-                self.pipe.send(block)
-        return block is not None
+    def give(self, span: Span, deadline: float | None) -> None:
+        """Hand a span out."""
+        # A worker that is gone has said why, and is asked for that.
+        with suppress(BrokenPipeError):
+            self.pipe.send((span, deadline))
 
     def take(self) -> _Report:
-        """The report of the block. Raises `VMStateError` where the worker failed or is gone."""
+        """The report of the span. Raises `VMStateError` where the worker failed or is gone."""
         try:
             message = self.pipe.recv()
         except EOFError:
@@ -458,9 +488,9 @@ def _run_worker(pipe: Connection, campaign: Campaign, others: list[Connection]) 
         try:
             target = campaign.make_target()
             while True:
-                block = pipe.recv()
-                block_report = run_block(campaign.cases, target, block, campaign._size, seen)
-                pipe.send(block_report.packed(campaign.subjects))
+                span, deadline = pipe.recv()
+                span_report = run_span(campaign.cases, target, span, seen, deadline)
+                pipe.send(span_report.packed(campaign.subjects))
         except VMStateError as error:
             pipe.send(str(error))
         finally:

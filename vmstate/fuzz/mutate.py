@@ -12,6 +12,7 @@ from typing import Any
 
 from vmstate.errors import VMStateError
 from vmstate.fuzz.grow import Grower
+from vmstate.fuzz.shapes import spoilt_text
 from vmstate.fuzz.source import ChoiceSource
 from vmstate.fuzz.subject import (
     Edit,
@@ -616,6 +617,18 @@ def _vmdesc(subject: Subject, place: FieldPlace, source: ChoiceSource) -> tuple[
     at = source.integer(place.offset + 5, place.end - 1)
     new = source.choice((b'"', b"{", b"}", b"\0", b"\xff", b"9"))
     return [(at, at + 1, new)], f"byte {at - place.offset - 5} -> {new!r}"
+
+
+@mutator("vmdesc.json", "vmdesc", framing=True)
+def _vmdesc_json(subject: Subject, place: FieldPlace, source: ChoiceSource) -> tuple[list[Edit], str] | None:
+    """A vmdesc that says something else: values of its JSON changed, members left out or there twice."""
+    start = place.offset + 5
+    changed = spoilt_text(subject.data[start : place.end].decode(errors="surrogateescape"), source)
+    if changed is None:
+        return None
+    text, words = changed
+    new = text.encode(errors="surrogateescape")
+    return [(start - 4, start, len(new).to_bytes(4, "big")), (start, place.end, new)], words
 
 
 @mutator("command.added", "section", "end")

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import fnmatch
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from vmstate.errors import VMStateError
 from vmstate.fuzz.compose import device_names, minimal, section_bytes, section_of
+from vmstate.fuzz.shapes import NAME, shaped
 from vmstate.fuzz.source import RandomSource
 from vmstate.fuzz.subject import Subject, alone, read_subject
 from vmstate.stream.registry import last_part
@@ -59,4 +61,15 @@ def made(devices: str | Sequence[str] = "*", seed: int = 0) -> list[Subject]:
             section = section_of(RandomSource(f"{seed}/{name}/{number}"), name, number, 0)
             if section is not None:
                 subjects.append(Subject(f"{name}~{number}", minimal(section_bytes(*section))))
+    return subjects
+
+
+def shapes(count: int, seed: int = 0) -> list[Subject]:
+    """So many streams whose vmdesc is made at random, of those that are drawn the ones that can be read."""
+    subjects: list[Subject] = []
+    number = 0
+    while len(subjects) < count:
+        number += 1
+        with suppress(VMStateError):
+            subjects.append(Subject(f"{NAME}~{number}", shaped(RandomSource(f"{seed}/{NAME}/{number}"))))
     return subjects

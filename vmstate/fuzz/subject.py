@@ -124,6 +124,8 @@ class Subject:
         self.data = data
         text = find_vmdesc(memoryview(data)) if vmdesc is None else None
         self.described = vmdesc or (NOTHING_DESCRIBED if text is None else read_vmdesc(text))
+        self.told = vmdesc
+        """The vmdesc that a reader of the seed has to be told; None where the seed has its own, or there is none."""
         self.parts: list[SectionSpan] = []
         self.places: list[FieldPlace] = []
         self.head = 8

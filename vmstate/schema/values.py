@@ -7,15 +7,18 @@ under the key "#", so that nothing is lost.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable
+from itertools import islice
 from typing import Any
 
 from vmstate.codec.elements import OddList
 from vmstate.codec.records import Records
+from vmstate.codec.states import constant_count
 from vmstate.errors import SchemaError
 from vmstate.vmsd import types as t
 from vmstate.vmsd.declare import nested
-from vmstate.vmsd.description import Field, VMStateDescription, state_keys
+from vmstate.vmsd.description import Field, Subsection, VMStateDescription, state_attributes
 from vmstate.vmsd.state import META, Meta, SentSubsection, State, ensure_meta, is_state, items_of, meta_of
 
 BESIDE = "#"
@@ -73,25 +76,29 @@ def from_plain(vmsd: VMStateDescription, plain: Any, path: str = "") -> Any:
     """The state that JSON values stand for. Raises `SchemaError` with the path of what is wrong."""
     if not isinstance(plain, dict):
         raise _wrong(path, "an object", plain)
-    known = state_keys(vmsd)
+    known = Counter(state_attributes(vmsd))
     for name in plain:
         if name not in known and name != BESIDE:
             raise SchemaError(f"{vmsd.name!r} has no {name!r}", path=path or None)
     values: dict[str, Any] = {}
-    repeated = [field.attribute for field in vmsd.fields if field.in_state]
     for field in vmsd.fields:
         if not field.in_state or field.attribute in values:
             continue
         if field.attribute not in plain:
             raise SchemaError("a value is missing", path=_join(path, field.attribute))
         where = _join(path, field.attribute)
-        if repeated.count(field.attribute) > 1:
+        if known[field.attribute] > 1:
             values[field.attribute] = _gathered(vmsd, field.attribute, plain[field.attribute], where)
         else:
             values[field.attribute] = field_from_plain(field, plain[field.attribute], where)
     for sub in vmsd.subsections:
-        inner = plain.get(sub.attribute)
-        values[sub.attribute] = None if inner is None else from_plain(sub.vmsd, inner, _join(path, sub.attribute))
+        if sub.attribute in values:
+            continue
+        inner, where = plain.get(sub.attribute), _join(path, sub.attribute)
+        if known[sub.attribute] > 1:
+            values[sub.attribute] = _gathered(vmsd, sub.attribute, inner, where)
+        else:
+            values[sub.attribute] = _sent_state(sub, inner, where)
     state = State(values) if vmsd.state_class is None else vmsd.state_class(**values)
     if BESIDE in plain:
         _put_beside(vmsd, state, plain[BESIDE], path)
@@ -133,19 +140,36 @@ def _sent(vmsd: VMStateDescription, number: Any, attribute: Any, header: Any, ea
     return SentSubsection(number, attribute, bytes.fromhex(header), None if earlier is None else bytes.fromhex(earlier))
 
 
+def _sent_state(sub: Subsection, plain: Any, path: str) -> Any:
+    """The state of a subsection, None where it was not sent."""
+    return None if plain is None else from_plain(sub.vmsd, plain, path)
+
+
 def _gathered(vmsd: VMStateDescription, attribute: str, plain: Any, path: str) -> list[Any]:
-    """A wire name that repeats: the elements of all its fields in one list."""
-    left = list(_elements(plain, path))
+    """A name that repeats: what all its fields and subsections hold in one list, arrays of a constant count spread."""
+    left = iter(_elements(plain, path))
     values: list[Any] = []
     for field in vmsd.fields:
-        if field.attribute != attribute:
+        if field.attribute != attribute or not field.in_state:
             continue
-        count = field.count if isinstance(field.count, int) else 1
-        taken, left = left[:count], left[count:]
-        values += [element_from_plain(field.type, element, f"{path}[{len(values)}]") for element in taken]
-    if left:
-        raise SchemaError("too many elements", path=path, found=str(len(left)))
+        count = constant_count(vmsd, field)
+        for element in islice(left, 1 if count is None else count):
+            where = f"{path}[{len(values)}]"
+            if count is None:
+                values.append(field_from_plain(field, element, where))
+            else:
+                values.append(_array_element(field, element, where))
+    for sub in vmsd.subsections:
+        if sub.attribute == attribute:
+            values += [_sent_state(sub, element, f"{path}[{len(values)}]") for element in islice(left, 1)]
+    if more := len(list(left)):
+        raise SchemaError("too many elements", path=path, found=str(more))
     return values
+
+
+def _array_element(field: Field, plain: Any, path: str) -> Any:
+    """An element of an array; None for a NULL among pointers."""
+    return None if plain is None and field.pointers is not None else element_from_plain(field.type, plain, path)
 
 
 def field_from_plain(field: Field, plain: Any, path: str = "") -> Any:
@@ -158,12 +182,7 @@ def field_from_plain(field: Field, plain: Any, path: str = "") -> Any:
     flat = list(_elements(plain, path))
     for _ in (field.dims or ())[1:]:
         flat = [element for row in flat for element in _elements(row, path)]
-    values = [
-        None
-        if element is None and field.pointers is not None
-        else element_from_plain(field.type, element, f"{path}[{index}]")
-        for index, element in enumerate(flat)
-    ]
+    values = [_array_element(field, element, f"{path}[{index}]") for index, element in enumerate(flat)]
     if field.value is not None:
         values = [field.value(element) for element in values]
     return nested(values, field.dims)

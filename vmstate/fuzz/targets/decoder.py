@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import resource
 import signal
 import threading
@@ -17,9 +18,11 @@ from vmstate.fuzz.subject import Subject
 from vmstate.fuzz.targets import Left
 from vmstate.fuzz.verdict import ACCEPTED, CRASHED, DIFFERS, HUNG, MEMORY, REFUSED, Verdict, generalised
 from vmstate.rules.check import check
+from vmstate.saved.document import read_document, to_document
 from vmstate.saved.loading import load
 from vmstate.stream.registry import last_part
 from vmstate.stream.stream import Stream
+from vmstate.stream.verify import verify
 
 SECONDS = 1.0
 SECONDS_PER_BYTE = 2e-6
@@ -33,7 +36,7 @@ MEASURED = 256
 """One stream in so many is read with every allocation counted, which takes several times as long."""
 
 CHECKED = 16
-"""One stream in so many that was accepted is also checked against QEMU's rules."""
+"""One stream in so many that was accepted is also checked against QEMU's rules, verified, and made a document."""
 
 JUMP = 64 << 20
 """A growth of the process by so many bytes is looked into at once."""
@@ -44,7 +47,7 @@ class TooLong(BaseException):
 
 
 class DecoderTarget:
-    """`load`, `to_bytes`, now and then `check`."""
+    """`load`, `to_bytes`, now and then `check`, `verify` and the document."""
 
     name = "decoder"
 
@@ -103,15 +106,15 @@ class DecoderTarget:
 
     def _read(self, subject: Subject, data: bytes) -> Verdict:
         try:
-            stream = load(data, vmdesc=subject.described)
+            stream = load(data, vmdesc=subject.told)
         except VMStateError as error:
             if not str(error).isprintable():
                 return Verdict(CRASHED, repr(error)[:300], "a message that is not printable")
             return Verdict(REFUSED, str(error)[:300], refusal(error))
         with stream:
-            return self._write_back(stream, data)
+            return self._write_back(subject, stream, data)
 
-    def _write_back(self, stream: Stream, data: bytes) -> Verdict:
+    def _write_back(self, subject: Subject, stream: Stream, data: bytes) -> Verdict:
         try:
             again = stream.to_bytes()
         except VMStateError as error:
@@ -125,6 +128,21 @@ class DecoderTarget:
         self._accepted += 1
         if self._accepted % CHECKED == 0:
             check(stream)
+            if subject.told is None:
+                # Of another vmdesc than its own neither its document nor `verify` knows.
+                verify(stream, memoryview(data))
+                return self._as_document(stream, data)
+        return Verdict(ACCEPTED)
+
+    def _as_document(self, stream: Stream, data: bytes) -> Verdict:
+        """Write it back by way of its document."""
+        text = json.dumps(to_document(stream, None)).encode()
+        try:
+            again = read_document(text, "", "<document>").to_bytes()
+        except VMStateError as error:
+            return Verdict(DIFFERS, f"its document is refused: {error}"[:300], f"document: {refusal(error)}")
+        if again != data:
+            return Verdict(DIFFERS, "its document is of another stream", "document: not written back")
         return Verdict(ACCEPTED)
 
     def _measured(self, subject: Subject, data: bytes) -> Verdict:
@@ -143,7 +161,7 @@ class DecoderTarget:
 
 def _not_described(subject: Subject) -> str | None:
     """A section of a seed that is not described by what it was when the seed was cut."""
-    with load(subject.data, vmdesc=subject.described) as stream:
+    with load(subject.data, vmdesc=subject.told) as stream:
         for part, section in zip(subject.parts, stream.sections, strict=True):
             if section.described_by != part.described_by:
                 return part.name
