@@ -24,6 +24,7 @@ from recorded import FIXTURES, plain
 
 from vmstate import Explanation, assign, explain, load
 from vmstate.cli import main
+from vmstate.codec.codec import Codec
 from vmstate.compare import Target, open_target
 from vmstate.compare.findings import BREAKS, COSMETIC
 from vmstate.compare.target import read_target, write_target
@@ -32,7 +33,6 @@ from vmstate.errors import VMStateError
 from vmstate.qemu.provenance import SUFFIX, read_provenance
 from vmstate.rules import messages
 from vmstate.rules.pci_config import Masks, Region
-from vmstate.stream.stream import Section
 
 SAID = cases.said_of()
 NAMES = [case.name for case in CASES]
@@ -181,13 +181,14 @@ def configuration(**bytes_at: int) -> bytes:
 def test_nothing_is_traced_where_nothing_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
     """Where a value stands is looked up when a finding asks: tracing takes longer than all the rest."""
     traced = []
-    trace = Section.trace
+    for name in ("trace", "trace_state"):
+        trace = getattr(Codec, name)
 
-    def noted(section: Section) -> Any:
-        traced.append(section.name)
-        return trace(section)
+        def noted(codec: Codec, *given: Any, trace: Any = trace, **known: Any) -> Any:
+            traced.append(codec)
+            return trace(codec, *given, **known)
 
-    monkeypatch.setattr(Section, "trace", noted)
+        monkeypatch.setattr(Codec, name, noted)
     stream, destination = cases.stream_of("bare"), load(cases.stream_of("bare"))
     assign(destination, "i8254.channels[1].count=7")
     traced.clear()
