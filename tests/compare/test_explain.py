@@ -27,6 +27,7 @@ from vmstate.cli import main
 from vmstate.codec.codec import Codec
 from vmstate.compare import Target, open_target
 from vmstate.compare.findings import BREAKS, COSMETIC
+from vmstate.compare.log_lines import lines_of
 from vmstate.compare.target import read_target, write_target
 from vmstate.devices.arm.registers import register_name
 from vmstate.errors import VMStateError
@@ -96,7 +97,7 @@ def test_the_line_is_the_one_that_qemu_printed() -> None:
 @pytest.mark.slow
 def test_what_is_found_first_is_in_the_section_that_qemu_names() -> None:
     for case in CASES:
-        lines = [line for line in messages.lines_of(SAID[case.name]["stderr"]) if line.section not in (None, "ram")]
+        lines = [line for line in lines_of(SAID[case.name]["stderr"].splitlines()) if line.section not in (None, "ram")]
         if lines:
             first = breaking(explained(case))[0]
             assert lines[0].section == (first.section or "").partition("#")[0], case.name
@@ -163,7 +164,8 @@ def test_a_log_of_another_device_is_not_explained() -> None:
     log = b"qemu-kvm: error while loading state for instance 0x0 of device '0000:00:1d.0/ehci'\nunrelated\n"
     explanation = explain(load(cases.stream_of("tap4")), target("tap2"), log=log)
     assert [(finding.line.section, finding.line.instance_id, finding.explained_by) for finding in explanation.log] == [
-        ("0000:00:1d.0/ehci", 0, None)
+        ("0000:00:1d.0/ehci", 0, None),
+        (None, None, None),
     ]
 
 

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import argparse
 import json
+import shlex
 from typing import TYPE_CHECKING
 
 from vmstate.cli.files import for_each
 from vmstate.cli.live import add_qmp, files_of, stream_of
-from vmstate.cli.words import lines_of_not_judged, seconds
+from vmstate.cli.words import counted, lines_of_not_judged, seconds
 from vmstate.compare.explain import explain
-from vmstate.compare.explained import Explained, Explanation
+from vmstate.compare.explained import Explained, Explanation, LogLine
 from vmstate.compare.findings import BREAKS, COSMETIC, MAY_BREAK
 from vmstate.errors import VMStateError, one_line
 
@@ -20,8 +21,8 @@ if TYPE_CHECKING:
 SHOWN_NOTES = 5
 """Cosmetic findings that are shown."""
 
-SHOWN_LINES = 20
-"""Lines of a log that are shown."""
+SHOWN_LINES = 200
+"""Lines of a log that are shown; how many more there are is told."""
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -38,19 +39,25 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--machine", metavar="TYPE", help="the machine type, where TARGET is a QEMU binary")
     parser.add_argument("--root", metavar="DIR", help="start the QEMU of another system's root, by its own loader")
-    parser.add_argument("--log", metavar="FILE", help="what QEMU printed when it refused: each line is explained")
+    parser.add_argument(
+        "--log",
+        metavar="FILE",
+        help="what QEMU printed, or libvirt's log of the domain: each line is explained; alone, in words",
+    )
     parser.add_argument(
         "--record", metavar="FILE", help="write down the destination that is started, to be a TARGET elsewhere"
     )
     parser.add_argument("--limit", metavar="SECONDS", type=seconds, default=60, help="for each start (default 60)")
     parser.add_argument("--verbose", action="store_true", help="list the rules that are not judged")
     parser.add_argument("--format", choices=("text", "json"), default="text", help="json: a line for each stream")
-    parser.usage = "vmstate explain STREAM... --against {TARGET | -- QEMU ...} [options]"
+    parser.usage = "vmstate explain STREAM... --against {TARGET | -- QEMU ...} [options], or vmstate explain --log FILE"
     parser.set_defaults(run=run, takes_command=True)
 
 
 def run(options: argparse.Namespace) -> int:
     """Explain, and say what was found."""
+    if options.log and not options.streams and not options.program and options.against is None:
+        return run_log(options)
     target = target_of(options)
     if options.record:
         from vmstate.compare.target import write_target
@@ -117,7 +124,51 @@ def print_text(explanation: Explanation, *, verbose: bool) -> None:
         print("the log")
     for line in explanation.log[:SHOWN_LINES]:
         print(one_line(f"  {line.line.text}"))
-        print(one_line(f"    {'explained by ' + line.explained_by if line.explained_by else 'not explained'}"))
+        if line.explained_by is not None:
+            print(one_line(f"    explained by {line.explained_by}"))
+        else:
+            print_meaning(line.line)
+        if line.contradicts:
+            print("    which contradicts the verdict: another stream, another destination, or a fault of this program")
+    print_more(len(explanation.log))
+
+
+def run_log(options: argparse.Namespace) -> int:
+    """What a log says by itself: 1 where a stream was refused, else 0."""
+    from vmstate.compare.log import read_log
+
+    log = read_log(options.log)
+    if options.format == "json":
+        print(json.dumps(log.as_dict()))
+        return int(log.refuses)
+    refused = "a stream was refused" if log.refuses else "no line that is known says that a stream was refused"
+    print(one_line(f"{log.name}: {refused}"))
+    if log.start is not None:
+        waits = "it waits for a stream" if log.start.is_destination else "it waits for no stream"
+        release = "" if log.start.release is None else f"QEMU {log.start.release}, "
+        machine = log.start.machine_type or "no machine type"
+        print(one_line(f"  started {log.start.when}: {release}{machine}; {waits}"))
+        print(one_line(f"  with {shlex.join(log.start.command)}"))
+    if log.earlier:
+        print(f"  {counted(log.earlier, 'earlier start')} in it, not told here")
+    for line in log.lines[:SHOWN_LINES]:
+        print(one_line(f"  {line.text}"))
+        print_meaning(line)
+    print_more(len(log.lines))
+    return int(log.refuses)
+
+
+def print_meaning(line: LogLine) -> None:
+    """A line of a log in words, and what to do."""
+    print(one_line(f"    {'not known to us' if line.says is None else line.says}"))
+    if line.advice is not None:
+        print(one_line(f"    to do: {line.advice}"))
+
+
+def print_more(lines: int) -> None:
+    """How many lines of a log are not shown."""
+    if lines > SHOWN_LINES:
+        print(f"  and {lines - SHOWN_LINES} more lines (--format json has all)")
 
 
 def print_finding(finding: Explained) -> None:

@@ -17,10 +17,10 @@ from contextlib import ExitStack
 from functools import cached_property
 from typing import Any
 
+from vmstate.compare.advice import advice_of_block
 from vmstate.compare.compat import compat
-from vmstate.compare.explained import FAILS, LOADS, UNKNOWN, Explained, Explanation, Findings
+from vmstate.compare.explained import FAILS, LOADS, UNKNOWN, Explained, ExplainedLine, Explanation, Findings
 from vmstate.compare.findings import BREAKS, COSMETIC, MAY_BREAK
-from vmstate.compare.log import explain_log
 from vmstate.compare.schemas import Schema
 from vmstate.compare.section import ADVICE_OF_RELEASES, SectionCheck, Sides, with_error
 from vmstate.compare.target import Target, open_target
@@ -80,16 +80,15 @@ def explain(
         findings = tuple(check.run())
         severities = {finding.severity for finding in findings}
         verdict = FAILS if BREAKS in severities else UNKNOWN if MAY_BREAK in severities else LOADS
-        lines = () if log is None else tuple(explain_log(text_of(log), findings))
+        lines: tuple[ExplainedLine, ...] = ()
+        if log is not None:
+            # Its table of lines takes longer to make than most of the rest.
+            from vmstate.compare.log import explain_log, read_log
+
+            lines = tuple(explain_log(read_log(log), findings, loads=verdict == LOADS))
         not_judged = tuple(check.findings.not_judged)
         assumed = tuple(dict.fromkeys(check.findings.assumed))
         return Explanation(str(source.name), destination.name, verdict, findings, assumed, not_judged, lines)
-
-
-def text_of(log: StreamLike) -> str:
-    """A log, opened and decoded; what is no UTF-8 in it is replaced."""
-    with open_input(log) as opened:
-        return bytes(opened.data).decode(errors="replace")
 
 
 def load_whatever_versions(source: Any, stack: ExitStack) -> tuple[Stream, dict[int, VersionError]]:
@@ -465,20 +464,3 @@ def repeated_names(stream: Stream) -> set[str]:
 
 ROOT_BUS = re.compile(r"[0-9a-f]{4}:00:([0-9a-f]{2})(\.[0-7])/")
 """The place of a device on the root bus, as idstrs have it: slot and function."""
-
-
-def advice_of_block(idstr: str) -> str:
-    """What to do about a RAM block that the destination has not, or in another size."""
-    last = last_part(idstr)
-    if idstr.endswith(".rom"):
-        return (
-            "give both devices the option ROM of the same file (romfile=), or the destination a ROM of that size "
-            "(romsize=); distributions change the size of their ROM files"
-        )
-    if last.endswith(".vram") or last.startswith("vga"):
-        return "give both devices the same video memory (vgamem_mb=, vram_size_mb=)"
-    if "bios" in last or idstr.endswith((".flash0", ".flash1")):
-        return "use firmware of the same size on both sides (-bios, -pflash)"
-    if idstr.startswith(RESIZABLE):
-        return "use the machine type of the older release on both sides"
-    return "give the destination the same memory: -m and the memory backends, with the same ids"

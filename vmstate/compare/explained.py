@@ -6,9 +6,8 @@ from collections.abc import Collection
 from typing import Any
 
 from vmstate.compare.findings import BREAKS, FORWARD, CompatFinding
-from vmstate.rules.messages import LogLine
 from vmstate.stream.stream import Section
-from vmstate.vmsd.data import Data
+from vmstate.vmsd.data import Data, Value
 
 LOADS, FAILS, UNKNOWN = "loads", "fails", "unknown"
 
@@ -24,11 +23,31 @@ class Explained(CompatFinding):
     advice: str | None = None
 
 
+class LogLine(Value):
+    """A line of a log, without QEMU's name and the time in front of it, and what it names as far as it does.
+
+    `says` is the line in words, None for one that is not known; `advice` what to change. `refuses` is whether QEMU
+    prints it where it refuses a stream.
+    """
+
+    text: str
+    section: str | None = None
+    instance_id: int | None = None
+    subject: str | None = None
+    says: str | None = None
+    advice: str | None = None
+    refuses: bool = False
+
+
 class ExplainedLine(Data):
-    """A line of QEMU's log, and the id of the finding that explains it; None where none does."""
+    """A line of QEMU's log, and the id of the finding that explains it; None where none does.
+
+    `contradicts` is whether it says otherwise than the verdict: that a stream was refused which is said to load.
+    """
 
     line: LogLine
     explained_by: str | None
+    contradicts: bool = False
 
 
 class Explanation(Data):
@@ -63,7 +82,10 @@ class Explanation(Data):
             "not_judged": list(self.not_judged),
         }
         if self.log:
-            top["log"] = [{**entry.line.as_dict(), "explained_by": entry.explained_by} for entry in self.log]
+            top["log"] = [
+                {**entry.line.as_dict(), "explained_by": entry.explained_by, "contradicts": entry.contradicts}
+                for entry in self.log
+            ]
         return top
 
 

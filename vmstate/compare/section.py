@@ -13,6 +13,7 @@ from contextlib import suppress
 from functools import cache, cached_property
 from typing import Any
 
+from vmstate.compare.advice import SAME_PROPERTIES
 from vmstate.compare.compat import compat
 from vmstate.compare.explained import Explained, Findings
 from vmstate.compare.findings import BREAKS, COSMETIC, MAY_BREAK, CompatFinding
@@ -320,7 +321,6 @@ class SectionCheck:
     def misread(self, error: VMStateError | None) -> Iterator[Explained]:
         """The destination reads the section otherwise: the facts that make the difference, or the place."""
         footer = self.misread_error()
-        advice = "give the device the same properties on both sides, and both sides the same machine type"
         is_explained = False
         for name, sent in self.source.facts.items():
             local = self.destination_facts.get(name, sent)
@@ -338,7 +338,7 @@ class SectionCheck:
                 severity=MAY_BREAK if accident else BREAKS,
                 when="the destination has it so again: it can differ from one start to the next" if accident else None,
                 qemu_error=footer,
-                advice=self.source.advice_of_fact(name, sent) or advice,
+                advice=self.source.advice_of_fact(name, sent) or SAME_PROPERTIES,
             )
         if is_explained:
             return
@@ -350,7 +350,12 @@ class SectionCheck:
         path = None if error is None else error.path
         offset = None if error is None or error.offset is None else self.section.payload_offset + error.offset
         yield self.finding(
-            "layout", message, path=path, offset=offset or self.section.offset, qemu_error=footer, advice=advice
+            "layout",
+            message,
+            path=path,
+            offset=offset or self.section.offset,
+            qemu_error=footer,
+            advice=SAME_PROPERTIES,
         )
 
     def misread_error(self) -> str | None:

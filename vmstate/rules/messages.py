@@ -1,4 +1,4 @@
-"""What QEMU prints when it refuses a stream: the line of each release, and how its lines are found in a log.
+"""What QEMU prints when it refuses a stream: the line of each release (vmstate.compare.log_lines finds them in a log).
 
 A format is an interface fact: people search for these lines. Each function gives the part that is the same wherever
 QEMU prints it; 11.1 puts other words around some. Facts from QEMU's migration/savevm.c, migration/vmstate.c,
@@ -8,11 +8,7 @@ and from what 5.2, 7.2, 10.0 and 11.1 print.
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterator, Sequence
-
 from vmstate.rules.pci_config import RefusedByte
-from vmstate.vmsd.data import Value
 from vmstate.vmsd.release import Release
 
 _SIZE_WORDS = Release(5, 2)
@@ -199,56 +195,3 @@ def while_loading_part(section_id: int, name: str, release: Release | None) -> s
     if _is_since(release, _SECTION_WORDS):
         return "load of migration failed"
     return f"error while loading state section id {section_id}({name})"
-
-
-# In a log.
-
-
-class LogLine(Value):
-    """A line of QEMU's log that says why a load failed: the line, and what it names as far as it does."""
-
-    text: str
-    section: str | None
-    instance_id: int | None
-    subject: str | None
-
-
-_PREFIX = re.compile(r"^.*?qemu[\w.-]*: |^.*?\b(?:kvm|qemu-kvm): ")
-_PATTERNS = (
-    re.compile(r"error while loading state for instance (?P<instance>0x[0-9a-fA-F]+) of device '(?P<section>[^']*)'"),
-    re.compile(r"Unknown (?:savevm )?section or instance '(?P<section>[^']*)' (?P<instance>\d+)"),
-    re.compile(r"unsupported version \d+ for '(?P<section>[^']*)' v\d+"),
-    re.compile(r"Missing section footer for (?P<section>\S.*?)\s*$"),
-    re.compile(r'Unknown ramblock "(?P<subject>[^"]*)"'),
-    re.compile(r"(?:Size|Length) (?:mismatch|too large): (?P<subject>\S+): 0x"),
-    re.compile(r"(?P<subject>Machine type) received is '"),
-    re.compile(r"Received (?P<subject>TARGET_PAGE_BITS) is"),
-    re.compile(r"Capability (?P<subject>\S+) is \w+, but received"),
-    re.compile(r"Received unknown capability (?P<subject>\S+)"),
-    re.compile(r"(?P<subject>UUID) received is"),
-    re.compile(r"(?P<subject>MIG_CMD 0x[0-9a-f]+) unknown"),
-    re.compile(r"get_pci_config_device: (?P<subject>Bad config data: i=0x[0-9a-f]+)"),
-    re.compile(r"(?P<subject>Features 0x[0-9a-f]+) unsupported"),
-    re.compile(r"(?P<subject>[^\s:]+): incoming version_id \d+ is too (?:new|old)"),
-    re.compile(r"VM subsection '(?P<subject>[^']*)' in '[^']*' does not exist"),
-    re.compile(r"Failed to load (?P<subject>[^\s:]+:[^\s:]+)"),
-)
-
-
-def lines_of(log: str, expected: Sequence[str] = ()) -> Iterator[LogLine]:
-    """The lines of a log that say something about a load that failed, in their order, or hold a text of `expected`."""
-    for raw in log.splitlines():
-        text = _PREFIX.sub("", raw.strip(), count=1)
-        for pattern in _PATTERNS:
-            match = pattern.search(text)
-            if match is None:
-                continue
-            named = match.groupdict()
-            instance = named.get("instance")
-            yield LogLine(
-                text, named.get("section"), None if instance is None else int(instance, 0), named.get("subject")
-            )
-            break
-        else:
-            if any(line in text for line in expected):
-                yield LogLine(text, None, None, None)

@@ -1,0 +1,25 @@
+"""What to do about what stands in the way of a load, where more than one part says it."""
+
+from __future__ import annotations
+
+from vmstate.rules.stream import RESIZABLE
+from vmstate.stream.registry import last_part
+
+SAME_PROPERTIES = "give the device the same properties on both sides, and both sides the same machine type"
+
+
+def advice_of_block(idstr: str) -> str:
+    """What to do about a RAM block that the destination has not, or in another size."""
+    last = last_part(idstr)
+    if idstr.endswith(".rom"):
+        return (
+            "give both devices the option ROM of the same file (romfile=), or the destination a ROM of that size "
+            "(romsize=); distributions change the size of their ROM files"
+        )
+    if last.endswith(".vram") or last.startswith("vga"):
+        return "give both devices the same video memory (vgamem_mb=, vram_size_mb=)"
+    if "bios" in last or idstr.endswith((".flash0", ".flash1")):
+        return "use firmware of the same size on both sides (-bios, -pflash)"
+    if idstr.startswith(RESIZABLE):
+        return "use the machine type of the older release on both sides"
+    return "give the destination the same memory: -m and the memory backends, with the same ids"

@@ -1,0 +1,472 @@
+"""QEMU's lines about a load, found in a log: what each names, what it says in words, and what to change.
+
+The lines are those of several releases (vmstate.rules.messages writes them, too), and of libvirt's log of a domain.
+What is not in the table here is not dropped: it is a line that is not known.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
+
+from vmstate.compare.advice import SAME_PROPERTIES, advice_of_block
+from vmstate.compare.explained import LogLine
+from vmstate.stream.registry import comparison_of
+from vmstate.vmsd.data import Value
+
+Words = str | Callable[["re.Match[str]", str | None], str | None]
+"""A text with the names of groups in braces, or a function of the match and the section that the lines behind name."""
+
+
+class _Known(Value):
+    """Lines of one kind."""
+
+    pattern: re.Pattern[str]
+    says: Words
+    advice: Words | None
+    refuses: bool
+
+
+FOLLOWING = 4
+"""Lines behind one that may name its section."""
+
+LOOKED_AT = 2000
+"""Characters of a line that are looked at."""
+
+OLDER_MACHINE = "use the machine type of the older release on both sides, or a newer QEMU at the destination"
+SAME_DEVICES = "give the destination the same devices at the same places (bus=, addr=), hot-plugged ones too"
+MIGRATION_PARAMETERS = "set the same migration capabilities on both sides before the migration starts"
+SAME_CPU = "give both sides the same -cpu model and features, and the same -accel; the hosts' processors may differ"
+READ_ON = "the lines in front of it say why"
+
+
+def _features(match: re.Match[str], section: str | None) -> str:
+    guest, host = match["guest"], match["host"]
+    if len(guest) == 32:
+        # 11.1 takes away what is not allowed before it prints the number.
+        return (
+            f"the driver accepted features that the destination's {_device(section)} does not offer; which, this QEMU "
+            f"does not print. It offers {_named(section, int(host, 16))}"
+        )
+    missing = int(guest, 16) & ~int(host, 16)
+    if not missing:
+        return f"the driver accepted features that the destination's {_device(section)} does not offer"
+    return f"the driver accepted {_named(section, missing)}, which the destination's {_device(section)} does not offer"
+
+
+def _advice_of_features(match: re.Match[str], section: str | None) -> str:
+    missing = int(match["guest"], 16) & ~int(match["host"], 16)
+    known = _feature_set(section)
+    names = [known.properties[bit] for bit in _bits(missing) if bit in known.properties] if known is not None else []
+    options = f" ({', '.join(dict.fromkeys(names))})" if names else ""
+    return (
+        f"let the device of the destination offer them: its properties{options}, the machine type, and a back end "
+        "that can (vhost, the kernel, the same back end as at the source); or start the source without them"
+    )
+
+
+def _bits(bits: int) -> list[int]:
+    return [bit for bit in range(bits.bit_length()) if bits >> bit & 1]
+
+
+def _feature_set(section: str | None) -> Any:
+    """The features of a device; where the log names none, those that all virtio devices have, by one that has few."""
+    features = None if section is None else comparison_of(section).features
+    return features or comparison_of("virtio-rng").features
+
+
+def _named(section: str | None, bits: int) -> str:
+    names = {} if (known := _feature_set(section)) is None else known.names
+    return ", ".join(f"{names[bit]} (bit {bit})" if bit in names else f"bit {bit}" for bit in _bits(bits)) or "none"
+
+
+def _device(section: str | None) -> str:
+    return "device" if section is None else f"device {section}"
+
+
+def _block_advice(match: re.Match[str], _section: str | None) -> str:
+    return advice_of_block(match["subject"])
+
+
+def _config_register(match: re.Match[str], section: str | None) -> str:
+    place = int(match["place"], 16)
+    names = {0x00: "vendor", 0x02: "device id", 0x08: "revision", 0x09: "class", 0x0E: "header type", 0x2C: "subsystem"}
+    at = next((names[start] for start in sorted(names, reverse=True) if place >= start), "")
+    where = f"the {at}" if place < 0x10 or 0x2C <= place < 0x30 else "a base address or capability"
+    return (
+        f"byte {place:#x} of the PCI configuration space of the {_device(section)} ({where}) is "
+        f"{int(match['read'], 16):#x} in the stream and {int(match['device'], 16):#x} at the destination, where the "
+        "guest cannot have written it"
+    )
+
+
+def _reason(match: re.Match[str], _section: str | None) -> str:
+    reasons = {
+        "Invalid argument": f"the load failed over what is in the stream; {READ_ON}",
+        "Input/output error": "the stream ended too early: the source stopped, or the connection broke",
+        "Operation not permitted": f"the load failed: a device refused what it was given; {READ_ON}",
+        "No such file or directory": "the load failed: a section or subsection that the destination does not know",
+        "Not a directory": f"the load failed; {READ_ON}",
+        "Connection reset by peer": "the source closed the connection: its own log says why",
+        "Cannot allocate memory": "the destination has not got the memory",
+        "Unknown error -1": f"the load failed; {READ_ON}",
+    }
+    reason = match["reason"]
+    return f"the load failed; {READ_ON}" if reason is None else reasons.get(reason, f"the load failed: {reason}")
+
+
+def _line(pattern: str, says: Words, advice: Words | None = None, *, refuses: bool = True) -> _Known:
+    return _Known(re.compile(pattern), says, advice, refuses)
+
+
+_SECTION = r"'(?P<section>[^']*)'"
+_KNOWN = (
+    _line(
+        rf"error while loading state for instance (?P<instance>0x[0-9a-fA-F]+) of device {_SECTION}",
+        "the section {section} (instance {instance}) was refused; the lines in front of it say why, if there are any",
+    ),
+    _line(
+        r"error while loading state section id (?P<id>\d+)\((?P<section>[^)]*)\)",
+        "a part of the section {section} was refused; the lines in front of it say why, if there are any",
+    ),
+    _line(
+        rf"Unknown (?:savevm )?section or instance {_SECTION} (?P<instance>\d+)",
+        "the destination has no device that registers {section} (instance {instance})",
+        SAME_DEVICES,
+    ),
+    _line(
+        rf"unsupported version (?P<version>\d+) for {_SECTION} v(?P<local>\d+)",
+        "{section} was saved in version {version}, and the destination knows up to {local}: it is older",
+        OLDER_MACHINE,
+    ),
+    _line(
+        r"Missing section footer for (?P<section>\S.*?)\s*$",
+        "the destination reads {section} as longer or shorter than it was written: another property decides what is "
+        "sent, or another release",
+        SAME_PROPERTIES,
+    ),
+    _line(
+        r"(?:Mismatched section id in footer|Read section footer failed)",
+        "the destination reads a section as longer or shorter than it was written",
+        SAME_PROPERTIES,
+    ),
+    _line(
+        r'Unknown ramblock "(?P<subject>[^"]*)"',
+        "the destination has no RAM block {subject}",
+        _block_advice,
+    ),
+    _line(
+        r"(?:Size|Length) mismatch: (?P<subject>\S+): (?P<read>0x[0-9a-f]+)(?: in)? != (?P<device>0x[0-9a-f]+)",
+        "RAM block {subject} has {read} bytes in the stream and {device} at the destination",
+        _block_advice,
+    ),
+    _line(
+        r"(?:Size|Length) too large: (?P<subject>\S+): (?P<read>0x[0-9a-f]+) > (?P<device>0x[0-9a-f]+)",
+        "RAM block {subject} has {read} bytes in the stream, and can have {device} at the destination at most",
+        _block_advice,
+    ),
+    _line(
+        r"Machine type received is '(?P<read>[^']*)' and local is '(?P<device>[^']*)'",
+        "the source's machine type is {read}, the destination's {device}",
+        "start the destination with -machine {read}",
+    ),
+    _line(
+        r"Received TARGET_PAGE_BITS is (?P<read>\d+) but local is (?P<device>\d+)",
+        "the source's pages have {read} bits, the destination's {device}: another target, or another machine type",
+        "start the destination with the source's machine type",
+    ),
+    _line(
+        r"Capability (?P<subject>\S+) is (?P<device>\w+), but received capability is (?P<read>\w+)",
+        "the migration capability {subject} is {read} at the source and {device} at the destination",
+        MIGRATION_PARAMETERS,
+    ),
+    _line(
+        r"Received unknown capability (?P<subject>\S+)",
+        "the source has the migration capability {subject}, which the destination's release does not know",
+        "switch {subject} off at the source, or load with a newer QEMU",
+    ),
+    _line(
+        r"UUID received is (?P<read>\S+) and local is (?P<device>\S+)",
+        "the machine's UUID is {read} at the source and {device} at the destination",
+        "start the destination with -uuid {read}",
+    ),
+    _line(
+        r"MIG_CMD (?P<subject>0x[0-9a-f]+) (?:unknown|deprecated)",
+        "the source sends the command {subject}, which the destination's release does not take: the source is newer",
+        OLDER_MACHINE,
+    ),
+    _line(
+        r"Configuration section missing",
+        "the source sends no configuration section, and the destination wants one",
+        "give both sides the same machine type; those up to 2.3 and send-configuration=off send none",
+    ),
+    _line(
+        r"Unknown (?:savevm )?section type (?P<mark>\d+)",
+        "the destination finds no section where the one before should have ended: the sides differ in whether there is "
+        "a configuration section (7) or a footer (126), or the section before was read wrongly",
+        "give both sides the same machine type, send-configuration and send-section-footer",
+    ),
+    _line(
+        r"Received an unexpected compressed page",
+        "the source compresses pages, and the destination does not",
+        "switch the capability compress on at the destination, or off at the source",
+    ),
+    _line(
+        r"Unknown combination of migration flags: (?P<flags>0x[0-9a-f]+)",
+        "the source sends a record of memory that the destination does not know ({flags}): compressed pages, multifd, "
+        "or another capability",
+        MIGRATION_PARAMETERS,
+    ),
+    _line(
+        r"(?P<subject>\S+) received with bad length - expecting (?P<device>\d+), got (?P<read>\d+)",
+        "the command {subject} has {read} bytes and should have {device}: the stream is damaged, or read wrongly",
+    ),
+    _line(
+        r"(?P<subject>CMD_\w+)(?: \(0x[0-9a-f]+\))? "
+        r"(?:received with no return path|in wrong postcopy state|invalid length)",
+        "the command {subject} comes where the destination does not expect it, or in another form: the migration "
+        "capabilities (postcopy-ram, return-path) differ, or the stream is not whole",
+        MIGRATION_PARAMETERS,
+    ),
+    _line(
+        r"(?:loadvm_handle_recv_bitmap|loadvm_postcopy_handle_resume|migrate_send_rp_recv_bitmap): ",
+        "a command that recovers a postcopy migration comes where none is to be recovered",
+        "start the migration again",
+    ),
+    _line(
+        r"Found a zero page with value (?P<read>\d+)",
+        "a page of one byte repeated, which only old releases send and take",
+        "load with the release that saved it",
+    ),
+    _line(
+        r"RAM postcopy is (?:disabled|enabled)",
+        "the capability postcopy-ram is on at one side only",
+        MIGRATION_PARAMETERS,
+    ),
+    _line(
+        r"get_pci_config_device: Bad config data: i=(?P<place>0x[0-9a-f]+) read: (?P<read>[0-9a-f]+) "
+        r"device: (?P<device>[0-9a-f]+)",
+        _config_register,
+        "give both devices the same properties (vectors, queues, disable-legacy, disable-modern, aer, ats, "
+        "multifunction), and both sides the same machine type",
+    ),
+    _line(
+        r"Features 0x(?P<guest>[0-9a-f]+) unsupported\. Allowed features: 0x(?P<host>[0-9a-f]+)",
+        _features,
+        _advice_of_features,
+    ),
+    _line(
+        r"(?P<subject>[^\s:]+): incoming version_id (?P<version>\d+) is too new for local version_id (?P<local>\d+)",
+        "{subject} was saved in version {version}, and the destination knows up to {local}: it is older",
+        OLDER_MACHINE,
+    ),
+    _line(
+        r"(?P<subject>[^\s:]+): incoming version_id (?P<version>\d+) is too old for local minimum version_id\s+"
+        r"(?P<local>\d+)",
+        "{subject} was saved in version {version}, and the destination takes none below {local}: the source is older",
+        "load with an older QEMU, or save with a newer one",
+    ),
+    _line(
+        r"VM subsection '(?P<subject>[^']*)' in '[^']*' does not exist",
+        "the source sends the subsection {subject}, which the destination's release does not know",
+        OLDER_MACHINE,
+    ),
+    _line(
+        r"Failed to load (?P<subject>[^\s:]+:[^\s:]+)",
+        "the field {subject} was refused (struct:field); the lines in front of it say why, where there are any",
+    ),
+    _line(
+        r"VQ (?P<queue>\d+) vring\.num (?P<read>\d+) exceeds allocated max (?P<device>\d+)",
+        "queue {queue} has {read} entries at the source, and the destination's has {device} at most",
+        "give both devices the same queue size (queue-size=, rx_queue_size=, tx_queue_size=)",
+    ),
+    _line(
+        r"VQ (?P<queue>\d+) size (?P<size>0x[0-9a-f]+) (?:< last_avail_idx|Guest index)",
+        "the indices of queue {queue} in guest memory do not go with those in the stream: the memory is not that of "
+        "the moment at which the device was saved",
+        "load with the memory that belongs to the stream",
+    ),
+    _line(
+        r"VQ (?P<queue>\d+) address 0x0 inconsistent with Host index",
+        "queue {queue} was used and has no address: the stream is damaged, or read wrongly",
+    ),
+    _line(
+        r"virtio-net: saved image requires vnet_hdr=on",
+        "the source's network back end has virtio-net headers (a tap device), the destination's has not",
+        "give the destination a back end with vnet_hdr, as a tap device has",
+    ),
+    _line(
+        r"virtio-net: saved image requires TUN_F_UFO support",
+        "the source's tap device could take UFO, the destination's host cannot",
+        "start the source without guest_ufo and host_ufo",
+    ),
+    _line(
+        r"virtio-net: curr_queue_pairs (?P<read>\d+) > max_queue_pairs (?P<device>\d+)",
+        "the driver uses {read} queue pairs, and the destination's device has {device}",
+        "give the back end of the destination as many queues (queues=), and the device mq=on",
+    ),
+    _line(
+        r"(?P<subject>cap-\S+) (?P<which>higher|lower) level \((?P<read>\d+)\) in incoming stream than on destination "
+        r"\((?P<device>\d+)\)",
+        "the capability {subject} of the machine is {read} in the stream and {device} at the destination, which is "
+        "refused where it is higher",
+        "start both sides with the same {subject}=",
+    ),
+    _line(
+        r"Invalid value (?P<read>-?\d+) expecting positive value <= (?P<device>\d+)",
+        "a number is {read} in the stream, and may be {device} at the destination at most; the next line says of what. "
+        "Of an Arm cpu it is the number of registers: another -cpu, a feature, or a newer release at the source",
+    ),
+    _line(
+        r"^(?P<device>[0-9a-f]+) != (?P<read>[0-9a-f]+)$",
+        "a number that must be equal is 0x{read} in the stream and 0x{device} at the destination; the next lines say "
+        "of what",
+        SAME_PROPERTIES,
+    ),
+    _line(
+        r"load of migration failed(?:: (?P<reason>.*\S))?\s*$",
+        _reason,
+    ),
+    _line(
+        r"Not a migration stream",
+        "what came is no migration stream: the start of it is missing, or it is compressed",
+        "unpack the file, and leave out what stands before QEVM (a header of libvirt's)",
+    ),
+    _line(r"Unsupported migration stream version", "the stream is of a format that this QEMU does not know"),
+    _line(
+        r"Property '(?P<subject>[^']*)'(?: size)? changed from (?P<read>\S+) to (?P<device>\S+)",
+        "the property {subject} is {read} at the source and {device} at the destination",
+        "give the device the same {subject}= on both sides",
+    ),
+    _line(
+        r"(?:pre|post) load hook failed for: (?P<subject>[^,\s]+)",
+        "{subject} was refused; the lines in front of it say why, if there are any",
+    ),
+    _line(
+        r"Cannot migrate while device properties \((?P<subject>[^)]*)\) differ",
+        "properties of the device differ: {subject}",
+        "give the device the same {subject} on both sides",
+    ),
+    _line(
+        r"Input validation failed: (?P<subject>[^:]*)",
+        "a value is not one that the destination takes: {subject}",
+        SAME_PROPERTIES,
+    ),
+    _line(
+        r"inconsistent migration stream \((?P<subject>.*)\)",
+        "the queues of an nvme do not go together ({subject}): the destination reads as many as it has itself",
+        "give both devices the same max_ioqpairs=",
+    ),
+    _line(
+        r"Assertion [`'](?P<subject>.*)' failed",
+        "QEMU ended by an assertion ({subject}): a defect of QEMU's, reached by what is in the stream",
+        "give the destination what the source has (-icount, streams of the sound card), or a newer QEMU",
+    ),
+    _line(
+        r"error: failed to set MSR (?P<subject>0x[0-9a-f]+) to (?P<read>0x[0-9a-f]+)",
+        "the destination's kernel or processor does not take the register (MSR) {subject} with the value {read}",
+        SAME_CPU,
+    ),
+    _line(
+        r"(?:Host|TCG) doesn't support requested feature: (?P<subject>.*\S)",
+        "the -cpu asks for {subject}, which is not there and left out: a guest that uses it does not go on",
+        SAME_CPU,
+        refuses=False,
+    ),
+    _line(
+        r"Unable to (?:read from|write to) socket: (?P<reason>.*\S)",
+        "the connection to the other side broke ({reason}): its own log says why",
+        refuses=False,
+    ),
+    _line(
+        r"Failed to connect to .*: (?P<reason>.*\S)",
+        "nobody listens at that address ({reason})",
+        "start the destination first, and look at the address and the firewall",
+        refuses=False,
+    ),
+    _line(
+        r"Failed to get (?:shared )?\"(?P<subject>\w+)\" lock",
+        "a disk image is in use by another QEMU, for which it holds a lock ({subject})",
+        "end the QEMU that has it, or share the storage as a live migration needs it",
+        refuses=False,
+    ),
+    _line(
+        r"Expected vmdescription section, but got (?P<mark>\d+)",
+        "nothing stands behind the end of the stream where its description should be, which QEMU does not need",
+        refuses=False,
+    ),
+    _line(
+        r"terminating on signal (?P<signal>\d+)",
+        "QEMU was ended from outside by signal {signal}; that is not about the stream",
+        refuses=False,
+    ),
+    _line(r"char device redirected to", "a character device has a terminal; that is not about a load", refuses=False),
+    _line(
+        r"shutting down, reason=(?P<reason>\w+)",
+        "libvirt notes that the domain has ended ({reason})",
+        refuses=False,
+    ),
+    _line(
+        r"^warning: (?P<subject>.*)$",
+        "QEMU warns, and goes on",
+        refuses=False,
+    ),
+)
+
+_PREFIX = re.compile(
+    r"^(?:\d{4}-\d\d-\d\d[T ][\d:.]+(?:Z|[+-]\d\d:?\d\d)?:?\s+)?(?:\S*qemu[\w.-]*|\S*\bkvm): "
+    r"|^\d{4}-\d\d-\d\d[T ][\d:.]+\S*\s+"
+)
+
+
+def lines_of(lines: Sequence[str]) -> Iterator[LogLine]:
+    """The lines of a log that hold anything, in their order, each with what is known of it."""
+    texts = [text for line in lines if (text := _without_prefix(line.strip()))]
+    for number, text in enumerate(texts):
+        known, match = _known(text)
+        if known is None or match is None:
+            yield LogLine(text)
+            continue
+        named = match.groupdict()
+        instance = named.get("instance")
+        section = named.get("section")
+        about = section or _section_behind(texts[number + 1 : number + 1 + FOLLOWING])
+        yield LogLine(
+            text,
+            section,
+            None if instance is None else int(instance, 0),
+            named.get("subject"),
+            _worded(known.says, match, about),
+            None if known.advice is None else _worded(known.advice, match, about),
+            known.refuses,
+        )
+
+
+def _without_prefix(line: str) -> str:
+    match = _PREFIX.match(line, 0, LOOKED_AT)
+    return line if match is None else line[match.end() :]
+
+
+def _known(text: str) -> tuple[_Known | None, re.Match[str] | None]:
+    for known in _KNOWN:
+        match = known.pattern.search(text, 0, LOOKED_AT)
+        if match is not None:
+            return known, match
+    return None, None
+
+
+def _section_behind(texts: Sequence[str]) -> str | None:
+    """The section that the lines behind one name, which QEMU prints from the inside to the outside."""
+    for text in texts:
+        known, match = _known(text)
+        if known is not None and match is not None and match.groupdict().get("section"):
+            return match["section"]
+    return None
+
+
+def _worded(words: Words, match: re.Match[str], section: str | None) -> str | None:
+    if not isinstance(words, str):
+        return words(match, section)
+    named: Mapping[str, str | None] = match.groupdict()
+    return words.format(**{name: value or "" for name, value in named.items()})
