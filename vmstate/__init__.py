@@ -21,6 +21,7 @@ What everybody needs is here. All else that is public is in one of these modules
     vmstate.query     what an answer says of its origin
     vmstate.early     early migration
     vmstate.lab       real QEMU
+    vmstate.report    the page of a stream (extra `report`)
     vmstate.fuzz      streams that are wrong in one place (strategies: extra `fuzz`)
     vmstate.errors    every exception
 

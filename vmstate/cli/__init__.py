@@ -36,6 +36,7 @@ VERBS = {
     "verify": "does it decode, re-encode identically, and agree with its own vmdesc",
     "query": "a QMP command, answered from the file",
     "find": "where something is: a name, a value, an address, a MAC address, a feature, bytes",
+    "report": "a page to be looked at in a browser: sizes, memory, devices, queues, what has changed",
     "early": "early migration: full reload or minimal resync, and the record between two moments",
     "bench": "how long a migration takes, measured with real programs",
     "fuzz": "streams that are wrong in one place, through our decoder, a real QEMU or construct",

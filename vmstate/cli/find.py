@@ -5,9 +5,10 @@ from __future__ import annotations
 import argparse
 import json
 
-from vmstate.cli.show import json_value, text_of
+from vmstate.cli.show import json_value
 from vmstate.errors import VMStateError, one_line
 from vmstate.query.find import Match, find
+from vmstate.report.text import text_of
 from vmstate.saved.loading import load
 from vmstate.vmsd.state import is_state
 

@@ -7,9 +7,10 @@ import json
 import sys
 
 from vmstate.cli.encode import write
-from vmstate.cli.show import json_value, text_of
+from vmstate.cli.show import json_value
 from vmstate.errors import VMStateError, one_line
 from vmstate.qemu.provenance import carry_provenance, provenance_to_carry
+from vmstate.report.text import text_of
 from vmstate.rules.check import check
 from vmstate.rules.edit import Edit, RefusedError, assign
 from vmstate.saved.loading import load

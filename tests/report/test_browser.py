@@ -1,0 +1,194 @@
+"""The page in a real browser: nothing is loaded, nothing complains, a field lights its bytes, and keys are enough."""
+
+from __future__ import annotations
+
+import importlib.util
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from handmade import scalar, stream_with, vmdesc_text
+from recorded import FIXTURES
+
+import vmstate
+from vmstate.compare import open_target
+from vmstate.report import write_page
+
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
+DRIVER = all(importlib.util.find_spec(name) for name in ("playwright", "axe_playwright_python"))
+
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.browser,
+    pytest.mark.skipif(
+        CHROMIUM is None or not DRIVER,
+        reason="needs a browser: install chromium, and pip install playwright axe-playwright-python",
+    ),
+]
+
+NET = FIXTURES / "qemu-7.2-q35-virtio-net.mig.xz"
+EARLY, FINAL = (FIXTURES / f"pairs/qemu-7.2-vlan-add-{moment}.mig.xz" for moment in ("early", "final"))
+SECTION = "0000:00:01.0/virtio-net"
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        yield browser
+        browser.close()
+
+
+class Shown:
+    """A page that is open, and everything that it complained of or asked for."""
+
+    def __init__(self, browser: Any, path: Path, **options: Any) -> None:
+        self.page = browser.new_page(**{"viewport": {"width": 1280, "height": 900}, **options})
+        self.complaints: list[str] = []
+        self.page.on("console", lambda message: self.complaints.append(message.text))
+        self.page.on("pageerror", lambda error: self.complaints.append(str(error)))
+        self.page.on("dialog", lambda dialog: (self.complaints.append("a dialog"), dialog.dismiss()))
+        self.page.on("request", lambda request: self._asked(request.url))
+        self.page.goto(path.as_uri())
+
+    def _asked(self, url: str) -> None:
+        if not url.startswith("file:") or not url.endswith(".html"):
+            self.complaints.append(f"asked for {url}")
+
+    def lit(self) -> bytes:
+        return bytes.fromhex(" ".join(self.page.locator("#bytes mark").all_inner_texts()))
+
+
+def written(tmp_path: Path, name: str, *arguments: Any, **options: Any) -> Path:
+    path = tmp_path / f"{name}.html"
+    write_page(path, *arguments, **options)
+    return path
+
+
+@pytest.fixture
+def net(tmp_path: Path, browser: Any) -> Shown:
+    return Shown(browser, written(tmp_path, "net", NET))
+
+
+def test_a_field_lights_the_bytes_that_the_trace_tells(net: Shown) -> None:
+    with vmstate.load(NET) as stream:
+        section = stream[SECTION]
+        payload, start = section.payload(), section.payload_offset
+        fields = [
+            (path, entry)
+            for path, entry in section.trace().items()
+            if entry.size and path.startswith("virtio.net.") and "." not in path[11:]
+        ]
+    net.page.evaluate("for (const details of document.querySelectorAll('details')) details.open = true")
+    tried = 0
+    for path, entry in fields:
+        field = net.page.locator(f'.trees [data-o="{entry.offset}"][data-n="{entry.size}"]').last
+        field.click()
+        assert net.lit() == payload[entry.offset - start :][: entry.size], path
+        assert f"at 0x{entry.offset:x}" in net.page.inner_text("#what")
+        tried += 1
+    assert tried > 10 and not net.complaints
+
+
+def test_keys_are_enough(net: Shown) -> None:
+    from playwright.sync_api import expect
+
+    page = net.page
+    page.focus("#search")
+    page.keyboard.type("macs")
+    expect(page.locator("#hits")).to_have_text("1 field")
+    page.keyboard.press("Tab")
+    reached = ""
+    for _ in range(60):
+        reached = page.evaluate("document.activeElement.textContent")
+        if reached.startswith("macs"):
+            break
+        page.keyboard.press("ArrowDown")
+    assert reached.startswith("macs")
+    page.keyboard.press("Enter")
+    with vmstate.load(NET) as stream:
+        entry = stream[SECTION].trace()["virtio.net.macs"]
+        assert net.lit() == stream[SECTION].payload()[entry.offset - stream[SECTION].payload_offset :][: entry.size]
+    assert not net.complaints
+
+
+def test_search_shows_what_fits_and_nothing_else(net: Shown) -> None:
+    from playwright.sync_api import expect
+
+    page = net.page
+    page.fill("#search", "last_avail_idx")
+    expect(page.locator("#hits")).to_have_text("3 fields")
+    assert page.locator("details.device:not(.away)").count() == 1
+    page.fill("#search", "no such thing")
+    expect(page.locator("#hits")).to_have_text("0 fields")
+    assert page.locator("details.device:not(.away)").count() == 0
+    page.fill("#search", "")
+    expect(page.locator("#hits")).to_have_text("")
+    assert page.locator("details.device.away").count() == 0 == page.locator("li.away").count()
+
+
+def test_a_finding_leads_to_its_byte(tmp_path: Path, browser: Any) -> None:
+    target = open_target(str(FIXTURES / "qemu-7.2-q35-virtio-net-mq4.mig.xz"))
+    shown = Shown(browser, written(tmp_path, "explain", NET, against=target))
+    jumps = shown.page.locator("#verdict .jump")
+    offsets = [int(jump.get_attribute("data-to")) for jump in jumps.all()]
+    assert offsets
+    for number, offset in enumerate(offsets):
+        jumps.nth(number).click()
+        chosen = shown.page.locator(".chosen")
+        start, size = (int(chosen.get_attribute(name)) for name in ("data-o", "data-n"))
+        assert start <= offset < start + size
+    assert not shown.complaints
+
+
+PAGES = {
+    "stream": lambda: ((NET,), {}),
+    "diff": lambda: ((EARLY, FINAL), {"early": EARLY}),
+    "explain": lambda: ((NET,), {"against": open_target(str(FIXTURES / "qemu-7.2-q35-virtio-net-cold.mig.xz"))}),
+    "scrubbed": lambda: ((NET,), {"scrubbed": True}),
+}
+
+
+@pytest.mark.parametrize("kind", PAGES)
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_nothing_stands_in_the_way_of_anybody(kind: str, scheme: str, tmp_path: Path, browser: Any) -> None:
+    from axe_playwright_python.sync_playwright import Axe
+
+    arguments, options = PAGES[kind]()
+    shown = Shown(browser, written(tmp_path, kind, *arguments, **options), color_scheme=scheme, bypass_csp=True)
+    shown.page.locator("details.device > summary").nth(3).click()
+    violations = [
+        f"{violation['impact']}: {violation['id']}: {violation['nodes'][0]['html'][:120]}"
+        for violation in Axe().run(shown.page).response["violations"]
+        if violation["impact"] in ("serious", "critical")
+    ]
+    assert violations == [] and shown.complaints == []
+
+
+def test_a_hostile_stream_runs_nothing(tmp_path: Path, browser: Any) -> None:
+    name = "</script><script>alert(1)</script><img src=http://localhost/x onerror=alert(2)><b onclick=alert(3)>"
+    data = stream_with(vmdesc_text(scalar(name, 4)), b"\0\0\0\7")
+    shown = Shown(browser, written(tmp_path, "hostile", data))
+    shown.page.locator("details.device > summary").last.click()
+    shown.page.locator("details.device button").last.click()
+    assert shown.lit() == b"\0\0\0\7" and not shown.complaints
+
+
+def test_without_a_script_the_facts_are_there(tmp_path: Path, browser: Any) -> None:
+    path = written(tmp_path, "net", NET)
+    page = browser.new_context(java_script_enabled=False).new_page()
+    page.goto(path.as_uri())
+    page.locator(f'details.device:has(b:text-is("{SECTION}")) > summary').click()
+    assert page.locator("text=VIRTIO_NET_F_MAC").first.is_visible()
+    assert not page.locator("#search").is_visible()
+
+
+@pytest.mark.parametrize("width", [360, 1280])
+def test_nothing_sticks_out(width: int, tmp_path: Path, browser: Any) -> None:
+    path = written(tmp_path, "diff", EARLY, FINAL, early=EARLY)
+    shown = Shown(browser, path, viewport={"width": width, "height": 800})
+    assert shown.page.evaluate("document.documentElement.scrollWidth") <= width

@@ -1,0 +1,211 @@
+"""The page of a stream, read as text: what is on it, and what is not."""
+
+import base64
+import re
+import struct
+import sys
+from html.parser import HTMLParser
+from pathlib import Path
+
+import pytest
+from handmade import scalar, stream_with, vmdesc_text
+from recorded import FIXTURES, MICROVM
+
+import vmstate
+from vmstate.cli import main
+from vmstate.compare import open_target
+from vmstate.errors import VMStateError
+from vmstate.report import page_of
+from vmstate.report.facts import LARGEST, MOST_SECTIONS, facts_of, kind_of_block
+from vmstate.report.tree import rows_of
+
+NET = FIXTURES / "qemu-7.2-q35-virtio-net.mig.xz"
+EARLY, FINAL = (FIXTURES / f"pairs/qemu-7.2-vlan-add-{moment}.mig.xz" for moment in ("early", "final"))
+
+
+class Read(HTMLParser):
+    """Tags with what they name, and text outside scripts."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.tags: list[tuple[str, dict[str, str | None]]] = []
+        self.words = ""
+        self.inside = ""
+        self.feed(text)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append((tag, dict(attrs)))
+        self.inside = tag
+
+    def handle_endtag(self, tag: str) -> None:
+        self.inside = ""
+
+    def handle_data(self, data: str) -> None:
+        if self.inside not in ("script", "style"):
+            self.words += data
+
+
+@pytest.fixture(scope="module")
+def text() -> str:
+    return page_of(NET)
+
+
+def test_every_field_is_on_the_page_with_its_place(text: str) -> None:
+    """Held against the trace: each byte that a field has is in the row of a field."""
+    shown = {
+        (int(attributes["data-o"] or ""), int(attributes["data-n"] or ""))
+        for _, attributes in Read(text).tags
+        if "data-o" in attributes
+    }
+    with vmstate.load(NET) as stream:
+        section = stream["0000:00:01.0/virtio-net"]
+        for path, entry in section.trace().items():
+            if "[" not in path:
+                assert (entry.offset, entry.size) in shown, path
+            end = entry.offset + entry.size
+            assert any(offset <= entry.offset and end <= offset + size for offset, size in shown), path
+
+
+def test_what_the_page_says_is_what_other_verbs_say(text: str) -> None:
+    words = Read(text).words
+    with vmstate.load(NET) as stream:
+        status = stream.query("x-query-virtio-status")
+        for name in status["guest-features"]["dev-features"]:
+            assert name.partition(":")[0] in words
+        assert f"{len(stream.vmdesc_text or b''):,} bytes" in words
+        for block in stream.ram.blocks:
+            assert block.idstr in words
+    assert "pc-q35-7.2" in words and "last_avail_idx" in words and "qemu-system-x86_64" in words
+    assert "Nothing that QEMU would mind." in words
+
+
+def test_equal_elements_are_one_row() -> None:
+    with vmstate.load(FIXTURES / "qemu-11.1-q35-virtio-net.mig.xz") as stream:
+        section = next(section for section in stream.sections if section.name.endswith("/virtio-net"))
+        payload, start = section.payload(), section.payload_offset
+        rows = rows_of(section.state, section.trace(), lambda at, size: payload[at - start : at - start + size])
+        every = [row for top in rows for row in top.walk()]
+    run = max(every, key=lambda row: row.count)
+    assert run.count > 1000 and len(every) < 1000
+    first, last = map(int, re.findall(r"\d+", run.label))
+    assert last - first + 1 == run.count
+    assert run.size == run.count * (run.children[-1].offset + run.children[-1].size - run.offset)
+
+
+def test_nothing_is_loaded_and_only_this_script_may_run(text: str) -> None:
+    read = Read(text)
+    policy = next(a["content"] for t, a in read.tags if a.get("http-equiv") == "Content-Security-Policy")
+    assert policy is not None and policy.startswith("default-src 'none'; style-src 'sha256-")
+    assert "unsafe" not in policy
+    for tag, attributes in read.tags:
+        assert not {"src", "srcset", "style", "action"} & attributes.keys(), tag
+        assert not any(name.startswith("on") for name in attributes), tag
+        assert (attributes.get("href") or "#").startswith("#")
+    assert tag_count(read, "img") == tag_count(read, "link") == tag_count(read, "iframe") == 0
+
+
+def tag_count(read: Read, name: str) -> int:
+    return sum(tag == name for tag, _ in read.tags)
+
+
+def test_markup_in_a_stream_is_text() -> None:
+    hostile = "</script><script>alert(1)</script><img src=x onerror=alert(2)>\\u202e\\u0007{{ 7*7 }}"
+    data = stream_with(vmdesc_text(scalar(hostile, 4)), b"\0\0\0\7")
+    read = Read(page_of(data))
+    assert tag_count(read, "img") == 0 and "alert(1)" in read.words and "{{ 7*7 }}" in read.words
+    assert "\u202e" not in read.words and "\x07" not in read.words
+    scripts = [attributes for tag, attributes in read.tags if tag == "script"]
+    assert [attributes.get("type") for attributes in scripts] == ["text/plain"] * (len(scripts) - 1) + [None]
+
+
+def test_two_moments_a_destination_and_early_migration_are_told() -> None:
+    target = open_target(str(FIXTURES / "qemu-7.2-q35-virtio-net-cold.mig.xz"))
+    words = Read(page_of(EARLY, FINAL, early=EARLY, against=target)).words
+    explanation = vmstate.explain(FINAL, target)
+    difference = vmstate.diff(EARLY, FINAL)
+    assert f"{len(difference.changes)} changes" in words and "virtio.net.vlans[2]: 0 -> 8192" in words
+    assert f"Noise: {len(difference.ignored)} changes" in words
+    assert "It fails in" in words and all(finding.message in words for finding in explanation.findings)
+    assert "per-item, tap: minimal" in words and "rfc-v2, tap: full" in words
+
+
+def test_a_scrubbed_page_has_nothing_of_the_guest() -> None:
+    scrubbed = page_of(NET, scrubbed=True)
+    with vmstate.load(NET) as stream:
+        mac = stream.query("query-rx-filter")[0]["main-mac"]
+    plain = page_of(NET)
+    assert mac in plain and mac not in scrubbed
+    held = b"".join(map(base64.b64decode, re.findall(r'text/plain">([^<]*)<', scrubbed)))
+    assert bytes.fromhex(mac.replace(":", "")) not in held
+    assert NET.name not in scrubbed and "qemu-system" not in scrubbed
+
+
+def test_memory_is_never_on_the_page() -> None:
+    with vmstate.load(FIXTURES / MICROVM) as stream:
+        facts = facts_of(stream, "microvm")
+        assert stream.ram.pages
+    assert [(device.content, device.rows) for device in facts.devices if device.name == "ram"] == [("", [])]
+
+
+def test_a_machine_of_very_many_sections_is_a_page_still() -> None:
+    count = MOST_SECTIONS + 500
+    body = b"".join(
+        struct.pack(">BIB3sII", 4, number, 3, b"dev", number, 1) + b"\x05" + struct.pack(">BI", 0x7E, number)
+        for number in range(count)
+    )
+    text = page_of(b"QEVM\0\0\0\3" + body + b"\0")
+    assert len(text) < 3 << 20
+    assert f"{count - MOST_SECTIONS:,} further sections are not shown" in Read(text).words
+
+
+def test_a_value_of_many_bytes_is_cut_with_a_word() -> None:
+    size = 4 << 20
+    field = f'{{"name": "blob", "type": "buffer", "size": {size}}}'
+    text = page_of(stream_with(vmdesc_text(field), bytes(range(256)) * (size // 256)))
+    assert len(text) < 1 << 20
+    assert re.search(r"the bytes from 0x[0-9a-f]+ on are not part of the page", Read(text).words)
+    assert size > LARGEST
+
+
+def test_what_is_whole_of_a_stream_that_is_cut_is_shown() -> None:
+    with vmstate.load(NET) as stream:
+        raw = stream.to_bytes()
+    words = Read(page_of(raw[: len(raw) // 2])).words
+    assert "Cut off:" in words and "mc146818rtc" in words
+
+
+@pytest.mark.parametrize(
+    ("idstr", "kind"),
+    [
+        ("pc.ram", "RAM"),
+        ("pc.bios", "ROM"),
+        ("0000:00:02.0/virtio-net-pci.rom", "ROM"),
+        ("/rom@etc/acpi/tables", "ROM"),
+        ("vga.vram", "video"),
+        ("0000:00:01.0/qxl.vram", "video"),
+        ("mem0", "RAM"),
+    ],
+)
+def test_kinds_of_blocks(idstr: str, kind: str) -> None:
+    assert kind_of_block(idstr) == kind
+
+
+def test_the_verb(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    out = tmp_path / "page.html"
+    assert main(["report", str(NET), "-o", str(out)]) == 0
+    assert "open it in a browser" in capsys.readouterr().out
+    assert out.read_text(encoding="utf-8").startswith("<!doctype html>")
+    assert main(["report", str(NET), "-o", "-"]) == 0
+    assert capsys.readouterr().out == out.read_text(encoding="utf-8")
+    before = NET.read_bytes()
+    assert main(["report", str(NET), "-o", str(NET)]) == 2 and NET.read_bytes() == before
+    assert main(["report", str(tmp_path / "none"), "-o", str(out)]) == 2
+    assert main(["report", str(NET), str(NET), str(NET), "-o", str(out)]) == 2
+    assert main(["report", str(NET), "-o", str(tmp_path / "no" / "page.html")]) == 2
+    assert all(line.startswith("vmstate: ") for line in capsys.readouterr().err.splitlines())
+
+
+def test_what_is_missing_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "jinja2", None)
+    with pytest.raises(VMStateError, match="Jinja2"):
+        page_of(NET)

@@ -1,0 +1,216 @@
+"""The page of a stream: one HTML file that needs nothing else.
+
+    write_page("guest.html", "guest.mig")
+    write_page("diff.html", "before.mig", "after.mig")
+
+Nothing in it comes from anywhere else, and nothing in it can run but what stands in this package: the page says so
+itself, in a content security policy that allows one script and one style by their digests. Without a script all facts
+are there; with one, the bytes of a field are shown and fields are searched.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import os
+from collections.abc import Iterable
+from contextlib import ExitStack
+from importlib import resources
+from typing import TYPE_CHECKING, Any
+
+from vmstate.compare.diff import Difference, diff
+from vmstate.compare.explained import Explanation
+from vmstate.compare.text import lines_of
+from vmstate.errors import VMStateError, one_line
+from vmstate.files import write_atomic
+from vmstate.query.origin import earliest_release
+from vmstate.report.facts import StreamFacts, facts_of, places_of_cost
+from vmstate.report.treemap import Rectangle, treemap
+from vmstate.saved.loading import load_what_is_whole
+from vmstate.saved.opening import StreamLike
+from vmstate.vmsd.data import Data
+
+if TYPE_CHECKING:
+    from jinja2 import Environment
+
+    from vmstate.compare.target import Target
+    from vmstate.early.streams import DevicePlan
+
+MAP = Rectangle(0, 0, 960, 320)
+"""The area of a treemap, in the units of its drawing."""
+
+SCRUBBED = "a scrubbed stream"
+"""What it is called: names of files are names, too."""
+
+MOST_CHANGES = 2_000
+"""Changes that are listed, and as many that are noise."""
+
+
+class Cell(Data):
+    """A section in a treemap: where, its name, as much of it as there is room for, its weight, its tree's number."""
+
+    place: Rectangle
+    name: str
+    label: str
+    numbers: str
+    number: int | None
+    hue: int
+
+
+def write_page(
+    path: str | os.PathLike[str],
+    source: StreamLike,
+    after: StreamLike | None = None,
+    *,
+    against: Target | None = None,
+    early: StreamLike | None = None,
+    traces: Iterable[StreamLike] = (),
+    scrubbed: bool = False,
+) -> None:
+    """Write the page of a stream to `path`, whole or not at all; the arguments are those of `page_of`."""
+    text = page_of(source, after, against=against, early=early, traces=traces, scrubbed=scrubbed)
+    write_atomic(path, [text.encode()])
+
+
+def page_of(
+    source: StreamLike,
+    after: StreamLike | None = None,
+    *,
+    against: Target | None = None,
+    early: StreamLike | None = None,
+    traces: Iterable[StreamLike] = (),
+    scrubbed: bool = False,
+) -> str:
+    """The page of a stream as HTML.
+
+    With `after`, a later stream of the same machine, the page is of that one and says what has changed. With `against`
+    it says whether the stream loads in that destination. With `early`, an earlier stream, it shows what early migration
+    would do. `scrubbed` leaves out whatever is the user's or the guest's own, as `vmstate thin --scrub` does. Raises
+    `VMStateError`: where a stream cannot be read, and where Jinja2 is not installed.
+    """
+    environment = _environment()
+    with ExitStack() as stack:
+        key = os.urandom(32)
+        shown: StreamLike = source if after is None else after
+        earlier: StreamLike | None = None if after is None else source
+        known = None if scrubbed else _provenance(shown)
+        if scrubbed:
+            from vmstate.saved.scrub import scrub
+
+            shown = scrub(shown, key)
+            earlier = None if earlier is None else scrub(earlier, key)
+            early = None if early is None else scrub(early, key)
+        stream = stack.enter_context(load_what_is_whole(shown))
+        facts = facts_of(stream, SCRUBBED if scrubbed else str(stream.name), traces=traces, provenance=known)
+        difference = None if earlier is None else diff(earlier, shown)
+        explanation = None
+        if against is not None:
+            from vmstate.compare.explain import explain
+
+            explanation = explain(stream, against)
+        plans: list[DevicePlan] = []
+        if early is not None:
+            from vmstate.early.streams import plan_streams
+
+            plans = plan_streams(stack.enter_context(load_what_is_whole(early)), stream)
+        release = earliest_release(stream)
+        return _rendered(environment, facts, difference, explanation, plans, None if release is None else str(release))
+
+
+def _provenance(source: StreamLike) -> dict[str, Any] | None:
+    from vmstate.qemu.provenance import read_provenance
+
+    return read_provenance(source) if isinstance(source, (str, os.PathLike)) else None
+
+
+def _environment() -> Environment:
+    try:
+        from jinja2 import Environment, PackageLoader, StrictUndefined
+    except ImportError:
+        raise VMStateError("a page needs Jinja2: install the extra 'report' (or: pip install jinja2)") from None
+    environment = Environment(
+        loader=PackageLoader("vmstate.report", ""),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters["hexadecimal"] = lambda number: f"{number:#x}"
+    environment.filters["count"] = lambda number: f"{number:,}"
+    environment.filters["bytes"] = size_text
+    environment.filters["line"] = one_line
+    return environment
+
+
+def size_text(size: int) -> str:
+    """A number of bytes for a reader: 3.1 MiB."""
+    for unit in ("B", "KiB", "MiB", "GiB"):
+        if size < 1024:
+            return f"{size:.4g} {unit}"
+        size /= 1024  # type: ignore[assignment]
+    return f"{size:.4g} TiB"
+
+
+def _rendered(
+    environment: Environment,
+    facts: StreamFacts,
+    difference: Difference | None,
+    explanation: Explanation | None,
+    plans: list[DevicePlan],
+    release: str | None,
+) -> str:
+    folder = resources.files("vmstate.report")
+    style, script = (folder.joinpath(name).read_text(encoding="utf-8") for name in ("page.css", "page.js"))
+    return environment.get_template("page.html.j2").render(
+        facts=facts,
+        release=release,
+        style=style,
+        script=script,
+        policy=f"default-src 'none'; style-src {_digest(style)}; script-src {_digest(script)}; base-uri 'none'; "
+        "form-action 'none'",
+        maps=_maps(facts),
+        numbers={device.name: device.number for device in reversed(facts.devices)},
+        difference=difference,
+        changes=[] if difference is None else _lines(difference.changes),
+        noise=[] if difference is None else _lines(difference.ignored),
+        explanation=explanation,
+        plans=plans,
+    )
+
+
+def _digest(text: str) -> str:
+    return f"'sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}'"
+
+
+def _lines(changes: list[Any]) -> list[str]:
+    lines: list[str] = []
+    for line in lines_of(changes):
+        if len(lines) == MOST_CHANGES:
+            lines.append(f"and more: {len(changes):,} changes in all")
+            break
+        lines.append(one_line(line))
+    return lines
+
+
+def _maps(facts: StreamFacts) -> list[tuple[str, list[Cell]]]:
+    """The treemaps: of bytes, and of the time to load where a trace tells it."""
+    numbers = {device.name: device.number for device in reversed(facts.devices)}
+    costs = places_of_cost(facts.cost)
+    maps = [("Where the bytes are", [(cost, size) for cost, size, _ in costs], "{:,} bytes")]
+    timed = sorted(((cost, took) for cost, _, took in costs if took), key=lambda entry: -entry[1])
+    if timed:
+        maps.append(("Where the time goes at the destination", timed, "{:,} µs"))
+    drawn = []
+    for title, entries, unit in maps:
+        entries = [entry for entry in entries if entry[1] > 0][:200]
+        places = treemap([weight for _, weight in entries], MAP)
+        cells = []
+        for place, (cost, weight) in zip(places, entries, strict=True):
+            name = one_line(cost.name) + (f"#{cost.instance_id}" if cost.instance_id else "")
+            hue = sum(name.rpartition("/")[2].encode()) % 12
+            # Some eight units a letter; what tells devices apart stands at the end.
+            room = int(place.width // 8)
+            label = name if len(name) <= room else name.rpartition("/")[2][:room]
+            cells.append(Cell(place, name, label, unit.format(weight), numbers.get(name), hue))
+        drawn.append((title, cells))
+    return drawn

@@ -1,0 +1,129 @@
+"""A section as a tree of its fields, each with its place in the stream, its value in words, and what it is.
+
+The tree is made of the section's trace, so that what is shown and what a byte means cannot disagree. Elements of an
+array that follow each other and have the same bytes become one row: a virtio device on PCI has 1,024 queues, of which
+a driver uses a few.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+from vmstate.errors import PathError, one_line
+from vmstate.report.text import text_of
+from vmstate.vmsd.description import TraceEntry
+from vmstate.vmsd.path import value_at
+from vmstate.vmsd.state import is_state
+
+LONGEST = 240
+"""Characters of a value that are shown."""
+
+_ELEMENT = re.compile(r"\[(\d+)\]")
+_SUBSECTION = "subsection"
+
+
+class Row:
+    """A field, a struct, a subsection, or a run of equal elements.
+
+    `offset` is in bytes from the beginning of the stream, `size` in bytes; of a run both are of all its elements.
+    `value` is None of what has rows of its own.
+    """
+
+    __slots__ = ("children", "count", "kind", "label", "offset", "path", "size", "value")
+
+    def __init__(self, path: str, label: str, offset: int, size: int, kind: str) -> None:
+        self.path = path
+        self.label = one_line(label)
+        self.offset = offset
+        self.size = size
+        self.kind = kind
+        self.value: str | None = None
+        self.children: list[Row] = []
+        self.count = 1
+
+    def walk(self) -> Iterator[Row]:
+        """This row and all below it."""
+        yield self
+        for child in self.children:
+            yield from child.walk()
+
+
+def rows_of(state: Any, trace: Mapping[str, TraceEntry], data: Callable[[int, int], bytes]) -> list[Row]:
+    """The rows of a state; `data(offset, size)` are bytes of the stream, by which elements are found to be equal."""
+    top = Row("", "", 0, 0, "")
+    open_rows = [top]
+    for path, entry in trace.items():
+        while not _is_below(path, open_rows[-1].path):
+            open_rows.pop()
+        parent = open_rows[-1]
+        rest = path[len(parent.path) :]
+        index = _ELEMENT.match(rest)
+        if index is not None and index.end() < len(rest):
+            # A field of an element: the trace names the array and the field, not the element between them.
+            parent = _added(parent, Row(parent.path + index[0], index[0], entry.offset, 0, "element"))
+            open_rows.append(parent)
+            rest = rest[index.end() :]
+        row = _added(parent, Row(path, rest.removeprefix("."), entry.offset, entry.size, _kind_of(entry)))
+        open_rows.append(row)
+    _fold(top, data)
+    for row in top.walk():
+        if not row.children and row.path:
+            row.value = _value_of(state, row.path, trace)
+    return top.children
+
+
+def _is_below(path: str, above: str) -> bool:
+    return not above or (path.startswith(above) and path[len(above) : len(above) + 1] in (".", "["))
+
+
+def _added(parent: Row, row: Row) -> Row:
+    parent.children.append(row)
+    return row
+
+
+def _kind_of(entry: TraceEntry) -> str:
+    if entry.field is None:
+        return _SUBSECTION
+    return str(entry.field.type.info)
+
+
+def _fold(row: Row, data: Callable[[int, int], bytes]) -> None:
+    """Give elements their size, and make one row of elements that follow each other and have equal bytes."""
+    for child in row.children:
+        _fold(child, data)
+    if row.kind == "element" and row.children:
+        row.size = max(child.offset + child.size for child in row.children) - row.offset
+    folded: list[Row] = []
+    before: bytes | None = None
+    for child in row.children:
+        if child.kind != "element":
+            folded.append(child)
+            before = None
+            continue
+        held = data(child.offset, child.size)
+        if before == held and folded[-1].offset + folded[-1].size == child.offset:
+            run = folded[-1]
+            run.count += 1
+            run.size += child.size
+            first = run.path.rpartition("[")[2].rstrip("]")
+            run.label = f"[{first}..{int(first) + run.count - 1}]"
+        else:
+            folded.append(child)
+        before = held
+    row.children = folded
+
+
+def _value_of(state: Any, path: str, trace: Mapping[str, TraceEntry]) -> str:
+    entry = trace.get(path)
+    if entry is not None and entry.field is not None and not entry.field.in_state:
+        return "padding"
+    try:
+        value = value_at(state, path)
+    except PathError:
+        return ""
+    if is_state(value):
+        return "nothing in it"
+    text = one_line(text_of(value))
+    return text if len(text) <= LONGEST else f"{text[:LONGEST]}... ({len(text):,} characters)"
