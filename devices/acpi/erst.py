@@ -8,7 +8,7 @@ from __future__ import annotations
 from vmstate.declare import VMState, description, device, uint8, uint32, uint64
 
 
-@device("acpi-erst")
+@device("acpi-erst", models="vmstate.devices.acpi.models:ERST")
 @description("acpi-erst", version_id=1, minimum_version_id=1)
 class ERST(VMState):
     """The operation that is under way. The records are on disk."""

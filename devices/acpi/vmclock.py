@@ -8,7 +8,7 @@ from __future__ import annotations
 from vmstate.declare import VMState, description, device, uint64
 
 
-@device("vmclock")
+@device("vmclock", models="vmstate.devices.acpi.models:VMCLOCK")
 @description("vmclock", version_id=1, minimum_version_id=1)
 class VMClock(VMState):
     """The address of the page."""

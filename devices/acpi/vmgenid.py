@@ -8,7 +8,7 @@ from __future__ import annotations
 from vmstate.declare import REGISTERS, VMState, array, description, device, uint8
 
 
-@device("vmgenid")
+@device("vmgenid", models="vmstate.devices.acpi.models:VMGENID")
 @description("vmgenid", version_id=1, minimum_version_id=1)
 class VmGenId(VMState):
     """Where firmware has put the identifier: an address, little-endian."""

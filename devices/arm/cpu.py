@@ -417,6 +417,7 @@ NO_MORE_REGISTERS = Rule(
 
 @device(
     "cpu",
+    models="vmstate.devices.arm.models:CPU",
     order=2,
     listed=False,
     per_cpu=True,

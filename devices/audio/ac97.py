@@ -37,7 +37,7 @@ class BusMaster(VMState):
     bd_ctl_len: int = uint32(name="bd.ctl_len")
 
 
-@device("ac97")
+@device("ac97", models="vmstate.devices.audio.models:AC97")
 @description("ac97", version_id=3, minimum_version_id=2)
 class AC97(VMState):
     """Registers and the mixer."""

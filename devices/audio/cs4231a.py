@@ -8,7 +8,7 @@ from __future__ import annotations
 from vmstate.declare import VMState, array, buffer, description, device, int32, uint32
 
 
-@device("cs4231a")
+@device("cs4231a", models="vmstate.devices.audio.models:CS4231A")
 @description("cs4231a", version_id=1, minimum_version_id=1)
 class CS4231A(VMState):
     """Registers and the transfer that is under way."""

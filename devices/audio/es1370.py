@@ -20,7 +20,7 @@ class Channel(VMState):
     frame_cnt: int = uint32()
 
 
-@device("es1370")
+@device("es1370", models="vmstate.devices.audio.models:ES1370")
 @description("es1370", version_id=2, minimum_version_id=2)
 class ES1370(VMState):
     """Registers and channels."""

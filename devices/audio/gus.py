@@ -8,7 +8,7 @@ from __future__ import annotations
 from vmstate.declare import VMState, buffer, description, device, int32, int64
 
 
-@device("gus")
+@device("gus", models="vmstate.devices.audio.models:GUS")
 @description("gus", version_id=2, minimum_version_id=2)
 class GUS(VMState):
     """The place in the sound and the memory of the card."""

@@ -62,7 +62,7 @@ class AudioStream(VMState):
     buffer_state: StreamBuf | None = subsection(StreamBuf)
 
 
-@device("hda-audio")
+@device("hda-audio", models="vmstate.devices.audio.models:HDA_CODEC")
 @description("hda-audio", version_id=2)
 class HDAAudio(VMState):
     """The codec's streams and which of them run."""

@@ -22,7 +22,7 @@ class Stream(VMState):
     bdlp_ubase: int = uint32()
 
 
-@device("intel-hda", noise={"timer": ("wall_base_ns",)})
+@device("intel-hda", models="vmstate.devices.audio.models:INTEL_HDA", noise={"timer": ("wall_base_ns",)})
 @description("intel-hda", version_id=1)
 class IntelHDA(VMState):
     """Registers and streams."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 from vmstate.declare import VMState, buffer, description, device, host, int32, uint8, uint32, unused, variant
 
 
-@device("sb16")
+@device("sb16", models="vmstate.devices.audio.models:SB16")
 @description("sb16", version_id=1, minimum_version_id=1)
 class SB16(VMState):
     """Registers, the command that is under way, and the mixer."""

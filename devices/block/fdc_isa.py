@@ -9,7 +9,7 @@ from vmstate.declare import VMState, description, device, struct
 from vmstate.devices.block.fdc import FDCtrl
 
 
-@device("fdc", legacy_instances=(0x3F0, 0x370))
+@device("fdc", models="vmstate.devices.block.models:FDC", legacy_instances=(0x3F0, 0x370))
 @description("fdc", version_id=2, minimum_version_id=2)
 class ISAFDC(VMState):
     """The controller."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 from vmstate.declare import VMState, description, device, int32, uint8
 
 
-@device("parallel_isa")
+@device("parallel_isa", models="vmstate.devices.char.models:PARALLEL")
 @description("parallel_isa", version_id=1, minimum_version_id=1)
 class ISAParallel(VMState):
     """Registers of the port."""

@@ -10,7 +10,7 @@ from vmstate.devices.char.serial import Serial
 from vmstate.devices.pci.device import PCIDevice
 
 
-@device("pci-serial")
+@device("pci-serial", models="vmstate.devices.char.models:PCI_SERIAL")
 @description("pci-serial", version_id=1, minimum_version_id=1)
 class PCISerial(VMState):
     """The PCI function and its port."""

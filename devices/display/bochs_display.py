@@ -9,7 +9,7 @@ from vmstate.declare import VMState, array, boolean, description, device, struct
 from vmstate.devices.pci.device import PCIDevice
 
 
-@device("bochs-display")
+@device("bochs-display", models="vmstate.devices.display.models:BOCHS")
 @description("bochs-display")
 class BochsDisplay(VMState):
     """The mode and the byte order."""

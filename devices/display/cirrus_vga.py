@@ -9,7 +9,7 @@ from vmstate.declare import REGISTERS, VMState, buffer, description, device, int
 from vmstate.devices.pci.device import PCIDevice
 
 
-@device("cirrus_vga", order=1)
+@device("cirrus_vga", models="vmstate.devices.display.models:CIRRUS", order=1)
 @description("cirrus_vga", version_id=2, minimum_version_id=1)
 class CirrusVGA(VMState):
     """The registers of the adapter."""

@@ -29,7 +29,7 @@ class VGAEndian(VMState):
     big_endian_fb: bool = boolean()
 
 
-@device("vga", order=1, listed=False)
+@device("vga", order=1, listed=False, models="vmstate.devices.display.models:VGA_ISA")
 @description("vga", version_id=2, minimum_version_id=2)
 class VGACommon(VMState):
     """The registers of a VGA, with the Bochs extensions."""

@@ -10,7 +10,7 @@ from vmstate.devices.display.vga import VGACommon
 from vmstate.devices.pci.device import PCIDevice
 
 
-@device("vga", listed=False)
+@device("vga", models="vmstate.devices.display.models:VGA", listed=False)
 @description("vga", version_id=2, minimum_version_id=2)
 class PCIVGA(VMState):
     """The PCI function and the VGA in it."""

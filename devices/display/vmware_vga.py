@@ -30,7 +30,7 @@ class VMSVGAChip(VMState):
     unused_0: None = unused(4)
 
 
-@device("vmware_vga")
+@device("vmware_vga", models="vmstate.devices.display.models:VMWARE")
 @description("vmware_vga")
 class VMSVGA(VMState):
     """The PCI function and the adapter in it."""

@@ -26,7 +26,7 @@ _MAPPED = (
 )
 
 
-@device("ich9_ahci")
+@device("ich9_ahci", models="vmstate.devices.ide.models:AHCI")
 @description("ich9_ahci", version_id=1)
 class ICH9AHCI(VMState):
     """The PCI function and the controller in it."""

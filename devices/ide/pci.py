@@ -41,7 +41,7 @@ class BMDMA(VMState):
     status: BMDMAStatus | None = subsection(BMDMAStatus)
 
 
-@device("ide", listed=False)
+@device("ide", models="vmstate.devices.ide.models:IDE", listed=False)
 @description("ide", version_id=3)
 class PCIIDE(VMState):
     """The controller, its two channels and four drives."""

@@ -9,7 +9,7 @@ from vmstate.declare import VMState, description, device, int32, struct, timer, 
 from vmstate.devices.pci.device import PCIDevice
 
 
-@device("i6300esb_wdt")
+@device("i6300esb_wdt", models="vmstate.devices.misc.models:I6300ESB")
 @description("i6300esb_wdt", version_id=10000, minimum_version_id=1)
 class I6300ESB(VMState):
     """Settings and the timer."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 from vmstate.declare import VMState, description, device, timer
 
 
-@device("ib700_wdt")
+@device("ib700_wdt", models="vmstate.devices.misc.models:IB700")
 @description("ib700_wdt")
 class IB700(VMState):
     """The timer."""

@@ -21,7 +21,7 @@ from vmstate.declare import (
 )
 
 
-@device("iommu-intel")
+@device("iommu-intel", models="vmstate.devices.misc.models:INTEL_IOMMU")
 @description("iommu-intel", version_id=1, minimum_version_id=1, priority=MigrationPriority.IOMMU)
 class IntelIOMMU(VMState):
     """Registers and the invalidation queue."""

@@ -21,7 +21,9 @@ class Lan(VMState):
     defgw_macaddr_a: list[int] = array(uint8, 6, name="defgw_macaddr.a")
 
 
-@device("ipmi-bmc-sim", listed=False, noise={"timer": ("watchdog_expiry",)})
+@device(
+    "ipmi-bmc-sim", models="vmstate.devices.misc.models:IPMI_BMC", listed=False, noise={"timer": ("watchdog_expiry",)}
+)
 @description("ipmi-bmc-sim", version_id=2, minimum_version_id=1)
 class IPMIBmcSim(VMState):
     """Watchdog, event buffer and sensors."""

@@ -10,7 +10,7 @@ from vmstate.devices.pci.device import PCIDevice
 from vmstate.devices.pci.msix import MSIX, msix_of
 
 
-@device("ivshmem-plain")
+@device("ivshmem-plain", models="vmstate.devices.misc.models:IVSHMEM")
 @description("ivshmem-plain")
 class IvshmemPlain(VMState):
     """Interrupt status and mask of the plain device."""

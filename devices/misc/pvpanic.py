@@ -9,7 +9,7 @@ from vmstate.declare import VMState, description, device, struct
 from vmstate.devices.pci.device import PCIDevice
 
 
-@device("pvpanic-pci")
+@device("pvpanic-pci", models="vmstate.devices.misc.models:PVPANIC")
 @description("pvpanic-pci", version_id=1, minimum_version_id=1)
 class PVPanicPCI(VMState):
     """The PCI function."""

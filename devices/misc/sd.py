@@ -64,7 +64,7 @@ class EmmcExtCsd(VMState):
     ext_csd_rw: list[int] = array(uint8, 192)
 
 
-@device("sd-card")
+@device("sd-card", models="vmstate.devices.misc.models:SD_CARD")
 @description("sd-card", version_id=2, minimum_version_id=2)
 class SD(VMState):
     """Registers of the card and the transfer that is under way."""

@@ -33,7 +33,7 @@ class PendingInsert(VMState):
     pending_insert_state: bool = boolean()
 
 
-@device("sdhci")
+@device("sdhci", models="vmstate.devices.misc.models:SDHCI")
 @description("sdhci", version_id=1, minimum_version_id=1)
 class SDHCI(VMState):
     """Registers and the buffer of a block."""

@@ -9,7 +9,7 @@ from vmstate.declare import VMState, array, boolean, description, device, struct
 from vmstate.devices.pci.device import PCIDevice
 
 
-@device("tpci200")
+@device("tpci200", models="vmstate.devices.misc.models:TPCI200")
 @description("tpci200", version_id=1, minimum_version_id=1)
 class TPCI200(VMState):
     """The carrier."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 from vmstate.declare import VMState, boolean, description, device, uint16, uint32, uint64
 
 
-@device("vmcoreinfo")
+@device("vmcoreinfo", models="vmstate.devices.misc.models:VMCOREINFO")
 @description("vmcoreinfo", version_id=1, minimum_version_id=1)
 class VMCoreInfo(VMState):
     """Format, size and address of the note."""

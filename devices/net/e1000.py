@@ -70,7 +70,7 @@ class TxTsoState(VMState):
     tcp: int = int8(name="tx.tso_props.tcp")
 
 
-@device("e1000")
+@device("e1000", models="vmstate.devices.net.models:E1000")
 @description("e1000", version_id=2, minimum_version_id=1)
 class E1000(VMState):
     """Registers, EEPROM, and the packet that is being sent."""

@@ -24,6 +24,7 @@ from vmstate.devices.pci.device import PCIDevice
     "i82562",
     "i82801",
     listed=False,
+    models="vmstate.devices.net.models:I82559",
 )
 @description("eepro100", version_id=3, minimum_version_id=2)
 class EEPRO100(VMState):

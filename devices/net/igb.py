@@ -57,7 +57,7 @@ INTR_TIMER = variant(e1000e.IntrTimer, "igb-intr-timer")
 """That of an e1000e, by another name."""
 
 
-@device("igb")
+@device("igb", models="vmstate.devices.net.models:IGB")
 @description("igb", version_id=1, minimum_version_id=1)
 class IGB(VMState):
     """Registers, EEPROM and timers."""

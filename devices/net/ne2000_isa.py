@@ -9,7 +9,7 @@ from vmstate.declare import VMState, description, device, struct
 from vmstate.devices.net.ne2000 import NE2000
 
 
-@device("ne2000", order=1)
+@device("ne2000", models="vmstate.devices.net.models:NE2000_ISA", order=1)
 @description("ne2000", version_id=2)
 class ISANE2000(VMState):
     """The card."""

@@ -10,7 +10,7 @@ from vmstate.devices.net.ne2000 import NE2000
 from vmstate.devices.pci.device import PCIDevice
 
 
-@device("ne2000")
+@device("ne2000", models="vmstate.devices.net.models:NE2000_PCI")
 @description("ne2000", version_id=3, minimum_version_id=3)
 class PCINE2000(VMState):
     """The PCI function and the card in it."""

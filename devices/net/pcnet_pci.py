@@ -10,7 +10,7 @@ from vmstate.devices.net.pcnet import PCNet
 from vmstate.devices.pci.device import PCIDevice
 
 
-@device("pcnet")
+@device("pcnet", models="vmstate.devices.net.models:PCNET")
 @description("pcnet", version_id=3, minimum_version_id=2)
 class PCIPCNet(VMState):
     """The PCI function and the card in it."""

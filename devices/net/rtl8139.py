@@ -31,6 +31,7 @@ class HotplugReady(VMState):
 
 @device(
     "rtl8139",
+    models="vmstate.devices.net.models:RTL8139",
     noise={
         "counter": (
             "tally_counters.TxOk",

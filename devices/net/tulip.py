@@ -9,7 +9,7 @@ from vmstate.declare import VMState, array, buffer, description, device, struct,
 from vmstate.devices.pci.device import PCIDevice
 
 
-@device("tulip")
+@device("tulip", models="vmstate.devices.net.models:TULIP")
 @description("tulip")
 class Tulip(VMState):
     """Registers and the frames that are under way."""

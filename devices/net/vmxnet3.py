@@ -112,7 +112,7 @@ class IntState(VMState):
     is_asserted: bool = boolean()
 
 
-@device("vmxnet3")
+@device("vmxnet3", models="vmstate.devices.net.models:VMXNET3")
 @description("vmxnet3", version_id=1, minimum_version_id=1)
 class VMXNET3(VMState):
     """Settings, queues and interrupts."""

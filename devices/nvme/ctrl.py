@@ -195,7 +195,9 @@ class HostBehavior(VMState):
     rsvd6: list[int] = array(uint8, 506, private=REGISTERS)
 
 
-@device("nvme", noise={"timer": ("timestamp_set_qemu_clock_ms", "starttime_ms")})
+@device(
+    "nvme", models="vmstate.devices.nvme.models:NVME", noise={"timer": ("timestamp_set_qemu_clock_ms", "starttime_ms")}
+)
 @description(
     "nvme",
     version_id=1,

@@ -10,7 +10,7 @@ from vmstate.devices.pci.aer import PCIEAERLog
 from vmstate.devices.pci.device import PCIDevice
 
 
-@device("ioh-3240-express-root-port")
+@device("ioh-3240-express-root-port", models="vmstate.devices.pci.models:IOH3420")
 @description("ioh-3240-express-root-port", version_id=1, minimum_version_id=1, priority=MigrationPriority.PCI_BUS)
 class IOH3420(VMState):
     """The port, and the errors that wait to be reported."""

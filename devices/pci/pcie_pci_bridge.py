@@ -10,7 +10,7 @@ from vmstate.devices.pci.device import PCIDevice
 from vmstate.devices.pci.shpc import shpc_config
 
 
-@device("pcie-pci-bridge")
+@device("pcie-pci-bridge", models="vmstate.devices.pci.models:PCIE_PCI_BRIDGE")
 @description("pcie-pci-bridge", priority=MigrationPriority.PCI_BUS)
 class PCIEPCIBridge(VMState):
     """The bridge and its hotplug controller."""

@@ -10,7 +10,7 @@ from vmstate.devices.pci.aer import PCIEAERLog
 from vmstate.devices.pci.device import PCIDevice
 
 
-@device("xio3130-express-downstream-port")
+@device("xio3130-express-downstream-port", models="vmstate.devices.pci.models:DOWNSTREAM")
 @description("xio3130-express-downstream-port", version_id=1, minimum_version_id=1, priority=MigrationPriority.PCI_BUS)
 class XIO3130Downstream(VMState):
     """The port, and the errors that wait to be reported."""

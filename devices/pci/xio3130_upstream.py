@@ -10,7 +10,7 @@ from vmstate.devices.pci.aer import PCIEAERLog
 from vmstate.devices.pci.device import PCIDevice
 
 
-@device("xio3130-express-upstream-port")
+@device("xio3130-express-upstream-port", models="vmstate.devices.pci.models:UPSTREAM")
 @description("xio3130-express-upstream-port", version_id=1, minimum_version_id=1, priority=MigrationPriority.PCI_BUS)
 class XIO3130Upstream(VMState):
     """The port, and the errors that wait to be reported."""

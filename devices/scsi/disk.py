@@ -31,7 +31,7 @@ class PrState(VMState):
     resv_type: int = uint8(name="qdev.pr_state.resv_type")
 
 
-@device("scsi-disk")
+@device("scsi-disk", models="vmstate.devices.scsi.models:SCSI_DISK")
 @description("scsi-disk", version_id=1, minimum_version_id=1)
 class SCSIDisk(VMState):
     """The device, its medium and tray."""

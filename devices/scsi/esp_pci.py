@@ -10,7 +10,7 @@ from vmstate.devices.pci.device import PCIDevice
 from vmstate.devices.scsi.esp import ESP, ESP_5_2, ESP_7_2, ESP_10_0
 
 
-@device("pciespscsi")
+@device("pciespscsi", models="vmstate.devices.scsi.models:ESP")
 @description("pciespscsi", version_id=2, minimum_version_id=1)
 class PCIESP(VMState):
     """The PCI function, its DMA engine and the controller in it."""

@@ -9,7 +9,7 @@ from vmstate.declare import VMState, buffer, description, device, int32, struct,
 from vmstate.devices.pci.device import PCIDevice
 
 
-@device("lsiscsi")
+@device("lsiscsi", models="vmstate.devices.scsi.models:LSI")
 @description("lsiscsi", version_id=1)
 class LSISCSI(VMState):
     """Registers and the script's memory."""

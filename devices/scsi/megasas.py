@@ -10,7 +10,7 @@ from vmstate.devices.pci.device import PCIDevice
 from vmstate.devices.pci.msix import MSIX, msix_of
 
 
-@device("megasas")
+@device("megasas", models="vmstate.devices.scsi.models:MEGASAS")
 @description("megasas")
 class MegasasGen1(VMState):
     """The 8708EM2."""
@@ -25,7 +25,7 @@ class MegasasGen1(VMState):
     producer_pa: int = uint64()
 
 
-@device("megasas-gen2")
+@device("megasas-gen2", models="vmstate.devices.scsi.models:MEGASAS_GEN2")
 @description("megasas-gen2")
 class MegasasGen2(VMState):
     """The 2108."""

@@ -22,7 +22,7 @@ from vmstate.declare import (
 from vmstate.devices.pci.device import PCIDevice
 
 
-@device("mptsas")
+@device("mptsas", models="vmstate.devices.scsi.models:MPTSAS")
 @description("mptsas")
 class MPTSAS(VMState):
     """Registers and queues."""

@@ -16,7 +16,7 @@ class PVSCSIPCIeDevice(VMState):
     parent_obj: PCIDevice = struct(PCIDevice)
 
 
-@device("pvscsi")
+@device("pvscsi", models="vmstate.devices.scsi.models:PVSCSI")
 @description("pvscsi")
 class PVSCSI(VMState):
     """Registers and rings."""

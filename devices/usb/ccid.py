@@ -34,7 +34,7 @@ class CCIDUSBDevice(VMState):
     data_buf: bytes = buffer(4096)
 
 
-@device("usb-ccid")
+@device("usb-ccid", models="vmstate.devices.usb.models:CCID")
 @description("usb-ccid", version_id=1, minimum_version_id=1)
 class CCID(VMState):
     """The reader and what waits in it."""

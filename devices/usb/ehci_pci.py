@@ -10,7 +10,7 @@ from vmstate.devices.pci.device import PCIDevice
 from vmstate.devices.usb.ehci import EHCI
 
 
-@device("ehci")
+@device("ehci", models="vmstate.devices.usb.models:EHCI")
 @description("ehci", version_id=2, minimum_version_id=1)
 class EHCIPCI(VMState):
     """The PCI function and the controller in it."""

@@ -45,7 +45,7 @@ class HIDKeyboard(VMState):
     idle: int = uint8()
 
 
-@device("usb-ptr")
+@device("usb-ptr", models="vmstate.devices.usb.models:PTR")
 @description("usb-ptr", version_id=1, minimum_version_id=1)
 class USBPtr(VMState):
     """A USB mouse or tablet."""
@@ -54,7 +54,7 @@ class USBPtr(VMState):
     hid: HIDPointer = struct(HIDPointer)
 
 
-@device("usb-kbd")
+@device("usb-kbd", models="vmstate.devices.usb.models:KBD")
 @description("usb-kbd", version_id=1, minimum_version_id=1)
 class USBKbd(VMState):
     """A USB keyboard."""

@@ -24,7 +24,7 @@ class PortTimer(VMState):
     port_timer: int = timer()
 
 
-@device("usb-hub")
+@device("usb-hub", models="vmstate.devices.usb.models:HUB")
 @description("usb-hub", version_id=1, minimum_version_id=1)
 class USBHub(VMState):
     """The hub."""

@@ -10,7 +10,7 @@ from vmstate.devices.pci.device import PCIDevice
 from vmstate.devices.usb.ohci import OHCIState
 
 
-@device("ohci")
+@device("ohci", models="vmstate.devices.usb.models:OHCI")
 @description("ohci", version_id=1, minimum_version_id=1)
 class OHCIPCI(VMState):
     """The PCI function and the controller in it."""

@@ -9,7 +9,7 @@ from vmstate.declare import VMState, description, device, struct, uint8, uint32
 from vmstate.devices.usb.device import USBDevice
 
 
-@device("usb-storage")
+@device("usb-storage", models="vmstate.devices.usb.models:STORAGE")
 @description("usb-storage", version_id=1, minimum_version_id=1)
 class USBMSD(VMState):
     """The command that is under way."""

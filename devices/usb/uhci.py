@@ -29,7 +29,7 @@ class UHCIPort(VMState):
 
 
 # Frames of USB, a thousand a second.
-@device("uhci", noise={"counter": ("frnum",), "timer": ("expire_time",)})
+@device("uhci", models="vmstate.devices.usb.models:UHCI", noise={"counter": ("frnum",), "timer": ("expire_time",)})
 @description("uhci", version_id=3, minimum_version_id=1)
 class UHCI(VMState):
     """Registers and ports."""

@@ -102,7 +102,7 @@ class VirtIOBalloonBody(VirtIODevice):
     virtio: VirtIO = virtio_state()
 
 
-@virtio_device("virtio-balloon", id=5, features=FEATURES)
+@virtio_device("virtio-balloon", models="vmstate.devices.virtio.models:BALLOON", id=5, features=FEATURES)
 @description("virtio-balloon", version_id=1, minimum_version_id=1)
 class VirtIOBalloon(VMState):
     """A virtio-balloon device on any transport."""

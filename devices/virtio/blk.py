@@ -107,6 +107,7 @@ class VirtIOBlkBody(VirtIODevice):
 
 @virtio_device(
     "virtio-blk",
+    models="vmstate.devices.virtio.models:BLK",
     id=2,
     features=FEATURES,
     host="virtio_blk_set_config_size: by the features that the host offers",

@@ -122,6 +122,7 @@ class VirtIOSerialBody(VirtIODevice):
 
 @virtio_device(
     "virtio-console",
+    models="vmstate.devices.virtio.models:SERIAL",
     id=3,
     qmp_name="virtio-serial",
     features=FEATURES,

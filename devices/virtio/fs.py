@@ -36,7 +36,13 @@ class VHostUserFSBackend(VMState):
     backend: BackendState = info("virtio-fs back-end state", BackendState, name="back-end")
 
 
-@virtio_device("vhost-user-fs", id=26, qmp_name="virtio-user-fs", features=VHOST)
+@virtio_device(
+    "vhost-user-fs",
+    models="vmstate.devices.virtio.models:VHOST_USER_FS",
+    id=26,
+    qmp_name="virtio-user-fs",
+    features=VHOST,
+)
 @description("vhost-user-fs")
 class VHostUserFS(VMState):
     """A vhost-user-fs device on any transport."""

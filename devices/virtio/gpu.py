@@ -182,7 +182,13 @@ class BlobState(VMState):
     blobs: Blobs = info("blob", Blobs, name="virtio-gpu/blob")
 
 
-@virtio_device("virtio-gpu", id=16, features=FEATURES, accidents=("virtio_gpu_later_scanouts_fb",))
+@virtio_device(
+    "virtio-gpu",
+    models="vmstate.devices.virtio.models:GPU",
+    id=16,
+    features=FEATURES,
+    accidents=("virtio_gpu_later_scanouts_fb",),
+)
 @description("virtio-gpu", version_id=1, minimum_version_id=1)
 class VirtIOGPU(VMState):
     """A virtio-gpu on any transport, also the one inside a virtio-vga."""

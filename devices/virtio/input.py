@@ -22,7 +22,7 @@ class VirtIOInputConfig(VMState):
     u: bytes = vbuffer(CONFIG_LEN - 8)
 
 
-@virtio_device("virtio-input", id=18, features=VHOST)
+@virtio_device("virtio-input", models="vmstate.devices.virtio.models:INPUT", id=18, features=VHOST)
 @description("virtio-input", version_id=1, minimum_version_id=1)
 class VirtIOInput(VMState):
     """An input device of QEMU's own."""

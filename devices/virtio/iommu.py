@@ -101,7 +101,7 @@ class VirtIOIOMMUBody(VirtIODevice):
     virtio: VirtIO = virtio_state()
 
 
-@virtio_device("virtio-iommu", id=23, features=FEATURES)
+@virtio_device("virtio-iommu", models="vmstate.devices.virtio.models:IOMMU", id=23, features=FEATURES)
 @description("virtio-iommu", version_id=2, minimum_version_id=2, priority=MigrationPriority.IOMMU)
 class VirtIOIOMMU(VMState):
     """A virtio-iommu device."""

@@ -121,7 +121,7 @@ class VirtIOMEMBody(VirtIODevice):
     virtio: VirtIO = virtio_state()
 
 
-@virtio_device("virtio-mem", id=24, features=FEATURES)
+@virtio_device("virtio-mem", models="vmstate.devices.virtio.models:MEM", id=24, features=FEATURES)
 @description("virtio-mem", version_id=1, minimum_version_id=1)
 class VirtIOMEM(VMState):
     """A virtio-mem device on any transport."""

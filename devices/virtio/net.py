@@ -388,6 +388,7 @@ class VirtIONetBody(VirtIODevice):
 
 @virtio_device(
     "virtio-net",
+    models="vmstate.devices.virtio.models:NET",
     id=1,
     features=FEATURES,
     items="vmstate.devices.virtio.net_items:ITEMS",

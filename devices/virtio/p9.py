@@ -18,7 +18,7 @@ class VirtIO9PConfig(VMState):
     tag: str = text(CONFIG_LEN - 2)
 
 
-@virtio_device("virtio-9p", id=9)
+@virtio_device("virtio-9p", models="vmstate.devices.virtio.models:P9", id=9)
 @description("virtio-9p", version_id=1, minimum_version_id=1)
 class VirtIO9P(VMState):
     """A virtio-9p device on any transport."""

@@ -55,7 +55,13 @@ class VirtIOSCSIRequest(VMState):
     elem: VirtQueueElement = struct(VirtQueueElement)
 
 
-@virtio_device("virtio-scsi", id=8, features=FEATURES, host="virtio_scsi_common_realize")
+@virtio_device(
+    "virtio-scsi",
+    models="vmstate.devices.virtio.models:SCSI",
+    id=8,
+    features=FEATURES,
+    host="virtio_scsi_common_realize",
+)
 @description("virtio-scsi", version_id=1, minimum_version_id=1)
 class VirtIOSCSI(VMState):
     """The adapter, in QEMU or in a vhost-user back end."""
@@ -64,7 +70,13 @@ class VirtIOSCSI(VMState):
     config_space = ConfigSpace(VirtIOSCSIConfig)
 
 
-@virtio_device("virtio-vhost_scsi", id=8, qmp_name="virtio-scsi", features=FEATURES)
+@virtio_device(
+    "virtio-vhost_scsi",
+    models="vmstate.devices.virtio.models:VHOST_SCSI",
+    id=8,
+    qmp_name="virtio-scsi",
+    features=FEATURES,
+)
 @description("virtio-vhost_scsi", version_id=1, minimum_version_id=1)
 class VHostSCSI(VMState):
     """The adapter in the host's kernel; sent only where its `migratable` property is on."""

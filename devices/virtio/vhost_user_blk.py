@@ -21,6 +21,7 @@ class VHostUserBlkInflight(VMState):
 
 @virtio_device(
     "vhost-user-blk",
+    models="vmstate.devices.virtio.models:VHOST_USER_BLK",
     id=2,
     qmp_name="virtio-blk",
     features=FEATURES,

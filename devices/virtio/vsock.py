@@ -28,7 +28,9 @@ class VirtIOVSockConfig(VMState):
     guest_cid: int = uint64_device(doc="the guest's address")
 
 
-@virtio_device("virtio-vhost_vsock", id=19, qmp_name="vhost-vsock", features=FEATURES)
+@virtio_device(
+    "virtio-vhost_vsock", models="vmstate.devices.virtio.models:VSOCK", id=19, qmp_name="vhost-vsock", features=FEATURES
+)
 @description("virtio-vhost_vsock", version_id=0, minimum_version_id=0)
 class VHostVSock(VMState):
     """A vhost-vsock device on any transport."""

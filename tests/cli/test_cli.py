@@ -24,6 +24,7 @@ from recorded import BARE, FIXTURES, MICROVM, NO_VMDESC, NONE, S390X, TWO_SLIRPS
 
 from vmstate import __version__
 from vmstate.cli import VERBS, main
+from vmstate.cli.purposes import PURPOSES
 from vmstate.cli.info import size_text
 from vmstate.report.text import text_of
 
@@ -100,7 +101,8 @@ def test_help_and_version(vmstate: Run) -> None:
     assert vmstate("--version").out == f"vmstate {__version__}\n"
     told = vmstate("--help")
     assert (told.code, told.err) == (0, "")
-    for verb, purpose in VERBS.items():
+    assert tuple(PURPOSES) == VERBS
+    for verb, purpose in PURPOSES.items():
         assert re.search(rf"^ +{verb} +{purpose[:20]}", told.out, re.MULTILINE), verb
         help_text = vmstate(verb, "--help")
         assert (help_text.code, help_text.err) == (0, "")

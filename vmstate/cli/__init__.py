@@ -20,27 +20,9 @@ from typing import NoReturn
 
 from vmstate.errors import DeviceLibraryWarning, VMStateError, one_line
 
-VERBS = {
-    "info": "what is this file: version, machine, sections, sizes, RAM blocks",
-    "show": "the state, readable or as JSON",
-    "decode": "a whole stream as an editable JSON document",
-    "encode": "a JSON document as a stream, byte-identical",
-    "diff": "which values changed between two streams, noise aside",
-    "watch": "what changes in a running machine, as it changes",
-    "set": "a value changed, and everything that follows from it",
-    "capture": "a running machine into a stream, with its provenance",
-    "load": "a stream into a real QEMU: does it run there, and where not, why",
-    "thin": "a stream without the contents of memory and ROM, its devices as they were: for a repository",
-    "compat": "can what one QEMU saves be loaded by another: schemas compared as wire layouts",
-    "explain": "will a stream load in that QEMU, and if not, which field, feature or size stands in the way",
-    "verify": "does it decode, re-encode identically, and agree with its own vmdesc",
-    "query": "a QMP command, answered from the file",
-    "find": "where something is: a name, a value, an address, a MAC address, a feature, bytes",
-    "report": "a page to be looked at in a browser: sizes, memory, devices, queues, what has changed",
-    "early": "early migration: full reload or minimal resync, and the record between two moments",
-    "bench": "how long a migration takes, measured with real programs",
-    "fuzz": "streams that are wrong in one place, through our decoder, a real QEMU or construct",
-}
+VERBS = tuple(
+    "info show decode encode diff watch set capture cmdline load thin compat explain verify query find report early bench fuzz".split()
+)
 
 
 ONLY_READ = frozenset(("info", "show", "verify", "query", "find", "diff"))
@@ -159,9 +141,12 @@ def _main(words: list[str]) -> int:
     asked = parser
     complete = any(word.startswith(COMPLETION) for word in words[:1])
     # A parser takes as long to make as a small file to read: the others are for the help and for complaints.
-    for verb in words[:1] if words[:1] == [wanted] and wanted in VERBS else VERBS:
-        purpose = VERBS[verb]
-        verb_parser = verbs.add_parser(verb, help=purpose, description=f"{purpose[0].upper()}{purpose[1:]}.")
+    alone = words[:1] == [wanted] and wanted in VERBS and not any(word.startswith(("-h", "--h")) for word in words)
+    if not alone:
+        from vmstate.cli.purposes import PURPOSES
+    for verb in words[:1] if alone else VERBS:
+        purpose = "" if alone else PURPOSES[verb]
+        verb_parser = verbs.add_parser(verb, help=purpose, description=f"{purpose[:1].upper()}{purpose[1:]}.")
         if complete:
             import_module(f"vmstate.cli.{verb}").arguments(verb_parser)
         elif verb == wanted:

@@ -4,10 +4,15 @@ from __future__ import annotations
 
 import argparse
 import json
+from contextlib import ExitStack
+from typing import TYPE_CHECKING
 
-from vmstate.cli.trust import program_to_run, trust_arguments
+from vmstate.cli.trust import derived_to_run, program_to_run, trust_arguments
 from vmstate.cli.words import seconds
 from vmstate.errors import VMStateError, one_line
+
+if TYPE_CHECKING:
+    from vmstate.query.cmdline import CommandLine
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -46,12 +51,26 @@ def run(options: argparse.Namespace) -> int:
     argv = options.program or None
     known = None if argv else read_provenance(options.file)
     program = options.qemu or (argv[0] if argv else "")
+    capabilities: tuple[str, ...] = ()
+    stack = ExitStack()
     if argv is None and known is not None and known.get("argv"):
         program = program_to_run(known, options.file, options)
-    qemu = find_qemu(program, options.root) if program else None
+    elif argv is None and options.file != "-":
+        line = made_from_stream(options, stack)
+        argv, program, capabilities = [*line.argv, "-S"], line.program, line.capabilities
     talks = bool(options.until or options.type)
     try:
-        with QemuDestination(options.file, argv, qemu=qemu, console=talks, limit=options.limit) as destination:
+        with (
+            stack,
+            QemuDestination(
+                options.file,
+                argv,
+                qemu=find_qemu(program, options.root) if program else None,
+                console=talks,
+                capabilities=capabilities,
+                limit=options.limit,
+            ) as destination,
+        ):
             outcome = destination.feed()
             machine = destination.machine
             answers = {}
@@ -90,6 +109,30 @@ def run(options: argparse.Namespace) -> int:
     for command, answer in answers.items():
         print(f"{command}: {json.dumps(answer)}")
     return 0
+
+
+def made_from_stream(options: argparse.Namespace, stack: ExitStack) -> CommandLine:
+    """The command line that a stream without provenance tells, asked about; its files are there until the stack ends.
+
+    The guest stays paused: what stands behind its devices are stand-ins.
+    """
+    import tempfile
+
+    from vmstate.cli.cmdline import make_files
+    from vmstate.lab.spelling import spelled
+    from vmstate.query.cmdline import command_line
+    from vmstate.saved.loading import load
+
+    folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="vmstate-"))
+    try:
+        with load(options.file) as stream:
+            line = command_line(stream, folder=folder, program=options.qemu)
+        derived_to_run([*line.argv, "-S"], line.missing, options.file, options)
+        make_files(line, folder)
+        return spelled(line, line.program, root=options.root)
+    except VMStateError as error:
+        stack.close()
+        raise error.within(file=options.file) from None
 
 
 def to_destination(options: argparse.Namespace) -> int:

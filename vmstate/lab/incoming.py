@@ -80,7 +80,8 @@ class QemuDestination:
 
     `argv` is its command line without -incoming; None takes that of the provenance beside the stream, or beside the
     stream `origin` that this one was made from. Guest memory that the provenance names is mapped privately, so that it
-    can be loaded again. Raises `VMStateError`.
+    can be loaded again. `capabilities` are migration capabilities to switch on beside those that the stream and its
+    provenance name. Raises `VMStateError`.
     """
 
     def __init__(
@@ -91,6 +92,7 @@ class QemuDestination:
         origin: str | os.PathLike[str] | None = None,
         qemu: Qemu | None = None,
         console: bool = False,
+        capabilities: Sequence[str] = (),
         limit: float = LIMIT,
     ) -> None:
         self.path = os.fspath(path)
@@ -104,7 +106,7 @@ class QemuDestination:
             known = None if origin == "-" else read_provenance(origin)
             argv, folder = _command_line(argv, known, self.path, qemu)
             self.argv = tuple(argv)
-            capabilities = _capabilities(self.source, known or {})
+            capabilities = list(dict.fromkeys((*_capabilities(self.source, known or {}), *capabilities)))
             words = with_memory(argv, known or {}, origin)
             self._lacks_memory = "x-ignore-shared" in capabilities and words == list(argv)
             reading, self.writing = os.pipe()

@@ -583,6 +583,7 @@ def device(
     compares: Any = None,
     items: Any = None,
     exercise: Any = None,
+    models: Any = None,
     old_style: bool = False,
     listed: bool = True,
     legacy_instances: tuple[int, ...] = (),
@@ -604,6 +605,7 @@ def device(
             compares=compares,
             items=items,
             exercise=exercise,
+            models=models,
             old_style=old_style,
             listed=listed,
             legacy_instances=legacy_instances,
@@ -624,6 +626,7 @@ def virtio_device(
     answers: Any = None,
     items: Any = None,
     exercise: Any = None,
+    models: Any = None,
     accidents: Iterable[str] = (),
 ) -> Callable[[type[T]], type[T]]:
     """Say of a class with a field `virtio` that it is a virtio device: what all of them share comes with it.
@@ -639,6 +642,7 @@ def virtio_device(
             answers=answers,
             items=items,
             exercise=exercise,
+            models=models,
             id=id,
             features=features,
             qmp_name=qmp_name or idstr,

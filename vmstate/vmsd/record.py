@@ -88,7 +88,8 @@ class Record(Data):
     answers            what it answers to QMP's commands (`vmstate.vmsd.question`); a value or a place, as are
     compares           what it asks of its host when it loads (`vmstate.vmsd.destination`), and
     items              what it is made of for early migration (`vmstate.early.items`), and
-    exercise           what it asks of a vhost-user back end to see that it is alive
+    exercise           what it asks of a vhost-user back end to see that it is alive, and
+    models             what it is called on a command line, a tuple of `vmstate.vmsd.model.Model`
     old_style          QEMU registers it without a description (register_savevm_live); a vmdesc has it as bytes
     listed             it is the vmsd of a device class, so that -dump-vmstate lists it
     legacy_instances   the alias_id of the first of its kind, the second ...: the usual addresses on the ISA bus
@@ -103,6 +104,7 @@ class Record(Data):
     compares: Any = None
     items: Any = None
     exercise: Any = None
+    models: Any = None
     old_style: bool = False
     listed: bool = True
     legacy_instances: tuple[int, ...] = ()
@@ -113,7 +115,7 @@ class Record(Data):
     """Part -> the place of a function of a record and of the part that it gives, for what all such devices share."""
 
     def part(self, name: str) -> Any:
-        """One of `answers`, `compares`, `items`, `exercise`; None where the device has nothing to say."""
+        """One of `answers`, `compares`, `items`, `exercise`, `models`; None where the device has nothing to say."""
         value = getattr(self, name)
         if isinstance(value, str):
             value = imported(value)
@@ -150,6 +152,7 @@ class VirtIORecord(Record):
         "answers": "vmstate.devices.virtio.answers:of_device",
         "compares": "vmstate.devices.virtio.destination:of_device",
         "items": "vmstate.devices.virtio.early:of_device",
+        "models": "vmstate.devices.virtio.models:of_device",
     }
 
     @builtins.property

@@ -1,0 +1,199 @@
+"""Which command line loads a stream: made of what the devices say of themselves, traced to the bytes, tried on QEMU."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from pathlib import Path
+
+import pytest
+from machines import ROOTS, needs_qemu
+from recorded import FIXTURES, ROOT
+
+from vmstate import load
+from vmstate.cli import main
+from vmstate.devices import INDEX
+from vmstate.errors import QueryError
+from vmstate.events import Vmdescription
+from vmstate.lab.incoming import QemuDestination
+from vmstate.lab.spelling import spelled
+from vmstate.qemu.machine import find_qemu
+from vmstate.query.cmdline import CommandLine, command_line, models_of
+from vmstate.stream.stream import Stream
+
+ZOO = FIXTURES / "qemu-7.2-q35-virtio-zoo2-cold.mig.xz"
+PORTS = FIXTURES / "qemu-7.2-q35-smp4-rootports.mig.xz"
+MICROVM = FIXTURES / "qemu-7.2-microvm-virtio-net-mmio.mig.xz"
+ARM = FIXTURES / "qemu-7.2-aarch64-virt-virtio-net-pci.mig.xz"
+S390X = FIXTURES / "recorded" / "qemu-7.2-s390x-virtio-devices.mig.xz"
+RSS = FIXTURES / "qemu-7.2-q35-virtio-net-rss.mig.xz"
+PC = FIXTURES / "recorded" / "qemu-7.2-pc-devices2-cold.mig.xz"
+
+
+def line_of(path: Path, *, without_vmdesc: bool = False) -> CommandLine:
+    with load(path) as stream:
+        if not without_vmdesc:
+            return command_line(stream)
+        data = bytes_without_vmdesc(stream)
+    with load(data) as cut:
+        return command_line(cut)
+
+
+def bytes_without_vmdesc(stream: Stream) -> bytes:
+    stream.parts = [part for part in stream.parts if not isinstance(part, Vmdescription)]
+    return stream.to_bytes()
+
+
+def values(line: CommandLine, option: str) -> list[str]:
+    return [item.words[1] for item in line.options if item.words[0] == option]
+
+
+def properties(value: str) -> dict[str, str]:
+    return dict(part.partition("=")[::2] for part in value.split(",")[1:])
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("path", [ZOO, PORTS, MICROVM, ARM, PC], ids=lambda path: path.name)
+def test_the_library_says_what_the_vmdesc_says(path: Path) -> None:
+    assert line_of(path).argv == line_of(path, without_vmdesc=True).argv
+
+
+def test_machine_memory_and_processors() -> None:
+    line = line_of(PORTS)
+    assert line.program == "qemu-system-x86_64"
+    assert values(line, "-M") == ["pc-q35-7.2,memory-backend=m0"]
+    assert values(line, "-smp") == ["4"] and values(line, "-m") == ["96M"]
+    assert values(line, "-object") == ["memory-backend-ram,id=m0,size=96M,share=on"]
+    assert line.capabilities == ("x-ignore-shared",)
+
+
+def test_a_device_sits_behind_its_port() -> None:
+    devices = values(line_of(PORTS), "-device")
+    ports = {properties(value)["id"]: value for value in devices if value.startswith("pcie-root-port,")}
+    card = next(value for value in devices if value.startswith("virtio-net-pci,"))
+    assert len(ports) == 2 and properties(ports[properties(card)["bus"]])["addr"] == "0x1"
+    assert properties(card)["disable-legacy"] == "on"
+
+
+def test_the_ids_of_the_space_tell_the_model() -> None:
+    devices = values(line_of(PC), "-device")
+    assert [value.partition(",")[0] for value in devices if "vga" in value.lower()] == [
+        "VGA",
+        "secondary-vga",
+        "bochs-display",
+    ]
+    assert any(value.startswith("isa-ipmi-kcs,") and "bmc=" in value for value in devices)
+
+
+def test_queues_and_vectors_show() -> None:
+    line = line_of(RSS)
+    card = properties(next(value for value in values(line, "-device") if value.startswith("virtio-net-pci,")))
+    assert (card["mq"], card["rss"], card["hash"], card["vectors"]) == ("on", "on", "on", "10")
+    assert values(line, "-netdev") == ["tap,id=net0,script=no,downscript=no,queues=4"]
+    assert any("tap device" in text for text in line.missing)
+
+
+def test_channel_devices_and_transports() -> None:
+    names = [value.partition(",")[0] for value in values(line_of(S390X), "-device")]
+    assert {"virtio-blk-ccw", "virtio-net-ccw", "virtio-gpu-ccw", "virtserialport"} <= set(names)
+    card = next(value for value in values(line_of(MICROVM), "-device"))
+    assert card.startswith("virtio-net-device,") and properties(card)["bus"] == "virtio-mmio-bus.23"
+
+
+def test_the_registers_tell_the_arm_processor() -> None:
+    line = line_of(ARM)
+    assert line.program == "qemu-system-aarch64" and values(line, "-cpu") == ["cortex-a57"]
+
+
+def test_every_part_has_the_bytes_that_it_came_from() -> None:
+    with load(ZOO) as stream:
+        line = command_line(stream)
+        data = bytes(stream.source or b"")
+    disk = next(option for option in line.options if option.words[1:2] and "virtio-blk-pci" in option.words[1])
+    (origin,) = disk.sources["num-queues=4"]
+    assert origin.offset is not None
+    assert int.from_bytes(data[origin.offset : origin.offset + origin.size], "big") == 4
+    (origin,) = disk.sources["virtio-blk-pci"]
+    assert origin.offset is not None
+    assert data[origin.offset : origin.offset + origin.size] == b"0000:00:06.0/virtio-blk"
+
+
+def test_every_model_that_a_device_names_is_there() -> None:
+    named = {idstr for idstr in INDEX if models_of(idstr)}
+    assert {"virtio-net", "e1000", "xhci", "pcie-root-port", "i82550", "nvme"} <= named
+    assert len(named) > 80
+
+
+def test_a_machine_that_nobody_knows_is_one_line() -> None:
+    with load(FIXTURES / "recorded" / "qemu-11.1-riscv64-virt-cold.mig.xz") as stream:
+        assert stream.configuration is not None
+        stream.configuration.name = "sifive_u"
+        with pytest.raises(QueryError, match="nothing is known of this machine type"):
+            command_line(stream)
+
+
+def test_a_bitten_state_has_no_traceback() -> None:
+    """A configuration space whose capabilities point at themselves ends; a list with no end would hang."""
+    with load(PORTS) as stream:
+        section = stream["0000:00:01.0/pcie-root-port"]
+        for path, entry in section.trace().items():
+            if getattr(entry.field, "type", None) is not None and entry.field.type.info == "pci config":
+                _, steps, value = stream.find(f"{section.name}.{path}")
+                bitten = bytearray(value)
+                bitten[0x34] = 0x40
+                bitten[0x40:0x42] = b"\x05\x40"
+                owner = section.state
+                for step in steps[:-1]:
+                    owner = owner[step] if isinstance(owner, dict) else getattr(owner, str(step))
+                if isinstance(owner, dict):
+                    owner[steps[-1]] = bytes(bitten)
+                else:
+                    setattr(owner, str(steps[-1]), bytes(bitten))
+                break
+        assert command_line(stream).options
+
+
+def test_the_verb_prints_a_line_for_a_shell(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    assert main(["cmdline", str(PORTS), "--explain", "--files", str(tmp_path)]) == 0
+    text = capsys.readouterr().out
+    assert text.startswith("qemu-system-x86_64 \\\n  -M pc-q35-7.2,memory-backend=m0 \\\n")
+    assert "    # vectors=4: 0x" in text
+    assert [file.stat().st_size for file in tmp_path.iterdir()] == [262144]
+
+
+RELEASES = {"7.2": None, **{os.path.basename(root.rstrip("/")): root for root in ROOTS}}
+REAL = (
+    ("7.2", "qemu-7.2-q35-virtio-zoo2-cold.mig.xz"),
+    ("7.2", "qemu-7.2-s390x-virtio-net-ccw.mig.xz"),
+    ("7.2", "recorded/qemu-7.2-pc-devices2-cold.mig.xz"),
+    ("7.2", "recorded/qemu-7.2-q35-devices-cold.mig.xz"),
+    ("7.2", "recorded/qemu-7.2-microvm-bare-cold.mig.xz"),
+    ("10.0", "recorded/qemu-10.0-q35-virtio-devices-cold.mig.xz"),
+    ("11.1", "recorded/qemu-11.1-pc-devices-cold.mig.xz"),
+    ("5.2", "recorded/qemu-5.2-pc-devices-cold.mig.xz"),
+)
+
+
+@pytest.mark.qemu
+@pytest.mark.slow
+@needs_qemu
+@pytest.mark.parametrize(("release", "name"), REAL)
+def test_a_real_qemu_loads_it(release: str, name: str, tmp_path: Path) -> None:
+    """The stream alone in an empty folder, its vmdesc cut off."""
+    if release not in RELEASES:
+        pytest.skip(f"needs a root with QEMU {release} (VMSTATE_QEMU_ROOTS)")
+    path = tmp_path / "alone.mig"
+    with load(ROOT / "fixtures" / name) as stream:
+        path.write_bytes(bytes_without_vmdesc(stream))
+    with load(path) as stream:
+        line = command_line(stream, folder=str(tmp_path))
+    if RELEASES[release] is None and shutil.which(line.program) is None:
+        pytest.skip(f"needs {line.program}")
+    for file, size in line.files.items():
+        with (tmp_path / file).open("wb") as made:
+            made.truncate(size)
+    line = spelled(line, line.program, root=RELEASES[release])
+    qemu = find_qemu(line.program, RELEASES[release])
+    with QemuDestination(path, [*line.argv, "-S"], qemu=qemu, capabilities=line.capabilities, limit=60) as destination:
+        outcome = destination.feed()
+    assert outcome.accepted, (outcome.error, line.argv)

@@ -1,0 +1,1004 @@
+"""Which QEMU command line loads a stream.
+
+    line = command_line(stream)
+    line.argv                     ("qemu-system-x86_64", "-M", "pc-q35-7.2", ...)
+    line.missing                  what the stream does not tell, in words
+    line.options[3].sources       the bytes that each part of an option came from
+
+A device says itself how QEMU calls it and which facts of its state give which property (`vmstate.vmsd.model`); where
+it sits stands in the idstr of its section, and the names of RAM blocks tell of ROMs, memory and of devices that have no
+section. What stands behind a device on the host (a disk image, a network) is in no stream: stand-ins take its place, of
+which a guest sees nothing before it is run.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import cached_property
+from typing import Any
+
+from vmstate.errors import QueryError, VMStateError
+from vmstate.query.ask import (
+    AskedSection,
+    HostNote,
+    IdstrNote,
+    Inquiry,
+    LibrarySection,
+    Note,
+    QueryOrigin,
+    Reading,
+    StateNote,
+)
+from vmstate.query.machines import Family, family_of
+from vmstate.query.pci import (
+    CAPABILITY_LIST,
+    CLASS_DEVICE,
+    HEADER_TYPE,
+    MULTI_FUNCTION,
+    STATUS,
+    STATUS_CAP_LIST,
+    is_config,
+)
+from vmstate.query.pci import Config as ConfigSpace
+from vmstate.stream.events import Command, CommandType, ConfigurationSection
+from vmstate.stream.ram_records import RamBlock
+from vmstate.stream.registry import all_descriptions, last_part
+from vmstate.stream.stream import Section, Stream
+from vmstate.vmsd.data import Data
+from vmstate.vmsd.model import Model
+from vmstate.vmsd.record import record_of
+from vmstate.vmsd.release import Release
+
+_PCI = re.compile(r"([0-9a-f]{4}:[0-9a-f]{2})((?::[0-9a-f]{2}\.[0-7])+)(?:/(.*))?")
+_CCW = re.compile(r"/?([0-9a-f]+\.[0-9a-f]\.[0-9a-f]{4})/([^/]+)")
+_MMIO = re.compile(r"virtio-mmio@([0-9a-f]{16})/([^/]+)")
+_SCSI = re.compile(r"(\d+):(\d+):(\d+)")
+
+MIB = 1 << 20
+MAX_CAPABILITIES = 48
+EXTENDED = 0x100
+"""Where the capabilities of PCI Express begin."""
+
+ROMS_OF_QEMU = {"vga.rom": 0x10000}
+"""Bytes of the ROM blocks of which every release has a file of that size."""
+
+SMALL_BIOS = 0x20000
+"""Bytes of SeaBIOS in machine types before 2.0."""
+
+
+class Option:
+    """An option of a command line: its words, and what was read for each of its parts."""
+
+    __slots__ = ("_notes", "words")
+
+    def __init__(self, *words: str, notes: Mapping[str, Sequence[Note]] | None = None) -> None:
+        self.words = words
+        self._notes = notes or {}
+
+    def __repr__(self) -> str:
+        return f"Option{self.words!r}"
+
+    @property
+    def sources(self) -> dict[str, tuple[QueryOrigin, ...]]:
+        """Each part of the value -> the bytes that it came from; a part that follows from nothing has none."""
+        return {
+            part: tuple(dict.fromkeys(origin for note in notes for origin in note.sources()))
+            for part, notes in self._notes.items()
+        }
+
+    def with_value(self, value: str) -> Option:
+        """The option with some parts of its value left out."""
+        return Option(self.words[0], value, notes={part: notes for part, notes in self._notes.items() if part in value})
+
+    def as_dict(self) -> dict[str, Any]:
+        """As JSON has it."""
+        return {
+            "words": list(self.words),
+            "sources": {part: [origin.as_dict() for origin in origins] for part, origins in self.sources.items()},
+        }
+
+
+class CommandLine(Data):
+    """A command line that loads a stream.
+
+    `program` is the QEMU that has the machine type. `missing` says in words what the stream does not tell and what was
+    taken in its place. `files`: name -> bytes of the stand-ins of ROM files that the options name: what is in them
+    comes with the stream. `capabilities` are the migration capabilities that have to be on before it is loaded.
+    """
+
+    program: str
+    options: tuple[Option, ...]
+    missing: tuple[str, ...]
+    files: Mapping[str, int]
+    capabilities: tuple[str, ...] = ()
+
+    @property
+    def argv(self) -> tuple[str, ...]:
+        """The words, the program first."""
+        return (self.program, *(word for option in self.options for word in option.words))
+
+    def as_dict(self) -> dict[str, Any]:
+        """As JSON has it."""
+        return {
+            "argv": list(self.argv),
+            "options": [option.as_dict() for option in self.options],
+            "missing": list(self.missing),
+            "files": dict(self.files),
+            "capabilities": list(self.capabilities),
+        }
+
+
+class Space(ConfigSpace):
+    """A configuration space with its capabilities."""
+
+    def __init__(self, ask: ModelReading, subject: AskedSection, path: str) -> None:
+        super().__init__(ask, path)
+        self.subject = subject
+        self.reading = ask
+
+    def number(self, at: int, size: int) -> int:
+        """`size` bytes from `at` on; 0 behind the end."""
+        self.reading.notes.append(StateNote(self.subject, self.path, at, size))
+        return self.silent(at, size)
+
+    def silent(self, at: int, size: int) -> int:
+        """The same, where only the way to what is meant is read."""
+        from vmstate.vmsd.path import value_at
+
+        data = value_at(self.subject.state, self.path)
+        return int.from_bytes(bytes(data[at : at + size]), "little")
+
+    @property
+    def size(self) -> int:
+        """256 bytes, or 4096 of PCI Express."""
+        return self.subject.trace[self.path].size
+
+    def capability(self, identifier: int) -> int | None:
+        """The offset of a capability; None where there is none."""
+        if not self.silent(STATUS, 2) & STATUS_CAP_LIST:
+            return None
+        at = self.silent(CAPABILITY_LIST, 1) & ~3
+        for _ in range(MAX_CAPABILITIES):
+            if at == 0:
+                break
+            if self.silent(at, 1) == identifier:
+                return at
+            at = self.silent(at + 1, 1) & ~3
+        return None
+
+    def extended_capability(self, identifier: int) -> int | None:
+        """The offset of a capability of PCI Express; None where there is none."""
+        at = EXTENDED
+        for _ in range(MAX_CAPABILITIES):
+            header = self.silent(at, 4) if at + 4 <= self.size else 0
+            if header == 0:
+                break
+            if header & 0xFFFF == identifier:
+                return at
+            at = header >> 20 & ~3
+            if at < EXTENDED:
+                break
+        return None
+
+
+class ModelReading(Reading):
+    """What a model asks of a section (`vmstate.vmsd.model.ModelAsk`)."""
+
+    def __init__(self, builder: Builder, device: Device, section: Section) -> None:
+        super().__init__(builder.inquiry, LibrarySection(section))
+        self.builder = builder
+        self.device = device
+        self.section = section
+
+    def __call__(self, path: str) -> Any:
+        """The value at a path; None where the stream has nothing there."""
+        from vmstate.vmsd.path import value_or_none
+
+        self.notes.append(StateNote(self._subject, path))
+        return value_or_none(self._subject.state, path)
+
+    @property
+    def space(self) -> Space:
+        """The configuration space. Raises `QueryError` where the device has none."""
+        subject, path = self.device.config_place(self.section)
+        if subject is None:
+            raise QueryError("the device has no configuration space", section=self.section.name)
+        return Space(self, subject, path)
+
+    @property
+    def is_pci(self) -> bool:
+        """Whether it sits on a PCI bus."""
+        return bool(self.device.slots)
+
+    @property
+    def is_behind_port(self) -> bool:
+        """Whether it sits on a bus of PCI Express that is not the root bus."""
+        return len(self.device.slots) > 1 and self.space.size > EXTENDED
+
+    def block_size(self, name: str) -> int | None:
+        """Bytes of a RAM block of the device."""
+        block = self.device.blocks.get(name)
+        if block is None:
+            return None
+        self.notes.append(BlockNote(block))
+        return int(block.used_length)
+
+    def beside(self, name: str) -> ModelReading | None:
+        """Another section of the same device."""
+        section = self.device.section_named(name)
+        if section is None:
+            return None
+        reading = ModelReading(self.builder, self.device, section)
+        reading.notes = self.notes
+        return reading
+
+    def object(self, kind: str) -> str:
+        """The id of a stand-in, which is made for it."""
+        return self.builder.stand_in(kind)
+
+
+class BlockNote:
+    """The name and size of a RAM block were read."""
+
+    def __init__(self, block: RamBlock) -> None:
+        self.block = block
+
+    def sources(self) -> Iterable[QueryOrigin]:
+        """What was read."""
+        yield QueryOrigin("ram", 0, self.block.idstr, self.block.offset, len(self.block.raw))
+
+
+class Device:
+    """Sections of one device, by where it sits.
+
+    `root` and `slots` are its place on PCI, () where it sits elsewhere; `blocks` are its RAM blocks by the rest of
+    their names.
+    """
+
+    def __init__(self, root: str = "", slots: tuple[tuple[int, int], ...] = ()) -> None:
+        self.root = root
+        self.slots = slots
+        self.sections: list[Section] = []
+        self.blocks: dict[str, RamBlock] = {}
+        self.id = ""
+        self.bus: str | None = None
+        self._places: dict[int, tuple[AskedSection | None, str]] = {}
+
+    def section_named(self, name: str) -> Section | None:
+        """The section whose idstr ends so."""
+        return next((section for section in self.sections if last_part(section.name) == name), None)
+
+    def config_place(self, preferred: Section) -> tuple[AskedSection | None, str]:
+        """The section that holds the configuration space, and its path there."""
+        for section in (preferred, *self.sections):
+            if id(section) not in self._places:
+                self._places[id(section)] = _config_of(section)
+            subject, path = self._places[id(section)]
+            if subject is not None:
+                return subject, path
+        return None, ""
+
+
+def _config_of(section: Section) -> tuple[AskedSection | None, str]:
+    kinds = (AskedSection, LibrarySection) if section.vmsd is not None else (LibrarySection,)
+    for kind in kinds:
+        subject = kind(section)
+        try:
+            trace = subject.trace
+        except VMStateError:
+            continue
+        path = next((path for path, entry in trace.items() if is_config(entry.field)), None)
+        if path is not None:
+            return subject, path
+    return None, ""
+
+
+def models_of(idstr: str) -> tuple[Model, ...]:
+    """What a device with this idstr is called on a command line; () where nobody says."""
+    records = {id(record): record for vmsd in all_descriptions(idstr) if (record := record_of(vmsd)) is not None}
+    return tuple(model for record in records.values() for model in record.part("models") or ())
+
+
+def command_line(
+    stream: Stream, *, release: Release | None = None, folder: str = "", program: str | None = None
+) -> CommandLine:
+    """The command line of a QEMU that loads a stream.
+
+    `release` is that of the QEMU that is to load it, where it is known; `folder` is where the files stand that the
+    options name. Raises `QueryError` where nothing tells what machine it is.
+    """
+    return Builder(stream, release, folder).build(program)
+
+
+class Builder:
+    """Makes the options of one stream."""
+
+    def __init__(self, stream: Stream, release: Release | None, folder: str) -> None:
+        self.stream = stream
+        self.inquiry = Inquiry(stream, "cmdline", {}, release)
+        self.folder = folder
+        self.options: list[Option] = []
+        self.missing: list[str] = []
+        self.files: dict[str, int] = {}
+        self.counts: dict[str, int] = {}
+        self.bmcs: list[str] = []
+        self.sections = [
+            section for section in stream.sections if section.kind in ("full", "start") and not section.is_ram
+        ]
+        self.kinds = {last_part(section.name) for section in self.sections}
+        machine = stream.machine
+        family = family_of(machine, self.kinds)
+        if family is None:
+            raise QueryError(
+                "nothing is known of this machine type"
+                if machine
+                else "the stream does not say which machine type it is",
+                found=machine,
+            )
+        self.family: Family = family
+        self.blocks: dict[str, RamBlock] = {block.idstr: block for block in stream.ram.blocks}
+        self.slirp = sum(last_part(section.name) == "slirp" for section in self.sections)
+        self.shared = stream.configuration is not None and "x-ignore-shared" in stream.configuration.capability_names
+
+    # Options, and where they come from.
+
+    def add(self, option: str, parts: Sequence[tuple[str, Sequence[Note]]]) -> None:
+        """An option of parts with commas between them; each with what was read for it."""
+        value = ",".join(text for text, _ in parts)
+        self.options.append(Option(option, value, notes={text: tuple(notes) for text, notes in parts if notes}))
+
+    def number(self, kind: str) -> int:
+        """How many of a kind there were before."""
+        number = self.counts.get(kind, 0)
+        self.counts[kind] = number + 1
+        return number
+
+    def file(self, name: str, size: int) -> str:
+        """The name of a stand-in of a file with that many bytes."""
+        self.files[name] = size
+        return f"{self.folder}/{name}" if self.folder else name
+
+    def build(self, program: str | None) -> CommandLine:
+        """All of it."""
+        self.machine()
+        self.processors()
+        self.memory()
+        self.firmware()
+        self.options.append(Option("-nodefaults"))
+        self.serial_ports()
+        self.plain_devices(first=True)
+        self.pci_devices()
+        self.channel_devices()
+        self.transports()
+        self.plain_devices(first=False)
+        self.globals()
+        return CommandLine(
+            program or self.family.program,
+            tuple(self.options),
+            tuple(dict.fromkeys(self.missing)),
+            dict(self.files),
+            tuple(self.capabilities()),
+        )
+
+    def capabilities(self) -> Iterator[str]:
+        """The migration capabilities that have to be on before the stream is loaded."""
+        configuration = self.stream.configuration
+        yield from () if configuration is None else configuration.capability_names
+        for part in self.stream.parts:
+            if isinstance(part, Command) and part.command == CommandType.POSTCOPY_ADVISE and len(part.data):
+                yield "postcopy-ram"
+        if "compressed" in self.stream.ram.pages:
+            yield "compress"
+
+    # The machine.
+
+    def machine(self) -> None:
+        """-M with its options, -accel, -uuid."""
+        name = self.stream.machine
+        notes: list[Note] = [HostNote(self.stream, ConfigurationSection)]
+        if name is None:
+            name = self.guessed_machine()
+            self.missing.append(f"the machine type is not in the stream: {name} is taken")
+        parts: list[tuple[str, Sequence[Note]]] = [(name, notes)]
+        for switch, kind in self.family.switches.items():
+            present = kind in self.kinds
+            if self.family.name == "microvm":
+                parts.append((f"{switch}={'on' if present else 'off'}", self._notes_of_kind(kind)))
+            elif not present:
+                parts.append((f"{switch}=off", ()))
+        if self.family.name in ("pc", "q35") and "acpi_build" not in self.kinds and name != "pc-i440fx-2.3":
+            parts.append(("acpi=off", ()))
+        parts += self.arm_parts() if self.family.name == "virt" else []
+        backend = self.main_backend
+        if backend is not None:
+            parts.append((f"memory-backend={backend.idstr}", [BlockNote(backend)]))
+        self.add("-M", parts)
+        clock = next((section for section in self.sections if last_part(section.name) == "kvmclock"), None)
+        self.add("-accel", [("tcg", ())] if clock is None else [("kvm", [IdstrNote(clock)])])
+        configuration = self.stream.configuration
+        if configuration is not None and configuration.uuid is not None:
+            import uuid
+
+            told = uuid.UUID(bytes=bytes(configuration.uuid.data))
+            self.add("-uuid", [(str(told), [HostNote(self.stream, ConfigurationSection)])])
+
+    def guessed_machine(self) -> str:
+        """The machine type where no configuration section says it: releases before 2.3 had none."""
+        if self.family.name != "pc":
+            return self.family.prefixes[-1]
+        bios = self.blocks.get("pc.bios")
+        if bios is None or int(bios.used_length) > SMALL_BIOS:
+            return "pc-i440fx-2.3"
+        return "pc-i440fx-1.7" if "kvm-tpr-opt" in self.kinds else "pc-1.0"
+
+    def arm_parts(self) -> Iterator[tuple[str, Sequence[Note]]]:
+        """The interrupt controller of Arm's virt."""
+        for kind, version in (("arm_gic", "2"), ("arm_gicv3", "3")):
+            if kind in self.kinds:
+                yield f"gic-version={version}", self._notes_of_kind(kind)
+
+    def _notes_of_kind(self, kind: str) -> Sequence[Note]:
+        return [IdstrNote(section) for section in self.sections if last_part(section.name) == kind][:1]
+
+    # Processors.
+
+    def processors(self) -> None:
+        """-smp and -cpu."""
+        processors = [section for section in self.sections if section.name == "cpu_common"]
+        if not processors:
+            return
+        parts: list[tuple[str, Sequence[Note]]] = [(str(len(processors)), [IdstrNote(item) for item in processors])]
+        possible = self.possible_processors()
+        if possible is not None and possible[0] > len(processors):
+            parts.append((f"maxcpus={possible[0]}", possible[1]))
+        numbers = [section.instance_id for section in processors]
+        if numbers != list(range(len(numbers))):
+            self.missing.append(f"the processors have the numbers {', '.join(map(str, numbers))}: -smp says not which")
+        self.add("-smp", parts)
+        self.cpu_model()
+
+    def possible_processors(self) -> tuple[int, Sequence[Note]] | None:
+        """How many processors there can be, as ACPI's hotplug has it; None where it does not tell."""
+        for kind, path in (("ICH9LPC", "pm.cpuhp.cpuhp_state.devs"), ("piix4_pm", "cpuhp.cpuhp_state.devs")):
+            told = self._length(kind, path)
+            if told is not None:
+                return told
+        return None
+
+    def _length(self, kind: str, path: str) -> tuple[int, Sequence[Note]] | None:
+        section = next((section for section in self.sections if last_part(section.name) == kind), None)
+        if section is None:
+            return None
+        reading = ModelReading(self, Device(), section)
+        try:
+            elements = reading(path)
+        except VMStateError:
+            return None
+        return None if elements is None else (len(elements), reading.notes)
+
+    def cpu_model(self) -> None:
+        """-cpu, as far as the state tells it."""
+        if self.family.name == "virt":
+            model, notes = self.arm_model()
+            if model is not None:
+                self.add("-cpu", [(model, notes)])
+                return
+        if self.family.name in ("pc", "q35", "isapc", "microvm"):
+            self.missing.append("the model of the processor is not in the stream: QEMU's default is taken (-cpu)")
+        else:
+            self.missing.append("the model of the processor is not known from the stream (-cpu)")
+
+    def arm_model(self) -> tuple[str | None, Sequence[Note]]:
+        """The model that an Arm processor's main id register names."""
+        section = next((section for section in self.sections if last_part(section.name) == "cpu"), None)
+        chosen = None if section is None else self.choose_section(section)
+        return (None, ()) if chosen is None else (chosen[0].name, chosen[1].notes)
+
+    # Memory.
+
+    @cached_property
+    def loose_blocks(self) -> list[RamBlock]:
+        """The RAM blocks that are of no device, no ROM and no machine: memory backends."""
+        known = {"vga.vram", "vmclock_page", "vmsvga.fifo", "s390.ram", "tpm-crb-cmd", "tpm-ppi", self.family.memory}
+        return [
+            block
+            for name, block in self.blocks.items()
+            if _PCI.match(name) is None
+            and name not in known
+            and not name.startswith(("/rom@", "virt.flash", "pc.", "system.flash"))
+            and not name.endswith((".rom", ".bios", ".ram", ".flash0", ".flash1", ".vram"))
+        ]
+
+    @cached_property
+    def main_backend(self) -> RamBlock | None:
+        """The memory backend that has all of -m, where there is one."""
+        if self.family.memory in self.blocks or not self.loose_blocks:
+            return None
+        loose = [block for block in self.loose_blocks if block not in self.claimed_blocks]
+        return loose[0] if len(loose) == 1 or self.has_slots else None
+
+    @cached_property
+    def claimed_blocks(self) -> list[RamBlock]:
+        """Of the loose blocks those of devices that are no PCI device's memory but name a backend (acpi-erst)."""
+        if "acpi-erst" not in self.kinds:
+            return []
+        # The storage of error records is the smallest there is.
+        loose = sorted(self.loose_blocks, key=lambda block: int(block.used_length))
+        return loose[:1] if len(loose) > 1 or self.family.memory in self.blocks else []
+
+    @cached_property
+    def has_slots(self) -> bool:
+        """Whether memory can be plugged in."""
+        slots = self.slots()
+        return slots is not None and slots[0] > 0
+
+    def slots(self) -> tuple[int, Sequence[Note]] | None:
+        """How many slots for memory ACPI's hotplug has."""
+        for kind, path in (
+            ("ICH9LPC", "pm.memhp.acpi_memory_hotplug.devs"),
+            ("piix4_pm", "memhp.acpi_memory_hotplug.devs"),
+        ):
+            told = self._length(kind, path)
+            if told is not None:
+                return told
+        return None
+
+    def memory(self) -> None:
+        """-m, and the memory backends."""
+        main = self.blocks.get(self.family.memory) or self.main_backend
+        loose = [block for block in self.loose_blocks if block not in self.claimed_blocks]
+        nodes: list[RamBlock] = [] if main is not None else loose
+        dimms = [block for block in loose if block is not main and block not in nodes]
+        total = int(main.used_length) if main is not None else sum(int(block.used_length) for block in nodes)
+        if not total:
+            self.missing.append("no RAM block tells how much memory there is (-m)")
+            return
+        notes: list[Note] = [BlockNote(block) for block in ([main] if main is not None else nodes)]
+        parts: list[tuple[str, Sequence[Note]]] = [(_bytes(total), notes)]
+        slots = self.slots()
+        plugged = [block for name, block in self.blocks.items() if self._is_memory_device(name)]
+        if (slots is not None and slots[0]) or dimms or plugged:
+            number, told = slots if slots is not None and slots[0] else (len(dimms) or 1, [])
+            largest = total + sum(int(block.used_length) for block in (*dimms, *plugged)) + (4 << 30)
+            parts += [(f"slots={number}", told), (f"maxmem={_bytes(largest)}", ())]
+            self.missing.append("how much memory there can be is not in the stream: a maxmem with room is taken")
+        self.add("-m", parts)
+        if main is not None and main.idstr != self.family.memory:
+            self.backend(main)
+        for block in nodes:
+            self.backend(block)
+            self.add("-numa", [("node", ()), (f"memdev={block.idstr}", [BlockNote(block)])])
+        for block in dimms:
+            self.backend(block)
+            self.add("-device", [("pc-dimm", ()), (f"memdev={block.idstr}", [BlockNote(block)])])
+        for block in self.claimed_blocks:
+            self.backend(block)
+
+    def _is_memory_device(self, name: str) -> bool:
+        match = _PCI.match(name)
+        place = None if match is None else f"{match[1]}{match[2]}/virtio-mem"
+        return place is not None and any(section.name == place for section in self.sections)
+
+    def backend(self, block: RamBlock, name: str | None = None) -> str:
+        """An -object with the memory of a block; its id."""
+        name = block.idstr if name is None else name
+        notes = [BlockNote(block)]
+        parts: list[tuple[str, Sequence[Note]]] = [
+            ("memory-backend-ram", ()),
+            (f"id={name}", notes),
+            (f"size={_bytes(int(block.used_length))}", notes),
+        ]
+        if self.shared:
+            parts.append(("share=on", [HostNote(self.stream, ConfigurationSection)]))
+        self.add("-object", parts)
+        return name
+
+    def firmware(self) -> None:
+        """-bios, where the block of the firmware is not of the usual size."""
+        usual = self.family.firmware.get("pc.bios")
+        block = self.blocks.get("pc.bios")
+        if block is None or usual is None or int(block.used_length) == usual:
+            return
+        size = int(block.used_length)
+        self.add("-bios", [(self.file(f"bios-{size}.bin", size), [BlockNote(block)])])
+
+    def serial_ports(self) -> None:
+        """-serial for each port of the ISA bus, or the console of s390x."""
+        for section in self.sections:
+            kind = section.name
+            if (kind == "serial" and self.family.name in ("q35", "pc", "isapc", "microvm")) or kind == "sclpconsole":
+                self.add("-serial", [("null", [IdstrNote(section)])])
+
+    # Stand-ins.
+
+    def stand_in(self, kind: str) -> str:
+        """The id of an object that is made for a device."""
+        name = f"{kind}{self.number(kind)}"
+        if kind == "iothread":
+            self.options.append(Option("-object", f"iothread,id={name}"))
+        elif kind == "fsdev":
+            self.options.append(Option("-fsdev", f"synth,id={name}"))
+        else:
+            self.missing.append(f"what stands behind a device ({kind}) has no stand-in")
+        return name
+
+    def behind(self, model: Model, reading: ModelReading) -> str | None:
+        """What stands behind a device: the value of the property that names it."""
+        kind = model.back_end
+        if kind == "netdev":
+            return self.netdev(reading)
+        if kind == "drive":
+            size = self._drive_size(reading)
+            name = f"drive{self.number('drive')}"
+            more = "" if size is None else f",size={size}"
+            self.options.append(Option("-blockdev", f"driver=null-co,node-name={name},read-zeroes=on{more}"))
+            return name
+        if kind == "chardev":
+            name = f"chr{self.number('chardev')}"
+            self.options.append(Option("-chardev", f"null,id={name}"))
+            return name
+        if kind == "audiodev":
+            if self.number("audiodev") == 0:
+                self.options.append(Option("-audiodev", "none,id=audio0"))
+            return "audio0"
+        if kind == "bmc":
+            return self.bmcs.pop(0) if self.bmcs else None
+        if kind == "memdev":
+            block = next((block for name, block in reading.device.blocks.items() if "." not in name), None)
+            if block is not None:
+                match = _PCI.match(block.idstr)
+                return self.backend(block, block.idstr if match is None else match[3])
+            claimed = self.claimed_blocks
+            if claimed:
+                return claimed[0].idstr
+            self.missing.append(f"{reading.section.name}: which memory stands behind it")
+            return None
+        if kind is not None:
+            self.missing.append(f"{reading.section.name}: what stands behind it ({kind}) has no stand-in")
+        return None
+
+    def _drive_size(self, reading: ModelReading) -> int | None:
+        """Bytes of a virtio disk whose guest has read them."""
+        if last_part(reading.section.name) != "virtio-blk":
+            return None
+        config = reading("virtio.config")
+        sectors = int.from_bytes(bytes(config or b"")[:8], "little")
+        return sectors * 512 if 0 < sectors < 1 << 52 else None
+
+    def netdev(self, reading: ModelReading) -> str | None:
+        """The network behind a card."""
+        from vmstate.vmsd.path import value_or_none
+
+        name = f"net{self.number('netdev')}"
+        state = reading._subject.state if last_part(reading.section.name) == "virtio-net" else None
+        pairs = 1 if state is None else int(value_or_none(state, "virtio.net.max_queue_pairs") or 1)
+        headers = None if state is None else value_or_none(state, "virtio.net.has_vnet_hdr.has_vnet_hdr")
+        if pairs > 1 or headers:
+            queues = f",queues={pairs}" if pairs > 1 else ""
+            self.options.append(Option("-netdev", f"tap,id={name},script=no,downscript=no{queues}"))
+            self.missing.append(f"{reading.section.name}: a tap device stands behind it, which takes privileges")
+        elif self.slirp > 0:
+            self.slirp -= 1
+            self.options.append(Option("-netdev", f"user,id={name}"))
+        else:
+            self.options.append(Option("-netdev", f"hubport,id={name},hubid={self.counts['netdev']}"))
+        return name
+
+    # Devices.
+
+    def pci_devices(self) -> None:
+        """The devices on PCI, those of each bus in order, and what sits behind them."""
+        devices: dict[tuple[str, tuple[tuple[int, int], ...]], Device] = {}
+        behind: list[tuple[Section, Device, str]] = []
+
+        def at(match: re.Match[str]) -> Device:
+            slots = tuple((int(slot[1:3], 16), int(slot[4])) for slot in re.findall(r":[0-9a-f]{2}\.[0-7]", match[2]))
+            return devices.setdefault((match[1], slots), Device(match[1], slots))
+
+        for section in self.sections:
+            match = _PCI.fullmatch(section.name)
+            if match is None or match[3] is None:
+                continue
+            device = at(match)
+            if "/" in match[3]:
+                behind.append((section, device, match[3]))
+            else:
+                device.sections.append(section)
+        for name, block in self.blocks.items():
+            match = _PCI.fullmatch(name)
+            if match is not None and match[3] is not None:
+                at(match).blocks[match[3]] = block
+        # A port is there before what sits behind it.
+        for _, device in sorted(devices.items(), key=lambda item: (item[0][0], len(item[0][1]), item[0][1])):
+            self.pci_device(device, devices)
+        children: dict[str, str] = {}
+        for section, device, rest in sorted(behind, key=lambda item: (item[0].name.count("/"), item[0].name)):
+            self.child(section, device, rest, children)
+
+    def pci_device(self, device: Device, devices: Mapping[Any, Device]) -> None:
+        """One device of PCI."""
+        slot, function = device.slots[-1]
+        if len(device.slots) == 1 and (slot, function) in self.family.built_in:
+            device.id = ""
+            return
+        address = f"addr={slot:#x}" + (f".{function}" if function else "")
+        where: list[tuple[str, Sequence[Note]]] = []
+        notes: list[Note] = [IdstrNote(section) for section in device.sections[:1]]
+        notes = notes or [BlockNote(block) for block in list(device.blocks.values())[:1]]
+        if len(device.slots) > 1:
+            parent = devices.get((device.root, device.slots[:-1]))
+            if parent is None or not parent.id:
+                name = device.sections[0].name if device.sections else next(iter(device.blocks), "")
+                self.missing.append(f"{name}: the bridge that it sits behind is not in the stream")
+                return
+            where.append((f"bus={parent.id}", notes))
+        where.append((address, notes))
+        where += self.rom(device)
+        chosen = self.choose(device)
+        if chosen is None:
+            rom = next((name for name in device.blocks if name.endswith(".rom")), None)
+            if rom is not None and not device.sections:
+                # A device without a section, which only its ROM tells of.
+                name = rom.removesuffix(".rom")
+                device.id = f"dev{self.number('dev')}"
+                self.add("-device", [(name, notes), (f"id={device.id}", ()), *where])
+                return
+            for section in device.sections:
+                self.missing.append(f"{section.name}: nothing says what QEMU calls this device")
+            return
+        model, reading = chosen
+        device.bus = model.bus
+        more = self.multifunction(device, reading, devices)
+        if model.bus == "pcie" and model.name != "x3130-upstream":
+            more.append((f"chassis={self.number('chassis') + 1}", ()))
+        self.device(model, reading, device, [*where, *more])
+        if last_part(reading.section.name) == "virtio-console":
+            self.ports(device, reading)
+
+    def multifunction(
+        self, device: Device, reading: ModelReading, devices: Mapping[Any, Device]
+    ) -> list[tuple[str, Sequence[Note]]]:
+        """multifunction=on where the header says so and the device does not by itself."""
+        reading.notes = []
+        try:
+            several = reading.space.byte(HEADER_TYPE) & MULTI_FUNCTION
+        except VMStateError:
+            return []
+        return [("multifunction=on", reading.notes)] if several else []
+
+    def rom(self, device: Device) -> list[tuple[str, Sequence[Note]]]:
+        """The ROM of a device: a stand-in of its size, or none."""
+        block = next((block for name, block in device.blocks.items() if name.endswith(".rom")), None)
+        if block is not None:
+            size = int(block.used_length)
+            if ROMS_OF_QEMU.get("vga.rom") == size and self._class_of(device) >> 8 == 3:
+                return []
+            return [(f"romfile={self.file(f'rom-{size}.bin', size)}", [BlockNote(block)])]
+        return [("romfile=", ())] if self._class_of(device) >> 8 in (2, 3) else []
+
+    def _class_of(self, device: Device) -> int:
+        if not device.sections:
+            return 0x0300 if any("vga" in name for name in device.blocks) else 0
+        try:
+            return ModelReading(self, device, device.sections[0]).space.word(CLASS_DEVICE)
+        except VMStateError:
+            return 0
+
+    def choose(self, device: Device) -> tuple[Model, ModelReading] | None:
+        """What QEMU calls a device, and the section that says so."""
+        for section in device.sections:
+            for model in models_of(section.name):
+                reading = ModelReading(self, device, section)
+                try:
+                    if self._fits(model, reading):
+                        return model, reading
+                except VMStateError as error:
+                    self.missing.append(f"{section.name}: {error.message}")
+                    break
+        return None
+
+    def _fits(self, model: Model, reading: ModelReading) -> bool:
+        if model.pci is not None and not reading.is_pci:
+            return False
+        if model.pci is not None and (reading.space.word(0), reading.space.word(2)) != model.pci:
+            return False
+        if model.class_id is not None and reading.space.word(CLASS_DEVICE) != model.class_id:
+            return False
+        return model.when is None or bool(model.when(reading))
+
+    def device(
+        self,
+        model: Model,
+        reading: ModelReading,
+        device: Device,
+        where: Sequence[tuple[str, Sequence[Note]]],
+        *,
+        behind: bool = True,
+    ) -> None:
+        """-device with its properties, what stands behind it before it."""
+        device.id = f"dev{self.number('dev')}"
+        parts: list[tuple[str, Sequence[Note]]] = [
+            (model.name, [IdstrNote(reading.section)]),
+            (f"id={device.id}", ()),
+            *where,
+        ]
+        if model.back_end is not None and behind:
+            name = self.behind(model, reading)
+            if name is not None:
+                parts.append((f"{model.back_end}={name}", ()))
+        for name, of in model.properties.items():
+            reading.notes = []
+            try:
+                value = of(reading)
+            except (VMStateError, TypeError, ValueError, IndexError) as error:
+                told = error.message if isinstance(error, VMStateError) else "it is not in the state"
+                self.missing.append(f"{reading.section.name}: {name}: {told}")
+                continue
+            if value is not None:
+                parts.append((f"{name}={_text(value)}", reading.notes))
+        self.add("-device", parts)
+
+    def ports(self, device: Device, reading: ModelReading) -> None:
+        """The ports of virtio-serial: which kind the others than port 0 are, nothing tells."""
+        reading.notes = []
+        for port in reading("virtio.ports") or ():
+            number = int(port.id)
+            chardev = f"chr{self.number('chardev')}"
+            self.options.append(Option("-chardev", f"null,id={chardev}"))
+            kind = "virtconsole" if number == 0 else "virtserialport"
+            self.add(
+                "-device",
+                [
+                    (kind, reading.notes),
+                    (f"bus={device.id}.0", ()),
+                    (f"nr={number}", reading.notes),
+                    (f"chardev={chardev}", ()),
+                ],
+            )
+
+    def child(self, section: Section, device: Device, rest: str, children: dict[str, str]) -> None:
+        """A device behind a controller: on USB or SCSI."""
+        place, _, kind = rest.rpartition("/")
+        above, _, last = place.rpartition("/")
+        if not device.id or (above and f"{id(device)}/{above}" in children and children[f"{id(device)}/{above}"] == ""):
+            # The disk inside usb-storage comes with it.
+            return
+        chosen = self.choose_section(section)
+        if chosen is None:
+            self.missing.append(f"{section.name}: nothing says what QEMU calls this device")
+            return
+        model, reading = chosen
+        inner = Device()
+        notes = [IdstrNote(section)]
+        scsi = _SCSI.fullmatch(last)
+        where: list[tuple[str, Sequence[Note]]] = [(f"bus={device.id}.0", notes)]
+        if scsi is not None:
+            where += [(f"channel={int(scsi[1])}", notes), (f"scsi-id={int(scsi[2])}", notes)]
+            where.append((f"lun={int(scsi[3])}", notes))
+        else:
+            where.append((f"port={place}", notes))
+        self.device(model, reading, inner, where)
+        children[f"{id(device)}/{place}"] = "" if kind == "usb-storage" else inner.id
+
+    def choose_section(self, section: Section) -> tuple[Model, ModelReading] | None:
+        """What QEMU calls the device of a section that is not on PCI."""
+        device = Device()
+        device.sections.append(section)
+        return self.choose(device)
+
+    def channel_devices(self) -> None:
+        """The devices of s390x's channel subsystem."""
+        for section in self.sections:
+            match = _CCW.fullmatch(section.name)
+            if match is None:
+                continue
+            chosen = self.choose_section(section)
+            if chosen is None:
+                self.missing.append(f"{section.name}: nothing says what QEMU calls this device")
+                continue
+            device = Device()
+            self.device(*chosen, device, [(f"devno={match[1]}", [IdstrNote(section)])])
+            if match[2] == "virtio-console":
+                self.ports(device, chosen[1])
+
+    def transports(self) -> None:
+        """The virtio devices on memory-mapped transports."""
+        modern = False
+        for section in self.sections:
+            match = _MMIO.fullmatch(section.name)
+            if match is None or self.family.mmio is None:
+                continue
+            chosen = self.choose_section(section)
+            if chosen is None:
+                self.missing.append(f"{section.name}: nothing says what QEMU calls this device")
+                continue
+            start, step = self.family.mmio
+            number = (int(match[1], 16) - start) // step
+            device = Device()
+            self.device(*chosen, device, [(f"bus=virtio-mmio-bus.{number}", [IdstrNote(section)])])
+            reading = chosen[1]
+            reading.notes = []
+            if reading("virtio.virtio.extra_state.extra_state.state") is not None:
+                modern = True
+            if match[2] == "virtio-console":
+                self.ports(device, reading)
+        if modern:
+            self.options.append(Option("-global", "virtio-mmio.force-legacy=off"))
+
+    def plain_devices(self, *, first: bool) -> None:
+        """The devices whose idstr has no place: on ISA, and those of which a machine has one.
+
+        An IOMMU must be there before the devices that it is for.
+        """
+        for section in self.sections:
+            kind = section.name
+            if "/" in kind or "@" in kind or kind in self.family.brings or (kind == "iommu-intel") is not first:
+                continue
+            if kind in ("tpm-emulator", "tpm-crb", "tpm-tis"):
+                self.missing.append(f"{kind}: what stands behind it (a TPM emulator) has no stand-in")
+                continue
+            if kind == "vga" and any(name.endswith("/ati-vga.rom") for name in self.blocks):
+                # The device has no other section, and its ROM tells of it.
+                continue
+            chosen = self.choose_section(section)
+            if chosen is None:
+                self.missing.append(f"{kind}: nothing says what QEMU calls this device")
+                continue
+            device = Device()
+            self.device(*chosen, device, self.bus_of(kind))
+            if kind == "ipmi-bmc-sim":
+                self.bmcs.append(device.id)
+            else:
+                reading = chosen[1]
+                assert reading.device is not None
+
+    def bus_of(self, kind: str) -> list[tuple[str, Sequence[Note]]]:
+        """The bus of a device whose idstr does not tell it: the first of its kind."""
+        wanted = {"hda-audio": "intel-hda", "sd-card": "sdhci"}.get(kind)
+        if wanted is None:
+            return []
+        for option in self.options:
+            words = option.words
+            if words[0] == "-device" and words[1].startswith((f"{wanted},", f"ich9-{wanted},", f"{wanted}-pci,")):
+                identifier = re.search(r",id=([^,]+)", words[1])
+                bus = "sd-bus" if kind == "sd-card" else f"{identifier[1]}.0" if identifier else ""
+                return [(f"bus={bus}", ())] if kind != "sd-card" else []
+        return []
+
+    # What hangs on no device.
+
+    def globals(self) -> None:
+        """-global of what shows in the devices of the machine, and of the migration."""
+        if self.family.name in ("pc", "q35", "microvm") and "kvm-tpr-opt" not in self.kinds and "apic" in self.kinds:
+            self.options.append(Option("-global", "apic.vapic=off"))
+        hpet = next((section for section in self.sections if section.name == "hpet"), None)
+        if hpet is not None:
+            reading = ModelReading(self, Device(), hpet)
+            try:
+                timers = reading("num_timers_save")
+            except VMStateError:
+                timers = None
+            if timers not in (None, 3):
+                self.add("-global", [(f"hpet.timers={int(timers)}", reading.notes)])
+        if self.stream.configuration is None and self.stream.sections and self.family.name not in ("pc", "q35"):
+            self.options.append(Option("-global", "migration.send-configuration=off"))
+        if not any(section.footer.section_id is not None for section in self.stream.sections):
+            self.options.append(Option("-global", "migration.send-section-footer=off"))
+        if "audio" in self.kinds and not self.counts.get("audiodev"):
+            self.options.append(Option("-audiodev", "none,id=audio0"))
+        for _ in range(self.slirp):
+            # A network that no card of the state is attached to.
+            self.options.append(Option("-netdev", f"user,id=net{self.number('netdev')}"))
+
+
+def _bytes(size: int) -> str:
+    """A size as QEMU reads it: in MiB where it is a whole number of them."""
+    return f"{size // MIB}M" if size % MIB == 0 else f"{size}B" if size % 1024 else f"{size // 1024}K"
+
+
+def _text(value: Any) -> str:
+    """A value as a property has it."""
+    if isinstance(value, bool):
+        return "on" if value else "off"
+    return str(value).replace(",", ",,")

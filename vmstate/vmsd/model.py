@@ -1,0 +1,128 @@
+"""What a device is called on QEMU's command line, and which facts of its state give which property.
+
+    E1000 = (
+        Model("e1000", pci=(0x8086, 0x100E), back_end="netdev"),
+        Model("e1000-82545em", pci=(0x8086, 0x100F), back_end="netdev"),
+    )
+
+A device has several models where one description stands for several names of `-device`: they differ in the ids of
+their configuration spaces, or in what `when` reads. The table hangs on the device's class (`@device(models=...)`), as a
+place that is imported when somebody asks for a command line.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, Protocol
+
+from vmstate.vmsd.data import NamedTuple
+from vmstate.vmsd.question import Ask
+
+
+class SpaceAsk(Protocol):
+    """A PCI configuration space, little-endian; every read is noted."""
+
+    def byte(self, at: int) -> int:
+        """8 bits."""
+
+    def word(self, at: int) -> int:
+        """16 bits."""
+
+    def long(self, at: int) -> int:
+        """32 bits."""
+
+    def capability(self, identifier: int) -> int | None:
+        """The offset of a capability of conventional PCI (0x11: MSI-X); None where there is none."""
+
+    def extended_capability(self, identifier: int) -> int | None:
+        """The offset of a capability of PCI Express (1: AER, 15: ATS); None where there is none."""
+
+
+class ModelAsk(Ask, Protocol):
+    """What a property is asked of: the state of one section, and what stands around it."""
+
+    @property
+    def space(self) -> SpaceAsk:
+        """The configuration space. Raises `QueryError` where the device has none."""
+
+    @property
+    def is_pci(self) -> bool:
+        """Whether it has a PCI configuration space."""
+
+    @property
+    def is_behind_port(self) -> bool:
+        """Whether it sits on a bus of PCI Express that is not the root bus."""
+
+    def block_size(self, name: str) -> int | None:
+        """Bytes of the RAM block of the device with this name behind its place ("vga.vram"); None: it has none."""
+
+    def beside(self, name: str) -> ModelAsk | None:
+        """Another section of the same device, by the last part of its idstr; None where there is none."""
+
+    def object(self, kind: str) -> str:
+        """The id of a stand-in for what the device needs on the host ("iothread", "fsdev"), which is made for it."""
+
+
+Property = Callable[[Any], Any]
+"""The value of a property, asked of a `ModelAsk`; None where the stream does not tell, or it is as usual."""
+
+
+class Model(NamedTuple):
+    """A name of `-device` for a section.
+
+    `pci` has the vendor and the device id of the configuration space, `class_id` its class; None where they do not
+    tell. `when` reads what else tells. `properties`: property -> its value. `back_end` is the property that names what
+    stands behind the device on the host ("netdev", "drive", "chardev", "audiodev", "memdev"), and `bus` the kind of bus
+    that it makes, for the devices behind it.
+    """
+
+    name: str
+    pci: tuple[int, int] | None = None
+    properties: Mapping[str, Property] = {}
+    back_end: str | None = None
+    bus: str | None = None
+    class_id: int | None = None
+    when: Callable[[Any], bool] | None = None
+
+
+def value(path: str) -> Property:
+    """A number as it stands in the state."""
+
+    def of(ask: ModelAsk) -> Any:
+        number = ask(path)
+        return None if number is None else int(number)
+
+    return of
+
+
+def unless(path: str, usual: int) -> Property:
+    """A number of the state, where it is another than usual."""
+
+    def of(ask: ModelAsk) -> Any:
+        number = ask(path)
+        return None if number is None or int(number) == usual else int(number)
+
+    return of
+
+
+def mac(path: str) -> Property:
+    """A MAC address of six bytes; None where they are all 0."""
+
+    def of(ask: ModelAsk) -> str | None:
+        address = ask(path)
+        if address is None:
+            return None
+        text = str(address) if ":" in str(address) else ":".join(f"{byte:02x}" for byte in bytes(address)[:6])
+        return None if text == "00:00:00:00:00:00" else text
+
+    return of
+
+
+def length(path: str) -> Property:
+    """How many elements an array of the state has."""
+
+    def of(ask: ModelAsk) -> int | None:
+        elements = ask(path)
+        return None if elements is None else len(elements)
+
+    return of
