@@ -20,9 +20,12 @@ from typing import NoReturn
 
 from vmstate.errors import DeviceLibraryWarning, VMStateError, one_line
 
-VERBS = tuple(
-    "info show decode encode diff watch set capture cmdline load thin compat explain verify query find report early bench fuzz".split()
+# fmt: off
+VERBS = (
+    "info", "show", "decode", "encode", "diff", "watch", "set", "capture", "cmdline", "load", "thin", "compat",
+    "explain", "verify", "query", "find", "report", "early", "bench", "fuzz",
 )
+# fmt: on
 
 
 ONLY_READ = frozenset(("info", "show", "verify", "query", "find", "diff"))

@@ -63,6 +63,9 @@ EXTENDED = 0x100
 ROMS_OF_QEMU = {"vga.rom": 0x10000}
 """Bytes of the ROM blocks of which every release has a file of that size."""
 
+LARGEST_DISK = 1 << 46
+"""Bytes."""
+
 SMALL_BIOS = 0x20000
 """Bytes of SeaBIOS in machine types before 2.0."""
 
@@ -662,9 +665,10 @@ class Builder:
         """Bytes of a virtio disk whose guest has read them."""
         if last_part(reading.section.name) != "virtio-blk":
             return None
-        config = reading("virtio.config")
-        sectors = int.from_bytes(bytes(config or b"")[:8], "little")
-        return sectors * 512 if 0 < sectors < 1 << 52 else None
+        config = bytes(reading("virtio.config") or b"")[:8]
+        # A legacy device has the byte order of its target, and no disk has that many sectors.
+        sizes = (int.from_bytes(config, "little") * 512, int.from_bytes(config, "big") * 512)
+        return next((size for size in sizes if 0 < size < LARGEST_DISK), None)
 
     def netdev(self, reading: ModelReading) -> str | None:
         """The network behind a card."""
@@ -799,7 +803,7 @@ class Builder:
         return None
 
     def _fits(self, model: Model, reading: ModelReading) -> bool:
-        if model.pci is not None and not reading.is_pci:
+        if (model.pci is not None or model.class_id is not None) and not reading.is_pci:
             return False
         if model.pci is not None and (reading.space.word(0), reading.space.word(2)) != model.pci:
             return False
