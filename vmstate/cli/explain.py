@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import shlex
+import sys
 from typing import TYPE_CHECKING
 
 from vmstate.cli.files import for_each
@@ -17,6 +19,9 @@ from vmstate.errors import VMStateError, one_line
 
 if TYPE_CHECKING:
     from vmstate.compare.target import Target
+
+MOST_OF_XML = (4 << 20) + 1
+"""Bytes of a file that are read to see whether it is a domain XML: one more than such a file may have."""
 
 SHOWN_NOTES = 5
 """Cosmetic findings that are shown."""
@@ -35,7 +40,13 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         nargs="?",
         const="--",
         help="the destination: a stream of it, a -dump-vmstate file, BINARY:MACHINE, a recorded destination, "
-        "'library', or nothing where its command line stands behind --",
+        "'library', a domain XML of libvirt, a command line in quotes, or nothing where it stands behind --",
+    )
+    parser.add_argument(
+        "--source",
+        metavar="SIDE",
+        help="no stream, but what this machine would save: its command line as one word in quotes, a recorded "
+        "destination, a domain XML of libvirt, or a stream",
     )
     parser.add_argument("--machine", metavar="TYPE", help="the machine type, where TARGET is a QEMU binary")
     parser.add_argument("--root", metavar="DIR", help="start the QEMU of another system's root, by its own loader")
@@ -50,7 +61,10 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--limit", metavar="SECONDS", type=seconds, default=60, help="for each start (default 60)")
     parser.add_argument("--verbose", action="store_true", help="list the rules that are not judged")
     parser.add_argument("--format", choices=("text", "json"), default="text", help="json: a line for each stream")
-    parser.usage = "vmstate explain STREAM... --against {TARGET | -- QEMU ...} [options], or vmstate explain --log FILE"
+    parser.usage = (
+        "vmstate explain {STREAM... | --source SIDE} --against {TARGET | -- QEMU ...} [options], "
+        "or vmstate explain --log FILE"
+    )
     parser.set_defaults(run=run, takes_command=True)
 
 
@@ -58,6 +72,8 @@ def run(options: argparse.Namespace) -> int:
     """Explain, and say what was found."""
     if options.log and not options.streams and not options.program and options.against is None:
         return run_log(options)
+    if options.source is not None:
+        return run_sides(options)
     target = target_of(options)
     if options.record:
         from vmstate.compare.target import write_target
@@ -74,13 +90,30 @@ def run(options: argparse.Namespace) -> int:
             explanation = explain(stream_of(options, stream), target, log=options.log)
         except VMStateError as error:
             raise error.within(file=stream) from None
-        if options.format == "json":
-            print(json.dumps(explanation.as_dict()))
-        else:
-            print_text(explanation, verbose=options.verbose)
-        return 0 if explanation.verdict == "loads" else 1
+        return print_explanation(explanation, options)
 
     return for_each(streams, explain_one)
+
+
+def print_explanation(explanation: Explanation, options: argparse.Namespace) -> int:
+    """What was found, in the form that is asked for; the exit code."""
+    if options.format == "json":
+        print(json.dumps(explanation.as_dict()))
+    else:
+        print_text(explanation, verbose=options.verbose)
+    return 0 if explanation.verdict == "loads" else 1
+
+
+def run_sides(options: argparse.Namespace) -> int:
+    """Explain what one machine would save against another one: no stream is given."""
+    if options.streams or options.log or options.record or options.qmp is not None:
+        raise VMStateError("--source stands for the stream: neither STREAM, --qmp, --log nor --record goes with it")
+    from vmstate.compare.explain import explain_sides
+
+    if options.source == "-":
+        raise VMStateError("a source is a file or a command line in quotes", found="-")
+    explanation = explain_sides(side_of(options.source, options), target_of(options))
+    return print_explanation(explanation, options)
 
 
 def target_of(options: argparse.Namespace) -> Target:
@@ -88,20 +121,43 @@ def target_of(options: argparse.Namespace) -> Target:
     if options.program:
         if options.against not in (None, "--"):
             raise VMStateError("one destination: a TARGET or a command line behind --", found=options.against)
-        from vmstate.lab.target import target_of as started
-        from vmstate.qemu.machine import find_qemu
-
-        qemu = find_qemu(options.program[0], options.root)
-        return started(options.program, qemu=qemu, like=next(iter(options.streams), None), limit=options.limit)
+        return started(options.program, options)
     if options.against in (None, "--"):
         raise VMStateError("against what?", expected="--against TARGET, or --against -- and QEMU's command line")
-    if options.root:
-        raise VMStateError("a root is for a QEMU that is started: give its command line behind --")
     if options.against == "-" and "-" in options.streams:
         raise VMStateError("standard input is the stream or the destination, not both")
+    return side_of(options.against, options)
+
+
+def side_of(text: str, options: argparse.Namespace) -> Target:
+    """A side by a text: a file of any kind, a command line in one word, or what `open_target` takes besides."""
+    is_file = os.path.exists(text)
+    if not is_file and " " in text.strip():
+        return started(shlex.split(text), options)
+    if is_file and os.path.isfile(text):
+        with open(text, "rb") as file:
+            data = file.read(MOST_OF_XML)
+        from vmstate.qemu.domain import domain_of, is_domain
+
+        if is_domain(data[:4096]):
+            domain = domain_of(data, kvm=os.access("/dev/kvm", os.R_OK | os.W_OK))
+            print(one_line(f"{text}: starting {shlex.join(domain.command)}"), file=sys.stderr)
+            target = started([*domain.command], options)
+            return target.replaced(name=f"{text} ({domain.name})", left_out=domain.left_out)
+    if options.root:
+        raise VMStateError("a root is for a QEMU that is started: give its command line behind --")
     from vmstate.compare.target import open_target
 
-    return open_target(options.against, machine=options.machine)
+    return open_target(text, machine=options.machine)
+
+
+def started(command: list[str], options: argparse.Namespace) -> Target:
+    """The destination that a command line makes."""
+    from vmstate.lab.target import target_of as target_of_command
+    from vmstate.qemu.machine import find_qemu
+
+    qemu = find_qemu(command[0], options.root)
+    return target_of_command(command, qemu=qemu, like=next(iter(options.streams), None), limit=options.limit)
 
 
 def print_text(explanation: Explanation, *, verbose: bool) -> None:

@@ -22,9 +22,9 @@ from vmstate.compare.compat import compat
 from vmstate.compare.explained import FAILS, LOADS, UNKNOWN, Explained, ExplainedLine, Explanation, Findings
 from vmstate.compare.findings import BREAKS, COSMETIC, MAY_BREAK
 from vmstate.compare.schemas import Schema
-from vmstate.compare.section import ADVICE_OF_RELEASES, SectionCheck, Sides, with_error
+from vmstate.compare.section import ADVICE_OF_RELEASES, SectionCheck, Sides, bits_of, named, with_error
 from vmstate.compare.target import Target, open_target
-from vmstate.errors import VersionError, VMStateError
+from vmstate.errors import SchemaError, VersionError, VMStateError
 from vmstate.rules import messages
 from vmstate.rules.stream import (
     HOST_PAGE,
@@ -44,7 +44,7 @@ from vmstate.rules.stream import (
 from vmstate.saved.loading import load_what_is_whole
 from vmstate.saved.opening import StreamLike, open_input
 from vmstate.stream.events import Command, EndOfStream
-from vmstate.stream.registry import is_per_cpu, last_part
+from vmstate.stream.registry import comparison_of, is_per_cpu, last_part
 from vmstate.stream.stream import Section, Stream
 
 ON_WHERE_IT_WAS = frozenset(("x-ignore-shared",))
@@ -87,8 +87,47 @@ def explain(
 
             lines = tuple(explain_log(read_log(log), findings, loads=verdict == LOADS))
         not_judged = tuple(check.findings.not_judged)
-        assumed = tuple(dict.fromkeys(check.findings.assumed))
+        left_out = [f"of the destination is not in it: {text}" for text in destination.left_out]
+        assumed = tuple(dict.fromkeys([*check.findings.assumed, *left_out]))
         return Explanation(str(source.name), destination.name, verdict, findings, assumed, not_judged, lines)
+
+
+def explain_sides(source: Target, target: Target) -> Explanation:
+    """Whether what one machine saves before a guest has run loads in another: `explain` without a stream.
+
+    A feature that only the source offers may break it, since a driver may accept it. Raises `VMStateError` where there
+    is no stream of the source.
+    """
+    if source.stream is None:
+        raise SchemaError("of the source there are no values", file=source.name, expected="a command line or a stream")
+    explanation = explain(source.stream, target)
+    findings = [*explanation.findings, *features_of_one_side(source, target)]
+    may_break = any(finding.severity == MAY_BREAK for finding in findings)
+    assumed = [*explanation.assumed, *(f"of the source is not in it: {text}" for text in source.left_out)]
+    assumed.append("no guest has run at the source: what one sets in its devices is not looked at")
+    verdict = UNKNOWN if explanation.verdict == LOADS and may_break else explanation.verdict
+    changes = {"stream": source.name, "verdict": verdict, "findings": tuple(findings), "assumed": tuple(assumed)}
+    return Explanation(**{**vars(explanation), **changes})
+
+
+def features_of_one_side(source: Target, target: Target) -> Iterator[Explained]:
+    """The features that the devices of the source offer, and those of the destination do not."""
+    for (name, instance_id), offered in source.host_features.items():
+        local = target.host_features.get((name, instance_id))
+        features = comparison_of(name).features
+        if local is None or features is None or not offered & ~local:
+            continue
+        missing = offered & ~local
+        options = [features.properties[bit] for bit in bits_of(missing) if bit in features.properties]
+        yield Findings(()).finding(
+            "feature-offered",
+            f"the source offers {named(features, missing)}, and the destination does not",
+            section=name,
+            severity=MAY_BREAK,
+            when="the guest's driver accepts it",
+            advice="use the machine type and the back end of the source at the destination"
+            + (f", or start the source without ({', '.join(options)})" if options else ""),
+        )
 
 
 def load_whatever_versions(source: Any, stack: ExitStack) -> tuple[Stream, dict[int, VersionError]]:

@@ -47,7 +47,7 @@ class Target(Data):
     are the migration capabilities that are on, None where nobody asked; `uuid` has the 16 bytes of the machine's UUID,
     None where it has none or nobody asked. `machines` are the machine types that its QEMU has. `machine_type` is for a
     stream without a configuration section, and `sends_configuration` for one that could not be saved as the
-    destination would have.
+    destination would have. `left_out` says in words what of its description is not in it.
     """
 
     name: str
@@ -64,6 +64,7 @@ class Target(Data):
     machine_type: str | None = None
     sends_configuration: bool | None = None
     machines: tuple[str, ...] | None = None
+    left_out: tuple[str, ...] = ()
 
     def beside(self, values: Target) -> Target:
         """This destination with the stream of another one, and with what was asked of that."""
@@ -168,6 +169,7 @@ def read_target(text: bytes, name: str) -> Target:
             machine_type=None if top.get("machine") is None else str(top["machine"]),
             sends_configuration=None if top.get("sends_configuration") is None else bool(top["sends_configuration"]),
             machines=None if top.get("machines") is None else tuple(map(str, top["machines"])),
+            left_out=tuple(map(str, top.get("left_out", ()))),
         )
     except VMStateError as error:
         raise error.named(name) from None
@@ -195,6 +197,7 @@ def write_target(path: str | os.PathLike[str], target: Target) -> None:
         "uuid": None if target.uuid is None else target.uuid.hex(),
         "sends_configuration": target.sends_configuration,
         "machines": None if target.machines is None else list(target.machines),
+        "left_out": list(target.left_out),
         "dump": None if dump is None else _packed(dump),
         "stream": _packed(target.stream.to_bytes()),
     }
