@@ -24,6 +24,7 @@ TOP_TO_BOTTOM = (
     "early",
     "qemu",
     "compare",
+    "source",
     "rules",
     "query",
     "saved",

@@ -21,4 +21,5 @@ PURPOSES = {
     "early": "early migration: full reload or minimal resync, and the record between two moments",
     "bench": "how long a migration takes, measured with real programs",
     "fuzz": "streams that are wrong in one place, through our decoder, a real QEMU or construct",
+    "source": "what QEMU's own source says of its devices' states: a tree, or a revision of a repository",
 }

@@ -1,0 +1,471 @@
+"""Facts out of one file: descriptions, infos, predicates, device classes, registrations, compat lists."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from vmstate.source.constants import Constants
+from vmstate.source.expressions import Tree, without_lines
+from vmstate.source.initialiser import Entry, entries, in_braces, symbol_of, text_of
+from vmstate.source.lexer import Item, Token
+from vmstate.source.model import (
+    CompatEntry,
+    Problem,
+    Registration,
+    SourceDescription,
+    SourceField,
+    SourceFunction,
+    SourceInfo,
+    SourceType,
+    UnitResult,
+)
+from vmstate.source.preprocessor import Unit, Unresolved
+from vmstate.source.sources import Sources
+from vmstate.source.target import Target
+
+HOOKS = ("pre_load", "post_load", "pre_save", "post_save", "dev_unplug_pending", "pre_load_errp", "post_load_errp",
+         "pre_save_errp", "load_state_old")  # fmt: skip
+
+NUMBERS = {
+    "version_id": "version",
+    "struct_version_id": "struct_version",
+    "size": "size",
+    "num": "count",
+    "start": "start",
+}
+SYMBOLS = {"info": "info", "vmsd": "vmsd", "field_exists": "exists"}
+"""Members of a `VMStateField`, and the names that they have here."""
+
+FLAG = re.compile(r"VMS_[A-Z0-9_]+\Z")
+
+VMSD_OF_CLASS = re.compile(r"\b(\w+)->vmsd\s*=\s*(?:\([^()]*\)\s*)?&?\s*\(?(\w+)")
+DEVICE_CLASS = re.compile(r"\bDeviceClass\s*\*\s*(\w+)")
+REGISTERED = re.compile(
+    r"\b(vmstate_register|vmstate_register_any|vmstate_register_with_alias_id|vmstate_replace_hack_for_ppc|"
+    r"register_savevm_live|register_savevm)\s*\("
+)
+
+
+class Extractor:
+    """Reads one file for one target."""
+
+    def __init__(self, sources: Sources, path: str, target: Target) -> None:
+        self.unit = Unit(sources, path, target)
+        self.constants = Constants(self.unit)
+        self.path = path
+        self.problems: list[Problem] = []
+        self.file = sources.file(path)
+        self._flags: list[tuple[str, int]] | None = None
+        self.predicates: dict[str, None] = {}
+
+    def run(self) -> UnitResult:
+        """All that is in the file."""
+        descriptions: list[SourceDescription] = []
+        infos: list[SourceInfo] = []
+        types: list[SourceType] = []
+        compat: list[CompatEntry] = []
+        unit = self.unit
+        for item in self.items():
+            head = item.head
+            unit.line = item.line if item.path == self.path else 0
+            if "VMStateDescription" in head:
+                if "[" not in head:
+                    descriptions.append(self.description(item, unit.tokens(unit.text(item), item.line)))
+                continue
+            if "VMStateInfo" in head and "[" not in head:
+                infos.append(self.info(item))
+            elif "TypeInfo" in head:
+                types += self.types(item)
+            elif "GlobalProperty" in head and "[" in head:
+                compat += self.compat_list(item)
+        unit.line = 0
+        descriptions += self.invoked()
+        registrations = tuple(self.registrations())
+        functions = tuple(self.functions())
+        return UnitResult(
+            self.path,
+            unit.target.name,
+            tuple(sorted(unit.used)),
+            tuple(descriptions),
+            tuple(infos),
+            functions,
+            tuple(types),
+            registrations,
+            tuple(compat),
+            tuple(self.problems),
+        )
+
+    def items(self) -> Iterator[Item]:
+        """The variables of the file, and of the pieces (.c.inc) that it includes, which are built here."""
+        sources = self.unit.sources
+        for path in self.unit.order:
+            if path != self.path and not path.endswith((".inc", ".c", ".inc.h")):
+                continue
+            if path != self.path:
+                self.unit.used.add(path)
+            for item in sources.file(path).items:
+                if item.kind == "variable" and self.unit.holds(item.clauses):
+                    yield item
+
+    def problem(self, line: int, what: str, reason: object, path: str | None = None) -> None:
+        """Note something that cannot be told."""
+        self.problems.append(Problem(path or self.path, line, what, str(reason)))
+
+    # Descriptions.
+
+    def description(self, item: Item, tokens: Sequence[Token], symbol: str | None = None) -> SourceDescription:
+        """A `VMStateDescription` from what is between its braces."""
+        symbol = symbol or item.name
+        path = item.path
+        values: dict[str, Any] = {}
+        twice: list[str] = []
+        hooks: list[str] = []
+        seen: set[str] = set()
+        try:
+            expanded = self.unit.expand(tokens)
+        except Unresolved as error:
+            self.problem(item.line, symbol, error, path)
+            return SourceDescription(symbol, path, item.line)
+        for entry in entries(expanded, item.line):
+            member = entry.member
+            if member in seen:
+                twice.append(member)
+            seen.add(member)
+            try:
+                if member == "fields":
+                    values["has_fields"] = True
+                    values["fields"], values["ended"] = self.fields(symbol, entry, path)
+                elif member in HOOKS:
+                    hooks += [member] if symbol_of(entry.tokens) is not None else []
+                else:
+                    values.update(self.member_of_description(entry))
+            except Unresolved as error:
+                self.problem(entry.line, f"{symbol}.{member}", error, path)
+        if "name" not in seen:
+            self.problem(item.line, symbol, "a description whose name is not in its initialiser", path)
+        return SourceDescription(
+            symbol,
+            path,
+            item.line,
+            static="static" in item.head,
+            hooks=tuple(hooks),
+            twice=tuple(twice),
+            **values,
+        )
+
+    def member_of_description(self, entry: Entry) -> dict[str, Any]:
+        """What one member of a `VMStateDescription` says. Raises `Unresolved`."""
+        match entry.member:
+            case "name":
+                return {"name": text_of(entry.tokens)}
+            case "version_id":
+                return {"version": self.number(entry)}
+            case "minimum_version_id":
+                return {"minimum": self.number(entry)}
+            case "unmigratable" | "early_setup":
+                return {entry.member: bool(self.number(entry))}
+            case "priority":
+                return {"priority": symbol_of(entry.tokens)}
+            case "needed":
+                needed = symbol_of(entry.tokens)
+                if needed:
+                    self.predicates[needed] = None
+                return {"needed": needed}
+            case "subsections":
+                return {"subsections": tuple(self.subsections(entry))}
+            case "":
+                raise Unresolved("a member without its name")
+        return {}
+
+    def number(self, entry: Entry) -> int:
+        """The value of an entry."""
+        return self.constants.value(self.constants.parse(entry.tokens))
+
+    def array_of(self, entry: Entry, kind: str) -> list[Entry]:
+        """The entries of an array that is written in place or is a variable."""
+        inside = in_braces(entry.tokens)
+        if inside is not None:
+            return entries(inside, entry.line)
+        name = symbol_of(entry.tokens)
+        if name is None:
+            return []
+        item = self.unit.find(self.unit.sources.variables.get(name))
+        if item is None or kind not in item.head:
+            raise Unresolved(f"{name}, which is no array of {kind} here")
+        tokens = self.unit.expand(self.unit.tokens(self.unit.text(item), item.line, item.path == self.path))
+        return entries(tokens, item.line)
+
+    def subsections(self, entry: Entry) -> Iterator[str]:
+        """The C names of the descriptions of an array of pointers."""
+        for element in self.array_of(entry, "VMStateDescription"):
+            name = symbol_of(element.tokens)
+            if name is None or name == "0":
+                return
+            yield name
+
+    def fields(self, symbol: str, entry: Entry, path: str) -> tuple[tuple[SourceField, ...], bool]:
+        """The fields of an array, and whether it has an end."""
+        made: list[SourceField] = []
+        for element in self.array_of(entry, "VMStateField"):
+            inside = in_braces(element.tokens)
+            if inside is None:
+                words = " ".join(without_lines(element.tokens))
+                self.problem(element.line, symbol, f"a field that is {words[:60]!r}", path)
+                continue
+            members = entries(inside, element.line)
+            field = self.field(symbol, members, element.line, path)
+            if field is None:
+                return tuple(made), True
+            made.append(field)
+        return tuple(made), False
+
+    def field(self, symbol: str, members: list[Entry], line: int, path: str) -> SourceField | None:
+        """A field from its members; None for the end marker."""
+        raw = {entry.member: entry for entry in members}
+        if "name" not in raw or (symbol_of(raw["name"].tokens) is None and "NULL" in raw["name"].tokens):
+            return None
+        try:
+            name = text_of(raw["name"].tokens)
+        except Unresolved as error:
+            name = "?"
+            self.problem(line, f"{symbol}: the name of a field", error, path)
+        values: dict[str, Any] = {}
+        for member, entry in raw.items():
+            try:
+                values.update(self.member_of_field(member, entry))
+            except Unresolved as error:
+                if self.is_on_wire(member, raw):
+                    self.problem(line, f"{symbol}: {name}: {member}", error, path)
+        if values.get("exists"):
+            self.predicates[values["exists"]] = None
+        return SourceField(name, line=line, **values)
+
+    def member_of_field(self, member: str, entry: Entry) -> dict[str, Any]:
+        """What one member of a `VMStateField` says. Raises `Unresolved`."""
+        if member in NUMBERS:
+            return {NUMBERS[member]: self.number(entry)}
+        if member in SYMBOLS:
+            return {SYMBOLS[member]: symbol_of(entry.tokens)}
+        if member == "flags":
+            return {"flags": self.flags(entry)}
+        if member in ("num_offset", "size_offset"):
+            place = _place(self.constants.parse(entry.tokens))
+            return {"count_from" if member == "num_offset" else "size_from": place[1] if place else None}
+        if member == "offset":
+            place = _place(self.constants.parse(entry.tokens))
+            return {} if place is None else {"struct": place[0], "member": place[1]}
+        if member == "err_hint":
+            return {"err_hint": text_of(entry.tokens)} if any('"' in str(token) for token in entry.tokens) else {}
+        if member == "":
+            raise Unresolved("a member without its name")
+        return {}
+
+    def is_on_wire(self, member: str, raw: dict[str, Entry]) -> bool:
+        """Whether what a member says is needed to know the bytes of a field: its place in memory is not."""
+        if member in ("offset", "start", "err_hint"):
+            return False
+        if member != "size":
+            return True
+        info = symbol_of(raw["info"].tokens) if "info" in raw else None
+        return "vmsd" not in raw and info in ("vmstate_info_buffer", "vmstate_info_unused_buffer")
+
+    def flags(self, entry: Entry) -> tuple[str, ...]:
+        """The names of the flags that an expression of VMS_X is."""
+        names = [str(token) for token in without_lines(entry.tokens) if FLAG.match(str(token))]
+        if names and all(token in ("|", "(", ")") or FLAG.match(token) for token in without_lines(entry.tokens)):
+            return tuple(dict.fromkeys(names))
+        raise Unresolved("flags that are no names of VMStateFlags")
+
+    def invoked(self) -> Iterator[SourceDescription]:
+        """Descriptions that a macro at the top of the file makes."""
+        unit = self.unit
+        for call in self.file.invocations:
+            body = unit.body(call.name)
+            if body is None or "VMStateDescription" not in body.macro.body or not unit.holds(call.clauses):
+                continue
+            try:
+                expanded = unit.expand(unit.tokens(call.text, call.line))
+            except Unresolved as error:
+                self.problem(call.line, call.name, error)
+                continue
+            tokens = [token for token in expanded if isinstance(token, str)]
+            index = 0
+            while "VMStateDescription" in tokens[index:]:
+                index = tokens.index("VMStateDescription", index) + 1
+                if index + 2 < len(tokens) and tokens[index + 1] == "=":
+                    inside = in_braces(tokens[index + 2 :])
+                    if inside is not None:
+                        before = tokens[max(0, index - 4) : index]
+                        head = "static" if "static" in before else ""
+                        item = Item("variable", tokens[index], head, 0, 0, (), self.path, call.line)
+                        yield self.description(item, [call.line, *inside])
+
+    def info(self, item: Item) -> SourceInfo:
+        """A `VMStateInfo`."""
+        name = ""
+        try:
+            for entry in entries(self.unit.expand(self.unit.tokens(self.unit.text(item), item.line)), item.line):
+                if entry.member == "name":
+                    name = text_of(entry.tokens)
+        except Unresolved as error:
+            self.problem(item.line, item.name, error, item.path)
+        return SourceInfo(item.name, item.path, item.line, name, "static" in item.head)
+
+    # Predicates.
+
+    def functions(self) -> Iterator[SourceFunction]:
+        """The functions that say whether fields and subsections are sent, as far as they are seen here."""
+        for name in self.predicates:
+            item = self.unit.find(self.unit.sources.functions.get(name))
+            if item is None:
+                continue
+            text = self.unit.text(item)
+            digest = hashlib.sha256(" ".join(text.split()).encode("utf-8", "replace")).hexdigest()[:16]
+            yield SourceFunction(name, item.path, item.line, None, digest)
+
+    # Device classes.
+
+    def types(self, item: Item) -> Iterator[SourceType]:
+        """The device classes of a `TypeInfo`, or an array of them."""
+        unit = self.unit
+        try:
+            made = entries(unit.expand(unit.tokens(unit.text(item), item.line)), item.line)
+        except Unresolved as error:
+            self.problem(item.line, item.name, error, item.path)
+            return
+        rows = [made]
+        if "[" in item.head:
+            rows = [entries(in_braces(entry.tokens) or (), entry.line) for entry in made]
+        for row in rows:
+            known = {entry.member: entry for entry in row}
+            if "name" not in known:
+                continue
+            try:
+                name = text_of(known["name"].tokens)
+                parent = text_of(known["parent"].tokens) if "parent" in known else None
+            except Unresolved as error:
+                self.problem(known["name"].line, f"{item.name}: the name of a device class", error, item.path)
+                continue
+            vmsd = inner = None
+            if "class_init" in known:
+                function = symbol_of(known["class_init"].tokens)
+                if function is not None:
+                    vmsd, inner = self.vmsd_of(function)
+            abstract = "abstract" in known and "0" not in known["abstract"].tokens
+            yield SourceType(name, item.path, known["name"].line, parent, abstract, vmsd, inner)
+
+    def vmsd_of(self, function: str) -> tuple[str | None, str | None]:
+        """The description that a class_init gives its class, and that which it gives a class between, as virtio's."""
+        item = self.unit.find(self.unit.sources.functions.get(function))
+        if item is None:
+            return None, None
+        text = self.unit.text(item)
+        classes = set(DEVICE_CLASS.findall(text))
+        vmsd = inner = None
+        for assignment in VMSD_OF_CLASS.finditer(text):
+            if assignment[1] in classes or assignment[1] == "dc":
+                vmsd = assignment[2]
+            else:
+                inner = assignment[2]
+        return vmsd, inner
+
+    # Registrations and compat lists.
+
+    def registrations(self) -> Iterator[Registration]:
+        """The sections that functions of the file register."""
+        text = self.file.text
+        for call in REGISTERED.finditer(text):
+            start = text.rfind("\n", 0, call.start()) + 1
+            if text[start : start + 1] not in (" ", "\t"):
+                # The declaration or definition of the function itself.
+                continue
+            arguments = _arguments_of(text, call.end())
+            if arguments is None:
+                continue
+            line = self.file.line_of(call.start())
+            yield self.registration(call[1], arguments, line)
+
+    def registration(self, function: str, arguments: list[str], line: int) -> Registration:
+        """One call."""
+        if function.startswith("register_savevm"):
+            if len(arguments) < 3:
+                return Registration(function, self.path, line)
+            return Registration(
+                function,
+                self.path,
+                line,
+                idstr=self._text(arguments[0]),
+                instance=self._number(arguments[1]),
+                version=self._number(arguments[2]),
+            )
+        place = 1 if function == "vmstate_register_any" else 2
+        vmsd = re.search(r"&\s*(\w+)", arguments[place]) if len(arguments) > place else None
+        instance = self._number(arguments[1]) if place == 2 and len(arguments) > 2 else None
+        return Registration(function, self.path, line, vmsd=vmsd[1] if vmsd else None, instance=instance)
+
+    def _text(self, text: str) -> str | None:
+        try:
+            return text_of(self.unit.expand(self.unit.tokens(text, 0)))
+        except Unresolved:
+            return None
+
+    def _number(self, text: str) -> int | None:
+        try:
+            return self.constants.value(self.constants.expression(self.unit.tokens(text, 0)))
+        except Unresolved:
+            return None
+
+    def compat_list(self, item: Item) -> Iterator[CompatEntry]:
+        """The entries of a list of properties."""
+        unit = self.unit
+        try:
+            rows = entries(unit.expand(unit.tokens(unit.text(item), item.line)), item.line)
+        except Unresolved as error:
+            self.problem(item.line, item.name, error, item.path)
+            return
+        for row in rows:
+            values = {}
+            names = ["driver", "property", "value"]
+            for number, entry in enumerate(entries(in_braces(row.tokens) or (), row.line)):
+                try:
+                    member = entry.member or (names[number] if number < 3 else "")
+                    if member in names:
+                        values[member] = text_of(entry.tokens)
+                except Unresolved as error:
+                    self.problem(row.line, item.name, error, item.path)
+            if len(values) >= 3:
+                yield CompatEntry(item.name, values["driver"], values["property"], values["value"], item.path, row.line)
+
+
+def _place(tree: Tree) -> tuple[str, str] | None:
+    """The struct and the member of the first offsetof in an expression."""
+    if tree[0] == "offsetof":
+        kind = tree[1]
+        return (str(kind[1]), str(tree[2])) if kind[0] in ("named", "struct") else ("?", str(tree[2]))
+    for part in tree[1:]:
+        if isinstance(part, tuple):
+            inner = _place(part) if part and isinstance(part[0], str) else None
+            if inner is not None:
+                return inner
+    return None
+
+
+def _arguments_of(text: str, place: int) -> list[str] | None:
+    """The arguments of a call whose bracket is open."""
+    depth = 0
+    arguments = [""]
+    for char in text[place : place + 2000]:
+        if char == ")" and depth == 0:
+            return [argument.strip() for argument in arguments]
+        if char in "([{":
+            depth += 1
+        elif char in ")]}":
+            depth -= 1
+        if char == "," and depth == 0:
+            arguments.append("")
+        else:
+            arguments[-1] += char
+    return None

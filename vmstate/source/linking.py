@@ -1,0 +1,113 @@
+"""Names of C variables brought together over the files of a tree: which description a field or a device class means."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any, TypeVar
+
+from vmstate.source.model import Problem, SourceDescription, SourceField, SourceInfo, SourceType, UnitResult
+from vmstate.source.reading import SourceTree
+
+MAX_DEPTH = 40
+"""How deep descriptions may nest: QEMU has hardly ten."""
+
+
+class Linked:
+    """The descriptions of a tree, each found by the name that another file has for it."""
+
+    def __init__(self, tree: SourceTree) -> None:
+        self.tree = tree
+        self.units = {unit.path: unit for unit in tree.units}
+        self._descriptions: dict[str, list[tuple[UnitResult, SourceDescription]]] = {}
+        self._infos: dict[str, list[tuple[UnitResult, SourceInfo]]] = {}
+        self.types: dict[str, tuple[UnitResult, SourceType]] = {}
+        self.problems: list[Problem] = []
+        for unit in tree.units:
+            for vmsd in unit.descriptions:
+                self._descriptions.setdefault(vmsd.symbol, []).append((unit, vmsd))
+            for info in unit.infos:
+                self._infos.setdefault(info.symbol, []).append((unit, info))
+            for kind in unit.types:
+                self.types.setdefault(kind.name, (unit, kind))
+
+    def description(self, symbol: str, unit: UnitResult) -> tuple[UnitResult, SourceDescription] | None:
+        """The description that a name means in a file: its own, else the one that all files can see."""
+        return _chosen(self._descriptions.get(symbol, ()), unit)
+
+    def info(self, symbol: str, unit: UnitResult) -> SourceInfo | None:
+        """The `VMStateInfo` that a name means in a file."""
+        chosen = _chosen(self._infos.get(symbol, ()), unit)
+        return None if chosen is None else chosen[1]
+
+    def vmsd_of_type(self, name: str) -> tuple[UnitResult, SourceDescription] | None:
+        """The description of a device class: its own, or that of the nearest class above it."""
+        for _ in range(MAX_DEPTH):
+            known = self.types.get(name)
+            if known is None:
+                return None
+            unit, kind = known
+            if kind.vmsd is not None:
+                return None if kind.vmsd == "NULL" else self.description(kind.vmsd, unit)
+            if kind.parent is None:
+                return None
+            name = kind.parent
+        return None
+
+    def devices(self) -> Iterator[tuple[str, UnitResult, SourceDescription]]:
+        """All device classes that have a description, also abstract ones, as -dump-vmstate lists them."""
+        for name in self.types:
+            vmsd = self.vmsd_of_type(name)
+            if vmsd is not None:
+                yield name, *vmsd
+
+    def dump(self, unit: UnitResult, vmsd: SourceDescription, depth: int = 0) -> dict[str, Any]:
+        """A description as -dump-vmstate has it; a size that is not known is None, and so is a description."""
+        made: dict[str, Any] = {
+            "name": vmsd.name,
+            "version_id": vmsd.version,
+            "minimum_version_id": vmsd.minimum,
+        }
+        if depth > MAX_DEPTH:
+            return made
+        if vmsd.has_fields:
+            made["Fields"] = [
+                self._dump_field(unit, field, depth) for field in vmsd.fields if "VMS_MUST_EXIST" not in field.flags
+            ]
+        subsections = []
+        for symbol in vmsd.subsections:
+            inner = self.description(symbol, unit)
+            subsections.append(None if inner is None else self.dump(*inner, depth + 1))
+        if subsections:
+            made["Subsections"] = subsections
+        return made
+
+    def _dump_field(self, unit: UnitResult, field: SourceField, depth: int) -> dict[str, Any]:
+        made: dict[str, Any] = {
+            "field": field.name,
+            "version_id": field.version,
+            "field_exists": field.exists is not None,
+        }
+        if "VMS_ARRAY" in field.flags:
+            made["num"] = field.count
+        made["size"] = field.size
+        if field.vmsd is not None:
+            inner = self.description(field.vmsd, unit)
+            made["Description"] = None if inner is None else self.dump(*inner, depth + 1)
+        return made
+
+
+F = TypeVar("F", SourceDescription, SourceInfo)
+
+
+def _chosen(candidates: Sequence[tuple[UnitResult, F]], unit: UnitResult) -> tuple[UnitResult, F] | None:
+    visible = []
+    for candidate in candidates:
+        if candidate[0].path == unit.path:
+            return candidate
+        # A stub has a description without a name.
+        if not candidate[1].static and candidate[1].name:
+            visible.append(candidate)
+    for candidate in visible:
+        if candidate[0].target == unit.target:
+            return candidate
+    return visible[0] if visible else None
