@@ -7,6 +7,7 @@ import hashlib
 import json
 import os
 import pickle
+import struct
 import subprocess
 import sys
 import threading
@@ -19,8 +20,9 @@ from recorded import BARE, FIXTURES, MICROVM, NONE, opened, plain
 from vmstate import load
 from vmstate.cli import decode as decoding
 from vmstate.cli import main
-from vmstate.errors import StreamError
+from vmstate.errors import SchemaError, StreamError
 from vmstate.qemu.provenance import identity, write_provenance
+from vmstate.saved.document import document_text, read_document, to_document
 
 
 @pytest.fixture
@@ -34,6 +36,8 @@ def guest(tmp_path: Path) -> Path:
 
 LARGE = "qemu-7.2-q35-default-devices.mig.xz"
 """One whose document is larger than a pipe."""
+
+LEFT_OUT = "memory is left out: -o JSON puts it beside the document, --memory inside"
 
 VERBS: dict[str, list[str]] = {"set": ["ioapic#0.id=1"], "thin": [], "decode": []}
 
@@ -60,7 +64,8 @@ def test_a_device_takes_the_output(verb: str, output: str, guest: Path, tmp_path
     devices = {path.name for path in Path("/dev").iterdir()}
     command = [sys.executable, "-m", "vmstate", verb, str(guest), *VERBS[verb], "-o", output]
     done = subprocess.run(command, check=False, capture_output=True, timeout=60)
-    assert (done.returncode, done.stderr) == (0, b"")
+    assert done.returncode == 0
+    assert done.stderr.decode() == (f"vmstate: {guest}: {LEFT_OUT}\n" if verb == "decode" else "")
     assert {path.name for path in tmp_path.iterdir()} == {"guest.mig", "guest.mig.provenance.json"}
     more = {path.name for path in Path("/dev").iterdir()} - devices
     assert not [name for name in more if name.startswith(("null", "stdout"))]
@@ -158,11 +163,58 @@ def test_encode_takes_memory_from_plain_files_alone(
 @pytest.mark.parametrize("unbuffered", ["", "1"])
 def test_decode_goes_out_whole(unbuffered: str) -> None:
     """Python without a buffer writes as much as a pipe takes, and says nothing of the rest."""
-    command = f"{sys.executable} -m vmstate decode {FIXTURES / LARGE} | (sleep 1; wc -c)"
+    command = f"{sys.executable} -m vmstate decode --memory {FIXTURES / LARGE} | (sleep 1; wc -c)"
     environment = {**os.environ, "PYTHONUNBUFFERED": unbuffered}
     done = subprocess.run(["bash", "-c", command], check=True, capture_output=True, text=True, env=environment)
     assert int(done.stdout) > 1 << 20
     assert done.stderr == ""
+
+
+@pytest.mark.parametrize("file", [BARE, NONE, MICROVM])
+def test_a_document_comes_piece_by_piece_as_it_would_whole(file: str) -> None:
+    with load(plain(file)) as stream:
+        for name, memory in ((None, True), ("x.ram", False), ("x.ram", True)):
+            text = "".join(document_text(stream, name, memory=memory))
+            assert text == json.dumps(to_document(stream, name), indent=1)
+        left_out = "".join(document_text(stream, None, memory=False))
+    assert ('"left_out": true' in left_out) == (file != NONE)
+    if file != NONE:
+        with pytest.raises(SchemaError, match="the document has no memory"):
+            read_document(left_out.encode(), "", "x")
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="needs /proc")
+@pytest.mark.parametrize("words", [[], ["--memory"]], ids=["left out", "inside"])
+def test_decode_takes_no_memory_for_memory(words: list[str], tmp_path: Path) -> None:
+    """96 MiB of pages."""
+    path = tmp_path / "large.mig"
+    path.write_bytes(with_pages(24 << 10))
+    code = (
+        "import sys; from vmstate.cli import main; code = main(sys.argv[1:])\n"
+        "most = next(line.split()[1] for line in open('/proc/self/status') if line.startswith('VmHWM'))\n"
+        "print(code, most, file=sys.stderr)\n"
+    )
+    command = [sys.executable, "-c", code, "decode", str(path), *words]
+    done = subprocess.run(command, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+    exit_code, most = done.stderr.splitlines()[-1].split()
+    assert exit_code == "0"
+    assert int(most) < 80 << 10
+
+
+def with_pages(count: int) -> bytes:
+    """A stream with so many pages of 4 KiB."""
+    start = struct.pack(">BIB3sIIQB", 1, 2, 3, b"ram", 0, 4, count << 12 | 4, 1) + b"m" + struct.pack(">Q", count << 12)
+    footer = struct.pack(">BI", 0x7E, 2)
+    body = bytes(range(256)) * 16
+    pages = b"".join(
+        struct.pack(">Q", number << 12 | 8 | (0x20 if number else 0)) + (b"" if number else b"\1m") + body
+        for number in range(count)
+    )
+    end = struct.pack(">Q", 16)
+    text = b'{"page_size": 4096, "devices": []}'
+    vmdesc = b"\0" + struct.pack(">BI", 6, len(text)) + text
+    return b"QEVM\0\0\0\3" + start + end + footer + struct.pack(">BI", 3, 2) + pages + end + footer + vmdesc
 
 
 @pytest.mark.parametrize("file", [LARGE, BARE, MICROVM, NONE])

@@ -366,7 +366,9 @@ def test_decode_and_encode_through_pipes(tmp_path: Path) -> None:
     env = dict(os.environ)
     vmstate = [sys.executable, "-m", "vmstate"]
     packed = (FIXTURES / MICROVM).read_bytes()
-    decoded = subprocess.run([*vmstate, "decode", "-"], input=packed, capture_output=True, env=env, check=True)
+    decoded = subprocess.run(
+        [*vmstate, "decode", "--memory", "-"], input=packed, capture_output=True, env=env, check=True
+    )
     assert json.loads(decoded.stdout)["file"] == "<stdin>"
     command = [*vmstate, "encode", "-", "-o", "-"]
     encoded = subprocess.run(command, input=decoded.stdout, capture_output=True, env=env, check=True)

@@ -31,11 +31,17 @@ VERBS = (
 ONLY_READ = frozenset(("info", "show", "verify", "query", "find", "diff"))
 """The verbs that leave nothing to tidy up, and need not know of signals."""
 
+WHOLE = frozenset(("decode", "encode", "set", "thin"))
+"""The verbs whose output is of no use in part."""
+
 COLLECT_EVERY = 50_000
 """Objects that are made before the collector of cycles looks at them."""
 
 INTERRUPTED = 130
 """The exit code of a command that Ctrl-C has ended, as shells have it."""
+
+CUT_SHORT = 141
+"""The exit code where nobody reads the rest of a stream or document: what shells give for SIGPIPE."""
 
 INTERNAL = 70
 """The exit code where the program itself is at fault: EX_SOFTWARE of sysexits.h. Never 1, which is an answer."""
@@ -208,7 +214,7 @@ def _run(options: argparse.Namespace) -> int:
     except BrokenPipeError:
         # Whoever read the output has gone; Python must not complain about it once more at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
+        return CUT_SHORT if options.verb in WHOLE else 0
     except OSError as error:
         print(f"vmstate: {error.filename or 'output'}: {error.strerror or error}", file=sys.stderr)
         if error.filename is None:

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import sys
 from contextlib import ExitStack
 from hashlib import file_digest, sha256
+from itertools import chain
 
-from vmstate.errors import StreamError
+from vmstate.errors import StreamError, one_line
 from vmstate.files import write_atomic
 from vmstate.qemu.provenance import moved, provenance_to_carry, refuse_itself, write_provenance
-from vmstate.saved.document import beside, has_ram_beside, to_document
+from vmstate.saved.document import beside, document_text, has_ram_beside
 from vmstate.saved.loading import load
 from vmstate.stream.stream import Stream
 
@@ -28,8 +28,9 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         "--output",
         metavar="JSON",
         default="-",
-        help="the document; RAM pages go into JSON.DIGEST.ram (-: inside it)",
+        help="the document; memory goes into JSON.DIGEST.ram beside it (-, a pipe, a device: it is left out)",
     )
+    parser.add_argument("--memory", action="store_true", help="memory inside the document, as hexadecimal text")
     parser.set_defaults(run=run)
 
 
@@ -39,18 +40,23 @@ def run(options: argparse.Namespace) -> int:
     refuse_itself(options.file, output)
     known = provenance_to_carry(options.file, output)
     with load(options.file) as stream:
-        if output == "-":
-            sys.stdout.write(json.dumps(to_document(stream, None), indent=1) + "\n")
-            return 0
         # Beside a pipe or a device nothing can stand.
-        is_file = os.path.isfile(output) or not os.path.exists(output)
+        is_file = output != "-" and (os.path.isfile(output) or not os.path.exists(output))
+        has_memory = has_ram_beside(stream)
         with ExitStack() as written:
             name = None
-            if is_file and has_ram_beside(stream):
+            if is_file and has_memory and not options.memory:
                 name = os.path.basename(write_ram(stream, output, written))
-            text = json.dumps(to_document(stream, name), indent=1).encode()
-            write_atomic(output, [text, b"\n"])
+            pieces = document_text(stream, name, memory=options.memory)
+            if output == "-":
+                sys.stdout.writelines(pieces)
+                print()
+            else:
+                write_atomic(output, chain(map(str.encode, pieces), [b"\n"]))
             written.pop_all()
+        if has_memory and name is None and not options.memory:
+            where = "-o JSON puts it beside the document, --memory inside"
+            print(f"vmstate: {one_line(stream.name or output)}: memory is left out: {where}", file=sys.stderr)
     if known is not None:
         write_provenance(output, moved(known, options.file, output))
     return 0

@@ -9,9 +9,10 @@ file name alone, and no other place is ever read.
 
 from __future__ import annotations
 
+import json
 import os
 import stat
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -42,24 +43,71 @@ INLINE = 4096
 """RAM sections of at most this many bytes have no place of their own."""
 
 
+LEFT_OUT: dict[str, Any] = {"left_out": True}
+"""What stands for RAM that a document does not have."""
+
+Ram = Callable[[Section, int], Any]
+"""What a document has for the RAM of a section, which is at an offset of the file beside it."""
+
+
 def to_document(stream: Stream, ram_name: str | None) -> dict[str, Any]:
     """The document of a stream; `ram_name` is the name of the file beside it, None for RAM inside the document."""
+    inside: Ram = lambda section, offset: b"".join(stream.ram_bytes(section.state)).hex()  # noqa: E731
+    ram = inside if ram_name is None else _ram_in_file(ram_name)
+    return {**_head(stream), "parts": list(_parts_values(stream, ram))}
+
+
+def document_text(stream: Stream, ram_name: str | None, *, memory: bool) -> Iterator[str]:
+    """The text of a document piece by piece, as `to_document` and json.dumps have it; no more than a section is held.
+
+    `ram_name` is the name of the file beside it; without one RAM is inside where `memory` is wanted, or left out.
+    """
+    if ram_name is not None:
+        ram = _ram_in_file(ram_name)
+    else:
+        ram = (lambda section, offset: "") if memory else (lambda section, offset: LEFT_OUT)
+    head = json.dumps({**_head(stream), "parts": []}, indent=1)
+    yield head[: -len("]\n}")]
+    before = ""
+    parts = (part for part in stream.parts if not isinstance(part, Header))
+    for part, entry in zip(parts, _parts_values(stream, ram), strict=True):
+        text = f"{before}\n  " + json.dumps(entry, indent=1).replace("\n", "\n  ")
+        before = ","
+        if entry.get("ram") == "" and isinstance(part, Section):
+            # It is the last of the entry.
+            end = '"\n  }'
+            yield text.removesuffix(end)
+            for piece in stream.ram_bytes(part.state):
+                yield piece.hex()
+            text = end
+        yield text
+    yield "\n ]\n}" if before else "]\n}"
+
+
+def _head(stream: Stream) -> dict[str, Any]:
+    return {"kind": KIND, "vmstate": FORMAT, "file": stream.name, "version": stream.version}
+
+
+def _ram_in_file(name: str) -> Ram:
+    return lambda section, offset: {"file": name, "offset": offset, "size": section.state.size}
+
+
+def _parts_values(stream: Stream, ram: Ram) -> Iterator[dict[str, Any]]:
+    """The parts behind the header as JSON values; RAM that is small stands inside in any case."""
     offset = 0
-    parts: list[Any] = []
     vmdesc = stream.vmdesc
     second = () if vmdesc is None else [device.otherwise for device in vmdesc.devices if device.otherwise is not None]
     for part in stream.parts:
         if isinstance(part, Section) and isinstance(part.state, RamSummary):
             entry = _section_values(part)
-            if ram_name is None or part.state.size <= INLINE:
+            if part.state.size <= INLINE:
                 entry["ram"] = b"".join(stream.ram_bytes(part.state)).hex()
             else:
-                entry["ram"] = {"file": ram_name, "offset": offset, "size": part.state.size}
+                entry["ram"] = ram(part, offset)
                 offset += part.state.size
-            parts.append(entry)
+            yield entry
         elif not isinstance(part, Header):
-            parts.append(_part_values(part, second))
-    return {"kind": KIND, "vmstate": FORMAT, "file": stream.name, "version": stream.version, "parts": parts}
+            yield _part_values(part, second)
 
 
 def beside(stream: Stream) -> Iterator[memoryview]:
@@ -258,6 +306,8 @@ def _read_ram(entry: Any, source: Input | None) -> RamSummary:
 def _ram_source(parts: list[Any], folder: str) -> Input | None:
     """The file beside the document, if it names one."""
     places = [part["ram"] for part in parts if isinstance(part, dict) and isinstance(part.get("ram"), dict)]
+    if LEFT_OUT in places:
+        raise SchemaError("the document has no memory", expected="one of decode -o JSON, or of decode --memory")
     names = {_value_of_kind(place, "file", str) for place in places}
     if not names:
         return None
