@@ -52,32 +52,6 @@ def replacing(path: str | os.PathLike[str]) -> Iterator[io.BufferedRandom | io.B
         yield file
 
 
-@contextmanager
-def written_elsewhere(path: str | os.PathLike[str]) -> Iterator[str]:
-    """The name of an empty file beside `path`, for another process to write, which takes its place when the body ends
-    well and goes away when it does not.
-    """
-    name = os.fspath(path)
-    target = os.path.realpath(name)
-    with reported(name):
-        temporary = _temporary_name(target)
-        os.close(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666))
-    try:
-        yield temporary
-        with reported(name):
-            descriptor = os.open(temporary, os.O_RDONLY | os.O_CLOEXEC)
-            try:
-                os.fsync(descriptor)
-            finally:
-                os.close(descriptor)
-            os.replace(temporary, target)
-    except BaseException:
-        with suppress(OSError):
-            os.unlink(temporary)
-        raise
-    _sync_folder(os.path.dirname(target))
-
-
 def _status(name: str) -> os.stat_result | None:
     try:
         return os.stat(name)
@@ -129,7 +103,7 @@ def _replacement(name: str, status: os.stat_result | None) -> Iterator[io.Buffer
         with suppress(OSError):
             os.unlink(temporary)
         raise
-    _sync_folder(os.path.dirname(target))
+    sync_folder(os.path.dirname(target))
 
 
 def _close_failed(file: io.BufferedRandom | io.BufferedWriter) -> None:
@@ -138,7 +112,8 @@ def _close_failed(file: io.BufferedRandom | io.BufferedWriter) -> None:
         file.close()
 
 
-def _temporary_name(target: str) -> str:
+def temporary_name(target: str) -> str:
+    """A name beside a file that nobody has."""
     return os.path.join(os.path.dirname(target), f".vmstate-{os.urandom(8).hex()}.tmp")
 
 
@@ -148,7 +123,7 @@ def _temporary_beside(target: str, *, private: bool) -> tuple[str, bool, io.Buff
     It is private until the target's mode is copied.
     """
     mode = 0o600 if private else 0o666
-    temporary = _temporary_name(target)
+    temporary = temporary_name(target)
     if hasattr(os, "O_TMPFILE") and os.path.isdir("/proc/self/fd"):
         with suppress(OSError):
             descriptor = os.open(os.path.dirname(target), os.O_RDWR | os.O_TMPFILE | os.O_CLOEXEC, mode)
@@ -163,7 +138,7 @@ def _name_file(file: io.BufferedRandom | io.BufferedWriter, name: str) -> None:
     os.link(f"/proc/self/fd/{file.fileno()}", name, src_dir_fd=file.fileno(), follow_symlinks=True)
 
 
-def _sync_folder(folder: str) -> None:
+def sync_folder(folder: str) -> None:
     """Make the rename last through a crash, on file systems that can."""
     with suppress(OSError):
         descriptor = os.open(folder, os.O_RDONLY)
@@ -179,6 +154,9 @@ def reported(name: str, what: str = "") -> Iterator[None]:
     try:
         yield
     except OSError as error:
+        if error.errno == errno.EFAULT:
+            # The system does not find what it is to write: it is mapped, and its file was cut short.
+            raise StreamError("what is written here was cut short while it was read", file=name) from error
         reason = (error.strerror or str(error) or type(error).__name__).lower()
         raise StreamError(f"{what}{reason}", file=name) from error
     except ValueError as error:

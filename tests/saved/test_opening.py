@@ -2,11 +2,13 @@
 
 import bz2
 import gzip
+import hashlib
 import io
 import lzma
 import mmap
 import os
 import random
+import signal
 import stat
 import struct
 import subprocess
@@ -21,10 +23,12 @@ import lz4.frame
 import pytest
 import zstandard
 
+from vmstate.cli import main
 from vmstate.errors import StreamError
 from vmstate.files import write_atomic
 from vmstate.saved import compressed, opening
 from vmstate.saved.opening import open_input
+from vmstate.stream.reader import StreamReader
 
 ROOT = Path(__file__).resolve().parents[2]
 PLAIN = b"QEVM\0\0\0\3" + bytes(range(256)) * 40
@@ -316,6 +320,97 @@ def test_a_file_that_is_cut_short_afterwards(tmp_path: Path) -> None:
     with open_input(path) as opened:
         os.truncate(path, 0)
         assert bytes(opened.data) == PLAIN * 20
+
+
+@pytest.fixture
+def mapped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A file that is mapped although it is small."""
+    if sys.platform != "linux":
+        pytest.skip("maps are guarded on Linux alone")
+    monkeypatch.setattr(opening, "READ", 0)
+    path = tmp_path / "mapped"
+    path.write_bytes(PLAIN * 4)
+    return path
+
+
+@pytest.mark.parametrize("left", [0, 100, mmap.PAGESIZE, len(PLAIN) * 4 - 1])
+def test_a_mapped_file_that_is_cut_short(left: int, mapped: Path) -> None:
+    """What is gone is zeros, which nobody takes for an answer; also when the file has grown again."""
+    with (
+        pytest.raises(StreamError, match="mapped: the file was cut short while it was read"),
+        open_input(mapped) as opened,
+    ):
+        opened.check()
+        os.truncate(mapped, left)
+        assert bytes(opened.data).rstrip(b"\0") == (PLAIN * 4)[:left].rstrip(b"\0")
+        # Without the lock of the interpreter, too.
+        assert len(hashlib.sha256(opened.data).digest()) == 32
+        with pytest.raises(StreamError, match="cut short"):
+            opened.release(0, 0)
+
+
+def test_a_mapped_file_that_was_cut_short_and_written_again(mapped: Path) -> None:
+    first = open_input(mapped)
+    mapped.write_bytes(b"")
+    assert first.data[-1] == 0
+    mapped.write_bytes(PLAIN * 4)
+    with pytest.raises(StreamError, match="cut short"):
+        first.check()
+    first.close()
+    assert content(mapped) == PLAIN * 4
+
+
+def test_an_error_in_what_was_cut_short_is_that_it_was(mapped: Path) -> None:
+    with pytest.raises(StreamError, match="cut short"), open_input(mapped) as opened:
+        os.truncate(mapped, 0)
+        raise StreamError("no stream", offset=opened.data[0])
+
+
+def test_what_is_written_from_a_file_that_is_cut_short(mapped: Path, tmp_path: Path) -> None:
+    """It is the system that reads then, and says that there is nothing at that address."""
+    opened = open_input(mapped)
+    os.truncate(mapped, 0)
+    with pytest.raises(StreamError, match="out: what is written here was cut short while it was read"):
+        write_atomic(tmp_path / "out", [opened.data])
+    assert names(tmp_path) == ["mapped"]
+
+
+def test_a_fault_of_somebody_else_goes_to_whoever_handles_it(tmp_path: Path) -> None:
+    """Nobody does here: it ends the process."""
+    code = (
+        "import mmap, os, sys; from vmstate.saved import opening; opening.READ = 0\n"
+        "path = sys.argv[1]; opened = opening.open_input(path); file = open(path, 'rb')\n"
+        "mine = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)\n"
+        "os.truncate(path, 0); print(opened.data[0], flush=True); mine[0]"
+    )
+    path = tmp_path / "file"
+    path.write_bytes(PLAIN)
+    done = subprocess.run([sys.executable, "-c", code, str(path)], check=False, capture_output=True, timeout=60)
+    assert (done.returncode, done.stdout) == (-signal.SIGBUS, b"0\n")
+
+
+@pytest.mark.parametrize(
+    "verb", ["info", "show", "verify", "decode", "thin", "set", "query", "explain", "diff", "find"]
+)
+def test_verbs_say_that_a_file_was_cut_short(
+    verb: str, mapped: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    stream = lzma.decompress((ROOT / "fixtures" / "qemu-7.2-q35-virtio-net-filters.mig.xz").read_bytes())
+    mapped.write_bytes(stream)
+    over = StreamReader.over
+
+    def cut(*arguments: Any, **how: Any) -> StreamReader:
+        os.truncate(mapped, mmap.PAGESIZE)
+        return over(*arguments, **how)
+
+    monkeypatch.setattr(StreamReader, "over", cut)
+    out = str(mapped.with_name("out"))
+    more = {"decode": ["-o", out], "thin": ["-o", out], "set": ["timer.cpu_ticks_offset=1", "-o", out]}
+    more |= {"query": ["query-status"], "explain": ["--against", str(mapped)], "diff": [str(mapped)], "find": ["timer"]}
+    assert main([verb, str(mapped), *more.get(verb, [])]) == 2
+    error = capsys.readouterr().err
+    assert (error.count("\n"), "the file was cut short while it was read" in error) == (1, True), error
+    assert not mapped.with_name("out").exists()
 
 
 def test_a_file_that_is_cut_short_while_it_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -210,3 +210,11 @@ def test_a_document_has_subsections_that_are_listed_twice() -> None:
     data = stream_with(vmdesc_text(scalar("a"), more=f', "subsections": [{listed}]'), body)
     again = read_document(json.dumps(to_document(load(data), None)).encode(), ".", "x")
     assert again.to_bytes() == data
+
+
+def test_no_pointers_at_all() -> None:
+    """Two entries of no elements: nothing says that they are one array."""
+    entries = [f'{{"name": "p", "array_len": 0, "type": "{kind}", "size": 1}}' for kind in ("nullptr", "uint8")]
+    stream = load(stream_with(vmdesc_text(", ".join(entries)), b""))
+    assert stream.sections[0].state == {"p": []}
+    assert read_document(json.dumps(to_document(stream, None)).encode(), ".", "x").to_bytes() == stream.to_bytes()

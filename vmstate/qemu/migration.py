@@ -13,7 +13,7 @@ from contextlib import contextmanager, suppress
 from typing import IO, Any, Protocol
 
 from vmstate.errors import MachineError, StreamError, VMStateError
-from vmstate.files import replacing, written_elsewhere
+from vmstate.files import replacing, reported, sync_folder, temporary_name
 from vmstate.qemu.monitor import Monitor
 from vmstate.vmsd.release import Release
 
@@ -125,7 +125,7 @@ def _place_for(machine: HasMonitor, path: str | os.PathLike[str]) -> Iterator[st
     runs elsewhere, as somebody else or with other folders may not reach it, and gets a file with a name.
     """
     if isinstance(machine, Attached) and not _reaches_here(machine.monitor.peer):
-        with written_elsewhere(path) as temporary:
+        with _written_elsewhere(path) as temporary:
             yield os.path.abspath(temporary)
         return
     with replacing(path) as file:
@@ -249,3 +249,29 @@ def follow(machine: HasMonitor, limit: float, progress: Progress | None = None) 
         with suppress(VMStateError):
             machine.monitor.ask_or_none("migrate_cancel")
         raise
+
+
+@contextmanager
+def _written_elsewhere(path: str | os.PathLike[str]) -> Iterator[str]:
+    """The name of an empty file beside `path`, for another process to write, which takes its place when the body ends
+    well and goes away when it does not.
+    """
+    name = os.fspath(path)
+    target = os.path.realpath(name)
+    with reported(name):
+        temporary = temporary_name(target)
+        os.close(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666))
+    try:
+        yield temporary
+        with reported(name):
+            descriptor = os.open(temporary, os.O_RDONLY | os.O_CLOEXEC)
+            try:
+                os.fsync(descriptor)
+            finally:
+                os.close(descriptor)
+            os.replace(temporary, target)
+    except BaseException:
+        with suppress(OSError):
+            os.unlink(temporary)
+        raise
+    sync_folder(os.path.dirname(target))

@@ -26,7 +26,9 @@ def load(
     """
     opened = source if isinstance(source, Input) else open_input(source)
     with _closed_by_failure(opened):
-        return read_stream(opened, vmdesc=vmdesc, library=library, facts=facts)
+        stream = read_stream(opened, vmdesc=vmdesc, library=library, facts=facts)
+        opened.check()
+        return stream
 
 
 def load_what_is_whole(source: StreamLike | Input) -> Stream:
@@ -34,8 +36,11 @@ def load_what_is_whole(source: StreamLike | Input) -> Stream:
     opened = source if isinstance(source, Input) else open_input(source)
     with _closed_by_failure(opened):
         try:
-            return read_stream(opened)
+            stream = read_stream(opened)
+            opened.check()
+            return stream
         except VMStateError as error:
+            opened.check()
             failure = error
         # Few streams are cut off.
         from vmstate.stream.cut import whole_parts
@@ -48,7 +53,10 @@ def _closed_by_failure(opened: Input) -> Iterator[None]:
     try:
         yield
     except VMStateError as error:
-        opened.close()
+        try:
+            opened.check()
+        finally:
+            opened.close()
         raise error.within(file=opened.name) from None
     except BaseException:
         opened.close()

@@ -20,10 +20,12 @@ from contextlib import suppress
 from itertools import chain
 from typing import TYPE_CHECKING, Protocol, Self, TypeAlias, runtime_checkable
 
-from vmstate.errors import StreamError
+from vmstate.errors import StreamError, VMStateError
 
 if TYPE_CHECKING:
     from _typeshed import ReadableBuffer
+
+    from vmstate.saved.mapped import Guard
 from vmstate.files import PIECE, reported
 from vmstate.stream.events import MAGIC
 
@@ -37,7 +39,7 @@ A few kilobytes can decompress to a full disk: the limit is what a large machine
 """
 
 READ = 4 << 20
-"""Bytes of a plain file that is read; a larger one is mapped, and must not be cut short meanwhile."""
+"""Bytes of a plain file that is read; a larger one is mapped."""
 
 UNKNOWN = 1 << 20
 """Bytes that are taken of what begins like nothing that is read here, decompressed or piped."""
@@ -91,21 +93,35 @@ class Input:
     `data` is a read-only view of bytes, valid until `close`; `name` is for messages.
     """
 
-    __slots__ = ("_base", "_mapping", "data", "name")
+    __slots__ = ("_base", "_guard", "_mapping", "data", "name")
 
-    def __init__(self, data: memoryview, name: str, mapping: mmap.mmap | None = None, base: int = 0) -> None:
+    def __init__(
+        self,
+        data: memoryview,
+        name: str,
+        mapping: mmap.mmap | None = None,
+        base: int = 0,
+        guard: Guard | None = None,
+    ) -> None:
         self.data = data
         self.name = name
         self._mapping = mapping
         self._base = base
+        self._guard = guard
+
+    def check(self) -> None:
+        """Raise StreamError where the file has been cut short since it was opened: then zeros stand in its place."""
+        if self._guard is not None:
+            self._guard.check(self.name)
 
     def release(self, start: int, end: int) -> None:
         """Let the system drop the memory of data[start:end]; the bytes stay readable.
 
         A scan that gives back what it has passed keeps resident memory small however long the
         stream is. Offsets are in bytes; the pages at both edges are kept unless wholly inside.
-        Does nothing where the data is not mapped.
+        Does nothing where the data is not mapped. Raises StreamError as `check` does.
         """
+        self.check()
         if self._mapping is None or not hasattr(mmap, "MADV_DONTNEED"):
             return
         page = mmap.PAGESIZE
@@ -125,8 +141,13 @@ class Input:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, *exc_info: object) -> None:
-        self.close()
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, traceback: object) -> None:
+        try:
+            if error is None or isinstance(error, VMStateError):
+                # What was made of zeros is no answer, and what was wrong with them no reason.
+                self.check()
+        finally:
+            self.close()
 
 
 def open_input(source: StreamLike, *, limit: int = LIMIT) -> Input:
@@ -221,14 +242,13 @@ def _mapped_if_plain(file: BinaryFile, name: str) -> Input | None:
     if _form_of(os.pread(raw.fileno(), _LONGEST_MAGIC, start)) is not None:
         return None
     try:
-        return _mapped(raw.fileno(), name, start)
+        mapping = mmap.mmap(raw.fileno(), 0, access=mmap.ACCESS_READ)
     except OSError:  # some file systems have no maps
         return None
+    # Few files are large enough to be mapped.
+    from vmstate.saved.mapped import guarded
 
-
-def _mapped(descriptor: int, name: str, start: int = 0) -> Input:
-    mapping = mmap.mmap(descriptor, 0, access=mmap.ACCESS_READ)
-    return Input(memoryview(mapping)[start:], name, mapping, min(start, len(mapping)))
+    return Input(memoryview(mapping)[start:], name, mapping, min(start, len(mapping)), guarded(mapping))
 
 
 def _name_of(file: object) -> str:
@@ -264,33 +284,11 @@ def _collected(pieces: Iterator[bytes], name: str, limit: int) -> Input:
     for piece in limited:
         memory += piece
         if len(memory) > IN_MEMORY:
-            return _collected_on_disk(memory, limited, name)
+            from vmstate.saved.mapped import put_on_disk
+
+            mapping = put_on_disk(memory, limited, name)
+            return Input(memoryview(mapping), name, mapping)
     return Input(memoryview(memory).toreadonly(), name)
-
-
-def _collected_on_disk(memory: bytearray, rest: Iterator[bytes], name: str) -> Input:
-    """What is in memory already and the rest, in an unlinked file. Empties `memory`."""
-    import tempfile
-
-    what = "cannot be put into a temporary file: "
-    with reported(name, what), tempfile.TemporaryFile(dir=_spool_folder()) as file:
-        file.write(memory)
-        memory.clear()
-        for piece in rest:
-            # Zeros stay holes: they take no disk.
-            if piece.count(0) == len(piece):
-                file.seek(len(piece), os.SEEK_CUR)
-            else:
-                file.write(piece)
-        file.truncate()
-        file.flush()
-        return _mapped(file.fileno(), name)
-
-
-def _spool_folder() -> str | None:
-    """Where large temporary files belong: /tmp is often memory, which is what is to be spared."""
-    folder = "/var/tmp"
-    return None if "TMPDIR" in os.environ or not os.access(folder, os.W_OK | os.X_OK) else folder
 
 
 def _limited(pieces: Iterator[bytes], name: str, limit: int) -> Iterator[bytes]:

@@ -340,7 +340,7 @@ class _Reader:
     def pointers(
         self, entries: list[Any], kinds: list[t.WireType], counts: list[int | None], name: str
     ) -> list[Field] | None:
-        """The elements of an array of pointers, of which some are NULL; None where there are too many to be one."""
+        """The elements of an array of pointers, of which some are NULL; None where they are none or too many."""
         elements = _elements_behind_markers(kinds, counts)
         if elements is not None:
             self.ambiguous = True
@@ -354,6 +354,8 @@ class _Reader:
                 return None
             pointers = Pointers.NULL_MARKER
             elements = [kind for kind, count in runs for _ in range(count)]
+        if not elements:
+            return None
         targets = {kind for kind in elements if not isinstance(kind, t.Nullptr)}
         if not targets:
             return [self.array(name, elements[0], len(elements), compressed=compressed)]

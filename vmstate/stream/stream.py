@@ -259,7 +259,10 @@ if TYPE_CHECKING:
         name: str
 
         def release(self, start: int, end: int) -> None:
-            """Take notice that data[start:end] will not be looked at for a while; it stays readable."""
+            """Take notice that data[start:end] will not be looked at for a while; it stays readable.
+
+            Raises `StreamError` where the data has changed meanwhile.
+            """
 
         def close(self) -> None:
             """Give up the data."""
@@ -360,6 +363,7 @@ class Stream:
             if event.offset - released > _RELEASE:
                 source.release(released, event.offset)
                 released = event.offset
+        source.release(released, end)
 
     @property
     def machine(self) -> str | None:

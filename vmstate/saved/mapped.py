@@ -1,0 +1,168 @@
+"""Files that are mapped, since they are large: what goes to disk, and a file that is cut short while it is read.
+
+Whoever touches a page of a map behind the end of its file gets SIGBUS, which ends the process. A handler in Python
+comes too late: the instruction would be tried again before it runs. This one is called by the system itself, by way of
+ctypes; it puts zeros in the place of what is gone, so that the instruction succeeds, and `Guard.check` says what
+happened. What is no fault of a guarded map is left to whoever handled the signal before.
+
+Linux alone: elsewhere maps are not guarded.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import mmap
+import os
+import signal
+import sys
+import tempfile
+import weakref
+from collections.abc import Iterator
+from functools import cache
+from typing import Any
+
+from vmstate.errors import StreamError
+from vmstate.files import reported
+
+_PAGE = mmap.PAGESIZE
+_FIXED = 0x10
+"""MAP_FIXED, of Linux' include/uapi/asm-generic/mman-common.h; the module mmap has no name for it."""
+
+_SIZE_OF_ACTION = 512
+"""More than a struct sigaction has anywhere; it is put back as it was, and not looked into."""
+
+
+class _Buffer(ctypes.Structure):
+    """Py_buffer, which has been the same since Python 3.11 is stable about it."""
+
+    _fields_ = [
+        ("buf", ctypes.c_void_p),
+        ("obj", ctypes.py_object),
+        ("len", ctypes.c_ssize_t),
+        ("itemsize", ctypes.c_ssize_t),
+        ("readonly", ctypes.c_int),
+        ("ndim", ctypes.c_int),
+        ("format", ctypes.c_char_p),
+        ("shape", ctypes.c_void_p),
+        ("strides", ctypes.c_void_p),
+        ("suboffsets", ctypes.c_void_p),
+        ("internal", ctypes.c_void_p),
+    ]
+
+
+class Guard:
+    """A map that is looked after."""
+
+    __slots__ = ("_address", "_length", "_mapping", "_present")
+
+    def __init__(self, mapping: mmap.mmap) -> None:
+        self._mapping = weakref.ref(mapping)
+        self._address = _address_of(mapping)
+        self._length = len(mapping)
+        self._present = self._length
+        """Bytes from the first on that are the file's, and not zeros in the place of what is gone."""
+
+    def check(self, name: str) -> None:
+        """Raise `StreamError` where the file has been cut short since it was mapped."""
+        if self._present < self._length or self._size() < self._length:
+            raise StreamError("the file was cut short while it was read", file=name)
+
+    def _size(self) -> int:
+        """Bytes that the file has now; those of the map where that is gone."""
+        mapping = self._mapping()
+        return self._length if mapping is None or mapping.closed else mapping.size()
+
+    @property
+    def is_open(self) -> bool:
+        """Whether there is still a map."""
+        mapping = self._mapping()
+        return mapping is not None and not mapping.closed
+
+    def fill(self, libc: Any) -> bool:
+        """Put zeros in the place of what is gone; whether anything was."""
+        first = -(-self._size() // _PAGE) * _PAGE
+        if first >= self._present:
+            return False
+        length = self._present - first
+        flags = mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS | _FIXED
+        self._present = first
+        return bool(libc.mmap(self._address + first, length, mmap.PROT_READ, flags, -1, 0) == self._address + first)
+
+
+class _Handler:
+    """What is called at SIGBUS, as long as it is the process' handler."""
+
+    def __init__(self) -> None:
+        self.libc: Any = ctypes.CDLL(None)
+        self.libc.mmap.restype = ctypes.c_void_p
+        self.libc.mmap.argtypes = (ctypes.c_void_p, ctypes.c_size_t, *[ctypes.c_int] * 3, ctypes.c_long)
+        self.libc.signal.restype = ctypes.c_void_p
+        self.guards: list[Guard] = []
+        self.called = ctypes.CFUNCTYPE(None, ctypes.c_int)(self.fill_or_leave)
+        self.before: Any = None
+        """What handled the signal before; None as long as this does not."""
+
+    def add(self, guard: Guard) -> None:
+        """Look after one map more."""
+        self.guards[:] = [*(known for known in self.guards if known.is_open), guard]
+        if self.before is None:
+            before = ctypes.create_string_buffer(_SIZE_OF_ACTION)
+            self.libc.sigaction(signal.SIGBUS, None, before)
+            self.libc.signal(signal.SIGBUS, self.called)
+            self.before = before
+
+    def fill_or_leave(self, number: int) -> None:
+        """Put zeros where something is gone; if nothing is, the fault comes again, and then to whom it belongs."""
+        filled = [guard.fill(self.libc) for guard in self.guards]
+        if not any(filled):
+            self.libc.sigaction(signal.SIGBUS, self.before, None)
+            self.before = None
+
+
+@cache
+def _handler() -> _Handler:
+    return _Handler()
+
+
+def guarded(mapping: mmap.mmap) -> Guard | None:
+    """Look after a map; None where that cannot be done."""
+    if sys.platform != "linux":
+        return None
+    try:
+        guard = Guard(mapping)
+        _handler().add(guard)
+    except (AttributeError, OSError):  # another Python, or another libc
+        return None
+    return guard
+
+
+def _address_of(mapping: mmap.mmap) -> int:
+    buffer = _Buffer()
+    ctypes.pythonapi.PyObject_GetBuffer(ctypes.py_object(mapping), ctypes.byref(buffer), 0)
+    try:
+        return int(buffer.buf or 0)
+    finally:
+        ctypes.pythonapi.PyBuffer_Release(ctypes.byref(buffer))
+
+
+def put_on_disk(memory: bytearray, rest: Iterator[bytes], name: str) -> mmap.mmap:
+    """What is in memory already and the rest, in an unlinked file that nobody else can cut short. Empties `memory`."""
+    what = "cannot be put into a temporary file: "
+    with reported(name, what), tempfile.TemporaryFile(dir=_spool_folder()) as file:
+        file.write(memory)
+        memory.clear()
+        for piece in rest:
+            # Zeros stay holes: they take no disk.
+            if piece.count(0) == len(piece):
+                file.seek(len(piece), os.SEEK_CUR)
+            else:
+                file.write(piece)
+        file.truncate()
+        file.flush()
+        return mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+
+
+def _spool_folder() -> str | None:
+    """Where large temporary files belong: /tmp is often memory, which is what is to be spared."""
+    folder = "/var/tmp"
+    return None if "TMPDIR" in os.environ or not os.access(folder, os.W_OK | os.X_OK) else folder
