@@ -18,6 +18,7 @@ PURPOSES = {
     "query": "a QMP command, answered from the file",
     "find": "where something is: a name, a value, an address, a MAC address, a feature, bytes",
     "report": "a page to be looked at in a browser: sizes, memory, devices, queues, what has changed",
+    "browse": "a stream in the terminal: a tree of fields, their bytes beside it, values changed",
     "early": "early migration: full reload or minimal resync, and the record between two moments",
     "bench": "how long a migration takes, measured with real programs",
     "fuzz": "streams that are wrong in one place, through our decoder, a real QEMU or construct",

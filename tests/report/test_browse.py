@@ -1,0 +1,212 @@
+"""The browser in the terminal, driven as somebody at the keyboard would."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import pty
+import subprocess
+import sys
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from recorded import FIXTURES
+
+import vmstate
+
+pytest.importorskip("textual", reason="needs Textual: pip install textual")
+
+from vmstate.report.browse import Browser, hex_text
+from vmstate.report.tree import Row
+
+NET = FIXTURES / "qemu-7.2-q35-virtio-net.mig.xz"
+SECTION = "0000:00:01.0/virtio-net"
+
+
+def browsed(use: Callable[[Browser, Any], Awaitable[None]], path: Path = NET, size: tuple[int, int] = (80, 24)) -> None:
+    async def run() -> None:
+        with vmstate.load(path) as stream:
+            browser = Browser(stream)
+            async with browser.run_test(size=size) as pilot:
+                await pilot.pause()
+                await use(browser, pilot)
+
+    asyncio.run(run())
+
+
+async def typed(pilot: Any, key: str, text: str) -> None:
+    await pilot.press(key)
+    await pilot.pause()
+    pilot.app.query_one("#asked").value = text
+    await pilot.press("enter")
+    await pilot.pause()
+    await pilot.pause()
+
+
+def told(browser: Browser) -> str:
+    return str(browser.query_one("#told").render())
+
+
+def held(browser: Browser) -> bytes:
+    """The bytes on the right."""
+    lines = str(browser.query_one("#bytes").render()).splitlines()
+    return b"".join(bytes.fromhex(line[9:33]) for line in lines)
+
+
+def cursor(browser: Browser) -> Any:
+    assert browser.fields.cursor_node is not None
+    return browser.fields.cursor_node.data
+
+
+def test_a_field_is_found_and_its_bytes_are_shown() -> None:
+    async def use(browser: Browser, pilot: Any) -> None:
+        await typed(pilot, "slash", "52:54:00:12:34:56")
+        row = cursor(browser)
+        entry = browser.stream[SECTION].trace()["virtio.net.mac"]
+        places = []
+        while row.path not in places:
+            places.append(row.path)
+            assert row.offset <= entry.offset + (1 << 20)
+            await pilot.press("n")
+            await pilot.pause()
+            await pilot.pause()
+            row = cursor(browser)
+        assert "virtio.net.mac" in places
+        await typed(pilot, "g", hex(entry.offset))
+        assert cursor(browser).path == "virtio.net.mac" and bytes.fromhex("525400123456") in held(browser)
+        assert f"{entry.offset:#x} 6 B" in told(browser)
+
+    browsed(use)
+
+
+def test_what_is_nowhere_or_nonsense_is_one_line() -> None:
+    async def use(browser: Browser, pilot: Any) -> None:
+        for key, text, words in [
+            ("slash", "MAC_ADDR_OF_NOBODY", "is nowhere"),
+            ("g", "0xffffffff", "no section has offset"),
+            ("g", "here", "that is no offset"),
+            ("d", "/no/such/file", "/no/such/file"),
+            ("s", str(NET), "is there already"),
+        ]:
+            await typed(pilot, key, text)
+            assert words in told(browser), text
+        await pilot.press("n")
+        await pilot.press("e")
+        await pilot.pause()
+        assert "put the cursor on a field" in told(browser)
+
+    browsed(use)
+
+
+def test_a_value_is_changed_and_saved(tmp_path: Path) -> None:
+    copy = tmp_path / "changed.mig"
+
+    async def use(browser: Browser, pilot: Any) -> None:
+        entry = browser.stream[SECTION].trace()["virtio.net.mac"]
+        await typed(pilot, "g", hex(entry.offset))
+        await typed(pilot, "e", "52:54:00:00:00:01")
+        assert "is 52:54:00:00:00:01 now" in told(browser) and bytes.fromhex("525400000001") in held(browser)
+        # The section is not lost behind its new rows, and the cursor is where it was.
+        assert cursor(browser).path == "virtio.net.mac"
+        await typed(pilot, "s", str(copy))
+        assert "saved as" in told(browser)
+
+    browsed(use)
+    difference = vmstate.diff(NET, copy)
+    assert [change.path for change in difference.changes] == ["virtio.net.mac"]
+
+
+def test_what_qemu_would_refuse_is_not_taken() -> None:
+    async def use(browser: Browser, pilot: Any) -> None:
+        entry = browser.stream[SECTION].trace()["virtio.num_queues"]
+        await typed(pilot, "g", hex(entry.offset))
+        before = browser.stream.to_bytes()
+        await typed(pilot, "e", "7000")
+        assert "is 7000 now" not in told(browser)
+        assert browser.stream.to_bytes() == before
+
+    browsed(use)
+
+
+def test_changes_are_gone_through() -> None:
+    async def use(browser: Browser, pilot: Any) -> None:
+        await typed(pilot, "d", str(FIXTURES / "pairs/qemu-7.2-vlan-add-early.mig.xz"))
+        paths = [cursor(browser).path]
+        for _ in range(2):
+            await pilot.press("n")
+            await pilot.pause()
+            await pilot.pause()
+            paths.append(cursor(browser).path)
+        assert "virtio.net.vlans" in paths and "virtio.net.in_use" in paths
+
+    browsed(use, FIXTURES / "pairs/qemu-7.2-vlan-add-final.mig.xz")
+
+
+def test_every_section_opens() -> None:
+    async def use(browser: Browser, pilot: Any) -> None:
+        for node in browser.fields.root.children:
+            node.expand()
+        await pilot.pause()
+        opened = [node for node in browser.fields.root.children if node.children]
+        assert len(opened) > 30
+        rows = [node.data for node in opened[0].children]
+        assert all(isinstance(row, Row) for row in rows)
+        await pilot.press("end")
+        await pilot.pause()
+
+    browsed(use)
+
+
+def test_a_small_terminal_is_told() -> None:
+    async def use(browser: Browser, pilot: Any) -> None:
+        assert "the terminal is small" in told(browser)
+
+    browsed(use, size=(30, 8))
+
+
+def test_bytes_beside_each_other() -> None:
+    text = hex_text(bytes(range(32)), 0x100, 0x104, 6)
+    lines = str(text).splitlines()
+    assert lines[0].startswith("00000100 00 01 02 03 04 05 06 07 ") and lines[1].startswith("00000108 08 09 ")
+    lit = "".join(str(text)[span.start : span.end] for span in text.spans if span.style == "reverse")
+    assert bytes.fromhex(lit.replace("\n", " ").replace(".", "")) == bytes(range(4, 10))
+
+
+def test_without_a_terminal_it_says_what_else_there_is() -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "vmstate", "browse", str(NET)],
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 2 and "vmstate show" in done.stderr
+
+
+@pytest.mark.slow
+def test_in_a_real_terminal() -> None:
+    ours, theirs = pty.openpty()
+    process = subprocess.Popen(
+        [sys.executable, "-m", "vmstate", "browse", str(NET)],
+        stdin=theirs,
+        stdout=theirs,
+        stderr=theirs,
+        env={**os.environ, "TERM": "xterm-256color", "COLUMNS": "80", "LINES": "24"},
+    )
+    os.close(theirs)
+    seen = b""
+    asked_to_leave = False
+    while True:
+        try:
+            data = os.read(ours, 65536)
+        except OSError:
+            break
+        if not data:
+            break
+        seen += data
+        if not asked_to_leave and b"cpu_common" in seen:
+            os.write(ours, b"q")
+            asked_to_leave = True
+    assert process.wait(timeout=60) == 0 and asked_to_leave

@@ -1,0 +1,363 @@
+"""A stream in the terminal: sections and fields on the left, their bytes on the right, one cursor for both.
+
+The tree is that of the page (`vmstate.report.tree`), made of a section when it is opened. Looking for something is
+`vmstate find`, changing a value is `vmstate set` with the same checks, and what has changed since another stream is
+`vmstate diff`: the browser shows them and knows nothing of its own.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from typing import ClassVar
+
+from rich.text import Text
+from textual import on
+from textual.app import App, ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Horizontal, VerticalScroll
+from textual.widgets import Footer, Input, Static, Tree
+from textual.widgets.tree import TreeNode
+
+from vmstate.compare.diff import diff
+from vmstate.errors import VMStateError, one_line
+from vmstate.query.find import find
+from vmstate.report.tree import Row, rows_of
+from vmstate.rules.edit import RefusedError, assign
+from vmstate.stream.stream import RamSummary, Section, Stream
+
+LINE = 8
+"""Bytes on a line: as many as stand beside the tree in 80 columns."""
+
+LINES_AROUND = 4
+MOST_LINES = 512
+"""Lines of bytes that are shown of one field."""
+
+SMALLEST = (60, 12)
+"""Columns and lines below which nothing can be read."""
+
+Held = Section | Row | None
+
+
+class Browser(App[None]):
+    """The browser of one stream; the stream is closed by whoever opened it."""
+
+    CSS = """
+    Horizontal { height: 1fr; }
+    #trees { width: 1fr; }
+    #side { width: 44; border-left: solid $primary; padding: 0 1; }
+    #bytes { width: auto; }
+    #asked { display: none; }
+    #asked.open { display: block; }
+    #told { height: 1; background: $panel; }
+    """
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("slash", "ask('find')", "Find"),
+        Binding("n", "next", "Next"),
+        Binding("g", "ask('offset')", "Offset"),
+        Binding("e", "ask('value')", "Edit"),
+        Binding("d", "ask('diff')", "Diff"),
+        Binding("s", "ask('save')", "Save as"),
+        Binding("escape", "leave", "Back", show=False),
+        Binding("q", "quit", "Quit"),
+    ]
+    ENABLE_COMMAND_PALETTE = False
+
+    def __init__(self, stream: Stream) -> None:
+        super().__init__()
+        self.stream = stream
+        self._payloads: dict[int, bytes] = {}
+        """What was encoded, by the offset of the section: the cursor moves faster than a large section is made."""
+        self._asking = ""
+        self._places: Iterator[tuple[int, str]] = iter(())
+
+    def compose(self) -> ComposeResult:
+        """The tree, the bytes, a line for what is asked and one for what is told."""
+        tree: Tree[Held] = Tree(one_line(str(self.stream.name)), id="trees")
+        tree.root.expand()
+        with Horizontal():
+            yield tree
+            with VerticalScroll(id="side"):
+                yield Static("", id="bytes", markup=False)
+        yield Static("", id="told", markup=False)
+        yield Input(id="asked")
+        yield Footer()
+
+    def on_mount(self) -> None:
+        """Fill the first level of the tree."""
+        tree = self.fields
+        for section in self.stream.sections:
+            if section.is_ram and section.kind != "start":
+                continue
+            label = Text.assemble((one_line(_name(section)), "bold"), f"  {section.size:,} B", style="")
+            if section.vmsd is None or section.is_ram:
+                tree.root.add_leaf(label, section)
+            else:
+                tree.root.add(label, section)
+        tree.focus()
+        width, height = self.size
+        if width < SMALLEST[0] or height < SMALLEST[1]:
+            self.tell(f"the terminal is small: {width} by {height}, {SMALLEST[0]} by {SMALLEST[1]} are needed")
+
+    @property
+    def fields(self) -> Tree[Held]:
+        """The tree."""
+        return self.query_one("#trees", Tree)
+
+    def tell(self, text: str) -> None:
+        """A line at the bottom."""
+        self.query_one("#told", Static).update(one_line(text))
+
+    # The tree.
+
+    @on(Tree.NodeExpanded)
+    def open_node(self, event: Tree.NodeExpanded[Held]) -> None:
+        """Make the rows of a section when it is opened."""
+        self._fill(event.node)
+
+    def _fill(self, node: TreeNode[Held]) -> None:
+        section = node.data
+        if node.children or not isinstance(section, Section) or section.vmsd is None:
+            return
+        data, start = self._payload(section), section.payload_offset
+        # What was changed may have other sizes: the trace is of the bytes that would be written.
+        trace = section.trace()
+        for row in rows_of(section.state, trace, lambda at, size: data[at - start : at - start + size]):
+            self._add(node, row)
+
+    def _add(self, node: TreeNode[Held], row: Row) -> None:
+        label = Text(row.label, style="bold")
+        if row.count > 1:
+            label.append(f"  {row.count:,} equal", style="dim")
+        if row.children:
+            inner = node.add(label, row)
+            for child in row.children:
+                self._add(inner, child)
+        else:
+            label.append(f"  {row.value}", style="not bold")
+            node.add_leaf(label, row)
+
+    def _section_of(self, node: TreeNode[Held]) -> Section | None:
+        above: TreeNode[Held] | None = node
+        while above is not None:
+            if isinstance(above.data, Section):
+                return above.data
+            above = above.parent
+        return None
+
+    def _payload(self, section: Section) -> bytes:
+        if section.offset not in self._payloads:
+            self._payloads[section.offset] = section.payload()
+        return self._payloads[section.offset]
+
+    # The bytes.
+
+    @on(Tree.NodeHighlighted)
+    def show_bytes(self, event: Tree.NodeHighlighted[Held]) -> None:
+        """The bytes of what the cursor is on."""
+        self._show(event.node)
+
+    def _show(self, node: TreeNode[Held]) -> None:
+        section = self._section_of(node)
+        view = self.query_one("#bytes", Static)
+        if section is None:
+            view.update("")
+            return
+        if isinstance(section.state, RamSummary):
+            view.update(_memory_text(section.state))
+            self.tell(f"{_name(section)}: the contents of memory are not shown")
+            return
+        row = node.data if isinstance(node.data, Row) else None
+        offset = section.payload_offset if row is None else row.offset
+        size = len(self._payload(section)) if row is None else row.size
+        view.update(hex_text(self._payload(section), section.payload_offset, offset, size))
+        what = f"section, version {section.version_id}" if row is None else row.kind
+        path = _name(section) + (f".{row.path}" if row is not None and row.path else "")
+        self.tell(f"{offset:#x} {size:,} B  {what}  {path}")
+
+    # What is asked.
+
+    def action_ask(self, what: str) -> None:
+        """Ask for a word, an offset, a value, a file."""
+        questions = {
+            "find": "find: a name, a value, a MAC address, hex:...",
+            "offset": "offset in the stream: 0x1234",
+            "value": "a value for what the cursor is on",
+            "diff": "compared with which earlier stream?",
+            "save": "save as which file?",
+        }
+        asked = self.query_one("#asked", Input)
+        self._asking = what
+        asked.placeholder = questions[what]
+        asked.value = ""
+        if what == "value":
+            row = self.fields.cursor_node
+            if row is None or not isinstance(row.data, Row) or row.data.children or row.data.count > 1:
+                self.tell("a value is changed where one stands: put the cursor on a field")
+                return
+        asked.add_class("open")
+        asked.focus()
+
+    def action_leave(self) -> None:
+        """Back to the tree."""
+        self.query_one("#asked", Input).remove_class("open")
+        self.fields.focus()
+
+    @on(Input.Submitted)
+    def answer(self, event: Input.Submitted) -> None:
+        """Do what was asked for, and say in one line why not where that cannot be."""
+        text = event.value
+        self.action_leave()
+        answers: dict[str, Callable[[str], None]] = {
+            "find": self.find_word,
+            "offset": self.go_to_text,
+            "value": self.set_value,
+            "diff": self.compare_with,
+            "save": self.save_as,
+        }
+        if not text.strip():
+            return
+        try:
+            answers[self._asking](text)
+        except RefusedError as error:
+            self.tell(f"QEMU would refuse that: {error}")
+        except (VMStateError, OSError) as error:
+            self.tell(str(error))
+
+    def find_word(self, word: str) -> None:
+        """Go to the first place of a word."""
+        self._places = ((match.offset, match.whole_path) for match in find(self.stream, word))
+        if not self._next_place():
+            self.tell(f"{word!r} is nowhere in the stream")
+
+    def action_next(self) -> None:
+        """Go to the next place of what was looked for, or of what has changed."""
+        try:
+            if not self._next_place():
+                self.tell("there is no further place")
+        except VMStateError as error:
+            self.tell(str(error))
+
+    def _next_place(self) -> bool:
+        place = next(self._places, None)
+        if place is not None:
+            self.go_to(place[0])
+        return place is not None
+
+    def go_to_text(self, text: str) -> None:
+        """Go to an offset that somebody typed."""
+        try:
+            offset = int(text, 0)
+        except ValueError:
+            self.tell(f"that is no offset: {text!r}")
+            return
+        if not self.go_to(offset):
+            self.tell(f"no section has offset {offset:#x}")
+
+    def go_to(self, offset: int) -> bool:
+        """Put the cursor on the narrowest field that holds a byte of the stream; whether there is one."""
+        section = self.stream.section_at(offset)
+        node = (
+            None
+            if section is None
+            else next((child for child in self.fields.root.children if child.data is section), None)
+        )
+        if node is None:
+            return False
+        self._fill(node)
+        inner: TreeNode[Held] | None = node
+        while inner is not None:
+            node = inner
+            node.expand()
+            inner = next((child for child in node.children if _holds(child.data, offset)), None)
+        tree = self.fields
+        # Rows that are new have no line before somebody asks for the last one.
+        assert tree.last_line >= 0
+        tree.move_cursor(node)
+        self.call_after_refresh(tree.scroll_to_node, node, animate=False)
+        # The tree tells of a cursor that has moved, and after a change it stands where it was.
+        self._show(node)
+        return True
+
+    def set_value(self, text: str) -> None:
+        """Change the field that the cursor is on, with every check of `vmstate set`."""
+        node = self.fields.cursor_node
+        section = None if node is None else self._section_of(node)
+        if node is None or section is None or not isinstance(node.data, Row):
+            return
+        path = node.data.path
+        name = f"{section.name}#{section.instance_id}"
+        edits = assign(self.stream, f"{name}.{path}={text}")
+        self._payloads.pop(section.offset, None)
+        for top in self.fields.root.children:
+            if top.data is section:
+                top.remove_children()
+                self._fill(top)
+        self.sub_title = "changed"
+        self.go_to(node.data.offset)
+        more = f", and {len(edits) - 1} more" if len(edits) > 1 else ""
+        self.tell(f"{path} is {text} now{more}; s saves")
+
+    def compare_with(self, path: str) -> None:
+        """Go to the first value that has changed since an earlier stream; n goes to the next."""
+        difference = diff(os.path.expanduser(path), self.stream)
+        places = []
+        for change in difference.changes:
+            try:
+                holder, _, _ = self.stream.find(
+                    f"{change.section}#{change.instance_id}" if change.instance_id else change.section
+                )
+            except VMStateError:
+                continue
+            if isinstance(holder, Section) and holder.vmsd is not None:
+                path = change.path or ""
+                within = [(len(at), entry.offset) for at, entry in holder.trace().items() if path.startswith(at)]
+                places.append((max(within)[1] if within else holder.offset, path))
+        self._places = iter(places)
+        self.tell("nothing but noise differs" if difference.equal else f"{len(difference.changes)} changes")
+        self._next_place()
+
+    def save_as(self, path: str) -> None:
+        """Write the stream to a file that is not there yet."""
+        place = os.path.expanduser(path)
+        if os.path.lexists(place):
+            self.tell(f"{place} is there already: another name, please")
+            return
+        self.stream.save(place)
+        self.tell(f"saved as {place}")
+
+
+def _name(section: Section) -> str:
+    return section.name + (f"#{section.instance_id}" if section.instance_id else "")
+
+
+def _holds(held: Held, offset: int) -> bool:
+    return isinstance(held, Row) and held.offset <= offset < held.offset + held.size
+
+
+def _memory_text(summary: RamSummary) -> Text:
+    text = Text()
+    for block in summary.blocks:
+        text.append(f"{block.used_length:>14,}  {one_line(block.idstr)}\n")
+    return text
+
+
+def hex_text(data: bytes, start: int, offset: int, size: int) -> Text:
+    """The bytes around a field, `LINE` on a line, those of the field marked; `start` is the offset of the first."""
+    first = max(0, (offset - start) // LINE - LINES_AROUND)
+    last = min(-(-len(data) // LINE), -(-(offset - start + size) // LINE) + LINES_AROUND, first + MOST_LINES)
+    text = Text(no_wrap=True)
+    for line in range(first, last):
+        at = line * LINE
+        text.append(f"{start + at:08x} ", style="dim")
+        letters = Text()
+        for place in range(at, min(at + LINE, len(data))):
+            inside = offset <= start + place < offset + size
+            style = "reverse" if inside else ""
+            text.append(f"{data[place]:02x}", style=style)
+            text.append(" ", style=style if start + place + 1 < offset + size and place + 1 < at + LINE else "")
+            letters.append(chr(data[place]) if 31 < data[place] < 127 else ".", style=style)
+        text.append("   " * (at + LINE - min(at + LINE, len(data))))
+        text.append_text(letters)
+        text.append("\n")
+    return text
