@@ -159,7 +159,7 @@ def test_memory_that_has_been_read_is_given_back_on_the_way(monkeypatch: pytest.
     with open_input(FIXTURES / "qemu-7.2-microvm-virtio-net-mmio.mig.xz") as source:
         spans: list[tuple[int, int]] = []
         given_back = SimpleNamespace(
-            data=source.data, name=source.name, release=lambda *span: spans.append(span), close=source.close
+            data=source.data, name=source.name, origin=0, release=lambda *span: spans.append(span), close=source.close
         )
         stream = read_stream(given_back)  # type: ignore[arg-type]
         # What is written goes the same way again.

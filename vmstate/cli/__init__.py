@@ -23,7 +23,7 @@ from vmstate.errors import DeviceLibraryWarning, VMStateError, one_line
 # fmt: off
 VERBS = (
     "info", "show", "decode", "encode", "diff", "watch", "set", "capture", "cmdline", "load", "thin", "compat",
-    "explain", "verify", "query", "find", "report", "browse", "early", "bench", "fuzz", "source",
+    "explain", "verify", "query", "ram", "find", "report", "browse", "early", "bench", "fuzz", "source",
 )
 # fmt: on
 
@@ -138,7 +138,7 @@ def _main(words: list[str]) -> int:
     parser = Parser(
         prog="vmstate",
         description="Read, write and check the bytes in which QEMU saves a machine.",
-        epilog="FILE may be -, plain, or compressed by gzip, bzip2, xz, zstd or lz4.",
+        epilog="FILE may be -, a stream, a save image of libvirt, a qcow2 image (FILE@SNAPSHOT); plain or compressed.",
     )
     parser.add_argument("--version", action="store_true", help="print the version and stop")
     parser.add_argument(DEBUG, action="store_true", help="show the traceback of an internal error (exit code 70)")

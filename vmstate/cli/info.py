@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 
 from vmstate.cli.files import for_each
 from vmstate.cli.words import counted, size_text
-from vmstate.errors import one_line
+from vmstate.errors import VMStateError, one_line
 from vmstate.saved.loading import load_what_is_whole
 from vmstate.stream.stream import Stream
 
@@ -36,8 +36,24 @@ def run(options: argparse.Namespace) -> int:
     in_table: list[dict[str, Any]] = []
 
     def answer(file: str) -> int:
+        try:
+            return answer_stream(file)
+        except VMStateError as error:
+            if not hasattr(error, "container"):
+                raise
+            from vmstate.cli.containers import tell_choices
+
+            return tell_choices(error, options.format)
+
+    def answer_stream(file: str) -> int:
         with load_what_is_whole(file) as stream:
             facts = summary(stream)
+            if stream.container is not None:
+                facts["container"] = stream.container.facts()
+                if options.format == "text" and len(options.files) == 1:
+                    from vmstate.cli.containers import print_container
+
+                    print_container(stream.container)
             if stream.cut is not None:
                 from vmstate.cli.cut import tell_where_cut, where_cut
 
@@ -49,10 +65,12 @@ def run(options: argparse.Namespace) -> int:
             print_text(facts)
         else:
             in_table.append(facts)
-        return 1 if "cut" in facts else 0
+        return 1 if "cut" in facts or facts.get("container", {}).get("whole") is False else 0
 
     worst = for_each(options.files, answer)
     if in_table:
+        from vmstate.cli.containers import print_table
+
         print_table(in_table)
     return worst
 
@@ -111,28 +129,6 @@ def print_text(facts: dict[str, Any]) -> None:
             for at, (cell, width) in enumerate(zip(row, widths, strict=False))
         ]
         print("  " + "  ".join([*cells, row[6]]))
-
-
-def print_table(files: list[dict[str, Any]]) -> None:
-    """A row for each of several files."""
-    from rich.table import Table
-    from rich.text import Text
-
-    from vmstate.cli.console import print_rendered
-
-    table = Table("file", "machine", "memory", "sections", "without a description", box=None, pad_edge=False)
-    for facts in files:
-        sections = facts["sections"]
-        unknown = {section["name"] for section in sections if section["described_by"] == "none"}
-        row = (
-            str(facts["file"]),
-            facts["machine"] or "not said",
-            size_text(facts["ram"]["total"] or 0),
-            str(len(sections)),
-            ", ".join(sorted(unknown)) or "none",
-        )
-        table.add_row(*map(Text, map(one_line, row)))
-    print_rendered(table)
 
 
 T = TypeVar("T")

@@ -271,7 +271,7 @@ def _capabilities(source: Input, known: dict[str, Any]) -> list[str]:
     """The capabilities that the destination needs: those the stream names, and those the source had."""
     named: list[str] = []
     with suppress(VMStateError):
-        for event in StreamReader.over(source.data).events():
+        for event in StreamReader.over(source.data, origin=source.origin).events():
             if isinstance(event, ConfigurationSection):
                 named = list(event.state.capability_names)
             if not isinstance(event, Header):

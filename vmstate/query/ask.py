@@ -15,8 +15,9 @@ from vmstate.errors import PathError, QueryError, VMStateError
 from vmstate.query.origin import earliest_release, target_endian
 from vmstate.schema.vmdesc import contradicts
 from vmstate.stream.events import ConfigurationSection, Vmdescription
+from vmstate.stream.lookup import find_section
 from vmstate.stream.registry import all_descriptions, commands_of, questions_of
-from vmstate.stream.stream import Section, Stream, find_section
+from vmstate.stream.stream import Section, Stream
 from vmstate.vmsd.data import Value
 from vmstate.vmsd.description import TraceEntry, VMStateDescription
 from vmstate.vmsd.expr import IDSTR

@@ -26,7 +26,7 @@ class SentMemory:
 
     @cached_property
     def _memory(self) -> GuestMemory:
-        from vmstate.stream.memory import known_ranges
+        from vmstate.stream.memory_map import known_ranges
 
         ranges = known_ranges(self._stream.machine, self._stream.ram.blocks)
         if not ranges:

@@ -42,6 +42,9 @@ RATIO = 200
 MAPPED_RAM = b"mapped-ram"
 """A capability in the head of a stream whose memory lies at fixed places, with holes between."""
 
+WITH_HOLES = (b"QFI\xfb", b"LibvirtQemud")
+"""How disk images begin, and save images of libvirt, which can hold such a stream."""
+
 RATIO_WITH_HOLES = 10_000
 """The most bytes for each compressed one of such a stream: nearly all of a machine that never ran is a hole."""
 
@@ -59,7 +62,7 @@ def decompressed(pieces: Iterator[bytes], form: str, name: str) -> Iterator[byte
     ratio = RATIO
     while True:
         for plain in _member(source, form, name, plain_bytes):
-            if not plain_bytes and MAPPED_RAM in plain:
+            if not plain_bytes and (MAPPED_RAM in plain or plain.startswith(WITH_HOLES)):
                 ratio = RATIO_WITH_HOLES
             plain_bytes += len(plain)
             if plain_bytes > SUSPICIOUS and plain_bytes > ratio * source.taken:
@@ -189,12 +192,19 @@ def _lz4() -> _Decompressor:
     return decompressor
 
 
+def _lzop() -> _Decompressor:
+    from vmstate.saved.lzop import Member
+
+    return Member()
+
+
 DECOMPRESSORS: dict[str, Callable[[], _Decompressor]] = {
     "gzip": _gzip,
     "bzip2": _bzip2,
     "xz": _xz,
     "zstd": _zstd,
     "lz4": _lz4,
+    "lzop": _lzop,
 }
 """What decompresses each form; making one imports what it needs."""
 

@@ -25,6 +25,7 @@ from vmstate.errors import StreamError, VMStateError
 if TYPE_CHECKING:
     from _typeshed import ReadableBuffer
 
+    from vmstate.saved.containers import Container
     from vmstate.saved.mapped import Guard
 from vmstate.files import PIECE, reported
 from vmstate.stream.events import MAGIC
@@ -53,23 +54,28 @@ FORMS = {
     b"\xfd7zXZ\x00": "xz",
     b"\x28\xb5\x2f\xfd": "zstd",
     b"\x04\x22\x4d\x18": "lz4",
+    b"\x89LZO\0\r\n\x1a\n": "lzop",
 }
 """The first bytes of what is compressed, and the form that they mean (`vmstate.saved.compressed`)."""
 
+HOLDS_A_STREAM = (MAGIC, b"Libv", b"QFI\xfb", b"VMA\0")
+"""The first bytes of a stream, and of what one can be in (`vmstate.saved.containers`)."""
+
 _LONGEST_MAGIC = max(map(len, FORMS))
 
-ENDINGS = (".xz", ".gz", ".bz2", ".zst", ".lz4")
+ENDINGS = (".xz", ".gz", ".bz2", ".zst", ".lz4", ".lzo")
 """How the names of compressed files end. What a file is its magic says."""
 
 STDIN_NAME = "<stdin>"
 
 
-def _form_of(head: bytes | memoryview) -> str | None:
+def form_of(head: bytes | memoryview) -> str | None:
     """The compressed form whose data begins so; None for plain bytes."""
     return next((form for magic, form in FORMS.items() if head[: len(magic)] == magic), None)
 
 
-def _decompressed(pieces: Iterator[bytes], form: str, name: str) -> Iterator[bytes]:
+def plain_pieces(pieces: Iterator[bytes], form: str, name: str) -> Iterator[bytes]:
+    """What compressed bytes stand for."""
     # Most input is plain.
     from vmstate.saved.compressed import decompressed
 
@@ -90,10 +96,11 @@ StreamLike: TypeAlias = "str | os.PathLike[str] | ReadableBuffer | BinaryFile"
 class Input:
     """Bytes that are all at hand, in memory or mapped.
 
-    `data` is a read-only view of bytes, valid until `close`; `name` is for messages.
+    `data` is a read-only view of bytes, valid until `close`; `name` is for messages. Where they were taken out of
+    something, `container` says what, and `origin` where in the file the first of them stands.
     """
 
-    __slots__ = ("_base", "_guard", "_mapping", "data", "name")
+    __slots__ = ("_base", "_guard", "_mapping", "container", "data", "name", "origin")
 
     def __init__(
         self,
@@ -105,6 +112,8 @@ class Input:
     ) -> None:
         self.data = data
         self.name = name
+        self.container: Container | None = None
+        self.origin = 0
         self._mapping = mapping
         self._base = base
         self._guard = guard
@@ -113,6 +122,12 @@ class Input:
         """Raise StreamError where the file has been cut short since it was opened: then zeros stand in its place."""
         if self._guard is not None:
             self._guard.check(self.name)
+
+    def moved(self, start: int) -> Input:
+        """The same bytes from `start` on. This object is not to be used any more."""
+        moved = Input(self.data[start:], self.name, self._mapping, self._base + start, self._guard)
+        moved.origin = self.origin + start
+        return moved
 
     def release(self, start: int, end: int) -> None:
         """Let the system drop the memory of data[start:end]; the bytes stay readable.
@@ -150,15 +165,30 @@ class Input:
             self.close()
 
 
-def open_input(source: StreamLike, *, limit: int = LIMIT) -> Input:
+def open_input(source: StreamLike, *, limit: int = LIMIT, part: str | None = None) -> Input:
     """Open a path, "-" (standard input), bytes, or a binary file object, compressed or not.
 
     A file object is read from where it stands and stays open. `limit` is the greatest number of
-    bytes accepted from a compressed or piped source; a plain file or bytes may have any size.
+    bytes accepted from a compressed or piped source; a plain file or bytes may have any size. Of a save image of
+    libvirt or a disk image with a snapshot the stream in it is opened. `part` says which: the name of a snapshot, or
+    the offset at which a stream begins; a path may end with it, behind an @.
 
     Raises StreamError: no such file, a directory, no permission, damaged or cut compressed data,
     more than `limit` bytes, no room on disk, or a compression whose package is not installed.
     """
+    path = os.fspath(source) if isinstance(source, str | os.PathLike) else ""
+    if part is None and "@" in path and not os.path.exists(path):
+        source, _, part = path.rpartition("@")
+    opened = _opened(source, limit)
+    if part is None and (bytes(opened.data[:4]) == MAGIC or not opened.data):
+        return opened
+    # Most files hold nothing but a stream.
+    from vmstate.saved.containers import unwrapped
+
+    return unwrapped(opened, limit, part)
+
+
+def _opened(source: StreamLike, limit: int) -> Input:
     if isinstance(source, str) and source == "-":
         return _open_stdin(limit)
     if isinstance(source, str | os.PathLike):
@@ -208,16 +238,16 @@ def _read_if_small(file: io.FileIO, name: str) -> Input | None:
         data = os.pread(descriptor, status.st_size, 0)
     if len(data) < status.st_size:
         raise StreamError("the file was cut short while it was read", file=name)
-    return Input(memoryview(data), name) if _form_of(data[:_LONGEST_MAGIC]) is None else None
+    return Input(memoryview(data), name) if form_of(data[:_LONGEST_MAGIC]) is None else None
 
 
 def _open_bytes(view: memoryview, limit: int) -> Input:
     name = "<bytes>"
-    form = _form_of(view[:_LONGEST_MAGIC])
+    form = form_of(view[:_LONGEST_MAGIC])
     if form is None:
         return Input(view.toreadonly(), name)
     slices = (bytes(view[at : at + PIECE]) for at in range(0, len(view), PIECE))
-    return _collected(_decompressed(slices, form, name), name, limit)
+    return collected(plain_pieces(slices, form, name), name, limit)
 
 
 def _open_file(file: BinaryFile, name: str, limit: int) -> Input:
@@ -239,7 +269,7 @@ def _mapped_if_plain(file: BinaryFile, name: str) -> Input | None:
     if not stat.S_ISREG(status.st_mode) or status.st_size == 0:
         return None
     start = file.tell()
-    if _form_of(os.pread(raw.fileno(), _LONGEST_MAGIC, start)) is not None:
+    if form_of(os.pread(raw.fileno(), _LONGEST_MAGIC, start)) is not None:
         return None
     try:
         mapping = mmap.mmap(raw.fileno(), 0, access=mmap.ACCESS_READ)
@@ -274,11 +304,12 @@ def _from_pieces(pieces: Iterator[bytes], name: str, limit: int) -> Input:
         if len(head) >= _LONGEST_MAGIC:
             break
     whole = chain([head], pieces)
-    form = _form_of(head)
-    return _collected(whole if form is None else _decompressed(whole, form, name), name, limit)
+    form = form_of(head)
+    return collected(whole if form is None else plain_pieces(whole, form, name), name, limit)
 
 
-def _collected(pieces: Iterator[bytes], name: str, limit: int) -> Input:
+def collected(pieces: Iterator[bytes], name: str, limit: int) -> Input:
+    """The pieces, no more than `limit` bytes of them: in memory or, where they are many, in an unlinked file."""
     limited = _limited(pieces, name, limit)
     memory = bytearray()
     for piece in limited:
@@ -315,6 +346,6 @@ _HEAD = 64
 
 def _most_of(head: bytes) -> int:
     """How many bytes are taken of what begins so."""
-    if head[:4] == MAGIC[: len(head)]:
+    if head[:4] in HOLDS_A_STREAM or head == MAGIC[: len(head)]:
         return LIMIT
     return TEXT if head.lstrip()[:1] in (b"{", b"[", b"") and head.strip() else UNKNOWN

@@ -35,7 +35,7 @@ def thin(source: StreamLike | Stream) -> Iterator[bytes]:
         writer = StreamWriter()
         released = 0
         try:
-            for event in StreamReader.over(opened.data).events():
+            for event in StreamReader.over(opened.data, origin=opened.origin).events():
                 if isinstance(event, RamMapped):
                     raise StreamError("the memory of a mapped-ram file cannot be left out", offset=event.offset)
                 if not isinstance(event, RamPages):

@@ -6,7 +6,7 @@ from vmstate.lazy import names_on_demand
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from vmstate.stream.memory import MemoryRange
+    from vmstate.stream.memory_map import MemoryRange
     from vmstate.stream.stream import RamSummary
 
 __all__ = [
@@ -19,7 +19,7 @@ if not TYPE_CHECKING:
     __getattr__, __dir__ = names_on_demand(
         globals(),
         {
-            "vmstate.stream.memory": ("MemoryRange",),
+            "vmstate.stream.memory_map": ("MemoryRange",),
             "vmstate.stream.stream": ("RamSummary",),
         },
     )

@@ -22,7 +22,9 @@ def whole_parts(source: StreamSource, failure: VMStateError) -> Stream:
     """
     data = source.data
     text = find_vmdesc(data)
-    reader = StreamReader.over(data, vmdesc=NOTHING_DESCRIBED if text is None else read_vmdesc(text))
+    reader = StreamReader.over(
+        data, vmdesc=NOTHING_DESCRIBED if text is None else read_vmdesc(text), origin=source.origin
+    )
     stream = Stream((), source, source.name)
     try:
         with collector_paused():

@@ -1,103 +1,428 @@
 """Guest memory as a stream has it: bytes by guest physical address.
 
-RAM is not held: the pages that are asked for are looked for in the input, all of one call in one scan. Of a page that
-was sent more than once the last counts. Where a machine has its memory is a fact of the machine, from QEMU's
-hw/i386/pc_piix.c, pc_q35.c, microvm-dt.c and microvm.c, hw/arm/virt.c and hw/s390x/s390-virtio-ccw.c.
+RAM is not held. When a page is first asked for, the records of the whole stream are passed once, and it is noted where
+the last one of each page stands; after that a page is one look into the input. A mapped-ram file needs not even that:
+its bitmap says which pages are there. Where a machine has its memory is told in `vmstate.stream.memory_map`.
 """
 
 from __future__ import annotations
 
 import os
 import zlib
+from array import array
+from bisect import bisect_right
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from functools import partial
+from typing import TYPE_CHECKING, Any, Final
 
 from vmstate.errors import StreamError
 from vmstate.stream.events import Event
-from vmstate.stream.ram_records import RamBlock, RamPages
-from vmstate.vmsd.data import Value
+from vmstate.stream.memory_map import MemoryMap, MemoryRange, memory_map
+from vmstate.stream.ram_records import MappedRamHeader, RamBlock, RamPages
+from vmstate.stream.reader import page_size_of
+from vmstate.vmsd.data import Data, NamedTuple
 
-MACHINE_RAM = ("pc.ram", "microvm.ram", "mach-virt.ram", "s390.ram", "ram")
-"""The names of the block that is the machine's memory; one that `-object memory-backend-*` made is /objects/ID."""
+if TYPE_CHECKING:
+    from vmstate.stream.paging import Paging
+    from vmstate.stream.stream import Stream
 
-KNOWN_MACHINES = ("pc", "q35", "microvm", "s390-ccw-virtio")
-"""How the names of machine types begin that no other target has, and whose memory stands as it is told here."""
+MISSING: Final = 0
+"""A page of which nothing is there."""
+PLAIN: Final = 1
+"""A page that stands in the input as it is."""
+ZERO: Final = 2
+"""A page of zeros."""
+MADE: Final = 3
+"""A page that has to be made of what was sent for it: decompressed, or a difference applied to the one before."""
 
-GIB = 1 << 30
-ARM_VIRT_RAM = GIB
-"""Where the virt machine of Arm has its memory."""
+_KIND_BITS = 2
+_SOURCE_BITS = 10
+_SHIFT = _KIND_BITS + _SOURCE_BITS
+
+DENSE = 64 << 20
+"""Bytes that may always be taken to note where pages stand: for a machine of 32 GiB."""
+
+RUN = 1 << 10
+"""Pages in one run at most."""
 
 
-class MemoryRange(Value):
-    """`size` bytes from guest physical address `address` on are those of a block from `offset` on."""
+class Run(NamedTuple):
+    """`length` pages from number `first` on of one kind; `views` are the bytes of those that are there, in order."""
 
-    address: int
-    size: int
-    block: str
-    offset: int
+    first: int
+    length: int
+    kind: int
+    views: list[memoryview]
+
+
+class BlockPages:
+    """The pages of one block. `size` is in bytes, `page_size` too."""
+
+    def __init__(self, name: str, size: int, page_size: int) -> None:
+        self.name = name
+        self.size = size
+        self.page_size = page_size
+        self.count = -(-size // page_size)
+
+    def content(self, page: int) -> bytes | None:
+        """The bytes of a page; None where it is not there."""
+        raise NotImplementedError
+
+    def place(self, page: int) -> tuple[int, int] | None:
+        """Where the input has what stands for a page: (offset, size)."""
+        raise NotImplementedError
+
+    def runs(self, first: int, count: int) -> Iterator[Run]:
+        """All pages from `first` on, in order, in runs of one kind."""
+        raise NotImplementedError
+
+
+class _SparsePlaces(dict[int, int]):
+    """Places of pages of which only few can have been sent."""
+
+    def __getitem__(self, key: int | slice) -> Any:
+        if isinstance(key, slice):
+            return [self.get(page, MISSING) for page in range(key.start, key.stop)]
+        return self.get(key, MISSING)
+
+
+class SentPages(BlockPages):
+    """Pages that were sent as records. Of each the last place is kept, and of those that are made all of them."""
+
+    def __init__(self, name: str, size: int, page_size: int, sources: list[memoryview], is_dense: bool = True) -> None:
+        super().__init__(name, size, page_size)
+        self._sources = sources
+        self._places: array[int] | _SparsePlaces = array("Q", bytes(8 * self.count)) if is_dense else _SparsePlaces()
+        self._steps: dict[int, list[tuple[int, str, int, int]]] = {}
+
+    def take(self, run: RamPages, source: int = 0) -> None:
+        """Note the pages of a run of records."""
+        first, end = run.body_span(0)
+        at = run.offset + first
+        if run.kind in ("page", "zero"):
+            stride = end - first + 8
+            if run.kind == "zero" and any(run.raw[first::stride]):
+                # Filled with another byte.
+                self._take_made(run, source)
+                return
+            self.note(run.addresses(), at, stride, PLAIN if run.kind == "page" else ZERO, source)
+        else:
+            self._take_made(run, source)
+
+    def note(self, addresses: Iterable[int], at: int, stride: int, kind: int, source: int) -> None:
+        """Note pages whose bytes stand from `at` on, each `stride` bytes behind the one before."""
+        numbers = [address // self.page_size for address in addresses]
+        word, step = at << _SHIFT | source << _KIND_BITS | kind, stride << _SHIFT
+        count = len(numbers)
+        if isinstance(self._places, array) and numbers == list(range(numbers[0], numbers[0] + count)):
+            self._places[numbers[0] : numbers[0] + count] = array("Q", range(word, word + count * step, step))
+            return
+        for index, page in enumerate(numbers):
+            self._places[page] = word + index * step
+
+    def _take_made(self, run: RamPages, source: int) -> None:
+        for index, address in enumerate(run.addresses()):
+            page = address // self.page_size
+            first, end = run.body_span(index)
+            at = run.offset + first
+            steps = self._steps.setdefault(page, [])
+            if run.kind == "xbzrle":
+                before = self._places[page]
+                if before & 3 in (PLAIN, ZERO):
+                    steps[:] = [
+                        (before >> _KIND_BITS & 0x3FF, ("page", "zero")[before & 3 == ZERO], before >> _SHIFT, 0)
+                    ]
+            else:
+                steps.clear()
+            steps.append((source, run.kind, at, end - first))
+            self._places[page] = at << _SHIFT | source << _KIND_BITS | MADE
+
+    def content(self, page: int) -> bytes | None:
+        """The bytes of a page; None where it is not there, or only a difference to one that is not."""
+        word = self._places[page]
+        kind = word & 3
+        if kind == PLAIN:
+            at = word >> _SHIFT
+            return bytes(self._sources[word >> _KIND_BITS & 0x3FF][at : at + self.page_size])
+        if kind == ZERO:
+            return bytes(self.page_size)
+        return self._made(page) if kind == MADE else None
+
+    def _made(self, page: int) -> bytes | None:
+        size = self.page_size
+        content: bytes | None = None
+        for source, kind, at, length in self._steps[page]:
+            raw = bytes(self._sources[source][at : at + length])
+            if kind == "page":
+                content = bytes(self._sources[source][at : at + size])
+            elif kind == "zero":
+                content = (raw or b"\0") * size
+            elif kind == "compressed":
+                try:
+                    content = zlib.decompressobj().decompress(raw, size).ljust(size, b"\0")
+                except zlib.error as error:
+                    raise StreamError(f"a compressed page of {self.name} is damaged: {error}", offset=at) from None
+            else:
+                content = None if content is None else patched(content, raw)
+        return content
+
+    def place(self, page: int) -> tuple[int, int] | None:
+        """Where the stream has what was sent last for a page; None where that is in another channel."""
+        word = self._places[page]
+        if not word or word >> _KIND_BITS & 0x3FF:
+            return None
+        size = {PLAIN: self.page_size, ZERO: 1}.get(word & 3)
+        return word >> _SHIFT, self._steps[page][-1][3] if size is None else size
+
+    def runs(self, first: int, count: int) -> Iterator[Run]:
+        """All pages from `first` on, in order, in runs of one kind."""
+        size = self.page_size
+        stop = first + count
+        while first < stop:
+            words = self._places[first : min(stop, first + RUN)]
+            kinds = [word & 3 for word in words]
+            begin = 0
+            while begin < len(words):
+                kind, end = kinds[begin], begin + 1
+                while end < len(words) and kinds[end] == kind:
+                    end += 1
+                views: list[memoryview] = []
+                if kind == PLAIN:
+                    for word in words[begin:end]:
+                        at = word >> _SHIFT
+                        views.append(self._sources[word >> _KIND_BITS & 0x3FF][at : at + size])
+                elif kind == MADE:
+                    for page in range(first + begin, first + end):
+                        content = self._made(page)
+                        yield Run(page, 1, MISSING if content is None else PLAIN, [memoryview(content or b"")])
+                    begin = end
+                    continue
+                yield Run(first + begin, end - begin, kind, views)
+                begin = end
+            first += len(words)
+
+
+class MappedPages(BlockPages):
+    """Pages that have fixed places in a mapped-ram file, and a bit each that says whether they are not zero."""
+
+    def __init__(
+        self, name: str, size: int, page_size: int, data: memoryview, header: MappedRamHeader, origin: int, wide: bool
+    ) -> None:
+        super().__init__(name, size, page_size)
+        self._data = data
+        begin = header.bitmap_offset - origin
+        words = -(-self.count // 64) * 8
+        bitmap = data[begin : begin + words]
+        # Words of the host that saved. One with its highest byte first has the bits of eight bytes the other way round.
+        self._bits = bytes(b"".join(bytes(bitmap[at : at + 8])[::-1] for at in range(0, words, 8))) if wide else bitmap
+        self._start = header.pages_offset - origin
+
+    def _is_there(self, page: int) -> bool:
+        return bool(self._bits[page >> 3] >> (page & 7) & 1)
+
+    def content(self, page: int) -> bytes | None:
+        """The bytes of a page."""
+        if not self._is_there(page):
+            return bytes(self.page_size)
+        at = self._start + page * self.page_size
+        return bytes(self._data[at : at + self.page_size])
+
+    def place(self, page: int) -> tuple[int, int] | None:
+        """Where the file has a page; None for one that is zero."""
+        return (self._start + page * self.page_size, self.page_size) if self._is_there(page) else None
+
+    def runs(self, first: int, count: int) -> Iterator[Run]:
+        """All pages from `first` on, in order, in runs of one kind."""
+        size, stop = self.page_size, first + count
+        while first < stop:
+            is_there = self._is_there(first)
+            end = first + 1
+            whole = 0xFF if is_there else 0
+            while end < stop and end - first < RUN:
+                if not end & 7 and end + 8 <= stop and self._bits[end >> 3] == whole:
+                    end += 8
+                elif self._is_there(end) == is_there:
+                    end += 1
+                else:
+                    break
+            at = self._start + first * size
+            views = [self._data[at : at + (end - first) * size]] if is_there else []
+            yield Run(first, end - first, PLAIN if is_there else ZERO, views)
+            first = end
+
+
+class FilePages(BlockPages):
+    """Pages that the stream leaves out (x-ignore-shared) and a file has."""
+
+    def __init__(self, name: str, size: int, page_size: int, path: str) -> None:
+        super().__init__(name, size, page_size)
+        self._path = path
+
+    def content(self, page: int) -> bytes | None:
+        """The bytes of a page."""
+        try:
+            with open(self._path, "rb") as file:
+                file.seek(page * self.page_size)
+                return file.read(self.page_size).ljust(self.page_size, b"\0")
+        except OSError as error:
+            raise StreamError(f"the memory file cannot be read: {error.strerror}", file=self._path) from None
+
+    def place(self, page: int) -> tuple[int, int] | None:
+        """Nowhere in the input."""
+        return None
+
+    def runs(self, first: int, count: int) -> Iterator[Run]:
+        """All pages from `first` on, in order."""
+        for page in range(first, first + count):
+            yield Run(page, 1, PLAIN, [memoryview(self.content(page) or b"")])
+
+
+class NoPages(BlockPages):
+    """A block of which the stream holds nothing."""
+
+    def content(self, page: int) -> bytes | None:
+        """Nothing."""
+        return None
+
+    def place(self, page: int) -> tuple[int, int] | None:
+        """Nowhere."""
+        return None
+
+    def runs(self, first: int, count: int) -> Iterator[Run]:
+        """Nothing of what is asked for."""
+        yield Run(first, count, MISSING, [])
+
+
+class PageSource(Data):
+    """What the pages of a stream are looked for in: the `events` of its memory, its bytes, where in the file it begins,
+    and further channels, whose pages come after.
+    """
+
+    events: Callable[[], Iterator[Event]] | None
+    data: memoryview | None
+    origin: int
+    channels: Sequence[Channel]
+
+
+class Channel:
+    """Pages that came another way than through the stream."""
+
+    def fill(self, blocks: Mapping[str, SentPages], sources: list[memoryview]) -> None:
+        """Note the pages in `blocks`, and what they stand in in `sources`."""
+        raise NotImplementedError
 
 
 class GuestMemory:
-    """Reads guest memory. Made by `Stream.memory`."""
+    """Reads guest memory. Made by `Stream.memory`.
+
+    `map` says where the machine has it, `ranges` the same without the rest.
+    """
 
     def __init__(
         self,
-        events: Callable[[], Iterator[Event]] | None,
-        data: memoryview | None,
-        ranges: Sequence[MemoryRange],
+        source: PageSource,
+        blocks: Iterable[RamBlock],
         page_size: int,
         files: Mapping[str, str | os.PathLike[str]],
+        make_map: Callable[[GuestMemory], MemoryMap],
+        paging: Callable[[GuestMemory, int | str, int], Paging],
+        release: Callable[[int, int], None] | None = None,
     ) -> None:
-        self.ranges = tuple(ranges)
         self.page_size = page_size
-        self._events = events
-        self._data = data
+        self.release = release
+        self._paging = partial(paging, self)
+        self._source = source
+        self._blocks = {block.idstr: block for block in blocks}
         self._files = dict(files)
-        self._pages: dict[tuple[str, int], bytes | None] = {}
-        self._sent: dict[tuple[str, int], tuple[int, int]] = {}
+        self._pages: dict[str, BlockPages] | None = None
+        self.map = make_map(self)
+        self.ranges = self.map.ranges
+        self._starts = [memory_range.address for memory_range in self.ranges]
 
     def read(self, address: int, size: int) -> bytes:
         """`size` bytes from a guest physical address on.
 
         Raises `StreamError` where the machine has no memory there, or the stream does not hold it.
         """
-        return self.read_all([(address, size)])[0]
+        # Where there is no memory is said before what is not in the stream.
+        places = list(self._places(address, size))
+        return b"".join(self._part(*place) for place in places)
 
     def has(self, address: int, size: int) -> bool:
         """Whether the machine has `size` bytes of memory from a guest physical address on, in one piece."""
-        return any(
-            memory_range.address <= address and address + size <= memory_range.address + memory_range.size
-            for memory_range in self.ranges
-        )
+        memory_range = self._range_at(address)
+        return memory_range is not None and address + size <= memory_range.address + memory_range.size
 
     def read_all(self, spans: Iterable[tuple[int, int]]) -> list[bytes]:
-        """The bytes of several spans (address, size), the stream being scanned once for all."""
-        wanted = [list(self._places(address, size)) for address, size in spans]
-        self._fetch(place for places in wanted for place in places)
-        return [b"".join(self._part(*place) for place in places) for places in wanted]
+        """The bytes of several spans (address, size)."""
+        return [self.read(address, size) for address, size in spans]
+
+    def read_block(self, name: str) -> bytes:
+        """All of a block, by name; pages that the stream does not hold are zeros."""
+        pages = self.block(name)
+        whole = b"".join(pages.content(page) or bytes(self.page_size) for page in range(pages.count))
+        return whole[: pages.size]
+
+    def pages(self) -> Iterator[tuple[int, bytes]]:
+        """(address, bytes) of every page that is there and not sent as zeros, by address."""
+        for memory_range in self.ranges:
+            for run in self.runs(memory_range):
+                if run.kind == PLAIN:
+                    address = memory_range.address + run.first * self.page_size - memory_range.offset
+                    whole = b"".join(run.views)
+                    for at in range(0, len(whole), self.page_size):
+                        yield address + at, whole[at : at + self.page_size]
+
+    def missing(self) -> Iterator[tuple[int, int]]:
+        """(address, size in bytes) of what the machine has and the stream does not hold."""
+        for memory_range in self.ranges:
+            for run in self.runs(memory_range):
+                if run.kind == MISSING:
+                    yield (
+                        memory_range.address + run.first * self.page_size - memory_range.offset,
+                        run.length * self.page_size,
+                    )
+
+    def runs(self, memory_range: MemoryRange) -> Iterator[Run]:
+        """The pages of a range, in order."""
+        first = memory_range.offset // self.page_size
+        return self.block(memory_range.block).runs(first, -(-memory_range.size // self.page_size))
+
+    def translate(self, root: int | str, address: int) -> int:
+        """The guest physical address that a virtual one means. `root` is what CR3 (TTBR) holds, or the name of a
+        section "cpu". Raises `StreamError` where the guest has nothing there.
+        """
+        return self._paging(root, address).translate(address)
+
+    def read_virtual(self, root: int | str, address: int, size: int) -> bytes:
+        """`size` bytes from a virtual address on, as `translate` has it."""
+        return self._paging(root, address).read(address, size)
 
     def source(self, address: int, size: int) -> tuple[int, int] | None:
-        """Where the stream has what was read from an address on: (absolute offset, size), of the first page of it.
+        """Where the stream has what is read from an address on: (absolute offset, size), of the first page of it.
 
-        Of a page that is not sent as it is, all that stands for it. None where it was not read, or not from the stream.
+        Of a page that is not sent as it is, all that stands for it. None where it is not there, or not in the stream.
         """
         block, offset, length = next(self._places(address, size))
         page, start = divmod(offset, self.page_size)
-        sent = self._sent.get((block, page))
+        sent = self.block(block).place(page)
         if sent is None or sent[1] != self.page_size:
             return sent
         return sent[0] + start, length
 
+    def _range_at(self, address: int) -> MemoryRange | None:
+        number = bisect_right(self._starts, address) - 1
+        while number >= 0:
+            memory_range = self.ranges[number]
+            if memory_range.address <= address < memory_range.address + memory_range.size:
+                return memory_range
+            number -= 1
+        return None
+
     def _places(self, address: int, size: int) -> Iterator[tuple[str, int, int]]:
         """(block, offset, size) of the pieces of a span, none of which goes over the edge of a page."""
         while size > 0:
-            inside = next(
-                (
-                    memory_range
-                    for memory_range in self.ranges
-                    if memory_range.address <= address < memory_range.address + memory_range.size
-                ),
-                None,
-            )
+            inside = self._range_at(address)
             if inside is None:
                 shown_ranges = ", ".join(
                     f"{memory_range.address:#x} to {memory_range.address + memory_range.size - 1:#x}"
@@ -114,69 +439,80 @@ class GuestMemory:
 
     def _part(self, block: str, offset: int, size: int) -> bytes:
         page, start = divmod(offset, self.page_size)
-        page_bytes = self._pages[block, page]
+        page_bytes = self.block(block).content(page)
         if page_bytes is None:
             raise StreamError(f"the stream does not hold page {page:#x} of {block}")
         return page_bytes[start : start + size]
 
-    def _fetch(self, places: Iterable[tuple[str, int, int]]) -> None:
-        missing: dict[str, set[int]] = {}
-        for block, offset, _ in places:
-            if (block, offset // self.page_size) not in self._pages:
-                missing.setdefault(block, set()).add(offset // self.page_size)
-        for block in [block for block in missing if block in self._files]:
-            self._read_file(block, missing.pop(block))
-        if missing and self._events is not None:
-            self._scan(missing)
-        self._pages.update({(block, page): None for block in missing for page in missing[block]} | self._pages)
+    def block(self, name: str) -> BlockPages:
+        """The pages of a block, by name."""
+        if self._pages is None:
+            self._pages = self._found_pages()
+        pages = self._pages.get(name)
+        if pages is None:
+            block = self._blocks.get(name)
+            pages = NoPages(name, 1 << 64 if block is None else block.used_length, self.page_size)
+            if name in self._files:
+                pages = FilePages(name, pages.size, self.page_size, os.fspath(self._files[name]))
+            self._pages[name] = pages
+        return pages
 
-    def _read_file(self, block: str, pages: Iterable[int]) -> None:
-        name = os.fspath(self._files[block])
-        try:
-            with open(name, "rb") as file:
-                for page in pages:
-                    file.seek(page * self.page_size)
-                    self._pages[block, page] = file.read(self.page_size).ljust(self.page_size, b"\0")
-        except OSError as error:
-            raise StreamError(f"the memory file cannot be read: {error.strerror}", file=name) from None
+    def _found_pages(self) -> dict[str, BlockPages]:
+        source, page_size = self._source, self.page_size
+        pages: dict[str, BlockPages] = {}
+        sent: dict[str, SentPages] = {}
+        sources = [memoryview(b"") if source.data is None else source.data]
+        # What says where pages stand takes as much as the records of so many pages, and no more.
+        left = max(sum(map(len, sources)), DENSE) // 8
+        for name, block in self._blocks.items():
+            if name in self._files:
+                continue
+            if block.mapped is not None and source.data is not None:
+                if block.mapped.pages_offset:
+                    pages[name] = MappedPages(
+                        name, block.used_length, page_size, source.data, block.mapped, source.origin, False
+                    )
+            else:
+                count = block.used_length // page_size
+                left -= count
+                sent[name] = SentPages(name, block.used_length, page_size, sources, left >= 0)
+        if not pages and source.events is not None:
+            for event in source.events():
+                if isinstance(event, RamPages) and event.block in sent:
+                    sent[event.block].take(event)
+        for channel in source.channels:
+            channel.fill(sent, sources)
+        return {**sent, **pages}
 
-    def _scan(self, missing: Mapping[str, set[int]]) -> None:
-        assert self._events is not None
-        for event in self._events():
-            if isinstance(event, RamBlock) and event.idstr in missing and event.mapped is not None:
-                self._read_mapped(event, missing[event.idstr])
-            elif isinstance(event, RamPages) and event.block in missing:
-                self._take(event, missing[event.block])
 
-    def _read_mapped(self, block: RamBlock, pages: Iterable[int]) -> None:
-        assert self._data is not None and block.mapped is not None
-        for page in pages:
-            marks = self._data[block.mapped.bitmap_offset + page // 8]
-            start = block.mapped.pages_offset + page * self.page_size
-            sent = block.mapped.pages_offset and marks >> page % 8 & 1
-            if sent:
-                self._sent[block.idstr, page] = (start, self.page_size)
-            self._pages[block.idstr, page] = (
-                bytes(self._data[start : start + self.page_size]) if sent else bytes(self.page_size)
-            )
+def memory_of(
+    stream: Stream,
+    events: Callable[[], Iterator[Event]] | None,
+    files: Mapping[str, str | os.PathLike[str]],
+    ranges: Sequence[MemoryRange] | None,
+    placed: Mapping[str, int],
+) -> GuestMemory:
+    """The memory of a stream, as `Stream.memory` has it; `events` are those of its RAM, once more."""
 
-    def _take(self, run: RamPages, pages: set[int]) -> None:
-        for index, address in enumerate(run.addresses()):
-            page = address // self.page_size
-            if page in pages:
-                self._pages[run.block, page] = self._content(run, index, self._pages.get((run.block, page)))
-                first, end = run.body_span(index)
-                self._sent[run.block, page] = (run.offset + first, end - first)
+    def make_map(memory: GuestMemory) -> MemoryMap:
+        if ranges is not None:
+            return MemoryMap(tuple(sorted(ranges, key=lambda each: each.address)), (), (), "told")
+        return memory_map(stream, lambda block: memory.read_block(block.idstr), placed)
 
-    def _content(self, run: RamPages, index: int, before: bytes | None) -> bytes | None:
-        if run.kind == "zero":
-            return bytes(run.body(index)) * self.page_size
-        if run.kind == "page":
-            return bytes(run.page(index))
-        raw = bytes(run.body(index))
-        if run.kind == "compressed":
-            return zlib.decompressobj().decompress(raw, self.page_size).ljust(self.page_size, b"\0")
-        return None if before is None else patched(before, raw)
+    def paging(memory: GuestMemory, root: int | str, address: int) -> Paging:
+        # Hardly anybody asks.
+        from vmstate.stream.paging import paging_of
+
+        return paging_of(stream, memory, root, address)
+
+    vmdesc, source = stream.vmdesc, stream.input
+    page_size = (None if vmdesc is None else vmdesc.page_size) or page_size_of(stream.configuration)
+    data, origin = (None, 0) if source is None else (source.data, source.origin)
+    release = None if source is None else source.release
+    channels = stream.channels
+    return GuestMemory(
+        PageSource(events, data, origin, channels), stream.ram.blocks, page_size, files, make_map, paging, release
+    )
 
 
 def patched(page: bytes, difference: bytes) -> bytes:
@@ -233,54 +569,3 @@ def _short_length(data: bytes | memoryview) -> tuple[int, int]:
     if len(data) > 1 and not data[1] & 0x80:
         return data[0] & 0x7F | data[1] << 7, 2
     return 0, 0
-
-
-def ranges_of(machine: str | None, blocks: Iterable[RamBlock]) -> list[MemoryRange]:
-    """Where a machine has its memory, as far as the stream tells: the largest block that can be it.
-
-    With x-ignore-shared each block says where it is itself.
-    """
-    ranges = [MemoryRange(block.gpa, block.used_length, block.idstr, 0) for block in blocks if block.gpa is not None]
-    if ranges:
-        return ranges
-    main = _possible_main_blocks(blocks)
-    return _ranges_of_block(machine or "", max(main, key=lambda block: block.used_length)) if main else []
-
-
-def known_ranges(machine: str | None, blocks: Iterable[RamBlock]) -> list[MemoryRange]:
-    """The same where nothing is taken on trust; empty where the machine's layout is not known for sure.
-
-    That is so for a machine type whose memory stands elsewhere or that others are called like, and where there are
-    several blocks (nodes, modules that were plugged in), of which a stream does not say where they are.
-    """
-    main = _possible_main_blocks(blocks)
-    if machine is None or len(main) != 1 or not main[0].used_length:
-        return []
-    is_known = machine.startswith(KNOWN_MACHINES) or (machine.startswith("virt") and main[0].idstr == "mach-virt.ram")
-    return _ranges_of_block(machine, main[0]) if is_known else []
-
-
-def _possible_main_blocks(blocks: Iterable[RamBlock]) -> list[RamBlock]:
-    return [block for block in blocks if block.idstr in MACHINE_RAM or block.idstr.startswith("/objects/")]
-
-
-def _ranges_of_block(machine: str, block: RamBlock) -> list[MemoryRange]:
-    start, below = _layout(machine, block.used_length)
-    low = min(below, block.used_length)
-    ranges = [MemoryRange(start, low, block.idstr, 0)]
-    if block.used_length > low:
-        ranges.append(MemoryRange(4 * GIB, block.used_length - low, block.idstr, low))
-    return ranges
-
-
-def _layout(machine: str, size: int) -> tuple[int, int]:
-    """Where memory begins, and how much of it there is below 4 GiB."""
-    if machine.startswith("virt"):
-        return ARM_VIRT_RAM, size
-    if machine.startswith("s390"):
-        return 0, size
-    if "q35" in machine:
-        return 0, 0x8000_0000 if size >= 0xB000_0000 else 0xB000_0000
-    if machine.startswith("microvm"):
-        return 0, 0xC000_0000
-    return 0, 0xC000_0000 if size >= 0xE000_0000 else 0xE000_0000

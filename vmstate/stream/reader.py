@@ -109,6 +109,7 @@ class StreamReader:
         self._footers: bool | None = None
         self._postcopy = False
         self._ram: RamScanner | None = None
+        self._origin = 0
         self._fills = False
         self._repeats = False
         self._allowance = Allowance()
@@ -122,9 +123,14 @@ class StreamReader:
         vmdesc: Vmdesc | None = None,
         library: bool = True,
         facts: Mapping[str, Any] | None = None,
+        origin: int = 0,
     ) -> StreamReader:
-        """A reader of a stream that is all there; nothing of it is copied until it is decoded."""
+        """A reader of a stream that is all there; nothing of it is copied until it is decoded.
+
+        `origin`: where in its file it begins, which is where the file positions of mapped-ram count from 0.
+        """
         reader = cls(vmdesc=vmdesc, library=library, facts=facts)
+        reader._origin = origin
         reader._whole = data
         reader._closed = True
         return reader
@@ -321,6 +327,7 @@ class StreamReader:
             ignore_shared=configuration is not None and configuration.has_capability("x-ignore-shared"),
             mapped_ram=configuration is not None and configuration.has_capability("mapped-ram"),
             postcopy=self._postcopy,
+            origin=self._origin,
         )
 
     def _ram_event(self, data: memoryview) -> Event:
@@ -328,6 +335,7 @@ class StreamReader:
         event_and_end = self._ram.next_event(data, self._pos, len(data), self._base)
         if event_and_end is None:
             if self._closed:
+                self._is_cut = True
                 raise self._ram.at_end(self._base + len(data))
             awaited = self._ram.awaited
             needed = self._base + len(data) + 1 if awaited is None else awaited.offset + awaited.size

@@ -11,7 +11,6 @@ input.
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Generic, NoReturn
 
@@ -51,13 +50,14 @@ from vmstate.stream.ram_records import (
 from vmstate.stream.reader import StreamReader, page_size_of
 from vmstate.vmsd.collector import collector_paused
 from vmstate.vmsd.description import TraceEntry, VMStateDescription
-from vmstate.vmsd.path import Steps, close_paths, endings_of, first_name, format_path, places_of, resolve
+from vmstate.vmsd.path import Steps
 
 if TYPE_CHECKING:
     from typing_extensions import TypeVar
 
     from vmstate.schema.write import Pairs
-    from vmstate.stream.memory import GuestMemory, MemoryRange
+    from vmstate.stream.memory import GuestMemory
+    from vmstate.stream.memory_map import MemoryRange
 
     S = TypeVar("S", default=Any)
 else:
@@ -252,11 +252,13 @@ if TYPE_CHECKING:
     class StreamSource(Protocol):
         """The bytes that a stream was read from, all at hand; `vmstate.saved` makes one of a file.
 
-        `data` is valid until `close`; `name` is for messages.
+        `data` is valid until `close`; `name` is for messages; `origin` is where in its file the stream begins.
         """
 
         data: memoryview
         name: str
+        origin: int
+        container: Any
 
         def release(self, start: int, end: int) -> None:
             """Take notice that data[start:end] will not be looked at for a while; it stays readable.
@@ -281,6 +283,7 @@ class Stream:
         self.parts = list(parts)
         self.name = name
         self._source = source
+        self.channels: Sequence[Any] = ()
         # The events of the source once more, for what is not kept of them.
         self._events = events
         # Where its bytes end before it does: why, and how many bytes the parts that are whole have.
@@ -296,6 +299,16 @@ class Stream:
     def source(self) -> memoryview | None:
         """The bytes that it was loaded from; None where it was made otherwise, or is closed."""
         return None if self._source is None else self._source.data
+
+    @property
+    def input(self) -> StreamSource | None:
+        """What it was loaded from; None where it was made otherwise, or is closed."""
+        return self._source
+
+    @property
+    def container(self) -> Any:
+        """What it was taken out of (`vmstate.saved.containers`); None for a file that is nothing but the stream."""
+        return None if self._source is None else self._source.container
 
     @property
     def configuration(self) -> Configuration | None:
@@ -333,22 +346,21 @@ class Stream:
         return whole
 
     def memory(
-        self, *, files: Mapping[str, str | os.PathLike[str]] | None = None, ranges: Sequence[MemoryRange] | None = None
+        self,
+        *,
+        files: Mapping[str, str | os.PathLike[str]] | None = None,
+        ranges: Sequence[MemoryRange] | None = None,
+        placed: Mapping[str, int] | None = None,
     ) -> GuestMemory:
         """Guest memory, as far as the stream holds it, by guest physical address.
 
         `files` has, by block, files with the memory that a stream leaves out (x-ignore-shared). `ranges` says where the
-        machine has its memory, where the machine type does not. The input must still be there when it is read.
+        machine has its memory, where the stream and the machine type do not; `placed` at which address blocks stand
+        that were plugged in, by name. The input must still be there when it is read.
         """
-        from vmstate.stream.memory import GuestMemory, ranges_of
+        from vmstate.stream.memory import memory_of
 
-        configuration, vmdesc = self.configuration, self.vmdesc
-        if ranges is None:
-            ranges = ranges_of(None if configuration is None else configuration.machine, self.ram.blocks)
-        page_size = None if vmdesc is None else vmdesc.page_size
-        data = None if self._source is None else self._source.data
-        events = None if self._events is None else self._events_of_ram
-        return GuestMemory(events, data, ranges, page_size or page_size_of(configuration), files or {})
+        return memory_of(self, None if self._events is None else self._events_of_ram, files or {}, ranges, placed or {})
 
     def _events_of_ram(self) -> Iterator[Event]:
         """The events of the source again, up to the end of its memory; what was passed is given back to the system."""
@@ -391,6 +403,8 @@ class Stream:
         """The section that a name means: an idstr, its last part where only one has it, or either with #INSTANCE."""
         if not isinstance(name, str):
             raise PathError("a section is known by its name", expected="stream.sections, for one by its number")
+        from vmstate.stream.lookup import find_section
+
         return find_section(self.sections, name)
 
     def __iter__(self) -> Iterator[Section]:
@@ -401,6 +415,8 @@ class Stream:
         """Whether a section is one of the stream's, or a name means at least one of them."""
         if not isinstance(section, str):
             return any(part is section for part in self.parts)
+        from vmstate.stream.lookup import AmbiguousError, find_section
+
         try:
             find_section(self.sections, section)
         except AmbiguousError:
@@ -422,55 +438,9 @@ class Stream:
         only one struct of the section has it, and so may the beginning of a wire name up to a dot: `virtio-net.mac`,
         `e1000e.permanent_mac`. Raises `PathError`.
         """
-        holder, name, rest = self._split(path)
-        try:
-            return holder, *resolve(holder.state, rest)
-        except PathError as failure:
-            error = failure
-            places = places_of(holder.state, first_name(rest))
-            if () in places:
-                # It begins where the section does, so that what is wrong stands further on.
-                raise error.within(section=name) from None
-            if len(places) == 2 and places[1] == (*places[0], rest):
-                # A struct with a value of its own name: the value is meant.
-                del places[0]
-            first = first_name(rest)
-            endings = endings_of(holder.state, first) if not places and rest.startswith(first) else []
-            if len(endings) == 1:
-                return holder, *resolve(holder.state, format_path(endings[0]) + rest[len(first) :])
-            close = endings or (close_paths(holder.state, first) if not places else [])
-            if close and error.message.startswith("there is no "):
-                error.expected = " or ".join(map(format_path, close))
-            if len(places) > 1:
-                choices = " or ".join(format_path((*steps, first_name(rest))) for steps in places[:4])
-                error = PathError(f"more than one struct has {first_name(rest)!r}", path=rest, expected=choices)
-            if len(places) != 1 or not places[0]:
-                raise error.within(section=name) from None
-        try:
-            return holder, *resolve(holder.state, f"{format_path(places[0])}.{rest}")
-        except PathError as error:
-            raise error.within(section=name) from None
+        from vmstate.stream.lookup import find
 
-    def _split(self, path: str) -> tuple[Section | ConfigurationSection, str, str]:
-        """The section that a path begins with, the name it has there, and the rest of the path."""
-        failure: PathError | None = None
-        cut = len(path)
-        while cut > 0:
-            try:
-                return self._holder(path[:cut]), path[:cut], path[cut + 1 :]
-            except AmbiguousError:
-                raise
-            except PathError as error:
-                failure = failure if failure is not None and failure.expected else error
-                cut = path.rfind(".", 0, cut)
-        raise failure or PathError("no section is named")
-
-    def _holder(self, name: str) -> Section | ConfigurationSection:
-        if name == "configuration":
-            for part in self.parts:
-                if isinstance(part, ConfigurationSection):
-                    return part
-        return self[name]
+        return find(self, path)
 
     def query(self, command: str, arguments: Mapping[str, Any] | None = None) -> Any:
         """What QEMU would have answered to a QMP command when it saved, as far as the stream knows.
@@ -574,37 +544,6 @@ class Stream:
         self.close()
 
 
-class AmbiguousError(PathError):
-    """A name that more than one section has."""
-
-
-def find_section(sections: list[Section], name: str) -> Section:
-    """The section that a name means. Parts of an iterable section count as one: the first."""
-    text, _, number = name.rpartition("#")
-    instance = int(number) if text and re.fullmatch("[0-9]{1,10}", number) else None
-    wanted = text if instance is not None else name
-    named = [section for section in sections if section.kind in ("start", "full")]
-    sections_named = [section for section in named if section.name == wanted] or [
-        section for section in named if section.name.rpartition("/")[2] == wanted
-    ]
-    if instance is not None:
-        sections_named = [section for section in sections_named if section.instance_id == instance]
-    if len(sections_named) == 1:
-        return sections_named[0]
-    if not sections_named:
-        raise PathError(f"the stream has no section {name!r}", expected=_names(named, wanted))
-    choices = ", ".join(f"{section.name}#{section.instance_id}" for section in sections_named)
-    raise AmbiguousError(f"{name!r} means more than one section", expected=f"one of {choices}")
-
-
-def _names(sections: list[Section], wanted: str) -> str | None:
-    from difflib import get_close_matches
-
-    names = [section.name for section in sections]
-    close = get_close_matches(wanted, [*names, *(name.rpartition("/")[2] for name in names)], n=3, cutoff=0.5)
-    return " or ".join(dict.fromkeys(close)) or None
-
-
 def parts_of(events: Iterable[Event], release: Any = None) -> Iterator[Part]:
     """The parts that events make up."""
     header: SectionHeader | None = None
@@ -655,7 +594,7 @@ def read_stream(
         known = vmdesc or (NOTHING_DESCRIBED if text is None else read_vmdesc(text))
 
         def events() -> Iterator[Event]:
-            return StreamReader.over(data, vmdesc=known, library=library, facts=facts).events()
+            return StreamReader.over(data, vmdesc=known, library=library, facts=facts, origin=source.origin).events()
 
         stream = Stream(parts_of(events(), source.release), source, source.name, events)
     carried = stream.vmdesc_text

@@ -1,0 +1,128 @@
+"""Records the files of fixtures/saved with real QEMUs: small machines that never ran, kept in every way there is.
+
+    VMSTATE_QEMU_ROOTS=ROOT:ROOT python tests/support/record_saved.py [NAME...]
+
+A root is the folder of another system with a QEMU in it. Beside the files stands saved.json: how each was made, and as
+the truth the sum (CRC-32) of each page of memory that `pmemsave` gave of the same stopped machine.
+"""
+
+from __future__ import annotations
+
+import json
+import lzma
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import zlib
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+SAVED = ROOT / "fixtures" / "saved"
+ROOTS = {Path(path).name: path for path in os.environ.get("VMSTATE_QEMU_ROOTS", "").split(":") if path}
+MEMORY = 8 << 20
+PAGE = 4096
+TAG_AT = 0x100000
+
+IMAGES = {
+    # name: (release, options of qemu-img create, size of the disk, snapshots)
+    "savevm-7.2": ("7.2", [], "1M", ("one", "two")),
+    "savevm-7.2-v2": ("7.2", ["-o", "compat=0.10"], "1M", ("a",)),
+    "savevm-10.0-c512": ("10.0", ["-o", "cluster_size=512"], "1049088", ("a",)),
+    "savevm-10.0-c2M": ("10.0", ["-o", "cluster_size=2M"], "1M", ("a",)),
+    "savevm-11.1-extl2": ("11.1", ["-o", "extended_l2=on,compression_type=zstd"], "1M", ("a",)),
+}
+FILES = {
+    # name: (release, what is put behind "file:NAME", capabilities)
+    "mapped-10.0": ("10.0", "", ("mapped-ram",)),
+    "mapped-offset-11.1": ("11.1", ",offset=0x12345", ("mapped-ram",)),
+    "offset-10.0": ("10.0", ",offset=4096", ()),
+}
+
+
+def program(release: str, name: str) -> list[str]:
+    """The words that start a program of a release."""
+    root = ROOTS.get(release)
+    if root is None:
+        assert shutil.which(name), f"there is no {name} {release}"
+        return [name]
+    loader = [f"{root}/lib64/ld-linux-x86-64.so.2", "--library-path"]
+    libraries = f"{root}/usr/lib/x86_64-linux-gnu:{root}/lib/x86_64-linux-gnu"
+    found = [*loader, libraries, f"{root}/usr/bin/{name}"]
+    return found if name == "qemu-img" else [*found, "-L", f"{root}/usr/share/qemu", "-L", f"{root}/usr/share/seabios"]
+
+
+def tagged(folder: Path) -> Path:
+    """A file with pages that are all different, for a loader to put into memory."""
+    pages = (b"page %4d " % number for number in range(16))
+    tag = folder / "tag.bin"
+    tag.write_bytes(b"".join(text * 9 + bytes(PAGE - 9 * len(text)) for text in pages))
+    return tag
+
+
+def run(release: str, folder: Path, words: list[str], lines: list[str]) -> str:
+    """Start a machine that does not run, give its monitor the lines, and end it."""
+    command = [*program(release, "qemu-system-x86_64"), "-M", "microvm", "-m", "8", "-nodefaults", "-display", "none"]
+    command += ["-accel", "tcg,tb-size=16", "-monitor", "stdio", "-S", *words]
+    command += ["-device", f"loader,file={tagged(folder)},addr={TAG_AT:#x},force-raw=on"]
+    text = "".join(f"{line}\n" for line in [*lines, "quit"])
+    done = subprocess.run(command, input=text, capture_output=True, text=True, cwd=folder, timeout=120, check=False)
+    assert done.returncode == 0 and "Error" not in done.stdout, done.stdout + done.stderr
+    return done.stdout
+
+
+def sums(file: Path) -> list[int]:
+    """The sum of each page."""
+    data = file.read_bytes()
+    return [zlib.crc32(data[at : at + PAGE]) for at in range(0, len(data), PAGE)]
+
+
+def image_tool(release: str) -> list[str]:
+    """qemu-img of a release, or of the newest there is."""
+    return program(release if release in ROOTS else max(ROOTS), "qemu-img")
+
+
+def main() -> None:
+    """Record what is named, or everything."""
+    SAVED.mkdir(exist_ok=True)
+    listed = SAVED / "saved.json"
+    known = json.loads(listed.read_text()) if listed.exists() else {}
+    wanted = sys.argv[1:] or [*IMAGES, *FILES]
+    for name in wanted:
+        with tempfile.TemporaryDirectory() as text:
+            folder = Path(text)
+            if name in IMAGES:
+                release, options, size, snapshots = IMAGES[name]
+                file = folder / f"{name}.qcow2"
+                create = [*image_tool(release), "create", "-f", "qcow2", *options, str(file), size]
+                subprocess.run(create, check=True, capture_output=True)
+                lines = [f"savevm {snapshot}" for snapshot in snapshots]
+                words = ["-drive", f"file={file.name},if=none,id=d0"]
+                how = f"qemu-img create {' '.join(options)} {size}; {'; '.join(lines)}"
+            else:
+                release, behind, capabilities = FILES[name]
+                file = folder / f"{name}.file"
+                lines = [f"migrate_set_capability {capability} on" for capability in capabilities]
+                lines.append(f"migrate file:{file.name}{behind}")
+                words, how = [], "; ".join(lines)
+            run(release, folder, words, [*lines, f'pmemsave 0 {MEMORY:#x} "truth"'])
+            data = file.read_bytes()
+            stored = SAVED / f"{file.name}.xz"
+            stored.write_bytes(lzma.compress(data, preset=9 | lzma.PRESET_EXTREME))
+            pages = sums(folder / "truth")
+            zero = zlib.crc32(bytes(PAGE))
+            known[stored.name] = {
+                "qemu": release,
+                "machine": "microvm, 8 MiB, stopped before its first instruction",
+                "how": how,
+                "size": len(data),
+                "pages": len(pages),
+                "sums": {str(number): page for number, page in enumerate(pages) if page != zero},
+            }
+            print(f"{stored.name}: {len(data)} bytes, {stored.stat().st_size} stored")
+    listed.write_text(json.dumps(dict(sorted(known.items())), indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    main()

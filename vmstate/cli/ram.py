@@ -1,0 +1,228 @@
+"""`vmstate ram`: the guest's memory, out of whatever the machine is kept in."""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import json
+import os
+import sys
+import time
+from collections.abc import Callable
+
+from vmstate.cli.words import counted, size_text
+from vmstate.errors import VMStateError, one_line
+from vmstate.files import write_atomic
+from vmstate.saved.loading import load
+from vmstate.stream.memory import GuestMemory
+from vmstate.stream.stream import Stream
+
+ROW = 16
+PROGRESS_EVERY = 0.5
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    """The arguments of the verb."""
+    parser.add_argument("file", metavar="FILE", help="the stream, save image or disk image (FILE@SNAPSHOT)")
+    parser.add_argument(
+        "what",
+        metavar="map | read ADDR LEN",
+        nargs="*",
+        help="map: where memory stands (the default); read: LEN bytes from the address ADDR on",
+    )
+    parser.add_argument("-o", "--output", metavar="OUT", help="all memory into a file; of read the bytes")
+    parser.add_argument("--format", choices=("raw", "elf", "lime", "json"), help="of OUT (raw); json: of map")
+    parser.add_argument(
+        "--virtual", metavar="CPU", help="ADDR is virtual: by the tables of that section, or CR3's value"
+    )
+    parser.add_argument(
+        "--memory", metavar="ID=FILE", action="append", default=[], help="the file of a block that is shared memory"
+    )
+    parser.add_argument(
+        "--at", metavar="ID=ADDR", action="append", default=[], help="where a memory module (pc-dimm) stands"
+    )
+    parser.add_argument("--hash", action="store_true", help="the sha256 of file, stream and memory")
+    parser.set_defaults(run=run)
+
+
+def run(options: argparse.Namespace) -> int:
+    """Show the map, read, or write all of it."""
+    what = options.what or ([] if options.output else ["map"])
+    files, placed = _pairs(options.memory, "--memory"), {}
+    for name, text in _pairs(options.at, "--at").items():
+        placed[name] = number(text, "an address")
+    with load(options.file) as stream:
+        try:
+            modules = {} if stream.container is None else modules_of(stream)
+            memory = stream.memory(files=files, placed={**modules, **placed})
+            if options.hash:
+                tell_hashes(options.file, stream, memory)
+            if what[:1] == ["map"] and len(what) == 1:
+                return show_map(stream, memory, options.format)
+            if what[:1] == ["read"] and len(what) == 3:
+                return read(memory, options, what[1], what[2])
+            if what or not options.output:
+                raise VMStateError("what to do with the memory", expected="map, read ADDR LEN, or -o OUT")
+            return write(stream, memory, options)
+        except VMStateError as error:
+            raise error.within(file=stream.name) from None
+
+
+def _pairs(texts: list[str], option: str) -> dict[str, str]:
+    pairs = {}
+    for text in texts:
+        name, separator, value = text.rpartition("=")
+        if not separator or not name or not value:
+            raise VMStateError(f"what is behind {option} has two halves", expected="ID=...", found=text)
+        pairs[name] = value
+    return pairs
+
+
+def number(text: str, what: str) -> int:
+    """A number in any base that Python writes, with K, M, G behind it or not."""
+    factors = {"K": 1 << 10, "M": 1 << 20, "G": 1 << 30, "T": 1 << 40}
+    factor = factors.get(text[-1:].upper(), 1)
+    try:
+        value = int(text if factor == 1 else text[:-1], 0) * factor
+    except ValueError:
+        value = -1
+    if not 0 <= value < 1 << 64:
+        raise VMStateError(f"{what} is needed", expected="a number, as 0x1000 or 4K", found=text)
+    return value
+
+
+def modules_of(stream: Stream) -> dict[str, int]:
+    """Where the XML of a save image says that memory modules stand, by the names of their blocks."""
+    facts = stream.container.facts()
+    names = {block.idstr for block in stream.ram.blocks}
+    placed = {}
+    for module in facts.get("modules", ()):
+        if module["alias"] and module["address"] is not None:
+            for name in (f"mem{module['alias']}", module["alias"], f"/objects/mem{module['alias']}"):
+                if name in names:
+                    placed[name] = module["address"]
+    return placed
+
+
+def show_map(stream: Stream, memory: GuestMemory, form: str | None) -> int:
+    """Where memory stands."""
+    known = memory.map
+    if form == "json":
+        ranges = [each.as_dict() for each in known.ranges]
+        facts = {"file": stream.name, "source": known.source, "page_size": memory.page_size, "ranges": ranges}
+        print(json.dumps({**facts, "unplaced": list(known.unplaced), "not_ram": list(known.others)}))
+        return 0
+    print(f"{one_line(str(stream.name))}: memory of {one_line(stream.machine or 'a machine without a name')}")
+    print(f"  known by      {known.source}")
+    for each in known.ranges:
+        last = each.address + each.size - 1
+        of_block = one_line(each.block) + (f" from {each.offset:#x}" if each.offset else "")
+        print(f"  {each.address:#14x} to {last:#14x}  {size_text(each.size):>10}  {of_block}")
+    for name in known.unplaced:
+        print(f"  {'not known where':>32}  {size_text(size_of(stream, name)):>10}  {one_line(name)} (--at ID=ADDR)")
+    for name in known.others:
+        print(f"  {'not RAM':>32}  {size_text(size_of(stream, name)):>10}  {one_line(name)}")
+    return 0
+
+
+def size_of(stream: Stream, name: str) -> int:
+    """The bytes of a block."""
+    return next((block.used_length for block in stream.ram.blocks if block.idstr == name), 0)
+
+
+def read(memory: GuestMemory, options: argparse.Namespace, address_text: str, length_text: str) -> int:
+    """Some bytes of memory, for a reader or into a file."""
+    address, length = number(address_text, "an address"), number(length_text, "a length")
+    most = sum(each.size for each in memory.ranges)
+    if length > most:
+        raise VMStateError("more bytes than the machine has", expected=f"at most {most}", found=str(length))
+    if options.virtual is None:
+        data = memory.read(address, length)
+    else:
+        root = int(options.virtual, 0) if options.virtual[:1].isdigit() else options.virtual
+        data = memory.read_virtual(root, address, length)
+    if options.output == "-":
+        sys.stdout.buffer.write(data)
+    elif options.output:
+        write_atomic(options.output, [data])
+    else:
+        for at in range(0, len(data), ROW):
+            row = data[at : at + ROW]
+            shown = "".join(chr(byte) if 32 <= byte < 127 else "." for byte in row)
+            print(f"{address + at:#014x}  {row.hex(' '):<{3 * ROW - 1}}  {shown}".rstrip())
+    return 0
+
+
+def write(stream: Stream, memory: GuestMemory, options: argparse.Namespace) -> int:
+    """All of it into a file."""
+    from vmstate import __version__
+    from vmstate.saved.ram_out import FORMS, write_ram
+
+    form = options.format or "raw"
+    if form not in FORMS:
+        raise VMStateError("memory is written in other forms", expected=", ".join(FORMS), found=form)
+    if options.output == "-":
+        raise VMStateError("memory is written here and there", expected="the name of a file", found="-")
+    total = sum(each.size for each in memory.ranges)
+    writer = f"vmstate {__version__}"
+    written = write_ram(stream, memory, options.output, form, progress(total), writer=writer)
+    missing = sum(size for _, size in written.missing) // memory.page_size
+    text = (
+        f"{size_text(written.memory)} of memory in {counted(len(memory.ranges), 'range')}, known by {memory.map.source}"
+    )
+    if written.vmcoreinfo is not None:
+        text += f"; VMCOREINFO at {written.vmcoreinfo:#x}"
+    print(f"{one_line(options.output)}: {form}, {text}")
+    for name in memory.map.unplaced:
+        print(f"note: {one_line(name)} is not in it: it is not known where it stands (--at ID=ADDR)", file=sys.stderr)
+    if missing:
+        first = written.missing[0][0]
+        print(
+            f"vmstate: {one_line(str(stream.name))}: {counted(missing, 'page')} are not in what was given, the first "
+            f"at {first:#x}: zeros stand there{channels_missing(stream)}",
+            file=sys.stderr,
+        )
+    return 1 if missing else 0
+
+
+def channels_missing(stream: Stream) -> str:
+    """What may have the pages that are missing."""
+    if "multifd flush" in stream.ram.firsts:
+        return " (a multifd migration has them in further channels)"
+    shared = any(block.gpa is not None for block in stream.ram.blocks)
+    return " (memory that is shared has a file of its own: --memory ID=FILE)" if shared else ""
+
+
+def progress(total: int) -> Callable[[int], None] | None:
+    """A line on a terminal that says how far it is."""
+    if not sys.stderr.isatty() or total < 1 << 28:
+        return None
+    last = time.monotonic()
+
+    def tell(done: int) -> None:
+        nonlocal last
+        now = time.monotonic()
+        if now - last > PROGRESS_EVERY or done >= total:
+            last = now
+            print(f"\r{100 * done // total:3} %", end="\n" if done >= total else "", file=sys.stderr)
+
+    return tell
+
+
+def tell_hashes(file: str, stream: Stream, memory: GuestMemory) -> None:
+    """The sums of file, stream and memory."""
+    path = file if os.path.exists(file) else file.rpartition("@")[0]
+    if path and os.path.isfile(path):
+        with open(path, "rb") as opened:
+            print(f"sha256 {hashlib.file_digest(opened, 'sha256').hexdigest()}  {one_line(path)}")
+    data = stream.source
+    if data is not None:
+        print(f"sha256 {hashlib.sha256(data).hexdigest()}  the stream")
+    digest = hashlib.sha256()
+    for each in memory.ranges:
+        for run in memory.runs(each):
+            for view in run.views:
+                digest.update(view)
+            if not run.views:
+                digest.update(bytes(run.length * memory.page_size))
+    print(f"sha256 {digest.hexdigest()}  the memory, range by range")
