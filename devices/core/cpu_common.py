@@ -23,7 +23,13 @@ class CrashOccurred(VMState):
     crash_occurred: bool = boolean()
 
 
-@device("cpu_common", listed=False, per_cpu=True, noise={"register": ("halted",), "interrupt": ("interrupt_request",)})
+@device(
+    "cpu_common",
+    listed=False,
+    per_cpu=True,
+    noise={"register": ("halted",), "interrupt": ("interrupt_request",)},
+    early_copy="vmstate.devices.early_copies:CLOCK",
+)
 @description("cpu_common", version_id=1, minimum_version_id=1)
 class CPUCommon(VMState):
     """Whether the processor is halted, and the interrupts that wait for it."""

@@ -36,7 +36,12 @@ def _is_run_state(runstate: bytes) -> bool:
 _NAMED = (rule("globalstate-runstate", asks(_is_run_state, this.runstate), "the run state is one that QEMU has"),)
 
 
-@device("globalstate", listed=False, answers="vmstate.devices.core.answers:GLOBAL_STATE")
+@device(
+    "globalstate",
+    listed=False,
+    answers="vmstate.devices.core.answers:GLOBAL_STATE",
+    early_copy="vmstate.devices.early_copies:CLOCK",
+)
 @description("globalstate", version_id=1, minimum_version_id=1)
 class GlobalState(VMState):
     """The run state, as the name QMP gives it, ended by zeros."""

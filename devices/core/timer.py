@@ -64,7 +64,12 @@ class Icount(VMState):
     shift: Shift | None = subsection(Shift)
 
 
-@device("timer", listed=False, noise={"timer": ("cpu_ticks_offset", "cpu_clock_offset")})
+@device(
+    "timer",
+    listed=False,
+    noise={"timer": ("cpu_ticks_offset", "cpu_clock_offset")},
+    early_copy="vmstate.devices.early_copies:CLOCK",
+)
 @description("timer", version_id=2, minimum_version_id=1)
 class Timers(VMState):
     """Offsets of the time-stamp counter and of the virtual clock, in ticks and nanoseconds."""

@@ -10,7 +10,12 @@ from vmstate.devices.display.vga import VGACommon
 from vmstate.devices.pci.device import PCIDevice
 
 
-@device("vga", models="vmstate.devices.display.models:VGA", listed=False)
+@device(
+    "vga",
+    models="vmstate.devices.display.models:VGA",
+    listed=False,
+    early_copy="vmstate.devices.early_copies:AGAIN",
+)
 @description("vga", version_id=2, minimum_version_id=2)
 class PCIVGA(VMState):
     """The PCI function and the VGA in it."""

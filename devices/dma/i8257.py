@@ -21,7 +21,7 @@ class I8257Regs(VMState):
     eop: int = uint8()
 
 
-@device("dma")
+@device("dma", early_copy="vmstate.devices.early_copies:STANDS")
 @description("dma", version_id=1, minimum_version_id=1)
 class I8257(VMState):
     """The controller and its four channels."""

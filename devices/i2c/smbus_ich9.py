@@ -10,7 +10,7 @@ from vmstate.devices.i2c.pm_smbus import SMBUS_MIGRATED, PMSMBus
 from vmstate.devices.pci.device import PCIDevice
 
 
-@device("ich9_smb")
+@device("ich9_smb", early_copy="vmstate.devices.early_copies:STANDS")
 @description("ich9_smb", version_id=1, minimum_version_id=1)
 class ICH9SMB(VMState):
     """The PCI function and the controller in it."""

@@ -26,7 +26,7 @@ _MAPPED = (
 )
 
 
-@device("ich9_ahci", models="vmstate.devices.ide.models:AHCI")
+@device("ich9_ahci", models="vmstate.devices.ide.models:AHCI", early_copy="vmstate.devices.early_copies:AHCI")
 @description("ich9_ahci", version_id=1)
 class ICH9AHCI(VMState):
     """The PCI function and the controller in it."""

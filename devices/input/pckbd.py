@@ -45,7 +45,7 @@ class KbdMMIO(VMState):
     kbd: Kbd = struct(Kbd)
 
 
-@device("pckbd")
+@device("pckbd", early_copy="vmstate.devices.early_copies:PCKBD")
 @description("pckbd", version_id=3, minimum_version_id=3)
 class ISAKbd(VMState):
     """The ISA controller."""

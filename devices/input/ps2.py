@@ -52,7 +52,7 @@ class CommandReplyQueue(VMState):
     cwptr: int = int32(name="parent_obj.queue.cwptr")
 
 
-@device("ps2kbd", listed=False)
+@device("ps2kbd", listed=False, early_copy="vmstate.devices.early_copies:STANDS")
 @description("ps2kbd", version_id=3, minimum_version_id=2)
 class PS2Keyboard(VMState):
     """The keyboard."""
@@ -66,7 +66,7 @@ class PS2Keyboard(VMState):
     command_reply_queue: CommandReplyQueue | None = subsection(CommandReplyQueue)
 
 
-@device("ps2mouse", listed=False)
+@device("ps2mouse", listed=False, early_copy="vmstate.devices.early_copies:STANDS")
 @description("ps2mouse", version_id=2, minimum_version_id=2)
 class PS2Mouse(VMState):
     """The mouse."""

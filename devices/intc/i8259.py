@@ -17,7 +17,12 @@ class PICLtim(VMState):
     ltim: int = uint8()
 
 
-@device("i8259", legacy_instances=(0x20, 0xA0), noise={"interrupt": ("last_irr", "irr", "isr")})
+@device(
+    "i8259",
+    legacy_instances=(0x20, 0xA0),
+    noise={"interrupt": ("last_irr", "irr", "isr")},
+    early_copy="vmstate.devices.early_copies:STANDS",
+)
 @description("i8259", version_id=1, minimum_version_id=1)
 class PIC(VMState):
     """Registers of one controller."""

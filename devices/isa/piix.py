@@ -16,7 +16,7 @@ class Piix3Rcr(VMState):
     rcr: int = uint8()
 
 
-@device("PIIX3")
+@device("PIIX3", early_copy="vmstate.devices.early_copies:STANDS")
 @description("PIIX3", version_id=3, minimum_version_id=2)
 class PIIX3(VMState):
     """The ISA bridge of the PC machine, with the levels of the four PCI interrupts."""

@@ -89,7 +89,7 @@ def same_property(name: str) -> Rule:
     )
 
 
-@device("e1000e", models="vmstate.devices.net.models:E1000E")
+@device("e1000e", models="vmstate.devices.net.models:E1000E", early_copy="vmstate.devices.early_copies:AGAIN")
 @description("e1000e", version_id=1, minimum_version_id=1)
 class E1000E(VMState):
     """Registers, EEPROM and timers."""

@@ -24,7 +24,7 @@ class FwCfgAcpiMr(VMState):
     rsdp_mr_size: int = uint64()
 
 
-@device("fw_cfg")
+@device("fw_cfg", early_copy="vmstate.devices.early_copies:FW_CFG")
 @description("fw_cfg", version_id=2, minimum_version_id=1)
 class FwCfg(VMState):
     """The selected entry and the position in it."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 from vmstate.declare import VMState, description, device, int32, int32_equal, this, uint32, varray
 
 
-@device("PCIHost")
+@device("PCIHost", early_copy="vmstate.devices.early_copies:STANDS")
 @description("PCIHost", version_id=1, minimum_version_id=1)
 class PCIHost(VMState):
     """The configuration address register."""
@@ -16,7 +16,7 @@ class PCIHost(VMState):
     config_reg: int = uint32()
 
 
-@device("PCIBUS", listed=False)
+@device("PCIBUS", listed=False, early_copy="vmstate.devices.early_copies:STANDS")
 @description("PCIBUS", version_id=1, minimum_version_id=1)
 class PCIBus(VMState):
     """How many devices hold each interrupt line."""

@@ -9,7 +9,7 @@ from vmstate.declare import VMState, description, device, struct, unused
 from vmstate.devices.pci.device import PCIDevice
 
 
-@device("I440FX")
+@device("I440FX", early_copy="vmstate.devices.early_copies:STANDS")
 @description("I440FX", version_id=3, minimum_version_id=3)
 class I440FX(VMState):
     """The host bridge."""

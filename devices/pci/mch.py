@@ -9,7 +9,7 @@ from vmstate.declare import VMState, description, device, struct, unused
 from vmstate.devices.pci.device import PCIDevice
 
 
-@device("mch")
+@device("mch", early_copy="vmstate.devices.early_copies:STANDS")
 @description("mch", version_id=1, minimum_version_id=1)
 class MCH(VMState):
     """The host bridge."""

@@ -10,7 +10,11 @@ from vmstate.devices.pci.device import PCIDevice
 from vmstate.devices.pci.shpc import SHPC_PRESENT, shpc_config
 
 
-@device("pci_bridge", models="vmstate.devices.pci.models:PCI_BRIDGE")
+@device(
+    "pci_bridge",
+    models="vmstate.devices.pci.models:PCI_BRIDGE",
+    early_copy="vmstate.devices.early_copies:STANDS",
+)
 @description("pci_bridge", priority=MigrationPriority.PCI_BUS)
 class PCIBridgeDev(VMState):
     """The bridge and, where it has one, its hotplug controller."""

@@ -21,7 +21,11 @@ MIGRATE_MSIX = fact(
 """Whether MSI-X is sent (`x-migrate-msix`; machines from 2.9 on)."""
 
 
-@device("pcie-root-port", models="vmstate.devices.pci.models:ROOT_PORT")
+@device(
+    "pcie-root-port",
+    models="vmstate.devices.pci.models:ROOT_PORT",
+    early_copy="vmstate.devices.early_copies:STANDS",
+)
 @description("pcie-root-port", version_id=1, minimum_version_id=1, priority=MigrationPriority.PCI_BUS)
 class PCIERootPort(VMState):
     """The port, and the errors that wait to be reported."""

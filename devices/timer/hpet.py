@@ -62,7 +62,9 @@ class HPETTimer(VMState):
     qemu_timer: int = timer()
 
 
-@device("hpet", noise={"timer": ("hpet_counter",), "interrupt": ("isr",)})
+@device(
+    "hpet", noise={"timer": ("hpet_counter",), "interrupt": ("isr",)}, early_copy="vmstate.devices.early_copies:CLOCK"
+)
 @description("hpet", version_id=2, minimum_version_id=2)
 class HPET(VMState):
     """Registers and comparators."""

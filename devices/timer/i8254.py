@@ -29,7 +29,12 @@ class PITChannel(VMState):
     next_transition_time: int = int64()
 
 
-@device("i8254", legacy_instances=(0x40,), noise={"timer": ("channels[0].next_transition_time",)})
+@device(
+    "i8254",
+    legacy_instances=(0x40,),
+    noise={"timer": ("channels[0].next_transition_time",)},
+    early_copy="vmstate.devices.early_copies:CLOCK",
+)
 @description("i8254", version_id=3, minimum_version_id=2)
 class PIT(VMState):
     """The counters; the first raises interrupt 0."""

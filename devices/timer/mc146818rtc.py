@@ -37,6 +37,7 @@ class IrqReinjectOnAckCount(VMState):
 
 @device(
     "mc146818rtc",
+    early_copy="vmstate.devices.early_copies:CLOCK",
     legacy_instances=(0x70,),
     noise={
         "timer": (

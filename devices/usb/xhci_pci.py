@@ -11,7 +11,7 @@ from vmstate.devices.pci.msix import MSIX, msix_of
 from vmstate.devices.usb.xhci import XHCI
 
 
-@device("xhci", models="vmstate.devices.usb.models:XHCI")
+@device("xhci", models="vmstate.devices.usb.models:XHCI", early_copy="vmstate.devices.early_copies:NEEDS_MEMORY")
 @description("xhci", version_id=1)
 class XHCIPCI(VMState):
     """The PCI function and the controller in it."""

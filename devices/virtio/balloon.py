@@ -14,6 +14,7 @@ from vmstate.declare import (
     host,
     info,
     never,
+    part,
     struct,
     subsection,
     this,
@@ -64,6 +65,7 @@ class PagePoison(VMState):
     poison_val: int = uint32()
 
 
+@part(provisional={"free_page_hint": None, "page_poison": None})
 @description("virtio-balloon-device", version_id=1, minimum_version_id=1)
 class VirtIOBalloonDevice(VMState):
     """The balloon."""

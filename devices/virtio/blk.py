@@ -11,6 +11,7 @@ from vmstate.declare import (
     VMState,
     description,
     info,
+    part,
     qtailq,
     rule,
     struct,
@@ -97,6 +98,7 @@ class VirtIOBlkRequest(VMState):
     elem: VirtQueueElement = struct(VirtQueueElement)
 
 
+@part(provisional={"requests": []})
 @description("virtio-blk body")
 class VirtIOBlkBody(VirtIODevice):
     """Everything a virtio-blk device saves."""

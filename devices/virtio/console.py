@@ -17,6 +17,7 @@ from vmstate.declare import (
     fact,
     info,
     otherwise,
+    part,
     rule,
     struct,
     this,
@@ -78,6 +79,7 @@ class VirtIOConsoleConfig(VMState):
     emerg_wr: int | None = uint32_device(exists=reaches(12))
 
 
+@part(provisional={"elem_popped": 0, "iov_idx": None, "iov_offset": None, "elem": None})
 @description("virtio-serial port")
 class VirtIOSerialPort(VMState):
     """A port, with the element that the guest gave it and that it has not used up."""

@@ -77,7 +77,7 @@ def _makes_queues(idstr: str) -> bool:
     return idstr.endswith("virtio-net")
 
 
-@part(noise={"index": ("last_avail_idx",)})
+@part(noise={"index": ("last_avail_idx",)}, provisional={"desc": 0, "last_avail_idx": 0})
 @description("virtio queue")
 class VirtQueue(VMState):
     """A queue in use, as far as a legacy device knows it: there `desc` also says where avail and used lie."""
@@ -119,6 +119,7 @@ class VirtQueue(VMState):
     )
 
 
+@part(provisional={"avail": 0, "used": 0})
 @description("virtqueue_state", version_id=1, minimum_version_id=1)
 class VirtQueueRings(VMState):
     """Where a queue's rings lie in guest memory, for devices that can be modern."""
@@ -127,7 +128,16 @@ class VirtQueueRings(VMState):
     used: int = uint64(name="vring.used")
 
 
-@part(noise={"index": ("last_avail_idx", "last_avail_wrap_counter", "used_idx", "used_wrap_counter", "inuse")})
+@part(
+    noise={"index": ("last_avail_idx", "last_avail_wrap_counter", "used_idx", "used_wrap_counter", "inuse")},
+    provisional={
+        "last_avail_idx": 0,
+        "last_avail_wrap_counter": True,
+        "used_idx": 0,
+        "used_wrap_counter": True,
+        "inuse": 0,
+    },
+)
 @description("packed_virtqueue_state", version_id=1, minimum_version_id=1)
 class PackedVirtQueue(VMState):
     """The indices of a packed queue, each with its wrap counter."""
@@ -225,6 +235,7 @@ class Disabled(VMState):
     disabled: bool = boolean()
 
 
+@part(provisional={"features128": None, "ringsize": None, "broken": None, "started": None, "disabled": None})
 @description("virtio", version_id=1, minimum_version_id=1)
 class VirtIO(VMState):
     """What was added to the legacy body: nothing but subsections."""

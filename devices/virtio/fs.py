@@ -42,6 +42,7 @@ class VHostUserFSBackend(VMState):
     id=26,
     qmp_name="virtio-user-fs",
     features=VHOST,
+    provisional={"backend": None},
 )
 @description("vhost-user-fs")
 class VHostUserFS(VMState):

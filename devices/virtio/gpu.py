@@ -18,6 +18,7 @@ from vmstate.declare import (
     int32,
     keyed_list,
     known_since,
+    part,
     rule,
     struct,
     subsection,
@@ -108,6 +109,7 @@ class BlobResource(VMState):
     backing: list[Backing] = varray(Backing, count=this.iov_cnt)
 
 
+@part(provisional={"resource_id": 0, "cursor_resource_id": 0})
 @description("virtio-gpu-one-scanout", version_id=1)
 class Scanout(VMState):
     """What a display shows."""
@@ -160,6 +162,7 @@ class Scanouts(VMState):
         return [self.first_scanout, *self.later_scanouts]
 
 
+@part(provisional={"resources": []})
 @description("virtio-gpu device")
 class VirtIOGPUDevice(VMState):
     """The resources and the displays."""
@@ -188,6 +191,7 @@ class BlobState(VMState):
     id=16,
     features=FEATURES,
     accidents=("virtio_gpu_later_scanouts_fb",),
+    provisional={"blob": None},
 )
 @description("virtio-gpu", version_id=1, minimum_version_id=1)
 class VirtIOGPU(VMState):

@@ -5,7 +5,7 @@ Facts from QEMU's hw/virtio/virtio-mmio.c.
 
 from __future__ import annotations
 
-from vmstate.declare import VMState, array, boolean, description, subsection, uint16, uint32
+from vmstate.declare import VMState, array, boolean, description, part, subsection, uint16, uint32
 from vmstate.devices.virtio.pci import QUEUE_MAX
 
 
@@ -18,6 +18,7 @@ class VirtIOMMIOConfig(VMState):
     guest_page_shift: int = uint32()
 
 
+@part(provisional={"enabled": False, "desc": [0, 0], "avail": [0, 0], "used": [0, 0]})
 @description("virtio_mmio/queue_state", version_id=1, minimum_version_id=1)
 class VirtIOMMIOQueue(VMState):
     """A queue as the registers of a modern device show it; each address is two words, the lower first."""

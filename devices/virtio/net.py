@@ -24,6 +24,7 @@ from vmstate.declare import (
     len_,
     max_,
     otherwise,
+    part,
     rule,
     set_facts,
     struct,
@@ -261,6 +262,7 @@ class Backend(VMState):
     backend: BackendState = info("virtio-net vhost-user backend state", BackendState)
 
 
+@part(provisional={"rss": None, "backend": None})
 @description("virtio-net-device", version_id=11, minimum_version_id=11)
 class VirtIONetDevice(VMState):
     """The network card."""

@@ -22,6 +22,7 @@ from vmstate.declare import (
     known_since,
     len_,
     not_,
+    part,
     rule,
     struct,
     sub_array,
@@ -145,6 +146,7 @@ class VirtIOPCIConfig(VMState):
             self.pci_dev.conventional_config = bytes(space)
 
 
+@part(provisional={"enabled": False, "desc": 0, "avail": 0, "used": 0})
 @description("virtio_pci/modern_queue_state", version_id=1, minimum_version_id=1)
 class VirtIOPCIQueue(VMState):
     """A queue as the registers of a modern device show it."""
@@ -169,6 +171,7 @@ class VirtIOPCIFeatures128(VMState):
     guest_features: list[int] = sub_array(uint32, 2, 2)
 
 
+@part(provisional={"features128": None})
 @description("virtio_pci/modern_state", version_id=1, minimum_version_id=1)
 class VirtIOPCIModernState(VMState):
     """The registers of a modern device."""

@@ -27,6 +27,7 @@ class VHostUserBlkInflight(VMState):
     features=FEATURES,
     items="vmstate.devices.virtio.vhost_user_blk_items:ITEMS",
     exercise="vmstate.devices.vhost.exercise:BLK",
+    provisional={"inflight": None},
 )
 @description("vhost-user-blk", version_id=1, minimum_version_id=1)
 class VHostUserBlk(VMState):

@@ -30,6 +30,7 @@ class ApicSipi(VMState):
 
 @device(
     "apic",
+    early_copy="vmstate.devices.early_copies:CLOCK",
     listed=False,
     target_endian="little",
     per_cpu=True,

@@ -639,6 +639,7 @@ class APX(VMState):
 
 @device(
     "cpu",
+    early_copy="vmstate.devices.early_copies:CLOCK",
     listed=False,
     per_cpu=True,
     noise={

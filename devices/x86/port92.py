@@ -8,7 +8,7 @@ from __future__ import annotations
 from vmstate.declare import VMState, description, device, uint8
 
 
-@device("port92")
+@device("port92", early_copy="vmstate.devices.early_copies:STANDS")
 @description("port92", version_id=1, minimum_version_id=1)
 class Port92(VMState):
     """The output port."""

@@ -9,7 +9,7 @@ from contextlib import ExitStack
 from itertools import takewhile
 from typing import Any
 
-from vmstate.cli import early_study, early_what_if
+from vmstate.cli import early_relay, early_study, early_what_if
 from vmstate.cli.encode import write
 from vmstate.cli.live import add_after, add_qmp, two_of
 from vmstate.early.items import BackendName
@@ -53,6 +53,18 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     apply.add_argument("-o", "--output", metavar="FINAL", required=True, help="(-: standard output)")
     apply.set_defaults(run=run_apply)
 
+    what = "a stream with early copies of its devices in front of guest memory, for a stock QEMU"
+    inserting = actions.add_parser("insert", help=what, description=f"Write {what}.")
+    inserting.add_argument("stream", metavar="STREAM", help="the stream")
+    inserting.add_argument("--early", metavar="STATE", help="a stream of an earlier moment that the copies are of")
+    inserting.add_argument("--devices", metavar="GLOB", default="*", help="only sections whose idstr is like that (*)")
+    inserting.add_argument("-o", "--output", metavar="OUT", required=True, help="(-: standard output)")
+    inserting.add_argument("--format", choices=("text", "json"), default="text", help="for a reader, or for a program")
+    inserting.set_defaults(run=run_insert)
+
+    what = "stand between two stock QEMUs: device sections early, and left out at the stop where they did not change"
+    early_relay.arguments(actions.add_parser("relay", help=what, description=f"{what[0].upper()}{what[1:]}."))
+
     what = "what early migration would cost a machine that is only described"
     early_what_if.arguments(actions.add_parser("what-if", help=what, description=f"{what[0].upper()}{what[1:]}."))
 
@@ -95,6 +107,29 @@ def run_apply(options: argparse.Namespace) -> int:
     with load(options.early) as early:
         apply_record(early, options.record)
         write(early, options.output)
+    return 0
+
+
+def run_insert(options: argparse.Namespace) -> int:
+    """Write the stream with early copies, and say which."""
+    from vmstate.early.copies import insert
+
+    with ExitStack() as stack:
+        stream = stack.enter_context(load(options.stream))
+        early = None if options.early is None else stack.enter_context(load(options.early))
+        pieces, choices = insert(stream, early, options.devices)
+        if options.output == "-":
+            for piece in pieces:
+                sys.stdout.buffer.write(piece)
+            return 0
+        write_atomic(options.output, pieces)
+    if options.format == "json":
+        print(json.dumps({"file": options.output, "sections": [choice.as_dict() for choice in choices]}))
+        return 0
+    for choice in choices:
+        name, instance_id = choice.key
+        size = "" if choice.copy is None else f" ({len(choice.copy)} bytes)"
+        print(one_line(f"{'early' if choice.copy else '-':<6}{name}#{instance_id}: {choice.reason}{size}"))
     return 0
 
 

@@ -14,7 +14,6 @@ import json
 import re
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import ExitStack, suppress
-from itertools import zip_longest
 from typing import Any
 
 from vmstate.codec.records import Records
@@ -160,7 +159,10 @@ def _changes(old: Stream, new: Stream, options: DiffOptions) -> Iterator[Located
     changed: set[tuple[str, int]] = set()
     for key in dict.fromkeys([*units[0], *units[1]]):
         before, after = units[0].get(key, []), units[1].get(key, [])
-        for left, right in zip_longest(before, after):
+        # Of a section that comes more than once the last counts: what one side has more of stands in front.
+        more = len(before) - len(after)
+        pairs = zip([*([None] * -more), *before], [*([None] * more), *after], strict=True)
+        for left, right in pairs:
             if left is None or right is None:
                 yield _whole_section(key[0], "removed" if right is None else "added", instance_id=key[1])
                 changed.add(key)

@@ -16,7 +16,6 @@ migration/migration.c).
 
 from __future__ import annotations
 
-import errno
 import hashlib
 import mmap
 import os
@@ -30,6 +29,7 @@ from typing import IO, Any, Self
 from vmstate.errors import MachineError, StreamError
 from vmstate.files import replacing
 from vmstate.qemu.monitor import LIMIT
+from vmstate.qemu.proxy import Address, connect, in_words, listen, parse_uri, uri_of
 from vmstate.saved.loading import load
 from vmstate.saved.opening import Input
 from vmstate.schema.vmdesc import Vmdesc
@@ -56,20 +56,6 @@ _PAUSE = 0.2
 """Seconds of silence after which a source that has opened the return path may be waiting for SHUT."""
 
 _RETURN_SHUT, _RETURN_PONG = 1, 2
-
-Address = tuple[str, int] | str
-
-
-def parse_uri(uri: str) -> Address:
-    """What `migrate` and -incoming call unix:PATH or tcp:HOST:PORT: a path, or host and port. Raises `MachineError`."""
-    kind, _, rest = uri.partition(":")
-    if kind == "unix" and rest:
-        return rest
-    if kind == "tcp":
-        host, colon, port = rest.rpartition(":")
-        if colon and port.isdecimal() and int(port) < 1 << 16:
-            return host.strip("[]") or "localhost", int(port)
-    raise MachineError("no address of a migration", expected="unix:PATH or tcp:HOST:PORT", found=repr(uri))
 
 
 class Sink:
@@ -98,13 +84,10 @@ class Sink:
         self._source: socket.socket | None = None
         self._return_path = False
         try:
-            self._listener = _listen(address)
+            self._listener = listen(address)
         except OSError as error:
-            raise MachineError(f"cannot listen at {uri}: {_error_in_words(error)}") from None
-        if isinstance(address, tuple):
-            host, port = self._listener.getsockname()[:2]
-            uri = f"tcp:[{host}]:{port}" if ":" in host else f"tcp:{host}:{port}"
-        self.uri = uri
+            raise MachineError(f"cannot listen at {uri}: {in_words(error)}") from None
+        self.uri = uri_of(self._listener, address)
 
     def events(self, keep: IO[bytes] | None = None) -> Iterator[Event]:
         """The events of the stream, each as soon as its bytes are there. `keep` is a file that the bytes go into.
@@ -142,9 +125,7 @@ class Sink:
                 keep.flush()
                 mapping = mmap.mmap(keep.fileno(), 0, access=mmap.ACCESS_READ)
             except OSError as error:
-                raise StreamError(
-                    f"the stream cannot be kept: {_error_in_words(error)}", file=os.fspath(path or "")
-                ) from None
+                raise StreamError(f"the stream cannot be kept: {in_words(error)}", file=os.fspath(path or "")) from None
         opened = Input(memoryview(mapping), self.uri, mapping)
         return load(opened, vmdesc=self._vmdesc, library=self._library, facts=self._facts)
 
@@ -172,7 +153,7 @@ class Sink:
                 if self._seems_over():
                     self._send_shut()
             except OSError as error:
-                raise MachineError(f"the source has gone: {_error_in_words(error)}") from None
+                raise MachineError(f"the source has gone: {in_words(error)}") from None
 
     def _seems_over(self) -> bool:
         """Whether a source that is silent may be waiting for SHUT: nothing can be missing behind a vmdesc.
@@ -243,7 +224,7 @@ def send(stream: Stream, uri: str, *, limit: float = LIMIT) -> int:
             raise MachineError(f"the destination takes nothing for {limit:g} s", section=section, offset=sent) from None
         except OSError as error:
             raise MachineError(
-                f"the destination closed the connection: {_error_in_words(error)}", section=section, offset=sent
+                f"the destination closed the connection: {in_words(error)}", section=section, offset=sent
             ) from None
     return sent
 
@@ -263,49 +244,8 @@ def _temporary_file() -> IO[bytes]:
     return tempfile.TemporaryFile()
 
 
-def _listen(address: Address) -> socket.socket:
-    if isinstance(address, str):
-        listener = socket.socket(socket.AF_UNIX)
-        try:
-            _bind(listener, address)
-            listener.listen(1)
-        except BaseException:
-            listener.close()
-            raise
-        return listener
-    family = socket.getaddrinfo(*address, type=socket.SOCK_STREAM)[0][0]
-    return socket.create_server(address, family=family, backlog=1)
-
-
-def _bind(listener: socket.socket, path: str) -> None:
-    """Bind to a path; what a listener that is gone has left there is no obstacle."""
-    try:
-        listener.bind(path)
-    except OSError as error:
-        if error.errno != errno.EADDRINUSE:
-            raise
-        with socket.socket(socket.AF_UNIX) as probe:
-            if probe.connect_ex(path) != errno.ECONNREFUSED:
-                raise
-        os.unlink(path)
-        listener.bind(path)
-
-
 def _connected(address: Address, uri: str, limit: float) -> socket.socket:
     try:
-        if isinstance(address, tuple):
-            return socket.create_connection(address, limit)
-        destination = socket.socket(socket.AF_UNIX)
-        destination.settimeout(limit)
-        try:
-            destination.connect(address)
-        except BaseException:
-            destination.close()
-            raise
-        return destination
+        return connect(address, limit)
     except OSError as error:
-        raise MachineError(f"nobody listens at {uri}: {_error_in_words(error)}") from None
-
-
-def _error_in_words(error: OSError) -> str:
-    return (error.strerror or str(error) or type(error).__name__).lower()
+        raise MachineError(f"nobody listens at {uri}: {in_words(error)}") from None

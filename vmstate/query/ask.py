@@ -15,7 +15,7 @@ from vmstate.errors import PathError, QueryError, VMStateError
 from vmstate.query.origin import earliest_release, target_endian
 from vmstate.schema.vmdesc import contradicts
 from vmstate.stream.events import ConfigurationSection, Vmdescription
-from vmstate.stream.lookup import find_section
+from vmstate.stream.lookup import find_section, last_of_each
 from vmstate.stream.registry import all_descriptions, commands_of, questions_of
 from vmstate.stream.stream import Section, Stream
 from vmstate.vmsd.data import Value
@@ -283,8 +283,11 @@ class Inquiry:
 
     @cached_property
     def sections(self) -> list[Section]:
-        """The sections that hold the state of a device; of what is sent in parts, none."""
-        return [section for section in self.stream.sections if section.kind == "full"]
+        """The sections that hold the state of a device; of what is sent in parts, none.
+
+        Of one that comes again it is the last.
+        """
+        return last_of_each(section for section in self.stream.sections if section.kind == "full")
 
     def name_of(self, section: Section) -> str:
         """The idstr, with the instance_id where another section has the same."""

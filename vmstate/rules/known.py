@@ -111,7 +111,8 @@ class KnownDestination:
         for section in reference.sections:
             told = {**self.facts, **(sections or {}).get(section.name, {})}
             key = (section.name, section.instance_id)
-            if key not in self._known:
+            if key not in self._known or section.kind == "full":
+                # Of one that comes again the last is what is there afterwards.
                 self._known[key] = _known(section, told, parts.get(key, {}))
         self._aliases = alias_ids(self._known, self.release)
 

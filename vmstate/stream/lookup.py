@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 from vmstate.errors import PathError
@@ -72,12 +73,19 @@ class AmbiguousError(PathError):
     """A name that more than one section has."""
 
 
+def last_of_each(sections: Iterable[Section]) -> list[Section]:
+    """The sections without those that come again later, by idstr and instance_id, which QEMU loads over them."""
+    listed = list(sections)
+    last = {(section.name, section.instance_id): section for section in listed}
+    return [section for section in listed if last[section.name, section.instance_id] is section]
+
+
 def find_section(sections: list[Section], name: str) -> Section:
     """The section that a name means. Parts of an iterable section count as one: the first."""
     text, _, number = name.rpartition("#")
     instance = int(number) if text and re.fullmatch("[0-9]{1,10}", number) else None
     wanted = text if instance is not None else name
-    named = [section for section in sections if section.kind in ("start", "full")]
+    named = last_of_each(section for section in sections if section.kind in ("start", "full"))
     sections_named = [section for section in named if section.name == wanted] or [
         section for section in named if section.name.rpartition("/")[2] == wanted
     ]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Iterator
 from typing import Any
 
@@ -128,6 +128,7 @@ def _vmdesc(stream: Stream, text: bytes) -> Iterator[Finding]:
     for entry in vmdesc_entries(text):
         keys = dict(entry)
         waiting.setdefault((keys["name"], keys["instance_id"]), deque()).append(entry)
+    coming = Counter((section.name, section.instance_id) for section in stream.sections if section.kind == "full")
     for section in stream.sections:
         if section.kind != "full":
             continue
@@ -135,7 +136,8 @@ def _vmdesc(stream: Stream, text: bytes) -> Iterator[Finding]:
         if entries is None:
             yield Finding("vmdesc", "note", section.name, None, section.offset, "the vmdesc does not name it")
             continue
-        if not entries:
+        coming[section.name, section.instance_id] -= 1
+        if coming[section.name, section.instance_id] >= len(entries):
             message = "it is there more often than described: QEMU loads each, and the last counts"
             yield Finding("vmdesc", "note", section.name, None, section.offset, message)
             continue

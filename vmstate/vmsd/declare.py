@@ -569,6 +569,9 @@ def _with_record(record: Record) -> Callable[[type[T]], type[T]]:
         vmsd: VMStateDescription = cls.vmsd  # type: ignore[attr-defined]
         if vmsd.is_complete:
             check_noise(record.noise, (field.name for field in vmsd.fields))
+        strange = set(record.provisional) - set(cls.__vmstate_words__)  # type: ignore[attr-defined]
+        if strange:
+            raise DescriptionError("a provisional value of a field that is not there", found=repr(min(strange)))
         setattr(cls, ATTRIBUTE, record)
         return cls
 
@@ -589,6 +592,7 @@ def device(
     legacy_instances: tuple[int, ...] = (),
     target_endian: str | None = None,
     per_cpu: bool = False,
+    early_copy: Any = None,
 ) -> Callable[[type[T]], type[T]]:
     """Say of a class with a description that it is a device, of which idstrs, and what there is to know of it.
 
@@ -611,6 +615,7 @@ def device(
             legacy_instances=legacy_instances,
             target_endian=target_endian,
             per_cpu=per_cpu,
+            early_copy=early_copy,
         )
     )
 
@@ -628,6 +633,7 @@ def virtio_device(
     exercise: Any = None,
     models: Any = None,
     accidents: Iterable[str] = (),
+    provisional: Mapping[str, Any] | None = None,
 ) -> Callable[[type[T]], type[T]]:
     """Say of a class with a field `virtio` that it is a virtio device: what all of them share comes with it.
 
@@ -648,13 +654,14 @@ def virtio_device(
             qmp_name=qmp_name or idstr,
             host=host,
             accidents=frozenset(accidents),
+            provisional=provisional or {},
         )
     )
 
 
-def part(*, noise: Noise) -> Callable[[type[T]], type[T]]:
-    """Say of a struct or subsection inside devices what of it is noise."""
-    return _with_record(Record(noise=noise))
+def part(*, noise: Noise | None = None, provisional: Mapping[str, Any] | None = None) -> Callable[[type[T]], type[T]]:
+    """Say of a struct or subsection inside devices what of it is noise, and what it is before guest memory is there."""
+    return _with_record(Record(noise=noise or {}, provisional=provisional or {}))
 
 
 def undescribed(

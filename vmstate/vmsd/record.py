@@ -95,6 +95,8 @@ class Record(Data):
     legacy_instances   the alias_id of the first of its kind, the second ...: the usual addresses on the ISA bus
     target_endian      "little" or "big", where only targets of that byte order have it
     per_cpu            there is one for each processor
+    provisional        attribute -> its value before guest memory is there (`vmstate.early.provisional`)
+    early_copy         what real QEMUs did with an early copy (`vmstate.vmsd.early_copy`); None: not tried
     """
 
     idstrs: tuple[str, ...] = ()
@@ -110,12 +112,14 @@ class Record(Data):
     legacy_instances: tuple[int, ...] = ()
     target_endian: str | None = None
     per_cpu: bool = False
+    provisional: Mapping[str, Any] = {}
+    early_copy: Any = None
 
     _SHARED: ClassVar[Mapping[str, str]] = {}
     """Part -> the place of a function of a record and of the part that it gives, for what all such devices share."""
 
     def part(self, name: str) -> Any:
-        """One of `answers`, `compares`, `items`, `exercise`, `models`; None where the device has nothing to say."""
+        """One of the parts that can be a place (`answers`, `items`, ...); None where there is nothing to say."""
         value = getattr(self, name)
         if isinstance(value, str):
             value = imported(value)

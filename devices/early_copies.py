@@ -1,0 +1,50 @@
+"""What real QEMUs did with early copies of sections that are not virtio's (`early_copy=` of a device's record).
+
+Each was tried with a booted Linux guest, on q35 and pc, in QEMU 7.2, 10.0 and 11.1: the section in front of guest
+memory and again at its place (`twice`), and in front of it alone (`alone`). A copy stands where QEMU loads the stream
+and the device state of the loaded machine, asked of QMP before it runs, is that of the plain load, byte for byte.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from vmstate.declare import Release
+from vmstate.vmsd.early_copy import EarlyCopy
+
+TRIED = Release(7, 2), Release(10, 0), Release(11, 1)
+
+STANDS = EarlyCopy(twice=True, alone=True, tried=TRIED)
+
+AGAIN = EarlyCopy(twice=True, alone=False, tried=TRIED, why="its last section is always sent")
+
+CLOCK = EarlyCopy(twice=False, alone=False, tried=TRIED, why="clocks and processors are sent at the stop alone")
+"""It would stand it, and there is nothing to win: the last section always differs."""
+
+ONCE = EarlyCopy(
+    twice=False,
+    alone=True,
+    tried=TRIED,
+    why="a second load ends QEMU (memory_region_add_subregion_common: Assertion `!subregion->container' failed), and "
+    "without one the last section could not be sent if it changed",
+)
+
+NEEDS_MEMORY = EarlyCopy(twice=False, alone=False, tried=TRIED, why="its load reads guest memory, which is not there")
+
+STARTED, RECEIVES = 1 << 0, 1 << 4
+"""PORT_CMD_START and PORT_CMD_FIS_RX of a port's command register, from QEMU's hw/ide/ahci-internal.h."""
+
+
+def ahci_is_busy(state: Any) -> str | None:
+    """Why a copy of an AHCI controller is not sent: a port that runs reads its commands from guest memory."""
+    for port in state.ahci.dev:
+        if port.cmd & (STARTED | RECEIVES):
+            return "a port of it is started, and reads its command list in guest memory when it is loaded"
+    return None
+
+
+AHCI = STANDS._replace(unless=ahci_is_busy)
+
+FW_CFG = STANDS._replace(subsections=("fw_cfg/dma", "fw_cfg/acpi_mr"))
+
+PCKBD = STANDS._replace(subsections=("pckbd/extended_state",))

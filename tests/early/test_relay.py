@@ -1,0 +1,484 @@
+"""A relay between source and destination: what it does with the bytes, and real migrations through it.
+
+`VMSTATE_LONG=1` makes 30 migrations of each kind instead of 3.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, suppress
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import pytest
+from machines import ROOTS, booting, gone, needs_guest, needs_qemu, qemu_of
+from recorded import opened
+
+import vmstate
+from vmstate.cli import main
+from vmstate.early.copies import Choice, choose
+from vmstate.early.forward import Forward, skippable
+from vmstate.early.relay import INSERT, SKIP, THROUGH, Relay
+from vmstate.errors import EarlyError, MachineError
+from vmstate.lab.guest import READY
+from vmstate.qemu.machine import Machine
+from vmstate.qemu.migration import set_capabilities
+from vmstate.qemu.monitor import Monitor
+from vmstate.qemu.proxy import Proxy
+
+LONG = os.environ.get("VMSTATE_LONG") == "1"
+TIMES = 30 if LONG else 3
+STREAM = "qemu-7.2-q35-virtio-net-filters.mig.xz"
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# Bytes.
+
+
+@pytest.fixture(scope="module")
+def recorded() -> tuple[bytes, list[Choice]]:
+    with opened(STREAM) as stream:
+        return stream.to_bytes(), list(choose(stream.sections))
+
+
+def forwarded(forward: Forward, data: bytes, cuts: list[int] | None = None) -> bytes:
+    out = b""
+    places = [0, *(cuts or []), len(data)]
+    for start, stop in pairwise(places):
+        out += b"".join(bytes(piece) for piece in forward.push(memoryview(data)[start:stop]))
+    return out + b"".join(bytes(piece) for piece in forward.finish())
+
+
+def names(data: bytes) -> list[tuple[str, int]]:
+    with vmstate.load(data) as stream:
+        return [(section.name, section.instance_id) for section in stream.sections if section.kind == "full"]
+
+
+def test_copies_are_inserted_and_the_rest_is_as_it_was(recorded: tuple[bytes, list[Choice]]) -> None:
+    data, choices = recorded
+    forward = Forward(choices, skip=False)
+    out = forwarded(forward, data)
+    copies = b"".join(choice.copy for choice in choices if choice.copy is not None)
+    assert out.replace(copies, b"", 1) == data
+    assert forward.plainly == ""
+    assert forward.left_out == []
+
+
+def test_what_did_not_change_is_left_out(recorded: tuple[bytes, list[Choice]]) -> None:
+    data, choices = recorded
+    forward = Forward(choices, skip=True)
+    out = forwarded(forward, data)
+    expected = skippable(forward.choices)
+    assert forward.left_out == expected
+    assert len(expected) > 15
+    early = [choice.key for choice in choices if choice.copy is not None]
+    assert names(out) == early + [key for key in names(data) if key not in expected]
+    # What is left out is in the bytes once, and the rest is the source's.
+    for choice in choices:
+        if choice.key in expected:
+            assert out.count(choice.header + choice.payload + choice.footer) == 1
+    assert json.loads(json.dumps(forward.record()))["left_out"] == [f"{name}#{number}" for name, number in expected]
+
+
+def test_a_section_that_changed_comes(recorded: tuple[bytes, list[Choice]]) -> None:
+    data, choices = recorded
+    changed = next(choice for choice in choices if choice.key[0].endswith("/mch"))
+    place = data.index(changed.header + changed.payload) + len(changed.header) + 20
+    altered = data[:place] + bytes([data[place] ^ 1]) + data[place + 1 :]
+    forward = Forward(choices, skip=True)
+    out = forwarded(forward, altered)
+    assert forward.changed == [changed.key]
+    assert changed.key not in forward.left_out
+    assert names(out).count(changed.key) == 2
+    assert len(forward.left_out) == len(skippable(forward.choices)) - 1
+
+
+def test_a_section_of_another_length_is_no_obstacle(recorded: tuple[bytes, list[Choice]]) -> None:
+    """Its footer is looked for; what comes behind it is left out as before."""
+    data, choices = recorded
+    others = [
+        choice
+        if choice.key[0] != "timer"
+        else Choice(choice.key, choice.header, b"x" * 3, choice.footer, None, False, "")
+        for choice in choices
+    ]
+    forward = Forward(others, skip=True)
+    assert names(forwarded(forward, data)) == names(forwarded(Forward(choices, skip=True), data))
+    unknown = Forward([choice for choice in choices if choice.key[0] != "timer"], skip=True)
+    assert names(forwarded(unknown, data)) == names(forwarded(Forward(choices, skip=True), data))
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_it_does_not_depend_on_how_the_bytes_come(recorded: tuple[bytes, list[Choice]], seed: int) -> None:
+    data, choices = recorded
+    generator = random.Random(seed)
+    cuts = sorted(generator.randrange(len(data)) for _ in range(3 * 10**seed))
+    whole, pieces = Forward(choices, skip=True), Forward(choices, skip=True)
+    assert forwarded(pieces, data, cuts) == forwarded(whole, data)
+    assert pieces.left_out == whole.left_out
+
+
+def test_ram_goes_on_at_once(recorded: tuple[bytes, list[Choice]]) -> None:
+    """Of a record that has not come whole, what has come is not kept back."""
+    data, choices = recorded
+    with vmstate.load(data) as stream:
+        ram = next(section for section in stream.sections if section.kind == "end" or section.is_ram)
+    forward = Forward(choices, skip=True)
+    stop = ram.offset + ram.size // 2
+    sent = sum(len(piece) for piece in forward.push(memoryview(data)[:stop]))
+    early = sum(len(choice.copy) for choice in choices if choice.copy is not None)
+    assert stop + early - sent < 4096
+
+
+def test_odd_streams_pass_plainly(recorded: tuple[bytes, list[Choice]]) -> None:
+    data, choices = recorded
+    with vmstate.load(data) as stream:
+        first = stream.sections[0].offset
+    other = b"QEVM\0\0\0\2" + data[8:]
+    packaged = data[:first] + b"\x08\0\x07\0\x04\0\0\0\1" + data[first:]
+    iterable = data[:first] + b"\1\0\0\0\x63\5block\0\0\0\0\0\0\0\1" + data[first:]
+    damaged = data[:first] + b"\x6f" + data[first + 1 :]
+    early = b"".join(choice.copy for choice in choices if choice.copy is not None)
+    for odd, reason in (
+        (other, "no migration stream"),
+        (b"GET / HTTP/1.1\r\n\r\n", "no migration stream"),
+        (packaged, "PACKAGED"),
+        (iterable, "sent in parts and is not RAM (block)"),
+        (damaged, "no part of a stream begins so"),
+    ):
+        forward = Forward(choices, skip=True)
+        out = forwarded(forward, odd)
+        assert out.replace(early, b"", 1) == odd
+        assert forward.plainly is not None
+        assert reason in forward.plainly
+        assert forward.left_out == []
+    nothing = Forward([], skip=True)
+    assert forwarded(nothing, data) == data
+    assert nothing.plainly == "there is no early copy"
+    assert forwarded(Forward(choices, skip=True), data[:5]) == data[:5]
+
+
+def test_newer_copies_come_between_parts_of_ram() -> None:
+    """A machine as it was, then as it is: what changed meanwhile is sent early again, and left out after all."""
+    with opened(STREAM) as stream:
+        data, choices = stream.to_bytes(), list(choose(stream.sections))
+    before = [
+        choice
+        if not choice.key[0].endswith("/mch")
+        else Choice(choice.key, choice.header, b"\0" * len(choice.payload), choice.footer, choice.copy, True, "")
+        for choice in choices
+    ]
+    forward = Forward(before, skip=True)
+    forward.refresh(choices)
+    out = forwarded(forward, data)
+    with vmstate.load(data) as stream:
+        parts = [section for section in stream.sections if section.kind == "part"]
+    assert parts
+    mch = next(choice.key for choice in choices if choice.key[0].endswith("/mch"))
+    assert mch in forward.left_out
+    assert names(out).count(mch) == 2
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# Sockets.
+
+
+class Far:
+    """A destination that takes what comes, on a thread."""
+
+    def __init__(self, place: Path) -> None:
+        self.listener = socket.socket(socket.AF_UNIX)
+        self.listener.bind(str(place))
+        self.listener.listen(8)
+        self.received: list[bytes] = []
+        self.threads: list[threading.Thread] = []
+        threading.Thread(target=self.take, daemon=True).start()
+
+    def take(self) -> None:
+        with suppress(OSError):
+            while True:
+                connection, _ = self.listener.accept()
+                self.received.append(b"")
+                thread = threading.Thread(target=self.read, args=(connection, len(self.received) - 1), daemon=True)
+                self.threads.append(thread)
+                thread.start()
+
+    def read(self, connection: socket.socket, number: int) -> None:
+        with connection:
+            connection.sendall(b"back")
+            while piece := connection.recv(1 << 16):
+                self.received[number] += piece
+
+
+@pytest.fixture
+def far(tmp_path: Path) -> Iterator[Far]:
+    destination = Far(tmp_path / "in")
+    yield destination
+    destination.listener.close()
+
+
+def run_in_thread(target: Any) -> tuple[threading.Thread, list[Any]]:
+    results: list[Any] = []
+
+    def run() -> None:
+        try:
+            results.append(target())
+        except BaseException as error:
+            results.append(error)
+
+    thread = threading.Thread(target=run, daemon=True)
+    thread.start()
+    return thread, results
+
+
+def send_to(place: Path, data: bytes) -> bytes:
+    with socket.socket(socket.AF_UNIX) as source:
+        source.connect(str(place))
+        source.sendall(data)
+        source.shutdown(socket.SHUT_WR)
+        back = b""
+        with suppress(ConnectionResetError):
+            while piece := source.recv(100):
+                back += piece
+        return back
+
+
+def test_every_connection_is_carried_on_in_order(tmp_path: Path, far: Far) -> None:
+    with Proxy(f"unix:{tmp_path / 'relay'}", f"unix:{tmp_path / 'in'}", limit=5) as proxy:
+        thread, _ = run_in_thread(proxy.run)
+        with ExitStack() as stack:
+            sources = []
+            for begin in (b"QEVM\0\0\0\3", b"\x11\x22\x33\x44", b"\x16\x03\1\0", b"else"):
+                source = stack.enter_context(socket.socket(socket.AF_UNIX))
+                source.connect(str(tmp_path / "relay"))
+                source.sendall(begin * 1000)
+                assert source.recv(4) == b"back"
+                sources.append(source)
+            for source in sources:
+                source.shutdown(socket.SHUT_WR)
+            thread.join(5)
+    for reading in far.threads:
+        reading.join(5)
+    assert [data[:4] for data in far.received] == [b"QEVM", b"\x11\x22\x33\x44", b"\x16\x03\1\0", b"else"]
+    assert [len(data) for data in far.received] == [8000, 4000, 4000, 4000]
+    assert [channel.kind for channel in proxy.channels] == ["migration", "multifd", "tls", "other"]
+
+
+def test_a_relay_with_a_recorded_state(tmp_path: Path, far: Far, recorded: tuple[bytes, list[Choice]]) -> None:
+    data, _ = recorded
+    listen_at, connect_to = f"unix:{tmp_path / 'relay'}", f"unix:{tmp_path / 'in'}"
+    with vmstate.load(data) as early, Relay(listen_at, connect_to, way=SKIP, early=early, limit=5) as relay:
+        thread, reports = run_in_thread(relay.run)
+        assert send_to(tmp_path / "relay", data) == b"back"
+        thread.join(5)
+    far.threads[0].join(5)
+    (report,) = reports
+    assert report.plainly is None
+    assert report.ended is None
+    assert (report.taken, report.sent) == (len(data), len(far.received[0]))
+    assert len(report.done["left_out"]) > 15
+    assert far.received[0] == forwarded(Forward(recorded[1], skip=True), data)
+
+
+def test_what_cannot_be_relayed(tmp_path: Path, far: Far, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(EarlyError, match="early copies are of an early state"):
+        Relay(f"unix:{tmp_path / 'relay'}", "unix:x", way=INSERT)
+    with pytest.raises(EarlyError, match="there is no way 'around'"):
+        Relay("unix:a", "unix:b", way="around")
+    with pytest.raises(MachineError, match="no address of a migration"):
+        Relay("vsock:a", "unix:b", way=THROUGH)
+    with Relay(f"unix:{tmp_path / 'a'}", "unix:/nowhere/b", way=THROUGH, limit=0.2) as relay:
+        with pytest.raises(MachineError, match="no source came to"):
+            relay.run()
+        thread, results = run_in_thread(relay.run)
+        assert send_to(tmp_path / "a", b"QEVM") == b""
+        thread.join(5)
+    assert "nobody listens at unix:/nowhere/b" in str(results[0])
+    # TLS is passed on, and said.
+    listen_at, connect_to = f"unix:{tmp_path / 'c'}", f"unix:{tmp_path / 'in'}"
+    with opened(STREAM) as early, Relay(listen_at, connect_to, way=SKIP, early=early, limit=5) as relay:
+        thread, reports = run_in_thread(relay.run)
+        send_to(tmp_path / "c", b"\x16\x03\1" + b"secret")
+        thread.join(5)
+    assert reports[0].plainly == "the migration is encrypted (TLS)"
+    far.threads[0].join(5)
+    assert far.received[0] == b"\x16\x03\1secret"
+    assert main(["early", "relay", "--listen", "unix:a", "--connect", "unix:b"]) == 2
+    assert "early copies are of an early state" in capsys.readouterr().err
+
+
+def test_a_source_that_goes_takes_its_destination_with_it(tmp_path: Path, far: Far) -> None:
+    with Proxy(f"unix:{tmp_path / 'relay'}", f"unix:{tmp_path / 'in'}", limit=5) as proxy:
+        thread, _ = run_in_thread(proxy.run)
+        source = socket.socket(socket.AF_UNIX)
+        source.connect(str(tmp_path / "relay"))
+        source.sendall(b"QEVM")
+        assert source.recv(4) == b"back"
+        source.close()
+        thread.join(5)
+        assert not thread.is_alive()
+    far.threads[0].join(5)
+    assert far.received == [b"QEVM"]
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# Real QEMUs.
+
+MACHINE = "pc-q35-7.2"
+PAIRS = [(None, None), *[(root, root) for root in ROOTS], *[(None, root) for root in ROOTS[:1]]]
+
+
+def words(*more: str) -> list[str]:
+    argv = booting()
+    argv[argv.index("q35")] = MACHINE
+    return [*argv, "-device", "pcie-root-port,id=rp,chassis=1", "-device", "virtio-rng-pci,bus=rp", *more]
+
+
+class Guests:
+    """A guest that moves from QEMU to QEMU."""
+
+    def __init__(self, folder: Path, stack: ExitStack) -> None:
+        self.folder = folder
+        self.stack = stack
+        self.number = 0
+
+    def start(self, root: str | None, *more: str) -> tuple[Machine, Monitor]:
+        self.number += 1
+        place = self.folder / f"{self.number}.qmp"
+        argv = words("-qmp", f"unix:{place},server=on,wait=off", *more)
+        machine = self.stack.enter_context(Machine(argv, qemu=qemu_of(root), console=True))
+        return machine, self.stack.enter_context(Monitor(str(place)))
+
+
+@pytest.mark.qemu
+@needs_qemu
+@needs_guest
+@pytest.mark.parametrize(
+    ("source_root", "target_root"),
+    [pytest.param(*pair, marks=[] if pair == (None, None) else [pytest.mark.slow]) for pair in PAIRS],
+)
+def test_migrations_through_a_relay(tmp_path: Path, source_root: str | None, target_root: str | None) -> None:
+    with ExitStack() as stack:
+        guests = Guests(tmp_path, stack)
+        source, monitor = guests.start(source_root)
+        source.wait_for(READY)
+        for number in range(TIMES):
+            way = (SKIP, INSERT, SKIP)[number % 3]
+            target, target_monitor = guests.start(target_root, "-incoming", "defer")
+            report = migrate(tmp_path, source, target, monitor, way)
+            assert report.plainly is None
+            assert report.ended is None
+            assert report.done is not None
+            assert len(report.done["early"]) > 20
+            assert (len(report.done["left_out"]) > 15) == (way == SKIP)
+            assert target.type("ping -c 1 -W 4 10.0.2.2 >/dev/null && echo alive") == "alive"
+            source.stop()
+            source, monitor = target, target_monitor
+            if source_root != target_root:
+                source.stop()
+                source, monitor = guests.start(source_root)
+                source.wait_for(READY)
+
+
+def migrate(folder: Path, source: Machine, target: Machine, monitor: Monitor, way: str, **more: Any) -> Any:
+    for machine in (source, target):
+        set_capabilities(machine, ["return-path"])
+    target.ask("migrate-incoming", {"uri": f"unix:{folder / 'in'}"})
+    with Relay(f"unix:{folder / 'relay'}", f"unix:{folder / 'in'}", way=way, monitor=monitor, **more) as relay:
+        thread, reports = run_in_thread(relay.run)
+        source.ask("migrate-set-parameters", {"max-bandwidth": 1 << 33})
+        source.ask("migrate", {"uri": relay.uri})
+        source.monitor.until("query-migrate", [("status", "completed")])
+        target.monitor.until("query-status", [("status", "running")])
+        thread.join(10)
+    (folder / "in").unlink(missing_ok=True)
+    if isinstance(reports[0], BaseException):
+        raise reports[0]
+    return reports[0]
+
+
+@pytest.mark.qemu
+@pytest.mark.slow
+@needs_qemu
+@needs_guest
+@pytest.mark.parametrize("victim", ["relay", "source", "destination"])
+@pytest.mark.parametrize("share", [0.0, 0.5, 0.9])
+def test_whoever_is_killed_exactly_one_side_goes_on(tmp_path: Path, victim: str, share: float) -> None:
+    """With return-path, in the middle of precopy."""
+    with ExitStack() as stack:
+        guests = Guests(tmp_path, stack)
+        source, monitor = guests.start(None)
+        source.wait_for(READY)
+        monitor.close()
+        target, _ = guests.start(None, "-incoming", "defer")
+        for machine in (source, target):
+            set_capabilities(machine, ["return-path"])
+        target.ask("migrate-incoming", {"uri": f"unix:{tmp_path / 'in'}"})
+        relay = subprocess.Popen(
+            [
+                *(sys.executable, "-m", "vmstate", "early", "relay", "--qmp", f"unix:{tmp_path / '1.qmp'}"),
+                *("--listen", f"unix:{tmp_path / 'relay'}", "--connect", f"unix:{tmp_path / 'in'}"),
+            ],
+            stderr=subprocess.PIPE,
+            stdout=subprocess.DEVNULL,
+            text=True,
+        )
+        stack.callback(relay.wait)
+        stack.callback(relay.kill)
+        assert relay.stderr is not None
+        assert relay.stderr.readline().startswith("listening at ")
+        total = 100 << 20
+        source.ask("migrate-set-parameters", {"max-bandwidth": 24 << 20})
+        source.ask("migrate", {"uri": f"unix:{tmp_path / 'relay'}"})
+        end = time.monotonic() + 60
+        while time.monotonic() < end:
+            ram = source.ask("query-migrate").get("ram") or {}
+            if ram.get("transferred", 0) > 1 and 1 - ram.get("remaining", total) / total >= share:
+                break
+        pid = {"relay": relay.pid, "source": source.pid, "destination": target.pid}[victim]
+        os.kill(pid, signal.SIGKILL)
+        if victim == "source":
+            assert target.wait_for_end(20) is not None
+        else:
+            source.monitor.until("query-migrate", [("status", "failed")], 20)
+            assert source.ask("query-status")["running"]
+            assert source.type("echo alive") == "alive"
+            if victim == "relay":
+                assert target.wait_for_end(20) is not None
+        assert relay.wait(20) is not None
+    assert gone({pid})
+
+
+@pytest.mark.qemu
+@needs_qemu
+@needs_guest
+def test_postcopy_and_multifd_pass(tmp_path: Path) -> None:
+    with ExitStack() as stack:
+        guests = Guests(tmp_path, stack)
+        source, monitor = guests.start(None)
+        source.wait_for(READY)
+        for capability in ("multifd", "postcopy-ram"):
+            target, target_monitor = guests.start(None, "-incoming", "defer")
+            try:
+                for machine in (source, target):
+                    set_capabilities(machine, [capability])
+            except MachineError as error:
+                pytest.skip(f"QEMU has not got {capability} here: {error}")
+            report = migrate(tmp_path, source, target, monitor, SKIP)
+            assert report.ended is None
+            if capability == "multifd":
+                assert report.channels["multifd"] >= 2
+            assert target.type("echo alive") == "alive"
+            set_capabilities(target, [capability], state=False)
+            source.stop()
+            source, monitor = target, target_monitor

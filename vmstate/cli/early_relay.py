@@ -1,0 +1,133 @@
+"""`vmstate early relay`: early migration between two stock QEMUs, by standing between them."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from contextlib import ExitStack
+from typing import TYPE_CHECKING
+
+from vmstate.cli.words import counted, seconds
+from vmstate.errors import VMStateError, one_line
+
+if TYPE_CHECKING:
+    from vmstate.early.relay import Report, SkipUnchanged
+
+WAYS = ("skip", "insert", "through")
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    """The arguments of the action."""
+    parser.add_argument("--listen", metavar="URI", required=True, help="where the source migrates to: unix:, tcp:")
+    parser.add_argument("--connect", metavar="URI", required=True, help="where the destination waits (-incoming)")
+    parser.add_argument(
+        "--way",
+        choices=WAYS,
+        default="skip",
+        help="insert: device sections early, too; skip: and left out at the stop where unchanged; through: as it comes "
+        "(skip)",
+    )
+    parser.add_argument("--qmp", metavar="SOCKET", help="the source's monitor, for its early state: unix:PATH")
+    parser.add_argument("--early", metavar="STATE", help="or a stream of the source of an earlier moment")
+    parser.add_argument("--devices", metavar="GLOB", default="*", help="only sections whose idstr is like that (*)")
+    parser.add_argument(
+        "--against", metavar="TARGET", help="the destination, as for `explain`: what it would refuse is not sent early"
+    )
+    parser.add_argument(
+        "--refresh", metavar="SECONDS", type=seconds, help="with --qmp and skip: newer early state as often (never)"
+    )
+    parser.add_argument("--record", metavar="FILE", help="write down what was done, as JSON")
+    parser.add_argument(
+        "--limit", metavar="SECONDS", type=seconds, default=600, help="for the source to come (default 600)"
+    )
+    parser.add_argument("--format", choices=("text", "json"), default="text", help="for a reader, or for a program")
+    parser.set_defaults(run=run)
+
+
+def run(options: argparse.Namespace) -> int:
+    """Carry one migration, and say what was done with it."""
+    from vmstate.early.relay import Relay
+    from vmstate.files import write_atomic
+    from vmstate.qemu.live import connected
+    from vmstate.saved.loading import load
+
+    if options.qmp is not None and options.early is not None:
+        raise VMStateError("early state comes from one place", expected="--qmp or --early", found="both")
+    with ExitStack() as stack:
+        monitor = None if options.qmp is None else stack.enter_context(connected(options.qmp))
+        early = None if options.early is None else stack.enter_context(load(options.early))
+        relay = stack.enter_context(
+            Relay(
+                options.listen,
+                options.connect,
+                way=options.way,
+                monitor=monitor,
+                early=early,
+                policy=policy_of(options),
+                refresh=options.refresh,
+                limit=options.limit,
+            )
+        )
+        for warning in relay.warnings():
+            print(one_line(f"warning: {warning}"), file=sys.stderr)
+        # Whoever starts the migration waits for this line.
+        print(f"listening at {relay.uri}", file=sys.stderr, flush=True)
+        report = relay.run()
+    if options.record is not None:
+        write_atomic(options.record, [json.dumps(report.as_dict(), indent=1).encode() + b"\n"])
+    if options.format == "json":
+        print(json.dumps(report.as_dict()))
+    else:
+        print_text(report)
+    return 0 if report.ended is None else 1
+
+
+def policy_of(options: argparse.Namespace) -> SkipUnchanged:
+    """The policy, with what the destination is known to refuse."""
+    from vmstate.early.relay import SkipUnchanged
+
+    if options.against is None or options.way == "through":
+        return SkipUnchanged(options.devices)
+    from vmstate.compare.explain import explain
+    from vmstate.compare.explained import Explanation
+    from vmstate.compare.findings import BREAKS
+    from vmstate.qemu.live import live_state_at
+    from vmstate.saved.loading import load
+
+    source = options.early if options.qmp is None else load(live_state_at(options.qmp).stream())
+    explanation: Explanation = explain(source, options.against)
+    refused = {
+        finding.section: finding.message
+        for finding in explanation.findings
+        if finding.severity == BREAKS and finding.section is not None
+    }
+    for section, message in refused.items():
+        print(one_line(f"warning: the destination refuses {section}: {message}"), file=sys.stderr)
+    return SkipUnchanged(options.devices, refused)
+
+
+def print_text(report: Report) -> None:
+    """What was done, for a reader."""
+    speed = report.taken / max(report.seconds, 1e-9) / 1e6
+    channels = ", ".join(f"{count} {kind}" for kind, count in report.channels.items())
+    print(
+        f"{report.way}: {report.taken:,} bytes from the source, {report.sent:,} to the destination ({speed:.0f} MB/s)"
+    )
+    print(f"  connections: {channels or 'none'}")
+    for moment in report.live:
+        if moment["pause_ms"] is not None:
+            print(f"  the source's guest stood still for {moment['pause_ms']:.1f} ms for its early state")
+    done = report.done
+    if done is not None:
+        print(f"  early: {counted(len(done['early']), 'section')}, {done['early_bytes']:,} bytes")
+        if report.way == "skip":
+            print(f"  left out at the stop: {counted(len(done['left_out']), 'section')}")
+            for name in done["left_out"]:
+                print(one_line(f"    {name}"))
+            for name in done["changed"]:
+                print(one_line(f"    {name}: changed, and sent"))
+    if report.plainly is not None:
+        print(one_line(f"  passed as it came: {report.plainly}"))
+    if report.ended is not None:
+        print(one_line(f"  it ended early: {report.ended}"))

@@ -1,0 +1,377 @@
+"""What a relay does with the bytes of a migration on their way, without I/O: bytes go in, what is to be sent comes out.
+
+    forward = Forward(choices, skip=True)
+    for piece in forward.push(data): ...
+    forward.record()
+
+Early copies are put behind the configuration section, and, where `skip` is asked for, a section of the stop whose bytes
+are those of its last early copy is left out: QEMU's load loop does not ask whether every device's section came.
+Everything else is passed on as it came, RAM at once: only the headers of its records are looked at. Whatever is not as
+it is known to be, postcopy, a section that nobody knows the size of, makes the rest pass plainly, and the reason is
+kept.
+
+Facts from QEMU's migration/savevm.c and migration/ram.c.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+from vmstate.codec.codec import Codec
+from vmstate.early.copies import Choice, Key
+from vmstate.errors import StreamError, TruncatedError, VMStateError
+from vmstate.stream.configuration import Configuration
+from vmstate.stream.ends import Ends
+from vmstate.stream.events import FOOTER, KINDS, MAGIC, VERSION, CommandType, Mark, SectionHeader
+from vmstate.stream.ram import DEFAULT_PAGE_SIZE, RamScanner
+from vmstate.stream.ram_records import CONTINUE, EOS, RamBlock, RamSize
+from vmstate.stream.reader import RAM, RAM_ADVISE, RAM_VERSION
+
+_BE64 = struct.Struct(">Q")
+_ZERO, _PAGE, _XBZRLE, _COMPRESSED, _MULTIFD_FLUSH = 0x002, 0x008, 0x040, 0x100, 0x200
+_FULL_HEADER = 14
+"""Bytes of the header of a full section besides its idstr."""
+
+_PASSED = frozenset(
+    (CommandType.OPEN_RETURN_PATH, CommandType.PING, CommandType.POSTCOPY_ADVISE, CommandType.SWITCHOVER_START)
+)
+"""Commands behind which the stream goes on as before."""
+
+_LONGEST = 64 << 20
+"""Bytes that may wait until it is known what they are."""
+
+
+class Forward:
+    """One migration's bytes from source to destination.
+
+    `choices` are those of all device sections of the source's machine, as at the moment that the copies are of. With
+    `skip` sections are left out at the stop.
+    """
+
+    def __init__(self, choices: Iterable[Choice], *, skip: bool) -> None:
+        self.skip = skip
+        self.choices: dict[Key, Choice] = {choice.key: choice for choice in choices}
+        self.plainly: str | None = None
+        self.begun = False
+        self.in_devices = False
+        self.inserted: list[Choice] = []
+        self.left_out: list[Key] = []
+        self.changed: list[Key] = []
+        self._refreshed: list[Choice] = []
+        self._held = b""
+        self._base = 0
+        self._passing = 0
+        self._state: Callable[[memoryview, int], int] = self._header
+        self._out: list[bytes | memoryview] = []
+        self._unsent = 0
+        self._page = DEFAULT_PAGE_SIZE
+        self._scanner: RamScanner | None = None
+        self._blocks_left: int | None = None
+        self._capabilities: Configuration | None = None
+        self._postcopy = False
+        self._starts: dict[int, SectionHeader] = {}
+        self._section: Choice | None = None
+        self._section_id = 0
+
+    # Bytes.
+
+    def push(self, data: bytes | bytearray | memoryview) -> list[bytes | memoryview]:
+        """What is to be sent now that `data` has come; it may be kept until the next call."""
+        if self.plainly is not None:
+            return [memoryview(data)] if len(data) else []
+        if self._held:
+            data = b"".join((self._held, data))
+        view = memoryview(data)
+        self._out, self._unsent = [], 0
+        position = 0
+        try:
+            while self.plainly is None:
+                if self._passing:
+                    step = min(self._passing, len(view) - position)
+                    self._passing -= step
+                    position += step
+                    if self._passing:
+                        break
+                position = self._state(view, position)
+        except TruncatedError:
+            position = max(position, self._unsent)
+        except VMStateError as error:
+            self._give_up(f"the stream cannot be read: {error}")
+        if self.plainly is not None:
+            self._out.append(view[self._unsent :])
+            self._held = b""
+            return self._out
+        self._send_up_to(view, position)
+        self._held = bytes(view[position:])
+        self._base += position
+        if len(self._held) > _LONGEST:
+            self._give_up("a section is too long")
+            self._out.append(self._held)
+            self._held = b""
+        return self._out
+
+    def finish(self) -> list[bytes | memoryview]:
+        """What is still to be sent where no more bytes will come."""
+        held, self._held = self._held, b""
+        return [held] if held else []
+
+    def refresh(self, choices: Iterable[Choice]) -> None:
+        """Take the sections as they are at a later moment; copies that changed are sent while RAM is."""
+        self._refreshed = [*choices]
+
+    def _send_up_to(self, view: memoryview, position: int) -> None:
+        if position > self._unsent:
+            self._out.append(view[self._unsent : position])
+        self._unsent = position
+
+    def _give_up(self, reason: str) -> None:
+        self.plainly = reason
+
+    # What is read. Each takes the bytes and the position of what is next, and returns that of what follows.
+
+    def _header(self, view: memoryview, position: int) -> int:
+        _need(view, position, 8)
+        self.begun = True
+        if bytes(view[:4]) != MAGIC or int.from_bytes(view[4:8], "big") != VERSION:
+            self._give_up("this is no migration stream")
+            return position
+        self._state = self._configuration
+        return 8
+
+    def _configuration(self, view: memoryview, position: int) -> int:
+        _need(view, position, 1)
+        if view[position] == Mark.CONFIGURATION:
+            codec = Configuration.vmsd.codec  # type: ignore[attr-defined]
+            assert isinstance(codec, Codec)
+            state, position = codec.decode_at(view, position + 1, final=False, base=self._base)
+            self._capabilities = state
+            self._page = state.page_size or DEFAULT_PAGE_SIZE
+        self._send_up_to(view, position)
+        self.inserted = [choice for choice in self.choices.values() if choice.copy is not None]
+        self._out += [choice.copy for choice in self.inserted if choice.copy is not None]
+        self._state = self._part
+        if not self.inserted:
+            self._give_up("there is no early copy")
+        elif not self.skip:
+            # Nothing more is to be done, so nothing more is looked at.
+            self._give_up("")
+        return position
+
+    def _part(self, view: memoryview, position: int) -> int:
+        _need(view, position, 1)
+        mark = view[position]
+        if mark == Mark.COMMAND:
+            return self._command(view, position)
+        if mark == Mark.EOF:
+            self._give_up("")
+            return position
+        if mark not in KINDS:
+            raise StreamError("no part of a stream begins so", found=f"{mark:#04x}")
+        if mark in (Mark.SECTION_PART, Mark.SECTION_END):
+            return self._later_part(view, position, mark)
+        return self._named(view, position, mark)
+
+    def _command(self, view: memoryview, position: int) -> int:
+        _need(view, position, 5)
+        command = int.from_bytes(view[position + 1 : position + 3], "big")
+        length = int.from_bytes(view[position + 3 : position + 5], "big")
+        if command not in _PASSED:
+            name = CommandType(command).name if command in CommandType.__members__.values() else str(command)
+            self._give_up(f"a command behind which the stream is another ({name})")
+            return position
+        _need(view, position, 5 + length)
+        if command == CommandType.POSTCOPY_ADVISE and length == RAM_ADVISE:
+            self._postcopy = True
+        return position + 5 + length
+
+    def _later_part(self, view: memoryview, position: int, mark: int) -> int:
+        _need(view, position, 5)
+        start = self._starts.get(int.from_bytes(view[position + 1 : position + 5], "big"))
+        if start is None:
+            raise StreamError("a part of a section that has not begun")
+        if mark == Mark.SECTION_PART:
+            self._send_refreshed(view, position)
+        self._section_id = start.section_id
+        self._state = self._records
+        return position + 5
+
+    def _send_refreshed(self, view: memoryview, position: int) -> None:
+        """Newer copies of what has changed: in front of a part of RAM, behind which nothing of the stop has come."""
+        refreshed, self._refreshed = self._refreshed, []
+        for choice in refreshed:
+            known = self.choices.get(choice.key)
+            if known is None or known.copy is None or choice.header != known.header:
+                continue
+            if choice.copy is None:
+                # It may not come early as it is now: what was sent is not what the last section can be held against.
+                self.choices[choice.key] = known.without_skip(choice.reason)
+            elif choice.may_skip and choice.payload != known.payload:
+                self._send_up_to(view, position)
+                self._out.append(choice.copy)
+                self.choices[choice.key] = choice
+                self.inserted.append(choice)
+
+    def _named(self, view: memoryview, position: int, mark: int) -> int:
+        _need(view, position, 6)
+        length = view[position + 5]
+        _need(view, position, _FULL_HEADER + length)
+        end = position + _FULL_HEADER + length
+        section_id = int.from_bytes(view[position + 1 : position + 5], "big")
+        name = bytes(view[position + 6 : position + 6 + length]).decode("utf-8", "replace")
+        instance_id, version_id = (int.from_bytes(view[end - at : end - at + 4], "big") for at in (8, 4))
+        if mark == Mark.SECTION_START:
+            if name != RAM or version_id != RAM_VERSION:
+                self._give_up(f"a section that is sent in parts and is not RAM ({name})")
+                return position
+            self._starts[section_id] = SectionHeader("start", section_id, name, instance_id, version_id, 0)
+            configuration = self._capabilities
+            self._scanner = RamScanner(
+                self._page,
+                ignore_shared=configuration is not None and configuration.has_capability("x-ignore-shared"),
+                mapped_ram=configuration is not None and configuration.has_capability("mapped-ram"),
+                postcopy=self._postcopy,
+                repeats=True,
+            )
+            self._section_id = section_id
+            self._state = self._block_list
+            return end
+        return self._full(view, position, end, (name, instance_id), section_id)
+
+    # RAM.
+
+    def _block_list(self, view: memoryview, position: int) -> int:
+        """The list of the blocks, which is known to be over by the sum of their lengths."""
+        assert self._scanner is not None
+        while self._blocks_left != 0:
+            step = self._scanner.next_event(view, position, len(view), self._base)
+            if step is None:
+                raise TruncatedError("the list of blocks goes on", needed=1)
+            event, position = step
+            if isinstance(event, RamSize):
+                self._blocks_left = event.total
+            elif isinstance(event, RamBlock) and self._blocks_left is not None:
+                self._blocks_left -= event.used_length
+            else:
+                raise StreamError("RAM does not begin with the list of its blocks")
+            # What is read is not read again where more is needed.
+            self._send_up_to(view, position)
+        self._state = self._records
+        return position
+
+    def _records(self, view: memoryview, position: int) -> int:
+        """The records of a part of RAM: a header each, and what it says is behind it."""
+        end, page = len(view), self._page
+        mask = page - 1
+        unpack = _BE64.unpack_from
+        while position + 8 <= end:
+            flags = unpack(view, position)[0] & mask
+            if flags == _PAGE | CONTINUE:
+                position += 8 + page
+            elif flags == _ZERO | CONTINUE:
+                position += 9
+            elif flags == EOS:
+                self._state = self._footer
+                return position + 8
+            elif flags == _MULTIFD_FLUSH:
+                position += 8
+            else:
+                position += self._rare_record(view, position, flags)
+            if position > end:
+                # What is missing of a record goes on its way as it comes.
+                self._passing = position - end
+                self._send_up_to(view, end)
+                raise TruncatedError("a record goes on", needed=1)
+        self._send_up_to(view, position)
+        raise TruncatedError("RAM goes on", needed=1)
+
+    def _rare_record(self, view: memoryview, position: int, flags: int) -> int:
+        """The size of a record that begins a block, or whose body is of any length."""
+        size = 8
+        if not flags & CONTINUE:
+            self._send_up_to(view, position)
+            _need(view, position, 9)
+            size += 1 + view[position + 8]
+        kind = flags & ~CONTINUE
+        if kind == _PAGE:
+            return size + self._page
+        if kind == _ZERO:
+            return size + 1
+        if kind not in (_XBZRLE, _COMPRESSED):
+            raise StreamError("a record of RAM that is not known", found=f"{flags:#x}")
+        self._send_up_to(view, position)
+        length = 3 if kind == _XBZRLE else 4
+        _need(view, position, size + length)
+        start = position + size + (1 if kind == _XBZRLE else 0)
+        return size + length + int.from_bytes(view[start : position + size + length], "big")
+
+    def _footer(self, view: memoryview, position: int) -> int:
+        _need(view, position, 5)
+        if view[position] != FOOTER or int.from_bytes(view[position + 1 : position + 5], "big") != self._section_id:
+            self._give_up("sections have no footers")
+            return position
+        self._state = self._part
+        return position + 5
+
+    # Sections of devices.
+
+    def _full(self, view: memoryview, position: int, end: int, key: Key, section_id: int) -> int:
+        choice = self.choices.get(key)
+        if choice is None or choice.header != view[position:end] or not choice.footer:
+            self._send_up_to(view, position)
+            return self._unknown_end(view, position, end, section_id)
+        self.in_devices = True
+        whole = position + choice.size
+        if choice.copy is not None and choice.may_skip:
+            come = min(whole, len(view))
+            same = view[end:come] == (choice.payload + choice.footer)[: come - end]
+            if same and come < whole:
+                self._send_up_to(view, position)
+                raise TruncatedError("the section goes on", needed=1)
+            if same:
+                self._send_up_to(view, position)
+                self._unsent = whole
+                self.left_out.append(key)
+                return whole
+            if key not in self.changed:
+                self.changed.append(key)
+        place = end + len(choice.payload)
+        if place + 5 > len(view):
+            self._send_up_to(view, position)
+            raise TruncatedError("the section goes on", needed=1)
+        if view[place : place + 5] == choice.footer:
+            return place + 5
+        return self._unknown_end(view, position, end, section_id)
+
+    def _unknown_end(self, view: memoryview, position: int, end: int, section_id: int) -> int:
+        """Behind a section whose length is not what it was: where its footer stands and a part of a stream follows."""
+        ends = Ends(view, self._base, False, True, self._starts, section_id=section_id, begin=end)
+        for place in ends.footers_ahead():
+            return place + 5
+        raise TruncatedError("the section goes on", needed=1)
+
+    def record(self) -> dict[str, Any]:
+        """What was done, as JSON values."""
+        return {
+            "plainly": self.plainly or None,
+            "sections": [choice.as_dict() for choice in self.choices.values()],
+            "early": [_named(choice.key) for choice in self.inserted],
+            "early_bytes": sum(len(choice.copy or b"") for choice in self.inserted),
+            "left_out": [_named(key) for key in self.left_out],
+            "changed": [_named(key) for key in self.changed],
+        }
+
+
+def _named(key: Key) -> str:
+    return f"{key[0]}#{key[1]}"
+
+
+def _need(view: memoryview, position: int, size: int) -> None:
+    if position + size > len(view):
+        raise TruncatedError("the stream goes on", needed=1)
+
+
+def skippable(choices: Mapping[Key, Choice]) -> list[Key]:
+    """The sections that may be left out at the stop."""
+    return [key for key, choice in choices.items() if choice.copy is not None and choice.may_skip]

@@ -1,0 +1,230 @@
+"""`Relay`: early migration between two stock QEMUs, by whoever stands between them.
+
+    with Relay("unix:/run/relay", "unix:/run/in", way="skip", monitor=Monitor("/run/source.qmp")) as relay:
+        report = relay.run()
+
+Three ways: `through` passes the migration on as it comes; `insert` puts early copies of device sections behind the
+configuration section; `skip` does that, and leaves out at the stop what has not changed since. The early state is that
+of the running source, asked of its monitor when the migration begins (`vmstate.qemu.live`), or a stream of an earlier
+moment.
+
+The decision per section is `SkipUnchanged`'s: a device's record says with what evidence a copy of it stands
+(`vmstate.early.copies`), and the bytes decide at the stop. If anything is odd the migration passes plainly.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from typing import Any, Self
+
+from vmstate.early.copies import Choice, choose
+from vmstate.early.forward import Forward
+from vmstate.errors import EarlyError, VMStateError
+from vmstate.qemu.live import LiveState, live_state
+from vmstate.qemu.migration import Attached, capabilities_of
+from vmstate.qemu.monitor import LIMIT, Monitor
+from vmstate.qemu.proxy import Filter, Proxy
+from vmstate.saved.loading import load
+from vmstate.stream.stream import Stream
+from vmstate.vmsd.data import Data
+
+THROUGH, INSERT, SKIP = "through", "insert", "skip"
+WAYS = (THROUGH, INSERT, SKIP)
+
+
+class SkipUnchanged:
+    """The policy of `skip`: what is sent early is left out at the stop where its bytes are equal.
+
+    `devices` is a pattern of what an idstr is like. `fails_in` are the sections that the destination is known to
+    refuse, with the reason: no copy of them is sent, so that it refuses nothing that it would not refuse anyway.
+    """
+
+    name = "skip-unchanged"
+
+    def __init__(self, devices: str = "*", fails_in: Mapping[str, str] | None = None) -> None:
+        self.devices = devices
+        self.fails_in = dict(fails_in or {})
+
+    def choices(self, stream: Stream) -> list[Choice]:
+        """What is done about each section of the source, as it is now."""
+        chosen = []
+        for choice in choose(stream.sections, self.devices):
+            reason = self.fails_in.get(choice.key[0])
+            if reason is not None and choice.copy is not None:
+                choice = choice.without_copy(f"the destination refuses it: {reason}")
+            chosen.append(choice)
+        return chosen
+
+
+class Report(Data):
+    """What a relay did.
+
+    `way` is what was asked for, `plainly` why the migration, or the rest of it, was passed on as it came; None where
+    everything went as asked. `done` is what `Forward.record` says, None where the migration was never looked at.
+    `live` are the moments of the source: its pause in milliseconds. `channels` counts the connections by their kind.
+    """
+
+    way: str
+    plainly: str | None
+    done: Mapping[str, Any] | None
+    live: Sequence[Mapping[str, Any]]
+    channels: Mapping[str, int]
+    taken: int
+    sent: int
+    seconds: float
+    ended: str | None
+
+    def as_dict(self) -> dict[str, Any]:
+        """The report as JSON values."""
+        return {
+            "way": self.way,
+            "plainly": self.plainly,
+            "done": self.done,
+            "live": [*self.live],
+            "channels": dict(self.channels),
+            "taken_bytes": self.taken,
+            "sent_bytes": self.sent,
+            "seconds": round(self.seconds, 3),
+            "ended": self.ended,
+        }
+
+
+class Relay:
+    """Stands between a source and a destination for one migration; `uri` is where the source is to migrate to.
+
+    `monitor` is the source's, for its early state, or `early` a stream of it; with neither nothing can be sent early.
+    `refresh` is how often, in seconds, newer early state is taken while RAM is sent; None for never. Raises
+    `VMStateError`.
+    """
+
+    def __init__(
+        self,
+        listen_at: str,
+        connect_to: str,
+        *,
+        way: str = SKIP,
+        monitor: Monitor | None = None,
+        early: Stream | None = None,
+        policy: SkipUnchanged | None = None,
+        refresh: float | None = None,
+        limit: float = LIMIT,
+    ) -> None:
+        if way not in WAYS:
+            raise EarlyError(f"there is no way {way!r}", expected=", ".join(WAYS))
+        if way != THROUGH and monitor is None and early is None:
+            raise EarlyError(
+                "early copies are of an early state", expected="the source's monitor, or a stream of an earlier moment"
+            )
+        self.way = way
+        self.monitor = monitor
+        self.early = early
+        self.policy = policy or SkipUnchanged()
+        self.refresh = refresh
+        self.limit = limit
+        self.forward: Forward | None = None
+        self.plainly: str | None = None
+        self.live: list[dict[str, Any]] = []
+        self._is_over = threading.Event()
+        self._proxy = Proxy(listen_at, connect_to, filter_of=None if way == THROUGH else self._filter, limit=limit)
+        self.uri = self._proxy.uri
+
+    def warnings(self) -> list[str]:
+        """What the caller is to be told before a migration begins."""
+        if self.monitor is None:
+            return []
+        if "return-path" not in capabilities_of(Attached(self.monitor)):
+            return [
+                "without the capability return-path the source takes the migration for complete once its bytes are "
+                "written: if this process or the destination fails then, the guest runs nowhere"
+            ]
+        return []
+
+    def run(self) -> Report:
+        """Carry one migration. Raises `MachineError` where none comes, or nobody listens at the destination."""
+        begun = time.monotonic()
+        refreshing = None
+        if self.refresh is not None and self.way == SKIP and self.monitor is not None:
+            refreshing = threading.Thread(target=self._refresh, daemon=True)
+            refreshing.start()
+        try:
+            self._proxy.run()
+        finally:
+            self._is_over.set()
+            if refreshing is not None:
+                refreshing.join(self.limit)
+        channels = self._proxy.channels
+        kinds = Counter(channel.kind for channel in channels)
+        plainly = self.plainly
+        if self.forward is not None:
+            plainly = self.forward.plainly or None
+        elif self.way != THROUGH and plainly is None:
+            plainly = "the migration is encrypted (TLS)" if kinds["tls"] else "no migration came"
+        return Report(
+            self.way,
+            plainly,
+            None if self.forward is None else self.forward.record(),
+            tuple(self.live),
+            kinds,
+            sum(channel.taken for channel in channels),
+            sum(channel.sent for channel in channels),
+            time.monotonic() - begun,
+            # Channels of multifd are given up by either side when the main one has ended.
+            next((channel.ended for channel in channels if channel.ended and channel.kind != "multifd"), None),
+        )
+
+    def _filter(self) -> Filter | None:
+        """What the main connection goes through; None, and the reason, where there is no early state to be had."""
+        try:
+            choices = self._choices()
+        except VMStateError as error:
+            self.plainly = f"there is no early state: {error}"
+            return None
+        self.forward = Forward(choices, skip=self.way == SKIP)
+        return self.forward
+
+    def _choices(self) -> list[Choice]:
+        if self.early is not None:
+            return self.policy.choices(self.early)
+        assert self.monitor is not None
+        return self._choices_of(live_state(self.monitor, limit=self.limit))
+
+    def _choices_of(self, state: LiveState) -> list[Choice]:
+        self.live.append(state.as_dict())
+        with load(state.data) as stream:
+            return self.policy.choices(stream)
+
+    def _refresh(self) -> None:
+        """Take the source's state again and again, as long as its guest runs and RAM is sent."""
+        assert self.refresh is not None
+        assert self.monitor is not None
+        while not self._is_over.wait(self.refresh):
+            forward = self.forward
+            if forward is None or not forward.begun:
+                continue
+            if forward.in_devices or forward.plainly is not None:
+                return
+            try:
+                status = self.monitor.ask("query-migrate").get("status")
+                if status != "active" or self.monitor.ask("query-status")["status"] != "running":
+                    continue
+                forward.refresh(self._choices_of(live_state(self.monitor, limit=self.limit)))
+            except VMStateError:
+                # A source that is at its stop, or gone, has nothing newer to say.
+                return
+
+    def close(self) -> None:
+        """End whatever is under way."""
+        self._is_over.set()
+        self._proxy.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self.close()
+
+
+__all__ = ["INSERT", "SKIP", "THROUGH", "WAYS", "Relay", "Report", "SkipUnchanged"]

@@ -1,0 +1,329 @@
+"""`Proxy`: stands between a source and a destination of a migration, and passes on what they say to each other.
+
+    with Proxy("unix:/run/relay", "unix:/run/in", filter_of=lambda: forward) as proxy:
+        proxy.run()
+
+The source connects once for a plain migration, and more often with multifd or postcopy-preempt: each connection is
+carried on to the destination before the next is taken, so the destination sees them in the same order. The first that
+begins with the magic of a migration is the main one, and what the source says on it goes through a filter; everything
+else, and everything that comes back, is passed as it is. TLS is known by its first bytes, and never touched.
+
+A side that ends its direction ends it for the other as well; a side that is gone takes the other with it. So whoever is
+killed, source, destination or this process, the others see what they would have seen without a proxy: the end of a
+connection.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import socket
+import threading
+import time
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from typing import Protocol, Self
+
+from vmstate.errors import MachineError
+from vmstate.qemu.monitor import LIMIT
+from vmstate.stream.events import MAGIC
+
+PIECE = 1 << 20
+"""Bytes that are taken at once."""
+
+TLS = b"\x16\x03"
+"""How a TLS connection begins: a handshake record, of whatever version of TLS (RFC 8446, 5.1)."""
+
+MULTIFD = bytes.fromhex("11223344")
+"""How a channel of multifd begins (MULTIFD_MAGIC in QEMU's migration/multifd.h)."""
+
+Address = tuple[str, int] | str
+Pieces = Sequence[bytes | bytearray | memoryview]
+
+
+class Filter(Protocol):
+    """What is done with the bytes from the source on the main connection."""
+
+    def push(self, data: memoryview) -> Pieces:
+        """What is to be sent now that `data` has come; the proxy sends it before it gives more."""
+
+    def finish(self) -> Pieces:
+        """What is to be sent where no more will come."""
+
+
+def parse_uri(uri: str) -> Address:
+    """What `migrate` and -incoming call unix:PATH or tcp:HOST:PORT: a path, or host and port. Raises `MachineError`."""
+    kind, _, rest = uri.partition(":")
+    if kind == "unix" and rest:
+        return rest
+    if kind == "tcp":
+        host, colon, port = rest.rpartition(":")
+        if colon and port.isdecimal() and int(port) < 1 << 16:
+            return host.strip("[]") or "localhost", int(port)
+    raise MachineError("no address of a migration", expected="unix:PATH or tcp:HOST:PORT", found=repr(uri))
+
+
+def listen(address: Address, backlog: int = 1) -> socket.socket:
+    """A socket that listens; where a path is left by a listener that is gone it is taken over. Raises `OSError`."""
+    if isinstance(address, tuple):
+        family = socket.getaddrinfo(*address, type=socket.SOCK_STREAM)[0][0]
+        return socket.create_server(address, family=family, backlog=backlog)
+    listener = socket.socket(socket.AF_UNIX)
+    try:
+        _bind(listener, address)
+        listener.listen(backlog)
+    except BaseException:
+        listener.close()
+        raise
+    return listener
+
+
+def _bind(listener: socket.socket, path: str) -> None:
+    """Bind to a path; what a listener that is gone has left there is no obstacle."""
+    try:
+        listener.bind(path)
+    except OSError as error:
+        if error.errno != errno.EADDRINUSE:
+            raise
+        with socket.socket(socket.AF_UNIX) as probe:
+            if probe.connect_ex(path) != errno.ECONNREFUSED:
+                raise
+        os.unlink(path)
+        listener.bind(path)
+
+
+def connect(address: Address, limit: float) -> socket.socket:
+    """A connection. Raises `OSError`."""
+    if isinstance(address, tuple):
+        return socket.create_connection(address, limit)
+    connection = socket.socket(socket.AF_UNIX)
+    connection.settimeout(limit)
+    try:
+        connection.connect(address)
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
+def uri_of(listener: socket.socket, address: Address) -> str:
+    """The address of a listener as `migrate` takes it, also where the port was 0."""
+    if isinstance(address, str):
+        return f"unix:{address}"
+    host, port = listener.getsockname()[:2]
+    return f"tcp:[{host}]:{port}" if ":" in host else f"tcp:{host}:{port}"
+
+
+class Channel:
+    """A connection of the source, and the one to the destination that it is carried on by.
+
+    `kind` is "migration", "multifd", "tls" or "other", once its first bytes have come. `taken` and `sent` count the
+    bytes from the source and to the destination, `returned` those that came back. `ended` says which side went first
+    by an error.
+    """
+
+    def __init__(self, source: socket.socket, destination: socket.socket) -> None:
+        self.source = source
+        self.destination = destination
+        self.kind = "other"
+        self.taken = self.sent = self.returned = 0
+        self.ended: str | None = None
+        for side in (source, destination):
+            side.settimeout(None)
+            if side.family != socket.AF_UNIX:
+                side.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+
+    def cut(self, why: str) -> None:
+        """End both sides at once."""
+        self.ended = self.ended or why
+        for side in (self.source, self.destination):
+            with suppress(OSError):
+                side.shutdown(socket.SHUT_RDWR)
+
+
+class Proxy:
+    """Listens at `listen_at` from the start on, and carries connections on to `connect_to`.
+
+    `filter_of` makes the filter of the main connection when it begins; None for none. `limit` is how many seconds the
+    first connection may take to come. Raises `MachineError` where nothing can listen there.
+    """
+
+    def __init__(
+        self,
+        listen_at: str,
+        connect_to: str,
+        *,
+        filter_of: Callable[[], Filter | None] | None = None,
+        limit: float = LIMIT,
+    ) -> None:
+        address, self._target = parse_uri(listen_at), parse_uri(connect_to)
+        self._target_uri = connect_to
+        self._filter_of = filter_of
+        self.limit = limit
+        self.channels: list[Channel] = []
+        self.failed: BaseException | None = None
+        self._threads: list[threading.Thread] = []
+        self._has_main = False
+        self._is_over = threading.Event()
+        self._path = address if isinstance(address, str) else None
+        try:
+            self._listener = listen(address, backlog=64)
+        except OSError as error:
+            raise MachineError(f"cannot listen at {listen_at}: {in_words(error)}") from None
+        self.uri = uri_of(self._listener, address)
+
+    def run(self) -> None:
+        """Carry one migration: take connections until all that came have ended.
+
+        Raises `MachineError` where no source comes in time, or nobody listens at the destination.
+        """
+        self._listener.settimeout(self.limit)
+        try:
+            source, _ = self._listener.accept()
+        except TimeoutError:
+            raise MachineError(f"no source came to {self.uri} in {self.limit:g} s") from None
+        except OSError as error:
+            raise MachineError(f"{self.uri}: {in_words(error)}") from None
+        self._carry(source)
+        taking = threading.Thread(target=self._take_more, daemon=True)
+        taking.start()
+        while True:
+            for thread in self._threads:
+                thread.join()
+            # What came meanwhile is waited for, too.
+            if not any(thread.is_alive() for thread in self._threads):
+                break
+        self._is_over.set()
+        with suppress(OSError):
+            self._listener.shutdown(socket.SHUT_RDWR)
+        taking.join(2)
+        if self.failed is not None:
+            raise self.failed
+
+    def _take_more(self) -> None:
+        self._listener.settimeout(0.2)
+        while not self._is_over.is_set():
+            try:
+                source, _ = self._listener.accept()
+            except TimeoutError:
+                continue
+            except OSError:
+                return
+            with suppress(MachineError):
+                self._carry(source)
+
+    def _carry(self, source: socket.socket) -> None:
+        try:
+            destination = connect(self._target, self.limit)
+        except OSError as error:
+            source.close()
+            raise MachineError(f"nobody listens at {self._target_uri}: {in_words(error)}") from None
+        channel = Channel(source, destination)
+        self.channels.append(channel)
+        for pump in (self._forth, self._back):
+            thread = threading.Thread(target=self._guarded, args=(pump, channel), daemon=True)
+            self._threads.append(thread)
+            thread.start()
+
+    def _guarded(self, pump: Callable[[Channel], None], channel: Channel) -> None:
+        try:
+            pump(channel)
+        except BaseException as error:
+            # A fault of a filter must not leave two QEMUs waiting for each other.
+            self.failed = error
+            channel.cut("the proxy failed")
+
+    def _forth(self, channel: Channel) -> None:
+        """From the source to the destination."""
+        buffer = bytearray(PIECE)
+        view = memoryview(buffer)
+        passing: Filter | None = None
+        begun = False
+        while True:
+            try:
+                count = channel.source.recv_into(buffer)
+            except OSError as error:
+                channel.cut(f"the source has gone: {in_words(error)}")
+                return
+            if not begun:
+                begun = True
+                passing = self._filter_for(channel, bytes(view[: min(count, 8)]))
+            channel.taken += count
+            if passing is None:
+                pieces: Pieces = [view[:count]]
+            else:
+                pieces = passing.push(view[:count]) if count else passing.finish()
+            try:
+                for piece in pieces:
+                    channel.destination.sendall(piece)
+                    channel.sent += len(piece)
+            except OSError as error:
+                channel.cut(f"the destination has gone: {in_words(error)}")
+                return
+            if not count:
+                # A destination that has all it wants may have gone already.
+                with suppress(OSError):
+                    channel.destination.shutdown(socket.SHUT_WR)
+                return
+
+    def _filter_for(self, channel: Channel, begin: bytes) -> Filter | None:
+        """What a connection is, by its first bytes; and the filter of the first that is a migration."""
+        if begin[: len(TLS)] == TLS:
+            channel.kind = "tls"
+        elif begin[: len(MULTIFD)] == MULTIFD:
+            channel.kind = "multifd"
+        elif begin and MAGIC[: len(begin)] == begin[: len(MAGIC)]:
+            channel.kind = "migration"
+            if not self._has_main and self._filter_of is not None:
+                self._has_main = True
+                return self._filter_of()
+        return None
+
+    def _back(self, channel: Channel) -> None:
+        """From the destination to the source."""
+        buffer = bytearray(1 << 16)
+        view = memoryview(buffer)
+        while True:
+            try:
+                count = channel.destination.recv_into(buffer)
+            except OSError as error:
+                channel.cut(f"the destination has gone: {in_words(error)}")
+                return
+            channel.returned += count
+            try:
+                if not count:
+                    # It reads no more, either: a source that goes on writing must be told.
+                    with suppress(OSError):
+                        channel.source.shutdown(socket.SHUT_RDWR)
+                    return
+                channel.source.sendall(view[:count])
+            except OSError as error:
+                channel.cut(f"the source has gone: {in_words(error)}")
+                return
+
+    def close(self) -> None:
+        """Listen no longer, and end every connection."""
+        self._is_over.set()
+        for channel in self.channels:
+            channel.cut("closed")
+        end = time.monotonic() + 5
+        for thread in self._threads:
+            thread.join(max(0.0, end - time.monotonic()))
+        for channel in self.channels:
+            channel.source.close()
+            channel.destination.close()
+        self._listener.close()
+        if self._path is not None:
+            with suppress(OSError):
+                os.unlink(self._path)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self.close()
+
+
+def in_words(error: OSError) -> str:
+    """What the system says of an error."""
+    return (error.strerror or str(error) or type(error).__name__).lower()
