@@ -16,6 +16,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
+from itertools import takewhile
 from typing import Any
 
 from vmstate.errors import QueryError, VMStateError
@@ -42,7 +43,8 @@ from vmstate.query.pci import (
 )
 from vmstate.query.pci import Config as ConfigSpace
 from vmstate.stream.events import Command, CommandType, ConfigurationSection
-from vmstate.stream.ram_records import RamBlock
+from vmstate.stream.ram_records import RamBlock, RamPages
+from vmstate.stream.reader import StreamReader
 from vmstate.stream.registry import all_descriptions, last_part
 from vmstate.stream.stream import Section, Stream
 from vmstate.vmsd.data import Data
@@ -583,6 +585,18 @@ class Builder:
         place = None if match is None else f"{match[1]}{match[2]}/virtio-mem"
         return place is not None and any(section.name == place for section in self.sections)
 
+    @cached_property
+    def blocks_with_pages(self) -> set[str]:
+        """The RAM blocks whose contents are in a stream that leaves shared memory out."""
+        source = self.stream.source
+        if source is None:
+            return set()
+        events = StreamReader.over(source).events()
+        ram = [section.state for section in self.stream.sections if section.is_ram]
+        end = max((summary.offset + summary.size for summary in ram), default=0)
+        records = takewhile(lambda event: event.offset < end, events)
+        return {event.block for event in records if isinstance(event, RamPages)}
+
     def backend(self, block: RamBlock, name: str | None = None) -> str:
         """An -object with the memory of a block; its id."""
         name = block.idstr if name is None else name
@@ -592,7 +606,7 @@ class Builder:
             (f"id={name}", notes),
             (f"size={_bytes(int(block.used_length))}", notes),
         ]
-        if self.shared:
+        if self.shared and block.idstr not in self.blocks_with_pages:
             parts.append(("share=on", [HostNote(self.stream, ConfigurationSection)]))
         self.add("-object", parts)
         return name
