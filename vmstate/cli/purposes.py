@@ -14,6 +14,7 @@ PURPOSES = {
     "thin": "a stream without the contents of memory and ROM, its devices as they were: for a repository",
     "compat": "can what one QEMU saves be loaded by another: schemas compared as wire layouts",
     "explain": "will a stream load in that QEMU, and if not, which field, feature or size stands in the way",
+    "repair": "an old or foreign stream made to load in that QEMU, step by step, each with what it may cost",
     "verify": "does it decode, re-encode identically, and agree with its own vmdesc",
     "query": "a QMP command, answered from the file",
     "ram": "the guest's memory: where it stands, bytes of it, all of it as raw, ELF or LiME",
