@@ -453,9 +453,10 @@ class _Pairing:
         when = " and ".join(f"{leaf.condition.what} holds" for leaf in (before, after) if leaf.condition is not None)
         severity = MAY_BREAK if when else BREAKS
         if before.size == after.size:
-            message = f"{_elements_in_words(before)} of {before.size} bytes here, {_elements_in_words(after)} there"
+            size = _bytes_in_words(before.size)
+            message = f"{_elements_in_words(before)} of {size} here, {_elements_in_words(after)} there"
             return self.finding("field-count", severity, before.path, message, offset, when)
-        message = f"{before.size} bytes here, {after.size} there"
+        message = f"{_bytes_in_words(before.size)} here, {after.size} there"
         if not (before.exact and after.exact):
             severity = MAY_BREAK
             when = "it has the size on the wire that it has in the host's memory: a dump says no more than that"
@@ -510,7 +511,7 @@ class _Pairing:
             if same is not False:
                 message = f"{_names(left)} here, {_names(right)} there: "
                 if same:
-                    message += f"the same {_total_bytes(right) or _total_bytes(left)} bytes"
+                    message += f"the same {_bytes_in_words(_total_bytes(right) or _total_bytes(left))}"
                     yield self.finding("field-recut", COSMETIC, left[0].path, message, offset)
                 else:
                     message += "of an array the dump does not say the length"
@@ -526,7 +527,7 @@ class _Pairing:
     def alone(self, rule: str, path: Path, leaves: list[Leaf], text: str, offset: int | None) -> CompatFinding:
         """Fields that only one side has."""
         size = _total_bytes(leaves)
-        message = f"{path[-1]!r}{f' ({size} bytes)' if size else ''} {text}"
+        message = f"{path[-1]!r}{f' ({_bytes_in_words(size)})' if size else ''} {text}"
         conditions = dict.fromkeys(f"{leaf.condition.what} holds" for leaf in leaves if leaf.condition is not None)
         certain = any(leaf.condition is None for leaf in leaves)
         when = None if certain else " or ".join(list(conditions)[:3])
@@ -614,6 +615,10 @@ def _elements_in_all(leaf: Leaf) -> int | None:
     for count in leaf.repeats:
         total = None if total is None or count is None else total * count
     return total
+
+
+def _bytes_in_words(size: int | None) -> str:
+    return "1 byte" if size == 1 else f"{size} bytes"
 
 
 def _elements_in_words(leaf: Leaf) -> str:
@@ -744,6 +749,7 @@ def _leaves_that_count(
     for leaf in shown:
         shown_by_token.setdefault(_comparable_name(leaf), []).append(leaf)
     structs = {leaf.path[:length] for leaf in shown for length in range(1, len(leaf.path))}
+    paths = {leaf.path for leaf in shown}
     certain: dict[str, int] = {}
     for leaf in open_leaves:
         if leaf.condition is None:
@@ -764,7 +770,9 @@ def _leaves_that_count(
                 candidate.size == leaf.size and _share_a_word(candidate, leaf) for candidate in unknown
             ):
                 continue
-        if leaf.condition is None and not alike and _is_empty_array(leaf, structs):
+        # Elements of two arrays can have fields of one name, of which the stream shows fewer than the other side has.
+        is_more = certain.get(_comparable_name(leaf), 0) > len(alike) and leaf.path not in paths
+        if leaf.condition is None and is_more and _is_empty_array(leaf, structs):
             continue
         kept.append(leaf)
     return (shown, kept) if concrete[0] else (kept, shown)

@@ -19,6 +19,7 @@ from typing import Any
 
 from vmstate.compare.advice import advice_of_block
 from vmstate.compare.compat import compat
+from vmstate.compare.compat_properties import with_properties
 from vmstate.compare.explained import FAILS, LOADS, UNKNOWN, Explained, ExplainedLine, Explanation, Findings
 from vmstate.compare.findings import BREAKS, COSMETIC, MAY_BREAK
 from vmstate.compare.schemas import Schema
@@ -77,7 +78,9 @@ def explain(
         if values is not None:
             destination = destination.beside(open_target(values))
         check = StreamCheck(source, destination, versions)
-        findings = tuple(check.run())
+        loading = destination.machine
+        saving = source.configuration.machine if source.configuration is not None else None
+        findings = with_properties(tuple(check.run()), destination.compat_properties, saving, loading)
         severities = {finding.severity for finding in findings}
         verdict = FAILS if BREAKS in severities else UNKNOWN if MAY_BREAK in severities else LOADS
         lines: tuple[ExplainedLine, ...] = ()

@@ -590,7 +590,9 @@ class SectionCheck:
             if not differences:
                 continue
             first = differences[0]
-            others = f", and {len(differences) - 1} bytes more" if len(differences) > 1 else ""
+            places = dict.fromkeys(masks.name_of(byte.at).partition(" + ")[0] for byte in differences[1:])
+            more = len(differences) - 1
+            others = f", and {more} byte{'s' if more > 1 else ''} more in {', '.join(places)}" if more else ""
             sent = Masks(read)
             name = masks.name_of(first.at)
             yield self.finding(

@@ -19,6 +19,7 @@ import os
 from collections.abc import Mapping
 from typing import Any
 
+from vmstate.compare.compat_properties import CompatProperties
 from vmstate.compare.schemas import MACHINE, Schema, dump_schema, is_program, open_schema
 from vmstate.errors import SchemaError, VMStateError
 from vmstate.files import write_atomic
@@ -48,6 +49,7 @@ class Target(Data):
     None where it has none or nobody asked. `machines` are the machine types that its QEMU has. `machine_type` is for a
     stream without a configuration section, and `sends_configuration` for one that could not be saved as the
     destination would have. `left_out` says in words what of its description is not in it.
+    `compat_properties` are what the machine types of its QEMU set (vmstate.compare.compat_properties).
     """
 
     name: str
@@ -65,6 +67,7 @@ class Target(Data):
     sends_configuration: bool | None = None
     machines: tuple[str, ...] | None = None
     left_out: tuple[str, ...] = ()
+    compat_properties: Mapping[str, tuple[tuple[str, str, str], ...]] = {}
 
     def beside(self, values: Target) -> Target:
         """This destination with the stream of another one, and with what was asked of that."""
@@ -170,6 +173,7 @@ def read_target(text: bytes, name: str) -> Target:
             sends_configuration=None if top.get("sends_configuration") is None else bool(top["sends_configuration"]),
             machines=None if top.get("machines") is None else tuple(map(str, top["machines"])),
             left_out=tuple(map(str, top.get("left_out", ()))),
+            compat_properties=_properties_in(top.get("compat_properties")),
         )
     except VMStateError as error:
         raise error.named(name) from None
@@ -198,10 +202,22 @@ def write_target(path: str | os.PathLike[str], target: Target) -> None:
         "sends_configuration": target.sends_configuration,
         "machines": None if target.machines is None else list(target.machines),
         "left_out": list(target.left_out),
+        "compat_properties": _packed(json.dumps(target.compat_properties).encode()),
         "dump": None if dump is None else _packed(dump),
         "stream": _packed(target.stream.to_bytes()),
     }
     write_atomic(path, [json.dumps(top, indent=1).encode() + b"\n"])
+
+
+def _properties_in(packed: Any) -> CompatProperties:
+    """What the machine types set, as it was recorded; nothing where it was not."""
+    if packed is None:
+        return {}
+    machines = json.loads(_unpacked_text(packed))
+    return {
+        str(machine): tuple((str(kind), str(name), str(value)) for kind, name, value in properties)
+        for machine, properties in machines.items()
+    }
 
 
 def _part_needed(dump: bytes, stream: Stream) -> bytes | None:

@@ -23,6 +23,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from typing import Any
 
+from vmstate.compare.compat_properties import CompatProperties
 from vmstate.compare.schemas import dump_of, dump_schema
 from vmstate.compare.target import Target
 from vmstate.errors import MachineError, VMStateError
@@ -42,6 +43,9 @@ from vmstate.vmsd.release import Release
 _INCOMING = ("incoming", "loadvm")
 _SLOT = re.compile(r"[0-9a-f]{4}:[0-9a-f]{2}:([0-9a-f]{2})\.([0-7])/")
 
+
+PROPERTIES_SINCE = (9, 1)
+"""The first release whose query-machines tells what the machine types set."""
 
 POSSIBLE_CPUS = "possible_cpus"
 """The fact that descriptions of ACPI's CPU hotplug have for the number of processors that there can be."""
@@ -106,6 +110,7 @@ def target_of(
         uuid=told.uuid,
         machine_type=told.machine_type,
         machines=told.machines,
+        compat_properties=told.properties,
     )
 
 
@@ -118,6 +123,7 @@ class _Told(NamedTuple):
     uuid: bytes | None
     machine_type: str | None
     machines: tuple[str, ...]
+    properties: CompatProperties
     regions: dict[tuple[int, int], tuple[Region, ...]]
     stream: Stream
     offered: dict[Place, int] | None
@@ -129,7 +135,8 @@ def _asked(words: Sequence[str], program: Qemu, folder: str, *, console: bool, f
     with Machine(words, qemu=program, console=console, limit=limit) as machine:
         capabilities = tuple(capabilities_of(machine))
         facts, uuid, machine_type = dict(_facts_of(machine)), _uuid_of(machine), _machine_type_of(machine)
-        machines, regions = tuple(sorted(_machines_of(machine))), dict(regions_of(_pci_of(machine)))
+        machines, properties = _machines_of(machine)
+        regions = dict(regions_of(_pci_of(machine)))
         machine.ask("migrate-set-parameters", dict(NO_LIMIT))
         # What would write another stream, or want a way back, is off while it is saved.
         set_capabilities(machine, [name for name in capabilities if name != IGNORE_SHARED], state=False)
@@ -143,6 +150,7 @@ def _asked(words: Sequence[str], program: Qemu, folder: str, *, console: bool, f
             uuid,
             machine_type,
             machines,
+            properties,
             regions,
             stream,
             offered_features(machine, stream, folder, limit) if features else {},
@@ -202,12 +210,18 @@ def _machine_type_of(machine: Machine) -> str | None:
     return str(kind).removesuffix("-machine")
 
 
-def _machines_of(machine: Machine) -> Iterator[str]:
-    """The machine types that this QEMU has, and their other names."""
-    for known in machine.ask("query-machines"):
-        yield str(known["name"])
-        if "alias" in known:
-            yield str(known["alias"])
+def _machines_of(machine: Machine) -> tuple[tuple[str, ...], CompatProperties]:
+    """The machine types that this QEMU has, with their other names, and what each sets; that before 9.1 none tells."""
+    tells = machine.monitor.version >= PROPERTIES_SINCE
+    names: set[str] = set()
+    properties: dict[str, tuple[tuple[str, str, str], ...]] = {}
+    for known in machine.ask("query-machines", {"compat-props": True} if tells else None):
+        names.update(str(known[key]) for key in ("name", "alias") if key in known)
+        properties[str(known["name"])] = tuple(
+            (str(entry["qom-type"]), str(entry["property"]), str(entry["value"]))
+            for entry in known.get("compat-props", ())
+        )
+    return tuple(sorted(names)), properties if tells else {}
 
 
 def _pci_of(machine: Machine) -> list[Any]:

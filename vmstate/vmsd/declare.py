@@ -178,7 +178,7 @@ def _scalar(kind: t.Scalar) -> Word[Any]:
         return _word(named, **options)
 
     word.__name__ = re.sub(r"\W", "_", kind.info)
-    word.__doc__ = f"{kind.info}: {kind.size} bytes, big-endian."
+    word.__doc__ = f"{kind.info}: {kind.size} byte{'' if kind.size == 1 else 's'}, big-endian."
     return word
 
 
