@@ -129,14 +129,14 @@ class Vreg(VMState):
     d: list[int] = array(uint64, 32, private=CONTENTS)
 
 
-@description("cpu/sme", version_id=1, minimum_version_id=1)
+@description("cpu/sme", version_id=1, minimum_version_id=1, rules=(known_since(Release(7, 1)),))
 class Za(VMState):
     """The matrix of the scalable matrix extension; sent while it is in use."""
 
     za_state_za: list[Vreg] = array(Vreg, 256, name="env.za_state.za")
 
 
-@description("cpu/zt0", version_id=1, minimum_version_id=1)
+@description("cpu/zt0", version_id=1, minimum_version_id=1, rules=(known_since(Release(10, 1)),))
 class Zt0(VMState):
     """The table register of the scalable matrix extension."""
 
@@ -163,7 +163,7 @@ class IrqLineState(VMState):
 WFXT = allocated("timer of WFET and WFIT", "give both sides the same -cpu: the timer comes with FEAT_WFxT")
 
 
-@description("cpu/wfxt-timer", version_id=1, minimum_version_id=1, rules=(WFXT,))
+@description("cpu/wfxt-timer", version_id=1, minimum_version_id=1, rules=(known_since(Release(9, 1)), WFXT))
 class WfxtTimer(VMState):
     """The time-out of a wait; sent while there is one."""
 
@@ -218,7 +218,7 @@ class MFp(VMState):
     v7m_nsacr: int = uint32(name="env.v7m.nsacr")
 
 
-@description("cpu/m/mve", version_id=1, minimum_version_id=1)
+@description("cpu/m/mve", version_id=1, minimum_version_id=1, rules=(known_since(Release(6, 1)),))
 class MMve(VMState):
     """M profile: vector extension."""
 
@@ -226,7 +226,9 @@ class MMve(VMState):
     v7m_ltpsize: int = uint32(name="env.v7m.ltpsize")
 
 
-@description("cpu/event", version_id=1, minimum_version_id=1, needed=this.event_register)
+@description(
+    "cpu/event", version_id=1, minimum_version_id=1, needed=this.event_register, rules=(known_since(Release(11, 0)),)
+)
 class Event(VMState):
     """Whether an event waits for a processor that waits for one."""
 
@@ -281,7 +283,7 @@ class Pmsav7Rnr(VMState):
     pmsav7_rnr_M_REG_NS: int = uint32(name="env.pmsav7.rnr[M_REG_NS]")
 
 
-@description("cpu/pmsav8/pmsav8r", version_id=1, minimum_version_id=1)
+@description("cpu/pmsav8/pmsav8r", version_id=1, minimum_version_id=1, rules=(known_since(Release(8, 0)),))
 class Pmsav8r(VMState):
     """Memory protection of version 8: the regions of the hypervisor."""
 
@@ -331,14 +333,14 @@ class MSecurity(VMState):
     v7m_aircr: int = uint32(name="env.v7m.aircr")
 
 
-@description("cpu/pstate64", version_id=1, minimum_version_id=1)
+@description("cpu/pstate64", version_id=1, minimum_version_id=1, rules=(known_since(Release(10, 2)),))
 class Pstate64(VMState):
     """The processor state where 32 bits cannot hold it."""
 
     pstate64: int = uint64(info="pstate64")
 
 
-@description("cpu/syndrome64", version_id=1, minimum_version_id=1)
+@description("cpu/syndrome64", version_id=1, minimum_version_id=1, rules=(known_since(Release(10, 2)),))
 class Syndrome64(VMState):
     """The exception syndrome where 32 bits cannot hold it."""
 

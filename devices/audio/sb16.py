@@ -5,11 +5,51 @@ Facts from QEMU's hw/audio/sb16.c.
 
 from __future__ import annotations
 
-from vmstate.declare import VMState, buffer, description, device, host, int32, uint8, uint32, unused, variant
+from vmstate.declare import (
+    Release,
+    VMState,
+    buffer,
+    description,
+    device,
+    host,
+    int32,
+    rule,
+    this,
+    uint8,
+    uint32,
+    unused,
+    variant,
+)
+
+ARGUMENT_BYTES = 10
+"""Bytes that a command can have got."""
+ANSWER_BYTES = 50
+"""Bytes that can wait to be read."""
+
+CHECKED_SINCE = Release(10, 0)
+"""The first release of which an update minds the two counts: 10.0.13 does, 7.2.22 does not."""
 
 
 @device("sb16", models="vmstate.devices.audio.models:SB16")
-@description("sb16", version_id=1, minimum_version_id=1)
+@description(
+    "sb16",
+    version_id=1,
+    minimum_version_id=1,
+    rules=(
+        rule(
+            "sb16-arguments",
+            (this.in_index >= 0) & (this.in_index <= ARGUMENT_BYTES),
+            f"a command has got at most {ARGUMENT_BYTES} bytes",
+            since=CHECKED_SINCE,
+        ),
+        rule(
+            "sb16-answer",
+            (this.out_data_len >= 0) & (this.out_data_len <= ANSWER_BYTES),
+            f"at most {ANSWER_BYTES} bytes wait to be read",
+            since=CHECKED_SINCE,
+        ),
+    ),
+)
 class SB16(VMState):
     """Registers, the command that is under way, and the mixer."""
 
@@ -46,8 +86,8 @@ class SB16(VMState):
     csp_reg83: bytes = buffer(4)
     csp_reg83r: int = int32()
     csp_reg83w: int = int32()
-    in2_data: bytes = buffer(10)
-    out_data: bytes = buffer(50)
+    in2_data: bytes = buffer(ARGUMENT_BYTES)
+    out_data: bytes = buffer(ANSWER_BYTES)
     test_reg: int = uint8()
     last_read_byte: int = uint8()
     nzero: int = int32()

@@ -7,19 +7,25 @@ from __future__ import annotations
 
 from vmstate.declare import (
     CONTENTS,
+    Release,
     VMState,
     array,
     description,
     device,
     host,
     int32,
+    rule,
     struct,
     subsection,
+    this,
     uint32,
     unused,
     variant,
 )
 from vmstate.devices.core.clock import Clock
+
+FIFO_DEPTH = 16
+"""Bytes that can have come and not been read."""
 
 
 @description("pl011/clock", version_id=1, minimum_version_id=1)
@@ -30,7 +36,22 @@ class PL011Clock(VMState):
 
 
 @device("pl011")
-@description("pl011", version_id=2, minimum_version_id=2)
+@description(
+    "pl011",
+    version_id=2,
+    minimum_version_id=2,
+    rules=(
+        rule(
+            "pl011-received",
+            (this.read_pos >= 0)
+            & (this.read_pos < FIFO_DEPTH)
+            & (this.read_count >= 0)
+            & (this.read_count <= FIFO_DEPTH),
+            f"the place that is read lies in the FIFO of {FIFO_DEPTH}, and no more is in it",
+            since=Release(8, 0),
+        ),
+    ),
+)
 class PL011(VMState):
     """Registers and the received bytes."""
 
@@ -43,7 +64,7 @@ class PL011(VMState):
     dmacr: int = uint32()
     int_enabled: int = uint32()
     int_level: int = uint32()
-    read_fifo: list[int] = array(uint32, 16, private=CONTENTS)
+    read_fifo: list[int] = array(uint32, FIFO_DEPTH, private=CONTENTS)
     ilpr: int = uint32()
     ibrd: int = uint32()
     fbrd: int = uint32()

@@ -5,8 +5,8 @@ Facts from QEMU's hw/ide/ahci.c.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from typing import Any, Protocol
+from collections.abc import Iterator
+from typing import Any
 
 from vmstate.declare import (
     VMState,
@@ -60,29 +60,12 @@ LIST_SIZE, FIS_SIZE = 1024, 256
 """Bytes of a port's command list, and of where it receives."""
 
 
-class Memory(Protocol):
-    """What is asked of guest memory."""
-
-    def has(self, address: int, size: int) -> bool:
-        """Whether the machine has memory there, in one piece."""
-        ...
-
-
-def _buffers(port: Any) -> Iterator[tuple[int, int]]:
-    """(address, size) of what QEMU maps of a port when it loads it."""
+def buffers(port: Any) -> Iterator[tuple[int, int]]:
+    """(address, size) of what QEMU maps of a port when it loads it: of one that is started."""
     if _has(port.cmd, START):
         yield port.lst_addr_hi << 32 | port.lst_addr, LIST_SIZE
     if _has(port.cmd, FIS_RX):
         yield port.fis_addr_hi << 32 | port.fis_addr, FIS_SIZE
-
-
-def is_mapped(ports: Sequence[Any], masters: bool, memory: Memory) -> bool:
-    """Whether what the ports that are started have in memory can be mapped, the function being a bus master or not.
-
-    Of what is not memory QEMU maps one piece through a bounce buffer. That is so before 9.2, which has room for more.
-    """
-    wanted = [buffer for port in ports for buffer in _buffers(port)]
-    return sum(not (masters and memory.has(*buffer)) for buffer in wanted) <= 1
 
 
 @description("ncq state", version_id=1)

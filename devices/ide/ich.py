@@ -5,22 +5,20 @@ Facts from QEMU's hw/ide/ich.c.
 
 from __future__ import annotations
 
-from vmstate.declare import MEMORY, RELEASE, Release, VMState, asks, description, device, rule, struct, this, variant
-from vmstate.devices.ide.ahci import AHCI, AHCI_9_0, Memory, is_mapped
+from vmstate.declare import VMState, description, device, rule, struct, this, variant
+from vmstate.devices.core.mapping import can_be_mapped, is_master
+from vmstate.devices.ide.ahci import AHCI, AHCI_9_0, buffers
 from vmstate.devices.pci.device import PCIDevice
 
-COMMAND, MASTER = 4, 2
-"""The low byte of a PCI function's command register, and the bit by which it is a bus master."""
 
-
-def _is_mapped(parent: PCIDevice, ahci: AHCI, memory: Memory) -> bool:
-    return is_mapped(ahci.dev, bool(parent.config[COMMAND] >> MASTER & 1), memory)
+def _buffers(parent: PCIDevice, ahci: AHCI) -> tuple[list[tuple[int, int]], bool]:
+    return [piece for port in ahci.dev for piece in buffers(port)], is_master(parent)
 
 
 _MAPPED = (
     rule(
         "ahci-mapped",
-        (Release(9, 2) <= RELEASE) | asks(_is_mapped, this.parent_obj, this.ahci, MEMORY),
+        can_be_mapped(_buffers, this.parent_obj, this.ahci),
         "the command list and the receive buffer of a port that is started are in memory",
     ),
 )

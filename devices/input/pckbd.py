@@ -5,7 +5,18 @@ Facts from QEMU's hw/input/pckbd.c.
 
 from __future__ import annotations
 
-from vmstate.declare import VMState, description, device, struct, subsection, uint8, uint32, variant
+from vmstate.declare import (
+    Release,
+    VMState,
+    description,
+    device,
+    known_since,
+    struct,
+    subsection,
+    uint8,
+    uint32,
+    variant,
+)
 
 
 @description("pckbd_outport", version_id=1, minimum_version_id=1)
@@ -15,7 +26,7 @@ class KbdOutport(VMState):
     outport: int = uint8()
 
 
-@description("pckbd/extended_state")
+@description("pckbd/extended_state", rules=(known_since(Release(6, 1)),))
 class KbdExtendedState(VMState):
     """Bytes on their way and where they come from."""
 

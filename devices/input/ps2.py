@@ -6,12 +6,14 @@ Facts from QEMU's hw/input/ps2.c.
 from __future__ import annotations
 
 from vmstate.declare import (
+    Release,
     VMState,
     boolean,
     buffer,
     description,
     device,
     int32,
+    known_since,
     struct,
     subsection,
     this,
@@ -45,7 +47,7 @@ class NeedHighBit(VMState):
     need_high_bit: bool = boolean()
 
 
-@description("ps2kbd/command_reply_queue", needed=this.cwptr != -1)
+@description("ps2kbd/command_reply_queue", needed=this.cwptr != -1, rules=(known_since(Release(6, 2)),))
 class CommandReplyQueue(VMState):
     """Where the reply to a command ends in the queue; sent while there is one."""
 

@@ -5,7 +5,19 @@ Facts from QEMU's hw/intc/s390_flic.c.
 
 from __future__ import annotations
 
-from vmstate.declare import VMState, description, device, fact, qlist, subsection, uint8, uint16, uint32
+from vmstate.declare import (
+    Release,
+    VMState,
+    description,
+    device,
+    fact,
+    known_since,
+    qlist,
+    subsection,
+    uint8,
+    uint16,
+    uint32,
+)
 
 AIS = fact("flic_ais")
 """Whether the controller suppresses adapter interruptions (`ais` of the flic)."""
@@ -21,7 +33,7 @@ class FlicIo(VMState):
     word: int = uint32()
 
 
-@description("qemu-s390-flic-full", version_id=1, minimum_version_id=1)
+@description("qemu-s390-flic-full", version_id=1, minimum_version_id=1, rules=(known_since(Release(9, 1)),))
 class FlicFull(VMState):
     """All floating interrupts that are pending."""
 

@@ -12,17 +12,35 @@ from vmstate.declare import (
     description,
     device,
     known_since,
+    rule,
     struct,
     subsection,
     this,
+    told,
     uint8,
     uint64,
 )
 from vmstate.devices.scsi.device import SCSIDevice
 
+TAKES_RESERVATIONS = told("scsi_takes_reservations")
+"""Whether the destination's disk is one that takes over a reservation: that of a real SCSI host (scsi-block)."""
+
 
 @description(
-    "scsi-disk/pr", version_id=1, minimum_version_id=1, needed=this.key != 0, rules=(known_since(Release(11, 0)),)
+    "scsi-disk/pr",
+    version_id=1,
+    minimum_version_id=1,
+    needed=this.key != 0,
+    rules=(
+        known_since(Release(11, 0)),
+        rule(
+            "scsi-reservation",
+            (this.key == 0) & (this.resv_type == 0) | TAKES_RESERVATIONS,
+            "the destination's disk takes over the reservation of the source's",
+            qemu_error="Loading VM subsection 'scsi-disk/pr' in 'scsi-disk' failed",
+            advice="give the destination a scsi-block device over a disk that takes persistent reservations",
+        ),
+    ),
 )
 class PrState(VMState):
     """A persistent reservation of the guest; sent where there is one."""

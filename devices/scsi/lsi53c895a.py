@@ -5,12 +5,25 @@ Facts from QEMU's hw/scsi/lsi53c895a.c.
 
 from __future__ import annotations
 
-from vmstate.declare import VMState, buffer, description, device, int32, struct, uint8, uint32
+from vmstate.declare import VMState, buffer, description, device, int32, rule, struct, this, uint8, uint32
 from vmstate.devices.pci.device import PCIDevice
+
+MESSAGE_BYTES = 8
+"""Bytes of a message to the guest, at most."""
 
 
 @device("lsiscsi", models="vmstate.devices.scsi.models:LSI")
-@description("lsiscsi", version_id=1)
+@description(
+    "lsiscsi",
+    version_id=1,
+    rules=(
+        rule(
+            "lsi-message",
+            (this.msg_len >= 0) & (this.msg_len <= MESSAGE_BYTES),
+            f"a message has at most {MESSAGE_BYTES} bytes",
+        ),
+    ),
+)
 class LSISCSI(VMState):
     """Registers and the script's memory."""
 
@@ -19,7 +32,7 @@ class LSISCSI(VMState):
     status: int = int32()
     msg_action: int = int32()
     msg_len: int = int32()
-    msg: bytes = buffer(8)
+    msg: bytes = buffer(MESSAGE_BYTES)
     waiting: int = int32()
     dsa: int = uint32()
     temp: int = uint32()

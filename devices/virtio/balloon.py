@@ -8,11 +8,13 @@ from __future__ import annotations
 from vmstate.declare import (
     REGISTERS,
     Feature,
+    Release,
     VMState,
     buffer,
     description,
     host,
     info,
+    known_since,
     never,
     part,
     struct,
@@ -58,7 +60,9 @@ class FreePageHint(VMState):
     free_page_hint_status: int = uint32(doc="0 stopped, 1 requested, 2 started, 3 done")
 
 
-@description("virtio-balloon-device/page-poison", version_id=1, minimum_version_id=1)
+@description(
+    "virtio-balloon-device/page-poison", version_id=1, minimum_version_id=1, rules=(known_since(Release(6, 2)),)
+)
 class PagePoison(VMState):
     """What the guest fills free pages with; sent where the host offers to know it."""
 

@@ -228,7 +228,7 @@ class PackedVirtQueues(VMState):
     vq: list[PackedVirtQueue] = array(PackedVirtQueue, QUEUE_MAX)
 
 
-@description("virtio/disabled", version_id=1, minimum_version_id=1)
+@description("virtio/disabled", version_id=1, minimum_version_id=1, rules=(known_since(Release(5, 0)),))
 class Disabled(VMState):
     """The device was switched off."""
 
@@ -287,6 +287,12 @@ def virtio_state(**options: Any) -> Any:
     )
 
 
+def _have_room(idstr: str, vq: Any, own: Any) -> bool:
+    from vmstate.devices.virtio.queue import net_queues_have_room
+
+    return not _makes_queues(idstr) or net_queues_have_room(vq, own)
+
+
 @description("virtio legacy body")
 class VirtIODevice(VMState):
     """The beginning of every virtio device; a device's own class goes on with what it saves itself."""
@@ -321,7 +327,19 @@ class VirtIODevice(VMState):
             ),
         )
     )
-    vq: list[VirtQueue] = varray(VirtQueue, count=this.num_queues)
+    vq: list[VirtQueue] = varray(
+        VirtQueue,
+        count=this.num_queues,
+        rules=(
+            Rule(
+                "virtio-net-queues",
+                asks(_have_room, IDSTR, this.vq, OWN.vq),
+                "the queues that virtio-net makes for as many as the source has have room for them",
+                since=Release(11, 1),
+                advice="give both sides the same number of queues (queues, mq)",
+            ),
+        ),
+    )
 
 
 def set_features(body: Any, features: int) -> None:

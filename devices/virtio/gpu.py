@@ -5,10 +5,13 @@ Facts from QEMU's hw/display/virtio-gpu.c and hw/display/virtio-vga.c.
 
 from __future__ import annotations
 
+from typing import Any
+
 from vmstate.declare import (
     Feature,
     Release,
     VMState,
+    asks,
     buffer,
     choose,
     description,
@@ -18,6 +21,7 @@ from vmstate.declare import (
     int32,
     keyed_list,
     known_since,
+    otherwise,
     part,
     rule,
     struct,
@@ -31,10 +35,13 @@ from vmstate.declare import (
     varray,
     virtio_device,
 )
+from vmstate.devices.core.mapping import can_be_mapped, is_master
 from vmstate.devices.display.vga import VGACommon
-from vmstate.devices.virtio.config import ConfigSpace, reaches
+from vmstate.devices.virtio.config import ConfigSpace, features_of, reaches
 from vmstate.devices.virtio.core import VirtIOBody
+from vmstate.devices.virtio.queue import ACCESS_PLATFORM
 from vmstate.devices.virtio.transport import VHOST
+from vmstate.errors import VMStateError
 
 FEATURES = (
     Feature(0, "VIRTIO_GPU_F_VIRGL"),
@@ -47,6 +54,15 @@ FEATURES = (
 
 BYTES_PER_PIXEL = 4
 """In each of the formats that a 2D resource can have."""
+
+FORMATS = frozenset((1, 2, 3, 4, 67, 68, 121, 134))
+"""Those formats: the orders of four bytes, with and without alpha."""
+
+WRAP = 1 << 32
+"""Where a display begins is sent with a sign, and held against the frame buffer without."""
+
+LEAST_SHOWN = 16
+"""Pixels in either direction that a display shows, at least."""
 
 FIRST_HAS_FB = fact(
     "virtio_gpu_scanout_fb",
@@ -185,6 +201,47 @@ class BlobState(VMState):
     blobs: Blobs = info("blob", Blobs, name="virtio-gpu/blob")
 
 
+def _all_resources(gpu: VirtIOGPUDevice, blob: BlobState | None) -> list[Any]:
+    """The resources of both kinds, in the order in which they are loaded."""
+    return [*gpu.resources, *(() if blob is None else blob.blobs.resources)]
+
+
+def _have_ids(gpu: VirtIOGPUDevice, blob: BlobState | None) -> bool:
+    ids = [resource.resource_id for resource in _all_resources(gpu, blob)]
+    return len(set(ids)) == len(ids)
+
+
+def _have_formats(gpu: VirtIOGPUDevice) -> bool:
+    return all(resource.format in FORMATS for resource in gpu.resources)
+
+
+def _backings(virtio: VirtIOBody, gpu: VirtIOGPUDevice, blob: BlobState | None) -> tuple[list[tuple[int, int]], bool]:
+    """(address, size) of what is mapped of guest memory, and whether the device reaches it."""
+    pieces = [(piece.addr, piece.length) for resource in _all_resources(gpu, blob) for piece in resource.backing]
+    if pieces and features_of(virtio) >> ACCESS_PLATFORM & 1:
+        raise VMStateError("the addresses of the resources are those of an IOMMU, where there is one")
+    device = getattr(virtio.transport, "pci_dev", None)
+    return pieces, device is None or is_master(device)
+
+
+def _are_shown(gpu: VirtIOGPUDevice, blob: BlobState | None) -> bool:
+    ids = {0, *(resource.resource_id for resource in _all_resources(gpu, blob))}
+    return all(scanout.resource_id in ids for scanout in gpu.scanouts.scanout)
+
+
+def _have_rectangles(gpu: VirtIOGPUDevice) -> bool:
+    """Whether what a display shows lies within its frame buffer, where one is sent (virtio_gpu_do_set_scanout)."""
+    return all(
+        LEAST_SHOWN <= size <= most and start % WRAP + size <= most
+        for scanout in gpu.scanouts.scanout
+        if scanout.resource_id and scanout.fb_format
+        for start, size, most in (
+            (scanout.x, scanout.width, scanout.fb_width or 0),
+            (scanout.y, scanout.height, scanout.fb_height or 0),
+        )
+    )
+
+
 @virtio_device(
     "virtio-gpu",
     models="vmstate.devices.virtio.models:GPU",
@@ -193,7 +250,34 @@ class BlobState(VMState):
     accidents=("virtio_gpu_later_scanouts_fb",),
     provisional={"blob": None},
 )
-@description("virtio-gpu", version_id=1, minimum_version_id=1)
+@description(
+    "virtio-gpu",
+    version_id=1,
+    minimum_version_id=1,
+    rules=(
+        rule(
+            "virtio-gpu-resource-ids",
+            asks(_have_ids, this.gpu, otherwise(this.blob, None)),
+            "no two resources have the same id",
+        ),
+        rule("virtio-gpu-formats", asks(_have_formats, this.gpu), "a resource has a format of four bytes a pixel"),
+        rule(
+            "virtio-gpu-backing",
+            can_be_mapped(_backings, this.virtio, this.gpu, otherwise(this.blob, None)),
+            "what is behind a resource is guest memory",
+        ),
+        rule(
+            "virtio-gpu-shown",
+            asks(_are_shown, this.gpu, otherwise(this.blob, None)),
+            "a display shows a resource that there is, or none",
+        ),
+        rule(
+            "virtio-gpu-rectangle",
+            asks(_have_rectangles, this.gpu),
+            f"what a display shows lies within its frame buffer, and has at least {LEAST_SHOWN} pixels either way",
+        ),
+    ),
+)
 class VirtIOGPU(VMState):
     """A virtio-gpu on any transport, also the one inside a virtio-vga."""
 

@@ -21,6 +21,7 @@ from vmstate.declare import (
     fact,
     if_set,
     info,
+    known_since,
     len_,
     max_,
     otherwise,
@@ -255,7 +256,7 @@ class Rss(VMState):
         self.hash_types = int(types)
 
 
-@description("virtio-net-device/backend")
+@description("virtio-net-device/backend", rules=(known_since(Release(10, 0)),))
 class Backend(VMState):
     """The state of the vhost-user back end, where it can give it."""
 

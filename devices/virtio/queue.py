@@ -24,6 +24,8 @@ ACCESS_PLATFORM = 33
 IDX = 2
 """Where the index stands in an avail or used ring, behind its 16 bits of flags."""
 WRAP = 1 << 16
+NET_QUEUES = 3
+"""Queues of a network card at least: to receive, to send, and for commands."""
 
 
 class Memory(Protocol):
@@ -158,3 +160,17 @@ def _mapped(memory: Memory, queue: Any, avail: int, used: int) -> bool:
     # With one word for the event index behind each ring.
     sizes = ((queue.desc, 16 * queue.num), (avail, 4 + 2 * queue.num + 2), (used, 4 + 8 * queue.num + 2))
     return all(memory.has(address, size) for address, size in sizes)
+
+
+def net_queues_have_room(vq: Sequence[Any], own: Sequence[Any]) -> bool:
+    """Whether a network card that makes as many queues as the source has makes them large enough.
+
+    `own` are those that the card has now. It makes pairs, and behind them one for commands. Of an even number, which no
+    card has, it takes a pair too many away where it has more (virtio_net_change_num_queues).
+    """
+    count, before = len(vq), len(own)
+    if count == before or before < NET_QUEUES:
+        return True
+    pairs = (count - 1) // 2 if count % 2 or count < before else count // 2
+    sizes = [queue.num for queue in own[:2]] * pairs + [own[-1].num]
+    return all(queue.num <= size for queue, size in zip(vq, sizes + [0] * count, strict=False))

@@ -11,12 +11,14 @@ from vmstate.declare import (
     Release,
     VMState,
     array,
+    asks,
     choose,
     description,
     device,
     int32,
     int64,
     known_since,
+    otherwise,
     part,
     rule,
     struct,
@@ -31,6 +33,11 @@ from vmstate.declare import (
     up,
     with_tmp,
 )
+
+IN_GUEST = 21
+"""The bit of `hflags` that says that the processor runs a guest of its own (HF_GUEST)."""
+NESTED_GUEST_MODE = 1
+"""What `flags` of the nested state say of the same (KVM_STATE_NESTED_GUEST_MODE)."""
 
 GENERAL_REGISTERS = choose(TARGET_LONG_SIZE == 8, 16, 8)
 """General and vector registers: 16, or 8 of a 32-bit processor."""
@@ -147,7 +154,13 @@ class ExceptionInfo(VMState):
 
 
 @part(noise={"interrupt": ("env.error_code",)})
-@description("cpu/error_code", version_id=1, minimum_version_id=1, needed=up.has_error_code != 0)
+@description(
+    "cpu/error_code",
+    version_id=1,
+    minimum_version_id=1,
+    needed=up.has_error_code != 0,
+    rules=(known_since(Release(10, 2)),),
+)
 class ErrorCode(VMState):
     """The error code of an exception; sent where it is not 0."""
 
@@ -168,7 +181,13 @@ class AsyncPFMSR(VMState):
     async_pf_en_msr: int = uint64(name="env.async_pf_en_msr")
 
 
-@description("cpu/async_pf_int_msr", version_id=1, minimum_version_id=1, needed=this.async_pf_int_msr != 0)
+@description(
+    "cpu/async_pf_int_msr",
+    version_id=1,
+    minimum_version_id=1,
+    needed=this.async_pf_int_msr != 0,
+    rules=(known_since(Release(5, 2)),),
+)
 class AsyncPFIntMSR(VMState):
     """The interrupt of asynchronous page faults (KVM)."""
 
@@ -373,7 +392,7 @@ class PKRU(VMState):
     pkru: int = uint32(name="env.pkru")
 
 
-@description("cpu/pkrs", version_id=1, minimum_version_id=1, needed=this.pkrs != 0)
+@description("cpu/pkrs", version_id=1, minimum_version_id=1, needed=this.pkrs != 0, rules=(known_since(Release(6, 0)),))
 class PKRS(VMState):
     """Protection keys of supervisor pages."""
 
@@ -438,7 +457,7 @@ class NestedState(VMState):
     nested_state: KVMNestedState = struct(KVMNestedState, name="env.nested_state")
 
 
-@description("cpu/xen_vcpu", version_id=1, minimum_version_id=1)
+@description("cpu/xen_vcpu", version_id=1, minimum_version_id=1, rules=(known_since(Release(8, 0)),))
 class XenVcpu(VMState):
     """What a Xen guest has set up."""
 
@@ -466,7 +485,7 @@ class SpecCtrl(VMState):
     spec_ctrl: int = uint64(name="env.spec_ctrl")
 
 
-@description("cpu/amd_tsc_scale_msr", version_id=1, minimum_version_id=1)
+@description("cpu/amd_tsc_scale_msr", version_id=1, minimum_version_id=1, rules=(known_since(Release(6, 2)),))
 class AMDTSCScaleMSR(VMState):
     """Ratio of the time-stamp counter (AMD)."""
 
@@ -500,18 +519,26 @@ class SVMNPT(VMState):
     nested_pg_mode: int = uint32(name="env.nested_pg_mode")
 
 
-@description("cpu/svm_guest", version_id=1, minimum_version_id=1, needed=this.int_ctl != 0)
+@description(
+    "cpu/svm_guest", version_id=1, minimum_version_id=1, needed=this.int_ctl != 0, rules=(known_since(Release(6, 2)),)
+)
 class SVMGuest(VMState):
     """Nested SVM: control of interrupts (TCG)."""
 
     int_ctl: int = uint32(name="env.int_ctl")
 
 
-@description("cpu/efer32", version_id=1, minimum_version_id=1, needed=this.efer != 0)
+@description(
+    "cpu/efer32",
+    version_id=1,
+    minimum_version_id=1,
+    needed=this.efer != 0,
+    rules=(rule("x86-efer32", TARGET_LONG_SIZE == 4, "a QEMU for 64-bit processors does not know it"),),
+)
 class EFER32(VMState):
-    """EFER of a 32-bit processor; sent where it is not 0."""
+    """EFER in a QEMU for 32-bit processors; sent where it is not 0."""
 
-    efer: int | None = uint64(name="env.efer", exists=TARGET_LONG_SIZE == 8)
+    efer: int = uint64(name="env.efer")
 
 
 @description("cpu/msr_tsx_ctrl", version_id=1, minimum_version_id=1)
@@ -521,14 +548,14 @@ class MSRTSXCtrl(VMState):
     tsx_ctrl: int = uint32(name="env.tsx_ctrl")
 
 
-@description("cpu/intel_sgx", version_id=1, minimum_version_id=1)
+@description("cpu/intel_sgx", version_id=1, minimum_version_id=1, rules=(known_since(Release(6, 2)),))
 class MSRIntelSGX(VMState):
     """The key that enclaves are signed with."""
 
     msr_ia32_sgxlepubkeyhash: list[int] = array(uint64, 4, name="env.msr_ia32_sgxlepubkeyhash", private=CONTENTS)
 
 
-@description("cpu/pdptrs", version_id=1, minimum_version_id=1)
+@description("cpu/pdptrs", version_id=1, minimum_version_id=1, rules=(known_since(Release(7, 0)),))
 class PDPTRs(VMState):
     """Page-directory pointers of PAE paging."""
 
@@ -637,6 +664,11 @@ class APX(VMState):
     regs: list[int] = sub_array(uinttl, 16, 16, name="env.regs")
 
 
+def _runs_its_guest(hflags: int, nested: NestedState | None) -> bool:
+    """Whether KVM's nested state says of a guest within the guest what the processor's flags say."""
+    return not hflags >> IN_GUEST & 1 or (nested is not None and bool(nested.nested_state.flags & NESTED_GUEST_MODE))
+
+
 @device(
     "cpu",
     early_copy="vmstate.devices.early_copies:CLOCK",
@@ -675,7 +707,21 @@ class APX(VMState):
         ),
     },
 )
-@description("cpu", version_id=12, minimum_version_id=11)
+@description(
+    "cpu",
+    version_id=12,
+    minimum_version_id=11,
+    rules=(
+        rule(
+            "x86-nested-guest",
+            asks(_runs_its_guest, this.hflags, otherwise(this.nested_state, None)),
+            "a processor that runs a guest of its own (bit 21 of hflags) has the nested state of KVM that says so",
+            since=Release(4, 1),
+            qemu_error="vCPU set in guest-mode inconsistent with migrated kernel nested state",
+            advice="let the guest within the guest end before the migration, or use KVM on both sides",
+        ),
+    ),
+)
 class X86CPU(VMState):
     """Registers and state of the processor."""
 

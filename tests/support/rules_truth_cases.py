@@ -58,6 +58,8 @@ def drives(count: int) -> list[str]:
 
 REQUEST = Fresh("virtio-blk request", {"queue": 1}, {"virtio_packed_offered": False})
 
+GPU_RESOURCE = {"resource_id": 7, "width": 1, "format": 1}
+
 Q35 = Recorded(
     "7.2",
     (
@@ -121,13 +123,34 @@ Q35 = Recorded(
         case("globalstate-runstate@globalstate.runstate", ("globalstate.runstate[0]", "0x71")),
         since("cpu/apx", "cpu", "apx"),
         since("cpu/cet", "cpu", "cet"),
+        since("cpu/error_code", "cpu", "error_code"),
         since("cpu/fred", "cpu", "fred"),
         since("cpu/msr_hwcr", "cpu", "msr_hwcr"),
         since("cpu/msr_pl0_ssp", "cpu", "msr_pl0_ssp"),
+        since("cpu/xen_vcpu", "cpu", "xen_vcpu"),
         since("i8259/ltim", "i8259#0", "ltim"),
         since("scsi-disk/pr", "scsi-disk", "pr"),
         since("sd-card/ext_csd_modes-state", "sd-card", "ext_csd_modes_state"),
         since("virtio-gpu/blob", "virtio-gpu", "blob"),
+        since("virtio-net-device/backend", "virtio-net", "virtio.net.backend"),
+        case(
+            "virtio-gpu-resource-ids@virtio-gpu",
+            ("virtio-gpu.gpu.resources", Fresh("virtio-gpu resource", GPU_RESOURCE)),
+            ("virtio-gpu.gpu.resources", Fresh("virtio-gpu resource", GPU_RESOURCE)),
+            kept=(("virtio-gpu.gpu.resources", Fresh("virtio-gpu resource", GPU_RESOURCE)),),
+        ),
+        case(
+            "virtio-gpu-formats@virtio-gpu",
+            ("virtio-gpu.gpu.resources", Fresh("virtio-gpu resource", {**GPU_RESOURCE, "format": 5})),
+            kept=(("virtio-gpu.gpu.resources", Fresh("virtio-gpu resource", {**GPU_RESOURCE, "format": 134})),),
+        ),
+        case(
+            "virtio-gpu-backing@virtio-gpu",
+            ("virtio-gpu.gpu.resources", Fresh("virtio-gpu resource", GPU_RESOURCE)),
+            ("virtio-gpu.gpu.resources[0].iov_cnt", "1"),
+            ("virtio-gpu.gpu.resources[0].backing", Fresh("virtio-gpu backing")),
+        ),
+        case("virtio-gpu-shown@virtio-gpu", ("virtio-gpu.gpu.scanouts.first_scanout.resource_id", "1")),
         since("virtio/128bit_features", "virtio-balloon", "virtio.virtio.features128"),
         since(
             "virtio_pci/modern_state/features128",
@@ -216,6 +239,7 @@ Q35 = Recorded(
             ("virtio-blk.virtio.requests", REQUEST),
             ("virtio-blk.virtio.requests[0].elem.out_num", "1025"),
         ),
+        case("x86-efer32@cpu/efer32", ("cpu.efer32", Fresh("cpu/efer32", {"efer": 1}))),
         case("x86-fpregs-format@cpu.fpregs_format_vmstate", ("cpu.fpregs_format_vmstate", "1")),
     ),
 )
@@ -224,8 +248,20 @@ X86 = ("qemu-system-x86_64", "-accel", "tcg", "-nodefaults", "-m", "16")
 
 PC = Recorded(
     "7.2",
-    (*X86, "-M", "pc,suppress-vmdesc=on", *drives(1), *options("vmware-svga", "ide-hd,drive=d0,bus=ide.0")),
     (
+        *(*X86, "-M", "pc,suppress-vmdesc=on", *drives(1)),
+        *options("vmware-svga", "ide-hd,drive=d0,bus=ide.0", "mptsas1068", "lsi53c895a", "vmxnet3", "e1000e"),
+    ),
+    (
+        case("lsi-message@lsiscsi", ("lsiscsi.msg_len", "9"), kept=(("lsiscsi.msg_len", "8"),)),
+        case("mptsas-diagnostic@mptsas", ("mptsas.diagnostic_idx", "5"), kept=(("mptsas.diagnostic_idx", "4"),)),
+        case("mptsas-doorbell@mptsas", ("mptsas.doorbell_cnt", "257"), kept=(("mptsas.doorbell_cnt", "256"),)),
+        case("mptsas-queues@mptsas", ("mptsas.reply_post_head", "130"), kept=(("mptsas.reply_post_head", "129"),)),
+        case("e1000e-subsys@e1000e.subsys", ("e1000e.subsys", "1")),
+        case("e1000e-subsys-ven@e1000e.subsys_ven", ("e1000e.subsys_ven", "1")),
+        case("vmxnet3-rx-queues@vmxnet3.rxq_num", ("vmxnet3.rxq_num", "9"), kept=(("vmxnet3.rxq_num", "8"),)),
+        case("vmxnet3-tx-queues@vmxnet3.txq_num", ("vmxnet3.txq_num", "9"), kept=(("vmxnet3.txq_num", "8"),)),
+        case("x86-nested-guest@cpu", ("cpu.hflags", "0x200000"), kept=(("cpu.hflags", "0x100000"),)),
         case("value-equal@vmware_vga_internal.new_depth", ("vmware_vga.chip.new_depth", "24")),
         case(
             "ide-end-transfer@ide_drive/pio_state.end_transfer_fn_idx",
@@ -298,7 +334,14 @@ VIRT = Recorded(
     ),
     (
         case("arm-cpu-register-count@cpu.cpreg_vmstate_array_len", ("cpu.cpreg_vmstate_array_len", "259")),
-        case("arm-cpu-register-unknown@cpu.cpreg_vmstate_values", ("cpu.cpreg_vmstate_indexes[0]", "1")),
+        case("arm-cpu-register-unknown@cpu.cpreg_vmstate_indexes", ("cpu.cpreg_vmstate_indexes[0]", "1")),
+        since("cpu/event", "cpu", "event"),
+        since("cpu/fpmr", "cpu", "fpmr"),
+        since("cpu/pstate64", "cpu", "pstate64"),
+        since("cpu/syndrome64", "cpu", "syndrome64"),
+        since("cpu/vfp/fpcr_fpsr", "cpu", "vfp.fpcr_fpsr"),
+        since("cpu/wfxt-timer", "cpu", "wfxt_timer"),
+        since("cpu/zt0", "cpu", "zt0"),
         case("arm-cpu-register-constant@cpu.cpreg_vmstate_values", ("cpu.cpreg_vmstate_values[138]", "0x132")),
     ),
 )
@@ -311,16 +354,50 @@ OLDEST = Recorded(
         since("cpu/intel_amx_xtile", "cpu", "intel_amx_xtile"),
         since("cpu/msr_xfd", "cpu", "msr_xfd"),
         since("cpu/triple_fault", "cpu", "triple_fault"),
+        since("cpu/amd_tsc_scale_msr", "cpu", "amd_tsc_scale_msr"),
+        since("cpu/intel_sgx", "cpu", "intel_sgx"),
+        since("cpu/pdptrs", "cpu", "pdptrs"),
+        since("cpu/pkrs", "cpu", "pkrs"),
+        since("cpu/svm_guest", "cpu", "svm_guest"),
+        since("pckbd/extended_state", "pckbd", "extended_state"),
+        since("ps2kbd/command_reply_queue", "ps2kbd", "command_reply_queue"),
     ),
 )
 
 NEWEST = Recorded(
     "11.1",
     (
-        *(*X86, "-M", "q35,suppress-vmdesc=on", "-netdev", "user,id=n0", *drives(1)),
+        *(*X86, "-M", "q35,suppress-vmdesc=on", "-netdev", "user,id=n0", *drives(3)),
         *options("virtio-net-pci,netdev=n0,romfile=", "virtio-blk-pci,drive=d0"),
+        *("-audiodev", "none,id=a"),
+        *options("sb16,audiodev=a", "virtio-scsi-pci,id=s0", "scsi-hd,drive=d1,bus=s0.0", "nvme,serial=1,drive=d2"),
     ),
     (
+        case(
+            "virtio-net-queues@virtio body.vq",
+            ("virtio-net.virtio.vq", Fresh("virtio queue", {"num": 256, "vector": 0})),
+            ("virtio-net.virtio.vq", Fresh("virtio queue", {"num": 128, "vector": 0})),
+            ("virtio-net.virtio.num_queues", "5"),
+        ),
+        case("nvme-cq-number@nvme", ("nvme.cq[0]", Fresh("nvme-cq", {"cqid": 1}))),
+        case("nvme-sq-completion@nvme", ("nvme.sq[0]", Fresh("nvme-sq", {"cqid": 5}))),
+        case(
+            "nvme-sq-number@nvme",
+            ("nvme.cq[0]", Fresh("nvme-cq")),
+            ("nvme.sq[0]", Fresh("nvme-sq", {"sqid": 1})),
+        ),
+        case("hpet-timers@hpet.num_timers_save", ("hpet.num_timers_save", "4")),
+        case("sb16-arguments@sb16", ("sb16.in_index", "11"), kept=(("sb16.in_index", "10"),)),
+        case("sb16-answer@sb16", ("sb16.out_data_len", "51"), kept=(("sb16.out_data_len", "50"),)),
+        case(
+            "scsi-reservation@scsi-disk/pr",
+            ("scsi-disk.pr", Fresh("scsi-disk/pr", {"key": 1}, {"scsi_takes_reservations": False})),
+        ),
+        case(
+            "virtio-queues-made@virtio body.num_queues",
+            ("virtio-blk.virtio.vq", Fresh("virtio queue", {"num": 1, "vector": 0})),
+            ("virtio-blk.virtio.num_queues", "2"),
+        ),
         case("virtio-net-mac-table-count@virtio-net-device.in_use", ("virtio-net.in_use", "0x80000000")),
         case(
             "virtio-queue-size@virtio queue.num",

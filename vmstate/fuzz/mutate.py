@@ -441,21 +441,18 @@ def _sub_added(subject: Subject, place: FieldPlace, source: ChoiceSource) -> tup
     if not missing:
         return None
     sub = source.choice(missing)
-    body = _grown_body(sub.vmsd, source, dict(part.facts))
-    if body is None:
-        return None
-    name = sub.vmsd.wire_name
-    header = bytes((Mark.SUBSECTION, len(name))) + name + sub.vmsd.version_id.to_bytes(4, "big")
-    return [(at, at, header + body)], f"subsection {sub.vmsd.name} added"
+    added = grown_subsection(sub.vmsd, source, dict(part.facts))
+    return None if added is None else ([(at, at, added)], f"subsection {sub.vmsd.name} added")
 
 
-def _grown_body(vmsd: VMStateDescription, source: ChoiceSource, facts: dict[str, Any]) -> bytes | None:
-    """A body for a subsection by itself; None where it reads the struct around it."""
+def grown_subsection(vmsd: VMStateDescription, source: ChoiceSource, facts: dict[str, Any]) -> bytes | None:
+    """A subsection by itself, as it stands in a stream; None where it reads the struct around it."""
     try:
-        grown = Grower(vmsd, source, facts).grow(vmsd.version_id)
-        return vmsd.encode(grown, force=True)
+        body = vmsd.encode(Grower(vmsd, source, facts).grow(vmsd.version_id), force=True)
     except VMStateError:
         return None
+    name = vmsd.wire_name
+    return bytes((Mark.SUBSECTION, len(name))) + name + vmsd.version_id.to_bytes(4, "big") + body
 
 
 @mutator("subsection.unknown", "subsection", "payload")

@@ -9,6 +9,7 @@ and migration/vmstate.c.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Any
 
 from vmstate.codec.codec import Codec
@@ -31,7 +32,7 @@ from vmstate.rules.stream import (
     refused_record,
     takes_unsent,
 )
-from vmstate.schema.vmdesc import NOTHING_DESCRIBED
+from vmstate.schema.vmdesc import NOTHING_DESCRIBED, contradicts
 from vmstate.stream.configuration import Configuration
 from vmstate.stream.events import (
     Command,
@@ -108,12 +109,14 @@ class KnownDestination:
                 sent = parts.setdefault((section.name, section.instance_id), {})
                 sent.setdefault(section.kind, section.payload())
         self._known: dict[tuple[str, int], _Known] = {}
+        vmdesc = reference.vmdesc
+        described = {} if vmdesc is None else {(entry.name, entry.instance_id): entry.vmsd for entry in vmdesc.devices}
         for section in reference.sections:
             told = {**self.facts, **(sections or {}).get(section.name, {})}
             key = (section.name, section.instance_id)
             if key not in self._known or section.kind == "full":
                 # Of one that comes again the last is what is there afterwards.
-                self._known[key] = _known(section, told, parts.get(key, {}))
+                self._known[key] = _known(section, told, parts.get(key, {}), described.get(key))
         self._aliases = alias_ids(self._known, self.release)
 
     @property
@@ -182,20 +185,31 @@ def _shows(reference: Stream, capability: str) -> bool:
     return any(part.command == command and len(part.data) == size for part in parts)
 
 
-def _known(section: Section, told: Mapping[str, Any], parts: Mapping[str, bytes]) -> _Known:
-    """A section of the reference, by the library if that describes it: it knows the rules."""
+def _known(
+    section: Section, told: Mapping[str, Any], parts: Mapping[str, bytes], described: VMStateDescription | None
+) -> _Known:
+    """A section of the reference, by the library if that describes it: it knows the rules.
+
+    Of several layouts that fit it is that which has the versions inside that the vmdesc says.
+    """
     version_id = section.version_id
     if section.is_ram:
         return _Known(version_id, None, {}, None, b"", version_id, parts)
     payload = section.payload()
     facts = {**told, IDSTR.name: section.name}
-    if section.described_by != "library":
+    vmsd = section.vmsd
+    is_contradicted = described is not None and vmsd is not None and contradicts(described, vmsd)
+    if section.described_by != "library" or is_contradicted:
+        fitting: _Known | None = None
         for vmsd in all_descriptions(section.name):
-            try:
+            with suppress(VMStateError):
                 state = vmsd.decode(payload, version_id=version_id, facts=facts)
-            except VMStateError:
-                continue
-            return _Known(version_id, vmsd, _with_own(state, facts), state, payload, version_id, parts)
+                known = _Known(version_id, vmsd, _with_own(state, facts), state, payload, version_id, parts)
+                if described is None or not contradicts(described, vmsd):
+                    return known
+                fitting = fitting or known
+        if fitting is not None:
+            return fitting
     if section.vmsd is None:
         return _Known(version_id, None, {}, section.state, payload, version_id, parts)
     # A state of its own: that of the stream may be changed.

@@ -260,9 +260,15 @@ class Commands:
 
     def _enable_colo(self, _: Command) -> Refusal | None:
         loader = self.loader
-        if loader.release is not None and loader.release < COLO_ASKS_SINCE:
-            return None
-        is_on = loader.has("x-colo")
+        asks = loader.release is None or loader.release >= COLO_ASKS_SINCE
+        is_on = loader.has("x-colo") if asks else True
+        if is_on and loader.has_device("virtio-mem"):
+            return Refusal(
+                "colo-memory",
+                "the source asks for COLO, which no machine with a virtio-mem takes part in",
+                "COLO: cannot disable RAM discard",
+                "leave the virtio-mem away, or save without the capability x-colo",
+            )
         if is_on:
             return None
         return Refusal(
@@ -644,7 +650,10 @@ def is_place(where: str, instance_id: int, loader: Loader) -> bool | None:
     if where == "smbus":
         return loader.has_device("ich9_smb", "piix4_pm")
     if where == "pci":
-        return instance_id < sum(name == "PCIBUS" for name, _ in loader.sections)
+        # What is not sent of one host bridge is not sent of any, and how many there are is not to be seen.
+        if loader.has_device("PCIHost") or not loader.has_device("PCIBUS"):
+            return False
+        return True if instance_id == 0 else None
     words = loader.command
     if where == "audio":
         if loader.has_device(*SOUND) or (words is not None and any(word in SOUND_OPTIONS for word in words)):

@@ -2,17 +2,22 @@
 
 Of a PCI device it is which bits of its configuration space are compared: each refusal names the first byte that is not
 as it should be, and the masks. Of a virtio device it is the features that the host offers: QEMU names them when it
-refuses a stream whose driver accepted all.
+refuses a stream whose driver accepted all. Of a subsection that the reference does not have it is how long it is: one
+that is longer or shorter is refused. Of a SCSI disk it is whether it takes over a reservation.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
+from vmstate.fuzz.mutate import grown_subsection
+from vmstate.fuzz.source import RandomSource
 from vmstate.fuzz.subject import FieldPlace, SectionSpan, Subject
-from vmstate.fuzz.verdict import REFUSED, Verdict
+from vmstate.fuzz.verdict import ACCEPTED, REFUSED, Verdict
+from vmstate.vmsd.description import VMStateDescription
+from vmstate.vmsd.expr import MEMORY, OWN_STATE, RELEASE, Fact
 
 Load = Callable[[bytes], Verdict]
 
@@ -40,7 +45,7 @@ def learn(load: Load, subject: Subject, part: SectionSpan) -> dict[str, Any]:
     offered = _features(load, subject, part)
     if offered is not None:
         facts["virtio_host_features"] = offered
-    return facts
+    return facts | _layouts(load, subject, part) | _abilities(load, subject, part)
 
 
 def decoded(facts: dict[str, Any]) -> dict[str, Any]:
@@ -76,3 +81,49 @@ def _features(load: Load, subject: Subject, part: SectionSpan) -> int | None:
     verdict = load(subject.data[: place.offset] + b"\xff" * 8 + subject.data[place.end :])
     allowed = _FEATURES.search(verdict.message)
     return int(allowed.group(1), 16) if allowed else None
+
+
+def _layouts(load: Load, subject: Subject, part: SectionSpan) -> dict[str, Any]:
+    """What decides how the subsections are laid out that the section has not: the first value that is taken."""
+    vmsd: VMStateDescription | None = part.vmsd
+    facts: dict[str, Any] = {}
+    for sub in () if vmsd is None else vmsd.subsections:
+        open_facts = {fact.name: fact for fact in _facts_of(sub.vmsd) if fact.name not in {**part.facts, **facts}}
+        if len(open_facts) != 1:
+            continue
+        (fact,) = open_facts.values()
+        for value in fact.candidates:
+            added = grown_subsection(sub.vmsd, RandomSource(0), {**part.facts, **facts, fact.name: value})
+            if added is not None and _takes(load, subject, part, added):
+                facts[fact.name] = value
+                break
+    return facts
+
+
+def _facts_of(vmsd: VMStateDescription) -> Iterator[Fact]:
+    """The facts that decide a layout and that no byte tells."""
+    for inner in vmsd.walk():
+        for field in inner.fields:
+            for expr in field.expressions():
+                yield from (
+                    asked
+                    for asked in expr.walk()
+                    if isinstance(asked, Fact) and asked.candidates and asked.derived is None
+                )
+
+
+def _abilities(load: Load, subject: Subject, part: SectionSpan) -> dict[str, Any]:
+    """What the destination can do that a rule of a subsection asks for, which the section has not: yes or no."""
+    vmsd: VMStateDescription | None = part.vmsd
+    facts: dict[str, Any] = {}
+    for sub in () if vmsd is None else vmsd.subsections:
+        for needs in (rule.needs - {RELEASE.name, OWN_STATE.name, MEMORY.name} for rule in sub.vmsd.rules):
+            added = grown_subsection(sub.vmsd, RandomSource(0), dict(part.facts)) if len(needs) == 1 else None
+            if added is not None:
+                facts |= dict.fromkeys(needs, _takes(load, subject, part, added))
+    return facts
+
+
+def _takes(load: Load, subject: Subject, part: SectionSpan, added: bytes) -> bool:
+    """Whether the destination takes a section with a subsection more."""
+    return load(subject.data[: part.footer] + added + subject.data[part.footer :]).kind == ACCEPTED

@@ -264,7 +264,7 @@ def default_command() -> list[str]:
 
 
 _ASSERTION = re.compile(r"[^\n]*(?:Assertion|assert|ERROR:|Bail out|runtime error|AddressSanitizer)[^\n]*")
-_NOISE = re.compile(r"^.*?(?:qemu-system-[a-z0-9_]+): ", re.M)
+_PROGRAM = re.compile(r"(?:\S*/)?qemu-system-[a-z0-9_]+: ")
 
 
 class QemuTarget:
@@ -426,10 +426,18 @@ def resident_memory(pid: int) -> int:
 def last_line(text: str) -> str:
     """The last line that QEMU printed, without the name of the program."""
     lines = [line for line in text.strip().splitlines() if line]
-    return _NOISE.sub("", lines[-1])[:300] if lines else ""
+    return _without_program(lines[-1])[:300] if lines else ""
+
+
+def _without_program(line: str) -> str:
+    """A line without the name of the program; what was printed before it, without an end of its own, is one apart."""
+    name = _PROGRAM.search(line)
+    if name is None:
+        return line
+    return " | ".join(part for part in (line[: name.start()], line[name.end() :]) if part)
 
 
 def error_lines(text: str) -> str:
     """The lines that say why, without the name of the program in front of each."""
-    lines = [_NOISE.sub("", line) for line in text.strip().splitlines() if "warning:" not in line]
+    lines = [_without_program(line) for line in text.strip().splitlines() if "warning:" not in line]
     return " | ".join(lines)[:500]
