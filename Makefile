@@ -19,7 +19,7 @@ DEV := .venv/.dev-installed
 INSTALLED := build/installed
 WHEEL := .venv-wheel/bin
 
-.PHONY: demo test quick lint docs coverage wheel lowest mutants project changelog bench guest fixtures rules-truth index corpus api types clean
+.PHONY: demo test quick lint docs coverage wheel lowest mutants project changelog bench guest fixtures rules-truth index corpus api types site clean
 .DEFAULT_GOAL := test
 
 $(BIN)/python:
@@ -38,7 +38,7 @@ whole-environment: | $(BIN)/python
 # The interpreter is an order-only prerequisite: its file is a link whose date means nothing.
 $(RUNTIME): pyproject.toml | whole-environment
 	@echo 'Installing into .venv, once ...'
-	@$(PIP) -e .
+	@$(PIP) -e '.[report]'
 	@$(COMPILE)
 	@touch $@
 
@@ -66,6 +66,11 @@ types: $(DEV)
 # The page of the public names, from their docstrings.
 api: $(RUNTIME)
 	@$(BIN)/python .ci/api.py
+
+# The documents as a site, in build/site; every link in it is checked.
+site: $(DEV)
+	@$(PIP) -e '.[site]'
+	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet
 
 # Tests come last so that pytest's summary is the last line.
 test: lint

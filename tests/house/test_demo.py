@@ -102,8 +102,10 @@ def test_the_demo_does_what_it_says() -> None:
         "52:54:00:12:34:56 -> 52:54:00:c0:ff:ee",
         "fails in",
         "per-item, tap: minimal",
+        "demo.html: ",
     ):
         assert told in done.stdout
+    assert (ROOT / "demo.html").read_text(encoding="utf-8").startswith("<!doctype html>")
 
 
 @pytest.mark.parametrize("shell", ["bash", "zsh", "tcsh"])

@@ -1,0 +1,139 @@
+"""Hooks of the site (mkdocs.yml): pages that stand elsewhere in the repository, or are made.
+
+The start page is README.md; CONTRIBUTING.md, SECURITY.md, CHANGELOG.md and fixtures/README.md are pages too, so that no
+link of the documents leads out of the site. The page of rules is made from the library, the gallery by `report`.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from pathlib import Path
+from typing import Any
+
+from mkdocs.structure.files import File
+
+ROOT = Path(__file__).resolve().parent.parent
+
+ELSEWHERE = {
+    "index.md": "README.md",
+    "contributing.md": "CONTRIBUTING.md",
+    "security.md": "SECURITY.md",
+    "changelog.md": "CHANGELOG.md",
+    "fixtures.md": "fixtures/README.md",
+    "ipoctal.md": "examples/ipoctal/README.md",
+}
+"""Page of the site -> the file in the repository."""
+
+GALLERY = {
+    "a stream": ("stream", ["fixtures/qemu-7.2-q35-virtio-net.mig.xz"]),
+    "a stream of 11.1, two cards behind root ports": ("rootports", ["fixtures/qemu-11.1-q35-smp4-rootports.mig.xz"]),
+    "what changed between two moments, and what early migration would do": (
+        "diff",
+        [
+            "fixtures/pairs/qemu-7.2-vlan-add-early.mig.xz",
+            "fixtures/pairs/qemu-7.2-vlan-add-final.mig.xz",
+            "--early",
+            "fixtures/pairs/qemu-7.2-vlan-add-early.mig.xz",
+        ],
+    ),
+    "a load that fails, explained": (
+        "explain",
+        ["fixtures/qemu-7.2-q35-virtio-net-mq4.mig.xz", "--against", "fixtures/qemu-7.2-q35-virtio-net.mig.xz"],
+    ),
+    "a stream for strangers": ("scrubbed", ["fixtures/qemu-7.2-q35-virtio-net.mig.xz", "--scrub"]),
+}
+"""What a page shows -> its name, and the arguments of `vmstate report`."""
+
+
+def on_files(files: Any, config: Any) -> Any:
+    """Add the pages that do not stand under docs/."""
+    for page, source in ELSEWHERE.items():
+        files.append(File.generated(config, page, content=_moved((ROOT / source).read_text(encoding="utf-8"), source)))
+    files.append(File.generated(config, "rules.md", content=_rules()))
+    files.append(File.generated(config, "gallery.md", content=_gallery()))
+    for name, arguments in GALLERY.values():
+        files.append(File.generated(config, f"gallery/{name}.html", content=_page(arguments)))
+    return files
+
+
+def on_page_markdown(markdown: str, page: Any, config: Any, files: Any) -> str:
+    """Links from docs/ to files elsewhere lead to their pages."""
+    for target, source in ELSEWHERE.items():
+        markdown = re.sub(rf"\]\(\.\./{re.escape(source)}(?=[)#])", f"]({target}", markdown)
+    return markdown
+
+
+def _moved(text: str, source: str) -> str:
+    """The text of a file with its links as they are from docs/."""
+    folder = Path(source).parent
+
+    def link(match: re.Match[str]) -> str:
+        words, place = match[1], match[2]
+        path, _, anchor = place.partition("#")
+        if not path or "://" in path:
+            return match[0]
+        whole = os.path.normpath(folder / path)
+        page = next((page for page, held in ELSEWHERE.items() if held == whole), whole.removeprefix("docs/"))
+        if page == whole and page not in ELSEWHERE:
+            return words  # a folder or a file of the repository, which is no page
+        return f"[{words}]({page}{'#' + anchor if anchor else ''})"
+
+    return re.sub(r"\[([^\]]*)\]\(([^)\s]+)\)", link, text)
+
+
+def _rules() -> str:
+    """Every rule of the library: what it asks for, what QEMU prints, what to do, and the descriptions that have it."""
+    from vmstate.devices import _index
+    from vmstate.rules.check import all_rules
+    from vmstate.stream.registry import all_descriptions
+
+    rules: dict[tuple[str, str], Any] = {}
+    holders: dict[str, set[str]] = {}
+    for idstr in sorted(_index.INDEX):
+        for vmsd in all_descriptions(idstr):
+            for rule in all_rules(vmsd):
+                rules.setdefault((rule.id, rule.text), rule)
+                holders.setdefault(rule.id, set()).add(idstr)
+    lines = [
+        "# Rules",
+        "",
+        "What QEMU minds of a device's state: `check`, `set` and `explain` go by it.",
+        "",
+    ]
+    told = ""
+    for (name, text), rule in sorted(rules.items()):
+        if name != told:
+            lines += [f"## {name}", "", "of " + ", ".join(f"`{idstr}`" for idstr in sorted(holders[name])), ""]
+        told = name
+        since = f" (since QEMU {rule.since})" if rule.since is not None else ""
+        lines.append(f"* {text}{since}" + ("; QEMU goes on with another value" if rule.mended else ""))
+        lines += [f"    * QEMU prints: `{rule.qemu_error}`"] if rule.qemu_error else []
+        lines += [f"    * to do: {rule.advice}"] if rule.advice else []
+        lines.append("")
+    return "\n".join(lines)
+
+
+def _gallery() -> str:
+    lines = ["# Gallery", "", "Pages that `vmstate report` makes of the streams in the repository.", ""]
+    lines += [f"* [{title}](gallery/{name}.html)" for title, (name, _) in GALLERY.items()]
+    return "\n".join([*lines, ""])
+
+
+def _page(arguments: list[str]) -> str:
+    from vmstate.compare import open_target
+    from vmstate.report import page_of
+
+    words = iter(arguments)
+    streams: list[Path] = []
+    named: dict[str, Any] = {}
+    for word in words:
+        if word == "--early":
+            named["early"] = ROOT / next(words)
+        elif word == "--against":
+            named["against"] = open_target(str(ROOT / next(words)))
+        elif word == "--scrub":
+            named["scrubbed"] = True
+        else:
+            streams.append(ROOT / word)
+    return page_of(*streams, **named)
