@@ -25,7 +25,7 @@ from vmstate.cli import main
 from vmstate.errors import MachineError, VMStateError
 from vmstate.lab.bench import Bench, Measured, Mode, Run, changes, plot
 from vmstate.lab.network import no_tap
-from vmstate.lab.statistics import percentile, summary
+from vmstate.lab.statistics import median_interval, percentile, summary
 from vmstate.lab.study import ACTIONS, ActionResult, Laboratory, actions_named
 from vmstate.lab.trace import DeviceTime, device_times
 
@@ -201,10 +201,44 @@ def test_modes_are_read(text: str, mode: Mode) -> None:
     assert Mode.parse(text) == mode
 
 
-@pytest.mark.parametrize("text", ["", "a", "=-x", "a='", "a=qemu qemu", "a=root:x root:y"])
+@pytest.mark.parametrize("text", ["", "a", "=-x", "a='", "a=qemu qemu", "a=root:x root:y", "mode=relay:around"])
 def test_what_is_no_mode(text: str) -> None:
-    with pytest.raises(MachineError, match="mode"):
+    with pytest.raises(MachineError, match=r"mode|way of a relay"):
         Mode.parse(text)
+
+
+def test_a_mode_with_a_relay() -> None:
+    mode = Mode.parse("skip=root:/roots/sid relay:skip -cpu max")
+    assert (mode.relay, mode.root, mode.words) == ("skip", "/roots/sid", ("-cpu", "max"))
+    made_bench = Bench(GUEST or _no_guest(), [Mode("base"), mode], capabilities=["xbzrle"])
+    assert made_bench.capabilities == ("xbzrle", "return-path")
+    assert Bench(GUEST or _no_guest(), [Mode("base")]).capabilities == ()
+
+
+def test_loads_in_front_of_the_last_of_ram_are_early() -> None:
+    text = "".join(
+        f"vmstate_downtime_load type={kind} idstr={name} instance_id=0 downtime={time}\n"
+        for kind, name, time in (
+            ("non-iterable", "nic", 300),
+            ("iterable", "ram", 10),
+            ("iterable", "ram", 20),
+            ("non-iterable", "nic", 100),
+            ("non-iterable", "mch", 50),
+        )
+    )
+    run = Run(10.0, 20.0, 100.0, 10.0, tuple(device_times(text)))
+    numbers = run.numbers()
+    assert (numbers["loads_ms"], numbers["early_loads_ms"]) == (0.15, 0.3)
+    rows = {row["idstr"]: row["load_us"] for row in Measured(Mode("a"), (), "11.1.3", (run,), {}).devices()}
+    assert rows["nic"] == {"median": 100, "p95": 100}
+    assert "loads_ms" not in Run(10.0, 20.0, 100.0, 10.0).numbers()
+
+
+def test_the_interval_of_a_median() -> None:
+    # Of 30 measurements the 10th and the 21st (tables of the sign test, 5 % on both sides together).
+    assert median_interval(list(range(1, 31))) == (10, 21)
+    assert median_interval([3.0, 1.0, 2.0]) == (1.0, 3.0)
+    assert median_interval([7.0]) == (7.0, 7.0)
 
 
 @pytest.mark.parametrize(

@@ -17,7 +17,12 @@ if TYPE_CHECKING:
 DEVICES = 8
 """Devices that the table has; the JSON object has all."""
 
-METRICS = {"downtime_ms": "downtime (query-migrate)", "gap_ms": "largest gap of the probe"}
+METRICS = {
+    "downtime_ms": "downtime (query-migrate)",
+    "gap_ms": "largest gap of the probe",
+    "loads_ms": "all device loads at the stop",
+    "early_loads_ms": "early loads",
+}
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -28,7 +33,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         action="append",
         default=[],
         help="a way to run QEMU: [PROGRAM] [root:DIR] [machine:OPTIONS] [netdev:OPTIONS] [device:OPTIONS] "
-        "[-OPTION ...]; repeatable (one, as it is)",
+        "[relay:WAY] [-OPTION ...]; repeatable (one, as it is)",
     )
     parser.add_argument("--runs", type=int, default=30, metavar="N", help="migrations that count, of each mode (30)")
     parser.add_argument("--warm-up", type=int, default=3, metavar="N", help="migrations before them (3)")
@@ -36,6 +41,10 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         "--guest", metavar="FOLDER", default=".guest", help="a guest of `python -m vmstate.lab.guest FOLDER` (.guest)"
     )
     parser.add_argument("--queue-pairs", type=int, default=4, metavar="N", help="of the card (4; 1: the user network)")
+    parser.add_argument("--cards", type=int, default=1, metavar="N", help="each behind a root port, if several (1)")
+    parser.add_argument(
+        "--downtime-limit", type=int, metavar="MS", help="QEMU's parameter (what QEMU has: 300 milliseconds)"
+    )
     parser.add_argument("--accel", default="tcg", help="QEMU's accelerator (tcg)")
     parser.add_argument("--cpus", type=int, default=2, metavar="N", help="of the guest (2)")
     parser.add_argument("--memory", type=int, default=96, metavar="MIB", help="of the guest (96)")
@@ -66,6 +75,8 @@ def run(options: argparse.Namespace) -> int:
         cpus=options.cpus,
         memory=options.memory,
         capabilities=options.capability,
+        cards=options.cards,
+        downtime_limit=options.downtime_limit,
         limit=options.limit,
     )
     measured = bench.run(options.runs, options.warm_up)
@@ -88,10 +99,15 @@ def show(measured: Sequence[Measured], difference: dict[str, dict[str, float]]) 
     names = "".join(f"{one_line(mode_figures.mode.name)[:15]:>16}" for mode_figures in measured)
     print(f"{'milliseconds':<36}{names}{'change':>10}" if difference else f"{'milliseconds':<36}{names}")
     for metric, title in METRICS.items():
+        if not all(metric in mode_figures for mode_figures in figures):
+            continue
         for number in ("median", "p95"):
             cells = "".join(f"{mode_figures[metric][number]:>16.1f}" for mode_figures in figures)
             changed = difference.get(metric, {}).get(number)
             print(f"{f'{title}, {number}':<36}{cells}" + ("" if changed is None else f"{changed:>+9.1f}%"))
+        intervals = (mode_figures["intervals"][metric] for mode_figures in figures)
+        cells = "".join(f"{f'{least:.1f} to {most:.1f}':>16}" for least, most in intervals)
+        print(f"{'  the median lies (95 %)':<36}{cells}")
     interval = "".join(f"{mode_figures['probe_interval_ms']['median']:>16.1f}" for mode_figures in figures)
     print(f"{'between two packets, median':<36}{interval}")
     for mode_figures, numbers in zip(measured, figures, strict=True):

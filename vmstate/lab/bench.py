@@ -15,26 +15,34 @@ from __future__ import annotations
 import os
 import shlex
 import statistics
+import sys
 import tempfile
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from itertools import pairwise
 from pathlib import Path
 from typing import Any, Self
 
+from vmstate.early.relay import THROUGH, WAYS
 from vmstate.errors import MachineError
 from vmstate.lab.guest import READY, Guest
 from vmstate.lab.network import OwnNetwork, Probe
-from vmstate.lab.statistics import summary
+from vmstate.lab.statistics import median_interval, summary
 from vmstate.lab.trace import SINCE, DeviceTime, device_times, trace_words
 from vmstate.qemu.machine import Machine, Qemu, find_qemu
 from vmstate.qemu.migration import follow, save, set_capabilities
+from vmstate.qemu.process import Process, tail_of
 from vmstate.saved.loading import load
 from vmstate.vmsd.data import Data, Value
 
 PROGRAM = "qemu-system-x86_64"
 SETTLE = 40
 """Packets that come before a migration begins, and after it has ended."""
+
+RETURN_PATH = "return-path"
+NON_ITERABLE = "non-iterable"
+PASSED = "passed as it came"
+"""What `early relay` prints where it did nothing to a migration."""
 
 BANDWIDTH = 1 << 40
 """Bytes a second: memory is sent as fast as it is taken."""
@@ -43,7 +51,8 @@ BANDWIDTH = 1 << 40
 class Mode(Value):
     """One way to run QEMU: its name, its program or the root that it is in, and what its command line says more.
 
-    `machine`, `netdev` and `device` are further options of -M, of -netdev and of the card's -device.
+    `machine`, `netdev` and `device` are further options of -M, of -netdev and of the card's -device. `relay` is the way
+    of a relay between the two QEMUs (`vmstate.early.relay`); None for none.
     """
 
     name: str
@@ -52,13 +61,15 @@ class Mode(Value):
     machine: str = ""
     netdev: str = ""
     device: str = ""
+    relay: str | None = None
     words: tuple[str, ...] = ()
 
     @classmethod
     def parse(cls, text: str) -> Self:
         """Read NAME='[WORD...] [OPTION...]'.
 
-        In front of QEMU's options may stand the program, root:DIR, machine:OPTIONS, netdev:OPTIONS and device:OPTIONS.
+        In front of QEMU's options may stand the program, root:DIR, machine:OPTIONS, netdev:OPTIONS, device:OPTIONS and
+        relay:WAY.
         Raises `MachineError`.
         """
         name, equals, rest = text.partition("=")
@@ -72,17 +83,19 @@ class Mode(Value):
         named: dict[str, str] = {}
         for word in words[:cut]:
             key, colon, value = word.partition(":")
-            if not colon or key not in ("root", "machine", "netdev", "device"):
+            if not colon or key not in ("root", "machine", "netdev", "device", "relay"):
                 key, value = "program", word
             if key in named:
                 raise MachineError(f"the mode has two words for its {key}", found=repr(text))
             named[key] = value
+        if named.get("relay", THROUGH) not in WAYS:
+            raise MachineError("there is no such way of a relay", expected=", ".join(WAYS), found=named["relay"])
         return cls(name, words=tuple(words[cut:]), **named)
 
 
 class Run(Value):
     """One migration: milliseconds of downtime (query-migrate), of the largest gap, of the migration as a whole, and of
-    the usual distance of two packets before it; what the devices took, where the trace says it.
+    the usual distance of two packets before it; what the devices took, where the trace says it, in its order.
     """
 
     downtime: float
@@ -92,13 +105,27 @@ class Run(Value):
     devices: tuple[DeviceTime, ...] = ()
 
     def numbers(self) -> dict[str, float]:
-        """The milliseconds by name."""
-        return {
+        """The milliseconds by name. Where the trace says it, what all devices took to load at the stop, behind the last
+        of RAM, and what they took before.
+        """
+        numbers = {
             "downtime_ms": self.downtime,
             "gap_ms": round(self.gap, 3),
             "total_ms": self.total,
             "probe_interval_ms": round(self.interval, 3),
         }
+        early, late = self.loads()
+        if late:
+            numbers["loads_ms"] = sum(device.microseconds for device in late) / 1000
+            numbers["early_loads_ms"] = sum(device.microseconds for device in early) / 1000
+        return numbers
+
+    def loads(self) -> tuple[list[DeviceTime], list[DeviceTime]]:
+        """The loads of devices in front of the last of RAM, and those behind it, which are the guest's downtime."""
+        loads = [device for device in self.devices if device.direction == "load"]
+        last = max((place for place, device in enumerate(loads) if device.kind != NON_ITERABLE), default=-1)
+        whole = [device for device in loads[: last + 1] if device.kind == NON_ITERABLE]
+        return whole, loads[last + 1 :]
 
 
 class Measured(Data):
@@ -111,10 +138,15 @@ class Measured(Data):
     sizes: dict[tuple[str, int], int]
 
     def devices(self) -> list[dict[str, Any]]:
-        """The devices by the time that they take, the dearest first: bytes, microseconds of save and load."""
+        """The devices by the time that they take, the dearest first: bytes, microseconds of save, and of load at the
+        stop.
+        """
         taken: dict[tuple[str, int], dict[str, list[float]]] = {}
         for run in self.runs:
+            early, _ = run.loads()
             for device in run.devices:
+                if device in early:
+                    continue
                 times = taken.setdefault((device.idstr, device.instance_id), {})
                 times.setdefault(device.direction, []).append(device.microseconds)
         rows = [
@@ -136,6 +168,7 @@ class Measured(Data):
             "qemu_version": self.qemu_version,
             "argv": list(self.argv),
             **{name: summary([run_numbers[name] for run_numbers in numbers]) for name in numbers[0]},
+            "intervals": {name: median_interval([run_numbers[name] for run_numbers in numbers]) for name in numbers[0]},
             "runs": numbers,
             "devices": self.devices(),
         }
@@ -146,7 +179,8 @@ class Bench:
 
     `pairs` are the card's queue pairs: with more than one its network is a tap device in a network of its own, with one
     QEMU's user network. `accel` is QEMU's accelerator, `cpus` and `memory` (MiB) are the guest's; `capabilities` those
-    of the migration. Raises `MachineError`.
+    of the migration. With more than one of `cards` each is behind a root port, and the first is the one that is
+    measured. `downtime_limit` is QEMU's parameter, milliseconds. Raises `MachineError`.
     """
 
     def __init__(
@@ -159,6 +193,8 @@ class Bench:
         cpus: int = 2,
         memory: int = 96,
         capabilities: Sequence[str] = (),
+        cards: int = 1,
+        downtime_limit: int | None = None,
         limit: float = 60.0,
     ) -> None:
         if guest is None:
@@ -166,11 +202,11 @@ class Bench:
         names = [mode.name for mode in modes]
         if not modes or len(set(names)) != len(names):
             raise MachineError("each mode has a name of its own", expected="one or more modes", found=", ".join(names))
-        if not 1 <= pairs <= 64 or not 1 <= cpus <= 64 or memory < 32:
+        if not 1 <= pairs <= 64 or not 1 <= cpus <= 64 or memory < 32 or not 1 <= cards <= 16:
             raise MachineError(
                 "no such machine",
-                expected="1 to 64 queue pairs and CPUs, 32 MiB or more",
-                found=f"{pairs}, {cpus}, {memory}",
+                expected="1 to 64 queue pairs and CPUs, 32 MiB or more, 1 to 16 cards",
+                found=f"{pairs}, {cpus}, {memory}, {cards}",
             )
         self.guest = guest
         self.modes = tuple(modes)
@@ -178,7 +214,11 @@ class Bench:
         self.accel = accel
         self.cpus = cpus
         self.memory = memory
-        self.capabilities = tuple(capabilities)
+        relayed = any(mode.relay is not None for mode in modes)
+        # Only with it a source waits for its destination, and downtime has what that loads in it: in every mode alike.
+        self.capabilities = tuple(dict.fromkeys([*capabilities, *([RETURN_PATH] if relayed else [])]))
+        self.cards = cards
+        self.downtime_limit = downtime_limit
         self.limit = limit
 
     def run(self, runs: int = 30, warm_up: int = 3) -> tuple[Measured, ...]:
@@ -226,6 +266,12 @@ class _Rig:
         if self.network is not None:
             netdev = self.network.netdev(bench.pairs, more=mode.netdev)
             card += f",mq=on,vectors={2 * bench.pairs + 2}"
+        ports = []
+        if bench.cards > 1:
+            ports = _root_port(0)
+            card += ",bus=rp0"
+            for number in range(1, bench.cards):
+                ports += self._further_card(number)
         kernel = [*bench.guest.words[:-1], f"{bench.guest.words[-1]} ipv6.disable=1"]
         machine = ["-M", _with_options("q35", mode.machine), "-accel", bench.accel, "-nodefaults", "-vga", "none"]
         size = ["-m", str(bench.memory), "-smp", str(bench.cpus)]
@@ -233,6 +279,7 @@ class _Rig:
             mode.program,
             *machine,
             *size,
+            *ports,
             "-netdev",
             netdev,
             "-device",
@@ -240,6 +287,17 @@ class _Rig:
             *kernel,
             *mode.words,
         ]
+
+    def _further_card(self, number: int) -> list[str]:
+        """A card behind a root port of its own, that nothing is sent through."""
+        pairs = self.bench.pairs
+        netdev = f"user,id=n{number}"
+        if self.network is not None:
+            queues = f",queues={pairs}" if pairs > 1 else ""
+            netdev = f"tap,id=n{number}{queues},script=no,downscript=no"
+        many = f",mq=on,vectors={2 * pairs + 2}" if self.network is not None else ""
+        card = f"virtio-net-pci,bus=rp{number},netdev=n{number},mac=52:54:00:12:35:{number:02x},romfile={many}"
+        return [*_root_port(number), "-netdev", netdev, "-device", _with_options(card, self.mode.device)]
 
     def boot(self) -> None:
         """Start the guest, and its packets."""
@@ -253,7 +311,8 @@ class _Rig:
         self.machine.ask("stop")
 
     def _start(self, more: Sequence[str]) -> Machine:
-        return Machine([*self.argv, *more], qemu=self.qemu, console=True, limit=self.bench.limit)
+        second = ["-qmp", f"unix:{self._qmp(self.moves)},server=on,wait=off"] if self.mode.relay is not None else []
+        return Machine([*self.argv, *second, *more], qemu=self.qemu, console=True, limit=self.bench.limit)
 
     def migrate(self) -> Run:
         """Move the guest to another QEMU."""
@@ -278,14 +337,18 @@ class _Rig:
         for machine in (source, target):
             set_capabilities(machine, bench.capabilities)
         target.ask("migrate-incoming", {"uri": uri})
-        source.ask("migrate-set-parameters", {"max-bandwidth": BANDWIDTH})
+        parameters = {"max-bandwidth": BANDWIDTH}
+        if bench.downtime_limit is not None:
+            parameters["downtime-limit"] = bench.downtime_limit
+        source.ask("migrate-set-parameters", parameters)
         if self.has_trace:
             self._trace_save(source, trace + ".save")
         source.ask("cont")
         self.probe.wait_for(SETTLE, bench.limit)
         before = self.probe.arrivals()[-SETTLE // 2 :]
-        source.ask("migrate", {"uri": uri})
-        answer = follow(source, bench.limit)
+        with self._relayed(uri) as relay_uri:
+            source.ask("migrate", {"uri": relay_uri})
+            answer = follow(source, bench.limit)
         target.monitor.until("query-status", [("status", "running")])
         self.probe.wait_for(SETTLE, bench.limit)
         times = [when for when, _ in self.probe.arrivals() if when >= before[0][0]]
@@ -297,6 +360,28 @@ class _Rig:
             float(answer.get("total-time", 0)),
             1000 * statistics.median(usual),
         )
+
+    @contextmanager
+    def _relayed(self, uri: str) -> Iterator[str]:
+        """Where the source is to migrate to: the destination, or a relay in a process of its own."""
+        if self.mode.relay is None:
+            yield uri
+            return
+        listen_at = f"unix:{self.folder}/{self.moves}.relay"
+        words = [sys.executable, "-m", "vmstate", "early", "relay", "--way", self.mode.relay]
+        words += ["--listen", listen_at, "--connect", uri]
+        if self.mode.relay != THROUGH:
+            words += ["--qmp", f"unix:{self._qmp(self.moves - 1)}"]
+        with Process(words) as relay:
+            relay.wait_for_output("listening at", self.bench.limit)
+            yield listen_at
+            code = relay.wait(self.bench.limit)
+            if code != 0 or PASSED in relay.output:
+                raise MachineError("the relay did not do what it is for", found=tail_of(relay.output))
+
+    def _qmp(self, number: int) -> str:
+        """Where the second monitor of the QEMU is that the guest was moved to as so many others before."""
+        return f"{self.folder}/{number}.qmp"
 
     def _trace_save(self, source: Machine, path: str) -> None:
         """Have the source write its trace to another file from now on."""
@@ -315,6 +400,8 @@ class _Rig:
         machine = self.machine
         assert machine is not None
         path = self.folder / "sizes.mig"
+        # A pipe has no way back.
+        set_capabilities(machine, self.bench.capabilities, state=False)
         save(machine, path, limit=self.bench.limit)
         with load(path) as stream:
             sizes = {
@@ -328,6 +415,10 @@ class _Rig:
         if self.machine is not None:
             self.machine.stop()
         self.stack.close()
+
+
+def _root_port(number: int) -> list[str]:
+    return ["-device", f"pcie-root-port,id=rp{number},chassis={number + 1},slot={number + 1}"]
 
 
 def _with_options(first: str, more: str) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from math import sqrt
+from math import comb, sqrt
 from statistics import median
 
 
@@ -20,6 +20,21 @@ def summary(values: Sequence[float]) -> dict[str, float]:
     return {"median": round(median(values), 4), "p95": round(percentile(values, 95), 4)}
 
 
+def median_interval(values: Sequence[float]) -> tuple[float, float]:
+    """The interval (95 %) of the median: two of the measurements, by how many are below a median (binomial).
+
+    Of fewer than 6 measurements it is from the least to the greatest, which is less sure.
+    """
+    ordered, count = sorted(values), len(values)
+    rank, below = 0, 0.0
+    while rank < count // 2 and 2 * (below + comb(count, rank) / 2**count) <= 1 - SURE:
+        below += comb(count, rank) / 2**count
+        rank += 1
+    rank = max(1, rank)
+    return ordered[rank - 1], ordered[count - rank]
+
+
+SURE = 0.95
 TWO_SIDED = 1.959964
 """The quantile of the normal distribution for an interval that holds in 95 of 100."""
 

@@ -250,7 +250,7 @@ class Proxy:
                 passing = self._filter_for(channel, bytes(view[: min(count, 8)]))
             channel.taken += count
             if passing is None:
-                pieces: Pieces = [view[:count]]
+                pieces: Pieces = [view[:count]] if count else []
             else:
                 pieces = passing.push(view[:count]) if count else passing.finish()
             try:
