@@ -130,6 +130,33 @@ def test_usage_is_one_line_too(vmstate: Run, arguments: list[str], message: str)
     assert failure(vmstate(*arguments)).startswith(message)
 
 
+@pytest.mark.parametrize(
+    ("arguments", "code"),
+    [
+        (["info", "FILE", "--x\x1b[31m"], 2),
+        (["capture", "--pid", "a\nb\0", "-o", "x"], 2),
+        (["find", "FILE", "9" * 5000], 1),
+        (["find", "FILE", "0x" + "f" * 5000], 1),
+        (["thin", "FILE", "--scrub-key", "\udcff", "-o", "OUT"], 0),
+        (["thin", "FILE", "-o", "a\0b"], 2),
+        (["fuzz", "decoder", "--seed", "FILE", "--runs", "1", "-o", "a\0b"], 2),
+        (["fuzz", "decoder", "--replay", "a\0b"], 2),
+        (["show", "FILE", "\udcff"], 2),
+        (["set", "FILE", "timer.cpu_ticks_offset=" + "[" * 100_000, "-o", "OUT"], 2),
+        (["set", "FILE", "timer=" + '{"a":' * 100_000, "-o", "OUT"], 2),
+        (["compat", "FILE", "FILE", "--fact", "x=" + "[" * 100_000], 0),
+    ],
+    ids=lambda value: repr(value)[:60],
+)
+def test_odd_words_are_no_fault_of_the_program(vmstate: Run, arguments: list[str], code: int, tmp_path: Path) -> None:
+    """Control characters, bytes that are no text, numbers without end: of whoever calls it, or of another program."""
+    names = {"FILE": fixture(NONE), "OUT": str(tmp_path / "out")}
+    outcome = vmstate(*(names.get(word, word) for word in arguments))
+    assert outcome.code == code
+    assert outcome.err.count("\n") == (code == 2)
+    assert outcome.err.rstrip("\n").isprintable()
+
+
 def test_options_stand_anywhere(vmstate: Run) -> None:
     asked = [
         ["show", fixture(BARE), "timer.cpu_clock_offset", "--format", "json"],

@@ -299,6 +299,7 @@ def damaged(tmp_path: Path) -> Iterator[tuple[str, bytes]]:
         "features": {"features": [{"section": "x"}]},
         "regions": {"regions": {"x": [[1]]}},
         "release": {"release": "new"},
+        "infinite": {"release": [7, float("inf")]},
     }.items():
         yield name, json.dumps({**top, **change}).encode()
 

@@ -23,10 +23,10 @@ import pytest
 
 import vmstate
 from vmstate.cli import main
-from vmstate.fuzz import seeds
+from vmstate.fuzz import report, seeds
 from vmstate.fuzz.campaign import Campaign, Cases, Settings
 from vmstate.fuzz.examples import Examples
-from vmstate.fuzz.findings import Store
+from vmstate.fuzz.findings import FuzzFinding, Store
 from vmstate.fuzz.guided import FindingError, entry, own_functions
 from vmstate.fuzz.minimise import minimise, spoilt
 from vmstate.fuzz.mutate import MUTATORS, Mutation, applicable, attempt, mutate
@@ -532,6 +532,60 @@ def test_a_full_disk_keeps_what_was_found(
     _, err = lines(capsys)
     assert "No space left on device" in err
     assert main(words) == 1, "and then it goes on"
+
+
+ODD: list[Any] = [None, True, -1, 1 << 70, float("inf"), "", "x\x1b[31m", [], {}, [None], [[0, 1 << 50]], {"0": -1}]
+DEEP = "[" * 100_000
+
+
+def odd_documents(document: dict[str, Any]) -> Iterator[str]:
+    """The text of a JSON object with each member at the top, and each of one below, otherwise than it is."""
+    yield from ("", DEEP, "3", "[]", '"x"', '{"a": 1e999}')
+    for key, value in document.items():
+        for odd in ODD:
+            yield json.dumps({**document, key: odd})
+        yield json.dumps({other: kept for other, kept in document.items() if other != key})
+        if isinstance(value, list) and value and isinstance(value[0], dict):
+            value = value[0]
+            for inner in value:
+                yield from (json.dumps({**document, key: [{**value, inner: odd}]}) for odd in ODD)
+        elif isinstance(value, dict):
+            for inner in value:
+                yield from (json.dumps({**document, key: {**value, inner: odd}}) for odd in ODD)
+
+
+def one_line_or_done(capsys: pytest.CaptureFixture[str], words: list[str]) -> None:
+    code = main(words)
+    out, err = capsys.readouterr()
+    assert code in (0, 1, 2)
+    assert err.count("\n") == (code == 2), err
+    assert all(line.isprintable() for line in (out + err).splitlines())
+
+
+def test_a_campaign_of_others(tmp_path: Path, timers: list[Subject]) -> None:
+    def campaign() -> Campaign:
+        return Campaign(Settings("decoder", 2), timers, DecoderTarget, store=Store(tmp_path))
+
+    campaign().run(runs=1)
+    file = tmp_path / "campaign.json"
+    for text in odd_documents(json.loads(file.read_text())):
+        file.write_text(text)
+        with suppress(vmstate.VMStateError):
+            report.text(campaign())
+
+
+@pytest.mark.slow
+def test_a_finding_of_others(capsys: pytest.CaptureFixture[str], tmp_path: Path, timers: list[Subject]) -> None:
+    finding = FuzzFinding(timers[0], mutate(timers[0], RandomSource(1), applicable(timers[0]), 1), Verdict(CRASHED), 7)
+    folder = Store(tmp_path).keep("decoder", finding)
+    place = folder / "finding.json"
+    kept = json.loads(place.read_text())
+    for text in odd_documents(kept):
+        place.write_text(text)
+        one_line_or_done(capsys, ["fuzz", "decoder", "--replay", str(folder)])
+    place.write_text(json.dumps({**kept, "seed_sha256": "../../../etc/passwd"}))
+    assert main(["fuzz", "decoder", "--replay", str(folder)]) == 2
+    assert "does not say which seed" in capsys.readouterr().err
 
 
 @pytest.mark.slow

@@ -60,7 +60,7 @@ class Parser(argparse.ArgumentParser):
             meant = _meant(wrong[1], re.findall(r"[^\s,']+", wrong[2]))
             if meant is not None:
                 message = f"{message[: wrong.start()]}there is no {wrong[1]!r}: did you mean {meant}?"
-        self.exit(2, f"vmstate: {message} (see {self.prog} --help)\n")
+        self.exit(2, f"vmstate: {one_line(message)} (see {self.prog} --help)\n")
 
     def unrecognized(self, words: Sequence[str]) -> NoReturn:
         """Say which words of a command line mean nothing, and end."""

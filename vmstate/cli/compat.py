@@ -85,7 +85,7 @@ def facts_of(texts: list[str]) -> dict[str, Any]:
             raise VMStateError("a fact is told as NAME=VALUE", found=repr(text))
         try:
             facts[name] = json.loads(value)
-        except ValueError:
+        except (ValueError, RecursionError):
             facts[name] = value
     return facts
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import re
 import sys
 import tempfile
 from collections.abc import Callable
@@ -233,7 +234,10 @@ def _replay(options: argparse.Namespace) -> int:
 
     place = Path(options.replay)
     finding = read_finding(place / "finding.json")
-    file = place.parent.parent / "seeds" / f"{finding.get('seed_sha256')}.mig"
+    digest = str(finding.get("seed_sha256"))
+    if not re.fullmatch("[0-9a-f]{64}", digest):
+        raise VMStateError("the finding does not say which seed it is of", file=str(place), expected="seed_sha256")
+    file = place.parent.parent / "seeds" / f"{digest}.mig"
     if not file.exists():
         # Whoever keeps findings for long has compressed it.
         file = file.with_name(file.name + ".xz")
@@ -241,7 +245,8 @@ def _replay(options: argparse.Namespace) -> int:
     options.whole = True
     options.devices = "*"
     # A verdict is that of a fresh QEMU, but for what only one that goes on can show.
-    options.fresh = finding.get("verdict", {}).get("kind") != LEFT
+    verdict_kept = finding.get("verdict")
+    options.fresh = not (isinstance(verdict_kept, dict) and verdict_kept.get("kind") == LEFT)
     subjects, make_target = target_of(options, place)
     again = found_of(finding, subjects[0])
     target = make_target()

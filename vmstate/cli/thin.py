@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import hashlib
+import os
 import sys
 from collections.abc import Iterable
 from pathlib import Path
@@ -73,5 +74,5 @@ def thin_one(file: str, output: str, options: argparse.Namespace) -> int:
 def _scrubbed(file: str, options: argparse.Namespace) -> Iterable[bytes]:
     from vmstate.saved.scrub import scrub
 
-    key = None if options.scrub_key is None else hashlib.sha256(options.scrub_key.encode()).digest()
+    key = None if options.scrub_key is None else hashlib.sha256(os.fsencode(options.scrub_key)).digest()
     return (scrub(file, key),)

@@ -28,6 +28,7 @@ from vmstate.rules.pci_config import Region
 from vmstate.rules.stream import Loader, earliest_release_of_framing
 from vmstate.saved.loading import load
 from vmstate.saved.opening import Input, StreamLike, open_input
+from vmstate.schema.plain import parse_plain
 from vmstate.stream.stream import Stream
 from vmstate.vmsd.data import Data
 from vmstate.vmsd.release import Release
@@ -146,7 +147,7 @@ def of_stream(stream: Stream, **known: Any) -> Target:
 def read_target(text: bytes, name: str) -> Target:
     """A recorded destination. Raises `VMStateError`."""
     try:
-        top = json.loads(text)
+        top = parse_plain(text, "the recorded destination")
         if top[KEY] != FORM:
             shown = str(top[KEY])[:40]
             raise SchemaError("the recorded destination is of another version", expected=str(FORM), found=shown)

@@ -29,6 +29,7 @@ from vmstate.fuzz.source import RandomSource
 from vmstate.fuzz.subject import Subject
 from vmstate.fuzz.targets import FuzzTarget
 from vmstate.fuzz.verdict import Verdict
+from vmstate.schema.plain import plain_number
 from vmstate.stream.registry import last_part
 from vmstate.vmsd.data import Data, NamedTuple, Value
 
@@ -38,6 +39,11 @@ BLOCK = {"qemu": 128, "early": 64}
 USUAL_BLOCK = 256
 FRESH_BLOCK = 16
 """Where each case has a QEMU of its own."""
+
+BLOCKS = 1 << 20
+"""Blocks of a campaign at most."""
+
+MANY = 1 << 60
 
 MakeTarget = Callable[[], FuzzTarget]
 Progress = Callable[["Summary"], None]
@@ -380,15 +386,18 @@ class Campaign:
             )
         try:
             self._done = {
-                block: self._size for first, last in progress["done"] for block in range(int(first), int(last) + 1)
+                block: self._size
+                for first, last in progress["done"]
+                for block in range(plain_number(first, BLOCKS), plain_number(last, BLOCKS) + 1)
             }
-            self._done.update((int(block), int(cases)) for block, cases in progress["begun"].items())
-            self.summary.runs = int(progress["runs"])
+            for block, cases in progress["begun"].items():
+                self._done[plain_number(int(block), BLOCKS)] = plain_number(cases, self._size)
+            self.summary.runs = plain_number(progress["runs"], MANY)
             self.summary.seconds = float(progress["seconds"])
-            self.summary.right, self.summary.wrong = int(progress["right"]), int(progress["wrong"])
+            self.summary.right, self.summary.wrong = (plain_number(progress[name], MANY) for name in ("right", "wrong"))
             self.summary.coverage = Coverage.from_json(progress["coverage"])
-            times = {str(name): int(count) for name, count in progress["times"].items()}
-        except (KeyError, TypeError, ValueError, AttributeError) as error:
+            times = {name: plain_number(count, MANY) for name, count in progress["times"].items()}
+        except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
             raise VMStateError(f"is no campaign: {error}", file=str(store.folder / "campaign.json")) from None
         # What a block that is run again had recorded would stand there twice.
         store.forget(lambda number: number % self._size < self._done.get(number // self._size, 0))

@@ -9,6 +9,7 @@ from typing import Any
 from vmstate.fuzz.mutate import Mutation
 from vmstate.fuzz.subject import Subject
 from vmstate.fuzz.verdict import REFUSED, Verdict, generalised
+from vmstate.schema.plain import plain_number, plain_text
 
 
 class Coverage:
@@ -46,7 +47,7 @@ class Coverage:
         """The coverage from what `as_json` made."""
         coverage = cls()
         for name, counts in vars(coverage).items():
-            counts.update({str(key): int(value) for key, value in dict(data[name]).items()})
+            counts.update({plain_text(key): plain_number(value, 1 << 60) for key, value in dict(data[name]).items()})
         return coverage
 
 

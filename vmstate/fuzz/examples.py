@@ -12,9 +12,10 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from vmstate.errors import VMStateError
+from vmstate.errors import SchemaError, VMStateError
 from vmstate.fuzz.mutate import Mutation
 from vmstate.fuzz.subject import Subject
+from vmstate.schema.plain import parse_plain
 
 
 class Examples:
@@ -37,10 +38,10 @@ class Examples:
             kept = sorted(self._database.fetch(self._key))
         for raw in kept:
             try:
-                case = json.loads(raw)
+                case = parse_plain(raw, "an example")
                 mutations = [Mutation.from_json(stored) for stored in case["mutations"]]
                 subject = known.get(case["seed"])
-            except (ValueError, KeyError, TypeError):
+            except (SchemaError, ValueError, KeyError, TypeError):
                 # Somebody else's, or of another release.
                 continue
             if subject is not None and mutations:

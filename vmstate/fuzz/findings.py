@@ -9,12 +9,13 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from vmstate.errors import VMStateError
+from vmstate.errors import SchemaError, VMStateError, one_line
 from vmstate.files import write_atomic
 from vmstate.fuzz.minimise import spoilt
 from vmstate.fuzz.mutate import Mutation
 from vmstate.fuzz.subject import Subject
 from vmstate.fuzz.verdict import Verdict
+from vmstate.schema.plain import parse_plain, plain_number, plain_text
 from vmstate.vmsd.data import Value
 
 AROUND = 16
@@ -65,7 +66,7 @@ def words(finding: FuzzFinding) -> str:
         for start, stop, new in mutation.edits:
             old = finding.subject.data[start:stop]
             lines += [f"  at {start:#x}", f"  - {_hex(old)}", f"  + {_hex(new)}"]
-    return "\n".join(lines) + "\n"
+    return "\n".join(map(one_line, lines)) + "\n"
 
 
 def _hex(data: bytes) -> str:
@@ -85,8 +86,8 @@ class Store:
         try:
             (folder / "findings").mkdir(parents=True, exist_ok=True)
             (folder / "seeds").mkdir(exist_ok=True)
-        except OSError as error:
-            raise VMStateError(f"cannot be used: {error.strerror}", file=str(folder)) from None
+        except (OSError, ValueError) as error:
+            raise VMStateError(f"cannot be used: {getattr(error, 'strerror', error)}", file=str(folder)) from None
 
     def keep(self, target: str, finding: FuzzFinding) -> Path:
         """Write a finding down; one that is there is replaced. Raises `VMStateError`."""
@@ -123,8 +124,10 @@ class Store:
         try:
             with open(self._verdicts, encoding="utf-8") as file:
                 for line in file:
-                    with suppress(ValueError):
-                        yield json.loads(line)
+                    with suppress(SchemaError):
+                        row = parse_plain(line, "a case")
+                        if isinstance(row, dict) and type(row.get("case")) is int:
+                            yield row
         except FileNotFoundError:
             return
         except OSError as error:
@@ -148,14 +151,9 @@ class Store:
         """How far the campaign has come, if it has begun. Raises `VMStateError`."""
         place = self.folder / "campaign.json"
         try:
-            content = json.loads(place.read_text())
+            return _object_in(place, "the campaign")
         except FileNotFoundError:
             return None
-        except (OSError, ValueError) as error:
-            raise VMStateError(f"cannot be read: {error}", file=str(place)) from None
-        if not isinstance(content, dict):
-            raise VMStateError("is no campaign", file=str(place))
-        return content
 
     def findings(self, subjects: Iterable[Subject]) -> list[FuzzFinding]:
         """The findings that are kept, of seeds that are known. Raises `VMStateError`."""
@@ -163,24 +161,41 @@ class Store:
         findings = []
         for place in sorted((self.folder / "findings").glob("*/finding.json")):
             content = read_finding(place)
-            if content["seed_sha256"] in known:
-                findings.append(found_of(content, known[content["seed_sha256"]]))
+            subject = known.get(str(content.get("seed_sha256")))
+            if subject is not None:
+                findings.append(found_of(content, subject))
         return findings
 
 
-def read_finding(place: Path) -> Any:
-    """The JSON of a finding. Raises `VMStateError`."""
+def read_finding(place: Path) -> dict[str, Any]:
+    """The JSON object of a finding. Raises `VMStateError`."""
     try:
-        return json.loads(place.read_text())
+        return _object_in(place, "the finding")
+    except FileNotFoundError:
+        raise VMStateError("no such file", file=str(place)) from None
+
+
+def _object_in(place: Path, what: str) -> dict[str, Any]:
+    """The JSON object of a file. Raises `VMStateError`, and FileNotFoundError where there is none."""
+    try:
+        content = parse_plain(place.read_bytes(), what)
+    except FileNotFoundError:
+        raise
     except (OSError, ValueError) as error:
         raise VMStateError(f"cannot be read: {error}", file=str(place)) from None
+    except SchemaError as error:
+        raise error.within(file=str(place)) from None
+    if not isinstance(content, dict):
+        raise VMStateError(f"{what} is no object", file=str(place))
+    return content
 
 
 def found_of(content: Any, subject: Subject) -> FuzzFinding:
     """A finding from its JSON. Raises `VMStateError`."""
     try:
         mutations = [Mutation.from_json(mutation) for mutation in content["mutations"]]
-        verdict = Verdict(**content["verdict"])
-        return FuzzFinding(subject, mutations, verdict, int(content["case"]), int(content["times"]))
-    except (KeyError, TypeError, ValueError) as error:
+        verdict = Verdict(**{name: plain_text(value) for name, value in content["verdict"].items()})
+        case, times = plain_number(content["case"] + 1, 1 << 40) - 1, plain_number(content["times"], 1 << 40)
+        return FuzzFinding(subject, mutations, verdict, case, times)
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise VMStateError(f"is no finding: {error}") from None

@@ -25,6 +25,7 @@ from vmstate.fuzz.subject import (
     order_of,
     scopes,
 )
+from vmstate.schema.plain import plain_number, plain_text
 from vmstate.stream.events import CommandType, Mark
 from vmstate.vmsd import types as t
 from vmstate.vmsd.data import Data, Value
@@ -67,9 +68,14 @@ class Mutation(Value):
     @classmethod
     def from_json(cls, data: Any) -> Mutation:
         """A mutation from what `as_json` made. Raises KeyError, TypeError or ValueError for what is no mutation."""
-        edits = tuple((int(start), int(stop), bytes.fromhex(new)) for start, stop, new in data["edits"])
-        where = (data["mutator"], data["section"], data["path"])
-        return cls(*where, edits, data["text"], data["label"], tuple(data["rules"]))
+        edits = []
+        for first, stop, new in data["edits"]:
+            stop = plain_number(stop, 1 << 40)
+            edits.append((plain_number(first, stop + 1), stop, bytes.fromhex(new)))
+        section = None if data["section"] is None else plain_text(data["section"])
+        words = plain_text(data["mutator"]), section, plain_text(data["path"])
+        rules = tuple(plain_text(rule) for rule in data["rules"])
+        return cls(*words, tuple(edits), plain_text(data["text"]), plain_text(data["label"]), rules)
 
 
 class Mutator(Data):

@@ -36,7 +36,7 @@ def text(campaign: Campaign) -> str:
     lines += [f"{count} times {difference}" for difference, count in touched.differences.most_common()]
     for finding in summary.findings.values():
         lines.append(f"finding {finding.id}: {finding.verdict.kind}, {finding.times} times: {finding.verdict.place}")
-        lines.append(f"  {one_line(finding.verdict.message)}")
-        lines += [f"  {one_line(str(mutation))}" for mutation in finding.mutations]
+        lines.append(f"  {finding.verdict.message}")
+        lines += [f"  {mutation}" for mutation in finding.mutations]
     lines.append(f"{len(summary.findings)} findings" if summary.findings else "nothing found")
-    return "\n".join(lines)
+    return "\n".join(map(one_line, lines))

@@ -27,7 +27,8 @@ HEX_LEAST = 8
 
 MAC = re.compile(r"[0-9a-f]{2}(?:[:-][0-9a-f]{2}){5}")
 UUID = re.compile(r"[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}")
-NUMBER = re.compile(r"-?(?:0x[0-9a-f]+|[0-9]+)")
+NUMBER = re.compile(r"-?(?:0x[0-9a-f]{1,40}|[0-9]{1,40})")
+"""A number of up to 128 bits, and some digits more; what has more is a word."""
 
 
 class Match(Value):

@@ -60,7 +60,7 @@ def _refuse_none(field: Field | Subsection | None) -> None:
 def _from_json(text: str, field: Field | Subsection | None) -> Any:
     try:
         plain = json.loads(text)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise EncodeError(f"the value is not JSON: {error}") from None
     if field is None:
         return plain
@@ -84,7 +84,7 @@ def elements_from_text(text: str, before: Iterable[Any], field: Field | Subsecti
     if text.strip().startswith("{") or is_state(example):
         try:
             plain = json.loads(f"[{text}]")
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise EncodeError(f"a struct is written as JSON: {error}") from None
         assert isinstance(field, Field)
         return [element_from_plain(field.type, element) for element in plain]
