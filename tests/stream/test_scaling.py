@@ -416,6 +416,20 @@ def test_what_takes_no_bytes_has_one_budget(name: str) -> None:
     assert time.process_time() - start < 5
 
 
+def test_pointers_to_what_differs_have_one_budget() -> None:
+    """Each is a field of its own, and a run of NULLs or of structs is told in a few bytes."""
+    entries = [
+        struct_field("p", [field("x")], array_len=60_000),
+        field("p", "nullptr"),
+        struct_field("p", [field("y")], "v2", array_len=3),
+    ]
+    arrays = [{**entry, "name": f"p{number}"} for number in range(50) for entry in entries]
+    vmdesc = read_vmdesc(json.dumps({"page_size": 4096, "devices": [device(arrays)]}).encode())
+    vmsd = vmdesc.devices[0].vmsd
+    assert vmsd is not None
+    assert len(vmsd.fields) < 61_000
+
+
 @pytest.mark.parametrize("depth", [1, 2, 3])
 def test_what_is_within_the_budget_is_read(depth: int) -> None:
     data = one_device(b"", nest(depth, 6, [NOTHING]))

@@ -174,6 +174,8 @@ class _Reader:
         self.nulls: set[str] = set()
         # Whether what is read now could mean something else, and whether it is that which is wanted.
         self.ambiguous = False
+        self.differing = 0
+        """Elements so far of arrays whose structs differ: a few bytes can stand for many."""
         self.otherwise = False
         self.depth = 0
         self.characters = 0
@@ -367,6 +369,9 @@ class _Reader:
                 self.array(name, targets.pop(), len(elements), compressed=compressed, pointers=pointers, nulls=nulls)
             ]
         # The structs differ in what is inside: each is a field of its own, and the state has one list for all.
+        self.differing += len(elements)
+        if self.differing > MAX_POINTERS:
+            return None
         if pointers is Pointers.NULL_MARKER:
             return [Field(name, kind, as_written=True, compressed=False) for kind in elements]
         return [
