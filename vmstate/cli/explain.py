@@ -19,6 +19,7 @@ from vmstate.errors import VMStateError, one_line
 
 if TYPE_CHECKING:
     from vmstate.compare.target import Target
+    from vmstate.qemu.domain import Domain
 
 MOST_OF_XML = (4 << 20) + 1
 """Bytes of a file that are read to see whether it is a domain XML: one more than such a file may have."""
@@ -53,7 +54,8 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--log",
         metavar="FILE",
-        help="what QEMU printed, or libvirt's log of the domain: each line is explained; alone, in words",
+        help="what QEMU printed, or libvirt's log of the domain: each line is explained; alone, in words; without "
+        "--against the QEMU that the log says was started is the destination",
     )
     parser.add_argument(
         "--record", metavar="FILE", help="write down the destination that is started, to be a TARGET elsewhere"
@@ -122,11 +124,37 @@ def target_of(options: argparse.Namespace) -> Target:
         if options.against not in (None, "--"):
             raise VMStateError("one destination: a TARGET or a command line behind --", found=options.against)
         return started(options.program, options)
+    if options.against is None and options.log:
+        return target_of_log(options)
     if options.against in (None, "--"):
         raise VMStateError("against what?", expected="--against TARGET, or --against -- and QEMU's command line")
     if options.against == "-" and "-" in options.streams:
         raise VMStateError("standard input is the stream or the destination, not both")
     return side_of(options.against, options)
+
+
+def target_of_log(options: argparse.Namespace) -> Target:
+    """The destination of a log that says how QEMU was started: the same devices, and nothing of that host."""
+    from vmstate.compare.log import read_log
+    from vmstate.qemu.stand_in import stand_in
+
+    start = read_log(options.log).start
+    if start is None:
+        expected = "--against, or libvirt's log of a domain"
+        raise VMStateError("the log does not say how QEMU was started", file=options.log, expected=expected)
+    domain = stand_in(start.command, kvm=has_kvm())
+    return started_as(domain, f"the QEMU of {options.log} ({domain.name})", options)
+
+
+def has_kvm() -> bool:
+    """Whether this user can start a QEMU with KVM."""
+    return os.access("/dev/kvm", os.R_OK | os.W_OK)
+
+
+def started_as(domain: Domain, name: str, options: argparse.Namespace) -> Target:
+    """The destination that a domain makes; its command line is shown."""
+    print(one_line(f"{name}: starting {shlex.join(domain.command)}"), file=sys.stderr)
+    return started([*domain.command], options).replaced(name=name, left_out=domain.left_out)
 
 
 def side_of(text: str, options: argparse.Namespace) -> Target:
@@ -140,10 +168,8 @@ def side_of(text: str, options: argparse.Namespace) -> Target:
         from vmstate.qemu.domain import domain_of, is_domain
 
         if is_domain(data[:4096]):
-            domain = domain_of(data, kvm=os.access("/dev/kvm", os.R_OK | os.W_OK))
-            print(one_line(f"{text}: starting {shlex.join(domain.command)}"), file=sys.stderr)
-            target = started([*domain.command], options)
-            return target.replaced(name=f"{text} ({domain.name})", left_out=domain.left_out)
+            domain = domain_of(data, kvm=has_kvm())
+            return started_as(domain, f"{text} ({domain.name})", options)
     if options.root:
         raise VMStateError("a root is for a QEMU that is started: give its command line behind --")
     from vmstate.compare.target import open_target

@@ -27,6 +27,9 @@ DEEPEST = 32
 MOST_ELEMENTS = 20_000
 LONGEST_TEXT = 4096
 
+NO_HEADERS = "the network of a card: a tap device has virtio-net headers, -netdev user has none"
+"""What is told of a network card whose back end is another one."""
+
 _WORD = re.compile(r"[A-Za-z0-9_.+:-]{1,80}")
 _UNITS = {
     "b": 1,
@@ -425,7 +428,7 @@ class _Translation:
                 device += f",host_mtu={self.number(element.first('mtu')['size'])}"
             if self.number(driver["queues"]) > 1:
                 self.left_out.append(f"{driver['queues'][:10]} queue pairs of a network card, which need a tap device")
-            self.left_out.append("the network of a card: a tap device has virtio-net headers, -netdev user has none")
+            self.left_out.append(NO_HEADERS)
         elif model in ("e1000", "e1000e", "rtl8139", "ne2k_pci", "pcnet", "vmxnet3", "igb", "i82559er", "tulip"):
             device = f"{model}{self.place(element)}"
         else:
