@@ -30,7 +30,7 @@ from documents import DOCUMENTS, FENCE, ROOT, Block, blocks_of
 
 from vmstate import declare
 
-FIXTURE = re.compile(r"fixtures/[\w./-]+\.(?:xz|jsonl?|trace)\b")
+FIXTURE = re.compile(r"fixtures/(?:source/\w+|[\w./-]+\.(?:xz|jsonl?|trace)\b)")
 LINK = re.compile(r"\]\((?!\w+:)([^)#\s]*)(?:#([\w-]+))?\)|(?:src|href)=\"(?!\w+:)([^\"#]+)\"")
 HEX = re.compile(r"([0-9a-f]{8})  ((?:[0-9a-f]{2} )*[0-9a-f]{2})(?: |$)")
 HEADING = re.compile(r"^#+ +(.*)$", re.MULTILINE)
@@ -75,6 +75,7 @@ def environment_in(folder: Path) -> dict[str, str]:
         "PATH": os.pathsep.join(places),
         "PYTHONPATH": "",
         "PYTHONUTF8": "1",
+        "XDG_CACHE_HOME": str(folder / ".cache"),
         "COLUMNS": "100",
         "LC_ALL": "C.UTF-8",
         "NO_COLOR": "1",
@@ -85,7 +86,10 @@ def copy_fixtures(text: str, folder: Path) -> None:
     for name in sorted(set(FIXTURE.findall(text))):
         target = folder / name
         target.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(ROOT / name, target)
+        if (ROOT / name).is_dir():
+            shutil.copytree(ROOT / name, target)
+        else:
+            shutil.copyfile(ROOT / name, target)
 
 
 def run(block: Block, folder: Path, environment: dict[str, str]) -> subprocess.CompletedProcess[str]:

@@ -29,8 +29,9 @@ from vmstate.errors import SchemaError, VMStateError, one_line
 def arguments(parser: argparse.ArgumentParser) -> None:
     """The arguments of the verb."""
     parser.epilog = (
-        "A and B: a -dump-vmstate file, a stream, a vmdesc, 'library', or a QEMU binary with a machine type "
-        "(BINARY:MACHINE). A alone is a folder of -dump-vmstate files: each is compared with each of its machine type."
+        "A and B: a -dump-vmstate file, a stream, a vmdesc, 'library', a QEMU binary with a machine type "
+        "(BINARY:MACHINE), or a source tree of QEMU (DIR, GIT@REVISION). "
+        "A alone is a folder of -dump-vmstate files: each is compared with each of its machine type."
     )
     parser.add_argument("a", metavar="A", help="what saves: a -dump-vmstate file, a stream, BINARY:MACHINE, or library")
     parser.add_argument("b", metavar="B", nargs="?", help="what loads, in the same forms")

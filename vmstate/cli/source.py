@@ -7,7 +7,9 @@ import json
 import sys
 from typing import Any
 
-from vmstate.errors import one_line
+from vmstate.compare.findings import read_baseline
+from vmstate.compare.source_lint import BREAKS, DEFECT, SEVERITIES, LintFinding, changes, defects, sarif
+from vmstate.errors import VMStateError, one_line
 from vmstate.source.linking import Linked
 from vmstate.source.model import sorted_problems
 from vmstate.source.reading import DEFAULT_TARGET, SourceTree, read_tree
@@ -28,6 +30,16 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     configuration(read)
     read.set_defaults(run=run_read)
 
+    what = "what is wrong with the descriptions of a tree, or what a range of commits breaks"
+    lint = actions.add_parser("lint", help=what, description=f"{what[0].upper()}{what[1:]}.")
+    lint.add_argument("tree", metavar="TREE", help=f"{TREE}; with RANGE: a repository")
+    lint.add_argument("range", metavar="A..B", nargs="?", help="two revisions: what was sent at A, read at B")
+    lint.add_argument("--reverse", action="store_true", help="what is sent at B, read at A")
+    lint.add_argument("--baseline", metavar="FILE", help="findings that were accepted, which do not count")
+    lint.add_argument("--format", choices=("text", "json", "sarif"), default="text", help="(text)")
+    configuration(lint)
+    lint.set_defaults(run=run_lint)
+
 
 def configuration(parser: argparse.ArgumentParser) -> None:
     """What a tree is read for."""
@@ -35,13 +47,16 @@ def configuration(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "-D", dest="options", metavar="CONFIG_X=n", action="append", default=[], help="an option of the build: =y or =n"
     )
+    parser.add_argument("--no-cache", action="store_true", help="read all anew, and keep nothing for the next time")
     parser.add_argument("--release", metavar="N.M", help="the release, where the tree's VERSION is not to be believed")
 
 
-def tree_of(options: argparse.Namespace, name: str) -> SourceTree:
+def tree_of(options: argparse.Namespace, name: str, known: SourceTree | None = None) -> SourceTree:
     """The tree that a command line means."""
     release = None if options.release is None else Release.read(options.release)
-    return read_tree(name, target=options.target, options=read_options(options.options), release=release)
+    configured = read_options(options.options)
+    cached = not options.no_cache
+    return read_tree(name, target=options.target, options=configured, release=release, known=known, cached=cached)
 
 
 def run_read(options: argparse.Namespace) -> int:
@@ -85,3 +100,42 @@ def print_text(tree: SourceTree) -> None:
     print(f"{len(rows) - 1} descriptions, {fields} fields; could not be told: {len(problems) or 'nothing'}")
     for problem in problems:
         print(f"  {one_line(str(problem))}")
+
+
+def run_lint(options: argparse.Namespace) -> int:
+    """Say what is wrong with a tree, or with a range; 1 where something breaks or is defective."""
+    findings = lint_of(options)
+    accepted = {} if options.baseline is None else read_baseline(options.baseline).reasons
+    counted = [finding for finding in findings if finding.id not in accepted]
+    if options.format == "json":
+        shown = [finding.as_dict() | {"id": finding.id, "accepted": finding.id in accepted} for finding in findings]
+        json.dump({"findings": shown}, sys.stdout)
+        print()
+    elif options.format == "sarif":
+        from vmstate import __version__
+
+        json.dump(sarif(findings, accepted, __version__), sys.stdout)
+        print()
+    else:
+        for finding in counted:
+            what = f"{finding.severity}: {finding.name or finding.symbol}: {finding.message} [{finding.rule}]"
+            print(one_line(f"{finding.path}:{finding.line}: {what}"))
+        counts = ", ".join(f"{sum(each.severity == word for each in counted)} {word}" for word in SEVERITIES)
+        print(counts + (f"; accepted: {len(findings) - len(counted)}" if accepted else ""))
+    return int(any(finding.severity in (BREAKS, DEFECT) for finding in counted))
+
+
+def lint_of(options: argparse.Namespace) -> list[LintFinding]:
+    """The findings that a command line asks for."""
+    if options.range is None:
+        return defects(Linked(tree_of(options, options.tree)))
+    first, dots, second = options.range.partition("..")
+    if not dots or not first or not second or second.startswith("."):
+        raise VMStateError("no range of revisions", expected="A..B", found=options.range)
+    before = tree_of(options, f"{options.tree}@{first}")
+    after = tree_of(options, f"{options.tree}@{second}", before)
+    old, new = Linked(before), Linked(after)
+    if options.reverse:
+        return changes(new, old)
+    known = {finding.id for finding in defects(old)}
+    return [*changes(old, new), *(finding for finding in defects(new) if finding.id not in known)]

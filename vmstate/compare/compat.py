@@ -207,7 +207,7 @@ class _Comparison:
 
     def counterparts(self, section: SectionSchema) -> tuple[list[SectionSchema], list[CompatFinding]]:
         """The sections of the destination that it can be, and what is found while looking."""
-        if self.source.kind == self.destination.kind == "dump":
+        if self.source.has_classes and self.destination.has_classes:
             same = self.by_key.get(section.key)
             if same:
                 return same, []
@@ -225,7 +225,7 @@ class _Comparison:
         if self.source.is_concrete and self.destination.is_concrete:
             alike = []
         if alike:
-            if self.source.kind != "dump" or self.destination.kind != "dump":
+            if not self.source.has_classes or not self.destination.has_classes:
                 known = library_section(section.idstr, self.facts) if _is_unlisted(section.idstr) else None
                 return [*alike, known] if known is not None else alike, []
             return alike, [self.other_class(section, alike)]

@@ -1,8 +1,8 @@
 """The two sides of a comparison: what a QEMU, or a stream, says it reads and writes.
 
 `open_schema` takes a -dump-vmstate file, a stream (its vmdesc, or where it has none what the library says of it), a
-vmdesc by itself, the device library ("library"), or a QEMU binary with a machine type ("BINARY:MACHINE"), which is
-asked for its -dump-vmstate text. Files may be compressed.
+vmdesc by itself, the device library ("library"), a QEMU binary with a machine type ("BINARY:MACHINE"), which is asked
+for its -dump-vmstate text, or a source tree of QEMU ("DIR", "GIT@REV"). Files may be compressed.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from vmstate.saved.opening import ENDINGS, Input, StreamLike, open_input
 from vmstate.vmsd.data import Data
 
 if TYPE_CHECKING:
+    from vmstate.source.reading import SourceTree
     from vmstate.stream.stream import Stream
 
 LIBRARY = "library"
@@ -67,7 +68,7 @@ class SectionSchema:
 
 
 class Schema(Data):
-    """One side: `kind` is "dump", "stream", "vmdesc" or "library"."""
+    """One side: `kind` is "dump", "source", "stream", "vmdesc" or "library"."""
 
     name: str
     kind: str
@@ -79,6 +80,11 @@ class Schema(Data):
         """Whether it says what is in one stream, not what could be."""
         return self.kind in ("stream", "vmdesc")
 
+    @property
+    def has_classes(self) -> bool:
+        """Whether its sections go by the names of device classes."""
+        return self.kind in ("dump", "source")
+
 
 def open_schema(
     source: StreamLike | Stream | Schema,
@@ -87,8 +93,8 @@ def open_schema(
     facts: Mapping[str, Any] | None = None,
     seconds: float = SECONDS,
 ) -> Schema:
-    """A side of a comparison: from a `Stream` or a file of one, a vmdesc, a -dump-vmstate text, "library", or a
-    QEMU binary.
+    """A side of a comparison: from a `Stream` or a file of one, a vmdesc, a -dump-vmstate text, "library", a QEMU
+    binary, or a source tree of QEMU ("DIR", or "GIT@REV" for a revision of a repository).
 
     `machine` is the machine type for a binary, which has `seconds` to say its -dump-vmstate. Raises `VMStateError`.
     """
@@ -103,6 +109,10 @@ def open_schema(
     if source == LIBRARY:
         return library_schema(facts or {})
     if isinstance(source, str) and source != "-":
+        if ("@" in source or os.path.isdir(source)) and not os.path.isfile(source):
+            tree = _tree_schema(source)
+            if tree is not None:
+                return tree
         binary = _binary_of(source, machine)
         if binary is not None:
             return dump_schema(dump_of(*binary, seconds=seconds), f"{binary[0]}:{binary[1]}")
@@ -127,6 +137,36 @@ def _schema_of(opened: Input, facts: Mapping[str, Any]) -> Schema:
     if isinstance(top, dict) and isinstance(top.get("devices"), list):
         return vmdesc_schema(text, opened.name, facts)
     return _dump_schema(top, b'"num":' in text, opened.name)
+
+
+# Source trees
+
+
+def _tree_schema(name: str) -> Schema | None:
+    """The schema of a source tree, "DIR" or "GIT@REV"; None where the name means no such thing."""
+    from vmstate.source.tree import is_tree
+
+    if not is_tree(name):
+        return None
+    from vmstate.source.reading import read_tree
+
+    return source_schema(read_tree(name, cached=True))
+
+
+def source_schema(tree: SourceTree) -> Schema:
+    """The schema of a tree that was read: its device classes, and the sections that are registered by hand."""
+    from vmstate.compare.from_source import SourceLayout
+    from vmstate.source.linking import Linked
+
+    linked = Linked(tree)
+    sections = []
+    for key, unit, vmsd in linked.devices():
+        layout = SourceLayout(linked, unit, vmsd)
+        sections.append(SectionSchema(key, vmsd.name, 0, vmsd.version, vmsd.minimum, (layout,)))
+    for unit, vmsd in linked.registered():
+        layout = SourceLayout(linked, unit, vmsd)
+        sections.append(SectionSchema(vmsd.name, vmsd.name, 0, vmsd.version, vmsd.minimum, (layout,)))
+    return Schema(tree.name, "source", None, tuple(sections))
 
 
 # -dump-vmstate

@@ -7,6 +7,7 @@ tokens of an item are made only when somebody asks for them: most of a tree is f
 from __future__ import annotations
 
 import re
+from bisect import bisect_left
 
 from vmstate.vmsd.data import NamedTuple
 
@@ -140,10 +141,20 @@ class Invocation(NamedTuple):
     line: int
 
 
+WINDOW = 4000
+"""Characters of a declaration that are looked at, so that no text takes longer than its length."""
+
+MAX_CONDITIONS = 200
+"""How deep `#if` may nest, and how many branches may stand before one: what is beyond is not read."""
+
+NEVER = "0"
+"""A condition that does not hold."""
+
+
 class SourceFile:
     """What one file holds, by kind and in its order."""
 
-    __slots__ = ("includes", "invocations", "items", "macros", "path", "text", "undefined")
+    __slots__ = ("_lines", "includes", "invocations", "items", "macros", "path", "text", "undefined")
 
     def __init__(self, path: str, text: str) -> None:
         self.path = path
@@ -153,10 +164,13 @@ class SourceFile:
         self.includes: list[Include] = []
         self.items: list[Item] = []
         self.invocations: list[Invocation] = []
+        self._lines: list[int] | None = None
 
     def line_of(self, place: int) -> int:
         """The number of the line, from 1, in which a place of the text stands."""
-        return self.text.count("\n", 0, place) + 1
+        if self._lines is None:
+            self._lines = [mark.start() for mark in re.finditer("\n", self.text)]
+        return bisect_left(self._lines, place) + 1
 
 
 DEFINE = re.compile(r"\s*([A-Za-z_]\w*)(\(([^)]*)\))?(.*)", re.S)
@@ -169,6 +183,7 @@ VARIABLE = re.compile(
 )
 TYPEDEF = re.compile(r"\btypedef\b(.*)$", re.S)
 CALLED = re.compile(r"([A-Za-z_]\w*)\s*$")
+BRACKET = re.compile(r'"(?:[^"\\\n]|\\.)*"|[()]', re.S)
 INVOKED = re.compile(r"^([A-Z][A-Z0-9_]{3,})\s*\(", re.M)
 
 
@@ -185,8 +200,8 @@ class _Scanner:
         self.depth = 0
         self.guard: str | None = None
         self.directives = 0
-        self.counted = 0
-        self.line = 1
+        self.unended = False
+        """Whether no brace stands at the beginning of a line any more."""
         self.place = 0
         self.start = 0
         self.opened = 0
@@ -195,12 +210,6 @@ class _Scanner:
         """Where the search goes on, where an item and what is in its braces began, and what stands before these."""
         self.tail = False
         """Whether what comes is behind the braces of an item, up to its semicolon."""
-
-    def line_at(self, place: int) -> int:
-        """The line of a place that is not before the last one asked for."""
-        self.line += self.text.count("\n", self.counted, place)
-        self.counted = place
-        return self.line
 
     def run(self) -> SourceFile:
         """All items."""
@@ -227,7 +236,8 @@ class _Scanner:
                 words = DIRECTIVE.match(text, mark.start())
                 if words is not None:
                     self.directive(words[1], words[2], mark.start())
-                if self.depth == 0 and not text[self.start : mark.start()].strip():
+                near = mark.start() - self.start < WINDOW
+                if self.depth == 0 and near and not text[self.start : mark.start()].strip():
                     self.start = self.place
         return self.file
 
@@ -242,9 +252,10 @@ class _Scanner:
             return
         self.opened = self.place
         self.in_function = "=" not in bare[-200:] and bare.endswith(")")
-        if self.in_function and text[brace - 1 : brace] == "\n":
+        if self.in_function and not self.unended and text[brace - 1 : brace] == "\n":
             # The way a function is written: its end is the next brace at the beginning of a line.
             end = text.find("\n}", self.opened - 1)
+            self.unended = end < 0
             if end >= 0:
                 self.function(self.head, self.opened, end + 1, self.start)
                 if LINE_OF_DIRECTIVE.search(text, self.opened, end):
@@ -258,8 +269,9 @@ class _Scanner:
         if self.in_function:
             self.function(self.head, self.opened, brace, self.start)
         else:
-            end = self.text.find(";", self.place)
-            end = len(self.text) if end < 0 else end
+            last = min(self.place + WINDOW, len(self.text))
+            end = self.text.find(";", self.place, last)
+            end = last if end < 0 else end
             self.braced(self.head, self.opened, brace, self.text[self.place : end], self.start)
             self.tail = True
         self.start = self.place
@@ -284,13 +296,15 @@ class _Scanner:
 
     def add(self, kind: str, name: str, head: str, start: int, end: int, place: int) -> None:
         """One item more."""
-        line = self.text.count("\n", 0, place) + 1 if place < self.counted else self.line_at(place)
+        line = self.file.line_of(place)
         self.file.items.append(Item(kind, name, head, start, end, self.clauses, self.file.path, line))
 
     def braced(self, head: str, start: int, end: int, after: str, begin: int) -> None:
         """Something with braces that is no function."""
         bare = head.rstrip()
         self.invoked(bare, begin)
+        begin += max(0, len(bare) - WINDOW)
+        bare = bare[-WINDOW:]
         if bare.endswith("=") or bare.endswith(")"):
             variable = VARIABLE.search(bare)
             if variable is not None:
@@ -317,15 +331,15 @@ class _Scanner:
         if self.tail:
             self.tail = False
             return
+        self.invoked(text, start)
+        start += max(0, len(text) - WINDOW)
+        text = text[-WINDOW:]
         typedef = TYPEDEF.search(text)
         if typedef is not None:
             body = typedef[1].strip()
             name = re.search(r"\(\s*\*\s*(\w+)\s*\)", body) or re.search(r"([A-Za-z_]\w*)\s*(?:\[[^\]]*\]\s*)*$", body)
             if name is not None:
                 self.add("typedef", name[1], body, start, end, start + typedef.start())
-            self.invoked(text[: typedef.start()], start)
-        else:
-            self.invoked(text, start)
 
     def invoked(self, text: str, start: int) -> None:
         """Macros that are called in a text before an item."""
@@ -335,7 +349,7 @@ class _Scanner:
             end = _closing(text, called.end())
             if end is not None:
                 place = start + called.start()
-                line = self.text.count("\n", 0, place) + 1
+                line = self.file.line_of(place)
                 whole = text[called.start() : end]
                 self.file.invocations.append(Invocation(called[1], whole, self.clauses, self.file.path, line))
 
@@ -350,7 +364,7 @@ class _Scanner:
             name = INCLUDE.match(rest)
             if name is not None:
                 quoted = name[1] is not None
-                self.file.includes.append(Include(name[1] or name[2], quoted, self.clauses, self.line_at(place)))
+                self.file.includes.append(Include(name[1] or name[2], quoted, self.clauses, self.file.line_of(place)))
         elif word in ("if", "ifdef", "ifndef"):
             text = " ".join(rest.replace("\\\n", " ").split())
             condition = text if word == "if" else f"defined({text.split(' ')[0]})"
@@ -359,11 +373,15 @@ class _Scanner:
             if self.directives == 1 and (guard := re.fullmatch(r"! ?defined ?\(? ?(\w+) ?\)?", condition)):
                 self.guard = guard[1]
                 condition = ""
+            if len(self.levels) >= MAX_CONDITIONS:
+                condition = "" if self.clauses[-1:] == (NEVER,) else NEVER
             self.levels.append((self.clauses, [condition], self.depth, None))
             if condition:
                 self.clauses = (*self.clauses, condition)
         elif word in ("else", "elif") and self.levels:
             outer, before, depth, first = self.levels.pop()
+            if len(before) > MAX_CONDITIONS:
+                before = [NEVER]
             negated = tuple(f"!({each})" for each in before)
             if word == "elif":
                 condition = " ".join(rest.replace("\\\n", " ").split())
@@ -379,7 +397,7 @@ class _Scanner:
             if first is not None:
                 self.depth = first
         elif word == "undef":
-            self.file.undefined.append(Undefinition(rest.strip(), self.clauses, self.line_at(place)))
+            self.file.undefined.append(Undefinition(rest.strip(), self.clauses, self.file.line_of(place)))
 
     def define(self, rest: str, place: int) -> None:
         """A macro."""
@@ -392,7 +410,7 @@ class _Scanner:
         parameters = None
         if brackets is not None:
             parameters = tuple(each.strip() for each in inside.replace("\\\n", " ").split(",") if each.strip())
-        line = self.line_at(place)
+        line = self.file.line_of(place)
         self.file.macros.append(Macro(name, parameters, body, self.clauses, self.file.path, line))
 
 
@@ -403,7 +421,7 @@ def _without_attributes(text: str) -> str:
 def _closing(text: str, place: int) -> int | None:
     """Behind the bracket that closes the one before `place`."""
     depth = 1
-    for mark in re.compile(r'"(?:[^"\\\n]|\\.)*"|[()]', re.S).finditer(text, place):
+    for mark in BRACKET.finditer(text, place, place + 5 * WINDOW):
         if mark[0] == "(":
             depth += 1
         elif mark[0] == ")":

@@ -5,7 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any, TypeVar
 
-from vmstate.source.model import Problem, SourceDescription, SourceField, SourceInfo, SourceType, UnitResult
+from vmstate.source.model import (
+    SourceDescription,
+    SourceField,
+    SourceFunction,
+    SourceInfo,
+    SourceType,
+    UnitResult,
+)
 from vmstate.source.reading import SourceTree
 
 MAX_DEPTH = 40
@@ -21,12 +28,15 @@ class Linked:
         self._descriptions: dict[str, list[tuple[UnitResult, SourceDescription]]] = {}
         self._infos: dict[str, list[tuple[UnitResult, SourceInfo]]] = {}
         self.types: dict[str, tuple[UnitResult, SourceType]] = {}
-        self.problems: list[Problem] = []
+        self.functions: dict[str, SourceFunction] = {}
+        self._wires: dict[tuple[str, str], tuple[Any, ...]] = {}
         for unit in tree.units:
             for vmsd in unit.descriptions:
                 self._descriptions.setdefault(vmsd.symbol, []).append((unit, vmsd))
             for info in unit.infos:
                 self._infos.setdefault(info.symbol, []).append((unit, info))
+            for function in unit.functions:
+                self.functions.setdefault(function.name, function)
             for kind in unit.types:
                 self.types.setdefault(kind.name, (unit, kind))
 
@@ -60,6 +70,16 @@ class Linked:
             if vmsd is not None:
                 yield name, *vmsd
 
+    def registered(self) -> Iterator[tuple[UnitResult, SourceDescription]]:
+        """The descriptions that functions register as sections of their own, each once."""
+        seen: set[str] = set()
+        for unit in self.tree.units:
+            for registration in unit.registrations:
+                chosen = None if registration.vmsd is None else self.description(registration.vmsd, unit)
+                if chosen is not None and chosen[1].name and chosen[1].name not in seen:
+                    seen.add(chosen[1].name)
+                    yield chosen
+
     def dump(self, unit: UnitResult, vmsd: SourceDescription, depth: int = 0) -> dict[str, Any]:
         """A description as -dump-vmstate has it; a size that is not known is None, and so is a description."""
         made: dict[str, Any] = {
@@ -80,6 +100,40 @@ class Linked:
         if subsections:
             made["Subsections"] = subsections
         return made
+
+    def wire(self, unit: UnitResult, vmsd: SourceDescription, depth: int = 0) -> tuple[Any, ...]:
+        """All that decides what a description puts on the wire: equal for two that send the same.
+
+        The bodies of predicates are in it, sizes of structs in memory are not.
+        """
+        key = (vmsd.path, vmsd.symbol)
+        known = self._wires.get(key)
+        if known is not None:
+            return known
+        fields = []
+        for field in vmsd.fields:
+            inner = None if field.vmsd is None else self.description(field.vmsd, unit)
+            info = None if field.info is None else self.info(field.info, unit)
+            nested = () if inner is None or depth > MAX_DEPTH else self.wire(*inner, depth + 1)
+            size = field.size if field.vmsd is None else None
+            how = (field.count, field.start, field.count_from, field.size_from, field.flags, field.struct_version)
+            kind = field.info if info is None else info.name
+            fields.append((field.name, field.version, size, *how, kind, self.predicate(field.exists), nested))
+        subsections = []
+        for symbol in vmsd.subsections:
+            inner = self.description(symbol, unit)
+            subsections.append(() if inner is None or depth > MAX_DEPTH else self.wire(*inner, depth + 1))
+        needed = self.predicate(vmsd.needed)
+        result = (vmsd.name, vmsd.version, vmsd.minimum, needed, tuple(fields), tuple(subsections))
+        self._wires[key] = result
+        return result
+
+    def predicate(self, name: str | None) -> tuple[str, str] | None:
+        """The name of a predicate, with what tells whether its body was changed."""
+        if name is None:
+            return None
+        function = self.functions.get(name)
+        return name, function.digest if function is not None else ""
 
     def _dump_field(self, unit: UnitResult, field: SourceField, depth: int) -> dict[str, Any]:
         made: dict[str, Any] = {

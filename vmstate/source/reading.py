@@ -9,6 +9,7 @@ import re
 from collections.abc import Iterable, Mapping
 
 from vmstate.errors import VMStateError
+from vmstate.source import cache
 from vmstate.source.extract import Extractor
 from vmstate.source.model import Problem, SourceDescription, UnitResult
 from vmstate.source.preprocessor import check_target
@@ -32,6 +33,10 @@ class SourceTree(Data):
     target: str
     units: tuple[UnitResult, ...]
     problems: tuple[Problem, ...]
+    blobs: Mapping[str, str]
+    """The files of the tree, with their blob ids."""
+    read: int
+    """How many of the files were read anew, and not taken from what was known."""
 
     def descriptions(self) -> Iterable[SourceDescription]:
         """All of them."""
@@ -45,11 +50,25 @@ def read_tree(
     target: str = DEFAULT_TARGET,
     options: Mapping[str, bool] | None = None,
     release: Release | None = None,
+    known: SourceTree | None = None,
+    cached: bool = False,
 ) -> SourceTree:
-    """All descriptions of a source tree, "DIR" or "GIT@REV". Raises `VMStateError` where there is none."""
+    """All descriptions of a source tree, "DIR" or "GIT@REV". Raises `VMStateError` where there is none.
+
+    `known` is another tree, read with the same target and options: what is alike there is taken from it. With `cached`
+    the results of earlier runs are used, and this one's are kept.
+    """
     opened = open_tree(tree, release) if isinstance(tree, str) else tree
     try:
-        return _Reading(opened, target, options or {}).run()
+        units: cache.Units = {}
+        if known is not None:
+            units = {unit.path: (unit, {path: known.blobs[path] for path in unit.files}) for unit in known.units}
+        elif cached:
+            units = cache.load(opened, target, options or {})
+        result = _Reading(opened, target, options or {}, units).run()
+        if cached and result.read:
+            cache.save(opened, target, options or {}, result.units)
+        return result
     finally:
         if opened is not tree:
             opened.close()
@@ -58,8 +77,9 @@ def read_tree(
 class _Reading:
     """The reading of one tree."""
 
-    def __init__(self, tree: Tree, target: str, options: Mapping[str, bool]) -> None:
+    def __init__(self, tree: Tree, target: str, options: Mapping[str, bool], known: cache.Units) -> None:
         self.tree = tree
+        self.known = known
         self.sources = Sources(tree)
         self.targets = targets_of(tree, options)
         self.target = check_target(self.targets, target)
@@ -73,15 +93,25 @@ class _Reading:
             Problem(path, 0, path, f"a file of {size} bytes, which is not read")
             for path, size in self.tree.too_large.items()
         ]
-        paths = [path for path in sorted(self.tree.blobs) if path.endswith(".c")]
-        for path, data in self.tree.read_many(paths):
-            if TOLD.search(data) is None:
+        read = 0
+        blobs = self.tree.blobs
+        for path in sorted(blobs):
+            if not path.endswith(".c"):
                 continue
-            self.sources.file(path, data)
-            unit = self.unit(path)
+            unit, files = self.known.get(path, (None, {}))
+            if unit is None or any(blobs.get(file) != blob for file, blob in files.items()):
+                data = self.tree.read(path)
+                if TOLD.search(data) is None:
+                    # It is noted as a file without anything, so that it need not be read again.
+                    unit = UnitResult(path, "", (path,))
+                else:
+                    self.sources.file(path, data)
+                    unit = self.unit(path)
+                read += 1
             problems += unit.problems
             units.append(unit)
-        return SourceTree(self.tree.name, self.tree.release, self.target.name, tuple(units), tuple(problems))
+        name = self.tree.name
+        return SourceTree(name, self.tree.release, self.target.name, tuple(units), tuple(problems), blobs, read)
 
     def unit(self, path: str) -> UnitResult:
         """One file; a fault of this program in it is told and does not stop the others."""

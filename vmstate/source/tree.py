@@ -12,7 +12,7 @@ import os
 import re
 import stat
 import subprocess
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from types import TracebackType
 from typing import Self
@@ -58,11 +58,6 @@ class Tree:
         """The bytes of one of `blobs`. Raises `VMStateError`."""
         raise NotImplementedError
 
-    def read_many(self, paths: Iterable[str]) -> Iterator[tuple[str, bytes]]:
-        """The bytes of several, in the order asked for."""
-        for path in paths:
-            yield path, self.read(path)
-
     def close(self) -> None:
         """End what was started for it."""
 
@@ -89,9 +84,7 @@ def open_tree(name: str, release: Release | None = None) -> Tree:
     folder, at, revision = name.rpartition("@")
     tree: Tree = GitTree(name, folder, revision) if at and not os.path.isdir(name) else FolderTree(name)
     try:
-        if "include/migration/vmstate.h" not in tree.blobs and not any(
-            path.endswith("vmstate.h") for path in tree.blobs
-        ):
+        if not any(path == "hw/hw.h" or path.endswith("vmstate.h") for path in tree.blobs):
             expected = "a folder, or REPOSITORY@REVISION, with include/migration/vmstate.h"
             raise VMStateError("no source tree of QEMU", file=name, expected=expected)
         tree.release = release if release is not None else _release_of(tree)

@@ -1,0 +1,166 @@
+"""What a change of a tree of snippets breaks, and what is wrong with one by itself."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from vmstate.cli import main
+from vmstate.compare.compat import compat
+from vmstate.compare.source_lint import RULES, changes, defects
+from vmstate.source.linking import Linked
+from vmstate.source.reading import SourceTree, read_tree
+
+BEEPER = Path(__file__).resolve().parents[2] / "fixtures" / "source" / "beeper"
+DEVICE = "hw/audio/beeper.c"
+HEADER = "include/hw/beeper.h"
+
+Change = tuple[str, str, str]
+Changed = Callable[..., Path]
+
+
+@pytest.fixture
+def changed(tmp_path: Path) -> Changed:
+    """A copy of the snippets with pieces of files replaced."""
+
+    def change(*changes_made: Change) -> Path:
+        tree = tmp_path / f"tree{len(list(tmp_path.iterdir()))}"
+        shutil.copytree(BEEPER, tree)
+        for file, before, after in changes_made:
+            text = (tree / file).read_text(encoding="utf-8")
+            assert before in text
+            (tree / file).write_text(text.replace(before, after, 1), encoding="utf-8")
+        return tree
+
+    return change
+
+
+@pytest.fixture(scope="module")
+def beeper() -> SourceTree:
+    return read_tree(str(BEEPER))
+
+
+MODE = "        VMSTATE_UINT8(mode, BeeperState),\n"
+ECHO = "VMSTATE_UINT8(echo, BeeperState),"
+NEW_SUB = (
+    DEVICE,
+    "static const VMStateDescription vmstate_beeper =",
+    "static const VMStateDescription vmstate_beeper_new = {\n    .name = \"beeper/new\",\n"
+    "    .fields = (const VMStateField[]) { VMSTATE_UINT8(echo, BeeperState), VMSTATE_END_OF_LIST() }\n};\n"
+    "static const VMStateDescription vmstate_beeper =",
+)  # fmt: skip
+COMPAT = """GlobalProperty hw_compat_9_1[] = { { "x", "y", "on" } };
+GlobalProperty hw_compat_9_2[] = { { "x", "z", "on" } };
+"""
+
+
+@pytest.mark.parametrize(
+    ("change", "expected"),
+    [
+        ([(DEVICE, MODE, MODE + "        VMSTATE_UINT32(volume, BeeperState),\n")], {"field-inserted:volume"}),
+        ([(DEVICE, MODE, "")], {"field-removed:mode"}),
+        ([(DEVICE, "VMSTATE_UINT8(mode,", "VMSTATE_UINT32(mode,")], {"field-resized:mode"}),
+        # The cause stands in another file.
+        ([(HEADER, "4 << 1", "4 << 2")], {"field-resized:envelope"}),
+        ([(HEADER, "name[16]", "name[17]")], {"field-resized:name"}),
+        ([(DEVICE, MODE, ""), (DEVICE, "        VMSTATE_BUFFER", MODE + "        VMSTATE_BUFFER")],
+         {"field-moved:mode"}),
+        ([(DEVICE, ".version_id = 2,", ".version_id = 1,")], {"version-lowered:", "never-sent:volume"}),
+        ([(DEVICE, ".version_id = 2,\n    .minimum_version_id = 1,", ".version_id = 3,\n    .minimum_version_id = 3,")],
+         {"version-raised:", "minimum-raised:"}),
+        # A field of its own version, and the version with it: the way it is to be done.
+        ([(DEVICE, ".version_id = 2,", ".version_id = 3,"),
+          (DEVICE, "        VMSTATE_UINT32_V(volume, BeeperState, 2),\n",
+           "        VMSTATE_UINT32_V(volume, BeeperState, 2),\n        VMSTATE_UINT32_V(tune, BeeperState, 3),\n")],
+         {"version-raised:"}),
+        # The version of a nested struct is not on the wire.
+        ([(DEVICE, '"beeper/regs",\n    .version_id = 1', '"beeper/regs",\n    .version_id = 2'),
+          (DEVICE, "        VMSTATE_UINT32(pitch, BeeperRegs),\n",
+           "        VMSTATE_UINT32(pitch, BeeperRegs),\n        VMSTATE_UINT32_V(more, BeeperRegs, 2),\n")],
+         {"struct-version:more"}),
+        ([(DEVICE, "s->mode == BEEPER_TUNE", "s->mode != 0")], {"predicate-changed:tune"}),
+        ([(DEVICE, "s->echo != 0", "s->echo > 1")], {"predicate-changed:"}),
+        ([(DEVICE, "        &vmstate_beeper_echo,\n", "")], {"subsection-removed:beeper/echo"}),
+        ([NEW_SUB, (DEVICE, "        &vmstate_beeper_echo,\n", "        &vmstate_beeper_echo, &vmstate_beeper_new,\n")],
+         {"subsection-always:beeper/new"}),
+        ([(DEVICE, '.name = "beeper",', '.name = "buzzer",')], {"name-changed:", "subsection-name:beeper/echo"}),
+        ([(DEVICE, '.name = "beeper",', '.name = "beeper", .unmigratable = 1,')], {"unmigratable-changed:"}),
+        ([(DEVICE, '.name = "beeper",', '.name = "beeper", .priority = MIG_PRI_HIGH,')], {"priority-changed:"}),
+        ([(DEVICE, "    dc->vmsd = &vmstate_beeper;\n", "")], {"description-removed:beeper"}),
+        # Not on the wire: another name in C, another macro for the same bytes, the struct, a field given a new name.
+        ([(HEADER, "uint32_t tune, volume;", "uint64_t more;\n    uint32_t tune, volume;")], set()),
+        ([(DEVICE, "VMSTATE_UINT8(mode, BeeperState)",
+           "VMSTATE_SINGLE_TEST(mode, BeeperState, NULL, 1, vmstate_info_uint8, uint8_t)")], set()),
+        ([(DEVICE, "VMSTATE_UINT8(mode, BeeperState)", "VMSTATE_UINT8(kind, BeeperState)")], set()),
+        ([(DEVICE, "VMSTATE_UINT32_V(volume, BeeperState, 2)", "VMSTATE_UINT32_V(volume, BeeperState, 3)")],
+         {"field-removed:volume", "never-sent:volume"}),
+        ([(DEVICE, ECHO + "\n        VMSTATE_END_OF_LIST()", ECHO)], {"no-end:"}),
+        ([(DEVICE, '.name = "beeper",', '.name = "beeper", .name = "beeper",')], {"member-twice:name"}),
+    ],
+)  # fmt: skip
+def test_what_a_change_breaks(changed: Changed, beeper: SourceTree, change: list[Change], expected: set[str]) -> None:
+    old, new = Linked(beeper), Linked(read_tree(str(changed(*change)), known=beeper))
+    findings = [*changes(old, new), *defects(new)]
+    assert {f"{finding.rule}:{finding.field or ''}" for finding in findings} == expected
+    assert all(finding.severity and finding.rule in RULES for finding in findings)
+
+
+def test_a_finding_says_where(changed: Changed, beeper: SourceTree) -> None:
+    tree = changed((DEVICE, MODE, MODE + "        VMSTATE_UINT32(volume, BeeperState),\n"))
+    (finding,) = changes(Linked(beeper), Linked(read_tree(str(tree))))
+    assert (finding.path, finding.line, finding.severity) == (DEVICE, 47, "breaks")
+    assert "VMSTATE_UINT32(volume" in (tree / DEVICE).read_text(encoding="utf-8").splitlines()[46]
+
+
+def test_entries_belong_into_the_newest_list(changed: Changed) -> None:
+    before = read_tree(str(changed((DEVICE, "static bool beeper_has", COMPAT + "static bool beeper_has"))))
+    wrong = COMPAT.replace('{ "x", "y", "on" }', '{ "x", "y", "on" }, { "beeper", "echo", "off" }')
+    right = COMPAT.replace('{ "x", "z", "on" }', '{ "x", "z", "on" }, { "beeper", "echo", "off" }')
+    for text, rules in ((wrong, ["compat-not-newest"]), (right, [])):
+        after = read_tree(str(changed((DEVICE, "static bool beeper_has", text + "static bool beeper_has"))))
+        assert [finding.rule for finding in changes(Linked(before), Linked(after))] == rules
+
+
+def test_a_tree_is_a_side_of_a_comparison(changed: Changed) -> None:
+    assert compat(str(BEEPER), str(BEEPER)).findings == []
+    tree = changed((DEVICE, MODE, ""), (HEADER, "4 << 1", "4 << 2"))
+    found_rules = {(finding.rule, finding.path) for finding in compat(str(BEEPER), str(tree)).findings}
+    assert found_rules == {("field-missing", "mode"), ("field-count", "regs/envelope")}
+
+
+@pytest.mark.parametrize("form", ["text", "json", "sarif"])
+def test_the_verb(changed: Changed, form: str, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    tree = changed((DEVICE, "BeeperState, 2)", "BeeperState, 3)"))
+    command = ["source", "lint", str(tree), "--no-cache", "--format", form]
+    assert main(command) == 1
+    text = capsys.readouterr().out
+    message = "'volume' is from version 3 on, and the description has version 2"
+    if form == "text":
+        line = f"{DEVICE}:50: defect: beeper: {message} [never-sent]"
+        assert text.splitlines() == [line, "0 breaks, 1 defect, 0 backward, 0 ask"]
+    elif form == "json":
+        (finding,) = json.loads(text)["findings"]
+        assert (finding["id"], finding["line"]) == ("never-sent:vmstate_beeper:beeper:volume", 50)
+        baseline = tmp_path / "baseline.json"
+        accepted = [{"id": finding["id"], "reason": "known"}]
+        baseline.write_text(json.dumps({"vmstate-baseline": 1, "accepted": accepted}), encoding="utf-8")
+        assert main([*command, "--baseline", str(baseline)]) == 0
+    else:
+        (result,) = json.loads(text)["runs"][0]["results"]
+        assert (result["ruleId"], result["level"]) == ("never-sent", "error")
+
+
+def test_a_range_that_is_none(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["source", "lint", str(BEEPER), "HEAD"]) == 2
+    assert "expected A..B" in capsys.readouterr().err
+
+
+def test_every_rule_is_in_the_documents() -> None:
+    text = (BEEPER.parents[2] / "docs" / "source.md").read_text(encoding="utf-8")
+    for rule, (severity, what) in RULES.items():
+        assert f"\n| {rule} | {severity}" in text, rule
+        assert what.partition(":")[0] in text, rule

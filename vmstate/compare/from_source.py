@@ -1,0 +1,114 @@
+"""Wire layouts from QEMU's own source (vmstate.source): names, types, sizes and counts; conditions by their names."""
+
+from __future__ import annotations
+
+from vmstate.compare.layout import (
+    UNUSED,
+    Condition,
+    LayoutSource,
+    Leaf,
+    LeafLayout,
+    Path,
+    StructVersion,
+    SubsectionLayout,
+)
+from vmstate.source.linking import MAX_DEPTH, Linked
+from vmstate.source.model import SourceDescription, SourceField, UnitResult
+
+SIZES = {
+    "bool": 1, "int8": 1, "uint8": 1, "int16": 2, "uint16": 2, "int32": 4, "uint32": 4, "int64": 8, "uint64": 8,
+    "int32 equal": 4, "uint8 equal": 1, "uint16 equal": 2, "uint32 equal": 4, "int64 equal": 8, "uint64 equal": 8,
+    "int32 le": 4, "timer": 8, "float64": 8, "CPU_Double_U": 8,
+}  # fmt: skip
+"""Bytes on the wire by the name of an info. Facts from migration/vmstate-types.c."""
+
+AS_IN_MEMORY = frozenset(("buffer", UNUSED))
+"""Infos that send as many bytes as a field has in memory."""
+
+ANY_NUMBER = frozenset(("qtailq", "qlist", "gtree"))
+COUNTED = frozenset(("VMS_VARRAY_INT32", "VMS_VARRAY_UINT8", "VMS_VARRAY_UINT16", "VMS_VARRAY_UINT32"))
+
+
+class SourceLayout(LayoutSource):
+    """A description of a tree."""
+
+    __slots__ = ("linked", "minimum", "name", "unit", "version", "vmsd")
+
+    def __init__(self, linked: Linked, unit: UnitResult, vmsd: SourceDescription) -> None:
+        self.linked = linked
+        self.unit = unit
+        self.vmsd = vmsd
+        self.name = vmsd.name
+        self.version = vmsd.version
+        self.minimum = vmsd.minimum
+
+    @property
+    def is_empty(self) -> bool:
+        return not self.vmsd.fields and not self.vmsd.subsections
+
+    def same_as(self, source: LayoutSource) -> bool:
+        if not isinstance(source, SourceLayout):
+            return False
+        return self.linked.wire(self.unit, self.vmsd) == source.linked.wire(source.unit, source.vmsd)
+
+    def layout(self, version: int) -> LeafLayout:
+        made = LeafLayout()
+        self._put(made, self.unit, self.vmsd, version, (), (), None, 0)
+        return made
+
+    def _put(
+        self,
+        made: LeafLayout,
+        unit: UnitResult,
+        vmsd: SourceDescription,
+        version: int,
+        path: Path,
+        repeats: tuple[int | None, ...],
+        around: Condition | None,
+        depth: int,
+    ) -> None:
+        made.structs.setdefault(path, []).append(StructVersion(vmsd.name, version, vmsd.minimum))
+        for field in vmsd.fields:
+            if "VMS_MUST_EXIST" in field.flags or (field.exists is None and field.version > version):
+                continue
+            here = (*path, field.name)
+            condition = around
+            if field.exists is not None and around is None:
+                condition = Condition(here, f"{field.exists}() of {'/'.join(here)!r}")
+            self._put_field(made, unit, field, here, repeats, condition, depth)
+        for symbol in vmsd.subsections:
+            inner = self.linked.description(symbol, unit)
+            if inner is not None:
+                source = SourceLayout(self.linked, *inner)
+                when = f"{source.name!r} is sent" + (f": {source.vmsd.needed}()" if source.vmsd.needed else "")
+                layout = SubsectionLayout(path, source.name, source.version, source.minimum, source, when)
+                made.subsections.append(layout)
+
+    def _put_field(
+        self,
+        made: LeafLayout,
+        unit: UnitResult,
+        field: SourceField,
+        path: Path,
+        repeats: tuple[int | None, ...],
+        condition: Condition | None,
+        depth: int,
+    ) -> None:
+        info = None if field.info is None else self.linked.info(field.info, unit)
+        kind = field.info if info is None else info.name
+        count: int | None = field.count if "VMS_ARRAY" in field.flags else 1
+        if COUNTED.intersection(field.flags):
+            count = None
+        if field.vmsd is not None:
+            inner = self.linked.description(field.vmsd, unit)
+            if inner is not None and depth < MAX_DEPTH:
+                is_array = "VMS_ARRAY" in field.flags or count is None
+                counts = (*repeats, None) if kind in ANY_NUMBER else (*repeats, count) if is_array else repeats
+                nested = inner[1]
+                version = field.struct_version if "VMS_VSTRUCT" in field.flags else nested.version
+                self._put(made, *inner, version, path, counts, condition, depth + 1)
+                return
+        size = SIZES.get(kind or "")
+        if kind in AS_IN_MEMORY and field.size_from is None:
+            size = field.size
+        made.leaves.append(Leaf(path, size, count, repeats, kind, condition, field.version, size is not None))

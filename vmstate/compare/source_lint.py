@@ -1,0 +1,505 @@
+"""What is wrong with the descriptions of QEMU's source, and what a change of them breaks.
+
+`defects` looks at one tree: what is wrong whatever came before. `changes` holds two against each other: does what the
+one sends load in the other. Each finding has a rule (`RULES`) and one of four severities:
+
+* "breaks": what the old one saves the new one refuses or reads wrongly, and mostly the other way round too;
+* "backward": only what the new one saves fails in the old one;
+* "ask": it depends on what the source does not say in one place: a condition, a default;
+* "defect": the description cannot do what it is written for.
+
+A range of commits is judged as a whole: only its two ends are read. Facts of loading from migration/vmstate.c and
+migration/savevm.c.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from difflib import SequenceMatcher
+from typing import Any
+
+from vmstate.compare.from_source import AS_IN_MEMORY, COUNTED, SIZES
+from vmstate.source.linking import MAX_DEPTH, Linked
+from vmstate.source.model import CompatEntry, SourceDescription, SourceField, UnitResult
+from vmstate.vmsd.data import Value
+
+BREAKS = "breaks"
+BACKWARD = "backward"
+ASK = "ask"
+DEFECT = "defect"
+SEVERITIES = (BREAKS, DEFECT, BACKWARD, ASK)
+
+RULES = {
+    "never-sent": (DEFECT, "a field is from a version on that its description does not reach"),
+    "no-end": (DEFECT, "an array of fields has no end marker"),
+    "member-twice": (DEFECT, "an initialiser has a member more than once, and the last counts"),
+    "subsection-name": (DEFECT, "the name of a subsection does not begin with its parent's, so it is never loaded"),
+    "minimum-above-version": (DEFECT, "the oldest version that is taken is above the newest"),
+    "field-inserted": (BREAKS, "a field is sent that was not, at the same version"),
+    "field-removed": (BREAKS, "a field is no longer sent, at the same version"),
+    "field-moved": (BREAKS, "a field stands at another place"),
+    "field-resized": (BREAKS, "a field has another size or number of elements"),
+    "field-type": (ASK, "a field of the same size is read otherwise"),
+    "field-condition": (ASK, "a field has another condition"),
+    "predicate-changed": (ASK, "the function that says whether something is sent was changed"),
+    "struct-version": (BREAKS, "a nested struct has another version, which is not on the wire"),
+    "version-lowered": (BREAKS, "the version is below the one that was sent"),
+    "version-raised": (BACKWARD, "the version is above what the old one takes"),
+    "minimum-raised": (BREAKS, "the version that was sent is no longer taken"),
+    "name-changed": (BREAKS, "a description has another name"),
+    "subsection-removed": (BREAKS, "a subsection that can be sent is no longer known"),
+    "subsection-always": (BACKWARD, "a new subsection has no .needed: it is sent to those that do not know it, too"),
+    "subsection-new": (ASK, "a new subsection: is its .needed false for older machine types?"),
+    "priority-changed": (ASK, "a section is sent and loaded at another place in the order"),
+    "description-new": (ASK, "a device has a description that had none: older releases do not know the section"),
+    "description-removed": (BREAKS, "a device has no description any more"),
+    "unmigratable-changed": (ASK, "whether a device can be migrated at all was changed"),
+    "compat-not-newest": (BREAKS, "an entry for older machine types is not in the newest list"),
+    "compat-removed": (ASK, "an entry for older machine types is gone"),
+}
+"""Severity of each rule, and what it is about."""
+
+
+class LintFinding(Value):
+    """Something that is wrong with a description, or that a change of it does.
+
+    `symbol` is its C name, `name` that on the wire, `field` the field or subsection, if it is one. `path` and `line`
+    are in the newer tree where it has the place, else in the older.
+    """
+
+    rule: str
+    severity: str
+    path: str
+    line: int
+    symbol: str
+    name: str
+    field: str | None
+    message: str
+
+    @property
+    def id(self) -> str:
+        """What a baseline remembers it by."""
+        return ":".join(part for part in (self.rule, self.symbol, self.name, self.field) if part)
+
+
+def _finding(
+    rule: str, vmsd: SourceDescription, message: str, line: int = 0, field: str | None = None, severity: str = ""
+) -> LintFinding:
+    return LintFinding(
+        rule, severity or RULES[rule][0], vmsd.path, line or vmsd.line, vmsd.symbol, vmsd.name, field, message
+    )
+
+
+# One tree
+
+
+def defects(linked: Linked) -> list[LintFinding]:
+    """What is wrong with the descriptions of a tree by themselves."""
+    versions = _versions_asked_for(linked)
+    findings: list[LintFinding] = []
+    for unit in linked.tree.units:
+        for vmsd in unit.descriptions:
+            findings += _defects_of(linked, unit, vmsd, max(vmsd.version, versions.get((vmsd.path, vmsd.symbol), 0)))
+    return findings
+
+
+def _defects_of(linked: Linked, unit: UnitResult, vmsd: SourceDescription, newest: int) -> Iterator[LintFinding]:
+    for field in vmsd.fields:
+        if field.version > newest and field.exists is None and "VMS_MUST_EXIST" not in field.flags:
+            message = f"{field.name!r} is from version {field.version} on, and the description has version {newest}"
+            yield _finding("never-sent", vmsd, message, field.line, field.name)
+    if vmsd.fields and not vmsd.ended:
+        yield _finding("no-end", vmsd, "its fields have no end marker", vmsd.fields[-1].line)
+    for member in vmsd.twice:
+        yield _finding("member-twice", vmsd, f".{member} is given more than once", field=member)
+    if vmsd.minimum > vmsd.version:
+        message = f"it takes versions from {vmsd.minimum} on, and sends version {vmsd.version}"
+        yield _finding("minimum-above-version", vmsd, message)
+    for symbol in vmsd.subsections:
+        inner = linked.description(symbol, unit)
+        if inner is not None and vmsd.name and not inner[1].name.startswith(vmsd.name):
+            message = f"{inner[1].name!r} is a subsection of {vmsd.name!r}, and does not begin with that name"
+            yield _finding("subsection-name", vmsd, message, field=inner[1].name)
+
+
+def _versions_asked_for(linked: Linked) -> dict[tuple[str, str], int]:
+    """The highest version at which a VSTRUCT field has a description sent."""
+    versions: dict[tuple[str, str], int] = {}
+    for unit in linked.tree.units:
+        for vmsd in unit.descriptions:
+            for field in vmsd.fields:
+                if "VMS_VSTRUCT" in field.flags and field.vmsd is not None:
+                    inner = linked.description(field.vmsd, unit)
+                    if inner is not None:
+                        key = (inner[1].path, inner[1].symbol)
+                        versions[key] = max(versions.get(key, 0), field.struct_version)
+    return versions
+
+
+# Two trees
+
+
+def changes(before: Linked, after: Linked) -> list[LintFinding]:
+    """What the descriptions of the newer tree break for streams of the older, and the other way round."""
+    return [*_Changes(before, after).run()]
+
+
+class Sent(Value):
+    """A field as it is sent at a version; `what` is equal for two that are the same bytes."""
+
+    name: str
+    what: tuple[Any, ...]
+    size: int | None
+    condition: tuple[str, str] | None
+    line: int
+
+
+class _Changes:
+    """Two trees held against each other."""
+
+    def __init__(self, before: Linked, after: Linked) -> None:
+        self.before = before
+        self.after = after
+        self.headed = _with_header(before) | _with_header(after)
+        """C names of descriptions whose version stands on the wire: sections and subsections."""
+
+    def run(self) -> Iterator[LintFinding]:
+        """All findings, by file."""
+        old = _by_place(self.before)
+        new = _by_place(self.after)
+        moved = _by_name(self.before)
+        for key, (unit, vmsd) in new.items():
+            known = old.get(key) or moved.get((vmsd.symbol, vmsd.name))
+            if known is not None and self.before.wire(*known) != self.after.wire(unit, vmsd):
+                yield from self.description(*known, unit, vmsd)
+            elif known is not None:
+                yield from self.marks(known[1], vmsd)
+        yield from self.devices()
+        yield from self.lists()
+
+    def description(
+        self, old_unit: UnitResult, old: SourceDescription, unit: UnitResult, new: SourceDescription
+    ) -> Iterator[LintFinding]:
+        """What changed of one description."""
+        headed = new.symbol in self.headed
+        if old.name != new.name:
+            yield _finding("name-changed", new, f"it was called {old.name!r}, and is {new.name!r}")
+        if headed:
+            yield from self.versions(old, new)
+        if not headed or new.minimum <= old.version:
+            # Else nothing of the old one is taken, and its fields do not matter.
+            yield from self.fields(old_unit, old, unit, new, headed)
+        yield from self.subsections(old_unit, old, unit, new)
+        yield from self.marks(old, new)
+        if self.before.predicate(old.needed) != self.after.predicate(new.needed):
+            message = f"its .needed is {new.needed or 'gone'}, and was {old.needed or 'not there'}"
+            if old.needed == new.needed:
+                message = f"{new.needed}() was changed: is it still true exactly where it was?"
+            yield _finding("predicate-changed", new, message)
+
+    def versions(self, old: SourceDescription, new: SourceDescription) -> Iterator[LintFinding]:
+        """The versions of a section or a subsection."""
+        if new.version < old.version:
+            message = f"version {old.version} was sent, and {new.version} is the newest that is taken"
+            yield _finding("version-lowered", new, message)
+        elif new.version > old.version:
+            message = f"version {new.version} is sent, and {old.version} is the newest that the old one takes"
+            yield _finding("version-raised", new, message)
+        if new.minimum > old.version:
+            message = f"version {old.version} was sent, and {new.minimum} is the oldest that is taken"
+            yield _finding("minimum-raised", new, message)
+
+    def marks(self, old: SourceDescription, new: SourceDescription) -> Iterator[LintFinding]:
+        """What is not on the wire, and matters all the same."""
+        if old.priority != new.priority:
+            message = f"its priority is {new.priority or 'the usual'}, and was {old.priority or 'the usual'}"
+            yield _finding("priority-changed", new, message)
+        if old.unmigratable != new.unmigratable:
+            message = f"it can {'no longer' if new.unmigratable else 'now'} be migrated"
+            yield _finding("unmigratable-changed", new, message)
+
+    # Fields.
+
+    def fields(
+        self, old_unit: UnitResult, old: SourceDescription, unit: UnitResult, new: SourceDescription, headed: bool
+    ) -> Iterator[LintFinding]:
+        """The fields, as the old one sends them and the new one reads them."""
+        version = old.version if headed else new.version
+        sent = _sent(self.before, old_unit, old, old.version)
+        read = _sent(self.after, unit, new, version)
+        if _flat(self.before, old_unit, old, old.version) == _flat(self.after, unit, new, version):
+            return
+        matcher = SequenceMatcher(None, [each.name for each in sent], [each.name for each in read], autojunk=False)
+        gone: dict[str, Sent] = {}
+        added: dict[str, Sent] = {}
+        for kind, i1, i2, j1, j2 in matcher.get_opcodes():
+            if kind == "equal":
+                for left, right in zip(sent[i1:i2], read[j1:j2], strict=True):
+                    yield from self.field(new, left, right)
+                continue
+            lefts, rights = sent[i1:i2], read[j1:j2]
+            if kind == "replace" and _same_bytes(lefts, rights):
+                continue
+            gone.update((each.name, each) for each in lefts)
+            added.update((each.name, each) for each in rights)
+        for name, left in gone.items():
+            if name in added:
+                right = added.pop(name)
+                yield _finding("field-moved", new, f"{name!r} stands at another place", right.line, name)
+            else:
+                yield self.one_sided("field-removed", new, left, "was sent, and is no longer read")
+        for name, right in added.items():
+            severity = ""
+            if not headed and new.version != old.version:
+                message = (
+                    f"read, and was not sent: the version of a struct ({old.version}, now {new.version}) is not sent"
+                )
+                yield _finding("struct-version", new, f"{name!r} is {message}", right.line, name, severity)
+            else:
+                yield self.one_sided("field-inserted", new, right, "is read, and was not sent")
+
+    def one_sided(self, rule: str, vmsd: SourceDescription, field: Sent, what: str) -> LintFinding:
+        """A field that is only on one side."""
+        line = field.line if rule != "field-removed" else vmsd.line
+        if field.condition is not None:
+            message = (
+                f"{field.name!r} {what}, where {field.condition[0]}() says so: is that false for older machine types?"
+            )
+            return _finding(rule, vmsd, message, line, field.name, ASK)
+        return _finding(rule, vmsd, f"{field.name!r} {what}", line, field.name)
+
+    def field(self, vmsd: SourceDescription, left: Sent, right: Sent) -> Iterator[LintFinding]:
+        """A field that both have."""
+        if left.what != right.what:
+            message = f"{left.name!r} was {_shown(left.what)}, and is {_shown(right.what)}"
+            same_size = left.size == right.size and left.what[1:4] == right.what[1:4] and left.size is not None
+            if left.what[0] != right.what[0] or left.what[1:4] != right.what[1:4]:
+                yield _finding("field-type" if same_size else "field-resized", vmsd, message, right.line, left.name)
+        if left.condition != right.condition:
+            if (left.condition or ("",))[0] == (right.condition or ("",))[0]:
+                message = f"{(right.condition or ('',))[0]}(), on which {left.name!r} depends, was changed"
+                yield _finding("predicate-changed", vmsd, message, right.line, left.name)
+                return
+            always = "always sent"
+            was, now = (
+                f"sent where {each[0]}() says so" if each else always for each in (left.condition, right.condition)
+            )
+            message = f"{left.name!r} was {was}, and is {now}"
+            severity = BREAKS if right.condition is None or left.condition is None else ASK
+            yield _finding("field-condition", vmsd, message, right.line, left.name, severity)
+
+    # Subsections, devices, lists.
+
+    def subsections(
+        self, old_unit: UnitResult, old: SourceDescription, unit: UnitResult, new: SourceDescription
+    ) -> Iterator[LintFinding]:
+        """The subsections by name."""
+        was = {
+            inner[1].name: inner[1] for each in old.subsections if (inner := self.before.description(each, old_unit))
+        }
+        now = {inner[1].name: inner[1] for each in new.subsections if (inner := self.after.description(each, unit))}
+        for name in was.keys() - now.keys():
+            yield _finding("subsection-removed", new, f"the subsection {name!r} is no longer known", field=name)
+        for name in now.keys() - was.keys():
+            added = now[name]
+            if added.needed is None:
+                message = f"the subsection {name!r} has no .needed, so it is always sent"
+                yield _finding("subsection-always", added, message, field=name)
+            else:
+                message = (
+                    f"the subsection {name!r} is sent where {added.needed}() says so: false for older machine types?"
+                )
+                yield _finding("subsection-new", added, message, field=name)
+
+    def devices(self) -> Iterator[LintFinding]:
+        """Device classes that have got a description, or have lost it."""
+        old = {name: vmsd for name, _, vmsd in self.before.devices()}
+        new = {name: vmsd for name, _, vmsd in self.after.devices()}
+        gained: dict[str, list[str]] = {}
+        for name in sorted((new.keys() - old.keys()) & self.before.types.keys()):
+            gained.setdefault(new[name].symbol, []).append(name)
+        for names in gained.values():
+            message = f"{', '.join(names[:4])}{' and more' if len(names) > 4 else ''} had no description"
+            yield _finding("description-new", new[names[0]], message, field=names[0])
+        for name in sorted((old.keys() - new.keys()) & self.after.types.keys()):
+            yield _finding("description-removed", old[name], f"the device {name!r} has no description", field=name)
+
+    def lists(self) -> Iterator[LintFinding]:
+        """Lists of properties for older machine types."""
+        old, new = _entries(self.before), _entries(self.after)
+        families: dict[str, tuple[int, ...]] = {}
+        for name in {entry.list for entry in new.values()} | {entry.list for entry in old.values()}:
+            family, version = _list_version(name)
+            if version:
+                families[family] = max(families.get(family, ()), version)
+        known_lists = {entry.list for entry in old.values()}
+        for key in new.keys() - old.keys():
+            entry = new[key]
+            family, version = _list_version(entry.list)
+            if version and version < families[family] and entry.list in known_lists:
+                newest = ".".join(map(str, families[family]))
+                message = (
+                    f"{entry.driver}.{entry.property}={entry.value} is new in {entry.list}, and {newest} is the newest"
+                )
+                yield _of_entry("compat-not-newest", entry, message)
+        for key in old.keys() - new.keys():
+            entry = old[key]
+            if any(each.list == entry.list for each in new.values()):
+                message = f"{entry.driver}.{entry.property}={entry.value} is gone from {entry.list}"
+                yield _of_entry("compat-removed", entry, message)
+
+
+def _of_entry(rule: str, entry: CompatEntry, message: str) -> LintFinding:
+    field = f"{entry.driver}.{entry.property}"
+    return LintFinding(rule, RULES[rule][0], entry.path, entry.line, entry.list, entry.list, field, message)
+
+
+def _entries(linked: Linked) -> dict[tuple[str, ...], CompatEntry]:
+    return {
+        (entry.list, entry.driver, entry.property, entry.value): entry
+        for unit in linked.tree.units
+        for entry in unit.compat
+    }
+
+
+def _list_version(name: str) -> tuple[str, tuple[int, ...]]:
+    """The family of a list (hw_compat, pc_compat) and the release in its name."""
+    parts = re.fullmatch(r"(\w+?)_(\d+)_(\d+)", name)
+    return (name, ()) if parts is None else (parts[1], (int(parts[2]), int(parts[3])))
+
+
+def _by_place(linked: Linked) -> dict[tuple[str, str], tuple[UnitResult, SourceDescription]]:
+    return {(vmsd.path, vmsd.symbol): (unit, vmsd) for unit in linked.tree.units for vmsd in unit.descriptions}
+
+
+def _by_name(linked: Linked) -> dict[tuple[str, str], tuple[UnitResult, SourceDescription]]:
+    """The descriptions whose C name and name on the wire are of one alone: a file that was renamed."""
+    found: dict[tuple[str, str], list[tuple[UnitResult, SourceDescription]]] = {}
+    for unit in linked.tree.units:
+        for vmsd in unit.descriptions:
+            found.setdefault((vmsd.symbol, vmsd.name), []).append((unit, vmsd))
+    return {key: known[0] for key, known in found.items() if len(known) == 1}
+
+
+def _with_header(linked: Linked) -> frozenset[str]:
+    """The C names of descriptions that are a section or a subsection."""
+    names = {vmsd.symbol for _, _, vmsd in linked.devices()} | {vmsd.symbol for _, vmsd in linked.registered()}
+    nested: set[str] = set()
+    for unit in linked.tree.units:
+        for vmsd in unit.descriptions:
+            names.update(vmsd.subsections)
+            nested.update(field.vmsd for field in vmsd.fields if field.vmsd is not None)
+    # One that nothing refers to is registered in some way that is not seen.
+    every = {vmsd.symbol for vmsd in linked.tree.descriptions()}
+    return frozenset(names | (every - nested))
+
+
+def _field_size(linked: Linked, unit: UnitResult, field: SourceField) -> tuple[str | None, int | None]:
+    """The info of a field, and the bytes of an element on the wire."""
+    info = None if field.info is None else linked.info(field.info, unit)
+    kind = field.info if info is None else info.name
+    size = SIZES.get(kind or "")
+    return kind, field.size if kind in AS_IN_MEMORY and field.size_from is None else size
+
+
+def _sent(linked: Linked, unit: UnitResult, vmsd: SourceDescription, version: int) -> list[Sent]:
+    """The fields of a description that are sent at a version, in order; structs are not opened."""
+    made = []
+    for field in vmsd.fields:
+        if "VMS_MUST_EXIST" in field.flags or (field.exists is None and field.version > version):
+            continue
+        kind, size = _field_size(linked, unit, field)
+        inner = None if field.vmsd is None else linked.description(field.vmsd, unit)
+        count = field.count if "VMS_ARRAY" in field.flags else None
+        counted = field.count_from if COUNTED.intersection(field.flags) else None
+        what = (kind, size, count, field.size_from, counted, None if inner is None else inner[1].name)
+        made.append(Sent(field.name, what, size, linked.predicate(field.exists), field.line))
+    return made
+
+
+def _flat(
+    linked: Linked, unit: UnitResult, vmsd: SourceDescription, version: int, depth: int = 0
+) -> list[tuple[Any, ...]]:
+    """What is sent at a version, structs opened and names left out: equal where the bytes are."""
+    made: list[tuple[Any, ...]] = []
+    for field in vmsd.fields:
+        if "VMS_MUST_EXIST" in field.flags or (field.exists is None and field.version > version):
+            continue
+        kind, size = _field_size(linked, unit, field)
+        count = field.count if "VMS_ARRAY" in field.flags else None
+        inner = None if field.vmsd is None else linked.description(field.vmsd, unit)
+        condition = linked.predicate(field.exists)
+        if inner is not None and depth < MAX_DEPTH:
+            nested = field.struct_version if "VMS_VSTRUCT" in field.flags else inner[1].version
+            inside = _flat(linked, *inner, nested, depth + 1)
+            if count is None and condition is None and not COUNTED.intersection(field.flags) and kind is None:
+                made += inside
+            else:
+                made.append((kind, count, field.count_from, condition, tuple(inside)))
+        else:
+            made.append((kind, size, count, field.size_from, field.count_from, condition))
+    return made
+
+
+def _same_bytes(left: Sequence[Sent], right: Sequence[Sent]) -> bool:
+    """Whether two rows of fields are as many bytes, whatever they are called."""
+    if [each.what for each in left] == [each.what for each in right]:
+        return [each.condition for each in left] == [each.condition for each in right]
+    total = []
+    for row in (left, right):
+        size = 0
+        for each in row:
+            if each.size is None or each.condition is not None or each.what[3] is not None or each.what[4] is not None:
+                return False
+            size += each.size * (1 if each.what[2] is None else each.what[2])
+        total.append(size)
+    return total[0] == total[1]
+
+
+def _shown(what: tuple[Any, ...]) -> str:
+    kind, size, count, size_from, count_from, name = what
+    text = f"{kind or name or '?'}"
+    if size is not None and kind in AS_IN_MEMORY:
+        text += f" of {size} bytes"
+    if count is not None:
+        text += f", {count} times"
+    if count_from is not None:
+        text += f", {count_from} times"
+    return text + (f", {size_from} bytes" if size_from is not None else "")
+
+
+def sarif(findings: Sequence[LintFinding], accepted: Mapping[str, str], version: str) -> dict[str, Any]:
+    """The findings as SARIF 2.1.0, those that were accepted as suppressed."""
+    levels = {BREAKS: "error", DEFECT: "error", BACKWARD: "warning"}
+    results = []
+    for finding in findings:
+        result: dict[str, Any] = {
+            "ruleId": finding.rule,
+            "level": levels.get(finding.severity, "note"),
+            "message": {"text": f"{finding.name}: {finding.message}"},
+            "locations": [
+                {
+                    "physicalLocation": {
+                        "artifactLocation": {"uri": finding.path},
+                        "region": {"startLine": max(finding.line, 1)},
+                    }
+                }
+            ],
+            "partialFingerprints": {"vmstateFindingId/v1": finding.id},
+            "properties": {"severity": finding.severity},
+        }
+        if finding.id in accepted:
+            result["suppressions"] = [{"kind": "external", "justification": accepted[finding.id]}]
+        results.append(result)
+    used = dict.fromkeys(finding.rule for finding in findings)
+    driver = {
+        "name": "vmstate source lint",
+        "version": version,
+        "rules": [{"id": rule, "shortDescription": {"text": RULES[rule][1]}} for rule in used],
+    }
+    return {
+        "$schema": "https://json.schemastore.org/sarif-2.1.0.json",
+        "version": "2.1.0",
+        "runs": [{"tool": {"driver": driver}, "results": results}],
+    }
