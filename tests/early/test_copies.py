@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from guests import GUESTS, card_of
+from loading import loaded_state
 from machines import BARE, NIC, ROOTS, booting, needs_guest, needs_qemu, qemu_of
 from recorded import FIXTURES, QUICK, opened
 
@@ -244,30 +245,9 @@ def test_what_may_be_left_out_leaves_the_same_machine(root: str | None, tmp_path
         short = plain[:head] + early + b"".join(kept) + plain[at:]
     assert len(may_skip) > 15
     words = [*argv, "-serial", "null", "-S"]
-    states = [_loaded_state(words, root, data) for data in (plain, plain[:head] + early + plain[head:], short)]
+    states = [loaded_state(words, root, data) for data in (plain, plain[:head] + early + plain[head:], short)]
     for state in states[1:]:
         assert state.keys() == states[0].keys()
         differing = {key for key, data in states[0].items() if data != state[key]}
         # The clock of the host goes on.
         assert differing <= {("mc146818rtc", 0)}
-
-
-def _loaded_state(words: list[str], root: str | None, data: bytes) -> dict[tuple[str, int], bytes]:
-    """The device sections of a machine that has loaded a stream, and not run."""
-    import os
-    import threading
-
-    reading, writing = os.pipe()
-    with Machine([*words, "-incoming", "defer"], qemu=qemu_of(root), descriptors=[reading]) as machine:
-        os.close(reading)
-        machine.ask("migrate-incoming", {"uri": f"fd:{reading}"})
-
-        def write() -> None:
-            with os.fdopen(writing, "wb") as pipe:
-                pipe.write(data)
-
-        threading.Thread(target=write, daemon=True).start()
-        machine.monitor.until("query-status", [("status", "paused")])
-        loaded = live_state(machine.monitor).data
-    with vmstate.load(loaded) as stream:
-        return {(section.name, section.instance_id): section.payload() for section in stream.sections}
