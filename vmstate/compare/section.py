@@ -27,7 +27,7 @@ from vmstate.rules.memory import memory_facts
 from vmstate.rules.pci_config import Masks
 from vmstate.rules.stream import is_its_own_minimum
 from vmstate.schema.vmdesc import contradicts
-from vmstate.stream.registry import all_descriptions, comparison_of, last_part
+from vmstate.stream.registry import comparison_of, last_part
 from vmstate.stream.stream import Section, Stream
 from vmstate.vmsd.description import Field, VMStateDescription
 from vmstate.vmsd.destination import FeatureSet
@@ -100,11 +100,10 @@ class SectionCheck:
 
     def run(self) -> list[Explained]:
         """All findings, in the order in which QEMU meets what they are about."""
-        if self.is_alike:
-            # What the destination sends itself it takes, as long as guest memory has no say. In a machine that was
-            # started for this and never ran nothing points into it.
-            never_ran = self.target.command is not None
-            return [] if never_ran or not self.depends_on_memory else list(self.values(beside=True))
+        if self.is_alike and self.target.command is not None:
+            # What a destination that was started sends itself it takes: guest memory has no say, since nothing points
+            # into it in a machine that never ran. A recorded one can be told to be of a release that did not write it.
+            return []
         findings = [*self.versions(), *self.subsections()]
         if not any(finding.severity == BREAKS and finding.path is None for finding in findings):
             paths = {finding.path for finding in findings if finding.rule == "subsection-unknown"}
@@ -403,13 +402,6 @@ class SectionCheck:
             return False
         return self.section.payload() == self.counterpart.payload()
 
-    @property
-    def depends_on_memory(self) -> bool:
-        """Whether a rule of the section looks into guest memory, which is not the destination's."""
-        known = all_descriptions(self.section.name)
-        described = (self.section.vmsd,) if self.section.vmsd is not None else ()
-        return any(looks_into_memory(vmsd) for vmsd in known or described)
-
     def schema_of_section(self, whole: Schema) -> Schema | None:
         """The schema of one stream, with this section alone."""
         key = (self.section.name, self.section.instance_id)
@@ -701,15 +693,6 @@ def newest_version(section: Section, target: Target) -> int:
 def has_checks(vmsd: VMStateDescription) -> bool:
     """Whether QEMU checks anything of a description, beyond how it is laid out."""
     return any(part.rules or any(field.checks for field in part.fields) for part in vmsd.walk())
-
-
-@cache
-def looks_into_memory(vmsd: VMStateDescription) -> bool:
-    """Whether a rule of a description, or of one in it, looks into guest memory."""
-    parts = list(vmsd.walk())
-    rules = [rule for part in parts for rule in part.rules]
-    rules += [rule for part in parts for field in part.fields for rule in field.checks]
-    return any(MEMORY.name in rule.needs for rule in rules)
 
 
 @cache
