@@ -350,19 +350,46 @@ def _name_of(stream: Source) -> str:
 # The assertions as fixtures: a test that asks for one by name needs no import.
 
 
+# A relative path means the same in all fixtures: a file beside the test or, where there is none, in the current folder.
+
+
+def _beside(request: pytest.FixtureRequest, given: Any) -> Any:
+    if not isinstance(given, str | os.PathLike):
+        return given
+    beside = request.path.parent / given
+    if not beside.is_file() or (os.path.isfile(given) and os.path.samefile(given, beside)):
+        return given
+    return beside
+
+
 @pytest.fixture(name="assert_roundtrip")
-def _assert_roundtrip() -> Callable[..., None]:
+def _assert_roundtrip(request: pytest.FixtureRequest) -> Callable[..., None]:
     """`vmstate.pytest_plugin.assert_roundtrip`: every byte of a stream is written back as it was read."""
-    return assert_roundtrip
+
+    def roundtrip(stream: Source) -> None:
+        __tracebackhide__ = True
+        assert_roundtrip(_beside(request, stream))
+
+    return roundtrip
 
 
 @pytest.fixture(name="assert_same_state")
-def _assert_same_state() -> Callable[..., None]:
+def _assert_same_state(request: pytest.FixtureRequest) -> Callable[..., None]:
     """`vmstate.pytest_plugin.assert_same_state`: two streams have the same values, noise and `ignore` aside."""
-    return assert_same_state
+
+    def same_state(a: Source | Section, b: Source | Section, **how: Any) -> None:
+        __tracebackhide__ = True
+        assert_same_state(_beside(request, a), _beside(request, b), **how)
+
+    return same_state
 
 
 @pytest.fixture(name="assert_loads_in_qemu")
-def _assert_loads_in_qemu() -> Callable[..., Outcome]:
+def _assert_loads_in_qemu(request: pytest.FixtureRequest) -> Callable[..., Outcome]:
     """`vmstate.pytest_plugin.assert_loads_in_qemu`: a real QEMU takes a stream; skips where there is none."""
-    return assert_loads_in_qemu
+
+    def loads_in_qemu(stream: Source, *arguments: Any, **how: Any) -> Outcome:
+        __tracebackhide__ = True
+        return assert_loads_in_qemu(_beside(request, stream), *arguments, **how)
+
+    return loads_in_qemu

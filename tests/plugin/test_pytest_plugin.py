@@ -132,6 +132,24 @@ def test_absent(golden_stream):
 
 
 @pytest.mark.slow
+def test_a_relative_path_has_one_base(tmp_path: Path) -> None:
+    """That of the test's file, for every fixture, wherever pytest is started; the current folder comes behind."""
+    below = tmp_path / "below"
+    below.mkdir()
+    (below / "a.mig").write_bytes(plain(NONE))
+    (tmp_path / "a.mig").write_bytes(b"another")
+    (tmp_path / "b.mig").write_bytes(plain(NONE))
+    (below / "test_it.py").write_text(
+        "def test_it(golden_stream, assert_roundtrip, assert_same_state):\n"
+        "    assert_roundtrip('a.mig')\n"
+        "    assert_same_state('a.mig', golden_stream('a'))\n"
+        "    assert_same_state('a.mig', 'b.mig')\n"
+    )
+    code, output = run_pytest(tmp_path)
+    assert code == 0 and "1 passed" in output, output
+
+
+@pytest.mark.slow
 def test_failures_read_well(tmp_path: Path) -> None:
     """A failure shows the line of the test, and what is wrong; nothing of the inside."""
     (tmp_path / "cut.mig").write_bytes(plain(NONE)[:300])
