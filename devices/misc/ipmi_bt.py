@@ -26,7 +26,7 @@ class IPMIBT(VMState):
     waiting_seq: int = uint8()
 
 
-@device("ipmi-interface-isa-bt", models="vmstate.devices.misc.models:IPMI_BT", listed=False)
+@device("ipmi-interface-isa-bt", models="vmstate.devices.misc.models:IPMI_BT", listed=False, legacy_instances=(0xE4,))
 @description("ipmi-interface-isa-bt", version_id=2, minimum_version_id=2)
 class ISAIPMIBT(VMState):
     """The device."""

@@ -41,7 +41,7 @@ class IPMIKCS(VMState):
     waiting_rsp: int = uint8()
 
 
-@device("ipmi-interface", models="vmstate.devices.misc.models:IPMI_KCS", listed=False)
+@device("ipmi-interface", models="vmstate.devices.misc.models:IPMI_KCS", listed=False, legacy_instances=(0xCA2,))
 @description("ipmi-interface", version_id=2, minimum_version_id=1)
 class ISAIPMIKCS(VMState):
     """The device; its version 1 had the interface at version 1."""

@@ -331,12 +331,11 @@ class VirtIODevice(VMState):
         VirtQueue,
         count=this.num_queues,
         rules=(
-            Rule(
+            rule(
                 "virtio-net-queues",
                 asks(_have_room, IDSTR, this.vq, OWN.vq),
-                "the queues that virtio-net makes for as many as the source has have room for them",
+                "virtio-net has room in the queues that it makes",
                 since=Release(11, 1),
-                advice="give both sides the same number of queues (queues, mq)",
             ),
         ),
     )

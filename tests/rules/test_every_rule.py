@@ -35,6 +35,7 @@ NOT_GENERATED = {
     "nvme-sq-completion",
     "nvme-sq-number",
     "scsi-reservation",
+    "virtio-gpu-backing",
     "virtio-gpu-formats",
     "virtio-gpu-outputs",
     "virtio-gpu-rectangle",

@@ -282,8 +282,10 @@ class _Reader(StreamReader):
             end = self._ends(data, header).opaque_end(None)
             return self._decoded(header, bytes(data[self._pos : end]), None, "none", end)
         if known.vmsd is None:
-            # Nothing describes it: it is taken to be as long as it was.
-            end = self._pos + size
+            # Nothing describes it: it is as long as it was, or as another part of it, whatever its mark says.
+            ends = self._ends(data, header)
+            lengths = (size, *(len(part) for part in known.parts.values()))
+            end = self._pos + next((length for length in lengths if ends.is_end(self._pos + length)), size)
             return self._decoded(header, bytes(data[self._pos : end]), None, "none", end)
         codec = known.vmsd.codec
         assert isinstance(codec, Codec)

@@ -399,7 +399,7 @@ def ended(machine: Machine, when: str, limit: float) -> Verdict:
     assertion = _ASSERTION.search(printed)
     if status < 0 or (assertion is not None and status not in (0, 1)):
         name = signal.Signals(-status).name if status < 0 else f"status {status}"
-        place = assertion.group().strip() if assertion else name
+        place = _from_program(assertion.group().strip()) if assertion else name
         return Verdict(CRASHED, f"{name}: {last_line(printed)}", f"{when}: {place[:160]}")
     return Verdict(REFUSED, error_lines(printed), when)
 
@@ -435,6 +435,12 @@ def _without_program(line: str) -> str:
     if name is None:
         return line
     return " | ".join(part for part in (line[: name.start()], line[name.end() :]) if part)
+
+
+def _from_program(line: str) -> str:
+    """A line from the name of the program on: what was printed before it without an end is another matter."""
+    name = _PROGRAM.search(line)
+    return line if name is None else line[name.start() :]
 
 
 def error_lines(text: str) -> str:
