@@ -15,7 +15,6 @@ from contextlib import suppress
 from functools import cache
 
 from vmstate.errors import MachineError, NoAnswerError, VMStateError
-from vmstate.lab.incoming import QemuDestination
 from vmstate.qemu.machine import Machine, Qemu
 from vmstate.qemu.monitor import LIMIT
 from vmstate.qemu.snapshot import JOB_SINCE, SnapshotImage, load_by_command, load_by_job
@@ -75,6 +74,9 @@ def features_by_fresh_machines(
     limit: float = LIMIT,
 ) -> dict[Place, int]:
     """The same, of a QEMU that is started for each device."""
+    # It is rarely needed, and what explains a refusal takes long to import.
+    from vmstate.lab.incoming import QemuDestination
+
     offered = {}
     for place, probe in probe_streams(stream):
         path = os.path.join(folder, "probe.mig")
