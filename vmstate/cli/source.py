@@ -10,6 +10,8 @@ from typing import Any
 from vmstate.compare.findings import read_baseline
 from vmstate.compare.source_lint import BREAKS, DEFECT, SEVERITIES, LintFinding, changes, defects, sarif
 from vmstate.errors import VMStateError, one_line
+from vmstate.files import write_atomic
+from vmstate.source.declare import Declaration
 from vmstate.source.linking import Linked
 from vmstate.source.model import sorted_problems
 from vmstate.source.reading import DEFAULT_TARGET, SourceTree, read_tree
@@ -39,6 +41,14 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     lint.add_argument("--format", choices=("text", "json", "sarif"), default="text", help="(text)")
     configuration(lint)
     lint.set_defaults(run=run_lint)
+
+    what = "a device as a declaration in this library's words, with a TODO for each fact that is missing"
+    declare = actions.add_parser("declare", help=what, description=f"{what[0].upper()}{what[1:]}.")
+    declare.add_argument("tree", metavar="TREE", help=TREE)
+    declare.add_argument("device", metavar="DEVICE", help="the device class, or the name of its description")
+    declare.add_argument("-o", "--output", metavar="FILE", default="-", help="(-: standard output)")
+    configuration(declare)
+    declare.set_defaults(run=run_declare)
 
 
 def configuration(parser: argparse.ArgumentParser) -> None:
@@ -139,3 +149,13 @@ def lint_of(options: argparse.Namespace) -> list[LintFinding]:
         return changes(new, old)
     known = {finding.id for finding in defects(old)}
     return [*changes(old, new), *(finding for finding in defects(new) if finding.id not in known)]
+
+
+def run_declare(options: argparse.Namespace) -> int:
+    """Write a declaration."""
+    text = Declaration(Linked(tree_of(options, options.tree)), options.device).text
+    if options.output == "-":
+        print(text, end="")
+    else:
+        write_atomic(options.output, [text.encode("utf-8", "replace")])
+    return 0

@@ -22,6 +22,7 @@ from vmstate.source.model import (
     SourceType,
     UnitResult,
 )
+from vmstate.source.predicates import translated
 from vmstate.source.preprocessor import Unit, Unresolved
 from vmstate.source.sources import Sources
 from vmstate.source.target import Target
@@ -324,7 +325,8 @@ class Extractor:
                 continue
             text = self.unit.text(item)
             digest = hashlib.sha256(" ".join(text.split()).encode("utf-8", "replace")).hexdigest()[:16]
-            yield SourceFunction(name, item.path, item.line, None, digest)
+            returns = translated(self.unit, self.constants, text)
+            yield SourceFunction(name, item.path, item.line, returns, digest)
 
     # Device classes.
 
