@@ -18,6 +18,7 @@ PACKAGE = ROOT / "vmstate"
 TOP_TO_BOTTOM = (
     "pytest_plugin",
     "cli",
+    "fleet",
     "report",
     "lab",
     "fuzz",

@@ -24,6 +24,7 @@ from vmstate.errors import DeviceLibraryWarning, VMStateError, one_line
 VERBS = (
     "info", "show", "decode", "encode", "diff", "watch", "set", "capture", "cmdline", "load", "thin", "compat",
     "explain", "repair", "verify", "query", "ram", "find", "report", "browse", "early", "bench", "fuzz", "source",
+    "matrix", "fleet",
 )
 # fmt: on
 

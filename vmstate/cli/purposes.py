@@ -25,4 +25,6 @@ PURPOSES = {
     "bench": "how long a migration takes, measured with real programs",
     "fuzz": "streams that are wrong in one place, through our decoder, a real QEMU or construct",
     "source": "what QEMU's own source says of its devices' states: a tree, or a revision of a repository",
+    "matrix": "who loads where: many sources, each held against many destinations",
+    "fleet": "thousands of streams: what each is, whether it is whole, and whether it loads",
 }

@@ -1,0 +1,154 @@
+"""Many streams: the same rows on every engine, in order, nothing lost, nothing twice."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import xml.etree.ElementTree as ET
+from pathlib import Path
+
+import pytest
+from fleet_work import Work
+from machines import needs_qemu
+from recorded import FIXTURES
+
+from vmstate.cli import main
+from vmstate.errors import VMStateError
+from vmstate.fleet.engine import Poison, in_order, pool_of
+from vmstate.fleet.outputs import Case, junit, tap
+from vmstate.fleet.scan import flat, places, row_of
+
+STREAM = FIXTURES / "qemu-7.2-q35-virtio-net.mig.xz"
+OTHER = FIXTURES / "qemu-7.2-q35-virtio-net-mq4.mig.xz"
+MICROVM = FIXTURES / "qemu-7.2-microvm-virtio-net-mmio.mig.xz"
+
+
+@pytest.mark.slow
+def test_a_worker_that_dies_costs_nothing(tmp_path: Path) -> None:
+    numbers = list(range(40))
+    results = list(in_order(Work(str(tmp_path), once=17), numbers, pool_of(2), chunk=5))
+    assert results == [number * number for number in numbers]
+    assert (tmp_path / "died").exists()
+
+
+@pytest.mark.slow
+def test_an_item_that_kills_twice_is_set_aside_and_named(tmp_path: Path) -> None:
+    numbers = list(range(30))
+    results = list(in_order(Work(str(tmp_path), poison=11), numbers, pool_of(2), chunk=6))
+    poison = results[11]
+    assert isinstance(poison, Poison) and poison.item == 11
+    assert results[:11] + results[12:] == [number * number for number in numbers if number != 11]
+
+
+@pytest.mark.slow
+def test_a_cluster_gives_the_same(tmp_path: Path) -> None:
+    distributed = pytest.importorskip("distributed", reason="needs Dask: pip install qemu-vmstate[cluster]")
+    from vmstate.fleet.engine import cluster_of
+
+    with distributed.LocalCluster(
+        n_workers=2, threads_per_worker=1, processes=True, dashboard_address=None, host="127.0.0.1"
+    ) as cluster:
+        results = list(in_order(Work(str(tmp_path)), list(range(30)), cluster_of(cluster.scheduler_address), chunk=4))
+    assert results == [number * number for number in range(30)]
+
+
+def test_a_scheduler_that_is_not_there_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:
+    pytest.importorskip("distributed", reason="needs Dask: pip install qemu-vmstate[cluster]")
+    assert main(["fleet", "scan", str(MICROVM), "--scheduler", "not-an-address://x"]) == 2
+    assert capsys.readouterr().err.count("\n") == 1
+
+
+def test_places(tmp_path: Path) -> None:
+    (tmp_path / "a").mkdir()
+    shutil.copy(MICROVM, tmp_path / "a" / "one.mig.xz")
+    (tmp_path / "a" / "circle").symlink_to(tmp_path)
+    (tmp_path / "two.mig.xz").symlink_to(tmp_path / "a" / "one.mig.xz")
+    (tmp_path / "note.txt").write_text("no stream")
+    (tmp_path / "list").write_text(f"{tmp_path}/a/one.mig.xz\n\n")
+    found = list(places([str(tmp_path)]))
+    assert sorted(os.path.basename(place) for place in found) == ["list", "two.mig.xz"]
+    assert len(list(places([f"@{tmp_path}/list", str(tmp_path / "*.mig.xz")]))) == 1
+    with pytest.raises(VMStateError, match="there is nothing at this place"):
+        list(places([str(tmp_path / "absent")]))
+
+
+def test_a_url_is_a_place(tmp_path: Path) -> None:
+    pytest.importorskip("fsspec", reason="needs fsspec: pip install qemu-vmstate[remote]")
+    shutil.copy(MICROVM, tmp_path / "one.mig.xz")
+    (url,) = places([f"file://{tmp_path}"])
+    assert url.startswith("file://") and row_of(url, None)["machine"] == "microvm"
+    with pytest.raises(VMStateError, match="the place cannot be read"):
+        list(places(["nothing-of-the-kind://x"]))
+
+
+def test_a_row_of_what_is_damaged(tmp_path: Path) -> None:
+    path = tmp_path / "damaged.mig"
+    path.write_bytes(b"QEVM\0\0\0\3garbage")
+    row = row_of(str(path), None)
+    assert row["error"] and row["verdict"] is None
+    assert next(flat(row))["error"] == row["error"]
+
+
+@pytest.mark.slow
+def test_scan_resumes_and_says_what_stands_in_the_way(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for number in range(3):
+        shutil.copy(STREAM if number else OTHER, tmp_path / f"{number}.mig.xz")
+    (tmp_path / "3.mig").write_bytes(b"QEVM")
+    rows = tmp_path / "rows.txt"
+    words = ["fleet", "scan", str(tmp_path), "--against", str(STREAM), "--workers", "1", "--no-verify"]
+    assert main([*words, "--resume", str(rows), "--format", "json"]) == 2
+    first = capsys.readouterr().out
+    verdicts = [json.loads(line)["verdict"] for line in first.splitlines()]
+    assert verdicts == ["fails", "loads", "loads", None]
+    kept = rows.read_text().splitlines()
+    rows.write_text("\n".join(kept[:2]) + "\n" + kept[2][:40])
+    assert main([*words, "--resume", str(rows), "--format", "json"]) == 2
+    assert capsys.readouterr().out == first
+    assert main([*words, "--resume", str(rows)]) == 2
+    text = capsys.readouterr().out
+    assert "4 files: 2 loads, 1 fails, 1 error" in text and "pci-config" in text
+
+
+@pytest.mark.slow
+def test_parquet_has_a_row_for_each_finding(tmp_path: Path) -> None:
+    parquet = pytest.importorskip("pyarrow.parquet", reason="needs pyarrow: pip install qemu-vmstate[parquet]")
+    out = tmp_path / "rows.parquet"
+    main(["fleet", "scan", str(OTHER), "--against", str(STREAM), "--workers", "1", "--parquet", str(out)])
+    table = parquet.read_table(out).to_pylist()
+    assert {row["rule"] for row in table if row["device"] == "virtio-net"} >= {"pci-config"}
+    assert {row["device"] for row in table} >= {"apic", "timer", "virtio-net"}
+
+
+def test_junit_and_tap() -> None:
+    cases = [Case("a", "-> b", True), Case("a", "-> <c>", False, "x & \x1by"), Case("a", "-> d", None, "unknown")]
+    suite = ET.fromstring("\n".join(junit(cases, "s")))
+    assert (suite.get("tests"), suite.get("failures"), suite.get("skipped")) == ("3", "1", "1")
+    assert list(tap(cases))[1:4] == ["1..3", "ok 1 - a -> b", "not ok 2 - a -> <c>"]
+
+
+@pytest.mark.slow
+def test_matrix_of_files(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    words = ["matrix", str(STREAM), str(OTHER), "--workers", "1"]
+    assert main([*words, "--format", "json"]) == 1
+    text = capsys.readouterr().out
+    cells = [json.loads(line) for line in text.splitlines()]
+    assert [cell["verdict"] for cell in cells] == ["loads", "fails", "fails", "loads"]
+    (tmp_path / "baseline").write_text(text)
+    assert main([*words, "--baseline", str(tmp_path / "baseline")]) == 0
+    (tmp_path / "baseline").write_text(text.replace('"fails"', '"loads"'))
+    assert main([*words, "--baseline", str(tmp_path / "baseline")]) == 1
+    assert "was loads, is fails" in capsys.readouterr().out
+    assert main(["matrix", "nothing"]) == 2
+
+
+@pytest.mark.qemu
+@pytest.mark.slow
+@needs_qemu
+def test_matrix_really(capsys: pytest.CaptureFixture[str]) -> None:
+    sides = ["qemu-system-x86_64:pc-q35-7.2", "qemu-system-x86_64:pc-q35-6.2"]
+    verdicts = []
+    for really in ([], ["--really"]):
+        main(["matrix", *sides, "--workers", "1", "--format", "json", *really])
+        verdicts.append([json.loads(line)["verdict"] for line in capsys.readouterr().out.splitlines()])
+    assert verdicts[0] == verdicts[1] == ["loads", "fails", "fails", "loads"]

@@ -1,0 +1,160 @@
+"""`vmstate fleet scan`: many streams, each held against a destination."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from vmstate.errors import VMStateError, one_line
+from vmstate.fleet.engine import CHUNK, Engine, Poison, cluster_of, in_order, pool_of
+from vmstate.fleet.scan import Scan, places
+
+SHOWN = 20
+"""Causes that are shown."""
+
+
+def engine_arguments(parser: argparse.ArgumentParser) -> None:
+    """What a verb takes that works on many items."""
+    parser.add_argument(
+        "--workers", metavar="N", type=int, default=os.cpu_count() or 1, help="processes (default: all)"
+    )
+    parser.add_argument(
+        "--scheduler", metavar="ADDRESS", help="a Dask scheduler, tcp://HOST:PORT, in place of processes"
+    )
+    parser.add_argument("--chunk", metavar="N", type=int, default=CHUNK, help=f"items that go out together ({CHUNK})")
+
+
+def engine_of(options: argparse.Namespace) -> Engine:
+    """The engine that the arguments name. Raises `VMStateError`."""
+    if options.workers < 1 or options.chunk < 1:
+        raise VMStateError("at least one", expected="--workers and --chunk of 1 or more")
+    return cluster_of(options.scheduler) if options.scheduler else pool_of(options.workers)
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    """The arguments of the verb."""
+    actions = parser.add_subparsers(dest="action", metavar="ACTION", required=True)
+    scan = actions.add_parser("scan", help="what each stream is, whether it is whole, and whether it loads")
+    scan.add_argument(
+        "places", metavar="PLACE", nargs="+", help="a folder, a pattern, a file, @LIST with a name in a line, or a URL"
+    )
+    scan.add_argument("--against", metavar="TARGET", help="the destination: a stream of it, or one that was recorded")
+    scan.add_argument("--no-verify", action="store_true", help="do not write each stream again and compare")
+    scan.add_argument("--resume", metavar="FILE", help="rows go to this file; those that it has are not made again")
+    scan.add_argument("--parquet", metavar="FILE", help="a row for each (file, device, finding); needs pyarrow")
+    scan.add_argument("--format", choices=("text", "json"), default="text", help="json: a line for each file")
+    engine_arguments(scan)
+    scan.set_defaults(run=run)
+
+
+def run(options: argparse.Namespace) -> int:
+    """Scan; 1 where a stream does not load or verify, 2 where one cannot be used."""
+    target = None if options.against is None else os.path.abspath(options.against)
+    if target is not None:
+        from vmstate.compare.target import open_target
+
+        # A destination that cannot be read is one line here, not one for each file.
+        open_target(target)
+    files = list(places(options.places))
+    kept = kept_rows(options.resume)
+    left = [file for file in files if file not in kept]
+    counts: Counter[str] = Counter()
+    causes: Counter[str] = Counter()
+    rows: list[Mapping[str, Any]] = []
+    for number, row in enumerate(all_rows(options, files, left, kept, Scan(target, not options.no_verify)), 1):
+        counts[word_of(row)] += 1
+        if row.get("rule"):
+            causes[f"{row['rule']}: {row['cause']}"] += 1
+        if options.parquet:
+            rows.append(row)
+        if options.format == "json":
+            print(json.dumps(row))
+        elif word_of(row) not in ("loads", "ok"):
+            print(one_line(f"{row['file']}: {word_of(row)}: {row['error'] or row['cause'] or row['verify']}"))
+        if sys.stderr.isatty():
+            print(f"\r{number} of {len(files)}", end="", file=sys.stderr, flush=True)
+    if options.parquet:
+        from vmstate.fleet.outputs import write_parquet
+
+        write_parquet(options.parquet, rows)
+    if options.format == "text":
+        print(f"{len(files)} files: " + ", ".join(f"{count} {word}" for word, count in counts.most_common()))
+        for cause, count in causes.most_common(SHOWN):
+            print(one_line(f"  {count} {cause}"))
+    return 2 if counts["error"] or counts["set aside"] else 0 if counts.keys() <= {"loads", "ok"} else 1
+
+
+def word_of(row: Mapping[str, Any]) -> str:
+    """What became of a file, in a word or two."""
+    if row["error"]:
+        return "set aside" if row.get("poison") else "error"
+    if row["verdict"] is not None and row["verdict"] != "loads":
+        return str(row["verdict"])
+    if row["verify"] not in (None, "ok"):
+        return "not whole"
+    return "loads" if row["verdict"] == "loads" else "ok"
+
+
+def kept_rows(path: str | None) -> dict[str, dict[str, Any]]:
+    """The rows that an earlier run has written, by file; a line that was cut short is left out."""
+    if path is None or not os.path.exists(path):
+        return {}
+    kept = {}
+    with open(path, encoding="utf-8") as file:
+        for line in file:
+            try:
+                row = json.loads(line)
+                kept[str(row["file"])] = row
+            except (ValueError, KeyError, TypeError):
+                continue
+    return kept
+
+
+def all_rows(
+    options: argparse.Namespace, files: list[str], left: list[str], kept: Mapping[str, Any], scan: Scan
+) -> Iterator[Mapping[str, Any]]:
+    """The rows of all files in their order; those that are made are written down as they come."""
+    made = in_order(scan, left, engine_of(options), chunk=options.chunk) if left else iter(())
+    file = None if options.resume is None else open(options.resume, "a", encoding="utf-8")  # noqa: SIM115
+    try:
+        if file is not None and file.tell() and not _ends_with_newline(options.resume):
+            file.write("\n")
+        for name in files:
+            if name in kept:
+                yield kept[name]
+                continue
+            result = next(made)
+            row = poisoned(name) if isinstance(result, Poison) else result
+            if file is not None:
+                file.write(json.dumps(row) + "\n")
+                file.flush()
+            yield row
+    except VMStateError as error:
+        if options.resume is None:
+            raise
+        raise VMStateError(
+            f"{error.message}; what is done is kept: run it again to go on", file=options.resume
+        ) from None
+    finally:
+        if file is not None:
+            file.close()
+
+
+def _ends_with_newline(path: str) -> bool:
+    with open(path, "rb") as file:
+        file.seek(-1, os.SEEK_END)
+        return file.read(1) == b"\n"
+
+
+def poisoned(file: str) -> dict[str, Any]:
+    """The row of a file that ended its worker each time."""
+    row: dict[str, Any] = dict.fromkeys(
+        ("size", "machine", "release", "vmdesc", "sections", "verify", "verdict", "cause", "rule")
+    )
+    text = f"{file}: it ended the process that read it, twice: set aside"
+    return {"file": file, **row, "devices": [], "findings": [], "error": text, "poison": True}
