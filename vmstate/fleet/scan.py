@@ -97,10 +97,9 @@ def _remote(url: str) -> Iterator[str]:
         import fsspec
 
         system, path = fsspec.core.url_to_fs(url)
-        protocol = url.partition("://")[0]
         if system.isdir(path):
             names = sorted(system.find(path))
-            yield from (f"{protocol}://{name.lstrip('/')}" for name in names if not name.endswith(NOT_STREAMS))
+            yield from (system.unstrip_protocol(name) for name in names if not name.endswith(NOT_STREAMS))
         else:
             yield url
     except ImportError as error:

@@ -89,7 +89,7 @@ class Record(Data):
     compares           what it asks of its host when it loads (`vmstate.vmsd.destination`), and
     items              what it is made of for early migration (`vmstate.early.items`), and
     exercise           what it asks of a vhost-user back end to see that it is alive, and
-    models             what it is called on a command line, a tuple of `vmstate.vmsd.model.Model`
+    models             what it is called on a command line (`vmstate.vmsd.model`)
     old_style          QEMU registers it without a description (register_savevm_live); a vmdesc has it as bytes
     listed             it is the vmsd of a device class, so that -dump-vmstate lists it
     legacy_instances   the alias_id of the first of its kind, the second ...: the usual addresses on the ISA bus
