@@ -37,6 +37,7 @@ def test_while_it_is_imported(number: int, code: int, line: str) -> None:
     assert (done.returncode, done.stderr) == (code, line)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("number", "code", "line"), SIGNALS)
 @pytest.mark.parametrize("verb", ["info", "verify", "decode"])
 def test_while_it_waits_for_its_input(verb: str, number: int, code: int, line: str, tmp_path: Path) -> None:

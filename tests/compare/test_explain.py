@@ -310,6 +310,7 @@ def test_recorded_destinations_that_are_none_are_refused(tmp_path: Path) -> None
             read_target(text, name)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("key", ["stream", "dump"])
 @pytest.mark.parametrize("head", [b"", b"QEVM\0\0\0\3", b"{"])
 def test_a_bomb_in_a_recorded_destination(key: str, head: bytes) -> None:

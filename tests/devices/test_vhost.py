@@ -1166,6 +1166,7 @@ def comes_back(read: Callable[[bytes], Any], data: bytes) -> None:
     assert read(written) == value
 
 
+@pytest.mark.slow
 @SEARCH
 @given(st.binary(max_size=64), CHANNEL)
 def test_any_bytes_are_a_message_or_an_error(data: bytes, channel: Any) -> None:

@@ -385,6 +385,7 @@ def test_a_back_end_s_own_state_is_loaded_at_the_stop() -> None:
     assert "answer from" in result.alive
 
 
+@pytest.mark.slow
 @needs_daemon
 def test_the_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     where = str(tmp_path / "t.jsonl")

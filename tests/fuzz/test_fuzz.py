@@ -155,6 +155,7 @@ class Broken(DecoderTarget):
         return verdict
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "whole", [pytest.param(False, id="sections"), pytest.param(True, id="streams", marks=pytest.mark.slow)]
 )
@@ -271,6 +272,7 @@ def test_the_same_seed_is_the_same_campaign(timers: list[Subject]) -> None:
     assert [first.case(n)[1] for n in range(50)] != [another.case(n)[1] for n in range(50)]
 
 
+@pytest.mark.slow
 def test_a_finding_is_minimised_kept_and_done_again(tmp_path: Path, timers: list[Subject]) -> None:
     store = Store(tmp_path / "out")
     campaign = Campaign(Settings("decoder", 2), timers, Broken, store=store)

@@ -144,6 +144,7 @@ def test_changes_are_gone_through() -> None:
     browsed(use, FIXTURES / "pairs/qemu-7.2-vlan-add-final.mig.xz")
 
 
+@pytest.mark.slow
 def test_every_section_opens() -> None:
     async def use(browser: Browser, pilot: Any) -> None:
         for node in browser.fields.root.children:

@@ -118,6 +118,7 @@ def test_markup_in_a_stream_is_text() -> None:
     assert [attributes.get("type") for attributes in scripts] == ["text/plain"] * (len(scripts) - 1) + [None]
 
 
+@pytest.mark.slow
 def test_two_moments_a_destination_and_early_migration_are_told() -> None:
     target = open_target(str(FIXTURES / "qemu-7.2-q35-virtio-net-cold.mig.xz"))
     words = Read(page_of(EARLY, FINAL, early=EARLY, against=target)).words

@@ -499,7 +499,9 @@ def test_what_is_inside_is_looked_at_first(form: str, counted: type[Counted], tm
     assert counted.given < 72 << 20
 
 
-@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize(
+    "form", [pytest.param(name, marks=[] if name == "zstd" else pytest.mark.slow) for name in FORMS]
+)
 @pytest.mark.parametrize("head", [b"QEVM\0\0\0\3", b'{"kind": "document", "pad": "'], ids=["stream", "text"])
 def test_a_bomb_with_a_good_head(form: str, head: bytes, counted: type[Counted]) -> None:
     packed = COMPRESS[form](head + bytes(200 << 20))
@@ -515,6 +517,7 @@ def test_what_a_stream_compresses_to_is_in_proportion(form: str, monkeypatch: py
     assert len(content(COMPRESS[form](b"QEVM" + records))) == len(records) + 4 > 4 * compressed.SUSPICIOUS
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("form", ["gzip", "xz"])
 def test_a_stream_with_holes_may_be_mostly_zeros(form: str) -> None:
     """The memory of mapped-ram lies at fixed places; on disk, too, holes take nothing."""
@@ -526,6 +529,7 @@ def test_a_stream_with_holes_may_be_mostly_zeros(form: str) -> None:
         assert opened._mapping is not None
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("form", FORMS)
 def test_many_members_of_nothing(form: str, counted: type[Counted]) -> None:
     """Each costs a decompressor, and nothing that comes out bounds their number."""
@@ -595,6 +599,7 @@ def test_verbs_take_no_device_without_end(verb: str, tmp_path: Path) -> None:
     assert "not a migration stream" in done.stderr
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("head", [b"", b"QEVM\0\0\0\3", b"QEVM\0\0\0\3\4\0\0\0\1\1x" + bytes(7) + b"\1"])
 def test_a_sparse_file_of_a_tebibyte(head: bytes, tmp_path: Path) -> None:
     path = tmp_path / "sparse"

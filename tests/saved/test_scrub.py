@@ -206,6 +206,7 @@ def test_the_key_of_the_hash_is_gone() -> None:
     assert rss.indirections_table == [0, 1]
 
 
+@pytest.mark.slow
 def test_equal_keys_give_equal_streams() -> None:
     same = scrub(plain(CARD), KEY)
     assert scrub(plain(CARD), KEY) == same

@@ -430,6 +430,7 @@ SECTION = r"[SP](D|[RK]*E)[FN]"
 PREFIX = re.compile(rf"H(C?((M|{SECTION})*)([SP]?|[SP]D|[SP][RK]*E?)|C?(M|{SECTION})*ZV?T?)|")
 
 
+@pytest.mark.slow
 @settings(max_examples=400)
 @given(st.one_of(st.text("HCSPDRKEFNMZVT", max_size=4), st.from_regex(PREFIX, fullmatch=True), st.text("HCSPDEFNMZVT")))
 def test_the_writer_takes_only_what_a_reader_would(order: str) -> None:
