@@ -11,10 +11,11 @@ from pathlib import Path
 
 import pytest
 from machines import COLD, needs_qemu
-from recorded import FIXTURES, MAPPED_RAM, NONE, POSTCOPY, PROVENANCE, STREAMS, plain
+from recorded import BARE, FIXTURES, MAPPED_RAM, MICROVM, NONE, POSTCOPY, PROVENANCE, STREAMS, plain
 
 from vmstate import Stream, StreamError, VMStateError, load, thin
 from vmstate.cli import main
+from vmstate.cli.load import is_thin
 from vmstate.saved.corpus import ARCHIVE, corpus_names, corpus_stream, pack, thin_streams
 from vmstate.stream.events import Command
 
@@ -138,3 +139,12 @@ def test_qemu_loads_what_never_ran(tmp_path: Path) -> None:
     assert main(["thin", str(tmp_path / "cold.mig"), "-o", str(tmp_path / "thin.mig")]) == 0
     assert (tmp_path / "thin.mig").stat().st_size * 2 < (tmp_path / "cold.mig").stat().st_size
     assert load_into_qemu(tmp_path / "thin.mig", COLD).accepted
+
+
+def test_a_thin_stream_is_known_as_one(tmp_path: Path) -> None:
+    """To say so where a QEMU stops in it."""
+    path = tmp_path / "thin.mig"
+    assert not is_thin(str(FIXTURES / MICROVM))
+    path.write_bytes(b"".join(thin(plain(BARE))))
+    assert is_thin(str(path))
+    assert not is_thin(str(tmp_path / "missing")) and not is_thin("-")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from typing import TYPE_CHECKING
 
 from vmstate.cli.trust import derived_to_run, program_to_run, trust_arguments
@@ -102,6 +102,8 @@ def run(options: argparse.Namespace) -> int:
             where = ": ".join(part for part in (place.section, place.path) if part)
             at = "" if place.offset is None else f" at {place.offset:#x}"
             print(one_line(f"  {where}{at}: {place.message}"))
+        if is_thin(options.file):
+            print("  this stream is thin: it has no page of memory or ROM, in which QEMU may have looked for something")
         return 1
     print(one_line(f"{options.file}: loaded by QEMU {outcome.qemu_version}: {outcome.status}"))
     for line, answer in typed.items():
@@ -109,6 +111,19 @@ def run(options: argparse.Namespace) -> int:
     for command, answer in answers.items():
         print(f"{command}: {json.dumps(answer)}")
     return 0
+
+
+def is_thin(file: str) -> bool:
+    """Whether a stream tells of blocks of memory and has no page of any, nor keeps them elsewhere."""
+    from vmstate.saved.loading import load_what_is_whole
+
+    if file == "-":
+        return False
+    with suppress(VMStateError), load_what_is_whole(file) as stream:
+        known = stream.configuration
+        elsewhere = known is not None and any(map(known.has_capability, ("x-ignore-shared", "mapped-ram")))
+        return bool(stream.ram.blocks) and not stream.ram.pages and not elsewhere
+    return False
 
 
 def made_from_stream(options: argparse.Namespace, stack: ExitStack) -> CommandLine:
