@@ -59,6 +59,18 @@ def test_what_is_missing_is_said(tmp_path: Path, before: str, after: str, todo: 
     assert written.splitlines()[0].endswith(': 1 to be done by hand."""')
 
 
+def test_the_name_of_a_word_and_a_body_of_nothing_but_what_is_missing(tmp_path: Path) -> None:
+    shutil.copytree(BEEPER, tmp_path / "tree")
+    file = tmp_path / "tree" / "hw" / "audio" / "beeper.c"
+    text = file.read_text(encoding="utf-8").replace("VMSTATE_UINT8(mode,", "VMSTATE_UINT8(uint8,")
+    text = text.replace("VMSTATE_UINT8(echo, BeeperState)", '{ .name = "tree", .info = &vmstate_info_tree }')
+    file.write_text(text, encoding="utf-8")
+    names, written = declared(tmp_path / "tree")
+    assert 'uint8_: int = uint8(name="uint8")' in written
+    assert names["Beeper"].vmsd.fields[0].name == "uint8"
+    assert names["BeeperEcho"].vmsd.fields == ()
+
+
 def test_a_device_that_is_not_there() -> None:
     with pytest.raises(VMStateError, match="no device and no description 'buzzer'"):
         declared(BEEPER, "buzzer")

@@ -21,6 +21,15 @@ SCALARS = {
 }  # fmt: skip
 """Name of an info -> word, type of the value."""
 
+WORDS = frozenset(
+    (
+        "array", "array_of_pointer", "buffer", "description", "fact", "field", "struct", "subsection", "this", "unused",
+        "varray", "vstruct", "with_tmp", "qtailq", "qlist", "version_id", "up", "root", "VMState",
+        *(word for word, _ in SCALARS.values()),
+    )
+)  # fmt: skip
+"""Names that an attribute must not take away from what stands below it."""
+
 LISTS = {"qtailq": "qtailq", "qlist": "qlist"}
 ALWAYS = frozenset(("VMState", "description"))
 
@@ -85,7 +94,9 @@ class Declaration:
                 attribute = _attribute(inner[1].name.rpartition("/")[2], attributes)
                 lines.append(f"{attribute}: {inner_name} | None = subsection({inner_name})")
         versions = f"version_id={vmsd.version}, minimum_version_id={vmsd.minimum}"
-        body = "\n    ".join(lines or ["pass"])
+        if all(line.startswith("#") for line in lines):
+            lines.append("pass")
+        body = "\n    ".join(lines)
         self.blocks.append(f"@description({_quoted(vmsd.name)}, {versions})\nclass {name}(VMState):\n    {body}\n")
         return name
 
@@ -166,6 +177,8 @@ def _attribute(name: str, attributes: dict[str, str]) -> str:
     plain = re.sub(r"\W+", "_", name.rpartition(".")[2]).strip("_") or "field"
     if plain[0].isdigit() or keyword.iskeyword(plain) or plain == "unused":
         plain = f"_{plain}"
+    if plain in WORDS:
+        plain = f"{plain}_"
     taken = set(attributes.values())
     number = 2
     chosen = plain
