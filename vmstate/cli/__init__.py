@@ -23,7 +23,8 @@ from vmstate.errors import DeviceLibraryWarning, VMStateError, one_line
 # fmt: off
 VERBS = (
     "info", "show", "decode", "encode", "diff", "watch", "set", "capture", "cmdline", "load", "thin", "compat",
-    "explain", "repair", "verify", "query", "ram", "find", "report", "browse", "early", "bench", "fuzz", "source",
+    "explain", "repair", "verify", "query", "ram", "unpack", "pack", "find", "report", "browse", "early", "bench",
+    "fuzz", "source",
     "matrix", "fleet",
 )
 # fmt: on

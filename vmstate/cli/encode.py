@@ -7,16 +7,22 @@ import os
 import sys
 
 from vmstate.errors import VMStateError
+from vmstate.files import write_atomic
 from vmstate.qemu.provenance import carry_provenance, provenance_to_carry, refuse_itself
 from vmstate.saved.document import read_document
 from vmstate.saved.opening import open_input
 from vmstate.stream.stream import Stream
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from vmstate.saved.containers import Container
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     """The arguments of the verb."""
     parser.add_argument("json", metavar="JSON", help="the document that `decode` wrote")
     parser.add_argument("-o", "--output", metavar="FILE", required=True, help="the stream (-: standard output)")
+    parser.add_argument("--like", metavar="FILE", help="put it into a file like this save image or disk image")
     parser.set_defaults(run=run)
 
 
@@ -29,7 +35,7 @@ def run(options: argparse.Namespace) -> int:
     folder = "." if options.json == "-" else os.path.dirname(options.json) or "."
     try:
         with read_document(text, folder, name) as stream:
-            write(stream, options.output)
+            write(stream, options.output, None if options.like is None else container_of(options.like))
     except VMStateError as error:
         raise error.within(file=name) from None
     if known is not None:
@@ -37,11 +43,26 @@ def run(options: argparse.Namespace) -> int:
     return 0
 
 
-def write(stream: Stream, output: str) -> None:
-    """To a file, whole or not at all; or to standard output."""
+def container_of(file: str) -> Container | None:
+    """What the stream in a file is kept in."""
+    with open_input(file) as opened:
+        return opened.container
+
+
+def write(stream: Stream, output: str, container: Container | None = None) -> None:
+    """To a file, whole or not at all; or to standard output. What the stream was taken out of, or another container
+    that is told, it is put into again.
+    """
+    container = stream.container if container is None else container
+    if container is not None:
+        from vmstate.saved.packing import packed
+
+        chunks = packed(container, stream.chunks())
+    else:
+        chunks = stream.chunks()
     if output != "-":
-        stream.save(output)
+        write_atomic(output, chunks)
         return
     # All of it first: a value that cannot be written must not leave half a stream. RAM is no more than windows here.
-    for chunk in list(stream.chunks()):
+    for chunk in list(chunks):
         sys.stdout.buffer.write(chunk)

@@ -18,6 +18,8 @@ PURPOSES = {
     "verify": "does it decode, re-encode identically, and agree with its own vmdesc",
     "query": "a QMP command, answered from the file",
     "ram": "the guest's memory: where it stands, bytes of it, all of it as raw, ELF or LiME",
+    "unpack": "the plain stream out of a save image or disk image",
+    "pack": "a stream into a file like another: a save image of libvirt, a disk image with a snapshot",
     "find": "where something is: a name, a value, an address, a MAC address, a feature, bytes",
     "report": "a page to be looked at in a browser: sizes, memory, devices, queues, what has changed",
     "browse": "a stream in the terminal: a tree of fields, their bytes beside it, values changed",

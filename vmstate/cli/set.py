@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import argparse
 import json
+import re
 import sys
+from collections.abc import Iterable
 
 from vmstate.cli.encode import write
 from vmstate.cli.show import json_value
@@ -14,6 +16,13 @@ from vmstate.report.text import text_of
 from vmstate.rules.check import check
 from vmstate.rules.edit import Edit, RefusedError, assign
 from vmstate.saved.loading import load
+from vmstate.stream.stream import Stream
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from vmstate.saved.containers import Container
+
+MAC = re.compile("[0-9a-f]{2}(:[0-9a-f]{2}){5}")
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -26,6 +35,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         help="a value; PATH+=VALUE and PATH-=VALUE add to a list, a set or flags, and take away",
     )
     parser.add_argument("-o", "--output", metavar="OUT", required=True, help="the stream (-: standard output)")
+    parser.add_argument("--xml", action="store_true", help="change MAC addresses in libvirt's XML, too")
     parser.add_argument("--force", action="store_true", help="write even what QEMU would refuse")
     parser.add_argument("--format", choices=("text", "json"), default="text", help="for a reader, or for a program")
     parser.set_defaults(run=run)
@@ -51,7 +61,7 @@ def run(options: argparse.Namespace) -> int:
             if section.name == name
             for finding in check(section)
         ]
-        write(stream, options.output)
+        write(stream, options.output, with_xml(stream, changes) if options.xml else None)
     if known is not None:
         carry_provenance(known, options.file, options.output, edits=changes)
     open_rules = dict.fromkeys(finding for change in changes for finding in change.not_judged)
@@ -71,6 +81,17 @@ def run(options: argparse.Namespace) -> int:
     for note in notes:
         print(one_line(f"note: {note.section}: {note.path}: {note.message} [{note.rule}]"), file=sys.stderr)
     return 0
+
+
+def with_xml(stream: Stream, changes: Iterable[Edit]) -> Container:
+    """The save image that a stream was taken out of, with the MAC addresses that were changed changed in its XML."""
+    from vmstate.saved.libvirt import LibvirtImage
+    from vmstate.saved.packing import with_addresses
+
+    if not isinstance(stream.container, LibvirtImage):
+        raise VMStateError("only a save image of libvirt has XML", file=stream.name)
+    texts = ((text_of(change.before), text_of(change.after)) for change in changes)
+    return with_addresses(stream.container, (pair for pair in texts if all(map(MAC.fullmatch, pair))))
 
 
 def shown(change: Edit, which: str) -> str:

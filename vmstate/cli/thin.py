@@ -13,6 +13,7 @@ from vmstate.cli.files import for_each
 from vmstate.errors import VMStateError
 from vmstate.files import write_atomic
 from vmstate.qemu.provenance import carry_provenance, provenance_to_carry, refuse_place
+from vmstate.saved.opening import open_input
 from vmstate.saved.thin import thin
 
 
@@ -59,7 +60,7 @@ def thin_one(file: str, output: str, options: argparse.Namespace) -> int:
     scrubbed = options.scrub or options.scrub_key is not None
     # What is known of a machine has its command line, with names and addresses.
     known = None if scrubbed else provenance_to_carry(file, output)
-    pieces = _scrubbed(file, options) if scrubbed else thin(file)
+    pieces = _scrubbed(file, options) if scrubbed else _thin(file)
     if output != "-":
         write_atomic(output, pieces)
         if known is not None:
@@ -69,6 +70,17 @@ def thin_one(file: str, output: str, options: argparse.Namespace) -> int:
     for piece in list(pieces):
         sys.stdout.buffer.write(piece)
     return 0
+
+
+def _thin(file: str) -> Iterable[bytes | memoryview]:
+    """A thin stream, in what the stream was taken out of."""
+    opened = open_input(file)
+    container = opened.container
+    if container is None:
+        return thin(opened)
+    from vmstate.saved.packing import packed
+
+    return packed(container, thin(opened))
 
 
 def _scrubbed(file: str, options: argparse.Namespace) -> Iterable[bytes]:

@@ -17,6 +17,7 @@ from vmstate.errors import StreamError
 from vmstate.files import PIECE
 from vmstate.saved.containers import Container
 from vmstate.saved.opening import Input, collected, form_of, plain_pieces
+from vmstate.vmsd.data import Value
 
 MAGIC = b"LibvirtQemudSave"
 PARTIAL_MAGIC = b"LibvirtQemudPart"
@@ -31,7 +32,7 @@ LARGEST_DATA = 64 << 20
 """Bytes that the XML, the cookie and what pads them may take together."""
 
 
-class LibvirtImage(Container):
+class LibvirtImage(Container, Value):
     """A save image. `head` is all of it in front of the stream, as it came."""
 
     head: bytes

@@ -188,6 +188,13 @@ def open_input(source: StreamLike, *, limit: int = LIMIT, part: str | None = Non
     return unwrapped(opened, limit, part)
 
 
+def open_raw(name: str, limit: int = LIMIT) -> Input:
+    """A file as it is but for compression, whatever it holds; `name` may end with a part, as for `open_input`."""
+    if "@" in name and not os.path.exists(name):
+        name = name.rpartition("@")[0]
+    return _opened(name, limit)
+
+
 def _opened(source: StreamLike, limit: int) -> Input:
     if isinstance(source, str) and source == "-":
         return _open_stdin(limit)

@@ -381,6 +381,15 @@ def _state_pieces(data: memoryview, header: Qcow2Header, snapshot: Snapshot) -> 
     )
 
 
+def state_runs(data: memoryview, image: Qcow2Image, snapshot: Snapshot) -> Iterator[tuple[int | bytes, int]]:
+    """Where the state of a snapshot stands: (offset in the file, size), by the tables, to their end.
+
+    In place of an offset there are -1 for zeros and the bytes of a compressed cluster. Raises `StreamError`.
+    """
+    _inside(data, snapshot.l1_offset, 8 * snapshot.l1_size, "the L1 table of the snapshot")
+    return _runs(_clusters(data, image.header, snapshot), image.header.cluster_size)
+
+
 class _Budget:
     """How many bytes the clusters of one state may have, in a file of so many bytes."""
 

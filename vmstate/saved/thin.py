@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from itertools import chain
 
 from vmstate.errors import StreamError, VMStateError
-from vmstate.saved.opening import StreamLike, open_input
+from vmstate.saved.opening import Input, StreamLike, open_input
 from vmstate.stream.ram_records import RamMapped, RamPages
 from vmstate.stream.reader import StreamReader
 from vmstate.stream.stream import Stream
@@ -22,16 +22,17 @@ RELEASE = 16 << 20
 """Bytes of memory that are passed before the system may have them back."""
 
 
-def thin(source: StreamLike | Stream) -> Iterator[bytes]:
+def thin(source: StreamLike | Input | Stream) -> Iterator[bytes]:
     """The bytes of a stream without its pages of memory, piece by piece.
 
-    `source` is a `Stream` as it is now, or what `load` takes; of one with gigabytes of memory only a window is held at
-    a time. Raises `VMStateError`: a mapped-ram file cannot be made smaller so, since its pages have fixed places.
+    `source` is a `Stream` as it is now, or what `load` takes, and is closed; of one with gigabytes of memory only a
+    window is held at a time. Raises `VMStateError`: a mapped-ram file cannot be made smaller so, since its pages have
+    fixed places.
     """
     if isinstance(source, Stream):
         yield from _thin_stream(source)
         return
-    with open_input(source) as opened:
+    with source if isinstance(source, Input) else open_input(source) as opened:
         writer = StreamWriter()
         released = 0
         try:

@@ -1,0 +1,164 @@
+"""Streams that are put back into what they were taken out of."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+from machines import PROGRAM, needs_qemu
+from saved_files import LIBVIRT, PROGRAMS, SPARSE_HEAD, head_of, image, plain, small_stream
+
+from vmstate import load
+from vmstate.cli import main
+from vmstate.errors import StreamError
+from vmstate.saved import open_input
+from vmstate.saved.containers import StreamAtOffset
+from vmstate.saved.libvirt import LibvirtImage
+from vmstate.saved.packing import packed, with_addresses
+
+QEMU_IMG = shutil.which("qemu-img")
+CHANGE = "mc146818rtc.cmos_index=5"
+
+
+def changed_stream() -> bytes:
+    with load(small_stream()) as stream:
+        stream["mc146818rtc"].state["cmos_index"] = 5
+        return stream.to_bytes()
+
+
+@pytest.mark.parametrize("form", [*PROGRAMS, "lzop"])
+def test_set_keeps_the_save_image(form: str, tmp_path: Path) -> None:
+    source, output = tmp_path / "in.save", tmp_path / "out.save"
+    if form == "lzop":
+        source.write_bytes(plain(LIBVIRT))
+        assert main(["set", str(source), CHANGE, "-o", str(output)]) == 0
+    else:
+        source.write_bytes(image(form, small_stream()))
+        assert main(["set", str(source), CHANGE, "-o", str(output)]) == 0
+        with open_input(output) as opened:
+            assert opened.data == changed_stream()
+    head = head_of(form)
+    assert output.read_bytes()[: len(head)] == head
+    assert source.read_bytes()[: len(head)] == head
+    with load(output) as stream:
+        assert stream["mc146818rtc"].state["cmos_index"] == 5 and stream.container.form == form
+
+
+def test_what_is_not_written() -> None:
+    for how, message in (({"big_endian": True}, "big-endian"), ({"magic": b"LibvirtQemudPart"}, "was not finished")):
+        with open_input(image("raw", small_stream(), **how)) as opened:  # type: ignore[arg-type]
+            assert opened.container is not None
+            with pytest.raises(StreamError, match=message):
+                list(packed(opened.container, [b""]))
+
+
+def test_addresses_in_the_xml() -> None:
+    with open_input(image("raw", small_stream())) as opened:
+        container = opened.container
+    assert isinstance(container, LibvirtImage)
+    xml = container.xml.replace(b"<devices>", b"<!--52:54:00:AA:bb:cc--><devices>")
+    container = container.replace(xml=xml, head=container.head[:92] + xml.ljust(len(container.head) - 92, b"\0"))
+    new = with_addresses(container, [("52:54:00:aa:bb:cc", "52:54:00:00:00:01")])
+    assert b"<!--52:54:00:00:00:01-->" in new.xml and len(new.head) == len(container.head)
+    assert new.head.count(b"52:54:00:00:00:01") == 1 and b"AA:bb:cc" not in new.head
+    with pytest.raises(StreamError, match="no MAC address"):
+        with_addresses(container, [("52", "53")])
+
+
+@pytest.mark.parametrize("name", ["savevm-7.2.qcow2", "savevm-7.2-v2.qcow2", "savevm-11.1-extl2.qcow2"])
+def test_set_and_thin_replace_a_snapshot_in_a_copy(name: str, tmp_path: Path) -> None:
+    source, output = tmp_path / "in.qcow2", tmp_path / "out.qcow2"
+    source.write_bytes(plain(name))
+    assert main(["set", f"{source}@1", CHANGE, "-o", str(output)]) == 0
+    assert source.read_bytes() == plain(name)
+    before, after = source.read_bytes(), output.read_bytes()
+    with load(f"{output}@1") as stream:
+        assert stream["mc146818rtc"].state["cmos_index"] == 5
+    assert len(before) == len(after) and sum(a != b for a, b in zip(before, after, strict=True)) == 1
+    if name == "savevm-7.2.qcow2":
+        with open_input(f"{source}@two") as first, open_input(f"{output}@two") as second:
+            assert first.data == second.data
+    assert main(["thin", f"{source}@1", "-o", str(output)]) == 0
+    with load(f"{output}@1") as stream:
+        assert not set(stream.ram.pages) and stream.container.chosen.state_size < 60_000
+    if QEMU_IMG is not None:
+        subprocess.run([QEMU_IMG, "check", output], check=True, capture_output=True)
+
+
+@needs_qemu
+@pytest.mark.qemu
+@pytest.mark.slow
+def test_qemu_loads_a_snapshot_that_was_replaced(tmp_path: Path) -> None:
+    (tmp_path / "in.qcow2").write_bytes(plain("savevm-7.2.qcow2"))
+    assert main(["set", f"{tmp_path / 'in.qcow2'}@one", CHANGE, "-o", str(tmp_path / "out.qcow2")]) == 0
+    # The cluster that the state begins in, with another magic: QEMU looks at it.
+    broken = (tmp_path / "out.qcow2").read_bytes().replace(b"QEVM\0\0\0\3", b"QEVM\0\0\0\4")
+    (tmp_path / "broken.qcow2").write_bytes(broken)
+    for file, loads in (("out.qcow2", True), ("broken.qcow2", False)):
+        words = [PROGRAM, "-M", "microvm", "-m", "8", "-nodefaults", "-display", "none", "-accel", "tcg"]
+        words += ["-S", "-drive", f"file={tmp_path / file},if=none,id=d0", "-loadvm", "one", "-monitor", "stdio"]
+        done = subprocess.run(
+            words, input="info status\nquit\n", capture_output=True, text=True, timeout=60, check=False
+        )
+        assert (done.returncode == 0) == loads, done.stdout + done.stderr
+
+
+def test_a_state_that_is_too_large_is_said(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    disk, stream = tmp_path / "disk.qcow2", tmp_path / "large.mig"
+    disk.write_bytes(plain("savevm-7.2-v2.qcow2"))
+    stream.write_bytes(small_stream() + bytes(1 << 20))
+    assert main(["pack", str(stream), "--like", str(disk), "-o", str(tmp_path / "out")]) == 2
+    assert "larger than the clusters of the snapshot" in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_stream_at_an_offset_keeps_what_is_before(tmp_path: Path) -> None:
+    (tmp_path / "x").write_bytes(b"something else" + small_stream())
+    assert main(["set", f"{tmp_path / 'x'}@14", CHANGE, "-o", str(tmp_path / "y")]) == 0
+    assert (tmp_path / "y").read_bytes() == b"something else" + changed_stream()
+    container = StreamAtOffset(str(tmp_path / "x"), 14)
+    assert b"".join(packed(container, [b"new"])) == b"something elsenew"
+
+
+def test_unpack_and_pack(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    save, stream, again = (str(tmp_path / name) for name in ("in.save", "plain", "again.save"))
+    Path(save).write_bytes(image("xz", small_stream()))
+    assert main(["unpack", save, "-o", stream]) == 0
+    assert Path(stream).read_bytes() == small_stream()
+    for form in ("raw", "lzop", "zstd"):
+        words = ["pack", stream, "--as", "libvirt", "--like", save, "--format", form, "-o", again]
+        assert main(words) == 0
+        with open_input(again) as opened:
+            assert opened.data == small_stream() and opened.container is not None
+            assert opened.container.facts()["format"] == form
+    assert Path(again).read_bytes()[: len(head_of("zstd"))] == head_of("zstd")
+    assert main(["pack", stream, "--as", "qcow2", "--like", save, "-o", again]) == 2
+    assert main(["pack", stream, "--like", save, "--format", "sparse", "-o", again]) == 2
+    assert "mapped-ram in its format sparse" in capsys.readouterr().err
+    assert main(["pack", stream, "--like", stream, "-o", again]) == 2
+    assert main(["pack", stream, "--like", save, "-o", save]) == 2
+    assert main(["encode", "nothing", "--like", save, "-o", again]) == 2
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["mapped-10.0.file", "mapped-offset-11.1.file"])
+def test_mapped_ram_is_laid_out_anew_at_another_place(name: str, tmp_path: Path) -> None:
+    like, sparse, back = (tmp_path / file for file in ("like", "out.save", "back"))
+    like.write_bytes(plain(SPARSE_HEAD))
+    (tmp_path / "file").write_bytes(plain(name))
+    assert main(["unpack", str(tmp_path / "file"), "-o", str(back)]) == 0
+    assert main(["pack", str(tmp_path / "file"), "--like", str(like), "-o", str(sparse)]) == 0
+    with load(tmp_path / "file") as first, load(sparse) as second, load(back) as third:
+        assert second.container.form == "sparse" and third.container is None
+        memories = [each.memory() for each in (first, second, third)]
+        pages = [dict(memory.pages()) for memory in memories]
+        assert pages[0] == pages[1] == pages[2] and len(pages[0]) == 16
+        for each in (second, third):
+            assert [part.as_dict()["name"] for part in each] == [part.as_dict()["name"] for part in first]
+            mapped = [block.mapped for block in each.ram.blocks if block.mapped is not None]
+            assert len(mapped) == 5 and all(header.pages_offset % (1 << 20) == 0 for header in mapped)
+    if name == "mapped-10.0.file":
+        # QEMU lays it out in the same way.
+        assert back.read_bytes() == plain(name)

@@ -1,0 +1,56 @@
+"""`vmstate pack`: a stream into a file like another one."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+
+from vmstate.cli.unpack import is_mapped
+from vmstate.errors import StreamError, VMStateError
+from vmstate.files import write_atomic
+from vmstate.qemu.provenance import refuse_itself
+from vmstate.saved.libvirt import FORMATS, LibvirtImage
+from vmstate.saved.opening import open_input
+from vmstate.saved.packing import at_origin, in_form, origin_of, packed
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    """The arguments of the verb."""
+    parser.add_argument("stream", metavar="STREAM", help="the stream, or another file that holds one")
+    parser.add_argument("--like", metavar="FILE", required=True, help="the save image or disk image (FILE@SNAPSHOT)")
+    parser.add_argument("--as", dest="kind", choices=("libvirt", "qcow2"), help="what FILE has to be")
+    parser.add_argument("--format", choices=FORMATS, help="of a save image, in place of that of FILE")
+    parser.add_argument("-o", "--output", metavar="OUT", required=True, help="the file (-: standard output)")
+    parser.set_defaults(run=run)
+
+
+def run(options: argparse.Namespace) -> int:
+    """Write a copy of FILE that holds STREAM."""
+    for file in (options.stream, options.like):
+        refuse_itself(file, options.output)
+    with open_input(options.stream) as opened:
+        with open_input(options.like) as like:
+            container = like.container
+        if container is None:
+            raise StreamError("is a stream and nothing else", file=options.like, expected="a save image or disk image")
+        kind = container.facts()["kind"]
+        if options.kind not in (None, kind):
+            raise StreamError("is something else", file=options.like, expected=options.kind, found=kind)
+        if isinstance(container, LibvirtImage):
+            container = in_form(container, options.format or container.form)
+            if is_mapped(opened.data) != (container.form == "sparse"):
+                raise StreamError(
+                    "libvirt has mapped-ram in its format sparse, and in no other",
+                    file=options.stream,
+                    found=f"format {container.form}",
+                )
+        elif options.format is not None:
+            raise VMStateError("a format is that of a save image", found=kind)
+        old, new = (opened.origin, origin_of(container)) if is_mapped(opened.data) else (0, 0)
+        pieces = packed(container, at_origin(opened.data, old, new))
+        if options.output == "-":
+            for piece in list(pieces):
+                sys.stdout.buffer.write(piece)
+        else:
+            write_atomic(options.output, pieces)
+    return 0

@@ -1,0 +1,226 @@
+"""A stream back into what it was taken out of: the header and XML of libvirt, a snapshot of a qcow2 image, an offset.
+
+What is written is a file of its own; nothing is changed where it stands. A qcow2 image is copied, with the state of one
+snapshot replaced in the clusters that it has.
+"""
+
+from __future__ import annotations
+
+import re
+import struct
+import zlib
+from collections.abc import Iterable, Iterator
+from itertools import chain
+from typing import Any, Literal
+
+from vmstate.errors import StreamError
+from vmstate.files import PIECE
+from vmstate.saved import lzop
+from vmstate.saved.compressed import PACKAGES
+from vmstate.saved.containers import Container, StreamAtOffset
+from vmstate.saved.libvirt import FORMATS, HEADER_SIZE, LibvirtImage
+from vmstate.saved.opening import Input, collected, open_raw
+from vmstate.saved.qcow2 import Qcow2Image, Snapshot, state_runs
+from vmstate.stream.ram_records import RamBlock, RamMapped
+from vmstate.stream.reader import StreamReader
+
+Pieces = Iterable[bytes | memoryview]
+
+ALIGNMENT = 1 << 20
+"""Where the pages of a mapped-ram block begin: at a multiple of this, in bytes of the file."""
+
+_OFFSETS = struct.Struct(">QQ")
+_MAC = re.compile(rb"[0-9a-f]{2}(:[0-9a-f]{2}){5}", re.IGNORECASE)
+
+
+def packed(container: Container, pieces: Pieces) -> Iterator[bytes | memoryview]:
+    """The bytes of a file like the one that a stream was taken out of, with the stream that `pieces` make up.
+
+    Raises `StreamError`: an image of a big-endian host or an unfinished one, and a state that is larger than the
+    clusters of its snapshot.
+    """
+    if isinstance(container, LibvirtImage):
+        return _libvirt(container, pieces)
+    if isinstance(container, Qcow2Image):
+        return _qcow2(container, pieces)
+    if isinstance(container, StreamAtOffset):
+        return chain(_beginning(container), pieces)
+    raise StreamError("nothing is written into such a file", file=container.file)
+
+
+def origin_of(container: Container) -> int:
+    """Where in a file like that a stream begins, which is where mapped-ram's offsets count from 0."""
+    if isinstance(container, LibvirtImage):
+        return container.stream_offset
+    return container.offset if isinstance(container, StreamAtOffset) else 0
+
+
+def _beginning(container: StreamAtOffset) -> Iterator[bytes | memoryview]:
+    with open_raw(container.file) as opened:
+        for start in range(0, container.offset, PIECE):
+            yield bytes(opened.data[start : min(start + PIECE, container.offset)])
+
+
+# libvirt.
+
+
+def _libvirt(image: LibvirtImage, pieces: Pieces) -> Iterator[bytes | memoryview]:
+    if image.is_big_endian:
+        raise StreamError("a save image of a big-endian host is read, and not written", file=image.file)
+    if not image.is_whole:
+        raise StreamError(
+            "a save image that was not finished is not written again", file=image.file, expected="LibvirtQemudSave"
+        )
+    return chain((image.head,), compressed_as(image.form, pieces))
+
+
+def compressed_as(form: str, pieces: Pieces) -> Iterator[bytes | memoryview]:
+    """What libvirt's program of a format makes of a stream, or what that program reads."""
+    if form in ("raw", "sparse"):
+        return iter(pieces)
+    if form == "lzop":
+        return lzop.stored(pieces)
+    return _compressed(form, pieces)
+
+
+def _compressed(form: str, pieces: Pieces) -> Iterator[bytes]:
+    if form == "gzip":
+        compressor: Any = zlib.compressobj(6, zlib.DEFLATED, 16 + zlib.MAX_WBITS)
+    elif form == "bzip2":
+        import bz2
+
+        compressor = bz2.BZ2Compressor()
+    elif form == "xz":
+        import lzma
+
+        # As libvirt runs it: xz -3.
+        compressor = lzma.LZMACompressor(preset=3)
+    else:
+        try:
+            import zstandard
+        except ImportError:
+            raise StreamError(f"zstd needs a package: pip install {PACKAGES['zstd']}") from None
+        compressor = zstandard.ZstdCompressor().compressobj()
+    for piece in pieces:
+        yield compressor.compress(bytes(piece))
+    yield compressor.flush()
+
+
+def in_form(image: LibvirtImage, form: str) -> LibvirtImage:
+    """The same image in another of libvirt's formats."""
+    order: Literal["big", "little"] = "big" if image.is_big_endian else "little"
+    number = FORMATS.index(form).to_bytes(4, order)
+    return image.replace(form=form, head=image.head[:28] + number + image.head[32:])
+
+
+def with_addresses(image: LibvirtImage, changed: Iterable[tuple[str, str]]) -> LibvirtImage:
+    """The same image with MAC addresses changed in its XML: pairs of the old and the new one, as text.
+
+    Raises `StreamError` for what is no MAC address.
+    """
+    xml = image.xml
+    for old, new in changed:
+        if not _MAC.fullmatch(old.encode()) or not _MAC.fullmatch(new.encode()):
+            raise StreamError("that is no MAC address", file=image.file, found=f"{old}, {new}")
+        xml = re.sub(re.escape(old.encode()), new.encode(), xml, flags=re.IGNORECASE)
+    # Of the same length, so that everything stays where it is.
+    head = image.head[:HEADER_SIZE] + xml + image.head[HEADER_SIZE + len(xml) :]
+    return image.replace(head=head, xml=xml)
+
+
+# qcow2.
+
+
+def _qcow2(image: Qcow2Image, pieces: Pieces) -> Iterator[bytes | memoryview]:
+    snapshot = image.chosen
+    assert snapshot is not None
+    with open_raw(image.file) as opened, _all_of(pieces, image.file) as state:
+        yield from _with_state(opened.data, image, snapshot, state.data)
+
+
+def _all_of(pieces: Pieces, name: str) -> Input:
+    return collected((bytes(piece) for piece in pieces), name, 1 << 62)
+
+
+def _with_state(
+    data: memoryview, image: Qcow2Image, snapshot: Snapshot, state: memoryview
+) -> Iterator[bytes | memoryview]:
+    patches: list[tuple[int, bytes | memoryview]] = []
+    passed = 0
+    for host, size in state_runs(data, image, snapshot):
+        if passed >= len(state):
+            break
+        if isinstance(host, bytes):
+            raise StreamError("the snapshot's state is compressed, and cannot be replaced", file=image.file)
+        if host < 0:
+            break
+        patches.append((host, state[passed : passed + size]))
+        passed += size
+    if passed < len(state):
+        raise StreamError(
+            "the state is larger than the clusters of the snapshot",
+            file=image.file,
+            expected=f"at most {passed} bytes",
+            found=str(len(state)),
+        )
+    size_at = snapshot.offset + 32
+    extra = int.from_bytes(data[size_at + 4 : size_at + 8], "big")
+    if extra >= 8:
+        patches.append((size_at + 8, len(state).to_bytes(8, "big")))
+    patches.append((size_at, min(len(state), 0xFFFF_FFFF if extra < 8 else len(state)).to_bytes(8, "big")[4:]))
+    at = 0
+    for place, new in sorted(patches, key=lambda patch: patch[0]):
+        if place < at:
+            raise StreamError("clusters of the snapshot's state overlap", file=image.file, offset=place)
+        yield from _slices(data, at, place)
+        yield new
+        at = place + len(new)
+    yield from _slices(data, at, len(data))
+
+
+def _slices(data: memoryview, start: int, end: int) -> Iterator[memoryview]:
+    for at in range(start, min(end, len(data)), PIECE):
+        yield data[at : min(at + PIECE, end)]
+    if end > len(data) and start < end:
+        # A cluster may go on behind the end of the file.
+        yield memoryview(bytes(end - max(start, len(data))))
+
+
+# mapped-ram.
+
+
+def at_origin(data: memoryview, old: int, new: int) -> Iterator[bytes | memoryview]:
+    """A stream for another place in a file: `old` and `new` are where it begins there.
+
+    Only mapped-ram minds, whose blocks name offsets of the file and begin at multiples of `ALIGNMENT`.
+    """
+    at = 0
+    bitmap = pages = 0
+    last: tuple[object, int] | None = None
+    end = len(data)
+    events = StreamReader.over(data, origin=old).events() if old != new else iter(())
+    if old == new:
+        yield from _slices(data, 0, end)
+        return
+    for event in chain(events, (None,)):
+        if last is not None:
+            whole: bytes | memoryview = data[last[1] : end if event is None else event.offset]
+            before = last[0]
+            if isinstance(before, RamBlock) and before.mapped is not None and before.mapped.pages_offset:
+                size = before.mapped.pages_offset - before.mapped.bitmap_offset
+                length = -(-(before.used_length // before.mapped.page_size) // 64) * 8
+                size = min(size, length)
+                bitmap = new + at + len(before.raw)
+                pages = -(-(bitmap + size) // ALIGNMENT) * ALIGNMENT
+                whole = bytes(before.raw[:-16]) + _OFFSETS.pack(bitmap, pages)
+            elif isinstance(before, RamMapped) and before.part == "padding":
+                whole = b""
+            elif isinstance(before, RamMapped) and before.address == 0:
+                # The pages of a block begin.
+                gap = pages - new - at
+                yield bytes(gap)
+                at += gap
+            yield whole
+            at += len(whole)
+        if event is not None:
+            last = (event, event.offset)
