@@ -12,16 +12,25 @@ import json
 import lzma
 import os
 import shutil
+import socket
 import subprocess
 import sys
 import tempfile
+import threading
 import zlib
 from pathlib import Path
+from typing import Any
 
 ROOT = Path(__file__).resolve().parents[2]
 SAVED = ROOT / "fixtures" / "saved"
 ROOTS = {Path(path).name: path for path in os.environ.get("VMSTATE_QEMU_ROOTS", "").split(":") if path}
 MEMORY = 8 << 20
+MULTIFD = {
+    # name: (release, compression)
+    "multifd-7.2": ("7.2", "none"),
+    "multifd-zlib-7.2": ("7.2", "zlib"),
+    "multifd-zstd-10.0": ("10.0", "zstd"),
+}
 PAGE = 4096
 TAG_AT = 0x100000
 
@@ -78,6 +87,53 @@ def sums(file: Path) -> list[int]:
     return [zlib.crc32(data[at : at + PAGE]) for at in range(0, len(data), PAGE)]
 
 
+def record_channels(name: str, release: str, compression: str) -> dict[str, Any]:
+    """A migration into sockets at which nobody but this program listens, channel by channel."""
+    with tempfile.TemporaryDirectory() as text, socket.socket(socket.AF_UNIX) as listening:
+        folder = Path(text)
+        listening.bind(str(folder / "in"))
+        listening.listen(8)
+        channels: list[bytes] = []
+        readers: list[threading.Thread] = []
+
+        def read_all(connection: socket.socket) -> None:
+            data = bytearray()
+            while piece := connection.recv(1 << 20):
+                data += piece
+            channels.append(bytes(data))
+
+        def accept() -> None:
+            while len(readers) < 3:
+                connection = listening.accept()[0]
+                readers.append(threading.Thread(target=read_all, args=(connection,)))
+                readers[-1].start()
+
+        accepting = threading.Thread(target=accept, daemon=True)
+        accepting.start()
+        lines = ["migrate_set_capability multifd on", "migrate_set_parameter multifd-channels 2"]
+        lines += [f"migrate_set_parameter multifd-compression {compression}", "migrate unix:in"]
+        run(release, folder, [], [*lines, f'pmemsave 0 {MEMORY:#x} "truth"'])
+        for thread in (accepting, *readers):
+            thread.join(20)
+        # The main one first.
+        channels.sort(key=lambda data: (not data.startswith(b"QEVM"), data[24]))
+        for number, data in enumerate(channels):
+            (SAVED / f"{name}.ch{number}.xz").write_bytes(lzma.compress(data, preset=9 | lzma.PRESET_EXTREME))
+        return {**described(release, "; ".join(lines), folder), "channels": len(channels)}
+
+
+def described(release: str, how: str, folder: Path) -> dict[str, Any]:
+    """What is known of a recording, with the truth about its memory."""
+    pages, empty = sums(folder / "truth"), zlib.crc32(bytes(PAGE))
+    return {
+        "qemu": release,
+        "machine": "microvm, 8 MiB, stopped before its first instruction",
+        "how": how,
+        "pages": len(pages),
+        "sums": {str(number): page for number, page in enumerate(pages) if page != empty},
+    }
+
+
 def image_tool(release: str) -> list[str]:
     """qemu-img of a release, or of the newest there is."""
     return program(release if release in ROOTS else max(ROOTS), "qemu-img")
@@ -88,8 +144,9 @@ def main() -> None:
     SAVED.mkdir(exist_ok=True)
     listed = SAVED / "saved.json"
     known = json.loads(listed.read_text()) if listed.exists() else {}
-    wanted = sys.argv[1:] or [*IMAGES, *FILES]
-    for name in wanted:
+    for name in [name for name in MULTIFD if name in sys.argv[1:] or not sys.argv[1:]]:
+        known[name] = record_channels(name, *MULTIFD[name])
+    for name in [name for name in (*IMAGES, *FILES) if name in sys.argv[1:] or not sys.argv[1:]]:
         with tempfile.TemporaryDirectory() as text:
             folder = Path(text)
             if name in IMAGES:
@@ -110,16 +167,7 @@ def main() -> None:
             data = file.read_bytes()
             stored = SAVED / f"{file.name}.xz"
             stored.write_bytes(lzma.compress(data, preset=9 | lzma.PRESET_EXTREME))
-            pages = sums(folder / "truth")
-            zero = zlib.crc32(bytes(PAGE))
-            known[stored.name] = {
-                "qemu": release,
-                "machine": "microvm, 8 MiB, stopped before its first instruction",
-                "how": how,
-                "size": len(data),
-                "pages": len(pages),
-                "sums": {str(number): page for number, page in enumerate(pages) if page != zero},
-            }
+            known[stored.name] = {**described(release, how, folder), "size": len(data)}
             print(f"{stored.name}: {len(data)} bytes, {stored.stat().st_size} stored")
     listed.write_text(json.dumps(dict(sorted(known.items())), indent=1) + "\n")
 

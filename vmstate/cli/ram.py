@@ -41,6 +41,9 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--at", metavar="ID=ADDR", action="append", default=[], help="where a memory module (pc-dimm) stands"
     )
+    parser.add_argument(
+        "--channel", metavar="F", action="append", default=[], help="a further channel of the migration, or a folder"
+    )
     parser.add_argument("--hash", action="store_true", help="the sha256 of file, stream and memory")
     parser.set_defaults(run=run)
 
@@ -51,7 +54,7 @@ def run(options: argparse.Namespace) -> int:
     files, placed = _pairs(options.memory, "--memory"), {}
     for name, text in _pairs(options.at, "--at").items():
         placed[name] = number(text, "an address")
-    with load(options.file) as stream:
+    with opened_with(options.file, options.channel) as stream:
         try:
             modules = {} if stream.container is None else modules_of(stream)
             memory = stream.memory(files=files, placed={**modules, **placed})
@@ -66,6 +69,15 @@ def run(options: argparse.Namespace) -> int:
             return write(stream, memory, options)
         except VMStateError as error:
             raise error.within(file=stream.name) from None
+
+
+def opened_with(file: str, channels: list[str]) -> Stream:
+    """The machine in a file and in further channels; of a folder in all its files."""
+    if channels or os.path.isdir(file):
+        from vmstate.saved.channels import load_channels
+
+        return load_channels(file, channels)
+    return load(file)
 
 
 def _pairs(texts: list[str], option: str) -> dict[str, str]:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import os
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
@@ -18,12 +19,18 @@ def load(
     vmdesc: Vmdesc | None = None,
     library: bool = True,
     facts: Mapping[str, Any] | None = None,
+    channels: Iterable[str | os.PathLike[str]] = (),
 ) -> Stream:
     """Load a migration stream from a path ("-": standard input), bytes, a binary file, or an opened `Input`.
 
     Compressed input is known by its magic. `vmdesc` stands in for the stream's own; without `library` the device
-    library is not asked. `facts` are what is known of the host that saved, by name. Raises `VMStateError`.
+    library is not asked. `facts` are what is known of the host that saved, by name. `channels` are files with what else
+    was recorded of the migration, or folders of them. Raises `VMStateError`.
     """
+    if channels:
+        from vmstate.saved.channels import load_channels
+
+        return load_channels(source, channels, vmdesc=vmdesc, library=library, facts=facts)
     opened = source if isinstance(source, Input) else open_input(source)
     with _closed_by_failure(opened):
         stream = read_stream(opened, vmdesc=vmdesc, library=library, facts=facts)

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from vmstate.errors import VMStateError
 from vmstate.schema.vmdesc import NOTHING_DESCRIBED, read_vmdesc
 from vmstate.stream.ends import find_vmdesc
+from vmstate.stream.events import Event
 from vmstate.stream.reader import StreamReader
 from vmstate.stream.stream import Stream, parts_of
 from vmstate.vmsd.collector import collector_paused
@@ -22,10 +25,15 @@ def whole_parts(source: StreamSource, failure: VMStateError) -> Stream:
     """
     data = source.data
     text = find_vmdesc(data)
-    reader = StreamReader.over(
-        data, vmdesc=NOTHING_DESCRIBED if text is None else read_vmdesc(text), origin=source.origin
-    )
-    stream = Stream((), source, source.name)
+    known = NOTHING_DESCRIBED if text is None else read_vmdesc(text)
+    reader = StreamReader.over(data, vmdesc=known, origin=source.origin)
+
+    def events() -> Iterator[Event]:
+        # The memory that came before the cut is there.
+        with suppress(VMStateError):
+            yield from StreamReader.over(data, vmdesc=known, origin=source.origin).events()
+
+    stream = Stream((), source, source.name, events)
     try:
         with collector_paused():
             for part in parts_of(reader.events(), source.release):

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, Final
 from vmstate.errors import StreamError
 from vmstate.stream.events import Event
 from vmstate.stream.memory_map import MemoryMap, MemoryRange, memory_map
-from vmstate.stream.ram_records import MappedRamHeader, RamBlock, RamPages
+from vmstate.stream.ram_records import MappedRamHeader, RamBlock, RamEnd, RamMultifdFlush, RamPages
 from vmstate.stream.reader import page_size_of
 from vmstate.vmsd.data import Data, NamedTuple
 
@@ -115,7 +115,8 @@ class SentPages(BlockPages):
         word, step = at << _SHIFT | source << _KIND_BITS | kind, stride << _SHIFT
         count = len(numbers)
         if isinstance(self._places, array) and numbers == list(range(numbers[0], numbers[0] + count)):
-            self._places[numbers[0] : numbers[0] + count] = array("Q", range(word, word + count * step, step))
+            words = range(word, word + count * step, step) if step else [word] * count
+            self._places[numbers[0] : numbers[0] + count] = array("Q", words)
             return
         for index, page in enumerate(numbers):
             self._places[page] = word + index * step
@@ -295,20 +296,23 @@ class NoPages(BlockPages):
 
 class PageSource(Data):
     """What the pages of a stream are looked for in: the `events` of its memory, its bytes, where in the file it begins,
-    and further channels, whose pages come after.
+    further channels, and what it has where all of them are in step.
     """
 
     events: Callable[[], Iterator[Event]] | None
     data: memoryview | None
     origin: int
     channels: Sequence[Channel]
+    mark: type
 
 
 class Channel:
     """Pages that came another way than through the stream."""
 
-    def fill(self, blocks: Mapping[str, SentPages], sources: list[memoryview]) -> None:
-        """Note the pages in `blocks`, and what they stand in in `sources`."""
+    def fill(self, epoch: int | None, blocks: Mapping[str, SentPages], sources: list[memoryview]) -> None:
+        """Note the pages in `blocks`, and what they stand in in `sources`: those of an epoch, which ends where the main
+        stream has a mark; None for all that are left.
+        """
         raise NotImplementedError
 
 
@@ -457,6 +461,22 @@ class GuestMemory:
             self._pages[name] = pages
         return pages
 
+    def _pass(
+        self, source: PageSource, events: Iterator[Event], sent: Mapping[str, SentPages], sources: list[memoryview]
+    ) -> None:
+        """Note the pages of all records, and in step with them those of other channels."""
+        epoch = 0
+        for event in events:
+            if isinstance(event, RamPages):
+                if event.block in sent:
+                    sent[event.block].take(event)
+            elif source.channels and isinstance(event, source.mark):
+                for channel in source.channels:
+                    channel.fill(epoch, sent, sources)
+                epoch += 1
+        for channel in source.channels:
+            channel.fill(None, sent, sources)
+
     def _found_pages(self) -> dict[str, BlockPages]:
         source, page_size = self._source, self.page_size
         pages: dict[str, BlockPages] = {}
@@ -477,11 +497,7 @@ class GuestMemory:
                 left -= count
                 sent[name] = SentPages(name, block.used_length, page_size, sources, left >= 0)
         if not pages and source.events is not None:
-            for event in source.events():
-                if isinstance(event, RamPages) and event.block in sent:
-                    sent[event.block].take(event)
-        for channel in source.channels:
-            channel.fill(sent, sources)
+            self._pass(source, source.events(), sent, sources)
         return {**sent, **pages}
 
 
@@ -509,9 +525,16 @@ def memory_of(
     page_size = (None if vmdesc is None else vmdesc.page_size) or page_size_of(stream.configuration)
     data, origin = (None, 0) if source is None else (source.data, source.origin)
     release = None if source is None else source.release
-    channels = stream.channels
+    # Up to 8.0 the channels are waited for at the end of each part.
+    mark = RamMultifdFlush if "multifd flush" in stream.ram.firsts else RamEnd
     return GuestMemory(
-        PageSource(events, data, origin, channels), stream.ram.blocks, page_size, files, make_map, paging, release
+        PageSource(events, data, origin, stream.channels, mark),
+        stream.ram.blocks,
+        page_size,
+        files,
+        make_map,
+        paging,
+        release,
     )
 
 

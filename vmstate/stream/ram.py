@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import struct
 from collections import deque
+from collections.abc import Iterable
 from itertools import chain
 from typing import Literal
 
@@ -242,6 +243,19 @@ class RamScanner:
             "xbzrle": page_size,
             "compressed": _compress_bound(page_size),
         }
+
+    def know(self, blocks: Iterable[RamBlock]) -> None:
+        """Take the blocks that another channel has listed."""
+        self._blocks = {block.idstr.encode(): _Block(block.idstr, block.used_length) for block in blocks}
+
+    def last_run(self, data: memoryview) -> tuple[RamPages, int] | None:
+        """The run that is gathered, where `data`, from the offset 0 on, ends behind it and nothing more will come."""
+        run = self._run
+        if run is None or run.next != len(data):
+            return None
+        self._run = None
+        raw = data[run.offset : run.next]
+        return RamPages(run.offset, raw, run.kind, run.block.name, run.address, run.count), run.next
 
     @property
     def page_size(self) -> int | None:

@@ -19,7 +19,7 @@ counts it only where a legal part of the stream follows. The events do not depen
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 from vmstate.codec.codec import Codec
@@ -59,7 +59,7 @@ from vmstate.stream.events import (
     Vmdescription,
 )
 from vmstate.stream.ram import DEFAULT_PAGE_SIZE, RamScanner
-from vmstate.stream.ram_records import RamEnd
+from vmstate.stream.ram_records import RamBlock, RamEnd
 from vmstate.stream.registry import raise_fault
 from vmstate.vmsd.description import VMStateDescription
 from vmstate.vmsd.expr import IDSTR
@@ -133,6 +133,18 @@ class StreamReader:
         reader._origin = origin
         reader._whole = data
         reader._closed = True
+        return reader
+
+    @classmethod
+    def going_on(
+        cls, data: memoryview, started: Iterable[SectionHeader], blocks: Iterable[RamBlock], page_size: int
+    ) -> StreamReader:
+        """A reader of what comes after a recovery, without a header; `started` are the sections that come in parts."""
+        reader = cls.over(data)
+        reader._starts = {header.section_id: header for header in started}
+        reader._ram = RamScanner(page_size)
+        reader._ram.know(blocks)
+        reader._state = reader._part
         return reader
 
     @property

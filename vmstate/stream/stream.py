@@ -367,6 +367,8 @@ class Stream:
         source, events = self._source, self._events
         assert source is not None and events is not None
         end = max((part.state.offset + part.state.size for part in self.sections if part.is_ram), default=0)
+        if self.cut is not None:
+            end = len(source.data)
         released = 0
         for event in events():
             if event.offset >= end:

@@ -1,0 +1,155 @@
+"""Machines of which memory came through several channels: multifd, postcopy's preempt channel, a recovery."""
+
+from __future__ import annotations
+
+import random
+import struct
+import zlib
+from collections.abc import Iterator
+from itertools import chain
+from pathlib import Path
+
+import pytest
+from saved_files import PAGE, RECORDED, SAVED, plain, small_stream
+
+from vmstate import StreamReader, load, thin
+from vmstate.cli import main
+from vmstate.errors import StreamError, VMStateError
+from vmstate.saved.channels import load_channels
+from vmstate.stream.ram_records import RamPages
+
+MULTIFD = [name for name, known in RECORDED.items() if "channels" in known]
+MICROVM_ROM = range(0xE0, 0x100)
+
+
+def put_out(name: str, folder: Path) -> list[Path]:
+    """The channels of a recording in a folder, the main one first."""
+    paths = []
+    for number in range(RECORDED[name]["channels"]):
+        paths.append(folder / f"{name}.ch{number}")
+        paths[-1].write_bytes(plain(paths[-1].name))
+    return paths
+
+
+def wrong_pages(name: str, memory: object) -> list[int]:
+    """The pages that are not as QEMU told."""
+    empty = zlib.crc32(bytes(PAGE))
+    sums = RECORDED[name]["sums"]
+    return [
+        number
+        for number in range(RECORDED[name]["pages"])
+        if zlib.crc32(memory.read(number * PAGE, PAGE)) != sums.get(str(number), empty)  # type: ignore[attr-defined]
+        and number not in MICROVM_ROM
+    ]
+
+
+@pytest.mark.parametrize("name", MULTIFD)
+def test_multifd(name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    first, *others = put_out(name, tmp_path)
+    with load(first, channels=reversed(others)) as stream:
+        memory = stream.memory()
+        assert wrong_pages(name, memory) == [] and list(memory.missing()) == []
+        assert memory.read(0x103000, 9) == b"page    3"
+    with load_channels(tmp_path, []) as stream:
+        assert stream.memory().read(0x103000, 9) == b"page    3"
+    # Without one of them pages are missing, and that is said.
+    with load(first) as stream:
+        assert list(stream.memory().missing())
+    output = str(tmp_path / "out.raw")
+    assert main(["ram", str(first), "-o", output]) == 1
+    assert "are not in what was given" in capsys.readouterr().err
+    assert main(["ram", str(first), *chain(*(("--channel", str(path)) for path in others)), "-o", output]) == 0
+    assert Path(output).read_bytes()[0x103000:0x103009] == b"page    3"
+
+
+def changed_packets(data: bytes) -> Iterator[bytes]:
+    """A channel with the fields of its packets at their bounds, and cut."""
+    for at, size in ((0, 4), (4, 4), *((64 + 4 * field, 4) for field in range(6)), (88, 8), (96, 4), (128, 4)):
+        for value in (0, 1, 0x7F, 0x40, 0xFFFF, 1 << 31, (1 << 8 * size) - 1):
+            yield data[:at] + (value & (1 << 8 * size) - 1).to_bytes(size, "big") + data[at + size :]
+    for cut in (1, 63, 64, 100, 300, 64 + 1343, 64 + 1344, len(data) - 1):
+        yield data[:cut]
+    for seed in range(20):
+        drawn = random.Random(seed)
+        at = drawn.randrange(64, len(data))
+        yield data[:at] + drawn.randbytes(8) + data[at + 8 :]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", MULTIFD)
+def test_damage_of_a_channel_is_said(name: str, tmp_path: Path) -> None:
+    first, *others = put_out(name, tmp_path)
+    whole = others[0].read_bytes()
+    refused = 0
+    for data in changed_packets(whole):
+        others[0].write_bytes(data)
+        try:
+            with load(first, channels=others) as stream:
+                stream.memory().read(0, PAGE)
+        except VMStateError as error:
+            refused += 1
+            assert "\n" not in str(error)
+    assert refused > 30
+    others[0].write_bytes(whole)
+    with pytest.raises(StreamError, match="is a main stream"):
+        load(first, channels=[first])
+    (tmp_path / "second").write_bytes(first.read_bytes())
+    with pytest.raises(StreamError, match="one file of the folder has to be the main stream"):
+        load_channels(tmp_path, [])
+
+
+def runs_of(data: bytes) -> list[RamPages]:
+    return [event for event in StreamReader.over(memoryview(data)).events() if isinstance(event, RamPages)]
+
+
+def pages_of(data: bytes) -> dict[int, bytes]:
+    with load(data) as stream:
+        return dict(stream.memory().pages())
+
+
+@pytest.mark.parametrize("ending", [b"", struct.pack(">Q", 0x10)], ids=["nothing", "end of section"])
+def test_the_preempt_channel_of_postcopy(ending: bytes, tmp_path: Path) -> None:
+    main_stream, preempt = tmp_path / "main", tmp_path / "preempt"
+    main_stream.write_bytes(b"".join(thin(small_stream())))
+    preempt.write_bytes(b"".join(bytes(run.raw) for run in runs_of(small_stream())) + ending)
+    with load(main_stream) as stream:
+        assert list(stream.memory().missing())
+    with load(main_stream, channels=[preempt]) as stream:
+        memory = stream.memory()
+        assert dict(memory.pages()) == pages_of(small_stream()) and list(memory.missing()) == []
+    preempt.write_bytes(preempt.read_bytes()[: -len(ending) - 5])
+    with (
+        load(main_stream, channels=[preempt]) as stream,
+        pytest.raises(StreamError, match="ends inside the RAM section"),
+    ):
+        stream.memory().read(0, 1)
+
+
+def test_a_recovery(tmp_path: Path) -> None:
+    runs = runs_of(small_stream())
+    named = [run for run in runs if not run.raw[7] & 0x20]
+    cut = named[len(named) // 2]
+    first, second = tmp_path / "first", tmp_path / "second"
+    first.write_bytes(small_stream()[: cut.offset + 5])
+    with load(small_stream()) as whole:
+        number = whole["ram"].section_id
+    part = struct.pack(">BI", 2, number) + b"".join(bytes(run.raw) for run in runs[runs.index(cut) :])
+    part += struct.pack(">QBI", 0x10, 0x7E, number)
+    commands = struct.pack(">BHHB11s", 8, 10, 12, 11, b"microvm.ram") + struct.pack(">BHH", 8, 9, 0)
+    second.write_bytes(commands + part + b"\0")
+    with load(first, channels=[second]) as stream:
+        memory = stream.memory()
+        assert stream.cut is not None
+        assert dict(memory.pages()) == pages_of(small_stream()) and list(memory.missing()) == []
+    second.write_bytes(commands + part[:-9])
+    with load(first, channels=[second]) as stream, pytest.raises(StreamError, match="ends"):
+        stream.memory().read(0, 1)
+
+
+def test_what_came_back_is_passed_over(tmp_path: Path) -> None:
+    (tmp_path / "main").write_bytes(small_stream())
+    (tmp_path / "back").write_bytes(struct.pack(">HHI", 2, 4, 1))
+    (tmp_path / "empty").write_bytes(b"")
+    with load_channels(tmp_path, []) as stream:
+        assert stream.channels == () and len(stream.sections) == 17
+    assert SAVED.is_dir()

@@ -1,0 +1,315 @@
+"""Further channels of a migration, whose pages belong to the stream of the main one.
+
+multifd: each channel begins with a hello of 64 bytes and is a row of packets, big-endian: u32 magic, version, flags,
+pages allocated, normal pages, size of the data; u64 number; u32 zero pages, unused; 3 u64 unused; 256 bytes of the
+block's name; then always as many u64 offsets as 512 KiB have pages, and the data. Flag 1 ends an epoch (the main stream
+has a mark there), flags 0x3e say the compression, 0x40 is a device's own state. Postcopy's preempt channel is a row of
+RAM records without an end. What comes after a recovery is a stream that goes on where the first one broke off. Facts
+from QEMU's migration/multifd.h, multifd-nocomp.c, multifd-zlib.c, multifd-zstd.c, ram.c and savevm.c.
+"""
+
+from __future__ import annotations
+
+import os
+import struct
+import zlib
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from vmstate.errors import StreamError, VMStateError
+from vmstate.saved.compressed import PACKAGES
+from vmstate.saved.loading import load, load_what_is_whole
+from vmstate.saved.opening import IN_MEMORY, Input, StreamLike, open_raw
+from vmstate.stream.events import MAGIC
+from vmstate.stream.memory import PLAIN, ZERO, Channel, SentPages
+from vmstate.stream.ram import RamScanner
+from vmstate.stream.ram_records import RamBlock, RamEnd, RamPages
+from vmstate.stream.reader import StreamReader, page_size_of
+from vmstate.stream.stream import Stream
+from vmstate.vmsd.data import NamedTuple
+
+HELLO = struct.Struct(">II16sB7x32x")
+HEAD = struct.Struct(">6IQII24x256s")
+DEVICE_HEAD = struct.Struct(">3I256sII")
+MULTIFD_MAGIC = 0x11223344
+MULTIFD = MULTIFD_MAGIC.to_bytes(4, "big")
+PACKET = 512 << 10
+"""Bytes of the pages that a packet can have."""
+
+SYNC = 1
+COMPRESSION = 0x3E
+DEVICE_STATE = 0x40
+
+_ZLIB, _ZSTD = 1 << 1, 2 << 1
+_NAMES = {4 << 1: "QPL", 8 << 1: "UADK", 16 << 1: "QATzip"}
+_RECOVERY = (b"\x08\x00\x0a", b"\x08\x00\x09", b"\x08\x00\x02")
+"""How a stream goes on after a recovery: with commands."""
+
+
+class Packet(NamedTuple):
+    """A packet with pages: when it belongs (epoch, number), where its offsets stand, and its pages' bytes begin."""
+
+    epoch: int
+    number: int
+    block: str
+    offsets_at: int
+    normal: int
+    zero: int
+    source: int
+    data_at: int
+
+
+class Multifd(Channel):
+    """All multifd channels of a migration."""
+
+    def __init__(self, inputs: Sequence[Input], page_size: int) -> None:
+        self._inputs = inputs
+        self._page_size = page_size
+        self._plain: list[memoryview] = []
+        self._first = 0
+        self._packets: list[Packet] = []
+        for opened in inputs:
+            try:
+                self._read(opened)
+            except StreamError as error:
+                raise error.within(file=opened.name) from None
+        self._packets.sort(key=lambda packet: packet[:2])
+
+    def _read(self, opened: Input) -> None:
+        number = len(self._plain)
+        self._plain.append(opened.data)
+        packets = list(_packets(opened.data, self._page_size, number))
+        method = next((flags & COMPRESSION for _, flags, _ in packets if flags & COMPRESSION), 0)
+        if method:
+            # The bytes of the pages stand elsewhere then, one behind the other.
+            self._plain[number] = _decompressed(
+                opened.data, [(p, size) for p, _, size in packets], method, self._page_size
+            )
+        passed = 0
+        for packet, _, _ in packets:
+            if method:
+                packet = packet._replace(data_at=passed)
+                passed += packet.normal * self._page_size
+            self._packets.append(packet)
+
+    def fill(self, epoch: int | None, blocks: Mapping[str, SentPages], sources: list[memoryview]) -> None:
+        """Note the pages of an epoch; None: of all that are left."""
+        if not self._packets:
+            return
+        if len(sources) + len(self._plain) > 1 << 10:
+            raise StreamError("too many channels", expected="at most a thousand")
+        if self._plain:
+            self._first = len(sources)
+            sources.extend(self._plain)
+            self._plain = []
+        done = 0
+        for packet in self._packets:
+            if epoch is not None and packet.epoch > epoch:
+                break
+            done += 1
+            self._note(packet, blocks)
+        del self._packets[:done]
+
+    def _note(self, packet: Packet, blocks: Mapping[str, SentPages]) -> None:
+        pages = blocks.get(packet.block)
+        opened = self._inputs[packet.source]
+        if pages is None:
+            raise StreamError("a packet of a RAM block that was not listed", file=opened.name, found=repr(packet.block))
+        count = packet.normal + packet.zero
+        offsets = struct.unpack_from(f">{count}Q", opened.data, packet.offsets_at)
+        if any(offset >= pages.size for offset in offsets):
+            raise StreamError(f"a page outside RAM block {packet.block!r}", file=opened.name, offset=packet.offsets_at)
+        normal, zero = offsets[: packet.normal], offsets[packet.normal :]
+        if normal:
+            pages.note(normal, packet.data_at, self._page_size, PLAIN, self._first + packet.source)
+        if zero:
+            pages.note(zero, 0, 0, ZERO, 0)
+
+
+def _packets(data: memoryview, page_size: int, source: int) -> Iterator[tuple[Packet, int, int]]:
+    """The packets of a channel that have pages, each with its flags and the size of its data."""
+    if len(data) < HELLO.size or HELLO.unpack_from(data)[:2] != (MULTIFD_MAGIC, 1):
+        raise StreamError("no multifd channel", offset=0, expected="a hello of version 1")
+    most = PACKET // page_size
+    at, epoch = HELLO.size, 0
+    while at < len(data):
+        if at + DEVICE_HEAD.size > len(data):
+            raise StreamError("a multifd channel ends inside a packet", offset=at)
+        magic, version, flags = struct.unpack_from(">3I", data, at)
+        if magic != MULTIFD_MAGIC or version != 1:
+            raise StreamError("no packet of a multifd channel begins so", offset=at, found=f"{magic:#x}, {version}")
+        if flags & DEVICE_STATE:
+            at += DEVICE_HEAD.size + DEVICE_HEAD.unpack_from(data, at)[-1]
+            continue
+        offsets_at = at + HEAD.size
+        data_at = offsets_at + 8 * most
+        if data_at > len(data):
+            raise StreamError("a multifd channel ends inside a packet", offset=at)
+        _, _, _, _, normal, size, number, zero, _, name = HEAD.unpack_from(data, at)
+        if normal + zero > most:
+            raise StreamError(
+                "a packet of too many pages", offset=at, expected=f"at most {most}", found=str(normal + zero)
+            )
+        # QEMU 7.2 leaves the size of the last packet in those that have no data.
+        size = size if normal else 0
+        if not flags & COMPRESSION and size != normal * page_size:
+            raise StreamError("a packet of another size than its pages", offset=at, found=str(size))
+        if data_at + size > len(data):
+            raise StreamError("a multifd channel ends inside a packet", offset=at, expected=f"{size} bytes of pages")
+        if normal or zero:
+            block = name.partition(b"\0")[0].decode(errors="backslashreplace")
+            yield Packet(epoch, number, block, offsets_at, normal, zero, source, data_at), flags, size
+        if flags & SYNC:
+            epoch += 1
+        at = data_at + size
+
+
+def _decompressed(data: memoryview, packets: Sequence[tuple[Packet, int]], method: int, page_size: int) -> memoryview:
+    """The pages of a compressed channel, which is one compressed stream for its whole life."""
+    decompress = _decompressor(method)
+
+    def pieces() -> Iterator[bytes]:
+        for packet, size in packets:
+            wanted = packet.normal * page_size
+            try:
+                plain = decompress(bytes(data[packet.data_at : packet.data_at + size]), wanted) if wanted else b""
+            except Exception as error:  # each package has its own kinds
+                raise StreamError(f"the pages of a packet are damaged: {error}", offset=packet.data_at) from None
+            if len(plain) != wanted:
+                raise StreamError(
+                    "a packet of another size than its pages",
+                    offset=packet.data_at,
+                    expected=str(wanted),
+                    found=str(len(plain)),
+                )
+            yield plain
+
+    memory = bytearray()
+    rest = pieces()
+    for piece in rest:
+        memory += piece
+        if len(memory) > IN_MEMORY:
+            from vmstate.saved.mapped import put_on_disk
+
+            return memoryview(put_on_disk(memory, rest, "pages"))
+    return memoryview(bytes(memory))
+
+
+def _decompressor(method: int) -> Callable[[bytes, int], bytes]:
+    if method == _ZLIB:
+        inflate = zlib.decompressobj()
+        return lambda packed, size: inflate.decompress(packed, size + 1)
+    if method == _ZSTD:
+        try:
+            import zstandard
+        except ImportError:
+            raise StreamError(f"zstd needs a package: pip install {PACKAGES['zstd']}") from None
+        frame = zstandard.ZstdDecompressor(max_window_size=128 << 20).decompressobj()
+        return lambda packed, _: frame.decompress(packed)
+    raise StreamError("the pages are compressed in a way that is not known here", found=_NAMES.get(method, hex(method)))
+
+
+class Preempt(Channel):
+    """Postcopy's channel for pages that the destination asked for: RAM records, and no end."""
+
+    def __init__(self, opened: Input, blocks: Sequence[RamBlock], page_size: int) -> None:
+        self._opened = opened
+        self._scanner = RamScanner(page_size)
+        self._scanner.know(blocks)
+
+    def fill(self, epoch: int | None, blocks: Mapping[str, SentPages], sources: list[memoryview]) -> None:
+        """Note the pages, which all come when the rest has."""
+        if epoch is not None:
+            return
+        data, at = self._opened.data, 0
+        sources.append(data)
+        try:
+            while at < len(data):
+                event_and_end = self._scanner.next_event(data, at, len(data), 0)
+                if event_and_end is None:
+                    # It ends where the last record does, or is cut off; a run that is not full is told all the same.
+                    event_and_end = self._scanner.last_run(data)
+                    if event_and_end is None:
+                        raise self._scanner.at_end(len(data))
+                event, at = event_and_end
+                if isinstance(event, RamEnd):
+                    break
+                if isinstance(event, RamPages) and event.block in blocks:
+                    blocks[event.block].take(event, len(sources) - 1)
+        except StreamError as error:
+            raise error.within(file=self._opened.name) from None
+
+
+class Recovered(Channel):
+    """What came after a recovery: parts of RAM behind the commands that put both sides in step again."""
+
+    def __init__(self, opened: Input, stream: Stream, page_size: int) -> None:
+        self._opened = opened
+        self._stream = stream
+        self._page_size = page_size
+
+    def fill(self, epoch: int | None, blocks: Mapping[str, SentPages], sources: list[memoryview]) -> None:
+        """Note the pages, which all come when the rest has."""
+        if epoch is not None:
+            return
+        sources.append(self._opened.data)
+        started = [section.header for section in self._stream.sections if section.kind == "start"]
+        reader = StreamReader.going_on(self._opened.data, started, self._stream.ram.blocks, self._page_size)
+        try:
+            for event in reader.events():
+                if isinstance(event, RamPages) and event.block in blocks:
+                    blocks[event.block].take(event, len(sources) - 1)
+        except StreamError as error:
+            raise error.within(file=self._opened.name) from None
+
+
+def load_channels(source: StreamLike | Input, channels: Iterable[str | os.PathLike[str]], **how: Any) -> Stream:
+    """The machine of a main stream and of what else was recorded of its migration: multifd's channels, postcopy's
+    preempt channel, what came after a recovery; told by their first bytes, in any order. A folder stands for the files
+    in it, as main stream too. What came back from the destination is passed over. `how` is for `load`.
+
+    Raises `VMStateError`.
+    """
+    files = [path for name in channels for path in _files_of(Path(name))]
+    if isinstance(source, str | os.PathLike) and os.path.isdir(source):
+        source, rest = _main_of(_files_of(Path(source)))
+        files = [*rest, *files]
+    opened = [open_raw(str(path)) for path in files]
+    goes_on = any(bytes(each.data[:3]) in _RECOVERY for each in opened)
+    stream = load_what_is_whole(source) if goes_on else load(source, **how)
+    vmdesc = stream.vmdesc
+    page_size = (None if vmdesc is None else vmdesc.page_size) or page_size_of(stream.configuration)
+    blocks = stream.ram.blocks
+    names = {block.idstr.encode() for block in blocks}
+    multifd = [each for each in opened if bytes(each.data[:4]) == MULTIFD]
+    known: list[Channel] = [Multifd(multifd, page_size)] if multifd else []
+    for each in opened:
+        head = bytes(each.data[:264])
+        if each in multifd or not head:
+            continue
+        if head[:3] in _RECOVERY:
+            known.append(Recovered(each, stream, page_size))
+        elif head[9 : 9 + head[8]] in names if len(head) > 9 else False:
+            known.append(Preempt(each, blocks, page_size))
+        elif head[:4] == MAGIC:
+            raise StreamError("is a main stream, as the one before", file=each.name, expected="a further channel")
+    stream.channels = tuple(known)
+    return stream
+
+
+def _files_of(path: Path) -> list[Path]:
+    return sorted(each for each in path.iterdir() if each.is_file()) if path.is_dir() else [path]
+
+
+def _main_of(paths: Sequence[Path]) -> tuple[Path, list[Path]]:
+    """The one of several files that begins as a stream, and the others."""
+    mains = []
+    for path in paths:
+        with suppress(VMStateError), open_raw(str(path)) as opened:
+            if bytes(opened.data[:4]) == MAGIC:
+                mains.append(path)
+    if len(mains) != 1:
+        raise StreamError("one file of the folder has to be the main stream", found=f"{len(mains)} that begin so")
+    return mains[0], [path for path in paths if path != mains[0]]
