@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from vmstate.errors import PathError
 from vmstate.stream.events import ConfigurationSection
@@ -12,6 +12,8 @@ from vmstate.vmsd.path import Steps, close_paths, endings_of, first_name, format
 
 if TYPE_CHECKING:
     from vmstate.stream.stream import Section, Stream
+
+T = TypeVar("T")
 
 
 def find(stream: Stream, path: str) -> tuple[Section | ConfigurationSection, Steps, Any]:
@@ -67,6 +69,18 @@ def _holder(stream: Stream, name: str) -> Section | ConfigurationSection:
             if isinstance(part, ConfigurationSection):
                 return part
     return stream[name]
+
+
+def of_class(section: Section, state_class: type[T]) -> Section[T]:
+    """A section whose state is of a class. Raises `PathError` where it is of another."""
+    if not isinstance(section.state, state_class):
+        raise PathError(
+            "the state is of another class",
+            section=section.name,
+            expected=state_class.__name__,
+            found=f"{type(section.state).__name__} (described by: {section.described_by})",
+        )
+    return section
 
 
 class AmbiguousError(PathError):

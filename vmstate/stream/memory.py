@@ -501,6 +501,28 @@ class GuestMemory:
         return {**sent, **pages}
 
 
+RELEASE = 16 << 20
+"""Bytes of a stream that are passed before the system may have them back."""
+
+
+def _events_of_ram(stream: Stream, events: Callable[[], Iterator[Event]]) -> Iterator[Event]:
+    """The events of a stream again, up to the end of its memory; what was passed is given back to the system."""
+    source = stream.input
+    assert source is not None
+    end = max((part.state.offset + part.state.size for part in stream.sections if part.is_ram), default=0)
+    if stream.cut is not None:
+        end = len(source.data)
+    released = 0
+    for event in events():
+        if event.offset >= end:
+            break
+        yield event
+        if event.offset - released > RELEASE:
+            source.release(released, event.offset)
+            released = event.offset
+    source.release(released, end)
+
+
 def memory_of(
     stream: Stream,
     events: Callable[[], Iterator[Event]] | None,
@@ -508,7 +530,7 @@ def memory_of(
     ranges: Sequence[MemoryRange] | None,
     placed: Mapping[str, int],
 ) -> GuestMemory:
-    """The memory of a stream, as `Stream.memory` has it; `events` are those of its RAM, once more."""
+    """The memory of a stream, as `Stream.memory` has it; `events` are its events, once more."""
 
     def make_map(memory: GuestMemory) -> MemoryMap:
         if ranges is not None:
@@ -527,8 +549,9 @@ def memory_of(
     release = None if source is None else source.release
     # Up to 8.0 the channels are waited for at the end of each part.
     mark = RamMultifdFlush if "multifd flush" in stream.ram.firsts else RamEnd
+    of_ram = None if events is None else partial(_events_of_ram, stream, events)
     return GuestMemory(
-        PageSource(events, data, origin, stream.channels, mark),
+        PageSource(of_ram, data, origin, stream.channels, mark),
         stream.ram.blocks,
         page_size,
         files,

@@ -52,9 +52,6 @@ _XBZRLE_ENCODING = 1
 _SMALLEST_TARGET_PAGE = 1 << 8  # of AVR before QEMU 10.0, where the flags from 0x100 on cannot be
 _LARGEST_TARGET_PAGE = 1 << 16
 DEFAULT_PAGE_SIZE = 4096
-# The smallest first: what is looked at under one size is there if the pages are larger.
-_LIKELY_PAGES = tuple(1 << bits for bits in range(8, 17))
-_LOOKED_AT = 64  # records at most
 _SHOWN = 64  # bytes of a name that is none
 _SMALLEST_HOST_PAGE = 1 << 12
 _FILE_LIMIT = 1 << 63  # file offsets and sizes are signed 64-bit on every host
@@ -74,7 +71,7 @@ class Awaited(Value):
     size: int
 
 
-class _Input(Data):
+class Arrived(Data):
     """What has arrived: `data` begins at the absolute offset `base`; bytes from `end` on are not
     there yet.
     """
@@ -257,6 +254,10 @@ class RamScanner:
         raw = data[run.offset : run.next]
         return RamPages(run.offset, raw, run.kind, run.block.name, run.address, run.count), run.next
 
+    def is_listed(self, name: bytes) -> bool:
+        """Whether a block of that name is listed."""
+        return name in self._blocks
+
     @property
     def page_size(self) -> int | None:
         """The target page size in bytes; None as long as it is not known."""
@@ -281,7 +282,7 @@ class RamScanner:
         awaited = self._awaited
         if awaited is not None and base + end < awaited.offset + awaited.size:
             return None
-        event = self._event(_Input(data, base, base + end), base + pos)
+        event = self._event(Arrived(data, base, base + end), base + pos)
         if event is None:
             return None
         self._awaited = None
@@ -299,7 +300,7 @@ class RamScanner:
             found=f"{max(end - awaited.offset, 0)} bytes",
         )
 
-    def _event(self, source: _Input, at: int) -> RamEvent | None:
+    def _event(self, source: Arrived, at: int) -> RamEvent | None:
         if self._run is not None:
             return self._pages(source, self._run)
         if self._parts:
@@ -308,24 +309,27 @@ class RamScanner:
             return self._block(source, at)
         return self._record(source, at)
 
-    def _has(self, source: _Input, at: int, size: int, expected: str) -> bool:
+    def has(self, source: Arrived, at: int, size: int, expected: str) -> bool:
         """Whether `size` bytes from `at` have arrived; if not, they are what is awaited."""
         if at + size <= source.end:
             return True
         self._awaited = Awaited(expected, at, size)
         return False
 
-    def _be64(self, source: _Input, at: int, expected: str) -> int | None:
-        return source.number(HEADER, at) if self._has(source, at, 8, expected) else None
+    def be64(self, source: Arrived, at: int, expected: str) -> int | None:
+        return source.number(HEADER, at) if self.has(source, at, 8, expected) else None
 
     # Records
 
-    def _record(self, source: _Input, at: int) -> RamEvent | None:
-        header = self._be64(source, at, "the header of a RAM record")
+    def _record(self, source: Arrived, at: int) -> RamEvent | None:
+        header = self.be64(source, at, "the header of a RAM record")
         if header is None:
             return None
         if not self._settled and header not in MARKS and header & self._flag_mask != MEM_SIZE:
-            page_size = self._likely_page_size(source, at)
+            # A vmdesc says it, and nearly every stream has one.
+            from vmstate.stream.page_size import likely_page_size
+
+            page_size = likely_page_size(self, source, at)
             if page_size is None:
                 return None
             self._settle(page_size)
@@ -343,55 +347,7 @@ class RamScanner:
             found=f"{header & self._flag_mask:#x}",
         )
 
-    def _likely_page_size(self, source: _Input, at: int) -> int | None:
-        """The page size under which the records from `at` on are a page apart; None where more bytes are needed."""
-        for size in _LIKELY_PAGES:
-            # Zero pages that are sent with gaps look like larger ones, for a while.
-            apart = self._are_apart(source, at, size, 1 if size <= DEFAULT_PAGE_SIZE else 4)
-            if apart is None:
-                return None
-            if apart:
-                return size
-        return DEFAULT_PAGE_SIZE
-
-    def _are_apart(self, source: _Input, at: int, size: int, steps: int) -> bool | None:
-        """Whether pages of `size` follow each other for so many steps; None where bytes are missing.
-
-        From block to block is no step: of a block of one page that is zero any size can be.
-        """
-        previous: int | None = None
-        for _ in range(_LOOKED_AT):
-            if not steps:
-                return True
-            header = self._be64(source, at, "the header of a RAM record")
-            if header is None:
-                return None
-            flags, address = header & (size - 1), header & ~(size - 1)
-            if header in MARKS:
-                return size == DEFAULT_PAGE_SIZE
-            kind = KIND_OF_FLAG.get(flags & ~CONTINUE)
-            if kind not in ("page", "zero"):
-                return False
-            at += 8
-            if flags & CONTINUE:
-                if previous is None or address != previous + size:
-                    return False
-                steps -= 1
-            else:
-                name = self._block_name(source, at)
-                if name is None:
-                    return None
-                if name not in self._blocks:
-                    return False
-                at += 1 + len(name)
-            previous = address
-            body = size if kind == "page" else 1
-            if not self._has(source, at, body, BODY_OF_KIND[kind]):
-                return None
-            at += body
-        return False
-
-    def _open_list(self, source: _Input, at: int, total: int) -> RamSize:
+    def _open_list(self, source: Arrived, at: int, total: int) -> RamSize:
         if total >= _FILE_LIMIT:
             raise _refused("impossible size of guest memory", at, found=f"{total} bytes")
         self._remaining = total
@@ -400,31 +356,31 @@ class RamScanner:
 
     # The block list
 
-    def _block(self, source: _Input, at: int) -> RamBlock | None:
-        name = self._block_name(source, at)
+    def _block(self, source: Arrived, at: int) -> RamBlock | None:
+        name = self.block_name(source, at)
         if name is None:
             return None
         cursor = at + 1 + len(name)
-        used_length = self._be64(source, cursor, "the length of a RAM block")
+        used_length = self.be64(source, cursor, "the length of a RAM block")
         if used_length is None:
             return None
         idstr = self._checked_entry(at, name, used_length)
         cursor += 8
         page_size = gpa = mapped = None
         if self._postcopy:
-            following = self._be64(source, cursor, "what follows the length of a RAM block")
+            following = self.be64(source, cursor, "what follows the length of a RAM block")
             if following is None:
                 return None
             if _is_page_size(following):
                 page_size = following
                 cursor += 8
         if self._ignore_shared:
-            gpa = self._be64(source, cursor, "the guest physical address of a RAM block")
+            gpa = self.be64(source, cursor, "the guest physical address of a RAM block")
             if gpa is None:
                 return None
             cursor += 8
         if self._mapped_ram:
-            if not self._has(source, cursor, _MAPPED.size, "a mapped-ram header"):
+            if not self.has(source, cursor, _MAPPED.size, "a mapped-ram header"):
                 return None
             mapped = MappedRamHeader(*_MAPPED.unpack_from(source.data, cursor - source.base))
             self._parts = self._mapped_parts(idstr, used_length, mapped, cursor)
@@ -434,12 +390,12 @@ class RamScanner:
         raw = source.window(at, cursor)
         return RamBlock(at, raw, idstr, used_length, page_size, gpa, mapped)
 
-    def _block_name(self, source: _Input, at: int) -> bytes | None:
+    def block_name(self, source: Arrived, at: int) -> bytes | None:
         expected = "the name of a RAM block"
-        if not self._has(source, at, 1, expected):
+        if not self.has(source, at, 1, expected):
             return None
         length = source.data[at - source.base]
-        if not self._has(source, at, 1 + length, expected):
+        if not self.has(source, at, 1 + length, expected):
             return None
         return bytes(source.window(at + 1, at + 1 + length))
 
@@ -518,10 +474,10 @@ class RamScanner:
         words = -(-(used_length // self._page_size) // 64)
         return words * 8
 
-    def _piece(self, source: _Input, at: int) -> RamMapped | None:
+    def _piece(self, source: Arrived, at: int) -> RamMapped | None:
         part = self._parts[0]
         stop = min(at + MAX_PIECE, part.stop)
-        if not self._has(source, at, stop - at, "memory in the mapped-ram layout"):
+        if not self.has(source, at, stop - at, "memory in the mapped-ram layout"):
             return None
         if stop == part.stop:
             self._parts.popleft()
@@ -530,7 +486,7 @@ class RamScanner:
 
     # Pages
 
-    def _open_run(self, source: _Input, at: int, header: int, kind: PageKind) -> RamPages | None:
+    def _open_run(self, source: Arrived, at: int, header: int, kind: PageKind) -> RamPages | None:
         block_and_body = self._block_of(source, at, header)
         if block_and_body is None:
             return None
@@ -544,13 +500,13 @@ class RamScanner:
         self._run = _Run(at, kind, block, address, stop)
         return self._pages(source, self._run)
 
-    def _block_of(self, source: _Input, at: int, header: int) -> tuple[_Block, int] | None:
+    def _block_of(self, source: Arrived, at: int, header: int) -> tuple[_Block, int] | None:
         """The block that the record at `at` belongs to, and where the record goes on."""
         if header & CONTINUE:
             if self._last is None:
                 raise _refused("a page that continues a RAM block, before any block", at)
             return self._last, at + 8
-        name = self._block_name(source, at + 8)
+        name = self.block_name(source, at + 8)
         if name is None:
             return None
         block = self._blocks.get(name)
@@ -559,7 +515,7 @@ class RamScanner:
             raise _refused(f"page of a RAM block that was not listed: {text!r}", at)
         return block, at + 9 + len(name)
 
-    def _pages(self, source: _Input, run: _Run) -> RamPages | None:
+    def _pages(self, source: Arrived, run: _Run) -> RamPages | None:
         stride = self._strides.get(run.kind)
         if stride is not None:
             _skip(source, run, stride, self._step)
@@ -570,11 +526,11 @@ class RamScanner:
         raw = source.window(run.offset, run.next)
         return RamPages(run.offset, raw, run.kind, run.block.name, run.address, run.count)
 
-    def _walk(self, source: _Input, run: _Run) -> bool:
+    def _walk(self, source: Arrived, run: _Run) -> bool:
         """Go on record by record; whether the run is complete."""
         flags = FLAG_OF_KIND[run.kind] | CONTINUE
         while run.count < MAX_RUN:
-            header = self._be64(source, run.next, "the header of a RAM record")
+            header = self.be64(source, run.next, "the header of a RAM record")
             if header is None:
                 return False
             if header & self._flag_mask != flags:
@@ -587,22 +543,22 @@ class RamScanner:
             run.count += 1
         return True
 
-    def _body_end(self, source: _Input, at: int, kind: PageKind) -> int | None:
+    def _body_end(self, source: Arrived, at: int, kind: PageKind) -> int | None:
         """Where the body at `at` ends, once it is all there."""
         size = self._body_size(source, at, kind)
-        if size is None or not self._has(source, at, size, BODY_OF_KIND[kind]):
+        if size is None or not self.has(source, at, size, BODY_OF_KIND[kind]):
             return None
         if kind == "zero" and not self._fills and (fill := source.data[at - source.base]):
             raise _refused("a zero page with a fill byte", at, expected="0", found=str(fill))
         return at + size
 
-    def _body_size(self, source: _Input, at: int, kind: PageKind) -> int | None:
+    def _body_size(self, source: Arrived, at: int, kind: PageKind) -> int | None:
         if kind == "page":
             return self._page_size
         if kind == "zero":
             return 1
         prefix = PREFIX_OF_KIND[kind]
-        if not self._has(source, at, prefix.size, BODY_OF_KIND[kind]):
+        if not self.has(source, at, prefix.size, BODY_OF_KIND[kind]):
             return None
         fields = prefix.unpack_from(source.data, at - source.base)
         if kind == "xbzrle" and fields[0] != _XBZRLE_ENCODING:
@@ -623,7 +579,7 @@ class RamScanner:
         return int(prefix.size + length)
 
 
-def _skip(source: _Input, run: _Run, stride: _Stride, step: int) -> None:
+def _skip(source: Arrived, run: _Run, stride: _Stride, step: int) -> None:
     """Take into the run what can be taken by columns; whatever is left, or wrong, is left to
     walking.
     """

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Generic, NoReturn
 
 from vmstate.errors import PathError, StreamError, VMStateError
 from vmstate.files import write_atomic
-from vmstate.schema.vmdesc import DIALECTS, NOTHING_DESCRIBED, Dialect, Vmdesc, read_vmdesc
+from vmstate.schema.vmdesc import NOTHING_DESCRIBED, Dialect, Vmdesc, read_vmdesc
 from vmstate.stream.configuration import Configuration
 from vmstate.stream.ends import find_vmdesc
 from vmstate.stream.events import (
@@ -47,7 +47,7 @@ from vmstate.stream.ram_records import (
     RamPages,
     RamSize,
 )
-from vmstate.stream.reader import StreamReader, page_size_of
+from vmstate.stream.reader import StreamReader
 from vmstate.vmsd.collector import collector_paused
 from vmstate.vmsd.description import TraceEntry, VMStateDescription
 from vmstate.vmsd.path import Steps
@@ -360,24 +360,7 @@ class Stream:
         """
         from vmstate.stream.memory import memory_of
 
-        return memory_of(self, None if self._events is None else self._events_of_ram, files or {}, ranges, placed or {})
-
-    def _events_of_ram(self) -> Iterator[Event]:
-        """The events of the source again, up to the end of its memory; what was passed is given back to the system."""
-        source, events = self._source, self._events
-        assert source is not None and events is not None
-        end = max((part.state.offset + part.state.size for part in self.sections if part.is_ram), default=0)
-        if self.cut is not None:
-            end = len(source.data)
-        released = 0
-        for event in events():
-            if event.offset >= end:
-                break
-            yield event
-            if event.offset - released > _RELEASE:
-                source.release(released, event.offset)
-                released = event.offset
-        source.release(released, end)
+        return memory_of(self, self._events, files or {}, ranges, placed or {})
 
     @property
     def machine(self) -> str | None:
@@ -391,15 +374,9 @@ class Stream:
         Raises `PathError` where the state is of another class: a section that the stream's own vmdesc shows in full is
         described by that, and its state is a `State`.
         """
-        section: Section = self[name]
-        if not isinstance(section.state, state_class):
-            raise PathError(
-                "the state is of another class",
-                section=section.name,
-                expected=state_class.__name__,
-                found=f"{type(section.state).__name__} (described by: {section.described_by})",
-            )
-        return section
+        from vmstate.stream.lookup import of_class
+
+        return of_class(self[name], state_class)
 
     def __getitem__(self, name: str) -> Section:
         """The section that a name means: an idstr, its last part where only one has it, or either with #INSTANCE."""
@@ -511,19 +488,9 @@ class Stream:
 
         `dialect` is that of the stream's own vmdesc where it is not given. Raises `VMStateError`.
         """
-        from vmstate.schema.write import describe, json_text
+        from vmstate.stream.described import vmdesc_text
 
-        vmdesc = self.vmdesc
-        dialect = dialect or (vmdesc.dialect if vmdesc is not None else DIALECTS["11.1"])
-        top: Pairs = []
-        if dialect.configuration and self.configuration is not None:
-            vmsd: VMStateDescription = self.configuration.vmsd  # type: ignore[attr-defined]
-            top.append(("configuration", describe(vmsd, self.configuration, dialect)[0]))
-        page_size = vmdesc.page_size if vmdesc is not None else None
-        top.append(("page_size", page_size or page_size_of(self.configuration)))
-        devices = [section for section in self.sections if section.kind == "full" and not section.is_ram]
-        top.append(("devices", [section.describe(dialect) for section in devices]))
-        return json_text(top, spaced=dialect.spaced).encode("utf-8", "surrogateescape")
+        return vmdesc_text(self, dialect)
 
     def to_bytes(self) -> bytes:
         """The whole stream."""
