@@ -84,7 +84,9 @@ def run(options: argparse.Namespace) -> int:
     except VMStateError as error:
         raise error.within(file=options.file) from None
     if result.data is not None and options.output:
-        write_atomic(options.output, [result.data])
+        from vmstate.saved.packing import as_kept
+
+        write_atomic(options.output, as_kept(options.file, [result.data]))
         if known is not None:
             carry_provenance(known, options.file, options.output, repaired=[step.text for step in result.steps])
     if options.format == "json":

@@ -19,7 +19,7 @@ from vmstate.saved import lzop
 from vmstate.saved.compressed import PACKAGES
 from vmstate.saved.containers import Container, StreamAtOffset
 from vmstate.saved.libvirt import FORMATS, HEADER_SIZE, LibvirtImage
-from vmstate.saved.opening import Input, collected, open_raw
+from vmstate.saved.opening import Input, collected, open_input, open_raw
 from vmstate.saved.qcow2 import Qcow2Image, Snapshot, state_runs
 from vmstate.stream.ram_records import RamBlock, RamMapped
 from vmstate.stream.reader import StreamReader
@@ -46,6 +46,15 @@ def packed(container: Container, pieces: Pieces) -> Iterator[bytes | memoryview]
     if isinstance(container, StreamAtOffset):
         return chain(_beginning(container), pieces)
     raise StreamError("nothing is written into such a file", file=container.file)
+
+
+def as_kept(file: str, pieces: Pieces) -> Pieces:
+    """A stream in what the one in a file is taken out of; the stream alone where that is a stream and nothing else."""
+    if file == "-":
+        return pieces
+    with open_input(file) as opened:
+        container = opened.container
+    return pieces if container is None else packed(container, pieces)
 
 
 def origin_of(container: Container) -> int:

@@ -72,6 +72,7 @@ class _Copy:
         self.missing: list[tuple[int, int]] = []
         self.vmcoreinfo: int | None = None
         self.done = 0
+        self._passed = 0
 
     def range(self, memory_range: MemoryRange, place: int) -> None:
         """Write a range to a place in the file."""
@@ -86,10 +87,13 @@ class _Copy:
             elif run.kind == MISSING:
                 self.missing.append((memory_range.address + at, min(size, memory_range.size - at)))
             self.done += size
+            self._passed += size
+            if self._passed >= RELEASE and self.memory.release is not None:
+                # Where in the input it stands is not known here; what is still needed is read again.
+                self.memory.release(0, 1 << 62)
+                self._passed = 0
             if self.progress is not None:
                 self.progress(self.done)
-        if self.memory.release is not None:
-            self.memory.release(0, 1 << 62)
 
     def _look_for_vmcoreinfo(self, views: Sequence[memoryview], address: int) -> None:
         if self.vmcoreinfo is not None:
