@@ -5,7 +5,7 @@ Names and ids from QEMU's hw/pci-bridge (-device help, query-pci).
 
 from __future__ import annotations
 
-from vmstate.vmsd.model import Model, ModelAsk
+from vmstate.vmsd.model import Model, ModelAsk, Property
 
 CAP_ID_SLOTID = 4
 CAP_ID_SHPC = 0x0C
@@ -37,6 +37,52 @@ def _hotplug(ask: ModelAsk) -> bool | None:
     return None if at is None or ask.space.byte(at + SLOT_CAPABILITIES) & 0x40 else False
 
 
+def _power_controller(ask: ModelAsk) -> bool | None:
+    """Off where the slot has no power controller."""
+    at = ask.space.capability(CAP_ID_EXP)
+    return None if at is None or ask.space.byte(at + SLOT_CAPABILITIES) & 0x02 else False
+
+
+_SPEEDS = {1: "2_5", 2: "5", 3: "8", 4: "16"}
+
+
+def _speed(ask: ModelAsk) -> str | None:
+    """The largest speed of the link in GT/s, as the property has it."""
+    at = ask.space.capability(CAP_ID_EXP)
+    return None if at is None else _SPEEDS.get(ask.space.byte(at + LINK_CAPABILITIES) & 0xF)
+
+
+def _width(ask: ModelAsk) -> int | None:
+    """The largest width of the link."""
+    at = ask.space.capability(CAP_ID_EXP)
+    return None if at is None else (ask.space.word(at + LINK_CAPABILITIES) >> 4 & 0x3F) or None
+
+
+CAP_ID_VENDOR = 0x09
+
+
+def _reserved(at: int, size: int) -> Property:
+    """What a port reserves for devices to come, in the capability that QEMU has for that; all ones: nothing."""
+
+    def of(ask: ModelAsk) -> int | None:
+        start = ask.space.capability(CAP_ID_VENDOR)
+        if start is None:
+            return None
+        value = sum(ask.space.long(start + at + step) << 8 * step for step in range(0, size, 4))
+        return None if value == (1 << 8 * size) - 1 else value
+
+    return of
+
+
+_RESERVED = {
+    "bus-reserve": _reserved(4, 4),
+    "io-reserve": _reserved(8, 8),
+    "mem-reserve": _reserved(16, 4),
+    "pref32-reserve": _reserved(20, 4),
+    "pref64-reserve": _reserved(24, 8),
+}
+
+
 def _chassis_nr(ask: ModelAsk) -> int | None:
     """The number of the chassis, in the slot numbering capability."""
     at = ask.space.capability(CAP_ID_SLOTID)
@@ -48,9 +94,16 @@ def _shpc(ask: ModelAsk) -> bool:
     return ask.space.capability(CAP_ID_SHPC) is not None
 
 
-_SLOT = {"slot": _slot, "port": _port}
+_SLOT = {"slot": _slot, "port": _port, "power_controller_present": _power_controller}
 
-ROOT_PORT = (Model("pcie-root-port", None, {**_SLOT, "hotplug": _hotplug}, bus=PCI_EXPRESS),)
+ROOT_PORT = (
+    Model(
+        "pcie-root-port",
+        None,
+        {**_SLOT, "hotplug": _hotplug, "x-speed": _speed, "x-width": _width, **_RESERVED},
+        bus=PCI_EXPRESS,
+    ),
+)
 IOH3420 = (Model("ioh3420", None, _SLOT, bus=PCI_EXPRESS),)
 UPSTREAM = (Model("x3130-upstream", bus=PCI_EXPRESS),)
 DOWNSTREAM = (Model("xio3130-downstream", None, _SLOT, bus=PCI_EXPRESS),)
