@@ -373,12 +373,6 @@ NEWEST = Recorded(
         *options("sb16,audiodev=a", "virtio-scsi-pci,id=s0", "scsi-hd,drive=d1,bus=s0.0", "nvme,serial=1,drive=d2"),
     ),
     (
-        case(
-            "virtio-net-queues@virtio body.vq",
-            ("virtio-net.virtio.vq", Fresh("virtio queue", {"num": 256, "vector": 0})),
-            ("virtio-net.virtio.vq", Fresh("virtio queue", {"num": 128, "vector": 0})),
-            ("virtio-net.virtio.num_queues", "5"),
-        ),
         case("nvme-cq-number@nvme", ("nvme.cq[0]", Fresh("nvme-cq", {"cqid": 1}))),
         case("nvme-sq-completion@nvme", ("nvme.sq[0]", Fresh("nvme-sq", {"cqid": 5}))),
         case(
