@@ -119,6 +119,15 @@ def test_a_device_is_removed_with_those_on_it_and_children_stand_on_their_parent
             "Size mismatch: pc.ram: N != N: Invalid argument []",
         ),
         ("error while loading state for instance 0x0 of device 'cpu'", "no words [cpu]"),
+        (
+            "qemu: load of migration failed: Invalid argument: Unknown section or instance 'i2c_bus' 0. Make sure",
+            "Unknown section or instance 'i2c_bus' N []",
+        ),
+        (
+            "qemu: load of migration failed: Invalid argument: error while loading state for instance 0x0 of device "
+            "'0000:00:03.0/e1000e': 3 != 4",
+            "N != N [e1000e]",
+        ),
     ],
 )
 def test_a_cause_is_what_qemu_said_first_without_its_numbers(output: str, cause: str) -> None:

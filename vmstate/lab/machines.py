@@ -521,17 +521,21 @@ def _version_key(machine: str) -> list[int]:
 
 _PREFIX = re.compile(r"^\S*qemu[\w.-]*: |^\S*ld-linux\S*: ")
 _OF_DEVICE = re.compile(r"of device '([^'\n]+)'")
+_SINCE_11 = re.compile(
+    r"^load of migration failed: [^:]+: (?:error while loading state for instance \S+ (?=of device))?"
+)
 _GENERAL = re.compile(
-    r"load of migration failed|error while loading state|^warning:|[Ww]arning: |audio: |Failed to load |"
+    r"load of migration failed|error while loading state|^warning:|\b[Ww]?arning: |audio: |Failed to load |skip it$|"
     r"failed to initialize module|Only modules from the same build"
 )
 
 
 def cause_of(output: str) -> str:
     """What QEMU said first of a refusal, without its numbers, and the kind of the device that it was about."""
-    lines = [_PREFIX.sub("", line.strip()) for line in output.splitlines() if line.strip()]
+    lines = [_SINCE_11.sub("", _PREFIX.sub("", line.strip())) for line in output.splitlines() if line.strip()]
     first = next((line for line in lines if not _GENERAL.search(line)), "no words")
     device = next((match[1] for line in lines if (match := _OF_DEVICE.search(line))), "")
+    first = re.sub(r"^of device '[^']*': ", "", first)
     first = re.sub(r"\d+(?:\.\d+)+/|[0-9a-f]{4}:[0-9a-f]{2}:[0-9a-f.:]+/", "", first)
     if "Bad config data" in first:
         # Where in the configuration space it is tells properties apart.
@@ -582,9 +586,12 @@ def verdict_of(argv: Sequence[str], installed_qemu: Installed, path: str, *, lim
         if outcome.error is not None:
             destination.machine.wait_for_end(2)
         output = destination.machine.output
-        if outcome.error is not None and outcome.error not in output:
+        if outcome.error is not None and outcome.error.partition(" | ")[0] not in output:
             output = f"{output}{outcome.error}\n"
-        return (LOADS if outcome.accepted else FAILS), output[-KEPT_WORDS:]
+        if len(output) > KEPT_WORDS:
+            # What it says first is why, what it says last is where.
+            output = f"{output[: KEPT_WORDS // 2]}\n...\n{output[-KEPT_WORDS // 2 :]}"
+        return (LOADS if outcome.accepted else FAILS), output
 
 
 class Recorder:
