@@ -8,7 +8,9 @@ from __future__ import annotations
 import pytest
 
 from vmstate.compare.section import on_one_side, pci_advice
+from vmstate.rules import messages
 from vmstate.rules.pci_config import Masks, Region
+from vmstate.vmsd.release import Release
 
 AT = 0x40
 
@@ -259,3 +261,17 @@ def test_the_properties_of_a_virtio_device() -> None:
     assert "page-per-vq" in pci_advice("vendor-specific capability + 0xd", is_virtio=True)
     assert "page-per-vq" not in pci_advice("vendor-specific capability + 0xd", is_virtio=False)
     assert "vectors=" in pci_advice("MSI-X capability + 0x2", is_virtio=True)
+
+
+@pytest.mark.parametrize(("release", "is_compared"), [((7, 2), True), ((8, 0), True), ((8, 1), False), (None, False)])
+def test_whether_a_slot_is_empty_is_compared_before_8_1(release: tuple[int, int] | None, is_compared: bool) -> None:
+    config = of_type(1, at_06=0x10, at_34=0x54, at_54=0x10, at_56=0x42)
+    masks = Masks(config, release=None if release is None else Release(*release))
+    sent = bytearray(config)
+    sent[0x54 + 0x1A] = 0x40
+    refusals = list(masks.differences(bytes(sent)))
+    assert [refused.at for refused in refusals] == ([0x6E] if is_compared else [])
+    if is_compared:
+        # As 7.2 prints it of a pcie-root-port whose device is not there.
+        line = "get_pci_config_device: Bad config data: i=0x6e read: 40 device: 0 cmask: ff wmask: 0 w1cmask:19"
+        assert messages.pci_config(refusals[0]) == line

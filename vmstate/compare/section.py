@@ -240,8 +240,8 @@ class SectionCheck:
         for finding in compat(sent, known).findings:
             rule = finding.rule
             wanted = rule == "subsection-unknown" or (rule.startswith("version") and finding.path is not None)
-            # Of a section that the library reads, what may break is settled by reading it.
-            if finding.severity == COSMETIC or not (wanted or not self.is_known or finding.severity == BREAKS):
+            # Of a section that the library reads, its fields are settled by reading it: the text has no conditions.
+            if finding.severity == COSMETIC or not (wanted or not self.is_known):
                 continue
             if rule.startswith("version") and finding.path is None:
                 continue
@@ -577,7 +577,8 @@ class SectionCheck:
         for (path, field, read), (_, _, local) in zip(configs(self.section), configs(self.counterpart), strict=False):
             if len(read) != len(local):
                 continue
-            masks = Masks(local, self.target.regions.get(self.section.name), self.rom_size())
+            regions = self.target.regions.get(self.section.name)
+            masks = Masks(local, regions, self.rom_size(), self.target.release)
             differences = list(masks.differences(read))
             if not differences:
                 continue

@@ -14,6 +14,7 @@ from collections.abc import Iterator, Mapping
 from functools import cached_property
 
 from vmstate.vmsd.data import Data, NamedTuple, Value
+from vmstate.vmsd.release import Release
 
 HEADER = 0x40
 CONVENTIONAL = 0x100
@@ -55,12 +56,14 @@ class Writable(NamedTuple):
 class Capability(Data):
     """A capability: its length, which can follow from its contents, and the bits in it that may differ.
 
-    `changes` are bits that a guest writes or clears, `unchecked` those that the device changes by itself.
+    `changes` are bits that a guest writes, `cleared` those that it clears by writing 1, `unchecked` those that the
+    device changes by itself.
     """
 
     name: str
     length: int
     changes: tuple[Writable, ...] = ()
+    cleared: tuple[Writable, ...] = ()
     unchecked: tuple[Writable, ...] = ()
 
 
@@ -77,14 +80,13 @@ CAPABILITIES: Mapping[int, Capability] = {
         0x3C,
         (
             Writable(0x08, 2, 0x800F),
-            Writable(0x0A, 2, 0x000F),
             Writable(0x10, 2, 0x00C0),
             Writable(0x18, 2, 0x0FF9),
-            Writable(0x1A, 2, 0x0019),
             Writable(0x1C, 2, 0x0007),
             Writable(0x28, 2, 0x8020),
         ),
-        (Writable(0x12, 2, 0xFFFF), Writable(0x1A, 2, 0x0040)),
+        (Writable(0x0A, 2, 0x000F), Writable(0x1A, 2, 0x0019)),
+        (Writable(0x12, 2, 0xFFFF),),
     ),
     0x11: Capability("MSI-X", 12, (Writable(3, 1, 0xC0),)),
     0x12: Capability("SATA", 8),
@@ -97,14 +99,12 @@ EXTENDED: Mapping[int, Capability] = {
         "AER",
         0x48,
         (
-            Writable(0x04, 4, UNCORRECTABLE),
             Writable(0x0C, 4, UNCORRECTABLE),
-            Writable(0x10, 4, CORRECTABLE),
             Writable(0x14, 4, CORRECTABLE),
             Writable(0x18, 4, 0x540),
             Writable(0x2C, 4, 0x7),
-            Writable(0x30, 4, 0x7F),
         ),
+        (Writable(0x04, 4, UNCORRECTABLE), Writable(0x10, 4, CORRECTABLE), Writable(0x30, 4, 0x7F)),
         (Writable(0x30, 4, 0xF8000000),),
     ),
     0x03: Capability("Device Serial Number", 12),
@@ -121,6 +121,12 @@ EXTENDED: Mapping[int, Capability] = {
 
 AER_UNCORRECTABLE_MASK = Writable(0x08, 4, UNCORRECTABLE)
 """A register of AER that a guest can write only where the device has a default for it (`x-pcie-err-unc-mask`)."""
+
+PRESENCE_DETECT = Writable(0x1A, 2, 0x0040)
+"""The bit of the slot status that says that there is a device in the slot."""
+
+PRESENCE_UNCHECKED_SINCE = Release(8, 1)
+"""The first release that does not compare it."""
 
 VF_BASE_ADDRESS = 0x24
 """Where the base addresses of the virtual functions begin in the SR-IOV capability; there are six."""
@@ -142,10 +148,18 @@ class Masks:
     """The three masks of a device, from its configuration space as it is before a guest runs.
 
     `regions` are its regions where they are known; `rom_size` is that of its expansion ROM, 0 where it has none.
+    `release` is the QEMU's that has the device; one that is not known is taken for the newest.
     """
 
-    def __init__(self, config: bytes, regions: tuple[Region, ...] | None = None, rom_size: int = 0) -> None:
+    def __init__(
+        self,
+        config: bytes,
+        regions: tuple[Region, ...] | None = None,
+        rom_size: int = 0,
+        release: Release | None = None,
+    ) -> None:
         self.config = config
+        self.release = release
         size = len(config)
         self.cmask = bytearray(size)
         self.wmask = bytearray(size)
@@ -297,7 +311,7 @@ class Masks:
         if number == 0x09:
             return self._vendor(at)
         if number == 0x10 and self.config[at + 2] & 0xF < 2:
-            return Capability(known.name, 0x14, known.changes, known.unchecked)
+            return Capability(known.name, 0x14, known.changes, known.cleared, known.unchecked)
         return known
 
     def _msi(self, at: int) -> Capability:
@@ -332,7 +346,13 @@ class Masks:
         for change in changes:
             if change.at + change.size <= length:
                 self._set(self.wmask, at + change.at, change.size, change.bits)
-        for change in capability.unchecked:
+        for change in capability.cleared:
+            if change.at + change.size <= length:
+                self._set(self.w1cmask, at + change.at, change.size, change.bits)
+        unchecked = capability.unchecked
+        if capability.name == "PCI Express" and (self.release is None or self.release >= PRESENCE_UNCHECKED_SINCE):
+            unchecked = (*unchecked, PRESENCE_DETECT)
+        for change in unchecked:
             if change.at + change.size <= length:
                 self._clear(self.cmask, at + change.at, change.size, change.bits)
         self._name_bytes(at, length, f"{capability.name} capability")
