@@ -185,7 +185,7 @@ def test_answers_are_counted_as_right_wrong_and_with_qemus_line(
             {"verdict": "loads", "output": ""},
         ],
     )
-    (folder / "0002.target.json").unlink()
+    (folder / "0002.target.json").write_text("no destination")
     answers = [answer for pair in accuracy.read_pairs(folder) for answer in accuracy.answers_of(pair, ways=["command"])]
     assert [answer.verdict for answer in answers] == ["fails", "fails", "no answer"]
     assert [answer.is_right for answer in answers] == [True, True, False]

@@ -176,6 +176,9 @@ class StreamCheck:
 
     def run(self) -> Iterator[Explained]:
         """All findings, in the order in which QEMU meets what they are about."""
+        if self.target.blocked is not None:
+            yield self.blocked(self.target.blocked)
+            return
         yield from self.framing()
         yield from self.configuration()
         if self.destination is None:
@@ -208,6 +211,15 @@ class StreamCheck:
             more = f" and {len(names) - SHOWN_NAMES} more" if len(names) > SHOWN_NAMES else ""
             shown = ", ".join(names[:SHOWN_NAMES]) + more
             self.findings.assumed.append(f"values go together in what is compared by its layout alone: {shown}")
+
+    def blocked(self, line: str) -> Explained:
+        """That the destination has a device with which it loads nothing."""
+        return self.findings.finding(
+            "destination-blocked",
+            "the destination has a device that cannot be migrated, and QEMU loads nothing into such a machine",
+            qemu_error=line,
+            advice="start the destination without that device",
+        )
 
     def cut(self) -> Iterator[Explained]:
         """Whether the stream ends before its end: behind that QEMU takes no notice of what is missing."""

@@ -50,7 +50,8 @@ class Target(Data):
     None where it has none or nobody asked. `machines` are the machine types that its QEMU has. `machine_type` is for a
     stream without a configuration section, and `sends_configuration` for one that could not be saved as the
     destination would have. `left_out` says in words what of its description is not in it.
-    `compat_properties` are what the machine types of its QEMU set (vmstate.compare.compat_properties).
+    `compat_properties` are what the machine types of its QEMU set (vmstate.compare.compat_properties). `blocked` is
+    what QEMU says of a device with which it neither saves nor loads; then there is no stream.
     """
 
     name: str
@@ -69,6 +70,7 @@ class Target(Data):
     machines: tuple[str, ...] | None = None
     left_out: tuple[str, ...] = ()
     compat_properties: Mapping[str, tuple[tuple[str, str, str], ...]] = {}
+    blocked: str | None = None
 
     def beside(self, values: Target) -> Target:
         """This destination with the stream of another one, and with what was asked of that."""
@@ -151,7 +153,8 @@ def read_target(text: bytes, name: str) -> Target:
         if top[KEY] != FORM:
             shown = str(top[KEY])[:40]
             raise SchemaError("the recorded destination is of another version", expected=str(FORM), found=shown)
-        stream = load(_unpacked(top["stream"], MAX_STREAM))
+        blocked = None if top.get("blocked") is None else str(top["blocked"])
+        stream = None if blocked is not None else load(_unpacked(top["stream"], MAX_STREAM))
         dump = None if top.get("dump") is None else _unpacked_text(top["dump"])
         return Target(
             name,
@@ -175,6 +178,7 @@ def read_target(text: bytes, name: str) -> Target:
             machines=None if top.get("machines") is None else tuple(map(str, top["machines"])),
             left_out=tuple(map(str, top.get("left_out", ()))),
             compat_properties=_properties_in(top.get("compat_properties")),
+            blocked=blocked,
         )
     except VMStateError as error:
         raise error.named(name) from None
@@ -184,9 +188,9 @@ def read_target(text: bytes, name: str) -> Target:
 
 def write_target(path: str | os.PathLike[str], target: Target) -> None:
     """Record a destination in one file, to be held against streams where its QEMU is not. Raises `VMStateError`."""
-    if target.stream is None:
+    if target.stream is None and target.blocked is None:
         raise SchemaError("only a destination that was started can be recorded", expected="a command line")
-    dump = None if target.dump is None else _part_needed(target.dump, target.stream)
+    dump = None if target.dump is None or target.stream is None else _part_needed(target.dump, target.stream)
     top = {
         KEY: FORM,
         "command": None if target.command is None else list(target.command),
@@ -205,7 +209,8 @@ def write_target(path: str | os.PathLike[str], target: Target) -> None:
         "left_out": list(target.left_out),
         "compat_properties": _packed(json.dumps(target.compat_properties).encode()),
         "dump": None if dump is None else _packed(dump),
-        "stream": _packed(target.stream.to_bytes()),
+        "blocked": target.blocked,
+        "stream": None if target.stream is None else _packed(target.stream.to_bytes()),
     }
     write_atomic(path, [json.dumps(top, indent=1).encode() + b"\n"])
 

@@ -41,6 +41,7 @@ from vmstate.vmsd.data import NamedTuple
 from vmstate.vmsd.release import Release
 
 _INCOMING = ("incoming", "loadvm")
+_BLOCKED = re.compile(r"State blocked by non-migratable device '[^'\n]+'")
 _SLOT = re.compile(r"[0-9a-f]{4}:[0-9a-f]{2}:([0-9a-f]{2})\.([0-7])/")
 
 
@@ -86,9 +87,10 @@ def target_of(
             words += ["-machine", "suppress-vmdesc=on"]
             told = _asked(words, program, folder, console=console, features=features, limit=limit)
         stream = told.stream
-        stream.name = " ".join(argv)
+        if stream is not None:
+            stream.name = " ".join(argv)
         offered = told.offered
-        if offered is None:
+        if offered is None and stream is not None:
             offered = features_by_fresh_machines(words, stream, folder, qemu=program, console=console, limit=limit)
     dump = _dump_of(program, told.machine_type, limit)
     return Target(
@@ -96,10 +98,10 @@ def target_of(
         stream=stream,
         schema=None if dump is None else dump_schema(dump, words[0]),
         release=told.release,
-        host_features=offered,
+        host_features=offered or {},
         regions={
             section.name: regions_of_device
-            for section in stream.sections
+            for section in (() if stream is None else stream.sections)
             if (slot := _SLOT.match(section.name))
             and (regions_of_device := told.regions.get((int(slot[1], 16), int(slot[2]))))
         },
@@ -111,6 +113,7 @@ def target_of(
         machine_type=told.machine_type,
         machines=told.machines,
         compat_properties=told.properties,
+        blocked=told.blocked,
     )
 
 
@@ -125,8 +128,9 @@ class _Told(NamedTuple):
     machines: tuple[str, ...]
     properties: CompatProperties
     regions: dict[tuple[int, int], tuple[Region, ...]]
-    stream: Stream
+    stream: Stream | None
     offered: dict[Place, int] | None
+    blocked: str | None = None
 
 
 def _asked(words: Sequence[str], program: Qemu, folder: str, *, console: bool, features: bool, limit: float) -> _Told:
@@ -140,21 +144,19 @@ def _asked(words: Sequence[str], program: Qemu, folder: str, *, console: bool, f
         machine.ask("migrate-set-parameters", dict(NO_LIMIT))
         # What would write another stream, or want a way back, is off while it is saved.
         set_capabilities(machine, [name for name in capabilities if name != IGNORE_SHARED], state=False)
-        save(machine, path, limit=limit)
+        release = Release(*machine.monitor.version[:2])
+        told = (release, facts, capabilities, uuid, machine_type, machines, properties, regions)
+        try:
+            save(machine, path, limit=limit)
+        except MachineError as error:
+            blocked = _BLOCKED.search(str(error))
+            if blocked is None:
+                raise
+            # With such a device QEMU neither saves nor loads.
+            return _Told(*told, None, None, blocked[0])
         with open(path, "rb") as file:
             stream = load(file.read())
-        return _Told(
-            Release(*machine.monitor.version[:2]),
-            facts,
-            capabilities,
-            uuid,
-            machine_type,
-            machines,
-            properties,
-            regions,
-            stream,
-            offered_features(machine, stream, folder, limit) if features else {},
-        )
+        return _Told(*told, stream, offered_features(machine, stream, folder, limit) if features else {})
 
 
 def _sends_no_configuration(words: Sequence[str]) -> bool:

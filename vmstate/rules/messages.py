@@ -77,7 +77,14 @@ def configuration_missing() -> str:
 
 def unknown_section_type(mark: int, release: Release | None) -> str:
     """A byte that opens no part of a stream."""
-    return f"Unknown {'' if _is_since(release, _SECTION_WORDS) else 'savevm '}section type {mark}"
+    return f"{_unknown_section(release)} type {mark}"
+
+
+def _unknown_section(release: Release | None) -> str:
+    """How lines about a section begin that is not there; of a release that is not known, the word that all have."""
+    if release is None:
+        return "section"
+    return "Unknown section" if release >= _SECTION_WORDS else "Unknown savevm section"
 
 
 def unknown_record(flags: int) -> str:
@@ -94,10 +101,9 @@ def unexpected_compressed(release: Release | None, flags: int) -> str:
 
 def unknown_section(name: str, instance_id: int, release: Release | None) -> str:
     """The destination has no such section."""
-    word = "section" if _is_since(release, _SECTION_WORDS) else "savevm section"
     return (
-        f"Unknown {word} or instance '{name}' {instance_id}. Make sure that your current VM setup matches your saved "
-        "VM setup, including any hotplugged devices"
+        f"{_unknown_section(release)} or instance '{name}' {instance_id}. Make sure that your current VM setup matches "
+        "your saved VM setup, including any hotplugged devices"
     )
 
 

@@ -571,7 +571,6 @@ UNSENT: Mapping[str, UnsentSection] = {
     "audio": UnsentSection(1, "never sent from 6.2 on", where="audio", instances=None),
     "COLOState": UnsentSection(1, "sent with COLO", since=Release(2, 8), until=Release(3, 1)),
     "s390-storage_attributes": UnsentSection(0, "sent where CMMA is on", where="s390", since=Release(2, 9)),
-    "s390-skeys": UnsentSection(1, "not sent with migration-enabled=off", where="s390", since=Release(2, 5)),
     "qemu-s390-flic": UnsentSection(1, "sent where the machine type has AIS", where="s390", since=Release(2, 10)),
     "PCIHost": UnsentSection(
         1, "not sent with x-config-reg-migration-enabled=off", where="pci", since=Release(5, 1), instances=None
