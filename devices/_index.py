@@ -114,6 +114,7 @@ INDEX: dict[str, tuple[str, ...]] = {
     "serial": ("vmstate.devices.char.serial_isa:ISASerial", "vmstate.devices.char.serial_mm:MMSerial"),
     "slirp": ("vmstate.devices.net.slirp:Slirp",),
     "smbus-eeprom": ("vmstate.devices.i2c.smbus_eeprom:SMBusEEPROM",),
+    "spapr_iommu": ("vmstate.devices.ppc.spapr_iommu:TranslationTable",),
     "timer": ("vmstate.devices.core.timer:Timers", "vmstate.devices.core.timer:TIMERS_5_2"),
     "tpci200": ("vmstate.devices.misc.tpci200:TPCI200",),
     "tpm-crb": ("vmstate.devices.tpm.crb:TPMCrb",),
@@ -182,7 +183,7 @@ ENTRIES: dict[str, dict[str, object]] = {
     "arm_timer": {"listed": False},
     "audio": {"listed": False},
     "block": {"old_style": True, "listed": False},
-    "cpu": {"listed": False, "per_cpu": True},
+    "cpu": {"listed": False, "compares": "vmstate.devices.ppc.cpu:PROCESSOR", "per_cpu": True},
     "cpu_common": {"listed": False, "per_cpu": True},
     "dbus-vmstate": {"listed": False},
     "dirty-bitmap": {"old_style": True, "listed": False},
@@ -251,6 +252,7 @@ ENTRIES: dict[str, dict[str, object]] = {
     "virtio-scsi": {"virtio_id": 8, "answers": "vmstate.devices.virtio.scsi:VirtIOSCSI", "commands": ("x-query-virtio", "x-query-virtio-queue-status", "x-query-virtio-status"), "compares": "vmstate.devices.virtio.scsi:VirtIOSCSI", "items": "vmstate.devices.virtio.scsi:VirtIOSCSI"},
     "virtio-vhost_scsi": {"virtio_id": 8, "answers": "vmstate.devices.virtio.scsi:VHostSCSI", "commands": ("x-query-virtio", "x-query-virtio-queue-status", "x-query-virtio-status"), "compares": "vmstate.devices.virtio.scsi:VHostSCSI"},
     "virtio-vhost_vsock": {"virtio_id": 19, "answers": "vmstate.devices.virtio.vsock:VHostVSock", "commands": ("x-query-virtio", "x-query-virtio-queue-status", "x-query-virtio-status"), "compares": "vmstate.devices.virtio.vsock:VHostVSock"},
+    "xhci": {"compares": "vmstate.devices.usb.xhci_pci:XHCIPCI"},
 }
 
 NOISE: dict[str, dict[str, object]] = {

@@ -9,6 +9,7 @@ from vmstate.declare import (
     VMState,
     array,
     boolean,
+    choose,
     description,
     fact,
     int64,
@@ -35,11 +36,11 @@ SLOTS = fact("xhci_slots", (64,), advice="give the destination's controller slot
 
 INTERRUPTERS = fact(
     "xhci_interrupters",
-    (16, *range(1, 16)),
-    derived=len_(root.msix.msix.table),
+    (16, 8, 4, 1),
+    derived=choose(len_(root.msix.msix.table) != 0, len_(root.msix.msix.table), None),
     advice="give the destination's controller intrs={value}",
 )
-"""Interrupters of the controller (`intrs`): with MSI-X one for each vector."""
+"""Interrupters of the controller (`intrs`): with MSI-X one for each vector; QEMU makes them a power of two."""
 
 FULL_EVENT_RINGS = fact("xhci_full_event_rings", default=False)
 """Whether events that wait are sent; no release does."""

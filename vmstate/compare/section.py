@@ -103,6 +103,9 @@ class SectionCheck:
         if self.is_alike and self.target.command is not None:
             # What a destination that was started sends itself it takes: guest memory has no say, since nothing points
             # into it in a machine that never ran. A recorded one can be told to be of a release that did not write it.
+            # Some devices do not load what they save, whatever sends it.
+            if comparison_of(self.section.name).refuses_itself:
+                return list(self.values(beside=True))
             return []
         findings = [*self.versions(), *self.subsections()]
         if not any(finding.severity == BREAKS and finding.path is None for finding in findings):
@@ -270,6 +273,7 @@ class SectionCheck:
             findings += self.features(features)
         findings += self.pci()
         findings += self.levels()
+        findings += self.identities()
         return without_repeats(findings)
 
     def layout(self) -> Iterator[Explained]:
@@ -549,7 +553,8 @@ class SectionCheck:
     def levels(self) -> Iterator[Explained]:
         """Numbers that the destination takes up to its own, each in a subsection that is sent where it is not usual."""
         levels = comparison_of(self.section.name).levels
-        if not levels:
+        # What nothing describes does not say that it has none.
+        if not levels or self.section.vmsd is None or self.counterpart.vmsd is None:
             return
         sent, local = (numbers_in(section.state) for section in (self.section, self.counterpart))
         for subsection, level in levels.items():
@@ -569,6 +574,31 @@ class SectionCheck:
                     qemu_error=messages.level_above(level.name, read, device),
                     advice=f"start both sides with the same {level.name}=, or the destination with a higher one",
                 )
+
+    def identities(self) -> Iterator[Explained]:
+        """Numbers by which the destination knows a device like its own."""
+        for identity in comparison_of(self.section.name).identities:
+            states = (self.sent_state(), self.counterpart.state)
+            sent, local = (number_at(state, identity.field, identity.place) for state in states)
+            if sent is None or local is None or identity.takes(sent, local):
+                continue
+            yield self.finding(
+                "identity-differs",
+                f"{identity.name} is {sent:#x} in the stream and {local:#x} on the destination, which does not take it",
+                path=f"{identity.field}[{identity.place}]",
+                # It is looked at when the section has been read.
+                offset=self.section.offset + self.section.size - 1,
+                qemu_error=self.loading_line,
+                advice=identity.advice,
+            )
+
+    def sent_state(self) -> Any:
+        """The state of the section; where nothing in the stream describes it, as the destination would read it."""
+        if self.section.vmsd is not None or self.counterpart.vmsd is None:
+            return self.section.state
+        with suppress(VMStateError):
+            return self.counterpart.vmsd.decode(self.section.payload(), version_id=self.sent_version)
+        return None
 
     # PCI.
 
@@ -728,6 +758,15 @@ def names_of_lengths(state: Any, name: str) -> Iterator[tuple[str, ...]]:
             is_number = isinstance(number, int) and not isinstance(number, bool)
             if is_number and number == len(value) and steps[: len(beside) - 1] == beside[:-1]:
                 yield beside
+
+
+def number_at(state: Any, field: str, index: int) -> int | None:
+    """A number of an array in a state that has no class; None where there is none."""
+    values = state.get(field) if isinstance(state, dict) else None
+    if not isinstance(values, Sequence) or isinstance(values, (str, bytes)) or len(values) <= index:
+        return None
+    value = values[index]
+    return value if isinstance(value, int) else None
 
 
 def numbers_in(state: Any) -> dict[str, int]:

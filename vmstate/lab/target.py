@@ -93,10 +93,14 @@ def target_of(
         if offered is None and stream is not None:
             offered = features_by_fresh_machines(words, stream, folder, qemu=program, console=console, limit=limit)
     dump = _dump_of(program, told.machine_type, limit)
+    schema = None
+    # That of 5.2 is cut off on some boards: then the library and the two streams have to do.
+    with suppress(VMStateError):
+        schema = None if dump is None else dump_schema(dump, words[0])
     return Target(
         " ".join(argv),
         stream=stream,
-        schema=None if dump is None else dump_schema(dump, words[0]),
+        schema=schema,
         release=told.release,
         host_features=offered or {},
         regions={
@@ -107,7 +111,7 @@ def target_of(
         },
         facts=told.facts,
         command=tuple(argv),
-        dump=dump,
+        dump=None if schema is None else dump,
         capabilities=told.capabilities,
         uuid=told.uuid,
         machine_type=told.machine_type,

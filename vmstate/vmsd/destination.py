@@ -37,14 +37,32 @@ class Level(NamedTuple):
     usual: Callable[[int, str | None], int]
 
 
+class Identity(NamedTuple):
+    """A number of an array by which a destination knows whether the stream is of a device like its own.
+
+    `field` is the array's wire name, `place` that of the number in it, `name` what it is called; `takes` says whether a
+    destination with the second value takes the first.
+    """
+
+    field: str
+    place: int
+    name: str
+    takes: Callable[[int, int], bool]
+    advice: str
+
+
 class Comparison(Data):
     """What a device compares with its host or with its own when it loads, beyond the rules of its description.
 
     `features` are those that a driver accepts and a host offers. `accidents` are facts that one machine can have so at
     one time and so at another: what a stream of the destination says of them does not decide. `levels` are numbers in
-    subsections of their own, by the name of the subsection.
+    subsections of their own, by the name of the subsection. `identities` are for sections that only a vmdesc describes.
+    `refuses_itself`: there are machines whose own section QEMU
+    does not load, so that it is judged by its rules even if a destination would send the same.
     """
 
     features: FeatureSet | None = None
     accidents: frozenset[str] = frozenset()
     levels: Mapping[str, Level] = {}
+    identities: tuple[Identity, ...] = ()
+    refuses_itself: bool = False
