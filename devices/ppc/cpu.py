@@ -27,7 +27,7 @@ def _takes(sent: int, local: int) -> bool:
     return True
 
 
-PROCESSOR = undescribed(
+CPU = undescribed(
     "cpu",
     listed=False,
     compares=Comparison(

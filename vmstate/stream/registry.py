@@ -319,7 +319,6 @@ def exercise_of(idstr: str) -> Any:
 
 def comparison_of(idstr: str) -> Comparison:
     """What a device with this idstr holds against its own when it loads; nothing where nobody knows."""
-    # What most streams are not asked for is not imported with the registry.
     from vmstate.vmsd.destination import Comparison
 
     rules: Comparison | None = _part_of(idstr, "compares")
@@ -328,9 +327,9 @@ def comparison_of(idstr: str) -> Comparison:
 
 @lru_cache(maxsize=1)
 def noise_lists() -> Mapping[str, Mapping[str, Any]]:
-    """What differs between two moments of an idle machine: name of a description -> wire name -> kind of noise.
+    """What differs between two moments of an idle machine: description -> wire name -> kind of noise; of all libraries.
 
-    A kind of some bytes of a buffer stands with their ranges. The lists of all libraries together.
+    A kind of some bytes of a buffer stands with their ranges.
     """
     lists: dict[str, dict[str, Any]] = {}
     for library in (*_libraries_of_others(), _shipped()):

@@ -20,7 +20,7 @@ from vmstate.declare import (
 
 
 @description("spapr_iommu_ex", version_id=1, minimum_version_id=1)
-class TranslationTableEx(VMState):
+class TableEx(VMState):
     """Where its window begins and how large its pages are; sent where these are not as usual."""
 
     bus_offset: int = uint64()
@@ -29,7 +29,7 @@ class TranslationTableEx(VMState):
 
 @device("spapr_iommu")
 @description("spapr_iommu", version_id=3, minimum_version_id=2)
-class TranslationTable(VMState):
+class Table(VMState):
     """A table: `liobn` is its number, and the instance_id of its section."""
 
     liobn: int = uint32_equal()
@@ -37,4 +37,4 @@ class TranslationTable(VMState):
     bypass: bool = boolean()
     mig_table: list[int] = varray(uint64, count=this.mig_nb_table)
     def_win: bool | None = boolean(version=3)
-    ex: TranslationTableEx | None = subsection(TranslationTableEx)
+    ex: TableEx | None = subsection(TableEx)
