@@ -69,6 +69,7 @@ TAKES_ITS_OWN: set[str] = set()
 """Rules for which no other state of a destination was found than one that is the source's."""
 
 ANOTHER_BEFORE = {
+    "arm-cpu-register-count@cpu.cpreg_vmstate_array_len",
     "value-equal@PCIE_AER_ERROR_LOG.log_max",
     "value-equal@s390_subch_dev.devno",
     "value-equal@s390_subch_dev.ssid",
