@@ -13,7 +13,6 @@ from vmstate.devices.pci.shpc import SHPC_PRESENT, shpc_config
 @device(
     "pci_bridge",
     models="vmstate.devices.pci.models:PCI_BRIDGE",
-    early_copy="vmstate.devices.early_copies:STANDS",
 )
 @description("pci_bridge", priority=MigrationPriority.PCI_BUS)
 class PCIBridgeDev(VMState):
