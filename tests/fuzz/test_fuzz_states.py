@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 import vmstate
 import vmstate.fuzz
-from vmstate.declare import facts_of, version_of
+from vmstate.declare import MEMORY, facts_of, version_of
 from vmstate.devices import INDEX
 from vmstate.devices.virtio.balloon import VirtIOBalloon
 from vmstate.devices.virtio.blk import VirtIOBlk
@@ -22,6 +22,7 @@ from vmstate.devices.virtio.scsi import VirtIOSCSI
 from vmstate.fuzz.compose import compose, device_names
 from vmstate.fuzz.grow import Grower
 from vmstate.fuzz.source import RandomSource
+from vmstate.rules.check import all_rules
 from vmstate.stream.registry import shipped_descriptions
 from vmstate.vmsd.rule import judged
 
@@ -120,7 +121,16 @@ def test_streams_of_virtio_devices_are_read_back(stream: vmstate.Stream) -> None
     with vmstate.load(data) as again:
         assert again.to_bytes() == data
         assert [section.described_by for section in again.sections if section.name != "ram"].count("none") == 0
-        assert not [finding for finding in vmstate.check(again) if finding.severity == "error"]
+        # What a device has in guest memory is random, and so is whether that is there.
+        of_memory = {
+            rule.id
+            for section in again.sections
+            if section.vmsd is not None
+            for rule in all_rules(section.vmsd)
+            if MEMORY.name in rule.needs
+        }
+        errors = [finding for finding in vmstate.check(again) if finding.severity == "error"]
+        assert [finding for finding in errors if finding.rule not in of_memory] == []
 
 
 @pytest.mark.slow

@@ -314,6 +314,16 @@ _KNOWN = (
         "start both sides with the same {subject}=",
     ),
     _line(
+        r"Loading VM subsection '(?P<subject>[^']*)' in '[^']*' failed",
+        "the destination refuses what the subsection {subject} holds; the lines before say why",
+        SAME_PROPERTIES,
+    ),
+    _line(
+        r"vCPU set in guest-mode inconsistent with migrated kernel nested state",
+        "the processor runs a guest of its own, and the state of KVM that belongs to it is not in the stream",
+        "let the guest within the guest end before the migration, or use KVM on both sides",
+    ),
+    _line(
         r"Invalid value (?P<read>-?\d+) expecting positive value <= (?P<device>\d+)",
         "a number is {read} in the stream, and may be {device} at the destination at most; the next line says of what. "
         "Of an Arm cpu it is the number of registers: another -cpu, a feature, or a newer release at the source",
