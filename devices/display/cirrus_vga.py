@@ -5,11 +5,25 @@ Facts from QEMU's hw/display/cirrus_vga.c.
 
 from __future__ import annotations
 
-from vmstate.declare import REGISTERS, VMState, buffer, description, device, int32, struct, uint8, uint32
+from vmstate.declare import REGISTERS, Release, VMState, buffer, description, device, int32, struct, uint8, uint32
 from vmstate.devices.pci.device import PCIDevice
+from vmstate.vmsd.destination import Comparison, WrongObject
+
+# isa-cirrus-vga registers the description of CirrusVGAState over its own ISACirrusVGAState.
+_ASSERTION = "Assertion `mr->alias' failed."
+_WRONG_OBJECT = WrongObject(
+    {Release(5, 2): _ASSERTION, Release(7, 2): _ASSERTION},
+    frozenset((Release(10, 0), Release(11, 1))),
+    "use another display adapter than isa-cirrus-vga, or QEMU 10.0 or later at the destination",
+)
 
 
-@device("cirrus_vga", models="vmstate.devices.display.models:CIRRUS", order=1)
+@device(
+    "cirrus_vga",
+    models="vmstate.devices.display.models:CIRRUS",
+    order=1,
+    compares=Comparison(wrong_object=_WRONG_OBJECT),
+)
 @description("cirrus_vga", version_id=2, minimum_version_id=1)
 class CirrusVGA(VMState):
     """The registers of the adapter."""

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from vmstate.declare import (
     REGISTERS,
+    Release,
     VMState,
     array,
     boolean,
@@ -20,6 +21,14 @@ from vmstate.declare import (
     uint16,
     uint32,
 )
+from vmstate.vmsd.destination import Comparison, WrongObject
+
+# isa-vga registers the description of VGACommonState over its own ISAVGAState.
+_WRONG_OBJECT = WrongObject(
+    {Release(5, 2): "Assertion `offset + size <= s->vram_size' failed.", Release(10, 0): None},
+    frozenset((Release(7, 2), Release(11, 1))),
+    "use another display adapter than isa-vga, or QEMU 7.2 or 11.1 at the destination",
+)
 
 
 @description("vga.endian", version_id=1, minimum_version_id=1)
@@ -29,7 +38,13 @@ class VGAEndian(VMState):
     big_endian_fb: bool = boolean()
 
 
-@device("vga", order=1, listed=False, models="vmstate.devices.display.models:VGA_ISA")
+@device(
+    "vga",
+    order=1,
+    listed=False,
+    models="vmstate.devices.display.models:VGA_ISA",
+    compares=Comparison(wrong_object=_WRONG_OBJECT),
+)
 @description("vga", version_id=2, minimum_version_id=2)
 class VGACommon(VMState):
     """The registers of a VGA, with the Bochs extensions."""

@@ -1,6 +1,7 @@
-"""A PowerPC processor: which one it is, by its processor version register.
+"""Processors that nothing describes: PowerPC's version, and the timers of RISC-V's Sstc.
 
-Facts from QEMU's target/ppc/machine.c (pvr_match) and target/ppc/cpu_init.c (ppc_pvr_match_power*).
+Facts from QEMU's target/ppc/machine.c (pvr_match), target/ppc/cpu_init.c (ppc_pvr_match_power*) and
+target/riscv/machine.c (vmstate_sstc).
 """
 
 from __future__ import annotations
@@ -40,6 +41,7 @@ CPU = undescribed(
                 "give both sides the same CPU model with its version (-cpu power9_v2.0, power9_v2.2): that without a "
                 "version is another from release to release",
             ),
-        )
+        ),
+        pointers={"cpu/timer": "the timers of the extension Sstc (-cpu ...,sstc=on)"},
     ),
 )

@@ -12,6 +12,7 @@ from machines import PROGRAM, needs_qemu
 
 import vmstate
 from vmstate.compare import Target
+from vmstate.compare.schemas import dump_schema
 from vmstate.compare.target import of_stream, open_target, write_target
 from vmstate.errors import SchemaError
 from vmstate.lab.incoming import load_into_qemu
@@ -161,3 +162,122 @@ def test_a_dump_that_is_cut_off_is_none(monkeypatch: pytest.MonkeyPatch) -> None
     target = target_of([PROGRAM, "-M", "pc", "-accel", "tcg", "-m", "16", "-nodefaults"])
     assert (target.schema, target.dump) == (None, None) and target.stream is not None
     assert vmstate.explain(target.stream, target).verdict == "loads"
+
+
+def described(data: bytes, name: str, *, version_id: int, fields: list[dict[str, object]], **more: object) -> bytes:
+    """A stream in whose vmdesc stands what is in the section of a name."""
+    stream = vmstate.load(data)
+    at = next(place for place, part in enumerate(stream.parts) if isinstance(part, Vmdescription))
+    top = json.loads(stream.vmdesc_text or b"{}")
+    entry = {"name": name, "instance_id": 0, "vmsd_name": name, "version": version_id, "fields": fields, **more}
+    top["devices"].append(entry)
+    stream.parts[at] = Vmdescription(json.dumps(top).encode())
+    return stream.to_bytes()
+
+
+COUNTER = {"name": "env.pc", "type": "uint64", "size": 8}
+
+
+def subsection(name: str, version_id: int, body: bytes) -> bytes:
+    return bytes((5, len(name))) + name.encode() + struct.pack(">I", version_id) + body
+
+
+def processor(subsection_name: str | None, *, version_id: int = 1, vmdesc: bool = True) -> bytes:
+    """A stream with a processor of one register, and a subsection of one more."""
+    payload, more = struct.pack(">Q", 7), {}
+    if subsection_name is not None:
+        payload += subsection(subsection_name, version_id, struct.pack(">Q", 9))
+        inner = {"vmsd_name": subsection_name, "version": version_id, "fields": [{**COUNTER, "name": "env.stimer"}]}
+        more = {"subsections": [inner]}
+    data = framing.section("cpu", version_id=5, payload=payload)(sent())
+    return described(data, "cpu", version_id=5, fields=[COUNTER], **more) if vmdesc else data
+
+
+def test_the_timers_of_riscv_want_a_destination_that_has_them() -> None:
+    with_timers, without = processor("cpu/timer"), processor(None)
+    explained = vmstate.explain(with_timers, without)
+    assert explained.qemu_error == "Assertion `first_elem || !n_elems || !size' failed"
+    assert explained.findings[0].path == "cpu/timer"
+    assert vmstate.explain(without, with_timers).verdict == "loads"
+    assert vmstate.explain(with_timers, with_timers).verdict == "loads"
+
+
+@pytest.mark.parametrize(("version_id", "verdict"), [(1, "loads"), (2, "fails")])
+def test_a_subsection_is_found_where_nothing_describes_the_section(version_id: int, verdict: str) -> None:
+    data = processor("cpu/slb", version_id=version_id, vmdesc=False)
+    explained = vmstate.explain(data, processor("cpu/slb"))
+    assert explained.verdict == verdict
+    if verdict == "fails":
+        assert explained.qemu_error == "cpu/slb: incoming version_id 2 is too new for local version_id 1"
+
+
+def test_a_powerpc_processor_is_known_by_its_version_where_its_subsections_are_others() -> None:
+    received = powerpc(0x4E1200, described=False)
+    stream = vmstate.load(received)
+    cpu = next(section for section in stream.sections if section.name == "cpu")
+    end = cpu.payload_offset + len(cpu.payload())
+    received = received[:end] + subsection("cpu/other", 1, bytes(8)) + received[end:]
+    target = of_stream(vmstate.load(powerpc(0x4E1202))).replaced(release=Release(11, 1))
+    explained = vmstate.explain(received, target)
+    assert (explained.verdict, explained.findings[0].path) == ("fails", "env.spr[287]")
+    # The destination can be the one whose stream describes nothing.
+    target = of_stream(vmstate.load(received)).replaced(release=Release(11, 1))
+    assert vmstate.explain(powerpc(0x4E1202), target).findings[0].path == "env.spr[287]"
+    assert vmstate.explain(powerpc(0x4E1200), target).verdict == "loads"
+
+
+DISPLAYS = [
+    ("cirrus_vga", (7, 2), "fails", "Assertion `mr->alias' failed."),
+    ("cirrus_vga", (10, 0), "loads", None),
+    ("vga", (5, 2), "fails", "Assertion `offset + size <= s->vram_size' failed."),
+    ("vga", (7, 2), "loads", None),
+    ("vga", (10, 0), "fails", None),
+    ("vga", (9, 0), "unknown", None),
+    ("0000:00:02.0/vga", (10, 0), "loads", None),
+]
+
+
+@pytest.mark.parametrize(("name", "release", "verdict", "line"), DISPLAYS)
+def test_an_isa_display_is_read_over_the_wrong_object(
+    name: str, release: tuple[int, int], verdict: str, line: str | None
+) -> None:
+    data = described(
+        framing.section(name, version_id=2, payload=bytes(8))(sent()), name, version_id=2, fields=[COUNTER]
+    )
+    target = of_stream(vmstate.load(data)).replaced(release=Release(*release), command=("qemu-system-x86_64",))
+    explained = vmstate.explain(data, target)
+    assert (explained.verdict, explained.qemu_error) == (verdict, line)
+    if verdict == "fails":
+        # Of a stream alone it is not certain which release wrote it.
+        assert vmstate.explain(data, target.replaced(command=None)).verdict == "unknown"
+
+
+def test_an_array_of_no_elements_is_in_the_dump_alone() -> None:
+    """riscv_aplic of 7.2 with aia=aplic-imsic: a vmdesc leaves out what has no elements."""
+    names = ("there", "none")
+    dump = {
+        "riscv_aplic": {
+            "Name": "riscv_aplic",
+            "version_id": 1,
+            "minimum_version_id": 1,
+            "Description": {
+                "name": "riscv_aplic",
+                "version_id": 1,
+                "minimum_version_id": 1,
+                "Fields": [{"field": name, "version_id": 0, "field_exists": False, "size": 8} for name in names],
+            },
+        }
+    }
+    data, changed = (
+        described(
+            framing.section("riscv_aplic", payload=struct.pack(">Q", value))(sent()),
+            "riscv_aplic",
+            version_id=1,
+            fields=[{**COUNTER, "name": "there"}],
+        )
+        for value in (1, 2)
+    )
+    schema = dump_schema(json.dumps(dump).encode(), "there")
+    target = of_stream(vmstate.load(data)).replaced(schema=schema)
+    assert vmstate.explain(changed, target).verdict == "loads"
+    assert vmstate.explain(changed, schema).verdict == "fails"

@@ -21,6 +21,7 @@ from vmstate.compare.noise import KINDS, noise_of, noise_of_bytes
 from vmstate.errors import VMStateError
 from vmstate.saved.loading import load
 from vmstate.saved.opening import Input, StreamLike, open_input
+from vmstate.schema.vmdesc import NOT_SAID
 from vmstate.stream.configuration import Configuration
 from vmstate.stream.events import Command
 from vmstate.stream.ram_records import RamBlock
@@ -412,8 +413,10 @@ def _vmdesc(old: Stream, new: Stream, changed: set[tuple[str, int]]) -> Iterator
         return
     sides = [stream.vmdesc for stream in (old, new)]
     assert sides[0] is not None and sides[1] is not None
-    dialects = [side.dialect.name for side in sides if side is not None]
-    if dialects[0] != dialects[1]:
+    said = [side.dialect for side in sides if side is not None]
+    dialects = [dialect.name for dialect in said]
+    may_be_same = NOT_SAID in said and said[0].configuration == said[1].configuration
+    if dialects[0] != dialects[1] and not may_be_same:
         yield Change("vmdesc", 0, "dialect", "changed", dialects[0], dialects[1]), ("dialect",)
         return
     tops = [dict(json.loads(text, object_pairs_hook=_pairs)) for text in texts if text is not None]

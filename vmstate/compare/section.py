@@ -13,6 +13,7 @@ from contextlib import suppress
 from functools import cache, cached_property
 from typing import Any
 
+from vmstate.codec.structs import SUBSECTION
 from vmstate.compare.advice import SAME_PROPERTIES
 from vmstate.compare.compat import compat
 from vmstate.compare.explained import Explained, Findings
@@ -30,10 +31,10 @@ from vmstate.schema.vmdesc import contradicts
 from vmstate.stream.registry import comparison_of, last_part
 from vmstate.stream.stream import Section, Stream
 from vmstate.vmsd.description import Field, VMStateDescription
-from vmstate.vmsd.destination import FeatureSet
+from vmstate.vmsd.destination import FeatureSet, Identity
 from vmstate.vmsd.expr import IDSTR, MEMORY, RELEASE
 from vmstate.vmsd.path import format_path, member
-from vmstate.vmsd.rule import KNOWN_SINCE, VALUE_EQUAL, Broken
+from vmstate.vmsd.rule import ALLOCATED, KNOWN_SINCE, VALUE_EQUAL, Broken
 from vmstate.vmsd.walk import described_states
 
 ADVICE_OF_RELEASES = "use the machine type of the older release on both sides, or a newer QEMU at the destination"
@@ -100,14 +101,15 @@ class SectionCheck:
 
     def run(self) -> list[Explained]:
         """All findings, in the order in which QEMU meets what they are about."""
+        misplaced = list(self.wrong_object())
         if self.is_alike and self.target.command is not None:
             # What a destination that was started sends itself it takes: guest memory has no say, since nothing points
             # into it in a machine that never ran. A recorded one can be told to be of a release that did not write it.
             # Some devices do not load what they save, whatever sends it.
             if comparison_of(self.section.name).refuses_itself:
                 return list(self.values(beside=True))
-            return []
-        findings = [*self.versions(), *self.subsections()]
+            return misplaced
+        findings = [*self.versions(), *self.subsections(), *misplaced]
         if not any(finding.severity == BREAKS and finding.path is None for finding in findings):
             paths = {finding.path for finding in findings if finding.rule == "subsection-unknown"}
             findings += (finding for finding in self.contents() if not self.is_listed(finding, paths))
@@ -205,7 +207,12 @@ class SectionCheck:
 
     def subsections(self) -> list[Explained]:
         """Subsections of the stream that the destination does not know, or in another version."""
-        return [*self.out_of_range_subsections(), *self.listed_subsections()]
+        return [
+            *self.out_of_range_subsections(),
+            *self.listed_subsections(),
+            *self.undescribed_subsections(),
+            *self.pointers(),
+        ]
 
     def out_of_range_subsections(self) -> Iterator[Explained]:
         """Subsections in a version that not even the stream's own descriptions take."""
@@ -248,7 +255,83 @@ class SectionCheck:
                 continue
             if rule.startswith("version") and finding.path is None:
                 continue
+            if rule == "field-new" and self.is_empty_there(finding.path):
+                continue
             yield with_error(finding, self.section, self.target)
+
+    def is_empty_there(self, path: str | None) -> bool:
+        """Whether the destination's own section, of the same version, has not got a field: an array of no elements.
+
+        A vmdesc leaves it out, the -dump-vmstate text lists it.
+        """
+        described = self.counterpart.vmsd
+        if path is None or described is None or self.sent_version != self.counterpart.version_id:
+            return False
+        return not any(field.name == path.rpartition("/")[2] for part in described.walk() for field in part.fields)
+
+    def undescribed_subsections(self) -> Iterator[Explained]:
+        """Subsections of a version above the destination's own, of a section that nothing in the stream describes.
+
+        They are found by what stands in front of each, of which the name has that of the section in it.
+        """
+        if self.section.vmsd is not None or self.counterpart.vmsd is None:
+            return
+        payload = bytes(self.section.payload())
+        subsections = (sub.vmsd for part in self.counterpart.vmsd.walk() for sub in part.subsections)
+        for local in {vmsd.name: vmsd for vmsd in subsections}.values():
+            name = local.name.encode()
+            at = payload.find(bytes((SUBSECTION, len(name))) + name)
+            behind = at + 2 + len(name) + 4
+            version = int.from_bytes(payload[behind - 4 : behind], "big")
+            if at < 0 or version <= local.version_id:
+                continue
+            yield self.finding(
+                "version-newer",
+                f"subsection {local.name!r} has version {version}, and the destination knows up to {local.version_id}",
+                path=local.name,
+                offset=self.section.payload_offset + at,
+                qemu_error=messages.too_new(local.name, version, local.version_id),
+                advice=ADVICE_OF_RELEASES,
+            )
+
+    def pointers(self) -> Iterator[Explained]:
+        """Subsections that are read through a pointer, where the destination has none: it would send the same."""
+        for name, what in comparison_of(self.section.name).pointers.items():
+            sent, local = (
+                subsection_in(section.state, name) if section.vmsd is not None else None
+                for section in (self.section, self.counterpart)
+            )
+            if sent and local is False:
+                yield self.finding(
+                    ALLOCATED,
+                    f"the destination has not got {what}: QEMU reads {name} into memory that is not there, and ends by "
+                    "an assertion (a defect of QEMU's)",
+                    path=name,
+                    offset=self.section.offset + self.section.size - 1,
+                    qemu_error="Assertion `first_elem || !n_elems || !size' failed",
+                    advice="give both sides the same CPU model and features",
+                )
+
+    def wrong_object(self) -> Iterator[Explained]:
+        """A section of no bus that the destination's release reads over an object that it is not of."""
+        defect = comparison_of(self.section.name).wrong_object
+        if defect is None or "/" in self.section.name:
+            return
+        release = self.target.release
+        # What a stream tells of a release is the earliest that can have written it.
+        if release is not None and (release > max(defect.ends) or self.target.command) and release in defect.loads:
+            return
+        is_certain = release in defect.ends and self.target.command is not None
+        message = "QEMU reads the section over an object that it is not of, and ends by that (a defect of QEMU's)"
+        yield self.finding(
+            "wrong-object",
+            message,
+            offset=self.section.offset + self.section.size - 1,
+            severity=BREAKS if is_certain else MAY_BREAK,
+            when=None if is_certain else f"the destination is QEMU {' or '.join(map(str, sorted(defect.ends)))}",
+            qemu_error=None if release is None else defect.ends.get(release),
+            advice=defect.advice,
+        )
 
     @property
     def is_known(self) -> bool:
@@ -580,6 +663,8 @@ class SectionCheck:
         for identity in comparison_of(self.section.name).identities:
             states = (self.sent_state(), self.counterpart.state)
             sent, local = (number_at(state, identity.field, identity.place) for state in states)
+            if sent is None or local is None:
+                sent, local = self.numbers_in_place(identity)
             if sent is None or local is None or identity.takes(sent, local):
                 continue
             yield self.finding(
@@ -591,6 +676,26 @@ class SectionCheck:
                 qemu_error=self.loading_line,
                 advice=identity.advice,
             )
+
+    def numbers_in_place(self, identity: Identity) -> tuple[int | None, int | None]:
+        """A number of both sides, where one is described and the other, of the same version, has it at the same place.
+
+        What stands in front of it is of the same length on both: no subsection, and nothing whose length travels.
+        """
+        both = (self.section, self.counterpart)
+        described_sides = [side for side in both if side.vmsd is not None]
+        if len(described_sides) != 1 or self.sent_version != self.counterpart.version_id:
+            return None, None
+        (described,) = described_sides
+        entry = described.trace().get(identity.field)
+        values = described.state.get(identity.field) if isinstance(described.state, dict) else None
+        if entry is None or not isinstance(values, Sequence) or not values:
+            return None, None
+        size = entry.size // len(values)
+        at = entry.offset - described.payload_offset + identity.place * size
+        sent, local = (bytes(side.payload()[at : at + size]) for side in both)
+        whole = len(sent) == len(local) == size > 0
+        return (int.from_bytes(sent, "big"), int.from_bytes(local, "big")) if whole else (None, None)
 
     def sent_state(self) -> Any:
         """The state of the section; where nothing in the stream describes it, as the destination would read it."""
@@ -738,6 +843,11 @@ def without_repeats(findings: Iterable[Explained]) -> list[Explained]:
     for finding in findings:
         kept.setdefault(finding.id, finding)
     return list(kept.values())
+
+
+def subsection_in(state: Any, name: str) -> bool:
+    """Whether a state that has no class holds a subsection."""
+    return any(steps[-1:] == (name,) for steps, _ in named_values(state))
 
 
 def named_values(state: Any, steps: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], Any]]:

@@ -63,6 +63,9 @@ DIALECTS = {
 }
 """The dialects by the release in which each was seen first."""
 
+NOT_SAID = Dialect("8.0", index="none", configuration=True, null=t.PTR_MARKER)
+"""Of a text without arrays: any release from 8.0 on writes it so."""
+
 
 class Repeated(dict[str, Any]):
     """A JSON object in which a key stands more than once; `pairs` has them all."""
@@ -202,7 +205,7 @@ class _Reader:
             return DIALECTS["10.0"]
         if not configuration:
             return DIALECTS["7.2"]
-        return DIALECTS["8.0"] if self.indexed else DIALECTS["11.1"]
+        return DIALECTS["8.0"] if self.indexed else NOT_SAID
 
     def device(self, entry: Any) -> Device:
         name = _take(entry, "name", str, "a device")

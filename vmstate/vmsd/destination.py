@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 from vmstate.vmsd.data import Data, NamedTuple
+from vmstate.vmsd.release import Release
 
 
 class FeatureSet(Data):
@@ -51,6 +52,18 @@ class Identity(NamedTuple):
     advice: str
 
 
+class WrongObject(NamedTuple):
+    """A section that QEMU reads over an object it is not of (a defect of QEMU's), where it is of no bus.
+
+    `ends` says of each release with which that was tried, and which ends by it, the line that it prints: None where it
+    is ended by a signal. `loads` are those that go on.
+    """
+
+    ends: Mapping[Release, str | None]
+    loads: frozenset[Release]
+    advice: str
+
+
 class Comparison(Data):
     """What a device compares with its host or with its own when it loads, beyond the rules of its description.
 
@@ -58,7 +71,9 @@ class Comparison(Data):
     one time and so at another: what a stream of the destination says of them does not decide. `levels` are numbers in
     subsections of their own, by the name of the subsection. `identities` are for sections that only a vmdesc describes.
     `refuses_itself`: there are machines whose own section QEMU
-    does not load, so that it is judged by its rules even if a destination would send the same.
+    does not load, so that it is judged by its rules even if a destination would send the same. `pointers` are, of what
+    only a vmdesc describes, the subsections that are read through a pointer, each with what the destination must have:
+    it has that where it sends the subsection itself. `wrong_object` is for sections that no release reads as it should.
     """
 
     features: FeatureSet | None = None
@@ -66,3 +81,5 @@ class Comparison(Data):
     levels: Mapping[str, Level] = {}
     identities: tuple[Identity, ...] = ()
     refuses_itself: bool = False
+    pointers: Mapping[str, str] = {}
+    wrong_object: WrongObject | None = None
