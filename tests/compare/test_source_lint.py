@@ -53,6 +53,21 @@ NEW_SUB = (
     "    .fields = (const VMStateField[]) { VMSTATE_UINT8(echo, BeeperState), VMSTATE_END_OF_LIST() }\n};\n"
     "static const VMStateDescription vmstate_beeper =",
 )  # fmt: skip
+REALIZE = (
+    DEVICE,
+    "static void beeper_class_init",
+    "static void beeper_on(void *dev)\n{\n    vmstate_register(NULL, 3, &vmstate_beeper, dev);\n}\n"
+    "static void beeper_realize(DeviceState *dev, Error **errp)\n{\n    beeper_on(dev);\n}\n"
+    "static void beeper_unrealize(DeviceState *dev)\n{\n    vmstate_unregister(NULL, &vmstate_beeper, dev);\n}\n"
+    "static void beeper_class_init",
+)
+UNREALIZED = "    dc->realize = beeper_realize;\n    dc->unrealize = beeper_unrealize;\n"
+OLD_DEVICE = """static ISADeviceInfo beeper_old = {
+    .qdev.name = "old-beeper",
+    .qdev.size = sizeof(BeeperBoard),
+    .qdev.vmsd = &vmstate_beeper,
+};
+"""
 COMPAT = """GlobalProperty hw_compat_9_1[] = { { "x", "y", "on" } };
 GlobalProperty hw_compat_9_2[] = { { "x", "z", "on" } };
 """
@@ -87,6 +102,31 @@ GlobalProperty hw_compat_9_2[] = { { "x", "z", "on" } };
         ([(DEVICE, "        &vmstate_beeper_echo,\n", "")], {"subsection-removed:beeper/echo"}),
         ([NEW_SUB, (DEVICE, "        &vmstate_beeper_echo,\n", "        &vmstate_beeper_echo, &vmstate_beeper_new,\n")],
          {"subsection-always:beeper/new"}),
+        ([(DEVICE, "return s->echo != 0;", "return true;"),
+          (DEVICE, "        &vmstate_beeper_echo,\n", "        &vmstate_beeper_echo, &vmstate_beeper_new,\n"),
+          (NEW_SUB[0], NEW_SUB[1], NEW_SUB[2].replace(".fields", ".needed = beeper_echo_needed,\n    .fields", 1))],
+         {"subsection-always:beeper/new", "predicate-changed:"}),
+        # What is sent is another struct than its condition, or its device, is.
+        ([(DEVICE, "BeeperState *s = opaque;\n\n    return s->mode == BEEPER_TUNE",
+           "BeeperRegs *s = opaque;\n\n    return s->pitch")], {"predicate-changed:tune", "predicate-object:tune"}),
+        ([(DEVICE, "BeeperState *s = opaque;\n\n    return s->echo", "BeeperRegs *s = opaque;\n\n    return s->pitch")],
+         {"predicate-changed:", "predicate-object:"}),
+        ([(DEVICE, '.parent = "isa-device",', '.instance_size = sizeof(BeeperState),')], set()),
+        ([(DEVICE, '.parent = "isa-device",', '.instance_size = sizeof(BeeperBoard),'),
+          (HEADER, "#endif", "typedef struct { BeeperState parent_obj; int more; } BeeperBoard;\n#endif")], set()),
+        ([(DEVICE, '.parent = "isa-device",', '.instance_size = sizeof(BeeperBoard),'),
+          (HEADER, "#endif", "typedef struct { int more; BeeperState state; } BeeperBoard;\n#endif")],
+         {"device-object:mode"}),
+        ([(DEVICE, "static const TypeInfo beeper_info", OLD_DEVICE + "static const TypeInfo beeper_info"),
+          (HEADER, "#endif", "typedef struct { int more; BeeperState state; } BeeperBoard;\n#endif")],
+         {"device-object:mode"}),
+        # Registered by hand: in another way than before, and never taken away.
+        ([(DEVICE, "    dc->vmsd = &vmstate_beeper;\n", "    dc->realize = beeper_realize;\n"), REALIZE],
+         {"registration-changed:"}),
+        ([(DEVICE, "    dc->vmsd = &vmstate_beeper;\n", UNREALIZED), REALIZE], {"registration-changed:"}),
+        ([(DEVICE, "    dc->vmsd = &vmstate_beeper;\n", UNREALIZED), REALIZE,
+          (DEVICE, "vmstate_unregister(NULL, &vmstate_beeper, dev)", "beeper_off(dev)")],
+         {"registration-changed:", "stays-registered:"}),
         ([(DEVICE, '.name = "beeper",', '.name = "buzzer",')], {"name-changed:", "subsection-name:beeper/echo"}),
         ([(DEVICE, '.name = "beeper",', '.name = "beeper", .unmigratable = 1,')], {"unmigratable-changed:"}),
         ([(DEVICE, '.name = "beeper",', '.name = "beeper", .priority = MIG_PRI_HIGH,')], {"priority-changed:"}),
@@ -114,6 +154,59 @@ def test_a_finding_says_where(changed: Changed, beeper: SourceTree) -> None:
     (finding,) = changes(Linked(beeper), Linked(read_tree(str(tree))))
     assert (finding.path, finding.line, finding.severity) == (DEVICE, 47, "breaks")
     assert "VMSTATE_UINT32(volume" in (tree / DEVICE).read_text(encoding="utf-8").splitlines()[46]
+
+
+POINTED = (
+    DEVICE,
+    "VMSTATE_BUFFER(name, BeeperState),",
+    'VMSTATE_BUFFER(name, BeeperState), { .name = "more", .info = &vmstate_info_uint8, .size = 1, '
+    ".flags = VMS_SINGLE | VMS_POINTER, .offset = offsetof(BeeperState, more) },",
+)
+
+
+def made(statement: str) -> tuple[Change, ...]:
+    """A field that points at what a statement makes."""
+    function = f"static void beeper_make(BeeperState *s)\n{{\n    {statement}\n}}\nstatic void beeper_class_init"
+    return (
+        POINTED,
+        (HEADER, "uint8_t mode;", "uint8_t mode, *more;"),
+        (DEVICE, "static void beeper_class_init", function),
+    )
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "rules"),
+    [
+        ("s->more = g_new0(uint8_t, 1);", "if (s->mode) {\n s->more = g_new0(uint8_t, 1);\n}", {"memory-conditional"}),
+        ("s->more = g_new0(uint8_t, 1);", "if (s->mode) s->more = g_malloc(1);", {"memory-conditional"}),
+        ("s->more = g_new0(uint8_t, 1);", "while (s->mode) { s->more = g_malloc(1); }", set()),
+        ("if (s->mode) s->more = g_malloc(1);", "if (s->echo) s->more = g_malloc(1);", set()),
+    ],
+)
+def test_what_a_field_points_at(changed: Changed, before: str, after: str, rules: set[str]) -> None:
+    old, new = (Linked(read_tree(str(changed(*made(statement))))) for statement in (before, after))
+    assert {finding.rule for finding in changes(old, new)} == rules
+
+
+def test_a_condition_can_move_into_a_description(changed: Changed) -> None:
+    """Sent where the function says so before and after: it is a question, and no error."""
+    field = (DEVICE, ECHO, "VMSTATE_SINGLE_TEST(echo, BeeperState, beeper_has_tune, 0, vmstate_info_uint8, uint8_t),")
+    for needed, severity in ((".needed = beeper_other,\n", "ask"), (".needed = beeper_echo_needed,\n", "breaks")):
+        new = changed((DEVICE, ".needed = beeper_echo_needed,\n", needed), field)
+        findings = changes(Linked(read_tree(str(BEEPER))), Linked(read_tree(str(new))))
+        assert [each.severity for each in findings if each.rule == "field-condition"] == [severity]
+
+
+def test_a_count_that_becomes_one_of_run_time_is_a_question(changed: Changed) -> None:
+    array = "VMSTATE_UINT16_ARRAY(envelope, BeeperRegs, BEEPER_STEPS)"
+    counted = (
+        '{ .name = "envelope", .info = &vmstate_info_uint16, .size = 2, .flags = VMS_VARRAY_UINT32, '
+        ".num_offset = offsetof(BeeperRegs, pitch), .offset = offsetof(BeeperRegs, envelope) }"
+    )
+    new = Linked(read_tree(str(changed((DEVICE, array, counted)))))
+    (finding,) = changes(Linked(read_tree(str(BEEPER))), new)
+    assert (finding.rule, finding.severity) == ("field-resized", "ask")
+    assert finding.message.endswith("is pitch then 8?")
 
 
 def test_entries_belong_into_the_newest_list(changed: Changed) -> None:

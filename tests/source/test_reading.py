@@ -205,3 +205,27 @@ def test_a_folder_without_vmstate_is_no_tree(tmp_path: Path) -> None:
         read_tree(str(tmp_path))
     with pytest.raises(VMStateError, match="git"):
         read_tree(f"{tmp_path}@HEAD")
+
+
+def test_subsections_as_they_were_before_2014(make: Make) -> None:
+    tree = make(
+        """#include "migration/vmstate.h"
+static bool more_needed(void *opaque) { return true; }
+static const VMStateDescription vmstate_more = { .name = "x/more", .version_id = 1 };
+static const VMStateDescription vmstate_x = {
+    .name = "x", .version_id = 1,
+    .subsections = (VMStateSubsection[]) { { .vmsd = &vmstate_more, .needed = more_needed, }, { } }
+};
+"""
+    )
+    more, x = tree.descriptions()
+    assert (x.subsections, more.needed) == (("vmstate_more",), "more_needed")
+
+
+def test_predicates_that_other_files_use_are_read(make: Make) -> None:
+    tree = make(
+        described("VMSTATE_UINT8(a, S)")
+        + "bool far_away(void *opaque, int version_id)\n{\n    S *s = opaque;\n    return s->a;\n}\n"
+    )
+    (function,) = tree.units[0].functions
+    assert (function.name, function.returns) == ("far_away", "this.a")

@@ -21,7 +21,7 @@ from typing import Any
 
 from vmstate.compare.from_source import AS_IN_MEMORY, COUNTED, SIZES
 from vmstate.source.linking import MAX_DEPTH, Linked
-from vmstate.source.model import CompatEntry, SourceDescription, SourceField, UnitResult
+from vmstate.source.model import CompatEntry, Registration, SourceDescription, SourceField, UnitResult
 from vmstate.vmsd.data import Value
 
 BREAKS = "breaks"
@@ -36,6 +36,16 @@ RULES = {
     "member-twice": (DEFECT, "an initialiser has a member more than once, and the last counts"),
     "subsection-name": (DEFECT, "the name of a subsection does not begin with its parent's, so it is never loaded"),
     "minimum-above-version": (DEFECT, "the oldest version that is taken is above the newest"),
+    "predicate-object": (
+        DEFECT,
+        "the function that says whether something is sent takes what it is given for another struct",
+    ),
+    "device-object": (
+        DEFECT,
+        "a device's description has fields of a struct that the device neither is nor begins with",
+    ),
+    "stays-registered": (DEFECT, "what realize registers by hand is not unregistered by unrealize"),
+    "memory-conditional": (DEFECT, "what a field points at was always made and is now made under a condition"),
     "field-inserted": (BREAKS, "a field is sent that was not, at the same version"),
     "field-removed": (BREAKS, "a field is no longer sent, at the same version"),
     "field-moved": (BREAKS, "a field stands at another place"),
@@ -49,10 +59,14 @@ RULES = {
     "minimum-raised": (BREAKS, "the version that was sent is no longer taken"),
     "name-changed": (BREAKS, "a description has another name"),
     "subsection-removed": (BREAKS, "a subsection that can be sent is no longer known"),
-    "subsection-always": (BACKWARD, "a new subsection has no .needed: it is sent to those that do not know it, too"),
+    "subsection-always": (DEFECT, "a new subsection has no condition: it is sent to those that do not know it, too"),
     "subsection-new": (ASK, "a new subsection: is its .needed false for older machine types?"),
     "priority-changed": (ASK, "a section is sent and loaded at another place in the order"),
     "description-new": (ASK, "a device has a description that had none: older releases do not know the section"),
+    "registration-changed": (
+        BREAKS,
+        "a device's section is registered by hand instead: its instance ids may be others",
+    ),
     "description-removed": (BREAKS, "a device has no description any more"),
     "unmigratable-changed": (ASK, "whether a device can be migrated at all was changed"),
     "compat-not-newest": (BREAKS, "an entry for older machine types is not in the newest list"),
@@ -97,11 +111,84 @@ def _finding(
 def defects(linked: Linked) -> list[LintFinding]:
     """What is wrong with the descriptions of a tree by themselves."""
     versions = _versions_asked_for(linked)
+    headed = _with_header(linked)
     findings: list[LintFinding] = []
     for unit in linked.tree.units:
         for vmsd in unit.descriptions:
             findings += _defects_of(linked, unit, vmsd, max(vmsd.version, versions.get((vmsd.path, vmsd.symbol), 0)))
+            findings += _wrong_predicates(linked, unit, vmsd, vmsd.symbol in headed)
+    findings += _wrong_objects(linked)
+    findings += _staying(linked)
     return findings
+
+
+def _is_other(left: Sequence[str], right: Sequence[str]) -> bool:
+    """Whether a pointer to the one struct cannot be a pointer to the other: neither begins with the other."""
+    if not left or not right or "?" in left or "?" in right:
+        return False
+    return left[0] not in right and right[0] not in left
+
+
+def _short(name: str) -> str:
+    return name.removeprefix("struct ").lstrip("@")
+
+
+def _wrong_predicates(
+    linked: Linked, unit: UnitResult, vmsd: SourceDescription, has_header: bool
+) -> Iterator[LintFinding]:
+    """Conditions that take what is sent for another struct."""
+    heads = {row[0]: row[1:] for row in unit.heads}
+    rows = [(field.exists, field.struct, field.name, field.line) for field in vmsd.fields]
+    structs = {field.struct for field in vmsd.fields if field.struct}
+    if has_header and len(structs) == 1:
+        # The .needed of what is only nested is never asked.
+        rows += [(vmsd.needed, struct, "", vmsd.line) for struct in structs]
+    for name, struct, field, line in rows:
+        function = None if name is None or struct is None else linked.function(name, unit)
+        if function is not None and struct is not None and _is_other(function.given, heads.get(struct, ())):
+            taken = _short(function.given[0])
+            message = f"{name}() reads a {taken}, and is given a {_short(heads[struct][0])}"
+            yield _finding("predicate-object", vmsd, message, line, field or None)
+
+
+def _wrong_objects(linked: Linked) -> Iterator[LintFinding]:
+    """Descriptions of devices with fields of something that the device is not."""
+    seen: set[tuple[str, ...]] = set()
+    for name, (unit, kind) in linked.types.items():
+        chosen = linked.description(kind.vmsd, unit) if kind.vmsd else None
+        instance = linked.instance_of_type(name)
+        if chosen is None or not instance or (chosen[1].path, chosen[1].symbol, instance[0]) in seen:
+            continue
+        vmsd = chosen[1]
+        seen.add((vmsd.path, vmsd.symbol, instance[0]))
+        heads = {row[0]: row[1:] for row in chosen[0].heads}
+        fields = [field for field in vmsd.fields if _is_other(instance, heads.get(field.struct or "", ()))]
+        if fields:
+            first = fields[0]
+            more = f" and {len(fields) - 1} more" if len(fields) > 1 else ""
+            struct = _short(heads[first.struct or ""][0])
+            message = f"{first.name!r}{more}: of a {struct}, and the device {name!r} is a {_short(instance[0])}"
+            yield _finding("device-object", vmsd, message, first.line, first.name)
+
+
+def _staying(linked: Linked) -> Iterator[LintFinding]:
+    """Sections that stay when their device is taken away."""
+    for unit in linked.tree.units:
+        for registration in unit.registrations:
+            chosen = linked.description(registration.vmsd, unit) if registration.kept and registration.vmsd else None
+            if chosen is not None:
+                message = f"{registration.function}() on realize, and no vmstate_unregister() of it on unrealize"
+                vmsd = chosen[1]
+                yield LintFinding(
+                    "stays-registered",
+                    DEFECT,
+                    registration.path,
+                    registration.line,
+                    vmsd.symbol,
+                    vmsd.name,
+                    None,
+                    message,
+                )
 
 
 def _defects_of(linked: Linked, unit: UnitResult, vmsd: SourceDescription, newest: int) -> Iterator[LintFinding]:
@@ -175,6 +262,7 @@ class _Changes:
                 yield from self.description(*known, unit, vmsd)
             elif known is not None:
                 yield from self.marks(known[1], vmsd)
+                yield from self.memory(known[1], vmsd)
         yield from self.devices()
         yield from self.lists()
 
@@ -192,6 +280,7 @@ class _Changes:
             yield from self.fields(old_unit, old, unit, new, headed)
         yield from self.subsections(old_unit, old, unit, new)
         yield from self.marks(old, new)
+        yield from self.memory(old, new)
         if self.before.predicate(old.needed) != self.after.predicate(new.needed):
             message = f"its .needed is {new.needed or 'gone'}, and was {old.needed or 'not there'}"
             if old.needed == new.needed:
@@ -219,6 +308,16 @@ class _Changes:
             message = f"it can {'no longer' if new.unmigratable else 'now'} be migrated"
             yield _finding("unmigratable-changed", new, message)
 
+    def memory(self, old: SourceDescription, new: SourceDescription) -> Iterator[LintFinding]:
+        """Fields that point at what is no longer there on every way."""
+        if new.needed is not None:
+            return
+        always = {field.name for field in old.fields if field.memory == "always"}
+        for field in new.fields:
+            if field.memory == "sometimes" and field.exists is None and field.name in always:
+                message = f"what {field.name!r} points at was always made, and is now made under a condition alone"
+                yield _finding("memory-conditional", new, message, field.line, field.name)
+
     # Fields.
 
     def fields(
@@ -236,7 +335,7 @@ class _Changes:
         for kind, i1, i2, j1, j2 in matcher.get_opcodes():
             if kind == "equal":
                 for left, right in zip(sent[i1:i2], read[j1:j2], strict=True):
-                    yield from self.field(new, left, right)
+                    yield from self.field(old, new, left, right)
                 continue
             lefts, rights = sent[i1:i2], read[j1:j2]
             if kind == "replace" and _same_bytes(lefts, rights):
@@ -269,12 +368,22 @@ class _Changes:
             return _finding(rule, vmsd, message, line, field.name, ASK)
         return _finding(rule, vmsd, f"{field.name!r} {what}", line, field.name)
 
-    def field(self, vmsd: SourceDescription, left: Sent, right: Sent) -> Iterator[LintFinding]:
+    def field(self, old: SourceDescription, vmsd: SourceDescription, left: Sent, right: Sent) -> Iterator[LintFinding]:
         """A field that both have."""
         if left.what != right.what:
             message = f"{left.name!r} was {_shown(left.what)}, and is {_shown(right.what)}"
             same_size = left.size == right.size and left.what[1:4] == right.what[1:4] and left.size is not None
-            if left.what[0] != right.what[0] or left.what[1:4] != right.what[1:4]:
+            same_element = left.what[:2] == right.what[:2] and left.what[3] == right.what[3]
+            if (
+                same_element
+                and left.what[5] == right.what[5]
+                and left.what[2] is not None
+                and right.what[4] is not None
+            ):
+                # What it counts for streams of the old one is what pre_load, or realize, has set it to.
+                message += f": is {right.what[4]} then {left.what[2]}?"
+                yield _finding("field-resized", vmsd, message, right.line, left.name, ASK)
+            elif left.what[0] != right.what[0] or left.what[1:4] != right.what[1:4]:
                 yield _finding("field-type" if same_size else "field-resized", vmsd, message, right.line, left.name)
         if left.condition != right.condition:
             if (left.condition or ("",))[0] == (right.condition or ("",))[0]:
@@ -286,7 +395,9 @@ class _Changes:
                 f"sent where {each[0]}() says so" if each else always for each in (left.condition, right.condition)
             )
             message = f"{left.name!r} was {was}, and is {now}"
-            severity = BREAKS if right.condition is None or left.condition is None else ASK
+            # Where the description itself had a condition and has another, that of a field may be the same as before.
+            is_sure = old.needed == vmsd.needed and (right.condition is None or left.condition is None)
+            severity = BREAKS if is_sure else ASK
             yield _finding("field-condition", vmsd, message, right.line, left.name, severity)
 
     # Subsections, devices, lists.
@@ -303,8 +414,9 @@ class _Changes:
             yield _finding("subsection-removed", new, f"the subsection {name!r} is no longer known", field=name)
         for name in now.keys() - was.keys():
             added = now[name]
-            if added.needed is None:
-                message = f"the subsection {name!r} has no .needed, so it is always sent"
+            function = None if added.needed is None else self.after.function(added.needed, unit)
+            if added.needed is None or (function is not None and function.returns == "1"):
+                message = f"the subsection {name!r} is always sent, also to what does not know it: it has no condition"
                 yield _finding("subsection-always", added, message, field=name)
             else:
                 message = (
@@ -317,13 +429,34 @@ class _Changes:
         old = {name: vmsd for name, _, vmsd in self.before.devices()}
         new = {name: vmsd for name, _, vmsd in self.after.devices()}
         gained: dict[str, list[str]] = {}
+        lost: dict[tuple[str, str], list[str]] = {}
+        registered = self.registered()
         for name in sorted((new.keys() - old.keys()) & self.before.types.keys()):
             gained.setdefault(new[name].symbol, []).append(name)
         for names in gained.values():
             message = f"{', '.join(names[:4])}{' and more' if len(names) > 4 else ''} had no description"
             yield _finding("description-new", new[names[0]], message, field=names[0])
         for name in sorted((old.keys() - new.keys()) & self.after.types.keys()):
-            yield _finding("description-removed", old[name], f"the device {name!r} has no description", field=name)
+            vmsd = old[name]
+            by_hand = registered.get((vmsd.symbol, vmsd.name))
+            if by_hand is None:
+                yield _finding("description-removed", vmsd, f"the device {name!r} has no description", field=name)
+            else:
+                lost.setdefault((vmsd.symbol, by_hand.function), []).append(name)
+        for (_, call), names in lost.items():
+            vmsd = old[names[0]]
+            message = f"it was registered with its device ({', '.join(names[:4])}), and is by {call}() alone: "
+            yield _finding("registration-changed", vmsd, message + "are its name and its instance ids what they were?")
+
+    def registered(self) -> dict[tuple[str, str], Registration]:
+        """C name and name of the descriptions that the newer tree registers by hand."""
+        known: dict[tuple[str, str], Registration] = {}
+        for unit in self.after.tree.units:
+            for registration in unit.registrations:
+                chosen = self.after.description(registration.vmsd, unit) if registration.vmsd else None
+                if chosen is not None:
+                    known[chosen[1].symbol, chosen[1].name] = registration
+        return known
 
     def lists(self) -> Iterator[LintFinding]:
         """Lists of properties for older machine types."""

@@ -427,6 +427,44 @@ class Constants:
             return kind
         raise Unresolved("a type that is named by itself")
 
+    def heads(self, name: str) -> tuple[str, ...]:
+        """The name of a struct, and of those that lie at its beginning, the outermost first; "?" is one not known.
+
+        Typedefs are followed to the tag, so that two names of one struct give the same.
+        """
+        kind: Tree = ("struct", name) if name.startswith(("struct ", "union ")) else ("named", name)
+        names: list[str] = []
+        try:
+            for _ in range(MAX_DEPTH):
+                kind, shown = self._tagged(kind)
+                plain = self.plain(kind)
+                if plain[0] == "array":
+                    kind = plain[1]
+                    continue
+                if plain[0] != "members" or not plain[1].members:
+                    break
+                if shown:
+                    names.append(shown)
+                kind = plain[1].members[0][1].kind
+        except Unresolved:
+            names.append("?")
+        return tuple(names)
+
+    def _tagged(self, kind: Tree) -> tuple[Tree, str]:
+        """A type with its typedefs followed, and the name that it then has."""
+        shown = ""
+        for _ in range(MAX_DEPTH):
+            if kind[0] == "struct":
+                return kind, str(kind[1])
+            if kind[0] != "named":
+                break
+            shown = str(kind[1])
+            item = None if self.unit is None else self.unit.find(self.unit.sources.types.get(shown))
+            if item is None:
+                return kind, f"struct {shown}"
+            kind = self.typedef(item)
+        return kind, shown
+
     def typedef(self, item: Item) -> Tree:
         """The type that a typedef is of."""
         unit = self.unit

@@ -11,6 +11,7 @@ from vmstate.source.constants import Constants
 from vmstate.source.expressions import Tree, without_lines
 from vmstate.source.initialiser import Entry, entries, in_braces, symbol_of, text_of
 from vmstate.source.lexer import Item, Token
+from vmstate.source.lifetimes import kept_after_end, memory_made
 from vmstate.source.model import (
     CompatEntry,
     Problem,
@@ -22,7 +23,7 @@ from vmstate.source.model import (
     SourceType,
     UnitResult,
 )
-from vmstate.source.predicates import translated
+from vmstate.source.predicates import given_of, translated
 from vmstate.source.preprocessor import Unit, Unresolved
 from vmstate.source.sources import Sources
 from vmstate.source.target import Target
@@ -44,6 +45,11 @@ FLAG = re.compile(r"VMS_[A-Z0-9_]+\Z")
 
 VMSD_OF_CLASS = re.compile(r"\b(\w+)->vmsd\s*=\s*(?:\([^()]*\)\s*)?&?\s*\(?(\w+)")
 DEVICE_CLASS = re.compile(r"\bDeviceClass\s*\*\s*(\w+)")
+PREDICATE = re.compile(r"^bool\s+(\w+)\s*\(\s*void\s*\*\s*opaque\s*(?:,\s*int\s+\w+\s*)?\)\s*\{", re.M)
+OLD_CLASS = re.compile(r"\b\w*(?:Device|Slave)Info\b")
+OLD_MEMBER = re.compile(r"\.(?:qdev\.)?(name|vmsd|size)\s*=\s*((?:[^,(]|\([^()]*\))+),")
+"""Device classes before there was TypeInfo: what is called SysBusDeviceInfo, PCIDeviceInfo, and the like."""
+SIZE_OF = re.compile(r"sizeof\s*\(\s*((?:struct\s+)?\w+)\s*\)")
 REGISTERED = re.compile(
     r"\b(vmstate_register|vmstate_register_any|vmstate_register_with_alias_id|vmstate_replace_hack_for_ppc|"
     r"register_savevm_live|register_savevm)\s*\("
@@ -61,6 +67,12 @@ class Extractor:
         self.file = sources.file(path)
         self._flags: list[tuple[str, int]] | None = None
         self.predicates: dict[str, None] = {}
+        self.needs: dict[str, str] = {}
+        """Descriptions that are sent where a function says so, as arrays of VMStateSubsection had it."""
+        self.bodies = {
+            item.name: self.unit.text(item) for item in self.file.items if item.kind == "function" and "(" in item.head
+        }
+        self.memory = memory_made(self.bodies.values())
 
     def run(self) -> UnitResult:
         """All that is in the file."""
@@ -82,10 +94,17 @@ class Extractor:
                 types += self.types(item)
             elif "GlobalProperty" in head and "[" in head:
                 compat += self.compat_list(item)
+            elif OLD_CLASS.search(head):
+                types += self.old_types(item)
         unit.line = 0
         descriptions += self.invoked()
+        descriptions = [
+            vmsd.replace(needed=self.needs[vmsd.symbol]) if vmsd.symbol in self.needs else vmsd for vmsd in descriptions
+        ]
         registrations = tuple(self.registrations())
         functions = tuple(self.functions())
+        structs = dict.fromkeys(field.struct for vmsd in descriptions for field in vmsd.fields if field.struct)
+        heads = tuple((name, *self.heads(name)) for name in structs if name is not None)
         return UnitResult(
             self.path,
             unit.target.name,
@@ -96,6 +115,7 @@ class Extractor:
             tuple(types),
             registrations,
             tuple(compat),
+            heads,
             tuple(self.problems),
         )
 
@@ -201,7 +221,20 @@ class Extractor:
 
     def subsections(self, entry: Entry) -> Iterator[str]:
         """The C names of the descriptions of an array of pointers."""
-        for element in self.array_of(entry, "VMStateDescription"):
+        kind = "VMStateSubsection" if "VMStateSubsection" in entry.tokens else "VMStateDescription"
+        for element in self.array_of(entry, kind):
+            inside = in_braces(element.tokens)
+            if inside is not None:
+                # Until 2014 an element had the description and what says whether it is sent.
+                members = {member.member: symbol_of(member.tokens) for member in entries(inside, element.line)}
+                symbol, needed = members.get("vmsd"), members.get("needed")
+                if symbol is None:
+                    return
+                if needed is not None:
+                    self.needs[symbol] = needed
+                    self.predicates[needed] = None
+                yield symbol
+                continue
             name = symbol_of(element.tokens)
             if name is None or name == "0":
                 return
@@ -242,7 +275,18 @@ class Extractor:
                     self.problem(line, f"{symbol}: {name}: {member}", error, path)
         if values.get("exists"):
             self.predicates[values["exists"]] = None
+        flags = values.get("flags", ())
+        if "VMS_ALLOC" not in flags and ("VMS_POINTER" in flags or "VMS_ARRAY_OF_POINTER" in flags):
+            always = self.memory.get(str(values.get("member")).rpartition(".")[2])
+            values["memory"] = None if always is None else "always" if always else "sometimes"
         return SourceField(name, line=line, **values)
+
+    def heads(self, name: str) -> tuple[str, ...]:
+        """A struct and those at its beginning, as `UnitResult.heads` has them."""
+        try:
+            return self.constants.heads(name)
+        except RecursionError:
+            return ("?",)
 
     def member_of_field(self, member: str, entry: Entry) -> dict[str, Any]:
         """What one member of a `VMStateField` says. Raises `Unresolved`."""
@@ -319,6 +363,8 @@ class Extractor:
 
     def functions(self) -> Iterator[SourceFunction]:
         """The functions that say whether fields and subsections are sent, as far as they are seen here."""
+        # Those that other files use, too.
+        self.predicates.update(dict.fromkeys(PREDICATE.findall(self.file.text)))
         for name in self.predicates:
             item = self.unit.find(self.unit.sources.functions.get(name))
             if item is None:
@@ -326,7 +372,9 @@ class Extractor:
             text = self.unit.text(item)
             digest = hashlib.sha256(" ".join(text.split()).encode("utf-8", "replace")).hexdigest()[:16]
             returns = translated(self.unit, self.constants, text)
-            yield SourceFunction(name, item.path, item.line, returns, digest)
+            given = given_of(text)
+            heads = () if given is None else self.heads(given)
+            yield SourceFunction(name, item.path, item.line, returns, digest, heads)
 
     # Device classes.
 
@@ -357,7 +405,23 @@ class Extractor:
                 if function is not None:
                     vmsd, inner = self.vmsd_of(function)
             abstract = "abstract" in known and "0" not in known["abstract"].tokens
-            yield SourceType(name, item.path, known["name"].line, parent, abstract, vmsd, inner)
+            size = (
+                SIZE_OF.search(" ".join(map(str, without_lines(known["instance_size"].tokens))))
+                if "instance_size" in known
+                else None
+            )
+            instance = () if size is None else self.heads(size[1])
+            yield SourceType(name, item.path, known["name"].line, parent, abstract, vmsd, inner, instance)
+
+    def old_types(self, item: Item) -> Iterator[SourceType]:
+        """The device class of an initialiser of the time before TypeInfo."""
+        text = self.unit.text(item)
+        known = {member: value.strip() for member, value in reversed(OLD_MEMBER.findall(text))}
+        name = self._text(known["name"]) if "name" in known else None
+        if name is not None and "vmsd" in known:
+            size = SIZE_OF.search(known.get("size", ""))
+            instance = () if size is None else self.heads(size[1])
+            yield SourceType(name, item.path, item.line, vmsd=known["vmsd"].strip("&() "), instance=instance)
 
     def vmsd_of(self, function: str) -> tuple[str | None, str | None]:
         """The description that a class_init gives its class, and that which it gives a class between, as virtio's."""
@@ -388,7 +452,19 @@ class Extractor:
             if arguments is None:
                 continue
             line = self.file.line_of(call.start())
-            yield self.registration(call[1], arguments, line)
+            registration = self.registration(call[1], arguments, line)
+            if registration.vmsd is not None:
+                around = self.function_at(call.start())
+                kept = around is not None and kept_after_end(self.bodies, around, registration.vmsd)
+                registration = registration.replace(kept=kept)
+            yield registration
+
+    def function_at(self, place: int) -> str | None:
+        """The name of the function in whose body a place of the file is."""
+        for item in self.file.items:
+            if item.kind == "function" and item.start <= place < item.end:
+                return item.name
+        return None
 
     def registration(self, function: str, arguments: list[str], line: int) -> Registration:
         """One call."""

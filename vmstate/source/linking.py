@@ -49,6 +49,22 @@ class Linked:
         chosen = _chosen(self._infos.get(symbol, ()), unit)
         return None if chosen is None else chosen[1]
 
+    def function(self, name: str, unit: UnitResult) -> SourceFunction | None:
+        """The predicate that a name means in a file: that which is seen there, else one of its name."""
+        seen = next((function for function in unit.functions if function.name == name), None)
+        return seen or self.functions.get(name)
+
+    def instance_of_type(self, name: str) -> tuple[str, ...]:
+        """The struct of a class's instances, its own or that of the nearest class above it, as `UnitResult.heads`."""
+        for _ in range(MAX_DEPTH):
+            known = self.types.get(name)
+            if known is None:
+                return ()
+            if known[1].instance:
+                return known[1].instance
+            name = known[1].parent or ""
+        return ()
+
     def vmsd_of_type(self, name: str) -> tuple[UnitResult, SourceDescription] | None:
         """The description of a device class: its own, or that of the nearest class above it."""
         for _ in range(MAX_DEPTH):

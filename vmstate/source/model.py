@@ -83,6 +83,8 @@ class SourceField(Fact):
     err_hint: str | None = None
     path: str | None = None
     """The file, where it is not that of the description."""
+    memory: str | None = None
+    """Where what it points at is made: "always", or "sometimes" where only under a condition; None: not seen."""
 
 
 class SourceDescription(Fact):
@@ -131,7 +133,7 @@ class SourceFunction(Fact):
     """A function that says whether a field or a subsection is sent.
 
     `returns` is the expression that it returns, in our words, where it is a single one without calls; else None.
-    `digest` tells whether it was changed.
+    `digest` tells whether it was changed. `given` is what it takes its opaque pointer for, as in `UnitResult.heads`.
     """
 
     name: str
@@ -139,6 +141,7 @@ class SourceFunction(Fact):
     line: int
     returns: str | None = None
     digest: str = ""
+    given: tuple[str, ...] = ()
 
 
 class SourceType(Fact):
@@ -152,6 +155,8 @@ class SourceType(Fact):
     vmsd: str | None = None
     inner: str | None = None
     """The description of the class between, as that of VirtioDeviceClass, which is sent inside another."""
+    instance: tuple[str, ...] = ()
+    """The struct of its instances, as in `UnitResult.heads`."""
 
 
 class Registration(Fact):
@@ -164,6 +169,8 @@ class Registration(Fact):
     vmsd: str | None = None
     instance: int | None = None
     version: int | None = None
+    kept: bool = False
+    """Whether it stays when the device that registers it is unrealized."""
 
 
 class CompatEntry(Fact):
@@ -178,7 +185,11 @@ class CompatEntry(Fact):
 
 
 class UnitResult(Fact):
-    """What was read from one file for one target; `files` are those that something was taken from."""
+    """What was read from one file for one target; `files` are those that something was taken from.
+
+    `heads` has a row for each struct that fields are of: its name there, its own, and those that lie at its beginning,
+    the outermost first. A pointer to one of these is a pointer to each. "?" is one that cannot be told.
+    """
 
     path: str
     target: str
@@ -189,6 +200,7 @@ class UnitResult(Fact):
     types: tuple[SourceType, ...] = ()
     registrations: tuple[Registration, ...] = ()
     compat: tuple[CompatEntry, ...] = ()
+    heads: tuple[tuple[str, ...], ...] = ()
     problems: tuple[Problem, ...] = ()
 
     @classmethod

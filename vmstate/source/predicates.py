@@ -9,6 +9,10 @@ from vmstate.source.expressions import Tree
 from vmstate.source.preprocessor import Unit, Unresolved
 
 OPAQUE = re.compile(r"\b\w+\s*\*\s*(\w+)\s*=\s*(?:\([^()]*\)\s*)?(?:[A-Z][A-Z0-9_]*\s*\(\s*)?opaque\s*\)?\s*;")
+GIVEN = re.compile(
+    r"\b((?:struct\s+)?\w+)\s*\*\s*\w+\s*=\s*(?:\([^()]*\)\s*)?(?:[A-Z][A-Z0-9_]*\s*\(\s*)?opaque\s*\)?\s*;"
+)
+ALWAYS = re.compile(r"\s*return\s+(?:true|1)\s*;\s*\Z")
 RETURN = re.compile(r"\s*return\b([^;]*);\s*\Z")
 COMPARED = {
     "==": "==",
@@ -33,11 +37,19 @@ def translated(unit: Unit, constants: Constants, body: str) -> str | None:
     rest = RETURN.fullmatch(OPAQUE.sub("", body))
     if rest is None or len(body) > 2000:
         return None
+    if ALWAYS.match(rest[0]):
+        return "1"
     try:
         tree = constants.parse(unit.expand(unit.tokens(rest[1], 0, False)))
         return _text(tree, constants, given)
     except (Unresolved, RecursionError):
         return None
+
+
+def given_of(body: str) -> str | None:
+    """The type that a function takes its opaque pointer for, where it is one type."""
+    types = {" ".join(kind.split()) for kind in GIVEN.findall(body)} - {"void", "const"}
+    return types.pop() if len(types) == 1 else None
 
 
 def _text(tree: Tree, constants: Constants, given: set[str]) -> str:
