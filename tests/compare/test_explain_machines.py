@@ -46,6 +46,31 @@ def test_a_destination_with_a_device_that_cannot_be_migrated_loads_nothing(tmp_p
         write_target(place, Target("there", release=Release(5, 2)))
 
 
+def test_what_can_load_and_not_save_is_not_known(tmp_path: Path) -> None:
+    why = "migrate: Migration is disabled when using feature 'peer mode' in device 'ivshmem'"
+    machine = vmstate.load(sent()).configuration
+    assert machine is not None
+    target = Target("there", release=Release(11, 1), machine_type=machine.machine, unsaved=why)
+    place = tmp_path / "target.json"
+    write_target(place, target)
+    for known in (target, open_target(str(place))):
+        explained = vmstate.explain(sent(), known)
+        assert explained.verdict == "unknown" and why in explained.findings[0].message
+    # What is known all the same is held against it.
+    assert vmstate.explain(sent(), target.replaced(machine_type="isapc")).verdict == "fails"
+
+
+@pytest.mark.qemu
+@pytest.mark.slow
+@needs_qemu
+def test_a_real_destination_that_cannot_be_saved_says_why() -> None:
+    machine = ["-M", "pc", "-accel", "tcg", "-m", "16", "-nodefaults", "-object", "memory-backend-ram,id=m,size=1M"]
+    target = target_of([PROGRAM, *machine, "-device", "ivshmem-plain,memdev=m,master=off"])
+    assert target.stream is None and target.blocked is None
+    assert target.unsaved is not None and "ivshmem" in target.unsaved
+    assert vmstate.explain(sent(), target).verdict in ("unknown", "fails")
+
+
 @pytest.mark.qemu
 @pytest.mark.slow
 @needs_qemu

@@ -179,10 +179,13 @@ class StreamCheck:
         if self.target.blocked is not None:
             yield self.blocked(self.target.blocked)
             return
+        if self.target.unsaved is not None:
+            yield self.unsaved(self.target.unsaved)
         yield from self.framing()
         yield from self.configuration()
         if self.destination is None:
-            yield from self.schemas()
+            if self.target.schema is not None:
+                yield from self.schemas()
             yield from self.cut()
             return
         sections = self.sections_by_key()
@@ -219,6 +222,16 @@ class StreamCheck:
             "the destination has a device that cannot be migrated, and QEMU loads nothing into such a machine",
             qemu_error=line,
             advice="start the destination without that device",
+        )
+
+    def unsaved(self, line: str) -> Explained:
+        """That the destination can load and not save, so that its devices do not show."""
+        return self.findings.finding(
+            "destination-unsaved",
+            f"the destination cannot be saved, so that what its devices are is not known: {line}",
+            severity=MAY_BREAK,
+            when="its devices are not those of the source",
+            advice="explain it without that device, on both sides",
         )
 
     def cut(self) -> Iterator[Explained]:

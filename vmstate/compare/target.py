@@ -51,7 +51,8 @@ class Target(Data):
     stream without a configuration section, and `sends_configuration` for one that could not be saved as the
     destination would have. `left_out` says in words what of its description is not in it.
     `compat_properties` are what the machine types of its QEMU set (vmstate.compare.compat_properties). `blocked` is
-    what QEMU says of a device with which it neither saves nor loads; then there is no stream.
+    what QEMU says of a device with which it neither saves nor loads; then there is no stream. Nor is there where QEMU
+    can load and not save, or ends when it saves: `unsaved` is what came of the attempt.
     """
 
     name: str
@@ -71,6 +72,7 @@ class Target(Data):
     left_out: tuple[str, ...] = ()
     compat_properties: Mapping[str, tuple[tuple[str, str, str], ...]] = {}
     blocked: str | None = None
+    unsaved: str | None = None
 
     def beside(self, values: Target) -> Target:
         """This destination with the stream of another one, and with what was asked of that."""
@@ -154,7 +156,9 @@ def read_target(text: bytes, name: str) -> Target:
             shown = str(top[KEY])[:40]
             raise SchemaError("the recorded destination is of another version", expected=str(FORM), found=shown)
         blocked = None if top.get("blocked") is None else str(top["blocked"])
-        stream = None if blocked is not None else load(_unpacked(top["stream"], MAX_STREAM))
+        unsaved = None if top.get("unsaved") is None else str(top["unsaved"])
+        has_stream = blocked is None and unsaved is None
+        stream = load(_unpacked(top["stream"], MAX_STREAM)) if has_stream else None
         dump = None if top.get("dump") is None else _unpacked_text(top["dump"])
         return Target(
             name,
@@ -179,6 +183,7 @@ def read_target(text: bytes, name: str) -> Target:
             left_out=tuple(map(str, top.get("left_out", ()))),
             compat_properties=_properties_in(top.get("compat_properties")),
             blocked=blocked,
+            unsaved=unsaved,
         )
     except VMStateError as error:
         raise error.named(name) from None
@@ -188,7 +193,7 @@ def read_target(text: bytes, name: str) -> Target:
 
 def write_target(path: str | os.PathLike[str], target: Target) -> None:
     """Record a destination in one file, to be held against streams where its QEMU is not. Raises `VMStateError`."""
-    if target.stream is None and target.blocked is None:
+    if target.stream is None and target.blocked is None and target.unsaved is None:
         raise SchemaError("only a destination that was started can be recorded", expected="a command line")
     dump = None if target.dump is None or target.stream is None else _part_needed(target.dump, target.stream)
     top = {
@@ -210,6 +215,7 @@ def write_target(path: str | os.PathLike[str], target: Target) -> None:
         "compat_properties": _packed(json.dumps(target.compat_properties).encode()),
         "dump": None if dump is None else _packed(dump),
         "blocked": target.blocked,
+        "unsaved": target.unsaved,
         "stream": None if target.stream is None else _packed(target.stream.to_bytes()),
     }
     write_atomic(path, [json.dumps(top, indent=1).encode() + b"\n"])

@@ -26,7 +26,7 @@ from typing import Any
 from vmstate.compare.compat_properties import CompatProperties
 from vmstate.compare.schemas import dump_of, dump_schema
 from vmstate.compare.target import Target
-from vmstate.errors import MachineError, VMStateError
+from vmstate.errors import MachineError, VMStateError, one_line
 from vmstate.lab.features import Place, features_by_fresh_machines, offered_features
 from vmstate.qemu.capture import IGNORE_SHARED
 from vmstate.qemu.machine import Machine, Qemu, find_qemu
@@ -42,6 +42,8 @@ from vmstate.vmsd.release import Release
 
 _INCOMING = ("incoming", "loadvm")
 _BLOCKED = re.compile(r"State blocked by non-migratable device '[^'\n]+'")
+_UNSAVED = re.compile(r"(query-)?migrate: ")
+"""How it begins where `migrate` is refused (a device allows no saving: ivshmem), or QEMU ends by it."""
 _SLOT = re.compile(r"[0-9a-f]{4}:[0-9a-f]{2}:([0-9a-f]{2})\.([0-7])/")
 
 
@@ -50,6 +52,9 @@ PROPERTIES_SINCE = (9, 1)
 
 POSSIBLE_CPUS = "possible_cpus"
 """The fact that descriptions of ACPI's CPU hotplug have for the number of processors that there can be."""
+
+
+WITHOUT_VMDESC = "suppress-vmdesc=on"
 
 
 def target_of(
@@ -84,7 +89,7 @@ def target_of(
             if not _sends_no_configuration(words):
                 raise
             # From 8.0 on QEMU ends by an assertion where it has to describe what it does not send.
-            words += ["-machine", "suppress-vmdesc=on"]
+            words += ["-machine", WITHOUT_VMDESC]
             told = _asked(words, program, folder, console=console, features=features, limit=limit)
         stream = told.stream
         if stream is not None:
@@ -118,6 +123,7 @@ def target_of(
         machines=told.machines,
         compat_properties=told.properties,
         blocked=told.blocked,
+        unsaved=told.unsaved,
     )
 
 
@@ -135,6 +141,7 @@ class _Told(NamedTuple):
     stream: Stream | None
     offered: dict[Place, int] | None
     blocked: str | None = None
+    unsaved: str | None = None
 
 
 def _asked(words: Sequence[str], program: Qemu, folder: str, *, console: bool, features: bool, limit: float) -> _Told:
@@ -154,10 +161,13 @@ def _asked(words: Sequence[str], program: Qemu, folder: str, *, console: bool, f
             save(machine, path, limit=limit)
         except MachineError as error:
             blocked = _BLOCKED.search(str(error))
-            if blocked is None:
+            if blocked is not None:
+                # With such a device QEMU neither saves nor loads.
+                return _Told(*told, None, None, blocked[0])
+            may_be_told_without = _sends_no_configuration(words) and WITHOUT_VMDESC not in words
+            if may_be_told_without or not _UNSAVED.match(str(error)):
                 raise
-            # With such a device QEMU neither saves nor loads.
-            return _Told(*told, None, None, blocked[0])
+            return _Told(*told, None, None, unsaved=one_line(str(error)))
         with open(path, "rb") as file:
             stream = load(file.read())
         return _Told(*told, stream, offered_features(machine, stream, folder, limit) if features else {})
