@@ -99,6 +99,7 @@ def test_a_block_is_resized_renamed_and_dropped() -> None:
         assert total is not None and stream.ram.total == total - before
 
 
+@pytest.mark.slow
 def test_by_hand_the_vmdesc_follows(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     source = FIXTURES / "qemu-7.2-q35-virtio-zoo2-cold.mig.xz"
     with load(source) as stream:

@@ -29,6 +29,7 @@ def check(folder: Path, path: Path | None) -> None:
     assert done.stdout == "all there\n", done.stderr
 
 
+@pytest.mark.slow
 def test_a_virtio_device_in_one_file_of_the_library(tree: Path) -> None:
     (tree / "vmstate" / "devices" / "virtio" / "mine.py").write_text(DEVICE)
     done = run(tree, "-m", "vmstate.devices.index", path=tree)
@@ -36,6 +37,7 @@ def test_a_virtio_device_in_one_file_of_the_library(tree: Path) -> None:
     check(tree, tree)
 
 
+@pytest.mark.slow
 def test_a_virtio_device_in_one_file_of_others(tmp_path: Path) -> None:
     install(tmp_path, f'{DEVICE}\n\nINDEX = {{"virtio-mine": ("mydevices:VirtIOMine",)}}\n')
     check(tmp_path, None)

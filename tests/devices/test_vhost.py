@@ -1173,6 +1173,7 @@ def test_any_bytes_are_a_message_or_an_error(data: bytes, channel: Any) -> None:
     comes_back(lambda data: Message.decode(data, channel=channel), data)
 
 
+@pytest.mark.slow
 @SEARCH
 @given(st.integers(0, 46), st.integers(0, 15), st.binary(max_size=400), CHANNEL)
 def test_any_payload_is_a_message_or_an_error(request: int, flags: int, payload: bytes, channel: Any) -> None:

@@ -99,6 +99,7 @@ def test_every_device_is_opened_and_written_back(file: str) -> None:
             assert trace[f'"{name}"' if f'"{name}"' in trace else {"virtio-gpu": "gpu"}.get(name, name)].size == size
 
 
+@pytest.mark.slow
 def test_no_device_is_left_out() -> None:
     seen = set()
     for file in STREAMS:

@@ -258,6 +258,7 @@ def front_end_of_one_that_hangs_up(path: Path) -> Iterator[FrontEnd]:
         yield ours
 
 
+@pytest.mark.slow
 def test_nobody_listens(tmp_path: Path) -> None:
     with pytest.raises(VMStateError, match="no vhost-user back end listens"):
         FrontEnd.connect(str(tmp_path / "s"), GuestMemory(4096), limit=0.1)
@@ -329,6 +330,7 @@ REAL = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("recording", "command", "printed"), REAL)
 @pytest.mark.parametrize("scenario", SCENARIOS, ids=lambda scenario: scenario.name)
 def test_a_real_back_end(recording: str, command: Callable[[], list[str]], printed: str, scenario: Scenario) -> None:

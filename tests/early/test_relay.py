@@ -243,11 +243,12 @@ def run_in_thread(target: Any) -> tuple[threading.Thread, list[Any]]:
 
 def send_to(place: Path, data: bytes) -> bytes:
     with socket.socket(socket.AF_UNIX) as source:
-        source.connect(str(place))
-        source.sendall(data)
-        source.shutdown(socket.SHUT_WR)
         back = b""
-        with suppress(ConnectionResetError):
+        source.connect(str(place))
+        # A relay that finds nobody to carry it to may have closed before all is sent.
+        with suppress(ConnectionError):
+            source.sendall(data)
+            source.shutdown(socket.SHUT_WR)
             while piece := source.recv(100):
                 back += piece
         return back

@@ -439,6 +439,7 @@ def test_the_command_finds_nothing(capsys: pytest.CaptureFixture[str], tmp_path:
     assert f"decoder: {document['runs']} runs" in lines(capsys)[0]
 
 
+@pytest.mark.slow
 def test_the_command_finds_something(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
@@ -456,6 +457,7 @@ def test_without_a_seed_sections_are_made(capsys: pytest.CaptureFixture[str]) ->
     assert "nothing found" in lines(capsys)[0]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("jobs", [1, 2])
 def test_so_many_runs_are_so_many(jobs: int, tmp_path: Path, timers: list[Subject]) -> None:
     """Also where they are no whole blocks, and where a campaign goes on from there."""

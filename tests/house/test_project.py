@@ -40,6 +40,7 @@ def valid(schema: str, path: Path) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, capture_output=True, text=True, check=False)
 
 
+@pytest.mark.slow
 @in_the_repository
 @pytest.mark.parametrize(
     ("schema", "pattern"),

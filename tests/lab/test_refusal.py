@@ -42,6 +42,7 @@ def test_what_qemu_names_is_found(name: str, path: str | None, text: str, byte: 
     assert byte is None or data[place.offset] == byte
 
 
+@pytest.mark.slow
 def test_features_are_called_by_name() -> None:
     refused = [case for case in CASES if "Features 0x" in SAID[case.name]["stderr"]]
     assert len(refused) > 5

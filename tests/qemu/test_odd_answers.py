@@ -68,6 +68,7 @@ class Odd:
         self.thread.join(5)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("command", [*GOOD, "all but one"])
 def test_capture_says_one_line(command: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     for number, answer in enumerate([*ODD, *LINES]):

@@ -60,6 +60,7 @@ def cursor(browser: Browser) -> Any:
     return browser.fields.cursor_node.data
 
 
+@pytest.mark.slow
 def test_a_field_is_found_and_its_bytes_are_shown() -> None:
     async def use(browser: Browser, pilot: Any) -> None:
         await typed(pilot, "slash", "52:54:00:12:34:56")
@@ -81,6 +82,7 @@ def test_a_field_is_found_and_its_bytes_are_shown() -> None:
     browsed(use)
 
 
+@pytest.mark.slow
 def test_what_is_nowhere_or_nonsense_is_one_line() -> None:
     async def use(browser: Browser, pilot: Any) -> None:
         for key, text, words in [
@@ -118,6 +120,7 @@ def test_a_value_is_changed_and_saved(tmp_path: Path) -> None:
     assert [change.path for change in difference.changes] == ["virtio.net.mac"]
 
 
+@pytest.mark.slow
 def test_what_qemu_would_refuse_is_not_taken() -> None:
     async def use(browser: Browser, pilot: Any) -> None:
         entry = browser.stream[SECTION].trace()["virtio.num_queues"]
@@ -130,6 +133,7 @@ def test_what_qemu_would_refuse_is_not_taken() -> None:
     browsed(use)
 
 
+@pytest.mark.slow
 def test_changes_are_gone_through() -> None:
     async def use(browser: Browser, pilot: Any) -> None:
         await typed(pilot, "d", str(FIXTURES / "pairs/qemu-7.2-vlan-add-early.mig.xz"))
