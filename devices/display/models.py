@@ -10,28 +10,31 @@ from vmstate.vmsd.model import Model, ModelAsk, Property
 MIB = 1 << 20
 
 
-def vram(block: str) -> Property:
-    """The video memory in MiB, which is a RAM block of the device."""
-
-    def of(ask: ModelAsk) -> int | None:
-        size = ask.block_size(block)
-        return None if size is None else size // MIB
-
-    return of
+def _global_vmstate(ask: ModelAsk) -> bool | None:
+    """On where the video memory is called as if there were one graphics card alone."""
+    return True if ask.block_size("vga.vram") is None and ask.machine_block_size("vga.vram") is not None else None
 
 
-_VGA = {"vgamem_mb": vram("vga.vram")}
+def _vga_memory(ask: ModelAsk) -> int | None:
+    """The video memory in MiB, under either of its names."""
+    size = ask.block_size("vga.vram") or ask.machine_block_size("vga.vram")
+    return None if size is None else size // MIB
+
+
+_VGA: dict[str, Property] = {"vgamem_mb": _vga_memory, "global-vmstate": _global_vmstate}
+_MEMORY: dict[str, Property] = {"vgamem_mb": _vga_memory}
 
 VGA = (
     Model("VGA", (0x1234, 0x1111), _VGA, class_id=0x0300),
-    Model("secondary-vga", (0x1234, 0x1111), _VGA, class_id=0x0380),
+    Model("secondary-vga", (0x1234, 0x1111), _MEMORY, class_id=0x0380),
 )
 CIRRUS = (
-    Model("cirrus-vga", None, {"vgamem_mb": vram("vga.vram")}, when=lambda ask: ask.is_pci),
-    Model("isa-cirrus-vga"),
+    Model("cirrus-vga", None, _VGA, when=lambda ask: ask.is_pci),
+    Model("isa-cirrus-vga", None, _MEMORY),
 )
-VGA_ISA = (Model("isa-vga", when=lambda ask: not ask.is_pci),)
-VMWARE = (Model("vmware-svga", None, {"vgamem_mb": vram("vga.vram")}),)
+VGA_ISA = (Model("isa-vga", None, _MEMORY, when=lambda ask: not ask.is_pci),)
+VMWARE = (Model("vmware-svga", None, _VGA),)
+RAMFB = (Model("ramfb"),)
 BOCHS = (
     Model(
         "bochs-display",

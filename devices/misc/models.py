@@ -18,8 +18,8 @@ VMCOREINFO = (Model("vmcoreinfo"),)
 SDHCI = (Model("sdhci-pci", bus="sd"),)
 SD_CARD = (Model("sd-card", back_end="drive"),)
 IPMI_BMC = (Model("ipmi-bmc-sim"),)
-IPMI_KCS = (
-    Model("isa-ipmi-kcs", back_end="bmc", when=lambda ask: not ask.is_pci),
-    Model("pci-ipmi-kcs", back_end="bmc"),
-)
-IPMI_BT = (Model("isa-ipmi-bt", back_end="bmc", when=lambda ask: not ask.is_pci), Model("pci-ipmi-bt", back_end="bmc"))
+IPMI_KCS = (Model("isa-ipmi-kcs", back_end="bmc"),)
+IPMI_BT = (Model("isa-ipmi-bt", back_end="bmc"),)
+IPMI_PCI_KCS = (Model("pci-ipmi-kcs", back_end="bmc"),)
+IPMI_PCI_BT = (Model("pci-ipmi-bt", back_end="bmc"),)
+IPMI_SMBUS = (Model("smbus-ipmi", back_end="bmc"),)

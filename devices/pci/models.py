@@ -5,11 +5,10 @@ Names and ids from QEMU's hw/pci-bridge (-device help, query-pci).
 
 from __future__ import annotations
 
-from vmstate.vmsd.model import Model, ModelAsk, Property
+from vmstate.vmsd.model import CAP_ID_MSI, Model, ModelAsk, Property, has_capability
 
 CAP_ID_SLOTID = 4
 CAP_ID_SHPC = 0x0C
-CAP_ID_MSI = 5
 CAP_ID_EXP = 0x10
 LINK_CAPABILITIES = 0x0C
 SLOT_CAPABILITIES = 0x14
@@ -94,21 +93,29 @@ def _shpc(ask: ModelAsk) -> bool:
     return ask.space.capability(CAP_ID_SHPC) is not None
 
 
-_SLOT = {"slot": _slot, "port": _port, "power_controller_present": _power_controller}
+def _disable_acs(ask: ModelAsk) -> bool | None:
+    """On where the port does not control who may reach whom."""
+    return True if ask.space.extended_capability(EXT_CAP_ID_ACS) is None else None
+
+
+_SLOT = {"slot": _slot, "port": _port, "power_controller_present": _power_controller, "hotplug": _hotplug}
+_MSI = has_capability(CAP_ID_MSI)
 
 ROOT_PORT = (
     Model(
         "pcie-root-port",
         None,
-        {**_SLOT, "hotplug": _hotplug, "x-speed": _speed, "x-width": _width, **_RESERVED},
+        {**_SLOT, "disable-acs": _disable_acs, "x-speed": _speed, "x-width": _width, **_RESERVED},
         bus=PCI_EXPRESS,
     ),
 )
 IOH3420 = (Model("ioh3420", None, _SLOT, bus=PCI_EXPRESS),)
 UPSTREAM = (Model("x3130-upstream", bus=PCI_EXPRESS),)
 DOWNSTREAM = (Model("xio3130-downstream", None, _SLOT, bus=PCI_EXPRESS),)
-PCIE_PCI_BRIDGE = (Model("pcie-pci-bridge", bus=PCI),)
+I82801B11 = (Model("i82801b11-bridge", bus=PCI),)
+PCIE_PCI_BRIDGE = (Model("pcie-pci-bridge", None, {"msi": _MSI}, bus=PCI),)
+_BRIDGE = {"chassis_nr": _chassis_nr, "shpc": _shpc, "msi": _MSI}
 PCI_BRIDGE = (
-    Model("pci-bridge", (0x1B36, 0x0001), {"chassis_nr": _chassis_nr, "shpc": _shpc}, bus=PCI),
-    Model("pci-bridge-seat", (0x1B36, 0x000A), {"chassis_nr": _chassis_nr, "shpc": _shpc}, bus=PCI),
+    Model("pci-bridge", (0x1B36, 0x0001), _BRIDGE, bus=PCI),
+    Model("pci-bridge-seat", (0x1B36, 0x000A), _BRIDGE, bus=PCI),
 )

@@ -5,17 +5,32 @@ Names and ids from QEMU's hw/scsi (-device help, query-pci).
 
 from __future__ import annotations
 
-from vmstate.vmsd.model import Model
+from vmstate.vmsd.model import CAP_ID_MSI, CAP_ID_MSIX, Model, ModelAsk, Property, has_capability
 
 LSI = (
     Model("lsi53c895a", (0x1000, 0x0012), bus="scsi"),
     Model("lsi53c810", (0x1000, 0x0001), bus="scsi"),
 )
-MEGASAS = (Model("megasas", bus="scsi"),)
-MEGASAS_GEN2 = (Model("megasas-gen2", bus="scsi"),)
-MPTSAS = (Model("mptsas1068", bus="scsi"),)
-PVSCSI = (Model("pvscsi", bus="scsi"),)
-ESP = (Model("am53c974", bus="scsi"),)
-"""dc390 has the same ids and state, and an EEPROM besides that is not in the state."""
+REVISION = 0x08
+
+_MSI = has_capability(CAP_ID_MSI)
+_MEGASAS: dict[str, Property] = {"msi": _MSI, "msix": has_capability(CAP_ID_MSIX)}
+
+MEGASAS = (Model("megasas", None, _MEGASAS, bus="scsi"),)
+MEGASAS_GEN2 = (Model("megasas-gen2", None, _MEGASAS, bus="scsi"),)
+MPTSAS = (Model("mptsas1068", None, {"msi": _MSI}, bus="scsi"),)
+
+
+def _old_pci_configuration(ask: ModelAsk) -> bool | None:
+    """On where the function has no revision, as before 2.6."""
+    return None if ask.space.byte(REVISION) else True
+
+
+PVSCSI = (Model("pvscsi", None, {"x-old-pci-configuration": _old_pci_configuration}, bus="scsi"),)
+ESP = (
+    Model("dc390", bus="scsi", when=lambda ask: ask.beside("eeprom") is not None),
+    Model("am53c974", bus="scsi"),
+)
+"""dc390 has the same ids and state, and an EEPROM besides."""
 SCSI_DISK = (Model("scsi-hd", back_end="drive"),)
 """What a SCSI disk sends does not say whether it is a disk (scsi-hd) or a CD-ROM (scsi-cd)."""

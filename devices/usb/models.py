@@ -5,11 +5,24 @@ Names and ids from QEMU's hw/usb (-device help, query-pci).
 
 from __future__ import annotations
 
-from vmstate.vmsd.model import Model
+from vmstate.vmsd.model import CAP_ID_MSI, CAP_ID_MSIX, Model, ModelAsk, Property
+
+
+def _unless(usual: bool, identifier: int) -> Property:
+    """Whether there is a capability, where that is not as usual: releases before 6.0 have no property for it."""
+
+    def of(ask: ModelAsk) -> bool | None:
+        is_there = ask.space.capability(identifier) is not None
+        return None if is_there is usual else is_there
+
+    return of
+
+
+_MSIX = _unless(True, CAP_ID_MSIX)
 
 XHCI = (
-    Model("qemu-xhci", (0x1B36, 0x000D), bus="usb"),
-    Model("nec-usb-xhci", (0x1033, 0x0194), bus="usb"),
+    Model("qemu-xhci", (0x1B36, 0x000D), {"msi": _unless(False, CAP_ID_MSI), "msix": _MSIX}, bus="usb"),
+    Model("nec-usb-xhci", (0x1033, 0x0194), {"msi": _unless(True, CAP_ID_MSI), "msix": _MSIX}, bus="usb"),
 )
 UHCI = (
     Model("piix3-usb-uhci", (0x8086, 0x7020), bus="usb"),
@@ -26,5 +39,6 @@ PTR = (Model("usb-tablet"),)
 """What a pointing device sends does not say whether it is a tablet (usb-tablet) or a mouse (usb-mouse)."""
 KBD = (Model("usb-kbd"),)
 HUB = (Model("usb-hub"),)
-STORAGE = (Model("usb-storage", back_end="drive"),)
+STORAGE = (Model("usb-bot", when=lambda ask: not ask.has_children), Model("usb-storage", back_end="drive"))
+"""Without a disk it is that of which the disk is a device of its own."""
 CCID = (Model("usb-ccid"),)

@@ -23,6 +23,7 @@ FIRST_MODERN_ID = 0x1040
 """Device ids from here on are those of devices that are modern only."""
 ACCESS_PLATFORM = 33
 LARGEST_QUEUE = 1024
+NET_ID = 1
 CAN_BE_LEGACY = frozenset((1, 2, 3, 4, 5, 8, 9))
 """The numbers of the devices that have an id of before version 1 of the specification."""
 FLR = 1 << 28
@@ -53,6 +54,18 @@ def _disable_legacy(ask: ModelAsk) -> bool | None:
 def _disable_modern(ask: ModelAsk) -> bool | None:
     """Whether the device is legacy only: without capabilities that say where its registers are."""
     return ask.space.capability(CAP_ID_VENDOR) is None
+
+
+NOTIFICATIONS = 2
+"""The type of the capability that says where a queue is notified (VIRTIO_PCI_CAP_NOTIFY_CFG)."""
+PAGE = 4096
+
+
+def _page_per_vq(ask: ModelAsk) -> bool | None:
+    """On where each queue has a page of its own for its notifications."""
+    places = ask.space.capabilities(CAP_ID_VENDOR)
+    at = next((at for at in places if ask.space.byte(at + 3) == NOTIFICATIONS), None)
+    return True if at is not None and ask.space.long(at + 16) == PAGE else None
 
 
 def _aer(ask: ModelAsk) -> bool | None:
@@ -307,7 +320,21 @@ def _of_pci(model: Model, record: VirtIORecord) -> dict[str, Property]:
         properties |= {"disable-legacy": _disable_legacy, "disable-modern": _disable_modern}
     if model.name not in WITHOUT_VECTORS:
         properties["vectors"] = _vectors_of_rng if model.name == "virtio-rng" else _vectors
-    return properties | {"aer": _aer, "ats": _ats, "x-pcie-flr-init": _flr}
+    return properties | {"page-per-vq": _page_per_vq, "aer": _aer, "ats": _ats, "x-pcie-flr-init": _flr}
+
+
+LONGEST_BLOCK = 31
+"""Characters that QEMU leaves of the name of a ROM."""
+
+_NAMED_BY_ROM = ("-pci-non-transitional", "-pci-transitional")
+"""Types of their own, which have a ROM with their name; of a device without a ROM nothing shows which it is."""
+
+
+def _has_rom(name: str) -> Callable[[Any], bool]:
+    def of(ask: ModelAsk) -> bool:
+        return ask.is_pci and ask.block_size(f"{name}.rom"[:LONGEST_BLOCK]) is not None
+
+    return of
 
 
 _SHARED: dict[str, Property] = {"packed": _packed, "iommu_platform": _iommu_platform}
@@ -324,6 +351,14 @@ def of_device(record: VirtIORecord, models: tuple[Model, ...] | None) -> tuple[M
     if models is None:
         return None
     made = []
+    if record.id == NET_ID:
+        for ending in _NAMED_BY_ROM:
+            for model in models:
+                properties = {**model.properties, **_SHARED, **_of_pci(model, record)}
+                for told_by_the_name in ("disable-legacy", "disable-modern"):
+                    del properties[told_by_the_name]
+                name = model.name + ending
+                made.append(model._replace(name=name, properties=properties, when=_has_rom(name)))
     for ending, fits in _ENDINGS:
         for model in models:
             if model.class_id is not None and ending != "-pci":

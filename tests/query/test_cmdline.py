@@ -27,6 +27,7 @@ MICROVM = FIXTURES / "qemu-7.2-microvm-virtio-net-mmio.mig.xz"
 ARM = FIXTURES / "qemu-7.2-aarch64-virt-virtio-net-pci.mig.xz"
 S390X = FIXTURES / "recorded" / "qemu-7.2-s390x-virtio-devices.mig.xz"
 RSS = FIXTURES / "qemu-7.2-q35-virtio-net-rss.mig.xz"
+EXPANDED = FIXTURES / "recorded" / "qemu-10.0-q35-devices3-cold.mig.xz"
 PC = FIXTURES / "recorded" / "qemu-7.2-pc-devices2-cold.mig.xz"
 
 
@@ -105,6 +106,62 @@ def test_the_registers_tell_the_arm_processor() -> None:
     assert line.program == "qemu-system-aarch64" and values(line, "-cpu") == ["cortex-a57"]
 
 
+EXPECTED = {
+    "pxb-pcie": "bus_nr=64 addr=0x9",
+    "pcie-root-port": "bus=dev1 addr=0x1 disable-acs=on",
+    "virtio-balloon-pci": "bus=dev13 page-per-vq=on",
+    "i82801b11-bridge": "bus=pcie.0 addr=0x2",
+    "pci-bridge": "bus=dev2 addr=0x1 chassis_nr=7 msi=off",
+    "pcie-pci-bridge": "msi=off",
+    "dc390": "addr=0x3",
+    "cirrus-vga": "global-vmstate=on vgamem_mb=8",
+    "ramfb": "",
+    "smbus-ipmi": "bmc=dev0",
+    "intel-hda": "msi=on old_msi_addr=on",
+    "hda-output": "bus=dev5.0",
+    "nec-usb-xhci": "msi=off",
+    "usb-bot": "bus=dev6.0 port=1",
+    "megasas-gen2": "msi=on msix=off",
+    "mptsas1068": "msi=off",
+    "virtio-net-pci-non-transitional": "romfile=rom-262144.bin netdev=net0",
+}
+"""Device -> what its properties are known to be, of those that were given when the stream was recorded."""
+
+
+def test_properties_that_show_in_the_configuration_space_and_in_names() -> None:
+    line = line_of(EXPANDED)
+    devices = {value.partition(",")[0]: properties(value) for value in values(line, "-device")}
+    for name, expected in EXPECTED.items():
+        assert devices[name].items() >= dict(word.split("=") for word in expected.split()).items(), name
+    assert "msix" not in devices["nec-usb-xhci"] and "disable-legacy" not in devices["virtio-net-pci-non-transitional"]
+    assert values(line, "-icount") == ["shift=0"]
+    assert any("the shift of -icount" in text for text in line.missing)
+
+
+def test_a_bridge_that_an_expander_brings_is_no_device_of_its_own() -> None:
+    """pxb of i440fx: the device behind is on the bus that is called as the expander is."""
+    with load(PC) as stream:
+        names = [section.name for section in stream.sections]
+        for name in names:
+            if name.endswith("/pci_bridge"):
+                rename(stream, name, "0000:40:13.0:00.0/pci_bridge")
+            if name.endswith("/i6300esb_wdt"):
+                rename(stream, name, "0000:40:13.0:00.0:05.0/i6300esb_wdt")
+        devices = values(command_line(stream), "-device")
+    (expander,) = [value for value in devices if value.startswith("pxb,")]
+    (behind,) = [value for value in devices if value.startswith("i6300esb,")]
+    (card,) = [value for value in devices if value.startswith("VGA,")]
+    assert properties(expander)["bus_nr"] == "64" and properties(expander)["addr"] == "0x13"
+    assert properties(behind)["bus"] == properties(expander)["id"] and properties(behind)["addr"] == "0x5"
+    assert properties(card)["bus"] == "pci.0"
+    assert not any(value.startswith("pci-bridge,") for value in devices)
+
+
+def rename(stream: Stream, name: str, new: str) -> None:
+    section = stream[name]
+    section.header = section.header.replace(name=new)
+
+
 def test_every_part_has_the_bytes_that_it_came_from() -> None:
     with load(ZOO) as stream:
         line = command_line(stream)
@@ -169,6 +226,7 @@ REAL = (
     ("7.2", "recorded/qemu-7.2-q35-devices-cold.mig.xz"),
     ("7.2", "recorded/qemu-7.2-microvm-bare-cold.mig.xz"),
     ("10.0", "recorded/qemu-10.0-q35-virtio-devices-cold.mig.xz"),
+    ("10.0", "recorded/qemu-10.0-q35-devices3-cold.mig.xz"),
     ("11.1", "recorded/qemu-11.1-pc-devices-cold.mig.xz"),
     ("5.2", "recorded/qemu-5.2-pc-devices-cold.mig.xz"),
 )

@@ -68,6 +68,9 @@ ROMS_OF_QEMU = {"vga.rom": 0x10000}
 LARGEST_DISK = 1 << 46
 """Bytes."""
 
+NEEDED_BY_OTHERS = frozenset(("iommu-intel", "ipmi-bmc-sim"))
+"""The devices without a place that must be there before others: an IOMMU, and what an IPMI interface speaks for."""
+
 SMALL_BIOS = 0x20000
 """Bytes of SeaBIOS in machine types before 2.0."""
 
@@ -161,16 +164,19 @@ class Space(ConfigSpace):
 
     def capability(self, identifier: int) -> int | None:
         """The offset of a capability; None where there is none."""
-        if not self.silent(STATUS, 2) & STATUS_CAP_LIST:
-            return None
-        at = self.silent(CAPABILITY_LIST, 1) & ~3
+        return next(iter(self.capabilities(identifier)), None)
+
+    def capabilities(self, identifier: int) -> tuple[int, ...]:
+        """The offsets of all capabilities with that number, in the order of the list."""
+        at = self.silent(CAPABILITY_LIST, 1) & ~3 if self.silent(STATUS, 2) & STATUS_CAP_LIST else 0
+        offsets = []
         for _ in range(MAX_CAPABILITIES):
             if at == 0:
                 break
             if self.silent(at, 1) == identifier:
-                return at
+                offsets.append(at)
             at = self.silent(at + 1, 1) & ~3
-        return None
+        return tuple(offsets)
 
     def extended_capability(self, identifier: int) -> int | None:
         """The offset of a capability of PCI Express; None where there is none."""
@@ -221,9 +227,24 @@ class ModelReading(Reading):
         """Whether it sits on a bus of PCI Express that is not the root bus."""
         return len(self.device.slots) > 1 and self.space.size > EXTENDED
 
+    @property
+    def has_children(self) -> bool:
+        """Whether sections of other devices sit behind it: their idstrs begin with its place."""
+        place = self.section.name.rpartition("/")[0] + "/"
+        return any(
+            section.name.startswith(place) and "/" in section.name.removeprefix(place)
+            for section in self.builder.sections
+        )
+
     def block_size(self, name: str) -> int | None:
         """Bytes of a RAM block of the device."""
-        block = self.device.blocks.get(name)
+        return self._size_of(self.device.blocks.get(name))
+
+    def machine_block_size(self, name: str) -> int | None:
+        """Bytes of a RAM block that no device is named with."""
+        return self._size_of(self.builder.blocks.get(name))
+
+    def _size_of(self, block: RamBlock | None) -> int | None:
         if block is None:
             return None
         self.notes.append(BlockNote(block))
@@ -268,6 +289,7 @@ class Device:
         self.blocks: dict[str, RamBlock] = {}
         self.id = ""
         self.bus: str | None = None
+        self.is_expander = False
         self._places: dict[int, tuple[AskedSection | None, str]] = {}
 
     def section_named(self, name: str) -> Section | None:
@@ -414,6 +436,8 @@ class Builder:
                 parts.append((f"{switch}=off", ()))
         if self.family.name in ("pc", "q35") and "acpi_build" not in self.kinds and name != "pc-i440fx-2.3":
             parts.append(("acpi=off", ()))
+        if self.family.name == "microvm" and "gpex_root" in self.kinds:
+            parts.append(("pcie=on", self._notes_of_kind("gpex_root")))
         parts += self.arm_parts() if self.family.name == "virt" else []
         backend = self.main_backend
         if backend is not None:
@@ -421,12 +445,34 @@ class Builder:
         self.add("-M", parts)
         clock = next((section for section in self.sections if last_part(section.name) == "kvmclock"), None)
         self.add("-accel", [("tcg", ())] if clock is None else [("kvm", [IdstrNote(clock)])])
+        self.instruction_counting()
         configuration = self.stream.configuration
         if configuration is not None and configuration.uuid is not None:
             import uuid
 
             told = uuid.UUID(bytes=bytes(configuration.uuid.data))
             self.add("-uuid", [(str(told), [HostNote(self.stream, ConfigurationSection)])])
+
+    def instruction_counting(self) -> None:
+        """-icount, whose state is sent where it is on: with shift=auto the timers that adjust it too."""
+        section = next((section for section in self.sections if section.name == "timer"), None)
+        if section is None:
+            return
+        reading = ModelReading(self, Device(), section)
+        try:
+            if reading("icount") is None:
+                return
+            shift = reading("icount.shift.icount_time_shift")
+            is_adjusted = reading("icount.timers") is not None
+        except VMStateError:
+            return
+        told = "auto" if is_adjusted else None if shift is None else str(int(shift))
+        if told is None:
+            self.missing.append("the shift of -icount is not in the stream: 0 is taken")
+        parts: list[tuple[str, Sequence[Note]]] = [(f"shift={told or 0}", reading.notes)]
+        if not is_adjusted and reading("icount.warp_timer") is None:
+            parts.append(("sleep=off", reading.notes))
+        self.add("-icount", parts)
 
     def guessed_machine(self) -> str:
         """The machine type where no configuration section says it: releases before 2.3 had none."""
@@ -489,6 +535,9 @@ class Builder:
             if model is not None:
                 self.add("-cpu", [(model, notes)])
                 return
+        if self.family.name == "isapc" and "apic" in self.kinds:
+            # Its usual processor, a 486, has no APIC.
+            self.add("-cpu", [("pentium", self._notes_of_kind("apic"))])
         if self.family.name in ("pc", "q35", "isapc", "microvm"):
             self.missing.append("the model of the processor is not in the stream: QEMU's default is taken (-cpu)")
         else:
@@ -727,6 +776,7 @@ class Builder:
             match = _PCI.fullmatch(name)
             if match is not None and match[3] is not None:
                 at(match).blocks[match[3]] = block
+        self.expanders(devices)
         # A port is there before what sits behind it.
         for _, device in sorted(devices.items(), key=lambda item: (item[0][0], len(item[0][1]), item[0][1])):
             self.pci_device(device, devices)
@@ -734,8 +784,46 @@ class Builder:
         for section, device, rest in sorted(behind, key=lambda item: (item[0].name.count("/"), item[0].name)):
             self.child(section, device, rest, children)
 
+    def expanders(self, devices: dict[tuple[str, tuple[tuple[int, int], ...]], Device]) -> None:
+        """The root buses besides that of the machine: pxb on PCI, with a bridge of its own, and pxb-pcie.
+
+        An idstr names the number of the bus, then the slot in which the expander itself sits, which has no section.
+        """
+        is_express = self.family.name != "pc"
+        places = {(root, slots[:1]) for root, slots in devices if not root.endswith(":00")}
+        for root, slots in sorted(places):
+            behind = next(device for key, device in devices.items() if key[0] == root)
+            notes: list[Note] = [IdstrNote(section) for section in behind.sections[:1]]
+            expander = self.expander(is_express, [(f"addr={slots[0][0]:#x}", notes)], int(root[-2:], 16), notes)
+            expander.root, expander.slots = root, slots
+            devices[root, slots] = expander
+            if not is_express:
+                # It brings the bridge, whose bus is called as the expander is.
+                devices[root, (*slots, (0, 0))] = expander
+        hosts = sum(section.name == "PCIHost" for section in self.sections) - (self.family.name in ("pc", "q35"))
+        taken = {slots[0][0] for _, slots in devices} | {slot for slot, _ in self.family.built_in}
+        free = [slot for slot in reversed(range(1, 0x1F)) if slot not in taken]
+        for number in range(hosts - len(places) if self.family.name == "q35" else 0):
+            self.missing.append("the number and place of a root bus without devices (pxb-pcie) are not in the stream")
+            place: list[tuple[str, Sequence[Note]]] = [(f"addr={free[number]:#x}", ())] if number < len(free) else []
+            self.expander(is_express, place, 0x40 + 0x10 * number, ())
+
+    def expander(
+        self, is_express: bool, where: list[tuple[str, Sequence[Note]]], bus: int, notes: Sequence[Note]
+    ) -> Device:
+        """-device of a root bus."""
+        device = Device()
+        device.id = f"dev{self.number('dev')}"
+        self.number("expander")
+        name = "pxb-pcie" if is_express else "pxb"
+        self.add("-device", [(name, ()), (f"id={device.id}", ()), (f"bus_nr={bus}", notes), *where])
+        device.is_expander = True
+        return device
+
     def pci_device(self, device: Device, devices: Mapping[Any, Device]) -> None:
         """One device of PCI."""
+        if device.is_expander:
+            return
         slot, function = device.slots[-1]
         if len(device.slots) == 1 and (slot, function) in self.family.built_in:
             device.id = ""
@@ -751,16 +839,20 @@ class Builder:
                 self.missing.append(f"{name}: the bridge that it sits behind is not in the stream")
                 return
             where.append((f"bus={parent.id}", notes))
+        elif self.counts.get("expander"):
+            # Among several root buses QEMU takes the first that is free.
+            where.append(("bus=pci.0" if self.family.name == "pc" else "bus=pcie.0", notes))
         where.append((address, notes))
         where += self.rom(device)
         chosen = self.choose(device)
         if chosen is None:
-            rom = next((name for name in device.blocks if name.endswith(".rom")), None)
-            if rom is not None and not device.sections:
-                # A device without a section, which only its ROM tells of.
-                name = rom.removesuffix(".rom")
+            told_by_blocks = self.name_by_blocks(device)
+            if told_by_blocks is not None:
+                memory = device.blocks.get("vga.vram")
+                if memory is not None:
+                    where.append((f"vgamem_mb={int(memory.used_length) // MIB}", [BlockNote(memory)]))
                 device.id = f"dev{self.number('dev')}"
-                self.add("-device", [(name, notes), (f"id={device.id}", ()), *where])
+                self.add("-device", [(told_by_blocks, notes), (f"id={device.id}", ()), *where])
                 return
             for section in device.sections:
                 self.missing.append(f"{section.name}: nothing says what QEMU calls this device")
@@ -773,6 +865,13 @@ class Builder:
         self.device(model, reading, device, [*where, *more])
         if last_part(reading.section.name) == "virtio-console":
             self.ports(device, reading)
+
+    def name_by_blocks(self, device: Device) -> str | None:
+        """What a device without a section is called, which only its ROM or its video memory tells of."""
+        if device.sections:
+            return None
+        rom = next((name for name in device.blocks if name.endswith(".rom")), None)
+        return rom.removesuffix(".rom") if rom is not None else "ati-vga" if "vga.vram" in device.blocks else None
 
     def multifunction(
         self, device: Device, reading: ModelReading, devices: Mapping[Any, Device]
@@ -787,7 +886,8 @@ class Builder:
 
     def rom(self, device: Device) -> list[tuple[str, Sequence[Note]]]:
         """The ROM of a device: a stand-in of its size, or none."""
-        block = next((block for name, block in device.blocks.items() if name.endswith(".rom")), None)
+        roms = (block for name, block in device.blocks.items() if name.endswith((".rom", "-non-transitional")))
+        block = next(roms, None)
         if block is not None:
             size = int(block.used_length)
             if ROMS_OF_QEMU.get("vga.rom") == size and self._class_of(device) >> 8 == 3:
@@ -947,17 +1047,17 @@ class Builder:
     def plain_devices(self, *, first: bool) -> None:
         """The devices whose idstr has no place: on ISA, and those of which a machine has one.
 
-        An IOMMU must be there before the devices that it is for.
+        Those that others need must be there before them.
         """
         for section in self.sections:
             kind = section.name
-            if "/" in kind or "@" in kind or kind in self.family.brings or (kind == "iommu-intel") is not first:
+            if "/" in kind or "@" in kind or kind in self.family.brings or (kind in NEEDED_BY_OTHERS) is not first:
                 continue
             if kind in ("tpm-emulator", "tpm-crb", "tpm-tis"):
                 self.missing.append(f"{kind}: what stands behind it (a TPM emulator) has no stand-in")
                 continue
-            if kind == "vga" and any(name.endswith("/ati-vga.rom") for name in self.blocks):
-                # The device has no other section, and its ROM tells of it.
+            if kind == "vga" and ("vga.vram" not in self.blocks or "vmware_vga" in self.kinds):
+                # It is of a card on PCI (ati-vga, vmware-svga), whose memory or other section tells of it.
                 continue
             chosen = self.choose_section(section)
             if chosen is None:
@@ -999,7 +1099,7 @@ class Builder:
                 timers = None
             if timers not in (None, 3):
                 self.add("-global", [(f"hpet.timers={int(timers)}", reading.notes)])
-        if self.stream.configuration is None and self.stream.sections and self.family.name not in ("pc", "q35"):
+        if self.stream.configuration is None and self.stream.sections and self.family.name != "pc":
             self.options.append(Option("-global", "migration.send-configuration=off"))
         if not any(section.footer.section_id is not None for section in self.stream.sections):
             self.options.append(Option("-global", "migration.send-section-footer=off"))

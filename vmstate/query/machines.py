@@ -102,7 +102,7 @@ FAMILIES = (
         ("microvm",),
         "qemu-system-x86_64",
         "microvm.ram",
-        (),
+        {(0, 0)},
         _X86 | {"acpi-ged"},
         {"pit": "i8254", "pic": "i8259", "rtc": "mc146818rtc", "acpi": "acpi-ged"},
         {"pc.bios": 0x20000},

@@ -34,6 +34,9 @@ class SpaceAsk(Protocol):
     def capability(self, identifier: int) -> int | None:
         """The offset of a capability of conventional PCI (0x11: MSI-X); None where there is none."""
 
+    def capabilities(self, identifier: int) -> tuple[int, ...]:
+        """The offsets of all capabilities of conventional PCI with that number, in their order."""
+
     def extended_capability(self, identifier: int) -> int | None:
         """The offset of a capability of PCI Express (1: AER, 15: ATS); None where there is none."""
 
@@ -53,8 +56,15 @@ class ModelAsk(Ask, Protocol):
     def is_behind_port(self) -> bool:
         """Whether it sits on a bus of PCI Express that is not the root bus."""
 
+    @property
+    def has_children(self) -> bool:
+        """Whether sections of other devices sit behind it."""
+
     def block_size(self, name: str) -> int | None:
         """Bytes of the RAM block of the device with this name behind its place ("vga.vram"); None: it has none."""
+
+    def machine_block_size(self, name: str) -> int | None:
+        """Bytes of a RAM block that no device is named with ("vga.vram"); None: there is none."""
 
     def beside(self, name: str) -> ModelAsk | None:
         """Another section of the same device, by the last part of its idstr; None where there is none."""
@@ -114,6 +124,18 @@ def mac(path: str) -> Property:
             return None
         text = str(address) if ":" in str(address) else ":".join(f"{byte:02x}" for byte in bytes(address)[:6])
         return None if text == "00:00:00:00:00:00" else text
+
+    return of
+
+
+CAP_ID_MSI, CAP_ID_MSIX = 0x05, 0x11
+
+
+def has_capability(identifier: int) -> Property:
+    """Whether the configuration space has a capability, of a property that is on, off or as QEMU likes."""
+
+    def of(ask: ModelAsk) -> bool:
+        return ask.space.capability(identifier) is not None
 
     return of
 
