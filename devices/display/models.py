@@ -5,9 +5,10 @@ Names and ids from QEMU's hw/display (-device help, query-pci).
 
 from __future__ import annotations
 
-from vmstate.vmsd.model import Model, ModelAsk, Property
+from vmstate.vmsd.model import Model, ModelAsk, Property, value
 
 MIB = 1 << 20
+REVISION = 0x08
 
 
 def _global_vmstate(ask: ModelAsk) -> bool | None:
@@ -34,6 +35,30 @@ CIRRUS = (
 )
 VGA_ISA = (Model("isa-vga", None, _MEMORY, when=lambda ask: not ask.is_pci),)
 VMWARE = (Model("vmware-svga", None, _VGA),)
+
+
+def _revision(ask: ModelAsk) -> int:
+    """The revision of the card, in that of the function."""
+    return ask.space.byte(REVISION)
+
+
+def _megabytes(block: str) -> Property:
+    def of(ask: ModelAsk) -> int | None:
+        size = ask.block_size(block)
+        return None if size is None else size // MIB
+
+    return of
+
+
+_QXL: dict[str, Property] = {
+    "revision": _revision,
+    "vram_size_mb": _megabytes("qxl.vram"),
+    "surfaces": value("num_surfaces"),
+}
+QXL = (
+    Model("qxl", None, {**_QXL, "ram_size_mb": _megabytes("qxl.vgavram")}, class_id=0x0380),
+    Model("qxl-vga", None, {**_QXL, "ram_size_mb": _vga_memory, "global-vmstate": _global_vmstate}, class_id=0x0300),
+)
 RAMFB = (Model("ramfb"),)
 BOCHS = (
     Model(

@@ -27,6 +27,7 @@ MICROVM = FIXTURES / "qemu-7.2-microvm-virtio-net-mmio.mig.xz"
 ARM = FIXTURES / "qemu-7.2-aarch64-virt-virtio-net-pci.mig.xz"
 S390X = FIXTURES / "recorded" / "qemu-7.2-s390x-virtio-devices.mig.xz"
 RSS = FIXTURES / "qemu-7.2-q35-virtio-net-rss.mig.xz"
+QXL = FIXTURES / "recorded" / "qemu-5.2-q35-qxl-cold.mig.xz"
 EXPANDED = FIXTURES / "recorded" / "qemu-10.0-q35-devices3-cold.mig.xz"
 PC = FIXTURES / "recorded" / "qemu-7.2-pc-devices2-cold.mig.xz"
 
@@ -138,6 +139,15 @@ def test_properties_that_show_in_the_configuration_space_and_in_names() -> None:
     assert any("the shift of -icount" in text for text in line.missing)
 
 
+def test_the_cards_of_spice() -> None:
+    devices = values(line_of(QXL), "-device")
+    cards = {value.partition(",")[0]: properties(value) for value in devices}
+    assert cards["qxl-vga"].items() >= {"ram_size_mb": "32", "vram_size_mb": "16", "surfaces": "1024"}.items()
+    assert cards["qxl"].items() >= {"ram_size_mb": "64", "vram_size_mb": "16", "surfaces": "64"}.items()
+    # What an interface speaks for is there before it, though its section comes later.
+    assert devices[0].startswith("ipmi-bmc-sim,id=dev0") and cards["pci-ipmi-kcs"]["bmc"] == "dev0"
+
+
 def test_a_bridge_that_an_expander_brings_is_no_device_of_its_own() -> None:
     """pxb of i440fx: the device behind is on the bus that is called as the expander is."""
     with load(PC) as stream:
@@ -155,6 +165,18 @@ def test_a_bridge_that_an_expander_brings_is_no_device_of_its_own() -> None:
     assert properties(behind)["bus"] == properties(expander)["id"] and properties(behind)["addr"] == "0x5"
     assert properties(card)["bus"] == "pci.0"
     assert not any(value.startswith("pci-bridge,") for value in devices)
+
+
+def test_a_disk_behind_a_controller_that_is_not_on_pci() -> None:
+    with load(S390X) as stream:
+        rng = next(section.name for section in stream.sections if section.name.endswith("/virtio-rng"))
+        controller = next(section.name for section in stream.sections if section.name.endswith("/virtio-scsi"))
+        rename(stream, rng, f"{controller.rpartition('/')[0]}/0:2:1/scsi-disk")
+        devices = values(command_line(stream), "-device")
+    (card,) = [value for value in devices if value.startswith("virtio-scsi-ccw,")]
+    (drive,) = [value for value in devices if value.startswith("scsi-hd,")]
+    assert properties(drive)["bus"] == f"{properties(card)['id']}.0"
+    assert (properties(drive)["scsi-id"], properties(drive)["lun"]) == ("2", "1")
 
 
 def rename(stream: Stream, name: str, new: str) -> None:
@@ -177,6 +199,7 @@ def test_every_part_has_the_bytes_that_it_came_from() -> None:
 
 def test_every_model_that_a_device_names_is_there() -> None:
     named = {idstr for idstr in INDEX if models_of(idstr)}
+    assert {"qxl", "vga-isa", "smbus-ipmi", "ipmi-interface-pci-kcs", "ipmi-interface-pci-bt"} <= named
     assert {"virtio-net", "e1000", "xhci", "pcie-root-port", "i82550", "nvme"} <= named
     assert len(named) > 80
 

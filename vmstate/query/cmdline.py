@@ -55,6 +55,7 @@ from vmstate.vmsd.release import Release
 _PCI = re.compile(r"([0-9a-f]{4}:[0-9a-f]{2})((?::[0-9a-f]{2}\.[0-7])+)(?:/(.*))?")
 _CCW = re.compile(r"/?([0-9a-f]+\.[0-9a-f]\.[0-9a-f]{4})/([^/]+)")
 _MMIO = re.compile(r"virtio-mmio@([0-9a-f]{16})/([^/]+)")
+_BEHIND = re.compile(r"(/?[0-9a-f]+\.[0-9a-f]\.[0-9a-f]{4}|virtio-mmio@[0-9a-f]{16})/(.+/[^/]+)")
 _SCSI = re.compile(r"(\d+):(\d+):(\d+)")
 
 MIB = 1 << 20
@@ -1017,8 +1018,18 @@ class Builder:
                 continue
             device = Device()
             self.device(*chosen, device, [(f"devno={match[1]}", [IdstrNote(section)])])
+            self.children_of(section, device)
             if match[2] == "virtio-console":
                 self.ports(device, chosen[1])
+
+    def children_of(self, controller: Section, device: Device) -> None:
+        """The devices behind a controller that is not on PCI: their idstrs begin with its place."""
+        place = controller.name.rpartition("/")[0]
+        children: dict[str, str] = {}
+        for section in self.sections:
+            match = _BEHIND.fullmatch(section.name)
+            if match is not None and match[1] == place:
+                self.child(section, device, match[2], children)
 
     def transports(self) -> None:
         """The virtio devices on memory-mapped transports."""
@@ -1035,6 +1046,7 @@ class Builder:
             number = (int(match[1], 16) - start) // step
             device = Device()
             self.device(*chosen, device, [(f"bus=virtio-mmio-bus.{number}", [IdstrNote(section)])])
+            self.children_of(section, device)
             reading = chosen[1]
             reading.notes = []
             if reading("virtio.virtio.extra_state.extra_state.state") is not None:
@@ -1049,9 +1061,14 @@ class Builder:
 
         Those that others need must be there before them.
         """
+        brought = set(self.family.brings)
         for section in self.sections:
             kind = section.name
-            if "/" in kind or "@" in kind or kind in self.family.brings or (kind in NEEDED_BY_OTHERS) is not first:
+            if kind == "fdc" and kind in brought and not first:
+                # The machine brings one alone.
+                brought.discard(kind)
+                continue
+            if "/" in kind or "@" in kind or kind in brought or (kind in NEEDED_BY_OTHERS) is not first:
                 continue
             if kind in ("tpm-emulator", "tpm-crb", "tpm-tis"):
                 self.missing.append(f"{kind}: what stands behind it (a TPM emulator) has no stand-in")
