@@ -1,0 +1,108 @@
+"""What was read from a QEMU tree as a small table, and what QEMU's own -dump-vmstate says in the same form.
+
+`python tests/support/source_table.py REPOSITORY@REVISION` records `RECORDED` again.
+"""
+
+from __future__ import annotations
+
+import json
+import lzma
+import os
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from recorded import FIXTURES
+
+from vmstate.source.linking import Linked
+from vmstate.source.model import UnitResult
+from vmstate.source.reading import SourceTree, read_tree
+
+RECORDED = FIXTURES / "source" / "qemu-10.0.json.xz"
+"""{"revision", "target", "units"}: the descriptions, infos and device classes of QEMU 10.0's source. Facts alone."""
+
+TREES = [name for name in os.environ.get("VMSTATE_QEMU_SOURCE", "").split(":") if name]
+"""Source trees of QEMU, as `vmstate source` takes them: DIR or REPOSITORY@REVISION."""
+
+UNIT = ("path", "target", "descriptions", "infos", "types")
+DESCRIPTION = (
+    "symbol", "path", "line", "name", "version", "minimum", "static", "needed", "fields", "has_fields", "ended",
+    "subsections",
+)  # fmt: skip
+FIELD = ("name", "version", "size", "count", "info", "flags", "vmsd", "struct_version", "exists")
+TYPE = ("name", "path", "line", "parent", "abstract", "vmsd")
+
+
+def table(tree: SourceTree) -> list[dict[str, Any]]:
+    """The units of a tree that have something, with what decides their bytes."""
+    units = []
+    for unit in tree.units:
+        made = _kept(unit.as_json(), UNIT)
+        if len(made) > 2:
+            for vmsd in made.get("descriptions", ()):
+                vmsd["fields"] = [_kept(field, FIELD) for field in vmsd.get("fields", ())]
+            made["descriptions"] = [_kept(vmsd, DESCRIPTION) for vmsd in made.get("descriptions", ())]
+            made["types"] = [_kept(kind, TYPE) for kind in made.get("types", ())]
+            units.append(made)
+    return units
+
+
+def _kept(raw: Mapping[str, Any], names: Sequence[str]) -> dict[str, Any]:
+    return {name: raw[name] for name in names if name in raw}
+
+
+def recorded() -> Linked:
+    """The descriptions of the recorded table, linked as those of a tree."""
+    known = json.loads(lzma.decompress(RECORDED.read_bytes()))
+    units = tuple(UnitResult.of_json(unit) for unit in known["units"])
+    return Linked(SourceTree(known["revision"], None, known["target"], units, (), {}, 0))
+
+
+Shape = tuple[Any, ...]
+
+
+def shape(dump: Mapping[str, Any] | None, is_counted: bool = True) -> Shape | None:
+    """A description of -dump-vmstate: names, versions, counts, nesting, subsections, and sizes of what is no struct.
+
+    A size of 0 is one that is only known at run time. QEMU 7.2 did not yet write how often a field is there.
+    """
+    if dump is None:
+        return None
+    fields = []
+    for field in dump.get("Fields", ()):
+        inner = field.get("Description")
+        size = (field["size"] or 0) if "Description" not in field else 0
+        how = (field["version_id"], field["field_exists"], field.get("num") if is_counted else None, size)
+        fields.append((field["field"], *how, shape(inner, is_counted)))
+    subsections = tuple(shape(inner, is_counted) for inner in dump.get("Subsections", ()))
+    return dump["name"], dump["version_id"], dump["minimum_version_id"], "Fields" in dump, tuple(fields), subsections
+
+
+def described(dump: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
+    """A description and all that are in it."""
+    yield dump
+    for field in dump.get("Fields", ()):
+        if field.get("Description") is not None:
+            yield from described(field["Description"])
+    for inner in dump.get("Subsections", ()):
+        yield from described(inner)
+
+
+def dumped(text: str) -> dict[Shape | None, str]:
+    """The distinct descriptions of an output of -dump-vmstate, each with its name."""
+    top = json.loads(text)
+    classes = [entry["Description"] for name, entry in top.items() if name != "vmschkmachine"]
+    is_counted = '"num":' in text
+    return {shape(inner, is_counted): inner["name"] for dump in classes for inner in described(dump)}
+
+
+def told(linked: Linked, is_counted: bool = True) -> set[Shape | None]:
+    """The same of all descriptions of a tree."""
+    return {shape(linked.dump(unit, vmsd), is_counted) for unit in linked.tree.units for vmsd in unit.descriptions}
+
+
+if __name__ == "__main__":
+    read = read_tree(sys.argv[1])
+    content = {"revision": sys.argv[1].rpartition("@")[2], "target": read.target, "units": table(read)}
+    plain = json.dumps(content, separators=(",", ":")).encode()
+    RECORDED.write_bytes(lzma.compress(plain, preset=9 | lzma.PRESET_EXTREME))
