@@ -8,7 +8,7 @@ from pathlib import Path
 
 import framing_cases as framing
 import pytest
-from machines import PROGRAM, needs_qemu
+from machines import PROGRAM, ROOT, needs_qemu
 
 import vmstate
 from vmstate.compare import Target
@@ -103,6 +103,14 @@ def test_the_words_of_a_release_that_is_not_known_are_those_that_all_have(releas
     stream = vmstate.load(sent())
     explained = vmstate.explain(framing.section("nosuch")(sent()), of_stream(stream).replaced(release=release))
     assert str(explained.qemu_error).startswith(f"{line}. Make sure")
+
+
+def test_a_stream_without_arrays_does_not_tell_its_release() -> None:
+    with vmstate.load(ROOT / "fixtures" / "recorded" / "qemu-11.1-none.mig.xz") as stream:
+        assert of_stream(stream).release is None
+        explained = vmstate.explain(framing.section("nosuch")(stream.to_bytes()), stream)
+    # Of 11.1 it begins otherwise than of 10.0.
+    assert str(explained.qemu_error).startswith("section or instance 'nosuch' 0. Make sure")
 
 
 REGISTERS = 1024

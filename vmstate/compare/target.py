@@ -29,6 +29,7 @@ from vmstate.rules.stream import Loader, earliest_release_of_framing
 from vmstate.saved.loading import load
 from vmstate.saved.opening import Input, StreamLike, open_input
 from vmstate.schema.plain import parse_plain
+from vmstate.schema.vmdesc import NOT_SAID
 from vmstate.stream.stream import Stream
 from vmstate.vmsd.data import Data
 from vmstate.vmsd.release import Release
@@ -142,9 +143,15 @@ def _means_schema(source: str) -> bool:
 
 
 def of_stream(stream: Stream, **known: Any) -> Target:
-    """A destination of which there is a stream."""
+    """A destination of which there is a stream.
+
+    Where its vmdesc does not tell releases from 8.0 on apart, the release is not known: the earliest would be the wrong
+    one for what QEMU prints.
+    """
     releases = (earliest_release(stream), earliest_release_of_framing(stream))
     release = max((release for release in releases if release is not None), default=None)
+    if stream.vmdesc is not None and stream.vmdesc.dialect is NOT_SAID:
+        release = None
     return Target(str(stream.name), **{"stream": stream, "release": release, **known})
 
 
