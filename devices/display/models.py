@@ -11,6 +11,11 @@ MIB = 1 << 20
 REVISION = 0x08
 
 
+def _extended_registers(ask: ModelAsk) -> bool | None:
+    """Off where the function has no revision: with the registers it is 2."""
+    return None if ask.space.byte(REVISION) else False
+
+
 def _global_vmstate(ask: ModelAsk) -> bool | None:
     """On where the video memory is called as if there were one graphics card alone."""
     return True if ask.block_size("vga.vram") is None and ask.machine_block_size("vga.vram") is not None else None
@@ -25,9 +30,11 @@ def _vga_memory(ask: ModelAsk) -> int | None:
 _VGA: dict[str, Property] = {"vgamem_mb": _vga_memory, "global-vmstate": _global_vmstate}
 _MEMORY: dict[str, Property] = {"vgamem_mb": _vga_memory}
 
+_EXTENDED: dict[str, Property] = {"qemu-extended-regs": _extended_registers}
+
 VGA = (
-    Model("VGA", (0x1234, 0x1111), _VGA, class_id=0x0300),
-    Model("secondary-vga", (0x1234, 0x1111), _MEMORY, class_id=0x0380),
+    Model("VGA", (0x1234, 0x1111), {**_VGA, **_EXTENDED}, class_id=0x0300),
+    Model("secondary-vga", (0x1234, 0x1111), {**_MEMORY, **_EXTENDED}, class_id=0x0380),
 )
 CIRRUS = (
     Model("cirrus-vga", None, _VGA, when=lambda ask: ask.is_pci),

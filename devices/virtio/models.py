@@ -61,11 +61,19 @@ NOTIFICATIONS = 2
 PAGE = 4096
 
 
+def _notifications(ask: ModelAsk) -> list[int]:
+    """The offsets of the capabilities that say where a queue is notified."""
+    return [at for at in ask.space.capabilities(CAP_ID_VENDOR) if ask.space.byte(at + 3) == NOTIFICATIONS]
+
+
 def _page_per_vq(ask: ModelAsk) -> bool | None:
     """On where each queue has a page of its own for its notifications."""
-    places = ask.space.capabilities(CAP_ID_VENDOR)
-    at = next((at for at in places if ask.space.byte(at + 3) == NOTIFICATIONS), None)
-    return True if at is not None and ask.space.long(at + 16) == PAGE else None
+    return True if any(ask.space.long(at + 16) == PAGE for at in _notifications(ask)) else None
+
+
+def _modern_pio_notify(ask: ModelAsk) -> bool | None:
+    """On where a queue can be notified at a port too."""
+    return True if len(_notifications(ask)) > 1 else None
 
 
 def _aer(ask: ModelAsk) -> bool | None:
@@ -320,7 +328,13 @@ def _of_pci(model: Model, record: VirtIORecord) -> dict[str, Property]:
         properties |= {"disable-legacy": _disable_legacy, "disable-modern": _disable_modern}
     if model.name not in WITHOUT_VECTORS:
         properties["vectors"] = _vectors_of_rng if model.name == "virtio-rng" else _vectors
-    return properties | {"page-per-vq": _page_per_vq, "aer": _aer, "ats": _ats, "x-pcie-flr-init": _flr}
+    return properties | {
+        "page-per-vq": _page_per_vq,
+        "modern-pio-notify": _modern_pio_notify,
+        "aer": _aer,
+        "ats": _ats,
+        "x-pcie-flr-init": _flr,
+    }
 
 
 LONGEST_BLOCK = 31

@@ -439,6 +439,8 @@ class Builder:
             parts.append(("acpi=off", ()))
         if self.family.name == "microvm" and "gpex_root" in self.kinds:
             parts.append(("pcie=on", self._notes_of_kind("gpex_root")))
+        if self.family.name == "microvm" and "xhci-sysbus" in self.kinds:
+            parts.append(("usb=on", self._notes_of_kind("xhci-sysbus")))
         parts += self.arm_parts() if self.family.name == "virt" else []
         backend = self.main_backend
         if backend is not None:

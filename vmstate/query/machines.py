@@ -103,7 +103,7 @@ FAMILIES = (
         "qemu-system-x86_64",
         "microvm.ram",
         {(0, 0)},
-        _X86 | {"acpi-ged"},
+        _X86 | {"acpi-ged", "xhci-sysbus"},
         {"pit": "i8254", "pic": "i8259", "rtc": "mc146818rtc", "acpi": "acpi-ged"},
         {"pc.bios": 0x20000},
         (0xFEB00000, 0x200),
