@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from machines import ROOTS, needs_qemu
@@ -212,25 +213,56 @@ def test_a_machine_that_nobody_knows_is_one_line() -> None:
             command_line(stream)
 
 
+def bite(stream: Stream, name: str, bytes_at: dict[int, bytes]) -> None:
+    """Write into the configuration space of a device."""
+    section = stream[name]
+    for path, entry in section.trace().items():
+        if getattr(entry.field, "type", None) is not None and entry.field.type.info == "pci config":
+            _, steps, value = stream.find(f"{section.name}.{path}")
+            bitten = bytearray(value)
+            for at, data in bytes_at.items():
+                bitten[at : at + len(data)] = data
+            owner = section.state
+            for step in steps[:-1]:
+                owner = owner[step] if isinstance(owner, dict) else getattr(owner, str(step))
+            if isinstance(owner, dict):
+                owner[steps[-1]] = bytes(bitten)
+            else:
+                setattr(owner, str(steps[-1]), bytes(bitten))
+            return
+
+
 def test_a_bitten_state_has_no_traceback() -> None:
     """A configuration space whose capabilities point at themselves ends; a list with no end would hang."""
     with load(PORTS) as stream:
-        section = stream["0000:00:01.0/pcie-root-port"]
-        for path, entry in section.trace().items():
-            if getattr(entry.field, "type", None) is not None and entry.field.type.info == "pci config":
-                _, steps, value = stream.find(f"{section.name}.{path}")
-                bitten = bytearray(value)
-                bitten[0x34] = 0x40
-                bitten[0x40:0x42] = b"\x05\x40"
-                owner = section.state
-                for step in steps[:-1]:
-                    owner = owner[step] if isinstance(owner, dict) else getattr(owner, str(step))
-                if isinstance(owner, dict):
-                    owner[steps[-1]] = bytes(bitten)
-                else:
-                    setattr(owner, str(steps[-1]), bytes(bitten))
-                break
+        bite(stream, "0000:00:01.0/pcie-root-port", {0x34: b"\x40", 0x40: b"\x05\x40"})
         assert command_line(stream).options
+
+
+def test_a_card_without_extended_registers() -> None:
+    with load(PC) as stream:
+        usual = next(value for value in values(command_line(stream), "-device") if value.startswith("VGA,"))
+        bite(stream, "0000:00:02.0/vga", {0x08: b"\x00"})
+        without = next(value for value in values(command_line(stream), "-device") if value.startswith("VGA,"))
+    assert "qemu-extended-regs" not in usual and properties(without)["qemu-extended-regs"] == "off"
+
+
+@pytest.mark.parametrize(
+    ("types", "multiplier", "told"), [((1, 2, 3), 4, (None, None)), ((1, 2, 2), 4096, (True, True))]
+)
+def test_where_queues_are_notified(
+    types: tuple[int, ...], multiplier: int, told: tuple[bool | None, bool | None]
+) -> None:
+    """Capabilities by their type: a second of type 2 is a port; a multiplier of 4096 makes pages."""
+    places = {0x40 + 0x20 * number: kind for number, kind in enumerate(types)}
+    space = SimpleNamespace(
+        capabilities=lambda identifier: tuple(places) if identifier == 9 else (),
+        byte=lambda at: places[at - 3],
+        long=lambda at: multiplier,
+    )
+    model = next(model for model in models_of("virtio-net") if model.name == "virtio-net-pci")
+    ask = SimpleNamespace(space=space)
+    assert (model.properties["modern-pio-notify"](ask), model.properties["page-per-vq"](ask)) == told
 
 
 def test_the_verb_prints_a_line_for_a_shell(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
