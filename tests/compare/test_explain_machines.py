@@ -19,7 +19,6 @@ from vmstate.lab.incoming import load_into_qemu
 from vmstate.lab.target import target_of
 from vmstate.qemu.machine import Machine
 from vmstate.qemu.migration import save
-from vmstate.rules.messages import too_old
 from vmstate.rules.stream import Loader, takes_unsent
 from vmstate.stream.events import Vmdescription
 from vmstate.vmsd.release import Release
@@ -112,12 +111,6 @@ def test_a_stream_without_arrays_does_not_tell_its_release() -> None:
         explained = vmstate.explain(framing.section("nosuch")(stream.to_bytes()), stream)
     # Of 11.1 it begins otherwise than of 10.0.
     assert str(explained.qemu_error).startswith("section or instance 'nosuch' 0. Make sure")
-
-
-def test_what_is_too_old_in_the_words_that_all_releases_have() -> None:
-    lines = [too_old("cpu", 5, 10, release) for release in (None, Release(10, 0), Release(11, 1))]
-    assert lines[0].endswith("version_id") and all(line.startswith(lines[0]) for line in lines)
-    assert lines[1].endswith("version_id  10") and lines[2].endswith("version_id 10")
 
 
 REGISTERS = 1024

@@ -43,7 +43,8 @@ def test_a_part_that_could_not_be_loaded(release: Release | None, is_named: bool
     assert messages.while_loading_part(3, "ram", release) == words
 
 
-@pytest.mark.parametrize(("release", "gap"), [(Release(10, 1), "  "), (Release(10, 2), " "), (None, " ")])
-def test_a_version_that_is_too_old(release: Release | None, gap: str) -> None:
+@pytest.mark.parametrize(("release", "end"), [(Release(10, 1), "  5"), (Release(10, 2), " 5"), (None, "")])
+def test_a_version_that_is_too_old(release: Release | None, end: str) -> None:
+    """Where the release is not known, it is the part that the lines of all have."""
     line = messages.too_old("cpu", 4, 5, release)
-    assert line == f"cpu: incoming version_id 4 is too old for local minimum version_id{gap}5"
+    assert line == f"cpu: incoming version_id 4 is too old for local minimum version_id{end}"

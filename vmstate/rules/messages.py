@@ -118,7 +118,10 @@ def too_new(name: str, version: int, local: int) -> str:
 
 
 def too_old(name: str, version: int, minimum: int, release: Release | None) -> str:
-    """A description has a version below the destination's minimum; there are two spaces before 10.2."""
+    """A description has a version below the destination's minimum; there are two spaces before 10.2.
+
+    Where the release is not known, it is what the lines of all have.
+    """
     if release is None:
         return f"{name}: incoming version_id {version} is too old for local minimum version_id"
     space = " " if _is_since(release, _SECTION_WORDS) else "  "
