@@ -188,13 +188,12 @@ def test_what_a_field_points_at(changed: Changed, before: str, after: str, rules
     assert {finding.rule for finding in changes(old, new)} == rules
 
 
-def test_a_condition_can_move_into_a_description(changed: Changed) -> None:
-    """Sent where the function says so before and after: it is a question, and no error."""
+def test_a_condition_that_comes_is_a_question_and_one_that_goes_an_error(changed: Changed, beeper: SourceTree) -> None:
     field = (DEVICE, ECHO, "VMSTATE_SINGLE_TEST(echo, BeeperState, beeper_has_tune, 0, vmstate_info_uint8, uint8_t),")
-    for needed, severity in ((".needed = beeper_other,\n", "ask"), (".needed = beeper_echo_needed,\n", "breaks")):
-        new = changed((DEVICE, ".needed = beeper_echo_needed,\n", needed), field)
-        findings = changes(Linked(read_tree(str(BEEPER))), Linked(read_tree(str(new))))
-        assert [each.severity for each in findings if each.rule == "field-condition"] == [severity]
+    plain, conditional = Linked(beeper), Linked(read_tree(str(changed(field))))
+    moved = Linked(read_tree(str(changed(field, (DEVICE, "    .needed = beeper_echo_needed,\n", "")))))
+    for old, new, severity in ((plain, conditional, "ask"), (conditional, plain, "breaks"), (moved, plain, "ask")):
+        assert [each.severity for each in changes(old, new) if each.rule == "field-condition"] == [severity]
 
 
 def test_a_count_that_becomes_one_of_run_time_is_a_question(changed: Changed) -> None:

@@ -395,8 +395,9 @@ class _Changes:
                 f"sent where {each[0]}() says so" if each else always for each in (left.condition, right.condition)
             )
             message = f"{left.name!r} was {was}, and is {now}"
-            # Where the description itself had a condition and has another, that of a field may be the same as before.
-            is_sure = old.needed == vmsd.needed and (right.condition is None or left.condition is None)
+            # A new condition can be true for older machine types. One that is gone was there for some reason, if the
+            # description has not got it instead.
+            is_sure = old.needed == vmsd.needed and right.condition is None
             severity = BREAKS if is_sure else ASK
             yield _finding("field-condition", vmsd, message, right.line, left.name, severity)
 
