@@ -25,6 +25,9 @@ WANTED_IN_WHEEL = (
     "vmstate/py.typed",
     "vmstate/devices/__init__.py",
     "vmstate/devices/_index.py",
+    "vmstate/report/page.css",
+    "vmstate/report/page.html.j2",
+    "vmstate/report/page.js",
 )
 
 
