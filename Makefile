@@ -22,7 +22,7 @@ WHEEL := .venv-wheel/bin
 # The tests' compiled form is kept: making it anew takes a third of the time of `make quick`.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: demo test quick lint docs coverage wheel lowest mutants project changelog bench guest fixtures rules-truth index corpus api types site clean
+.PHONY: demo test quick lint docs coverage wheel lowest mutants project changelog bench guest fixtures rules-truth index corpus api types site zipapp release clean
 .DEFAULT_GOAL := test
 
 $(BIN)/python:
@@ -74,6 +74,27 @@ api: $(RUNTIME)
 site: $(DEV)
 	@$(PIP) -e '.[site]'
 	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet
+
+# One file that runs on a host with nothing but Python: build/vmstate.pyz, what it needs inside. Nothing in it is compiled
+# for one Python, which is why deepdiff is older than 9 in it.
+ZIPAPP := build/zipapp
+zipapp: $(RUNTIME)
+	@rm -rf $(ZIPAPP)
+	@$(PIP) --no-compile --target $(ZIPAPP) '.[report]' 'deepdiff<9'
+	@rm -rf $(ZIPAPP)/bin && find $(ZIPAPP) -name '*.so' -delete
+	@$(BIN)/python -m zipapp $(ZIPAPP) -m vmstate.__main__:main -c -p '/usr/bin/env python3' -o build/vmstate.pyz
+	@$(BIN)/python -I build/vmstate.pyz verify fixtures/qemu-7.2-q35-virtio-net.mig.xz
+
+# What a release is: archives that were built twice and are equal, checked, installed and tested, and the zipapp. It ends
+# with the commands that only whoever releases gives.
+release: $(DEV)
+	@[ -z "$$(git status --porcelain)" ] || { echo 'commit first: a release is made of what is committed' >&2; exit 1; }
+	@export SOURCE_DATE_EPOCH=$$(git log -1 --format=%ct); $(MAKE) --no-print-directory wheel zipapp && \
+		$(BIN)/python -m build --quiet -o build/twice >/dev/null
+	@for file in build/twice/*; do cmp "$$file" "dist/$$(basename "$$file")" || exit 1; done
+	@sha256sum dist/* build/vmstate.pyz
+	@version=$$($(BIN)/python -c 'import vmstate; print(vmstate.__version__)'); \
+		echo "then: $(BIN)/towncrier build --version $$version && git commit -am 'Release $$version' && git tag -s v$$version"
 
 # Tests come last so that pytest's summary is the last line.
 test: lint

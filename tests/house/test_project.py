@@ -73,7 +73,8 @@ def test_every_job_calls_a_target_that_exists(path: Path) -> None:
         assert targets and targets <= TARGETS, name
         assert all(run.startswith(("make ", "sudo apt-get -qq ")) for run in runs), name
         called |= targets
-    assert called >= {"lint", "quick", "wheel", "docs", "coverage", "test", "project", "lowest"}
+    if path.name == "ci.yml":
+        assert called >= {"lint", "quick", "wheel", "docs", "coverage", "test", "project", "lowest"}
 
 
 @in_the_repository
@@ -161,6 +162,7 @@ def test_packages_that_hold_the_wrong_things_are_refused(tmp_path: Path) -> None
     """What `make wheel` looks at: a `devices` at the top would be everybody's."""
     wheel = tmp_path / "a-1-py3-none-any.whl"
     names = ["vmstate/__init__.py", "vmstate/py.typed", "vmstate/devices/__init__.py", "vmstate/devices/_index.py"]
+    names += [f"vmstate/report/page.{ending}" for ending in ("css", "html.j2", "js")]
     with zipfile.ZipFile(wheel, "w") as archive:
         for name in (*names, "a-1.dist-info/METADATA"):
             archive.writestr(name, "")
