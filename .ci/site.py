@@ -58,7 +58,8 @@ def on_files(files: Any, config: Any) -> Any:
 
 
 def on_page_markdown(markdown: str, page: Any, config: Any, files: Any) -> str:
-    """Links from docs/ to files elsewhere lead to their pages."""
+    """Links from docs/ to files elsewhere lead to their pages; fences say their language, and to nobody how to test."""
+    markdown = re.sub(r"(?m)^```(\w+) .*$", r"```\1", markdown)
     for target, source in ELSEWHERE.items():
         markdown = re.sub(rf"\]\(\.\./{re.escape(source)}(?=[)#])", f"]({target}", markdown)
     return markdown
