@@ -10,7 +10,7 @@ from vmstate.devices.display.vga import VGACommon
 
 
 @device("vga-isa", models="vmstate.devices.display.models:VGA_ISA")
-@description("vga-isa", version_id=1, minimum_version_id=1)
+@description("vga-isa", version_id=1, minimum_version_id=0)
 class VGAISA(VMState):
     """The VGA in it."""
 

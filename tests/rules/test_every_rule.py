@@ -71,6 +71,7 @@ TAKES_ITS_OWN: set[str] = set()
 ANOTHER_BEFORE = {
     "arm-cpu-register-count@cpu.cpreg_vmstate_array_len",
     "value-equal@PCIE_AER_ERROR_LOG.log_max",
+    "value-equal@qxl.num_surfaces",
     "value-equal@s390_subch_dev.devno",
     "value-equal@s390_subch_dev.ssid",
     "value-equal@uhci.num_ports_vmstate",
