@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import json
 import lzma
+import multiprocessing
 import os
 import shutil
 import signal
@@ -24,7 +25,7 @@ import pytest
 import vmstate
 from vmstate.cli import main
 from vmstate.fuzz import report, seeds
-from vmstate.fuzz.campaign import Campaign, Cases, Settings
+from vmstate.fuzz.campaign import Campaign, Cases, Settings, _run_worker
 from vmstate.fuzz.examples import Examples
 from vmstate.fuzz.findings import FuzzFinding, Store
 from vmstate.fuzz.guided import FindingError, entry, own_functions
@@ -609,6 +610,23 @@ def test_ctrl_c_ends_it_and_leaves_no_process(tmp_path: Path) -> None:
     assert "nothing found" in out
     assert not any(Path(f"/proc/{child}").exists() for child in children)
     assert json.loads((tmp_path / "campaign.json").read_text())["runs"] > 0
+
+
+def test_a_worker_whose_answer_nobody_reads_goes_quietly(
+    timers: list[Subject], capfd: pytest.CaptureFixture[str]
+) -> None:
+    """Its campaign was ended: the pipe is reset then, not only at its end."""
+    context = multiprocessing.get_context("fork")
+    ours, theirs = context.Pipe()
+    theirs.send("an answer")
+    worker = context.Process(
+        target=_run_worker, args=(theirs, Campaign(Settings("decoder", 2), timers, Broken), [ours])
+    )
+    worker.start()
+    theirs.close()
+    ours.close()
+    worker.join(30)
+    assert worker.exitcode == 0 and "Traceback" not in capfd.readouterr().err
 
 
 def child_ids(parent: int) -> list[int]:

@@ -493,7 +493,8 @@ def _run_worker(pipe: Connection, campaign: Campaign, others: list[Connection]) 
     threading.Thread(target=_end_with_campaign, daemon=True).start()
     seen = {finding.verdict.key for finding in campaign.summary.findings.values()}
     target: FuzzTarget | None = None
-    with suppress(EOFError, BrokenPipeError, SystemExit):
+    # A campaign that is gone leaves a pipe that is at its end, broken or, with an answer unread, reset.
+    with suppress(EOFError, ConnectionError, SystemExit):
         try:
             target = campaign.make_target()
             while True:
