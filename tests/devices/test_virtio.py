@@ -475,6 +475,7 @@ def leaf(state: Any, path: str) -> tuple[Any, str]:
     return state, last
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("device", "path", "value"),
     [

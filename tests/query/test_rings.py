@@ -109,6 +109,7 @@ def test_memory_that_a_stream_leaves_out_comes_from_a_file(tmp_path: Any) -> Non
         )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("release", ["7.2-pc-compress", "7.2-pc-xbzrle", "11.1-pc-xbzrle", "7.2-pc-postcopy"])
 def test_pages_of_every_kind(release: str) -> None:
     # A program stands where the firmware loads it to, and in the pages behind it what it wrote last.

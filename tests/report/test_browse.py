@@ -102,6 +102,7 @@ def test_what_is_nowhere_or_nonsense_is_one_line() -> None:
     browsed(use)
 
 
+@pytest.mark.slow
 def test_a_value_is_changed_and_saved(tmp_path: Path) -> None:
     copy = tmp_path / "changed.mig"
 

@@ -295,9 +295,9 @@ def seconds(work: Callable[[bytes], None], data: bytes) -> float:
     "work", [read, check, pytest.param(show, marks=pytest.mark.slow), pytest.param(decode, marks=pytest.mark.slow)]
 )
 @pytest.mark.parametrize(
-    # Two of them while one works: each takes as long as the largest of its inputs.
+    # One of them while one works: each takes as long as the largest of its inputs.
     "dimension",
-    [pytest.param(name, marks=[] if name in ("fields", "sections") else pytest.mark.slow) for name in DIMENSIONS],
+    [pytest.param(name, marks=[] if name == "fields" else pytest.mark.slow) for name in DIMENSIONS],
 )
 def test_time_grows_with_the_size(dimension: str, work: Callable[[bytes], None]) -> None:
     make, size = DIMENSIONS[dimension]
