@@ -369,15 +369,7 @@ class Drawer:
         if not options:
             raise NotDrawnError
         name, values = self.random.choice(options)
-        before = dict(device.options)
-        choices: list[str | None] = [value for value in values if value != before.get(name)]
-        if name in before:
-            choices.append(None)
-        if not choices:
-            raise NotDrawnError
-        value = self.random.choice(choices)
-        before.pop(name, None)
-        after = before if value is None else {**before, name: value}
+        after = self._with_another_value(dict(device.options), name, values)
         changed = device.replace(options=tuple(after.items()))
         return _with_device_at(drawn, place, changed), f"property {device.kind.name}.{name}"
 
@@ -462,6 +454,12 @@ class Drawer:
         """Another value of an option of the machine type."""
         name, values = self.random.choice(board.options)
         before = dict(drawn.options)
+        after = self._with_another_value(before, name, values)
+        options = tuple(after.items())
+        return drawn.replace(options=options), f"machine option {name}={before.get(name)} to {after.get(name)}"
+
+    def _with_another_value(self, before: dict[str, str], name: str, values: Sequence[str]) -> dict[str, str]:
+        """The options with another value of one, or without it where it was given. Raises `NotDrawnError`."""
         choices: list[str | None] = [value for value in values if value != before.get(name)]
         if name in before:
             choices.append(None)
@@ -469,9 +467,7 @@ class Drawer:
             raise NotDrawnError
         value = self.random.choice(choices)
         after = {key: kept for key, kept in before.items() if key != name}
-        if value is not None:
-            after[name] = value
-        return drawn.replace(options=tuple(after.items())), f"machine option {name}={before.get(name)} to {value}"
+        return after if value is None else {**after, name: value}
 
     def memory(self, board: Board, drawn: Drawn) -> tuple[Drawn, str]:
         """More or less memory, or other slots for it."""
