@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import json
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,6 +15,7 @@ from recorded import FIXTURES
 
 import vmstate
 from vmstate.compare import open_target
+from vmstate.fleet.page import write_rows_page
 from vmstate.report import write_page
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
@@ -192,3 +194,59 @@ def test_nothing_sticks_out(width: int, tmp_path: Path, browser: Any) -> None:
     path = written(tmp_path, "diff", EARLY, FINAL, early=EARLY)
     shown = Shown(browser, path, viewport={"width": width, "height": 800})
     assert shown.page.evaluate("document.documentElement.scrollWidth") <= width
+
+
+@pytest.fixture(params=["matrix", "scan"])
+def rows(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
+    """The page of a matrix or of a scan, with a name that holds markup."""
+    hostile = "<img src=http://localhost/x onerror=alert(2)>"
+    if request.param == "matrix":
+        lines: list[dict[str, Any]] = [
+            {"source": source, "destination": destination, "verdict": verdict, "rule": "feature", "cause": hostile}
+            for source, destination, verdict in (("a", "b", "fails"), ("a", hostile, "loads"), ("c", "b", "loads"))
+        ]
+    else:
+        facts = dict.fromkeys(("size", "machine", "release", "vmdesc", "sections", "verify", "cause", "rule", "error"))
+        lines = [
+            {**facts, "file": file, "devices": ["nvme", hostile], "findings": [], "verdict": verdict}
+            for file, verdict in (("a", "fails"), (hostile, "loads"), ("c", "loads"))
+        ]
+    (tmp_path / "rows.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+    write_rows_page(tmp_path / "rows.html", tmp_path / "rows.jsonl")
+    return tmp_path / "rows.html"
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_a_page_of_many_is_for_everybody(rows: Path, scheme: str, browser: Any) -> None:
+    from axe_playwright_python.sync_playwright import Axe
+
+    shown = Shown(browser, rows, color_scheme=scheme, bypass_csp=True)
+    violations = [
+        f"{violation['impact']}: {violation['id']}: {violation['nodes'][0]['html'][:120]}"
+        for violation in Axe().run(shown.page).response["violations"]
+        if violation["impact"] in ("serious", "critical")
+    ]
+    assert violations == [] and shown.complaints == []
+
+
+def test_a_page_of_many_shows_what_is_asked_for(rows: Path, browser: Any) -> None:
+    from playwright.sync_api import expect
+
+    shown = Shown(browser, rows, viewport={"width": 360, "height": 800})
+    page = shown.page
+    assert page.evaluate("document.documentElement.scrollWidth") <= 360
+    rows_shown = page.locator("tr[data-row]:not(.away)")
+    before = rows_shown.count()
+    page.select_option("#outcome", "fails")
+    assert 0 < rows_shown.count() < before and page.locator("article:not(.away)").count() == 1
+    page.fill("#search", "no such word")
+    expect(page.locator("#hits")).to_contain_text("0 of")
+    assert rows_shown.count() == 0
+    page.select_option("#outcome", "")
+    page.fill("#search", "")
+    expect(page.locator("#hits")).to_have_text("")
+    assert rows_shown.count() == before
+    if page.locator("td a").count():
+        page.locator("td a").first.click()
+        assert page.url.endswith("#c0")
+    assert shown.complaints == []

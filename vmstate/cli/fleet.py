@@ -12,7 +12,7 @@ from typing import Any
 
 from vmstate.errors import VMStateError, one_line
 from vmstate.fleet.engine import CHUNK, Engine, Poison, cluster_of, in_order, pool_of
-from vmstate.fleet.scan import Scan, places
+from vmstate.fleet.scan import Scan, outcome_of, places
 
 SHOWN = 20
 """Causes that are shown."""
@@ -67,15 +67,15 @@ def run(options: argparse.Namespace) -> int:
     causes: Counter[str] = Counter()
     rows: list[Mapping[str, Any]] = []
     for number, row in enumerate(all_rows(options, files, left, kept, Scan(target, not options.no_verify)), 1):
-        counts[word_of(row)] += 1
+        counts[outcome_of(row)] += 1
         if row.get("rule"):
             causes[f"{row['rule']}: {row['cause']}"] += 1
         if options.parquet:
             rows.append(row)
         if options.format == "json":
             print(json.dumps(row))
-        elif word_of(row) not in ("loads", "ok"):
-            print(one_line(f"{row['file']}: {word_of(row)}: {row['error'] or row['cause'] or row['verify']}"))
+        elif outcome_of(row) not in ("loads", "ok"):
+            print(one_line(f"{row['file']}: {outcome_of(row)}: {row['error'] or row['cause'] or row['verify']}"))
         if sys.stderr.isatty():
             print(f"\r{number} of {len(files)}", end="", file=sys.stderr, flush=True)
     if options.parquet:
@@ -87,17 +87,6 @@ def run(options: argparse.Namespace) -> int:
         for cause, count in causes.most_common(SHOWN):
             print(one_line(f"  {count} {cause}"))
     return 2 if counts["error"] or counts["set aside"] else 0 if counts.keys() <= {"loads", "ok"} else 1
-
-
-def word_of(row: Mapping[str, Any]) -> str:
-    """What became of a file, in a word or two."""
-    if row["error"]:
-        return "set aside" if row.get("poison") else "error"
-    if row["verdict"] is not None and row["verdict"] != "loads":
-        return str(row["verdict"])
-    if row["verify"] not in (None, "ok"):
-        return "not whole"
-    return "loads" if row["verdict"] == "loads" else "ok"
 
 
 def kept_rows(path: str | None) -> dict[str, dict[str, Any]]:

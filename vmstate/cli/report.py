@@ -5,17 +5,24 @@ from __future__ import annotations
 import argparse
 import os
 import sys
-from typing import Any
 
 from vmstate.cli.explain import target_of
 from vmstate.errors import VMStateError, one_line
+from vmstate.files import write_atomic
+from vmstate.fleet.page import kind_of_rows, rows_page_of
 from vmstate.qemu.provenance import refuse_itself, refuse_place
-from vmstate.report.page import page_of, write_page
+from vmstate.report.page import page_of
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     """The arguments of the verb."""
-    parser.add_argument("streams", metavar="FILE", nargs="+", help="the stream; of two the page says what has changed")
+    parser.add_argument(
+        "streams",
+        metavar="FILE",
+        nargs="+",
+        help="the stream; of two the page says what has changed; "
+        "or the lines of `vmstate matrix` or `vmstate fleet scan` (--format json)",
+    )
     parser.add_argument("-o", "--output", metavar="PAGE", required=True, help="the page, HTML (-: standard output)")
     parser.add_argument("--early", metavar="EARLY", help="an earlier stream: what early migration would do")
     parser.add_argument(
@@ -36,23 +43,38 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Write the page, and say where it is."""
-    if len(options.streams) > 2:
-        raise VMStateError("a page is of one stream, or of two to be compared", found=f"{len(options.streams)} files")
-    source, *later = options.streams
-    wanted = options.against is not None or options.program
-    against = target_of(options) if wanted else None
-    named: dict[str, Any] = {
-        "against": against,
-        "early": options.early,
-        "traces": options.trace,
-        "scrubbed": options.scrub,
-    }
+    if options.output != "-":
+        refuse_place(options.output)
+        for stream in options.streams:
+            refuse_itself(stream, options.output)
+    text = stream_page(options) if kind_of_rows(options.streams[0]) is None else rows_page(options)
     if options.output == "-":
-        sys.stdout.write(page_of(source, *later, **named))
+        sys.stdout.write(text)
         return 0
-    refuse_place(options.output)
-    for stream in options.streams:
-        refuse_itself(stream, options.output)
-    write_page(options.output, source, *later, **named)
+    write_atomic(options.output, [text.encode()])
     print(one_line(f"{options.output}: {os.path.getsize(options.output):,} bytes; open it in a browser"))
     return 0
+
+
+def stream_page(options: argparse.Namespace) -> str:
+    """The page of a stream, or of two."""
+    if len(options.streams) > 2:
+        raise VMStateError("a page is of one stream, or of two to be compared", found=f"{len(options.streams)} files")
+    wanted = options.against is not None or options.program
+    return page_of(
+        *options.streams,
+        against=target_of(options) if wanted else None,
+        early=options.early,
+        traces=options.trace,
+        scrubbed=options.scrub,
+    )
+
+
+def rows_page(options: argparse.Namespace) -> str:
+    """The page of a matrix or a scan."""
+    given = (options.against, options.program, options.early, options.machine, options.trace, options.scrub)
+    if len(options.streams) > 1 or any(given):
+        raise VMStateError(
+            "the page of a matrix or a scan is made of one file and takes no further option", file=options.streams[0]
+        )
+    return rows_page_of(options.streams[0])

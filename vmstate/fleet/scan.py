@@ -192,6 +192,17 @@ def judged(stream: Stream, target: Target) -> dict[str, Any]:
     }
 
 
+def outcome_of(row: Mapping[str, Any]) -> str:
+    """What became of a file, in a word or two."""
+    if row["error"]:
+        return "set aside" if row.get("poison") else "error"
+    if row["verdict"] is not None and row["verdict"] != "loads":
+        return str(row["verdict"])
+    if row["verify"] not in (None, "ok"):
+        return "not whole"
+    return "loads" if row["verdict"] == "loads" else "ok"
+
+
 COLUMNS = (
     ("file", "string"),
     ("size", "int64"),

@@ -88,7 +88,7 @@ def page_of(
     would do. `scrubbed` leaves out whatever is the user's or the guest's own, as `vmstate thin --scrub` does. Raises
     `VMStateError`: where a stream cannot be read, and where Jinja2 is not installed.
     """
-    environment = _environment()
+    environment = environment_of_pages()
     with ExitStack() as stack:
         key = os.urandom(32)
         shown: StreamLike = source if after is None else after
@@ -123,13 +123,14 @@ def _provenance(source: StreamLike) -> dict[str, Any] | None:
     return read_provenance(source) if isinstance(source, (str, os.PathLike)) else None
 
 
-def _environment() -> Environment:
+def environment_of_pages(package: str = "vmstate.report") -> Environment:
+    """Jinja2 for the pages whose templates stand in a package. Raises `VMStateError` where it is not installed."""
     try:
         from jinja2 import Environment, PackageLoader, StrictUndefined
     except ImportError:
         raise VMStateError("a page needs Jinja2: install the extra 'report' (or: pip install jinja2)") from None
     environment = Environment(
-        loader=PackageLoader("vmstate.report", ""),
+        loader=PackageLoader(package, ""),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,
@@ -159,15 +160,13 @@ def _rendered(
     plans: list[DevicePlan],
     release: str | None,
 ) -> str:
-    folder = resources.files("vmstate.report")
-    style, script = (folder.joinpath(name).read_text(encoding="utf-8") for name in ("page.css", "page.js"))
+    style, script = style_of_pages(), resources.files("vmstate.report").joinpath("page.js").read_text(encoding="utf-8")
     return environment.get_template("page.html.j2").render(
         facts=facts,
         release=release,
         style=style,
         script=script,
-        policy=f"default-src 'none'; style-src {_digest(style)}; script-src {_digest(script)}; base-uri 'none'; "
-        "form-action 'none'",
+        policy=policy_of(style, script),
         maps=_maps(facts),
         numbers={device.name: device.number for device in reversed(facts.devices)},
         difference=difference,
@@ -175,6 +174,19 @@ def _rendered(
         noise=[] if difference is None else _lines(difference.ignored),
         explanation=explanation,
         plans=plans,
+    )
+
+
+def style_of_pages() -> str:
+    """The style of every page."""
+    return resources.files("vmstate.report").joinpath("page.css").read_text(encoding="utf-8")
+
+
+def policy_of(style: str, script: str) -> str:
+    """The content security policy of a page: this style and this script, and nothing from anywhere."""
+    return (
+        f"default-src 'none'; style-src {_digest(style)}; script-src {_digest(script)}; base-uri 'none'; "
+        "form-action 'none'"
     )
 
 
