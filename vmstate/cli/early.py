@@ -9,7 +9,7 @@ from contextlib import ExitStack
 from itertools import takewhile
 from typing import Any
 
-from vmstate.cli import early_relay, early_study, early_what_if
+from vmstate.cli import early_budget, early_relay, early_study, early_what_if
 from vmstate.cli.encode import write
 from vmstate.cli.live import add_after, add_qmp, two_of
 from vmstate.early.items import BackendName
@@ -64,6 +64,9 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
     what = "stand between two stock QEMUs: device sections early, and left out at the stop where they did not change"
     early_relay.arguments(actions.add_parser("relay", help=what, description=f"{what[0].upper()}{what[1:]}."))
+
+    what = "what each device takes to be loaded by a real QEMU, and what early copies take of it"
+    early_budget.arguments(actions.add_parser("budget", help=what, description=f"{what[0].upper()}{what[1:]}."))
 
     what = "what early migration would cost a machine that is only described"
     early_what_if.arguments(actions.add_parser("what-if", help=what, description=f"{what[0].upper()}{what[1:]}."))

@@ -8,6 +8,7 @@ import sys
 
 from vmstate.early.backends import BACKENDS
 from vmstate.early.cost import SETS, PolicyCost, Question, what_if
+from vmstate.early.measured import NAME, MeasuredLoads
 
 NAMES = {figures.name: figures for figures in SETS}
 
@@ -23,6 +24,11 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--reset-rate", type=float, default=0.0, metavar="R", help="resets per second and card (0)")
     parser.add_argument("--seconds", type=float, default=10.0, metavar="S", help="from the early save to the stop (10)")
     parser.add_argument("--figures", choices=(*NAMES, "all"), default="all", help="whose figures (all)")
+    parser.add_argument(
+        "--measured",
+        metavar="FILE",
+        help="what `early budget --format json` wrote: figures of this machine beside them",
+    )
     parser.add_argument("--format", choices=("text", "json"), default="text", help="for a reader, or for a program")
     parser.set_defaults(run=run)
 
@@ -35,19 +41,20 @@ def run(options: argparse.Namespace) -> int:
         for backend in chosen
     ]
     wanted = [figures for name, figures in NAMES.items() if options.figures in (name, "all")]
-    answers = [
-        (
-            question,
-            [answer for answer in what_if(question) if answer.figures in [figure_set.name for figure_set in wanted]],
-        )
-        for question in questions
-    ]
+    loads: dict[str, float] = {}
+    if options.measured is not None:
+        measured = MeasuredLoads.read(options.measured)
+        questions[0].check()
+        wanted.append(measured.figures(options.queue_pairs))
+        loads = measured.all_loads(options.queue_pairs, options.nics)
+    answers = [(question, what_if(question, wanted)) for question in questions]
     if options.format == "json":
         document = {
             "what_if": [
                 question.as_dict() | {"answers": list(map(_rounded_numbers, answers_here))}
                 for question, answers_here in answers
             ],
+            **({"device_loads_ms": loads} if options.measured is not None else {}),
             "figures": {figure_set.name: [figure.as_dict() for figure in figure_set.figures] for figure_set in wanted},
         }
         json.dump(document, sys.stdout)
@@ -58,6 +65,11 @@ def run(options: argparse.Namespace) -> int:
     for question, answers_here in answers:
         for answer in answers_here:
             print(_answer_line(question.backend, answer))
+    if loads:
+        told = ", ".join(f"{way} {milliseconds:.3f}" for way, milliseconds in loads.items())
+        print(f"all device loads at the stop, through a relay on a stock QEMU, {NAME}: {told}")
+    elif options.measured is not None:
+        print(f"all device loads at the stop: so many cards were not {NAME}")
     return 0
 
 

@@ -306,10 +306,10 @@ def example(queue_pairs: int) -> RingLayout:
     return RingLayout(features=1 << 32, rings=rings, data=tuple(range(2 * queue_pairs)), control=2 * queue_pairs)
 
 
-def what_if(question: Question) -> tuple[PolicyCost, ...]:
+def what_if(question: Question, sets: Sequence[Figures] = SETS) -> tuple[PolicyCost, ...]:
     """What both policies cost, with each set of figures. Raises `VMStateError` for an impossible question."""
     question.check()
-    return tuple(_answer(question, policy, figures) for figures in SETS for policy in ("per-item", "rfc-v2"))
+    return tuple(_answer(question, policy, figures) for figures in sets for policy in ("per-item", "rfc-v2"))
 
 
 def _answer(question: Question, policy: str, figures: Figures) -> PolicyCost:

@@ -25,6 +25,7 @@ from typing import Any, Self
 
 from vmstate.early.relay import THROUGH, WAYS
 from vmstate.errors import MachineError
+from vmstate.lab.cards import card_words
 from vmstate.lab.guest import READY, Guest
 from vmstate.lab.network import OwnNetwork, Probe
 from vmstate.lab.statistics import median_interval, summary
@@ -261,43 +262,11 @@ class _Rig:
 
     def _argv(self) -> list[str]:
         bench, mode = self.bench, self.mode
-        netdev = _with_options("user,id=n0", mode.netdev)
-        card = "virtio-net-pci,netdev=n0,id=nic0,mac=52:54:00:12:34:56,romfile="
-        if self.network is not None:
-            netdev = self.network.netdev(bench.pairs, more=mode.netdev)
-            card += f",mq=on,vectors={2 * bench.pairs + 2}"
-        ports = []
-        if bench.cards > 1:
-            ports = _root_port(0)
-            card += ",bus=rp0"
-            for number in range(1, bench.cards):
-                ports += self._further_card(number)
         kernel = [*bench.guest.words[:-1], f"{bench.guest.words[-1]} ipv6.disable=1"]
         machine = ["-M", _with_options("q35", mode.machine), "-accel", bench.accel, "-nodefaults", "-vga", "none"]
         size = ["-m", str(bench.memory), "-smp", str(bench.cpus)]
-        return [
-            mode.program,
-            *machine,
-            *size,
-            *ports,
-            "-netdev",
-            netdev,
-            "-device",
-            _with_options(card, mode.device),
-            *kernel,
-            *mode.words,
-        ]
-
-    def _further_card(self, number: int) -> list[str]:
-        """A card behind a root port of its own, that nothing is sent through."""
-        pairs = self.bench.pairs
-        netdev = f"user,id=n{number}"
-        if self.network is not None:
-            queues = f",queues={pairs}" if pairs > 1 else ""
-            netdev = f"tap,id=n{number}{queues},script=no,downscript=no"
-        many = f",mq=on,vectors={2 * pairs + 2}" if self.network is not None else ""
-        card = f"virtio-net-pci,bus=rp{number},netdev=n{number},mac=52:54:00:12:35:{number:02x},romfile={many}"
-        return [*_root_port(number), "-netdev", netdev, "-device", _with_options(card, self.mode.device)]
+        cards = card_words(bench.cards, bench.pairs, self.network, netdev=mode.netdev, device=mode.device)
+        return [mode.program, *machine, *size, *cards, *kernel, *mode.words]
 
     def boot(self) -> None:
         """Start the guest, and its packets."""
@@ -415,10 +384,6 @@ class _Rig:
         if self.machine is not None:
             self.machine.stop()
         self.stack.close()
-
-
-def _root_port(number: int) -> list[str]:
-    return ["-device", f"pcie-root-port,id=rp{number},chassis={number + 1},slot={number + 1}"]
 
 
 def _with_options(first: str, more: str) -> str:
