@@ -70,7 +70,7 @@ class MeasuredLoads(Data):
         version = ""
         for row in document["loads"]:
             set_up, way = row["set_up"], row["way"]
-            if way not in SHOWN or not _is_plain(set_up):
+            if way not in SHOWN or not row["is_plain"]:
                 continue
             pairs, cards = int(set_up["pairs"]), int(set_up["cards"])
             milliseconds = float(row["stop_us"]["median"]) / 1000
@@ -111,13 +111,6 @@ class MeasuredLoads(Data):
             elif few is not None and many is not None and usual is not None:
                 told[way] = round(many + cards * (few - usual), 3)
         return told
-
-
-def _is_plain(set_up: Mapping[str, Any]) -> bool:
-    """Whether a set-up differs from the first by its pairs or cards alone."""
-    return bool(set_up["is_tap"]) and not any(
-        set_up[name] for name in ("netdev", "device", "lines", "values", "vectors")
-    )
 
 
 def _between(measured: Mapping[int, float], number: int) -> float | None:

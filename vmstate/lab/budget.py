@@ -74,6 +74,11 @@ class SetUp(Value):
     lines: tuple[str, ...] = ()
     values: tuple[tuple[str, Any], ...] = ()
 
+    @property
+    def is_plain(self) -> bool:
+        """Whether it differs from the first by its pairs or cards alone."""
+        return self == SetUp(self.name, pairs=self.pairs, cards=self.cards)
+
 
 def set_ups(pairs: Sequence[int] = (1, 4, 16, 64), cards: Sequence[int] = (1, 4, 8)) -> list[SetUp]:
     """What is measured: so many queue pairs on one card, so many cards with 4 pairs, and one difference each from one
@@ -144,7 +149,8 @@ class Measured(Data):
         """The figures as JSON values, microseconds."""
         at_stop, early, of_cards = (self.total(of) for of in (is_at_stop, is_early, is_card_at_stop))
         figures = {
-            "set_up": self.set_up.as_dict(),
+            "set_up": {**self.set_up.as_dict(), "values": [path for path, _ in self.set_up.values]},
+            "is_plain": self.set_up.is_plain,
             "way": self.way,
             "qemu_version": self.qemu_version,
             "argv": list(self.argv),
