@@ -224,7 +224,7 @@ def test_a_tree_is_a_side_of_a_comparison(changed: Changed) -> None:
     assert found_rules == {("field-missing", "mode"), ("field-count", "regs/envelope")}
 
 
-@pytest.mark.parametrize("form", ["text", "json", "sarif"])
+@pytest.mark.parametrize("form", ["text", "json", "sarif", "tap", "junit"])
 def test_the_verb(changed: Changed, form: str, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     tree = changed((DEVICE, "BeeperState, 2)", "BeeperState, 3)"))
     command = ["source", "lint", str(tree), "--no-cache", "--format", form]
@@ -241,9 +241,43 @@ def test_the_verb(changed: Changed, form: str, capsys: pytest.CaptureFixture[str
         accepted = [{"id": finding["id"], "reason": "known"}]
         baseline.write_text(json.dumps({"vmstate-baseline": 1, "accepted": accepted}), encoding="utf-8")
         assert main([*command, "--baseline", str(baseline)]) == 0
+        assert main([*command, "--write-baseline", str(baseline), "--reason", "meant"]) == 0
+        assert json.loads(baseline.read_text(encoding="utf-8"))["accepted"][0]["reason"] == "meant"
+    elif form == "tap":
+        (failed,) = (line for line in text.splitlines() if line.startswith("not ok"))
+        assert failed.startswith("not ok 1 - never-sent ")
+        assert f"1..{len(RULES)}\n" in text
+    elif form == "junit":
+        assert f'tests="{len(RULES)}" failures="1"' in text
     else:
         (result,) = json.loads(text)["runs"][0]["results"]
         assert (result["ruleId"], result["level"]) == ("never-sent", "error")
+
+
+def test_a_series_and_what_is_not_promised(
+    changed: Changed, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    before = changed((DEVICE, "}", "}"))
+    for path, text in {
+        "hw/i386/pc.c": "DEFINE_PC_MACHINE(10, 0)\n",
+        "hw/i386/Kconfig": "config PC\n    bool\n    select BEEPER\n",
+        "hw/i386/meson.build": "ss.add(when: 'CONFIG_PC', if_true: files('pc.c'))\n",
+        "hw/audio/meson.build": "ss.add(when: 'CONFIG_BEEPER', if_true: files('beeper.c'))\n",
+    }.items():
+        (before / path).parent.mkdir(exist_ok=True)
+        (before / path).write_text(text, encoding="utf-8")
+    series = tmp_path / "series.patch"
+    hunk = "@@ -46,3 +46,2 @@\n     .fields = (const VMStateField[]) {\n-        VMSTATE_UINT8(mode, BeeperState),\n"
+    rest = "         VMSTATE_STRUCT(regs, BeeperState, 0, vmstate_beeper_regs, BeeperRegs),\n"
+    series.write_text(f"--- a/{DEVICE}\n+++ b/{DEVICE}\n{hunk}{rest}", encoding="utf-8")
+    command = ["source", "lint", str(before), "--no-cache", "--series", str(series)]
+    assert main(command) == 1
+    assert ": breaks: beeper: 'mode' was sent" in capsys.readouterr().out
+    assert main([*command, "--both"]) == 1
+    assert ": breaks (reverse): beeper: 'mode' is read, and was not sent" in capsys.readouterr().out
+    (before / "hw/i386/Kconfig").write_text("config PC\n    bool\n", encoding="utf-8")
+    assert main(command) == 0
+    assert ": unpromised: beeper: 'mode' was sent" in capsys.readouterr().out
 
 
 def test_a_range_that_is_none(capsys: pytest.CaptureFixture[str]) -> None:

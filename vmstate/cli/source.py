@@ -5,20 +5,42 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from vmstate.compare.findings import read_baseline
-from vmstate.compare.source_lint import BREAKS, DEFECT, SEVERITIES, LintFinding, changes, defects, sarif
+from vmstate.compare.findings import read_baseline, write_baseline
+from vmstate.compare.source_lint import (
+    BREAKS,
+    DEFECT,
+    RULES,
+    SEVERITIES,
+    UNPROMISED,
+    LintFinding,
+    changes,
+    defects,
+    sarif,
+    with_promises,
+)
+from vmstate.compare.source_visible import visible_changes
 from vmstate.errors import VMStateError, one_line
 from vmstate.files import write_atomic
 from vmstate.source.declare import Declaration
 from vmstate.source.linking import Linked
 from vmstate.source.model import sorted_problems
+from vmstate.source.promises import promised_files
 from vmstate.source.reading import DEFAULT_TARGET, SourceTree, read_tree
 from vmstate.source.target import read_options
+from vmstate.source.tree import open_tree
 from vmstate.vmsd.release import Release
 
+if TYPE_CHECKING:
+    from vmstate.fleet.outputs import Case
+
 TREE = "a folder with QEMU's source, or REPOSITORY@REVISION, which is read without being checked out"
+
+
+FORMATS = ("text", "json", "sarif", "tap", "junit")
+ERRORS = (BREAKS, DEFECT)
+"""The severities that count for the exit code."""
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -36,9 +58,14 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     lint = actions.add_parser("lint", help=what, description=f"{what[0].upper()}{what[1:]}.")
     lint.add_argument("tree", metavar="TREE", help=f"{TREE}; with RANGE: a repository")
     lint.add_argument("range", metavar="A..B", nargs="?", help="two revisions: what was sent at A, read at B")
-    lint.add_argument("--reverse", action="store_true", help="what is sent at B, read at A")
+    which = lint.add_mutually_exclusive_group()
+    which.add_argument("--reverse", action="store_true", help="what is sent at B, read at A")
+    which.add_argument("--both", action="store_true", help="both ways")
     lint.add_argument("--baseline", metavar="FILE", help="findings that were accepted, which do not count")
-    lint.add_argument("--format", choices=("text", "json", "sarif"), default="text", help="(text)")
+    lint.add_argument("--write-baseline", metavar="FILE", help="accept all that breaks or is a defect")
+    lint.add_argument("--reason", metavar="TEXT", default="accepted", help="why, for --write-baseline")
+    lint.add_argument("--format", choices=FORMATS, default="text", help="(text)")
+    lint.add_argument("--series", metavar="FILE", help="patches that are applied to TREE in memory (-: standard input)")
     configuration(lint)
     lint.set_defaults(run=run_lint)
 
@@ -85,7 +112,7 @@ def run_read(options: argparse.Namespace) -> int:
 
 def document(tree: SourceTree) -> dict[str, Any]:
     """A tree as JSON values."""
-    parts = ("descriptions", "infos", "functions", "types", "registrations", "compat")
+    parts = ("descriptions", "infos", "functions", "types", "registrations", "compat", "visible")
     return {
         "tree": tree.name,
         "release": None if tree.release is None else str(tree.release),
@@ -115,7 +142,11 @@ def print_text(tree: SourceTree) -> None:
 def run_lint(options: argparse.Namespace) -> int:
     """Say what is wrong with a tree, or with a range; 1 where something breaks or is defective."""
     findings = lint_of(options)
-    accepted = {} if options.baseline is None else read_baseline(options.baseline).reasons
+    accepted = {} if options.baseline is None else dict(read_baseline(options.baseline).reasons)
+    if options.write_baseline is not None:
+        errors = [finding for finding in findings if finding.severity in ERRORS]
+        write_baseline(options.write_baseline, errors, options.reason, accepted)
+        accepted |= {finding.id: options.reason for finding in errors if finding.id not in accepted}
     counted = [finding for finding in findings if finding.id not in accepted]
     if options.format == "json":
         shown = [finding.as_dict() | {"id": finding.id, "accepted": finding.id in accepted} for finding in findings]
@@ -126,17 +157,45 @@ def run_lint(options: argparse.Namespace) -> int:
 
         json.dump(sarif(findings, accepted, __version__), sys.stdout)
         print()
+    elif options.format in ("tap", "junit"):
+        from vmstate.fleet.outputs import junit, tap
+
+        cases = cases_of(counted)
+        for line in tap(cases) if options.format == "tap" else junit(cases, "vmstate source lint"):
+            print(line)
     else:
         for finding in counted:
-            what = f"{finding.severity}: {finding.name or finding.symbol}: {finding.message} [{finding.rule}]"
-            print(one_line(f"{finding.path}:{finding.line}: {what}"))
-        counts = ", ".join(f"{sum(each.severity == word for each in counted)} {word}" for word in SEVERITIES)
+            print(one_line(line_of(finding)))
+        numbers = {word: sum(each.severity == word for each in counted) for word in SEVERITIES}
+        counts = ", ".join(f"{number} {word}" for word, number in numbers.items() if number or word != UNPROMISED)
         print(counts + (f"; accepted: {len(findings) - len(counted)}" if accepted else ""))
-    return int(any(finding.severity in (BREAKS, DEFECT) for finding in counted))
+    return int(any(finding.severity in ERRORS for finding in counted))
+
+
+def line_of(finding: LintFinding) -> str:
+    """A finding in a line."""
+    way = " (reverse)" if finding.direction == "reverse" else ""
+    what = f"{finding.severity}{way}: {finding.name or finding.symbol}: {finding.message} [{finding.rule}]"
+    return f"{finding.path}:{finding.line}: {what}"
+
+
+def cases_of(findings: list[LintFinding]) -> list[Case]:
+    """A test for each rule: it fails where something breaks by it, and is skipped where it only asks."""
+    from vmstate.fleet.outputs import Case
+
+    cases = []
+    for rule, (_, what) in RULES.items():
+        found = [finding for finding in findings if finding.rule == rule]
+        errors = [finding for finding in found if finding.severity in ERRORS]
+        reason = "; ".join(line_of(finding) for finding in errors or found)
+        cases.append(Case(rule, what, False if errors else None if found else True, reason or None))
+    return cases
 
 
 def lint_of(options: argparse.Namespace) -> list[LintFinding]:
     """The findings that a command line asks for."""
+    if options.series is not None:
+        return of_series(options)
     if options.range is None:
         return defects(Linked(tree_of(options, options.tree)))
     first, dots, second = options.range.partition("..")
@@ -144,11 +203,49 @@ def lint_of(options: argparse.Namespace) -> list[LintFinding]:
         raise VMStateError("no range of revisions", expected="A..B", found=options.range)
     before = tree_of(options, f"{options.tree}@{first}")
     after = tree_of(options, f"{options.tree}@{second}", before)
+    return between(before, after, ways(options))
+
+
+def of_series(options: argparse.Namespace) -> list[LintFinding]:
+    """What a series of patches does to a tree."""
+    from vmstate.source.series import MAX_SERIES, PatchedTree
+
+    if options.range is not None:
+        raise VMStateError("a series and a range of commits: which of them?")
+    before = tree_of(options, options.tree)
+    if options.series == "-":
+        series = sys.stdin.buffer.read(MAX_SERIES + 1)
+    else:
+        try:
+            with open(options.series, "rb") as file:
+                series = file.read(MAX_SERIES + 1)
+        except OSError as error:
+            raise VMStateError(f"cannot be read: {error.strerror}", file=options.series) from None
+    name = "standard input" if options.series == "-" else options.series
+    with PatchedTree(open_tree(options.tree, before.release), series, name) as patched:
+        after = read_tree(patched, target=options.target, options=read_options(options.options), known=before)
+        return between(before, after, ways(options))
+
+
+def ways(options: argparse.Namespace) -> tuple[str, ...]:
+    """Which ways are asked for: what the older one sends to the newer one, or the other way round."""
+    return ("forward", "reverse") if options.both else ("reverse",) if options.reverse else ("forward",)
+
+
+def between(before: SourceTree, after: SourceTree, directions: tuple[str, ...]) -> list[LintFinding]:
+    """What two trees are to each other, and the defects that only the newer one has."""
     old, new = Linked(before), Linked(after)
-    if options.reverse:
-        return changes(new, old)
-    known = {finding.id for finding in defects(old)}
-    return [*changes(old, new), *(finding for finding in defects(new) if finding.id not in known)]
+    findings: list[LintFinding] = []
+    if "forward" in directions:
+        known = {finding.id for finding in defects(old)}
+        findings += [*changes(old, new), *visible_changes(old, new)]
+        findings += [finding for finding in defects(new) if finding.id not in known]
+    if "reverse" in directions:
+        findings += [finding.replace(direction="reverse") for finding in changes(new, old)]
+    if any(finding.severity == BREAKS for finding in findings):
+        with open_tree(after.name) as tree:
+            findings = with_promises(findings, promised_files(tree))
+    return findings
 
 
 def run_declare(options: argparse.Namespace) -> int:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import Any, Protocol
 
 from vmstate.errors import SchemaError
 from vmstate.files import write_atomic
@@ -86,11 +86,23 @@ def _is_text(value: Any) -> bool:
     return isinstance(value, str) and bool(value.strip())
 
 
-def write_baseline(path: Any, findings: Iterable[CompatFinding], reason: str, known: Mapping[str, str]) -> None:
+class Acceptable(Protocol):
+    """Something that a baseline can accept."""
+
+    @property
+    def id(self) -> str:
+        """What a baseline remembers it by."""
+
+    @property
+    def message(self) -> str:
+        """What it is, for a reader of the baseline."""
+
+
+def write_baseline(path: Any, findings: Iterable[Acceptable], reason: str, known: Mapping[str, str]) -> None:
     """Write a baseline that accepts findings: with the reason they had, or else the one given."""
     accepted = [
         {"id": finding.id, "reason": known.get(finding.id, reason), "message": finding.message}
-        for finding in dict.fromkeys(findings)
+        for finding in {finding.id: finding for finding in findings}.values()
     ]
     text = json.dumps({"vmstate-baseline": FORMAT, "accepted": accepted}, indent=1)
     write_atomic(path, [text.encode() + b"\n"])

@@ -1,12 +1,13 @@
 """What is wrong with the descriptions of QEMU's source, and what a change of them breaks.
 
 `defects` looks at one tree: what is wrong whatever came before. `changes` holds two against each other: does what the
-one sends load in the other. Each finding has a rule (`RULES`) and one of four severities:
+one sends load in the other. Each finding has a rule (`RULES`) and one of five severities:
 
 * "breaks": what the old one saves the new one refuses or reads wrongly, and mostly the other way round too;
 * "backward": only what the new one saves fails in the old one;
 * "ask": it depends on what the source does not say in one place: a condition, a default;
-* "defect": the description cannot do what it is written for.
+* "defect": the description cannot do what it is written for;
+* "unpromised": as "breaks", of a device that no machine type with a version has (`vmstate.source.promises`).
 
 A range of commits is judged as a whole: only its two ends are read. Facts of loading from migration/vmstate.c and
 migration/savevm.c.
@@ -28,7 +29,8 @@ BREAKS = "breaks"
 BACKWARD = "backward"
 ASK = "ask"
 DEFECT = "defect"
-SEVERITIES = (BREAKS, DEFECT, BACKWARD, ASK)
+UNPROMISED = "unpromised"
+SEVERITIES = (BREAKS, DEFECT, BACKWARD, ASK, UNPROMISED)
 
 RULES = {
     "never-sent": (DEFECT, "a field is from a version on that its description does not reach"),
@@ -71,6 +73,12 @@ RULES = {
     "unmigratable-changed": (ASK, "whether a device can be migrated at all was changed"),
     "compat-not-newest": (BREAKS, "an entry for older machine types is not in the newest list"),
     "compat-removed": (ASK, "an entry for older machine types is gone"),
+    "property-default": (BREAKS, "a property has another default, and older machine types do not get the old one"),
+    "property-new": (ASK, "a property is new, and what it stands for is on for older machine types, too"),
+    "property-removed": (ASK, "a device has no longer a property that a command line or a machine type can set"),
+    "machine-field": (BREAKS, "a field of a machine class has another value, and older machine types do not set it"),
+    "cpu-feature": (BREAKS, "a CPU model has other features, and older machine types do not get the old ones"),
+    "pci-space": (ASK, "what a function puts into configuration space, or lets a guest write there, is another"),
 }
 """Severity of each rule, and what it is about."""
 
@@ -79,7 +87,8 @@ class LintFinding(Value):
     """Something that is wrong with a description, or that a change of it does.
 
     `symbol` is its C name, `name` that on the wire, `field` the field or subsection, if it is one. `path` and `line`
-    are in the newer tree where it has the place, else in the older.
+    are in the newer tree where it has the place, else in the older. `direction` is "reverse" for what the newer one
+    sends to the older one.
     """
 
     rule: str
@@ -90,11 +99,13 @@ class LintFinding(Value):
     name: str
     field: str | None
     message: str
+    direction: str = "forward"
 
     @property
     def id(self) -> str:
         """What a baseline remembers it by."""
-        return ":".join(part for part in (self.rule, self.symbol, self.name, self.field) if part)
+        way = "" if self.direction == "forward" else self.direction
+        return ":".join(part for part in (self.rule, self.symbol, self.name, self.field, way) if part)
 
 
 def _finding(
@@ -103,6 +114,20 @@ def _finding(
     return LintFinding(
         rule, severity or RULES[rule][0], vmsd.path, line or vmsd.line, vmsd.symbol, vmsd.name, field, message
     )
+
+
+def with_promises(findings: Sequence[LintFinding], promised: frozenset[str] | None) -> list[LintFinding]:
+    """The findings; what breaks in a .c file of `hw` or `target` that is not promised is "unpromised".
+
+    `promised` is what `vmstate.source.promises.promised_files` says: where it is None, all is promised.
+    """
+    made = []
+    for finding in findings:
+        is_device = finding.path.startswith(("hw/", "target/")) and finding.path.endswith(".c")
+        if promised is not None and finding.severity == BREAKS and is_device and finding.path not in promised:
+            finding = finding.replace(severity=UNPROMISED)
+        made.append(finding)
+    return made
 
 
 # One tree
@@ -461,16 +486,16 @@ class _Changes:
 
     def lists(self) -> Iterator[LintFinding]:
         """Lists of properties for older machine types."""
-        old, new = _entries(self.before), _entries(self.after)
+        old, new = compat_entries(self.before), compat_entries(self.after)
         families: dict[str, tuple[int, ...]] = {}
         for name in {entry.list for entry in new.values()} | {entry.list for entry in old.values()}:
-            family, version = _list_version(name)
+            family, version = list_version(name)
             if version:
                 families[family] = max(families.get(family, ()), version)
         known_lists = {entry.list for entry in old.values()}
         for key in new.keys() - old.keys():
             entry = new[key]
-            family, version = _list_version(entry.list)
+            family, version = list_version(entry.list)
             if version and version < families[family] and entry.list in known_lists:
                 newest = ".".join(map(str, families[family]))
                 message = (
@@ -489,7 +514,8 @@ def _of_entry(rule: str, entry: CompatEntry, message: str) -> LintFinding:
     return LintFinding(rule, RULES[rule][0], entry.path, entry.line, entry.list, entry.list, field, message)
 
 
-def _entries(linked: Linked) -> dict[tuple[str, ...], CompatEntry]:
+def compat_entries(linked: Linked) -> dict[tuple[str, ...], CompatEntry]:
+    """The entries for older machine types by list, driver, property and value."""
     return {
         (entry.list, entry.driver, entry.property, entry.value): entry
         for unit in linked.tree.units
@@ -497,7 +523,7 @@ def _entries(linked: Linked) -> dict[tuple[str, ...], CompatEntry]:
     }
 
 
-def _list_version(name: str) -> tuple[str, tuple[int, ...]]:
+def list_version(name: str) -> tuple[str, tuple[int, ...]]:
     """The family of a list (hw_compat, pc_compat) and the release in its name."""
     parts = re.fullmatch(r"(\w+?)_(\d+)_(\d+)", name)
     return (name, ()) if parts is None else (parts[1], (int(parts[2]), int(parts[3])))

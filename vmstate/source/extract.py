@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from vmstate.source.constants import Constants
 from vmstate.source.expressions import Tree, without_lines
 from vmstate.source.initialiser import Entry, entries, in_braces, symbol_of, text_of
 from vmstate.source.lexer import Item, Token
-from vmstate.source.lifetimes import kept_after_end, memory_made
+from vmstate.source.lifetimes import arguments_of, kept_after_end, memory_made
 from vmstate.source.model import (
     CompatEntry,
     Problem,
@@ -22,11 +22,21 @@ from vmstate.source.model import (
     SourceInfo,
     SourceType,
     UnitResult,
+    Visible,
 )
 from vmstate.source.predicates import given_of, translated
 from vmstate.source.preprocessor import Unit, Unresolved
 from vmstate.source.sources import Sources
 from vmstate.source.target import Target
+from vmstate.source.visible import (
+    PROPERTIES_OF_CLASS,
+    Number,
+    configuration_space,
+    machine_fields,
+    models,
+    properties,
+    properties_of_code,
+)
 
 HOOKS = ("pre_load", "post_load", "pre_save", "post_save", "dev_unplug_pending", "pre_load_errp", "post_load_errp",
          "pre_save_errp", "load_state_old")  # fmt: skip
@@ -49,6 +59,7 @@ PREDICATE = re.compile(r"^bool\s+(\w+)\s*\(\s*void\s*\*\s*opaque\s*(?:,\s*int\s+
 OLD_CLASS = re.compile(r"\b\w*(?:Device|Slave)Info\b")
 OLD_MEMBER = re.compile(r"\.(?:qdev\.)?(name|vmsd|size)\s*=\s*((?:[^,(]|\([^()]*\))+),")
 """Device classes before there was TypeInfo: what is called SysBusDeviceInfo, PCIDeviceInfo, and the like."""
+PROPERTIES = re.compile(r"\bProperty\b")
 SIZE_OF = re.compile(r"sizeof\s*\(\s*((?:struct\s+)?\w+)\s*\)")
 REGISTERED = re.compile(
     r"\b(vmstate_register|vmstate_register_any|vmstate_register_with_alias_id|vmstate_replace_hack_for_ppc|"
@@ -80,6 +91,7 @@ class Extractor:
         infos: list[SourceInfo] = []
         types: list[SourceType] = []
         compat: list[CompatEntry] = []
+        visible: list[Visible] = []
         unit = self.unit
         for item in self.items():
             head = item.head
@@ -94,6 +106,10 @@ class Extractor:
                 types += self.types(item)
             elif "GlobalProperty" in head and "[" in head:
                 compat += self.compat_list(item)
+            elif "[" in head and PROPERTIES.search(head):
+                visible += self.rows(properties, item)
+            elif "X86CPUDefinition" in head and "[" in head:
+                visible += self.rows(models, item)
             elif OLD_CLASS.search(head):
                 types += self.old_types(item)
         unit.line = 0
@@ -102,6 +118,9 @@ class Extractor:
             vmsd.replace(needed=self.needs[vmsd.symbol]) if vmsd.symbol in self.needs else vmsd for vmsd in descriptions
         ]
         registrations = tuple(self.registrations())
+        visible += properties_of_code(self.file)
+        visible += machine_fields(unit, self.value_of, self.file)
+        visible += configuration_space(unit, self.value_of, self.file)
         functions = tuple(self.functions())
         structs = dict.fromkeys(field.struct for vmsd in descriptions for field in vmsd.fields if field.struct)
         heads = tuple((name, *self.heads(name)) for name in structs if name is not None)
@@ -116,6 +135,7 @@ class Extractor:
             registrations,
             tuple(compat),
             heads,
+            tuple(visible),
             tuple(self.problems),
         )
 
@@ -130,6 +150,22 @@ class Extractor:
             for item in sources.file(path).items:
                 if item.kind == "variable" and self.unit.holds(item.clauses):
                     yield item
+
+    def rows(self, read: Callable[[Unit, Number, Item], Iterator[Visible]], item: Item) -> list[Visible]:
+        """What is in an array; one that cannot be told is noted."""
+        made: list[Visible] = []
+        try:
+            made.extend(read(self.unit, self.value_of, item))
+        except Unresolved as error:
+            self.problem(item.line, item.name, error, item.path)
+        return made
+
+    def value_of(self, tokens: Sequence[Token]) -> int | None:
+        """The value of some tokens, where they are a constant."""
+        try:
+            return self.constants.value(self.constants.expression(tokens))
+        except (Unresolved, RecursionError):
+            return None
 
     def problem(self, line: int, what: str, reason: object, path: str | None = None) -> None:
         """Note something that cannot be told."""
@@ -400,10 +436,12 @@ class Extractor:
                 self.problem(known["name"].line, f"{item.name}: the name of a device class", error, item.path)
                 continue
             vmsd = inner = None
+            arrays: tuple[str, ...] = ()
             if "class_init" in known:
                 function = symbol_of(known["class_init"].tokens)
                 if function is not None:
                     vmsd, inner = self.vmsd_of(function)
+                    arrays = self.properties_of(function)
             abstract = "abstract" in known and "0" not in known["abstract"].tokens
             size = (
                 SIZE_OF.search(" ".join(map(str, without_lines(known["instance_size"].tokens))))
@@ -411,7 +449,7 @@ class Extractor:
                 else None
             )
             instance = () if size is None else self.heads(size[1])
-            yield SourceType(name, item.path, known["name"].line, parent, abstract, vmsd, inner, instance)
+            yield SourceType(name, item.path, known["name"].line, parent, abstract, vmsd, inner, instance, arrays)
 
     def old_types(self, item: Item) -> Iterator[SourceType]:
         """The device class of an initialiser of the time before TypeInfo."""
@@ -438,6 +476,11 @@ class Extractor:
                 inner = assignment[2]
         return vmsd, inner
 
+    def properties_of(self, function: str) -> tuple[str, ...]:
+        """The arrays of properties that a class_init gives its class."""
+        item = self.unit.find(self.unit.sources.functions.get(function))
+        return () if item is None else tuple(PROPERTIES_OF_CLASS.findall(self.unit.text(item)))
+
     # Registrations and compat lists.
 
     def registrations(self) -> Iterator[Registration]:
@@ -448,7 +491,7 @@ class Extractor:
             if text[start : start + 1] not in (" ", "\t"):
                 # The declaration or definition of the function itself.
                 continue
-            arguments = _arguments_of(text, call.end())
+            arguments = arguments_of(text, call.end())
             if arguments is None:
                 continue
             line = self.file.line_of(call.start())
@@ -491,10 +534,7 @@ class Extractor:
             return None
 
     def _number(self, text: str) -> int | None:
-        try:
-            return self.constants.value(self.constants.expression(self.unit.tokens(text, 0)))
-        except Unresolved:
-            return None
+        return self.value_of(self.unit.tokens(text, 0))
 
     def compat_list(self, item: Item) -> Iterator[CompatEntry]:
         """The entries of a list of properties."""
@@ -528,22 +568,4 @@ def _place(tree: Tree) -> tuple[str, str] | None:
             inner = _place(part) if part and isinstance(part[0], str) else None
             if inner is not None:
                 return inner
-    return None
-
-
-def _arguments_of(text: str, place: int) -> list[str] | None:
-    """The arguments of a call whose bracket is open."""
-    depth = 0
-    arguments = [""]
-    for char in text[place : place + 2000]:
-        if char == ")" and depth == 0:
-            return [argument.strip() for argument in arguments]
-        if char in "([{":
-            depth += 1
-        elif char in ")]}":
-            depth -= 1
-        if char == "," and depth == 0:
-            arguments.append("")
-        else:
-            arguments[-1] += char
     return None

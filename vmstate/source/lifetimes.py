@@ -6,7 +6,8 @@ Functions are not run and not parsed: names that are called, and what stands in 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import islice
 
 CALLED = re.compile(r"\b([A-Za-z_]\w*)\s*\(")
 MADE = re.compile(
@@ -14,6 +15,7 @@ MADE = re.compile(
     r"qemu_memalign|qemu_blockalign)\s*\("
 )
 CONDITION = re.compile(r"\s*(?:else\s+)?(?:if|else|switch)\b")
+STRUCTURE = re.compile(r"[(){};]")
 BEGINS = re.compile(
     r"->(?:realize|init|instance_init)\s*=\s*&?(\w+)|device_class_set_parent_realize\([^;]*?,\s*(\w+)\s*,"
 )
@@ -22,35 +24,64 @@ ENDS = re.compile(r"->(?:unrealize|exit|instance_finalize)\s*=\s*&?(\w+)|"
 UNREGISTERED = re.compile(r"\bvmstate_unregister\s*\(([^;]*)\)\s*;")
 
 
+MAX_ASSIGNED = 4000
+"""Places of one function that are looked at: QEMU's have some dozens at most."""
+
+
 def memory_made(functions: Iterable[str]) -> dict[str, bool]:
     """Member -> whether its memory is made on every way through one of these functions (bodies), not under an if."""
     made: dict[str, bool] = {}
     for body in functions:
-        for assignment in MADE.finditer(body):
+        assignments = list(islice(MADE.finditer(body), MAX_ASSIGNED))
+        conditional = are_conditional(body, [assignment.start() for assignment in assignments])
+        for assignment, is_conditional in zip(assignments, conditional, strict=True):
             member = assignment[1]
-            made[member] = made.get(member, False) or not _is_conditional(body, assignment.start())
+            made[member] = made.get(member, False) or not is_conditional
     return made
 
 
-def _is_conditional(body: str, place: int) -> bool:
-    """Whether a place of a body is in an `if`, an `else` or a `switch`."""
+def are_conditional(body: str, places: Sequence[int]) -> list[bool]:
+    """Whether each place of a body, in rising order, is in an `if`, an `else` or a `switch`."""
+    made: list[bool] = []
     open_braces: list[bool] = []
     statement = 0
     brackets = 0
-    for index in range(place):
-        char = body[index]
-        if char in "()":
-            brackets += 1 if char == "(" else -1
-        elif char == "{":
-            open_braces.append(CONDITION.match(body, statement) is not None)
-            statement = index + 1
-        elif char == "}":
-            if open_braces:
-                open_braces.pop()
-            statement = index + 1
-        elif char == ";" and not brackets:
-            statement = index + 1
-    return any(open_braces) or CONDITION.match(body, statement) is not None
+    begun = 0
+    for place in places:
+        for mark in STRUCTURE.finditer(body, begun, place):
+            char = mark[0]
+            if char in "()":
+                brackets += 1 if char == "(" else -1
+            elif char == "{":
+                open_braces.append(CONDITION.match(body, statement) is not None)
+                statement = mark.end()
+            elif char == "}":
+                if open_braces:
+                    open_braces.pop()
+                statement = mark.end()
+            elif not brackets:
+                statement = mark.end()
+        begun = place
+        made.append(any(open_braces) or CONDITION.match(body, statement) is not None)
+    return made
+
+
+def arguments_of(text: str, place: int) -> list[str] | None:
+    """The arguments of a call whose bracket is open."""
+    depth = 0
+    arguments = [""]
+    for char in text[place : place + 2000]:
+        if char == ")" and depth == 0:
+            return [argument.strip() for argument in arguments]
+        if char in "([{":
+            depth += 1
+        elif char in ")]}":
+            depth -= 1
+        if char == "," and depth == 0:
+            arguments.append("")
+        else:
+            arguments[-1] += char
+    return None
 
 
 def kept_after_end(functions: Mapping[str, str], registering: str, vmsd: str) -> bool:

@@ -157,6 +157,8 @@ class SourceType(Fact):
     """The description of the class between, as that of VirtioDeviceClass, which is sent inside another."""
     instance: tuple[str, ...] = ()
     """The struct of its instances, as in `UnitResult.heads`."""
+    properties: tuple[str, ...] = ()
+    """The arrays of properties that its class_init gives it."""
 
 
 class Registration(Fact):
@@ -184,6 +186,25 @@ class CompatEntry(Fact):
     line: int
 
 
+class Visible(Fact):
+    """Something that a guest can see besides the state that is sent.
+
+    `kind` is "property" (`owner`: the array, `value`: the default), "machine" (`owner`: a function that sets a field of
+    a machine class), "cpu" (`owner`: a model of x86) or "pci" (`owner`: a function that writes configuration space).
+    `value` is None where it is no constant. Of a property `info`, `member` and `bit` say what it sets.
+    """
+
+    kind: str
+    owner: str
+    name: str
+    value: str | None
+    path: str
+    line: int
+    info: str | None = None
+    member: str | None = None
+    bit: int | None = None
+
+
 class UnitResult(Fact):
     """What was read from one file for one target; `files` are those that something was taken from.
 
@@ -201,6 +222,7 @@ class UnitResult(Fact):
     registrations: tuple[Registration, ...] = ()
     compat: tuple[CompatEntry, ...] = ()
     heads: tuple[tuple[str, ...], ...] = ()
+    visible: tuple[Visible, ...] = ()
     problems: tuple[Problem, ...] = ()
 
     @classmethod
@@ -212,6 +234,7 @@ class UnitResult(Fact):
             "types": SourceType,
             "registrations": Registration,
             "compat": CompatEntry,
+            "visible": Visible,
             "problems": Problem,
         }
         values: dict[str, Any] = {}

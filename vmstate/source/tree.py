@@ -29,6 +29,9 @@ MAX_FILES = 100_000
 SOURCE = (".c", ".h", ".inc", ".hx", ".rs", ".mak")
 """Endings of the files that are read."""
 
+BUILD = ("/Kconfig", "/meson.build")
+"""The files that say what is built for which machine."""
+
 LEFT_OUT = frozenset(
     (
         "tests", "roms", "subprojects", "docs", "pc-bios", "linux-user", "bsd-user", "contrib", "scripts",
@@ -110,8 +113,9 @@ def _release_of(tree: Tree) -> Release | None:
     return None
 
 
-def _is_wanted(path: str) -> bool:
-    return path == "VERSION" or (path.endswith(SOURCE) and path.partition("/")[0] not in LEFT_OUT)
+def is_wanted(path: str) -> bool:
+    """Whether a file of a tree can matter."""
+    return path == "VERSION" or (path.endswith((*SOURCE, *BUILD)) and path.partition("/")[0] not in LEFT_OUT)
 
 
 class FolderTree(Tree):
@@ -145,7 +149,7 @@ class FolderTree(Tree):
             prefix = "" if inside == "." else inside.replace(os.sep, "/") + "/"
             folders[:] = sorted(each for each in folders if prefix or each not in LEFT_OUT)
             for file in sorted(files):
-                if not _is_wanted(prefix + file):
+                if not is_wanted(prefix + file):
                     continue
                 status = os.lstat(os.path.join(folder, file))
                 if not stat.S_ISREG(status.st_mode):
@@ -250,7 +254,7 @@ class GitTree(Tree):
             if len(words) != 4 or words[1] != b"blob" or words[0] == b"120000":
                 continue
             path = raw_path.decode("utf-8", "surrogateescape")
-            if not _is_wanted(path):
+            if not is_wanted(path):
                 continue
             size = int(words[3]) if words[3].isdigit() else 0
             if size > MAX_FILE:

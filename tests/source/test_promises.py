@@ -1,0 +1,56 @@
+"""What a machine type with a version can have is promised; what only other boards have is not."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from vmstate.source.promises import promised_files
+from vmstate.source.tree import open_tree
+
+FILES = {
+    "include/migration/vmstate.h": "",
+    "hw/arm/virt.c": "#define DEFINE_VIRT_MACHINE(a, b)\nDEFINE_VIRT_MACHINE(10, 0)\n",
+    "hw/arm/board.c": 'DEFINE_MACHINE("board", board_machine_init)\n',
+    "hw/arm/Kconfig": "config ARM_VIRT\n    bool\n    default y\n    depends on TCG || KVM\n    select UART\n"
+    "    imply PCI_DEVICES\n\nconfig BOARD\n    bool\n    default y\n    depends on TCG && ARM\n"
+    "    select BOARD_UART\n",
+    "hw/arm/meson.build": "arm_ss.add(when: 'CONFIG_ARM_VIRT', if_true: files('virt.c'))\n"
+    "arm_ss.add(when: 'CONFIG_BOARD', if_true: files('board.c'))\n",
+    "hw/mips/meson.build": "mips_ss.add(files('any.c'))\n",
+    "hw/mips/any.c": "",
+    "hw/char/Kconfig": "config UART\n    bool\nconfig BOARD_UART\n    bool\nconfig CARD\n    bool\n"
+    "    default y if PCI_DEVICES\n    depends on PCI\nconfig PCI_DEVICES\n    bool\n    select PCI\n"
+    "config OTHER\n    bool\n    default y if !X || NOBODY\n",
+    "hw/char/meson.build": "ss.add(when: 'CONFIG_UART', if_true: files('uart.c'))\n"
+    "ss.add(when: 'CONFIG_BOARD_UART', if_true: files('board_uart.c', 'both.c'))\n"
+    "ss.add(when: ['CONFIG_CARD', 'CONFIG_KVM'], if_true: files('card.c', 'both.c'))\n"
+    "ss.add(files('core.c'))\n",
+    **{f"hw/char/{name}.c": "" for name in ("uart", "board_uart", "card", "both", "core")},
+    "target/arm/cpu.c": "",
+    "target/mips/cpu.c": "",
+}
+
+
+@pytest.fixture
+def tree(tmp_path: Path) -> Path:
+    for path, text in FILES.items():
+        (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / path).write_text(text, encoding="utf-8")
+    return tmp_path
+
+
+def test_what_is_promised(tree: Path) -> None:
+    promised = promised_files(open_tree(str(tree)))
+    assert promised is not None
+    names = ("uart.c", "card.c", "both.c", "core.c")
+    assert promised == {"hw/arm/virt.c", "target/arm/cpu.c", *(f"hw/char/{name}" for name in names)}
+
+
+@pytest.mark.parametrize("gone", ["hw/arm/virt.c", "hw/arm/meson.build", "hw/arm/Kconfig"])
+def test_a_tree_that_does_not_tell(tree: Path, gone: str) -> None:
+    for path in FILES:
+        if path == gone or path.rpartition("/")[2] == gone.rpartition("/")[2]:
+            (tree / path).unlink()
+    assert promised_files(open_tree(str(tree))) is None
