@@ -22,8 +22,8 @@ from recorded import FIXTURES
 
 import vmstate
 from vmstate.cli import main
-from vmstate.errors import MachineError, VMStateError
-from vmstate.lab.bench import Bench, Measured, Mode, Run, changes, plot
+from vmstate.errors import MachineError
+from vmstate.lab.bench import Bench, Measured, Mode, Run, changes
 from vmstate.lab.network import no_tap
 from vmstate.lab.statistics import median_interval, percentile, summary
 from vmstate.lab.study import ACTIONS, ActionResult, Laboratory, actions_named
@@ -316,25 +316,6 @@ def test_changes_are_those_of_the_rfc_s_table() -> None:
         "gap_ms": {"median": -12.3, "p95": -12.3},
     }
     assert changes([made("a", [0.0]), second])["downtime_ms"] == {}
-
-
-def test_a_plot(tmp_path: Path) -> None:
-    pytest.importorskip("matplotlib", reason="needs matplotlib: install qemu-vmstate[plot]")
-    for suffix, begin in ((".svg", b"<?xml"), (".png", b"\x89PNG")):
-        path = tmp_path / f"plot{suffix}"
-        plot([made("a", [1.0, 2.0, 3.0]), made("b", [2.0])], path)
-        assert path.read_bytes().startswith(begin)
-    with pytest.raises(VMStateError, match="no plot of that form"):
-        plot([made("a", [1.0])], tmp_path / "plot.odt")
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["plot.png", "plot.svg"]
-
-
-def test_a_plot_without_matplotlib(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    for name in [name for name in sys.modules if name.partition(".")[0] == "matplotlib"]:
-        monkeypatch.delitem(sys.modules, name)
-    monkeypatch.setitem(sys.modules, "matplotlib", None)
-    with pytest.raises(MachineError, match="pip install matplotlib"):
-        plot([made("a", [1.0])], tmp_path / "plot.svg")
 
 
 def test_a_bench_needs_modes() -> None:

@@ -8,6 +8,7 @@ import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from vmstate.cli.plotting import check_wanted_plot, plot_argument
 from vmstate.cli.words import seconds
 from vmstate.errors import one_line
 
@@ -51,7 +52,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--capability", metavar="NAME", action="append", default=[], help="a migration capability (repeatable)"
     )
-    parser.add_argument("--plot", metavar="FILE", help="draw the runs: .svg, .png or .pdf (needs matplotlib)")
+    plot_argument(parser)
     parser.add_argument("--limit", metavar="SECONDS", type=seconds, default=60, help="for each step (default 60)")
     parser.add_argument("--format", choices=("text", "json"), default="text", help="for a reader, or for a program")
     parser.set_defaults(run=run)
@@ -59,13 +60,11 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Measure, and say what came out."""
-    from vmstate.lab.bench import Bench, Mode, changes, check_runs, matplotlib_figure, plot
+    from vmstate.lab.bench import Bench, Mode, changes, check_runs
     from vmstate.lab.guest import guest_in
 
     check_runs(options.runs, options.warm_up)
-    if options.plot is not None:
-        # Half an hour later is too late to learn that there is none.
-        matplotlib_figure()
+    check_wanted_plot(options)
     modes = [Mode.parse(text) for text in options.mode] or [Mode("qemu")]
     bench = Bench(
         guest_in(options.guest),
@@ -81,7 +80,7 @@ def run(options: argparse.Namespace) -> int:
     )
     measured = bench.run(options.runs, options.warm_up)
     if options.plot is not None:
-        plot(measured, options.plot)
+        draw(options.plot, measured)
     difference = changes(measured) if len(measured) == 2 else {}
     if options.format == "json":
         report: dict[str, Any] = {"runs": options.runs, "warm_up": options.warm_up, "queue_pairs": options.queue_pairs}
@@ -91,6 +90,20 @@ def run(options: argparse.Namespace) -> int:
     else:
         show(measured, difference)
     return 0
+
+
+def draw(path: str, measured: Sequence[Measured]) -> None:
+    """Every downtime and every gap of each mode."""
+    from vmstate.report.plots import points
+
+    panels = {
+        METRICS[name]: {
+            mode_measured.mode.name: [float(run.numbers()[name]) for run in mode_measured.runs]
+            for mode_measured in measured
+        }
+        for name in ("downtime_ms", "gap_ms")
+    }
+    points(path, panels, "milliseconds")
 
 
 def show(measured: Sequence[Measured], difference: dict[str, dict[str, float]]) -> None:

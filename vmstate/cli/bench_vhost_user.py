@@ -7,6 +7,7 @@ import json
 import sys
 from typing import TYPE_CHECKING, Any
 
+from vmstate.cli.plotting import check_wanted_plot, plot_argument
 from vmstate.cli.words import seconds
 from vmstate.errors import VMStateError, one_line
 
@@ -32,6 +33,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--root", metavar="DIR", help="the back end of another system's root, by its own loader")
     parser.add_argument("--transcript", metavar="FILE", help="write every message to FILE, one JSON object a line")
     parser.add_argument("--limit", metavar="SECONDS", type=seconds, default=10, help="for each answer (default 10)")
+    plot_argument(parser)
     parser.add_argument("--format", choices=("text", "json"), default="text", help="for a reader, or for a program")
     parser.usage = "vmstate bench vhost-user EARLY FINAL [options] -- BACKEND ... {socket} ..."
     parser.set_defaults(run=run)
@@ -46,6 +48,7 @@ def run(options: argparse.Namespace) -> int:
         raise VMStateError("behind -- stands the command of a vhost-user back end, with {socket} where it is to listen")
     if options.runs < 1 or options.warm_up < 0:
         raise VMStateError("not a number of runs", expected="1 or more", found=f"{options.runs}, {options.warm_up}")
+    check_wanted_plot(options)
     command = options.program
     if options.root is not None:
         command = [*find_program(command[0], options.root), *command[1:]]
@@ -62,12 +65,29 @@ def run(options: argparse.Namespace) -> int:
     finally:
         if options.transcript is not None:
             trial.write_transcript(options.transcript)
+    if options.plot is not None:
+        draw(options.plot, report)
     if options.format == "json":
         json.dump(report.as_dict(), sys.stdout)
         print()
     else:
         show(report)
     return 0 if report.is_good else 1
+
+
+def draw(path: str, report: Report) -> None:
+    """A bar for each way, made of what each operation took in the median run."""
+    from vmstate.report.plots import bars
+
+    steps = report.as_dict()["steps"]
+    bars(
+        path,
+        {
+            name: {row["operation"]: row[key]["count"] * row[key]["median_ms"] for row in steps if row.get(key)}
+            for key, name in COLUMNS.items()
+        },
+        "milliseconds",
+    )
 
 
 def show(report: Report) -> None:

@@ -7,6 +7,7 @@ import json
 import sys
 from typing import TYPE_CHECKING, Any
 
+from vmstate.cli.plotting import check_wanted_plot, plot_argument
 from vmstate.cli.words import seconds
 from vmstate.errors import VMStateError, one_line
 
@@ -35,6 +36,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--runs", type=int, default=20, metavar="N", help="loads of each way (20)")
     parser.add_argument("--limit", metavar="SECONDS", type=seconds, default=60, help="for each step (default 60)")
+    plot_argument(parser)
     parser.add_argument("--format", choices=("text", "json"), default="text", help="for a reader, or for a program")
     parser.set_defaults(run=run)
 
@@ -44,6 +46,7 @@ def run(options: argparse.Namespace) -> int:
     from vmstate.lab.budget import BASE, SKIP, WAYS, Budget, marginal, one_transaction, set_ups
     from vmstate.lab.guest import guest_in
 
+    check_wanted_plot(options)
     chosen = set_ups(_numbers(options.queue_pairs), _numbers(options.cards))
     names = [set_up.name for set_up in chosen]
     unknown = [name for name in options.only if name not in names]
@@ -82,6 +85,8 @@ def run(options: argparse.Namespace) -> int:
                 lines.append(f"  {more.set_up:<16}{more.way:<8}{more.whole:+8.0f}{each}")
         if options.format == "text":
             show_devices(measured)
+    if options.plot is not None:
+        draw(options.plot, rows)
     if options.format == "json":
         json.dump(
             {"kind": "early budget", "machine": options.machine, "accel": options.accel, "loads": rows}, sys.stdout
@@ -91,6 +96,20 @@ def run(options: argparse.Namespace) -> int:
         print(f"what each adds at the stop, by the least times, to {firsts[BASE].set_up.name}:")
         print("\n".join(map(one_line, lines)))
     return 0
+
+
+def draw(path: str, rows: Sequence[dict[str, Any]]) -> None:
+    """A bar for each way of each set-up: the loads for which the guest waits, those of the cards apart."""
+    from vmstate.report.plots import bars
+
+    groups = {}
+    for row in rows:
+        whole, of_cards = (row[name]["median"] for name in ("stop_us", "cards_at_stop_us"))
+        groups[f"{row['set_up']['name']}, {row['way']}"] = {
+            "the cards": of_cards,
+            "all else": max(0.0, whole - of_cards),
+        }
+    bars(path, groups, "microseconds at the stop, median")
 
 
 def show_head(measured: Measured, options: argparse.Namespace) -> None:

@@ -5,7 +5,9 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+from collections.abc import Sequence
 
+from vmstate.cli.plotting import check_wanted_plot, plot_argument
 from vmstate.early.backends import BACKENDS
 from vmstate.early.cost import SETS, PolicyCost, Question, what_if
 from vmstate.early.measured import NAME, MeasuredLoads
@@ -29,12 +31,14 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         metavar="FILE",
         help="what `early budget --format json` wrote: figures of this machine beside them",
     )
+    plot_argument(parser)
     parser.add_argument("--format", choices=("text", "json"), default="text", help="for a reader, or for a program")
     parser.set_defaults(run=run)
 
 
 def run(options: argparse.Namespace) -> int:
     """Answer for each back end that is asked for."""
+    check_wanted_plot(options)
     chosen = list(BACKENDS) if options.backend == "all" else [options.backend]
     questions = [
         Question(options.queue_pairs, options.nics, backend, options.change_rate, options.reset_rate, options.seconds)
@@ -48,6 +52,8 @@ def run(options: argparse.Namespace) -> int:
         wanted.append(measured.figures(options.queue_pairs))
         loads = measured.all_loads(options.queue_pairs, options.nics)
     answers = [(question, what_if(question, wanted)) for question in questions]
+    if options.plot is not None:
+        draw(options.plot, answers)
     if options.format == "json":
         document = {
             "what_if": [
@@ -71,6 +77,19 @@ def run(options: argparse.Namespace) -> int:
     elif options.measured is not None:
         print(f"all device loads at the stop: so many cards were not {NAME}")
     return 0
+
+
+def draw(path: str, answers: Sequence[tuple[Question, Sequence[PolicyCost]]]) -> None:
+    """Two bars for each back end, policy and set of figures: the downtime as it is, and with early starts."""
+    from vmstate.report.plots import bars
+
+    groups = {}
+    for question, question_answers in answers:
+        for answer in question_answers:
+            name = f"{question.backend}, {answer.policy}, {answer.figures}"
+            groups[f"{name}: as it is"] = {"baseline": answer.baseline}
+            groups[f"{name}: early"] = {"expected": answer.expected}
+    bars(path, groups, "milliseconds of downtime")
 
 
 def _rounded_numbers(answer: PolicyCost) -> dict[str, object]:

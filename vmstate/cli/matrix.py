@@ -8,6 +8,7 @@ import tempfile
 from collections.abc import Sequence
 
 from vmstate.cli.fleet import engine_arguments, engine_of
+from vmstate.cli.plotting import check_wanted_plot, plot_argument
 from vmstate.cli.words import seconds
 from vmstate.errors import VMStateError, one_line
 from vmstate.fleet.engine import Poison, in_order
@@ -31,12 +32,14 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--format", choices=("text", "json", "junit", "tap"), default="text", help="json: a line for each cell"
     )
+    plot_argument(parser)
     engine_arguments(parser)
     parser.set_defaults(run=run)
 
 
 def run(options: argparse.Namespace) -> int:
     """Print the matrix; 1 where a cell fails, or differs from the baseline where there is one."""
+    check_wanted_plot(options)
     baseline = None if options.baseline is None else read_baseline(options.baseline)
     with tempfile.TemporaryDirectory(prefix="vmstate-") as folder:
         texts = list(dict.fromkeys([*options.sources, *(options.to or ())]))
@@ -52,6 +55,8 @@ def run(options: argparse.Namespace) -> int:
                 result = Cell(pair[0].name, pair[1].name, "error", None, "it ended the process that judged it, twice")
             cells.append(result)
     show(options.format, cells, sources, destinations)
+    if options.plot is not None:
+        draw(options.plot, cells, sources, destinations)
     if baseline is not None:
         changed = differences(cells, baseline)
         for cell, before in changed if options.format == "text" else ():
@@ -59,6 +64,15 @@ def run(options: argparse.Namespace) -> int:
             print(one_line(f"was {was}, is {cell.verdict}: {cell.source} -> {cell.destination}: {cell.cause or ''}"))
         return 1 if changed else 0
     return 2 if any(cell.verdict == "error" for cell in cells) else int(any(cell.verdict != "loads" for cell in cells))
+
+
+def draw(path: str, cells: Sequence[Cell], sources: Sequence[Side], destinations: Sequence[Side]) -> None:
+    """The matrix as a picture."""
+    from vmstate.report.plots import grid
+
+    width = len(destinations)
+    words = [[cell.verdict for cell in cells[row * width : (row + 1) * width]] for row in range(len(sources))]
+    grid(path, [side.name for side in sources], [side.name for side in destinations], words)
 
 
 def show(form: str, cells: Sequence[Cell], sources: Sequence[Side], destinations: Sequence[Side]) -> None:

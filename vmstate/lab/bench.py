@@ -403,49 +403,6 @@ def changes(measured: Sequence[Measured]) -> dict[str, dict[str, float]]:
     return percent
 
 
-def matplotlib_figure() -> Any:
-    """matplotlib's class of figures. Raises `MachineError` where it is not installed."""
-    try:
-        from matplotlib.figure import Figure
-    except ImportError:
-        raise MachineError("a plot needs matplotlib: pip install matplotlib") from None
-    return Figure
-
-
-def plot(measured: Sequence[Measured], path: str | os.PathLike[str]) -> None:
-    """Draw the runs of all modes: every downtime and every gap, medians and 95th percentiles.
-
-    The form follows from the file's suffix: .svg, .png, .pdf. Raises `MachineError` where matplotlib is not installed.
-    """
-    figure = matplotlib_figure()(figsize=(8, 4), layout="constrained")
-    titles = {"downtime_ms": "downtime (query-migrate)", "gap_ms": "largest gap of the probe"}
-    for axes, (name, title) in zip(figure.subplots(1, len(titles)), titles.items(), strict=True):
-        for place, mode_measured in enumerate(measured):
-            values = [run.numbers()[name] for run in mode_measured.runs]
-            # Spread, so that equal values do not hide each other.
-            across = [place + 0.3 * (number / max(1, len(values) - 1) - 0.5) for number in range(len(values))]
-            axes.plot(across, values, "o", markersize=4, alpha=0.6)
-            for number, style in (("median", "-"), ("p95", ":")):
-                axes.hlines(summary(values)[number], place - 0.3, place + 0.3, linestyle=style, color="black")
-        axes.set_xticks(range(len(measured)), [mode_measured.mode.name for mode_measured in measured])
-        axes.set_title(title)
-        axes.set_ylabel("milliseconds")
-        axes.set_ylim(bottom=0)
-    figure.suptitle("line: median, dotted: 95th percentile", fontsize="small")
-    _save_figure(figure, path)
-
-
-def _save_figure(figure: Any, path: str | os.PathLike[str]) -> None:
-    from vmstate.files import replacing
-
-    suffix = Path(path).suffix.removeprefix(".") or "svg"
-    with replacing(path) as file:
-        try:
-            figure.savefig(file, format=suffix)
-        except ValueError as error:
-            raise MachineError(f"no plot of that form: {error}", found=os.fspath(path)) from None
-
-
 def check_runs(runs: int, warm_up: int) -> None:
     """Raise `MachineError` for numbers of runs that are none."""
     if runs < 1 or warm_up < 0:
