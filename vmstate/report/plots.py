@@ -69,8 +69,15 @@ def bars(path: str | os.PathLike[str], groups: Mapping[str, Mapping[str, float]]
         axes.barh(places, widths, left=begins, label=_label(part))
         begins = [begin + width for begin, width in zip(begins, widths, strict=True)]
     for place, whole in zip(places, begins, strict=True):
-        axes.annotate(f"{whole:.3g}", (whole, place), (3, 0), textcoords="offset points", va="center", fontsize="small")
-    axes.margins(x=0.1)
+        axes.annotate(
+            f"{whole:,.0f}" if whole >= 100 else f"{whole:.3g}",
+            (whole, place),
+            (3, 0),
+            textcoords="offset points",
+            va="center",
+            fontsize="small",
+        )
+    axes.margins(x=0.12, y=0.02)
     axes.set_yticks(places, list(map(_label, groups)))
     axes.invert_yaxis()
     axes.set_xlabel(unit)
