@@ -38,7 +38,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     ways = parser.add_mutually_exclusive_group()
     ways.add_argument("--reverse", action="store_true", help="B saves, A loads")
     ways.add_argument("--both", action="store_true", help="both directions")
-    parser.add_argument("--machine", metavar="TYPE", help="the machine type of QEMU binaries")
+    parser.add_argument("--machine", metavar="TYPE", help="the machine type of QEMU binaries and source trees")
     parser.add_argument(
         "--fact", metavar="NAME=VALUE", action="append", default=[], help="what is known of the host; can be repeated"
     )

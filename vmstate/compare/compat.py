@@ -389,7 +389,8 @@ class _Pairing:
                     # A condition that holds for a field of one name need not hold for another of the same name.
                     part = _unconditional(part[0]), _unconditional(part[1])
                 yield from self.block(part, offsets, told, (saved, loaded))
-        yield from self.subsections(saved.subsections, loaded.subsections)
+        sent = [sub for sub in saved.subsections if (sub.at, sub.name) not in saved.unsent]
+        yield from self.subsections(sent, loaded.subsections)
 
     def finding(
         self, rule: str, severity: str, path: Path, message: str, offset: int | None = None, when: str | None = None

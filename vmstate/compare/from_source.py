@@ -12,6 +12,7 @@ from vmstate.compare.layout import (
     StructVersion,
     SubsectionLayout,
 )
+from vmstate.source.compat_lists import MachineProperties
 from vmstate.source.linking import MAX_DEPTH, Linked
 from vmstate.source.model import SourceDescription, SourceField, UnitResult
 
@@ -30,11 +31,20 @@ COUNTED = frozenset(("VMS_VARRAY_INT32", "VMS_VARRAY_UINT8", "VMS_VARRAY_UINT16"
 
 
 class SourceLayout(LayoutSource):
-    """A description of a tree."""
+    """A description of a tree. With `properties` it is as a device class (`device`) of one machine type has it."""
 
-    __slots__ = ("linked", "minimum", "name", "unit", "version", "vmsd")
+    __slots__ = ("device", "linked", "minimum", "name", "properties", "unit", "version", "vmsd")
 
-    def __init__(self, linked: Linked, unit: UnitResult, vmsd: SourceDescription) -> None:
+    def __init__(
+        self,
+        linked: Linked,
+        unit: UnitResult,
+        vmsd: SourceDescription,
+        properties: MachineProperties | None = None,
+        device: str = "",
+    ) -> None:
+        self.properties = properties
+        self.device = device
         self.linked = linked
         self.unit = unit
         self.vmsd = vmsd
@@ -47,7 +57,7 @@ class SourceLayout(LayoutSource):
         return not self.vmsd.fields and not self.vmsd.subsections
 
     def same_as(self, source: LayoutSource) -> bool:
-        if not isinstance(source, SourceLayout):
+        if not isinstance(source, SourceLayout) or self.properties is not None or source.properties is not None:
             return False
         return self.linked.wire(self.unit, self.vmsd) == source.linked.wire(source.unit, source.vmsd)
 
@@ -55,6 +65,12 @@ class SourceLayout(LayoutSource):
         made = LeafLayout()
         self._put(made, self.unit, self.vmsd, version, (), (), None, 0)
         return made
+
+    def _is_sent(self, unit: UnitResult, condition: str | None) -> bool | None:
+        """Whether what a condition stands at is sent; None where that is not known."""
+        if condition is None or self.properties is None:
+            return True if condition is None else None
+        return self.properties.is_sent(self.device, self.linked.function(condition, unit))
 
     def _put(
         self,
@@ -73,14 +89,23 @@ class SourceLayout(LayoutSource):
                 continue
             here = (*path, field.name)
             condition = around
-            if field.exists is not None and around is None:
+            is_sent = self._is_sent(unit, field.exists)
+            if is_sent is False:
+                continue
+            if is_sent is None and around is None:
                 condition = Condition(here, f"{field.exists}() of {'/'.join(here)!r}")
             self._put_field(made, unit, field, here, repeats, condition, depth)
         for symbol in vmsd.subsections:
             inner = self.linked.description(symbol, unit)
             if inner is not None:
-                source = SourceLayout(self.linked, *inner)
-                when = f"{source.name!r} is sent" + (f": {source.vmsd.needed}()" if source.vmsd.needed else "")
+                source = SourceLayout(self.linked, *inner, self.properties, self.device)
+                is_sent = self._is_sent(inner[0], source.vmsd.needed)
+                if is_sent is False:
+                    # The other side may know it: that it is not sent is no reason to miss it there.
+                    made.unsent.add((path, source.name))
+                when: str | None = f"{source.name!r} is sent"
+                if source.vmsd.needed:
+                    when = None if is_sent else f"{when}: {source.vmsd.needed}()"
                 layout = SubsectionLayout(path, source.name, source.version, source.minimum, source, when)
                 made.subsections.append(layout)
 

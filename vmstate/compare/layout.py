@@ -144,11 +144,13 @@ class LeafLayout:
     """The leaves in the order of the wire, the structs they stand in, and the subsections.
 
     `host_counts` are the arrays whose length is not in the stream but the same on every host of one configuration.
+    `unsent` are subsections, by place and name, that are known and certainly not sent.
     """
 
-    __slots__ = ("host_counts", "leaves", "structs", "subsections")
+    __slots__ = ("host_counts", "leaves", "structs", "subsections", "unsent")
 
     def __init__(self) -> None:
+        self.unsent: set[tuple[Path, str]] = set()
         self.host_counts: set[Path] = set()
         self.leaves: list[Leaf] = []
         self.structs: dict[Path, list[StructVersion]] = {}

@@ -96,7 +96,8 @@ def open_schema(
     """A side of a comparison: from a `Stream` or a file of one, a vmdesc, a -dump-vmstate text, "library", a QEMU
     binary, or a source tree of QEMU ("DIR", or "GIT@REV" for a revision of a repository).
 
-    `machine` is the machine type for a binary, which has `seconds` to say its -dump-vmstate. Raises `VMStateError`.
+    `machine` is the machine type for a binary, which has `seconds` to say its -dump-vmstate, and for a source tree,
+    whose lists for older machine types are applied then. Raises `VMStateError`.
     """
     if isinstance(source, Schema):
         return source
@@ -110,7 +111,7 @@ def open_schema(
         return library_schema(facts or {})
     if isinstance(source, str) and source != "-":
         if ("@" in source or os.path.isdir(source)) and not os.path.isfile(source):
-            tree = _tree_schema(source)
+            tree = _tree_schema(source, machine)
             if tree is not None:
                 return tree
         binary = _binary_of(source, machine)
@@ -142,7 +143,7 @@ def _schema_of(opened: Input, facts: Mapping[str, Any]) -> Schema:
 # Source trees
 
 
-def _tree_schema(name: str) -> Schema | None:
+def _tree_schema(name: str, machine: str | None) -> Schema | None:
     """The schema of a source tree, "DIR" or "GIT@REV"; None where the name means no such thing."""
     from vmstate.source.tree import is_tree
 
@@ -150,23 +151,40 @@ def _tree_schema(name: str) -> Schema | None:
         return None
     from vmstate.source.reading import read_tree
 
-    return source_schema(read_tree(name, cached=True))
+    tree = read_tree(name, cached=True)
+    if machine is None:
+        return source_schema(tree)
+    from vmstate.source.promises import files_of_machine
+    from vmstate.source.tree import open_tree
+
+    with open_tree(name) as opened:
+        return source_schema(tree, machine, files_of_machine(opened, machine))
 
 
-def source_schema(tree: SourceTree) -> Schema:
-    """The schema of a tree that was read: its device classes, and the sections that are registered by hand."""
+def source_schema(tree: SourceTree, machine: str | None = None, files: frozenset[str] | None = None) -> Schema:
+    """The schema of a tree that was read: its device classes, and the sections that are registered by hand.
+
+    With the name of a machine type the tree's lists for older machine types are applied: a condition on a property that
+    they set is decided then. `files` are those of `hw` and `target` that it can have, where that is known.
+    """
     from vmstate.compare.from_source import SourceLayout
+    from vmstate.source.compat_lists import MachineProperties
     from vmstate.source.linking import Linked
 
     linked = Linked(tree)
+    properties = None if machine is None else MachineProperties(linked, machine)
     sections = []
     for key, unit, vmsd in linked.devices():
-        layout = SourceLayout(linked, unit, vmsd)
+        if files is not None and vmsd.path.startswith(("hw/", "target/")) and vmsd.path not in files:
+            continue
+        layout = SourceLayout(linked, unit, vmsd, properties, key)
         sections.append(SectionSchema(key, vmsd.name, 0, vmsd.version, vmsd.minimum, (layout,)))
     for unit, vmsd in linked.registered():
+        if files is not None and vmsd.path.startswith(("hw/", "target/")) and vmsd.path not in files:
+            continue
         layout = SourceLayout(linked, unit, vmsd)
         sections.append(SectionSchema(vmsd.name, vmsd.name, 0, vmsd.version, vmsd.minimum, (layout,)))
-    return Schema(tree.name, "source", None, tuple(sections))
+    return Schema(tree.name, "source", machine, tuple(sections))
 
 
 # -dump-vmstate

@@ -15,12 +15,12 @@ migration/savevm.c.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from difflib import SequenceMatcher
 from typing import Any
 
 from vmstate.compare.from_source import AS_IN_MEMORY, COUNTED, SIZES
+from vmstate.source.compat_lists import list_version
 from vmstate.source.linking import MAX_DEPTH, Linked
 from vmstate.source.model import CompatEntry, Registration, SourceDescription, SourceField, UnitResult
 from vmstate.vmsd.data import Value
@@ -521,12 +521,6 @@ def compat_entries(linked: Linked) -> dict[tuple[str, ...], CompatEntry]:
         for unit in linked.tree.units
         for entry in unit.compat
     }
-
-
-def list_version(name: str) -> tuple[str, tuple[int, ...]]:
-    """The family of a list (hw_compat, pc_compat) and the release in its name."""
-    parts = re.fullmatch(r"(\w+?)_(\d+)_(\d+)", name)
-    return (name, ()) if parts is None else (parts[1], (int(parts[2]), int(parts[3])))
 
 
 def _by_place(linked: Linked) -> dict[tuple[str, str], tuple[UnitResult, SourceDescription]]:

@@ -59,6 +59,9 @@ PREDICATE = re.compile(r"^bool\s+(\w+)\s*\(\s*void\s*\*\s*opaque\s*(?:,\s*int\s+
 OLD_CLASS = re.compile(r"\b\w*(?:Device|Slave)Info\b")
 OLD_MEMBER = re.compile(r"\.(?:qdev\.)?(name|vmsd|size)\s*=\s*((?:[^,(]|\([^()]*\))+),")
 """Device classes before there was TypeInfo: what is called SysBusDeviceInfo, PCIDeviceInfo, and the like."""
+INNER_LIST = re.compile(r"\bGlobalProperty\s+\w+\s*\[\s*\]\s*=\s*\{")
+MAX_FUNCTION = 64 << 10
+"""Characters of a function in which a list is looked for."""
 PROPERTIES = re.compile(r"\bProperty\b")
 SIZE_OF = re.compile(r"sizeof\s*\(\s*((?:struct\s+)?\w+)\s*\)")
 REGISTERED = re.compile(
@@ -113,6 +116,8 @@ class Extractor:
             elif OLD_CLASS.search(head):
                 types += self.old_types(item)
         unit.line = 0
+        for item in self.inner_lists():
+            compat += self.compat_list(item)
         descriptions += self.invoked()
         descriptions = [
             vmsd.replace(needed=self.needs[vmsd.symbol]) if vmsd.symbol in self.needs else vmsd for vmsd in descriptions
@@ -535,6 +540,18 @@ class Extractor:
 
     def _number(self, text: str) -> int | None:
         return self.value_of(self.unit.tokens(text, 0))
+
+    def inner_lists(self) -> Iterator[Item]:
+        """The lists of properties that stand in functions, each under the name of its function."""
+        text = self.file.text
+        for item in self.file.items:
+            if item.kind != "function" or item.end - item.start > MAX_FUNCTION:
+                continue
+            for mark in INNER_LIST.finditer(text, item.start, item.end):
+                line = self.file.line_of(mark.start())
+                end = text.find("};", mark.end(), item.end)
+                if end >= 0:
+                    yield Item("variable", item.name, "GlobalProperty []", mark.end(), end, (), self.path, line)
 
     def compat_list(self, item: Item) -> Iterator[CompatEntry]:
         """The entries of a list of properties."""

@@ -34,20 +34,36 @@ class Symbol(Data):
     depends: tuple[str, ...]
 
 
+BOARDS = {
+    "pc-q35-": ("hw/i386/pc_q35.c",),
+    "pc-i440fx-": ("hw/i386/pc_piix.c",),
+    "virt-": ("hw/arm/virt.c", "hw/m68k/virt.c"),
+    "pseries-": ("hw/ppc/spapr.c",),
+    "s390-ccw-virtio-": ("hw/s390x/s390-virtio-ccw.c",),
+}
+"""The beginning of a machine type's name -> the files of its board."""
+
+
 def promised_files(tree: Tree) -> frozenset[str] | None:
     """The .c files of `hw` and `target` that a machine with a version can have; None where a tree does not tell."""
-    machines = [
-        path for path in tree.blobs if path.startswith("hw/") and path.endswith(".c") and _is_versioned(tree, path)
-    ]
+    devices = (path for path in tree.blobs if path.startswith("hw/") and path.endswith(".c"))
+    return _reached_files(tree, [path for path in devices if _is_versioned(tree, path)])
+
+
+def files_of_machine(tree: Tree, machine: str) -> frozenset[str] | None:
+    """The .c files of `hw` and `target` that a machine type can have; None where that is not known."""
+    boards = next((paths for beginning, paths in BOARDS.items() if machine.startswith(beginning)), ())
+    return _reached_files(tree, [path for path in boards if path in tree.blobs])
+
+
+def _reached_files(tree: Tree, machines: list[str]) -> frozenset[str] | None:
     symbols = _symbols(tree)
     built = _built(tree)
     if not machines or not symbols or not built:
         return None
-    # A symbol of the host (KVM, TCG, VHOST) can always be there; one of a CPU is, where a machine has it.
     cpus = {path.split("/")[1] for path in tree.blobs if path.startswith("target/") and path.count("/") > 1}
     with_machine = {path.split("/")[1] for path in machines}
-    chosen = {name for path in machines for group in built.get(path, ()) for name in group}
-    reached = _reached(symbols, chosen)
+    reached = _reached(symbols, {name for path in machines for group in built.get(path, ()) for name in group})
     promised = set()
     for path in tree.blobs:
         parts = path.split("/")

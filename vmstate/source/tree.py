@@ -41,6 +41,7 @@ LEFT_OUT = frozenset(
 )  # fmt: skip
 """Folders at the top of a tree that hold nothing of a machine's state."""
 
+NUMBERED = re.compile(r"\d+\.\d+(?:\.\d+)?(?:-rc\d+)?\Z")
 GIT_SECONDS = 120
 """The time that git has for one answer."""
 
@@ -224,16 +225,14 @@ def commit_of(folder: str, revision: str, name: str) -> str:
         raise VMStateError("no such repository", file=name, expected="REPOSITORY@REVISION")
     if not revision or revision.startswith("-"):
         raise VMStateError("no revision", file=name, expected="REPOSITORY@REVISION")
-    try:
-        text = run_git(
-            folder, "rev-parse", "--verify", "--quiet", "--end-of-options", revision + "^{commit}", name=name
-        )
-    except VMStateError:
-        run_git(folder, "rev-parse", "--git-dir", name=name)
-        raise VMStateError(
-            f"the repository has no commit {revision!r} (it may be a shallow clone)", file=name
-        ) from None
-    return text.decode("ascii", "replace").strip().splitlines()[-1]
+    # A release by its number is the tag that QEMU gives it.
+    tags = (f"v{revision}", f"v{revision}.0") if NUMBERED.match(revision) else ()
+    for spelling in (revision, *tags):
+        with suppress(VMStateError):
+            words = ("rev-parse", "--verify", "--quiet", "--end-of-options", spelling + "^{commit}")
+            return run_git(folder, *words, name=name).decode("ascii", "replace").strip().splitlines()[-1]
+    run_git(folder, "rev-parse", "--git-dir", name=name)
+    raise VMStateError(f"the repository has no commit {revision!r} (it may be a shallow clone)", file=name)
 
 
 class GitTree(Tree):
