@@ -10,9 +10,13 @@ from vmstate.declare import VMState, boolean, description, fact, uint32, varray
 DEV_COUNT = fact(
     "memory_slots",
     (*range(33), 64, 128, 255, 256),
-    advice="start the destination with -m SIZE,slots={value},maxmem=SIZE",
+    advice="start the destination with -m SIZE,slots={value},maxmem=SIZE, and without memory-hotplug-support=off",
+    unsent=0,
 )
-"""Memory slots of the machine (-m slots=): those that are likely."""
+"""Memory slots of the machine (-m slots=): those that are likely.
+
+A device whose memory hotplug is switched off has none, whatever the machine has.
+"""
 
 
 @description("memory hotplug device state", version_id=1, minimum_version_id=1)

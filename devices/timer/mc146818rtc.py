@@ -52,7 +52,7 @@ class IrqReinjectOnAckCount(VMState):
         "counter": ("irq_coalesced",),
     },
 )
-@description("mc146818rtc", version_id=3, minimum_version_id=3)
+@description("mc146818rtc", version_id=3, minimum_version_id=1)
 class RTC(VMState):
     """Registers, memory and timers."""
 
@@ -63,11 +63,11 @@ class RTC(VMState):
     periodic_timer: int = timer()
     next_periodic_time: int = int64()
     unused_1: None = unused(24)
-    irq_coalesced: int = uint32()
-    period: int = uint32()
-    base_rtc: int = uint64()
-    last_update: int = uint64()
-    offset: int = int64()
-    update_timer: int = timer()
-    next_alarm_time: int = uint64()
+    irq_coalesced: int = uint32(version=2)
+    period: int = uint32(version=2)
+    base_rtc: int = uint64(version=3)
+    last_update: int = uint64(version=3)
+    offset: int = int64(version=3)
+    update_timer: int = timer(version=3)
+    next_alarm_time: int = uint64(version=3)
     irq_reinject_on_ack_count: IrqReinjectOnAckCount | None = subsection(IrqReinjectOnAckCount)

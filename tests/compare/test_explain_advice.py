@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import explain_cases as cases
 import pytest
 from recorded import FIXTURES, plain
 
@@ -69,7 +70,7 @@ def test_the_machine_types_of_a_recorded_destination(tmp_path: Any) -> None:
             "piix4_pm",
             "memory_slots",
             2,
-            "start the destination with -m SIZE,slots=2,maxmem=SIZE",
+            "start the destination with -m SIZE,slots=2,maxmem=SIZE, and without memory-hotplug-support=off",
         ),
     ],
 )
@@ -78,6 +79,21 @@ def test_the_option_behind_a_fact(file: str, name: str, of: str, value: Any, adv
         section = next(section for section in stream.sections if section.name.endswith(f"/{name}"))
         assert read_as_known(section).advice_of_fact(of, value) == advice
         assert read_as_known(section).advice_of_fact("pci_express", True) is None
+
+
+def test_memory_hotplug_that_the_destination_has_switched_off() -> None:
+    """It takes the subsection, and reads it with no slots: real 11.1 then misses the footer."""
+    two = cases.stream_of("slots2")
+    with load(two) as stream:
+        section = next(section for section in stream.sections if section.name.endswith("/ICH9LPC"))
+        known = read_as_known(section)
+        section.state, section.vmsd = known.subject.state, known.vmsd
+        section.state.pm.memhp = None
+        none = stream.to_bytes()
+    (finding,) = (finding for finding in explain(two, none).findings if finding.severity == "breaks")
+    assert (finding.rule, finding.qemu_error) == ("layout", f"Missing section footer for {section.name}")
+    assert "memory_slots is 2 in the stream and 0 on the destination" in finding.message
+    assert explain(none, two).verdict == "loads"
 
 
 def test_a_fact_with_an_option_for_one_value_alone() -> None:

@@ -285,6 +285,17 @@ def test_an_isa_display_is_read_over_the_wrong_object(
         assert vmstate.explain(data, target.replaced(command=None)).verdict == "unknown"
 
 
+def test_a_vmware_display_has_a_section_of_that_name_of_its_own() -> None:
+    """vmware-svga sends a `vga` of no bus beside its own section; 5.2 and 10.0 load it."""
+    name = "0000:00:02.0/vmware_vga"
+    data = sent()
+    for idstr, version in (("vga", 2), (name, 0)):
+        added = framing.section(idstr, version_id=version, payload=bytes(8))(data)
+        data = described(added, idstr, version_id=version, fields=[COUNTER])
+    target = of_stream(vmstate.load(data)).replaced(release=Release(5, 2), command=("qemu-system-x86_64",))
+    assert vmstate.explain(data, target).verdict == "loads"
+
+
 def test_an_array_of_no_elements_is_in_the_dump_alone() -> None:
     """riscv_aplic of 7.2 with aia=aplic-imsic: a vmdesc leaves out what has no elements."""
     names = ("there", "none")

@@ -23,7 +23,7 @@ from vmstate.compare.target import Target
 from vmstate.errors import VersionError, VMStateError
 from vmstate.query.pci import is_config
 from vmstate.rules import messages
-from vmstate.rules.evaluate import ENCODE, AsKnown, broken, read_as_known
+from vmstate.rules.evaluate import ENCODE, AsKnown, broken, read_as_known, unsent_facts
 from vmstate.rules.memory import memory_facts
 from vmstate.rules.pci_config import Masks
 from vmstate.rules.stream import is_its_own_minimum
@@ -59,6 +59,12 @@ class Sides:
             name: target.facts[name] for name in (MEMORY.name,) if name in target.facts
         }
         """The fact by which rules find guest memory: as the stream brings it, where the destination does not tell."""
+
+    @cached_property
+    def kinds(self) -> frozenset[str]:
+        """The kinds of sections that the destination has, or where it shows none, the source."""
+        shown = self.source if self.target.stream is None else self.target.stream
+        return frozenset(last_part(section.name) for section in shown.sections)
 
     @cached_property
     def source_schema(self) -> Schema:
@@ -315,7 +321,7 @@ class SectionCheck:
     def wrong_object(self) -> Iterator[Explained]:
         """A section of no bus that the destination's release reads over an object that it is not of."""
         defect = comparison_of(self.section.name).wrong_object
-        if defect is None or "/" in self.section.name:
+        if defect is None or "/" in self.section.name or not defect.rightly.isdisjoint(self.sides.kinds):
             return
         release = self.target.release
         # What a stream tells of a release is the earliest that can have written it.
@@ -341,7 +347,8 @@ class SectionCheck:
     @property
     def destination_facts(self) -> dict[str, Any]:
         """The facts that hold for the whole destination, and over them those under which its own section reads."""
-        return {**self.target.facts, **self.destination.facts}
+        unsent = {} if self.destination.vmsd is None else unsent_facts(self.destination.vmsd)
+        return {**unsent, **self.target.facts, **self.destination.facts}
 
     # Contents.
 

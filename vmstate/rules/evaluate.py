@@ -8,13 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
+from functools import cache
 from typing import Any
 
 from vmstate.errors import VMStateError
 from vmstate.query.ask import AskedSection, LibrarySection
 from vmstate.stream.stream import Section
 from vmstate.vmsd.description import VMStateDescription
-from vmstate.vmsd.expr import Fact
+from vmstate.vmsd.expr import UNKNOWN, Fact
 from vmstate.vmsd.path import format_path, value_or_none
 from vmstate.vmsd.rule import Broken
 from vmstate.vmsd.state import facts_of
@@ -39,6 +40,14 @@ def broken(
     "virtio_host_features", ... A value that cannot be written at all is the last, of a rule called "encode".
     """
     yield from vmsd.codec.judge(state, version_id=version, facts=facts, own=own)
+
+
+@cache
+def unsent_facts(vmsd: VMStateDescription) -> Mapping[str, Any]:
+    """The facts that are known of a destination whose own section has not got what they decide, by name."""
+    expressions = [expr for part in vmsd.walk() for field in part.fields for expr in field.expressions()]
+    facts = (part for expr in expressions for part in expr.walk() if isinstance(part, Fact))
+    return {fact.name: fact.unsent for fact in facts if fact.unsent is not UNKNOWN}
 
 
 class AsKnown:

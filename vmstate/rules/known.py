@@ -15,7 +15,7 @@ from typing import Any
 from vmstate.codec.codec import Codec
 from vmstate.errors import StreamError, VMStateError
 from vmstate.rules.check import finding_of
-from vmstate.rules.evaluate import broken
+from vmstate.rules.evaluate import broken, unsent_facts
 from vmstate.rules.stream import (
     CAPABILITIES,
     RAM_ADVISE,
@@ -204,7 +204,7 @@ def _known(
         for vmsd in all_descriptions(section.name):
             with suppress(VMStateError):
                 state = vmsd.decode(payload, version_id=version_id, facts=facts)
-                known = _Known(version_id, vmsd, _with_own(state, facts), state, payload, version_id, parts)
+                known = _Known(version_id, vmsd, _with_own(vmsd, state, facts), state, payload, version_id, parts)
                 if described is None or not contradicts(described, vmsd):
                     return known
                 fitting = fitting or known
@@ -215,7 +215,7 @@ def _known(
     # A state of its own: that of the stream may be changed.
     facts = {**facts_of(section.state), **facts}
     own = section.vmsd.decode(payload, version_id=version_id, facts=facts)
-    return _Known(version_id, section.vmsd, _with_own(own, facts), own, payload, version_id, parts)
+    return _Known(version_id, section.vmsd, _with_own(section.vmsd, own, facts), own, payload, version_id, parts)
 
 
 def _unsent(name: str, told: Mapping[str, Any]) -> _Known:
@@ -225,8 +225,8 @@ def _unsent(name: str, told: Mapping[str, Any]) -> _Known:
     return _Known(UNSENT[name].version_id, vmsd, facts, None, b"", -1, {})
 
 
-def _with_own(state: Any, facts: Mapping[str, Any]) -> dict[str, Any]:
-    return {**facts_of(state), **facts, OWN_STATE.name: state}
+def _with_own(vmsd: VMStateDescription, state: Any, facts: Mapping[str, Any]) -> dict[str, Any]:
+    return {**unsent_facts(vmsd), **facts_of(state), **facts, OWN_STATE.name: state}
 
 
 class _Reader(StreamReader):

@@ -56,12 +56,14 @@ class WrongObject(NamedTuple):
     """A section that QEMU reads over an object it is not of (a defect of QEMU's), where it is of no bus.
 
     `ends` says of each release with which that was tried, and which ends by it, the line that it prints: None where it
-    is ended by a signal. `loads` are those that go on.
+    is ended by a signal. `loads` are those that go on. `rightly` are devices (the last parts of their idstrs) that
+    have a section of the same name, and read it as they should.
     """
 
     ends: Mapping[Release, str | None]
     loads: frozenset[Release]
     advice: str
+    rightly: frozenset[str] = frozenset()
 
 
 class Comparison(Data):

@@ -287,9 +287,10 @@ class Fact(Expr):
     `candidates` are the values it can have, the likeliest first. `derived`, where given, is an expression that
     yields it from bytes already read, or None where they do not decide. `default`, where given, holds unless told
     otherwise: no other candidate is tried. `advice` is the option of QEMU that makes it {value}, or one for each value.
+    `unsent`, where given, is its value at a destination whose own section has not got what it decides.
     """
 
-    __slots__ = ("advice", "candidates", "default", "derived", "name")
+    __slots__ = ("advice", "candidates", "default", "derived", "name", "unsent")
 
     @property
     def refs_(self) -> tuple[Ref, ...]:
@@ -302,9 +303,11 @@ class Fact(Expr):
         derived: Expr | None,
         default: Any,
         advice: str | Mapping[Any, str] | None = None,
+        unsent: Any = UNKNOWN,
     ) -> None:
         self.name = name
         self.advice = advice
+        self.unsent = unsent
         self.candidates = candidates
         self.derived = derived
         self.default = default
@@ -539,11 +542,15 @@ def fact(
     derived: Expr | None = None,
     default: Any = UNKNOWN,
     advice: str | Mapping[Any, str] | None = None,
+    unsent: Any = UNKNOWN,
 ) -> Fact:
-    """A fact by name, with the values it can have and, where bytes decide it, the expression that does."""
+    """A fact by name, with the values it can have and, where bytes decide it, the expression that does.
+
+    `unsent` is for what decides the layout of a subsection alone: its value where a destination would not send that.
+    """
     if not candidates:
         raise DescriptionError(f"the fact {name!r} has no candidates")
-    return Fact(name, candidates, derived, default, advice)
+    return Fact(name, candidates, derived, default, advice, unsent)
 
 
 def not_(value: object) -> Expr:
