@@ -6,8 +6,10 @@ link of the documents leads out of the site. The page of rules is made from the 
 
 from __future__ import annotations
 
+import json
 import os
 import re
+import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -46,6 +48,13 @@ GALLERY = {
 """What a page shows -> its name, and the arguments of `vmstate report`."""
 
 
+MATRIX = [
+    f"fixtures/qemu-{name}.mig.xz"
+    for name in ("7.2-q35-virtio-net", "7.2-q35-virtio-net-mq4", "7.2-q35-virtio-net-packed", "7.2-q35-virtio-net-rss")
+]
+"""Streams whose matrix has a page."""
+
+
 def on_files(files: Any, config: Any) -> Any:
     """Add the pages that do not stand under docs/."""
     for page, source in ELSEWHERE.items():
@@ -54,6 +63,7 @@ def on_files(files: Any, config: Any) -> Any:
     files.append(File.generated(config, "gallery.md", content=_gallery()))
     for name, arguments in GALLERY.values():
         files.append(File.generated(config, f"gallery/{name}.html", content=_page(arguments)))
+    files.append(File.generated(config, "gallery/matrix.html", content=_matrix()))
     return files
 
 
@@ -84,6 +94,34 @@ def _moved(text: str, source: str) -> str:
 
 
 def _rules() -> str:
+    """The place of every finding: rules of a device's state, of loading, of `verify`, of `source lint`."""
+    from vmstate.compare import findings
+    from vmstate.compare.source_lint import RULES as LINT
+    from vmstate.stream import verify
+
+    entries: dict[str, list[str]] = {}
+    for name, lines in _rules_of_state().items():
+        entries.setdefault(name, []).extend(lines)
+    for name, text in findings.RULES.items():
+        entries.setdefault(name, []).append(f"* `explain`, `compat`: {text}")
+    for name, text in verify.RULES.items():
+        entries.setdefault(name, []).append(f"* `verify`: {text}")
+    for name, (severity, text) in LINT.items():
+        entries.setdefault(name, []).append(f"* `source lint` ({severity}): {text}")
+    lines = [
+        "# Rules",
+        "",
+        "Every id that a finding can have. What QEMU minds of a device's state is told by `check`, `set`, `explain`; "
+        "what it minds of the way things are sent by `explain` and `compat`; `verify` tells of the stream itself, "
+        "`source lint` of [QEMU's source](source.md).",
+        "",
+    ]
+    for name in sorted(entries):
+        lines += [f"## {name}", "", *entries[name], ""]
+    return "\n".join(lines)
+
+
+def _rules_of_state() -> dict[str, list[str]]:
     """Every rule of the library: what it asks for, what QEMU prints, what to do, and the descriptions that have it."""
     from vmstate.devices import _index
     from vmstate.rules.check import all_rules
@@ -96,29 +134,34 @@ def _rules() -> str:
             for rule in all_rules(vmsd):
                 rules.setdefault((rule.id, rule.text), rule)
                 holders.setdefault(rule.id, set()).add(idstr)
-    lines = [
-        "# Rules",
-        "",
-        "What QEMU minds of a device's state: `check`, `set` and `explain` go by it.",
-        "",
-    ]
-    told = ""
+    entries: dict[str, list[str]] = {}
     for (name, text), rule in sorted(rules.items()):
-        if name != told:
-            lines += [f"## {name}", "", "of " + ", ".join(f"`{idstr}`" for idstr in sorted(holders[name])), ""]
-        told = name
+        if name not in entries:
+            entries[name] = ["of " + ", ".join(f"`{idstr}`" for idstr in sorted(holders[name])), ""]
         since = f" (since QEMU {rule.since})" if rule.since is not None else ""
-        lines.append(f"* {text}{since}" + ("; QEMU goes on with another value" if rule.mended else ""))
-        lines += [f"    * QEMU prints: `{rule.qemu_error}`"] if rule.qemu_error else []
-        lines += [f"    * to do: {rule.advice}"] if rule.advice else []
-        lines.append("")
-    return "\n".join(lines)
+        entries[name].append(f"* {text}{since}" + ("; QEMU goes on with another value" if rule.mended else ""))
+        entries[name] += [f"    * QEMU prints: `{rule.qemu_error}`"] if rule.qemu_error else []
+        entries[name] += [f"    * to do: {rule.advice}"] if rule.advice else []
+    return entries
 
 
 def _gallery() -> str:
     lines = ["# Gallery", "", "Pages that `vmstate report` makes of the streams in the repository.", ""]
     lines += [f"* [{title}](gallery/{name}.html)" for title, (name, _) in GALLERY.items()]
+    lines.append("* [who loads where](gallery/matrix.html)")
     return "\n".join([*lines, ""])
+
+
+def _matrix() -> str:
+    from vmstate.fleet.matrix import Side, explained
+    from vmstate.fleet.page import rows_page_of
+
+    sides = [Side(Path(path).name, str(ROOT / path), str(ROOT / path)) for path in MATRIX]
+    with tempfile.TemporaryDirectory() as folder:
+        cells = Path(folder, "matrix of four streams")
+        rows = (explained(source, destination).as_dict() for source in sides for destination in sides)
+        cells.write_text("".join(f"{json.dumps(row)}\n" for row in rows), encoding="utf-8")
+        return rows_page_of(cells)
 
 
 def _page(arguments: list[str]) -> str:
@@ -137,4 +180,4 @@ def _page(arguments: list[str]) -> str:
             named["scrubbed"] = True
         else:
             streams.append(ROOT / word)
-    return page_of(*streams, **named)
+    return page_of(*streams, **named, site="..")

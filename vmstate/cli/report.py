@@ -37,6 +37,9 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--scrub", action="store_true", help="without buffers, MAC addresses, UUIDs and names: to be given to strangers"
     )
+    parser.add_argument(
+        "--site", metavar="URL", help="where the documents stand (`make site`): each finding leads to its rule there"
+    )
     parser.usage = "vmstate report FILE [LATER] -o PAGE [--against TARGET] [--early EARLY] [options]"
     parser.set_defaults(run=run, takes_command=True, root=None, limit=60.0)
 
@@ -67,12 +70,21 @@ def stream_page(options: argparse.Namespace) -> str:
         early=options.early,
         traces=options.trace,
         scrubbed=options.scrub,
+        site=options.site,
     )
 
 
 def rows_page(options: argparse.Namespace) -> str:
     """The page of a matrix or a scan."""
-    given = (options.against, options.program, options.early, options.machine, options.trace, options.scrub)
+    given = (
+        options.against,
+        options.program,
+        options.early,
+        options.machine,
+        options.trace,
+        options.scrub,
+        options.site,
+    )
     if len(options.streams) > 1 or any(given):
         raise VMStateError(
             "the page of a matrix or a scan is made of one file and takes no further option", file=options.streams[0]

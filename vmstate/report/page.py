@@ -66,9 +66,10 @@ def write_page(
     early: StreamLike | None = None,
     traces: Iterable[StreamLike] = (),
     scrubbed: bool = False,
+    site: str | None = None,
 ) -> None:
     """Write the page of a stream to `path`, whole or not at all; the arguments are those of `page_of`."""
-    text = page_of(source, after, against=against, early=early, traces=traces, scrubbed=scrubbed)
+    text = page_of(source, after, against=against, early=early, traces=traces, scrubbed=scrubbed, site=site)
     write_atomic(path, [text.encode()])
 
 
@@ -80,12 +81,14 @@ def page_of(
     early: StreamLike | None = None,
     traces: Iterable[StreamLike] = (),
     scrubbed: bool = False,
+    site: str | None = None,
 ) -> str:
     """The page of a stream as HTML.
 
     With `after`, a later stream of the same machine, the page is of that one and says what has changed. With `against`
     it says whether the stream loads in that destination. With `early`, an earlier stream, it shows what early migration
-    would do. `scrubbed` leaves out whatever is the user's or the guest's own, as `vmstate thin --scrub` does. Raises
+    would do. `scrubbed` leaves out whatever is the user's or the guest's own, as `vmstate thin --scrub` does. `site` is
+    where the documents stand: each finding leads to its rule there. Raises
     `VMStateError`: where a stream cannot be read, and where Jinja2 is not installed.
     """
     environment = environment_of_pages()
@@ -114,7 +117,9 @@ def page_of(
 
             plans = plan_streams(stack.enter_context(load_what_is_whole(early)), stream)
         release = earliest_release(stream)
-        return _rendered(environment, facts, difference, explanation, plans, None if release is None else str(release))
+        return _rendered(
+            environment, facts, difference, explanation, plans, None if release is None else str(release), site
+        )
 
 
 def _provenance(source: StreamLike) -> dict[str, Any] | None:
@@ -159,11 +164,13 @@ def _rendered(
     explanation: Explanation | None,
     plans: list[DevicePlan],
     release: str | None,
+    site: str | None,
 ) -> str:
     style, script = style_of_pages(), resources.files("vmstate.report").joinpath("page.js").read_text(encoding="utf-8")
     return environment.get_template("page.html.j2").render(
         facts=facts,
         release=release,
+        site=site,
         style=style,
         script=script,
         policy=policy_of(style, script),

@@ -19,6 +19,17 @@ from vmstate.vmsd.path import format_path
 from vmstate.vmsd.state import meta_of, residue_of
 from vmstate.vmsd.walk import states_in
 
+RULES = {
+    "rewrite": "what is written back is not what was read",
+    "vmdesc": "the vmdesc does not describe a section, or otherwise than the library",
+    "library": "the library reads a section otherwise than the stream's vmdesc describes it",
+    "no-vmdesc": "the stream carries no vmdesc",
+    "opaque": "bytes that nothing describes are kept as they are",
+    "residue": "bytes that no field holds, and subsections in an order that QEMU does not write",
+    "cut": "the stream is cut off",
+}
+"""What each of its findings is about."""
+
 
 def verify(stream: Stream, data: memoryview) -> list[Finding]:
     """What is wrong or odd about a stream that was loaded from `data`."""
