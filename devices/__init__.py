@@ -8,4 +8,6 @@ if __name__ != "vmstate.devices":
 
 from vmstate.devices._index import ENTRIES as ENTRIES
 from vmstate.devices._index import INDEX as INDEX
-from vmstate.devices._index import NOISE as NOISE
+from vmstate.lazy import names_on_demand
+
+__getattr__, __dir__ = names_on_demand(globals(), {"vmstate.devices._noise": ("NOISE",)})

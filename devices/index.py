@@ -3,11 +3,14 @@
     python -m vmstate.devices.index [PACKAGE]
 
 imports every module of the package (by default the library that comes with vmstate), takes the classes, layouts and
-sections on which a record hangs (`vmstate.vmsd.record`), and writes `_index.py` beside them:
+sections on which a record hangs (`vmstate.vmsd.record`), and writes beside them `_index.py`,
 
 INDEX     last part of an idstr -> the places of its layouts, the newest first
 ENTRIES   last part of an idstr -> what else is to be known: `answers`, `compares`, `items` and `exercise` are the place
           of the class that has them, `commands` those of QMP that it answers, and the rest is as in the record
+
+and `_noise.py`, which only a comparison asks for:
+
 NOISE     name of a description -> wire name of a field -> the kind of noise, for some bytes with their ranges
 """
 
@@ -28,6 +31,7 @@ from vmstate.vmsd.data import Data
 from vmstate.vmsd.record import noise_entries, record_of
 
 NAME = "_index"
+NOISE_NAME = "_noise"
 WIDTH = 120
 
 
@@ -43,7 +47,7 @@ def modules_of(package: ModuleType) -> Iterator[ModuleType]:
     """A package and all in it, but for its index and this module."""
     yield package
     for found in pkgutil.walk_packages(getattr(package, "__path__", ()), f"{package.__name__}."):
-        if found.name not in (f"{package.__name__}.{NAME}", f"{SHIPPED}.index"):
+        if found.name.rpartition(".")[2] not in (NAME, NOISE_NAME) and found.name != f"{SHIPPED}.index":
             yield import_module(found.name)
 
 
@@ -70,22 +74,25 @@ class Tables(Data):
 
     @property
     def source(self) -> str:
-        """The module as Python source."""
-        return "\n".join(
-            (
-                '"""What is to be known of these devices without importing them. Written by vmstate.devices.index."""',
-                "",
-                "# fmt: off",
-                "# ruff: noqa: E501",
-                "",
-                f"INDEX: dict[str, tuple[str, ...]] = {_written(self.layouts)}",
-                "",
-                f"ENTRIES: dict[str, dict[str, object]] = {_written(self.entries)}",
-                "",
-                f"NOISE: dict[str, dict[str, object]] = {_written(self.noise)}",
-                "",
-            )
+        """The module `_index` as Python source."""
+        return _module(
+            "What is to be known of these devices without importing them.",
+            f"INDEX: dict[str, tuple[str, ...]] = {_written(self.layouts)}",
+            f"ENTRIES: dict[str, dict[str, object]] = {_written(self.entries)}",
         )
+
+    @property
+    def noise_source(self) -> str:
+        """The module `_noise` as Python source."""
+        return _module(
+            "What differs between two moments of an idle machine.",
+            f"NOISE: dict[str, dict[str, object]] = {_written(self.noise)}",
+        )
+
+
+def _module(what: str, *tables: str) -> str:
+    head = f'"""{what} Written by vmstate.devices.index."""\n\n# fmt: off\n# ruff: noqa: E501'
+    return "\n\n".join((head, *tables)) + "\n"
 
 
 def _written(table: Mapping[str, Any]) -> str:
@@ -147,13 +154,14 @@ def main(arguments: Sequence[str]) -> int:
         package = import_module(name)
         if not hasattr(package, "__path__"):
             raise DescriptionError(f"{name} is no package: an INDEX written by hand will do for a single module")
-        source = tables_of(package).source
+        tables = tables_of(package)
     except (VMStateError, ImportError) as error:
         print(f"vmstate.devices.index: {error}", file=sys.stderr)
         return 1
-    path = Path(next(iter(package.__path__))) / f"{NAME}.py"
-    path.write_text(source, encoding="utf-8")
-    print(f"{path}: written")
+    for module, source in ((NAME, tables.source), (NOISE_NAME, tables.noise_source)):
+        path = Path(next(iter(package.__path__))) / f"{module}.py"
+        path.write_text(source, encoding="utf-8")
+        print(f"{path}: written")
     return 0
 
 

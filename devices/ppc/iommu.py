@@ -27,7 +27,7 @@ class TableEx(VMState):
     page_shift: int = uint32()
 
 
-@device("spapr_iommu")
+@device("spapr_iommu", listed=False)
 @description("spapr_iommu", version_id=3, minimum_version_id=2)
 class Table(VMState):
     """A table: `liobn` is its number, and the instance_id of its section."""

@@ -9,7 +9,7 @@ import pytest
 
 from vmstate.codec import load_state, save_state
 from vmstate.codec.runtime import EMPTY_LIMIT
-from vmstate.errors import DecodeError, TruncatedError
+from vmstate.errors import DecodeError, EncodeError, TruncatedError
 from vmstate.vmsd import types as t
 from vmstate.vmsd.declare import (
     array,
@@ -100,6 +100,31 @@ def test_a_list_that_a_key_of_zero_ends_is_loaded_and_saved() -> None:
     assert load_state(vmsd, data, device) == len(data)
     assert [(route.number, route.metric) for route in device.routes] == [(2, 7), (1, 9)]
     assert save_state(vmsd, device) == data == vmsd.encode(vmsd.decode(data))
+
+
+@description("range")
+class Range(VMState):
+    flags: int = uint64()
+    pages: int | None = uint8(exists=this.flags == 2)
+
+
+@description("ranges")
+class Ranges(VMState):
+    ranges: list[Range] = keyed_list(Range, key=uint64, end=1)
+
+
+def test_a_list_that_another_key_ends() -> None:
+    """A key of zero is one as any other there, and no element can have that which ends the list."""
+    data = b"".join(key.to_bytes(8, "big") + rest for key, rest in ((2, b"\7"), (0, b""), (8, b""), (1, b"")))
+    vmsd = Ranges.vmsd
+    state = vmsd.decode(data)
+    assert [(entry.flags, entry.pages) for entry in state.ranges] == [(2, 7), (0, None), (8, None)]
+    device = SimpleNamespace()
+    assert load_state(vmsd, data, device) == len(data)
+    assert save_state(vmsd, device) == data == vmsd.encode(state)
+    state.ranges[1].flags = 1
+    with pytest.raises(EncodeError, match="a key other than 0x1, which would end the list"):
+        vmsd.encode(state)
 
 
 # Subsections behind the elements of an array.

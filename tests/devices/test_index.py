@@ -9,7 +9,7 @@ from types import ModuleType
 import pytest
 
 from vmstate import devices
-from vmstate.devices import _index, index
+from vmstate.devices import _index, _noise, index
 from vmstate.errors import DescriptionError
 from vmstate.stream import registry
 from vmstate.vmsd.declare import (
@@ -29,7 +29,9 @@ from vmstate.vmsd.record import Feature, Record, record_of
 
 def test_the_index_is_what_the_classes_say() -> None:
     """After a device has changed: make index."""
-    assert index.tables_of(devices).source == Path(_index.__file__).read_text(encoding="utf-8"), "run make index"
+    tables = index.tables_of(devices)
+    for module, source in ((_index, tables.source), (_noise, tables.noise_source)):
+        assert source == Path(str(module.__file__)).read_text(encoding="utf-8"), "run make index"
 
 
 def test_every_class_of_the_index_has_a_record() -> None:
@@ -93,6 +95,7 @@ def test_what_goes_into_an_index() -> None:
     }
     written: dict[str, object] = {}
     exec(tables.source, written)
+    exec(tables.noise_source, written)
     assert (written["INDEX"], written["ENTRIES"], written["NOISE"]) == (tables.layouts, tables.entries, tables.noise)
 
 

@@ -264,7 +264,7 @@ def test_an_index_may_be_made_for_a_package_of_others(tmp_path: Path) -> None:
     )
     done = run(tmp_path, "-m", "vmstate.devices.index", "mine")
     assert done.returncode == 0, done.stderr
-    (package / "__init__.py").write_text("from mine._index import ENTRIES, INDEX, NOISE\n")
+    (package / "__init__.py").write_text("from mine._index import ENTRIES, INDEX\nfrom mine._noise import NOISE\n")
     install(tmp_path, None, name="mine")
     code = """
 import sys

@@ -59,6 +59,27 @@ def test_what_is_missing_is_said(tmp_path: Path, before: str, after: str, todo: 
     assert written.splitlines()[0].endswith(': 1 to be done by hand."""')
 
 
+def test_bytes_and_bits_of_which_another_member_says_how_many(tmp_path: Path) -> None:
+    """The size of what is multiplied, and what is compared with the destination's in 64 bits."""
+    shutil.copytree(BEEPER, tmp_path / "tree")
+    file = tmp_path / "tree" / "hw" / "audio" / "beeper.c"
+    sized = '{{ .name = "{0}", .info = &vmstate_info_{0}, .size = {1}, .flags = VMS_VBUFFER{2}, {3} }},\n'
+    size = ".size_offset = offsetof(BeeperState, {})"
+    added = (
+        sized.format("buffer", 0, "", size.format("mode"))
+        + sized.format("bitmap", 0, "", size.format("mode"))
+        + sized.format("buffer", 4, " | VMS_MULTIPLY", size.format("mode"))
+        + sized.format("buffer", 0, "", size.format("none"))
+    )
+    info = 'const VMStateInfo vmstate_info_bitmap = { .name = "bitmap" };\n'
+    file.write_text(info + file.read_text(encoding="utf-8").replace(FIELD, added), encoding="utf-8")
+    _, written = declared(tmp_path / "tree")
+    assert 'buffer_: bytes = vbuffer(this.mode, name="buffer")' in written
+    assert 'bitmap_: int = bitmap(this.mode, name="bitmap")' in written
+    assert 'buffer__2: bytes = vbuffer(this.mode, multiply=4, name="buffer")' in written
+    assert "# TODO 'buffer': its size, none, is not on the wire before it: a fact" in written
+
+
 def test_the_name_of_a_word_and_a_body_of_nothing_but_what_is_missing(tmp_path: Path) -> None:
     shutil.copytree(BEEPER, tmp_path / "tree")
     file = tmp_path / "tree" / "hw" / "audio" / "beeper.c"

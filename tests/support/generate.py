@@ -345,7 +345,7 @@ class _Builder:
         kind = self.pick("struct", "struct", "vstruct", "tmp", "info", "qtailq", "qlist", "gtree", "keyed")
         if kind == "keyed":
             key = self.pick(t.UINT8, t.UINT32, *ORDERED)
-            return t.KeyedList("struct", self.description(depth, key=key), key)
+            return t.KeyedList("struct", self.description(depth, key=key), key, self.pick(0, 0, 1, 4))
         vmsd = self.description(depth)
         version = self.draw(st.integers(vmsd.minimum_version_id, vmsd.version_id))
         match kind:

@@ -293,7 +293,7 @@ def _normalises(kind: t.WireType) -> bool:
         return any(_normalises(case) for _, case in kind.cases)
     if isinstance(kind, t.KeyedList):
         # What ends the list is written as a zero.
-        return kind.key.minimum < 0
+        return not kind.end and kind.key.minimum < 0
     return _is_bool(kind) or isinstance(kind, t.Unused)
 
 

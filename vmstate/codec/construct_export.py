@@ -190,7 +190,7 @@ class _Layout:
             case t.KeyedList():
                 key = kind.vmsd.fields[0].attribute
                 entry = self.struct(kind.vmsd, kind.vmsd.version_id, versions)
-                return _KeyedList(entry, self.element(kind.key, versions), key)
+                return _KeyedList(entry, self.element(kind.key, versions), key, kind)
             case t.Later():
                 return self.element(kind.resolve(), versions)
             case t.Choice():
@@ -538,17 +538,18 @@ class _CountedList(cs.Subconstruct):  # type: ignore[misc]
 
 
 class _KeyedList(cs.Subconstruct):  # type: ignore[misc]
-    """Structs that begin with a key above zero, ended by any other."""
+    """Structs that begin with a key, ended by a key without a struct."""
 
-    def __init__(self, subcon: Any, key: Any, attribute: str) -> None:
+    def __init__(self, subcon: Any, key: Any, attribute: str, kind: t.KeyedList) -> None:
         super().__init__(subcon)
         self.key = key
         self.attribute = attribute
+        self.kind = kind
 
     def _parse(self, stream: Any, context: Any, path: str) -> Any:
         elements = cs.ListContainer()
         start = stream.tell()
-        while self.key._parsereport(stream, context, path) > 0:
+        while not self.kind.is_end(self.key._parsereport(stream, context, path)):
             stream.seek(start)
             elements.append(self.subcon._parsereport(stream, context, path))
             start = stream.tell()
@@ -556,8 +557,8 @@ class _KeyedList(cs.Subconstruct):  # type: ignore[misc]
 
     def _build(self, obj: Any, stream: Any, context: Any, path: str) -> Any:
         for element in obj:
-            if element[self.attribute] <= 0:
-                raise cs.ValidationError("a key of zero or below would end the list", path=path)
+            if self.kind.is_end(element[self.attribute]):
+                raise cs.ValidationError(f"the key {element[self.attribute]} would end the list", path=path)
             self.subcon._build(element, stream, context, path)
-        self.key._build(0, stream, context, path)
+        self.key._build(self.kind.end, stream, context, path)
         return obj

@@ -437,7 +437,7 @@ def gtree(kind: t.GTree, codecs: Codecs) -> Element:
 
 
 def keyed_list(kind: t.KeyedList, codecs: Codecs) -> Element:
-    """Structs that begin with a key; a key of zero ends the list, and one below zero alike (get_scsi_requests)."""
+    """Structs that begin with a key; one key ends the list, where it is zero one below alike (get_scsi_requests)."""
     # Empty nearly always: compiled when there is one.
     vmsd = kind.vmsd
     key = element(kind.key, codecs)
@@ -447,7 +447,7 @@ def keyed_list(kind: t.KeyedList, codecs: Codecs) -> Element:
         while True:
             peeked: list[Any] = []
             behind = key.read(ctx, frame, pos, peeked)
-            if peeked[0] <= 0:
+            if kind.is_end(peeked[0]):
                 break
             enter(ctx, len(values))
             pos = read_struct(codecs.plan(vmsd, vmsd.version_id), ctx, frame, pos, values)
@@ -462,9 +462,10 @@ def keyed_list(kind: t.KeyedList, codecs: Codecs) -> Element:
             write_struct(codecs.plan(vmsd, vmsd.version_id), ctx, frame, item, out)
             written: list[Any] = []
             key.read(Context(memoryview(bytes(out[start : start + kind.key.size])), facts=ctx.facts), frame, 0, written)
-            if written[0] <= 0:
-                raise refuse(ctx, item, "a key above zero, for any other would end the list")
+            if kind.is_end(written[0]):
+                wanted = f"a key other than {kind.end:#x}" if kind.end else "a key above zero"
+                raise refuse(ctx, item, f"{wanted}, which would end the list")
             leave(ctx)
-        out += bytes(kind.key.size)
+        key.write(ctx, frame, kind.end, out)
 
     return Element(read, write, None, kind.key.size)

@@ -423,12 +423,12 @@ def _load_keyed_list(device: Device, kind: t.KeyedList, pos: int) -> tuple[Any, 
     while True:
         peeked: list[Any] = []
         behind = key.read(ctx, device, pos, peeked)
-        if not peeked[0]:
+        if kind.is_end(peeked[0]):
             return loaded, behind
         enter(ctx, len(loaded))
-        one, pos = _load_struct(device, kind.vmsd, kind.vmsd.version_id, None, pos)
+        entry, pos = _load_struct(device, kind.vmsd, kind.vmsd.version_id, None, pos)
         leave(ctx)
-        loaded.append(one)
+        loaded.append(entry)
 
 
 def _load_subsections(device: Device, pos: int) -> int:
@@ -514,9 +514,9 @@ def _save_element(device: Device, kind: t.WireType, value: Any, out: bytearray) 
         case t.GTree():
             _save_tree(device, kind, value, out)
         case t.KeyedList():
-            for one in as_list(device.ctx, value):
-                _save_struct(device, kind.vmsd, kind.vmsd.version_id, one, out)
-            out += bytes(kind.key.size)
+            for entry in as_list(device.ctx, value):
+                _save_struct(device, kind.vmsd, kind.vmsd.version_id, entry, out)
+            element(kind.key, FAST).write(device.ctx, device, kind.end, out)
         case t.Choice():
             _save_element(device, _chosen_type(device, kind, len(out)), value, out)
         case _:

@@ -35,6 +35,7 @@ from vmstate.vmsd.destination import FeatureSet, Identity
 from vmstate.vmsd.expr import IDSTR, MEMORY, RELEASE
 from vmstate.vmsd.path import format_path, member
 from vmstate.vmsd.rule import ALLOCATED, KNOWN_SINCE, VALUE_EQUAL, Broken
+from vmstate.vmsd.state import is_state
 from vmstate.vmsd.walk import described_states
 
 ADVICE_OF_RELEASES = "use the machine type of the older release on both sides, or a newer QEMU at the destination"
@@ -304,7 +305,7 @@ class SectionCheck:
         """Subsections that are read through a pointer, where the destination has none: it would send the same."""
         for name, what in comparison_of(self.section.name).pointers.items():
             sent, local = (
-                subsection_in(section.state, name) if section.vmsd is not None else None
+                subsection_in(by_names(section.vmsd, section.state), name) if section.vmsd is not None else None
                 for section in (self.section, self.counterpart)
             )
             if sent and local is False:
@@ -510,7 +511,8 @@ class SectionCheck:
         long it was at that moment.
         """
         name = (path or "").rpartition("/")[2]
-        lengths = [set(names_of_lengths(side.state, name)) for side in (self.section, self.counterpart)]
+        sides = (self.section, self.counterpart)
+        lengths = [set(names_of_lengths(by_names(side.vmsd, side.state), name)) for side in sides]
         return bool(lengths[0] & lengths[1])
 
     # Values.
@@ -646,7 +648,8 @@ class SectionCheck:
         # What nothing describes does not say that it has none.
         if not levels or self.section.vmsd is None or self.counterpart.vmsd is None:
             return
-        sent, local = (numbers_in(section.state) for section in (self.section, self.counterpart))
+        sides = (self.section, self.counterpart)
+        sent, local = (numbers_in(by_names(side.vmsd, side.state)) for side in sides)
         for subsection, level in levels.items():
             if subsection not in sent and subsection not in local:
                 continue
@@ -668,7 +671,7 @@ class SectionCheck:
     def identities(self) -> Iterator[Explained]:
         """Numbers by which the destination knows a device like its own."""
         for identity in comparison_of(self.section.name).identities:
-            states = (self.sent_state(), self.counterpart.state)
+            states = (self.sent_state(), by_names(self.counterpart.vmsd, self.counterpart.state))
             sent, local = (number_at(state, identity.field, identity.place) for state in states)
             if sent is None or local is None:
                 sent, local = self.numbers_in_place(identity)
@@ -694,8 +697,10 @@ class SectionCheck:
         if len(described_sides) != 1 or self.sent_version != self.counterpart.version_id:
             return None, None
         (described,) = described_sides
-        entry = described.trace().get(identity.field)
-        values = described.state.get(identity.field) if isinstance(described.state, dict) else None
+        fields = described.vmsd.fields if described.vmsd is not None else ()
+        attribute = next((field.attribute for field in fields if field.name == identity.field), identity.field)
+        entry = described.trace().get(attribute)
+        values = member(described.state, attribute)
         if entry is None or not isinstance(values, Sequence) or not values:
             return None, None
         size = entry.size // len(values)
@@ -705,11 +710,12 @@ class SectionCheck:
         return (int.from_bytes(sent, "big"), int.from_bytes(local, "big")) if whole else (None, None)
 
     def sent_state(self) -> Any:
-        """The state of the section; where nothing in the stream describes it, as the destination would read it."""
-        if self.section.vmsd is not None or self.counterpart.vmsd is None:
-            return self.section.state
+        """The state of the section by names; where nothing there describes it, as the destination would read it."""
+        vmsd = self.counterpart.vmsd
+        if self.section.vmsd is not None or vmsd is None:
+            return by_names(self.section.vmsd, self.section.state)
         with suppress(VMStateError):
-            return self.counterpart.vmsd.decode(self.section.payload(), version_id=self.sent_version)
+            return by_names(vmsd, vmsd.decode(self.section.payload(), version_id=self.sent_version))
         return None
 
     # PCI.
@@ -850,6 +856,18 @@ def without_repeats(findings: Iterable[Explained]) -> list[Explained]:
     for finding in findings:
         kept.setdefault(finding.id, finding)
     return list(kept.values())
+
+
+def by_names(vmsd: VMStateDescription | None, state: Any) -> Any:
+    """A state by the names on the wire, those in it alike, whether it has a class or not; arrays stay what they are."""
+    if vmsd is None or isinstance(state, dict) or not is_state(state):
+        return state
+    parts = [(field.name, field.attribute, field.type.structs()) for field in vmsd.fields if field.in_state]
+    parts += [(sub.vmsd.name, sub.attribute, (sub.vmsd,)) for sub in vmsd.subsections]
+    values = ((name, structs, member(state, attribute)) for name, attribute, structs in parts)
+    return {
+        name: by_names(structs[0], value) if structs else value for name, structs, value in values if value is not None
+    }
 
 
 def subsection_in(state: Any, name: str) -> bool:

@@ -122,8 +122,10 @@ class Grower:
 
     # Structs.
 
-    def struct(self, vmsd: VMStateDescription, version: int, outer: _Scope | None, key: t.Scalar | None = None) -> Any:
-        """A state of a struct; with `key` its first field is not zero."""
+    def struct(
+        self, vmsd: VMStateDescription, version: int, outer: _Scope | None, key: t.KeyedList | None = None
+    ) -> Any:
+        """A state of a struct; with `key` it is one of that list, which its first field does not end."""
         for _ in range(TRIES):
             scope = _Scope(self, outer, version)
             try:
@@ -132,7 +134,7 @@ class Grower:
                 continue
         raise DeadEnd
 
-    def _struct(self, vmsd: VMStateDescription, scope: _Scope, key: t.Scalar | None) -> Any:
+    def _struct(self, vmsd: VMStateDescription, scope: _Scope, key: t.KeyedList | None) -> Any:
         parts: list[tuple[Field, Any]] = []
         deciding = deciders_of(vmsd)
         for number, field in enumerate(vmsd.fields):
@@ -169,7 +171,7 @@ class Grower:
         field: Field,
         scope: _Scope,
         conditions: tuple[Expr, ...],
-        key: t.Scalar | None,
+        key: t.KeyedList | None,
     ) -> Any:
         for _ in range(TRIES):
             value = self._value(vmsd, field, scope, key)
@@ -224,7 +226,7 @@ class Grower:
 
     # Values.
 
-    def _value(self, vmsd: VMStateDescription, field: Field, scope: _Scope, key: t.Scalar | None) -> Any:
+    def _value(self, vmsd: VMStateDescription, field: Field, scope: _Scope, key: t.KeyedList | None) -> Any:
         if isinstance(field.type, t.Host):
             return field.default
         is_there = field.version <= scope.version_id
@@ -317,12 +319,12 @@ class Grower:
         return value
 
     def _element(
-        self, vmsd: VMStateDescription, field: Field, kind: t.WireType, scope: _Scope, key: t.Scalar | None
+        self, vmsd: VMStateDescription, field: Field, kind: t.WireType, scope: _Scope, key: t.KeyedList | None
     ) -> Any:
         match kind:
             case t.Scalar():
                 value = self._scalar(kind, self.uses.of(vmsd, field.attribute))
-                return value if key is None or value else 1
+                return key.end + 1 if key is not None and key.is_end(value) else value
             case t.Text():
                 return self._bytes(self._number(kind.size, scope)).decode("utf-8", "surrogateescape")
             case t.Buffer():
@@ -343,7 +345,7 @@ class Grower:
             case t.GTree():
                 return [self._pair(kind, scope) for _ in range(self._list_length())]
             case t.KeyedList(vmsd=inner):
-                return [self.struct(inner, inner.version_id, scope, kind.key) for _ in range(self._list_length())]
+                return [self.struct(inner, inner.version_id, scope, kind) for _ in range(self._list_length())]
             case t.Choice():
                 chosen = dict(kind.cases).get(self._evaluate(kind.on, scope))
                 if chosen is None:

@@ -17,18 +17,23 @@ SCALARS = {
     "bool": ("boolean", "bool"), "timer": ("timer", "int"), "CPU_Double_U": ("cpudouble", "int"),
     "int32 le": ("int32_le", "int"), "int32 equal": ("int32_equal", "int"),
     **{f"{sign}int{bits}": (f"{sign}int{bits}", "int") for sign in ("", "u") for bits in (8, 16, 32, 64)},
-    **{f"uint{bits} equal": (f"uint{bits}_equal", "int") for bits in (8, 16, 32, 64)},
+    **{f"uint{bits} equal": (f"uint{bits}_equal", "int") for bits in (8, 16, 32)},
+    # QEMU's name for it.
+    "int64 equal": ("uint64_equal", "int"),
 }  # fmt: skip
 """Name of an info -> word, type of the value."""
 
 WORDS = frozenset(
     (
-        "array", "array_of_pointer", "buffer", "description", "fact", "field", "struct", "subsection", "this", "unused",
-        "varray", "vstruct", "with_tmp", "qtailq", "qlist", "version_id", "up", "root", "VMState",
+        "array", "array_of_pointer", "bitmap", "buffer", "description", "fact", "field", "struct", "subsection", "this",
+        "unused", "varray", "vbuffer", "vstruct", "with_tmp", "qtailq", "qlist", "version_id", "up", "root", "VMState",
         *(word for word, _ in SCALARS.values()),
     )
 )  # fmt: skip
 """Names that an attribute must not take away from what stands below it."""
+
+SIZED = {"buffer": ("bytes", "vbuffer"), "bitmap": ("int", "bitmap")}
+"""Name of an info whose size another member says -> type of the value, word."""
 
 LISTS = {"qtailq": "qtailq", "qlist": "qlist"}
 ALWAYS = frozenset(("VMState", "description"))
@@ -140,6 +145,14 @@ class Declaration:
         flags = field.flags
         if kind == "buffer" and field.size is not None and field.size_from is None:
             return "bytes", "buffer", [str(field.size)]
+        if kind in SIZED and field.size_from is not None:
+            if field.size_from not in attributes:
+                todo.append(f"{field.name!r}: its size, {field.size_from}, is not on the wire before it: a fact")
+                return None
+            self.words.add("this")
+            is_multiple = "VMS_MULTIPLY" in flags and field.size is not None and field.size > 1
+            multiple = [f"multiply={field.size}"] if is_multiple else []
+            return *SIZED[kind], [f"this.{attributes[field.size_from]}", *multiple]
         if kind == "unused_buffer" and field.size is not None:
             return "None", "unused", [str(field.size * (field.count or 1))]
         if inner is not None:

@@ -77,6 +77,9 @@ class Library(Data):
         """Name of a description -> wire name -> kind of noise."""
         if self.noise_table is not None:
             return self.noise_table
+        if self.distribution is None:
+            table: Mapping[str, Mapping[str, Any]] = import_module(SHIPPED).NOISE
+            return table
         vmsds = (vmsd for name in self.index for vmsd in self.descriptions(name))
         return noise_of_all(inner for vmsd in vmsds for inner in vmsd.walk())
 
@@ -159,7 +162,7 @@ def _shipped() -> Library:
         module = import_module(SHIPPED)
     except ModuleNotFoundError:
         return Library(None, {}, {}, {})
-    return Library(None, module.INDEX, module.ENTRIES, module.NOISE)
+    return Library(None, module.INDEX, module.ENTRIES, None)
 
 
 @lru_cache(maxsize=1)
@@ -259,6 +262,14 @@ def last_part(idstr: str) -> str:
     return idstr.rpartition("/")[2]
 
 
+def _names(idstr: str) -> Iterable[str]:
+    """Under which names an idstr is looked for: the whole of it, then its last part.
+
+    The idstrs of some sections that are of no bus have a slash in them: "spapr/htab".
+    """
+    return dict.fromkeys((idstr, last_part(idstr)))
+
+
 def known_names() -> list[str]:
     """The last parts of the idstrs that any installed library knows, in order."""
     return sorted(known_idstrs())
@@ -278,7 +289,7 @@ def _descriptions(name: str, *, shipped: bool) -> tuple[VMStateDescription, ...]
 
 def shipped_descriptions(idstr: str) -> tuple[VMStateDescription, ...]:
     """The layouts that the shipped library knows for an idstr, the newest first."""
-    return _descriptions(last_part(idstr), shipped=True)
+    return next((vmsds for name in _names(idstr) if (vmsds := _descriptions(name, shipped=True))), ())
 
 
 def all_descriptions(idstr: str) -> tuple[VMStateDescription, ...]:
@@ -295,8 +306,7 @@ def _libraries(name: str) -> Iterator[Library]:
 
 def _part_of(idstr: str, what: str) -> Any:
     """A part of the record of the first library that has it for an idstr; None where none has."""
-    name = last_part(idstr)
-    told = (library.part(name, what) for library in _libraries(name))
+    told = (library.part(name, what) for name in _names(idstr) for library in _libraries(name))
     return next((part for part in told if part is not None), None)
 
 
@@ -340,11 +350,8 @@ def noise_lists() -> Mapping[str, Mapping[str, Any]]:
 
 
 def _trait(idstr: str, what: str, default: T) -> T:
-    """What the first library that says something of an idstr says; the whole of it is looked for before its last part.
-
-    The idstrs of some sections that are of no bus have a slash in them: "spapr/htab".
-    """
-    for name in dict.fromkeys((idstr, last_part(idstr))):
+    """What the first library that says something of an idstr says."""
+    for name in _names(idstr):
         libraries = (_shipped(),) if _shipped().knows(name) else _libraries_of_others()
         value: T | None = next((told for each in libraries if (told := each.entry(name).get(what)) is not None), None)
         if value is not None:

@@ -416,11 +416,11 @@ def gtree(value: Any, *, key: Any = None, version: int = 0, **options: Any) -> A
 
 
 def keyed_list(
-    declared: Declaration[T], *, key: Any = uint32, info: str = "struct", **options: Unpack[WordOptions]
+    declared: Declaration[T], *, key: Any = uint32, end: int = 0, info: str = "struct", **options: Unpack[WordOptions]
 ) -> list[T]:
-    """Structs that begin with a key above zero, ended by a key of zero or below; `key` is the word of the key."""
+    """Structs that begin with a key, ended by the key `end`, a zero also by one below; `key` is the word of the key."""
     vmsd = _vmsd(declared)
-    kind = t.KeyedList(info, vmsd, cast("t.Scalar", _element(key)))
+    kind = t.KeyedList(info, vmsd, cast("t.Scalar", _element(key)), end)
     if vmsd.is_complete:
         check_key(kind)
     return _word(kind, **options)
@@ -695,9 +695,9 @@ def variant(
 ) -> VMStateDescription[T]:
     """The layout of an earlier release, or of a sibling: another name, another version_id, or other fields.
 
-    A field is given as a word, or as None where it is not on the wire there; a subsection as its description. The class
-    of the state is the same, so it must have every field of either: one that only the variant has is a `host` member of
-    the class.
+    A field is given as a word, a subsection as its description, either as None where it is not on the wire there. The
+    class of the state is the same, so it must have every field of either: one that only the variant has is a `host`
+    member of the class.
     """
     vmsd = _vmsd(declared)
     kept: list[Field] = []
@@ -708,10 +708,12 @@ def variant(
             kept.append(_varied(field, word))
         elif field.in_state:
             kept.append(Field(field.name, t.Host("", None), attribute=field.attribute))
-    subsections = [
-        Subsection(_vmsd(fields.pop(sub.attribute)), sub.attribute, sub.needed) if sub.attribute in fields else sub
-        for sub in vmsd.subsections
-    ]
+    subsections: list[Subsection] = []
+    for sub in vmsd.subsections:
+        if sub.attribute not in fields:
+            subsections.append(sub)
+        elif (known_as := fields.pop(sub.attribute)) is not None:
+            subsections.append(Subsection(_vmsd(known_as), sub.attribute, sub.needed))
     if fields:
         raise DescriptionError(f"no field {next(iter(fields))!r} to declare otherwise", section=repr(vmsd.name))
     options = {key: getattr(vmsd, key) for key in VMStateDescription._names if key not in ("depth", "compiled")}
