@@ -55,6 +55,9 @@ WAYS = {
 }
 """How a stream is loaded, by name."""
 
+PER_PAIR = 2
+"""MiB more that a guest has for each queue pair beyond four."""
+
 VHOST_NET = "/dev/vhost-net"
 
 
@@ -299,7 +302,9 @@ class Budget:
 
     def _argv(self, set_up: SetUp, network: OwnNetwork | None) -> list[str]:
         kernel = [*self.guest.words[:-1], f"{self.guest.words[-1]} ipv6.disable=1"]
-        machine = ["-M", self.machine, "-accel", self.accel, "-nodefaults", "-vga", "none", "-m", str(self.memory)]
+        # The driver fills every ring with buffers, and a guest that runs out of memory does not boot.
+        memory = self.memory + PER_PAIR * max(0, set_up.pairs * set_up.cards - 4)
+        machine = ["-M", self.machine, "-accel", self.accel, "-nodefaults", "-vga", "none", "-m", str(memory)]
         cards = card_words(
             set_up.cards, set_up.pairs, network, netdev=set_up.netdev, device=set_up.device, vectors=set_up.vectors
         )
