@@ -29,6 +29,7 @@ INDEX: dict[str, tuple[str, ...]] = {
     "ehci": ("vmstate.devices.usb.ehci_pci:EHCIPCI",),
     "es1370": ("vmstate.devices.audio.es1370:ES1370",),
     "fdc": ("vmstate.devices.block.fdc_isa:ISAFDC",),
+    "filter-netpass": ("vmstate.devices.net.netpass:FilterNetpass",),
     "fw_cfg": ("vmstate.devices.nvram.fw_cfg:FwCfg",),
     "globalstate": ("vmstate.devices.core.globalstate:GlobalState", "vmstate.devices.core.globalstate:GLOBAL_STATE_8_2"),
     "gpex_root": ("vmstate.devices.pci.gpex:GPEXRoot",),

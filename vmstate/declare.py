@@ -133,6 +133,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from vmstate.codec.simulate import load_state, save_state
     from vmstate.vmsd.options import InfoOptions, WordOptions
+    from vmstate.vmsd.phase import SavePhase
 
 __all__ = [
     "CONTENTS",
@@ -157,6 +158,7 @@ __all__ = [
     "Record",
     "Release",
     "Rule",
+    "SavePhase",
     "Secret",
     "Subsection",
     "VMState",
@@ -265,5 +267,6 @@ if not TYPE_CHECKING:
         {
             "vmstate.codec.simulate": ("load_state", "save_state"),
             "vmstate.vmsd.options": ("InfoOptions", "WordOptions"),
+            "vmstate.vmsd.phase": ("SavePhase",),
         },
     )

@@ -44,6 +44,7 @@ from vmstate.declare import (
     Record,
     Release,
     Rule,
+    SavePhase,
     Secret,
     Subsection,
     VMState,
@@ -286,7 +287,9 @@ class More(VMState):
     level: int = uint8(default=3)
 
 
-@description("part", version_id=2, minimum_version_id=1, rules=RULES, priority=MigrationPriority.IOMMU)
+@description(
+    "part", version_id=2, minimum_version_id=1, rules=RULES, priority=MigrationPriority.IOMMU, phase=SavePhase.COMPLETE
+)
 class Part(VMState):
     a: int = uint8(name="a-b", rules=RULES, doc="the first", version=1, exists=this.b > 1, err_hint="look at it")
     mode: Mode = uint32(value=Mode)

@@ -129,5 +129,7 @@ def print_text(report: Report) -> None:
                 print(one_line(f"    {name}: changed, and sent"))
     if report.plainly is not None:
         print(one_line(f"  passed as it came: {report.plainly}"))
+    if report.refused:
+        print("  the destination said that it failed")
     if report.ended is not None:
         print(one_line(f"  it ended early: {report.ended}"))

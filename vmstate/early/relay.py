@@ -28,6 +28,7 @@ from vmstate.qemu.migration import Attached, capabilities_of
 from vmstate.qemu.monitor import LIMIT, Monitor
 from vmstate.qemu.proxy import Filter, Proxy
 from vmstate.saved.loading import load
+from vmstate.stream.return_path import ReturnMessage, ReturnPathReader, ReturnType
 from vmstate.stream.stream import Stream
 from vmstate.vmsd.data import Data
 
@@ -64,7 +65,8 @@ class Report(Data):
 
     `way` is what was asked for, `plainly` why the migration, or the rest of it, was passed on as it came; None where
     everything went as asked. `done` is what `Forward.record` says, None where the migration was never looked at.
-    `live` are the moments of the source: its pause in milliseconds. `channels` counts the connections by their kind.
+    `live` are the moments of the source: its pause in milliseconds. `channels` counts the connections by their kind,
+    `returned` the messages of the return path by their name. `refused`: the destination said on it that it failed.
     """
 
     way: str
@@ -72,6 +74,8 @@ class Report(Data):
     done: Mapping[str, Any] | None
     live: Sequence[Mapping[str, Any]]
     channels: Mapping[str, int]
+    returned: Mapping[str, int]
+    refused: bool
     taken: int
     sent: int
     seconds: float
@@ -85,6 +89,8 @@ class Report(Data):
             "done": self.done,
             "live": [*self.live],
             "channels": dict(self.channels),
+            "returned": dict(self.returned),
+            "refused": self.refused,
             "taken_bytes": self.taken,
             "sent_bytes": self.sent,
             "seconds": round(self.seconds, 3),
@@ -128,7 +134,16 @@ class Relay:
         self.plainly: str | None = None
         self.live: list[dict[str, Any]] = []
         self._is_over = threading.Event()
-        self._proxy = Proxy(listen_at, connect_to, filter_of=None if way == THROUGH else self._filter, limit=limit)
+        self._returned: Counter[str] = Counter()
+        self._refused = False
+        self._return_path: ReturnPathReader | None = ReturnPathReader()
+        self._proxy = Proxy(
+            listen_at,
+            connect_to,
+            filter_of=None if way == THROUGH else self._filter,
+            heard=self._hear,
+            limit=limit,
+        )
         self.uri = self._proxy.uri
 
     def warnings(self) -> list[str]:
@@ -168,12 +183,27 @@ class Relay:
             None if self.forward is None else self.forward.record(),
             tuple(self.live),
             kinds,
+            self._returned,
+            self._refused,
             sum(channel.taken for channel in channels),
             sum(channel.sent for channel in channels),
             time.monotonic() - begun,
             # Channels of multifd are given up by either side when the main one has ended.
             next((channel.ended for channel in channels if channel.ended and channel.kind != "multifd"), None),
         )
+
+    def _hear(self, data: memoryview) -> None:
+        """Take notice of what the destination says; it is passed on whatever it is."""
+        if self._return_path is None:
+            return
+        try:
+            for event in self._return_path.events(data):
+                if isinstance(event, ReturnMessage):
+                    self._returned[event.name] += 1
+                    self._refused = self._refused or (event.type is ReturnType.SHUT and event.value != 0)
+        except VMStateError:
+            # No source would take it, and it says so better than a relay can.
+            self._return_path = None
 
     def _filter(self) -> Filter | None:
         """What the main connection goes through; None, and the reason, where there is no early state to be had."""

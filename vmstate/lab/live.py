@@ -20,7 +20,6 @@ import hashlib
 import mmap
 import os
 import socket
-import struct
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, suppress
@@ -45,6 +44,7 @@ from vmstate.stream.events import (
     SectionHeader,
 )
 from vmstate.stream.reader import StreamReader
+from vmstate.stream.return_path import ReturnMessage, ReturnType
 from vmstate.stream.stream import Stream
 from vmstate.stream.writer import StreamWriter
 
@@ -54,8 +54,6 @@ WAITING = 256 << 20
 _PIECE = 1 << 20
 _PAUSE = 0.2
 """Seconds of silence after which a source that has opened the return path may be waiting for SHUT."""
-
-_RETURN_SHUT, _RETURN_PONG = 1, 2
 
 
 class Sink:
@@ -167,7 +165,7 @@ class Sink:
     def _send_shut(self) -> None:
         if self._return_path:
             self._return_path = False
-            self._send_answer(_RETURN_SHUT, bytes(4))
+            self._send_answer(ReturnMessage(ReturnType.SHUT, bytes(4)))
 
     def _answer(self, event: Event) -> None:
         """What a destination says on the return path."""
@@ -175,15 +173,15 @@ class Sink:
             if event.command == CommandType.OPEN_RETURN_PATH:
                 self._return_path = True
             elif event.command == CommandType.PING and self._return_path:
-                self._send_answer(_RETURN_PONG, event.data)
+                self._send_answer(ReturnMessage(ReturnType.PONG, event.data))
         elif isinstance(event, EndOfStream):
             self._send_shut()
 
-    def _send_answer(self, kind: int, data: bytes) -> None:
+    def _send_answer(self, message: ReturnMessage) -> None:
         assert self._source is not None
         # A source that has gone is met when its bytes end.
         with suppress(OSError):
-            self._source.sendall(struct.pack(">HH", kind, len(data)) + data)
+            self._source.sendall(message.to_bytes())
 
     def close(self) -> None:
         """Listen no longer, and let the source go."""

@@ -144,8 +144,9 @@ class Channel:
 class Proxy:
     """Listens at `listen_at` from the start on, and carries connections on to `connect_to`.
 
-    `filter_of` makes the filter of the main connection when it begins; None for none. `limit` is how many seconds the
-    first connection may take to come. Raises `MachineError` where nothing can listen there.
+    `filter_of` makes the filter of the main connection when it begins; None for none. `heard` is called with what comes
+    back on a migration's connection, before it is passed on. `limit` is how many seconds the first connection may take
+    to come. Raises `MachineError` where nothing can listen there.
     """
 
     def __init__(
@@ -154,11 +155,13 @@ class Proxy:
         connect_to: str,
         *,
         filter_of: Callable[[], Filter | None] | None = None,
+        heard: Callable[[memoryview], None] | None = None,
         limit: float = LIMIT,
     ) -> None:
         address, self._target = parse_uri(listen_at), parse_uri(connect_to)
         self._target_uri = connect_to
         self._filter_of = filter_of
+        self._heard = heard
         self.limit = limit
         self.channels: list[Channel] = []
         self.failed: BaseException | None = None
@@ -290,6 +293,8 @@ class Proxy:
                 channel.cut(f"the destination has gone: {in_words(error)}")
                 return
             channel.returned += count
+            if self._heard is not None and channel.kind == "migration":
+                self._heard(view[:count])
             try:
                 if not count:
                     # It reads no more, either: a source that goes on writing must be told.

@@ -20,13 +20,19 @@ def load(
     library: bool = True,
     facts: Mapping[str, Any] | None = None,
     channels: Iterable[str | os.PathLike[str]] = (),
+    phases: str | None = None,
 ) -> Stream:
     """Load a migration stream from a path ("-": standard input), bytes, a binary file, or an opened `Input`.
 
     Compressed input is known by its magic. `vmdesc` stands in for the stream's own; without `library` the device
     library is not asked. `facts` are what is known of the host that saved, by name. `channels` are files with what else
-    was recorded of the migration, or folders of them. Raises `VMStateError`.
+    was recorded of the migration, or folders of them. `phases`: see `stream.phases`. Raises
+    `VMStateError`.
     """
+    if phases:
+        from vmstate.saved.late import load_phases
+
+        return load_phases(source, phases, vmdesc, library, facts)
     if channels:
         from vmstate.saved.channels import load_channels
 

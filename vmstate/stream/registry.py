@@ -263,11 +263,11 @@ def last_part(idstr: str) -> str:
 
 
 def _names(idstr: str) -> Iterable[str]:
-    """Under which names an idstr is looked for: the whole of it, then its last part.
+    """Under which names an idstr is looked for: the whole of it, its last part, its first.
 
-    The idstrs of some sections that are of no bus have a slash in them: "spapr/htab".
+    The idstrs of some sections that are of no bus have a slash in them: "spapr/htab", "filter-netpass/NETDEV".
     """
-    return dict.fromkeys((idstr, last_part(idstr)))
+    return dict.fromkeys((idstr, last_part(idstr), idstr.partition("/")[0]))
 
 
 def known_names() -> list[str]:

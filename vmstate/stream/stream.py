@@ -547,7 +547,12 @@ def _section(header: SectionHeader, state: DeviceState | None, ram: RamSummary, 
 
 
 def read_stream(
-    source: StreamSource, *, vmdesc: Vmdesc | None = None, library: bool = True, facts: Mapping[str, Any] | None = None
+    source: StreamSource,
+    *,
+    vmdesc: Vmdesc | None = None,
+    library: bool = True,
+    facts: Mapping[str, Any] | None = None,
+    reader: type[StreamReader] = StreamReader,
 ) -> Stream:
     """The stream in bytes that are all at hand; `load` opens files and does this.
 
@@ -563,12 +568,12 @@ def read_stream(
         known = vmdesc or (NOTHING_DESCRIBED if text is None else read_vmdesc(text))
 
         def events() -> Iterator[Event]:
-            return StreamReader.over(data, vmdesc=known, library=library, facts=facts, origin=source.origin).events()
+            return reader.over(data, vmdesc=known, library=library, facts=facts, origin=source.origin).events()
 
         stream = Stream(parts_of(events(), source.release), source, source.name, events)
     carried = stream.vmdesc_text
     if vmdesc is None and carried != text:
         # What was found is no part of this stream, or what is part of it was not found for it is damaged.
         known = NOTHING_DESCRIBED if carried is None else read_vmdesc(carried)
-        return read_stream(source, vmdesc=known, library=library, facts=facts)
+        return read_stream(source, vmdesc=known, library=library, facts=facts, reader=reader)
     return stream

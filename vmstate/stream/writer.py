@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 from vmstate.errors import StreamError
 from vmstate.stream.events import (
@@ -23,7 +23,7 @@ _PART = "a section, a command or the end of the stream"
 _PARTS: dict[type, str] = {SectionHeader: "payload", Command: "part", EndOfStream: "end"}
 
 # What may come in each state, and the state it leads to. RAM events are looked up as `RamEvent`.
-_NEXT: dict[str, dict[Any, str]] = {
+NEXT: dict[str, dict[Any, str]] = {
     "header": {Header: "first"},
     "first": {ConfigurationSection: "part", **_PARTS},
     "part": _PARTS,
@@ -50,6 +50,9 @@ _EXPECTED = {
 class StreamWriter:
     """Writes one migration stream."""
 
+    _next: ClassVar[dict[str, dict[Any, str]]] = NEXT
+    _expected = "nothing"
+
     def __init__(self) -> None:
         self._state = "header"
         self._section_id: int | None = None
@@ -58,9 +61,13 @@ class StreamWriter:
     def send(self, event: Event) -> bytes:
         """The bytes of an event. Raises `StreamError` where a stream cannot go on with it."""
         kind = RamEvent if isinstance(event, RamEvent) and not isinstance(event, RamEnd) else type(event)
-        following = _NEXT[self._state].get(kind)
+        following = self._next[self._state].get(kind)
         if following is None:
-            raise StreamError("the stream cannot go on so", expected=_EXPECTED[self._state], found=type(event).__name__)
+            raise StreamError(
+                "the stream cannot go on so",
+                expected=_EXPECTED.get(self._state, self._expected),
+                found=type(event).__name__,
+            )
         if isinstance(event, SectionHeader):
             if event.kind in ("part", "end") and event.section_id not in self._started:
                 raise StreamError(

@@ -46,6 +46,7 @@ if TYPE_CHECKING:
     from typing import Protocol, Unpack
 
     from vmstate.vmsd.options import InfoOptions, WordOptions
+    from vmstate.vmsd.phase import SavePhase
 
     Declaration = type[T] | VMStateDescription[T]
 
@@ -498,6 +499,7 @@ def description(
     needed: Expr | None = None,
     priority: MigrationPriority = MigrationPriority.UNINITIALIZED,
     early_setup: bool = False,
+    phase: SavePhase | None = None,
     unmigratable: bool = False,
     rules: tuple[Rule, ...] = (),
     pre_load: Hook | None = None,
@@ -521,6 +523,7 @@ def description(
             "needed": needed,
             "priority": priority,
             "early_setup": early_setup,
+            "phase": phase,
             "unmigratable": unmigratable,
             "rules": rules,
             "pre_load": pre_load,

@@ -193,7 +193,7 @@ class VMStateDescription(Data, Generic[S]):
     subsections: tuple[Subsection, ...]
     needed: Expr | None
     priority: MigrationPriority
-    early_setup: bool
+    phase: str
     unmigratable: bool
     rules: tuple[Rule, ...]
     pre_load: Hook | None
@@ -220,6 +220,7 @@ class VMStateDescription(Data, Generic[S]):
         needed: Expr | None = None,
         priority: MigrationPriority = MigrationPriority.UNINITIALIZED,
         early_setup: bool = False,
+        phase: str | None = None,
         unmigratable: bool = False,
         rules: tuple[Rule, ...] = (),
         pre_load: Hook | None = None,
@@ -239,7 +240,7 @@ class VMStateDescription(Data, Generic[S]):
             subsections=tuple(subsections),
             needed=needed,
             priority=priority,
-            early_setup=early_setup,
+            phase=phase or ("early-setup" if early_setup else "complete"),
             unmigratable=unmigratable,
             rules=rules,
             pre_load=pre_load,
@@ -253,6 +254,13 @@ class VMStateDescription(Data, Generic[S]):
             compiled={},
         )
         validate(self)
+        if early_setup and not self.early_setup:
+            raise DescriptionError(f"early_setup, and the phase {phase}", section=repr(name))
+
+    @property
+    def early_setup(self) -> bool:
+        """QEMU's flag up to 11.1."""
+        return self.phase == "early-setup"
 
     @classmethod
     def deferred(cls, members: Callable[[], dict[str, Any]], **options: Any) -> VMStateDescription:
