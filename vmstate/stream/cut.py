@@ -15,7 +15,7 @@ from vmstate.stream.stream import Stream, parts_of
 from vmstate.vmsd.collector import collector_paused
 
 if TYPE_CHECKING:
-    from vmstate.stream.stream import StreamSource
+    from vmstate.stream.source import StreamSource
 
 
 def whole_parts(source: StreamSource, failure: VMStateError) -> Stream:

@@ -58,6 +58,7 @@ if TYPE_CHECKING:
     from vmstate.schema.write import Pairs
     from vmstate.stream.memory import GuestMemory
     from vmstate.stream.memory_map import MemoryRange
+    from vmstate.stream.source import StreamSource
 
     S = TypeVar("S", default=Any)
 else:
@@ -244,30 +245,6 @@ class RamSummary:
 
 
 Part = Header | ConfigurationSection | Section | Command | EndOfStream | Vmdescription | Trailing
-
-
-if TYPE_CHECKING:
-    from typing import Protocol
-
-    class StreamSource(Protocol):
-        """The bytes that a stream was read from, all at hand; `vmstate.saved` makes one of a file.
-
-        `data` is valid until `close`; `name` is for messages; `origin` is where in its file the stream begins.
-        """
-
-        data: memoryview
-        name: str
-        origin: int
-        container: Any
-
-        def release(self, start: int, end: int) -> None:
-            """Take notice that data[start:end] will not be looked at for a while; it stays readable.
-
-            Raises `StreamError` where the data has changed meanwhile.
-            """
-
-        def close(self) -> None:
-            """Give up the data."""
 
 
 class Stream:
