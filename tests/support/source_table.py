@@ -30,6 +30,7 @@ DESCRIPTION = (
     "subsections",
 )  # fmt: skip
 FIELD = ("name", "version", "size", "count", "info", "flags", "vmsd", "struct_version", "exists")
+INFO = ("symbol", "path", "line", "name", "static")
 TYPE = ("name", "path", "line", "parent", "abstract", "vmsd")
 
 
@@ -42,6 +43,8 @@ def table(tree: SourceTree) -> list[dict[str, Any]]:
             for vmsd in made.get("descriptions", ()):
                 vmsd["fields"] = [_kept(field, FIELD) for field in vmsd.get("fields", ())]
             made["descriptions"] = [_kept(vmsd, DESCRIPTION) for vmsd in made.get("descriptions", ())]
+            if "infos" in made:
+                made["infos"] = [_kept(info, INFO) for info in made["infos"]]
             made["types"] = [_kept(kind, TYPE) for kind in made.get("types", ())]
             units.append(made)
     return units

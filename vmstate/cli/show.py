@@ -9,6 +9,7 @@ import sys
 from collections import Counter
 from typing import Any
 
+from vmstate.cli.by_source import describe, source_argument
 from vmstate.cli.files import for_each
 from vmstate.cli.info import runs_of_parts
 from vmstate.cli.live import add_qmp, files_of, source_of
@@ -38,6 +39,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     add_qmp(parser)
     parser.add_argument("--format", choices=("text", "json"), default="text", help="json: a line for each file")
     parser.add_argument("--raw", action="store_true", help="also the bytes that QEMU accepts and would write otherwise")
+    source_argument(parser)
     parser.set_defaults(run=run)
 
 
@@ -58,6 +60,7 @@ def _is_file(word: str) -> bool:
 def show(file: str, path: str | None, options: argparse.Namespace, *, several: bool) -> int:
     """Show one of the files; of several the values at a path are told with the file that has them."""
     with load_what_is_whole(source_of(options, file)) as stream:
+        describe(stream, options)
         if path is not None:
             try:
                 holder, steps, value = stream.find(path)

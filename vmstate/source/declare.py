@@ -5,6 +5,7 @@ Names, numbers, order and conditions are facts, and nothing else of the tree goe
 
 from __future__ import annotations
 
+import ast
 import json
 import keyword
 import re
@@ -20,13 +21,16 @@ SCALARS = {
     **{f"uint{bits} equal": (f"uint{bits}_equal", "int") for bits in (8, 16, 32)},
     # QEMU's name for it.
     "int64 equal": ("uint64_equal", "int"),
+    # What fw_cfg had at version 1 (hw/nvram/fw_cfg.c).
+    "int32_as_uint16": ("uint16", "int"),
 }  # fmt: skip
 """Name of an info -> word, type of the value."""
 
 WORDS = frozenset(
     (
         "array", "array_of_pointer", "bitmap", "buffer", "description", "fact", "field", "struct", "subsection", "this",
-        "unused", "varray", "vbuffer", "vstruct", "with_tmp", "qtailq", "qlist", "version_id", "up", "root", "VMState",
+        "unused", "varray", "vbuffer", "vstruct", "not_", "with_tmp", "qtailq", "qlist", "version_id", "up", "root",
+        "VMState",
         *(word for word, _ in SCALARS.values()),
     )
 )  # fmt: skip
@@ -35,21 +39,43 @@ WORDS = frozenset(
 SIZED = {"buffer": ("bytes", "vbuffer"), "bitmap": ("int", "bitmap")}
 """Name of an info whose size another member says -> type of the value, word."""
 
+PCI_PINS = 4
+"""The interrupt pins of a PCI device (hw/pci/pci.c: get_pci_irq_state)."""
+
+SHARED = {
+    "migrate_is_pcie": 'fact("pcie", (False, True))',
+    "migrate_is_not_pcie": 'not_(fact("pcie", (False, True)))',
+}
+"""Predicates that all devices on a bus share, and that no byte decides (hw/pci/pci.c)."""
+
+COUNTS = "(1, 2, 3, 4, 5, 6, 7, 8, 0, 16, 32, 64, 128, 255, 256, 512, 1024)"
+SIZES = "(16, 1, 2, 4, 8, 32, 64, 128, 256, 512, 1024, 2048, 4096, 8192, 65536, 131072)"
+"""The values with which a fact is tried that says how many elements, or bytes, there are."""
+
+MSIX_SIZES = str(tuple(n * 16 + (n + 7) // 8 for n in (*range(1, 12), 16, 17, 32, 33, 64, 65, 128, 256)))
+"""Bytes of the table and the pending bits of so many vectors (hw/pci/msix.c: msix_save)."""
+
 LISTS = {"qtailq": "qtailq", "qlist": "qlist"}
 ALWAYS = frozenset(("VMState", "description"))
 
 
 class Declaration:
-    """The text of a declaration, with how many facts are missing in it."""
+    """The text of a declaration, with how many facts are missing in it.
 
-    def __init__(self, linked: Linked, device: str) -> None:
+    `left_out` is how many fields it has not, since they have to be written by hand; `facts` are those that it names,
+    with how many values each can have. `root` is the description where the name alone does not say which.
+    """
+
+    def __init__(self, linked: Linked, device: str, root: tuple[UnitResult, SourceDescription] | None = None) -> None:
+        self.left_out = 0
+        self.facts: dict[str, int] = {}
         self.linked = linked
         self.device = device
         self.words = set(ALWAYS)
         self.classes: dict[tuple[str, str], str] = {}
         self.blocks: list[str] = []
         self.missing = 0
-        root = self._root()
+        root = root or self._root()
         self._class(*root, 0)
         self.path = root[1].path
 
@@ -119,6 +145,7 @@ class Declaration:
         lines = [f"# TODO {each}" for each in todo]
         self.missing += len(todo)
         if made is None:
+            self.left_out += 1
             return lines
         self.words.add(word)
         attributes[field.member or field.name] = attribute
@@ -126,6 +153,10 @@ class Declaration:
 
     def _condition(self, function: str, attributes: dict[str, str], todo: list[str]) -> str:
         """The expression of a predicate, or a fact of its name."""
+        if function in SHARED:
+            self.words.update(word for word in ("fact", "not_") if f"{word}(" in SHARED[function])
+            self.facts["pcie"] = 2
+            return SHARED[function]
         known = self.linked.functions.get(function)
         text = None if known is None else known.returns
         if text is not None and all(path in attributes for path in re.findall(r"this\.([\w.]+)", text)):
@@ -133,7 +164,19 @@ class Declaration:
             return re.sub(r"this\.([\w.]+)", lambda path: f"this.{attributes[path[1]]}", text)
         todo.append(f"predicate {function}(){f': {text}' if text else ''}")
         self.words.add("fact")
+        self.facts[function] = 2
         return f'fact("{function}", (False, True))'
+
+    def _count(self, field: SourceField, member: str | None, values: str, todo: list[str]) -> str:
+        """A number of elements or bytes that no byte before it says: a fact."""
+        what = "count" if values == COUNTS else "size"
+        todo.append(f"{field.name!r}: its {what}, {member}, is not on the wire before it: a fact")
+        self.words.add("fact")
+        struct = (field.struct or "").removeprefix("struct ")
+        # Two structs of a device can have a member of one name.
+        name = re.sub(r"\W+", "_", f"{struct}_{member or f'{what}_of_{field.name}'}").strip("_")
+        self.facts[name] = len(ast.literal_eval(values))
+        return f'fact("{name}", {values})'
 
     def _word(
         self, unit: UnitResult, field: SourceField, attributes: dict[str, str], depth: int, todo: list[str]
@@ -146,13 +189,18 @@ class Declaration:
         if kind == "buffer" and field.size is not None and field.size_from is None:
             return "bytes", "buffer", [str(field.size)]
         if kind in SIZED and field.size_from is not None:
-            if field.size_from not in attributes:
-                todo.append(f"{field.name!r}: its size, {field.size_from}, is not on the wire before it: a fact")
-                return None
-            self.words.add("this")
+            value, word = SIZED[kind]
             is_multiple = "VMS_MULTIPLY" in flags and field.size is not None and field.size > 1
             multiple = [f"multiply={field.size}"] if is_multiple else []
-            return *SIZED[kind], [f"this.{attributes[field.size_from]}", *multiple]
+            if field.size_from in attributes:
+                self.words.add("this")
+                return value, word, [f"this.{attributes[field.size_from]}", *multiple]
+            return value, word, [self._count(field, field.size_from, SIZES, todo), *multiple]
+        if kind == "pci config" and field.size is not None:
+            return "bytes", "buffer", [str(field.size), 'info="pci config"']
+        if kind == "pci irq state":
+            self.words.add("uint32")
+            return "list[int]", "array", ["uint32", str(PCI_PINS)]
         if kind == "unused_buffer" and field.size is not None:
             return "None", "unused", [str(field.size * (field.count or 1))]
         if inner is not None:
@@ -164,6 +212,12 @@ class Declaration:
             element = value = name
         elif kind in SCALARS:
             element, value = SCALARS[kind]
+        elif info is not None and len(info.puts) == 1:
+            element, value = f"uint{info.puts[0] * 8}", "int"
+        elif info is not None and info.puts and not any(flag.startswith("VMS_VARRAY") for flag in flags):
+            return "bytes", "buffer", [str(sum(info.puts) * (field.count or 1)), f"info={_quoted(info.name)}"]
+        elif kind == "msix state":
+            return "bytes", "vbuffer", [self._count(field, "msix_state", MSIX_SIZES, todo)]
         else:
             todo.append(f"{field.name!r}: written by hand, VMStateInfo {kind!r}")
             return None
@@ -177,8 +231,8 @@ class Declaration:
             if field.count_from in attributes:
                 self.words.add("this")
                 return f"list[{value}]", "varray", [element, f"count=this.{attributes[field.count_from]}", *multiply]
-            todo.append(f"{field.name!r}: its count, {field.count_from}, is not on the wire before it: a fact")
-            return None
+            count = self._count(field, field.count_from, COUNTS, todo)
+            return f"list[{value}]", "varray", [element, f"count={count}", *multiply]
         if inner is not None:
             if "VMS_VSTRUCT" in flags:
                 return value, "vstruct", [element, str(field.struct_version)]

@@ -62,6 +62,11 @@ OLD_MEMBER = re.compile(r"\.(?:qdev\.)?(name|vmsd|size)\s*=\s*((?:[^,(]|\([^()]*
 INNER_LIST = re.compile(r"\bGlobalProperty\s+\w+\s*\[\s*\]\s*=\s*\{")
 MAX_FUNCTION = 64 << 10
 """Characters of a function in which a list is looked for."""
+PUTS = re.compile(r"\bqemu_put_(?:be|sbe)?(16|32|64|byte|s8|8s)s?\s*\(\s*f\s*,")
+OF_FILE = re.compile(r"\bf\b")
+BRANCHES = re.compile(r"\b(?:if|else|for|while|do|switch|goto|\w*FOREACH\w*)\b|^\s*#", re.M)
+MAX_PUT = 4000
+"""Characters of a function that writes a few numbers, at most."""
 PROPERTIES = re.compile(r"\bProperty\b")
 SIZE_OF = re.compile(r"sizeof\s*\(\s*((?:struct\s+)?\w+)\s*\)")
 REGISTERED = re.compile(
@@ -392,13 +397,25 @@ class Extractor:
     def info(self, item: Item) -> SourceInfo:
         """A `VMStateInfo`."""
         name = ""
+        puts: tuple[int, ...] = ()
         try:
             for entry in entries(self.unit.expand(self.unit.tokens(self.unit.text(item), item.line)), item.line):
                 if entry.member == "name":
                     name = text_of(entry.tokens)
+                elif entry.member == "put":
+                    puts = self.puts_of(symbol_of(entry.tokens))
         except Unresolved as error:
             self.problem(item.line, item.name, error, item.path)
-        return SourceInfo(item.name, item.path, item.line, name, "static" in item.head)
+        return SourceInfo(item.name, item.path, item.line, name, "static" in item.head, puts)
+
+    def puts_of(self, function: str | None) -> tuple[int, ...]:
+        """The sizes of the numbers that a function writes one after another; () where that is not all that it does."""
+        item = self.unit.find(self.unit.sources.functions.get(function or ""))
+        text = "" if item is None else self.unit.text(item)
+        # Where a branch or a loop decides, or another function writes, it is not told here.
+        if len(text) > MAX_PUT or BRANCHES.search(text) or len(PUTS.findall(text)) != len(OF_FILE.findall(text)):
+            return ()
+        return tuple(1 if size in ("byte", "s8", "8s") else int(size) // 8 for size in PUTS.findall(text))
 
     # Predicates.
 

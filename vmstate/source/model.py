@@ -120,13 +120,17 @@ class SourceDescription(Fact):
 
 
 class SourceInfo(Fact):
-    """A `VMStateInfo`: the C variable, and the name that a vmdesc shows."""
+    """A `VMStateInfo`: the C variable, and the name that a vmdesc shows.
+
+    `puts` are the sizes in bytes of what its `put` writes, where that is a row of numbers without any condition.
+    """
 
     symbol: str
     path: str
     line: int
     name: str = ""
     static: bool = True
+    puts: tuple[int, ...] = ()
 
 
 class SourceFunction(Fact):

@@ -1,0 +1,122 @@
+"""Sections that nothing else describes are decoded by QEMU's source, and only where their bytes come out again."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from recorded import FIXTURES
+
+import vmstate
+from vmstate.cli import main
+from vmstate.compare.source_sections import describe_by_source
+from vmstate.errors import VMStateError
+from vmstate.source.linking import Linked
+from vmstate.source.reading import read_tree
+
+BEEPER = FIXTURES / "source" / "beeper"
+DATA = b"\1\0\0\1\xb8" + bytes(range(16)) + b"\0\0\0\5" + b"0123456789abcdef" + b"\0\0\0\x0b"
+
+MakeStream = Callable[[bytes], Path]
+
+
+@pytest.fixture
+def make_stream(tmp_path: Path) -> MakeStream:
+    """A stream with one section of a beeper, without a vmdesc."""
+
+    def make(payload: bytes) -> Path:
+        name = b"0000:00:01.0/beeper"
+        head = b"\4\0\0\0\7" + bytes([len(name)]) + name + b"\0\0\0\0\0\0\0\2"
+        machine = b"\7\0\0\0\4none"
+        path = tmp_path / "beeper.mig"
+        path.write_bytes(b"QEVM\0\0\0\3" + machine + head + payload + b"\x7e\0\0\0\7\0")
+        return path
+
+    return make
+
+
+@pytest.fixture(autouse=True)
+def own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+
+
+def test_a_section_is_described(make_stream: MakeStream, capsys: pytest.CaptureFixture[str]) -> None:
+    path = make_stream(DATA)
+    with vmstate.load(path) as stream:
+        assert stream["beeper"].described_by == "none"
+        assert describe_by_source(stream, str(BEEPER)) == 1
+        section = stream["beeper"]
+        assert (section.described_by, section.state.regs.pitch, section.state.volume) == ("source", 440, 11)
+        section.state.volume = 12
+        assert section.vmsd is not None
+        assert section.vmsd.encode(section.state) == DATA[:-1] + b"\x0c"
+    assert main(["show", str(path), "beeper.tune", "--source", str(BEEPER)]) == 0
+    assert capsys.readouterr().out == "5\n"
+
+
+@pytest.mark.parametrize("payload", [DATA[:-1], DATA + b"\0", b""])
+def test_what_does_not_fit_stays_as_it_is(make_stream: MakeStream, payload: bytes) -> None:
+    with vmstate.load(make_stream(payload)) as stream:
+        assert describe_by_source(stream, str(BEEPER)) == 0
+        assert stream["beeper"].described_by == "none"
+        assert bytes(stream["beeper"].state) == payload
+
+
+def test_what_has_to_be_written_by_hand_is_not_taken(make_stream: MakeStream, tmp_path: Path) -> None:
+    shutil.copytree(BEEPER, tmp_path / "tree")
+    file = tmp_path / "tree" / "hw" / "audio" / "beeper.c"
+    text = file.read_text(encoding="utf-8")
+    by_hand = '{ .name = "tree", .info = &vmstate_info_tree, .flags = VMS_SINGLE },'
+    file.write_text(text.replace("VMSTATE_UINT32_V(volume, BeeperState, 2),", by_hand), encoding="utf-8")
+    with vmstate.load(make_stream(DATA[:-4])) as stream:
+        assert describe_by_source(stream, str(tmp_path / "tree")) == 0
+
+
+PUT = """
+static int put_two(QEMUFile *f, void *pv, size_t size, const VMStateField *field, JSONWriter *vmdesc)
+{
+    BeeperState *s = pv;
+    qemu_put_be32(f, s->volume);
+    qemu_put_byte(f, 1);
+    return 0;
+}
+static const VMStateInfo vmstate_info_two = { .name = "two", .put = put_two };
+"""
+
+
+@pytest.mark.parametrize(
+    ("change", "puts"),
+    [
+        (("", ""), (4, 1)),
+        (("qemu_put_byte(f, 1)", "qemu_put_sbe64s(f, &s->x)"), (4, 8)),
+        (("qemu_put_byte", "if (s->mode) qemu_put_byte"), ()),
+        (("qemu_put_byte(f, 1)", "put_more(f, s)"), ()),
+        (("qemu_put_byte", "QTAILQ_FOREACH(x, y, next) qemu_put_byte"), ()),
+    ],
+)
+def test_a_hand_written_info_that_only_puts_numbers(
+    tmp_path: Path, make_stream: MakeStream, change: tuple[str, str], puts: tuple[int, ...]
+) -> None:
+    shutil.copytree(BEEPER, tmp_path / "tree")
+    file = tmp_path / "tree" / "hw" / "audio" / "beeper.c"
+    text = file.read_text(encoding="utf-8").replace(
+        "static bool beeper_has", PUT.replace(*change) + "static bool beeper_has"
+    )
+    field = '{ .name = "two", .info = &vmstate_info_two, .flags = VMS_SINGLE },'
+    file.write_text(text.replace("VMSTATE_UINT32_V(volume, BeeperState, 2),", field), encoding="utf-8")
+    tree = read_tree(str(tmp_path / "tree"))
+    assert [info.puts for unit in tree.units for info in unit.infos if info.name == "two"] == [puts]
+    size = sum(puts) or 5
+    with vmstate.load(make_stream(DATA[:-4] + b"\7" * size)) as stream:
+        assert describe_by_source(stream, str(tmp_path / "tree")) == bool(puts)
+    assert len(list(Linked(tree).devices())) == 1
+
+
+def test_a_tree_that_is_none(make_stream: MakeStream, capsys: pytest.CaptureFixture[str]) -> None:
+    path = make_stream(DATA)
+    with vmstate.load(path) as stream, pytest.raises(VMStateError, match="no such folder"):
+        describe_by_source(stream, "nowhere")
+    assert main(["show", str(path), "--source", "nowhere"]) == 2
+    assert "no such folder" in capsys.readouterr().err
