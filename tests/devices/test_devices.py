@@ -31,11 +31,7 @@ PLACES = sorted({place for places in devices.INDEX.values() for place in places}
 
 
 def known_sections(stream: Stream) -> Iterator[Section]:
-    """What the library has an idstr of; the `cpu` of RISC-V is none of those that it knows."""
-    is_riscv = any(section.name == "riscv_mtimer" for section in stream.sections)
     for section in stream.sections:
-        if is_riscv and section.name == "cpu":
-            continue
         if not section.is_ram and {section.name, last_part(section.name)} & devices.INDEX.keys():
             yield section
 
