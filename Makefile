@@ -22,7 +22,7 @@ WHEEL := .venv-wheel/bin
 # The tests' compiled form is kept: making it anew takes a third of the time of `make quick`.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: demo test quick lint docs coverage wheel lowest mutants project changelog bench guest fixtures rules-truth index corpus api types site zipapp release clean
+.PHONY: demo test quick lint docs coverage wheel lowest mutants project changelog bench guest fixtures rules-truth index corpus api types site zipapp installed archives release clean
 .DEFAULT_GOAL := test
 
 $(BIN)/python:
@@ -85,16 +85,20 @@ zipapp: $(RUNTIME)
 	@$(BIN)/python -m zipapp $(ZIPAPP) -m vmstate.__main__:main -c -p '/usr/bin/env python3' -o build/vmstate.pyz
 	@$(BIN)/python -I build/vmstate.pyz verify fixtures/qemu-7.2-q35-virtio-net.mig.xz
 
-# What a release is: archives that were built twice and are equal, checked, installed and tested, and the zipapp. It ends
-# with the commands that only whoever releases gives.
-release: $(DEV)
-	@[ -z "$$(git status --porcelain)" ] || { echo 'commit first: a release is made of what is committed' >&2; exit 1; }
+# What a release consists of: archives that are built twice and are equal, each installed and tested on the lowest and the
+# newest Python there is, and the zipapp.
+archives: $(DEV)
+	@[ -z "$$(git status --porcelain)" ] || { echo 'commit first: archives are made of what is committed' >&2; exit 1; }
 	@export SOURCE_DATE_EPOCH=$$(git log -1 --format=%ct); $(MAKE) --no-print-directory wheel zipapp && \
 		$(BIN)/python -m build --quiet -o build/twice >/dev/null
 	@for file in build/twice/*; do cmp "$$file" "dist/$$(basename "$$file")" || exit 1; done
+	@for python in $$($(PYTHON) .ci/pythons.py $(PYTHONS)); do for archive in dist/*; do \
+		$(MAKE) --no-print-directory installed PYTHON=$$python ARCHIVE=$$archive || exit 1; done; done
 	@sha256sum dist/* build/vmstate.pyz
-	@version=$$($(BIN)/python -c 'import vmstate; print(vmstate.__version__)'); \
-		echo "then: $(BIN)/towncrier build --version $$version && git commit -am 'Release $$version' && git tag -s v$$version"
+
+# The changelog from its fragments, the archives made and tested of that commit, and only then the commit and its tag here.
+release: $(DEV)
+	@.ci/release $(BIN)
 
 # Tests come last so that pytest's summary is the last line.
 test: lint
@@ -120,8 +124,15 @@ wheel: $(DEV)
 	@$(BIN)/python -m build --quiet >/dev/null
 	@$(BIN)/twine check --strict dist/*
 	@$(BIN)/python .ci/contents.py dist/*.whl dist/*.tar.gz
+	@$(BIN)/check-wheel-contents --config .ci/check-wheel-contents.toml dist/*.whl
+	@$(MAKE) --no-print-directory installed ARCHIVE="$$(ls dist/*.whl)"
+
+# An archive in an environment of its own, and the quick tests against it: make installed ARCHIVE=FILE.
+installed:
+	@echo "$(ARCHIVE) with $$($(PYTHON) --version):"
+	@rm -rf .venv-wheel $(INSTALLED)
 	@$(PYTHON) -m venv .venv-wheel
-	@$(WHEEL)/python -m pip --quiet --disable-pip-version-check install "$$(ls dist/*.whl)[fuzz,compression]"
+	@$(WHEEL)/python -m pip --quiet --disable-pip-version-check install "$(ARCHIVE)[fuzz,compression]"
 	@$(WHEEL)/python -m pip --disable-pip-version-check check
 	@$(WHEEL)/vmstate --version
 	@$(WHEEL)/python -m pip --quiet --disable-pip-version-check install pytest pytest-xdist redis
