@@ -22,7 +22,7 @@ WHEEL := .venv-wheel/bin
 # The tests' compiled form is kept: making it anew takes a third of the time of `make quick`.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: demo test quick lint docs coverage wheel lowest mutants project changelog bench guest fixtures rules-truth index corpus api types site zipapp installed archives release clean
+.PHONY: demo test quick lint docs coverage wheel lowest mutants project changelog bench guest fixtures rules-truth index corpus vectors api types site zipapp installed archives release clean
 .DEFAULT_GOAL := test
 
 $(BIN)/python:
@@ -190,6 +190,10 @@ index: $(RUNTIME)
 # The archive of thin streams that comes with the package, from the recorded ones.
 corpus: $(RUNTIME)
 	@$(BIN)/python -m vmstate.saved.corpus fixtures
+
+# Bytes with their meaning, for other implementations, into fixtures/vectors (docs/vectors.md).
+vectors: $(RUNTIME)
+	@$(BIN)/python .ci/vectors.py
 
 clean:
 	rm -rf .fixtures .guest .venv .venv-lowest .venv-wheel .coverage .mypy_cache .pytest_cache .ruff_cache build dist

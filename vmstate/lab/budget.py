@@ -228,7 +228,9 @@ class Marginal(Value):
 
 def marginal(first: Measured, measured: Measured) -> Marginal:
     """What a set-up takes more than the first one, in the same way."""
-    more = measured.set_up.pairs - first.set_up.pairs or measured.set_up.cards - first.set_up.cards
+    more = 0
+    if measured.set_up.is_plain:
+        more = measured.set_up.pairs - first.set_up.pairs or measured.set_up.cards - first.set_up.cards
     whole = round(min(measured.total(is_at_stop)) - min(first.total(is_at_stop)), 1)
     return Marginal(measured.set_up.name, measured.way, whole, more)
 
