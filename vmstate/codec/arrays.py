@@ -19,7 +19,7 @@ from vmstate.codec.records import Records, fixed_struct
 from vmstate.codec.runtime import Context, Frame, refuse
 from vmstate.vmsd import types as t
 from vmstate.vmsd.declare import nested
-from vmstate.vmsd.description import Field, Pointers
+from vmstate.vmsd.description import Field, Pointers, VMStateDescription
 from vmstate.vmsd.expr import Expr
 
 
@@ -203,9 +203,6 @@ def _records(place: Place, item: Element, kind: t.Struct, codecs: Codecs) -> tup
     name = kind.vmsd.wire_name
     version_id = kind.vmsd.version_id if kind.version is None else kind.version
     kind_of_element = fixed_struct(kind.vmsd, version_id)
-    nothing_to_judge = not any(
-        field.checks or isinstance(field.type, t.Validate) for part in kind.vmsd.walk() for field in part.fields
-    ) and not any(part.rules for part in kind.vmsd.walk())
 
     def step(ctx: Context, frame: Frame, pos: int, values: list[Any]) -> int:
         elements = number(ctx, frame, count, "count", pos)
@@ -221,7 +218,7 @@ def _records(place: Place, item: Element, kind: t.Struct, codecs: Codecs) -> tup
 
     def put(ctx: Context, frame: Frame, out: bytearray) -> None:
         value = frame.values[slot]
-        if nothing_to_judge and ctx.broken is not None and isinstance(value, Records):
+        if ctx.broken is not None and isinstance(value, Records) and _nothing_to_judge(kind.vmsd):
             # Elements that nobody has looked at are as they were read, and no rule is about one.
             raw = value.untouched(kind_of_element)
             if raw is not None and len(value) == number(ctx, frame, count, "count", 0):
@@ -248,3 +245,15 @@ def _records(place: Place, item: Element, kind: t.Struct, codecs: Codecs) -> tup
             out[start + index * size : start + (index + 1) * size] = patch
 
     return step, put
+
+
+def _nothing_to_judge(vmsd: VMStateDescription) -> bool:
+    """Whether no rule is about a struct, or about anything in it."""
+    known: bool | None = vmsd.compiled.get("nothing to judge")
+    if known is None:
+        parts = list(vmsd.walk())
+        known = not any(part.rules for part in parts) and not any(
+            field.checks or isinstance(field.type, t.Validate) for part in parts for field in part.fields
+        )
+        vmsd.compiled["nothing to judge"] = known
+    return known

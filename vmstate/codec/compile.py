@@ -7,27 +7,32 @@ A description is compiled once for each version, lazily, to a list of steps. Run
 from __future__ import annotations
 
 import struct
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from vmstate.codec.arrays import array
-from vmstate.codec.elements import (
-    element,
-    number,
-    packer,
-)
+from vmstate.codec.elements import element, number, packer
 from vmstate.codec.plan import Codecs, Element, Place, Plan, Put, Step
 from vmstate.codec.runtime import Context, Frame, close_entry, enter, leave, open_entry
-from vmstate.codec.states import making, names_in_state
+from vmstate.codec.states import making, making_mapping, names_in_state
 from vmstate.errors import EncodeError
 from vmstate.vmsd import types as t
-from vmstate.vmsd.description import Field, VMStateDescription
+from vmstate.vmsd.description import Field, Leaf, VMStateDescription
 from vmstate.vmsd.expr import UNKNOWN, Expr, refuted
 from vmstate.vmsd.rule import Broken, Rule, judge
+
+WIDTHS = {letter: struct.calcsize(">" + letter) for letter in "?bBhHiIqQsx"}
+"""Bytes of what the letters of a `Field.run_code` stand for."""
 
 
 def compile_plan(vmsd: VMStateDescription, version_id: int, codecs: Codecs) -> Plan:
     """Compile a description for a version."""
+    if vmsd.leaves is not None and not codecs.careful:
+        return _plan_of_leaves(vmsd, vmsd.leaves, version_id)
+    return _plan_of_fields(vmsd, version_id, codecs)
+
+
+def _plan_of_fields(vmsd: VMStateDescription, version_id: int, codecs: Codecs) -> Plan:
     steps: list[Step] = []
     puts: list[Put] = []
     run: list[int] = []
@@ -40,7 +45,9 @@ def compile_plan(vmsd: VMStateDescription, version_id: int, codecs: Codecs) -> P
 
     def close_run() -> None:
         nonlocal size, least
-        step, put, width = fuse([vmsd.fields[place] for place in run], [keys[place] for place in run], run_slot)
+        step, put, width = fuse(
+            [vmsd.fields[place].run_code for place in run], [keys[place] for place in run], run_slot
+        )
         steps.append(step)
         puts.append(put)
         size = None if size is None else size + width
@@ -73,9 +80,9 @@ def compile_plan(vmsd: VMStateDescription, version_id: int, codecs: Codecs) -> P
         close_run()
     if vmsd.subsections:
         size = None
-    for sub in vmsd.subsections:
-        layout.setdefault(sub.attribute, slot)
-        slot += 1
+        for sub in vmsd.subsections:
+            layout.setdefault(sub.attribute, slot)
+            slot += 1
     hollow += len(vmsd.subsections) - least
     if hollow > 0 and vmsd.state_class is None:
         # What a stream says of itself can have thousands of values for each byte. It has no fixed size then, so that
@@ -91,7 +98,6 @@ def compile_plan(vmsd: VMStateDescription, version_id: int, codecs: Codecs) -> P
         steps=tuple(steps),
         puts=tuple(puts),
         subsections=tuple(enumerate(vmsd.subsections)),
-        rules=_rules_of(vmsd, codecs),
         make=make,
         split=split,
         width=slot,
@@ -100,15 +106,19 @@ def compile_plan(vmsd: VMStateDescription, version_id: int, codecs: Codecs) -> P
     )
 
 
-def _rules_of(vmsd: VMStateDescription, codecs: Codecs) -> tuple[tuple[str | None, Rule], ...]:
-    """(attribute, rule) of the fields, then those of the whole."""
-    rules: list[tuple[str | None, Rule]]
-    if codecs.careful:
-        rules = [(field.attribute, rule) for field in vmsd.fields for rule in field.checks]
-    else:
-        # What the destination has beside it is found by the path, which only the careful plan knows.
-        rules = [(field.attribute, rule) for field in vmsd.fields for rule in field.rules if not rule.reads_own]
-    return (*rules, *((None, rule) for rule in vmsd.rules))
+def _plan_of_leaves(vmsd: VMStateDescription, leaves: Sequence[Leaf], version_id: int) -> Plan:
+    """The fast plan of a struct of scalars and arrays of them, in which nothing depends on anything."""
+    names = [name for name, _, _ in leaves]
+    codes = [kind.code if count is None else f"{count}{kind.code}" for _, kind, count in leaves]
+    steps: tuple[Step, ...] = ()
+    puts: tuple[Put, ...] = ()
+    size = 0
+    if leaves:
+        step, put, size = fuse(codes, names, 0)
+        steps, puts = (step,), (put,)
+    make, split = making_mapping(names)
+    layout = dict(zip(names, range(len(names)), strict=True))
+    return Plan(vmsd, version_id, False, layout, steps, puts, (), make, split, len(names), size, size)
 
 
 def _is_hollow(field: Field) -> bool:
@@ -142,56 +152,113 @@ def _absent(field: Field) -> Step:
     return step
 
 
-def fuse(run: list[Field], keys: list[str], first: int) -> tuple[Step, Put, int]:
-    """One struct.Struct for a run of scalars and padding: step, put and size.
+def fuse(codes: Sequence[str], keys: Sequence[str], first: int) -> tuple[Step, Put, int]:
+    """One struct.Struct for a run of fields, by their `Field.run_code`: step, put and size.
 
     `first` is the slot of the first of them that has one. What QEMU would write otherwise becomes residue under `keys`.
     """
-    layout = ">" + "".join([field.run_code for field in run])
+    layout = ">" + "".join(codes)
     packed = packer(layout)
     size, unpack_from, pack = packed.size, packed.unpack_from, packed.pack
-    last, normalises = first + len(run), False
-    bools: tuple[int, ...] = ()
-    if "x" in layout or "?" in layout:
-        codes = [field.run_code for field in run if field.in_state]
-        last, normalises = first + len(codes), True
-        bools = tuple(first + number for number, code in enumerate(codes) if code == "?")
+    shapes = [code for code in codes if code[-1] != "x"]
+    last = first + len(shapes)
+    arrays: list[tuple[int, int]] = []
+    if len(max(shapes, key=len, default="")) > 1:
+        # Of what is unpacked, where each list of numbers begins and ends.
+        place = 0
+        for code in shapes:
+            count = 1 if code[-1] == "s" else int(code[:-1] or 1)
+            if len(code) > 1 and code[-1] != "s":
+                arrays.append((place, place + count))
+            place += count
+    normalises = "x" in layout or "?" in layout
+    truths, pads = _places_of_odd_bytes(codes) if normalises else ((), ())
 
     def step(ctx: Context, frame: Frame, pos: int, values: list[Any]) -> int:
         numbers = unpack_from(ctx.data, pos)
-        values.extend(numbers)
-        end = pos + size
-        if normalises and pack(*numbers) != ctx.data[pos:end]:
+        if arrays:
+            taken = 0
+            for start, stop in arrays:
+                values.extend(numbers[taken:start])
+                values.append(list(numbers[start:stop]))
+                taken = stop
+            values.extend(numbers[taken:])
+        else:
+            values.extend(numbers)
+        if normalises:
+            data = ctx.data
+            for truth in truths:
+                if data[pos + truth] > 1:
+                    break
+            else:
+                for start, stop in pads:
+                    if any(data[pos + start : pos + stop]):
+                        break
+                else:
+                    return pos + size
             frame.residue = frame.residue or {}
-            _run_residue(run, keys, ctx, frame.residue, pos)
-        return end
+            _run_residue(codes, keys, ctx, frame.residue, pos)
+        return pos + size
+
+    bools = tuple(number for number, code in enumerate(shapes) if code == "?")
+    is_flat = not arrays and "s" not in layout
 
     def put(ctx: Context, frame: Frame, out: bytearray) -> None:
-        values = frame.values
+        values = frame.values[first:last]
         for slot in bools:
             # To struct.pack anything is true or false.
             if type(values[slot]) is not bool:
                 raise TypeError
-        out += pack(*values[first:last])
+        out += pack(*(values if is_flat else _flat(shapes, values)))
 
     return step, put, size
 
 
-def _is_bool(kind: t.WireType) -> bool:
-    return isinstance(kind, t.Scalar) and kind.code == "?"
+def _places_of_odd_bytes(codes: Sequence[str]) -> tuple[tuple[int, ...], tuple[tuple[int, int], ...]]:
+    """Where in a run the bytes of bools are, and where those of padding begin and end."""
+    truths: list[int] = []
+    pads: list[tuple[int, int]] = []
+    place = 0
+    for code in codes:
+        width = WIDTHS[code[-1]] * int(code[:-1] or 1)
+        if code[-1] == "?":
+            truths.extend(range(place, place + width))
+        elif code[-1] == "x":
+            pads.append((place, place + width))
+        place += width
+    return tuple(truths), tuple(pads)
+
+
+def _flat(shapes: Sequence[str], values: list[Any]) -> list[Any]:
+    """What struct.pack takes for the values of a run. Raises `TypeError` for what it would take for something else."""
+    flat: list[Any] = []
+    for code, value in zip(shapes, values, strict=True):
+        if len(code) == 1:
+            flat.append(value)
+        elif len(value) != int(code[:-1]):
+            raise TypeError
+        elif code[-1] == "s":
+            # It takes nothing but bytes, and would cut or fill them to its length.
+            flat.append(value)
+        elif isinstance(value, (str, bytes, dict)) or (code[-1] == "?" and not {bool}.issuperset(map(type, value))):
+            raise TypeError
+        else:
+            flat += value
+    return flat
 
 
 def _run_residue(
-    run: list[Field], keys: list[str], ctx: Context, residue: dict[str, tuple[bytes, Any]], pos: int
+    codes: Sequence[str], keys: Sequence[str], ctx: Context, residue: dict[str, tuple[bytes, Any]], pos: int
 ) -> None:
-    for field, key in zip(run, keys, strict=True):
-        size = struct.calcsize(">" + field.run_code)
+    for code, key in zip(codes, keys, strict=True):
+        size = WIDTHS[code[-1]] * int(code[:-1] or 1)
         raw = bytes(ctx.data[pos : pos + size])
         pos += size
-        if isinstance(field.type, t.Unused) and any(raw):
+        if code[-1] == "x" and any(raw):
             residue[key] = raw, None
-        elif _is_bool(field.type) and raw[0] > 1:
-            residue[key] = raw, True
+        elif code[-1] == "?" and max(raw) > 1:
+            truths = [byte != 0 for byte in raw]
+            residue[key] = raw, truths if len(code) > 1 else truths[0]
 
 
 def compile_field(place: Place, codecs: Codecs) -> tuple[Step, Put, int | None, int]:
@@ -294,7 +361,7 @@ def _normalises(kind: t.WireType) -> bool:
     if isinstance(kind, t.KeyedList):
         # What ends the list is written as a zero.
         return not kind.end and kind.key.minimum < 0
-    return _is_bool(kind) or isinstance(kind, t.Unused)
+    return isinstance(kind, t.Unused) or (isinstance(kind, t.Scalar) and kind.code == "?")
 
 
 def with_residue(place: Place, step: Step, put: Put) -> tuple[Step, Put]:

@@ -53,43 +53,17 @@ def number(ctx: Context, frame: Frame, value: int | Expr, what: str, pos: int) -
 
 def element(kind: t.WireType, codecs: Codecs) -> Element:
     """The element of a wire type."""
-    match kind:
-        case t.Scalar(order="host" | "device"):
-            little, big = (scalar(t.Scalar(kind.info, kind.code, kind.size, order, kind.rule)) for order in "<>")
-            return choice(t.ORDERS[kind.order], {"little": lambda: little, "big": lambda: big})
-        case t.Scalar(order="words"):
-            return words(kind)
-        case t.Scalar():
-            return scalar(kind)
-        case t.Nullptr():
-            return nullptr()
-        case t.Unused():
-            return unused(kind)
-        case t.Opaque():
-            return opaque(kind)
-        case t.Text():
-            return text(kind.size)
-        case t.Buffer():
-            return buffer(kind.size)
-        case t.Bitmap():
-            return bitmap(kind.bits)
-        case t.CountedString():
-            return counted_string()
-        case t.Chunks():
-            return chunks(kind.limit)
-        case t.QList():
-            return qlist(kind, codecs)
-        case t.Struct():
-            return struct_element(codecs, kind.vmsd, kind.version)
-        case t.GTree():
-            return gtree(kind, codecs)
-        case t.KeyedList():
-            return keyed_list(kind, codecs)
-        case t.Choice():
-            return choice(kind.on, {value: partial(element, case, codecs) for value, case in kind.cases})
-        case t.Later():
-            return element(kind.resolve(), codecs)
-    raise EncodeError(f"nothing of type {type(kind).__name__} is on the wire")
+    make = _MAKERS.get(type(kind))
+    if make is None:
+        raise EncodeError(f"nothing of type {type(kind).__name__} is on the wire")
+    return make(kind, codecs)
+
+
+def _ordered_scalar(kind: t.Scalar) -> Element:
+    if kind.order in t.ORDERS:
+        little, big = (scalar(t.Scalar(kind.info, kind.code, kind.size, order, kind.rule)) for order in "<>")
+        return choice(t.ORDERS[kind.order], {"little": lambda: little, "big": lambda: big})
+    return words(kind) if kind.order == "words" else scalar(kind)
 
 
 def scalar(kind: t.Scalar) -> Element:
@@ -469,3 +443,31 @@ def keyed_list(kind: t.KeyedList, codecs: Codecs) -> Element:
         key.write(ctx, frame, kind.end, out)
 
     return Element(read, write, None, kind.key.size)
+
+
+def _struct(kind: Any, codecs: Codecs) -> Element:
+    return struct_element(codecs, kind.vmsd, kind.version)
+
+
+_MAKERS: dict[type, Callable[[Any, Codecs], Element]] = {
+    t.Scalar: lambda kind, _: _ordered_scalar(kind),
+    t.Nullptr: lambda _, __: nullptr(),
+    t.Unused: lambda kind, _: unused(kind),
+    t.Opaque: lambda kind, _: opaque(kind),
+    t.Text: lambda kind, _: text(kind.size),
+    t.Buffer: lambda kind, _: buffer(kind.size),
+    t.Bitmap: lambda kind, _: bitmap(kind.bits),
+    t.CountedString: lambda _, __: counted_string(),
+    t.Chunks: lambda kind, _: chunks(kind.limit),
+    t.QList: qlist,
+    t.Struct: _struct,
+    t.Info: _struct,
+    t.WithTmp: _struct,
+    t.GTree: gtree,
+    t.KeyedList: keyed_list,
+    t.Choice: lambda kind, codecs: choice(
+        kind.on, {value: partial(element, case, codecs) for value, case in kind.cases}
+    ),
+    t.Later: lambda kind, codecs: element(kind.resolve(), codecs),
+}
+"""What makes the element of each wire type."""

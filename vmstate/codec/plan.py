@@ -13,7 +13,6 @@ from typing import Any
 from vmstate.codec.runtime import Context, Frame
 from vmstate.vmsd.data import NamedTuple
 from vmstate.vmsd.description import Field, Subsection, VMStateDescription
-from vmstate.vmsd.rule import Rule
 
 Step = Callable[[Context, Frame, int, list[Any]], int]
 """Reads one field, or a run of them: `step(ctx, frame, pos, values) -> pos`; values are appended."""
@@ -46,7 +45,6 @@ class Plan(NamedTuple):
     steps: tuple[Step, ...]
     puts: tuple[Put, ...]
     subsections: tuple[tuple[int, Subsection], ...]
-    rules: tuple[tuple[str | None, Rule], ...]
     make: Make
     split: Callable[[Any], list[Any]]
     width: int

@@ -49,7 +49,7 @@ def making(vmsd: VMStateDescription) -> tuple[Make, Callable[[Any], list[Any]]]:
     if vmsd.state_class is not None:
         return _making_object(vmsd.state_class, names)
     if len(set(names)) == len(names):
-        return _making_mapping(names)
+        return making_mapping(names)
     return _gathering(vmsd, names)
 
 
@@ -75,7 +75,9 @@ def _making_object(cls: type, names: list[str]) -> tuple[Make, Callable[[Any], l
     return make, split
 
 
-def _making_mapping(names: list[str]) -> tuple[Make, Callable[[Any], list[Any]]]:
+def making_mapping(names: list[str]) -> tuple[Make, Callable[[Any], list[Any]]]:
+    """The same where states are dicts and the names differ."""
+
     def make(values: list[Any]) -> Any:
         return State(zip(names, values, strict=True))
 

@@ -10,7 +10,7 @@ from vmstate.codec.runtime import Context, Frame, close_entry, enter, leave, ope
 from vmstate.errors import EncodeError, VersionError
 from vmstate.vmsd.description import Subsection, VMStateDescription
 from vmstate.vmsd.path import format_path
-from vmstate.vmsd.rule import judge
+from vmstate.vmsd.rule import Rule, judge
 from vmstate.vmsd.state import Meta, SentSubsection, ensure_meta, meta_of
 
 SUBSECTION = 0x05
@@ -195,7 +195,7 @@ def write_struct(plan: Plan, ctx: Context, outer: Frame | None, state: Any, out:
     if meta is not None:
         frame.residue = meta.residue
     # Before anything is written: a rule of QEMU's says more than the value that does not fit because of it.
-    if plan.rules and not ctx.force:
+    if not ctx.force:
         _apply_rules(plan, ctx, frame)
     for put in plan.puts:
         put(ctx, frame, out)
@@ -203,8 +203,23 @@ def write_struct(plan: Plan, ctx: Context, outer: Frame | None, state: Any, out:
         _write_subsections(plan, ctx, frame, meta, out)
 
 
+def _rules_of(vmsd: VMStateDescription, *, careful: bool) -> tuple[tuple[str | None, Rule], ...]:
+    """(attribute, rule) of the fields, then those of the whole; a description keeps them."""
+    known: tuple[tuple[str | None, Rule], ...] | None = vmsd.compiled.get(("rules", careful))
+    if known is None:
+        rules: list[tuple[str | None, Rule]]
+        if careful:
+            rules = [(field.attribute, rule) for field in vmsd.fields for rule in field.checks]
+        else:
+            # What the destination has beside it is found by the path, which only the careful plan knows.
+            branches = vmsd.branches()
+            rules = [(field.attribute, rule) for field in branches for rule in field.rules if not rule.reads_own]
+        known = vmsd.compiled["rules", careful] = (*rules, *((None, rule) for rule in vmsd.rules))
+    return known
+
+
 def _apply_rules(plan: Plan, ctx: Context, frame: Frame) -> None:
-    for attribute, rule in plan.rules:
+    for attribute, rule in _rules_of(plan.vmsd, careful=plan.careful):
         broken = None if rule.mended and ctx.broken is None else judge(rule, frame, ctx.facts)
         if broken is None:
             continue

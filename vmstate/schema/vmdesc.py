@@ -19,7 +19,7 @@ from typing import Any
 from vmstate.errors import DescriptionError, SchemaError
 from vmstate.vmsd import types as t
 from vmstate.vmsd.data import Data
-from vmstate.vmsd.description import MAX_DEPTH, Field, Pointers, Subsection, VMStateDescription
+from vmstate.vmsd.description import MAX_DEPTH, Field, Leaf, Pointers, Subsection, VMStateDescription
 from vmstate.vmsd.expr import Const
 
 COUNT_LIMIT = 1 << 31
@@ -235,7 +235,17 @@ class _Reader:
         self.characters += characters
         if self.characters > NAMES_LIMIT:
             raise _too_long(where, NAMES_LIMIT)
-        fields = tuple(self.group_fields(_take(obj, "fields", list, name), name))
+        entries = _take(obj, "fields", list, name)
+        leaves = None if "subsections" in obj else _leaves(entries)
+        if leaves is not None and name.isascii():
+            self.depth -= 1
+            self.characters -= characters
+            leaf_key = (name, version_id, leaves)
+            struct = self.vmsds.get(leaf_key)
+            if struct is None:
+                struct = self.vmsds[leaf_key] = VMStateDescription.of_leaves(name, version_id, leaves)
+            return struct
+        fields = tuple(self.group_fields(entries, name))
         subs: tuple[VMStateDescription, ...] = ()
         if "subsections" in obj:
             subs = tuple(self.vmsd(sub, name) for sub in _take(obj, "subsections", list, name))
@@ -404,6 +414,33 @@ class _Reader:
         return wire_type
 
 
+def _leaves(entries: list[Any]) -> tuple[Leaf, ...] | None:
+    """The fields of a struct of scalars and arrays of scalars; None for all else, and for what is not as it should be.
+
+    Nearly all of a vmdesc is such fields, so this is in one piece.
+    """
+    leaves: list[Leaf] = []
+    try:
+        for entry in entries:
+            name, kind, size = entry["name"], t.SCALARS.get(entry["type"]), entry["size"]
+            if kind is None or size != kind.size or size.__class__ is not int or name.__class__ is not str:
+                return None
+            if len(entry) == 3:
+                leaves.append((name, kind, None))
+                continue
+            count = entry["array_len"]
+            if len(entry) > 4 or count.__class__ is not int or not 0 < count < COUNT_LIMIT:
+                return None
+            leaves.append((name, kind, count))
+    except (KeyError, TypeError, IndexError):
+        return None
+    names = {leaf[0] for leaf in leaves}
+    # The elements of an array that is not compressed have one name.
+    if len(names) < len(leaves) or (leaves and len(max(names, key=len)) > NAME_LIMIT):
+        return None
+    return tuple(leaves)
+
+
 def _elements_behind_markers(kinds: list[t.WireType], counts: list[int | None]) -> list[t.WireType] | None:
     """The elements where entries can be those of AUTO_ALLOC, a marker each and the object behind it; else None.
 
@@ -515,7 +552,7 @@ def hides_something(vmsd: VMStateDescription) -> bool:
     """Whether a description from vmdesc has an info in it whose inside only a library knows."""
     hides_any: bool | None = vmsd.compiled.get("hides")
     if hides_any is None:
-        hides_any = any(hides(field.type) for field in vmsd.fields if not isinstance(field.type, t.Scalar)) or any(
+        hides_any = any(hides(field.type) for field in vmsd.branches() if not isinstance(field.type, t.Scalar)) or any(
             hides_something(sub.vmsd) for sub in vmsd.subsections
         )
         vmsd.compiled["hides"] = hides_any
@@ -529,7 +566,7 @@ def contradicts(described: VMStateDescription, vmsd: VMStateDescription) -> bool
 
 
 def _versions_inside(vmsd: VMStateDescription) -> Iterator[tuple[str, int]]:
-    for field in vmsd.fields:
+    for field in vmsd.branches():
         kind = field.type
         if type(kind) is t.Struct:
             yield kind.vmsd.name, kind.vmsd.version_id if kind.version is None else kind.version
@@ -554,7 +591,8 @@ def may_hide_pointers(vmsd: VMStateDescription) -> bool:
 
 
 def _kinds_of_arrays(vmsd: VMStateDescription) -> Iterator[t.WireType]:
-    return (field.type for part in vmsd.walk() for field in part.fields if field.compressed)
+    """Of all arrays in it but those of scalars."""
+    return (field.type for part in vmsd.walk() for field in part.branches() if field.compressed)
 
 
 def hides(kind: t.WireType) -> bool:

@@ -36,13 +36,13 @@ class Mark(enum.IntEnum):
     COMMAND = 0x08
 
 
-KINDS: Final = {
+KINDS: Final[dict[int, str]] = {
     Mark.SECTION_START: "start",
     Mark.SECTION_PART: "part",
     Mark.SECTION_END: "end",
     Mark.SECTION_FULL: "full",
 }
-MARKS: Final = {kind: mark for mark, kind in KINDS.items()}
+MARKS: Final = {kind: Mark(mark) for mark, kind in KINDS.items()}
 
 
 class CommandType(enum.IntEnum):

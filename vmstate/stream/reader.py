@@ -288,7 +288,7 @@ class StreamReader:
         return Command(command, bytes(data[pos + 5 : pos + 5 + length]), self._base + pos)
 
     def _section_header(self, data: memoryview, pos: int) -> Event:
-        kind = KINDS[Mark(data[pos])]
+        kind = KINDS[data[pos]]
         section_id = number(data, self._base, pos + 1, 4, "a section header")
         end = pos + 5
         if kind in ("start", "full"):

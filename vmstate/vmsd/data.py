@@ -10,7 +10,7 @@ that. docs/architecture.md tells which is for what.
 from __future__ import annotations
 
 from collections import namedtuple
-from typing import TYPE_CHECKING, Any, Self, dataclass_transform
+from typing import TYPE_CHECKING, Any, ClassVar, Self, dataclass_transform
 
 if TYPE_CHECKING:
     from typing import NamedTuple as NamedTuple  # noqa: PLC0414 (said to be public here)
@@ -32,30 +32,32 @@ else:
 
 
 @dataclass_transform(frozen_default=True, eq_default=False)
-class DataMeta(type):
-    """Takes the names of the values from the annotations; a default stays an attribute of the class."""
+class Data:
+    """The base of plain immutable data classes.
 
-    _names: tuple[str, ...]
-    _known: frozenset[str]
-    _needed: frozenset[str]
+    The names of the values are those of the annotations; a default stays an attribute of the class. There is no
+    metaclass, since `isinstance` is many times slower for the classes of one.
+    """
 
-    def __new__(mcs, name: str, bases: tuple[type, ...], namespace: dict[str, Any]) -> DataMeta:
-        cls = super().__new__(mcs, name, bases, namespace)
-        names = [key for key in namespace.get("__annotations__", {}) if not key.startswith("_")]
-        parents = [base for base in bases if isinstance(base, DataMeta)]
-        cls._names = (*(key for base in parents for key in base._names), *names)
-        cls._known = frozenset(cls._names)
-        cls._needed = frozenset(key for base in parents for key in base._needed).union(
-            key for key in names if key not in namespace
-        )
-        return cls
+    _names: ClassVar[tuple[str, ...]] = ()
+    _known: ClassVar[frozenset[str]] = frozenset()
+    _needed: ClassVar[frozenset[str]] = frozenset()
 
-
-class Data(metaclass=DataMeta):
-    """The base of plain immutable data classes."""
+    def __init_subclass__(cls) -> None:
+        super().__init_subclass__()
+        namespace = vars(cls)
+        fresh = names = [key for key in namespace.get("__annotations__", ()) if key[0] != "_"]
+        if len(cls.__bases__) > 1:
+            names = [*dict.fromkeys(key for base in cls.__bases__ for key in getattr(base, "_names", ())), *names]
+            cls._needed = frozenset(key for base in cls.__bases__ for key in getattr(base, "_needed", ()))
+        else:
+            names = [*cls._names, *names]
+        cls._names = tuple(names)
+        cls._known = frozenset(names)
+        cls._needed = cls._needed.union([key for key in fresh if key not in namespace])
 
     def __init__(self, *values: Any, **named: Any) -> None:
-        cls: DataMeta = type(self)
+        cls = type(self)
         if not named and len(values) == len(cls._names):
             self.__dict__.update(zip(cls._names, values, strict=True))
             return
@@ -83,7 +85,7 @@ class Data(metaclass=DataMeta):
         return self
 
     def __repr__(self) -> str:
-        cls: DataMeta = type(self)
+        cls = type(self)
         shown = (f"{name}={_shown(getattr(self, name))}" for name in cls._names)
         return f"{cls.__name__}({', '.join(shown)})"
 

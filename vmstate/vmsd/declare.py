@@ -703,14 +703,36 @@ def variant(
     member of the class.
     """
     vmsd = _vmsd(declared)
+    for word in fields.values():
+        if isinstance(word, Declared):
+            word.taken = True
+
+    def members() -> dict[str, Any]:
+        return _varied_members(vmsd, fields)
+
+    made = ("fields", "subsections", "unknown", "depth", "compiled")
+    options = {key: getattr(vmsd, key) for key in VMStateDescription._names if key not in made}
+    options["name"] = name or vmsd.name
+    if version_id is not None:
+        options.update(version_id=version_id, minimum_version_id=min(version_id, vmsd.minimum_version_id))
+    if sys._getframe(1).f_globals.get("__name__", "").startswith("vmstate."):
+        # As the classes of the library are.
+        return VMStateDescription.deferred(members, **options)
+    return VMStateDescription(**options, **members())
+
+
+def _varied_members(vmsd: VMStateDescription, changes: dict[str, Any]) -> dict[str, Any]:
+    """The fields and subsections of a description, those that change declared otherwise."""
+    changes = dict(changes)
     kept: list[Field] = []
     for field in vmsd.fields:
-        if field.attribute not in fields:
+        if field.attribute not in changes:
             kept.append(field)
-        elif (word := fields.pop(field.attribute)) is not None:
+        elif (word := changes.pop(field.attribute)) is not None:
             kept.append(_varied(field, word))
         elif field.in_state:
             kept.append(Field(field.name, t.Host("", None), attribute=field.attribute))
+<<<<<<< HEAD
     subsections: list[Subsection] = []
     for sub in vmsd.subsections:
         if sub.attribute not in fields:
@@ -724,11 +746,19 @@ def variant(
     if version_id is not None:
         options.update(version_id=version_id, minimum_version_id=min(version_id, vmsd.minimum_version_id))
     return VMStateDescription(**options)
+=======
+    subsections = [
+        Subsection(_vmsd(changes.pop(sub.attribute)), sub.attribute, sub.needed) if sub.attribute in changes else sub
+        for sub in vmsd.subsections
+    ]
+    if changes:
+        raise DescriptionError(f"no field {next(iter(changes))!r} to declare otherwise", section=repr(vmsd.name))
+    return {"fields": kept, "subsections": subsections}
+>>>>>>> 8bece9f (A struct of scalars in a vmdesc is compiled straight, arrays and buffers are part of a run, and the library's own is not looked over at each start)
 
 
 def _varied(field: Field, word: Declared) -> Field:
     assert word.field is not None
-    word.taken = True
     shape = dict(word.field)
     shape["name"] = shape["name"] or field.attribute
     return Field(attribute=field.attribute, **shape)

@@ -109,7 +109,10 @@ class Field(Data):
     is_plain: bool = True
     """Whether it is a scalar or a buffer, or a fixed number of them, and always there; told by the rest."""
     run_code: str = ""
-    """Its letters in a struct.Struct, where it can be one of a run of scalars and padding; told by the rest."""
+    """Its letters in a struct.Struct, where it can be one of a run; told by the rest.
+
+    They say all there is to know: "B" is a number, "2B" a list of two, "?" a bool, "2s" bytes, "2x" padding.
+    """
 
     if not TYPE_CHECKING:
         # What is not given stays an attribute of the class: a stream's vmdesc makes hundreds.
@@ -133,7 +136,7 @@ class Field(Data):
                 value=value,
                 in_state=type.in_state,
                 is_plain=is_plain,
-                run_code=type.run_code if is_plain and count is None and value is None else "",
+                run_code=_run_code(type, count) if is_plain and value is None else "",
             )
 
     @classmethod
@@ -141,9 +144,12 @@ class Field(Data):
         """What a vmdesc shows as a scalar, or as an array of `count`; there are hundreds, and it takes no checks."""
         field = cls.__new__(cls)
         if count is None:
-            field.__dict__.update(name=name, type=kind, attribute=name, as_written=True, run_code=kind.run_code)
+            field.__dict__.update(name=name, type=kind, attribute=name, as_written=True, run_code=kind.code)
         else:
-            field.__dict__.update(name=name, type=kind, attribute=name, as_written=True, count=count, compressed=True)
+            code = f"{count}{kind.code}" if count else ""
+            field.__dict__.update(
+                name=name, type=kind, attribute=name, as_written=True, count=count, compressed=True, run_code=code
+            )
         return field
 
     @property
@@ -158,6 +164,13 @@ class Field(Data):
                 yield expr
 
 
+def _run_code(kind: WireType, count: int | None) -> str:
+    if count is None:
+        return kind.run_code
+    # Padding and bytes have their own number in front of the letter.
+    return f"{count}{kind.run_code}" if count and kind.run_code and isinstance(kind, Scalar) else ""
+
+
 class Subsection(Data):
     """A subsection in its parent: the description, the attribute that holds its state, and when it is sent.
 
@@ -168,6 +181,10 @@ class Subsection(Data):
     vmsd: VMStateDescription
     attribute: str
     needed: Expr | None = None
+
+
+Leaf = tuple[str, Scalar, int | None]
+"""The name of a field, its type, and the number of elements of an array: what a vmdesc says of a scalar."""
 
 
 class TraceEntry(NamedTuple):
@@ -272,18 +289,49 @@ class VMStateDescription(Data, Generic[S]):
         vmsd.__dict__.update(options, unknown=None, compiled={}, members=members)
         return vmsd
 
+    @classmethod
+    def of_leaves(cls, name: str, version_id: int, leaves: tuple[Leaf, ...]) -> VMStateDescription:
+        """What a vmdesc shows as a struct of scalars and of arrays of them, with names that differ.
+
+        Most of a vmdesc is that. `codec` compiles it from the leaves; its fields are made when they are first asked
+        for.
+        """
+        vmsd = cls.__new__(cls)
+        vmsd.__dict__.update(
+            _NOTHING_SAID,
+            name=name,
+            version_id=version_id,
+            minimum_version_id=version_id,
+            compiled={},
+            depth=1,
+            leaves=leaves,
+        )
+        return vmsd
+
+    @property
+    def leaves(self) -> tuple[Leaf, ...] | None:
+        """Its fields where it was made by `of_leaves`; else None."""
+        leaves: tuple[Leaf, ...] | None = self.__dict__.get("leaves")
+        return leaves
+
+    def branches(self) -> tuple[Field, ...]:
+        """Its fields, or none where they are leaves: those that can have something inside are among them."""
+        return self.fields if "leaves" not in self.__dict__ else ()
+
     @property
     def is_complete(self) -> bool:
         """Whether its fields and subsections have been made."""
         return self.__dict__.get("members") is None
 
     def complete(self) -> None:
-        """Make the fields and subsections of a description that was deferred. Raises `DescriptionError`."""
+        """Make the fields and subsections of a description that was deferred.
+
+        Only the library's own are, and what is wrong with them a test says: they are not looked over here.
+        """
         members = self.__dict__.get("members")
         if members is not None:
             made = members()
             self.__dict__.update(fields=tuple(made["fields"]), subsections=tuple(made["subsections"]))
-            validate(self)
             self.__dict__["members"] = None
 
     if not TYPE_CHECKING:
@@ -292,6 +340,9 @@ class VMStateDescription(Data, Generic[S]):
             if name == "depth":
                 depth = self.__dict__["depth"] = 1 + max((child.depth for child in _children(self)), default=0)
                 return depth
+            if name == "fields" and "leaves" in self.__dict__:
+                fields = self.__dict__["fields"] = tuple(Field.of_scalars(*leaf) for leaf in self.__dict__["leaves"])
+                return fields
             if name not in ("fields", "subsections") or self.__dict__.get("members") is None:
                 raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
             self.complete()
@@ -359,7 +410,7 @@ class VMStateDescription(Data, Generic[S]):
 
     def parts(self) -> Iterator[VMStateDescription]:
         """The structs and subsections directly inside, also those whose module is imported only when they are met."""
-        for field in self.fields:
+        for field in self.branches():
             if not field.is_plain:
                 yield from field.type.structs()
         for sub in self.subsections:
@@ -370,6 +421,25 @@ class VMStateDescription(Data, Generic[S]):
         yield self
         for part in self.parts():
             yield from part.walk()
+
+
+_NOTHING_SAID: dict[str, Any] = {
+    "subsections": (),
+    "needed": None,
+    "priority": MigrationPriority.UNINITIALIZED,
+    "early_setup": False,
+    "unmigratable": False,
+    "rules": (),
+    "pre_load": None,
+    "post_load": None,
+    "pre_save": None,
+    "post_save": None,
+    "dev_unplug_pending": None,
+    "state_class": None,
+    "doc": None,
+    "unknown": None,
+}
+"""Of what the struct of leaves in a vmdesc says nothing."""
 
 
 def _codec_of(vmsd: VMStateDescription) -> Codec:
@@ -411,9 +481,7 @@ def validate(vmsd: VMStateDescription) -> None:
             for expr in field.expressions():
                 _check_order(expr, known, later, field.attribute, misuse)
             for child in field.type.children():
-                # What is deferred in the library is looked over by a test, which completes all of it first.
-                if child.is_complete or "members" not in vmsd.__dict__:
-                    _check_seen_from(child, known, later, misuse)
+                _check_seen_from(child, known, later, misuse)
         if field.version < 0:
             raise misuse(f"{field.attribute!r} is from version {field.version} on")
         if field.version > vmsd.version_id and field.exists is None and vmsd.state_class is not None:
@@ -432,8 +500,7 @@ def validate(vmsd: VMStateDescription) -> None:
             _check_needed(sub, later, misuse)
         if len(sub.vmsd.wire_name) > 255:
             raise misuse(f"the name of subsection {sub.vmsd.name!r} is longer than 255 bytes")
-    # To count how deep structs nest completes them all: what is deferred is of the library, which a test counts.
-    if "members" not in vmsd.__dict__ and vmsd.depth > MAX_DEPTH:
+    if vmsd.depth > MAX_DEPTH:
         raise misuse(f"structs nest deeper than {MAX_DEPTH}")
 
 
@@ -445,7 +512,7 @@ def _is_utf8(text: str) -> bool:
 
 
 def _children(vmsd: VMStateDescription) -> Iterator[VMStateDescription]:
-    for field in vmsd.fields:
+    for field in vmsd.branches():
         if not field.is_plain:
             yield from field.type.children()
     for sub in vmsd.subsections:
@@ -492,7 +559,7 @@ def _check_rules(rules: Iterable[Rule], vmsd: VMStateDescription, misuse: Misuse
 
 def _check_seen_from(child: VMStateDescription, known: set[str], later: set[str], misuse: Misuse) -> None:
     """Refuse an expression of a struct that reads what comes after it in the struct around it."""
-    for field in child.fields:
+    for field in child.branches():
         for expr in () if field.is_plain else field.expressions():
             for node in expr.refs_:
                 if node.base_ == "up" and node.names_:

@@ -111,12 +111,18 @@ class Buffer(WireType):
     def is_plain(self) -> bool:
         return isinstance(self.size, int) and self.size >= 0
 
+    @property
+    def run_code(self) -> str:
+        return f"{self.size}s" if isinstance(self.size, int) and self.size > 0 else ""
+
     def expressions(self) -> tuple[Expr, ...]:
         return (self.size,) if isinstance(self.size, Expr) else ()
 
 
 class Text(Buffer):
     """A buffer that holds text: the value is a str; bytes that are no UTF-8 are surrogates in it."""
+
+    run_code = ""
 
 
 class Unused(Buffer):
@@ -131,6 +137,8 @@ class Unused(Buffer):
 
 class Opaque(Buffer):
     """The bytes of an info whose inside is not known. The size is the one that was seen, and may be another."""
+
+    run_code = ""
 
 
 class Bitmap(WireType):
