@@ -115,9 +115,6 @@ from vmstate.vmsd.expr import (
     up,
     version_id,
 )
-from vmstate.vmsd.path import (
-    format_path,
-)
 from vmstate.vmsd.record import Feature, Record
 from vmstate.vmsd.release import Release
 from vmstate.vmsd.rule import Rule, allocated, among, equal, if_set, known_since, never, not_above
@@ -133,6 +130,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from vmstate.codec.simulate import load_state, save_state
     from vmstate.vmsd.options import InfoOptions, WordOptions
+    from vmstate.vmsd.path import format_path
     from vmstate.vmsd.phase import SavePhase
 
 __all__ = [
@@ -267,6 +265,7 @@ if not TYPE_CHECKING:
         {
             "vmstate.codec.simulate": ("load_state", "save_state"),
             "vmstate.vmsd.options": ("InfoOptions", "WordOptions"),
+            "vmstate.vmsd.path": ("format_path",),
             "vmstate.vmsd.phase": ("SavePhase",),
         },
     )

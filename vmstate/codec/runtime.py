@@ -8,7 +8,6 @@ from typing import Any
 from vmstate.errors import DecodeError, EncodeError, TruncatedError
 from vmstate.vmsd.description import Field, TraceEntry
 from vmstate.vmsd.expr import UNKNOWN, Fact, UnknownFact
-from vmstate.vmsd.path import format_path
 from vmstate.vmsd.rule import Beside, Broken
 from vmstate.vmsd.state import SentSubsection
 
@@ -106,7 +105,7 @@ class Context:
 
     def where(self) -> str | None:
         """The path of what is being read or written."""
-        return format_path(self.path) if self.path else None
+        return _path_text(self.path) if self.path else None
 
 
 class Frame:
@@ -165,6 +164,13 @@ class Frame:
         return value
 
 
+def _path_text(steps: list[str | int]) -> str:
+    # Most streams are read without a word of where anything is.
+    from vmstate.vmsd.path import format_path
+
+    return format_path(steps)
+
+
 def enter(ctx: Context, step: str | int) -> None:
     """Note where the run is. Nothing is undone on failure: the path then says where it failed."""
     if ctx.path is not None:
@@ -181,7 +187,7 @@ def open_entry(ctx: Context) -> str | None:
     """Begin an entry of the trace under the path of the run; its key, or None where there is no trace."""
     if ctx.entries is None or ctx.path is None:
         return None
-    path = format_path(ctx.path)
+    path = _path_text(ctx.path)
     if path in ctx.entries:
         ctx.repeats[path] = ctx.repeats.get(path, 0) + 1
         path += f" #{ctx.repeats[path]}"

@@ -9,7 +9,6 @@ from vmstate.codec.plan import CAREFUL, FAST, Codecs, Element, Plan
 from vmstate.codec.runtime import Context, Frame, close_entry, enter, leave, open_entry, refuse
 from vmstate.errors import EncodeError, VersionError
 from vmstate.vmsd.description import Subsection, VMStateDescription
-from vmstate.vmsd.path import format_path
 from vmstate.vmsd.rule import Rule, judge
 from vmstate.vmsd.state import Meta, SentSubsection, ensure_meta, meta_of
 
@@ -224,6 +223,8 @@ def _apply_rules(plan: Plan, ctx: Context, frame: Frame) -> None:
         if broken is None:
             continue
         steps = [*(ctx.path or ()), *([] if attribute is None else [attribute])]
+        from vmstate.vmsd.path import format_path
+
         broken = broken._replace(path=format_path(steps) or None)
         if ctx.broken is not None:
             ctx.broken.append(broken)

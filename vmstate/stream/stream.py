@@ -50,7 +50,6 @@ from vmstate.stream.ram_records import (
 from vmstate.stream.reader import StreamReader
 from vmstate.vmsd.collector import collector_paused
 from vmstate.vmsd.description import TraceEntry, VMStateDescription
-from vmstate.vmsd.path import Steps
 
 if TYPE_CHECKING:
     from typing_extensions import TypeVar
@@ -59,6 +58,7 @@ if TYPE_CHECKING:
     from vmstate.stream.memory import GuestMemory
     from vmstate.stream.memory_map import MemoryRange
     from vmstate.stream.source import StreamSource
+    from vmstate.vmsd.path import Steps
 
     S = TypeVar("S", default=Any)
 else:

@@ -732,29 +732,15 @@ def _varied_members(vmsd: VMStateDescription, changes: dict[str, Any]) -> dict[s
             kept.append(_varied(field, word))
         elif field.in_state:
             kept.append(Field(field.name, t.Host("", None), attribute=field.attribute))
-<<<<<<< HEAD
     subsections: list[Subsection] = []
     for sub in vmsd.subsections:
-        if sub.attribute not in fields:
+        if sub.attribute not in changes:
             subsections.append(sub)
-        elif (known_as := fields.pop(sub.attribute)) is not None:
+        elif (known_as := changes.pop(sub.attribute)) is not None:
             subsections.append(Subsection(_vmsd(known_as), sub.attribute, sub.needed))
-    if fields:
-        raise DescriptionError(f"no field {next(iter(fields))!r} to declare otherwise", section=repr(vmsd.name))
-    options = {key: getattr(vmsd, key) for key in VMStateDescription._names if key not in ("depth", "compiled")}
-    options.update(name=name or vmsd.name, fields=kept, subsections=subsections)
-    if version_id is not None:
-        options.update(version_id=version_id, minimum_version_id=min(version_id, vmsd.minimum_version_id))
-    return VMStateDescription(**options)
-=======
-    subsections = [
-        Subsection(_vmsd(changes.pop(sub.attribute)), sub.attribute, sub.needed) if sub.attribute in changes else sub
-        for sub in vmsd.subsections
-    ]
     if changes:
         raise DescriptionError(f"no field {next(iter(changes))!r} to declare otherwise", section=repr(vmsd.name))
     return {"fields": kept, "subsections": subsections}
->>>>>>> 8bece9f (A struct of scalars in a vmdesc is compiled straight, arrays and buffers are part of a run, and the library's own is not looked over at each start)
 
 
 def _varied(field: Field, word: Declared) -> Field:

@@ -31,11 +31,11 @@ from vmstate.vmsd.expr import (
     refuted,
     this,
 )
-from vmstate.vmsd.path import Steps, member
 from vmstate.vmsd.release import Release
 
 if TYPE_CHECKING:
     from vmstate.vmsd.expr import Scope
+    from vmstate.vmsd.path import Steps
 
 SHOWN = 4
 """Elements that are told of a list."""
@@ -178,6 +178,8 @@ class Beside:
 
     def value(self, steps: Steps, names: tuple[str, ...]) -> Any:
         """The destination's value under names of the struct at steps; UNKNOWN where it has none."""
+        from vmstate.vmsd.path import member
+
         state, own = self.state, [self.own]
         for step in steps:
             if isinstance(step, int):
