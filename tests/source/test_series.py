@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import os
+import shlex
+import shutil
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -78,6 +82,37 @@ def test_a_series_is_what_git_makes_of_it(repository: Path, way: str) -> None:
     assert made == of_revision(repository, "HEAD")
     with open_tree(f"{repository}@HEAD") as expected:
         assert blobs == expected.blobs
+
+
+@pytest.mark.slow
+def test_the_hook_for_a_tree(tmp_path: Path) -> None:
+    """What .pre-commit-hooks.yaml has is run as it stands there."""
+    root = Path(__file__).resolve().parents[2]
+    text = (root / ".pre-commit-hooks.yaml").read_text(encoding="utf-8")
+    entry = text.partition("id: vmstate-source-lint")[2].partition("entry: >-")[2].partition("  language:")[0]
+    tree = tmp_path / "tree"
+    shutil.copytree(root / "fixtures" / "source" / "beeper", tree)
+    git(tree, "init", "-q")
+    git(tree, "add", ".")
+    git(tree, "commit", "-q", "-m", "x")
+    environment = {**os.environ, "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
+                   "XDG_CACHE_HOME": str(tmp_path)}  # fmt: skip
+    command = shlex.split(" ".join(entry.split()))
+
+    def run() -> tuple[int, str]:
+        done = subprocess.run(command, cwd=tree, env=environment, capture_output=True, text=True, check=False)
+        return done.returncode, done.stdout
+
+    assert run() == (0, "")
+    device = tree / "hw" / "audio" / "beeper.c"
+    device.write_text(
+        device.read_text(encoding="utf-8").replace("VMSTATE_UINT8(mode, BeeperState),", ""), encoding="utf-8"
+    )
+    git(tree, "config", "diff.mnemonicPrefix", "true")
+    git(tree, "add", ".")
+    code, out = run()
+    assert code == 1
+    assert "breaks: beeper: 'mode' was sent" in out
 
 
 def test_a_hunk_stands_where_its_lines_are(repository: Path) -> None:
