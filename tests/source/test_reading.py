@@ -207,6 +207,29 @@ def test_a_folder_without_vmstate_is_no_tree(tmp_path: Path) -> None:
         read_tree(f"{tmp_path}@HEAD")
 
 
+def test_a_large_folder_that_is_no_tree_is_not_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "some").mkdir()
+    (tmp_path / "some" / "x.c").write_text("", encoding="utf-8")
+    monkeypatch.setattr(os, "walk", lambda folder: pytest.fail("it was walked through"))
+    with pytest.raises(VMStateError, match="no source tree of QEMU"):
+        read_tree(str(tmp_path))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "text",
+    [
+        "void f(void)\n{\n" + "static GlobalProperty c[] = {" * 2000 + "};\n}\n",
+        "void f(MachineClass *mc)\n{\n" + "mc->a = 1;" * 20_000 + "}\n",
+        "void f(void)\n{\n" + "pci_set_byte(dev->wmask + 1, ((((" * 20_000 + ";\n}\n",
+    ],
+)
+def test_what_is_there_too_often_is_looked_at_so_often_only(make: Make, text: str) -> None:
+    (unit,) = make("static TypeInfo x;\n" + text).units
+    assert len(unit.visible) <= 4000
+    assert len(unit.problems) <= 100
+
+
 def test_subsections_as_they_were_before_2014(make: Make) -> None:
     tree = make(
         """#include "migration/vmstate.h"

@@ -60,6 +60,8 @@ OLD_CLASS = re.compile(r"\b\w*(?:Device|Slave)Info\b")
 OLD_MEMBER = re.compile(r"\.(?:qdev\.)?(name|vmsd|size)\s*=\s*((?:[^,(]|\([^()]*\))+),")
 """Device classes before there was TypeInfo: what is called SysBusDeviceInfo, PCIDeviceInfo, and the like."""
 INNER_LIST = re.compile(r"\bGlobalProperty\s+\w+\s*\[\s*\]\s*=\s*\{")
+MAX_LISTS = 100
+"""Lists in the functions of one file that are looked at: QEMU has five."""
 MAX_FUNCTION = 64 << 10
 """Characters of a function in which a list is looked for."""
 PUTS = re.compile(r"\bqemu_put_(?:be|sbe)?(16|32|64|byte|s8|8s)s?\s*\(\s*f\s*,")
@@ -561,10 +563,14 @@ class Extractor:
     def inner_lists(self) -> Iterator[Item]:
         """The lists of properties that stand in functions, each under the name of its function."""
         text = self.file.text
-        for item in self.file.items:
+        left = MAX_LISTS if "GlobalProperty" in text else 0
+        for item in self.file.items if left else ():
             if item.kind != "function" or item.end - item.start > MAX_FUNCTION:
                 continue
             for mark in INNER_LIST.finditer(text, item.start, item.end):
+                left -= 1
+                if left < 0:
+                    return
                 line = self.file.line_of(mark.start())
                 end = text.find("};", mark.end(), item.end)
                 if end >= 0:

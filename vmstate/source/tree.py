@@ -42,6 +42,8 @@ LEFT_OUT = frozenset(
 """Folders at the top of a tree that hold nothing of a machine's state."""
 
 NUMBERED = re.compile(r"\d+\.\d+(?:\.\d+)?(?:-rc\d+)?\Z")
+EXPECTED = "a folder, or REPOSITORY@REVISION, with include/migration/vmstate.h"
+
 GIT_SECONDS = 120
 """The time that git has for one answer."""
 
@@ -89,8 +91,7 @@ def open_tree(name: str, release: Release | None = None) -> Tree:
     tree: Tree = GitTree(name, folder, revision) if at and not os.path.isdir(name) else FolderTree(name)
     try:
         if not any(path == "hw/hw.h" or path.endswith("vmstate.h") for path in tree.blobs):
-            expected = "a folder, or REPOSITORY@REVISION, with include/migration/vmstate.h"
-            raise VMStateError("no source tree of QEMU", file=name, expected=expected)
+            raise VMStateError("no source tree of QEMU", file=name, expected=EXPECTED)
         tree.release = release if release is not None else _release_of(tree)
     except BaseException:
         tree.close()
@@ -127,6 +128,9 @@ class FolderTree(Tree):
         self.release = None
         if not os.path.isdir(name):
             raise VMStateError("no such folder", file=name, expected="a folder, or REPOSITORY@REVISION")
+        # Else all files of some large folder would be read before that is known.
+        if not any(os.path.exists(os.path.join(name, place)) for place in ("hw", "vmstate.h", "include", "migration")):
+            raise VMStateError("no source tree of QEMU", file=name, expected=EXPECTED)
         self._held: dict[str, bytes] = {}
         blobs: dict[str, str] = {}
         large: dict[str, int] = {}

@@ -155,10 +155,12 @@ def machine_fields(unit: Unit, number: Number, file: SourceFile) -> Iterator[Vis
     """The fields of machine classes that functions set to a constant."""
     if "MachineClass" not in file.text:
         return
+    left = MAX_CALLS
     for item in file.items:
         body = file.text[item.start : item.end]
-        names = set(MACHINE_CLASS.findall(item.head + body)) if item.kind == "function" else ()
-        for name, field, text, place in _assignments(body, names):
+        names = set(MACHINE_CLASS.findall(item.head + body)) if item.kind == "function" and left else ()
+        for name, field, text, place in islice(_assignments(body, names), left):
+            left -= 1
             if field not in NOT_SEEN and NUMBER.fullmatch(text):
                 value = number(unit.tokens(text, 0))
                 if value is not None:
