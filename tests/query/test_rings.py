@@ -11,9 +11,9 @@ from recorded import MAPPED_RAM, PROVENANCE, opened
 from vmstate.devices.virtio.config import features_of
 from vmstate.devices.virtio.queue import Queue, queues
 from vmstate.errors import StreamError
-from vmstate.stream.memory import patched
 from vmstate.stream.memory_map import MemoryRange, ranges_of
 from vmstate.stream.ram_records import RamBlock
+from vmstate.stream.xbzrle import patched
 
 RINGS = "recorded/qemu-7.2-q35-virtio-rings-ram.mig.xz"
 CARD = "0000:00:01.0/virtio-net"

@@ -14,7 +14,7 @@ import pytest
 import vmstate
 from vmstate.fuzz.subject import FieldPlace, Subject, apply, read_subject
 from vmstate.rules import KnownDestination
-from vmstate.stream.memory import is_difference
+from vmstate.stream.xbzrle import is_difference
 from vmstate.vmsd.release import Release
 
 RELEASES = (Release(7, 2), Release(8, 1), Release(8, 2), Release(10, 0), Release(11, 1))

@@ -45,11 +45,11 @@ from vmstate.stream.events import (
     SectionHeader,
 )
 from vmstate.stream.finding import Finding
-from vmstate.stream.memory import is_difference
 from vmstate.stream.ram_records import RamBlock, RamHook, RamMultifdFlush, RamPages
 from vmstate.stream.reader import RAM, StreamReader, page_size_of
 from vmstate.stream.registry import all_descriptions
 from vmstate.stream.stream import Section, Stream
+from vmstate.stream.xbzrle import is_difference
 from vmstate.vmsd.data import Data
 from vmstate.vmsd.description import VMStateDescription
 from vmstate.vmsd.expr import IDSTR, OWN_STATE, RELEASE

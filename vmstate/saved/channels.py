@@ -23,7 +23,7 @@ from vmstate.saved.compressed import PACKAGES
 from vmstate.saved.loading import load, load_what_is_whole
 from vmstate.saved.opening import IN_MEMORY, Input, StreamLike, open_raw
 from vmstate.stream.events import MAGIC
-from vmstate.stream.memory import PLAIN, ZERO, Channel, SentPages
+from vmstate.stream.memory_pages import PLAIN, ZERO, Channel, SentPages
 from vmstate.stream.ram import RamScanner
 from vmstate.stream.ram_records import RamBlock, RamEnd, RamPages
 from vmstate.stream.reader import StreamReader, page_size_of

@@ -18,8 +18,9 @@ from typing import Any
 
 from vmstate.errors import StreamError, VMStateError
 from vmstate.files import replacing, reported
-from vmstate.stream.memory import MISSING, PLAIN, GuestMemory
+from vmstate.stream.memory import GuestMemory
 from vmstate.stream.memory_map import MemoryRange
+from vmstate.stream.memory_pages import MISSING, PLAIN
 from vmstate.stream.stream import Section, Stream
 from vmstate.vmsd.data import Data
 from vmstate.vmsd.path import resolve

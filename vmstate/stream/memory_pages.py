@@ -1,0 +1,293 @@
+"""Where the pages of a RAM block stand in what they came in: as records, at fixed places, in a file of their own.
+
+Of each page the last place is kept, in eight bytes; nothing of memory is. Pages are told in runs of one kind.
+"""
+
+from __future__ import annotations
+
+import zlib
+from array import array
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any, Final
+
+from vmstate.errors import StreamError
+from vmstate.stream.ram_records import MappedRamHeader, RamPages
+from vmstate.stream.xbzrle import patched
+from vmstate.vmsd.data import NamedTuple
+
+MISSING: Final = 0
+"""A page of which nothing is there."""
+PLAIN: Final = 1
+"""A page that stands in the input as it is."""
+ZERO: Final = 2
+"""A page of zeros."""
+MADE: Final = 3
+"""A page that has to be made of what was sent for it: decompressed, or a difference applied to the one before."""
+
+_KIND_BITS = 2
+_SOURCE_BITS = 10
+_SHIFT = _KIND_BITS + _SOURCE_BITS
+
+DENSE = 64 << 20
+"""Bytes that may always be taken to note where pages stand: for a machine of 32 GiB."""
+
+RUN = 1 << 10
+"""Pages in one run at most."""
+
+
+class Run(NamedTuple):
+    """`length` pages from number `first` on of one kind; `views` are the bytes of those that are there, in order."""
+
+    first: int
+    length: int
+    kind: int
+    views: list[memoryview]
+
+
+class BlockPages:
+    """The pages of one block. `size` is in bytes, `page_size` too."""
+
+    def __init__(self, name: str, size: int, page_size: int) -> None:
+        self.name = name
+        self.size = size
+        self.page_size = page_size
+        self.count = -(-size // page_size)
+
+    def content(self, page: int) -> bytes | None:
+        """The bytes of a page; None where it is not there."""
+        raise NotImplementedError
+
+    def place(self, page: int) -> tuple[int, int] | None:
+        """Where the input has what stands for a page: (offset, size)."""
+        raise NotImplementedError
+
+    def runs(self, first: int, count: int) -> Iterator[Run]:
+        """All pages from `first` on, in order, in runs of one kind."""
+        raise NotImplementedError
+
+
+class _SparsePlaces(dict[int, int]):
+    """Places of pages of which only few can have been sent."""
+
+    def __getitem__(self, key: int | slice) -> Any:
+        if isinstance(key, slice):
+            return [self.get(page, MISSING) for page in range(key.start, key.stop)]
+        return self.get(key, MISSING)
+
+
+class SentPages(BlockPages):
+    """Pages that were sent as records. Of each the last place is kept, and of those that are made all of them."""
+
+    def __init__(self, name: str, size: int, page_size: int, sources: list[memoryview], is_dense: bool = True) -> None:
+        super().__init__(name, size, page_size)
+        self._sources = sources
+        self._places: array[int] | _SparsePlaces = array("Q", bytes(8 * self.count)) if is_dense else _SparsePlaces()
+        self._steps: dict[int, list[tuple[int, str, int, int]]] = {}
+
+    def take(self, run: RamPages, source: int = 0) -> None:
+        """Note the pages of a run of records."""
+        first, end = run.body_span(0)
+        at = run.offset + first
+        if run.kind in ("page", "zero"):
+            stride = end - first + 8
+            if run.kind == "zero" and any(run.raw[first::stride]):
+                # Filled with another byte.
+                self._take_made(run, source)
+                return
+            self.note(run.addresses(), at, stride, PLAIN if run.kind == "page" else ZERO, source)
+        else:
+            self._take_made(run, source)
+
+    def note(self, addresses: Iterable[int], at: int, stride: int, kind: int, source: int) -> None:
+        """Note pages whose bytes stand from `at` on, each `stride` bytes behind the one before."""
+        numbers = [address // self.page_size for address in addresses]
+        word, step = at << _SHIFT | source << _KIND_BITS | kind, stride << _SHIFT
+        count = len(numbers)
+        if isinstance(self._places, array) and numbers == list(range(numbers[0], numbers[0] + count)):
+            words = range(word, word + count * step, step) if step else [word] * count
+            self._places[numbers[0] : numbers[0] + count] = array("Q", words)
+            return
+        for index, page in enumerate(numbers):
+            self._places[page] = word + index * step
+
+    def _take_made(self, run: RamPages, source: int) -> None:
+        for index, address in enumerate(run.addresses()):
+            page = address // self.page_size
+            first, end = run.body_span(index)
+            at = run.offset + first
+            steps = self._steps.setdefault(page, [])
+            if run.kind == "xbzrle":
+                before = self._places[page]
+                if before & 3 in (PLAIN, ZERO):
+                    steps[:] = [
+                        (before >> _KIND_BITS & 0x3FF, ("page", "zero")[before & 3 == ZERO], before >> _SHIFT, 0)
+                    ]
+            else:
+                steps.clear()
+            steps.append((source, run.kind, at, end - first))
+            self._places[page] = at << _SHIFT | source << _KIND_BITS | MADE
+
+    def content(self, page: int) -> bytes | None:
+        """The bytes of a page; None where it is not there, or only a difference to one that is not."""
+        word = self._places[page]
+        kind = word & 3
+        if kind == PLAIN:
+            at = word >> _SHIFT
+            return bytes(self._sources[word >> _KIND_BITS & 0x3FF][at : at + self.page_size])
+        if kind == ZERO:
+            return bytes(self.page_size)
+        return self._made(page) if kind == MADE else None
+
+    def _made(self, page: int) -> bytes | None:
+        size = self.page_size
+        content: bytes | None = None
+        for source, kind, at, length in self._steps[page]:
+            raw = bytes(self._sources[source][at : at + length])
+            if kind == "page":
+                content = bytes(self._sources[source][at : at + size])
+            elif kind == "zero":
+                content = (raw or b"\0") * size
+            elif kind == "compressed":
+                try:
+                    content = zlib.decompressobj().decompress(raw, size).ljust(size, b"\0")
+                except zlib.error as error:
+                    raise StreamError(f"a compressed page of {self.name} is damaged: {error}", offset=at) from None
+            else:
+                content = None if content is None else patched(content, raw)
+        return content
+
+    def place(self, page: int) -> tuple[int, int] | None:
+        """Where the stream has what was sent last for a page; None where that is in another channel."""
+        word = self._places[page]
+        if not word or word >> _KIND_BITS & 0x3FF:
+            return None
+        size = {PLAIN: self.page_size, ZERO: 1}.get(word & 3)
+        return word >> _SHIFT, self._steps[page][-1][3] if size is None else size
+
+    def runs(self, first: int, count: int) -> Iterator[Run]:
+        """All pages from `first` on, in order, in runs of one kind."""
+        size = self.page_size
+        stop = first + count
+        while first < stop:
+            words = self._places[first : min(stop, first + RUN)]
+            kinds = [word & 3 for word in words]
+            begin = 0
+            while begin < len(words):
+                kind, end = kinds[begin], begin + 1
+                while end < len(words) and kinds[end] == kind:
+                    end += 1
+                views: list[memoryview] = []
+                if kind == PLAIN:
+                    for word in words[begin:end]:
+                        at = word >> _SHIFT
+                        views.append(self._sources[word >> _KIND_BITS & 0x3FF][at : at + size])
+                elif kind == MADE:
+                    for page in range(first + begin, first + end):
+                        content = self._made(page)
+                        yield Run(page, 1, MISSING if content is None else PLAIN, [memoryview(content or b"")])
+                    begin = end
+                    continue
+                yield Run(first + begin, end - begin, kind, views)
+                begin = end
+            first += len(words)
+
+
+class MappedPages(BlockPages):
+    """Pages that have fixed places in a mapped-ram file, and a bit each that says whether they are not zero."""
+
+    def __init__(
+        self, name: str, size: int, page_size: int, data: memoryview, header: MappedRamHeader, origin: int, wide: bool
+    ) -> None:
+        super().__init__(name, size, page_size)
+        self._data = data
+        begin = header.bitmap_offset - origin
+        words = -(-self.count // 64) * 8
+        bitmap = data[begin : begin + words]
+        # Words of the host that saved. One with its highest byte first has the bits of eight bytes the other way round.
+        self._bits = bytes(b"".join(bytes(bitmap[at : at + 8])[::-1] for at in range(0, words, 8))) if wide else bitmap
+        self._start = header.pages_offset - origin
+
+    def _is_there(self, page: int) -> bool:
+        return bool(self._bits[page >> 3] >> (page & 7) & 1)
+
+    def content(self, page: int) -> bytes | None:
+        """The bytes of a page."""
+        if not self._is_there(page):
+            return bytes(self.page_size)
+        at = self._start + page * self.page_size
+        return bytes(self._data[at : at + self.page_size])
+
+    def place(self, page: int) -> tuple[int, int] | None:
+        """Where the file has a page; None for one that is zero."""
+        return (self._start + page * self.page_size, self.page_size) if self._is_there(page) else None
+
+    def runs(self, first: int, count: int) -> Iterator[Run]:
+        """All pages from `first` on, in order, in runs of one kind."""
+        size, stop = self.page_size, first + count
+        while first < stop:
+            is_there = self._is_there(first)
+            end = first + 1
+            whole = 0xFF if is_there else 0
+            while end < stop and end - first < RUN:
+                if not end & 7 and end + 8 <= stop and self._bits[end >> 3] == whole:
+                    end += 8
+                elif self._is_there(end) == is_there:
+                    end += 1
+                else:
+                    break
+            at = self._start + first * size
+            views = [self._data[at : at + (end - first) * size]] if is_there else []
+            yield Run(first, end - first, PLAIN if is_there else ZERO, views)
+            first = end
+
+
+class FilePages(BlockPages):
+    """Pages that the stream leaves out (x-ignore-shared) and a file has."""
+
+    def __init__(self, name: str, size: int, page_size: int, path: str) -> None:
+        super().__init__(name, size, page_size)
+        self._path = path
+
+    def content(self, page: int) -> bytes | None:
+        """The bytes of a page."""
+        try:
+            with open(self._path, "rb") as file:
+                file.seek(page * self.page_size)
+                return file.read(self.page_size).ljust(self.page_size, b"\0")
+        except OSError as error:
+            raise StreamError(f"the memory file cannot be read: {error.strerror}", file=self._path) from None
+
+    def place(self, page: int) -> tuple[int, int] | None:
+        """Nowhere in the input."""
+        return None
+
+    def runs(self, first: int, count: int) -> Iterator[Run]:
+        """All pages from `first` on, in order."""
+        for page in range(first, first + count):
+            yield Run(page, 1, PLAIN, [memoryview(self.content(page) or b"")])
+
+
+class NoPages(BlockPages):
+    """A block of which the stream holds nothing."""
+
+    def content(self, page: int) -> bytes | None:
+        """Nothing."""
+        return None
+
+    def place(self, page: int) -> tuple[int, int] | None:
+        """Nowhere."""
+        return None
+
+    def runs(self, first: int, count: int) -> Iterator[Run]:
+        """Nothing of what is asked for."""
+        yield Run(first, count, MISSING, [])
+
+
+class Channel:
+    """Pages that came another way than through the stream."""
+
+    def fill(self, epoch: int | None, blocks: Mapping[str, SentPages], sources: list[memoryview]) -> None:
+        """Note the pages in `blocks`, and what they stand in in `sources`: those of an epoch, which ends where the main
+        stream has a mark; None for all that are left.
+        """
+        raise NotImplementedError
