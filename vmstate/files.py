@@ -42,13 +42,16 @@ def write_atomic(path: str | os.PathLike[str], chunks: Iterable[ReadableBuffer])
 
 
 @contextmanager
-def replacing(path: str | os.PathLike[str]) -> Iterator[io.BufferedRandom | io.BufferedWriter]:
-    """A file to write into, which takes the place of `path` when the body ends well, as `write_atomic` has it."""
+def replacing(path: str | os.PathLike[str], *, sync: bool = True) -> Iterator[io.BufferedRandom | io.BufferedWriter]:
+    """A file to write into, which takes the place of `path` when the body ends well, as `write_atomic` has it.
+
+    Without `sync` it does so before it is on disk: what a machine that loses its power then has is not known.
+    """
     name = os.fspath(path)
     with reported(name):
         status = _status(name)
     replaced = status is None or stat.S_ISREG(status.st_mode)
-    with _replacement(name, status) if replaced else _written_in_place(name) as file:
+    with _replacement(name, status, sync) if replaced else _written_in_place(name) as file:
         yield file
 
 
@@ -73,7 +76,9 @@ def _written_in_place(name: str) -> Iterator[io.BufferedWriter]:
 
 
 @contextmanager
-def _replacement(name: str, status: os.stat_result | None) -> Iterator[io.BufferedRandom | io.BufferedWriter]:
+def _replacement(
+    name: str, status: os.stat_result | None, sync: bool
+) -> Iterator[io.BufferedRandom | io.BufferedWriter]:
     """A temporary file that takes the place of `name` when the body ends well, else goes away."""
     target = os.path.realpath(name)
     with reported(name):
@@ -87,7 +92,8 @@ def _replacement(name: str, status: os.stat_result | None) -> Iterator[io.Buffer
             file.flush()
             if status is not None:
                 os.fchmod(file.fileno(), status.st_mode & 0o777)
-            os.fsync(file.fileno())
+            if sync:
+                os.fsync(file.fileno())
             if not is_named:
                 try:
                     _name_file(file, target)
@@ -103,7 +109,8 @@ def _replacement(name: str, status: os.stat_result | None) -> Iterator[io.Buffer
         with suppress(OSError):
             os.unlink(temporary)
         raise
-    sync_folder(os.path.dirname(target))
+    if sync:
+        sync_folder(os.path.dirname(target))
 
 
 def _close_failed(file: io.BufferedRandom | io.BufferedWriter) -> None:

@@ -1,21 +1,28 @@
-"""A whole folder of recordings with the truth about their memory, where `VMSTATE_SAVED` names one."""
+"""A whole folder of recordings with the truth about their memory, where `VMSTATE_SAVED` names one: a test each."""
 
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import pytest
-from saved_corpus import IN_A_FILE, Corpus, outcomes
+from saved_corpus import IN_A_FILE, Corpus, outcome, recordings
 
 FOLDER = os.environ.get("VMSTATE_SAVED")
+CORPUS = None if FOLDER is None else Corpus(Path(FOLDER))
+RECORDINGS = [] if CORPUS is None else list(recordings(CORPUS))
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(FOLDER is None, reason="needs recordings of saved machines: VMSTATE_SAVED=FOLDER")
-def test_every_recording_is_as_qemu_told() -> None:
-    assert FOLDER is not None
-    rows = list(outcomes(Corpus(Path(FOLDER))))
-    assert rows and [row for row in rows if not row.is_right] == []
+@pytest.mark.skipif(CORPUS is None, reason="needs recordings of saved machines: VMSTATE_SAVED=FOLDER")
+@pytest.mark.parametrize(
+    ("record", "name", "file", "truth"), RECORDINGS, ids=[name for _, name, _, _ in RECORDINGS] or None
+)
+def test_a_recording_is_as_qemu_told(record: Mapping[str, Any], name: str, file: str, truth: Mapping[str, Any]) -> None:
+    assert CORPUS is not None
+    row = outcome(CORPUS, record, name, file, truth)
+    assert row.is_right, row
     # Memory that is shared is not in the stream, and is not made up.
-    assert all(row.missing == row.pages for row in rows if row.name in IN_A_FILE)
+    assert name not in IN_A_FILE or row.missing == row.pages

@@ -132,12 +132,12 @@ def parts_of(record: Mapping[str, Any]) -> Iterator[tuple[str, str, Mapping[str,
     yield name, main[0], truth
 
 
-def outcomes(corpus: Corpus, wanted: str = "") -> Iterator[Outcome]:
-    """What comes of each recording whose name holds a word."""
+def recordings(corpus: Corpus, wanted: str = "") -> Iterator[tuple[Mapping[str, Any], str, str, Mapping[str, Any]]]:
+    """(record, name, file, truth) of everything that is to be opened and whose name holds a word."""
     for record in corpus.records:
         for name, file, truth in parts_of(record):
             if wanted in name and not file.endswith(".core"):
-                yield outcome(corpus, record, name, file, truth)
+                yield record, name, file, truth
 
 
 def outcome(corpus: Corpus, record: Mapping[str, Any], name: str, file: str, truth: Mapping[str, Any]) -> Outcome:
@@ -209,7 +209,8 @@ def main() -> None:
     corpus = Corpus(Path(sys.argv[1]))
     print("| recording | in | sections | pages | wrong | missing | ROM in the truth | why |")
     print("|---|---|---|---|---|---|---|---|")
-    for row in outcomes(corpus, *sys.argv[2:3]):
+    for recording in recordings(corpus, *sys.argv[2:3]):
+        row = outcome(corpus, *recording)
         figures = f"{row.what} | {row.sections} | {row.pages} | {row.wrong} | {row.missing} | {row.legacy}"
         shared = "shared memory has a file of its own" if row.name in IN_A_FILE else ""
         note = f" {BY_DESIGN.get(row.name, shared)} |"

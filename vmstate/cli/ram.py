@@ -13,7 +13,7 @@ from collections.abc import Callable
 from vmstate.cli.words import counted, size_text
 from vmstate.errors import VMStateError, one_line
 from vmstate.files import write_atomic
-from vmstate.saved.loading import load
+from vmstate.saved.memory import load_for_memory
 from vmstate.stream.memory import GuestMemory
 from vmstate.stream.stream import Stream
 
@@ -44,6 +44,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--channel", metavar="F", action="append", default=[], help="a further channel of the migration, or a folder"
     )
+    parser.add_argument("--sync", action="store_true", help="wait until OUT is on disk")
     parser.add_argument("--hash", action="store_true", help="the sha256 of file, stream and memory")
     parser.set_defaults(run=run)
 
@@ -77,7 +78,7 @@ def opened_with(file: str, channels: list[str]) -> Stream:
         from vmstate.saved.channels import load_channels
 
         return load_channels(file, channels)
-    return load(file)
+    return load_for_memory(file)
 
 
 def _pairs(texts: list[str], option: str) -> dict[str, str]:
@@ -177,7 +178,7 @@ def write(stream: Stream, memory: GuestMemory, options: argparse.Namespace) -> i
         raise VMStateError("memory is written here and there", expected="the name of a file", found="-")
     total = sum(each.size for each in memory.ranges)
     writer = f"vmstate {__version__}"
-    written = write_ram(stream, memory, options.output, form, progress(total), writer=writer)
+    written = write_ram(stream, memory, options.output, form, progress(total), writer=writer, sync=options.sync)
     missing = sum(size for _, size in written.missing) // memory.page_size
     text = (
         f"{size_text(written.memory)} of memory in {counted(len(memory.ranges), 'range')}, known by {memory.map.source}"

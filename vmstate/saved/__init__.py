@@ -12,15 +12,17 @@ from vmstate.lazy import names_on_demand
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from vmstate.saved.memory import open_memory
     from vmstate.saved.opening import Input, StreamLike, open_input
 
-__all__ = ["Input", "StreamLike", "open_input"]
+__all__ = ["Input", "StreamLike", "open_input", "open_memory"]
 
 if not TYPE_CHECKING:
     # A checker would take every name for one that is here.
     __getattr__, __dir__ = names_on_demand(
         globals(),
         {
+            "vmstate.saved.memory": ("open_memory",),
             "vmstate.saved.opening": ("Input", "StreamLike", "open_input"),
         },
     )

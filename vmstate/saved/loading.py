@@ -38,7 +38,7 @@ def load(
 
         return load_channels(source, channels, vmdesc=vmdesc, library=library, facts=facts)
     opened = source if isinstance(source, Input) else open_input(source)
-    with _closed_by_failure(opened):
+    with closed_by_failure(opened):
         stream = read_stream(opened, vmdesc=vmdesc, library=library, facts=facts)
         opened.check()
         return stream
@@ -47,7 +47,7 @@ def load(
 def load_what_is_whole(source: StreamLike | Input) -> Stream:
     """Load a stream that may be cut off: its parts up to there, with the reason in its `cut`. Raises `VMStateError`."""
     opened = source if isinstance(source, Input) else open_input(source)
-    with _closed_by_failure(opened):
+    with closed_by_failure(opened):
         try:
             stream = read_stream(opened)
             opened.check()
@@ -62,7 +62,8 @@ def load_what_is_whole(source: StreamLike | Input) -> Stream:
 
 
 @contextmanager
-def _closed_by_failure(opened: Input) -> Iterator[None]:
+def closed_by_failure(opened: Input) -> Iterator[None]:
+    """Close an input where the body fails, and say in which file it was."""
     try:
         yield
     except VMStateError as error:

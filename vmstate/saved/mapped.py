@@ -17,12 +17,15 @@ import signal
 import sys
 import tempfile
 import weakref
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import cache
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from vmstate.errors import StreamError
 from vmstate.files import reported
+
+if TYPE_CHECKING:
+    from vmstate.saved.opening import Input
 
 _PAGE = mmap.PAGESIZE
 _FIXED = 0x10
@@ -53,9 +56,12 @@ class _Buffer(ctypes.Structure):
 class Guard:
     """A map that is looked after."""
 
-    __slots__ = ("_address", "_length", "_mapping", "_present")
+    __slots__ = ("_address", "_length", "_mapping", "_present", "descriptor")
 
-    def __init__(self, mapping: mmap.mmap) -> None:
+    def __init__(self, mapping: mmap.mmap, descriptor: int) -> None:
+        self.descriptor = os.dup(descriptor)
+        """The file, to be read without its map; it is closed when the map goes."""
+        weakref.finalize(mapping, os.close, self.descriptor)
         self._mapping = weakref.ref(mapping)
         self._address = _address_of(mapping)
         self._length = len(mapping)
@@ -124,12 +130,12 @@ def _handler() -> _Handler:
     return _Handler()
 
 
-def guarded(mapping: mmap.mmap) -> Guard | None:
-    """Look after a map; None where that cannot be done."""
+def guarded(mapping: mmap.mmap, descriptor: int) -> Guard | None:
+    """Look after the map of a file; None where that cannot be done."""
     if sys.platform != "linux":
         return None
     try:
-        guard = Guard(mapping)
+        guard = Guard(mapping, descriptor)
         _handler().add(guard)
     except (AttributeError, OSError):  # another Python, or another libc
         return None
@@ -143,6 +149,19 @@ def _address_of(mapping: mmap.mmap) -> int:
         return int(buffer.buf or 0)
     finally:
         ctypes.pythonapi.PyBuffer_Release(ctypes.byref(buffer))
+
+
+def read_into(opened: Input, buffers: Sequence[memoryview], start: int) -> None:
+    """Fill buffers, a thousand at most, with opened.data[start:], which is all there. Of a mapped file nothing of the
+    map is touched. Raises `StreamError` as `Input.check` does.
+    """
+    guard = opened.guard
+    if guard is None:
+        for buffer in buffers:
+            buffer[:] = opened.data[start : start + len(buffer)]
+            start += len(buffer)
+    elif os.preadv(guard.descriptor, buffers, opened.base + start) < sum(map(len, buffers)):
+        raise StreamError("the file was cut short while it was read", file=opened.name)
 
 
 def put_on_disk(memory: bytearray, rest: Iterator[bytes], name: str) -> mmap.mmap:

@@ -100,7 +100,7 @@ class Input:
     something, `container` says what, and `origin` where in the file the first of them stands.
     """
 
-    __slots__ = ("_base", "_guard", "_mapping", "container", "data", "name", "origin")
+    __slots__ = ("_mapping", "base", "container", "data", "guard", "name", "origin")
 
     def __init__(
         self,
@@ -115,17 +115,17 @@ class Input:
         self.container: Container | None = None
         self.origin = 0
         self._mapping = mapping
-        self._base = base
-        self._guard = guard
+        self.base = base
+        self.guard = guard
 
     def check(self) -> None:
         """Raise StreamError where the file has been cut short since it was opened: then zeros stand in its place."""
-        if self._guard is not None:
-            self._guard.check(self.name)
+        if self.guard is not None:
+            self.guard.check(self.name)
 
     def moved(self, start: int) -> Input:
         """The same bytes from `start` on. This object is not to be used any more."""
-        moved = Input(self.data[start:], self.name, self._mapping, self._base + start, self._guard)
+        moved = Input(self.data[start:], self.name, self._mapping, self.base + start, self.guard)
         moved.origin = self.origin + start
         return moved
 
@@ -140,8 +140,8 @@ class Input:
         if self._mapping is None or not hasattr(mmap, "MADV_DONTNEED"):
             return
         page = mmap.PAGESIZE
-        first = -(-(max(start, 0) + self._base) // page) * page
-        last = (min(end, len(self.data)) + self._base) // page * page
+        first = -(-(max(start, 0) + self.base) // page) * page
+        last = (min(end, len(self.data)) + self.base) // page * page
         if first < last:
             with suppress(OSError):
                 self._mapping.madvise(mmap.MADV_DONTNEED, first, last - first)
@@ -285,7 +285,8 @@ def _mapped_if_plain(file: BinaryFile, name: str) -> Input | None:
     # Few files are large enough to be mapped.
     from vmstate.saved.mapped import guarded
 
-    return Input(memoryview(mapping)[start:], name, mapping, min(start, len(mapping)), guarded(mapping))
+    guard = guarded(mapping, raw.fileno())
+    return Input(memoryview(mapping)[start:], name, mapping, min(start, len(mapping)), guard)
 
 
 def _name_of(file: object) -> str:

@@ -229,7 +229,7 @@ def at_origin(data: memoryview, old: int, new: int) -> Iterator[bytes | memoryvi
                 gap = pages - new - at
                 yield bytes(gap)
                 at += gap
-            yield whole
+            yield from _slices(memoryview(whole), 0, len(whole))
             at += len(whole)
         if event is not None:
             last = (event, event.offset)

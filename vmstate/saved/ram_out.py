@@ -18,9 +18,12 @@ from typing import Any
 
 from vmstate.errors import StreamError, VMStateError
 from vmstate.files import replacing, reported
+from vmstate.saved.mapped import read_into
+from vmstate.saved.opening import Input
 from vmstate.stream.memory import GuestMemory
 from vmstate.stream.memory_map import MemoryRange
-from vmstate.stream.memory_pages import MISSING, PLAIN
+from vmstate.stream.memory_pages import MISSING, PLAIN, Run
+from vmstate.stream.source import StreamSource
 from vmstate.stream.stream import Section, Stream
 from vmstate.vmsd.data import Data
 from vmstate.vmsd.path import resolve
@@ -29,6 +32,12 @@ FORMS = ("raw", "elf", "lime")
 
 RELEASE = 16 << 20
 """Bytes of the input that are passed before the system may have them back."""
+
+BATCH = 256
+"""Pages that are copied at once."""
+
+GAP = 64
+"""Bytes between two pages that are read along with them."""
 
 VIEWS = 1000
 """Pieces that the system takes at once, with some room."""
@@ -63,8 +72,15 @@ class _Copy:
     """Memory on its way into a file, range by range."""
 
     def __init__(
-        self, memory: GuestMemory, descriptor: int, name: str, progress: Callable[[int], None] | None, writer: str
+        self,
+        source: StreamSource | None,
+        memory: GuestMemory,
+        descriptor: int,
+        name: str,
+        progress: Callable[[int], None] | None,
+        writer: str,
     ) -> None:
+        self.source = source
         self.memory = memory
         self.descriptor = descriptor
         self.name = name
@@ -74,6 +90,9 @@ class _Copy:
         self.vmcoreinfo: int | None = None
         self.done = 0
         self._passed = 0
+        self._buffer = memoryview(bytearray(BATCH * memory.page_size))
+        self._room = memoryview(bytearray(GAP))
+        self._pattern: tuple[int, list[memoryview]] = (-1, [])
 
     def range(self, memory_range: MemoryRange, place: int) -> None:
         """Write a range to a place in the file."""
@@ -81,7 +100,9 @@ class _Copy:
         for run in self.memory.runs(memory_range):
             at = (run.first - first) * page_size
             size = run.length * page_size
-            if run.kind == PLAIN:
+            if run.at is not None and run.gap <= GAP and isinstance(self.source, Input):
+                self._copy(run, run.at, place + at, memory_range.address + at)
+            elif run.kind == PLAIN:
                 self._look_for_vmcoreinfo(run.views, memory_range.address + at)
                 with reported(self.name):
                     _write(self.descriptor, run.views, place + at)
@@ -96,13 +117,39 @@ class _Copy:
             if self.progress is not None:
                 self.progress(self.done)
 
+    def _copy(self, run: Run, at: int, place: int, address: int) -> None:
+        """Copy pages that stand evenly in the input, without a look at each."""
+        size = self.memory.page_size
+        assert isinstance(self.source, Input)
+        if self._pattern[0] != run.gap:
+            self._pattern = run.gap, list(self._apart(run.gap))
+        pieces = self._pattern[1]
+        for first in range(0, run.length, BATCH):
+            count = min(BATCH, run.length - first)
+            filled = self._buffer[: count * size]
+            start = at + first * (size + run.gap)
+            read_into(self.source, pieces[: 2 * count - 1] if run.gap else [filled], start)
+            self._look_for_vmcoreinfo([filled], address + first * size)
+            with reported(self.name):
+                _write(self.descriptor, [filled], place + first * size)
+
+    def _apart(self, gap: int) -> Iterator[memoryview]:
+        """The pages of the buffer, and between them room for what stands between two pages."""
+        size = self.memory.page_size
+        for start in range(0, len(self._buffer), size):
+            if start:
+                yield self._room[:gap]
+            yield self._buffer[start : start + size]
+
     def _look_for_vmcoreinfo(self, views: Sequence[memoryview], address: int) -> None:
         if self.vmcoreinfo is not None:
             return
-        step = self.memory.page_size
+        step, begin = self.memory.page_size, VMCOREINFO[:1]
         for view in views:
-            for at in range(0, len(view), step):
-                if view[at : at + 10] == VMCOREINFO:
+            begins, number = bytes(view[::step]), -1
+            while (number := begins.find(begin, number + 1)) >= 0:
+                at = number * step
+                if view[at : at + len(VMCOREINFO)] == VMCOREINFO:
                     self.vmcoreinfo = address + at
                     return
             address += len(view)
@@ -128,9 +175,10 @@ def write_ram(
     progress: Callable[[int], None] | None = None,
     *,
     writer: str = "vmstate",
+    sync: bool = False,
 ) -> Written:
     """Write the memory of a machine to a file, in one of `FORMS`; `progress` is told the bytes that are passed, and
-    `writer` is what an ELF file names as its maker.
+    `writer` is what an ELF file names as its maker. With `sync` the file is on disk in the end.
 
     Raises `VMStateError`: nothing is known of where the machine has its memory, or the file cannot be written.
     """
@@ -139,11 +187,11 @@ def write_ram(
         raise StreamError(
             "where the machine has its memory is not known", file=stream.name, expected="the address of a block"
         )
-    with replacing(path) as file:
+    with replacing(path, sync=sync) as file:
         descriptor = file.fileno()
         if not file.seekable():
             raise StreamError("memory is written here and there", file=path, expected="a file")
-        copy = _Copy(memory, descriptor, path, progress, writer)
+        copy = _Copy(stream.input, memory, descriptor, path, progress, writer)
         if form == "elf":
             size = _write_elf(stream, copy, ranges)
         elif form == "lime":

@@ -24,7 +24,7 @@ def whole_parts(source: StreamSource, failure: VMStateError) -> Stream:
     Raises that where it is no cut, or where nothing behind the header is whole.
     """
     data = source.data
-    text = find_vmdesc(data)
+    text = find_vmdesc(data, source.release)
     known = NOTHING_DESCRIBED if text is None else read_vmdesc(text)
     reader = StreamReader.over(data, vmdesc=known, origin=source.origin)
 

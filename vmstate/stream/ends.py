@@ -7,13 +7,16 @@ still to come it is a `TruncatedError` that says how far to read.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 
 from vmstate.errors import StreamError, TruncatedError, VMStateError
 from vmstate.stream.events import FOOTER, CommandType, Mark, SectionHeader
 
 _VMDESC_REACH = 128 << 20
 """Bytes from the end of the data in which a vmdesc is looked for; where it stands before, the reader comes to it."""
+
+_RELEASE = 16 << 20
+"""Bytes that are looked through before the system may have them back."""
 
 _SECTION_REACH = 192 << 20
 """Bytes in which the end of a section is looked for that nothing describes."""
@@ -205,17 +208,18 @@ def _find(data: memoryview, pattern: bytes, start: int) -> int:
     return -1
 
 
-def find_vmdesc(data: memoryview) -> bytes | None:
+def find_vmdesc(data: memoryview, release: Callable[[int, int], None] | None = None) -> bytes | None:
     """The vmdesc at the end of a stream that is all there, or None.
 
     It stands behind the end of the stream (0x00): 0x06, be32 length, JSON. It is looked for from the end, where it is
     in any stream without trailing bytes, and no further than one can reach: a file can be sparse, and of any size.
+    `release` is told what was looked through in vain.
     """
     stop = len(data)
     last = max(0, stop - _VMDESC_REACH)
     step = 1 << 17
     while stop > last:
-        start = max(0, stop - step)
+        start = max(0, (stop - 1) // step * step)
         window = bytes(data[start : min(stop + 8, len(data))])
         place = len(window)
         while (place := window.rfind(b"\x00\x06", 0, place)) >= 0:
@@ -225,4 +229,6 @@ def find_vmdesc(data: memoryview) -> bytes | None:
                 return bytes(data[at + 6 : at + 6 + length])
             place += 1
         stop = start
+        if release is not None and not start % _RELEASE:
+            release(start, start + _RELEASE)
     return None

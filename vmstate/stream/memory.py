@@ -20,11 +20,13 @@ from vmstate.stream.memory_pages import (
     DENSE,
     MISSING,
     PLAIN,
+    ZERO,
     BlockPages,
     Channel,
     FilePages,
     MappedPages,
     NoPages,
+    NotedRun,
     Run,
     SentPages,
 )
@@ -39,7 +41,7 @@ if TYPE_CHECKING:
 
 class PageSource(Data):
     """What the pages of a stream are looked for in: the `events` of its memory, its bytes, where in the file it begins,
-    further channels, and what it has where all of them are in step.
+    further channels, and what it has where all of them are in step; `noted` is where they stand, where that is known.
     """
 
     events: Callable[[], Iterator[Event]] | None
@@ -47,6 +49,7 @@ class PageSource(Data):
     origin: int
     channels: Sequence[Channel]
     mark: type
+    noted: Sequence[NotedRun] | None
 
 
 class GuestMemory:
@@ -229,7 +232,12 @@ class GuestMemory:
                 count = block.used_length // page_size
                 left -= count
                 sent[name] = SentPages(name, block.used_length, page_size, sources, left >= 0)
-        if not pages and source.events is not None:
+        if source.noted is not None and not source.channels:
+            for run in source.noted:
+                if run.block in sent:
+                    kind = PLAIN if run.kind == "page" else ZERO
+                    sent[run.block].note(run.addresses, run.at, run.stride, kind, 0)
+        elif not pages and source.events is not None:
             self._pass(source, source.events(), sent, sources)
         return {**sent, **pages}
 
@@ -262,13 +270,16 @@ def memory_of(
     files: Mapping[str, str | os.PathLike[str]],
     ranges: Sequence[MemoryRange] | None,
     placed: Mapping[str, int],
+    cmos: bytes | None = None,
 ) -> GuestMemory:
-    """The memory of a stream, as `Stream.memory` has it; `events` are its events, once more."""
+    """The memory of a stream, as `Stream.memory` has it; `events` are its events, once more, and `cmos` is the clock's
+    CMOS where the section is not among the stream's.
+    """
 
     def make_map(memory: GuestMemory) -> MemoryMap:
         if ranges is not None:
             return MemoryMap(tuple(sorted(ranges, key=lambda each: each.address)), (), (), "told")
-        return memory_map(stream, lambda block: memory.read_block(block.idstr), placed)
+        return memory_map(stream, lambda block: memory.read_block(block.idstr), placed, cmos)
 
     def paging(memory: GuestMemory, root: int | str, address: int) -> Paging:
         # Hardly anybody asks.
@@ -284,7 +295,7 @@ def memory_of(
     mark = RamMultifdFlush if "multifd flush" in stream.ram.firsts else RamEnd
     of_ram = None if events is None else partial(_events_of_ram, stream, events)
     return GuestMemory(
-        PageSource(of_ram, data, origin, stream.channels, mark),
+        PageSource(of_ram, data, origin, stream.channels, mark, stream.noted),
         stream.ram.blocks,
         page_size,
         files,

@@ -91,11 +91,17 @@ def is_ram(block: RamBlock) -> bool:
     return bool(block.used_length) and not name.startswith(NO_RAM) and not name.endswith(NO_RAM_ENDS)
 
 
-def memory_map(stream: Stream, read: Callable[[RamBlock], bytes], placed: Mapping[str, int] | None = None) -> MemoryMap:
+def memory_map(
+    stream: Stream,
+    read: Callable[[RamBlock], bytes],
+    placed: Mapping[str, int] | None = None,
+    cmos: bytes | None = None,
+) -> MemoryMap:
     """The map of the machine in a stream.
 
     `read` gives the content of a block, and is asked for that of the ACPI tables, where nodes have to be put in order.
-    `placed` says where blocks stand that no stream tells of, by name.
+    `placed` says where blocks stand that no stream tells of, by name. `cmos` is the clock's CMOS where the section is
+    not among the stream's.
     """
     blocks = stream.ram.blocks
     rams = [block for block in blocks if is_ram(block)]
@@ -108,7 +114,7 @@ def memory_map(stream: Stream, read: Callable[[RamBlock], bytes], placed: Mappin
     main = [block for block in rams if block.idstr not in told]
     machine = stream.machine or ""
     ranges, source = None, "machine type"
-    cmos = _cmos(stream) if machine.startswith(PCS) else None
+    cmos = cmos or _cmos(stream) if machine.startswith(PCS) else None
     if cmos is not None:
         below, above = _sizes(cmos)
         system = _making_up(main, below + above)

@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import zlib
 from array import array
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, Final
 
 from vmstate.errors import StreamError
+from vmstate.files import reported
 from vmstate.stream.ram_records import MappedRamHeader, RamPages
 from vmstate.stream.xbzrle import patched
 from vmstate.vmsd.data import NamedTuple
@@ -35,13 +36,37 @@ RUN = 1 << 10
 """Pages in one run at most."""
 
 
-class Run(NamedTuple):
-    """`length` pages from number `first` on of one kind; `views` are the bytes of those that are there, in order."""
+class Run:
+    """`length` pages from number `first` on of one kind; `views` are the bytes of those that are there, in order.
 
-    first: int
-    length: int
-    kind: int
-    views: list[memoryview]
+    Where they stand evenly in the stream's own input, `at` is the offset of the first and `gap` how many bytes stand
+    between two of them; else `at` is None.
+    """
+
+    __slots__ = ("_views", "at", "first", "gap", "kind", "length")
+
+    def __init__(
+        self,
+        first: int,
+        length: int,
+        kind: int,
+        views: list[memoryview] | Callable[[], list[memoryview]],
+        at: int | None = None,
+        gap: int = 0,
+    ) -> None:
+        self.first = first
+        self.length = length
+        self.kind = kind
+        self._views = views
+        self.at = at
+        self.gap = gap
+
+    @property
+    def views(self) -> list[memoryview]:
+        """The bytes of the pages, in order, in as many pieces as it takes."""
+        if not isinstance(self._views, list):
+            self._views = self._views()
+        return self._views
 
 
 class BlockPages:
@@ -75,6 +100,14 @@ class _SparsePlaces(dict[int, int]):
         return self.get(key, MISSING)
 
 
+def _is_even(words: array[int]) -> bool:
+    """Whether the places are equally far from each other, each behind the one before, in the same source."""
+    if len(words) == 1:
+        return True
+    step = words[1] - words[0]
+    return step > 0 and not step % (1 << _SHIFT) and words == array("Q", range(words[0], words[-1] + 1, step))
+
+
 class SentPages(BlockPages):
     """Pages that were sent as records. Of each the last place is kept, and of those that are made all of them."""
 
@@ -100,8 +133,13 @@ class SentPages(BlockPages):
 
     def note(self, addresses: Iterable[int], at: int, stride: int, kind: int, source: int) -> None:
         """Note pages whose bytes stand from `at` on, each `stride` bytes behind the one before."""
-        numbers = [address // self.page_size for address in addresses]
         word, step = at << _SHIFT | source << _KIND_BITS | kind, stride << _SHIFT
+        if isinstance(addresses, range) and len(addresses) > RUN:
+            # In pieces: what is made on the way would take more than what is kept.
+            for begin in range(0, len(addresses), RUN):
+                self.note(addresses[begin : begin + RUN], at + begin * stride, stride, kind, source)
+            return
+        numbers = [address // self.page_size for address in addresses]
         count = len(numbers)
         if isinstance(self._places, array) and numbers == list(range(numbers[0], numbers[0] + count)):
             words = range(word, word + count * step, step) if step else [word] * count
@@ -166,30 +204,42 @@ class SentPages(BlockPages):
 
     def runs(self, first: int, count: int) -> Iterator[Run]:
         """All pages from `first` on, in order, in runs of one kind."""
-        size = self.page_size
         stop = first + count
         while first < stop:
-            words = self._places[first : min(stop, first + RUN)]
+            words = array("Q", self._places[first : min(stop, first + RUN)])
+            if words[0] & 3 == PLAIN and _is_even(words):
+                yield self._plain_run(first, words)
+                first += len(words)
+                continue
             kinds = [word & 3 for word in words]
             begin = 0
             while begin < len(words):
                 kind, end = kinds[begin], begin + 1
                 while end < len(words) and kinds[end] == kind:
                     end += 1
-                views: list[memoryview] = []
                 if kind == PLAIN:
-                    for word in words[begin:end]:
-                        at = word >> _SHIFT
-                        views.append(self._sources[word >> _KIND_BITS & 0x3FF][at : at + size])
+                    yield self._plain_run(first + begin, words[begin:end])
                 elif kind == MADE:
                     for page in range(first + begin, first + end):
                         content = self._made(page)
                         yield Run(page, 1, MISSING if content is None else PLAIN, [memoryview(content or b"")])
-                    begin = end
-                    continue
-                yield Run(first + begin, end - begin, kind, views)
+                else:
+                    yield Run(first + begin, end - begin, kind, [])
                 begin = end
             first += len(words)
+
+    def _plain_run(self, first: int, words: array[int]) -> Run:
+        """Pages that stand as they are, from number `first` on."""
+        size, sources = self.page_size, self._sources
+
+        def views() -> list[memoryview]:
+            places = ((sources[word >> _KIND_BITS & 0x3FF], word >> _SHIFT) for word in words)
+            return [source[at : at + size] for source, at in places]
+
+        if words[0] >> _KIND_BITS & 0x3FF or not _is_even(words):
+            return Run(first, len(words), PLAIN, views)
+        gap = 0 if len(words) == 1 else (words[1] - words[0] >> _SHIFT) - size
+        return Run(first, len(words), PLAIN, views, words[0] >> _SHIFT, gap)
 
 
 class MappedPages(BlockPages):
@@ -237,7 +287,7 @@ class MappedPages(BlockPages):
                     break
             at = self._start + first * size
             views = [self._data[at : at + (end - first) * size]] if is_there else []
-            yield Run(first, end - first, PLAIN if is_there else ZERO, views)
+            yield Run(first, end - first, PLAIN if is_there else ZERO, views, at if is_there else None)
             first = end
 
 
@@ -250,12 +300,9 @@ class FilePages(BlockPages):
 
     def content(self, page: int) -> bytes | None:
         """The bytes of a page."""
-        try:
-            with open(self._path, "rb") as file:
-                file.seek(page * self.page_size)
-                return file.read(self.page_size).ljust(self.page_size, b"\0")
-        except OSError as error:
-            raise StreamError(f"the memory file cannot be read: {error.strerror}", file=self._path) from None
+        with reported(self._path, "the memory file cannot be read: "), open(self._path, "rb") as file:
+            file.seek(page * self.page_size)
+            return file.read(self.page_size).ljust(self.page_size, b"\0")
 
     def place(self, page: int) -> tuple[int, int] | None:
         """Nowhere in the input."""
@@ -263,8 +310,16 @@ class FilePages(BlockPages):
 
     def runs(self, first: int, count: int) -> Iterator[Run]:
         """All pages from `first` on, in order."""
-        for page in range(first, first + count):
-            yield Run(page, 1, PLAIN, [memoryview(self.content(page) or b"")])
+        size = self.page_size
+        with reported(self._path, "the memory file cannot be read: "), open(self._path, "rb") as file:
+            file.seek(first * size)
+            while count:
+                length = min(count, RUN // 4)
+                content = file.read(length * size).ljust(length * size, b"\0")
+                is_zero = content.count(0) == len(content)
+                yield Run(first, length, ZERO if is_zero else PLAIN, [] if is_zero else [memoryview(content)])
+                first += length
+                count -= length
 
 
 class NoPages(BlockPages):
@@ -291,3 +346,20 @@ class Channel:
         stream has a mark; None for all that are left.
         """
         raise NotImplementedError
+
+
+class NotedRun(NamedTuple):
+    """Pages of one kind of a block: the address of each, and where the first one's bytes stand, each `stride` bytes
+    behind the one before."""
+
+    block: str
+    kind: str
+    addresses: range
+    at: int
+    stride: int
+
+    def goes_on(self, block: str, kind: str, at: int, stride: int) -> bool:
+        """Whether what stands there can be more of this one."""
+        return (self.block, self.kind, self.stride) == (block, kind, stride) and (
+            self.at + len(self.addresses) * stride == at
+        )

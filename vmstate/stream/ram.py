@@ -39,7 +39,10 @@ MAX_RUN = 256
 """Records in one `RamPages` at most."""
 
 MAX_PIECE = 1 << 20
-"""Bytes in one `RamMapped` at most."""
+"""Bytes in one `RamMapped` at most, unless more are asked for."""
+
+ALL_AT_ONCE = 1 << 63
+"""More than a block has."""
 
 MAX_BLOCKS = 1 << 14
 """Blocks in one list at most: QEMU sets no limit, but blocks of length 0 could otherwise go on for
@@ -163,7 +166,7 @@ class RamScanner:
     bytes. `origin`: the file position of the stream's first byte, which mapped-ram's file positions
     count from 0 ("file:NAME,offset=N"). `fills`: whether a "zero" page may be one that is filled with another byte,
     which none since 1.5 sends and which is refused from 8.2 on. `repeats`: whether a block may be listed twice, which
-    no source does and no destination minds.
+    no source does and no destination minds. `piece`: how many bytes of the mapped-ram layout are told at once.
 
     StreamError for a page size out of range and for postcopy together with one of the other two,
     which QEMU refuses (its writer and its reader disagree about the order of the fields).
@@ -181,6 +184,7 @@ class RamScanner:
         "_origin",
         "_page_size",
         "_parts",
+        "_piece_size",
         "_postcopy",
         "_remaining",
         "_repeats",
@@ -200,6 +204,7 @@ class RamScanner:
         origin: int = 0,
         fills: bool = False,
         repeats: bool = False,
+        piece: int = MAX_PIECE,
     ) -> None:
         if postcopy and (mapped_ram or ignore_shared):
             capability = "mapped-ram" if mapped_ram else "x-ignore-shared"
@@ -210,6 +215,7 @@ class RamScanner:
         self._origin = origin
         self._fills = fills
         self._repeats = repeats
+        self._piece_size = piece
         # A block list can be read without knowing: its lengths are whole pages, of whatever size.
         self._settle(_SMALLEST_TARGET_PAGE if page_size is None else page_size)
         self._settled = page_size is not None
@@ -274,7 +280,7 @@ class RamScanner:
         `data` is a view of unsigned bytes whose first lies at the absolute stream offset `base`;
         `data[pos:end]` has arrived and begins where the last event ended. After None the same bytes
         must be there again, with more behind them. The event's `raw` is a window on `data`, of 256
-        records or 1 MiB at most.
+        records or one piece at most.
 
         After `RamEnd` the scanner waits for the first byte of the next section part. StreamError:
         what QEMU refuses on load, and what none writes.
@@ -476,7 +482,7 @@ class RamScanner:
 
     def _piece(self, source: Arrived, at: int) -> RamMapped | None:
         part = self._parts[0]
-        stop = min(at + MAX_PIECE, part.stop)
+        stop = min(at + self._piece_size, part.stop)
         if not self.has(source, at, stop - at, "memory in the mapped-ram layout"):
             return None
         if stop == part.stop:

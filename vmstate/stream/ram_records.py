@@ -90,12 +90,12 @@ class RamBlock(_Record):
 
 
 class RamMapped(_Record):
-    """At most 1 MiB of what lies between a block's mapped-ram header and the end of its pages.
+    """A piece of what lies between a block's mapped-ram header and the end of its pages.
 
     `part` is "bitmap" (one bit per target page, in words of the source host's order: little-endian
     bytes on every little-endian host), "pages", or "padding". `address`: where in the block the
     first byte belongs, for "pages" only. A page whose bit is clear is zero whatever the bytes here
-    say. Pieces are cut every 1 MiB from the start of the part.
+    say. A piece is all of a part where all of the stream is at hand, else 1 MiB of it.
     """
 
     block: str

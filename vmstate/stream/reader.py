@@ -58,7 +58,7 @@ from vmstate.stream.events import (
     Trailing,
     Vmdescription,
 )
-from vmstate.stream.ram import DEFAULT_PAGE_SIZE, RamScanner
+from vmstate.stream.ram import ALL_AT_ONCE, DEFAULT_PAGE_SIZE, MAX_PIECE, RamScanner
 from vmstate.stream.ram_records import RamBlock, RamEnd
 from vmstate.stream.registry import raise_fault
 from vmstate.vmsd.description import VMStateDescription
@@ -340,6 +340,8 @@ class StreamReader:
             mapped_ram=configuration is not None and configuration.has_capability("mapped-ram"),
             postcopy=self._postcopy,
             origin=self._origin,
+            # What is all there is not copied, whatever its size.
+            piece=MAX_PIECE if self._whole is None else ALL_AT_ONCE,
         )
 
     def _ram_event(self, data: memoryview) -> Event:

@@ -57,6 +57,7 @@ if TYPE_CHECKING:
     from vmstate.schema.write import Pairs
     from vmstate.stream.memory import GuestMemory
     from vmstate.stream.memory_map import MemoryRange
+    from vmstate.stream.memory_pages import NotedRun
     from vmstate.stream.source import StreamSource
     from vmstate.vmsd.path import Steps
 
@@ -261,6 +262,8 @@ class Stream:
         self.name = name
         self._source = source
         self.channels: Sequence[Any] = ()
+        # Where pages stand, where that was noted as the stream was read.
+        self.noted: Sequence[NotedRun] | None = None
         # The events of the source once more, for what is not kept of them.
         self._events = events
         # Where its bytes end before it does: why, and how many bytes the parts that are whole have.
@@ -437,15 +440,19 @@ class Stream:
     def chunks(self) -> Iterator[bytes | memoryview]:
         """The bytes of the stream, piece by piece: sections from their states, RAM from the input."""
         for part in self.parts:
-            if not isinstance(part, Section):
-                yield part.to_bytes()
-                continue
-            yield part.header.to_bytes()
-            if isinstance(part.state, RamSummary):
-                yield from self.ram_bytes(part.state)
-            else:
-                yield part.payload()
-            yield part.footer.to_bytes()
+            yield from self.chunks_of(part)
+
+    def chunks_of(self, part: Part) -> Iterator[bytes | memoryview]:
+        """The bytes of one part."""
+        if not isinstance(part, Section):
+            yield part.to_bytes()
+            return
+        yield part.header.to_bytes()
+        if isinstance(part.state, RamSummary):
+            yield from self.ram_bytes(part.state)
+        else:
+            yield part.payload()
+        yield part.footer.to_bytes()
 
     def ram_bytes(self, summary: RamSummary) -> Iterator[memoryview]:
         """The bytes of a RAM section as they came, piece by piece."""
@@ -540,7 +547,7 @@ def read_stream(
     if len(data) == 0:
         raise StreamError("the stream is empty", expected="a migration stream")
     # What is no stream at all need not be looked through.
-    text = find_vmdesc(data) if vmdesc is None and bytes(data[:4]) == MAGIC else None
+    text = find_vmdesc(data, source.release) if vmdesc is None and bytes(data[:4]) == MAGIC else None
     with collector_paused():
         known = vmdesc or (NOTHING_DESCRIBED if text is None else read_vmdesc(text))
 
