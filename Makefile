@@ -132,7 +132,7 @@ installed:
 	@echo "$(ARCHIVE) with $$($(PYTHON) --version):"
 	@rm -rf .venv-wheel $(INSTALLED)
 	@$(PYTHON) -m venv .venv-wheel
-	@$(WHEEL)/python -m pip --quiet --disable-pip-version-check install "$(ARCHIVE)[fuzz,compression]"
+	@$(WHEEL)/python -m pip --quiet --disable-pip-version-check install "$(ARCHIVE)[fuzz,compression,report]"
 	@$(WHEEL)/python -m pip --disable-pip-version-check check
 	@$(WHEEL)/vmstate --version
 	@$(WHEEL)/python -m pip --quiet --disable-pip-version-check install pytest pytest-xdist redis

@@ -5,9 +5,11 @@ from __future__ import annotations
 import asyncio
 import os
 import pty
+import re
 import subprocess
 import sys
 from collections.abc import Awaitable, Callable
+from html import unescape
 from pathlib import Path
 from typing import Any
 
@@ -216,3 +218,34 @@ def test_in_a_real_terminal() -> None:
             os.write(ours, b"q")
             asked_to_leave = True
     assert process.wait(timeout=60) == 0 and asked_to_leave
+
+
+def screen(browser: Browser) -> str:
+    """What stands on the screen: the words of the picture that Textual makes of it, line by line."""
+    rows: dict[float, list[tuple[float, str]]] = {}
+    for x, y, text in re.findall(
+        r'<text [^>]*?x="([\d.]+)" y="([\d.]+)"[^>]*>([^<]*)</text>', browser.export_screenshot()
+    ):
+        rows.setdefault(float(y), []).append((float(x), unescape(text).replace("\xa0", " ")))
+    return "\n".join("".join(text for _, text in sorted(row)).rstrip() for _, row in sorted(rows.items()))
+
+
+@pytest.mark.slow
+def test_the_screen_is_as_it_was_looked_at() -> None:
+    """The text is that of a screen that was looked at; the bytes in it are compared with the stream itself."""
+
+    async def use(browser: Browser, pilot: Any) -> None:
+        entry = browser.stream[SECTION].trace()["virtio.net.mac"]
+        await typed(pilot, "g", hex(entry.offset))
+        shown = screen(browser)
+        for words in ("0000:00:01.0/virtio-net  46,232 B", "mac  52:54:00:12:34:56", "num_queues  3"):
+            assert words in shown
+        data = browser.stream[SECTION].payload()
+        start = browser.stream[SECTION].payload_offset
+        line = entry.offset - (entry.offset - start) % 8
+        row = data[line - start :][:8]
+        assert f"{line:08x} {row.hex(' ')}" in shown
+        assert shown.splitlines()[-2].startswith(f"{entry.offset:#x} 6 B  buffer  {SECTION}.virtio.net.mac")
+        assert re.search("/ Find.*n Next.*g Offset.*e Edit.*d Diff.*s Save as.*q Quit", shown.splitlines()[-1])
+
+    browsed(use, size=(100, 30))

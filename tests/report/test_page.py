@@ -19,6 +19,8 @@ from vmstate.report import page_of
 from vmstate.report.facts import LARGEST, MOST_SECTIONS, facts_of, kind_of_block
 from vmstate.report.tree import rows_of
 
+pytest.importorskip("jinja2", reason="needs Jinja2: install qemu-vmstate[report]")
+
 NET = FIXTURES / "qemu-7.2-q35-virtio-net.mig.xz"
 EARLY, FINAL = (FIXTURES / f"pairs/qemu-7.2-vlan-add-{moment}.mig.xz" for moment in ("early", "final"))
 
