@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from vmstate.declare import undescribed
 
-ADB_BUS = undescribed("adb_bus", listed=False)
 ARM_TIMER = undescribed("arm_timer", listed=False)
 BLOCK = undescribed("block", old_style=True, listed=False)
 DBUS_VMSTATE = undescribed("dbus-vmstate", listed=False)

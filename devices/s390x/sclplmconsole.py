@@ -16,4 +16,4 @@ class SCLPConsoleLM(VMState):
     event_pending: bool = boolean(name="event.event_pending")
     write_errors: int = uint32()
     length: int = uint32()
-    buf: list[int] = array(uint8, 4096)
+    buf: list[int] = array(uint8, 4066)
