@@ -20,6 +20,7 @@ import pkgutil
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from importlib import import_module
+from os.path import commonprefix
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -75,9 +76,16 @@ class Tables(Data):
     @property
     def source(self) -> str:
         """The module `_index` as Python source."""
+        every = [place for places in self.layouts.values() for place in places]
+        begin = commonprefix(every)  # noqa: RUF071 (these are no paths)
+        begin = begin[: begin.rfind(".") + 1]
+        rest = {idstr: tuple(place[len(begin) :] for place in places) for idstr, places in self.layouts.items()}
+        # Every command reads this module: what all places begin with stands in it once.
+        places = f"tuple(map({_quoted(begin)}.__add__, places))"
         return _module(
             "What is to be known of these devices without importing them.",
-            f"INDEX: dict[str, tuple[str, ...]] = {_written(self.layouts)}",
+            f"_PLACES: dict[str, tuple[str, ...]] = {_written(rest)}",
+            f"INDEX: dict[str, tuple[str, ...]] = {{idstr: {places} for idstr, places in _PLACES.items()}}",
             f"ENTRIES: dict[str, dict[str, object]] = {_written(self.entries)}",
         )
 
