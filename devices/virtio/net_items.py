@@ -253,6 +253,7 @@ ITEMS = ItemTable(
     },
     {TAP: tun_replay, VHOST_NET: tun_replay, VDPA: replay},
     notices,
-    set_by_load=SET_BY_LOAD,
+    # Where the features say none, virtio_net_post_load_device sets them to what the features allow.
+    set_by_load=(*SET_BY_LOAD, "curr_guest_offloads"),
     allocated=("indirections_table",),
 )

@@ -486,3 +486,82 @@ def test_postcopy_and_multifd_pass(tmp_path: Path) -> None:
             set_capabilities(target, [capability], state=False)
             source.stop()
             source, monitor = target, target_monitor
+
+
+@pytest.mark.qemu
+@pytest.mark.slow
+@needs_qemu
+@needs_guest
+def test_a_migration_that_is_finished_by_postcopy(tmp_path: Path) -> None:
+    """Started in the middle of precopy: pages are asked for on the way back, and the rest passes as it comes."""
+    with ExitStack() as stack:
+        guests = Guests(tmp_path, stack)
+        source, monitor = guests.start(None)
+        source.wait_for(READY)
+        target, _ = guests.start(None, "-incoming", "defer")
+        try:
+            for machine in (source, target):
+                set_capabilities(machine, ["postcopy-ram", "return-path"])
+        except MachineError as error:
+            pytest.skip(f"QEMU cannot do postcopy here: {error}")
+        target.ask("migrate-incoming", {"uri": f"unix:{tmp_path / 'in'}"})
+        source.ask("migrate-set-parameters", {"max-bandwidth": 8 << 20})
+        with Relay(f"unix:{tmp_path / 'relay'}", f"unix:{tmp_path / 'in'}", way=SKIP, monitor=monitor) as relay:
+            thread, reports = run_in_thread(relay.run)
+            source.ask("migrate", {"uri": relay.uri})
+            end = time.monotonic() + 60
+            while (source.ask("query-migrate").get("ram") or {}).get("transferred", 0) < 4 << 20:
+                assert time.monotonic() < end
+                time.sleep(0.05)
+            source.ask("migrate-start-postcopy")
+            target.monitor.until("query-status", [("status", "running")], 60)
+            assert target.type("cat /proc/version >/dev/null && echo alive", limit=60) == "alive"
+            source.monitor.until("query-migrate", [("status", "completed")], 90)
+            thread.join(20)
+        (report,) = reports
+        assert not isinstance(report, BaseException), report
+        assert report.ended is None
+        assert report.plainly is not None and "POSTCOPY" in report.plainly
+        assert report.done is not None and len(report.done["early"]) > 15 and report.done["left_out"] == []
+        assert report.returned["REQ_PAGES_ID"] + report.returned["REQ_PAGES"] > 0
+        assert (report.returned["SHUT"], report.refused) == (1, False)
+        assert target.type("ping -c 1 -W 4 10.0.2.2 >/dev/null && echo alive") == "alive"
+
+
+@pytest.mark.qemu
+@pytest.mark.slow
+@needs_qemu
+@needs_guest
+def test_a_migration_that_is_encrypted(tmp_path: Path) -> None:
+    """TLS with a key that both QEMUs have: the relay passes it on, says so, and never sees a stream."""
+    (tmp_path / "keys.psk").write_text("qemu:" + bytes(range(32)).hex() + "\n")
+
+    def credentials(end: str) -> tuple[str, ...]:
+        return "-object", f"tls-creds-psk,id=tls0,endpoint={end},dir={tmp_path}"
+
+    with ExitStack() as stack:
+        guests = Guests(tmp_path, stack)
+        try:
+            source, monitor = guests.start(None, *credentials("client"))
+        except MachineError as error:
+            pytest.skip(f"QEMU was built without TLS: {error}")
+        source.wait_for(READY)
+        target, _ = guests.start(None, *credentials("server"), "-incoming", "defer")
+        for machine in (source, target):
+            set_capabilities(machine, ["return-path"])
+            machine.ask("migrate-set-parameters", {"tls-creds": "tls0"})
+        target.ask("migrate-incoming", {"uri": f"unix:{tmp_path / 'in'}"})
+        source.ask("migrate-set-parameters", {"max-bandwidth": 1 << 33, "tls-hostname": "target"})
+        with Relay(f"unix:{tmp_path / 'relay'}", f"unix:{tmp_path / 'in'}", way=SKIP, monitor=monitor) as relay:
+            thread, reports = run_in_thread(relay.run)
+            source.ask("migrate", {"uri": relay.uri})
+            source.monitor.until("query-migrate", [("status", "completed")], 90)
+            target.monitor.until("query-status", [("status", "running")])
+            thread.join(10)
+        (report,) = reports
+        assert not isinstance(report, BaseException), report
+        assert (report.plainly, report.ended, report.done) == ("the migration is encrypted (TLS)", None, None)
+        assert report.channels["tls"] == 1
+        assert report.sent == report.taken > 10 << 20
+        assert not report.returned
+        assert target.type("echo alive") == "alive"

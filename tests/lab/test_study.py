@@ -25,6 +25,7 @@ from vmstate.cli import main
 from vmstate.errors import MachineError
 from vmstate.lab.bench import Bench, Measured, Mode, Run, changes
 from vmstate.lab.network import no_tap
+from vmstate.lab.relayed import try_relayed
 from vmstate.lab.statistics import median_interval, percentile, summary
 from vmstate.lab.study import ACTIONS, ActionResult, Laboratory, actions_named
 from vmstate.lab.trace import DeviceTime, device_times
@@ -333,3 +334,60 @@ def test_the_programs_for_a_network_are_looked_for(monkeypatch: pytest.MonkeyPat
     assert "nsenter" in str(no_tap())
     monkeypatch.setattr(os, "access", lambda *_: False)
     assert "/dev/net/tun" in str(no_tap())
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# The same actions through a relay.
+
+
+@pytest.mark.qemu
+@pytest.mark.slow
+@needs_qemu
+@needs_guest
+@pytest.mark.parametrize("name", [action.name for action in ACTIONS if LONG or action.name in ("vlan-gone", "reboot")])
+def test_behind_a_relay_is_the_same_machine(laboratory: Laboratory, name: str) -> None:
+    (action,) = actions_named([name])
+    result = try_relayed(laboratory, action)
+    if result.not_done is not None:
+        pytest.skip(result.not_done)
+    assert result.differing == ()
+    assert result.error is None
+    assert result.loaded is not None
+    assert result.lives, result.loaded.error
+    assert result.left_out > 15
+    # A reboot changes what was sent early: it is sent again.
+    assert bool(result.changed) is (name in ("reboot", "rss-reboot"))
+    assert result.early == result.left_out + len(result.changed) + 1
+    if name != "reboot":
+        assert 1 in result.loaded.moved
+
+
+@pytest.mark.qemu
+@pytest.mark.slow
+@needs_qemu
+@needs_guest
+def test_another_machine_behind_a_relay_is_seen(laboratory: Laboratory, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A relay that leaves out what has changed."""
+    from vmstate.early import forward
+
+    monkeypatch.setattr(forward.Forward, "push", left_out_whatever_it_is(forward.Forward.push))
+    result = try_relayed(laboratory, actions_named(["reboot"])[0])
+    assert result.differing or result.error
+    assert not result.is_same
+
+
+def left_out_whatever_it_is(push: Any) -> Any:
+    """`Forward.push` that finds every section equal to its early copy, of whatever bytes that is."""
+
+    def careless(self: Any, data: bytes) -> Any:
+        with vmstate.load(data) as stream:
+            full = [section for section in stream.sections if section.kind == "full" and not section.is_ram]
+            now = {(section.name, section.instance_id): section.payload() for section in full}
+        for key, choice in list(self.choices.items()):
+            if choice.may_skip and key in now and len(now[key]) == len(choice.payload):
+                self.choices[key] = type(choice)(
+                    key, choice.header, now[key], choice.footer, choice.copy, True, choice.reason
+                )
+        return push(self, data)
+
+    return careless

@@ -13,7 +13,9 @@ from vmstate.early.policy import POLICIES
 from vmstate.errors import one_line
 
 if TYPE_CHECKING:
-    from vmstate.lab.study import ActionResult, Loaded
+    from collections.abc import Iterable
+
+    from vmstate.lab.study import Action, ActionResult, Laboratory, Loaded
 
 BOTH = "both"
 
@@ -28,6 +30,11 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--actions", action="store_true", help="say which actions there are, and stop")
     parser.add_argument(
         "--policy", choices=(*POLICIES, BOTH), default="per-item", help="whose outcome is loaded (per-item)"
+    )
+    parser.add_argument(
+        "--relay",
+        action="store_true",
+        help="what `early relay` would have sent, in place of early sections and records",
     )
     parser.add_argument("--backend", choices=[*map(str, BackendName)], default=str(BackendName.TAP), help="(tap)")
     parser.add_argument("--until", metavar="TEXT", help="what a guest behind -- prints when its shell is there")
@@ -60,6 +67,8 @@ def run(options: argparse.Namespace) -> int:
         keep=options.keep,
         limit=options.limit,
     ) as laboratory:
+        if options.relay:
+            return run_relayed(options, laboratory, actions)
         if options.format == "text":
             columns = f"{'reset':<11}{'per-item':>9}{'bytes':>8}{'record':>8}{'rfc-v2':>9}{'bytes':>8}"
             print(f"{'action':<16}{columns}  loaded (queues that moved on)")
@@ -73,6 +82,31 @@ def run(options: argparse.Namespace) -> int:
     tried = [result for result in results if result.left_out is None]
     good = all(load.lives for result in tried for load in result.loads if load.policy == "per-item")
     return 0 if tried and good else 1
+
+
+def run_relayed(options: argparse.Namespace, laboratory: Laboratory, actions: Iterable[Action]) -> int:
+    """Try each action as a relay would carry it. Exit code 1 where a machine is another, or its guest is not well."""
+    from vmstate.lab.relayed import try_relayed
+
+    results = []
+    for action in actions:
+        result = try_relayed(laboratory, action)
+        results.append(result)
+        if options.format == "json":
+            continue
+        if result.not_done is not None:
+            print(one_line(f"{result.name:<16}left out: {result.not_done}"), flush=True)
+            continue
+        same = "the same state" if result.is_same else f"another state of {', '.join(result.differing)}"
+        alive = "" if result.loaded is None else _outcome_cell(result.loaded)
+        counts = f"early {result.early}, left out {result.left_out}, changed {len(result.changed)}"
+        print(one_line(f"{result.name:<16}{counts}: {same}, {alive}"), flush=True)
+        if result.loaded is not None and result.loaded.error is not None:
+            print(one_line(f"    {result.loaded.error}"))
+    if options.format == "json":
+        print(json.dumps({"actions": [result.as_dict() for result in results]}))
+    tried = [result for result in results if result.not_done is None]
+    return 0 if tried and all(result.is_same and result.lives for result in tried) else 1
 
 
 def show(result: ActionResult) -> None:

@@ -29,6 +29,7 @@ from vmstate.lab.guest import READY, Guest
 from vmstate.lab.incoming import QemuDestination
 from vmstate.lab.network import HOST, OwnNetwork, no_tap
 from vmstate.qemu.capture import capture_machine, capture_started
+from vmstate.qemu.live import live_state
 from vmstate.qemu.machine import Machine, Qemu, find_qemu
 from vmstate.saved.loading import load
 from vmstate.vmsd.data import Data, Value
@@ -243,14 +244,11 @@ class Laboratory:
     def try_action(self, action: Action) -> ActionResult:
         """Try one action."""
         begun = time.monotonic()
-        base = self._booted_stream(action.pairs)
-        if isinstance(base, str):
-            return ActionResult(action.name, action.what, left_out=base)
-        early, final, record = (self.folder / f"{action.name}.{part}" for part in ("early.mig", "final.mig", "record"))
-        try:
-            version = self._source(action, base, early, final)
-        except _NotDone as reason:
-            return ActionResult(action.name, action.what, left_out=str(reason))
+        moments = self.moments(action)
+        if isinstance(moments, str):
+            return ActionResult(action.name, action.what, left_out=moments)
+        early, final, version = moments
+        record = self.folder / f"{action.name}.record"
         with load(early) as early_stream, load(final) as final_stream:
             devices = tuple(plan_streams(early_stream, final_stream, backend=self.backend))
             write_atomic(record, [record_streams(early_stream, final_stream, backend=self.backend)])
@@ -266,10 +264,47 @@ class Laboratory:
             loads=loads,
             seconds=time.monotonic() - begun,
         )
+        self.forget(action)
+        return result
+
+    def moments(self, action: Action) -> tuple[Path, Path, str] | str:
+        """The streams before and after an action, and QEMU's version; or why the action cannot be done."""
+        base = self._booted_stream(action.pairs)
+        if isinstance(base, str):
+            return base
+        early, final = (self.folder / f"{action.name}.{part}.mig" for part in ("early", "final"))
+        try:
+            return early, final, self._source(action, base, early, final)
+        except _NotDone as reason:
+            return str(reason)
+
+    def forget(self, action: Action) -> None:
+        """Remove the files of an action, unless they are to be kept."""
         if not self._is_kept:
             for path in self.folder.glob(f"{action.name}.*"):
                 path.unlink()
-        return result
+
+    def state_of(self, path: Path, action: Action) -> dict[tuple[str, int], bytes]:
+        """The device state of a machine that has loaded a stream, before its guest runs: (idstr, instance_id) -> bytes.
+
+        Raises `VMStateError` where it does not load.
+        """
+        with self._destination(path, [*self._argv(action.pairs), "-S"], action.pairs) as destination:
+            _machine_that_took(destination)
+            data = live_state(destination.machine.monitor, limit=self.limit).data
+        with load(data) as stream:
+            return {(section.name, section.instance_id): section.payload() for section in stream.sections}
+
+    def load_and_ask(self, policy: str, path: Path, action: Action, loaded: Loaded | None = None) -> Loaded:
+        """Load a stream, let the guest run, and ask it whether it is well."""
+        loaded = loaded or Loaded(policy, False, (), None, False, False, (), None)
+        try:
+            with self._destination(path, self._argv(action.pairs), action.pairs) as destination:
+                outcome = destination.feed()
+                loaded = loaded.replace(status=outcome.status, error=outcome.error)
+                return self._answers(destination.machine, action, loaded) if outcome.accepted else loaded
+        except VMStateError as error:
+            return loaded.replace(error=str(error))
 
     # The source.
 
@@ -370,14 +405,7 @@ class Laboratory:
             final_stream.save(target)
         plans = [plan for device in devices for plan in device.plans if plan.policy == policy]
         lost = tuple(dict.fromkeys(item for plan in plans for item in plan.lost))
-        loaded = Loaded(policy, exact, lost, None, False, False, (), None)
-        try:
-            with self._destination(target, self._argv(action.pairs), action.pairs) as destination:
-                outcome = destination.feed()
-                loaded = loaded.replace(status=outcome.status, error=outcome.error)
-                return self._answers(destination.machine, action, loaded) if outcome.accepted else loaded
-        except VMStateError as error:
-            return loaded.replace(error=str(error))
+        return self.load_and_ask(policy, target, action, Loaded(policy, exact, lost, None, False, False, (), None))
 
     def _answers(self, machine: Machine, action: Action, loaded: Loaded) -> Loaded:
         """Ask the guest whether it is well."""
