@@ -196,6 +196,50 @@ def test_a_condition_that_comes_is_a_question_and_one_that_goes_an_error(changed
         assert [each.severity for each in changes(old, new) if each.rule == "field-condition"] == [severity]
 
 
+BY_HAND = '{ .name = "tree", .info = &vmstate_info_%s, .flags = VMS_SINGLE },'
+
+
+def test_what_nobody_can_tell_is_a_question_or_left_out(changed: Changed) -> None:
+    def between(*sides: tuple[Change, ...]) -> list[tuple[str, str]]:
+        old, new = (Linked(read_tree(str(changed(*side)))) for side in sides)
+        return [(finding.rule, finding.severity) for finding in [*changes(old, new), *defects(new)]]
+
+    field = (DEVICE, "VMSTATE_UINT8(mode, BeeperState),")
+    assert between(((*field, BY_HAND % "a"),), ((*field, BY_HAND % "b"),)) == [("field-type", "ask")]
+    # A version that the tree does not tell is none.
+    version = (
+        DEVICE,
+        "    .version_id = 2,\n    .minimum_version_id = 1,",
+        "    .version_id = NEW, .minimum_version_id = NEW,",
+    )
+    assert between((), (version,)) == []
+    # A struct's new version, with a field that is there under a condition.
+    struct = (
+        DEVICE,
+        '    .name = "beeper/regs",\n    .version_id = 1,',
+        '    .name = "beeper/regs",\n    .version_id = 2,',
+    )
+    pitch = (DEVICE, "VMSTATE_UINT32(pitch, BeeperRegs),")
+    more = "VMSTATE_UINT32(pitch, BeeperRegs), VMSTATE_UINT32_TEST(more, BeeperRegs, beeper_has_tune),"
+    assert ("struct-version", "ask") in between((), (struct, (*pitch, more)))
+
+
+def test_a_class_that_is_abstract_and_a_description_of_another_file(changed: Changed) -> None:
+    info = (DEVICE, '    .parent = "isa-device",', '    .parent = "isa-device", .abstract = true,')
+    none = (DEVICE, "    dc->vmsd = &vmstate_beeper;\n", "")
+    old, new = Linked(read_tree(str(changed(info)))), Linked(read_tree(str(changed(info, none))))
+    assert [finding.rule for finding in changes(old, new)] == []
+    tree = changed()
+    text = (tree / DEVICE).read_text(encoding="utf-8").replace("VMSTATE_UINT8(mode, BeeperState),", "")
+    (tree / "hw" / "audio" / "second.c").write_text(text, encoding="utf-8")
+    both = Linked(read_tree(str(tree)))
+    plain = Linked(read_tree(str(BEEPER)))
+    assert [finding.path for finding in changes(plain, both)] == []
+    (tree / DEVICE).unlink()
+    moved = Linked(read_tree(str(tree)))
+    assert [(each.rule, each.path) for each in changes(plain, moved)] == [("field-removed", "hw/audio/second.c")]
+
+
 def test_a_count_that_becomes_one_of_run_time_is_a_question(changed: Changed) -> None:
     array = "VMSTATE_UINT16_ARRAY(envelope, BeeperRegs, BEEPER_STEPS)"
     counted = (

@@ -32,6 +32,9 @@ DEFECT = "defect"
 UNPROMISED = "unpromised"
 SEVERITIES = (BREAKS, DEFECT, BACKWARD, ASK, UNPROMISED)
 
+UNTOLD = frozenset(("version_id", "minimum_version_id"))
+"""Members of a description without whose values nothing can be said of its versions."""
+
 RULES = {
     "never-sent": (DEFECT, "a field is from a version on that its description does not reach"),
     "no-end": (DEFECT, "an array of fields has no end marker"),
@@ -217,7 +220,7 @@ def _staying(linked: Linked) -> Iterator[LintFinding]:
 
 
 def _defects_of(linked: Linked, unit: UnitResult, vmsd: SourceDescription, newest: int) -> Iterator[LintFinding]:
-    for field in vmsd.fields:
+    for field in vmsd.fields if "version_id" not in vmsd.untold else ():
         if field.version > newest and field.exists is None and "VMS_MUST_EXIST" not in field.flags:
             message = f"{field.name!r} is from version {field.version} on, and the description has version {newest}"
             yield _finding("never-sent", vmsd, message, field.line, field.name)
@@ -225,7 +228,7 @@ def _defects_of(linked: Linked, unit: UnitResult, vmsd: SourceDescription, newes
         yield _finding("no-end", vmsd, "its fields have no end marker", vmsd.fields[-1].line)
     for member in vmsd.twice:
         yield _finding("member-twice", vmsd, f".{member} is given more than once", field=member)
-    if vmsd.minimum > vmsd.version:
+    if vmsd.minimum > vmsd.version and not UNTOLD.intersection(vmsd.untold):
         message = f"it takes versions from {vmsd.minimum} on, and sends version {vmsd.version}"
         yield _finding("minimum-above-version", vmsd, message)
     for symbol in vmsd.subsections:
@@ -282,7 +285,11 @@ class _Changes:
         new = _by_place(self.after)
         moved = _by_name(self.before)
         for key, (unit, vmsd) in new.items():
-            known = old.get(key) or moved.get((vmsd.symbol, vmsd.name))
+            known = old.get(key)
+            if known is None:
+                # A file that was renamed; where the old place still has it, this is another of its name.
+                known = moved.get((vmsd.symbol, vmsd.name))
+                known = None if known is not None and (known[1].path, known[1].symbol) in new else known
             if known is not None and self.before.wire(*known) != self.after.wire(unit, vmsd):
                 yield from self.description(*known, unit, vmsd)
             elif known is not None:
@@ -314,6 +321,8 @@ class _Changes:
 
     def versions(self, old: SourceDescription, new: SourceDescription) -> Iterator[LintFinding]:
         """The versions of a section or a subsection."""
+        if UNTOLD.intersection((*old.untold, *new.untold)):
+            return
         if new.version < old.version:
             message = f"version {old.version} was sent, and {new.version} is the newest that is taken"
             yield _finding("version-lowered", new, message)
@@ -374,7 +383,7 @@ class _Changes:
             else:
                 yield self.one_sided("field-removed", new, left, "was sent, and is no longer read")
         for name, right in added.items():
-            severity = ""
+            severity = "" if right.condition is None else ASK
             if not headed and new.version != old.version:
                 message = (
                     f"read, and was not sent: the version of a struct ({old.version}, now {new.version}) is not sent"
@@ -397,7 +406,8 @@ class _Changes:
         """A field that both have."""
         if left.what != right.what:
             message = f"{left.name!r} was {_shown(left.what)}, and is {_shown(right.what)}"
-            same_size = left.size == right.size and left.what[1:4] == right.what[1:4] and left.size is not None
+            # Of two that are written by hand nobody can tell the size here.
+            same_size = left.size == right.size and left.what[1:4] == right.what[1:4]
             same_element = left.what[:2] == right.what[:2] and left.what[3] == right.what[3]
             if (
                 same_element
@@ -464,6 +474,9 @@ class _Changes:
             yield _finding("description-new", new[names[0]], message, field=names[0])
         for name in sorted((old.keys() - new.keys()) & self.after.types.keys()):
             vmsd = old[name]
+            if self.after.types[name][1].abstract:
+                # No device is of this class itself, and those that are have their own entry here.
+                continue
             by_hand = registered.get((vmsd.symbol, vmsd.name))
             if by_hand is None:
                 yield _finding("description-removed", vmsd, f"the device {name!r} has no description", field=name)

@@ -192,6 +192,7 @@ class Extractor:
         values: dict[str, Any] = {}
         twice: list[str] = []
         hooks: list[str] = []
+        untold: list[str] = []
         seen: set[str] = set()
         try:
             expanded = self.unit.expand(tokens)
@@ -212,6 +213,7 @@ class Extractor:
                 else:
                     values.update(self.member_of_description(entry))
             except Unresolved as error:
+                untold.append(member)
                 self.problem(entry.line, f"{symbol}.{member}", error, path)
         if "name" not in seen:
             self.problem(item.line, symbol, "a description whose name is not in its initialiser", path)
@@ -222,6 +224,7 @@ class Extractor:
             static="static" in item.head,
             hooks=tuple(hooks),
             twice=tuple(twice),
+            untold=tuple(untold),
             **values,
         )
 

@@ -111,6 +111,8 @@ class SourceDescription(Fact):
     subsections: tuple[str, ...] = ()
     twice: tuple[str, ...] = ()
     """Members that its initialiser has more than once."""
+    untold: tuple[str, ...] = ()
+    """Members whose values could not be told."""
 
     @classmethod
     def of_json(cls, raw: Mapping[str, Any]) -> Self:

@@ -95,7 +95,7 @@ class Sources:
         if key in self._places:
             return self._places[key]
         blobs = self.tree.blobs
-        folders: Iterable[str] = (*((folder,) if quoted else ()), *INCLUDE_FOLDERS, f"target/{base}")
+        folders: Iterable[str] = (*((folder,) if quoted else ()), *INCLUDE_FOLDERS, f"target/{base}", f"target-{base}")
         result = None
         for each in folders:
             path = _joined(each, name)
