@@ -13,13 +13,17 @@ from vmstate.errors import VMStateError, one_line
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     """The arguments of the verb."""
-    parser.add_argument(
-        "-o", "--output", metavar="OUT", required=True, help="the stream; OUT.json is written beside it"
-    )
+    parser.add_argument("-o", "--output", metavar="OUT", help="the stream; OUT.json is written beside it")
     parser.add_argument("--qmp", metavar="SOCKET", help="the monitor of a QEMU that runs: unix:PATH or tcp:HOST:PORT")
     parser.add_argument(
         "--listen", metavar="URI", help="be the destination of `migrate URI`: unix:PATH or tcp:HOST:PORT"
     )
+    parser.add_argument(
+        "--channels",
+        metavar="DIR",
+        help="with --listen and --to: stand between two QEMUs, and keep every connection of a migration in DIR",
+    )
+    parser.add_argument("--to", metavar="URI", help="with --channels: where the destination listens (-incoming)")
     parser.add_argument("--stopped", action="store_true", help="with --qmp: the guest does not go on afterwards")
     parser.add_argument("--root", metavar="DIR", help="start the QEMU of another system's root, by its own loader")
     parser.add_argument("--until", metavar="TEXT", help="first wait until the guest prints TEXT on its serial console")
@@ -42,12 +46,19 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--limit", metavar="SECONDS", type=seconds, default=120, help="for each step (default 120)")
     parser.add_argument("--format", choices=("text", "json"), default="text", help="for a reader, or for a program")
-    parser.usage = "vmstate capture -o OUT [options] (--qmp SOCKET | --listen URI | -- QEMU ...)"
+    parser.usage = (
+        "vmstate capture -o OUT [options] (--qmp SOCKET | --listen URI | -- QEMU ...)\n"
+        "       vmstate capture --channels DIR --listen URI --to URI"
+    )
     parser.set_defaults(run=run, takes_command=True)
 
 
 def run(options: argparse.Namespace) -> int:
     """Capture, and say what there is."""
+    if options.channels:
+        return channels_between(options)
+    if not options.output or options.to:
+        raise VMStateError("where to is not told", expected="-o OUT, or --channels DIR --listen URI --to URI")
     if sum(map(bool, (options.program, options.qmp, options.listen))) != 1:
         raise VMStateError(
             "name one of: a running QEMU (--qmp), an address to listen at (--listen), a QEMU to start (--)"
@@ -157,6 +168,27 @@ def from_source(options: argparse.Namespace) -> int:
         print(json.dumps({"file": options.output, "size": size, "sha256": sink.sha256, "sections": sections}))
     else:
         print(f"{options.output}: {size:,} bytes, {sections} sections, sha256 {sink.sha256}")
+    return 0
+
+
+def channels_between(options: argparse.Namespace) -> int:
+    """Stand between two QEMUs, and keep what they say to each other."""
+    from vmstate.qemu.recorder import Recorder
+
+    if not options.listen or not options.to or options.output or options.qmp or options.program:
+        raise VMStateError("both sides of a migration are needed", expected="--channels DIR --listen URI --to URI")
+    recorder = Recorder(options.listen, options.to, options.channels, options.limit)
+    # Whoever starts the migration waits for this line.
+    print(f"listening at {recorder.uri}", file=sys.stderr, flush=True)
+    kept = recorder.run()
+    if options.format == "json":
+        print(json.dumps({"folder": options.channels, "channels": kept}))
+    else:
+        for number, channel in enumerate(kept):
+            print(
+                f"{one_line(options.channels)}: channel {number}: {channel['kind']}, {channel['sent']:,} bytes, "
+                f"{channel['returned']:,} back"
+            )
     return 0
 
 

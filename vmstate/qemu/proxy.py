@@ -145,8 +145,9 @@ class Proxy:
     """Listens at `listen_at` from the start on, and carries connections on to `connect_to`.
 
     `filter_of` makes the filter of the main connection when it begins; None for none. `heard` is called with what comes
-    back on a migration's connection, before it is passed on. `limit` is how many seconds the first connection may take
-    to come. Raises `MachineError` where nothing can listen there.
+    back on a migration's connection, before it is passed on. `tap` is called with all that either side says on any
+    connection, before it is passed on: the channel, whether it came back, and the bytes. `limit` is how many seconds
+    the first connection may take to come. Raises `MachineError` where nothing can listen there.
     """
 
     def __init__(
@@ -156,12 +157,14 @@ class Proxy:
         *,
         filter_of: Callable[[], Filter | None] | None = None,
         heard: Callable[[memoryview], None] | None = None,
+        tap: Callable[[Channel, bool, memoryview], None] | None = None,
         limit: float = LIMIT,
     ) -> None:
         address, self._target = parse_uri(listen_at), parse_uri(connect_to)
         self._target_uri = connect_to
         self._filter_of = filter_of
         self._heard = heard
+        self._tap = tap
         self.limit = limit
         self.channels: list[Channel] = []
         self.failed: BaseException | None = None
@@ -252,6 +255,8 @@ class Proxy:
                 begun = True
                 passing = self._filter_for(channel, bytes(view[: min(count, 8)]))
             channel.taken += count
+            if self._tap is not None:
+                self._tap(channel, False, view[:count])
             if passing is None:
                 pieces: Pieces = [view[:count]] if count else []
             else:
@@ -293,6 +298,8 @@ class Proxy:
                 channel.cut(f"the destination has gone: {in_words(error)}")
                 return
             channel.returned += count
+            if self._tap is not None and count:
+                self._tap(channel, True, view[:count])
             if self._heard is not None and channel.kind == "migration":
                 self._heard(view[:count])
             try:

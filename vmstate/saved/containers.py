@@ -1,7 +1,8 @@
 """What a stream stands in, told by the first bytes, and the stream taken out of it.
 
-A save image of libvirt (`libvirt`), a snapshot inside a qcow2 image (`qcow2`), a file in which the stream begins
-further on. What holds no stream, or one of another program, is named, with what opens it (`foreign`).
+A save image of libvirt (`libvirt`), a snapshot inside a qcow2 image (`qcow2`), a backup of Proxmox VE (`vma`), a file
+in which the stream begins further on. What holds no stream, or one of another program, is named, with what opens it
+(`foreign`).
 """
 
 from __future__ import annotations
@@ -82,6 +83,10 @@ def _unwrapped(opened: Input, limit: int, part: str | None) -> Input:
         from vmstate.saved.qcow2 import open_snapshot
 
         return open_snapshot(opened, limit, part)
+    elif head.startswith(b"VMA\0"):
+        from vmstate.saved.vma import open_archive
+
+        inside = open_archive(opened, limit)
     elif part is not None:
         return _at_offset(opened, part)
     elif not any(head):
@@ -96,7 +101,7 @@ def _unwrapped(opened: Input, limit: int, part: str | None) -> Input:
             raise StreamError(f"this is no migration stream but {what.name}", file=opened.name, expected=what.advice)
         return opened
     if part is not None:
-        raise StreamError("there is nothing to choose from in a save image of libvirt", file=opened.name, found=part)
+        raise StreamError("there is nothing to choose from in it", file=opened.name, found=part)
     return inside
 
 
