@@ -8,14 +8,19 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from vmstate.vmsd.model import Model, ModelAsk
+from vmstate.declare import Release
+from vmstate.vmsd.model import Model, ModelAsk, Property
 
 SYSTEM_REGISTER = 0x013
 """Bits 16 to 27 of the index of a register of AArch64."""
 PMCR = 0xDCE0
 """The lower 16 bits of the index of PMCR_EL0: op0 3, op1 3, CRn 9, CRm 12, op2 0."""
-ISAR0 = 0xC030
-"""The same of ID_AA64ISAR0_EL1."""
+ISAR0, ISAR1, DFR0, ZFR0, SMFR0, MMFR0 = 0xC030, 0xC031, 0xC028, 0xC024, 0xC025, 0xC038
+"""The same of ID_AA64ISAR0_EL1, ID_AA64ISAR1_EL1, ID_AA64DFR0_EL1 and so on."""
+HCR, SCR, GMID_TAGS = 0xE088, 0xF088, 0xC085
+"""The same of HCR_EL2, SCR_EL3 and RGSR_EL1, which are there with those levels, or with memory tags."""
+CPUECTLR = 0xE281
+"""The same of a register that a Cortex-A55 has and a Cortex-A76 has not."""
 
 _PROCESSORS = {
     0x410F: "cortex-a15",
@@ -26,12 +31,19 @@ _PROCESSORS = {
     0x4102: "cortex-a72",
     0x410B: "cortex-a76",
     0x410C: "neoverse-n1",
+    0x4121: "neoverse-v1",
     0x4601: "a64fx",
 }
 """Implementer and identification code -> the model."""
 
+_BY_PMCR = {0xA000: "cortex-a710", 0x3000: "neoverse-n2"}
+"""Models whose register names no implementer."""
+
 _ISAR0_OF_A57 = 0x11120
 """`max` calls itself a Cortex-A57 here, but has more instructions."""
+
+SME_SINCE = Release(7, 1)
+"""The first release whose `max` has SME and LPA2."""
 
 
 def _register(ask: ModelAsk, register: int) -> int | None:
@@ -45,7 +57,11 @@ def _register(ask: ModelAsk, register: int) -> int | None:
 def model_of(ask: ModelAsk) -> str | None:
     """The model that the registers tell; None where they tell none that is known."""
     told = _register(ask, PMCR)
-    name = None if told is None else _PROCESSORS.get(told >> 16 & 0xFFFF)
+    if told is None:
+        return None
+    name = _BY_PMCR.get(told) or _PROCESSORS.get(told >> 16 & 0xFFFF)
+    if name == "cortex-a76" and _register(ask, CPUECTLR) is not None:
+        return "cortex-a55"
     return "max" if name == "cortex-a57" and _register(ask, ISAR0) != _ISAR0_OF_A57 else name
 
 
@@ -53,4 +69,58 @@ def _is(name: str) -> Callable[[ModelAsk], bool]:
     return lambda ask: model_of(ask) == name
 
 
-CPU = tuple(Model(name, when=_is(name)) for name in (*_PROCESSORS.values(), "max"))
+def _off_if(register: int, bits: int) -> Property:
+    """Off where all these bits of a register are 0."""
+
+    def of(ask: ModelAsk) -> bool | None:
+        told = _register(ask, register)
+        return False if told is not None and not told & bits else None
+
+    return of
+
+
+def _off_in_max(register: int, bits: int) -> Property:
+    """The same of what is new in `max`; where SVE is off, SME is too by itself."""
+    off = _off_if(register, bits)
+
+    def of(ask: ModelAsk) -> bool | None:
+        release = ask.release
+        is_new = release is not None and release >= SME_SINCE
+        return None if not is_new or (register == SMFR0 and not _register(ask, ZFR0)) else off(ask)
+
+    return of
+
+
+ALL = (1 << 64) - 1
+_PMU: dict[str, Property] = {"pmu": _off_if(DFR0, 0xF00)}
+_MAX: dict[str, Property] = {
+    **_PMU,
+    "sve": _off_if(ZFR0, ALL),
+    "sme": _off_in_max(SMFR0, ALL),
+    "pauth": _off_in_max(ISAR1, 0xFF0),
+    "lpa2": _off_in_max(MMFR0, 0xF0000000),
+}
+
+
+def _is_secure(ask: ModelAsk) -> bool | None:
+    return True if _register(ask, SCR) is not None else None
+
+
+def _is_virtualized(ask: ModelAsk) -> bool | None:
+    """With the secure levels the registers of the hypervisor are there too, whether it is or not."""
+    return True if _register(ask, HCR) is not None and not _is_secure(ask) else None
+
+
+def _has_tags(ask: ModelAsk) -> bool | None:
+    return True if _register(ask, GMID_TAGS) is not None else None
+
+
+_LEVELS: dict[str, Property] = {"secure": _is_secure, "virtualization": _is_virtualized, "mte": _has_tags}
+
+CPU = (
+    *(
+        Model(name, None, _PMU, when=_is(name), machine=_LEVELS)
+        for name in (*_PROCESSORS.values(), *_BY_PMCR.values(), "cortex-a55")
+    ),
+    Model("max", None, _MAX, when=_is("max"), machine=_LEVELS),
+)

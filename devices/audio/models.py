@@ -34,8 +34,14 @@ def _has_one_stream(ask: ModelAsk) -> bool:
     return ask("st[0].buffer_state") is not None and ask("st[1].buffer_state") is None
 
 
+def _use_timer(ask: ModelAsk) -> bool | None:
+    """Off where no stream has what a timer works on."""
+    return None if any(ask(f"st[{number}].buffer_state") is not None for number in range(4)) else False
+
+
+_CODEC: dict[str, Property] = {"use-timer": _use_timer}
 HDA_CODEC = (
-    Model("hda-output", back_end=AUDIODEV, when=_has_one_stream),
-    Model("hda-duplex", back_end=AUDIODEV),
+    Model("hda-output", None, _CODEC, AUDIODEV, when=_has_one_stream),
+    Model("hda-duplex", None, _CODEC, AUDIODEV),
 )
 """What a codec sends does not say whether its one stream is an output (hda-output) or an input (hda-micro)."""

@@ -19,4 +19,5 @@ def _prog_if(ask: ModelAsk) -> int | None:
 
 
 PCI_SERIAL = (Model("pci-serial", None, {"prog_if": _prog_if}, "chardev"),)
+SCLP_LINES = (Model("sclplmconsole", back_end="chardev"),)
 PARALLEL = (Model("isa-parallel", back_end="chardev"),)

@@ -5,7 +5,7 @@ Names and ids from QEMU's hw/misc, hw/watchdog, hw/ipmi and hw/sd (-device help,
 
 from __future__ import annotations
 
-from vmstate.vmsd.model import Model
+from vmstate.vmsd.model import Model, ModelAsk
 
 I6300ESB = (Model("i6300esb"),)
 IB700 = (Model("ib700"),)
@@ -16,10 +16,29 @@ IVSHMEM = (Model("ivshmem-plain", None, {"master": lambda ask: True}, "memdev"),
 INTEL_IOMMU = (Model("intel-iommu"),)
 VMCOREINFO = (Model("vmcoreinfo"),)
 SDHCI = (Model("sdhci-pci", bus="sd"),)
-SD_CARD = (Model("sd-card", back_end="drive"),)
+VMMOUSE = (Model("vmmouse"),)
+DIAG288 = (Model("diag288"),)
 IPMI_BMC = (Model("ipmi-bmc-sim"),)
 IPMI_KCS = (Model("isa-ipmi-kcs", back_end="bmc"),)
 IPMI_BT = (Model("isa-ipmi-bt", back_end="bmc"),)
 IPMI_PCI_KCS = (Model("pci-ipmi-kcs", back_end="bmc"),)
 IPMI_PCI_BT = (Model("pci-ipmi-bt", back_end="bmc"),)
 IPMI_SMBUS = (Model("smbus-ipmi", back_end="bmc"),)
+
+SD_VERSION_2 = 0x40
+"""The first byte of the CSD of a card of more than 2 GiB."""
+
+
+def sd_bytes(ask: ModelAsk) -> int | None:
+    """Bytes of a card, by its CSD (SD specification, Physical Layer, 5.3)."""
+    csd = ask("csd")
+    if csd is None:
+        return None
+    number = int.from_bytes(bytes(csd[:16]), "big")
+    if csd[0] & 0xC0 == SD_VERSION_2:
+        return ((number >> 48 & 0x3FFFFF) + 1) << 19
+    blocks = ((number >> 62 & 0xFFF) + 1) << ((number >> 47 & 7) + 2)
+    return int(blocks << (number >> 80 & 0xF))
+
+
+SD_CARD = (Model("sd-card", back_end="drive", medium=sd_bytes),)

@@ -8,7 +8,7 @@ from __future__ import annotations
 from vmstate.declare import VMState, boolean, description, device, timer
 
 
-@device("vmstate_diag288")
+@device("vmstate_diag288", models="vmstate.devices.misc.models:DIAG288")
 @description("vmstate_diag288")
 class Diag288(VMState):
     """Whether it is on, and when it ends its patience."""

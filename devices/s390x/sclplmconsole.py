@@ -8,7 +8,7 @@ from __future__ import annotations
 from vmstate.declare import VMState, array, boolean, description, device, uint8, uint32
 
 
-@device("sclplmconsole")
+@device("sclplmconsole", models="vmstate.devices.char.models:SCLP_LINES")
 @description("sclplmconsole")
 class SCLPConsoleLM(VMState):
     """A line that waits for the guest."""

@@ -41,8 +41,8 @@ class IrqReinjectOnAckCount(VMState):
     legacy_instances=(0x70,),
     noise={
         "timer": (
-            # The registers of the date and the time, and the century.
-            ("cmos_data", (0, 10), (0x32, 0x33)),
+            # The registers of the date and the time, what the clock has done since it was asked, and the century.
+            ("cmos_data", (0, 10), (0x0C, 0x0D), (0x32, 0x33)),
             "next_periodic_time",
             "base_rtc",
             "last_update",

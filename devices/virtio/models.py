@@ -92,6 +92,18 @@ def _flr(ask: ModelAsk) -> bool | None:
     return None if at is None or ask.space.long(at + 4) & FLR else False
 
 
+HIGH_FEATURES = "virtio.virtio.features64"
+QUEUE_RESET_SINCE = Release(7, 2)
+
+
+def _queue_reset(ask: ModelAsk) -> bool | None:
+    """Off where no feature above the 32nd is offered: since 7.2 that of resetting a queue is, if nothing else."""
+    release = ask.release
+    if release is None or release < QUEUE_RESET_SINCE or ask(HIGH_FEATURES) is not None:
+        return None
+    return False
+
+
 def _packed(ask: ModelAsk) -> bool | None:
     """On where packed rings are offered: what they have is sent then, whatever the driver accepted."""
     return True if ask("virtio.virtio.packed_virtqueues") is not None else None
@@ -182,6 +194,18 @@ NET = (
 BLK_WRITE_ZEROES_END = 57
 
 
+LARGEST_DISK = 1 << 46
+"""Bytes."""
+
+
+def _disk_bytes(ask: ModelAsk) -> int | None:
+    """Bytes of a disk whose driver has read them."""
+    config = bytes(ask("virtio.config") or b"")[:8]
+    # A legacy device has the byte order of its target, and no disk has that many sectors.
+    sizes = (int.from_bytes(config, "little") * 512, int.from_bytes(config, "big") * 512)
+    return next((size for size in sizes if 0 < size < LARGEST_DISK), None)
+
+
 BLK = (
     Model(
         "virtio-blk",
@@ -193,6 +217,7 @@ BLK = (
             "write-zeroes": lambda ask: None if _reaches(ask, BLK_WRITE_ZEROES_END) else False,
         },
         "drive",
+        medium=_disk_bytes,
     ),
 )
 
@@ -209,8 +234,18 @@ SCSI = (
 
 # Serial ports: two queues for the control messages, two for each port.
 
+SERIAL_EMERGENCY_END = 12
+
 SERIAL = (
-    Model("virtio-serial", None, {"max_ports": lambda ask: _number_of_queues(ask) // 2 - 1}, bus="virtio-serial"),
+    Model(
+        "virtio-serial",
+        None,
+        {
+            "max_ports": lambda ask: _number_of_queues(ask) // 2 - 1,
+            "emergency-write": lambda ask: None if _reaches(ask, SERIAL_EMERGENCY_END) else False,
+        },
+        bus="virtio-serial",
+    ),
 )
 
 
@@ -259,13 +294,17 @@ P9 = (
         },
     ),
 )
+POINTER_LENGTH = 51
+"""Bytes of the configuration space of a pointer, whose longest item is its bitmap of buttons; a keyboard's has 37."""
+
 INPUT = (
     Model("virtio-keyboard", class_id=0x0900),
     Model("virtio-mouse", class_id=0x0902),
     Model("virtio-tablet", class_id=0x0980),
+    Model("virtio-tablet", when=lambda ask: int(ask("virtio.config_len")) >= POINTER_LENGTH),
     Model("virtio-keyboard"),
 )
-"""Off PCI nothing says which of the three it is."""
+"""Off PCI nothing says which pointer it is."""
 GPU = (
     Model("virtio-vga", None, {"max_outputs": value("gpu.scanouts.max_outputs")}, class_id=0x0300),
     Model("virtio-gpu", None, {"max_outputs": value("gpu.scanouts.max_outputs")}),
@@ -351,13 +390,17 @@ def _has_rom(name: str) -> Callable[[Any], bool]:
     return of
 
 
-_SHARED: dict[str, Property] = {"packed": _packed, "iommu_platform": _iommu_platform}
+_SHARED: dict[str, Property] = {"packed": _packed, "iommu_platform": _iommu_platform, "queue_reset": _queue_reset}
 
 _ENDINGS: tuple[tuple[str, Callable[[Any], bool]], ...] = (
     ("-pci", lambda ask: ask.is_pci),
     ("-ccw", lambda ask: ask.idstr.startswith("/fe.") or ask.idstr.startswith("fe.")),
     ("-device", lambda ask: True),
 )
+
+
+def _both(first: Callable[[Any], bool], second: Callable[[Any], bool] | None) -> Callable[[Any], bool]:
+    return first if second is None else lambda ask: first(ask) and bool(second(ask))
 
 
 def of_device(record: VirtIORecord, models: tuple[Model, ...] | None) -> tuple[Model, ...] | None:
@@ -381,5 +424,5 @@ def of_device(record: VirtIORecord, models: tuple[Model, ...] | None) -> tuple[M
             name = model.name if model.name == "virtio-vga" else model.name + ending
             if ending == "-device" and model.name.startswith(("virtio-mem", "vhost-user-blk", "vhost-scsi")):
                 name = model.name
-            made.append(model._replace(name=name, properties=properties, when=fits))
+            made.append(model._replace(name=name, properties=properties, when=_both(fits, model.when)))
     return tuple(made)

@@ -8,7 +8,7 @@ from __future__ import annotations
 from vmstate.declare import CONTENTS, VMState, array, description, device, int32_equal, uint8, uint16, uint32
 
 
-@device("vmmouse", early_copy="vmstate.devices.early_copies:STANDS")
+@device("vmmouse", models="vmstate.devices.misc.models:VMMOUSE", early_copy="vmstate.devices.early_copies:STANDS")
 @description("vmmouse")
 class VMMouse(VMState):
     """Events that wait for the guest."""

@@ -52,10 +52,11 @@ from vmstate.vmsd.model import Model
 from vmstate.vmsd.record import record_of
 from vmstate.vmsd.release import Release
 
-_PCI = re.compile(r"([0-9a-f]{4}:[0-9a-f]{2})((?::[0-9a-f]{2}\.[0-7])+)(?:/(.*))?")
+_PCI = re.compile(r"([0-9a-f]{4}:[0-9a-f]{2}|pci@[0-9a-f]+)((?::[0-9a-f]{2}\.[0-7])+)(?:/(.*))?")
 _CCW = re.compile(r"/?([0-9a-f]+\.[0-9a-f]\.[0-9a-f]{4})/([^/]+)")
 _MMIO = re.compile(r"virtio-mmio@([0-9a-f]{16})/([^/]+)")
-_BEHIND = re.compile(r"(/?[0-9a-f]+\.[0-9a-f]\.[0-9a-f]{4}|virtio-mmio@[0-9a-f]{16})/(.+/[^/]+)")
+_VIO = re.compile(r"(?:vty|l-lan|v-scsi|nvram)@([0-9a-f]{8})/([^/]+)")
+_BEHIND = re.compile(r"(/?[0-9a-f]+\.[0-9a-f]\.[0-9a-f]{4}|virtio-mmio@[0-9a-f]{16}|v-scsi@[0-9a-f]{8})/(.+/[^/]+)")
 _SCSI = re.compile(r"(\d+):(\d+):(\d+)")
 
 MIB = 1 << 20
@@ -66,11 +67,50 @@ EXTENDED = 0x100
 ROMS_OF_QEMU = {"vga.rom": 0x10000}
 """Bytes of the ROM blocks of which every release has a file of that size."""
 
-LARGEST_DISK = 1 << 46
-"""Bytes."""
-
 NEEDED_BY_OTHERS = frozenset(("iommu-intel", "ipmi-bmc-sim"))
 """The devices without a place that must be there before others: an IOMMU, and what an IPMI interface speaks for."""
+
+FIRST_BUID = 0x800000020000000
+"""The number of the first host bridge of pseries; those of the next follow it."""
+
+VIO_DEVICES = {
+    "spapr_vty": ("spapr-vty", "chardev"),
+    "spapr_llan": ("spapr-vlan", "netdev"),
+    "vscsi": ("spapr-vscsi", ""),
+}
+"""Devices of pseries' virtual bus: last part of the idstr -> what QEMU calls it, and what stands behind it."""
+
+POWER = {
+    0x003B0201: "power5+_v2.1",
+    0x003F0203: "power7_v2.3",
+    0x004A0201: "power7+_v2.1",
+    0x004B0201: "power8e_v2.1",
+    0x004C0100: "power8nvl_v1.0",
+    0x004D0200: "power8_v2.0",
+    0x004E1200: "power9_v2.0",
+    0x004E1202: "power9_v2.2",
+    0x00801200: "power10_v2.0",
+    0x00821200: "power11_v2.0",
+}
+"""The processor version register -> the model (QEMU's target/ppc/cpu-models.h)."""
+
+PVR = 287
+"""The number of that register."""
+
+SECOND_IOAPIC = Release(6, 0)
+"""The first release in which microvm has a second one."""
+
+SWITCHES_SINCE = {"pic": Release(7, 1)}
+"""Options of the PC machine types that are not in every release."""
+
+OWN_MODES_SINCE = (3, 1)
+"""The first version of pseries with ic-mode."""
+
+SSTC_SINCE = Release(8, 0)
+"""From this release on rv64 has the extension Sstc by itself."""
+
+LOW_BUS = 0x40
+"""A number for a root bus of which nothing tells the number."""
 
 SMALL_BIOS = 0x20000
 """Bytes of SeaBIOS in machine types before 2.0."""
@@ -351,6 +391,7 @@ class Builder:
         self.files: dict[str, int] = {}
         self.counts: dict[str, int] = {}
         self.bmcs: list[str] = []
+        self.roots: dict[str, str] = {}
         self.sections = [
             section for section in stream.sections if section.kind in ("full", "start") and not section.is_ram
         ]
@@ -398,6 +439,7 @@ class Builder:
         self.plain_devices(first=True)
         self.pci_devices()
         self.channel_devices()
+        self.virtual_devices()
         self.transports()
         self.plain_devices(first=False)
         self.globals()
@@ -433,7 +475,7 @@ class Builder:
             present = kind in self.kinds
             if self.family.name == "microvm":
                 parts.append((f"{switch}={'on' if present else 'off'}", self._notes_of_kind(kind)))
-            elif not present:
+            elif not present and self.has_switch(switch):
                 parts.append((f"{switch}=off", ()))
         if self.family.name in ("pc", "q35") and "acpi_build" not in self.kinds and name != "pc-i440fx-2.3":
             parts.append(("acpi=off", ()))
@@ -441,7 +483,13 @@ class Builder:
             parts.append(("pcie=on", self._notes_of_kind("gpex_root")))
         if self.family.name == "microvm" and "xhci-sysbus" in self.kinds:
             parts.append(("usb=on", self._notes_of_kind("xhci-sysbus")))
+        release = self.inquiry.release
+        controllers = sum(section.name == "ioapic" for section in self.sections)
+        if self.family.name == "microvm" and controllers == 1 and release is not None and release >= SECOND_IOAPIC:
+            parts.append(("ioapic2=off", self._notes_of_kind("ioapic")))
         parts += self.arm_parts() if self.family.name == "virt" else []
+        parts += self.riscv_parts() if self.family.name == "riscv-virt" else []
+        parts += self.power_parts() if self.family.name == "pseries" else []
         backend = self.main_backend
         if backend is not None:
             parts.append((f"memory-backend={backend.idstr}", [BlockNote(backend)]))
@@ -455,6 +503,11 @@ class Builder:
 
             told = uuid.UUID(bytes=bytes(configuration.uuid.data))
             self.add("-uuid", [(str(told), [HostNote(self.stream, ConfigurationSection)])])
+
+    def has_switch(self, switch: str) -> bool:
+        """Whether the release has an option of the machine."""
+        since, release = SWITCHES_SINCE.get(switch), self.inquiry.release
+        return since is None or release is None or release >= since
 
     def instruction_counting(self) -> None:
         """-icount, whose state is sent where it is on: with shift=auto the timers that adjust it too."""
@@ -491,6 +544,41 @@ class Builder:
         for kind, version in (("arm_gic", "2"), ("arm_gicv3", "3")):
             if kind in self.kinds:
                 yield f"gic-version={version}", self._notes_of_kind(kind)
+        if "arm_gicv3" in self.kinds and "arm_gicv3_its" not in self.kinds:
+            yield "its=off", ()
+        if "smmuv3" in self.kinds:
+            yield "iommu=smmuv3", self._notes_of_kind("smmuv3")
+        section = next((section for section in self.sections if section.name == "cpu"), None)
+        chosen = None if section is None else self.choose_section(section)
+        if chosen is None:
+            return
+        model, reading = chosen
+        for name, of in model.machine.items():
+            reading.notes = []
+            value = of(reading)
+            if value is not None:
+                yield f"{name}={_text(value)}", reading.notes
+
+    def riscv_parts(self) -> Iterator[tuple[str, Sequence[Note]]]:
+        """The interrupt controllers of RISC-V's virt."""
+        if "riscv_aplic" in self.kinds:
+            name = "aplic-imsic" if "riscv_imsic" in self.kinds else "aplic"
+            yield f"aia={name}", self._notes_of_kind("riscv_aplic")
+        if "riscv_iommu" in self.kinds:
+            yield "iommu-sys=on", self._notes_of_kind("riscv_iommu")
+
+    def power_parts(self) -> Iterator[tuple[str, Sequence[Note]]]:
+        """The interrupt controller of pseries."""
+        if "spapr-xive" in self.kinds:
+            name = "dual" if "ics" in self.kinds else "xive"
+            yield f"ic-mode={name}", self._notes_of_kind("spapr-xive")
+        elif "ics" in self.kinds and self.machine_version() >= OWN_MODES_SINCE:
+            yield "ic-mode=xics", self._notes_of_kind("ics")
+
+    def machine_version(self) -> tuple[int, int]:
+        """The numbers at the end of the machine type; (0, 0) where it has none."""
+        match = re.search(r"-(\d+)\.(\d+)", self.stream.machine or "")
+        return (0, 0) if match is None else (int(match[1]), int(match[2]))
 
     def _notes_of_kind(self, kind: str) -> Sequence[Note]:
         return [IdstrNote(section) for section in self.sections if last_part(section.name) == kind][:1]
@@ -513,7 +601,11 @@ class Builder:
         self.cpu_model()
 
     def possible_processors(self) -> tuple[int, Sequence[Note]] | None:
-        """How many processors there can be, as ACPI's hotplug has it; None where it does not tell."""
+        """How many processors there can be, as ACPI's hotplug or XIVE has it; None where it does not tell."""
+        told = self._length("spapr-xive", "endt")
+        if told is not None:
+            # Each has eight queues of events, one for each priority.
+            return told[0] // 8, told[1]
         for kind, path in (("ICH9LPC", "pm.cpuhp.cpuhp_state.devs"), ("piix4_pm", "cpuhp.cpuhp_state.devs")):
             told = self._length(kind, path)
             if told is not None:
@@ -538,6 +630,16 @@ class Builder:
             if model is not None:
                 self.add("-cpu", [(model, notes)])
                 return
+        if self.family.name == "riscv-virt":
+            model, notes = self.riscv_model()
+            if model is not None:
+                self.add("-cpu", [(model, notes)])
+                return
+        if self.family.name == "pseries":
+            version, notes = self.power_version()
+            if version in POWER:
+                self.add("-cpu", [(POWER[version], notes)])
+                return
         if self.family.name == "isapc" and "apic" in self.kinds:
             # Its usual processor, a 486, has no APIC.
             self.add("-cpu", [("pentium", self._notes_of_kind("apic"))])
@@ -546,11 +648,42 @@ class Builder:
         else:
             self.missing.append("the model of the processor is not known from the stream (-cpu)")
 
+    def riscv_model(self) -> tuple[str | None, Sequence[Note]]:
+        """The extensions of a RISC-V processor beside those of rv64, by what is sent of them."""
+        section = next((section for section in self.sections if section.name == "cpu"), None)
+        if section is None or section.described_by != "vmdesc" or not isinstance(section.state, Mapping):
+            return None, ()
+        release = self.inquiry.release
+        told = {
+            "v=true": "cpu/vector" in section.state,
+            "pmp=false": "cpu/pmp" not in section.state,
+            "h=false": "cpu/hyper" not in section.state,
+            "sstc=false": "cpu/timer" not in section.state and release is not None and release >= SSTC_SINCE,
+        }
+        words = [name for name, applies in told.items() if applies]
+        return (",".join(["rv64", *words]) if words else None), self._notes_of_kind("cpu")
+
+    def power_version(self) -> tuple[int | None, Sequence[Note]]:
+        """The version register of a POWER processor, and what was read."""
+        section = next((section for section in self.sections if section.name == "cpu"), None)
+        if section is None or section.vmsd is None:
+            return None, ()
+        try:
+            registers = section.state["env.spr"]
+            return int(registers[PVR]), [StateNote(AskedSection(section), f'["env.spr"][{PVR}]')]
+        except (KeyError, TypeError, IndexError, VMStateError):
+            return None, ()
+
     def arm_model(self) -> tuple[str | None, Sequence[Note]]:
         """The model that an Arm processor's main id register names."""
         section = next((section for section in self.sections if last_part(section.name) == "cpu"), None)
         chosen = None if section is None else self.choose_section(section)
-        return (None, ()) if chosen is None else (chosen[0].name, chosen[1].notes)
+        if chosen is None:
+            return None, ()
+        model, reading = chosen
+        told = {name: of(reading) for name, of in model.properties.items()}
+        words = [model.name, *(f"{name}={_text(value)}" for name, value in told.items() if value is not None)]
+        return ",".join(words), reading.notes
 
     # Memory.
 
@@ -563,7 +696,7 @@ class Builder:
             for name, block in self.blocks.items()
             if _PCI.match(name) is None
             and name not in known
-            and not name.startswith(("/rom@", "virt.flash", "pc.", "system.flash"))
+            and not name.startswith(("/rom@", "virt.flash", "pc.", "system.flash", "riscv_virt_board.", "spapr."))
             and not name.endswith((".rom", ".bios", ".ram", ".flash0", ".flash1", ".vram"))
         ]
 
@@ -678,6 +811,19 @@ class Builder:
             kind = section.name
             if (kind == "serial" and self.family.name in ("q35", "pc", "isapc", "microvm")) or kind == "sclpconsole":
                 self.add("-serial", [("null", [IdstrNote(section)])])
+        for section in self.terminals_before_memory():
+            self.number("serial")
+            self.add("-serial", [("null", [IdstrNote(section)])])
+
+    def terminals_before_memory(self) -> list[Section]:
+        """The terminals of pseries that the machine itself has made: those in front of its non-volatile memory."""
+        places = {}
+        for section in self.sections:
+            match = _VIO.fullmatch(section.name)
+            if match is not None:
+                places[int(match[1], 16)] = section
+        memory = next((at for at, section in places.items() if section.name.endswith("/spapr_nvram")), 0)
+        return [section for at, section in sorted(places.items()) if at < memory and section.name.startswith("vty@")]
 
     # Stand-ins.
 
@@ -698,15 +844,13 @@ class Builder:
         if kind == "netdev":
             return self.netdev(reading)
         if kind == "drive":
-            size = self._drive_size(reading)
+            size = None if model.medium is None else model.medium(reading)
             name = f"drive{self.number('drive')}"
             more = "" if size is None else f",size={size}"
             self.options.append(Option("-blockdev", f"driver=null-co,node-name={name},read-zeroes=on{more}"))
             return name
         if kind == "chardev":
-            name = f"chr{self.number('chardev')}"
-            self.options.append(Option("-chardev", f"null,id={name}"))
-            return name
+            return self.null_device()
         if kind == "audiodev":
             if self.number("audiodev") == 0:
                 self.options.append(Option("-audiodev", "none,id=audio0"))
@@ -727,15 +871,6 @@ class Builder:
             self.missing.append(f"{reading.section.name}: what stands behind it ({kind}) has no stand-in")
         return None
 
-    def _drive_size(self, reading: ModelReading) -> int | None:
-        """Bytes of a virtio disk whose guest has read them."""
-        if last_part(reading.section.name) != "virtio-blk":
-            return None
-        config = bytes(reading("virtio.config") or b"")[:8]
-        # A legacy device has the byte order of its target, and no disk has that many sectors.
-        sizes = (int.from_bytes(config, "little") * 512, int.from_bytes(config, "big") * 512)
-        return next((size for size in sizes if 0 < size < LARGEST_DISK), None)
-
     def netdev(self, reading: ModelReading) -> str | None:
         """The network behind a card."""
         from vmstate.vmsd.path import value_or_none
@@ -748,11 +883,28 @@ class Builder:
             queues = f",queues={pairs}" if pairs > 1 else ""
             self.options.append(Option("-netdev", f"tap,id={name},script=no,downscript=no{queues}"))
             self.missing.append(f"{reading.section.name}: a tap device stands behind it, which takes privileges")
-        elif self.slirp > 0:
+        else:
+            self.stack_or_hub(name)
+        return name
+
+    def stack_or_hub(self, name: str) -> None:
+        """The user network, as many of them as have a state, and behind that ports of hubs, which have none."""
+        if self.slirp > 0:
             self.slirp -= 1
             self.options.append(Option("-netdev", f"user,id={name}"))
         else:
             self.options.append(Option("-netdev", f"hubport,id={name},hubid={self.counts['netdev']}"))
+
+    def user_network(self) -> str:
+        """A network behind a card that is no virtio card; its id."""
+        name = f"net{self.number('netdev')}"
+        self.stack_or_hub(name)
+        return name
+
+    def null_device(self) -> str:
+        """A character device; its id."""
+        name = f"chr{self.number('chardev')}"
+        self.options.append(Option("-chardev", f"null,id={name}"))
         return name
 
     # Devices.
@@ -793,6 +945,9 @@ class Builder:
         An idstr names the number of the bus, then the slot in which the expander itself sits, which has no section.
         """
         is_express = self.family.name != "pc"
+        if self.family.name == "pseries":
+            self.host_bridges()
+            return
         places = {(root, slots[:1]) for root, slots in devices if not root.endswith(":00")}
         for root, slots in sorted(places):
             behind = next(device for key, device in devices.items() if key[0] == root)
@@ -803,13 +958,23 @@ class Builder:
             if not is_express:
                 # It brings the bridge, whose bus is called as the expander is.
                 devices[root, (*slots, (0, 0))] = expander
-        hosts = sum(section.name == "PCIHost" for section in self.sections) - (self.family.name in ("pc", "q35"))
+        hosts = sum(section.name == "PCIHost" for section in self.sections) - 1
         taken = {slots[0][0] for _, slots in devices} | {slot for slot, _ in self.family.built_in}
         free = [slot for slot in reversed(range(1, 0x1F)) if slot not in taken]
-        for number in range(hosts - len(places) if self.family.name == "q35" else 0):
+        for number in range(hosts - len(places) if self.family.name in ("q35", "virt", "riscv-virt") else 0):
             self.missing.append("the number and place of a root bus without devices (pxb-pcie) are not in the stream")
             place: list[tuple[str, Sequence[Note]]] = [(f"addr={free[number]:#x}", ())] if number < len(free) else []
-            self.expander(is_express, place, 0x40 + 0x10 * number, ())
+            self.expander(is_express, place, LOW_BUS + 0x10 * number, ())
+
+    def host_bridges(self) -> None:
+        """The host bridges of pseries besides the first."""
+        for section in self.sections:
+            if section.name == "spapr_pci" and section.instance_id:
+                identifier = f"dev{self.number('dev')}"
+                self.roots[f"pci@{FIRST_BUID + section.instance_id:x}"] = f"{identifier}.0"
+                notes = [IdstrNote(section)]
+                bridge = "spapr-pci-host-bridge"
+                self.add("-device", [(bridge, ()), (f"id={identifier}", ()), (f"index={section.instance_id}", notes)])
 
     def expander(
         self, is_express: bool, where: list[tuple[str, Sequence[Note]]], bus: int, notes: Sequence[Note]
@@ -842,6 +1007,8 @@ class Builder:
                 self.missing.append(f"{name}: the bridge that it sits behind is not in the stream")
                 return
             where.append((f"bus={parent.id}", notes))
+        elif device.root in self.roots:
+            where.append((f"bus={self.roots[device.root]}", notes))
         elif self.counts.get("expander"):
             # Among several root buses QEMU takes the first that is free.
             where.append(("bus=pci.0" if self.family.name == "pc" else "bus=pcie.0", notes))
@@ -1013,6 +1180,7 @@ class Builder:
         for section in self.sections:
             match = _CCW.fullmatch(section.name)
             if match is None:
+                self.channel_device_without_place(section)
                 continue
             chosen = self.choose_section(section)
             if chosen is None:
@@ -1024,6 +1192,29 @@ class Builder:
             if match[2] == "virtio-console":
                 self.ports(device, chosen[1])
 
+    def channel_device_without_place(self, section: Section) -> None:
+        """A device of a machine type before 2.7, whose idstrs have no place: its subchannel tells it."""
+        if self.family.name != "s390-ccw" or not section.name.startswith("virtio-"):
+            return
+        chosen = self.choose_section(section)
+        if chosen is None:
+            return
+        model, reading = chosen
+        reading.notes = []
+        told = [reading(f"virtio.transport.parent_obj.sch.{name}") for name in ("cssid", "ssid", "devno")]
+        where: list[tuple[str, Sequence[Note]]] = []
+        if None not in told:
+            where.append((f"devno={told[0]:x}.{told[1]:x}.{told[2]:04x}", reading.notes))
+        device = Device()
+        self.device(model._replace(name=model.name.replace("-device", "-ccw")), reading, device, where)
+        children: dict[str, str] = {}
+        if model.bus == "scsi":
+            for disk in self.sections:
+                if _SCSI.fullmatch(disk.name.rpartition("/")[0]):
+                    self.child(disk, device, disk.name, children)
+        elif section.name == "virtio-console":
+            self.ports(device, reading)
+
     def children_of(self, controller: Section, device: Device) -> None:
         """The devices behind a controller that is not on PCI: their idstrs begin with its place."""
         place = controller.name.rpartition("/")[0]
@@ -1032,6 +1223,29 @@ class Builder:
             match = _BEHIND.fullmatch(section.name)
             if match is not None and match[1] == place:
                 self.child(section, device, match[2], children)
+
+    def virtual_devices(self) -> None:
+        """The devices of pseries' virtual bus, whose idstrs name their registers; that of its memory is built in."""
+        serial = self.counts.get("serial", 0)
+        for section in self.sections:
+            match = _VIO.fullmatch(section.name)
+            if match is None or match[2] not in VIO_DEVICES:
+                continue
+            if serial and match[2] == "spapr_vty":
+                serial -= 1
+                continue
+            name, back_end = VIO_DEVICES[match[2]]
+            notes = [IdstrNote(section)]
+            device = Device()
+            device.id = f"dev{self.number('dev')}"
+            parts: list[tuple[str, Sequence[Note]]] = [(name, notes), (f"id={device.id}", ())]
+            parts.append((f"reg={int(match[1], 16):#x}", notes))
+            if back_end == "netdev":
+                parts.append((f"netdev={self.user_network()}", ()))
+            elif back_end == "chardev":
+                parts.append((f"chardev={self.null_device()}", ()))
+            self.add("-device", parts)
+            self.children_of(section, device)
 
     def transports(self) -> None:
         """The virtio devices on memory-mapped transports."""
@@ -1066,11 +1280,13 @@ class Builder:
         brought = set(self.family.brings)
         for section in self.sections:
             kind = section.name
-            if kind == "fdc" and kind in brought and not first:
+            if kind in ("fdc", "vmmouse") and kind in brought and not first:
                 # The machine brings one alone.
                 brought.discard(kind)
                 continue
             if "/" in kind or "@" in kind or kind in brought or (kind in NEEDED_BY_OTHERS) is not first:
+                continue
+            if self.family.name == "s390-ccw" and kind.startswith("virtio-"):
                 continue
             if kind in ("tpm-emulator", "tpm-crb", "tpm-tis"):
                 self.missing.append(f"{kind}: what stands behind it (a TPM emulator) has no stand-in")
@@ -1122,6 +1338,8 @@ class Builder:
             self.options.append(Option("-global", "migration.send-configuration=off"))
         if not any(section.footer.section_id is not None for section in self.stream.sections):
             self.options.append(Option("-global", "migration.send-section-footer=off"))
+        if "globalstate" not in self.kinds and self.family.name != "none":
+            self.options.append(Option("-global", "migration.store-global-state=off"))
         if "audio" in self.kinds and not self.counts.get("audiodev"):
             self.options.append(Option("-audiodev", "none,id=audio0"))
         for _ in range(self.slirp):

@@ -18,7 +18,8 @@ class Family(NamedTuple):
     the PCI functions (slot, function) on the root bus that the machine brings, `brings` the other sections, by the last
     parts of their idstrs, that are no device of the command line. `switches`: option of the machine -> the kind of
     section that is there while it is on. `firmware`: bytes of the RAM block of the usual firmware, by its name.
-    `mmio`: the address of the first virtio-mmio transport, and the bytes from one to the next.
+    `mmio`: the address of the first virtio-mmio transport, and the bytes from one to the next. `sign`: a kind of
+    section that is there in this family and in no other whose names begin alike.
     """
 
     name: str
@@ -30,6 +31,7 @@ class Family(NamedTuple):
     switches: Mapping[str, str] = {}
     firmware: Mapping[str, int] = {}
     mmio: tuple[int, int] | None = None
+    sign: str | None = None
 
 
 _X86 = frozenset(
@@ -70,7 +72,7 @@ _X86 = frozenset(
     )
 )
 
-_PC_SWITCHES = {"hpet": "hpet", "vmport": "vmmouse", "pit": "i8254"}
+_PC_SWITCHES = {"hpet": "hpet", "vmport": "vmmouse", "pit": "i8254", "pic": "i8259"}
 
 FAMILIES = (
     Family("none", ("none",), "qemu-system-x86_64", "ram", (), {"timer", "globalstate", "ram"}),
@@ -109,6 +111,36 @@ FAMILIES = (
         (0xFEB00000, 0x200),
     ),
     Family(
+        "riscv-virt",
+        ("virt",),
+        "qemu-system-riscv64",
+        "riscv_virt_board.ram",
+        {(0, 0)},
+        {
+            "timer",
+            "slirp",
+            "pflash_cfi01",
+            "cpu_common",
+            "cpu",
+            "riscv_mtimer",
+            "riscv_sifive_plic",
+            "riscv_aplic",
+            "riscv_imsic",
+            "riscv_iommu",
+            "goldfish_rtc",
+            "serial",
+            "gpex_root",
+            "PCIHost",
+            "PCIBUS",
+            "fw_cfg",
+            "virt_acpi_build",
+            "globalstate",
+            "ram",
+        },
+        mmio=(0x10001000, 0x1000),
+        sign="goldfish_rtc",
+    ),
+    Family(
         "virt",
         ("virt",),
         "qemu-system-aarch64",
@@ -123,6 +155,7 @@ FAMILIES = (
             "arm_gic",
             "arm_gicv3",
             "arm_gicv3_its",
+            "smmuv3",
             "pl011",
             "pl031",
             "pl061",
@@ -193,7 +226,11 @@ FAMILIES = (
             "ics",
             "xics",
             "spapr-xive",
-            "xive",
+            "xive-source",
+            "xive-tctx",
+            "spapr_cpu",
+            "spapr/rtc",
+            "spapr_drc_unplug",
             "spapr_drc",
             "spapr_drc/physical",
             "spapr_rtas_event_log",
@@ -207,12 +244,15 @@ FAMILIES = (
 def family_of(machine: str | None, kinds: Collection[str]) -> Family | None:
     """The family of a machine type, or of the last parts of the idstrs of a stream that does not say its type."""
     if machine is not None:
-        return next((family for family in FAMILIES if machine.startswith(family.prefixes)), None)
+        named = (family for family in FAMILIES if machine.startswith(family.prefixes))
+        return next((family for family in named if family.sign is None or family.sign in kinds), None)
     told = (
         ("mch", "q35"),
         ("I440FX", "pc"),
         ("s390_css", "s390-ccw"),
+        ("goldfish_rtc", "riscv-virt"),
         ("virt_acpi_build", "virt"),
+        ("spapr", "pseries"),
         ("apic", "microvm"),
     )
     name = next((name for kind, name in told if kind in kinds), None)
