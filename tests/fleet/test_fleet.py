@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import lzma
 import os
 import shutil
 import xml.etree.ElementTree as ET
@@ -13,11 +14,13 @@ from fleet_work import Work
 from machines import needs_qemu
 from recorded import FIXTURES
 
+from vmstate import load
 from vmstate.cli import main
 from vmstate.errors import VMStateError
 from vmstate.fleet.engine import Poison, in_order, pool_of
 from vmstate.fleet.outputs import Case, junit, tap
 from vmstate.fleet.scan import flat, places, row_of
+from vmstate.stream.verify import Sound, verify
 
 STREAM = FIXTURES / "qemu-7.2-q35-virtio-net.mig.xz"
 OTHER = FIXTURES / "qemu-7.2-q35-virtio-net-mq4.mig.xz"
@@ -152,3 +155,22 @@ def test_matrix_really(capsys: pytest.CaptureFixture[str]) -> None:
         main(["matrix", *sides, "--workers", "1", "--format", "json", *really])
         verdicts.append([json.loads(line)["verdict"] for line in capsys.readouterr().out.splitlines()])
     assert verdicts[0] == verdicts[1] == ["loads", "fails", "fails", "loads"]
+
+
+def test_what_was_sound_before_is_looked_at_again_where_it_differs() -> None:
+    """A section is passed over for its bytes or its layout; what is wrong with its values is found all the same."""
+    data = bytearray(lzma.decompress(STREAM.read_bytes()))
+    sound = Sound()
+    with load(bytes(data)) as stream:
+        plain = verify(stream, memoryview(data))
+        assert verify(stream, memoryview(data), sound=sound) == plain
+        assert sound.keys and sound.layouts
+        assert verify(stream, memoryview(data), sound=sound) == plain
+        section = stream["virtio-net"]
+        place = next(entry for path, entry in section.trace().items() if path.endswith("config_vector"))
+    data[place.offset : place.offset + place.size] = b"\x12" * place.size
+    text = bytes(data).replace(b'"name": "config_vector"', b'"name": "config_vectoR"')
+    for changed in (bytes(data), text):
+        with load(changed) as stream:
+            expected = verify(stream, memoryview(changed))
+            assert verify(stream, memoryview(changed), sound=sound) == expected

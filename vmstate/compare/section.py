@@ -12,6 +12,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from functools import cache, cached_property
 from typing import Any
+from weakref import WeakKeyDictionary
 
 from vmstate.codec.structs import SUBSECTION
 from vmstate.compare.advice import SAME_PROPERTIES
@@ -45,6 +46,10 @@ JUDGED_HERE = frozenset(("pci-config", "virtio-features"))
 """Rules of which this tells byte by byte and feature by feature, by what it knows itself."""
 
 
+_OF_DESTINATIONS: WeakKeyDictionary[Target, dict[int, AsKnown]] = WeakKeyDictionary()
+"""Sections of destinations, by their ids, as the library reads them."""
+
+
 class Sides:
     """The stream and the destination, and what each says of its own sections, put together when it is asked for.
 
@@ -60,6 +65,13 @@ class Sides:
             name: target.facts[name] for name in (MEMORY.name,) if name in target.facts
         }
         """The fact by which rules find guest memory: as the stream brings it, where the destination does not tell."""
+
+    def as_known(self, counterpart: Section) -> AsKnown:
+        """A section of the destination, read by the library where that knows it: once for all streams."""
+        read = _OF_DESTINATIONS.setdefault(self.target, {})
+        if id(counterpart) not in read:
+            read[id(counterpart)] = read_as_known(counterpart)
+        return read[id(counterpart)]
 
     @cached_property
     def kinds(self) -> frozenset[str]:
@@ -104,7 +116,9 @@ class SectionCheck:
     @cached_property
     def destination(self) -> AsKnown:
         """The destination's section, read by the library where that knows it."""
-        return read_as_known(self.counterpart)
+        if self.counterpart is self.section:
+            return read_as_known(self.counterpart)
+        return self.sides.as_known(self.counterpart)
 
     def run(self) -> list[Explained]:
         """All findings, in the order in which QEMU meets what they are about."""
@@ -607,6 +621,8 @@ class SectionCheck:
                 self.findings.assumed.append(text)
         else:
             missing = guest & ~offered
+        if not missing:
+            return
         path, offset = self.place_of_features(features)
         for bit in bits_of(missing):
             symbol = features.names.get(bit, f"feature {bit}")

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 from collections import Counter, deque
-from collections.abc import Iterator
+from collections.abc import Collection, Iterable, Iterator
+from functools import lru_cache
+from hashlib import blake2b
 from typing import Any
 
 from vmstate.errors import VMStateError
@@ -15,7 +17,7 @@ from vmstate.stream.registry import shipped_descriptions
 from vmstate.stream.stream import Section, Stream
 from vmstate.vmsd.collector import collector_paused
 from vmstate.vmsd.expr import IDSTR
-from vmstate.vmsd.path import format_path
+from vmstate.vmsd.path import Steps, format_path
 from vmstate.vmsd.state import meta_of, residue_of
 from vmstate.vmsd.walk import states_in
 
@@ -30,26 +32,89 @@ RULES = {
 }
 """What each of its findings is about."""
 
+MOST_KEPT = 100_000
+"""Sections that are kept in mind, of 16 bytes each; then all are forgotten."""
 
-def verify(stream: Stream, data: memoryview) -> list[Finding]:
-    """What is wrong or odd about a stream that was loaded from `data`."""
+
+class Sound:
+    """Sections in which nothing was found, by their bytes and what the vmdesc says: the same need no second look.
+
+    For whoever verifies many streams: machines of one kind have most sections in common. What a vmdesc says of one
+    depends on how it is laid out and not on its values, so where these differ and the length does not, it is not held
+    against the vmdesc once more.
+    """
+
+    def __init__(self) -> None:
+        self.keys: set[bytes] = set()
+        self.layouts: set[bytes] = set()
+
+    @staticmethod
+    def layout_of(section: Section, said: bytes) -> bytes:
+        """What the layout of a section is known by: what it is, how long it is, and all that the vmdesc says."""
+        words = (section.name, section.instance_id, section.version_id, section.described_by, section.size)
+        return blake2b(repr(words).encode(), key=said, digest_size=16).digest()
+
+    def known_in(self, stream: Stream, data: memoryview) -> tuple[dict[int, bytes], set[int]]:
+        """id of a section -> its key, and the ids of those that are known; none without a vmdesc."""
+        if stream.vmdesc_text is None:
+            return {}, set()
+        said = blake2b(stream.vmdesc_text, digest_size=16)
+        said.update((stream.machine or "").encode())
+        keys: dict[int, bytes] = {}
+        for section in stream.sections:
+            if section.kind != "full" or section.is_ram or section.vmsd is None:
+                continue
+            key = said.copy()
+            key.update(f"{section.name}\0{section.instance_id}\0{section.version_id}\0{section.described_by}".encode())
+            key.update(data[section.payload_offset : section.offset + section.size - len(section.footer.to_bytes())])
+            keys[id(section)] = key.digest()
+        return keys, {number for number, key in keys.items() if key in self.keys}
+
+    def add(self, stream: Stream, keys: dict[int, bytes], findings: list[Finding]) -> None:
+        """Keep in mind the sections of which no finding speaks."""
+        if any(finding.severity == "error" for finding in findings):
+            return
+        for kept in (self.keys, self.layouts):
+            if len(kept) > MOST_KEPT:
+                kept.clear()
+        spoken = {finding.section for finding in findings}
+        self.keys.update(
+            keys[id(section)] for section in stream.sections if id(section) in keys and section.name not in spoken
+        )
+
+
+def verify(stream: Stream, data: memoryview, *, sound: Sound | None = None) -> list[Finding]:
+    """What is wrong or odd about a stream that was loaded from `data`.
+
+    With `sound`, which is for that alone, sections are passed over that were without a finding in a stream before.
+    """
+    keys, known = ({}, set()) if sound is None else sound.known_in(stream, data)
     with collector_paused():
-        findings = [*rewritten(stream, data[: stream.whole]), *_opaque(stream), *_residue(stream)]
+        findings = [
+            *rewritten(stream, data[: stream.whole], known),
+            *_opaque(stream, known),
+            *_residue(stream, known),
+        ]
         if stream.vmdesc_text is not None:
-            findings += _vmdesc(stream, stream.vmdesc_text)
+            findings += _vmdesc(stream, stream.vmdesc_text, known, sound)
         else:
             findings.append(Finding("no-vmdesc", "note", None, None, None, "the stream carries no vmdesc"))
     if stream.cut is not None:
         cut = stream.cut
         message = f"cut off: {cut.message}; that and all that follows is missing"
         findings.append(Finding("cut", "error", cut.section, cut.path, cut.offset, message))
+    if sound is not None:
+        sound.add(stream, keys, findings)
     return findings
 
 
-def rewritten(stream: Stream, data: memoryview) -> Iterator[Finding]:
-    """The first place where what a stream writes is not what it was loaded from, if there is one."""
+def rewritten(stream: Stream, data: memoryview, known: Collection[int] = ()) -> Iterator[Finding]:
+    """The first place where what a stream writes is not what it was loaded from, if there is one.
+
+    `known` are the ids of sections whose states need not be written.
+    """
     pos = 0
-    for chunk in _to_compare(stream, data):
+    for chunk in _to_compare(stream, data, known):
         if isinstance(chunk, int):
             pos += chunk
             continue
@@ -72,11 +137,18 @@ def rewritten(stream: Stream, data: memoryview) -> Iterator[Finding]:
         yield Finding("rewrite", "error", None, None, pos, "less is written back than was read")
 
 
-def _to_compare(stream: Stream, data: memoryview) -> Iterator[bytes | memoryview | int]:
-    """What a stream writes; of memory that is written from the very bytes that were read its size."""
+def _to_compare(stream: Stream, data: memoryview, known: Collection[int]) -> Iterator[bytes | memoryview | int]:
+    """What a stream writes; of memory that is written from the very bytes that were read its size.
+
+    So of the sections that are known, by their ids.
+    """
     source, pos = stream.source, 0
     is_input = source is not None and source.obj is data.obj
     for part in stream.parts:
+        if isinstance(part, Section) and id(part) in known and part.offset == pos:
+            pos += part.size
+            yield part.size
+            continue
         if isinstance(part, Section) and part.is_ram and part.state.raw is None and is_input:
             head, summary = part.header.to_bytes(), part.state
             if summary.offset == pos + len(head):
@@ -89,7 +161,7 @@ def _to_compare(stream: Stream, data: memoryview) -> Iterator[bytes | memoryview
             yield chunk
 
 
-def _opaque(stream: Stream) -> Iterator[Finding]:
+def _opaque(stream: Stream, known: Collection[int]) -> Iterator[Finding]:
     """What nothing describes: sections of one name and reason together, since an iterable device has hundreds."""
     groups: dict[tuple[str, str], list[Section]] = {}
     for section in stream.sections:
@@ -102,7 +174,7 @@ def _opaque(stream: Stream) -> Iterator[Finding]:
             "opaque", "note", name, None, sections[0].offset, f"{why}: {size} bytes{many} are kept as they are"
         )
     for section in stream.sections:
-        for path in opaque_paths(section):
+        for path in () if id(section) in known else opaque_paths(section):
             why = section.problem or "QEMU does not say what is inside"
             yield Finding("opaque", "note", section.name, path, section.offset, why)
 
@@ -114,30 +186,39 @@ def opaque_paths(section: Section) -> list[str]:
     return [path for path, entry in section.trace().items() if entry.field is not None and hides(entry.field.type)]
 
 
-def _residue(stream: Stream) -> Iterator[Finding]:
+def _residue(stream: Stream, known: Collection[int]) -> Iterator[Finding]:
     for section in stream.sections:
-        if section.vmsd is None:
+        if section.vmsd is None or id(section) in known:
             continue
-        residue = list(residues(section.state))
+        states = [(steps, state) for steps, state in states_in(section.state) if meta_of(state) is not None]
+        residue = list(_residues(states))
         places = section.trace() if residue else {}
         for path, raw in residue:
             offset = places[path].offset if path in places else section.offset
             message = f"QEMU accepts {raw.hex()} here and would write something else"
             yield Finding("residue", "note", section.name, path, offset, message)
-        for path, message in odd_subsections(section.state):
+        for path, message in _odd_subsections(states):
             yield Finding("residue", "note", section.name, path, section.offset, message)
 
 
 def residues(value: Any) -> Iterator[tuple[str, bytes]]:
     """(path, bytes) of everything in a state that QEMU accepts and would have written otherwise."""
-    for steps, state in states_in(value):
+    yield from _residues(states_in(value))
+
+
+def _residues(states: Iterable[tuple[Steps, Any]]) -> Iterator[tuple[str, bytes]]:
+    for steps, state in states:
         for name, raw in residue_of(state).items():
             yield format_path((*steps, name)), raw
 
 
 def odd_subsections(value: Any) -> Iterator[tuple[str, str]]:
     """(path, what is odd) of the subsections in a state that QEMU reads and would have written otherwise."""
-    for steps, state in states_in(value):
+    yield from _odd_subsections(states_in(value))
+
+
+def _odd_subsections(states: Iterable[tuple[Steps, Any]]) -> Iterator[tuple[str, str]]:
+    for steps, state in states:
         meta = meta_of(state)
         latest = -1
         for sent in (meta.subsections or ()) if meta is not None else ():
@@ -151,7 +232,8 @@ def odd_subsections(value: Any) -> Iterator[tuple[str, str]]:
             latest = max(latest, sent.number)
 
 
-def _vmdesc(stream: Stream, text: bytes) -> Iterator[Finding]:
+def _vmdesc(stream: Stream, text: bytes, known: Collection[int], sound: Sound | None) -> Iterator[Finding]:
+    said = blake2b(text, digest_size=16).digest() if sound is not None else b""
     vmdesc = stream.vmdesc
     assert vmdesc is not None
     # Several sections can have one idstr and instance_id: they match by order.
@@ -173,15 +255,24 @@ def _vmdesc(stream: Stream, text: bytes) -> Iterator[Finding]:
             yield Finding("vmdesc", "note", section.name, None, section.offset, message)
             continue
         entry = entries.popleft()
-        yield from _entry(section, entry, vmdesc.dialect)
+        if id(section) in known:
+            continue
+        layout = None if sound is None else sound.layout_of(section, said)
+        if sound is not None and layout in sound.layouts:
+            continue
+        told = [*_entry(section, entry, vmdesc.dialect)]
         if section.described_by == "vmdesc":
-            yield from _library(section, entry, vmdesc.dialect)
+            told += _library(section, entry, vmdesc.dialect)
+        if sound is not None and layout is not None and not told:
+            sound.layouts.add(layout)
+        yield from told
     for name, _ in (key for key, entries in waiting.items() for _ in entries):
         yield Finding("vmdesc", "error", name, None, None, "the vmdesc describes a section that is not there")
 
 
+@lru_cache(maxsize=4)
 def vmdesc_entries(text: bytes) -> list[Any]:
-    """What a vmdesc says of each device, its objects as lists of pairs."""
+    """What a vmdesc says of each device, its objects as lists of pairs; nothing of it may be changed."""
     return list(dict(json.loads(text, object_pairs_hook=_pairs))["devices"])
 
 

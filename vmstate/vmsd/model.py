@@ -83,8 +83,8 @@ class Model(NamedTuple):
     `pci` has the vendor and the device id of the configuration space, `class_id` its class; None where they do not
     tell. `when` reads what else tells. `properties`: property -> its value. `back_end` is the property that names what
     stands behind the device on the host ("netdev", "drive", "chardev", "audiodev", "memdev"), and `bus` the kind of bus
-    that it makes, for the devices behind it. `medium`: bytes of the drive, where the state tells them. `machine`: option
-    of the machine type -> its value, where a processor tells it.
+    that it makes, for the devices behind it. `medium`: bytes of the drive, where the state tells them. `machine`:
+    option of the machine type -> its value, where a processor tells it.
     """
 
     name: str

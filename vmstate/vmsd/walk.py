@@ -14,16 +14,23 @@ from vmstate.vmsd.description import VMStateDescription
 from vmstate.vmsd.path import Steps, member
 from vmstate.vmsd.state import is_state, items_of
 
+_PLAIN = frozenset((int, bool, float, str, bytes, bytearray, memoryview, type(None)))
+"""Types of values in which there is no state; most of a state is of these, and a walk need not be begun for each."""
+
 
 def states_in(value: Any, steps: Steps = ()) -> Iterator[tuple[Steps, Any]]:
     """(steps, state) of a value where it is a state, and of every state in it, the outer before the inner."""
     if is_state(value):
         yield steps, value
         for name, inner in items_of(value):
-            yield from states_in(inner, (*steps, name))
+            if type(inner) not in _PLAIN:
+                yield from states_in(inner, (*steps, name))
     elif _is_row(value):
+        if type(value) is list and _PLAIN.issuperset(map(type, value)):
+            return
         for index, inner in enumerate(value):
-            yield from states_in(inner, (*steps, index))
+            if type(inner) not in _PLAIN:
+                yield from states_in(inner, (*steps, index))
 
 
 def described_states(
