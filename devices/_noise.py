@@ -45,7 +45,7 @@ NOISE: dict[str, dict[str, object]] = {
     "ioapic": {"irr": "interrupt"},
     "ipmi-bmc-sim": {"watchdog_expiry": "timer"},
     "kvmclock": {"clock": "timer"},
-    "mc146818rtc": {"cmos_data": ("timer", ((0, 10), (50, 51))), "next_periodic_time": "timer", "base_rtc": "timer", "last_update": "timer", "offset": "timer", "next_alarm_time": "timer", "irq_coalesced": "counter"},
+    "mc146818rtc": {"cmos_data": ("timer", ((0, 10), (12, 13), (50, 51))), "next_periodic_time": "timer", "base_rtc": "timer", "last_update": "timer", "offset": "timer", "next_alarm_time": "timer", "irq_coalesced": "counter"},
     "nvme": {"timestamp_set_qemu_clock_ms": "timer", "starttime_ms": "timer"},
     "ohci-core": {"frame_number": "counter", "frt": "counter", "sof_time": "timer"},
     "packed_virtqueue_state": {"last_avail_idx": "index", "last_avail_wrap_counter": "index", "used_idx": "index", "used_wrap_counter": "index", "inuse": "index"},

@@ -64,6 +64,10 @@ class Sound:
         for section in stream.sections:
             if section.kind != "full" or section.is_ram or section.vmsd is None:
                 continue
+            header = section.header.to_bytes()
+            if data[section.offset : section.offset + len(header)] != header:
+                # The offsets are those of a file that the stream begins within.
+                continue
             key = said.copy()
             key.update(f"{section.name}\0{section.instance_id}\0{section.version_id}\0{section.described_by}".encode())
             key.update(data[section.payload_offset : section.offset + section.size - len(section.footer.to_bytes())])
