@@ -29,7 +29,6 @@ from typing import Any
 
 from vmstate.compare.diff import Change, diff
 from vmstate.errors import MachineError, VMStateError, one_line
-from vmstate.events import Vmdescription
 from vmstate.lab.incoming import QemuDestination
 from vmstate.lab.machines import (
     LIMIT,
@@ -47,6 +46,7 @@ from vmstate.lab.statistics import wilson
 from vmstate.qemu.migration import NO_LIMIT, save
 from vmstate.query.cmdline import command_line
 from vmstate.saved.loading import load
+from vmstate.stream.events import Vmdescription
 
 MOST = 8
 """Bytes that differ of which a row tells."""
