@@ -6,6 +6,7 @@ Facts from QEMU's hw/acpi/piix4.c.
 from __future__ import annotations
 
 from vmstate.declare import (
+    Release,
     VMState,
     array,
     description,
@@ -43,6 +44,7 @@ ACPI_INDEX_MIGRATED = fact(
         True: "start the destination with -global PIIX4_PM.x-not-migrate-acpi-index=off",
         False: "start the destination with -global PIIX4_PM.x-not-migrate-acpi-index=on",
     },
+    since=Release(7, 0),
 )
 """Whether the index that the guest has asked for is sent (`x-not-migrate-acpi-index` off; machines from 6.2 on)."""
 

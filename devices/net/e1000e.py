@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from vmstate.declare import (
     CONTENTS,
+    Release,
     Rule,
     VMState,
     array,
@@ -38,6 +39,7 @@ TIMADJ = fact(
         True: "give the destination's device migrate-timadj=on",
         False: "give the destination's device migrate-timadj=off",
     },
+    since=Release(8, 0),
 )
 """Whether the adjustment of the clock is sent (machines from 8.1 on)."""
 

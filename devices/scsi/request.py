@@ -6,7 +6,21 @@ put state of its own between the command and the disk's part; of those declared 
 
 from __future__ import annotations
 
-from vmstate.declare import VMState, buffer, description, fact, int8, min_, not_, struct, this, uint8, uint32, uint64
+from vmstate.declare import (
+    Release,
+    VMState,
+    buffer,
+    description,
+    fact,
+    int8,
+    min_,
+    not_,
+    struct,
+    this,
+    uint8,
+    uint32,
+    uint64,
+)
 from vmstate.devices.virtio.scsi import VirtIOSCSIRequest
 from vmstate.vmsd.expr import Op
 
@@ -24,6 +38,7 @@ EMULATED_SAVED = fact(
         True: "give the destination's disk migrate-emulated-scsi-request=on",
         False: "give the destination's disk migrate-emulated-scsi-request=off",
     },
+    since=Release(9, 1),
 )
 """Whether emulated commands are sent with their data (`migrate-emulated-scsi-request`)."""
 

@@ -71,15 +71,21 @@ FIRST_HAS_FB = fact(
         True: "give the destination's device x-scanout-vmstate-version=2",
         False: "give the destination's device x-scanout-vmstate-version=1",
     },
+    since=Release(9, 1),
 )
 """Whether scanouts are sent with their frame buffer: in machine types of release 9.0 and later."""
 
-LATER_HAVE_FB = fact("virtio_gpu_later_scanouts_fb", (True, False), derived=choose(FIRST_HAS_FB, None, False))
-"""The same for all scanouts but the first.
+LATER_WITH_FB = fact(
+    "virtio_gpu_later_scanouts_fb",
+    range(16),
+    derived=choose((this.max_outputs > 1) & FIRST_HAS_FB, None, 0),
+)
+"""How many of the scanouts behind the first are sent with their frame buffer.
 
-It should be the same answer. But for these QEMU looks for it behind the end of the device, in memory that can hold
-anything: a machine of release 11.1 with two displays has sent the frame buffer of both once, and of the first alone
-another time.
+It should be all, or none. But for each of these QEMU looks for the answer behind the end of the device, in memory that
+can hold anything: a machine of release 11.1 with two displays has sent the frame buffer of both once, and of the first
+alone another time; one of 10.0 with four sent those of some. The stream does not say which: they are taken for the
+first, which makes no difference where a display shows nothing.
 """
 
 
@@ -148,14 +154,18 @@ class Scanout(VMState):
     fb_offset: int | None = uint32(name="fb.offset", exists=FIRST_HAS_FB)
 
 
-LATER_SCANOUT = variant(
+SCANOUT_WITH_FB = variant(
     Scanout,
-    fb_format=uint32(name="fb.format", exists=LATER_HAVE_FB),
-    fb_bytes_pp=uint32(name="fb.bytes_pp", exists=LATER_HAVE_FB),
-    fb_width=uint32(name="fb.width", exists=LATER_HAVE_FB),
-    fb_height=uint32(name="fb.height", exists=LATER_HAVE_FB),
-    fb_stride=uint32(name="fb.stride", exists=LATER_HAVE_FB),
-    fb_offset=uint32(name="fb.offset", exists=LATER_HAVE_FB),
+    fb_format=uint32(name="fb.format"),
+    fb_bytes_pp=uint32(name="fb.bytes_pp"),
+    fb_width=uint32(name="fb.width"),
+    fb_height=uint32(name="fb.height"),
+    fb_stride=uint32(name="fb.stride"),
+    fb_offset=uint32(name="fb.offset"),
+)
+
+SCANOUT_WITHOUT_FB = variant(
+    Scanout, fb_format=None, fb_bytes_pp=None, fb_width=None, fb_height=None, fb_stride=None, fb_offset=None
 )
 
 
@@ -170,12 +180,15 @@ class Scanouts(VMState):
         rules=(rule("virtio-gpu-outputs", this.max_outputs > 0, "there is at least one display"),),
     )
     first_scanout: Scanout = struct(Scanout, name="parent_obj.scanout")
-    later_scanouts: list[Scanout] = varray(LATER_SCANOUT, count=this.max_outputs - 1, name="parent_obj.scanout")
+    later_scanouts: list[Scanout] = varray(SCANOUT_WITH_FB, count=LATER_WITH_FB, name="parent_obj.scanout")
+    last_scanouts: list[Scanout] = varray(
+        SCANOUT_WITHOUT_FB, count=this.max_outputs - 1 - LATER_WITH_FB, name="parent_obj.scanout"
+    )
 
     @property
     def scanout(self) -> list[Scanout]:
         """All displays."""
-        return [self.first_scanout, *self.later_scanouts]
+        return [self.first_scanout, *self.later_scanouts, *self.last_scanouts]
 
 
 @part(provisional={"resources": []})

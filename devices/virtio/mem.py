@@ -47,6 +47,7 @@ EARLY = fact(
         True: "give the destination's device x-early-migration=on",
         False: "give the destination's device x-early-migration=off",
     },
+    since=Release(8, 0),
 )
 """Whether size and bitmap went ahead, in a section of their own (`x-early-migration`)."""
 

@@ -10,7 +10,7 @@ from recorded import FIXTURES, plain
 
 from vmstate import explain, load
 from vmstate.compare.target import Target, read_target, write_target
-from vmstate.declare import fact
+from vmstate.declare import Release, fact
 from vmstate.rules.evaluate import read_as_known
 from vmstate.rules.stream import advice_of_machine
 
@@ -79,6 +79,17 @@ def test_the_option_behind_a_fact(file: str, name: str, of: str, value: Any, adv
         section = next(section for section in stream.sections if section.name.endswith(f"/{name}"))
         assert read_as_known(section).advice_of_fact(of, value) == advice
         assert read_as_known(section).advice_of_fact("pci_express", True) is None
+
+
+def test_the_option_of_a_release_that_has_not_got_it() -> None:
+    """Then it is the source that is made like the destination."""
+    with load(plain("recorded/qemu-11.1-pc-q35-8.2-virtio-gpu-cold.mig.xz")) as stream:
+        known = read_as_known(next(section for section in stream.sections if section.name.endswith("/virtio-gpu")))
+    words = [known.advice_of_fact("virtio_gpu_scanout_fb", True, False, Release(*it)) for it in ((9, 1), (7, 2))]
+    assert words == [
+        "give the destination's device x-scanout-vmstate-version=2",
+        "give the source's device x-scanout-vmstate-version=1: QEMU 7.2 has no such option",
+    ]
 
 
 def test_memory_hotplug_that_the_destination_has_switched_off() -> None:

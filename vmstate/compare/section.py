@@ -446,7 +446,7 @@ class SectionCheck:
                 severity=MAY_BREAK if accident else BREAKS,
                 when="the destination has it so again: it can differ from one start to the next" if accident else None,
                 qemu_error=footer,
-                advice=self.source.advice_of_fact(name, sent) or SAME_PROPERTIES,
+                advice=self.source.advice_of_fact(name, sent, local, self.target.release) or SAME_PROPERTIES,
             )
         if is_explained:
             return
@@ -473,15 +473,16 @@ class SectionCheck:
         """
         vmsd = self.destination.vmsd
         assert vmsd is not None
+        has_bytes_left = False
         with suppress(VMStateError):
             codec: Any = vmsd.codec
-            state, _ = codec.decode_at(
-                memoryview(self.section.payload()), 0, version_id=self.section.version_id, facts=self.destination_facts
-            )
+            data = memoryview(self.section.payload())
+            state, end = codec.decode_at(data, 0, version_id=self.section.version_id, facts=self.destination_facts)
+            has_bytes_left = end < len(data)
             for result in broken(vmsd, state, version=self.section.version_id, own=self.destination.subject.state):
                 if result.rule.id == VALUE_EQUAL and result.is_judged and result.rule.qemu_error is not None:
                     return result.filled(result.rule.qemu_error)
-        return messages.missing_footer(self.section.name) if self.source.known else None
+        return messages.missing_footer(self.section.name) if self.source.known or has_bytes_left else None
 
     def vmdesc_layout(self) -> Iterator[Explained]:
         """By what the two streams say of themselves."""

@@ -17,6 +17,7 @@ from vmstate.stream.stream import Section
 from vmstate.vmsd.description import VMStateDescription
 from vmstate.vmsd.expr import UNKNOWN, Fact
 from vmstate.vmsd.path import format_path, value_or_none
+from vmstate.vmsd.release import Release
 from vmstate.vmsd.rule import Broken
 from vmstate.vmsd.state import facts_of
 from vmstate.vmsd.walk import described_states
@@ -97,15 +98,22 @@ class AsKnown:
                 return str(path)
         return None
 
-    def advice_of_fact(self, name: str, value: Any) -> str | None:
-        """With which option a destination gets a value of a fact; None where the description does not say."""
+    def advice_of_fact(self, name: str, value: Any, local: Any = None, release: Release | None = None) -> str | None:
+        """With which option a destination gets a value of a fact; None where the description does not say.
+
+        A destination of a `release` without that option stays with its own value, `local`: then the source gets that.
+        """
         for vmsd in () if self.vmsd is None else self.vmsd.walk():
             asked = [*(expr for field in vmsd.fields for expr in field.expressions())]
             asked += [sub.needed for sub in vmsd.subsections if sub.needed is not None]
             for part in (part for expr in asked for part in expr.walk()):
                 if isinstance(part, Fact) and part.name == name and part.advice is not None:
-                    advice = part.advice if isinstance(part.advice, str) else part.advice.get(value)
-                    return None if advice is None else advice.replace("{value}", str(value))
+                    is_too_old = release is not None and part.since is not None and release < part.since
+                    wanted = local if is_too_old else value
+                    advice = part.advice if isinstance(part.advice, str) else part.advice.get(wanted)
+                    if advice is not None and is_too_old:
+                        advice = f"{advice.replace('destination', 'source')}: QEMU {release} has no such option"
+                    return None if advice is None else advice.replace("{value}", str(wanted))
         return None
 
 

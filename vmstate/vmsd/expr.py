@@ -33,6 +33,8 @@ SHIFT_LIMIT = 4096
 if TYPE_CHECKING:
     from typing import Protocol
 
+    from vmstate.vmsd.release import Release
+
     class Scope(Protocol):
         """What an expression is evaluated in."""
 
@@ -287,10 +289,11 @@ class Fact(Expr):
     `candidates` are the values it can have, the likeliest first. `derived`, where given, is an expression that
     yields it from bytes already read, or None where they do not decide. `default`, where given, holds unless told
     otherwise: no other candidate is tried. `advice` is the option of QEMU that makes it {value}, or one for each value.
-    `unsent`, where given, is its value at a destination whose own section has not got what it decides.
+    `unsent`, where given, is its value at a destination whose own section has not got what it decides. `since` is the
+    first release that has the option of the advice.
     """
 
-    __slots__ = ("advice", "candidates", "default", "derived", "name", "unsent")
+    __slots__ = ("advice", "candidates", "default", "derived", "name", "since", "unsent")
 
     @property
     def refs_(self) -> tuple[Ref, ...]:
@@ -304,9 +307,11 @@ class Fact(Expr):
         default: Any,
         advice: str | Mapping[Any, str] | None = None,
         unsent: Any = UNKNOWN,
+        since: Release | None = None,
     ) -> None:
         self.name = name
         self.advice = advice
+        self.since = since
         self.unsent = unsent
         self.candidates = candidates
         self.derived = derived
@@ -543,14 +548,16 @@ def fact(
     default: Any = UNKNOWN,
     advice: str | Mapping[Any, str] | None = None,
     unsent: Any = UNKNOWN,
+    since: Release | None = None,
 ) -> Fact:
     """A fact by name, with the values it can have and, where bytes decide it, the expression that does.
 
     `unsent` is for what decides the layout of a subsection alone: its value where a destination would not send that.
+    `since` is the first release that has the option of the advice, where not all have it.
     """
     if not candidates:
         raise DescriptionError(f"the fact {name!r} has no candidates")
-    return Fact(name, candidates, derived, default, advice, unsent)
+    return Fact(name, candidates, derived, default, advice, unsent, since)
 
 
 def not_(value: object) -> Expr:
