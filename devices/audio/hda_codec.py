@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from vmstate.declare import (
     OWN,
+    RELEASE,
+    Release,
     VMState,
     allocated,
     array,
@@ -16,6 +18,7 @@ from vmstate.declare import (
     description,
     device,
     int64,
+    otherwise,
     subsection,
     this,
     timer,
@@ -34,15 +37,26 @@ class StreamBuf(VMState):
     buft_start: int = int64()
 
 
-def has_stream(buffer_state: StreamBuf | None, own_format: int) -> bool:
-    """Whether a codec has the stream of which the buffer is sent: before a guest ran, its format is one."""
-    return buffer_state is None or own_format != 0
+ALWAYS_A_TIMER = Release(7, 2)
+"""The first release that makes the timer of each stream, in its later minor versions; before, only with `use-timer`."""
+
+
+def has_stream(
+    buffer_state: StreamBuf | None, own_format: int, own_buffer: StreamBuf | None, release: Release | None
+) -> bool:
+    """Whether a codec has the stream of which the buffer is sent, and its timer.
+
+    Before a guest ran, the format of a stream is one. With a timer that is used, the codec sends a buffer itself.
+    """
+    if buffer_state is None or own_format == 0:
+        return buffer_state is None
+    return own_buffer is not None or release is None or release >= ALWAYS_A_TIMER
 
 
 BUFFER = allocated(
     "stream of sound with this number",
-    "give both sides the same codec (hda-duplex, hda-output, hda-micro)",
-    asks(has_stream, this.buffer_state, OWN["format"]),
+    "give both sides the same codec (hda-duplex, hda-output, hda-micro), and the same use-timer=",
+    asks(has_stream, this.buffer_state, OWN["format"], otherwise(OWN["buffer_state"], None), otherwise(RELEASE, None)),
 )
 
 

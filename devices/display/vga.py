@@ -26,7 +26,7 @@ from vmstate.vmsd.destination import Comparison, WrongObject
 # isa-vga registers the description of VGACommonState over its own ISAVGAState; vmware-svga over what it is of.
 _WRONG_OBJECT = WrongObject(
     {Release(5, 2): "Assertion `offset + size <= s->vram_size' failed.", Release(10, 0): None},
-    frozenset((Release(7, 2), Release(11, 1))),
+    frozenset((Release(7, 2), Release(10, 0), Release(11, 1))),
     "use another display adapter than isa-vga, or QEMU 7.2 or 11.1 at the destination",
     rightly=frozenset(("vmware_vga",)),
 )

@@ -340,9 +340,10 @@ class SectionCheck:
             return
         release = self.target.release
         # What a stream tells of a release is the earliest that can have written it.
-        if release is not None and (release > max(defect.ends) or self.target.command) and release in defect.loads:
+        is_certain = release in defect.ends and release not in defect.loads and self.target.command is not None
+        goes_on = release in defect.loads and release not in defect.ends
+        if goes_on and release is not None and (release > max(defect.ends) or self.target.command):
             return
-        is_certain = release in defect.ends and self.target.command is not None
         message = "QEMU reads the section over an object that it is not of, and ends by that (a defect of QEMU's)"
         yield self.finding(
             "wrong-object",

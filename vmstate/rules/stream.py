@@ -608,7 +608,7 @@ is nothing that its stream or its command line shows.
 
 SOUND = frozenset(
     (
-        *("ac97", "adlib", "cs4231a", "es1370", "gus", "hda-audio", "intel-hda", "sb16", "usb-audio", "virtio-sound"),
+        *("ac97", "adlib", "cs4231a", "es1370", "gus", "hda-audio", "sb16", "usb-audio", "virtio-sound"),
         *("wm8750", "pl041", "milkymist-ac97", "lm4549", "asc", "via-ac97"),
     )
 )

@@ -56,8 +56,8 @@ class WrongObject(NamedTuple):
     """A section that QEMU reads over an object it is not of (a defect of QEMU's), where it is of no bus.
 
     `ends` says of each release with which that was tried, and which ends by it, the line that it prints: None where it
-    is ended by a signal. `loads` are those that go on. `rightly` are devices (the last parts of their idstrs) that
-    have a section of the same name, and read it as they should.
+    is ended by a signal. `loads` are those that go on; one that is in both does either. `rightly` are devices (the last
+    parts of their idstrs) that have a section of the same name, and read it as they should.
     """
 
     ends: Mapping[Release, str | None]

@@ -289,8 +289,7 @@ class Fact(Expr):
     `candidates` are the values it can have, the likeliest first. `derived`, where given, is an expression that
     yields it from bytes already read, or None where they do not decide. `default`, where given, holds unless told
     otherwise: no other candidate is tried. `advice` is the option of QEMU that makes it {value}, or one for each value.
-    `unsent`, where given, is its value at a destination whose own section has not got what it decides. `since` is the
-    first release that has the option of the advice.
+    `since` is the first release with that option, `unsent` the value where a destination has not got what it decides.
     """
 
     __slots__ = ("advice", "candidates", "default", "derived", "name", "since", "unsent")
@@ -550,11 +549,7 @@ def fact(
     unsent: Any = UNKNOWN,
     since: Release | None = None,
 ) -> Fact:
-    """A fact by name, with the values it can have and, where bytes decide it, the expression that does.
-
-    `unsent` is for what decides the layout of a subsection alone: its value where a destination would not send that.
-    `since` is the first release that has the option of the advice, where not all have it.
-    """
+    """A fact by name, with the values it can have and, where bytes decide it, the expression that does."""
     if not candidates:
         raise DescriptionError(f"the fact {name!r} has no candidates")
     return Fact(name, candidates, derived, default, advice, unsent, since)
