@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 from fleet_work import Work
-from machines import needs_qemu
+from machines import PROGRAM, needs_qemu
 from recorded import FIXTURES
 
 from vmstate import load
@@ -20,6 +20,7 @@ from vmstate.errors import VMStateError
 from vmstate.fleet.engine import Poison, in_order, pool_of
 from vmstate.fleet.outputs import Case, junit, tap
 from vmstate.fleet.scan import flat, places, row_of
+from vmstate.qemu.machine import Machine
 from vmstate.stream.verify import Sound, verify
 
 STREAM = FIXTURES / "qemu-7.2-q35-virtio-net.mig.xz"
@@ -174,3 +175,34 @@ def test_what_was_sound_before_is_looked_at_again_where_it_differs() -> None:
         with load(changed) as stream:
             expected = verify(stream, memoryview(changed))
             assert verify(stream, memoryview(changed), sound=sound) == expected
+
+
+@pytest.mark.qemu
+@pytest.mark.slow
+@needs_qemu
+def test_machines_that_run_are_asked_and_paused_only_where_that_is_allowed(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    place = f"unix:{tmp_path}/qmp"
+    words = [PROGRAM, "-M", "microvm", "-accel", "tcg", "-m", "16", "-nodefaults"]
+    words += ["-device", "virtio-balloon-device", "-qmp", f"{place},server=on,wait=off"]
+    scan = ["fleet", "scan", "--workers", "1", "--format", "json", "--qmp", place]
+    with Machine(words) as machine:
+        machine.ask("query-status")
+        assert main(scan) == 0
+        assert machine.ask("query-status")["status"] == "running"
+        assert not any(event["event"] == "STOP" for event in machine.monitor.events())
+        asked = json.loads(capsys.readouterr().out)
+        assert main([*scan, "--live-state"]) == 0
+        assert any(event["event"] == "STOP" for event in machine.monitor.events())
+        taken = json.loads(capsys.readouterr().out)
+    assert asked["machine"] == taken["machine"] == "microvm"
+    assert asked["devices"] == ["virtio-balloon-device"] and asked["sections"] is None
+    assert "virtio-balloon" in taken["devices"] and taken["verify"] == "ok"
+    assert main(scan) == 2
+    assert json.loads(capsys.readouterr().out)["error"].count("\n") == 0
+
+
+def test_nothing_to_scan_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["fleet", "scan"]) == 2
+    assert capsys.readouterr().err.count("\n") == 1

@@ -12,7 +12,7 @@ from typing import Any
 
 from vmstate.errors import VMStateError, one_line
 from vmstate.fleet.engine import CHUNK, Engine, Poison, cluster_of, in_order, pool_of
-from vmstate.fleet.scan import Scan, outcome_of, places
+from vmstate.fleet.scan import MACHINE, Scan, outcome_of, places
 
 SHOWN = 20
 """Causes that are shown."""
@@ -41,7 +41,19 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     actions = parser.add_subparsers(dest="action", metavar="ACTION", required=True)
     scan = actions.add_parser("scan", help="what each stream is, whether it is whole, and whether it loads")
     scan.add_argument(
-        "places", metavar="PLACE", nargs="+", help="a folder, a pattern, a file, @LIST with a name in a line, or a URL"
+        "places", metavar="PLACE", nargs="*", help="a folder, a pattern, a file, @LIST with a name in a line, or a URL"
+    )
+    scan.add_argument(
+        "--qmp",
+        metavar="SOCKET",
+        nargs="+",
+        default=[],
+        help="machines that run, by their monitors (unix:PATH): they are only asked what they are",
+    )
+    scan.add_argument(
+        "--live-state",
+        action="store_true",
+        help="take the device state of each of them: its guest is paused for some milliseconds",
     )
     scan.add_argument("--against", metavar="TARGET", help="the destination: a stream of it, or one that was recorded")
     scan.add_argument("--no-verify", action="store_true", help="do not write each stream again and compare")
@@ -60,13 +72,17 @@ def run(options: argparse.Namespace) -> int:
 
         # A destination that cannot be read is one line here, not one for each file.
         open_target(target)
-    files = list(places(options.places))
+    files = [*places(options.places), *(MACHINE + address for address in dict.fromkeys(options.qmp))]
+    if not files:
+        raise VMStateError("what is to be scanned?", expected="a PLACE, or machines that run (--qmp SOCKET)")
     kept = kept_rows(options.resume)
     left = [file for file in files if file not in kept]
     counts: Counter[str] = Counter()
     causes: Counter[str] = Counter()
     rows: list[Mapping[str, Any]] = []
-    for number, row in enumerate(all_rows(options, files, left, kept, Scan(target, not options.no_verify)), 1):
+    for number, row in enumerate(
+        all_rows(options, files, left, kept, Scan(target, not options.no_verify, options.live_state)), 1
+    ):
         counts[outcome_of(row)] += 1
         if row.get("rule"):
             causes[f"{row['rule']}: {row['cause']}"] += 1

@@ -32,6 +32,9 @@ from vmstate.stream.stream import Stream
 from vmstate.stream.verify import Sound, verify
 from vmstate.vmsd.data import Value
 
+MACHINE = "qmp:"
+"""In front of the monitor of a machine that runs."""
+
 NOT_STREAMS = (SUFFIX, ".json", ".json.xz", ".ram", ".md", ".txt")
 """Endings of files in a folder that are of other kinds; a file that is named is taken whatever it is called."""
 
@@ -41,9 +44,13 @@ class Scan(Value):
 
     target: str | None
     verified: bool = True
+    live_state: bool = False
+    """Whether a machine that runs is paused for its state; else it is only asked."""
 
     def __call__(self, place: str) -> dict[str, Any]:
-        """The row of a file."""
+        """The row of a file, or of a machine."""
+        if place.startswith(MACHINE) and not self.live_state:
+            return row_of_machine(place)
         return row_of(place, None if self.target is None else _target(self.target), verified=self.verified)
 
 
@@ -116,6 +123,10 @@ def _remote(url: str) -> Iterator[str]:
 
 def _contents(place: str) -> Any:
     """What `load` takes for a place. Raises `VMStateError`."""
+    if place.startswith(MACHINE):
+        from vmstate.qemu.live import live_state_at
+
+        return live_state_at(place.removeprefix(MACHINE)).stream()
     if "://" not in place:
         return place
     import fsspec
@@ -130,9 +141,7 @@ def _contents(place: str) -> Any:
 
 def row_of(place: str, target: Target | None, *, verified: bool = True) -> dict[str, Any]:
     """The row of one file, whatever is wrong with it."""
-    row: dict[str, Any] = {"file": place, "size": None if "://" in place else _size(place)}
-    row |= dict.fromkeys(("machine", "release", "vmdesc", "sections", "verify", "verdict", "cause", "rule"))
-    row |= {"devices": [], "findings": [], "error": None}
+    row = empty_row(place)
     try:
         with load(_contents(place)) as stream:
             row |= facts_of(stream)
@@ -144,6 +153,38 @@ def row_of(place: str, target: Target | None, *, verified: bool = True) -> dict[
         row["error"] = str(error)
     except (OSError, MemoryError, RecursionError) as error:
         row["error"] = f"{place}: {type(error).__name__}: {error}"
+    return row
+
+
+def empty_row(place: str) -> dict[str, Any]:
+    """The row of a place of which nothing is known yet."""
+    row: dict[str, Any] = {"file": place, "size": None if "://" in place else _size(place)}
+    row |= dict.fromkeys(("machine", "release", "vmdesc", "sections", "verify", "verdict", "cause", "rule"))
+    return row | {"devices": [], "findings": [], "error": None}
+
+
+def row_of_machine(place: str) -> dict[str, Any]:
+    """The row of a machine that runs, by queries alone: what it is, and which devices it was given.
+
+    `devices` has the names of -device. The guest notices nothing.
+    """
+    from vmstate.qemu.live import connected
+
+    row = empty_row(place)
+    try:
+        with connected(place.removeprefix(MACHINE)) as monitor:
+            name = monitor.ask_or_none("qom-get", {"path": "/machine", "property": "type"})
+            row["machine"] = name.removesuffix("-machine") if isinstance(name, str) else None
+            row["release"] = ".".join(map(str, monitor.version[:2]))
+            devices: list[str] = []
+            for path in ("/machine/peripheral", "/machine/peripheral-anon"):
+                for entry in monitor.ask_or_none("qom-list", {"path": path}) or ():
+                    kind = str(entry.get("type", ""))
+                    if kind.startswith("child<"):
+                        devices.append(kind[len("child<") : -1])
+            row["devices"] = list(dict.fromkeys(devices))
+    except VMStateError as error:
+        row["error"] = str(error)
     return row
 
 
