@@ -10,20 +10,20 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from recorded import NO_ANYTHING, S390X, STREAMS, opened, pairs_of, plain
+from recorded import NO_ANYTHING, S390X, STREAMS, layouts, opened, pairs_of, plain, without_vmdesc
 
 from vmstate import Section, Stream, devices, load
 from vmstate.devices.ide.core import IDEDrive
 from vmstate.devices.input.pckbd import ISAKbd, Kbd
 from vmstate.devices.pci.device import PCIIrqState
 from vmstate.devices.pci.msix import msix_vectors
-from vmstate.errors import DescriptionError, VMStateError
+from vmstate.errors import DescriptionError
 from vmstate.schema.write import describe_device, json_text
 from vmstate.stream.ends import find_vmdesc
 from vmstate.stream.registry import is_old_style, last_part, shipped_descriptions
 from vmstate.vmsd.declare import buffer, description, struct, uint8, variant
 from vmstate.vmsd.description import VMStateDescription
-from vmstate.vmsd.expr import IDSTR, this
+from vmstate.vmsd.expr import this
 from vmstate.vmsd.state import facts_of, is_state, items_of, residue_of
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -43,15 +43,6 @@ def said_by_qemu(data: bytes) -> dict[tuple[str, int], Any]:
         return {}
     entries = dict(pairs_of(text))["devices"]
     return {(dict(entry)["name"], dict(entry)["instance_id"]): entry for entry in entries}
-
-
-def layouts(section: Section, raw: bytes) -> Iterator[tuple[VMStateDescription, Any]]:
-    """The library's layouts that read the section, each with the state it makes of it."""
-    for vmsd in shipped_descriptions(section.name):
-        try:
-            yield vmsd, vmsd.decode(raw, version_id=section.version_id, facts={IDSTR.name: section.name})
-        except VMStateError:
-            continue
 
 
 @pytest.mark.parametrize("file", STREAMS)
@@ -77,11 +68,6 @@ def test_the_library_alone_reads_and_describes(file: str) -> None:
             for vmsd, state in fitting
         ]
         assert entry in [pairs_of(json_text(text)) for text in described], section.name
-
-
-def without_vmdesc(data: bytes) -> bytes:
-    text = find_vmdesc(memoryview(data))
-    return data if text is None else data[: data.rindex(text) - 5]
 
 
 @pytest.mark.parametrize("file", STREAMS)

@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import json
 import lzma
+from collections.abc import Iterator
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from vmstate import Stream, load
+from vmstate import Section, Stream, load
+from vmstate.errors import VMStateError
 from vmstate.events import find_vmdesc
 from vmstate.qemu.provenance import read_provenance
 from vmstate.schema import Vmdesc, read_vmdesc
+from vmstate.stream.registry import shipped_descriptions
+from vmstate.vmsd.description import VMStateDescription
+from vmstate.vmsd.expr import IDSTR
 
 ROOT = Path(__file__).resolve().parents[2]
 FIXTURES = ROOT / "fixtures"
@@ -87,3 +92,27 @@ def vmdesc_of(file: str) -> Vmdesc:
 def pairs_of(text: bytes | str) -> Any:
     """JSON with each object as the list of its pairs; an empty object is an empty tuple."""
     return json.loads(text, object_pairs_hook=lambda pairs: pairs or ())
+
+
+BOARDS = sorted(path.name for path in (FIXTURES / "boards").glob("*.stream.xz"))
+"""Thin streams of boards of PowerPC and s390x, each before a guest ran: fixtures/boards/commands.json says of which."""
+
+
+def board(name: str) -> bytes:
+    """The bytes of a board's stream."""
+    return lzma.decompress((FIXTURES / "boards" / name).read_bytes())
+
+
+def without_vmdesc(data: bytes) -> bytes:
+    """A stream that ends where its vmdesc would begin."""
+    text = find_vmdesc(memoryview(data))
+    return data if text is None else data[: data.rindex(text) - 5]
+
+
+def layouts(section: Section, raw: bytes) -> Iterator[tuple[VMStateDescription, Any]]:
+    """The library's layouts that read the section, each with the state it makes of it."""
+    for vmsd in shipped_descriptions(section.name):
+        try:
+            yield vmsd, vmsd.decode(raw, version_id=section.version_id, facts={IDSTR.name: section.name})
+        except VMStateError:
+            continue
