@@ -54,6 +54,23 @@ def read(text: str) -> Log:
     return read_log(text.encode())
 
 
+def test_what_libvirt_puts_in_front_of_the_first_line() -> None:
+    """As `virsh` and libvirtd's log tell it, of a host that does not take a register."""
+    told = "2023-05-04T10:10:10.123Z qemu-system-x86_64: warning: host doesn't support requested feature: MSR(48FH).x"
+    for front in (
+        "error: internal error: qemu unexpectedly closed the monitor: ",
+        "2024-01-10 12:00:00.1+0000: 7: error : qemuProcessReportLogError:1913 : internal error: "
+        "QEMU unexpectedly closed the monitor (vm='web'): ",
+    ):
+        assert [line.text for line in read(f"{front}{told}\n").lines] == [told.partition("x86_64: ")[2]]
+    aborts, footer = read(
+        "../target/i386/kvm/kvm.c:3213: kvm_buf_set_msrs: Assertion `ret == cpu->kvm_msr_buf->nmsrs' failed.\n"
+        "load of migration failed: Invalid argument: Section footer error, section_id: 25\n"
+    ).lines
+    assert "-cpu" in (aborts.advice or "") and "icount" not in (aborts.advice or "")
+    assert footer.says == "the load failed over what is in the stream; the lines in front of it say why"
+
+
 def test_every_line_that_a_qemu_printed_when_it_refused_is_known() -> None:
     for name, answer in ANSWERS.items():
         lines = list(lines_of(answer["stderr"].splitlines()))

@@ -113,7 +113,10 @@ def _reason(match: re.Match[str], _section: str | None) -> str:
         "Unknown error -1": f"the load failed; {READ_ON}",
     }
     reason = match["reason"]
-    return f"the load failed; {READ_ON}" if reason is None else reasons.get(reason, f"the load failed: {reason}")
+    if reason is None:
+        return f"the load failed; {READ_ON}"
+    # From 11.0 on what went wrong stands behind the reason.
+    return reasons.get(reason.partition(": ")[0], f"the load failed: {reason}")
 
 
 def _line(pattern: str, says: Words, advice: Words | None = None, *, refuses: bool = True) -> _Known:
@@ -369,9 +372,20 @@ _KNOWN = (
         "give both devices the same max_ioqpairs=",
     ),
     _line(
-        r"Assertion [`'](?P<subject>.*)' failed",
+        r"set_msrs: Assertion [`'](?P<subject>.*)' failed",
+        "QEMU ended, since the destination's kernel or processor does not take a register of the stream: a line in "
+        "front of it says which",
+        SAME_CPU,
+    ),
+    _line(
+        r"Assertion [`'](?P<subject>first_elem .*)' failed",
         "QEMU ended by an assertion ({subject}): a defect of QEMU's, reached by what is in the stream",
         "give the destination what the source has (-icount, streams of the sound card), or a newer QEMU",
+    ),
+    _line(
+        r"Assertion [`'](?P<subject>.*)' failed",
+        "QEMU ended by an assertion ({subject}): a defect of QEMU's",
+        "try a newer QEMU at the destination",
     ),
     _line(
         r"error: failed to set MSR (?P<subject>0x[0-9a-f]+) to (?P<read>0x[0-9a-f]+)",
@@ -379,7 +393,7 @@ _KNOWN = (
         SAME_CPU,
     ),
     _line(
-        r"(?:Host|TCG) doesn't support requested feature: (?P<subject>.*\S)",
+        r"(?:[Hh]ost|TCG) doesn't support requested feature: (?P<subject>.*\S)",
         "the -cpu asks for {subject}, which is not there and left out: a guest that uses it does not go on",
         SAME_CPU,
         refuses=False,
@@ -424,6 +438,13 @@ _KNOWN = (
     ),
 )
 
+_LIBVIRT = re.compile(
+    r"^(?:\d{4}-\S+ \S+: \d+: error : \S+ : )?(?:error: )?(?:internal error: )?"
+    r"(?:qemu unexpectedly closed the monitor|process exited while connecting to monitor)(?: \(vm='[^']*'\))?: ",
+    re.IGNORECASE,
+)
+"""What libvirt puts in front of QEMU's first line when it tells of it."""
+
 _PREFIX = re.compile(
     r"^(?:\d{4}-\d\d-\d\d[T ][\d:.]+(?:Z|[+-]\d\d:?\d\d)?:?\s+)?(?:\S*qemu[\w.-]*|\S*\bkvm): "
     r"|^\d{4}-\d\d-\d\d[T ][\d:.]+\S*\s+"
@@ -454,8 +475,10 @@ def lines_of(lines: Sequence[str]) -> Iterator[LogLine]:
 
 
 def _without_prefix(line: str) -> str:
-    match = _PREFIX.match(line, 0, LOOKED_AT)
-    return line if match is None else line[match.end() :]
+    for prefix in (_LIBVIRT, _PREFIX):
+        match = prefix.match(line, 0, LOOKED_AT)
+        line = line if match is None else line[match.end() :]
+    return line
 
 
 def _known(text: str) -> tuple[_Known | None, re.Match[str] | None]:
