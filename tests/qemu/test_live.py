@@ -82,6 +82,17 @@ def test_a_program_that_writes_nothing(answering: Any) -> None:
         live_state(Monitor(socket_that_says({"return": "nothing"})))
 
 
+def test_a_relay_at_a_monitor_that_answers_otherwise(
+    answering: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    address = answering(lambda request: {"return": {"status": "running"}})
+    places = ["--listen", f"unix:{tmp_path / 'a'}", "--connect", f"unix:{tmp_path / 'b'}"]
+    assert main(["early", "relay", "--qmp", address, *places]) == 2
+    told = capsys.readouterr().err
+    assert told.count("\n") == 1
+    assert "not of the form that it must have" in told
+
+
 def socket_that_says(answer: dict[str, Any]) -> socket.socket:
     """A socket at whose other end somebody has greeted and given one answer to everything."""
     ours, theirs = socket.socketpair()

@@ -25,7 +25,7 @@ from vmstate.early.forward import Forward
 from vmstate.errors import EarlyError, VMStateError
 from vmstate.qemu.live import LiveState, live_state
 from vmstate.qemu.migration import Attached, capabilities_of
-from vmstate.qemu.monitor import LIMIT, Monitor
+from vmstate.qemu.monitor import LIMIT, Monitor, answers_understood
 from vmstate.qemu.proxy import Filter, Proxy
 from vmstate.saved.loading import load
 from vmstate.stream.return_path import ReturnMessage, ReturnPathReader, ReturnType
@@ -150,7 +150,9 @@ class Relay:
         """What the caller is to be told before a migration begins."""
         if self.monitor is None:
             return []
-        if "return-path" not in capabilities_of(Attached(self.monitor)):
+        with answers_understood():
+            capabilities = capabilities_of(Attached(self.monitor))
+        if "return-path" not in capabilities:
             return [
                 "without the capability return-path the source takes the migration for complete once its bytes are "
                 "written: if this process or the destination fails then, the guest runs nowhere"
@@ -237,8 +239,10 @@ class Relay:
             if forward.in_devices or forward.plainly is not None:
                 return
             try:
-                status = self.monitor.ask("query-migrate").get("status")
-                if status != "active" or self.monitor.ask("query-status")["status"] != "running":
+                with answers_understood():
+                    status = self.monitor.ask("query-migrate").get("status")
+                    is_running = self.monitor.ask("query-status")["status"] == "running"
+                if status != "active" or not is_running:
                     continue
                 forward.refresh(self._choices_of(live_state(self.monitor, limit=self.limit)))
             except VMStateError:
