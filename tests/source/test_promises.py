@@ -20,6 +20,7 @@ FILES = {
     "arm_ss.add(when: 'CONFIG_BOARD', if_true: files('board.c'))\n",
     "hw/mips/meson.build": "mips_ss.add(files('any.c'))\n",
     "hw/mips/any.c": "",
+    "hw/Kconfig": "source arm/Kconfig\nsource char/Kconfig\n",
     "hw/char/Kconfig": "config UART\n    bool\nconfig BOARD_UART\n    bool\nconfig CARD\n    bool\n"
     "    default y if PCI_DEVICES\n    depends on PCI\nconfig PCI_DEVICES\n    bool\n    select PCI\n"
     "config OTHER\n    bool\n    default y if !X || NOBODY\n",

@@ -98,8 +98,10 @@ def _symbols(tree: Tree) -> dict[str, Symbol]:
             continue
         text = tree.read(path).decode("utf-8", "replace")
         marks = list(CONFIG.finditer(text))
-        for mark, after in zip(marks, [*marks[1:], None], strict=True):
-            body = text[mark.end() : len(text) if after is None else after.start()]
+        ends = [*(mark.start() for mark in marks[1:]), len(text)]
+        # A file may only name others, and then there is no symbol before its end.
+        for mark, end in zip(marks, ends, strict=False):
+            body = text[mark.end() : end]
             defaults = tuple(condition or "" for condition in DEFAULT.findall(body))
             symbol = Symbol(tuple(SELECTED.findall(body)), defaults, tuple(DEPENDS.findall(body)))
             known = symbols.get(mark[1])
