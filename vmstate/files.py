@@ -1,4 +1,4 @@
-"""Files that are written whole or not at all, and the system's errors as this library's."""
+"""Files that are written whole or not at all, the system's errors as this library's, and sizes in words."""
 
 from __future__ import annotations
 
@@ -168,3 +168,12 @@ def reported(name: str, what: str = "") -> Iterator[None]:
         raise StreamError(f"{what}{reason}", file=name) from error
     except ValueError as error:
         raise StreamError(f"{what}{error}", file=name) from error
+
+
+def size_text(size: int) -> str:
+    """A number of bytes for a reader: 3.1 MiB."""
+    for unit in ("B", "KiB", "MiB", "GiB"):
+        if size < 1024:
+            return f"{size:.4g} {unit}"
+        size /= 1024  # type: ignore[assignment]
+    return f"{size:.4g} TiB"

@@ -8,8 +8,7 @@ from __future__ import annotations
 from vmstate.declare import VMState, array, buffer, description, device, struct, uint8, uint16, uint32, unused, variant
 from vmstate.devices.pci.device import PCIDevice
 
-
-@device(
+CARDS = (
     "i82550",
     "i82551",
     "i82557a",
@@ -23,6 +22,12 @@ from vmstate.devices.pci.device import PCIDevice
     "i82559er",
     "i82562",
     "i82801",
+)
+"""What QEMU calls them, as the last part of an idstr and after -device."""
+
+
+@device(
+    *CARDS,
     listed=False,
     models="vmstate.devices.net.models:I82559",
 )

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from vmstate.devices.net.eepro100 import CARDS
 from vmstate.vmsd.model import Model, ModelAsk, mac
 
 NETDEV = "netdev"
@@ -45,24 +46,7 @@ def _is_called(name: str) -> Callable[[ModelAsk], bool]:
     return lambda ask: ask.idstr.partition("#")[0].endswith("/" + name)
 
 
-I82559 = tuple(
-    Model(name, None, {}, NETDEV, when=_is_called(name))
-    for name in (
-        "i82550",
-        "i82551",
-        "i82557a",
-        "i82557b",
-        "i82557c",
-        "i82558a",
-        "i82558b",
-        "i82559a",
-        "i82559b",
-        "i82559c",
-        "i82559er",
-        "i82562",
-        "i82801",
-    )
-)
+I82559 = tuple(Model(name, None, {}, NETDEV, when=_is_called(name)) for name in CARDS)
 RTL8139 = (Model("rtl8139", None, {"mac": mac("phys")}, NETDEV),)
 TULIP = (Model("tulip", None, {}, NETDEV),)
 VMXNET3 = (Model("vmxnet3", None, {}, NETDEV),)

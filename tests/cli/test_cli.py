@@ -24,8 +24,8 @@ from recorded import BARE, FIXTURES, MICROVM, NO_VMDESC, NONE, S390X, TWO_SLIRPS
 
 from vmstate import __version__
 from vmstate.cli import VERBS, main
-from vmstate.cli.info import size_text
 from vmstate.cli.purposes import PURPOSES
+from vmstate.files import size_text
 from vmstate.report.text import text_of
 
 DIRTY_BITMAPS = "recorded/qemu-11.1-microvm-dirty-bitmaps-cold.mig.xz"

@@ -7,8 +7,9 @@ import json
 import sys
 from typing import Any
 
-from vmstate.cli.words import seconds, size_text
+from vmstate.cli.words import seconds
 from vmstate.errors import VMStateError, one_line
+from vmstate.files import size_text
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:

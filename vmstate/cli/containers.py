@@ -9,8 +9,8 @@ from rich.table import Table
 from rich.text import Text
 
 from vmstate.cli.console import print_rendered
-from vmstate.cli.words import size_text
 from vmstate.errors import VMStateError, one_line
+from vmstate.files import size_text
 from vmstate.saved.containers import Container
 
 

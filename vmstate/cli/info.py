@@ -9,8 +9,9 @@ from itertools import groupby
 from typing import Any, TypeVar
 
 from vmstate.cli.files import for_each
-from vmstate.cli.words import counted, size_text
+from vmstate.cli.words import counted
 from vmstate.errors import VMStateError, one_line
+from vmstate.files import size_text
 from vmstate.saved.loading import load_what_is_whole
 from vmstate.stream.stream import Stream
 

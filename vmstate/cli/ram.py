@@ -10,9 +10,9 @@ import sys
 import time
 from collections.abc import Callable
 
-from vmstate.cli.words import counted, size_text
+from vmstate.cli.words import counted
 from vmstate.errors import VMStateError, one_line
-from vmstate.files import write_atomic
+from vmstate.files import size_text, write_atomic
 from vmstate.saved.memory import load_for_memory
 from vmstate.stream.memory import GuestMemory
 from vmstate.stream.stream import Stream

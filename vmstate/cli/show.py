@@ -13,9 +13,9 @@ from vmstate.cli.by_source import describe, source_argument
 from vmstate.cli.files import for_each
 from vmstate.cli.info import runs_of_parts
 from vmstate.cli.live import add_qmp, files_of, source_of
-from vmstate.cli.words import size_text
 from vmstate.codec.records import Records
 from vmstate.errors import PathError, VMStateError, one_line
+from vmstate.files import size_text
 from vmstate.report.text import text_of
 from vmstate.saved.loading import load_what_is_whole
 from vmstate.schema.values import plain_value, to_plain

@@ -31,6 +31,7 @@ from vmstate.compare.text import lines_of
 from vmstate.errors import MachineError, StreamError, VMStateError, one_line
 from vmstate.files import write_atomic
 from vmstate.lab.guest import READY, Guest, guest_in
+from vmstate.lab.program import exit_code_of
 from vmstate.qemu.capture import capture_machine
 from vmstate.qemu.machine import Machine, find_qemu
 from vmstate.qemu.provenance import RUN_FOLDER, provenance_path, read_provenance, write_provenance
@@ -338,8 +339,9 @@ def main(words: Sequence[str] | None = None) -> int:
     parser.add_argument("--limit", metavar="SECONDS", type=float, default=LIMIT)
     options = parser.parse_intermixed_args(words)
     roots = [root for root in os.environ.get(ROOTS, "").split(":") if root]
-    good = True
-    try:
+
+    def record() -> int:
+        good = True
         for line, is_good in record_all(
             options.streams,
             options.output,
@@ -350,15 +352,9 @@ def main(words: Sequence[str] | None = None) -> int:
         ):
             print(line, flush=True)
             good = good and is_good
-    except VMStateError as error:
-        print(f"vmstate: {error}", file=sys.stderr)
-        return 2
-    except OSError as error:
-        print(f"vmstate: {error.filename or options.output}: {error.strerror or error}", file=sys.stderr)
-        return 2
-    except KeyboardInterrupt:
-        return 130
-    return 0 if good else 1
+        return 0 if good else 1
+
+    return exit_code_of(record, options.output)
 
 
 if __name__ == "__main__":

@@ -28,7 +28,7 @@ from typing import IO, Any, Self
 from vmstate.errors import MachineError, StreamError
 from vmstate.files import replacing
 from vmstate.qemu.monitor import LIMIT
-from vmstate.qemu.proxy import Address, connect, in_words, listen, parse_uri, uri_of
+from vmstate.qemu.proxy import Address, connect, in_words, listen, parse_uri, stop_listening, uri_of
 from vmstate.saved.loading import load
 from vmstate.saved.opening import Input
 from vmstate.schema.vmdesc import Vmdesc
@@ -78,7 +78,7 @@ class Sink:
         self.sha256: str | None = None
         self._vmdesc, self._library, self._facts = vmdesc, library, facts
         self._reader = StreamReader(vmdesc=vmdesc, library=library, facts=facts, limit=waiting)
-        self._path = address if isinstance(address, str) else None
+        self._address = address
         self._source: socket.socket | None = None
         self._return_path = False
         try:
@@ -185,12 +185,9 @@ class Sink:
 
     def close(self) -> None:
         """Listen no longer, and let the source go."""
-        for connection in (self._source, self._listener):
-            if connection is not None:
-                connection.close()
-        if self._path is not None:
-            with suppress(OSError):
-                os.unlink(self._path)
+        if self._source is not None:
+            self._source.close()
+        stop_listening(self._listener, self._address)
 
     def __enter__(self) -> Self:
         return self

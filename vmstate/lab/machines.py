@@ -41,6 +41,7 @@ from vmstate.files import write_atomic
 from vmstate.lab.incoming import QemuDestination
 from vmstate.lab.kinds import ALIKE, BOARDS, KINDS, PROVIDERS, SMP, Board, Kind
 from vmstate.lab.network import no_tap
+from vmstate.lab.program import exit_code_of
 from vmstate.lab.target import target_of
 from vmstate.qemu.machine import Machine, Qemu, find_qemu
 from vmstate.qemu.migration import NO_LIMIT, save
@@ -749,7 +750,8 @@ def main(words: Sequence[str] | None = None) -> int:
     parser.add_argument("--limit", metavar="SECONDS", type=float, default=LIMIT, help=f"for each step ({LIMIT:g})")
     options = parser.parse_args(words)
     program = None if options.arch is None else f"qemu-system-{options.arch}"
-    try:
+
+    def record() -> int:
         known = {place: installed(place, program) for place in dict.fromkeys([*options.qemu, *(options.against or ())])}
         recorder = Recorder(
             [known[place] for place in options.qemu],
@@ -761,15 +763,9 @@ def main(words: Sequence[str] | None = None) -> int:
         )
         for line in recorder.run():
             print(line, flush=True)
-    except VMStateError as error:
-        print(f"vmstate: {error}", file=sys.stderr)
-        return 2
-    except OSError as error:
-        print(f"vmstate: {error.filename or options.output}: {error.strerror or error}", file=sys.stderr)
-        return 2
-    except KeyboardInterrupt:
-        return 130
-    return 0
+        return 0
+
+    return exit_code_of(record, options.output)
 
 
 if __name__ == "__main__":

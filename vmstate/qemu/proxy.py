@@ -78,6 +78,14 @@ def listen(address: Address, backlog: int = 1) -> socket.socket:
     return listener
 
 
+def stop_listening(listener: socket.socket, address: Address) -> None:
+    """Close what `listen` made, and take its path away."""
+    listener.close()
+    if isinstance(address, str):
+        with suppress(OSError):
+            os.unlink(address)
+
+
 def _bind(listener: socket.socket, path: str) -> None:
     """Bind to a path; what a listener that is gone has left there is no obstacle."""
     try:
@@ -171,7 +179,7 @@ class Proxy:
         self._threads: list[threading.Thread] = []
         self._has_main = False
         self._is_over = threading.Event()
-        self._path = address if isinstance(address, str) else None
+        self._address = address
         try:
             self._listener = listen(address, backlog=64)
         except OSError as error:
@@ -324,10 +332,7 @@ class Proxy:
         for channel in self.channels:
             channel.source.close()
             channel.destination.close()
-        self._listener.close()
-        if self._path is not None:
-            with suppress(OSError):
-                os.unlink(self._path)
+        stop_listening(self._listener, self._address)
 
     def __enter__(self) -> Self:
         return self

@@ -22,7 +22,7 @@ from vmstate.compare.diff import Difference, diff
 from vmstate.compare.explained import Explanation
 from vmstate.compare.text import lines_of
 from vmstate.errors import VMStateError, one_line
-from vmstate.files import write_atomic
+from vmstate.files import size_text, write_atomic
 from vmstate.query.origin import earliest_release
 from vmstate.report.facts import StreamFacts, facts_of, places_of_cost
 from vmstate.report.treemap import Rectangle, treemap
@@ -146,15 +146,6 @@ def environment_of_pages(package: str = "vmstate.report") -> Environment:
     environment.filters["bytes"] = size_text
     environment.filters["line"] = one_line
     return environment
-
-
-def size_text(size: int) -> str:
-    """A number of bytes for a reader: 3.1 MiB."""
-    for unit in ("B", "KiB", "MiB", "GiB"):
-        if size < 1024:
-            return f"{size:.4g} {unit}"
-        size /= 1024  # type: ignore[assignment]
-    return f"{size:.4g} TiB"
 
 
 def _rendered(
