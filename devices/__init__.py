@@ -10,4 +10,6 @@ from vmstate.devices._index import ENTRIES as ENTRIES
 from vmstate.devices._index import INDEX as INDEX
 from vmstate.lazy import names_on_demand
 
-__getattr__, __dir__ = names_on_demand(globals(), {"vmstate.devices._noise": ("NOISE",)})
+__getattr__, __dir__ = names_on_demand(
+    globals(), {"vmstate.devices._boards": ("BOARDS",), "vmstate.devices._noise": ("NOISE",)}
+)

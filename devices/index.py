@@ -9,7 +9,11 @@ INDEX     last part of an idstr -> the places of its layouts, the newest first
 ENTRIES   last part of an idstr -> what else is to be known: `answers`, `compares`, `items` and `exercise` are the place
           of the class that has them, `commands` those of QMP that it answers, and the rest is as in the record
 
-and `_noise.py`, which only a comparison asks for:
+and what only few streams and commands ask for: `_boards.py`, of the library that comes with vmstate alone,
+
+BOARDS    the same as INDEX, of the devices in its folder `boards`
+
+and `_noise.py`:
 
 NOISE     name of a description -> wire name of a field -> the kind of noise, for some bytes with their ranges
 """
@@ -33,6 +37,9 @@ from vmstate.vmsd.record import noise_entries, record_of
 
 NAME = "_index"
 NOISE_NAME = "_noise"
+BOARDS_NAME = "_boards"
+BOARDS = f"{SHIPPED}.boards."
+"""Where the shipped library has devices that few streams hold."""
 WIDTH = 120
 
 
@@ -48,7 +55,7 @@ def modules_of(package: ModuleType) -> Iterator[ModuleType]:
     """A package and all in it, but for its index and this module."""
     yield package
     for found in pkgutil.walk_packages(getattr(package, "__path__", ()), f"{package.__name__}."):
-        if found.name.rpartition(".")[2] not in (NAME, NOISE_NAME) and found.name != f"{SHIPPED}.index":
+        if found.name.rpartition(".")[2] not in (NAME, NOISE_NAME, BOARDS_NAME) and found.name != f"{SHIPPED}.index":
             yield import_module(found.name)
 
 
@@ -76,10 +83,11 @@ class Tables(Data):
     @property
     def source(self) -> str:
         """The module `_index` as Python source."""
-        every = [place for places in self.layouts.values() for place in places]
+        layouts = self._layouts(of_boards=False)
+        every = [place for places in layouts.values() for place in places]
         begin = commonprefix(every)  # noqa: RUF071 (these are no paths)
         begin = begin[: begin.rfind(".") + 1]
-        rest = {idstr: tuple(place[len(begin) :] for place in places) for idstr, places in self.layouts.items()}
+        rest = {idstr: tuple(place[len(begin) :] for place in places) for idstr, places in layouts.items()}
         # Every command reads this module: what all places begin with stands in it once.
         places = f"tuple(map({_quoted(begin)}.__add__, places))"
         return _module(
@@ -88,6 +96,21 @@ class Tables(Data):
             f"INDEX: dict[str, tuple[str, ...]] = {{idstr: {places} for idstr, places in _PLACES.items()}}",
             f"ENTRIES: dict[str, dict[str, object]] = {_written(self.entries)}",
         )
+
+    @property
+    def boards_source(self) -> str:
+        """The module `_boards` as Python source."""
+        return _module(
+            "Devices of boards, which few streams have.",
+            f"BOARDS: dict[str, tuple[str, ...]] = {_written(self._layouts(of_boards=True))}",
+        )
+
+    def _layouts(self, *, of_boards: bool) -> dict[str, tuple[str, ...]]:
+        return {
+            name: places
+            for name, places in self.layouts.items()
+            if all(place.startswith(BOARDS) for place in places) is of_boards
+        }
 
     @property
     def noise_source(self) -> str:
@@ -166,7 +189,10 @@ def main(arguments: Sequence[str]) -> int:
     except (VMStateError, ImportError) as error:
         print(f"vmstate.devices.index: {error}", file=sys.stderr)
         return 1
-    for module, source in ((NAME, tables.source), (NOISE_NAME, tables.noise_source)):
+    written = [(NAME, tables.source), (NOISE_NAME, tables.noise_source)]
+    if tables.boards_source != Tables({}, {}, {}).boards_source:
+        written.append((BOARDS_NAME, tables.boards_source))
+    for module, source in written:
         path = Path(next(iter(package.__path__))) / f"{module}.py"
         path.write_text(source, encoding="utf-8")
         print(f"{path}: written")

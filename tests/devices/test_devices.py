@@ -28,11 +28,14 @@ from vmstate.vmsd.state import facts_of, is_state, items_of, residue_of
 
 ROOT = Path(__file__).resolve().parents[2]
 PLACES = sorted({place for places in devices.INDEX.values() for place in places})
+PLACES_OF_BOARDS = sorted({place for places in devices.BOARDS.values() for place in places})
 
 
 def known_sections(stream: Stream) -> Iterator[Section]:
     for section in stream.sections:
-        if not section.is_ram and {section.name, last_part(section.name)} & devices.INDEX.keys():
+        if not section.is_ram and {section.name, last_part(section.name)} & (
+            devices.INDEX.keys() | devices.BOARDS.keys()
+        ):
             yield section
 
 
@@ -122,6 +125,12 @@ def test_a_place_of_the_index_is_a_description(place: str) -> None:
     assert vmsd.state_class is not None
     assert vmsd.state_class.__doc__
     vmsd.state_class()
+
+
+@pytest.mark.slow
+def test_the_places_of_devices_of_boards() -> None:
+    for place in PLACES_OF_BOARDS:
+        test_a_place_of_the_index_is_a_description(place)
 
 
 def test_a_device_loads_only_what_it_is_made_of() -> None:

@@ -9,7 +9,7 @@ from types import ModuleType
 import pytest
 
 from vmstate import devices
-from vmstate.devices import _index, _noise, index
+from vmstate.devices import _boards, _index, _noise, index
 from vmstate.errors import DescriptionError
 from vmstate.stream import registry
 from vmstate.vmsd.declare import (
@@ -30,13 +30,13 @@ from vmstate.vmsd.record import Feature, Record, record_of
 def test_the_index_is_what_the_classes_say() -> None:
     """After a device has changed: make index."""
     tables = index.tables_of(devices)
-    for module, source in ((_index, tables.source), (_noise, tables.noise_source)):
+    for module, source in ((_index, tables.source), (_boards, tables.boards_source), (_noise, tables.noise_source)):
         assert source == Path(str(module.__file__)).read_text(encoding="utf-8"), "run make index"
 
 
 def test_every_class_of_the_index_has_a_record() -> None:
     """Else a device would stand in it that nobody has declared to be one."""
-    for name, places in _index.INDEX.items():
+    for name, places in {**_index.INDEX, **_boards.BOARDS}.items():
         for vmsd in registry.shipped_descriptions(name):
             record = record_of(vmsd)
             assert record is not None and name in record.idstrs, (name, places)

@@ -54,8 +54,24 @@ class Library(Data):
 
     def descriptions(self, name: str) -> tuple[VMStateDescription, ...]:
         """The layouts of an idstr's last part, the newest first."""
-        described = (self.ask(None, _description, place) for place in self.index.get(name, ()))
+        described = (self.ask(None, _description, place) for place in self.places(name))
         return tuple(vmsd for vmsd in described if vmsd is not None)
+
+    @cached_property
+    def boards(self) -> Mapping[str, Sequence[str]]:
+        """An index of devices that few streams have; only the library that is shipped has one."""
+        if self.distribution is not None or not self.index:
+            return {}
+        table: Mapping[str, Sequence[str]] = import_module(SHIPPED).BOARDS
+        return table
+
+    def places(self, name: str) -> Sequence[str]:
+        """Where the layouts of an idstr's last part are, the newest first."""
+        return self.index.get(name) or self.boards.get(name, ())
+
+    def describes(self, name: str) -> bool:
+        """Whether it has layouts of an idstr's last part."""
+        return name in self.index or name in self.boards
 
     def entry(self, name: str) -> Mapping[str, Any]:
         """What is to be known of an idstr's last part without importing its class; nothing where it is not in it."""
@@ -65,7 +81,7 @@ class Library(Data):
 
     def knows(self, name: str) -> bool:
         """Whether it has an idstr's last part, described or not."""
-        return name in self.index or (self.entries is not None and name in self.entries)
+        return self.describes(name) or (self.entries is not None and name in self.entries)
 
     def part(self, name: str, what: str) -> Any:
         """A part of the record of an idstr's last part; None where the device has nothing to say."""
@@ -116,7 +132,7 @@ def _part(place: str, what: str) -> Any:
 def _entry_of_classes(library: Library, name: str) -> Mapping[str, Any]:
     """What the classes themselves say, of a library that has no table of it."""
     records = []
-    for place in library.index.get(name, ()):
+    for place in library.places(name):
         record = record_of(library.ask(None, imported, place))
         if record is not None:
             records.append((record, place))
@@ -227,7 +243,7 @@ def raise_fault(idstr: str, error: BaseException) -> NoReturn:
     """
     name = last_part(idstr)
     ends = isinstance(error, (KeyboardInterrupt, SystemExit, GeneratorExit))
-    libraries = () if ends or name in _shipped().index else _libraries_of_others()
+    libraries = () if ends or _shipped().describes(name) else _libraries_of_others()
     distribution = next((library.distribution for library in libraries if name in library.index), None)
     if distribution is None:
         raise error
@@ -277,7 +293,11 @@ def known_names() -> list[str]:
 
 def known_idstrs() -> tuple[str, ...]:
     """The last parts of idstrs that any installed library knows."""
-    return tuple(dict.fromkeys(name for library in (_shipped(), *_libraries_of_others()) for name in library.index))
+    return tuple(
+        dict.fromkeys(
+            name for library in (_shipped(), *_libraries_of_others()) for name in (*library.index, *library.boards)
+        )
+    )
 
 
 @lru_cache(maxsize=1024)
@@ -300,7 +320,7 @@ def all_descriptions(idstr: str) -> tuple[VMStateDescription, ...]:
 def _libraries(name: str) -> Iterator[Library]:
     """Who is to be asked about an idstr: others only where the shipped library does not describe it."""
     yield _shipped()
-    if name not in _shipped().index:
+    if not _shipped().describes(name):
         yield from _libraries_of_others()
 
 

@@ -1,0 +1,41 @@
+"""A timer of Arm's Cortex-A9: arm.cortex-a9-global-timer.
+
+Facts from QEMU's hw/timer/a9gtimer.c.
+"""
+
+from __future__ import annotations
+
+from vmstate.declare import VMState, description, device, fact, subsection, timer, uint32, uint64, varray
+
+NUM_CPU = fact("arm_cortex_a9_global_timer_num_cpu", (1, 2))
+"""What the boards that have the device make of it."""
+
+
+@description("arm.cortex-a9-global-timer.percpu", version_id=1, minimum_version_id=1)
+class ArmCortexA9GlobalTimerPercpu(VMState):
+    """One `percpu` of several."""
+
+    control: int = uint32()
+    compare: int = uint64()
+    status: int = uint32()
+    inc: int = uint32()
+
+
+@description("arm.cortex-a9-global-timer.control", version_id=1, minimum_version_id=1)
+class ArmCortexA9GlobalTimerControl(VMState):
+    """The `control`; sent where it is needed."""
+
+    control: int = uint32()
+
+
+@device("arm.cortex-a9-global-timer", noise={"timer": ("timer",)})
+@description("arm.cortex-a9-global-timer", version_id=1, minimum_version_id=1)
+class ArmCortexA9GlobalTimer(VMState):
+    """A timer of Arm's Cortex-A9."""
+
+    timer_: int = timer(name="timer")
+    counter: int = uint64()
+    ref_counter: int = uint64()
+    cpu_ref_time: int = uint64()
+    per_cpu: list[ArmCortexA9GlobalTimerPercpu] = varray(ArmCortexA9GlobalTimerPercpu, count=NUM_CPU, version=1)
+    arm_cortex_a9_global_timer_control: ArmCortexA9GlobalTimerControl | None = subsection(ArmCortexA9GlobalTimerControl)

@@ -1,0 +1,46 @@
+"""A sensor: ADM1272.
+
+Facts from QEMU's hw/sensor/adm1272.c.
+"""
+
+from __future__ import annotations
+
+from vmstate.declare import VMState, description, device, struct, uint8, uint16, uint32, uint64
+from vmstate.devices.i2c.smbus_slave import SMBusDevice
+
+
+@description("pmbus-device")
+class PmbusDevice(VMState):
+    """The `pmbus-device`."""
+
+    smb: SMBusDevice = struct(SMBusDevice)
+    num_pages: int = uint8()
+    code: int = uint8()
+    page: int = uint8()
+    capability: int = uint8()
+
+
+@device("ADM1272")
+@description("ADM1272")
+class ADM1272(VMState):
+    """A sensor."""
+
+    parent: PmbusDevice = struct(PmbusDevice)
+    ein_ext: int = uint64()
+    pin_ext: int = uint32()
+    restart_time: int = uint8()
+    peak_vin: int = uint16()
+    peak_vout: int = uint16()
+    peak_iout: int = uint16()
+    peak_temperature: int = uint16()
+    peak_pin: int = uint16()
+    pmon_control: int = uint8()
+    pmon_config: int = uint16()
+    alert1_config: int = uint16()
+    alert2_config: int = uint16()
+    device_config: int = uint16()
+    hysteresis_low: int = uint16()
+    hysteresis_high: int = uint16()
+    status_hysteresis: int = uint8()
+    status_gpio: int = uint8()
+    strt_up_iout_lim: int = uint16()

@@ -1,0 +1,16 @@
+"""A controller of Allwinner's SoCs: allwinner-a10-ccm.
+
+Facts from QEMU's hw/misc/allwinner-a10-ccm.c.
+"""
+
+from __future__ import annotations
+
+from vmstate.declare import VMState, array, description, device, uint32
+
+
+@device("allwinner-a10-ccm")
+@description("allwinner-a10-ccm", version_id=1, minimum_version_id=1)
+class AllwinnerA10Ccm(VMState):
+    """A controller of Allwinner's SoCs."""
+
+    regs: list[int] = array(uint32, 256)

@@ -1,0 +1,16 @@
+"""A controller of Allwinner's SoCs: allwinner-h3-ccu.
+
+Facts from QEMU's hw/misc/allwinner-h3-ccu.c.
+"""
+
+from __future__ import annotations
+
+from vmstate.declare import VMState, array, description, device, uint32
+
+
+@device("allwinner-h3-ccu")
+@description("allwinner-h3-ccu", version_id=1, minimum_version_id=1)
+class AllwinnerH3Ccu(VMState):
+    """A controller of Allwinner's SoCs."""
+
+    regs: list[int] = array(uint32, 256)

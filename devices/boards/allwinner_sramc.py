@@ -1,0 +1,17 @@
+"""A controller of Allwinner's SoCs: allwinner-sramc.
+
+Facts from QEMU's hw/misc/allwinner-sramc.c.
+"""
+
+from __future__ import annotations
+
+from vmstate.declare import VMState, description, device, uint32
+
+
+@device("allwinner-sramc")
+@description("allwinner-sramc", version_id=1, minimum_version_id=1)
+class AllwinnerSramc(VMState):
+    """A controller of Allwinner's SoCs."""
+
+    sram_ver: int = uint32()
+    sram_soft_entry_reg0: int = uint32()

@@ -1,0 +1,18 @@
+"""A watchdog of Allwinner's SoCs: allwinner-wdt.
+
+Facts from QEMU's hw/watchdog/allwinner-wdt.c.
+"""
+
+from __future__ import annotations
+
+from vmstate.declare import VMState, array, description, device, struct, uint32
+from vmstate.devices.core.ptimer import Ptimer
+
+
+@device("allwinner-wdt")
+@description("allwinner-wdt", version_id=1, minimum_version_id=1)
+class AllwinnerWdt(VMState):
+    """A watchdog of Allwinner's SoCs."""
+
+    timer_: Ptimer = struct(Ptimer, name="timer", version=1)
+    regs: list[int] = array(uint32, 5)

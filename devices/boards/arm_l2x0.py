@@ -1,0 +1,21 @@
+"""A controller of Arm: l2x0.
+
+Facts from QEMU's hw/misc/arm_l2x0.c.
+"""
+
+from __future__ import annotations
+
+from vmstate.declare import VMState, description, device, uint32
+
+
+@device("l2x0")
+@description("l2x0", version_id=1, minimum_version_id=1)
+class L2x0(VMState):
+    """A controller of Arm."""
+
+    ctrl: int = uint32()
+    aux_ctrl: int = uint32()
+    data_ctrl: int = uint32()
+    tag_ctrl: int = uint32()
+    filter_start: int = uint32()
+    filter_end: int = uint32()

@@ -1,0 +1,22 @@
+"""A timer of Arm's M profile: armv7m_systick.
+
+Facts from QEMU's hw/timer/armv7m_systick.c.
+"""
+
+from __future__ import annotations
+
+from vmstate.declare import VMState, description, device, int64, struct, uint32
+from vmstate.devices.core.clock import Clock
+from vmstate.devices.core.ptimer import Ptimer
+
+
+@device("armv7m_systick")
+@description("armv7m_systick", version_id=3, minimum_version_id=3)
+class Armv7mSystick(VMState):
+    """A timer of Arm's M profile."""
+
+    refclk: Clock = struct(Clock)
+    cpuclk: Clock = struct(Clock)
+    control: int = uint32()
+    tick: int = int64()
+    ptimer: Ptimer = struct(Ptimer, version=1)

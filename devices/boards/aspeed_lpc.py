@@ -1,0 +1,17 @@
+"""A controller of Aspeed's SoCs: aspeed.lpc.
+
+Facts from QEMU's hw/misc/aspeed_lpc.c.
+"""
+
+from __future__ import annotations
+
+from vmstate.declare import VMState, array, description, device, uint32
+
+
+@device("aspeed.lpc")
+@description("aspeed.lpc", version_id=2, minimum_version_id=2)
+class AspeedLpc(VMState):
+    """A controller of Aspeed's SoCs."""
+
+    regs: list[int] = array(uint32, 152)
+    subdevice_irqs_pending: int = uint32()

@@ -1,0 +1,42 @@
+"""A controller of Broadcom's BCM2835 to BCM2838.
+
+Facts from QEMU's hw/misc/bcm2835_cprman.c.
+"""
+
+from __future__ import annotations
+
+from vmstate.declare import VMState, array, description, device, struct, uint32
+from vmstate.devices.core.clock import Clock
+
+
+@device("bcm2835-cprman")
+@description("bcm2835-cprman", version_id=1, minimum_version_id=1)
+class Bcm2835Cprman(VMState):
+    """A controller of Broadcom's BCM2835 to BCM2838."""
+
+    regs: list[int] = array(uint32, 2048)
+
+
+@device("bcm2835-cprman-dsi0hsck-mux")
+@description("bcm2835-cprman-dsi0hsck-mux", version_id=1, minimum_version_id=1)
+class Bcm2835CprmanDsi0hsckMux(VMState):
+    """A controller of Broadcom's BCM2835 to BCM2838."""
+
+    plla_in: Clock = struct(Clock)
+    plld_in: Clock = struct(Clock)
+
+
+@device("bcm2835-cprman-pll")
+@description("bcm2835-cprman-pll", version_id=1, minimum_version_id=1)
+class Bcm2835CprmanPll(VMState):
+    """A controller of Broadcom's BCM2835 to BCM2838."""
+
+    xosc_in: Clock = struct(Clock)
+
+
+@device("bcm2835-cprman-pll-channel")
+@description("bcm2835-cprman-pll-channel", version_id=1, minimum_version_id=1)
+class Bcm2835CprmanPllChannel(VMState):
+    """A controller of Broadcom's BCM2835 to BCM2838."""
+
+    pll_in: Clock = struct(Clock)

@@ -1,0 +1,19 @@
+"""General-purpose lines of Broadcom's BCM2835 to BCM2838: bcm2835_gpio.
+
+Facts from QEMU's hw/gpio/bcm2835_gpio.c.
+"""
+
+from __future__ import annotations
+
+from vmstate.declare import VMState, array, description, device, uint8, uint32
+
+
+@device("bcm2835_gpio")
+@description("bcm2835_gpio", version_id=1, minimum_version_id=1)
+class Bcm2835Gpio(VMState):
+    """General-purpose lines of Broadcom's BCM2835 to BCM2838."""
+
+    fsel: list[int] = array(uint8, 54)
+    lev0: int = uint32()
+    lev1: int = uint32()
+    sd_fsel: int = uint8()

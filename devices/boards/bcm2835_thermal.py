@@ -1,0 +1,16 @@
+"""A controller of Broadcom's BCM2835 to BCM2838: bcm2835_thermal.
+
+Facts from QEMU's hw/misc/bcm2835_thermal.c.
+"""
+
+from __future__ import annotations
+
+from vmstate.declare import VMState, description, device, uint32
+
+
+@device("bcm2835_thermal")
+@description("bcm2835_thermal", version_id=1, minimum_version_id=1)
+class Bcm2835Thermal(VMState):
+    """A controller of Broadcom's BCM2835 to BCM2838."""
+
+    ctl: int = uint32()

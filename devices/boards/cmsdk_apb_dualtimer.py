@@ -1,0 +1,32 @@
+"""A timer of Arm's CMSDK: cmsdk-apb-dualtimer.
+
+Facts from QEMU's hw/timer/cmsdk-apb-dualtimer.c.
+"""
+
+from __future__ import annotations
+
+from vmstate.declare import VMState, array, description, device, struct, uint32
+from vmstate.devices.core.clock import Clock
+from vmstate.devices.core.ptimer import Ptimer
+
+
+@description("cmsdk-apb-dualtimer-module", version_id=1, minimum_version_id=1)
+class CmsdkApbDualtimerModule(VMState):
+    """One `module` of several."""
+
+    timer_: Ptimer = struct(Ptimer, name="timer", version=1)
+    load: int = uint32()
+    value: int = uint32()
+    control: int = uint32()
+    intstatus: int = uint32()
+
+
+@device("cmsdk-apb-dualtimer")
+@description("cmsdk-apb-dualtimer", version_id=2, minimum_version_id=2)
+class CmsdkApbDualtimer(VMState):
+    """A timer of Arm's CMSDK."""
+
+    timclk: Clock = struct(Clock)
+    timermod: list[CmsdkApbDualtimerModule] = array(CmsdkApbDualtimerModule, 2, version=1)
+    timeritcr: int = uint32()
+    timeritop: int = uint32()

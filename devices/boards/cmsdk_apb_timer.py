@@ -1,0 +1,23 @@
+"""A timer of Arm's CMSDK: cmsdk-apb-timer.
+
+Facts from QEMU's hw/timer/cmsdk-apb-timer.c.
+"""
+
+from __future__ import annotations
+
+from vmstate.declare import VMState, description, device, struct, uint32
+from vmstate.devices.core.clock import Clock
+from vmstate.devices.core.ptimer import Ptimer
+
+
+@device("cmsdk-apb-timer")
+@description("cmsdk-apb-timer", version_id=2, minimum_version_id=2)
+class CmsdkApbTimer(VMState):
+    """A timer of Arm's CMSDK."""
+
+    timer_: Ptimer = struct(Ptimer, name="timer", version=1)
+    pclk: Clock = struct(Clock)
+    ctrl: int = uint32()
+    value: int = uint32()
+    reload: int = uint32()
+    intstatus: int = uint32()

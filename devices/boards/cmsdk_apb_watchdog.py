@@ -1,0 +1,25 @@
+"""A watchdog of Arm's CMSDK: cmsdk-apb-watchdog.
+
+Facts from QEMU's hw/watchdog/cmsdk-apb-watchdog.c.
+"""
+
+from __future__ import annotations
+
+from vmstate.declare import VMState, description, device, struct, uint32
+from vmstate.devices.core.clock import Clock
+from vmstate.devices.core.ptimer import Ptimer
+
+
+@device("cmsdk-apb-watchdog")
+@description("cmsdk-apb-watchdog", version_id=2, minimum_version_id=2)
+class CmsdkApbWatchdog(VMState):
+    """A watchdog of Arm's CMSDK."""
+
+    wdogclk: Clock = struct(Clock)
+    timer_: Ptimer = struct(Ptimer, name="timer", version=1)
+    control: int = uint32()
+    intstatus: int = uint32()
+    lock: int = uint32()
+    itcr: int = uint32()
+    itop: int = uint32()
+    resetstatus: int = uint32()

@@ -1,0 +1,16 @@
+"""A part of the board: highbank-regs.
+
+Facts from QEMU's hw/arm/highbank.c.
+"""
+
+from __future__ import annotations
+
+from vmstate.declare import VMState, array, description, device, uint32
+
+
+@device("highbank-regs")
+@description("highbank-regs")
+class HighbankRegs(VMState):
+    """A part of the board."""
+
+    regs: list[int] = array(uint32, 512)

@@ -1,0 +1,20 @@
+"""An SPI controller of NXP's i.MX: imx.spi.
+
+Facts from QEMU's hw/ssi/imx_spi.c.
+"""
+
+from __future__ import annotations
+
+from vmstate.declare import VMState, array, description, device, int16, struct, uint32
+from vmstate.devices.core.fifo8 import Fifo8
+
+
+@device("imx.spi")
+@description("imx.spi", version_id=1, minimum_version_id=1)
+class ImxSpi(VMState):
+    """An SPI controller of NXP's i.MX."""
+
+    tx_fifo_fifo: Fifo8 = struct(Fifo8, name="tx_fifo.fifo")
+    rx_fifo_fifo: Fifo8 = struct(Fifo8, name="rx_fifo.fifo")
+    burst_length: int = int16()
+    regs: list[int] = array(uint32, 17)

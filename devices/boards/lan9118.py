@@ -1,0 +1,110 @@
+"""A network card: lan9118.
+
+Facts from QEMU's hw/net/lan9118.c.
+"""
+
+from __future__ import annotations
+
+from vmstate.declare import VMState, array, description, device, host, int32, struct, uint8, uint16, uint32, variant
+from vmstate.devices.core.ptimer import Ptimer
+
+
+@description("lan9118_packet", version_id=1, minimum_version_id=1)
+class Lan9118Packet(VMState):
+    """The `packet`."""
+
+    state: int = uint32()
+    cmd_a: int = uint32()
+    cmd_b: int = uint32()
+    buffer_size: int = int32()
+    offset: int = int32()
+    pad: int = int32()
+    fifo_used: int = int32()
+    len: int = int32()
+    data: list[int] = array(uint8, 2048)
+
+
+@device("lan9118")
+@description("lan9118", version_id=3, minimum_version_id=3)
+class Lan9118(VMState):
+    """A network card."""
+
+    timer_: Ptimer = struct(Ptimer, name="timer", version=1)
+    irq_cfg: int = uint32()
+    int_sts: int = uint32()
+    int_en: int = uint32()
+    fifo_int: int = uint32()
+    rx_cfg: int = uint32()
+    tx_cfg: int = uint32()
+    hw_cfg: int = uint32()
+    pmt_ctrl: int = uint32()
+    gpio_cfg: int = uint32()
+    gpt_cfg: int = uint32()
+    word_swap: int = uint32()
+    free_timer_start: int = uint32()
+    mac_cmd: int = uint32()
+    mac_data: int = uint32()
+    afc_cfg: int = uint32()
+    e2p_cmd: int = uint32()
+    e2p_data: int = uint32()
+    mac_cr: int = uint32()
+    mac_hashh: int = uint32()
+    mac_hashl: int = uint32()
+    mac_mii_acc: int = uint32()
+    mac_mii_data: int = uint32()
+    mac_flow: int = uint32()
+    phy_status: int | None = host()
+    phy_control: int | None = host()
+    phy_advertise: int | None = host()
+    phy_int: int | None = host()
+    phy_int_mask: int | None = host()
+    eeprom_writable: int = int32()
+    eeprom: list[int] = array(uint8, 128)
+    tx_fifo_size: int = int32()
+    tx_packet: Lan9118Packet = struct(Lan9118Packet)
+    tx_status_fifo_used: int = int32()
+    tx_status_fifo_head: int = int32()
+    tx_status_fifo: list[int] = array(uint32, 512)
+    rx_status_fifo_size: int = int32()
+    rx_status_fifo_used: int = int32()
+    rx_status_fifo_head: int = int32()
+    rx_status_fifo: list[int] = array(uint32, 896)
+    rx_fifo_size: int = int32()
+    rx_fifo_used: int = int32()
+    rx_fifo_head: int = int32()
+    rx_fifo: list[int] = array(uint32, 3360)
+    rx_packet_size_head: int = int32()
+    rx_packet_size_tail: int = int32()
+    rx_packet_size: list[int] = array(int32, 1024)
+    rxp_offset: int = int32()
+    rxp_size: int = int32()
+    rxp_pad: int = int32()
+    write_word_prev_offset: int = uint32()
+    write_word_n: int = uint32()
+    write_word_l: int = uint16()
+    write_word_h: int = uint16()
+    read_word_prev_offset: int = uint32()
+    read_word_n: int = uint32()
+    read_long: int = uint32()
+    mode_16bit: int = uint32()
+
+
+LAN9118_7_2 = variant(
+    Lan9118,
+    None,
+    2,
+    phy_status=uint32(),
+    phy_control=uint32(),
+    phy_advertise=uint32(),
+    phy_int=uint32(),
+    phy_int_mask=uint32(),
+    write_word_prev_offset=uint32(version=2),
+    write_word_n=uint32(version=2),
+    write_word_l=uint16(version=2),
+    write_word_h=uint16(version=2),
+    read_word_prev_offset=uint32(version=2),
+    read_word_n=uint32(version=2),
+    read_long=uint32(version=2),
+    mode_16bit=uint32(version=2),
+)
+"""Up to 7.2 at least."""

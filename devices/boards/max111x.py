@@ -1,0 +1,29 @@
+"""An analogue-to-digital converter: max111x.
+
+Facts from QEMU's hw/adc/max111x.c.
+"""
+
+from __future__ import annotations
+
+from vmstate.declare import VMState, boolean, description, device, int32, int32_equal, struct, this, uint8, varray
+
+
+@description("SSISlave", version_id=1, minimum_version_id=1)
+class SSISlave(VMState):
+    """The `SSISlave`."""
+
+    cs: bool = boolean()
+
+
+@device("max111x")
+@description("max111x", version_id=1, minimum_version_id=1)
+class Max111x(VMState):
+    """An analogue-to-digital converter."""
+
+    parent_obj: SSISlave = struct(SSISlave)
+    tb1: int = uint8()
+    rb2: int = uint8()
+    rb3: int = uint8()
+    inputs: int = int32_equal()
+    com: int = int32()
+    input: list[int] = varray(uint8, count=this.inputs)

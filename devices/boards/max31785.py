@@ -1,0 +1,45 @@
+"""A sensor: max31785.
+
+Facts from QEMU's hw/sensor/max31785.c.
+"""
+
+from __future__ import annotations
+
+from vmstate.declare import VMState, array, description, device, struct, uint8, uint16, uint32, uint64
+from vmstate.devices.i2c.smbus_slave import SMBusDevice
+
+
+@description("pmbus-device")
+class PmbusDevice(VMState):
+    """The `pmbus-device`."""
+
+    smb: SMBusDevice = struct(SMBusDevice)
+    num_pages: int = uint8()
+    code: int = uint8()
+    page: int = uint8()
+    capability: int = uint8()
+
+
+@device("max31785")
+@description("max31785")
+class Max31785(VMState):
+    """A sensor."""
+
+    parent: PmbusDevice = struct(PmbusDevice)
+    mfr_mode: list[int] = array(uint16, 23)
+    vout_peak: list[int] = array(uint16, 23)
+    temperature_peak: list[int] = array(uint16, 23)
+    vout_min: list[int] = array(uint16, 23)
+    fault_response: list[int] = array(uint8, 23)
+    time_count: list[int] = array(uint32, 23)
+    temp_sensor_config: list[int] = array(uint16, 23)
+    fan_config: list[int] = array(uint16, 23)
+    read_fan_pwm: list[int] = array(uint16, 23)
+    fan_fault_limit: list[int] = array(uint16, 23)
+    fan_warn_limit: list[int] = array(uint16, 23)
+    fan_run_time: list[int] = array(uint16, 23)
+    fan_pwm_avg: list[int] = array(uint16, 23)
+    fan_pwm2rpm: list[int] = array(uint64, 23)
+    mfr_location: int = uint64()
+    mfr_date: int = uint64()
+    mfr_serial: int = uint64()

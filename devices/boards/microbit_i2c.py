@@ -1,0 +1,17 @@
+"""An I2C controller: microbit.i2c.
+
+Facts from QEMU's hw/i2c/microbit_i2c.c.
+"""
+
+from __future__ import annotations
+
+from vmstate.declare import VMState, array, description, device, uint32
+
+
+@device("microbit.i2c")
+@description("microbit.i2c", version_id=1, minimum_version_id=1)
+class MicrobitI2c(VMState):
+    """An I2C controller."""
+
+    regs: list[int] = array(uint32, 1024)
+    read_idx: int = uint32()

@@ -1,0 +1,37 @@
+"""A controller of Arm's MPS2: mps2-scc.
+
+Facts from QEMU's hw/misc/mps2-scc.c.
+"""
+
+from __future__ import annotations
+
+from vmstate.declare import VMState, description, device, fact, subsection, uint32, varray
+
+NUM_OSCCLK = fact("mps2_scc_num_oscclk", (3, 6, 7))
+"""What the boards that have the device make of it."""
+
+
+@description("mps2-scc/cfg7", version_id=1, minimum_version_id=1)
+class Mps2SccCfg7(VMState):
+    """The `cfg7`; sent where it is needed."""
+
+    cfg7: int = uint32()
+
+
+@device("mps2-scc")
+@description("mps2-scc", version_id=3, minimum_version_id=3)
+class Mps2Scc(VMState):
+    """A controller of Arm's MPS2."""
+
+    cfg0: int = uint32()
+    cfg1: int = uint32()
+    cfg2: int = uint32()
+    cfg5: int = uint32()
+    cfg6: int = uint32()
+    cfgdata_rtn: int = uint32()
+    cfgdata_out: int = uint32()
+    cfgctrl: int = uint32()
+    cfgstat: int = uint32()
+    dll: int = uint32()
+    oscclk: list[int] = varray(uint32, count=NUM_OSCCLK)
+    cfg7: Mps2SccCfg7 | None = subsection(Mps2SccCfg7)

@@ -1,0 +1,19 @@
+"""A network card of Microsemi's SmartFusion2: msf2-emac.
+
+Facts from QEMU's hw/net/msf2-emac.c.
+"""
+
+from __future__ import annotations
+
+from vmstate.declare import VMState, array, description, device, uint8, uint16, uint32
+
+
+@device("msf2-emac")
+@description("msf2-emac", version_id=1, minimum_version_id=1)
+class Msf2Emac(VMState):
+    """A network card of Microsemi's SmartFusion2."""
+
+    mac_addr: list[int] = array(uint8, 6)
+    rx_desc: int = uint32()
+    phy_regs: list[int] = array(uint16, 32)
+    regs: list[int] = array(uint32, 104)

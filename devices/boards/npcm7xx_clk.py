@@ -1,0 +1,19 @@
+"""A controller of Nuvoton's NPCM7xx and NPCM8xx: npcm7xx-clk.
+
+Facts from QEMU's hw/misc/npcm7xx_clk.c.
+"""
+
+from __future__ import annotations
+
+from vmstate.declare import VMState, array, description, device, int64, struct, uint32
+from vmstate.devices.core.clock import Clock
+
+
+@device("npcm7xx-clk")
+@description("npcm7xx-clk", version_id=1, minimum_version_id=1)
+class Npcm7xxClk(VMState):
+    """A controller of Nuvoton's NPCM7xx and NPCM8xx."""
+
+    regs: list[int] = array(uint32, 28)
+    ref_ns: int = int64()
+    clkref: Clock = struct(Clock)

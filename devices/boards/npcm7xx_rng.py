@@ -1,0 +1,18 @@
+"""A controller of Nuvoton's NPCM7xx and NPCM8xx: npcm7xx-rng.
+
+Facts from QEMU's hw/misc/npcm7xx_rng.c.
+"""
+
+from __future__ import annotations
+
+from vmstate.declare import VMState, description, device, uint8
+
+
+@device("npcm7xx-rng")
+@description("npcm7xx-rng")
+class Npcm7xxRng(VMState):
+    """A controller of Nuvoton's NPCM7xx and NPCM8xx."""
+
+    rngcs: int = uint8()
+    rngd: int = uint8()
+    rngmode: int = uint8()

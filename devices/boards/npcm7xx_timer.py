@@ -1,0 +1,47 @@
+"""A timer of Nuvoton's NPCM7xx and NPCM8xx: npcm7xx-timer-ctrl.
+
+Facts from QEMU's hw/timer/npcm7xx_timer.c.
+"""
+
+from __future__ import annotations
+
+from vmstate.declare import VMState, array, description, device, int64, part, struct, timer, uint32
+from vmstate.devices.core.clock import Clock
+
+
+@part(noise={"timer": ("qtimer",)})
+@description("npcm7xx-base-timer")
+class Npcm7xxBaseTimer(VMState):
+    """One `npcm7xx-base-timer` of several."""
+
+    qtimer: int = timer()
+    expires_ns: int = int64()
+    remaining_ns: int = int64()
+
+
+@description("npcm7xx-timer", version_id=1, minimum_version_id=1)
+class Npcm7xxTimer(VMState):
+    """One `npcm7xx-timer` of several."""
+
+    base_timer: Npcm7xxBaseTimer = struct(Npcm7xxBaseTimer)
+    tcsr: int = uint32()
+    ticr: int = uint32()
+
+
+@description("npcm7xx-watchdog-timer")
+class Npcm7xxWatchdogTimer(VMState):
+    """The `npcm7xx-watchdog-timer`."""
+
+    base_timer: Npcm7xxBaseTimer = struct(Npcm7xxBaseTimer)
+    wtcr: int = uint32()
+
+
+@device("npcm7xx-timer-ctrl")
+@description("npcm7xx-timer-ctrl", version_id=2, minimum_version_id=2)
+class Npcm7xxTimerCtrl(VMState):
+    """A timer of Nuvoton's NPCM7xx and NPCM8xx."""
+
+    tisr: int = uint32()
+    clock: Clock = struct(Clock)
+    timer_: list[Npcm7xxTimer] = array(Npcm7xxTimer, 5, name="timer")
+    watchdog_timer: Npcm7xxWatchdogTimer = struct(Npcm7xxWatchdogTimer)

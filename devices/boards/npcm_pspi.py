@@ -1,0 +1,16 @@
+"""An SPI controller of Nuvoton's NPCM7xx and NPCM8xx: npcm-pspi.
+
+Facts from QEMU's hw/ssi/npcm_pspi.c.
+"""
+
+from __future__ import annotations
+
+from vmstate.declare import VMState, array, description, device, uint16
+
+
+@device("npcm-pspi")
+@description("npcm-pspi")
+class NpcmPspi(VMState):
+    """An SPI controller of Nuvoton's NPCM7xx and NPCM8xx."""
+
+    regs: list[int] = array(uint16, 3)

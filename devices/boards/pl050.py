@@ -1,0 +1,19 @@
+"""An input device of Arm's PrimeCell: pl050.
+
+Facts from QEMU's hw/input/pl050.c.
+"""
+
+from __future__ import annotations
+
+from vmstate.declare import VMState, description, device, int32, uint32
+
+
+@device("pl050")
+@description("pl050", version_id=2, minimum_version_id=2)
+class Pl050(VMState):
+    """An input device of Arm's PrimeCell."""
+
+    cr: int = uint32()
+    clk: int = uint32()
+    last: int = uint32()
+    pending: int = int32()

@@ -1,0 +1,33 @@
+"""A controller of SD cards: ssi_sd.
+
+Facts from QEMU's hw/sd/ssi-sd.c.
+"""
+
+from __future__ import annotations
+
+from vmstate.declare import VMState, array, boolean, description, device, int32, struct, uint8, uint16, uint32
+
+
+@description("SSISlave", version_id=1, minimum_version_id=1)
+class SSISlave(VMState):
+    """The `SSISlave`."""
+
+    cs: bool = boolean()
+
+
+@device("ssi_sd")
+@description("ssi_sd", version_id=7, minimum_version_id=7)
+class SsiSd(VMState):
+    """A controller of SD cards."""
+
+    mode: int = uint32()
+    cmd: int = int32()
+    cmdarg: list[int] = array(uint8, 4)
+    response: list[int] = array(uint8, 5)
+    crc16: int = uint16()
+    read_bytes: int = int32()
+    write_bytes: int = int32()
+    arglen: int = int32()
+    response_pos: int = int32()
+    stopping: int = int32()
+    ssidev: SSISlave = struct(SSISlave)

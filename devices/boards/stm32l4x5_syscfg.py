@@ -1,0 +1,25 @@
+"""A controller of ST's STM32: stm32l4x5-syscfg.
+
+Facts from QEMU's hw/misc/stm32l4x5_syscfg.c.
+"""
+
+from __future__ import annotations
+
+from vmstate.declare import VMState, array, description, device, struct, uint32
+from vmstate.devices.core.clock import Clock
+
+
+@device("stm32l4x5-syscfg")
+@description("stm32l4x5-syscfg", version_id=2, minimum_version_id=2)
+class Stm32l4x5Syscfg(VMState):
+    """A controller of ST's STM32."""
+
+    memrmp: int = uint32()
+    cfgr1: int = uint32()
+    exticr: list[int] = array(uint32, 4)
+    scsr: int = uint32()
+    cfgr2: int = uint32()
+    swpr: int = uint32()
+    skr: int = uint32()
+    swpr2: int = uint32()
+    clk: Clock = struct(Clock)

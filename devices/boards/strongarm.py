@@ -1,0 +1,90 @@
+"""A part of the board of Intel's StrongARM.
+
+Facts from QEMU's hw/arm/strongarm.c.
+"""
+
+from __future__ import annotations
+
+from vmstate.declare import VMState, array, boolean, description, device, int64, uint8, uint16, uint32
+
+
+@device("strongarm-gpio")
+@description("strongarm-gpio")
+class StrongarmGpio(VMState):
+    """A part of the board of Intel's StrongARM."""
+
+    ilevel: int = uint32()
+    olevel: int = uint32()
+    dir: int = uint32()
+    rising: int = uint32()
+    falling: int = uint32()
+    status: int = uint32()
+    gafr: int = uint32()
+    prev_level: int = uint32()
+
+
+@device("strongarm-ppc")
+@description("strongarm-ppc")
+class StrongarmPpc(VMState):
+    """A part of the board of Intel's StrongARM."""
+
+    ilevel: int = uint32()
+    olevel: int = uint32()
+    dir: int = uint32()
+    ppar: int = uint32()
+    psdr: int = uint32()
+    ppfr: int = uint32()
+    prev_level: int = uint32()
+
+
+@device("strongarm-rtc")
+@description("strongarm-rtc")
+class StrongarmRtc(VMState):
+    """A part of the board of Intel's StrongARM."""
+
+    rttr: int = uint32()
+    rtsr: int = uint32()
+    rtar: int = uint32()
+    last_rcnr: int = uint32()
+    last_hz: int = int64()
+
+
+@device("strongarm-ssp")
+@description("strongarm-ssp")
+class StrongarmSsp(VMState):
+    """A part of the board of Intel's StrongARM."""
+
+    sscr: list[int] = array(uint16, 2)
+    sssr: int = uint16()
+    rx_fifo: list[int] = array(uint16, 8)
+    rx_start: int = uint8()
+    rx_level: int = uint8()
+
+
+@device("strongarm-uart")
+@description("strongarm-uart")
+class StrongarmUart(VMState):
+    """A part of the board of Intel's StrongARM."""
+
+    utcr0: int = uint8()
+    brd: int = uint16()
+    utcr3: int = uint8()
+    utsr0: int = uint8()
+    tx_fifo: list[int] = array(uint8, 8)
+    tx_start: int = uint8()
+    tx_len: int = uint8()
+    rx_fifo: list[int] = array(uint16, 12)
+    rx_start: int = uint8()
+    rx_len: int = uint8()
+    wait_break_end: bool = boolean()
+
+
+@device("strongarm_pic")
+@description("strongarm_pic")
+class StrongarmPic(VMState):
+    """A part of the board of Intel's StrongARM."""
+
+    pending: int = uint32()
+    enabled: int = uint32()
+    is_fiq: int = uint32()
+    int_idle: int = uint32()

@@ -1,0 +1,18 @@
+"""A part of the board of Arm's Versatile: versatilepb_sic.
+
+Facts from QEMU's hw/arm/versatilepb.c.
+"""
+
+from __future__ import annotations
+
+from vmstate.declare import VMState, description, device, uint32
+
+
+@device("versatilepb_sic")
+@description("versatilepb_sic", version_id=1, minimum_version_id=1)
+class VersatilepbSic(VMState):
+    """A part of the board of Arm's Versatile."""
+
+    level: int = uint32()
+    mask: int = uint32()
+    pic_enable: int = uint32()

@@ -1,0 +1,16 @@
+"""Non-volatile memory of Xilinx's SoCs: xlnx,bbram-ctrl.
+
+Facts from QEMU's hw/nvram/xlnx-bbram.c.
+"""
+
+from __future__ import annotations
+
+from vmstate.declare import VMState, array, description, device, uint32
+
+
+@device("xlnx,bbram-ctrl")
+@description("xlnx,bbram-ctrl", version_id=1, minimum_version_id=1)
+class XlnxBbramCtrl(VMState):
+    """Non-volatile memory of Xilinx's SoCs."""
+
+    regs: list[int] = array(uint32, 20)

@@ -1,0 +1,21 @@
+"""A DMA controller of Xilinx's SoCs: xlnx.csu_dma.
+
+Facts from QEMU's hw/dma/xlnx_csu_dma.c.
+"""
+
+from __future__ import annotations
+
+from vmstate.declare import VMState, array, boolean, description, device, struct, uint16, uint32
+from vmstate.devices.core.ptimer import Ptimer
+
+
+@device("xlnx.csu_dma")
+@description("xlnx.csu_dma")
+class XlnxCsuDma(VMState):
+    """A DMA controller of Xilinx's SoCs."""
+
+    src_timer: Ptimer = struct(Ptimer, version=1)
+    width: int = uint16()
+    is_dst: bool = boolean()
+    r_size_last_word: bool = boolean()
+    regs: list[int] = array(uint32, 11)

@@ -1,0 +1,21 @@
+"""A display controller of Xilinx's SoCs: xlnx.v-dp.
+
+Facts from QEMU's hw/display/xlnx_dp.c.
+"""
+
+from __future__ import annotations
+
+from vmstate.declare import VMState, array, description, device, struct, uint32
+from vmstate.devices.core.ptimer import Ptimer
+
+
+@device("xlnx.v-dp")
+@description("xlnx.v-dp", version_id=2)
+class XlnxVDp(VMState):
+    """A display controller of Xilinx's SoCs."""
+
+    core_registers: list[int] = array(uint32, 236)
+    avbufm_registers: list[int] = array(uint32, 142)
+    vblend_registers: list[int] = array(uint32, 120)
+    audio_registers: list[int] = array(uint32, 20)
+    vblank: Ptimer = struct(Ptimer, version=1)

@@ -1,0 +1,24 @@
+"""A controller of Xilinx's SoCs.
+
+Facts from QEMU's hw/misc/xlnx-versal-crl.c.
+"""
+
+from __future__ import annotations
+
+from vmstate.declare import VMState, array, description, device, uint32
+
+
+@device("xlnx,versal-crl")
+@description("xlnx,versal-crl", version_id=1, minimum_version_id=1)
+class XlnxVersalCrl(VMState):
+    """A controller of Xilinx's SoCs."""
+
+    regs: list[int] = array(uint32, 221)
+
+
+@device("xlnx-versal2-crl")
+@description("xlnx-versal2-crl", version_id=1, minimum_version_id=1)
+class XlnxVersal2Crl(VMState):
+    """A controller of Xilinx's SoCs."""
+
+    regs: list[int] = array(uint32, 247)
