@@ -66,8 +66,9 @@ class Library(Data):
         return table
 
     def places(self, name: str) -> Sequence[str]:
-        """Where the layouts of an idstr's last part are, the newest first."""
-        return self.index.get(name) or self.boards.get(name, ())
+        """Where the layouts of an idstr, or its last part, are, the newest first."""
+        # No board's device has a slash in its idstr: that of most others is asked for with its path first.
+        return self.index.get(name) or (() if "/" in name else self.boards.get(name, ()))
 
     def describes(self, name: str) -> bool:
         """Whether it has layouts of an idstr's last part."""
