@@ -5,17 +5,17 @@ Facts from QEMU's hw/watchdog/wdt_imx2.c.
 
 from __future__ import annotations
 
-from vmstate.declare import VMState, boolean, description, device, struct, uint16
-from vmstate.devices.core.ptimer import Ptimer
+from vmstate.declare import VMState, boolean, description, device, uint16
 
 
 @device("imx2.wdt")
 @description("imx2.wdt")
 class Imx2Wdt(VMState):
-    """A watchdog of NXP's i.MX."""
+    """A watchdog of NXP's i.MX.
 
-    timer_: Ptimer = struct(Ptimer, name="timer", version=1)
-    itimer: Ptimer = struct(Ptimer, version=1)
+    Its two timers are fields of version 1 of a description whose version is 0: QEMU sends them never.
+    """
+
     wicr_locked: bool = boolean()
     wcr_locked: bool = boolean()
     wcr_wde_locked: bool = boolean()

@@ -5,16 +5,17 @@ Facts from QEMU's hw/dma/xlnx_csu_dma.c.
 
 from __future__ import annotations
 
-from vmstate.declare import VMState, array, boolean, description, device, struct, uint16, uint32
-from vmstate.devices.core.ptimer import Ptimer
+from vmstate.declare import VMState, array, boolean, description, device, uint16, uint32
 
 
 @device("xlnx.csu_dma")
 @description("xlnx.csu_dma")
 class XlnxCsuDma(VMState):
-    """A DMA controller of Xilinx's SoCs."""
+    """A DMA controller of Xilinx's SoCs.
 
-    src_timer: Ptimer = struct(Ptimer, version=1)
+    Its timer is a field of version 1 of a description whose version is 0: QEMU sends it never.
+    """
+
     width: int = uint16()
     is_dst: bool = boolean()
     r_size_last_word: bool = boolean()

@@ -87,11 +87,12 @@ class Sound:
         )
 
 
-def verify(stream: Stream, data: memoryview, *, sound: Sound | None = None) -> list[Finding]:
+def verify(stream: Stream, data: bytes | memoryview, *, sound: Sound | None = None) -> list[Finding]:
     """What is wrong or odd about a stream that was loaded from `data`.
 
     With `sound`, which is for that alone, sections are passed over that were without a finding in a stream before.
     """
+    data = memoryview(data)
     keys, known = ({}, set()) if sound is None else sound.known_in(stream, data)
     with collector_paused():
         findings = [
