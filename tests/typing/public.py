@@ -253,7 +253,7 @@ from vmstate.lab import (
 )
 from vmstate.query import QueryOrigin
 from vmstate.rules import Broken, KnownDestination, broken, set_value, unjudged
-from vmstate.saved import Input, StreamLike, open_input
+from vmstate.saved import Input, StreamLike, open_input, open_memory
 from vmstate.schema import DIALECTS, Dialect, Dump, Vmdesc, describe_device, json_text, read_dump, read_vmdesc
 from vmstate.stream import MemoryRange, RamSummary
 
@@ -395,6 +395,8 @@ def of_a_class(part: Part, data: bytes) -> None:
 
 
 def of_a_stream(path: Path) -> None:
+    with open_memory("guest.mapped") as memory:
+        assert_type(memory, GuestMemory)
     with vmstate.load(path, facts={"lanes": 4}) as stream:
         assert_type(stream, Stream)
         assert_type(stream.machine, str | None)
