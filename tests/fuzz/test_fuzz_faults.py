@@ -29,6 +29,7 @@ from vmstate.fuzz.targets.decoder import DecoderTarget
 from vmstate.fuzz.targets.early import EarlyTarget
 from vmstate.fuzz.verdict import Verdict
 from vmstate.stream import events, reader, stream
+from vmstate.vmsd import types as t
 from vmstate.vmsd.description import VMStateDescription
 
 pytestmark = pytest.mark.slow
@@ -219,7 +220,7 @@ def the_end_of_a_list_is_not_written(patch: Patch) -> None:
 
         return elements.Element(good.read, write, good.size, good.least)
 
-    patch.setattr(elements, "qlist", qlist)
+    patch.setitem(elements._MAKERS, t.QList, qlist)
 
 
 # The stream around the sections.

@@ -161,7 +161,7 @@ def test_two_modes_side_by_side(capsys: pytest.CaptureFixture[str]) -> None:
             assert net["save_us"]["median"] > 0 and net["load_us"]["median"] > 0
     assert set(document["changes_percent"]) <= {"downtime_ms", "gap_ms"}
     assert "rx_queue_size=512" in " ".join(document["modes"]["b"]["argv"])
-    assert gone(children_of(os.getpid()))
+    assert gone(qemus())
 
 
 @pytest.mark.qemu

@@ -74,6 +74,8 @@ ANOTHER_BEFORE = {
     "value-equal@PCIE_AER_ERROR_LOG.log_max",
     "value-equal@qxl.num_surfaces",
     "value-equal@s390_subch_dev.devno",
+    "value-equal@spapr_pci/lsi.irq",
+    "value-equal@spapr_vio.irq",
     "value-equal@s390_subch_dev.ssid",
     "value-equal@uhci.num_ports_vmstate",
     "value-equal@vga.is_vbe_vmstate",

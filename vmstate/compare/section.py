@@ -474,16 +474,18 @@ class SectionCheck:
         """
         vmsd = self.destination.vmsd
         assert vmsd is not None
-        has_bytes_left = False
+        ends_early = False
         with suppress(VMStateError):
             codec: Any = vmsd.codec
             data = memoryview(self.section.payload())
             state, end = codec.decode_at(data, 0, version_id=self.section.version_id, facts=self.destination_facts)
-            has_bytes_left = end < len(data)
-            for result in broken(vmsd, state, version=self.section.version_id, own=self.destination.subject.state):
+            results = list(broken(vmsd, state, version=self.section.version_id, own=self.destination.subject.state))
+            # A rule that is broken stops QEMU before it comes to the footer.
+            ends_early = end < len(data) and not results
+            for result in results:
                 if result.rule.id == VALUE_EQUAL and result.is_judged and result.rule.qemu_error is not None:
                     return result.filled(result.rule.qemu_error)
-        return messages.missing_footer(self.section.name) if self.source.known or has_bytes_left else None
+        return messages.missing_footer(self.section.name) if self.source.known or ends_early else None
 
     def vmdesc_layout(self) -> Iterator[Explained]:
         """By what the two streams say of themselves."""

@@ -738,6 +738,8 @@ def _varied_members(vmsd: VMStateDescription, changes: dict[str, Any]) -> dict[s
             subsections.append(sub)
         elif (known_as := changes.pop(sub.attribute)) is not None:
             subsections.append(Subsection(_vmsd(known_as), sub.attribute, sub.needed))
+        else:
+            kept.append(Field(sub.attribute, t.Host("", None), attribute=sub.attribute))
     if changes:
         raise DescriptionError(f"no field {next(iter(changes))!r} to declare otherwise", section=repr(vmsd.name))
     return {"fields": kept, "subsections": subsections}
