@@ -1,7 +1,7 @@
 """Rectangles in the proportion of numbers."""
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from vmstate.report.treemap import Rectangle, treemap
@@ -9,6 +9,7 @@ from vmstate.report.treemap import Rectangle, treemap
 AREA = Rectangle(0, 0, 960, 320)
 
 
+@example([52846339, 2])
 @given(st.lists(st.integers(1, 10**9), max_size=60))
 def test_areas_are_in_proportion_inside_and_apart(weights: list[int]) -> None:
     weights.sort(reverse=True)

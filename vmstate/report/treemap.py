@@ -48,14 +48,15 @@ def _in_a_row(row: Sequence[float], area: Rectangle) -> list[Rectangle]:
     places = []
     total = sum(row)
     x, y = area.x, area.y
+    # No thicker than the area: what is left of it for the last row is small and so inexact.
     for part in row:
         if area.width >= area.height:
-            thick = total / area.height if area.height else 0
+            thick = min(total / area.height, area.width) if area.height else 0
             long = part / thick if thick else 0
             places.append(Rectangle(area.x, y, thick, long))
             y += long
         else:
-            thick = total / area.width if area.width else 0
+            thick = min(total / area.width, area.height) if area.width else 0
             long = part / thick if thick else 0
             places.append(Rectangle(x, area.y, long, thick))
             x += long
