@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import socket
 import threading
+import time
 from pathlib import Path
 
 import pytest
@@ -47,7 +48,17 @@ def migrate(listening: Path, contents: list[bytes]) -> None:
         side.close()
 
 
-def test_what_both_sides_say_is_kept_and_is_one_machine(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.parametrize("delay", [0, 0.02])
+def test_what_both_sides_say_is_kept_and_is_one_machine(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, delay: float
+) -> None:
+    begin = threading.Thread.start
+
+    def start(thread: threading.Thread) -> None:
+        time.sleep(delay)
+        begin(thread)
+
+    monkeypatch.setattr(threading.Thread, "start", start)
     contents = [plain(name) for name in CHANNELS]
     received: list[bytes] = []
     with proxy.listen(str(tmp_path / "in"), backlog=8) as listener:

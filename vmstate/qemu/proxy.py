@@ -236,8 +236,9 @@ class Proxy:
         self.channels.append(channel)
         for pump in (self._forth, self._back):
             thread = threading.Thread(target=self._guarded, args=(pump, channel), daemon=True)
-            self._threads.append(thread)
             thread.start()
+            # Now that it can be joined: another channel's end may look through them at any time.
+            self._threads.append(thread)
 
     def _guarded(self, pump: Callable[[Channel], None], channel: Channel) -> None:
         try:
