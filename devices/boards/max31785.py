@@ -6,18 +6,7 @@ Facts from QEMU's hw/sensor/max31785.c.
 from __future__ import annotations
 
 from vmstate.declare import VMState, array, description, device, struct, uint8, uint16, uint32, uint64
-from vmstate.devices.i2c.smbus_slave import SMBusDevice
-
-
-@description("pmbus-device")
-class PmbusDevice(VMState):
-    """The `pmbus-device`."""
-
-    smb: SMBusDevice = struct(SMBusDevice)
-    num_pages: int = uint8()
-    code: int = uint8()
-    page: int = uint8()
-    capability: int = uint8()
+from vmstate.devices.i2c.pmbus import PmbusDevice
 
 
 @device("max31785")

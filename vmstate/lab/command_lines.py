@@ -41,6 +41,7 @@ from vmstate.lab.machines import (
     installed,
     source_stream,
 )
+from vmstate.lab.program import exit_code_of
 from vmstate.lab.spelling import spelled
 from vmstate.lab.statistics import wilson
 from vmstate.qemu.migration import NO_LIMIT, save
@@ -177,8 +178,9 @@ def main(words: Sequence[str] | None = None) -> int:
     parser.add_argument("--limit", metavar="SECONDS", type=float, default=LIMIT, help=f"for each step ({LIMIT:g})")
     options = parser.parse_args(words)
     program = None if options.arch is None else f"qemu-system-{options.arch}"
-    total = loads = alike = 0
-    try:
+
+    def measure() -> int:
+        total = loads = alike = 0
         if options.keep:
             os.makedirs(options.keep, exist_ok=True)
         known = [installed(place, program) for place in dict.fromkeys(options.qemu)]
@@ -195,18 +197,12 @@ def main(words: Sequence[str] | None = None) -> int:
                 alike += row["loads"] and not row["changes"]
                 told = row["error"] or ", ".join(list(row["changes"])[:4]) or "alike"
                 print(one_line(f"{row['number']:4} {row['release']} {row['machine']}: {told}"), flush=True)
-    except VMStateError as error:
-        print(f"vmstate: {error}", file=sys.stderr)
-        return 2
-    except OSError as error:
-        print(f"vmstate: {error.filename or options.output}: {error.strerror or error}", file=sys.stderr)
-        return 2
-    except KeyboardInterrupt:
-        return 130
-    for word, count in (("load", loads), ("alike", alike)):
-        low, high = wilson(count, total)
-        print(f"{word}: {count} of {total} [{100 * low:.1f}, {100 * high:.1f}] %")
-    return 0
+        for word, count in (("load", loads), ("alike", alike)):
+            low, high = wilson(count, total)
+            print(f"{word}: {count} of {total} [{100 * low:.1f}, {100 * high:.1f}] %")
+        return 0
+
+    return exit_code_of(measure, options.output)
 
 
 if __name__ == "__main__":
