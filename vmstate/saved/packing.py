@@ -1,7 +1,7 @@
 """A stream back into what it was taken out of: the header and XML of libvirt, a snapshot of a qcow2 image, an offset.
 
 What is written is a file of its own; nothing is changed where it stands. A qcow2 image is copied, with the state of one
-snapshot replaced in the clusters that it has.
+snapshot replaced, or a snapshot more (`vmstate.saved.qcow2_write`).
 """
 
 from __future__ import annotations
@@ -20,7 +20,8 @@ from vmstate.saved.compressed import PACKAGES
 from vmstate.saved.containers import Container, StreamAtOffset
 from vmstate.saved.libvirt import FORMATS, HEADER_SIZE, LibvirtImage
 from vmstate.saved.opening import Input, collected, open_input, open_raw
-from vmstate.saved.qcow2 import Qcow2Image, Snapshot, state_runs
+from vmstate.saved.qcow2 import Qcow2Image, image_to_extend
+from vmstate.saved.qcow2_write import NewSnapshot, with_snapshot_added, with_state_replaced
 from vmstate.stream.ram_records import RamBlock, RamMapped
 from vmstate.stream.reader import StreamReader
 
@@ -36,8 +37,8 @@ _MAC = re.compile(rb"[0-9a-f]{2}(:[0-9a-f]{2}){5}", re.IGNORECASE)
 def packed(container: Container, pieces: Pieces) -> Iterator[bytes | memoryview]:
     """The bytes of a file like the one that a stream was taken out of, with the stream that `pieces` make up.
 
-    Raises `StreamError`: an image of a big-endian host or an unfinished one, and a state that is larger than the
-    clusters of its snapshot.
+    Raises `StreamError`: an image of a big-endian host or an unfinished one, and a disk image that was not closed
+    properly.
     """
     if isinstance(container, LibvirtImage):
         return _libvirt(container, pieces)
@@ -144,55 +145,31 @@ def _qcow2(image: Qcow2Image, pieces: Pieces) -> Iterator[bytes | memoryview]:
     snapshot = image.chosen
     assert snapshot is not None
     with open_raw(image.file) as opened, _all_of(pieces, image.file) as state:
-        yield from _with_state(opened.data, image, snapshot, state.data)
+        yield from with_state_replaced(opened.data, image, snapshot, state.data)
+
+
+def with_new_snapshot(file: str, name: str, pieces: Pieces, clock: int) -> Iterator[bytes | memoryview]:
+    """A copy of a qcow2 image with a snapshot more, made now; `clock` is the guest's, in nanoseconds.
+
+    Its disk is that of the snapshot in `file` (FILE@SNAPSHOT), or without one what the disk is now. Raises
+    `StreamError`.
+    """
+    import time
+
+    seconds, nanoseconds = divmod(time.time_ns(), 10**9)
+    with open_raw(file) as opened, _all_of(pieces, file) as state:
+        image = image_to_extend(opened, file)
+        new = NewSnapshot(name, seconds & 0xFFFF_FFFF, nanoseconds, clock)
+        yield from with_snapshot_added(opened.data, image, image.chosen, new, state.data)
 
 
 def _all_of(pieces: Pieces, name: str) -> Input:
     return collected((bytes(piece) for piece in pieces), name, 1 << 62)
 
 
-def _with_state(
-    data: memoryview, image: Qcow2Image, snapshot: Snapshot, state: memoryview
-) -> Iterator[bytes | memoryview]:
-    patches: list[tuple[int, bytes | memoryview]] = []
-    passed = 0
-    for host, size in state_runs(data, image, snapshot):
-        if passed >= len(state):
-            break
-        if isinstance(host, bytes):
-            raise StreamError("the snapshot's state is compressed, and cannot be replaced", file=image.file)
-        if host < 0:
-            break
-        patches.append((host, state[passed : passed + size]))
-        passed += size
-    if passed < len(state):
-        raise StreamError(
-            "the state is larger than the clusters of the snapshot",
-            file=image.file,
-            expected=f"at most {passed} bytes",
-            found=str(len(state)),
-        )
-    size_at = snapshot.offset + 32
-    extra = int.from_bytes(data[size_at + 4 : size_at + 8], "big")
-    if extra >= 8:
-        patches.append((size_at + 8, len(state).to_bytes(8, "big")))
-    patches.append((size_at, min(len(state), 0xFFFF_FFFF if extra < 8 else len(state)).to_bytes(8, "big")[4:]))
-    at = 0
-    for place, new in sorted(patches, key=lambda patch: patch[0]):
-        if place < at:
-            raise StreamError("clusters of the snapshot's state overlap", file=image.file, offset=place)
-        yield from _slices(data, at, place)
-        yield new
-        at = place + len(new)
-    yield from _slices(data, at, len(data))
-
-
 def _slices(data: memoryview, start: int, end: int) -> Iterator[memoryview]:
     for at in range(start, min(end, len(data)), PIECE):
         yield data[at : min(at + PIECE, end)]
-    if end > len(data) and start < end:
-        # A cluster may go on behind the end of the file.
-        yield memoryview(bytes(end - max(start, len(data))))
 
 
 # mapped-ram.

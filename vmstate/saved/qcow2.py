@@ -42,8 +42,8 @@ BITMAPS_EXTENSION = 0x23852875
 
 _HEADER = struct.Struct(">4sIQIIQIIQQIIQ")
 _ENTRY = struct.Struct(">QIHHIIQII")
-_SECTOR = 512
-_SUBCLUSTERS = 32
+SECTOR = 512
+SUBCLUSTERS = 32
 
 
 class Qcow2Header(Data):
@@ -167,13 +167,29 @@ def open_snapshot(opened: Input, limit: int, wanted: str | None) -> Input:
 
 def read_image(opened: Input, wanted: str | None) -> Qcow2Image:
     """The image with the snapshot that is meant. Raises `StreamError`."""
+    image = _image(opened)
+    return Qcow2Image(image.file, image.header, image.snapshots, _chosen(image, wanted))
+
+
+def image_to_extend(opened: Input, file: str) -> Qcow2Image:
+    """The image with the snapshot that `file` (FILE@SNAPSHOT) names as its chosen one; None where it names none.
+
+    Raises `StreamError`, also for what is no qcow2 image.
+    """
+    if bytes(opened.data[:4]) != MAGIC:
+        raise StreamError("snapshots are kept in qcow2 images", file=file, found=bytes(opened.data[:4]).hex())
+    image = _image(opened)
+    wanted = file.rpartition("@")[2] if file != opened.name else None
+    return image if wanted is None else Qcow2Image(image.file, image.header, image.snapshots, _named(image, wanted))
+
+
+def _image(opened: Input) -> Qcow2Image:
     name = opened.name
     try:
         header = read_header(opened.data)
         snapshots = tuple(read_snapshots(opened.data, header))
     except StreamError as error:
         raise error.within(file=name) from None
-    image = Qcow2Image(name, header, snapshots, None)
     if header.crypt_method:
         kind = {1: "AES", 2: "LUKS"}.get(header.crypt_method, f"method {header.crypt_method}")
         raise StreamError(
@@ -181,22 +197,27 @@ def read_image(opened: Input, wanted: str | None) -> Qcow2Image:
             file=name,
             expected="a copy without encryption: qemu-img convert with the key, or loadvm and savevm to another image",
         )
-    chosen = _chosen(image, wanted)
-    return Qcow2Image(name, header, snapshots, chosen)
+    return Qcow2Image(name, header, snapshots, None)
+
+
+def _named(image: Qcow2Image, wanted: str) -> Snapshot:
+    named = [snapshot for snapshot in image.snapshots if snapshot.name == wanted] or [
+        snapshot for snapshot in image.snapshots if snapshot.id == wanted
+    ]
+    if not named:
+        names = ", ".join(snapshot.name for snapshot in image.snapshots) or None
+        raise StreamError("the image has no such snapshot", file=image.file, expected=names, found=wanted)
+    return named[0]
 
 
 def _chosen(image: Qcow2Image, wanted: str | None) -> Snapshot:
     with_state = [snapshot for snapshot in image.snapshots if snapshot.state_size]
     names = ", ".join(snapshot.name for snapshot in with_state) or None
     if wanted is not None:
-        named = [snapshot for snapshot in image.snapshots if snapshot.name == wanted] or [
-            snapshot for snapshot in image.snapshots if snapshot.id == wanted
-        ]
-        if not named:
-            raise StreamError("the image has no such snapshot", file=image.file, expected=names, found=wanted)
-        if not named[0].state_size:
+        snapshot = _named(image, wanted)
+        if not snapshot.state_size:
             raise StreamError("the snapshot is of the disk alone", file=image.file, expected=names, found=wanted)
-        return named[0]
+        return snapshot
     if not with_state:
         count = len(image.snapshots)
         raise StreamError(
@@ -213,7 +234,7 @@ def _chosen(image: Qcow2Image, wanted: str | None) -> Snapshot:
     return with_state[0]
 
 
-def _inside(data: memoryview, offset: int, size: int, what: str) -> None:
+def inside_image(data: memoryview, offset: int, size: int, what: str) -> None:
     if offset + size > len(data):
         raise StreamError(
             f"{what} stands outside the image",
@@ -225,7 +246,7 @@ def _inside(data: memoryview, offset: int, size: int, what: str) -> None:
 
 def read_header(data: memoryview) -> Qcow2Header:
     """The header of an image. Raises `StreamError`."""
-    _inside(data, 0, _HEADER.size, "the header")
+    inside_image(data, 0, _HEADER.size, "the header")
     _, version, backing_at, backing_size, bits, size, crypt, l1_size, l1_at, refcounts_at, clusters, count, at = (
         _HEADER.unpack_from(data)
     )
@@ -235,7 +256,7 @@ def read_header(data: memoryview) -> Qcow2Header:
         raise StreamError("impossible size of clusters", offset=20, expected="9 to 21 bits", found=str(bits))
     incompatible, order, length, compression = 0, 4, _HEADER.size, "zlib"
     if version == 3:
-        _inside(data, 0, 104, "the header")
+        inside_image(data, 0, 104, "the header")
         incompatible, order, length = *struct.unpack_from(">Q", data, 72), *struct.unpack_from(">II", data, 96)
         if incompatible >> 5:
             raise StreamError("the image has features that are not known", offset=72, found=f"{incompatible:#x}")
@@ -244,7 +265,7 @@ def read_header(data: memoryview) -> Qcow2Header:
         if not 104 <= length <= 1 << bits or order > 6:
             raise StreamError("impossible header of the image", offset=96, found=f"{order} and {length}")
         if incompatible & COMPRESSION:
-            _inside(data, 0, 105, "the header")
+            inside_image(data, 0, 105, "the header")
             kinds = {0: "zlib", 1: "zstd"}
             if data[104] not in kinds:
                 raise StreamError("the image has an unknown compression", offset=104, found=str(data[104]))
@@ -255,7 +276,7 @@ def read_header(data: memoryview) -> Qcow2Header:
         raise StreamError("too many snapshots", offset=60, expected=f"at most {MOST_SNAPSHOTS}", found=str(count))
     backing = None
     if backing_at and backing_size:
-        _inside(data, backing_at, min(backing_size, 1023), "the name of the backing file")
+        inside_image(data, backing_at, min(backing_size, 1023), "the name of the backing file")
         backing = bytes(data[backing_at : backing_at + min(backing_size, 1023)]).decode(errors="backslashreplace")
     return Qcow2Header(
         version=version,
@@ -296,7 +317,7 @@ def read_snapshots(data: memoryview, header: Qcow2Header) -> Iterator[Snapshot]:
     at = begin = header.snapshots_offset
     for number in range(header.snapshot_count):
         what = f"entry {number} of the snapshot table"
-        _inside(data, at, _ENTRY.size, what)
+        inside_image(data, at, _ENTRY.size, what)
         l1_at, l1_size, id_size, name_size, seconds, nanos, clock, state_size, extra_size = _ENTRY.unpack_from(data, at)
         if extra_size > LARGEST_EXTRA:
             raise StreamError(
@@ -305,7 +326,7 @@ def read_snapshots(data: memoryview, header: Qcow2Header) -> Iterator[Snapshot]:
         extra_at = at + _ENTRY.size
         id_at = extra_at + extra_size
         end = id_at + id_size + name_size
-        _inside(data, extra_at, end - extra_at, what)
+        inside_image(data, extra_at, end - extra_at, what)
         if end - begin > LARGEST_TABLE:
             raise StreamError("the snapshot table is too long", offset=begin, expected=f"at most {LARGEST_TABLE}")
         disk_size = None
@@ -349,7 +370,7 @@ def _state_pieces(data: memoryview, header: Qcow2Header, snapshot: Snapshot) -> 
         raise StreamError(
             "the L1 table of the snapshot is too long", offset=snapshot.offset, found=str(snapshot.l1_size)
         )
-    _inside(data, snapshot.l1_offset, 8 * snapshot.l1_size, "the L1 table of the snapshot")
+    inside_image(data, snapshot.l1_offset, 8 * snapshot.l1_size, "the L1 table of the snapshot")
     left, cluster_size = snapshot.state_size, header.cluster_size
     # QEMU never writes a cluster twice into one state; one that does could be of any size.
     budget = _Budget(len(data))
@@ -381,15 +402,6 @@ def _state_pieces(data: memoryview, header: Qcow2Header, snapshot: Snapshot) -> 
     )
 
 
-def state_runs(data: memoryview, image: Qcow2Image, snapshot: Snapshot) -> Iterator[tuple[int | bytes, int]]:
-    """Where the state of a snapshot stands: (offset in the file, size), by the tables, to their end.
-
-    In place of an offset there are -1 for zeros and the bytes of a compressed cluster. Raises `StreamError`.
-    """
-    _inside(data, snapshot.l1_offset, 8 * snapshot.l1_size, "the L1 table of the snapshot")
-    return _runs(_clusters(data, image.header, snapshot), image.header.cluster_size)
-
-
 class _Budget:
     """How many bytes the clusters of one state may have, in a file of so many bytes."""
 
@@ -416,7 +428,7 @@ _Cluster = int | bytes
 def _clusters(data: memoryview, header: Qcow2Header, snapshot: Snapshot) -> Iterator[tuple[_Cluster, int]]:
     """The clusters of the state, and parts of some, each with its size."""
     cluster_size, extended = header.cluster_size, bool(header.incompatible & EXTENDED_L2)
-    part = cluster_size // _SUBCLUSTERS
+    part = cluster_size // SUBCLUSTERS
     for at in range(state_start(header, snapshot), snapshot.l1_size):
         (l1_entry,) = struct.unpack_from(">Q", data, snapshot.l1_offset + 8 * at)
         table = l1_entry & OFFSET_MASK
@@ -425,7 +437,7 @@ def _clusters(data: memoryview, header: Qcow2Header, snapshot: Snapshot) -> Iter
             continue
         if table % cluster_size:
             raise StreamError("an L2 table that is not at a cluster", offset=table)
-        _inside(data, table, cluster_size, "an L2 table")
+        inside_image(data, table, cluster_size, "an L2 table")
         entries = struct.iter_unpack(">QQ" if extended else ">Q", data[table : table + cluster_size])
         for entry in entries:
             word = entry[0]
@@ -434,7 +446,7 @@ def _clusters(data: memoryview, header: Qcow2Header, snapshot: Snapshot) -> Iter
                 yield _packed_bytes(data, header, word), cluster_size
             elif extended and host:
                 bits = entry[1]
-                for number in range(_SUBCLUSTERS):
+                for number in range(SUBCLUSTERS):
                     is_there = bits >> number & 1 and not bits >> (number + 32) & 1
                     yield host + number * part if is_there else -1, part
             elif not host or (word & ZERO and header.version == 3):
@@ -470,7 +482,7 @@ def _packed_bytes(data: memoryview, header: Qcow2Header, word: int) -> bytes:
     shift = 62 - (header.cluster_bits - 8)
     host = word & (1 << shift) - 1
     sectors = (word & COMPRESSED - 1) >> shift
-    size = (sectors + 1) * _SECTOR - host % _SECTOR
+    size = (sectors + 1) * SECTOR - host % SECTOR
     if host >= len(data):
         raise StreamError("a compressed cluster of the state stands outside the image", offset=host)
     return bytes(data[host : host + size])
@@ -497,7 +509,7 @@ def _zstd(packed: bytes, size: int) -> bytes:
     decompressor = DECOMPRESSORS["zstd"]()
     plain = decompressor.decompress(packed, size)
     # Some packages give a block at a time.
-    for _ in islice(iter(int, 1), size // _SECTOR):
+    for _ in islice(iter(int, 1), size // SECTOR):
         if len(plain) >= size or decompressor.eof or decompressor.needs_input:
             break
         plain += decompressor.decompress(b"", size - len(plain))
