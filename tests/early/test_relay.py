@@ -22,7 +22,7 @@ from typing import Any
 
 import pytest
 from machines import ROOTS, booting, gone, needs_guest, needs_qemu, qemu_of
-from recorded import opened
+from recorded import FIXTURES, opened
 
 import vmstate
 from vmstate.cli import main
@@ -330,6 +330,114 @@ def test_a_source_that_goes_takes_its_destination_with_it(tmp_path: Path, far: F
         assert not thread.is_alive()
     far.threads[0].join(5)
     assert far.received == [b"QEVM"]
+
+
+def test_who_says_nothing_is_no_source(tmp_path: Path, far: Far) -> None:
+    """A scanner of ports that comes first, and one that stays, are no migration; and nothing of them reaches QEMU."""
+    place = str(tmp_path / "relay")
+    with Proxy(f"unix:{place}", f"unix:{tmp_path / 'in'}", limit=5) as proxy:
+        thread, _ = run_in_thread(proxy.run)
+        for _ in range(3):
+            with socket.socket(socket.AF_UNIX) as scanner:
+                scanner.connect(place)
+        time.sleep(0.1)
+        assert far.received == []
+        with socket.socket(socket.AF_UNIX) as source:
+            source.connect(place)
+            # A channel of multifd speaks before the main one does, which came first and stays so.
+            with socket.socket(socket.AF_UNIX) as multifd:
+                multifd.connect(place)
+                multifd.sendall(b"\x11\x22\x33\x44")
+                assert multifd.recv(4) == b"back"
+            source.sendall(b"QEVM")
+            assert source.recv(4) == b"back"
+        thread.join(5)
+    for reading in far.threads:
+        reading.join(5)
+    assert far.received == [b"QEVM", b"\x11\x22\x33\x44"]
+    with (
+        Proxy(f"unix:{place}", f"unix:{tmp_path / 'in'}", limit=0.3) as proxy,
+        socket.socket(socket.AF_UNIX) as silent,
+    ):
+        silent.connect(place)
+        with pytest.raises(MachineError, match="and who came said nothing"):
+            proxy.run()
+
+
+def test_a_place_that_is_no_socket_stays(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    kept = tmp_path / "kept"
+    kept.write_text("of somebody")
+    with pytest.raises(MachineError, match="a file that is no socket is there"):
+        Proxy(f"unix:{kept}", "unix:b")
+    assert kept.read_text() == "of somebody"
+    # One that a killed relay left is taken over.
+    with socket.socket(socket.AF_UNIX) as abandoned:
+        abandoned.bind(str(tmp_path / "left"))
+    Proxy(f"unix:{tmp_path / 'left'}", "unix:b").close()
+    for address in ("tcp:" + "a" * 70 + ":1", "tcp:..:1", "tcp:h:\u0663", "tcp:h:", "tcp:h:65536", "unix:", "fd:3"):
+        with pytest.raises(MachineError, match="no address of a migration"):
+            Proxy(address, "unix:b")
+    listen_at = ["early", "relay", "--listen", f"unix:{tmp_path / 'a'}", "--connect", f"unix:{tmp_path / 'b'}"]
+    early = ["--early", str(FIXTURES / STREAM), "--limit", "0.1"]
+    assert main([*listen_at, *early, "--record", str(tmp_path / "none" / "x")]) == 2
+    assert "listening" not in capsys.readouterr().err
+    assert main([*listen_at, *early, "--refresh", "1"]) == 2
+    assert "newer early state is for --way skip" in capsys.readouterr().err
+
+
+def test_a_relay_that_leads_to_itself(tmp_path: Path) -> None:
+    (tmp_path / "here").symlink_to(tmp_path)
+    with pytest.raises(MachineError, match="is where the source comes to"):
+        Proxy(f"unix:{tmp_path / 'a'}", f"unix:{tmp_path / 'here' / 'a'}")
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    with Proxy(f"tcp:127.0.0.1:{port}", f"tcp:localhost:{port}", limit=5) as proxy:
+        thread, results = run_in_thread(proxy.run)
+        with socket.create_connection(("127.0.0.1", port)) as source, suppress(ConnectionError):
+            source.sendall(b"QEVM")
+            assert source.recv(1) == b""
+        thread.join(5)
+    assert "is this proxy" in str(results[0])
+    assert len(proxy.channels) == 1
+
+
+def test_slow_and_half_closed_sockets(tmp_path: Path, recorded: tuple[bytes, list[Choice]]) -> None:
+    """A source that says a byte at a time, then a destination that reads as slowly: all of it arrives."""
+    data, choices = recorded
+    listen_at, connect_to = f"unix:{tmp_path / 'relay'}", f"unix:{tmp_path / 'in'}"
+    with socket.socket(socket.AF_UNIX) as listener, opened(STREAM) as early:
+        listener.bind(str(tmp_path / "in"))
+        listener.listen()
+        listener.settimeout(10)
+        with Relay(listen_at, connect_to, way=SKIP, early=early, limit=5) as relay:
+            thread, reports = run_in_thread(relay.run)
+            with socket.socket(socket.AF_UNIX) as source:
+                source.connect(str(tmp_path / "relay"))
+                source.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 1)
+
+                def speak() -> None:
+                    for place in range(200):
+                        source.sendall(data[place : place + 1])
+                    source.sendall(data[200:])
+                    # It has said all, and listens.
+                    source.shutdown(socket.SHUT_WR)
+
+                speaking = threading.Thread(target=speak, daemon=True)
+                speaking.start()
+                destination, _ = listener.accept()
+                received = b""
+                with destination:
+                    destination.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1)
+                    while piece := destination.recv(997):
+                        received += piece
+                    # The way back is still open when the other is over.
+                    destination.sendall(b"at last")
+                assert source.recv(100) == b"at last"
+                assert source.recv(100) == b""
+                speaking.join(5)
+            thread.join(5)
+    assert received == forwarded(Forward(choices, skip=True), data)
+    assert reports[0].ended is None
 
 
 # ---------------------------------------------------------------------------------------------------------------------

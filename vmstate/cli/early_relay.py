@@ -48,13 +48,17 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     """Carry one migration, and say what was done with it."""
     from vmstate.early.relay import Relay
-    from vmstate.files import write_atomic
+    from vmstate.files import replacing
     from vmstate.qemu.live import connected
     from vmstate.saved.loading import load
 
     if options.qmp is not None and options.early is not None:
         raise VMStateError("early state comes from one place", expected="--qmp or --early", found="both")
+    if options.refresh is not None and (options.qmp is None or options.way != "skip"):
+        raise VMStateError("newer early state is for --way skip, and asked of the source", expected="--qmp SOCKET")
     with ExitStack() as stack:
+        # What cannot be written is better known before a guest moves.
+        record = None if options.record is None else stack.enter_context(replacing(options.record))
         monitor = None if options.qmp is None else stack.enter_context(connected(options.qmp))
         early = None if options.early is None else stack.enter_context(load(options.early))
         relay = stack.enter_context(
@@ -74,8 +78,8 @@ def run(options: argparse.Namespace) -> int:
         # Whoever starts the migration waits for this line.
         print(f"listening at {relay.uri}", file=sys.stderr, flush=True)
         report = relay.run()
-    if options.record is not None:
-        write_atomic(options.record, [json.dumps(report.as_dict(), indent=1).encode() + b"\n"])
+        if record is not None:
+            record.write(json.dumps(report.as_dict(), indent=1).encode() + b"\n")
     if options.format == "json":
         print(json.dumps(report.as_dict()))
     else:

@@ -6,9 +6,10 @@
 
 Early copies are put behind the configuration section, and, where `skip` is asked for, a section of the stop whose bytes
 are those of its last early copy is left out: QEMU's load loop does not ask whether every device's section came.
-Everything else is passed on as it came, RAM at once: only the headers of its records are looked at. Whatever is not as
-it is known to be, postcopy, a section that nobody knows the size of, makes the rest pass plainly, and the reason is
-kept.
+Everything else is passed on as it came. Of RAM only the headers of its records are looked at, and nothing of it is kept
+back, nor of a section that nobody knows the size of. Whatever is not as it is known to be, postcopy, a section in parts
+that is not RAM, early sections that somebody in front has put in already, makes the rest pass plainly, and the reason
+is kept.
 
 Facts from QEMU's migration/savevm.c and migration/ram.c.
 """
@@ -17,7 +18,7 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any
+from typing import Any, NoReturn
 
 from vmstate.codec.codec import Codec
 from vmstate.early.copies import Choice, Key
@@ -42,6 +43,12 @@ _PASSED = frozenset(
 _LONGEST = 64 << 20
 """Bytes that may wait until it is known what they are."""
 
+_END = bytes((Mark.EOF,))
+_FOOTER = bytes((FOOTER,))
+
+_FOOTER_SIZE = 5
+"""Bytes of a footer: the mark, be32 section_id."""
+
 
 class Forward:
     """One migration's bytes from source to destination.
@@ -59,8 +66,16 @@ class Forward:
         self.inserted: list[Choice] = []
         self.left_out: list[Key] = []
         self.changed: list[Key] = []
+        self._overtaken: set[Key] = set()
         self._refreshed: list[Choice] = []
-        self._held = b""
+        self._held: list[bytes] = []
+        self._held_size = 0
+        self._tail = b""
+        self._ahead = 0
+        """Of the held bytes, how many are sent already, and held only to be read."""
+        self._wanted = 0
+        """How many bytes must be held until it is worth reading on."""
+        self._resume: int | None = None
         self._base = 0
         self._passing = 0
         self._state: Callable[[memoryview, int], int] = self._header
@@ -72,7 +87,6 @@ class Forward:
         self._capabilities: Configuration | None = None
         self._postcopy = False
         self._starts: dict[int, SectionHeader] = {}
-        self._section: Choice | None = None
         self._section_id = 0
 
     # Bytes.
@@ -81,10 +95,13 @@ class Forward:
         """What is to be sent now that `data` has come; it may be kept until the next call."""
         if self.plainly is not None:
             return [memoryview(data)] if len(data) else []
+        if self._held_size + len(data) < self._wanted and not _may_be_last(self._tail + data[-6:]):
+            self._hold(bytes(data))
+            return []
         if self._held:
-            data = b"".join((self._held, data))
+            data = b"".join((*self._held, data))
         view = memoryview(data)
-        self._out, self._unsent = [], 0
+        self._out, self._unsent, self._resume, self._wanted = [], self._ahead, None, 0
         position = 0
         try:
             while self.plainly is None:
@@ -96,35 +113,45 @@ class Forward:
                         break
                 position = self._state(view, position)
         except TruncatedError:
-            position = max(position, self._unsent)
+            position = max(position, self._unsent) if self._resume is None else self._resume
         except VMStateError as error:
             self._give_up(f"the stream cannot be read: {error}")
+        self._held, self._held_size, self._ahead = [], 0, 0
+        if self.plainly is None and len(view) - position > _LONGEST:
+            self._give_up("a section is too long")
         if self.plainly is not None:
-            self._out.append(view[self._unsent :])
-            self._held = b""
+            self._send_up_to(view, len(view))
             return self._out
         self._send_up_to(view, position)
-        self._held = bytes(view[position:])
+        self._hold(bytes(view[position:]))
+        self._ahead = self._unsent - position
         self._base += position
-        if len(self._held) > _LONGEST:
-            self._give_up("a section is too long")
-            self._out.append(self._held)
-            self._held = b""
         return self._out
 
     def finish(self) -> list[bytes | memoryview]:
         """What is still to be sent where no more bytes will come."""
-        held, self._held = self._held, b""
+        held = b"".join(self._held)[self._ahead :]
+        self._held, self._held_size, self._ahead = [], 0, 0
         return [held] if held else []
 
     def refresh(self, choices: Iterable[Choice]) -> None:
         """Take the sections as they are at a later moment; copies that changed are sent while RAM is."""
         self._refreshed = [*choices]
 
+    def _hold(self, data: bytes) -> None:
+        if data:
+            self._held.append(data)
+            self._held_size += len(data)
+            self._tail = (self._tail + data[-6:])[-6:]
+
     def _send_up_to(self, view: memoryview, position: int) -> None:
         if position > self._unsent:
             self._out.append(view[self._unsent : position])
-        self._unsent = position
+            self._unsent = position
+
+    def _is_unsent(self, position: int) -> bool:
+        """Whether nothing from here on is sent, so that something can be put in front of it, or it be left out."""
+        return self._unsent <= position
 
     def _give_up(self, reason: str) -> None:
         self.plainly = reason
@@ -148,6 +175,17 @@ class Forward:
             state, position = codec.decode_at(view, position + 1, final=False, base=self._base)
             self._capabilities = state
             self._page = state.page_size or DEFAULT_PAGE_SIZE
+        self._state = self._first_part
+        return position
+
+    def _first_part(self, view: memoryview, position: int) -> int:
+        """Behind the configuration section: here the copies are put, if they are not there yet."""
+        _need(view, position, 1)
+        if view[position] == Mark.SECTION_FULL:
+            key, *_ = _read_header(view, position)
+            if (choice := self.choices.get(key)) is not None and choice.copy is not None:
+                self._give_up("there are early sections already: somebody in front puts them in")
+                return position
         self._send_up_to(view, position)
         self.inserted = [choice for choice in self.choices.values() if choice.copy is not None]
         self._out += [choice.copy for choice in self.inserted if choice.copy is not None]
@@ -191,7 +229,7 @@ class Forward:
         start = self._starts.get(int.from_bytes(view[position + 1 : position + 5], "big"))
         if start is None:
             raise StreamError("a part of a section that has not begun")
-        if mark == Mark.SECTION_PART:
+        if mark == Mark.SECTION_PART and self._is_unsent(position):
             self._send_refreshed(view, position)
         self._section_id = start.section_id
         self._state = self._records
@@ -207,20 +245,16 @@ class Forward:
             if choice.copy is None:
                 # It may not come early as it is now: what was sent is not what the last section can be held against.
                 self.choices[choice.key] = known.without_skip(choice.reason)
-            elif choice.may_skip and choice.payload != known.payload:
+            elif choice.may_skip and (choice.payload != known.payload or choice.key in self._overtaken):
                 self._send_up_to(view, position)
                 self._out.append(choice.copy)
                 self.choices[choice.key] = choice
+                self._overtaken.discard(choice.key)
                 self.inserted.append(choice)
 
     def _named(self, view: memoryview, position: int, mark: int) -> int:
-        _need(view, position, 6)
-        length = view[position + 5]
-        _need(view, position, _FULL_HEADER + length)
-        end = position + _FULL_HEADER + length
-        section_id = int.from_bytes(view[position + 1 : position + 5], "big")
-        name = bytes(view[position + 6 : position + 6 + length]).decode("utf-8", "replace")
-        instance_id, version_id = (int.from_bytes(view[end - at : end - at + 4], "big") for at in (8, 4))
+        key, version_id, section_id, end = _read_header(view, position)
+        name, instance_id = key
         if mark == Mark.SECTION_START:
             if name != RAM or version_id != RAM_VERSION:
                 self._give_up(f"a section that is sent in parts and is not RAM ({name})")
@@ -237,7 +271,7 @@ class Forward:
             self._section_id = section_id
             self._state = self._block_list
             return end
-        return self._full(view, position, end, (name, instance_id), section_id)
+        return self._full(view, position, end, key, section_id)
 
     # RAM.
 
@@ -317,39 +351,77 @@ class Forward:
     # Sections of devices.
 
     def _full(self, view: memoryview, position: int, end: int, key: Key, section_id: int) -> int:
+        # An early section of the source's own, in front of RAM, is not of the stop.
+        self.in_devices = self.in_devices or self._scanner is not None
         choice = self.choices.get(key)
         if choice is None or choice.header != view[position:end] or not choice.footer:
-            self._send_up_to(view, position)
-            return self._unknown_end(view, position, end, section_id)
-        self.in_devices = True
+            return self._begin_inside(end, section_id)
         whole = position + choice.size
-        if choice.copy is not None and choice.may_skip:
-            come = min(whole, len(view))
-            same = view[end:come] == (choice.payload + choice.footer)[: come - end]
-            if same and come < whole:
-                self._send_up_to(view, position)
-                raise TruncatedError("the section goes on", needed=1)
-            if same:
-                self._send_up_to(view, position)
-                self._unsent = whole
-                self.left_out.append(key)
-                return whole
-            if key not in self.changed:
-                self.changed.append(key)
-        place = end + len(choice.payload)
-        if place + 5 > len(view):
+        place = whole - len(choice.footer)
+        come = min(whole, len(view))
+        is_same = view[end:come] == (choice.payload + choice.footer)[: come - end]
+        may_skip = choice.copy is not None and choice.may_skip and key not in self._overtaken
+        if is_same and may_skip and self._is_unsent(position):
             self._send_up_to(view, position)
-            raise TruncatedError("the section goes on", needed=1)
-        if view[place : place + 5] == choice.footer:
-            return place + 5
-        return self._unknown_end(view, position, end, section_id)
+            if come < whole:
+                self._wait_for(position, choice.size)
+            self._unsent = whole
+            self.left_out.append(key)
+            return whole
+        if come < whole:
+            # Where the section is shorter than it was, and near the end, no more may come until all is passed on.
+            self._send_up_to(view, len(view) if _may_be_last(bytes(view[-6:])) else position)
+            self._wait_for(position, choice.size)
+        if may_skip and not is_same:
+            self.changed.append(key)
+            # The destination has it otherwise from now on: the copy is nothing to hold a later one against.
+            self._overtaken.add(key)
+        if view[place:whole] == choice.footer:
+            return whole
+        return self._begin_inside(end, section_id)
 
-    def _unknown_end(self, view: memoryview, position: int, end: int, section_id: int) -> int:
-        """Behind a section whose length is not what it was: where its footer stands and a part of a stream follows."""
-        ends = Ends(view, self._base, False, True, self._starts, section_id=section_id, begin=end)
-        for place in ends.footers_ahead():
-            return place + 5
+    def _wait_for(self, position: int, size: int) -> NoReturn:
+        """End reading until `size` bytes from `position` on are there, and begin there again."""
+        self._resume, self._wanted = position, size
         raise TruncatedError("the section goes on", needed=1)
+
+    def _begin_inside(self, end: int, section_id: int) -> int:
+        self._section_id = section_id
+        self._state = self._inside
+        return end
+
+    def _inside(self, view: memoryview, position: int) -> int:
+        """In a section whose length is not known: to where its footer stands and a part of a stream follows.
+
+        All is sent that can only be of this section, and read once.
+        """
+        footer = _FOOTER + self._section_id.to_bytes(4, "big")
+        data = bytes(view[position:])
+        place = -1
+        while (place := data.find(footer, place + 1)) >= 0:
+            behind = position + place + _FOOTER_SIZE
+            try:
+                if self._begins_part(view, behind):
+                    self._state = self._part
+                    return behind
+            except TruncatedError:
+                # Of an end nothing can be left out, and no more may come.
+                is_end = view[behind : behind + 1] == _END
+                self._send_up_to(view, len(view) if is_end else behind)
+                self._resume = position + place
+                raise
+        self._send_up_to(view, len(view))
+        self._resume = max(position, len(view) - len(footer) + 1)
+        raise TruncatedError("the section goes on", needed=1)
+
+    def _begins_part(self, view: memoryview, position: int) -> bool:
+        _need(view, position, 1)
+        if view[position] == Mark.EOF:
+            # Without a vmdesc behind it, it is as likely a zero byte of the state; and what follows an end just passes.
+            _need(view, position, 2)
+            return view[position + 1] == Mark.VMDESCRIPTION
+        ends = Ends(view, self._base, False, True, self._starts, section_id=self._section_id, begin=position)
+        return ends.begins_part(position)
 
     def record(self) -> dict[str, Any]:
         """What was done, as JSON values."""
@@ -365,6 +437,23 @@ class Forward:
 
 def _named(key: Key) -> str:
     return f"{key[0]}#{key[1]}"
+
+
+def _read_header(view: memoryview, position: int) -> tuple[Key, int, int, int]:
+    """The header of a section that begins: its key, version_id, section_id, and where it ends."""
+    _need(view, position, 6)
+    length = view[position + 5]
+    end = position + _FULL_HEADER + length
+    _need(view, position, end - position)
+    section_id = int.from_bytes(view[position + 1 : position + 5], "big")
+    name = bytes(view[position + 6 : position + 6 + length]).decode("utf-8", "replace")
+    instance_id, version_id = (int.from_bytes(view[end - at : end - at + 4], "big") for at in (8, 4))
+    return (name, instance_id), version_id, section_id, end
+
+
+def _may_be_last(tail: bytes) -> bool:
+    """Whether a stream may be over behind its last bytes: at a footer and the end, or a vmdesc."""
+    return (tail[-1:] == _END and tail[-6:-5] == _FOOTER) or tail[-1:] == b"}"
 
 
 def _need(view: memoryview, position: int, size: int) -> None:

@@ -6,7 +6,8 @@
 The source connects once for a plain migration, and more often with multifd or postcopy-preempt: each connection is
 carried on to the destination before the next is taken, so the destination sees them in the same order. The first that
 begins with the magic of a migration is the main one, and what the source says on it goes through a filter; everything
-else, and everything that comes back, is passed as it is. TLS is known by its first bytes, and never touched.
+else, and everything that comes back, is passed as it is. TLS is known by its first bytes, and never touched. Who comes
+first and goes without a word, as a scanner of ports does, is no source, and the destination never hears of it.
 
 A side that ends its direction ends it for the other as well; a side that is gone takes the other with it. So whoever is
 killed, source, destination or this process, the others see what they would have seen without a proxy: the end of a
@@ -17,7 +18,9 @@ from __future__ import annotations
 
 import errno
 import os
+import selectors
 import socket
+import stat
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -33,6 +36,12 @@ PIECE = 1 << 20
 
 TLS = b"\x16\x03"
 """How a TLS connection begins: a handshake record, of whatever version of TLS (RFC 8446, 5.1)."""
+
+_SILENT = 64
+"""The most connections that may wait, without a word, for a source to begin."""
+
+_PROBE_AFTER, _PROBE_EVERY, _PROBES = 60, 30, 10
+"""Seconds without a word over TCP until the other host is asked whether it is there; between two times; how many."""
 
 MULTIFD = bytes.fromhex("11223344")
 """How a channel of multifd begins (MULTIFD_MAGIC in QEMU's migration/multifd.h)."""
@@ -58,9 +67,19 @@ def parse_uri(uri: str) -> Address:
         return rest
     if kind == "tcp":
         host, colon, port = rest.rpartition(":")
-        if colon and port.isdecimal() and int(port) < 1 << 16:
-            return host.strip("[]") or "localhost", int(port)
+        host = host.strip("[]") or "localhost"
+        if colon and port.isascii() and port.isdecimal() and int(port) < 1 << 16 and _is_host(host):
+            return host, int(port)
     raise MachineError("no address of a migration", expected="unix:PATH or tcp:HOST:PORT", found=repr(uri))
+
+
+def _is_host(name: str) -> bool:
+    """Whether the system can be asked for such a name at all: its parts have 1 to 63 characters."""
+    try:
+        name.encode("idna")
+    except UnicodeError:
+        return False
+    return True
 
 
 def listen(address: Address, backlog: int = 1) -> socket.socket:
@@ -87,12 +106,14 @@ def stop_listening(listener: socket.socket, address: Address) -> None:
 
 
 def _bind(listener: socket.socket, path: str) -> None:
-    """Bind to a path; what a listener that is gone has left there is no obstacle."""
+    """Bind to a path; what a listener that is gone has left there is no obstacle. A file that is no socket stays."""
     try:
         listener.bind(path)
     except OSError as error:
         if error.errno != errno.EADDRINUSE:
             raise
+        if not stat.S_ISSOCK(os.stat(path).st_mode):
+            raise OSError(errno.EEXIST, "a file that is no socket is there") from None
         with socket.socket(socket.AF_UNIX) as probe:
             if probe.connect_ex(path) != errno.ECONNREFUSED:
                 raise
@@ -122,6 +143,15 @@ def uri_of(listener: socket.socket, address: Address) -> str:
     return f"tcp:[{host}]:{port}" if ":" in host else f"tcp:{host}:{port}"
 
 
+def _watch_over(side: socket.socket) -> None:
+    """Have the system end a connection whose other host is gone without having said so."""
+    side.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    for name, value in (("KEEPIDLE", _PROBE_AFTER), ("KEEPINTVL", _PROBE_EVERY), ("KEEPCNT", _PROBES)):
+        option = getattr(socket, f"TCP_{name}", None)
+        if option is not None:
+            side.setsockopt(socket.IPPROTO_TCP, option, value)
+
+
 class Channel:
     """A connection of the source, and the one to the destination that it is carried on by.
 
@@ -140,6 +170,7 @@ class Channel:
             side.settimeout(None)
             if side.family != socket.AF_UNIX:
                 side.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+                _watch_over(side)
 
     def cut(self, why: str) -> None:
         """End both sides at once."""
@@ -155,7 +186,7 @@ class Proxy:
     `filter_of` makes the filter of the main connection when it begins; None for none. `heard` is called with what comes
     back on a migration's connection, before it is passed on. `tap` is called with all that either side says on any
     connection, before it is passed on: the channel, whether it came back, and the bytes. `limit` is how many seconds
-    the first connection may take to come. Raises `MachineError` where nothing can listen there.
+    the source may take to come and to begin. Raises `MachineError` where nothing can listen there.
     """
 
     def __init__(
@@ -184,6 +215,9 @@ class Proxy:
             self._listener = listen(address, backlog=64)
         except OSError as error:
             raise MachineError(f"cannot listen at {listen_at}: {in_words(error)}") from None
+        if isinstance(address, str) and isinstance(self._target, str) and _is_same_path(address, self._target):
+            stop_listening(self._listener, address)
+            raise MachineError(f"{listen_at} is where the source comes to", expected="the destination's address")
         self.uri = uri_of(self._listener, address)
 
     def run(self) -> None:
@@ -191,14 +225,17 @@ class Proxy:
 
         Raises `MachineError` where no source comes in time, or nobody listens at the destination.
         """
-        self._listener.settimeout(self.limit)
         try:
-            source, _ = self._listener.accept()
-        except TimeoutError:
-            raise MachineError(f"no source came to {self.uri} in {self.limit:g} s") from None
+            sources = self._first()
         except OSError as error:
             raise MachineError(f"{self.uri}: {in_words(error)}") from None
-        self._carry(source)
+        for number, source in enumerate(sources):
+            try:
+                self._carry(source)
+            except MachineError:
+                for silent in sources[number:]:
+                    silent.close()
+                raise
         taking = threading.Thread(target=self._take_more, daemon=True)
         taking.start()
         while True:
@@ -214,6 +251,38 @@ class Proxy:
         if self.failed is not None:
             raise self.failed
 
+    def _first(self) -> list[socket.socket]:
+        """The connections, in their order, once one of them has said something; those that ended before are no source.
+
+        All that came are the source's: channels of multifd come before the main one has said a word.
+        """
+        end = time.monotonic() + self.limit
+        waiting: list[socket.socket] = []
+        with selectors.DefaultSelector() as selector:
+            self._listener.settimeout(0.0)
+            selector.register(self._listener, selectors.EVENT_READ)
+            while not self._is_over.is_set() and (left := end - time.monotonic()) > 0:
+                for key, _ in selector.select(min(left, 0.5)):
+                    ready = key.fileobj
+                    assert isinstance(ready, socket.socket)
+                    if ready is self._listener:
+                        with suppress(BlockingIOError):
+                            source, _ = ready.accept()
+                            waiting.append(source)
+                            selector.register(source, selectors.EVENT_READ)
+                        if len(waiting) <= _SILENT:
+                            continue
+                        ready = waiting[0]
+                    elif _says_something(ready):
+                        return waiting
+                    selector.unregister(ready)
+                    waiting.remove(ready)
+                    ready.close()
+        for source in waiting:
+            source.close()
+        came = ", and who came said nothing" if waiting else ""
+        raise MachineError(f"no source came to {self.uri} in {self.limit:g} s{came}")
+
     def _take_more(self) -> None:
         self._listener.settimeout(0.2)
         while not self._is_over.is_set():
@@ -223,6 +292,12 @@ class Proxy:
                 continue
             except OSError:
                 return
+            if any(_is_other_end(source, channel.destination) for channel in self.channels):
+                self.failed = MachineError(f"{self._target_uri} is this proxy", expected="the destination's address")
+                source.close()
+                for channel in self.channels:
+                    channel.cut("it led to itself")
+                return
             with suppress(MachineError):
                 self._carry(source)
 
@@ -231,7 +306,9 @@ class Proxy:
             destination = connect(self._target, self.limit)
         except OSError as error:
             source.close()
-            raise MachineError(f"nobody listens at {self._target_uri}: {in_words(error)}") from None
+            nobody = error.errno in (errno.ECONNREFUSED, errno.ENOENT)
+            problem = "nobody listens at" if nobody else "cannot connect to"
+            raise MachineError(f"{problem} {self._target_uri}: {in_words(error)}") from None
         channel = Channel(source, destination)
         self.channels.append(channel)
         for pump in (self._forth, self._back):
@@ -340,6 +417,29 @@ class Proxy:
 
     def __exit__(self, *exc: object) -> None:
         self.close()
+
+
+def _is_same_path(first: str, second: str) -> bool:
+    try:
+        return os.path.samefile(first, second)
+    except OSError:
+        return False
+
+
+def _is_other_end(source: socket.socket, destination: socket.socket) -> bool:
+    """Whether two sockets are the two ends of one connection over TCP."""
+    try:
+        return source.family != socket.AF_UNIX and source.getpeername() == destination.getsockname()
+    except OSError:
+        return False
+
+
+def _says_something(connection: socket.socket) -> bool:
+    """Whether something can be read, which then stays there, rather than an end."""
+    try:
+        return bool(connection.recv(1, socket.MSG_PEEK))
+    except OSError:
+        return False
 
 
 def in_words(error: OSError) -> str:
