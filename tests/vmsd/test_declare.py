@@ -845,3 +845,46 @@ def test_padding_needs_no_annotation() -> None:
     body = {"__module__": __name__, "a": uint8(), "padding": unused(3)}
     vmsd = description("padded")(StateClass("Padded", (VMState,), body)).vmsd
     assert vmsd.decode(b"\1\0\0\0") == vmsd.state_class(a=1)
+
+
+@pytest.mark.parametrize("odd", [True, 1, "count", len])
+def test_what_must_be_an_expression_is_one(odd: Any) -> None:
+    """Said when the class is made, not when a state of it is written."""
+
+    @description("x/y")
+    class _Sub(VMState):
+        on: int = uint8()
+
+    words: list[Callable[[], Any]] = [
+        lambda: uint8(exists=odd),
+        lambda: validate(odd, name="checked"),
+        lambda: one_of(odd, {1: uint8(), 2: uint16()}),
+        lambda: subsection(_Sub, needed=odd),
+    ]
+    for word in words:
+        with pytest.raises(DescriptionError, match="which is no expression"):
+
+            @description("x")
+            class _X(VMState):
+                count: int = uint8()
+                odd = word()
+
+    with pytest.raises(DescriptionError, match="which is no expression"):
+
+        @description("x", needed=odd)
+        class _Y(VMState):
+            count: int = uint8()
+
+    if odd != 1:
+        with pytest.raises(DescriptionError, match="has a size of"):
+
+            @description("x")
+            class _Z(VMState):
+                data: bytes = buffer(odd)
+
+    if odd is True or odd != 1:
+        with pytest.raises(DescriptionError, match="neither a number nor an expression"):
+
+            @description("x")
+            class _A(VMState):
+                data: list[int] = array(uint8(), odd)

@@ -490,6 +490,7 @@ def validate(vmsd: VMStateDescription) -> None:
             known.add(field.attribute)
         if field.rules:
             _check_rules(field.rules, vmsd, misuse)
+    _check_exprs(vmsd.name, misuse, vmsd.needed, *(sub.needed for sub in vmsd.subsections))
     if vmsd.rules:
         _check_rules(vmsd.rules, vmsd, misuse)
     for sub in vmsd.subsections:
@@ -575,7 +576,8 @@ def _check_shape(field: Field, misuse: Misuse) -> None:
         raise misuse(f"{name!r} is no array, and so has neither rows nor pointers")
     if field.count is not None and isinstance(kind, (Validate, Host)):
         raise misuse(f"{name!r} has nothing on the wire, and so is no array")
-    if not (field.count is None or isinstance(field.count, (int, Expr))):
+    _check_exprs(name, misuse, field.exists, field.nulls, *kind.expressions())
+    if not (field.count is None or isinstance(field.count, (int, Expr))) or field.count is True:
         raise misuse(f"{name!r} has {field.count!r} elements, which is neither a number nor an expression")
     if isinstance(field.count, int) and field.count < 0:
         raise misuse(f"{name!r} has {field.count} elements")
@@ -588,8 +590,8 @@ def _check_shape(field: Field, misuse: Misuse) -> None:
 
 def _check_type(kind: WireType, name: str, misuse: Misuse) -> None:
     size = kind.size if isinstance(kind, Buffer) else kind.bits if isinstance(kind, Bitmap) else 0
-    if isinstance(size, int) and size < 0:
-        raise misuse(f"{name!r} has a size of {size}")
+    if not isinstance(size, (int, Expr)) or (isinstance(size, int) and size < 0):
+        raise misuse(f"{name!r} has a size of {size!r}")
     if isinstance(kind, Struct) and kind.version is not None:
         _check_version(name, kind.vmsd, kind.version, misuse)
     if isinstance(kind, GTree):
@@ -602,6 +604,12 @@ def _check_type(kind: WireType, name: str, misuse: Misuse) -> None:
             if isinstance(case, (Unused, Validate, Host)):
                 raise misuse(f"{name!r} can be of a type that has no value on the wire")
             _check_type(case, name, misuse)
+
+
+def _check_exprs(name: str, misuse: Misuse, *values: object) -> None:
+    for value in values:
+        if not (value is None or isinstance(value, Expr)):
+            raise misuse(f"{name!r} depends on {value!r}, which is no expression")
 
 
 def _check_version(name: str, vmsd: VMStateDescription, version: int, misuse: Misuse) -> None:
