@@ -413,7 +413,6 @@ def test_the_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None
         ([*streams("blk"), "--", "true"], "does not say where its socket is"),
         ([*streams("blk"), "--", "true", "{socket}"], "ended before it listened"),
         ([*streams("blk"), "--", "no-such-program", "{socket}"], "no-such-program"),
-        ([*streams("blk"), "--runs", "0", "--", "true", "{socket}"], "not a number of runs"),
         ([*streams("blk"), "--device", "virtio-rng", "--", "true", "{socket}"], "no such device"),
         ([*streams("blk"), "--limit", "0.1", "--", "sh", "-c", "sleep 9", "{socket}"], "does not listen at"),
         (["no-such-file", "x", "--", "true", "{socket}"], "no-such-file"),

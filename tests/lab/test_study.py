@@ -246,10 +246,8 @@ def test_the_interval_of_a_median() -> None:
     ("words", "message"),
     [
         (["--guest", "no-such-folder"], "there is no guest"),
-        (["--runs", "0"], "not a number of runs"),
         (["--mode", "nothing"], "a mode has a name"),
         (["--mode", "a=", "--mode", "a="], "a name of its own"),
-        (["--queue-pairs", "0"], "no such machine"),
         (["--queue-pairs", "1", "--mode", "a=no-such-qemu"], "no-such-qemu"),
     ],
 )

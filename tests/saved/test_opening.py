@@ -492,7 +492,7 @@ def test_what_is_inside_is_looked_at_first(form: str, counted: type[Counted], tm
     packed = COMPRESS[form](bytes(200 << 20))
     path = tmp_path / "bomb"
     path.write_bytes(packed)
-    assert refused(packed, "not a migration stream .*expected 5145564d, found 00000000") < 24 << 20
+    assert refused(packed, 'not a migration stream .*expected "QEVM", 5145564d, found 00000000') < 24 << 20
     assert 0 < counted.given < 24 << 20
     assert refused(path, "not a migration stream") < 24 << 20
     assert refused(Pipe(packed, most=1 << 16), "not a migration stream") < 24 << 20

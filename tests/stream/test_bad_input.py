@@ -124,7 +124,7 @@ def test_expected_and_found_are_told() -> None:
     error = refused(b"QEVM\0\0\0\2" + bytes(8))
     assert (error.file, error.offset, error.expected, error.found) == ("<bytes>", 4, "3", "2")
     error = refused(b"hello, world")
-    assert (error.offset, error.expected, error.found) == (0, b"QEVM".hex(), b"hell".hex())
+    assert (error.offset, error.expected, error.found) == (0, '"QEVM", 5145564d', "'hell', 68656c6c")
     error = refused(b"QEVM\0\0\0\3\x02\0\0\0\7")
     assert (error.offset, error.found) == (9, "7")
 

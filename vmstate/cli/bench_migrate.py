@@ -8,6 +8,7 @@ import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from vmstate.cli.numbers import one_or_more, whole_number
 from vmstate.cli.plotting import check_wanted_plot, plot_argument
 from vmstate.cli.words import seconds
 from vmstate.errors import one_line
@@ -36,19 +37,25 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         help="a way to run QEMU: [PROGRAM] [root:DIR] [machine:OPTIONS] [netdev:OPTIONS] [device:OPTIONS] "
         "[relay:WAY] [-OPTION ...]; repeatable (one, as it is)",
     )
-    parser.add_argument("--runs", type=int, default=30, metavar="N", help="migrations that count, of each mode (30)")
-    parser.add_argument("--warm-up", type=int, default=3, metavar="N", help="migrations before them (3)")
+    parser.add_argument(
+        "--runs", type=one_or_more, default=30, metavar="N", help="migrations that count, of each mode (30)"
+    )
+    parser.add_argument("--warm-up", type=whole_number, default=3, metavar="N", help="migrations before them (3)")
     parser.add_argument(
         "--guest", metavar="FOLDER", default=".guest", help="a guest of `python -m vmstate.lab.guest FOLDER` (.guest)"
     )
-    parser.add_argument("--queue-pairs", type=int, default=4, metavar="N", help="of the card (4; 1: the user network)")
-    parser.add_argument("--cards", type=int, default=1, metavar="N", help="each behind a root port, if several (1)")
     parser.add_argument(
-        "--downtime-limit", type=int, metavar="MS", help="QEMU's parameter (what QEMU has: 300 milliseconds)"
+        "--queue-pairs", type=one_or_more, default=4, metavar="N", help="of the card (4; 1: the user network)"
+    )
+    parser.add_argument(
+        "--cards", type=one_or_more, default=1, metavar="N", help="each behind a root port, if several (1)"
+    )
+    parser.add_argument(
+        "--downtime-limit", type=whole_number, metavar="MS", help="QEMU's parameter (what QEMU has: 300 milliseconds)"
     )
     parser.add_argument("--accel", default="tcg", help="QEMU's accelerator (tcg)")
-    parser.add_argument("--cpus", type=int, default=2, metavar="N", help="of the guest (2)")
-    parser.add_argument("--memory", type=int, default=96, metavar="MIB", help="of the guest (96)")
+    parser.add_argument("--cpus", type=one_or_more, default=2, metavar="N", help="of the guest (2)")
+    parser.add_argument("--memory", type=one_or_more, default=96, metavar="MIB", help="of the guest (96)")
     parser.add_argument(
         "--capability", metavar="NAME", action="append", default=[], help="a migration capability (repeatable)"
     )
@@ -60,10 +67,9 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Measure, and say what came out."""
-    from vmstate.lab.bench import Bench, Mode, changes, check_runs
+    from vmstate.lab.bench import Bench, Mode, changes
     from vmstate.lab.guest import guest_in
 
-    check_runs(options.runs, options.warm_up)
     check_wanted_plot(options)
     modes = [Mode.parse(text) for text in options.mode] or [Mode("qemu")]
     bench = Bench(

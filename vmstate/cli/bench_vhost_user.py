@@ -7,6 +7,7 @@ import json
 import sys
 from typing import TYPE_CHECKING, Any
 
+from vmstate.cli.numbers import one_or_more, whole_number
 from vmstate.cli.plotting import check_wanted_plot, plot_argument
 from vmstate.cli.words import seconds
 from vmstate.errors import VMStateError, one_line
@@ -23,8 +24,8 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("early", metavar="EARLY", help="a stream with the device as it was in the early phase")
     parser.add_argument("final", metavar="FINAL", help="the same machine at the stop")
     parser.add_argument("--device", metavar="IDSTR", help="which device, where the streams have more than one")
-    parser.add_argument("--runs", type=int, default=30, metavar="N", help="timed runs of each way (30)")
-    parser.add_argument("--warm-up", type=int, default=3, metavar="N", help="runs of each way before them (3)")
+    parser.add_argument("--runs", type=one_or_more, default=30, metavar="N", help="timed runs of each way (30)")
+    parser.add_argument("--warm-up", type=whole_number, default=3, metavar="N", help="runs of each way before them (3)")
     parser.add_argument(
         "--without-own-state",
         action="store_true",
@@ -46,8 +47,6 @@ def run(options: argparse.Namespace) -> int:
 
     if not options.program:
         raise VMStateError("behind -- stands the command of a vhost-user back end, with {socket} where it is to listen")
-    if options.runs < 1 or options.warm_up < 0:
-        raise VMStateError("not a number of runs", expected="1 or more", found=f"{options.runs}, {options.warm_up}")
     check_wanted_plot(options)
     command = options.program
     if options.root is not None:

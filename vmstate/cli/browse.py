@@ -24,7 +24,7 @@ def run(options: argparse.Namespace) -> int:
     except ImportError as error:
         if error.name is None or error.name.partition(".")[0] != "textual":
             raise
-        raise VMStateError("the browser needs Textual: install the extra 'tui' (or: pip install textual)") from None
+        raise VMStateError("the browser needs Textual: pip install textual") from None
     with load_what_is_whole(options.file) as stream:
         Browser(stream).run()
     return 0

@@ -7,6 +7,7 @@ import json
 import sys
 from typing import TYPE_CHECKING, Any
 
+from vmstate.cli.numbers import one_or_more
 from vmstate.cli.plotting import check_wanted_plot, plot_argument
 from vmstate.cli.words import seconds
 from vmstate.errors import VMStateError, one_line
@@ -28,13 +29,13 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--root", metavar="DIR", help="the QEMU of another system's root, by its own loader")
     parser.add_argument("--machine", metavar="TYPE", default="q35", help="the value of QEMU's -M (q35)")
     parser.add_argument("--accel", default="tcg", help="QEMU's accelerator (tcg)")
-    parser.add_argument("--memory", type=int, default=96, metavar="MIB", help="of the guest (96)")
+    parser.add_argument("--memory", type=one_or_more, default=96, metavar="MIB", help="of the guest (96)")
     parser.add_argument("--queue-pairs", metavar="N,N", default="1,4,16,64", help="of one card (1,4,16,64)")
     parser.add_argument("--cards", metavar="N,N", default="1,4,8", help="each with 4 pairs (1,4,8)")
     parser.add_argument(
         "--only", metavar="SET-UP", action="append", default=[], help="only this set-up, by its name (repeatable)"
     )
-    parser.add_argument("--runs", type=int, default=20, metavar="N", help="loads of each way (20)")
+    parser.add_argument("--runs", type=one_or_more, default=20, metavar="N", help="loads of each way (20)")
     parser.add_argument("--limit", metavar="SECONDS", type=seconds, default=60, help="for each step (default 60)")
     plot_argument(parser)
     parser.add_argument("--format", choices=("text", "json"), default="text", help="for a reader, or for a program")

@@ -7,6 +7,7 @@ import json
 import sys
 from collections.abc import Sequence
 
+from vmstate.cli.numbers import one_or_more
 from vmstate.cli.plotting import check_wanted_plot, plot_argument
 from vmstate.early.backends import BACKENDS
 from vmstate.early.cost import SETS, PolicyCost, Question, what_if
@@ -17,8 +18,8 @@ NAMES = {figures.name: figures for figures in SETS}
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     """The arguments of the verb."""
-    parser.add_argument("--queue-pairs", type=int, default=4, metavar="N", help="queue pairs of each card (4)")
-    parser.add_argument("--nics", type=int, default=1, metavar="N", help="cards (1)")
+    parser.add_argument("--queue-pairs", type=one_or_more, default=4, metavar="N", help="queue pairs of each card (4)")
+    parser.add_argument("--nics", type=one_or_more, default=1, metavar="N", help="cards (1)")
     parser.add_argument("--backend", choices=(*BACKENDS, "all"), default="all", help="(all)")
     parser.add_argument(
         "--change-rate", type=float, default=0.0, metavar="R", help="changes of settings per second and card (0)"

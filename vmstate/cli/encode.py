@@ -6,11 +6,11 @@ import argparse
 import os
 import sys
 
-from vmstate.errors import VMStateError
+from vmstate.errors import SchemaError, VMStateError
 from vmstate.files import write_atomic
 from vmstate.qemu.provenance import carry_provenance, provenance_to_carry, refuse_itself
 from vmstate.saved.document import read_document
-from vmstate.saved.opening import open_input
+from vmstate.saved.opening import HOLDS_A_STREAM, open_input
 from vmstate.stream.stream import Stream
 
 TYPE_CHECKING = False
@@ -31,7 +31,12 @@ def run(options: argparse.Namespace) -> int:
     refuse_itself(options.json, options.output)
     known = provenance_to_carry(options.json, options.output)
     with open_input(options.json) as opened:
-        name, text = opened.name, bytes(opened.data)
+        name, head = opened.name, bytes(opened.data[:4])
+        if head in HOLDS_A_STREAM:
+            raise SchemaError("this is a stream already", file=name, expected="the JSON that `vmstate decode` wrote")
+        if not head:
+            raise SchemaError("the file is empty", file=name, expected="the JSON that `vmstate decode` wrote")
+        text = bytes(opened.data)
     folder = "." if options.json == "-" else os.path.dirname(options.json) or "."
     try:
         with read_document(text, folder, name) as stream:

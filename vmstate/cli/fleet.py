@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from vmstate.cli.numbers import one_or_more
 from vmstate.errors import VMStateError, one_line
 from vmstate.fleet.engine import CHUNK, Engine, Poison, cluster_of, in_order, pool_of
 from vmstate.fleet.scan import MACHINE, Scan, outcome_of, places
@@ -21,18 +22,18 @@ SHOWN = 20
 def engine_arguments(parser: argparse.ArgumentParser) -> None:
     """What a verb takes that works on many items."""
     parser.add_argument(
-        "--workers", metavar="N", type=int, default=os.cpu_count() or 1, help="processes (default: all)"
+        "--workers", metavar="N", type=one_or_more, default=os.cpu_count() or 1, help="processes (default: all)"
     )
     parser.add_argument(
         "--scheduler", metavar="ADDRESS", help="a Dask scheduler, tcp://HOST:PORT, in place of processes"
     )
-    parser.add_argument("--chunk", metavar="N", type=int, default=CHUNK, help=f"items that go out together ({CHUNK})")
+    parser.add_argument(
+        "--chunk", metavar="N", type=one_or_more, default=CHUNK, help=f"items that go out together ({CHUNK})"
+    )
 
 
 def engine_of(options: argparse.Namespace) -> Engine:
     """The engine that the arguments name. Raises `VMStateError`."""
-    if options.workers < 1 or options.chunk < 1:
-        raise VMStateError("at least one", expected="--workers and --chunk of 1 or more")
     return cluster_of(options.scheduler) if options.scheduler else pool_of(options.workers)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import sys
 from collections.abc import Iterator
 from typing import Any
@@ -33,8 +34,7 @@ def run(options: argparse.Namespace) -> int:
     """Answer the command."""
     given = {} if options.arguments is None else parsed(options.arguments)
     release = None if options.release is None else Release.read(options.release)
-    if options.command not in COMMANDS:
-        raise QueryError(f"there is no command {options.command!r}", expected=f"one of {', '.join(COMMANDS)}")
+    refuse_no_command(options)
     files = files_of(options, options.files)
     several = len(files) > 1
 
@@ -55,6 +55,23 @@ def run(options: argparse.Namespace) -> int:
         return 0
 
     return for_each(files, query)
+
+
+def refuse_no_command(options: argparse.Namespace) -> None:
+    """Raise `QueryError` where the last word is no command."""
+    word: str = options.command
+    if word in COMMANDS:
+        return
+    expected = f"one of {', '.join(COMMANDS)}"
+    if any(file in COMMANDS for file in options.files):
+        raise QueryError("the command stands behind the files", expected="vmstate query FILE COMMAND")
+    if not options.files and (options.qmp is None or os.path.exists(word)):
+        raise QueryError("which command is to be answered?", file=word, expected=expected)
+    from difflib import get_close_matches
+
+    close = get_close_matches(word, COMMANDS, n=1)
+    meant = f": did you mean {close[0]}?" if close else ""
+    raise QueryError(f"there is no command {word!r}{meant}", expected=expected)
 
 
 def parsed(text: str) -> Any:

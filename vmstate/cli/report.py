@@ -50,13 +50,30 @@ def run(options: argparse.Namespace) -> int:
         refuse_place(options.output)
         for stream in options.streams:
             refuse_itself(stream, options.output)
-    text = stream_page(options) if kind_of_rows(options.streams[0]) is None else rows_page(options)
+    if kind_of_rows(options.streams[0]) is not None:
+        text = rows_page(options)
+    elif is_json(options.streams[0]):
+        raise VMStateError(
+            "this is JSON of which there is no page",
+            file=options.streams[0],
+            expected="a stream, or the lines of `vmstate matrix` or `vmstate fleet scan` with --format json",
+        )
+    else:
+        text = stream_page(options)
     if options.output == "-":
         sys.stdout.write(text)
         return 0
     write_atomic(options.output, [text.encode()])
     print(one_line(f"{options.output}: {os.path.getsize(options.output):,} bytes; open it in a browser"))
     return 0
+
+
+def is_json(path: str) -> bool:
+    """Whether a file begins as JSON does."""
+    if not os.path.isfile(path):
+        return False
+    with open(path, "rb") as file:
+        return file.read(64).lstrip()[:1] in (b"{", b"[")
 
 
 def stream_page(options: argparse.Namespace) -> str:

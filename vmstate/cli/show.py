@@ -19,10 +19,11 @@ from vmstate.files import size_text
 from vmstate.report.text import text_of
 from vmstate.saved.loading import load_what_is_whole
 from vmstate.schema.values import plain_value, to_plain
+from vmstate.stream.events import ConfigurationSection
 from vmstate.stream.ram_records import RamBlock
 from vmstate.stream.registry import virtio_id_of
 from vmstate.stream.stream import RamSummary, Section, Stream
-from vmstate.vmsd.path import value_at
+from vmstate.vmsd.path import Steps, format_path, value_at
 from vmstate.vmsd.state import is_state, items_of
 
 FEW = 16
@@ -66,13 +67,16 @@ def show(file: str, path: str | None, options: argparse.Namespace, *, several: b
                 holder, steps, value = stream.find(path)
             except VMStateError as error:
                 raise error.within(file=stream.name) from None
+            named = named_features(stream, holder, steps) if type(value) is int and options.format == "text" else None
             if several and options.format == "json":
                 write_json({"file": file, "path": path, "value": to_plain(value) if options.raw else value})
             elif several and not is_folder(value):
-                print(f"{one_line(file)}: {text_of(value)}")
+                print(f"{one_line(file)}: {named or text_of(value)}")
             elif options.format == "text" and isinstance(holder, Section) and not steps and is_folder(value):
                 inside = children(to_plain(value) if options.raw else value)
                 render(f"{file}: {path}" if several else path, [*features(stream, holder), *inside])
+            elif named is not None:
+                print(named)
             else:
                 show_value(f"{file}: {path}" if several else path, value, options)
         elif options.format == "json":
@@ -164,21 +168,38 @@ def stream_tree(stream: Stream, *, raw: bool) -> Tree:
 
 def features(stream: Stream, section: Section) -> Tree:
     """A line with the features that the driver of a virtio device accepted, by name."""
+    text, _ = accepted_in_words(stream, section)
+    return [("accepted features", text)] if text else []
+
+
+def accepted_in_words(stream: Stream, section: Section) -> tuple[str, str]:
+    """The features that the driver of a virtio device accepted, by name, and the path of the word that says so."""
     if virtio_id_of(section.name) is None:
-        return []
+        return "", ""
     from vmstate.query.find import accepted_features
 
     names, source = accepted_features(stream, section)
     if source is None:
-        return []
+        return "", ""
     try:
         number = value_at(section.state, source.path)
     except PathError:
         # The state that was asked is the library's, and here it is the vmdesc's.
-        return []
+        return "", ""
     # VIRTIO_NET_F_MQ is long, and what it belongs to stands above it.
     short = "|".join(name.partition("_F_")[2] or name for name in names)
-    return [("accepted features", f"{short or 'none'} ({number:#x})")]
+    return f"{short or 'none'} ({number:#x})", source.path
+
+
+def named_features(stream: Stream, holder: Section | ConfigurationSection, steps: Steps) -> str | None:
+    """The text of a word of features of a virtio device; None of any other value."""
+    if not isinstance(holder, Section) or not steps or not str(steps[-1]).startswith("guest_features"):
+        return None
+    text, path = accepted_in_words(stream, holder)
+    if not text or format_path(steps) == path:
+        return text or None
+    word = value_at(holder.state, format_path(steps))
+    return f"{text_of(word)}, a part of {text}"
 
 
 def title(run: list[Section]) -> str:

@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from vmstate.cli.diff import change_document
+from vmstate.cli.numbers import one_or_more
 from vmstate.cli.words import seconds
 from vmstate.compare.diff import diff
 from vmstate.compare.noise import KINDS
@@ -31,7 +32,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         help="only what is there, noise such as counters too (all, no noise)",
     )
     parser.add_argument("--every", metavar="SECONDS", type=seconds, default=1.0, help="between two looks (1)")
-    parser.add_argument("--count", metavar="N", type=int, help="end after so many looks (never)")
+    parser.add_argument("--count", metavar="N", type=one_or_more, help="end after so many looks (never)")
     parser.add_argument("--all", action="store_true", help="noise counts as well")
     parser.add_argument("--format", choices=("text", "json"), default="text", help="json: a line for each change")
     parser.set_defaults(run=run)

@@ -126,13 +126,18 @@ def open_schema(
         opened.close()
 
 
+READABLE = "a stream, a recorded destination, a vmdesc, or the text that QEMU writes for -dump-vmstate"
+"""What a schema can be read from, for a user."""
+
+
 def _schema_of(opened: Input, facts: Mapping[str, Any]) -> Schema:
     data = opened.data
     if bytes(data[:4]) == b"QEVM":
         return stream_schema(opened, facts)
     if bytes(data[:64]).lstrip()[:1] != b"{":
-        start = "nothing: it is empty" if len(data) == 0 else bytes(data[:16]).hex()
-        raise SchemaError("this is no schema", expected="a -dump-vmstate text, a stream or a vmdesc", found=start)
+        if len(data) == 0:
+            raise SchemaError("the file is empty", expected=READABLE)
+        raise SchemaError("QEMU wrote no such file", expected=READABLE, found=repr(bytes(data[:16]))[1:])
     text = bytes(data)
     top = _json_of(text)
     if isinstance(top, dict) and isinstance(top.get("devices"), list):
@@ -201,7 +206,7 @@ def _json_of(text: bytes) -> Any:
     except RecursionError:
         raise SchemaError("the JSON text nests too deeply") from None
     except ValueError as error:
-        raise SchemaError(f"this is not JSON: {error}", expected="a -dump-vmstate text, a stream or a vmdesc") from None
+        raise SchemaError(f"this is not JSON: {error}", expected=READABLE) from None
 
 
 def _dump_schema(top: Any, counted: bool, name: str) -> Schema:
@@ -217,7 +222,7 @@ def _dump_schema(top: Any, counted: bool, name: str) -> Schema:
 def _machine_and_entries(top: Any, name: str) -> tuple[str | None, dict[str, Any]]:
     """The machine type and the entries, each of the form of a -dump-vmstate text."""
     if not isinstance(top, dict):
-        raise SchemaError("this is no -dump-vmstate text", file=name, expected="a JSON object")
+        raise SchemaError("QEMU wrote no such JSON", file=name, expected=READABLE)
     entries = dict(top)
     machine_name = entries.pop(MACHINE, None)
     machine = machine_name.get("Name") if isinstance(machine_name, dict) else None
@@ -227,7 +232,8 @@ def _machine_and_entries(top: Any, name: str) -> tuple[str | None, dict[str, Any
         raise SchemaError("the -dump-vmstate text names no device", file=name, expected="descriptions of devices")
     for key, entry in entries.items():
         if not isinstance(entry, dict) or not _is_description(entry.get("Description")):
-            raise SchemaError(f"{key!r} is no entry of a -dump-vmstate text", file=name, expected="a Description")
+            shown = f"{key[:40]!r}, which is no entry of such a text"
+            raise SchemaError("QEMU wrote no such JSON", file=name, expected=READABLE, found=shown)
         if not type(entry.get("version_id")) is type(entry.get("minimum_version_id")) is int:
             raise SchemaError(f"{key!r} has no version_id", file=name)
     return machine, entries

@@ -165,6 +165,17 @@ class SectionCheck:
         """Where a value stands in the stream; for one that is not in a state, the section."""
         return self.source.place(path)
 
+    def offset_of_absent(self, path: str | None) -> int:
+        """Where the destination would read what is at a path of its own: behind what both have before it."""
+        end = self.section.payload_offset
+        for known in self.destination.trace:
+            if known == path:
+                return end
+            if known in self.source.trace:
+                entry = self.source.trace[known]
+                end = int(entry.offset + entry.size)
+        return self.section.offset
+
     # Versions.
 
     @property
@@ -429,27 +440,33 @@ class SectionCheck:
 
     def misread(self, error: VMStateError | None) -> Iterator[Explained]:
         """The destination reads the section otherwise: the facts that make the difference, or the place."""
-        footer = self.misread_error()
-        is_explained = False
-        for name, sent in self.source.facts.items():
-            local = self.destination_facts.get(name, sent)
-            if sent == local:
-                continue
+        line = self.misread_error(self.destination_facts)
+        sent_facts = self.source.facts
+        differing = {
+            name: local
+            for name, sent in sent_facts.items()
+            if (local := self.destination_facts.get(name, sent)) != sent
+        }
+        # What QEMU would print were it the only fact that differs. The one that makes the line of all of them is met
+        # first.
+        alone = {name: self.misread_error({**sent_facts, name: local}) for name, local in differing.items()}
+        names = sorted(differing, key=lambda name: alone[name] != line)
+        for name in names:
+            sent, local = sent_facts[name], differing[name]
             path = self.source.path_of_fact(name) or self.destination.path_of_fact(name)
-            message = f"{name} is {sent} in the stream and {local} on the destination, which decides what is sent"
-            is_explained = True
+            is_sent = path is None or path in self.source.trace
             accident = name in comparison_of(self.section.name).accidents
             yield self.finding(
                 "layout",
-                message,
+                f"{name} is {sent} in the stream and {local} on the destination, which decides what is sent",
                 path=path,
-                offset=self.offset_of(path),
+                offset=self.offset_of(path) if is_sent else self.offset_of_absent(path),
                 severity=MAY_BREAK if accident else BREAKS,
                 when="the destination has it so again: it can differ from one start to the next" if accident else None,
-                qemu_error=footer,
+                qemu_error=line if name == names[0] else alone[name],
                 advice=self.source.advice_of_fact(name, sent, local, self.target.release) or SAME_PROPERTIES,
             )
-        if is_explained:
+        if names:
             return
         same = self.source.vmsd is self.destination.vmsd
         why = "" if error is None else f": {error.message}"
@@ -463,12 +480,12 @@ class SectionCheck:
             message,
             path=path,
             offset=offset or self.section.offset,
-            qemu_error=footer,
+            qemu_error=line,
             advice=SAME_PROPERTIES,
         )
 
-    def misread_error(self) -> str | None:
-        """What QEMU prints when it reads the bytes otherwise: of the first value that it then takes for another.
+    def misread_error(self, facts: Mapping[str, Any]) -> str | None:
+        """What QEMU prints when it reads the bytes under such facts: of the first value that it takes for another.
 
         None where the section reads in no way: then it is not known at which value QEMU stops.
         """
@@ -478,7 +495,7 @@ class SectionCheck:
         with suppress(VMStateError):
             codec: Any = vmsd.codec
             data = memoryview(self.section.payload())
-            state, end = codec.decode_at(data, 0, version_id=self.section.version_id, facts=self.destination_facts)
+            state, end = codec.decode_at(data, 0, version_id=self.section.version_id, facts=facts)
             results = list(broken(vmsd, state, version=self.section.version_id, own=self.destination.subject.state))
             # A rule that is broken stops QEMU before it comes to the footer.
             ends_early = end < len(data) and not results

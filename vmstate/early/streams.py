@@ -86,8 +86,8 @@ def compare_streams(early: Stream, final: Stream) -> list[tuple[Section, Delta]]
             raise EarlyError(
                 "not the same version of the section",
                 section=before.name,
-                expected=f"version {before.version_id} (early)",
-                found=f"version {after.version_id} (final)",
+                expected=f"version {before.version_id}, as in {early.name} (early)",
+                found=f"version {after.version_id} in {final.name} (final)",
             )
         snapshot = Snapshot.take(before.state)
         plans.append((after, snapshot.compare(after.state)))
@@ -107,19 +107,16 @@ def refuse_other_machine(early: Stream, final: Stream) -> None:
     for what, read in (("machine type", _machine), ("page size", _page_size), ("UUID", _uuid)):
         if read(early_configuration) != read(final_configuration):
             raise EarlyError(
-                f"not the same machine: another {what}",
-                expected=f"{read(early_configuration)} ({early.name}, early)",
-                found=f"{read(final_configuration)} ({final.name}, final)",
+                f"not the same machine: the {what} is {read(early_configuration)} in {early.name} (early) "
+                f"and {read(final_configuration)} in {final.name} (final)"
             )
     known, final_names = _device_names(early), _device_names(final)
     if known != final_names:
         missing = [name for name in known if name not in final_names]
         added = [name for name in final_names if name not in known]
-        raise EarlyError(
-            "not the same devices",
-            expected=f"{', '.join(missing) or 'nothing more'} ({early.name}, early)",
-            found=f"{', '.join(added) or 'not that'} ({final.name}, final)",
-        )
+        alone = [f"only {early.name} (early) has {', '.join(missing)}"] if missing else []
+        alone += [f"only {final.name} (final) has {', '.join(added)}"] if added else []
+        raise EarlyError(f"not the same devices: {', and '.join(alone) or 'they come in another order'}")
 
 
 def _machine(configuration: Configuration | None) -> str:

@@ -61,7 +61,7 @@ def cluster_of(scheduler: str) -> Engine:
     try:
         distributed: Any = import_module("distributed")
     except ImportError:
-        raise VMStateError("a scheduler needs Dask: pip install qemu-vmstate[cluster]") from None
+        raise VMStateError("a scheduler needs Dask: pip install distributed") from None
     try:
         client = distributed.Client(scheduler, timeout=10)
     except (OSError, ValueError) as error:

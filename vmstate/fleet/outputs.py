@@ -29,7 +29,7 @@ def write_parquet(path: str, rows: Iterable[Mapping[str, Any]]) -> int:
         import pyarrow
         import pyarrow.parquet
     except ImportError:
-        raise VMStateError("Parquet needs pyarrow: pip install qemu-vmstate[parquet]") from None
+        raise VMStateError("Parquet needs pyarrow: pip install pyarrow") from None
     schema = pyarrow.schema([(name, getattr(pyarrow, kind)()) for name, kind in COLUMNS])
     count = 0
     with pyarrow.parquet.ParquetWriter(path, schema) as writer:

@@ -57,6 +57,9 @@ class Share(Data):
 
 def kind_of_rows(path: str | os.PathLike[str]) -> str | None:
     """ "matrix" or "scan" where a file holds lines of these, as their --format json prints them; else None."""
+    if not os.path.isfile(path):
+        # What is read of a pipe is gone.
+        return None
     try:
         with open(path, "rb") as file:
             head = file.read(1)

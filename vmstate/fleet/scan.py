@@ -114,7 +114,7 @@ def _remote(url: str) -> Iterator[str]:
         else:
             yield url
     except ImportError as error:
-        raise VMStateError(f"this place needs {error.name}: pip install qemu-vmstate[remote]", file=url) from None
+        raise VMStateError(f"this place needs {error.name}: pip install {error.name}", file=url) from None
     except Exception as error:
         # Each back end has exceptions of its own.
         reason = " ".join(f"{type(error).__name__}: {error}".split())

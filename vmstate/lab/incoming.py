@@ -13,7 +13,7 @@ from contextlib import ExitStack, suppress
 from itertools import zip_longest
 from typing import IO, Any
 
-from vmstate.errors import MachineError, StreamError, VMStateError
+from vmstate.errors import MachineError, VMStateError
 from vmstate.files import PIECE
 from vmstate.lab.refusal import RefusalPlace, explain_refusal, words_of
 from vmstate.qemu.machine import MONITOR, Machine, Qemu
@@ -25,6 +25,7 @@ from vmstate.qemu.trust import program_of
 from vmstate.saved.loading import load
 from vmstate.saved.opening import Input, open_input
 from vmstate.stream.events import MAGIC, ConfigurationSection, Header
+from vmstate.stream.no_stream import not_a_stream
 from vmstate.stream.reader import StreamReader
 from vmstate.vmsd.data import Data
 
@@ -101,8 +102,7 @@ class QemuDestination:
         with ExitStack() as stack:
             self.source = stack.enter_context(open_input(path))
             if bytes(self.source.data[: len(MAGIC)]) != MAGIC:
-                start = bytes(self.source.data[: len(MAGIC)]).hex() or "nothing"
-                raise StreamError("not a migration stream", file=self.path, expected=MAGIC.hex(), found=start)
+                raise not_a_stream(bytes(self.source.data[: len(MAGIC)]), file=self.path)
             known = None if origin == "-" else read_provenance(origin)
             argv, folder = _command_line(argv, known, self.path, qemu)
             self.argv = tuple(argv)

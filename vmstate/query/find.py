@@ -18,9 +18,13 @@ from vmstate.stream.stream import RamSummary, Section, Stream
 from vmstate.vmsd.data import Value
 from vmstate.vmsd.description import TraceEntry
 from vmstate.vmsd.path import value_at
+from vmstate.vmsd.release import Release
 
 TEXT_LEAST = 3
 """Text of fewer characters is not looked for inside of bytes."""
+
+NEWEST = Release(999, 0)
+"""A release that has all names of features, also those that came after the one that saved."""
 
 HEX_LEAST = 8
 """A number of at least so many hexadecimal digits is looked for as bytes as well."""
@@ -233,15 +237,19 @@ def _features(stream: Stream, section: Section, wanted: Wanted) -> Iterator[Matc
 def accepted_features(stream: Stream, section: Section) -> tuple[list[str], QueryOrigin | None]:
     """The features that the driver of a virtio device accepted, by QEMU's names, and where the stream says so.
 
-    None of a section that is no virtio device, or whose machine is of a release that nothing is known of.
+    A bit that no release has a name for is "bit N". None of a section that is no virtio device, or whose machine is of
+    a release that nothing is known of.
     """
     if section.is_ram or virtio_id_of(section.name) is None:
         return [], None
     try:
-        answer = ask(stream, "x-query-virtio-status", {"path": section.name})
+        answer = ask(stream, "x-query-virtio-status", {"path": section.name}, release=NEWEST)
     except VMStateError:
         return [], None
-    known = [names for names in answer.value["guest-features"].values() if isinstance(names, list)]
+    told = answer.value["guest-features"]
+    known = [names for names in told.values() if isinstance(names, list)]
+    unknown = told.get("unknown-dev-features", 0) | told.get("unknown-dev-features2", 0) << 64
+    known.append([f"bit {bit}" for bit in range(unknown.bit_length()) if unknown >> bit & 1])
     sources = answer.sources["guest-features"]
     said_in = next((source for source in sources if source.offset is not None and source.section == section.name), None)
     return [name.partition(":")[0] for names in known for name in names], said_in

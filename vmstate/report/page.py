@@ -133,7 +133,7 @@ def environment_of_pages(package: str = "vmstate.report") -> Environment:
     try:
         from jinja2 import Environment, PackageLoader, StrictUndefined
     except ImportError:
-        raise VMStateError("a page needs Jinja2: install the extra 'report' (or: pip install jinja2)") from None
+        raise VMStateError("a page needs Jinja2: pip install jinja2") from None
     environment = Environment(
         loader=PackageLoader(package, ""),
         autoescape=True,

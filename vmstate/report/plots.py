@@ -35,7 +35,7 @@ def check_plot(path: str | os.PathLike[str]) -> Any:
     try:
         from matplotlib.figure import Figure
     except ImportError:
-        raise VMStateError("a plot needs matplotlib: pip install qemu-vmstate[plot]") from None
+        raise VMStateError("a plot needs matplotlib: pip install matplotlib") from None
     return Figure
 
 

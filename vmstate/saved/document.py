@@ -165,7 +165,7 @@ def read_document(text: bytes, folder: str, name: str) -> Stream:
         raise SchemaError(
             "this is no document of a stream",
             file=name,
-            expected=f'an object with "kind": "{KIND}" and "vmstate": {FORMAT}',
+            expected=f'what `vmstate decode` writes, an object with "kind": "{KIND}" and "vmstate": {FORMAT}',
             found=f"a {kind}" if isinstance(kind, str) and kind.isalpha() and kind != KIND else None,
         )
     if not isinstance(top.get("parts"), list):

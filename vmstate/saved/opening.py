@@ -342,9 +342,9 @@ def _limited(pieces: Iterator[bytes], name: str, limit: int) -> Iterator[bytes]:
         total += len(piece)
         if total > most:
             if most == UNKNOWN:
-                raise StreamError(
-                    "not a migration stream", file=name, offset=0, expected=MAGIC.hex(), found=head[:4].hex()
-                )
+                from vmstate.stream.no_stream import not_a_stream
+
+                raise not_a_stream(head, file=name)
             raise StreamError(f"holds more than the {most} bytes that are accepted", file=name)
         yield piece
 

@@ -126,6 +126,8 @@ def parse_json(text: bytes, what: str = "vmdesc") -> Any:
         return json.loads(text, object_pairs_hook=_keep_repeated)
     except RecursionError:
         raise SchemaError(f"{what} nests too deeply") from None
+    except UnicodeDecodeError as error:
+        raise SchemaError(f"{what} is not JSON, which is text in UTF-8", offset=error.start) from None
     except ValueError as error:
         raise SchemaError(f"{what} is not JSON: {error}") from None
 

@@ -143,7 +143,13 @@ def _flags_from_text(text: str, kind: type[IntFlag]) -> IntFlag:
 
 def _bytes_from_text(text: str, kind: type[Any]) -> Any:
     digits = re.sub(r"[:\s-]", "", text.removeprefix("0x"))
+    has_form = kind not in (bytes, bytearray)
     try:
-        return kind(bytes.fromhex(digits))
+        value = kind(bytes.fromhex(digits))
     except ValueError:
-        raise EncodeError("the value cannot be read", expected="bytes in hexadecimal", found=repr(text)[:60]) from None
+        value = None
+    if value is None or (has_form and len(value) != len(kind())):
+        # A kind of bytes with a form of its own, an Ethernet address, shows it.
+        expected = f"a value such as {kind()}" if has_form else "bytes in hexadecimal"
+        raise EncodeError("the value cannot be read", expected=expected, found=repr(text)[:60])
+    return value

@@ -26,7 +26,7 @@ def find(stream: Stream, path: str) -> tuple[Section | ConfigurationSection, Ste
         places = places_of(holder.state, first_name(rest))
         if () in places:
             # It begins where the section does, so that what is wrong stands further on.
-            raise error.within(section=name) from None
+            raise _with_the_place(error, name, holder.state, rest).within(section=name) from None
         if len(places) == 2 and places[1] == (*places[0], rest):
             # A struct with a value of its own name: the value is meant.
             del places[0]
@@ -46,6 +46,15 @@ def find(stream: Stream, path: str) -> tuple[Section | ConfigurationSection, Ste
         return holder, *resolve(holder.state, f"{format_path(places[0])}.{rest}")
     except PathError as error:
         raise error.within(section=name) from None
+
+
+def _with_the_place(error: PathError, section: str, state: Any, path: str) -> PathError:
+    """The error with the places of the last name of a path, where only other structs have it."""
+    last = first_name(path.rpartition(".")[2])
+    places = places_of(state, last)
+    if places and error.message == f"there is no {last!r}":
+        error.expected = " or ".join(f"{section}.{format_path((*steps, last))}" for steps in places[:4])
+    return error
 
 
 def _split(stream: Stream, path: str) -> tuple[Section | ConfigurationSection, str, str]:

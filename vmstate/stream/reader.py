@@ -225,7 +225,9 @@ class StreamReader:
 
     def _header(self, data: memoryview) -> Event:
         if len(data) >= 4 and bytes(data[:4]) != MAGIC:
-            raise StreamError("not a migration stream", offset=0, expected=MAGIC.hex(), found=bytes(data[:4]).hex())
+            from vmstate.stream.no_stream import not_a_stream
+
+            raise not_a_stream(bytes(data[:4]))
         version = number(data, self._base, 4, 4, "the header")
         if version == VERSION_COMPAT:
             raise StreamError("the stream format of version 2 is obsolete", offset=4, expected="3", found="2")

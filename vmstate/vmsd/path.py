@@ -201,7 +201,10 @@ def close_paths(value: Any, name: str) -> list[Steps]:
 def _close(name: str, names: Iterable[str]) -> list[str]:
     from difflib import get_close_matches
 
-    return get_close_matches(name, [*names], n=3, cutoff=0.6)
+    listed = [*names]
+    # "negotiated_features" is likelier `features` than another word of the same length.
+    inside = [known for known in listed if known and name.endswith(f"_{known}")]
+    return list(dict.fromkeys([*inside, *get_close_matches(name, listed, n=3, cutoff=0.6)]))[:3]
 
 
 def _choices(name: str, members: Iterable[str]) -> str:

@@ -1,0 +1,25 @@
+"""Options that are a number of things."""
+
+from __future__ import annotations
+
+from argparse import ArgumentTypeError
+
+
+def whole_number(text: str) -> int:
+    """0 or more, as argparse expects it of a type."""
+    return _number_from(0, text)
+
+
+def one_or_more(text: str) -> int:
+    """1 or more, as argparse expects it of a type."""
+    return _number_from(1, text)
+
+
+def _number_from(least: int, text: str) -> int:
+    try:
+        number = int(text)
+    except ValueError:
+        number = least - 1
+    if number < least:
+        raise ArgumentTypeError(f"expected a whole number, {least} or more, found {text[:40]!r}")
+    return number
