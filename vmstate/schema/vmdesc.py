@@ -113,11 +113,11 @@ def read_vmdesc(text: bytes) -> Vmdesc:
     spaced = text.startswith(b"{ ")
     # Python is faster where it need not keep repeated keys, and few streams have any: then a description is missing.
     with suppress(SchemaError, ValueError, RecursionError):
-        reader = _Reader(spaced=spaced)
+        reader = VmdescReader(spaced=spaced)
         vmdesc = reader.top(json.loads(text))
         if reader.described == text.count(b'"vmsd_name"'):
             return vmdesc
-    return _Reader(spaced=spaced).top(parse_json(text))
+    return VmdescReader(spaced=spaced).top(parse_json(text))
 
 
 def parse_json(text: bytes, what: str = "vmdesc") -> Any:
@@ -165,7 +165,7 @@ def _count(entry: dict[str, Any], name: str) -> int | None:
     return count
 
 
-class _Reader:
+class VmdescReader:
     """One vmdesc being read. What is equal becomes one object, so that it is compiled once."""
 
     def __init__(self, *, spaced: bool) -> None:
