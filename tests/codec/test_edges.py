@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from vmstate.codec import load_state, save_state
+from vmstate.codec.asked import judge
 from vmstate.codec.runtime import EMPTY_LIMIT
 from vmstate.errors import DecodeError, EncodeError, TruncatedError
 from vmstate.vmsd import types as t
@@ -339,5 +340,5 @@ def test_what_no_release_reads_is_broken_at_a_destination_alone() -> None:
     gone = never("gone", "no release reads it")
     vmsd = VMStateDescription("outdated", [Field("a", t.UINT8, rules=(gone,))])
     state = vmsd.decode(b"\1")
-    assert [(broken.rule.id, broken.is_judged) for broken in vmsd.codec.judge(state, own=state)] == [("gone", True)]
-    assert not any(broken.is_judged for broken in vmsd.codec.judge(state))
+    assert [(broken.rule.id, broken.is_judged) for broken in judge(vmsd, state, own=state)] == [("gone", True)]
+    assert not any(broken.is_judged for broken in judge(vmsd, state))

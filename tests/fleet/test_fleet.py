@@ -5,9 +5,11 @@ from __future__ import annotations
 import json
 import lzma
 import os
+import re
 import shutil
 import xml.etree.ElementTree as ET
 from pathlib import Path
+from random import Random
 
 import pytest
 from fleet_work import Work
@@ -16,12 +18,18 @@ from recorded import FIXTURES
 
 from vmstate import load
 from vmstate.cli import main
-from vmstate.errors import VMStateError
+from vmstate.compare.explain import explain
+from vmstate.compare.target import open_target
+from vmstate.errors import SchemaError, VMStateError
 from vmstate.fleet.engine import Poison, in_order, pool_of
 from vmstate.fleet.outputs import Case, junit, tap
-from vmstate.fleet.scan import flat, places, row_of
+from vmstate.fleet.scan import Known, facts_of, flat, places, row_of
 from vmstate.qemu.machine import Machine
-from vmstate.stream.verify import Sound, verify
+from vmstate.saved.opening import open_input
+from vmstate.schema.shared import SharedVmdescs
+from vmstate.schema.vmdesc import read_vmdesc
+from vmstate.stream.seen import SeenSection, read_seen
+from vmstate.stream.verify import verify
 
 STREAM = FIXTURES / "qemu-7.2-q35-virtio-net.mig.xz"
 OTHER = FIXTURES / "qemu-7.2-q35-virtio-net-mq4.mig.xz"
@@ -81,7 +89,7 @@ def test_a_url_is_a_place(tmp_path: Path) -> None:
     pytest.importorskip("fsspec", reason="needs fsspec: pip install qemu-vmstate[remote]")
     shutil.copy(MICROVM, tmp_path / "one.mig.xz")
     (url,) = places([f"file://{tmp_path}"])
-    assert url.startswith("file://") and row_of(url, None)["machine"] == "microvm"
+    assert url.startswith("file://") and row_of(url, Known())["machine"] == "microvm"
     with pytest.raises(VMStateError, match="the place cannot be read"):
         list(places(["nothing-of-the-kind://x"]))
 
@@ -89,7 +97,7 @@ def test_a_url_is_a_place(tmp_path: Path) -> None:
 def test_a_row_of_what_is_damaged(tmp_path: Path) -> None:
     path = tmp_path / "damaged.mig"
     path.write_bytes(b"QEVM\0\0\0\3garbage")
-    row = row_of(str(path), None)
+    row = row_of(str(path), Known())
     assert row["error"] and row["verdict"] is None
     assert next(flat(row))["error"] == row["error"]
 
@@ -158,23 +166,59 @@ def test_matrix_really(capsys: pytest.CaptureFixture[str]) -> None:
     assert verdicts[0] == verdicts[1] == ["loads", "fails", "fails", "loads"]
 
 
-def test_what_was_sound_before_is_looked_at_again_where_it_differs() -> None:
-    """A section is passed over for its bytes or its layout; what is wrong with its values is found all the same."""
-    data = bytearray(lzma.decompress(STREAM.read_bytes()))
-    sound = Sound()
-    with load(bytes(data)) as stream:
-        plain = verify(stream, memoryview(data))
-        assert verify(stream, memoryview(data), sound=sound) == plain
-        assert sound.keys and sound.layouts
-        assert verify(stream, memoryview(data), sound=sound) == plain
-        section = stream["virtio-net"]
-        place = next(entry for path, entry in section.trace().items() if path.endswith("config_vector"))
-    data[place.offset : place.offset + place.size] = b"\x12" * place.size
-    text = bytes(data).replace(b'"name": "config_vector"', b'"name": "config_vectoR"')
-    for changed in (bytes(data), text):
-        with load(changed) as stream:
-            expected = verify(stream, memoryview(changed))
-            assert verify(stream, memoryview(changed), sound=sound) == expected
+STREAMS = (STREAM, OTHER, MICROVM, FIXTURES / "qemu-7.2-pc-virtio-net-legacy.mig.xz")
+
+
+def changed(data: bytes, random: Random) -> bytes:
+    """A stream with other values, and now and then with damage."""
+    copy = bytearray(data)
+    for _ in range(random.randrange(4)):
+        at = random.randrange(len(copy))
+        copy[at : at + 4] = random.choice([bytes(4), b"\xff" * 4, random.randbytes(4)])
+    return bytes(copy)
+
+
+@pytest.mark.slow
+def test_what_was_seen_before_makes_no_difference_to_any_answer() -> None:
+    """Read, verified and explained as one of many, a stream gives what it gives alone, whatever came before."""
+    random, known = Random(5), Known(open_target(str(STREAM)))
+    assert known.target is not None and known.sound is not None
+    recorded = [lzma.decompress(path.read_bytes()) for path in STREAMS]
+    kept = read = 0
+    for number in range(60):
+        data = recorded[number % 4] if number < 8 else changed(random.choice(recorded), random)
+        try:
+            with load(data) as stream:
+                errors = [finding for finding in verify(stream, data) if finding.severity == "error"]
+                alone = explain(stream, known.target).as_dict(), errors[:1], stream.to_bytes() == data, facts_of(stream)
+        except VMStateError as error:
+            with pytest.raises(type(error), match=re.escape(error.message)):
+                read_seen(open_input(data), known.seen)
+            continue
+        with read_seen(open_input(data), known.seen) as stream:
+            kept += sum(section.key in known.sound.keys for section in stream if isinstance(section, SeenSection))
+            read += 1
+            error = known.sound.first_error(stream, memoryview(data))
+            explanation = explain(stream, known.target, judged=known.judged).as_dict()
+            assert alone == (explanation, [] if error is None else [error], stream.to_bytes() == data, facts_of(stream))
+    assert kept > 500 and read > 30
+
+
+def test_a_vmdesc_is_put_together_from_entries_that_were_read_before() -> None:
+    shared = SharedVmdescs()
+    for path in STREAMS:
+        with load(path) as stream:
+            text = stream.vmdesc_text
+            assert text is not None
+            known, alone = shared.read(text), read_vmdesc(text)
+            assert repr(known.vmdesc) == repr(alone) and len(known.keys) == len({*map(id, known.vmdesc.devices)})
+            assert shared.read(text) is known
+    entries = [shared.read(load(path).vmdesc_text).vmdesc.devices for path in STREAMS[:2]]
+    assert len({id(device) for devices in entries for device in devices}) < sum(map(len, entries))
+    with pytest.raises(SchemaError):
+        shared.read(b'{"devices": [{"name": "a"}]}')
+    repeated = text.replace(b'"fields"', b'"vmsd_name": "again", "fields"', 1)
+    assert repr(shared.read(repeated).vmdesc) == repr(read_vmdesc(repeated))
 
 
 @pytest.mark.qemu

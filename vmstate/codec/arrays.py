@@ -218,8 +218,8 @@ def _records(place: Place, item: Element, kind: t.Struct, codecs: Codecs) -> tup
 
     def put(ctx: Context, frame: Frame, out: bytearray) -> None:
         value = frame.values[slot]
-        if ctx.broken is not None and isinstance(value, Records) and _nothing_to_judge(kind.vmsd):
-            # Elements that nobody has looked at are as they were read, and no rule is about one.
+        if isinstance(value, Records) and ctx.path is not None and _is_passed_over(ctx, kind.vmsd):
+            # Elements that nobody has looked at are as they were read, and nothing is asked of one.
             raw = value.untouched(kind_of_element)
             if raw is not None and len(value) == number(ctx, frame, count, "count", 0):
                 out += raw
@@ -245,6 +245,14 @@ def _records(place: Place, item: Element, kind: t.Struct, codecs: Codecs) -> tup
             out[start + index * size : start + (index + 1) * size] = patch
 
     return step, put
+
+
+def _is_passed_over(ctx: Context, vmsd: VMStateDescription) -> bool:
+    """Whether a run that is not to write asks for nothing in structs of a description."""
+    entries = ctx.entries
+    if entries is not None and not isinstance(entries, dict):
+        return not entries.may_be_in(ctx.path, vmsd)
+    return ctx.broken is not None and _nothing_to_judge(vmsd)
 
 
 def _nothing_to_judge(vmsd: VMStateDescription) -> bool:

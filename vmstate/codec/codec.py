@@ -15,8 +15,7 @@ from vmstate.codec.runtime import EMPTY_LIMIT, Allowance, Context
 from vmstate.codec.structs import check_version, check_version_to_write, read_struct, version_to_write, write_struct
 from vmstate.errors import DecodeError, DescriptionError, EncodeError, TruncatedError, VMStateError
 from vmstate.vmsd.description import TraceEntry, VMStateDescription
-from vmstate.vmsd.expr import DESTINATION, OWN_STATE, Const, Fact, UnknownFact
-from vmstate.vmsd.rule import Beside, Broken, Rule
+from vmstate.vmsd.expr import Fact, UnknownFact
 from vmstate.vmsd.state import ensure_meta, meta_of
 
 # What a wrong byte can raise inside the fast plan; the careful plan then says what it was.
@@ -124,7 +123,7 @@ class Codec:
             except UnknownFact:
                 raise
             except VMStateError as error:
-                raise _with_place(error, ctx) from None
+                raise with_place(error, ctx) from None
             return ctx.entries, end, ctx
 
         return _settle(run, run, dict(facts or {}), len(view).__eq__, True)[0]  # type: ignore[no-any-return]
@@ -141,7 +140,7 @@ class Codec:
         try:
             write_struct(CAREFUL.plan(self.vmsd, version), ctx, None, state, bytearray())
         except VMStateError as error:
-            raise _as_encode_error(_with_place(error, ctx), self.vmsd.name) from None
+            raise _as_encode_error(with_place(error, ctx), self.vmsd.name) from None
         return ctx.entries
 
     def encode(
@@ -172,36 +171,7 @@ class Codec:
                 write_struct(CAREFUL.plan(self.vmsd, version), ctx, None, state, out)
                 return bytes(out)
             except VMStateError as error:
-                raise _as_encode_error(_with_place(error, ctx), self.vmsd.name) from None
-
-    def judge(
-        self,
-        state: Any,
-        *,
-        version_id: int | None = None,
-        facts: Mapping[str, Any] | None = None,
-        own: Any = None,
-    ) -> list[Broken]:
-        """Every rule of QEMU's that a state breaks, or that cannot be judged by what is told.
-
-        `own` is the state that the destination has. A value that cannot be written at all is the last of them.
-        """
-        meta = meta_of(state)
-        version = version_to_write(self.vmsd, meta, version_id)
-        ctx = Context(b"", facts={**(meta.facts if meta is not None else {}), **(facts or {})})
-        if own is not None:
-            ctx.facts |= {OWN_STATE.name: own, DESTINATION.name: True}
-            ctx.beside = Beside(state, own)
-        ctx.path = []
-        ctx.broken = []
-        try:
-            check_version_to_write(ctx, self.vmsd, version)
-            write_struct(CAREFUL.plan(self.vmsd, version), ctx, None, state, bytearray())
-        except VMStateError as error:
-            detail = "" if error.found is None else f" (expected {error.expected}, found {error.found})"
-            rule = Rule("encode", Const(False), error.message + detail)
-            ctx.broken.append(Broken(rule, _with_place(error, ctx).path))
-        return ctx.broken
+                raise _as_encode_error(with_place(error, ctx), self.vmsd.name) from None
 
     def as_construct(self, *, version_id: int | None = None, facts: Mapping[str, Any] | None = None) -> Any:
         """A construct declaration of the same layout."""
@@ -241,10 +211,11 @@ def _cause_of_failure(error: VMStateError, ctx: Context) -> VMStateError:
     """Why a run failed: a value before that QEMU would refuse, where there is one and no more bytes may come."""
     if ctx.first_broken is not None and (ctx.final or not isinstance(error, TruncatedError)):
         return ctx.first_broken
-    return _with_place(error, ctx)
+    return with_place(error, ctx)
 
 
-def _with_place(error: VMStateError, ctx: Context) -> VMStateError:
+def with_place(error: VMStateError, ctx: Context) -> VMStateError:
+    """An error with the path of the run, where it has none."""
     if error.path is None:
         error.path = ctx.where()
     return error

@@ -446,7 +446,7 @@ def with_path(place: Place, step: Step, put: Put) -> tuple[Step, Put]:
     def step_with_path(ctx: Context, frame: Frame, pos: int, values: list[Any]) -> int:
         for name in names:
             enter(ctx, name)
-        entry = open_entry(ctx)
+        entry = open_entry(ctx, pos, field)
         end = step(ctx, frame, pos, values)
         close_entry(ctx, entry, pos, end, field)
         for _ in names:
@@ -456,7 +456,8 @@ def with_path(place: Place, step: Step, put: Put) -> tuple[Step, Put]:
     def put_with_path(ctx: Context, frame: Frame, out: bytearray) -> None:
         for name in names:
             enter(ctx, name)
-        entry, start = open_entry(ctx), len(out)
+        start = len(out)
+        entry = open_entry(ctx, start, field)
         put(ctx, frame, out)
         close_entry(ctx, entry, start, len(out), field)
         for _ in names:

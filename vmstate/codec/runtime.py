@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from vmstate.errors import DecodeError, EncodeError, TruncatedError
 from vmstate.vmsd.description import Field, TraceEntry
 from vmstate.vmsd.expr import UNKNOWN, Fact, UnknownFact
 from vmstate.vmsd.rule import Beside, Broken
 from vmstate.vmsd.state import SentSubsection
+
+if TYPE_CHECKING:
+    from vmstate.codec.asked import Sought
 
 EMPTY_LIMIT = 1024
 """The most values of a section that take no bytes, in all its arrays and structs together: nothing on the wire bounds
@@ -65,7 +68,7 @@ class Context:
         # The facts that were asked for and had to be told or found: they go with the state.
         self.used: dict[str, Any] = {}
         self.path: list[str | int] | None = None
-        self.entries: dict[str, TraceEntry] | None = None
+        self.entries: dict[str, TraceEntry] | Sought | None = None
         # How often a path of the trace has come again.
         self.repeats: dict[str, int] = {}
         # (number, bytes): the opaque field with that number is so much longer than it was seen.
@@ -183,9 +186,12 @@ def leave(ctx: Context) -> None:
         ctx.path.pop()
 
 
-def open_entry(ctx: Context) -> str | None:
+def open_entry(ctx: Context, pos: int, field: Field | None = None) -> str | None:
     """Begin an entry of the trace under the path of the run; its key, or None where there is no trace."""
     if ctx.entries is None or ctx.path is None:
+        return None
+    if not isinstance(ctx.entries, dict):
+        ctx.entries.look(ctx.path, ctx.base + pos, field)
         return None
     path = _path_text(ctx.path)
     if path in ctx.entries:
@@ -198,7 +204,7 @@ def open_entry(ctx: Context) -> str | None:
 
 def close_entry(ctx: Context, path: str | None, pos: int, end: int, field: Field | None) -> None:
     """End the entry `path`: `pos` and `end` are positions in the data, `field` is None for a subsection."""
-    if path is not None and ctx.entries is not None:
+    if path is not None and isinstance(ctx.entries, dict):
         ctx.entries[path] = TraceEntry(ctx.base + pos, end - pos, field)
 
 

@@ -143,7 +143,7 @@ def _read_subsection(ctx: Context, frame: Frame, start: int, body: int, sub: Sub
     check_version(ctx, sub.vmsd, version_id, body - 4)
     plan = (CAREFUL if ctx.path is not None else FAST).plan(sub.vmsd, version_id)
     states: list[Any] = []
-    entry = open_entry(ctx)
+    entry = open_entry(ctx, start)
     behind = read_struct(plan, ctx, frame, body, states)
     close_entry(ctx, entry, start, behind, None)
     leave(ctx)
@@ -240,7 +240,8 @@ def _write_subsections(plan: Plan, ctx: Context, frame: Frame, meta: Meta | None
         if value is None:
             continue
         enter(ctx, sub.attribute)
-        entry, start = open_entry(ctx), len(out)
+        start = len(out)
+        entry = open_entry(ctx, start)
         if sent.earlier is not None:
             out += sent.header + sent.earlier
             close_entry(ctx, entry, start, len(out), None)

@@ -15,7 +15,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import ExitStack
 from functools import cached_property
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from vmstate.compare.advice import advice_of_block
 from vmstate.compare.compat import compat
@@ -48,6 +48,9 @@ from vmstate.stream.events import Command, EndOfStream
 from vmstate.stream.registry import comparison_of, is_per_cpu, last_part
 from vmstate.stream.stream import Section, Stream
 
+if TYPE_CHECKING:
+    from vmstate.compare.judged import Judged
+
 ON_WHERE_IT_WAS = frozenset(("x-ignore-shared",))
 """Capabilities that whoever loads a stream switches on, as the stream says that they were; a command line cannot."""
 
@@ -65,19 +68,21 @@ def explain(
     values: StreamLike | Stream | None = None,
     machine: str | None = None,
     log: StreamLike | None = None,
+    judged: Judged | None = None,
 ) -> Explanation:
     """Whether a stream, a `Stream` or whatever `load` takes, loads in a destination.
 
     `target` is a `Target` or whatever `open_target` takes; `machine` is the machine type for a QEMU binary. `values` is
     a stream of the destination where `target` is only its schema. `log` is what a QEMU printed that refused the stream
-    (a file, or bytes): its lines are held against the findings. Raises `VMStateError`.
+    (a file, or bytes): its lines are held against the findings. `judged` has what was found in sections of other
+    streams for this destination. Raises `VMStateError`.
     """
     with ExitStack() as stack:
         source, versions = (stream, {}) if isinstance(stream, Stream) else load_whatever_versions(stream, stack)
         destination = open_target(target, machine=machine)
         if values is not None:
             destination = destination.beside(open_target(values))
-        check = StreamCheck(source, destination, versions)
+        check = StreamCheck(source, destination, versions, judged)
         loading = destination.machine
         saving = source.configuration.machine if source.configuration is not None else None
         findings = with_properties(tuple(check.run()), destination.compat_properties, saving, loading)
@@ -163,8 +168,11 @@ def load_whatever_versions(source: Any, stack: ExitStack) -> tuple[Stream, dict[
 class StreamCheck:
     """A whole stream, held against a destination."""
 
-    def __init__(self, source: Stream, target: Target, versions: Mapping[int, VersionError]) -> None:
+    def __init__(
+        self, source: Stream, target: Target, versions: Mapping[int, VersionError], judged: Judged | None = None
+    ) -> None:
         self.source = source
+        self.judged = judged
         self.target = target
         self.destination = target.stream
         self.release = target.release
@@ -202,10 +210,13 @@ class StreamCheck:
                 if counterpart is None:
                     yield from self.section_without_counterpart(part)
                     continue
+                check = SectionCheck(self.sides, self.findings, part, counterpart)
                 if id(counterpart) in met:
                     self.again(part)
+                    yield from check.run()
+                    continue
                 met.add(id(counterpart))
-                yield from SectionCheck(self.sides, self.findings, part, counterpart).run()
+                yield from check.run() if self.judged is None else self.judged.run(check)
         yield from self.cut()
         if self.source.cut is None:
             yield from self.missing_sections(section for section in sections.values() if id(section) not in met)

@@ -14,6 +14,7 @@ from functools import cache, cached_property
 from typing import Any
 from weakref import WeakKeyDictionary
 
+from vmstate.codec.asked import Sought, place_in
 from vmstate.codec.structs import SUBSECTION
 from vmstate.compare.advice import SAME_PROPERTIES
 from vmstate.compare.compat import compat
@@ -25,16 +26,16 @@ from vmstate.errors import VersionError, VMStateError
 from vmstate.query.pci import is_config
 from vmstate.rules import messages
 from vmstate.rules.evaluate import ENCODE, AsKnown, broken, read_as_known, unsent_facts
-from vmstate.rules.memory import memory_facts
+from vmstate.rules.memory import SentMemory, unsent_memory
 from vmstate.rules.pci_config import Masks
 from vmstate.rules.stream import is_its_own_minimum
 from vmstate.schema.vmdesc import contradicts
 from vmstate.stream.registry import comparison_of, last_part
 from vmstate.stream.stream import Section, Stream
-from vmstate.vmsd.description import Field, VMStateDescription
+from vmstate.vmsd.description import VMStateDescription
 from vmstate.vmsd.destination import FeatureSet, Identity
 from vmstate.vmsd.expr import IDSTR, MEMORY, RELEASE
-from vmstate.vmsd.path import format_path, member
+from vmstate.vmsd.path import Steps, format_path, member
 from vmstate.vmsd.rule import ALLOCATED, KNOWN_SINCE, VALUE_EQUAL, Broken
 from vmstate.vmsd.state import is_state
 from vmstate.vmsd.walk import described_states
@@ -61,9 +62,8 @@ class Sides:
         self.source = source
         self.target = target
         self.versions = versions
-        self.memory = memory_facts(source) | {
-            name: target.facts[name] for name in (MEMORY.name,) if name in target.facts
-        }
+        self.sent_memory = SentMemory(source)
+        self.memory = {MEMORY.name: target.facts.get(MEMORY.name, self.sent_memory)}
         """The fact by which rules find guest memory: as the stream brings it, where the destination does not tell."""
 
     def as_known(self, counterpart: Section) -> AsKnown:
@@ -78,6 +78,11 @@ class Sides:
         """The kinds of sections that the destination has, or where it shows none, the source."""
         shown = self.source if self.target.stream is None else self.target.stream
         return frozenset(last_part(section.name) for section in shown.sections)
+
+    @cached_property
+    def unsent_memory(self) -> tuple[object, ...] | None:
+        """All on which the answers of guest memory depend where the stream holds none; None where it holds some."""
+        return unsent_memory(self.source)
 
     @cached_property
     def source_schema(self) -> Schema:
@@ -759,7 +764,7 @@ class SectionCheck:
 
     def pci(self) -> Iterator[Explained]:
         """The configuration space, byte by byte."""
-        for (path, field, read), (_, _, local) in zip(configs(self.section), configs(self.counterpart), strict=False):
+        for (steps, read), (_, local) in zip(configs(self.section), configs(self.counterpart), strict=False):
             if len(read) != len(local):
                 continue
             regions = self.target.regions.get(self.section.name)
@@ -778,8 +783,8 @@ class SectionCheck:
                 f"byte {first.at:#x} ({name}) is {first.read:#04x} in the stream and "
                 f"{first.device:#04x} on the destination, where the guest cannot have written it{others} "
                 f"(cmask {first.cmask:#x} wmask {first.wmask:#x} w1cmask {first.w1cmask:#x}){on_one_side(sent, masks)}",
-                path=f"{path}[{first.at:#x}]",
-                offset=place_of_config(self.section, path, field, first.at),
+                path=f"{format_path(steps)}[{first.at:#x}]",
+                offset=place_of_config(self.section, steps, first.at),
                 qemu_error=messages.pci_config(first),
                 advice=pci_advice(name, masks.is_virtio and sent.is_virtio),
             )
@@ -952,8 +957,8 @@ def numbers_in(state: Any) -> dict[str, int]:
     return numbers
 
 
-def configs(section: Section) -> Iterator[tuple[str, Field, bytes]]:
-    """(path, field, bytes) of the PCI configuration spaces of a section."""
+def configs(section: Section) -> Iterator[tuple[Steps, bytes]]:
+    """(steps, bytes) of the PCI configuration spaces of a section."""
     if section.vmsd is None or not has_config(section.vmsd):
         return
     for steps, vmsd, state in described_states(section.vmsd, section.state, wanted=has_config):
@@ -961,14 +966,17 @@ def configs(section: Section) -> Iterator[tuple[str, Field, bytes]]:
             if is_config(field):
                 value = member(state, field.attribute)
                 if isinstance(value, (bytes, bytearray, memoryview)):
-                    yield format_path((*steps, field.attribute)), field, bytes(value)
+                    yield (*steps, field.attribute), bytes(value)
 
 
-def place_of_config(section: Section, path: str, field: Field, at: int) -> int:
+def place_of_config(section: Section, steps: Steps, at: int) -> int:
     """The absolute offset of a byte of a configuration space; that of the section where the space cannot be found."""
-    trace = section.trace()
-    entry = trace.get(path) or next((entry for entry in trace.values() if entry.field is field), None)
-    return section.offset if entry is None else entry.offset + at
+    assert section.vmsd is not None
+    with suppress(VMStateError):
+        found = place_in(section.vmsd, section.state, Sought(steps), version_id=section.version_id)
+        if found is not None:
+            return section.payload_offset + found[1] + at
+    return section.offset
 
 
 def bits_of(bits: int) -> list[int]:

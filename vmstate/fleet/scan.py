@@ -22,14 +22,17 @@ from typing import Any
 
 from vmstate.compare.explain import explain
 from vmstate.compare.findings import BREAKS, COSMETIC
+from vmstate.compare.judged import Judged
 from vmstate.compare.target import Target, open_target
 from vmstate.errors import VMStateError
 from vmstate.qemu.provenance import SUFFIX
 from vmstate.query.origin import earliest_release
-from vmstate.saved.loading import load
+from vmstate.saved.loading import closed_by_failure
+from vmstate.saved.opening import open_input
 from vmstate.stream.registry import last_part
+from vmstate.stream.seen import Seen, read_seen
+from vmstate.stream.sound import Sound
 from vmstate.stream.stream import Stream
-from vmstate.stream.verify import Sound, verify
 from vmstate.vmsd.data import Value
 
 MACHINE = "qmp:"
@@ -51,11 +54,23 @@ class Scan(Value):
         """The row of a file, or of a machine."""
         if place.startswith(MACHINE) and not self.live_state:
             return row_of_machine(place)
-        return row_of(place, None if self.target is None else _target(self.target), verified=self.verified)
+        return row_of(place, _known(self))
 
 
-_SOUND = Sound()
-"""What a worker has found to be sound."""
+class Known:
+    """What is asked of each file, and what the files so far have shown: machines have most sections in common."""
+
+    def __init__(self, target: Target | None = None, *, verified: bool = True) -> None:
+        self.target = target
+        self.seen = Seen()
+        self.sound = Sound() if verified else None
+        self.judged = Judged()
+
+
+@lru_cache(maxsize=4)
+def _known(scan: Scan) -> Known:
+    """What a worker keeps of a scan."""
+    return Known(None if scan.target is None else _target(scan.target), verified=scan.verified)
 
 
 @lru_cache(maxsize=8)
@@ -121,6 +136,18 @@ def _remote(url: str) -> Iterator[str]:
         raise VMStateError(f"the place cannot be read: {reason[:200]}", file=url) from None
 
 
+def _stream_at(place: str, seen: Seen) -> Stream:
+    """The stream at a place, read once for whatever is in others as well. Raises `VMStateError`."""
+    contents = _contents(place)
+    if isinstance(contents, Stream):
+        return contents
+    opened = open_input(contents)
+    with closed_by_failure(opened):
+        stream = read_seen(opened, seen)
+        opened.check()
+        return stream
+
+
 def _contents(place: str) -> Any:
     """What `load` takes for a place. Raises `VMStateError`."""
     if place.startswith(MACHINE):
@@ -139,16 +166,16 @@ def _contents(place: str) -> Any:
         raise VMStateError(f"the file cannot be read: {reason[:200]}", file=place) from None
 
 
-def row_of(place: str, target: Target | None, *, verified: bool = True) -> dict[str, Any]:
+def row_of(place: str, known: Known) -> dict[str, Any]:
     """The row of one file, whatever is wrong with it."""
     row = empty_row(place)
     try:
-        with load(_contents(place)) as stream:
+        with _stream_at(place, known.seen) as stream:
             row |= facts_of(stream)
-            if verified:
-                row["verify"] = verified_as(stream)
-            if target is not None:
-                row |= judged(stream, target)
+            if known.sound is not None:
+                row["verify"] = verified_as(stream, known.sound)
+            if known.target is not None:
+                row |= judged(stream, known.target, known.judged)
     except VMStateError as error:
         row["error"] = str(error)
     except (OSError, MemoryError, RecursionError) as error:
@@ -208,17 +235,16 @@ def facts_of(stream: Stream) -> dict[str, Any]:
     }
 
 
-def verified_as(stream: Stream) -> str:
+def verified_as(stream: Stream, sound: Sound) -> str:
     """ "ok", or the first error that `verify` finds."""
     assert stream.source is not None
-    errors = (finding for finding in verify(stream, stream.source, sound=_SOUND) if finding.severity == "error")
-    first = next(errors, None)
+    first = sound.first_error(stream, stream.source)
     return "ok" if first is None else f"{first.section or ''}: {first.message}".removeprefix(": ")
 
 
-def judged(stream: Stream, target: Target) -> dict[str, Any]:
+def judged(stream: Stream, target: Target, known: Judged) -> dict[str, Any]:
     """Whether a stream loads in a destination, and what stands in its way."""
-    explanation = explain(stream, target)
+    explanation = explain(stream, target, judged=known)
     findings = [finding for finding in explanation.findings if finding.severity != COSMETIC]
     first = next((finding for finding in findings if finding.severity == BREAKS), None)
     return {

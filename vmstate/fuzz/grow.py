@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from vmstate.codec.asked import judge
 from vmstate.codec.plan import FAST
 from vmstate.codec.records import Records, fixed_struct
 from vmstate.errors import VMStateError
@@ -95,7 +96,7 @@ class Grower:
                 meta.facts[IDSTR.name] = self.told[IDSTR.name]
             if version != highest:
                 meta.version_id = version
-            if not any(judged(self.vmsd.codec.judge(state, version_id=version, facts=None, own=None))):
+            if not any(judged(judge(self.vmsd, state, version_id=version, facts=None, own=None))):
                 return state
         raise VMStateError(f"no state of {self.vmsd.name!r} was found that breaks no rule")
 

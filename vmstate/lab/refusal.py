@@ -23,7 +23,7 @@ from vmstate.stream.events import Command
 from vmstate.stream.registry import comparison_of
 from vmstate.stream.stream import Section, Stream
 from vmstate.vmsd.data import Value
-from vmstate.vmsd.path import resolve
+from vmstate.vmsd.path import format_path, resolve
 from vmstate.vmsd.state import is_state
 
 
@@ -235,13 +235,14 @@ def _config_places(section: Section, output: str) -> Iterator[RefusalPlace]:
     """The byte of a PCI configuration space that QEMU names, in those of the section that have the value it read."""
     for match in _CONFIG.finditer(output):
         at, read, expected = int(match[1], 16), int(match[2], 16), int(match[3], 16)
-        for path, field, config in configs(section):
+        for steps, config in configs(section):
             if at < len(config) and config[at] == read:
                 text = (
                     f"byte {at:#x} of the PCI configuration space ({Masks(config).name_of(at)}) is {read:#04x} in the "
                     f"stream and {expected:#04x} on the destination, where the guest cannot have written it"
                 )
-                yield RefusalPlace(section.name, f"{path}[{at:#x}]", place_of_config(section, path, field, at), text)
+                path = f"{format_path(steps)}[{at:#x}]"
+                yield RefusalPlace(section.name, path, place_of_config(section, steps, at), text)
 
 
 def _feature_places(section: Section, output: str) -> Iterator[RefusalPlace]:
@@ -253,10 +254,9 @@ def _feature_places(section: Section, output: str) -> Iterator[RefusalPlace]:
     reading = read_as_known(section)
     missing = features_in(known, reading) & ~int(match[1], 16)
     path = next((path for path, _, _ in reversed(known.words) if reading.value(path) is not None), None)
-    entry = reading.trace.get(path)
     if missing:
         text = f"the driver accepted what the destination does not offer: {named(known, missing)}"
-        yield RefusalPlace(section.name, path, section.offset if entry is None else entry.offset, text)
+        yield RefusalPlace(section.name, path, reading.place(path), text)
 
 
 def _queue_places(section: Section, output: str) -> Iterator[RefusalPlace]:

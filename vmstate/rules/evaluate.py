@@ -11,12 +11,13 @@ from contextlib import suppress
 from functools import cache
 from typing import Any
 
+from vmstate.codec.asked import Sought, judge, place_in
 from vmstate.errors import VMStateError
 from vmstate.query.ask import AskedSection, LibrarySection
 from vmstate.stream.stream import Section
 from vmstate.vmsd.description import VMStateDescription
 from vmstate.vmsd.expr import UNKNOWN, Fact
-from vmstate.vmsd.path import format_path, value_or_none
+from vmstate.vmsd.path import Steps, format_path, resolve, value_or_none
 from vmstate.vmsd.release import Release
 from vmstate.vmsd.rule import Broken
 from vmstate.vmsd.state import facts_of
@@ -40,7 +41,7 @@ def broken(
     same section, `facts` what else is known of the destination by name: "qemu_release", "guest_memory",
     "virtio_host_features", ... A value that cannot be written at all is the last, of a rule called "encode".
     """
-    yield from vmsd.codec.judge(state, version_id=version, facts=facts, own=own)
+    yield from judge(vmsd, state, version_id=version, facts=facts, own=own)
 
 
 @cache
@@ -63,11 +64,6 @@ class AsKnown:
         self.known = known
 
     @property
-    def trace(self) -> Any:
-        """Path -> (absolute offset, size, field)."""
-        return self.subject.trace
-
-    @property
     def facts(self) -> dict[str, Any]:
         """The facts under which it reads."""
         return dict(facts_of(self.subject.state)) if self.known else {}
@@ -79,9 +75,19 @@ class AsKnown:
     def place(self, path: str | None) -> int:
         """Where a value stands in the stream; for one that is not in a state, the section."""
         with suppress(VMStateError):
-            if path is not None and path in self.trace:
-                return int(self.trace[path].offset)
+            if path is not None:
+                sought = Sought(resolve(self.subject.state, path)[0])
+                found = self._found(sought)
+                if found is not None:
+                    return found[1]
         return self.section.offset
+
+    def _found(self, sought: Sought) -> tuple[Steps, int] | None:
+        """The steps to what is sought, and its absolute offset."""
+        if self.vmsd is None:
+            return None
+        found = place_in(self.vmsd, self.subject.state, sought, version_id=self.section.version_id)
+        return None if found is None else (found[0], found[1] + self.section.payload_offset)
 
     def structs(self) -> Iterator[tuple[str, VMStateDescription, Any]]:
         """(path, description, state) of the state and the structs in it."""
@@ -90,13 +96,8 @@ class AsKnown:
 
     def path_of_fact(self, name: str) -> str | None:
         """The first field whose presence, number or size a fact decides."""
-        for path, entry in self.trace.items():
-            field = entry.field
-            if field is not None and any(
-                isinstance(part, Fact) and part.name == name for expr in field.expressions() for part in expr.walk()
-            ):
-                return str(path)
-        return None
+        found = self._found(Sought(fact=name))
+        return None if found is None else format_path(found[0])
 
     def advice_of_fact(self, name: str, value: Any, local: Any = None, release: Release | None = None) -> str | None:
         """With which option a destination gets a value of a fact; None where the description does not say.

@@ -23,9 +23,16 @@ class SentMemory:
 
     def __init__(self, stream: Stream) -> None:
         self._stream = stream
+        self.was_asked = False
+        """Whether any question was asked."""
+
+    @property
+    def _memory(self) -> GuestMemory:
+        self.was_asked = True
+        return self._found
 
     @cached_property
-    def _memory(self) -> GuestMemory:
+    def _found(self) -> GuestMemory:
         from vmstate.stream.memory_map import known_ranges
 
         ranges = known_ranges(self._stream.machine, self._stream.ram.blocks)
@@ -44,6 +51,14 @@ class SentMemory:
     def read_all(self, spans: Iterable[tuple[int, int]]) -> list[bytes]:
         """The same of several (address, size), the stream being scanned once for all."""
         return self._memory.read_all(spans)
+
+
+def unsent_memory(stream: Stream) -> tuple[object, ...] | None:
+    """All on which the answers depend where a stream holds no guest memory; None where it holds some."""
+    ram = stream.ram
+    if ram.pages or stream.channels or any(block.mapped is not None for block in ram.blocks):
+        return None
+    return stream.machine, tuple((block.idstr, block.used_length) for block in ram.blocks)
 
 
 def memory_facts(stream: Stream) -> dict[str, Any]:

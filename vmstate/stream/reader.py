@@ -130,10 +130,13 @@ class StreamReader:
         `origin`: where in its file it begins, which is where the file positions of mapped-ram count from 0.
         """
         reader = cls(vmdesc=vmdesc, library=library, facts=facts)
-        reader._origin = origin
-        reader._whole = data
-        reader._closed = True
+        reader._read_whole(data, origin)
         return reader
+
+    def _read_whole(self, data: memoryview, origin: int) -> None:
+        self._origin = origin
+        self._whole = data
+        self._closed = True
 
     @classmethod
     def going_on(

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import json
 from collections import Counter, deque
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from functools import lru_cache
-from hashlib import blake2b
 from typing import Any
 
 from vmstate.errors import VMStateError
@@ -32,85 +31,25 @@ RULES = {
 }
 """What each of its findings is about."""
 
-MOST_KEPT = 100_000
-"""Sections that are kept in mind, of 16 bytes each; then all are forgotten."""
 
-
-class Sound:
-    """Sections in which nothing was found, by their bytes and what the vmdesc says: the same need no second look.
-
-    For whoever verifies many streams: machines of one kind have most sections in common. What a vmdesc says of one
-    depends on how it is laid out and not on its values, so where these differ and the length does not, it is not held
-    against the vmdesc once more.
-    """
-
-    def __init__(self) -> None:
-        self.keys: set[bytes] = set()
-        self.layouts: set[bytes] = set()
-
-    @staticmethod
-    def layout_of(section: Section, said: bytes) -> bytes:
-        """What the layout of a section is known by: what it is, how long it is, and all that the vmdesc says."""
-        words = (section.name, section.instance_id, section.version_id, section.described_by, section.size)
-        return blake2b(repr(words).encode(), key=said, digest_size=16).digest()
-
-    def known_in(self, stream: Stream, data: memoryview) -> tuple[dict[int, bytes], set[int]]:
-        """id of a section -> its key, and the ids of those that are known; none without a vmdesc."""
-        if stream.vmdesc_text is None:
-            return {}, set()
-        said = blake2b(stream.vmdesc_text, digest_size=16)
-        said.update((stream.machine or "").encode())
-        keys: dict[int, bytes] = {}
-        for section in stream.sections:
-            if section.kind != "full" or section.is_ram or section.vmsd is None:
-                continue
-            header = section.header.to_bytes()
-            if data[section.offset : section.offset + len(header)] != header:
-                # The offsets are those of a file that the stream begins within.
-                continue
-            key = said.copy()
-            key.update(f"{section.name}\0{section.instance_id}\0{section.version_id}\0{section.described_by}".encode())
-            key.update(data[section.payload_offset : section.offset + section.size - len(section.footer.to_bytes())])
-            keys[id(section)] = key.digest()
-        return keys, {number for number, key in keys.items() if key in self.keys}
-
-    def add(self, stream: Stream, keys: dict[int, bytes], findings: list[Finding]) -> None:
-        """Keep in mind the sections of which no finding speaks."""
-        if any(finding.severity == "error" for finding in findings):
-            return
-        for kept in (self.keys, self.layouts):
-            if len(kept) > MOST_KEPT:
-                kept.clear()
-        spoken = {finding.section for finding in findings}
-        self.keys.update(
-            keys[id(section)] for section in stream.sections if id(section) in keys and section.name not in spoken
-        )
-
-
-def verify(stream: Stream, data: bytes | memoryview, *, sound: Sound | None = None) -> list[Finding]:
-    """What is wrong or odd about a stream that was loaded from `data`.
-
-    With `sound`, which is for that alone, sections are passed over that were without a finding in a stream before.
-    """
+def verify(stream: Stream, data: bytes | memoryview) -> list[Finding]:
+    """What is wrong or odd about a stream that was loaded from `data`."""
     data = memoryview(data)
-    keys, known = ({}, set()) if sound is None else sound.known_in(stream, data)
     with collector_paused():
-        findings = [
-            *rewritten(stream, data[: stream.whole], known),
-            *_opaque(stream, known),
-            *_residue(stream, known),
-        ]
+        findings = [*rewritten(stream, data[: stream.whole]), *_opaque(stream), *_residue(stream)]
         if stream.vmdesc_text is not None:
-            findings += _vmdesc(stream, stream.vmdesc_text, known, sound)
+            findings += vmdesc_findings(stream, stream.vmdesc_text, _described)
         else:
             findings.append(Finding("no-vmdesc", "note", None, None, None, "the stream carries no vmdesc"))
+    return [*findings, *cut_findings(stream)]
+
+
+def cut_findings(stream: Stream) -> Iterator[Finding]:
+    """Where a stream is cut off."""
     if stream.cut is not None:
         cut = stream.cut
         message = f"cut off: {cut.message}; that and all that follows is missing"
-        findings.append(Finding("cut", "error", cut.section, cut.path, cut.offset, message))
-    if sound is not None:
-        sound.add(stream, keys, findings)
-    return findings
+        yield Finding("cut", "error", cut.section, cut.path, cut.offset, message)
 
 
 def rewritten(stream: Stream, data: memoryview, known: Collection[int] = ()) -> Iterator[Finding]:
@@ -166,7 +105,7 @@ def _to_compare(stream: Stream, data: memoryview, known: Collection[int]) -> Ite
             yield chunk
 
 
-def _opaque(stream: Stream, known: Collection[int]) -> Iterator[Finding]:
+def _opaque(stream: Stream) -> Iterator[Finding]:
     """What nothing describes: sections of one name and reason together, since an iterable device has hundreds."""
     groups: dict[tuple[str, str], list[Section]] = {}
     for section in stream.sections:
@@ -179,7 +118,7 @@ def _opaque(stream: Stream, known: Collection[int]) -> Iterator[Finding]:
             "opaque", "note", name, None, sections[0].offset, f"{why}: {size} bytes{many} are kept as they are"
         )
     for section in stream.sections:
-        for path in () if id(section) in known else opaque_paths(section):
+        for path in opaque_paths(section):
             why = section.problem or "QEMU does not say what is inside"
             yield Finding("opaque", "note", section.name, path, section.offset, why)
 
@@ -191,9 +130,9 @@ def opaque_paths(section: Section) -> list[str]:
     return [path for path, entry in section.trace().items() if entry.field is not None and hides(entry.field.type)]
 
 
-def _residue(stream: Stream, known: Collection[int]) -> Iterator[Finding]:
+def _residue(stream: Stream) -> Iterator[Finding]:
     for section in stream.sections:
-        if section.vmsd is None or id(section) in known:
+        if section.vmsd is None:
             continue
         states = [(steps, state) for steps, state in states_in(section.state) if meta_of(state) is not None]
         residue = list(_residues(states))
@@ -237,42 +176,41 @@ def _odd_subsections(states: Iterable[tuple[Steps, Any]]) -> Iterator[tuple[str,
             latest = max(latest, sent.number)
 
 
-def _vmdesc(stream: Stream, text: bytes, known: Collection[int], sound: Sound | None) -> Iterator[Finding]:
-    said = blake2b(text, digest_size=16).digest() if sound is not None else b""
+Described = Callable[[Section, bytes, int, Dialect], Iterable[Finding]]
+"""What is found where a section is held against an entry of a vmdesc: its text, and the number of the entry."""
+
+
+def vmdesc_findings(stream: Stream, text: bytes, described: Described) -> Iterator[Finding]:
+    """What is found where a stream is held against the text of its vmdesc, and each section against its entry."""
     vmdesc = stream.vmdesc
     assert vmdesc is not None
     # Several sections can have one idstr and instance_id: they match by order.
-    waiting: dict[tuple[str, int], deque[Any]] = {}
-    for entry in vmdesc_entries(text):
-        keys = dict(entry)
-        waiting.setdefault((keys["name"], keys["instance_id"]), deque()).append(entry)
+    waiting: dict[tuple[str, int], deque[int]] = {}
+    for number, device in enumerate(vmdesc.devices):
+        waiting.setdefault((device.name, device.instance_id), deque()).append(number)
     coming = Counter((section.name, section.instance_id) for section in stream.sections if section.kind == "full")
     for section in stream.sections:
         if section.kind != "full":
             continue
-        entries = waiting.get((section.name, section.instance_id))
-        if entries is None:
+        numbers = waiting.get((section.name, section.instance_id))
+        if numbers is None:
             yield Finding("vmdesc", "note", section.name, None, section.offset, "the vmdesc does not name it")
             continue
         coming[section.name, section.instance_id] -= 1
-        if coming[section.name, section.instance_id] >= len(entries):
+        if coming[section.name, section.instance_id] >= len(numbers):
             message = "it is there more often than described: QEMU loads each, and the last counts"
             yield Finding("vmdesc", "note", section.name, None, section.offset, message)
             continue
-        entry = entries.popleft()
-        if id(section) in known:
-            continue
-        layout = None if sound is None else sound.layout_of(section, said)
-        if sound is not None and layout in sound.layouts:
-            continue
-        told = [*_entry(section, entry, vmdesc.dialect)]
-        if section.described_by == "vmdesc":
-            told += _library(section, entry, vmdesc.dialect)
-        if sound is not None and layout is not None and not told:
-            sound.layouts.add(layout)
-        yield from told
-    for name, _ in (key for key, entries in waiting.items() for _ in entries):
+        yield from described(section, text, numbers.popleft(), vmdesc.dialect)
+    for name, _ in (key for key, numbers in waiting.items() for _ in numbers):
         yield Finding("vmdesc", "error", name, None, None, "the vmdesc describes a section that is not there")
+
+
+def _described(section: Section, text: bytes, number: int, dialect: Dialect) -> Iterator[Finding]:
+    entry = vmdesc_entries(text)[number]
+    yield from entry_findings(section, entry, dialect)
+    if section.described_by == "vmdesc":
+        yield from _library(section, entry, dialect)
 
 
 @lru_cache(maxsize=4)
@@ -285,7 +223,8 @@ def _pairs(pairs: list[tuple[str, Any]]) -> list[tuple[str, Any]]:
     return pairs
 
 
-def _entry(section: Section, entry: Any, dialect: Dialect) -> Iterator[Finding]:
+def entry_findings(section: Section, entry: Any, dialect: Dialect) -> Iterator[Finding]:
+    """Where a section is not what its entry of a vmdesc says."""
     try:
         built = section.describe(dialect)
     except VMStateError as error:

@@ -1,0 +1,209 @@
+"""Streams among many: what an earlier one had in the same bytes is not read again.
+
+    seen = Seen()
+    stream = read_seen(opened, seen)
+
+A section whose bytes were read before, under the same words of a vmdesc, is a `SeenSection` whose state is made when
+somebody asks for it; `verify` and `explain` know it by its key. What a stream answers does not depend on what was seen.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import suppress
+from hashlib import blake2b
+from typing import Any
+
+from vmstate.errors import VMStateError
+from vmstate.schema.shared import KeyedVmdesc, SharedVmdescs
+from vmstate.schema.vmdesc import Vmdesc, hides_something
+from vmstate.stream.ends import find_vmdesc
+from vmstate.stream.events import FOOTER, MAGIC, Event, SectionHeader
+from vmstate.stream.reader import StreamReader
+from vmstate.stream.source import StreamSource
+from vmstate.stream.stream import Section, Stream, parts_of, read_stream
+from vmstate.vmsd.collector import collector_paused
+from vmstate.vmsd.description import VMStateDescription
+from vmstate.vmsd.expr import IDSTR
+
+MOST_KEPT = 100_000
+"""Sections that are kept in mind, of some 200 bytes each; then all are forgotten."""
+
+LENGTHS = 4
+"""Lengths of a section, the latest, that are looked for."""
+
+KEY = 16
+
+
+class _Read:
+    """How a section was read: by which description, and how many values that take no bytes it had."""
+
+    __slots__ = ("described_by", "empty", "vmsd")
+
+    def __init__(self, vmsd: VMStateDescription, described_by: str, empty: int) -> None:
+        self.vmsd = vmsd
+        self.described_by = described_by
+        self.empty = empty
+
+
+class Seen:
+    """What is kept of the streams so far."""
+
+    def __init__(self) -> None:
+        self.vmdescs = SharedVmdescs()
+        self.lengths: dict[bytes, list[int]] = {}
+        self.read: dict[bytes, _Read] = {}
+
+    def lengths_of(self, place: bytes) -> list[int]:
+        """The lengths in bytes that the section of a key had, the latest first; they may be added to."""
+        return self.lengths.setdefault(place, [])
+
+    def keep(self, place: bytes, length: int, key: bytes, read: _Read) -> None:
+        """Keep in mind how a section was read."""
+        if len(self.read) >= MOST_KEPT:
+            self.read.clear()
+            self.lengths.clear()
+        lengths = self.lengths_of(place)
+        if length in lengths:
+            lengths.remove(length)
+        self.lengths[place] = [length, *lengths[: LENGTHS - 1]]
+        self.read[key] = read
+
+
+class _Later:
+    """The state of a section that was seen, which nobody has asked for."""
+
+    __slots__ = ("data",)
+
+    def __init__(self, data: bytes) -> None:
+        self.data = data
+
+
+class SeenSection(Section[Any]):
+    """A section whose state is made when somebody asks for it.
+
+    `place` is a key of all that is said of it beside its bytes, `key` of these, too; None where they do not decide how
+    it is read.
+    """
+
+    __slots__ = ("_state", "key", "place")
+
+    def __init__(self, section: Section, keys: tuple[bytes, bytes] | None) -> None:
+        self._state = section.state
+        self.place: bytes | None = None if keys is None else keys[0]
+        self.key: bytes | None = None if keys is None else keys[1]
+        self.header = section.header
+        self.vmsd = section.vmsd
+        self.described_by = section.described_by
+        self.footer = section.footer
+        self.payload_offset = section.payload_offset
+        self.size = section.size
+        self.problem = section.problem
+
+    @property
+    def state(self) -> Any:
+        """The state."""
+        if isinstance(self._state, _Later):
+            assert self.vmsd is not None
+            self._state = self.vmsd.decode(self._state.data, version_id=self.version_id, facts={IDSTR.name: self.name})
+        return self._state
+
+    @state.setter
+    def state(self, state: Any) -> None:
+        self._state = state
+
+    @property
+    def is_ram(self) -> bool:
+        """Whether it holds RAM: that has no key."""
+        return False
+
+    def payload(self) -> bytes:
+        """The bytes between header and footer, from the state."""
+        return self._state.data if isinstance(self._state, _Later) else super().payload()
+
+
+class _SeenReader(StreamReader):
+    """Reads a stream that is all there, and passes over what was read before."""
+
+    def __init__(self, source: StreamSource, seen: Seen, described: KeyedVmdesc) -> None:
+        super().__init__(vmdesc=described.vmdesc)
+        self._read_whole(source.data, source.origin)
+        self.seen = seen
+        self.described = described
+        self.keys: dict[int, tuple[bytes, bytes]] = {}
+        """Offset of the state -> `place` and `key` of a section."""
+
+    def _device_state(self, data: memoryview) -> Event:
+        header = self._section
+        assert header is not None
+        if header.kind != "full":
+            return super()._device_state(data)
+        place, pos = self._place_of(header), self._pos
+        footer = FOOTER.to_bytes(1, "big") + header.section_id.to_bytes(4, "big")
+        for length in self.seen.lengths_of(place):
+            end = pos + length
+            if data[end : end + 5] != footer:
+                continue
+            key = _key_of(place, data[pos:end])
+            read = self.seen.read.get(key)
+            if read is not None and read.empty <= self._allowance.left:
+                self._allowance.left -= read.empty
+                self.keys[self.offset] = place, key
+                return self._decoded(header, _Later(bytes(data[pos:end])), read.vmsd, read.described_by, end)
+        left, offset = self._allowance.left, self.offset
+        event: Any = super()._device_state(data)
+        end, vmsd = self._pos, event.vmsd
+        # What ends at its footer by what is in it does so wherever it stands; what nothing opens ends by what follows.
+        decides = vmsd is not None and (event.described_by == "library" or not hides_something(vmsd))
+        if decides and event.problem is None and data[end : end + 5] == footer:
+            key = _key_of(place, data[pos:end])
+            self.keys[offset] = place, key
+            self.seen.keep(place, end - pos, key, _Read(vmsd, event.described_by, left - self._allowance.left))
+        return event  # type: ignore[no-any-return]
+
+    def _place_of(self, header: SectionHeader) -> bytes:
+        """A key of what is said of a section beside its bytes."""
+        device = self._candidates.device(header)
+        said = b"" if device is None else self.described.keys[id(device)]
+        words = f"{header.name}\0{header.instance_id}\0{header.version_id}"
+        return blake2b(words.encode(), key=said, digest_size=KEY).digest()
+
+
+def _key_of(place: bytes, payload: memoryview) -> bytes:
+    return blake2b(payload, key=place, digest_size=KEY).digest()
+
+
+class SeenStream(Stream):
+    """A stream among many."""
+
+    described: Vmdesc | None = None
+
+    @property
+    def vmdesc(self) -> Vmdesc | None:
+        """The descriptions that the stream itself carries."""
+        return self.described
+
+
+def read_seen(source: StreamSource, seen: Seen) -> Stream:
+    """What `read_stream` gives, among many streams. Raises `VMStateError`, and leaves the source open."""
+    data = source.data
+    with collector_paused(), suppress(VMStateError):
+        text = find_vmdesc(data, source.release) if bytes(data[:4]) == MAGIC else None
+        described = seen.vmdescs.read(text)
+        reader = _SeenReader(source, seen, described)
+
+        def events() -> Iterator[Event]:
+            return StreamReader.over(data, vmdesc=described.vmdesc, origin=source.origin).events()
+
+        parts = [
+            SeenSection(part, reader.keys.get(part.payload_offset))
+            if isinstance(part, Section) and not part.is_ram
+            else part
+            for part in parts_of(reader.events(), source.release)
+        ]
+        stream = SeenStream(parts, source, source.name, events)
+        if stream.vmdesc_text == text:
+            stream.described = None if text is None else described.vmdesc
+            return stream
+    # What is damaged is told as of a stream alone.
+    return read_stream(source)
