@@ -10,6 +10,7 @@ from vmstate.codec.plan import CAREFUL
 from vmstate.codec.runtime import Context
 from vmstate.codec.structs import check_version_to_write, version_to_write, write_struct
 from vmstate.errors import VMStateError
+from vmstate.vmsd.data import NamedTuple
 from vmstate.vmsd.description import Field, VMStateDescription
 from vmstate.vmsd.expr import DESTINATION, OWN_STATE, Const, Fact
 from vmstate.vmsd.path import Steps
@@ -47,26 +48,43 @@ def judge(
     return ctx.broken
 
 
-class _Found(Exception):
-    """What was sought: the steps to it, and the offset."""
+class Place(NamedTuple):
+    """Where something stands: the steps to it, and where it begins and ends in the bytes."""
 
-    def __init__(self, steps: Steps, offset: int) -> None:
-        self.steps = steps
-        self.offset = offset
+    steps: Steps
+    offset: int
+    end: int
+
+
+class _Found(Exception):
+    """The run is over: this was sought."""
+
+    def __init__(self, place: Place) -> None:
+        self.place = place
 
 
 class Sought:
-    """The first value at the steps of a path, or the first field whose presence, number or size a fact decides."""
+    """The first value at the steps of a path, or the first field whose presence, number or size a fact decides.
+
+    Of such a field it is told where it begins.
+    """
 
     def __init__(self, steps: Steps | None = None, *, fact: str | None = None) -> None:
         self.steps = None if steps is None else list(steps)
         self.fact = fact
         self.decided: dict[int, bool] = {}
 
-    def look(self, path: list[str | int], offset: int, field: Field | None) -> None:
-        """End the run where this is it."""
-        if path == self.steps or (self.fact is not None and field is not None and self._decides(field)):
-            raise _Found(tuple(path), offset)
+    def opened(self, path: list[str | int], offset: int, field: Field | None) -> str | None:
+        """Something begins; a text where it is this."""
+        if path == self.steps:
+            return "sought"
+        if self.fact is not None and field is not None and self._decides(field):
+            raise _Found(Place(tuple(path), offset, offset))
+        return None
+
+    def closed(self, path: list[str | int], offset: int, end: int) -> None:
+        """What is sought is over, and so is the run."""
+        raise _Found(Place(tuple(path), offset, end))
 
     def may_be_in(self, path: list[str | int] | None, vmsd: VMStateDescription) -> bool:
         """Whether it can be in an array at a path whose elements are of a description."""
@@ -83,10 +101,8 @@ class Sought:
         return known
 
 
-def place_in(
-    vmsd: VMStateDescription, state: Any, sought: Sought, *, version_id: int | None = None
-) -> tuple[Steps, int] | None:
-    """The steps to what is sought, and its offset in the bytes of a state; None where there is nothing of the kind.
+def place_in(vmsd: VMStateDescription, state: Any, sought: Sought, *, version_id: int | None = None) -> Place | None:
+    """Where what is sought stands in the bytes of a state; None where there is nothing of the kind.
 
     Raises `VMStateError` for a state that cannot be written.
     """
@@ -100,5 +116,5 @@ def place_in(
     try:
         write_struct(CAREFUL.plan(vmsd, version), ctx, None, state, bytearray())
     except _Found as found:
-        return found.steps, found.offset
+        return found.place
     return None

@@ -191,8 +191,7 @@ def open_entry(ctx: Context, pos: int, field: Field | None = None) -> str | None
     if ctx.entries is None or ctx.path is None:
         return None
     if not isinstance(ctx.entries, dict):
-        ctx.entries.look(ctx.path, ctx.base + pos, field)
-        return None
+        return ctx.entries.opened(ctx.path, ctx.base + pos, field)
     path = _path_text(ctx.path)
     if path in ctx.entries:
         ctx.repeats[path] = ctx.repeats.get(path, 0) + 1
@@ -204,8 +203,10 @@ def open_entry(ctx: Context, pos: int, field: Field | None = None) -> str | None
 
 def close_entry(ctx: Context, path: str | None, pos: int, end: int, field: Field | None) -> None:
     """End the entry `path`: `pos` and `end` are positions in the data, `field` is None for a subsection."""
-    if path is not None and isinstance(ctx.entries, dict):
+    if isinstance(ctx.entries, dict) and path is not None:
         ctx.entries[path] = TraceEntry(ctx.base + pos, end - pos, field)
+    elif path is not None and not isinstance(ctx.entries, dict | None):
+        ctx.entries.closed(ctx.path or [], pos, end)
 
 
 def refuse(ctx: Context, value: Any, expected: str) -> EncodeError:

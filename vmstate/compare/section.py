@@ -172,13 +172,13 @@ class SectionCheck:
 
     def offset_of_absent(self, path: str | None) -> int:
         """Where the destination would read what is at a path of its own: behind what both have before it."""
-        end = self.section.payload_offset
+        before: list[str] = []
         for known in self.destination.trace:
             if known == path:
-                return end
-            if known in self.source.trace:
-                entry = self.source.trace[known]
-                end = int(entry.offset + entry.size)
+                spans = (self.source.span(name) for name in reversed(before))
+                last = next((span for span in spans if span is not None), None)
+                return self.section.payload_offset if last is None else last.stop
+            before.append(known)
         return self.section.offset
 
     # Versions.
@@ -459,7 +459,7 @@ class SectionCheck:
         for name in names:
             sent, local = sent_facts[name], differing[name]
             path = self.source.path_of_fact(name) or self.destination.path_of_fact(name)
-            is_sent = path is None or path in self.source.trace
+            is_sent = path is None or self.source.span(path) is not None
             accident = name in comparison_of(self.section.name).accidents
             yield self.finding(
                 "layout",
@@ -975,7 +975,7 @@ def place_of_config(section: Section, steps: Steps, at: int) -> int:
     with suppress(VMStateError):
         found = place_in(section.vmsd, section.state, Sought(steps), version_id=section.version_id)
         if found is not None:
-            return section.payload_offset + found[1] + at
+            return section.payload_offset + found.offset + at
     return section.offset
 
 

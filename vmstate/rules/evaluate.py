@@ -11,13 +11,13 @@ from contextlib import suppress
 from functools import cache
 from typing import Any
 
-from vmstate.codec.asked import Sought, judge, place_in
+from vmstate.codec.asked import Place, Sought, judge, place_in
 from vmstate.errors import VMStateError
 from vmstate.query.ask import AskedSection, LibrarySection
 from vmstate.stream.stream import Section
 from vmstate.vmsd.description import VMStateDescription
 from vmstate.vmsd.expr import UNKNOWN, Fact
-from vmstate.vmsd.path import Steps, format_path, resolve, value_or_none
+from vmstate.vmsd.path import format_path, resolve, value_or_none
 from vmstate.vmsd.release import Release
 from vmstate.vmsd.rule import Broken
 from vmstate.vmsd.state import facts_of
@@ -72,22 +72,28 @@ class AsKnown:
         """The value at a path; None where there is none."""
         return value_or_none(self.subject.state, path)
 
+    @property
+    def trace(self) -> Any:
+        """Path -> (absolute offset, size, field)."""
+        return self.subject.trace
+
     def place(self, path: str | None) -> int:
         """Where a value stands in the stream; for one that is not in a state, the section."""
-        with suppress(VMStateError):
-            if path is not None:
-                sought = Sought(resolve(self.subject.state, path)[0])
-                found = self._found(sought)
-                if found is not None:
-                    return found[1]
-        return self.section.offset
+        place = None if path is None else self.span(path)
+        return self.section.offset if place is None else place.start
 
-    def _found(self, sought: Sought) -> tuple[Steps, int] | None:
-        """The steps to what is sought, and its absolute offset."""
+    def span(self, path: str) -> range | None:
+        """The bytes of the stream in which the value at a path stands; None where there is none."""
+        with suppress(VMStateError):
+            place = self._found(Sought(resolve(self.subject.state, path)[0]))
+            if place is not None:
+                return range(place.offset + self.section.payload_offset, place.end + self.section.payload_offset)
+        return None
+
+    def _found(self, sought: Sought) -> Place | None:
         if self.vmsd is None:
             return None
-        found = place_in(self.vmsd, self.subject.state, sought, version_id=self.section.version_id)
-        return None if found is None else (found[0], found[1] + self.section.payload_offset)
+        return place_in(self.vmsd, self.subject.state, sought, version_id=self.section.version_id)
 
     def structs(self) -> Iterator[tuple[str, VMStateDescription, Any]]:
         """(path, description, state) of the state and the structs in it."""
@@ -97,7 +103,7 @@ class AsKnown:
     def path_of_fact(self, name: str) -> str | None:
         """The first field whose presence, number or size a fact decides."""
         found = self._found(Sought(fact=name))
-        return None if found is None else format_path(found[0])
+        return None if found is None else format_path(found.steps)
 
     def advice_of_fact(self, name: str, value: Any, local: Any = None, release: Release | None = None) -> str | None:
         """With which option a destination gets a value of a fact; None where the description does not say.
