@@ -250,7 +250,7 @@ _PLACES: dict[str, tuple[str, ...]] = {
     "vt82c686b_pm": ("isa.vt82c686:ViaPM",),
     "x-terminal3270": ("s390x.unmigratable:Terminal3270",),
     "xhci": ("usb.xhci_pci:XHCIPCI",),
-    "xhci-sysbus": ("usb.xhci_sysbus:XHCISysbus",),
+    "xhci-sysbus": ("usb.xhci_sysbus:XHCISysbus", "usb.xhci_sysbus:XHCI_SYSBUS_DWC3"),
     "xio3130-express-downstream-port": ("pci.xio3130_downstream:XIO3130Downstream",),
     "xio3130-express-upstream-port": ("pci.xio3130_upstream:XIO3130Upstream",),
     "xive-source": ("ppc.xive:XiveSource",),

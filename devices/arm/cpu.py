@@ -39,14 +39,14 @@ from vmstate.declare import (
 )
 from vmstate.devices.arm.registers import is_constant, meaning_of, register_name
 
-DREGIONS = fact("pmsav7_regions", (16, 8, 0, *range(1, 8), *range(9, 16), *range(17, 65)))
-"""Regions of memory protection (`pmsav7-dregion`)."""
+DREGIONS = fact("pmsav7_regions", (16, 8, 0, 4, 12, 20, 24, 32))
+"""Regions of memory protection (`pmsav7-dregion`): as many as a processor of the M or the R profile can have."""
 
-HDREGIONS = fact("pmsav8r_hypervisor_regions", (16, 0, *range(1, 16), *range(17, 65)))
-"""Regions of the hypervisor's memory protection."""
+HDREGIONS = fact("pmsav8r_hypervisor_regions", (16, 0))
+"""Regions of the hypervisor's memory protection: 16 of the Cortex-R52, and none where it has no memory protection."""
 
-SREGIONS = fact("sau_regions", (8, 0, *range(1, 8), *range(9, 65)))
-"""Regions of the security attribution unit."""
+SREGIONS = fact("sau_regions", (8, 0))
+"""Regions of the security attribution unit: 8 of the Cortex-M33 and M55."""
 
 
 @description("cpu/vfp/fpcr_fpsr", version_id=1, minimum_version_id=1, rules=(known_since(Release(9, 1)),))
@@ -168,6 +168,15 @@ class WfxtTimer(VMState):
     """The time-out of a wait; sent while there is one."""
 
     wfxt_timer: int = timer()
+
+
+@part(noise={"register": ("env.iwmmxt.regs",)})
+@description("cpu/iwmmxt", version_id=1, minimum_version_id=1)
+class Iwmmxt(VMState):
+    """Registers of Intel's wireless MMX; sent by a processor that has them, of a PXA27x."""
+
+    iwmmxt_regs: list[int] = array(uint64, 16, name="env.iwmmxt.regs", private=CONTENTS)
+    iwmmxt_cregs: list[int] = array(uint32, 16, name="env.iwmmxt.cregs")
 
 
 @description("cpu/m/faultmask-primask", version_id=1, minimum_version_id=1)
@@ -513,6 +522,7 @@ class ARMCPU(VMState):
     gt_timer_GTIMER_VIRT: int = timer(name="gt_timer[GTIMER_VIRT]")
     power_state: int = uint8(info="powered_off")
     vfp: Vfp | None = subsection(Vfp)
+    iwmmxt: Iwmmxt | None = subsection(Iwmmxt)
     m: M | None = subsection(M)
     thumb2ee: Thumb2ee | None = subsection(Thumb2ee)
     pmsav7_rnr: Pmsav7Rnr | None = subsection(Pmsav7Rnr)

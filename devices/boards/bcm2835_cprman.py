@@ -5,7 +5,7 @@ Facts from QEMU's hw/misc/bcm2835_cprman.c.
 
 from __future__ import annotations
 
-from vmstate.declare import VMState, array, description, device, struct, uint32
+from vmstate.declare import VMState, array, array_of_pointer, description, device, struct, uint32
 from vmstate.devices.core.clock import Clock
 
 
@@ -40,3 +40,11 @@ class Bcm2835CprmanPllChannel(VMState):
     """A controller of Broadcom's BCM2835 to BCM2838."""
 
     pll_in: Clock = struct(Clock)
+
+
+@device("bcm2835-cprman-clock-mux")
+@description("bcm2835-cprman-clock-mux", version_id=1, minimum_version_id=1)
+class Bcm2835CprmanClockMux(VMState):
+    """Which of ten sources a clock comes from: the sources."""
+
+    srcs: list[Clock | None] = array_of_pointer(Clock, 10)

@@ -5,7 +5,7 @@ Facts from QEMU's hw/misc/npcm_clk.c.
 
 from __future__ import annotations
 
-from vmstate.declare import VMState, array, description, device, int64, struct, uint32
+from vmstate.declare import VMState, array, array_of_pointer, description, device, int64, struct, uint32
 from vmstate.devices.core.clock import Clock
 
 
@@ -33,3 +33,11 @@ class Npcm7xxClockPll(VMState):
     """A controller of Nuvoton's NPCM7xx and NPCM8xx."""
 
     clock_in: Clock = struct(Clock)
+
+
+@device("npcm7xx-clock-sel")
+@description("npcm7xx-clock-sel")
+class Npcm7xxClockSel(VMState):
+    """A selector: the five clocks that it chooses from."""
+
+    clock_in: list[Clock | None] = array_of_pointer(Clock, 5)

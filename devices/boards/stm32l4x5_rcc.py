@@ -5,7 +5,7 @@ Facts from QEMU's hw/misc/stm32l4x5_rcc.c.
 
 from __future__ import annotations
 
-from vmstate.declare import VMState, description, device, struct, uint32
+from vmstate.declare import VMState, array, array_of_pointer, boolean, description, device, struct, uint32
 from vmstate.devices.core.clock import Clock
 
 
@@ -50,3 +50,31 @@ class Stm32l4x5Rcc(VMState):
     lse_crystal: Clock = struct(Clock)
     sai1_extclk: Clock = struct(Clock)
     sai2_extclk: Clock = struct(Clock)
+
+
+@device("stm32l4x5-rcc-clock-mux")
+@description("stm32l4x5-rcc-clock-mux", version_id=1, minimum_version_id=1)
+class Stm32l4x5RccClockMux(VMState):
+    """A multiplexer: its sources, the one chosen, and what its frequency is multiplied and divided by."""
+
+    id: int = uint32()
+    srcs: list[Clock | None] = array_of_pointer(Clock, 7)
+    enabled: bool = boolean()
+    src: int = uint32()
+    multiplier: int = uint32()
+    divider: int = uint32()
+
+
+@device("stm32l4x5-rcc-pll")
+@description("stm32l4x5-rcc-pll", version_id=1, minimum_version_id=1)
+class Stm32l4x5RccPll(VMState):
+    """A phase-locked loop and its three channels."""
+
+    id: int = uint32()
+    in_: Clock = struct(Clock, name="in")
+    channels: list[Clock | None] = array_of_pointer(Clock, 3)
+    enabled: bool = boolean()
+    vco_multiplier: int = uint32()
+    channel_enabled: list[bool] = array(boolean, 3)
+    channel_exists: list[bool] = array(boolean, 3)
+    channel_divider: list[int] = array(uint32, 3)

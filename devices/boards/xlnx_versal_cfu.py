@@ -5,7 +5,8 @@ Facts from QEMU's hw/misc/xlnx-versal-cfu.c.
 
 from __future__ import annotations
 
-from vmstate.declare import VMState, array, description, device, uint8, uint32
+from vmstate.declare import VMState, array, description, device, struct, uint8, uint32, variant, vbuffer
+from vmstate.devices.core.fifo8 import Fifo8
 
 
 @device("xlnx-versal-cfu-apb")
@@ -24,3 +25,14 @@ class XlnxVersalCfuSfr(VMState):
     """A controller of Xilinx's SoCs."""
 
     wfifo: list[int] = array(uint32, 4)
+
+
+FDRO_FIFO = variant(Fifo8, data=vbuffer(8192))
+
+
+@device("xlnx-versal-cfu-fdro")
+@description("xlnx-versal-cfu-fdro", version_id=1, minimum_version_id=1)
+class XlnxVersalCfuFdro(VMState):
+    """What was read of the frames and not yet fetched."""
+
+    fdro_data: Fifo8 = struct(FDRO_FIFO, name="fdro_data.fifo")

@@ -5,11 +5,11 @@ Facts from QEMU's hw/misc/xlnx-versal-crl.c.
 
 from __future__ import annotations
 
-from vmstate.declare import VMState, array, description, device, uint32
+from vmstate.declare import VMState, array, description, device, uint32, variant
 
 
-@device("xlnx,versal-crl")
-@description("xlnx,versal-crl", version_id=1, minimum_version_id=1)
+@device("xlnx-versal-crl", "xlnx,versal-crl")
+@description("xlnx-versal-crl", version_id=1, minimum_version_id=1)
 class XlnxVersalCrl(VMState):
     """A controller of Xilinx's SoCs."""
 
@@ -22,3 +22,7 @@ class XlnxVersal2Crl(VMState):
     """A controller of Xilinx's SoCs."""
 
     regs: list[int] = array(uint32, 247)
+
+
+XLNX_VERSAL_CRL_8_2 = variant(XlnxVersalCrl, "xlnx,versal-crl")
+"""The name up to 8.2."""

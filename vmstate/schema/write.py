@@ -270,7 +270,9 @@ def _exists(field: Field, frame: Frame, version_id: int) -> bool:
 
 def _numbered(vmsd: VMStateDescription, field: Field) -> str:
     """QEMU tells fields of one name apart by a number, whether they are there or not."""
-    same = [namesake for namesake in vmsd.fields if namesake.name == field.name]
+    same = [
+        namesake for namesake in vmsd.fields if namesake.name == field.name and not isinstance(namesake.type, t.Host)
+    ]
     return field.name if len(same) == 1 else f"{field.name}[{same.index(field)}]"
 
 

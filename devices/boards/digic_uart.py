@@ -1,0 +1,17 @@
+"""The serial port of Canon's DIGIC.
+
+Facts from QEMU's hw/char/digic-uart.c.
+"""
+
+from __future__ import annotations
+
+from vmstate.declare import VMState, description, device, uint32
+
+
+@device("digic-uart")
+@description("digic-uart", version_id=1, minimum_version_id=1)
+class DigicUart(VMState):
+    """The byte received, and the status."""
+
+    reg_rx: int = uint32()
+    reg_st: int = uint32()

@@ -1,0 +1,48 @@
+"""Samsung's OneNAND flash memory, of Nokia's N800 and N810.
+
+Facts from QEMU's hw/block/onenand.c as it was up to 9.1.
+"""
+
+from __future__ import annotations
+
+from vmstate.declare import (
+    REGISTERS,
+    VMState,
+    array,
+    buffer,
+    description,
+    device,
+    fact,
+    int32,
+    uint8,
+    uint16,
+    vbuffer,
+)
+
+BLOCKS = fact("onenand_blocks", (2048, 512, 1024, 4096))
+"""Blocks of the memory: a property of its size."""
+
+
+@device("onenand")
+@description("onenand", version_id=1, minimum_version_id=1)
+class OneNAND(VMState):
+    """The command under way, registers, which blocks are locked, and the area that is written once."""
+
+    current_direction: int = uint8()
+    cycle: int = int32()
+    otpmode: int = int32()
+    addr: list[int] = array(uint16, 8)
+    unladdr: list[int] = array(uint16, 8)
+    bufaddr: int = int32()
+    count: int = int32()
+    command: int = uint16()
+    config: list[int] = array(uint16, 2)
+    status: int = uint16()
+    intstatus: int = uint16()
+    wpstatus: int = uint16()
+    secs_cur: int = int32()
+    blockwp: bytes = vbuffer(BLOCKS, private=REGISTERS)
+    ecc_cp: int = uint8(name="ecc.cp")
+    ecc_lp: list[int] = array(uint16, 2, name="ecc.lp")
+    ecc_count: int = uint16(name="ecc.count")
+    otp: bytes = buffer(135168)
