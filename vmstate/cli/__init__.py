@@ -16,7 +16,7 @@ import sys
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from importlib import import_module
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from vmstate.errors import DeviceLibraryWarning, VMStateError, one_line
 
@@ -52,8 +52,20 @@ DEBUG = "--debug"
 COMPLETION = "--print-completion"
 
 
+def _formatter(prog: str) -> argparse.HelpFormatter:
+    """A formatter as wide as the terminal; argparse makes one for each argument, and finds the width by far imports."""
+    try:
+        columns = int(os.environ.get("COLUMNS", "0")) or os.get_terminal_size().columns
+    except (OSError, ValueError):
+        columns = 80
+    return argparse.HelpFormatter(prog, width=columns - 2)
+
+
 class Parser(argparse.ArgumentParser):
     """A parser whose complaints are one line, as all others are, and say what may have been meant."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**{"formatter_class": _formatter} | options)
 
     def error(self, message: str) -> NoReturn:
         """Say what is wrong with the command line, and end."""
