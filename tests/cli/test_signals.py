@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -28,6 +29,15 @@ SIGNALS = [
     (signal.SIGTERM, 143, "vmstate: ended by SIGTERM\n"),
     (signal.SIGHUP, 129, "vmstate: ended by SIGHUP\n"),
 ]
+
+
+@pytest.fixture(autouse=True)
+def nothing_is_ignored() -> Iterator[None]:
+    """What the tests' own starter ignores, as `nohup` does, the commands would ignore too."""
+    before = {number: signal.signal(number, signal.SIG_DFL) for number in (signal.SIGTERM, signal.SIGHUP)}
+    yield
+    for number, handler in before.items():
+        signal.signal(number, handler)
 
 
 @pytest.mark.parametrize(("number", "code", "line"), SIGNALS)

@@ -36,6 +36,7 @@ def test_the_count_sees_every_kind_of_binding() -> None:
 
 
 @pytest.mark.parametrize("folder", FOLDERS)
+@pytest.mark.slow
 def test_variables_say_what_they_hold(folder: str) -> None:
     counts: Counter[str] = Counter()
     every = 0

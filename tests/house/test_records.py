@@ -6,6 +6,8 @@ import ast
 from collections.abc import Iterator
 from pathlib import Path
 
+import pytest
+
 ROOT = Path(__file__).resolve().parents[2]
 ELSEWHERE = {
     "devices/vhost/abi.py": {"attrs"},
@@ -37,6 +39,7 @@ def test_the_search_sees_every_idiom() -> None:
     assert list(idioms(ast.parse(source))) == ["attrs", "dataclasses", "typing.NamedTuple"]
 
 
+@pytest.mark.slow
 def test_records_are_made_in_one_way() -> None:
     files = sorted([*(ROOT / "vmstate").rglob("*.py"), *(ROOT / "devices").rglob("*.py")])
     assert len(files) > 300

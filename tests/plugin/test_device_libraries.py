@@ -61,6 +61,7 @@ def failing(tmp_path: Path, how: str) -> Path:
 
 
 @pytest.mark.parametrize("how", AT_WORK)
+@pytest.mark.slow
 def test_a_library_that_fails_at_work_is_named(how: str, tmp_path: Path) -> None:
     folder = failing(tmp_path, how)
     for words in (["info"], ["show"], ["verify"]):

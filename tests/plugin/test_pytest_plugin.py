@@ -169,6 +169,7 @@ def test_failures_read_well(tmp_path: Path) -> None:
     assert "(expected qemu-7.2-q35-virtio-net or " in absent, output
 
 
+@pytest.mark.slow
 def test_streams_are_found_by_name_or_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     beside, streams = tmp_path / "tests", tmp_path / "streams"
     for folder in (beside / "data", streams / "deep" / "one", streams / "other"):

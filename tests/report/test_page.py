@@ -132,6 +132,7 @@ def test_two_moments_a_destination_and_early_migration_are_told() -> None:
     assert "per-item, tap: minimal" in words and "rfc-v2, tap: full" in words
 
 
+@pytest.mark.slow
 def test_a_scrubbed_page_has_nothing_of_the_guest() -> None:
     scrubbed = page_of(NET, scrubbed=True)
     with vmstate.load(NET) as stream:
@@ -150,6 +151,7 @@ def test_memory_is_never_on_the_page() -> None:
     assert [(device.content, device.rows) for device in facts.devices if device.name == "ram"] == [("", [])]
 
 
+@pytest.mark.slow
 def test_a_machine_of_very_many_sections_is_a_page_still() -> None:
     count = MOST_SECTIONS + 500
     body = b"".join(

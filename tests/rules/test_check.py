@@ -196,6 +196,7 @@ CARD = "qemu-7.2-q35-virtio-net"
         ("virtio.virtio.started", b"virtjo", 2, r"does not end where it should.*found 05 0e 76 69 72 74 6a 6f"),
     ],
 )
+@pytest.mark.slow
 def test_the_rule_that_is_broken_is_why_a_device_stays_closed(path: str, data: bytes, at: int, problem: str) -> None:
     stream = with_bytes(loaded(CARD), path, data, at)
     section = stream["virtio-net"]

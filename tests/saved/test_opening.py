@@ -487,6 +487,7 @@ def refused(source: object, message: str, **how: int) -> int:
 @pytest.mark.parametrize(
     "form", [pytest.param(form, marks=[pytest.mark.slow] if form in ("xz", "bzip2") else []) for form in FORMS]
 )
+@pytest.mark.slow
 def test_what_is_inside_is_looked_at_first(form: str, counted: type[Counted], tmp_path: Path) -> None:
     """200 MiB of zeros are no stream, which shows in the first of them."""
     packed = COMPRESS[form](bytes(200 << 20))
@@ -503,6 +504,7 @@ def test_what_is_inside_is_looked_at_first(form: str, counted: type[Counted], tm
     "form", [pytest.param(name, marks=[] if name == "zstd" else pytest.mark.slow) for name in FORMS]
 )
 @pytest.mark.parametrize("head", [b"QEVM\0\0\0\3", b'{"kind": "document", "pad": "'], ids=["stream", "text"])
+@pytest.mark.slow
 def test_a_bomb_with_a_good_head(form: str, head: bytes, counted: type[Counted]) -> None:
     packed = COMPRESS[form](head + bytes(200 << 20))
     assert refused(packed, f"the {form} data is out of proportion") < 64 << 20
@@ -510,6 +512,7 @@ def test_a_bomb_with_a_good_head(form: str, head: bytes, counted: type[Counted])
 
 
 @pytest.mark.parametrize("form", FORMS)
+@pytest.mark.slow
 def test_what_a_stream_compresses_to_is_in_proportion(form: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """The records of pages of zeros are what gives most."""
     monkeypatch.setattr(compressed, "SUSPICIOUS", 1 << 16)

@@ -159,6 +159,7 @@ def test_no_address_is_left(file: str) -> None:
 
 
 @pytest.mark.parametrize("between", [b"\xff\xff", b"\xff\xfe"])
+@pytest.mark.slow
 def test_a_serial_number_made_of_the_address(between: bytes) -> None:
     """As an e1000e behind a root port has it in its PCI configuration space, of which all else stays."""
     data = bytearray(small(MANY))
@@ -193,6 +194,7 @@ def test_a_card_is_the_same_card_everywhere() -> None:
         assert after.features == before.features
 
 
+@pytest.mark.slow
 def test_the_key_of_the_hash_is_gone() -> None:
     key = bytes(range(1, 41))
     with load(small(FILTERS)) as stream:
@@ -329,6 +331,7 @@ def test_explain_says_the_same(case: explain_cases.Case) -> None:
     assert after.verdict == before.verdict
 
 
+@pytest.mark.slow
 def test_compat_says_the_same(tmp_path: Path) -> None:
     """Two releases' streams, as schemas."""
     paths = []
@@ -342,6 +345,7 @@ def test_compat_says_the_same(tmp_path: Path) -> None:
     assert after.findings == before.findings
 
 
+@pytest.mark.slow
 def test_the_command(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
     out, again = tmp_path / "out.mig", tmp_path / "again.mig"
     file = str(FIXTURES / FILTERS)
@@ -491,6 +495,7 @@ def test_every_form_of_an_address_is_replaced_by_that_form() -> None:
 
 
 @needs_qemu
+@pytest.mark.slow
 def test_the_serial_number_of_every_card(tmp_path: Path) -> None:
     """vmxnet3 makes it of its address in a way of its own, e1000e and igb as an EUI-64."""
     whole, clean = str(tmp_path / "m.mig"), str(tmp_path / "clean.mig")

@@ -82,6 +82,7 @@ def test_the_command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert sink.buffer.getvalue() == out.read_bytes()  # type: ignore[attr-defined]
 
 
+@pytest.mark.slow
 def test_memory_is_not_held(tmp_path: Path) -> None:
     """256 MiB of pages go by in a process that may not hold them."""
     path = tmp_path / "big.mig"

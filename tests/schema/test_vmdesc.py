@@ -61,6 +61,7 @@ def subsections(vmdesc: Vmdesc) -> set[tuple[str, ...]]:
 # One stream's vmdesc for another
 
 
+@pytest.mark.slow
 def test_every_pair_is_in_a_group() -> None:
     pairs = {file.removesuffix("-early.mig.xz") for file in STREAMS if file.endswith("-early.mig.xz")}
     for pair in pairs - {"qemu-11.1-q35-virtio-mem"}:

@@ -102,6 +102,7 @@ def patterns(longest: int) -> list[list[int | None]]:
 
 @pytest.mark.parametrize("release", ["10.0", "11.1"])
 @pytest.mark.parametrize("kind", ["scalar", "struct", "uneven"])
+@pytest.mark.slow
 def test_null_pointers(kind: str, release: str) -> None:
     untold = 0
     for values in patterns(6):

@@ -206,6 +206,7 @@ def test_cut_anywhere_in_a_stream() -> None:
     assert stream.to_bytes() == data[: end_of_stream + 1]
 
 
+@pytest.mark.slow
 def test_cut_where_nothing_ends_a_section() -> None:
     """Without footers, vmdesc and library nothing tells where the last section ends, but all before is refused."""
     data = plain(NO_ANYTHING)
@@ -527,6 +528,7 @@ def vmstate(*arguments: str, **how: Any) -> subprocess.CompletedProcess[bytes]:
     )
 
 
+@pytest.mark.slow
 def test_failures_of_the_real_command(tmp_path: Path) -> None:
     bad = tmp_path / "bad.mig"
     # What ends within its header is nothing at all; of what ends further on that is shown which is whole.

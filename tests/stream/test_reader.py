@@ -369,6 +369,7 @@ def ram_pages(megabytes: int) -> Iterator[bytes]:
     yield struct.pack(">BIQBI", 3, 2, 16, 0x7E, 2) + b"\0"
 
 
+@pytest.mark.slow
 def test_ram_is_not_kept() -> None:
     reader = StreamReader()
     pages = 0

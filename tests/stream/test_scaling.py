@@ -306,6 +306,7 @@ def seconds(work: Callable[[bytes], None], data: bytes) -> float:
     "dimension",
     [pytest.param(name, marks=[] if name == "fields" else pytest.mark.slow) for name in DIMENSIONS],
 )
+@pytest.mark.slow
 def test_time_grows_with_the_size(dimension: str, work: Callable[[bytes], None]) -> None:
     make, size = DIMENSIONS[dimension]
     small, large = make(size), make(TIMES * size)
@@ -413,6 +414,7 @@ AMPLIFIED: dict[str, bytes] = {
 
 
 @pytest.mark.parametrize("name", list(AMPLIFIED))
+@pytest.mark.slow
 def test_what_takes_no_bytes_has_one_budget(name: str) -> None:
     data = AMPLIFIED[name]
     start = time.process_time()
@@ -427,6 +429,7 @@ def test_what_takes_no_bytes_has_one_budget(name: str) -> None:
     assert time.process_time() - start < 5
 
 
+@pytest.mark.slow
 def test_pointers_to_what_differs_have_one_budget() -> None:
     """Each is a field of its own, and a run of NULLs or of structs is told in a few bytes."""
     entries = [

@@ -93,6 +93,7 @@ def test_a_count_follows_its_list() -> None:
     assert written(stream).configuration.machine == "pc-q35-7.1-or-so"  # type: ignore[union-attr]
 
 
+@pytest.mark.slow
 def test_a_subsection_comes_and_goes() -> None:
     stream = opened(RSS)
     plain_rss = json.dumps(to_plain(stream["virtio-net"].state.net.rss))
@@ -198,6 +199,7 @@ def test_what_cannot_be_is_one_clear_line(assignment: str, words: str) -> None:
 
 
 @pytest.mark.parametrize("file", [NIC, RSS, "recorded/qemu-11.1-q35-virtio-devices-booted.mig.xz", MICROVM])
+@pytest.mark.slow
 def test_setting_what_is_there_changes_nothing(file: str) -> None:
     stream = opened(file)
     places = []
