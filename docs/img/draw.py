@@ -2,6 +2,12 @@
 
     python docs/img/draw.py OUTPUT.svg WIDTH COMMAND...
 
+show.svg, of README.md, is
+
+    F=fixtures/qemu-7.2-microvm-virtio-net-mmio.mig.xz
+    python docs/img/draw.py docs/img/show.svg 88 \\
+        "vmstate show $F apic" "vmstate show $F 'cpu.env.segs[1]'" "vmstate show $F 'cpu.env.cr[3]'"
+
 Commands are run by sh in the current folder, with colours on. Nothing is cut and nothing is added but the prompt.
 """
 

@@ -136,6 +136,19 @@ def test_every_block_does_what_the_document_says(document: Path, tmp_path: Path)
     assert not wrong, "\n\n".join(wrong)
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["README.md"])
+def test_a_first_page_needs_nothing_but_the_package(name: str, tmp_path: Path) -> None:
+    environment = environment_in(tmp_path)
+    assert run(Block(0, "sh", (), "vmstate examples", 0, 0), tmp_path, environment).returncode == 0
+    told = [
+        complaint(step, run(step.block, tmp_path, environment))
+        for step in steps_of((ROOT / name).read_text(encoding="utf-8"))
+    ]
+    assert len(told) > 2
+    assert not any(told), "\n\n".join(filter(None, told))
+
+
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
 def test_blocks_are_of_a_known_language(document: Path) -> None:
     blocks = blocks_of(document.read_text(encoding="utf-8"))

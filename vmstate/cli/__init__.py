@@ -25,7 +25,7 @@ VERBS = (
     "info", "show", "decode", "encode", "diff", "watch", "set", "capture", "cmdline", "load", "thin", "compat",
     "explain", "repair", "verify", "query", "ram", "unpack", "pack", "find", "report", "browse", "early", "bench",
     "fuzz", "source",
-    "matrix", "fleet",
+    "matrix", "fleet", "examples",
 )
 # fmt: on
 

@@ -29,4 +29,5 @@ PURPOSES = {
     "source": "what QEMU's own source says of its devices' states: a tree, or a revision of a repository",
     "matrix": "who loads where: many sources, each held against many destinations",
     "fleet": "thousands of streams: what each is, whether it is whole, and whether it loads",
+    "examples": "streams of real machines, which come with the package, to try all this with",
 }

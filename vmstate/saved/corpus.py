@@ -13,7 +13,7 @@ import io
 import lzma
 import sys
 import tarfile
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from vmstate.errors import StreamError, VMStateError
@@ -25,6 +25,15 @@ ARCHIVE = Path(__file__).resolve().parent.parent / "golden.tar.xz"
 
 DICTIONARY = 64 << 20
 """Bytes that xz looks back: all of the archive."""
+
+
+def corpus_members() -> Iterator[tuple[str, bytes]]:
+    """Each stream with its name, in order."""
+    with tarfile.open(ARCHIVE) as archive:
+        for member in archive:
+            file = archive.extractfile(member)
+            assert file is not None
+            yield member.name, file.read()
 
 
 def corpus_names() -> list[str]:
