@@ -17,9 +17,13 @@ import subprocess
 import sys
 import tempfile
 import threading
+import time
 import zlib
 from pathlib import Path
 from typing import Any
+
+from vmstate.saved import open_input
+from vmstate.saved.colo import checkpoints_of
 
 ROOT = Path(__file__).resolve().parents[2]
 SAVED = ROOT / "fixtures" / "saved"
@@ -31,6 +35,7 @@ MULTIFD = {
     "multifd-zlib-7.2": ("7.2", "zlib"),
     "multifd-zstd-10.0": ("10.0", "zstd"),
 }
+COLO = {"colo-11.1": "11.1"}
 PAGE = 4096
 TAG_AT = 0x100000
 
@@ -122,6 +127,45 @@ def record_channels(name: str, release: str, compression: str) -> dict[str, Any]
         return {**described(release, "; ".join(lines), folder), "channels": len(channels)}
 
 
+def record_colo(name: str, release: str) -> dict[str, Any]:
+    """COLO between two machines that run their firmware, kept by `vmstate capture --channels`."""
+    with tempfile.TemporaryDirectory() as text:
+        folder = Path(text)
+        words = [*program(release, "qemu-system-x86_64"), "-M", "microvm", "-m", "8", "-nodefaults", "-display", "none"]
+        words += ["-accel", "tcg,tb-size=16", "-monitor", "stdio", "-S"]
+        words += ["-device", f"loader,file={tagged(folder)},addr={TAG_AT:#x},force-raw=on"]
+        between = [sys.executable, "-m", "vmstate", "capture", "--channels", "kept"]
+        between += ["--listen", "unix:between", "--to", "unix:in"]
+        how = {"cwd": folder, "stdin": subprocess.PIPE, "stdout": subprocess.DEVNULL, "text": True}
+        target, source, proxy = (
+            subprocess.Popen(command, **how)  # type: ignore[call-overload]
+            for command in ([*words, "-incoming", "defer"], words, between)
+        )
+        capabilities = ["migrate_set_capability return-path on", "migrate_set_capability x-colo on"]
+        lines = [*capabilities, "migrate_set_parameter x-checkpoint-delay 700", "cont", "migrate -d unix:between"]
+        for process, said in (
+            (target, [*capabilities, "migrate_incoming unix:in"]),
+            (source, lines),
+            (source, [f'pmemsave 0 {MEMORY:#x} "truth"', "quit"]),
+            (target, ["quit"]),
+        ):
+            if said[-1] == "quit":
+                time.sleep(4 if process is source else 0)
+            for line in said:
+                process.stdin.write(f"{line}\n")
+                process.stdin.flush()
+                time.sleep(0.3)
+        for process in (source, target, proxy):
+            process.wait(20)
+        data = (folder / "kept" / "ch0.src2dst").read_bytes()
+        (SAVED / f"{name}.ch0.xz").write_bytes(lzma.compress(data, preset=9 | lzma.PRESET_EXTREME))
+        (folder / "main").write_bytes(data)
+        with open_input(folder / "main") as opened:
+            count, _ = checkpoints_of(opened)
+        known = described(release, "; ".join(lines), folder)
+        return {**known, "machine": "microvm, 8 MiB, its firmware alone", "checkpoints": count}
+
+
 def described(release: str, how: str, folder: Path) -> dict[str, Any]:
     """What is known of a recording, with the truth about its memory."""
     pages, empty = sums(folder / "truth"), zlib.crc32(bytes(PAGE))
@@ -146,6 +190,8 @@ def main() -> None:
     known = json.loads(listed.read_text()) if listed.exists() else {}
     for name in [name for name in MULTIFD if name in sys.argv[1:] or not sys.argv[1:]]:
         known[name] = record_channels(name, *MULTIFD[name])
+    for name in [name for name in COLO if name in sys.argv[1:] or not sys.argv[1:]]:
+        known[name] = record_colo(name, COLO[name])
     for name in [name for name in (*IMAGES, *FILES) if name in sys.argv[1:] or not sys.argv[1:]]:
         with tempfile.TemporaryDirectory() as text:
             folder = Path(text)

@@ -9,9 +9,13 @@ from rich.table import Table
 from rich.text import Text
 
 from vmstate.cli.console import print_rendered
+from vmstate.cli.words import counted
 from vmstate.errors import VMStateError, one_line
 from vmstate.files import size_text
 from vmstate.saved.containers import Container
+from vmstate.saved.opening import Input
+from vmstate.stream.events import Trailing
+from vmstate.stream.stream import Stream
 
 
 def print_container(container: Container) -> None:
@@ -19,6 +23,25 @@ def print_container(container: Container) -> None:
     print(f"{one_line(container.file)}: holds a QEMU migration stream")
     for label, text in container.lines():
         print(f"  {label:<12}  {one_line(text)}")
+
+
+def behind_of(stream: Stream) -> dict[str, Any]:
+    """What stands behind the end of a stream, as JSON values, and as `text`."""
+    from vmstate.stream.behind import what_is_behind
+
+    part = stream.parts[-1]
+    assert isinstance(part, Trailing)
+    behind = what_is_behind(part)
+    facts = {**behind.as_dict(), "text": behind.text}
+    if behind.kind == "colo" and isinstance(stream.input, Input):
+        from vmstate.saved.colo import checkpoints_of
+
+        count, cut = checkpoints_of(stream.input)
+        ways = f"{one_line(str(stream.name))}@colo:1 to colo:{count}" if count else "none is whole"
+        text = f"{counted(count, 'checkpoint')} of COLO: {ways}" + (f"; then {one_line(cut)}" if cut else "")
+        facts |= {"checkpoints": count, "cut": cut}
+        facts["text"] = f"{behind.size} bytes from {behind.offset:#x} on: {text}"
+    return facts
 
 
 def tell_choices(error: VMStateError, form: str) -> int:

@@ -13,6 +13,7 @@ from vmstate.cli.words import counted
 from vmstate.errors import VMStateError, one_line
 from vmstate.files import size_text
 from vmstate.saved.loading import load_what_is_whole
+from vmstate.stream.events import Trailing
 from vmstate.stream.stream import Stream
 
 
@@ -60,6 +61,10 @@ def run(options: argparse.Namespace) -> int:
 
                 facts["cut"] = where_cut(stream)
                 tell_where_cut(stream)
+            if isinstance(stream.parts[-1], Trailing):
+                from vmstate.cli.containers import behind_of
+
+                facts["behind"] = behind_of(stream)
         if options.format == "json":
             print(json.dumps(facts))
         elif len(options.files) == 1:
@@ -110,6 +115,8 @@ def print_text(facts: dict[str, Any]) -> None:
         print(f"    {size_text(block['used_length']):>10}  {one_line(block['idstr'])}")
     sections = facts["sections"]
     print(f"  {counted(len(sections), 'section')}")
+    if "behind" in facts:
+        print(f"  behind it     {facts['behind']['text']}")
     rows = [("offset", "size", "id", "kind", "version", "described by", "name")]
     rows += [
         (

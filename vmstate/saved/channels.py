@@ -26,7 +26,8 @@ from vmstate.stream.events import MAGIC
 from vmstate.stream.memory_pages import PLAIN, ZERO, Channel, SentPages
 from vmstate.stream.ram import RamScanner
 from vmstate.stream.ram_records import RamBlock, RamEnd, RamPages
-from vmstate.stream.reader import StreamReader, page_size_of
+from vmstate.stream.reader import page_size_of
+from vmstate.stream.recovery import GoingOnReader
 from vmstate.stream.stream import Stream
 from vmstate.vmsd.data import NamedTuple
 
@@ -256,7 +257,7 @@ class Recovered(Channel):
             return
         sources.append(self._opened.data)
         started = [section.header for section in self._stream.sections if section.kind == "start"]
-        reader = StreamReader.going_on(self._opened.data, started, self._stream.ram.blocks, self._page_size)
+        reader = GoingOnReader.going_on(self._opened.data, started, self._stream.ram.blocks, self._page_size)
         try:
             for event in reader.events():
                 if isinstance(event, RamPages) and event.block in blocks:

@@ -87,6 +87,10 @@ def _unwrapped(opened: Input, limit: int, part: str | None) -> Input:
         from vmstate.saved.vma import open_archive
 
         inside = open_archive(opened, limit)
+    elif part is not None and part.startswith("colo:") and head.startswith(MAGIC):
+        from vmstate.saved.colo import open_checkpoint
+
+        return open_checkpoint(opened, limit, part)
     elif part is not None:
         return _at_offset(opened, part)
     elif not any(head):

@@ -41,6 +41,8 @@ KIND = "document"
 FORMAT = 1
 INLINE = 4096
 """RAM sections of at most this many bytes have no place of their own."""
+MOST_BEHIND = 64 << 20
+"""Bytes behind the end of a stream that a document takes."""
 
 
 LEFT_OUT: dict[str, Any] = {"left_out": True}
@@ -153,6 +155,13 @@ def _part_values(part: Part, second: Sequence[VMStateDescription]) -> dict[str, 
         case Vmdescription(text=text):
             return {"part": "vmdesc", "text": text.decode("utf-8", "surrogateescape")}
         case Trailing():
+            if len(part.raw) > MOST_BEHIND:
+                raise StreamError(
+                    "what stands behind the end of the stream is too long for a document",
+                    offset=part.offset,
+                    expected=f"at most {MOST_BEHIND} bytes; `vmstate thin` leaves it out",
+                    found=str(len(part.raw)),
+                )
             return {"part": "trailing", "data": part.to_bytes().hex()}
     raise StreamError(f"{type(part).__name__} is no part of a document")
 

@@ -26,7 +26,7 @@ from vmstate.saved.thin import thin
 from vmstate.schema.vmdesc import Vmdesc
 from vmstate.schema.write import describe_device
 from vmstate.stream.configuration import Configuration
-from vmstate.stream.events import Command, CommandType, ConfigurationSection, Trailing
+from vmstate.stream.events import Command, CommandType, ConfigurationSection
 from vmstate.stream.registry import all_descriptions
 from vmstate.stream.stream import Part, RamSummary, Section, Stream
 from vmstate.stream.verify import first_difference, vmdesc_entries
@@ -287,8 +287,6 @@ class _Scrubber:
             yield from self._patches_of_fields(self.data[start:], trace, start)
         elif isinstance(part, Command):
             yield from self._patches_of_command(part)
-        elif isinstance(part, Trailing):
-            yield part.offset, self.replacer.contents(bytes(part.raw))
         elif isinstance(part, Section):
             if isinstance(part.state, RamSummary):
                 for block in part.state.blocks:

@@ -13,6 +13,7 @@ from itertools import chain
 
 from vmstate.errors import StreamError, VMStateError
 from vmstate.saved.opening import Input, StreamLike, open_input
+from vmstate.stream.events import Trailing
 from vmstate.stream.ram_records import RamMapped, RamPages
 from vmstate.stream.reader import StreamReader
 from vmstate.stream.stream import Stream
@@ -23,7 +24,7 @@ RELEASE = 16 << 20
 
 
 def thin(source: StreamLike | Input | Stream) -> Iterator[bytes]:
-    """The bytes of a stream without its pages of memory, piece by piece.
+    """The bytes of a stream without its pages of memory, and without what stands behind its end, piece by piece.
 
     `source` is a `Stream` as it is now, or what `load` takes, and is closed; of one with gigabytes of memory only a
     window is held at a time. Raises `VMStateError`: a mapped-ram file cannot be made smaller so, since its pages have
@@ -39,7 +40,7 @@ def thin(source: StreamLike | Input | Stream) -> Iterator[bytes]:
             for event in StreamReader.over(opened.data, origin=opened.origin).events():
                 if isinstance(event, RamMapped):
                     raise StreamError("the memory of a mapped-ram file cannot be left out", offset=event.offset)
-                if not isinstance(event, RamPages):
+                if not isinstance(event, RamPages | Trailing):
                     yield writer.send(event)
                 elif event.offset - released > RELEASE:
                     opened.release(released, event.offset)
@@ -57,7 +58,7 @@ def _thin_stream(stream: Stream) -> Iterator[bytes]:
             for event in reader.events():
                 if isinstance(event, RamMapped):
                     raise StreamError("the memory of a mapped-ram file cannot be left out", offset=event.offset)
-                if not isinstance(event, RamPages):
+                if not isinstance(event, RamPages | Trailing):
                     yield writer.send(event)
     except VMStateError as error:
         raise error.within(file=stream.name) from None

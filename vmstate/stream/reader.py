@@ -19,7 +19,7 @@ counts it only where a legal part of the stream follows. The events do not depen
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from vmstate.codec.codec import Codec
@@ -59,7 +59,7 @@ from vmstate.stream.events import (
     Vmdescription,
 )
 from vmstate.stream.ram import ALL_AT_ONCE, DEFAULT_PAGE_SIZE, MAX_PIECE, RamScanner
-from vmstate.stream.ram_records import RamBlock, RamEnd
+from vmstate.stream.ram_records import RamEnd
 from vmstate.stream.registry import raise_fault
 from vmstate.vmsd.description import VMStateDescription
 from vmstate.vmsd.expr import IDSTR
@@ -71,7 +71,7 @@ RAM_VERSION = 4
 RAM_ADVISE = 16
 
 TRAILING = 64 << 20
-"""Bytes behind the end of a stream at most: QEMU leaves them alone, and a file that goes on is something else."""
+"""Bytes behind the end at most of a stream that comes piece by piece; of one that is all there they are a view."""
 
 _TRIM = 1 << 16
 _OPAQUE_FIELD_LIMIT = 16
@@ -137,18 +137,6 @@ class StreamReader:
         self._origin = origin
         self._whole = data
         self._closed = True
-
-    @classmethod
-    def going_on(
-        cls, data: memoryview, started: Iterable[SectionHeader], blocks: Iterable[RamBlock], page_size: int
-    ) -> StreamReader:
-        """A reader of what comes after a recovery, without a header; `started` are the sections that come in parts."""
-        reader = cls.over(data)
-        reader._starts = {header.section_id: header for header in started}
-        reader._ram = RamScanner(page_size)
-        reader._ram.know(blocks)
-        reader._state = reader._part
-        return reader
 
     @property
     def offset(self) -> int:
@@ -557,7 +545,7 @@ class StreamReader:
         pos = self._pos
         if pos >= len(data):
             return DONE
-        if len(data) - pos > TRAILING:
+        if self._whole is None and len(data) - pos > TRAILING:
             raise StreamError(
                 "too many bytes stand behind the end of the stream",
                 offset=self._base + pos,

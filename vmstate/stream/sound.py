@@ -8,7 +8,7 @@ from vmstate.schema.vmdesc import Dialect
 from vmstate.stream.finding import Finding
 from vmstate.stream.seen import SeenSection
 from vmstate.stream.stream import Section, Stream
-from vmstate.stream.verify import cut_findings, entry_findings, rewritten, vmdesc_entries, vmdesc_findings
+from vmstate.stream.verify import end_findings, entry_findings, rewritten, vmdesc_entries, vmdesc_findings
 from vmstate.vmsd.collector import collector_paused
 
 MOST_KEPT = 200_000
@@ -48,7 +48,7 @@ class Sound:
             yield from rewritten(stream, data[: stream.whole], known)
             if stream.vmdesc_text is not None:
                 yield from vmdesc_findings(stream, stream.vmdesc_text, described)
-            yield from cut_findings(stream)
+            yield from end_findings(stream)
 
         with collector_paused():
             error = next((finding for finding in findings() if finding.severity == "error"), None)

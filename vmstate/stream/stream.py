@@ -34,13 +34,10 @@ from vmstate.stream.events import (
 )
 from vmstate.stream.ram_records import (
     CONTINUE,
-    END_SIZE,
     FLAG_OF_KIND,
     HOOK,
     MULTIFD_FLUSH,
     RamBlock,
-    RamBytes,
-    RamEnd,
     RamEvent,
     RamHook,
     RamMultifdFlush,
@@ -420,22 +417,13 @@ class Stream:
                 continue
             yield part.header
             if isinstance(part.state, RamSummary):
-                yield from self._ram_events(part.state)
+                from vmstate.stream.ram_written import ram_events
+
+                yield from ram_events(self.ram_bytes(part.state), part.state.offset)
             else:
                 offset = part.payload_offset
                 yield DeviceState(part.state, part.vmsd, part.described_by, part.version_id, offset, 0, part.problem)
             yield part.footer
-
-    def _ram_events(self, summary: RamSummary) -> Iterator[Event]:
-        held = memoryview(b"")
-        for piece in self.ram_bytes(summary):
-            # The last record ends the section, and can begin in one piece and end in the next.
-            whole = memoryview(bytes(held) + bytes(piece)) if held else piece
-            cut = max(0, len(whole) - END_SIZE)
-            if cut:
-                yield RamBytes(summary.offset, whole[:cut])
-            held = whole[cut:]
-        yield RamEnd(summary.offset, held)
 
     def chunks(self) -> Iterator[bytes | memoryview]:
         """The bytes of the stream, piece by piece: sections from their states, RAM from the input."""
@@ -444,6 +432,9 @@ class Stream:
 
     def chunks_of(self, part: Part) -> Iterator[bytes | memoryview]:
         """The bytes of one part."""
+        if isinstance(part, Trailing):
+            yield memoryview(part.raw)
+            return
         if not isinstance(part, Section):
             yield part.to_bytes()
             return
@@ -554,7 +545,15 @@ def read_stream(
         def events() -> Iterator[Event]:
             return reader.over(data, vmdesc=known, library=library, facts=facts, origin=source.origin).events()
 
-        stream = Stream(parts_of(events(), source.release), source, source.name, events)
+        try:
+            stream = Stream(parts_of(events(), source.release), source, source.name, events)
+        except VMStateError:
+            if text is None or data[-len(text) :] == text:
+                raise
+            # What more stands behind it can be what a volume held before.
+            stream = read_stream(source, vmdesc=NOTHING_DESCRIBED, library=library, facts=facts, reader=reader)
+            if stream.vmdesc_text in (None, text):
+                raise
     carried = stream.vmdesc_text
     if vmdesc is None and carried != text:
         # What was found is no part of this stream, or what is part of it was not found for it is damaged.

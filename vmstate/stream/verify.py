@@ -11,6 +11,7 @@ from typing import Any
 from vmstate.errors import VMStateError
 from vmstate.schema.vmdesc import Dialect, hides, hides_something
 from vmstate.schema.write import describe_device
+from vmstate.stream.events import Trailing
 from vmstate.stream.finding import Finding
 from vmstate.stream.registry import shipped_descriptions
 from vmstate.stream.stream import Section, Stream
@@ -28,6 +29,7 @@ RULES = {
     "opaque": "bytes that nothing describes are kept as they are",
     "residue": "bytes that no field holds, and subsections in an order that QEMU does not write",
     "cut": "the stream is cut off",
+    "behind": "bytes behind the end, of which QEMU reads nothing",
 }
 """What each of its findings is about."""
 
@@ -41,11 +43,16 @@ def verify(stream: Stream, data: bytes | memoryview) -> list[Finding]:
             findings += vmdesc_findings(stream, stream.vmdesc_text, _described)
         else:
             findings.append(Finding("no-vmdesc", "note", None, None, None, "the stream carries no vmdesc"))
-    return [*findings, *cut_findings(stream)]
+    return [*findings, *end_findings(stream)]
 
 
-def cut_findings(stream: Stream) -> Iterator[Finding]:
-    """Where a stream is cut off."""
+def end_findings(stream: Stream) -> Iterator[Finding]:
+    """How a stream ends: what stands behind its end, and where it is cut off."""
+    if isinstance(stream.parts[-1], Trailing):
+        from vmstate.stream.behind import what_is_behind
+
+        behind = what_is_behind(stream.parts[-1])
+        yield Finding("behind", "note", None, None, behind.offset, f"behind the end stand {behind.text}")
     if stream.cut is not None:
         cut = stream.cut
         message = f"cut off: {cut.message}; that and all that follows is missing"
@@ -100,6 +107,11 @@ def _to_compare(stream: Stream, data: memoryview, known: Collection[int]) -> Ite
                 pos += sum(piece if isinstance(piece, int) else len(piece) for piece in pieces)
                 yield from pieces
                 continue
+        if isinstance(part, Trailing) and is_input and part.offset == pos:
+            # A view of the bytes themselves.
+            pos += len(part.raw)
+            yield len(part.raw)
+            continue
         for chunk in stream.chunks_of(part):
             pos += len(chunk)
             yield chunk
