@@ -1,6 +1,6 @@
 """What was read from a QEMU tree as a small table, and what QEMU's own -dump-vmstate says in the same form.
 
-`python tests/support/source_table.py REPOSITORY@REVISION` records `RECORDED` again.
+`python tests/support/source_table.py REPOSITORY` records the tables of 7.2 and 10.0 again.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ import lzma
 import os
 import sys
 from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from recorded import FIXTURES
@@ -18,34 +19,57 @@ from vmstate.source.linking import Linked
 from vmstate.source.model import UnitResult
 from vmstate.source.reading import SourceTree, read_tree
 
-RECORDED = FIXTURES / "source" / "qemu-10.0.json.xz"
-"""{"revision", "target", "units"}: the descriptions, infos and device classes of QEMU 10.0's source. Facts alone."""
+REVISIONS = {"7.2": "b67b00e6b4", "10.0": "7c949c53e9"}
+
+
+def recorded_file(release: str) -> Path:
+    """{"revision", "target", "units"}: what the source of a release says of bytes on the wire. Facts alone."""
+    return FIXTURES / "source" / f"qemu-{release}.json.xz"
+
 
 TREES = [name for name in os.environ.get("VMSTATE_QEMU_SOURCE", "").split(":") if name]
 """Source trees of QEMU, as `vmstate source` takes them: DIR or REPOSITORY@REVISION."""
 
-UNIT = ("path", "target", "descriptions", "infos", "types")
-DESCRIPTION = (
-    "symbol", "path", "line", "name", "version", "minimum", "static", "needed", "fields", "has_fields", "ended",
-    "subsections",
+UNIT = ("path", "target", "descriptions", "infos", "functions", "types", "registrations", "counts", "visible")
+ROWS = {
+    "descriptions": (
+        "symbol", "path", "line", "name", "version", "minimum", "static", "needed", "fields", "has_fields", "ended",
+        "subsections",
+    ),
+    "infos": ("symbol", "path", "line", "name", "static", "puts"),
+    "functions": ("name", "path", "line", "returns"),
+    "types": ("name", "path", "line", "parent", "abstract", "vmsd", "inner", "save"),
+    "registrations": ("function", "path", "line", "idstr", "vmsd", "version"),
+    "visible": ("kind", "owner", "name", "value", "path", "line", "member"),
+}  # fmt: skip
+"""What is kept of the rows of a unit; of its properties those that say how many elements there are."""
+FIELD = (
+    "name", "version", "size", "count", "count_from", "size_from", "info", "flags", "vmsd", "struct_version", "exists",
+    "struct", "member",
 )  # fmt: skip
-FIELD = ("name", "version", "size", "count", "info", "flags", "vmsd", "struct_version", "exists")
-INFO = ("symbol", "path", "line", "name", "static")
-TYPE = ("name", "path", "line", "parent", "abstract", "vmsd")
 
 
 def table(tree: SourceTree) -> list[dict[str, Any]]:
     """The units of a tree that have something, with what decides their bytes."""
+    counts = {
+        str(name).rpartition(".")[2]
+        for vmsd in tree.descriptions()
+        for field in vmsd.fields
+        for name in (field.count_from, field.size_from)
+        if name
+    }
     units = []
     for unit in tree.units:
         made = _kept(unit.as_json(), UNIT)
+        made["visible"] = [
+            row for row in made.get("visible", ()) if str(row.get("member")).rpartition(".")[2] in counts
+        ]
+        for name, members in ROWS.items():
+            made[name] = [_kept(row, members) for row in made.get(name, ())]
+        for vmsd in made["descriptions"]:
+            vmsd["fields"] = [_kept(field, FIELD) for field in vmsd.get("fields", ())]
+        made = {name: value for name, value in made.items() if value}
         if len(made) > 2:
-            for vmsd in made.get("descriptions", ()):
-                vmsd["fields"] = [_kept(field, FIELD) for field in vmsd.get("fields", ())]
-            made["descriptions"] = [_kept(vmsd, DESCRIPTION) for vmsd in made.get("descriptions", ())]
-            if "infos" in made:
-                made["infos"] = [_kept(info, INFO) for info in made["infos"]]
-            made["types"] = [_kept(kind, TYPE) for kind in made.get("types", ())]
             units.append(made)
     return units
 
@@ -54,9 +78,9 @@ def _kept(raw: Mapping[str, Any], names: Sequence[str]) -> dict[str, Any]:
     return {name: raw[name] for name in names if name in raw}
 
 
-def recorded() -> Linked:
-    """The descriptions of the recorded table, linked as those of a tree."""
-    known = json.loads(lzma.decompress(RECORDED.read_bytes()))
+def recorded(release: str = "10.0") -> Linked:
+    """The descriptions of a recorded table, linked as those of a tree."""
+    known = json.loads(lzma.decompress(recorded_file(release).read_bytes()))
     units = tuple(UnitResult.of_json(unit) for unit in known["units"])
     return Linked(SourceTree(known["revision"], None, known["target"], units, (), {}, 0))
 
@@ -105,7 +129,8 @@ def told(linked: Linked, is_counted: bool = True) -> set[Shape | None]:
 
 
 if __name__ == "__main__":
-    read = read_tree(sys.argv[1])
-    content = {"revision": sys.argv[1].rpartition("@")[2], "target": read.target, "units": table(read)}
-    plain = json.dumps(content, separators=(",", ":")).encode()
-    RECORDED.write_bytes(lzma.compress(plain, preset=9 | lzma.PRESET_EXTREME))
+    for release, revision in REVISIONS.items():
+        read = read_tree(f"{sys.argv[1]}@{revision}")
+        content = {"revision": revision, "target": read.target, "units": table(read)}
+        plain = json.dumps(content, separators=(",", ":")).encode()
+        recorded_file(release).write_bytes(lzma.compress(plain, preset=9 | lzma.PRESET_EXTREME))

@@ -10,10 +10,11 @@ from __future__ import annotations
 import ast
 import math
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, Self
 
 from vmstate.errors import VMStateError
 from vmstate.lazy import imported
+from vmstate.source.by_hand import SECTIONS
 from vmstate.source.declare import Declaration
 from vmstate.source.linking import Linked
 from vmstate.source.model import SourceDescription, UnitResult
@@ -21,11 +22,12 @@ from vmstate.source.reading import read_tree
 from vmstate.stream.registry import last_part
 from vmstate.stream.stream import Stream
 from vmstate.vmsd.description import VMStateDescription
+from vmstate.vmsd.expr import IDSTR
 
 SOURCE = "source"
 """What `described_by` of such a section is."""
 
-MOST = 16
+MOST = 32
 """Descriptions of one name that are tried."""
 
 MOST_TRIED = 1 << 14
@@ -34,9 +36,71 @@ MOST_TRIED = 1 << 14
 ALLOWED = (
     ast.Module, ast.Expr, ast.ImportFrom, ast.alias, ast.ClassDef, ast.AnnAssign, ast.Pass, ast.Call, ast.keyword,
     ast.Name, ast.Load, ast.Store, ast.Attribute, ast.Constant, ast.Tuple, ast.Subscript, ast.BinOp, ast.UnaryOp,
-    ast.USub, ast.Compare, ast.operator, ast.cmpop,
+    ast.USub, ast.Compare, ast.operator, ast.cmpop, ast.Assign, ast.Dict,
 )  # fmt: skip
 """What a declaration consists of."""
+
+
+class SourceDescriptions:
+    """The descriptions of a tree for the sections of streams, each made when it is first asked for."""
+
+    def __init__(self, linked: Linked) -> None:
+        self.linked = linked
+        self._named: dict[str, list[tuple[UnitResult, SourceDescription]]] = {}
+        self._made: dict[tuple[str, str, str, bool], VMStateDescription | VMStateError] = {}
+        self._nameless = [
+            (unit, vmsd.replace(name=vmsd.symbol))
+            for unit in linked.tree.units
+            for vmsd in unit.descriptions
+            if not vmsd.name and vmsd.fields
+        ]
+        """Those that get their names at run time."""
+        self._by_hand = {vmsd.name: vmsd.path for _, vmsd in linked.registered_by_hand()}
+        """The idstrs of sections that functions alone write, with the files."""
+        for unit, vmsd in _sections_of(linked):
+            known = self._named.setdefault(vmsd.name, [])
+            if all((each.path, each.symbol) != (vmsd.path, vmsd.symbol) for _, each in known):
+                known.append((unit, vmsd))
+
+    @classmethod
+    def of_tree(cls, tree: str) -> Self:
+        """Those of a tree ("DIR", "GIT@REV"). Raises `VMStateError` where there is none."""
+        return cls(Linked(read_tree(tree, cached=True)))
+
+    def decode(self, idstr: str, version_id: int, data: bytes) -> tuple[VMStateDescription, Any]:
+        """The description that fits the bytes of a section, and the state. Raises `VMStateError` where none does."""
+        parts = idstr.split("/")
+        names = ("/".join(parts[start:]) for start in reversed(range(len(parts))))
+        candidates = [candidate for name in names for candidate in self._named.get(name, ())]
+        name = last_part(idstr)
+        failure = VMStateError("the tree has no description of this name")
+        if not candidates:
+            candidates = self._nameless
+            if name in self._by_hand:
+                failure = VMStateError("written by hand, and no description", file=self._by_hand[name])
+        for unit, vmsd, only_likely in ((*row, likely) for row in candidates[:MOST] for likely in (True, False)):
+            described = self._description(unit, vmsd, only_likely)
+            try:
+                if isinstance(described, VMStateError):
+                    raise described
+                state = described.codec.decode(data, version_id=version_id, facts={IDSTR.name: idstr})
+                if described.codec.encode(state) == data:
+                    return described, state
+                failure = VMStateError("other bytes come out", file=vmsd.path)
+            except VMStateError as error:
+                failure = error if vmsd.name in self._named else failure
+        raise failure
+
+    def _description(
+        self, unit: UnitResult, vmsd: SourceDescription, only_likely: bool
+    ) -> VMStateDescription | VMStateError:
+        key = (vmsd.path, vmsd.symbol, vmsd.name, only_likely)
+        if key not in self._made:
+            try:
+                self._made[key] = description_of(self.linked, unit, vmsd, only_likely=only_likely)
+            except VMStateError as error:
+                self._made[key] = error
+        return self._made[key]
 
 
 def describe_by_source(stream: Stream, tree: str) -> int:
@@ -45,34 +109,18 @@ def describe_by_source(stream: Stream, tree: str) -> int:
     Their `state`, `vmsd` and `described_by` ("source") change. Returns how many these are. Raises `VMStateError` where
     there is no such tree.
     """
-    linked = Linked(read_tree(tree, cached=True))
-    named: dict[str, list[tuple[UnitResult, SourceDescription]]] = {}
-    for unit, vmsd in _sections_of(linked):
-        known = named.setdefault(vmsd.name, [])
-        if all((each.path, each.symbol) != (vmsd.path, vmsd.symbol) for _, each in known):
-            known.append((unit, vmsd))
-    made: dict[tuple[str, str], VMStateDescription | None] = {}
+    descriptions = SourceDescriptions.of_tree(tree)
     count = 0
     for section in stream.sections:
         if section.described_by != "none" or not isinstance(section.state, bytes | bytearray | memoryview):
             continue
-        for unit, vmsd in named.get(last_part(section.name), ())[:MOST]:
-            key = (vmsd.path, vmsd.symbol)
-            if key not in made:
-                made[key] = description_of(linked, unit, vmsd)
-            described = made[key]
-            if described is None:
-                continue
-            try:
-                state = described.codec.decode(section.state, version_id=section.version_id)
-                if described.codec.encode(state) != bytes(section.state):
-                    continue
-            except VMStateError as error:
-                section.problem = section.problem or str(error)
-                continue
-            section.state, section.vmsd, section.described_by, section.problem = state, described, SOURCE, None
-            count += 1
-            break
+        try:
+            described, state = descriptions.decode(section.name, section.version_id, bytes(section.state))
+        except VMStateError as error:
+            section.problem = section.problem or str(error)
+            continue
+        section.state, section.vmsd, section.described_by, section.problem = state, described, SOURCE, None
+        count += 1
     return count
 
 
@@ -83,6 +131,7 @@ def _sections_of(linked: Linked) -> Iterator[tuple[UnitResult, SourceDescription
     for _, unit, vmsd in linked.devices():
         yield unit, vmsd
     yield from linked.registered()
+    yield from (row for row in linked.registered_by_hand() if row[1].name in SECTIONS)
     inside = {
         name for vmsd in linked.tree.descriptions() for name in (*vmsd.subsections, *(f.vmsd for f in vmsd.fields))
     }
@@ -90,18 +139,25 @@ def _sections_of(linked: Linked) -> Iterator[tuple[UnitResult, SourceDescription
         yield from ((unit, vmsd) for vmsd in unit.descriptions if vmsd.symbol not in inside)
 
 
-def description_of(linked: Linked, unit: UnitResult, vmsd: SourceDescription) -> VMStateDescription | None:
-    """A description of a tree as one of this library; None where a part of it has to be written by hand."""
+def description_of(
+    linked: Linked, unit: UnitResult, vmsd: SourceDescription, *, only_likely: bool = False
+) -> VMStateDescription:
+    """A description of a tree as one of this library.
+
+    Raises `VMStateError` where a part of it has to be written by hand, or no byte decides too much of it.
+    """
     try:
-        declaration = Declaration(linked, vmsd.symbol, (unit, vmsd))
-        if declaration.left_out or math.prod(declaration.facts.values()) > MOST_TRIED:
-            return None
-        return _made(declaration.text, declaration.classes[vmsd.path, vmsd.symbol])
-    except (VMStateError, RecursionError):
-        return None
+        declaration = Declaration(linked, vmsd.symbol, (unit, vmsd), only_likely=only_likely)
+        if declaration.left_out:
+            raise VMStateError("; ".join(declaration.left_out), file=vmsd.path)
+        if math.prod(declaration.facts.values()) > MOST_TRIED:
+            raise VMStateError(f"too many facts: {', '.join(declaration.facts)}", file=vmsd.path)
+        return _made(declaration.text, declaration.name)
+    except RecursionError:
+        raise VMStateError("it nests too deeply", file=vmsd.path) from None
 
 
-def _made(text: str, name: str) -> VMStateDescription | None:
+def _made(text: str, name: str) -> VMStateDescription:
     """The description of a class of a declaration's text."""
     module = ast.parse(text)
     allowed = {"__future__", "vmstate.declare"}
@@ -119,4 +175,6 @@ def _made(text: str, name: str) -> VMStateDescription | None:
     names |= {"int": int, "bool": bool, "bytes": bytes, "list": list, "float": float}
     exec(compile(module, "vmstate-source", "exec", flags=annotations.compiler_flag, dont_inherit=True), names)
     vmsd = getattr(names[name], "vmsd", None)
-    return vmsd if isinstance(vmsd, VMStateDescription) else None
+    if not isinstance(vmsd, VMStateDescription):
+        raise VMStateError("this is no declaration", found=name)
+    return vmsd

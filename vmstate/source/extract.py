@@ -54,6 +54,7 @@ SYMBOLS = {"info": "info", "vmsd": "vmsd", "field_exists": "exists"}
 FLAG = re.compile(r"VMS_[A-Z0-9_]+\Z")
 
 VMSD_OF_CLASS = re.compile(r"\b(\w+)->vmsd\s*=\s*(?:\([^()]*\)\s*)?&?\s*\(?(\w+)")
+SAVE_OF_CLASS = re.compile(r"\b\w+->save\s*=\s*&?\s*(\w+)")
 DEVICE_CLASS = re.compile(r"\bDeviceClass\s*\*\s*(\w+)")
 PREDICATE = re.compile(r"^bool\s+(\w+)\s*\(\s*void\s*\*\s*opaque\s*(?:,\s*int\s+\w+\s*)?\)\s*\{", re.M)
 OLD_CLASS = re.compile(r"\b\w*(?:Device|Slave)Info\b")
@@ -65,10 +66,22 @@ MAX_LISTS = 100
 MAX_FUNCTION = 64 << 10
 """Characters of a function in which a list is looked for."""
 PUTS = re.compile(r"\bqemu_put_(?:be|sbe)?(16|32|64|byte|s8|8s)s?\s*\(\s*f\s*,")
+GETS = re.compile(r"\bqemu_get_(?:be|sbe)?(16|32|64|byte|ubyte|sbyte|s8|8s)s?\s*\(\s*f\b")
+BYTES = {"byte": 1, "ubyte": 1, "sbyte": 1, "s8": 1, "8s": 1}
 OF_FILE = re.compile(r"\bf\b")
 BRANCHES = re.compile(r"\b(?:if|else|for|while|do|switch|goto|\w*FOREACH\w*)\b|^\s*#", re.M)
+NUMBERS_OF_FILE = {"put": PUTS, "get": GETS}
+"""Members of a `VMStateInfo`, and the calls that write and read numbers in their functions."""
 MAX_PUT = 4000
 """Characters of a function that writes a few numbers, at most."""
+ASSIGNED = re.compile(r"(?:->|\.)(\w+)\s*=\s*([^;={}]{1,80});")
+FIFOS = frozenset(("vmstate_fifo8", "vmstate_fifo32"))
+FIFO_MADE = re.compile(r"\bfifo(?:8|32)_create\s*\(\s*&[^,;]{0,80}?\b(\w+)(?:\[\w+\])?\s*,([^;{}]{1,80})\)\s*;")
+"""Where a Fifo8 is made, and for how many elements (util/fifo8.c)."""
+OF_PARENT = re.compile(r"\w+->parent->(\w+)\s*([-+]\s*\d{1,9})?")
+"""A member of what something is made for, in a struct that is made to be sent (VMSTATE_WITH_TMP)."""
+MAX_COUNTS = 200
+"""Assignments of one file that are kept."""
 PROPERTIES = re.compile(r"\bProperty\b")
 SIZE_OF = re.compile(r"sizeof\s*\(\s*((?:struct\s+)?\w+)\s*\)")
 REGISTERED = re.compile(
@@ -109,6 +122,8 @@ class Extractor:
             if "VMStateDescription" in head:
                 if "[" not in head:
                     descriptions.append(self.description(item, unit.tokens(unit.text(item), item.line)))
+                elif "*" not in head:
+                    descriptions += self.array_of_descriptions(item)
                 continue
             if "VMStateInfo" in head and "[" not in head:
                 infos.append(self.info(item))
@@ -148,6 +163,7 @@ class Extractor:
             tuple(compat),
             heads,
             tuple(visible),
+            tuple(self.counts(descriptions)),
             tuple(self.problems),
         )
 
@@ -227,6 +243,18 @@ class Extractor:
             untold=tuple(untold),
             **values,
         )
+
+    def array_of_descriptions(self, item: Item) -> Iterator[SourceDescription]:
+        """The descriptions of an array of them, as that of the values and the keys of a tree: NAME[0], NAME[1]."""
+        try:
+            rows = entries(self.unit.expand(self.unit.tokens(self.unit.text(item), item.line)), item.line)
+        except Unresolved as error:
+            self.problem(item.line, item.name, error, item.path)
+            return
+        for number, row in enumerate(rows):
+            inside = in_braces(row.tokens)
+            if inside is not None:
+                yield self.description(item, [row.line, *inside], f"{item.name}[{number}]")
 
     def member_of_description(self, entry: Entry) -> dict[str, Any]:
         """What one member of a `VMStateDescription` says. Raises `Unresolved`."""
@@ -402,25 +430,48 @@ class Extractor:
     def info(self, item: Item) -> SourceInfo:
         """A `VMStateInfo`."""
         name = ""
-        puts: tuple[int, ...] = ()
+        sizes: dict[str, tuple[int, ...]] = {}
         try:
             for entry in entries(self.unit.expand(self.unit.tokens(self.unit.text(item), item.line)), item.line):
                 if entry.member == "name":
                     name = text_of(entry.tokens)
-                elif entry.member == "put":
-                    puts = self.puts_of(symbol_of(entry.tokens))
+                elif entry.member in NUMBERS_OF_FILE:
+                    sizes[entry.member] = self.numbers_of(symbol_of(entry.tokens), NUMBERS_OF_FILE[entry.member])
         except Unresolved as error:
             self.problem(item.line, item.name, error, item.path)
+        puts = sizes.get("put") or sizes.get("get", ())
         return SourceInfo(item.name, item.path, item.line, name, "static" in item.head, puts)
 
-    def puts_of(self, function: str | None) -> tuple[int, ...]:
-        """The sizes of the numbers that a function writes one after another; () where that is not all that it does."""
+    def numbers_of(self, function: str | None, calls: re.Pattern[str]) -> tuple[int, ...]:
+        """The sizes of the numbers that a function writes or reads one after another; () where there is more to it."""
         item = self.unit.find(self.unit.sources.functions.get(function or ""))
         text = "" if item is None else self.unit.text(item)
-        # Where a branch or a loop decides, or another function writes, it is not told here.
-        if len(text) > MAX_PUT or BRANCHES.search(text) or len(PUTS.findall(text)) != len(OF_FILE.findall(text)):
+        if not text or len(text) > MAX_PUT:
             return ()
-        return tuple(1 if size in ("byte", "s8", "8s") else int(size) // 8 for size in PUTS.findall(text))
+        # What has the size of a target's long is a macro.
+        text = " ".join(map(str, without_lines(self.unit.expand(self.unit.tokens(text, 0, False)))))
+        found = list(calls.finditer(text))
+        # Where a branch or a loop decides, or another function uses the file, it is not told here.
+        if not found or BRANCHES.search(text, 0, found[-1].start()) or len(found) != len(OF_FILE.findall(text)):
+            return ()
+        return tuple(BYTES.get(call[1]) or int(call[1]) // 8 for call in found)
+
+    def counts(self, descriptions: Sequence[SourceDescription]) -> Iterator[tuple[str, int | str]]:
+        """What functions give the members that say how many elements, or bytes, there are."""
+        fields = [field for vmsd in descriptions for field in vmsd.fields]
+        members = {_last(name) for field in fields for name in (field.count_from, field.size_from) if name}
+        fifos = {_last(field.member) for field in fields if field.member and field.vmsd in FIFOS}
+        seen: dict[tuple[str, int | str], None] = {}
+        for pattern, wanted in ((ASSIGNED, members), (FIFO_MADE, fifos)):
+            for assigned in pattern.finditer(self.file.text) if wanted else ():
+                if assigned[1] in wanted and len(seen) < MAX_COUNTS:
+                    parent = OF_PARENT.fullmatch(assigned[2].strip())
+                    value = self._number(assigned[2]) if parent is None else None
+                    if parent is not None:
+                        seen[assigned[1], " ".join(f"{parent[1]} {parent[2] or ''}".split())] = None
+                    elif value is not None and value > 0:
+                        seen[assigned[1], value] = None
+        yield from seen
 
     # Predicates.
 
@@ -462,12 +513,12 @@ class Extractor:
             except Unresolved as error:
                 self.problem(known["name"].line, f"{item.name}: the name of a device class", error, item.path)
                 continue
-            vmsd = inner = None
+            vmsd = inner = save = None
             arrays: tuple[str, ...] = ()
             if "class_init" in known:
                 function = symbol_of(known["class_init"].tokens)
                 if function is not None:
-                    vmsd, inner = self.vmsd_of(function)
+                    vmsd, inner, save = self.vmsd_of(function)
                     arrays = self.properties_of(function)
             abstract = "abstract" in known and "0" not in known["abstract"].tokens
             size = (
@@ -476,7 +527,7 @@ class Extractor:
                 else None
             )
             instance = () if size is None else self.heads(size[1])
-            yield SourceType(name, item.path, known["name"].line, parent, abstract, vmsd, inner, instance, arrays)
+            yield SourceType(name, item.path, known["name"].line, parent, abstract, vmsd, inner, instance, arrays, save)
 
     def old_types(self, item: Item) -> Iterator[SourceType]:
         """The device class of an initialiser of the time before TypeInfo."""
@@ -488,11 +539,13 @@ class Extractor:
             instance = () if size is None else self.heads(size[1])
             yield SourceType(name, item.path, item.line, vmsd=known["vmsd"].strip("&() "), instance=instance)
 
-    def vmsd_of(self, function: str) -> tuple[str | None, str | None]:
-        """The description that a class_init gives its class, and that which it gives a class between, as virtio's."""
+    def vmsd_of(self, function: str) -> tuple[str | None, str | None, str | None]:
+        """The description that a class_init gives its class, that which it gives a class between, as virtio's, and the
+        function that writes by hand for the latter.
+        """
         item = self.unit.find(self.unit.sources.functions.get(function))
         if item is None:
-            return None, None
+            return None, None, None
         text = self.unit.text(item)
         classes = set(DEVICE_CLASS.findall(text))
         vmsd = inner = None
@@ -501,7 +554,8 @@ class Extractor:
                 vmsd = assignment[2]
             else:
                 inner = assignment[2]
-        return vmsd, inner
+        save = SAVE_OF_CLASS.search(text)
+        return vmsd, inner, None if save is None else save[1]
 
     def properties_of(self, function: str) -> tuple[str, ...]:
         """The arrays of properties that a class_init gives its class."""
@@ -599,6 +653,10 @@ class Extractor:
                     self.problem(row.line, item.name, error, item.path)
             if len(values) >= 3:
                 yield CompatEntry(item.name, values["driver"], values["property"], values["value"], item.path, row.line)
+
+
+def _last(member: str) -> str:
+    return member.rpartition(".")[2].partition("[")[0]
 
 
 def _place(tree: Tree) -> tuple[str, str] | None:

@@ -44,6 +44,10 @@ class Linked:
         """The description that a name means in a file: its own, else the one that all files can see."""
         return _chosen(self._descriptions.get(symbol, ()), unit)
 
+    def anywhere(self, symbol: str) -> tuple[UnitResult, SourceDescription] | None:
+        """The first description under a name, whoever can see it."""
+        return next(iter(self._descriptions.get(symbol, ())), None)
+
     def info(self, symbol: str, unit: UnitResult) -> SourceInfo | None:
         """The `VMStateInfo` that a name means in a file."""
         chosen = _chosen(self._infos.get(symbol, ()), unit)
@@ -95,6 +99,14 @@ class Linked:
                 if chosen is not None and chosen[1].name and chosen[1].name not in seen:
                     seen.add(chosen[1].name)
                     yield chosen
+
+    def registered_by_hand(self) -> Iterator[tuple[UnitResult, SourceDescription]]:
+        """The sections that functions alone write, as descriptions without fields under their idstrs."""
+        for unit in self.tree.units:
+            for call in unit.registrations:
+                if call.function.startswith("register_savevm") and call.idstr:
+                    version = call.version or 0
+                    yield unit, SourceDescription(call.idstr, call.path, call.line, call.idstr, version, version)
 
     def dump(self, unit: UnitResult, vmsd: SourceDescription, depth: int = 0) -> dict[str, Any]:
         """A description as -dump-vmstate has it; a size that is not known is None, and so is a description."""

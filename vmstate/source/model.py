@@ -124,7 +124,8 @@ class SourceDescription(Fact):
 class SourceInfo(Fact):
     """A `VMStateInfo`: the C variable, and the name that a vmdesc shows.
 
-    `puts` are the sizes in bytes of what its `put` writes, where that is a row of numbers without any condition.
+    `puts` are the sizes in bytes of what its `put` writes, where that is a row of numbers without any condition, or of
+    what its `get` reads.
     """
 
     symbol: str
@@ -165,6 +166,8 @@ class SourceType(Fact):
     """The struct of its instances, as in `UnitResult.heads`."""
     properties: tuple[str, ...] = ()
     """The arrays of properties that its class_init gives it."""
+    save: str | None = None
+    """The function that writes by hand what is sent before `inner`."""
 
 
 class Registration(Fact):
@@ -229,6 +232,10 @@ class UnitResult(Fact):
     compat: tuple[CompatEntry, ...] = ()
     heads: tuple[tuple[str, ...], ...] = ()
     visible: tuple[Visible, ...] = ()
+    counts: tuple[tuple[str, int | str], ...] = ()
+    """Members that say how many elements, or bytes, there are, each with what functions give it: a constant, or a
+    member of its parent and what is added, "member - 1".
+    """
     problems: tuple[Problem, ...] = ()
 
     @classmethod

@@ -1,0 +1,131 @@
+"""How many sections of real streams QEMU's source describes by itself: no device of the library, no vmdesc.
+
+    python -m vmstate.lab.by_source TREE STREAM... [--release 10.0] [--misses]
+
+TREE is QEMU's source as `vmstate source` takes it (a folder, or REPOSITORY@REVISION). STREAM is a stream, or a folder,
+of whose streams those are taken that a provenance or a name says to be of this release. A section counts as described
+where a description of the tree decodes all of its bytes and gives the same ones again. The vmdesc of a stream is used
+to find where its sections end, and for nothing else. Memory, and what is sent while a machine runs, is no section.
+With --misses what is not described is told, with the reasons.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import re
+import sys
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from vmstate.compare.source_sections import SourceDescriptions
+from vmstate.errors import VMStateError, one_line
+from vmstate.lab.program import exit_code_of
+from vmstate.saved.loading import load
+from vmstate.stream.registry import last_part
+
+STREAMS = (".mig", ".stream", ".src2dst", ".qcow2", ".save", ".file")
+"""Ends of the names of files that can be streams, without that of a compressed one."""
+
+COMPRESSED = (".xz", ".zst")
+PROVENANCE = ".provenance.json"
+
+
+def streams_in(places: Sequence[Path], release: str) -> Iterator[Path]:
+    """The files that are named, and in folders those of a release."""
+    for place in places:
+        if not place.is_dir():
+            yield place
+            continue
+        for path in sorted(place.rglob("*")):
+            plain = path.with_suffix("") if path.suffix in COMPRESSED else path
+            if plain.suffix in STREAMS and release_of(plain) == release:
+                yield path
+
+
+def release_of(plain: Path) -> str | None:
+    """The release of QEMU that wrote a stream ("10.0"), as its provenance or else its name says."""
+    provenance = plain.with_name(plain.name + PROVENANCE)
+    told = str(json.loads(provenance.read_text())["qemu_version"]) if provenance.exists() else plain.name
+    number = re.search(r"\d+\.\d+", told)
+    return None if number is None else number[0]
+
+
+class Count:
+    """What was seen: `streams`, `sections`, and the `misses` by the last part of an idstr and the reason."""
+
+    def __init__(self, descriptions: SourceDescriptions) -> None:
+        self.descriptions = descriptions
+        self.streams = 0
+        self.sections = 0
+        self.misses: Counter[tuple[str, str]] = Counter()
+        self._known: dict[tuple[str, int, bytes], str | None] = {}
+
+    @property
+    def described(self) -> int:
+        """How many sections the tree describes."""
+        return self.sections - sum(self.misses.values())
+
+    @property
+    def share(self) -> float:
+        """The part of the sections that the tree describes."""
+        return self.described / max(self.sections, 1)
+
+    def add(self, path: Path) -> None:
+        """Take in the sections of a stream. Raises `VMStateError` where there is none in the file."""
+        with load(path, library=False) as stream:
+            self.streams += 1
+            for section in stream.sections:
+                if section.kind == "full":
+                    self.sections += 1
+                    reason = self._reason(section.name, section.version_id, section.payload())
+                    if reason is not None:
+                        self.misses[last_part(section.name), reason] += 1
+
+    def _reason(self, idstr: str, version_id: int, data: bytes) -> str | None:
+        """Why the tree does not describe a section; None where it does. Many streams have the same section."""
+        key = (idstr, version_id, data)
+        if key not in self._known:
+            self._known[key] = None
+            try:
+                self.descriptions.decode(*key)
+            except VMStateError as error:
+                self._known[key] = one_line(str(error))
+        return self._known[key]
+
+    def __str__(self) -> str:
+        return f"{self.streams} streams, {self.described} of {self.sections} sections: {self.share:.2%}"
+
+
+def measure(options: argparse.Namespace) -> int:
+    """Count, and print what came of it."""
+    descriptions = SourceDescriptions.of_tree(options.tree)
+    known = descriptions.linked.tree.release
+    release = options.release or (f"{known.major}.{known.minor}" if known is not None else "")
+    count = Count(descriptions)
+    for path in streams_in(options.streams, release):
+        try:
+            count.add(path)
+        except VMStateError as error:
+            print(f"left out: {one_line(str(error))}", file=sys.stderr)
+    if options.misses:
+        for (name, reason), number in count.misses.most_common():
+            print(f"{number:5} {name}: {reason}")
+    print(f"{release}: {count}")
+    return 0
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """The program."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("tree", metavar="TREE", help="QEMU's source: a folder, or REPOSITORY@REVISION")
+    parser.add_argument("streams", metavar="STREAM", nargs="+", type=Path, help="a stream, or a folder of streams")
+    parser.add_argument("--release", metavar="X.Y", help="of which the streams in folders are (default: the tree's)")
+    parser.add_argument("--misses", action="store_true", help="also what is not described, with the reasons")
+    options = parser.parse_args(arguments)
+    return exit_code_of(lambda: measure(options), options.tree)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
