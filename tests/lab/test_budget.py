@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -184,9 +185,15 @@ def test_wrong_words_are_refused(capsys: pytest.CaptureFixture[str]) -> None:
 @pytest.mark.slow
 @needs_qemu
 @needs_guest
-def test_real_loads(capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.parametrize(
+    "load_accel",
+    [None, pytest.param("kvm", marks=pytest.mark.skipif(not os.access("/dev/kvm", os.W_OK), reason="needs /dev/kvm"))],
+)
+def test_real_loads(load_accel: str | None) -> None:
     """Early copies take updates of the memory topology out of the stop, and put them in front of memory."""
-    (measured,) = Budget(guest()).run([SetUp("user network", pairs=1, is_tap=False)], runs=1)
+    budget = Budget(guest(), load_accel=load_accel)
+    (measured,) = budget.run([SetUp("user network", pairs=1, is_tap=False)], runs=1)
+    assert measured[0].argv[measured[0].argv.index("-accel") + 1] == (load_accel or "tcg")
     ways = {way_measured.way: way_measured for way_measured in measured}
     updates = {way: way_measured.counts(early=False)[1] for way, way_measured in ways.items()}
     assert updates[BASE] > updates[CARD_ALONE] > updates[INSERT] >= updates[SKIP]

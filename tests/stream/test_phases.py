@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import argparse
+import json
 import random
 from pathlib import Path
 
@@ -9,6 +11,8 @@ import pytest
 from recorded import opened
 
 import vmstate
+from vmstate.cli import main
+from vmstate.cli.phases import phases_argument
 from vmstate.declare import SavePhase, VMState, description, uint8
 from vmstate.devices.net.netpass import FilterNetpass, NetTap
 from vmstate.early.copies import insert
@@ -23,7 +27,7 @@ from vmstate.stream.events import (
     Trailing,
     Vmdescription,
 )
-from vmstate.stream.phases import NetpassReader, NetpassWriter, phase_of
+from vmstate.stream.phases import READERS, NetpassReader, NetpassWriter, phase_of
 from vmstate.stream.return_path import (
     BITMAP_END,
     ReceivedBitmap,
@@ -256,3 +260,33 @@ def test_the_file_of_a_phase_is_closed(tmp_path: Path, plain: bytes) -> None:
     path.write_bytes(plain + late_section() + b"\0")
     with vmstate.load(path, phases="netpass") as stream:
         assert "filter-netpass/net0" in stream
+
+
+def test_verbs_read_a_phase_where_they_are_asked(
+    tmp_path: Path, plain: bytes, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "late.mig"
+    path.write_bytes(plain + late_section() + b"\0")
+    asked = [str(path), "--phases", "netpass"]
+    assert main(["show", *asked, "--format", "json"]) == 0
+    phases = {section["name"]: section["phase"] for section in json.loads(capsys.readouterr().out)["sections"]}
+    assert phases.pop("filter-netpass/net0") == SavePhase.NETPASS
+    assert set(phases.values()) <= {SavePhase.COMPLETE, SavePhase.EARLY_SETUP}
+    assert main(["show", *asked, "filter-netpass/net0.qlength"]) == 0
+    assert capsys.readouterr().out.strip() == "2"
+    assert main(["verify", *asked]) == 0
+    assert "verifies" in capsys.readouterr().out
+    # Without a word of the caller nobody guesses.
+    assert main(["show", str(path), "--format", "json"]) == 0
+    sections = json.loads(capsys.readouterr().out)["sections"]
+    assert all("phase" not in section and section["name"] != "filter-netpass/net0" for section in sections)
+    path.write_bytes(plain + b"\1rest")
+    assert main(["verify", *asked]) == 2
+    assert "sections of the phase netpass, and nothing else" in capsys.readouterr().err
+
+
+def test_the_phases_of_the_verbs_are_those_that_are_read() -> None:
+    parser = argparse.ArgumentParser()
+    phases_argument(parser)
+    for phase in READERS:
+        assert parser.parse_args(["--phases", phase]).phases == phase

@@ -29,6 +29,9 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--root", metavar="DIR", help="the QEMU of another system's root, by its own loader")
     parser.add_argument("--machine", metavar="TYPE", default="q35", help="the value of QEMU's -M (q35)")
     parser.add_argument("--accel", default="tcg", help="QEMU's accelerator (tcg)")
+    parser.add_argument(
+        "--load-accel", metavar="ACCEL", help="of the QEMU that loads, whose guest does not run (that of --accel)"
+    )
     parser.add_argument("--memory", type=one_or_more, default=96, metavar="MIB", help="of the guest (96)")
     parser.add_argument("--queue-pairs", metavar="N,N", default="1,4,16,64", help="of one card (1,4,16,64)")
     parser.add_argument("--cards", metavar="N,N", default="1,4,8", help="each with 4 pairs (1,4,8)")
@@ -58,6 +61,7 @@ def run(options: argparse.Namespace) -> int:
         root=options.root,
         machine=options.machine,
         accel=options.accel,
+        load_accel=options.load_accel,
         memory=options.memory,
         limit=options.limit,
     )
@@ -90,13 +94,18 @@ def run(options: argparse.Namespace) -> int:
         draw(options.plot, rows)
     if options.format == "json":
         json.dump(
-            {"kind": "early budget", "machine": options.machine, "accel": options.accel, "loads": rows}, sys.stdout
+            {"kind": "early budget", "machine": options.machine, "accel": accel_of(options), "loads": rows}, sys.stdout
         )
         print()
     elif lines:
         print(f"what each adds at the stop, by the least times, to {firsts[BASE].set_up.name}:")
         print("\n".join(map(one_line, lines)))
     return 0
+
+
+def accel_of(options: argparse.Namespace) -> str:
+    """The accelerator under which the loads are."""
+    return str(options.load_accel or options.accel)
 
 
 def draw(path: str, rows: Sequence[dict[str, Any]]) -> None:
@@ -117,8 +126,8 @@ def show_head(measured: Measured, options: argparse.Namespace) -> None:
     """What was measured, on what."""
     print(
         one_line(
-            f"QEMU {measured.qemu_version}, {options.machine}, {options.accel}: microseconds of the loads of devices, "
-            f"median and least of {len(measured.runs)}"
+            f"QEMU {measured.qemu_version}, {options.machine}, {accel_of(options)}: microseconds of the loads of "
+            f"devices, median and least of {len(measured.runs)}"
         )
     )
 

@@ -13,11 +13,11 @@ from vmstate.cli.by_source import describe, source_argument
 from vmstate.cli.files import for_each
 from vmstate.cli.info import runs_of_parts
 from vmstate.cli.live import add_qmp, files_of, source_of
+from vmstate.cli.phases import loaded, phases_argument
 from vmstate.codec.records import Records
 from vmstate.errors import PathError, VMStateError, one_line
 from vmstate.files import size_text
 from vmstate.report.text import text_of
-from vmstate.saved.loading import load_what_is_whole
 from vmstate.schema.values import plain_value, to_plain
 from vmstate.stream.events import ConfigurationSection
 from vmstate.stream.ram_records import RamBlock
@@ -40,6 +40,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     add_qmp(parser)
     parser.add_argument("--format", choices=("text", "json"), default="text", help="json: a line for each file")
     parser.add_argument("--raw", action="store_true", help="also the bytes that QEMU accepts and would write otherwise")
+    phases_argument(parser)
     source_argument(parser)
     parser.set_defaults(run=run)
 
@@ -60,7 +61,7 @@ def _is_file(word: str) -> bool:
 
 def show(file: str, path: str | None, options: argparse.Namespace, *, several: bool) -> int:
     """Show one of the files; of several the values at a path are told with the file that has them."""
-    with load_what_is_whole(source_of(options, file)) as stream:
+    with loaded(source_of(options, file), options) as stream:
         describe(stream, options)
         if path is not None:
             try:
@@ -80,7 +81,7 @@ def show(file: str, path: str | None, options: argparse.Namespace, *, several: b
             else:
                 show_value(f"{file}: {path}" if several else path, value, options)
         elif options.format == "json":
-            write_json(document(stream, raw=options.raw))
+            write_json(document(stream, raw=options.raw, phases=options.phases is not None))
         else:
             render(str(stream.name), stream_tree(stream, raw=options.raw))
         if stream.cut is None:
@@ -92,8 +93,8 @@ def show(file: str, path: str | None, options: argparse.Namespace, *, several: b
         return 1
 
 
-def document(stream: Stream, *, raw: bool) -> dict[str, Any]:
-    """The whole stream as JSON values."""
+def document(stream: Stream, *, raw: bool, phases: bool = False) -> dict[str, Any]:
+    """The whole stream as JSON values; with `phases` each section has the one in which it was saved."""
     facts: dict[str, Any] = {
         "file": stream.name,
         "version": stream.version,
@@ -107,6 +108,11 @@ def document(stream: Stream, *, raw: bool) -> dict[str, Any]:
             for section in stream.sections
         ],
     }
+    if phases:
+        from vmstate.stream.phases import phase_of
+
+        for section, described in zip(stream.sections, facts["sections"], strict=True):
+            described["phase"] = str(phase_of(stream, section))
     if stream.cut is not None:
         from vmstate.cli.cut import where_cut
 

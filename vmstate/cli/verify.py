@@ -9,10 +9,10 @@ from typing import Any
 
 from vmstate.cli.files import for_each
 from vmstate.cli.live import add_qmp, files_of, source_of
+from vmstate.cli.phases import loaded, phases_argument
 from vmstate.cli.words import counted, lines_of_not_judged
 from vmstate.errors import one_line
 from vmstate.rules.check import checked_stream
-from vmstate.saved.loading import load_what_is_whole
 from vmstate.saved.opening import open_input
 from vmstate.stream.finding import Finding
 from vmstate.stream.verify import verify
@@ -22,6 +22,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     """The arguments of the verb."""
     parser.add_argument("files", metavar="FILE", nargs="*", help="the stream, or several")
     add_qmp(parser)
+    phases_argument(parser)
     parser.add_argument("--format", choices=("text", "json"), default="text", help="json: a line for each file")
     parser.add_argument("--check", action="store_true", help="also what QEMU would refuse or change when it loads")
     parser.add_argument("--verbose", action="store_true", help="with --check: list the rules that are not judged")
@@ -36,7 +37,7 @@ def run(options: argparse.Namespace) -> int:
 def run_file(file: str, options: argparse.Namespace) -> int:
     """The same of one file."""
     source = source_of(options, file)
-    with open_input(source) if isinstance(source, str) else source as opened, load_what_is_whole(opened) as stream:
+    with open_input(source) if isinstance(source, str) else source as opened, loaded(opened, options) as stream:
         checked, not_judged = checked_stream(stream) if options.check else ([], [])
         findings = verify(stream, opened.data) + checked
         sections = stream.sections
