@@ -103,7 +103,6 @@ def test_there_are_as_many_rules_as_there_were() -> None:
 OPEN = {
     "arm-cpu-register-release@cpu.cpreg_vmstate_values",
     "virtio-gpu-rectangle@virtio-gpu",
-    "virtio-net-queues@virtio body.vq",
     "virtio-net-rss-table@virtio-net-device/rss.indirections_table",
     "xhci-vectors@xhci",
 }

@@ -392,6 +392,12 @@ NEWEST = Recorded(
             ("virtio-blk.virtio.vq", Fresh("virtio queue", {"num": 1, "vector": 0})),
             ("virtio-blk.virtio.num_queues", "2"),
         ),
+        case(
+            "virtio-net-queues@virtio body.vq",
+            ("virtio-net.virtio.vq", Fresh("virtio queue", {"num": 64, "vector": 0})),
+            ("virtio-net.virtio.vq", Fresh("virtio queue", {"num": 256, "vector": 0})),
+            ("virtio-net.virtio.num_queues", "5"),
+        ),
         case("virtio-net-mac-table-count@virtio-net-device.in_use", ("virtio-net.in_use", "0x80000000")),
         case(
             "virtio-queue-size@virtio queue.num",
