@@ -15,7 +15,6 @@ from saved_files import PAGE, RECORDED, SAVED, plain, small_stream
 from vmstate import StreamReader, load, thin
 from vmstate.cli import main
 from vmstate.errors import StreamError, VMStateError
-from vmstate.saved.channels import load_channels
 from vmstate.stream.ram_records import RamPages
 
 MULTIFD = [name for name, known in RECORDED.items() if "channels" in known]
@@ -50,7 +49,7 @@ def test_multifd(name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) 
         memory = stream.memory()
         assert wrong_pages(name, memory) == [] and list(memory.missing()) == []
         assert memory.read(0x103000, 9) == b"page    3"
-    with load_channels(tmp_path, []) as stream:
+    with load(tmp_path) as stream:
         assert stream.memory().read(0x103000, 9) == b"page    3"
     # Without one of them pages are missing, and that is said.
     with load(first) as stream:
@@ -94,8 +93,8 @@ def test_damage_of_a_channel_is_said(name: str, tmp_path: Path) -> None:
     with pytest.raises(StreamError, match="is a main stream"):
         load(first, channels=[first])
     (tmp_path / "second").write_bytes(first.read_bytes())
-    with pytest.raises(StreamError, match="one file of the folder has to be the main stream"):
-        load_channels(tmp_path, [])
+    with pytest.raises(StreamError, match="one file in it has to be the main stream"):
+        load(tmp_path)
 
 
 def runs_of(data: bytes) -> list[RamPages]:
@@ -150,6 +149,52 @@ def test_what_came_back_is_passed_over(tmp_path: Path) -> None:
     (tmp_path / "main").write_bytes(small_stream())
     (tmp_path / "back").write_bytes(struct.pack(">HHI", 2, 4, 1))
     (tmp_path / "empty").write_bytes(b"")
-    with load_channels(tmp_path, []) as stream:
+    with load(tmp_path) as stream:
         assert stream.channels == () and len(stream.sections) == 17
     assert SAVED.is_dir()
+
+
+def test_every_verb_takes_a_folder_and_further_channels(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    name = "multifd-zlib-7.2"
+    first, *others = put_out(name, tmp_path)
+    (tmp_path / "notes.txt").write_text("what was recorded")
+    further = [word for path in others for word in ("--channel", str(path))]
+    for verb, more in (
+        ("info", []),
+        ("verify", []),
+        ("show", ["mc146818rtc.cmos_index"]),
+        ("query", ["query-status"]),
+        ("find", ["cmos_index"]),
+        ("cmdline", []),
+        ("ram", ["map"]),
+    ):
+        # Options stand behind what argparse takes by its place.
+        assert main([verb, str(tmp_path), *more]) == 0, verb
+        of_folder = capsys.readouterr().out.replace(str(tmp_path), "X")
+        assert main([verb, str(first), *more, *further]) == 0, verb
+        assert capsys.readouterr().out.replace(str(first), "X") == of_folder.replace(f"X/{first.name}", "X"), verb
+    assert main(["info", str(tmp_path)]) == 0
+    assert "2 further channels: multifd" in capsys.readouterr().out
+    assert main(["info", str(first), str(first), *further]) == 2
+    assert "further channels belong to one FILE" in capsys.readouterr().err
+    assert main(["verify", str(first), "--channel", str(tmp_path / "notes.txt")]) == 2
+    assert "is no channel of a migration" in capsys.readouterr().err
+    others[0].write_bytes(others[0].read_bytes()[:-100])
+    assert main(["verify", str(first), *further]) == 2
+    assert "ends inside a packet" in capsys.readouterr().err
+    for path in (first, *others):
+        path.unlink()
+    assert main(["info", str(tmp_path)]) == 2
+    assert "is a directory" in capsys.readouterr().err
+
+
+def test_memory_that_is_elsewhere_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    first, *_ = put_out("multifd-zstd-10.0", tmp_path)
+    assert main(["info", str(first), "--format", "json"]) == 0
+    assert '"channels": {"count": 0, "kinds": []' in capsys.readouterr().out
+    assert main(["info", str(first)]) == 0
+    assert "in further channels (multifd), which were not given" in capsys.readouterr().out
+    assert main(["verify", str(tmp_path)]) == 0
+    # A channel is lacking, and with it pages.
+    assert main(["verify", str(first), "--channel", str(tmp_path / "multifd-zstd-10.0.ch1")]) == 1
+    assert "pages of memory are in none of the channels" in capsys.readouterr().out

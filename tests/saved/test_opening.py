@@ -265,7 +265,7 @@ def test_a_dash_as_a_path_is_a_file(tmp_path: Path, monkeypatch: pytest.MonkeyPa
 def test_errors_of_paths(tmp_path: Path) -> None:
     with pytest.raises(StreamError, match=r"^.*missing: no such file or directory$"):
         open_input(tmp_path / "missing")
-    with pytest.raises(StreamError, match=r"is a directory$"):
+    with pytest.raises(StreamError, match=r"is a directory; one file in it has to be the main stream"):
         open_input(tmp_path)
     with pytest.raises(StreamError, match="not a directory"):
         (tmp_path / "file").touch()

@@ -12,7 +12,8 @@ import pytest
 from recorded import BARE, MICROVM, STREAMS, opened, plain
 
 import vmstate
-from vmstate.cli import ended_by_signals, main
+from vmstate.cli import main
+from vmstate.cli.signals import ended_by_signals
 from vmstate.devices.virtio.features import GuestOffloads
 from vmstate.devices.virtio.net import MacAddress
 from vmstate.devices.virtio.status import DeviceStatus

@@ -13,8 +13,8 @@ import io
 import os
 import re
 import sys
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager, nullcontext
+from collections.abc import Iterable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from importlib import import_module
 from typing import Any, NoReturn
 
@@ -32,6 +32,9 @@ VERBS = (
 
 ONLY_READ = frozenset(("info", "show", "verify", "query", "find", "diff"))
 """The verbs that leave nothing to tidy up, and need not know of signals."""
+
+WITH_CHANNELS = frozenset(("info", "show", "verify", "query", "find", "cmdline", "browse", "report", "explain", "ram"))
+"""The verbs that take further channels of a migration."""
 
 WHOLE = frozenset(("decode", "encode", "set", "thin"))
 """The verbs whose output is of no use in part."""
@@ -121,33 +124,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return INTERNAL
 
 
-@contextmanager
-def ended_by_signals() -> Iterator[None]:
-    """Let SIGTERM and SIGHUP end the command as Ctrl-C does, so that it tidies up behind itself.
-
-    A signal that whoever started the command has it ignore (`nohup`) stays ignored.
-    """
-    import signal
-
-    def end(number: int, frame: object) -> None:
-        print(f"vmstate: ended by {signal.Signals(number).name}", file=sys.stderr)
-        raise SystemExit(128 + number)
-
-    before = {}
-    try:
-        for number in (signal.SIGTERM, signal.SIGHUP):
-            if signal.getsignal(number) is signal.SIG_DFL:
-                before[number] = signal.signal(number, end)
-    except ValueError:
-        # Only the main thread may; in any other the caller sees to it.
-        pass
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
-
-
 def _main(words: list[str]) -> int:
     parser = Parser(
         prog="vmstate",
@@ -172,10 +148,12 @@ def _main(words: list[str]) -> int:
         verb_parser = verbs.add_parser(verb, help=purpose, description=f"{purpose[:1].upper()}{purpose[1:]}.")
         if complete:
             import_module(f"vmstate.cli.{verb}").arguments(verb_parser)
+            add_channel(verb, verb_parser)
         elif verb == wanted:
             asked = verb_parser
             # Only the verb that is asked for is imported.
             import_module(f"vmstate.cli.{verb}").arguments(verb_parser)
+            add_channel(verb, verb_parser)
             if "--" in words and _takes_command(verb_parser, words):
                 # What stands behind is another program's command line, and nothing in it is ours.
                 cut = words.index("--")
@@ -201,6 +179,22 @@ def _main(words: list[str]) -> int:
     return _run(options)
 
 
+def _signals(verb: str) -> AbstractContextManager[None]:
+    if verb in ONLY_READ:
+        return nullcontext()
+    from vmstate.cli.signals import ended_by_signals
+
+    return ended_by_signals()
+
+
+def add_channel(verb: str, parser: argparse.ArgumentParser) -> None:
+    """The option --channel of a verb that has it."""
+    if verb in WITH_CHANNELS:
+        parser.add_argument(
+            "--channel", metavar="F", action="append", help="a further channel of the migration, or a folder of them"
+        )
+
+
 def _takes_command(parser: argparse.ArgumentParser, words: Sequence[str]) -> bool:
     """Whether a verb takes another program's command line behind --: always, or in the actions that it names."""
     takes: bool | Sequence[str] | None = parser.get_default("takes_command")
@@ -219,7 +213,11 @@ def _run(options: argparse.Namespace) -> int:
         # Names in a stream can be text that the terminal has no bytes for.
         sys.stdout.reconfigure(errors="backslashreplace")
     try:
-        with nullcontext() if options.verb in ONLY_READ else ended_by_signals():
+        if getattr(options, "channel", None):
+            from vmstate.cli.channels import bind
+
+            bind(options)
+        with _signals(options.verb):
             code: int = options.run(options)
         sys.stdout.flush()
         return code

@@ -25,6 +25,16 @@ def print_container(container: Container) -> None:
         print(f"  {label:<12}  {one_line(text)}")
 
 
+def channels_of(stream: Stream) -> dict[str, Any]:
+    """In which further channels memory is, as JSON values, and as `text`."""
+    kinds = [channel.kind for channel in stream.channels]
+    count = sum(channel.count for channel in stream.channels)
+    text = f"in {counted(count, 'further channel')}: {', '.join(kinds)}"
+    if "multifd" not in kinds and "multifd flush" in stream.ram.firsts:
+        text = "in further channels (multifd), which were not given (--channel, or a folder)"
+    return {"count": count, "kinds": kinds, "text": text}
+
+
 def behind_of(stream: Stream) -> dict[str, Any]:
     """What stands behind the end of a stream, as JSON values, and as `text`."""
     from vmstate.stream.behind import what_is_behind

@@ -61,6 +61,10 @@ def run(options: argparse.Namespace) -> int:
 
                 facts["cut"] = where_cut(stream)
                 tell_where_cut(stream)
+            if stream.channels or "multifd flush" in stream.ram.firsts:
+                from vmstate.cli.containers import channels_of
+
+                facts["channels"] = channels_of(stream)
             if isinstance(stream.parts[-1], Trailing):
                 from vmstate.cli.containers import behind_of
 
@@ -115,6 +119,8 @@ def print_text(facts: dict[str, Any]) -> None:
         print(f"    {size_text(block['used_length']):>10}  {one_line(block['idstr'])}")
     sections = facts["sections"]
     print(f"  {counted(len(sections), 'section')}")
+    if "channels" in facts:
+        print(f"  memory        {facts['channels']['text']}")
     if "behind" in facts:
         print(f"  behind it     {facts['behind']['text']}")
     rows = [("offset", "size", "id", "kind", "version", "described by", "name")]

@@ -41,9 +41,6 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--at", metavar="ID=ADDR", action="append", default=[], help="where a memory module (pc-dimm) stands"
     )
-    parser.add_argument(
-        "--channel", metavar="F", action="append", default=[], help="a further channel of the migration, or a folder"
-    )
     parser.add_argument("--sync", action="store_true", help="wait until OUT is on disk")
     parser.add_argument("--hash", action="store_true", help="the sha256 of file, stream and memory")
     parser.set_defaults(run=run)
@@ -55,7 +52,7 @@ def run(options: argparse.Namespace) -> int:
     files, placed = _pairs(options.memory, "--memory"), {}
     for name, text in _pairs(options.at, "--at").items():
         placed[name] = number(text, "an address")
-    with opened_with(options.file, options.channel) as stream:
+    with load_for_memory(options.file) as stream:
         try:
             modules = {} if stream.container is None else modules_of(stream)
             memory = stream.memory(files=files, placed={**modules, **placed})
@@ -70,15 +67,6 @@ def run(options: argparse.Namespace) -> int:
             return write(stream, memory, options)
         except VMStateError as error:
             raise error.within(file=stream.name) from None
-
-
-def opened_with(file: str, channels: list[str]) -> Stream:
-    """The machine in a file and in further channels; of a folder in all its files."""
-    if channels or os.path.isdir(file):
-        from vmstate.saved.channels import load_channels
-
-        return load_channels(file, channels)
-    return load_for_memory(file)
 
 
 def _pairs(texts: list[str], option: str) -> dict[str, str]:

@@ -40,6 +40,11 @@ def run_file(file: str, options: argparse.Namespace) -> int:
     with open_input(source) if isinstance(source, str) else source as opened, loaded(opened, options) as stream:
         checked, not_judged = checked_stream(stream) if options.check else ([], [])
         findings = verify(stream, opened.data) + checked
+        if stream.channels:
+            from vmstate.saved.channels import findings_of, is_completed
+
+            findings = [each for each in findings if each.rule != "cut" or not is_completed(stream)]
+            findings += findings_of(stream)
         sections = stream.sections
         name = stream.name
     errors = [finding for finding in findings if finding.severity == "error"]

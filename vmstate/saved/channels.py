@@ -20,14 +20,14 @@ from typing import Any
 
 from vmstate.errors import StreamError, VMStateError
 from vmstate.saved.compressed import PACKAGES
-from vmstate.saved.loading import load, load_what_is_whole
-from vmstate.saved.opening import IN_MEMORY, Input, StreamLike, open_raw
+from vmstate.saved.loading import closed_by_failure, load_what_is_whole
+from vmstate.saved.opening import IN_MEMORY, Input, open_input, open_raw
 from vmstate.stream.events import MAGIC
+from vmstate.stream.finding import Finding
+from vmstate.stream.further import FurtherScanner, GoingOnReader
 from vmstate.stream.memory_pages import PLAIN, ZERO, Channel, SentPages
-from vmstate.stream.ram import RamScanner
 from vmstate.stream.ram_records import RamBlock, RamEnd, RamPages
 from vmstate.stream.reader import page_size_of
-from vmstate.stream.recovery import GoingOnReader
 from vmstate.stream.stream import Stream
 from vmstate.vmsd.data import NamedTuple
 
@@ -45,6 +45,10 @@ DEVICE_STATE = 0x40
 
 _ZLIB, _ZSTD = 1 << 1, 2 << 1
 _NAMES = {4 << 1: "QPL", 8 << 1: "UADK", 16 << 1: "QATzip"}
+MOST_FILES = 1 << 10
+"""Files of one migration, of which most are something else beside the channels."""
+_BACK = range(1, 9)
+"""The types of what the destination says (`vmstate.stream.return_path`)."""
 _RECOVERY = (b"\x08\x00\x0a", b"\x08\x00\x09", b"\x08\x00\x02")
 """How a stream goes on after a recovery: with commands."""
 
@@ -65,7 +69,10 @@ class Packet(NamedTuple):
 class Multifd(Channel):
     """All multifd channels of a migration."""
 
+    kind = "multifd"
+
     def __init__(self, inputs: Sequence[Input], page_size: int) -> None:
+        self.count = len(inputs)
         self._inputs = inputs
         self._page_size = page_size
         self._plain: list[memoryview] = []
@@ -215,9 +222,11 @@ def _decompressor(method: int) -> Callable[[bytes, int], bytes]:
 class Preempt(Channel):
     """Postcopy's channel for pages that the destination asked for: RAM records, and no end."""
 
+    kind = "postcopy-preempt"
+
     def __init__(self, opened: Input, blocks: Sequence[RamBlock], page_size: int) -> None:
         self._opened = opened
-        self._scanner = RamScanner(page_size)
+        self._scanner = FurtherScanner(page_size)
         self._scanner.know(blocks)
 
     def fill(self, epoch: int | None, blocks: Mapping[str, SentPages], sources: list[memoryview]) -> None:
@@ -246,6 +255,8 @@ class Preempt(Channel):
 class Recovered(Channel):
     """What came after a recovery: parts of RAM behind the commands that put both sides in step again."""
 
+    kind = "recovery"
+
     def __init__(self, opened: Input, stream: Stream, page_size: int) -> None:
         self._opened = opened
         self._stream = stream
@@ -266,51 +277,111 @@ class Recovered(Channel):
             raise error.within(file=self._opened.name) from None
 
 
-def load_channels(source: StreamLike | Input, channels: Iterable[str | os.PathLike[str]], **how: Any) -> Stream:
-    """The machine of a main stream and of what else was recorded of its migration: multifd's channels, postcopy's
-    preempt channel, what came after a recovery; told by their first bytes, in any order. A folder stands for the files
-    in it, as main stream too. What came back from the destination is passed over. `how` is for `load`.
+class MainChannel(str):
+    """The path of a main stream which tells whoever opens it of the `further` channels of its migration."""
 
-    Raises `VMStateError`.
+    further: tuple[str, ...] = ()
+
+
+def open_folder(folder: str, limit: int) -> Input:
+    """The main stream in a folder of recorded channels, with the other files in it. Raises `StreamError`."""
+    opened = open_input(str(_main_of(folder)), limit=limit)
+    opened.further = (folder,)
+    return opened
+
+
+def load_channels(
+    opened: Input, channels: Iterable[str | os.PathLike[str]], read: Callable[..., Stream], **how: Any
+) -> Stream:
+    """The machine of a main stream and of what else was recorded of its migration: multifd's channels, postcopy's
+    preempt channel, what came after a recovery; told by their first bytes, in any order.
+
+    `channels`, and `opened.further`, are files that have to be such channels, and folders, in which a file may be
+    anything. What came back from the destination is passed over. `read` reads the main stream, with `how`. Raises
+    `VMStateError`.
     """
-    files = [path for name in channels for path in _files_of(Path(name))]
-    if isinstance(source, str | os.PathLike) and os.path.isdir(source):
-        source, rest = _main_of(_files_of(Path(source)))
-        files = [*rest, *files]
-    opened = [open_raw(str(path)) for path in files]
-    goes_on = any(bytes(each.data[:3]) in _RECOVERY for each in opened)
-    stream = load_what_is_whole(source) if goes_on else load(source, **how)
+    inputs: list[tuple[Input, bool]] = []
+    with closed_by_failure(opened):
+        for name in (*opened.further, *channels):
+            is_folder = os.path.isdir(name)
+            files = [path for path in _files_of(Path(name)) if not is_folder or str(path) != opened.name]
+            inputs += [(open_raw(str(path)), not is_folder) for path in files]
+    opened.further = ()
+    goes_on = any(bytes(each.data[:3]) in _RECOVERY for each, _ in inputs)
+    stream = load_what_is_whole(opened) if goes_on else read(opened, **how)
+    try:
+        stream.channels = tuple(_known(stream, inputs))
+    except VMStateError as error:
+        stream.close()
+        raise error from None
+    return stream
+
+
+def _known(stream: Stream, inputs: Sequence[tuple[Input, bool]]) -> Iterator[Channel]:
+    """What the inputs are, those of which that is known; with each whether it has to be."""
     vmdesc = stream.vmdesc
     page_size = (None if vmdesc is None else vmdesc.page_size) or page_size_of(stream.configuration)
     blocks = stream.ram.blocks
     names = {block.idstr.encode() for block in blocks}
-    multifd = [each for each in opened if bytes(each.data[:4]) == MULTIFD]
-    known: list[Channel] = [Multifd(multifd, page_size)] if multifd else []
-    for each in opened:
+    multifd = [each for each, _ in inputs if bytes(each.data[:4]) == MULTIFD]
+    if multifd:
+        yield Multifd(multifd, page_size)
+    for each, has_to_be in inputs:
         head = bytes(each.data[:264])
-        if each in multifd or not head:
+        if head[:4] == MULTIFD or not head:
             continue
         if head[:3] in _RECOVERY:
-            known.append(Recovered(each, stream, page_size))
+            yield Recovered(each, stream, page_size)
         elif head[9 : 9 + head[8]] in names if len(head) > 9 else False:
-            known.append(Preempt(each, blocks, page_size))
+            yield Preempt(each, blocks, page_size)
         elif head[:4] == MAGIC:
             raise StreamError("is a main stream, as the one before", file=each.name, expected="a further channel")
-    stream.channels = tuple(known)
-    return stream
+        elif has_to_be and int.from_bytes(head[:2], "big") not in _BACK:
+            raise StreamError(
+                "is no channel of a migration",
+                file=each.name,
+                expected="multifd, preempt, recovery",
+                found=head[:4].hex(),
+            )
 
 
 def _files_of(path: Path) -> list[Path]:
-    return sorted(each for each in path.iterdir() if each.is_file()) if path.is_dir() else [path]
+    if not path.is_dir():
+        return [path]
+    files = sorted(each for each in path.iterdir() if each.is_file())
+    if len(files) > MOST_FILES:
+        raise StreamError("too many files for the channels of one migration", file=str(path), found=str(len(files)))
+    return files
 
 
-def _main_of(paths: Sequence[Path]) -> tuple[Path, list[Path]]:
-    """The one of several files that begins as a stream, and the others."""
-    mains = []
-    for path in paths:
-        with suppress(VMStateError), open_raw(str(path)) as opened:
-            if bytes(opened.data[:4]) == MAGIC:
-                mains.append(path)
+def _main_of(folder: str) -> Path:
+    """The one of several files that begins as a stream."""
+    paths = _files_of(Path(folder))
+    mains = [path for path in paths if _begins_a_stream(path)]
     if len(mains) != 1:
-        raise StreamError("one file of the folder has to be the main stream", found=f"{len(mains)} that begin so")
-    return mains[0], [path for path in paths if path != mains[0]]
+        found = ", ".join(path.name for path in mains[:4]) or "none"
+        raise StreamError(
+            "is a directory; one file in it has to be the main stream of a migration", file=folder, found=found
+        )
+    return mains[0]
+
+
+def _begins_a_stream(path: Path) -> bool:
+    with suppress(VMStateError), open_raw(str(path)) as opened:
+        return bytes(opened.data[:4]) == MAGIC
+    return False
+
+
+def findings_of(stream: Stream) -> Iterator[Finding]:
+    """What is wrong with the further channels of a stream. Raises `VMStateError` for those that cannot be read."""
+    memory = stream.memory()
+    gone = list(memory.missing())
+    if gone:
+        count = sum(size for _, size in gone) // memory.page_size
+        message = f"{count} pages of memory are in none of the channels, the first at {gone[0][0]:#x}"
+        yield Finding("missing", "error", None, None, None, message)
+
+
+def is_completed(stream: Stream) -> bool:
+    """Whether a stream that breaks off goes on in one of its channels."""
+    return any(isinstance(channel, Recovered) for channel in stream.channels)

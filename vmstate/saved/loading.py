@@ -33,11 +33,11 @@ def load(
         from vmstate.saved.late import load_phases
 
         return load_phases(source, phases, vmdesc, library, facts)
-    if channels:
+    opened = source if isinstance(source, Input) else open_input(source)
+    if channels or opened.further:
         from vmstate.saved.channels import load_channels
 
-        return load_channels(source, channels, vmdesc=vmdesc, library=library, facts=facts)
-    opened = source if isinstance(source, Input) else open_input(source)
+        return load_channels(opened, channels, load, vmdesc=vmdesc, library=library, facts=facts)
     with closed_by_failure(opened):
         stream = read_stream(opened, vmdesc=vmdesc, library=library, facts=facts)
         opened.check()
@@ -47,6 +47,10 @@ def load(
 def load_what_is_whole(source: StreamLike | Input) -> Stream:
     """Load a stream that may be cut off: its parts up to there, with the reason in its `cut`. Raises `VMStateError`."""
     opened = source if isinstance(source, Input) else open_input(source)
+    if opened.further:
+        from vmstate.saved.channels import load_channels
+
+        return load_channels(opened, (), load_what_is_whole)
     with closed_by_failure(opened):
         try:
             stream = read_stream(opened)

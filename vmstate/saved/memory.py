@@ -33,6 +33,10 @@ def load_for_memory(source: StreamLike | Input) -> Stream:
     Raises `VMStateError`.
     """
     opened = source if isinstance(source, Input) else open_input(source)
+    if opened.further:
+        from vmstate.saved.loading import load
+
+        return load(opened)
     noted = NotedPages()
     with closed_by_failure(opened):
         stream = read_stream(opened, reader=noted.reader)
@@ -49,7 +53,7 @@ def open_memory(source: StreamLike) -> Iterator[GuestMemory]:
     """
     opened = open_input(source)
     with closed_by_failure(opened):
-        at_once = _at_once(opened)
+        at_once = None if opened.further else _at_once(opened)
     if at_once is not None:
         with at_once[0]:
             yield at_once[1]

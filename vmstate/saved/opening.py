@@ -15,7 +15,7 @@ import mmap
 import os
 import stat
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from itertools import chain
 from typing import TYPE_CHECKING, Protocol, Self, TypeAlias, runtime_checkable
@@ -97,10 +97,11 @@ class Input:
     """Bytes that are all at hand, in memory or mapped.
 
     `data` is a read-only view of bytes, valid until `close`; `name` is for messages. Where they were taken out of
-    something, `container` says what, and `origin` where in the file the first of them stands.
+    something, `container` says what, and `origin` where in the file the first of them stands; `further` are the files
+    with the other channels of its migration.
     """
 
-    __slots__ = ("_mapping", "base", "container", "data", "guard", "name", "origin")
+    __slots__ = ("_mapping", "base", "container", "data", "further", "guard", "name", "origin")
 
     def __init__(
         self,
@@ -114,6 +115,7 @@ class Input:
         self.name = name
         self.container: Container | None = None
         self.origin = 0
+        self.further: Sequence[str] = ()
         self._mapping = mapping
         self.base = base
         self.guard = guard
@@ -180,6 +182,7 @@ def open_input(source: StreamLike, *, limit: int = LIMIT, part: str | None = Non
     if part is None and "@" in path and not os.path.exists(path):
         source, _, part = path.rpartition("@")
     opened = _opened(source, limit)
+    opened.further = getattr(source, "further", opened.further)
     if part is None and (bytes(opened.data[:4]) == MAGIC or not opened.data):
         return opened
     # Most files hold nothing but a stream.
@@ -230,7 +233,12 @@ def _open_stdin(limit: int) -> Input:
 def _open_path(path: str | os.PathLike[str], limit: int) -> Input:
     name = os.fspath(path)
     with reported(name):
-        file = open(path, "rb", buffering=0)  # noqa: SIM115 (closed below, once reported)
+        try:
+            file = open(path, "rb", buffering=0)  # noqa: SIM115 (closed below, once reported)
+        except IsADirectoryError:
+            from vmstate.saved.channels import open_folder
+
+            return open_folder(name, limit)
     with file:
         return _read_if_small(file, name) or _open_file(file, name, limit)
 

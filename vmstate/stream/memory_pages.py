@@ -339,7 +339,10 @@ class NoPages(BlockPages):
 
 
 class Channel:
-    """Pages that came another way than through the stream."""
+    """Pages that came another way than through the stream, of a `kind`, in so many files (`count`)."""
+
+    kind: str
+    count = 1
 
     def fill(self, epoch: int | None, blocks: Mapping[str, SentPages], sources: list[memoryview]) -> None:
         """Note the pages in `blocks`, and what they stand in in `sources`: those of an epoch, which ends where the main

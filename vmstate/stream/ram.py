@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import struct
 from collections import deque
-from collections.abc import Iterable
 from itertools import chain
 from typing import Literal
 
@@ -90,7 +89,9 @@ class Arrived(Data):
         return int(layout.unpack_from(self.data, at - self.base)[0])
 
 
-class _Block(Data):
+class Block(Data):
+    """A listed block: its name, and its bytes."""
+
     name: str
     used_length: int
 
@@ -100,7 +101,7 @@ class _Run:
 
     __slots__ = ("address", "block", "count", "kind", "next", "offset")
 
-    def __init__(self, offset: int, kind: PageKind, block: _Block, address: int, next: int) -> None:
+    def __init__(self, offset: int, kind: PageKind, block: Block, address: int, next: int) -> None:
         self.offset = offset
         self.kind = kind
         self.block = block
@@ -220,8 +221,8 @@ class RamScanner:
         self._settle(_SMALLEST_TARGET_PAGE if page_size is None else page_size)
         self._settled = page_size is not None
         self._remaining = 0
-        self._blocks: dict[bytes, _Block] = {}
-        self._last: _Block | None = None
+        self._blocks: dict[bytes, Block] = {}
+        self._last: Block | None = None
         self._run: _Run | None = None
         self._step = _FIRST_STEP
         self._parts: deque[_Part] = deque()
@@ -246,19 +247,6 @@ class RamScanner:
             "xbzrle": page_size,
             "compressed": _compress_bound(page_size),
         }
-
-    def know(self, blocks: Iterable[RamBlock]) -> None:
-        """Take the blocks that another channel has listed."""
-        self._blocks = {block.idstr.encode(): _Block(block.idstr, block.used_length) for block in blocks}
-
-    def last_run(self, data: memoryview) -> tuple[RamPages, int] | None:
-        """The run that is gathered, where `data`, from the offset 0 on, ends behind it and nothing more will come."""
-        run = self._run
-        if run is None or run.next != len(data):
-            return None
-        self._run = None
-        raw = data[run.offset : run.next]
-        return RamPages(run.offset, raw, run.kind, run.block.name, run.address, run.count), run.next
 
     def is_listed(self, name: bytes) -> bool:
         """Whether a block of that name is listed."""
@@ -391,7 +379,7 @@ class RamScanner:
             mapped = MappedRamHeader(*_MAPPED.unpack_from(source.data, cursor - source.base))
             self._parts = self._mapped_parts(idstr, used_length, mapped, cursor)
             cursor += _MAPPED.size
-        self._blocks[name] = _Block(idstr, used_length)
+        self._blocks[name] = Block(idstr, used_length)
         self._remaining -= used_length
         raw = source.window(at, cursor)
         return RamBlock(at, raw, idstr, used_length, page_size, gpa, mapped)
@@ -506,7 +494,7 @@ class RamScanner:
         self._run = _Run(at, kind, block, address, stop)
         return self._pages(source, self._run)
 
-    def _block_of(self, source: Arrived, at: int, header: int) -> tuple[_Block, int] | None:
+    def _block_of(self, source: Arrived, at: int, header: int) -> tuple[Block, int] | None:
         """The block that the record at `at` belongs to, and where the record goes on."""
         if header & CONTINUE:
             if self._last is None:
@@ -620,7 +608,7 @@ def _compress_bound(size: int) -> int:
     return size + (size >> 12) + (size >> 14) + (size >> 25) + 13
 
 
-def _check_address(block: _Block, address: int, at: int) -> None:
+def _check_address(block: Block, address: int, at: int) -> None:
     if address >= block.used_length:
         raise _refused(
             f"a page outside RAM block {block.name!r}",
