@@ -11,7 +11,7 @@ ENTRIES   last part of an idstr -> what else is to be known: `answers`, `compare
 
 and what only few streams and commands ask for: `_boards.py`, of the library that comes with vmstate alone,
 
-BOARDS    the same as INDEX, of the devices in its folder `boards`
+BOARDS    the same as INDEX, of the devices in its folders `boards` and `rare`
 
 and `_noise.py`:
 
@@ -38,7 +38,7 @@ from vmstate.vmsd.record import noise_entries, record_of
 NAME = "_index"
 NOISE_NAME = "_noise"
 BOARDS_NAME = "_boards"
-BOARDS = f"{SHIPPED}.boards."
+BOARDS = (f"{SHIPPED}.boards.", f"{SHIPPED}.rare.")
 """Where the shipped library has devices that few streams hold."""
 WIDTH = 120
 
@@ -101,7 +101,7 @@ class Tables(Data):
     def boards_source(self) -> str:
         """The module `_boards` as Python source."""
         return _module(
-            "Devices of boards, which few streams have.",
+            "Devices of boards and others, which few streams have.",
             f"BOARDS: dict[str, tuple[str, ...]] = {_written(self._layouts(of_boards=True))}",
         )
 

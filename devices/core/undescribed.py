@@ -11,9 +11,7 @@ from vmstate.declare import undescribed
 
 ARM_TIMER = undescribed("arm_timer", listed=False)
 BLOCK = undescribed("block", old_style=True, listed=False)
-DBUS_VMSTATE = undescribed("dbus-vmstate", listed=False)
 DIRTY_BITMAP = undescribed("dirty-bitmap", old_style=True, listed=False)
-KVMCLOCK = undescribed("kvmclock", listed=False, noise={"timer": ("clock",)})
 OR1K_TIMER = undescribed("or1k_timer", listed=False)
 REPLAY = undescribed("replay", listed=False)
 VDAGENT = undescribed("vdagent", listed=False)

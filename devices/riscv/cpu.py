@@ -272,6 +272,8 @@ class RISCVCPU(VMState):
     guest_phys_fault_addr: int = uint64(name="env.guest_phys_fault_addr")
     priv_ver: int = uint32(name="env.priv_ver")
     vext_ver: int = uint32(name="env.vext_ver")
+    misa: int | None = host()
+    misa_mask: int | None = host()
     misa_mxl: int = uint32(name="env.misa_mxl")
     misa_ext: int = uint32(name="env.misa_ext")
     misa_mxl_max: int | None = host()
@@ -291,7 +293,10 @@ class RISCVCPU(VMState):
     mvip: int = uint64(name="env.mvip")
     sie: int = uint64(name="env.sie")
     mideleg: int = uint64(name="env.mideleg")
+    sptbr: int | None = host()
     satp: int = uint64(name="env.satp")
+    sbadaddr: int | None = host()
+    mbadaddr: int | None = host()
     stval: int = uint64(name="env.stval")
     medeleg: int = uint64(name="env.medeleg")
     stvec: int = uint64(name="env.stvec")
@@ -314,6 +319,7 @@ class RISCVCPU(VMState):
     mscratch: int = uint64(name="env.mscratch")
     mfromhost: int | None = host()
     mtohost: int | None = host()
+    timecmp: int | None = host()
     stimecmp: int = uint64(name="env.stimecmp")
     pmp: Pmp | None = subsection(Pmp)
     hyper: Hyper | None = subsection(Hyper)
@@ -468,3 +474,43 @@ RISCV_CPU_7_2 = variant(
     hyper=HYPER_7_2,
 )
 """Up to 7.2."""
+
+HYPER_5_2 = variant(
+    HYPER_7_2, None, 1, hgeie=None, hgeip=None, vstimecmp=None, hvictl=None, hviprio=None, vsiselect=None
+)
+
+VECTOR_5_2 = variant(VectorUpTo10_2, None, 1, vreg=array(uint64, 128, name="env.vreg", private=CONTENTS), vill=None)
+
+RISCV_CPU_5_2 = variant(
+    RISCV_CPU_7_2,
+    None,
+    1,
+    miprio=None,
+    siprio=None,
+    misa_mxl=None,
+    misa_ext=None,
+    misa_mxl_max=None,
+    misa_ext_mask=None,
+    misa=uinttl(name="env.misa"),
+    misa_mask=uinttl(name="env.misa_mask"),
+    resetvec=uinttl(name="env.resetvec"),
+    mip=uinttl(name="env.mip"),
+    miclaim=uint32(name="env.miclaim"),
+    mie=uinttl(name="env.mie"),
+    mideleg=uinttl(name="env.mideleg"),
+    sptbr=uinttl(name="env.sptbr"),
+    sbadaddr=uinttl(name="env.sbadaddr"),
+    mbadaddr=uinttl(name="env.mbadaddr"),
+    stval=None,
+    miselect=None,
+    siselect=None,
+    mcountinhibit=None,
+    pmu_ctrs=None,
+    mhpmevent_val=None,
+    mhpmeventh_val=None,
+    stimecmp=None,
+    timecmp=uint64(name="env.timecmp"),
+    hyper=HYPER_5_2,
+    vector=VECTOR_5_2,
+)
+"""Of 5.2."""

@@ -5,7 +5,20 @@ Facts from QEMU's hw/scsi/vmw_pvscsi.c.
 
 from __future__ import annotations
 
-from vmstate.declare import CONTENTS, VMState, array, description, device, struct, subsection, uint8, uint32, uint64
+from vmstate.declare import (
+    CONTENTS,
+    VMState,
+    array,
+    description,
+    device,
+    host,
+    struct,
+    subsection,
+    uint8,
+    uint32,
+    uint64,
+    variant,
+)
 from vmstate.devices.pci.device import PCIDevice
 
 
@@ -21,6 +34,7 @@ class PVSCSIPCIeDevice(VMState):
 class PVSCSI(VMState):
     """Registers and rings."""
 
+    parent_obj: PCIDevice | None = host()
     msi_used: int = uint8()
     resetting: int = uint32()
     reg_interrupt_status: int = uint64()
@@ -40,3 +54,7 @@ class PVSCSI(VMState):
     consumed_ptr: int = uint64(name="rings.consumed_ptr")
     filled_cmp_ptr: int = uint64(name="rings.filled_cmp_ptr")
     pcie: PVSCSIPCIeDevice | None = subsection(PVSCSIPCIeDevice)
+
+
+PVSCSI_PCI = variant(PVSCSI, parent_obj=struct(PCIDevice))
+"""Of a conventional PCI function (`x-disable-pcie`), as machines up to 2.5 have it."""
