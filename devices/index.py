@@ -22,6 +22,7 @@ from __future__ import annotations
 
 import pkgutil
 import sys
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from importlib import import_module
 from os.path import commonprefix
@@ -40,7 +41,8 @@ NOISE_NAME = "_noise"
 BOARDS_NAME = "_boards"
 BOARDS = (f"{SHIPPED}.boards.", f"{SHIPPED}.rare.")
 """Where the shipped library has devices that few streams hold."""
-WIDTH = 120
+LONG = 40
+"""Characters of a tuple in the index from which on it stands there once."""
 
 
 class Announced(Data):
@@ -90,12 +92,25 @@ class Tables(Data):
         rest = {idstr: tuple(place[len(begin) :] for place in places) for idstr, places in layouts.items()}
         # Every command reads this module: what all places begin with stands in it once.
         places = f"tuple(map({_quoted(begin)}.__add__, places))"
+        repeated = self._repeated()
+        entries = _written(self.entries)
+        for name, value in repeated.items():
+            entries = entries.replace(value, name)
         return _module(
             "What is to be known of these devices without importing them.",
+            *(f"{name} = {value}" for name, value in repeated.items()),
             f"_PLACES: dict[str, tuple[str, ...]] = {_written(rest)}",
             f"INDEX: dict[str, tuple[str, ...]] = {{idstr: {places} for idstr, places in _PLACES.items()}}",
-            f"ENTRIES: dict[str, dict[str, object]] = {_written(self.entries)}",
+            f"ENTRIES: dict[str, dict[str, object]] = {entries}",
         )
+
+    def _repeated(self) -> dict[str, str]:
+        """What long tuples the entries of several devices have, as Python source, under a name for each."""
+        tuples = Counter(
+            _quoted(value) for entry in self.entries.values() for value in entry.values() if isinstance(value, tuple)
+        )
+        often = sorted(value for value, count in tuples.items() if count > 2 and len(value) > LONG)
+        return {f"_TUPLE_{number}": value for number, value in enumerate(often)}
 
     @property
     def boards_source(self) -> str:
