@@ -15,7 +15,7 @@ from typing import Any, Self
 from vmstate.errors import VMStateError
 from vmstate.lazy import imported
 from vmstate.source.by_hand import SECTIONS
-from vmstate.source.declare import Declaration
+from vmstate.source.declare import DENSE, FIRST, LIKELY, USUAL, Declaration
 from vmstate.source.linking import Linked
 from vmstate.source.model import SourceDescription, UnitResult
 from vmstate.source.reading import read_tree
@@ -47,7 +47,7 @@ class SourceDescriptions:
     def __init__(self, linked: Linked) -> None:
         self.linked = linked
         self._named: dict[str, list[tuple[UnitResult, SourceDescription]]] = {}
-        self._made: dict[tuple[str, str, str, bool], VMStateDescription | VMStateError] = {}
+        self._made: dict[tuple[str, str, str, str], VMStateDescription | VMStateError] = {}
         self._nameless = [
             (unit, vmsd.replace(name=vmsd.symbol))
             for unit in linked.tree.units
@@ -78,8 +78,10 @@ class SourceDescriptions:
             candidates = self._nameless
             if name in self._by_hand:
                 failure = VMStateError("written by hand, and no description", file=self._by_hand[name])
-        for unit, vmsd, only_likely in ((*row, likely) for row in candidates[:MOST] for likely in (True, False)):
-            described = self._description(unit, vmsd, only_likely)
+        for unit, vmsd, tried in (
+            (*row, tried) for row in candidates[:MOST] for tried in (FIRST, LIKELY, USUAL, DENSE)
+        ):
+            described = self._description(unit, vmsd, tried)
             try:
                 if isinstance(described, VMStateError):
                     raise described
@@ -88,16 +90,15 @@ class SourceDescriptions:
                     return described, state
                 failure = VMStateError("other bytes come out", file=vmsd.path)
             except VMStateError as error:
-                failure = error if vmsd.name in self._named else failure
+                if vmsd.name in self._named and (tried != DENSE or described is not error):
+                    failure = error
         raise failure
 
-    def _description(
-        self, unit: UnitResult, vmsd: SourceDescription, only_likely: bool
-    ) -> VMStateDescription | VMStateError:
-        key = (vmsd.path, vmsd.symbol, vmsd.name, only_likely)
+    def _description(self, unit: UnitResult, vmsd: SourceDescription, tried: str) -> VMStateDescription | VMStateError:
+        key = (vmsd.path, vmsd.symbol, vmsd.name, tried)
         if key not in self._made:
             try:
-                self._made[key] = description_of(self.linked, unit, vmsd, only_likely=only_likely)
+                self._made[key] = description_of(self.linked, unit, vmsd, tried=tried)
             except VMStateError as error:
                 self._made[key] = error
         return self._made[key]
@@ -140,16 +141,18 @@ def _sections_of(linked: Linked) -> Iterator[tuple[UnitResult, SourceDescription
 
 
 def description_of(
-    linked: Linked, unit: UnitResult, vmsd: SourceDescription, *, only_likely: bool = False
+    linked: Linked, unit: UnitResult, vmsd: SourceDescription, *, tried: str = USUAL
 ) -> VMStateDescription:
     """A description of a tree as one of this library.
 
     Raises `VMStateError` where a part of it has to be written by hand, or no byte decides too much of it.
     """
     try:
-        declaration = Declaration(linked, vmsd.symbol, (unit, vmsd), only_likely=only_likely)
+        declaration = Declaration(linked, vmsd.symbol, (unit, vmsd), tried=tried)
         if declaration.left_out:
             raise VMStateError("; ".join(declaration.left_out), file=vmsd.path)
+        if tried == DENSE and declaration.counts != 1:
+            raise VMStateError("more than one count that no byte says", file=vmsd.path)
         if math.prod(declaration.facts.values()) > MOST_TRIED:
             raise VMStateError(f"too many facts: {', '.join(declaration.facts)}", file=vmsd.path)
         return _made(declaration.text, declaration.name)

@@ -67,6 +67,9 @@ COUNTS = "(1, 2, 3, 4, 5, 6, 7, 8, 0, 16, 32, 64, 128, 255, 256, 512, 1024)"
 SIZES = "(16, 0, 1, 2, 4, 8, 32, 64, 128, 256, 512, 1024, 2048, 4096, 8192, 65536, 131072)"
 """The values with which a fact is tried that says how many elements, or bytes, there are."""
 
+FIRST, LIKELY, USUAL, DENSE = "first", "likely", "usual", "dense"
+DENSE_LIMIT = 250
+
 BITS = str((*range(0, 2048, 64), *(1 << power for power in range(11, 18))))
 """The values with which the number of bits of a bitmap is tried, which come in words of 64."""
 
@@ -126,8 +129,9 @@ class Declaration:
 
     `left_out` are the fields that it has not, since they have to be written by hand, with the reason; `facts` are those
     that it names, with how many values each can have. `name` is the class of the device. `root` is the description
-    where the name alone does not say which. With `only_likely` a count that is not on the wire is one that the source
-    has a constant or a default for, where it has any.
+    where the name alone does not say which. `tried` says which values a count can have that is not on the wire: where
+    the source has constants or defaults the `FIRST` or all of these alone (`LIKELY`), `USUAL` ones too, or all that are
+    small (`DENSE`).
     """
 
     def __init__(
@@ -136,9 +140,9 @@ class Declaration:
         device: str,
         root: tuple[UnitResult, SourceDescription] | None = None,
         *,
-        only_likely: bool = False,
+        tried: str = USUAL,
     ) -> None:
-        self.only_likely = only_likely
+        self.tried = tried
         self.left_out: list[str] = []
         self.facts: dict[str, int] = {}
         self.linked = linked
@@ -153,7 +157,10 @@ class Declaration:
         """How often a count was one that no byte says: a class with such a count is written for each place."""
         self._spaces: dict[str, dict[str | None, str]] = {}
         """Class -> the attributes that are a configuration space, by their conditions."""
-        self._defaults: dict[tuple[str, str], set[int]] | None = None
+        self._properties: dict[tuple[str, str], dict[str, int]] | None = None
+        """(Folder, member) -> the properties that set it, with their defaults."""
+        self._set: dict[str, set[int]] = {}
+        """Property -> what boards set it to."""
         root = root or self._root()
         self.name = self._class(*root, 0, Scope(root[0]))
         self.path = root[1].path
@@ -171,6 +178,11 @@ class Declaration:
         if not named:
             raise VMStateError(f"the tree has no device and no description {self.device!r}", file=self.linked.tree.name)
         return named[0]
+
+    @property
+    def counts(self) -> int:
+        """How many counts there are that no byte says."""
+        return len(self._counts)
 
     @property
     def text(self) -> str:
@@ -196,7 +208,9 @@ class Declaration:
         counted = self._counted
         lines = []
         for field in vmsd.fields:
-            if "VMS_MUST_EXIST" not in field.flags:
+            if field.exists is None and field.version > vmsd.version:
+                lines.append(f"# {_quoted(field.name)} is from version {field.version} on: QEMU never sends it")
+            elif "VMS_MUST_EXIST" not in field.flags:
                 lines += self._field(vmsd, field, scope, name, depth)
         for symbol in vmsd.subsections:
             inner = self.linked.description(symbol, unit)
@@ -293,7 +307,11 @@ class Declaration:
             self._take_words(parent)
             return parent
         likely = self._likely(member or "", scope)
-        tried = tuple(dict.fromkeys((*likely, *(() if likely and self.only_likely else ast.literal_eval(values)))))
+        usual = tuple(range(DENSE_LIMIT)) if self.tried == DENSE else ast.literal_eval(values)
+        if likely and self.tried in (FIRST, LIKELY):
+            usual = ()
+            likely = likely[:1] if self.tried == FIRST else likely
+        tried = tuple(dict.fromkeys((*likely, *usual)))
         name = self._counts[key]
         self.facts[name] = len(tried)
         return f'fact("{name}", {tried})'
@@ -308,24 +326,33 @@ class Declaration:
         return None
 
     def _likely(self, member: str, scope: Scope) -> list[int]:
-        """The constants that functions give a member that says how many there are, or the default of its property."""
-        wanted = [(scope.unit, _last(member))]
+        """What a member can be that says how many there are: the constants that functions give it, the default of its
+        property, and what boards set that to.
+        """
+        wanted, size = [(scope.unit, _last(member))], 1
         if member == "capacity" and scope.place:
-            # A fifo is made by those that have it.
-            wanted = [(around.unit, _last(scope.place[-1])) for around in scope.chain()]
+            # A fifo is made by those that have it. One of words is one of bytes inside.
+            name = _last(scope.place[-1].removesuffix(".fifo"))
+            size = 4 if scope.place[-1].endswith(".fifo") else 1
+            wanted = [(around.unit, name) for around in scope.chain()]
         rows = [row for unit, name in wanted for row in unit.counts if row[0] == name]
-        constants = [value for _, value in rows if isinstance(value, int)]
-        if constants:
-            return constants
-        if self._defaults is None:
-            self._defaults = {}
+        constants = [value * size for _, value in rows if isinstance(value, int)]
+        return constants + self._of_properties(scope.unit.path.rpartition("/")[0], _last(member))
+
+    def _of_properties(self, folder: str, member: str) -> list[int]:
+        if self._properties is None:
+            self._properties, self._set = {}, {}
             for unit in self.linked.tree.units:
                 for row in unit.visible:
                     if row.kind == "property" and row.member and row.value is not None and int(row.value) > 0:
+                        # A class and those that are made of it have their properties in the files of one folder.
                         key = (unit.path.rpartition("/")[0], _last(row.member))
-                        self._defaults.setdefault(key, set()).add(int(row.value))
-        # A class and those that are made of it have their properties in the files of one folder.
-        return sorted(self._defaults.get((scope.unit.path.rpartition("/")[0], _last(member)), ()))
+                        self._properties.setdefault(key, {})[row.name] = int(row.value)
+                for name, value in unit.counts:
+                    if name.startswith('"') and isinstance(value, int):
+                        self._set.setdefault(name[1:-1], set()).add(value)
+        defaults = self._properties.get((folder, member), {})
+        return [*defaults.values(), *(value for name in defaults for value in sorted(self._set.get(name, ())))]
 
     # What is written by hand.
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Callable, Iterator, Sequence
+from itertools import islice
 from typing import Any
 
 from vmstate.source.constants import Constants
@@ -75,11 +76,18 @@ NUMBERS_OF_FILE = {"put": PUTS, "get": GETS}
 MAX_PUT = 4000
 """Characters of a function that writes a few numbers, at most."""
 ASSIGNED = re.compile(r"(?:->|\.)(\w+)\s*=\s*([^;={}]{1,80});")
-FIFOS = frozenset(("vmstate_fifo8", "vmstate_fifo32"))
+FIFO = "vmstate_fifo8"
 FIFO_MADE = re.compile(r"\bfifo(?:8|32)_create\s*\(\s*&[^,;]{0,80}?\b(\w+)(?:\[\w+\])?\s*,([^;{}]{1,80})\)\s*;")
-"""Where a Fifo8 is made, and for how many elements (util/fifo8.c)."""
+"""Where a Fifo8 is made, or a Fifo32, which has one inside, and for how many elements (util/fifo8.c, fifo32.h)."""
 OF_PARENT = re.compile(r"\w+->parent->(\w+)\s*([-+]\s*\d{1,9})?")
 """A member of what something is made for, in a struct that is made to be sent (VMSTATE_WITH_TMP)."""
+MEMBER = re.compile(r"\w+(?:->|\.)(\w+)")
+PROPERTY_SET = re.compile(
+    r"\b(?:qdev_prop_set_uint(?:8|16|32)|object_property_set_u?int)\s*\([^;\"]{1,120}\"([\w-]{1,40})\"\s*,\s*([^,;)]{1,80})"
+)
+"""A property that a board gives a device it makes."""
+MAX_ASSIGNED = 20000
+"""Assignments of one file that are looked at."""
 MAX_COUNTS = 200
 """Assignments of one file that are kept."""
 PROPERTIES = re.compile(r"\bProperty\b")
@@ -460,18 +468,33 @@ class Extractor:
         """What functions give the members that say how many elements, or bytes, there are."""
         fields = [field for vmsd in descriptions for field in vmsd.fields]
         members = {_last(name) for field in fields for name in (field.count_from, field.size_from) if name}
-        fifos = {_last(field.member) for field in fields if field.member and field.vmsd in FIFOS}
+        fifos = {_last(field.member.removesuffix(".fifo")) for field in fields if field.member and field.vmsd == FIFO}
         seen: dict[tuple[str, int | str], None] = {}
         for pattern, wanted in ((ASSIGNED, members), (FIFO_MADE, fifos)):
             for assigned in pattern.finditer(self.file.text) if wanted else ():
                 if assigned[1] in wanted and len(seen) < MAX_COUNTS:
                     parent = OF_PARENT.fullmatch(assigned[2].strip())
-                    value = self._number(assigned[2]) if parent is None else None
                     if parent is not None:
                         seen[assigned[1], " ".join(f"{parent[1]} {parent[2] or ''}".split())] = None
-                    elif value is not None and value > 0:
-                        seen[assigned[1], value] = None
+                    else:
+                        seen.update(((assigned[1], value), None) for value in self.constants_of(assigned[2]))
+        for called in islice(PROPERTY_SET.finditer(self.file.text), MAX_COUNTS):
+            value = self._number(called[2])
+            if value is not None and value > 0:
+                seen[f'"{called[1]}"', value] = None
         yield from seen
+
+    def constants_of(self, text: str) -> Iterator[int]:
+        """The value of an expression; of a member those that functions of the file give it."""
+        member = MEMBER.fullmatch(text.strip())
+        texts = [text]
+        if member is not None:
+            assigned = islice(ASSIGNED.finditer(self.file.text), MAX_ASSIGNED)
+            texts = [each[2] for each in assigned if each[1] == member[1]]
+        for each in texts:
+            value = self._number(each)
+            if value is not None and value > 0:
+                yield value
 
     # Predicates.
 

@@ -234,7 +234,7 @@ class UnitResult(Fact):
     visible: tuple[Visible, ...] = ()
     counts: tuple[tuple[str, int | str], ...] = ()
     """Members that say how many elements, or bytes, there are, each with what functions give it: a constant, or a
-    member of its parent and what is added, "member - 1".
+    member of its parent and what is added, "member - 1". A name in quotes is a property that is given a constant.
     """
     problems: tuple[Problem, ...] = ()
 
