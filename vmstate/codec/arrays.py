@@ -19,7 +19,7 @@ from vmstate.codec.records import Records, fixed_struct
 from vmstate.codec.runtime import Context, Frame, refuse
 from vmstate.vmsd import types as t
 from vmstate.vmsd.declare import nested
-from vmstate.vmsd.description import Field, Pointers, VMStateDescription
+from vmstate.vmsd.description import Field, Pointers
 from vmstate.vmsd.expr import Expr
 
 
@@ -218,11 +218,16 @@ def _records(place: Place, item: Element, kind: t.Struct, codecs: Codecs) -> tup
 
     def put(ctx: Context, frame: Frame, out: bytearray) -> None:
         value = frame.values[slot]
-        if isinstance(value, Records) and ctx.path is not None and _is_passed_over(ctx, kind.vmsd):
-            # Elements that nobody has looked at are as they were read, and nothing is asked of one.
-            raw = value.untouched(kind_of_element)
-            if raw is not None and len(value) == number(ctx, frame, count, "count", 0):
-                out += raw
+        if ctx.path is not None and isinstance(value, Records) and (ctx.broken is not None or ctx.entries is not None):
+            from vmstate.codec.asked import asked_of
+
+            states = asked_of(ctx, kind.vmsd, kind_of_element, value)
+            if states is not None and len(value) == number(ctx, frame, count, "count", 0):
+                for index, state in states:
+                    enter_element(ctx, index, dims)
+                    item.write(ctx, frame, state, bytearray())
+                    leave_element(ctx, dims)
+                out += bytes(size * len(value))
                 return
         if ctx.path is not None:
             put_each(ctx, frame, out)
@@ -245,23 +250,3 @@ def _records(place: Place, item: Element, kind: t.Struct, codecs: Codecs) -> tup
             out[start + index * size : start + (index + 1) * size] = patch
 
     return step, put
-
-
-def _is_passed_over(ctx: Context, vmsd: VMStateDescription) -> bool:
-    """Whether a run that is not to write asks for nothing in structs of a description."""
-    entries = ctx.entries
-    if entries is not None and not isinstance(entries, dict):
-        return not entries.may_be_in(ctx.path, vmsd)
-    return ctx.broken is not None and _nothing_to_judge(vmsd)
-
-
-def _nothing_to_judge(vmsd: VMStateDescription) -> bool:
-    """Whether no rule is about a struct, or about anything in it."""
-    known: bool | None = vmsd.compiled.get("nothing to judge")
-    if known is None:
-        parts = list(vmsd.walk())
-        known = not any(part.rules for part in parts) and not any(
-            field.checks or isinstance(field.type, t.Validate) for part in parts for field in part.fields
-        )
-        vmsd.compiled["nothing to judge"] = known
-    return known

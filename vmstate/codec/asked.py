@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from typing import Any
 
 from vmstate.codec.codec import with_place
 from vmstate.codec.plan import CAREFUL
+from vmstate.codec.records import FixedStruct, Records
 from vmstate.codec.runtime import Context
-from vmstate.codec.structs import check_version_to_write, version_to_write, write_struct
+from vmstate.codec.structs import check_version, check_version_to_write, read_struct, version_to_write, write_struct
 from vmstate.errors import VMStateError
 from vmstate.vmsd.data import NamedTuple
-from vmstate.vmsd.description import Field, VMStateDescription
+from vmstate.vmsd.description import Field, TraceEntry, VMStateDescription
 from vmstate.vmsd.expr import DESTINATION, OWN_STATE, Const, Fact
 from vmstate.vmsd.path import Steps
 from vmstate.vmsd.rule import Beside, Broken, Rule
 from vmstate.vmsd.state import meta_of
+from vmstate.vmsd.types import Validate
 
 
 def judge(
@@ -118,3 +121,73 @@ def place_in(vmsd: VMStateDescription, state: Any, sought: Sought, *, version_id
     except _Found as found:
         return found.place
     return None
+
+
+def entries_read(
+    vmsd: VMStateDescription, data: bytes, version_id: int, facts: Mapping[str, Any]
+) -> dict[str, TraceEntry] | None:
+    """Path -> (offset, size, field) of what is read of `data` under facts, up to where it fits no more.
+
+    None where the facts do not decide it. Of what was begun and not ended the field is None.
+    """
+    ctx = Context(memoryview(data), facts=dict(facts))
+    ctx.guessed = []
+    ctx.path = []
+    entries: dict[str, TraceEntry] = {}
+    ctx.entries = entries
+    with suppress(VMStateError):
+        check_version(ctx, vmsd, version_id, 0)
+        read_struct(CAREFUL.plan(vmsd, version_id), ctx, None, 0, [])
+    return None if ctx.guessed else entries
+
+
+def asked_of(
+    ctx: Context, vmsd: VMStateDescription, kind: FixedStruct, array: Records
+) -> Iterator[tuple[int, Any]] | None:
+    """The elements of an array of which anything is asked, by their numbers; None where it may be asked of each.
+
+    Those that nobody has changed can be written as they were read. What a rule says of one it says of all that have the
+    same bytes, unless it holds them against the destination's.
+    """
+    kept = array.patches(kind)
+    if kept is None or isinstance(ctx.entries, dict):
+        return None
+    raw, made = kept
+    if ctx.entries is not None:
+        return None if ctx.entries.may_be_in(ctx.path, vmsd) else iter(())
+    about = _rules_about(vmsd)
+    if not about:
+        return iter(made)
+    if ctx.beside is not None and any(rule.reads_own for rule in about):
+        return None
+    return _unlike(ctx, kind, raw, dict(made))
+
+
+def _unlike(ctx: Context, kind: FixedStruct, raw: bytes, made: Mapping[int, Any]) -> Iterator[tuple[int, Any]]:
+    """The first element of each kind, all of which a rule is broken, and those that may have been changed."""
+    assert ctx.broken is not None
+    sound: set[bytes] = set()
+    size = kind.size
+    for number in range(len(raw) // size):
+        if number in made:
+            yield number, made[number]
+            continue
+        data = raw[number * size : (number + 1) * size]
+        if data not in sound:
+            before = len(ctx.broken)
+            yield number, kind.make(data)
+            if len(ctx.broken) == before:
+                sound.add(data)
+
+
+def _rules_about(vmsd: VMStateDescription) -> list[Rule]:
+    """All rules about a struct, and about anything in it; a description keeps them."""
+    known: list[Rule] | None = vmsd.compiled.get("rules about")
+    if known is None:
+        parts = list(vmsd.walk())
+        fields = [field for part in parts for field in part.fields]
+        known = [rule for part in parts for rule in part.rules]
+        known += [rule for field in fields for rule in field.checks]
+        known += [Rule("validate", f.type.condition, "") for f in fields if isinstance(f.type, Validate)]
+        vmsd.compiled["rules about"] = known
+    return known

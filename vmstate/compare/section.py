@@ -34,7 +34,7 @@ from vmstate.stream.registry import comparison_of, last_part
 from vmstate.stream.stream import Section, Stream
 from vmstate.vmsd.description import VMStateDescription
 from vmstate.vmsd.destination import FeatureSet, Identity
-from vmstate.vmsd.expr import IDSTR, MEMORY, RELEASE
+from vmstate.vmsd.expr import IDSTR, MEMORY, RELEASE, Fact
 from vmstate.vmsd.path import Steps, format_path, member
 from vmstate.vmsd.rule import ALLOCATED, KNOWN_SINCE, VALUE_EQUAL, Broken
 from vmstate.vmsd.state import is_state
@@ -62,6 +62,8 @@ class Sides:
         self.source = source
         self.target = target
         self.versions = versions
+        self.values_were_counted = False
+        """Whether all numbers of a section were held against lengths."""
         self.sent_memory = SentMemory(source)
         self.memory = {MEMORY.name: target.facts.get(MEMORY.name, self.sent_memory)}
         """The fact by which rules find guest memory: as the stream brings it, where the destination does not tell."""
@@ -408,9 +410,11 @@ class SectionCheck:
 
     def library_layout(self) -> Iterator[Explained]:
         """By reading it with a description and the facts of the destination's own section."""
+        if self.reads_the_same:
+            return
         failure: VMStateError | None = None
+        data = self.section.payload()
         for vmsd in self.possible_layouts():
-            data = self.section.payload()
             codec: Any = vmsd.codec
             try:
                 _, end = codec.decode_at(
@@ -430,6 +434,15 @@ class SectionCheck:
                 return
         yield from self.misread(failure)
 
+    @property
+    def reads_the_same(self) -> bool:
+        """Whether the destination has the layout and all the facts under which the library has read the section."""
+        local, sent = self.destination.vmsd, self.source.vmsd
+        if local is None or local is not sent or self.sent_version != self.section.version_id:
+            return False
+        told, facts = self.destination_facts, self.source.facts
+        return all(name in facts and facts[name] == told[name] for name in facts_in(local) if name in told)
+
     def possible_layouts(self) -> Iterator[VMStateDescription]:
         """The descriptions of the library that can be the destination's: more than one may fit a machine at rest."""
         local, sent = self.destination.vmsd, self.source.vmsd
@@ -446,12 +459,7 @@ class SectionCheck:
     def misread(self, error: VMStateError | None) -> Iterator[Explained]:
         """The destination reads the section otherwise: the facts that make the difference, or the place."""
         line = self.misread_error(self.destination_facts)
-        sent_facts = self.source.facts
-        differing = {
-            name: local
-            for name, sent in sent_facts.items()
-            if (local := self.destination_facts.get(name, sent)) != sent
-        }
+        sent_facts, differing = self.source.facts, self.differing_facts()
         # What QEMU would print were it the only fact that differs. The one that makes the line of all of them is met
         # first.
         alone = {name: self.misread_error({**sent_facts, name: local}) for name, local in differing.items()}
@@ -488,6 +496,16 @@ class SectionCheck:
             qemu_error=line,
             advice=SAME_PROPERTIES,
         )
+
+    def differing_facts(self) -> dict[str, Any]:
+        """The facts under which the section reads and which the destination has otherwise: as it has them."""
+        local = self.destination_facts
+        return {name: local[name] for name, sent in self.source.facts.items() if name in local and local[name] != sent}
+
+    def facts_tried(self) -> list[dict[str, Any]]:
+        """Under which facts the section is read as the destination would: all of its, and one by one."""
+        sent = self.source.facts
+        return [self.destination_facts, *({**sent, name: local} for name, local in self.differing_facts().items())]
 
     def misread_error(self, facts: Mapping[str, Any]) -> str | None:
         """What QEMU prints when it reads the bytes under such facts: of the first value that it takes for another.
@@ -550,6 +568,7 @@ class SectionCheck:
         It stands in the same struct or in one around it, under the same name. What a vmdesc says of such a field is how
         long it was at that moment.
         """
+        self.sides.values_were_counted = True
         name = (path or "").rpartition("/")[2]
         sides = (self.section, self.counterpart)
         lengths = [set(names_of_lengths(by_names(side.vmsd, side.state), name)) for side in sides]
@@ -878,6 +897,13 @@ def newest_version(section: Section, target: Target) -> int:
     sections = () if target.schema is None else target.schema.sections
     versions = [known.version for known in sections if known.idstr == last_part(section.name)]
     return max(versions, default=0)
+
+
+@cache
+def facts_in(vmsd: VMStateDescription) -> frozenset[str]:
+    """The names of the facts that a description asks for."""
+    exprs = (expr for part in vmsd.walk() for field in part.fields for expr in field.expressions())
+    return frozenset(part.name for expr in exprs for part in expr.walk() if isinstance(part, Fact))
 
 
 @cache

@@ -64,7 +64,7 @@ class Known:
         self.target = target
         self.seen = Seen()
         self.sound = Sound() if verified else None
-        self.judged = Judged()
+        self.judged = Judged(self.seen)
 
 
 @lru_cache(maxsize=4)

@@ -55,10 +55,13 @@ class SentMemory:
 
 def unsent_memory(stream: Stream) -> tuple[object, ...] | None:
     """All on which the answers depend where a stream holds no guest memory; None where it holds some."""
-    ram = stream.ram
-    if ram.pages or stream.channels or any(block.mapped is not None for block in ram.blocks):
+    parts = [section.state for section in stream.sections if section.is_ram]
+    if stream.channels or any(part.pages for part in parts):
         return None
-    return stream.machine, tuple((block.idstr, block.used_length) for block in ram.blocks)
+    blocks = [block for part in parts for block in part.blocks]
+    if any(block.mapped is not None for block in blocks):
+        return None
+    return stream.machine, tuple((block.idstr, block.used_length) for block in blocks)
 
 
 def memory_facts(stream: Stream) -> dict[str, Any]:

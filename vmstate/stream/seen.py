@@ -9,7 +9,8 @@ somebody asks for it; `verify` and `explain` know it by its key. What a stream a
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import re
+from collections.abc import Collection, Iterator
 from contextlib import suppress
 from hashlib import blake2b
 from typing import Any
@@ -21,7 +22,7 @@ from vmstate.stream.ends import find_vmdesc
 from vmstate.stream.events import FOOTER, MAGIC, Event, SectionHeader
 from vmstate.stream.reader import StreamReader
 from vmstate.stream.source import StreamSource
-from vmstate.stream.stream import Section, Stream, parts_of, read_stream
+from vmstate.stream.stream import Part, Section, Stream, parts_of, read_stream
 from vmstate.vmsd.collector import collector_paused
 from vmstate.vmsd.description import VMStateDescription
 from vmstate.vmsd.expr import IDSTR
@@ -31,6 +32,18 @@ MOST_KEPT = 100_000
 
 LENGTHS = 4
 """Lengths of a section, the latest, that are looked for."""
+
+MOST_MASKS = 4
+"""Layouts of one section and length of which it is known which bytes are looked at."""
+
+MOST_MASKED = 2_000
+"""Sections of which that is known; then all are forgotten."""
+
+LEAST_FREE = 16
+"""One byte of so many must make no difference, or it does not pay to know which."""
+
+FIRST_DUE = 3
+"""How often a section must have been unlike those before that this is found out."""
 
 KEY = 16
 
@@ -46,6 +59,35 @@ class _Read:
         self.empty = empty
 
 
+class Masks:
+    """Which bytes of a section decide how it is laid out, and which of these and more are looked at, as masks.
+
+    `described` are the names of structs: before each subsection stands that of the struct that it is of.
+    """
+
+    __slots__ = ("_layout", "_names", "_of_layout", "_of_values", "_subsections", "tells_apart")
+
+    def __init__(self, payload: bytes, layout: bytes, values: bytes, described: Collection[bytes]) -> None:
+        self._of_layout = int.from_bytes(layout, "big")
+        self._of_values = int.from_bytes(values, "big")
+        self._names = re.compile(b"(?=\x05.(?:" + b"|".join(map(re.escape, sorted(described))) + b"))", re.DOTALL)
+        self._layout = int.from_bytes(payload, "big") & self._of_layout
+        self._subsections = self._places(payload)
+        self.tells_apart = values.count(0) * LEAST_FREE > len(values)
+        """Whether enough of the bytes are not looked at."""
+
+    def _places(self, payload: bytes) -> list[int]:
+        """Where a subsection can seem to begin."""
+        return [match.start() for match in self._names.finditer(payload)]
+
+    def looked_at(self, payload: bytes) -> bytes | None:
+        """What is looked at of a section of the same length; None where it is laid out otherwise."""
+        number = int.from_bytes(payload, "big")
+        if number & self._of_layout != self._layout or self._places(payload) != self._subsections:
+            return None
+        return (number & self._of_values).to_bytes(len(payload), "big")
+
+
 class Seen:
     """What is kept of the streams so far."""
 
@@ -53,6 +95,33 @@ class Seen:
         self.vmdescs = SharedVmdescs()
         self.lengths: dict[bytes, list[int]] = {}
         self.read: dict[bytes, _Read] = {}
+        self.masks: dict[tuple[bytes, int], list[tuple[int, Masks]]] = {}
+        self.learned = 0
+        self.unknown: dict[tuple[bytes, int], int] = {}
+
+    def key_of(self, place: bytes, payload: bytes) -> bytes:
+        """The key of a section: of what is looked at in its bytes, where it is known what that is."""
+        for number, masks in self.masks.get((place, len(payload)), ()):
+            looked_at = masks.looked_at(payload)
+            if looked_at is not None:
+                return blake2b(looked_at, key=place, salt=number.to_bytes(8, "big"), digest_size=KEY).digest()
+        return blake2b(payload, key=place, digest_size=KEY).digest()
+
+    def is_due(self, place: bytes, length: int) -> bool:
+        """Whether a section was so often unlike those before that it pays to find out what is looked at in it."""
+        kept = len(self.masks.get((place, length), ()))
+        count = self.unknown.get((place, length), 0) + 1
+        self.unknown[place, length] = count
+        return kept < MOST_MASKS and count == FIRST_DUE * 4**kept
+
+    def learn(self, place: bytes, masks: Masks, length: int) -> None:
+        """Know from now on what is looked at in sections like one."""
+        if not masks.tells_apart:
+            # Nothing is gained: it is not asked again.
+            self.unknown[place, length] = MOST_KEPT
+            return
+        self.learned += 1
+        self.masks.setdefault((place, length), []).append((self.learned, masks))
 
     def lengths_of(self, place: bytes) -> list[int]:
         """The lengths in bytes that the section of a key had, the latest first; they may be added to."""
@@ -63,6 +132,11 @@ class Seen:
         if len(self.read) >= MOST_KEPT:
             self.read.clear()
             self.lengths.clear()
+        if len(self.masks) > MOST_MASKED or len(self.unknown) > MOST_KEPT:
+            self.masks.clear()
+            self.unknown.clear()
+            # Keys were made by them.
+            self.read.clear()
         lengths = self.lengths_of(place)
         if length in lengths:
             lengths.remove(length)
@@ -80,16 +154,18 @@ class _Later:
 
 
 class SeenSection(Section[Any]):
-    """A section whose state is made when somebody asks for it.
+    """A section whose state is made when somebody asks for it, and is not to be changed.
 
     `place` is a key of all that is said of it beside its bytes, `key` of these, too; None where they do not decide how
     it is read.
     """
 
-    __slots__ = ("_state", "key", "place")
+    __slots__ = ("_state", "key", "place", "raw")
 
-    def __init__(self, section: Section, keys: tuple[bytes, bytes] | None) -> None:
+    def __init__(self, section: Section, raw: bytes, keys: tuple[bytes, bytes] | None) -> None:
         self._state = section.state
+        self.raw = raw
+        """The bytes between header and footer, as they came."""
         self.place: bytes | None = None if keys is None else keys[0]
         self.key: bytes | None = None if keys is None else keys[1]
         self.header = section.header
@@ -110,7 +186,7 @@ class SeenSection(Section[Any]):
 
     @state.setter
     def state(self, state: Any) -> None:
-        self._state = state
+        raise AttributeError("a stream among many cannot be changed")
 
     @property
     def is_ram(self) -> bool:
@@ -118,8 +194,12 @@ class SeenSection(Section[Any]):
         return False
 
     def payload(self) -> bytes:
-        """The bytes between header and footer, from the state."""
-        return self._state.data if isinstance(self._state, _Later) else super().payload()
+        """The bytes between header and footer, as they came."""
+        return self.raw
+
+    def written(self) -> bytes:
+        """The same, from the state."""
+        return super().payload()
 
 
 class _SeenReader(StreamReader):
@@ -144,7 +224,7 @@ class _SeenReader(StreamReader):
             end = pos + length
             if data[end : end + 5] != footer:
                 continue
-            key = _key_of(place, data[pos:end])
+            key = self.seen.key_of(place, bytes(data[pos:end]))
             read = self.seen.read.get(key)
             if read is not None and read.empty <= self._allowance.left:
                 self._allowance.left -= read.empty
@@ -156,10 +236,16 @@ class _SeenReader(StreamReader):
         # What ends at its footer by what is in it does so wherever it stands; what nothing opens ends by what follows.
         decides = vmsd is not None and (event.described_by == "library" or not hides_something(vmsd))
         if decides and event.problem is None and data[end : end + 5] == footer:
-            key = _key_of(place, data[pos:end])
+            key = self.seen.key_of(place, bytes(data[pos:end]))
             self.keys[offset] = place, key
             self.seen.keep(place, end - pos, key, _Read(vmsd, event.described_by, left - self._allowance.left))
         return event  # type: ignore[no-any-return]
+
+    def raw_of(self, section: Section) -> bytes:
+        """The bytes between header and footer."""
+        assert self._whole is not None
+        end = section.offset + section.size - len(section.footer.to_bytes())
+        return bytes(self._whole[section.payload_offset - self._base : end - self._base])
 
     def _place_of(self, header: SectionHeader) -> bytes:
         """A key of what is said of a section beside its bytes."""
@@ -167,10 +253,6 @@ class _SeenReader(StreamReader):
         said = b"" if device is None else self.described.keys[id(device)]
         words = f"{header.name}\0{header.instance_id}\0{header.version_id}"
         return blake2b(words.encode(), key=said, digest_size=KEY).digest()
-
-
-def _key_of(place: bytes, payload: memoryview) -> bytes:
-    return blake2b(payload, key=place, digest_size=KEY).digest()
 
 
 class SeenStream(Stream):
@@ -182,6 +264,13 @@ class SeenStream(Stream):
     def vmdesc(self) -> Vmdesc | None:
         """The descriptions that the stream itself carries."""
         return self.described
+
+    def chunks_of(self, part: Part) -> Iterator[bytes | memoryview]:
+        """The bytes of one part, of a section from its state."""
+        if isinstance(part, SeenSection):
+            yield from (part.header.to_bytes(), part.written(), part.footer.to_bytes())
+        else:
+            yield from super().chunks_of(part)
 
 
 def read_seen(source: StreamSource, seen: Seen) -> Stream:
@@ -196,7 +285,7 @@ def read_seen(source: StreamSource, seen: Seen) -> Stream:
             return StreamReader.over(data, vmdesc=described.vmdesc, origin=source.origin).events()
 
         parts = [
-            SeenSection(part, reader.keys.get(part.payload_offset))
+            SeenSection(part, reader.raw_of(part), reader.keys.get(part.payload_offset))
             if isinstance(part, Section) and not part.is_ram
             else part
             for part in parts_of(reader.events(), source.release)
