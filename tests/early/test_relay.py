@@ -194,9 +194,10 @@ def test_newer_copies_come_between_parts_of_ram() -> None:
 
 
 class Far:
-    """A destination that takes what comes, on a thread."""
+    """A destination that takes what comes, on a thread; it answers the first word, and says something last."""
 
-    def __init__(self, place: Path) -> None:
+    def __init__(self, place: Path, first: bytes = b"back", last: bytes = b"") -> None:
+        self.first, self.last = first, last
         self.listener = socket.socket(socket.AF_UNIX)
         self.listener.bind(str(place))
         self.listener.listen(8)
@@ -215,9 +216,11 @@ class Far:
 
     def read(self, connection: socket.socket, number: int) -> None:
         with connection:
-            connection.sendall(b"back")
             while piece := connection.recv(1 << 16):
+                if not self.received[number]:
+                    connection.sendall(self.first)
                 self.received[number] += piece
+            connection.sendall(self.last)
 
 
 @pytest.fixture
@@ -330,6 +333,53 @@ def test_a_source_that_goes_takes_its_destination_with_it(tmp_path: Path, far: F
         assert not thread.is_alive()
     far.threads[0].join(5)
     assert far.received == [b"QEVM"]
+
+
+PONG, DONE, FAILED = (bytes.fromhex(text) for text in ("0002000400000001", "0001000400000000", "0001000400000001"))
+
+
+@pytest.mark.parametrize("way", [THROUGH, INSERT, SKIP])
+@pytest.mark.parametrize(
+    ("last", "share", "ended", "refused"),
+    [
+        (DONE, 1.0, None, False),
+        (FAILED, 1.0, None, True),
+        (b"", 0.6, "the destination never said that it had the machine", False),
+        (b"", 1.0, "the destination never said that it had the machine", False),
+    ],
+)
+def test_a_migration_that_is_not_complete_is_told(
+    tmp_path: Path,
+    recorded: tuple[bytes, list[Choice]],
+    way: str,
+    last: bytes,
+    share: float,
+    ended: str | None,
+    refused: bool,
+) -> None:
+    """Every connection ends in order, as it does where a QEMU is killed; what was said, or was not, tells."""
+    data, _ = recorded
+    destination = Far(tmp_path / "in", PONG, last)
+    listen_at, connect_to = f"unix:{tmp_path / 'relay'}", f"unix:{tmp_path / 'in'}"
+    with opened(STREAM) as early, Relay(listen_at, connect_to, way=way, early=early, limit=5) as relay:
+        thread, reports = run_in_thread(relay.run)
+        send_to(tmp_path / "relay", data[: int(share * len(data))])
+        thread.join(5)
+    destination.listener.close()
+    (report,) = reports
+    assert (report.ended, report.refused) == (ended, refused)
+
+
+def test_a_stream_that_breaks_off_without_a_way_back(
+    tmp_path: Path, far: Far, recorded: tuple[bytes, list[Choice]]
+) -> None:
+    data, _ = recorded
+    listen_at, connect_to = f"unix:{tmp_path / 'relay'}", f"unix:{tmp_path / 'in'}"
+    with opened(STREAM) as early, Relay(listen_at, connect_to, way=SKIP, early=early, limit=5) as relay:
+        thread, reports = run_in_thread(relay.run)
+        send_to(tmp_path / "relay", data[: len(data) // 2])
+        thread.join(5)
+    assert reports[0].ended == "the source ended in the middle of its stream"
 
 
 def test_who_says_nothing_is_no_source(tmp_path: Path, far: Far) -> None:
@@ -545,6 +595,7 @@ def test_whoever_is_killed_exactly_one_side_goes_on(tmp_path: Path, victim: str,
         stack.callback(relay.wait)
         stack.callback(relay.kill)
         assert relay.stderr is not None
+        assert "both run, as where a network fails then" in relay.stderr.readline()
         assert relay.stderr.readline().startswith("listening at ")
         total = 100 << 20
         source.ask("migrate-set-parameters", {"max-bandwidth": 24 << 20})
@@ -567,7 +618,8 @@ def test_whoever_is_killed_exactly_one_side_goes_on(tmp_path: Path, victim: str,
             assert source.type("echo alive") == "alive"
             if victim == "relay":
                 assert target.wait_for_end(20) is not None
-        assert relay.wait(20) is not None
+        # Whoever asks the relay is told that the migration is not complete.
+        assert relay.wait(20) == (-signal.SIGKILL if victim == "relay" else 1)
     assert gone({pid})
 
 

@@ -84,7 +84,7 @@ def run(options: argparse.Namespace) -> int:
         print(json.dumps(report.as_dict()))
     else:
         print_text(report)
-    return 0 if report.ended is None else 1
+    return 1 if report.ended is not None or report.refused else 0
 
 
 def policy_of(options: argparse.Namespace) -> SkipUnchanged:

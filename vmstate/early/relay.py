@@ -67,6 +67,7 @@ class Report(Data):
     everything went as asked. `done` is what `Forward.record` says, None where the migration was never looked at.
     `live` are the moments of the source: its pause in milliseconds. `channels` counts the connections by their kind,
     `returned` the messages of the return path by their name. `refused`: the destination said on it that it failed.
+    `ended` says how it broke off; None where, as far as a relay can see it, the destination has all.
     """
 
     way: str
@@ -157,7 +158,10 @@ class Relay:
                 "without the capability return-path the source takes the migration for complete once its bytes are "
                 "written: if this process or the destination fails then, the guest runs nowhere"
             ]
-        return []
+        return [
+            "if this process is killed when the destination has all of the migration and the source has no answer yet, "
+            "both run, as where a network fails then; a destination that is started with -S waits to be told"
+        ]
 
     def run(self) -> Report:
         """Carry one migration. Raises `MachineError` where none comes, or nobody listens at the destination."""
@@ -191,8 +195,17 @@ class Relay:
             sum(channel.sent for channel in channels),
             time.monotonic() - begun,
             # Channels of multifd are given up by either side when the main one has ended.
-            next((channel.ended for channel in channels if channel.ended and channel.kind != "multifd"), None),
+            next((channel.ended for channel in channels if channel.ended and channel.kind != "multifd"), None)
+            or self._broken_off(),
         )
+
+    def _broken_off(self) -> str | None:
+        """Why a migration whose connections ended in order is not complete; None where nothing speaks against it."""
+        if self._returned and ReturnType.SHUT.name not in self._returned:
+            return "the destination never said that it had the machine"
+        if self.forward is not None and self.forward.begun and self.forward.plainly is None:
+            return "the source ended in the middle of its stream"
+        return None
 
     def _hear(self, data: memoryview) -> None:
         """Take notice of what the destination says; it is passed on whatever it is."""
