@@ -550,6 +550,18 @@ class ARMCPU(VMState):
         """Registers that say what the processor is, as NAME=VALUE: a destination takes no other value than its own."""
         return _constant_registers(self.cpreg_vmstate_indexes, self.cpreg_vmstate_values)
 
+    def adopt_registers(self, local: ARMCPU) -> list[str]:
+        """Keep of the coprocessor registers those that another processor has, with its constants; the names of the
+        others that were not 0.
+        """
+        sent = dict(zip(self.cpreg_vmstate_indexes, self.cpreg_vmstate_values, strict=True))
+        known = dict(zip(local.cpreg_vmstate_indexes, local.cpreg_vmstate_values, strict=True))
+        kept = {index: known[index] if is_constant(index) else sent[index] for index in known if index in sent}
+        self.cpreg_vmstate_indexes, self.cpreg_vmstate_values = list(kept), list(kept.values())
+        self.cpreg_vmstate_array_len = len(kept)
+        lost = {index: value for index, value in sent.items() if value and index not in kept}
+        return [register_name(index) for index in lost if not is_constant(index)]
+
 
 ARM_CPU_10_0 = variant(ARMCPU, cpreg_vmstate_array_len=int32(info="int32 le", rules=(NO_MORE_REGISTERS,)))
 """The type of a field up to 10.2."""

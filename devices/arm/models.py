@@ -15,8 +15,10 @@ SYSTEM_REGISTER = 0x013
 """Bits 16 to 27 of the index of a register of AArch64."""
 PMCR = 0xDCE0
 """The lower 16 bits of the index of PMCR_EL0: op0 3, op1 3, CRn 9, CRm 12, op2 0."""
-ISAR0, ISAR1, DFR0, ZFR0, SMFR0, MMFR0 = 0xC030, 0xC031, 0xC028, 0xC024, 0xC025, 0xC038
-"""The same of ID_AA64ISAR0_EL1, ID_AA64ISAR1_EL1, ID_AA64DFR0_EL1 and so on."""
+ISAR1, DFR0, ZFR0, SMFR0, MMFR0 = 0xC031, 0xC028, 0xC024, 0xC025, 0xC038
+"""The same of ID_AA64ISAR1_EL1, ID_AA64DFR0_EL1 and so on."""
+CTR, MMFR0_32 = 0xD801, 0xC00C
+"""The same of CTR_EL0, and of ID_MMFR0_EL1 as AArch32 has it."""
 HCR, SCR, GMID_TAGS = 0xE088, 0xF088, 0xC085
 """The same of HCR_EL2, SCR_EL3 and RGSR_EL1, which are there with those levels, or with memory tags."""
 CPUECTLR = 0xE281
@@ -39,8 +41,14 @@ _PROCESSORS = {
 _BY_PMCR = {0xA000: "cortex-a710", 0x3000: "neoverse-n2"}
 """Models whose register names no implementer."""
 
-_ISAR0_OF_A57 = 0x11120
-"""`max` calls itself a Cortex-A57 here, but has more instructions."""
+_MMFR0_OF_A57 = 0x1124
+"""`max` calls itself a Cortex-A57 here, but has another memory model."""
+
+ARM = 0x41
+"""The implementer, where QEMU up to 5.2 names no part."""
+MMFR0_OF_A53, MMFR0_32_OF_A72 = 0x1122, 0x10201105
+_BY_CACHE = {0x8444C004: "cortex-a15", 0x84448003: "cortex-a7"}
+"""CTR -> the model of 32 bits."""
 
 SME_SINCE = Release(7, 1)
 """The first release whose `max` has SME and LPA2."""
@@ -59,10 +67,26 @@ def model_of(ask: ModelAsk) -> str | None:
     told = _register(ask, PMCR)
     if told is None:
         return None
+    if told >> 16 in (0, ARM << 8):
+        return _without_a_part(ask, told)
     name = _BY_PMCR.get(told) or _PROCESSORS.get(told >> 16 & 0xFFFF)
     if name == "cortex-a76" and _register(ask, CPUECTLR) is not None:
         return "cortex-a55"
-    return "max" if name == "cortex-a57" and _register(ask, ISAR0) != _ISAR0_OF_A57 else name
+    return "max" if name == "cortex-a57" and _register(ask, MMFR0) != _MMFR0_OF_A57 else name
+
+
+def _without_a_part(ask: ModelAsk, told: int) -> str | None:
+    """The model where PMCR has no identification code: up to 5.2, by what else differs."""
+    if told in _BY_PMCR:
+        return _BY_PMCR[told]
+    if told >> 24 != ARM:
+        return "max" if _register(ask, MMFR0) is not None else None
+    memory = _register(ask, MMFR0)
+    if memory is None:
+        return _BY_CACHE.get(_register(ask, CTR) or 0)
+    if memory == _MMFR0_OF_A57:
+        return "cortex-a72" if _register(ask, MMFR0_32) == MMFR0_32_OF_A72 else "cortex-a57"
+    return "cortex-a53" if memory == MMFR0_OF_A53 else None
 
 
 def _is(name: str) -> Callable[[ModelAsk], bool]:

@@ -5,7 +5,15 @@ Names and ids from QEMU's hw/scsi (-device help, query-pci).
 
 from __future__ import annotations
 
-from vmstate.vmsd.model import CAP_ID_MSI, CAP_ID_MSIX, Model, ModelAsk, Property, has_capability
+from vmstate.vmsd.model import (
+    CAP_ID_MSI,
+    CAP_ID_MSIX,
+    Model,
+    ModelAsk,
+    Property,
+    has_capability,
+    without_express,
+)
 
 LSI = (
     Model("lsi53c895a", (0x1000, 0x0012), bus="scsi"),
@@ -26,7 +34,14 @@ def _old_pci_configuration(ask: ModelAsk) -> bool | None:
     return None if ask.space.byte(REVISION) else True
 
 
-PVSCSI = (Model("pvscsi", None, {"x-old-pci-configuration": _old_pci_configuration}, bus="scsi"),)
+PVSCSI = (
+    Model(
+        "pvscsi",
+        None,
+        {"x-old-pci-configuration": _old_pci_configuration, "x-disable-pcie": without_express},
+        bus="scsi",
+    ),
+)
 ESP = (
     Model("dc390", bus="scsi", when=lambda ask: ask.beside("eeprom") is not None),
     Model("am53c974", bus="scsi"),

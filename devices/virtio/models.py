@@ -114,6 +114,28 @@ def _iommu_platform(ask: ModelAsk) -> bool | None:
     return True if has(ask, ACCESS_PLATFORM) else None
 
 
+EXTRA_STATE = "virtio.virtio.extra_state"
+
+
+def _migrate_extra(ask: ModelAsk) -> bool | None:
+    """Off where what the transport has beside the queues is not sent."""
+    return None if ask(EXTRA_STATE) is not None else False
+
+
+def _max_revision(ask: ModelAsk) -> int | None:
+    """0 where the device is a legacy one: then the addresses of its rings are not sent each by itself."""
+    return None if ask("virtio.virtio.virtqueues") is not None else 0
+
+
+def _iommu_or_alike(ask: ModelAsk) -> bool | None:
+    """On where the driver accepted it, or a legacy transport sends features above the 32nd, and of a machine type that
+    offers none by itself: that some are offered is all that shows."""
+    machine = ask.machine_release
+    offers_none = machine is not None and machine < QUEUE_RESET_SINCE
+    is_legacy = ask(EXTRA_STATE) is None and ask(HIGH_FEATURES) is not None
+    return True if _iommu_platform(ask) or (offers_none and is_legacy and not _packed(ask)) else None
+
+
 def num_default_of(ask: ModelAsk, queue: int) -> int | None:
     """The size of a queue before the driver changed it; None where there is no such queue."""
     number = ask(f"virtio.vq[{queue}].num")
@@ -180,6 +202,9 @@ NET = (
             "host_mtu": lambda ask: (
                 _config(ask, 10, 2) or 1500 if int(ask("virtio.config_len")) == NET_MTU_END else None
             ),
+            "speed": lambda ask: (
+                _config(ask, 12, 4) or 1000 if int(ask("virtio.config_len")) == NET_DUPLEX_END else None
+            ),
             "status": lambda ask: None if _reaches(ask, NET_STATUS_END) else False,
             "ctrl_vq": lambda ask: None if _number_of_queues(ask) % 2 else False,
             "rx_queue_size": _net_queue_size(0),
@@ -191,7 +216,7 @@ NET = (
 
 # Block devices.
 
-BLK_WRITE_ZEROES_END = 57
+BLK_DISCARD_END, BLK_WRITE_ZEROES_END = 48, 57
 
 
 LARGEST_DISK = 1 << 46
@@ -213,7 +238,7 @@ BLK = (
         {
             "num-queues": _number_of_queues,
             "queue-size": queue_size(0),
-            "discard": lambda ask: None if _reaches(ask, BLK_WRITE_ZEROES_END) else False,
+            "discard": lambda ask: None if _reaches(ask, BLK_DISCARD_END) else False,
             "write-zeroes": lambda ask: None if _reaches(ask, BLK_WRITE_ZEROES_END) else False,
         },
         "drive",
@@ -252,6 +277,7 @@ SERIAL = (
 # The balloon: inflate, deflate, statistics; then a queue of 1024 for hints, and one of 32 for reports.
 
 _FIRST_OPTIONAL = 3
+BALLOON_POISON_END = 16
 _REPORTS = 32
 
 
@@ -266,6 +292,7 @@ BALLOON = (
         "virtio-balloon",
         None,
         {
+            "page-poison": lambda ask: None if _reaches(ask, BALLOON_POISON_END) else False,
             "free-page-hint": lambda ask: True if _has_hints(ask) else None,
             "free-page-reporting": lambda ask: (
                 True if _number_of_queues(ask) > _FIRST_OPTIONAL + _has_hints(ask) else None
@@ -305,10 +332,22 @@ INPUT = (
     Model("virtio-keyboard"),
 )
 """Off PCI nothing says which pointer it is."""
-GPU = (
-    Model("virtio-vga", None, {"max_outputs": value("gpu.scanouts.max_outputs")}, class_id=0x0300),
-    Model("virtio-gpu", None, {"max_outputs": value("gpu.scanouts.max_outputs")}),
-)
+SCANOUT_VERSIONS_SINCE = Release(9, 1)
+
+
+def _scanout_version(ask: ModelAsk) -> int | None:
+    """2 where scanouts are sent with their frame buffers, 1 where a release that can do so does not."""
+    release = ask.release
+    if release is None or release < SCANOUT_VERSIONS_SINCE:
+        return None
+    return 1 if ask("gpu.scanouts.first_scanout.fb_format") is None else 2
+
+
+_GPU: dict[str, Property] = {
+    "max_outputs": value("gpu.scanouts.max_outputs"),
+    "x-scanout-vmstate-version": _scanout_version,
+}
+GPU = (Model("virtio-vga", None, _GPU, class_id=0x0300), Model("virtio-gpu", None, _GPU))
 IOMMU = (Model("virtio-iommu"),)
 
 
@@ -369,6 +408,7 @@ def _of_pci(model: Model, record: VirtIORecord) -> dict[str, Property]:
         properties["vectors"] = _vectors_of_rng if model.name == "virtio-rng" else _vectors
     return properties | {
         "page-per-vq": _page_per_vq,
+        "migrate-extra": _migrate_extra,
         "modern-pio-notify": _modern_pio_notify,
         "aer": _aer,
         "ats": _ats,
@@ -421,6 +461,10 @@ def of_device(record: VirtIORecord, models: tuple[Model, ...] | None) -> tuple[M
             if model.class_id is not None and ending != "-pci":
                 continue
             properties = {**model.properties, **_SHARED, **(_of_pci(model, record) if ending == "-pci" else {})}
+            if ending == "-ccw":
+                properties["max_revision"] = _max_revision
+            if ending == "-device" and record.id != NET_ID:
+                properties["iommu_platform"] = _iommu_or_alike
             name = model.name if model.name == "virtio-vga" else model.name + ending
             if ending == "-device" and model.name.startswith(("virtio-mem", "vhost-user-blk", "vhost-scsi")):
                 name = model.name

@@ -32,6 +32,8 @@ MENDED = (
     ("gpu-11.1 -> gpu-scanouts-11.1", INVISIBLE, "layout"),
     ("q35-7.2-7.2 -> q35-6.2", SEEN, "machine"),
     ("q35-7.2-7.2 -> multifunction", SEEN, "pci-config"),
+    ("q35-7.2-7.2 -> vectors5", SEEN, "pci-config"),
+    ("q35-7.2-7.2 -> no-vectors", BREAKS, "pci-config"),
     ("q35-7.2-7.2 -> no-hpet", BREAKS, "section-unknown"),
     ("q35-7.2-7.2 -> q35-7.2-7.2 [version i8254=4]", BREAKS, "version-newer"),
 )
@@ -59,7 +61,7 @@ REFUSED = (
     ("smp2 -> q35-7.2-7.2", "a processor cannot be taken"),
     ("ports64 -> ports0", "as many queues as ports"),
     ("mem2 -> mem4", "in blocks of that size"),
-    ("q35-7.2-7.2 -> vectors5", "the destination counts otherwise"),
+    ("blk4 -> blk1", "the destination counts otherwise"),
 )
 
 
@@ -122,6 +124,7 @@ REAL = (
     "q35-7.2-7.2 -> q35-6.2",
     "q35-7.2-7.2 -> multifunction",
     "q35-7.2-7.2 -> no-hpet",
+    "q35-7.2-7.2 -> no-vectors",
     "q35-7.2-7.2 -> no-sata",
     "gpu-11.1 -> gpu-scanouts-11.1",
 )

@@ -20,7 +20,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from typing import Any
 
 from vmstate.compare.explain import explain, load_whatever_versions
@@ -39,7 +39,10 @@ from vmstate.stream.lookup import find_section
 from vmstate.stream.registry import all_descriptions, last_part
 from vmstate.stream.stream import Section, Stream
 from vmstate.vmsd.data import Data
+from vmstate.vmsd.description import VMStateDescription
 from vmstate.vmsd.path import member, resolve
+from vmstate.vmsd.state import facts_of
+from vmstate.vmsd.walk import described_states
 
 INVISIBLE, SEEN, BREAKS = "invisible", "seen", "breaks"
 CLASSES = {
@@ -242,13 +245,36 @@ def _pci_config(data: bytes, target: Target, finding: Explained) -> Made | str:
     if config is None:
         return "the destination's configuration space is not known"
     offset, value = finding.offset, config[at]
+    changed = _bytes_at(data, {offset: value})
+    if not _still_reads(data, changed, finding.section):
+        # The byte decides what else is sent: whether there are vectors, for one.
+        return _laid_out_as(data, section, finding, {f"{match[1]}": {at: value}})
     step = Step(
         SEEN,
         f"{finding.section}: byte {at:#x} of the configuration space is {value:#04x}, as the destination has it",
         "a driver that looks again finds other properties (vectors, capabilities) than it was set up for",
         finding.rule,
     )
-    return step, lambda: _bytes_at(data, {offset: value})
+    return step, lambda: changed
+
+
+def _still_reads(data: bytes, changed: bytes, name: str | None) -> bool:
+    """Whether the section is laid out as before, to the device library, where some of its bytes are others."""
+    if name is None:
+        return True
+    with load(data) as stream:
+        section = stream[name]
+        at, size = section.payload_offset, len(section.payload())
+        before = dict(_paths_in(section, data[at : at + size]))
+    after = dict(_paths_in(section, changed[at : at + size]))
+    return not before or any(before.get(number) == paths for number, paths in after.items())
+
+
+def _paths_in(section: Section, payload: bytes) -> Iterator[tuple[int, set[str]]]:
+    """The numbers of the layouts of the device library that fit, and the paths of all that is in the bytes then."""
+    for number, vmsd in enumerate(all_descriptions(section.name)):
+        with suppress(VMStateError):
+            yield number, set(vmsd.trace(payload, version_id=section.version_id))
 
 
 def _configs(section: Section) -> Iterator[bytes]:
@@ -341,8 +367,6 @@ def _feature(data: bytes, target: Target, finding: Explained) -> Made | str:
 
 def _clear_feature(section: Section, bit: int) -> None:
     """Clear a bit of the features, in each place that has them."""
-    from vmstate.vmsd.walk import described_states
-
     for _, vmsd, state in described_states(section.vmsd, section.state):
         for field in vmsd.fields:
             if field.attribute is None or "guest_features" not in field.attribute:
@@ -552,6 +576,13 @@ def _subsection_unknown(data: bytes, target: Target, finding: Explained) -> Made
     def make() -> bytes:
         with load(data) as stream:
             section = stream[finding.section or ""]
+            for _, vmsd, state in described_states(section.vmsd, section.state):
+                for sub in vmsd.subsections:
+                    # A path is of attributes, or of the names that a -dump-vmstate text has.
+                    is_named = path == sub.vmsd.name or path.endswith(f"/{sub.vmsd.name}")
+                    if is_named and member(state, sub.attribute) is not None:
+                        _set_member(state, sub.attribute, None)
+                        return _with_vmdesc(stream, data)
             steps = resolve(section.state, path)[0]
             owner = section.state
             for step in steps[:-1]:
@@ -573,9 +604,19 @@ def _layout(data: bytes, target: Target, finding: Explained) -> Made | str:
     section = _counterpart(target, finding.section)
     if section is None:
         return "how the destination lays it out is not known"
+    return _laid_out_as(data, section, finding, {})
+
+
+def _laid_out_as(
+    data: bytes, section: Section, finding: Explained, bytes_at: Mapping[str, Mapping[int, int]]
+) -> Made | str:
+    """A section written as the destination's is laid out, which is `section`.
+
+    `bytes_at`: path -> number of a byte there -> what it is then.
+    """
     with load(data) as stream:
         source = stream[finding.section or ""]
-        written = _with_facts_of(source, section)
+        written = _with_facts_of(source, section, bytes_at)
     if written is None:
         return "the destination counts otherwise (queues, vectors, registers): the guest would have to set all up anew"
     payload, lost = written
@@ -595,13 +636,46 @@ def _layout(data: bytes, target: Target, finding: Explained) -> Made | str:
             return _with_vmdesc(stream, data)
 
     step = Step(
-        BREAKS if lost else INVISIBLE,
-        f"{finding.section}: written as the destination reads it"
-        + (f", without {', '.join(lost[:3])}" if lost else ""),
+        BREAKS if lost else SEEN if bytes_at else INVISIBLE,
+        f"{finding.section}: written as the destination reads it{_without(lost)}",
         "what is left out is as after a reset" if lost else "nothing is lost",
         finding.rule,
     )
     return step, make
+
+
+def _registers(data: bytes, target: Target, finding: Explained) -> Made | str:
+    """Registers of an Arm processor that the destination's has not got, or has with other constants."""
+    section = _counterpart(target, finding.section)
+    local = None if section is None else next(_processors(section), None)
+    with load(data) as stream:
+        sent = next(_processors(stream[finding.section or ""]), None)
+    if local is None or sent is None:
+        return "the destination's processor is not known"
+    lost = sent[1].adopt_registers(local[1])
+
+    def make() -> bytes:
+        with load(data) as stream:
+            changing = stream[finding.section or ""]
+            changing.vmsd, changing.state = sent
+            return _with_vmdesc(stream, data)
+
+    step = Step(
+        BREAKS,
+        f"{finding.section}: the registers are those of the destination's processor{_without(lost)}",
+        "a guest that uses what the other processor had (SVE, a performance monitor, a hypervisor's mode) fails",
+        finding.rule,
+    )
+    return step, make
+
+
+def _processors(section: Section) -> Iterator[tuple[VMStateDescription[Any], Any]]:
+    """The layouts of a section under which it is an Arm processor, with its state."""
+    for vmsd in all_descriptions(section.name):
+        with suppress(VMStateError):
+            state = vmsd.decode(section.payload(), version_id=section.version_id)
+            if hasattr(state, "adopt_registers"):
+                yield vmsd, state
 
 
 def _without(paths: Sequence[str]) -> str:
@@ -609,10 +683,12 @@ def _without(paths: Sequence[str]) -> str:
     return f", without {', '.join(paths[:3])}" if paths else ""
 
 
-def _with_facts_of(source: Section, local: Section) -> tuple[bytes, list[str]] | None:
+def _with_facts_of(
+    source: Section, local: Section, bytes_at: Mapping[str, Mapping[int, int]]
+) -> tuple[bytes, list[str]] | None:
     """The destination's section with the values of the stream's, and the paths of values that are not 0 and are lost.
 
-    What only the destination has stays as it is there.
+    What only the destination has stays as it is there; subsections that only the stream has are kept.
     """
     payload, base = source.payload(), local.payload()
     for vmsd in all_descriptions(source.name):
@@ -626,18 +702,51 @@ def _with_facts_of(source: Section, local: Section) -> tuple[bytes, list[str]] |
                     written[place.offset : place.offset + place.size] = payload[
                         entry.offset : entry.offset + entry.size
                     ]
-            read = vmsd.trace(bytes(written), version_id=local.version_id)
-        except VMStateError:
+            for path, values in bytes_at.items():
+                for at, value in values.items():
+                    written[after[path].offset + at] = value
+            if vmsd.trace(bytes(written), version_id=local.version_id).keys() != after.keys():
+                continue
+            data = _with_subsections_of(vmsd, bytes(written), local.version_id, payload, source.version_id)
+            kept = vmsd.trace(data, version_id=local.version_id)
+        except (VMStateError, KeyError):
             continue
-        if bytes(written) == payload or read.keys() != after.keys():
+        if data == payload:
             continue
         lost = [
             path
             for path, entry in before.items()
-            if path not in after and any(payload[entry.offset : entry.offset + entry.size])
+            if path not in kept and any(payload[entry.offset : entry.offset + entry.size])
         ]
-        return bytes(written), lost
+        return data, lost
     return None
+
+
+def _with_subsections_of(
+    vmsd: VMStateDescription[Any], data: bytes, version: int, payload: bytes, version_sent: int
+) -> bytes:
+    """A section with the subsections that it has not got and another section of the same device has.
+
+    Raises `VMStateError`.
+    """
+    state, sent = vmsd.decode(data, version_id=version), vmsd.decode(payload, version_id=version_sent)
+    owners = {steps: (inner, value) for steps, inner, value in described_states(vmsd, state)}
+    added = False
+    for steps, _, value in list(described_states(vmsd, sent)):
+        inner, owner = owners.get(steps, (None, None))
+        for sub in () if inner is None else inner.subsections:
+            if member(owner, sub.attribute) is None and (missing := _member_or_none(value, sub.attribute)) is not None:
+                _set_member(owner, sub.attribute, missing)
+                added = True
+    facts = {**facts_of(sent), **facts_of(state)}
+    return vmsd.encode(state, version_id=version, facts=facts) if added else data
+
+
+def _member_or_none(state: Any, name: str) -> Any:
+    try:
+        return member(state, name)
+    except VMStateError:
+        return None
 
 
 WHY_NOT = {
@@ -663,6 +772,10 @@ _STEPS: dict[str, Callable[[bytes, Target, Explained], Made | str]] = {
     "feature": _feature,
     "virtio-queue-size": _queue_size,
     "machine": _machine,
+    "arm-cpu-register-count": _registers,
+    "arm-cpu-register-unknown": _registers,
+    "arm-cpu-register-constant": _registers,
+    "arm-cpu-register-release": _registers,
     "uuid": _configuration_part("uuid", "the UUID is left out", "none: it is only compared"),
     "command-unknown": _command,
     "send-section-footer": _footers,

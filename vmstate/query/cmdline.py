@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from functools import cached_property
 from itertools import takewhile
 from typing import Any
@@ -42,6 +43,7 @@ from vmstate.query.pci import (
     is_config,
 )
 from vmstate.query.pci import Config as ConfigSpace
+from vmstate.query.processors import old_riscv_model, power_capabilities, power_model, riscv_model, s390x_model
 from vmstate.stream.events import Command, CommandType, ConfigurationSection
 from vmstate.stream.ram_records import RamBlock, RamPages
 from vmstate.stream.reader import StreamReader
@@ -54,6 +56,7 @@ from vmstate.vmsd.release import Release
 
 _PCI = re.compile(r"([0-9a-f]{4}:[0-9a-f]{2}|pci@[0-9a-f]+)((?::[0-9a-f]{2}\.[0-7])+)(?:/(.*))?")
 _CCW = re.compile(r"/?([0-9a-f]+\.[0-9a-f]\.[0-9a-f]{4})/([^/]+)")
+_CHANNEL_BLOCK = re.compile(r"/([0-9a-f]+\.[0-9a-f]\.[0-9a-f]{4})/([^/]+)")
 _MMIO = re.compile(r"virtio-mmio@([0-9a-f]{16})/([^/]+)")
 _VIO = re.compile(r"(?:vty|l-lan|v-scsi|nvram)@([0-9a-f]{8})/([^/]+)")
 _BEHIND = re.compile(r"(/?[0-9a-f]+\.[0-9a-f]\.[0-9a-f]{4}|virtio-mmio@[0-9a-f]{16}|v-scsi@[0-9a-f]{8})/(.+/[^/]+)")
@@ -76,38 +79,34 @@ FIRST_BUID = 0x800000020000000
 VIO_DEVICES = {
     "spapr_vty": ("spapr-vty", "chardev"),
     "spapr_llan": ("spapr-vlan", "netdev"),
-    "vscsi": ("spapr-vscsi", ""),
+    "spapr_vscsi": ("spapr-vscsi", ""),
 }
 """Devices of pseries' virtual bus: last part of the idstr -> what QEMU calls it, and what stands behind it."""
 
-POWER = {
-    0x003B0201: "power5+_v2.1",
-    0x003F0203: "power7_v2.3",
-    0x004A0201: "power7+_v2.1",
-    0x004B0201: "power8e_v2.1",
-    0x004C0100: "power8nvl_v1.0",
-    0x004D0200: "power8_v2.0",
-    0x004E1200: "power9_v2.0",
-    0x004E1202: "power9_v2.2",
-    0x00801200: "power10_v2.0",
-    0x00821200: "power11_v2.0",
-}
-"""The processor version register -> the model (QEMU's target/ppc/cpu-models.h)."""
+KEYS_SINCE = Release(2, 5)
+"""The first machine type of s390x that sends storage keys."""
 
-PVR = 287
-"""The number of that register."""
+RISCV_ACPI_SINCE = Release(8, 0)
+"""The first release with ACPI on RISC-V."""
 
 SECOND_IOAPIC = Release(6, 0)
 """The first release in which microvm has a second one."""
 
-SWITCHES_SINCE = {"pic": Release(7, 1)}
+SWITCHES_SINCE = {"pic": Release(7, 1), "i8042": Release(7, 1)}
 """Options of the PC machine types that are not in every release."""
 
-OWN_MODES_SINCE = (3, 1)
+OWN_MODES_SINCE = Release(3, 1)
 """The first version of pseries with ic-mode."""
 
-SSTC_SINCE = Release(8, 0)
-"""From this release on rv64 has the extension Sstc by itself."""
+EXT_CAP_ID_ARI = 0x0E
+NEXT_FUNCTION_0_SINCE = Release(8, 1)
+"""From this machine type on the function behind a device's only one is 0."""
+
+BRIDGES_SINCE = Release(2, 8)
+"""From this machine type on a host bridge of pseries sends no addresses of its own."""
+
+EXPRESS = frozenset(("q35", "virt", "riscv-virt", "microvm"))
+"""The families whose root bus is one of PCI Express."""
 
 LOW_BUS = 0x40
 """A number for a root bus of which nothing tells the number."""
@@ -259,9 +258,20 @@ class ModelReading(Reading):
         return Space(self, subject, path)
 
     @property
+    def machine_release(self) -> Release | None:
+        """The release in the name of the machine type."""
+        self.notes.append(HostNote(self.builder.stream, ConfigurationSection))
+        return self.builder.machine_release
+
+    @property
     def is_pci(self) -> bool:
         """Whether it sits on a PCI bus."""
         return bool(self.device.slots)
+
+    @property
+    def is_on_express_root(self) -> bool:
+        """Whether it sits on a root bus of PCI Express."""
+        return len(self.device.slots) == 1 and self.builder.family.name in EXPRESS
 
     @property
     def is_behind_port(self) -> bool:
@@ -487,6 +497,9 @@ class Builder:
         controllers = sum(section.name == "ioapic" for section in self.sections)
         if self.family.name == "microvm" and controllers == 1 and release is not None and release >= SECOND_IOAPIC:
             parts.append(("ioapic2=off", self._notes_of_kind("ioapic")))
+        if self.family.name in ("virt", "riscv-virt") and "virt_acpi_build" not in self.kinds:
+            of_riscv = self.family.name == "riscv-virt" and (release is None or release < RISCV_ACPI_SINCE)
+            parts += [] if of_riscv else [("acpi=off", ())]
         parts += self.arm_parts() if self.family.name == "virt" else []
         parts += self.riscv_parts() if self.family.name == "riscv-virt" else []
         parts += self.power_parts() if self.family.name == "pseries" else []
@@ -532,6 +545,8 @@ class Builder:
 
     def guessed_machine(self) -> str:
         """The machine type where no configuration section says it: releases before 2.3 had none."""
+        if self.family.name == "pseries" and "spapr-xive" not in self.kinds:
+            return "pseries-2.2"
         if self.family.name != "pc":
             return self.family.prefixes[-1]
         bios = self.blocks.get("pc.bios")
@@ -572,13 +587,20 @@ class Builder:
         if "spapr-xive" in self.kinds:
             name = "dual" if "ics" in self.kinds else "xive"
             yield f"ic-mode={name}", self._notes_of_kind("spapr-xive")
-        elif "ics" in self.kinds and self.machine_version() >= OWN_MODES_SINCE:
+        elif "ics" in self.kinds and self.machine_release is not None and self.machine_release >= OWN_MODES_SINCE:
             yield "ic-mode=xics", self._notes_of_kind("ics")
+        section = next((section for section in self.sections if section.name == "spapr"), None)
+        if section is not None:
+            reading = ModelReading(self, Device(), section)
+            with suppress(VMStateError):
+                for option in power_capabilities(reading):
+                    yield option, reading.notes
 
-    def machine_version(self) -> tuple[int, int]:
-        """The numbers at the end of the machine type; (0, 0) where it has none."""
+    @property
+    def machine_release(self) -> Release | None:
+        """The release in the name of the machine type; None where it has none."""
         match = re.search(r"-(\d+)\.(\d+)", self.stream.machine or "")
-        return (0, 0) if match is None else (int(match[1]), int(match[2]))
+        return None if match is None else Release(int(match[1]), int(match[2]))
 
     def _notes_of_kind(self, kind: str) -> Sequence[Note]:
         return [IdstrNote(section) for section in self.sections if last_part(section.name) == kind][:1]
@@ -630,15 +652,10 @@ class Builder:
             if model is not None:
                 self.add("-cpu", [(model, notes)])
                 return
-        if self.family.name == "riscv-virt":
-            model, notes = self.riscv_model()
+        if self.family.name in ("riscv-virt", "pseries", "s390-ccw"):
+            model, notes = self.told_by_processor()
             if model is not None:
                 self.add("-cpu", [(model, notes)])
-                return
-        if self.family.name == "pseries":
-            version, notes = self.power_version()
-            if version in POWER:
-                self.add("-cpu", [(POWER[version], notes)])
                 return
         if self.family.name == "isapc" and "apic" in self.kinds:
             # Its usual processor, a 486, has no APIC.
@@ -648,30 +665,30 @@ class Builder:
         else:
             self.missing.append("the model of the processor is not known from the stream (-cpu)")
 
-    def riscv_model(self) -> tuple[str | None, Sequence[Note]]:
-        """The extensions of a RISC-V processor beside those of rv64, by what is sent of them."""
-        section = next((section for section in self.sections if section.name == "cpu"), None)
-        if section is None or section.described_by != "vmdesc" or not isinstance(section.state, Mapping):
-            return None, ()
-        release = self.inquiry.release
-        told = {
-            "v=true": "cpu/vector" in section.state,
-            "pmp=false": "cpu/pmp" not in section.state,
-            "h=false": "cpu/hyper" not in section.state,
-            "sstc=false": "cpu/timer" not in section.state and release is not None and release >= SSTC_SINCE,
-        }
-        words = [name for name, applies in told.items() if applies]
-        return (",".join(["rv64", *words]) if words else None), self._notes_of_kind("cpu")
+    def suppresses_interrupts(self) -> bool:
+        """Whether the processor of s390x has the suppression of adapters' interrupts."""
+        section = next((section for section in self.sections if section.name == "qemu-s390-flic"), None)
+        if section is None:
+            return False
+        with suppress(VMStateError):
+            return ModelReading(self, Device(), section)("simm") is not None
+        return True
 
-    def power_version(self) -> tuple[int | None, Sequence[Note]]:
-        """The version register of a POWER processor, and what was read."""
+    def told_by_processor(self) -> tuple[str | None, Sequence[Note]]:
+        """The model that the first processor of POWER, RISC-V or s390x tells, and what was read."""
         section = next((section for section in self.sections if section.name == "cpu"), None)
-        if section is None or section.vmsd is None:
+        if section is None:
             return None, ()
+        reading = ModelReading(self, Device(), section)
         try:
-            registers = section.state["env.spr"]
-            return int(registers[PVR]), [StateNote(AskedSection(section), f'["env.spr"][{PVR}]')]
-        except (KeyError, TypeError, IndexError, VMStateError):
+            if self.family.name == "pseries":
+                return power_model(reading), reading.notes
+            if self.family.name == "s390-ccw":
+                return s390x_model(reading, self.machine_release, self.suppresses_interrupts()), reading.notes
+            return riscv_model(reading), reading.notes
+        except (VMStateError, TypeError, IndexError):
+            if self.family.name == "riscv-virt" and section.described_by == "vmdesc":
+                return old_riscv_model(section.state), self._notes_of_kind("cpu")
             return None, ()
 
     def arm_model(self) -> tuple[str | None, Sequence[Note]]:
@@ -690,11 +707,21 @@ class Builder:
     @cached_property
     def loose_blocks(self) -> list[RamBlock]:
         """The RAM blocks that are of no device, no ROM and no machine: memory backends."""
-        known = {"vga.vram", "vmclock_page", "vmsvga.fifo", "s390.ram", "tpm-crb-cmd", "tpm-ppi", self.family.memory}
+        known = {
+            "vga.vram",
+            "vmclock_page",
+            "vmsvga.fifo",
+            "s390.ram",
+            "tpm-crb-cmd",
+            "tpm-ppi",
+            "virt.secure-ram",
+            self.family.memory,
+        }
         return [
             block
             for name, block in self.blocks.items()
             if _PCI.match(name) is None
+            and _CHANNEL_BLOCK.fullmatch(name) is None
             and name not in known
             and not name.startswith(("/rom@", "virt.flash", "pc.", "system.flash", "riscv_virt_board.", "spapr."))
             and not name.endswith((".rom", ".bios", ".ram", ".flash0", ".flash1", ".vram"))
@@ -852,16 +879,13 @@ class Builder:
         if kind == "chardev":
             return self.null_device()
         if kind == "audiodev":
-            if self.number("audiodev") == 0:
-                self.options.append(Option("-audiodev", "none,id=audio0"))
-            return "audio0"
+            return self.audio_device()
         if kind == "bmc":
             return self.bmcs.pop(0) if self.bmcs else None
         if kind == "memdev":
             block = next((block for name, block in reading.device.blocks.items() if "." not in name), None)
             if block is not None:
-                match = _PCI.match(block.idstr)
-                return self.backend(block, block.idstr if match is None else match[3])
+                return self.backend(block, block.idstr.rpartition("/")[2])
             claimed = self.claimed_blocks
             if claimed:
                 return claimed[0].idstr
@@ -870,6 +894,13 @@ class Builder:
         if kind is not None:
             self.missing.append(f"{reading.section.name}: what stands behind it ({kind}) has no stand-in")
         return None
+
+    def audio_device(self) -> str:
+        """The audio of the host behind a device: as many of them as have a state; the last one is for all others."""
+        number, there_are = self.number("audiodev"), sum(section.name == "audio" for section in self.sections)
+        if number == 0 or number < there_are:
+            self.options.append(Option("-audiodev", f"none,id=audio{number}"))
+        return f"audio{min(number, max(there_are, 1) - 1)}"
 
     def netdev(self, reading: ModelReading) -> str | None:
         """The network behind a card."""
@@ -944,7 +975,7 @@ class Builder:
 
         An idstr names the number of the bus, then the slot in which the expander itself sits, which has no section.
         """
-        is_express = self.family.name != "pc"
+        is_express = self.family.name in EXPRESS
         if self.family.name == "pseries":
             self.host_bridges()
             return
@@ -967,14 +998,26 @@ class Builder:
             self.expander(is_express, place, LOW_BUS + 0x10 * number, ())
 
     def host_bridges(self) -> None:
-        """The host bridges of pseries besides the first."""
+        """The host bridges of pseries besides the first, each with the number that its own number tells."""
         for section in self.sections:
-            if section.name == "spapr_pci" and section.instance_id:
-                identifier = f"dev{self.number('dev')}"
-                self.roots[f"pci@{FIRST_BUID + section.instance_id:x}"] = f"{identifier}.0"
-                notes = [IdstrNote(section)]
-                bridge = "spapr-pci-host-bridge"
-                self.add("-device", [(bridge, ()), (f"id={identifier}", ()), (f"index={section.instance_id}", notes)])
+            if section.name != "spapr_pci":
+                continue
+            reading = ModelReading(self, Device(), section)
+            try:
+                index = int(reading("buid")) - FIRST_BUID
+                is_old = reading("liobn") is not None
+            except (VMStateError, TypeError):
+                continue
+            if index == 0:
+                release = self.machine_release
+                if is_old and release is not None and release >= BRIDGES_SINCE:
+                    self.add("-global", [("spapr-pci-host-bridge.pre-2.8-migration=on", reading.notes)])
+                continue
+            identifier = f"dev{self.number('dev')}"
+            self.number("expander")
+            self.roots[f"pci@{FIRST_BUID + index:x}"] = f"{identifier}.0"
+            bridge = "spapr-pci-host-bridge"
+            self.add("-device", [(bridge, ()), (f"id={identifier}", ()), (f"index={index}", reading.notes)])
 
     def expander(
         self, is_express: bool, where: list[tuple[str, Sequence[Note]]], bus: int, notes: Sequence[Note]
@@ -1011,7 +1054,7 @@ class Builder:
             where.append((f"bus={self.roots[device.root]}", notes))
         elif self.counts.get("expander"):
             # Among several root buses QEMU takes the first that is free.
-            where.append(("bus=pci.0" if self.family.name == "pc" else "bus=pcie.0", notes))
+            where.append(("bus=pcie.0" if self.family.name in EXPRESS else "bus=pci.0", notes))
         where.append((address, notes))
         where += self.rom(device)
         chosen = self.choose(device)
@@ -1052,7 +1095,18 @@ class Builder:
             several = reading.space.byte(HEADER_TYPE) & MULTI_FUNCTION
         except VMStateError:
             return []
-        return [("multifunction=on", reading.notes)] if several else []
+        parts: list[tuple[str, Sequence[Note]]] = [("multifunction=on", reading.notes)] if several else []
+        return [*parts, *self.alternative_routing(device, reading)]
+
+    def alternative_routing(self, device: Device, reading: ModelReading) -> Iterator[tuple[str, Sequence[Note]]]:
+        """That the next function is the first, where the machine type has it otherwise by itself."""
+        reading.notes = []
+        release = self.machine_release
+        if release is None or release < NEXT_FUNCTION_0_SINCE or reading.space.size <= EXTENDED:
+            return
+        at = reading.space.extended_capability(EXT_CAP_ID_ARI)
+        if at is not None and reading.space.number(at + 5, 1) == 1:
+            yield "x-pcie-ari-nextfn-1=on", reading.notes
 
     def rom(self, device: Device) -> list[tuple[str, Sequence[Note]]]:
         """The ROM of a device: a stand-in of its size, or none."""
@@ -1173,6 +1227,11 @@ class Builder:
         """What QEMU calls the device of a section that is not on PCI."""
         device = Device()
         device.sections.append(section)
+        place = section.name.rpartition("/")[0].lstrip("/")
+        for name, block in self.blocks.items():
+            match = _CHANNEL_BLOCK.fullmatch(name)
+            if match is not None and match[1] == place:
+                device.blocks[match[2]] = block
         return self.choose(device)
 
     def channel_devices(self) -> None:
@@ -1334,6 +1393,9 @@ class Builder:
                 timers = None
             if timers not in (None, 3):
                 self.add("-global", [(f"hpet.timers={int(timers)}", reading.notes)])
+        release = self.machine_release
+        if self.family.name == "s390-ccw" and "s390-skeys" not in self.kinds and release and release >= KEYS_SINCE:
+            self.options.append(Option("-global", "s390-skeys-qemu.migration-enabled=off"))
         if self.stream.configuration is None and self.stream.sections and self.family.name != "pc":
             self.options.append(Option("-global", "migration.send-configuration=off"))
         if not any(section.footer.section_id is not None for section in self.stream.sections):

@@ -72,7 +72,7 @@ _X86 = frozenset(
     )
 )
 
-_PC_SWITCHES = {"hpet": "hpet", "vmport": "vmmouse", "pit": "i8254", "pic": "i8259"}
+_PC_SWITCHES = {"hpet": "hpet", "vmport": "vmmouse", "pit": "i8254", "pic": "i8259", "i8042": "pckbd"}
 
 FAMILIES = (
     Family("none", ("none",), "qemu-system-x86_64", "ram", (), {"timer", "globalstate", "ram"}),
@@ -136,6 +136,7 @@ FAMILIES = (
             "virt_acpi_build",
             "globalstate",
             "ram",
+            "audio",
         },
         mmio=(0x10001000, 0x1000),
         sign="goldfish_rtc",
@@ -168,6 +169,7 @@ FAMILIES = (
             "acpi-ged",
             "globalstate",
             "ram",
+            "audio",
         },
         {},
         {},
@@ -199,6 +201,7 @@ FAMILIES = (
             "todclock",
             "globalstate",
             "s390_control_program_id",
+            "audio",
         },
     ),
     Family(
@@ -236,6 +239,7 @@ FAMILIES = (
             "spapr_rtas_event_log",
             "ppc_timebase",
             "timebase",
+            "audio",
         },
     ),
 )

@@ -17,6 +17,7 @@ from typing import Any, Protocol
 
 from vmstate.vmsd.data import NamedTuple
 from vmstate.vmsd.question import Ask
+from vmstate.vmsd.release import Release
 
 
 class SpaceAsk(Protocol):
@@ -49,8 +50,16 @@ class ModelAsk(Ask, Protocol):
         """The configuration space. Raises `QueryError` where the device has none."""
 
     @property
+    def machine_release(self) -> Release | None:
+        """The release in the name of the machine type; None where it has none."""
+
+    @property
     def is_pci(self) -> bool:
         """Whether it has a PCI configuration space."""
+
+    @property
+    def is_on_express_root(self) -> bool:
+        """Whether it sits on a root bus of PCI Express."""
 
     @property
     def is_behind_port(self) -> bool:
@@ -131,7 +140,12 @@ def mac(path: str) -> Property:
     return of
 
 
-CAP_ID_MSI, CAP_ID_MSIX = 0x05, 0x11
+CAP_ID_MSI, CAP_ID_EXP, CAP_ID_MSIX = 0x05, 0x10, 0x11
+
+
+def without_express(ask: ModelAsk) -> bool | None:
+    """On where a function on a root bus of PCI Express has no capability of that."""
+    return True if ask.is_on_express_root and ask.space.capability(CAP_ID_EXP) is None else None
 
 
 def has_capability(identifier: int) -> Property:
