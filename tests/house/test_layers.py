@@ -17,6 +17,7 @@ PACKAGE = ROOT / "vmstate"
 
 TOP_TO_BOTTOM = (
     "pytest_plugin",
+    "forensics",
     "cli",
     "fleet",
     "report",

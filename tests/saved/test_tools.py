@@ -1,28 +1,17 @@
-"""volatility3 and drgn on what a machine is kept in, where they are installed."""
+"""volatility3, drgn and gdb on what a machine is kept in, where they are installed."""
 
 from __future__ import annotations
 
-import importlib.util
+import os
+import shutil
+import subprocess
 import sys
 from pathlib import Path
-from typing import Any
 
 import pytest
 from saved_files import plain
 
 from vmstate import load
-
-EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
-
-
-def example(folder: str, name: str) -> Any:
-    """The module of an example."""
-    spec = importlib.util.spec_from_file_location(name, EXAMPLES / folder / f"{name}.py")
-    assert spec is not None and spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[name] = module
-    spec.loader.exec_module(module)
-    return module
 
 
 @pytest.mark.slow
@@ -38,7 +27,10 @@ def test_volatility_reads_what_we_read(file: str, part: str, tmp_path: Path, mon
     context = contexts.Context()
     context.config["base.location"] = f"file://{path}"
     context.add_layer(physical.FileLayer(context, "base", "base"))
-    layer = example("volatility3", "vmstate_layer").VmstateStacker.stack(context, "base")
+    from vmstate.forensics.volatility import VmstateStacker
+
+    layer = VmstateStacker.stack(context, "base")
+    assert layer is not None
     with load(f"{path}@{part}" if part else str(path)) as stream:
         memory = stream.memory()
         (inside,) = memory.ranges
@@ -56,7 +48,102 @@ def test_volatility_reads_what_we_read(file: str, part: str, tmp_path: Path, mon
 def test_drgn_asks_for_a_linux_guest(tmp_path: Path) -> None:
     pytest.importorskip("drgn", reason="pip install drgn")
     from vmstate.errors import VMStateError
+    from vmstate.forensics.drgn_program import program_of
 
-    module = example("drgn", "vmstate_drgn")
     with pytest.raises(VMStateError, match="no VMCOREINFO in memory"):
-        module.program_of("fixtures/saved/mapped-10.0.file.xz")
+        program_of("fixtures/saved/mapped-10.0.file.xz")
+
+
+VMCOREINFO = b"OSRELEASE=6.1.0-of-a-test\nPAGESIZE=4096\nNUMBER(pgtable_l5_enabled)=0\nKERNELOFFSET=0\n"
+VMCOREINFO += b"SYMBOL(init_top_pgt)=ffffffff82a10000\nSYMBOL(swapper_pg_dir)=ffffffff82a10000\nNUMBER(phys_base)=0\n"
+BANNER = b"Linux version 6.1.0-of-a-test (nobody@nowhere) (gcc) #1 SMP\n"
+
+
+def tagged(folder: Path, text: bytes, at: int) -> Path:
+    """A mapped-ram file in whose memory a text stands at an address of a page that is there."""
+    data = bytearray(plain("mapped-10.0.file"))
+    with load(bytes(data)) as stream:
+        place = stream.memory().source(at, 1)
+    assert place is not None
+    data[place[0] : place[0] + len(text) + 1] = text + b"\0"
+    path = folder / "guest.file"
+    path.write_bytes(data)
+    return path
+
+
+def command(name: str, *words: object) -> subprocess.CompletedProcess[str]:
+    """A command of ours, as it is installed."""
+    code = (
+        f"import sys; from vmstate.forensics.commands import {name}; sys.argv[0] = 'vmstate-{name}'; sys.exit({name}())"
+    )
+    program = [sys.executable, "-c", code]
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    return subprocess.run(
+        [*program, *map(str, words)], capture_output=True, text=True, timeout=120, check=False, env=environment
+    )
+
+
+@pytest.mark.slow
+def test_the_command_of_volatility(tmp_path: Path) -> None:
+    pytest.importorskip("volatility3", reason="pip install 'qemu-vmstate[forensics]'")
+    path = tagged(tmp_path, BANNER, 0x101000)
+    done = command("vol", "-q", "--offline", "-f", path, "banners.Banners")
+    assert done.returncode == 0, done.stderr
+    assert "0x101000" in done.stdout and "6.1.0-of-a-test" in done.stdout
+    disk = tmp_path / "disk.qcow2"
+    disk.write_bytes(plain("savevm-7.2.qcow2"))
+    done = command("vol", "-q", "--offline", "-f", f"{disk}@two", "layerwriter.LayerWriter", "--list")
+    assert done.returncode == 0 and "VmstateLayer" in done.stdout, done.stdout + done.stderr
+
+
+@pytest.mark.slow
+def test_the_command_of_drgn(tmp_path: Path) -> None:
+    pytest.importorskip("drgn", reason="pip install 'qemu-vmstate[forensics]'")
+    path = tagged(tmp_path, VMCOREINFO, 0x102000)
+    script = tmp_path / "script.py"
+    script.write_text("import sys\nprint(sys.argv[1:], prog['UTS_RELEASE'].string_(), prog.read(0x101000, 6, True))\n")
+    done = command("drgn", path, script, "a", "b")
+    assert done.stdout.startswith("['a', 'b'] b'6.1.0-of-a-test' b'page  "), done.stdout + done.stderr
+    done = command("drgn", tmp_path / "none")
+    assert done.returncode == 2 and "no such file" in done.stderr
+    assert command("drgn").returncode == 2
+
+
+def test_the_part_of_a_file_goes_beside_it(tmp_path: Path) -> None:
+    from vmstate.forensics.commands import without_part
+
+    there = tmp_path / "a@b"
+    there.touch()
+    for words, right, part in (
+        (["-f", "disk@one", "x"], ["-f", "disk", "x"], "one"),
+        (["-fdisk@one"], ["-fdisk"], "one"),
+        (["--file=disk@0x10", "-q"], ["--file=disk", "-q"], "0x10"),
+        (["--file", "disk@a@b"], ["--file", "disk@a"], "b"),
+        (["-f", str(there)], ["-f", str(there)], None),
+        (["-q", "x@y"], ["-q", "x@y"], None),
+    ):
+        assert without_part(words) == (right, part)
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(shutil.which("gdb") is None, reason="apt-get install gdb")
+def test_gdb_reads_registers_and_memory_of_our_core(tmp_path: Path) -> None:
+    from vmstate.cli import main
+
+    source, changed, core = (tmp_path / name for name in ("guest.file", "changed.file", "core"))
+    source.write_bytes(plain("mapped-10.0.file"))
+    wanted = {"rbx": 0x1122334455667788, "rsp": 0xFFFFFFFF82A03E98, "rip": 0xFFFFFFFF81A17A0B, "r15": 0x14790}
+    places = {"rbx": "env.regs[3]", "rsp": "env.regs[4]", "rip": "env.eip", "r15": "env.regs[15]"}
+    words = [f"cpu.{places[name]}={value:#x}" for name, value in wanted.items()]
+    assert main(["set", str(source), *words, "-o", str(changed)]) == 0
+    assert main(["ram", str(changed), "--format", "elf", "-o", str(core)]) == 0
+    done = subprocess.run(
+        ["gdb", "-nx", "-batch", "-ex", f"core-file {core}", "-ex", "info registers", "-ex", "x/s 0x101000"],
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    said = dict(line.split()[:2] for line in done.stdout.splitlines() if len(line.split()) >= 2)
+    assert {name: int(said[name], 16) for name in wanted} == wanted, done.stdout + done.stderr
+    assert '"page    1 page' in done.stdout

@@ -23,6 +23,8 @@ from typing import Any, NamedTuple
 
 from vmstate import load, verify
 from vmstate.errors import VMStateError
+from vmstate.stream.memory_map import is_ram
+from vmstate.stream.ram_records import RamBlock
 from vmstate.stream.stream import Stream
 
 PAGE = 4096
@@ -34,14 +36,17 @@ BY_DESIGN = {
     "xbzrle-7.2": "QEMU 7.2 loses pages of xbzrle itself: its own load has the same",
     "xbzrle-st-7.2": "QEMU 7.2 loses pages of xbzrle itself: its own load has the same",
     "background-snapshot-7.2": "memory of the moment at which it began, the truth is of later",
-    "colo-11.1": "memory as it was before the first checkpoint, the truth is of later",
+    "colo-11.1": "memory before the first checkpoint, or at one; the truth is of later",
     "libvirt-9.0-save-bypass": "recorded without truth",
     "libvirt-9.0-save-running": "recorded without truth",
 }
 """Why pages of a recording are not those of the truth."""
 
-IN_A_FILE = ("ignore-shared-7.2", "ignore-shared-mapped-11.1")
-"""Recordings whose memory is in a file of its own, which was not kept."""
+IN_A_FILE = {"ignore-shared-7.2": "shared-ram", "ignore-shared-mapped-11.1": "shared-ram"}
+"""Recordings whose memory is in a file of its own, by the ending of its name."""
+
+CHECKPOINTS = {"colo-11.1": 2}
+"""How many checkpoints recordings of COLO have."""
 
 AT = {"dimm-q35-11.1": {"d0": 0x100000000, "d1": 0x140000000}}
 """Where modules stand, which no stream tells."""
@@ -70,7 +75,7 @@ class Outcome(NamedTuple):
         """Whether it is as it has to be."""
         if self.problem or self.errors or not self.identical:
             return False
-        return self.name.partition("@")[0] in (*BY_DESIGN, *IN_A_FILE) or not (self.wrong or self.missing)
+        return self.name.partition("@")[0] in BY_DESIGN or not (self.wrong or self.missing)
 
 
 class Corpus:
@@ -130,6 +135,8 @@ def parts_of(record: Mapping[str, Any]) -> Iterator[tuple[str, str, Mapping[str,
         return
     main = [file for file in record["files"] if not file.endswith((".jsonl", "dst2src", ".0.qcow2", ".xml"))]
     yield name, main[0], truth
+    for number in range(1, CHECKPOINTS.get(name, 0) + 1):
+        yield f"{name}@colo:{number}", f"{main[0]}@colo:{number}", truth
 
 
 def recordings(corpus: Corpus, wanted: str = "") -> Iterator[tuple[Mapping[str, Any], str, str, Mapping[str, Any]]]:
@@ -148,19 +155,24 @@ def outcome(corpus: Corpus, record: Mapping[str, Any], name: str, file: str, tru
             if not needed.endswith((".jsonl", ".xml", "dst2src")):
                 (folder / needed).write_bytes(corpus.content(needed))
         try:
-            return checked(corpus, name, open_recording(folder, record, file), truth)
+            shared = folder / "shared"
+            if name in IN_A_FILE:
+                shared.write_bytes(corpus.content(f"{name}.{IN_A_FILE[name]}"))
+            return checked(corpus, name, open_recording(folder, record, file), truth, str(shared))
         except VMStateError as error:
             return Outcome(name, "", 0, 0, False, 0, 0, 0, 0, str(error).replace(text, ""))
 
 
 def open_recording(folder: Path, record: Mapping[str, Any], file: str) -> Stream:
     """The machine in a recording, from all its channels."""
-    further = [str(folder / each) for each in record["files"] if each.endswith("src2dst") and each != file]
+    further = [
+        str(folder / each) for each in record["files"] if each.endswith("src2dst") and each != file.partition("@")[0]
+    ]
     return load(str(folder / file), channels=further)
 
 
-def checked(corpus: Corpus, name: str, stream: Stream, truth: Mapping[str, Any]) -> Outcome:
-    """A stream held against itself and against the truth."""
+def checked(corpus: Corpus, name: str, stream: Stream, truth: Mapping[str, Any], shared: str) -> Outcome:
+    """A stream held against itself and against the truth; `shared` is the file of what is shared memory."""
     with stream:
         data = stream.source
         assert data is not None
@@ -171,7 +183,8 @@ def checked(corpus: Corpus, name: str, stream: Stream, truth: Mapping[str, Any])
             errors, identical = [], True
         container = stream.container
         what = "stream" if container is None else container.facts()["kind"]
-        memory = stream.memory(placed=AT.get(name))
+        files = {block.idstr: shared for block in stream.ram.blocks if name in IN_A_FILE and is_shared(block)}
+        memory = stream.memory(placed=AT.get(name), files=files)
         pages = wrong = missing = legacy = 0
         for address, sums in corpus.truth(truth):
             for number, right in enumerate(sums):
@@ -190,6 +203,11 @@ def checked(corpus: Corpus, name: str, stream: Stream, truth: Mapping[str, Any])
                     else:
                         wrong += 1
         return Outcome(name, what, len(stream.sections), len(errors), identical, pages, wrong, missing, legacy, "")
+
+
+def is_shared(block: RamBlock) -> bool:
+    """Whether a block is the machine's memory, and not ROM."""
+    return block.gpa is not None and is_ram(block)
 
 
 def same_bytes(stream: Stream) -> bool:
@@ -212,8 +230,8 @@ def main() -> None:
     for recording in recordings(corpus, *sys.argv[2:3]):
         row = outcome(corpus, *recording)
         figures = f"{row.what} | {row.sections} | {row.pages} | {row.wrong} | {row.missing} | {row.legacy}"
-        shared = "shared memory has a file of its own" if row.name in IN_A_FILE else ""
-        note = f" {BY_DESIGN.get(row.name, shared)} |"
+        shared = "with the file of its shared memory (`--memory`)" if row.name in IN_A_FILE else ""
+        note = f" {BY_DESIGN.get(row.name.partition('@')[0], shared)} |"
         if not row.is_right:
             note = f" NOT RIGHT: {row.problem} {row.errors} {row.identical} |"
         print(f"| {row.name} | {figures} |{note}", flush=True)

@@ -1,24 +1,25 @@
 """drgn on anything that `vmstate.load` opens: a Program over the memory of a saved Linux guest.
 
-    >>> from vmstate_drgn import program_of
+    vmstate-drgn guest.save [SCRIPT [ARGUMENT...]]
+
+is drgn's prompt, or a script that finds the program in `prog`; in Python
+
+    >>> from vmstate.forensics.drgn_program import program_of
     >>> program = program_of("guest.save")
     >>> program["init_uts_ns"]
 
-or `python examples/drgn/vmstate_drgn.py guest.save`, which prints what the kernel says of itself. The kernel's own
-description (VMCOREINFO) is looked for in memory, at the beginning of a page; drgn then finds its way through the
-guest's page tables. Symbols and types are loaded as for any kernel.
+The kernel's own description (VMCOREINFO) is looked for in memory, at the beginning of a page; drgn then finds its way
+through the guest's page tables. Symbols and types are loaded as for any kernel.
 """
 
 from __future__ import annotations
 
-import sys
-
 import drgn
 
-from vmstate import GuestMemory
 from vmstate.errors import VMStateError
 from vmstate.saved.memory import load_for_memory
 from vmstate.saved.ram_out import architecture_of
+from vmstate.stream.memory import GuestMemory
 
 BEGIN = b"OSRELEASE="
 
@@ -60,7 +61,3 @@ def program_of(file: str) -> drgn.Program:
         program.add_memory_segment(each.address, each.size, read, True)
     program.set_linux_kernel_custom(vmcoreinfo_of(memory), False)
     return program
-
-
-if __name__ == "__main__":
-    print(vmcoreinfo_of(load_for_memory(sys.argv[1]).memory()).decode())
