@@ -23,6 +23,7 @@ from vmstate.declare import (
     description,
     device,
     fact,
+    host,
     int32,
     known_since,
     part,
@@ -514,6 +515,7 @@ class ARMCPU(VMState):
     exclusive_addr: int = uint64(name="env.exclusive_addr")
     exclusive_val: int = uint64(name="env.exclusive_val")
     exclusive_high: int = uint64(name="env.exclusive_high")
+    features: int | None = host()
     unused_0: None = unused(8)
     exception_syndrome: int = uint32(name="env.exception.syndrome")
     exception_fsr: int = uint32(name="env.exception.fsr")
@@ -572,3 +574,6 @@ ARM_CPU_7_2 = variant(
     gt_timer_GTIMER_VIRT=timer(name="gt_timer[1]"),
 )
 """The names of two fields up to 7.2."""
+
+ARM_CPU_5_2 = variant(ARM_CPU_7_2, features=uint64(name="env.features"), unused_0=None)
+"""Of 5.2, which sends what the processor can do."""

@@ -5,7 +5,7 @@ Facts from QEMU's hw/arm/armsse.c.
 
 from __future__ import annotations
 
-from vmstate.declare import VMState, description, device, struct, uint32
+from vmstate.declare import VMState, description, device, struct, uint32, variant
 from vmstate.devices.core.clock import Clock
 
 
@@ -14,6 +14,10 @@ from vmstate.devices.core.clock import Clock
 class Iotkit(VMState):
     """A part of the board of Arm's SSE."""
 
-    mainclk: Clock = struct(Clock)
-    s32kclk: Clock = struct(Clock)
+    mainclk: Clock | None = struct(Clock)
+    s32kclk: Clock | None = struct(Clock)
     nsccfg: int = uint32()
+
+
+IOTKIT_5_2 = variant(Iotkit, None, 1, mainclk=None, s32kclk=None)
+"""Of 5.2."""

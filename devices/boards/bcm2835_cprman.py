@@ -5,7 +5,7 @@ Facts from QEMU's hw/misc/bcm2835_cprman.c.
 
 from __future__ import annotations
 
-from vmstate.declare import VMState, array, array_of_pointer, description, device, struct, uint32
+from vmstate.declare import VMState, array, array_of_pointer, description, device, struct, uint32, variant
 from vmstate.devices.core.clock import Clock
 
 
@@ -48,3 +48,8 @@ class Bcm2835CprmanClockMux(VMState):
     """Which of ten sources a clock comes from: the sources."""
 
     srcs: list[Clock | None] = array_of_pointer(Clock, 10)
+
+
+CLOCK_5_2 = variant(Clock, muldiv=None)
+BCM2835_CPRMAN_CLOCK_MUX_5_2 = variant(Bcm2835CprmanClockMux, srcs=array_of_pointer(CLOCK_5_2, 10))
+"""Of 5.2, whose clocks have no multiplier."""

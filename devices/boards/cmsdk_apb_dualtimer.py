@@ -5,7 +5,7 @@ Facts from QEMU's hw/timer/cmsdk-apb-dualtimer.c.
 
 from __future__ import annotations
 
-from vmstate.declare import VMState, array, description, device, struct, uint32
+from vmstate.declare import VMState, array, description, device, struct, uint32, variant
 from vmstate.devices.core.clock import Clock
 from vmstate.devices.core.ptimer import Ptimer
 
@@ -26,7 +26,11 @@ class CmsdkApbDualtimerModule(VMState):
 class CmsdkApbDualtimer(VMState):
     """A timer of Arm's CMSDK."""
 
-    timclk: Clock = struct(Clock)
+    timclk: Clock | None = struct(Clock)
     timermod: list[CmsdkApbDualtimerModule] = array(CmsdkApbDualtimerModule, 2, version=1)
     timeritcr: int = uint32()
     timeritop: int = uint32()
+
+
+CMSDK_APB_DUALTIMER_5_2 = variant(CmsdkApbDualtimer, None, 1, timclk=None)
+"""Of 5.2."""

@@ -5,7 +5,7 @@ Facts from QEMU's hw/watchdog/cmsdk-apb-watchdog.c.
 
 from __future__ import annotations
 
-from vmstate.declare import VMState, description, device, struct, uint32
+from vmstate.declare import VMState, description, device, struct, uint32, variant
 from vmstate.devices.core.clock import Clock
 from vmstate.devices.core.ptimer import Ptimer
 
@@ -15,7 +15,7 @@ from vmstate.devices.core.ptimer import Ptimer
 class CmsdkApbWatchdog(VMState):
     """A watchdog of Arm's CMSDK."""
 
-    wdogclk: Clock = struct(Clock)
+    wdogclk: Clock | None = struct(Clock)
     timer_: Ptimer = struct(Ptimer, name="timer", version=1)
     control: int = uint32()
     intstatus: int = uint32()
@@ -23,3 +23,7 @@ class CmsdkApbWatchdog(VMState):
     itcr: int = uint32()
     itop: int = uint32()
     resetstatus: int = uint32()
+
+
+CMSDK_APB_WATCHDOG_5_2 = variant(CmsdkApbWatchdog, None, 1, wdogclk=None)
+"""Of 5.2."""

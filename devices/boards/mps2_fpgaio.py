@@ -5,7 +5,18 @@ Facts from QEMU's hw/misc/mps2-fpgaio.c.
 
 from __future__ import annotations
 
-from vmstate.declare import VMState, description, device, int64, uint32
+from vmstate.declare import VMState, description, device, int64, subsection, uint32
+
+
+@description("mps2-fpgaio/counters", version_id=2, minimum_version_id=2)
+class Counters(VMState):
+    """The counters, which 5.2 sends beside the registers."""
+
+    clk1hz_tick_offset: int = int64()
+    clk100hz_tick_offset: int = int64()
+    counter: int = uint32()
+    pscntr: int = uint32()
+    pscntr_sync_ticks: int = int64()
 
 
 @device("mps2-fpgaio")
@@ -22,3 +33,14 @@ class Mps2Fpgaio(VMState):
     counter: int = uint32()
     pscntr: int = uint32()
     pscntr_sync_ticks: int = int64()
+
+
+@device("mps2-fpgaio", order=1)
+@description("mps2-fpgaio", version_id=1, minimum_version_id=1)
+class Mps2FpgaioUpTo5_2(VMState):
+    """The registers up to 5.2, with the counters in a subsection."""
+
+    led0: int = uint32()
+    prescale: int = uint32()
+    misc: int = uint32()
+    counters: Counters | None = subsection(Counters)

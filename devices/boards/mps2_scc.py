@@ -5,7 +5,7 @@ Facts from QEMU's hw/misc/mps2-scc.c.
 
 from __future__ import annotations
 
-from vmstate.declare import VMState, description, device, fact, subsection, uint32, varray
+from vmstate.declare import VMState, array, description, device, fact, subsection, uint32, variant, varray
 
 NUM_OSCCLK = fact("mps2_scc_num_oscclk", (3, 6, 7))
 """What the boards that have the device make of it."""
@@ -25,9 +25,9 @@ class Mps2Scc(VMState):
 
     cfg0: int = uint32()
     cfg1: int = uint32()
-    cfg2: int = uint32()
-    cfg5: int = uint32()
-    cfg6: int = uint32()
+    cfg2: int | None = uint32()
+    cfg5: int | None = uint32()
+    cfg6: int | None = uint32()
     cfgdata_rtn: int = uint32()
     cfgdata_out: int = uint32()
     cfgctrl: int = uint32()
@@ -35,3 +35,7 @@ class Mps2Scc(VMState):
     dll: int = uint32()
     oscclk: list[int] = varray(uint32, count=NUM_OSCCLK)
     cfg7: Mps2SccCfg7 | None = subsection(Mps2SccCfg7)
+
+
+MPS2_SCC_5_2 = variant(Mps2Scc, None, 1, cfg2=None, cfg5=None, cfg6=None, oscclk=array(uint32, 3))
+"""Of 5.2."""

@@ -5,7 +5,7 @@ Facts from QEMU's hw/misc/npcm7xx_clk.c.
 
 from __future__ import annotations
 
-from vmstate.declare import VMState, array, description, device, int64, struct, uint32
+from vmstate.declare import VMState, array, description, device, int64, struct, uint32, variant
 from vmstate.devices.core.clock import Clock
 
 
@@ -16,4 +16,8 @@ class Npcm7xxClk(VMState):
 
     regs: list[int] = array(uint32, 28)
     ref_ns: int = int64()
-    clkref: Clock = struct(Clock)
+    clkref: Clock | None = struct(Clock)
+
+
+NPCM7XX_CLK_5_2 = variant(Npcm7xxClk, None, 0, clkref=None)
+"""Of 5.2."""

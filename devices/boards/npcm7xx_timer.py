@@ -5,7 +5,7 @@ Facts from QEMU's hw/timer/npcm7xx_timer.c.
 
 from __future__ import annotations
 
-from vmstate.declare import VMState, array, description, device, int64, part, struct, timer, uint32
+from vmstate.declare import VMState, array, description, device, int64, part, struct, timer, uint32, variant
 from vmstate.devices.core.clock import Clock
 
 
@@ -42,6 +42,10 @@ class Npcm7xxTimerCtrl(VMState):
     """A timer of Nuvoton's NPCM7xx and NPCM8xx."""
 
     tisr: int = uint32()
-    clock: Clock = struct(Clock)
+    clock: Clock | None = struct(Clock)
     timer_: list[Npcm7xxTimer] = array(Npcm7xxTimer, 5, name="timer")
     watchdog_timer: Npcm7xxWatchdogTimer = struct(Npcm7xxWatchdogTimer)
+
+
+NPCM7XX_TIMER_CTRL_5_2 = variant(Npcm7xxTimerCtrl, None, 1, clock=None)
+"""Of 5.2."""

@@ -5,7 +5,7 @@ Facts from QEMU's hw/sd/ssi-sd.c.
 
 from __future__ import annotations
 
-from vmstate.declare import VMState, array, boolean, description, device, int32, struct, uint8, uint16, uint32
+from vmstate.declare import VMState, array, boolean, description, device, int32, struct, uint8, uint16, uint32, variant
 
 
 @description("SSISlave", version_id=1, minimum_version_id=1)
@@ -24,10 +24,14 @@ class SsiSd(VMState):
     cmd: int = int32()
     cmdarg: list[int] = array(uint8, 4)
     response: list[int] = array(uint8, 5)
-    crc16: int = uint16()
-    read_bytes: int = int32()
-    write_bytes: int = int32()
+    crc16: int | None = uint16()
+    read_bytes: int | None = int32()
+    write_bytes: int | None = int32()
     arglen: int = int32()
     response_pos: int = int32()
     stopping: int = int32()
     ssidev: SSISlave = struct(SSISlave)
+
+
+SSI_SD_5_2 = variant(SsiSd, None, 2, crc16=None, read_bytes=None, write_bytes=None)
+"""Of 5.2."""

@@ -23,5 +23,5 @@ class PCIESP(VMState):
 
 PCI_ESP_10_0 = variant(PCIESP, esp=struct(ESP_10_0))
 PCI_ESP_7_2 = variant(PCIESP, esp=struct(ESP_7_2))
-PCI_ESP_5_2 = variant(PCIESP, mig_version_id=None, esp=struct(ESP_5_2))
+PCI_ESP_5_2 = variant(PCIESP, None, 1, mig_version_id=None, esp=struct(ESP_5_2))
 """With the controllers of those releases."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import lzma
 from typing import Any
 
 import pytest
@@ -11,7 +12,7 @@ from recorded import BOARDS, FIXTURES, board, layouts, pairs_of, without_vmdesc
 from vmstate import load
 from vmstate.events import find_vmdesc
 from vmstate.schema.write import describe_device, json_text
-from vmstate.stream.registry import is_old_style
+from vmstate.stream.registry import is_old_style, shipped_descriptions
 
 LARGE = 3_000
 """Bytes of a compressed stream above which it takes longer than a quick test should."""
@@ -71,3 +72,22 @@ def test_each_board(name: str) -> None:
 def test_every_board_says_how_it_was_started() -> None:
     commands = json.loads((FIXTURES / "boards" / "commands.json").read_text(encoding="utf-8"))
     assert sorted(f"{name}.stream.xz" for name in commands) == BOARDS
+
+
+@pytest.mark.slow
+def test_every_device_of_qemu_is_described() -> None:
+    """In each version in which a release can have it, or as one that blocks a migration."""
+    names = json.loads(lzma.decompress((FIXTURES / "boards" / "names.json.xz").read_bytes()))
+    missing = set()
+    for release, devices in names.items():
+        for name, versions in devices.items():
+            vmsds = shipped_descriptions(name)
+            if any(vmsd.unmigratable for vmsd in vmsds):
+                continue
+            known = {vmsd.version_id for vmsd in vmsds}
+            missing |= {(release, name, version) for version in versions if version not in known}
+    # The controller blocks a migration before 11.1.
+    assert missing == {(release, "nvme", 0) for release in ("5.2", "7.2", "10.0")}
+    assert {release: len(devices) for release, devices in names.items()} == {
+        "5.2": 367, "7.2": 464, "10.0": 504, "11.1": 532
+    }  # fmt: skip

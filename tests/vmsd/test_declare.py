@@ -39,6 +39,7 @@ from vmstate.vmsd.declare import (
     unused,
     unused_varray,
     validate,
+    variant,
     varray,
     vstruct,
 )
@@ -888,3 +889,13 @@ def test_what_must_be_an_expression_is_one(odd: Any) -> None:
             @description("x")
             class _A(VMState):
                 data: list[int] = array(uint8(), odd)
+
+
+def test_a_variant_with_an_array_of_pointers() -> None:
+    @description("array-of-pointers-test", version_id=2, minimum_version_id=1)
+    class State(VMState):
+        pointers: list[int | None] = array_of_pointer(uint8, 2)
+
+    older = variant(State, None, 1, pointers=array_of_pointer(uint8, 3))
+    assert older.decode(b"\1\2\3").pointers == [1, 2, 3]
+    assert State.vmsd.decode(b"\1\2").pointers == [1, 2]

@@ -729,7 +729,7 @@ def _varied_members(vmsd: VMStateDescription, changes: dict[str, Any]) -> dict[s
         if field.attribute not in changes:
             kept.append(field)
         elif (word := changes.pop(field.attribute)) is not None:
-            kept.append(_varied(field, word))
+            kept.append(_varied(vmsd.name, field, word))
         elif field.in_state:
             kept.append(Field(field.name, t.Host("", None), attribute=field.attribute))
     subsections: list[Subsection] = []
@@ -745,14 +745,21 @@ def _varied_members(vmsd: VMStateDescription, changes: dict[str, Any]) -> dict[s
     return {"fields": kept, "subsections": subsections}
 
 
-def _varied(field: Field, word: Declared) -> Field:
+def _varied(name: str, field: Field, word: Declared) -> Field:
     assert word.field is not None
     shape = dict(word.field)
     shape["name"] = shape["name"] or field.attribute
+    _name_nulls(name, shape)
     return Field(attribute=field.attribute, **shape)
 
 
 _FIELD_OPTIONS = frozenset(Field._names)
+
+
+def _name_nulls(name: str, shape: dict[str, Any]) -> None:
+    """Give an array of pointers a fact of its own, whether any is NULL, where its declaration names none."""
+    if shape.get("pointers") is Pointers.NULL_MARKER and shape.get("nulls") is None:
+        shape["nulls"] = t.nulls_fact(f"{name}/{shape['name']}")
 
 
 def _collect(name: str, body: StateClass) -> tuple[list[Field], list[Subsection], dict[str, Callable[[], Any]]]:
@@ -790,8 +797,7 @@ def _collect(name: str, body: StateClass) -> tuple[list[Field], list[Subsection]
         shape = dict(word.field)
         shape["name"] = shape["name"] or attribute
         kind = shape["type"]
-        if shape.get("pointers") is Pointers.NULL_MARKER and shape.get("nulls") is None:
-            shape["nulls"] = t.nulls_fact(f"{name}/{shape['name']}")
+        _name_nulls(name, shape)
         try:
             field = Field(attribute=attribute, **shape)
         except TypeError:
