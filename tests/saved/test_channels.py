@@ -116,7 +116,12 @@ def test_the_preempt_channel_of_postcopy(ending: bytes, tmp_path: Path) -> None:
     with load(main_stream, channels=[preempt]) as stream:
         memory = stream.memory()
         assert dict(memory.pages()) == pages_of(small_stream()) and list(memory.missing()) == []
-    preempt.write_bytes(preempt.read_bytes()[: -len(ending) - 5])
+    whole = preempt.read_bytes()
+    # Nothing was asked for: it is a channel, and has nothing.
+    preempt.write_bytes(ending)
+    with load(main_stream, channels=[preempt]) as stream:
+        assert list(stream.memory().missing())
+    preempt.write_bytes(whole[: -len(ending) - 5])
     with (
         load(main_stream, channels=[preempt]) as stream,
         pytest.raises(StreamError, match="ends inside the RAM section"),

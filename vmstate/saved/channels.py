@@ -26,7 +26,7 @@ from vmstate.stream.events import MAGIC
 from vmstate.stream.finding import Finding
 from vmstate.stream.further import FurtherScanner, GoingOnReader
 from vmstate.stream.memory_pages import PLAIN, ZERO, Channel, SentPages
-from vmstate.stream.ram_records import RamBlock, RamEnd, RamPages
+from vmstate.stream.ram_records import EOS, RamBlock, RamEnd, RamPages
 from vmstate.stream.reader import page_size_of
 from vmstate.stream.stream import Stream
 from vmstate.vmsd.data import NamedTuple
@@ -47,6 +47,8 @@ _ZLIB, _ZSTD = 1 << 1, 2 << 1
 _NAMES = {4 << 1: "QPL", 8 << 1: "UADK", 16 << 1: "QATzip"}
 MOST_FILES = 1 << 10
 """Files of one migration, of which most are something else beside the channels."""
+_NO_PAGES = EOS.to_bytes(8, "big")
+"""All of a preempt channel of QEMU 7.2 on which nothing was asked for."""
 _BACK = range(1, 9)
 """The types of what the destination says (`vmstate.stream.return_path`)."""
 _RECOVERY = (b"\x08\x00\x0a", b"\x08\x00\x09", b"\x08\x00\x02")
@@ -328,7 +330,7 @@ def _known(stream: Stream, inputs: Sequence[tuple[Input, bool]]) -> Iterator[Cha
         yield Multifd(multifd, page_size)
     for each, has_to_be in inputs:
         head = bytes(each.data[:264])
-        if head[:4] == MULTIFD or not head:
+        if head[:4] == MULTIFD or head in (b"", _NO_PAGES):
             continue
         if head[:3] in _RECOVERY:
             yield Recovered(each, stream, page_size)
