@@ -17,11 +17,33 @@ from vmstate.saved.opening import Input
 from vmstate.stream.events import Trailing
 from vmstate.stream.stream import Stream
 
+DISKS = (
+    *("virtio-blk", "vhost-user-blk", "virtio-scsi", "scsi-disk", "nvme", "ich9_ahci", "ahci", "piix3_ide", "ide"),
+    *("lsiscsi", "megasas", "megasas-gen2", "mptsas", "usb-storage", "sd-card", "fdc", "emmc"),
+)
+"""The last parts of idstrs of what disks are at."""
 
-def print_container(container: Container) -> None:
+
+def disks_of(stream: Stream) -> list[str]:
+    """What the machine in a stream has disks at. A snapshot is one of all disks that it writes to."""
+    return [section.name for section in stream.sections if section.name.rpartition("/")[2] in DISKS]
+
+
+def container_of(stream: Stream) -> dict[str, Any]:
+    """What a stream was taken out of, as JSON values."""
+    facts: dict[str, Any] = stream.container.facts()
+    return {**facts, "disks": disks_of(stream)} if facts["kind"] == "qcow2" else facts
+
+
+def print_container(stream: Stream) -> None:
     """What a stream was taken out of."""
+    container: Container = stream.container
+    rows = container.lines()
+    disks = disks_of(stream)
+    if disks and container.facts()["kind"] == "qcow2":
+        rows.append(("disks are at", f"{', '.join(disks)}: each that was written to has a snapshot of its own"))
     print(f"{one_line(container.file)}: holds a QEMU migration stream")
-    for label, text in container.lines():
+    for label, text in rows:
         print(f"  {label:<12}  {one_line(text)}")
 
 

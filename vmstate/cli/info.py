@@ -51,11 +51,11 @@ def run(options: argparse.Namespace) -> int:
         with load_what_is_whole(file) as stream:
             facts = summary(stream)
             if stream.container is not None:
-                facts["container"] = stream.container.facts()
-                if options.format == "text" and len(options.files) == 1:
-                    from vmstate.cli.containers import print_container
+                from vmstate.cli.containers import container_of, print_container
 
-                    print_container(stream.container)
+                facts["container"] = container_of(stream)
+                if options.format == "text" and len(options.files) == 1:
+                    print_container(stream)
             if stream.cut is not None:
                 from vmstate.cli.cut import tell_where_cut, where_cut
 

@@ -18,7 +18,7 @@ from vmstate.files import PIECE
 from vmstate.saved.compressed import DECOMPRESSORS, PACKAGES, RATIO_WITH_HOLES, SUSPICIOUS
 from vmstate.saved.containers import Container, UndecidedError
 from vmstate.saved.opening import Input, collected
-from vmstate.vmsd.data import Data
+from vmstate.vmsd.data import Data, Value
 
 MAGIC = b"QFI\xfb"
 
@@ -39,11 +39,29 @@ DIRTY, CORRUPT, DATA_FILE, COMPRESSION, EXTENDED_L2 = (1 << bit for bit in range
 """The incompatible features."""
 
 BITMAPS_EXTENSION = 0x23852875
+MOST_BITMAPS = 65535
 
 _HEADER = struct.Struct(">4sIQIIQIIQQIIQ")
+_BITMAP = struct.Struct(">12xIxBHI")
+"""An entry of the directory of bitmaps from the flags on: offset and size of its table are passed over."""
 _ENTRY = struct.Struct(">QIHHIIQII")
 SECTOR = 512
 SUBCLUSTERS = 32
+
+
+class Bitmap(Value):
+    """A dirty bitmap of the disk: its name, and how many bytes of the disk a bit stands for.
+
+    One that is in use was not saved when the image was last closed, and says nothing.
+    """
+
+    name: str
+    granularity: int
+    is_in_use: bool
+
+    def facts(self) -> dict[str, Any]:
+        """The same as JSON values."""
+        return {"name": self.name, "granularity": self.granularity, "in_use": self.is_in_use}
 
 
 class Qcow2Header(Data):
@@ -64,7 +82,7 @@ class Qcow2Header(Data):
     header_length: int
     compression: str
     backing_file: str | None
-    bitmaps: int
+    bitmaps: tuple[Bitmap, ...]
 
     @property
     def cluster_size(self) -> int:
@@ -132,7 +150,7 @@ class Qcow2Image(Container):
             "extended_l2": bool(header.incompatible & EXTENDED_L2),
             "compression": header.compression,
             "backing_file": header.backing_file,
-            "dirty_bitmaps": header.bitmaps,
+            "dirty_bitmaps": [bitmap.facts() for bitmap in header.bitmaps],
             "snapshots": [snapshot.facts() for snapshot in self.snapshots],
             "snapshot": None if self.chosen is None else self.chosen.name,
         }
@@ -144,11 +162,14 @@ class Qcow2Image(Container):
         rows = [("kept in", about)]
         if header.backing_file is not None:
             rows.append(("backing file", header.backing_file))
-        if header.bitmaps:
-            rows.append(("bitmaps", f"{header.bitmaps} dirty bitmaps"))
+        for bitmap in header.bitmaps:
+            state = ", in use: it was not saved" if bitmap.is_in_use else ""
+            rows.append(("dirty bitmap", f"{bitmap.name}, a bit for {bitmap.granularity} bytes{state}"))
         for snapshot in self.snapshots:
             facts = snapshot.facts()
-            size = f"state of {snapshot.state_size} bytes" if snapshot.state_size else "disk only"
+            size = f"state of {snapshot.state_size} bytes"
+            if not snapshot.state_size:
+                size = "disk only; a state, if any, is in another disk"
             clock = f"guest clock {snapshot.clock / 1e9:.3f} s"
             mark = "  <- this one" if snapshot is self.chosen else ""
             rows.append(("snapshot", f"{snapshot.name} (id {snapshot.id}), {facts['date']}, {clock}, {size}{mark}"))
@@ -298,18 +319,34 @@ def read_header(data: memoryview) -> Qcow2Header:
     )
 
 
-def _bitmaps(data: memoryview, at: int, end: int) -> int:
-    """How many dirty bitmaps the extensions of the header name."""
+def _bitmaps(data: memoryview, at: int, end: int) -> tuple[Bitmap, ...]:
+    """The dirty bitmaps that an extension of the header names, as far as they can be read."""
     for _ in range(MOST_EXTENSIONS):
-        if at + 16 > min(end, len(data)):
-            return 0
+        if at + 32 > min(end, len(data)):
+            return ()
         kind, size = struct.unpack_from(">II", data, at)
-        if kind == BITMAPS_EXTENSION and size >= 4:
-            return int(struct.unpack_from(">I", data, at + 8)[0])
+        if kind == BITMAPS_EXTENSION and size >= 24:
+            count, _, directory_size, offset = struct.unpack_from(">IIQQ", data, at + 8)
+            return tuple(_directory(data[offset : offset + min(directory_size, LARGEST_TABLE)], count))
         if not kind:
-            return 0
+            return ()
         at += 8 + -(-size // 8) * 8
-    return 0
+    return ()
+
+
+def _directory(data: memoryview, count: int) -> Iterator[Bitmap]:
+    """The entries of a directory of bitmaps. What is damaged in it costs the names that follow, and nothing else."""
+    at = 0
+    for _ in range(min(count, MOST_BITMAPS)):
+        if at + _BITMAP.size > len(data):
+            return
+        flags, bits, name_size, extra_size = _BITMAP.unpack_from(data, at)
+        name_at = at + _BITMAP.size + extra_size
+        at = -(-(name_at + name_size) // 8) * 8
+        if name_at + name_size > len(data) or bits > 63:
+            return
+        name = bytes(data[name_at : name_at + name_size]).decode(errors="backslashreplace")
+        yield Bitmap(name, 1 << bits, bool(flags & 1))
 
 
 def read_snapshots(data: memoryview, header: Qcow2Header) -> Iterator[Snapshot]:
