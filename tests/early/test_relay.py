@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from machines import ROOTS, booting, gone, needs_guest, needs_qemu, qemu_of
+from machines import COLD, ROOTS, booting, gone, needs_guest, needs_qemu, qemu_of
 from recorded import FIXTURES, opened
 
 import vmstate
@@ -547,6 +547,23 @@ def test_migrations_through_a_relay(tmp_path: Path, source_root: str | None, tar
                 source.stop()
                 source, monitor = guests.start(source_root)
                 source.wait_for(READY)
+
+
+@pytest.mark.qemu
+@needs_qemu
+def test_what_the_destination_refuses_is_said_before_anything_is_sent(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Asked of the running source, over the one connection that its monitor has."""
+    monitor_at = f"unix:{tmp_path / 'qmp'}"
+    with Machine([*COLD, "-device", "virtio-rng-pci", "-qmp", f"{monitor_at},server=on,wait=off"]) as machine:
+        assert machine.ask("query-status")["status"] == "prelaunch"
+        words = ["early", "relay", "--listen", f"unix:{tmp_path / 'a'}", "--connect", f"unix:{tmp_path / 'b'}"]
+        assert main([*words, "--qmp", monitor_at, "--against", str(FIXTURES / STREAM), "--limit", "0.1"]) == 2
+    told = capsys.readouterr().err.splitlines()
+    refused = next(line for line in told if "the destination refuses" in line and "virtio-rng" in line)
+    assert told.index(refused) < next(number for number, line in enumerate(told) if line.startswith("listening at"))
+    assert "no source came" in told[-1]
 
 
 def migrate(folder: Path, source: Machine, target: Machine, monitor: Monitor, way: str, **more: Any) -> Any:

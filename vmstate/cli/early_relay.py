@@ -13,6 +13,7 @@ from vmstate.errors import VMStateError, one_line
 
 if TYPE_CHECKING:
     from vmstate.early.relay import Report, SkipUnchanged
+    from vmstate.qemu.monitor import Monitor
 
 WAYS = ("skip", "insert", "through")
 
@@ -68,7 +69,7 @@ def run(options: argparse.Namespace) -> int:
                 way=options.way,
                 monitor=monitor,
                 early=early,
-                policy=policy_of(options),
+                policy=policy_of(options, monitor),
                 refresh=options.refresh,
                 limit=options.limit,
             )
@@ -87,8 +88,8 @@ def run(options: argparse.Namespace) -> int:
     return 1 if report.ended is not None or report.refused else 0
 
 
-def policy_of(options: argparse.Namespace) -> SkipUnchanged:
-    """The policy, with what the destination is known to refuse."""
+def policy_of(options: argparse.Namespace, monitor: Monitor | None) -> SkipUnchanged:
+    """The policy, with what the destination is known to refuse of the source as it is now."""
     from vmstate.early.relay import SkipUnchanged
 
     if options.against is None or options.way == "through":
@@ -96,10 +97,11 @@ def policy_of(options: argparse.Namespace) -> SkipUnchanged:
     from vmstate.compare.explain import explain
     from vmstate.compare.explained import Explanation
     from vmstate.compare.findings import BREAKS
-    from vmstate.qemu.live import live_state_at
+    from vmstate.qemu.live import live_state
     from vmstate.saved.loading import load
 
-    source = options.early if options.qmp is None else load(live_state_at(options.qmp).stream())
+    # A monitor has one client at a time, and that is the relay.
+    source = options.early if monitor is None else load(live_state(monitor).stream())
     explanation: Explanation = explain(source, options.against)
     refused = {
         finding.section: finding.message
