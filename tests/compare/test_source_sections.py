@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import json
+import lzma
 import shutil
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from recorded import FIXTURES
+from source_table import recorded
 
 import vmstate
 from vmstate.cli import main
-from vmstate.compare.source_sections import describe_by_source
+from vmstate.compare.source_sections import SourceDescriptions, describe_by_source
 from vmstate.errors import VMStateError
 from vmstate.source.linking import Linked
 from vmstate.source.reading import read_tree
@@ -120,3 +123,49 @@ def test_a_tree_that_is_none(make_stream: MakeStream, capsys: pytest.CaptureFixt
         describe_by_source(stream, "nowhere")
     assert main(["show", str(path), "--source", "nowhere"]) == 2
     assert "no such folder" in capsys.readouterr().err
+
+
+def test_a_document_says_where_its_descriptions_stand(
+    make_stream: MakeStream, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path, document, back = make_stream(DATA), tmp_path / "beeper.json", tmp_path / "back.mig"
+    assert main(["decode", str(path), "-o", str(document), "--source", str(BEEPER)]) == 0
+    entry = next(part for part in json.loads(document.read_text())["parts"] if part["part"] == "section")
+    assert (entry["described_by"], entry["state"]["regs"]["pitch"]) == ("source", 440)
+    assert entry["source"]["file"] == "hw/audio/beeper.c"
+    assert main(["encode", str(document), "-o", str(back), "--source", str(BEEPER)]) == 0
+    assert back.read_bytes() == path.read_bytes()
+    text = document.read_text()
+    document.write_text(text.replace('"volume": 11', '"volume": 12'))
+    assert main(["encode", str(document), "-o", str(back), "--source", str(BEEPER)]) == 0
+    assert back.read_bytes() == path.read_bytes().replace(DATA, DATA[:-1] + b"\x0c")
+    capsys.readouterr()
+    assert main(["encode", str(document), "-o", str(back)]) == 2
+    assert "described by QEMU's source (expected the tree that `decode` was given" in capsys.readouterr().err
+    for place in ('"name": "vmstate_buzzer"', '"name": 1', '"name": null, "counts": []'):
+        document.write_text(text.replace('"name": "vmstate_beeper"', place))
+        assert main(["encode", str(document), "-o", str(back), "--source", str(BEEPER)]) == 2
+        assert "the tree has no such description" in capsys.readouterr().err
+
+
+@pytest.mark.slow
+def test_a_machine_that_the_library_does_not_know() -> None:
+    """virt of m68k, of 7.2, without a vmdesc, with virtio devices on its MMIO transport."""
+    data = lzma.decompress((FIXTURES / "source" / "7.2-m68k-virt.stream.xz").read_bytes())
+    source = SourceDescriptions(recorded("7.2"))
+    with vmstate.load(data) as stream, vmstate.load(data, library=False) as bare:
+        unknown = [section for section in stream.sections if section.described_by == "none"]
+        assert {section.name for section in unknown} == {
+            "cpu", "goldfish_pic", "goldfish_tty", "m68k-irqc", "virt-ctrl"
+        }  # fmt: skip
+        assert describe_by_source(stream, source) == len(unknown) == 10
+        assert (stream["cpu"].state.sr, stream["cpu"].state.fpu.fregs[0].tmp.tmp_exp) == (0x2700, 0x7FFF)
+        assert stream.to_bytes() == data
+        # Without the library all else is described, too, but for what a later 7.2 changed.
+        assert describe_by_source(bare, source) == 16
+        assert {section.name for section in bare.sections if section.described_by == "none"} == {"goldfish_rtc"}
+        known, told = stream["virtio-net"].state.virtio, bare["virtio-net"].state.virtio
+        assert (bytes(told.device.mac), told.config) == (bytes(known.net.mac), known.config)
+        assert told.transport.guest_page_shift == known.transport.guest_page_shift
+        assert [queue.num for queue in told.vq] == [queue.num for queue in known.vq]
+        assert bare.to_bytes() == data

@@ -41,12 +41,12 @@ for path in streams_in([Path(sys.argv[2])], sys.argv[1]):
 # Only the index of names is there, and nothing of a device.
 assert not [name for name in sys.modules if name.startswith("vmstate.devices.") and not name.endswith("._index")]
 misses = sorted({name for name, _ in count.misses})
-print(json.dumps([count.streams, count.sections, count.share, misses]))
+print(json.dumps([count.streams, count.sections, count.share, sum(count.moved.values()), misses]))
 """
 
 
 def alone(release: str) -> list[Any]:
-    """Streams, sections, share and the names of what is missed, in a process where no device is imported."""
+    """Streams, sections, share, how many have their fields elsewhere, and what is missed: no device is imported."""
     environment = {**os.environ, "PYTHONPATH": str(Path(source_table.__file__).parent)}
     command = [sys.executable, "-c", ALONE, release, str(FIXTURES)]
     done = subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
@@ -55,16 +55,15 @@ def alone(release: str) -> list[Any]:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(
-    ("release", "streams", "sections", "missed"),
-    [("7.2", 80, 2500, ["i8259", "slirp"]), ("10.0", 30, 1300, ["aspeed.i2c", "slirp"])],
-)
-def test_the_source_alone_describes_real_sections(release: str, streams: int, sections: int, missed: list[str]) -> None:
-    seen_streams, seen_sections, share, names = alone(release)
-    assert (seen_streams >= streams, seen_sections >= sections) == (True, True), (seen_streams, seen_sections)
-    assert share >= FLOOR
-    # libslirp is no part of QEMU's source; the two others were changed in later releases of their series.
-    assert names == missed
+@pytest.mark.parametrize(("release", "streams", "sections"), [("7.2", 80, 2500), ("10.0", 30, 1300)])
+def test_the_source_alone_describes_real_sections(release: str, streams: int, sections: int) -> None:
+    seen_streams, seen_sections, share, moved, missed = alone(release)
+    assert (seen_streams >= streams, seen_sections >= sections) == (True, True)
+    assert share >= FLOOR, missed
+    # Another description of the same name fits one.
+    assert moved <= 1
+    # libslirp is no part of QEMU's source.
+    assert "slirp" in missed
 
 
 @pytest.fixture(scope="module")

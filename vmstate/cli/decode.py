@@ -9,6 +9,7 @@ from contextlib import ExitStack
 from hashlib import file_digest, sha256
 from itertools import chain
 
+from vmstate.cli.by_source import describe, source_argument
 from vmstate.errors import StreamError, one_line
 from vmstate.files import write_atomic
 from vmstate.qemu.provenance import moved, provenance_to_carry, refuse_itself, write_provenance
@@ -31,6 +32,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         help="the document; memory goes into JSON.DIGEST.ram beside it (-, a pipe, a device: it is left out)",
     )
     parser.add_argument("--memory", action="store_true", help="memory inside the document, as hexadecimal text")
+    source_argument(parser)
     parser.set_defaults(run=run)
 
 
@@ -40,6 +42,7 @@ def run(options: argparse.Namespace) -> int:
     refuse_itself(options.file, output)
     known = provenance_to_carry(options.file, output)
     with load(options.file) as stream:
+        source = describe(stream, options)
         # Beside a pipe or a device nothing can stand.
         is_file = output != "-" and (os.path.isfile(output) or not os.path.exists(output))
         has_memory = has_ram_beside(stream)
@@ -47,7 +50,7 @@ def run(options: argparse.Namespace) -> int:
             name = None
             if is_file and has_memory and not options.memory:
                 name = os.path.basename(write_ram(stream, output, written))
-            pieces = document_text(stream, name, memory=options.memory)
+            pieces = document_text(stream, name, memory=options.memory, source=source)
             if output == "-":
                 sys.stdout.writelines(pieces)
                 print()

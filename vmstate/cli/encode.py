@@ -6,6 +6,7 @@ import argparse
 import os
 import sys
 
+from vmstate.cli.by_source import source_argument, source_of
 from vmstate.errors import SchemaError, VMStateError
 from vmstate.files import write_atomic
 from vmstate.qemu.provenance import carry_provenance, provenance_to_carry, refuse_itself
@@ -23,6 +24,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("json", metavar="JSON", help="the document that `decode` wrote")
     parser.add_argument("-o", "--output", metavar="FILE", required=True, help="the stream (-: standard output)")
     parser.add_argument("--like", metavar="FILE", help="put it into a file like this save image or disk image")
+    source_argument(parser)
     parser.set_defaults(run=run)
 
 
@@ -39,7 +41,7 @@ def run(options: argparse.Namespace) -> int:
         text = bytes(opened.data)
     folder = "." if options.json == "-" else os.path.dirname(options.json) or "."
     try:
-        with read_document(text, folder, name) as stream:
+        with read_document(text, folder, name, source_of(options)) as stream:
             write(stream, options.output, None if options.like is None else container_of(options.like))
     except VMStateError as error:
         raise error.within(file=name) from None

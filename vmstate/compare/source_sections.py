@@ -12,10 +12,10 @@ import math
 from collections.abc import Iterator
 from typing import Any, Self
 
-from vmstate.errors import VMStateError
+from vmstate.errors import VMStateError, one_line
 from vmstate.lazy import imported
 from vmstate.source.by_hand import SECTIONS
-from vmstate.source.declare import DENSE, FIRST, LIKELY, USUAL, Declaration
+from vmstate.source.declare import DENSE, TRIED, USUAL, Declaration
 from vmstate.source.linking import Linked
 from vmstate.source.model import SourceDescription, UnitResult
 from vmstate.source.reading import read_tree
@@ -78,9 +78,7 @@ class SourceDescriptions:
             candidates = self._nameless
             if name in self._by_hand:
                 failure = VMStateError("written by hand, and no description", file=self._by_hand[name])
-        for unit, vmsd, tried in (
-            (*row, tried) for row in candidates[:MOST] for tried in (FIRST, LIKELY, USUAL, DENSE)
-        ):
+        for unit, vmsd, tried in ((*row, tried) for row in candidates[:MOST] for tried in TRIED):
             described = self._description(unit, vmsd, tried)
             try:
                 if isinstance(described, VMStateError):
@@ -94,6 +92,24 @@ class SourceDescriptions:
                     failure = error
         raise failure
 
+    def place_of(self, vmsd: VMStateDescription) -> dict[str, str]:
+        """Where a description that `decode` gave stands: the file, its C name, and which counts it was made with."""
+        path, symbol, _, tried = next(key for key, made in self._made.items() if made is vmsd)
+        return {"file": path, "name": symbol, "counts": tried}
+
+    def at(self, place: Any) -> VMStateDescription:
+        """The description that stands at such a place. Raises `VMStateError` where the tree has none there."""
+        known = place if isinstance(place, dict) else {}
+        tried = known.get("counts")
+        for unit, vmsd in (*(row for rows in self._named.values() for row in rows), *self._nameless):
+            if (vmsd.path, vmsd.symbol) == (known.get("file"), known.get("name")) and tried in TRIED:
+                described = self._description(unit, vmsd, tried)
+                if isinstance(described, VMStateError):
+                    raise described
+                return described
+        tree = self.linked.tree.name
+        raise VMStateError("the tree has no such description", file=tree, found=one_line(str(known.get("name")))[:40])
+
     def _description(self, unit: UnitResult, vmsd: SourceDescription, tried: str) -> VMStateDescription | VMStateError:
         key = (vmsd.path, vmsd.symbol, vmsd.name, tried)
         if key not in self._made:
@@ -104,13 +120,13 @@ class SourceDescriptions:
         return self._made[key]
 
 
-def describe_by_source(stream: Stream, tree: str) -> int:
+def describe_by_source(stream: Stream, tree: str | SourceDescriptions) -> int:
     """Decode the sections of a stream that nothing describes, by the descriptions of a tree ("DIR", "GIT@REV").
 
     Their `state`, `vmsd` and `described_by` ("source") change. Returns how many these are. Raises `VMStateError` where
     there is no such tree.
     """
-    descriptions = SourceDescriptions.of_tree(tree)
+    descriptions = SourceDescriptions.of_tree(tree) if isinstance(tree, str) else tree
     count = 0
     for section in stream.sections:
         if section.described_by != "none" or not isinstance(section.state, bytes | bytearray | memoryview):

@@ -18,12 +18,15 @@ import sys
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 from vmstate.compare.source_sections import SourceDescriptions
 from vmstate.errors import VMStateError, one_line
 from vmstate.lab.program import exit_code_of
 from vmstate.saved.loading import load
 from vmstate.stream.registry import last_part
+from vmstate.stream.stream import Section
+from vmstate.vmsd.description import VMStateDescription
 
 STREAMS = (".mig", ".stream", ".src2dst", ".qcow2", ".save", ".file")
 """Ends of the names of files that can be streams, without that of a compressed one."""
@@ -53,13 +56,19 @@ def release_of(plain: Path) -> str | None:
 
 
 class Count:
-    """What was seen: `streams`, `sections`, and the `misses` by the last part of an idstr and the reason."""
+    """What was seen: `streams`, `sections`, and the `misses` by the last part of an idstr and the reason.
+
+    `opened` counts the sections, each once, that the tree describes and a vmdesc shows in full; `moved` those of them
+    whose fields do not stand where the vmdesc says, by the last part of their idstr.
+    """
 
     def __init__(self, descriptions: SourceDescriptions) -> None:
         self.descriptions = descriptions
         self.streams = 0
         self.sections = 0
         self.misses: Counter[tuple[str, str]] = Counter()
+        self.opened = 0
+        self.moved: Counter[str] = Counter()
         self._known: dict[tuple[str, int, bytes], str | None] = {}
 
     @property
@@ -79,23 +88,48 @@ class Count:
             for section in stream.sections:
                 if section.kind == "full":
                     self.sections += 1
-                    reason = self._reason(section.name, section.version_id, section.payload())
+                    reason = self._reason(section)
                     if reason is not None:
                         self.misses[last_part(section.name), reason] += 1
 
-    def _reason(self, idstr: str, version_id: int, data: bytes) -> str | None:
+    def _reason(self, section: Section) -> str | None:
         """Why the tree does not describe a section; None where it does. Many streams have the same section."""
-        key = (idstr, version_id, data)
+        key = (section.name, section.version_id, section.payload())
         if key not in self._known:
             self._known[key] = None
             try:
-                self.descriptions.decode(*key)
+                vmsd, state = self.descriptions.decode(*key)
             except VMStateError as error:
                 self._known[key] = one_line(str(error))
+            else:
+                self._compare(section, vmsd, state)
         return self._known[key]
 
+    def _compare(self, section: Section, vmsd: VMStateDescription, state: Any) -> None:
+        """Hold the places of fields against those that the vmdesc says, where it shows them all."""
+        if section.vmsd is None or section.described_by != "vmdesc":
+            return
+        self.opened += 1
+        places = places_of(vmsd, state, section.version_id)
+        for name, start, _ in places_of(section.vmsd, section.state, section.version_id):
+            # Unused bytes have a name in a vmdesc alone.
+            if name != "unused" and not any(name == each and first <= start < end for each, first, end in places):
+                self.moved[last_part(section.name)] += 1
+                return
+
     def __str__(self) -> str:
-        return f"{self.streams} streams, {self.described} of {self.sections} sections: {self.share:.2%}"
+        counted = f"{self.streams} streams, {self.described} of {self.sections} sections: {self.share:.2%}"
+        agree = f"{self.opened - sum(self.moved.values())} of {self.opened}"
+        return f"{counted}; {agree} that a vmdesc shows in full have their fields where it says"
+
+
+def places_of(vmsd: VMStateDescription, state: Any, version_id: int) -> list[tuple[str, int, int]]:
+    """The fields of a state that are no part of another: name, first byte, and the byte behind the last."""
+    return [
+        (entry.field.name.partition("[")[0], entry.offset, entry.offset + entry.size)
+        for path, entry in vmsd.codec.trace_state(state, version_id=version_id).items()
+        if entry.field is not None and "." not in path and entry.size
+    ]
 
 
 def measure(options: argparse.Namespace) -> int:
@@ -110,6 +144,8 @@ def measure(options: argparse.Namespace) -> int:
         except VMStateError as error:
             print(f"left out: {one_line(str(error))}", file=sys.stderr)
     if options.misses:
+        for name, number in count.moved.most_common():
+            print(f"{number:5} {name}: fields stand elsewhere than the vmdesc says")
         for (name, reason), number in count.misses.most_common():
             print(f"{number:5} {name}: {reason}")
     print(f"{release}: {count}")

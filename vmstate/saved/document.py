@@ -14,7 +14,7 @@ import os
 import stat
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
-from typing import Any
+from typing import Any, Protocol
 
 from vmstate.errors import SchemaError, StreamError
 from vmstate.files import reported
@@ -48,6 +48,17 @@ MOST_BEHIND = 64 << 20
 LEFT_OUT: dict[str, Any] = {"left_out": True}
 """What stands for RAM that a document does not have."""
 
+
+class SourceOfDescriptions(Protocol):
+    """QEMU's source, of which descriptions are kept in a document by their places (`vmstate.compare`)."""
+
+    def place_of(self, vmsd: VMStateDescription) -> dict[str, str]:
+        """Where a description stands."""
+
+    def at(self, place: Any) -> VMStateDescription:
+        """The description that stands there. Raises `VMStateError`."""
+
+
 Ram = Callable[[Section, int], Any]
 """What a document has for the RAM of a section, which is at an offset of the file beside it."""
 
@@ -59,10 +70,13 @@ def to_document(stream: Stream, ram_name: str | None) -> dict[str, Any]:
     return {**_head(stream), "parts": list(_parts_values(stream, ram))}
 
 
-def document_text(stream: Stream, ram_name: str | None, *, memory: bool) -> Iterator[str]:
+def document_text(
+    stream: Stream, ram_name: str | None, *, memory: bool, source: SourceOfDescriptions | None = None
+) -> Iterator[str]:
     """The text of a document piece by piece, as `to_document` and json.dumps have it; no more than a section is held.
 
     `ram_name` is the name of the file beside it; without one RAM is inside where `memory` is wanted, or left out.
+    `source` is what has described the sections that are described by "source".
     """
     if ram_name is not None:
         ram = _ram_in_file(ram_name)
@@ -72,7 +86,7 @@ def document_text(stream: Stream, ram_name: str | None, *, memory: bool) -> Iter
     yield head[: -len("]\n}")]
     before = ""
     parts = (part for part in stream.parts if not isinstance(part, Header))
-    for part, entry in zip(parts, _parts_values(stream, ram), strict=True):
+    for part, entry in zip(parts, _parts_values(stream, ram, source), strict=True):
         text = f"{before}\n  " + json.dumps(entry, indent=1).replace("\n", "\n  ")
         before = ","
         if entry.get("ram") == "" and isinstance(part, Section):
@@ -94,7 +108,7 @@ def _ram_in_file(name: str) -> Ram:
     return lambda section, offset: {"file": name, "offset": offset, "size": section.state.size}
 
 
-def _parts_values(stream: Stream, ram: Ram) -> Iterator[dict[str, Any]]:
+def _parts_values(stream: Stream, ram: Ram, source: SourceOfDescriptions | None = None) -> Iterator[dict[str, Any]]:
     """The parts behind the header as JSON values; RAM that is small stands inside in any case."""
     offset = 0
     vmdesc = stream.vmdesc
@@ -109,7 +123,7 @@ def _parts_values(stream: Stream, ram: Ram) -> Iterator[dict[str, Any]]:
                 offset += part.state.size
             yield entry
         elif not isinstance(part, Header):
-            yield _part_values(part, second)
+            yield _part_values(part, second, source)
 
 
 def beside(stream: Stream) -> Iterator[memoryview]:
@@ -136,7 +150,9 @@ def _section_values(section: Section) -> dict[str, Any]:
     }
 
 
-def _part_values(part: Part, second: Sequence[VMStateDescription]) -> dict[str, Any]:
+def _part_values(
+    part: Part, second: Sequence[VMStateDescription], source: SourceOfDescriptions | None
+) -> dict[str, Any]:
     """A part as JSON values; `second` are the second descriptions that the vmdesc can mean."""
     match part:
         case ConfigurationSection(state=state):
@@ -145,6 +161,8 @@ def _part_values(part: Part, second: Sequence[VMStateDescription]) -> dict[str, 
             entry = {**_section_values(part), "described_by": part.described_by}
             if part.described_by == "library":
                 entry["layout"] = all_descriptions(part.name).index(part.vmsd)
+            elif source is not None and part.vmsd is not None and part.described_by == "source":
+                entry["source"] = source.place_of(part.vmsd)
             elif any(part.vmsd is vmsd for vmsd in second):
                 entry["layout"] = 1
             return {**entry, "state": to_plain(part.state)}
@@ -166,8 +184,11 @@ def _part_values(part: Part, second: Sequence[VMStateDescription]) -> dict[str, 
     raise StreamError(f"{type(part).__name__} is no part of a document")
 
 
-def read_document(text: bytes, folder: str, name: str) -> Stream:
-    """The stream of a document that lies in `folder`. Raises `VMStateError`."""
+def read_document(text: bytes, folder: str, name: str, source: SourceOfDescriptions | None = None) -> Stream:
+    """The stream of a document that lies in `folder`. Raises `VMStateError`.
+
+    `source` has the descriptions of sections that are described by "source".
+    """
     top = parse_json(text, "the document")
     if not isinstance(top, dict) or top.get("kind") != KIND or top.get("vmstate") != FORMAT:
         kind = top.get("kind") if isinstance(top, dict) else None
@@ -179,23 +200,24 @@ def read_document(text: bytes, folder: str, name: str) -> Stream:
         )
     if not isinstance(top.get("parts"), list):
         raise SchemaError("the document has no list of parts", file=name, expected='"parts": [...]')
-    source = _ram_source(top["parts"], folder)
+    beside = _ram_source(top["parts"], folder)
     try:
         vmdesc = next((_vmdesc(part) for part in top["parts"] if _value_of_kind(part, "part", str) == "vmdesc"), None)
-        take = _Descriptions(vmdesc)
+        take = _Descriptions(vmdesc, source)
         parts: list[Part] = [Header(_number(top, "version", 32))]
-        parts += [_read_part(part, take, source) for part in top["parts"]]
-        return Stream(parts, source, name)
+        parts += [_read_part(part, take, beside) for part in top["parts"]]
+        return Stream(parts, beside, name)
     except BaseException:
-        if source is not None:
-            source.close()
+        if beside is not None:
+            beside.close()
         raise
 
 
 class _Descriptions:
-    """The descriptions of sections: of vmdesc, found as the reader of a stream finds them, or of the library."""
+    """The descriptions of sections: of vmdesc, found as the reader of a stream finds them, the library, or a source."""
 
-    def __init__(self, vmdesc: Vmdesc | None) -> None:
+    def __init__(self, vmdesc: Vmdesc | None, source: SourceOfDescriptions | None) -> None:
+        self._source = source
         self._candidates = Candidates(vmdesc, library=False)
 
     def of(self, entry: Mapping[str, Any], header: SectionHeader) -> VMStateDescription | None:
@@ -208,6 +230,14 @@ class _Descriptions:
                 layouts = described.descriptions()
             case "library":
                 layouts = all_descriptions(header.name)
+            case "source" if self._source is not None:
+                layouts = (self._source.at(entry.get("source")),)
+            case "source":
+                raise SchemaError(
+                    "the section is described by QEMU's source",
+                    section=header.name,
+                    expected="the tree that `decode` was given (--source TREE)",
+                )
             case _:
                 layouts = ()
         layout = entry.get("layout", 0)

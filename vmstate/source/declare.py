@@ -67,7 +67,7 @@ COUNTS = "(1, 2, 3, 4, 5, 6, 7, 8, 0, 16, 32, 64, 128, 255, 256, 512, 1024)"
 SIZES = "(16, 0, 1, 2, 4, 8, 32, 64, 128, 256, 512, 1024, 2048, 4096, 8192, 65536, 131072)"
 """The values with which a fact is tried that says how many elements, or bytes, there are."""
 
-FIRST, LIKELY, USUAL, DENSE = "first", "likely", "usual", "dense"
+FIRST, LIKELY, USUAL, DENSE = TRIED = ("first", "likely", "usual", "dense")
 DENSE_LIMIT = 250
 
 BITS = str((*range(0, 2048, 64), *(1 << power for power in range(11, 18))))
