@@ -278,6 +278,8 @@ SERIAL = (
 
 _FIRST_OPTIONAL = 3
 BALLOON_POISON_END = 16
+SHORTER_BALLOONS_SINCE, POISON_SINCE = Release(4, 1), Release(5, 1)
+"""From the first machine type on the space is as long as what is offered, from the second on poison is offered."""
 _REPORTS = 32
 
 
@@ -287,11 +289,19 @@ def _has_hints(ask: ModelAsk) -> bool:
     return queues > _FIRST_OPTIONAL and (queues > _FIRST_OPTIONAL + 1 or int(size or 0) != _REPORTS)
 
 
+def _is_larger_balloon(ask: ModelAsk) -> bool | None:
+    """On where the space is as long as in 4.0, in a machine type whose balloon is shorter by itself."""
+    release = ask.machine_release
+    is_shorter = release is not None and SHORTER_BALLOONS_SINCE <= release < POISON_SINCE
+    return True if is_shorter and _reaches(ask, BALLOON_POISON_END) else None
+
+
 BALLOON = (
     Model(
         "virtio-balloon",
         None,
         {
+            "qemu-4-0-config-size": _is_larger_balloon,
             "page-poison": lambda ask: None if _reaches(ask, BALLOON_POISON_END) else False,
             "free-page-hint": lambda ask: True if _has_hints(ask) else None,
             "free-page-reporting": lambda ask: (

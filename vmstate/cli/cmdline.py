@@ -31,6 +31,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--files", dest="folder", metavar="DIR", help="make the stand-ins of ROM files that the options name there"
     )
+    parser.add_argument("--xml", action="store_true", help="print a domain of libvirt in place of a command line")
     parser.add_argument("--format", choices=("text", "json"), default="text", help="json: a line for each file")
     parser.set_defaults(run=run)
 
@@ -45,6 +46,8 @@ def run(options: argparse.Namespace) -> int:
             program = options.wanted
     if options.root and program is None:
         raise VMStateError("a root is for a program: name it", expected="--for qemu-system-...")
+    if options.xml and (options.explain or options.format == "json"):
+        raise VMStateError("a domain is printed alone", expected="--xml without --explain and --format json")
 
     def show(file: str) -> int:
         with load(file) as stream:
@@ -58,13 +61,25 @@ def run(options: argparse.Namespace) -> int:
             line = spelled(line, program, root=options.root)
         if options.folder:
             make_files(line, options.folder)
-        if options.format == "json":
+        if options.xml:
+            print_domain(line, file)
+        elif options.format == "json":
             print(json.dumps({"file": file, **line.as_dict()}))
         else:
             print_text(line, explain=options.explain)
         return 0
 
     return for_each(options.files, show)
+
+
+def print_domain(line: CommandLine, file: str) -> None:
+    """The domain, called as the file is; what the stream does not tell stands in comments in front of it."""
+    from vmstate.query.domain_xml import domain_xml
+
+    for text in (*(f"migrate-set-capabilities {name} on" for name in line.capabilities), *line.missing):
+        print(f"<!-- {one_line(text).replace('--', '- -')} -->")
+    name = os.path.basename(file).removesuffix(".xz").removesuffix(".gz").removesuffix(".zst").removesuffix(".mig")
+    print(domain_xml(line, name or "stream"), end="")
 
 
 def make_files(line: CommandLine, folder: str) -> None:

@@ -45,13 +45,18 @@ class Side(Value):
 
 
 class Cell(Value):
-    """A source in a destination: "loads", "fails", "unknown" or "error", and why."""
+    """A source in a destination: "loads", "fails", "unknown" or "error", and why.
+
+    `line` is what QEMU prints first of the cause, as far as that is the same wherever it prints it; of a real load it
+    is in the cause.
+    """
 
     source: str
     destination: str
     verdict: str
     rule: str | None = None
     cause: str | None = None
+    line: str | None = None
 
     def as_dict(self) -> dict[str, Any]:
         """As JSON has it."""
@@ -144,7 +149,7 @@ def explained(source: Side, destination: Side) -> Cell:
     if first is None:
         return Cell(source.name, destination.name, explanation.verdict)
     cause = f"{first.section or ''}: {first.message}".removeprefix(": ")
-    return Cell(source.name, destination.name, explanation.verdict, first.rule, cause)
+    return Cell(source.name, destination.name, explanation.verdict, first.rule, cause, first.qemu_error)
 
 
 def differences(cells: Iterable[Cell], baseline: Iterable[dict[str, Any]]) -> list[tuple[Cell, str | None]]:

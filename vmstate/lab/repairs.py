@@ -106,7 +106,7 @@ MOVED = ("lspci", "driver")
 DEVICES = "-device virtio-rng-pci,addr=4 -device virtio-balloon-pci,addr=5"
 Q35 = Setup(words=DEVICES)
 PC = Setup(machine="pc-i440fx-7.2", words=DEVICES)
-MICROVM = Setup(machine="microvm,rtc=on", card="virtio-net-device")
+MICROVM = Setup(machine="microvm", memory="16", card="virtio-net-device", words="-bios DIR/bios64")
 COLD = Setup(memory="16", card="", words="-bios DIR/bios64")
 
 
@@ -268,11 +268,11 @@ def _still() -> Iterator[Pair]:
     yield Pair("no configuration", "framing", _cold("-global migration.send-configuration=off"), plain, lives=False)
     yield Pair("no footers", "framing", _cold("-global migration.send-section-footer=off"), plain, lives=False)
     yield Pair("footers", "framing", plain, _cold("-global migration.send-section-footer=off"), lives=False)
-    for size in ("",):
-        card = f"-netdev user,id=n0 -device virtio-net-pci,netdev=n0,addr=2,romfile={size}"
-        yield Pair(
-            "an idle ring of 1024", "queue size", _cold(f"{card},rx_queue_size=1024"), _cold(card, "11.1"), lives=False
-        )
+    card = "-netdev user,id=n0 -device virtio-net-pci,netdev=n0,addr=2,romfile="
+    larger = _cold(f"{card},rx_queue_size=1024")
+    yield Pair("an idle ring of 1024", "queue size", larger, _cold(card, "11.1"), lives=False)
+    for name, options in (("more vectors", "vectors=5"), ("no vectors", "vectors=0")):
+        yield Pair(name, "vectors", _cold(card), _cold(f"{card},{options}"), BREAKS, lives=False)
     # What is refused.
     yield Pair(
         "other firmware",
@@ -285,7 +285,7 @@ def _still() -> Iterator[Pair]:
     )
     serial = "-device virtio-serial-pci,addr=3"
     yield Pair(
-        "max_ports", "ports", _cold(f"{serial},max_ports=8"), _cold(serial), BREAKS, "as many queues as ports", False
+        "max_ports", "ports", _cold(f"{serial},max_ports=64"), _cold(serial), BREAKS, "as many queues as ports", False
     )
     slots = "16,slots=2,maxmem=1G"
     yield Pair(
@@ -294,7 +294,12 @@ def _still() -> Iterator[Pair]:
     )  # fmt: skip
     yield Pair(
         "num-queues", "queues", _cold(f"{DISK} -device virtio-blk-pci,drive=d0,addr=3,num-queues=4,vectors=5"),
-        _cold(f"{DISK} -device virtio-blk-pci,drive=d0,addr=3,num-queues=1,vectors=5"), BREAKS,
+        _cold(f"{DISK} -device virtio-blk-pci,drive=d0,addr=3,num-queues=1"), BREAKS,
+        "the destination counts otherwise", False,
+    )  # fmt: skip
+    scsi = "-device virtio-scsi-pci,addr=3,num_queues="
+    yield Pair(
+        "num_queues of virtio-scsi", "queues", _cold(f"{scsi}4"), _cold(f"{scsi}1"), BREAKS,
         "the destination counts otherwise", False,
     )  # fmt: skip
     tap = "-netdev tap,id=n0,script=no,downscript=no -device virtio-net-pci,netdev=n0,addr=2,romfile="

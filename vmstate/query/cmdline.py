@@ -793,8 +793,9 @@ class Builder:
             self.backend(block)
 
     def _is_memory_device(self, name: str) -> bool:
-        match = _PCI.match(name)
+        match, channel = _PCI.match(name), _CHANNEL_BLOCK.fullmatch(name)
         place = None if match is None else f"{match[1]}{match[2]}/virtio-mem"
+        place = place if channel is None else f"/{channel[1]}/virtio-mem"
         return place is not None and any(section.name == place for section in self.sections)
 
     @cached_property
