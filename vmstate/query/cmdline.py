@@ -43,7 +43,14 @@ from vmstate.query.pci import (
     is_config,
 )
 from vmstate.query.pci import Config as ConfigSpace
-from vmstate.query.processors import old_riscv_model, power_capabilities, power_model, riscv_model, s390x_model
+from vmstate.query.processors import (
+    old_riscv_model,
+    power_capabilities,
+    power_globals,
+    power_model,
+    riscv_model,
+    s390x_model,
+)
 from vmstate.stream.events import Command, CommandType, ConfigurationSection
 from vmstate.stream.ram_records import RamBlock, RamPages
 from vmstate.stream.reader import StreamReader
@@ -101,6 +108,12 @@ OWN_MODES_SINCE = Release(3, 1)
 EXT_CAP_ID_ARI = 0x0E
 NEXT_FUNCTION_0_SINCE = Release(8, 1)
 """From this machine type on the function behind a device's only one is 0."""
+
+THREADS_SINCE = Release(4, 2)
+"""From this machine type on a core of pseries has room for no more threads than it has."""
+
+SMALL_WINDOW = 0x20000000
+"""Bytes of the memory window of a host bridge of pseries up to 2.2."""
 
 BRIDGES_SINCE = Release(2, 8)
 """From this machine type on a host bridge of pseries sends no addresses of its own."""
@@ -546,13 +559,28 @@ class Builder:
     def guessed_machine(self) -> str:
         """The machine type where no configuration section says it: releases before 2.3 had none."""
         if self.family.name == "pseries" and "spapr-xive" not in self.kinds:
-            return "pseries-2.2"
+            return self.guessed_pseries()
         if self.family.name != "pc":
             return self.family.prefixes[-1]
         bios = self.blocks.get("pc.bios")
         if bios is None or int(bios.used_length) > SMALL_BIOS:
             return "pc-i440fx-2.3"
         return "pc-i440fx-1.7" if "kvm-tpr-opt" in self.kinds else "pc-1.0"
+
+    def guessed_pseries(self) -> str:
+        """The same of pseries with the interrupt controller of 3.1 and older, by what they send."""
+        bridge = next((section for section in self.sections if section.name == "spapr_pci"), None)
+        processor = next((section for section in self.sections if section.name == "cpu"), None)
+        with suppress(VMStateError):
+            if bridge is not None:
+                reading = ModelReading(self, Device(), bridge)
+                if reading("mem_win_size") == SMALL_WINDOW:
+                    return "pseries-2.2"
+                if reading("liobn") is not None:
+                    return "pseries-2.7" if "globalstate" in self.kinds else "pseries-2.3"
+            if processor is not None and ModelReading(self, Device(), processor)("slb.slb_nr") is not None:
+                return "pseries-2.12"
+        return "pseries-3.0"
 
     def arm_parts(self) -> Iterator[tuple[str, Sequence[Note]]]:
         """The interrupt controller of Arm's virt."""
@@ -626,8 +654,10 @@ class Builder:
         """How many processors there can be, as ACPI's hotplug or XIVE has it; None where it does not tell."""
         told = self._length("spapr-xive", "endt")
         if told is not None:
-            # Each has eight queues of events, one for each priority.
-            return told[0] // 8, told[1]
+            # Each has eight queues of events, one for each priority; up to 4.1 each core has room for eight threads.
+            release = self.machine_release
+            threads = 8 if release is not None and release < THREADS_SINCE else 1
+            return told[0] // 8 // threads, told[1]
         for kind, path in (("ICH9LPC", "pm.cpuhp.cpuhp_state.devs"), ("piix4_pm", "cpuhp.cpuhp_state.devs")):
             told = self._length(kind, path)
             if told is not None:
@@ -1394,6 +1424,12 @@ class Builder:
                 timers = None
             if timers not in (None, 3):
                 self.add("-global", [(f"hpet.timers={int(timers)}", reading.notes)])
+        processor = next((section for section in self.sections if section.name == "cpu"), None)
+        if self.family.name == "pseries" and processor is not None:
+            reading = ModelReading(self, Device(), processor)
+            with suppress(VMStateError):
+                for text in power_globals(reading, self.machine_release):
+                    self.add("-global", [(text, reading.notes)])
         release = self.machine_release
         if self.family.name == "s390-ccw" and "s390-skeys" not in self.kinds and release and release >= KEYS_SINCE:
             self.options.append(Option("-global", "s390-skeys-qemu.migration-enabled=off"))

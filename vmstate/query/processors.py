@@ -18,8 +18,13 @@ POWER = {
     0x004B0201: "power8e_v2.1",
     0x004C0100: "power8nvl_v1.0",
     0x004D0200: "power8_v2.0",
+    0x00390202: "970_v2.2",
+    0x003C0301: "970fx_v3.1",
+    0x00440101: "970mp_v1.1",
+    0x004E0100: "power9_v1.0",
     0x004E1200: "power9_v2.0",
     0x004E1202: "power9_v2.2",
+    0x00800100: "power10_v1.0",
     0x00801200: "power10_v2.0",
     0x00821200: "power11_v2.0",
 }
@@ -54,6 +59,17 @@ def power_model(ask: ModelAsk) -> str | None:
     """The model that the version register of a POWER processor names. Raises `VMStateError`."""
     registers = ask("spr")
     return None if registers is None else POWER.get(int(registers[PVR]))
+
+
+AGES = (("msr_mask", Release(2, 8), "pre-2.8-migration"), ("slb.slb_nr", Release(3, 0), "pre-3.0-migration"))
+"""What a processor sends in older machine types, from which on it does not, and the property that has it do so."""
+
+
+def power_globals(ask: ModelAsk, machine: Release | None) -> Iterator[str]:
+    """-global of a POWER processor that sends what only older machine types do. Raises `VMStateError`."""
+    for path, since, name in AGES:
+        if machine is not None and machine >= since and ask(path) is not None:
+            yield f"powerpc64-cpu.{name}=on"
 
 
 def power_capabilities(ask: ModelAsk) -> Iterator[str]:
