@@ -52,7 +52,8 @@ SETS = {
     "-device virtio-serial-pci,addr=6,max_ports=64\n-device virtio-balloon-pci,addr=7,deflate-on-oom=on\n",
     "classic": f"{CARD}\n{DISK}\n-device ahci,id=a,addr=5\n-device ide-hd,bus=a.0,drive=d0\n"
     "-device qemu-xhci,id=x,addr=6\n-device usb-tablet,bus=x.0\n-device VGA,addr=7,romfile=\n",
-    "classic-2": f"{CARD.replace('e1000', 'e1000-82545em')}\n{DISK}\n-device ahci,id=a,addr=5\n-device ide-hd,bus=a.1,drive=d0\n"
+    "classic-2": f"{CARD.replace('e1000', 'e1000-82545em')}\n{DISK}\n-device ahci,id=a,addr=5\n"
+    "-device ide-hd,bus=a.1,drive=d0\n"
     "-device qemu-xhci,id=x,addr=6,p2=8,p3=8\n-device usb-tablet,bus=x.0\n-device VGA,addr=7,romfile=,vgamem_mb=8\n",
     "seats": "-device virtio-gpu-pci,addr=4\n-device virtio-keyboard-pci,addr=5\n-device intel-hda,id=h,addr=6\n"
     f"{SOUND}\n-device virtio-rng-pci,addr=7\n",
