@@ -348,3 +348,20 @@ def test_dirty_bitmaps_and_other_disks_are_told(tmp_path: Path, capsys: pytest.C
         path.write_bytes(damaged)
         assert main(["verify", f"{path}@one"]) == 0
         capsys.readouterr()
+
+
+@pytest.mark.parametrize(
+    ("magic", "name"), [(b"QEVM", "stream"), (b"LibvirtQemudSave", "libvirt"), (b"QFI\xfb", "qcow2")]
+)
+def test_a_file_that_ends_inside_its_magic_is_named(magic: bytes, name: str) -> None:
+    for size in range(2, min(len(magic), 12)):
+        with pytest.raises(StreamError, match=f"the first {size} bytes of a.*{name}"):
+            load(magic[:size])
+
+
+def test_file_systems_are_named() -> None:
+    for at, mark, name in ((0x8001, b"CD001", "ISO 9660"), (0x438, b"\x53\xef", "an ext file system")):
+        data = bytearray(b"\1" + bytes(0x9000))
+        data[at : at + len(mark)] = mark
+        with pytest.raises(StreamError, match=name):
+            load(bytes(data))

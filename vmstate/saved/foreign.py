@@ -36,30 +36,66 @@ FOREIGN: dict[bytes, Foreign] = {
         "the state of a CPR transfer: names and descriptors that the new QEMU takes over, no devices",
         "the stream of the main channel",
     ),
+    b"AVML": Foreign("memory in the format of AVML", "avml-convert, then volatility3 for it"),
+    b"MDMP": Foreign("a minidump of a Windows process", "WinDbg for it"),
+    b"hibr": Foreign("a hibernation file of Windows", "volatility3 for it"),
+    b"HIBR": Foreign("a hibernation file of Windows", "volatility3 for it"),
+    b"\xcf\xfa\xed\xfe": Foreign("a Mach-O file, as cores of macOS are", "lldb for it"),
+    b"libvirt-xml\n \0 \r": Foreign("a save image of libvirt's Xen driver", "`virsh restore` on a Xen host for it"),
+    b"rbd diff v1\n": Foreign("what `rbd export-diff` makes", "the image that `rbd import-diff` makes of it"),
+    b"<domain": Foreign("a domain's XML", "the save image or the disk image that belongs to it"),
+    b"<?xml": Foreign("an XML text", "the save image or the disk image that belongs to it"),
     b"KDMV": Foreign("a VMDK disk image", _DISK),
     b"COWD": Foreign("a VMDK disk image", _DISK),
     b"# Disk DescriptorFile": Foreign("the descriptor of a VMDK disk image", _DISK),
     b"vhdxfile": Foreign("a VHDX disk image", _DISK),
     b"conectix": Foreign("a VHD disk image", _DISK),
+    b"WithoutFreeSpace": Foreign("a disk image of Parallels", _DISK),
+    b"WithouFreSpacExt": Foreign("a disk image of Parallels", _DISK),
+    b"Bochs Virtual HD Image": Foreign("a disk image of Bochs", _DISK),
+    b"hsqs": Foreign("a squashfs file system", _DISK),
     b"<<< ": Foreign("a VDI disk image", _DISK),
     b"QED\0": Foreign("a QED disk image", _DISK),
     b"LUKS\xba\xbe": Foreign("a volume encrypted by LUKS", "the volume opened with its key"),
     b"PK\x03\x04": Foreign("a zip archive", "the file in it"),
+    b"Rar!\x1a\x07": Foreign("a RAR archive", "the file in it"),
+    b"LZIP": Foreign("a file compressed with lzip", "what `lzip -d` makes of it"),
+    b"\x1f\x9d": Foreign("a file compressed with compress (.Z)", "what `uncompress` makes of it"),
+    b"\x02\x21\x4c\x18": Foreign("a file compressed with lz4's legacy format", "what `lz4 -d` makes of it"),
+    b"\xff\x06\x00\x00sNaPpY": Foreign("a file compressed with snappy", "what `snzip -d` makes of it"),
     b"7z\xbc\xaf\x27\x1c": Foreign("a 7z archive", "the file in it"),
 }
 """The first bytes of what people have in place of a stream."""
 
 _TAR_AT = 257
+_ISO_AT = 0x8001
+_EXT_AT = 0x438
+
+
+_BEGINNINGS = {
+    b"QEVM": "a migration stream",
+    b"LibvirtQemudSave": "a save image of libvirt",
+    b"QFI\xfb": "a qcow2 image",
+    b"VMA\0": "a backup of Proxmox VE",
+}
+"""The first bytes of what is opened here: a file can end inside them."""
 
 
 def what_it_is(data: memoryview) -> Foreign | None:
     """What the bytes are, if that is known."""
     head = bytes(data[:512])
+    for magic, name in _BEGINNINGS.items():
+        if magic.startswith(head) and 1 < len(head) < len(magic):
+            return Foreign(f"the first {len(head)} bytes of {name}", "the whole file: what copied it broke off")
     for magic, foreign in FOREIGN.items():
         if head.startswith(magic):
             return foreign
     if head[_TAR_AT : _TAR_AT + 5] == b"ustar":
         return Foreign("a tar archive", "the file in it")
+    if bytes(data[_ISO_AT : _ISO_AT + 5]) == b"CD001":
+        return Foreign("an ISO 9660 file system", _DISK)
+    if bytes(data[_EXT_AT : _EXT_AT + 2]) == b"\x53\xef":
+        return Foreign("an ext file system", "the file in it, or a qcow2 image with a snapshot made by savevm")
     if head[510:] == b"\x55\xaa":
         return Foreign("the first sector of a disk (or a raw disk image)", _DISK)
     return None
