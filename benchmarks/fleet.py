@@ -19,11 +19,13 @@ from __future__ import annotations
 import argparse
 import json
 import lzma
+import os
 import resource
 import signal
 import subprocess
 import sys
 import time
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -37,7 +39,7 @@ sys.path.insert(0, str(ROOT))
 import vmstate  # noqa: E402
 from vmstate.errors import VMStateError  # noqa: E402
 from vmstate.fleet.engine import Engine, cluster_of, in_order, pool_of  # noqa: E402
-from vmstate.fleet.scan import Scan  # noqa: E402
+from vmstate.fleet.scan import Scan, outcome_of  # noqa: E402
 
 LARGEST = 300_000
 """Bytes of a recorded stream that is taken: most streams of a fleet scan are without memory."""
@@ -130,67 +132,88 @@ def streams(folder: Path) -> list[str]:
     return sorted(map(str, folder.rglob("*.mig")))
 
 
-def scanned(files: Sequence[str], scan: Scan, engine: Engine | None) -> tuple[float, list[Any]]:
-    """Seconds, and the rows."""
-    start = time.monotonic()
-    rows = [scan(file) for file in files] if engine is None else list(in_order(scan, files, engine))
-    return time.monotonic() - start, rows
+class Measured:
+    """A scan whose results say besides what its process has taken so far: its number, seconds of the processor, KiB."""
+
+    def __init__(self, scan: Scan) -> None:
+        self.scan = scan
+
+    def __call__(self, file: str) -> tuple[dict[str, Any], int, float, int]:
+        row = self.scan(file)
+        return row, os.getpid(), time.process_time(), resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+
+
+class Taken:
+    """What a run took: seconds on the wall, and the seconds of the processor and the peak in MiB of each worker."""
+
+    def __init__(self, files: Sequence[str], scan: Scan, engine: Engine) -> None:
+        start = time.monotonic()
+        self.rows: list[dict[str, Any]] = []
+        self.seconds: dict[int, float] = {}
+        peaks: dict[int, int] = {}
+        for result in in_order(Measured(scan), files, engine):
+            row, process, seconds, peak = result  # type: ignore[misc]
+            self.rows.append(row)
+            self.seconds[process] = max(seconds, self.seconds.get(process, 0.0))
+            peaks[process] = max(peak >> 10, peaks.get(process, 0))
+        self.wall = time.monotonic() - start
+        self.peaks = list(peaks.values())
+
+    def __str__(self) -> str:
+        busy = ", ".join(f"{seconds:.1f}" for seconds in self.seconds.values())
+        each = 1000 * sum(self.seconds.values()) / max(1, len(self.rows))
+        own = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss >> 10
+        return (
+            f"{len(self.rows)} streams: {self.wall:.1f} s; workers busy {busy} s, {each:.2f} ms a stream; "
+            f"peaks {self.peaks} MiB, {own} MiB here"
+        )
 
 
 def rates(folder: Path, target: str, peer: str | None, count: int, rounds: int) -> None:
     """One process, a pool of two, the script: in turn, over other streams each time."""
     files = streams(folder)
     scan = Scan(target)
-    pool, script = [], []
+    by_wall, by_work, script = [], [], []
     for number in range(rounds):
         part = files[number * count : (number + 1) * count]
         if not part:
             break
         # A loop is a process of its own, too: what it has kept from the last round would speed it up.
-        alone, rows = scanned(part, scan, pool_of(1))
-        two, again = scanned(part, scan, pool_of(2))
-        assert rows == again, "the rows differ"
-        pool.append(alone / two)
-        text = (
-            f"{len(part)} streams: one process {len(part) / alone:.1f}/s, two {len(part) / two:.1f}/s ({pool[-1]:.2f})"
-        )
+        one, two = Taken(part, scan, pool_of(1)), Taken(part, scan, pool_of(2))
+        assert one.rows == two.rows, "the rows differ"
+        by_wall.append(one.wall / two.wall)
+        # On a machine with other work the wall tells of that: the busiest worker is what a quiet one would wait for.
+        by_work.append(sum(one.seconds.values()) / max(two.seconds.values()))
+        print(f"one: {one}\ntwo: {two}\n  {by_wall[-1]:.2f} by the wall, {by_work[-1]:.2f} by the work", flush=True)
         if peer is not None:
-            times = [seconds for file in part[:40] if (seconds := read_by(peer, file)) is not None]
+            times = [seconds for file in part[:60] if (seconds := read_by(peer, file)) is not None]
             if times:
-                script.append(median(times) / (alone / len(part)))
-                text += (
-                    f"; the script {1 / median(times):.2f}/s, reads {len(times)} of {len(part[:40])} ({script[-1]:.1f})"
+                script.append(median(times) * len(part) / sum(one.seconds.values()))
+                print(
+                    f"  the script: {1000 * median(times):.0f} ms, of {len(times)} streams: {script[-1]:.1f}",
+                    flush=True,
                 )
-        print(text, flush=True)
     print(
-        f"median: two processes {median(pool):.2f} times one" + (f", the script {median(script):.1f}" if script else "")
+        f"median: two processes {median(by_wall):.2f} times one by the wall, {median(by_work):.2f} by the work"
+        + (f", the script {median(script):.1f}" if script else "")
     )
 
 
 def read_by(peer: str, file: str) -> float | None:
-    """Seconds that QEMU's script takes for a file; None where it does not read it."""
-    start = time.monotonic()
+    """Seconds of the processor that QEMU's script takes for a file; None where it does not read it."""
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
     done = subprocess.run([sys.executable, peer, "-f", file], capture_output=True, check=False)
-    return time.monotonic() - start if done.returncode == 0 else None
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    seconds = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+    return seconds if done.returncode == 0 else None
 
 
 def grow(folder: Path, target: str, workers: int) -> None:
     """The time for more and more streams, and the peak of memory of this process and of its workers."""
     files = streams(folder)
     for count in (100, 1000, 10_000):
-        if count > len(files):
-            break
-        seconds = 0.0
-        start = time.monotonic()
-        done = sum(1 for _ in in_order(Scan(target), files[:count], pool_of(workers)))
-        seconds = time.monotonic() - start
-        own, child = (
-            resource.getrusage(who).ru_maxrss >> 10 for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)
-        )
-        print(
-            f"{done} streams: {seconds:.1f} s, {1000 * seconds / count:.1f} ms each, peaks {own} and {child} MiB",
-            flush=True,
-        )
+        if count <= len(files):
+            print(Taken(files[:count], Scan(target), pool_of(workers)), flush=True)
 
 
 @contextmanager
@@ -216,11 +239,10 @@ def dask() -> Iterator[tuple[str, list[subprocess.Popen[bytes]]]]:
 def cluster(folder: Path, target: str, kill: bool, count: int) -> None:
     """The rows of a cluster, one worker of which dies, beside those of a pool."""
     files = streams(folder)[:count]
-    expected = {}
-    start = time.monotonic()
-    for row in in_order(Scan(target), files, pool_of(2)):
-        expected[row["file"]] = json.dumps(row)  # type: ignore[index]
-    print(f"a pool of two: {time.monotonic() - start:.1f} s", flush=True)
+    pool = Taken(files, Scan(target), pool_of(2))
+    print(f"a pool of two: {pool}", flush=True)
+    print(f"  {dict(Counter(outcome_of(row) for row in pool.rows))}", flush=True)
+    expected = {row["file"]: json.dumps(row) for row in pool.rows}
     with dask() as (address, workers):
         start = time.monotonic()
         names = []

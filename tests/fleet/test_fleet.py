@@ -7,10 +7,14 @@ import lzma
 import os
 import re
 import shutil
+import subprocess
+import sys
+import time
 import xml.etree.ElementTree as ET
 from pathlib import Path
 from random import Random
 
+import fleet_work
 import pytest
 from fleet_work import Work
 from machines import PROGRAM, needs_qemu
@@ -21,9 +25,12 @@ from vmstate.cli import main
 from vmstate.compare.explain import explain
 from vmstate.compare.target import open_target
 from vmstate.errors import SchemaError, VMStateError
+from vmstate.fleet import remote
+from vmstate.fleet.changes import read_changes
+from vmstate.fleet.domains import domains_at, row_of_domain
 from vmstate.fleet.engine import Poison, in_order, pool_of
 from vmstate.fleet.outputs import Case, junit, tap
-from vmstate.fleet.scan import Known, facts_of, flat, places, row_of
+from vmstate.fleet.scan import Known, empty_row, facts_of, flat, places, row_of
 from vmstate.qemu.machine import Machine
 from vmstate.saved.opening import open_input
 from vmstate.schema.shared import SharedVmdescs
@@ -54,6 +61,30 @@ def test_an_item_that_kills_twice_is_set_aside_and_named(tmp_path: Path) -> None
 
 
 @pytest.mark.slow
+def test_workers_end_with_who_started_them(tmp_path: Path) -> None:
+    code = (
+        "from fleet_work import Sleep; from vmstate.fleet.engine import in_order, pool_of\n"
+        f"if __name__ == '__main__': list(in_order(Sleep({str(tmp_path)!r}), list(range(4)), pool_of(2), chunk=1))"
+    )
+    path = os.pathsep.join([str(Path(fleet_work.__file__).parent), *sys.path])
+    process = subprocess.Popen([sys.executable, "-c", code], env={**os.environ, "PYTHONPATH": path})
+    pids: list[int] = []
+    for _ in range(400):
+        pids = [int(entry.name) for entry in tmp_path.iterdir()]
+        if len(pids) == 2:
+            break
+        time.sleep(0.1)
+    assert len(pids) == 2
+    process.kill()
+    process.wait()
+    for _ in range(100):
+        if not any(Path(f"/proc/{pid}").exists() for pid in pids):
+            break
+        time.sleep(0.1)
+    assert not [pid for pid in pids if Path(f"/proc/{pid}").exists()]
+
+
+@pytest.mark.slow
 def test_a_cluster_gives_the_same(tmp_path: Path) -> None:
     distributed = pytest.importorskip("distributed", reason="needs Dask: pip install qemu-vmstate[cluster]")
     from vmstate.fleet.engine import cluster_of
@@ -77,9 +108,11 @@ def test_places(tmp_path: Path) -> None:
     (tmp_path / "a" / "circle").symlink_to(tmp_path)
     (tmp_path / "two.mig.xz").symlink_to(tmp_path / "a" / "one.mig.xz")
     (tmp_path / "note.txt").write_text("no stream")
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "zero").symlink_to(tmp_path / "absent")
     (tmp_path / "list").write_text(f"{tmp_path}/a/one.mig.xz\n\n")
     found = list(places([str(tmp_path)]))
-    assert sorted(os.path.basename(place) for place in found) == ["list", "two.mig.xz"]
+    assert sorted(os.path.basename(place) for place in found) == ["list", "two.mig.xz", "zero"]
     assert len(list(places([f"@{tmp_path}/list", str(tmp_path / "*.mig.xz")]))) == 1
     with pytest.raises(VMStateError, match="there is nothing at this place"):
         list(places([str(tmp_path / "absent")]))
@@ -92,6 +125,80 @@ def test_a_url_is_a_place(tmp_path: Path) -> None:
     assert url.startswith("file://") and row_of(url, Known())["machine"] == "microvm"
     with pytest.raises(VMStateError, match="the place cannot be read"):
         list(places(["nothing-of-the-kind://x"]))
+
+
+@pytest.mark.slow
+def test_guest_memory_of_a_file_elsewhere_is_not_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("fsspec", reason="needs fsspec: pip install qemu-vmstate[remote]")
+    path = tmp_path / "whole.mig"
+    path.write_bytes(lzma.decompress((FIXTURES / "qemu-11.1-q35-smp4-rootports.mig.xz").read_bytes()))
+    monkeypatch.setattr(remote, "HEAD", 16 << 10)
+    monkeypatch.setattr(remote, "TAIL", 32 << 10)
+    here, there = row_of(str(path), Known()), row_of(f"file://{path}", Known())
+    assert (there["read"], there["size"], there["verify"]) == ("devices", path.stat().st_size, "ok")
+    same = ("machine", "release", "devices", "features", "size", "verify")
+    assert [here[key] for key in same] == [there[key] for key in same]
+    # Of memory only what stands beside the two ends.
+    data, _, _ = remote.contents_of(f"file://{path}")
+    assert len(data) < path.stat().st_size // 3
+    assert row_of(f"file://{path}", Known(whole=True)) == {**here, "file": f"file://{path}"}
+    compressed = tmp_path / "whole.mig.xz"
+    compressed.write_bytes(lzma.compress(path.read_bytes()))
+    assert row_of(f"file://{compressed}", Known())["read"] == "all"
+
+
+def test_what_a_change_of_the_source_would_hit(tmp_path: Path) -> None:
+    findings = [
+        {"rule": "field-removed", "severity": "breaks", "name": "virtio-net-device", "field": "mac", "message": "a"},
+        {"rule": "subsection-removed", "severity": "breaks", "name": "cpu", "field": "cpu/none", "message": "b"},
+        {"rule": "version-lowered", "severity": "breaks", "name": "no such device", "field": None, "message": "c"},
+        {"rule": "field-removed", "severity": "unpromised", "name": "timer", "field": None, "message": "d"},
+    ]
+    path = tmp_path / "lint.json"
+    path.write_text(json.dumps({"findings": findings}))
+    row = row_of(str(STREAM), Known(changes=read_changes(str(path))))
+    assert [(change["section"], change["message"]) for change in row["changes"]] == [("0000:00:01.0/virtio-net", "a")]
+    kinds = {(line["device"], line["kind"]) for line in flat(row)}
+    assert ("virtio-net", "change") in kinds and ("timer", None) in kinds
+    for text in ("[]", '{"findings": [1]}', "x"):
+        path.write_text(text)
+        with pytest.raises(VMStateError):
+            read_changes(str(path))
+
+
+def test_features_that_drivers_accepted() -> None:
+    features = row_of(str(STREAM), Known())["features"]
+    assert "VIRTIO_F_VERSION_1" in features["0000:00:01.0/virtio-net"]
+    assert list(features) == ["0000:00:01.0/virtio-net"]
+
+
+DOMAIN = """<domain type='kvm'><name>a</name><os><type arch='x86_64' machine='pc-q35-7.2'>hvm</type></os>
+<devices><emulator>/usr/bin/q</emulator><disk type='file'><target dev='vda' bus='virtio'/></disk>
+<interface type='network'><model type='virtio'/></interface><interface type='network'><model type='virtio'/></interface>
+<video><model type='qxl'/></video></devices></domain>"""
+
+
+def test_domains_of_a_libvirt(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """With a virsh that answers as one does."""
+    (tmp_path / "a.xml").write_text(DOMAIN)
+    (tmp_path / "b.xml").write_text("<domain")
+    virsh = tmp_path / "virsh"
+    virsh.write_text(
+        f"#!/bin/sh\n[ $2 = qemu:///gone ] && {{ echo 'error: no\nsocket' >&2; exit 1; }}\n"
+        f"case $4 in list) printf 'a\\nb\\n\\n';; dumpxml) cat {tmp_path}/$6.xml;; esac\n"
+    )
+    virsh.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=os.pathsep)
+    assert domains_at("qemu:///system") == ["qemu:///system#a", "qemu:///system#b"]
+    row = row_of_domain("qemu:///system#a", empty_row("x"))
+    assert (row["machine"], row["release"], row["error"]) == ("pc-q35-7.2", "7.2", None)
+    assert row["devices"] == ["disk virtio", "interface virtio", "video qxl"]
+    assert "no XML" in row_of_domain("qemu:///system#b", empty_row("x"))["error"]
+    assert main(["fleet", "scan", "--libvirt", "qemu:///gone"]) == 2
+    error = capsys.readouterr().err
+    assert "no socket" in error and error.count("\n") == 1
 
 
 def test_a_row_of_what_is_damaged(tmp_path: Path) -> None:

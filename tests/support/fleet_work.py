@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import time
 from pathlib import Path
 
 from vmstate.vmsd.data import Value
@@ -26,3 +27,15 @@ class Work(Value):
                 mark.touch()
                 os.kill(os.getpid(), signal.SIGKILL)
         return number * number
+
+
+class Sleep(Value):
+    """Says in a folder which process it is in, and sleeps."""
+
+    folder: str
+
+    def __call__(self, number: int) -> int:
+        """The number, after a minute."""
+        Path(self.folder, str(os.getpid())).touch()
+        time.sleep(60)
+        return number

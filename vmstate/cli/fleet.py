@@ -8,12 +8,15 @@ import os
 import sys
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import Any, TypeVar
 
 from vmstate.cli.numbers import one_or_more
 from vmstate.errors import VMStateError, one_line
+from vmstate.fleet.changes import read_changes
 from vmstate.fleet.engine import CHUNK, Engine, Poison, cluster_of, in_order, pool_of
-from vmstate.fleet.scan import MACHINE, Scan, outcome_of, places
+from vmstate.fleet.scan import DOMAIN, MACHINE, Scan, empty_row, outcome_of, places
+
+T = TypeVar("T")
 
 SHOWN = 20
 """Causes that are shown."""
@@ -56,7 +59,16 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="take the device state of each of them: its guest is paused for some milliseconds",
     )
+    scan.add_argument(
+        "--libvirt", metavar="URI", nargs="+", default=[], help="the domains of a libvirt: what their XML says"
+    )
     scan.add_argument("--against", metavar="TARGET", help="the destination: a stream of it, or one that was recorded")
+    scan.add_argument(
+        "--changes",
+        metavar="FILE",
+        help="what vmstate source lint REPOSITORY A..B --format json wrote: who meets these changes",
+    )
+    scan.add_argument("--whole", action="store_true", help="read the guest memory of files at a URL, too")
     scan.add_argument("--no-verify", action="store_true", help="do not write each stream again and compare")
     scan.add_argument("--resume", metavar="FILE", help="rows go to this file; those that it has are not made again")
     scan.add_argument("--parquet", metavar="FILE", help="a row for each (file, device, finding); needs pyarrow")
@@ -73,17 +85,26 @@ def run(options: argparse.Namespace) -> int:
 
         # A destination that cannot be read is one line here, not one for each file.
         open_target(target)
+    changes = None if options.changes is None else os.path.abspath(options.changes)
+    if changes is not None:
+        read_changes(changes)
     files = [*places(options.places), *(MACHINE + address for address in dict.fromkeys(options.qmp))]
+    for uri in dict.fromkeys(options.libvirt):
+        from vmstate.fleet.domains import domains_at
+
+        files += [DOMAIN + place for place in domains_at(uri)]
     if not files:
-        raise VMStateError("what is to be scanned?", expected="a PLACE, or machines that run (--qmp SOCKET)")
+        if options.libvirt:
+            raise VMStateError("the libvirt has no domains", file=options.libvirt[0])
+        raise VMStateError("what is to be scanned?", expected="a PLACE, or machines (--qmp SOCKET, --libvirt URI)")
+    scan = Scan(target, not options.no_verify, options.live_state, changes, options.whole)
     kept = kept_rows(options.resume)
     left = [file for file in files if file not in kept]
     counts: Counter[str] = Counter()
     causes: Counter[str] = Counter()
     rows: list[Mapping[str, Any]] = []
-    for number, row in enumerate(
-        all_rows(options, files, left, kept, Scan(target, not options.no_verify, options.live_state)), 1
-    ):
+    hit = 0
+    for row in with_progress(all_rows(options, files, left, kept, scan), len(files)):
         counts[outcome_of(row)] += 1
         if row.get("rule"):
             causes[f"{row['rule']}: {row['cause']}"] += 1
@@ -93,8 +114,7 @@ def run(options: argparse.Namespace) -> int:
             print(json.dumps(row))
         elif outcome_of(row) not in ("loads", "ok"):
             print(one_line(f"{row['file']}: {outcome_of(row)}: {row['error'] or row['cause'] or row['verify']}"))
-        if sys.stderr.isatty():
-            print(f"\r{number} of {len(files)}", end="", file=sys.stderr, flush=True)
+        hit += bool(row.get("changes"))
     if options.parquet:
         from vmstate.fleet.outputs import write_parquet
 
@@ -103,7 +123,22 @@ def run(options: argparse.Namespace) -> int:
         print(f"{len(files)} files: " + ", ".join(f"{count} {word}" for word, count in counts.most_common()))
         for cause, count in causes.most_common(SHOWN):
             print(one_line(f"  {count} {cause}"))
+        if changes is not None:
+            print(f"{hit} of them meet changes of QEMU's source")
     return 2 if counts["error"] or counts["set aside"] else 0 if counts.keys() <= {"loads", "ok"} else 1
+
+
+def with_progress(rows: Iterator[T], total: int) -> Iterator[T]:
+    """The same, with how far it is where somebody looks at a terminal."""
+    if not sys.stderr.isatty():
+        yield from rows
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeRemainingColumn
+
+    columns = BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()
+    with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
+        yield from progress.track(rows, total=total)
 
 
 def kept_rows(path: str | None) -> dict[str, dict[str, Any]]:
@@ -111,13 +146,16 @@ def kept_rows(path: str | None) -> dict[str, dict[str, Any]]:
     if path is None or not os.path.exists(path):
         return {}
     kept = {}
-    with open(path, encoding="utf-8") as file:
-        for line in file:
-            try:
-                row = json.loads(line)
-                kept[str(row["file"])] = row
-            except (ValueError, KeyError, TypeError):
-                continue
+    try:
+        with open(path, encoding="utf-8", errors="replace") as file:
+            for line in file:
+                try:
+                    row = json.loads(line)
+                    kept[str(row["file"])] = {**empty_row(str(row["file"])), **row}
+                except (ValueError, KeyError, TypeError, RecursionError):
+                    continue
+    except OSError as error:
+        raise VMStateError(f"the rows cannot be read: {error.strerror}", file=path) from None
     return kept
 
 
@@ -126,7 +164,10 @@ def all_rows(
 ) -> Iterator[Mapping[str, Any]]:
     """The rows of all files in their order; those that are made are written down as they come."""
     made = in_order(scan, left, engine_of(options), chunk=options.chunk) if left else iter(())
-    file = None if options.resume is None else open(options.resume, "a", encoding="utf-8")  # noqa: SIM115
+    try:
+        file = None if options.resume is None else open(options.resume, "a", encoding="utf-8")  # noqa: SIM115
+    except OSError as error:
+        raise VMStateError(f"the rows cannot be kept: {error.strerror}", file=options.resume) from None
     try:
         if file is not None and file.tell() and not _ends_with_newline(options.resume):
             file.write("\n")
@@ -159,8 +200,5 @@ def _ends_with_newline(path: str) -> bool:
 
 def poisoned(file: str) -> dict[str, Any]:
     """The row of a file that ended its worker each time."""
-    row: dict[str, Any] = dict.fromkeys(
-        ("size", "machine", "release", "vmdesc", "sections", "verify", "verdict", "cause", "rule")
-    )
     text = f"{file}: it ended the process that read it, twice: set aside"
-    return {"file": file, **row, "devices": [], "findings": [], "error": text, "poison": True}
+    return {**empty_row(file), "error": text, "poison": True}

@@ -10,9 +10,10 @@ the only one under way when a worker died twice is known, and set aside. Nothing
 
 from __future__ import annotations
 
+import os
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import FIRST_COMPLETED, Executor, Future, wait
+from concurrent.futures import FIRST_COMPLETED, CancelledError, Executor, Future, wait
 from importlib import import_module
 from typing import Any, Generic, TypeVar
 
@@ -53,7 +54,23 @@ def pool_of(workers: int) -> Engine:
     from multiprocessing import get_context
 
     # A process that is forked from one with threads may hang; and what a worker keeps must be its own.
-    return Engine(lambda: ProcessPoolExecutor(workers, mp_context=get_context("forkserver")), workers)
+    context = get_context("forkserver")
+    return Engine(lambda: ProcessPoolExecutor(workers, context, initializer=_end_with_parent), workers)
+
+
+def _end_with_parent() -> None:
+    """End this worker when the process that started it ends, however that comes about."""
+    from multiprocessing import parent_process
+    from threading import Thread
+
+    parent = parent_process()
+
+    def wait_for_end() -> None:
+        if parent is not None:
+            parent.join()
+            os._exit(1)
+
+    Thread(target=wait_for_end, daemon=True).start()
 
 
 def cluster_of(scheduler: str) -> Engine:
@@ -135,9 +152,12 @@ class _Run(Generic[T, R]):
             try:
                 self.done[chunk.start] = list(future.result())
             except Exception as error:
-                if not _is_death(error):
+                if _is_death(error):
+                    self.died(chunk)
+                elif _is_of_scheduler(error):
+                    raise _gone(error) from None
+                else:
                     raise
-                self.died(chunk)
 
     def send(self, chunk: _Chunk) -> None:
         """Submit a chunk; a pool that is broken is made anew."""
@@ -145,9 +165,12 @@ class _Run(Generic[T, R]):
             self.out[self.executor.submit(_work, self.function, chunk.items)] = chunk
         except Exception as error:
             if not _is_death(error):
-                raise VMStateError(f"the workers are gone: {' '.join(str(error).split())[:200]}") from None
+                raise _gone(error) from None
             self.again()
-            self.out[self.executor.submit(_work, self.function, chunk.items)] = chunk
+            try:
+                self.out[self.executor.submit(_work, self.function, chunk.items)] = chunk
+            except Exception as again:
+                raise _gone(again) from None
 
     def again(self) -> None:
         """Another executor; what was under way in the old one is lost with it."""
@@ -168,3 +191,14 @@ class _Run(Generic[T, R]):
 def _is_death(error: BaseException) -> bool:
     """Whether an exception says that a worker has gone, by the names that a pool and Dask have for it."""
     return type(error).__name__ in ("BrokenProcessPool", "KilledWorker", "BrokenExecutor", "FutureCancelledError")
+
+
+def _is_of_scheduler(error: BaseException) -> bool:
+    """Whether an exception says that a scheduler has gone, or is of a version that is not ours."""
+    module = type(error).__module__.partition(".")[0]
+    return module in ("distributed", "dask", "tornado") or isinstance(error, CancelledError | OSError | TimeoutError)
+
+
+def _gone(error: BaseException) -> VMStateError:
+    text = " ".join(f"{type(error).__name__}: {error}".split())
+    return VMStateError(f"the workers are gone: {text[:200]}")

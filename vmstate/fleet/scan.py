@@ -6,9 +6,12 @@ A row is what JSON has:
     machine, release       the machine type, and the earliest release that can have written it
     vmdesc, sections       whether it carries its descriptions; how many sections
     devices                the last parts of the idstrs, without repetition
+    features               {idstr: [names]}: what the drivers accepted of the devices that offer features
     verify                 "ok", or the first error
     verdict, cause, rule   of `explain`: "loads", "fails", "unknown"; the first finding that breaks, and its rule
     findings               [{"section", "rule", "severity", "message"}]: all that break or may
+    changes                [{"section", "rule", "severity", "message"}]: changes of QEMU's source that it would meet
+    read                   "all", or "devices" where guest memory was not read
     error                  why it cannot be used, or null
 """
 
@@ -23,20 +26,29 @@ from typing import Any
 from vmstate.compare.explain import explain
 from vmstate.compare.findings import BREAKS, COSMETIC
 from vmstate.compare.judged import Judged
+from vmstate.compare.section import bits_of, features_in
 from vmstate.compare.target import Target, open_target
 from vmstate.errors import VMStateError
+from vmstate.fleet.changes import Changes, read_changes
 from vmstate.qemu.provenance import SUFFIX
 from vmstate.query.origin import earliest_release
+from vmstate.rules.evaluate import read_as_known
 from vmstate.saved.loading import closed_by_failure
 from vmstate.saved.opening import open_input
-from vmstate.stream.registry import last_part
-from vmstate.stream.seen import Seen, read_seen
+from vmstate.stream.registry import comparison_of, last_part
+from vmstate.stream.seen import Seen, SeenSection, read_seen
 from vmstate.stream.sound import Sound
-from vmstate.stream.stream import Stream
+from vmstate.stream.stream import Section, Stream
 from vmstate.vmsd.data import Value
 
 MACHINE = "qmp:"
 """In front of the monitor of a machine that runs."""
+
+DOMAIN = "libvirt:"
+"""In front of the URI of a libvirt and, behind a #, the name of a domain."""
+
+MOST_KEPT = 100_000
+"""Sections whose features are kept in mind; then all are forgotten."""
 
 NOT_STREAMS = (SUFFIX, ".json", ".json.xz", ".ram", ".md", ".txt")
 """Endings of files in a folder that are of other kinds; a file that is named is taken whatever it is called."""
@@ -49,9 +61,17 @@ class Scan(Value):
     verified: bool = True
     live_state: bool = False
     """Whether a machine that runs is paused for its state; else it is only asked."""
+    changes: str | None = None
+    """A file with findings of `source lint`."""
+    whole: bool = False
+    """Whether files elsewhere are read with their guest memory."""
 
     def __call__(self, place: str) -> dict[str, Any]:
         """The row of a file, or of a machine."""
+        if place.startswith(DOMAIN):
+            from vmstate.fleet.domains import row_of_domain
+
+            return row_of_domain(place.removeprefix(DOMAIN), empty_row(place))
         if place.startswith(MACHINE) and not self.live_state:
             return row_of_machine(place)
         return row_of(place, _known(self))
@@ -60,17 +80,30 @@ class Scan(Value):
 class Known:
     """What is asked of each file, and what the files so far have shown: machines have most sections in common."""
 
-    def __init__(self, target: Target | None = None, *, verified: bool = True) -> None:
+    def __init__(
+        self,
+        target: Target | None = None,
+        *,
+        verified: bool = True,
+        changes: Changes | None = None,
+        whole: bool = False,
+    ) -> None:
         self.target = target
         self.seen = Seen()
         self.sound = Sound() if verified else None
         self.judged = Judged(self.seen)
+        self.changes = changes
+        self.whole = whole
+        self.features: dict[bytes, list[str] | None] = {}
+        """Key of a section -> the features that its driver accepted."""
 
 
 @lru_cache(maxsize=4)
 def _known(scan: Scan) -> Known:
     """What a worker keeps of a scan."""
-    return Known(None if scan.target is None else _target(scan.target), verified=scan.verified)
+    target = None if scan.target is None else _target(scan.target)
+    changes = None if scan.changes is None else read_changes(scan.changes)
+    return Known(target, verified=scan.verified, changes=changes, whole=scan.whole)
 
 
 @lru_cache(maxsize=8)
@@ -104,10 +137,11 @@ def _expanded(argument: str) -> Iterator[str]:
             if name:
                 yield from _expanded(name)
     elif "://" in argument:
-        yield from _remote(argument)
+        from vmstate.fleet.remote import files_at
+
+        yield from (url for url in files_at(argument) if not url.endswith(NOT_STREAMS))
     elif os.path.isdir(argument):
-        for folder, _, names in sorted(os.walk(argument)):
-            yield from (os.path.join(folder, name) for name in sorted(names) if not name.endswith(NOT_STREAMS))
+        yield from _in_folder(argument)
     elif os.path.lexists(argument):
         yield argument
     else:
@@ -117,61 +151,45 @@ def _expanded(argument: str) -> Iterator[str]:
         yield from (match for match in matches if os.path.isfile(match))
 
 
-def _remote(url: str) -> Iterator[str]:
-    """The files of an object store or file system that fsspec knows."""
-    try:
-        import fsspec
-
-        system, path = fsspec.core.url_to_fs(url)
-        if system.isdir(path):
-            names = sorted(system.find(path))
-            yield from (system.unstrip_protocol(name) for name in names if not name.endswith(NOT_STREAMS))
-        else:
-            yield url
-    except ImportError as error:
-        raise VMStateError(f"this place needs {error.name}: pip install {error.name}", file=url) from None
-    except Exception as error:
-        # Each back end has exceptions of its own.
-        reason = " ".join(f"{type(error).__name__}: {error}".split())
-        raise VMStateError(f"the place cannot be read: {reason[:200]}", file=url) from None
+def _in_folder(top: str) -> Iterator[str]:
+    """The files in a folder and all below it, and folders that cannot be read; no pipes, sockets and devices."""
+    unreadable: list[str] = []
+    for folder, _, names in sorted(os.walk(top, onerror=lambda error: unreadable.append(str(error.filename)))):
+        for name in sorted(names):
+            path = os.path.join(folder, name)
+            if not name.endswith(NOT_STREAMS) and (os.path.isfile(path) or not os.path.exists(path)):
+                yield path
+    yield from sorted(unreadable)
 
 
-def _stream_at(place: str, seen: Seen) -> Stream:
+def _stream_at(place: str, known: Known, row: dict[str, Any]) -> Stream:
     """The stream at a place, read once for whatever is in others as well. Raises `VMStateError`."""
-    contents = _contents(place)
-    if isinstance(contents, Stream):
-        return contents
-    opened = open_input(contents)
-    with closed_by_failure(opened):
-        stream = read_seen(opened, seen)
-        opened.check()
-        return stream
-
-
-def _contents(place: str) -> Any:
-    """What `load` takes for a place. Raises `VMStateError`."""
     if place.startswith(MACHINE):
         from vmstate.qemu.live import live_state_at
 
-        return live_state_at(place.removeprefix(MACHINE)).stream()
-    if "://" not in place:
-        return place
-    import fsspec
+        contents: Any = live_state_at(place.removeprefix(MACHINE)).stream()
+    elif "://" in place:
+        from vmstate.fleet.remote import contents_of
 
-    try:
-        with fsspec.open(place, "rb") as file:
-            return bytes(file.read())
-    except Exception as error:
-        reason = " ".join(f"{type(error).__name__}: {error}".split())
-        raise VMStateError(f"the file cannot be read: {reason[:200]}", file=place) from None
+        contents, row["size"], row["read"] = contents_of(place, whole=known.whole)
+    else:
+        contents = place
+    opened = open_input(contents)
+    with closed_by_failure(opened):
+        stream = read_seen(opened, known.seen)
+        opened.check()
+        return stream
 
 
 def row_of(place: str, known: Known) -> dict[str, Any]:
     """The row of one file, whatever is wrong with it."""
     row = empty_row(place)
     try:
-        with _stream_at(place, known.seen) as stream:
+        with _stream_at(place, known, row) as stream:
             row |= facts_of(stream)
+            row["features"] = features_of(stream, known.features)
+            if known.changes is not None:
+                row["changes"] = known.changes.met_by(stream)
             if known.sound is not None:
                 row["verify"] = verified_as(stream, known.sound)
             if known.target is not None:
@@ -187,7 +205,7 @@ def empty_row(place: str) -> dict[str, Any]:
     """The row of a place of which nothing is known yet."""
     row: dict[str, Any] = {"file": place, "size": None if "://" in place else _size(place)}
     row |= dict.fromkeys(("machine", "release", "vmdesc", "sections", "verify", "verdict", "cause", "rule"))
-    return row | {"devices": [], "findings": [], "error": None}
+    return row | {"devices": [], "features": {}, "findings": [], "changes": [], "read": "all", "error": None}
 
 
 def row_of_machine(place: str) -> dict[str, Any]:
@@ -235,6 +253,34 @@ def facts_of(stream: Stream) -> dict[str, Any]:
     }
 
 
+def features_of(stream: Stream, known: dict[bytes, list[str] | None]) -> dict[str, list[str]]:
+    """idstr -> the names of the features that the driver of the device accepted."""
+    accepted: dict[str, list[str]] = {}
+    for section in stream.sections:
+        if section.kind != "full" or section.is_ram:
+            continue
+        key = section.key if isinstance(section, SeenSection) else None
+        if key is None or key not in known:
+            names = _features_in(section)
+            if key is not None:
+                if len(known) >= MOST_KEPT:
+                    known.clear()
+                known[key] = names
+        else:
+            names = known[key]
+        if names is not None:
+            accepted[section.name] = names
+    return accepted
+
+
+def _features_in(section: Section) -> list[str] | None:
+    features = comparison_of(section.name).features
+    if features is None:
+        return None
+    bits = features_in(features, read_as_known(section))
+    return [features.names.get(bit, f"feature {bit}") for bit in bits_of(bits)]
+
+
 def verified_as(stream: Stream, sound: Sound) -> str:
     """ "ok", or the first error that `verify` finds."""
     assert stream.source is not None
@@ -280,33 +326,41 @@ COLUMNS = (
     ("machine", "string"),
     ("release", "string"),
     ("device", "string"),
+    ("features", "string"),
     ("verify", "string"),
     ("verdict", "string"),
+    ("kind", "string"),
     ("section", "string"),
     ("rule", "string"),
     ("severity", "string"),
     ("message", "string"),
     ("error", "string"),
 )
-"""Columns of the Parquet file: a row for each (file, device, finding), device or finding null where there is none."""
+"""Columns of the Parquet file: a row for each (file, device, finding), device or finding null where there is none.
+
+`kind` is "finding" (of `explain`) or "change" (of QEMU's source); `features` are names with commas between them.
+"""
 
 
 def flat(row: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
     """The rows of a Parquet file that one file makes."""
     base = {name: row.get(name) for name in ("file", "size", "machine", "release", "verify", "verdict", "error")}
-    by_device: dict[str, list[Mapping[str, Any]]] = {}
-    loose = []
-    for finding in row["findings"]:
-        device = None if finding["section"] is None else last_part(finding["section"]).partition("#")[0]
-        if device in row["devices"]:
-            by_device.setdefault(str(device), []).append(finding)
-        else:
-            loose.append(finding)
-    empty = dict.fromkeys(("section", "rule", "severity", "message"))
+    by_device: dict[str | None, list[Mapping[str, Any]]] = {}
+    for kind, findings in (("finding", row["findings"]), ("change", row.get("changes", ()))):
+        for finding in findings:
+            section = finding["section"]
+            device = None if section is None else last_part(section).partition("#")[0]
+            by_device.setdefault(device if device in row["devices"] else None, []).append({"kind": kind, **finding})
+    features: dict[str, list[str]] = {}
+    for idstr, names in row.get("features", {}).items():
+        features.setdefault(last_part(idstr), []).extend(names)
+    empty = dict.fromkeys(("kind", "section", "rule", "severity", "message"))
+    loose = by_device.get(None, [])
     for finding in loose:
-        yield {**base, "device": None, **finding}
+        yield {**base, "device": None, "features": None, **finding}
     for device in row["devices"]:
+        used = ", ".join(dict.fromkeys(features[device])) if device in features else None
         for finding in by_device.get(device) or [empty]:
-            yield {**base, "device": device, **finding}
+            yield {**base, "device": device, "features": used, **finding}
     if not row["devices"] and not loose:
-        yield {**base, "device": None, **empty}
+        yield {**base, "device": None, "features": None, **empty}
