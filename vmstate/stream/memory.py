@@ -181,8 +181,27 @@ class GuestMemory:
         page, start = divmod(offset, self.page_size)
         page_bytes = self.block(block).content(page)
         if page_bytes is None:
-            raise StreamError(f"the stream does not hold page {page:#x} of {block}")
+            message = f"the stream does not hold page {page:#x} of {block}"
+            elsewhere = self._elsewhere(block)
+            if elsewhere is None:
+                raise StreamError(message)
+            address = next(
+                each.address + offset - each.offset
+                for each in self.ranges
+                if each.block == block and each.offset <= offset < each.offset + each.size
+            )
+            raise StreamError(f"{message}, at {address:#x}", expected=elsewhere)
         return page_bytes[start : start + size]
+
+    def _elsewhere(self, name: str) -> str | None:
+        """Where the pages of a block are that are missing, if that is known."""
+        block = self._blocks.get(name)
+        if block is not None and block.gpa is not None:
+            return "the file of that shared memory (--memory ID=FILE)"
+        given = ", ".join(f"{channel.count} of {channel.kind}" for channel in self._source.channels)
+        if self._source.mark is RamMultifdFlush or given:
+            return f"a further channel of the migration (--channel); given: {given or 'none'}"
+        return None
 
     def block(self, name: str) -> BlockPages:
         """The pages of a block, by name."""
