@@ -163,6 +163,26 @@ def test_a_machine_of_very_many_sections_is_a_page_still() -> None:
     assert f"{count - MOST_SECTIONS:,} further sections are not shown" in Read(text).words
 
 
+def test_of_very_many_findings_the_first_are_shown_and_the_rest_is_counted() -> None:
+    count = 700
+    data, named = (
+        b"QEVM\0\0\0\3"
+        + b"".join(
+            struct.pack(">BIB", 4, number, len(name))
+            + name
+            + struct.pack(">II", 0, 1)
+            + b"\5"
+            + struct.pack(">BI", 0x7E, number)
+            for number, name in enumerate(names)
+        )
+        + b"\0"
+        for names in ([b"a%d" % number for number in range(count)], [b"b"])
+    )
+    words = Read(page_of(data, against=open_target(named))).words
+    assert words.count("the destination has no section") == 500
+    assert re.search(r"20\d further findings are not shown: vmstate explain lists them", words)
+
+
 def test_a_value_of_many_bytes_is_cut_with_a_word() -> None:
     size = 4 << 20
     field = f'{{"name": "blob", "type": "buffer", "size": {size}}}'

@@ -14,9 +14,12 @@ from typing import Any
 
 import pytest
 
-from vmstate import VMStateError, load, verify
+from vmstate import VMStateError, diff, explain, load, verify
 from vmstate.cli.info import summary
 from vmstate.cli.show import document, json_value
+from vmstate.compare import open_target
+from vmstate.query.find import find
+from vmstate.report.tree import rows_of
 from vmstate.saved.document import to_document
 from vmstate.schema.vmdesc import read_vmdesc
 
@@ -298,6 +301,30 @@ def seconds(work: Callable[[bytes], None], data: bytes) -> float:
         gc.enable()
 
 
+def look(data: bytes) -> None:
+    list(find(load(data), "f1"))
+
+
+def compare(data: bytes) -> None:
+    """With a stream of which every number is another."""
+    with load(data) as before:
+        changed = bytearray(data)
+        for part in before.sections:
+            for entry in part.trace().values():
+                if entry.size == 1:
+                    changed[entry.offset] ^= 1
+        diff(before, load(bytes(changed)))
+
+
+def hold_against_itself(data: bytes) -> None:
+    explain(load(data), open_target(load(data)))
+
+
+def rows(data: bytes) -> None:
+    for part in load(data).sections:
+        rows_of(part.state, part.trace(), lambda offset, size: data[offset : offset + size])
+
+
 @pytest.mark.parametrize(
     "work", [read, check, pytest.param(show, marks=pytest.mark.slow), pytest.param(decode, marks=pytest.mark.slow)]
 )
@@ -320,6 +347,13 @@ def test_time_grows_with_the_size(dimension: str, work: Callable[[bytes], None])
         if exponent < STEEPEST:
             break
     assert exponent < STEEPEST
+
+
+@pytest.mark.parametrize("work", [look, compare, hold_against_itself, rows])
+@pytest.mark.parametrize("dimension", ["fields", "sections"])
+@pytest.mark.slow
+def test_time_of_other_verbs_grows_with_the_size(dimension: str, work: Callable[[bytes], None]) -> None:
+    test_time_grows_with_the_size(dimension, work)
 
 
 def test_names_have_a_length() -> None:

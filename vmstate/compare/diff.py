@@ -340,12 +340,26 @@ def _without_classes(value: Any) -> Any:
 def _by_place(narrowed: tuple[Any, Any]) -> Callable[[Steps], list[int]]:
     """The order of paths on the wire."""
 
+    numbers: dict[int, dict[str, int]] = {}
+
+    def number_of(name: str, sides: tuple[Any, ...]) -> int:
+        """The number of a name among those of both sides."""
+        before = 0
+        for side in sides:
+            if not isinstance(side, dict):
+                continue
+            if id(side) not in numbers:
+                numbers[id(side)] = {inner: number for number, inner in enumerate(side)}
+            if name in side:
+                return before + numbers[id(side)][name]
+            before += len(side)
+        return before
+
     def place(steps: Steps) -> list[int]:
         sides: tuple[Any, ...] = narrowed
         places: list[int] = []
         for step in steps:
-            names = [name for side in sides if isinstance(side, dict) for name in side]
-            places.append(step if isinstance(step, int) else names.index(step) if step in names else len(names))
+            places.append(step if isinstance(step, int) else number_of(step, sides))
             sides = tuple(member(side, step) for side in sides)
         return places
 

@@ -35,8 +35,7 @@ from vmstate.rules.stream import (
     Commands,
     Loader,
     Refusal,
-    alias_ids,
-    find_registered,
+    Registered,
     refused_configuration,
     refused_framing,
     refused_record,
@@ -197,7 +196,7 @@ class StreamCheck:
             yield from self.cut()
             return
         sections = self.sections_by_key()
-        aliases = alias_ids(sections, self.loader.release)
+        registered = Registered(sections, self.loader.release)
         met: set[int] = set()
         commands = Commands(self.loader)
         for part in self.source.parts:
@@ -206,7 +205,7 @@ class StreamCheck:
             elif isinstance(part, Section) and part.is_ram:
                 yield from self.ram(part)
             elif isinstance(part, Section) and part.kind in ("start", "full"):
-                counterpart = find_registered(sections, aliases, part.name, part.instance_id)
+                counterpart = registered.find(part.name, part.instance_id)
                 if counterpart is None:
                     yield from self.section_without_counterpart(part)
                     continue

@@ -7,11 +7,12 @@ by wire names, so that they hold for a state of the library and for one of a vmd
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import lru_cache
 from typing import Any
 
 from vmstate.stream.registry import last_part, noise_lists
 from vmstate.vmsd import types as t
-from vmstate.vmsd.description import Field, VMStateDescription
+from vmstate.vmsd.description import Field, Subsection, VMStateDescription
 from vmstate.vmsd.path import Steps
 from vmstate.vmsd.record import KINDS_OF_NOISE, without_numbers
 
@@ -30,12 +31,24 @@ def fields_on(vmsd: VMStateDescription, steps: Steps) -> Iterator[tuple[VMStateD
             continue
         inside: list[VMStateDescription] = []
         for holder in here:
-            for field in holder.fields:
-                if field.attribute == step:
-                    yield holder, field
-                    inside += field.type.structs()
-            inside += [sub.vmsd for sub in holder.subsections if sub.attribute == step]
+            fields, subsections = _by_attribute(holder)
+            for field in fields.get(step, ()):
+                yield holder, field
+                inside += field.type.structs()
+            inside += (sub.vmsd for sub in subsections.get(step, ()))
         here = inside
+
+
+@lru_cache(maxsize=256)
+def _by_attribute(vmsd: VMStateDescription) -> tuple[dict[str | None, list[Field]], dict[str, list[Subsection]]]:
+    """The fields and the subsections of a description by their attributes: a struct can have very many."""
+    fields: dict[str | None, list[Field]] = {}
+    subsections: dict[str, list[Subsection]] = {}
+    for field in vmsd.fields:
+        fields.setdefault(field.attribute, []).append(field)
+    for subsection in vmsd.subsections:
+        subsections.setdefault(subsection.attribute, []).append(subsection)
+    return fields, subsections
 
 
 def noise_of(vmsd: VMStateDescription, steps: Steps, before: Any, after: Any) -> str | None:

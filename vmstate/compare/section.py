@@ -64,6 +64,7 @@ class Sides:
         self.versions = versions
         self.values_were_counted = False
         """Whether all numbers of a section were held against lengths."""
+        self._described: dict[int, Mapping[tuple[str, int], SectionSchema]] = {}
         self.sent_memory = SentMemory(source)
         self.memory = {MEMORY.name: target.facts.get(MEMORY.name, self.sent_memory)}
         """The fact by which rules find guest memory: as the stream brings it, where the destination does not tell."""
@@ -94,6 +95,13 @@ class Sides:
             error = None if section.offset is None else self.versions.get(section.offset)
             section.version = section.version if error is None else error.version_id
         return whole
+
+    def described_in(self, whole: Schema) -> Mapping[tuple[str, int], SectionSchema]:
+        """The sections of a schema that something describes, by (key, instance_id), the first of each."""
+        if id(whole) not in self._described:
+            sections = (section for section in reversed(whole.sections) if section.sources)
+            self._described[id(whole)] = {(section.key, section.instance_id): section for section in sections}
+        return self._described[id(whole)]
 
     @cached_property
     def destination_schema(self) -> Schema:
@@ -557,10 +565,8 @@ class SectionCheck:
 
     def schema_of_section(self, whole: Schema) -> Schema | None:
         """The schema of one stream, with this section alone."""
-        key = (self.section.name, self.section.instance_id)
-        alike = (section for section in whole.sections if (section.key, section.instance_id) == key)
-        described = tuple(section for section in alike if section.sources)
-        return Schema(whole.name, whole.kind, None, described[:1]) if described else None
+        described = self.sides.described_in(whole).get((self.section.name, self.section.instance_id))
+        return None if described is None else Schema(whole.name, whole.kind, None, (described,))
 
     def counted_on_the_wire(self, path: str | None) -> bool:
         """Whether an array or a buffer of another length is one whose length travels: a number says it on both sides.

@@ -15,6 +15,7 @@ from typing import Any
 from vmstate.compare.cost import SectionCost, StreamCost, cost_of
 from vmstate.errors import VMStateError, one_line
 from vmstate.query.ask import ask
+from vmstate.query.find import NEWEST
 from vmstate.report.text import text_of
 from vmstate.report.tree import Row, rows_of
 from vmstate.rules.check import check
@@ -300,7 +301,7 @@ def _virtio(stream: Stream) -> Iterator[VirtIOFacts]:
         return
     for device in devices:
         try:
-            status = ask(stream, "x-query-virtio-status", {"path": device["path"]}).value
+            status = ask(stream, "x-query-virtio-status", {"path": device["path"]}, release=NEWEST).value
         except VMStateError:
             continue
         accepted = status.get("guest-features", {})

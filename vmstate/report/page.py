@@ -42,6 +42,9 @@ MAP = Rectangle(0, 0, 960, 320)
 SCRUBBED = "a scrubbed stream"
 """What it is called: names of files are names, too."""
 
+MOST = {"findings": 500, "rows": 1_000, "cards": 100}
+"""How much of a list is on the page: what more there is it says in a sentence."""
+
 MOST_CHANGES = 2_000
 """Changes that are listed, and as many that are noise."""
 
@@ -172,6 +175,7 @@ def _rendered(
         noise=[] if difference is None else _lines(difference.ignored),
         explanation=explanation,
         plans=plans,
+        most=MOST,
     )
 
 

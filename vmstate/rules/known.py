@@ -24,8 +24,7 @@ from vmstate.rules.stream import (
     Commands,
     Loader,
     Refusal,
-    alias_ids,
-    find_registered,
+    Registered,
     record_name,
     refused_configuration,
     refused_framing,
@@ -117,7 +116,7 @@ class KnownDestination:
             if key not in self._known or section.kind == "full":
                 # Of one that comes again the last is what is there afterwards.
                 self._known[key] = _known(section, told, parts.get(key, {}), described.get(key))
-        self._aliases = alias_ids(self._known, self.release)
+        self._registered = Registered(self._known, self.release)
 
     @property
     def release(self) -> Release | None:
@@ -141,7 +140,7 @@ class KnownDestination:
 
     def find(self, name: str, instance_id: int) -> _Known | None:
         """What it has under an idstr and instance_id, as QEMU looks for it."""
-        known: _Known | None = find_registered(self._known, self._aliases, name, instance_id)
+        known = self._registered.find(name, instance_id)
         if known is None and takes_unsent(name, instance_id, self.loader):
             known = _unsent(name, self.facts)
             # Kept, so that what comes again is held against what was loaded.

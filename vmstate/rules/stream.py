@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from enum import IntEnum
-from typing import Any
+from typing import Generic, TypeVar
 
 from vmstate.rules import messages
 from vmstate.stream.configuration import Configuration
@@ -694,24 +694,39 @@ RESIZABLE_UP_TO: Mapping[str, int] = {
 # Which section a name and an instance mean.
 
 
-def find_registered(
-    sections: Mapping[tuple[str, int], Any], aliases: Mapping[tuple[str, int], int], name: str, instance_id: int
-) -> Any:
-    """What a destination has under an idstr and instance_id, as QEMU looks for it (find_se); None where nothing.
+T = TypeVar("T")
 
-    `sections` are its own, in their order, by (idstr, instance_id), the first of each; `aliases` the alias_id of each.
+
+class Registered(Generic[T]):
+    """What a destination has registered, found as QEMU finds it (find_se).
+
+    `sections` are its own, in their order, by (idstr, instance_id), the first of each.
     """
-    name = name.split("\0", 1)[0]
-    match = sections.get((name, instance_id))
-    if match is None:
-        alike = (section for key, section in sections.items() if key[0] == name and aliases.get(key) == instance_id)
-        match = next(alike, None)
-    if match is None and "/" not in name:
-        # Releases before 0.14 had no bus paths: the name alone, and a number among those of the name.
-        short = [section for (idstr, _), section in sections.items() if idstr.endswith("/" + name)]
-        if instance_id == ANY_INSTANCE or instance_id < len(short):
-            match = next(iter(short if instance_id == ANY_INSTANCE else short[instance_id:]), None)
-    return match
+
+    def __init__(self, sections: Mapping[tuple[str, int], T], release: Release | None = None) -> None:
+        self.sections = sections
+        self._by_alias: dict[tuple[str, int], T] = {}
+        self._by_last_part: dict[str, list[T]] = {}
+        for (idstr, instance_id), alias in alias_ids(sections, release).items():
+            self._by_alias.setdefault((idstr, alias), sections[idstr, instance_id])
+        for (idstr, _), section in sections.items():
+            path, _, last = idstr.rpartition("/")
+            if path or idstr.startswith("/"):
+                self._by_last_part.setdefault(last, []).append(section)
+
+    def find(self, name: str, instance_id: int) -> T | None:
+        """What stands under an idstr and instance_id; None where nothing does."""
+        name = name.split("\0", 1)[0]
+        key = (name, instance_id)
+        match = self.sections.get(key)
+        if match is None:
+            match = self._by_alias.get(key)
+        if match is None and "/" not in name:
+            # Releases before 0.14 had no bus paths: the name alone, and a number among those of the name.
+            short = self._by_last_part.get(name, [])
+            number = 0 if instance_id == ANY_INSTANCE else instance_id
+            match = short[number] if number < len(short) else None
+        return match
 
 
 LEGACY_INSTANCES_UNTIL: Mapping[str, Release] = {"mc146818rtc": Release(10, 1)}

@@ -9,7 +9,7 @@ that is no attribute can be one of those that the class of a state derives (`vla
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Container, Iterable, Sequence
 from typing import Any
 
 from vmstate.errors import PathError
@@ -73,22 +73,24 @@ def _step_into(value: Any, rest: str, steps: list[str | int], text: str) -> tupl
     if not is_state(value):
         where = format_path(steps) or "this"
         raise PathError(f"{where} has nothing inside it by name", path=text, found=repr(rest))
-    members = dict(items_of(value))
+    names: Container[str] = value if isinstance(value, dict) else type(value).__vmstate_defaults__
     quoted = re.match(_QUOTED, rest)
     if quoted:
         name = re.sub(r"\\(.)", r"\1", quoted.group(1))
-        if name in members:
-            return name, members[name], rest[quoted.end() :]
-        raise PathError(f"there is no {name!r}", path=text, expected=_choices(name, members))
-    fits = [name for name in members if rest.startswith(name) and rest[len(name) : len(name) + 1] in ("", ".", "[")]
+        if name in names:
+            return name, member(value, name), rest[quoted.end() :]
+        raise PathError(f"there is no {name!r}", path=text, expected=_choices(name, dict(items_of(value))))
+    # Of what the path begins with, whatever ends before a dot or bracket: a struct can have very many names.
+    ends = [*(at for at, char in enumerate(rest) if char in ".["), len(rest)]
+    fits = [rest[:end] for end in ends if rest[:end] in names]
     if not fits:
         derived = [name for name in derived_of(value) if re.match(re.escape(name) + r"($|[.\[])", rest)]
         if derived:
             return derived[0], getattr(value, derived[0]), rest[len(derived[0]) :]
-        raise PathError(f"there is no {rest!r}", path=text, expected=_choices(first_name(rest), members))
+        raise PathError(f"there is no {rest!r}", path=text, expected=_choices(first_name(rest), dict(items_of(value))))
     # `channels[0].mode` is an element before it is a wire name, which is one only where it stands in quotes.
     name = max(fits, key=lambda name: (_is_plain(name), len(name)))
-    return name, members[name], rest[len(name) :]
+    return name, member(value, name), rest[len(name) :]
 
 
 def member(value: Any, step: str | int) -> Any:
