@@ -169,7 +169,7 @@ def test_a_value_that_decides_about_others() -> None:
     ("assignment", "words"),
     [
         ("virtio-net.mac", "no assignment"),
-        ("virtio-net.mac=52:54", "expected 6 bytes"),
+        ("virtio-net.mac=52:54", "expected a value such as 00:00:00:00:00:00"),
         ("virtio-net.mac=xyz", "a value such as 00:00:00:00:00:00"),
         ("virtio-net.vlan_ids=4096", "no VLAN id"),
         ("virtio-net.vlan_ids+=x", "an integer"),
