@@ -7,10 +7,12 @@ from __future__ import annotations
 
 from vmstate.declare import (
     REGISTERS,
+    Release,
     VMState,
     array,
     description,
     int64,
+    known_since,
     part,
     struct,
     subsection,
@@ -46,7 +48,7 @@ class CpuhpState(VMState):
     cpuhp_state: CPUHotplug = struct(CPUHotplug, version=1)
 
 
-@description("ich9_pm/pcihp", version_id=1, minimum_version_id=1)
+@description("ich9_pm/pcihp", version_id=1, minimum_version_id=1, rules=(known_since(Release(6, 1)),))
 class PcihpState(VMState):
     """PCI hotplug through ACPI."""
 

@@ -35,6 +35,7 @@ from vmstate.declare import (
     uint32,
     uint64,
     unused,
+    validate,
     variant,
     varray,
 )
@@ -188,11 +189,17 @@ class MFaultmaskPrimask(VMState):
     v7m_primask_M_REG_NS: int = uint32(name="env.v7m.primask[M_REG_NS]")
 
 
+def _are_cache_selections(csselr: list[int]) -> bool:
+    """Whether the numbers fit the field of CSSELR, of 4 bits."""
+    return all(number <= 15 for number in csselr)
+
+
 @description("cpu/m/csselr", version_id=1, minimum_version_id=1)
 class MCsselr(VMState):
     """M profile: cache selection."""
 
     v7m_csselr: list[int] = array(uint32, 2, name="env.v7m.csselr")
+    valid_csselr: None = validate(asks(_are_cache_selections, this.v7m_csselr), name="CSSELR is valid")
 
 
 @description("cpu/m/scr", version_id=1, minimum_version_id=1)
@@ -329,6 +336,7 @@ class MSecurity(VMState):
     pmsav8_rbar_M_REG_S: list[int] = varray(uint32, count=DREGIONS, name="env.pmsav8.rbar[M_REG_S]")
     pmsav8_rlar_M_REG_S: list[int] = varray(uint32, count=DREGIONS, name="env.pmsav8.rlar[M_REG_S]")
     pmsav7_rnr_M_REG_S: int = uint32(name="env.pmsav7.rnr[M_REG_S]")
+    valid_secure_rnr: None = validate(this.pmsav7_rnr_M_REG_S < DREGIONS, name="secure MPU_RNR is valid")
     v7m_mpu_ctrl_M_REG_S: int = uint32(name="env.v7m.mpu_ctrl[M_REG_S]")
     v7m_ccr_M_REG_S: int = uint32(name="env.v7m.ccr[M_REG_S]")
     v7m_mmfar_M_REG_S: int = uint32(name="env.v7m.mmfar[M_REG_S]")
@@ -338,6 +346,7 @@ class MSecurity(VMState):
     sau_rbar: list[int] = varray(uint32, count=SREGIONS, name="env.sau.rbar")
     sau_rlar: list[int] = varray(uint32, count=SREGIONS, name="env.sau.rlar")
     sau_rnr: int = uint32(name="env.sau.rnr")
+    valid_sau_rnr: None = validate(this.sau_rnr < SREGIONS, name="SAU_RNR is valid")
     sau_ctrl: int = uint32(name="env.sau.ctrl")
     v7m_scr_M_REG_S: int = uint32(name="env.v7m.scr[M_REG_S]")
     v7m_aircr: int = uint32(name="env.v7m.aircr")

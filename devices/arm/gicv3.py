@@ -44,7 +44,7 @@ class GICv3CPUSre(VMState):
     icc_sre_el1: int = uint64()
 
 
-@description("arm_gicv3_cpu/gicv4", version_id=1, minimum_version_id=1)
+@description("arm_gicv3_cpu/gicv4", version_id=1, minimum_version_id=1, rules=(known_since(Release(7, 1)),))
 class GICv3CPUGICv4(VMState):
     """Tables of virtual interrupts (version 4)."""
 

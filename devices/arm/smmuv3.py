@@ -5,7 +5,19 @@ Facts from QEMU's hw/arm/smmuv3.c.
 
 from __future__ import annotations
 
-from vmstate.declare import VMState, array, description, device, struct, subsection, uint8, uint32, uint64
+from vmstate.declare import (
+    Release,
+    VMState,
+    array,
+    description,
+    device,
+    known_since,
+    struct,
+    subsection,
+    uint8,
+    uint32,
+    uint64,
+)
 
 
 @description("smmuv3_queue", version_id=1, minimum_version_id=1)
@@ -18,7 +30,7 @@ class SMMUQueue(VMState):
     log2size: int = uint8()
 
 
-@description("smmuv3/gbpa", version_id=1, minimum_version_id=1)
+@description("smmuv3/gbpa", version_id=1, minimum_version_id=1, rules=(known_since(Release(8, 0)),))
 class SMMUv3Gbpa(VMState):
     """What becomes of transactions while the unit is off; sent where it is not as reset makes it."""
 

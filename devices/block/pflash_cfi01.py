@@ -5,13 +5,32 @@ Facts from QEMU's hw/block/pflash_cfi01.c.
 
 from __future__ import annotations
 
-from vmstate.declare import VMState, description, device, fact, subsection, this, uint8, uint32, uint64, vbuffer
+from vmstate.declare import (
+    Release,
+    VMState,
+    description,
+    device,
+    fact,
+    known_since,
+    subsection,
+    this,
+    uint8,
+    uint32,
+    uint64,
+    vbuffer,
+)
 
 WRITE_BLOCK = fact("pflash_write_block", (2048, 4096, 1024, 512, 256, 128, 64, 32))
 """Bytes of a block that is written at once."""
 
 
-@description("pflash_cfi01_blk_write", version_id=1, minimum_version_id=1, needed=this.blk_offset != 0xFFFFFFFF)
+@description(
+    "pflash_cfi01_blk_write",
+    version_id=1,
+    minimum_version_id=1,
+    needed=this.blk_offset != 0xFFFFFFFF,
+    rules=(known_since(Release(9, 0)),),
+)
 class BlkWrite(VMState):
     """The block that is being written; sent while one is."""
 

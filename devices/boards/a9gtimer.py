@@ -5,7 +5,19 @@ Facts from QEMU's hw/timer/a9gtimer.c.
 
 from __future__ import annotations
 
-from vmstate.declare import VMState, description, device, fact, subsection, timer, uint32, uint64, varray
+from vmstate.declare import (
+    Release,
+    VMState,
+    description,
+    device,
+    fact,
+    known_since,
+    subsection,
+    timer,
+    uint32,
+    uint64,
+    varray,
+)
 
 NUM_CPU = fact("arm_cortex_a9_global_timer_num_cpu", (1, 2))
 """What the boards that have the device make of it."""
@@ -21,7 +33,9 @@ class ArmCortexA9GlobalTimerPercpu(VMState):
     inc: int = uint32()
 
 
-@description("arm.cortex-a9-global-timer.control", version_id=1, minimum_version_id=1)
+@description(
+    "arm.cortex-a9-global-timer.control", version_id=1, minimum_version_id=1, rules=(known_since(Release(7, 0)),)
+)
 class ArmCortexA9GlobalTimerControl(VMState):
     """The `control`; sent where it is needed."""
 

@@ -5,7 +5,7 @@ Facts from QEMU's hw/misc/iotkit-sysctl.c.
 
 from __future__ import annotations
 
-from vmstate.declare import VMState, description, device, subsection, uint32
+from vmstate.declare import Release, VMState, description, device, known_since, subsection, uint32
 
 
 @description("iotkit-sysctl/sse-200", version_id=1, minimum_version_id=1)
@@ -25,7 +25,7 @@ class IotkitSysctlSse200(VMState):
     pdcm_pd_sram3_sense: int = uint32()
 
 
-@description("iotkit-sysctl/sse-300", version_id=1, minimum_version_id=1)
+@description("iotkit-sysctl/sse-300", version_id=1, minimum_version_id=1, rules=(known_since(Release(6, 0)),))
 class IotkitSysctlSse300(VMState):
     """The `sse-300`; sent where it is needed."""
 

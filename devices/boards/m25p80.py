@@ -5,7 +5,18 @@ Facts from QEMU's hw/block/m25p80.c.
 
 from __future__ import annotations
 
-from vmstate.declare import VMState, array, boolean, description, device, subsection, uint8, uint32
+from vmstate.declare import (
+    Release,
+    VMState,
+    array,
+    boolean,
+    description,
+    device,
+    known_since,
+    subsection,
+    uint8,
+    uint32,
+)
 
 
 @description("m25p80/data_read_loop", version_id=1, minimum_version_id=1)
@@ -15,14 +26,14 @@ class M25p80DataReadLoop(VMState):
     data_read_loop: bool = boolean()
 
 
-@description("m25p80/aai_enable", version_id=1, minimum_version_id=1)
+@description("m25p80/aai_enable", version_id=1, minimum_version_id=1, rules=(known_since(Release(6, 0)),))
 class M25p80AaiEnable(VMState):
     """The `aai_enable`; sent where it is needed."""
 
     aai_enable: bool = boolean()
 
 
-@description("m25p80/write_protect", version_id=1, minimum_version_id=1)
+@description("m25p80/write_protect", version_id=1, minimum_version_id=1, rules=(known_since(Release(7, 1)),))
 class M25p80WriteProtect(VMState):
     """The `write_protect`; sent where it is needed."""
 
@@ -30,7 +41,7 @@ class M25p80WriteProtect(VMState):
     status_register_write_disabled: bool = boolean()
 
 
-@description("m25p80/block_protect", version_id=1, minimum_version_id=1)
+@description("m25p80/block_protect", version_id=1, minimum_version_id=1, rules=(known_since(Release(7, 1)),))
 class M25p80BlockProtect(VMState):
     """The `block_protect`; sent where it is needed."""
 

@@ -5,13 +5,25 @@ Facts from QEMU's hw/misc/mps2-scc.c.
 
 from __future__ import annotations
 
-from vmstate.declare import VMState, array, description, device, fact, subsection, uint32, variant, varray
+from vmstate.declare import (
+    Release,
+    VMState,
+    array,
+    description,
+    device,
+    fact,
+    known_since,
+    subsection,
+    uint32,
+    variant,
+    varray,
+)
 
 NUM_OSCCLK = fact("mps2_scc_num_oscclk", (3, 6, 7))
 """What the boards that have the device make of it."""
 
 
-@description("mps2-scc/cfg7", version_id=1, minimum_version_id=1)
+@description("mps2-scc/cfg7", version_id=1, minimum_version_id=1, rules=(known_since(Release(9, 0)),))
 class Mps2SccCfg7(VMState):
     """The `cfg7`; sent where it is needed."""
 

@@ -5,7 +5,12 @@ Facts from QEMU's hw/gpio/zaurus.c.
 
 from __future__ import annotations
 
-from vmstate.declare import VMState, description, device, uint16, uint32, unused, version_id
+from vmstate.declare import VMState, asks, description, device, this, uint16, uint32, unused, validate, version_id
+
+
+def _are_lines(gpio_level: int, gpio_dir: int, prev_level: int) -> bool:
+    """Whether there are 16 lines at most in each."""
+    return not (gpio_level | gpio_dir | prev_level) >> 16
 
 
 @device("scoop")
@@ -18,6 +23,9 @@ class Scoop(VMState):
     gpio_level: int = uint32()
     gpio_dir: int = uint32()
     prev_level: int = uint32()
+    valid_lines: None = validate(
+        asks(_are_lines, this.gpio_level, this.gpio_dir, this.prev_level), name="irq levels are 16 bit"
+    )
     mcr: int = uint16()
     cdr: int = uint16()
     ccr: int = uint16()

@@ -5,10 +5,16 @@ Facts from QEMU's hw/core/clock-vmstate.c.
 
 from __future__ import annotations
 
-from vmstate.declare import VMState, description, subsection, this, uint32, uint64
+from vmstate.declare import Release, VMState, description, known_since, subsection, this, uint32, uint64
 
 
-@description("clock/muldiv", version_id=1, minimum_version_id=1, needed=(this.multiplier != 1) | (this.divider != 1))
+@description(
+    "clock/muldiv",
+    version_id=1,
+    minimum_version_id=1,
+    needed=(this.multiplier != 1) | (this.divider != 1),
+    rules=(known_since(Release(6, 2)),),
+)
 class Muldiv(VMState):
     """Multiplier and divider; sent where either is not 1."""
 

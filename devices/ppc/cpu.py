@@ -187,7 +187,7 @@ class TlbEmbEntry(VMState):
     attr: int = uint32()
 
 
-@description("cpu/tlbemb", version_id=1, minimum_version_id=1)
+@description("cpu/tlbemb", version_id=1, minimum_version_id=1, rules=(known_since(Release(9, 2)),))
 class TlbEmb(VMState):
     """The translations of a 4xx processor."""
 

@@ -7,12 +7,14 @@ from __future__ import annotations
 
 from vmstate.declare import (
     CONTENTS,
+    Release,
     VMState,
     array,
     boolean,
     description,
     device,
     host,
+    known_since,
     part,
     subsection,
     timer,
@@ -118,7 +120,7 @@ class VectorUpTo10_2(VMState):
     vill: bool = boolean(name="env.vill")
 
 
-@description("cpu/pointer_masking", version_id=1, minimum_version_id=1)
+@description("cpu/pointer_masking", version_id=1, minimum_version_id=1, rules=(known_since(Release(6, 2)),))
 class PointerMasking(VMState):
     """Pointer masking as its draft had it; sent up to 9.2."""
 
@@ -131,7 +133,7 @@ class PointerMasking(VMState):
     upmbase: int = uinttl(name="env.upmbase")
 
 
-@description("cpu/rv128", version_id=2, minimum_version_id=2)
+@description("cpu/rv128", version_id=2, minimum_version_id=2, rules=(known_since(Release(7, 0)),))
 class Rv128(VMState):
     """The upper halves of the registers of 128 bits."""
 
@@ -140,7 +142,7 @@ class Rv128(VMState):
     sscratchh: int = uint64(name="env.sscratchh")
 
 
-@description("cpu/kvmtimer", version_id=1, minimum_version_id=1)
+@description("cpu/kvmtimer", version_id=1, minimum_version_id=1, rules=(known_since(Release(7, 0)),))
 class KvmTimer(VMState):
     """KVM's timer; sent where KVM runs the processor."""
 
@@ -149,7 +151,7 @@ class KvmTimer(VMState):
     kvm_timer_state: int = uint64(name="env.kvm_timer_state")
 
 
-@description("cpu/envcfg", version_id=2, minimum_version_id=2)
+@description("cpu/envcfg", version_id=2, minimum_version_id=2, rules=(known_since(Release(7, 1)),))
 class Envcfg(VMState):
     """The environment that a mode gives the ones below it."""
 
@@ -158,7 +160,7 @@ class Envcfg(VMState):
     henvcfg: int = uint64(name="env.henvcfg")
 
 
-@description("cpu/debug", version_id=4, minimum_version_id=4)
+@description("cpu/debug", version_id=4, minimum_version_id=4, rules=(known_since(Release(7, 1)),))
 class Debug(VMState):
     """The triggers of the debug extension."""
 
@@ -169,7 +171,7 @@ class Debug(VMState):
     tdata3: list[int] = array(uint64, 2, name="env.tdata3")
 
 
-@description("cpu/smtateen", version_id=1, minimum_version_id=1)
+@description("cpu/smtateen", version_id=1, minimum_version_id=1, rules=(known_since(Release(8, 0)),))
 class Smtateen(VMState):
     """What of the state of other extensions lower modes may use (Smstateen)."""
 
@@ -178,28 +180,28 @@ class Smtateen(VMState):
     sstateen: list[int] = array(uint64, 4, name="env.sstateen")
 
 
-@description("cpu/jvt", version_id=1, minimum_version_id=1)
+@description("cpu/jvt", version_id=1, minimum_version_id=1, rules=(known_since(Release(8, 1)),))
 class Jvt(VMState):
     """The table of jumps of Zcmt."""
 
     jvt: int = uinttl(name="env.jvt")
 
 
-@description("cpu/elp", version_id=1, minimum_version_id=1)
+@description("cpu/elp", version_id=1, minimum_version_id=1, rules=(known_since(Release(9, 2)),))
 class Elp(VMState):
     """Whether a landing pad is expected (Zicfilp)."""
 
     elp: bool = boolean(name="env.elp")
 
 
-@description("cpu/ssp", version_id=2, minimum_version_id=2)
+@description("cpu/ssp", version_id=2, minimum_version_id=2, rules=(known_since(Release(9, 2)),))
 class Ssp(VMState):
     """The shadow stack (Zicfiss)."""
 
     ssp: int = uint64(name="env.ssp")
 
 
-@description("cpu/ctr", version_id=1, minimum_version_id=1)
+@description("cpu/ctr", version_id=1, minimum_version_id=1, rules=(known_since(Release(10, 0)),))
 class Ctr(VMState):
     """Records of control transfers (Smctr, Ssctr)."""
 
@@ -213,7 +215,7 @@ class Ctr(VMState):
 
 
 @part(noise={"timer": ("env.stimer", "env.vstimer")})
-@description("cpu/timer", version_id=1, minimum_version_id=1)
+@description("cpu/timer", version_id=1, minimum_version_id=1, rules=(known_since(Release(10, 2)),))
 class Timer(VMState):
     """The timers of the supervisor and of the virtual one (Sstc)."""
 
@@ -221,7 +223,7 @@ class Timer(VMState):
     vstimer: int = timer(name="env.vstimer")
 
 
-@description("cpu/mseccfg", version_id=1, minimum_version_id=1)
+@description("cpu/mseccfg", version_id=1, minimum_version_id=1, rules=(known_since(Release(11, 0)),))
 class Mseccfg(VMState):
     """The machine's security configuration."""
 

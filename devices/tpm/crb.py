@@ -5,7 +5,19 @@ Facts from QEMU's hw/tpm/tpm_crb.c, and from streams of 11.1 what a chunk is. Th
 
 from __future__ import annotations
 
-from vmstate.declare import VMState, array, description, device, info, subsection, this, uint32, vbuffer
+from vmstate.declare import (
+    Release,
+    VMState,
+    array,
+    description,
+    device,
+    info,
+    known_since,
+    subsection,
+    this,
+    uint32,
+    vbuffer,
+)
 
 REGISTERS = 32
 
@@ -18,7 +30,7 @@ class ByteArray(VMState):
     data: bytes = vbuffer(this.len)
 
 
-@description("tpm-crb/chunk", version_id=0, minimum_version_id=0)
+@description("tpm-crb/chunk", version_id=0, minimum_version_id=0, rules=(known_since(Release(11, 0)),))
 class Chunk(VMState):
     """A command and an answer that are larger than the buffer, which pass through it in pieces; from 11.1 on."""
 
