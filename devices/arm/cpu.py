@@ -26,6 +26,7 @@ from vmstate.declare import (
     host,
     int32,
     known_since,
+    max_,
     part,
     sub_array,
     subsection,
@@ -189,17 +190,12 @@ class MFaultmaskPrimask(VMState):
     v7m_primask_M_REG_NS: int = uint32(name="env.v7m.primask[M_REG_NS]")
 
 
-def _are_cache_selections(csselr: list[int]) -> bool:
-    """Whether the numbers fit the field of CSSELR, of 4 bits."""
-    return all(number <= 15 for number in csselr)
-
-
 @description("cpu/m/csselr", version_id=1, minimum_version_id=1)
 class MCsselr(VMState):
     """M profile: cache selection."""
 
     v7m_csselr: list[int] = array(uint32, 2, name="env.v7m.csselr")
-    valid_csselr: None = validate(asks(_are_cache_selections, this.v7m_csselr), name="CSSELR is valid")
+    valid_csselr: None = validate(max_(this.v7m_csselr) <= 15, name="CSSELR is valid")
 
 
 @description("cpu/m/scr", version_id=1, minimum_version_id=1)

@@ -34,7 +34,7 @@ from vmstate.vmsd.description import (
 from vmstate.vmsd.expr import Expr, Fact, as_expr, fact
 from vmstate.vmsd.record import ATTRIBUTE, Feature, Noise, Record, VirtIORecord, check_noise, record_of
 from vmstate.vmsd.release import Release
-from vmstate.vmsd.rule import Rule
+from vmstate.vmsd.rule import KNOWN_SINCE, Rule
 from vmstate.vmsd.state import WORDS_MADE, ClassBodyWord, StateClass, VMState
 
 T = TypeVar("T")
@@ -712,7 +712,9 @@ def variant(
 
     made = ("fields", "subsections", "unknown", "depth", "compiled")
     options = {key: getattr(vmsd, key) for key in VMStateDescription._names if key not in made}
-    options["name"] = name or vmsd.name
+    if name is not None and name != vmsd.name:
+        # From which release on QEMU knows a subsection is told of its name.
+        options.update(name=name, rules=tuple(rule for rule in vmsd.rules if rule.id != KNOWN_SINCE))
     if version_id is not None:
         options.update(version_id=version_id, minimum_version_id=min(version_id, vmsd.minimum_version_id))
     if sys._getframe(1).f_globals.get("__name__", "").startswith("vmstate."):
