@@ -1,4 +1,4 @@
-"""A timer of Arm's Cortex-A9: arm.cortex-a9-global-timer.
+"""The global timer of Arm's Cortex-A9, which its processors share.
 
 Facts from QEMU's hw/timer/a9gtimer.c.
 """
@@ -25,7 +25,7 @@ NUM_CPU = fact("arm_cortex_a9_global_timer_num_cpu", (1, 2))
 
 @description("arm.cortex-a9-global-timer.percpu", version_id=1, minimum_version_id=1)
 class ArmCortexA9GlobalTimerPercpu(VMState):
-    """One `percpu` of several."""
+    """What a processor has of the timer: control, comparator, status and increment."""
 
     control: int = uint32()
     compare: int = uint64()
@@ -37,15 +37,25 @@ class ArmCortexA9GlobalTimerPercpu(VMState):
     "arm.cortex-a9-global-timer.control", version_id=1, minimum_version_id=1, rules=(known_since(Release(7, 0)),)
 )
 class ArmCortexA9GlobalTimerControl(VMState):
-    """The `control`; sent where it is needed."""
+    """A copy of the control register; sent where it is not 0."""
 
     control: int = uint32()
 
 
-@device("arm.cortex-a9-global-timer", noise={"timer": ("timer",)})
+@device(
+    "arm.cortex-a9-global-timer",
+    noise={
+        "timer": (
+            "timer",
+            "counter",
+            "ref_counter",
+            "cpu_ref_time",
+        )
+    },
+)
 @description("arm.cortex-a9-global-timer", version_id=1, minimum_version_id=1)
 class ArmCortexA9GlobalTimer(VMState):
-    """A timer of Arm's Cortex-A9."""
+    """The counter, when it was looked at, and the part of each processor."""
 
     timer_: int = timer(name="timer")
     counter: int = uint64()

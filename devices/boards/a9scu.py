@@ -1,4 +1,4 @@
-"""A controller of Arm's Cortex-A9: a9-scu.
+"""The snoop control unit of Arm's Cortex-A9.
 
 Facts from QEMU's hw/misc/a9scu.c.
 """
@@ -11,7 +11,7 @@ from vmstate.declare import VMState, description, device, uint32
 @device("a9-scu")
 @description("a9-scu", version_id=1, minimum_version_id=1)
 class A9Scu(VMState):
-    """A controller of Arm's Cortex-A9."""
+    """Control, and the power status of the processors."""
 
     control: int = uint32()
     status: int = uint32()

@@ -1,4 +1,4 @@
-"""A sensor: ADM1272.
+"""A hot-swap controller that measures power, on its PMBus: Analog Devices' ADM1272.
 
 Facts from QEMU's hw/sensor/adm1272.c.
 """
@@ -12,7 +12,7 @@ from vmstate.devices.i2c.pmbus import PmbusDevice
 @device("ADM1272")
 @description("ADM1272")
 class ADM1272(VMState):
-    """A sensor."""
+    """Peaks, limits and configuration, by their names in the data sheet."""
 
     parent: PmbusDevice = struct(PmbusDevice)
     ein_ext: int = uint64()

@@ -1,4 +1,4 @@
-"""A controller of Allwinner's SoCs: allwinner-a10-ccm.
+"""The clock controller of Allwinner's A10.
 
 Facts from QEMU's hw/misc/allwinner-a10-ccm.c.
 """
@@ -11,6 +11,6 @@ from vmstate.declare import VMState, array, description, device, uint32
 @device("allwinner-a10-ccm")
 @description("allwinner-a10-ccm", version_id=1, minimum_version_id=1)
 class AllwinnerA10Ccm(VMState):
-    """A controller of Allwinner's SoCs."""
+    """Registers."""
 
     regs: list[int] = array(uint32, 256)

@@ -1,4 +1,4 @@
-"""An interrupt controller of Allwinner's SoCs: a10.pic.
+"""The interrupt controller of Allwinner's A10.
 
 Facts from QEMU's hw/intc/allwinner-a10-pic.c.
 """
@@ -11,7 +11,7 @@ from vmstate.declare import VMState, array, description, device, uint32
 @device("a10.pic")
 @description("a10.pic", version_id=1, minimum_version_id=1)
 class A10Pic(VMState):
-    """An interrupt controller of Allwinner's SoCs."""
+    """What is pending, enabled and masked, and the vector."""
 
     vector: int = uint32()
     base_addr: int = uint32()

@@ -1,4 +1,4 @@
-"""An SPI controller of Allwinner's SoCs: allwinner.spi.
+"""The SPI controller of Allwinner's A10.
 
 Facts from QEMU's hw/ssi/allwinner-a10-spi.c.
 """
@@ -12,7 +12,7 @@ from vmstate.devices.core.fifo8 import Fifo8
 @device("allwinner.spi")
 @description("allwinner.spi", version_id=1, minimum_version_id=1)
 class AllwinnerSpi(VMState):
-    """An SPI controller of Allwinner's SoCs."""
+    """Bytes to be sent and received, and registers."""
 
     tx_fifo: Fifo8 = struct(Fifo8)
     rx_fifo: Fifo8 = struct(Fifo8)

@@ -1,4 +1,4 @@
-"""A controller of Allwinner's SoCs: allwinner-cpucfg.
+"""The processor configuration of Allwinner's H3: which core runs, and from where.
 
 Facts from QEMU's hw/misc/allwinner-cpucfg.c.
 """
@@ -11,7 +11,7 @@ from vmstate.declare import VMState, description, device, uint32
 @device("allwinner-cpucfg")
 @description("allwinner-cpucfg", version_id=1, minimum_version_id=1)
 class AllwinnerCpucfg(VMState):
-    """A controller of Allwinner's SoCs."""
+    """General control, standby, and the address at which cores start."""
 
     gen_ctrl: int = uint32()
     super_standby: int = uint32()

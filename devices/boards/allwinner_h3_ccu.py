@@ -1,4 +1,4 @@
-"""A controller of Allwinner's SoCs: allwinner-h3-ccu.
+"""The clock controller of Allwinner's H3.
 
 Facts from QEMU's hw/misc/allwinner-h3-ccu.c.
 """
@@ -11,6 +11,6 @@ from vmstate.declare import VMState, array, description, device, uint32
 @device("allwinner-h3-ccu")
 @description("allwinner-h3-ccu", version_id=1, minimum_version_id=1)
 class AllwinnerH3Ccu(VMState):
-    """A controller of Allwinner's SoCs."""
+    """Registers."""
 
     regs: list[int] = array(uint32, 256)

@@ -1,4 +1,4 @@
-"""A controller of Allwinner's SoCs: allwinner-h3-dramc.
+"""The memory controller of Allwinner's H3.
 
 Facts from QEMU's hw/misc/allwinner-h3-dramc.c.
 """
@@ -11,7 +11,7 @@ from vmstate.declare import VMState, array, description, device, uint32
 @device("allwinner-h3-dramc")
 @description("allwinner-h3-dramc", version_id=1, minimum_version_id=1)
 class AllwinnerH3Dramc(VMState):
-    """A controller of Allwinner's SoCs."""
+    """Registers of its three parts: common, controller, PHY."""
 
     dramcom: list[int] = array(uint32, 513)
     dramctl: list[int] = array(uint32, 547)

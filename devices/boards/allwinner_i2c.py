@@ -1,4 +1,4 @@
-"""An I2C controller of Allwinner's SoCs: allwinner.i2c.
+"""The I2C controller of Allwinner's SoCs.
 
 Facts from QEMU's hw/i2c/allwinner-i2c.c.
 """
@@ -11,7 +11,7 @@ from vmstate.declare import VMState, description, device, uint8
 @device("allwinner.i2c")
 @description("allwinner.i2c", version_id=1, minimum_version_id=1)
 class AllwinnerI2c(VMState):
-    """An I2C controller of Allwinner's SoCs."""
+    """Registers: address, data, control, status, clock."""
 
     addr: int = uint8()
     xaddr: int = uint8()

@@ -1,4 +1,4 @@
-"""A controller of Allwinner's SoCs: allwinner-r40-ccu.
+"""The clock controller of Allwinner's R40.
 
 Facts from QEMU's hw/misc/allwinner-r40-ccu.c.
 """
@@ -11,6 +11,6 @@ from vmstate.declare import VMState, array, description, device, uint32
 @device("allwinner-r40-ccu")
 @description("allwinner-r40-ccu", version_id=1, minimum_version_id=1)
 class AllwinnerR40Ccu(VMState):
-    """A controller of Allwinner's SoCs."""
+    """Registers."""
 
     regs: list[int] = array(uint32, 256)

@@ -1,4 +1,4 @@
-"""A real-time clock of Allwinner's SoCs: allwinner-rtc.
+"""The real-time clock of Allwinner's SoCs.
 
 Facts from QEMU's hw/rtc/allwinner-rtc.c.
 """
@@ -11,6 +11,6 @@ from vmstate.declare import VMState, array, description, device, uint32
 @device("allwinner-rtc")
 @description("allwinner-rtc", version_id=1, minimum_version_id=1)
 class AllwinnerRtc(VMState):
-    """A real-time clock of Allwinner's SoCs."""
+    """Registers, some of them for whatever the guest keeps."""
 
     regs: list[int] = array(uint32, 128)

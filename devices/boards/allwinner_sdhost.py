@@ -1,17 +1,17 @@
-"""A controller of SD cards of Allwinner's SoCs: allwinner-sdhost.
+"""The controller of SD cards of Allwinner's SoCs.
 
 Facts from QEMU's hw/sd/allwinner-sdhost.c.
 """
 
 from __future__ import annotations
 
-from vmstate.declare import VMState, array, description, device, uint32, variant
+from vmstate.declare import CONTENTS, VMState, array, description, device, uint32, variant
 
 
 @device("allwinner-sdhost")
 @description("allwinner-sdhost", version_id=1, minimum_version_id=1)
 class AllwinnerSdhost(VMState):
-    """A controller of SD cards of Allwinner's SoCs."""
+    """Registers, the card's answer, and where DMA stands."""
 
     global_ctl: int = uint32()
     clock_ctl: int = uint32()
@@ -22,7 +22,7 @@ class AllwinnerSdhost(VMState):
     transfer_cnt: int = uint32()
     command: int = uint32()
     command_arg: int = uint32()
-    response: list[int] = array(uint32, 4)
+    response: list[int] = array(uint32, 4, private=CONTENTS)
     irq_mask: int = uint32()
     irq_status: int = uint32()
     status: int = uint32()

@@ -1,4 +1,4 @@
-"""A controller of Allwinner's SoCs: allwinner-sid.
+"""The security identifier of Allwinner's SoCs: fuses with the chip's own number.
 
 Facts from QEMU's hw/misc/allwinner-sid.c.
 """
@@ -11,7 +11,7 @@ from vmstate.declare import VMState, array, description, device, uint8, uint32
 @device("allwinner-sid")
 @description("allwinner-sid", version_id=1, minimum_version_id=1)
 class AllwinnerSid(VMState):
-    """A controller of Allwinner's SoCs."""
+    """The key that unlocks reading, and the number."""
 
     control: int = uint32()
     rdkey: int = uint32()

@@ -1,4 +1,4 @@
-"""A network card of Allwinner's SoCs: allwinner-sun8i-emac.
+"""The Ethernet card of Allwinner's H3, R40 and kin, and its PHY.
 
 Facts from QEMU's hw/net/allwinner-sun8i-emac.c.
 """
@@ -11,7 +11,7 @@ from vmstate.declare import VMState, description, device, uint8, uint32
 @device("allwinner-sun8i-emac")
 @description("allwinner-sun8i-emac", version_id=1, minimum_version_id=1)
 class AllwinnerSun8iEmac(VMState):
-    """A network card of Allwinner's SoCs."""
+    """Registers of the PHY and of the card, and where its descriptors are in memory."""
 
     mii_phy_addr: int = uint8()
     mii_cmd: int = uint32()

@@ -1,4 +1,4 @@
-"""A watchdog of Allwinner's SoCs: allwinner-wdt.
+"""The watchdog of Allwinner's SoCs.
 
 Facts from QEMU's hw/watchdog/allwinner-wdt.c.
 """
@@ -12,7 +12,7 @@ from vmstate.devices.core.ptimer import Ptimer
 @device("allwinner-wdt")
 @description("allwinner-wdt", version_id=1, minimum_version_id=1)
 class AllwinnerWdt(VMState):
-    """A watchdog of Allwinner's SoCs."""
+    """The timer, and registers."""
 
     timer_: Ptimer = struct(Ptimer, name="timer", version=1)
     regs: list[int] = array(uint32, 5)

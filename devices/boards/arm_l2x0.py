@@ -1,4 +1,4 @@
-"""A controller of Arm: l2x0.
+"""Arm's second-level cache controller L210 and PL310.
 
 Facts from QEMU's hw/misc/arm_l2x0.c.
 """
@@ -11,7 +11,7 @@ from vmstate.declare import VMState, description, device, uint32
 @device("l2x0")
 @description("l2x0", version_id=1, minimum_version_id=1)
 class L2x0(VMState):
-    """A controller of Arm."""
+    """Registers: control, latencies, address filter."""
 
     ctrl: int = uint32()
     aux_ctrl: int = uint32()

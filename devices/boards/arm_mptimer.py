@@ -1,4 +1,4 @@
-"""A timer of Arm: arm_mptimer.
+"""The private timers of Arm's Cortex-A9 and kin, one of each processor.
 
 Facts from QEMU's hw/timer/arm_mptimer.c.
 """
@@ -14,7 +14,7 @@ NUM_CPU = fact("arm_mptimer_num_cpu", (1, 2))
 
 @description("arm_mptimer_timerblock", version_id=3, minimum_version_id=3)
 class ArmMptimerTimerblock(VMState):
-    """One `timerblock` of several."""
+    """A timer of a processor."""
 
     control: int = uint32()
     status: int = uint32()
@@ -24,6 +24,6 @@ class ArmMptimerTimerblock(VMState):
 @device("arm_mptimer")
 @description("arm_mptimer", version_id=3, minimum_version_id=3)
 class ArmMptimer(VMState):
-    """A timer of Arm."""
+    """The timers."""
 
     timerblock: list[ArmMptimerTimerblock] = varray(ArmMptimerTimerblock, count=NUM_CPU, version=3)

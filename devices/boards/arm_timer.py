@@ -1,4 +1,4 @@
-"""A timer of Arm.
+"""Arm's dual timer SP804, and the timers that it and Integrator are made of.
 
 Facts from QEMU's hw/timer/arm_timer.c.
 """
@@ -12,7 +12,7 @@ from vmstate.devices.core.ptimer import Ptimer
 @device("arm_timer")
 @description("arm_timer", version_id=1, minimum_version_id=1)
 class ArmTimer(VMState):
-    """A timer of Arm."""
+    """A timer."""
 
     control: int = uint32()
     limit: int = uint32()
@@ -23,6 +23,6 @@ class ArmTimer(VMState):
 @device("sp804")
 @description("sp804", version_id=1, minimum_version_id=1)
 class Sp804(VMState):
-    """A timer of Arm."""
+    """Which of its two timers interrupt."""
 
     level: list[int] = array(int32, 2)

@@ -1,4 +1,4 @@
-"""A part of the board of Arm's SSE: iotkit.
+"""Arm's subsystem for embedded (IoTKit, SSE-200, SSE-300): what is of the whole.
 
 Facts from QEMU's hw/arm/armsse.c.
 """
@@ -12,7 +12,7 @@ from vmstate.devices.core.clock import Clock
 @device("iotkit")
 @description("iotkit", version_id=2, minimum_version_id=2)
 class Iotkit(VMState):
-    """A part of the board of Arm's SSE."""
+    """The clocks, and which masters are not secure."""
 
     mainclk: Clock | None = struct(Clock)
     s32kclk: Clock | None = struct(Clock)

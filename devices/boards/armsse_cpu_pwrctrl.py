@@ -1,4 +1,4 @@
-"""A controller of Arm's SSE: armsse-cpu-pwrctrl.
+"""The power control of a processor in Arm's SSE-300.
 
 Facts from QEMU's hw/misc/armsse-cpu-pwrctrl.c.
 """
@@ -11,6 +11,6 @@ from vmstate.declare import VMState, description, device, uint32
 @device("armsse-cpu-pwrctrl")
 @description("armsse-cpu-pwrctrl", version_id=1, minimum_version_id=1)
 class ArmsseCpuPwrctrl(VMState):
-    """A controller of Arm's SSE."""
+    """Its register."""
 
     cpupwrcfg: int = uint32()

@@ -1,4 +1,4 @@
-"""A controller of Arm's SSE: armsse-mhu.
+"""The message handling unit between the processors of Arm's SSE-200.
 
 Facts from QEMU's hw/misc/armsse-mhu.c.
 """
@@ -11,7 +11,7 @@ from vmstate.declare import VMState, description, device, uint32
 @device("armsse-mhu")
 @description("armsse-mhu", version_id=1, minimum_version_id=1)
 class ArmsseMhu(VMState):
-    """A controller of Arm's SSE."""
+    """Interrupts that one gives the other."""
 
     cpu0intr: int = uint32()
     cpu1intr: int = uint32()

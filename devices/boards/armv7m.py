@@ -1,4 +1,4 @@
-"""A part of the board of Arm's M profile: armv7m.
+"""A processor of Arm's M profile with what surrounds it.
 
 Facts from QEMU's hw/arm/armv7m.c.
 """
@@ -12,7 +12,7 @@ from vmstate.devices.core.clock import Clock
 @device("armv7m")
 @description("armv7m", version_id=1, minimum_version_id=1)
 class Armv7m(VMState):
-    """A part of the board of Arm's M profile."""
+    """Its two clocks."""
 
     refclk: Clock = struct(Clock)
     cpuclk: Clock = struct(Clock)

@@ -1,4 +1,4 @@
-"""An interrupt controller of Arm's M profile: armv7m_nvic.
+"""The interrupt controller of Arm's M profile (NVIC).
 
 Facts from QEMU's hw/intc/armv7m_nvic.c.
 """
@@ -10,7 +10,7 @@ from vmstate.declare import VMState, array, boolean, description, device, int16,
 
 @description("armv7m_nvic_info", version_id=1, minimum_version_id=1)
 class Armv7mNvicInfo(VMState):
-    """One `info` of several."""
+    """A vector: its priority, and whether it is enabled, pending and active."""
 
     prio: int = int16()
     enabled: int = uint8()
@@ -21,7 +21,7 @@ class Armv7mNvicInfo(VMState):
 
 @description("armv7m_nvic/m-security", version_id=1, minimum_version_id=1)
 class Armv7mNvicMSecurity(VMState):
-    """The `m-security`; sent where it is needed."""
+    """The vectors of the secure world; sent by a processor with the security extension."""
 
     sec_vectors: list[Armv7mNvicInfo] = array(Armv7mNvicInfo, 16, version=1)
     prigroup_M_REG_S: int = uint32(name="prigroup[M_REG_S]")
@@ -31,7 +31,7 @@ class Armv7mNvicMSecurity(VMState):
 @device("armv7m_nvic")
 @description("armv7m_nvic", version_id=4, minimum_version_id=4)
 class Armv7mNvic(VMState):
-    """An interrupt controller of Arm's M profile."""
+    """The vectors, and how priorities are split."""
 
     vectors: list[Armv7mNvicInfo] = array(Armv7mNvicInfo, 512, version=1)
     prigroup_M_REG_NS: int = uint32(name="prigroup[M_REG_NS]")

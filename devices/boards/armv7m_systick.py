@@ -1,4 +1,4 @@
-"""A timer of Arm's M profile: armv7m_systick.
+"""The system timer of Arm's M profile (SysTick).
 
 Facts from QEMU's hw/timer/armv7m_systick.c.
 """
@@ -10,10 +10,10 @@ from vmstate.devices.core.clock import Clock
 from vmstate.devices.core.ptimer import Ptimer
 
 
-@device("armv7m_systick")
+@device("armv7m_systick", noise={"timer": ("tick",)})
 @description("armv7m_systick", version_id=3, minimum_version_id=3)
 class Armv7mSystick(VMState):
-    """A timer of Arm's M profile."""
+    """Clocks, control, and the timer."""
 
     refclk: Clock | None = struct(Clock)
     cpuclk: Clock | None = struct(Clock)

@@ -1,4 +1,4 @@
-"""An analogue-to-digital converter of Aspeed's SoCs: aspeed.adc.
+"""The analogue-to-digital converter of Aspeed's SoCs.
 
 Facts from QEMU's hw/adc/aspeed_adc.c.
 """
@@ -11,6 +11,6 @@ from vmstate.declare import VMState, array, description, device, uint32
 @device("aspeed.adc")
 @description("aspeed.adc", version_id=1, minimum_version_id=1)
 class AspeedAdc(VMState):
-    """An analogue-to-digital converter of Aspeed's SoCs."""
+    """Registers."""
 
     regs: list[int] = array(uint32, 52)

@@ -1,4 +1,4 @@
-"""General-purpose lines of Aspeed's SoCs: aspeed.gpio.
+"""The general-purpose lines of Aspeed's SoCs.
 
 Facts from QEMU's hw/gpio/aspeed_gpio.c.
 """
@@ -10,7 +10,7 @@ from vmstate.declare import VMState, array, description, device, uint32
 
 @description("aspeed.gpio/regs", version_id=1, minimum_version_id=1)
 class AspeedGpioRegs(VMState):
-    """One `regs` of several."""
+    """A set of lines: values, directions, interrupts."""
 
     data_value: int = uint32()
     data_read: int = uint32()

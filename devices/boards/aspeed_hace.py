@@ -1,4 +1,4 @@
-"""A controller of Aspeed's SoCs: aspeed.hace.
+"""The hash and crypto engine of Aspeed's SoCs.
 
 Facts from QEMU's hw/misc/aspeed_hace.c.
 """
@@ -11,7 +11,7 @@ from vmstate.declare import VMState, array, description, device, host, uint32, v
 @device("aspeed.hace")
 @description("aspeed.hace", version_id=2, minimum_version_id=2)
 class AspeedHace(VMState):
-    """A controller of Aspeed's SoCs."""
+    """Where a hash of several pieces stands; up to 10.0 the registers."""
 
     regs: list[int] | None = host()
     total_req_len: int = uint32()

@@ -1,4 +1,4 @@
-"""A real-time clock of Aspeed's SoCs: aspeed.rtc.
+"""The real-time clock of Aspeed's SoCs.
 
 Facts from QEMU's hw/rtc/aspeed_rtc.c.
 """
@@ -11,7 +11,7 @@ from vmstate.declare import VMState, array, description, device, host, int32, in
 @device("aspeed.rtc")
 @description("aspeed.rtc", version_id=2)
 class AspeedRtc(VMState):
-    """A real-time clock of Aspeed's SoCs."""
+    """Registers, and the time as an offset from the host's."""
 
     reg: list[int] = array(uint32, 24)
     offset: int = int64()

@@ -1,4 +1,4 @@
-"""A controller of Aspeed's SoCs: aspeed.sbc.
+"""The secure boot controller of Aspeed's SoCs.
 
 Facts from QEMU's hw/misc/aspeed_sbc.c.
 """
@@ -11,6 +11,6 @@ from vmstate.declare import VMState, array, description, device, uint32
 @device("aspeed.sbc")
 @description("aspeed.sbc", version_id=1, minimum_version_id=1)
 class AspeedSbc(VMState):
-    """A controller of Aspeed's SoCs."""
+    """Registers."""
 
     regs: list[int] = array(uint32, 591)

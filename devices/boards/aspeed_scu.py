@@ -1,4 +1,4 @@
-"""A controller of Aspeed's SoCs: aspeed.scu.
+"""The system control unit of Aspeed's SoCs: clocks, resets, pins.
 
 Facts from QEMU's hw/misc/aspeed_scu.c.
 """
@@ -11,6 +11,6 @@ from vmstate.declare import VMState, array, description, device, uint32
 @device("aspeed.scu")
 @description("aspeed.scu", version_id=2, minimum_version_id=2)
 class AspeedScu(VMState):
-    """A controller of Aspeed's SoCs."""
+    """Registers."""
 
     regs: list[int] = array(uint32, 904)

@@ -1,4 +1,4 @@
-"""A controller of SD cards of Aspeed's SoCs: aspeed.sdhci.
+"""What Aspeed's controller of SD cards has beside the usual two.
 
 Facts from QEMU's hw/sd/aspeed_sdhci.c.
 """
@@ -11,6 +11,6 @@ from vmstate.declare import VMState, array, description, device, uint32
 @device("aspeed.sdhci")
 @description("aspeed.sdhci", version_id=1)
 class AspeedSdhci(VMState):
-    """A controller of SD cards of Aspeed's SoCs."""
+    """Registers."""
 
     regs: list[int] = array(uint32, 64)

@@ -1,4 +1,4 @@
-"""A controller of Aspeed's SoCs: aspeed.sdmc.
+"""The memory controller of Aspeed's SoCs.
 
 Facts from QEMU's hw/misc/aspeed_sdmc.c.
 """
@@ -11,7 +11,7 @@ from vmstate.declare import VMState, array, description, device, uint32, variant
 @device("aspeed.sdmc")
 @description("aspeed.sdmc", version_id=2, minimum_version_id=2)
 class AspeedSdmc(VMState):
-    """A controller of Aspeed's SoCs."""
+    """Registers."""
 
     regs: list[int] = array(uint32, 1024)
 

@@ -1,4 +1,4 @@
-"""A timer of Aspeed's SoCs: aspeed.timerctrl.
+"""The eight timers of Aspeed's SoCs.
 
 Facts from QEMU's hw/timer/aspeed_timer.c.
 """
@@ -11,7 +11,7 @@ from vmstate.declare import VMState, array, description, device, int32, part, ti
 @part(noise={"timer": ("timer",)})
 @description("aspeed.timer", version_id=2, minimum_version_id=2)
 class AspeedTimer(VMState):
-    """One `aspeed.timer` of several."""
+    """A timer: when it fires, what it is reloaded with and compared with."""
 
     id: int = uint8()
     level: int = int32()
@@ -23,7 +23,7 @@ class AspeedTimer(VMState):
 @device("aspeed.timerctrl")
 @description("aspeed.timerctrl", version_id=2, minimum_version_id=2)
 class AspeedTimerctrl(VMState):
-    """A timer of Aspeed's SoCs."""
+    """Control, which interrupt, and the timers."""
 
     ctrl: int = uint32()
     ctrl2: int = uint32()

@@ -1,4 +1,4 @@
-"""An interrupt controller of Aspeed's SoCs: aspeed.new-vic.
+"""The interrupt controller of Aspeed's AST2400 and AST2500.
 
 Facts from QEMU's hw/intc/aspeed_vic.c.
 """
@@ -11,7 +11,7 @@ from vmstate.declare import VMState, description, device, uint64
 @device("aspeed.new-vic")
 @description("aspeed.new-vic", version_id=1, minimum_version_id=1)
 class AspeedNewVic(VMState):
-    """An interrupt controller of Aspeed's SoCs."""
+    """Lines, and how each is sensed, chosen and enabled."""
 
     level: int = uint64()
     raw: int = uint64()

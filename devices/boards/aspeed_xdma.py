@@ -1,4 +1,4 @@
-"""A controller of Aspeed's SoCs: aspeed.xdma.
+"""The DMA engine between Aspeed's SoCs and their host.
 
 Facts from QEMU's hw/misc/aspeed_xdma.c.
 """
@@ -11,6 +11,6 @@ from vmstate.declare import VMState, array, description, device, uint32
 @device("aspeed.xdma")
 @description("aspeed.xdma", version_id=1)
 class AspeedXdma(VMState):
-    """A controller of Aspeed's SoCs."""
+    """Registers."""
 
     regs: list[int] = array(uint32, 31)

@@ -1,4 +1,4 @@
-"""A controller: axp2xx_pmu.
+"""X-Powers' power management AXP209 and AXP221, on an I2C bus.
 
 Facts from QEMU's hw/misc/axp2xx.c.
 """
@@ -11,7 +11,7 @@ from vmstate.declare import VMState, array, description, device, uint8
 @device("axp2xx_pmu")
 @description("axp2xx_pmu", version_id=1)
 class Axp2xxPmu(VMState):
-    """A controller."""
+    """Registers, and which of them comes next."""
 
     regs: list[int] = array(uint8, 255)
     ptr: int = uint8()

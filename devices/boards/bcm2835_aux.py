@@ -1,4 +1,4 @@
-"""A serial port of Broadcom's BCM2835 to BCM2838: bcm2835-aux.
+"""The small serial port of Broadcom's BCM2835.
 
 Facts from QEMU's hw/char/bcm2835_aux.c.
 """
@@ -11,7 +11,7 @@ from vmstate.declare import VMState, array, description, device, uint8
 @device("bcm2835-aux")
 @description("bcm2835-aux", version_id=1, minimum_version_id=1)
 class Bcm2835Aux(VMState):
-    """A serial port of Broadcom's BCM2835 to BCM2838."""
+    """The bytes received, and interrupts."""
 
     read_fifo: list[int] = array(uint8, 8)
     read_pos: int = uint8()

@@ -1,4 +1,4 @@
-"""A controller of Broadcom's BCM2835 to BCM2838.
+"""The clocks of Broadcom's BCM2835: loops, their channels, multiplexers.
 
 Facts from QEMU's hw/misc/bcm2835_cprman.c.
 """
@@ -12,7 +12,7 @@ from vmstate.devices.core.clock import Clock
 @device("bcm2835-cprman")
 @description("bcm2835-cprman", version_id=1, minimum_version_id=1)
 class Bcm2835Cprman(VMState):
-    """A controller of Broadcom's BCM2835 to BCM2838."""
+    """Registers of all of them."""
 
     regs: list[int] = array(uint32, 2048)
 
@@ -20,7 +20,7 @@ class Bcm2835Cprman(VMState):
 @device("bcm2835-cprman-dsi0hsck-mux")
 @description("bcm2835-cprman-dsi0hsck-mux", version_id=1, minimum_version_id=1)
 class Bcm2835CprmanDsi0hsckMux(VMState):
-    """A controller of Broadcom's BCM2835 to BCM2838."""
+    """The multiplexer of a display's clock: its two sources."""
 
     plla_in: Clock = struct(Clock)
     plld_in: Clock = struct(Clock)
@@ -29,7 +29,7 @@ class Bcm2835CprmanDsi0hsckMux(VMState):
 @device("bcm2835-cprman-pll")
 @description("bcm2835-cprman-pll", version_id=1, minimum_version_id=1)
 class Bcm2835CprmanPll(VMState):
-    """A controller of Broadcom's BCM2835 to BCM2838."""
+    """A phase-locked loop: its source."""
 
     xosc_in: Clock = struct(Clock)
 
@@ -37,7 +37,7 @@ class Bcm2835CprmanPll(VMState):
 @device("bcm2835-cprman-pll-channel")
 @description("bcm2835-cprman-pll-channel", version_id=1, minimum_version_id=1)
 class Bcm2835CprmanPllChannel(VMState):
-    """A controller of Broadcom's BCM2835 to BCM2838."""
+    """A channel of a phase-locked loop: its source."""
 
     pll_in: Clock = struct(Clock)
 

@@ -1,4 +1,4 @@
-"""A DMA controller of Broadcom's BCM2835 to BCM2838: bcm2835-dma.
+"""The DMA controller of Broadcom's BCM2835.
 
 Facts from QEMU's hw/dma/bcm2835_dma.c.
 """
@@ -10,7 +10,7 @@ from vmstate.declare import VMState, array, description, device, uint32
 
 @description("bcm2835-dma-chan", version_id=1, minimum_version_id=1)
 class Bcm2835DmaChan(VMState):
-    """One `chan` of several."""
+    """A channel: where it reads and writes, how much, and the next block of control."""
 
     cs: int = uint32()
     conblk_ad: int = uint32()
@@ -26,7 +26,7 @@ class Bcm2835DmaChan(VMState):
 @device("bcm2835-dma")
 @description("bcm2835-dma", version_id=1, minimum_version_id=1)
 class Bcm2835Dma(VMState):
-    """A DMA controller of Broadcom's BCM2835 to BCM2838."""
+    """The channels, and which of them run and interrupt."""
 
     chan: list[Bcm2835DmaChan] = array(Bcm2835DmaChan, 16, version=1)
     int_status: int = uint32()

@@ -1,4 +1,4 @@
-"""A display controller of Broadcom's BCM2835 to BCM2838: bcm2835-fb.
+"""The display of Broadcom's BCM2835, which the firmware sets up.
 
 Facts from QEMU's hw/display/bcm2835_fb.c.
 """
@@ -11,7 +11,7 @@ from vmstate.declare import VMState, boolean, description, device, uint32, unuse
 @device("bcm2835-fb")
 @description("bcm2835-fb", version_id=1, minimum_version_id=1)
 class Bcm2835Fb(VMState):
-    """A display controller of Broadcom's BCM2835 to BCM2838."""
+    """Size, depth, place in memory, and what is asked of it."""
 
     lock: bool = boolean()
     invalidate: bool = boolean()

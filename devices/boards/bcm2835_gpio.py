@@ -1,4 +1,4 @@
-"""General-purpose lines of Broadcom's BCM2835 to BCM2838: bcm2835_gpio.
+"""The general-purpose lines of Broadcom's BCM2835.
 
 Facts from QEMU's hw/gpio/bcm2835_gpio.c.
 """

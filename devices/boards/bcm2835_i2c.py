@@ -1,4 +1,4 @@
-"""An I2C controller of Broadcom's BCM2835 to BCM2838: bcm2835-i2c.
+"""The I2C controller of Broadcom's BCM2835.
 
 Facts from QEMU's hw/i2c/bcm2835_i2c.c.
 """
@@ -11,7 +11,7 @@ from vmstate.declare import VMState, description, device, uint32
 @device("bcm2835-i2c")
 @description("bcm2835-i2c", version_id=1, minimum_version_id=1)
 class Bcm2835I2c(VMState):
-    """An I2C controller of Broadcom's BCM2835 to BCM2838."""
+    """Registers by their names in the data sheet, and the length asked for last."""
 
     c: int = uint32()
     s: int = uint32()

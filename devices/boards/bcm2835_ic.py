@@ -1,4 +1,4 @@
-"""An interrupt controller of Broadcom's BCM2835 to BCM2838: bcm2835-ic.
+"""The interrupt controller of Broadcom's BCM2835.
 
 Facts from QEMU's hw/intc/bcm2835_ic.c.
 """
@@ -11,7 +11,7 @@ from vmstate.declare import VMState, boolean, description, device, uint8, uint64
 @device("bcm2835-ic")
 @description("bcm2835-ic", version_id=1, minimum_version_id=1)
 class Bcm2835Ic(VMState):
-    """An interrupt controller of Broadcom's BCM2835 to BCM2838."""
+    """Lines of the GPU and of the processor, and which are enabled."""
 
     gpu_irq_level: int = uint64()
     gpu_irq_enable: int = uint64()

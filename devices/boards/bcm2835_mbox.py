@@ -1,4 +1,4 @@
-"""A controller of Broadcom's BCM2835 to BCM2838: bcm2835-mbox.
+"""The mailboxes between the processor and the GPU of Broadcom's BCM2835.
 
 Facts from QEMU's hw/misc/bcm2835_mbox.c.
 """
@@ -10,7 +10,7 @@ from vmstate.declare import VMState, array, boolean, description, device, uint32
 
 @description("bcm2835-mbox_box", version_id=1, minimum_version_id=1)
 class Bcm2835MboxBox(VMState):
-    """One `box` of several."""
+    """A mailbox: its messages, how many, status and configuration."""
 
     reg: list[int] = array(uint32, 32)
     count: int = uint32()
@@ -21,7 +21,7 @@ class Bcm2835MboxBox(VMState):
 @device("bcm2835-mbox")
 @description("bcm2835-mbox", version_id=1, minimum_version_id=1)
 class Bcm2835Mbox(VMState):
-    """A controller of Broadcom's BCM2835 to BCM2838."""
+    """The mailboxes, and which channels have an answer."""
 
     available: list[bool] = array(boolean, 9)
     mbox: list[Bcm2835MboxBox] = array(Bcm2835MboxBox, 2, version=1)

@@ -1,4 +1,4 @@
-"""A controller of Broadcom's BCM2835 to BCM2838: mphi.
+"""The parallel host interface of Broadcom's BCM2835, as much as its USB driver asks for.
 
 Facts from QEMU's hw/misc/bcm2835_mphi.c.
 """
@@ -11,7 +11,7 @@ from vmstate.declare import VMState, description, device, uint32
 @device("mphi")
 @description("mphi", version_id=1, minimum_version_id=1)
 class Mphi(VMState):
-    """A controller of Broadcom's BCM2835 to BCM2838."""
+    """Registers."""
 
     outdda: int = uint32()
     outddb: int = uint32()

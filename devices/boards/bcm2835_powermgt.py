@@ -1,4 +1,4 @@
-"""A controller of Broadcom's BCM2835 to BCM2838: bcm2835-powermgt.
+"""The power management of Broadcom's BCM2835: reset and watchdog.
 
 Facts from QEMU's hw/misc/bcm2835_powermgt.c.
 """
@@ -11,7 +11,7 @@ from vmstate.declare import VMState, description, device, uint32
 @device("bcm2835-powermgt")
 @description("bcm2835-powermgt", version_id=1, minimum_version_id=1)
 class Bcm2835Powermgt(VMState):
-    """A controller of Broadcom's BCM2835 to BCM2838."""
+    """Registers."""
 
     rstc: int = uint32()
     rsts: int = uint32()

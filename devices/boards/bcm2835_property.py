@@ -1,4 +1,4 @@
-"""A controller of Broadcom's BCM2835 to BCM2838: bcm2835-property.
+"""The firmware's answers to what a guest asks by mailbox, of Broadcom's BCM2835.
 
 Facts from QEMU's hw/misc/bcm2835_property.c.
 """
@@ -11,7 +11,7 @@ from vmstate.declare import VMState, boolean, buffer, description, device, uint3
 @device("bcm2835-property")
 @description("bcm2835-property", version_id=1, minimum_version_id=1)
 class Bcm2835Property(VMState):
-    """A controller of Broadcom's BCM2835 to BCM2838."""
+    """The MAC address, and the question under way."""
 
     macaddr: bytes = buffer(6)
     addr: int = uint32()

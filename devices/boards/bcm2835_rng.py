@@ -1,4 +1,4 @@
-"""A controller of Broadcom's BCM2835 to BCM2838: bcm2835-rng.
+"""The random numbers of Broadcom's BCM2835.
 
 Facts from QEMU's hw/misc/bcm2835_rng.c.
 """
@@ -11,7 +11,7 @@ from vmstate.declare import VMState, description, device, uint32
 @device("bcm2835-rng")
 @description("bcm2835-rng", version_id=1, minimum_version_id=1)
 class Bcm2835Rng(VMState):
-    """A controller of Broadcom's BCM2835 to BCM2838."""
+    """Control and status."""
 
     rng_ctrl: int = uint32()
     rng_status: int = uint32()

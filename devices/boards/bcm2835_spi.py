@@ -1,4 +1,4 @@
-"""An SPI controller of Broadcom's BCM2835 to BCM2838: bcm2835-spi.
+"""The SPI controller of Broadcom's BCM2835.
 
 Facts from QEMU's hw/ssi/bcm2835_spi.c.
 """
@@ -12,7 +12,7 @@ from vmstate.devices.core.fifo8 import Fifo8
 @device("bcm2835-spi")
 @description("bcm2835-spi", version_id=1, minimum_version_id=1)
 class Bcm2835Spi(VMState):
-    """An SPI controller of Broadcom's BCM2835 to BCM2838."""
+    """Bytes to be sent and received, and registers."""
 
     tx_fifo: Fifo8 = struct(Fifo8)
     rx_fifo: Fifo8 = struct(Fifo8)

@@ -1,4 +1,4 @@
-"""A controller of Broadcom's BCM2835 to BCM2838: bcm2835_thermal.
+"""The temperature sensor of Broadcom's BCM2835.
 
 Facts from QEMU's hw/misc/bcm2835_thermal.c.
 """
@@ -11,6 +11,6 @@ from vmstate.declare import VMState, description, device, uint32
 @device("bcm2835_thermal")
 @description("bcm2835_thermal", version_id=1, minimum_version_id=1)
 class Bcm2835Thermal(VMState):
-    """A controller of Broadcom's BCM2835 to BCM2838."""
+    """Its control register."""
 
     ctl: int = uint32()

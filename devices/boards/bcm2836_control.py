@@ -1,19 +1,19 @@
-"""An interrupt controller of Broadcom's BCM2835 to BCM2838: bcm2836-control.
+"""The interrupt controller and mailboxes of each core, of Broadcom's BCM2836.
 
 Facts from QEMU's hw/intc/bcm2836_control.c.
 """
 
 from __future__ import annotations
 
-from vmstate.declare import VMState, array, description, device, timer, uint8, uint32
+from vmstate.declare import CONTENTS, VMState, array, description, device, timer, uint8, uint32
 
 
 @device("bcm2836-control", noise={"timer": ("timer",)})
 @description("bcm2836-control", version_id=2, minimum_version_id=1)
 class Bcm2836Control(VMState):
-    """An interrupt controller of Broadcom's BCM2835 to BCM2838."""
+    """Mailboxes, routes, and the local timer."""
 
-    mailboxes: list[int] = array(uint32, 16)
+    mailboxes: list[int] = array(uint32, 16, private=CONTENTS)
     route_gpu_irq: int = uint8()
     route_gpu_fiq: int = uint8()
     timercontrol: list[int] = array(uint32, 4)

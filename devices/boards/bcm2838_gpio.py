@@ -1,4 +1,4 @@
-"""General-purpose lines of Broadcom's BCM2835 to BCM2838: bcm2838_gpio.
+"""The general-purpose lines of Broadcom's BCM2838.
 
 Facts from QEMU's hw/gpio/bcm2838_gpio.c.
 """

@@ -1,16 +1,17 @@
-"""A timer of Cadence: cadence_TTC.
+"""Cadence's triple timer counter, of Xilinx's SoCs.
 
 Facts from QEMU's hw/timer/cadence_ttc.c.
 """
 
 from __future__ import annotations
 
-from vmstate.declare import VMState, array, description, device, uint16, uint32
+from vmstate.declare import VMState, array, description, device, part, uint16, uint32
 
 
+@part(noise={"timer": ("reg_value",), "interrupt": ("reg_intr",)})
 @description("cadence_timer", version_id=1, minimum_version_id=1)
 class CadenceTimer(VMState):
-    """One `cadence_timer` of several."""
+    """A timer: clock, count, interval, matches, interrupts."""
 
     reg_clock: int = uint32()
     reg_count: int = uint32()
@@ -26,6 +27,6 @@ class CadenceTimer(VMState):
 @device("cadence_TTC")
 @description("cadence_TTC", version_id=1, minimum_version_id=1)
 class CadenceTTC(VMState):
-    """A timer of Cadence."""
+    """The three timers."""
 
     timer_: list[CadenceTimer] = array(CadenceTimer, 3, name="timer")

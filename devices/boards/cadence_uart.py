@@ -1,4 +1,4 @@
-"""A serial port of Cadence: cadence_uart.
+"""Cadence's serial port, of Xilinx's SoCs.
 
 Facts from QEMU's hw/char/cadence_uart.c.
 """
@@ -12,7 +12,7 @@ from vmstate.devices.core.clock import Clock
 @device("cadence_uart", noise={"timer": ("fifo_trigger_handle",)})
 @description("cadence_uart", version_id=3, minimum_version_id=2)
 class CadenceUart(VMState):
-    """A serial port of Cadence."""
+    """Registers, and the bytes to be sent and received."""
 
     r: list[int] = array(uint32, 18)
     rx_fifo: list[int] = array(uint8, 16)

@@ -1,4 +1,4 @@
-"""A timer of Arm's CMSDK: cmsdk-apb-dualtimer.
+"""The dual timer of Arm's Cortex-M System Design Kit.
 
 Facts from QEMU's hw/timer/cmsdk-apb-dualtimer.c.
 """
@@ -12,7 +12,7 @@ from vmstate.devices.core.ptimer import Ptimer
 
 @description("cmsdk-apb-dualtimer-module", version_id=1, minimum_version_id=1)
 class CmsdkApbDualtimerModule(VMState):
-    """One `module` of several."""
+    """A timer."""
 
     timer_: Ptimer = struct(Ptimer, name="timer", version=1)
     load: int = uint32()
@@ -24,7 +24,7 @@ class CmsdkApbDualtimerModule(VMState):
 @device("cmsdk-apb-dualtimer")
 @description("cmsdk-apb-dualtimer", version_id=2, minimum_version_id=2)
 class CmsdkApbDualtimer(VMState):
-    """A timer of Arm's CMSDK."""
+    """The clock, the two timers, and the registers for tests."""
 
     timclk: Clock | None = struct(Clock)
     timermod: list[CmsdkApbDualtimerModule] = array(CmsdkApbDualtimerModule, 2, version=1)

@@ -1,4 +1,4 @@
-"""A timer of Arm's CMSDK: cmsdk-apb-timer.
+"""The timer of Arm's Cortex-M System Design Kit.
 
 Facts from QEMU's hw/timer/cmsdk-apb-timer.c.
 """
@@ -13,7 +13,7 @@ from vmstate.devices.core.ptimer import Ptimer
 @device("cmsdk-apb-timer")
 @description("cmsdk-apb-timer", version_id=2, minimum_version_id=2)
 class CmsdkApbTimer(VMState):
-    """A timer of Arm's CMSDK."""
+    """The timer, its clock and its registers."""
 
     timer_: Ptimer = struct(Ptimer, name="timer", version=1)
     pclk: Clock | None = struct(Clock)

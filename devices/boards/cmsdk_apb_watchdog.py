@@ -1,4 +1,4 @@
-"""A watchdog of Arm's CMSDK: cmsdk-apb-watchdog.
+"""The watchdog of Arm's Cortex-M System Design Kit.
 
 Facts from QEMU's hw/watchdog/cmsdk-apb-watchdog.c.
 """
@@ -13,7 +13,7 @@ from vmstate.devices.core.ptimer import Ptimer
 @device("cmsdk-apb-watchdog")
 @description("cmsdk-apb-watchdog", version_id=2, minimum_version_id=2)
 class CmsdkApbWatchdog(VMState):
-    """A watchdog of Arm's CMSDK."""
+    """The clock, the timer and the registers."""
 
     wdogclk: Clock | None = struct(Clock)
     timer_: Ptimer = struct(Ptimer, name="timer", version=1)

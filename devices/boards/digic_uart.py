@@ -5,7 +5,7 @@ Facts from QEMU's hw/char/digic-uart.c.
 
 from __future__ import annotations
 
-from vmstate.declare import VMState, description, device, uint32
+from vmstate.declare import CONTENTS, VMState, description, device, uint32
 
 
 @device("digic-uart")
@@ -13,5 +13,5 @@ from vmstate.declare import VMState, description, device, uint32
 class DigicUart(VMState):
     """The byte received, and the status."""
 
-    reg_rx: int = uint32()
+    reg_rx: int = uint32(private=CONTENTS)
     reg_st: int = uint32()

@@ -1,4 +1,4 @@
-"""A display controller: dpcd.
+"""The registers of a DisplayPort monitor, behind Xilinx's display controller.
 
 Facts from QEMU's hw/display/dpcd.c.
 """
@@ -11,6 +11,6 @@ from vmstate.declare import VMState, array, description, device, uint8
 @device("dpcd")
 @description("dpcd")
 class Dpcd(VMState):
-    """A display controller."""
+    """The registers, as the port reads them."""
 
     dpcd_info: list[int] = array(uint8, 1536)

@@ -1,4 +1,4 @@
-"""A sensor: DPS310.
+"""A sensor of pressure and temperature on an I2C bus: Infineon's DPS310.
 
 Facts from QEMU's hw/sensor/dps310.c.
 """
@@ -12,7 +12,7 @@ from vmstate.devices.i2c.core import I2CSlave
 @device("DPS310")
 @description("DPS310")
 class DPS310(VMState):
-    """A sensor."""
+    """Registers, and which of them comes next."""
 
     len: int = uint8()
     regs: list[int] = array(uint8, 51)

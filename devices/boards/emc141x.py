@@ -1,4 +1,4 @@
-"""A sensor: EMC141X.
+"""A sensor of temperatures on an I2C bus: Microchip's EMC1412 to EMC1414.
 
 Facts from QEMU's hw/sensor/emc141x.c.
 """
@@ -12,7 +12,7 @@ from vmstate.devices.i2c.core import I2CSlave
 @device("EMC141X")
 @description("EMC141X")
 class EMC141X(VMState):
-    """A sensor."""
+    """Which register comes next, and the byte written."""
 
     len: int = uint8()
     data: int = uint8()

@@ -1,4 +1,4 @@
-"""An interrupt controller of Samsung's Exynos 4210: exynos4210.combiner.
+"""The interrupt combiner of Samsung's Exynos 4210.
 
 Facts from QEMU's hw/intc/exynos4210_combiner.c.
 """
@@ -10,7 +10,7 @@ from vmstate.declare import VMState, array, description, device, uint8, uint32
 
 @description("exynos4210.combiner.groupstate", version_id=1, minimum_version_id=1)
 class Exynos4210CombinerGroupstate(VMState):
-    """One `groupstate` of several."""
+    """A group of interrupts: which are masked and pending."""
 
     src_mask: int = uint8()
     src_pending: int = uint8()
@@ -19,7 +19,7 @@ class Exynos4210CombinerGroupstate(VMState):
 @device("exynos4210.combiner")
 @description("exynos4210.combiner", version_id=1, minimum_version_id=1)
 class Exynos4210Combiner(VMState):
-    """An interrupt controller of Samsung's Exynos 4210."""
+    """The groups, and registers."""
 
     group: list[Exynos4210CombinerGroupstate] = array(Exynos4210CombinerGroupstate, 64)
     reg_set: list[int] = array(uint32, 65)

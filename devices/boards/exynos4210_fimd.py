@@ -1,4 +1,4 @@
-"""A display controller of Samsung's Exynos 4210: exynos4210.fimd.
+"""The display controller of Samsung's Exynos 4210.
 
 Facts from QEMU's hw/display/exynos4210_fimd.c.
 """
@@ -10,7 +10,7 @@ from vmstate.declare import VMState, array, description, device, uint16, uint32
 
 @description("exynos4210.fimd_window", version_id=1, minimum_version_id=1)
 class Exynos4210FimdWindow(VMState):
-    """One `window` of several."""
+    """A window: where it lies in memory and on the screen, its palette and colour keys."""
 
     wincon: int = uint32()
     buf_start: list[int] = array(uint32, 3)
@@ -37,7 +37,7 @@ class Exynos4210FimdWindow(VMState):
 @device("exynos4210.fimd")
 @description("exynos4210.fimd", version_id=1, minimum_version_id=1)
 class Exynos4210Fimd(VMState):
-    """A display controller of Samsung's Exynos 4210."""
+    """Registers, and the windows."""
 
     vidcon: list[int] = array(uint32, 4)
     vidtcon: list[int] = array(uint32, 4)

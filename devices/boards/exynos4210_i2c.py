@@ -1,4 +1,4 @@
-"""An I2C controller of Samsung's Exynos 4210: exynos4210.i2c.
+"""The I2C controller of Samsung's Exynos 4210.
 
 Facts from QEMU's hw/i2c/exynos4210_i2c.c.
 """
@@ -11,7 +11,7 @@ from vmstate.declare import VMState, boolean, description, device, uint8
 @device("exynos4210.i2c")
 @description("exynos4210.i2c", version_id=1, minimum_version_id=1)
 class Exynos4210I2c(VMState):
-    """An I2C controller of Samsung's Exynos 4210."""
+    """Registers: control, status, data, address."""
 
     i2ccon: int = uint8()
     i2cstat: int = uint8()

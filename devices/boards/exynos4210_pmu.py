@@ -1,4 +1,4 @@
-"""A controller of Samsung's Exynos 4210: exynos4210.pmu.
+"""The power management of Samsung's Exynos 4210.
 
 Facts from QEMU's hw/misc/exynos4210_pmu.c.
 """
@@ -11,6 +11,6 @@ from vmstate.declare import VMState, array, description, device, uint32
 @device("exynos4210.pmu")
 @description("exynos4210.pmu", version_id=1, minimum_version_id=1)
 class Exynos4210Pmu(VMState):
-    """A controller of Samsung's Exynos 4210."""
+    """Registers."""
 
     reg: list[int] = array(uint32, 144)

@@ -1,4 +1,4 @@
-"""A timer of Samsung's Exynos 4210: exynos4210.pwm.
+"""The timers of Samsung's Exynos 4210, which also modulate pulse widths.
 
 Facts from QEMU's hw/timer/exynos4210_pwm.c.
 """
@@ -11,7 +11,7 @@ from vmstate.devices.core.ptimer import Ptimer
 
 @description("exynos4210.pwm.pwm", version_id=1, minimum_version_id=1)
 class Exynos4210PwmPwm(VMState):
-    """One `pwm` of several."""
+    """A timer: its number, frequency in Hz, count and comparator."""
 
     id: int = uint32()
     freq: int = uint32()
@@ -23,7 +23,7 @@ class Exynos4210PwmPwm(VMState):
 @device("exynos4210.pwm")
 @description("exynos4210.pwm", version_id=1, minimum_version_id=1)
 class Exynos4210Pwm(VMState):
-    """A timer of Samsung's Exynos 4210."""
+    """Configuration, and the timers."""
 
     reg_tcfg: list[int] = array(uint32, 2)
     reg_tcon: int = uint32()

@@ -1,4 +1,4 @@
-"""A real-time clock of Samsung's Exynos 4210: exynos4210.rtc.
+"""The real-time clock of Samsung's Exynos 4210.
 
 Facts from QEMU's hw/rtc/exynos4210_rtc.c.
 """
@@ -9,10 +9,12 @@ from vmstate.declare import VMState, description, device, int32, struct, uint32
 from vmstate.devices.core.ptimer import Ptimer
 
 
-@device("exynos4210.rtc")
+@device(
+    "exynos4210.rtc", noise={"timer": ("reg_curticcnt", "current_tm.tm_sec", "current_tm.tm_min", "current_tm.tm_hour")}
+)
 @description("exynos4210.rtc", version_id=1, minimum_version_id=1)
 class Exynos4210Rtc(VMState):
-    """A real-time clock of Samsung's Exynos 4210."""
+    """Registers, the alarm, the time, and its two timers."""
 
     reg_intp: int = uint32()
     reg_rtccon: int = uint32()

@@ -1,4 +1,4 @@
-"""A USB controller: dwc2.
+"""The USB controller of DesignWare (DWC2), of Broadcom's BCM2835.
 
 Facts from QEMU's hw/usb/hcd-dwc2.c.
 """
@@ -10,7 +10,7 @@ from vmstate.declare import VMState, array, boolean, description, device, int32,
 
 @description("dwc2/packet", version_id=1, minimum_version_id=1)
 class Dwc2Packet(VMState):
-    """One `packet` of several."""
+    """A packet under way: of which device and endpoint, and how far."""
 
     devadr: int = uint32()
     epnum: int = uint32()
@@ -31,12 +31,14 @@ class Dwc2Packet(VMState):
         "timer": (
             "eof_timer",
             "frame_timer",
+            "sof_time",
+            "frame_number",
         )
     },
 )
 @description("dwc2", version_id=1, minimum_version_id=1)
 class Dwc2(VMState):
-    """A USB controller."""
+    """Registers, the frame, and the packets of the channels."""
 
     glbreg: list[int] = array(uint32, 28)
     fszreg: list[int] = array(uint32, 1)

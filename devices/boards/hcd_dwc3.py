@@ -1,4 +1,4 @@
-"""A USB controller: usb-dwc3.
+"""The USB controller of DesignWare (DWC3): what it has beside an xHCI.
 
 Facts from QEMU's hw/usb/hcd-dwc3.c.
 """
@@ -11,7 +11,7 @@ from vmstate.declare import VMState, array, description, device, uint8, uint32, 
 @device("usb-dwc3")
 @description("usb-dwc3", version_id=1)
 class UsbDwc3(VMState):
-    """A USB controller."""
+    """Registers, and how the controller was configured."""
 
     regs: list[int] = array(uint32, 384)
     cfg_mode: int = uint8(name="cfg.mode")

@@ -1,4 +1,4 @@
-"""A part of the board: highbank-regs.
+"""The system registers of Calxeda's Highbank and Midway.
 
 Facts from QEMU's hw/arm/highbank.c.
 """
@@ -11,6 +11,6 @@ from vmstate.declare import VMState, array, description, device, uint32
 @device("highbank-regs")
 @description("highbank-regs")
 class HighbankRegs(VMState):
-    """A part of the board."""
+    """Registers."""
 
     regs: list[int] = array(uint32, 512)

@@ -1,4 +1,4 @@
-"""A controller of NXP's i.MX: imx25.ccm.
+"""The clock controller of NXP's i.MX 25.
 
 Facts from QEMU's hw/misc/imx25_ccm.c.
 """
@@ -11,6 +11,6 @@ from vmstate.declare import VMState, array, description, device, uint32
 @device("imx25.ccm")
 @description("imx25.ccm", version_id=1, minimum_version_id=1)
 class Imx25Ccm(VMState):
-    """A controller of NXP's i.MX."""
+    """Registers."""
 
     reg: list[int] = array(uint32, 28)

@@ -1,4 +1,4 @@
-"""A controller of NXP's i.MX: imx31.ccm.
+"""The clock controller of NXP's i.MX 31.
 
 Facts from QEMU's hw/misc/imx31_ccm.c.
 """
@@ -11,6 +11,6 @@ from vmstate.declare import VMState, array, description, device, uint32
 @device("imx31.ccm")
 @description("imx31.ccm", version_id=2, minimum_version_id=2)
 class Imx31Ccm(VMState):
-    """A controller of NXP's i.MX."""
+    """Registers."""
 
     reg: list[int] = array(uint32, 26)

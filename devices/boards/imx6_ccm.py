@@ -1,4 +1,4 @@
-"""A controller of NXP's i.MX: imx6.ccm.
+"""The clock controller of NXP's i.MX 6.
 
 Facts from QEMU's hw/misc/imx6_ccm.c.
 """
@@ -11,7 +11,7 @@ from vmstate.declare import VMState, array, description, device, uint32
 @device("imx6.ccm")
 @description("imx6.ccm", version_id=1, minimum_version_id=1)
 class Imx6Ccm(VMState):
-    """A controller of NXP's i.MX."""
+    """Registers of the controller, and of the analogue part."""
 
     ccm: list[int] = array(uint32, 35)
     analog: list[int] = array(uint32, 153)

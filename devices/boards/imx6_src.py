@@ -1,4 +1,4 @@
-"""A controller of NXP's i.MX: imx6.src.
+"""The reset controller of NXP's i.MX 6.
 
 Facts from QEMU's hw/misc/imx6_src.c.
 """
@@ -11,6 +11,6 @@ from vmstate.declare import VMState, array, description, device, uint32
 @device("imx6.src")
 @description("imx6.src", version_id=1, minimum_version_id=1)
 class Imx6Src(VMState):
-    """A controller of NXP's i.MX."""
+    """Registers."""
 
     regs: list[int] = array(uint32, 18)

@@ -1,4 +1,4 @@
-"""A controller of NXP's i.MX: imx6ul.ccm.
+"""The clock controller of NXP's i.MX 6UL.
 
 Facts from QEMU's hw/misc/imx6ul_ccm.c.
 """
@@ -11,7 +11,7 @@ from vmstate.declare import VMState, array, description, device, uint32
 @device("imx6ul.ccm")
 @description("imx6ul.ccm", version_id=1, minimum_version_id=1)
 class Imx6ulCcm(VMState):
-    """A controller of NXP's i.MX."""
+    """Registers of the controller, and of the analogue part."""
 
     ccm: list[int] = array(uint32, 35)
     analog: list[int] = array(uint32, 4096)

@@ -1,4 +1,4 @@
-"""A controller of NXP's i.MX.
+"""The clock controller of NXP's i.MX 7.
 
 Facts from QEMU's hw/misc/imx7_ccm.c.
 """
@@ -11,7 +11,7 @@ from vmstate.declare import VMState, array, description, device, uint32
 @device("imx7.analog")
 @description("imx7.analog", version_id=1, minimum_version_id=1)
 class Imx7Analog(VMState):
-    """A controller of NXP's i.MX."""
+    """Registers of the analogue part and of its power management."""
 
     analog: list[int] = array(uint32, 513)
     pmu: list[int] = array(uint32, 80)
@@ -20,6 +20,6 @@ class Imx7Analog(VMState):
 @device("imx7.ccm")
 @description("imx7.ccm", version_id=1, minimum_version_id=1)
 class Imx7Ccm(VMState):
-    """A controller of NXP's i.MX."""
+    """Registers."""
 
     ccm: list[int] = array(uint32, 12161)

@@ -1,4 +1,4 @@
-"""A controller of NXP's i.MX: imx7.snvs.
+"""The secure non-volatile storage of NXP's i.MX 7: its real-time clock.
 
 Facts from QEMU's hw/misc/imx7_snvs.c.
 """
@@ -11,7 +11,7 @@ from vmstate.declare import VMState, description, device, uint64
 @device("imx7.snvs")
 @description("imx7.snvs", version_id=1, minimum_version_id=1)
 class Imx7Snvs(VMState):
-    """A controller of NXP's i.MX."""
+    """The time as an offset from the host's, and control."""
 
     tick_offset: int = uint64()
     lpcr: int = uint64()

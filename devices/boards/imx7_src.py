@@ -1,4 +1,4 @@
-"""A controller of NXP's i.MX: imx7.src.
+"""The reset controller of NXP's i.MX 7.
 
 Facts from QEMU's hw/misc/imx7_src.c.
 """
@@ -11,6 +11,6 @@ from vmstate.declare import VMState, array, description, device, uint32
 @device("imx7.src")
 @description("imx7.src", version_id=1, minimum_version_id=1)
 class Imx7Src(VMState):
-    """A controller of NXP's i.MX."""
+    """Registers."""
 
     regs: list[int] = array(uint32, 39)

@@ -1,4 +1,4 @@
-"""An interrupt controller of NXP's i.MX: imx.avic.
+"""The interrupt controller of NXP's i.MX 25 and i.MX 31.
 
 Facts from QEMU's hw/intc/imx_avic.c.
 """
@@ -11,7 +11,7 @@ from vmstate.declare import VMState, array, description, device, uint32, uint64
 @device("imx.avic")
 @description("imx.avic", version_id=1, minimum_version_id=1)
 class ImxAvic(VMState):
-    """An interrupt controller of NXP's i.MX."""
+    """What is pending and enabled, what goes to the fast interrupt, and priorities."""
 
     pending: int = uint64()
     enabled: int = uint64()

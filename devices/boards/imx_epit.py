@@ -1,4 +1,4 @@
-"""A timer of NXP's i.MX: imx.epit.
+"""A periodic timer of NXP's i.MX (EPIT).
 
 Facts from QEMU's hw/timer/imx_epit.c.
 """
@@ -9,10 +9,10 @@ from vmstate.declare import VMState, description, device, host, struct, uint32, 
 from vmstate.devices.core.ptimer import Ptimer
 
 
-@device("imx.epit")
+@device("imx.epit", noise={"timer": ("cnt",)})
 @description("imx.epit", version_id=3, minimum_version_id=3)
 class ImxEpit(VMState):
-    """A timer of NXP's i.MX."""
+    """Registers, the frequency in Hz, and the two timers."""
 
     cr: int = uint32()
     sr: int = uint32()

@@ -1,4 +1,4 @@
-"""An interrupt controller of NXP's i.MX: imx-gpcv2.
+"""The general power controller of NXP's i.MX 7.
 
 Facts from QEMU's hw/intc/imx_gpcv2.c.
 """
@@ -11,6 +11,6 @@ from vmstate.declare import VMState, array, description, device, uint32
 @device("imx-gpcv2")
 @description("imx-gpcv2", version_id=1, minimum_version_id=1)
 class ImxGpcv2(VMState):
-    """An interrupt controller of NXP's i.MX."""
+    """Registers."""
 
     regs: list[int] = array(uint32, 896)

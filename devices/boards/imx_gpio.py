@@ -1,4 +1,4 @@
-"""General-purpose lines of NXP's i.MX: imx.gpio.
+"""General-purpose lines of NXP's i.MX.
 
 Facts from QEMU's hw/gpio/imx_gpio.c.
 """

@@ -1,4 +1,4 @@
-"""A timer of NXP's i.MX: imx25.gpt.
+"""The general-purpose timer of NXP's i.MX (GPT).
 
 Facts from QEMU's hw/timer/imx_gpt.c.
 """
@@ -9,10 +9,18 @@ from vmstate.declare import VMState, description, device, struct, uint32
 from vmstate.devices.core.ptimer import Ptimer
 
 
-@device("imx25.gpt")
+@device(
+    "imx25.gpt",
+    noise={
+        "timer": (
+            "cnt",
+            "next_timeout",
+        )
+    },
+)
 @description("imx25.gpt", version_id=3, minimum_version_id=3)
 class Imx25Gpt(VMState):
-    """A timer of NXP's i.MX."""
+    """Registers, the next event, the frequency in Hz, and the timer."""
 
     cr: int = uint32()
     pr: int = uint32()

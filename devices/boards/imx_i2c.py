@@ -1,4 +1,4 @@
-"""An I2C controller of NXP's i.MX: imx.i2c.
+"""The I2C controller of NXP's i.MX.
 
 Facts from QEMU's hw/i2c/imx_i2c.c.
 """
@@ -11,7 +11,7 @@ from vmstate.declare import VMState, description, device, uint16
 @device("imx.i2c")
 @description("imx.i2c", version_id=1, minimum_version_id=1)
 class ImxI2c(VMState):
-    """An I2C controller of NXP's i.MX."""
+    """Registers: addresses, clock, control, status, data."""
 
     address: int = uint16()
     iadr: int = uint16()

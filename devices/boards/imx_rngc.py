@@ -1,4 +1,4 @@
-"""A controller of NXP's i.MX: i.MX RNGC.
+"""The random numbers of NXP's i.MX (RNGC).
 
 Facts from QEMU's hw/misc/imx_rngc.c.
 """
@@ -11,7 +11,7 @@ from vmstate.declare import VMState, boolean, description, device, uint8
 @device("i.MX RNGC")
 @description("i.MX RNGC", version_id=1, minimum_version_id=1)
 class IMXRNGC(VMState):
-    """A controller of NXP's i.MX."""
+    """What is under way, and registers."""
 
     op_self_test: int = uint8()
     op_seed: int = uint8()

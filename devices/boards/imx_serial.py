@@ -1,4 +1,4 @@
-"""A serial port of NXP's i.MX: imx.serial.
+"""A serial port of NXP's i.MX.
 
 Facts from QEMU's hw/char/imx_serial.c.
 """
@@ -12,7 +12,7 @@ from vmstate.devices.core.fifo8 import Fifo8
 @device("imx.serial", noise={"timer": ("ageing_timer",)})
 @description("imx.serial", version_id=4, minimum_version_id=4)
 class ImxSerial(VMState):
-    """A serial port of NXP's i.MX."""
+    """The bytes received, the timer of their age, and registers."""
 
     readbuff: int | None = host()
     rx_fifo_fifo: Fifo8 = struct(Fifo8, name="rx_fifo.fifo")

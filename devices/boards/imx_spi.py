@@ -1,4 +1,4 @@
-"""An SPI controller of NXP's i.MX: imx.spi.
+"""An SPI controller of NXP's i.MX (eCSPI).
 
 Facts from QEMU's hw/ssi/imx_spi.c.
 """
@@ -12,7 +12,7 @@ from vmstate.devices.core.fifo8 import Fifo8
 @device("imx.spi")
 @description("imx.spi", version_id=1, minimum_version_id=1)
 class ImxSpi(VMState):
-    """An SPI controller of NXP's i.MX."""
+    """Words to be sent and received, how many are left, and registers."""
 
     tx_fifo_fifo: Fifo8 = struct(Fifo8, name="tx_fifo.fifo")
     rx_fifo_fifo: Fifo8 = struct(Fifo8, name="rx_fifo.fifo")

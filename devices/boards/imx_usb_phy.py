@@ -1,4 +1,4 @@
-"""A USB controller of NXP's i.MX: imx.usbphy.
+"""The PHY of USB in NXP's i.MX.
 
 Facts from QEMU's hw/usb/imx-usb-phy.c.
 """
@@ -11,6 +11,6 @@ from vmstate.declare import VMState, array, description, device, uint32
 @device("imx.usbphy")
 @description("imx.usbphy", version_id=1, minimum_version_id=1)
 class ImxUsbphy(VMState):
-    """A USB controller of NXP's i.MX."""
+    """Registers."""
 
     usbphy: list[int] = array(uint32, 33)

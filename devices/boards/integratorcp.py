@@ -1,4 +1,4 @@
-"""A part of the board of Arm's Integrator.
+"""Arm's Integrator board: core module, control registers and interrupt controller.
 
 Facts from QEMU's hw/arm/integratorcp.c.
 """
@@ -11,7 +11,7 @@ from vmstate.declare import VMState, description, device, uint32
 @device("icp_control")
 @description("icp_control", version_id=1, minimum_version_id=1)
 class IcpControl(VMState):
-    """A part of the board of Arm's Integrator."""
+    """Which interrupts of the board are up."""
 
     intreg_state: int = uint32()
 
@@ -19,7 +19,7 @@ class IcpControl(VMState):
 @device("icp_pic")
 @description("icp_pic", version_id=1, minimum_version_id=1)
 class IcpPic(VMState):
-    """A part of the board of Arm's Integrator."""
+    """Lines, and which are enabled."""
 
     level: int = uint32()
     irq_enabled: int = uint32()
@@ -29,7 +29,7 @@ class IcpPic(VMState):
 @device("integratorcm")
 @description("integratorcm", version_id=1, minimum_version_id=1)
 class Integratorcm(VMState):
-    """A part of the board of Arm's Integrator."""
+    """Registers of the core module."""
 
     cm_osc: int = uint32()
     cm_ctrl: int = uint32()

@@ -1,4 +1,4 @@
-"""A controller of Arm's IoTKit: iotkit-secctl.
+"""The security control of Arm's IoTKit and SSE.
 
 Facts from QEMU's hw/misc/iotkit-secctl.c.
 """
@@ -10,7 +10,7 @@ from vmstate.declare import VMState, array, description, device, subsection, uin
 
 @description("iotkit-secctl-ppc", version_id=1, minimum_version_id=1)
 class IotkitSecctlPpc(VMState):
-    """One `ppc` of several."""
+    """A group of peripherals: which are for whom."""
 
     ns: int = uint32()
     sp: int = uint32()
@@ -19,14 +19,14 @@ class IotkitSecctlPpc(VMState):
 
 @description("iotkit-secctl-mpcintstatus", version_id=1, minimum_version_id=1)
 class IotkitSecctlMpcintstatus(VMState):
-    """The `mpcintstatus`; sent where it is needed."""
+    """Interrupts of the memory protection."""
 
     mpcintstatus: int = uint32()
 
 
 @description("iotkit-secctl/msc", version_id=1, minimum_version_id=1)
 class IotkitSecctlMsc(VMState):
-    """The `msc`; sent where it is needed."""
+    """Interrupts of the master security controllers."""
 
     secmscintstat: int = uint32()
     secmscinten: int = uint32()
@@ -36,7 +36,7 @@ class IotkitSecctlMsc(VMState):
 @device("iotkit-secctl")
 @description("iotkit-secctl", version_id=1, minimum_version_id=1)
 class IotkitSecctl(VMState):
-    """A controller of Arm's IoTKit."""
+    """Interrupts, answers to what is refused, and the groups."""
 
     secppcintstat: int = uint32()
     secppcinten: int = uint32()

@@ -1,4 +1,4 @@
-"""A controller of Arm's IoTKit: iotkit-sysctl.
+"""The system control of Arm's IoTKit and SSE.
 
 Facts from QEMU's hw/misc/iotkit-sysctl.c.
 """
@@ -10,7 +10,7 @@ from vmstate.declare import Release, VMState, description, device, known_since, 
 
 @description("iotkit-sysctl/sse-200", version_id=1, minimum_version_id=1)
 class IotkitSysctlSse200(VMState):
-    """The `sse-200`; sent where it is needed."""
+    """What SSE-200 has besides; sent by it."""
 
     scsecctrl: int = uint32()
     fclk_div: int = uint32()
@@ -27,7 +27,7 @@ class IotkitSysctlSse200(VMState):
 
 @description("iotkit-sysctl/sse-300", version_id=1, minimum_version_id=1, rules=(known_since(Release(6, 0)),))
 class IotkitSysctlSse300(VMState):
-    """The `sse-300`; sent where it is needed."""
+    """What SSE-300 has besides; sent by it."""
 
     pwrctrl: int = uint32()
     pdcm_pd_cpu0_sense: int = uint32()
@@ -38,7 +38,7 @@ class IotkitSysctlSse300(VMState):
 @device("iotkit-sysctl")
 @description("iotkit-sysctl", version_id=1, minimum_version_id=1)
 class IotkitSysctl(VMState):
-    """A controller of Arm's IoTKit."""
+    """Reset, where processors start, and who waits."""
 
     secure_debug: int = uint32()
     reset_syndrome: int = uint32()

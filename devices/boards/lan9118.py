@@ -1,17 +1,30 @@
-"""A network card: lan9118.
+"""SMSC's network card LAN9118.
 
 Facts from QEMU's hw/net/lan9118.c.
 """
 
 from __future__ import annotations
 
-from vmstate.declare import VMState, array, description, device, host, int32, struct, uint8, uint16, uint32, variant
+from vmstate.declare import (
+    CONTENTS,
+    VMState,
+    array,
+    description,
+    device,
+    host,
+    int32,
+    struct,
+    uint8,
+    uint16,
+    uint32,
+    variant,
+)
 from vmstate.devices.core.ptimer import Ptimer
 
 
 @description("lan9118_packet", version_id=1, minimum_version_id=1)
 class Lan9118Packet(VMState):
-    """The `packet`."""
+    """The packet that is being written."""
 
     state: int = uint32()
     cmd_a: int = uint32()
@@ -24,10 +37,10 @@ class Lan9118Packet(VMState):
     data: list[int] = array(uint8, 2048)
 
 
-@device("lan9118")
+@device("lan9118", noise={"timer": ("free_timer_start",)})
 @description("lan9118", version_id=3, minimum_version_id=3)
 class Lan9118(VMState):
-    """A network card."""
+    """Registers, the EEPROM, and the queues of words and of statuses."""
 
     timer_: Ptimer = struct(Ptimer, name="timer", version=1)
     irq_cfg: int = uint32()
@@ -72,7 +85,7 @@ class Lan9118(VMState):
     rx_fifo_size: int = int32()
     rx_fifo_used: int = int32()
     rx_fifo_head: int = int32()
-    rx_fifo: list[int] = array(uint32, 3360)
+    rx_fifo: list[int] = array(uint32, 3360, private=CONTENTS)
     rx_packet_size_head: int = int32()
     rx_packet_size_tail: int = int32()
     rx_packet_size: list[int] = array(int32, 1024)

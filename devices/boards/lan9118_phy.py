@@ -1,4 +1,4 @@
-"""A network card: lan9118-phy.
+"""The PHY in SMSC's LAN9118, which NXP's i.MX use as well.
 
 Facts from QEMU's hw/net/lan9118_phy.c.
 """
@@ -11,7 +11,7 @@ from vmstate.declare import VMState, boolean, description, device, uint16
 @device("lan9118-phy")
 @description("lan9118-phy", version_id=1, minimum_version_id=1)
 class Lan9118Phy(VMState):
-    """A network card."""
+    """Registers, and whether the link is down."""
 
     status: int = uint16()
     control: int = uint16()

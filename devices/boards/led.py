@@ -1,4 +1,4 @@
-"""A controller: led.
+"""A light of a board.
 
 Facts from QEMU's hw/misc/led.c.
 """
@@ -11,6 +11,6 @@ from vmstate.declare import VMState, description, device, uint8
 @device("led")
 @description("led", version_id=1, minimum_version_id=1)
 class Led(VMState):
-    """A controller."""
+    """How bright it is, in per cent."""
 
     intensity_percent: int = uint8()

@@ -1,4 +1,4 @@
-"""A flash memory: m25p80.
+"""A flash memory on an SPI bus: M25P80 and its many kin.
 
 Facts from QEMU's hw/block/m25p80.c.
 """
@@ -21,21 +21,21 @@ from vmstate.declare import (
 
 @description("m25p80/data_read_loop", version_id=1, minimum_version_id=1)
 class M25p80DataReadLoop(VMState):
-    """The `data_read_loop`; sent where it is needed."""
+    """Whether reading goes round in what was read; sent where it does."""
 
     data_read_loop: bool = boolean()
 
 
 @description("m25p80/aai_enable", version_id=1, minimum_version_id=1, rules=(known_since(Release(6, 0)),))
 class M25p80AaiEnable(VMState):
-    """The `aai_enable`; sent where it is needed."""
+    """Whether words are written one behind the other (AAI); sent where they are."""
 
     aai_enable: bool = boolean()
 
 
 @description("m25p80/write_protect", version_id=1, minimum_version_id=1, rules=(known_since(Release(7, 1)),))
 class M25p80WriteProtect(VMState):
-    """The `write_protect`; sent where it is needed."""
+    """The level of the write-protect pin, and whether the status register is locked."""
 
     wp_level: bool = boolean()
     status_register_write_disabled: bool = boolean()
@@ -43,7 +43,7 @@ class M25p80WriteProtect(VMState):
 
 @description("m25p80/block_protect", version_id=1, minimum_version_id=1, rules=(known_since(Release(7, 1)),))
 class M25p80BlockProtect(VMState):
-    """The `block_protect`; sent where it is needed."""
+    """Which blocks are locked; sent by memories that can."""
 
     block_protect0: bool = boolean()
     block_protect1: bool = boolean()
@@ -55,7 +55,7 @@ class M25p80BlockProtect(VMState):
 @device("m25p80")
 @description("m25p80")
 class M25p80(VMState):
-    """A flash memory."""
+    """The command under way, and the registers."""
 
     state: int = uint8()
     data: list[int] = array(uint8, 16)

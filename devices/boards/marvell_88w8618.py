@@ -1,4 +1,4 @@
-"""An audio device of Marvell's MusicPal: mv88w8618_audio.
+"""The sound of Marvell's 88W8618, of the MusicPal.
 
 Facts from QEMU's hw/audio/marvell_88w8618.c.
 """
@@ -11,7 +11,7 @@ from vmstate.declare import VMState, description, device, uint32
 @device("mv88w8618_audio")
 @description("mv88w8618_audio", version_id=1, minimum_version_id=1)
 class Mv88w8618Audio(VMState):
-    """An audio device of Marvell's MusicPal."""
+    """Registers, and where playing stands."""
 
     playback_mode: int = uint32()
     status: int = uint32()

@@ -1,18 +1,12 @@
-"""An analogue-to-digital converter: max111x.
+"""An analogue-to-digital converter on an SPI bus: Maxim's MAX1110 and MAX1111.
 
 Facts from QEMU's hw/adc/max111x.c.
 """
 
 from __future__ import annotations
 
-from vmstate.declare import VMState, boolean, description, device, int32, int32_equal, struct, this, uint8, varray
-
-
-@description("SSISlave", version_id=1, minimum_version_id=1)
-class SSISlave(VMState):
-    """The `SSISlave`."""
-
-    cs: bool = boolean()
+from vmstate.declare import VMState, description, device, int32, int32_equal, struct, this, uint8, varray
+from vmstate.devices.boards.ssi import SSIPeripheral
 
 
 @device("max111x")
@@ -20,7 +14,7 @@ class SSISlave(VMState):
 class Max111x(VMState):
     """An analogue-to-digital converter."""
 
-    parent_obj: SSISlave = struct(SSISlave)
+    parent_obj: SSIPeripheral = struct(SSIPeripheral)
     tb1: int = uint8()
     rb2: int = uint8()
     rb3: int = uint8()

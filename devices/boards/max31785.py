@@ -1,18 +1,18 @@
-"""A sensor: max31785.
+"""A controller of six fans on a PMBus: Maxim's MAX31785.
 
 Facts from QEMU's hw/sensor/max31785.c.
 """
 
 from __future__ import annotations
 
-from vmstate.declare import VMState, array, description, device, struct, uint8, uint16, uint32, uint64
+from vmstate.declare import CONTENTS, VMState, array, description, device, struct, uint8, uint16, uint32, uint64
 from vmstate.devices.i2c.pmbus import PmbusDevice
 
 
 @device("max31785")
 @description("max31785")
 class Max31785(VMState):
-    """A sensor."""
+    """Settings, peaks and averages of fans, temperatures and voltages."""
 
     parent: PmbusDevice = struct(PmbusDevice)
     mfr_mode: list[int] = array(uint16, 23)
@@ -31,4 +31,4 @@ class Max31785(VMState):
     fan_pwm2rpm: list[int] = array(uint64, 23)
     mfr_location: int = uint64()
     mfr_date: int = uint64()
-    mfr_serial: int = uint64()
+    mfr_serial: int = uint64(private=CONTENTS)

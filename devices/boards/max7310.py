@@ -1,4 +1,4 @@
-"""General-purpose lines: max7310.
+"""Eight lines on an I2C bus: Maxim's MAX7310.
 
 Facts from QEMU's hw/gpio/max7310.c.
 """

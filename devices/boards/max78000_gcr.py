@@ -1,4 +1,4 @@
-"""A controller: max78000-gcr.
+"""The global control of Analog Devices' MAX78000: clocks and resets.
 
 Facts from QEMU's hw/misc/max78000_gcr.c.
 """
@@ -11,7 +11,7 @@ from vmstate.declare import VMState, description, device, uint32
 @device("max78000-gcr")
 @description("max78000-gcr", version_id=1, minimum_version_id=1)
 class Max78000Gcr(VMState):
-    """A controller."""
+    """Registers."""
 
     sysctrl: int = uint32()
     rst0: int = uint32()

@@ -1,4 +1,4 @@
-"""A serial port: max78000-uart.
+"""The serial port of Analog Devices' MAX78000.
 
 Facts from QEMU's hw/char/max78000_uart.c.
 """
@@ -12,7 +12,7 @@ from vmstate.devices.core.fifo8 import Fifo8
 @device("max78000-uart")
 @description("max78000-uart", version_id=1, minimum_version_id=1)
 class Max78000Uart(VMState):
-    """A serial port."""
+    """Registers, and the bytes received."""
 
     ctrl: int = uint32()
     status: int = uint32()

@@ -1,4 +1,4 @@
-"""An I2C controller: microbit.i2c.
+"""The I2C controller of the BBC micro:bit, as much as its boot asks for.
 
 Facts from QEMU's hw/i2c/microbit_i2c.c.
 """
@@ -11,7 +11,7 @@ from vmstate.declare import VMState, array, description, device, uint32
 @device("microbit.i2c")
 @description("microbit.i2c", version_id=1, minimum_version_id=1)
 class MicrobitI2c(VMState):
-    """An I2C controller."""
+    """Registers, and which answer comes next."""
 
     regs: list[int] = array(uint32, 1024)
     read_idx: int = uint32()

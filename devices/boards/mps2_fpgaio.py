@@ -1,13 +1,22 @@
-"""A controller of Arm's MPS2: mps2-fpgaio.
+"""The lights, switches and counters of Arm's MPS2 and MPS3.
 
 Facts from QEMU's hw/misc/mps2-fpgaio.c.
 """
 
 from __future__ import annotations
 
-from vmstate.declare import VMState, description, device, int64, subsection, uint32
+from vmstate.declare import VMState, description, device, int64, part, subsection, uint32
 
 
+@part(
+    noise={
+        "timer": (
+            "counter",
+            "pscntr",
+            "pscntr_sync_ticks",
+        )
+    }
+)
 @description("mps2-fpgaio/counters", version_id=2, minimum_version_id=2)
 class Counters(VMState):
     """The counters, which 5.2 sends beside the registers."""
@@ -19,10 +28,19 @@ class Counters(VMState):
     pscntr_sync_ticks: int = int64()
 
 
-@device("mps2-fpgaio")
+@device(
+    "mps2-fpgaio",
+    noise={
+        "timer": (
+            "counter",
+            "pscntr",
+            "pscntr_sync_ticks",
+        )
+    },
+)
 @description("mps2-fpgaio", version_id=3, minimum_version_id=3)
 class Mps2Fpgaio(VMState):
-    """A controller of Arm's MPS2."""
+    """Registers, and the counters with the time at which they were looked at."""
 
     led0: int = uint32()
     prescale: int = uint32()

@@ -1,4 +1,4 @@
-"""A controller of Arm's MPS2: mps2-scc.
+"""The system configuration of Arm's MPS2 and MPS3.
 
 Facts from QEMU's hw/misc/mps2-scc.c.
 """
@@ -25,7 +25,7 @@ NUM_OSCCLK = fact("mps2_scc_num_oscclk", (3, 6, 7))
 
 @description("mps2-scc/cfg7", version_id=1, minimum_version_id=1, rules=(known_since(Release(9, 0)),))
 class Mps2SccCfg7(VMState):
-    """The `cfg7`; sent where it is needed."""
+    """Configuration register 7; sent by the board that has it."""
 
     cfg7: int = uint32()
 
@@ -33,7 +33,7 @@ class Mps2SccCfg7(VMState):
 @device("mps2-scc")
 @description("mps2-scc", version_id=3, minimum_version_id=3)
 class Mps2Scc(VMState):
-    """A controller of Arm's MPS2."""
+    """Registers, and the board's oscillators in Hz."""
 
     cfg0: int = uint32()
     cfg1: int = uint32()

@@ -1,4 +1,4 @@
-"""A network card of Microsemi's SmartFusion2: msf2-emac.
+"""The network card of Microsemi's SmartFusion2.
 
 Facts from QEMU's hw/net/msf2-emac.c.
 """
@@ -11,7 +11,7 @@ from vmstate.declare import VMState, array, description, device, uint8, uint16, 
 @device("msf2-emac")
 @description("msf2-emac", version_id=1, minimum_version_id=1)
 class Msf2Emac(VMState):
-    """A network card of Microsemi's SmartFusion2."""
+    """The MAC address, registers of the PHY and of the card, and where it receives."""
 
     mac_addr: list[int] = array(uint8, 6)
     rx_desc: int = uint32()

@@ -1,4 +1,4 @@
-"""A controller of Microsemi's SmartFusion2: msf2-sysreg.
+"""The system registers of Microsemi's SmartFusion2.
 
 Facts from QEMU's hw/misc/msf2-sysreg.c.
 """
@@ -11,6 +11,6 @@ from vmstate.declare import VMState, array, description, device, uint32
 @device("msf2-sysreg")
 @description("msf2-sysreg", version_id=1, minimum_version_id=1)
 class Msf2Sysreg(VMState):
-    """A controller of Microsemi's SmartFusion2."""
+    """Registers."""
 
     regs: list[int] = array(uint32, 192)

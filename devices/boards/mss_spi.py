@@ -1,4 +1,4 @@
-"""An SPI controller of Microsemi's SmartFusion2: mss-spi.
+"""The SPI controller of Microsemi's SmartFusion2.
 
 Facts from QEMU's hw/ssi/mss-spi.c.
 """
@@ -12,7 +12,7 @@ from vmstate.devices.core.fifo8 import Fifo8
 @device("mss-spi")
 @description("mss-spi", version_id=1, minimum_version_id=1)
 class MssSpi(VMState):
-    """An SPI controller of Microsemi's SmartFusion2."""
+    """Words to be sent and received, and registers."""
 
     tx_fifo_fifo: Fifo8 = struct(Fifo8, name="tx_fifo.fifo")
     rx_fifo_fifo: Fifo8 = struct(Fifo8, name="rx_fifo.fifo")

@@ -1,4 +1,4 @@
-"""A timer of Microsemi's SmartFusion2: mss-timer.
+"""The timers of Microsemi's SmartFusion2.
 
 Facts from QEMU's hw/timer/mss-timer.c.
 """
@@ -11,7 +11,7 @@ from vmstate.devices.core.ptimer import Ptimer
 
 @description("mss-timer-block", version_id=1, minimum_version_id=1)
 class MssTimerBlock(VMState):
-    """One `block` of several."""
+    """A timer."""
 
     ptimer: Ptimer = struct(Ptimer, version=1)
     regs: list[int] = array(uint32, 6)
@@ -20,7 +20,7 @@ class MssTimerBlock(VMState):
 @device("mss-timer")
 @description("mss-timer", version_id=1, minimum_version_id=1)
 class MssTimer(VMState):
-    """A timer of Microsemi's SmartFusion2."""
+    """The frequency in Hz, and the two timers."""
 
     freq_hz: int = uint32()
     timers: list[MssTimerBlock] = array(MssTimerBlock, 2)

@@ -1,4 +1,4 @@
-"""A controller: mainstone_fpga.
+"""The board registers of Intel's Mainstone.
 
 Facts from QEMU's hw/misc/mst_fpga.c.
 """
@@ -11,7 +11,7 @@ from vmstate.declare import VMState, description, device, uint32
 @device("mainstone_fpga")
 @description("mainstone_fpga")
 class MainstoneFpga(VMState):
-    """A controller."""
+    """Lights, cards and interrupts."""
 
     prev_level: int = uint32()
     leddat1: int = uint32()

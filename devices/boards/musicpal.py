@@ -1,18 +1,18 @@
-"""A part of the board of Marvell's MusicPal.
+"""The MusicPal's parts: lines, keys, display, and those of Marvell's 88W8618 that have no file of their own.
 
 Facts from QEMU's hw/arm/musicpal.c.
 """
 
 from __future__ import annotations
 
-from vmstate.declare import VMState, array, buffer, description, device, host, struct, uint32, variant
+from vmstate.declare import CONTENTS, VMState, array, buffer, description, device, host, struct, uint32, variant
 from vmstate.devices.core.ptimer import Ptimer
 
 
 @device("musicpal_gpio")
 @description("musicpal_gpio", version_id=1, minimum_version_id=1)
 class MusicpalGpio(VMState):
-    """A part of the board of Marvell's MusicPal."""
+    """Lines, interrupts, and the display's brightness."""
 
     lcd_brightness: int = uint32()
     out_state: int = uint32()
@@ -25,16 +25,16 @@ class MusicpalGpio(VMState):
 @device("musicpal_key")
 @description("musicpal_key", version_id=2, minimum_version_id=2)
 class MusicpalKey(VMState):
-    """A part of the board of Marvell's MusicPal."""
+    """The keys that are pressed."""
 
     kbd_extended: int | None = host()
-    pressed_keys: int = uint32()
+    pressed_keys: int = uint32(private=CONTENTS)
 
 
 @device("musicpal_lcd")
 @description("musicpal_lcd", version_id=1, minimum_version_id=1)
 class MusicpalLcd(VMState):
-    """A part of the board of Marvell's MusicPal."""
+    """The display: brightness, where the next byte goes, and the picture."""
 
     brightness: int = uint32()
     mode: int = uint32()
@@ -47,7 +47,7 @@ class MusicpalLcd(VMState):
 @device("mv88w8618_flashcfg")
 @description("mv88w8618_flashcfg", version_id=1, minimum_version_id=1)
 class Mv88w8618Flashcfg(VMState):
-    """A part of the board of Marvell's MusicPal."""
+    """The configuration of the flash memory."""
 
     cfgr0: int = uint32()
 
@@ -55,7 +55,7 @@ class Mv88w8618Flashcfg(VMState):
 @device("mv88w8618_pic")
 @description("mv88w8618_pic", version_id=1, minimum_version_id=1)
 class Mv88w8618Pic(VMState):
-    """A part of the board of Marvell's MusicPal."""
+    """The interrupt controller: lines, and which are enabled."""
 
     level: int = uint32()
     enabled: int = uint32()
@@ -63,7 +63,7 @@ class Mv88w8618Pic(VMState):
 
 @description("timer", version_id=1, minimum_version_id=1)
 class Timer(VMState):
-    """One `timer` of several."""
+    """A timer, and what it counts from."""
 
     ptimer: Ptimer = struct(Ptimer, version=1)
     limit: int = uint32()
@@ -72,7 +72,7 @@ class Timer(VMState):
 @device("mv88w8618_pit")
 @description("mv88w8618_pit", version_id=1, minimum_version_id=1)
 class Mv88w8618Pit(VMState):
-    """A part of the board of Marvell's MusicPal."""
+    """The four timers."""
 
     timer_: list[Timer] = array(Timer, 4, name="timer", version=1)
 

@@ -1,4 +1,4 @@
-"""A network card of Marvell's MusicPal: mv88w8618_eth.
+"""The network card of Marvell's 88W8618.
 
 Facts from QEMU's hw/net/mv88w8618_eth.c.
 """
@@ -11,7 +11,7 @@ from vmstate.declare import VMState, array, description, device, uint32
 @device("mv88w8618_eth")
 @description("mv88w8618_eth", version_id=1, minimum_version_id=1)
 class Mv88w8618Eth(VMState):
-    """A network card of Marvell's MusicPal."""
+    """Registers, and where its queues are in memory."""
 
     smir: int = uint32()
     icr: int = uint32()

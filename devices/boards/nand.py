@@ -1,4 +1,4 @@
-"""A flash memory: nand.
+"""A NAND flash memory.
 
 Facts from QEMU's hw/block/nand.c.
 """
@@ -11,7 +11,7 @@ from vmstate.declare import VMState, buffer, description, device, int32, uint8, 
 @device("nand")
 @description("nand", version_id=1, minimum_version_id=1)
 class Nand(VMState):
-    """A flash memory."""
+    """The pins, the command under way, and what is read or written."""
 
     cle: int = uint8()
     ale: int = uint8()

@@ -1,4 +1,4 @@
-"""An analogue-to-digital converter of Nuvoton's NPCM7xx and NPCM8xx: npcm7xx-adc.
+"""The analogue-to-digital converter of Nuvoton's NPCM7xx.
 
 Facts from QEMU's hw/adc/npcm7xx_adc.c.
 """
@@ -12,7 +12,7 @@ from vmstate.devices.core.clock import Clock
 @device("npcm7xx-adc", noise={"timer": ("conv_timer",)})
 @description("npcm7xx-adc")
 class Npcm7xxAdc(VMState):
-    """An analogue-to-digital converter of Nuvoton's NPCM7xx and NPCM8xx."""
+    """The conversion under way, registers, inputs and references in mV."""
 
     conv_timer: int = timer()
     con: int = uint32()

@@ -1,4 +1,4 @@
-"""A controller of Nuvoton's NPCM7xx and NPCM8xx: npcm7xx-clk.
+"""The clock controller of Nuvoton's NPCM7xx, up to 9.2.
 
 Facts from QEMU's hw/misc/npcm7xx_clk.c.
 """
@@ -12,7 +12,7 @@ from vmstate.devices.core.clock import Clock
 @device("npcm7xx-clk")
 @description("npcm7xx-clk", version_id=1, minimum_version_id=1)
 class Npcm7xxClk(VMState):
-    """A controller of Nuvoton's NPCM7xx and NPCM8xx."""
+    """Registers, the time of the last reset in ns, and the clock it has."""
 
     regs: list[int] = array(uint32, 28)
     ref_ns: int = int64()

@@ -1,4 +1,4 @@
-"""A controller of Nuvoton's NPCM7xx and NPCM8xx: npcm7xx-gcr.
+"""The system registers of Nuvoton's NPCM7xx, up to 9.2.
 
 Facts from QEMU's hw/misc/npcm7xx_gcr.c.
 """
@@ -11,6 +11,6 @@ from vmstate.declare import VMState, array, description, device, uint32
 @device("npcm7xx-gcr")
 @description("npcm7xx-gcr")
 class Npcm7xxGcr(VMState):
-    """A controller of Nuvoton's NPCM7xx and NPCM8xx."""
+    """Registers."""
 
     regs: list[int] = array(uint32, 82)

@@ -1,4 +1,4 @@
-"""General-purpose lines of Nuvoton's NPCM7xx and NPCM8xx: npcm7xx-gpio.
+"""The general-purpose lines of Nuvoton's NPCM7xx and NPCM8xx.
 
 Facts from QEMU's hw/gpio/npcm7xx_gpio.c.
 """

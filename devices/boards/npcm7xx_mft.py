@@ -1,4 +1,4 @@
-"""A controller of Nuvoton's NPCM7xx and NPCM8xx: npcm7xx-mft-module.
+"""The tachometers of Nuvoton's NPCM7xx (multi-function timers).
 
 Facts from QEMU's hw/misc/npcm7xx_mft.c.
 """
@@ -12,7 +12,7 @@ from vmstate.devices.core.clock import Clock
 @device("npcm7xx-mft-module")
 @description("npcm7xx-mft-module")
 class Npcm7xxMftModule(VMState):
-    """A controller of Nuvoton's NPCM7xx and NPCM8xx."""
+    """Clocks, registers, and how fast the fans turn."""
 
     clock_in: Clock = struct(Clock)
     clock_1: Clock = struct(Clock)

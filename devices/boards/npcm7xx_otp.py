@@ -1,4 +1,4 @@
-"""Non-volatile memory of Nuvoton's NPCM7xx and NPCM8xx: npcm7xx-otp.
+"""The words that are written once, of Nuvoton's NPCM7xx.
 
 Facts from QEMU's hw/nvram/npcm7xx_otp.c.
 """

@@ -1,4 +1,4 @@
-"""A controller of Nuvoton's NPCM7xx and NPCM8xx: npcm7xx-pwm-module.
+"""The pulse width modulators of Nuvoton's NPCM7xx.
 
 Facts from QEMU's hw/misc/npcm7xx_pwm.c.
 """
@@ -11,7 +11,7 @@ from vmstate.devices.core.clock import Clock
 
 @description("npcm7xx-pwm")
 class Npcm7xxPwm(VMState):
-    """One `npcm7xx-pwm` of several."""
+    """A modulator: whether it runs, its registers, frequency and duty."""
 
     running: bool = boolean()
     inverted: bool = boolean()
@@ -27,7 +27,7 @@ class Npcm7xxPwm(VMState):
 @device("npcm7xx-pwm-module")
 @description("npcm7xx-pwm-module")
 class Npcm7xxPwmModule(VMState):
-    """A controller of Nuvoton's NPCM7xx and NPCM8xx."""
+    """The clock, the modulators, and registers."""
 
     clock: Clock = struct(Clock)
     pwm: list[Npcm7xxPwm] = array(Npcm7xxPwm, 4)

@@ -1,4 +1,4 @@
-"""A controller of Nuvoton's NPCM7xx and NPCM8xx: npcm7xx-rng.
+"""The random numbers of Nuvoton's NPCM7xx.
 
 Facts from QEMU's hw/misc/npcm7xx_rng.c.
 """
@@ -11,7 +11,7 @@ from vmstate.declare import VMState, description, device, uint8
 @device("npcm7xx-rng")
 @description("npcm7xx-rng")
 class Npcm7xxRng(VMState):
-    """A controller of Nuvoton's NPCM7xx and NPCM8xx."""
+    """Registers."""
 
     rngcs: int = uint8()
     rngd: int = uint8()

@@ -1,4 +1,4 @@
-"""A controller of SD cards of Nuvoton's NPCM7xx and NPCM8xx: npcm7xx.sdhci.
+"""What Nuvoton's controller of SD cards has beside the usual one.
 
 Facts from QEMU's hw/sd/npcm7xx_sdhci.c.
 """
@@ -11,6 +11,6 @@ from vmstate.declare import VMState, description, device, uint32
 @device("npcm7xx.sdhci")
 @description("npcm7xx.sdhci")
 class Npcm7xxSdhci(VMState):
-    """A controller of SD cards of Nuvoton's NPCM7xx and NPCM8xx."""
+    """The register that lets a guest boot from it."""
 
     regs_boottoctrl: int = uint32(name="regs.boottoctrl")

@@ -1,4 +1,4 @@
-"""An I2C controller of Nuvoton's NPCM7xx and NPCM8xx: npcm7xx-smbus.
+"""The SMBus controller of Nuvoton's NPCM7xx.
 
 Facts from QEMU's hw/i2c/npcm7xx_smbus.c.
 """
@@ -11,7 +11,7 @@ from vmstate.declare import VMState, array, description, device, uint8
 @device("npcm7xx-smbus")
 @description("npcm7xx-smbus")
 class Npcm7xxSmbus(VMState):
-    """An I2C controller of Nuvoton's NPCM7xx and NPCM8xx."""
+    """Registers, and the bytes received."""
 
     sda: int = uint8()
     st: int = uint8()

@@ -1,4 +1,4 @@
-"""A timer of Nuvoton's NPCM7xx and NPCM8xx: npcm7xx-timer-ctrl.
+"""The timers and the watchdog of Nuvoton's NPCM7xx.
 
 Facts from QEMU's hw/timer/npcm7xx_timer.c.
 """
@@ -9,10 +9,18 @@ from vmstate.declare import VMState, array, description, device, int64, part, st
 from vmstate.devices.core.clock import Clock
 
 
-@part(noise={"timer": ("qtimer",)})
+@part(
+    noise={
+        "timer": (
+            "qtimer",
+            "expires_ns",
+            "remaining_ns",
+        )
+    }
+)
 @description("npcm7xx-base-timer")
 class Npcm7xxBaseTimer(VMState):
-    """One `npcm7xx-base-timer` of several."""
+    """What timers and watchdog have: when it fires, and what is left, in ns."""
 
     qtimer: int = timer()
     expires_ns: int = int64()
@@ -21,7 +29,7 @@ class Npcm7xxBaseTimer(VMState):
 
 @description("npcm7xx-timer", version_id=1, minimum_version_id=1)
 class Npcm7xxTimer(VMState):
-    """One `npcm7xx-timer` of several."""
+    """A timer."""
 
     base_timer: Npcm7xxBaseTimer = struct(Npcm7xxBaseTimer)
     tcsr: int = uint32()
@@ -30,7 +38,7 @@ class Npcm7xxTimer(VMState):
 
 @description("npcm7xx-watchdog-timer")
 class Npcm7xxWatchdogTimer(VMState):
-    """The `npcm7xx-watchdog-timer`."""
+    """The watchdog."""
 
     base_timer: Npcm7xxBaseTimer = struct(Npcm7xxBaseTimer)
     wtcr: int = uint32()
@@ -39,7 +47,7 @@ class Npcm7xxWatchdogTimer(VMState):
 @device("npcm7xx-timer-ctrl")
 @description("npcm7xx-timer-ctrl", version_id=2, minimum_version_id=2)
 class Npcm7xxTimerCtrl(VMState):
-    """A timer of Nuvoton's NPCM7xx and NPCM8xx."""
+    """The clock, the timers, the watchdog, and which interrupt."""
 
     tisr: int = uint32()
     clock: Clock | None = struct(Clock)

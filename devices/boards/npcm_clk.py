@@ -1,4 +1,4 @@
-"""A controller of Nuvoton's NPCM7xx and NPCM8xx.
+"""The clock controller of Nuvoton's NPCM7xx and NPCM8xx.
 
 Facts from QEMU's hw/misc/npcm_clk.c.
 """
@@ -12,7 +12,7 @@ from vmstate.devices.core.clock import Clock
 @device("npcm-clk")
 @description("npcm-clk", version_id=3, minimum_version_id=3)
 class NpcmClk(VMState):
-    """A controller of Nuvoton's NPCM7xx and NPCM8xx."""
+    """Registers, the time of the last reset in ns, and the clock it has."""
 
     regs: list[int] = array(uint32, 49)
     ref_ns: int = int64()
@@ -22,7 +22,7 @@ class NpcmClk(VMState):
 @device("npcm7xx-clock-divider")
 @description("npcm7xx-clock-divider")
 class Npcm7xxClockDivider(VMState):
-    """A controller of Nuvoton's NPCM7xx and NPCM8xx."""
+    """A divider: its source."""
 
     clock_in: Clock = struct(Clock)
 
@@ -30,7 +30,7 @@ class Npcm7xxClockDivider(VMState):
 @device("npcm7xx-clock-pll")
 @description("npcm7xx-clock-pll")
 class Npcm7xxClockPll(VMState):
-    """A controller of Nuvoton's NPCM7xx and NPCM8xx."""
+    """A phase-locked loop: its source."""
 
     clock_in: Clock = struct(Clock)
 

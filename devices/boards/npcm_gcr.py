@@ -1,4 +1,4 @@
-"""A controller of Nuvoton's NPCM7xx and NPCM8xx: npcm-gcr.
+"""The system registers of Nuvoton's NPCM7xx and NPCM8xx.
 
 Facts from QEMU's hw/misc/npcm_gcr.c.
 """
@@ -11,6 +11,6 @@ from vmstate.declare import VMState, array, description, device, uint32
 @device("npcm-gcr")
 @description("npcm-gcr", version_id=2, minimum_version_id=2)
 class NpcmGcr(VMState):
-    """A controller of Nuvoton's NPCM7xx and NPCM8xx."""
+    """Registers."""
 
     regs: list[int] = array(uint32, 992)

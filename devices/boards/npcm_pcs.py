@@ -1,4 +1,4 @@
-"""A network card of Nuvoton's NPCM7xx and NPCM8xx: npcm-pcs.
+"""The sublayer between card and PHY of Nuvoton's NPCM8xx (PCS).
 
 Facts from QEMU's hw/net/npcm_pcs.c.
 """
@@ -11,7 +11,7 @@ from vmstate.declare import VMState, array, description, device, uint16
 @device("npcm-pcs")
 @description("npcm-pcs")
 class NpcmPcs(VMState):
-    """A network card of Nuvoton's NPCM7xx and NPCM8xx."""
+    """Registers, behind a base address."""
 
     indirect_access_base: int = uint16()
     sr_ctl: list[int] = array(uint16, 9)

@@ -1,4 +1,4 @@
-"""An SPI controller of Nuvoton's NPCM7xx and NPCM8xx: npcm-pspi.
+"""The SPI controller of Nuvoton's NPCM7xx (PSPI).
 
 Facts from QEMU's hw/ssi/npcm_pspi.c.
 """
@@ -11,6 +11,6 @@ from vmstate.declare import VMState, array, description, device, uint16
 @device("npcm-pspi")
 @description("npcm-pspi")
 class NpcmPspi(VMState):
-    """An SPI controller of Nuvoton's NPCM7xx and NPCM8xx."""
+    """Registers."""
 
     regs: list[int] = array(uint16, 3)

@@ -1,4 +1,4 @@
-"""General-purpose lines of Nordic's nRF51: nrf51_soc.gpio.
+"""The general-purpose lines of Nordic's nRF51.
 
 Facts from QEMU's hw/gpio/nrf51_gpio.c.
 """

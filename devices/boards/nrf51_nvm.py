@@ -1,11 +1,11 @@
-"""Non-volatile memory of Nordic's nRF51: nrf51_soc.nvm.
+"""The flash memory of Nordic's nRF51.
 
 Facts from QEMU's hw/nvram/nrf51_nvm.c.
 """
 
 from __future__ import annotations
 
-from vmstate.declare import VMState, array, description, device, uint32
+from vmstate.declare import CONTENTS, VMState, array, description, device, uint32
 
 
 @device("nrf51_soc.nvm")
@@ -13,5 +13,5 @@ from vmstate.declare import VMState, array, description, device, uint32
 class Nrf51SocNvm(VMState):
     """Non-volatile memory of Nordic's nRF51."""
 
-    uicr_content: list[int] = array(uint32, 64)
+    uicr_content: list[int] = array(uint32, 64, private=CONTENTS)
     config: int = uint32()

@@ -1,4 +1,4 @@
-"""A controller of Nordic's nRF51: nrf51_soc.rng.
+"""The random numbers of Nordic's nRF51.
 
 Facts from QEMU's hw/misc/nrf51_rng.c.
 """
@@ -11,7 +11,7 @@ from vmstate.declare import VMState, description, device, uint32
 @device("nrf51_soc.rng")
 @description("nrf51_soc.rng", version_id=1, minimum_version_id=1)
 class Nrf51SocRng(VMState):
-    """A controller of Nordic's nRF51."""
+    """Events, interrupts, and whether it runs."""
 
     active: int = uint32()
     event_valrdy: int = uint32()

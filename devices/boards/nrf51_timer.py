@@ -1,4 +1,4 @@
-"""A timer of Nordic's nRF51: nrf51_soc.timer.
+"""A timer of Nordic's nRF51.
 
 Facts from QEMU's hw/timer/nrf51_timer.c.
 """
@@ -8,10 +8,20 @@ from __future__ import annotations
 from vmstate.declare import VMState, array, boolean, description, device, int64, timer, uint8, uint32
 
 
-@device("nrf51_soc.timer", noise={"timer": ("timer",)})
+@device(
+    "nrf51_soc.timer",
+    noise={
+        "timer": (
+            "timer",
+            "timer_start_ns",
+            "update_counter_ns",
+            "counter",
+        )
+    },
+)
 @description("nrf51_soc.timer", version_id=1)
 class Nrf51SocTimer(VMState):
-    """A timer of Nordic's nRF51."""
+    """The count and when it began, events, interrupts, and comparators."""
 
     timer_: int = timer(name="timer")
     timer_start_ns: int = int64()

@@ -1,4 +1,4 @@
-"""A serial port of Nordic's nRF51: nrf51_soc.uart.
+"""The serial port of Nordic's nRF51.
 
 Facts from QEMU's hw/char/nrf51_uart.c.
 """
@@ -11,7 +11,7 @@ from vmstate.declare import VMState, array, boolean, description, device, uint8,
 @device("nrf51_soc.uart")
 @description("nrf51_soc.uart")
 class Nrf51SocUart(VMState):
-    """A serial port of Nordic's nRF51."""
+    """Registers, and the bytes received."""
 
     reg: list[int] = array(uint32, 1388)
     rx_fifo: list[int] = array(uint8, 6)

@@ -1,4 +1,4 @@
-"""General-purpose lines: PCA9552.
+"""A driver of 16 lights on an I2C bus: NXP's PCA9552.
 
 Facts from QEMU's hw/gpio/pca9552.c.
 """

@@ -1,4 +1,4 @@
-"""General-purpose lines: PCA9554.
+"""Eight lines on an I2C bus: NXP's PCA9554.
 
 Facts from QEMU's hw/gpio/pca9554.c.
 """

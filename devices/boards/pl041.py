@@ -1,16 +1,16 @@
-"""An audio device of Arm's PrimeCell: pl041.
+"""Arm's AC'97 interface PL041, and the codec LM4549 behind it.
 
 Facts from QEMU's hw/audio/pl041.c.
 """
 
 from __future__ import annotations
 
-from vmstate.declare import VMState, array, description, device, struct, uint8, uint16, uint32
+from vmstate.declare import CONTENTS, VMState, array, description, device, struct, uint8, uint16, uint32
 
 
 @description("pl041_regfile", version_id=1, minimum_version_id=1)
 class Pl041Regfile(VMState):
-    """The `regfile`."""
+    """Registers of the interface."""
 
     rxcr1: int = uint32()
     txcr1: int = uint32()
@@ -84,15 +84,15 @@ class Pl041Regfile(VMState):
 
 @description("pl041_fifo", version_id=1, minimum_version_id=1)
 class Pl041Fifo(VMState):
-    """One `fifo` of several."""
+    """Samples on their way."""
 
     level: int = uint32()
-    data: list[int] = array(uint32, 1024)
+    data: list[int] = array(uint32, 1024, private=CONTENTS)
 
 
 @description("pl041_channel", version_id=1, minimum_version_id=1)
 class Pl041Channel(VMState):
-    """The `channel`."""
+    """A channel: samples to be played and recorded."""
 
     tx_fifo: Pl041Fifo = struct(Pl041Fifo)
     tx_enabled: int = uint8()
@@ -106,18 +106,18 @@ class Pl041Channel(VMState):
 
 @description("lm4549_state", version_id=1, minimum_version_id=1)
 class Lm4549State(VMState):
-    """The `lm4549_state`."""
+    """The codec: its registers, and samples to be played."""
 
     voice_is_active: int = uint32()
     regfile: list[int] = array(uint16, 128)
-    buffer_: list[int] = array(uint16, 1024, name="buffer")
+    buffer_: list[int] = array(uint16, 1024, name="buffer", private=CONTENTS)
     buffer_level: int = uint32()
 
 
 @device("pl041")
 @description("pl041", version_id=1, minimum_version_id=1)
 class Pl041(VMState):
-    """An audio device of Arm's PrimeCell."""
+    """Registers, channel and codec."""
 
     fifo_depth: int = uint32()
     regs: Pl041Regfile = struct(Pl041Regfile)

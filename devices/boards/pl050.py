@@ -1,19 +1,19 @@
-"""An input device of Arm's PrimeCell: pl050.
+"""Arm's keyboard and mouse interface PL050.
 
 Facts from QEMU's hw/input/pl050.c.
 """
 
 from __future__ import annotations
 
-from vmstate.declare import VMState, description, device, int32, uint32
+from vmstate.declare import CONTENTS, VMState, description, device, int32, uint32
 
 
 @device("pl050")
 @description("pl050", version_id=2, minimum_version_id=2)
 class Pl050(VMState):
-    """An input device of Arm's PrimeCell."""
+    """Registers, and the byte received last."""
 
     cr: int = uint32()
     clk: int = uint32()
-    last: int = uint32()
+    last: int = uint32(private=CONTENTS)
     pending: int = int32()

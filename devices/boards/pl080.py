@@ -1,4 +1,4 @@
-"""A DMA controller of Arm's PrimeCell: pl080.
+"""Arm's DMA controllers PL080 and PL081.
 
 Facts from QEMU's hw/dma/pl080.c.
 """
@@ -10,7 +10,7 @@ from vmstate.declare import VMState, array, description, device, int32, uint8, u
 
 @description("pl080_channel", version_id=1, minimum_version_id=1)
 class Pl080Channel(VMState):
-    """One `channel` of several."""
+    """A channel: where it reads and writes, and the next item of its list."""
 
     src: int = uint32()
     dest: int = uint32()
@@ -22,7 +22,7 @@ class Pl080Channel(VMState):
 @device("pl080")
 @description("pl080", version_id=1, minimum_version_id=1)
 class Pl080(VMState):
-    """A DMA controller of Arm's PrimeCell."""
+    """Interrupts, requests, and the channels."""
 
     tc_int: int = uint8()
     tc_mask: int = uint8()

@@ -1,4 +1,4 @@
-"""A display controller of Arm's PrimeCell: pl110.
+"""Arm's display controllers PL110 and PL111.
 
 Facts from QEMU's hw/display/pl110.c.
 """
@@ -11,7 +11,7 @@ from vmstate.declare import VMState, array, description, device, int32, uint32
 @device("pl110")
 @description("pl110", version_id=2, minimum_version_id=1)
 class Pl110(VMState):
-    """A display controller of Arm's PrimeCell."""
+    """Registers, the picture's size, and the palette."""
 
     version: int = int32()
     timing: list[int] = array(uint32, 4)

@@ -1,4 +1,4 @@
-"""An interrupt controller of Arm's PrimeCell: pl190.
+"""Arm's interrupt controller PL190.
 
 Facts from QEMU's hw/intc/pl190.c.
 """
@@ -11,7 +11,7 @@ from vmstate.declare import VMState, array, description, device, int32, uint8, u
 @device("pl190")
 @description("pl190", version_id=1, minimum_version_id=1)
 class Pl190(VMState):
-    """An interrupt controller of Arm's PrimeCell."""
+    """Lines, vectors, and the priority that runs."""
 
     level: int = uint32()
     soft_level: int = uint32()

@@ -1,18 +1,18 @@
-"""A part of the board of Intel's PXA2xx.
+"""Intel's PXA2xx: clocks, power, memory, clock of the day, SSP, I2C and I2S.
 
 Facts from QEMU's hw/arm/pxa2xx.c.
 """
 
 from __future__ import annotations
 
-from vmstate.declare import VMState, array, description, device, int32, int64, struct, uint8, uint16, uint32
+from vmstate.declare import CONTENTS, VMState, array, description, device, int32, int64, struct, uint8, uint16, uint32
 from vmstate.devices.i2c.core import I2CSlave
 
 
 @device("pxa2xx-ssp")
 @description("pxa2xx-ssp", version_id=1, minimum_version_id=1)
 class Pxa2xxSsp(VMState):
-    """A part of the board of Intel's PXA2xx."""
+    """A synchronous serial port: registers, and the words received."""
 
     enable: int = uint32()
     sscr: list[int] = array(uint32, 2)
@@ -25,13 +25,13 @@ class Pxa2xxSsp(VMState):
     ssacd: int = uint8()
     rx_level: int = uint32()
     rx_start: int = uint32()
-    rx_fifo: list[int] = array(uint32, 16)
+    rx_fifo: list[int] = array(uint32, 16, private=CONTENTS)
 
 
 @device("pxa2xx_cm")
 @description("pxa2xx_cm")
 class Pxa2xxCm(VMState):
-    """A part of the board of Intel's PXA2xx."""
+    """Clocks: registers of the manager and of the coprocessor."""
 
     cm_regs: list[int] = array(uint32, 4)
     clkcfg: int = uint32()
@@ -40,7 +40,7 @@ class Pxa2xxCm(VMState):
 
 @description("pxa2xx_i2c_slave", version_id=1, minimum_version_id=1)
 class Pxa2xxI2cSlave(VMState):
-    """The `slave`."""
+    """The controller as somebody else's device."""
 
     parent_obj: I2CSlave = struct(I2CSlave)
 
@@ -48,7 +48,7 @@ class Pxa2xxI2cSlave(VMState):
 @device("pxa2xx_i2c")
 @description("pxa2xx_i2c", version_id=1, minimum_version_id=1)
 class Pxa2xxI2c(VMState):
-    """A part of the board of Intel's PXA2xx."""
+    """The I2C controller."""
 
     control: int = uint16()
     status: int = uint16()
@@ -60,7 +60,7 @@ class Pxa2xxI2c(VMState):
 @device("pxa2xx_i2s")
 @description("pxa2xx_i2s")
 class Pxa2xxI2s(VMState):
-    """A part of the board of Intel's PXA2xx."""
+    """The I2S controller."""
 
     control: list[int] = array(uint32, 2)
     status: int = uint32()
@@ -75,7 +75,7 @@ class Pxa2xxI2s(VMState):
 @device("pxa2xx_mm")
 @description("pxa2xx_mm")
 class Pxa2xxMm(VMState):
-    """A part of the board of Intel's PXA2xx."""
+    """Registers of the memory controller."""
 
     mm_regs: list[int] = array(uint32, 26)
 
@@ -83,15 +83,29 @@ class Pxa2xxMm(VMState):
 @device("pxa2xx_pm")
 @description("pxa2xx_pm")
 class Pxa2xxPm(VMState):
-    """A part of the board of Intel's PXA2xx."""
+    """Registers of the power manager."""
 
     pm_regs: list[int] = array(uint32, 64)
 
 
-@device("pxa2xx_rtc")
+@device(
+    "pxa2xx_rtc",
+    noise={
+        "timer": (
+            "last_rcnr",
+            "last_rdcr",
+            "last_rycr",
+            "last_swcr",
+            "last_rtcpicr",
+            "last_hz",
+            "last_sw",
+            "last_pi",
+        )
+    },
+)
 @description("pxa2xx_rtc")
 class Pxa2xxRtc(VMState):
-    """A part of the board of Intel's PXA2xx."""
+    """The real-time clock, its stopwatch and its periodic interrupt."""
 
     rttr: int = uint32()
     rtsr: int = uint32()

@@ -1,4 +1,4 @@
-"""A DMA controller of Intel's PXA2xx: pxa2xx_dma.
+"""The DMA controller of Intel's PXA2xx.
 
 Facts from QEMU's hw/dma/pxa2xx_dma.c.
 """
@@ -13,7 +13,7 @@ CHANNELS = 32
 
 @description("pxa2xx_dma_chan", version_id=1, minimum_version_id=1)
 class Pxa2xxDmaChan(VMState):
-    """One `chan` of several."""
+    """A channel: where it reads and writes, and its command."""
 
     descr: int = uint32()
     src: int = uint32()
@@ -26,7 +26,7 @@ class Pxa2xxDmaChan(VMState):
 @device("pxa2xx_dma")
 @description("pxa2xx_dma", version_id=1)
 class Pxa2xxDma(VMState):
-    """A DMA controller of Intel's PXA2xx."""
+    """Interrupts, requests, and the channels."""
 
     unused_0: None | None = unused(4, exists=(version_id == 0))
     stopintr: int = uint32()

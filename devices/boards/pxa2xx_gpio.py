@@ -1,4 +1,4 @@
-"""A part of the board of Intel's PXA2xx: pxa2xx-gpio.
+"""The general-purpose lines of Intel's PXA2xx.
 
 Facts from QEMU's hw/arm/pxa2xx_gpio.c.
 """
@@ -11,7 +11,7 @@ from vmstate.declare import VMState, array, description, device, uint32
 @device("pxa2xx-gpio")
 @description("pxa2xx-gpio", version_id=1, minimum_version_id=1)
 class Pxa2xxGpio(VMState):
-    """A part of the board of Intel's PXA2xx."""
+    """Levels, directions, edges, and alternate functions."""
 
     ilevel: list[int] = array(uint32, 4)
     olevel: list[int] = array(uint32, 4)

@@ -1,4 +1,4 @@
-"""An input device of Intel's PXA2xx: pxa2xx_keypad.
+"""The keypad controller of Intel's PXA27x.
 
 Facts from QEMU's hw/input/pxa2xx_keypad.c.
 """
@@ -11,7 +11,7 @@ from vmstate.declare import VMState, array, description, device, uint32
 @device("pxa2xx_keypad")
 @description("pxa2xx_keypad")
 class Pxa2xxKeypad(VMState):
-    """An input device of Intel's PXA2xx."""
+    """Registers."""
 
     kpc: int = uint32()
     kpdk: int = uint32()

@@ -1,4 +1,4 @@
-"""A display controller of Intel's PXA2xx: pxa2xx_lcdc.
+"""The display controller of Intel's PXA2xx.
 
 Facts from QEMU's hw/display/pxa2xx_lcd.c.
 """
@@ -10,7 +10,7 @@ from vmstate.declare import VMState, array, buffer, description, device, int32, 
 
 @description("dma_channel")
 class DmaChannel(VMState):
-    """One `dma_channel` of several."""
+    """A channel that fetches the picture."""
 
     branch: int = uint32()
     up_: int = uint8(name="up")
@@ -24,7 +24,7 @@ class DmaChannel(VMState):
 @device("pxa2xx_lcdc")
 @description("pxa2xx_lcdc")
 class Pxa2xxLcdc(VMState):
-    """A display controller of Intel's PXA2xx."""
+    """Registers, and the channels."""
 
     irqlevel: int = int32()
     transp: int = int32()

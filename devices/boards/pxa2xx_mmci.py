@@ -1,17 +1,17 @@
-"""A controller of SD cards of Intel's PXA2xx: pxa2xx-mmci.
+"""The controller of SD cards of Intel's PXA2xx.
 
 Facts from QEMU's hw/sd/pxa2xx_mmci.c.
 """
 
 from __future__ import annotations
 
-from vmstate.declare import VMState, array, description, device, int32, uint8, uint16, uint32
+from vmstate.declare import CONTENTS, VMState, array, description, device, int32, uint8, uint16, uint32
 
 
 @device("pxa2xx-mmci")
 @description("pxa2xx-mmci", version_id=2, minimum_version_id=2)
 class Pxa2xxMmci(VMState):
-    """A controller of SD cards of Intel's PXA2xx."""
+    """Registers, the card's answer, and the bytes on their way."""
 
     status: int = uint32()
     clkrt: int = uint32()
@@ -35,4 +35,4 @@ class Pxa2xxMmci(VMState):
     resp_len: int = uint32()
     tx_fifo: list[int] = array(uint8, 64)
     rx_fifo: list[int] = array(uint8, 32)
-    resp_fifo: list[int] = array(uint16, 9)
+    resp_fifo: list[int] = array(uint16, 9, private=CONTENTS)

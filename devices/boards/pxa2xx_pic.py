@@ -1,4 +1,4 @@
-"""A part of the board of Intel's PXA2xx: pxa2xx_pic.
+"""The interrupt controller of Intel's PXA2xx.
 
 Facts from QEMU's hw/arm/pxa2xx_pic.c.
 """
@@ -11,7 +11,7 @@ from vmstate.declare import VMState, array, description, device, uint32
 @device("pxa2xx_pic")
 @description("pxa2xx_pic")
 class Pxa2xxPic(VMState):
-    """A part of the board of Intel's PXA2xx."""
+    """What is pending and enabled, what goes to the fast interrupt, and priorities."""
 
     int_enabled: list[int] = array(uint32, 2)
     int_pending: list[int] = array(uint32, 2)

@@ -1,4 +1,4 @@
-"""A watchdog: sbsa-gwdt.
+"""The generic watchdog of Arm's SBSA.
 
 Facts from QEMU's hw/watchdog/sbsa_gwdt.c.
 """
@@ -11,7 +11,7 @@ from vmstate.declare import VMState, description, device, timer, uint32
 @device("sbsa-gwdt", noise={"timer": ("timer",)})
 @description("sbsa-gwdt", version_id=1, minimum_version_id=1)
 class SbsaGwdt(VMState):
-    """A watchdog."""
+    """The timer, offset, compare value and status."""
 
     timer_: int = timer(name="timer")
     wcs: int = uint32()

@@ -1,4 +1,4 @@
-"""General-purpose lines of SiFive's SoCs: sifive_soc.gpio.
+"""The general-purpose lines of SiFive's SoCs.
 
 Facts from QEMU's hw/gpio/sifive_gpio.c.
 """

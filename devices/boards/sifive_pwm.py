@@ -1,4 +1,4 @@
-"""A timer of SiFive's SoCs: sifive-pwm.
+"""The pulse width modulator of SiFive's SoCs.
 
 Facts from QEMU's hw/timer/sifive_pwm.c.
 """
@@ -11,7 +11,7 @@ from vmstate.declare import VMState, array, description, device, timer, uint32, 
 @device("sifive-pwm", noise={"timer": ("timer",)})
 @description("sifive-pwm", version_id=1, minimum_version_id=1)
 class SifivePwm(VMState):
-    """A timer of SiFive's SoCs."""
+    """The timers, when counting began, configuration and comparators."""
 
     timer_: list[int] = array(timer, 4, name="timer")
     tick_offset: int = uint64()

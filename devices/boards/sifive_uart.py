@@ -1,4 +1,4 @@
-"""A serial port of SiFive's SoCs: riscv.sifive.uart.
+"""The serial port of SiFive's SoCs.
 
 Facts from QEMU's hw/char/sifive_uart.c.
 """
@@ -12,7 +12,7 @@ from vmstate.devices.core.fifo8 import Fifo8
 @device("riscv.sifive.uart", noise={"timer": ("fifo_trigger_handle",)})
 @description("riscv.sifive.uart", version_id=3, minimum_version_id=3)
 class RiscvSifiveUart(VMState):
-    """A serial port of SiFive's SoCs."""
+    """The bytes to be sent and received, and registers."""
 
     rx_fifo: list[int] = array(uint8, 8)
     rx_fifo_len: int = uint8()

@@ -1,4 +1,4 @@
-"""A display controller: sii9022.
+"""A bridge from RGB to HDMI on an I2C bus: Silicon Image's SiI9022.
 
 Facts from QEMU's hw/display/sii9022.c.
 """
@@ -12,7 +12,7 @@ from vmstate.devices.i2c.core import I2CSlave
 @device("sii9022")
 @description("sii9022", version_id=1, minimum_version_id=1)
 class Sii9022(VMState):
-    """A display controller."""
+    """Which register comes next, and the display data channel."""
 
     parent_obj: I2CSlave = struct(I2CSlave)
     ptr: int = uint8()

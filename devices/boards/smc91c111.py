@@ -1,4 +1,4 @@
-"""A network card: smc91c111.
+"""SMSC's network card LAN91C111.
 
 Facts from QEMU's hw/net/smc91c111.c.
 """
@@ -11,7 +11,7 @@ from vmstate.declare import VMState, array, buffer, description, device, int32, 
 @device("smc91c111")
 @description("smc91c111", version_id=1, minimum_version_id=1)
 class Smc91c111(VMState):
-    """A network card."""
+    """Registers, packets in its memory, and their queues."""
 
     tcr: int = uint16()
     rcr: int = uint16()

@@ -1,4 +1,4 @@
-"""A part of the board.
+"""The keyboard, display light, flash memory and SPI of Sharp's Spitz and kin.
 
 Facts from QEMU's hw/arm/spitz.c.
 """
@@ -8,7 +8,6 @@ from __future__ import annotations
 from vmstate.declare import (
     VMState,
     array,
-    boolean,
     description,
     device,
     struct,
@@ -18,27 +17,21 @@ from vmstate.declare import (
     unused,
     version_id,
 )
-
-
-@description("SSISlave", version_id=1, minimum_version_id=1)
-class SSISlave(VMState):
-    """The `SSISlave`."""
-
-    cs: bool = boolean()
+from vmstate.devices.boards.ssi import SSIPeripheral
 
 
 @device("corgi-ssp")
 @description("corgi-ssp", version_id=2, minimum_version_id=2)
 class CorgiSsp(VMState):
-    """A part of the board."""
+    """Which device on the SPI bus is chosen."""
 
-    ssidev: SSISlave = struct(SSISlave)
+    ssidev: SSIPeripheral = struct(SSIPeripheral)
     enable: list[int] = array(uint32, 3)
 
 
 @description("ecc-state")
 class EccState(VMState):
-    """The `ecc-state`."""
+    """The error correction of the flash memory."""
 
     cp: int = uint8()
     lp: list[int] = array(uint16, 2)
@@ -48,7 +41,7 @@ class EccState(VMState):
 @device("sl-nand")
 @description("sl-nand")
 class SlNand(VMState):
-    """A part of the board."""
+    """The flash memory's controller."""
 
     ctl: int = uint8()
     ecc: EccState = struct(EccState)
@@ -57,7 +50,7 @@ class SlNand(VMState):
 @device("spitz-keyboard")
 @description("spitz-keyboard", version_id=1)
 class SpitzKeyboard(VMState):
-    """A part of the board."""
+    """Lines of the keyboard."""
 
     sense_state: int = uint16()
     strobe_state: int = uint16()
@@ -67,8 +60,8 @@ class SpitzKeyboard(VMState):
 @device("spitz-lcdtg")
 @description("spitz-lcdtg", version_id=1, minimum_version_id=1)
 class SpitzLcdtg(VMState):
-    """A part of the board."""
+    """The display's timing chip: how bright the light is."""
 
-    ssidev: SSISlave = struct(SSISlave)
+    ssidev: SSIPeripheral = struct(SSIPeripheral)
     bl_intensity: int = uint32()
     bl_power: int = uint32()

@@ -1,4 +1,4 @@
-"""A display controller: ssd0303_oled.
+"""A display of 96 times 16 points on an I2C bus: Solomon Systech's SSD0303.
 
 Facts from QEMU's hw/display/ssd0303.c.
 """
@@ -12,7 +12,7 @@ from vmstate.devices.i2c.core import I2CSlave
 @device("ssd0303_oled")
 @description("ssd0303_oled", version_id=1, minimum_version_id=1)
 class Ssd0303Oled(VMState):
-    """A display controller."""
+    """Where the next byte goes, settings, and the picture."""
 
     row: int = int32()
     col: int = int32()

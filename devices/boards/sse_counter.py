@@ -1,4 +1,4 @@
-"""A timer: sse-counter.
+"""The system counter of Arm's SSE-300.
 
 Facts from QEMU's hw/timer/sse-counter.c.
 """
@@ -12,6 +12,6 @@ from vmstate.devices.core.clock import Clock
 @device("sse-counter")
 @description("sse-counter", version_id=1, minimum_version_id=1)
 class SseCounter(VMState):
-    """A timer."""
+    """Its clock."""
 
     clk: Clock = struct(Clock)

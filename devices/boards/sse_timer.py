@@ -1,4 +1,4 @@
-"""A timer: sse-timer.
+"""A timer of Arm's SSE-300, on the system counter.
 
 Facts from QEMU's hw/timer/sse-timer.c.
 """
@@ -11,7 +11,7 @@ from vmstate.declare import VMState, description, device, timer, uint32, uint64
 @device("sse-timer", noise={"timer": ("timer",)})
 @description("sse-timer", version_id=1, minimum_version_id=1)
 class SseTimer(VMState):
-    """A timer."""
+    """The timer, and registers."""
 
     timer_: int = timer(name="timer")
     cntfrq: int = uint32()

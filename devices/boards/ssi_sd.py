@@ -1,24 +1,18 @@
-"""A controller of SD cards: ssi_sd.
+"""A card of SD behind an SPI bus.
 
 Facts from QEMU's hw/sd/ssi-sd.c.
 """
 
 from __future__ import annotations
 
-from vmstate.declare import VMState, array, boolean, description, device, int32, struct, uint8, uint16, uint32, variant
-
-
-@description("SSISlave", version_id=1, minimum_version_id=1)
-class SSISlave(VMState):
-    """The `SSISlave`."""
-
-    cs: bool = boolean()
+from vmstate.declare import VMState, array, description, device, int32, struct, uint8, uint16, uint32, variant
+from vmstate.devices.boards.ssi import SSIPeripheral
 
 
 @device("ssi_sd")
 @description("ssi_sd", version_id=7, minimum_version_id=7)
 class SsiSd(VMState):
-    """A controller of SD cards."""
+    """The command under way, and the card's answer."""
 
     mode: int = uint32()
     cmd: int = int32()
@@ -30,7 +24,7 @@ class SsiSd(VMState):
     arglen: int = int32()
     response_pos: int = int32()
     stopping: int = int32()
-    ssidev: SSISlave = struct(SSISlave)
+    ssidev: SSIPeripheral = struct(SSIPeripheral)
 
 
 SSI_SD_5_2 = variant(SsiSd, None, 2, crc16=None, read_bytes=None, write_bytes=None)

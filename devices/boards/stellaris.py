@@ -1,4 +1,4 @@
-"""A part of the board of TI's Stellaris.
+"""TI's Stellaris: converter, I2C controller and system control.
 
 Facts from QEMU's hw/arm/stellaris.c.
 """
@@ -11,7 +11,7 @@ from vmstate.declare import VMState, array, description, device, uint32
 @device("stellaris_adc")
 @description("stellaris_adc", version_id=1, minimum_version_id=1)
 class StellarisAdc(VMState):
-    """A part of the board of TI's Stellaris."""
+    """The analogue-to-digital converter: four queues of samples."""
 
     actss: int = uint32()
     ris: int = uint32()
@@ -43,7 +43,7 @@ class StellarisAdc(VMState):
 @device("stellaris_i2c")
 @description("stellaris_i2c", version_id=1, minimum_version_id=1)
 class StellarisI2c(VMState):
-    """A part of the board of TI's Stellaris."""
+    """The I2C controller."""
 
     msa: int = uint32()
     mcs: int = uint32()
@@ -57,7 +57,7 @@ class StellarisI2c(VMState):
 @device("stellaris_sys")
 @description("stellaris_sys", version_id=2, minimum_version_id=1)
 class StellarisSys(VMState):
-    """A part of the board of TI's Stellaris."""
+    """The system control: clocks and resets."""
 
     pborctl: int = uint32()
     ldopctl: int = uint32()

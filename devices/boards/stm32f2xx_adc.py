@@ -1,4 +1,4 @@
-"""An analogue-to-digital converter of ST's STM32: stm32f2xx-adc.
+"""The analogue-to-digital converter of ST's STM32F2.
 
 Facts from QEMU's hw/adc/stm32f2xx_adc.c.
 """
@@ -11,7 +11,7 @@ from vmstate.declare import VMState, array, description, device, uint32
 @device("stm32f2xx-adc")
 @description("stm32f2xx-adc", version_id=1, minimum_version_id=1)
 class Stm32f2xxAdc(VMState):
-    """An analogue-to-digital converter of ST's STM32."""
+    """Registers."""
 
     adc_sr: int = uint32()
     adc_cr1: int = uint32()

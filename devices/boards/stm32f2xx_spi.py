@@ -1,4 +1,4 @@
-"""An SPI controller of ST's STM32: stm32f2xx-spi.
+"""The SPI controller of ST's STM32F2.
 
 Facts from QEMU's hw/ssi/stm32f2xx_spi.c.
 """
@@ -11,7 +11,7 @@ from vmstate.declare import VMState, description, device, uint32
 @device("stm32f2xx-spi")
 @description("stm32f2xx-spi", version_id=1, minimum_version_id=1)
 class Stm32f2xxSpi(VMState):
-    """An SPI controller of ST's STM32."""
+    """Registers."""
 
     spi_cr1: int = uint32()
     spi_cr2: int = uint32()

@@ -1,4 +1,4 @@
-"""A timer of ST's STM32: stm32f2xx-timer.
+"""A timer of ST's STM32F2.
 
 Facts from QEMU's hw/timer/stm32f2xx_timer.c.
 """
@@ -8,10 +8,10 @@ from __future__ import annotations
 from vmstate.declare import VMState, description, device, int64, uint32
 
 
-@device("stm32f2xx-timer")
+@device("stm32f2xx-timer", noise={"timer": ("tick_offset",)})
 @description("stm32f2xx-timer", version_id=1, minimum_version_id=1)
 class Stm32f2xxTimer(VMState):
-    """A timer of ST's STM32."""
+    """Registers, and the count as an offset from the time."""
 
     tick_offset: int = int64()
     tim_cr1: int = uint32()

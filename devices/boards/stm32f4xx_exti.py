@@ -1,4 +1,4 @@
-"""A controller of ST's STM32: stm32f4xx-exti.
+"""The external interrupts of ST's STM32F4.
 
 Facts from QEMU's hw/misc/stm32f4xx_exti.c.
 """
@@ -11,7 +11,7 @@ from vmstate.declare import VMState, description, device, uint32
 @device("stm32f4xx-exti")
 @description("stm32f4xx-exti", version_id=1, minimum_version_id=1)
 class Stm32f4xxExti(VMState):
-    """A controller of ST's STM32."""
+    """Registers."""
 
     exti_imr: int = uint32()
     exti_emr: int = uint32()

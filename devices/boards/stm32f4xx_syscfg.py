@@ -1,4 +1,4 @@
-"""A controller of ST's STM32: stm32f4xx-syscfg.
+"""The system configuration of ST's STM32F4.
 
 Facts from QEMU's hw/misc/stm32f4xx_syscfg.c.
 """
@@ -11,7 +11,7 @@ from vmstate.declare import VMState, array, description, device, uint32
 @device("stm32f4xx-syscfg")
 @description("stm32f4xx-syscfg", version_id=1, minimum_version_id=1)
 class Stm32f4xxSyscfg(VMState):
-    """A controller of ST's STM32."""
+    """Registers."""
 
     syscfg_memrmp: int = uint32()
     syscfg_pmc: int = uint32()

@@ -1,4 +1,4 @@
-"""A controller of ST's STM32: stm32l4x5-exti.
+"""The external interrupts of ST's STM32L4.
 
 Facts from QEMU's hw/misc/stm32l4x5_exti.c.
 """
@@ -11,7 +11,7 @@ from vmstate.declare import VMState, array, description, device, uint32
 @device("stm32l4x5-exti")
 @description("stm32l4x5-exti", version_id=2, minimum_version_id=2)
 class Stm32l4x5Exti(VMState):
-    """A controller of ST's STM32."""
+    """Registers, and the lines."""
 
     imr: list[int] = array(uint32, 2)
     emr: list[int] = array(uint32, 2)

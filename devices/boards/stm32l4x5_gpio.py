@@ -1,4 +1,4 @@
-"""General-purpose lines of ST's STM32: stm32l4x5-gpio.
+"""General-purpose lines of ST's STM32L4.
 
 Facts from QEMU's hw/gpio/stm32l4x5_gpio.c.
 """

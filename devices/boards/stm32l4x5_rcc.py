@@ -1,4 +1,4 @@
-"""A controller of ST's STM32: stm32l4x5-rcc.
+"""The clock controller of ST's STM32L4.
 
 Facts from QEMU's hw/misc/stm32l4x5_rcc.c.
 """
@@ -12,7 +12,7 @@ from vmstate.devices.core.clock import Clock
 @device("stm32l4x5-rcc")
 @description("stm32l4x5-rcc", version_id=1, minimum_version_id=1)
 class Stm32l4x5Rcc(VMState):
-    """A controller of ST's STM32."""
+    """Registers, and the clocks that come in."""
 
     cr: int = uint32()
     icscr: int = uint32()

@@ -1,4 +1,4 @@
-"""A controller of ST's STM32: stm32l4x5-syscfg.
+"""The system configuration of ST's STM32L4.
 
 Facts from QEMU's hw/misc/stm32l4x5_syscfg.c.
 """
@@ -12,7 +12,7 @@ from vmstate.devices.core.clock import Clock
 @device("stm32l4x5-syscfg")
 @description("stm32l4x5-syscfg", version_id=2, minimum_version_id=2)
 class Stm32l4x5Syscfg(VMState):
-    """A controller of ST's STM32."""
+    """Registers, and the clock."""
 
     memrmp: int = uint32()
     cfgr1: int = uint32()

@@ -1,17 +1,17 @@
-"""A part of the board of Intel's StrongARM.
+"""Intel's StrongARM SA-1110: interrupts, lines, clock of the day, serial ports.
 
 Facts from QEMU's hw/arm/strongarm.c.
 """
 
 from __future__ import annotations
 
-from vmstate.declare import VMState, array, boolean, description, device, int64, uint8, uint16, uint32
+from vmstate.declare import CONTENTS, VMState, array, boolean, description, device, int64, uint8, uint16, uint32
 
 
 @device("strongarm-gpio")
 @description("strongarm-gpio")
 class StrongarmGpio(VMState):
-    """A part of the board of Intel's StrongARM."""
+    """General-purpose lines."""
 
     ilevel: int = uint32()
     olevel: int = uint32()
@@ -26,7 +26,7 @@ class StrongarmGpio(VMState):
 @device("strongarm-ppc")
 @description("strongarm-ppc")
 class StrongarmPpc(VMState):
-    """A part of the board of Intel's StrongARM."""
+    """Lines of peripherals."""
 
     ilevel: int = uint32()
     olevel: int = uint32()
@@ -37,10 +37,18 @@ class StrongarmPpc(VMState):
     prev_level: int = uint32()
 
 
-@device("strongarm-rtc")
+@device(
+    "strongarm-rtc",
+    noise={
+        "timer": (
+            "last_rcnr",
+            "last_hz",
+        )
+    },
+)
 @description("strongarm-rtc")
 class StrongarmRtc(VMState):
-    """A part of the board of Intel's StrongARM."""
+    """The real-time clock."""
 
     rttr: int = uint32()
     rtsr: int = uint32()
@@ -52,11 +60,11 @@ class StrongarmRtc(VMState):
 @device("strongarm-ssp")
 @description("strongarm-ssp")
 class StrongarmSsp(VMState):
-    """A part of the board of Intel's StrongARM."""
+    """A synchronous serial port: registers, and the words received."""
 
     sscr: list[int] = array(uint16, 2)
     sssr: int = uint16()
-    rx_fifo: list[int] = array(uint16, 8)
+    rx_fifo: list[int] = array(uint16, 8, private=CONTENTS)
     rx_start: int = uint8()
     rx_level: int = uint8()
 
@@ -64,7 +72,7 @@ class StrongarmSsp(VMState):
 @device("strongarm-uart")
 @description("strongarm-uart")
 class StrongarmUart(VMState):
-    """A part of the board of Intel's StrongARM."""
+    """A serial port: registers, and the bytes to be sent and received."""
 
     utcr0: int = uint8()
     brd: int = uint16()
@@ -73,7 +81,7 @@ class StrongarmUart(VMState):
     tx_fifo: list[int] = array(uint8, 8)
     tx_start: int = uint8()
     tx_len: int = uint8()
-    rx_fifo: list[int] = array(uint16, 12)
+    rx_fifo: list[int] = array(uint16, 12, private=CONTENTS)
     rx_start: int = uint8()
     rx_len: int = uint8()
     wait_break_end: bool = boolean()
@@ -82,7 +90,7 @@ class StrongarmUart(VMState):
 @device("strongarm_pic")
 @description("strongarm_pic")
 class StrongarmPic(VMState):
-    """A part of the board of Intel's StrongARM."""
+    """The interrupt controller."""
 
     pending: int = uint32()
     enabled: int = uint32()

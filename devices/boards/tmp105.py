@@ -1,4 +1,4 @@
-"""A sensor: TMP105.
+"""A temperature sensor on an I2C bus: TI's TMP105.
 
 Facts from QEMU's hw/sensor/tmp105.c.
 """
@@ -11,7 +11,7 @@ from vmstate.devices.i2c.core import I2CSlave
 
 @description("TMP105/detect-falling", version_id=1, minimum_version_id=1)
 class TMP105DetectFalling(VMState):
-    """The `detect-falling`; sent where it is needed."""
+    """Whether the alarm waits for the temperature to fall; sent where it does."""
 
     detect_falling: bool = boolean()
 
@@ -19,7 +19,7 @@ class TMP105DetectFalling(VMState):
 @device("TMP105")
 @description("TMP105")
 class TMP105(VMState):
-    """A sensor."""
+    """Registers, the temperature and its limits."""
 
     len: int = uint8()
     buf: list[int] = array(uint8, 2)

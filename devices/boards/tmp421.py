@@ -1,4 +1,4 @@
-"""A sensor: TMP421.
+"""A sensor of several temperatures on an I2C bus: TI's TMP421 to TMP423.
 
 Facts from QEMU's hw/sensor/tmp421.c.
 """
@@ -12,7 +12,7 @@ from vmstate.devices.i2c.core import I2CSlave
 @device("TMP421")
 @description("TMP421")
 class TMP421(VMState):
-    """A sensor."""
+    """Registers and temperatures."""
 
     len: int = uint8()
     buf: list[int] = array(uint8, 2)

@@ -1,4 +1,4 @@
-"""An input device: tsc2005.
+"""A touch screen's controller on an SPI bus: TI's TSC2005.
 
 Facts from QEMU's hw/input/tsc2005.c.
 """
@@ -11,7 +11,7 @@ from vmstate.declare import VMState, array, boolean, description, device, int8, 
 @device("tsc2005", noise={"timer": ("timer",)})
 @description("tsc2005", version_id=2, minimum_version_id=2)
 class Tsc2005(VMState):
-    """An input device."""
+    """Registers, and where a measurement stands."""
 
     pressure: bool = boolean()
     irq: bool = boolean()

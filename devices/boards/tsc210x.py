@@ -1,4 +1,4 @@
-"""An input device: tsc2301.
+"""A touch screen's controller with a codec, on an SPI bus: TI's TSC2301.
 
 Facts from QEMU's hw/input/tsc210x.c.
 """
@@ -11,7 +11,7 @@ from vmstate.declare import VMState, array, boolean, description, device, int32,
 @device("tsc2301", noise={"timer": ("timer",)})
 @description("tsc2301", version_id=1, minimum_version_id=1)
 class Tsc2301(VMState):
-    """An input device."""
+    """Registers, where a measurement stands, and the codec."""
 
     enabled: bool = boolean()
     host_mode: bool = boolean()

@@ -1,4 +1,4 @@
-"""A controller of Arm's TrustZone: tz-mpc.
+"""The memory protection controller of Arm's TrustZone.
 
 Facts from QEMU's hw/misc/tz-mpc.c.
 """
@@ -14,7 +14,7 @@ BLK_MAX = fact("tz_mpc_blk_max", (1, 128, 64, 16, 256, 65536, 4, 1024))
 @device("tz-mpc")
 @description("tz-mpc", version_id=1, minimum_version_id=1)
 class TzMpc(VMState):
-    """A controller of Arm's TrustZone."""
+    """Registers, and which blocks are not secure."""
 
     ctrl: int = uint32()
     blk_idx: int = uint32()

@@ -1,4 +1,4 @@
-"""A controller of Arm's TrustZone: tz-msc.
+"""The master security controller of Arm's TrustZone.
 
 Facts from QEMU's hw/misc/tz-msc.c.
 """
@@ -11,7 +11,7 @@ from vmstate.declare import VMState, boolean, description, device
 @device("tz-msc")
 @description("tz-msc", version_id=1, minimum_version_id=1)
 class TzMsc(VMState):
-    """A controller of Arm's TrustZone."""
+    """How it is configured, and its interrupt."""
 
     cfg_nonsec: bool = boolean()
     cfg_sec_resp: bool = boolean()

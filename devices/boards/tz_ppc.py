@@ -1,4 +1,4 @@
-"""A controller of Arm's TrustZone: tz-ppc.
+"""The peripheral protection controller of Arm's TrustZone.
 
 Facts from QEMU's hw/misc/tz-ppc.c.
 """
@@ -11,7 +11,7 @@ from vmstate.declare import VMState, array, boolean, description, device
 @device("tz-ppc")
 @description("tz-ppc", version_id=1, minimum_version_id=1)
 class TzPpc(VMState):
-    """A controller of Arm's TrustZone."""
+    """Who may reach which peripheral, and its interrupt."""
 
     cfg_nonsec: list[bool] = array(boolean, 16)
     cfg_ap: list[bool] = array(boolean, 16)

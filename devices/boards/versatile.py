@@ -1,4 +1,4 @@
-"""A PCI host of Arm's Versatile: versatile-pci.
+"""The PCI host of Arm's Versatile, RealView and Versatile Express.
 
 Facts from QEMU's hw/pci-host/versatile.c.
 """
@@ -11,7 +11,7 @@ from vmstate.declare import VMState, array, description, device, uint8, uint32
 @device("versatile-pci")
 @description("versatile-pci", version_id=1, minimum_version_id=1)
 class VersatilePci(VMState):
-    """A PCI host of Arm's Versatile."""
+    """Windows, and how interrupts are mapped."""
 
     imap: list[int] = array(uint32, 3)
     smap: list[int] = array(uint32, 3)

@@ -1,4 +1,4 @@
-"""A part of the board of Arm's Versatile: versatilepb_sic.
+"""The second interrupt controller of Arm's Versatile.
 
 Facts from QEMU's hw/arm/versatilepb.c.
 """
@@ -11,7 +11,7 @@ from vmstate.declare import VMState, description, device, uint32
 @device("versatilepb_sic")
 @description("versatilepb_sic", version_id=1, minimum_version_id=1)
 class VersatilepbSic(VMState):
-    """A part of the board of Arm's Versatile."""
+    """Lines, which are enabled, and which go straight on."""
 
     level: int = uint32()
     mask: int = uint32()

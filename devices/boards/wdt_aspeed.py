@@ -1,4 +1,4 @@
-"""A watchdog: vmstate_aspeed_wdt.
+"""The watchdog of Aspeed's SoCs, which QEMU names after its description.
 
 Facts from QEMU's hw/watchdog/wdt_aspeed.c.
 """
@@ -11,7 +11,7 @@ from vmstate.declare import VMState, array, description, device, timer, uint32, 
 @device("vmstate_aspeed_wdt", noise={"timer": ("timer",)})
 @description("vmstate_aspeed_wdt")
 class VmstateAspeedWdt(VMState):
-    """A watchdog."""
+    """The timer, and registers."""
 
     timer_: int = timer(name="timer")
     regs: list[int] = array(uint32, 32)

@@ -1,4 +1,4 @@
-"""A watchdog of NXP's i.MX: imx2.wdt.
+"""The watchdog of NXP's i.MX.
 
 Facts from QEMU's hw/watchdog/wdt_imx2.c.
 """
@@ -11,7 +11,7 @@ from vmstate.declare import VMState, boolean, description, device, uint16
 @device("imx2.wdt")
 @description("imx2.wdt")
 class Imx2Wdt(VMState):
-    """A watchdog of NXP's i.MX.
+    """Registers, and which of them are locked.
 
     Its two timers are fields of version 1 of a description whose version is 0: QEMU sends them never.
     """

@@ -1,4 +1,4 @@
-"""An audio device: wm8750.
+"""An audio codec on an I2C bus: Wolfson's WM8750.
 
 Facts from QEMU's hw/audio/wm8750.c.
 """
@@ -12,7 +12,7 @@ from vmstate.devices.i2c.core import I2CSlave
 @device("wm8750")
 @description("wm8750")
 class Wm8750(VMState):
-    """An audio device."""
+    """Registers, volumes, and where samples stand."""
 
     i2c_data: list[int] = array(uint8, 2)
     i2c_len: int = int32()

@@ -1,16 +1,30 @@
-"""A network card: xgmac.
+"""Calxeda's 10-gigabit network card.
 
 Facts from QEMU's hw/net/xgmac.c.
 """
 
 from __future__ import annotations
 
-from vmstate.declare import VMState, array, description, device, struct, uint32, uint64
+from vmstate.declare import VMState, array, description, device, part, secret, struct, uint32, uint64
+
+ADDRESSES = secret("contents", 16, 32)
+"""The registers ADDR0_HIGH to ADDR15_LOW."""
 
 
+@part(
+    noise={
+        "counter": (
+            "rx_bytes",
+            "tx_bytes",
+            "rx",
+            "rx_bcast",
+            "rx_mcast",
+        )
+    }
+)
 @description("xgmac_stats", version_id=1, minimum_version_id=1)
 class XgmacStats(VMState):
-    """The `stats`."""
+    """What was sent and received."""
 
     rx_bytes: int = uint64()
     tx_bytes: int = uint64()
@@ -22,7 +36,7 @@ class XgmacStats(VMState):
 @device("xgmac")
 @description("xgmac", version_id=1, minimum_version_id=1)
 class Xgmac(VMState):
-    """A network card."""
+    """Counters, and registers."""
 
     stats: XgmacStats = struct(XgmacStats)
-    regs: list[int] = array(uint32, 1024)
+    regs: list[int] = array(uint32, 1024, private=ADDRESSES)

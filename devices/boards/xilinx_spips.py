@@ -1,4 +1,4 @@
-"""An SPI controller of Xilinx's SoCs: xilinx_spips.
+"""The SPI controllers of Xilinx's Zynq, also with four lines, and the generic one of Zynq UltraScale+.
 
 Facts from QEMU's hw/ssi/xilinx_spips.c.
 """
@@ -12,7 +12,7 @@ from vmstate.devices.core.fifo8 import Fifo8
 @device("xilinx_spips")
 @description("xilinx_spips", version_id=2, minimum_version_id=2)
 class XilinxSpips(VMState):
-    """An SPI controller of Xilinx's SoCs."""
+    """Bytes to be sent and received, registers, and how a flash memory is spoken to."""
 
     tx_fifo: Fifo8 = struct(Fifo8)
     rx_fifo: Fifo8 = struct(Fifo8)

@@ -1,4 +1,4 @@
-"""A DMA controller of Xilinx's SoCs: xlnx.csu_dma.
+"""The DMA of Xilinx's configuration unit.
 
 Facts from QEMU's hw/dma/xlnx_csu_dma.c.
 """
@@ -11,7 +11,7 @@ from vmstate.declare import VMState, array, boolean, description, device, uint16
 @device("xlnx.csu_dma")
 @description("xlnx.csu_dma")
 class XlnxCsuDma(VMState):
-    """A DMA controller of Xilinx's SoCs.
+    """Registers, the width of the bus, and whether it reads or writes.
 
     Its timer is a field of version 1 of a description whose version is 0: QEMU sends it never.
     """

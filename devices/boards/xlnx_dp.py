@@ -1,4 +1,4 @@
-"""A display controller of Xilinx's SoCs: xlnx.v-dp.
+"""The DisplayPort controller of Xilinx's Zynq UltraScale+.
 
 Facts from QEMU's hw/display/xlnx_dp.c.
 """
@@ -12,7 +12,7 @@ from vmstate.devices.core.ptimer import Ptimer
 @device("xlnx.v-dp")
 @description("xlnx.v-dp", version_id=2)
 class XlnxVDp(VMState):
-    """A display controller of Xilinx's SoCs."""
+    """Registers of its parts, and the timer of the picture."""
 
     core_registers: list[int] = array(uint32, 236)
     avbufm_registers: list[int] = array(uint32, 142)

@@ -1,4 +1,4 @@
-"""A DMA controller of Xilinx's SoCs: xlnx.dpdma.
+"""The DMA of Xilinx's DisplayPort controller.
 
 Facts from QEMU's hw/dma/xlnx_dpdma.c.
 """
@@ -11,7 +11,7 @@ from vmstate.declare import VMState, array, boolean, description, device, uint32
 @device("xlnx.dpdma")
 @description("xlnx.dpdma", version_id=1)
 class XlnxDpdma(VMState):
-    """A DMA controller of Xilinx's SoCs."""
+    """Registers, and which channels are done."""
 
     registers: list[int] = array(uint32, 1024)
     operation_finished: list[bool] = array(boolean, 6)

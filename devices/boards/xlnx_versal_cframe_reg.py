@@ -1,4 +1,4 @@
-"""A controller of Xilinx's SoCs: xlnx.cframe-bcast-reg.
+"""The configuration frames of Xilinx's Versal.
 
 Facts from QEMU's hw/misc/xlnx-versal-cframe-reg.c.
 """
@@ -24,7 +24,7 @@ from vmstate.devices.core.fifo8 import Fifo8
 @device("xlnx.cframe-bcast-reg")
 @description("xlnx.cframe-bcast-reg", version_id=1, minimum_version_id=1)
 class XlnxCframeBcastReg(VMState):
-    """A controller of Xilinx's SoCs."""
+    """A write to all rows, of 128 bits."""
 
     wfifo: list[int] = array(uint32, 4)
 

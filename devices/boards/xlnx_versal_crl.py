@@ -1,4 +1,4 @@
-"""A controller of Xilinx's SoCs.
+"""The clocks and resets of the low-power domain of Xilinx's Versal.
 
 Facts from QEMU's hw/misc/xlnx-versal-crl.c.
 """
@@ -11,7 +11,7 @@ from vmstate.declare import VMState, array, description, device, uint32, variant
 @device("xlnx-versal-crl", "xlnx,versal-crl")
 @description("xlnx-versal-crl", version_id=1, minimum_version_id=1)
 class XlnxVersalCrl(VMState):
-    """A controller of Xilinx's SoCs."""
+    """Registers."""
 
     regs: list[int] = array(uint32, 221)
 
@@ -19,7 +19,7 @@ class XlnxVersalCrl(VMState):
 @device("xlnx-versal2-crl")
 @description("xlnx-versal2-crl", version_id=1, minimum_version_id=1)
 class XlnxVersal2Crl(VMState):
-    """A controller of Xilinx's SoCs."""
+    """Registers of the second generation."""
 
     regs: list[int] = array(uint32, 247)
 

@@ -1,4 +1,4 @@
-"""Non-volatile memory of Xilinx's SoCs: xlnx,versal-efuse.
+"""The fuses of Xilinx's Versal.
 
 Facts from QEMU's hw/nvram/xlnx-versal-efuse-ctrl.c.
 """
@@ -11,7 +11,7 @@ from vmstate.declare import VMState, array, description, device, uint32, variant
 @device("xlnx-versal-efuse", "xlnx,versal-efuse")
 @description("xlnx-versal-efuse", version_id=1, minimum_version_id=1)
 class XlnxVersalEfuse(VMState):
-    """Non-volatile memory of Xilinx's SoCs."""
+    """Registers."""
 
     regs: list[int] = array(uint32, 65)
 

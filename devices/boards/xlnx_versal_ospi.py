@@ -1,4 +1,4 @@
-"""An SPI controller of Xilinx's SoCs: xlnx.versal-ospi.
+"""The flash memory's controller of Xilinx's Versal (OSPI).
 
 Facts from QEMU's hw/ssi/xlnx-versal-ospi.c.
 """
@@ -11,7 +11,7 @@ from vmstate.devices.core.fifo8 import Fifo8
 
 @description("OSPIIndOp", version_id=1, minimum_version_id=1)
 class OSPIIndOp(VMState):
-    """One `OSPIIndOp` of several."""
+    """A transfer by the controller itself: where, how much, how far."""
 
     flash_addr: int = uint32()
     num_bytes: int = uint32()
@@ -22,7 +22,7 @@ class OSPIIndOp(VMState):
 @device("xlnx.versal-ospi")
 @description("xlnx.versal-ospi", version_id=1, minimum_version_id=1)
 class XlnxVersalOspi(VMState):
-    """An SPI controller of Xilinx's SoCs."""
+    """Bytes on their way, transfers, and registers."""
 
     rx_fifo: Fifo8 = struct(Fifo8)
     tx_fifo: Fifo8 = struct(Fifo8)

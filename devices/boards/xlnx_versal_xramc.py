@@ -1,4 +1,4 @@
-"""A controller of Xilinx's SoCs: xlnx.versal-xramc.
+"""The controller of the accelerator memory of Xilinx's Versal.
 
 Facts from QEMU's hw/misc/xlnx-versal-xramc.c.
 """
@@ -11,6 +11,6 @@ from vmstate.declare import VMState, array, description, device, uint32
 @device("xlnx.versal-xramc")
 @description("xlnx.versal-xramc", version_id=1, minimum_version_id=1)
 class XlnxVersalXramc(VMState):
-    """A controller of Xilinx's SoCs."""
+    """Registers."""
 
     regs: list[int] = array(uint32, 1023)

@@ -1,4 +1,4 @@
-"""A DMA controller of Xilinx's SoCs: xlnx.zdma.
+"""The DMA controller of Xilinx's Zynq UltraScale+ and Versal.
 
 Facts from QEMU's hw/dma/xlnx-zdma.c.
 """
@@ -11,7 +11,7 @@ from vmstate.declare import VMState, array, description, device, uint32
 @device("xlnx.zdma")
 @description("xlnx.zdma", version_id=1, minimum_version_id=1)
 class XlnxZdma(VMState):
-    """A DMA controller of Xilinx's SoCs."""
+    """Registers, and the two descriptors under way."""
 
     regs: list[int] = array(uint32, 129)
     state: int = uint32()

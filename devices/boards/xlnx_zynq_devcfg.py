@@ -1,4 +1,4 @@
-"""A DMA controller of Xilinx's SoCs: xlnx_zynq_devcfg.
+"""The device configuration of Xilinx's Zynq.
 
 Facts from QEMU's hw/dma/xlnx-zynq-devcfg.c.
 """
@@ -10,7 +10,7 @@ from vmstate.declare import VMState, array, description, device, uint8, uint32
 
 @description("xlnx_zynq_devcfg_dma_cmd", version_id=1, minimum_version_id=1)
 class XlnxZynqDevcfgDmaCmd(VMState):
-    """One `dma_cmd` of several."""
+    """A command of its DMA."""
 
     src_addr: int = uint32()
     dest_addr: int = uint32()
@@ -21,7 +21,7 @@ class XlnxZynqDevcfgDmaCmd(VMState):
 @device("xlnx_zynq_devcfg")
 @description("xlnx_zynq_devcfg", version_id=1, minimum_version_id=1)
 class XlnxZynqDevcfg(VMState):
-    """A DMA controller of Xilinx's SoCs."""
+    """The commands, and registers."""
 
     dma_cmd_fifo: list[XlnxZynqDevcfgDmaCmd] = array(XlnxZynqDevcfgDmaCmd, 10)
     dma_cmd_fifo_num: int = uint8()

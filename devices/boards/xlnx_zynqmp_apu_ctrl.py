@@ -1,4 +1,4 @@
-"""A controller of Xilinx's SoCs: xlnx.apu-ctrl.
+"""The control of the application processors of Xilinx's Zynq UltraScale+.
 
 Facts from QEMU's hw/misc/xlnx-zynqmp-apu-ctrl.c.
 """
@@ -11,6 +11,6 @@ from vmstate.declare import VMState, array, description, device, uint32
 @device("xlnx.apu-ctrl")
 @description("xlnx.apu-ctrl", version_id=1, minimum_version_id=1)
 class XlnxApuCtrl(VMState):
-    """A controller of Xilinx's SoCs."""
+    """Registers."""
 
     regs: list[int] = array(uint32, 38)

@@ -1,4 +1,4 @@
-"""A controller of Xilinx's SoCs: xlnx.zynqmp_crf.
+"""The clocks and resets of the full-power domain of Xilinx's Zynq UltraScale+.
 
 Facts from QEMU's hw/misc/xlnx-zynqmp-crf.c.
 """
@@ -11,6 +11,6 @@ from vmstate.declare import VMState, array, description, device, uint32
 @device("xlnx.zynqmp_crf")
 @description("xlnx.zynqmp_crf", version_id=1, minimum_version_id=1)
 class XlnxZynqmpCrf(VMState):
-    """A controller of Xilinx's SoCs."""
+    """Registers."""
 
     regs: list[int] = array(uint32, 67)

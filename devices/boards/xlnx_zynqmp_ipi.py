@@ -1,4 +1,4 @@
-"""An interrupt controller of Xilinx's SoCs: xlnx.zynqmp_ipi.
+"""The interrupts between processors of Xilinx's Zynq UltraScale+.
 
 Facts from QEMU's hw/intc/xlnx-zynqmp-ipi.c.
 """
@@ -11,6 +11,6 @@ from vmstate.declare import VMState, array, description, device, uint32
 @device("xlnx.zynqmp_ipi")
 @description("xlnx.zynqmp_ipi", version_id=1, minimum_version_id=1)
 class XlnxZynqmpIpi(VMState):
-    """An interrupt controller of Xilinx's SoCs."""
+    """Registers."""
 
     regs: list[int] = array(uint32, 8)

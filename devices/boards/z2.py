@@ -1,35 +1,29 @@
-"""A part of the board.
+"""The power management and the display of Zipit's Z2.
 
 Facts from QEMU's hw/arm/z2.c.
 """
 
 from __future__ import annotations
 
-from vmstate.declare import VMState, boolean, buffer, description, device, int32, struct, uint32
+from vmstate.declare import VMState, buffer, description, device, int32, struct, uint32
+from vmstate.devices.boards.ssi import SSIPeripheral
 
 
 @device("aer915")
 @description("aer915", version_id=1, minimum_version_id=1)
 class Aer915(VMState):
-    """A part of the board."""
+    """What is written to the power management."""
 
     len: int = int32()
     buf: bytes = buffer(3)
 
 
-@description("SSISlave", version_id=1, minimum_version_id=1)
-class SSISlave(VMState):
-    """The `SSISlave`."""
-
-    cs: bool = boolean()
-
-
 @device("zipit-lcd")
 @description("zipit-lcd", version_id=2, minimum_version_id=2)
 class ZipitLcd(VMState):
-    """A part of the board."""
+    """The display: which register comes next."""
 
-    ssidev: SSISlave = struct(SSISlave)
+    ssidev: SSIPeripheral = struct(SSIPeripheral)
     selected: int = int32()
     enabled: int = int32()
     buf: bytes = buffer(3)

@@ -1,4 +1,4 @@
-"""General-purpose lines of Sharp's Zaurus: scoop.
+"""The lines of Sharp's Zaurus (SCOOP).
 
 Facts from QEMU's hw/gpio/zaurus.c.
 """

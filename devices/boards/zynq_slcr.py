@@ -1,4 +1,4 @@
-"""A controller of Xilinx's Zynq: zynq_slcr.
+"""The system registers of Xilinx's Zynq: clocks, resets, pins.
 
 Facts from QEMU's hw/misc/zynq_slcr.c.
 """
@@ -12,7 +12,7 @@ from vmstate.devices.core.clock import Clock
 @device("zynq_slcr")
 @description("zynq_slcr", version_id=3, minimum_version_id=2)
 class ZynqSlcr(VMState):
-    """A controller of Xilinx's Zynq."""
+    """Registers, and the clock that comes in."""
 
     regs: list[int] = array(uint32, 1024)
     ps_clk: Clock = struct(Clock, version=3)

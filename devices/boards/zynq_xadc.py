@@ -1,4 +1,4 @@
-"""An analogue-to-digital converter of Xilinx's Zynq: zynq-xadc.
+"""The analogue-to-digital converter of Xilinx's Zynq.
 
 Facts from QEMU's hw/adc/zynq-xadc.c.
 """
@@ -11,7 +11,7 @@ from vmstate.declare import VMState, array, description, device, uint16, uint32
 @device("zynq-xadc")
 @description("zynq-xadc", version_id=1, minimum_version_id=1)
 class ZynqXadc(VMState):
-    """An analogue-to-digital converter of Xilinx's Zynq."""
+    """Registers, and the samples."""
 
     regs: list[int] = array(uint32, 8)
     xadc_regs: list[int] = array(uint16, 128)

@@ -14,7 +14,7 @@ import explain_cases
 import pytest
 from handmade import scalar, stream_with, vmdesc_text
 from machines import COLD, needs_qemu
-from recorded import FIXTURES, MAPPED_RAM, STREAMS, plain
+from recorded import FIXTURES, MAPPED_RAM, STREAMS, board, plain
 
 import vmstate
 from vmstate import Section, Stream, VMStateDescription, VMStateError, check, compat, explain, load, thin, verify
@@ -516,3 +516,27 @@ def test_the_serial_number_of_every_card(tmp_path: Path) -> None:
         # The half of the address that is not its maker's.
         assert mac[3:] in before
         assert mac[3:] not in after and mac[:2:-1] not in after
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("name", "section_name", "path", "first"),
+    [
+        ("10.0-aarch64-vexpress-a15", "pl181", "fifo", 0),
+        ("10.0-aarch64-vexpress-a15", "lan9118", "rx_fifo", 0),
+        ("10.0-aarch64-xlnx-zcu102", "cadence_gem", "regs", 34),
+        ("10.0-aarch64-xlnx-zcu102", "xlnx.bbram-ctrl", "regs", 4),
+    ],
+)
+def test_words_that_a_board_holds(name: str, section_name: str, path: str, first: int) -> None:
+    """Words of a FIFO, keys, and the registers with an address are replaced; the registers before them stay."""
+    data = bytearray(board(f"{name}.stream.xz"))
+    secret_bytes = b"what a guest had"
+    with load(bytes(data)) as stream:
+        section = next(section for section in stream.sections if section.name.rpartition("/")[2] == section_name)
+        place = section.trace()[path].offset
+    begin = place + 4 * first
+    data[begin : begin + len(secret_bytes)] = secret_bytes
+    scrubbed = scrub(bytes(data), KEY)
+    assert secret_bytes[:8] not in scrubbed and len(scrubbed) == len(data)
+    assert scrubbed[place:begin] == data[place:begin]
