@@ -58,8 +58,8 @@ def release_of(plain: Path) -> str | None:
 class Count:
     """What was seen: `streams`, `sections`, and the `misses` by the last part of an idstr and the reason.
 
-    `opened` counts the sections, each once, that the tree describes and a vmdesc shows in full; `moved` those of them
-    whose fields do not stand where the vmdesc says, by the last part of their idstr.
+    `opened` counts the sections that the tree describes and a vmdesc shows in full, one of those that have the last
+    part of the idstr, version and size alike; `moved` those of them whose fields do not stand where the vmdesc says.
     """
 
     def __init__(self, descriptions: SourceDescriptions) -> None:
@@ -69,6 +69,7 @@ class Count:
         self.misses: Counter[tuple[str, str]] = Counter()
         self.opened = 0
         self.moved: Counter[str] = Counter()
+        self._shapes: set[tuple[str, int, int]] = set()
         self._known: dict[tuple[str, int, bytes], str | None] = {}
 
     @property
@@ -107,14 +108,16 @@ class Count:
 
     def _compare(self, section: Section, vmsd: VMStateDescription, state: Any) -> None:
         """Hold the places of fields against those that the vmdesc says, where it shows them all."""
-        if section.vmsd is None or section.described_by != "vmdesc":
+        shape = (last_part(section.name), section.version_id, len(section.payload()))
+        if section.vmsd is None or section.described_by != "vmdesc" or shape in self._shapes:
             return
+        self._shapes.add(shape)
         self.opened += 1
         places = places_of(vmsd, state, section.version_id)
         for name, start, _ in places_of(section.vmsd, section.state, section.version_id):
             # Unused bytes have a name in a vmdesc alone.
             if name != "unused" and not any(name == each and first <= start < end for each, first, end in places):
-                self.moved[last_part(section.name)] += 1
+                self.moved[shape[0]] += 1
                 return
 
     def __str__(self) -> str:
