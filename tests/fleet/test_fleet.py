@@ -96,6 +96,21 @@ def test_a_cluster_gives_the_same(tmp_path: Path) -> None:
     assert results == [number * number for number in range(30)]
 
 
+@pytest.mark.slow
+def test_a_scheduler_that_goes_away_is_told(tmp_path: Path) -> None:
+    distributed = pytest.importorskip("distributed", reason="needs Dask: pip install qemu-vmstate[cluster]")
+    from vmstate.fleet.engine import cluster_of
+
+    with distributed.LocalCluster(
+        n_workers=1, threads_per_worker=1, processes=True, dashboard_address=None, host="127.0.0.1"
+    ) as cluster:
+        results = in_order(Work(str(tmp_path)), list(range(500)), cluster_of(cluster.scheduler_address), chunk=1)
+        assert next(results) == 0
+        cluster.close()
+        with pytest.raises(VMStateError, match="the workers are gone"):
+            list(results)
+
+
 def test_a_scheduler_that_is_not_there_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:
     pytest.importorskip("distributed", reason="needs Dask: pip install qemu-vmstate[cluster]")
     assert main(["fleet", "scan", str(MICROVM), "--scheduler", "not-an-address://x"]) == 2
@@ -224,6 +239,17 @@ def test_scan_resumes_and_says_what_stands_in_the_way(tmp_path: Path, capsys: py
     rows.write_text("\n".join(kept[:2]) + "\n" + kept[2][:40])
     assert main([*words, "--resume", str(rows), "--format", "json"]) == 2
     assert capsys.readouterr().out == first
+    assert main([*words, "--resume", str(rows), "--format", "tap"]) == 2
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[1] == "1..4" and [line[:6] for line in lines if "ok" in line[:6]] == [
+        "not ok",
+        "ok 2 -",
+        "ok 3 -",
+        "not ok",
+    ]
+    assert main([*words, "--resume", str(rows), "--format", "junit"]) == 2
+    suite = ET.fromstring(capsys.readouterr().out)
+    assert (suite.get("tests"), suite.get("failures")) == ("4", "2")
     assert main([*words, "--resume", str(rows)]) == 2
     text = capsys.readouterr().out
     assert "4 files: 2 loads, 1 fails, 1 error" in text and "pci-config" in text

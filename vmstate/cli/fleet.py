@@ -14,6 +14,7 @@ from vmstate.cli.numbers import one_or_more
 from vmstate.errors import VMStateError, one_line
 from vmstate.fleet.changes import read_changes
 from vmstate.fleet.engine import CHUNK, Engine, Poison, cluster_of, in_order, pool_of
+from vmstate.fleet.outputs import Case, case_of, junit, tap, write_parquet
 from vmstate.fleet.scan import DOMAIN, MACHINE, Scan, empty_row, outcome_of, places
 
 T = TypeVar("T")
@@ -72,7 +73,9 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     scan.add_argument("--no-verify", action="store_true", help="do not write each stream again and compare")
     scan.add_argument("--resume", metavar="FILE", help="rows go to this file; those that it has are not made again")
     scan.add_argument("--parquet", metavar="FILE", help="a row for each (file, device, finding); needs pyarrow")
-    scan.add_argument("--format", choices=("text", "json"), default="text", help="json: a line for each file")
+    scan.add_argument(
+        "--format", choices=("text", "json", "junit", "tap"), default="text", help="json: a line for each file"
+    )
     engine_arguments(scan)
     scan.set_defaults(run=run)
 
@@ -103,6 +106,7 @@ def run(options: argparse.Namespace) -> int:
     counts: Counter[str] = Counter()
     causes: Counter[str] = Counter()
     rows: list[Mapping[str, Any]] = []
+    cases: list[Case] = []
     hit = 0
     for row in with_progress(all_rows(options, files, left, kept, scan), len(files)):
         counts[outcome_of(row)] += 1
@@ -110,15 +114,18 @@ def run(options: argparse.Namespace) -> int:
             causes[f"{row['rule']}: {row['cause']}"] += 1
         if options.parquet:
             rows.append(row)
-        if options.format == "json":
+        if options.format in ("junit", "tap"):
+            cases.append(case_of(row))
+        elif options.format == "json":
             print(json.dumps(row))
         elif outcome_of(row) not in ("loads", "ok"):
             print(one_line(f"{row['file']}: {outcome_of(row)}: {row['error'] or row['cause'] or row['verify']}"))
         hit += bool(row.get("changes"))
     if options.parquet:
-        from vmstate.fleet.outputs import write_parquet
-
         write_parquet(options.parquet, rows)
+    if options.format in ("junit", "tap"):
+        for line in junit(cases, "vmstate fleet scan") if options.format == "junit" else tap(cases):
+            print(line)
     if options.format == "text":
         print(f"{len(files)} files: " + ", ".join(f"{count} {word}" for word, count in counts.most_common()))
         for cause, count in causes.most_common(SHOWN):

@@ -10,10 +10,12 @@ the only one under way when a worker died twice is known, and set aside. Nothing
 
 from __future__ import annotations
 
+import logging
 import os
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, CancelledError, Executor, Future, wait
+from contextlib import suppress
 from importlib import import_module
 from typing import Any, Generic, TypeVar
 
@@ -79,6 +81,9 @@ def cluster_of(scheduler: str) -> Engine:
         distributed: Any = import_module("distributed")
     except ImportError:
         raise VMStateError("a scheduler needs Dask: pip install distributed") from None
+    # What it says of a connection that is lost, we say in a line.
+    for name in [name for name in logging.root.manager.loggerDict if name.partition(".")[0] == "distributed"]:
+        logging.getLogger(name).setLevel(logging.CRITICAL)
     try:
         client = distributed.Client(scheduler, timeout=10)
     except (OSError, ValueError) as error:
@@ -133,11 +138,14 @@ class _Run(Generic[T, R]):
                 if position < self.total:
                     self.step()
         finally:
-            for future in self.out:
-                future.cancel()
-            self.executor.shutdown(wait=False)
+            # Of a scheduler that has gone none of this can be asked.
+            with suppress(Exception):
+                for future in self.out:
+                    future.cancel()
+                self.executor.shutdown(wait=False)
             if self.engine.close is not None:
-                self.engine.close()
+                with suppress(Exception):
+                    self.engine.close()
 
     def step(self) -> None:
         """Send out what can be, and take in what is done."""
@@ -200,5 +208,5 @@ def _is_of_scheduler(error: BaseException) -> bool:
 
 
 def _gone(error: BaseException) -> VMStateError:
-    text = " ".join(f"{type(error).__name__}: {error}".split())
+    text = " ".join(f"{type(error).__name__}: {error}".split()).removesuffix(":")
     return VMStateError(f"the workers are gone: {text[:200]}")

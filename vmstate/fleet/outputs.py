@@ -7,7 +7,7 @@ from typing import Any
 from xml.sax.saxutils import escape, quoteattr
 
 from vmstate.errors import VMStateError
-from vmstate.fleet.scan import COLUMNS, flat
+from vmstate.fleet.scan import COLUMNS, flat, outcome_of
 from vmstate.vmsd.data import Value
 
 BATCH = 10_000
@@ -21,6 +21,14 @@ class Case(Value):
     name: str
     passed: bool | None
     reason: str | None = None
+
+
+def case_of(row: Mapping[str, Any]) -> Case:
+    """A file as a test: passed where it loads, or is whole where no destination was told; None where nobody can say."""
+    outcome = outcome_of(row)
+    passed = None if outcome == "unknown" else outcome in ("loads", "ok")
+    reason = row["error"] or row["cause"] or (row["verify"] if outcome == "not whole" else None)
+    return Case("fleet", str(row["file"]), passed, None if passed else f"{outcome}: {reason or 'nothing tells'}")
 
 
 def write_parquet(path: str, rows: Iterable[Mapping[str, Any]]) -> int:
