@@ -8,7 +8,7 @@ import socket
 import threading
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from machines import COLD, ROOTS, booting, needs_guest, needs_qemu, qemu_of
@@ -17,7 +17,7 @@ import vmstate
 from vmstate.cli import main
 from vmstate.errors import MachineError
 from vmstate.lab.guest import READY
-from vmstate.qemu.live import live_state, live_state_at
+from vmstate.qemu.live import is_near_stop, live_state, live_state_at
 from vmstate.qemu.machine import Machine
 from vmstate.qemu.monitor import Monitor
 from vmstate.qemu.provenance import read_provenance
@@ -231,6 +231,35 @@ def test_a_guest_that_stands_still_and_a_monitor_that_is_busy(
             monkeypatch.setitem(live_state_at.__kwdefaults__, "limit", 0.3)
             assert main(["show", "--qmp", place]) == 2
     assert "a monitor has one client at a time" in capsys.readouterr().err
+
+
+def test_near_the_stop_of_a_migration_nothing_is_asked() -> None:
+    """QEMU aborts where its own stop meets the question; so it is asked only with enough memory left to send."""
+
+    class Told:
+        def __init__(self, status: str, left: int, bandwidth: int) -> None:
+            self.told = {
+                "query-migrate": {"status": status, "ram": {"remaining": left}},
+                "query-migrate-parameters": {"max-bandwidth": bandwidth, "downtime-limit": 300},
+            }
+
+        def ask(self, command: str) -> Any:
+            return self.told[command]
+
+    for status, left, bandwidth, is_near in (
+        ("completed", 0, 0, False),
+        ("active", 8 << 30, 0, False),
+        ("active", 1 << 30, 0, True),
+        ("active", 90 << 20, 1 << 20, False),
+        ("active", 90 << 20, 128 << 20, True),
+        ("active", 300 << 20, 128 << 20, False),
+        ("active", 8 << 30, 1 << 40, False),
+        ("setup", 8 << 30, 1 << 20, True),
+        ("device", 0, 1 << 20, True),
+        ("pre-switchover", 8 << 30, 1 << 20, True),
+    ):
+        monitor = cast("Monitor", Told(status, left, bandwidth))
+        assert is_near_stop(monitor) is is_near, (status, left, bandwidth)
 
 
 @pytest.mark.qemu

@@ -23,7 +23,7 @@ from typing import Any, Self
 from vmstate.early.copies import Choice, choose
 from vmstate.early.forward import Forward
 from vmstate.errors import EarlyError, VMStateError
-from vmstate.qemu.live import LiveState, live_state
+from vmstate.qemu.live import LiveState, is_near_stop, live_state
 from vmstate.qemu.migration import Attached, capabilities_of
 from vmstate.qemu.monitor import LIMIT, Monitor, answers_understood
 from vmstate.qemu.proxy import Filter, Proxy
@@ -138,6 +138,8 @@ class Relay:
         self._returned: Counter[str] = Counter()
         self._refused = False
         self._return_path: ReturnPathReader | None = ReturnPathReader()
+        # In the middle of a migration there may be no safe moment for it: what is had now can only be too old.
+        self._first: list[Choice] | VMStateError = []
         self._proxy = Proxy(
             listen_at,
             connect_to,
@@ -146,6 +148,11 @@ class Relay:
             limit=limit,
         )
         self.uri = self._proxy.uri
+        if way != THROUGH and early is None:
+            try:
+                self._first = self._now()
+            except VMStateError as error:
+                self._first = error
 
     def warnings(self) -> list[str]:
         """What the caller is to be told before a migration begins."""
@@ -233,6 +240,14 @@ class Relay:
     def _choices(self) -> list[Choice]:
         if self.early is not None:
             return self.policy.choices(self.early)
+        try:
+            return self._now()
+        except VMStateError:
+            if isinstance(self._first, VMStateError):
+                raise self._first from None
+            return self._first
+
+    def _now(self) -> list[Choice]:
         assert self.monitor is not None
         return self._choices_of(live_state(self.monitor, limit=self.limit))
 
@@ -253,11 +268,11 @@ class Relay:
                 return
             try:
                 with answers_understood():
-                    status = self.monitor.ask("query-migrate").get("status")
-                    is_running = self.monitor.ask("query-status")["status"] == "running"
-                if status != "active" or not is_running:
-                    continue
-                forward.refresh(self._choices_of(live_state(self.monitor, limit=self.limit)))
+                    if self.monitor.ask("query-status")["status"] != "running":
+                        continue
+                    # Near its stop it is not asked; there may be a later moment that is not.
+                    if not is_near_stop(self.monitor):
+                        forward.refresh(self._now())
             except VMStateError:
                 # A source that is at its stop, or gone, has nothing newer to say.
                 return

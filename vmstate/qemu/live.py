@@ -5,6 +5,11 @@ the command came from: it works with any accelerator, on every target, and in th
 is the header, the sections without RAM and the end: no configuration section and no vmdesc (QEMU's migration/savevm.c,
 qmp_xen_save_devices_state). The machine type, which the configuration section would have, is asked of QMP.
 
+In the middle of a migration the state is asked for only where memory is left that no source sends in the meantime. QEMU
+stops the guest for the command in the run state save-vm, and waits for its CPUs without its lock; where a migration
+comes to its own stop in that moment, it sets finish-migrate, a transition that no QEMU has, and QEMU aborts
+(system/runstate.c, runstate_set): the guest is gone.
+
 The argument `live` is always given as false. With true QEMU gives up its block devices where the guest was not running,
 for a tool of Xen that stops it first; in either case a guest that ran goes on.
 """
@@ -31,6 +36,15 @@ from vmstate.vmsd.data import Data
 COMMAND = "xen-save-devices-state"
 LIMIT = 30.0
 """Seconds that QEMU may take for its greeting, and for the state: it waits for requests to disks that are under way."""
+
+_MEANWHILE = 0.05
+"""Seconds that may pass from the question how far a migration is until the guest goes on; it takes milliseconds."""
+
+_SCANNED = 4 << 30
+"""Bytes of memory that no source gets through in a second, however many are zero."""
+
+_ZERO_PAGE = 9
+"""Bytes of a page of zeros in a stream: be64 address and flags, one byte; a limit of the bandwidth counts no more."""
 
 _HEADER = 8
 _RAM_SECTION = 0xFFFFFFFF
@@ -126,7 +140,10 @@ def live_state_at(address: str, *, limit: float = LIMIT) -> LiveState:
 
 
 def live_state(monitor: Monitor, *, limit: float = LIMIT) -> LiveState:
-    """The device state of a machine now. The guest is paused for it, some milliseconds. Raises `MachineError`."""
+    """The device state of a machine now. The guest is paused for it, some milliseconds.
+
+    Raises `MachineError`, also where a migration is under way that may be near its stop.
+    """
     with answers_understood(), tempfile.TemporaryFile() as file:
         status = str(monitor.ask("query-status")["status"])
         migration = (monitor.ask_or_none("query-migrate") or {}).get("status")
@@ -142,6 +159,12 @@ def live_state(monitor: Monitor, *, limit: float = LIMIT) -> LiveState:
         finally:
             os.close(writing)
         try:
+            if status == "running" and is_near_stop(monitor):
+                raise MachineError(
+                    "a migration is under way and may stop the guest at any moment: QEMU aborts where that meets this "
+                    "question",
+                    expected="another moment, or a lower max-bandwidth",
+                )
             begun = time.monotonic()
             _save(monitor, f"/dev/fdset/{number}", limit)
             call_ms = 1000 * (time.monotonic() - begun)
@@ -188,6 +211,22 @@ def capture_devices(path: str | os.PathLike[str], address: str, *, limit: float 
     write_atomic(path, [data])
     write_provenance(path, known)
     return known
+
+
+def is_near_stop(monitor: Monitor) -> bool:
+    """Whether a migration is under way that may stop the guest in the next moment. Raises `MachineError`.
+
+    By what query-migrate says is left (bytes), and how fast that may be sent.
+    """
+    told = monitor.ask("query-migrate")
+    if told.get("status") not in UNDER_WAY:
+        return False
+    parameters = monitor.ask("query-migrate-parameters")
+    bandwidth = min(parameters.get("max-bandwidth") or _SCANNED, _SCANNED)
+    meanwhile = min(_SCANNED, bandwidth * 4096 // _ZERO_PAGE) * _MEANWHILE
+    at_the_stop = bandwidth * parameters.get("downtime-limit", 0) / 1000
+    left = (told.get("ram") or {}).get("remaining", 0)
+    return bool(told["status"] != "active" or left < meanwhile + at_the_stop)
 
 
 UNDER_WAY = ("setup", "active", "device", "pre-switchover", "wait-unplug", "postcopy-active", "postcopy-paused")
