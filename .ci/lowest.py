@@ -12,6 +12,7 @@ NOT_TESTED = (
     "check-jsonschema",
     "cosmic-ray",
     "coverage",
+    "drgn",
     "hatchling",
     "mkdocs",
     "mypy",
@@ -21,8 +22,9 @@ NOT_TESTED = (
     "ruff",
     "towncrier",
     "twine",
+    "volatility3",
 )
-"""The project itself, and what looks at its source, its packages, its documents and its files alone."""
+"""The project itself, what looks at its source, its packages, its documents and its files alone, and other programs."""
 
 project = tomllib.loads((Path(__file__).parent.parent / "pyproject.toml").read_text())["project"]
 for needed in chain(project["dependencies"], *project["optional-dependencies"].values()):
