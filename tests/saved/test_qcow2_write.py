@@ -194,3 +194,49 @@ def test_qemu_loads_what_was_put_into_its_image(tmp_path: Path) -> None:
     # With another magic in the state QEMU refuses it: it does look.
     out.write_bytes(out.read_bytes().replace(b"QEVM\0\0\0\3", b"QEVM\0\0\0\4"))
     assert monitor(out, "info status", "-loadvm", "five").returncode != 0
+
+
+OPTIONS = ("refcount_bits=8", "cluster_size=512,refcount_bits=64", "extended_l2=on", "compat=0.10,cluster_size=1k")
+WRITTEN = ("write -P 5 0 3M", "write -P 6 5M 77777", "write -c -P 7 8M 256k", "write -z 9M 1M")
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(QEMU_IMG is None or shutil.which("qemu-io") is None, reason="apt-get install qemu-utils")
+@pytest.mark.parametrize("options", OPTIONS)
+def test_a_disk_with_something_on_it_stays_what_it_is(options: str, tmp_path: Path) -> None:
+    disk, out, more, stream = (str(tmp_path / name) for name in ("disk.qcow2", "out.qcow2", "more.qcow2", "stream"))
+    tool("create", "-f", "qcow2", "-o", options, disk, "16M")
+    writes = [word for line in WRITTEN for word in ("-c", line)]
+    subprocess.run(["qemu-io", "-f", "qcow2", disk, *writes], check=True, capture_output=True)
+    Path(stream).write_bytes(small_stream() + LARGER)
+    assert main(["pack", stream, "--like", disk, "--snapshot", "new", "-o", out]) == 0
+    tool("check", out)
+    # What is written now is not written into the snapshot, and the snapshot goes with what it has alone.
+    subprocess.run(["qemu-io", "-f", "qcow2", out, "-c", "write -P 9 1M 3M"], check=True, capture_output=True)
+    tool("check", out)
+    tool("convert", "-l", "snapshot.name=new", "-O", "raw", out, tmp_path / "then.raw")
+    tool("compare", "-f", "raw", "-F", "qcow2", tmp_path / "then.raw", disk)
+    assert state_of(f"{out}@new") == Path(stream).read_bytes()
+    # One more on the disk of the first, beside it.
+    assert main(["pack", stream, "--like", f"{out}@new", "--snapshot", "newer", "-o", more]) == 0
+    tool("check", more)
+    tool("compare", "-f", "qcow2", "-F", "qcow2", out, more)
+    tool("snapshot", "-a", "newer", more)
+    tool("compare", "-f", "qcow2", "-F", "qcow2", more, disk)
+    for name in ("new", "newer"):
+        tool("snapshot", "-d", name, more)
+    tool("check", more)
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(QEMU_IMG is None or shutil.which("qemu-io") is None, reason="apt-get install qemu-utils")
+def test_counts_of_one_bit_cannot_be_shared(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    disk, stream, out = (tmp_path / name for name in ("disk.qcow2", "stream", "out"))
+    stream.write_bytes(small_stream())
+    tool("create", "-f", "qcow2", "-o", "refcount_bits=1", disk, "4M")
+    # On an empty disk nothing is shared.
+    assert main(["pack", str(stream), "--like", str(disk), "--snapshot", "new", "-o", str(out)]) == 0
+    tool("check", out)
+    subprocess.run(["qemu-io", "-f", "qcow2", disk, "-c", "write 0 1M"], check=True, capture_output=True)
+    assert main(["pack", str(stream), "--like", str(disk), "--snapshot", "new", "-o", str(out)]) == 2
+    assert "refcounts of 1 bits cannot say" in capsys.readouterr().err
