@@ -51,15 +51,29 @@ def _by_attribute(vmsd: VMStateDescription) -> tuple[dict[str | None, list[Field
     return fields, subsections
 
 
+@lru_cache(maxsize=512)
+def _names_on(vmsd: VMStateDescription, names: Steps) -> tuple[tuple[str, str, bool], ...]:
+    """What the fields that a path passes are called: the description's name, the field's, and whether it is a timer.
+
+    The elements of an array can be fields of one name, each with a description of its own: they are looked at once.
+    """
+    return tuple(
+        dict.fromkeys(
+            (holder.name, field.name, field.type is t.TIMER or field.type.info == t.TIMER.info)
+            for holder, field in fields_on(vmsd, names)
+        )
+    )
+
+
 def noise_of(vmsd: VMStateDescription, steps: Steps, before: Any, after: Any) -> str | None:
     """The kind of noise that a change at a path of a state is, or None."""
     lists = noise_lists()
-    for holder, field in fields_on(vmsd, steps):
-        if field.type is t.TIMER or field.type.info == t.TIMER.info:
+    for holder, name, is_timer in _names_on(vmsd, tuple(step for step in steps if isinstance(step, str))):
+        if is_timer:
             return "timer"
-        listed = lists.get(holder.name)
+        listed = lists.get(holder)
         if listed is not None:
-            entry = listed.get(field.name) or listed.get(without_numbers(field.name))
+            entry = listed.get(name) or listed.get(without_numbers(name))
             kind = None if entry is None else _kind_by_entry(entry, before, after)
             if kind is not None:
                 return kind
