@@ -15,8 +15,10 @@ SYSTEM_REGISTER = 0x013
 """Bits 16 to 27 of the index of a register of AArch64."""
 PMCR = 0xDCE0
 """The lower 16 bits of the index of PMCR_EL0: op0 3, op1 3, CRn 9, CRm 12, op2 0."""
-ISAR1, DFR0, ZFR0, SMFR0, MMFR0 = 0xC031, 0xC028, 0xC024, 0xC025, 0xC038
+ISAR1, DFR0, SMFR0, MMFR0 = 0xC031, 0xC028, 0xC025, 0xC038
 """The same of ID_AA64ISAR1_EL1, ID_AA64DFR0_EL1 and so on."""
+ZCR = 0xC090
+"""The same of ZCR_EL1, which there is with SVE."""
 CTR, MMFR0_32 = 0xD801, 0xC00C
 """The same of CTR_EL0, and of ID_MMFR0_EL1 as AArch32 has it."""
 HCR, SCR, GMID_TAGS = 0xE088, 0xF088, 0xC085
@@ -50,6 +52,9 @@ MMFR0_OF_A53, MMFR0_32_OF_A72 = 0x1122, 0x10201105
 _BY_CACHE = {0x8444C004: "cortex-a15", 0x84448003: "cortex-a7"}
 """CTR -> the model of 32 bits."""
 
+A55_SINCE = Release(8, 0)
+"""The first release with a Cortex-A55; before it a Cortex-A76 had that register too."""
+
 SME_SINCE = Release(7, 1)
 """The first release whose `max` has SME and LPA2."""
 
@@ -71,7 +76,8 @@ def model_of(ask: ModelAsk) -> str | None:
         return _without_a_part(ask, told)
     name = _BY_PMCR.get(told) or _PROCESSORS.get(told >> 16 & 0xFFFF)
     if name == "cortex-a76" and _register(ask, CPUECTLR) is not None:
-        return "cortex-a55"
+        release = ask.release
+        return name if release is not None and release < A55_SINCE else "cortex-a55"
     return "max" if name == "cortex-a57" and _register(ask, MMFR0) != _MMFR0_OF_A57 else name
 
 
@@ -104,22 +110,27 @@ def _off_if(register: int, bits: int) -> Property:
 
 
 def _off_in_max(register: int, bits: int) -> Property:
-    """The same of what is new in `max`; where SVE is off, SME is too by itself."""
+    """The same of what is new in `max`."""
     off = _off_if(register, bits)
 
     def of(ask: ModelAsk) -> bool | None:
         release = ask.release
         is_new = release is not None and release >= SME_SINCE
-        return None if not is_new or (register == SMFR0 and not _register(ask, ZFR0)) else off(ask)
+        return off(ask) if is_new else None
 
     return of
+
+
+def _off_without(register: int) -> Property:
+    """Off where a register is not there that comes with what is meant."""
+    return lambda ask: None if _register(ask, register) is not None else False
 
 
 ALL = (1 << 64) - 1
 _PMU: dict[str, Property] = {"pmu": _off_if(DFR0, 0xF00)}
 _MAX: dict[str, Property] = {
     **_PMU,
-    "sve": _off_if(ZFR0, ALL),
+    "sve": _off_without(ZCR),
     "sme": _off_in_max(SMFR0, ALL),
     "pauth": _off_in_max(ISAR1, 0xFF0),
     "lpa2": _off_in_max(MMFR0, 0xF0000000),

@@ -20,9 +20,25 @@ def _unless(usual: bool, identifier: int) -> Property:
 
 _MSIX = _unless(True, CAP_ID_MSIX)
 
+USUAL_PORTS = 8
+"""Ports of an xHCI controller by itself, four of each speed."""
+
+
+def _ports(ask: ModelAsk, is_fast: bool) -> int | None:
+    """How many ports there are of a speed, where there are not as many as usual: which are which shows in no state, so
+    that half of them are taken.
+    """
+    ports = ask("xhci.ports")
+    if ports is None or len(ports) == USUAL_PORTS:
+        return None
+    return len(ports) // 2 if is_fast else len(ports) - len(ports) // 2
+
+
+_PORTS: dict[str, Property] = {"p2": lambda ask: _ports(ask, False), "p3": lambda ask: _ports(ask, True)}
+
 XHCI = (
-    Model("qemu-xhci", (0x1B36, 0x000D), {"msi": _unless(False, CAP_ID_MSI), "msix": _MSIX}, bus="usb"),
-    Model("nec-usb-xhci", (0x1033, 0x0194), {"msi": _unless(True, CAP_ID_MSI), "msix": _MSIX}, bus="usb"),
+    Model("qemu-xhci", (0x1B36, 0x000D), {"msi": _unless(False, CAP_ID_MSI), "msix": _MSIX, **_PORTS}, bus="usb"),
+    Model("nec-usb-xhci", (0x1033, 0x0194), {"msi": _unless(True, CAP_ID_MSI), "msix": _MSIX, **_PORTS}, bus="usb"),
 )
 UHCI = (
     Model("piix3-usb-uhci", (0x8086, 0x7020), bus="usb"),

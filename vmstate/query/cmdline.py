@@ -93,6 +93,9 @@ VIO_DEVICES = {
 KEYS_SINCE = Release(2, 5)
 """The first machine type of s390x that sends storage keys."""
 
+MASKS_SINCE = Release(2, 12)
+"""The first machine type of s390x that sends the length of the mask of events."""
+
 RISCV_ACPI_SINCE = Release(8, 0)
 """The first release with ACPI on RISC-V."""
 
@@ -1433,6 +1436,13 @@ class Builder:
         release = self.machine_release
         if self.family.name == "s390-ccw" and "s390-skeys" not in self.kinds and release and release >= KEYS_SINCE:
             self.options.append(Option("-global", "s390-skeys-qemu.migration-enabled=off"))
+        events = next((section for section in self.sections if section.name == "vmstate-event-facility"), None)
+        if events is not None and release is not None and release >= MASKS_SINCE:
+            reading = ModelReading(self, Device(), events)
+            with suppress(VMStateError):
+                if reading("mask_length") is None:
+                    name = "s390-sclp-event-facility.allow_all_mask_sizes=off"
+                    self.add("-global", [(name, reading.notes)])
         if self.stream.configuration is None and self.stream.sections and self.family.name != "pc":
             self.options.append(Option("-global", "migration.send-configuration=off"))
         if not any(section.footer.section_id is not None for section in self.stream.sections):
