@@ -67,6 +67,7 @@ _CHANNEL_BLOCK = re.compile(r"/([0-9a-f]+\.[0-9a-f]\.[0-9a-f]{4})/([^/]+)")
 _MMIO = re.compile(r"virtio-mmio@([0-9a-f]{16})/([^/]+)")
 _VIO = re.compile(r"(?:vty|l-lan|v-scsi|nvram)@([0-9a-f]{8})/([^/]+)")
 _BEHIND = re.compile(r"(/?[0-9a-f]+\.[0-9a-f]\.[0-9a-f]{4}|virtio-mmio@[0-9a-f]{16}|v-scsi@[0-9a-f]{8})/(.+/[^/]+)")
+_USB = re.compile(r"(\d+(?:\.\d+)*)/usb-[^/]+")
 _SCSI = re.compile(r"(\d+):(\d+):(\d+)")
 
 MIB = 1 << 20
@@ -418,6 +419,7 @@ class Builder:
         self.counts: dict[str, int] = {}
         self.bmcs: list[str] = []
         self.roots: dict[str, str] = {}
+        self.usb_controllers: list[str] = []
         self.sections = [
             section for section in stream.sections if section.kind in ("full", "start") and not section.is_ram
         ]
@@ -464,6 +466,7 @@ class Builder:
         self.serial_ports()
         self.plain_devices(first=True)
         self.pci_devices()
+        self.usb_devices_without_place()
         self.channel_devices()
         self.virtual_devices()
         self.transports()
@@ -1110,6 +1113,8 @@ class Builder:
         if model.bus == "pcie" and model.name != "x3130-upstream":
             more.append((f"chassis={self.number('chassis') + 1}", ()))
         self.device(model, reading, device, [*where, *more])
+        if model.bus == "usb":
+            self.usb_controllers.append(device.id)
         if last_part(reading.section.name) == "virtio-console":
             self.ports(device, reading)
 
@@ -1256,6 +1261,18 @@ class Builder:
             where.append((f"port={place}", notes))
         self.device(model, reading, inner, where)
         children[f"{id(device)}/{place}"] = "" if kind == "usb-storage" else inner.id
+
+    def usb_devices_without_place(self) -> None:
+        """The USB devices whose idstrs have their port alone and not the controller: they are told so (full-path)."""
+        for section in self.sections:
+            match = _USB.fullmatch(section.name)
+            chosen = None if match is None or not self.usb_controllers else self.choose_section(section)
+            if match is None or chosen is None:
+                continue
+            notes = [IdstrNote(section)]
+            where: list[tuple[str, Sequence[Note]]] = [(f"bus={self.usb_controllers[0]}.0", notes)]
+            where += [(f"port={match[1]}", notes), ("full-path=off", notes)]
+            self.device(*chosen, Device(), where)
 
     def choose_section(self, section: Section) -> tuple[Model, ModelReading] | None:
         """What QEMU calls the device of a section that is not on PCI."""
