@@ -130,7 +130,7 @@ def _max_revision(ask: ModelAsk) -> int | None:
 def _iommu_or_alike(ask: ModelAsk) -> bool | None:
     """On where the driver accepted it, or a legacy transport sends features above the 32nd, and of a machine type that
     offers none by itself: that some are offered is all that shows."""
-    machine = ask.machine_release
+    machine = ask.machine_release or ask.release
     offers_none = machine is not None and machine < QUEUE_RESET_SINCE
     is_legacy = ask(EXTRA_STATE) is None and ask(HIGH_FEATURES) is not None
     return True if _iommu_platform(ask) or (offers_none and is_legacy and not _packed(ask)) else None
