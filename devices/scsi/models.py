@@ -5,6 +5,7 @@ Names and ids from QEMU's hw/scsi (-device help, query-pci).
 
 from __future__ import annotations
 
+from vmstate.declare import Release
 from vmstate.vmsd.model import (
     CAP_ID_MSI,
     CAP_ID_MSIX,
@@ -12,7 +13,6 @@ from vmstate.vmsd.model import (
     ModelAsk,
     Property,
     has_capability,
-    without_express,
 )
 
 LSI = (
@@ -29,6 +29,16 @@ MEGASAS_GEN2 = (Model("megasas-gen2", None, _MEGASAS, bus="scsi"),)
 MPTSAS = (Model("mptsas1068", None, {"msi": _MSI}, bus="scsi"),)
 
 
+EXPRESS_SINCE = Release(2, 6)
+
+
+def _disable_pcie(ask: ModelAsk) -> bool | None:
+    """On where what PCI Express has is not sent, of a machine type whose adapter has that by itself on every bus."""
+    release = ask.machine_release
+    is_new = release is None or release >= EXPRESS_SINCE
+    return True if is_new and ask("pcie") is None else None
+
+
 def _old_pci_configuration(ask: ModelAsk) -> bool | None:
     """On where the function has no revision, as before 2.6."""
     return None if ask.space.byte(REVISION) else True
@@ -38,7 +48,7 @@ PVSCSI = (
     Model(
         "pvscsi",
         None,
-        {"x-old-pci-configuration": _old_pci_configuration, "x-disable-pcie": without_express},
+        {"x-old-pci-configuration": _old_pci_configuration, "x-disable-pcie": _disable_pcie},
         bus="scsi",
     ),
 )
