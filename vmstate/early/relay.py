@@ -5,8 +5,8 @@
 
 Three ways: `through` passes the migration on as it comes; `insert` puts early copies of device sections behind the
 configuration section; `skip` does that, and leaves out at the stop what has not changed since. The early state is that
-of the running source, asked of its monitor when the migration begins (`vmstate.qemu.live`), or a stream of an earlier
-moment.
+of the running source, asked of its monitor at the start and when the migration begins, if that is safe
+(`vmstate.qemu.live`), or a stream of an earlier moment.
 
 The decision per section is `SkipUnchanged`'s: a device's record says with what evidence a copy of it stands
 (`vmstate.early.copies`), and the bytes decide at the stop. If anything is odd the migration passes plainly.
