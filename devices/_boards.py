@@ -160,7 +160,6 @@ BOARDS: dict[str, tuple[str, ...]] = {
     "iotkit-secctl": ("vmstate.devices.boards.iotkit_secctl:IotkitSecctl",),
     "iotkit-sysctl": ("vmstate.devices.boards.iotkit_sysctl:IotkitSysctl",),
     "ipmi-bmc-extern": ("vmstate.devices.rare.ipmi_bmc_extern:IPMIBmcExtern",),
-    "ipoctal232": ("vmstate.devices.rare.ipoctal232:IPOctal",),
     "k230.wdt": ("vmstate.devices.boards.k230_wdt:K230Wdt",),
     "kvaser_pci": ("vmstate.devices.rare.can_sja1000:KvaserPCI",),
     "l2x0": ("vmstate.devices.boards.arm_l2x0:L2x0",),

@@ -86,8 +86,9 @@ def test_every_device_of_qemu_is_described() -> None:
                 continue
             known = {vmsd.version_id for vmsd in vmsds}
             missing |= {(release, name, version) for version in versions if version not in known}
-    # The controller blocks a migration before 11.1.
-    assert missing == {(release, "nvme", 0) for release in ("5.2", "7.2", "10.0")}
+    # The controller blocks a migration before 11.1, and a card is the example of what another package describes.
+    example = {(release, "ipoctal232", 1) for release in names if "ipoctal232" in names[release]}
+    assert missing - example == {(release, "nvme", 0) for release in ("5.2", "7.2", "10.0")}
     assert {release: len(devices) for release, devices in names.items()} == {
         "5.2": 367, "7.2": 464, "10.0": 504, "11.1": 532
     }  # fmt: skip

@@ -20,6 +20,7 @@ from grafts import LONG, graft, recorded_states, state_in
 from machines import BARE, NIC, needs_qemu
 
 import vmstate
+from vmstate.codec.asked import judge
 from vmstate.early.copies import PROVISIONAL, choose
 from vmstate.early.provisional import by_library, provisional
 from vmstate.errors import VMStateError
@@ -72,7 +73,7 @@ def states_of(card: Section, pool: Sequence[Any], generator: random.Random) -> I
         for values in generator.choices(pool, k=2):
             graft(state, values, generator, generator.choice((0.1, 0.5, 1.0)))
         with suppress(VMStateError):
-            if not any(judged(type(state).vmsd.codec.judge(state, version_id=card.version_id, facts=None, own=None))):
+            if not any(judged(judge(type(state).vmsd, state, version_id=card.version_id, facts=None, own=None))):
                 yield state
 
 

@@ -15,6 +15,7 @@ from grafts import LONG, graft, recorded_states, state_in
 from machines import PROGRAM, needs_qemu
 
 import vmstate
+from vmstate.codec.asked import judge
 from vmstate.early.copies import choose
 from vmstate.early.provisional import by_library
 from vmstate.errors import VMStateError
@@ -89,7 +90,7 @@ def grafted(section: Section, values: object, generator: random.Random) -> bytes
     vmsd = type(state).vmsd
     graft(state, values, generator, generator.choice((0.05, 0.3, 1.0)))
     try:
-        if any(judged(vmsd.codec.judge(state, version_id=section.version_id, facts=None, own=None))):
+        if any(judged(judge(vmsd, state, version_id=section.version_id, facts=None, own=None))):
             return None
         payload = vmsd.encode(state, version_id=section.version_id, force=True)
     except VMStateError:

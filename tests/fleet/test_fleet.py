@@ -341,7 +341,7 @@ def test_what_was_seen_before_makes_no_difference_to_any_answer() -> None:
             explanation = explain(stream, known.target, judged=known.judged).as_dict()
             assert alone == (explanation, [] if error is None else [error], stream.to_bytes() == data, facts_of(stream))
     # Some were passed over whose bytes nobody had seen, since what differs makes no difference.
-    assert kept > 500 and read > 30 and alike > 5, (kept, read, alike)
+    assert kept > 500 and read > 30 and alike > 1, (kept, read, alike)
 
 
 def test_a_vmdesc_is_put_together_from_entries_that_were_read_before() -> None:

@@ -59,7 +59,7 @@ def test_what_cannot_be_drawn_is_said_first(
     for name in [name for name in sys.modules if name.partition(".")[0] == "matplotlib"]:
         monkeypatch.delitem(sys.modules, name)
     monkeypatch.setitem(sys.modules, "matplotlib", None)
-    with pytest.raises(VMStateError, match=r"qemu-vmstate\[plot\]"):
+    with pytest.raises(VMStateError, match="needs matplotlib: pip install matplotlib"):
         grid(tmp_path / "plot.svg", [], [], [])
     assert not list(tmp_path.iterdir())
 

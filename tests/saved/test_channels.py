@@ -201,15 +201,15 @@ def test_memory_that_is_elsewhere_is_told(tmp_path: Path, capsys: pytest.Capture
     assert "in further channels (multifd), which were not given" in capsys.readouterr().out
     assert main(["verify", str(tmp_path)]) == 0
     assert main(["ram", str(first), "read", "0x101010", "4"]) == 2
-    said = capsys.readouterr().err
-    assert "does not hold page 0x101 of microvm.ram, at 0x101010" in said and "given: none" in said
+    printed = capsys.readouterr().err
+    assert "does not hold page 0x101 of microvm.ram, at 0x101010" in printed and "given: none" in printed
     only = str(tmp_path / "multifd-zstd-10.0.ch2")
     lacking = []
     for address in range(0x100000, 0x110000, 0x1000):
         if main(["ram", str(first), "read", hex(address), "4", "--channel", only]) == 2:
             lacking.append(address)
-            assert f"at {address:#x} (expected a further channel" in (said := capsys.readouterr().err), said
-            assert "given: 1 of multifd" in said
+            assert f"at {address:#x} (expected a further channel" in (printed := capsys.readouterr().err), printed
+            assert "given: 1 of multifd" in printed
     assert lacking
     # A channel is lacking, and with it pages.
     assert main(["verify", str(first), "--channel", str(tmp_path / "multifd-zstd-10.0.ch1")]) == 1

@@ -112,14 +112,14 @@ def test_the_command_of_drgn(tmp_path: Path) -> None:
 def test_the_part_of_a_file_goes_beside_it(tmp_path: Path) -> None:
     from vmstate.forensics.commands import without_part
 
-    there = tmp_path / "a@b"
-    there.touch()
+    named = tmp_path / "a@b"
+    named.touch()
     for words, right, part in (
         (["-f", "disk@one", "x"], ["-f", "disk", "x"], "one"),
         (["-fdisk@one"], ["-fdisk"], "one"),
         (["--file=disk@0x10", "-q"], ["--file=disk", "-q"], "0x10"),
         (["--file", "disk@a@b"], ["--file", "disk@a"], "b"),
-        (["-f", str(there)], ["-f", str(there)], None),
+        (["-f", str(named)], ["-f", str(named)], None),
         (["-q", "x@y"], ["-q", "x@y"], None),
     ):
         assert without_part(words) == (right, part)
@@ -144,6 +144,6 @@ def test_gdb_reads_registers_and_memory_of_our_core(tmp_path: Path) -> None:
         timeout=120,
         check=False,
     )
-    said = dict(line.split()[:2] for line in done.stdout.splitlines() if len(line.split()) >= 2)
-    assert {name: int(said[name], 16) for name in wanted} == wanted, done.stdout + done.stderr
+    registers = dict(line.split()[:2] for line in done.stdout.splitlines() if len(line.split()) >= 2)
+    assert {name: int(registers[name], 16) for name in wanted} == wanted, done.stdout + done.stderr
     assert '"page    1 page' in done.stdout

@@ -160,13 +160,13 @@ def ask(machine: Machine, line: str) -> str:
 
 
 def answers(machine: Machine, addresses: list[int]) -> Mapping[int, int | None]:
-    found = {}
+    physical = {}
     for address in addresses:
         text = ask(machine, f"gva2gpa {address:#x}")
         match = re.search(r"gpa: (0x[0-9a-f]+)", text)
         assert match is not None or "Unmapped" in text, text
-        found[address] = None if match is None else int(match[1], 16)
-    return found
+        physical[address] = None if match is None else int(match[1], 16)
+    return physical
 
 
 class Debugger:
@@ -206,18 +206,18 @@ def saved(machine: Machine, path: Path) -> None:
 
 def compared(machine: Machine, tables: Tables, path: Path, rng: random.Random) -> int:
     """How many addresses mean the same to QEMU and to us, and to who made the tables."""
-    said = answers(machine, tables.questions(rng))
+    answered = answers(machine, tables.questions(rng))
     saved(machine, path)
     with load(path) as stream:
         memory = stream.memory()
-        for address, right in said.items():
+        for address, right in answered.items():
             assert right == tables.means(address), hex(address)
             try:
                 ours: int | None = memory.translate("cpu", address)
             except VMStateError:
                 ours = None
             assert ours == right, hex(address)
-    return sum(right is not None for right in said.values())
+    return sum(right is not None for right in answered.values())
 
 
 @needs_qemu

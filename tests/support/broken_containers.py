@@ -53,15 +53,15 @@ def of_qcow2(data: bytes) -> list[Stretch]:
     head = struct.unpack_from(">4sIQIIQIIQQIIQ", data)
     size, l1_size, l1_at, refcounts, count, at = 1 << head[4], head[7], head[8], head[9], head[11], head[12]
     (block,) = struct.unpack_from(">Q", data, refcounts) if refcounts else (0,)
-    found = [(0, 112), (l1_at, 8 * l1_size), (refcounts, 64), (block, 128), (at, min(len(data) - at, 200))]
+    places = [(0, 112), (l1_at, 8 * l1_size), (refcounts, 64), (block, 128), (at, min(len(data) - at, 200))]
     for _ in range(count):
         table, entries, id_size, name_size, _, _, _, _, extra = struct.unpack_from(">QIHHIIQII", data, at)
-        found.append((table, 8 * entries))
+        places.append((table, 8 * entries))
         for number in range(entries):
             l2 = struct.unpack_from(">Q", data, table + 8 * number)[0] & 0xFF_FFFF_FFFF_FE00
-            found += [(l2, min(size, 160))] if l2 else []
+            places += [(l2, min(size, 160))] if l2 else []
         at = -(-(at + 40 + extra + id_size + name_size) // 8) * 8
-    return [stretch for stretch in found if stretch[1] > 0]
+    return [stretch for stretch in places if stretch[1] > 0]
 
 
 def of_libvirt(data: bytes) -> list[Stretch]:

@@ -71,15 +71,15 @@ def graft(state: Any, values: Any, generator: random.Random, share: float) -> No
 
 def recorded_states(is_wanted: Callable[[str], bool]) -> dict[str, list[Any]]:
     """The states of the recorded streams' devices whose idstr is wanted, by the name of the device."""
-    found: dict[str, list[Any]] = {}
+    states: dict[str, list[Any]] = {}
     for path in sorted(str(path.relative_to(FIXTURES)) for path in FIXTURES.rglob("*.mig.xz")) if LONG else QUICK:
         with suppress(VMStateError), opened(path) as stream:
             for section in stream.sections:
                 if section.kind == "full" and is_wanted(section.name):
                     state = by_library(section.name, section.payload(), section.version_id)
                     if state is not None:
-                        found.setdefault(last_part(section.name), []).append(state)
-    return found
+                        states.setdefault(last_part(section.name), []).append(state)
+    return states
 
 
 def state_in(qemu: LongLived) -> dict[tuple[str, int], bytes]:
