@@ -162,6 +162,9 @@ def _main(words: list[str]) -> int:
     if len(extra) == 1 and not extra[0].startswith("-") and getattr(options, "path", "") is None:
         # argparse takes a positional that may be left out only where it stands before the options.
         options.path = extra.pop()
+    if extra and getattr(options, "what", None) == [] and not any(word.startswith("-") for word in extra):
+        # The same of several.
+        options.what, extra = extra, []
     options.program = command
     if extra:
         asked.unrecognized(extra)

@@ -8,7 +8,7 @@ import json
 import os
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 from vmstate.cli.words import counted
 from vmstate.errors import VMStateError, one_line
@@ -52,8 +52,15 @@ def run(options: argparse.Namespace) -> int:
     files, placed = _pairs(options.memory, "--memory"), {}
     for name, text in _pairs(options.at, "--at").items():
         placed[name] = number(text, "an address")
+    if options.output:
+        from vmstate.qemu.provenance import refuse_itself
+
+        for read_from in (options.file, *(options.channel or ()), *files.values()):
+            refuse_itself(read_from, options.output)
     with load_for_memory(options.file) as stream:
         try:
+            of_blocks(stream, files, "--memory")
+            of_blocks(stream, placed, "--at")
             modules = {} if stream.container is None else modules_of(stream)
             memory = stream.memory(files=files, placed={**modules, **placed})
             if options.hash:
@@ -77,6 +84,16 @@ def _pairs(texts: list[str], option: str) -> dict[str, str]:
             raise VMStateError(f"what is behind {option} has two halves", expected="ID=...", found=text)
         pairs[name] = value
     return pairs
+
+
+def of_blocks(stream: Stream, options: Iterable[str], option: str) -> None:
+    """Refuse what is told of a block that the stream does not have."""
+    known = [block.idstr for block in stream.ram.blocks]
+    for name in options:
+        if name not in known:
+            raise VMStateError(
+                f"{option} is for a block of the stream", expected=", ".join(map(repr, known)) or None, found=repr(name)
+            )
 
 
 def number(text: str, what: str) -> int:
@@ -140,7 +157,7 @@ def read(memory: GuestMemory, options: argparse.Namespace, address_text: str, le
     if options.virtual is None:
         data = memory.read(address, length)
     else:
-        root = int(options.virtual, 0) if options.virtual[:1].isdigit() else options.virtual
+        root = number(options.virtual, "what CR3 holds") if options.virtual[:1].isdigit() else options.virtual
         data = memory.read_virtual(root, address, length)
     if options.output == "-":
         sys.stdout.buffer.write(data)

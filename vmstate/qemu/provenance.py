@@ -195,8 +195,13 @@ def refuse_place(target: str | os.PathLike[str]) -> None:
 
 
 def refuse_itself(source: str, target: str) -> None:
-    """Refuse to put a document over its stream, or a stream over its document. Raises `StreamError`."""
-    if "-" not in (source, target) and os.path.isfile(target) and _is_same(source, target):
+    """Refuse to put what is made of a file in its place: a document over its stream, a stream over the disk image with
+    the snapshot `source` (FILE@SNAPSHOT) that it is taken out of. Raises `StreamError`.
+    """
+    if "-" in (source, target) or not os.path.isfile(target):
+        return
+    file = source if os.path.exists(source) or "@" not in source else source.rpartition("@")[0]
+    if _is_same(file, target):
         raise StreamError("this is what is read: a document and its stream are two files", file=target)
 
 

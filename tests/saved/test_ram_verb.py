@@ -1,0 +1,68 @@
+"""`vmstate ram` on the command line, and inputs that nothing is written over."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from saved_files import image, plain, small_stream
+
+from vmstate.cli import main
+
+IMAGE = "savevm-7.2-v2.qcow2"
+
+
+@pytest.fixture
+def disk(tmp_path: Path) -> Path:
+    path = tmp_path / "disk.qcow2"
+    path.write_bytes(plain(IMAGE))
+    return path
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("verb", "more"), [("ram", []), ("set", ["mc146818rtc.cmos_index=5"]), ("thin", []), ("unpack", [])]
+)
+def test_a_snapshot_is_not_written_over_its_image(
+    verb: str, more: list[str], disk: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    before = disk.read_bytes()
+    link = tmp_path / "link"
+    link.symlink_to(disk)
+    for output in (disk, link):
+        assert main([verb, f"{disk}@1", *more, "-o", str(output)]) == 2
+        assert "this is what is read" in capsys.readouterr().err
+    assert disk.read_bytes() == before
+
+
+@pytest.mark.slow
+def test_what_is_asked_may_stand_behind_the_options(disk: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["ram", str(disk), "read", "0x102000", "16", "--virtual", "cpu"]) == 0
+    shown = capsys.readouterr().out
+    assert main(["ram", str(disk), "--virtual", "cpu", "read", "0x102000", "16"]) == 0
+    assert capsys.readouterr().out == shown != ""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["read", "0", "1", "--virtual", "0xzz"], "what CR3 holds"),
+        (["read", "0", "1", "--virtual", str(1 << 64)], "what CR3 holds"),
+        (["--memory", "nope=/dev/null"], "expected 'microvm.ram'"),
+        (["--at", "nope=0"], "expected 'microvm.ram'"),
+    ],
+)
+def test_what_is_told_must_mean_something(
+    words: list[str], message: str, disk: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["ram", str(disk), *words]) == 2
+    assert message in capsys.readouterr().err
+
+
+def test_an_unfinished_save_image_does_not_verify(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for magic, code in ((b"LibvirtQemudSave", 0), (b"LibvirtQemudPart", 1)):
+        path = tmp_path / "guest.save"
+        path.write_bytes(image("raw", small_stream(), magic=magic))
+        assert main(["verify", str(path)]) == code
+        assert ("[unfinished]" in capsys.readouterr().out) == (code == 1)
