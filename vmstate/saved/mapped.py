@@ -15,7 +15,6 @@ import mmap
 import os
 import signal
 import sys
-import tempfile
 import weakref
 from collections.abc import Iterator, Sequence
 from functools import cache
@@ -167,6 +166,8 @@ def read_into(opened: Input, buffers: Sequence[memoryview], start: int) -> None:
 def put_on_disk(memory: bytearray, rest: Iterator[bytes], name: str) -> mmap.mmap:
     """What is in memory already and the rest, in an unlinked file that nobody else can cut short. Empties `memory`."""
     what = "cannot be put into a temporary file: "
+    import tempfile
+
     with reported(name, what), tempfile.TemporaryFile(dir=_spool_folder()) as file:
         file.write(memory)
         memory.clear()
