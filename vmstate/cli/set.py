@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import re
 import sys
 from collections.abc import Iterable
@@ -12,7 +11,7 @@ from collections.abc import Iterable
 from vmstate.cli.encode import write
 from vmstate.cli.show import json_value
 from vmstate.errors import VMStateError, one_line
-from vmstate.qemu.provenance import carry_provenance, provenance_to_carry, refuse_itself
+from vmstate.qemu.provenance import carry_provenance, provenance_to_carry, refuse_disk_image
 from vmstate.report.text import text_of
 from vmstate.rules.check import check
 from vmstate.rules.edit import Edit, RefusedError, assign
@@ -46,9 +45,7 @@ def run(options: argparse.Namespace) -> int:
     """Edit, write, and say what was changed."""
     # First of all: a provenance that cannot be read must not leave a stream without one.
     known = provenance_to_carry(options.file, options.output)
-    if not os.path.exists(options.file):
-        # A snapshot in a disk image, which has the disk and other snapshots: of that only a copy is written.
-        refuse_itself(options.file, options.output)
+    refuse_disk_image(options.file, options.output)
     with load(options.file) as stream:
         try:
             changes = assign(stream, *options.assignments, force=options.force)

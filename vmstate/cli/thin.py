@@ -12,7 +12,7 @@ from pathlib import Path
 from vmstate.cli.files import for_each
 from vmstate.errors import VMStateError
 from vmstate.files import write_atomic
-from vmstate.qemu.provenance import carry_provenance, provenance_to_carry, refuse_itself, refuse_place
+from vmstate.qemu.provenance import carry_provenance, provenance_to_carry, refuse_disk_image, refuse_place
 from vmstate.saved.opening import open_input
 from vmstate.saved.thin import thin
 
@@ -58,9 +58,7 @@ def run(options: argparse.Namespace) -> int:
 def thin_one(file: str, output: str, options: argparse.Namespace) -> int:
     """The same of one stream."""
     scrubbed = options.scrub or options.scrub_key is not None
-    if not os.path.exists(file):
-        # A snapshot in a disk image, which has the disk and other snapshots: of that only a copy is written.
-        refuse_itself(file, output)
+    refuse_disk_image(file, output)
     # What is known of a machine has its command line, with names and addresses.
     known = None if scrubbed else provenance_to_carry(file, output)
     pieces = _scrubbed(file, options) if scrubbed else _thin(file)

@@ -37,7 +37,6 @@ def run(options: argparse.Namespace) -> int:
 def run_file(file: str, options: argparse.Namespace) -> int:
     """The same of one file."""
     source = source_of(options, file)
-    unfinished = Finding("unfinished", "error", None, None, None, "libvirt was still writing the save image")
     with open_input(source) if isinstance(source, str) else source as opened, loaded(opened, options) as stream:
         checked, not_judged = checked_stream(stream) if options.check else ([], [])
         findings = verify(stream, opened.data) + checked
@@ -47,7 +46,8 @@ def run_file(file: str, options: argparse.Namespace) -> int:
             findings = [each for each in findings if each.rule != "cut" or not is_completed(stream)]
             findings += findings_of(stream)
         if stream.container is not None and stream.container.facts().get("whole") is False:
-            findings.append(unfinished)
+            message = "libvirt was still writing the save image"
+            findings.append(Finding("unfinished", "error", None, None, None, message))
         sections = stream.sections
         name = stream.name
     errors = [finding for finding in findings if finding.severity == "error"]

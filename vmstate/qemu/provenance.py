@@ -194,6 +194,15 @@ def refuse_place(target: str | os.PathLike[str]) -> None:
         raise StreamError("this is the name of a provenance", file=os.fspath(target), expected="another name")
 
 
+def refuse_disk_image(source: str, target: str) -> None:
+    """Refuse to put a stream over the disk image that it is a snapshot of. Raises `StreamError`.
+
+    The image has the disk and other snapshots: of that only a copy is written. Any other file may be written anew.
+    """
+    if not os.path.exists(source):
+        refuse_itself(source, target)
+
+
 def refuse_itself(source: str, target: str) -> None:
     """Refuse to put what is made of a file in its place: a document over its stream, a stream over the disk image with
     the snapshot `source` (FILE@SNAPSHOT) that it is taken out of. Raises `StreamError`.
