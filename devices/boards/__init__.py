@@ -1,1 +1,1 @@
-"""Devices of boards and their systems on a chip, each under the name of the file of QEMU's that has it."""
+"""Devices of boards: a family of SoCs in one module, the rest under the name of the file of QEMU's that has it."""

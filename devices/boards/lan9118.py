@@ -1,6 +1,6 @@
-"""SMSC's network card LAN9118.
+"""The network card LAN9118 and its PHY.
 
-Facts from QEMU's hw/net/lan9118.c.
+Above each part stands the file of QEMU's that its facts are from.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from vmstate.declare import (
     CONTENTS,
     VMState,
     array,
+    boolean,
     description,
     device,
     host,
@@ -20,6 +21,8 @@ from vmstate.declare import (
     variant,
 )
 from vmstate.devices.core.ptimer import Ptimer
+
+# SMSC's network card LAN9118 (hw/net/lan9118.c).
 
 
 @description("lan9118_packet", version_id=1, minimum_version_id=1)
@@ -121,3 +124,19 @@ LAN9118_7_2 = variant(
     mode_16bit=uint32(version=2),
 )
 """Up to 7.2 at least."""
+
+
+# The PHY in SMSC's LAN9118, which NXP's i.MX use as well (hw/net/lan9118_phy.c).
+
+
+@device("lan9118-phy")
+@description("lan9118-phy", version_id=1, minimum_version_id=1)
+class Lan9118Phy(VMState):
+    """Registers, and whether the link is down."""
+
+    status: int = uint16()
+    control: int = uint16()
+    advertise: int = uint16()
+    ints: int = uint16()
+    int_mask: int = uint16()
+    link_down: bool = boolean()

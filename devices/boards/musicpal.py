@@ -1,12 +1,34 @@
-"""The MusicPal's parts: lines, keys, display, and those of Marvell's 88W8618 that have no file of their own.
+"""Devices of the MusicPal and its Marvell 88W8618.
 
-Facts from QEMU's hw/arm/musicpal.c.
+Above each part stands the file of QEMU's that its facts are from.
 """
 
 from __future__ import annotations
 
 from vmstate.declare import CONTENTS, VMState, array, buffer, description, device, host, struct, uint32, variant
 from vmstate.devices.core.ptimer import Ptimer
+
+# The sound of Marvell's 88W8618, of the MusicPal (hw/audio/marvell_88w8618.c).
+
+
+@device("mv88w8618_audio")
+@description("mv88w8618_audio", version_id=1, minimum_version_id=1)
+class Mv88w8618Audio(VMState):
+    """Registers, and where playing stands."""
+
+    playback_mode: int = uint32()
+    status: int = uint32()
+    irq_enable: int = uint32()
+    phys_buf: int = uint32()
+    target_buffer: int = uint32()
+    threshold: int = uint32()
+    play_pos: int = uint32()
+    last_free: int = uint32()
+    clock_div: int = uint32()
+
+
+# The MusicPal's parts: lines, keys, display, and those of Marvell's 88W8618 that have no file of their own
+# (hw/arm/musicpal.c).
 
 
 @device("musicpal_gpio")
@@ -79,3 +101,21 @@ class Mv88w8618Pit(VMState):
 
 MUSICPAL_KEY_7_2 = variant(MusicpalKey, None, 1, kbd_extended=uint32())
 """Up to 7.2 at least."""
+
+
+# The network card of Marvell's 88W8618 (hw/net/mv88w8618_eth.c).
+
+
+@device("mv88w8618_eth")
+@description("mv88w8618_eth", version_id=1, minimum_version_id=1)
+class Mv88w8618Eth(VMState):
+    """Registers, and where its queues are in memory."""
+
+    smir: int = uint32()
+    icr: int = uint32()
+    imr: int = uint32()
+    vlan_header: int = uint32()
+    tx_queue: list[int] = array(uint32, 2)
+    rx_queue: list[int] = array(uint32, 4)
+    frx_queue: list[int] = array(uint32, 4)
+    cur_rx: list[int] = array(uint32, 4)
