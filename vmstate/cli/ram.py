@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable
 from vmstate.cli.words import counted
 from vmstate.errors import VMStateError, one_line
 from vmstate.files import size_text, write_atomic
-from vmstate.saved.memory import load_for_memory
+from vmstate.saved.memory import load_by_index, load_for_memory, write_index
 from vmstate.stream.memory import GuestMemory
 from vmstate.stream.stream import Stream
 
@@ -41,6 +41,11 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--at", metavar="ID=ADDR", action="append", default=[], help="where a memory module (pc-dimm) stands"
     )
+    parser.add_argument(
+        "--index",
+        metavar="INDEX",
+        help="an index of the pages of FILE: made where there is no such file, else used, and FILE is not read through",
+    )
     parser.add_argument("--sync", action="store_true", help="wait until OUT is on disk")
     parser.add_argument("--hash", action="store_true", help="the sha256 of file, stream and memory")
     parser.set_defaults(run=run)
@@ -57,12 +62,18 @@ def run(options: argparse.Namespace) -> int:
 
         for read_from in (options.file, *(options.channel or ()), *files.values()):
             refuse_itself(read_from, options.output)
-    with load_for_memory(options.file) as stream:
+        if options.index is not None and os.path.realpath(options.index) == os.path.realpath(options.output):
+            raise VMStateError("the index and OUT are two files", file=options.output)
+    with loaded(options) as stream:
         try:
             of_blocks(stream, files, "--memory")
             of_blocks(stream, placed, "--at")
             modules = {} if stream.container is None else modules_of(stream)
             memory = stream.memory(files=files, placed={**modules, **placed})
+            if options.index is not None and not os.path.lexists(options.index):
+                told = {**modules, **placed}
+                # What stands in files of its own is none of the stream.
+                write_index(stream, stream.memory(placed=told) if files else memory, options.index, told)
             if options.hash:
                 tell_hashes(options.file, stream, memory)
             if what[:1] == ["map"] and len(what) == 1:
@@ -74,6 +85,18 @@ def run(options: argparse.Namespace) -> int:
             return write(stream, memory, options)
         except VMStateError as error:
             raise error.within(file=stream.name) from None
+
+
+def loaded(options: argparse.Namespace) -> Stream:
+    """The stream, by its index where there is one. Raises `VMStateError`."""
+    if options.index is None or not os.path.lexists(options.index):
+        return load_for_memory(options.file)
+    stream = load_by_index(options.file, options.index)
+    if not options.output or options.format != "elf":
+        return stream
+    # An ELF file has the registers of the processors, which stand behind memory.
+    stream.close()
+    return load_for_memory(options.file)
 
 
 def _pairs(texts: list[str], option: str) -> dict[str, str]:

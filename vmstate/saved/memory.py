@@ -8,15 +8,20 @@ this kind, the stream is loaded as any other.
 
 from __future__ import annotations
 
+import os
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
+from vmstate.errors import StreamError
+from vmstate.files import write_atomic
 from vmstate.saved.loading import closed_by_failure
-from vmstate.saved.opening import Input, StreamLike, open_input
+from vmstate.saved.opening import Input, StreamLike, open_input, open_raw
 from vmstate.stream.memory import GuestMemory, memory_of
+from vmstate.stream.memory_index import PageIndex, identity_of, index_pieces
 from vmstate.stream.memory_map import PCS
 from vmstate.stream.memory_noted import NotedPages
+from vmstate.stream.memory_pages import SentPages
 from vmstate.stream.reader import StreamReader
 from vmstate.stream.stream import Part, Section, Stream, parts_of, read_stream
 
@@ -46,11 +51,19 @@ def load_for_memory(source: StreamLike | Input) -> Stream:
 
 
 @contextmanager
-def open_memory(source: StreamLike) -> Iterator[GuestMemory]:
+def open_memory(source: StreamLike, *, index: str | os.PathLike[str] | None = None) -> Iterator[GuestMemory]:
     """The memory of a machine in whatever `vmstate.load` takes, for as long as the body runs.
 
-    Raises `VMStateError` as `load` and `Stream.memory` do.
+    `index` is the path of an index of its pages: made where nothing stands there, else used, so that the stream is not
+    read. Nothing is written without it. Raises `VMStateError` as `load`, `Stream.memory` and `load_by_index` do.
     """
+    if index is not None:
+        with load_by_index(source, index) if os.path.lexists(index) else load_for_memory(source) as stream:
+            memory = stream.memory()
+            if not isinstance(stream.noted, PageIndex):
+                write_index(stream, memory, index)
+            yield memory
+        return
     opened = open_input(source)
     with closed_by_failure(opened):
         at_once = None if opened.further else _at_once(opened)
@@ -62,7 +75,50 @@ def open_memory(source: StreamLike) -> Iterator[GuestMemory]:
         yield stream.memory()
 
 
-def _at_once(opened: Input) -> tuple[Stream, GuestMemory] | None:
+def load_by_index(source: StreamLike | Input, index: str | os.PathLike[str]) -> Stream:
+    """What stands before memory of a stream, whose `memory` is read by an index that `write_index` made.
+
+    Raises `StreamError` where that is none, is damaged, or is of another stream.
+    """
+    opened = source if isinstance(source, Input) else open_input(source)
+    with closed_by_failure(opened):
+        _refuse_channels(bool(opened.further), os.fspath(index))
+        known = PageIndex(open_raw(os.fspath(index)).data, os.fspath(index))
+        stream, _ = _up_to_memory(opened)
+        known.check(opened.data, opened.origin, stream.ram.blocks)
+        opened.check()
+    stream.noted = known
+    return stream
+
+
+def write_index(
+    stream: Stream, memory: GuestMemory, path: str | os.PathLike[str], placed: Mapping[str, int] | None = None
+) -> None:
+    """Write an index of the pages of a stream, all of it or nothing; `placed` is what `Stream.memory` was told.
+
+    Raises `StreamError`: memory that is in several files, a stream that is cut off, or a file that cannot be written.
+    """
+    opened, name = stream.input, os.fspath(path)
+    if opened is None:
+        raise StreamError("an index is of a stream in a file", file=name)
+    if stream.cut is not None:
+        raise StreamError("an index is of a whole stream", file=name, found=stream.cut.message)
+    _refuse_channels(bool(stream.channels) or "multifd flush" in stream.ram.firsts, name)
+    blocks: dict[str, SentPages | int] = {}
+    for block in stream.ram.blocks:
+        pages = memory.block(block.idstr)
+        blocks[block.idstr] = pages if isinstance(pages, SentPages) else block.used_length
+    identity = identity_of(opened.data, opened.origin)
+    write_atomic(path, index_pieces(identity, memory.map, placed or {}, blocks, memory.page_size))
+
+
+def _refuse_channels(has_further: bool, index: str) -> None:
+    if has_further:
+        raise StreamError("an index is of one file, and this memory is in several channels", file=index)
+
+
+def _up_to_memory(opened: Input) -> tuple[Stream, int]:
+    """A stream's parts up to the first one of memory, and where that ends."""
     parts: list[Part] = []
     end = 0
     events = StreamReader.over(opened.data, origin=opened.origin).events()
@@ -71,7 +127,11 @@ def _at_once(opened: Input) -> tuple[Stream, GuestMemory] | None:
         if isinstance(part, Section) and part.is_ram:
             end = part.offset + part.size
             break
-    stream = Stream(parts, opened, opened.name)
+    return Stream(parts, opened, opened.name), end
+
+
+def _at_once(opened: Input) -> tuple[Stream, GuestMemory] | None:
+    stream, end = _up_to_memory(opened)
     if not end or all(block.mapped is None for block in stream.ram.blocks):
         return None
     cmos = None

@@ -10,11 +10,12 @@ from __future__ import annotations
 import os
 from bisect import bisect_right
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from functools import partial
+from functools import cache, partial
 from typing import TYPE_CHECKING
 
 from vmstate.errors import StreamError
 from vmstate.stream.events import Event
+from vmstate.stream.memory_index import PageIndex
 from vmstate.stream.memory_map import MemoryMap, MemoryRange, memory_map
 from vmstate.stream.memory_pages import (
     DENSE,
@@ -41,7 +42,8 @@ if TYPE_CHECKING:
 
 class PageSource(Data):
     """What the pages of a stream are looked for in: the `events` of its memory, its bytes, where in the file it begins,
-    further channels, and what it has where all of them are in step; `noted` is where they stand, where that is known.
+    further channels, and what it has where all of them are in step; `noted` is where they stand, where that is known,
+    noted as the stream was read or in an index.
     """
 
     events: Callable[[], Iterator[Event]] | None
@@ -49,7 +51,7 @@ class PageSource(Data):
     origin: int
     channels: Sequence[Channel]
     mark: type
-    noted: Sequence[NotedRun] | None
+    noted: Sequence[NotedRun] | PageIndex | None
 
 
 class GuestMemory:
@@ -248,9 +250,14 @@ class GuestMemory:
                         name, block.used_length, page_size, source.data, block.mapped, source.origin, False
                     )
             else:
+                if isinstance(source.noted, PageIndex):
+                    pages[name] = source.noted.pages_of(name, sources)
+                    continue
                 count = block.used_length // page_size
                 left -= count
                 sent[name] = SentPages(name, block.used_length, page_size, sources, left >= 0)
+        if isinstance(source.noted, PageIndex):
+            return pages
         if source.noted is not None and not source.channels:
             for run in source.noted:
                 if run.block in sent:
@@ -298,16 +305,27 @@ def memory_of(
     def make_map(memory: GuestMemory) -> MemoryMap:
         if ranges is not None:
             return MemoryMap(tuple(sorted(ranges, key=lambda each: each.address)), (), (), "told")
-        return memory_map(stream, lambda block: memory.read_block(block.idstr), placed, cmos)
+        if index is not None and index.placed == placed:
+            return index.map
+        return memory_map(whole(), lambda block: memory.read_block(block.idstr), placed, cmos)
 
     def paging(memory: GuestMemory, root: int | str, address: int) -> Paging:
         # Hardly anybody asks.
         from vmstate.stream.paging import paging_of
 
-        return paging_of(stream, memory, root, address)
+        return paging_of(whole(), memory, root, address)
 
+    @cache
+    def whole() -> Stream:
+        # With an index only what stands before memory was read.
+        from vmstate.stream.stream import read_stream
+
+        return stream if index is None or stream.input is None else read_stream(stream.input)
+
+    index = stream.noted if isinstance(stream.noted, PageIndex) else None
     vmdesc, source = stream.vmdesc, stream.input
     page_size = (None if vmdesc is None else vmdesc.page_size) or page_size_of(stream.configuration)
+    page_size = page_size if index is None else index.page_size
     data, origin = (None, 0) if source is None else (source.data, source.origin)
     release = None if source is None else source.release
     # Up to 8.0 the channels are waited for at the end of each part.

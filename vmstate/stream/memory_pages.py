@@ -8,7 +8,7 @@ from __future__ import annotations
 import zlib
 from array import array
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
 from vmstate.errors import StreamError
 from vmstate.files import reported
@@ -34,6 +34,9 @@ DENSE = 64 << 20
 
 RUN = 1 << 10
 """Pages in one run at most."""
+
+Step: TypeAlias = tuple[int, str, int, int]
+"""What was sent for a page that has to be made: the number of the source, the kind of record, offset and size."""
 
 
 class Run:
@@ -114,8 +117,16 @@ class SentPages(BlockPages):
     def __init__(self, name: str, size: int, page_size: int, sources: list[memoryview], is_dense: bool = True) -> None:
         super().__init__(name, size, page_size)
         self._sources = sources
-        self._places: array[int] | _SparsePlaces = array("Q", bytes(8 * self.count)) if is_dense else _SparsePlaces()
-        self._steps: dict[int, list[tuple[int, str, int, int]]] = {}
+        self._places: Any = array("Q", bytes(8 * self.count)) if is_dense else _SparsePlaces()
+        self._steps: dict[int, list[Step]] = {}
+
+    def words(self, first: int, count: int) -> list[int]:
+        """What is kept of pages from number `first` on: where each stands, in which source, and of which kind."""
+        return list(self._places[first : first + count])
+
+    def steps(self, page: int) -> list[Step]:
+        """What was sent for a page that has to be made."""
+        return self._steps[page]
 
     def take(self, run: RamPages, source: int = 0) -> None:
         """Note the pages of a run of records."""

@@ -53,6 +53,7 @@ if TYPE_CHECKING:
 
     from vmstate.schema.write import Pairs
     from vmstate.stream.memory import GuestMemory
+    from vmstate.stream.memory_index import PageIndex
     from vmstate.stream.memory_map import MemoryRange
     from vmstate.stream.memory_pages import NotedRun
     from vmstate.stream.source import StreamSource
@@ -259,8 +260,8 @@ class Stream:
         self.name = name
         self._source = source
         self.channels: Sequence[Any] = ()
-        # Where pages stand, where that was noted as the stream was read.
-        self.noted: Sequence[NotedRun] | None = None
+        # Where pages stand, where that was noted as the stream was read, or in an index.
+        self.noted: Sequence[NotedRun] | PageIndex | None = None
         # The events of the source once more, for what is not kept of them.
         self._events = events
         # Where its bytes end before it does: why, and how many bytes the parts that are whole have.
