@@ -137,7 +137,7 @@ installed:
 	@$(WHEEL)/vmstate --version
 	@$(WHEEL)/python -m pip --quiet --disable-pip-version-check install pytest pytest-xdist redis
 	@mkdir -p $(INSTALLED)
-	@cd $(INSTALLED) && ln -s $(addprefix $(CURDIR)/,tests fixtures docs examples README.md pyproject.toml) .
+	@cd $(INSTALLED) && ln -s $(addprefix $(CURDIR)/,tests fixtures docs examples benchmarks README.md pyproject.toml) .
 	@cd $(INSTALLED) && $(CURDIR)/$(WHEEL)/pytest -q -n auto -m "not qemu and not slow" --ignore=tests/house
 
 # Workflows and templates against their schemas; the fragments of the changelog.

@@ -23,11 +23,12 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
+from repair_accuracy import qemus_in
+
 from vmstate.errors import VMStateError, one_line
 from vmstate.files import write_atomic
 from vmstate.fleet.matrix import Side, explained, side_of
 from vmstate.lab.incoming import QemuDestination
-from vmstate.lab.repairs import qemus_in
 from vmstate.lab.statistics import wilson
 
 PROGRAM = "qemu-system-x86_64"

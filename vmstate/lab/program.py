@@ -1,4 +1,4 @@
-"""How the programs of the lab end: `python -m vmstate.lab.NAME`."""
+"""How programs of the lab end: `python -m vmstate.lab.NAME`, and those in `benchmarks`."""
 
 from __future__ import annotations
 

@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 from machines import GUEST, ROOTS, needs_guest, needs_qemu
+from repair_accuracy import PAIRS, QUESTIONS, Lab, is_as_said, qemus_in, table_of
 
 from vmstate.compare.repair import CLASSES
-from vmstate.lab.repairs import PAIRS, QUESTIONS, Lab, is_as_said, qemus_in, table_of
 
 BY_NAME = {pair.name: pair for pair in PAIRS}
 

@@ -1,7 +1,7 @@
 """Streams that a real QEMU refuses, repaired, and given to it again; where a guest runs in them, it is asked how it is.
 
-    python -m vmstate.lab.repairs --roots ROOT:ROOT:ROOT --guest .guest -o FOLDER
-    python -m vmstate.lab.repairs ... --only moved --only feature
+    python benchmarks/repair_accuracy.py --roots ROOT:ROOT:ROOT --guest .guest -o FOLDER
+    python benchmarks/repair_accuracy.py ... --only moved --only feature
 
 Each pair of `PAIRS` is a machine that is saved and another command line that it is to be loaded with. The stream is
 given to the QEMU of that command line, which must refuse it; `vmstate.compare.repair` repairs it with the classes of
@@ -507,7 +507,8 @@ def table_of(rows: Sequence[Mapping[str, Any]]) -> Iterator[str]:
 def main(words: Sequence[str] | None = None) -> int:
     """Run as a program: exit code 0 where every pair is as it says, 1 where one is not, 2 where it cannot be run."""
     parser = argparse.ArgumentParser(
-        prog="python -m vmstate.lab.repairs", description="Streams that QEMU refuses, repaired and given to it again."
+        prog="python benchmarks/repair_accuracy.py",
+        description="Streams that QEMU refuses, repaired and given to it again.",
     )
     parser.add_argument(
         "--roots", metavar="ROOT:ROOT", default=os.environ.get("VMSTATE_QEMU_ROOTS", ""), help="roots of other releases"

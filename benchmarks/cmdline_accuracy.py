@@ -1,9 +1,9 @@
 """How often a command line that was made of a stream loads it: machines drawn at random, put to the test in real QEMUs.
 
-    python -m vmstate.lab.command_lines --qemu qemu-system-x86_64 --seed 1 --count 100
-    python -m vmstate.lab.command_lines --qemu ROOT --arch s390x --seed 1 --count 50 -o lines.jsonl
+    python benchmarks/cmdline_accuracy.py --qemu qemu-system-x86_64 --seed 1 --count 100
+    python benchmarks/cmdline_accuracy.py --qemu ROOT --arch s390x --seed 1 --count 50 -o lines.jsonl
 
-A machine is drawn as vmstate.lab.machines does, started, and saved. The stream alone, of every second one without its
+A machine is drawn as drawn_machines.py does, started, and saved. The stream alone, of every second one without its
 vmdesc, gives a command line (vmstate.query.cmdline); a QEMU of the same release is started with it, is given the
 stream, and saves it again. What differs then, but for noise, differs either in the QEMU of the machine's own command
 line too, or it is something that the made command line does not say. A line of JSON for each machine:
@@ -27,10 +27,7 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
-from vmstate.compare.diff import Change, diff
-from vmstate.errors import MachineError, VMStateError, one_line
-from vmstate.lab.incoming import QemuDestination
-from vmstate.lab.machines import (
+from drawn_machines import (
     LIMIT,
     RUNNING,
     TRIES,
@@ -41,6 +38,10 @@ from vmstate.lab.machines import (
     installed,
     source_stream,
 )
+
+from vmstate.compare.diff import Change, diff
+from vmstate.errors import MachineError, VMStateError, one_line
+from vmstate.lab.incoming import QemuDestination
 from vmstate.lab.program import exit_code_of
 from vmstate.lab.spelling import spelled
 from vmstate.lab.statistics import wilson
@@ -176,7 +177,7 @@ def rows(
 def main(words: Sequence[str] | None = None) -> int:
     """Run as a program: exit code 0; 2 where nothing, or not enough, can be drawn."""
     parser = argparse.ArgumentParser(
-        prog="python -m vmstate.lab.command_lines", description="How often a made command line loads its stream."
+        prog="python benchmarks/cmdline_accuracy.py", description="How often a made command line loads its stream."
     )
     parser.add_argument(
         "--qemu", metavar="QEMU", action="append", required=True, help="a program, or another system's root; repeatable"

@@ -6,11 +6,11 @@ import json
 from pathlib import Path
 
 import pytest
+from cmdline_accuracy import changes_between, main
 from machines import PROGRAM, needs_qemu
 from recorded import FIXTURES
 
 from vmstate import load
-from vmstate.lab.command_lines import changes_between, main
 
 CARD = FIXTURES / "qemu-7.2-q35-virtio-net.mig.xz"
 

@@ -1,6 +1,6 @@
 """How many sections of real streams QEMU's source describes by itself: no device of the library, no vmdesc.
 
-    python -m vmstate.lab.by_source TREE STREAM... [--release 10.0] [--misses]
+    python benchmarks/source_accuracy.py TREE STREAM... [--release 10.0] [--misses]
 
 TREE is QEMU's source as `vmstate source` takes it (a folder, or REPOSITORY@REVISION). STREAM is a stream, or a folder,
 of whose streams those are taken that a provenance or a name says to be of this release. A section counts as described

@@ -1,6 +1,6 @@
-"""How often `explain` is right: its answers held against recorded pairs (vmstate.lab.machines).
+"""How often `explain` is right: its answers held against recorded pairs (benchmarks/drawn_machines.py).
 
-    python -m vmstate.lab.accuracy FOLDER... [--way command|stream] [--wrong]
+    python benchmarks/explain_accuracy.py FOLDER... [--way command|stream] [--wrong]
 
 Each pair is explained in two ways: against the destination as a command line makes it (that which was recorded with the
 pair, or with --fresh a QEMU that is started again), and against nothing but a stream that the destination wrote. An
@@ -170,9 +170,9 @@ def detail_of(answer: Answer) -> str:
 def main(words: Sequence[str] | None = None) -> int:
     """Run as a program: exit code 0; 2 where there are no pairs."""
     parser = argparse.ArgumentParser(
-        prog="python -m vmstate.lab.accuracy", description="How often explain is right of recorded pairs."
+        prog="python benchmarks/explain_accuracy.py", description="How often explain is right of recorded pairs."
     )
-    parser.add_argument("folders", metavar="FOLDER", nargs="+", help="what vmstate.lab.machines recorded")
+    parser.add_argument("folders", metavar="FOLDER", nargs="+", help="what benchmarks/drawn_machines.py recorded")
     parser.add_argument("--way", choices=WAYS, action="append", help="how the destination is told (both)")
     parser.add_argument("--fresh", action="store_true", help="start each destination again")
     parser.add_argument("--wrong", action="store_true", help="list the answers that are not right")

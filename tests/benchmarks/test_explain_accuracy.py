@@ -9,14 +9,10 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
+import explain_accuracy
 import pytest
-from machines import PROGRAM, needs_qemu
-from recorded import FIXTURES
-
-from vmstate.errors import MachineError, VMStateError
-from vmstate.lab import accuracy
-from vmstate.lab.kinds import BOARDS, KINDS, PROVIDERS, SMP
-from vmstate.lab.machines import (
+from drawn_kinds import BOARDS, KINDS, PROVIDERS, SMP
+from drawn_machines import (
     Drawer,
     Drawn,
     Installed,
@@ -27,6 +23,10 @@ from vmstate.lab.machines import (
     installed,
     main,
 )
+from machines import PROGRAM, needs_qemu
+from recorded import FIXTURES
+
+from vmstate.errors import MachineError, VMStateError
 from vmstate.lab.statistics import wilson
 from vmstate.qemu.machine import Qemu
 from vmstate.vmsd.release import Release
@@ -186,13 +186,17 @@ def test_answers_are_counted_as_right_wrong_and_with_qemus_line(
         ],
     )
     (folder / "0002.target.json").write_text("no destination")
-    answers = [answer for pair in accuracy.read_pairs(folder) for answer in accuracy.answers_of(pair, ways=["command"])]
+    answers = [
+        answer
+        for pair in explain_accuracy.read_pairs(folder)
+        for answer in explain_accuracy.answers_of(pair, ways=["command"])
+    ]
     assert [answer.verdict for answer in answers] == ["fails", "fails", "no answer"]
     assert [answer.is_right for answer in answers] == [True, True, False]
     assert [answer.is_wrong for answer in answers] == [False, False, False]
     assert [answer.line_is_right for answer in answers] == [True, False, None]
     shutil.copy(folder / "0000.target.json", folder / "0002.target.json")
-    assert accuracy.main([str(folder), "--way", "stream", "--wrong"]) == 0
+    assert explain_accuracy.main([str(folder), "--way", "stream", "--wrong"]) == 0
     printed = capsys.readouterr().out.splitlines()
     assert printed[0].startswith(f"{folder}/0001 stream: fails, and QEMU fails") and "something else" in printed[0]
     assert printed[1].startswith(f"{folder}/0002 stream: fails, and QEMU loads")
@@ -202,7 +206,7 @@ def test_answers_are_counted_as_right_wrong_and_with_qemus_line(
 
 
 def test_a_folder_without_pairs_is_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert accuracy.main([str(tmp_path)]) == 2
+    assert explain_accuracy.main([str(tmp_path)]) == 2
     assert capsys.readouterr().err == f"vmstate: {tmp_path}: this is no folder of recorded pairs\n"
     assert main(["--qemu", str(tmp_path), "--seed", "1", "-o", str(tmp_path / "x")]) == 2
     assert "a root has many QEMUs" in capsys.readouterr().err
@@ -224,9 +228,9 @@ def test_pairs_of_a_real_qemu_are_recorded_and_explained(tmp_path: Path) -> None
     recorder = Recorder([qemu], [qemu], seed="test", count=4, folder=folder)
     lines = list(recorder.run())
     assert len(lines) == 4
-    pairs = accuracy.read_pairs(folder)
+    pairs = explain_accuracy.read_pairs(folder)
     assert Counter(pair.top["verdict"] for pair in pairs) == {"loads": 2, "fails": 2}
-    answers = [answer for pair in pairs for answer in accuracy.answers_of(pair, ways=["command"])]
+    answers = [answer for pair in pairs for answer in explain_accuracy.answers_of(pair, ways=["command"])]
     assert [answer.verdict in ("loads", "fails", "unknown") for answer in answers] == [True] * 4
     assert json.loads((folder / "summary.json").read_text())["count"] == 4
     assert SMP and all(pair.top["source"]["argv"][0] == PROGRAM for pair in pairs)

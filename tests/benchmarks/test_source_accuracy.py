@@ -6,17 +6,17 @@ import json
 import os
 import subprocess
 import sys
-from pathlib import Path
 from typing import Any
 
 import pytest
+import source_accuracy
 import source_table
 from recorded import FIXTURES
+from source_accuracy import Count, streams_in
 from source_table import TREES, recorded
 
 from vmstate.compare.source_sections import SourceDescriptions
 from vmstate.errors import VMStateError
-from vmstate.lab.by_source import Count, streams_in
 from vmstate.saved.loading import load
 from vmstate.source import by_hand, declare
 from vmstate.source.linking import Linked
@@ -31,7 +31,7 @@ from source_table import recorded
 from vmstate.compare.source_sections import SourceDescriptions
 from vmstate.errors import VMStateError
 from vmstate.errors import VMStateError
-from vmstate.lab.by_source import Count, streams_in
+from source_accuracy import Count, streams_in
 count = Count(SourceDescriptions(recorded(sys.argv[1])))
 for path in streams_in([Path(sys.argv[2])], sys.argv[1]):
     try:
@@ -47,7 +47,10 @@ print(json.dumps([count.streams, count.sections, count.share, sum(count.moved.va
 
 def alone(release: str) -> list[Any]:
     """Streams, sections, share, how many have their fields elsewhere, and what is missed: no device is imported."""
-    environment = {**os.environ, "PYTHONPATH": str(Path(source_table.__file__).parent)}
+    environment = {
+        **os.environ,
+        "PYTHONPATH": os.pathsep.join(os.path.dirname(module.__file__) for module in (source_table, source_accuracy)),
+    }
     command = [sys.executable, "-c", ALONE, release, str(FIXTURES)]
     done = subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
     assert done.returncode == 0, done.stderr
