@@ -7,10 +7,11 @@ and the device state of the loaded machine, asked of QMP before it runs, is that
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 from vmstate.declare import Release
-from vmstate.vmsd.early_copy import EarlyCopy
+from vmstate.vmsd.early_copy import BehindMemory, EarlyCopy
 
 TRIED = Release(7, 2), Release(10, 0), Release(11, 1)
 
@@ -44,6 +45,34 @@ def ahci_is_busy(state: Any) -> str | None:
 
 
 AHCI = STANDS._replace(unless=ahci_is_busy)
+
+ROM_BLOCK_SIZE = 512
+MOST_BLOCKS = 255
+"""The most that the size of an option ROM can say, in blocks: it is one byte."""
+
+END_OF_ROMS = 1 << 20
+
+
+def option_rom(state: Any) -> Iterator[tuple[int, int]]:
+    """Where the ROM of kvm-tpr-opt stands, at the most; nothing while no guest has told it."""
+    if state.state or state.rom_state_paddr:
+        begin = state.rom_state_paddr & -ROM_BLOCK_SIZE
+        yield begin, max(3, min(MOST_BLOCKS * ROM_BLOCK_SIZE, END_OF_ROMS - begin))
+
+
+def reads_option_rom(state: Any, memory: Any) -> str | None:
+    """Read what vapic_post_load does: the ROM's size, and all of it, to write other calls into it."""
+    for begin, _ in option_rom(state):
+        blocks = memory.read(begin + 2, 1)[0]
+        if not blocks:
+            return "there is no option ROM where it says"
+        memory.read(begin, blocks * ROM_BLOCK_SIZE)
+    return None
+
+
+OPTION_ROM = NEEDS_MEMORY._replace(
+    behind=BehindMemory(reads=reads_option_rom, spans=option_rom, writes=True, tried=TRIED)
+)
 
 FW_CFG = STANDS._replace(subsections=("fw_cfg/dma", "fw_cfg/acpi_mr"))
 

@@ -59,7 +59,7 @@ class GuestROM(VMState):
     mp: Handlers = struct(Handlers)
 
 
-@device("kvm-tpr-opt", early_copy="vmstate.devices.early_copies:NEEDS_MEMORY")
+@device("kvm-tpr-opt", early_copy="vmstate.devices.early_copies:OPTION_ROM")
 @description(
     "kvm-tpr-opt",
     version_id=1,

@@ -127,6 +127,8 @@ def print_text(report: Report) -> None:
     done = report.done
     if done is not None:
         print(f"  early: {counted(len(done['early']), 'section')}, {done['early_bytes']:,} bytes")
+        for name in done["behind_memory"]:
+            print(one_line(f"    {name}: behind the memory that its load reads"))
         if report.way == "skip":
             print(f"  left out at the stop: {counted(len(done['left_out']), 'section')}")
             for name in done["left_out"]:

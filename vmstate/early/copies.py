@@ -12,13 +12,15 @@ section may be left out if its bytes are equal.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from fnmatch import fnmatchcase
 from typing import Any
 
+from vmstate.early.arrivals import BehindPages
 from vmstate.early.provisional import by_library, has_provisional, provisional
 from vmstate.errors import EarlyError
 from vmstate.stream.events import ConfigurationSection, Header
+from vmstate.stream.memory_map import MemoryRange
 from vmstate.stream.registry import last_part, virtio_id_of
 from vmstate.stream.stream import Section, Stream
 from vmstate.vmsd.data import Data
@@ -38,7 +40,8 @@ class Choice(Data):
 
     `copy` is the section that is sent early, with header and footer; None where none is, for the `reason`. `payload`
     are the bytes of the section's state as they were, without header and footer. `may_skip`: the last section may be
-    left out where its bytes are the same.
+    left out where its bytes are the same. `behind` is what a copy of the section as it is waits for, which then may be
+    sent, and the last section be left out; None where there is no such copy.
     """
 
     key: Key
@@ -48,6 +51,7 @@ class Choice(Data):
     copy: bytes | None
     may_skip: bool
     reason: str
+    behind: BehindPages | None = None
 
     @property
     def size(self) -> int:
@@ -56,7 +60,7 @@ class Choice(Data):
 
     def without_skip(self, reason: str) -> Choice:
         """The same, but that the last section must come."""
-        return Choice(self.key, self.header, self.payload, self.footer, self.copy, False, reason)
+        return Choice(self.key, self.header, self.payload, self.footer, self.copy, False, reason, self.behind)
 
     def without_copy(self, reason: str) -> Choice:
         """The same, but that nothing of it is sent early."""
@@ -70,15 +74,17 @@ class Choice(Data):
             "instance_id": instance_id,
             "early_bytes": None if self.copy is None else len(self.copy),
             "may_skip": self.may_skip,
+            "behind_memory": self.behind is not None,
             "reason": self.reason,
         }
 
 
-def choose(sections: Iterable[Section], devices: str = "*") -> Iterator[Choice]:
+def choose(sections: Iterable[Section], devices: str = "*", ranges: Sequence[MemoryRange] = ()) -> Iterator[Choice]:
     """What is done about each full device section, in their order.
 
     `devices` is a pattern (`*`, `?`, `[...]`) of what an idstr, or its last part, must be like. A section that comes
-    twice is chosen once, as it is at first.
+    twice is chosen once, as it is at first. `ranges` say where the machine has its memory (`memory_ranges`); without
+    them no copy waits for memory.
     """
     seen: set[Key] = set()
     for section in sections:
@@ -86,17 +92,19 @@ def choose(sections: Iterable[Section], devices: str = "*") -> Iterator[Choice]:
         if section.is_ram or section.kind != "full" or key in seen:
             continue
         seen.add(key)
-        yield _choice(section, devices)
+        yield _choice(section, devices, tuple(ranges))
 
 
-def _choice(section: Section, devices: str) -> Choice:
+def _choice(section: Section, devices: str, ranges: tuple[MemoryRange, ...]) -> Choice:
     payload = section.payload()
     header = section.header.to_bytes()
     footer = section.footer.to_bytes()
 
+    behind: BehindPages | None = None
+
     def chosen(copied: bytes | None, reason: str, *, may_skip: bool = False) -> Choice:
         copy = None if copied is None else header + copied + footer
-        return Choice((section.name, section.instance_id), header, payload, footer, copy, may_skip, reason)
+        return Choice((section.name, section.instance_id), header, payload, footer, copy, may_skip, reason, behind)
 
     if not any(fnmatchcase(name, devices) for name in (section.name, last_part(section.name))):
         return chosen(None, "not asked for")
@@ -106,6 +114,7 @@ def _choice(section: Section, devices: str) -> Choice:
     if state is None:
         return chosen(None, "nothing describes it")
     vmsd = type(state).vmsd
+    behind = _behind(section, state, payload, ranges)
     if virtio_id_of(section.name) is not None and has_provisional(vmsd):
         early = vmsd.encode(provisional(state), version_id=section.version_id, force=True)
         return chosen(early, PROVISIONAL)
@@ -114,7 +123,7 @@ def _choice(section: Section, devices: str) -> Choice:
     if tried is None:
         return chosen(None, NOT_TRIED)
     if not tried.twice:
-        return chosen(None, tried.why)
+        return chosen(None, tried.why if behind is None else f"{tried.why}; a copy is sent once it is")
     against = None if tried.unless is None else tried.unless(state)
     if against is not None:
         return chosen(None, against)
@@ -125,6 +134,17 @@ def _choice(section: Section, devices: str) -> Choice:
                     None, f"the last section may lack {sub.vmsd.name}, and QEMU would keep what this one says"
                 )
     return chosen(payload, tried.why or "as it is", may_skip=tried.alone)
+
+
+def _behind(section: Section, state: Any, payload: bytes, ranges: tuple[MemoryRange, ...]) -> BehindPages | None:
+    """What a copy of a section as it is waits for; None where nobody has tried one."""
+    record = record_of(type(state).vmsd)
+    tried: EarlyCopy | None = None if record is None or not ranges else record.part("early_copy")
+    if tried is None or tried.behind is None:
+        return None
+    # A state of its own: it is held against memory when the stream that the other came from may be gone.
+    kept = by_library(section.name, payload, section.version_id)
+    return None if kept is None else BehindPages(kept, ranges, tried.behind)
 
 
 def insert(

@@ -5,11 +5,12 @@
     forward.record()
 
 Early copies are put behind the configuration section, and, where `skip` is asked for, a section of the stop whose bytes
-are those of its last early copy is left out: QEMU's load loop does not ask whether every device's section came.
-Everything else is passed on as it came. Of RAM only the headers of its records are looked at, and nothing of it is kept
-back, nor of a section that nobody knows the size of. Whatever is not as it is known to be, postcopy, a section in parts
-that is not RAM, early sections that somebody in front has put in already, makes the rest pass plainly, and the reason
-is kept.
+are those of its last early copy is left out: QEMU's load loop does not ask whether every device's section came. A copy
+of a section whose load reads guest memory is put in once those pages have come: a part of RAM is ended there, and
+another begun, which no destination minds. Everything else is passed on as it came. Of RAM only the headers of its
+records are looked at, and nothing of it is kept but the pages that a copy waits for; nothing is kept back, nor of a
+section that nobody knows the size of. Whatever is not as it is known to be, postcopy, a section in parts that is not
+RAM, early sections that somebody in front has put in already, makes the rest pass plainly, and the reason is kept.
 
 Facts from QEMU's migration/savevm.c and migration/ram.c.
 """
@@ -18,9 +19,11 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from typing import Any, NoReturn
 
 from vmstate.codec.codec import Codec
+from vmstate.early.arrivals import NO_PAGES, Arrivals, LateCopy
 from vmstate.early.copies import Choice, Key
 from vmstate.errors import StreamError, TruncatedError, VMStateError
 from vmstate.stream.configuration import Configuration
@@ -54,10 +57,17 @@ class Forward:
     """One migration's bytes from source to destination.
 
     `choices` are those of all device sections of the source's machine, as at the moment that the copies are of. With
-    `skip` sections are left out at the stop.
+    `skip` sections are left out at the stop. `has_other_channels` says whether pages may come where they are not seen
+    here.
     """
 
-    def __init__(self, choices: Iterable[Choice], *, skip: bool) -> None:
+    def __init__(
+        self,
+        choices: Iterable[Choice],
+        *,
+        skip: bool,
+        has_other_channels: Callable[[], bool] = lambda: False,
+    ) -> None:
         self.skip = skip
         self.choices: dict[Key, Choice] = {choice.key: choice for choice in choices}
         self.plainly: str | None = None
@@ -88,6 +98,15 @@ class Forward:
         self._postcopy = False
         self._starts: dict[int, SectionHeader] = {}
         self._section_id = 0
+        self._has_other_channels = has_other_channels
+        self._arrivals = Arrivals(self._page)
+        self._late: dict[Key, LateCopy] = {}
+        self._awaited: dict[int, bytes | None] = NO_PAGES
+        """The pages of the block of this record that something waits for, by their offset."""
+        self._block = ""
+        self._at_stop = False
+        self.behind: list[Choice] = []
+        """The copies that were sent behind the pages that they wait for."""
 
     # Bytes.
 
@@ -175,6 +194,7 @@ class Forward:
             state, position = codec.decode_at(view, position + 1, final=False, base=self._base)
             self._capabilities = state
             self._page = state.page_size or DEFAULT_PAGE_SIZE
+            self._arrivals = Arrivals(self._page)
         self._state = self._first_part
         return position
 
@@ -190,12 +210,22 @@ class Forward:
         self.inserted = [choice for choice in self.choices.values() if choice.copy is not None]
         self._out += [choice.copy for choice in self.inserted if choice.copy is not None]
         self._state = self._part
-        if not self.inserted:
+        if self.skip:
+            for choice in self.choices.values():
+                self._wait_for_pages_of(choice)
+        if not self.inserted and not self._late:
             self._give_up("there is no early copy")
         elif not self.skip:
             # Nothing more is to be done, so nothing more is looked at.
             self._give_up("")
         return position
+
+    def _wait_for_pages_of(self, choice: Choice) -> None:
+        if choice.behind is None:
+            return
+        # Where the machine has no memory where the section says, the last one comes as it is.
+        with suppress(StreamError):
+            self._late[choice.key] = LateCopy(choice.behind, choice.payload, self._arrivals)
 
     def _part(self, view: memoryview, position: int) -> int:
         _need(view, position, 1)
@@ -231,6 +261,8 @@ class Forward:
             raise StreamError("a part of a section that has not begun")
         if mark == Mark.SECTION_PART and self._is_unsent(position):
             self._send_refreshed(view, position)
+            self._send_between(view, position, self._due_copies())
+        self._at_stop = mark == Mark.SECTION_END
         self._section_id = start.section_id
         self._state = self._records
         return position + 5
@@ -240,17 +272,30 @@ class Forward:
         refreshed, self._refreshed = self._refreshed, []
         for choice in refreshed:
             known = self.choices.get(choice.key)
-            if known is None or known.copy is None or choice.header != known.header:
+            if known is None or choice.header != known.header:
                 continue
-            if choice.copy is None:
+            if known.behind is not None and choice.behind is None:
+                # As it is now no copy of it may come behind memory.
+                self._late.pop(choice.key, None)
+            if known.copy is None and choice.behind is None:
+                continue
+            if choice.copy is None and choice.behind is None:
                 # It may not come early as it is now: what was sent is not what the last section can be held against.
                 self.choices[choice.key] = known.without_skip(choice.reason)
-            elif choice.may_skip and (choice.payload != known.payload or choice.key in self._overtaken):
+            elif (
+                choice.copy is not None
+                and choice.may_skip
+                and (choice.payload != known.payload or choice.key in self._overtaken)
+            ):
                 self._send_up_to(view, position)
                 self._out.append(choice.copy)
                 self.choices[choice.key] = choice
                 self._overtaken.discard(choice.key)
                 self.inserted.append(choice)
+            if choice.behind is not None and choice.payload != known.payload:
+                self.choices[choice.key] = choice
+                self._wait_for_pages_of(choice)
+                self._awaited = self._arrivals.by_block.get(self._block, NO_PAGES)
 
     def _named(self, view: memoryview, position: int, mark: int) -> int:
         key, version_id, section_id, end = _read_header(view, position)
@@ -299,19 +344,28 @@ class Forward:
         end, page = len(view), self._page
         mask = page - 1
         unpack = _BE64.unpack_from
+        awaited = self._awaited
         while position + 8 <= end:
-            flags = unpack(view, position)[0] & mask
+            header = unpack(view, position)[0]
+            flags = header & mask
             if flags == _PAGE | CONTINUE:
+                if header - flags in awaited:
+                    self._awaited_page(view, position, header - flags, 8 + page, page)
                 position += 8 + page
             elif flags == _ZERO | CONTINUE:
+                if header - flags in awaited:
+                    self._awaited_page(view, position, header - flags, 9, 1)
                 position += 9
             elif flags == EOS:
                 self._state = self._footer
                 return position + 8
             elif flags == _MULTIFD_FLUSH:
+                self._forget_pages()
+                awaited = NO_PAGES
                 position += 8
             else:
-                position += self._rare_record(view, position, flags)
+                position += self._rare_record(view, position, header - flags, flags)
+                awaited = self._awaited
             if position > end:
                 # What is missing of a record goes on its way as it comes.
                 self._passing = position - end
@@ -320,25 +374,92 @@ class Forward:
         self._send_up_to(view, position)
         raise TruncatedError("RAM goes on", needed=1)
 
-    def _rare_record(self, view: memoryview, position: int, flags: int) -> int:
+    def _rare_record(self, view: memoryview, position: int, address: int, flags: int) -> int:
         """The size of a record that begins a block, or whose body is of any length."""
         size = 8
         if not flags & CONTINUE:
             self._send_up_to(view, position)
             _need(view, position, 9)
             size += 1 + view[position + 8]
+            if self._late:
+                _need(view, position, size)
+                self._block = bytes(view[position + 9 : position + size]).decode("utf-8", "replace")
+                self._awaited = self._arrivals.by_block.get(self._block, NO_PAGES)
         kind = flags & ~CONTINUE
-        if kind == _PAGE:
-            return size + self._page
-        if kind == _ZERO:
-            return size + 1
+        if kind in (_PAGE, _ZERO):
+            body = self._page if kind == _PAGE else 1
+            if address in self._awaited:
+                self._awaited_page(view, position, address, size + body, body)
+            return size + body
         if kind not in (_XBZRLE, _COMPRESSED):
             raise StreamError("a record of RAM that is not known", found=f"{flags:#x}")
         self._send_up_to(view, position)
         length = 3 if kind == _XBZRLE else 4
         _need(view, position, size + length)
         start = position + size + (1 if kind == _XBZRLE else 0)
+        if address in self._awaited:
+            # What is in it now is not told by what has come alone.
+            self._has_come(address, None)
         return size + length + int.from_bytes(view[start : position + size + length], "big")
+
+    def _awaited_page(self, view: memoryview, position: int, address: int, size: int, body: int) -> None:
+        """Take a page that something waits for, of a record of so many bytes whose body is the last of them.
+
+        A body of one byte is that of all bytes. Where it was the last page that a copy waits for, the copy is sent
+        behind it.
+        """
+        end = position + size
+        if end > len(view):
+            # It goes on its way, and is read once it is all there.
+            self._send_up_to(view, len(view))
+            self._resume = position
+            raise TruncatedError("a page goes on", needed=1)
+        content = bytes(view[end - body : end])
+        self._has_come(address, content if body > 1 else content * self._page)
+        self._send_late(view, end)
+
+    def _has_come(self, address: int, content: bytes | None) -> None:
+        self._awaited[address] = content
+        page = self._block, address
+        for late in self._late.values():
+            if late.is_sent:
+                late.came_again(page)
+
+    def _send_late(self, view: memoryview, position: int) -> None:
+        """Send the copies whose pages are there, in front of a record: this part of RAM ends, and another begins."""
+        if self._at_stop or not self._is_unsent(position):
+            return
+        due = self._due_copies()
+        if due:
+            section = self._section_id.to_bytes(4, "big")
+            self._send_up_to(view, position)
+            self._out.append(_BE64.pack(EOS) + _FOOTER + section)
+            self._send_between(view, position, due)
+            self._out.append(bytes((Mark.SECTION_PART,)) + section)
+
+    def _due_copies(self) -> list[Choice]:
+        """The copies whose pages are there, and whose load would do now what the last one will."""
+        waiting = [key for key, late in self._late.items() if not late.is_sent and late.refused is None]
+        due = [key for key in waiting if self._late[key].is_there]
+        if due and self._has_other_channels():
+            self._forget_pages()
+            return []
+        return [self.choices[key] for key in due if self._late[key].may_be_sent()]
+
+    def _send_between(self, view: memoryview, position: int, copies: list[Choice]) -> None:
+        """Send copies in front of a part of RAM."""
+        for choice in copies:
+            self._send_up_to(view, position)
+            self._out.append(choice.header + choice.payload + choice.footer)
+            self._late[choice.key].is_sent = True
+            # From now on this is what the destination has of it.
+            self._overtaken.discard(choice.key)
+        self.behind += copies
+
+    def _forget_pages(self) -> None:
+        """Pages come where they are not seen: nothing may wait for them, or be held against them."""
+        self._late.clear()
+        self._awaited = NO_PAGES
 
     def _footer(self, view: memoryview, position: int) -> int:
         _need(view, position, 5)
@@ -360,7 +481,7 @@ class Forward:
         place = whole - len(choice.footer)
         come = min(whole, len(view))
         is_same = view[end:come] == (choice.payload + choice.footer)[: come - end]
-        may_skip = choice.copy is not None and choice.may_skip and key not in self._overtaken
+        may_skip = self._may_skip(choice) and key not in self._overtaken
         if is_same and may_skip and self._is_unsent(position):
             self._send_up_to(view, position)
             if come < whole:
@@ -379,6 +500,13 @@ class Forward:
         if view[place:whole] == choice.footer:
             return whole
         return self._begin_inside(end, section_id)
+
+    def _may_skip(self, choice: Choice) -> bool:
+        """Whether a section may be left out where it is equal to its last copy."""
+        late = self._late.get(choice.key)
+        if late is not None and late.is_sent:
+            return not late.is_undone and late.payload == choice.payload
+        return choice.copy is not None and choice.may_skip
 
     def _wait_for(self, position: int, size: int) -> NoReturn:
         """End reading until `size` bytes from `position` on are there, and begin there again."""
@@ -429,7 +557,9 @@ class Forward:
             "plainly": self.plainly or None,
             "sections": [choice.as_dict() for choice in self.choices.values()],
             "early": [_named(choice.key) for choice in self.inserted],
-            "early_bytes": sum(len(choice.copy or b"") for choice in self.inserted),
+            "early_bytes": sum(len(choice.copy or b"") for choice in self.inserted)
+            + sum(choice.size for choice in self.behind),
+            "behind_memory": [_named(choice.key) for choice in self.behind],
             "left_out": [_named(key) for key in self.left_out],
             "changed": [_named(key) for key in self.changed],
         }

@@ -20,6 +20,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any, Self
 
+from vmstate.early.arrivals import memory_ranges
 from vmstate.early.copies import Choice, choose
 from vmstate.early.forward import Forward
 from vmstate.errors import EarlyError, VMStateError
@@ -52,9 +53,9 @@ class SkipUnchanged:
     def choices(self, stream: Stream) -> list[Choice]:
         """What is done about each section of the source, as it is now."""
         chosen = []
-        for choice in choose(stream.sections, self.devices):
+        for choice in choose(stream.sections, self.devices, memory_ranges(stream)):
             reason = self.fails_in.get(choice.key[0])
-            if reason is not None and choice.copy is not None:
+            if reason is not None and (choice.copy is not None or choice.behind is not None):
                 choice = choice.without_copy(f"the destination refuses it: {reason}")
             chosen.append(choice)
         return chosen
@@ -234,8 +235,12 @@ class Relay:
         except VMStateError as error:
             self.plainly = f"there is no early state: {error}"
             return None
-        self.forward = Forward(choices, skip=self.way == SKIP)
+        self.forward = Forward(choices, skip=self.way == SKIP, has_other_channels=self._has_other_channels)
         return self.forward
+
+    def _has_other_channels(self) -> bool:
+        """Whether pages may come on another connection than the main one."""
+        return any(channel.kind == "multifd" for channel in self._proxy.channels)
 
     def _choices(self) -> list[Choice]:
         if self.early is not None:
@@ -253,7 +258,7 @@ class Relay:
 
     def _choices_of(self, state: LiveState) -> list[Choice]:
         self.live.append(state.as_dict())
-        with load(state.data) as stream:
+        with load(state.stream()) as stream:
             return self.policy.choices(stream)
 
     def _refresh(self) -> None:

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from vmstate.early.arrivals import memory_ranges
 from vmstate.early.copies import choose
 from vmstate.early.forward import Forward
 from vmstate.errors import VMStateError
@@ -71,11 +72,12 @@ def try_relayed(laboratory: Laboratory, action: Action) -> RelayedResult:
     early, final, _ = moments
     target = laboratory.folder / f"{action.name}.{RELAY}.mig"
     with load(early) as early_stream, load(final) as final_stream:
-        forward = Forward([*choose(early_stream.sections)], skip=True)
+        forward = Forward([*choose(early_stream.sections, ranges=memory_ranges(early_stream))], skip=True)
         data = final_stream.to_bytes()
         write_atomic(target, [*forward.push(data), *forward.finish()])
     changed = tuple(f"{name}#{instance_id}" for name, instance_id in forward.changed)
-    result = RelayedResult(action.name, None, len(forward.inserted), len(forward.left_out), changed)
+    sent = len(forward.inserted) + len(forward.behind)
+    result = RelayedResult(action.name, None, sent, len(forward.left_out), changed)
     try:
         plain, relayed = (laboratory.state_of(path, action) for path in (final, target))
     except VMStateError as error:
