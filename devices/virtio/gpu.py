@@ -242,6 +242,27 @@ def _are_shown(gpu: VirtIOGPUDevice, blob: BlobState | None) -> bool:
     return all(scanout.resource_id in ids for scanout in gpu.scanouts.scanout)
 
 
+def _have_framebuffers(gpu: VirtIOGPUDevice) -> bool:
+    """Whether an image can be made of each frame buffer that is sent: rows of whole words, as wide as what is shown.
+
+    A format of pixman has the bits of a pixel, a shift for all numbers of bits, and the bits of alpha and each colour.
+    """
+    for scanout in gpu.scanouts.scanout:
+        layout = scanout.fb_format
+        if scanout.resource_id and layout:
+            shift = layout >> 22 & 3
+            bits_per_pixel = (layout >> 24) << shift
+            depth = sum((layout >> place & 15) << shift for place in (12, 8, 4, 0))
+            stride = scanout.fb_stride or 0
+            if bits_per_pixel < depth or stride % 4 or not scanout.width * bits_per_pixel <= stride * 8 < WRAP * 4:
+                return False
+    return True
+
+
+def _have_sizes(gpu: VirtIOGPUDevice) -> bool:
+    return all(resource.width and resource.height for resource in gpu.resources)
+
+
 def _have_rectangles(gpu: VirtIOGPUDevice) -> bool:
     """Whether what a display shows lies within its frame buffer, where one is sent (virtio_gpu_do_set_scanout)."""
     return all(
@@ -273,6 +294,7 @@ def _have_rectangles(gpu: VirtIOGPUDevice) -> bool:
             asks(_have_ids, this.gpu, otherwise(this.blob, None)),
             "no two resources have the same id",
         ),
+        rule("virtio-gpu-size", asks(_have_sizes, this.gpu), "a resource has at least one pixel", since=Release(9, 2)),
         rule("virtio-gpu-formats", asks(_have_formats, this.gpu), "a resource has a format of four bytes a pixel"),
         rule(
             "virtio-gpu-backing",
@@ -283,6 +305,11 @@ def _have_rectangles(gpu: VirtIOGPUDevice) -> bool:
             "virtio-gpu-shown",
             asks(_are_shown, this.gpu, otherwise(this.blob, None)),
             "a display shows a resource that there is, or none",
+        ),
+        rule(
+            "virtio-gpu-framebuffer",
+            asks(_have_framebuffers, this.gpu),
+            "the frame buffer of a display has a format of pixman's and rows of whole words, as wide as what it shows",
         ),
         rule(
             "virtio-gpu-rectangle",

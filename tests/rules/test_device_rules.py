@@ -130,7 +130,18 @@ def gpu(*resources: Resource, master: bool = True, **scanout: int) -> VirtIOGPU:
 
 def resource(number: int = 1, *backing: tuple[int, int], format: int = 1) -> Resource:
     pieces = [Backing(addr=address, length=size) for address, size in backing]
-    return Resource(resource_id=number, format=format, iov_cnt=len(pieces), backing=pieces)
+    pixel = {"width": 1, "height": 1, "pixels": bytes(4)}
+    return Resource(resource_id=number, format=format, iov_cnt=len(pieces), backing=pieces, **pixel)
+
+
+FORMAT = 0x20020888
+"""PIXMAN_x8r8g8b8."""
+
+
+def display(format: int = FORMAT, stride: int = 64, height: int = 16, x: int = 0) -> VirtIOGPU:
+    """A card that shows 16 by 16 pixels out of a frame buffer of as many."""
+    buffer = {"fb_format": format, "fb_width": 16, "fb_height": 16, "fb_stride": stride}
+    return gpu(resource(1), resource_id=1, **buffer, width=16, height=height, x=x)
 
 
 @pytest.mark.parametrize(
@@ -145,19 +156,27 @@ def resource(number: int = 1, *backing: tuple[int, int], format: int = 1) -> Res
         (gpu(resource(1, (0x100000, 2048), (0x100000, 2048))), None),
         (gpu(resource(1, (0x100000, 2048), (0x100000, 2049))), "virtio-gpu-backing"),
         (gpu(resource(1, (0, 4097)), master=False), "virtio-gpu-backing"),
-        (gpu(resource(1), resource_id=1, fb_format=1, fb_width=16, fb_height=16, width=16, height=16), None),
-        (
-            gpu(resource(1), resource_id=1, fb_format=1, fb_width=16, fb_height=16, width=16, height=15),
-            "virtio-gpu-rectangle",
-        ),
-        (
-            gpu(resource(1), resource_id=1, fb_format=1, fb_width=16, fb_height=16, width=16, height=16, x=-1),
-            "virtio-gpu-rectangle",
-        ),
+        (display(), None),
+        (display(height=15), "virtio-gpu-rectangle"),
+        (display(x=-1), "virtio-gpu-rectangle"),
+        (display(stride=68), None),
+        (display(stride=66), "virtio-gpu-framebuffer"),
+        (display(stride=60), "virtio-gpu-framebuffer"),
+        (display(stride=0x80000040), "virtio-gpu-framebuffer"),
+        (display(0x10020565, stride=32), None),
+        (display(0x10020565, stride=28), "virtio-gpu-framebuffer"),
+        (display(0x08020888), "virtio-gpu-framebuffer"),
+        (display(0x02000000), None),
     ],
 )
 def test_resources_of_a_graphics_card(card: VirtIOGPU, rule: str | None) -> None:
     assert rules_broken(card, **GPU) == (set() if rule is None else {rule})
+
+
+def test_from_9_2_on_a_resource_has_pixels() -> None:
+    card = gpu(Resource(resource_id=1, format=1, width=1))
+    assert rules_broken(card, **{**GPU, "qemu_release": Release(9, 1)}) == set()
+    assert rules_broken(card, **{**GPU, "qemu_release": Release(9, 2)}) == {"virtio-gpu-size"}
 
 
 def test_before_9_2_one_piece_is_mapped_that_is_no_memory() -> None:

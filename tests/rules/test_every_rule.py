@@ -39,9 +39,11 @@ NOT_GENERATED = {
     "virtio-gpu-backing",
     "virtio-gpu-formats",
     "virtio-gpu-outputs",
+    "virtio-gpu-framebuffer",
     "virtio-gpu-rectangle",
     "virtio-gpu-resource-ids",
     "virtio-gpu-shown",
+    "virtio-gpu-size",
     "virtio-mem-block-size",
     "virtio-net-mac-table-count",
     "virtio-net-queues",
@@ -104,9 +106,8 @@ def test_there_are_as_many_rules_as_there_were() -> None:
 
 OPEN = {
     "arm-cpu-register-release@cpu.cpreg_vmstate_values",
-    "virtio-gpu-rectangle@virtio-gpu",
+    # A state can break it; in a stream the length is what tells how many entries there are.
     "virtio-net-rss-table@virtio-net-device/rss.indirections_table",
-    "xhci-vectors@xhci",
 }
 """Rules that neither a pair nor a recorded answer of QEMU breaks."""
 

@@ -8,7 +8,10 @@ from typing import Any, NamedTuple
 
 
 class Fresh(NamedTuple):
-    """A struct with the values that its class gives it: a subsection that was not there, one more element of a list."""
+    """A struct with the values that its class gives it: a subsection that was not there, one more element of a list.
+
+    A value that is text stands for bytes in hexadecimal.
+    """
 
     struct: str
     values: Mapping[str, Any] = MappingProxyType({})
@@ -29,11 +32,15 @@ class Case(NamedTuple):
 
 
 class Recorded(NamedTuple):
-    """A machine that cases are recorded with: the release of its QEMU and the command line."""
+    """A machine that cases are recorded with: the release of its QEMU and the command line.
+
+    With `refuses_itself` it does not take what it saved itself, which is what its cases are about.
+    """
 
     release: str
     argv: tuple[str, ...]
     cases: tuple[Case, ...]
+    refuses_itself: bool = False
 
 
 def case(rule: str, *changes: tuple[str, str | Fresh], kept: tuple[tuple[str, str | Fresh], ...] = ()) -> Case:
@@ -346,6 +353,57 @@ VIRT = Recorded(
     ),
 )
 
+PIXEL = Fresh("virtio-gpu resource", {**GPU_RESOURCE, "height": 1, "pixels": "00000000"})
+
+SHOWN = {
+    "resource_id": "7",
+    "width": "16",
+    "height": "16",
+    "fb_format": "0x20020888",
+    "fb_bytes_pp": "4",
+    "fb_width": "16",
+    "fb_height": "16",
+    "fb_stride": "64",
+}
+
+
+def display(**values: str) -> tuple[tuple[str, str | Fresh], ...]:
+    """The changes that make a display show 16 by 16 pixels, with these values instead.
+
+    The resource has one pixel: QEMU does not look whether it has as many as are shown.
+    """
+    path = "virtio-gpu.gpu.scanouts.first_scanout"
+    shown = ((f"{path}.{name}", value) for name, value in {**SHOWN, **values}.items())
+    return (("virtio-gpu.gpu.resources", PIXEL), *shown)
+
+
+DISPLAY = Recorded(
+    "10.0",
+    (*X86, "-M", "q35,suppress-vmdesc=on", *options("virtio-gpu-pci")),
+    (
+        case("virtio-gpu-rectangle@virtio-gpu", *display(height="15"), kept=display()),
+        # The bits of the colours are more than those of a pixel; rows are of no whole words, or too short.
+        case(
+            "virtio-gpu-framebuffer@virtio-gpu", *display(fb_format="0x08020888"), kept=display(fb_format="0x02000000")
+        ),
+        case("virtio-gpu-framebuffer@virtio-gpu", *display(fb_stride="66"), kept=display(fb_stride="68")),
+        case("virtio-gpu-framebuffer@virtio-gpu", *display(fb_stride="60")),
+        case(
+            "virtio-gpu-size@virtio-gpu",
+            ("virtio-gpu.gpu.resources", Fresh("virtio-gpu resource", GPU_RESOURCE)),
+            kept=(("virtio-gpu.gpu.resources", PIXEL),),
+        ),
+    ),
+)
+
+WITHOUT_VECTORS = Recorded(
+    "7.2",
+    (*X86, "-M", "q35,suppress-vmdesc=on", *options("nec-usb-xhci,msix=off")),
+    # The value is what it was.
+    (case("xhci-vectors@xhci", ("xhci.xhci.usbcmd", "0")),),
+    refuses_itself=True,
+)
+
 OLDEST = Recorded(
     "5.2",
     (*X86, "-M", "q35,suppress-vmdesc=on"),
@@ -416,4 +474,6 @@ MACHINES = {
     "virt-7.2": VIRT,
     "q35-5.2": OLDEST,
     "q35-11.1": NEWEST,
+    "display-10.0": DISPLAY,
+    "xhci-7.2": WITHOUT_VECTORS,
 }

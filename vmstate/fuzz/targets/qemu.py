@@ -395,7 +395,7 @@ def ended(machine: Machine, when: str, limit: float) -> Verdict:
     if status is None:
         return Verdict(HUNG, f"it closes its monitor and does not end: {last_line(printed)}", when)
     if "failed to allocate" in printed or "Cannot allocate memory" in printed:
-        return Verdict(MEMORY, last_line(printed), when)
+        return Verdict(MEMORY, error_lines(printed), when)
     assertion = _ASSERTION.search(printed)
     if status < 0 or (assertion is not None and status not in (0, 1)):
         name = signal.Signals(-status).name if status < 0 else f"status {status}"
