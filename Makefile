@@ -90,7 +90,7 @@ zipapp: $(RUNTIME)
 archives: $(DEV)
 	@[ -z "$$(git status --porcelain)" ] || { echo 'commit first: archives are made of what is committed' >&2; exit 1; }
 	@export SOURCE_DATE_EPOCH=$$(git log -1 --format=%ct); $(MAKE) --no-print-directory wheel zipapp && \
-		$(BIN)/python -m build --quiet -o build/twice >/dev/null
+		$(BIN)/python -m build --quiet -o build/twice >/dev/null && $(BIN)/python .ci/pack_wheel.py build/twice/*.whl
 	@for file in build/twice/*; do cmp "$$file" "dist/$$(basename "$$file")" || exit 1; done
 	@for python in $$($(PYTHON) .ci/pythons.py $(PYTHONS)); do for archive in dist/*; do \
 		$(MAKE) --no-print-directory installed PYTHON=$$python ARCHIVE=$$archive || exit 1; done; done
@@ -122,6 +122,7 @@ coverage: $(DEV)
 wheel: $(DEV)
 	@rm -rf dist build .venv-wheel
 	@$(BIN)/python -m build --quiet >/dev/null
+	@$(BIN)/python .ci/pack_wheel.py dist/*.whl
 	@$(BIN)/twine check --strict dist/*
 	@$(BIN)/python .ci/contents.py dist/*.whl dist/*.tar.gz
 	@$(BIN)/check-wheel-contents --config .ci/check-wheel-contents.toml dist/*.whl

@@ -30,14 +30,23 @@ WANTED_IN_WHEEL = (
     "vmstate/report/page.js",
 )
 
+LARGEST = 1_500_000
+"""Bytes of a wheel, without what a page is made of."""
+
+PAGE = (".css", ".html.j2", ".js")
+
 
 def faults(path: Path) -> list[str]:
     """What is wrong with a wheel or a source archive."""
     if path.suffix == ".whl":
-        names = zipfile.ZipFile(path).namelist()
+        with zipfile.ZipFile(path) as archive:
+            names = archive.namelist()
+            page = sum(member.compress_size for member in archive.infolist() if member.filename.endswith(PAGE))
+        size = path.stat().st_size - page
         top = {name.partition("/")[0] for name in names}
         odd = sorted(name for name in top if name != "vmstate" and not name.endswith(".dist-info"))
-        return [f"{name} at the top" for name in odd] + _lacking(names, WANTED_IN_WHEEL)
+        large = [f"{size:,} bytes, and {LARGEST:,} are the most"] if size > LARGEST else []
+        return large + [f"{name} at the top" for name in odd] + _lacking(names, WANTED_IN_WHEEL)
     with tarfile.open(path) as archive:
         names = [name.partition("/")[2] for name in archive.getnames()]
     return _lacking(names, WANTED_IN_SOURCE)

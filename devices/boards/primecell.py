@@ -1,4 +1,4 @@
-"""Arm's PrimeCells, and what else stands beside them on its boards.
+"""Arm's PrimeCells, and what else stands on Arm's own boards.
 
 Above each part stands the file of QEMU's that its facts are from.
 """
@@ -448,3 +448,86 @@ class PL330(VMState):
     debug_status: int = uint8()
     num_faulting: int = uint8()
     periph_busy: list[int] = array(uint8, 32)
+
+
+# Arm's Integrator board: core module, control registers and interrupt controller (hw/arm/integratorcp.c).
+
+
+@device("icp_control")
+@description("icp_control", version_id=1, minimum_version_id=1)
+class IcpControl(VMState):
+    """Which interrupts of the board are up."""
+
+    intreg_state: int = uint32()
+
+
+@device("icp_pic")
+@description("icp_pic", version_id=1, minimum_version_id=1)
+class IcpPic(VMState):
+    """Lines, and which are enabled."""
+
+    level: int = uint32()
+    irq_enabled: int = uint32()
+    fiq_enabled: int = uint32()
+
+
+@device("integratorcm")
+@description("integratorcm", version_id=1, minimum_version_id=1)
+class Integratorcm(VMState):
+    """Registers of the core module."""
+
+    cm_osc: int = uint32()
+    cm_ctrl: int = uint32()
+    cm_lock: int = uint32()
+    cm_auxosc: int = uint32()
+    cm_sdram: int = uint32()
+    cm_init: int = uint32()
+    cm_flags: int = uint32()
+    cm_nvflags: int = uint32()
+    int_level: int = uint32()
+    irq_enabled: int = uint32()
+    fiq_enabled: int = uint32()
+
+
+# The generic watchdog of Arm's SBSA (hw/watchdog/sbsa_gwdt.c).
+
+
+@device("sbsa-gwdt", noise={"timer": ("timer",)})
+@description("sbsa-gwdt", version_id=1, minimum_version_id=1)
+class SbsaGwdt(VMState):
+    """The timer, offset, compare value and status."""
+
+    timer_: int = timer(name="timer")
+    wcs: int = uint32()
+    worl: int = uint32()
+    woru: int = uint32()
+    wcvl: int = uint32()
+    wcvu: int = uint32()
+
+
+# The PCI host of Arm's Versatile, RealView and Versatile Express (hw/pci-host/versatile.c).
+
+
+@device("versatile-pci")
+@description("versatile-pci", version_id=1, minimum_version_id=1)
+class VersatilePci(VMState):
+    """Windows, and how interrupts are mapped."""
+
+    imap: list[int] = array(uint32, 3)
+    smap: list[int] = array(uint32, 3)
+    selfid: int = uint32()
+    flags: int = uint32()
+    irq_mapping: int = uint8()
+
+
+# The second interrupt controller of Arm's Versatile (hw/arm/versatilepb.c).
+
+
+@device("versatilepb_sic")
+@description("versatilepb_sic", version_id=1, minimum_version_id=1)
+class VersatilepbSic(VMState):
+    """Lines, which are enabled, and which go straight on."""
+
+    level: int = uint32()
+    mask: int = uint32()
+    pic_enable: int = uint32()

@@ -26,6 +26,17 @@ from vmstate.devices.core.clock import Clock
 from vmstate.devices.core.fifo8 import Fifo8
 from vmstate.devices.core.ptimer import Ptimer
 
+# The registers of a DisplayPort monitor, behind Xilinx's display controller (hw/display/dpcd.c).
+
+
+@device("dpcd")
+@description("dpcd")
+class Dpcd(VMState):
+    """The registers, as the port reads them."""
+
+    dpcd_info: list[int] = array(uint8, 1536)
+
+
 # An SPI controller of Xilinx's soft logic (XPS) (hw/ssi/xilinx_spi.c).
 
 

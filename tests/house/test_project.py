@@ -12,6 +12,7 @@ import tomllib
 import zipfile
 from io import BytesIO
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import pytest
@@ -149,12 +150,16 @@ def test_telling_the_version_is_cheap() -> None:
     assert json.loads(modules) == []
 
 
-def contents_of(path: Path) -> list[str]:
-    spec = importlib.util.spec_from_file_location("contents", ROOT / ".ci" / "contents.py")
+def tool(name: str) -> ModuleType:
+    spec = importlib.util.spec_from_file_location(name, ROOT / ".ci" / f"{name}.py")
     assert spec is not None and spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
-    faults: list[str] = module.faults(path)
+    return module
+
+
+def contents_of(path: Path) -> list[str]:
+    faults: list[str] = tool("contents").faults(path)
     return faults
 
 
@@ -174,3 +179,36 @@ def test_packages_that_hold_the_wrong_things_are_refused(tmp_path: Path) -> None
     with tarfile.open(source, "w:gz") as archive:
         archive.addfile(tarfile.TarInfo("a-1/README.md"), BytesIO())
     assert "no tests/conftest.py" in contents_of(source) and "no README.md" not in contents_of(source)
+
+
+@pytest.mark.slow
+def test_the_wheel_is_small_and_whole_when_packed(tmp_path: Path) -> None:
+    """Below 1.5 MB without what a page is made of, as `make wheel` packs it; nothing in it is changed by that."""
+    pytest.importorskip("deflate", reason="needs deflate: pip install deflate")
+    subprocess.run(
+        [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(tmp_path)], cwd=ROOT, check=True
+    )
+    (wheel,) = tmp_path.glob("*.whl")
+    closer = tmp_path / f"closer-{wheel.name}"
+    closer.write_bytes(tool("pack_wheel").packed(wheel))
+    assert contents_of(closer) == []
+    with zipfile.ZipFile(wheel) as before, zipfile.ZipFile(closer) as after:
+        assert after.testzip() is None
+        for built, member in zip(before.infolist(), after.infolist(), strict=True):
+            assert (member.filename, member.date_time, member.external_attr) == (
+                built.filename,
+                built.date_time,
+                built.external_attr,
+            )
+            assert after.read(member) == before.read(built)
+
+
+def test_a_wheel_that_is_too_large_is_refused(tmp_path: Path) -> None:
+    wheel = tmp_path / "a-1-py3-none-any.whl"
+    with zipfile.ZipFile(wheel, "w") as archive:
+        archive.writestr("vmstate/large.js", bytes(2_000_000))
+        assert archive.infolist()[0].compress_size == 2_000_000
+    assert not any("the most" in fault for fault in contents_of(wheel))
+    with zipfile.ZipFile(wheel, "a") as archive:
+        archive.writestr("vmstate/large.py", bytes(1_500_001))
+    assert "1,500," in contents_of(wheel)[0] and "are the most" in contents_of(wheel)[0]

@@ -1,6 +1,6 @@
-"""Samsung's OneNAND flash memory, of Nokia's N800 and N810.
+"""Flash memory that stands on a bus of its own.
 
-Facts from QEMU's hw/block/onenand.c as it was up to 9.1.
+Above each part stands the file of QEMU's that its facts are from.
 """
 
 from __future__ import annotations
@@ -16,8 +16,35 @@ from vmstate.declare import (
     int32,
     uint8,
     uint16,
+    uint32,
+    uint64,
     vbuffer,
 )
+
+# A NAND flash memory (hw/block/nand.c).
+
+
+@device("nand")
+@description("nand", version_id=1, minimum_version_id=1)
+class Nand(VMState):
+    """The pins, the command under way, and what is read or written."""
+
+    cle: int = uint8()
+    ale: int = uint8()
+    ce: int = uint8()
+    wp: int = uint8()
+    gnd: int = uint8()
+    io: bytes = buffer(3136)
+    ioaddr_vmstate: int = uint32()
+    iolen: int = int32()
+    cmd: int = uint32()
+    addr: int = uint64()
+    addrlen: int = int32()
+    status: int = int32()
+    offset: int = int32()
+
+
+# Samsung's OneNAND flash memory, of Nokia's N800 and N810 (hw/block/onenand.c as it was up to 9.1).
 
 BLOCKS = fact("onenand_blocks", (2048, 512, 1024, 4096))
 """Blocks of the memory: a property of its size."""
