@@ -214,10 +214,11 @@ def row_of_machine(place: str) -> dict[str, Any]:
     `devices` has the names of -device. The guest notices nothing.
     """
     from vmstate.qemu.live import connected
+    from vmstate.qemu.monitor import answers_understood
 
     row = empty_row(place)
     try:
-        with connected(place.removeprefix(MACHINE)) as monitor:
+        with answers_understood(), connected(place.removeprefix(MACHINE)) as monitor:
             name = monitor.ask_or_none("qom-get", {"path": "/machine", "property": "type"})
             row["machine"] = name.removesuffix("-machine") if isinstance(name, str) else None
             row["release"] = ".".join(map(str, monitor.version[:2]))

@@ -6,8 +6,11 @@ See `vmstate.qemu.provenance` for what it holds and where it stands.
 from __future__ import annotations
 
 import os
+import re
+import stat
+import time
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from typing import Any
 
 from vmstate.errors import MachineError, StreamError
@@ -15,7 +18,7 @@ from vmstate.files import replacing
 from vmstate.qemu.machine import Machine, Qemu
 from vmstate.qemu.memory import BACKEND, backend_words, copy_sparse, has_backend, memory_size, shared_memory
 from vmstate.qemu.migration import Attached, HasMonitor, Progress, capabilities_of, configured, save
-from vmstate.qemu.monitor import LIMIT, Monitor, command_line_of
+from vmstate.qemu.monitor import LIMIT, Monitor, answers_understood, command_line_of
 from vmstate.qemu.provenance import recorded_now, refuse_place, write_provenance
 from vmstate.vmsd.release import Release
 
@@ -40,38 +43,61 @@ STATUS_UNTIL = Release(10, 0)
 
 QUEUES = 1024
 
+MOST_ANSWERS = 1 << 26
+"""Bytes of all answers together: more than any machine gives."""
+
+_IDENTIFIER = re.compile(r"[A-Za-z0-9_.-]{1,255}")
+"""An id, as QEMU takes them: nothing in it leads to another folder."""
+
 
 def answers_of(machine: HasMonitor) -> dict[str, Any]:
-    """What QEMU says of a machine: {command: answer}; for commands about one device {command: {path: answer}}."""
+    """What QEMU says of a machine: {command: answer}; for commands about one device {command: {path: answer}}.
+
+    They are a second opinion on a stream that is there: where they are odd or have no end, those before are all.
+    """
     monitor = machine.monitor
-    answers = {}
-    for command in QUESTIONS:
-        answer = monitor.ask_or_none(command)
-        if answer is not None:
-            answers[command] = answer
-    devices = [device["path"] for device in answers.get("x-query-virtio", [])]
-    if monitor.version[:2] <= STATUS_UNTIL:
-        answers |= _of_each("x-query-virtio-status", devices, monitor)
-    queues = {path: _queues(monitor, path) for path in devices}
-    if devices:
-        answers["x-query-virtio-queue-status"] = queues
+    asked = _Questions(monitor)
+    answers: dict[str, Any] = {}
+    with suppress(MachineError), answers_understood():
+        for command in QUESTIONS:
+            answer = asked.answer(command)
+            if answer is not None:
+                answers[command] = answer
+        devices = [device["path"] for device in answers.get("x-query-virtio", [])]
+        if devices and monitor.version[:2] <= STATUS_UNTIL:
+            command = "x-query-virtio-status"
+            answers[command] = {path: asked.answer(command, {"path": path}) for path in devices}
+        if devices:
+            answers["x-query-virtio-queue-status"] = {path: asked.queues(path) for path in devices}
     return answers
 
 
-def _of_each(command: str, paths: list[str], monitor: Monitor) -> dict[str, Any]:
-    told = {path: monitor.ask_or_none(command, {"path": path}) for path in paths}
-    return {command: told} if told else {}
+class _Questions:
+    """Questions to a monitor that together have the time of one, and so many bytes of answers."""
 
+    def __init__(self, monitor: Monitor) -> None:
+        self.monitor = monitor
+        self.end = time.monotonic() + monitor.limit
+        self.most = monitor.received + MOST_ANSWERS
 
-def _queues(monitor: Monitor, path: str) -> list[Any]:
-    """The state of each virtqueue of a device, up to the first that it has not got."""
-    queues: list[Any] = []
-    while len(queues) < QUEUES:
-        answer = monitor.ask_or_none("x-query-virtio-queue-status", {"path": path, "queue": len(queues)})
-        if answer is None:
-            break
-        queues.append(answer)
-    return queues
+    def answer(self, command: str, arguments: dict[str, Any] | None = None) -> Any:
+        """The answer, or None. Raises `MachineError`."""
+        if self.monitor.received > self.most:
+            raise MachineError(f"{command}: more than {MOST_ANSWERS} bytes of answers about the machine")
+        left = self.end - time.monotonic()
+        if left <= 0:
+            raise MachineError(f"{command}: no answers about the machine in {self.monitor.limit:g} s")
+        return self.monitor.ask_or_none(command, arguments, limit=left)
+
+    def queues(self, path: str) -> list[Any]:
+        """The state of each virtqueue of a device, up to the first that it has not got."""
+        queues: list[Any] = []
+        while len(queues) < QUEUES:
+            answer = self.answer("x-query-virtio-queue-status", {"path": path, "queue": len(queues)})
+            if answer is None:
+                break
+            queues.append(answer)
+        return queues
 
 
 def capture_machine(
@@ -130,12 +156,25 @@ def _memory_beside(path: str | os.PathLike[str], entry: dict[str, Any]) -> dict[
     """An entry of `memory`; its file is copied where it is not there yet."""
     if "file" in entry:
         return entry
+    if _IDENTIFIER.fullmatch(entry["id"]) is None:
+        raise MachineError("this is no id of a memory backend", found=repr(entry["id"])[:80])
     target = memory_path(path, entry["id"])
     if not entry.get("path"):
         raise MachineError("shared memory that has no file cannot be kept beside the stream", found=entry["id"])
     try:
-        with replacing(target) as file, open(entry["path"], "rb") as source:
-            copy_sparse(source.fileno(), file.fileno(), entry["size"])
+        # A FIFO must not be waited for, and a device may have no end.
+        descriptor = os.open(entry["path"], os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+        with open(descriptor, "rb"):
+            status = os.fstat(descriptor)
+            if not stat.S_ISREG(status.st_mode) or not 0 <= entry["size"] <= status.st_size:
+                raise StreamError(
+                    "this is no file of the guest's memory",
+                    file=entry["path"],
+                    expected=f"a file of {entry['size']} bytes",
+                    found=f"{status.st_size} bytes",
+                )
+            with replacing(target) as file:
+                copy_sparse(descriptor, file.fileno(), entry["size"])
     except OSError as error:
         raise StreamError(f"the guest's memory cannot be copied: {error.strerror}", file=entry["path"]) from None
     return {"id": entry["id"], "size": entry["size"], "file": os.path.basename(target), "added": False}

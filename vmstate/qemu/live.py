@@ -50,8 +50,16 @@ _HEADER = 8
 _RAM_SECTION = 0xFFFFFFFF
 """A section_id that QEMU gives to none: it counts from 0."""
 
-_BLOCK = re.compile(r"^\s*(\S.*?)\s+\d+ \w+\s+0x[0-9a-f]+\s+(0x[0-9a-f]+)\s+0x[0-9a-f]+", re.MULTILINE)
+_BLOCK = re.compile(r"(\S.*?)\s+\d+ \w+\s+0x[0-9a-f]+\s+(0x[0-9a-f]{1,15})\s+0x[0-9a-f]+")
 """A line of HMP's `info ramblock`: name, page size, offset, used length, greatest length, ..."""
+
+_LONGEST_LINE = 512
+_MOST_BLOCKS = 1 << 14
+_LONGEST_NAME = 255
+"""Bytes of a name of a machine or block: in a stream a byte has the length of the latter."""
+
+MOST_STATE = 1 << 29
+"""Bytes of a device state: far more than any has, the picture of a virtio-gpu included."""
 
 _MACHINE_SUFFIX = "-machine"
 
@@ -148,9 +156,9 @@ def live_state(monitor: Monitor, *, limit: float = LIMIT) -> LiveState:
         status = str(monitor.ask("query-status")["status"])
         migration = (monitor.ask_or_none("query-migrate") or {}).get("status")
         name = monitor.ask_or_none("qom-get", {"path": "/machine", "property": "type"})
-        machine = name.removesuffix(_MACHINE_SUFFIX) if isinstance(name, str) else None
+        machine = _name(name.removesuffix(_MACHINE_SUFFIX)) if isinstance(name, str) else None
         text = monitor.ask_or_none("human-monitor-command", {"command-line": "info ramblock"})
-        blocks = tuple((name, int(used, 16)) for name, used in _BLOCK.findall(str(text or "")))
+        blocks = _blocks_of(str(text or ""))
         monitor.events()
         # QEMU takes a descriptor of a set only for the access that it was opened for.
         writing = os.open(f"/proc/self/fd/{file.fileno()}", os.O_WRONLY)
@@ -172,7 +180,10 @@ def live_state(monitor: Monitor, *, limit: float = LIMIT) -> LiveState:
             if monitor.is_open:
                 monitor.ask_or_none("remove-fd", {"fdset-id": number})
         pause_ms = _pause_of(monitor.events())
-        data = file.read()
+        if os.fstat(file.fileno()).st_size > MOST_STATE:
+            expected = f"at most {MOST_STATE} bytes"
+            raise MachineError(f"{COMMAND}: what was written is too much for a device state", expected=expected)
+        data = file.read(MOST_STATE)
     if data[: len(MAGIC)] != MAGIC:
         raise MachineError(f"{COMMAND}: QEMU wrote no stream", found=data[: len(MAGIC)].hex() or "nothing")
     return LiveState(
@@ -185,6 +196,22 @@ def live_state(monitor: Monitor, *, limit: float = LIMIT) -> LiveState:
         qemu_version=".".join(map(str, monitor.version)),
         migration=migration if migration in UNDER_WAY else None,
     )
+
+
+def _name(text: str) -> str:
+    """A name as a stream can have it. Raises `ValueError`."""
+    if not 0 < len(text.encode()) <= _LONGEST_NAME:
+        raise ValueError(f"a name of {len(text)} characters")
+    return text
+
+
+def _blocks_of(text: str) -> tuple[tuple[str, int], ...]:
+    """The names and used lengths (bytes) of HMP's `info ramblock`. Raises `ValueError`."""
+    lines = (line.strip() for line in text.splitlines() if len(line) < _LONGEST_LINE)
+    blocks = tuple((_name(match[1]), int(match[2], 16)) for match in map(_BLOCK.match, lines) if match is not None)
+    if len(blocks) > _MOST_BLOCKS:
+        raise ValueError(f"{len(blocks)} blocks of RAM")
+    return blocks
 
 
 def capture_devices(path: str | os.PathLike[str], address: str, *, limit: float = LIMIT) -> dict[str, Any]:
@@ -213,6 +240,13 @@ def capture_devices(path: str | os.PathLike[str], address: str, *, limit: float 
     return known
 
 
+def _number(value: Any) -> int:
+    """A number of an answer, 0 where there is none. Raises `TypeError`: a text times a number is a longer text."""
+    if value is not None and not isinstance(value, int):
+        raise TypeError(f"{str(value)[:40]!r} in the place of a number")
+    return int(value or 0)
+
+
 def is_near_stop(monitor: Monitor) -> bool:
     """Whether a migration is under way that may stop the guest in the next moment. Raises `MachineError`.
 
@@ -222,10 +256,10 @@ def is_near_stop(monitor: Monitor) -> bool:
     if told.get("status") not in UNDER_WAY:
         return False
     parameters = monitor.ask("query-migrate-parameters")
-    bandwidth = min(parameters.get("max-bandwidth") or _SCANNED, _SCANNED)
+    bandwidth = min(_number(parameters.get("max-bandwidth")) or _SCANNED, _SCANNED)
     meanwhile = min(_SCANNED, bandwidth * 4096 // _ZERO_PAGE) * _MEANWHILE
-    at_the_stop = bandwidth * parameters.get("downtime-limit", 0) / 1000
-    left = (told.get("ram") or {}).get("remaining", 0)
+    at_the_stop = bandwidth * _number(parameters.get("downtime-limit")) / 1000
+    left = _number((told.get("ram") or {}).get("remaining"))
     return bool(told["status"] != "active" or left < meanwhile + at_the_stop)
 
 
@@ -252,7 +286,7 @@ def _pause_of(events: list[dict[str, Any]]) -> float | None:
     times: dict[str, int] = {}
     for event in events:
         stamp = event["timestamp"]
-        times[event["event"]] = 1_000_000 * stamp["seconds"] + stamp["microseconds"]
+        times[event["event"]] = 1_000_000 * _number(stamp["seconds"]) + _number(stamp["microseconds"])
     if "STOP" not in times or "RESUME" not in times:
         return None
     return (times["RESUME"] - times["STOP"]) / 1000

@@ -252,7 +252,7 @@ class Machine:
         status = self.wait_for("-", limit).removesuffix("-")
         if status != "0":
             raise MachineError(
-                f"the guest's command {line!r} ended with status {status}", found=tail_of(printed) or None
+                f"the guest's command {line!r} ended with status {status[:40]}", found=tail_of(printed) or None
             )
         return printed.replace("\r\n", "\n").strip("\n")
 

@@ -23,6 +23,9 @@ DEFAULT_SIZE = "128M"
 _PIECE = 1 << 16
 """Bytes of memory that are compared at a time."""
 
+MOST_BACKENDS = 1 << 10
+"""Memory backends that are asked about: more than any machine has."""
+
 _UNITS = {"": 20, "b": 0, "k": 10, "m": 20, "g": 30, "t": 40}
 _SIZE = re.compile(r"(\d{1,12})([bkmgt]?)", re.IGNORECASE)
 
@@ -75,9 +78,15 @@ def with_paths(argv: Sequence[str], paths: dict[str, str]) -> list[str]:
 
 
 def shared_memory(monitor: Monitor) -> list[dict[str, Any]]:
-    """The memory of a machine that x-ignore-shared leaves out: {"id", "size", "path"} of each backend with a file."""
+    """The memory of a machine that x-ignore-shared leaves out: {"id", "size", "path"} of each backend with a file.
+
+    Raises `MachineError`.
+    """
     backends = []
-    for backend in monitor.ask_or_none("query-memdev") or []:
+    told = monitor.ask_or_none("query-memdev") or []
+    if len(told) > MOST_BACKENDS:
+        raise MachineError("query-memdev: more backends than a machine has", found=str(len(told)))
+    for backend in told:
         place = f"/objects/{backend.get('id')}"
         # QEMU before 6.1 does not say it in query-memdev.
         if not monitor.ask_or_none("qom-get", {"path": place, "property": "share"}):

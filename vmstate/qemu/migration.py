@@ -14,7 +14,7 @@ from typing import IO, Any, Protocol
 
 from vmstate.errors import MachineError, StreamError, VMStateError
 from vmstate.files import replacing, reported, sync_folder, temporary_name
-from vmstate.qemu.monitor import Monitor
+from vmstate.qemu.monitor import MOST_WORDS, Monitor
 from vmstate.vmsd.release import Release
 
 PIECE = 1 << 20
@@ -111,10 +111,21 @@ def save(
             if _is_full(path):
                 raise StreamError(f"no space left on device: {error}", file=os.fspath(path)) from None
             raise
-        with open(place, "rb") as file:
-            digest = hashlib.file_digest(file, "sha256").hexdigest()
-            size = file.tell()
+        digest, size = _digest_of(place, limit)
     return {**answer, "sha256": digest, "size": size}
+
+
+def _digest_of(path: str, limit: float) -> tuple[str, int]:
+    """The sha256 and size of what QEMU wrote. Raises `MachineError` where it takes longer than `limit` seconds."""
+    digest = hashlib.sha256()
+    end = time.monotonic() + limit
+    with open(path, "rb") as file:
+        while piece := file.read(PIECE):
+            digest.update(piece)
+            if time.monotonic() > end:
+                found = f"{os.fstat(file.fileno()).st_size} bytes"
+                raise MachineError(f"what was written cannot be read in {limit:g} s", found=found)
+        return digest.hexdigest(), file.tell()
 
 
 @contextmanager
@@ -173,7 +184,7 @@ def _save_here(
             raise
         finally:
             os.close(writing)
-        with _Copy(reading, file) as copy:
+        with _Copy(reading, file, limit) as copy:
             try:
                 machine.ask("migrate", {"uri": "fd:vmstate-out"})
                 answer = follow(machine, limit, progress)
@@ -186,6 +197,8 @@ def _save_here(
                 raise
         if copy.failed is not None:
             raise _error_with_file(copy.failed, path)
+        if copy.thread.is_alive():
+            raise MachineError(f"the migration is complete, and its stream does not end in {limit:g} s")
     return {**answer, "sha256": copy.digest.hexdigest(), "size": copy.size}
 
 
@@ -196,9 +209,10 @@ def _error_with_file(error: OSError, path: str | os.PathLike[str]) -> StreamErro
 class _Copy:
     """A thread that writes what comes through a pipe into a file."""
 
-    def __init__(self, reading: int, file: IO[bytes]) -> None:
+    def __init__(self, reading: int, file: IO[bytes], limit: float) -> None:
         self.reading = reading
         self.file = file
+        self.limit = limit
         self.digest = hashlib.sha256()
         self.size = 0
         self.failed: OSError | None = None
@@ -226,7 +240,7 @@ class _Copy:
 
     def __exit__(self, kind: type[BaseException] | None, *exc: object) -> None:
         # The pipe ends when QEMU lets go of it, which it does when the migration has ended either way.
-        self.thread.join(5 if kind else None)
+        self.thread.join(5 if kind else self.limit)
 
 
 def follow(machine: HasMonitor, limit: float, progress: Progress | None = None) -> dict[str, Any]:
@@ -241,9 +255,10 @@ def follow(machine: HasMonitor, limit: float, progress: Progress | None = None) 
             if status == "completed":
                 return answer
             if status in ("failed", "cancelled"):
-                raise MachineError(f"the migration {status}: {answer.get('error-desc', 'QEMU does not say why')}")
+                words = str(answer.get("error-desc", "QEMU does not say why"))[:MOST_WORDS]
+                raise MachineError(f"the migration {status}: {words}")
             if time.monotonic() > end:
-                raise MachineError(f"the migration did not end in {limit:g} s", found=str(status))
+                raise MachineError(f"the migration did not end in {limit:g} s", found=str(status)[:80])
             machine.monitor.wait()
     except BaseException:
         with suppress(VMStateError):

@@ -28,11 +28,14 @@ LIMIT = 60.0
 POLL = 0.02
 """Seconds between two questions to QEMU about what takes its time."""
 
-LONGEST = 1 << 26
+LONGEST = 1 << 24
 """Bytes of a message: more than any answer of QEMU has."""
 
+MOST_VALUES = 1 << 19
+"""Values of a message, as Python has each of them, many times its bytes: more than any answer of QEMU has."""
+
 MOST_EVENTS = 1 << 16
-"""Events that are kept until somebody asks for them; of more the last."""
+"""Events that are kept until somebody asks for them; of more, or of more than `LONGEST` bytes in all, the last."""
 
 Address = str | tuple[str, int] | socket.socket
 
@@ -66,7 +69,10 @@ class Monitor:
         self.limit = limit
         self.is_local = not isinstance(address, tuple)
         self._received = bytearray()
-        self._events: deque[dict[str, Any]] = deque(maxlen=MOST_EVENTS)
+        self._events: deque[tuple[dict[str, Any], int]] = deque(maxlen=MOST_EVENTS)
+        self._event_bytes = 0
+        self._size = 0
+        self.received = 0
         self._number = 0
         self._closed: str | None = None
         self._socket = _connected(address, limit)
@@ -77,7 +83,7 @@ class Monitor:
                 numbers = version["qemu"]
                 self.version = int(numbers["major"]), int(numbers["minor"]), int(numbers["micro"])
                 self.build = str(version.get("package", ""))
-            except (KeyError, TypeError, ValueError, AttributeError):
+            except (KeyError, TypeError, ValueError, AttributeError, OverflowError):
                 raise MachineError("QMP: this is no greeting of QEMU", found=json.dumps(greeting)[:80]) from None
             self.ask("qmp_capabilities", limit=limit)
         except BaseException:
@@ -86,6 +92,9 @@ class Monitor:
 
     version: tuple[int, int, int]
     """QEMU's version: major, minor, micro."""
+
+    received: int
+    """Bytes that have come so far."""
 
     build: str
     """What the distribution calls the build, as query-version says it; may be empty."""
@@ -128,9 +137,7 @@ class Monitor:
         while True:
             message = self._message(command, limit, end)
             if "event" in message:
-                self._events.append(message)
-                if time.monotonic() > end:
-                    raise NoAnswerError(f"{command}: no answer in {limit:g} s, but events")
+                self._keep(message)
             elif "error" in message and message.get("id", self._number) == self._number:
                 error = message["error"]
                 words = error.get("desc") if isinstance(error, dict) else error
@@ -138,6 +145,22 @@ class Monitor:
             elif message.get("id") == self._number:
                 # The answer to another number is one that came too late.
                 return message.get("return")
+            if time.monotonic() > end:
+                raise NoAnswerError(f"{command}: no answer in {limit:g} s, but other messages")
+
+    def _keep(self, event: dict[str, Any]) -> None:
+        """Keep an event, the message that was read last, and let old ones go where there are too many."""
+        if len(self._events) == self._events.maxlen:
+            self._event_bytes -= self._events.popleft()[1]
+        self._events.append((event, self._size))
+        self._event_bytes += self._size
+        while self._event_bytes > LONGEST:
+            self._event_bytes -= self._events.popleft()[1]
+
+    def _next(self) -> dict[str, Any]:
+        event, size = self._events.popleft()
+        self._event_bytes -= size
+        return event
 
     @property
     def is_open(self) -> bool:
@@ -157,9 +180,7 @@ class Monitor:
     def events(self) -> list[dict[str, Any]]:
         """The events that came since they were asked for last."""
         self._collect(0)
-        events = list(self._events)
-        self._events.clear()
-        return events
+        return [self._next() for _ in range(len(self._events))]
 
     def next_event(self, limit: float) -> dict[str, Any]:
         """The next event, which is waited for. Raises `NoAnswerError` where none comes in so many seconds."""
@@ -167,8 +188,10 @@ class Monitor:
         while not self._events:
             message = self._message("QMP: an event", limit, end)
             if "event" in message:
-                self._events.append(message)
-        return self._events.popleft()
+                self._keep(message)
+            elif time.monotonic() > end:
+                raise NoAnswerError(f"QMP: no event in {limit:g} s, but other messages")
+        return self._next()
 
     def wait(self, seconds: float = POLL) -> None:
         """Let time pass, in which events arrive; no more than until QEMU has gone."""
@@ -180,7 +203,7 @@ class Monitor:
             while True:
                 message = self._message("QMP", seconds, end)
                 if "event" in message:
-                    self._events.append(message)
+                    self._keep(message)
                 if time.monotonic() > end + 1:
                     # It comes faster than it is read.
                     return
@@ -197,7 +220,8 @@ class Monitor:
                 return answer
             if time.monotonic() > end:
                 expected = " or ".join(f"{key} {value!r}" for key, value in pairs)
-                raise MachineError(f"{command}: QEMU did not get there in time", expected=expected, found=str(answer))
+                found = str(answer)[:80]
+                raise MachineError(f"{command}: QEMU did not get there in time", expected=expected, found=found)
             self.wait()
 
     def _send(self, line: bytes, descriptors: list[int], command: str, limit: float) -> None:
@@ -221,14 +245,16 @@ class Monitor:
             searched = len(self._received)
             if self._closed is not None:
                 raise MachineError(f"{command}: {self._closed}")
-            if not self._receive(end - time.monotonic()):
+            # What comes byte by byte is no answer in time, either; without time what is there is taken.
+            if not self._receive(end - time.monotonic()) or (limit > 0 and time.monotonic() > end):
                 raise NoAnswerError(f"{command}: no answer in {limit:g} s")
         line = bytes(self._received[:size])
         del self._received[:size]
-        try:
-            message = json.loads(line)
-        except (ValueError, RecursionError):
-            message = None
+        self._size = size
+        message = None
+        if line.count(b",") + line.count(b"[") + line.count(b"{") <= MOST_VALUES:
+            with contextlib.suppress(ValueError, RecursionError):
+                message = json.loads(line)
         if not isinstance(message, dict) or not is_shallow(message):
             raise MachineError("this is no QMP monitor", found=repr(line[:60].decode(errors="replace").strip()))
         return message
@@ -246,6 +272,7 @@ class Monitor:
         if not piece:
             self._closed = "QEMU closed the connection"
         self._received += piece
+        self.received += len(piece)
         if len(self._received) > LONGEST:
             self._closed = "this is no QMP monitor: its messages do not end"
             self._received.clear()
@@ -268,7 +295,7 @@ def answers_understood() -> Iterator[None]:
     """Let answers of another form than QMP's be one `MachineError`: at the other end may be any program."""
     try:
         yield
-    except (TypeError, KeyError, AttributeError, IndexError, ValueError, RecursionError) as error:
+    except (TypeError, KeyError, AttributeError, IndexError, ValueError, RecursionError, OverflowError) as error:
         raise MachineError(f"QMP: an answer is not of the form that it must have: {error}"[:MOST_WORDS]) from error
 
 
