@@ -14,7 +14,6 @@ import io
 import mmap
 import os
 import stat
-import sys
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from itertools import chain
@@ -61,12 +60,10 @@ FORMS = {
 HOLDS_A_STREAM = (MAGIC, b"Libv", b"QFI\xfb", b"VMA\0")
 """The first bytes of a stream, and of what one can be in (`vmstate.saved.containers`)."""
 
-_LONGEST_MAGIC = max(map(len, FORMS))
+LONGEST_MAGIC = max(map(len, FORMS))
 
 ENDINGS = (".xz", ".gz", ".bz2", ".zst", ".lz4", ".lzo")
 """How the names of compressed files end. What a file is its magic says."""
-
-STDIN_NAME = "<stdin>"
 
 
 def form_of(head: bytes | memoryview) -> str | None:
@@ -199,35 +196,12 @@ def open_raw(name: str, limit: int = LIMIT) -> Input:
 
 
 def _opened(source: StreamLike, limit: int) -> Input:
-    if isinstance(source, str) and source == "-":
-        return _open_stdin(limit)
-    if isinstance(source, str | os.PathLike):
+    if isinstance(source, str | os.PathLike) and source != "-":
         return _open_path(source, limit)
-    view = _view_of(source)
-    if view is not None:
-        return _open_bytes(view, limit)
-    if not isinstance(source, BinaryFile):
-        raise TypeError("a path, bytes or a binary file object is needed")
-    return _open_file(source, _name_of(source), limit)
+    # Most input has a path.
+    from vmstate.saved.without_path import open_without_path
 
-
-def _view_of(source: object) -> memoryview | None:
-    """The bytes of an object that has the buffer protocol, as one row of bytes."""
-    try:
-        view = memoryview(source)  # type: ignore[arg-type]
-    except TypeError:
-        return None
-    try:
-        return view.cast("B")
-    except (TypeError, ValueError):  # strided, or of a format that has no cast
-        return memoryview(view.tobytes())
-
-
-def _open_stdin(limit: int) -> Input:
-    file = getattr(sys.stdin, "buffer", None)
-    if file is None:
-        raise StreamError("there is no standard input to read bytes from", file=STDIN_NAME)
-    return _open_file(file, STDIN_NAME, limit)
+    return open_without_path(source, limit)
 
 
 def _open_path(path: str | os.PathLike[str], limit: int) -> Input:
@@ -240,7 +214,7 @@ def _open_path(path: str | os.PathLike[str], limit: int) -> Input:
 
             return open_folder(name, limit)
     with file:
-        return _read_if_small(file, name) or _open_file(file, name, limit)
+        return _read_if_small(file, name) or open_file(file, name, limit)
 
 
 def _read_if_small(file: io.FileIO, name: str) -> Input | None:
@@ -253,19 +227,11 @@ def _read_if_small(file: io.FileIO, name: str) -> Input | None:
         data = os.pread(descriptor, status.st_size, 0)
     if len(data) < status.st_size:
         raise StreamError("the file was cut short while it was read", file=name)
-    return Input(memoryview(data), name) if form_of(data[:_LONGEST_MAGIC]) is None else None
+    return Input(memoryview(data), name) if form_of(data[:LONGEST_MAGIC]) is None else None
 
 
-def _open_bytes(view: memoryview, limit: int) -> Input:
-    name = "<bytes>"
-    form = form_of(view[:_LONGEST_MAGIC])
-    if form is None:
-        return Input(view.toreadonly(), name)
-    slices = (bytes(view[at : at + PIECE]) for at in range(0, len(view), PIECE))
-    return collected(plain_pieces(slices, form, name), name, limit)
-
-
-def _open_file(file: BinaryFile, name: str, limit: int) -> Input:
+def open_file(file: BinaryFile, name: str, limit: int) -> Input:
+    """A binary file from where it stands."""
     with reported(name):
         mapped = _mapped_if_plain(file, name)
     if mapped is not None:
@@ -284,7 +250,7 @@ def _mapped_if_plain(file: BinaryFile, name: str) -> Input | None:
     if not stat.S_ISREG(status.st_mode) or status.st_size == 0:
         return None
     start = file.tell()
-    if form_of(os.pread(raw.fileno(), _LONGEST_MAGIC, start)) is not None:
+    if form_of(os.pread(raw.fileno(), LONGEST_MAGIC, start)) is not None:
         return None
     try:
         mapping = mmap.mmap(raw.fileno(), 0, access=mmap.ACCESS_READ)
@@ -295,11 +261,6 @@ def _mapped_if_plain(file: BinaryFile, name: str) -> Input | None:
 
     guard = guarded(mapping, raw.fileno())
     return Input(memoryview(mapping)[start:], name, mapping, min(start, len(mapping)), guard)
-
-
-def _name_of(file: object) -> str:
-    name = getattr(file, "name", None)
-    return name if isinstance(name, str) else "<stream>"
 
 
 def _pieces_of(file: BinaryFile, name: str) -> Iterator[bytes]:
@@ -317,7 +278,7 @@ def _from_pieces(pieces: Iterator[bytes], name: str, limit: int) -> Input:
     head = b""
     for piece in pieces:  # a pipe may give a byte at a time
         head += piece
-        if len(head) >= _LONGEST_MAGIC:
+        if len(head) >= LONGEST_MAGIC:
             break
     whole = chain([head], pieces)
     form = form_of(head)
