@@ -126,6 +126,10 @@ class DeviceLibraryWarning(UserWarning):
     """The device library of another distribution is broken, and left out."""
 
 
+class UnfinishedWarning(UserWarning):
+    """A file that was still being written: what it has is read."""
+
+
 class DeviceLibraryError(VMStateError):
     """The device library of another distribution fails while a section is read or written with it."""
 

@@ -46,11 +46,10 @@ def test_set_keeps_the_save_image(form: str, tmp_path: Path) -> None:
 
 
 def test_what_is_not_written() -> None:
-    for how, message in (({"big_endian": True}, "big-endian"), ({"magic": b"LibvirtQemudPart"}, "was not finished")):
-        with open_input(image("raw", small_stream(), **how)) as opened:  # type: ignore[arg-type]
-            assert opened.container is not None
-            with pytest.raises(StreamError, match=message):
-                list(packed(opened.container, [b""]))
+    with open_input(image("raw", small_stream(), big_endian=True)) as opened:
+        assert opened.container is not None
+        with pytest.raises(StreamError, match="big-endian"):
+            list(packed(opened.container, [b""]))
 
 
 def test_addresses_in_the_xml() -> None:

@@ -18,6 +18,7 @@ from contextlib import AbstractContextManager, nullcontext
 from importlib import import_module
 from typing import Any, NoReturn
 
+from vmstate.cli.unfinished import unfinished_told
 from vmstate.errors import DeviceLibraryWarning, VMStateError, one_line
 
 # fmt: off
@@ -220,10 +221,10 @@ def _run(options: argparse.Namespace) -> int:
             from vmstate.cli.channels import bind
 
             bind(options)
-        with _signals(options.verb):
+        with _signals(options.verb), unfinished_told() as unfinished:
             code: int = options.run(options)
         sys.stdout.flush()
-        return code
+        return max(code, bool(unfinished))
     except VMStateError as error:
         print(f"vmstate: {error}", file=sys.stderr)
     except BrokenPipeError:

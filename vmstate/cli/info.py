@@ -75,7 +75,7 @@ def run(options: argparse.Namespace) -> int:
             print_text(facts)
         else:
             in_table.append(facts)
-        return 1 if "cut" in facts or facts.get("container", {}).get("whole") is False else 0
+        return 1 if "cut" in facts else 0
 
     worst = for_each(options.files, answer)
     if in_table:

@@ -19,6 +19,8 @@ from vmstate.stream.stream import Stream
 
 ROW = 16
 PROGRESS_EVERY = 0.5
+SPANS = 8
+"""Places of missing pages that are named."""
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -217,17 +219,31 @@ def write(stream: Stream, memory: GuestMemory, options: argparse.Namespace) -> i
     for name in memory.map.unplaced:
         print(f"note: {one_line(name)} is not in it: it is not known where it stands (--at ID=ADDR)", file=sys.stderr)
     if missing:
-        first = written.missing[0][0]
+        are = "is" if missing == 1 else "are"
         print(
-            f"vmstate: {one_line(str(stream.name))}: {counted(missing, 'page')} are not in what was given, the first "
-            f"at {first:#x}: zeros stand there{channels_missing(stream)}",
+            f"vmstate: {one_line(str(stream.name))}: {counted(missing, 'page')} {are} not in what was given, "
+            f"{spans_text(written.missing)}: zeros stand there{channels_missing(stream)}",
             file=sys.stderr,
         )
     return 1 if missing else 0
 
 
+def spans_text(spans: Iterable[tuple[int, int]]) -> str:
+    """Where what is missing would stand, the first spans of it; those that touch are told as one."""
+    joined: list[list[int]] = []
+    for start, size in spans:
+        if joined and joined[-1][1] == start:
+            joined[-1][1] += size
+        else:
+            joined.append([start, start + size])
+    text = ", ".join(f"{start:#x} to {end - 1:#x}" for start, end in joined[:SPANS])
+    return f"at {text}" + (f" and in {counted(len(joined) - SPANS, 'more place')}" if len(joined) > SPANS else "")
+
+
 def channels_missing(stream: Stream) -> str:
     """What may have the pages that are missing."""
+    if stream.cut is not None:
+        return " (the stream breaks off before them)"
     if "multifd flush" in stream.ram.firsts:
         return " (a multifd migration has them in further channels)"
     shared = any(block.gpa is not None for block in stream.ram.blocks)

@@ -47,6 +47,8 @@ def run(options: argparse.Namespace) -> int:
     known = provenance_to_carry(options.file, options.output)
     refuse_disk_image(options.file, options.output)
     with load(options.file) as stream:
+        if stream.cut is not None:
+            raise stream.cut.within(file=stream.name)
         try:
             changes = assign(stream, *options.assignments, force=options.force)
         except RefusedError as error:

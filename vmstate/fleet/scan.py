@@ -285,6 +285,8 @@ def _features_in(section: Section) -> list[str] | None:
 def verified_as(stream: Stream, sound: Sound) -> str:
     """ "ok", or the first error that `verify` finds."""
     assert stream.source is not None
+    if not getattr(stream.container, "is_whole", True):
+        return "libvirt was still writing the save image"
     first = sound.first_error(stream, stream.source)
     return "ok" if first is None else f"{first.section or ''}: {first.message}".removeprefix(": ")
 

@@ -101,7 +101,8 @@ def document_text(
 
 
 def _head(stream: Stream) -> dict[str, Any]:
-    return {"kind": KIND, "vmstate": FORMAT, "file": stream.name, "version": stream.version}
+    cut = {} if stream.cut is None else {"cut": str(stream.cut)}
+    return {"kind": KIND, "vmstate": FORMAT, "file": stream.name, "version": stream.version, **cut}
 
 
 def _ram_in_file(name: str) -> Ram:
@@ -198,6 +199,8 @@ def read_document(text: bytes, folder: str, name: str, source: SourceOfDescripti
             expected=f'what `vmstate decode` writes, an object with "kind": "{KIND}" and "vmstate": {FORMAT}',
             found=f"a {kind}" if isinstance(kind, str) and kind.isalpha() and kind != KIND else None,
         )
+    if "cut" in top:
+        raise SchemaError("the document is of a stream that breaks off", file=name, found=str(top["cut"]))
     if not isinstance(top.get("parts"), list):
         raise SchemaError("the document has no list of parts", file=name, expected='"parts": [...]')
     beside = _ram_source(top["parts"], folder)

@@ -17,6 +17,7 @@ from vmstate.errors import StreamError
 from vmstate.files import PIECE
 from vmstate.saved.containers import Container
 from vmstate.saved.opening import Input, collected, form_of, plain_pieces
+from vmstate.saved.unfinished import tell_unfinished
 from vmstate.vmsd.data import Value
 
 MAGIC = b"LibvirtQemudSave"
@@ -89,6 +90,10 @@ def open_image(opened: Input, limit: int) -> Input:
     """The stream in a save image; `limit` is how many bytes are taken of a compressed one."""
     image = read_image(opened)
     start = image.stream_offset
+    if not image.is_whole:
+        tell_unfinished(
+            opened.name, "libvirt was still writing this save image (LibvirtQemudPart), and does not restore it"
+        )
     if image.form in ("raw", "sparse"):
         inside = opened.moved(start)
         if form_of(bytes(inside.data[:9])) is not None:
@@ -98,7 +103,7 @@ def open_image(opened: Input, limit: int) -> Input:
     else:
         pieces = plain_pieces(_slices(opened.data[start:]), image.form, opened.name)
         if not image.is_whole:
-            pieces = _as_far_as_it_goes(pieces)
+            pieces = as_far_as_it_goes(pieces)
         inside = collected(pieces, opened.name, limit)
         opened.close()
     inside.container = image
@@ -109,12 +114,16 @@ def _slices(data: memoryview) -> Iterator[bytes]:
     return (bytes(data[at : at + PIECE]) for at in range(0, len(data), PIECE))
 
 
-def _as_far_as_it_goes(pieces: Iterator[bytes]) -> Iterator[bytes]:
+def as_far_as_it_goes(pieces: Iterator[bytes]) -> Iterator[bytes]:
+    """What can be decompressed of what breaks off. Raises `StreamError` where that is nothing."""
+    passed = 0
     try:
-        yield from pieces
+        for piece in pieces:
+            passed += len(piece)
+            yield piece
     except StreamError:
-        # It was being written: what is there is what there is.
-        return
+        if not passed:
+            raise
 
 
 def read_image(opened: Input) -> LibvirtImage:

@@ -26,8 +26,8 @@ def load(
 
     Compressed input is known by its magic. `vmdesc` stands in for the stream's own; without `library` the device
     library is not asked. `facts` are what is known of the host that saved, by name. `channels` are files with what else
-    was recorded of the migration, or folders of them. `phases`: see `stream.phases`. Raises
-    `VMStateError`.
+    was recorded of the migration, or folders of them. `phases`: see `stream.phases`. An unfinished save image is
+    read as far as it goes, with an `UnfinishedWarning`. Raises `VMStateError`.
     """
     if phases:
         from vmstate.saved.late import load_phases
@@ -39,7 +39,15 @@ def load(
 
         return load_channels(opened, channels, load, vmdesc=vmdesc, library=library, facts=facts)
     with closed_by_failure(opened):
-        stream = read_stream(opened, vmdesc=vmdesc, library=library, facts=facts)
+        try:
+            stream = read_stream(opened, vmdesc=vmdesc, library=library, facts=facts)
+        except VMStateError as error:
+            opened.check()
+            if opened.container is None:
+                raise
+            from vmstate.saved.unfinished import what_is_there
+
+            stream = what_is_there(opened, error)
         opened.check()
         return stream
 

@@ -13,10 +13,11 @@ import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
-from vmstate.errors import StreamError
+from vmstate.errors import StreamError, VMStateError
 from vmstate.files import write_atomic
 from vmstate.saved.loading import closed_by_failure
 from vmstate.saved.opening import Input, StreamLike, open_input, open_raw
+from vmstate.saved.unfinished import what_is_there
 from vmstate.stream.memory import GuestMemory, memory_of
 from vmstate.stream.memory_index import PageIndex, identity_of, index_pieces
 from vmstate.stream.memory_map import PCS
@@ -44,9 +45,13 @@ def load_for_memory(source: StreamLike | Input) -> Stream:
         return load(opened)
     noted = NotedPages()
     with closed_by_failure(opened):
-        stream = read_stream(opened, reader=noted.reader)
+        try:
+            stream = read_stream(opened, reader=noted.reader)
+            stream.noted = noted.runs
+        except VMStateError as error:
+            opened.check()
+            stream = what_is_there(opened, error)
         opened.check()
-        stream.noted = noted.runs
         return stream
 
 

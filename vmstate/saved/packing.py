@@ -37,8 +37,8 @@ _MAC = re.compile(rb"[0-9a-f]{2}(:[0-9a-f]{2}){5}", re.IGNORECASE)
 def packed(container: Container, pieces: Pieces) -> Iterator[bytes | memoryview]:
     """The bytes of a file like the one that a stream was taken out of, with the stream that `pieces` make up.
 
-    Raises `StreamError`: an image of a big-endian host or an unfinished one, and a disk image that was not closed
-    properly.
+    An image that was not finished stays one that was not. Raises `StreamError`: an image of a big-endian host, and a
+    disk image that was not closed properly.
     """
     if isinstance(container, LibvirtImage):
         return _libvirt(container, pieces)
@@ -77,10 +77,6 @@ def _beginning(container: StreamAtOffset) -> Iterator[bytes | memoryview]:
 def _libvirt(image: LibvirtImage, pieces: Pieces) -> Iterator[bytes | memoryview]:
     if image.is_big_endian:
         raise StreamError("a save image of a big-endian host is read, and not written", file=image.file)
-    if not image.is_whole:
-        raise StreamError(
-            "a save image that was not finished is not written again", file=image.file, expected="LibvirtQemudSave"
-        )
     return chain((image.head,), compressed_as(image.form, pieces))
 
 

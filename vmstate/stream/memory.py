@@ -24,6 +24,7 @@ from vmstate.stream.memory_pages import (
     ZERO,
     BlockPages,
     Channel,
+    CutMappedPages,
     FilePages,
     MappedPages,
     NoPages,
@@ -43,7 +44,7 @@ if TYPE_CHECKING:
 class PageSource(Data):
     """What the pages of a stream are looked for in: the `events` of its memory, its bytes, where in the file it begins,
     further channels, and what it has where all of them are in step; `noted` is where they stand, where that is known,
-    noted as the stream was read or in an index.
+    noted as the stream was read or in an index; `is_cut` whether the stream breaks off.
     """
 
     events: Callable[[], Iterator[Event]] | None
@@ -52,6 +53,7 @@ class PageSource(Data):
     channels: Sequence[Channel]
     mark: type
     noted: Sequence[NotedRun] | PageIndex | None
+    is_cut: bool
 
 
 class GuestMemory:
@@ -183,16 +185,13 @@ class GuestMemory:
         page, start = divmod(offset, self.page_size)
         page_bytes = self.block(block).content(page)
         if page_bytes is None:
-            message = f"the stream does not hold page {page:#x} of {block}"
-            elsewhere = self._elsewhere(block)
-            if elsewhere is None:
-                raise StreamError(message)
             address = next(
                 each.address + offset - each.offset
                 for each in self.ranges
                 if each.block == block and each.offset <= offset < each.offset + each.size
             )
-            raise StreamError(f"{message}, at {address:#x}", expected=elsewhere)
+            message = f"the stream does not hold page {page:#x} of {block}, at {address:#x}"
+            raise StreamError(message, expected=self._elsewhere(block))
         return page_bytes[start : start + size]
 
     def _elsewhere(self, name: str) -> str | None:
@@ -200,6 +199,8 @@ class GuestMemory:
         block = self._blocks.get(name)
         if block is not None and block.gpa is not None:
             return "the file of that shared memory (--memory ID=FILE)"
+        if self._source.is_cut:
+            return "the whole stream: this one breaks off"
         given = ", ".join(f"{channel.count} of {channel.kind}" for channel in self._source.channels)
         if self._source.mark is RamMultifdFlush or given:
             return f"a further channel of the migration (--channel); given: {given or 'none'}"
@@ -246,7 +247,8 @@ class GuestMemory:
                 continue
             if block.mapped is not None and source.data is not None:
                 if block.mapped.pages_offset:
-                    pages[name] = MappedPages(
+                    mapped_pages = CutMappedPages if source.is_cut else MappedPages
+                    pages[name] = mapped_pages(
                         name, block.used_length, page_size, source.data, block.mapped, source.origin, False
                     )
             else:
@@ -332,7 +334,7 @@ def memory_of(
     mark = RamMultifdFlush if "multifd flush" in stream.ram.firsts else RamEnd
     of_ram = None if events is None else partial(_events_of_ram, stream, events)
     return GuestMemory(
-        PageSource(of_ram, data, origin, stream.channels, mark, stream.noted),
+        PageSource(of_ram, data, origin, stream.channels, mark, stream.noted, stream.cut is not None),
         stream.ram.blocks,
         page_size,
         files,

@@ -302,6 +302,37 @@ class MappedPages(BlockPages):
             first = end
 
 
+class CutMappedPages(MappedPages):
+    """Pages of a mapped-ram file that breaks off.
+
+    Bitmaps are written last: a page without its bit is known where it has bytes; where it has none it is zero, or was
+    not written yet.
+    """
+
+    def _is_there(self, page: int) -> bool:
+        size, at = self.page_size, self._start + page * self.page_size
+        if at < 0 or at + size > len(self._data):
+            return False
+        content = bytes(self._data[at : at + size])
+        return content.count(0) < size or (page >> 3 < len(self._bits) and super()._is_there(page))
+
+    def content(self, page: int) -> bytes | None:
+        """The bytes of a page; None where it is not known."""
+        return super().content(page) if self._is_there(page) else None
+
+    def runs(self, first: int, count: int) -> Iterator[Run]:
+        """All pages from `first` on, in order, in runs of one kind."""
+        size, stop = self.page_size, first + count
+        while first < stop:
+            is_there, end = self._is_there(first), first + 1
+            while end < stop and end - first < RUN and self._is_there(end) == is_there:
+                end += 1
+            at = self._start + first * size
+            views = [self._data[at : at + (end - first) * size]] if is_there else []
+            yield Run(first, end - first, PLAIN if is_there else MISSING, views, at if is_there else None)
+            first = end
+
+
 class FilePages(BlockPages):
     """Pages that the stream leaves out (x-ignore-shared) and a file has."""
 

@@ -226,6 +226,15 @@ class RamSummary:
     def __repr__(self) -> str:
         return f"<RamSummary {self.total} bytes in {len(self.blocks)} blocks, pages {self.pages}>"
 
+    def include(self, part: RamSummary) -> None:
+        """Count in what a further section holds."""
+        self.total = part.total if self.total is None else self.total
+        self.blocks += part.blocks
+        self.size += part.size
+        self.firsts = {**part.firsts, **self.firsts}
+        for kind, count in part.pages.items():
+            self.pages[kind] = self.pages.get(kind, 0) + count
+
     def add(self, event: RamEvent) -> None:
         """Count one event in."""
         if isinstance(event, RamPages):
@@ -315,12 +324,7 @@ class Stream:
         whole = RamSummary()
         for section in self.sections:
             if isinstance(section.state, RamSummary):
-                whole.total = section.state.total if whole.total is None else whole.total
-                whole.blocks += section.state.blocks
-                whole.size += section.state.size
-                whole.firsts = {**section.state.firsts, **whole.firsts}
-                for kind, count in section.state.pages.items():
-                    whole.pages[kind] = whole.pages.get(kind, 0) + count
+                whole.include(section.state)
         return whole
 
     def memory(
