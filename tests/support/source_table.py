@@ -1,6 +1,6 @@
 """What was read from a QEMU tree as a small table, and what QEMU's own -dump-vmstate says in the same form.
 
-`python tests/support/source_table.py REPOSITORY` records the tables of 7.2 and 10.0 again.
+`python tests/support/source_table.py REPOSITORY` records the tables of 7.2 and 10.0 again, and that of Rust.
 """
 
 from __future__ import annotations
@@ -74,6 +74,23 @@ def table(tree: SourceTree) -> list[dict[str, Any]]:
     return units
 
 
+RUST = {"10.0": "7c949c53e9", "10.1": "f8b2f64e23", "10.2": "698104725e", "10.2.50": "75fdca413d"}
+RUST_FILE = FIXTURES / "source" / "rust.json.xz"
+TWINS = ("hw/char/pl011.c", "hw/timer/hpet.c", "hw/core/clock-vmstate.c", "migration/vmstate-types.c",
+         "migration/savevm.c")  # fmt: skip
+"""What is written in Rust too, and what both refer to."""
+
+
+def rust_table(tree: SourceTree) -> dict[str, list[dict[str, Any]]]:
+    """The units of a tree in Rust, and those in C that have the same devices."""
+    kept = ("path", "target", "files", "descriptions", "infos", "types", "option")
+    rows = {}
+    for name, units in (("units", tree.units), ("twins", tree.twins)):
+        made = [_kept(unit.as_json(), kept) for unit in units if unit.path in TWINS or unit.option]
+        rows[name] = [unit | {"files": unit["files"][:1]} for unit in made]
+    return rows
+
+
 def _kept(raw: Mapping[str, Any], names: Sequence[str]) -> dict[str, Any]:
     return {name: raw[name] for name in names if name in raw}
 
@@ -134,3 +151,6 @@ if __name__ == "__main__":
         content = {"revision": revision, "target": read.target, "units": table(read)}
         plain = json.dumps(content, separators=(",", ":")).encode()
         recorded_file(release).write_bytes(lzma.compress(plain, preset=9 | lzma.PRESET_EXTREME))
+    crates = {name: rust_table(read_tree(f"{sys.argv[1]}@{revision}", cached=True)) for name, revision in RUST.items()}
+    plain = json.dumps(crates, separators=(",", ":")).encode()
+    RUST_FILE.write_bytes(lzma.compress(plain, preset=9 | lzma.PRESET_EXTREME))

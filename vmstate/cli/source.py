@@ -20,6 +20,7 @@ from vmstate.compare.source_lint import (
     sarif,
     with_promises,
 )
+from vmstate.compare.source_rust import rust_changes, rust_defects
 from vmstate.compare.source_visible import visible_changes
 from vmstate.errors import VMStateError, one_line
 from vmstate.files import write_atomic
@@ -28,7 +29,7 @@ from vmstate.source.linking import Linked
 from vmstate.source.model import sorted_problems
 from vmstate.source.promises import promised_files
 from vmstate.source.reading import DEFAULT_TARGET, SourceTree, read_tree
-from vmstate.source.target import read_options
+from vmstate.source.target import HAVE_RUST, read_options
 from vmstate.source.tree import open_tree
 from vmstate.vmsd.release import Release
 
@@ -118,6 +119,7 @@ def document(tree: SourceTree) -> dict[str, Any]:
         "release": None if tree.release is None else str(tree.release),
         "target": tree.target,
         **{part: [fact.as_json() for unit in tree.units for fact in getattr(unit, part)] for part in parts},
+        "not_built": [unit.as_json() for unit in tree.twins],
         "devices": {name: vmsd.symbol for name, _, vmsd in Linked(tree).devices()},
         "problems": [problem.as_json() for problem in sorted_problems(tree.problems)],
     }
@@ -132,6 +134,9 @@ def print_text(tree: SourceTree) -> None:
     widths = [max(len(row[column]) for row in rows) for column in range(4)]
     for row in rows:
         print(one_line("  ".join([*(cell.rjust(width) for cell, width in zip(row, widths, strict=False)), row[4]])))
+    if tree.twins:
+        paths = ", ".join(unit.path for unit in tree.twins)
+        print(one_line(f"not built, since another has the same devices ({HAVE_RUST}): {paths}"))
     fields = sum(len(vmsd.fields) for vmsd in tree.descriptions())
     problems = sorted_problems(tree.problems)
     print(f"{len(rows) - 1} descriptions, {fields} fields; could not be told: {len(problems) or 'nothing'}")
@@ -197,7 +202,8 @@ def lint_of(options: argparse.Namespace) -> list[LintFinding]:
     if options.series is not None:
         return of_series(options)
     if options.range is None:
-        return defects(Linked(tree_of(options, options.tree)))
+        tree = tree_of(options, options.tree)
+        return [*defects(Linked(tree)), *rust_defects(tree)]
     first, dots, second = options.range.partition("..")
     if not dots or not first or not second or second.startswith("."):
         raise VMStateError("no range of revisions", expected="A..B", found=options.range)
@@ -237,11 +243,12 @@ def between(before: SourceTree, after: SourceTree, directions: tuple[str, ...]) 
     old, new = Linked(before), Linked(after)
     findings: list[LintFinding] = []
     if "forward" in directions:
-        known = {finding.id for finding in defects(old)}
-        findings += [*changes(old, new), *visible_changes(old, new)]
-        findings += [finding for finding in defects(new) if finding.id not in known]
+        known = {finding.id for finding in (*defects(old), *rust_defects(before))}
+        findings += [*changes(old, new), *rust_changes(before, after), *visible_changes(old, new)]
+        findings += [finding for finding in (*defects(new), *rust_defects(after)) if finding.id not in known]
     if "reverse" in directions:
-        findings += [finding.replace(direction="reverse") for finding in changes(new, old)]
+        reverse = (*changes(new, old), *rust_changes(after, before))
+        findings += [finding.replace(direction="reverse") for finding in reverse]
     if any(finding.severity == BREAKS for finding in findings):
         with open_tree(after.name) as tree:
             findings = with_promises(findings, promised_files(tree))

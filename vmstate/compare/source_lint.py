@@ -51,6 +51,7 @@ RULES = {
     ),
     "stays-registered": (DEFECT, "what realize registers by hand is not unregistered by unrealize"),
     "memory-conditional": (DEFECT, "what a field points at was always made and is now made under a condition"),
+    "rust-differs": (DEFECT, "what a device sends that is written in Rust is not what the same device in C sends"),
     "field-inserted": (BREAKS, "a field is sent that was not, at the same version"),
     "field-removed": (BREAKS, "a field is no longer sent, at the same version"),
     "field-moved": (BREAKS, "a field stands at another place"),

@@ -237,6 +237,8 @@ class UnitResult(Fact):
     member of its parent and what is added, "member - 1". A name in quotes is a property that is given a constant.
     """
     problems: tuple[Problem, ...] = ()
+    option: str | None = None
+    """Of a crate of Rust: the CONFIG_X that decides whether it is built."""
 
     @classmethod
     def of_json(cls, raw: Mapping[str, Any]) -> Self:

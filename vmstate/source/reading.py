@@ -6,15 +6,17 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 
 from vmstate.errors import VMStateError
 from vmstate.source import cache
 from vmstate.source.extract import Extractor
 from vmstate.source.model import Problem, SourceDescription, UnitResult
 from vmstate.source.preprocessor import check_target
+from vmstate.source.rust import is_rust
+from vmstate.source.rust import units_of as rust_units
 from vmstate.source.sources import Sources
-from vmstate.source.target import Target, default_of, targets_of
+from vmstate.source.target import HAVE_RUST, OFF, Target, default_of, targets_of
 from vmstate.source.tree import Tree, open_tree
 from vmstate.vmsd.data import Data
 from vmstate.vmsd.release import Release
@@ -37,11 +39,36 @@ class SourceTree(Data):
     """The files of the tree, with their blob ids."""
     read: int
     """How many of the files were read anew, and not taken from what was known."""
+    twins: tuple[UnitResult, ...] = ()
+    """Units that the configuration does not build, since another serves their devices: of Rust, or of C instead."""
 
     def descriptions(self) -> Iterable[SourceDescription]:
         """All of them."""
         for unit in self.units:
             yield from unit.descriptions
+
+    def served_by(self, language: str) -> SourceTree:
+        """The same tree where "rust" or "c" serves every device that both have."""
+        units, twins = _served((*self.units, *self.twins), lambda option: language == "rust")
+        values = {name: getattr(self, name) for name in type(self)._names}
+        return SourceTree(**values | {"units": units, "twins": twins})
+
+
+def _served(
+    units: Iterable[UnitResult], is_built: Callable[[str], bool]
+) -> tuple[tuple[UnitResult, ...], tuple[UnitResult, ...]]:
+    """The units that are built, and their twins: crates of Rust that are not, and what built ones take the place of."""
+    rows = sorted(units, key=lambda unit: unit.path)
+    off = {unit.path for unit in rows if unit.option is not None and not is_built(unit.option)}
+    crates = [unit for unit in rows if unit.path not in off and is_crate(unit)]
+    devices = {kind.name for unit in crates for kind in unit.types}
+    off |= {unit.path for unit in rows if not is_crate(unit) and any(kind.name in devices for kind in unit.types)}
+    return tuple(unit for unit in rows if unit.path not in off), tuple(unit for unit in rows if unit.path in off)
+
+
+def is_crate(unit: UnitResult) -> bool:
+    """Whether a unit is a crate of Rust, and not a file of C."""
+    return any(file.endswith(".rs") for file in unit.files[:1])
 
 
 def read_tree(
@@ -62,12 +89,13 @@ def read_tree(
     try:
         units: cache.Units = {}
         if known is not None:
-            units = {unit.path: (unit, {path: known.blobs[path] for path in unit.files}) for unit in known.units}
+            all_units = (*known.units, *known.twins)
+            units = {unit.path: (unit, {path: known.blobs[path] for path in unit.files}) for unit in all_units}
         elif cached:
             units = cache.load(opened, target, options or {})
         result = _Reading(opened, target, options or {}, units).run()
         if cached and result.read:
-            cache.save(opened, target, options or {}, result.units)
+            cache.save(opened, target, options or {}, (*result.units, *result.twins))
         return result
     finally:
         if opened is not tree:
@@ -80,6 +108,7 @@ class _Reading:
     def __init__(self, tree: Tree, target: str, options: Mapping[str, bool], known: cache.Units) -> None:
         self.tree = tree
         self.known = known
+        self.options = options
         self.sources = Sources(tree)
         self.targets = targets_of(tree, options)
         self.target = check_target(self.targets, target)
@@ -110,8 +139,29 @@ class _Reading:
                 read += 1
             problems += unit.problems
             units.append(unit)
+        crates, is_new = self.crates()
+        problems += (problem for unit in crates for problem in unit.problems)
+        built, twins = _served([*units, *crates], self.is_built)
         name = self.tree.name
-        return SourceTree(name, self.tree.release, self.target.name, tuple(units), tuple(problems), blobs, read)
+        read += is_new
+        return SourceTree(name, self.tree.release, self.target.name, built, tuple(problems), blobs, read, twins)
+
+    def is_built(self, option: str) -> bool:
+        """Whether an option of a crate is set: as the user says, else where there is Rust at all."""
+        has_rust = self.options.get(HAVE_RUST, HAVE_RUST not in OFF)
+        return self.options.get(option, has_rust)
+
+    def crates(self) -> tuple[list[UnitResult], bool]:
+        """What is written in Rust, and whether it was read anew: a file more or less can matter to all."""
+        blobs = self.tree.blobs
+        paths = {path for path in blobs if is_rust(path)}
+        if not paths:
+            return [], False
+        rows = [(unit, files) for unit, files in self.known.values() if is_crate(unit)]
+        known = {path for _, files in rows for path in files if is_rust(path)}
+        if known == paths and all(blobs.get(path) == blob for _, files in rows for path, blob in files.items()):
+            return [unit for unit, _ in rows], False
+        return list(rust_units(self.tree)), True
 
     def unit(self, path: str) -> UnitResult:
         """One file; a fault of this program in it is told and does not stop the others."""
