@@ -11,9 +11,8 @@ import atexit
 import gc
 import io
 import os
-import re
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
 from importlib import import_module
 from typing import Any, NoReturn
@@ -36,6 +35,9 @@ ONLY_READ = frozenset(("info", "show", "verify", "query", "find", "diff"))
 
 WITH_CHANNELS = frozenset(("info", "show", "verify", "query", "find", "cmdline", "browse", "report", "explain", "ram"))
 """The verbs that take further channels of a migration."""
+
+WITH_PART = WITH_CHANNELS | {"decode", "set", "thin", "unpack", "repair", "load"}
+"""The verbs that are told where in FILE the stream is."""
 
 WHOLE = frozenset(("decode", "encode", "set", "thin"))
 """The verbs whose output is of no use in part."""
@@ -73,24 +75,15 @@ class Parser(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         """Say what is wrong with the command line, and end."""
-        wrong = re.search(r"invalid choice: '([^']*)' \(choose from (.*)\)", message)
-        if wrong is not None:
-            meant = _meant(wrong[1], re.findall(r"[^\s,']+", wrong[2]))
-            if meant is not None:
-                message = f"{message[: wrong.start()]}there is no {wrong[1]!r}: did you mean {meant}?"
-        self.exit(2, f"vmstate: {one_line(message)} (see {self.prog} --help)\n")
+        from vmstate.cli.complaints import complaint
+
+        self.exit(2, f"vmstate: {one_line(complaint(message))} (see {self.prog} --help)\n")
 
     def unrecognized(self, words: Sequence[str]) -> NoReturn:
         """Say which words of a command line mean nothing, and end."""
-        meant = _meant(words[0].partition("=")[0], self._option_string_actions)
-        self.error(f"unrecognized arguments: {' '.join(words)}" + ("" if meant is None else f": did you mean {meant}?"))
+        from vmstate.cli.complaints import unrecognized
 
-
-def _meant(word: str, known: Iterable[str]) -> str | None:
-    """What is most like a word, of what is known; None where nothing is."""
-    from difflib import get_close_matches
-
-    return next(iter(get_close_matches(word, [*known], n=1)), None)
+        self.error(unrecognized(words, self._option_string_actions))
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -149,12 +142,12 @@ def _main(words: list[str]) -> int:
         verb_parser = verbs.add_parser(verb, help=purpose, description=f"{purpose[:1].upper()}{purpose[1:]}.")
         if complete:
             import_module(f"vmstate.cli.{verb}").arguments(verb_parser)
-            add_channel(verb, verb_parser)
+            add_given(verb, verb_parser)
         elif verb == wanted:
             asked = verb_parser
             # Only the verb that is asked for is imported.
             import_module(f"vmstate.cli.{verb}").arguments(verb_parser)
-            add_channel(verb, verb_parser)
+            add_given(verb, verb_parser)
             if "--" in words and _takes_command(verb_parser, words):
                 # What stands behind is another program's command line, and nothing in it is ours.
                 cut = words.index("--")
@@ -191,12 +184,15 @@ def _signals(verb: str) -> AbstractContextManager[None]:
     return ended_by_signals()
 
 
-def add_channel(verb: str, parser: argparse.ArgumentParser) -> None:
-    """The option --channel of a verb that has it."""
+def add_given(verb: str, parser: argparse.ArgumentParser) -> None:
+    """The options of a verb that say what belongs to its FILE, and where in that the stream is."""
     if verb in WITH_CHANNELS:
         parser.add_argument(
             "--channel", metavar="F", action="append", help="a further channel of the migration, or a folder of them"
         )
+    if verb in WITH_PART:
+        parser.add_argument("--snapshot", metavar="NAME", help="the snapshot in the disk image, as FILE@NAME")
+        parser.add_argument("--offset", metavar="N", help="where in FILE the stream begins, in bytes, as FILE@N")
 
 
 def _takes_command(parser: argparse.ArgumentParser, words: Sequence[str]) -> bool:
@@ -217,8 +213,8 @@ def _run(options: argparse.Namespace) -> int:
         # Names in a stream can be text that the terminal has no bytes for.
         sys.stdout.reconfigure(errors="backslashreplace")
     try:
-        if getattr(options, "channel", None):
-            from vmstate.cli.channels import bind
+        if any(getattr(options, name, None) is not None for name in ("channel", "snapshot", "offset")):
+            from vmstate.cli.given import bind
 
             bind(options)
         with _signals(options.verb), unfinished_told() as unfinished:

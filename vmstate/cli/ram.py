@@ -14,6 +14,7 @@ from vmstate.cli.words import counted
 from vmstate.errors import VMStateError, one_line
 from vmstate.files import size_text, write_atomic
 from vmstate.saved.memory import load_by_index, load_for_memory, write_index
+from vmstate.saved.parts import split
 from vmstate.stream.memory import GuestMemory
 from vmstate.stream.stream import Stream
 
@@ -268,7 +269,7 @@ def progress(total: int) -> Callable[[int], None] | None:
 
 def tell_hashes(file: str, stream: Stream, memory: GuestMemory) -> None:
     """The sums of file, stream and memory."""
-    path = file if os.path.exists(file) else file.rpartition("@")[0]
+    path, _ = split(file)
     if path and os.path.isfile(path):
         with open(path, "rb") as opened:
             print(f"sha256 {hashlib.file_digest(opened, 'sha256').hexdigest()}  {one_line(path)}")

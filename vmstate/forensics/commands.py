@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 
 from vmstate.errors import VMStateError
+from vmstate.saved.parts import split
 
 MISSING = "pip install 'qemu-vmstate[forensics]'"
 
@@ -21,7 +22,7 @@ def without_part(words: Sequence[str]) -> tuple[list[str], str | None]:
         option = "" if behind else next((each for each in ("--file=", "-f") if word.startswith(each)), None)
         value = word[len(option or "") :]
         if option is not None and "@" in value and not os.path.exists(value):
-            path, _, part = value.rpartition("@")
+            path, part = split(value)
             out[number] = option + path
     return out, part
 

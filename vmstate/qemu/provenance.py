@@ -42,6 +42,7 @@ from vmstate.errors import StreamError
 from vmstate.files import write_atomic
 from vmstate.qemu.depth import is_shallow
 from vmstate.saved.opening import ENDINGS, open_input
+from vmstate.saved.parts import split
 
 if TYPE_CHECKING:
     from vmstate.rules.edit import Edit
@@ -199,7 +200,7 @@ def refuse_disk_image(source: str, target: str) -> None:
 
     The image has the disk and other snapshots: of that only a copy is written. Any other file may be written anew.
     """
-    if not os.path.exists(source):
+    if split(source)[1] is not None:
         refuse_itself(source, target)
 
 
@@ -209,8 +210,7 @@ def refuse_itself(source: str, target: str) -> None:
     """
     if "-" in (source, target) or not os.path.isfile(target):
         return
-    file = source if os.path.exists(source) or "@" not in source else source.rpartition("@")[0]
-    if _is_same(file, target):
+    if _is_same(split(source)[0], target):
         raise StreamError("this is what is read: a document and its stream are two files", file=target)
 
 

@@ -279,12 +279,6 @@ class Recovered(Channel):
             raise error.within(file=self._opened.name) from None
 
 
-class MainChannel(str):
-    """The path of a main stream which tells whoever opens it of the `further` channels of its migration."""
-
-    further: tuple[str, ...] = ()
-
-
 def open_folder(folder: str, limit: int) -> Input:
     """The main stream in a folder of recorded channels, with the other files in it. Raises `StreamError`."""
     opened = open_input(str(_main_of(folder)), limit=limit)

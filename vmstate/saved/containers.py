@@ -75,6 +75,13 @@ def unwrapped(opened: Input, limit: int, part: str | None) -> Input:
 
 def _unwrapped(opened: Input, limit: int, part: str | None) -> Input:
     head = bytes(opened.data[:16])
+    kind = getattr(part, "kind", None)
+    if kind == "offset" and head.startswith(b"QFI\xfb"):
+        raise StreamError("a disk image has its streams in snapshots", file=opened.name, expected="--snapshot NAME")
+    if kind == "snapshot" and part is not None and not (head.startswith(b"QFI\xfb") or part.startswith("colo:")):
+        raise StreamError(
+            "there are no snapshots in it to choose from", file=opened.name, expected="a qcow2 image", found=part
+        )
     if head.startswith(b"LibvirtQemud"):
         from vmstate.saved.libvirt import open_image
 

@@ -176,10 +176,13 @@ def open_input(source: StreamLike, *, limit: int = LIMIT, part: str | None = Non
     more than `limit` bytes, no room on disk, or a compression whose package is not installed.
     """
     path = os.fspath(source) if isinstance(source, str | os.PathLike) else ""
-    if part is None and "@" in path and not os.path.exists(path):
-        source, _, part = path.rpartition("@")
+    further = getattr(source, "further", ())
+    if part is None and ("@" in path or further):
+        from vmstate.saved.parts import split
+
+        source, part = split(path)
     opened = _opened(source, limit)
-    opened.further = getattr(source, "further", opened.further)
+    opened.further = further or opened.further
     if part is None and (bytes(opened.data[:4]) == MAGIC or not opened.data):
         return opened
     # Most files hold nothing but a stream.
@@ -190,8 +193,10 @@ def open_input(source: StreamLike, *, limit: int = LIMIT, part: str | None = Non
 
 def open_raw(name: str, limit: int = LIMIT) -> Input:
     """A file as it is but for compression, whatever it holds; `name` may end with a part, as for `open_input`."""
-    if "@" in name and not os.path.exists(name):
-        name = name.rpartition("@")[0]
+    if "@" in name:
+        from vmstate.saved.parts import split
+
+        name, _ = split(name)
     return _opened(name, limit)
 
 

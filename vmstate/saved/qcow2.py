@@ -18,6 +18,7 @@ from vmstate.files import PIECE
 from vmstate.saved.compressed import DECOMPRESSORS, PACKAGES, RATIO_WITH_HOLES, SUSPICIOUS
 from vmstate.saved.containers import Container, UndecidedError
 from vmstate.saved.opening import Input, collected
+from vmstate.saved.parts import split
 from vmstate.vmsd.data import Data, Value
 
 MAGIC = b"QFI\xfb"
@@ -200,7 +201,7 @@ def image_to_extend(opened: Input, file: str) -> Qcow2Image:
     if bytes(opened.data[:4]) != MAGIC:
         raise StreamError("snapshots are kept in qcow2 images", file=file, found=bytes(opened.data[:4]).hex())
     image = _image(opened)
-    wanted = file.rpartition("@")[2] if file != opened.name else None
+    wanted = split(file)[1]
     return image if wanted is None else Qcow2Image(image.file, image.header, image.snapshots, _named(image, wanted))
 
 

@@ -1,0 +1,27 @@
+"""What may have been meant by a command line that is wrong."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from difflib import get_close_matches
+
+
+def complaint(message: str) -> str:
+    """argparse's complaint of a wrong choice, with what may have been meant; any other as it is."""
+    wrong = re.search(r"invalid choice: '([^']*)' \(choose from (.*)\)", message)
+    close = None if wrong is None else _meant(wrong[1], re.findall(r"[^\s,']+", wrong[2]))
+    if wrong is None or close is None:
+        return message
+    return f"{message[: wrong.start()]}there is no {wrong[1]!r}: did you mean {close}?"
+
+
+def unrecognized(words: Sequence[str], options: Iterable[str]) -> str:
+    """A complaint of words that mean nothing; `options` are those that there are."""
+    close = _meant(words[0].partition("=")[0], options)
+    return f"unrecognized arguments: {' '.join(words)}" + ("" if close is None else f": did you mean {close}?")
+
+
+def _meant(word: str, known: Iterable[str]) -> str | None:
+    """What is most like a word, of what is known; None where nothing is."""
+    return next(iter(get_close_matches(word, [*known], n=1)), None)
