@@ -34,7 +34,7 @@ from vmstate.lab.guest import READY
 from vmstate.qemu.machine import Machine
 from vmstate.qemu.migration import set_capabilities
 from vmstate.qemu.monitor import Monitor
-from vmstate.qemu.proxy import Proxy
+from vmstate.qemu.proxy import Channel, Proxy
 
 LONG = os.environ.get("VMSTATE_LONG") == "1"
 TIMES = 30 if LONG else 3
@@ -292,6 +292,57 @@ def test_a_relay_with_a_recorded_state(tmp_path: Path, far: Far, recorded: tuple
     assert (report.taken, report.sent) == (len(data), len(far.received[0]))
     assert len(report.done["left_out"]) > 15
     assert far.received[0] == forwarded(Forward(recorded[1], skip=True), data)
+
+
+def test_a_destination_that_refuses_gets_the_migration_as_it_comes(
+    tmp_path: Path, far: Far, recorded: tuple[bytes, list[Choice]]
+) -> None:
+    data, _ = recorded
+    listen_at, connect_to = f"unix:{tmp_path / 'relay'}", f"unix:{tmp_path / 'in'}"
+    reason = "the destination refuses 0000:00:01.0/virtio-net"
+    with (
+        vmstate.load(data) as early,
+        Relay(listen_at, connect_to, way=SKIP, early=early, plainly=reason, limit=5) as relay,
+    ):
+        thread, reports = run_in_thread(relay.run)
+        send_to(tmp_path / "relay", data)
+        thread.join(5)
+    far.threads[0].join(5)
+    assert far.received == [data]
+    assert (reports[0].plainly, reports[0].done, reports[0].ended) == (reason, None, None)
+
+
+def test_a_source_that_is_held_up_fills_its_buffer(tmp_path: Path, far: Far) -> None:
+    """And then can send no more than its channel says it has room for."""
+    with Proxy(f"unix:{tmp_path / 'relay'}", f"unix:{tmp_path / 'in'}", filter_of=lambda: None, limit=5) as proxy:
+        thread, _ = run_in_thread(proxy.run)
+        with socket.socket(socket.AF_UNIX) as source:
+            source.connect(str(tmp_path / "relay"))
+            source.sendall(b"QEVM")
+            assert source.recv(4) == b"back"
+            channel = proxy.main
+            assert channel is not None
+            with channel.reading:
+                empty = channel.room()
+                source.setblocking(False)
+                sent = 0
+                with suppress(BlockingIOError):
+                    while True:
+                        sent += source.send(b"x" * 4096)
+                room = channel.room()
+                assert empty is not None and room is not None
+                # Nothing but what was over of the buffer's length can still come, and it was told before what could.
+                assert sent <= empty
+                assert room == empty - sent < 1 << 17
+            source.setblocking(True)
+            source.sendall(b"y")
+        thread.join(5)
+    far.threads[0].join(5)
+    assert len(far.received[0]) == 4 + sent + 1
+    with socket.create_server(("127.0.0.1", 0)) as server, socket.create_connection(server.getsockname()) as ours:
+        theirs, _ = server.accept()
+        with theirs:
+            assert Channel(theirs, ours).room() is None
 
 
 def test_what_cannot_be_relayed(tmp_path: Path, far: Far, capsys: pytest.CaptureFixture[str]) -> None:
@@ -566,13 +617,21 @@ def test_what_the_destination_refuses_is_said_before_anything_is_sent(
     assert "no source came" in told[-1]
 
 
-def migrate(folder: Path, source: Machine, target: Machine, monitor: Monitor, way: str, **more: Any) -> Any:
+def migrate(
+    folder: Path,
+    source: Machine,
+    target: Machine,
+    monitor: Monitor,
+    way: str,
+    bandwidth: int = 1 << 33,
+    **more: Any,
+) -> Any:
     for machine in (source, target):
         set_capabilities(machine, ["return-path"])
     target.ask("migrate-incoming", {"uri": f"unix:{folder / 'in'}"})
     with Relay(f"unix:{folder / 'relay'}", f"unix:{folder / 'in'}", way=way, monitor=monitor, **more) as relay:
         thread, reports = run_in_thread(relay.run)
-        source.ask("migrate-set-parameters", {"max-bandwidth": 1 << 33})
+        source.ask("migrate-set-parameters", {"max-bandwidth": bandwidth})
         source.ask("migrate", {"uri": relay.uri})
         source.monitor.until("query-migrate", [("status", "completed")])
         target.monitor.until("query-status", [("status", "running")])
@@ -638,6 +697,32 @@ def test_whoever_is_killed_exactly_one_side_goes_on(tmp_path: Path, victim: str,
         # Whoever asks the relay is told that the migration is not complete.
         assert relay.wait(20) == (-signal.SIGKILL if victim == "relay" else 1)
     assert gone({pid})
+
+
+@pytest.mark.qemu
+@pytest.mark.slow
+@needs_qemu
+@needs_guest
+@pytest.mark.parametrize("root", [None, *ROOTS])
+def test_newer_state_of_a_small_guest(tmp_path: Path, root: str | None) -> None:
+    """Less memory than any source could send in a moment: what it sends is held up while it is asked."""
+    with ExitStack() as stack:
+        guests = Guests(tmp_path, stack)
+        source, monitor = guests.start(root)
+        source.wait_for(READY)
+        for bandwidth in (16 << 20, 1 << 33):
+            source.ask("migrate-set-parameters", {"downtime-limit": 5})
+            target, target_monitor = guests.start(root, "-incoming", "defer")
+            report = migrate(tmp_path, source, target, monitor, SKIP, bandwidth=bandwidth, refresh=0.1)
+            assert (report.plainly, report.ended) == (None, None)
+            # At the start, when the migration began, and where it takes seconds in the middle of it.
+            during = [moment for moment in report.live if moment["migration"] == "active"]
+            assert len(report.live) == len(during) + 1
+            assert len(during) >= (4 if bandwidth < 1 << 30 else 1)
+            assert report.done is not None and len(report.done["left_out"]) > 15
+            assert target.type("ping -c 1 -W 4 10.0.2.2 >/dev/null && echo alive") == "alive"
+            source.stop()
+            source, monitor = target, target_monitor
 
 
 @pytest.mark.qemu

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -22,6 +23,7 @@ from recorded import FIXTURES
 
 import vmstate
 from vmstate.cli import main
+from vmstate.early.provisional import by_library
 from vmstate.errors import MachineError
 from vmstate.lab.bench import Bench, Measured, Mode, Run, changes
 from vmstate.lab.network import no_tap
@@ -337,6 +339,9 @@ def test_the_programs_for_a_network_are_looked_for(monkeypatch: pytest.MonkeyPat
 # ---------------------------------------------------------------------------------------------------------------------
 # The same actions through a relay.
 
+BY_BOOTING = frozenset(("pcspk#0.dummy_refresh_clock", "i8259#0.imr", "ioapic#0.ioredtbl"))
+"""What of the sections that may be left out was seen to change where a guest boots again."""
+
 
 @pytest.mark.qemu
 @pytest.mark.slow
@@ -353,8 +358,11 @@ def test_behind_a_relay_is_the_same_machine(laboratory: Laboratory, name: str) -
     assert result.loaded is not None
     assert result.lives, result.loaded.error
     assert result.left_out > 15
-    # A reboot changes what was sent early: it may be sent again, where the stop is far enough for that.
-    assert not result.changed or name in ("reboot", "rss-reboot")
+    # A guest that boots again reads the port of the speaker's clock, each read of which turns a bit; and where its CPU
+    # is late it finds another way for the timer's interrupt. Nothing else changes, and each section changes by a field.
+    may_change = BY_BOOTING if name in ("reboot", "rss-reboot") else frozenset()
+    assert {re.sub(r"\[.*", "", field) for field in result.fields} <= may_change
+    assert {field.partition(".")[0] for field in result.fields} == set(result.changed)
     assert result.early == result.left_out + len(result.changed) + 1
     if name != "reboot":
         assert 1 in result.loaded.moved
@@ -365,27 +373,26 @@ def test_behind_a_relay_is_the_same_machine(laboratory: Laboratory, name: str) -
 @needs_qemu
 @needs_guest
 def test_another_machine_behind_a_relay_is_seen(laboratory: Laboratory, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A relay that leaves out what has changed."""
+    """A relay that leaves out what has changed: the interrupts that the first controller lets through."""
     from vmstate.early import forward
 
-    monkeypatch.setattr(forward.Forward, "push", left_out_whatever_it_is(forward.Forward.push))
-    result = try_relayed(laboratory, actions_named(["reboot"])[0])
-    assert result.differing or result.error
+    monkeypatch.setattr(forward.Forward, "push", left_out_though_it_changed(forward.Forward.push))
+    result = try_relayed(laboratory, actions_named(["idle"])[0])
+    assert result.differing == ("i8259#0",)
     assert not result.is_same
 
 
-def left_out_whatever_it_is(push: Any) -> Any:
-    """`Forward.push` that finds every section equal to its early copy, of whatever bytes that is."""
+def left_out_though_it_changed(push: Any) -> Any:
+    """`Forward.push` that sends another i8259 early than the one whose bytes it leaves out."""
 
     def careless(self: Any, data: bytes) -> Any:
-        with vmstate.load(data) as stream:
-            full = [section for section in stream.sections if section.kind == "full" and not section.is_ram]
-            now = {(section.name, section.instance_id): section.payload() for section in full}
         for key, choice in list(self.choices.items()):
-            if choice.may_skip and key in now and len(now[key]) == len(choice.payload):
-                self.choices[key] = type(choice)(
-                    key, choice.header, now[key], choice.footer, choice.copy, True, choice.reason
-                )
+            if key == ("i8259", 0):
+                state = by_library("i8259", choice.payload, 1)
+                assert state is not None
+                state.imr ^= 1
+                copy = choice.header + state.vmsd.encode(state, force=True) + choice.footer
+                self.choices[key] = type(choice)(key, choice.header, choice.payload, choice.footer, copy, True, "")
         return push(self, data)
 
     return careless

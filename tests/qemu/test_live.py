@@ -262,6 +262,37 @@ def test_near_the_stop_of_a_migration_nothing_is_asked() -> None:
         assert is_near_stop(monitor) is is_near, (status, left, bandwidth)
 
 
+def test_a_migration_that_is_held_up_is_near_its_stop_by_what_it_can_still_send() -> None:
+    class Told:
+        def __init__(self, left: int, mbps: float, told: int) -> None:
+            self.told = {
+                "query-migrate": {"status": "active", "ram": {"remaining": left, "mbps": mbps}},
+                "query-migrate-parameters": {
+                    "max-bandwidth": 1 << 40,
+                    "downtime-limit": 300,
+                    "avail-switchover-bandwidth": told,
+                },
+            }
+
+        def ask(self, command: str) -> Any:
+            return self.told[command]
+
+    for left, room, mbps, told, is_near in (
+        (90 << 20, 60_000, 0.0, 0, False),
+        # As zero pages the rest would go through the room that there is.
+        (20 << 20, 60_000, 0.0, 0, True),
+        (90 << 20, 230_000, 0.0, 0, True),
+        # So fast as it was, it would stop now.
+        (90 << 20, 60_000, 4000.0, 0, True),
+        (90 << 20, 60_000, 4000.0, 1 << 20, False),
+        (90 << 20, 60_000, 0.0, 1 << 30, True),
+        (1, 0, 0.0, 0, False),
+        (0, 0, 10.0, 0, True),
+    ):
+        monitor = cast("Monitor", Told(left, mbps, told))
+        assert is_near_stop(monitor, room) is is_near, (left, room, mbps, told)
+
+
 @pytest.mark.qemu
 @needs_qemu
 @needs_guest

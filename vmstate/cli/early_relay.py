@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import gc
 import json
 import sys
 from contextlib import ExitStack
@@ -12,7 +13,7 @@ from vmstate.cli.words import counted, seconds
 from vmstate.errors import VMStateError, one_line
 
 if TYPE_CHECKING:
-    from vmstate.early.relay import Report, SkipUnchanged
+    from vmstate.early.relay import Report
     from vmstate.qemu.monitor import Monitor
 
 WAYS = ("skip", "insert", "through")
@@ -33,7 +34,9 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--early", metavar="STATE", help="or a stream of the source of an earlier moment")
     parser.add_argument("--devices", metavar="GLOB", default="*", help="only sections whose idstr is like that (*)")
     parser.add_argument(
-        "--against", metavar="TARGET", help="the destination, as for `explain`: what it would refuse is not sent early"
+        "--against",
+        metavar="TARGET",
+        help="the destination, as for `explain`: if it refuses the source, nothing is sent early",
     )
     parser.add_argument(
         "--refresh", metavar="SECONDS", type=seconds, help="with --qmp and skip: newer early state as often (never)"
@@ -48,7 +51,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Carry one migration, and say what was done with it."""
-    from vmstate.early.relay import Relay
+    from vmstate.early.relay import Relay, SkipUnchanged
     from vmstate.files import replacing
     from vmstate.qemu.live import connected
     from vmstate.saved.loading import load
@@ -69,13 +72,18 @@ def run(options: argparse.Namespace) -> int:
                 way=options.way,
                 monitor=monitor,
                 early=early,
-                policy=policy_of(options, monitor),
+                policy=SkipUnchanged(options.devices),
+                plainly=refusal_of(options, monitor),
                 refresh=options.refresh,
                 limit=options.limit,
             )
         )
         for warning in relay.warnings():
             print(one_line(f"warning: {warning}"), file=sys.stderr)
+        # To look for garbage takes milliseconds, maybe at the stop: the relay does it when it has read a state.
+        if gc.isenabled():
+            gc.disable()
+            stack.callback(gc.enable)
         # Whoever starts the migration waits for this line.
         print(f"listening at {relay.uri}", file=sys.stderr, flush=True)
         report = relay.run()
@@ -88,12 +96,14 @@ def run(options: argparse.Namespace) -> int:
     return 1 if report.ended is not None or report.refused else 0
 
 
-def policy_of(options: argparse.Namespace, monitor: Monitor | None) -> SkipUnchanged:
-    """The policy, with what the destination is known to refuse of the source as it is now."""
-    from vmstate.early.relay import SkipUnchanged
+def refusal_of(options: argparse.Namespace, monitor: Monitor | None) -> str | None:
+    """Why the destination is known to refuse the source as it is now; None where it is not, or is not known.
 
+    What it refuses at the stop fails there, with a relay as without one; so nothing is sent early that it would refuse
+    sooner.
+    """
     if options.against is None or options.way == "through":
-        return SkipUnchanged(options.devices)
+        return None
     from vmstate.compare.explain import explain
     from vmstate.compare.explained import Explanation
     from vmstate.compare.findings import BREAKS
@@ -103,14 +113,11 @@ def policy_of(options: argparse.Namespace, monitor: Monitor | None) -> SkipUncha
     # A monitor has one client at a time, and that is the relay.
     source = options.early if monitor is None else load(live_state(monitor).stream())
     explanation: Explanation = explain(source, options.against)
-    refused = {
-        finding.section: finding.message
-        for finding in explanation.findings
-        if finding.severity == BREAKS and finding.section is not None
-    }
-    for section, message in refused.items():
-        print(one_line(f"warning: the destination refuses {section}: {message}"), file=sys.stderr)
-    return SkipUnchanged(options.devices, refused)
+    refused = [finding for finding in explanation.findings if finding.severity == BREAKS]
+    for finding in refused:
+        what = finding.section or "the stream"
+        print(one_line(f"warning: the destination refuses {what}: {finding.message}"), file=sys.stderr)
+    return f"the destination refuses {refused[0].section or 'the stream'}" if refused else None
 
 
 def print_text(report: Report) -> None:

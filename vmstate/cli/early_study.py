@@ -100,6 +100,8 @@ def run_relayed(options: argparse.Namespace, laboratory: Laboratory, actions: It
         same = "the same state" if result.is_same else f"another state of {', '.join(result.differing)}"
         alive = "" if result.loaded is None else _outcome_cell(result.loaded)
         counts = f"early {result.early}, left out {result.left_out}, changed {len(result.changed)}"
+        if result.fields:
+            counts += f" ({', '.join(result.fields)})"
         print(one_line(f"{result.name:<16}{counts}: {same}, {alive}"), flush=True)
         if result.loaded is not None and result.loaded.error is not None:
             print(one_line(f"    {result.loaded.error}"))

@@ -62,10 +62,6 @@ class Choice(Data):
         """The same, but that the last section must come."""
         return Choice(self.key, self.header, self.payload, self.footer, self.copy, False, reason, self.behind)
 
-    def without_copy(self, reason: str) -> Choice:
-        """The same, but that nothing of it is sent early."""
-        return Choice(self.key, self.header, self.payload, self.footer, None, False, reason)
-
     def as_dict(self) -> dict[str, Any]:
         """The choice as JSON values, without the bytes."""
         name, instance_id = self.key

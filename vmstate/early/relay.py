@@ -14,6 +14,7 @@ The decision per section is `SkipUnchanged`'s: a device's record says with what 
 
 from __future__ import annotations
 
+import gc
 import threading
 import time
 from collections import Counter
@@ -26,12 +27,15 @@ from vmstate.early.forward import Forward
 from vmstate.errors import EarlyError, VMStateError
 from vmstate.qemu.live import LiveState, is_near_stop, live_state
 from vmstate.qemu.migration import Attached, capabilities_of
-from vmstate.qemu.monitor import LIMIT, Monitor, answers_understood
+from vmstate.qemu.monitor import LIMIT, POLL, Monitor, answers_understood
 from vmstate.qemu.proxy import Filter, Proxy
 from vmstate.saved.loading import load
 from vmstate.stream.return_path import ReturnMessage, ReturnPathReader, ReturnType
 from vmstate.stream.stream import Stream
 from vmstate.vmsd.data import Data
+
+_BEGINS = 0.5
+"""Seconds that a source may take from its first bytes until it sends memory."""
 
 THROUGH, INSERT, SKIP = "through", "insert", "skip"
 WAYS = (THROUGH, INSERT, SKIP)
@@ -40,25 +44,17 @@ WAYS = (THROUGH, INSERT, SKIP)
 class SkipUnchanged:
     """The policy of `skip`: what is sent early is left out at the stop where its bytes are equal.
 
-    `devices` is a pattern of what an idstr is like. `fails_in` are the sections that the destination is known to
-    refuse, with the reason: no copy of them is sent, so that it refuses nothing that it would not refuse anyway.
+    `devices` is a pattern of what an idstr is like.
     """
 
     name = "skip-unchanged"
 
-    def __init__(self, devices: str = "*", fails_in: Mapping[str, str] | None = None) -> None:
+    def __init__(self, devices: str = "*") -> None:
         self.devices = devices
-        self.fails_in = dict(fails_in or {})
 
     def choices(self, stream: Stream) -> list[Choice]:
         """What is done about each section of the source, as it is now."""
-        chosen = []
-        for choice in choose(stream.sections, self.devices, memory_ranges(stream)):
-            reason = self.fails_in.get(choice.key[0])
-            if reason is not None and (choice.copy is not None or choice.behind is not None):
-                choice = choice.without_copy(f"the destination refuses it: {reason}")
-            chosen.append(choice)
-        return chosen
+        return [*choose(stream.sections, self.devices, memory_ranges(stream))]
 
 
 class Report(Data):
@@ -104,7 +100,8 @@ class Relay:
     """Stands between a source and a destination for one migration; `uri` is where the source is to migrate to.
 
     `monitor` is the source's, for its early state, or `early` a stream of it; with neither nothing can be sent early.
-    `refresh` is how often, in seconds, newer early state is taken while RAM is sent; None for never. Raises
+    `refresh` is how often, in seconds, newer early state is taken while RAM is sent; None for never. `plainly` is why
+    the migration is to be passed on as it comes, whatever the way; None where nothing is known against that. Raises
     `VMStateError`.
     """
 
@@ -118,6 +115,7 @@ class Relay:
         early: Stream | None = None,
         policy: SkipUnchanged | None = None,
         refresh: float | None = None,
+        plainly: str | None = None,
         limit: float = LIMIT,
     ) -> None:
         if way not in WAYS:
@@ -133,7 +131,7 @@ class Relay:
         self.refresh = refresh
         self.limit = limit
         self.forward: Forward | None = None
-        self.plainly: str | None = None
+        self.plainly = plainly
         self.live: list[dict[str, Any]] = []
         self._is_over = threading.Event()
         self._returned: Counter[str] = Counter()
@@ -144,12 +142,12 @@ class Relay:
         self._proxy = Proxy(
             listen_at,
             connect_to,
-            filter_of=None if way == THROUGH else self._filter,
+            filter_of=None if way == THROUGH or plainly is not None else self._filter,
             heard=self._hear,
             limit=limit,
         )
         self.uri = self._proxy.uri
-        if way != THROUGH and early is None:
+        if way != THROUGH and early is None and plainly is None:
             try:
                 self._first = self._now()
             except VMStateError as error:
@@ -246,20 +244,44 @@ class Relay:
         if self.early is not None:
             return self.policy.choices(self.early)
         try:
+            self._wait_for_memory()
             return self._now()
         except VMStateError:
             if isinstance(self._first, VMStateError):
                 raise self._first from None
             return self._first
 
+    def _wait_for_memory(self) -> None:
+        """Wait a moment until a source that has begun sends memory, and says how much is left."""
+        assert self.monitor is not None
+        end = time.monotonic() + _BEGINS
+        with answers_understood():
+            while self.monitor.ask("query-migrate").get("status") == "setup" and time.monotonic() < end:
+                time.sleep(POLL)
+
     def _now(self) -> list[Choice]:
         assert self.monitor is not None
-        return self._choices_of(live_state(self.monitor, limit=self.limit))
+        return self._choices_of(live_state(self.monitor, limit=self.limit, room=self._room))
+
+    def _room(self) -> int | None:
+        """How many bytes the source can still send while it is held up; None where that is not known.
+
+        Its other channels are not held up, and a page that XBZRLE finds unchanged costs nothing.
+        """
+        assert self.monitor is not None
+        channel = self._proxy.main
+        capabilities = capabilities_of(Attached(self.monitor))
+        if channel is None or "multifd" in capabilities or "xbzrle" in capabilities:
+            return None
+        return channel.room()
 
     def _choices_of(self, state: LiveState) -> list[Choice]:
         self.live.append(state.as_dict())
         with load(state.stream()) as stream:
-            return self.policy.choices(stream)
+            choices = self.policy.choices(stream)
+        if not gc.isenabled():
+            gc.collect()
+        return choices
 
     def _refresh(self) -> None:
         """Take the source's state again and again, as long as its guest runs and RAM is sent."""
@@ -275,12 +297,24 @@ class Relay:
                 with answers_understood():
                     if self.monitor.ask("query-status")["status"] != "running":
                         continue
+                    state = self._state_while_held()
                     # Near its stop it is not asked; there may be a later moment that is not.
-                    if not is_near_stop(self.monitor):
-                        forward.refresh(self._now())
+                    if state is not None:
+                        forward.refresh(self._choices_of(state))
             except VMStateError:
                 # A source that is at its stop, or gone, has nothing newer to say.
                 return
+
+    def _state_while_held(self) -> LiveState | None:
+        """The source's state, what it sends held up meanwhile; None where its migration may be near its stop."""
+        assert self.monitor is not None
+        channel = self._proxy.main
+        if channel is None:
+            return None
+        with channel.reading:
+            if is_near_stop(self.monitor, self._room()):
+                return None
+            return live_state(self.monitor, limit=self.limit, room=self._room)
 
     def close(self) -> None:
         """End whatever is under way."""

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from vmstate.compare.diff import diff
 from vmstate.early.arrivals import memory_ranges
 from vmstate.early.copies import choose
 from vmstate.early.forward import Forward
@@ -32,7 +33,8 @@ class RelayedResult(Value):
     """What became of an action.
 
     `not_done`: why it was not tried. `early`, `left_out` and `changed` are what the relay sent early, left out at the
-    stop, and sent again since it had changed. `differing` are the sections whose state is another behind the relay.
+    stop, and sent again since it had changed; `fields` are the fields that had. `differing` are the sections whose
+    state is another behind the relay.
     """
 
     name: str
@@ -40,6 +42,7 @@ class RelayedResult(Value):
     early: int = 0
     left_out: int = 0
     changed: tuple[str, ...] = ()
+    fields: tuple[str, ...] = ()
     differing: tuple[str, ...] = ()
     error: str | None = None
     loaded: Loaded | None = None
@@ -75,9 +78,16 @@ def try_relayed(laboratory: Laboratory, action: Action) -> RelayedResult:
         forward = Forward([*choose(early_stream.sections, ranges=memory_ranges(early_stream))], skip=True)
         data = final_stream.to_bytes()
         write_atomic(target, [*forward.push(data), *forward.finish()])
+        # All but memory counts here: a clock that went on makes other bytes.
+        differences = diff(early_stream, final_stream, noise={"memory"}).changes
+    fields = tuple(
+        f"{change.section}#{change.instance_id}.{change.path}"
+        for change in differences
+        if (change.section, change.instance_id) in forward.changed
+    )
     changed = tuple(f"{name}#{instance_id}" for name, instance_id in forward.changed)
     sent = len(forward.inserted) + len(forward.behind)
-    result = RelayedResult(action.name, None, sent, len(forward.left_out), changed)
+    result = RelayedResult(action.name, None, sent, len(forward.left_out), changed, fields)
     try:
         plain, relayed = (laboratory.state_of(path, action) for path in (final, target))
     except VMStateError as error:

@@ -5,7 +5,8 @@ the command came from: it works with any accelerator, on every target, and in th
 is the header, the sections without RAM and the end: no configuration section and no vmdesc (QEMU's migration/savevm.c,
 qmp_xen_save_devices_state). The machine type, which the configuration section would have, is asked of QMP.
 
-In the middle of a migration the state is asked for only where memory is left that no source sends in the meantime. QEMU
+In the middle of a migration the state is asked for only where memory is left that no source sends in the meantime, or,
+where somebody holds up what the source sends, that it cannot get rid of. QEMU
 stops the guest for the command in the run state save-vm, and waits for its CPUs without its lock; where a migration
 comes to its own stop in that moment, it sets finish-migrate, a transition that no QEMU has, and QEMU aborts
 (system/runstate.c, runstate_set): the guest is gone.
@@ -21,6 +22,7 @@ import os
 import re
 import tempfile
 import time
+from collections.abc import Callable
 from typing import Any
 
 from vmstate.errors import MachineError, NoAnswerError
@@ -43,6 +45,10 @@ _MEANWHILE = 0.05
 _SCANNED = 4 << 30
 """Bytes of memory that no source gets through in a second, however many are zero."""
 
+_WINDOW = 0.1
+"""Seconds over which a source measures how fast it sends: BUFFER_DELAY in QEMU's migration/migration.c."""
+
+_PAGE = 4096
 _ZERO_PAGE = 9
 """Bytes of a page of zeros in a stream: be64 address and flags, one byte; a limit of the bandwidth counts no more."""
 
@@ -147,10 +153,11 @@ def live_state_at(address: str, *, limit: float = LIMIT) -> LiveState:
             raise error.within(file=address) from None
 
 
-def live_state(monitor: Monitor, *, limit: float = LIMIT) -> LiveState:
+def live_state(monitor: Monitor, *, limit: float = LIMIT, room: Callable[[], int | None] | None = None) -> LiveState:
     """The device state of a machine now. The guest is paused for it, some milliseconds.
 
-    Raises `MachineError`, also where a migration is under way that may be near its stop.
+    `room` says how many bytes a migration under way can still get rid of while this goes on, if somebody holds it up;
+    None where that is not known. Raises `MachineError`, also where a migration may be near its stop.
     """
     with answers_understood(), tempfile.TemporaryFile() as file:
         status = str(monitor.ask("query-status")["status"])
@@ -167,7 +174,7 @@ def live_state(monitor: Monitor, *, limit: float = LIMIT) -> LiveState:
         finally:
             os.close(writing)
         try:
-            if status == "running" and is_near_stop(monitor):
+            if status == "running" and is_near_stop(monitor, None if room is None else room()):
                 raise MachineError(
                     "a migration is under way and may stop the guest at any moment: QEMU aborts where that meets this "
                     "question",
@@ -240,27 +247,35 @@ def capture_devices(path: str | os.PathLike[str], address: str, *, limit: float 
     return known
 
 
-def _number(value: Any) -> int:
+def _number(value: Any) -> float:
     """A number of an answer, 0 where there is none. Raises `TypeError`: a text times a number is a longer text."""
-    if value is not None and not isinstance(value, int):
+    if value is not None and not isinstance(value, (int, float)):
         raise TypeError(f"{str(value)[:40]!r} in the place of a number")
-    return int(value or 0)
+    return value or 0
 
 
-def is_near_stop(monitor: Monitor) -> bool:
+def is_near_stop(monitor: Monitor, room: int | None = None) -> bool:
     """Whether a migration is under way that may stop the guest in the next moment. Raises `MachineError`.
 
-    By what query-migrate says is left (bytes), and how fast that may be sent.
+    By what query-migrate says is left (bytes), and how fast that may be sent. With `room`, the bytes that it can still
+    get rid of, it goes by those, however fast they are.
     """
     told = monitor.ask("query-migrate")
     if told.get("status") not in UNDER_WAY:
         return False
     parameters = monitor.ask("query-migrate-parameters")
-    bandwidth = min(_number(parameters.get("max-bandwidth")) or _SCANNED, _SCANNED)
-    meanwhile = min(_SCANNED, bandwidth * 4096 // _ZERO_PAGE) * _MEANWHILE
-    at_the_stop = bandwidth * _number(parameters.get("downtime-limit")) / 1000
-    left = _number((told.get("ram") or {}).get("remaining"))
-    return bool(told["status"] != "active" or left < meanwhile + at_the_stop)
+    seconds = _number(parameters.get("downtime-limit")) / 1000
+    memory = told.get("ram") or {}
+    if room is None:
+        bandwidth = min(_number(parameters.get("max-bandwidth")) or _SCANNED, _SCANNED)
+        meanwhile = min(_SCANNED, bandwidth * _PAGE / _ZERO_PAGE) * _MEANWHILE
+        at_the_stop = bandwidth * seconds
+    else:
+        # A source stops where it could send the rest in time, as fast as in its last 100 ms or as somebody has told it.
+        meanwhile = room * _PAGE / _ZERO_PAGE
+        measured = max(_number(memory.get("mbps")) * 1e6 / 8, room / _WINDOW)
+        at_the_stop = (_number(parameters.get("avail-switchover-bandwidth")) or measured) * seconds
+    return bool(told["status"] != "active" or _number(memory.get("remaining")) < meanwhile + at_the_stop)
 
 
 UNDER_WAY = ("setup", "active", "device", "pre-switchover", "wait-unplug", "postcopy-active", "postcopy-paused")
@@ -283,7 +298,7 @@ def _save(monitor: Monitor, filename: str, limit: float) -> None:
 
 def _pause_of(events: list[dict[str, Any]]) -> float | None:
     """Milliseconds from the event STOP to RESUME; None where there were none."""
-    times: dict[str, int] = {}
+    times: dict[str, float] = {}
     for event in events:
         stamp = event["timestamp"]
         times[event["event"]] = 1_000_000 * _number(stamp["seconds"]) + _number(stamp["microseconds"])

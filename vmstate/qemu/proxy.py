@@ -17,10 +17,14 @@ connection.
 from __future__ import annotations
 
 import errno
+import fcntl
 import os
+import select
 import selectors
 import socket
 import stat
+import struct
+import termios
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -37,11 +41,20 @@ PIECE = 1 << 20
 TLS = b"\x16\x03"
 """How a TLS connection begins: a handshake record, of whatever version of TLS (RFC 8446, 5.1)."""
 
+_SMALL = 1 << 18
+"""Bytes that are copied rather than sent in several calls."""
+
 _SILENT = 64
 """The most connections that may wait, without a word, for a source to begin."""
 
 _PROBE_AFTER, _PROBE_EVERY, _PROBES = 60, 30, 10
 """Seconds without a word over TCP until the other host is asked whether it is there; between two times; how many."""
+
+_OVER = 1 << 16
+"""Bytes that a socket may have beyond its buffer: what comes last is taken whole."""
+
+_SETTLED, _SETTLES = 0.01, 0.1
+"""Seconds in which nothing more comes where a side is held up; and for how long that is waited for."""
 
 MULTIFD = bytes.fromhex("11223344")
 """How a channel of multifd begins (MULTIFD_MAGIC in QEMU's migration/multifd.h)."""
@@ -157,7 +170,7 @@ class Channel:
 
     `kind` is "migration", "multifd", "tls" or "other", once its first bytes have come. `taken` and `sent` count the
     bytes from the source and to the destination, `returned` those that came back. `ended` says which side went first
-    by an error.
+    by an error. Whoever has `reading` holds up the source.
     """
 
     def __init__(self, source: socket.socket, destination: socket.socket) -> None:
@@ -166,11 +179,30 @@ class Channel:
         self.kind = "other"
         self.taken = self.sent = self.returned = 0
         self.ended: str | None = None
+        self.reading = threading.Lock()
         for side in (source, destination):
             side.settimeout(None)
             if side.family != socket.AF_UNIX:
                 side.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
                 _watch_over(side)
+
+    def room(self) -> int | None:
+        """How many bytes the source can still get rid of while it is held up; None where that is not known.
+
+        That is so over TCP, whose buffers grow. On a unix socket it is the sender's buffer, which no QEMU sets.
+        """
+        if self.source.family != socket.AF_UNIX:
+            return None
+        try:
+            with open("/proc/sys/net/core/wmem_default") as file:
+                most = int(file.read()) + _OVER
+        except (OSError, ValueError):
+            return None
+        end = time.monotonic() + _SETTLES
+        waiting = -1
+        while waiting != (waiting := _waiting(self.source)) and time.monotonic() < end:
+            time.sleep(_SETTLED)
+        return max(0, most - waiting)
 
     def cut(self, why: str) -> None:
         """End both sides at once."""
@@ -208,7 +240,8 @@ class Proxy:
         self.channels: list[Channel] = []
         self.failed: BaseException | None = None
         self._threads: list[threading.Thread] = []
-        self._has_main = False
+        self.main: Channel | None = None
+        """The connection that goes through the filter; while that is made, nobody reads from its source."""
         self._is_over = threading.Event()
         self._address = address
         try:
@@ -331,9 +364,13 @@ class Proxy:
         view = memoryview(buffer)
         passing: Filter | None = None
         begun = False
+        ready = select.poll()
+        ready.register(channel.source, select.POLLIN)
         while True:
             try:
-                count = channel.source.recv_into(buffer)
+                ready.poll()
+                with channel.reading:
+                    count = channel.source.recv_into(buffer)
             except OSError as error:
                 channel.cut(f"the source has gone: {in_words(error)}")
                 return
@@ -348,7 +385,7 @@ class Proxy:
             else:
                 pieces = passing.push(view[:count]) if count else passing.finish()
             try:
-                for piece in pieces:
+                for piece in _joined(pieces):
                     channel.destination.sendall(piece)
                     channel.sent += len(piece)
             except OSError as error:
@@ -368,8 +405,8 @@ class Proxy:
             channel.kind = "multifd"
         elif begin and MAGIC[: len(begin)] == begin[: len(MAGIC)]:
             channel.kind = "migration"
-            if not self._has_main and self._filter_of is not None:
-                self._has_main = True
+            if self.main is None and self._filter_of is not None:
+                self.main = channel
                 return self._filter_of()
         return None
 
@@ -417,6 +454,19 @@ class Proxy:
 
     def __exit__(self, *exc: object) -> None:
         self.close()
+
+
+def _waiting(side: socket.socket) -> int:
+    """Bytes that have come and nobody has read."""
+    (count,) = struct.unpack("i", fcntl.ioctl(side, termios.FIONREAD, bytes(4)))
+    return int(count)
+
+
+def _joined(pieces: Pieces) -> Pieces:
+    """The pieces, as one where they are small: each that is sent by itself wakes the other side."""
+    if len(pieces) > 1 and sum(map(len, pieces)) <= _SMALL:
+        return [b"".join(pieces)]
+    return pieces
 
 
 def _is_same_path(first: str, second: str) -> bool:
