@@ -78,6 +78,11 @@ def test_a_save_image_of_libvirt_says_what_it_is(tmp_path: Path, capsys: pytest.
     container = facts["container"]
     assert (container["kind"], container["format"], container["whole"]) == ("libvirt", "lzop", True)
     assert (container["domain"], container["machine"], container["memory"]) == ("tiny", "pc-q35-7.2", 32 << 20)
+    assert container["emulator"] == "/usr/bin/qemu-system-x86_64"
+    assert not any(text.startswith("emulator") for text in container["devices"])
+    assert [(disk["target"], disk["source"]) for disk in container["disks"]] == [
+        ("sda", "/var/lib/libvirt/images/d.qcow2")
+    ]
     assert container["cookie"] == {"cpu": "qemu64", "features": 2}
     assert facts["machine"] == "pc-q35-7.2"
     assert main(["info", str(tmp_path / "guest.save")]) == 0
@@ -278,8 +283,13 @@ def test_what_cannot_be_read_is_said() -> None:
     for method, name in ((1, "AES"), (2, "LUKS")):
         with pytest.raises(StreamError, match=f"encrypted \\({name}\\)"):
             load(damaged(32, 4, method)(data))
-    with pytest.raises(StreamError, match="its data in another file"):
+    with pytest.raises(StreamError, match=r"its data in another file, .*a file without a name"):
         load(damaged(72, 8, 4)(data))
+    named = damaged(72, 8, 4)(data)
+    length = struct.unpack_from(">I", data, 100)[0]
+    extension = struct.pack(">II8s", 0x44415441, 8, b"disk.raw")
+    with pytest.raises(StreamError, match=r"found data in disk\.raw"):
+        load(named[:length] + extension + named[length + len(extension) :])
     with pytest.raises(StreamError, match="it has no snapshots"):
         load(damaged(60, 4, 0)(data))
     with pytest.raises(StreamError, match="features that are not known"):

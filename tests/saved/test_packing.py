@@ -7,7 +7,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from saved_files import LIBVIRT, PROGRAMS, SPARSE_HEAD, head_of, image, plain, small_stream
+from saved_files import LIBVIRT, PROGRAMS, SAVED, SPARSE_HEAD, head_of, image, plain, small_stream
 
 from vmstate import load
 from vmstate.cli import main
@@ -50,6 +50,20 @@ def test_what_is_not_written() -> None:
         assert opened.container is not None
         with pytest.raises(StreamError, match="big-endian"):
             list(packed(opened.container, [b""]))
+
+
+def test_a_format_that_does_not_fit_says_which_does(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    like, output = tmp_path / "like.save", tmp_path / "out.save"
+    like.write_bytes(image("raw", small_stream()))
+    mapped = str(SAVED / "mapped-10.0.file.xz")
+    words = ["--as", "libvirt", "--like", str(like), "-o", str(output)]
+    assert main(["pack", str(like), "--format", "sparse", *words]) == 2
+    assert "this stream has its memory in records (expected --format and one of raw, gzip" in capsys.readouterr().err
+    assert main(["pack", mapped, *words]) == 2
+    assert "in its format sparse alone (expected --format sparse, found raw)" in capsys.readouterr().err
+    assert not output.exists()
+    assert main(["pack", mapped, "--format", "sparse", *words]) == 0
+    assert main(["ram", str(output), "read", "0x101000", "4"]) == 0
 
 
 def test_addresses_in_the_xml() -> None:

@@ -60,6 +60,25 @@ def test_what_is_told_must_mean_something(
     assert message in capsys.readouterr().err
 
 
+@pytest.mark.slow
+def test_the_file_of_memory_must_be_one(disk: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    thin, memory = tmp_path / "thin.mig", tmp_path / "memory"
+    assert main(["thin", f"{disk}@1", "-o", str(tmp_path / "thin.qcow2")]) == 0
+    assert main(["unpack", str(tmp_path / "thin.qcow2"), "-o", str(thin)]) == 0
+    memory.write_bytes(b"text" * (2 << 20))
+    assert main(["ram", str(thin), "--memory", f"microvm.ram={memory}", "read", "4096", "4"]) == 0
+    assert "74 65 78 74" in capsys.readouterr().out
+    memory.write_bytes(bytes((8 << 20) - 1))
+    for file, name, message in (
+        (thin, memory, "no file of microvm.ram (expected at least 8388608 bytes, found 8388607)"),
+        (thin, tmp_path / "none", "the memory file cannot be read: no such file"),
+        (thin, tmp_path, "the memory file cannot be read: is a directory"),
+        (disk, memory, "it holds this block (found 'microvm.ram')"),
+    ):
+        assert main(["ram", str(file), "--memory", f"microvm.ram={name}"]) == 2
+        assert message in capsys.readouterr().err
+
+
 def test_an_unfinished_save_image_does_not_verify(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     for magic, code in ((b"LibvirtQemudSave", 0), (b"LibvirtQemudPart", 1)):
         path = tmp_path / "guest.save"

@@ -17,34 +17,38 @@ from vmstate.saved.opening import Input
 from vmstate.stream.events import Trailing
 from vmstate.stream.stream import Stream
 
-DISKS = (
-    *("virtio-blk", "vhost-user-blk", "virtio-scsi", "scsi-disk", "nvme", "ich9_ahci", "ahci", "piix3_ide", "ide"),
-    *("lsiscsi", "megasas", "megasas-gen2", "mptsas", "usb-storage", "sd-card", "fdc", "emmc"),
-)
-"""The last parts of idstrs of what disks are at."""
-
-
-def disks_of(stream: Stream) -> list[str]:
-    """What the machine in a stream has disks at. A snapshot is one of all disks that it writes to."""
-    return [section.name for section in stream.sections if section.name.rpartition("/")[2] in DISKS]
-
 
 def container_of(stream: Stream) -> dict[str, Any]:
     """What a stream was taken out of, as JSON values."""
     facts: dict[str, Any] = stream.container.facts()
-    return {**facts, "disks": disks_of(stream)} if facts["kind"] == "qcow2" else facts
+    if facts["kind"] != "qcow2":
+        return facts
+    from vmstate.query.disks import disks_of
+
+    return {**facts, "disks": [disk.as_dict() for disk in disks_of(stream)]}
 
 
 def print_container(stream: Stream) -> None:
     """What a stream was taken out of."""
     container: Container = stream.container
     rows = container.lines()
-    disks = disks_of(stream)
-    if disks and container.facts()["kind"] == "qcow2":
-        rows.append(("disks are at", f"{', '.join(disks)}: each that was written to has a snapshot of its own"))
+    if container.facts()["kind"] == "qcow2":
+        rows.append(("disks", disks_text(stream)))
     print(f"{one_line(container.file)}: holds a QEMU migration stream")
     for label, text in rows:
         print(f"  {label:<12}  {one_line(text)}")
+
+
+def disks_text(stream: Stream) -> str:
+    """The disks of a machine of which a snapshot was made: one of all that it can write to, each in its own image."""
+    from vmstate.query.disks import controllers_of, disks_of
+
+    disks, controllers = disks_of(stream), controllers_of(stream)
+    if not disks:
+        where = f" (what is plugged into {', '.join(controllers)} is not in it)" if controllers else ""
+        return f"none that the machine's devices name{where}"
+    named = ", ".join(disk.text for disk in disks)
+    return f"{named}; the snapshot is in the image of each that can be written to, its state in this one"
 
 
 def channels_of(stream: Stream) -> dict[str, Any]:

@@ -66,15 +66,28 @@ def pieces_of(opened: Input, options: argparse.Namespace) -> Iterator[bytes | me
     if isinstance(container, LibvirtImage):
         container = in_form(container, options.format or container.form)
         if is_mapped(opened.data) != (container.form == "sparse"):
-            raise StreamError(
-                "libvirt has mapped-ram in its format sparse, and in no other",
-                file=options.stream,
-                found=f"format {container.form}",
-            )
+            raise wrong_form(options.stream, container.form)
     elif options.format is not None:
         raise VMStateError("a format is that of a save image", found=kind)
     old, new = (opened.origin, origin_of(container)) if is_mapped(opened.data) else (0, 0)
     return packed(container, at_origin(opened.data, old, new))
+
+
+def wrong_form(file: str, form: str) -> StreamError:
+    """What to say of a stream that libvirt does not keep in a format."""
+    if form == "sparse":
+        others = ", ".join(each for each in FORMATS if each != form)
+        return StreamError(
+            "format sparse is that of mapped-ram, and this stream has its memory in records",
+            file=file,
+            expected=f"--format and one of {others}; or a stream that QEMU made with the capability mapped-ram",
+        )
+    return StreamError(
+        "this stream is mapped-ram, which libvirt keeps in its format sparse alone",
+        file=file,
+        expected="--format sparse",
+        found=form,
+    )
 
 
 def guest_clock(data: memoryview) -> int:

@@ -16,6 +16,7 @@ from vmstate.files import size_text, write_atomic
 from vmstate.saved.memory import load_by_index, load_for_memory, write_index
 from vmstate.saved.parts import split
 from vmstate.stream.memory import GuestMemory
+from vmstate.stream.memory_pages import MISSING
 from vmstate.stream.stream import Stream
 
 ROW = 16
@@ -72,6 +73,7 @@ def run(options: argparse.Namespace) -> int:
             of_blocks(stream, files, "--memory")
             of_blocks(stream, placed, "--at")
             modules = {} if stream.container is None else modules_of(stream)
+            refuse_held(stream, files)
             memory = stream.memory(files=files, placed={**modules, **placed})
             if options.index is not None and not os.path.lexists(options.index):
                 told = {**modules, **placed}
@@ -119,6 +121,17 @@ def of_blocks(stream: Stream, options: Iterable[str], option: str) -> None:
         if name not in known:
             raise VMStateError(
                 f"{option} is for a block of the stream", expected=", ".join(map(repr, known)) or None, found=repr(name)
+            )
+
+
+def refuse_held(stream: Stream, files: Iterable[str]) -> None:
+    """Refuse a file for a block whose memory is in the stream itself."""
+    memory = stream.memory()
+    for name in files:
+        if any(run.kind != MISSING for run in memory.block(name).runs(0, memory.block(name).count)):
+            raise VMStateError(
+                "--memory is for memory that the stream leaves out (x-ignore-shared), and it holds this block",
+                found=repr(name),
             )
 
 

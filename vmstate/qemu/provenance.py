@@ -211,7 +211,7 @@ def refuse_itself(source: str, target: str) -> None:
     if "-" in (source, target) or not os.path.isfile(target):
         return
     if _is_same(split(source)[0], target):
-        raise StreamError("this is what is read: a document and its stream are two files", file=target)
+        raise StreamError("this is what is read, and would be lost: what is written needs another name", file=target)
 
 
 def _is_same(first: str, second: str) -> bool:

@@ -209,7 +209,8 @@ def domain_facts(xml: bytes) -> dict[str, Any]:
         return {"domain": None}
     kind = root.find("os/type")
     listed_devices = root.find("devices")
-    devices = [] if listed_devices is None else [_device(element) for element in listed_devices]
+    # The program that ran the machine is none of its devices.
+    elements = [] if listed_devices is None else [element for element in listed_devices if element.tag != "emulator"]
     return {
         "domain": root.findtext("name"),
         "uuid": root.findtext("uuid"),
@@ -217,7 +218,9 @@ def domain_facts(xml: bytes) -> dict[str, Any]:
         "arch": None if kind is None else kind.get("arch"),
         "memory": _bytes_of(root.find("memory")),
         "vcpus": _number(root.findtext("vcpu")),
-        "devices": devices,
+        "devices": [_device(element) for element in elements],
+        "emulator": root.findtext("devices/emulator"),
+        "disks": [_disk(element) for element in elements if element.tag == "disk"],
         "modules": _modules(root),
     }
 
@@ -230,7 +233,22 @@ def _device(element: Any) -> str:
     words.append(None if target is None else target.get("dev") or target.get("bus"))
     mac = element.find("mac")
     words.append(None if mac is None else mac.get("address"))
+    if element.tag == "disk":
+        words.append(_disk(element)["source"])
     return " ".join(word for word in words if word)
+
+
+def _disk(element: Any) -> dict[str, Any]:
+    """A disk: what the guest has it as, and the file, volume or other place that it is kept in."""
+    source, target, driver = (element.find(name) for name in ("source", "target", "driver"))
+    places = ("file", "dev", "dir", "volume", "name")
+    return {
+        "device": element.get("device", "disk"),
+        "target": None if target is None else target.get("dev"),
+        "bus": None if target is None else target.get("bus"),
+        "format": None if driver is None else driver.get("type"),
+        "source": None if source is None else next((source.get(each) for each in places if source.get(each)), None),
+    }
 
 
 _UNITS = {"b": 1, "bytes": 1, "k": 1 << 10, "kib": 1 << 10, "kb": 1000, "m": 1 << 20, "mib": 1 << 20, "mb": 10**6}

@@ -40,6 +40,7 @@ DIRTY, CORRUPT, DATA_FILE, COMPRESSION, EXTENDED_L2 = (1 << bit for bit in range
 """The incompatible features."""
 
 BITMAPS_EXTENSION = 0x23852875
+DATA_FILE_NAME = 0x44415441
 MOST_BITMAPS = 65535
 
 _HEADER = struct.Struct(">4sIQIIQIIQQIIQ")
@@ -283,7 +284,14 @@ def read_header(data: memoryview) -> Qcow2Header:
         if incompatible >> 5:
             raise StreamError("the image has features that are not known", offset=72, found=f"{incompatible:#x}")
         if incompatible & DATA_FILE:
-            raise StreamError("the image keeps its data in another file, and then it has no state of a machine")
+            known = next(
+                (content for kind, content in _extensions(data, length, 1 << bits) if kind == DATA_FILE_NAME), b""
+            )
+            raise StreamError(
+                "the image keeps its data in another file, and then it has no state of a machine",
+                expected="a disk image with a snapshot made by savevm, or a stream of the machine",
+                found=f"data in {bytes(known).decode(errors='backslashreplace') or 'a file without a name'}",
+            )
         if not 104 <= length <= 1 << bits or order > 6:
             raise StreamError("impossible header of the image", offset=96, found=f"{order} and {length}")
         if incompatible & COMPRESSION:
@@ -322,17 +330,24 @@ def read_header(data: memoryview) -> Qcow2Header:
 
 def _bitmaps(data: memoryview, at: int, end: int) -> tuple[Bitmap, ...]:
     """The dirty bitmaps that an extension of the header names, as far as they can be read."""
-    for _ in range(MOST_EXTENSIONS):
-        if at + 32 > min(end, len(data)):
-            return ()
-        kind, size = struct.unpack_from(">II", data, at)
-        if kind == BITMAPS_EXTENSION and size >= 24:
-            count, _, directory_size, offset = struct.unpack_from(">IIQQ", data, at + 8)
+    for kind, content in _extensions(data, at, end):
+        if kind == BITMAPS_EXTENSION and len(content) >= 24:
+            count, _, directory_size, offset = struct.unpack_from(">IIQQ", content)
             return tuple(_directory(data[offset : offset + min(directory_size, LARGEST_TABLE)], count))
-        if not kind:
-            return ()
-        at += 8 + -(-size // 8) * 8
     return ()
+
+
+def _extensions(data: memoryview, at: int, end: int) -> Iterator[tuple[int, memoryview]]:
+    """The extensions of a header, which stand from `at` on: type and content of each."""
+    end = min(end, len(data))
+    for _ in range(MOST_EXTENSIONS):
+        if at + 8 > end:
+            return
+        kind, size = struct.unpack_from(">II", data, at)
+        if not kind or at + 8 + size > end:
+            return
+        yield kind, data[at + 8 : at + 8 + size]
+        at += 8 + -(-size // 8) * 8
 
 
 def _directory(data: memoryview, count: int) -> Iterator[Bitmap]:

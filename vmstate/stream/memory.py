@@ -14,6 +14,7 @@ from functools import cache, partial
 from typing import TYPE_CHECKING
 
 from vmstate.errors import StreamError
+from vmstate.files import reported
 from vmstate.stream.events import Event
 from vmstate.stream.memory_index import PageIndex
 from vmstate.stream.memory_map import MemoryMap, MemoryRange, memory_map
@@ -292,6 +293,16 @@ def _events_of_ram(stream: Stream, events: Callable[[], Iterator[Event]]) -> Ite
     source.release(released, end)
 
 
+def refuse_small(path: str, block: RamBlock) -> None:
+    """Refuse a file that cannot be the memory of a block. Raises `StreamError`."""
+    with reported(path, "the memory file cannot be read: "), open(path, "rb") as file:
+        size = file.seek(0, os.SEEK_END)
+    if size < block.used_length:
+        raise StreamError(
+            f"is no file of {block.idstr}", file=path, expected=f"at least {block.used_length} bytes", found=str(size)
+        )
+
+
 def memory_of(
     stream: Stream,
     events: Callable[[], Iterator[Event]] | None,
@@ -333,6 +344,9 @@ def memory_of(
     # Up to 8.0 the channels are waited for at the end of each part.
     mark = RamMultifdFlush if "multifd flush" in stream.ram.firsts else RamEnd
     of_ram = None if events is None else partial(_events_of_ram, stream, events)
+    for block in stream.ram.blocks:
+        if block.idstr in files:
+            refuse_small(os.fspath(files[block.idstr]), block)
     return GuestMemory(
         PageSource(of_ram, data, origin, stream.channels, mark, stream.noted, stream.cut is not None),
         stream.ram.blocks,
