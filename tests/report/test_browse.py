@@ -6,6 +6,7 @@ import asyncio
 import os
 import pty
 import re
+import struct
 import subprocess
 import sys
 from collections.abc import Awaitable, Callable
@@ -14,20 +15,23 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from handmade import scalar, stream_with, structure, vmdesc_text
 from recorded import FIXTURES
 
 import vmstate
 
 pytest.importorskip("textual", reason="needs Textual: pip install textual")
 
-from vmstate.report.browse import Browser, hex_text
+from vmstate.report.browse import MOST_NODES, Browser, Run, hex_text
 from vmstate.report.tree import Row
 
 NET = FIXTURES / "qemu-7.2-q35-virtio-net.mig.xz"
 SECTION = "0000:00:01.0/virtio-net"
 
 
-def browsed(use: Callable[[Browser, Any], Awaitable[None]], path: Path = NET, size: tuple[int, int] = (80, 24)) -> None:
+def browsed(
+    use: Callable[[Browser, Any], Awaitable[None]], path: Path | bytes = NET, size: tuple[int, int] = (80, 24)
+) -> None:
     async def run() -> None:
         with vmstate.load(path) as stream:
             browser = Browser(stream)
@@ -165,6 +169,66 @@ def test_every_section_opens() -> None:
         await pilot.pause()
 
     browsed(use)
+
+
+def nodes_below(node: Any) -> int:
+    return sum(1 + nodes_below(child) for child in node.children)
+
+
+@pytest.mark.slow
+def test_of_very_many_sections_few_nodes_are_made() -> None:
+    count = 20_000
+    body = b"".join(
+        struct.pack(">BIB3sII", 4, number, 3, b"dev", number, 1) + b"\5" + struct.pack(">BI", 0x7E, number)
+        for number in range(count)
+    )
+
+    async def use(browser: Browser, pilot: Any) -> None:
+        root = browser.fields.root
+        assert nodes_below(root) <= MOST_NODES
+        # What is looked for is reached through the runs that it is in, and nothing else is made.
+        section = browser.stream.sections[14_444]
+        await typed(pilot, "g", hex(section.offset + 18))
+        assert cursor(browser) is section and f"dev#{section.instance_id}" in told(browser)
+        assert nodes_below(root) <= 2 * MOST_NODES
+        await pilot.press("down")
+        await pilot.pause()
+        assert cursor(browser) is browser.stream.sections[14_445]
+        run = next(node for node in root.children if not node.children)
+        before = nodes_below(root)
+        browser.fields.move_cursor(run)
+        await pilot.press("enter")
+        await pilot.pause()
+        assert nodes_below(root) - before == len(run.children) == len(run.data.held) <= MOST_NODES
+
+    browsed(use, b"QEVM\0\0\0\3" + body + b"\0")
+
+
+@pytest.mark.slow
+def test_of_very_many_fields_few_nodes_are_made() -> None:
+    count = 5_000
+    element = (
+        "{" + f'"name": "arr", "array_len": {count}, ' + structure("arr", [scalar("a", 4), scalar("b", 4)], 8)[16:]
+    )
+    data = stream_with(vmdesc_text(element), b"".join(struct.pack(">II", n, n + 1) for n in range(count)))
+
+    async def use(browser: Browser, pilot: Any) -> None:
+        root = browser.fields.root
+        assert nodes_below(root) == 1
+        section = browser.stream.sections[0]
+        await typed(pilot, "g", hex(section.payload_offset + 8 * 3_345 + 4))
+        assert cursor(browser).path == "arr[3345].b" and cursor(browser).value.startswith("3346 ")
+        assert nodes_below(root) <= 2 * MOST_NODES
+        await typed(pilot, "e", "77")
+        assert cursor(browser).path == "arr[3345].b" and cursor(browser).value.startswith("77 ")
+        assert nodes_below(root) <= 2 * MOST_NODES
+        run = browser.fields.cursor_node.parent.parent
+        assert isinstance(run.data, Run)
+        browser.fields.move_cursor(run)
+        await pilot.pause()
+        assert f"{len(run.data.held) * 8:,} B  {len(run.data.held):,} in a row" in told(browser)
+
+    browsed(use, data)
 
 
 def test_a_small_terminal_is_told() -> None:

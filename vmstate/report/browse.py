@@ -1,17 +1,19 @@
 """A stream in the terminal: sections and fields on the left, their bytes on the right, one cursor for both.
 
-The tree is that of the page (`vmstate.report.tree`), made of a section when it is opened. Looking for something is
+The tree is that of the page (`vmstate.report.tree`), made of a section when it is opened, and its nodes level by level
+as they are opened: of 100,000 sections or fields there are nodes for runs of them first. Looking for something is
 `vmstate find`, changing a value is `vmstate set` with the same checks, and what has changed since another stream is
 `vmstate diff`: the browser shows them and knows nothing of its own.
 """
 
 from __future__ import annotations
 
+import gc
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import ClassVar
 
-from rich.text import Text
+from rich.text import Span, Text
 from textual import on
 from textual.app import App, ComposeResult
 from textual.binding import Binding, BindingType
@@ -25,6 +27,7 @@ from vmstate.query.find import find
 from vmstate.report.tree import Row, rows_of
 from vmstate.rules.edit import RefusedError, assign
 from vmstate.stream.stream import RamSummary, Section, Stream
+from vmstate.vmsd.collector import collector_paused
 
 LINE = 8
 """Bytes on a line: as many as stand beside the tree in 80 columns."""
@@ -33,10 +36,21 @@ LINES_AROUND = 4
 MOST_LINES = 512
 """Lines of bytes that are shown of one field."""
 
+MOST_NODES = 500
+"""Nodes that stand below one: what there are more of is divided into runs."""
+
 SMALLEST = (60, 12)
 """Columns and lines below which nothing can be read."""
 
-Held = Section | Row | None
+
+class Run:
+    """Sections or rows that follow each other and stand below one node, until it is opened."""
+
+    def __init__(self, held: Sequence[Section | Row]) -> None:
+        self.held = held
+
+
+Held = Section | Row | Run | None
 
 
 class Browser(App[None]):
@@ -86,14 +100,7 @@ class Browser(App[None]):
     def on_mount(self) -> None:
         """Fill the first level of the tree."""
         tree = self.fields
-        for section in self.stream.sections:
-            if section.is_ram and section.kind != "start":
-                continue
-            label = Text.assemble((one_line(_name(section)), "bold"), f"  {section.size:,} B", style="")
-            if section.vmsd is None or section.is_ram:
-                tree.root.add_leaf(label, section)
-            else:
-                tree.root.add(label, section)
+        self._hang(tree.root, [s for s in self.stream.sections if not s.is_ram or s.kind == "start"])
         tree.focus()
         width, height = self.size
         if width < SMALLEST[0] or height < SMALLEST[1]:
@@ -112,30 +119,46 @@ class Browser(App[None]):
 
     @on(Tree.NodeExpanded)
     def open_node(self, event: Tree.NodeExpanded[Held]) -> None:
-        """Make the rows of a section when it is opened."""
+        """Make the nodes below one when it is opened."""
         self._fill(event.node)
 
     def _fill(self, node: TreeNode[Held]) -> None:
-        section = node.data
-        if node.children or not isinstance(section, Section) or section.vmsd is None:
-            return
-        data, start = self._payload(section), section.payload_offset
-        # What was changed may have other sizes: the trace is of the bytes that would be written.
-        trace = section.trace()
-        for row in rows_of(section.state, trace, lambda at, size: data[at - start : at - start + size]):
-            self._add(node, row)
+        if not node.children:
+            self._hang(node, self._below(node.data))
 
-    def _add(self, node: TreeNode[Held], row: Row) -> None:
-        label = Text(row.label, style="bold")
-        if row.count > 1:
-            label.append(f"  {row.count:,} equal", style="dim")
-        if row.children:
-            inner = node.add(label, row)
-            for child in row.children:
-                self._add(inner, child)
-        else:
-            label.append(f"  {row.value}", style="not bold")
-            node.add_leaf(label, row)
+    def _below(self, held: Held) -> Sequence[Section | Row]:
+        """What stands below a node: the rows of a section, those of a row, what a run is of."""
+        if isinstance(held, Run):
+            return held.held
+        if isinstance(held, Row):
+            return held.children
+        if held is None or not _has_rows(held):
+            return ()
+        data, start = self._payload(held), held.payload_offset
+        with collector_paused():
+            # What was changed may have other sizes: the trace is of the bytes that would be written.
+            rows = rows_of(held.state, held.trace(), lambda at, size: data[at - start : at - start + size])
+        # The rows stay: looked through for cycles at every other key, they would make the keys slow.
+        gc.freeze()
+        return rows
+
+    def _hang(self, node: TreeNode[Held], below: Sequence[Section | Row]) -> None:
+        """Add nodes: one for each, or where that would be too many, one for each run."""
+        step = 1
+        while len(below) > step * MOST_NODES:
+            step *= MOST_NODES
+        for first in range(0, len(below), step):
+            part = below[first : first + step]
+            if len(part) > 1:
+                node.add(
+                    Text(f"{_title(part[0])} ... {_title(part[-1])}  {len(part):,} in a row", style="dim"), Run(part)
+                )
+                continue
+            held = part[0]
+            if _has_rows(held):
+                node.add(_label(held), held)
+            else:
+                node.add_leaf(_label(held), held)
 
     def _section_of(self, node: TreeNode[Held]) -> Section | None:
         above: TreeNode[Held] | None = node
@@ -167,12 +190,21 @@ class Browser(App[None]):
             view.update(_memory_text(section.state))
             self.tell(f"{_name(section)}: the contents of memory are not shown")
             return
-        row = node.data if isinstance(node.data, Row) else None
-        offset = section.payload_offset if row is None else row.offset
-        size = len(self._payload(section)) if row is None else row.size
+        path = _name(section)
+        if isinstance(node.data, Row):
+            offset, size, what = node.data.offset, node.data.size, node.data.kind
+            path += f".{node.data.path}" if node.data.path else ""
+        elif isinstance(node.data, Run):
+            rows = [held for held in node.data.held if isinstance(held, Row)]
+            offset, what = rows[0].offset, f"{len(rows):,} in a row"
+            size = max(row.offset + row.size for row in rows) - offset
+        else:
+            offset, size, what = (
+                section.payload_offset,
+                len(self._payload(section)),
+                f"section, version {section.version_id}",
+            )
         view.update(hex_text(self._payload(section), section.payload_offset, offset, size))
-        what = f"section, version {section.version_id}" if row is None else row.kind
-        path = _name(section) + (f".{row.path}" if row is not None and row.path else "")
         self.tell(f"{offset:#x} {size:,} B  {what}  {path}")
 
     # What is asked.
@@ -256,21 +288,17 @@ class Browser(App[None]):
 
     def go_to(self, offset: int) -> bool:
         """Put the cursor on the narrowest field that holds a byte of the stream; whether there is one."""
+        tree = self.fields
         section = self.stream.section_at(offset)
-        node = (
-            None
-            if section is None
-            else next((child for child in self.fields.root.children if child.data is section), None)
-        )
+        node = None if section is None else self._node_of(section)
         if node is None:
             return False
-        self._fill(node)
         inner: TreeNode[Held] | None = node
         while inner is not None:
             node = inner
+            self._fill(node)
             node.expand()
             inner = next((child for child in node.children if _holds(child.data, offset)), None)
-        tree = self.fields
         # Rows that are new have no line before somebody asks for the last one.
         assert tree.last_line >= 0
         tree.move_cursor(node)
@@ -278,6 +306,19 @@ class Browser(App[None]):
         # The tree tells of a cursor that has moved, and after a change it stands where it was.
         self._show(node)
         return True
+
+    def _node_of(self, section: Section) -> TreeNode[Held] | None:
+        """The node of a section, with those above it opened."""
+        node = self.fields.root
+        while node.data is not section:
+            self._fill(node)
+            node.expand()
+            below = (child for child in node.children if _is_or_has(child.data, section))
+            inner = next(below, None)
+            if inner is None:
+                return None
+            node = inner
+        return node
 
     def set_value(self, text: str) -> None:
         """Change the field that the cursor is on, with every check of `vmstate set`."""
@@ -289,10 +330,10 @@ class Browser(App[None]):
         name = f"{section.name}#{section.instance_id}"
         edits = assign(self.stream, f"{name}.{path}={text}")
         self._payloads.pop(section.offset, None)
-        for top in self.fields.root.children:
-            if top.data is section:
-                top.remove_children()
-                self._fill(top)
+        top = self._node_of(section)
+        if top is not None:
+            top.remove_children()
+            self._fill(top)
         self.sub_title = "changed"
         self.go_to(node.data.offset)
         more = f", and {len(edits) - 1} more" if len(edits) > 1 else ""
@@ -331,8 +372,35 @@ def _name(section: Section) -> str:
     return section.name + (f"#{section.instance_id}" if section.instance_id else "")
 
 
+def _title(held: Section | Row) -> str:
+    return held.label if isinstance(held, Row) else one_line(_name(held))
+
+
+def _has_rows(held: Section | Row) -> bool:
+    if isinstance(held, Row):
+        return bool(held.children)
+    return held.vmsd is not None and not held.is_ram
+
+
+def _label(held: Section | Row) -> Text:
+    label = Text(_title(held), style="bold")
+    if isinstance(held, Section):
+        return label.append(f"  {held.size:,} B", style="not bold")
+    if held.count > 1:
+        label.append(f"  {held.count:,} equal", style="dim")
+    if not held.children:
+        label.append(f"  {held.value}", style="not bold")
+    return label
+
+
 def _holds(held: Held, offset: int) -> bool:
+    if isinstance(held, Run):
+        return any(_holds(row, offset) for row in held.held)
     return isinstance(held, Row) and held.offset <= offset < held.offset + held.size
+
+
+def _is_or_has(held: Held, section: Section) -> bool:
+    return held is section or (isinstance(held, Run) and any(inner is section for inner in held.held))
 
 
 def _memory_text(summary: RamSummary) -> Text:
@@ -346,18 +414,19 @@ def hex_text(data: bytes, start: int, offset: int, size: int) -> Text:
     """The bytes around a field, `LINE` on a line, those of the field marked; `start` is the offset of the first."""
     first = max(0, (offset - start) // LINE - LINES_AROUND)
     last = min(-(-len(data) // LINE), -(-(offset - start + size) // LINE) + LINES_AROUND, first + MOST_LINES)
-    text = Text(no_wrap=True)
+    lines: list[str] = []
+    spans: list[Span] = []
+    length = 0
     for line in range(first, last):
         at = line * LINE
-        text.append(f"{start + at:08x} ", style="dim")
-        letters = Text()
-        for place in range(at, min(at + LINE, len(data))):
-            inside = offset <= start + place < offset + size
-            style = "reverse" if inside else ""
-            text.append(f"{data[place]:02x}", style=style)
-            text.append(" ", style=style if start + place + 1 < offset + size and place + 1 < at + LINE else "")
-            letters.append(chr(data[place]) if 31 < data[place] < 127 else ".", style=style)
-        text.append("   " * (at + LINE - min(at + LINE, len(data))))
-        text.append_text(letters)
-        text.append("\n")
-    return text
+        held = data[at : at + LINE]
+        letters = "".join(chr(byte) if 31 < byte < 127 else "." for byte in held)
+        lines.append(f"{start + at:08x} {held.hex(' '):{3 * LINE}}{letters}\n")
+        spans.append(Span(length, length + 9, "dim"))
+        begin, end = max(offset - start - at, 0), min(offset + size - start - at, len(held))
+        if begin < end:
+            bytes_from, letters_from = length + 9, length + 9 + 3 * LINE
+            spans.append(Span(bytes_from + 3 * begin, bytes_from + 3 * end - 1, "reverse"))
+            spans.append(Span(letters_from + begin, letters_from + end, "reverse"))
+        length += len(lines[-1])
+    return Text("".join(lines), no_wrap=True, spans=spans)

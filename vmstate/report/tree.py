@@ -23,25 +23,39 @@ LONGEST = 240
 _ELEMENT = re.compile(r"\[(\d+)\]")
 _SUBSECTION = "subsection"
 
+_Source = tuple[Any, Mapping[str, TraceEntry]]
+"""A state and its trace."""
+
 
 class Row:
     """A field, a struct, a subsection, or a run of equal elements.
 
     `offset` is in bytes from the beginning of the stream, `size` in bytes; of a run both are of all its elements.
-    `value` is None of what has rows of its own.
     """
 
-    __slots__ = ("children", "count", "kind", "label", "offset", "path", "size", "value")
+    __slots__ = ("_source", "_value", "children", "count", "kind", "label", "offset", "path", "size")
 
-    def __init__(self, path: str, label: str, offset: int, size: int, kind: str) -> None:
+    def __init__(self, path: str, label: str, offset: int, size: int, kind: str, source: _Source | None = None) -> None:
         self.path = path
         self.label = one_line(label)
         self.offset = offset
         self.size = size
         self.kind = kind
-        self.value: str | None = None
+        self._source = source
+        self._value: str | None = None
         self.children: list[Row] = []
         self.count = 1
+
+    @property
+    def value(self) -> str | None:
+        """The value in words, made when it is first asked for; None of what has rows of its own."""
+        if self._value is None and self._source is not None and not self.children:
+            self._value = _value_of(*self._source, self.path)
+        return self._value
+
+    @value.setter
+    def value(self, text: str) -> None:
+        self._value = text
 
     def walk(self) -> Iterator[Row]:
         """This row and all below it."""
@@ -52,6 +66,7 @@ class Row:
 
 def rows_of(state: Any, trace: Mapping[str, TraceEntry], data: Callable[[int, int], bytes]) -> list[Row]:
     """The rows of a state; `data(offset, size)` are bytes of the stream, by which elements are found to be equal."""
+    source = (state, trace)
     top = Row("", "", 0, 0, "")
     open_rows = [top]
     for path, entry in trace.items():
@@ -62,15 +77,12 @@ def rows_of(state: Any, trace: Mapping[str, TraceEntry], data: Callable[[int, in
         index = _ELEMENT.match(rest)
         if index is not None and index.end() < len(rest):
             # A field of an element: the trace names the array and the field, not the element between them.
-            parent = _added(parent, Row(parent.path + index[0], index[0], entry.offset, 0, "element"))
+            parent = _added(parent, Row(parent.path + index[0], index[0], entry.offset, 0, "element", source))
             open_rows.append(parent)
             rest = rest[index.end() :]
-        row = _added(parent, Row(path, rest.removeprefix("."), entry.offset, entry.size, _kind_of(entry)))
+        row = _added(parent, Row(path, rest.removeprefix("."), entry.offset, entry.size, _kind_of(entry), source))
         open_rows.append(row)
     _fold(top, data)
-    for row in top.walk():
-        if not row.children and row.path:
-            row.value = _value_of(state, row.path, trace)
     return top.children
 
 
@@ -115,7 +127,7 @@ def _fold(row: Row, data: Callable[[int, int], bytes]) -> None:
     row.children = folded
 
 
-def _value_of(state: Any, path: str, trace: Mapping[str, TraceEntry]) -> str:
+def _value_of(state: Any, trace: Mapping[str, TraceEntry], path: str) -> str:
     entry = trace.get(path)
     if entry is not None and entry.field is not None and not entry.field.in_state:
         return "padding"

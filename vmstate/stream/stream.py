@@ -194,14 +194,15 @@ class Section(Generic[S]):
         """
         if self.vmsd is None:
             return {}
-        try:
-            entries = self.vmsd.codec.trace_state(self.state, version_id=self.version_id)
-        except VMStateError as error:
-            raise error.within(section=self.name) from None
-        except BaseException as error:
-            self._raise_fault(error)
         shift = self.payload_offset
-        return {path: entry._replace(offset=entry.offset + shift) for path, entry in entries.items()}
+        with collector_paused():
+            try:
+                entries = self.vmsd.codec.trace_state(self.state, version_id=self.version_id)
+            except VMStateError as error:
+                raise error.within(section=self.name) from None
+            except BaseException as error:
+                self._raise_fault(error)
+            return {path: TraceEntry(offset + shift, size, field) for path, (offset, size, field) in entries.items()}
 
 
 class RamSummary:
