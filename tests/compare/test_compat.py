@@ -475,6 +475,40 @@ def test_a_stream_shows_whether_a_conditional_field_is_there(
     ] == expected
 
 
+@pytest.mark.parametrize(
+    ("sent", "expected"),
+    [
+        pytest.param([("lun", 1), ("drq", 1)], [("field-missing", MAY_BREAK, "drq")], id="as many bytes, further on"),
+        pytest.param([("lun", 1), ("drq", 2)], [("field-missing", BREAKS, "drq")], id="more bytes"),
+        pytest.param(
+            [("lun", 1), ("drq", 1), ("mode", 1)],
+            [("field-missing", BREAKS, "drq"), ("field-missing", BREAKS, "mode")],
+            id="two of them",
+        ),
+    ],
+)
+def test_a_field_may_be_read_in_the_place_of_another(
+    sent: list[tuple[str, int]], expected: list[tuple[str, str, str | None]]
+) -> None:
+    """What QEMU 7.2 does with the am53c974 of 10.0, which it loads: `lun, drq_state` are its `ti_cmd, lun`."""
+    fields = [{"name": name, "type": f"uint{8 * size}", "size": size} for name, size in [("a", 4), *sent]]
+    device = {"name": "x", "instance_id": 0, "vmsd_name": "x", "version": 1, "fields": fields}
+    vmdesc = json.dumps({"page_size": 4096, "devices": [device]}).encode()
+    cmd, lun = field("ti_cmd", 1, exists=True), field("lun", 1, exists=True)
+    compatibility = compat(vmdesc, schema(description("x", A, cmd, lun)))
+    assert [(finding.rule, finding.severity, finding.path) for finding in compatibility.findings] == expected
+
+
+def test_a_field_whose_size_a_dump_does_not_say_may_be_called_otherwise() -> None:
+    """The bitmap of write-protected groups of an SD card, of which a dump has the size of the pointer to it."""
+    names = [("a", "uint32", 4), ("wp_groups", "bitmap", 72), ("b", "uint16", 2)]
+    fields = [{"name": name, "type": kind, "size": size} for name, kind, size in names]
+    device = {"name": "x", "instance_id": 0, "vmsd_name": "x", "version": 1, "fields": fields}
+    vmdesc = json.dumps({"page_size": 4096, "devices": [device]}).encode()
+    compatibility = compat(vmdesc, schema(description("x", A, field("wp_group_bmap", 0), B)))
+    assert [(finding.rule, finding.severity) for finding in compatibility.findings] == [("field-recut", MAY_BREAK)]
+
+
 def test_facts_decide_conditions_of_the_library() -> None:
     without = compat("library", plain("qemu-7.2-q35-virtio-net.mig.xz"))
     assert without.count(BREAKS) == 0

@@ -44,7 +44,7 @@ DIRECTIONS: dict[Direction, tuple[str, ...]] = {
 }
 
 
-def _is_unlisted(idstr: str) -> bool:
+def is_unlisted(idstr: str) -> bool:
     """Whether no -dump-vmstate text lists such a section, since it is not that of a device class."""
     return idstr in OF_THE_STREAM or not is_listed(idstr)
 
@@ -186,7 +186,7 @@ class _Comparison:
         Two layouts of one device, however far apart, have most of the names of the smaller one in common.
         """
         of_library = self.is_library(self.source) or self.is_library(self.destination)
-        if not of_library and not all(_is_unlisted(candidate.key) for candidate in candidates):
+        if not of_library and not all(is_unlisted(candidate.key) for candidate in candidates):
             return False
         saved = [_names_in(source, section.version) for source in section.sources]
         loaded = [_names_in(source, source.version) for candidate in candidates for source in candidate.sources]
@@ -226,7 +226,7 @@ class _Comparison:
             alike = []
         if alike:
             if not self.source.has_classes or not self.destination.has_classes:
-                known = library_section(section.idstr, self.facts) if _is_unlisted(section.idstr) else None
+                known = library_section(section.idstr, self.facts) if is_unlisted(section.idstr) else None
                 return [*alike, known] if known is not None else alike, []
             return alike, [self.other_class(section, alike)]
         return self.missing(section)
@@ -247,7 +247,7 @@ class _Comparison:
 
     def missing(self, section: SectionSchema) -> tuple[list[SectionSchema], list[CompatFinding]]:
         """What a section is that the destination does not know."""
-        if self.destination.kind == "dump" and _is_unlisted(section.idstr):
+        if self.destination.kind == "dump" and is_unlisted(section.idstr):
             known = library_section(section.idstr, self.facts)
             message = "no device class has it, so no -dump-vmstate text lists it"
             if known is None:
@@ -508,7 +508,7 @@ class _Pairing:
                 for before, after in zip(left, right, strict=True):
                     yield from self.leaf(before, after, offsets.get(id(before)), told)
                 return
-            same = _same_bytes(left, right)
+            same = None if _is_of_unknown_size(left, right) else _same_bytes(left, right)
             if same is not False:
                 message = f"{_names(left)} here, {_names(right)} there: "
                 if same:
@@ -519,19 +519,25 @@ class _Pairing:
                     when = "they are not as many bytes"
                     yield self.finding("field-recut", MAY_BREAK, left[0].path, message, offset, when)
                 return
+        shifts = self.concrete == (True, False) and left and not right
+        in_place = _in_place_of(left, *layouts) if shifts else None
         for path, group in _by_missing_struct(left, layouts[1]):
             text = "is sent, and the destination does not read it"
-            yield self.alone("field-missing", path, group, text, offsets.get(id(group[0])))
+            yield self.alone("field-missing", path, group, text, offsets.get(id(group[0])), in_place)
         for path, group in _by_missing_struct(right, layouts[0]):
             yield self.alone("field-new", path, group, "is not sent, and the destination reads it", offset)
 
-    def alone(self, rule: str, path: Path, leaves: list[Leaf], text: str, offset: int | None) -> CompatFinding:
-        """Fields that only one side has."""
+    def alone(
+        self, rule: str, path: Path, leaves: list[Leaf], text: str, offset: int | None, unless: Leaf | None = None
+    ) -> CompatFinding:
+        """Fields that only one side has; `unless` may be read in their place."""
         size = _total_bytes(leaves)
         message = f"{path[-1]!r}{f' ({_bytes_in_words(size)})' if size else ''} {text}"
         conditions = dict.fromkeys(f"{leaf.condition.what} holds" for leaf in leaves if leaf.condition is not None)
         certain = any(leaf.condition is None for leaf in leaves)
         when = None if certain else " or ".join(list(conditions)[:3])
+        if unless is not None:
+            certain, when = False, f"the destination does not read its {unless.name!r} in that place"
         return self.finding(rule, BREAKS if certain else MAY_BREAK, path, message, offset, when)
 
     # Subsections.
@@ -667,6 +673,34 @@ def _same_bytes(left: list[Leaf], right: list[Leaf]) -> bool | None:
             least = sum(leaf.size or 0 for leaf in side)
             return True if least == other_total else None if least < other_total else False
     return False
+
+
+def _is_of_unknown_size(left: list[Leaf], right: list[Leaf]) -> bool:
+    """Whether a field that one side alone has stands where another's has one whose size a dump does not say."""
+    if len(left) != 1 or len(right) != 1:
+        return False
+    sizes = {left[0].size, right[0].size}
+    return None in sizes and len(sizes) == 2 and left[0].repeats == right[0].repeats
+
+
+def _in_place_of(left: list[Leaf], saved: LeafLayout, loaded: LeafLayout) -> Leaf | None:
+    """The field of the destination, with a condition and as many bytes, that may be read where `left` stands.
+
+    Between the two is one that both have, which is then read a field further on: `lun, drq_state` as `ti_cmd, lun`.
+    """
+    size = _total_bytes(left)
+    place = next((index for index, leaf in enumerate(saved.leaves) if leaf is left[0]), None)
+    if size is None or place is None:
+        return None
+    names = [_comparable_name(leaf) for leaf in saved.leaves]
+    before, behind = names[max(0, place - 1) : place], names[place + len(left) : place + len(left) + 1]
+    read = [_comparable_name(leaf) for leaf in loaded.leaves]
+    for index, leaf in enumerate(loaded.leaves):
+        if leaf.condition is None or leaf.size != size or read[index] in names:
+            continue
+        if (before and before == read[index + 1 : index + 2]) or (behind and behind == read[max(0, index - 1) : index]):
+            return leaf
+    return None
 
 
 def _split(left: list[Leaf], right: list[Leaf], *, loosely: bool = False) -> Iterator[tuple[list[Leaf], list[Leaf]]]:

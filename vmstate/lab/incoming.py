@@ -20,6 +20,7 @@ from vmstate.qemu.machine import MONITOR, Machine, Qemu
 from vmstate.qemu.memory import backend_words, has_backend, with_paths
 from vmstate.qemu.migration import set_capabilities
 from vmstate.qemu.monitor import LIMIT
+from vmstate.qemu.process import Keeper
 from vmstate.qemu.provenance import provenance_path, read_provenance
 from vmstate.qemu.trust import program_of
 from vmstate.saved.loading import load
@@ -82,7 +83,7 @@ class QemuDestination:
     `argv` is its command line without -incoming; None takes that of the provenance beside the stream, or beside the
     stream `origin` that this one was made from. Guest memory that the provenance names is mapped privately, so that it
     can be loaded again. `capabilities` are migration capabilities to switch on beside those that the stream and its
-    provenance name. Raises `VMStateError`.
+    provenance name. `keeper` starts it. Raises `VMStateError`.
     """
 
     def __init__(
@@ -94,6 +95,7 @@ class QemuDestination:
         qemu: Qemu | None = None,
         console: bool = False,
         capabilities: Sequence[str] = (),
+        keeper: Keeper | None = None,
         limit: float = LIMIT,
     ) -> None:
         self.path = os.fspath(path)
@@ -121,6 +123,7 @@ class QemuDestination:
                 [*words, "-incoming", "defer"],
                 qemu=qemu,
                 console=console or bool(known and known.get("console")),
+                keeper=keeper,
                 descriptors=inherited,
                 folder=folder if folder and os.path.isdir(folder) else None,
                 limit=limit,
