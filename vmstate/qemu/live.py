@@ -56,7 +56,7 @@ _HEADER = 8
 _RAM_SECTION = 0xFFFFFFFF
 """A section_id that QEMU gives to none: it counts from 0."""
 
-_BLOCK = re.compile(r"(\S.*?)\s+\d+ \w+\s+0x[0-9a-f]+\s+(0x[0-9a-f]{1,15})\s+0x[0-9a-f]+")
+_BLOCK = re.compile(r"(\S.*?)\s+\d+ \w+\s+0x[0-9a-f]+\s+(0x[0-9a-f]{1,16})\s+0x[0-9a-f]+")
 """A line of HMP's `info ramblock`: name, page size, offset, used length, greatest length, ..."""
 
 _LONGEST_LINE = 512
@@ -216,8 +216,8 @@ def _blocks_of(text: str) -> tuple[tuple[str, int], ...]:
     """The names and used lengths (bytes) of HMP's `info ramblock`. Raises `ValueError`."""
     lines = (line.strip() for line in text.splitlines() if len(line) < _LONGEST_LINE)
     blocks = tuple((_name(match[1]), int(match[2], 16)) for match in map(_BLOCK.match, lines) if match is not None)
-    if len(blocks) > _MOST_BLOCKS:
-        raise ValueError(f"{len(blocks)} blocks of RAM")
+    if len(blocks) > _MOST_BLOCKS or any(length >= 1 << 63 for _, length in blocks):
+        raise ValueError(f"{len(blocks)} blocks of RAM, or one of more than any machine has")
     return blocks
 
 
