@@ -125,6 +125,29 @@ def test_a_tree_that_is_none(make_stream: MakeStream, capsys: pytest.CaptureFixt
     assert "no such folder" in capsys.readouterr().err
 
 
+def test_every_verb_that_reads_takes_a_tree(
+    make_stream: MakeStream, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """With a tree each says what is in the section, and without what it said before."""
+    path = make_stream(DATA)
+    later = tmp_path / "later.mig"
+    later.write_bytes(path.read_bytes().replace(b"\0\0\0\x0b", b"\0\0\0\x0c"))
+    rows = {
+        ("info", str(path)): ("none          0000:00:01.0/beeper", "source        0000:00:01.0/beeper"),
+        ("verify", str(path)): ("1 section, 0 described", "1 section, 1 described"),
+        ("find", str(path), "volume"): ("nothing is named 'volume'", "0000:00:01.0/beeper.volume = 11 (0xb)"),
+        ("diff", str(path), str(later)): ("0000:00:01.0/beeper", "volume"),
+    }
+    for words, (without, by_tree) in rows.items():
+        main([*words])
+        plain = capsys.readouterr().out
+        assert (without in plain, by_tree in plain) == (True, False), words
+        main([*words, "--source", str(BEEPER)])
+        assert by_tree in capsys.readouterr().out, words
+        assert main([*words, "--source", str(tmp_path / "none")]) == 2
+        assert "no such folder" in capsys.readouterr().err
+
+
 def test_a_document_says_where_its_descriptions_stand(
     make_stream: MakeStream, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from contextlib import ExitStack
 
 from vmstate.stream.stream import Stream
 
@@ -24,9 +25,13 @@ def source_of(options: argparse.Namespace) -> SourceDescriptions | None:
     """The descriptions of the tree that is told, if any. Raises `VMStateError` where there is no such tree."""
     if options.source is None:
         return None
-    from vmstate.compare.source_sections import SourceDescriptions
+    known: SourceDescriptions | None = getattr(options, "source_read", None)
+    if known is None:
+        from vmstate.compare.source_sections import SourceDescriptions
 
-    return SourceDescriptions.of_tree(options.source)
+        # A tree is read once for all the files of a command line.
+        known = options.source_read = SourceDescriptions.of_tree(options.source)
+    return known
 
 
 def describe(stream: Stream, options: argparse.Namespace) -> SourceDescriptions | None:
@@ -37,3 +42,18 @@ def describe(stream: Stream, options: argparse.Namespace) -> SourceDescriptions 
 
         describe_by_source(stream, source)
     return source
+
+
+def described(side: str | Stream, options: argparse.Namespace, opened: ExitStack) -> str | Stream:
+    """A stream that a verb is given, read and described where the option is told; else as it is.
+
+    `opened` closes what was read. Raises `VMStateError`.
+    """
+    if options.source is None or side == "-":
+        return side
+    if not isinstance(side, Stream):
+        from vmstate.saved.loading import load
+
+        side = opened.enter_context(load(side))
+    describe(side, options)
+    return side

@@ -9,6 +9,7 @@ from rich.table import Table
 from rich.text import Text
 
 from vmstate.cli.console import print_rendered
+from vmstate.cli.cut import tell_where_cut, where_cut
 from vmstate.cli.words import counted
 from vmstate.errors import VMStateError, one_line
 from vmstate.files import size_text
@@ -78,6 +79,21 @@ def behind_of(stream: Stream) -> dict[str, Any]:
         facts |= {"checkpoints": count, "cut": cut}
         facts["text"] = f"{behind.size} bytes from {behind.offset:#x} on: {text}"
     return facts
+
+
+def add_facts(stream: Stream, facts: dict[str, Any], *, tells_container: bool) -> None:
+    """What there is to say of a file besides the stream in it; `tells_container` prints what it was taken out of."""
+    if stream.container is not None:
+        facts["container"] = container_of(stream)
+        if tells_container:
+            print_container(stream)
+    if stream.cut is not None:
+        facts["cut"] = where_cut(stream)
+        tell_where_cut(stream)
+    if stream.channels or "multifd flush" in stream.ram.firsts:
+        facts["channels"] = channels_of(stream)
+    if isinstance(stream.parts[-1], Trailing):
+        facts["behind"] = behind_of(stream)
 
 
 def tell_choices(error: VMStateError, form: str) -> int:

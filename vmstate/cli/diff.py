@@ -5,8 +5,10 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+from contextlib import ExitStack
 from typing import Any
 
+from vmstate.cli.by_source import described, source_argument
 from vmstate.cli.live import add_after, add_qmp, two_of
 from vmstate.compare.diff import Change, Difference, diff
 from vmstate.compare.noise import KINDS
@@ -31,6 +33,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         default=[],
         help="nothing there counts (*: any text); can be repeated",
     )
+    source_argument(parser)
     parser.set_defaults(run=run)
 
 
@@ -41,7 +44,10 @@ def run(options: argparse.Namespace) -> int:
         noise = {kind for kind in options.noise.split(",") if kind}
     if options.all:
         noise = set()
-    difference = diff(*two_of(options, options.a, options.b), noise=noise, ignore=options.ignore)
+    sides = two_of(options, options.a, options.b)
+    with ExitStack() as opened:
+        before, after = (described(side, options, opened) for side in sides)
+        difference = diff(before, after, noise=noise, ignore=options.ignore)
     if options.format == "json":
         json.dump(document(difference), sys.stdout)
         print()

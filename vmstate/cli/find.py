@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 
+from vmstate.cli.by_source import describe, source_argument
 from vmstate.cli.show import json_value
 from vmstate.errors import VMStateError, one_line
 from vmstate.query.find import Match, find
@@ -22,6 +23,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         help="part of a name or of text, a number, an address, a MAC address, a UUID, a feature, or hex:BYTES",
     )
     parser.add_argument("--format", choices=("text", "json"), default="text", help="json: a line for each place")
+    source_argument(parser)
     parser.set_defaults(run=run)
 
 
@@ -29,6 +31,7 @@ def run(options: argparse.Namespace) -> int:
     """Say where it is; 1 where it is nowhere."""
     places = 0
     with load(options.file) as stream:
+        describe(stream, options)
         try:
             for match in find(stream, options.word):
                 places += 1

@@ -26,6 +26,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         "--trace", metavar="TRACE", action="append", default=[], help="vmstate_downtime_save or _load, for --cost"
     )
     parser.add_argument("--queue-pairs", metavar="N", type=int, help="for --cost: what if the network cards had N")
+    parser.add_argument("--source", metavar="TREE", help="QEMU's source, for sections that nothing else describes")
     parser.set_defaults(run=run)
 
 
@@ -49,26 +50,20 @@ def run(options: argparse.Namespace) -> int:
 
     def answer_stream(file: str) -> int:
         with load_what_is_whole(file) as stream:
+            if options.source is not None:
+                from vmstate.cli.by_source import describe
+
+                describe(stream, options)
             facts = summary(stream)
-            if stream.container is not None:
-                from vmstate.cli.containers import container_of, print_container
+            if (
+                (stream.container or stream.cut) is not None
+                or stream.channels
+                or "multifd flush" in stream.ram.firsts
+                or isinstance(stream.parts[-1], Trailing)
+            ):
+                from vmstate.cli.containers import add_facts
 
-                facts["container"] = container_of(stream)
-                if options.format == "text" and len(options.files) == 1:
-                    print_container(stream)
-            if stream.cut is not None:
-                from vmstate.cli.cut import tell_where_cut, where_cut
-
-                facts["cut"] = where_cut(stream)
-                tell_where_cut(stream)
-            if stream.channels or "multifd flush" in stream.ram.firsts:
-                from vmstate.cli.containers import channels_of
-
-                facts["channels"] = channels_of(stream)
-            if isinstance(stream.parts[-1], Trailing):
-                from vmstate.cli.containers import behind_of
-
-                facts["behind"] = behind_of(stream)
+                add_facts(stream, facts, tells_container=options.format == "text" and len(options.files) == 1)
         if options.format == "json":
             print(json.dumps(facts))
         elif len(options.files) == 1:

@@ -7,6 +7,7 @@ import json
 import sys
 from typing import Any
 
+from vmstate.cli.by_source import describe, source_argument
 from vmstate.cli.files import for_each
 from vmstate.cli.live import add_qmp, files_of, source_of
 from vmstate.cli.phases import loaded, phases_argument
@@ -26,6 +27,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--format", choices=("text", "json"), default="text", help="json: a line for each file")
     parser.add_argument("--check", action="store_true", help="also what QEMU would refuse or change when it loads")
     parser.add_argument("--verbose", action="store_true", help="with --check: list the rules that are not judged")
+    source_argument(parser)
     parser.set_defaults(run=run)
 
 
@@ -38,6 +40,7 @@ def run_file(file: str, options: argparse.Namespace) -> int:
     """The same of one file."""
     source = source_of(options, file)
     with open_input(source) if isinstance(source, str) else source as opened, loaded(opened, options) as stream:
+        describe(stream, options)
         checked, not_judged = checked_stream(stream) if options.check else ([], [])
         findings = verify(stream, opened.data) + checked
         if stream.channels:
