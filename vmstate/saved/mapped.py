@@ -10,10 +10,10 @@ Linux alone: elsewhere maps are not guarded.
 
 from __future__ import annotations
 
+import _signal  # type: ignore[import-not-found]  # `signal` makes enumerations, which takes longer than the rest
 import ctypes
 import mmap
 import os
-import signal
 import sys
 import weakref
 from collections.abc import Iterator, Sequence
@@ -112,15 +112,15 @@ class _Handler:
         self.guards[:] = [*(known for known in self.guards if known.is_open), guard]
         if self.before is None:
             before = ctypes.create_string_buffer(_SIZE_OF_ACTION)
-            self.libc.sigaction(signal.SIGBUS, None, before)
-            self.libc.signal(signal.SIGBUS, self.called)
+            self.libc.sigaction(_signal.SIGBUS, None, before)
+            self.libc.signal(_signal.SIGBUS, self.called)
             self.before = before
 
     def fill_or_leave(self, number: int) -> None:
         """Put zeros where something is gone; if nothing is, the fault comes again, and then to whom it belongs."""
         filled = [guard.fill(self.libc) for guard in self.guards]
         if not any(filled):
-            self.libc.sigaction(signal.SIGBUS, self.before, None)
+            self.libc.sigaction(_signal.SIGBUS, self.before, None)
             self.before = None
 
 
