@@ -23,7 +23,8 @@ from recorded import BARE, FIXTURES, MICROVM, NO_ANYTHING, NONE, S390X, opened, 
 from vmstate import SchemaError, Stream, StreamError, TruncatedError, VMStateError, load, verify
 from vmstate.cli import main
 from vmstate.cli.info import summary
-from vmstate.cli.show import document, stream_tree
+from vmstate.cli.show import document
+from vmstate.cli.show_text import stream_tree
 from vmstate.saved.document import read_document, to_document
 from vmstate.stream.registry import all_descriptions
 from vmstate.stream.stream import Section
