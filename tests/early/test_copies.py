@@ -20,11 +20,12 @@ from recorded import FIXTURES, QUICK, opened
 
 import vmstate
 from vmstate.cli import main
+from vmstate.devices.virtio.config import features_of
 from vmstate.devices.virtio.core import VirtIO, VirtQueue
 from vmstate.early.arrivals import memory_ranges
 from vmstate.early.copies import NOT_TRIED, PROVISIONAL, choose, insert
 from vmstate.early.forward import Forward
-from vmstate.early.provisional import by_library, has_provisional, provisional, provisional_payload
+from vmstate.early.provisional import by_library, has_provisional, negotiated, provisional, provisional_payload
 from vmstate.errors import EarlyError
 from vmstate.fuzz.targets.loadvm import LongLived
 from vmstate.fuzz.targets.qemu import read_seed, record
@@ -80,6 +81,33 @@ def test_every_virtio_section_has_a_provisional_state(path: str) -> None:
             assert state is not None, section.name
             assert has_provisional(type(state).vmsd)
             assert all(getattr(part, attribute) == value for part, attribute, value in references(state))
+
+
+@pytest.mark.parametrize("path", QUICK)
+def test_features_of_a_driver_that_has_not_run(path: str) -> None:
+    """A card of a machine that was only started, as its driver would have made it: the features stand everywhere."""
+    with opened(path) as stream:
+        for section in stream.sections:
+            if virtio_id_of(section.name) is None or section.kind != "full":
+                continue
+            state = by_library(section.name, section.payload(), section.version_id)
+            assert state is not None
+            virtio = state.virtio.virtio
+            bits = 0x1_0000_0A5 if virtio.features64 is not None else 0xA5
+            accepted = negotiated(state, bits)
+            assert features_of(accepted.virtio) == bits
+            again = by_library(section.name, accepted.vmsd.encode(accepted, force=True), section.version_id)
+            assert again is not None
+            assert features_of(again.virtio) == bits
+            assert features_of(provisional(accepted).virtio) == bits
+            with pytest.raises(EarlyError, match="not so many features are offered"):
+                negotiated(state, 1 << 128)
+            (choice,) = choose([section], features={"nothing*": 1, "*": bits})
+            assert choice.copy is not None
+            copy = choice.copy[len(choice.header) : len(choice.copy) - len(choice.footer)]
+            copied = by_library(section.name, copy, section.version_id)
+            assert copied is not None
+            assert features_of(copied.virtio) == bits
 
 
 def test_a_provisional_value_is_of_a_field_that_is_there() -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import os
 import random
+import shlex
 import signal
 import socket
 import subprocess
@@ -26,11 +27,13 @@ from recorded import FIXTURES, opened
 
 import vmstate
 from vmstate.cli import main
+from vmstate.devices.virtio.config import features_of
 from vmstate.early.copies import Choice, choose
 from vmstate.early.forward import Forward, skippable
 from vmstate.early.relay import INSERT, SKIP, THROUGH, Relay
 from vmstate.errors import EarlyError, MachineError
 from vmstate.lab.guest import READY
+from vmstate.qemu.live import live_state
 from vmstate.qemu.machine import Machine
 from vmstate.qemu.migration import set_capabilities
 from vmstate.qemu.monitor import Monitor
@@ -421,6 +424,29 @@ def test_a_migration_that_is_not_complete_is_told(
     assert (report.ended, report.refused) == (ended, refused)
 
 
+def test_a_channel_for_pages_that_is_given_up_is_no_end(tmp_path: Path, recorded: tuple[bytes, list[Choice]]) -> None:
+    """The destination has all, and closes what it had for pages, into which the source still writes."""
+    data, _ = recorded
+    destination = Far(tmp_path / "in", PONG, DONE)
+    listen_at, connect_to = f"unix:{tmp_path / 'relay'}", f"unix:{tmp_path / 'in'}"
+    with opened(STREAM) as early, Relay(listen_at, connect_to, way=SKIP, early=early, limit=5) as relay:
+        thread, reports = run_in_thread(relay.run)
+        with socket.socket(socket.AF_UNIX) as main_one, socket.socket(socket.AF_UNIX) as pages:
+            main_one.connect(str(tmp_path / "relay"))
+            main_one.sendall(data)
+            assert main_one.recv(8) == PONG
+            pages.connect(str(tmp_path / "relay"))
+            pages.sendall(b"pages")
+            assert pages.recv(8) == PONG
+            relay._proxy.channels[1].cut("the destination has gone: broken pipe")
+            main_one.shutdown(socket.SHUT_WR)
+            assert main_one.recv(8) == DONE
+        thread.join(5)
+    destination.listener.close()
+    assert [channel.kind for channel in relay._proxy.channels] == ["migration", "other"]
+    assert (reports[0].ended, reports[0].refused) == (None, False)
+
+
 def test_a_stream_that_breaks_off_without_a_way_back(
     tmp_path: Path, far: Far, recorded: tuple[bytes, list[Choice]]
 ) -> None:
@@ -482,6 +508,14 @@ def test_a_place_that_is_no_socket_stays(tmp_path: Path, capsys: pytest.CaptureF
     early = ["--early", str(FIXTURES / STREAM), "--limit", "0.1"]
     assert main([*listen_at, *early, "--record", str(tmp_path / "none" / "x")]) == 2
     assert "listening" not in capsys.readouterr().err
+    assert main([*listen_at, *early, "--features", "virtio-net=1"]) == 2
+    assert "on which no guest has run" in capsys.readouterr().err
+    for bits in ("virtio-net", "=1", "virtio-net=x", "virtio-net=-1"):
+        with pytest.raises(SystemExit):
+            main([*listen_at, *early, "--features", bits])
+        assert "expected DEVICE=BITS" in capsys.readouterr().err
+    assert main([*listen_at, "--early", "no-such-qemu -M q35", "--limit", "0.1"]) == 2
+    assert "no-such-qemu" in capsys.readouterr().err
     assert main([*listen_at, *early, "--refresh", "1"]) == 2
     assert "newer early state is for --way skip" in capsys.readouterr().err
 
@@ -723,6 +757,47 @@ def test_newer_state_of_a_small_guest(tmp_path: Path, root: str | None) -> None:
             assert target.type("ping -c 1 -W 4 10.0.2.2 >/dev/null && echo alive") == "alive"
             source.stop()
             source, monitor = target, target_monitor
+
+
+@pytest.mark.qemu
+@pytest.mark.slow
+@needs_qemu
+@needs_guest
+def test_early_state_of_a_command_line(tmp_path: Path) -> None:
+    """No monitor of the source, and no stream of it: its command line is started, the driver's features are told."""
+    with ExitStack() as stack:
+        guests = Guests(tmp_path, stack)
+        source, monitor = guests.start(None)
+        source.wait_for(READY)
+        with vmstate.load(live_state(monitor).data) as stream:
+            bits = features_of(stream["virtio-net"].state.virtio)
+        target, _ = guests.start(None, "-incoming", "defer")
+        for machine in (source, target):
+            set_capabilities(machine, ["return-path"])
+        target.ask("migrate-incoming", {"uri": f"unix:{tmp_path / 'in'}"})
+        relay = subprocess.Popen(
+            [
+                *(sys.executable, "-m", "vmstate", "early", "relay", "--record", str(tmp_path / "done.json")),
+                *("--early", shlex.join(words()), "--features", f"virtio-net={bits:#x}"),
+                *("--listen", f"unix:{tmp_path / 'relay'}", "--connect", f"unix:{tmp_path / 'in'}"),
+            ],
+            stderr=subprocess.PIPE,
+            stdout=subprocess.DEVNULL,
+            text=True,
+        )
+        stack.callback(relay.wait)
+        stack.callback(relay.kill)
+        assert relay.stderr is not None
+        assert relay.stderr.readline().startswith("listening at ")
+        source.ask("migrate", {"uri": f"unix:{tmp_path / 'relay'}"})
+        source.monitor.until("query-migrate", [("status", "completed")])
+        target.monitor.until("query-status", [("status", "running")])
+        assert relay.wait(20) == 0
+        done = json.loads((tmp_path / "done.json").read_text())["done"]
+        assert "0000:00:01.0/virtio-net#0" in done["early"]
+        # What the guest has set up comes again; what no guest of ours touches is as it was, and left out.
+        assert "0000:00:00.0/mch#0" in done["changed"] and "dma#0" in done["left_out"]
+        assert target.type("ping -c 1 -W 4 10.0.2.2 >/dev/null && echo alive") == "alive"
 
 
 @pytest.mark.qemu

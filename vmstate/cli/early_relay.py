@@ -5,6 +5,8 @@ from __future__ import annotations
 import argparse
 import gc
 import json
+import os
+import shlex
 import sys
 from contextlib import ExitStack
 from typing import TYPE_CHECKING
@@ -15,6 +17,7 @@ from vmstate.errors import VMStateError, one_line
 if TYPE_CHECKING:
     from vmstate.early.relay import Report
     from vmstate.qemu.monitor import Monitor
+    from vmstate.stream.stream import Stream
 
 WAYS = ("skip", "insert", "through")
 
@@ -31,7 +34,19 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         "(skip)",
     )
     parser.add_argument("--qmp", metavar="SOCKET", help="the source's monitor, for its early state: unix:PATH")
-    parser.add_argument("--early", metavar="STATE", help="or a stream of the source of an earlier moment")
+    parser.add_argument(
+        "--early",
+        metavar="STATE",
+        help="or a stream of the source of an earlier moment, or its command line in quotes (started, and not run)",
+    )
+    parser.add_argument(
+        "--features",
+        metavar="DEVICE=BITS",
+        type=device_features,
+        action="append",
+        default=[],
+        help="with a command line: what a virtio device's driver has accepted, as a number (0x...); repeatable",
+    )
     parser.add_argument("--devices", metavar="GLOB", default="*", help="only sections whose idstr is like that (*)")
     parser.add_argument(
         "--against",
@@ -54,17 +69,18 @@ def run(options: argparse.Namespace) -> int:
     from vmstate.early.relay import Relay, SkipUnchanged
     from vmstate.files import replacing
     from vmstate.qemu.live import connected
-    from vmstate.saved.loading import load
 
     if options.qmp is not None and options.early is not None:
         raise VMStateError("early state comes from one place", expected="--qmp or --early", found="both")
+    if options.features and not is_command_line(options.early):
+        raise VMStateError("features are told of a machine on which no guest has run", expected="--early 'QEMU ...'")
     if options.refresh is not None and (options.qmp is None or options.way != "skip"):
         raise VMStateError("newer early state is for --way skip, and asked of the source", expected="--qmp SOCKET")
     with ExitStack() as stack:
         # What cannot be written is better known before a guest moves.
         record = None if options.record is None else stack.enter_context(replacing(options.record))
         monitor = None if options.qmp is None else stack.enter_context(connected(options.qmp))
-        early = None if options.early is None else stack.enter_context(load(options.early))
+        early = None if options.early is None else stack.enter_context(early_stream(options))
         relay = stack.enter_context(
             Relay(
                 options.listen,
@@ -72,8 +88,8 @@ def run(options: argparse.Namespace) -> int:
                 way=options.way,
                 monitor=monitor,
                 early=early,
-                policy=SkipUnchanged(options.devices),
-                plainly=refusal_of(options, monitor),
+                policy=SkipUnchanged(options.devices, dict(options.features)),
+                plainly=refusal_of(options, monitor, early),
                 refresh=options.refresh,
                 limit=options.limit,
             )
@@ -96,7 +112,38 @@ def run(options: argparse.Namespace) -> int:
     return 1 if report.ended is not None or report.refused else 0
 
 
-def refusal_of(options: argparse.Namespace, monitor: Monitor | None) -> str | None:
+def device_features(text: str) -> tuple[str, int]:
+    """What an idstr is like, and features as a number."""
+    pattern, equals, bits = text.rpartition("=")
+    try:
+        number = int(bits, 0)
+    except ValueError:
+        number = -1
+    if not equals or not pattern or number < 0:
+        raise argparse.ArgumentTypeError(f"expected DEVICE=BITS, as virtio-net=0x130bf8024, found {text!r}")
+    return pattern, number
+
+
+def is_command_line(text: str | None) -> bool:
+    """Whether a text is a command line in one word rather than a file."""
+    return text is not None and " " in text.strip() and not os.path.exists(text)
+
+
+def early_stream(options: argparse.Namespace) -> Stream:
+    """The early state: a file's, or what a machine saves that is started by its command line, and does not run."""
+    from vmstate.saved.loading import load
+
+    if not is_command_line(options.early):
+        return load(options.early)
+    from vmstate.lab.target import target_of
+
+    target = target_of(shlex.split(options.early), features=False, limit=options.limit)
+    if target.stream is None:
+        raise VMStateError("the machine does not say its state before it runs", found=target.unsaved or target.blocked)
+    return target.stream
+
+
+def refusal_of(options: argparse.Namespace, monitor: Monitor | None, early: Stream | None) -> str | None:
     """Why the destination is known to refuse the source as it is now; None where it is not, or is not known.
 
     What it refuses at the stop fails there, with a relay as without one; so nothing is sent early that it would refuse
@@ -104,15 +151,18 @@ def refusal_of(options: argparse.Namespace, monitor: Monitor | None) -> str | No
     """
     if options.against is None or options.way == "through":
         return None
+    from vmstate.cli.explain import side_of
     from vmstate.compare.explain import explain
-    from vmstate.compare.explained import Explanation
     from vmstate.compare.findings import BREAKS
     from vmstate.qemu.live import live_state
     from vmstate.saved.loading import load
 
     # A monitor has one client at a time, and that is the relay.
-    source = options.early if monitor is None else load(live_state(monitor).stream())
-    explanation: Explanation = explain(source, options.against)
+    source = early if monitor is None else load(live_state(monitor).stream())
+    if source is None:
+        return None
+    started_as = argparse.Namespace(root=None, machine=None, streams=[], limit=options.limit)
+    explanation = explain(source, side_of(options.against, started_as))
     refused = [finding for finding in explanation.findings if finding.severity == BREAKS]
     for finding in refused:
         what = finding.section or "the stream"

@@ -12,12 +12,12 @@ section may be left out if its bytes are equal.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from fnmatch import fnmatchcase
 from typing import Any
 
 from vmstate.early.arrivals import BehindPages
-from vmstate.early.provisional import by_library, has_provisional, provisional
+from vmstate.early.provisional import by_library, has_provisional, negotiated, provisional
 from vmstate.errors import EarlyError
 from vmstate.stream.events import ConfigurationSection, Header
 from vmstate.stream.memory_map import MemoryRange
@@ -75,12 +75,18 @@ class Choice(Data):
         }
 
 
-def choose(sections: Iterable[Section], devices: str = "*", ranges: Sequence[MemoryRange] = ()) -> Iterator[Choice]:
+def choose(
+    sections: Iterable[Section],
+    devices: str = "*",
+    ranges: Sequence[MemoryRange] = (),
+    features: Mapping[str, int] | None = None,
+) -> Iterator[Choice]:
     """What is done about each full device section, in their order.
 
     `devices` is a pattern (`*`, `?`, `[...]`) of what an idstr, or its last part, must be like. A section that comes
     twice is chosen once, as it is at first. `ranges` say where the machine has its memory (`memory_ranges`); without
-    them no copy waits for memory.
+    them no copy waits for memory. `features` are those that the drivers of virtio devices have accepted, by what an
+    idstr is like, for a machine on which no guest has run.
     """
     seen: set[Key] = set()
     for section in sections:
@@ -88,10 +94,10 @@ def choose(sections: Iterable[Section], devices: str = "*", ranges: Sequence[Mem
         if section.is_ram or section.kind != "full" or key in seen:
             continue
         seen.add(key)
-        yield _choice(section, devices, tuple(ranges))
+        yield _choice(section, devices, tuple(ranges), features or {})
 
 
-def _choice(section: Section, devices: str, ranges: tuple[MemoryRange, ...]) -> Choice:
+def _choice(section: Section, devices: str, ranges: tuple[MemoryRange, ...], features: Mapping[str, int]) -> Choice:
     payload = section.payload()
     header = section.header.to_bytes()
     footer = section.footer.to_bytes()
@@ -102,7 +108,7 @@ def _choice(section: Section, devices: str, ranges: tuple[MemoryRange, ...]) -> 
         copy = None if copied is None else header + copied + footer
         return Choice((section.name, section.instance_id), header, payload, footer, copy, may_skip, reason, behind)
 
-    if not any(fnmatchcase(name, devices) for name in (section.name, last_part(section.name))):
+    if not _is_like(section, devices):
         return chosen(None, "not asked for")
     state = section.state if section.described_by == "library" else None
     if state is None:
@@ -112,6 +118,9 @@ def _choice(section: Section, devices: str, ranges: tuple[MemoryRange, ...]) -> 
     vmsd = type(state).vmsd
     behind = _behind(section, state, payload, ranges)
     if virtio_id_of(section.name) is not None and has_provisional(vmsd):
+        for pattern, bits in features.items():
+            if _is_like(section, pattern):
+                state = negotiated(state, bits)
         early = vmsd.encode(provisional(state), version_id=section.version_id, force=True)
         return chosen(early, PROVISIONAL)
     record = record_of(vmsd)
@@ -130,6 +139,11 @@ def _choice(section: Section, devices: str, ranges: tuple[MemoryRange, ...]) -> 
                     None, f"the last section may lack {sub.vmsd.name}, and QEMU would keep what this one says"
                 )
     return chosen(payload, tried.why or "as it is", may_skip=tried.alone)
+
+
+def _is_like(section: Section, pattern: str) -> bool:
+    """Whether an idstr, or its last part, is like a pattern."""
+    return any(fnmatchcase(name, pattern) for name in (section.name, last_part(section.name)))
 
 
 def _behind(section: Section, state: Any, payload: bytes, ranges: tuple[MemoryRange, ...]) -> BehindPages | None:

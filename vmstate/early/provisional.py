@@ -21,10 +21,13 @@ from vmstate.codec.records import Records
 from vmstate.errors import EarlyError, VMStateError
 from vmstate.stream.registry import all_descriptions
 from vmstate.stream.stream import Section
+from vmstate.vmsd.declare import default_value
 from vmstate.vmsd.description import VMStateDescription
 from vmstate.vmsd.expr import IDSTR
 from vmstate.vmsd.record import record_of
 from vmstate.vmsd.state import is_state, items_of
+from vmstate.vmsd.types import Scalar
+from vmstate.vmsd.walk import states_in
 
 
 def has_provisional(vmsd: VMStateDescription) -> bool:
@@ -39,6 +42,35 @@ def provisional(state: Any) -> Any:
         for attribute, value in _values(type(part).vmsd).items():
             if getattr(part, attribute) != value:
                 setattr(part, attribute, deepcopy(value))
+    return early
+
+
+def negotiated(state: Any, features: int) -> Any:
+    """The state of a virtio device as its driver has accepted these features (a number, bit by bit); one of its own.
+
+    For a machine that no guest has run on yet. A provisional state of it prepares a destination as one of the running
+    machine would: the features decide how many queues there are, and what its back end is told. Raises `EarlyError`
+    for features that the device cannot have said, since it does not offer as many.
+    """
+    early = deepcopy(state)
+    words = [features >> shift & 0xFFFF_FFFF for shift in (0, 32, 64, 96)]
+    virtio = early.virtio.virtio
+    has_room = 128 if virtio.features128 is not None else 64 if virtio.features64 is not None else 32
+    if features < 0 or features >> has_room:
+        raise EarlyError("not so many features are offered", expected=f"{has_room} bits", found=f"{features:#x}")
+    early.virtio.guest_features = words[0]
+    if virtio.features64 is not None:
+        virtio.features64.guest_features = words[1] << 32 | words[0]
+    if virtio.features128 is not None:
+        virtio.features128.guest_features = words[3] << 32 | words[2]
+    for _, part in states_in(early.virtio):
+        for field in type(part).vmsd.fields:
+            # What is sent of a device goes by its features, too; where it is not sent, a value is none the less.
+            if field.exists is not None and isinstance(field.type, Scalar) and getattr(part, field.attribute) is None:
+                setattr(part, field.attribute, default_value(field))
+    registers = getattr(getattr(virtio.extra_state, "extra_state", None), "modern_state", None)
+    if registers is not None:
+        registers.guest_features = words[:2]
     return early
 
 

@@ -44,17 +44,19 @@ WAYS = (THROUGH, INSERT, SKIP)
 class SkipUnchanged:
     """The policy of `skip`: what is sent early is left out at the stop where its bytes are equal.
 
-    `devices` is a pattern of what an idstr is like.
+    `devices` is a pattern of what an idstr is like; `features` are for a source whose early state is that of a machine
+    on which no guest has run (`vmstate.early.copies.choose`).
     """
 
     name = "skip-unchanged"
 
-    def __init__(self, devices: str = "*") -> None:
+    def __init__(self, devices: str = "*", features: Mapping[str, int] | None = None) -> None:
         self.devices = devices
+        self.features = dict(features or {})
 
     def choices(self, stream: Stream) -> list[Choice]:
         """What is done about each section of the source, as it is now."""
-        return [*choose(stream.sections, self.devices, memory_ranges(stream))]
+        return [*choose(stream.sections, self.devices, memory_ranges(stream), self.features)]
 
 
 class Report(Data):
@@ -184,6 +186,8 @@ class Relay:
                 refreshing.join(self.limit)
         channels = self._proxy.channels
         kinds = Counter(channel.kind for channel in channels)
+        # What comes besides it, for pages, is given up by either side when the main one has ended.
+        main = next((channel for channel in channels if channel.kind == "migration"), channels[0] if channels else None)
         plainly = self.plainly
         if self.forward is not None:
             plainly = self.forward.plainly or None
@@ -200,9 +204,7 @@ class Relay:
             sum(channel.taken for channel in channels),
             sum(channel.sent for channel in channels),
             time.monotonic() - begun,
-            # Channels of multifd are given up by either side when the main one has ended.
-            next((channel.ended for channel in channels if channel.ended and channel.kind != "multifd"), None)
-            or self._broken_off(),
+            (None if main is None else main.ended) or self._broken_off(),
         )
 
     def _broken_off(self) -> str | None:
