@@ -10,6 +10,8 @@ mapped-ram file, and a sparse mapped-ram file of 100 GiB, and removes them. Prin
               does nothing
   peer        `analyze-migration.py -x` of the same stream, which extracts a file for each block
   volatility  volatility3's own QEMU layer: a page each MiB through it, where it takes the stream (needs volatility3)
+  index       an index of the stream: seconds and bytes that it takes (--index), and from `open_memory` with it to the
+              bytes of one page, and one page more
   page        in process: from `load` of the mapped-ram file to the bytes of one page, the library being imported
   info        `vmstate info` of the sparse file, whole process
   verify      `vmstate verify` of the mapped-ram file, whole process
@@ -53,6 +55,19 @@ for number in range(int(sys.argv[2])):
     with open_memory(sys.argv[1]) as memory:
         memory.read(int(sys.argv[3]) // 3 // 4096 * 4096 + 4096 * number, 4096)
     print(1e3 * (time.perf_counter() - start))
+"""
+
+INDEXED = """
+import sys, time
+from vmstate.saved import open_memory
+for number in range(50):
+    start = time.perf_counter()
+    with open_memory(sys.argv[1], index=sys.argv[2]) as memory:
+        memory.read(int(sys.argv[3]) // 3 // 4096 * 4096 + 4096 * number, 4096)
+        first = time.perf_counter()
+        memory.read(int(sys.argv[3]) // 3 // 4096 * 4096 + 8192 * number, 4096)
+        last = time.perf_counter()
+    print(1e3 * (first - start), 1e3 * (last - first))
 """
 
 VOLATILITY = """
@@ -219,6 +234,17 @@ def page(path: Path, size: int) -> None:
     told("page", milliseconds=statistics.median(times), least=min(times), first=times[0])
 
 
+def indexed(path: Path, size: int) -> None:
+    index = path.with_suffix(".index")
+    row = run([*VMSTATE, "ram", path, "--index", index])
+    command = [sys.executable, "-c", INDEXED, path, index, str(size)]
+    done = subprocess.run(command, capture_output=True, text=True, check=True, env=environment())
+    times = [tuple(map(float, line.split())) for line in done.stdout.splitlines()]
+    opened, more = (statistics.median(column) for column in zip(*times, strict=True))
+    told("index", **row, bytes=index.stat().st_size, milliseconds=opened, page_more_milliseconds=more)
+    index.unlink()
+
+
 def whole(figure: str, verb: str, path: Path, runs: int) -> None:
     rows = [run([*VMSTATE, verb, path]) for _ in range(runs)]
     told(figure, **{name: statistics.median(row[name] for row in rows) for name in rows[0]})
@@ -258,6 +284,7 @@ def main() -> None:
         whole("verify", "verify", mapped, options.runs)
         mapped.unlink()
         made(stream, options.size)
+        indexed(stream, size)
         elf(stream, options.runs)
         if options.volatility:
             volatility(stream, size)
