@@ -33,7 +33,7 @@ from vmstate.cli import main
 from vmstate.errors import StreamError, UnfinishedWarning, VMStateError
 from vmstate.saved import lzop, open_input
 from vmstate.saved.containers import UndecidedError
-from vmstate.saved.foreign import FOREIGN
+from vmstate.saved.foreign import FOREIGN, FURTHER_ON, Foreign
 from vmstate.saved.loading import load_what_is_whole
 
 MICROVM_ROM = range(0xE0, 0x100)
@@ -193,6 +193,16 @@ def test_what_holds_no_stream_is_named(magic: bytes, tmp_path: Path) -> None:
     with pytest.raises(StreamError, match="this is no migration stream but ") as caught:
         load(path)
     assert FOREIGN[magic].name in str(caught.value) and FOREIGN[magic].advice in str(caught.value)
+
+
+@pytest.mark.parametrize(("at", "magic", "named"), FURTHER_ON, ids=[each.name for _, _, each in FURTHER_ON])
+def test_what_is_told_further_on_is_named(at: int, magic: bytes, named: Foreign, tmp_path: Path) -> None:
+    path = tmp_path / "file"
+    for head in (bytes(at), bytes(at - 1) + b"\1"):
+        path.write_bytes(head + magic + bytes(4096))
+        with pytest.raises(StreamError, match="this is no migration stream but ") as caught:
+            load(path)
+        assert named.name in str(caught.value) and named.advice in str(caught.value)
 
 
 def damaged(at: int, size: int, value: int) -> Callable[[bytes], bytes]:

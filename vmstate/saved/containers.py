@@ -100,11 +100,12 @@ def _unwrapped(opened: Input, limit: int, part: str | None) -> Input:
         return open_checkpoint(opened, limit, part)
     elif part is not None:
         return _at_offset(opened, part)
-    elif not any(head):
-        return _behind_zeros(opened)
     elif head.startswith(MAGIC):
         return opened
     else:
+        behind = None if any(head) else _behind_zeros(opened)
+        if behind is not None:
+            return behind
         from vmstate.saved.foreign import what_it_is
 
         what = what_it_is(opened.data)
@@ -130,16 +131,16 @@ def _at_offset(opened: Input, part: str) -> Input:
     return _moved(opened, offset)
 
 
-def _behind_zeros(opened: Input) -> Input:
-    """What stands behind the zeros at the beginning, where it is a stream."""
+def _behind_zeros(opened: Input) -> Input | None:
+    """The stream that stands behind the zeros at the beginning; None where it is none."""
     step = 1 << 20
     for start in range(0, min(len(opened.data), LEADING), step):
         piece = bytes(opened.data[start : start + step])
         rest = piece.lstrip(b"\0")
         if rest:
             at = start + len(piece) - len(rest)
-            return _moved(opened, at) if opened.data[at : at + 8] == _HEADER else opened
-    return opened
+            return _moved(opened, at) if opened.data[at : at + 8] == _HEADER else None
+    return None
 
 
 def _moved(opened: Input, offset: int) -> Input:

@@ -14,6 +14,7 @@ class Foreign(NamedTuple):
 
 _CORE = "crash, drgn, gdb or volatility3 for it; a stream of the machine (`virsh save`, `migrate`) for this program"
 _KDUMP = "crash, makedumpfile or drgn for it; a stream of the machine (`virsh save`, `migrate`) for this program"
+_IN_FILE_SYSTEM = "the file in it, or a qcow2 image with a snapshot made by savevm"
 _DISK = "a qcow2 image with a snapshot made by savevm, or a stream of the machine"
 
 FOREIGN: dict[bytes, Foreign] = {
@@ -35,6 +36,16 @@ FOREIGN: dict[bytes, Foreign] = {
     b"QCPR": Foreign(
         "the state of a CPR transfer: names and descriptors that the new QEMU takes over, no devices",
         "the stream of the main channel",
+    ),
+    b"\x11\x22\x33\x44\0\0\0\1": Foreign(
+        "a further channel of a migration (multifd), of which the main channel is the stream",
+        "the main channel, with this one as its --channel, or the folder with all of them",
+    ),
+    b"\xa8\x19\x01\x73\x61\x8f\x23\xfd": Foreign("a stand-alone dump of s390", "zgetdump, then crash for it"),
+    b"EVF\x09\x0d\x0a\xff\0": Foreign("a forensic image (EWF)", "what `ewfexport` makes of it"),
+    b"XFSB": Foreign("an XFS file system", _IN_FILE_SYSTEM),
+    b"<domstatus": Foreign(
+        "libvirt's notes of a machine that runs", "the machine itself: `virsh save`, or --qmp SOCKET"
     ),
     b"AVML": Foreign("memory in the format of AVML", "avml-convert, then volatility3 for it"),
     b"MDMP": Foreign("a minidump of a Windows process", "WinDbg for it"),
@@ -67,9 +78,26 @@ FOREIGN: dict[bytes, Foreign] = {
 }
 """The first bytes of what people have in place of a stream."""
 
-_TAR_AT = 257
-_ISO_AT = 0x8001
-_EXT_AT = 0x438
+FURTHER_ON: tuple[tuple[int, bytes, Foreign], ...] = (
+    (
+        8,
+        b"XENF",
+        Foreign("the memory and state of a Xen domain (libxc)", "`xl restore` of the file that it is part of"),
+    ),
+    (257, b"ustar", Foreign("a tar archive", "the file in it")),
+    (512, b"EFI PART", Foreign("a raw disk image with a GPT", _DISK)),
+    (512, b"LABELONE", Foreign("a physical volume of LVM", "the logical volume in it")),
+    (0x438, b"\x53\xef", Foreign("an ext file system", _IN_FILE_SYSTEM)),
+    (0xFF6, b"SWAPSPACE2", Foreign("a swap space of Linux", _DISK)),
+    (
+        0xFF6,
+        b"S1SUSPEND\0",
+        Foreign("a hibernation image of Linux in its swap space", "the guest itself, which wakes up"),
+    ),
+    (0x8001, b"CD001", Foreign("an ISO 9660 file system", _DISK)),
+    (0x10040, b"_BHRfS_M", Foreign("a btrfs file system", _IN_FILE_SYSTEM)),
+)
+"""What stands further on in what people have in place of a stream: its offset, and the bytes."""
 
 
 _BEGINNINGS = {
@@ -90,12 +118,9 @@ def what_it_is(data: memoryview) -> Foreign | None:
     for magic, foreign in FOREIGN.items():
         if head.startswith(magic):
             return foreign
-    if head[_TAR_AT : _TAR_AT + 5] == b"ustar":
-        return Foreign("a tar archive", "the file in it")
-    if bytes(data[_ISO_AT : _ISO_AT + 5]) == b"CD001":
-        return Foreign("an ISO 9660 file system", _DISK)
-    if bytes(data[_EXT_AT : _EXT_AT + 2]) == b"\x53\xef":
-        return Foreign("an ext file system", "the file in it, or a qcow2 image with a snapshot made by savevm")
+    for at, magic, foreign in FURTHER_ON:
+        if data[at : at + len(magic)] == magic:
+            return foreign
     if head[510:] == b"\x55\xaa":
         return Foreign("the first sector of a disk (or a raw disk image)", _DISK)
     return None
