@@ -216,6 +216,49 @@ def rows(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
     return tmp_path / "rows.html"
 
 
+A4 = {"width": 688, "height": 1017}
+"""CSS pixels of what a sheet holds within the margins of the style."""
+
+
+def printed(shown: Shown) -> int:
+    """Hold what is printed to what a sheet has; says on how many sheets it is."""
+    page = shown.page
+    page.emulate_media(media="print", color_scheme="dark")
+    assert page.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(255, 255, 255)"
+    assert page.evaluate("document.documentElement.scrollWidth") <= A4["width"]
+    wide = """[...document.querySelectorAll('main *')].filter(part => part.getClientRects().length
+        && !part.closest('svg') && part.getBoundingClientRect().right > innerWidth + 1).map(part => part.outerHTML)"""
+    assert page.evaluate(wide) == []
+    # A number is on one line, and so is the heading of its column.
+    broken = """[...document.querySelectorAll('td.n, table:not(.cells) thead th')].filter(cell => {
+        const range = document.createRange();
+        range.selectNodeContents(cell);
+        return new Set([...range.getClientRects()].map(line => Math.round(line.top))).size > 1;
+    }).map(cell => cell.innerText)"""
+    assert page.evaluate(broken) == []
+    for part in ("nav", ".search", ".filter", "aside"):
+        assert not page.locator(part).first.is_visible(), part
+    text = page.pdf(format="A4", print_background=False, prefer_css_page_size=True)
+    assert shown.complaints == []
+    return int(text.count(b"/Type /Page\n"))
+
+
+def test_what_is_printed_is_light_and_whole(tmp_path: Path, browser: Any) -> None:
+    from playwright.sync_api import expect
+
+    target = open_target(FIXTURES / "qemu-7.2-q35-virtio-net-mq4.mig.xz")
+    path = written(tmp_path, "printed", EARLY, FINAL, early=EARLY, against=target)
+    shown = Shown(browser, path, viewport=A4, color_scheme="dark")
+    sheets = printed(shown)
+    # What is folded away is printed too: the table of sizes, the fields of every device.
+    expect(shown.page.locator("#sizes tbody tr").first).to_be_visible()
+    assert 10 < sheets < 40
+
+
+def test_pages_of_many_are_printed_whole(rows: Path, browser: Any) -> None:
+    assert 1 <= printed(Shown(browser, rows, viewport=A4)) <= 4
+
+
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_a_page_of_many_is_for_everybody(rows: Path, scheme: str, browser: Any) -> None:
     from axe_playwright_python.sync_playwright import Axe
