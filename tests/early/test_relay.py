@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import os
 import random
@@ -218,7 +219,8 @@ class Far:
                 thread.start()
 
     def read(self, connection: socket.socket, number: int) -> None:
-        with connection:
+        # Whoever it says something to last may have gone.
+        with connection, suppress(ConnectionError):
             while piece := connection.recv(1 << 16):
                 if not self.received[number]:
                     connection.sendall(self.first)
@@ -457,6 +459,67 @@ def test_a_stream_that_breaks_off_without_a_way_back(
         send_to(tmp_path / "relay", data[: len(data) // 2])
         thread.join(5)
     assert reports[0].ended == "the source ended in the middle of its stream"
+
+
+def test_what_was_done_is_told_where_it_cannot_be_written_down(
+    tmp_path: Path, far: Far, recorded: tuple[bytes, list[Choice]], capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ["early", "relay", "--early", str(FIXTURES / STREAM), "--record", "/dev/full", "--limit", "5"]
+    words += ["--listen", f"unix:{tmp_path / 'relay'}", "--connect", f"unix:{tmp_path / 'in'}"]
+    thread, codes = run_in_thread(lambda: main(words))
+    end = time.monotonic() + 5
+    while not (tmp_path / "relay").exists() and time.monotonic() < end:
+        time.sleep(0.01)
+    send_to(tmp_path / "relay", recorded[0])
+    thread.join(5)
+    told = capsys.readouterr()
+    assert codes == [2]
+    assert "left out at the stop" in told.out
+    assert "/dev/full" in told.err and "o space left" in told.err
+    assert gc.isenabled()
+
+
+OLD = {
+    "query-status": {"status": "running", "running": True},
+    "query-migrate": {},
+    "query-migrate-capabilities": [{"capability": "return-path", "state": True}],
+    "add-fd": {"fdset-id": 0, "fd": 9},
+    "remove-fd": {},
+    "qmp_capabilities": {},
+}
+
+
+def answer_as_an_old_qemu(connection: socket.socket) -> None:
+    """A monitor that does not know the command by which a running machine tells its state."""
+    with connection, connection.makefile("rwb") as file:
+        file.write(b'{"QMP": {"version": {"qemu": {"major": 2, "minor": 1, "micro": 0}}, "capabilities": []}}\n')
+        file.flush()
+        for line in file:
+            asked = json.loads(line)
+            error = {"class": "CommandNotFound", "desc": f"The command {asked['execute']} has not been found"}
+            known = asked["execute"] in OLD
+            answer: dict[str, Any] = {"return": OLD[asked["execute"]]} if known else {"error": error}
+            file.write(json.dumps({**answer, "id": asked.get("id")}).encode() + b"\n")
+            file.flush()
+
+
+def test_a_source_that_cannot_tell_its_state_is_told_of_at_the_start(
+    tmp_path: Path, far: Far, recorded: tuple[bytes, list[Choice]]
+) -> None:
+    ours, theirs = socket.socketpair()
+    threading.Thread(target=answer_as_an_old_qemu, args=(theirs,), daemon=True).start()
+    listen_at, connect_to = f"unix:{tmp_path / 'relay'}", f"unix:{tmp_path / 'in'}"
+    with Monitor(ours) as monitor, Relay(listen_at, connect_to, way=SKIP, monitor=monitor, limit=5) as relay:
+        first, second = relay.warnings()
+        assert first.startswith("there is no early state yet")
+        assert "it has no command xen-save-devices-state" in first
+        assert "both run" in second
+        thread, reports = run_in_thread(relay.run)
+        send_to(tmp_path / "relay", recorded[0])
+        thread.join(5)
+    far.threads[0].join(5)
+    assert far.received == [recorded[0]]
+    assert "it has no command xen-save-devices-state" in reports[0].plainly
 
 
 def test_who_says_nothing_is_no_source(tmp_path: Path, far: Far) -> None:

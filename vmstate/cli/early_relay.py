@@ -67,7 +67,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     """Carry one migration, and say what was done with it."""
     from vmstate.early.relay import Relay, SkipUnchanged
-    from vmstate.files import replacing
+    from vmstate.files import replacing, reported
     from vmstate.qemu.live import connected
 
     if options.qmp is not None and options.early is not None:
@@ -103,12 +103,15 @@ def run(options: argparse.Namespace) -> int:
         # Whoever starts the migration waits for this line.
         print(f"listening at {relay.uri}", file=sys.stderr, flush=True)
         report = relay.run()
+        # Told first: where it cannot be written down, the migration was carried all the same.
+        if options.format == "json":
+            print(json.dumps(report.as_dict()))
+        else:
+            print_text(report)
         if record is not None:
-            record.write(json.dumps(report.as_dict(), indent=1).encode() + b"\n")
-    if options.format == "json":
-        print(json.dumps(report.as_dict()))
-    else:
-        print_text(report)
+            with reported(options.record):
+                record.write(json.dumps(report.as_dict(), indent=1).encode() + b"\n")
+                record.flush()
     return 1 if report.ended is not None or report.refused else 0
 
 

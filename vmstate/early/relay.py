@@ -159,16 +159,21 @@ class Relay:
         """What the caller is to be told before a migration begins."""
         if self.monitor is None:
             return []
+        told = []
+        if isinstance(self._first, VMStateError):
+            told.append(f"there is no early state yet, and without it the migration passes as it comes: {self._first}")
         with answers_understood():
             capabilities = capabilities_of(Attached(self.monitor))
         if "return-path" not in capabilities:
             return [
+                *told,
                 "without the capability return-path the source takes the migration for complete once its bytes are "
-                "written: if this process or the destination fails then, the guest runs nowhere"
+                "written: if this process or the destination fails then, the guest runs nowhere",
             ]
         return [
+            *told,
             "if this process is killed when the destination has all of the migration and the source has no answer yet, "
-            "both run, as where a network fails then; a destination that is started with -S waits to be told"
+            "both run, as where a network fails then; a destination that is started with -S waits to be told",
         ]
 
     def run(self) -> Report:
