@@ -182,3 +182,15 @@ def test_nothing_is_told_of_what_cannot_be_unpacked_at_all(tmp_path: Path, monke
         load(path)
     with pytest.warns(UnfinishedWarning), open_memory(image("xz", small_stream(), magic=PART)) as memory:
         assert memory.read(0x101000, 9) == b"page    1"
+
+
+def test_the_memory_of_any_stream_that_breaks_off(cut: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    plain_cut = cut.with_name("cut.mig")
+    plain_cut.write_bytes(cut.read_bytes()[len(head_of("raw")) :])
+    for file in (cut, plain_cut):
+        assert main(["ram", str(file), "-o", str(file) + ".raw"]) == 1
+        told = capsys.readouterr().err
+        assert "it breaks off" in told and "zeros stand there (the stream breaks off before them)" in told
+    assert Path(f"{cut}.raw").read_bytes() == Path(f"{plain_cut}.raw").read_bytes()
+    with pytest.raises(StreamError, match="the stream ends inside"):
+        load(plain_cut)

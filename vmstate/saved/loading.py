@@ -43,7 +43,7 @@ def load(
             stream = read_stream(opened, vmdesc=vmdesc, library=library, facts=facts)
         except VMStateError as error:
             opened.check()
-            if opened.container is None:
+            if getattr(opened.container, "is_whole", True):
                 raise
             from vmstate.saved.unfinished import what_is_there
 

@@ -36,7 +36,7 @@ REACH = 64 << 20
 def load_for_memory(source: StreamLike | Input) -> Stream:
     """Load a stream whose memory will be asked for: where its pages stand is noted in the same pass.
 
-    Raises `VMStateError`.
+    One that breaks off is read up to there, with an `UnfinishedWarning`. Raises `VMStateError`.
     """
     opened = source if isinstance(source, Input) else open_input(source)
     if opened.further:

@@ -46,7 +46,11 @@ def packed(container: Container, pieces: Pieces) -> Iterator[bytes | memoryview]
         return _qcow2(container, pieces)
     if isinstance(container, StreamAtOffset):
         return chain(_beginning(container), pieces)
-    raise StreamError("nothing is written into such a file", file=container.file)
+    raise StreamError(
+        "nothing is written into such a file",
+        file=container.file,
+        expected="the plain stream that `vmstate unpack` makes",
+    )
 
 
 def as_kept(file: str, pieces: Pieces) -> Pieces:

@@ -20,12 +20,10 @@ def tell_unfinished(name: str, what: str) -> None:
 
 
 def what_is_there(opened: Input, failure: VMStateError) -> Stream:
-    """The stream in an unfinished file that breaks off: its parts up to there, with the reason in its `cut`.
+    """The stream in a file that breaks off: its parts up to there, with the reason in its `cut`, and with a warning.
 
-    `failure` is why it was refused; it is raised again where the file was finished, or where nothing of it is whole.
+    `failure` is why it was refused; it is raised again where it does not break off, or where nothing of it is whole.
     """
-    if getattr(opened.container, "is_whole", True):
-        raise failure
     stream = whole_parts(opened, failure)
     assert stream.cut is not None
     tell_unfinished(str(opened.name), f"it breaks off, and what is there is read: {stream.cut.named('')}")
