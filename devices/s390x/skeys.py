@@ -5,13 +5,26 @@ Facts from QEMU's hw/s390x/s390-skeys.c.
 
 from __future__ import annotations
 
-from vmstate.declare import CONTENTS, VMState, description, device, keyed_list, this, uint64, vbuffer
+from vmstate.declare import CONTENTS, VMState, description, device, keyed_list, rule, this, uint64, vbuffer
 
 END = 1
 """What stands in the place of an address at the end. 4 there says that the source could not read its keys."""
 
 
-@description("s390-skeys/range")
+KEYS = 2
+"""In the low bits of an address: keys follow."""
+
+_FLAGS = this.address & 0xFFF
+
+KNOWN_FLAGS = rule(
+    "s390-storage-keys",
+    (_FLAGS == END) | (_FLAGS == KEYS),
+    "the low bits of an address say that keys follow, or that they end; a source that cannot read its keys says 4",
+    qemu_error="torage key",
+)
+
+
+@description("s390-skeys/range", rules=(KNOWN_FLAGS,))
 class KeyRange(VMState):
     """The keys of a range of memory: its address, in whose low bits is a 2, and a byte for each of its pages."""
 

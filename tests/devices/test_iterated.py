@@ -6,6 +6,7 @@ import struct
 
 import pytest
 
+from vmstate import check
 from vmstate.errors import VMStateError
 from vmstate.stream.registry import is_old_style, shipped_descriptions
 from vmstate.vmsd.description import VMStateDescription
@@ -36,6 +37,24 @@ def test_storage_attributes() -> None:
     attributes = vmsd.decode(data)
     assert [(part.address, part.attributes) for part in attributes.ranges] == [(0x5002, b"\1\0\2\0"), (8, None)]
     assert vmsd.encode(attributes) == data
+
+
+@pytest.mark.parametrize(
+    ("idstr", "flags", "taken"),
+    [
+        ("s390-storage_attributes", 0x2, True),
+        ("s390-storage_attributes", 0x5008, True),
+        ("s390-storage_attributes", 0x3, False),
+        ("s390-storage_attributes", 0xED7, False),
+        ("s390-skeys", 0x5002, True),
+        ("s390-skeys", 0x4, False),
+    ],
+)
+def test_flags_that_qemu_does_not_know(idstr: str, flags: int, taken: bool) -> None:
+    vmsd = described(idstr)
+    behind = struct.pack(">Q", 0) if idstr == "s390-skeys" or flags & 0xFFF == 2 else b""
+    state = vmsd.decode(struct.pack(">Q", flags) + behind + struct.pack(">Q", 1))
+    assert (check(state) == []) is taken
 
 
 @pytest.mark.parametrize("data", [b"\0", b"\1\0" + bytes(7) + b"\7"])

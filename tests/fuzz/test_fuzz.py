@@ -441,6 +441,17 @@ def test_the_command_finds_nothing(capsys: pytest.CaptureFixture[str], tmp_path:
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("much", [["--runs", "64"], ["--time", "0.3"]])
+def test_on_a_terminal_it_says_how_far_it_is(
+    much: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
+    assert main(["fuzz", "decoder", "--devices", "i8254", *much]) == 0
+    printed = capsys.readouterr()
+    assert "nothing found" in printed.out and "findings;" not in printed.out
+    assert "runs, " in printed.err and "0 findings; " in printed.err
+
+
 def test_the_command_finds_something(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:

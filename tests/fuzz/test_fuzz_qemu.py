@@ -14,6 +14,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 import pytest
+from fake_qemu import fake_qemu
 from machines import children_of, gone, name_of
 
 from vmstate import check, lab, load
@@ -30,6 +31,7 @@ from vmstate.fuzz.targets.qemu import QemuTarget, Seed, default_command, read_se
 from vmstate.fuzz.verdict import ACCEPTED, CRASHED, HUNG, LEFT, REFUSED, Verdict, generalised
 from vmstate.qemu.machine import Machine
 from vmstate.qemu.monitor import command_line_of
+from vmstate.qemu.provenance import read_provenance
 from vmstate.rules import KnownDestination
 from vmstate.vmsd.release import Release
 
@@ -318,3 +320,33 @@ def test_one_form_of_provenance_is_for_all(seed: Seed, tmp_path: Path) -> None:
     (tmp_path / "kept" / "kept.mig").unlink()
     assert lab.load_into_qemu(packed).accepted
     assert read_seed(packed).command == [Path(argv[0]).name, *argv[1:]]
+
+
+@pytest.mark.slow
+def test_a_crash_is_minimised_and_kept(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A program that passes for a QEMU dies of one field: kept are that, the stream, its command line and words."""
+    program = fake_qemu(tmp_path)
+    seed, out = tmp_path / "cold.mig", tmp_path / "out"
+    fixture = Path(__file__).resolve().parents[2] / "fixtures" / "qemu-7.2-q35-virtio-net-cold.mig.xz"
+    seed.write_bytes(lzma.decompress(fixture.read_bytes()))
+    words = ["--devices", "i8254", "--mutators", "value.bound,value.random", "--runs", "48", "--fresh", "--trust"]
+    command = [program, "-M", "q35", "-name", "dies"]
+    assert main(["fuzz", "qemu", "--seed", str(seed), *words, "-o", str(out), "--", *command]) == 1
+    printed = capsys.readouterr().out
+    assert "crashed, " in printed and "Assertion `number <= 65536' failed." in printed
+    (place,) = (folder for folder in (out / "findings").iterdir() if "crashed" in (folder / "diff.txt").read_text())
+    finding = read_finding(place / "finding.json")
+    assert finding["verdict"]["kind"] == CRASHED
+    assert "fake_post_load: Assertion `number <= 65536' failed." in finding["verdict"]["message"]
+    (mutation,) = finding["mutations"]
+    assert mutation["path"] == "channels_0_irq_disabled" and finding["times"] >= 1
+    stream, whole = (place / "stream.mig").read_bytes(), seed.read_bytes()
+    differing = [at for at, (new, old) in enumerate(zip(stream, whole, strict=True)) if new != old]
+    assert differing and differing[-1] - differing[0] < 4
+    words_kept = (place / "diff.txt").read_text()
+    assert "changed: i8254: channels_0_irq_disabled" in words_kept and "cold.mig, case" in words_kept
+    known = read_provenance(out / "seeds" / f"{finding['seed_sha256']}.mig")
+    assert known is not None and known["argv"] == command
+    assert (place / "reproduce.txt").read_text() == f"vmstate fuzz qemu --replay {place}\n"
+    assert main(["fuzz", "qemu", "--replay", str(place), "--trust", "--qemu", program]) == 1
+    assert "crashed: SIGABRT: " in capsys.readouterr().out

@@ -9,6 +9,7 @@ from recorded import MICROVM, plain
 
 from vmstate import load
 from vmstate.rules import KnownDestination
+from vmstate.rules.stream import alias_ids
 from vmstate.stream.events import CommandType
 from vmstate.vmsd.release import Release
 
@@ -105,3 +106,19 @@ def test_what_is_registered_without_a_description_has_the_instance_0(name: str, 
     data[at : at + 4] = instance_id.to_bytes(4, "big")
     findings = [finding for finding in KnownDestination(stream).check(bytes(data)) if finding.severity == "error"]
     assert (findings == []) is taken
+
+
+@pytest.mark.parametrize(
+    ("name", "release", "alias"),
+    [
+        ("ipmi-interface", Release(10, 0), 0xFFFFFFFF),
+        ("ipmi-interface", Release(10, 1), 0xCA2),
+        ("ipmi-interface-isa-bt", Release(7, 2), 0xFFFFFFFF),
+        ("ipmi-interface-isa-bt", None, 0xE4),
+        ("mc146818rtc", Release(10, 0), 0x70),
+        ("mc146818rtc", Release(10, 1), 0xFFFFFFFF),
+    ],
+)
+def test_an_alias_is_one_of_some_releases(name: str, release: Release | None, alias: int) -> None:
+    """IPMI's interfaces were registered by hand up to 10.0; the clock is found by its own instance from 10.1 on."""
+    assert alias_ids([(name, 0)], release) == {(name, 0): alias}

@@ -7,7 +7,9 @@ import json
 import re
 import sys
 import tempfile
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -110,14 +112,13 @@ def _campaign(options: argparse.Namespace, folder: Path) -> int:
         runs = RUNS.get(options.target, USUAL_RUNS)
     stopped = False
     try:
-        campaign.run(runs=runs, seconds=options.time, jobs=options.jobs, progress=_progress())
+        with _progress(runs, options.time) as show:
+            campaign.run(runs=runs, seconds=options.time, jobs=options.jobs, progress=show)
     except KeyboardInterrupt:
         stopped = True
     except VMStateError:
         _print_campaign(campaign, options, text(campaign))
         raise
-    finally:
-        _clear()
     _print_campaign(campaign, options, text(campaign))
     if store is not None:
         store.write(store.folder / "summary.json", campaign.as_json())
@@ -137,21 +138,28 @@ def _print_campaign(campaign: Campaign, options: argparse.Namespace, text: str) 
         print(text)
 
 
-def _progress() -> Callable[[Summary], None] | None:
+@contextmanager
+def _progress(runs: int | None, seconds: float | None) -> Iterator[Callable[[Summary], None] | None]:
+    """What shows how far a campaign is, on a terminal; it is gone when the body ends."""
     if not sys.stderr.isatty():
-        return None
+        yield None
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
     from vmstate.fuzz.report import progress_line
 
-    def show(summary: Summary) -> None:
-        sys.stderr.write("\r\x1b[K" + progress_line(summary)[:150])
-        sys.stderr.flush()
+    columns = BarColumn(bar_width=20), TimeRemainingColumn(), TextColumn("{task.description}", markup=False)
+    begun = time.monotonic()
+    # It is shown anew with each report: a thread that did it would be in the middle of that when a worker is forked.
+    with Progress(*columns, console=Console(stderr=True), transient=True, auto_refresh=False) as progress:
+        task = progress.add_task("", total=runs if seconds is None else seconds)
 
-    return show
+        def show(summary: Summary) -> None:
+            done = summary.runs if seconds is None else time.monotonic() - begun
+            progress.update(task, completed=done, description=progress_line(summary), refresh=True)
 
-
-def _clear() -> None:
-    if sys.stderr.isatty():
-        sys.stderr.write("\r\x1b[K")
+        yield show
 
 
 def target_of(options: argparse.Namespace, folder: Path) -> tuple[list[Subject], Callable[[], FuzzTarget]]:

@@ -732,6 +732,11 @@ class Registered(Generic[T]):
 LEGACY_INSTANCES_UNTIL: Mapping[str, Release] = {"mc146818rtc": Release(10, 1)}
 """The first release in which devices of a name are found by their own instance alone."""
 
+LEGACY_INSTANCES_SINCE: Mapping[str, Release] = dict.fromkeys(
+    ("ipmi-interface", "ipmi-interface-isa-bt"), Release(10, 1)
+)
+"""The first release in which devices of a name have an alias_id: before, they were registered by hand, without one."""
+
 
 def alias_ids(keys: Iterable[tuple[str, int]], release: Release | None = None) -> dict[tuple[str, int], int]:
     """The alias_id of each section, by (idstr, instance_id), of those that are in this order at the destination.
@@ -747,8 +752,8 @@ def alias_ids(keys: Iterable[tuple[str, int]], release: Release | None = None) -
         if name == RAM or is_old_style(name):
             aliases[name, instance_id] = 0
             continue
-        until = LEGACY_INSTANCES_UNTIL.get(name)
-        has_legacy = until is None or release is None or release < until
+        until, since = LEGACY_INSTANCES_UNTIL.get(name), LEGACY_INSTANCES_SINCE.get(name)
+        has_legacy = release is None or ((until is None or release < until) and (since is None or release >= since))
         usual = legacy_instances(name) if has_legacy else ()
         aliases[name, instance_id] = usual[number] if number < len(usual) else -1 if usual else ANY_INSTANCE
     return aliases
