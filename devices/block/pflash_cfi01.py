@@ -29,10 +29,10 @@ WRITE_BLOCK = fact("pflash_write_block", (2048, 4096, 1024, 512, 256, 128, 64, 3
     version_id=1,
     minimum_version_id=1,
     needed=this.blk_offset != 0xFFFFFFFF,
-    rules=(known_since(Release(9, 0)),),
+    rules=(known_since(Release(7, 2)),),
 )
 class BlkWrite(VMState):
-    """The block that is being written; sent while one is."""
+    """The block that is being written; sent while one is. New in 9.0, and in stable releases from 7.2 on."""
 
     blk_bytes: bytes = vbuffer(WRITE_BLOCK)
     blk_offset: int = uint32()

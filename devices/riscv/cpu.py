@@ -215,17 +215,17 @@ class Ctr(VMState):
 
 
 @part(noise={"timer": ("env.stimer", "env.vstimer")})
-@description("cpu/timer", version_id=1, minimum_version_id=1, rules=(known_since(Release(10, 2)),))
+@description("cpu/timer", version_id=1, minimum_version_id=1, rules=(known_since(Release(10, 0)),))
 class Timer(VMState):
-    """The timers of the supervisor and of the virtual one (Sstc)."""
+    """The timers of the supervisor and of the virtual one (Sstc). New in 10.2, and in stable releases from 10.0 on."""
 
     stimer: int = timer(name="env.stimer")
     vstimer: int = timer(name="env.vstimer")
 
 
-@description("cpu/mseccfg", version_id=1, minimum_version_id=1, rules=(known_since(Release(11, 0)),))
+@description("cpu/mseccfg", version_id=1, minimum_version_id=1, rules=(known_since(Release(10, 0)),))
 class Mseccfg(VMState):
-    """The machine's security configuration."""
+    """The machine's security configuration. New in 11.0, and in stable releases from 10.0 on."""
 
     mseccfg: int = uint64(name="env.mseccfg")
 

@@ -8,10 +8,13 @@ import pytest
 from recorded import MICROVM, plain
 
 from vmstate import load
+from vmstate.devices.block.pflash_cfi01 import BlkWrite
+from vmstate.devices.riscv.cpu import Timer
 from vmstate.rules import KnownDestination
 from vmstate.rules.stream import alias_ids
 from vmstate.stream.events import CommandType
 from vmstate.vmsd.release import Release
+from vmstate.vmsd.rule import KNOWN_SINCE
 
 SLIRP = "qemu-7.2-q35-virtio-net.mig.xz"
 NEWEST = Release(11, 1)
@@ -122,3 +125,13 @@ def test_what_is_registered_without_a_description_has_the_instance_0(name: str, 
 def test_an_alias_is_one_of_some_releases(name: str, release: Release | None, alias: int) -> None:
     """IPMI's interfaces were registered by hand up to 10.0; the clock is found by its own instance from 10.1 on."""
     assert alias_ids([(name, 0)], release) == {(name, 0): alias}
+
+
+@pytest.mark.parametrize(
+    ("timers", "release", "known"),
+    [(Timer, Release(10, 0), True), (Timer, Release(7, 2), False), (BlkWrite, Release(7, 2), True)],
+)
+def test_what_stable_releases_have_is_known_to_them(timers: type, release: Release, known: bool) -> None:
+    """10.0.13 and 7.2.22 have it in their programs, and take it."""
+    (rule,) = [rule for rule in timers.vmsd.rules if rule.id == KNOWN_SINCE]
+    assert (rule.local.value <= release) is known
