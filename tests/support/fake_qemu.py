@@ -67,8 +67,8 @@ def fake_qemu(folder: Path) -> str:
     """The path of such a program in a folder.
 
     On its console `-name floods` prints without end, `dribbles` byte by byte, `ends` and is gone, `echoes` answers what
-    is typed with a status of a hundred thousand digits. It ends by an assertion at a stream in which the first number of
-    the i8254 is above 65536.
+    is typed with a status of a hundred thousand digits. It ends by an assertion at a stream in which the first number
+    of the i8254 is above 65536.
     """
     path = folder / "qemu-system-x86_64"
     path.write_text(SCRIPT.format(python=sys.executable))

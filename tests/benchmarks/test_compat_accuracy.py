@@ -6,9 +6,8 @@ import json
 from pathlib import Path
 
 import pytest
+from compat_accuracy import FALSE_BREAK, LOADS, MISSED, NOT_SHOWN, TOLD, Crossing, lines_of, main, section_in
 from machines import PROGRAM, ROOTS, needs_qemu
-
-from vmstate.lab.crossed import FALSE_BREAK, LOADS, MISSED, NOT_SHOWN, TOLD, Crossing, lines_of, main, section_in
 
 FOOTER = "qemu-system-x86_64: Missing section footer for 0000:00:01.0/pciespscsi | load of migration failed"
 BREAK = "0000:00:01.0/pciespscsi: esp/drq_state: 'drq_state' (1 byte) is not sent, and the destination reads it"

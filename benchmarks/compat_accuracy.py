@@ -1,7 +1,7 @@
 """Each device in a machine of its own, saved by one release of QEMU and loaded by another, and what `compat` says.
 
-    python -m vmstate.lab.crossed --qemu qemu-system-x86_64 --qemu ROOT [--qemu ...] [-o FILE] [DEVICE...]
-    python -m vmstate.lab.crossed --table FILE
+    python benchmarks/compat_accuracy.py --qemu qemu-system-x86_64 --qemu ROOT [--qemu ...] [-o FILE] [DEVICE...]
+    python benchmarks/compat_accuracy.py --table FILE
 
 Each of the QEMUs (a program, or another system's root) saves each device that it can start; the stream is held against
 the -dump-vmstate of each of the others, and given to it, with the same command line. A break that is told of a stream
@@ -311,7 +311,8 @@ def read_crossings(path: str) -> list[Crossing]:
 def main(words: Sequence[str] | None = None) -> int:
     """Run as a program: exit code 0; 1 where a break is false or one was missed; 2 where nothing can be learned."""
     parser = argparse.ArgumentParser(
-        prog="python -m vmstate.lab.crossed", description="Each device of a release, alone, in the other releases."
+        prog="python benchmarks/compat_accuracy.py",
+        description="Each device of a release, alone, in the other releases.",
     )
     parser.add_argument(
         "--qemu", metavar="QEMU", action="append", default=[], help="a program, or the folder of another system's root"
