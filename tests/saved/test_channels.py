@@ -163,6 +163,7 @@ def test_every_verb_takes_a_folder_and_further_channels(tmp_path: Path, capsys: 
     name = "multifd-zlib-7.2"
     first, *others = put_out(name, tmp_path)
     (tmp_path / "notes.txt").write_text("what was recorded")
+    (tmp_path / "broken.gz").write_bytes(b"\x1f\x8b" + bytes(20))
     further = [word for path in others for word in ("--channel", str(path))]
     for verb, more in (
         ("info", []),

@@ -51,12 +51,17 @@ def test_what_is_asked_may_stand_behind_the_options(disk: Path, capsys: pytest.C
         (["read", "0", "1", "--virtual", str(1 << 64)], "what CR3 holds"),
         (["--memory", "nope=/dev/null"], "expected 'microvm.ram'"),
         (["--at", "nope=0"], "expected 'microvm.ram'"),
+        (["--at", "pc.bios=0"], "this block is none (found 'pc.bios')"),
+        (["--at", f"microvm.ram={(1 << 64) - 4096}"], "behind the last address"),
+        (["--at", f"microvm.ram={1 << 63}", "-o", "OUT"], "no file of a system (expected at most 4611686018427387904"),
+        (["--format", "elf"], "expected -o OUT"),
+        (["--index", "-"], "an index is a file"),
     ],
 )
 def test_what_is_told_must_mean_something(
     words: list[str], message: str, disk: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert main(["ram", str(disk), *words]) == 2
+    assert main(["ram", str(disk), *(word.replace("OUT", f"{disk}.out") for word in words)]) == 2
     assert message in capsys.readouterr().err
 
 
@@ -85,3 +90,15 @@ def test_an_unfinished_save_image_does_not_verify(tmp_path: Path, capsys: pytest
         path.write_bytes(image("raw", small_stream(), magic=magic))
         assert main(["verify", str(path)]) == code
         assert ("[unfinished]" in capsys.readouterr().out) == (code == 1)
+
+
+@pytest.mark.slow
+def test_modules_are_not_put_over_other_memory(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A block that nobody knows the place of: told, it must not hide another."""
+    stream = small_stream().replace(b"\x07pc.bios", b"\x07pc_dimm")
+    path = tmp_path / "dimm.mig"
+    path.write_bytes(stream)
+    assert main(["ram", str(path), "--at", "pc_dimm=0x1000"]) == 2
+    assert "puts 'microvm.ram' and 'pc_dimm' over each other (found 0x1000)" in capsys.readouterr().err
+    assert main(["ram", str(path), "--at", "pc_dimm=0x10000000"]) == 0
+    assert "pc_dimm" in capsys.readouterr().out

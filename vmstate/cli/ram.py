@@ -9,6 +9,7 @@ import os
 import sys
 import time
 from collections.abc import Callable, Iterable
+from itertools import pairwise
 
 from vmstate.cli.words import counted
 from vmstate.errors import VMStateError, one_line
@@ -61,6 +62,8 @@ def run(options: argparse.Namespace) -> int:
     files, placed = _pairs(options.memory, "--memory"), {}
     for name, text in _pairs(options.at, "--at").items():
         placed[name] = number(text, "an address")
+    if options.index in ("", "-"):
+        raise VMStateError("an index is a file", expected="its name", found=repr(options.index))
     if options.output:
         from vmstate.qemu.provenance import refuse_itself
 
@@ -75,6 +78,7 @@ def run(options: argparse.Namespace) -> int:
             modules = {} if stream.container is None else modules_of(stream)
             refuse_held(stream, files)
             memory = stream.memory(files=files, placed={**modules, **placed})
+            refuse_misplaced(memory, placed)
             if options.index is not None and not os.path.lexists(options.index):
                 told = {**modules, **placed}
                 # What stands in files of its own is none of the stream.
@@ -135,6 +139,19 @@ def refuse_held(stream: Stream, files: Iterable[str]) -> None:
             )
 
 
+def refuse_misplaced(memory: GuestMemory, placed: Iterable[str]) -> None:
+    """Refuse a place for what is no memory, and one where there is other memory."""
+    ranges = sorted(memory.ranges, key=lambda each: each.address)
+    for name in placed:
+        if all(each.block != name for each in ranges):
+            raise VMStateError("--at is for memory of the machine, and this block is none", found=repr(name))
+    for first, second in pairwise(ranges):
+        if first.address + first.size > second.address and {first.block, second.block} & set(placed):
+            raise VMStateError(
+                f"--at puts {first.block!r} and {second.block!r} over each other", found=f"{second.address:#x}"
+            )
+
+
 def number(text: str, what: str) -> int:
     """A number in any base that Python writes, with K, M, G behind it or not."""
     factors = {"K": 1 << 10, "M": 1 << 20, "G": 1 << 30, "T": 1 << 40}
@@ -164,6 +181,8 @@ def modules_of(stream: Stream) -> dict[str, int]:
 def show_map(stream: Stream, memory: GuestMemory, form: str | None) -> int:
     """Where memory stands."""
     known = memory.map
+    if form not in (None, "json"):
+        raise VMStateError(f"the format {form} is that of a file with all memory", expected="-o OUT")
     if form == "json":
         ranges = [each.as_dict() for each in known.ranges]
         facts = {"file": stream.name, "source": known.source, "page_size": memory.page_size, "ranges": ranges}

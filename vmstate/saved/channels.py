@@ -14,7 +14,7 @@ import os
 import struct
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from pathlib import Path
 from typing import Any
 
@@ -301,7 +301,10 @@ def load_channels(
         for name in (*opened.further, *channels):
             is_folder = os.path.isdir(name)
             files = [path for path in _files_of(Path(name)) if not is_folder or str(path) != opened.name]
-            inputs += [(open_raw(str(path)), not is_folder) for path in files]
+            for path in files:
+                # What else lies in a folder may be damaged.
+                with suppress(VMStateError) if is_folder else nullcontext():
+                    inputs.append((open_raw(str(path)), not is_folder))
     opened.further = ()
     goes_on = any(bytes(each.data[:3]) in _RECOVERY for each, _ in inputs)
     stream = load_what_is_whole(opened) if goes_on else read(opened, **how)

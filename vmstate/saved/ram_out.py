@@ -42,6 +42,9 @@ GAP = 64
 VIEWS = 1000
 """Pieces that the system takes at once, with some room."""
 
+LARGEST = 1 << 62
+"""Bytes of a file at most; systems take twice as many."""
+
 NOTES_ROOM = 64 << 10
 """Bytes of an ELF file for what is known when all memory has been passed."""
 
@@ -186,6 +189,14 @@ def write_ram(
     if not ranges:
         raise StreamError(
             "where the machine has its memory is not known", file=stream.name, expected="the address of a block"
+        )
+    size = max(each.address + each.size for each in ranges) if form == "raw" else sum(each.size for each in ranges)
+    if size > LARGEST:
+        raise StreamError(
+            "memory that reaches so far is no file of a system",
+            file=path,
+            expected=f"at most {LARGEST} bytes" + (", or the format elf or lime" if form == "raw" else ""),
+            found=str(size),
         )
     with replacing(path, sync=sync) as file:
         descriptor = file.fileno()

@@ -82,6 +82,9 @@ class GuestMemory:
         self._pages: dict[str, BlockPages] | None = None
         self.map = make_map(self)
         self.ranges = self.map.ranges
+        beyond = next((each for each in self.ranges if each.address + each.size > 1 << 64), None)
+        if beyond is not None:
+            raise StreamError(f"memory of {beyond.block} behind the last address", found=f"{beyond.address:#x}")
         self._starts = [memory_range.address for memory_range in self.ranges]
 
     def read(self, address: int, size: int) -> bytes:
