@@ -46,6 +46,9 @@ _PASSED = frozenset(
 _LONGEST = 64 << 20
 """Bytes that may wait until it is known what they are."""
 
+_LONG = 1 << 20
+"""Bytes of a section that is waited for as a whole."""
+
 _END = bytes((Mark.EOF,))
 _FOOTER = bytes((FOOTER,))
 
@@ -490,9 +493,11 @@ class Forward:
             self.left_out.append(key)
             return whole
         if come < whole:
-            # Where the section is shorter than it was, and near the end, no more may come until all is passed on.
-            self._send_up_to(view, len(view) if _may_be_last(bytes(view[-6:])) else position)
-            self._wait_for(position, choice.size)
+            # It is not left out, so what is there goes on its way. One that is long is not read again with each piece;
+            # but where it is shorter than it was, and near the end, no more may come until all is passed on.
+            is_long = choice.size > _LONG
+            self._send_up_to(view, position if is_long and not _may_be_last(bytes(view[-6:])) else len(view))
+            self._wait_for(position, choice.size if is_long else 0)
         if may_skip and not is_same:
             self.changed.append(key)
             # The destination has it otherwise from now on: the copy is nothing to hold a later one against.
@@ -509,7 +514,7 @@ class Forward:
         return choice.copy is not None and choice.may_skip
 
     def _wait_for(self, position: int, size: int) -> NoReturn:
-        """End reading until `size` bytes from `position` on are there, and begin there again."""
+        """End reading until `size` bytes from `position` on are there (0: until more is), and begin there again."""
         self._resume, self._wanted = position, size
         raise TruncatedError("the section goes on", needed=1)
 
