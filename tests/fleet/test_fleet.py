@@ -344,6 +344,94 @@ def test_what_was_seen_before_makes_no_difference_to_any_answer() -> None:
     assert kept > 500 and read > 30 and alike > 1, (kept, read, alike)
 
 
+@pytest.mark.slow
+def test_what_is_looked_at_in_a_section_is_in_its_key() -> None:
+    """Where it is known which bytes make no difference, each value that a rule reads makes one all the same."""
+    random, known = Random(3), Known(open_target(str(STREAM)))
+    assert known.target is not None and known.sound is not None
+    data = lzma.decompress(STREAM.read_bytes())
+    with load(data) as stream:
+        net, ahci = stream["0000:00:01.0/virtio-net"], stream["0000:00:1f.2/ich9_ahci"]
+        unread = [net.trace()[f"virtio.virtio.virtqueues.vq[{number}].avail"] for number in range(40, 44)]
+        unread += [ahci.trace()[f"ahci.dev[2].ncq_tfs[{number}].lba"] for number in range(4)]
+        read = {
+            path: section.trace()[path]
+            for section, paths in (
+                (net, ("virtio.vq[0].num", "virtio.vq[2].last_avail_idx", "virtio.vq[1].vector", "virtio.queue_sel")),
+                (net, ("virtio.guest_features", "virtio.vq[0].desc", "virtio.transport.config_vector")),
+                (net, ("virtio.transport.pci_dev.irq_state.pins", "virtio.num_queues", "virtio.status")),
+                (ahci, ("ahci.dev[0].busy_slot", "ahci.dev[3].port_regs.cmd", "parent_obj.version_id")),
+            )
+            for path in paths
+        }
+
+    def row(copy: bytes, known: Known) -> tuple[object, ...]:
+        with read_seen(open_input(copy), known.seen) as stream:
+            assert known.sound is not None and known.target is not None
+            error = known.sound.first_error(stream, memoryview(copy))
+            return explain(stream, known.target, judged=known.judged).as_dict(), error
+
+    for _ in range(6):
+        copy = bytearray(data)
+        for entry in unread:
+            copy[entry.offset : entry.offset + entry.size] = random.randbytes(entry.size)
+        assert row(bytes(copy), known) == row(data, known)
+    with read_seen(open_input(bytes(copy)), known.seen) as stream:
+        sections = [section for section in stream if isinstance(section, SeenSection)]
+        by_layout = [section.name for section in sections if section.keys is not None and section.keys.layout]
+        assert {net.name, ahci.name} <= {*by_layout}
+    verdicts = set()
+    for path, entry in read.items():
+        for value in (0, 1, 0x4000, (1 << 8 * entry.size) - 1):
+            copy = bytearray(data)
+            copy[entry.offset : entry.offset + entry.size] = (value % (1 << 8 * entry.size)).to_bytes(entry.size, "big")
+            try:
+                alone = row(bytes(copy), Known(known.target))
+            except VMStateError as error:
+                with pytest.raises(type(error), match=re.escape(error.message)):
+                    row(bytes(copy), known)
+                continue
+            assert row(bytes(copy), known) == alone, (path, value)
+            verdicts.add((path, alone[0]["verdict"]))  # type: ignore[index]
+    assert len(verdicts) > len(read) + 4
+
+
+@pytest.mark.slow
+def test_what_is_known_of_a_section_holds_for_what_is_said_of_it_alone() -> None:
+    """The same bytes of a section in a machine with other memory, of another version, under another vmdesc."""
+    known = Known(open_target(str(STREAM)))
+    assert known.target is not None
+    data, other = (lzma.decompress(path.read_bytes()) for path in (STREAM, OTHER))
+    with load(data) as stream:
+        (blocks,) = [section.state.blocks for section in stream.sections if section.is_ram and section.state.blocks]
+        block = next(block for block in blocks if block.idstr == "m0")
+        net = stream["0000:00:01.0/virtio-net"]
+        desc, header = net.trace()["virtio.vq[0].desc"], net.payload_offset - 4
+    small, far, version = bytearray(data), bytearray(data), bytearray(data)
+    size = block.offset + 1 + len(block.idstr)
+    assert data[size : size + 8] == block.used_length.to_bytes(8, "big")
+    small[size : size + 8] = (1 << 20).to_bytes(8, "big")
+    far[desc.offset : desc.offset + 8] = (1 << 40).to_bytes(8, "big")
+    version[header : header + 4] = (net.version_id + 1).to_bytes(4, "big")
+    vmdesc = data.replace(b'"busy_slot"', b'"busy_slop"')
+    assert vmdesc != data
+    rows = []
+    for copy in (data, bytes(small), bytes(far), bytes(version), vmdesc, other, data):
+        for shared in (known, Known(known.target)):
+            try:
+                with read_seen(open_input(bytes(copy)), shared.seen) as stream:
+                    assert shared.sound is not None
+                    error = shared.sound.first_error(stream, memoryview(copy))
+                    found = explain(stream, known.target, judged=shared.judged).as_dict(), error
+                    shared.judged.learn_rest(stream)
+            except VMStateError as failure:
+                found = {"raised": failure.message}, None
+            rows.append(found)
+    assert rows[0::2] == rows[1::2]
+    assert rows[0] == rows[-1]
+    assert len({json.dumps(row[0].get("findings", row[0])) + repr(row[1]) for row in rows}) >= 4
+
+
 def test_a_vmdesc_is_put_together_from_entries_that_were_read_before() -> None:
     shared = SharedVmdescs()
     for path in STREAMS:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from contextlib import suppress
 from typing import Any
 
 from vmstate.codec.codec import with_place
@@ -11,6 +10,7 @@ from vmstate.codec.plan import CAREFUL
 from vmstate.codec.records import FixedStruct, Records
 from vmstate.codec.runtime import Context
 from vmstate.codec.structs import check_version, check_version_to_write, read_struct, version_to_write, write_struct
+from vmstate.codec.watch import Watch
 from vmstate.errors import VMStateError
 from vmstate.vmsd.data import NamedTuple
 from vmstate.vmsd.description import Field, TraceEntry, VMStateDescription
@@ -33,6 +33,25 @@ def judge(
 
     `own` is the state that the destination has. A value that cannot be written at all is the last of them.
     """
+    return _judged(vmsd, state, version_id, facts, own, None)
+
+
+def judge_and_watch(
+    vmsd: VMStateDescription, state: Any, *, version_id: int, facts: Mapping[str, Any] | None = None, own: Any = None
+) -> tuple[list[Broken], Watch]:
+    """What `judge` gives, and what the rules read for it."""
+    watch = Watch()
+    return _judged(vmsd, state, version_id, facts, own, watch), watch
+
+
+def _judged(
+    vmsd: VMStateDescription,
+    state: Any,
+    version_id: int | None,
+    facts: Mapping[str, Any] | None,
+    own: Any,
+    watch: Watch | None,
+) -> list[Broken]:
     meta = meta_of(state)
     version = version_to_write(vmsd, meta, version_id)
     ctx = Context(b"", facts={**(meta.facts if meta is not None else {}), **(facts or {})})
@@ -41,6 +60,7 @@ def judge(
         ctx.beside = Beside(state, own)
     ctx.path = []
     ctx.broken = []
+    ctx.entries = watch
     try:
         check_version_to_write(ctx, vmsd, version)
         write_struct(CAREFUL.plan(vmsd, version), ctx, None, state, bytearray())
@@ -125,20 +145,24 @@ def place_in(vmsd: VMStateDescription, state: Any, sought: Sought, *, version_id
 
 def entries_read(
     vmsd: VMStateDescription, data: bytes, version_id: int, facts: Mapping[str, Any]
-) -> dict[str, TraceEntry] | None:
-    """Path -> (offset, size, field) of what is read of `data` under facts, up to where it fits no more.
+) -> tuple[dict[str, TraceEntry], int] | None:
+    """Path -> (offset, size, field) of what is read of `data` under facts, up to where it fits no more, and where.
 
-    None where the facts do not decide it. Of what was begun and not ended the field is None.
+    None where the facts do not decide it. Of what was begun and not ended the field is None. What does not fit begins
+    at the place that is told.
     """
     ctx = Context(memoryview(data), facts=dict(facts))
     ctx.guessed = []
     ctx.path = []
     entries: dict[str, TraceEntry] = {}
     ctx.entries = entries
-    with suppress(VMStateError):
+    end = 0
+    try:
         check_version(ctx, vmsd, version_id, 0)
-        read_struct(CAREFUL.plan(vmsd, version_id), ctx, None, 0, [])
-    return None if ctx.guessed else entries
+        end = read_struct(CAREFUL.plan(vmsd, version_id), ctx, None, 0, [])
+    except VMStateError as error:
+        end = len(data) if error.offset is None else error.offset
+    return None if ctx.guessed else (entries, end)
 
 
 def asked_of(

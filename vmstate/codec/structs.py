@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from itertools import accumulate, pairwise
-from typing import Any
+from typing import Any, cast
 
 from vmstate.codec.plan import CAREFUL, FAST, Codecs, Element, Plan
 from vmstate.codec.runtime import Context, Frame, close_entry, enter, leave, open_entry, refuse
@@ -218,8 +218,10 @@ def _rules_of(vmsd: VMStateDescription, *, careful: bool) -> tuple[tuple[str | N
 
 
 def _apply_rules(plan: Plan, ctx: Context, frame: Frame) -> None:
+    # Where they are judged and traced, what they read is taken down.
+    scope: Any = frame if ctx.entries is None or ctx.broken is None else cast("Any", ctx.entries).scope(frame, ctx.path)
     for attribute, rule in _rules_of(plan.vmsd, careful=plan.careful):
-        broken = None if rule.mended and ctx.broken is None else judge(rule, frame, ctx.facts)
+        broken = None if rule.mended and ctx.broken is None else judge(rule, scope, ctx.facts)
         if broken is None:
             continue
         steps = [*(ctx.path or ()), *([] if attribute is None else [attribute])]

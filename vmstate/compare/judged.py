@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from vmstate.compare.explained import Explained
-from vmstate.compare.indifferent import masks_of
+from vmstate.compare.indifferent import masks_of, masks_unjudged
 from vmstate.compare.section import SectionCheck
-from vmstate.stream.seen import Seen, SeenSection
+from vmstate.stream.seen import Seen, SeenSection, key_of_memory
+from vmstate.stream.stream import Stream
 
 MOST_KEPT = 100_000
 """Sections that are kept in mind, most of them without a finding; then all are forgotten."""
@@ -30,17 +31,25 @@ class Judged:
         self.outcomes: dict[tuple[object, ...], _Outcome] = {}
         self.own: dict[int, bytes] = {}
         """Bytes of the destination's sections, by their ids."""
+        self.places: set[bytes] = set()
+        """What is said beside their bytes of sections that were held against the destination."""
 
     def run(self, check: SectionCheck) -> list[Explained]:
         """What `check.run()` gives."""
         section, sides = check.section, check.sides
-        if not isinstance(section, SeenSection) or section.key is None or section.place is None or sides.versions:
+        if not isinstance(section, SeenSection) or section.keys is None or sides.versions:
+            return check.run()
+        keys = section.keys
+        if len(self.places) >= MOST_KEPT:
+            self.places.clear()
+        self.places.add(keys.place)
+        if not keys.is_judged:
             return check.run()
         own = self.own.get(id(check.counterpart))
         if own is None:
             own = self.own[id(check.counterpart)] = bytes(check.counterpart.payload())
         # A destination takes what it would send itself, byte for byte.
-        key = (section.key, section.raw == own, check.findings.name_of(section))
+        key = (keys.key, section.raw == own, check.findings.name_of(section))
         outcome = self.outcomes.get(key)
         memory = None
         if outcome is None:
@@ -53,10 +62,11 @@ class Judged:
                 self.keep(key, outcome)
             elif memory is not None:
                 self.keep((*key, *memory), outcome)
-            if self.seen.is_due(section.place, len(section.raw)):
+            place = keys.place, len(section.raw), key_of_memory(sides.unsent_memory)
+            if self.seen.is_due(*place):
                 masks = masks_of(check)
                 if masks is not None:
-                    self.seen.learn(section.place, masks, len(section.raw))
+                    self.seen.learn(*place, masks)
             return outcome.findings
         notes = check.findings
         notes.assumed += outcome.assumed
@@ -67,6 +77,18 @@ class Judged:
             finding if finding.offset is None else finding.replace(offset=finding.offset + shift)
             for finding in outcome.findings
         ]
+
+    def learn_rest(self, stream: Stream) -> None:
+        """Find out what is looked at in sections that were read and that nothing was held against."""
+        for section in stream.sections:
+            if not isinstance(section, SeenSection) or section.keys is None or not section.was_read:
+                continue
+            place, length = section.keys.place, len(section.raw)
+            if section.vmsd is None or place in self.places or not self.seen.is_due(place, length, None):
+                continue
+            masks = masks_unjudged(section)
+            if masks is not None:
+                self.seen.learn(place, length, None, masks)
 
     def keep(self, key: tuple[object, ...], outcome: _Outcome) -> None:
         """Keep in mind what was found."""

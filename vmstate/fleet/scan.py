@@ -194,6 +194,7 @@ def row_of(place: str, known: Known) -> dict[str, Any]:
                 row["verify"] = verified_as(stream, known.sound)
             if known.target is not None:
                 row |= judged(stream, known.target, known.judged)
+            known.judged.learn_rest(stream)
     except VMStateError as error:
         row["error"] = str(error)
     except (OSError, MemoryError, RecursionError) as error:

@@ -20,10 +20,12 @@ from vmstate.schema.shared import KeyedVmdesc, SharedVmdescs
 from vmstate.schema.vmdesc import Vmdesc, hides_something
 from vmstate.stream.ends import find_vmdesc
 from vmstate.stream.events import FOOTER, MAGIC, Event, SectionHeader
+from vmstate.stream.ram_records import RamBlock, RamPages
 from vmstate.stream.reader import StreamReader
 from vmstate.stream.source import StreamSource
 from vmstate.stream.stream import Part, Section, Stream, parts_of, read_stream
 from vmstate.vmsd.collector import collector_paused
+from vmstate.vmsd.data import NamedTuple
 from vmstate.vmsd.description import VMStateDescription
 from vmstate.vmsd.expr import IDSTR
 
@@ -47,6 +49,9 @@ FIRST_DUE = 3
 
 KEY = 16
 
+_Kind = tuple[bytes, int, bytes | None]
+"""The place of a section, its length in bytes, and a key of what answers for guest memory; None where nothing asks."""
+
 
 class _Read:
     """How a section was read: by which description, and how many values that take no bytes it had."""
@@ -59,21 +64,58 @@ class _Read:
         self.empty = empty
 
 
+class Keys(NamedTuple):
+    """What a section is known by among many.
+
+    `place` is a key of all that is said of it beside its bytes, `key` of what is looked at in these, too. `layout` is
+    the number of a layout that it is known to have, None where none is. `is_judged` is whether all is in the key that
+    `explain` looks at.
+    """
+
+    place: bytes
+    key: bytes
+    layout: int | None
+    is_judged: bool
+
+
 class Masks:
     """Which bytes of a section decide how it is laid out, and which of these and more are looked at, as masks.
 
-    `described` are the names of structs: before each subsection stands that of the struct that it is of.
+    A mask is a number with as many bytes as the section, the first of them the highest.
+
+    `described` are the names of structs: before each subsection stands that of the struct that it is of. `is_judged`
+    is whether what `explain` looks at is in them; `asked_memory` whether any of that was decided by guest memory.
     """
 
-    __slots__ = ("_layout", "_names", "_of_layout", "_of_values", "_subsections", "tells_apart")
+    __slots__ = (
+        "_layout",
+        "_names",
+        "_of_layout",
+        "_of_values",
+        "_subsections",
+        "asked_memory",
+        "is_judged",
+        "tells_apart",
+    )
 
-    def __init__(self, payload: bytes, layout: bytes, values: bytes, described: Collection[bytes]) -> None:
-        self._of_layout = int.from_bytes(layout, "big")
-        self._of_values = int.from_bytes(values, "big")
+    def __init__(
+        self,
+        payload: bytes,
+        layout: int,
+        values: int,
+        described: Collection[bytes],
+        *,
+        is_judged: bool,
+        asked_memory: bool,
+    ) -> None:
+        self.is_judged = is_judged
+        self.asked_memory = asked_memory
+        self._of_layout = layout
+        self._of_values = values | layout
         self._names = re.compile(b"(?=\x05.(?:" + b"|".join(map(re.escape, sorted(described))) + b"))", re.DOTALL)
         self._layout = int.from_bytes(payload, "big") & self._of_layout
         self._subsections = self._places(payload)
-        self.tells_apart = values.count(0) * LEAST_FREE > len(values)
+        self.tells_apart = self._of_values.bit_count() * LEAST_FREE < 8 * len(payload) * (LEAST_FREE - 1)
         """Whether enough of the bytes are not looked at."""
 
     def _places(self, payload: bytes) -> list[int]:
@@ -95,33 +137,42 @@ class Seen:
         self.vmdescs = SharedVmdescs()
         self.lengths: dict[bytes, list[int]] = {}
         self.read: dict[bytes, _Read] = {}
-        self.masks: dict[tuple[bytes, int], list[tuple[int, Masks]]] = {}
+        self.masks: dict[_Kind, list[tuple[int, Masks]]] = {}
         self.learned = 0
-        self.unknown: dict[tuple[bytes, int], int] = {}
+        self.unknown: dict[_Kind, int] = {}
 
-    def key_of(self, place: bytes, payload: bytes) -> bytes:
-        """The key of a section: of what is looked at in its bytes, where it is known what that is."""
-        for number, masks in self.masks.get((place, len(payload)), ()):
-            looked_at = masks.looked_at(payload)
-            if looked_at is not None:
-                return blake2b(looked_at, key=place, salt=number.to_bytes(8, "big"), digest_size=KEY).digest()
-        return blake2b(payload, key=place, digest_size=KEY).digest()
+    def keys_of(self, place: bytes, payload: bytes, memory: bytes | None) -> Keys:
+        """The keys of a section: of what is looked at in its bytes, where it is known what that is.
 
-    def is_due(self, place: bytes, length: int) -> bool:
+        `memory` is a key of what answers for guest memory; None where a stream holds some.
+        """
+        length = len(payload)
+        for asked in (None,) if memory is None else (None, memory):
+            for number, masks in self.masks.get((place, length, asked), ()):
+                looked_at = masks.looked_at(payload)
+                if looked_at is not None:
+                    salt = number.to_bytes(8, "big")
+                    key = blake2b(looked_at, key=place, salt=salt, digest_size=KEY).digest()
+                    return Keys(place, key, number, masks.is_judged)
+        return Keys(place, blake2b(payload, key=place, digest_size=KEY).digest(), None, True)
+
+    def is_due(self, place: bytes, length: int, memory: bytes | None) -> bool:
         """Whether a section was so often unlike those before that it pays to find out what is looked at in it."""
-        kept = len(self.masks.get((place, length), ()))
-        count = self.unknown.get((place, length), 0) + 1
-        self.unknown[place, length] = count
+        kind = place, length, memory
+        kept = len(self.masks.get(kind, ())) + len(self.masks.get((place, length, None), ()))
+        count = self.unknown.get(kind, 0) + 1
+        self.unknown[kind] = count
         return kept < MOST_MASKS and count == FIRST_DUE * 4**kept
 
-    def learn(self, place: bytes, masks: Masks, length: int) -> None:
-        """Know from now on what is looked at in sections like one."""
+    def learn(self, place: bytes, length: int, memory: bytes | None, masks: Masks) -> None:
+        """Know from now on what is looked at in sections like one, where nothing or the same answers for memory."""
         if not masks.tells_apart:
             # Nothing is gained: it is not asked again.
-            self.unknown[place, length] = MOST_KEPT
+            self.unknown[place, length, memory] = MOST_KEPT
             return
         self.learned += 1
-        self.masks.setdefault((place, length), []).append((self.learned, masks))
+        kind = place, length, memory if masks.asked_memory else None
+        self.masks.setdefault(kind, []).append((self.learned, masks))
 
     def lengths_of(self, place: bytes) -> list[int]:
         """The lengths in bytes that the section of a key had, the latest first; they may be added to."""
@@ -144,6 +195,11 @@ class Seen:
         self.read[key] = read
 
 
+def key_of_memory(unsent: tuple[object, ...] | None) -> bytes | None:
+    """A key of what `vmstate.rules.memory.unsent_memory` gives."""
+    return None if unsent is None else blake2b(repr(unsent).encode("utf-8", "replace"), digest_size=KEY).digest()
+
+
 class _Later:
     """The state of a section that was seen, which nobody has asked for."""
 
@@ -156,18 +212,16 @@ class _Later:
 class SeenSection(Section[Any]):
     """A section whose state is made when somebody asks for it, and is not to be changed.
 
-    `place` is a key of all that is said of it beside its bytes, `key` of these, too; None where they do not decide how
-    it is read.
+    `keys` are None where its bytes do not decide how it is read.
     """
 
-    __slots__ = ("_state", "key", "place", "raw")
+    __slots__ = ("_state", "keys", "raw")
 
-    def __init__(self, section: Section, raw: bytes, keys: tuple[bytes, bytes] | None) -> None:
+    def __init__(self, section: Section, raw: bytes, keys: Keys | None) -> None:
         self._state = section.state
         self.raw = raw
         """The bytes between header and footer, as they came."""
-        self.place: bytes | None = None if keys is None else keys[0]
-        self.key: bytes | None = None if keys is None else keys[1]
+        self.keys = keys
         self.header = section.header
         self.vmsd = section.vmsd
         self.described_by = section.described_by
@@ -175,6 +229,16 @@ class SeenSection(Section[Any]):
         self.payload_offset = section.payload_offset
         self.size = section.size
         self.problem = section.problem
+
+    @property
+    def key(self) -> bytes | None:
+        """The key of what is looked at in it."""
+        return None if self.keys is None else self.keys.key
+
+    @property
+    def was_read(self) -> bool:
+        """Whether it was read, since nothing of the same key was before it; or its state was asked for."""
+        return not isinstance(self._state, _Later)
 
     @property
     def state(self) -> Any:
@@ -210,8 +274,28 @@ class _SeenReader(StreamReader):
         self._read_whole(source.data, source.origin)
         self.seen = seen
         self.described = described
-        self.keys: dict[int, tuple[bytes, bytes]] = {}
-        """Offset of the state -> `place` and `key` of a section."""
+        self.keys: dict[int, Keys] = {}
+        """Offset of the state -> keys of a section."""
+        self.blocks: list[tuple[str, int]] | None = []
+        """Names and sizes of the blocks of guest memory so far; None where any of it was sent."""
+        self._memory: bytes | None = None
+
+    def _ram_event(self, data: memoryview) -> Event:
+        event = super()._ram_event(data)
+        self._memory = None
+        if isinstance(event, RamPages) or (isinstance(event, RamBlock) and event.mapped is not None):
+            self.blocks = None
+        elif isinstance(event, RamBlock) and self.blocks is not None:
+            self.blocks.append((event.idstr, event.used_length))
+        return event
+
+    @property
+    def memory(self) -> bytes | None:
+        """A key of what answers for guest memory; None where the stream holds some."""
+        if self._memory is None and self.blocks is not None:
+            machine = None if self._configuration is None else self._configuration.machine
+            self._memory = key_of_memory((machine, tuple(self.blocks)))
+        return self._memory
 
     def _device_state(self, data: memoryview) -> Event:
         header = self._section
@@ -224,11 +308,11 @@ class _SeenReader(StreamReader):
             end = pos + length
             if data[end : end + 5] != footer:
                 continue
-            key = self.seen.key_of(place, bytes(data[pos:end]))
-            read = self.seen.read.get(key)
+            keys = self.seen.keys_of(place, bytes(data[pos:end]), self.memory)
+            read = self.seen.read.get(keys.key)
             if read is not None and read.empty <= self._allowance.left:
                 self._allowance.left -= read.empty
-                self.keys[self.offset] = place, key
+                self.keys[self.offset] = keys
                 return self._decoded(header, _Later(bytes(data[pos:end])), read.vmsd, read.described_by, end)
         left, offset = self._allowance.left, self.offset
         event: Any = super()._device_state(data)
@@ -236,9 +320,8 @@ class _SeenReader(StreamReader):
         # What ends at its footer by what is in it does so wherever it stands; what nothing opens ends by what follows.
         decides = vmsd is not None and (event.described_by == "library" or not hides_something(vmsd))
         if decides and event.problem is None and data[end : end + 5] == footer:
-            key = self.seen.key_of(place, bytes(data[pos:end]))
-            self.keys[offset] = place, key
-            self.seen.keep(place, end - pos, key, _Read(vmsd, event.described_by, left - self._allowance.left))
+            keys = self.keys[offset] = self.seen.keys_of(place, bytes(data[pos:end]), self.memory)
+            self.seen.keep(place, end - pos, keys.key, _Read(vmsd, event.described_by, left - self._allowance.left))
         return event  # type: ignore[no-any-return]
 
     def raw_of(self, section: Section) -> bytes:
