@@ -12,6 +12,8 @@ from source_table import TREES
 
 from vmstate.cli import main
 from vmstate.compare.source_rust import rust_changes, rust_defects
+from vmstate.errors import VMStateError
+from vmstate.source import rust, rust_items
 from vmstate.source.linking import Linked
 from vmstate.source.model import SourceDescription, SourceField, UnitResult
 from vmstate.source.reading import SourceTree, read_tree
@@ -376,6 +378,18 @@ def test_what_is_not_told_is_not_judged(small: Path) -> None:
     tree = read_tree(str(small))
     assert [problem.reason for problem in tree.problems] == ["mine! with 2 arguments, which is not known"]
     assert rust_defects(tree) == []
+
+
+def test_too_much_is_refused(small: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(rust, "MAX_BYTES", 1000)
+    with pytest.raises(VMStateError, match="more than 0 MiB of Rust"):
+        read_tree(str(small))
+
+
+def test_too_many_tokens_are_told(small: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(rust_items, "MAX_TOKENS", 20)
+    reasons = {problem.reason for problem in read_tree(str(small)).problems}
+    assert "more than 20 tokens" in reasons
 
 
 RECORDED = FIXTURES / "source" / "rust.json.xz"

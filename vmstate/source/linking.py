@@ -18,6 +18,9 @@ from vmstate.source.reading import SourceTree
 MAX_DEPTH = 40
 """How deep descriptions may nest: QEMU has hardly ten."""
 
+MAX_OPENED = 20_000
+"""Fields that a description may have with all that is in it opened: QEMU's largest has some hundred."""
+
 
 class Linked:
     """The descriptions of a tree, each found by the name that another file has for it."""
@@ -30,6 +33,7 @@ class Linked:
         self.types: dict[str, tuple[UnitResult, SourceType]] = {}
         self.functions: dict[str, SourceFunction] = {}
         self._wires: dict[tuple[str, str], tuple[Any, ...]] = {}
+        self._opened: dict[tuple[str, str], int] = {}
         for unit in tree.units:
             for vmsd in unit.descriptions:
                 self._descriptions.setdefault(vmsd.symbol, []).append((unit, vmsd))
@@ -41,8 +45,28 @@ class Linked:
                 self.types.setdefault(kind.name, (unit, kind))
 
     def description(self, symbol: str, unit: UnitResult) -> tuple[UnitResult, SourceDescription] | None:
-        """The description that a name means in a file: its own, else the one that all files can see."""
-        return _chosen(self._descriptions.get(symbol, ()), unit)
+        """The description that a name means in a file: its own, else the one that all files can see.
+
+        None too where it is in itself, or becomes too much when all that is in it is opened: nobody could send it.
+        """
+        chosen = _chosen(self._descriptions.get(symbol, ()), unit)
+        return None if chosen is None or self._fields_of(*chosen, 0) > MAX_OPENED else chosen
+
+    def _fields_of(self, unit: UnitResult, vmsd: SourceDescription, depth: int) -> int:
+        """How many fields a description has with all that is in it opened, as far as that matters."""
+        key = (vmsd.path, vmsd.symbol)
+        known = self._opened.get(key)
+        if known is not None or depth > MAX_DEPTH:
+            return MAX_OPENED + 1 if known is None else known
+        # What comes back to it while it is looked at is in itself.
+        self._opened[key] = MAX_OPENED + 1
+        count = len(vmsd.fields)
+        for symbol in (*vmsd.subsections, *(field.vmsd for field in vmsd.fields if field.vmsd is not None)):
+            chosen = _chosen(self._descriptions.get(symbol, ()), unit)
+            if chosen is not None and count <= MAX_OPENED:
+                count += self._fields_of(*chosen, depth + 1)
+        self._opened[key] = count = min(count, MAX_OPENED + 1)
+        return count
 
     def anywhere(self, symbol: str) -> tuple[UnitResult, SourceDescription] | None:
         """The first description under a name, whoever can see it."""

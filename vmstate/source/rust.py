@@ -75,6 +75,8 @@ INFO_OF_PROPERTY = {
     "usize": "qdev_prop_usize",
 }
 """What C calls a property of a type."""
+MAX_BYTES = 6 << 20
+"""Bytes of all files of Rust: QEMU has less than one MiB."""
 MAX_WORK = 200_000
 """Types that are looked at in one crate, at most: what refers to itself ends there."""
 
@@ -119,8 +121,12 @@ class RustSources:
         self.states: dict[str, list[State]] = {}
         self.migrated: dict[str, list[tuple[str, Kind, Impl]]] = {}
         """Head of a type -> path, the type, and its impl of ToMigrationState."""
+        read = 0
         for path in self.paths:
             data = tree.read(path)
+            read += len(data)
+            if read > MAX_BYTES:
+                raise VMStateError(f"more than {MAX_BYTES >> 20} MiB of Rust", file=tree.name)
             if TOLD.search(data) is None:
                 continue
             try:

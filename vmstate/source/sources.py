@@ -30,8 +30,11 @@ INCLUDE_FOLDERS = (
 
 ENUM_NAME = re.compile(r"(?:^|[{,])\s*([A-Za-z_]\w*)|^\s*([A-Za-z_]\w*)\s*\(", re.M)
 
-MAX_BYTES = 400 << 20
-"""Bytes of all files that are looked at."""
+MAX_BYTES = 96 << 20
+"""Bytes of all files that are looked at: of QEMU's these are 32 MiB."""
+
+MAX_ITEMS = 1_000_000
+"""Macros, types, variables and functions of all these files."""
 
 
 class Sources:
@@ -57,6 +60,7 @@ class Sources:
         self._places: dict[tuple[str, str, str], str | None] = {}
         self._folders = sorted({path.rpartition("/")[0] for path in tree.blobs if path.startswith("target/")})
         self._bytes = 0
+        self._items = 0
 
     def file(self, path: str, data: bytes | None = None) -> SourceFile:
         """What is in a file. Raises `VMStateError` where the tree is too large."""
@@ -68,6 +72,9 @@ class Sources:
             if self._bytes > MAX_BYTES:
                 raise VMStateError(f"more than {MAX_BYTES >> 20} MiB of sources", file=self.tree.name)
             file = self.files[path] = scan(path, data)
+            self._items += len(file.items) + len(file.macros)
+            if self._items > MAX_ITEMS:
+                raise VMStateError(f"more than {MAX_ITEMS:,} declarations", file=self.tree.name)
             self._index(file)
         return file
 

@@ -1,0 +1,75 @@
+"""What a tree cannot make of us: descriptions in themselves, and more than anybody can have written."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pytest
+from recorded import FIXTURES
+
+from vmstate.cli import main
+from vmstate.errors import VMStateError
+from vmstate.source import sources
+from vmstate.source.linking import Linked
+from vmstate.source.reading import read_tree
+
+BEEPER = FIXTURES / "source" / "beeper"
+HEAD = '#include "migration/vmstate.h"\ntypedef struct A { uint8_t b; } A;\n'
+
+
+def description(number: int, fields: str) -> str:
+    """A description in C: v0, v1, ..., of x0, x1, ..."""
+    return (
+        f'static const VMStateDescription v{number} = {{ .name = "x{number}", .version_id = 1, '
+        f".fields = (VMStateField[]) {{ {fields} VMSTATE_END_OF_LIST() }} }};\n"
+    )
+
+
+def tree_with(folder: Path, text: str) -> Path:
+    shutil.copytree(BEEPER, folder)
+    (folder / "hw" / "x.c").write_text(HEAD + text)
+    return folder
+
+
+DEVICE = """
+static void x_class_init(void *klass) { DeviceClass *dc = klass; dc->vmsd = &v0; }
+static const TypeInfo x_info = { .name = "x", .class_init = x_class_init };
+"""
+TWICE = "VMSTATE_STRUCT(b, A, 0, v{0}, A), VMSTATE_STRUCT(b, A, 0, v{0}, A),"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        description(0, TWICE.format(0)),
+        description(0, TWICE.format(1)) + description(1, TWICE.format(0)),
+        "".join(description(n, TWICE.format(n + 1)) for n in range(39)) + description(39, "VMSTATE_UINT8(b, A),"),
+    ],
+    ids=["in itself", "in each other", "2 to the 39th"],
+)
+def test_a_description_without_end_is_none(tmp_path: Path, text: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """Whatever opens what is in it comes to an end."""
+    tree = tree_with(tmp_path / "a", text + DEVICE)
+    linked = Linked(read_tree(str(tree)))
+    assert "x" in linked.types
+    assert [name for name, _, _ in linked.devices()] == ["beeper"]
+    newer = shutil.copytree(tree, tmp_path / "b")
+    place = newer / "hw" / "x.c"
+    place.write_text(place.read_text().replace("version_id = 1", "version_id = 2"))
+    main(["compat", str(tree), str(newer), "--both"])
+    assert main(["source", "lint", str(newer), "--no-cache"]) == 0
+    capsys.readouterr()
+
+
+def test_what_is_in_many_is_no_circle(tmp_path: Path) -> None:
+    """The same description at several places, and deep."""
+    text = "".join(description(n, TWICE.format(n + 1)) for n in range(8)) + description(8, "VMSTATE_UINT8(b, A),")
+    linked = Linked(read_tree(str(tree_with(tmp_path / "a", text + DEVICE))))
+    assert sorted(name for name, _, _ in linked.devices()) == ["beeper", "x"]
+
+
+def test_too_many_declarations_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sources, "MAX_ITEMS", 100)
+    with pytest.raises(VMStateError, match="more than 100 declarations"):
+        read_tree(str(tree_with(tmp_path / "a", "VMStateDescription a;\n" + "#define A 1\n" * 200)))
