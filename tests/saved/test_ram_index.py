@@ -21,6 +21,7 @@ from vmstate.errors import StreamError, VMStateError
 from vmstate.saved import memory as of_memory
 from vmstate.saved import open_memory
 from vmstate.stream.memory_index import CHUNK
+from vmstate.stream.memory_map import MemoryRange
 
 
 @pytest.fixture
@@ -223,3 +224,31 @@ def test_what_an_index_cannot_be_of(tmp_path: Path, capsys: pytest.CaptureFixtur
     assert "no such file" in capsys.readouterr().err
     assert not index.exists()
     assert CHUNK > PAGES
+
+
+def test_what_was_opened_by_an_index_is_not_written(tmp_path: Path) -> None:
+    path, index = made(tmp_path)
+    with of_memory.load_by_index(str(path), index) as stream:
+        assert stream.machine == "pc-q35-7.2" and [block.idstr for block in stream.ram.blocks] == ["pc.ram"]
+        with pytest.raises(StreamError, match="only what stands before memory was read"):
+            stream.save(tmp_path / "out")
+    with open_memory(str(path), index=index) as memory:
+        assert memory.source(PAGE, 0) is not None
+    with pytest.raises(StreamError, match="is closed"):
+        memory.read(0, 1)
+
+
+def test_ranges_that_cannot_be(tmp_path: Path) -> None:
+    path, _ = made(tmp_path)
+    size = PAGES * PAGE
+    with load(str(path)) as stream:
+        for told, message in (
+            (MemoryRange(0, size + 1, "pc.ram", 0), "outside of block pc.ram"),
+            (MemoryRange(0, size, "pc.ram", PAGE), "outside of block pc.ram"),
+            (MemoryRange(0, PAGE, "pc.ram", -PAGE), "outside of block pc.ram"),
+            (MemoryRange(0, PAGE, "none", 0), "outside of block none .expected a block of the stream"),
+            (MemoryRange((1 << 64) - 1, PAGE, "pc.ram", 0), "behind the last address"),
+            (MemoryRange(0, PAGE, "pc.ram", 5), "begins inside a page"),
+        ):
+            with pytest.raises(StreamError, match=message):
+                stream.memory(ranges=[told])

@@ -12,12 +12,13 @@ from collections.abc import Callable, Iterable
 from itertools import pairwise
 
 from vmstate.cli.words import counted
-from vmstate.errors import VMStateError, one_line
-from vmstate.files import size_text, write_atomic
+from vmstate.errors import StreamError, VMStateError, one_line
+from vmstate.files import reported, size_text, write_atomic
 from vmstate.saved.memory import load_by_index, load_for_memory, write_index
 from vmstate.saved.parts import split
 from vmstate.stream.memory import GuestMemory
 from vmstate.stream.memory_pages import MISSING
+from vmstate.stream.ram_records import RamBlock
 from vmstate.stream.stream import Stream
 
 ROW = 16
@@ -77,6 +78,9 @@ def run(options: argparse.Namespace) -> int:
             of_blocks(stream, placed, "--at")
             modules = {} if stream.container is None else modules_of(stream)
             refuse_held(stream, files)
+            for block in stream.ram.blocks:
+                if block.idstr in files:
+                    refuse_small(files[block.idstr], block)
             memory = stream.memory(files=files, placed={**modules, **placed})
             refuse_misplaced(memory, placed)
             if options.index is not None and not os.path.lexists(options.index):
@@ -126,6 +130,16 @@ def of_blocks(stream: Stream, options: Iterable[str], option: str) -> None:
             raise VMStateError(
                 f"{option} is for a block of the stream", expected=", ".join(map(repr, known)) or None, found=repr(name)
             )
+
+
+def refuse_small(path: str, block: RamBlock) -> None:
+    """Refuse a file that cannot be the memory of a block. Raises `StreamError`."""
+    with reported(path, "the memory file cannot be read: "), open(path, "rb") as file:
+        size = file.seek(0, os.SEEK_END)
+    if size < block.used_length:
+        raise StreamError(
+            f"is no file of {block.idstr}", file=path, expected=f"at least {block.used_length} bytes", found=str(size)
+        )
 
 
 def refuse_held(stream: Stream, files: Iterable[str]) -> None:

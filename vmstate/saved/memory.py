@@ -80,7 +80,15 @@ def open_memory(source: StreamLike, *, index: str | os.PathLike[str] | None = No
         yield stream.memory()
 
 
-def load_by_index(source: StreamLike | Input, index: str | os.PathLike[str]) -> Stream:
+class IndexedStream(Stream):
+    """What stands before memory of a stream that has an index. It is no whole stream, and not written."""
+
+    def chunks(self) -> Iterator[bytes | memoryview]:
+        """Raises `StreamError`."""
+        raise StreamError("only what stands before memory was read, for its index is there", file=self.name)
+
+
+def load_by_index(source: StreamLike | Input, index: str | os.PathLike[str]) -> IndexedStream:
     """What stands before memory of a stream, whose `memory` is read by an index that `write_index` made.
 
     Raises `StreamError` where that is none, is damaged, or is of another stream.
@@ -89,7 +97,7 @@ def load_by_index(source: StreamLike | Input, index: str | os.PathLike[str]) -> 
     with closed_by_failure(opened):
         _refuse_channels(bool(opened.further), os.fspath(index))
         known = PageIndex(open_raw(os.fspath(index)).data, os.fspath(index))
-        stream, _ = _up_to_memory(opened)
+        stream = IndexedStream(_up_to_memory(opened)[0].parts, opened, opened.name)
         known.check(opened.data, opened.origin, stream.ram.blocks)
         opened.check()
     stream.noted = known

@@ -14,7 +14,6 @@ from functools import cache, partial
 from typing import TYPE_CHECKING
 
 from vmstate.errors import StreamError
-from vmstate.files import reported
 from vmstate.stream.events import Event
 from vmstate.stream.memory_index import PageIndex
 from vmstate.stream.memory_map import MemoryMap, MemoryRange, memory_map
@@ -82,10 +81,24 @@ class GuestMemory:
         self._pages: dict[str, BlockPages] | None = None
         self.map = make_map(self)
         self.ranges = self.map.ranges
-        beyond = next((each for each in self.ranges if each.address + each.size > 1 << 64), None)
-        if beyond is not None:
-            raise StreamError(f"memory of {beyond.block} behind the last address", found=f"{beyond.address:#x}")
+        for memory_range in self.ranges:
+            self._refuse_impossible(memory_range)
         self._starts = [memory_range.address for memory_range in self.ranges]
+
+    def _refuse_impossible(self, memory_range: MemoryRange) -> None:
+        block, name = self._blocks.get(memory_range.block), memory_range.block
+        address, size, offset = memory_range.address, memory_range.size, memory_range.offset
+        if address < 0 or address + size > 1 << 64:
+            raise StreamError(f"memory of {name} behind the last address", found=f"{address:#x}")
+        if block is None or offset < 0 or size < 0 or offset + size > block.used_length:
+            inside = f"at most {block.used_length} bytes" if block is not None else "a block of the stream"
+            raise StreamError(f"memory outside of block {name}", expected=inside, found=f"{size} from {offset:#x} on")
+        if offset % self.page_size:
+            raise StreamError(
+                f"memory of {name} begins inside a page",
+                expected=f"a multiple of {self.page_size}",
+                found=f"{offset:#x}",
+            )
 
     def read(self, address: int, size: int) -> bytes:
         """`size` bytes from a guest physical address on.
@@ -94,7 +107,10 @@ class GuestMemory:
         """
         # Where there is no memory is said before what is not in the stream.
         places = list(self._places(address, size))
-        return b"".join(self._part(*place) for place in places)
+        try:
+            return b"".join(self._part(*place) for place in places)
+        except ValueError:
+            raise StreamError("the stream that memory is read from is closed") from None
 
     def has(self, address: int, size: int) -> bool:
         """Whether the machine has `size` bytes of memory from a guest physical address on, in one piece."""
@@ -151,7 +167,8 @@ class GuestMemory:
 
         Of a page that is not sent as it is, all that stands for it. None where it is not there, or not in the stream.
         """
-        block, offset, length = next(self._places(address, size))
+        block, offset, length = next(self._places(address, max(size, 1)))
+        length = min(length, size)
         page, start = divmod(offset, self.page_size)
         sent = self.block(block).place(page)
         if sent is None or sent[1] != self.page_size:
@@ -296,16 +313,6 @@ def _events_of_ram(stream: Stream, events: Callable[[], Iterator[Event]]) -> Ite
     source.release(released, end)
 
 
-def refuse_small(path: str, block: RamBlock) -> None:
-    """Refuse a file that cannot be the memory of a block. Raises `StreamError`."""
-    with reported(path, "the memory file cannot be read: "), open(path, "rb") as file:
-        size = file.seek(0, os.SEEK_END)
-    if size < block.used_length:
-        raise StreamError(
-            f"is no file of {block.idstr}", file=path, expected=f"at least {block.used_length} bytes", found=str(size)
-        )
-
-
 def memory_of(
     stream: Stream,
     events: Callable[[], Iterator[Event]] | None,
@@ -347,9 +354,6 @@ def memory_of(
     # Up to 8.0 the channels are waited for at the end of each part.
     mark = RamMultifdFlush if "multifd flush" in stream.ram.firsts else RamEnd
     of_ram = None if events is None else partial(_events_of_ram, stream, events)
-    for block in stream.ram.blocks:
-        if block.idstr in files:
-            refuse_small(os.fspath(files[block.idstr]), block)
     return GuestMemory(
         PageSource(of_ram, data, origin, stream.channels, mark, stream.noted, stream.cut is not None),
         stream.ram.blocks,
