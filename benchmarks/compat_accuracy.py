@@ -7,7 +7,7 @@ Each of the QEMUs (a program, or another system's root) saves each device that i
 the -dump-vmstate of each of the others, and given to it, with the same command line. A break that is told of a stream
 that is loaded is a false one. Of a stream that is refused the break is told, of the section that QEMU names; or the
 layout does not show it, since QEMU speaks of a value, of memory or of a size that a device checks itself; or it was
-missed. Loads of a release's own streams are not tried: vmstate.lab.alone holds those against its own dump.
+missed. Loads of a release's own streams are not tried: compat_alone.py holds those against its own dump.
 """
 
 from __future__ import annotations
@@ -23,11 +23,12 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from typing import Any
 
+from compat_alone import devices_of, words_of
+
 from vmstate.compare.compat import compat, is_unlisted
 from vmstate.compare.findings import BREAKS, MAY_BREAK, CompatFinding
 from vmstate.compare.schemas import Schema, dump_of, dump_schema, schema_of_stream
 from vmstate.errors import MachineError, StreamError, VMStateError, one_line
-from vmstate.lab.alone import devices_of, words_of
 from vmstate.lab.incoming import QemuDestination
 from vmstate.lab.program import exit_code_of
 from vmstate.qemu.machine import Machine, Qemu, find_qemu

@@ -6,7 +6,7 @@ Facts from QEMU's hw/tpm/tpm_spapr.c.
 from __future__ import annotations
 
 from vmstate.declare import CONTENTS, VMState, description, device, struct, this, uint8, uint32, vbuffer
-from vmstate.devices.ppc.vio import VIODevice
+from vmstate.devices.ppc.spapr_devices import VIODevice
 
 
 @device("tpm-spapr")

@@ -6,7 +6,7 @@ Facts from QEMU's hw/s390x/virtio-ccw.c, hw/s390x/ccw-device.c and hw/intc/s390_
 from __future__ import annotations
 
 from vmstate.declare import VMState, description, int32, struct, subsection, uint8, uint16, uint32, uint64, with_tmp
-from vmstate.devices.s390x.subchannel import IndAddr, SubchDev
+from vmstate.devices.s390x.css import IndAddr, SubchDev
 
 
 @description("s390_ccw_dev", version_id=1, minimum_version_id=1)

@@ -1,6 +1,6 @@
 """Each device of a QEMU in a machine of its own, saved, and its stream held against -dump-vmstate of the same QEMU.
 
-    python -m vmstate.lab.alone [--qemu PROGRAM] [--root ROOT] [--machine TYPE] [DEVICE...]
+    python benchmarks/compat_alone.py [--qemu PROGRAM] [--root ROOT] [--machine TYPE] [DEVICE...]
 
 What a QEMU saves it loads, so that a break that `compat` finds there is a false one; each is printed, with its device.
 Devices that need what is not here (hardware, another program, a bus of another machine) do not start and are counted.
@@ -187,7 +187,9 @@ def _breaks(
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Print what breaks; 1 where anything does."""
-    parser = argparse.ArgumentParser(prog="python -m vmstate.lab.alone", description=(__doc__ or "").partition("\n")[0])
+    parser = argparse.ArgumentParser(
+        prog="python benchmarks/compat_alone.py", description=(__doc__ or "").partition("\n")[0]
+    )
     parser.add_argument("--qemu", default="qemu-system-x86_64", metavar="PROGRAM")
     parser.add_argument("--root", metavar="ROOT", help="another system's root, whose QEMU is started")
     parser.add_argument("--machine", metavar="TYPE", help="one machine type; else those of the target")

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import json
 
+import compat_alone
 import pytest
+from compat_alone import devices_of, each_alone, main, words_of
 from machines import PROGRAM, needs_qemu
 
-import vmstate.lab.alone
 from vmstate.compare.schemas import dump_of
-from vmstate.lab.alone import devices_of, each_alone, main, words_of
 from vmstate.qemu.machine import find_qemu
 
 pytestmark = [pytest.mark.qemu, pytest.mark.slow, needs_qemu]
@@ -30,7 +30,7 @@ def test_a_break_is_seen(monkeypatch: pytest.MonkeyPatch, capsys: pytest.Capture
         top["e1000e"]["Description"]["Fields"] = [field for field in fields if field["field"] != "core.rx_desc_len"]
         return json.dumps(top).encode()
 
-    monkeypatch.setattr(vmstate.lab.alone, "dump_of", without_a_field)
+    monkeypatch.setattr(compat_alone, "dump_of", without_a_field)
     assert main(["--machine", "q35", "e1000e", "no-such-device"]) == 1
     shown = capsys.readouterr().out
     assert "q35 e1000e: field-missing: 0000:00:01.0/e1000e: core.rx_desc_len" in shown

@@ -1,13 +1,15 @@
-"""A USB device of another host: usb-redir.
+"""USB devices that are the host's, or another host's.
 
-Facts from QEMU's hw/usb/redirect.c.
+Above each part stands the file of QEMU's that its facts are from.
 """
 
 from __future__ import annotations
 
 from vmstate.declare import (
+    CONTENTS,
     VMState,
     array,
+    buffer,
     description,
     device,
     info,
@@ -24,6 +26,58 @@ from vmstate.declare import (
     vbuffer,
 )
 from vmstate.devices.usb.device import USBDevice
+
+# A smart card of another host, in the reader usb-ccid (hw/usb/ccid-card-passthru.c).
+
+
+@device("ccid-card-passthru")
+@description("ccid-card-passthru", version_id=1, minimum_version_id=1)
+class CCIDCardPassthru(VMState):
+    """What was received of the other host, and the card's answer to a reset."""
+
+    vscard_in_data: bytes = buffer(65536)
+    vscard_in_pos: int = uint32()
+    vscard_in_hdr: int = uint32()
+    atr: bytes = buffer(40)
+    atr_length: int = uint8()
+
+
+# A security key (U2F) of the host's (hw/usb/u2f.c and hw/usb/u2f-passthru.c).
+
+
+@device("u2f-key")
+@description("u2f-key", version_id=1, minimum_version_id=1)
+class U2FKey(VMState):
+    """The reports that the guest has not fetched: 32 of 64 bytes, the first of them and where the next goes."""
+
+    dev: USBDevice = struct(USBDevice)
+    idle: int = uint8()
+    pending_in: list[int] = array(uint8, 2048, private=CONTENTS)
+    pending_in_start: int = uint8()
+    pending_in_end: int = uint8()
+    pending_in_num: int = uint8()
+
+
+@device("u2f-key-passthru")
+@description("u2f-key-passthru", version_id=1, minimum_version_id=1)
+class U2FPassthru(VMState):
+    """The key."""
+
+    base: U2FKey = struct(U2FKey)
+
+
+# A USB device of the host's (hw/usb/host-libusb.c).
+
+
+@device("usb-host")
+@description("usb-host", version_id=1, minimum_version_id=1)
+class USBHost(VMState):
+    """What every USB device sends; the destination has lost the device and unplugs it."""
+
+    parent_obj: USBDevice = struct(USBDevice)
+
+
+# A USB device of another host: usb-redir (hw/usb/redirect.c).
 
 
 @description("usb-redir-parser")
