@@ -432,6 +432,64 @@ def test_what_is_known_of_a_section_holds_for_what_is_said_of_it_alone() -> None
     assert len({json.dumps(row[0].get("findings", row[0])) + repr(row[1]) for row in rows}) >= 4
 
 
+@pytest.mark.slow
+def test_a_stream_is_like_another_only_where_all_that_is_looked_at_is_the_same(tmp_path: Path) -> None:
+    """The row of one of many is the row of a stream alone, whichever byte it differs in from one of its length."""
+    target = open_target(str(STREAM))
+    data = lzma.decompress(STREAM.read_bytes())
+    with load(data) as stream:
+        net = stream["0000:00:01.0/virtio-net"]
+        trace = net.trace()
+        free = [trace[f"virtio.virtio.virtqueues.vq[{number}].avail"] for number in range(40, 44)]
+        (ram,) = [section for section in stream.sections if section.is_ram and section.state.blocks]
+        places = {
+            "machine": data.index(b"pc-q35") + 3,
+            "a block": ram.state.blocks[0].offset + 1,
+            "a size": ram.state.blocks[0].offset + 1 + len(ram.state.blocks[0].idstr) + 6,
+            "an idstr": net.offset + 6,
+            "an instance": net.payload_offset - 5,
+            "a version": net.payload_offset - 1,
+            "a footer": net.offset + net.size - 1,
+            "the vmdesc": data.index(b'"name"', net.offset + net.size) + 2,
+            "features": trace["virtio.guest_features"].offset,
+            "a queue": trace["virtio.vq[0].last_avail_idx"].offset,
+            "its size": trace["virtio.vq[0].num"].offset,
+            "a number of queues": trace["virtio.num_queues"].offset + 3,
+        }
+    random, path = Random(2), tmp_path / "one"
+
+    def row(copy: bytes, known: Known) -> dict[str, object]:
+        path.write_bytes(copy)
+        return row_of(str(path), known)
+
+    def unlike() -> bytearray:
+        copy = bytearray(data)
+        for entry in free:
+            copy[entry.offset : entry.offset + entry.size] = random.randbytes(entry.size)
+        return copy
+
+    known, other = Known(target), Known(open_target(str(OTHER)))
+    first = row(data, known)
+    assert first["verdict"] == "loads" and first["verify"] == "ok"
+    for _ in range(6):
+        assert row(bytes(unlike()), known) == first
+    path.write_bytes(unlike())
+    assert known.outlines.row_of(str(path)) == first, "its like was met"
+    assert row(data, other)["verdict"] == "fails"
+    differing = 0
+    for name, at in places.items():
+        copy = unlike()
+        copy[at] ^= 0x41
+        alone = row(bytes(copy), Known(target))
+        assert row(bytes(copy), known) == alone, name
+        assert row(bytes(copy), known) == alone, name
+        differing += alone != first
+    assert differing >= 9
+    for cut in (1, 7, len(data) // 2):
+        assert row(data[:-cut], known) == row(data[:-cut], Known(target))
+    assert row(data, known) == first
+
+
 def test_a_vmdesc_is_put_together_from_entries_that_were_read_before() -> None:
     shared = SharedVmdescs()
     for path in STREAMS:

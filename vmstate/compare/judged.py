@@ -31,6 +31,8 @@ class Judged:
         self.outcomes: dict[tuple[object, ...], _Outcome] = {}
         self.own: dict[int, bytes] = {}
         """Bytes of the destination's sections, by their ids."""
+        self.alone = 0
+        """How many sections were held against the destination, or rules, of which the keys of sections say nothing."""
         self.places: set[bytes] = set()
         """What is said beside their bytes of sections that were held against the destination."""
 
@@ -38,12 +40,14 @@ class Judged:
         """What `check.run()` gives."""
         section, sides = check.section, check.sides
         if not isinstance(section, SeenSection) or section.keys is None or sides.versions:
+            self.alone += 1
             return check.run()
         keys = section.keys
         if len(self.places) >= MOST_KEPT:
             self.places.clear()
         self.places.add(keys.place)
         if not keys.is_judged:
+            self.alone += 1
             return check.run()
         own = self.own.get(id(check.counterpart))
         if own is None:

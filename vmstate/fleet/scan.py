@@ -30,6 +30,7 @@ from vmstate.compare.section import bits_of, features_in
 from vmstate.compare.target import Target, open_target
 from vmstate.errors import VMStateError
 from vmstate.fleet.changes import Changes, read_changes
+from vmstate.fleet.outlines import Outlines
 from vmstate.qemu.provenance import SUFFIX
 from vmstate.query.origin import earliest_release
 from vmstate.rules.evaluate import read_as_known
@@ -94,6 +95,7 @@ class Known:
         self.judged = Judged(self.seen)
         self.changes = changes
         self.whole = whole
+        self.outlines = Outlines(self.seen)
         self.features: dict[bytes, list[str] | None] = {}
         """Key of a section -> the features that its driver accepted."""
 
@@ -183,7 +185,12 @@ def _stream_at(place: str, known: Known, row: dict[str, Any]) -> Stream:
 
 def row_of(place: str, known: Known) -> dict[str, Any]:
     """The row of one file, whatever is wrong with it."""
+    is_file = "://" not in place and not place.startswith(MACHINE) and known.changes is None
+    met = known.outlines.row_of(place) if is_file else None
+    if met is not None:
+        return met | {"file": place}
     row = empty_row(place)
+    alone = known.judged.alone
     try:
         with _stream_at(place, known, row) as stream:
             row |= facts_of(stream)
@@ -195,6 +202,8 @@ def row_of(place: str, known: Known) -> dict[str, Any]:
             if known.target is not None:
                 row |= judged(stream, known.target, known.judged)
             known.judged.learn_rest(stream)
+            if is_file and known.judged.alone == alone:
+                known.outlines.keep(stream, row)
     except VMStateError as error:
         row["error"] = str(error)
     except (OSError, MemoryError, RecursionError) as error:

@@ -342,6 +342,8 @@ class SeenStream(Stream):
     """A stream among many."""
 
     described: Vmdesc | None = None
+    memory_key: bytes | None = None
+    """A key of what answers for guest memory; None where the stream holds some."""
 
     @property
     def vmdesc(self) -> Vmdesc | None:
@@ -376,6 +378,7 @@ def read_seen(source: StreamSource, seen: Seen) -> Stream:
         stream = SeenStream(parts, source, source.name, events)
         if stream.vmdesc_text == text:
             stream.described = None if text is None else described.vmdesc
+            stream.memory_key = reader.memory
             return stream
     # What is damaged is told as of a stream alone.
     return read_stream(source)
