@@ -489,13 +489,15 @@ OLD = {
 }
 
 
-def answer_as_an_old_qemu(connection: socket.socket) -> None:
-    """A monitor that does not know the command by which a running machine tells its state."""
+def answer_as_an_old_qemu(connection: socket.socket, is_mute: threading.Event | None = None) -> None:
+    """A monitor that does not know the command by which a running machine tells its state; it may fall silent."""
     with connection, connection.makefile("rwb") as file:
         file.write(b'{"QMP": {"version": {"qemu": {"major": 2, "minor": 1, "micro": 0}}, "capabilities": []}}\n')
         file.flush()
         for line in file:
             asked = json.loads(line)
+            if is_mute is not None and is_mute.is_set():
+                continue
             error = {"class": "CommandNotFound", "desc": f"The command {asked['execute']} has not been found"}
             known = asked["execute"] in OLD
             answer: dict[str, Any] = {"return": OLD[asked["execute"]]} if known else {"error": error}
@@ -520,6 +522,34 @@ def test_a_source_that_cannot_tell_its_state_is_told_of_at_the_start(
     far.threads[0].join(5)
     assert far.received == [recorded[0]]
     assert "it has no command xen-save-devices-state" in reports[0].plainly
+
+
+def test_a_source_that_does_not_answer_is_not_held_up(
+    tmp_path: Path, far: Far, recorded: tuple[bytes, list[Choice]]
+) -> None:
+    """At its stop a QEMU answers nothing until it is rid of its device sections: nobody may wait for the other."""
+    ours, theirs = socket.socketpair()
+    is_mute = threading.Event()
+    threading.Thread(target=answer_as_an_old_qemu, args=(theirs, is_mute), daemon=True).start()
+    listen_at, connect_to = f"unix:{tmp_path / 'relay'}", f"unix:{tmp_path / 'in'}"
+    with Monitor(ours) as monitor, Relay(listen_at, connect_to, way=SKIP, monitor=monitor, limit=60) as relay:
+        thread, _ = run_in_thread(relay.run)
+        with socket.socket(socket.AF_UNIX) as source:
+            source.connect(str(tmp_path / "relay"))
+            source.sendall(recorded[0][:1000])
+            assert source.recv(4) == b"back"
+            is_mute.set()
+            begun = time.monotonic()
+            assert relay._state_while_held() is None
+            assert time.monotonic() - begun < 1
+            assert monitor.limit == 60
+            channel = relay._proxy.main
+            assert channel is not None and not channel.reading.locked()
+            source.sendall(recorded[0][1000:])
+            source.shutdown(socket.SHUT_WR)
+            thread.join(5)
+    far.threads[0].join(5)
+    assert far.received == [recorded[0]]
 
 
 def test_who_says_nothing_is_no_source(tmp_path: Path, far: Far) -> None:

@@ -18,13 +18,14 @@ import gc
 import threading
 import time
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any, Self
 
 from vmstate.early.arrivals import memory_ranges
 from vmstate.early.copies import Choice, choose
 from vmstate.early.forward import Forward
-from vmstate.errors import EarlyError, VMStateError
+from vmstate.errors import EarlyError, NoAnswerError, VMStateError
 from vmstate.qemu.live import LiveState, is_near_stop, live_state
 from vmstate.qemu.migration import Attached, capabilities_of
 from vmstate.qemu.monitor import LIMIT, POLL, Monitor, answers_understood
@@ -36,6 +37,11 @@ from vmstate.vmsd.data import Data
 
 _BEGINS = 0.5
 """Seconds that a source may take from its first bytes until it sends memory."""
+
+_AT_ONCE, _SOON = 0.1, 2.0
+"""Seconds in which a source that is held up must say how far it is, and then its state. At its stop it says nothing
+until it is rid of its device sections, and its guest does not run.
+"""
 
 THROUGH, INSERT, SKIP = "through", "insert", "skip"
 WAYS = (THROUGH, INSERT, SKIP)
@@ -151,7 +157,7 @@ class Relay:
         self.uri = self._proxy.uri
         if way != THROUGH and early is None and plainly is None:
             try:
-                self._first = self._now()
+                self._first = self._now(self.limit)
             except VMStateError as error:
                 self._first = error
 
@@ -252,7 +258,8 @@ class Relay:
             return self.policy.choices(self.early)
         try:
             self._wait_for_memory()
-            return self._now()
+            with self._answered_in(_SOON):
+                return self._now(_SOON)
         except VMStateError:
             if isinstance(self._first, VMStateError):
                 raise self._first from None
@@ -262,13 +269,23 @@ class Relay:
         """Wait a moment until a source that has begun sends memory, and says how much is left."""
         assert self.monitor is not None
         end = time.monotonic() + _BEGINS
-        with answers_understood():
+        with answers_understood(), self._answered_in(_BEGINS):
             while self.monitor.ask("query-migrate").get("status") == "setup" and time.monotonic() < end:
                 time.sleep(POLL)
 
-    def _now(self) -> list[Choice]:
+    def _now(self, limit: float) -> list[Choice]:
         assert self.monitor is not None
-        return self._choices_of(live_state(self.monitor, limit=self.limit, room=self._room))
+        return self._choices_of(live_state(self.monitor, limit=limit, room=self._room))
+
+    @contextmanager
+    def _answered_in(self, seconds: float) -> Iterator[None]:
+        """Questions to the source raise `NoAnswerError` where they are not answered in so many seconds."""
+        assert self.monitor is not None
+        usual, self.monitor.limit = self.monitor.limit, min(self.monitor.limit, seconds)
+        try:
+            yield
+        finally:
+            self.monitor.limit = usual
 
     def _room(self) -> int | None:
         """How many bytes the source can still send while it is held up; None where that is not known.
@@ -319,9 +336,14 @@ class Relay:
         if channel is None:
             return None
         with channel.reading:
-            if is_near_stop(self.monitor, self._room()):
+            try:
+                with self._answered_in(_AT_ONCE):
+                    if is_near_stop(self.monitor, self._room()):
+                        return None
+            except NoAnswerError:
                 return None
-            return live_state(self.monitor, limit=self.limit, room=self._room)
+            with self._answered_in(_SOON):
+                return live_state(self.monitor, limit=_SOON, room=self._room)
 
     def close(self) -> None:
         """End whatever is under way."""
