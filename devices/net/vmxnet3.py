@@ -8,6 +8,7 @@ from __future__ import annotations
 from vmstate.declare import (
     CONTENTS,
     MACS,
+    Rule,
     VMState,
     array,
     boolean,
@@ -29,6 +30,9 @@ from vmstate.devices.pci.msix import MSIX, msix_of
 
 QUEUES = 8
 """The most queues of one direction."""
+
+INTERRUPTS = 25
+"""The vectors of MSI-X, which each device has."""
 
 
 @description("vmxnet3/mcast_list", version_id=1, minimum_version_id=1)
@@ -129,7 +133,17 @@ class VMXNET3(VMState):
     mtu: int = uint32()
     max_rx_frags: int = uint16()
     max_tx_frags: int = uint32()
-    event_int_idx: int = uint8()
+    event_int_idx: int = uint8(
+        rules=(
+            Rule(
+                "vmxnet3-event-interrupt",
+                this.event_int_idx < INTERRUPTS,
+                f"there are {INTERRUPTS} interrupts: QEMU ends itself otherwise (a defect of QEMU's)",
+                qemu_error="qemu: hardware error: Bad interrupt index: {value}",
+                value=this.event_int_idx,
+            ),
+        )
+    )
     auto_int_masking: bool = boolean()
     txq_num: int = uint8(
         rules=(rule("vmxnet3-tx-queues", this.txq_num <= QUEUES, f"there are at most {QUEUES} queues to send"),)
@@ -146,5 +160,5 @@ class VMXNET3(VMState):
     temp_shared_guest_driver_memory: int = uint64()
     txq_descr: list[TxqDescr] = array(TxqDescr, 8)
     rxq_descr: list[RxqDescr] = array(RxqDescr, 8)
-    interrupt_states: list[IntState] = array(IntState, 25)
+    interrupt_states: list[IntState] = array(IntState, INTERRUPTS)
     mcast_list: McastList | None = subsection(McastList)

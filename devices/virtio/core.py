@@ -66,14 +66,13 @@ TRANSPORT = fact(
 )
 """Which transport a device sits on; the idstr of its section tells, for it begins with the path of the device.
 
-That is a PCI address, the name of the MMIO transport, or a device number of the channel subsystem. Facts from
-hw/pci/pci.c (pcibus_get_dev_path), hw/virtio/virtio-mmio.c (virtio_mmio_bus_get_dev_path) and hw/s390x/css-bridge.c
-(virtual_css_bus_get_dev_path).
+That is a PCI address, the name of the MMIO transport, or a device number of the channel subsystem: pcibus_get_dev_path,
+virtio_mmio_bus_get_dev_path and virtual_css_bus_get_dev_path.
 """
 
 
 def _makes_queues(idstr: str) -> bool:
-    """Whether a device makes the queues of the source before it loads them (pre_load_queues)."""
+    """Whether a device makes the source's queues first (pre_load_queues)."""
     return idstr.endswith("virtio-net")
 
 
@@ -261,10 +260,14 @@ def _offered(virtio: VirtIO, guest_features: int, offered: int) -> bool:
 
 
 def _rings_agree(virtio: VirtIO, guest_features: int, vq: Any, transport: Any, memory: Any) -> bool:
-    # Reading rings is of no use to most who read a device.
+    # Few need it.
     from vmstate.devices.virtio.queue import rings_agree
 
     return rings_agree(virtio, guest_features, vq, transport, memory)
+
+
+def _have_entries(virtio: VirtIO, low: int, vq: Any) -> bool:
+    return not accepted(virtio, low) >> 32 & 1 or all(q.num or not q.desc for q in vq)
 
 
 def virtio_state(**options: Any) -> Any:
@@ -276,6 +279,12 @@ def virtio_state(**options: Any) -> Any:
                 "virtio-features",
                 asks(_offered, this.virtio, this.guest_features, HOST_FEATURES),
                 "the driver has accepted no feature that the destination does not offer",
+            ),
+            rule(
+                "virtio-queue-entries",
+                asks(_have_entries, this.virtio, this.guest_features, this.vq),
+                "a queue with an address has entries",
+                qemu_error="Assertion `len > 0' failed",
             ),
             rule(
                 "virtio-queue-inuse",
@@ -295,7 +304,7 @@ def _have_room(idstr: str, vq: Any, own: Any) -> bool:
 
 @description("virtio legacy body")
 class VirtIODevice(VMState):
-    """The beginning of every virtio device; a device's own class goes on with what it saves itself."""
+    """The beginning of every virtio device; its own class goes on."""
 
     transport: Any = one_of(
         TRANSPORT,

@@ -262,23 +262,24 @@ def test_a_powerpc_processor_is_known_by_its_version_where_its_subsections_are_o
 
 
 DISPLAYS = [
-    ("cirrus_vga", (7, 2), "fails", "Assertion `mr->alias' failed."),
-    ("cirrus_vga", (10, 0), "loads", None),
-    ("vga", (5, 2), "fails", "Assertion `offset + size <= s->vram_size' failed."),
-    ("vga", (7, 2), "loads", None),
-    ("vga", (10, 0), "unknown", None),
-    ("vga", (9, 0), "unknown", None),
-    ("0000:00:02.0/vga", (10, 0), "loads", None),
+    ("cirrus_vga", 0, (7, 2), "fails", "Assertion `mr->alias' failed."),
+    ("cirrus_vga", 0, (10, 0), "loads", None),
+    ("vga", 0, (5, 2), "fails", "Assertion `offset + size <= s->vram_size' failed."),
+    ("vga", 0x800000, (7, 2), "loads", None),
+    ("vga", 0x7F3A12C0, (7, 2), "fails", None),
+    ("vga", 0x800000, (10, 0), "loads", None),
+    ("vga", 0, (10, 0), "fails", None),
+    ("vga", 0x800000, (9, 0), "unknown", None),
+    ("0000:00:02.0/vga", 0, (10, 0), "loads", None),
 ]
 
 
-@pytest.mark.parametrize(("name", "release", "verdict", "line"), DISPLAYS)
+@pytest.mark.parametrize(("name", "latch", "release", "verdict", "line"), DISPLAYS)
 def test_an_isa_display_is_read_over_the_wrong_object(
-    name: str, release: tuple[int, int], verdict: str, line: str | None
+    name: str, latch: int, release: tuple[int, int], verdict: str, line: str | None
 ) -> None:
-    data = described(
-        framing.section(name, version_id=2, payload=bytes(8))(sent()), name, version_id=2, fields=[COUNTER]
-    )
+    payload = struct.pack(">II", latch, 0)
+    data = described(framing.section(name, version_id=2, payload=payload)(sent()), name, version_id=2, fields=[COUNTER])
     target = of_stream(vmstate.load(data)).replaced(release=Release(*release), command=("qemu-system-x86_64",))
     explained = vmstate.explain(data, target)
     assert (explained.verdict, explained.qemu_error) == (verdict, line)

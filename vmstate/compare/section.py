@@ -368,6 +368,9 @@ class SectionCheck:
         # What a stream tells of a release is the earliest that can have written it.
         is_certain = release in defect.ends and release not in defect.loads and self.target.command is not None
         goes_on = release in defect.loads and release not in defect.ends
+        if release in defect.loads and release in defect.ends and defect.harmless is not None and self.target.command:
+            goes_on = defect.harmless(bytes(self.section.payload()))
+            is_certain = not goes_on
         if goes_on and release is not None and (release > max(defect.ends) or self.target.command):
             return
         message = "QEMU reads the section over an object that it is not of, and ends by that (a defect of QEMU's)"

@@ -55,15 +55,16 @@ class Identity(NamedTuple):
 class WrongObject(NamedTuple):
     """A section that QEMU reads over an object it is not of (a defect of QEMU's), where it is of no bus.
 
-    `ends` says of each release with which that was tried, and which ends by it, the line that it prints: None where it
-    is ended by a signal. `loads` are those that go on; one that is in both does either. `rightly` are devices (the last
-    parts of their idstrs) that have a section of the same name, and read it as they should.
+    `ends` says of each release that was tried and ends by it the line that it prints, None where it is ended by a
+    signal. `loads` are those that go on; of one that is in both `harmless` decides by the payload. `rightly` are the
+    last parts of the idstrs of devices that have a section of the same name, and read it as they should.
     """
 
     ends: Mapping[Release, str | None]
     loads: frozenset[Release]
     advice: str
     rightly: frozenset[str] = frozenset()
+    harmless: Callable[[bytes], bool] | None = None
 
 
 class Comparison(Data):
