@@ -155,3 +155,17 @@ def test_a_volume_may_be_of_any_size(monkeypatch: pytest.MonkeyPatch) -> None:
     incremental.receive_data(b"")
     with pytest.raises(StreamError, match="too many bytes stand behind the end"):
         list(incremental.events())
+
+
+def test_the_vmdesc_of_an_earlier_moment_need_not_fit(recording: Path) -> None:
+    """Subsections and timers come and go between two checkpoints, and QEMU sends one vmdesc for all."""
+    at = BEHIND.index(b'"array_len": 3', BEHIND.index(b'"name": "i8254"'))
+    recording.write_bytes(BEHIND[:at] + b'"array_len": 2' + BEHIND[at + 14 :])
+    found = {}
+    for name in (str(recording), f"{recording}@colo:1"):
+        with load(name) as stream:
+            assert stream["i8254"].described_by == "library"
+            found[name] = [each for each in verify(stream, stream.source or b"") if each.rule == "vmdesc"]
+    earlier, checkpoint = found.values()
+    assert [each.severity for each in earlier] == ["error"] and [each.severity for each in checkpoint] == ["note"]
+    assert checkpoint[0].message == f"{earlier[0].message}; it is of an earlier moment"

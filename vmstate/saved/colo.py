@@ -11,7 +11,7 @@ migration/colo.c and the enumeration COLOMessage.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, ClassVar
 
 from vmstate.errors import StreamError, VMStateError
 from vmstate.files import PIECE
@@ -46,6 +46,9 @@ class ColoCheckpoint(Container, Data):
     number: int
     count: int
     cut: str | None
+
+    has_older_vmdesc: ClassVar[bool] = True
+    """QEMU sends one vmdesc, with the devices of the moment before the first checkpoint."""
 
     def facts(self) -> dict[str, Any]:
         """Which checkpoint it is, of how many, and what the recording ends with."""

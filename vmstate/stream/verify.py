@@ -193,7 +193,19 @@ Described = Callable[[Section, bytes, int, Dialect], Iterable[Finding]]
 
 
 def vmdesc_findings(stream: Stream, text: bytes, described: Described) -> Iterator[Finding]:
-    """What is found where a stream is held against the text of its vmdesc, and each section against its entry."""
+    """What is found where a stream is held against the text of its vmdesc, and each section against its entry.
+
+    A vmdesc that was sent before the devices were, as that of a checkpoint of COLO, need not fit: that is no error.
+    """
+    findings = _held_against_vmdesc(stream, text, described)
+    if not getattr(stream.container, "has_older_vmdesc", False):
+        yield from findings
+        return
+    for finding in findings:
+        yield finding.replace(severity="note", message=f"{finding.message}; it is of an earlier moment")
+
+
+def _held_against_vmdesc(stream: Stream, text: bytes, described: Described) -> Iterator[Finding]:
     vmdesc = stream.vmdesc
     assert vmdesc is not None
     # Several sections can have one idstr and instance_id: they match by order.
