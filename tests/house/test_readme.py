@@ -137,8 +137,8 @@ def test_every_block_does_what_the_document_says(document: Path, tmp_path: Path)
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", ["README.md"])
-def test_a_first_page_needs_nothing_but_the_package(name: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize("name", ["README.md", "docs/declaring.md", "docs/editing.md", "docs/reading.md"])
+def test_first_pages_need_nothing_but_the_package(name: str, tmp_path: Path) -> None:
     environment = environment_in(tmp_path)
     assert run(Block(0, "sh", (), "vmstate examples", 0, 0), tmp_path, environment).returncode == 0
     told = [
