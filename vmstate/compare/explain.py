@@ -212,7 +212,7 @@ class StreamCheck:
                 check = SectionCheck(self.sides, self.findings, part, counterpart)
                 if id(counterpart) in met:
                     self.again(part)
-                    self.looked_into()
+                    self.looked_into(part)
                     yield from check.run()
                     continue
                 met.add(id(counterpart))
@@ -427,13 +427,13 @@ class StreamCheck:
             self.findings.assumed.append(
                 f"{name} loads: the destination takes it, and its own stream does not show how ({rule.why})"
             )
-            self.looked_into()
+            self.looked_into(section)
             yield from SectionCheck(self.sides, self.findings, section, section).values(beside=False)
 
-    def looked_into(self) -> None:
-        """A section is looked into for this stream alone."""
+    def looked_into(self, section: Section) -> None:
+        """A section is looked into for this stream alone, where there are many."""
         if self.judged is not None:
-            self.judged.alone += 1
+            self.judged.looked_into(section)
 
     def again(self, section: Section) -> None:
         """A section that stands in the stream more than once: QEMU loads each, and the last counts."""
@@ -513,9 +513,9 @@ class StreamCheck:
             )
         for finding in compat(self.sides.source_schema, known).findings:
             yield with_error(finding, by_label.get(finding.section or ""), self.target)
-        self.looked_into()
         for section in self.source.sections:
             if section.kind in ("start", "full") and not section.is_ram:
+                self.looked_into(section)
                 yield from SectionCheck(self.sides, self.findings, section, section).values(beside=False)
         self.findings.assumed += [
             "the destination has the devices of the source, at the same places, and the same RAM blocks",

@@ -6,7 +6,7 @@ from vmstate.compare.explained import Explained
 from vmstate.compare.indifferent import masks_of, masks_unjudged
 from vmstate.compare.section import SectionCheck
 from vmstate.stream.seen import Seen, SeenSection, key_of_memory
-from vmstate.stream.stream import Stream
+from vmstate.stream.stream import Section, Stream
 
 MOST_KEPT = 100_000
 """Sections that are kept in mind, most of them without a finding; then all are forgotten."""
@@ -32,7 +32,7 @@ class Judged:
         self.own: dict[int, bytes] = {}
         """Bytes of the destination's sections, by their ids."""
         self.alone = 0
-        """How many sections were held against the destination, or rules, of which the keys of sections say nothing."""
+        """How many sections with keys were held against the destination that do not hold all that was looked at."""
         self.places: set[bytes] = set()
         """What is said beside their bytes of sections that were held against the destination."""
 
@@ -40,14 +40,13 @@ class Judged:
         """What `check.run()` gives."""
         section, sides = check.section, check.sides
         if not isinstance(section, SeenSection) or section.keys is None or sides.versions:
-            self.alone += 1
             return check.run()
         keys = section.keys
         if len(self.places) >= MOST_KEPT:
             self.places.clear()
         self.places.add(keys.place)
         if not keys.is_judged:
-            self.alone += 1
+            self.looked_into(section)
             return check.run()
         own = self.own.get(id(check.counterpart))
         if own is None:
@@ -81,6 +80,11 @@ class Judged:
             finding if finding.offset is None else finding.replace(offset=finding.offset + shift)
             for finding in outcome.findings
         ]
+
+    def looked_into(self, section: Section) -> None:
+        """A section is looked into for one stream alone: what its key holds does not decide what is found."""
+        if isinstance(section, SeenSection) and section.keys is not None:
+            self.alone += 1
 
     def learn_rest(self, stream: Stream) -> None:
         """Find out what is looked at in sections that were read and that nothing was held against."""
