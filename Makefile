@@ -184,6 +184,10 @@ fixtures: $(DEV)
 rules-truth: $(DEV)
 	@$(BIN)/python tests/support/rules_truth.py $(ARGS)
 
+# The tables that tests hold the library against, from sources of QEMU; ARGS is RELEASE=TREE..., oldest first.
+source-facts: $(DEV)
+	@$(BIN)/python tests/support/source_facts.py $(ARGS)
+
 # What is to be known of the device library without importing it, from the classes in devices/.
 index: $(RUNTIME)
 	@$(BIN)/python -m vmstate.devices.index

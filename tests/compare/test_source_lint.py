@@ -252,6 +252,14 @@ def test_a_count_that_becomes_one_of_run_time_is_a_question(changed: Changed) ->
     assert finding.message.endswith("is pitch then 8?")
 
 
+def test_what_could_not_be_migrated_sent_nothing(changed: Changed) -> None:
+    """Only that it can be, now, is to be said."""
+    mark = (DEVICE, '.name = "beeper",', '.name = "beeper", .unmigratable = 1,')
+    before, after = changed(mark), changed((DEVICE, MODE, ""), (DEVICE, '.name = "beeper",', '.name = "bell",'))
+    findings = changes(Linked(read_tree(str(before))), Linked(read_tree(str(after))))
+    assert {finding.rule for finding in findings if finding.symbol == "vmstate_beeper"} == {"unmigratable-changed"}
+
+
 def test_entries_belong_into_the_newest_list(changed: Changed) -> None:
     before = read_tree(str(changed((DEVICE, "static bool beeper_has", COMPAT + "static bool beeper_has"))))
     wrong = COMPAT.replace('{ "x", "y", "on" }', '{ "x", "y", "on" }, { "beeper", "echo", "off" }')

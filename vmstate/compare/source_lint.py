@@ -303,6 +303,10 @@ class _Changes:
         self, old_unit: UnitResult, old: SourceDescription, unit: UnitResult, new: SourceDescription
     ) -> Iterator[LintFinding]:
         """What changed of one description."""
+        if old.unmigratable:
+            # Nothing was ever sent by it.
+            yield from self.marks(old, new)
+            return
         headed = new.symbol in self.headed
         if old.name != new.name:
             yield _finding("name-changed", new, f"it was called {old.name!r}, and is {new.name!r}")

@@ -1,0 +1,55 @@
+"""What is said by hand of commands and of RAM records, held against the sources of 16 releases (make source-facts)."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from recorded import FIXTURES
+
+from vmstate.rules.stream import COMMANDS, is_known
+from vmstate.stream import ram_records
+from vmstate.stream.events import CommandType
+from vmstate.vmsd.release import Release
+
+WIRE: dict[str, dict[str, Any]] = json.loads((FIXTURES / "source" / "wire.json").read_text())
+
+
+@pytest.mark.parametrize("name", WIRE)
+def test_a_release_knows_the_commands_that_its_source_has(name: str) -> None:
+    """Their numbers, how long their data are, and that there are no others."""
+    release = Release.read(name)
+    commands = WIRE[name]["commands"]
+    named = {number: command for command, (number, _) in commands.items() if command != "INVALID"}
+    assert {number for number in COMMANDS if is_known(number, release)} == set(named)
+    for number, command in named.items():
+        assert CommandType(number).name == command
+        assert COMMANDS[number].size == commands[command][1], command
+
+
+def test_every_command_is_in_some_source() -> None:
+    known = {command for row in WIRE.values() for command in row["commands"]}
+    assert {command.name for command in CommandType} <= known
+
+
+FLAGS = {
+    "MEM_SIZE": ram_records.MEM_SIZE,
+    "EOS": ram_records.EOS,
+    "CONTINUE": ram_records.CONTINUE,
+    "HOOK": ram_records.HOOK,
+    "MULTIFD_FLUSH": ram_records.MULTIFD_FLUSH,
+}
+
+
+def test_flags_of_ram_records_are_those_of_the_sources() -> None:
+    """A flag has one number in all releases that have it."""
+    numbers: dict[str, set[int]] = {}
+    for row in WIRE.values():
+        for flag, number in row["ram_flags"].items():
+            numbers.setdefault(flag, set()).add(number)
+    assert {flag: numbers[flag] for flag in FLAGS} == {flag: {number} for flag, number in FLAGS.items()}
+    kinds = {"ZERO": "zero", "PAGE": "page", "XBZRLE": "xbzrle", "COMPRESS_PAGE": "compressed"}
+    for flag, kind in kinds.items():
+        [number] = numbers[flag]
+        assert ram_records.KIND_OF_FLAG[number] == kind

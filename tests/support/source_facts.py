@@ -1,0 +1,115 @@
+"""Tables that are taken from QEMU's sources, release by release, and held against what the library says by hand.
+
+    python tests/support/source_facts.py RELEASE=TREE...      (make source-facts ARGS="...")
+
+Each TREE is a folder with the source of that release, or REPOSITORY@REVISION, from the oldest to the newest. There
+are written `fixtures/source/wire.json`, the numbers that migration/ puts on the wire (commands with the length of their
+data, flags of RAM records), and `fixtures/source/subsections.json`: of each subsection that came after 5.2 the last
+release whose source has no description of that name, and the first that has. Facts alone.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import sys
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+from recorded import FIXTURES
+
+from vmstate.source.constants import Constants
+from vmstate.source.preprocessor import Unit, Unresolved
+from vmstate.source.reading import read_tree
+from vmstate.source.sources import Sources
+from vmstate.source.target import targets_of
+from vmstate.source.tree import Tree, open_tree
+from vmstate.stream.registry import all_descriptions, known_names
+
+WIRE = FIXTURES / "source" / "wire.json"
+SUBSECTIONS = FIXTURES / "source" / "subsections.json"
+
+ROW = re.compile(r"\[(MIG_CMD_\w+)\]\s*=\s*\{\s*\.len\s*=\s*([^,}]+)")
+FLAG = re.compile(r"^#define (RAM_SAVE_FLAG_\w+)", re.M)
+COMMAND = re.compile(r"\bMIG_CMD_(?!MAX\b)\w+")
+SINCE = (5, 2)
+"""The release with which the table of subsections begins."""
+
+
+def wire_of(tree: Tree) -> dict[str, Any]:
+    """The commands of a tree, each with its number and the bytes of its data (None: any), and its RAM flags."""
+    sources = Sources(tree)
+    target = targets_of(tree, {})["x86_64"]
+    commands: dict[str, list[int | None]] = {}
+    flags: dict[str, int] = {}
+    for path in ("migration/savevm.c", "savevm.c", "migration/ram.c", "migration/ram.h", "arch_init.c"):
+        if path not in tree.blobs:
+            continue
+        unit = Unit(sources, path, target)
+        constants = Constants(unit)
+
+        def value(text: str, unit: Unit = unit, constants: Constants = constants) -> int:
+            return constants.value(constants.parse(unit.expand(unit.tokens(text, 0))))
+
+        text = sources.file(path).text
+        lengths = dict(ROW.findall(text))
+        for name in dict.fromkeys(COMMAND.findall(text)):
+            # One without a row there has the length 0, which is checked like any other.
+            size = value(lengths.get(name, "0").strip())
+            commands[name.removeprefix("MIG_CMD_")] = [value(name), None if size < 0 else size]
+        for name in FLAG.findall(text):
+            try:
+                flags[name.removeprefix("RAM_SAVE_FLAG_")] = value(name)
+            except Unresolved:
+                continue
+    return {"commands": commands, "ram_flags": flags}
+
+
+def first_named(releases: list[tuple[str, set[str]]], names: set[str]) -> dict[str, list[str]]:
+    """Of each name that came after the first of the releases the last without it, and the first with it."""
+    table = {}
+    for name in sorted(names):
+        for (before, without), (release, descriptions) in pairwise(releases):
+            if name in descriptions and name not in without:
+                table[name] = [before, release]
+                break
+    return table
+
+
+def subsections_of_the_library() -> set[str]:
+    """The names of all subsections that the library has."""
+    return {
+        sub.vmsd.name
+        for idstr in known_names()
+        for vmsd in all_descriptions(idstr)
+        for part in vmsd.walk()
+        for sub in part.subsections
+    }
+
+
+def main() -> None:
+    """Write both tables."""
+    wire: dict[str, Any] = {}
+    releases: list[tuple[str, set[str]]] = []
+    for word in sys.argv[1:]:
+        release, _, name = word.partition("=")
+        with open_tree(name) as tree:
+            revision = getattr(tree, "commit", tree.id)[:12]
+            wire[release] = {"revision": revision} | wire_of(tree)
+            if tuple(map(int, release.split("."))) >= SINCE:
+                read = read_tree(tree)
+                releases.append((release, {vmsd.name for vmsd in read.descriptions() if vmsd.name}))
+        print(release, len(wire[release]["commands"]), file=sys.stderr, flush=True)
+    write(WIRE, wire)
+    write(SUBSECTIONS, first_named(releases, subsections_of_the_library()))
+
+
+def write(path: Path, table: dict[str, Any]) -> None:
+    """A line for each row."""
+    rows = ",\n".join(f" {json.dumps(key)}: {json.dumps(value)}" for key, value in table.items())
+    path.write_text("{\n" + rows + "\n}\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
