@@ -94,3 +94,11 @@ def test_an_image_on_standard_input(tmp_path: Path, monkeypatch: pytest.MonkeyPa
 
     monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(plain("savevm-7.2.qcow2"))))
     assert main(["info", "-", "--snapshot", "two"]) == 0
+
+
+def test_a_verb_with_a_snapshot_of_its_own_keeps_it(tmp_path: Path) -> None:
+    """`pack --snapshot` makes one."""
+    disk, output = tmp_path / "disk.qcow2", tmp_path / "out.qcow2"
+    disk.write_bytes(plain("savevm-7.2.qcow2"))
+    assert main(["pack", f"{disk}@one", "--like", f"{disk}@two", "--snapshot", "three", "-o", str(output)]) == 0
+    assert main(["verify", str(output), "--snapshot", "three"]) == 0

@@ -37,7 +37,7 @@ WITH_CHANNELS = frozenset(("info", "show", "verify", "query", "find", "cmdline",
 """The verbs that take further channels of a migration."""
 
 WITH_PART = WITH_CHANNELS | {"decode", "set", "thin", "unpack", "repair", "load"}
-"""The verbs that are told where in FILE the stream is."""
+"""The verbs that are told where the stream is."""
 
 WHOLE = frozenset(("decode", "encode", "set", "thin"))
 """The verbs whose output is of no use in part."""
@@ -185,14 +185,14 @@ def _signals(verb: str) -> AbstractContextManager[None]:
 
 
 def add_given(verb: str, parser: argparse.ArgumentParser) -> None:
-    """The options of a verb that say what belongs to its FILE, and where in that the stream is."""
+    """The options of what belongs to FILE, and of where the stream is."""
     if verb in WITH_CHANNELS:
         parser.add_argument(
             "--channel", metavar="F", action="append", help="a further channel of the migration, or a folder of them"
         )
     if verb in WITH_PART:
-        parser.add_argument("--snapshot", metavar="NAME", help="the snapshot in the disk image, as FILE@NAME")
-        parser.add_argument("--offset", metavar="N", help="where in FILE the stream begins, in bytes, as FILE@N")
+        parser.add_argument("--snapshot", metavar="NAME", help="the snapshot of a disk image, FILE@NAME")
+        parser.add_argument("--offset", metavar="N", help="where the stream begins, FILE@N")
 
 
 def _takes_command(parser: argparse.ArgumentParser, words: Sequence[str]) -> bool:
@@ -213,7 +213,9 @@ def _run(options: argparse.Namespace) -> int:
         # Names in a stream can be text that the terminal has no bytes for.
         sys.stdout.reconfigure(errors="backslashreplace")
     try:
-        if any(getattr(options, name, None) is not None for name in ("channel", "snapshot", "offset")):
+        if options.verb in WITH_PART and {options.snapshot, options.offset, *(vars(options).get("channel") or ())} != {
+            None
+        }:
             from vmstate.cli.given import bind
 
             bind(options)
