@@ -129,7 +129,10 @@ def make(folder: Path, count: int, seed: str) -> None:
 
 def streams(folder: Path) -> list[str]:
     """The streams of a fleet, in order."""
-    return sorted(map(str, folder.rglob("*.mig")))
+    files = sorted(map(str, folder.rglob("*.mig")))
+    if not files:
+        sys.exit(f"{folder}: there are no streams; `python benchmarks/fleet.py make {folder}` makes some")
+    return files
 
 
 class Measured:
