@@ -84,7 +84,7 @@ def test_what_no_stream_holds_is_told(thin_stream: str, tmp_path: Path, capsys: 
     changed = str(tmp_path / "x.mig")
     assert main(["set", thin_stream, VAPIC, "-o", changed]) == 0
     told = capsys.readouterr().err
-    assert "kvm-tpr-opt: not judged: the stream does not hold page 0x0 of pc.ram [vapic-rom]" in told
+    assert "kvm-tpr-opt: not judged: the stream does not hold page 0x0 of pc.ram, at 0x2 [vapic-rom]" in told
     with vmstate.load(changed) as stream:
         assert "vapic-rom" in {finding.rule for finding in unjudged(stream)}
         explained = vmstate.explain(stream, thin_stream)
