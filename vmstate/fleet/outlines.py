@@ -25,7 +25,7 @@ MOST_LITERAL = 1 << 20
 MOST_KEPT = 32 << 20
 """Bytes of outlines that are kept; then all are forgotten."""
 
-MOST_ROWS = 20_000
+MOST_ROWS = 5_000
 """Rows that are kept; then all are forgotten."""
 
 MOST_ALIKE = 16
