@@ -25,7 +25,7 @@ from vmstate.cli import main
 from vmstate.compare.explain import explain
 from vmstate.compare.target import open_target
 from vmstate.errors import SchemaError, VMStateError
-from vmstate.fleet import remote
+from vmstate.fleet import outlines, remote
 from vmstate.fleet.changes import read_changes
 from vmstate.fleet.domains import domains_at, row_of_domain
 from vmstate.fleet.engine import Poison, in_order, pool_of
@@ -433,7 +433,9 @@ def test_what_is_known_of_a_section_holds_for_what_is_said_of_it_alone() -> None
 
 
 @pytest.mark.slow
-def test_a_stream_is_like_another_only_where_all_that_is_looked_at_is_the_same(tmp_path: Path) -> None:
+def test_a_stream_is_like_another_only_where_all_that_is_looked_at_is_the_same(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """The row of one of many is the row of a stream alone, whichever byte it differs in from one of its length."""
     target = open_target(str(STREAM))
     data = lzma.decompress(STREAM.read_bytes())
@@ -487,6 +489,14 @@ def test_a_stream_is_like_another_only_where_all_that_is_looked_at_is_the_same(t
     assert differing >= 9
     for cut in (1, 7, len(data) // 2):
         assert row(data[:-cut], known) == row(data[:-cut], Known(target))
+    # What is too much is forgotten, and then met anew.
+    monkeypatch.setattr(outlines, "MOST_KEPT", 3 * known.outlines.by_length[len(data)][0].size)
+    monkeypatch.setattr(outlines, "MOST_ROWS", 2)
+    for number in range(8):
+        copy = bytearray(data)
+        copy[places["machine"]] = 0x61 + number
+        assert row(bytes(copy), known)["machine"] != first["machine"]
+        assert len(known.outlines.by_length[len(data)]) <= 3 and len(known.outlines.rows) <= 2
     assert row(data, known) == first
 
 

@@ -43,7 +43,8 @@ class _Sent(Data):
 class Outline:
     """The bytes that a stream must have in common with an earlier one, and where its sections stand between them."""
 
-    def __init__(self, data: bytes, sent: list[_Sent], memory: bytes | None) -> None:
+    def __init__(self, number: int, data: bytes, sent: list[_Sent], memory: bytes | None) -> None:
+        self.number = number
         self.sent = sent
         self.memory = memory
         edges = [0, *(at for section in sent for at in (section.start, section.end)), len(data)]
@@ -70,7 +71,6 @@ class Outlines:
         self.by_length: dict[int, list[Outline]] = {}
         self.rows: dict[tuple[int, tuple[bytes, ...]], Mapping[str, Any]] = {}
         self.kept = 0
-        self.numbers: dict[int, int] = {}
         self.made = 0
 
     def row_of(self, path: str) -> dict[str, Any] | None:
@@ -81,7 +81,7 @@ class Outlines:
         for outline in self.by_length[len(data)]:
             keys = outline.keys_in(data, self.seen)
             if keys is not None:
-                row = self.rows.get((self.numbers[id(outline)], keys))
+                row = self.rows.get((outline.number, keys))
                 return None if row is None else dict(row)
         return None
 
@@ -116,7 +116,7 @@ class Outlines:
             return
         if len(self.rows) >= MOST_ROWS:
             self.rows.clear()
-        self.rows[self.numbers[id(outline)], keys] = row
+        self.rows[outline.number, keys] = row
 
     def _outline_of(
         self, data: bytes, sections: list[tuple[SeenSection, Keys]], memory: bytes | None, literal: int
@@ -130,15 +130,12 @@ class Outlines:
             self.kept = literal
             self.by_length.clear()
             self.rows.clear()
-            self.numbers.clear()
+            alike = []
         sent = [
             _Sent(section.payload_offset, section.payload_offset + len(section.raw), known.place)
             for section, known in sections
         ]
-        made = Outline(data, sent, memory)
         self.made += 1
-        self.numbers[id(made)] = self.made
-        for lost in alike[MOST_ALIKE - 1 :]:
-            del self.numbers[id(lost)]
+        made = Outline(self.made, data, sent, memory)
         self.by_length[len(data)] = [made, *alike[: MOST_ALIKE - 1]]
         return made
