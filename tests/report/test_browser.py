@@ -194,6 +194,16 @@ def test_nothing_sticks_out(width: int, tmp_path: Path, browser: Any) -> None:
     path = written(tmp_path, "diff", EARLY, FINAL, early=EARLY)
     shown = Shown(browser, path, viewport={"width": width, "height": 800})
     assert shown.page.evaluate("document.documentElement.scrollWidth") <= width
+    # A word of a heading, and a number, are not divided.
+    divided = """[...document.querySelectorAll('#memory thead th, #memory td.n')].filter(cell => {
+        const text = cell.firstChild, range = document.createRange();
+        return text && [...text.data.matchAll(/[^ ]+/g)].some(word => {
+            range.setStart(text, word.index);
+            range.setEnd(text, word.index + word[0].length);
+            return range.getClientRects().length > 1;
+        });
+    }).map(cell => cell.innerText)"""
+    assert shown.page.evaluate(divided) == []
 
 
 @pytest.fixture(params=["matrix", "scan"])

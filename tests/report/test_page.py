@@ -2,6 +2,7 @@
 
 import base64
 import re
+import shlex
 import struct
 import sys
 from html.parser import HTMLParser
@@ -14,7 +15,9 @@ from recorded import FIXTURES, MICROVM
 import vmstate
 from vmstate.cli import main
 from vmstate.compare import open_target
+from vmstate.early import plan_streams
 from vmstate.errors import VMStateError
+from vmstate.query.cmdline import command_line
 from vmstate.report import page_of
 from vmstate.report.facts import LARGEST, MOST_SECTIONS, facts_of, kind_of_block
 from vmstate.report.tree import rows_of
@@ -130,6 +133,32 @@ def test_two_moments_a_destination_and_early_migration_are_told() -> None:
     assert f"Noise: {len(difference.ignored)} changes" in words
     assert "It fails in" in words and all(finding.message in words for finding in explanation.findings)
     assert "per-item, tap: minimal" in words and "rfc-v2, tap: full" in words
+
+
+@pytest.mark.slow
+def test_without_provenance_the_command_line_is_read_out_of_the_stream(tmp_path: Path) -> None:
+    stranger = tmp_path / "stranger.mig"
+    with vmstate.load(NET) as stream:
+        data = stream.to_bytes()
+        line = command_line(stream)
+    stranger.write_bytes(data)
+    words = Read(page_of(stranger)).words
+    assert f"{shlex.join(line.argv)} read out of the stream; {'; '.join(line.missing)}" in words
+    # What stands behind a cut would be taken for what the machine has not got.
+    stranger.write_bytes(data[:20_000])
+    assert "not known: no provenance beside the stream" in Read(page_of(stranger)).words
+
+
+@pytest.mark.slow
+def test_what_a_back_end_is_told_is_there_for_both_moments() -> None:
+    words = Read(page_of(FINAL, early=EARLY)).words
+    with vmstate.load(EARLY) as early, vmstate.load(FINAL) as final:
+        plans = [plan for device in plan_streams(early, final) for plan in device.plans]
+    for plan in plans:
+        for moment, operations in (("early", plan.early_operations), ("at the stop", plan.operations)):
+            assert f"What the back end is told {moment}: {len(operations)} operations" in words
+            assert all(str(operation) in words for operation in operations)
+    assert any(plan.early_operations for plan in plans)
 
 
 @pytest.mark.slow

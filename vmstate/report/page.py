@@ -13,6 +13,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import os
+import shlex
 from collections.abc import Iterable
 from contextlib import ExitStack
 from importlib import resources
@@ -35,6 +36,8 @@ if TYPE_CHECKING:
 
     from vmstate.compare.target import Target
     from vmstate.early.streams import DevicePlan
+    from vmstate.query.cmdline import CommandLine
+    from vmstate.stream.stream import Stream
 
 MAP = Rectangle(0, 0, 960, 320)
 """The area of a treemap, in the units of its drawing."""
@@ -120,9 +123,22 @@ def page_of(
 
             plans = plan_streams(stack.enter_context(load_what_is_whole(early)), stream)
         release = earliest_release(stream)
+        # A scrubbed page has none. Of a stream that is cut off, or of more sections than are shown, it is not read out.
+        wanted = not (scrubbed or facts.command_line or facts.cut or facts.not_shown)
+        command = _command_of(stream) if wanted else None
         return _rendered(
-            environment, facts, difference, explanation, plans, None if release is None else str(release), site
+            environment, facts, difference, explanation, plans, None if release is None else str(release), site, command
         )
+
+
+def _command_of(stream: Stream) -> CommandLine | None:
+    """The command line as far as the stream tells it; None where it does not say what machine it is."""
+    from vmstate.query.cmdline import command_line
+
+    try:
+        return command_line(stream)
+    except VMStateError:
+        return None
 
 
 def _provenance(source: StreamLike) -> dict[str, Any] | None:
@@ -148,6 +164,7 @@ def environment_of_pages(package: str = "vmstate.report") -> Environment:
     environment.filters["count"] = lambda number: f"{number:,}"
     environment.filters["bytes"] = size_text
     environment.filters["line"] = one_line
+    environment.filters["shell"] = shlex.join
     return environment
 
 
@@ -159,12 +176,14 @@ def _rendered(
     plans: list[DevicePlan],
     release: str | None,
     site: str | None,
+    command: CommandLine | None,
 ) -> str:
     style, script = style_of_pages(), resources.files("vmstate.report").joinpath("page.js").read_text(encoding="utf-8")
     return environment.get_template("page.html.j2").render(
         facts=facts,
         release=release,
         site=site,
+        command=command,
         style=style,
         script=script,
         policy=policy_of(style, script),
