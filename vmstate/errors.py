@@ -30,11 +30,9 @@ LONGEST = 4000
 
 def one_line(text: str) -> str:
     """The text with nothing in it that could break the line or steer a terminal, whatever came out of a stream."""
-    return text if text.isprintable() else "".join(char if char.isprintable() else _escaped(char) for char in text)
-
-
-def _escaped(char: str) -> str:
-    return f"\\x{ord(char):02x}"
+    if text.isprintable():
+        return text
+    return text.translate({ord(char): f"\\x{ord(char):02x}" for char in set(text) if not char.isprintable()})
 
 
 class VMStateError(Exception):

@@ -12,6 +12,7 @@ import re
 import struct
 import subprocess
 import sys
+import tracemalloc
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -25,6 +26,7 @@ from recorded import BARE, FIXTURES, MICROVM, NO_VMDESC, NONE, S390X, TWO_SLIRPS
 from vmstate import __version__
 from vmstate.cli import VERBS, main
 from vmstate.cli.purposes import PURPOSES
+from vmstate.errors import one_line
 from vmstate.files import size_text
 from vmstate.report.text import text_of
 
@@ -688,3 +690,13 @@ def test_what_is_slow_is_not_imported(code: str) -> None:
     )
     loaded = set(json.loads(done.stderr))
     assert loaded.isdisjoint(NOT_IMPORTED)
+
+
+def test_a_long_text_is_made_one_line_in_little_memory() -> None:
+    text = "\x80a\n" * 100_000
+    tracemalloc.start()
+    try:
+        assert one_line(text) == "\\x80a\\x0a" * 100_000
+        assert tracemalloc.get_traced_memory()[1] < 12 << 20
+    finally:
+        tracemalloc.stop()

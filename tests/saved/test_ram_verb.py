@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import struct
 from pathlib import Path
 
 import pytest
@@ -102,3 +104,49 @@ def test_modules_are_not_put_over_other_memory(tmp_path: Path, capsys: pytest.Ca
     assert "puts 'microvm.ram' and 'pc_dimm' over each other (found 0x1000)" in capsys.readouterr().err
     assert main(["ram", str(path), "--at", "pc_dimm=0x10000000"]) == 0
     assert "pc_dimm" in capsys.readouterr().out
+
+
+def shared_stream(*, with_pages: bool) -> bytes:
+    """A machine whose one block of memory is 1 MiB at address 0, sent with x-ignore-shared."""
+    name, size = b"\x06pc.ram", 1 << 20
+    capability = b"\x0fx-ignore-shared"
+    out = b"QEVM" + struct.pack(">I", 3) + b"\x07" + struct.pack(">I", 10) + b"pc-q35-7.2"
+    caps = b"configuration/capabilities"
+    out += b"\x05" + bytes([len(caps)]) + caps + struct.pack(">II", 1, 1) + capability
+    out += b"\1" + struct.pack(">I", 2) + b"\3ram" + struct.pack(">II", 0, 4)
+    out += struct.pack(">Q", size | 4) + name + struct.pack(">QQQ", size, 0, 0x10) + b"\x7e\0\0\0\2"
+    pages = struct.pack(">Q", 2) + name + b"\0" if with_pages else b""
+    return out + b"\3" + struct.pack(">I", 2) + pages + struct.pack(">Q", 0x10) + b"\x7e\0\0\0\2" + b"\0"
+
+
+def test_memory_that_is_shared_is_refused_without_its_file(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path, out, shared = tmp_path / "guest.mig", tmp_path / "out", tmp_path / "shared"
+    path.write_bytes(shared_stream(with_pages=False))
+    shared.write_bytes(b"text" * (1 << 18))
+    for words in (*(["-o", str(out), "--format", form] for form in ("raw", "elf", "lime")), ["--hash"]):
+        assert main(["ram", str(path), *words]) == 2
+        assert "(x-ignore-shared): pc.ram (expected --memory pc.ram=FILE)" in capsys.readouterr().err
+        assert not out.exists()
+    assert main(["ram", str(path)]) == 0
+    assert "not in the stream       1 MiB  pc.ram (--memory ID=FILE)" in capsys.readouterr().out
+    assert main(["ram", str(path), "--memory", f"pc.ram={shared}", "--hash", "-o", str(out)]) == 0
+    assert f"{hashlib.sha256(shared.read_bytes()).hexdigest()}  the memory" in capsys.readouterr().out
+    assert out.read_bytes() == shared.read_bytes()
+
+
+def test_a_sum_of_memory_that_lacks_pages_says_so(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "guest.mig"
+    path.write_bytes(shared_stream(with_pages=True))
+    assert main(["ram", str(path), "--hash"]) == 1
+    captured = capsys.readouterr()
+    assert "the memory, range by range" in captured.out
+    assert "255 pages are not in what was given, at 0x1000 to 0xfffff: zeros stand there" in captured.err
+
+
+def test_a_map_is_not_written_and_a_device_is_no_file(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "guest.mig"
+    path.write_bytes(shared_stream(with_pages=True))
+    assert main(["ram", str(path), "map", "-o", str(tmp_path / "out")]) == 2
+    assert "a map is shown, and not written" in capsys.readouterr().err
+    assert main(["ram", str(path), "-o", "/dev/null"]) == 2
+    assert "memory is written here and there (expected a file)" in capsys.readouterr().err

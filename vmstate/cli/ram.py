@@ -8,7 +8,7 @@ import json
 import os
 import sys
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from itertools import pairwise
 
 from vmstate.cli.words import counted
@@ -87,15 +87,16 @@ def run(options: argparse.Namespace) -> int:
                 told = {**modules, **placed}
                 # What stands in files of its own is none of the stream.
                 write_index(stream, stream.memory(placed=told) if files else memory, options.index, told)
-            if options.hash:
-                tell_hashes(options.file, stream, memory)
+            code = tell_hashes(options.file, stream, memory) if options.hash else 0
             if what[:1] == ["map"] and len(what) == 1:
-                return show_map(stream, memory, options.format)
+                if options.output:
+                    raise VMStateError("a map is shown, and not written", expected="map, or -o OUT", found="both")
+                return max(code, show_map(stream, memory, options.format))
             if what[:1] == ["read"] and len(what) == 3:
-                return read(memory, options, what[1], what[2])
+                return max(code, read(memory, options, what[1], what[2]))
             if what or not options.output:
                 raise VMStateError("what to do with the memory", expected="map, read ADDR LEN, or -o OUT")
-            return write(stream, memory, options)
+            return max(code, write(stream, memory, options))
         except VMStateError as error:
             raise error.within(file=stream.name) from None
 
@@ -194,13 +195,24 @@ def modules_of(stream: Stream) -> dict[str, int]:
 
 def show_map(stream: Stream, memory: GuestMemory, form: str | None) -> int:
     """Where memory stands."""
+    from vmstate.saved.ram_out import left_out
+
     known = memory.map
     if form not in (None, "json"):
         raise VMStateError(f"the format {form} is that of a file with all memory", expected="-o OUT")
     if form == "json":
         ranges = [each.as_dict() for each in known.ranges]
         facts = {"file": stream.name, "source": known.source, "page_size": memory.page_size, "ranges": ranges}
-        print(json.dumps({**facts, "unplaced": list(known.unplaced), "not_ram": list(known.others)}))
+        print(
+            json.dumps(
+                {
+                    **facts,
+                    "unplaced": list(known.unplaced),
+                    "not_ram": list(known.others),
+                    "left_out": left_out(stream, memory),
+                }
+            )
+        )
         return 0
     print(f"{one_line(str(stream.name))}: memory of {one_line(stream.machine or 'a machine without a name')}")
     print(f"  known by      {known.source}")
@@ -208,6 +220,10 @@ def show_map(stream: Stream, memory: GuestMemory, form: str | None) -> int:
         last = each.address + each.size - 1
         of_block = one_line(each.block) + (f" from {each.offset:#x}" if each.offset else "")
         print(f"  {each.address:#14x} to {last:#14x}  {size_text(each.size):>10}  {of_block}")
+    for name in left_out(stream, memory):
+        print(
+            f"  {'not in the stream':>32}  {size_text(size_of(stream, name)):>10}  {one_line(name)} (--memory ID=FILE)"
+        )
     for name in known.unplaced:
         print(f"  {'not known where':>32}  {size_text(size_of(stream, name)):>10}  {one_line(name)} (--at ID=ADDR)")
     for name in known.others:
@@ -256,7 +272,6 @@ def write(stream: Stream, memory: GuestMemory, options: argparse.Namespace) -> i
     total = sum(each.size for each in memory.ranges)
     writer = f"vmstate {__version__}"
     written = write_ram(stream, memory, options.output, form, progress(total), writer=writer, sync=options.sync)
-    missing = sum(size for _, size in written.missing) // memory.page_size
     text = (
         f"{size_text(written.memory)} of memory in {counted(len(memory.ranges), 'range')}, known by {memory.map.source}"
     )
@@ -265,14 +280,21 @@ def write(stream: Stream, memory: GuestMemory, options: argparse.Namespace) -> i
     print(f"{one_line(options.output)}: {form}, {text}")
     for name in memory.map.unplaced:
         print(f"note: {one_line(name)} is not in it: it is not known where it stands (--at ID=ADDR)", file=sys.stderr)
-    if missing:
-        are = "is" if missing == 1 else "are"
-        print(
-            f"vmstate: {one_line(str(stream.name))}: {counted(missing, 'page')} {are} not in what was given, "
-            f"{spans_text(written.missing)}: zeros stand there{channels_missing(stream)}",
-            file=sys.stderr,
-        )
-    return 1 if missing else 0
+    return tell_missing(stream, memory, written.missing)
+
+
+def tell_missing(stream: Stream, memory: GuestMemory, spans: Sequence[tuple[int, int]]) -> int:
+    """Say which memory, as (address, size), is not there; returns the exit code."""
+    missing = sum(size for _, size in spans) // memory.page_size
+    if not missing:
+        return 0
+    are = "is" if missing == 1 else "are"
+    print(
+        f"vmstate: {one_line(str(stream.name))}: {counted(missing, 'page')} {are} not in what was given, "
+        f"{spans_text(spans)}: zeros stand there{channels_missing(stream)}",
+        file=sys.stderr,
+    )
+    return 1
 
 
 def spans_text(spans: Iterable[tuple[int, int]]) -> str:
@@ -313,8 +335,10 @@ def progress(total: int) -> Callable[[int], None] | None:
     return tell
 
 
-def tell_hashes(file: str, stream: Stream, memory: GuestMemory) -> None:
-    """The sums of file, stream and memory."""
+def tell_hashes(file: str, stream: Stream, memory: GuestMemory) -> int:
+    """The sums of file, stream and memory; returns the exit code, as zeros stand for pages that are missing."""
+    from vmstate.saved.ram_out import refuse_left_out
+
     path, _ = split(file)
     if path and os.path.isfile(path):
         with open(path, "rb") as opened:
@@ -322,11 +346,16 @@ def tell_hashes(file: str, stream: Stream, memory: GuestMemory) -> None:
     data = stream.source
     if data is not None:
         print(f"sha256 {hashlib.sha256(data).hexdigest()}  the stream")
-    digest = hashlib.sha256()
+    refuse_left_out(stream, memory)
+    digest, missing = hashlib.sha256(), []
     for each in memory.ranges:
         for run in memory.runs(each):
+            if run.kind == MISSING:
+                at = each.address - each.offset + run.first * memory.page_size
+                missing.append((at, run.length * memory.page_size))
             for view in run.views:
                 digest.update(view)
             if not run.views:
                 digest.update(bytes(run.length * memory.page_size))
     print(f"sha256 {digest.hexdigest()}  the memory, range by range")
+    return tell_missing(stream, memory, missing)

@@ -245,7 +245,7 @@ def _chosen(image: Qcow2Image, wanted: str | None) -> Snapshot:
         count = len(image.snapshots)
         raise StreamError(
             "the disk image holds no machine: "
-            + (f"{count} snapshots of the disk alone" if count else "it has no snapshots"),
+            + (f"{count} snapshot{'s' * (count > 1)} of the disk alone" if count else "it has no snapshots"),
             file=image.file,
             expected="a snapshot made by savevm, snapshot-save or `virsh snapshot-create`",
         )

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import json
 import os
+import stat
 import struct
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
@@ -170,6 +171,32 @@ def _write(descriptor: int, views: Sequence[memoryview], place: int) -> None:
             waiting[0] = waiting[0][written:]
 
 
+def left_out(stream: Stream, memory: GuestMemory) -> list[str]:
+    """The blocks of memory that the source left out (x-ignore-shared) and no file was given for.
+
+    The block list does not say which are shared. Each of them has no page in the stream, and every other has all; of a
+    stream that breaks off, or whose further channels are missing, it cannot be told.
+    """
+    if stream.cut is not None or all(block.gpa is None for block in stream.ram.blocks):
+        return []
+    if "multifd flush" in stream.ram.firsts and not stream.channels:
+        return []
+    names = dict.fromkeys(each.block for each in memory.ranges)
+    blocks = map(memory.block, names)
+    return [block.name for block in blocks if all(run.kind == MISSING for run in block.runs(0, block.count))]
+
+
+def refuse_left_out(stream: Stream, memory: GuestMemory) -> None:
+    """Refuse memory of which a block is in a file of its own that was not given. Raises `StreamError`."""
+    names = left_out(stream, memory)
+    if names:
+        raise StreamError(
+            f"memory is not in the stream but in a file of its own (x-ignore-shared): {', '.join(names)}",
+            file=stream.name,
+            expected=", ".join(f"--memory {name}=FILE" for name in names),
+        )
+
+
 def write_ram(
     stream: Stream,
     memory: GuestMemory,
@@ -183,9 +210,11 @@ def write_ram(
     """Write the memory of a machine to a file, in one of `FORMS`; `progress` is told the bytes that are passed, and
     `writer` is what an ELF file names as its maker. With `sync` the file is on disk in the end.
 
-    Raises `VMStateError`: nothing is known of where the machine has its memory, or the file cannot be written.
+    Raises `VMStateError`: nothing is known of where the machine has its memory, a block of it is in a file of its own
+    that was not given (`left_out`), or the file cannot be written.
     """
     ranges = memory.ranges
+    refuse_left_out(stream, memory)
     if not ranges:
         raise StreamError(
             "where the machine has its memory is not known", file=stream.name, expected="the address of a block"
@@ -200,7 +229,7 @@ def write_ram(
         )
     with replacing(path, sync=sync) as file:
         descriptor = file.fileno()
-        if not file.seekable():
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
             raise StreamError("memory is written here and there", file=path, expected="a file")
         copy = _Copy(stream.input, memory, descriptor, path, progress, writer)
         if form == "elf":
