@@ -29,6 +29,7 @@ from vmstate.report.facts import StreamFacts, facts_of, places_of_cost
 from vmstate.report.treemap import Rectangle, treemap
 from vmstate.saved.loading import load_what_is_whole
 from vmstate.saved.opening import StreamLike
+from vmstate.vmsd.collector import collector_paused
 from vmstate.vmsd.data import Data
 
 if TYPE_CHECKING:
@@ -99,6 +100,8 @@ def page_of(
     """
     environment = environment_of_pages()
     with ExitStack() as stack:
+        # Whatever is made for a page stays until the page is: to look for cycles in it takes as long as all the rest.
+        stack.enter_context(collector_paused())
         key = os.urandom(32)
         shown: StreamLike = source if after is None else after
         earlier: StreamLike | None = None if after is None else source

@@ -98,7 +98,8 @@ def _added(parent: Row, row: Row) -> Row:
 def _kind_of(entry: TraceEntry) -> str:
     if entry.field is None:
         return _SUBSECTION
-    return str(entry.field.type.info)
+    kind, doc = str(entry.field.type.info), entry.field.doc
+    return f"{kind} · {one_line(' '.join(doc.split()))}" if doc else kind
 
 
 def _fold(row: Row, data: Callable[[int, int], bytes]) -> None:
