@@ -22,6 +22,7 @@ from typing import Any
 import lz4.frame
 import pytest
 import zstandard
+from saved_files import small_stream
 
 from vmstate.cli import main
 from vmstate.errors import StreamError
@@ -805,3 +806,18 @@ def test_a_full_device_is_an_error() -> None:
         pytest.skip("no /dev/full")
     with pytest.raises(StreamError, match="no space left on device"):
         write_atomic("/dev/full", [b"x" * 100000])
+
+
+def test_a_stream_behind_something_unknown_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    # The header stands across the end of what is searched at a time.
+    for at in (5, (1 << 20) - 3):
+        path = tmp_path / "guest.bin"
+        path.write_bytes(b"#" * at + small_stream())
+        assert main(["info", str(path)]) == 2
+        message = capsys.readouterr().err
+        assert f"but a file in which one begins at {at:#x} (expected FILE@{at:#x} or --offset {at:#x})" in message
+        assert main(["verify", f"{path}@{at:#x}"]) == 0
+        capsys.readouterr()
+    path.write_bytes(b"#" * 5 + b"QEVM\0\0\0\x03 in a text")
+    assert main(["info", str(path)]) == 2
+    assert "not a migration stream, but text at offset 0x0" in capsys.readouterr().err

@@ -109,6 +109,15 @@ _BEGINNINGS = {
 """The first bytes of what is opened here: a file can end inside them."""
 
 
+SEARCHED = 64 << 20
+"""Bytes of a file that begins like nothing that is known in which a stream is looked for."""
+
+_STEP = 1 << 20
+# Version 3, then the configuration section, or where a machine sends none the first section of a device in parts.
+_HEADERS = (b"QEVM\0\0\0\x03\x07\0", b"QEVM\0\0\0\x03\x01\0")
+_LONGEST = len(_HEADERS[0]) - 1
+
+
 def what_it_is(data: memoryview) -> Foreign | None:
     """What the bytes are, if that is known."""
     head = bytes(data[:512])
@@ -123,4 +132,19 @@ def what_it_is(data: memoryview) -> Foreign | None:
             return foreign
     if head[510:] == b"\x55\xaa":
         return Foreign("the first sector of a disk (or a raw disk image)", _DISK)
+    offset = stream_further_on(data)
+    if offset is not None:
+        where = f"{offset:#x}"
+        return Foreign(f"a file in which one begins at {where}", f"FILE@{where} or --offset {where}")
+    return None
+
+
+def stream_further_on(data: memoryview) -> int | None:
+    """Where in the first `SEARCHED` bytes a stream begins: its header, and its first section behind that."""
+    for start in range(0, min(len(data), SEARCHED), _STEP):
+        # What begins in a piece may end in the next one.
+        piece = bytes(data[start : start + _STEP + _LONGEST])
+        places = [place for place in map(piece.find, _HEADERS) if place >= 0]
+        if places:
+            return start + min(places)
     return None
