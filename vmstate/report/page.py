@@ -96,9 +96,16 @@ def page_of(
     it says whether the stream loads in that destination. With `early`, an earlier stream, it shows what early migration
     would do. `scrubbed` leaves out whatever is the user's or the guest's own, as `vmstate thin --scrub` does. `site` is
     where the documents stand: each finding leads to its rule there. Raises
-    `VMStateError`: where a stream cannot be read, and where Jinja2 is not installed.
+    `VMStateError`: where a stream cannot be read, where a scrubbed one is to be held against a destination, and where
+    Jinja2 is not installed.
     """
     environment = environment_of_pages()
+    if scrubbed and against is not None:
+        # Its names are replaced, those of the destination are not: it would be told to lack what it has.
+        raise VMStateError(
+            "a scrubbed stream is not held against a destination, whose names and values would be on the page",
+            expected="both made by `vmstate thin --scrub-key` with one key, and the page of these",
+        )
     with ExitStack() as stack:
         # Whatever is made for a page stays until the page is: to look for cycles in it takes as long as all the rest.
         stack.enter_context(collector_paused())
