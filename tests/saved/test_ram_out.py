@@ -131,3 +131,10 @@ def test_verify_does_not_read_memory_that_it_would_hold_against_itself() -> None
         # What stands around it is compared still.
         view[header + 4] ^= 1
         assert [finding.rule for finding in verify(stream, memoryview(data)) if finding.severity == "error"]
+
+
+def test_memory_of_a_closed_stream_says_why_there_is_none() -> None:
+    stream = load(plain("offset-10.0.file")[4096:])
+    stream.close()
+    with pytest.raises(StreamError, match="this one is closed"):
+        stream.memory().read(0x1000, 1)

@@ -218,6 +218,8 @@ class GuestMemory:
     def _elsewhere(self, name: str) -> str | None:
         """Where the pages of a block are that are missing, if that is known."""
         block = self._blocks.get(name)
+        if self._source.data is None and self._source.events is None:
+            return "a stream with its input: this one is closed, or was made without"
         if block is not None and block.gpa is not None:
             return "the file of that shared memory (--memory ID=FILE)"
         if self._source.is_cut:
