@@ -78,6 +78,14 @@ def test_a_command_line_is_enough() -> None:
     assert result.data is None and result.steps == () and [finding.rule for finding in result.by_option]
 
 
+def test_the_destination_is_not_written_over(tmp_path: Path) -> None:
+    place = tmp_path / "destination.mig.xz"
+    place.write_bytes((FIXTURES / "qemu-7.2-q35-virtio-net-cold.mig.xz").read_bytes())
+    before = place.read_bytes()
+    source = str(FIXTURES / "qemu-7.2-q35-virtio-net.mig.xz")
+    assert main(["repair", source, "--against", str(place), "-o", str(place)]) == 2 and place.read_bytes() == before
+
+
 def test_what_loads_is_left_as_it_is() -> None:
     result, source = repaired("q35-7.2-7.2 -> q35-7.2-10.0")
     assert result.steps == () and result.data == source

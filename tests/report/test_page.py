@@ -294,6 +294,8 @@ def test_the_verb(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert capsys.readouterr().out == out.read_text(encoding="utf-8")
     before = NET.read_bytes()
     assert main(["report", str(NET), "-o", str(NET)]) == 2 and NET.read_bytes() == before
+    for argument in ("--early", "--against", "--trace"):
+        assert main(["report", str(FINAL), argument, str(NET), "-o", str(NET)]) == 2 and NET.read_bytes() == before
     assert main(["report", str(tmp_path / "none"), "-o", str(out)]) == 2
     assert main(["report", str(NET), str(NET), str(NET), "-o", str(out)]) == 2
     assert main(["report", str(NET), "-o", str(tmp_path / "no" / "page.html")]) == 2

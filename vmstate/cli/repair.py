@@ -65,13 +65,15 @@ def run(options: argparse.Namespace) -> int:
     if bool(options.output) == options.plan:
         raise VMStateError("where to?", expected="-o OUT, or --plan")
     options.streams = [options.file]
+    if options.output:
+        for place in (options.file, options.against):
+            refuse_itself(place or "-", options.output)
     target = target_of(options)
     by_hand: list[tuple[str, ...]] = [("drop", name) for name in options.drop]
     by_hand += [("rename", *two_sides(text, "BLOCK=NAME")) for text in options.rename]
     by_hand += [("move", *two_sides(text, "SECTION=PLACE")) for text in options.move]
     known = None
     if options.output:
-        refuse_itself(options.file, options.output)
         known = provenance_to_carry(options.file, options.output)
     try:
         result = repair(

@@ -48,8 +48,8 @@ def run(options: argparse.Namespace) -> int:
     """Write the page, and say where it is."""
     if options.output != "-":
         refuse_place(options.output)
-        for stream in options.streams:
-            refuse_itself(stream, options.output)
+        for place in (*options.streams, options.early, options.against, *options.trace):
+            refuse_itself(place or "-", options.output)
     if kind_of_rows(options.streams[0]) is not None:
         text = rows_page(options)
     elif is_json(options.streams[0]):
