@@ -698,6 +698,19 @@ def record(tmp_path: Path) -> tuple[str, Path]:
     return early, out
 
 
+def test_what_is_read_is_not_written_over(record: tuple[str, Path], tmp_path: Path) -> None:
+    early, delta = (tmp_path / "early.mig.xz", record[1])
+    early.write_bytes(Path(record[0]).read_bytes())
+    before = early.read_bytes(), delta.read_bytes()
+    for arguments in (
+        ("record", record[0], early, "-o", early),
+        ("apply", early, delta, "-o", delta),
+        ("insert", record[0], "--early", early, "-o", early),
+    ):
+        assert main(["early", *map(str, arguments)]) == 2
+        assert (early.read_bytes(), delta.read_bytes()) == before
+
+
 def test_a_record_of_another_generation(
     record: tuple[str, Path], capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:

@@ -94,8 +94,17 @@ def run_plan(options: argparse.Namespace) -> int:
     return 0
 
 
+def keep_what_is_read(output: str, *places: str | None) -> None:
+    """Refuse an output that is one of the files that are read. Raises `StreamError`."""
+    from vmstate.qemu.provenance import refuse_itself
+
+    for place in places:
+        refuse_itself(place or "-", output)
+
+
 def run_record(options: argparse.Namespace) -> int:
     """Write the record file."""
+    keep_what_is_read(options.output, options.early, options.final)
     with load(options.early) as early, load(options.final) as final:
         data = record_streams(early, final, backend=options.backend)
     if options.output == "-":
@@ -107,6 +116,7 @@ def run_record(options: argparse.Namespace) -> int:
 
 def run_apply(options: argparse.Namespace) -> int:
     """Write the early stream with the record applied."""
+    keep_what_is_read(options.output, options.early, options.record)
     with load(options.early) as early:
         apply_record(early, options.record)
         write(early, options.output)
@@ -117,6 +127,7 @@ def run_insert(options: argparse.Namespace) -> int:
     """Write the stream with early copies, and say which."""
     from vmstate.early.copies import insert
 
+    keep_what_is_read(options.output, options.stream, options.early)
     with ExitStack() as stack:
         stream = stack.enter_context(load(options.stream))
         early = None if options.early is None else stack.enter_context(load(options.early))
