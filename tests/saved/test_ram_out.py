@@ -138,3 +138,10 @@ def test_memory_of_a_closed_stream_says_why_there_is_none() -> None:
     stream.close()
     with pytest.raises(StreamError, match="this one is closed"):
         stream.memory().read(0x1000, 1)
+
+
+def test_memory_of_a_negative_size_is_refused() -> None:
+    with load(plain("offset-10.0.file")[4096:]) as stream:
+        assert stream.memory().read(0x1000, 0) == b""
+        with pytest.raises(StreamError, match="negative size"):
+            stream.memory().read(0x1000, -1)

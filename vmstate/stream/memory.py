@@ -103,8 +103,11 @@ class GuestMemory:
     def read(self, address: int, size: int) -> bytes:
         """`size` bytes from a guest physical address on.
 
-        Raises `StreamError` where the machine has no memory there, or the stream does not hold it.
+        Raises `StreamError` where the machine has no memory there, or the stream does not hold it, or the size is
+        negative.
         """
+        if size < 0:
+            raise StreamError("memory of a negative size is asked for", found=str(size))
         # Where there is no memory is said before what is not in the stream.
         places = list(self._places(address, size))
         try:
