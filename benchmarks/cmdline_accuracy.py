@@ -143,8 +143,8 @@ def judged(path: str, qemu: Installed, folder: str, *, has_vmdesc: bool, limit: 
         again = os.path.join(folder, "again.mig")
         loaded_and_saved(alone, line.argv, qemu, again, capabilities=line.capabilities, limit=limit)
         row["loads"] = True
-        own = changes_between(path, f"{path}.own")
-        row["changes"] = {at: told for at, told in changes_between(path, again).items() if at not in own}
+        of_itself = changes_between(path, f"{path}.own")
+        row["changes"] = {at: told for at, told in changes_between(path, again).items() if at not in of_itself}
     except VMStateError as error:
         row["error"] = one_line(str(error))
     return row

@@ -182,16 +182,16 @@ def rates(folder: Path, target: str, peer: str | None, count: int, rounds: int) 
         if not part:
             break
         # A loop is a process of its own, too: what it has kept from the last round would speed it up.
-        one, two = Taken(part, scan, pool_of(1)), Taken(part, scan, pool_of(2))
-        assert one.rows == two.rows, "the rows differ"
-        by_wall.append(one.wall / two.wall)
+        loop, pool = Taken(part, scan, pool_of(1)), Taken(part, scan, pool_of(2))
+        assert loop.rows == pool.rows, "the rows differ"
+        by_wall.append(loop.wall / pool.wall)
         # On a machine with other work the wall tells of that: the busiest worker is what a quiet one would wait for.
-        by_work.append(sum(one.seconds.values()) / max(two.seconds.values()))
-        print(f"one: {one}\ntwo: {two}\n  {by_wall[-1]:.2f} by the wall, {by_work[-1]:.2f} by the work", flush=True)
+        by_work.append(sum(loop.seconds.values()) / max(pool.seconds.values()))
+        print(f"one: {loop}\ntwo: {pool}\n  {by_wall[-1]:.2f} by the wall, {by_work[-1]:.2f} by the work", flush=True)
         if peer is not None:
             times = [seconds for file in part[:60] if (seconds := read_by(peer, file)) is not None]
             if times:
-                script.append(median(times) * len(part) / sum(one.seconds.values()))
+                script.append(median(times) * len(part) / sum(loop.seconds.values()))
                 print(
                     f"  the script: {1000 * median(times):.0f} ms, of {len(times)} streams: {script[-1]:.1f}",
                     flush=True,

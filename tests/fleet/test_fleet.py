@@ -126,8 +126,8 @@ def test_places(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe")
     (tmp_path / "zero").symlink_to(tmp_path / "absent")
     (tmp_path / "list").write_text(f"{tmp_path}/a/one.mig.xz\n\n")
-    found = list(places([str(tmp_path)]))
-    assert sorted(os.path.basename(place) for place in found) == ["list", "two.mig.xz", "zero"]
+    files = list(places([str(tmp_path)]))
+    assert sorted(os.path.basename(place) for place in files) == ["list", "two.mig.xz", "zero"]
     assert len(list(places([f"@{tmp_path}/list", str(tmp_path / "*.mig.xz")]))) == 1
     with pytest.raises(VMStateError, match="there is nothing at this place"):
         list(places([str(tmp_path / "absent")]))

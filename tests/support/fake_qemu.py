@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 SCRIPT = '''#!{python}
-import json, os, re, signal, socket, sys, time
+import json, os, re, signal, socket, sys, threading, time
 
 words = " ".join(sys.argv)
 monitor = socket.socket(fileno=int(re.search(r"id=vmstate-qmp,fd=(\\d+)", words)[1]))
@@ -29,6 +29,7 @@ def on_console():
             line.sendall(b"\\x1b[31m\\xff")
             time.sleep(0.001)
     if deed == "ends":
+        greeted.wait()
         line.sendall(b"\\x1b[2J two\\nlines \\x1b]0;title\\x07")
         os._exit(0)
     if deed == "echoes":
@@ -49,14 +50,14 @@ def incoming(data):
 
 
 say(QMP={{"version": {{"qemu": {{"major": 7, "minor": 2, "micro": 0}}, "package": ""}}, "capabilities": []}})
+greeted = threading.Event()
 if console and deed:
-    import threading
-
     threading.Thread(target=on_console, daemon=True).start()
 for line in monitor.makefile("rb"):
     request = json.loads(line)
     answer = {{"running": False, "status": "paused"}} if request["execute"] == "query-status" else {{}}
     say(**{{"return": answer, "id": request["id"]}})
+    greeted.set()
     if request["execute"] == "migrate-incoming":
         with open(int(request["arguments"]["uri"].removeprefix("fd:")), "rb") as stream:
             incoming(stream.read())
