@@ -326,6 +326,11 @@ _KNOWN = (
         "the low bits of an address in s390-storage_attributes have no meaning: the stream is damaged, or read wrongly",
     ),
     _line(
+        r"hardware error: Bad interrupt index: (?P<read>-?\d+)",
+        "a vmxnet3 has {read} for the vector of an interrupt, which is none of its own: the stream is damaged, or read "
+        "wrongly",
+    ),
+    _line(
         r"vCPU set in guest-mode inconsistent with migrated kernel nested state",
         "the processor runs a guest of its own, and the state of KVM that belongs to it is not in the stream",
         "let the guest within the guest end before the migration, or use KVM on both sides",
