@@ -322,6 +322,12 @@ _KNOWN = (
         SAME_PROPERTIES,
     ),
     _line(
+        # "Unexpected storage key flag data", "Storage key data is incomplete"
+        r"torage key",
+        "the storage keys of the guest's memory are not as they should be: the source could not read them, or the "
+        "stream is damaged",
+    ),
+    _line(
         r"Unexpected storage attribute flag data",
         "the low bits of an address in s390-storage_attributes have no meaning: the stream is damaged, or read wrongly",
     ),
