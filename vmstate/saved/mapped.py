@@ -15,7 +15,7 @@ import ctypes
 import mmap
 import os
 import sys
-import weakref
+from _weakref import ref  # all that is used of `weakref`, which takes longer to import than it saves
 from collections.abc import Iterator, Sequence
 from functools import cache
 from typing import TYPE_CHECKING, Any
@@ -60,8 +60,8 @@ class Guard:
     def __init__(self, mapping: mmap.mmap, descriptor: int) -> None:
         self.descriptor = os.dup(descriptor)
         """The file, to be read without its map; it is closed when the map goes."""
-        weakref.finalize(mapping, os.close, self.descriptor)
-        self._mapping = weakref.ref(mapping)
+        _close_with(mapping, self.descriptor)
+        self._mapping = ref(mapping)
         self._address = _address_of(mapping)
         self._length = len(mapping)
         self._present = self._length
@@ -92,6 +92,18 @@ class Guard:
         flags = mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS | _FIXED
         self._present = first
         return bool(libc.mmap(self._address + first, length, mmap.PROT_READ, flags, -1, 0) == self._address + first)
+
+
+_with_maps: dict[int, ref[mmap.mmap]] = {}
+"""The descriptors that are closed when the map goes that they belong to."""
+
+
+def _close_with(mapping: mmap.mmap, descriptor: int) -> None:
+    def close(_gone: ref[mmap.mmap]) -> None:
+        del _with_maps[descriptor]
+        os.close(descriptor)
+
+    _with_maps[descriptor] = ref(mapping, close)
 
 
 class _Handler:
