@@ -3,7 +3,7 @@
     python benchmarks/cmdline_accuracy.py --qemu qemu-system-x86_64 --seed 1 --count 100
     python benchmarks/cmdline_accuracy.py --qemu ROOT --arch s390x --seed 1 --count 50 -o lines.jsonl
 
-A machine is drawn as drawn_machines.py does, started, and saved. The stream alone, of every second one without its
+A machine is drawn as machines.py does, started, and saved. The stream alone, of every second one without its
 vmdesc, gives a command line (vmstate.query.cmdline); a QEMU of the same release is started with it, is given the
 stream, and saves it again. What differs then, but for noise, differs either in the QEMU of the machine's own command
 line too, or it is something that the made command line does not say. A line of JSON for each machine:
@@ -27,7 +27,10 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
-from drawn_machines import (
+from vmstate.compare.diff import Change, diff
+from vmstate.errors import MachineError, VMStateError, one_line
+from vmstate.lab.incoming import QemuDestination
+from vmstate.lab.machines import (
     LIMIT,
     RUNNING,
     TRIES,
@@ -38,10 +41,6 @@ from drawn_machines import (
     installed,
     source_stream,
 )
-
-from vmstate.compare.diff import Change, diff
-from vmstate.errors import MachineError, VMStateError, one_line
-from vmstate.lab.incoming import QemuDestination
 from vmstate.lab.program import exit_code_of
 from vmstate.lab.spelling import spelled
 from vmstate.lab.statistics import wilson

@@ -1,4 +1,4 @@
-"""How often `explain` is right: its answers held against recorded pairs (benchmarks/drawn_machines.py).
+"""How often `explain` is right: its answers held against recorded pairs (vmstate/lab/machines.py).
 
     python benchmarks/explain_accuracy.py FOLDER... [--way command|stream] [--wrong]
 
@@ -172,7 +172,7 @@ def main(words: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(
         prog="python benchmarks/explain_accuracy.py", description="How often explain is right of recorded pairs."
     )
-    parser.add_argument("folders", metavar="FOLDER", nargs="+", help="what benchmarks/drawn_machines.py recorded")
+    parser.add_argument("folders", metavar="FOLDER", nargs="+", help="what vmstate/lab/machines.py recorded")
     parser.add_argument("--way", choices=WAYS, action="append", help="how the destination is told (both)")
     parser.add_argument("--fresh", action="store_true", help="start each destination again")
     parser.add_argument("--wrong", action="store_true", help="list the answers that are not right")

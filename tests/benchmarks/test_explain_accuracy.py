@@ -11,8 +11,12 @@ from typing import Any
 
 import explain_accuracy
 import pytest
-from drawn_kinds import BOARDS, KINDS, PROVIDERS, SMP
-from drawn_machines import (
+from machines import PROGRAM, needs_qemu
+from recorded import FIXTURES
+
+from vmstate.errors import MachineError, VMStateError
+from vmstate.lab.kinds import BOARDS, KINDS, PROVIDERS, SMP
+from vmstate.lab.machines import (
     Drawer,
     Drawn,
     Installed,
@@ -23,10 +27,6 @@ from drawn_machines import (
     installed,
     main,
 )
-from machines import PROGRAM, needs_qemu
-from recorded import FIXTURES
-
-from vmstate.errors import MachineError, VMStateError
 from vmstate.lab.statistics import wilson
 from vmstate.qemu.machine import Qemu
 from vmstate.vmsd.release import Release

@@ -1,4 +1,4 @@
-"""Kinds that random machines have shown (benchmarks/drawn_machines.py): each as real QEMU said it."""
+"""Kinds that random machines have shown (vmstate/lab/machines.py): each as real QEMU said it."""
 
 from __future__ import annotations
 

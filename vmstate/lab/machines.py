@@ -1,9 +1,9 @@
 """Pairs of a stream and a destination, drawn at random, and what real QEMU said of each.
 
-    python benchmarks/drawn_machines.py --qemu qemu-system-x86_64 --seed 1 --count 100 -o FOLDER
-    python benchmarks/drawn_machines.py --qemu ROOT --against OTHER-ROOT --arch aarch64 --seed 1 --count 100 -o FOLDER
+    python -m vmstate.lab.machines --qemu qemu-system-x86_64 --seed 1 --count 100 -o FOLDER
+    python -m vmstate.lab.machines --qemu ROOT --against OTHER-ROOT --arch aarch64 --seed 1 --count 100 -o FOLDER
 
-A machine is drawn from the tables of drawn_kinds.py: machine type, its options, memory, processors, devices and
+A machine is drawn from the tables of kinds.py: machine type, its options, memory, processors, devices and
 their properties. The destination is the same machine with one realistic change: another version of the machine type, a
 device more, less or elsewhere, another value of a property, and so on; or the same in another release of QEMU. The
 source is started, runs its firmware or not, and is migrated into a file; the destination is given that file. Kept are,
@@ -35,12 +35,11 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
-from drawn_kinds import ALIKE, BOARDS, KINDS, PROVIDERS, SMP, Board, Kind
-
 from vmstate.compare.target import write_target
 from vmstate.errors import MachineError, VMStateError, one_line
 from vmstate.files import write_atomic
 from vmstate.lab.incoming import QemuDestination
+from vmstate.lab.kinds import ALIKE, BOARDS, KINDS, PROVIDERS, SMP, Board, Kind
 from vmstate.lab.network import no_tap
 from vmstate.lab.program import exit_code_of
 from vmstate.lab.target import target_of
@@ -737,7 +736,7 @@ def _side(qemu: Installed, argv: Sequence[str], seconds: float | None) -> dict[s
 def main(words: Sequence[str] | None = None) -> int:
     """Run as a program: exit code 0; 2 where nothing, or not enough, can be recorded."""
     parser = argparse.ArgumentParser(
-        prog="python benchmarks/drawn_machines.py", description="Record random pairs of a stream and a destination."
+        prog="python -m vmstate.lab.machines", description="Record random pairs of a stream and a destination."
     )
     place = "a program, or the folder of another system's root"
     parser.add_argument("--qemu", metavar="QEMU", action="append", required=True, help=f"a source: {place}; repeatable")

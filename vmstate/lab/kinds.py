@@ -1,4 +1,4 @@
-"""What machines are drawn from (drawn_machines.py): boards, devices of each bus with the properties that are varied.
+"""What machines are drawn from (machines.py): boards, devices of each bus with the properties that are varied.
 
 Only what a QEMU says it has is drawn from these tables, so they may name more than any release has. In the words of a
 back end and in what is always given, `{id}` stands for the device's id and `{NAME}` for the drawn value of an option
