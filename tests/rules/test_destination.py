@@ -296,3 +296,19 @@ def test_a_block_of_ram_may_be_listed_twice_where_the_sum_is_right(
     assert destination(Release(7, 2)).check(apply(machine.data, [again])) != []
     with pytest.raises(vmstate.VMStateError, match="listed twice"):
         vmstate.load(rightly_summed)
+
+
+def test_a_block_of_ram_that_is_not_listed_has_its_pages_all_the_same(
+    machine: Subject, destination: Callable[[Release], KnownDestination]
+) -> None:
+    total = place_of(machine, "ram", "the total of the blocks")
+    block = place_of(machine, "ram", "block /rom@etc/acpi/rsdp")
+    length = int.from_bytes(machine.raw(place_of(machine, "ram", "block /rom@etc/acpi/rsdp: length")), "big")
+    without = int.from_bytes(machine.raw(total), "big") - length
+    left_out = apply(
+        machine.data, [(total.offset, total.end, without.to_bytes(8, "big")), (block.offset, block.end, b"")]
+    )
+    assert b"/rom@etc/acpi/rsdp" in left_out
+    assert destination(Release(10, 0)).check(left_out) == []
+    with pytest.raises(vmstate.VMStateError, match="not listed"):
+        vmstate.load(left_out)

@@ -314,7 +314,8 @@ class Forward:
                 ignore_shared=configuration is not None and configuration.has_capability("x-ignore-shared"),
                 mapped_ram=configuration is not None and configuration.has_capability("mapped-ram"),
                 postcopy=self._postcopy,
-                repeats=True,
+                # The destination's, of which nothing is known: it minds no block that is listed twice.
+                local={},
             )
             self._section_id = section_id
             self._state = self._block_list

@@ -237,7 +237,7 @@ class _Reader(StreamReader):
         self._closed = True
         self._destination = destination
         self._fills = destination.loader.is_before(ZERO_FILL_UNTIL)
-        self._repeats = True
+        self._local_blocks = destination.blocks
         self._commands = Commands(destination.loader)
         self._footers = destination.has_footers
         self.found: list[Finding] = []

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import struct
 from collections import deque
+from collections.abc import Mapping
 from itertools import chain
 from typing import Literal
 
@@ -166,8 +167,9 @@ class RamScanner:
     whether the source has postcopy-ram on, which it announces by a postcopy-advise command of 16
     bytes. `origin`: the file position of the stream's first byte, which mapped-ram's file positions
     count from 0 ("file:NAME,offset=N"). `fills`: whether a "zero" page may be one that is filled with another byte,
-    which none since 1.5 sends and which is refused from 8.2 on. `repeats`: whether a block may be listed twice, which
-    no source does and no destination minds. `piece`: how many bytes of the mapped-ram layout are told at once.
+    which none since 1.5 sends and which is refused from 8.2 on. `local`: the blocks of the destination whose eyes
+    this is read by, name -> bytes; it minds neither a block that is listed twice nor pages of one of its own that is
+    not listed, which no source sends. `piece`: how many bytes of the mapped-ram layout are told at once.
 
     StreamError for a page size out of range and for postcopy together with one of the other two,
     which QEMU refuses (its writer and its reader disagree about the order of the fields).
@@ -181,6 +183,7 @@ class RamScanner:
         "_ignore_shared",
         "_last",
         "_limits",
+        "_local",
         "_mapped_ram",
         "_origin",
         "_page_size",
@@ -188,7 +191,6 @@ class RamScanner:
         "_piece_size",
         "_postcopy",
         "_remaining",
-        "_repeats",
         "_run",
         "_settled",
         "_step",
@@ -204,7 +206,7 @@ class RamScanner:
         postcopy: bool = False,
         origin: int = 0,
         fills: bool = False,
-        repeats: bool = False,
+        local: Mapping[str, int] | None = None,
         piece: int = MAX_PIECE,
     ) -> None:
         if postcopy and (mapped_ram or ignore_shared):
@@ -215,7 +217,7 @@ class RamScanner:
         self._postcopy = postcopy
         self._origin = origin
         self._fills = fills
-        self._repeats = repeats
+        self._local = local
         self._piece_size = piece
         # A block list can be read without knowing: its lengths are whole pages, of whatever size.
         self._settle(_SMALLEST_TARGET_PAGE if page_size is None else page_size)
@@ -400,7 +402,7 @@ class RamScanner:
             raise _refused("the name of a RAM block is not UTF-8", at, found=repr(name)) from None
         if not idstr:
             raise _refused("a RAM block without a name", at)
-        if name in self._blocks and not self._repeats:
+        if name in self._blocks and self._local is None:
             raise _refused(f"RAM block {idstr!r} is listed twice", at)
         if len(self._blocks) == MAX_BLOCKS:
             raise _refused("too many RAM blocks", at, expected=f"at most {MAX_BLOCKS}")
@@ -494,6 +496,12 @@ class RamScanner:
         self._run = _Run(at, kind, block, address, stop)
         return self._pages(source, self._run)
 
+    def _local_block(self, name: bytes) -> Block | None:
+        """The block of that name of the destination whose eyes this is read by."""
+        idstr = name.decode(errors="replace")
+        length = None if self._local is None else self._local.get(idstr)
+        return None if length is None else Block(idstr, length)
+
     def _block_of(self, source: Arrived, at: int, header: int) -> tuple[Block, int] | None:
         """The block that the record at `at` belongs to, and where the record goes on."""
         if header & CONTINUE:
@@ -503,7 +511,7 @@ class RamScanner:
         name = self.block_name(source, at + 8)
         if name is None:
             return None
-        block = self._blocks.get(name)
+        block = self._blocks.get(name) or self._local_block(name)
         if block is None:
             text = name[:_SHOWN].decode(errors="backslashreplace") + ("..." if len(name) > _SHOWN else "")
             raise _refused(f"page of a RAM block that was not listed: {text!r}", at)

@@ -111,7 +111,7 @@ class StreamReader:
         self._ram: RamScanner | None = None
         self._origin = 0
         self._fills = False
-        self._repeats = False
+        self._local_blocks: Mapping[str, int] | None = None
         self._allowance = Allowance()
         self._is_cut = False
 
@@ -328,7 +328,7 @@ class StreamReader:
         return RamScanner(
             page_size,
             fills=self._fills,
-            repeats=self._repeats,
+            local=self._local_blocks,
             ignore_shared=configuration is not None and configuration.has_capability("x-ignore-shared"),
             mapped_ram=configuration is not None and configuration.has_capability("mapped-ram"),
             postcopy=self._postcopy,
