@@ -44,6 +44,7 @@ from vmstate.stream.events import (
     SectionHeader,
 )
 from vmstate.stream.finding import Finding
+from vmstate.stream.ram import Block
 from vmstate.stream.ram_records import RamBlock, RamHook, RamMultifdFlush, RamPages
 from vmstate.stream.reader import RAM, StreamReader, page_size_of
 from vmstate.stream.registry import all_descriptions, comparison_of
@@ -237,7 +238,7 @@ class _Reader(StreamReader):
         self._closed = True
         self._destination = destination
         self._fills = destination.loader.is_before(ZERO_FILL_UNTIL)
-        self._local_blocks = destination.blocks
+        self._local = {name.encode(): Block(name, length) for name, length in destination.blocks.items()}
         self._commands = Commands(destination.loader)
         self._footers = destination.has_footers
         self.found: list[Finding] = []

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import struct
 from collections import deque
-from collections.abc import Mapping
 from itertools import chain
 from typing import Literal
 
@@ -167,9 +166,8 @@ class RamScanner:
     whether the source has postcopy-ram on, which it announces by a postcopy-advise command of 16
     bytes. `origin`: the file position of the stream's first byte, which mapped-ram's file positions
     count from 0 ("file:NAME,offset=N"). `fills`: whether a "zero" page may be one that is filled with another byte,
-    which none since 1.5 sends and which is refused from 8.2 on. `local`: the blocks of the destination whose eyes
-    this is read by, name -> bytes; it minds neither a block that is listed twice nor pages of one of its own that is
-    not listed, which no source sends. `piece`: how many bytes of the mapped-ram layout are told at once.
+    which none since 1.5 sends and which is refused from 8.2 on. `local`: the blocks of a
+    destination, listed twice or not at all. `piece`: how many bytes of the mapped-ram layout are told at once.
 
     StreamError for a page size out of range and for postcopy together with one of the other two,
     which QEMU refuses (its writer and its reader disagree about the order of the fields).
@@ -206,7 +204,7 @@ class RamScanner:
         postcopy: bool = False,
         origin: int = 0,
         fills: bool = False,
-        local: Mapping[str, int] | None = None,
+        local: dict[bytes, Block] | None = None,
         piece: int = MAX_PIECE,
     ) -> None:
         if postcopy and (mapped_ram or ignore_shared):
@@ -496,12 +494,6 @@ class RamScanner:
         self._run = _Run(at, kind, block, address, stop)
         return self._pages(source, self._run)
 
-    def _local_block(self, name: bytes) -> Block | None:
-        """The block of that name of the destination whose eyes this is read by."""
-        idstr = name.decode(errors="replace")
-        length = None if self._local is None else self._local.get(idstr)
-        return None if length is None else Block(idstr, length)
-
     def _block_of(self, source: Arrived, at: int, header: int) -> tuple[Block, int] | None:
         """The block that the record at `at` belongs to, and where the record goes on."""
         if header & CONTINUE:
@@ -511,7 +503,7 @@ class RamScanner:
         name = self.block_name(source, at + 8)
         if name is None:
             return None
-        block = self._blocks.get(name) or self._local_block(name)
+        block = self._blocks.get(name) or (self._local or {}).get(name)
         if block is None:
             text = name[:_SHOWN].decode(errors="backslashreplace") + ("..." if len(name) > _SHOWN else "")
             raise _refused(f"page of a RAM block that was not listed: {text!r}", at)

@@ -58,7 +58,7 @@ from vmstate.stream.events import (
     Trailing,
     Vmdescription,
 )
-from vmstate.stream.ram import ALL_AT_ONCE, DEFAULT_PAGE_SIZE, MAX_PIECE, RamScanner
+from vmstate.stream.ram import ALL_AT_ONCE, DEFAULT_PAGE_SIZE, MAX_PIECE, Block, RamScanner
 from vmstate.stream.ram_records import RamEnd
 from vmstate.stream.registry import raise_fault
 from vmstate.vmsd.description import VMStateDescription
@@ -111,7 +111,7 @@ class StreamReader:
         self._ram: RamScanner | None = None
         self._origin = 0
         self._fills = False
-        self._local_blocks: Mapping[str, int] | None = None
+        self._local: dict[bytes, Block] | None = None
         self._allowance = Allowance()
         self._is_cut = False
 
@@ -328,7 +328,7 @@ class StreamReader:
         return RamScanner(
             page_size,
             fills=self._fills,
-            local=self._local_blocks,
+            local=self._local,
             ignore_shared=configuration is not None and configuration.has_capability("x-ignore-shared"),
             mapped_ram=configuration is not None and configuration.has_capability("mapped-ram"),
             postcopy=self._postcopy,
