@@ -769,6 +769,20 @@ def migrate(
     return reports[0]
 
 
+def started_relay(tmp_path: Path, stack: ExitStack, *options: str) -> subprocess.Popen[str]:
+    """The relay as a program of its own, from the socket `relay` to the destination's `in`."""
+    sockets = ("--listen", f"unix:{tmp_path / 'relay'}", "--connect", f"unix:{tmp_path / 'in'}")
+    relay = subprocess.Popen(
+        [sys.executable, "-m", "vmstate", "early", "relay", *options, *sockets],
+        stderr=subprocess.PIPE,
+        stdout=subprocess.DEVNULL,
+        text=True,
+    )
+    stack.callback(relay.wait)
+    stack.callback(relay.kill)
+    return relay
+
+
 @pytest.mark.qemu
 @pytest.mark.slow
 @needs_qemu
@@ -786,17 +800,7 @@ def test_whoever_is_killed_exactly_one_side_goes_on(tmp_path: Path, victim: str,
         for machine in (source, target):
             set_capabilities(machine, ["return-path"])
         target.ask("migrate-incoming", {"uri": f"unix:{tmp_path / 'in'}"})
-        relay = subprocess.Popen(
-            [
-                *(sys.executable, "-m", "vmstate", "early", "relay", "--qmp", f"unix:{tmp_path / '1.qmp'}"),
-                *("--listen", f"unix:{tmp_path / 'relay'}", "--connect", f"unix:{tmp_path / 'in'}"),
-            ],
-            stderr=subprocess.PIPE,
-            stdout=subprocess.DEVNULL,
-            text=True,
-        )
-        stack.callback(relay.wait)
-        stack.callback(relay.kill)
+        relay = started_relay(tmp_path, stack, "--qmp", f"unix:{tmp_path / '1.qmp'}")
         assert relay.stderr is not None
         assert "both run, as where a network fails then" in relay.stderr.readline()
         assert relay.stderr.readline().startswith("listening at ")
@@ -868,18 +872,8 @@ def test_early_state_of_a_command_line(tmp_path: Path) -> None:
         for machine in (source, target):
             set_capabilities(machine, ["return-path"])
         target.ask("migrate-incoming", {"uri": f"unix:{tmp_path / 'in'}"})
-        relay = subprocess.Popen(
-            [
-                *(sys.executable, "-m", "vmstate", "early", "relay", "--record", str(tmp_path / "done.json")),
-                *("--early", shlex.join(words()), "--features", f"virtio-net={bits:#x}"),
-                *("--listen", f"unix:{tmp_path / 'relay'}", "--connect", f"unix:{tmp_path / 'in'}"),
-            ],
-            stderr=subprocess.PIPE,
-            stdout=subprocess.DEVNULL,
-            text=True,
-        )
-        stack.callback(relay.wait)
-        stack.callback(relay.kill)
+        early = ("--early", shlex.join(words()), "--features", f"virtio-net={bits:#x}")
+        relay = started_relay(tmp_path, stack, "--record", str(tmp_path / "done.json"), *early)
         assert relay.stderr is not None
         assert relay.stderr.readline().startswith("listening at ")
         source.ask("migrate", {"uri": f"unix:{tmp_path / 'relay'}"})

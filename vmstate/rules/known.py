@@ -101,6 +101,7 @@ class KnownDestination:
             Release.checked(self.facts[RELEASE.name])
         self.configuration = reference.configuration
         self.blocks = {block.idstr: block.used_length for block in reference.ram.blocks}
+        self.scanned_blocks = {name.encode(): Block(name, length) for name, length in self.blocks.items()}
         self.has_footers = any(section.footer.section_id is not None for section in reference.sections)
         self.loader = self._loader(reference)
         parts: dict[tuple[str, int], dict[str, bytes]] = {}
@@ -117,6 +118,8 @@ class KnownDestination:
             if key not in self._known or section.kind == "full":
                 # Of one that comes again the last is what is there afterwards.
                 self._known[key] = _known(section, told, parts.get(key, {}), described.get(key))
+        # There are devices that do not load what they saved themselves.
+        self.refusing_themselves = {name for name, _ in self._known if comparison_of(name).refuses_itself}
         self._registered = Registered(self._known, self.release)
 
     @property
@@ -238,7 +241,7 @@ class _Reader(StreamReader):
         self._closed = True
         self._destination = destination
         self._fills = destination.loader.is_before(ZERO_FILL_UNTIL)
-        self._local = {name.encode(): Block(name, length) for name, length in destination.blocks.items()}
+        self._local = destination.scanned_blocks
         self._commands = Commands(destination.loader)
         self._footers = destination.has_footers
         self.found: list[Finding] = []
@@ -274,7 +277,7 @@ class _Reader(StreamReader):
         size = len(payload)
         before = self._loaded.get(id(known))
         alike = header.version_id == known.said and data[self._pos : self._pos + size] == payload
-        alike = alike and before is None and not comparison_of(header.name).refuses_itself
+        alike = alike and before is None and header.name not in self._destination.refusing_themselves
         if alike and self._ends(data, header).is_end(self._pos + size):
             # As the reference has it.
             return self._decoded(header, known.state, known.vmsd, "library", self._pos + size)
