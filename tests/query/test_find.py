@@ -71,6 +71,9 @@ def test_an_element_of_an_array_has_a_place_of_its_own() -> None:
         ("q35", ("configuration.name", "value")),
         ("mrg_rxbuf", ("0000:00:01.0/virtio-net.virtio.virtio.features64.guest_features", "feature")),
         ("hex:525400aabbcc", ("0000:00:01.0/virtio-net.virtio.net.mac", "bytes")),
+        ("52:54:00:aa", ("0000:00:01.0/virtio-net.virtio.net.mac", "bytes")),
+        ("54 00 aa", ("0000:00:01.0/virtio-net.virtio.net.mac", "bytes")),
+        ("1af4:1000", ("0000:00:01.0/virtio-net.virtio.transport.pci_dev.conventional_config", "bytes")),
         ("525400aabbcc", ("0000:00:01.0/virtio-net.virtio.net.mac", "bytes")),
     ],
 )

@@ -20,7 +20,8 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "word",
         metavar="WORD",
-        help="part of a name or of text, a number, an address, a MAC address, a UUID, a feature, or hex:BYTES",
+        help="part of a name or of text, a number, an address, a MAC address, a UUID, a feature, VENDOR:DEVICE "
+        "of PCI, or bytes (hex:525400, 52:54:00)",
     )
     parser.add_argument("--format", choices=("text", "json"), default="text", help="json: a line for each place")
     source_argument(parser)

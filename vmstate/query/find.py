@@ -30,6 +30,12 @@ HEX_LEAST = 8
 """A number of at least so many hexadecimal digits is looked for as bytes as well."""
 
 MAC = re.compile(r"[0-9a-f]{2}(?:[:-][0-9a-f]{2}){5}")
+SPELLED_BYTES = re.compile(r"[0-9a-f]{2}(?:[ :-][0-9a-f]{2})+")
+"""Bytes one by one, as the beginning of a MAC address or a hexdump has them."""
+
+PCI_ID = re.compile(r"[0-9a-f]{4}:[0-9a-f]{4}")
+"""Vendor and device, as lspci -n has them."""
+
 UUID = re.compile(r"[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}")
 NUMBER = re.compile(r"-?(?:0x[0-9a-f]{1,40}|[0-9]{1,40})")
 """A number of up to 128 bits, and some digits more; what has more is a word."""
@@ -74,6 +80,9 @@ class Wanted:
             self.patterns = mac_forms(bytes.fromhex(re.sub("[:-]", "", lower)))
         elif UUID.fullmatch(lower):
             self.patterns = uuid_forms(bytes.fromhex(lower.replace("-", "")))
+        elif PCI_ID.fullmatch(lower):
+            # Vendor and device, as they stand in a configuration space.
+            self.patterns = (b"".join(bytes.fromhex(number)[::-1] for number in lower.split(":")),)
         elif digits := self._hexadecimal(lower):
             self.patterns = (bytes.fromhex(digits),)
         elif self.number is None and len(word) >= TEXT_LEAST:
@@ -81,6 +90,8 @@ class Wanted:
 
     @staticmethod
     def _hexadecimal(lower: str) -> str | None:
+        if SPELLED_BYTES.fullmatch(lower):
+            return re.sub("[ :-]", "", lower)
         digits = lower.removeprefix("hex:").removeprefix("0x")
         if re.fullmatch(r"(?:[0-9a-f]{2})+", digits) is None:
             return None
@@ -109,8 +120,9 @@ def find(stream: Stream, word: str) -> Iterator[Match]:
     """Every place of a stream that a word means, in the order of the stream; RAM itself is not looked through.
 
     A word is looked for in names of sections, fields, subsections and RAM blocks, and in text; a number among values;
-    a MAC address, a UUID and "hex:..." among the bytes, in every form that QEMU's devices keep them; a feature of the
-    virtio specification among those that drivers accepted. Raises `QueryError` for a word of nothing.
+    a MAC address, a UUID and "hex:..." among the bytes, in every form that QEMU's devices keep them; bytes one by one
+    ("52:54:00", "1b 00"); vendor and device of PCI ("1af4:1041"); a feature of the virtio specification among those
+    that drivers accepted. Raises `QueryError` for a word of nothing.
     """
     wanted = Wanted(word)
     for part in stream.parts:
