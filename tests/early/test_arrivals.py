@@ -12,9 +12,10 @@ from typing import NamedTuple
 import pytest
 from recorded import opened
 
-from vmstate.early.arrivals import MOST_BYTES, Arrivals, memory_ranges
+from vmstate.early.arrivals import MOST_BYTES, Arrivals, BehindPages, memory_ranges
 from vmstate.early.copies import Choice, choose
 from vmstate.early.forward import Forward
+from vmstate.early.late import LateCopies
 from vmstate.errors import StreamError
 from vmstate.stream.memory_map import MemoryRange
 
@@ -191,6 +192,34 @@ def test_a_newer_state_comes_behind_the_same_pages(machine: Machine) -> None:
     forward.refresh([Choice(now.key, now.header, now.payload, now.footer, None, False, "not now")])
     out += forwarded(forward, end + machine.devices)
     assert out.count(tpr(machine)) == 2
+
+
+def test_pages_of_another_block_are_not_awaited(machine: Machine) -> None:
+    """Blocks that begin while nothing waits count: what waits from then on waits for pages of its own block."""
+    (now,) = (choice for choice in machine.choices if choice.key[0] == "kvm-tpr-opt")
+    block = machine.block.decode()
+    late = LateCopies(4096)
+    late.begin_block("elsewhere")
+    late.wait_for_pages_of(now)
+    assert ROM not in late.awaited
+    late.begin_block(block)
+    assert ROM in late.awaited
+    late.drop(now.key)
+    late.begin_block("elsewhere")
+    late.wait_for_pages_of(now)
+    assert ROM not in late.awaited and not late.due()
+    late.begin_block(block)
+    for address in sorted(late.awaited):
+        late.has_come(address, b"\x55\xaa" + bytes([BLOCKS]) + bytes(4093))
+    assert late.due() == [now]
+    late.mark_sent(now)
+    assert (late.due(), late.sent, late.may_skip(now)) == ([], [now], True)
+    # Where a newer one cannot wait, what the destination has is still the older.
+    assert now.behind is not None
+    nowhere = BehindPages(now.behind.state, (), now.behind.evidence)
+    newer = Choice(now.key, now.header, b"\0" * len(now.payload), now.footer, None, False, now.reason, nowhere)
+    late.wait_for_pages_of(newer)
+    assert (late.due(), late.may_skip(newer), late.may_skip(now)) == ([], False, True)
 
 
 def test_memory_that_is_not_known_for_sure() -> None:

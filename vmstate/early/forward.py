@@ -19,12 +19,11 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Callable, Iterable, Mapping
-from contextlib import suppress
 from typing import Any, NoReturn
 
 from vmstate.codec.codec import Codec
-from vmstate.early.arrivals import NO_PAGES, Arrivals, LateCopy
 from vmstate.early.copies import Choice, Key
+from vmstate.early.late import LateCopies
 from vmstate.errors import StreamError, TruncatedError, VMStateError
 from vmstate.stream.configuration import Configuration
 from vmstate.stream.ends import Ends
@@ -102,14 +101,8 @@ class Forward:
         self._starts: dict[int, SectionHeader] = {}
         self._section_id = 0
         self._has_other_channels = has_other_channels
-        self._arrivals = Arrivals(self._page)
-        self._late: dict[Key, LateCopy] = {}
-        self._awaited: dict[int, bytes | None] = NO_PAGES
-        """The pages of the block of this record that something waits for, by their offset."""
-        self._block = ""
+        self._late = LateCopies(self._page, has_other_channels)
         self._at_stop = False
-        self.behind: list[Choice] = []
-        """The copies that were sent behind the pages that they wait for."""
 
     # Bytes.
 
@@ -178,6 +171,11 @@ class Forward:
     def _give_up(self, reason: str) -> None:
         self.plainly = reason
 
+    @property
+    def behind(self) -> list[Choice]:
+        """The copies that were sent behind the pages that they wait for."""
+        return self._late.sent
+
     # What is read. Each takes the bytes and the position of what is next, and returns that of what follows.
 
     def _header(self, view: memoryview, position: int) -> int:
@@ -197,7 +195,7 @@ class Forward:
             state, position = codec.decode_at(view, position + 1, final=False, base=self._base)
             self._capabilities = state
             self._page = state.page_size or DEFAULT_PAGE_SIZE
-            self._arrivals = Arrivals(self._page)
+            self._late = LateCopies(self._page, self._has_other_channels)
         self._state = self._first_part
         return position
 
@@ -215,20 +213,13 @@ class Forward:
         self._state = self._part
         if self.skip:
             for choice in self.choices.values():
-                self._wait_for_pages_of(choice)
+                self._late.wait_for_pages_of(choice)
         if not self.inserted and not self._late:
             self._give_up("there is no early copy")
         elif not self.skip:
             # Nothing more is to be done, so nothing more is looked at.
             self._give_up("")
         return position
-
-    def _wait_for_pages_of(self, choice: Choice) -> None:
-        if choice.behind is None:
-            return
-        # Where the machine has no memory where the section says, the last one comes as it is.
-        with suppress(StreamError):
-            self._late[choice.key] = LateCopy(choice.behind, choice.payload, self._arrivals)
 
     def _part(self, view: memoryview, position: int) -> int:
         _need(view, position, 1)
@@ -264,7 +255,7 @@ class Forward:
             raise StreamError("a part of a section that has not begun")
         if mark == Mark.SECTION_PART and self._is_unsent(position):
             self._send_refreshed(view, position)
-            self._send_between(view, position, self._due_copies())
+            self._send_between(view, position, self._late.due())
         self._at_stop = mark == Mark.SECTION_END
         self._section_id = start.section_id
         self._state = self._records
@@ -279,7 +270,7 @@ class Forward:
                 continue
             if known.behind is not None and choice.behind is None:
                 # As it is now no copy of it may come behind memory.
-                self._late.pop(choice.key, None)
+                self._late.drop(choice.key)
             if known.copy is None and choice.behind is None:
                 continue
             if choice.copy is None and choice.behind is None:
@@ -297,8 +288,7 @@ class Forward:
                 self.inserted.append(choice)
             if choice.behind is not None and choice.payload != known.payload:
                 self.choices[choice.key] = choice
-                self._wait_for_pages_of(choice)
-                self._awaited = self._arrivals.by_block.get(self._block, NO_PAGES)
+                self._late.wait_for_pages_of(choice)
 
     def _named(self, view: memoryview, position: int, mark: int) -> int:
         key, version_id, section_id, end = _read_header(view, position)
@@ -348,7 +338,7 @@ class Forward:
         end, page = len(view), self._page
         mask = page - 1
         unpack = _BE64.unpack_from
-        awaited = self._awaited
+        awaited = self._late.awaited
         while position + 8 <= end:
             header = unpack(view, position)[0]
             flags = header & mask
@@ -364,12 +354,12 @@ class Forward:
                 self._state = self._footer
                 return position + 8
             elif flags == _MULTIFD_FLUSH:
-                self._forget_pages()
-                awaited = NO_PAGES
+                self._late.forget_pages()
+                awaited = self._late.awaited
                 position += 8
             else:
                 position += self._rare_record(view, position, header - flags, flags)
-                awaited = self._awaited
+                awaited = self._late.awaited
             if position > end:
                 # What is missing of a record goes on its way as it comes.
                 self._passing = position - end
@@ -385,14 +375,12 @@ class Forward:
             self._send_up_to(view, position)
             _need(view, position, 9)
             size += 1 + view[position + 8]
-            if self._late:
-                _need(view, position, size)
-                self._block = bytes(view[position + 9 : position + size]).decode("utf-8", "replace")
-                self._awaited = self._arrivals.by_block.get(self._block, NO_PAGES)
+            _need(view, position, size)
+            self._late.begin_block(bytes(view[position + 9 : position + size]).decode("utf-8", "replace"))
         kind = flags & ~CONTINUE
         if kind in (_PAGE, _ZERO):
             body = self._page if kind == _PAGE else 1
-            if address in self._awaited:
+            if address in self._late.awaited:
                 self._awaited_page(view, position, address, size + body, body)
             return size + body
         if kind not in (_XBZRLE, _COMPRESSED):
@@ -401,9 +389,9 @@ class Forward:
         length = 3 if kind == _XBZRLE else 4
         _need(view, position, size + length)
         start = position + size + (1 if kind == _XBZRLE else 0)
-        if address in self._awaited:
+        if address in self._late.awaited:
             # What is in it now is not told by what has come alone.
-            self._has_come(address, None)
+            self._late.has_come(address, None)
         return size + length + int.from_bytes(view[start : position + size + length], "big")
 
     def _awaited_page(self, view: memoryview, position: int, address: int, size: int, body: int) -> None:
@@ -419,21 +407,14 @@ class Forward:
             self._resume = position
             raise TruncatedError("a page goes on", needed=1)
         content = bytes(view[end - body : end])
-        self._has_come(address, content if body > 1 else content * self._page)
+        self._late.has_come(address, content if body > 1 else content * self._page)
         self._send_late(view, end)
-
-    def _has_come(self, address: int, content: bytes | None) -> None:
-        self._awaited[address] = content
-        page = self._block, address
-        for late in self._late.values():
-            if late.is_sent:
-                late.came_again(page)
 
     def _send_late(self, view: memoryview, position: int) -> None:
         """Send the copies whose pages are there, in front of a record: this part of RAM ends, and another begins."""
         if self._at_stop or not self._is_unsent(position):
             return
-        due = self._due_copies()
+        due = self._late.due()
         if due:
             section = self._section_id.to_bytes(4, "big")
             self._send_up_to(view, position)
@@ -441,29 +422,14 @@ class Forward:
             self._send_between(view, position, due)
             self._out.append(bytes((Mark.SECTION_PART,)) + section)
 
-    def _due_copies(self) -> list[Choice]:
-        """The copies whose pages are there, and whose load would do now what the last one will."""
-        waiting = [key for key, late in self._late.items() if not late.is_sent and late.refused is None]
-        due = [key for key in waiting if self._late[key].is_there]
-        if due and self._has_other_channels():
-            self._forget_pages()
-            return []
-        return [self.choices[key] for key in due if self._late[key].may_be_sent()]
-
     def _send_between(self, view: memoryview, position: int, copies: list[Choice]) -> None:
         """Send copies in front of a part of RAM."""
         for choice in copies:
             self._send_up_to(view, position)
             self._out.append(choice.header + choice.payload + choice.footer)
-            self._late[choice.key].is_sent = True
+            self._late.mark_sent(choice)
             # From now on this is what the destination has of it.
             self._overtaken.discard(choice.key)
-        self.behind += copies
-
-    def _forget_pages(self) -> None:
-        """Pages come where they are not seen: nothing may wait for them, or be held against them."""
-        self._late.clear()
-        self._awaited = NO_PAGES
 
     def _footer(self, view: memoryview, position: int) -> int:
         _need(view, position, 5)
@@ -509,10 +475,8 @@ class Forward:
 
     def _may_skip(self, choice: Choice) -> bool:
         """Whether a section may be left out where it is equal to its last copy."""
-        late = self._late.get(choice.key)
-        if late is not None and late.is_sent:
-            return not late.is_undone and late.payload == choice.payload
-        return choice.copy is not None and choice.may_skip
+        late = self._late.may_skip(choice)
+        return choice.copy is not None and choice.may_skip if late is None else late
 
     def _wait_for(self, position: int, size: int) -> NoReturn:
         """End reading until `size` bytes from `position` on are there (0: until more is), and begin there again."""
