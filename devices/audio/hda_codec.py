@@ -37,8 +37,11 @@ class StreamBuf(VMState):
     buft_start: int = int64()
 
 
-ALWAYS_A_TIMER = Release(7, 2)
-"""The first release that makes the timer of each stream, in its later minor versions; before, only with `use-timer`."""
+ALWAYS_A_TIMER = Release(9, 2)
+"""The first release that makes the timer of each stream; before, only with `use-timer`."""
+
+LATER_ALWAYS_A_TIMER = frozenset((Release(7, 2), Release(8, 2), Release(9, 0), Release(9, 1)))
+"""Older releases of which later stable versions make it, too: from 7.2.15, 8.2.8, 9.0.4, 9.1.2 on."""
 
 
 def has_stream(
@@ -50,7 +53,8 @@ def has_stream(
     """
     if buffer_state is None or own_format == 0:
         return buffer_state is None
-    return own_buffer is not None or release is None or release >= ALWAYS_A_TIMER
+    makes_a_timer = release is None or release >= ALWAYS_A_TIMER or release in LATER_ALWAYS_A_TIMER
+    return own_buffer is not None or makes_a_timer
 
 
 BUFFER = allocated(

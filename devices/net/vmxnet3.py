@@ -5,12 +5,15 @@ Facts from QEMU's hw/net/vmxnet3.c.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from vmstate.declare import (
     CONTENTS,
     MACS,
     Rule,
     VMState,
     array,
+    asks,
     boolean,
     description,
     device,
@@ -116,8 +119,36 @@ class IntState(VMState):
     is_asserted: bool = boolean()
 
 
+def bad_interrupt(descriptors: Sequence[TxqDescr | RxqDescr], count: int) -> int | None:
+    """The first interrupt of the queues in use that a device has not got; None where it has all of them.
+
+    Where there are more queues in use than there can be, QEMU refuses that before.
+    """
+    if count > QUEUES:
+        return None
+    return next((queue.intr_idx for queue in descriptors[:count] if queue.intr_idx >= INTERRUPTS), None)
+
+
+def interrupts_of(direction: str, word: str) -> Rule:
+    """That the queues of one direction which are in use have interrupts that are there."""
+    number = asks(bad_interrupt, this[f"{direction}_descr"], this[f"{direction}_num"])
+    return Rule(
+        f"vmxnet3-{word}-interrupt",
+        asks(_is_none, number),
+        f"there are {INTERRUPTS} interrupts: QEMU ends itself otherwise (a defect of QEMU's)",
+        qemu_error="qemu: hardware error: Bad interrupt index: {value}",
+        value=number,
+    )
+
+
+def _is_none(value: object) -> bool:
+    return value is None
+
+
 @device("vmxnet3", models="vmstate.devices.net.models:VMXNET3")
-@description("vmxnet3", version_id=1, minimum_version_id=1)
+@description(
+    "vmxnet3", version_id=1, minimum_version_id=1, rules=(interrupts_of("txq", "tx"), interrupts_of("rxq", "rx"))
+)
 class VMXNET3(VMState):
     """Settings, queues and interrupts."""
 

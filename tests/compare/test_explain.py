@@ -520,6 +520,17 @@ def test_the_number_of_processors_that_there_can_be() -> None:
     assert new_finding.qemu_error == "Missing section footer for 0000:00:1f.0/ICH9LPC"
 
 
+def test_more_processors_than_the_stream_has_room_for() -> None:
+    """A destination's own stream that does not send the registers says at least how many processors there are."""
+    guest = FIXTURES / "qemu-7.2-q35-virtio-net.mig.xz"
+    with load(FIXTURES / "qemu-7.2-q35-smp4-rootports.mig.xz") as stream:
+        next(section for section in stream.sections if "ICH9LPC" in section.name).state["pm"]["ich9_pm/cpuhp"] = None
+        found = breaking(explain(guest, Target("it", stream=load(stream.to_bytes()))))
+    (finding,) = (finding for finding in found if finding.path == "pm.cpuhp.cpuhp_state.devs")
+    assert finding.message.startswith("possible_cpus is 1 in the stream and 4 on the destination")
+    assert finding.qemu_error == "Missing section footer for 0000:00:1f.0/ICH9LPC"
+
+
 def test_a_recorded_destination_has_its_facts(tmp_path: Path) -> None:
     with load(ARM) as stream:
         write_target(tmp_path / "target.json", Target("arm", stream=stream, facts={"possible_cpus": 3}))

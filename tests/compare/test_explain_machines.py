@@ -301,7 +301,15 @@ def test_a_vmware_display_has_a_section_of_that_name_of_its_own() -> None:
 
 @pytest.mark.parametrize(
     ("release", "own_buffer", "has_it"),
-    [((5, 2), None, False), ((5, 2), object(), True), ((7, 2), None, True), (None, None, True)],
+    [
+        ((5, 2), None, False),
+        ((5, 2), object(), True),
+        ((7, 2), None, True),
+        ((8, 1), None, False),
+        ((9, 0), None, True),
+        ((9, 2), None, True),
+        (None, None, True),
+    ],
 )
 def test_streams_of_sound_have_a_timer_where_it_is_used(
     release: tuple[int, int] | None, own_buffer: Any, has_it: bool

@@ -266,6 +266,31 @@ PC = Recorded(
         case("mptsas-queues@mptsas", ("mptsas.reply_post_head", "130"), kept=(("mptsas.reply_post_head", "129"),)),
         case("e1000e-subsys@e1000e.subsys", ("e1000e.subsys", "1")),
         case("e1000e-subsys-ven@e1000e.subsys_ven", ("e1000e.subsys_ven", "1")),
+        case(
+            "vmxnet3-rx-interrupt@vmxnet3",
+            ("vmxnet3.rxq_num", "1"),
+            ("vmxnet3.rxq_descr[0].intr_idx", "25"),
+            kept=(
+                ("vmxnet3.rxq_num", "1"),
+                ("vmxnet3.rxq_descr[0].intr_idx", "24"),
+                ("vmxnet3.rxq_descr[1].intr_idx", "25"),
+            ),
+        ),
+        case(
+            "vmxnet3-tx-interrupt@vmxnet3",
+            ("vmxnet3.txq_num", "2"),
+            ("vmxnet3.txq_descr[1].intr_idx", "255"),
+            kept=(
+                ("vmxnet3.txq_num", "2"),
+                ("vmxnet3.txq_descr[1].intr_idx", "24"),
+                ("vmxnet3.txq_descr[2].intr_idx", "255"),
+            ),
+        ),
+        case(
+            "vmxnet3-event-interrupt@vmxnet3.event_int_idx",
+            ("vmxnet3.event_int_idx", "25"),
+            kept=(("vmxnet3.event_int_idx", "24"),),
+        ),
         case("vmxnet3-rx-queues@vmxnet3.rxq_num", ("vmxnet3.rxq_num", "9"), kept=(("vmxnet3.rxq_num", "8"),)),
         case("vmxnet3-tx-queues@vmxnet3.txq_num", ("vmxnet3.txq_num", "9"), kept=(("vmxnet3.txq_num", "8"),)),
         case("x86-nested-guest@cpu", ("cpu.hflags", "0x200000"), kept=(("cpu.hflags", "0x100000"),)),

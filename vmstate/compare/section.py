@@ -21,7 +21,7 @@ from vmstate.compare.compat import compat
 from vmstate.compare.explained import Explained, Findings
 from vmstate.compare.findings import BREAKS, COSMETIC, MAY_BREAK, CompatFinding
 from vmstate.compare.schemas import Schema, SectionSchema, schema_of_stream
-from vmstate.compare.target import Target
+from vmstate.compare.target import POSSIBLE_CPUS, Target
 from vmstate.errors import VersionError, VMStateError
 from vmstate.query.pci import is_config
 from vmstate.rules import messages
@@ -81,6 +81,12 @@ class Sides:
         """The kinds of sections that the destination has, or where it shows none, the source."""
         shown = self.source if self.target.stream is None else self.target.stream
         return frozenset(last_part(section.name) for section in shown.sections)
+
+    @cached_property
+    def processors(self) -> int:
+        """How many processors the destination's stream has."""
+        sections = () if self.target.stream is None else self.target.stream.sections
+        return len({section.instance_id for section in sections if section.name == "cpu"})
 
     @cached_property
     def unsent_memory(self) -> tuple[object, ...] | None:
@@ -393,7 +399,15 @@ class SectionCheck:
     def destination_facts(self) -> dict[str, Any]:
         """The facts that hold for the whole destination, and over them those under which its own section reads."""
         unsent = {} if self.destination.vmsd is None else unsent_facts(self.destination.vmsd)
-        return {**unsent, **self.target.facts, **self.destination.facts}
+        return {**unsent, **self.too_few_processors(), **self.target.facts, **self.destination.facts}
+
+    def too_few_processors(self) -> dict[str, int]:
+        """The number of processors that there can be, where the destination has more of them than the section is for.
+
+        How many there can be nothing may tell; as many as there are it is at least.
+        """
+        sent, least = self.source.facts.get(POSSIBLE_CPUS), self.sides.processors
+        return {POSSIBLE_CPUS: least} if sent is not None and sent < least else {}
 
     # Contents.
 

@@ -39,6 +39,9 @@ FORM = 1
 
 KEY = "vmstate-target"
 
+POSSIBLE_CPUS = "possible_cpus"
+"""The fact that descriptions of ACPI's CPU hotplug have for the number of processors that there can be."""
+
 
 class Target(Data):
     """A destination.

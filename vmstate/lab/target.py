@@ -25,7 +25,7 @@ from typing import Any
 
 from vmstate.compare.compat_properties import CompatProperties
 from vmstate.compare.schemas import dump_of, dump_schema
-from vmstate.compare.target import Target
+from vmstate.compare.target import POSSIBLE_CPUS, Target
 from vmstate.errors import MachineError, VMStateError, one_line
 from vmstate.lab.features import Place, features_by_fresh_machines, offered_features
 from vmstate.qemu.capture import IGNORE_SHARED
@@ -49,10 +49,6 @@ _SLOT = re.compile(r"[0-9a-f]{4}:[0-9a-f]{2}:([0-9a-f]{2})\.([0-7])/")
 
 PROPERTIES_SINCE = (9, 1)
 """The first release whose query-machines tells what the machine types set."""
-
-POSSIBLE_CPUS = "possible_cpus"
-"""The fact that descriptions of ACPI's CPU hotplug have for the number of processors that there can be."""
-
 
 WITHOUT_VMDESC = "suppress-vmdesc=on"
 

@@ -263,7 +263,8 @@ def default_command() -> list[str]:
     return [binary, "-accel", "tcg", "-nodefaults", "-vga", "none", *machine, *network]
 
 
-_ASSERTION = re.compile(r"[^\n]*(?:Assertion|assert|ERROR:|Bail out|runtime error|AddressSanitizer)[^\n]*")
+_LAST_WORDS = ("Assertion", "assert", "hardware error", "ERROR:", "Bail out", "runtime error", "AddressSanitizer")
+_ASSERTION = re.compile(rf"[^\n]*(?:{'|'.join(_LAST_WORDS)})[^\n]*")
 _PROGRAM = re.compile(r"(?:\S*/)?qemu-system-[a-z0-9_]+: ")
 
 
