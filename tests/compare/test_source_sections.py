@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import lzma
+import re
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -57,6 +58,16 @@ def test_a_section_is_described(make_stream: MakeStream, capsys: pytest.CaptureF
         assert section.vmsd.encode(section.state) == DATA[:-1] + b"\x0c"
     assert main(["show", str(path), "beeper.tune", "--source", str(BEEPER)]) == 0
     assert capsys.readouterr().out == "5\n"
+
+
+def test_a_page_tells_where_in_the_tree_it_is_described(make_stream: MakeStream, tmp_path: Path) -> None:
+    pytest.importorskip("jinja2", reason="needs Jinja2: install qemu-vmstate[report]")
+    path, page = make_stream(DATA), tmp_path / "page.html"
+    assert main(["report", str(path), "-o", str(page), "--source", str(BEEPER)]) == 0
+    text = page.read_text(encoding="utf-8")
+    assert re.search(r"the source tree: vmstate_\w+ in [\w/]*beeper\.c<", text) and "<b>tune</b>" in text
+    assert main(["report", str(path), "-o", str(page)]) == 0
+    assert "nothing describes these bytes" in page.read_text(encoding="utf-8")
 
 
 @pytest.mark.parametrize("payload", [DATA[:-1], DATA + b"\0", b""])

@@ -6,6 +6,7 @@ import argparse
 import os
 import sys
 
+from vmstate.cli.by_source import source_argument, source_of
 from vmstate.cli.explain import target_of
 from vmstate.errors import VMStateError, one_line
 from vmstate.files import write_atomic
@@ -40,6 +41,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--site", metavar="URL", help="where the documents stand (`make site`): each finding leads to its rule there"
     )
+    source_argument(parser)
     parser.usage = "vmstate report FILE [LATER] -o PAGE [--against TARGET] [--early EARLY] [options]"
     parser.set_defaults(run=run, takes_command=True, root=None, limit=60.0)
 
@@ -88,6 +90,7 @@ def stream_page(options: argparse.Namespace) -> str:
         traces=options.trace,
         scrubbed=options.scrub,
         site=options.site,
+        tree=source_of(options),
     )
 
 
@@ -101,6 +104,7 @@ def rows_page(options: argparse.Namespace) -> str:
         options.trace,
         options.scrub,
         options.site,
+        options.source,
     )
     if len(options.streams) > 1 or any(given):
         raise VMStateError(

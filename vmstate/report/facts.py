@@ -10,12 +10,13 @@ import base64
 import shlex
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from vmstate.compare.cost import SectionCost, StreamCost, cost_of
 from vmstate.errors import VMStateError, one_line
 from vmstate.query.ask import ask
 from vmstate.query.find import NEWEST
+from vmstate.report.layouts import MEMORY, Layout, Layouts, of_class
 from vmstate.report.text import text_of
 from vmstate.report.tree import Row, rows_of
 from vmstate.rules.check import check
@@ -26,6 +27,9 @@ from vmstate.stream.finding import Finding
 from vmstate.stream.stream import Section, Stream
 from vmstate.vmsd.data import Data, NamedTuple
 from vmstate.vmsd.description import TraceEntry
+
+if TYPE_CHECKING:
+    from vmstate.compare.source_sections import SourceDescriptions
 
 Trace = Mapping[str, TraceEntry]
 
@@ -53,13 +57,14 @@ class _Frame(NamedTuple):
     version: int | None
     offset: int
     size: int
-    described_by: str
+    layout: int
 
 
 class DeviceFacts(Data):
     """A section, or the configuration: its number on the page, its place in bytes, what describes it, its rows.
 
-    `content` are its bytes from `offset` on in base64, `cut` says in words what is not shown.
+    `layout` is a number of `StreamFacts.layouts`, which holds for every row that has none of its own; `content` are its
+    bytes from `offset` on in base64, `cut` says in words what is not shown.
     """
 
     number: int
@@ -68,7 +73,7 @@ class DeviceFacts(Data):
     version: int | None
     offset: int
     size: int
-    described_by: str
+    layout: int
     rows: list[Row]
     content: str
     cut: str | None
@@ -130,6 +135,7 @@ class StreamFacts(Data):
     qemu: str | None
     cost: StreamCost
     devices: list[DeviceFacts]
+    layouts: list[Layout]
     not_shown: int
     blocks: list[BlockFacts]
     pages: dict[str, int]
@@ -140,14 +146,20 @@ class StreamFacts(Data):
 
 
 def facts_of(
-    stream: Stream, name: str, *, traces: Iterable[StreamLike] = (), provenance: dict[str, Any] | None = None
+    stream: Stream,
+    name: str,
+    *,
+    traces: Iterable[StreamLike] = (),
+    provenance: dict[str, Any] | None = None,
+    tree: SourceDescriptions | None = None,
 ) -> StreamFacts:
     """What the page says of a stream; `name` is what it is called, `traces` are QEMU's, as `cost_of` takes them.
 
-    Raises `VMStateError`.
+    `tree` is the source tree by which sections were described that nothing else describes. Raises `VMStateError`.
     """
     configuration = stream.configuration
-    made = _devices(stream)
+    layouts = Layouts(stream, tree)
+    made = _devices(stream, layouts)
     known = provenance or {}
     argv = known.get("argv")
     ram = stream.ram
@@ -163,6 +175,7 @@ def facts_of(
         qemu=known.get("qemu_version"),
         cost=cost_of(stream, traces=traces),
         devices=made.devices,
+        layouts=list(layouts.numbers),
         not_shown=made.not_shown,
         blocks=[
             BlockFacts(one_line(block.idstr), kind_of_block(block.idstr), block.used_length, block.gpa)
@@ -189,7 +202,8 @@ def kind_of_block(idstr: str) -> str:
 class _Devices:
     """Makes the devices of a page, and sees to it that they are not more than a page can hold."""
 
-    def __init__(self) -> None:
+    def __init__(self, layouts: Layouts) -> None:
+        self.layouts = layouts
         self.devices: list[DeviceFacts] = []
         self.not_shown = 0
         self._rows_left = MOST_ROWS
@@ -202,14 +216,16 @@ class _Devices:
             path: entry._replace(offset=entry.offset + start)
             for path, entry in Configuration.vmsd.trace(whole[1:]).items()  # type: ignore[attr-defined]
         }
-        frame = _Frame("configuration", "section", None, part.offset, part.size, "library")
-        self._add(frame, whole, *self._rows(frame, part.state, trace, whole))
+        layout = of_class(Configuration)
+        frame = _Frame("configuration", "section", None, part.offset, part.size, self.layouts.number(layout))
+        self._add(frame, whole, *self._rows(frame, part.state, trace, whole, layout))
 
     def section(self, section: Section, whole: bytes) -> None:
         """A section of a device, `whole` with header and footer: what QEMU minds can be there, too."""
-        frame = _frame_of(section)
+        layout = self.layouts.of_section(section)
+        frame = self._frame(section, layout)
         if section.vmsd is not None:
-            self._add(frame, whole, *self._rows(frame, section.state, section.trace(), whole))
+            self._add(frame, whole, *self._rows(frame, section.state, section.trace(), whole, layout))
             return
         payload = section.payload()
         row = Row("", "not described", section.payload_offset, len(payload), "bytes")
@@ -218,15 +234,23 @@ class _Devices:
 
     def memory(self, section: Section) -> None:
         """The section of RAM, of which a page never holds more than that it is there."""
-        self._add(_frame_of(section), b"", [], "the contents of memory are not part of a page")
+        self._add(self._frame(section, MEMORY), b"", [], "the contents of memory are not part of a page")
 
-    def _rows(self, frame: _Frame, state: Any, trace: Trace, whole: bytes) -> tuple[list[Row], str | None]:
+    def _frame(self, section: Section, layout: Layout) -> _Frame:
+        name = one_line(section.name + (f"#{section.instance_id}" if section.instance_id else ""))
+        number = self.layouts.number(layout)
+        return _Frame(name, section.kind, section.version_id, section.offset, section.size, number)
+
+    def _rows(
+        self, frame: _Frame, state: Any, trace: Trace, whole: bytes, layout: Layout
+    ) -> tuple[list[Row], str | None]:
         start = frame.offset
         rows = rows_of(state, trace, lambda at, size: whole[at - start : at - start + size])
         count = sum(1 for top in rows for _ in top.walk())
         if count > self._rows_left:
             return [], f"{count:,} fields, more than a page holds: vmstate show FILE {frame.name}"
         self._rows_left -= count
+        self.layouts.mark(rows, state, layout)
         return rows, None
 
     def _add(self, frame: _Frame, whole: bytes, rows: list[Row], cut: str | None) -> None:
@@ -238,13 +262,8 @@ class _Devices:
         self.devices.append(DeviceFacts(len(self.devices), *frame, rows, content, cut))
 
 
-def _frame_of(section: Section) -> _Frame:
-    name = section.name + (f"#{section.instance_id}" if section.instance_id else "")
-    return _Frame(one_line(name), section.kind, section.version_id, section.offset, section.size, section.described_by)
-
-
-def _devices(stream: Stream) -> _Devices:
-    made = _Devices()
+def _devices(stream: Stream, layouts: Layouts) -> _Devices:
+    made = _Devices(layouts)
     data = stream.source
     assert data is not None
     for part in stream.parts:

@@ -26,7 +26,8 @@
     chosen = element;
     chosen.classList.add("chosen");
     const name = element.querySelector("b").textContent;
-    what.textContent = `${name}: ${element.dataset.n} bytes at 0x${hex(from + start, 1)}`;
+    const layout = document.getElementById(`f${element.closest("[data-f]").dataset.f}`).textContent;
+    what.textContent = `${name}: ${element.dataset.n} bytes at 0x${hex(from + start, 1)}; described by ${layout}`;
     view.replaceChildren();
     if (from >= bytes.length) {
       view.textContent = "These bytes are not part of the page.";

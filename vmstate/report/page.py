@@ -35,6 +35,7 @@ from vmstate.vmsd.data import Data
 if TYPE_CHECKING:
     from jinja2 import Environment
 
+    from vmstate.compare.source_sections import SourceDescriptions
     from vmstate.compare.target import Target
     from vmstate.early.streams import DevicePlan
     from vmstate.query.cmdline import CommandLine
@@ -74,9 +75,10 @@ def write_page(
     traces: Iterable[StreamLike] = (),
     scrubbed: bool = False,
     site: str | None = None,
+    tree: SourceDescriptions | None = None,
 ) -> None:
     """Write the page of a stream to `path`, whole or not at all; the arguments are those of `page_of`."""
-    text = page_of(source, after, against=against, early=early, traces=traces, scrubbed=scrubbed, site=site)
+    text = page_of(source, after, against=against, early=early, traces=traces, scrubbed=scrubbed, site=site, tree=tree)
     write_atomic(path, [text.encode()])
 
 
@@ -89,15 +91,16 @@ def page_of(
     traces: Iterable[StreamLike] = (),
     scrubbed: bool = False,
     site: str | None = None,
+    tree: SourceDescriptions | None = None,
 ) -> str:
     """The page of a stream as HTML.
 
     With `after`, a later stream of the same machine, the page is of that one and says what has changed. With `against`
     it says whether the stream loads in that destination. With `early`, an earlier stream, it shows what early migration
     would do. `scrubbed` leaves out whatever is the user's or the guest's own, as `vmstate thin --scrub` does. `site` is
-    where the documents stand: each finding leads to its rule there. Raises
-    `VMStateError`: where a stream cannot be read, where a scrubbed one is to be held against a destination, and where
-    Jinja2 is not installed.
+    where the documents stand: each finding leads to its rule there. `tree` describes sections that nothing else does.
+    Raises `VMStateError`: where a stream cannot be read, where a scrubbed one is to be held against a destination, and
+    where Jinja2 is not installed.
     """
     environment = environment_of_pages()
     if scrubbed and against is not None:
@@ -120,7 +123,12 @@ def page_of(
             earlier = None if earlier is None else scrub(earlier, key)
             early = None if early is None else scrub(early, key)
         stream = stack.enter_context(load_what_is_whole(shown))
-        facts = facts_of(stream, SCRUBBED if scrubbed else str(stream.name), traces=traces, provenance=known)
+        if tree is not None:
+            from vmstate.compare.source_sections import describe_by_source
+
+            describe_by_source(stream, tree)
+        name = SCRUBBED if scrubbed else str(stream.name)
+        facts = facts_of(stream, name, traces=traces, provenance=known, tree=tree)
         difference = None if earlier is None else diff(earlier, shown)
         explanation = None
         if against is not None:

@@ -31,9 +31,10 @@ class Row:
     """A field, a struct, a subsection, or a run of equal elements.
 
     `offset` is in bytes from the beginning of the stream, `size` in bytes; of a run both are of all its elements.
+    `layout` is the number of what describes it where that is not what describes the row above (`report.layouts`).
     """
 
-    __slots__ = ("_source", "_value", "children", "count", "kind", "label", "offset", "path", "size")
+    __slots__ = ("_source", "_value", "children", "count", "kind", "label", "layout", "offset", "path", "size")
 
     def __init__(self, path: str, label: str, offset: int, size: int, kind: str, source: _Source | None = None) -> None:
         self.path = path
@@ -45,6 +46,7 @@ class Row:
         self._value: str | None = None
         self.children: list[Row] = []
         self.count = 1
+        self.layout: int | None = None
 
     @property
     def value(self) -> str | None:
