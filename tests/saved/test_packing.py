@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import lzma
+import re
 import shutil
 import subprocess
 from pathlib import Path
@@ -75,8 +77,40 @@ def test_addresses_in_the_xml() -> None:
     new = with_addresses(container, [("52:54:00:aa:bb:cc", "52:54:00:00:00:01")])
     assert b"<!--52:54:00:00:00:01-->" in new.xml and len(new.head) == len(container.head)
     assert new.head.count(b"52:54:00:00:00:01") == 1 and b"AA:bb:cc" not in new.head
-    with pytest.raises(StreamError, match="no MAC address"):
-        with_addresses(container, [("52", "53")])
+    two = container.replace(xml=b"<mac address='52:54:00:00:00:01'/><mac address='52:54:00:00:00:02'/>")
+    swapped = with_addresses(
+        two, [("52:54:00:00:00:01", "52:54:00:00:00:02"), ("52:54:00:00:00:02", "52:54:00:00:00:01")]
+    )
+    assert swapped.xml == b"<mac address='52:54:00:00:00:02'/><mac address='52:54:00:00:00:01'/>"
+    for pair, message in (
+        (("52", "53"), "no MAC address"),
+        (("52:54:00:00:00:01", "53:54:00:00:00:01"), "no address of a group"),
+        (
+            ("52:54:00:00:00:09", "52:54:00:00:00:01"),
+            "has no MAC address 52:54:00:00:00:09 .*found 52:54:00:00:00:01, 52",
+        ),
+    ):
+        with pytest.raises(StreamError, match=message):
+            with_addresses(two, [pair])
+
+
+def test_the_xml_follows_any_card(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    source, output = tmp_path / "in.save", tmp_path / "out.save"
+    stream = lzma.decompress((SAVED.parent / "recorded" / "qemu-7.2-isapc-cold.mig.xz").read_bytes())
+    old, strange = (f"<uuid>{address:36}</uuid>".encode() for address in ("52:54:00:12:34:56", "52:54:00:99:99:99"))
+    whole = re.sub(b"<uuid>.{36}</uuid>", old, image("raw", stream), count=1)
+    source.write_bytes(whole)
+    new = "52:54:00:77:77:77"
+    assert main(["set", str(source), "--xml", f"ne2000.mac={new}", "-o", str(output)]) == 0
+    with load(output) as changed:
+        assert changed.container.xml.count(new.encode()) == 1 and b"12:34:56" not in changed.container.xml
+        assert bytes(changed["ne2000"].state["ne2000"]["mem"][:12:2]).hex(":") == new
+    assert main(["set", str(source), "--xml", "mc146818rtc.cmos_index=5", "-o", str(tmp_path / "none")]) == 2
+    assert "no MAC address was changed (expected one of ne2000.mac=52:54:00:12:34:56)" in capsys.readouterr().err
+    source.write_bytes(whole.replace(old, strange))
+    assert main(["set", str(source), "--xml", f"ne2000.mac={new}", "-o", str(tmp_path / "none")]) == 2
+    assert "the XML has no MAC address 52:54:00:12:34:56" in capsys.readouterr().err
+    assert not (tmp_path / "none").exists()
 
 
 @pytest.mark.parametrize("name", ["savevm-7.2.qcow2", "savevm-7.2-v2.qcow2", "savevm-11.1-extl2.qcow2"])

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import argparse
 import json
-import re
 import sys
-from collections.abc import Iterable
+from collections.abc import Mapping
 
 from vmstate.cli.encode import write
 from vmstate.cli.show import json_value
@@ -22,8 +21,6 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from vmstate.saved.containers import Container
 
-MAC = re.compile("[0-9a-f]{2}(:[0-9a-f]{2}){5}")
-
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     """The arguments of the verb."""
@@ -32,10 +29,13 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         "assignments",
         metavar="PATH=VALUE",
         nargs="+",
-        help="a value; PATH+=VALUE and PATH-=VALUE add to a list, a set or flags, and take away",
+        help="a value; PATH+=VALUE and PATH-=VALUE add to a list, a set or flags, and take away; CARD.mac=ADDRESS "
+        "changes all that a network card keeps of its address",
     )
     parser.add_argument("-o", "--output", metavar="OUT", required=True, help="the stream (-: standard output)")
-    parser.add_argument("--xml", action="store_true", help="change MAC addresses in libvirt's XML, too")
+    parser.add_argument(
+        "--xml", action="store_true", help="change the MAC addresses (CARD.mac=...) in libvirt's XML, too"
+    )
     parser.add_argument("--force", action="store_true", help="write even what QEMU would refuse")
     parser.add_argument("--format", choices=("text", "json"), default="text", help="for a reader, or for a program")
     parser.set_defaults(run=run)
@@ -49,6 +49,7 @@ def run(options: argparse.Namespace) -> int:
     with load(options.file) as stream:
         if stream.cut is not None:
             raise stream.cut.within(file=stream.name)
+        addresses = _addresses(stream) if options.xml else {}
         try:
             changes = assign(stream, *options.assignments, force=options.force)
         except RefusedError as error:
@@ -64,7 +65,7 @@ def run(options: argparse.Namespace) -> int:
             if section.name == name
             for finding in check(section)
         ]
-        write(stream, options.output, with_xml(stream, changes) if options.xml else None)
+        write(stream, options.output, with_xml(stream, addresses) if options.xml else None)
     if known is not None:
         carry_provenance(known, options.file, options.output, edits=changes)
     open_rules = dict.fromkeys(finding for change in changes for finding in change.not_judged)
@@ -86,15 +87,33 @@ def run(options: argparse.Namespace) -> int:
     return 0
 
 
-def with_xml(stream: Stream, changes: Iterable[Edit]) -> Container:
-    """The save image that a stream was taken out of, with the MAC addresses that were changed changed in its XML."""
+def _addresses(stream: Stream) -> dict[int, str]:
+    """The MAC addresses of the cards of a stream that was taken out of a file with XML: section's number -> text."""
+    from vmstate.rules.station import addresses
     from vmstate.saved.libvirt import LibvirtImage
-    from vmstate.saved.packing import with_addresses
 
     if not isinstance(stream.container, LibvirtImage):
         raise VMStateError("only a save image of libvirt has XML", file=stream.name)
-    texts = ((text_of(change.before), text_of(change.after)) for change in changes)
-    return with_addresses(stream.container, (pair for pair in texts if all(map(MAC.fullmatch, pair))))
+    return addresses(stream)
+
+
+def with_xml(stream: Stream, before: Mapping[int, str]) -> Container:
+    """The save image that a stream was taken out of, with the addresses that were changed changed in its XML.
+
+    `before` are those that the cards had. Raises `VMStateError` where none was changed, and for one that the XML does
+    not have.
+    """
+    from vmstate.rules.station import addresses
+    from vmstate.saved.libvirt import LibvirtImage
+    from vmstate.saved.packing import with_addresses
+
+    now = addresses(stream)
+    changed = [(old, now[number]) for number, old in before.items() if now.get(number, old) != old]
+    if not changed:
+        cards = ", ".join(f"{stream.sections[number].name}.mac={old}" for number, old in before.items()) or "none"
+        raise VMStateError("--xml: no MAC address was changed", file=stream.name, expected=f"one of {cards}")
+    assert isinstance(stream.container, LibvirtImage)
+    return with_addresses(stream.container, changed)
 
 
 def shown(change: Edit, which: str) -> str:

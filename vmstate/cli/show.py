@@ -6,6 +6,8 @@ import argparse
 import json
 import os
 import sys
+from collections.abc import Sequence
+from contextlib import suppress
 from typing import Any
 
 from vmstate.cli.by_source import describe, source_argument
@@ -104,9 +106,28 @@ def show_json(stream: Stream, file: str | None, path: str | None, options: argpa
 def at_path(stream: Stream, path: str) -> tuple[Section | ConfigurationSection, Steps, Any]:
     """What is at a path: what holds it, the steps in that, the value. Raises `VMStateError` with the stream's name."""
     try:
-        return stream.find(path)
+        place = stream.find(path)
     except VMStateError as error:
-        raise error.within(file=stream.name) from None
+        card = card_at(stream, path)
+        if card is None:
+            raise error.within(file=stream.name) from None
+        return card
+    # e1000e and igb call their registers so.
+    return (card_at(stream, path) if isinstance(place[2], Sequence) else None) or place
+
+
+def card_at(stream: Stream, path: str) -> tuple[Section, Steps, str] | None:
+    """The network card that a path names the address of, CARD.mac, and the address; None where it does not."""
+    name, _, last = path.rpartition(".")
+    if last != "mac":
+        return None
+    from vmstate.rules.station import address_of
+
+    with suppress(VMStateError):
+        holder = stream.find(name)[0]
+        if isinstance(holder, Section) and (address := address_of(stream, holder)) is not None:
+            return holder, ("mac",), address
+    return None
 
 
 def write_json(value: Any) -> None:

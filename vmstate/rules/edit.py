@@ -8,6 +8,7 @@ sections, and what QEMU would refuse is refused here, with the rule, unless it i
     PATH=VALUE       the value
     PATH+=VALUE      one more element of a list or set, or flags that are set
     PATH-=VALUE      an element less, or flags that are cleared
+    CARD.mac=ADDRESS the address of a network card, wherever its sections keep it (`vmstate.rules.station`)
 
 A value is written as `vmstate show` shows it: numbers (0x for hexadecimal), true and false, names of flags joined by
 `|`, bytes in hexadecimal with colons or without, an Ethernet address or a UUID, for an array of bytes too; text;
@@ -43,7 +44,7 @@ from vmstate.vmsd import types as t
 from vmstate.vmsd.data import Data
 from vmstate.vmsd.description import Field, Subsection, VMStateDescription
 from vmstate.vmsd.expr import IDSTR, RELEASE, Const, Expr, Op, Own, Ref
-from vmstate.vmsd.path import Steps, at_steps, format_path, member, value_or_none
+from vmstate.vmsd.path import Steps, at_steps, format_path, member, resolve, value_or_none
 from vmstate.vmsd.release import Release
 from vmstate.vmsd.rule import Broken
 from vmstate.vmsd.state import derived_of, facts_of, is_state, items_of
@@ -80,10 +81,16 @@ def assign(stream: Stream, *assignments: str, force: bool = False) -> list[Edit]
     Raises `RefusedError` where QEMU would refuse the result, `EncodeError` where a value cannot be read, `PathError`.
     With `force` what QEMU would refuse is written all the same, even where only bytes put over the old ones can say it.
     """
-    parsed = [_parsed(text) for text in assignments]
-    return _change(
-        stream, [_Assignment(stream, path, symbol, text=value) for path, symbol, value in parsed], force=force
-    )
+    edits: list[_Assignment] = []
+    whole: list[Edit] = []
+    given: dict[int, bytes] = {}
+    for path, symbol, text in map(_parsed, assignments):
+        card = _card_named(stream, path, text) if symbol == "=" else None
+        if card is None:
+            edits.append(_Assignment(stream, path, symbol, text=text))
+        else:
+            whole.append(_addressed(stream, card, text, edits, given))
+    return [*whole, *_change(stream, edits, force=force, given=given)]
 
 
 def set_value(stream: Stream, path: str, value: Any, *, force: bool = False) -> Edit:
@@ -96,6 +103,49 @@ def _parsed(text: str) -> tuple[str, str, str]:
     if parts is None or not parts[1]:
         raise EncodeError("no assignment", expected="PATH=VALUE, PATH+=VALUE or PATH-=VALUE", found=repr(text))
     return parts[1], parts[2], parts[3]
+
+
+def _card_named(stream: Stream, path: str, text: str) -> Section | None:
+    """The network card whose address a path means, SECTION.mac; None where the path leads to a value of that name."""
+    name, _, last = path.rpartition(".")
+    if last != "mac" or not name:
+        return None
+    from vmstate.rules.station import TEXT, holds_an_address
+
+    try:
+        # e1000e and igb call their registers so.
+        if not isinstance(stream.find(path)[2], (list, Records)) or TEXT.fullmatch(text) is None:
+            return None
+    except PathError:
+        pass
+    try:
+        section = stream.find(name)[0]
+    except PathError:
+        return None
+    return section if isinstance(section, Section) and holds_an_address(section) else None
+
+
+def _addressed(stream: Stream, card: Section, text: str, edits: list[_Assignment], given: dict[int, bytes]) -> Edit:
+    """The address of a card as a change; what changes for it is added to `edits`.
+
+    `given` are the sections as a destination that is given the address has them: section's id -> payload.
+    """
+    from vmstate.rules.station import address_from_text, address_of, with_address
+
+    address = address_from_text(text)
+    before = address_of(stream, card)
+    for number, payload in with_address(stream, card, address).items():
+        section = stream.sections[number]
+        assert section.vmsd is not None
+        after = section.vmsd.decode(
+            payload, version_id=section.version_id, facts={**facts_of(section.state), IDSTR.name: section.name}
+        )
+        given[id(section)] = payload
+        for path in _changed_paths(section.state, after):
+            steps, value = resolve(after, path)
+            full = f"{section.name}#{section.instance_id}.{format_path(steps)}"
+            edits.append(_Assignment(stream, full, "=", value=value))
+    return Edit(card.name, "mac", before, address.hex(":"))
 
 
 class _Assignment:
@@ -388,7 +438,9 @@ def facts_of_config(vmsd: VMStateDescription, own: Any) -> dict[str, Any]:
     return {"pci_config": spaces[0], "pci_config_compared": Masks(spaces[0]).compared}
 
 
-def _change(stream: Stream, edits: list[_Assignment], *, force: bool) -> list[Edit]:
+def _change(
+    stream: Stream, edits: list[_Assignment], *, force: bool, given: Mapping[int, bytes] | None = None
+) -> list[Edit]:
     before: dict[int, _Before] = {}
     vmdesc = stream.vmdesc
     release, memory = earliest_release(stream), memory_facts(stream)
@@ -405,7 +457,7 @@ def _change(stream: Stream, edits: list[_Assignment], *, force: bool) -> list[Ed
                 before[id(holder)] = _Before(
                     holder,
                     payload,
-                    Likeness(holder, payload, release, memory),
+                    Likeness(holder, (given or {}).get(id(holder), payload), release, memory),
                     holder.describe(vmdesc.dialect) if vmdesc is not None else None,
                     holder.vmsd,
                     holder.described_by,

@@ -31,7 +31,7 @@ ALIGNMENT = 1 << 20
 """Where the pages of a mapped-ram block begin: at a multiple of this, in bytes of the file."""
 
 _OFFSETS = struct.Struct(">QQ")
-_MAC = re.compile(rb"[0-9a-f]{2}(:[0-9a-f]{2}){5}", re.IGNORECASE)
+_MAC = re.compile(rb"(?<![0-9a-f:])[0-9a-f]{2}(?::[0-9a-f]{2}){5}(?![0-9a-f:])", re.IGNORECASE)
 
 
 def packed(container: Container, pieces: Pieces) -> Iterator[bytes | memoryview]:
@@ -126,14 +126,25 @@ def in_form(image: LibvirtImage, form: str) -> LibvirtImage:
 def with_addresses(image: LibvirtImage, changed: Iterable[tuple[str, str]]) -> LibvirtImage:
     """The same image with MAC addresses changed in its XML: pairs of the old and the new one, as text.
 
-    Raises `StreamError` for what is no MAC address.
+    Raises `StreamError` for what is no MAC address, and for an old one that the XML does not have.
     """
-    xml = image.xml
+    pairs: dict[bytes, bytes] = {}
+    known = dict.fromkeys(address.lower() for address in _MAC.findall(image.xml))
     for old, new in changed:
         if not _MAC.fullmatch(old.encode()) or not _MAC.fullmatch(new.encode()):
             raise StreamError("that is no MAC address", file=image.file, found=f"{old}, {new}")
-        xml = re.sub(re.escape(old.encode()), new.encode(), xml, flags=re.IGNORECASE)
-    # Of the same length, so that everything stays where it is.
+        if int(new[:2], 16) & 1:
+            raise StreamError("libvirt takes no address of a group", file=image.file, found=new)
+        if old.lower().encode() not in known:
+            raise StreamError(
+                f"the XML has no MAC address {old} that could become {new}",
+                file=image.file,
+                expected="set without --xml, and the XML changed by virsh save-image-edit",
+                found=b", ".join(known).decode() or "none",
+            )
+        pairs[old.lower().encode()] = new.encode()
+    # All in one pass, for two cards can change theirs; of the same length, so that everything stays where it is.
+    xml = _MAC.sub(lambda match: pairs.get(match[0].lower(), match[0]), image.xml)
     head = image.head[:HEADER_SIZE] + xml + image.head[HEADER_SIZE + len(xml) :]
     return image.replace(head=head, xml=xml)
 

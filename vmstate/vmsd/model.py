@@ -86,6 +86,33 @@ Property = Callable[[Any], Any]
 """The value of a property, asked of a `ModelAsk`; None where the stream does not tell, or it is as usual."""
 
 
+class Place(NamedTuple):
+    """Where a card keeps a copy of its station address (MAC).
+
+    `path` is that of a field in the device library's layout, `first` the bytes of it in front of the address, and
+    `beside` the last part of the idstr where the field is in another section of the device. `form` says how the six
+    bytes stand in a stream: "bytes"; "words", three little-endian words as 16-bit numbers; "registers", as two 32-bit
+    numbers, of which the second has two bytes more; "doubled", each twice.
+    """
+
+    path: str
+    form: str = "bytes"
+    first: int = 0
+    beside: str = ""
+
+
+class Station(NamedTuple):
+    """The station address of a card: all copies that it keeps, and the sums over them.
+
+    The first of `places` that the layout has is what `mac=` was; the others follow where they are equal to it, for a
+    guest can have given the card an address of its own. `sums` maps a path ("/eeprom.contents" in a section beside it)
+    to what makes its bytes right again. Where there are no places, the serial number in the configuration space has it.
+    """
+
+    places: tuple[Place, ...] = ()
+    sums: Mapping[str, Callable[[bytes], bytes]] = {}
+
+
 class Model(NamedTuple):
     """A name of `-device` for a section.
 
@@ -93,7 +120,8 @@ class Model(NamedTuple):
     tell. `when` reads what else tells. `properties`: property -> its value. `back_end` is the property that names what
     stands behind the device on the host ("netdev", "drive", "chardev", "audiodev", "memdev"), and `bus` the kind of bus
     that it makes, for the devices behind it. `medium`: bytes of the drive, where the state tells them. `machine`:
-    option of the machine type -> its value, where a processor tells it.
+    option of the machine type -> its value, where a processor tells it. `station`: where a network card keeps its
+    address.
     """
 
     name: str
@@ -105,6 +133,7 @@ class Model(NamedTuple):
     when: Callable[[Any], bool] | None = None
     medium: Property | None = None
     machine: Mapping[str, Property] = {}
+    station: Station | None = None
 
 
 def value(path: str) -> Property:
