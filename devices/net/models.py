@@ -20,16 +20,15 @@ def _last_word(whole: int, count: int = 0) -> Callable[[bytes], bytes]:
 
     def of(contents: bytes) -> bytes:
         end = count * 2 or len(contents)
-        words = [int.from_bytes(contents[at : at + 2], "big") for at in range(0, end - 2, 2)]
-        last: int = (whole - sum(words)) & 0xFFFF
-        return contents[: end - 2] + last.to_bytes(2, "big") + contents[end:]
+        rest: int = whole - sum(int.from_bytes(contents[at : at + 2], "big") for at in range(0, end - 2, 2))
+        return b"".join((contents[: end - 2], (rest & 0xFFFF).to_bytes(2, "big"), contents[end:]))
 
     return of
 
 
 def _prom_of_pcnet(prom: bytes) -> bytes:
     """Bytes 12 and 13 are the sum of all others, little-endian."""
-    return prom[:12] + sum((*prom[:12], *prom[14:])).to_bytes(2, "little") + prom[14:]
+    return prom[:12] + sum(prom[:12] + prom[14:]).to_bytes(2, "little") + prom[14:]
 
 
 def _srom_of_tulip(contents: bytes) -> bytes:
