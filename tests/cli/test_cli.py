@@ -116,7 +116,7 @@ def test_help_and_version(vmstate: Run) -> None:
     [
         ([], f"one of {', '.join(VERBS)} is needed (see vmstate --help)"),
         (["frobnicate"], "argument VERB: invalid choice: 'frobnicate'"),
-        (["info"], "the following arguments are required: FILE (see vmstate info --help)"),
+        (["info"], "which stream? (expected a FILE, or a running machine (--qmp SOCKET))"),
         (["decode", "a", "b"], "unrecognized arguments: b"),
         (["diff", "a", "b", "c"], "unrecognized arguments: c"),
         (["inof", "a"], "argument VERB: there is no 'inof': did you mean info? (see vmstate --help)"),

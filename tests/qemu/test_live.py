@@ -113,6 +113,10 @@ def socket_that_says(answer: dict[str, Any]) -> socket.socket:
     ("arguments", "message"),
     [
         (["show"], "which stream? (expected a FILE, or a running machine (--qmp SOCKET))"),
+        (["decode"], "which stream? (expected a FILE, or a running machine (--qmp SOCKET))"),
+        (["report", "-o", "a"], "which stream? (expected a FILE, or a running machine (--qmp SOCKET))"),
+        (["find", "a", "5", "--qmp", "unix:b"], "one stream is read (expected FILE or --qmp SOCKET, found both)"),
+        (["report", "a", "b", "--qmp", "unix:c", "-o", "d"], "a page is of one stream, or of two"),
         (["diff", "a"], "two moments are compared (expected A B, or A --qmp SOCKET, or --qmp SOCKET, found 1 files)"),
         (["diff", "a", "b", "--qmp", "unix:c"], "two moments are compared"),
         (["early", "plan"], "two moments are compared"),
@@ -174,7 +178,9 @@ def test_a_guest_goes_on_while_it_is_looked_at(running: tuple[Machine, str], tmp
 @pytest.mark.qemu
 @needs_qemu
 @needs_guest
-def test_the_verbs_read_a_machine(running: tuple[Machine, str], capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_verbs_read_a_machine(
+    running: tuple[Machine, str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     machine, address = running
     assert main(["show", "--qmp", address, "virtio-net.mac"]) == 0
     assert capsys.readouterr().out == "52:54:00:12:34:56\n"
@@ -187,6 +193,19 @@ def test_the_verbs_read_a_machine(running: tuple[Machine, str], capsys: pytest.C
     capsys.readouterr()
     assert main(["early", "plan", "--qmp", address, "--after", "0.2", "--policy", "rfc-v2"]) == 0
     assert "rfc-v2, tap: minimal" in capsys.readouterr().out
+    assert main(["info", "--qmp", address]) == 0
+    assert f"qmp:{address}: QEMU migration stream" in capsys.readouterr().out
+    assert main(["info", "--qmp", address, "--cost"]) == 0
+    assert "0000:00:01.0/virtio-net" in capsys.readouterr().out
+    assert main(["find", "--qmp", address, "52:54:00:12:34:56"]) == 0
+    assert "0000:00:01.0/virtio-net.virtio.net.mac" in capsys.readouterr().out
+    document, again, page = (str(tmp_path / name) for name in ("a.json", "a.mig", "a.html"))
+    assert main(["decode", "--qmp", address, "-o", document]) == 0
+    assert main(["encode", document, "-o", again]) == 0
+    assert main(["diff", again, "--qmp", address]) in (0, 1)
+    assert main(["report", again, "--qmp", address, "-o", page]) == 0
+    assert f"qmp:{address}" in Path(page).read_text()
+    capsys.readouterr()
     assert main(["watch", "--qmp", address, "--every", "0.1", "--count", "3", "hpet.hpet_counter"]) == 0
     lines = capsys.readouterr().out.splitlines()
     assert len(lines) == 2

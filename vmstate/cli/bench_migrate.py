@@ -8,9 +8,8 @@ import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from vmstate.cli.numbers import one_or_more, whole_number
+from vmstate.cli.numbers import one_or_more, seconds, whole_number
 from vmstate.cli.plotting import check_wanted_plot, plot_argument
-from vmstate.cli.words import seconds
 from vmstate.errors import one_line
 
 if TYPE_CHECKING:

@@ -5,13 +5,16 @@ from __future__ import annotations
 import argparse
 import sys
 
+from vmstate.cli.files import add_qmp
+from vmstate.cli.live import only_source
 from vmstate.errors import VMStateError
 from vmstate.saved.loading import load_what_is_whole
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     """The arguments of the verb."""
-    parser.add_argument("file", metavar="FILE", help="the stream")
+    parser.add_argument("file", metavar="FILE", nargs="?", help="the stream")
+    add_qmp(parser)
     parser.set_defaults(run=run)
 
 
@@ -25,6 +28,6 @@ def run(options: argparse.Namespace) -> int:
         if error.name is None or error.name.partition(".")[0] != "textual":
             raise
         raise VMStateError("the browser needs Textual: pip install textual") from None
-    with load_what_is_whole(options.file) as stream:
+    with load_what_is_whole(only_source(options)) as stream:
         Browser(stream).run()
     return 0

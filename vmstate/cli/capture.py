@@ -7,7 +7,7 @@ import json
 import sys
 from typing import Any
 
-from vmstate.cli.words import seconds
+from vmstate.cli.numbers import seconds
 from vmstate.errors import VMStateError, one_line
 from vmstate.files import size_text
 

@@ -8,6 +8,7 @@ import sys
 from typing import Any
 
 from vmstate.cli.by_source import describe
+from vmstate.cli.live import source_of
 from vmstate.compare.cost import SectionCost, StreamCost, WhatIf, cost_of, what_if
 from vmstate.errors import one_line
 from vmstate.saved.loading import load
@@ -15,7 +16,7 @@ from vmstate.saved.loading import load
 
 def run_cost(options: argparse.Namespace, file: str) -> int:
     """Say what the devices of a stream cost."""
-    with load(file) as stream:
+    with load(source_of(options, file)) as stream:
         describe(stream, options)
         costs = cost_of(stream, traces=options.trace)
         guesses = [] if options.queue_pairs is None else what_if(stream, options.queue_pairs, costs.sections)

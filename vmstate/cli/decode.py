@@ -10,9 +10,11 @@ from hashlib import file_digest, sha256
 from itertools import chain
 
 from vmstate.cli.by_source import describe, source_argument
+from vmstate.cli.files import add_qmp
+from vmstate.cli.live import only_source
 from vmstate.errors import StreamError, one_line
 from vmstate.files import write_atomic
-from vmstate.qemu.provenance import moved, provenance_to_carry, refuse_itself, write_provenance
+from vmstate.qemu.provenance import moved, provenance_to_carry, refuse_itself, refuse_place, write_provenance
 from vmstate.saved.document import beside, document_text, has_ram_beside
 from vmstate.saved.loading import load
 from vmstate.stream.stream import Stream
@@ -23,7 +25,8 @@ DIGITS = 16
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     """The arguments of the verb."""
-    parser.add_argument("file", metavar="FILE", help="the stream")
+    parser.add_argument("file", metavar="FILE", nargs="?", help="the stream")
+    add_qmp(parser)
     parser.add_argument(
         "-o",
         "--output",
@@ -39,10 +42,15 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     """Write the document and, where there is RAM, the file beside it; the provenance of the stream goes along."""
     output = options.output
-    refuse_itself(options.file, output)
-    known = provenance_to_carry(options.file, output)
-    with load(options.file) as stream:
-        source = describe(stream, options)
+    source = only_source(options)
+    known = None
+    if isinstance(source, str):
+        refuse_itself(source, output)
+        known = provenance_to_carry(source, output)
+    else:
+        refuse_place(output)
+    with load(source) as stream:
+        tree = describe(stream, options)
         # Beside a pipe or a device nothing can stand.
         is_file = output != "-" and (os.path.isfile(output) or not os.path.exists(output))
         has_memory = has_ram_beside(stream)
@@ -50,7 +58,7 @@ def run(options: argparse.Namespace) -> int:
             name = None
             if is_file and has_memory and not options.memory:
                 name = os.path.basename(write_ram(stream, output, written))
-            pieces = document_text(stream, name, memory=options.memory, source=source)
+            pieces = document_text(stream, name, memory=options.memory, source=tree)
             if output == "-":
                 sys.stdout.writelines(pieces)
                 print()

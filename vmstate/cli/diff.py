@@ -9,7 +9,8 @@ from contextlib import ExitStack
 from typing import Any
 
 from vmstate.cli.by_source import described, source_argument
-from vmstate.cli.live import add_after, add_qmp, two_of
+from vmstate.cli.files import add_qmp
+from vmstate.cli.live import add_after, two_of
 from vmstate.compare.diff import Change, Difference, diff
 from vmstate.compare.noise import KINDS
 from vmstate.compare.text import lines_of, verdict_of

@@ -11,7 +11,8 @@ from typing import Any
 
 from vmstate.cli import early_budget, early_relay, early_study, early_what_if
 from vmstate.cli.encode import write
-from vmstate.cli.live import add_after, add_qmp, two_of
+from vmstate.cli.files import add_qmp
+from vmstate.cli.live import add_after, two_of
 from vmstate.early.items import BackendName
 from vmstate.early.policy import POLICIES, Plan
 from vmstate.early.streams import DevicePlan, apply_record, plan_streams, record_streams

@@ -7,9 +7,8 @@ import json
 import sys
 from typing import TYPE_CHECKING, Any
 
-from vmstate.cli.numbers import one_or_more
+from vmstate.cli.numbers import one_or_more, seconds
 from vmstate.cli.plotting import check_wanted_plot, plot_argument
-from vmstate.cli.words import seconds
 from vmstate.errors import VMStateError, one_line
 
 if TYPE_CHECKING:

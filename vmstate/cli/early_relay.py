@@ -11,7 +11,8 @@ import sys
 from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
-from vmstate.cli.words import counted, seconds
+from vmstate.cli.numbers import seconds
+from vmstate.cli.words import counted
 from vmstate.errors import VMStateError, one_line
 
 if TYPE_CHECKING:

@@ -7,7 +7,7 @@ import json
 import sys
 from typing import TYPE_CHECKING
 
-from vmstate.cli.words import seconds
+from vmstate.cli.numbers import seconds
 from vmstate.early.items import BackendName
 from vmstate.early.policy import POLICIES
 from vmstate.errors import one_line

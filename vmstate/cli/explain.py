@@ -9,9 +9,11 @@ import shlex
 import sys
 from typing import TYPE_CHECKING
 
-from vmstate.cli.files import for_each
-from vmstate.cli.live import add_qmp, files_of, stream_of
-from vmstate.cli.words import counted, lines_of_not_judged, seconds
+from vmstate.cli.files import add_qmp, for_each
+from vmstate.cli.live import files_of, stream_of
+from vmstate.cli.not_judged import lines_of_not_judged
+from vmstate.cli.numbers import seconds
+from vmstate.cli.words import counted
 from vmstate.compare.explain import explain
 from vmstate.compare.explained import Explained, Explanation, LogLine
 from vmstate.compare.findings import BREAKS, COSMETIC, MAY_BREAK

@@ -1,7 +1,8 @@
-"""Several files for one verb: each is taken by itself, and the worst exit code counts."""
+"""Several files for one verb: each is taken by itself, and the worst exit code counts; or a machine that runs."""
 
 from __future__ import annotations
 
+import argparse
 import sys
 from collections.abc import Callable, Sequence
 
@@ -26,3 +27,13 @@ def for_each(files: Sequence[str], answer: Callable[[str], int]) -> int:
             code = 2
         worst = max(worst, code)
     return worst
+
+
+def add_qmp(parser: argparse.ArgumentParser, more: str = "") -> None:
+    """The option --qmp of a verb that reads."""
+    parser.add_argument(
+        "--qmp",
+        metavar="SOCKET",
+        help="a running machine in the place of a file, by its monitor (unix:PATH): the guest is paused for its device "
+        f"state, some milliseconds{more}",
+    )

@@ -6,6 +6,8 @@ import argparse
 import json
 
 from vmstate.cli.by_source import describe, source_argument
+from vmstate.cli.files import add_qmp
+from vmstate.cli.live import only_source
 from vmstate.cli.show import json_value
 from vmstate.errors import VMStateError, one_line
 from vmstate.query.find import Match, find
@@ -16,13 +18,14 @@ from vmstate.vmsd.state import is_state
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     """The arguments of the verb."""
-    parser.add_argument("file", metavar="FILE", help="the stream")
+    parser.add_argument("file", metavar="FILE", nargs="?", help="the stream")
     parser.add_argument(
         "word",
         metavar="WORD",
         help="part of a name or of text, a number, an address, a MAC address, a UUID, a feature, VENDOR:DEVICE "
         "of PCI, or bytes (hex:525400, 52:54:00)",
     )
+    add_qmp(parser)
     parser.add_argument("--format", choices=("text", "json"), default="text", help="json: a line for each place")
     source_argument(parser)
     parser.set_defaults(run=run)
@@ -31,7 +34,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     """Say where it is; 1 where it is nowhere."""
     places = 0
-    with load(options.file) as stream:
+    with load(only_source(options)) as stream:
         describe(stream, options)
         try:
             for match in find(stream, options.word):

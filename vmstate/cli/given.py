@@ -17,7 +17,7 @@ def bind(options: argparse.Namespace) -> None:
         raise VMStateError("a stream is in a snapshot or at an offset", expected="--snapshot or --offset")
     attribute = next((name for name in ("files", "streams") if getattr(options, name, None)), "file")
     value = getattr(options, attribute, None)
-    words = value if isinstance(value, list) else [str(value)]
+    words = value if isinstance(value, list) else [] if value is None else [str(value)]
     # A path into a stream may stand among the files.
     files = [word for word in words if len(words) == 1 or os.path.exists(word)]
     if len(files) != 1 or not isinstance(files[0], str) or (channels and files[0] == "-"):

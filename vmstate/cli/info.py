@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Iterator
 from itertools import groupby
 from typing import Any, TypeVar
 
-from vmstate.cli.files import for_each
+from vmstate.cli.files import add_qmp, for_each
 from vmstate.cli.words import counted
 from vmstate.errors import VMStateError, one_line
 from vmstate.files import size_text
@@ -19,7 +19,8 @@ from vmstate.stream.stream import Stream
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     """The arguments of the verb."""
-    parser.add_argument("files", metavar="FILE", nargs="+", help="the stream; of several a row each")
+    parser.add_argument("files", metavar="FILE", nargs="*", help="the stream; of several a row each")
+    add_qmp(parser)
     parser.add_argument("--format", choices=("text", "json"), default="text", help="json: a line for each file")
     parser.add_argument("--cost", action="store_true", help="bytes of each device and subsection, times from traces")
     parser.add_argument(
@@ -32,10 +33,15 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Say what the file is."""
+    files = options.files
+    if options.qmp or not files:
+        from vmstate.cli.live import files_of
+
+        files = files_of(options, files)
     if options.cost or options.trace or options.queue_pairs is not None:
         from vmstate.cli.cost import run_cost
 
-        return for_each(options.files, lambda file: run_cost(options, file))
+        return for_each(files, lambda file: run_cost(options, file))
     in_table: list[dict[str, Any]] = []
 
     def answer(file: str) -> int:
@@ -49,7 +55,12 @@ def run(options: argparse.Namespace) -> int:
             return tell_choices(error, options.format)
 
     def answer_stream(file: str) -> int:
-        with load_what_is_whole(file) as stream:
+        source: Any = file
+        if options.qmp:
+            from vmstate.cli.live import source_of
+
+            source = source_of(options, file)
+        with load_what_is_whole(source) as stream:
             if options.source is not None:
                 from vmstate.cli.by_source import describe
 
@@ -63,16 +74,16 @@ def run(options: argparse.Namespace) -> int:
             ):
                 from vmstate.cli.containers import add_facts
 
-                add_facts(stream, facts, tells_container=options.format == "text" and len(options.files) == 1)
+                add_facts(stream, facts, tells_container=options.format == "text" and len(files) == 1)
         if options.format == "json":
             print(json.dumps(facts))
-        elif len(options.files) == 1:
+        elif len(files) == 1:
             print_text(facts)
         else:
             in_table.append(facts)
         return 1 if "cut" in facts else 0
 
-    worst = for_each(options.files, answer)
+    worst = for_each(files, answer)
     if in_table:
         from vmstate.cli.containers import print_table
 

@@ -6,7 +6,7 @@ import argparse
 import time
 from typing import TYPE_CHECKING
 
-from vmstate.cli.words import seconds
+from vmstate.cli.numbers import seconds
 from vmstate.errors import VMStateError
 
 if TYPE_CHECKING:
@@ -15,16 +15,6 @@ if TYPE_CHECKING:
 
 PREFIX = "qmp:"
 """What stands in the list of files, and in messages, in front of the socket of a running machine."""
-
-
-def add_qmp(parser: argparse.ArgumentParser, more: str = "") -> None:
-    """The option --qmp of a verb that reads."""
-    parser.add_argument(
-        "--qmp",
-        metavar="SOCKET",
-        help="a running machine in the place of a file, by its monitor (unix:PATH): the guest is paused for its device "
-        f"state, some milliseconds{more}",
-    )
 
 
 def files_of(options: argparse.Namespace, files: list[str]) -> list[str]:
@@ -47,6 +37,14 @@ def source_of(options: argparse.Namespace, file: str) -> str | Input:
     from vmstate.saved.opening import Input
 
     return Input(memoryview(live_state_at(options.qmp).stream()), file)
+
+
+def only_source(options: argparse.Namespace) -> str | Input:
+    """What a verb reads that takes one file, or the machine of --qmp in its place. Raises `VMStateError`."""
+    files = files_of(options, [] if options.file is None else [options.file])
+    if len(files) > 1:
+        raise VMStateError("one stream is read", expected="FILE or --qmp SOCKET", found="both")
+    return source_of(options, files[0])
 
 
 def stream_of(options: argparse.Namespace, file: str) -> str | Stream:

@@ -7,8 +7,8 @@ import json
 from contextlib import ExitStack, suppress
 from typing import TYPE_CHECKING
 
+from vmstate.cli.numbers import seconds
 from vmstate.cli.trust import derived_to_run, program_to_run, trust_arguments
-from vmstate.cli.words import seconds
 from vmstate.errors import VMStateError, one_line
 
 if TYPE_CHECKING:

@@ -8,8 +8,8 @@ import tempfile
 from collections.abc import Sequence
 
 from vmstate.cli.fleet import engine_arguments, engine_of
+from vmstate.cli.numbers import seconds
 from vmstate.cli.plotting import check_wanted_plot, plot_argument
-from vmstate.cli.words import seconds
 from vmstate.errors import VMStateError, one_line
 from vmstate.fleet.engine import Poison, in_order
 from vmstate.fleet.matrix import Cell, Judge, Side, differences, side_of

@@ -1,7 +1,8 @@
-"""Options that are a number of things."""
+"""Options that are a number of things, or a time."""
 
 from __future__ import annotations
 
+import math
 from argparse import ArgumentTypeError
 
 
@@ -13,6 +14,14 @@ def whole_number(text: str) -> int:
 def one_or_more(text: str) -> int:
     """1 or more, as argparse expects it of a type."""
     return _number_from(1, text)
+
+
+def seconds(text: str) -> float:
+    """A time to wait. Raises `ValueError`, as argparse expects."""
+    value = float(text)
+    if not (math.isfinite(value) and value > 0):
+        raise ValueError(text)
+    return value
 
 
 def _number_from(least: int, text: str) -> int:

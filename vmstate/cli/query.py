@@ -9,8 +9,8 @@ import sys
 from collections.abc import Iterator
 from typing import Any
 
-from vmstate.cli.files import for_each
-from vmstate.cli.live import add_qmp, files_of, source_of
+from vmstate.cli.files import add_qmp, for_each
+from vmstate.cli.live import files_of, source_of
 from vmstate.errors import QueryError, VMStateError, one_line
 from vmstate.query.ask import Answer, QueryOrigin, ask
 from vmstate.query.commands import COMMANDS

@@ -7,7 +7,7 @@ import json
 import shlex
 
 from vmstate.cli.explain import target_of
-from vmstate.cli.words import seconds
+from vmstate.cli.numbers import seconds
 from vmstate.compare.repair import CLASSES, INVISIBLE, Repair, repair
 from vmstate.errors import VMStateError, one_line
 from vmstate.files import write_atomic

@@ -8,6 +8,8 @@ import sys
 
 from vmstate.cli.by_source import source_argument, source_of
 from vmstate.cli.explain import target_of
+from vmstate.cli.files import add_qmp
+from vmstate.cli.live import files_of, stream_of
 from vmstate.errors import VMStateError, one_line
 from vmstate.files import write_atomic
 from vmstate.fleet.page import kind_of_rows, rows_page_of
@@ -20,10 +22,11 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "streams",
         metavar="FILE",
-        nargs="+",
+        nargs="*",
         help="the stream; of two the page says what has changed; "
         "or the lines of `vmstate matrix` or `vmstate fleet scan` (--format json)",
     )
+    add_qmp(parser, "; with FILE it is the later moment")
     parser.add_argument("-o", "--output", metavar="PAGE", required=True, help="the page, HTML (-: standard output)")
     parser.add_argument("--early", metavar="EARLY", help="an earlier stream: what early migration would do")
     parser.add_argument(
@@ -42,7 +45,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         "--site", metavar="URL", help="where the documents stand (`make site`): each finding leads to its rule there"
     )
     source_argument(parser)
-    parser.usage = "vmstate report FILE [LATER] -o PAGE [--against TARGET] [--early EARLY] [options]"
+    parser.usage = "vmstate report {FILE [LATER] | [FILE] --qmp SOCKET} -o PAGE [options]"
     parser.set_defaults(run=run, takes_command=True, root=None, limit=60.0)
 
 
@@ -52,7 +55,9 @@ def run(options: argparse.Namespace) -> int:
         refuse_place(options.output)
         for place in (*options.streams, options.early, options.against, *options.trace):
             refuse_itself(place or "-", options.output)
-    if kind_of_rows(options.streams[0]) is not None:
+    if options.qmp is not None or not options.streams:
+        text = stream_page(options)
+    elif kind_of_rows(options.streams[0]) is not None:
         text = rows_page(options)
     elif is_json(options.streams[0]):
         raise VMStateError(
@@ -80,11 +85,12 @@ def is_json(path: str) -> bool:
 
 def stream_page(options: argparse.Namespace) -> str:
     """The page of a stream, or of two."""
-    if len(options.streams) > 2:
-        raise VMStateError("a page is of one stream, or of two to be compared", found=f"{len(options.streams)} files")
+    files = files_of(options, options.streams)
+    if len(files) > 2:
+        raise VMStateError("a page is of one stream, or of two to be compared", found=f"{len(files)} files")
     wanted = options.against is not None or options.program
     return page_of(
-        *options.streams,
+        *(stream_of(options, file) for file in files),
         against=target_of(options) if wanted else None,
         early=options.early,
         traces=options.trace,

@@ -11,8 +11,8 @@ from contextlib import suppress
 from typing import Any
 
 from vmstate.cli.by_source import describe, source_argument
-from vmstate.cli.files import for_each
-from vmstate.cli.live import add_qmp, files_of, source_of
+from vmstate.cli.files import add_qmp, for_each
+from vmstate.cli.live import files_of, source_of
 from vmstate.cli.phases import loaded, phases_argument
 from vmstate.errors import VMStateError
 from vmstate.schema.values import plain_value, to_plain

@@ -9,8 +9,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from vmstate.cli.diff import change_document
-from vmstate.cli.numbers import one_or_more
-from vmstate.cli.words import seconds
+from vmstate.cli.numbers import one_or_more, seconds
 from vmstate.compare.diff import diff
 from vmstate.compare.noise import KINDS
 from vmstate.compare.text import line

@@ -29,6 +29,7 @@ from vmstate.report.facts import StreamFacts, facts_of, places_of_cost
 from vmstate.report.treemap import Rectangle, treemap
 from vmstate.saved.loading import load_what_is_whole
 from vmstate.saved.opening import StreamLike
+from vmstate.stream.stream import Stream
 from vmstate.vmsd.collector import collector_paused
 from vmstate.vmsd.data import Data
 
@@ -39,7 +40,6 @@ if TYPE_CHECKING:
     from vmstate.compare.target import Target
     from vmstate.early.streams import DevicePlan
     from vmstate.query.cmdline import CommandLine
-    from vmstate.stream.stream import Stream
 
 MAP = Rectangle(0, 0, 960, 320)
 """The area of a treemap, in the units of its drawing."""
@@ -67,8 +67,8 @@ class Cell(Data):
 
 def write_page(
     path: str | os.PathLike[str],
-    source: StreamLike,
-    after: StreamLike | None = None,
+    source: StreamLike | Stream,
+    after: StreamLike | Stream | None = None,
     *,
     against: Target | None = None,
     early: StreamLike | None = None,
@@ -83,8 +83,8 @@ def write_page(
 
 
 def page_of(
-    source: StreamLike,
-    after: StreamLike | None = None,
+    source: StreamLike | Stream,
+    after: StreamLike | Stream | None = None,
     *,
     against: Target | None = None,
     early: StreamLike | None = None,
@@ -93,7 +93,7 @@ def page_of(
     site: str | None = None,
     tree: SourceDescriptions | None = None,
 ) -> str:
-    """The page of a stream as HTML.
+    """The page of a stream as HTML; a `Stream` that is loaded already stays open.
 
     With `after`, a later stream of the same machine, the page is of that one and says what has changed. With `against`
     it says whether the stream loads in that destination. With `early`, an earlier stream, it shows what early migration
@@ -113,8 +113,8 @@ def page_of(
         # Whatever is made for a page stays until the page is: to look for cycles in it takes as long as all the rest.
         stack.enter_context(collector_paused())
         key = os.urandom(32)
-        shown: StreamLike = source if after is None else after
-        earlier: StreamLike | None = None if after is None else source
+        shown: StreamLike | Stream = source if after is None else after
+        earlier: StreamLike | Stream | None = None if after is None else source
         known = None if scrubbed else _provenance(shown)
         if scrubbed:
             from vmstate.saved.scrub import scrub
@@ -122,7 +122,7 @@ def page_of(
             shown = scrub(shown, key)
             earlier = None if earlier is None else scrub(earlier, key)
             early = None if early is None else scrub(early, key)
-        stream = stack.enter_context(load_what_is_whole(shown))
+        stream = shown if isinstance(shown, Stream) else stack.enter_context(load_what_is_whole(shown))
         if tree is not None:
             from vmstate.compare.source_sections import describe_by_source
 
@@ -159,7 +159,7 @@ def _command_of(stream: Stream) -> CommandLine | None:
         return None
 
 
-def _provenance(source: StreamLike) -> dict[str, Any] | None:
+def _provenance(source: StreamLike | Stream) -> dict[str, Any] | None:
     from vmstate.qemu.provenance import read_provenance
 
     return read_provenance(source) if isinstance(source, (str, os.PathLike)) else None
