@@ -7,6 +7,9 @@ from __future__ import annotations
 
 from vmstate.declare import CONTENTS, VMState, description, device, keyed_list, rule, this, uint64, vbuffer
 
+FLAGS = 0xFFF
+"""The bits of an address that are not of it: QEMU looks at no others where the list ends."""
+
 END = 1
 """What stands in the place of an address at the end. 4 there says that the source could not read its keys."""
 
@@ -14,7 +17,7 @@ END = 1
 KEYS = 2
 """In the low bits of an address: keys follow."""
 
-_FLAGS = this.address & 0xFFF
+_FLAGS = this.address & FLAGS
 
 KNOWN_FLAGS = rule(
     "s390-storage-keys",
@@ -38,4 +41,4 @@ class KeyRange(VMState):
 class StorageKeys(VMState):
     """The ranges of memory with their keys; none where the guest has not used keys."""
 
-    ranges: list[KeyRange] = keyed_list(KeyRange, key=uint64, end=END)
+    ranges: list[KeyRange] = keyed_list(KeyRange, key=uint64, end=END, mask=FLAGS)

@@ -7,6 +7,9 @@ from __future__ import annotations
 
 from vmstate.declare import REGISTERS, VMState, description, device, keyed_list, rule, this, uint64, vbuffer
 
+FLAGS = 0xFFF
+"""The bits of an address that are not of it: QEMU looks at no others where the list ends."""
+
 END = 1
 MORE = 2
 """In the low bits of an address: attributes follow."""
@@ -14,7 +17,7 @@ DONE = 8
 """In the low bits of an address: all have been sent, and nothing is behind it."""
 
 
-_FLAGS = this.address & 0xFFF
+_FLAGS = this.address & FLAGS
 
 KNOWN_FLAGS = rule(
     "s390-storage-attributes",
@@ -38,4 +41,4 @@ class AttributeRange(VMState):
 class StorageAttributes(VMState):
     """What this part of the stream brings; nothing where the guest has none."""
 
-    ranges: list[AttributeRange] = keyed_list(AttributeRange, key=uint64, end=END)
+    ranges: list[AttributeRange] = keyed_list(AttributeRange, key=uint64, end=END, mask=FLAGS)

@@ -57,6 +57,18 @@ def test_flags_that_qemu_does_not_know(idstr: str, flags: int, taken: bool) -> N
     assert (check(state) == []) is taken
 
 
+@pytest.mark.parametrize("idstr", ["s390-storage_attributes", "s390-skeys"])
+def test_an_end_with_bits_of_a_page_ends_it(idstr: str) -> None:
+    """QEMU looks at the flags alone: 7.2 loads an end whose other bits were overwritten."""
+    vmsd = described(idstr)
+    data = struct.pack(">QQ2sQ", 0x5002, 2, b"\1\2", 0xFF00001001)
+    state = vmsd.decode(data)
+    assert [part.address for part in state.ranges] == [0x5002] and check(state) == []
+    assert vmsd.encode(state) == data
+    state.ranges = []
+    assert vmsd.encode(state) == struct.pack(">Q", 1)
+
+
 @pytest.mark.parametrize("data", [b"\0", b"\1\0" + bytes(7) + b"\7"])
 def test_a_clock_that_could_be_read_or_not(data: bytes) -> None:
     vmsd = described("todclock")

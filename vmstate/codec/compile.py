@@ -359,8 +359,8 @@ def _normalises(kind: t.WireType) -> bool:
     if isinstance(kind, t.Choice):
         return any(_normalises(case) for _, case in kind.cases)
     if isinstance(kind, t.KeyedList):
-        # What ends the list is written as a zero.
-        return not kind.end and kind.key.minimum < 0
+        # What ends the list is written in one way.
+        return kind.mask != -1 or (not kind.end and kind.key.minimum < 0)
     return isinstance(kind, t.Unused) or (isinstance(kind, t.Scalar) and kind.code == "?")
 
 

@@ -311,7 +311,7 @@ SECTIONS = {
     ),
     "s390-skeys": (
         ("S390KeyRange",),
-        ("ranges: list[S390KeyRange] = keyed_list(S390KeyRange, key=uint64, end=1)",),
+        ("ranges: list[S390KeyRange] = keyed_list(S390KeyRange, key=uint64, end=1, mask=0xFFF)",),
     ),
 }
 """Sections without a description, by the idstr that is registered."""

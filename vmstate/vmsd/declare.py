@@ -417,11 +417,17 @@ def gtree(value: Any, *, key: Any = None, version: int = 0, **options: Any) -> A
 
 
 def keyed_list(
-    declared: Declaration[T], *, key: Any = uint32, end: int = 0, info: str = "struct", **options: Unpack[WordOptions]
+    declared: Declaration[T],
+    *,
+    key: Any = uint32,
+    end: int = 0,
+    mask: int = -1,
+    info: str = "struct",
+    **options: Unpack[WordOptions],
 ) -> list[T]:
-    """Structs that begin with a key, ended by the key `end`, a zero also by one below; `key` is the word of the key."""
+    """Structs that begin with a `key`, a word; one whose bits of the `mask` are `end` ends them, and any below 0."""
     vmsd = _vmsd(declared)
-    kind = t.KeyedList(info, vmsd, cast("t.Scalar", _element(key)), end)
+    kind = t.KeyedList(info, vmsd, cast("t.Scalar", _element(key)), end, mask)
     if vmsd.is_complete:
         check_key(kind)
     return _word(kind, **options)

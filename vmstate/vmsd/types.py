@@ -203,19 +203,19 @@ class GTree(WireType):
 
 
 class KeyedList(WireType):
-    """Structs, each beginning with a key; one key ends the list and has nothing behind it. The value is a list.
+    """Structs, each beginning with a key, its first field; one key ends the list, with nothing behind it.
 
-    The key is the first field of the struct: a marker byte that carries a value, a resource id, flags. `end` is the key
-    that ends the list; where it is zero, every key below zero ends it as well.
+    It ends it where its bits of the `mask` are `end`; where that is zero, every key below zero does, too.
     """
 
     vmsd: VMStateDescription
     key: Scalar
     end: int = 0
+    mask: int = -1
 
     def is_end(self, key: int) -> bool:
         """Whether a key ends the list."""
-        return key == self.end if self.end else key <= 0
+        return key & self.mask == self.end if self.end else key <= 0
 
     def children(self) -> tuple[VMStateDescription, ...]:
         return (self.vmsd,)
