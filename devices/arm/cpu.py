@@ -28,6 +28,7 @@ from vmstate.declare import (
     known_since,
     max_,
     part,
+    rule,
     sub_array,
     subsection,
     this,
@@ -40,15 +41,18 @@ from vmstate.declare import (
     variant,
     varray,
 )
-from vmstate.devices.arm.registers import is_constant, meaning_of, register_name
+from vmstate.devices.arm.registers import is_constant, is_of_32_bits, meaning_of, register_name
 
-DREGIONS = fact("pmsav7_regions", (16, 8, 0, 4, 12, 20, 24, 32))
-"""Regions of memory protection (`pmsav7-dregion`): as many as a processor of the M or the R profile can have."""
+DREGIONS = fact("pmsav7_regions", (16, 8, 0, 4, 12, 20, 24, 32), unsent=0)
+"""Regions of memory protection (`pmsav7-dregion`): as many as a processor of the M or the R profile can have.
 
-HDREGIONS = fact("pmsav8r_hypervisor_regions", (16, 0))
+None where it sends nothing of them: then it has no memory protection (arm_cpu_realizefn).
+"""
+
+HDREGIONS = fact("pmsav8r_hypervisor_regions", (16, 0), unsent=0)
 """Regions of the hypervisor's memory protection: 16 of the Cortex-R52, and none where it has no memory protection."""
 
-SREGIONS = fact("sau_regions", (8, 0))
+SREGIONS = fact("sau_regions", (8, 0), unsent=0)
 """Regions of the security attribution unit: 8 of the Cortex-M33 and M55."""
 
 
@@ -411,6 +415,17 @@ def _no_more(count: int, own_count: int, release: Release) -> bool:
     return count <= own_count or release >= Release(11, 1)
 
 
+def _fit(indexes: list[int], values: list[int]) -> bool:
+    """Whether each value has no more bits than its register: what is written is read again, and compared."""
+    return not any(value >> 32 for index, value in zip(indexes, values, strict=False) if is_of_32_bits(index))
+
+
+REGISTER_WIDTHS = rule(
+    "arm-cpu-register-width",
+    asks(_fit, this.cpreg_vmstate_indexes, this.cpreg_vmstate_values),
+    "a register of 32 bits has no more of them",
+)
+
 _SAME_CPU = (
     "give both sides the same CPU model with the same features (-cpu MODEL,...), and the same number of CPUs (-smp); "
     "the stream holds no name of the model"
@@ -515,6 +530,7 @@ class ARMCPU(VMState):
                 "destination's {local}",
                 advice=_SAME_RELEASE,
             ),
+            REGISTER_WIDTHS,
         ),
     )
     exclusive_addr: int = uint64(name="env.exclusive_addr")

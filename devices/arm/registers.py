@@ -170,6 +170,11 @@ def meaning_of(name: str) -> str | None:
     return next((text for start, text in STANDS_FOR if name.startswith(start)), None)
 
 
+def is_of_32_bits(index: int) -> bool:
+    """Whether a register has 32 bits, and not 64 (KVM_REG_SIZE_U32)."""
+    return index >> 52 & 0xF == 2
+
+
 def is_constant(index: int) -> bool:
     """Whether a register says what the processor is: identification has CRn 0 and is the same for each level."""
     crn, _, op1, _ = parts = parts_of(index)

@@ -32,6 +32,7 @@ NOT_GENERATED = {
     "ahci-ncq-halted",
     "ahci-ncq-used",
     "arm-cpu-register-constant",
+    "arm-cpu-register-width",
     "ide-end-transfer",
     "nvme-sq-completion",
     "nvme-sq-number",

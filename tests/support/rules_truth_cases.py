@@ -375,6 +375,12 @@ VIRT = Recorded(
         since("cpu/wfxt-timer", "cpu", "wfxt_timer"),
         since("cpu/zt0", "cpu", "zt0"),
         case("arm-cpu-register-constant@cpu.cpreg_vmstate_values", ("cpu.cpreg_vmstate_values[138]", "0x132")),
+        # NMRR.
+        case(
+            "arm-cpu-register-width@cpu.cpreg_vmstate_values",
+            ("cpu.cpreg_vmstate_values[94]", "0x100000000"),
+            kept=(("cpu.cpreg_vmstate_values[94]", "0xffffffff"),),
+        ),
     ),
 )
 
@@ -490,6 +496,30 @@ NEWEST = Recorded(
     ),
 )
 
+CCID = Recorded(
+    "11.1",
+    (*X86, "-M", "pc,suppress-vmdesc=on", "-vga", "none", *options("piix3-usb-uhci", "usb-ccid")),
+    (
+        case(
+            "ccid-answers@usb-ccid",
+            ("usb-ccid.pending_answers_num", "129"),
+            kept=(("usb-ccid.pending_answers_num", "128"),),
+        ),
+        case(
+            "ccid-message@CCID BulkIn state",
+            ("usb-ccid.bulk_in_pending[7].len", "385"),
+            kept=(("usb-ccid.bulk_in_pending[7].len", "384"), ("usb-ccid.bulk_in_pending[7].pos", "384")),
+        ),
+        case(
+            "ccid-messages@usb-ccid",
+            ("usb-ccid.bulk_in_pending_start", "0xffffffff"),
+            ("usb-ccid.bulk_in_pending_end", "8"),
+            kept=(("usb-ccid.bulk_in_pending_start", "0xffffffff"), ("usb-ccid.bulk_in_pending_end", "7")),
+        ),
+        case("ccid-out@usb-ccid", ("usb-ccid.bulk_out_pos", "65537"), kept=(("usb-ccid.bulk_out_pos", "65536"),)),
+    ),
+)
+
 MACHINES = {
     "q35-7.2": Q35,
     "pc-7.2": PC,
@@ -499,6 +529,7 @@ MACHINES = {
     "virt-7.2": VIRT,
     "q35-5.2": OLDEST,
     "q35-11.1": NEWEST,
+    "ccid-11.1": CCID,
     "display-10.0": DISPLAY,
     "xhci-7.2": WITHOUT_VECTORS,
 }
