@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import struct
 from pathlib import Path
 
@@ -132,6 +133,26 @@ def test_memory_that_is_shared_is_refused_without_its_file(tmp_path: Path, capsy
     assert main(["ram", str(path), "--memory", f"pc.ram={shared}", "--hash", "-o", str(out)]) == 0
     assert f"{hashlib.sha256(shared.read_bytes()).hexdigest()}  the memory" in capsys.readouterr().out
     assert out.read_bytes() == shared.read_bytes()
+
+
+def test_info_names_what_a_stream_leaves_out(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "guest.mig"
+    whole = shared_stream(with_pages=True)
+    path.write_bytes(whole)
+    assert main(["info", str(path)]) == 0
+    assert "in a file of its own" not in capsys.readouterr().out
+    # A second block, of which there is no page.
+    block = struct.pack(">QQ", 1 << 20, 0)
+    more = b"\6pc.ram" + block, b"\6pc.ram" + block + b"\x02m0" + struct.pack(">QQ", 1 << 16, 1 << 32)
+    path.write_bytes(whole.replace(struct.pack(">Q", 1 << 20 | 4), struct.pack(">Q", (17 << 16) | 4)).replace(*more))
+    assert main(["info", str(path)]) == 0
+    told = "memory        not in it, but in a file of its own: m0 (64 KiB); ram needs --memory m0=FILE"
+    assert told in capsys.readouterr().out
+    assert main(["info", str(path), "--format", "json"]) == 0
+    assert json.loads(capsys.readouterr().out)["left_out"]["blocks"] == ["m0"]
+    path.write_bytes(shared_stream(with_pages=False))
+    assert main(["info", str(path)]) == 0
+    assert "pages: none, ram needs --memory" in capsys.readouterr().out
 
 
 def test_a_sum_of_memory_that_lacks_pages_says_so(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

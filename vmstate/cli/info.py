@@ -75,6 +75,12 @@ def run(options: argparse.Namespace) -> int:
                 from vmstate.cli.containers import add_facts
 
                 add_facts(stream, facts, tells_container=options.format == "text" and len(files) == 1)
+            # That there is no page is said anyway.
+            caps = facts["capabilities"]
+            if "x-ignore-shared" in caps and (stream.ram.pages or "mapped-ram" in caps):
+                from vmstate.cli.left_out import add_left_out
+
+                add_left_out(stream, facts)
         if options.format == "json":
             print(json.dumps(facts))
         elif len(files) == 1:
@@ -119,16 +125,16 @@ def print_text(facts: dict[str, Any]) -> None:
     print(f"  capabilities  {one_line(', '.join(facts['capabilities']) or 'none that change the stream')}")
     print(f"  vmdesc        {vmdesc}")
     ram = facts["ram"]
-    pages = ", ".join(f"{count:,} {kind}" for kind, count in ram["pages"].items()) or "none"
+    pages = ", ".join(f"{count:,} {kind}" for kind, count in ram["pages"].items())
+    pages = pages or "none" + ", ram needs --memory" * ("x-ignore-shared" in facts["capabilities"])
     print(f"  RAM           {size_text(ram['total'] or 0)} in {counted(len(ram['blocks']), 'block')}; pages: {pages}")
     for block in ram["blocks"]:
         print(f"    {size_text(block['used_length']):>10}  {one_line(block['idstr'])}")
     sections = facts["sections"]
     print(f"  {counted(len(sections), 'section')}")
-    if "channels" in facts:
-        print(f"  memory        {facts['channels']['text']}")
-    if "behind" in facts:
-        print(f"  behind it     {facts['behind']['text']}")
+    for key, label in (("channels", "memory"), ("left_out", "memory"), ("behind", "behind it")):
+        if key in facts:
+            print(f"  {label:13} {facts[key]['text']}")
     rows = [("offset", "size", "id", "kind", "version", "described by", "name")]
     rows += [
         (

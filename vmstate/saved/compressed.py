@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Protocol
 
 from vmstate.errors import StreamError
 from vmstate.files import PIECE
+from vmstate.lazy import imported
 
 
 class _Decompressor(Protocol):
@@ -132,7 +133,7 @@ class _Source:
 def _member(source: _Source, form: str, name: str, before: int) -> Iterator[bytes]:
     """One member's plain bytes; what was read beyond it is put back. `before`: the plain bytes of those before it."""
     try:
-        decompressor = DECOMPRESSORS[form]()
+        decompressor: _Decompressor = imported(DECOMPRESSORS[form])()
     except ImportError:
         raise StreamError(
             f"is compressed with {form}, which needs a package: pip install {PACKAGES[form]}",
@@ -156,18 +157,6 @@ def _member(source: _Source, form: str, name: str, before: int) -> Iterator[byte
     source.put_back(decompressor.unused_data or b"")
 
 
-def _gzip() -> _Decompressor:
-    from vmstate.saved.gzip import Member
-
-    return Member()
-
-
-def _bzip2() -> _Decompressor:
-    import bz2
-
-    return bz2.BZ2Decompressor()
-
-
 def _xz() -> _Decompressor:
     import lzma
 
@@ -175,38 +164,16 @@ def _xz() -> _Decompressor:
     return lzma.LZMADecompressor(lzma.FORMAT_XZ, memlimit=128 << 20)
 
 
-def _zstd() -> _Decompressor:
-    if sys.version_info >= (3, 14):
-        from compression import zstd
-
-        return zstd.ZstdDecompressor()
-    from vmstate.saved.zstandard import Frame
-
-    return Frame()
-
-
-def _lz4() -> _Decompressor:
-    import lz4.frame
-
-    decompressor: _Decompressor = lz4.frame.LZ4FrameDecompressor()
-    return decompressor
-
-
-def _lzop() -> _Decompressor:
-    from vmstate.saved.lzop import Member
-
-    return Member()
-
-
-DECOMPRESSORS: dict[str, Callable[[], _Decompressor]] = {
-    "gzip": _gzip,
-    "bzip2": _bzip2,
-    "xz": _xz,
-    "zstd": _zstd,
-    "lz4": _lz4,
-    "lzop": _lzop,
+_ZSTD = "compression.zstd:ZstdDecompressor" if sys.version_info >= (3, 14) else "vmstate.saved.zstandard:Frame"
+DECOMPRESSORS = {
+    "gzip": "vmstate.saved.gzip:Member",
+    "bzip2": "bz2:BZ2Decompressor",
+    "xz": "vmstate.saved.compressed:_xz",
+    "zstd": _ZSTD,
+    "lz4": "lz4.frame:LZ4FrameDecompressor",
+    "lzop": "vmstate.saved.lzop:Member",
 }
-"""What decompresses each form; making one imports what it needs."""
+"""Where what decompresses each form stands; its import brings what it needs."""
 
 PACKAGES = {"zstd": "zstandard", "lz4": "lz4"}
 """The package that a form needs, where Python has nothing for it."""

@@ -15,6 +15,7 @@ from typing import Any
 
 from vmstate.errors import StreamError
 from vmstate.files import PIECE
+from vmstate.lazy import imported
 from vmstate.saved.compressed import DECOMPRESSORS, PACKAGES, RATIO_WITH_HOLES, SUSPICIOUS
 from vmstate.saved.containers import Container, UndecidedError
 from vmstate.saved.opening import Input, collected
@@ -559,8 +560,8 @@ def _unpacked(packed: bytes, header: Qcow2Header) -> bytes:
 
 
 def _zstd(packed: bytes, size: int) -> bytes:
-    decompressor = DECOMPRESSORS["zstd"]()
-    plain = decompressor.decompress(packed, size)
+    decompressor = imported(DECOMPRESSORS["zstd"])()
+    plain: bytes = decompressor.decompress(packed, size)
     # Some packages give a block at a time.
     for _ in islice(iter(int, 1), size // SECTOR):
         if len(plain) >= size or decompressor.eof or decompressor.needs_input:
