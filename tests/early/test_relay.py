@@ -166,6 +166,11 @@ def test_odd_streams_pass_plainly(recorded: tuple[bytes, list[Choice]]) -> None:
         assert forward.plainly is not None
         assert reason in forward.plainly
         assert forward.left_out == []
+    # The monitor, or the stream, that the early state was asked of is not the source's.
+    elsewhere = Forward(choices, skip=True, machine="pc-i440fx-7.2")
+    assert forwarded(elsewhere, data) == data
+    assert elsewhere.plainly == "the early state is of another machine (pc-i440fx-7.2, not pc-q35-7.2)"
+    assert forwarded(Forward(choices, skip=True, machine="pc-q35-7.2"), data) != data
     nothing = Forward([], skip=True)
     assert forwarded(nothing, data) == data
     assert nothing.plainly == "there is no early copy"
@@ -297,6 +302,22 @@ def test_a_relay_with_a_recorded_state(tmp_path: Path, far: Far, recorded: tuple
     assert (report.taken, report.sent) == (len(data), len(far.received[0]))
     assert len(report.done["left_out"]) > 15
     assert far.received[0] == forwarded(Forward(recorded[1], skip=True), data)
+
+
+def test_an_early_state_of_another_machine_is_not_sent(
+    tmp_path: Path, far: Far, recorded: tuple[bytes, list[Choice]]
+) -> None:
+    listen_at, connect_to = f"unix:{tmp_path / 'relay'}", f"unix:{tmp_path / 'in'}"
+    with (
+        opened("qemu-7.2-microvm-virtio-net-mmio.mig.xz") as early,
+        Relay(listen_at, connect_to, way=INSERT, early=early, limit=5) as relay,
+    ):
+        thread, reports = run_in_thread(relay.run)
+        send_to(tmp_path / "relay", recorded[0])
+        thread.join(5)
+    far.threads[0].join(5)
+    assert far.received == [recorded[0]]
+    assert reports[0].plainly == "the early state is of another machine (microvm, not pc-q35-7.2)"
 
 
 def test_a_destination_that_refuses_gets_the_migration_as_it_comes(

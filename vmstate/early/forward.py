@@ -58,7 +58,8 @@ _FOOTER_SIZE = 5
 class Forward:
     """One migration's bytes from source to destination.
 
-    `choices` are those of all device sections of the source's machine, as at the moment that the copies are of. With
+    `choices` are those of all device sections of the source's machine, as at the moment that the copies are of;
+    `machine` is that machine's type, None where it is not known: a migration of another passes plainly. With
     `skip` sections are left out at the stop. `has_other_channels` says whether pages may come where they are not seen
     here.
     """
@@ -68,9 +69,11 @@ class Forward:
         choices: Iterable[Choice],
         *,
         skip: bool,
+        machine: str | None = None,
         has_other_channels: Callable[[], bool] = lambda: False,
     ) -> None:
         self.skip = skip
+        self.machine = machine
         self.choices: dict[Key, Choice] = {choice.key: choice for choice in choices}
         self.plainly: str | None = None
         self.begun = False
@@ -196,6 +199,8 @@ class Forward:
             self._capabilities = state
             self._page = state.page_size or DEFAULT_PAGE_SIZE
             self._late = LateCopies(self._page, self._has_other_channels)
+            if self.machine is not None and state.machine != self.machine:
+                self._give_up(f"the early state is of another machine ({self.machine}, not {state.machine})")
         self._state = self._first_part
         return position
 

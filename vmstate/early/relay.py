@@ -147,6 +147,8 @@ class Relay:
         self._return_path: ReturnPathReader | None = ReturnPathReader()
         # In the middle of a migration there may be no safe moment for it: what is had now can only be too old.
         self._first: list[Choice] | VMStateError = []
+        self._machine: str | None = None
+        """The type of the machine of which the early state is."""
         self._proxy = Proxy(
             listen_at,
             connect_to,
@@ -246,7 +248,9 @@ class Relay:
         except VMStateError as error:
             self.plainly = f"there is no early state: {error}"
             return None
-        self.forward = Forward(choices, skip=self.way == SKIP, has_other_channels=self._has_other_channels)
+        self.forward = Forward(
+            choices, skip=self.way == SKIP, machine=self._machine, has_other_channels=self._has_other_channels
+        )
         return self.forward
 
     def _has_other_channels(self) -> bool:
@@ -255,6 +259,8 @@ class Relay:
 
     def _choices(self) -> list[Choice]:
         if self.early is not None:
+            configuration = self.early.configuration
+            self._machine = None if configuration is None else configuration.machine
             return self.policy.choices(self.early)
         try:
             self._wait_for_memory()
@@ -301,6 +307,7 @@ class Relay:
 
     def _choices_of(self, state: LiveState) -> list[Choice]:
         self.live.append(state.as_dict())
+        self._machine = state.machine
         with load(state.stream()) as stream:
             choices = self.policy.choices(stream)
         if not gc.isenabled():
