@@ -29,7 +29,7 @@ from vmstate.lab.network import no_tap
 from vmstate.lab.relayed import try_relayed
 from vmstate.lab.statistics import median_interval, percentile, summary
 from vmstate.lab.study import ACTIONS, ActionResult, Laboratory, actions_named
-from vmstate.lab.trace import DeviceTime, device_times
+from vmstate.lab.trace import DeviceTime, checkpoints, device_times, stop_times
 
 LONG = os.environ.get("VMSTATE_LONG") == "1"
 SHORT = ("vlan-gone", "ring-reset", "reboot")
@@ -234,6 +234,34 @@ def test_loads_in_front_of_the_last_of_ram_are_early() -> None:
     rows = {row["idstr"]: row["load_us"] for row in Measured(Mode("a"), (), "11.1.3", (run,), {}).devices()}
     assert rows["nic"] == {"median": 100, "p95": 100}
     assert "loads_ms" not in Run(10.0, 20.0, 100.0, 10.0).numbers()
+
+
+def test_the_times_of_the_stop() -> None:
+    """As QEMU 11.1 and 7.2 write moments; of a point that comes twice the last one counts."""
+    source = "".join(
+        f"2026-11-30T03:41:17.{moment}Z vmstate_downtime_checkpoint {name}\n"
+        for moment, name in (
+            ("000000", "src-downtime-start"),
+            ("700000", "src-downtime-start"),
+            ("700250", "src-vm-stopped"),
+            ("700300", "src-iterable-saved"),
+            ("701300", "src-non-iterable-saved"),
+            ("704000", "src-downtime-end"),
+        )
+    )
+    target = (
+        "77@1796010077.703000:vmstate_downtime_checkpoint dst-precopy-loadvm-completed\n"
+        "vmstate_downtime_load type=non-iterable idstr=nic instance_id=0 downtime=300\n"
+        "77@1796010077.703500:vmstate_downtime_checkpoint dst-precopy-bh-vm-started\n"
+    )
+    times = stop_times(checkpoints(source) | checkpoints(target))
+    expected = {"stopped_us": 250, "memory_us": 50, "saved_us": 1000, "loaded_us": 1700, "started_us": 500}
+    assert times == pytest.approx({**expected, "stop_us": 4000, "guest_us": 3500}, abs=2)
+    assert stop_times(checkpoints(target)) == {"started_us": times["started_us"]}
+    runs = (Run(10.0, 20.0, 100.0, 10.0, (), times), Run(10.0, 20.0, 100.0, 10.0, (), {"stop_us": 6000.0}))
+    figures = Measured(Mode("a"), (), "11.1.3", runs, {}).as_dict()
+    assert figures["stop_us"]["median"] == pytest.approx(5000, abs=2)
+    assert "guest_us" not in figures
 
 
 def test_the_interval_of_a_median() -> None:

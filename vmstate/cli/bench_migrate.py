@@ -25,6 +25,16 @@ METRICS = {
     "early_loads_ms": "early loads",
 }
 
+STOP = {
+    "stop_us": "downtime, as the source's trace says",
+    "stopped_us": "  the guest's CPUs stop",
+    "memory_us": "  the last of memory is sent",
+    "saved_us": "  devices are saved",
+    "loaded_us": "  what is left of them is loaded",
+    "started_us": "  the guest is started",
+    "guest_us": "the guest stands still",
+}
+
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     """The arguments of the action."""
@@ -126,6 +136,15 @@ def show(measured: Sequence[Measured], difference: dict[str, dict[str, float]]) 
         intervals = (mode_figures["intervals"][metric] for mode_figures in figures)
         cells = "".join(f"{f'{least:.1f} to {most:.1f}':>16}" for least, most in intervals)
         print(f"{'  the median lies (95 %)':<36}{cells}")
+    if all("guest_us" in mode_figures for mode_figures in figures):
+        print(f"\n{'the stop: microseconds, median':<36}{names}")
+        for metric, title in STOP.items():
+            print(f"{title:<36}" + "".join(f"{mode_figures[metric]['median']:>16.0f}" for mode_figures in figures))
+            if not title.startswith(" "):
+                intervals = (mode_figures["intervals"][metric] for mode_figures in figures)
+                cells = "".join(f"{f'{least:.0f} to {most:.0f}':>16}" for least, most in intervals)
+                print(f"{'  the median lies (95 %)':<36}{cells}")
+        print()
     interval = "".join(f"{mode_figures['probe_interval_ms']['median']:>16.1f}" for mode_figures in figures)
     print(f"{'between two packets, median':<36}{interval}")
     for mode_figures, numbers in zip(measured, figures, strict=True):

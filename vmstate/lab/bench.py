@@ -17,7 +17,7 @@ import shlex
 import statistics
 import sys
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from itertools import pairwise
 from pathlib import Path
@@ -29,7 +29,7 @@ from vmstate.lab.cards import card_words
 from vmstate.lab.guest import READY, Guest
 from vmstate.lab.network import OwnNetwork, Probe
 from vmstate.lab.statistics import median_interval, summary
-from vmstate.lab.trace import SINCE, DeviceTime, device_times, trace_words
+from vmstate.lab.trace import CHECKPOINT, MOMENTS, SINCE, DeviceTime, checkpoints, device_times, stop_times, trace_words
 from vmstate.qemu.machine import Machine, Qemu, find_qemu
 from vmstate.qemu.migration import follow, save, set_capabilities
 from vmstate.qemu.process import Process, tail_of
@@ -47,6 +47,9 @@ PASSED = "passed as it came"
 
 BANDWIDTH = 1 << 40
 """Bytes a second: memory is sent as fast as it is taken."""
+
+
+NO_TIMES: Mapping[str, float] = {}
 
 
 class Mode(Value):
@@ -96,7 +99,8 @@ class Mode(Value):
 
 class Run(Value):
     """One migration: milliseconds of downtime (query-migrate), of the largest gap, of the migration as a whole, and of
-    the usual distance of two packets before it; what the devices took, where the trace says it, in its order.
+    the usual distance of two packets before it. Where the trace says it, what the devices took, in its order, and the
+    times of the stop (`vmstate.lab.trace.STOP_STEPS`), microseconds.
     """
 
     downtime: float
@@ -104,6 +108,7 @@ class Run(Value):
     total: float
     interval: float
     devices: tuple[DeviceTime, ...] = ()
+    stop: Mapping[str, float] = NO_TIMES
 
     def numbers(self) -> dict[str, float]:
         """The milliseconds by name. Where the trace says it, what all devices took to load at the stop, behind the last
@@ -119,6 +124,7 @@ class Run(Value):
         if late:
             numbers["loads_ms"] = sum(device.microseconds for device in late) / 1000
             numbers["early_loads_ms"] = sum(device.microseconds for device in early) / 1000
+        numbers.update(self.stop)
         return numbers
 
     def loads(self) -> tuple[list[DeviceTime], list[DeviceTime]]:
@@ -165,11 +171,14 @@ class Measured(Data):
     def as_dict(self) -> dict[str, Any]:
         """The mode, its runs and their figures as JSON values."""
         numbers = [run.numbers() for run in self.runs]
+        # What one run does not say, no figure is of.
+        names = [name for name in numbers[0] if all(name in of_run for of_run in numbers)]
+        measured = {name: [of_run[name] for of_run in numbers] for name in names}
         return {
             "qemu_version": self.qemu_version,
             "argv": list(self.argv),
-            **{name: summary([run_numbers[name] for run_numbers in numbers]) for name in numbers[0]},
-            "intervals": {name: median_interval([run_numbers[name] for run_numbers in numbers]) for name in numbers[0]},
+            **{name: summary(values) for name, values in measured.items()},
+            "intervals": {name: median_interval(values) for name, values in measured.items()},
             "runs": numbers,
             "devices": self.devices(),
         }
@@ -281,7 +290,7 @@ class _Rig:
 
     def _start(self, more: Sequence[str]) -> Machine:
         second = ["-qmp", f"unix:{self._qmp(self.moves)},server=on,wait=off"] if self.mode.relay is not None else []
-        return Machine([*self.argv, *second, *more], qemu=self.qemu, console=True, limit=self.bench.limit)
+        return Machine([*self.argv, *MOMENTS, *second, *more], qemu=self.qemu, console=True, limit=self.bench.limit)
 
     def migrate(self) -> Run:
         """Move the guest to another QEMU."""
@@ -298,7 +307,7 @@ class _Rig:
         self.machine = target
         source.stop()
         target.ask("stop")
-        return run.replace(devices=tuple(self._devices(trace)))
+        return run.replace(devices=tuple(self._devices(trace)), stop=stop_times(self._checkpoints(trace)))
 
     def _move(self, source: Machine, target: Machine, trace: str) -> Run:
         bench = self.bench
@@ -354,15 +363,23 @@ class _Rig:
 
     def _trace_save(self, source: Machine, path: str) -> None:
         """Have the source write its trace to another file from now on."""
-        source.ask("trace-event-set-state", {"name": "vmstate_downtime_save", "enable": True})
+        for event in ("vmstate_downtime_save", CHECKPOINT):
+            source.ask("trace-event-set-state", {"name": event, "enable": True})
         source.ask("human-monitor-command", {"command-line": f"logfile {path}"})
 
-    def _devices(self, trace: str) -> Iterator[DeviceTime]:
+    def _traces(self, trace: str) -> Iterator[tuple[str, str]]:
+        """What the source wrote of its saving and the destination of its loading, as far as they have."""
         for direction in ("save", "load"):
             path = f"{trace}.{direction}"
             if os.path.exists(path):
-                text = Path(path).read_text(errors="replace")
-                yield from (taken for taken in device_times(text) if taken.direction == direction)
+                yield direction, Path(path).read_text(errors="replace")
+
+    def _devices(self, trace: str) -> Iterator[DeviceTime]:
+        for direction, text in self._traces(trace):
+            yield from (taken for taken in device_times(text) if taken.direction == direction)
+
+    def _checkpoints(self, trace: str) -> dict[str, float]:
+        return {name: moment for _, text in self._traces(trace) for name, moment in checkpoints(text).items()}
 
     def result(self, runs: Sequence[Run]) -> Measured:
         """All that was measured, with the bytes of each section of the guest as it is now."""

@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import datetime
 
 from vmstate.vmsd.data import Value
@@ -43,15 +43,51 @@ class DeviceTime(Value):
     microseconds: int
 
 
+MOMENTS = ["-msg", "timestamp=on"]
+"""The options that put its moment in front of each line of a trace."""
+
+
 def trace_words(path: str) -> list[str]:
-    """The options that make a QEMU write both events into a file."""
-    return [word for event in EVENTS for word in ("-trace", f"{event},file={path}")]
+    """The options that make a QEMU write `EVENTS` and `CHECKPOINT` into a file, if `MOMENTS` are on."""
+    return [word for event in (*EVENTS, CHECKPOINT) for word in ("-trace", f"{event},file={path}")]
 
 
 def device_times(text: str) -> Iterator[DeviceTime]:
     """The times in a trace, in its order; lines of other events are passed by."""
     for direction, kind, idstr, instance, downtime in _LINE.findall(text):
         yield DeviceTime(direction, kind, idstr, int(instance), int(downtime))
+
+
+CHECKPOINT = "vmstate_downtime_checkpoint"
+"""The event of a point of the downtime, at the source and at the destination; in every release that has `EVENTS`."""
+
+STOP_STEPS = {
+    "stopped_us": ("src-downtime-start", "src-vm-stopped"),
+    "memory_us": ("src-vm-stopped", "src-iterable-saved"),
+    "saved_us": ("src-iterable-saved", "src-non-iterable-saved"),
+    "loaded_us": ("src-non-iterable-saved", "dst-precopy-loadvm-completed"),
+    "started_us": ("dst-precopy-loadvm-completed", "dst-precopy-bh-vm-started"),
+    "stop_us": ("src-downtime-start", "src-downtime-end"),
+    "guest_us": ("src-downtime-start", "dst-precopy-bh-vm-started"),
+}
+"""Times of the stop by the two points between which they lie: the guest's CPUs stop; the last of memory is sent;
+devices are saved; what was left of them arrives and is loaded; the guest is started. `stop_us` is the downtime that the
+source tells in whole milliseconds, `guest_us` that of the guest.
+"""
+
+
+def checkpoints(text: str) -> dict[str, float]:
+    """The points of the downtime in a trace with `-msg timestamp=on`: the last time of each, seconds since 1970."""
+    return {line["rest"].strip(): _moment_of(line) for line in _MOMENT.finditer(text) if line["event"] == CHECKPOINT}
+
+
+def stop_times(points: Mapping[str, float]) -> dict[str, float]:
+    """The times of `STOP_STEPS` of which both points are there, in microseconds."""
+    return {
+        name: round(1e6 * (points[end] - points[begin]), 1)
+        for name, (begin, end) in STOP_STEPS.items()
+        if begin in points and end in points
+    }
 
 
 LOAD_EVENTS = ("qemu_loadvm_state_section", "qemu_loadvm_state_section_startfull", "flatview_new")
@@ -81,7 +117,12 @@ class SectionLoad(Value):
 
 def load_trace_words(path: str) -> list[str]:
     """The options that make a QEMU write `LOAD_EVENTS` with their moments into a file."""
-    return ["-msg", "timestamp=on", *(word for event in LOAD_EVENTS for word in ("-trace", f"{event},file={path}"))]
+    return [*MOMENTS, *(word for event in LOAD_EVENTS for word in ("-trace", f"{event},file={path}"))]
+
+
+def _moment_of(line: re.Match[str]) -> float:
+    """The moment of a line of `_MOMENT`: seconds since 1970."""
+    return float(line["epoch"]) if line["epoch"] else datetime.fromisoformat(f"{line['iso']}+00:00").timestamp()
 
 
 def section_loads(text: str) -> list[SectionLoad]:
@@ -96,7 +137,7 @@ def section_loads(text: str) -> list[SectionLoad]:
         if event == "flatview_new":
             roots[rest.partition("(")[2]] += 1
             continue
-        moment = float(line["epoch"]) if line["epoch"] else datetime.fromisoformat(f"{line['iso']}+00:00").timestamp()
+        moment = _moment_of(line)
         if event == "qemu_loadvm_state_section_startfull":
             beginning = _BEGINNING.match(rest)
             if beginning is not None and mark == _FULL:
