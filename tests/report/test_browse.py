@@ -9,6 +9,7 @@ import re
 import struct
 import subprocess
 import sys
+import threading
 from collections.abc import Awaitable, Callable
 from html import unescape
 from pathlib import Path
@@ -22,8 +23,9 @@ import vmstate
 
 pytest.importorskip("textual", reason="needs Textual: pip install textual")
 
+from vmstate.report import browse
 from vmstate.report.browse import MOST_NODES, Browser, Run, hex_text
-from vmstate.report.tree import Row
+from vmstate.report.tree import Row, rows_of
 
 NET = FIXTURES / "qemu-7.2-q35-virtio-net.mig.xz"
 SECTION = "0000:00:01.0/virtio-net"
@@ -47,6 +49,14 @@ async def typed(pilot: Any, key: str, text: str) -> None:
     await pilot.pause()
     pilot.app.query_one("#asked").value = text
     await pilot.press("enter")
+    await done(pilot)
+
+
+async def done(pilot: Any) -> None:
+    """Wait for what a thread does, and for what is shown of it."""
+    await pilot.pause()
+    while pilot.app.working:
+        await asyncio.sleep(0.01)
     await pilot.pause()
     await pilot.pause()
 
@@ -77,8 +87,7 @@ def test_a_field_is_found_and_its_bytes_are_shown() -> None:
             places.append(row.path)
             assert row.offset <= entry.offset + (1 << 20)
             await pilot.press("n")
-            await pilot.pause()
-            await pilot.pause()
+            await done(pilot)
             row = cursor(browser)
         assert "virtio.net.mac" in places
         await typed(pilot, "g", hex(entry.offset))
@@ -147,8 +156,7 @@ def test_changes_are_gone_through() -> None:
         paths = [cursor(browser).path]
         for _ in range(2):
             await pilot.press("n")
-            await pilot.pause()
-            await pilot.pause()
+            await done(pilot)
             paths.append(cursor(browser).path)
         assert "virtio.net.vlans" in paths and "virtio.net.in_use" in paths
 
@@ -160,7 +168,7 @@ def test_every_section_opens() -> None:
     async def use(browser: Browser, pilot: Any) -> None:
         for node in browser.fields.root.children:
             node.expand()
-        await pilot.pause()
+        await done(pilot)
         opened = [node for node in browser.fields.root.children if node.children]
         assert len(opened) > 30
         rows = [node.data for node in opened[0].children]
@@ -206,12 +214,6 @@ def test_of_very_many_sections_few_nodes_are_made() -> None:
 
 @pytest.mark.slow
 def test_of_very_many_fields_few_nodes_are_made() -> None:
-    count = 5_000
-    element = (
-        "{" + f'"name": "arr", "array_len": {count}, ' + structure("arr", [scalar("a", 4), scalar("b", 4)], 8)[16:]
-    )
-    data = stream_with(vmdesc_text(element), b"".join(struct.pack(">II", n, n + 1) for n in range(count)))
-
     async def use(browser: Browser, pilot: Any) -> None:
         root = browser.fields.root
         assert nodes_below(root) == 1
@@ -228,7 +230,54 @@ def test_of_very_many_fields_few_nodes_are_made() -> None:
         await pilot.pause()
         assert f"{len(run.data.held) * 8:,} B  {len(run.data.held):,} in a row" in told(browser)
 
-    browsed(use, data)
+    browsed(use, many_fields(5_000))
+
+
+def many_fields(count: int) -> bytes:
+    element = (
+        "{" + f'"name": "arr", "array_len": {count}, ' + structure("arr", [scalar("a", 4), scalar("b", 4)], 8)[16:]
+    )
+    return stream_with(vmdesc_text(element), b"".join(struct.pack(">II", n, n + 1) for n in range(count)))
+
+
+@pytest.mark.slow
+def test_while_a_large_section_is_read_keys_are_answered(monkeypatch: pytest.MonkeyPatch) -> None:
+    go_on = threading.Event()
+
+    def waits(*arguments: Any) -> list[Row]:
+        assert go_on.wait(60)
+        return rows_of(*arguments)
+
+    monkeypatch.setattr(browse, "rows_of", waits)
+
+    async def use(browser: Browser, pilot: Any) -> None:
+        section = browser.stream.sections[0]
+        await pilot.press("g")
+        pilot.app.query_one("#asked").value = hex(section.payload_offset + 8 * 2_000)
+        await pilot.press("enter")
+        await pilot.pause()
+        assert browser.working == "reading dev" and told(browser) == "reading dev ..."
+        await pilot.press("n")
+        await pilot.pause()
+        assert told(browser) == "still reading dev"
+        go_on.set()
+        await done(pilot)
+        assert cursor(browser).path == "arr[2000].a"
+
+    browsed(use, many_fields(3_000))
+
+
+@pytest.mark.slow
+def test_what_has_too_many_fields_is_not_taken_apart(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(browse, "MOST_FIELDS", 5_999)
+
+    async def use(browser: Browser, pilot: Any) -> None:
+        section = browser.stream.sections[0]
+        await typed(pilot, "g", hex(section.payload_offset + 8 * 2_000))
+        assert cursor(browser).value.startswith("6,000 fields, more than are taken apart")
+        assert len(held(browser)) >= 512
+
+    browsed(use, many_fields(3_000))
 
 
 def test_a_small_terminal_is_told() -> None:

@@ -262,6 +262,15 @@ def test_a_value_of_many_bytes_is_cut_with_a_word() -> None:
     assert size > LARGEST
 
 
+def test_a_section_of_too_many_fields_is_not_taken_apart(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A million of them took twenty seconds, and only then was it known that a page does not hold them."""
+    monkeypatch.setattr("vmstate.report.facts.MOST_FIELDS", 5)
+    monkeypatch.setattr("vmstate.report.facts.rows_of", lambda *_: pytest.fail("taken apart"))
+    fields = [scalar(f"f{number}", 1) for number in range(6)]
+    words = Read(page_of(stream_with(vmdesc_text(",".join(fields)), bytes(6)))).words
+    assert "6 fields, more than a page holds: vmstate show FILE dev" in words
+
+
 def test_what_is_whole_of_a_stream_that_is_cut_is_shown() -> None:
     with vmstate.load(NET) as stream:
         raw = stream.to_bytes()

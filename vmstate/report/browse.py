@@ -1,9 +1,10 @@
 """A stream in the terminal: sections and fields on the left, their bytes on the right, one cursor for both.
 
 The tree is that of the page (`vmstate.report.tree`), made of a section when it is opened, and its nodes level by level
-as they are opened: of 100,000 sections or fields there are nodes for runs of them first. Looking for something is
-`vmstate find`, changing a value is `vmstate set` with the same checks, and what has changed since another stream is
-`vmstate diff`: the browser shows them and knows nothing of its own.
+as they are opened: of 100,000 sections or fields there are nodes for runs of them first. What can take long is done in
+a thread: keys are answered meanwhile, and what needs the stream waits. Looking for something is `vmstate find`,
+changing a value is `vmstate set` with the same checks, and what has changed since another stream is `vmstate diff`: the
+browser shows them and knows nothing of its own.
 """
 
 from __future__ import annotations
@@ -11,7 +12,8 @@ from __future__ import annotations
 import gc
 import os
 from collections.abc import Callable, Iterator, Sequence
-from typing import ClassVar
+from functools import partial
+from typing import ClassVar, TypeVar
 
 from rich.text import Span, Text
 from textual import on
@@ -24,7 +26,7 @@ from textual.widgets.tree import TreeNode
 from vmstate.compare.diff import diff
 from vmstate.errors import VMStateError, one_line
 from vmstate.query.find import find
-from vmstate.report.tree import Row, rows_of
+from vmstate.report.tree import MOST_FIELDS, Row, field_count, rows_of
 from vmstate.rules.edit import RefusedError, assign
 from vmstate.stream.stream import RamSummary, Section, Stream
 from vmstate.vmsd.collector import collector_paused
@@ -39,6 +41,9 @@ MOST_LINES = 512
 MOST_NODES = 500
 """Nodes that stand below one: what there are more of is divided into runs."""
 
+LARGE = 1 << 14
+"""Bytes of a section that is taken apart in a thread."""
+
 SMALLEST = (60, 12)
 """Columns and lines below which nothing can be read."""
 
@@ -51,6 +56,7 @@ class Run:
 
 
 Held = Section | Row | Run | None
+T = TypeVar("T")
 
 
 class Browser(App[None]):
@@ -82,6 +88,12 @@ class Browser(App[None]):
         self.stream = stream
         self._payloads: dict[int, bytes] = {}
         """What was encoded, by the offset of the section: the cursor moves faster than a large section is made."""
+        self._rows: dict[int, list[Row]] = {}
+        """The rows of sections that were taken apart, by the offset of the section."""
+        self.working = ""
+        """What is being done in a thread; meanwhile nothing else touches the stream."""
+        self._waiting: list[Callable[[], None]] = []
+        """What is to be done when that is."""
         self._asking = ""
         self._places: Iterator[tuple[int, str]] = iter(())
 
@@ -115,12 +127,53 @@ class Browser(App[None]):
         """A line at the bottom."""
         self.query_one("#told", Static).update(one_line(text))
 
+    def work(self, what: str, function: Callable[[], T], then: Callable[[T], object]) -> None:
+        """Do what can take long in a thread, and with its result the rest; `what` is told meanwhile."""
+        self.working = what
+        self.tell(f"{what} ...")
+
+        def in_thread() -> None:
+            try:
+                result = function()
+            except RefusedError as error:
+                self.call_from_thread(self._worked, partial(self.tell, f"QEMU would refuse that: {error}"))
+            except (VMStateError, OSError) as error:
+                self.call_from_thread(self._worked, partial(self.tell, str(error)))
+            else:
+                self.call_from_thread(self._worked, partial(then, result))
+
+        self.run_worker(in_thread, thread=True)
+
+    def _worked(self, rest: Callable[[], object]) -> None:
+        self.working = ""
+        node = self.fields.cursor_node
+        if node is not None:
+            self._show(node)
+        rest()
+        while self._waiting and not self.working:
+            self._waiting.pop(0)()
+
     # The tree.
 
     @on(Tree.NodeExpanded)
     def open_node(self, event: Tree.NodeExpanded[Held]) -> None:
         """Make the nodes below one when it is opened."""
-        self._fill(event.node)
+        node = event.node
+        if isinstance(node.data, Section):
+            self._taken_apart(node.data, partial(self._fill, node))
+        else:
+            self._fill(node)
+
+    def _taken_apart(self, section: Section, then: Callable[[], object]) -> None:
+        """Do something that needs the rows of a section: at once, or when a thread has made them."""
+        if section.offset in self._rows:
+            then()
+        elif self.working:
+            self._waiting.append(partial(self._taken_apart, section, then))
+        elif section.size < LARGE:
+            then()
+        else:
+            self.work(f"reading {_name(section)}", partial(self._rows_of, section), lambda rows: then())
 
     def _fill(self, node: TreeNode[Held]) -> None:
         if not node.children:
@@ -132,15 +185,24 @@ class Browser(App[None]):
             return held.held
         if isinstance(held, Row):
             return held.children
-        if held is None or not _has_rows(held):
-            return ()
-        data, start = self._payload(held), held.payload_offset
-        with collector_paused():
-            # What was changed may have other sizes: the trace is of the bytes that would be written.
-            rows = rows_of(held.state, held.trace(), lambda at, size: data[at - start : at - start + size])
-        # The rows stay: looked through for cycles at every other key, they would make the keys slow.
-        gc.freeze()
-        return rows
+        return () if held is None or not _has_rows(held) else self._rows_of(held)
+
+    def _rows_of(self, section: Section) -> list[Row]:
+        if section.offset not in self._rows:
+            data, start = self._payload(section), section.payload_offset
+            count = field_count(section.state)
+            if count > MOST_FIELDS:
+                rows = [Row("", "all of it", start, len(data), "bytes")]
+                rows[0].value = f"{count:,} fields, more than are taken apart: vmstate show prints one by its path"
+            else:
+                with collector_paused():
+                    # What was changed may have other sizes: the trace is of the bytes that would be written.
+                    trace = section.trace()
+                    rows = rows_of(section.state, trace, lambda at, size: data[at - start : at - start + size])
+            # The rows stay: looked through for cycles at every other key, they would make the keys slow.
+            gc.freeze()
+            self._rows[section.offset] = rows
+        return self._rows[section.offset]
 
     def _hang(self, node: TreeNode[Held], below: Sequence[Section | Row]) -> None:
         """Add nodes: one for each, or where that would be too many, one for each run."""
@@ -181,6 +243,8 @@ class Browser(App[None]):
         self._show(event.node)
 
     def _show(self, node: TreeNode[Held]) -> None:
+        if self.working:
+            return
         section = self._section_of(node)
         view = self.query_one("#bytes", Static)
         if section is None:
@@ -240,6 +304,9 @@ class Browser(App[None]):
         """Do what was asked for, and say in one line why not where that cannot be."""
         text = event.value
         self.action_leave()
+        if self.working:
+            self.tell(f"still {self.working}")
+            return
         answers: dict[str, Callable[[str], None]] = {
             "find": self.find_word,
             "offset": self.go_to_text,
@@ -249,32 +316,28 @@ class Browser(App[None]):
         }
         if not text.strip():
             return
-        try:
-            answers[self._asking](text)
-        except RefusedError as error:
-            self.tell(f"QEMU would refuse that: {error}")
-        except (VMStateError, OSError) as error:
-            self.tell(str(error))
+        answers[self._asking](text)
 
     def find_word(self, word: str) -> None:
         """Go to the first place of a word."""
         self._places = ((match.offset, match.whole_path) for match in find(self.stream, word))
-        if not self._next_place():
-            self.tell(f"{word!r} is nowhere in the stream")
+        self._next_place(f"looking for {word!r}", f"{word!r} is nowhere in the stream")
 
     def action_next(self) -> None:
         """Go to the next place of what was looked for, or of what has changed."""
-        try:
-            if not self._next_place():
-                self.tell("there is no further place")
-        except VMStateError as error:
-            self.tell(str(error))
+        if self.working:
+            self.tell(f"still {self.working}")
+        else:
+            self._next_place("looking for the next", "there is no further place")
 
-    def _next_place(self) -> bool:
-        place = next(self._places, None)
-        if place is not None:
-            self.go_to(place[0])
-        return place is not None
+    def _next_place(self, what: str, nowhere: str) -> None:
+        def arrive(place: tuple[int, str] | None) -> None:
+            if place is None:
+                self.tell(nowhere)
+            else:
+                self.go_to(place[0])
+
+        self.work(what, partial(next, self._places, None), arrive)
 
     def go_to_text(self, text: str) -> None:
         """Go to an offset that somebody typed."""
@@ -287,25 +350,29 @@ class Browser(App[None]):
             self.tell(f"no section has offset {offset:#x}")
 
     def go_to(self, offset: int) -> bool:
-        """Put the cursor on the narrowest field that holds a byte of the stream; whether there is one."""
-        tree = self.fields
+        """Put the cursor on the narrowest field that holds a byte of the stream; whether there is a section there."""
         section = self.stream.section_at(offset)
-        node = None if section is None else self._node_of(section)
-        if node is None:
-            return False
+        if section is not None:
+            self._taken_apart(section, partial(self._put_cursor, section, offset))
+        return section is not None
+
+    def _put_cursor(self, section: Section, offset: int) -> None:
+        tree = self.fields
+        node = self._node_of(section)
         inner: TreeNode[Held] | None = node
         while inner is not None:
             node = inner
             self._fill(node)
             node.expand()
             inner = next((child for child in node.children if _holds(child.data, offset)), None)
+        if node is None:
+            return
         # Rows that are new have no line before somebody asks for the last one.
         assert tree.last_line >= 0
         tree.move_cursor(node)
         self.call_after_refresh(tree.scroll_to_node, node, animate=False)
         # The tree tells of a cursor that has moved, and after a change it stands where it was.
         self._show(node)
-        return True
 
     def _node_of(self, section: Section) -> TreeNode[Held] | None:
         """The node of a section, with those above it opened."""
@@ -326,37 +393,53 @@ class Browser(App[None]):
         section = None if node is None else self._section_of(node)
         if node is None or section is None or not isinstance(node.data, Row):
             return
-        path = node.data.path
-        name = f"{section.name}#{section.instance_id}"
-        edits = assign(self.stream, f"{name}.{path}={text}")
-        self._payloads.pop(section.offset, None)
-        top = self._node_of(section)
-        if top is not None:
-            top.remove_children()
-            self._fill(top)
-        self.sub_title = "changed"
-        self.go_to(node.data.offset)
-        more = f", and {len(edits) - 1} more" if len(edits) > 1 else ""
-        self.tell(f"{path} is {text} now{more}; s saves")
+        row, path = node.data, node.data.path
+
+        def changed(edits: Sequence[object]) -> None:
+            self._payloads.pop(section.offset, None)
+            self._rows.pop(section.offset, None)
+            self.sub_title = "changed"
+            more = f", and {len(edits) - 1} more" if len(edits) > 1 else ""
+            self._taken_apart(section, partial(there_again, f"{path} is {text} now{more}; s saves"))
+
+        def there_again(words: str) -> None:
+            top = self._node_of(section)
+            if top is not None:
+                top.remove_children()
+            self._put_cursor(section, row.offset)
+            self.tell(words)
+
+        edit = f"{section.name}#{section.instance_id}.{path}={text}"
+        self.work(f"changing {path}", partial(assign, self.stream, edit), changed)
 
     def compare_with(self, path: str) -> None:
         """Go to the first value that has changed since an earlier stream; n goes to the next."""
-        difference = diff(os.path.expanduser(path), self.stream)
-        places = []
-        for change in difference.changes:
-            try:
-                holder, _, _ = self.stream.find(
-                    f"{change.section}#{change.instance_id}" if change.instance_id else change.section
-                )
-            except VMStateError:
-                continue
-            if isinstance(holder, Section) and holder.vmsd is not None:
-                path = change.path or ""
-                within = [(len(at), entry.offset) for at, entry in holder.trace().items() if path.startswith(at)]
-                places.append((max(within)[1] if within else holder.offset, path))
-        self._places = iter(places)
-        self.tell("nothing but noise differs" if difference.equal else f"{len(difference.changes)} changes")
-        self._next_place()
+
+        def compared() -> tuple[list[tuple[int, str]], str]:
+            difference = diff(os.path.expanduser(path), self.stream)
+            places = []
+            for change in difference.changes:
+                try:
+                    holder, _, _ = self.stream.find(
+                        f"{change.section}#{change.instance_id}" if change.instance_id else change.section
+                    )
+                except VMStateError:
+                    continue
+                if isinstance(holder, Section) and holder.vmsd is not None:
+                    at = change.path or ""
+                    within = [
+                        (len(above), entry.offset) for above, entry in holder.trace().items() if at.startswith(above)
+                    ]
+                    places.append((max(within)[1] if within else holder.offset, at))
+            count = len(difference.changes)
+            return places, "nothing but noise differs" if difference.equal else f"{count} changes"
+
+        def go(result: tuple[list[tuple[int, str]], str]) -> None:
+            places, words = result
+            self._places = iter(places)
+            self._next_place(words, words)
+
+        self.work(f"comparing with {path}", compared, go)
 
     def save_as(self, path: str) -> None:
         """Write the stream to a file that is not there yet."""
@@ -364,8 +447,7 @@ class Browser(App[None]):
         if os.path.lexists(place):
             self.tell(f"{place} is there already: another name, please")
             return
-        self.stream.save(place)
-        self.tell(f"saved as {place}")
+        self.work(f"saving {place}", partial(self.stream.save, place), lambda _: self.tell(f"saved as {place}"))
 
 
 def _name(section: Section) -> str:

@@ -18,7 +18,7 @@ from vmstate.query.ask import ask
 from vmstate.query.find import NEWEST
 from vmstate.report.layouts import MEMORY, Layout, Layouts, of_class
 from vmstate.report.text import text_of
-from vmstate.report.tree import Row, rows_of
+from vmstate.report.tree import MOST_FIELDS, Row, field_count, rows_of
 from vmstate.rules.check import check
 from vmstate.saved.opening import StreamLike
 from vmstate.stream.configuration import Configuration
@@ -245,6 +245,9 @@ class _Devices:
         self, frame: _Frame, state: Any, trace: Trace, whole: bytes, layout: Layout
     ) -> tuple[list[Row], str | None]:
         start = frame.offset
+        fields = field_count(state)
+        if fields > MOST_FIELDS:
+            return [], f"{fields:,} fields, more than a page holds: vmstate show FILE {frame.name}"
         rows = rows_of(state, trace, lambda at, size: whole[at - start : at - start + size])
         count = sum(1 for top in rows for _ in top.walk())
         if count > self._rows_left:

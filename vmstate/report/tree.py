@@ -11,14 +11,18 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
+from vmstate.codec.records import Records
 from vmstate.errors import PathError, one_line
 from vmstate.report.text import text_of
 from vmstate.vmsd.description import TraceEntry
 from vmstate.vmsd.path import value_at
-from vmstate.vmsd.state import is_state
+from vmstate.vmsd.state import is_state, items_of
 
 LONGEST = 240
 """Characters of a value that are shown."""
+
+MOST_FIELDS = 200_000
+"""Fields of a section that is taken apart: more take longer than anybody waits, and more memory than there may be."""
 
 _ELEMENT = re.compile(r"\[(\d+)\]")
 _SUBSECTION = "subsection"
@@ -64,6 +68,19 @@ class Row:
         yield self
         for child in self.children:
             yield from child.walk()
+
+
+def field_count(state: Any) -> int:
+    """How many fields there are in a state, without looking at each: all elements of an array are taken to be alike."""
+    if not is_state(state):
+        return 1
+    count = 0
+    for _, value in items_of(state):
+        if isinstance(value, (list, tuple, Records)) and value and is_state(value[0]):
+            count += len(value) * field_count(value[0])
+        else:
+            count += field_count(value)
+    return count
 
 
 def rows_of(state: Any, trace: Mapping[str, TraceEntry], data: Callable[[int, int], bytes]) -> list[Row]:
