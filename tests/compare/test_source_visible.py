@@ -125,6 +125,15 @@ def test_what_is_read(read: Read) -> None:
 
 
 ENTRY = ('{ "y", "size", "1" }', '{ "y", "size", "1" }, { "x", "size", "8" }')
+OF_Y = (
+    'static const TypeInfo y_info = { .name = "y", .parent = "x" };',
+    """static const Property y_properties[] = { DEFINE_PROP_BIT("own", X, host_features, 5, true) };
+static void y_class_init(ObjectClass *klass, const void *data)
+{
+    device_class_set_props(dc, y_properties);
+}
+static const TypeInfo y_info = { .name = "y", .parent = "x", .class_init = y_class_init };""",
+)
 ADDED = 'object_class_property_add_bool(klass, "size", NULL, NULL);\n'
 OPTIONS = ("mc->old_irq = true;", "mc->old_irq = true; mc->keeps_time = true;")
 
@@ -141,6 +150,15 @@ OPTIONS = ("mc->old_irq = true;", "mc->old_irq = true; mc->keeps_time = true;")
          [("property-new", "breaks", "third")]),
         ([('DEFINE_PROP_BIT("more"', 'DEFINE_PROP_BIT("less", X, kind, 9, true), DEFINE_PROP_BIT("more"')],
          [("property-new", "ask", "less")]),
+        ([('DEFINE_PROP_BIT("more"', 'DEFINE_PROP_UINT32("vectors", X, n, 2), DEFINE_PROP_BIT("more"')],
+         [("property-new", "ask", "vectors")]),
+        ([('DEFINE_PROP_BIT("more"', 'DEFINE_PROP_UINT32("vectors", X, n, 2), DEFINE_PROP_BIT("more"'),
+          (ENTRY[0], ENTRY[1].replace('"size", "8"', '"vectors", "0"'))], []),
+        # An array of a device that had none; a device that is new with its array.
+        ([OF_Y], [("property-new", "breaks", "own")]),
+        ([OF_Y, ('.name = "y"', '.name = "z"')], []),
+        # All bits set is no value.
+        ([("conf.size, 4 << 1", "conf.size, -1")], [("property-default", "breaks", "size")]),
         ([(',\n    DEFINE_PROP_BIT("more", X, kind, 3, true)', "")], [("property-removed", "ask", "more")]),
         ([('DEFINE_PROP_UINT32("size", X, conf.size, 4 << 1),', "")], [("property-removed", "breaks", "size")]),
         ([('DEFINE_PROP_UINT32("size", X, conf.size, 4 << 1),', ""),
@@ -162,3 +180,9 @@ def test_what_a_guest_sees(read: Read, changes: list[tuple[str, str]], expected:
     found = visible_changes(Linked(read()), Linked(read(*changes)))
     assert [(finding.rule, finding.severity, finding.field) for finding in found] == expected
     assert all(isinstance(finding, LintFinding) and finding.line for finding in found)
+
+
+def test_a_default_of_all_bits_is_no_value(read: Read) -> None:
+    unset = ("conf.size, 4 << 1", "conf.size, -1")
+    (finding,) = visible_changes(Linked(read(unset)), Linked(read()))
+    assert (finding.rule, finding.severity, finding.field) == ("property-default", "ask", "size")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -58,3 +59,77 @@ def test_no_more_than_a_few_trees_are_kept(tree: Path, monkeypatch: pytest.Monke
 def test_a_cache_that_cannot_be_written_is_no_reason_to_fail(tree: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", "/dev/null/nowhere")
     assert read_tree(str(tree), cached=True).read == 3
+
+
+HEADER = "include/hw/beeper.h"
+CAPACITY = "include/hw/capacity.h"
+TWO = {
+    CAPACITY: "#define CAPACITY 3\n#define CAPACITY_OF_NOTHING 9\n",
+    "include/hw/holder.h": """#include "hw/capacity.h"
+typedef struct Held { uint8_t bytes[CAPACITY + 1]; } Held;
+typedef struct First { uint8_t a; Held held; } First;
+""",
+    **{
+        f"hw/audio/{name}.c": f"""#include "migration/vmstate.h"
+#include "hw/holder.h"
+static const VMStateDescription vmstate_{name} = {{
+    .name = "{name}",
+    .version_id = {version},
+    .fields = (const VMStateField[]) {{
+        VMSTATE_BUFFER(held, First),
+        VMSTATE_END_OF_LIST()
+    }}
+}};
+"""
+        # The first has asked for CAPACITY when it comes to what Held is, which the second takes from it.
+        for name, version in (("a", "CAPACITY"), ("b", "1"))
+    },
+}
+"""Two files with a struct whose size another header decides."""
+
+
+@pytest.fixture
+def repository(tree: Path) -> Path:
+    """The tree as a first commit."""
+    for path, text in TWO.items():
+        (tree / path).write_text(text, encoding="utf-8")
+    subprocess.run(["git", "-C", str(tree), "init", "-q"], check=True)
+    commit(tree)
+    return tree
+
+
+def commit(tree: Path) -> None:
+    git = ["git", "-C", str(tree), "-c", "user.name=a", "-c", "user.email=a@b", "-c", "commit.gpgsign=false"]
+    subprocess.run([*git, "add", "."], check=True)
+    subprocess.run([*git, "commit", "-q", "-m", "x"], check=True)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("path", "old", "new", "read"),
+    [
+        # Nothing that anybody has taken: a comment, a name that nobody asks for, one that is new.
+        (HEADER, "enum {", "/* steps */\n\nenum {", 0),
+        (CAPACITY, "NOTHING 9", "NOTHING 8", 0),
+        (CAPACITY, "#define CAPACITY_OF", "#define CAPACITY_OF_ALL 1\n#define CAPACITY_OF", 0),
+        # What was taken, where it is used and where only something is made of it.
+        (HEADER, "4 << 1", "4 << 2", 1),
+        (HEADER, "BEEPER_OFF,", "BEEPER_OFF, BEEPER_NEW,", 1),
+        (CAPACITY, "CAPACITY 3", "CAPACITY 5", 2),
+        (CAPACITY, "#define CAPACITY 3", "#define CAPACITY 3\n#undef CAPACITY\n#define CAPACITY 4", 2),
+        # What concerns all that include it: another file, a name that becomes a macro.
+        (HEADER, "#define TYPE", '#include "hw/capacity.h"\n#define TYPE', 1),
+        (HEADER, "#define TYPE", "#define tune volume\n#define TYPE", 1),
+    ],
+)
+def test_a_header_concerns_those_that_took_what_changed(
+    repository: Path, path: str, old: str, new: str, read: int
+) -> None:
+    before = read_tree(f"{repository}@HEAD")
+    text = (repository / path).read_text(encoding="utf-8")
+    assert old in text
+    (repository / path).write_text(text.replace(old, new), encoding="utf-8")
+    commit(repository)
+    after = read_tree(f"{repository}@HEAD", known=before)
+    assert (after.read, before.read) == (read, 5)
+    assert after.units == read_tree(f"{repository}@HEAD").units

@@ -95,6 +95,32 @@ def test_the_name_of_a_word_and_a_body_of_nothing_but_what_is_missing(tmp_path: 
 def test_a_device_that_is_not_there() -> None:
     with pytest.raises(VMStateError, match="no device and no description 'buzzer'"):
         declared(BEEPER, "buzzer")
+    # Not even where a description has no name in its initialiser.
+    with pytest.raises(VMStateError, match="no device and no description ''"):
+        declared(BEEPER, "")
+
+
+@pytest.mark.parametrize(
+    ("member", "written", "head"),
+    [
+        (".priority = MIG_PRI_IOMMU", "priority=MigrationPriority.IOMMU", "nothing to be done by hand."),
+        (".priority = MIG_PRI_NEW", "# TODO its priority, MIG_PRI_NEW", "1 to be done by hand."),
+        (
+            ".unmigratable = 1",
+            "unmigratable=True",
+            "nothing to be done by hand. QEMU does not migrate a machine with it.",
+        ),
+        (".early_setup = true", "early_setup=True", "nothing to be done by hand."),
+    ],
+)
+def test_when_it_is_loaded_and_whether_it_is_sent(tmp_path: Path, member: str, written: str, head: str) -> None:
+    shutil.copytree(BEEPER, tmp_path / "tree")
+    file = tmp_path / "tree" / "hw" / "audio" / "beeper.c"
+    text = file.read_text(encoding="utf-8").replace("    .version_id = 2,", f"    .version_id = 2,\n    {member},")
+    file.write_text(text, encoding="utf-8")
+    _, text = declared(tmp_path / "tree")
+    assert written in text
+    assert text.splitlines()[0].endswith(f': {head}"""')
 
 
 def test_the_verb_writes_a_file(tmp_path: Path) -> None:

@@ -24,6 +24,13 @@ FILES = {
     "hw/char/Kconfig": "config UART\n    bool\nconfig BOARD_UART\n    bool\nconfig CARD\n    bool\n"
     "    default y if PCI_DEVICES\n    depends on PCI\nconfig PCI_DEVICES\n    bool\n    select PCI\n"
     "config OTHER\n    bool\n    default y if !X || NOBODY\n",
+    # What is there wherever its CPU is: with what it brings, a board, and without, a device of the machine's CPU.
+    "hw/arm/own/Kconfig": "config ARM_OWN\n    bool\n    default y\n    depends on KVM && (ARM || AARCH64)\n"
+    "config MIPS_OWN\n    bool\n    default y\n    depends on MIPS\n",
+    "hw/arm/own/meson.build": "arm_ss.add(when: 'CONFIG_ARM_OWN', if_true: files('own.c'))\n"
+    "arm_ss.add(when: 'CONFIG_MIPS_OWN', if_true: files('not.c'))\n",
+    "hw/arm/own/own.c": "",
+    "hw/arm/own/not.c": "",
     "hw/char/meson.build": "ss.add(when: 'CONFIG_UART', if_true: files('uart.c'))\n"
     "ss.add(when: 'CONFIG_BOARD_UART', if_true: files('board_uart.c', 'both.c'))\n"
     "ss.add(when: ['CONFIG_CARD', 'CONFIG_KVM'], if_true: files('card.c', 'both.c'))\n"
@@ -46,7 +53,8 @@ def test_what_is_promised(tree: Path) -> None:
     promised = promised_files(open_tree(str(tree)))
     assert promised is not None
     names = ("uart.c", "card.c", "both.c", "core.c")
-    assert promised == {"hw/arm/virt.c", "target/arm/cpu.c", *(f"hw/char/{name}" for name in names)}
+    own = {"hw/arm/virt.c", "hw/arm/own/own.c", "target/arm/cpu.c"}
+    assert promised == {*own, *(f"hw/char/{name}" for name in names)}
 
 
 @pytest.mark.parametrize("gone", ["hw/arm/virt.c", "hw/arm/meson.build", "hw/arm/Kconfig"])

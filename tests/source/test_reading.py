@@ -13,6 +13,8 @@ from vmstate.errors import VMStateError
 from vmstate.source.linking import Linked
 from vmstate.source.model import SourceDescription, UnitResult
 from vmstate.source.reading import SourceTree, read_tree
+from vmstate.source.target import read_options
+from vmstate.source.tree import commit_of
 
 BEEPER = Path(__file__).resolve().parents[2] / "fixtures" / "source" / "beeper"
 HEADER = (BEEPER / "include" / "migration" / "vmstate.h").read_text(encoding="utf-8")
@@ -106,6 +108,33 @@ def test_a_revision_is_read_without_being_checked_out(tmp_path: Path) -> None:
     assert not mark.exists()
     with pytest.raises(VMStateError, match="no commit 'nowhere'"):
         read_tree(f"{tmp_path}@nowhere")
+
+
+@pytest.mark.slow
+def test_a_release_without_its_tag_is_the_commit_that_gave_it_its_number(tmp_path: Path) -> None:
+    git = ["git", "-C", str(tmp_path), "-c", "user.name=a", "-c", "user.email=a@b", "-c", "commit.gpgsign=false"]
+    subprocess.run([*git[:3], "init", "-q"], check=True)
+    commits = {}
+    for version in ("10.0.50", "10.1.0", "10.1.50", "10.2.0"):
+        (tmp_path / "VERSION").write_text(f"{version}\n", encoding="utf-8")
+        subprocess.run([*git, "add", "."], check=True)
+        subprocess.run([*git, "commit", "-q", "-m", version], check=True)
+        done = subprocess.run([*git, "rev-parse", "HEAD"], check=True, capture_output=True, text=True)
+        commits[version] = done.stdout.strip()
+    assert commit_of(str(tmp_path), "10.1", "it") == commit_of(str(tmp_path), "10.1.0", "it") == commits["10.1.0"]
+    assert commit_of(str(tmp_path), "10.2", "it") == commits["10.2.0"]
+    for missing in ("10.0", "10.1.0-rc1", "1.0.1"):
+        with pytest.raises(VMStateError, match=f"no commit '{missing}'"):
+            commit_of(str(tmp_path), missing, "it")
+    subprocess.run([*git, "tag", "v10.1.0", "HEAD"], check=True)
+    assert commit_of(str(tmp_path), "10.1", "it") == commits["10.2.0"]
+
+
+def test_an_option_that_is_none_is_refused() -> None:
+    assert read_options(["CONFIG_A=n", "CONFIG_B"]) == {"CONFIG_A": False, "CONFIG_B": True}
+    for word in ("FOO", "A=n", "CONFIG_A=maybe", "CONFIG_"):
+        with pytest.raises(VMStateError, match="no option of a configuration"):
+            read_options([word])
 
 
 @pytest.mark.parametrize(

@@ -21,6 +21,9 @@ VERSIONED = re.compile(r"_\d+_\d+(?:_|\Z)")
 TRUE = frozenset(("on", "true", "yes", "1"))
 FALSE = frozenset(("off", "false", "no", "0"))
 SWITCHES = frozenset(("qdev_prop_bit", "qdev_prop_bit64", "qdev_prop_bool"))
+UNSET = frozenset(str(value) for bits in (16, 32, 64) for value in ((1 << bits) - 1, -1))
+"""Defaults with all bits set: no values, and what counts is what code makes of them."""
+
 MOST = 4
 """Names that one finding tells."""
 
@@ -58,20 +61,29 @@ class _Visible:
     def defaults(self) -> Iterator[LintFinding]:
         """Properties with another default, and new ones that are on."""
         old = {(row.path, row.owner, row.name): row for row in self.old["property"]}
-        arrays = {(row.path, row.owner) for row in self.old["property"]}
+        # A device that had no properties can be given an array of its own.
+        arrays = {(row.path, row.owner) for row in self.old["property"]} | {
+            (unit.path, array)
+            for name, (unit, kind) in self.after.types.items()
+            if name in self.before.types
+            for array in kind.properties
+        }
         everywhere = {(row.owner, row.name): row for row in self.old["property"]}
         for row in self.new["property"]:
             known = old.get((row.path, row.owner, row.name)) or everywhere.get((row.owner, row.name))
             if row.value is None or row.owner == OF_CODE:
                 continue
             if known is None:
-                is_on = row.info in SWITCHES and row.value != "0"
-                if is_on and (row.path, row.owner) in arrays and not self.restored(row.name, "0"):
-                    severity = BREAKS if row.member is not None and "features" in row.member else ASK
-                    message = f"{row.name!r} is new and on, and no entry for older machine types says otherwise"
-                    yield _of(row, "property-new", message, severity)
+                if row.value == "0" or (row.path, row.owner) not in arrays or self.restored(row.name, "0"):
+                    continue
+                is_feature = row.info in SWITCHES and row.member is not None and "features" in row.member
+                if row.info not in SWITCHES and any(entry.property == row.name for entry in self.entries):
+                    continue
+                message = f"{row.name!r} is new and {_shown(row)}, and no entry for older machine types says otherwise"
+                yield _of(row, "property-new", message, BREAKS if is_feature else ASK)
             elif known.value is not None and known.value != row.value and not self.restored(row.name, known.value):
-                severity = ASK if row.path.startswith("migration/") or row.name.startswith("x-vfio") else BREAKS
+                is_asked = row.path.startswith("migration/") or row.name.startswith("x-vfio")
+                severity = ASK if is_asked or known.value in UNSET else BREAKS
                 message = (
                     f"{row.name!r} was {_shown(known)} by default, and is {_shown(row)}, and no entry "
                     "for older machine types sets what it was"

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from vmstate.source.differences import WHOLE, key_of
 from vmstate.source.expressions import ExpressionParser, Tree, without_lines
 from vmstate.source.lexer import Item, Token
 from vmstate.source.preprocessor import Unit, Unresolved
@@ -205,21 +206,24 @@ class Constants:
         unit = self.unit
         assert unit is not None
         if unit.enum_constants is None:
-            values = unit.enum_constants = {}
-            for path in unit.order:
-                for call in unit.sources.file(path).invocations:
-                    body = unit.body(call.name)
-                    if body is None or not body.has_enum or not unit.holds(call.clauses):
-                        continue
-                    unit.used.add(path)
-                    try:
-                        tokens = without_lines(unit.expand(unit.tokens(call.text, 0, False)))
-                    except Unresolved:
-                        continue
-                    for index, token in enumerate(tokens):
-                        if token == "enum" and "{" in tokens[index : index + 3]:
-                            self._enumerate(tokens[index:], values)
-        return unit.enum_constants
+            values: dict[str, int] = {}
+            with unit.taking() as uses:
+                unit.enum_constants = (values, uses)
+                for path in unit.order:
+                    for call in unit.sources.file(path).invocations:
+                        body = unit.body(call.name)
+                        if body is None or not body.has_enum or not unit.holds(call.clauses):
+                            continue
+                        unit.used.add((path, WHOLE))
+                        try:
+                            tokens = without_lines(unit.expand(unit.tokens(call.text, 0, False)))
+                        except Unresolved:
+                            continue
+                        for index, token in enumerate(tokens):
+                            if token == "enum" and "{" in tokens[index : index + 3]:
+                                self._enumerate(tokens[index:], values)
+        unit.used |= unit.enum_constants[1]
+        return unit.enum_constants[0]
 
     def _enumerate(self, tokens: Sequence[str], values: dict[str, int]) -> None:
         inside = ExpressionParser(tokens[tokens.index("{") :], self.is_type).braces()
@@ -304,10 +308,9 @@ class Constants:
             unit.used |= known[1]
             return known[0]
         values: dict[str, int | str] = {}
-        shared[key] = (values, frozenset())
-        before, unit.used = unit.used, set()
-        line, unit.line = unit.line, 0
-        try:
+        with unit.taking() as uses:
+            # It is there from the beginning: one constant can be made of another.
+            shared[key] = (values, uses)
             tokens = without_lines(unit.expand(unit.tokens(unit.text(item), 0, False)))
             following: int | str = 0
             for entry in split(tokens, ","):
@@ -322,10 +325,6 @@ class Constants:
                 values[entry[0]] = following
                 if isinstance(following, int):
                     following += 1
-        finally:
-            shared[key] = (values, frozenset(unit.used))
-            unit.used |= before
-            unit.line = line
         return values
 
     # Types.
@@ -470,14 +469,17 @@ class Constants:
         unit = self.unit
         assert unit is not None
         shared = unit.sources.typedefs
-        kind = shared.get(item)
-        if kind is None:
+        known = shared.get(item)
+        if known is not None:
+            unit.used |= known[1]
+            return known[0]
+        with unit.taking() as uses:
             tokens = unit.expand(unit.tokens(item.head.replace("@", "__at__"), 0, False))
             parser = ExpressionParser(tokens, self.is_type)
             kind, _ = parser.declarator(parser.specifiers())
-            if kind[0] == "struct":
-                kind = ("struct", kind[1].replace("__at__", "@"))
-            shared[item] = kind
+        if kind[0] == "struct":
+            kind = ("struct", kind[1].replace("__at__", "@"))
+        shared[item] = (kind, frozenset(uses))
         return kind
 
     def declared(self, item: Item) -> Members:
@@ -491,16 +493,11 @@ class Constants:
             unit.used |= known[1]
             cached: Members = known[0]
             return cached
-        before, unit.used = unit.used, {item.path}
-        line, unit.line = unit.line, 0
-        try:
+        with unit.taking((item.path, key_of(item))) as uses:
             tokens = unit.expand(unit.tokens(unit.text(item), 0, False))
             packed = "PACKED" in item.head or "packed" in item.head
             inside: Members = self.members(tokens, item.kind == "union", packed)
-            shared[key] = (inside, frozenset(unit.used))
-        finally:
-            unit.used |= before
-            unit.line = line
+        shared[key] = (inside, frozenset(uses))
         return inside
 
     def members(self, tokens: Sequence[Token], is_union: bool, packed: bool) -> Members:

@@ -25,6 +25,7 @@ from vmstate.source.by_hand import (
 from vmstate.source.linking import MAX_DEPTH, Linked
 from vmstate.source.model import SourceDescription, SourceField, UnitResult
 from vmstate.source.predicates import FEATURES
+from vmstate.vmsd.description import MigrationPriority
 
 SCALARS = {
     "bool": ("boolean", "bool"), "timer": ("timer", "int"), "CPU_Double_U": ("cpudouble", "int"),
@@ -75,6 +76,8 @@ BITS = str((*range(0, 2048, 64), *(1 << power for power in range(11, 18))))
 
 MSIX_SIZES = str(tuple(n * 16 + (n + 7) // 8 for n in (0, *range(1, 12), 16, 17, 25, 32, 33, 64, 65, 128)))
 """Bytes of the table and the pending bits of so many vectors (hw/pci/msix.c: msix_save)."""
+
+PRIORITY = "MIG_PRI_"
 
 LISTS = {"qtailq": "qtailq", "qlist": "qlist"}
 ALWAYS = frozenset(("VMState", "description"))
@@ -164,6 +167,7 @@ class Declaration:
         root = root or self._root()
         self.name = self._class(*root, 0, Scope(root[0]))
         self.path = root[1].path
+        self.unmigratable = root[1].unmigratable
 
     def _root(self) -> tuple[UnitResult, SourceDescription]:
         chosen = self.linked.vmsd_of_type(self.device)
@@ -175,7 +179,7 @@ class Declaration:
             for vmsd in unit.descriptions
             if self.device in (vmsd.name, vmsd.symbol)
         ] or [row for row in self.linked.registered_by_hand() if row[1].name == self.device]
-        if not named:
+        if not named or not self.device:
             raise VMStateError(f"the tree has no device and no description {self.device!r}", file=self.linked.tree.name)
         return named[0]
 
@@ -189,7 +193,8 @@ class Declaration:
         """The whole module."""
         revision = f"{self.linked.tree.name} ({self.linked.tree.release or 'release unknown'})"
         words = ", ".join(sorted(self.words))
-        head = f'"""From {revision}, {self.path}: {self.missing or "nothing"} to be done by hand."""'
+        refused = " QEMU does not migrate a machine with it." if self.unmigratable else ""
+        head = f'"""From {revision}, {self.path}: {self.missing or "nothing"} to be done by hand.{refused}"""'
         start = f"{head}\n\nfrom __future__ import annotations\n\nfrom vmstate.declare import {words}\n"
         return "\n\n".join([start, *self.blocks])
 
@@ -227,11 +232,22 @@ class Declaration:
         return name
 
     def _write(self, name: str, vmsd: SourceDescription, lines: list[str]) -> None:
-        versions = f"version_id={vmsd.version}, minimum_version_id={vmsd.minimum}"
+        options = [f"version_id={vmsd.version}", f"minimum_version_id={vmsd.minimum}"]
+        if vmsd.priority is not None:
+            priority = vmsd.priority.removeprefix(PRIORITY)
+            if priority in MigrationPriority.__members__:
+                self.words.add("MigrationPriority")
+                options.append(f"priority=MigrationPriority.{priority}")
+            else:
+                self.missing += 1
+                lines.insert(0, f"# TODO its priority, {vmsd.priority}")
+        options += [f"{member}=True" for member in ("early_setup", "unmigratable") if getattr(vmsd, member)]
         if all(line.startswith("#") for line in lines):
             lines.append("pass")
         body = "\n    ".join(lines)
-        self.blocks.append(f"@description({_quoted(vmsd.name)}, {versions})\nclass {name}(VMState):\n    {body}\n")
+        self.blocks.append(
+            f"@description({', '.join([_quoted(vmsd.name), *options])})\nclass {name}(VMState):\n    {body}\n"
+        )
 
     def _field(
         self, vmsd: SourceDescription, field: SourceField, scope: Scope, class_name: str, depth: int

@@ -9,6 +9,7 @@ from itertools import islice
 from typing import Any
 
 from vmstate.source.constants import Constants
+from vmstate.source.differences import WHOLE
 from vmstate.source.expressions import Tree, without_lines
 from vmstate.source.initialiser import Entry, entries, in_braces, symbol_of, text_of
 from vmstate.source.lexer import Item, Token
@@ -162,7 +163,7 @@ class Extractor:
         return UnitResult(
             self.path,
             unit.target.name,
-            tuple(sorted(unit.used)),
+            tuple(sorted({path for path, _ in unit.used})),
             tuple(descriptions),
             tuple(infos),
             functions,
@@ -173,6 +174,8 @@ class Extractor:
             tuple(visible),
             tuple(self.counts(descriptions)),
             tuple(self.problems),
+            names=" ".join(sorted({name for _, name in unit.used if name != WHOLE})),
+            whole=tuple(sorted({path for path, name in unit.used if name == WHOLE and path != self.path})),
         )
 
     def items(self) -> Iterator[Item]:
@@ -182,7 +185,7 @@ class Extractor:
             if path != self.path and not path.endswith((".inc", ".c", ".inc.h")):
                 continue
             if path != self.path:
-                self.unit.used.add(path)
+                self.unit.used.add((path, WHOLE))
             for item in sources.file(path).items:
                 if item.kind == "variable" and self.unit.holds(item.clauses):
                     yield item

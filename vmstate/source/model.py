@@ -239,6 +239,10 @@ class UnitResult(Fact):
     problems: tuple[Problem, ...] = ()
     option: str | None = None
     """Of a crate of Rust: the CONFIG_X that decides whether it is built."""
+    names: str = ""
+    """The keys of all that was taken (`vmstate.source.differences`), with blanks between."""
+    whole: tuple[str, ...] = ()
+    """The files, besides its own, of which all counts and not only what was taken by name."""
 
     @classmethod
     def of_json(cls, raw: Mapping[str, Any]) -> Self:

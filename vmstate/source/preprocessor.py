@@ -9,8 +9,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 
 from vmstate.errors import VMStateError
+from vmstate.source.differences import WHOLE, Use, key_of
 from vmstate.source.lexer import DIRECTIVE, INCLUDE, Clauses, Item, Macro, Spaced, Token, tokens_of
 from vmstate.source.sources import Sources
 from vmstate.source.target import OFF, Target
@@ -98,14 +100,14 @@ class Unit:
         self.path = path
         self.target = target
         self.order = {each: number for number, each in enumerate(sources.closure(path, target.base))}
-        self.used: set[str] = {path}
-        """The files that something was taken from."""
+        self.used: set[Use] = {(path, WHOLE)}
+        """What was taken, and from which file."""
         self.line = 0
         """Where in its own file the unit stands; 0 is the end."""
         self.made = 0
         self.including = 0
-        self.enum_constants: dict[str, int] | None = None
-        """Those that macros make, once somebody has asked for them."""
+        self.enum_constants: tuple[dict[str, int], set[Use]] | None = None
+        """Those that macros make, once somebody has asked for them, and what this took."""
         self._bodies: dict[str, Body | None] = {}
         self._placed: set[str] = _several([macro.name for macro in sources.file(path).macros])
         self._placed.update(each.name for each in sources.file(path).undefined)
@@ -152,7 +154,7 @@ class Unit:
             self._asked.discard(name)
         if best is None:
             return None
-        self.used.add(best[1].path)
+        self.used.add((best[1].path, name))
         return Body(best[1])
 
     def _placed_body(self, name: str) -> Body | None:
@@ -181,8 +183,22 @@ class Unit:
                 best = (number, item)
         if best is None:
             return None
-        self.used.add(best[1].path)
+        self.used.add((best[1].path, key_of(best[1])))
         return best[1]
+
+    @contextmanager
+    def taking(self, *uses: Use) -> Iterator[set[Use]]:
+        """All that is taken meanwhile, as if nothing had been looked up before: others are given what is made of it."""
+        before, self.used = self.used, set(uses)
+        bodies, self._bodies = self._bodies, {}
+        holding, self._holding = self._holding, {(): True}
+        line, self.line = self.line, 0
+        try:
+            yield self.used
+        finally:
+            before |= self.used
+            self.used = before
+            self._bodies, self._holding, self.line = bodies, holding, line
 
     def text(self, item: Item) -> str:
         """What is inside an item's braces."""
@@ -240,6 +256,8 @@ class Unit:
             return name not in OFF
         if name.startswith("TARGET_") and name.removeprefix("TARGET_").lower() in ARCHITECTURES:
             return False
+        # That it is not defined is something that was taken, too.
+        self.used.add((self.path, name))
         if unguarded and name not in self._placed:
             return self._find(name, True) is not None
         return self.body(name) is not None
@@ -293,7 +311,7 @@ class Unit:
         path = self.sources.place(name[1] or name[2], name[1] is not None, folder, self.target.base)
         if path is None or path == self.path or self.including > MAX_NESTED:
             return []
-        self.used.add(path)
+        self.used.add((path, WHOLE))
         self.including += 1
         before, self.line = self.line, line
         try:

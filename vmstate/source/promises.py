@@ -22,6 +22,9 @@ BUILT = re.compile(r"\.add\(\s*(?:when:\s*(\[[^\]]*\]|'[^']*')\s*,\s*if_true:\s*
 NAMED = re.compile(r"'([^']+)'")
 TOKEN = re.compile(r"&&|\|\||[!()]|[\w-]+")
 
+CPUS = {"i386": ("I386", "X86_64"), "arm": ("ARM", "AARCH64"), "ppc": ("PPC", "PPC64")}
+"""A folder of `hw` -> the symbols of its CPUs, where these are not its name."""
+
 MAX_TERMS = 200
 """Words of a condition that are looked at."""
 
@@ -63,7 +66,9 @@ def _reached_files(tree: Tree, machines: list[str]) -> frozenset[str] | None:
         return None
     cpus = {path.split("/")[1] for path in tree.blobs if path.startswith("target/") and path.count("/") > 1}
     with_machine = {path.split("/")[1] for path in machines}
-    reached = _reached(symbols, {name for path in machines for group in built.get(path, ()) for name in group})
+    own_cpus = frozenset(name for folder in with_machine for name in CPUS.get(folder, (folder.upper(),)))
+    first = {name for path in machines for group in built.get(path, ()) for name in group}
+    reached = _reached(symbols, first, own_cpus)
     promised = set()
     for path in tree.blobs:
         parts = path.split("/")
@@ -130,8 +135,12 @@ def _built(tree: Tree) -> dict[str, list[tuple[str, ...]]]:
     return built
 
 
-def _reached(symbols: Mapping[str, Symbol], first: set[str]) -> set[str]:
-    """What the symbols of machines bring with them, and what is there by default then."""
+def _reached(symbols: Mapping[str, Symbol], first: set[str], own_cpus: frozenset[str]) -> set[str]:
+    """What the symbols of machines bring with them, and what is there by default then.
+
+    `own_cpus` are the symbols of their CPUs. A board is there wherever its CPU is: so these count only for a symbol
+    that brings nothing with it, as a device's.
+    """
     reached: set[str] = set()
     waiting = list(first)
     while True:
@@ -146,7 +155,10 @@ def _reached(symbols: Mapping[str, Symbol], first: set[str]) -> set[str]:
             for name, symbol in symbols.items()
             if name not in reached
             and any(_is_true(condition, reached, symbols) for condition in symbol.defaults)
-            and all(_is_true(condition, reached, symbols) for condition in symbol.depends)
+            and all(
+                _is_true(condition, reached if symbol.brings else reached | own_cpus, symbols)
+                for condition in symbol.depends
+            )
         ]
         if not waiting:
             return reached

@@ -10,7 +10,9 @@ from collections.abc import Callable, Iterable, Mapping
 
 from vmstate.errors import VMStateError
 from vmstate.source import cache
+from vmstate.source.differences import differences
 from vmstate.source.extract import Extractor
+from vmstate.source.lexer import scan
 from vmstate.source.model import Problem, SourceDescription, UnitResult
 from vmstate.source.preprocessor import check_target
 from vmstate.source.rust import is_rust
@@ -114,6 +116,7 @@ class _Reading:
         self.target = check_target(self.targets, target)
         self.bases = {name.split("/")[1] for name in tree.blobs if name.startswith("target/") and name.count("/") > 1}
         self._defaults: dict[str, Target] = {}
+        self._changed: dict[tuple[str, str], frozenset[str] | None] = {}
 
     def run(self) -> SourceTree:
         """All units."""
@@ -128,7 +131,7 @@ class _Reading:
             if not path.endswith(".c"):
                 continue
             unit, files = self.known.get(path, (None, {}))
-            if unit is None or any(blobs.get(file) != blob for file, blob in files.items()):
+            if unit is None or self.is_concerned(unit, files):
                 data = self.tree.read(path)
                 if TOLD.search(data) is None:
                     # It is noted as a file without anything, so that it need not be read again.
@@ -145,6 +148,27 @@ class _Reading:
         name = self.tree.name
         read += is_new
         return SourceTree(name, self.tree.release, self.target.name, built, tuple(problems), blobs, read, twins)
+
+    def is_concerned(self, unit: UnitResult, files: Mapping[str, str]) -> bool:
+        """Whether something that was taken for a unit is not what it was; `files` are the blob ids of that time."""
+        blobs = self.tree.blobs
+        changed = [file for file, blob in files.items() if blobs.get(file) != blob]
+        if not changed:
+            return False
+        if unit.path in changed or not unit.names or not set(unit.whole).isdisjoint(changed):
+            return True
+        names = unit.names.split(" ")
+        keys = (self.changed(file, files[file]) for file in changed)
+        return any(each is None or not each.isdisjoint(names) for each in keys)
+
+    def changed(self, path: str, blob: str) -> frozenset[str] | None:
+        """What of a file is not as it was in an earlier state of it; None: anything may be."""
+        key = (path, blob)
+        if key not in self._changed:
+            before = self.tree.earlier(blob) if path in self.tree.blobs else None
+            made = None if before is None else differences(scan(path, before), self.sources.file(path))
+            self._changed[key] = made
+        return self._changed[key]
 
     def is_built(self, option: str) -> bool:
         """Whether an option of a crate is set: as the user says, else where there is Rust at all."""

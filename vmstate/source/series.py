@@ -108,6 +108,9 @@ class PatchedTree(Tree):
         known = self._texts.get(path)
         return self.base.read(path) if known is None else known
 
+    def earlier(self, blob: str) -> bytes | None:
+        return self.base.earlier(blob)
+
     def close(self) -> None:
         self.base.close()
 

@@ -11,6 +11,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from vmstate.errors import VMStateError
+from vmstate.source.differences import Use
 from vmstate.source.lexer import Item, Macro, SourceFile, scan
 from vmstate.source.tree import Tree
 
@@ -50,10 +51,10 @@ class Sources:
         """Name of a constant -> the enums that have it."""
         self.functions: dict[str, list[Item]] = {}
         self.variables: dict[str, list[Item]] = {}
-        self.enumerations: dict[tuple[Item, str], tuple[dict[str, int | str], frozenset[str]]] = {}
-        self.structs: dict[tuple[Item, str], tuple[Any, frozenset[str]]] = {}
-        self.typedefs: dict[Item, tuple[Any, ...]] = {}
-        """What has been worked out of these for a target, and the files that this took."""
+        self.enumerations: dict[tuple[Item, str], tuple[dict[str, int | str], set[Use]]] = {}
+        self.structs: dict[tuple[Item, str], tuple[Any, frozenset[Use]]] = {}
+        self.typedefs: dict[Item, tuple[tuple[Any, ...], frozenset[Use]]] = {}
+        """What has been worked out of these for a target, and what this took."""
         self.problems: list[tuple[str, str]] = []
         """Files that are not read, and why."""
         self._closures: dict[tuple[str, str], tuple[str, ...]] = {}

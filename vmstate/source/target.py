@@ -130,7 +130,7 @@ def read_options(words: list[str]) -> dict[str, bool]:
     options = {}
     for word in words:
         name, equals, value = word.partition("=")
-        if not re.fullmatch(r"\w+", name) or (equals and value not in ("y", "n", "1", "0")):
+        if not re.fullmatch(r"CONFIG_\w+", name) or (equals and value not in ("y", "n", "1", "0")):
             raise VMStateError("no option of a configuration", expected="CONFIG_X, CONFIG_X=y or =n", found=word[:60])
         options[name] = value not in ("n", "0")
     return options

@@ -1,8 +1,8 @@
 """A source tree: a folder, or a revision of a git repository that is read without being checked out.
 
-`open_tree` takes "DIR" or "GIT@REV". Of git only `ls-tree`, `rev-parse`, `diff-tree` and `cat-file --batch` are called,
-with no hook, no configuration of the user or the system, no replacement objects, no lazy fetch and no terminal: nothing
-of a tree is ever run, and nothing is asked over a network.
+`open_tree` takes "DIR" or "GIT@REV". Of git only `ls-tree`, `rev-parse`, `cat-file --batch` and, for a release whose
+tag a clone has not got, `log` are called, with no hook, no configuration of the user or the system, no replacement
+objects, no lazy fetch and no terminal: nothing of a tree is ever run, and nothing is asked over a network.
 """
 
 from __future__ import annotations
@@ -44,6 +44,9 @@ LEFT_OUT = frozenset(
 NUMBERED = re.compile(r"\d+\.\d+(?:\.\d+)?(?:-rc\d+)?\Z")
 EXPECTED = "a folder, or REPOSITORY@REVISION, with include/migration/vmstate.h"
 
+MAIN_HEADS = ("HEAD", "refs/heads/master", "refs/heads/main", "refs/remotes/origin/master")
+"""Where the commits of releases are looked for."""
+
 GIT_SECONDS = 120
 """The time that git has for one answer."""
 
@@ -63,6 +66,10 @@ class Tree:
     def read(self, path: str) -> bytes:
         """The bytes of one of `blobs`. Raises `VMStateError`."""
         raise NotImplementedError
+
+    def earlier(self, blob: str) -> bytes | None:
+        """The bytes of another state of a file, by its blob id; None where the tree has no others."""
+        return None
 
     def close(self) -> None:
         """End what was started for it."""
@@ -236,7 +243,30 @@ def commit_of(folder: str, revision: str, name: str) -> str:
             words = ("rev-parse", "--verify", "--quiet", "--end-of-options", spelling + "^{commit}")
             return run_git(folder, *words, name=name).decode("ascii", "replace").strip().splitlines()[-1]
     run_git(folder, "rev-parse", "--git-dir", name=name)
-    raise VMStateError(f"the repository has no commit {revision!r} (it may be a shallow clone)", file=name)
+    released = _released(folder, revision, name) if NUMBERED.match(revision) else None
+    if released is None:
+        raise VMStateError(f"the repository has no commit {revision!r} (it may be a shallow clone)", file=name)
+    return released
+
+
+def _released(folder: str, number: str, name: str) -> str | None:
+    """The commit that gave VERSION the number of a release, in a clone that has no tags."""
+    version = number if number.count(".") > 1 else f"{number}.0"
+    heads = [head for head in MAIN_HEADS if _has(folder, head)]
+    if "-rc" in version or not heads:
+        return None
+    # Both commits that have the number and those that take it away: the oldest is that of the release.
+    pattern = f"^{version.replace('.', '[.]')}$"
+    words = ("log", "--format=%H", "--no-textconv", "--no-ext-diff", "-G", pattern, *heads, "--", "VERSION")
+    commits = run_git(folder, *words, name=name).decode("ascii", "replace").split()
+    return commits[-1] if commits else None
+
+
+def _has(folder: str, revision: str) -> bool:
+    with suppress(VMStateError):
+        run_git(folder, "rev-parse", "--verify", "--quiet", revision + "^{commit}")
+        return True
+    return False
 
 
 class GitTree(Tree):
@@ -281,23 +311,28 @@ class GitTree(Tree):
         return self._process
 
     def read(self, path: str) -> bytes:
+        data = self.earlier(self.blobs[path])
+        if data is None:
+            raise VMStateError("git has not the contents (a partial clone?)", file=f"{self.name}:{path}")
+        return data
+
+    def earlier(self, blob: str) -> bytes | None:
         process = self._batch()
         assert process.stdin is not None
         assert process.stdout is not None
         try:
-            process.stdin.write(self.blobs[path].encode("ascii") + b"\n")
+            process.stdin.write(blob.encode("ascii") + b"\n")
             process.stdin.flush()
-            head = process.stdout.readline()
-            found_size = re.fullmatch(rb"[0-9a-f]+ blob (\d+)\n", head)
-            if found_size is None:
-                raise VMStateError("git has not the contents (a partial clone?)", file=f"{self.name}:{path}")
-            size = int(found_size[1])
+            answer = re.fullmatch(rb"[0-9a-f]+ blob (\d+)\n", process.stdout.readline())
+            if answer is None:
+                return None
+            size = int(answer[1])
             data = process.stdout.read(size)
             process.stdout.read(1)
         except OSError as error:
             raise VMStateError(f"git cat-file ended: {error.strerror}", file=self.name) from None
         if len(data) != size:
-            raise VMStateError("git cat-file ended early", file=f"{self.name}:{path}")
+            raise VMStateError("git cat-file ended early", file=self.name)
         return data
 
     def close(self) -> None:
