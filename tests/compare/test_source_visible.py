@@ -177,9 +177,9 @@ OPTIONS = ("mc->old_irq = true;", "mc->old_irq = true; mc->keeps_time = true;")
     ],
 )  # fmt: skip
 def test_what_a_guest_sees(read: Read, changes: list[tuple[str, str]], expected: list[tuple[str, str, str]]) -> None:
-    found = visible_changes(Linked(read()), Linked(read(*changes)))
-    assert [(finding.rule, finding.severity, finding.field) for finding in found] == expected
-    assert all(isinstance(finding, LintFinding) and finding.line for finding in found)
+    findings = visible_changes(Linked(read()), Linked(read(*changes)))
+    assert [(finding.rule, finding.severity, finding.field) for finding in findings] == expected
+    assert all(isinstance(finding, LintFinding) and finding.line for finding in findings)
 
 
 def test_a_default_of_all_bits_is_no_value(read: Read) -> None:
