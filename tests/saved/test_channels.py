@@ -11,10 +11,12 @@ from pathlib import Path
 
 import pytest
 from saved_files import PAGE, RECORDED, SAVED, plain, small_stream
+from sent_pages import NAME, records, stream_of
 
 from vmstate import StreamReader, load, thin
 from vmstate.cli import main
 from vmstate.errors import StreamError, VMStateError
+from vmstate.stream.memory_map import MemoryRange
 from vmstate.stream.ram_records import RamPages
 
 MULTIFD = [name for name, known in RECORDED.items() if "channels" in known]
@@ -97,6 +99,105 @@ def test_damage_of_a_channel_is_said(name: str, tmp_path: Path) -> None:
         load(tmp_path)
 
 
+def refusal_of(first: Path, others: list[Path]) -> str:
+    """What is said of channels that are not of the migration."""
+    try:
+        with load(first, channels=others) as stream:
+            stream.memory().read(0, PAGE)
+    except StreamError as error:
+        return str(error)
+    return "taken"
+
+
+@pytest.mark.parametrize("mine", MULTIFD)
+def test_a_channel_of_another_migration(mine: str, tmp_path: Path) -> None:
+    first, *own = put_out(mine, tmp_path)
+    assert refusal_of(first, own) == "taken"
+    for theirs in MULTIFD:
+        if theirs != mine:
+            _, *foreign = put_out(theirs, tmp_path)
+            for channels in ([own[0], foreign[1]], [foreign[0], own[1]], [*own, foreign[0]]):
+                assert "of another migration" in refusal_of(first, channels), (theirs, channels)
+            if mine[-3:] != theirs[-3:]:
+                # All of them together agree, but not with the main stream.
+                assert refusal_of(first, foreign) != "taken"
+    assert "or given twice" in refusal_of(first, [*own, own[0]])
+    # A hello has the machine's UUID.
+    whole = own[1].read_bytes()
+    own[1].write_bytes(whole[:8] + bytes(range(16)) + whole[24:])
+    assert "of another machine" in refusal_of(first, own) and "00010203-0405" in refusal_of(first, own)
+    # A channel of which nothing came but its hello.
+    own[1].write_bytes(whole[:64])
+    assert "or one that breaks off" in refusal_of(first, own)
+    stream = tmp_path / "stream"
+    stream.write_bytes(small_stream())
+    own[1].write_bytes(whole)
+    assert "the main stream has its pages itself" in refusal_of(stream, own)
+    stream.write_bytes(plain("mapped-10.0.file"))
+    assert "has no further channels" in refusal_of(stream, own)
+
+
+def test_packets_that_no_file_has_are_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    first, one, two = put_out("multifd-zstd-10.0", tmp_path)
+    output = str(tmp_path / "out")
+    for channel in (one, two):
+        assert main(["ram", str(first), "--channel", str(channel), "-o", output]) == 1
+        assert "packets of multifd in none of the files: pages can be older ones" in capsys.readouterr().err
+        assert main(["info", str(first), "--channel", str(channel)]) == 0
+        assert "packets of multifd in none of the files" in capsys.readouterr().out
+        assert main(["verify", str(first), "--channel", str(channel)]) == 1
+        assert "pages can be older ones" in capsys.readouterr().out
+    two.write_bytes(two.read_bytes()[:24] + b"\7" + two.read_bytes()[25:])
+    with load(first, channels=[one, two]) as stream:
+        assert stream.channels[0].lacks.startswith("channel 1, 2, 3, 4, 5, 6")
+
+
+def postcopy(pages: bytes, dropped: tuple[int, int], later: bytes) -> bytes:
+    """A stream whose pages are sent, then partly dropped by number and count, and sent again."""
+    listed = b"\0\6pc.ram\0" + struct.pack(">QQ", dropped[0] * PAGE, dropped[1] * PAGE)
+    commands = struct.pack(">BHH", 8, 6, len(listed)) + listed + struct.pack(">BHH", 8, 4, 0)
+    whole = stream_of([pages, later])
+    at = whole.rindex(b"\3" + struct.pack(">I", 2))
+    return whole[:at] + commands + whole[at:]
+
+
+def test_what_postcopy_drops_is_not_there_until_it_is_sent_again(tmp_path: Path) -> None:
+    early, _ = records([("page", 0, 1, 40)], random.Random(1))
+    model = {page: random.Random(page).randbytes(PAGE) for page in range(12, 18)}
+    sent = {page: struct.pack(">Q", page * PAGE | 8) + NAME + content for page, content in model.items()}
+    again, asked = b"".join(sent[page] for page in (12, 13, 14)), b"".join(sent[page] for page in (15, 16, 17))
+    path, preempt = tmp_path / "main", tmp_path / "preempt"
+    path.write_bytes(postcopy(early, (10, 8), again))
+    preempt.write_bytes(asked)
+    whole = MemoryRange(0, 40 * PAGE, "pc.ram", 0)
+    with load(path) as stream:
+        memory = stream.memory(ranges=[whole])
+        assert list(memory.missing()) == [(10 * PAGE, 2 * PAGE), (15 * PAGE, 3 * PAGE)]
+        assert memory.read(13 * PAGE, PAGE) == model[13]
+    with load(path, channels=[preempt]) as stream:
+        memory = stream.memory(ranges=[whole])
+        assert list(memory.missing()) == [(10 * PAGE, 2 * PAGE)]
+        assert memory.read(16 * PAGE, PAGE) == model[16]
+    # Of another migration: a page that the main stream has, which is not sent twice.
+    path.write_bytes(postcopy(early, (10, 6), again))
+    with (
+        load(path, channels=[preempt]) as stream,
+        pytest.raises(StreamError, match=r"the main stream has the page itself .*0x10000 of pc\.ram"),
+    ):
+        stream.memory(ranges=[whole]).read(0, 1)
+    with pytest.raises(StreamError, match="one preempt channel too many"):
+        load(path, channels=[preempt, preempt])
+    path.write_bytes(stream_of([early]))
+    with pytest.raises(StreamError, match="is of no postcopy"):
+        load(path, channels=[preempt])
+    preempt.write_bytes(b"")
+    with pytest.raises(StreamError, match="is empty"):
+        load(path, channels=[preempt])
+    path.write_bytes(postcopy(early, (10, 6), again).replace(b"\0\6pc.ram\0", b"\0\7pc.ram\0"))
+    with load(path) as stream, pytest.raises(StreamError, match="a list of dropped memory is cut off"):
+        stream.memory(ranges=[whole]).read(0, 1)
+
+
 def runs_of(data: bytes) -> list[RamPages]:
     return [event for event in StreamReader.over(memoryview(data)).events() if isinstance(event, RamPages)]
 
@@ -109,7 +210,11 @@ def pages_of(data: bytes) -> dict[int, bytes]:
 @pytest.mark.parametrize("ending", [b"", struct.pack(">Q", 0x10)], ids=["nothing", "end of section"])
 def test_the_preempt_channel_of_postcopy(ending: bytes, tmp_path: Path) -> None:
     main_stream, preempt = tmp_path / "main", tmp_path / "preempt"
-    main_stream.write_bytes(b"".join(thin(small_stream())))
+    bare = b"".join(thin(small_stream()))
+    with load(bare) as stream:
+        begin = stream.sections[0].offset
+    listen = struct.pack(">BHH", 8, 4, 0)
+    main_stream.write_bytes(bare[:begin] + listen + bare[begin:])
     preempt.write_bytes(b"".join(bytes(run.raw) for run in runs_of(small_stream())) + ending)
     with load(main_stream) as stream:
         assert list(stream.memory().missing())

@@ -56,7 +56,8 @@ def channels_of(stream: Stream) -> dict[str, Any]:
     """In which further channels memory is, as JSON values, and as `text`."""
     kinds = [channel.kind for channel in stream.channels]
     count = sum(channel.count for channel in stream.channels)
-    text = f"in {counted(count, 'further channel')}: {', '.join(kinds)}"
+    lacking = [channel.lacks for channel in stream.channels if channel.lacks]
+    text = "; ".join((f"in {counted(count, 'further channel')}: {', '.join(kinds)}", *map(one_line, lacking)))
     if "multifd" not in kinds and "multifd flush" in stream.ram.firsts:
         text = "in further channels (multifd), which were not given (--channel, or a folder)"
     return {"count": count, "kinds": kinds, "text": text}

@@ -87,7 +87,8 @@ def run(options: argparse.Namespace) -> int:
                 told = {**modules, **placed}
                 # What stands in files of its own is none of the stream.
                 write_index(stream, stream.memory(placed=told) if files else memory, options.index, told)
-            code = tell_hashes(options.file, stream, memory) if options.hash else 0
+            code = tell_lacking(stream)
+            code = max(code, tell_hashes(options.file, stream, memory)) if options.hash else code
             if what[:1] == ["map"] and len(what) == 1:
                 if options.output:
                     raise VMStateError("a map is shown, and not written", expected="map, or -o OUT", found="both")
@@ -295,6 +296,14 @@ def tell_missing(stream: Stream, memory: GuestMemory, spans: Sequence[tuple[int,
         file=sys.stderr,
     )
     return 1
+
+
+def tell_lacking(stream: Stream) -> int:
+    """Say what of the further channels was not given, so that older pages can stand in place; returns the exit code."""
+    lacking = [channel.lacks for channel in stream.channels if channel.lacks]
+    for text in lacking:
+        print(f"vmstate: {one_line(f'{stream.name}: {text}: pages can be older ones')}", file=sys.stderr)
+    return 1 if lacking else 0
 
 
 def spans_text(spans: Iterable[tuple[int, int]]) -> str:

@@ -6,6 +6,10 @@ block's name; then always as many u64 offsets as 512 KiB have pages, and the dat
 has a mark there), flags 0x3e say the compression, 0x40 is a device's own state. Postcopy's preempt channel is a row of
 RAM records without an end. What comes after a recovery is a stream that goes on where the first one broke off. Facts
 from QEMU's migration/multifd.h, multifd-nocomp.c, multifd-zlib.c, multifd-zstd.c, ram.c and savevm.c.
+
+That channels are of one migration: the hello has the machine's UUID and the channel's number, packets are counted over
+all channels from 0 on (up to 8.2 the number of one that is followed by an end of an epoch is that of the end), and each
+channel ends as many epochs as the main stream has marks.
 """
 
 from __future__ import annotations
@@ -17,12 +21,13 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import nullcontext, suppress
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
 from vmstate.errors import StreamError, VMStateError
 from vmstate.saved.compressed import PACKAGES
 from vmstate.saved.loading import closed_by_failure, load_what_is_whole
 from vmstate.saved.opening import IN_MEMORY, Input, open_input, open_raw
-from vmstate.stream.events import MAGIC
+from vmstate.stream.events import MAGIC, Command, CommandType
 from vmstate.stream.finding import Finding
 from vmstate.stream.further import FurtherScanner, GoingOnReader
 from vmstate.stream.memory_pages import PLAIN, ZERO, Channel, SentPages
@@ -51,6 +56,7 @@ _NO_PAGES = EOS.to_bytes(8, "big")
 """All of a preempt channel of QEMU 7.2 on which nothing was asked for."""
 _BACK = range(1, 9)
 """The types of what the destination says (`vmstate.stream.return_path`)."""
+_POSTCOPY = (CommandType.POSTCOPY_LISTEN, CommandType.POSTCOPY_RUN)
 _RECOVERY = (b"\x08\x00\x0a", b"\x08\x00\x09", b"\x08\x00\x02")
 """How a stream goes on after a recovery: with commands."""
 
@@ -73,25 +79,95 @@ class Multifd(Channel):
 
     kind = "multifd"
 
-    def __init__(self, inputs: Sequence[Input], page_size: int) -> None:
+    def __init__(self, inputs: Sequence[Input], page_size: int, *, uuid: bytes | None, is_whole: bool) -> None:
+        """`uuid` is the machine's, where the main stream has it; `is_whole` whether that has all marks.
+
+        Raises `StreamError` for what is no channel, and for channels of more than one migration.
+        """
         self.count = len(inputs)
+        self._is_whole = is_whole
+        self._uuid = uuid
+        self._marks = 0
+        self._syncs: list[int] = []
+        self._methods: set[int] = set()
+        self._numbers: dict[int, str] = {}
+        self._sent = 0
         self._inputs = inputs
         self._page_size = page_size
         self._plain: list[memoryview] = []
         self._first = 0
         self._packets: list[Packet] = []
+        self._same_migration()
         for opened in inputs:
             try:
                 self._read(opened)
             except StreamError as error:
                 raise error.within(file=opened.name) from None
         self._packets.sort(key=lambda packet: packet[:2])
+        self.lacks = self._lacking()
+        self._numbers.clear()
+
+    def _same_migration(self) -> None:
+        """Raise `StreamError` where a hello says that its channel is of another machine, or is given twice."""
+        names: dict[int, str] = {}
+        for opened in self._inputs:
+            if len(opened.data) < HELLO.size or HELLO.unpack_from(opened.data)[:2] != (MULTIFD_MAGIC, 1):
+                raise StreamError("no multifd channel", file=opened.name, offset=0, expected="a hello of version 1")
+            uuid, number = HELLO.unpack_from(opened.data)[2:]
+            self._uuid = uuid if self._uuid is None else self._uuid
+            if uuid != self._uuid:
+                raise StreamError(
+                    "a multifd channel of another machine",
+                    file=opened.name,
+                    expected=f"the UUID {UUID(bytes=self._uuid)}",
+                    found=str(UUID(bytes=uuid)),
+                )
+            if number in names:
+                raise StreamError(
+                    f"is multifd channel {number}, as {names[number]} is: one is of another migration, or given twice",
+                    file=opened.name,
+                )
+            names[number] = opened.name
+        self._ids = sorted(names)
+
+    def _lacking(self) -> str:
+        """What of the migration is in none of the channels, by what their numbers say; "" where nothing is."""
+        told = []
+        gaps = sorted(set(range(self._ids[-1])) - set(self._ids))
+        if gaps:
+            told.append(f"channel {', '.join(map(str, gaps[:8]))}")
+        packets = max(self._numbers, default=-1) + 1 - self._sent
+        if packets > 0:
+            told.append(f"{packets} of {packets + self._sent} packets")
+        return f"{' and '.join(told)} of multifd in none of the files" if told else ""
 
     def _read(self, opened: Input) -> None:
         number = len(self._plain)
         self._plain.append(opened.data)
-        packets = list(_packets(opened.data, self._page_size, number))
-        method = next((flags & COMPRESSION for _, flags, _ in packets if flags & COMPRESSION), 0)
+        packets: list[tuple[Packet, int, int]] = []
+        syncs = 0
+        for packet, flags, size in _packets(opened.data, self._page_size, number):
+            syncs += flags & SYNC
+            self._sent += 1
+            other = self._numbers.setdefault(packet.number, opened.name)
+            if other != opened.name:
+                raise StreamError(
+                    f"packet {packet.number} of multifd is in {other}, too: one of both is of another migration"
+                )
+            if packet.normal or packet.zero:
+                packets.append((packet, flags, size))
+        self._syncs.append(syncs)
+        if syncs != self._syncs[0]:
+            raise StreamError(
+                "a multifd channel of another migration, or one that breaks off",
+                expected=f"{self._syncs[0]} ends of epochs, as in {self._inputs[0].name}",
+                found=str(syncs),
+            )
+        methods = {flags & COMPRESSION for packet, flags, _ in packets if packet.normal}
+        self._methods |= methods
+        if len(self._methods) > 1:
+            raise StreamError("a multifd channel of another migration: its pages are compressed in another way")
+        method = max(methods, default=0)
         if method:
             # The bytes of the pages stand elsewhere then, one behind the other.
             self._plain[number] = _decompressed(
@@ -105,7 +181,17 @@ class Multifd(Channel):
             self._packets.append(packet)
 
     def fill(self, epoch: int | None, blocks: Mapping[str, SentPages], sources: list[memoryview]) -> None:
-        """Note the pages of an epoch; None: of all that are left."""
+        """Note the pages of an epoch; None: of all that are left. Raises `StreamError` where the channels are those of
+        another main stream.
+        """
+        if epoch is None and self._is_whole and self._marks != self._syncs[0]:
+            raise StreamError(
+                "the multifd channels are of another migration than the main stream",
+                file=self._inputs[0].name,
+                expected=f"{self._marks} ends of epochs",
+                found=str(self._syncs[0]),
+            )
+        self._marks += 1
         if not self._packets:
             return
         if len(sources) + len(self._plain) > 1 << 10:
@@ -139,9 +225,7 @@ class Multifd(Channel):
 
 
 def _packets(data: memoryview, page_size: int, source: int) -> Iterator[tuple[Packet, int, int]]:
-    """The packets of a channel that have pages, each with its flags and the size of its data."""
-    if len(data) < HELLO.size or HELLO.unpack_from(data)[:2] != (MULTIFD_MAGIC, 1):
-        raise StreamError("no multifd channel", offset=0, expected="a hello of version 1")
+    """The packets of a channel but those of devices, each with its flags and the size of its data."""
     most = PACKET // page_size
     at, epoch = HELLO.size, 0
     while at < len(data):
@@ -168,9 +252,8 @@ def _packets(data: memoryview, page_size: int, source: int) -> Iterator[tuple[Pa
             raise StreamError("a packet of another size than its pages", offset=at, found=str(size))
         if data_at + size > len(data):
             raise StreamError("a multifd channel ends inside a packet", offset=at, expected=f"{size} bytes of pages")
-        if normal or zero:
-            block = name.partition(b"\0")[0].decode(errors="backslashreplace")
-            yield Packet(epoch, number, block, offsets_at, normal, zero, source, data_at), flags, size
+        block = name.partition(b"\0")[0].decode(errors="backslashreplace")
+        yield Packet(epoch, number, block, offsets_at, normal, zero, source, data_at), flags, size
         if flags & SYNC:
             epoch += 1
         at = data_at + size
@@ -249,9 +332,21 @@ class Preempt(Channel):
                 if isinstance(event, RamEnd):
                     break
                 if isinstance(event, RamPages) and event.block in blocks:
+                    self._refuse_sent(event, blocks[event.block])
                     blocks[event.block].take(event, len(sources) - 1)
         except StreamError as error:
             raise error.within(file=self._opened.name) from None
+
+    @staticmethod
+    def _refuse_sent(run: RamPages, pages: SentPages) -> None:
+        """Raise `StreamError` for a page that the main stream has: what was asked for is not sent a second time."""
+        for address in run.addresses():
+            if pages.place(address // pages.page_size) is not None:
+                raise StreamError(
+                    "a preempt channel of another migration: the main stream has the page itself",
+                    offset=run.offset,
+                    found=f"{address:#x} of {run.block}",
+                )
 
 
 class Recovered(Channel):
@@ -322,16 +417,40 @@ def _known(stream: Stream, inputs: Sequence[tuple[Input, bool]]) -> Iterator[Cha
     page_size = (None if vmdesc is None else vmdesc.page_size) or page_size_of(stream.configuration)
     blocks = stream.ram.blocks
     names = {block.idstr.encode() for block in blocks}
+    begins = (part.offset for part in stream.parts if isinstance(part, Command) and part.command in _POSTCOPY)
+    postcopy = next(begins, None)
     multifd = [each for each, _ in inputs if bytes(each.data[:4]) == MULTIFD]
+    if any(block.mapped is not None for block in blocks) and any(has_to_be for _, has_to_be in inputs):
+        raise StreamError("a mapped-ram file has all pages itself: it has no further channels", file=stream.name)
+    first_page = stream.ram.firsts.get("page")
+    if multifd and first_page is not None and (postcopy is None or first_page[0] < postcopy):
+        raise StreamError(
+            "a multifd channel of another migration: the main stream has its pages itself", file=multifd[0].name
+        )
     if multifd:
-        yield Multifd(multifd, page_size)
+        told = None if stream.configuration is None else stream.configuration.uuid
+        is_whole = stream.cut is None and ("multifd flush" in stream.ram.firsts or postcopy is None)
+        yield Multifd(multifd, page_size, uuid=None if told is None else bytes(told.data), is_whole=is_whole)
+    # Each connection of a migration that was recovered has such a channel.
+    preempts = 1 + sum(bytes(each.data[:3]) in _RECOVERY for each, _ in inputs)
     for each, has_to_be in inputs:
         head = bytes(each.data[:264])
-        if head[:4] == MULTIFD or head in (b"", _NO_PAGES):
+        if head[:4] == MULTIFD:
+            continue
+        if head in (b"", _NO_PAGES):
+            if has_to_be and postcopy is None:
+                raise StreamError("is empty, and no channel of this migration", file=each.name)
             continue
         if head[:3] in _RECOVERY:
             yield Recovered(each, stream, page_size)
         elif head[9 : 9 + head[8]] in names if len(head) > 9 else False:
+            preempts -= 1
+            if postcopy is None:
+                raise StreamError("a preempt channel, and the main stream is of no postcopy", file=each.name)
+            if preempts < 0:
+                raise StreamError(
+                    "one preempt channel too many", file=each.name, expected="one for each connection of the migration"
+                )
             yield Preempt(each, blocks, page_size)
         elif head[:4] == MAGIC:
             raise StreamError("is a main stream, as the one before", file=each.name, expected="a further channel")
@@ -374,6 +493,9 @@ def _begins_a_stream(path: Path) -> bool:
 def findings_of(stream: Stream) -> Iterator[Finding]:
     """What is wrong with the further channels of a stream. Raises `VMStateError` for those that cannot be read."""
     memory = stream.memory()
+    for channel in stream.channels:
+        if channel.lacks:
+            yield Finding("missing", "error", None, None, None, f"{channel.lacks}: pages can be older ones")
     gone = list(memory.missing())
     if gone:
         count = sum(size for _, size in gone) // memory.page_size

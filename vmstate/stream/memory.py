@@ -8,13 +8,14 @@ its bitmap says which pages are there. Where a machine has its memory is told in
 from __future__ import annotations
 
 import os
+import struct
 from bisect import bisect_right
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import cache, partial
 from typing import TYPE_CHECKING
 
 from vmstate.errors import StreamError
-from vmstate.stream.events import Event
+from vmstate.stream.events import Command, CommandType, Event
 from vmstate.stream.memory_index import PageIndex
 from vmstate.stream.memory_map import MemoryMap, MemoryRange, memory_map
 from vmstate.stream.memory_pages import (
@@ -254,6 +255,10 @@ class GuestMemory:
             if isinstance(event, RamPages):
                 if event.block in sent:
                     sent[event.block].take(event)
+            elif isinstance(event, Command) and event.command == CommandType.POSTCOPY_RAM_DISCARD:
+                for name, start, size in _discarded(event):
+                    if name in sent:
+                        sent[name].forget(start, size)
             elif source.channels and isinstance(event, source.mark):
                 for channel in source.channels:
                     channel.fill(epoch, sent, sources)
@@ -298,6 +303,19 @@ class GuestMemory:
 
 RELEASE = 16 << 20
 """Bytes of a stream that are passed before the system may have them back."""
+
+
+def _discarded(command: Command) -> Iterator[tuple[str, int, int]]:
+    """(block, offset, size in bytes) of what the destination is told to drop as postcopy begins: u8 version, u8 length
+    of the name, the name, a zero byte, and pairs of u64. Raises `StreamError`.
+    """
+    data = command.data
+    begin = 3 + data[1] if len(data) > 1 else len(data) + 1
+    if begin > len(data) or (len(data) - begin) % 16:
+        raise StreamError("a list of dropped memory is cut off", offset=command.offset, found=f"{len(data)} bytes")
+    name = data[2 : begin - 1].decode(errors="backslashreplace")
+    for start, size in struct.iter_unpack(">QQ", data[begin:]):
+        yield name, start, size
 
 
 def _events_of_ram(stream: Stream, events: Callable[[], Iterator[Event]]) -> Iterator[Event]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from vmstate.stream.events import Event
+from vmstate.stream.events import Command, CommandType, Event
 from vmstate.stream.memory_pages import NotedRun
 from vmstate.stream.ram_records import RamPages
 from vmstate.stream.reader import StreamReader
@@ -38,6 +38,9 @@ class NotedPages:
 
     def note(self, event: Event) -> None:
         """Take an event of memory."""
+        if isinstance(event, Command) and event.command == CommandType.POSTCOPY_RAM_DISCARD:
+            # Pages that were sent count no longer.
+            self.runs = None
         if self.runs is None or not isinstance(event, RamPages):
             return
         if event.kind not in ("page", "zero") or len(self.runs) >= MOST_NOTED:

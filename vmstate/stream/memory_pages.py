@@ -159,6 +159,12 @@ class SentPages(BlockPages):
         for index, page in enumerate(numbers):
             self._places[page] = word + index * step
 
+    def forget(self, start: int, size: int) -> None:
+        """Take back what was sent for `size` bytes of the block from `start` on: it is sent again, or is not there."""
+        for page in range(max(start, 0) // self.page_size, min(start + size, self.size) // self.page_size):
+            self._places[page] = MISSING
+            self._steps.pop(page, None)
+
     def _take_made(self, run: RamPages, source: int) -> None:
         for index, address in enumerate(run.addresses()):
             page = address // self.page_size
@@ -381,10 +387,14 @@ class NoPages(BlockPages):
 
 
 class Channel:
-    """Pages that came another way than through the stream, of a `kind`, in so many files (`count`)."""
+    """Pages that came another way than through the stream, of a `kind`, in so many files (`count`).
+
+    `lacks` says in words what of it was not given; "" where nothing is known to lack.
+    """
 
     kind: str
     count = 1
+    lacks = ""
 
     def fill(self, epoch: int | None, blocks: Mapping[str, SentPages], sources: list[memoryview]) -> None:
         """Note the pages in `blocks`, and what they stand in in `sources`: those of an epoch, which ends where the main
