@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import shutil
 import signal
@@ -24,7 +25,7 @@ import vmstate
 from vmstate.cli import main
 from vmstate.early.provisional import by_library
 from vmstate.errors import MachineError
-from vmstate.lab.bench import Bench, Measured, Mode, Run, changes
+from vmstate.lab.bench import Bench, Measured, Mode, Run, changes, moment_of
 from vmstate.lab.network import no_tap
 from vmstate.lab.relayed import try_relayed
 from vmstate.lab.statistics import median_interval, percentile, summary
@@ -262,6 +263,20 @@ def test_the_times_of_the_stop() -> None:
     figures = Measured(Mode("a"), (), "11.1.3", runs, {}).as_dict()
     assert figures["stop_us"]["median"] == pytest.approx(5000, abs=2)
     assert "guest_us" not in figures
+
+
+def test_the_moment_of_an_event() -> None:
+    now = time.time()
+    stamp = {"seconds": int(now), "microseconds": int(1e6 * (now % 1))}
+    events = [
+        {"event": "RESUME", "timestamp": {"seconds": 1, "microseconds": 0}},
+        {"event": "STOP", "timestamp": stamp},
+    ]
+    assert moment_of(events, "STOP") == pytest.approx(time.monotonic(), abs=0.5)
+    assert moment_of(events, "RESUME") < moment_of(events, "STOP") - 1e9
+    assert moment_of(events, "RESET") == math.inf
+    assert Run(10.0, 20.0, 100.0, 10.0, first_packet=1.23456).numbers()["first_packet_ms"] == 1.235
+    assert "first_packet_ms" not in Run(10.0, 20.0, 100.0, 10.0).numbers()
 
 
 def test_the_interval_of_a_median() -> None:

@@ -21,6 +21,7 @@ DEVICES = 8
 METRICS = {
     "downtime_ms": "downtime (query-migrate)",
     "gap_ms": "largest gap of the probe",
+    "first_packet_ms": "the guest's first packet",
     "loads_ms": "all device loads at the stop",
     "early_loads_ms": "early loads",
 }

@@ -12,12 +12,14 @@ device took to be saved and loaded, which is put beside its bytes in the stream.
 
 from __future__ import annotations
 
+import math
 import os
 import shlex
 import statistics
 import sys
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+import time
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from itertools import pairwise
 from pathlib import Path
@@ -100,7 +102,8 @@ class Mode(Value):
 class Run(Value):
     """One migration: milliseconds of downtime (query-migrate), of the largest gap, of the migration as a whole, and of
     the usual distance of two packets before it. Where the trace says it, what the devices took, in its order, and the
-    times of the stop (`vmstate.lab.trace.STOP_STEPS`), microseconds.
+    times of the stop (`vmstate.lab.trace.STOP_STEPS`), microseconds. `first_packet`: milliseconds from the guest's
+    start at the destination to the first packet behind it.
     """
 
     downtime: float
@@ -109,6 +112,7 @@ class Run(Value):
     interval: float
     devices: tuple[DeviceTime, ...] = ()
     stop: Mapping[str, float] = NO_TIMES
+    first_packet: float | None = None
 
     def numbers(self) -> dict[str, float]:
         """The milliseconds by name. Where the trace says it, what all devices took to load at the stop, behind the last
@@ -120,6 +124,8 @@ class Run(Value):
             "total_ms": self.total,
             "probe_interval_ms": round(self.interval, 3),
         }
+        if self.first_packet is not None:
+            numbers["first_packet_ms"] = round(self.first_packet, 3)
         early, late = self.loads()
         if late:
             numbers["loads_ms"] = sum(device.microseconds for device in late) / 1000
@@ -329,6 +335,7 @@ class _Rig:
             answer = follow(source, bench.limit)
         target.monitor.until("query-status", [("status", "running")])
         self.probe.wait_for(SETTLE, bench.limit)
+        resumed = moment_of(target.monitor.events(), "RESUME")
         times = [when for when, _ in self.probe.arrivals() if when >= before[0][0]]
         gaps = [later - earlier for earlier, later in pairwise(times)]
         usual = [later - earlier for (earlier, _), (later, _) in pairwise(before)]
@@ -337,6 +344,7 @@ class _Rig:
             1000 * max(gaps),
             float(answer.get("total-time", 0)),
             1000 * statistics.median(usual),
+            first_packet=next((1000 * (when - resumed) for when in times if when > resumed), None),
         )
 
     @contextmanager
@@ -405,6 +413,15 @@ class _Rig:
 
 def _with_options(first: str, more: str) -> str:
     return f"{first},{more}" if more else first
+
+
+def moment_of(events: Iterable[Mapping[str, Any]], name: str) -> float:
+    """The last time of an event of QMP, seconds of CLOCK_MONOTONIC of this machine; infinity where there was none."""
+    stamps = [event["timestamp"] for event in events if event["event"] == name]
+    if not stamps:
+        return math.inf
+    since_1970 = float(stamps[-1]["seconds"]) + float(stamps[-1]["microseconds"]) / 1e6
+    return since_1970 - time.time() + time.monotonic()
 
 
 def changes(measured: Sequence[Measured]) -> dict[str, dict[str, float]]:
