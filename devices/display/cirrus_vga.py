@@ -12,7 +12,7 @@ from vmstate.vmsd.destination import Comparison, WrongObject
 # isa-cirrus-vga registers the description of CirrusVGAState over its own ISACirrusVGAState.
 _ASSERTION = "Assertion `mr->alias' failed."
 _WRONG_OBJECT = WrongObject(
-    {Release(5, 2): _ASSERTION, Release(7, 2): _ASSERTION},
+    {Release(5, 2): _ASSERTION, Release(7, 2): _ASSERTION, Release(8, 2): _ASSERTION},
     frozenset((Release(10, 0), Release(11, 1))),
     "use another display adapter than isa-cirrus-vga, or QEMU 10.0 or later at the destination",
 )

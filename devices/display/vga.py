@@ -29,18 +29,23 @@ _VBE_REGISTERS = slice(1105, 1119)
 """Where the payload has registers of the Bochs extensions, and 5.2 and 10.0 save pieces of pointers."""
 
 
-def _is_of_7_2(payload: bytes) -> bool:
-    """Whether a section was written by 7.2, which saves what does no harm: its size of video memory first (be32)."""
+def _does_no_harm(payload: bytes) -> bool:
+    """Whether a section was written by 7.2 or 8.2, which save numbers: their size of video memory first (be32)."""
     size = int.from_bytes(payload[:4], "big")
     return size % _MEBIBYTE == 0 and _MEBIBYTE <= size <= 512 * _MEBIBYTE and not any(payload[_VBE_REGISTERS])
 
 
 _WRONG_OBJECT = WrongObject(
-    {Release(5, 2): "Assertion `offset + size <= s->vram_size' failed.", Release(7, 2): None, Release(10, 0): None},
-    frozenset((Release(7, 2), Release(10, 0), Release(11, 1))),
+    {
+        Release(5, 2): "Assertion `offset + size <= s->vram_size' failed.",
+        Release(7, 2): None,
+        Release(8, 2): None,
+        Release(10, 0): None,
+    },
+    frozenset((Release(5, 2), Release(7, 2), Release(8, 2), Release(10, 0), Release(11, 1))),
     "use another display adapter than isa-vga, or QEMU 11.1 on both sides",
     rightly=frozenset(("vmware_vga",)),
-    harmless=_is_of_7_2,
+    harmless=_does_no_harm,
 )
 
 
