@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from pathlib import Path
 
@@ -92,3 +93,43 @@ def test_a_subsection_that_is_not_sent_is_not_missed(tree: Path, tmp_path: Path)
     assert told("pc-q35-9.2", tree, older) == []
     assert told("pc-q35-9.1", tree, older) == [("field-new", "tune", "breaks")]
     assert told("pc-q35-9.2", older, tree) == []
+
+
+def dumped(field: str, size: int, **more: object) -> dict[str, object]:
+    return {"field": field, "version_id": 0, "field_exists": False, "size": size, **more}
+
+
+@pytest.mark.parametrize("version", ["version_id", "version"])
+def test_a_condition_that_a_tree_decides_is_decided_for_a_dump_too(tree: Path, tmp_path: Path, version: str) -> None:
+    text = (tree / DEVICE).read_text(encoding="utf-8")
+    old = f"static bool beeper_is_old(void *opaque, int {version})\n{{\n    return {version} < 2;\n}}\n"
+    text = text.replace(
+        "static const VMStateDescription vmstate_beeper =", f"{old}static const VMStateDescription vmstate_beeper ="
+    )
+    text = text.replace(", BeeperState, beeper_has_tune", ", BeeperState, beeper_is_old")
+    (tree / DEVICE).write_text(text, encoding="utf-8")
+    regs = {
+        "name": "beeper/regs",
+        "version_id": 1,
+        "minimum_version_id": 1,
+        "Fields": [dumped("pitch", 4), dumped("envelope", 2)],
+    }
+    echo = {"name": "beeper/echo", "version_id": 1, "minimum_version_id": 1, "Fields": [dumped("echo", 1)]}
+    fields = [
+        dumped("mode", 1),
+        dumped("regs", 20, Description=regs),
+        dumped("tune", 4, field_exists=True),
+        dumped("name", 16),
+        dumped("volume", 4, version_id=2),
+    ]
+    description = {"name": "beeper", "version_id": 2, "minimum_version_id": 1, "Fields": fields, "Subsections": [echo]}
+    device = {"Name": "beeper", "version_id": 2, "minimum_version_id": 1, "Description": description}
+    dump = tmp_path / "dump.json"
+    dump.write_text(json.dumps({"beeper": device}), encoding="utf-8")
+    findings = [*compat(str(tree), str(dump)).findings, *compat(str(dump), str(tree)).findings]
+    assert [finding.path for finding in findings if finding.severity != "cosmetic"] == []
+    # A field that another binary sends always is missed where a tree says that it is not sent.
+    fields[2] = dumped("tune", 4)
+    dump.write_text(json.dumps({"beeper": device}), encoding="utf-8")
+    findings = compat(str(tree), str(dump)).findings
+    assert [finding.path for finding in findings if finding.severity == "breaks"] == ["tune"]

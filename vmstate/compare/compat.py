@@ -372,7 +372,8 @@ class _Pairing:
             yield self.finding("field-missing", BREAKS, (), message)
             return
         yield from self.structs(saved, loaded)
-        left, right = _leaves_that_count(saved.leaves, loaded.leaves, self.concrete)
+        left, right = _as_decided(saved.leaves, loaded), _as_decided(loaded.leaves, saved)
+        left, right = _leaves_that_count(left, right, self.concrete)
         offsets = _offsets(left) if not self.path else {}
         told: set[Path] = set()
         shown = self.concrete[0] != self.concrete[1]
@@ -831,6 +832,18 @@ def _is_empty_array(leaf: Leaf, structs: set[Path]) -> bool:
     if None in leaf.repeats and leaf.path[:-1] not in structs:
         return True
     return leaf.kind is not None and leaf.count is None
+
+
+def _as_decided(leaves: Iterable[Leaf], beside: LeafLayout) -> list[Leaf]:
+    """The leaves, where a condition that has no name here is decided beside: as if it were the same."""
+    decided: list[Leaf] = []
+    for leaf in leaves:
+        holds = None if leaf.condition is None or leaf.condition.is_named else beside.decided.get(leaf.condition.at)
+        if holds is None:
+            decided.append(leaf)
+        elif holds:
+            decided.append(leaf.without_condition())
+    return decided
 
 
 def _unconditional(leaves: list[Leaf]) -> list[Leaf]:

@@ -58,7 +58,7 @@ class DumpSource(LayoutSource):
             here = (*path, field["field"])
             condition = around
             if conditional and around is None:
-                condition = Condition(here, f"field_exists of {'/'.join(here)!r}")
+                condition = Condition(here, f"field_exists of {'/'.join(here)!r}", is_named=False)
             count = field.get("num")
             nested = field.get("Description")
             if nested is not None:

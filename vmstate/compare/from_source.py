@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import operator
+import re
+from collections.abc import Callable, Mapping
+
 from vmstate.compare.layout import (
     UNUSED,
     Condition,
@@ -25,6 +29,18 @@ SIZES = {
 
 AS_IN_MEMORY = frozenset(("buffer", UNUSED))
 """Infos that send as many bytes as a field has in memory."""
+
+OF_VERSION = re.compile(r"\(?version_id (<|<=|==|!=|>=|>) ([0-9]{1,9})\)?")
+"""A condition, in the words of `SourceFunction.returns`, that goes by nothing but the version."""
+
+COMPARISONS: Mapping[str, Callable[[int, int], bool]] = {
+    "<": operator.lt,
+    "<=": operator.le,
+    "==": operator.eq,
+    "!=": operator.ne,
+    ">=": operator.ge,
+    ">": operator.gt,
+}
 
 ANY_NUMBER = frozenset(("qtailq", "qlist", "gtree"))
 COUNTED = frozenset(("VMS_VARRAY_INT32", "VMS_VARRAY_UINT8", "VMS_VARRAY_UINT16", "VMS_VARRAY_UINT32"))
@@ -66,11 +82,15 @@ class SourceLayout(LayoutSource):
         self._put(made, self.unit, self.vmsd, version, (), (), None, 0)
         return made
 
-    def _is_sent(self, unit: UnitResult, condition: str | None) -> bool | None:
-        """Whether what a condition stands at is sent; None where that is not known."""
-        if condition is None or self.properties is None:
-            return True if condition is None else None
-        return self.properties.is_sent(self.device, self.linked.function(condition, unit))
+    def _is_sent(self, unit: UnitResult, condition: str | None, version: int) -> bool | None:
+        """Whether what a condition stands at is sent at a version of its struct; None where that is not known."""
+        if condition is None:
+            return True
+        function = self.linked.function(condition, unit)
+        of_version = OF_VERSION.fullmatch(function.returns or "") if function is not None else None
+        if of_version is not None:
+            return COMPARISONS[of_version[1]](version, int(of_version[2]))
+        return None if self.properties is None else self.properties.is_sent(self.device, function)
 
     def _put(
         self,
@@ -89,7 +109,9 @@ class SourceLayout(LayoutSource):
                 continue
             here = (*path, field.name)
             condition = around
-            is_sent = self._is_sent(unit, field.exists)
+            is_sent = self._is_sent(unit, field.exists, version)
+            if field.exists is not None and is_sent is not None:
+                made.decided[here] = is_sent if made.decided.get(here, is_sent) == is_sent else None
             if is_sent is False:
                 continue
             if is_sent is None and around is None:
@@ -99,7 +121,7 @@ class SourceLayout(LayoutSource):
             inner = self.linked.description(symbol, unit)
             if inner is not None:
                 source = SourceLayout(self.linked, *inner, self.properties, self.device)
-                is_sent = self._is_sent(inner[0], source.vmsd.needed)
+                is_sent = self._is_sent(inner[0], source.vmsd.needed, source.version)
                 if is_sent is False:
                     # The other side may know it: that it is not sent is no reason to miss it there.
                     made.unsent.add((path, source.name))

@@ -18,13 +18,17 @@ Path = tuple[str, ...]
 
 
 class Condition:
-    """What is not known of a field, or of a struct around it: the path of the one it stands at, and what must hold."""
+    """What is not known of a field, or of a struct around it: the path of the one it stands at, and what must hold.
 
-    __slots__ = ("at", "what")
+    `is_named` is False where only that there is a condition is known.
+    """
 
-    def __init__(self, at: Path, what: str) -> None:
+    __slots__ = ("at", "is_named", "what")
+
+    def __init__(self, at: Path, what: str, *, is_named: bool = True) -> None:
         self.at = at
         self.what = what
+        self.is_named = is_named
 
 
 class Leaf:
@@ -81,6 +85,12 @@ class Leaf:
             and self.version == leaf.version
             and (self.condition is None) is (leaf.condition is None)
             and self.path[-1] == leaf.path[-1]
+        )
+
+    def without_condition(self) -> Leaf:
+        """The same, always there."""
+        return Leaf(
+            self.path, self.size, self.count, self.repeats, self.kind, None, self.version, self.exact, self.single
         )
 
     @property
@@ -144,13 +154,15 @@ class LeafLayout:
     """The leaves in the order of the wire, the structs they stand in, and the subsections.
 
     `host_counts` are the arrays whose length is not in the stream but the same on every host of one configuration.
-    `unsent` are subsections, by place and name, that are known and certainly not sent.
+    `unsent` are subsections, by place and name, that are known and certainly not sent. `decided` says of fields that
+    have a condition whether it holds, where that is known; None where fields of one path differ in it.
     """
 
-    __slots__ = ("host_counts", "leaves", "structs", "subsections", "unsent")
+    __slots__ = ("decided", "host_counts", "leaves", "structs", "subsections", "unsent")
 
     def __init__(self) -> None:
         self.unsent: set[tuple[Path, str]] = set()
+        self.decided: dict[Path, bool | None] = {}
         self.host_counts: set[Path] = set()
         self.leaves: list[Leaf] = []
         self.structs: dict[Path, list[StructVersion]] = {}

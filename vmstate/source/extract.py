@@ -26,7 +26,7 @@ from vmstate.source.model import (
     UnitResult,
     Visible,
 )
-from vmstate.source.predicates import given_of, translated
+from vmstate.source.predicates import given_of, translated, with_usual_names
 from vmstate.source.preprocessor import Unit, Unresolved
 from vmstate.source.sources import Sources
 from vmstate.source.target import Target
@@ -511,7 +511,7 @@ class Extractor:
                 continue
             text = self.unit.text(item)
             digest = hashlib.sha256(" ".join(text.split()).encode("utf-8", "replace")).hexdigest()[:16]
-            returns = translated(self.unit, self.constants, text)
+            returns = translated(self.unit, self.constants, with_usual_names(item.head, text))
             given = given_of(text)
             heads = () if given is None else self.heads(given)
             yield SourceFunction(name, item.path, item.line, returns, digest, heads)

@@ -12,6 +12,7 @@ OPAQUE = re.compile(r"\b\w+\s*\*\s*(\w+)\s*=\s*(?:\([^()]*\)\s*)?(?:[A-Z][A-Z0-9
 GIVEN = re.compile(
     r"\b((?:struct\s+)?\w+)\s*\*\s*\w+\s*=\s*(?:\([^()]*\)\s*)?(?:[A-Z][A-Z0-9_]*\s*\(\s*)?opaque\s*\)?\s*;"
 )
+VERSION = re.compile(r",\s*int\s+(\w+)\s*\)\s*\Z")
 ALWAYS = re.compile(r"\s*return\s+(?:true|1)\s*;\s*\Z")
 CAST = re.compile(r"\b[A-Z][A-Z0-9_]*\s*\(\s*opaque\s*\)\s*->")
 FEATURES = "virtio.guest_features"
@@ -34,6 +35,14 @@ COMPARED = {
     "-": "-",
 }
 COMPARED |= {"&": "&", "|": "|", "<<": "<<", ">>": ">>", "*": "*"}
+
+
+def with_usual_names(head: str, body: str) -> str:
+    """The body of a function, in which the version that it is given is called `version_id`, as nearly everywhere."""
+    version = VERSION.search(head)
+    if version is None or version[1] == "version_id":
+        return body
+    return re.sub(rf"(?<![\w.>])\b{version[1]}\b", "version_id", body)
 
 
 def translated(unit: Unit, constants: Constants, body: str, depth: int = 0) -> str | None:
