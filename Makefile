@@ -74,7 +74,7 @@ api: $(RUNTIME)
 site: $(DEV)
 	@$(PIP) -e '.[site]'
 	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet
-	@echo "build/site is made; to look at it with its search: python3 -m http.server -d build/site"
+	@echo "build/site is made: open build/site/index.html in a browser"
 
 # One file that runs on a host with nothing but Python: build/vmstate.pyz, what it needs inside. Nothing in it is compiled
 # for one Python, which is why deepdiff is older than 9 in it.

@@ -75,6 +75,22 @@ def on_page_markdown(markdown: str, page: Any, config: Any, files: Any) -> str:
     return markdown
 
 
+def on_post_page(output: str, page: Any, config: Any) -> str:
+    """What the theme gives no name has one for who reads by ear."""
+    return _named(output)
+
+
+def on_post_template(output_content: str, template_name: str, config: Any) -> str:
+    """The same of the page that says that there is none."""
+    return _named(output_content) if template_name == "404.html" else output_content
+
+
+def _named(output: str) -> str:
+    for part, name in (('role="dialog"', "Search"), ('id="__search"', "Search"), ('id="__drawer"', "Menu")):
+        output = output.replace(part, f'{part} aria-label="{name}"')
+    return output
+
+
 def _moved(text: str, source: str) -> str:
     """The text of a file with its links as they are from docs/."""
     folder = Path(source).parent

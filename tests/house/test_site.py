@@ -7,9 +7,12 @@ import importlib.util
 import re
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
+from chromium import NEEDS_BROWSER, chromium, grave
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -89,3 +92,39 @@ def test_the_gallery_has_its_pages(site: Path) -> None:
     assert len(pages) >= 6
     for page in pages:
         assert "Content-Security-Policy" in (site / page).read_text(encoding="utf-8")
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    with chromium() as browser:
+        yield browser
+
+
+def browser_test(function: Any) -> Any:
+    for mark in NEEDS_BROWSER:
+        function = mark(function)
+    return function
+
+
+@browser_test
+def test_its_search_finds_from_a_folder(site: Path, browser: Any) -> None:
+    page = browser.new_page()
+    complaints: list[str] = []
+    page.on("console", lambda message: complaints.append(message.text))
+    page.on("pageerror", lambda error: complaints.append(str(error)))
+    page.on("request", lambda request: request.url.startswith("file:") or complaints.append(request.url))
+    page.goto((site / "index.html").as_uri())
+    page.keyboard.press("/")
+    page.keyboard.type("postcopy")
+    page.locator(".md-search-result__item a[href*='saved-files.html']").first.click()
+    assert page.url.partition("?")[0].endswith("/saved-files.html") and complaints == []
+
+
+@browser_test
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_nothing_stands_in_the_way_of_anybody(scheme: str, site: Path, browser: Any) -> None:
+    page = browser.new_page(color_scheme=scheme)
+    # The start page, code in links, tables that are wider than the text, the page that says that there is none.
+    for name in ("index", "report", "saved-files", "404"):
+        page.goto((site / f"{name}.html").as_uri())
+        assert grave(page) == [], name
