@@ -9,11 +9,12 @@ from vmstate.codec.codec import with_place
 from vmstate.codec.plan import CAREFUL
 from vmstate.codec.records import FixedStruct, Records
 from vmstate.codec.runtime import Context
+from vmstate.codec.spans import Spans
 from vmstate.codec.structs import check_version, check_version_to_write, read_struct, version_to_write, write_struct
 from vmstate.codec.watch import Watch
 from vmstate.errors import VMStateError
 from vmstate.vmsd.data import NamedTuple
-from vmstate.vmsd.description import Field, TraceEntry, VMStateDescription
+from vmstate.vmsd.description import Field, VMStateDescription
 from vmstate.vmsd.expr import DESTINATION, OWN_STATE, Const, Fact
 from vmstate.vmsd.path import Steps
 from vmstate.vmsd.rule import Beside, Broken, Rule
@@ -124,45 +125,62 @@ class Sought:
         return known
 
 
+TakesDown = Sought | Spans | Watch
+"""What a run can have in place of the entries of a trace."""
+
+
 def place_in(vmsd: VMStateDescription, state: Any, sought: Sought, *, version_id: int | None = None) -> Place | None:
     """Where what is sought stands in the bytes of a state; None where there is nothing of the kind.
 
     Raises `VMStateError` for a state that cannot be written.
     """
-    meta = meta_of(state)
-    version = version_to_write(vmsd, meta, version_id)
-    ctx = Context(b"", facts=meta.facts if meta is not None else None)
-    ctx.force = True
-    ctx.path = []
-    ctx.entries = sought
-    check_version_to_write(ctx, vmsd, version)
     try:
-        write_struct(CAREFUL.plan(vmsd, version), ctx, None, state, bytearray())
+        _run_over(vmsd, state, version_id, sought)
     except _Found as found:
         return found.place
     return None
 
 
-def entries_read(
-    vmsd: VMStateDescription, data: bytes, version_id: int, facts: Mapping[str, Any]
-) -> tuple[dict[str, TraceEntry], int] | None:
-    """Path -> (offset, size, field) of what is read of `data` under facts, up to where it fits no more, and where.
+def _run_over(vmsd: VMStateDescription, state: Any, version_id: int | None, takes_down: Sought | Spans) -> int:
+    out = bytearray()
+    meta = meta_of(state)
+    version = version_to_write(vmsd, meta, version_id)
+    ctx = Context(b"", facts=meta.facts if meta is not None else None)
+    ctx.force = True
+    ctx.path = []
+    ctx.entries = takes_down
+    check_version_to_write(ctx, vmsd, version)
+    write_struct(CAREFUL.plan(vmsd, version), ctx, None, state, out)
+    return len(out)
 
-    None where the facts do not decide it. Of what was begun and not ended the field is None. What does not fit begins
-    at the place that is told.
+
+def spans_of(vmsd: VMStateDescription, state: Any, *, version_id: int | None = None) -> tuple[Spans, int]:
+    """Where the values of a state stand in its bytes, and how many these are.
+
+    Raises `VMStateError` for a state that cannot be written.
+    """
+    spans = Spans()
+    return spans, _run_over(vmsd, state, version_id, spans)
+
+
+def spans_read(
+    vmsd: VMStateDescription, data: bytes, version_id: int, facts: Mapping[str, Any]
+) -> tuple[Spans, int] | None:
+    """Where the values stand that are read of `data` under facts, up to where it fits no more, and where that is.
+
+    None where the facts do not decide it. What was begun and not ended is left out.
     """
     ctx = Context(memoryview(data), facts=dict(facts))
     ctx.guessed = []
     ctx.path = []
-    entries: dict[str, TraceEntry] = {}
-    ctx.entries = entries
+    spans = ctx.entries = Spans()
     end = 0
     try:
         check_version(ctx, vmsd, version_id, 0)
         end = read_struct(CAREFUL.plan(vmsd, version_id), ctx, None, 0, [])
     except VMStateError as error:
         end = len(data) if error.offset is None else error.offset
-    return None if ctx.guessed else (entries, end)
+    return None if ctx.guessed else (spans, end)
 
 
 def asked_of(
@@ -177,7 +195,12 @@ def asked_of(
     if kept is None or isinstance(ctx.entries, dict):
         return None
     raw, made = kept
-    if ctx.entries is not None:
+    if isinstance(ctx.entries, Spans):
+        if not raw:
+            return iter(())
+        ctx.entries.gone_through_once(ctx.path or (), len(raw) // kind.size, kind.size)
+        return iter([(0, kind.make(raw[: kind.size]))])
+    if isinstance(ctx.entries, Sought):
         return None if ctx.entries.may_be_in(ctx.path, vmsd) else iter(())
     about = _rules_about(vmsd)
     if not about:
@@ -190,7 +213,9 @@ def asked_of(
 def _unlike(ctx: Context, kind: FixedStruct, raw: bytes, made: Mapping[int, Any]) -> Iterator[tuple[int, Any]]:
     """The first element of each kind, all of which a rule is broken, and those that may have been changed."""
     assert ctx.broken is not None
-    sound: set[bytes] = set()
+    watch = ctx.entries if isinstance(ctx.entries, Watch) else None
+    array = tuple(ctx.path or ())
+    sound: dict[bytes, int] = {}
     size = kind.size
     for number in range(len(raw) // size):
         if number in made:
@@ -201,7 +226,9 @@ def _unlike(ctx: Context, kind: FixedStruct, raw: bytes, made: Mapping[int, Any]
             before = len(ctx.broken)
             yield number, kind.make(data)
             if len(ctx.broken) == before:
-                sound.add(data)
+                sound[data] = number
+        elif watch is not None:
+            watch.stands_for(array, sound[data], number)
 
 
 def _rules_about(vmsd: VMStateDescription) -> list[Rule]:

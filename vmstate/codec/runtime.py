@@ -12,8 +12,7 @@ from vmstate.vmsd.rule import Beside, Broken
 from vmstate.vmsd.state import SentSubsection
 
 if TYPE_CHECKING:
-    from vmstate.codec.asked import Sought
-    from vmstate.codec.watch import Watch
+    from vmstate.codec.asked import TakesDown
 
 EMPTY_LIMIT = 1024
 """The most values of a section that take no bytes, in all its arrays and structs together: nothing on the wire bounds
@@ -69,7 +68,7 @@ class Context:
         # The facts that were asked for and had to be told or found: they go with the state.
         self.used: dict[str, Any] = {}
         self.path: list[str | int] | None = None
-        self.entries: dict[str, TraceEntry] | Sought | Watch | None = None
+        self.entries: dict[str, TraceEntry] | TakesDown | None = None
         # How often a path of the trace has come again.
         self.repeats: dict[str, int] = {}
         # (number, bytes): the opaque field with that number is so much longer than it was seen.

@@ -7,27 +7,27 @@ out, also of the structs and arrays that a function is given as a whole.
 
 from __future__ import annotations
 
-from bisect import bisect_left
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
-from typing import Any, overload
+from typing import Any, cast, overload
 
 from vmstate.codec.runtime import Frame
 from vmstate.errors import VMStateError
-from vmstate.vmsd.description import Field, VMStateDescription
+from vmstate.vmsd.description import Field
 from vmstate.vmsd.expr import Fact
-from vmstate.vmsd.path import Steps, format_path
+from vmstate.vmsd.path import Steps
 from vmstate.vmsd.state import VMState, is_state
 
 
 class Watch:
-    """The paths of what the rules of a state read while it is judged; "" is all of it.
+    """The steps to what the rules of a state read while it is judged; () is all of it.
 
-    It stands where a run has what it seeks (`vmstate.codec.asked.Sought`), so that no element is passed over.
+    It stands where a run has what takes down its values (`vmstate.codec.asked.TakesDown`).
     """
 
     def __init__(self) -> None:
-        self.read: set[str] = set()
+        self.read: set[Steps] = set()
+        self._alike: dict[Steps, dict[int, list[int]]] = {}
         # Frames are kept, so that no two have the same id.
         self._frames: dict[int, tuple[Frame, Steps]] = {}
 
@@ -36,10 +36,6 @@ class Watch:
 
     def closed(self, path: list[str | int], offset: int, end: int) -> None:
         """Something that was sought is over."""
-
-    def may_be_in(self, path: list[str | int] | None, vmsd: VMStateDescription) -> bool:
-        """Rules may be about any element."""
-        return True
 
     def scope(self, frame: Frame, path: Sequence[str | int] | None) -> WatchedScope:
         """The scope in which the rules of the struct at a path are judged."""
@@ -53,7 +49,25 @@ class Watch:
 
     def note(self, steps: Steps) -> None:
         """Something at a path was read, with all that is in it."""
-        self.read.add(format_path(steps))
+        self.read.add(steps)
+
+    def stands_for(self, steps: Steps, judged: int, number: int) -> None:
+        """In the array at these steps one element is judged for another, which has the same bytes."""
+        self._alike.setdefault(steps, {}).setdefault(judged, []).append(number)
+
+    def read_in_all(self) -> set[Steps]:
+        """The steps to what was read, also in the elements for which others were judged."""
+        read = self.read
+        # What is inside comes first: an element stands for another with all that is in it.
+        for steps in sorted(self._alike, key=len, reverse=True):
+            alike, place = self._alike[steps], len(steps)
+            read = read | {
+                (*steps, number, *within[place + 1 :])
+                for within in read
+                if len(within) > place and within[:place] == steps
+                for number in alike.get(cast("int", within[place]), ())
+            }
+        return read
 
     def watched(self, value: Any, steps: Steps) -> Any:
         """A value that was handed out: a struct, or a row of structs, takes down what is read of it in turn."""
@@ -150,16 +164,3 @@ class WatchedRow(Sequence[Any]):
 
     def __iter__(self) -> Iterator[Any]:
         return (self[number] for number in range(len(self)))
-
-
-def covered_by(read: Collection[str], paths: Iterable[str]) -> set[str]:
-    """Of some paths those that are at, or in, what was read."""
-    ordered = sorted(paths)
-    if "" in read:
-        return set(ordered)
-    covered = set(read).intersection(ordered)
-    for path in read:
-        for inside in ".[":
-            first = bisect_left(ordered, path + inside)
-            covered.update(ordered[first : bisect_left(ordered, path + chr(ord(inside) + 1), first)])
-    return covered

@@ -12,24 +12,25 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from typing import Any
 
-from vmstate.codec.asked import entries_read, judge, judge_and_watch
-from vmstate.codec.watch import covered_by
+from vmstate.codec.asked import judge, judge_and_watch, spans_of, spans_read
+from vmstate.codec.spans import Spans
 from vmstate.compare.section import SectionCheck, has_checks
 from vmstate.errors import VMStateError
 from vmstate.query.pci import is_config
+from vmstate.rules.evaluate import AsKnown
 from vmstate.stream.registry import comparison_of
 from vmstate.stream.seen import Masks
 from vmstate.stream.stream import Section
 from vmstate.vmsd import types as t
 from vmstate.vmsd.data import Data
-from vmstate.vmsd.description import Field, TraceEntry, VMStateDescription
+from vmstate.vmsd.description import Field, VMStateDescription
 from vmstate.vmsd.expr import Expr, Op, Own, OwnHas, Ref
+from vmstate.vmsd.path import Steps
 from vmstate.vmsd.rule import Broken
+from vmstate.vmsd.state import meta_of
 
 LARGEST_MISFIT = 512
 """Bytes at most that are read at one place before it is known that they do not fit: the name of a subsection."""
-
-_INDEX = re.compile(r"\[\d+\]")
 
 _NAMES = re.compile(r'[^.\[\]"\\]+')
 
@@ -41,33 +42,36 @@ class _ReadsAllError(Exception):
 class _Reading(Data):
     """A way in which a section was read: the description, what that found in its bytes, and what its rules read.
 
-    Nothing is looked at from `end` on: where more does not fit, it is not read. `read` are paths.
+    Nothing is looked at from `end` on: where more does not fit, it is not read.
     """
 
     vmsd: VMStateDescription
-    entries: Mapping[str, TraceEntry]
+    spans: Spans
     end: int
-    read: frozenset[str] = frozenset()
+    read: frozenset[Steps] = frozenset()
 
     def masks(self, idstr: str, size: int) -> tuple[int, int]:
         """The bytes of a section that decide its layout, and those that are looked at, as numbers of `size` bytes."""
         names = _names_read(self.vmsd, idstr)
-        covered = covered_by(self.read, self.entries)
+        beside_read = self.spans.beside(self.read)
         masks = [bytearray(b"\xff" * min(self.end, size)).ljust(size, b"\0") for _ in names]
-        known: dict[tuple[int, str], tuple[bool, bool]] = {}
-        for path, entry in self.entries.items():
-            field = entry.field
-            if field is None or not entry.size:
-                continue
+        known: dict[tuple[int, tuple[str, ...]], tuple[bool, bool]] = {}
+        for span in self.spans.spans:
+            field = span.field
             # What is said of an element is said of all.
-            key = id(field), _INDEX.sub("", path)
-            free = known.get(key)
+            inside = tuple(step for step in span.steps if isinstance(step, str))
+            free = known.get((id(field), inside))
             if free is None:
-                decides = not _is_of_fixed_size(field) or _is_named(field, path, names[0])
-                free = known[key] = not decides, _takes_anything(field) and not _is_named(field, path, names[1])
-            for mask, is_free in zip(masks, (free[0], free[1] and path not in covered), strict=True):
-                if is_free:
-                    mask[entry.offset : entry.offset + entry.size] = bytes(entry.size)
+                decides = not _is_of_fixed_size(field) or _is_named(field, inside, names[0])
+                takes_anything = _takes_anything(field) and not _is_named(field, inside, names[1])
+                free = known[id(field), inside] = not decides, takes_anything
+            nothing = bytes(span.size)
+            if free[0]:
+                for _, offset in span.places():
+                    masks[0][offset : offset + span.size] = nothing
+            if free[1]:
+                for offset in beside_read(span):
+                    masks[1][offset : offset + span.size] = nothing
         layout, values = (int.from_bytes(mask, "big") for mask in masks)
         return layout, values
 
@@ -125,23 +129,41 @@ def _readings(check: SectionCheck) -> Iterator[_Reading]:
         return
     assert destination.vmsd is not None
     for facts in check.facts_tried():
-        trial = entries_read(destination.vmsd, section.payload(), section.version_id, facts)
-        if trial is None:
+        yield _tried(destination, section, facts)
+
+
+def _tried(destination: AsKnown, section: Section, facts: Mapping[str, Any]) -> _Reading:
+    """A section as the destination reads it under some facts."""
+    vmsd, version = destination.vmsd, section.version_id
+    assert vmsd is not None
+    with suppress(VMStateError):
+        codec: Any = vmsd.codec
+        state, _ = codec.decode_at(memoryview(section.payload()), 0, version_id=version, facts=facts)
+        meta = meta_of(state)
+        if meta is not None and not meta.facts.keys() <= facts.keys():
+            # The bytes themselves decided it.
             raise _ReadsAllError
-        entries, end = trial
-        yield _Reading(destination.vmsd, entries, end + LARGEST_MISFIT)
-        with suppress(VMStateError):
-            data = memoryview(section.payload())
-            codec: Any = destination.vmsd.codec
-            state, _ = codec.decode_at(data, 0, version_id=section.version_id, facts=facts)
-            yield _judged(destination.vmsd, state, section.version_id, [(None, destination.subject.state)])
+        return _judged(vmsd, state, version, [(None, destination.subject.state)], beyond=LARGEST_MISFIT)
+    trial = spans_read(vmsd, section.payload(), version, facts)
+    if trial is None:
+        raise _ReadsAllError
+    spans, end = trial
+    return _Reading(vmsd, spans, end + LARGEST_MISFIT)
 
 
 def _judged(
-    vmsd: VMStateDescription, state: Any, version: int, runs: Iterable[tuple[Mapping[str, Any] | None, Any]]
+    vmsd: VMStateDescription,
+    state: Any,
+    version: int,
+    runs: Iterable[tuple[Mapping[str, Any] | None, Any]],
+    *,
+    beyond: int = 0,
 ) -> _Reading:
-    """What a state has, and what its rules read, in runs with the facts that are told and the destination's state."""
-    read: set[str] = set()
+    """What a state has, and what its rules read, in runs with the facts that are told and the destination's state.
+
+    `beyond` is the number of bytes behind it that are looked at, too.
+    """
+    read: set[Steps] = set()
     if has_checks(vmsd):
         for told, own in runs:
             results, watch = judge_and_watch(vmsd, state, version_id=version, facts=told, own=own)
@@ -149,15 +171,14 @@ def _judged(
             plain = judge(vmsd, state, version_id=version, facts=told, own=own)
             if [*map(_shown, results)] != [*map(_shown, plain)]:
                 raise _ReadsAllError
-            read |= watch.read
-    reading = _as_it_stands(vmsd, state, version)
-    return _Reading(vmsd, reading.entries, reading.end, frozenset(read))
+            read |= watch.read_in_all()
+    spans, end = spans_of(vmsd, state, version_id=version)
+    return _Reading(vmsd, spans, end + beyond, frozenset(read))
 
 
 def _as_it_stands(vmsd: VMStateDescription, state: Any, version: int) -> _Reading:
     """A state in the bytes that it was read from, none of which is passed over."""
-    entries = vmsd.codec.trace_state(state, version_id=version)
-    return _Reading(vmsd, entries, max((entry.offset + entry.size for entry in entries.values()), default=0))
+    return _Reading(vmsd, *spans_of(vmsd, state, version_id=version))
 
 
 def _shown(result: Broken) -> tuple[object, ...]:
@@ -190,9 +211,10 @@ def _takes_anything(field: Field) -> bool:
     )
 
 
-def _is_named(field: Field, path: str, names: frozenset[str]) -> bool:
+def _is_named(field: Field, inside: Iterable[str], names: frozenset[str]) -> bool:
     """Whether a field, or anything that it is in, is called so."""
-    return not names.isdisjoint((field.attribute, field.name, *_NAMES.findall(path)))
+    parts = (part for step in inside for part in _NAMES.findall(step))
+    return not names.isdisjoint((field.attribute, field.name, *inside, *parts))
 
 
 def _names_read(vmsd: VMStateDescription, idstr: str) -> tuple[frozenset[str], frozenset[str]]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from itertools import groupby
 from typing import Any
 
@@ -15,6 +16,7 @@ from vmstate.codec.elements import element
 from vmstate.codec.plan import CAREFUL, FAST
 from vmstate.codec.runtime import Context, Frame
 from vmstate.codec.structs import version_to_write
+from vmstate.errors import VMStateError
 from vmstate.schema.vmdesc import Dialect
 from vmstate.vmsd import types as t
 from vmstate.vmsd.description import Field, Pointers, VMStateDescription
@@ -250,6 +252,15 @@ class _Writer:
 
     def size(self, kind: t.WireType, value: Any, frame: Frame) -> int:
         out = bytearray()
+        path = self.ctx.path
+        with suppress(VMStateError):
+            # Without a path arrays are written as a whole.
+            self.ctx.path = None
+            element(kind, FAST).write(self.ctx, frame, value, out)
+            self.ctx.path = path
+            return len(out)
+        self.ctx.path = path
+        out.clear()
         element(kind, FAST).write(self.ctx, frame, value, out)
         return len(out)
 

@@ -44,9 +44,6 @@ MOST_MASKED = 2_000
 LEAST_FREE = 16
 """One byte of so many must make no difference, or it does not pay to know which."""
 
-FIRST_DUE = 3
-"""How often a section must have been unlike those before that this is found out."""
-
 KEY = 16
 
 _Kind = tuple[bytes, int, bytes | None]
@@ -157,12 +154,12 @@ class Seen:
         return Keys(place, blake2b(payload, key=place, digest_size=KEY).digest(), None, True)
 
     def is_due(self, place: bytes, length: int, memory: bytes | None) -> bool:
-        """Whether a section was so often unlike those before that it pays to find out what is looked at in it."""
+        """Whether to find out what is looked at in a section that was not met: at once, then less and less often."""
         kind = place, length, memory
         kept = len(self.masks.get(kind, ())) + len(self.masks.get((place, length, None), ()))
         count = self.unknown.get(kind, 0) + 1
         self.unknown[kind] = count
-        return kept < MOST_MASKS and count == FIRST_DUE * 4**kept
+        return kept < MOST_MASKS and count == 2**kept
 
     def learn(self, place: bytes, length: int, memory: bytes | None, masks: Masks) -> None:
         """Know from now on what is looked at in sections like one, where nothing or the same answers for memory."""
