@@ -212,14 +212,50 @@ def test_a_forged_index_costs_an_error_at_most(tmp_path: Path) -> None:
     assert refused > len(forged) // 2
 
 
+def test_further_channels_have_an_index(
+    tmp_path: Path, stream_is_not_loaded: None, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder, index = tmp_path / "kept", tmp_path / "index"
+    folder.mkdir()
+    files = [folder / f"ch{number}" for number in range(3)]
+    for number, file in enumerate(files):
+        file.write_bytes(plain(f"multifd-7.2.ch{number}"))
+    with load(files[0], channels=files[1:]) as stream:
+        memory = stream.memory()
+        of_memory.write_index(stream, memory, index)
+        (inside,) = memory.ranges
+        right = memory.read(inside.address, inside.size)
+        # Memory can be asked for again.
+        assert stream.memory().read(inside.address, inside.size) == right
+    assert index.stat().st_size < 1 << 13
+    with open_memory(str(folder), index=index) as memory:
+        assert memory.ranges == (inside,)
+        assert memory.read(inside.address, inside.size) == right
+    # In any order, beside something else; and not without one of them.
+    (folder / "ch0").rename(tmp_path / "first")
+    further = ["--channel", str(files[2]), "--channel", str(files[1])]
+    words = ["ram", str(tmp_path / "first"), "--index", str(index), "read", "0x103000", "9"]
+    assert main([*words, *further]) == 0
+    assert "page    3" in capsys.readouterr().out
+    assert main([*words, *further[:2]]) == 2
+    assert "one of them is not given" in capsys.readouterr().err
+    assert main(words) == 2
+    files[1].write_bytes(files[1].read_bytes()[:-1] + b"x")
+    assert main([*words, *further]) == 2
+    assert "with its digest" in capsys.readouterr().err
+
+
 def test_what_an_index_cannot_be_of(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     index = tmp_path / "index"
-    channels = [str(SAVED / f"multifd-7.2.ch{number}.xz") for number in range(3)]
+    channels = [str(SAVED / f"multifd-zlib-7.2.ch{number}.xz") for number in range(3)]
     assert main(["ram", channels[0], "--channel", channels[1], "--channel", channels[2], "--index", str(index)]) == 2
-    assert "several channels" in capsys.readouterr().err
+    assert "these are compressed, each channel as a whole (expected ram -o OUT once" in capsys.readouterr().err
     # From 9.0 on the main stream says that pages go elsewhere.
-    assert main(["ram", str(SAVED / "multifd-zstd-10.0.ch0.xz"), "--index", str(index)]) == 2
-    assert "several channels" in capsys.readouterr().err
+    main_channel, *others = [str(SAVED / f"multifd-zstd-10.0.ch{number}.xz") for number in range(3)]
+    assert main(["ram", main_channel, "--index", str(index)]) == 2
+    assert "of all channels of a migration (expected them too (--channel))" in capsys.readouterr().err
+    assert main(["ram", main_channel, "--channel", others[0], "--index", str(index)]) == 2
+    assert "packets of multifd in none of the files" in capsys.readouterr().err
     assert main(["ram", str(SAVED / "offset-10.0.file.xz"), "--index", str(tmp_path / "no" / "index")]) == 2
     assert "no such file" in capsys.readouterr().err
     assert not index.exists()

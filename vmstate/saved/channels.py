@@ -87,12 +87,12 @@ class Multifd(Channel):
         self.count = len(inputs)
         self._is_whole = is_whole
         self._uuid = uuid
-        self._marks = 0
+        self._marks = self._noted = 0
         self._syncs: list[int] = []
         self._methods: set[int] = set()
         self._numbers: dict[int, str] = {}
         self._sent = 0
-        self._inputs = inputs
+        self.inputs = inputs
         self._page_size = page_size
         self._plain: list[memoryview] = []
         self._first = 0
@@ -110,7 +110,7 @@ class Multifd(Channel):
     def _same_migration(self) -> None:
         """Raise `StreamError` where a hello says that its channel is of another machine, or is given twice."""
         names: dict[int, str] = {}
-        for opened in self._inputs:
+        for opened in self.inputs:
             if len(opened.data) < HELLO.size or HELLO.unpack_from(opened.data)[:2] != (MULTIFD_MAGIC, 1):
                 raise StreamError("no multifd channel", file=opened.name, offset=0, expected="a hello of version 1")
             uuid, number = HELLO.unpack_from(opened.data)[2:]
@@ -160,7 +160,7 @@ class Multifd(Channel):
         if syncs != self._syncs[0]:
             raise StreamError(
                 "a multifd channel of another migration, or one that breaks off",
-                expected=f"{self._syncs[0]} ends of epochs, as in {self._inputs[0].name}",
+                expected=f"{self._syncs[0]} ends of epochs, as in {self.inputs[0].name}",
                 found=str(syncs),
             )
         methods = {flags & COMPRESSION for packet, flags, _ in packets if packet.normal}
@@ -184,33 +184,34 @@ class Multifd(Channel):
         """Note the pages of an epoch; None: of all that are left. Raises `StreamError` where the channels are those of
         another main stream.
         """
+        if epoch == 0:
+            # Whoever asks for memory anew begins again.
+            self._marks = self._noted = 0
         if epoch is None and self._is_whole and self._marks != self._syncs[0]:
             raise StreamError(
                 "the multifd channels are of another migration than the main stream",
-                file=self._inputs[0].name,
+                file=self.inputs[0].name,
                 expected=f"{self._marks} ends of epochs",
                 found=str(self._syncs[0]),
             )
-        self._marks += 1
-        if not self._packets:
-            return
-        if len(sources) + len(self._plain) > 1 << 10:
-            raise StreamError("too many channels", expected="at most a thousand")
-        if self._plain:
+        if not self._marks:
+            if len(sources) + len(self._plain) > 1 << 10:
+                raise StreamError("too many channels", expected="at most a thousand")
             self._first = len(sources)
             sources.extend(self._plain)
-            self._plain = []
-        done = 0
-        for packet in self._packets:
+        self._marks += 1
+        while self._noted < len(self._packets):
+            packet = self._packets[self._noted]
             if epoch is not None and packet.epoch > epoch:
-                break
-            done += 1
+                return
             self._note(packet, blocks)
-        del self._packets[:done]
+            self._noted += 1
+        if epoch is None:
+            self._marks = self._noted = 0
 
     def _note(self, packet: Packet, blocks: Mapping[str, SentPages]) -> None:
         pages = blocks.get(packet.block)
-        opened = self._inputs[packet.source]
+        opened = self.inputs[packet.source]
         if pages is None:
             raise StreamError("a packet of a RAM block that was not listed", file=opened.name, found=repr(packet.block))
         count = packet.normal + packet.zero
@@ -310,6 +311,7 @@ class Preempt(Channel):
     kind = "postcopy-preempt"
 
     def __init__(self, opened: Input, blocks: Sequence[RamBlock], page_size: int) -> None:
+        self.inputs = (opened,)
         self._opened = opened
         self._scanner = FurtherScanner(page_size)
         self._scanner.know(blocks)
@@ -355,6 +357,7 @@ class Recovered(Channel):
     kind = "recovery"
 
     def __init__(self, opened: Input, stream: Stream, page_size: int) -> None:
+        self.inputs = (opened,)
         self._opened = opened
         self._stream = stream
         self._page_size = page_size
@@ -391,15 +394,8 @@ def load_channels(
     anything. What came back from the destination is passed over. `read` reads the main stream, with `how`. Raises
     `VMStateError`.
     """
-    inputs: list[tuple[Input, bool]] = []
     with closed_by_failure(opened):
-        for name in (*opened.further, *channels):
-            is_folder = os.path.isdir(name)
-            files = [path for path in _files_of(Path(name)) if not is_folder or str(path) != opened.name]
-            for path in files:
-                # What else lies in a folder may be damaged.
-                with suppress(VMStateError) if is_folder else nullcontext():
-                    inputs.append((open_raw(str(path)), not is_folder))
+        inputs = list(opened_channels(opened, channels))
     opened.further = ()
     goes_on = any(bytes(each.data[:3]) in _RECOVERY for each, _ in inputs)
     stream = load_what_is_whole(opened) if goes_on else read(opened, **how)
@@ -409,6 +405,19 @@ def load_channels(
         stream.close()
         raise error from None
     return stream
+
+
+def opened_channels(opened: Input, channels: Iterable[str | os.PathLike[str]] = ()) -> Iterator[tuple[Input, bool]]:
+    """The files that are given with a main stream, `opened.further` and `channels`, opened, each with whether it has to
+    be a channel: of a folder a file may be anything. Raises `VMStateError`.
+    """
+    for name in (*opened.further, *channels):
+        is_folder = os.path.isdir(name)
+        files = [path for path in _files_of(Path(name)) if not is_folder or str(path) != opened.name]
+        for path in files:
+            # What else lies in a folder may be damaged.
+            with suppress(VMStateError) if is_folder else nullcontext():
+                yield open_raw(str(path)), not is_folder
 
 
 def _known(stream: Stream, inputs: Sequence[tuple[Input, bool]]) -> Iterator[Channel]:

@@ -12,6 +12,7 @@ import os
 import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from typing import Any
 
 from vmstate.errors import StreamError, VMStateError
 from vmstate.files import write_atomic
@@ -95,9 +96,12 @@ def load_by_index(source: StreamLike | Input, index: str | os.PathLike[str]) -> 
     """
     opened = source if isinstance(source, Input) else open_input(source)
     with closed_by_failure(opened):
-        _refuse_channels(bool(opened.further), os.fspath(index))
         known = PageIndex(open_raw(os.fspath(index)).data, os.fspath(index))
         stream = IndexedStream(_up_to_memory(opened)[0].parts, opened, opened.name)
+        if opened.further or known.further_known:
+            from vmstate.saved.channels import opened_channels
+
+            known.take_further([(each.name, each.data) for each, _ in opened_channels(opened)])
         known.check(opened.data, opened.origin, stream.ram.blocks)
         opened.check()
     stream.noted = known
@@ -109,25 +113,38 @@ def write_index(
 ) -> None:
     """Write an index of the pages of a stream, all of it or nothing; `placed` is what `Stream.memory` was told.
 
-    Raises `StreamError`: memory that is in several files, a stream that is cut off, or a file that cannot be written.
+    Raises `StreamError`: channels that are compressed or not all there, a stream that is cut off, or a file that cannot
+    be written.
     """
     opened, name = stream.input, os.fspath(path)
     if opened is None:
         raise StreamError("an index is of a stream in a file", file=name)
     if stream.cut is not None:
         raise StreamError("an index is of a whole stream", file=name, found=stream.cut.message)
-    _refuse_channels(bool(stream.channels) or "multifd flush" in stream.ram.firsts, name)
+    if "multifd flush" in stream.ram.firsts and not stream.channels:
+        raise StreamError("an index is of all channels of a migration", file=name, expected="them too (--channel)")
     blocks: dict[str, SentPages | int] = {}
     for block in stream.ram.blocks:
         pages = memory.block(block.idstr)
         blocks[block.idstr] = pages if isinstance(pages, SentPages) else block.used_length
     identity = identity_of(opened.data, opened.origin)
-    write_atomic(path, index_pieces(identity, memory.map, placed or {}, blocks, memory.page_size))
+    sent = next((pages for pages in blocks.values() if isinstance(pages, SentPages)), None)
+    further = [] if sent is None else [_identity_in(stream, view, name) for view in sent.sources[1:]]
+    write_atomic(path, index_pieces(identity, memory.map, placed or {}, blocks, memory.page_size, further))
 
 
-def _refuse_channels(has_further: bool, index: str) -> None:
-    if has_further:
-        raise StreamError("an index is of one file, and this memory is in several channels", file=index)
+def _identity_in(stream: Stream, view: memoryview, index: str) -> dict[str, Any]:
+    """By what the file of a further channel is known. Raises `StreamError` where pages are not in it as they are."""
+    for channel in stream.channels:
+        if channel.lacks:
+            raise StreamError("an index is of all channels of a migration", file=index, found=channel.lacks)
+        if any(view is opened.data for opened in channel.inputs):
+            return identity_of(view, 0)
+    raise StreamError(
+        "an index tells where pages stand, and these are compressed, each channel as a whole",
+        file=index,
+        expected="ram -o OUT once, and OUT in place of the stream",
+    )
 
 
 def _up_to_memory(opened: Input) -> tuple[Stream, int]:

@@ -5,7 +5,8 @@ JSON text, the text, and what it names by offsets from its own end on. The text 
 of its bytes, where in its file it begins, and a digest of samples of them), where the machine has its memory, and of
 each block where its pages are told: (n + 1) u64 offsets of n chunks of `CHUNK` pages. A chunk is nothing (no page of it
 was sent), 16 bytes (the first word and the step to the next), or more: the words' differences, packed by zlib. A word
-is that of `vmstate.stream.memory_pages`. Pages that have to be made have rows of their own, packed by zlib as well.
+is that of `vmstate.stream.memory_pages`; its source is the stream, or a file of its further channels, which the text
+lists by what they are known by (`further`). Pages that have to be made have rows of their own, packed by zlib as well.
 """
 
 from __future__ import annotations
@@ -73,6 +74,7 @@ class PageIndex:
         try:
             known = json.loads(text)
             self.identity: dict[str, Any] = dict(known["identity"])
+            self.further_known: list[dict[str, Any]] = list(map(dict, known["further"]))
             self.page_size = int(known["page_size"])
             self.placed = {str(block): int(address) for block, address in known["placed"].items()}
             told = known["map"]
@@ -84,6 +86,7 @@ class PageIndex:
             self._blocks = {str(block): (int(size), *map(int, places)) for block, size, *places in known["blocks"]}
         except (KeyError, TypeError, ValueError, AttributeError, RecursionError) as error:
             raise self.damaged(f"{type(error).__name__}: {error}") from None
+        self._further: list[memoryview] = []
         if not 0 < self.page_size <= 1 << 20 or self.page_size & (self.page_size - 1):
             raise self.damaged(f"pages of {self.page_size} bytes")
 
@@ -107,6 +110,25 @@ class PageIndex:
         """What to raise where the index cannot be right."""
         return StreamError("the index is damaged: remove it, and it is made anew", file=self.name, found=how)
 
+    def take_further(self, given: Sequence[tuple[str, memoryview]]) -> None:
+        """Take the files of the further channels, (name, bytes) each, in any order; some may be something else.
+
+        Raises `StreamError` where one that the index is of is not among them.
+        """
+        left = [(name, data, len(data)) for name, data in given]
+        for known in self.further_known:
+            fits = (each for each in left if each[2] == known.get("size") and identity_of(each[1], 0) == known)
+            channel = next(fits, None)
+            if channel is None:
+                raise StreamError(
+                    "is the index of a stream with further channels (--channel), and one of them is not given",
+                    file=self.name,
+                    expected=f"a channel of {known.get('size')} bytes with its digest",
+                    found=", ".join(name for name, _, _ in left[:4]) or "none",
+                )
+            left.remove(channel)
+            self._further.append(channel[1])
+
     def check(self, data: memoryview, origin: int, blocks: Sequence[RamBlock]) -> None:
         """Raise `StreamError` where it is the index of another stream."""
         if identity_of(data, origin) != self.identity:
@@ -117,6 +139,8 @@ class PageIndex:
                 expected=f"a stream of {sizes} with its digest",
                 found=f"{len(data)} bytes from {origin} on",
             )
+        if len(self._further) != len(self.further_known):
+            raise self.damaged("other channels than the stream has")
         sent = {block.idstr: block.used_length for block in blocks}
         if {name: block[0] for name, block in self._blocks.items()} != sent:
             raise self.damaged("other RAM blocks than the stream has")
@@ -134,7 +158,8 @@ class PageIndex:
         if len(self._blocks[name]) != 5:
             raise self.damaged(f"nothing of the pages of {name!r}")
         size, chunks_at, rows_at, rows_size, row_count = self._blocks[name]
-        return _IndexedPages(self, name, size, sources, chunks_at, (rows_at, rows_size, row_count))
+        whole = [*sources, *self._further]
+        return _IndexedPages(self, name, size, whole, chunks_at, (rows_at, rows_size, row_count))
 
     def part(self, at: int, size: int) -> memoryview:
         """Bytes behind the text."""
@@ -157,17 +182,17 @@ class _IndexedPages(SentPages):
         rows: tuple[int, int, int],
     ) -> None:
         super().__init__(name, size, index.page_size, sources, is_dense=False)
-        self._places = _IndexedPlaces(index, self.count, len(sources[0]), chunks_at)
+        self._places = _IndexedPlaces(index, self.count, list(map(len, sources)), chunks_at)
         self._steps = _IndexedSteps(index, len(sources[0]), *rows)
 
 
 class _IndexedPlaces:
     """The words of a block's pages, unpacked chunk by chunk."""
 
-    def __init__(self, index: PageIndex, count: int, end: int, chunks_at: int) -> None:
+    def __init__(self, index: PageIndex, count: int, ends: Sequence[int], chunks_at: int) -> None:
         self._index = index
         self._count = count
-        self._end = end
+        self._ends = ends
         self._chunks = -(-count // CHUNK)
         self._offsets = index.part(chunks_at, 8 * (self._chunks + 1))
         self._kept: dict[int, Sequence[int]] = {}
@@ -206,11 +231,14 @@ class _IndexedPlaces:
         else:
             differences = struct.unpack(f"<{count}Q", _inflated(self._index, packed, 8 * count))
             words = shown = [word & _WORD for word in accumulate(differences)]
-        last = max((word for word in shown if word & 3 == PLAIN), default=0)
-        if max(shown) // AT >= self._end or (last and last // AT + self._index.page_size > self._end):
-            raise self._index.damaged("a page behind the end of the stream")
-        if any(word % AT > MADE for word in shown):
-            raise self._index.damaged("a page in another file")
+        for source in {word % AT >> 2 for word in shown}:
+            if source >= len(self._ends):
+                raise self._index.damaged("a page in another file")
+            inside = [word for word in shown if word % AT >> 2 == source]
+            last = max((word for word in inside if word & 3 == PLAIN), default=0)
+            end = self._ends[source]
+            if max(inside) // AT > end or (last and last // AT + self._index.page_size > end):
+                raise self._index.damaged("a page behind the end of the stream")
         return words
 
 
@@ -259,8 +287,11 @@ def index_pieces(
     placed: Mapping[str, int],
     blocks: Mapping[str, SentPages | int],
     page_size: int,
+    further: Sequence[Mapping[str, Any]] = (),
 ) -> list[bytes]:
-    """The bytes of an index: of each block its pages, or its size where they have fixed places in the file."""
+    """The bytes of an index: of each block its pages, or its size where they have fixed places in the file. `further`
+    are the identities of the files of further channels, in the order of the sources of pages. Raises `StreamError`.
+    """
     body: list[bytes] = []
     at = 0
     listed: list[list[Any]] = []
@@ -280,6 +311,7 @@ def index_pieces(
     text = json.dumps(
         {
             "identity": dict(identity),
+            "further": list(map(dict, further)),
             "page_size": page_size,
             "placed": dict(placed),
             "map": {
@@ -318,5 +350,7 @@ def _rows(pages: SentPages) -> Iterator[bytes]:
     for first in range(0, pages.count, CHUNK):
         for number, word in enumerate(pages.words(first, min(CHUNK, pages.count - first)), first):
             if word & 3 == MADE:
-                for _, kind, at, length in pages.steps(number):
+                for source, kind, at, length in pages.steps(number):
+                    if source:
+                        raise StreamError("an index has no pages that are made of what a further channel has")
                     yield _ROW.pack(number, _KINDS.index(kind), at, length)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import zlib
 from array import array
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final, TypeAlias
 
 from vmstate.errors import StreamError
@@ -123,6 +123,11 @@ class SentPages(BlockPages):
     def words(self, first: int, count: int) -> list[int]:
         """What is kept of pages from number `first` on: where each stands, in which source, and of which kind."""
         return list(self._places[first : first + count])
+
+    @property
+    def sources(self) -> Sequence[memoryview]:
+        """What places are in, by the number in their words: the stream, and its further channels."""
+        return self._sources
 
     def steps(self, page: int) -> list[Step]:
         """What was sent for a page that has to be made."""
@@ -389,12 +394,13 @@ class NoPages(BlockPages):
 class Channel:
     """Pages that came another way than through the stream, of a `kind`, in so many files (`count`).
 
-    `lacks` says in words what of it was not given; "" where nothing is known to lack.
+    `lacks` says in words what of it was not given; "" where nothing is known to lack. `inputs` are the opened files.
     """
 
     kind: str
     count = 1
     lacks = ""
+    inputs: Sequence[Any] = ()
 
     def fill(self, epoch: int | None, blocks: Mapping[str, SentPages], sources: list[memoryview]) -> None:
         """Note the pages in `blocks`, and what they stand in in `sources`: those of an epoch, which ends where the main
