@@ -650,6 +650,20 @@ def test_a_relay_that_leads_to_itself(tmp_path: Path) -> None:
     assert len(proxy.channels) == 1
 
 
+def test_the_end_of_a_migration_costs_nothing(tmp_path: Path, far: Far) -> None:
+    """A relay that waited busily for its last thread would take a CPU from the guest that starts at the destination."""
+    spent = 0.0
+    for _ in range(5):
+        with Proxy(f"unix:{tmp_path / 'relay'}", f"unix:{tmp_path / 'in'}", limit=5) as proxy:
+            thread, _ = run_in_thread(proxy.run)
+            assert send_to(tmp_path / "relay", b"QEVM") == b"back"
+            begun = time.process_time()
+            thread.join(5)
+            spent += time.process_time() - begun
+            assert not thread.is_alive()
+    assert spent < 0.05
+
+
 def test_slow_and_half_closed_sockets(tmp_path: Path, recorded: tuple[bytes, list[Choice]]) -> None:
     """A source that says a byte at a time, then a destination that reads as slowly: all of it arrives."""
     data, choices = recorded

@@ -252,6 +252,7 @@ class Proxy:
             stop_listening(self._listener, address)
             raise MachineError(f"{listen_at} is where the source comes to", expected="the destination's address")
         self.uri = uri_of(self._listener, address)
+        self._woken, self._waking = socket.socketpair()
 
     def run(self) -> None:
         """Carry one migration: take connections until all that came have ended.
@@ -277,9 +278,7 @@ class Proxy:
             # What came meanwhile is waited for, too.
             if not any(thread.is_alive() for thread in self._threads):
                 break
-        self._is_over.set()
-        with suppress(OSError):
-            self._listener.shutdown(socket.SHUT_RDWR)
+        self._end()
         taking.join(2)
         if self.failed is not None:
             raise self.failed
@@ -316,12 +315,24 @@ class Proxy:
         came = ", and who came said nothing" if waiting else ""
         raise MachineError(f"no source came to {self.uri} in {self.limit:g} s{came}")
 
+    def _end(self) -> None:
+        """Take no more connections."""
+        self._is_over.set()
+        with suppress(OSError):
+            self._waking.send(b"!")
+
     def _take_more(self) -> None:
-        self._listener.settimeout(0.2)
+        # A listener that is shut down would wake nobody, or have whoever waits with a time limit ask again and again:
+        # that would be a whole CPU, at the moment at which the guest starts at the destination.
+        ready = select.poll()
+        for waited_for in (self._listener, self._woken):
+            ready.register(waited_for, select.POLLIN)
+        self._listener.settimeout(0.0)
         while not self._is_over.is_set():
+            ready.poll()
             try:
                 source, _ = self._listener.accept()
-            except TimeoutError:
+            except BlockingIOError:
                 continue
             except OSError:
                 return
@@ -438,7 +449,7 @@ class Proxy:
 
     def close(self) -> None:
         """Listen no longer, and end every connection."""
-        self._is_over.set()
+        self._end()
         for channel in self.channels:
             channel.cut("closed")
         end = time.monotonic() + 5
@@ -448,6 +459,8 @@ class Proxy:
             channel.source.close()
             channel.destination.close()
         stop_listening(self._listener, self._address)
+        self._woken.close()
+        self._waking.close()
 
     def __enter__(self) -> Self:
         return self
