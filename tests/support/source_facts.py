@@ -5,7 +5,8 @@
 Each TREE is a folder with the source of that release, or REPOSITORY@REVISION, from the oldest to the newest. There
 are written `fixtures/source/wire.json`, the numbers that migration/ puts on the wire (commands with the length of their
 data, flags of RAM records), and `fixtures/source/subsections.json`: of each subsection that came after 5.2 the last
-release whose source has no description of that name, and the first that has. Facts alone.
+release whose source has no description of that name, and the first that has; and `fixtures/source/pci_masks.json`: what
+the functions of hw/pci let a guest write of the capabilities that they make. Facts alone.
 """
 
 from __future__ import annotations
@@ -20,15 +21,18 @@ from typing import Any
 from recorded import FIXTURES
 
 from vmstate.source.constants import Constants
+from vmstate.source.extract import Extractor
 from vmstate.source.preprocessor import Unit, Unresolved
 from vmstate.source.reading import read_tree
 from vmstate.source.sources import Sources
 from vmstate.source.target import targets_of
 from vmstate.source.tree import Tree, open_tree
+from vmstate.source.visible import configuration_space
 from vmstate.stream.registry import all_descriptions, known_names
 
 WIRE = FIXTURES / "source" / "wire.json"
 SUBSECTIONS = FIXTURES / "source" / "subsections.json"
+MASKS = FIXTURES / "source" / "pci_masks.json"
 
 ROW = re.compile(r"\[(MIG_CMD_\w+)\]\s*=\s*\{\s*\.len\s*=\s*([^,}]+)")
 FLAG = re.compile(r"^#define (RAM_SAVE_FLAG_\w+)", re.M)
@@ -66,6 +70,25 @@ def wire_of(tree: Tree) -> dict[str, Any]:
     return {"commands": commands, "ram_flags": flags}
 
 
+MASK = re.compile(r"(w|w1c|c)mask\[(?:\*\+)?(0x[0-9a-f]+)\]")
+
+
+def masks_of(tree: Tree) -> dict[str, dict[str, list[str]]]:
+    """Function of hw/pci -> "wmask+0x8" -> the bits that it gives it: "0xf" sets them as they are, "|0xf" adds them,
+    "&~0xf" takes them away; "?" behind them is under a condition, and "*" is no constant.
+    """
+    sources = Sources(tree)
+    target = targets_of(tree, {})["x86_64"]
+    table: dict[str, dict[str, list[str]]] = {}
+    for path in sorted(path for path in tree.blobs if path.startswith("hw/pci/") and path.endswith(".c")):
+        extractor = Extractor(sources, path, target)
+        for row in configuration_space(extractor.unit, extractor.value_of, extractor.file):
+            mask = MASK.fullmatch(row.name)
+            if mask is not None and row.value is not None:
+                table.setdefault(row.owner, {}).setdefault(f"{mask[1]}mask+{mask[2]}", []).append(row.value)
+    return table
+
+
 def first_named(releases: list[tuple[str, set[str]]], names: set[str]) -> dict[str, list[str]]:
     """Of each name that came after the first of the releases the last without it, and the first with it."""
     table = {}
@@ -89,19 +112,22 @@ def subsections_of_the_library() -> set[str]:
 
 
 def main() -> None:
-    """Write both tables."""
+    """Write the tables."""
     wire: dict[str, Any] = {}
+    masks: dict[str, Any] = {}
     releases: list[tuple[str, set[str]]] = []
     for word in sys.argv[1:]:
         release, _, name = word.partition("=")
         with open_tree(name) as tree:
             revision = getattr(tree, "commit", tree.id)[:12]
             wire[release] = {"revision": revision} | wire_of(tree)
+            masks[release] = {"revision": revision} | masks_of(tree)
             if tuple(map(int, release.split("."))) >= SINCE:
                 read = read_tree(tree)
                 releases.append((release, {vmsd.name for vmsd in read.descriptions() if vmsd.name}))
         print(release, len(wire[release]["commands"]), file=sys.stderr, flush=True)
     write(WIRE, wire)
+    write(MASKS, masks)
     write(SUBSECTIONS, first_named(releases, subsections_of_the_library()))
 
 

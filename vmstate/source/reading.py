@@ -23,7 +23,9 @@ from vmstate.source.tree import Tree, open_tree
 from vmstate.vmsd.data import Data
 from vmstate.vmsd.release import Release
 
-TOLD = re.compile(rb"VMStateDescription|VMStateInfo|TypeInfo|vmstate_register|register_savevm|GlobalProperty")
+TOLD = re.compile(
+    rb"VMStateDescription|VMStateInfo|TypeInfo|vmstate_register|register_savevm|GlobalProperty|->(?:w|w1c|c)mask"
+)
 """What a file has that is of interest."""
 
 DEFAULT_TARGET = "x86_64"

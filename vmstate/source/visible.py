@@ -206,6 +206,8 @@ def configuration_space(unit: Unit, number: Number, file: SourceFile) -> Iterato
 
 
 def _constant(text: str, number: Number, unit: Unit) -> str:
+    # A row of names, one below the other, is mostly blanks.
+    text = " ".join(text.split())
     value = number(unit.tokens(text, 0)) if len(text) < MAX_EXPRESSION else None
     return "*" if value is None else hex(value)
 
