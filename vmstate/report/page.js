@@ -1,6 +1,7 @@
 "use strict";
 (() => {
-  const ROW = 16, AROUND = 8, MOST = 256;
+  // As many bytes on a line as there is room for beside their offset.
+  const ROW = matchMedia("(max-width: 40rem)").matches ? 8 : 16, AROUND = 8, MOST = 256;
   const what = document.getElementById("what"), view = document.getElementById("bytes");
   const search = document.getElementById("search"), hits = document.getElementById("hits");
   const devices = [...document.querySelectorAll("details.device")];
@@ -17,7 +18,7 @@
 
   const hex = (number, digits) => number.toString(16).padStart(digits, "0");
 
-  // The bytes around a field, sixteen on a line, those of the field marked.
+  // The bytes around a field, those of the field marked.
   const show = (element) => {
     const device = element.closest("details.device");
     const bytes = bytesOf(device), start = Number(device.dataset.start);
