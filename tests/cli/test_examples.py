@@ -18,7 +18,7 @@ from vmstate.saved.opening import open_input
 def two_streams(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, bytes]:
     """An archive of two streams in the place of the package's."""
     members = {
-        name: corpus.corpus_stream(name) for name in ("recorded/qemu-11.1-none.mig", "recorded/qemu-10.0-none.mig")
+        name: corpus.corpus_stream(name) for name in ("recorded/qemu-11.1-none.mig", "recorded/qemu-7.2-none.mig")
     }
     with tarfile.open(tmp_path / "two.tar", "w") as archive:
         for name, data in members.items():
@@ -33,7 +33,7 @@ def test_each_stream_is_a_file_and_what_is_there_stays(
     two_streams: dict[str, bytes], tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    kept = tmp_path / "fixtures" / "recorded" / "qemu-10.0-none.mig.xz"
+    kept = tmp_path / "fixtures" / "recorded" / "qemu-7.2-none.mig.xz"
     kept.parent.mkdir(parents=True)
     kept.write_bytes(b"mine")
     assert main(["examples"]) == 0
