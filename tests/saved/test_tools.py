@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import os
+import re
 import shutil
 import subprocess
 import sys
+import tarfile
 from pathlib import Path
 
 import pytest
@@ -147,3 +150,58 @@ def test_gdb_reads_registers_and_memory_of_our_core(tmp_path: Path) -> None:
     registers = dict(line.split()[:2] for line in done.stdout.splitlines() if len(line.split()) >= 2)
     assert {name: int(registers[name], 16) for name in wanted} == wanted, done.stdout + done.stderr
     assert '"page    1 page' in done.stdout
+
+
+FOLDER = os.environ.get("VMSTATE_SAVED")
+
+
+@pytest.fixture(scope="module")
+def linux(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, int]]:
+    """The recording of a Linux guest that ran, and its registers as QEMU's monitor told them."""
+    if FOLDER is None:
+        pytest.skip("needs recordings of saved machines: VMSTATE_SAVED=FOLDER")
+    folder = tmp_path_factory.mktemp("linux")
+    with tarfile.open(Path(FOLDER) / "linux-11.1.tar.xz") as packed:
+        packed.extract("linux-11.1.mig", folder, filter="data")
+    told = json.loads((Path(FOLDER) / "linux-11.1.info.json").read_text())["info registers"]
+    registers = {name.lower(): int(value, 16) for name, value in re.findall(r"\b(R\w\w?) ?=([0-9a-f]{16})", told)}
+    return folder / "linux-11.1.mig", registers
+
+
+@pytest.mark.slow
+def test_volatility_finds_the_banner_of_a_linux_guest(linux: tuple[Path, dict[str, int]]) -> None:
+    pytest.importorskip("volatility3", reason="pip install 'qemu-vmstate[forensics]'")
+    done = command("vol", "-q", "--offline", "-f", linux[0], "banners.Banners")
+    assert done.returncode == 0, done.stderr
+    assert "0x20001a0\tLinux version 6.1.0-57-cloud-amd64" in done.stdout
+
+
+@pytest.mark.slow
+def test_drgn_reads_init_uts_ns_through_the_tables_of_a_linux_guest(linux: tuple[Path, dict[str, int]]) -> None:
+    pytest.importorskip("drgn", reason="pip install 'qemu-vmstate[forensics]'")
+    from vmstate.forensics.drgn_program import program_of, vmcoreinfo_of
+
+    with load(str(linux[0])) as stream:
+        known = dict(line.split(b"=", 1) for line in vmcoreinfo_of(stream.memory()).splitlines() if b"=" in line)
+    program = program_of(str(linux[0]))
+    address = int(known[b"SYMBOL(init_uts_ns)"], 16) + int(known[b"OFFSET(uts_namespace.name)"])
+    # struct new_utsname is of texts of 65 bytes: the system, the host, the release.
+    system, _, release = (program.read(address + 65 * number, 65).partition(b"\0")[0] for number in range(3))
+    assert (system, release) == (b"Linux", known[b"OSRELEASE"])
+    assert program["UTS_RELEASE"].string_() == known[b"OSRELEASE"]
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(shutil.which("gdb") is None, reason="apt-get install gdb")
+def test_gdb_shows_the_registers_of_a_linux_guest(linux: tuple[Path, dict[str, int]], tmp_path: Path) -> None:
+    from vmstate.cli import main
+
+    core = tmp_path / "core"
+    assert main(["ram", str(linux[0]), "--format", "elf", "-o", str(core)]) == 0
+    words = ["gdb", "-nx", "-batch", "-ex", f"core-file {core}", "-ex", "info registers"]
+    done = subprocess.run(words, capture_output=True, text=True, timeout=120, check=False)
+    shown = dict(line.split()[:2] for line in done.stdout.splitlines() if len(line.split()) >= 2)
+    assert len(linux[1]) >= 16
+    for name, value in linux[1].items():
+        # QEMU's monitor calls the flags so.
+        assert int(shown["eflags" if name == "rfl" else name], 16) == value, name
