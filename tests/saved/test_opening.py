@@ -821,3 +821,28 @@ def test_a_stream_behind_something_unknown_is_told(tmp_path: Path, capsys: pytes
     path.write_bytes(b"#" * 5 + b"QEVM\0\0\0\x03 in a text")
     assert main(["info", str(path)]) == 2
     assert "not a migration stream, but text at offset 0x0" in capsys.readouterr().err
+
+
+def test_what_is_compressed_is_named_and_searched_as_what_is_not(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Of what begins like nothing that is known 1 MiB is taken."""
+    path = tmp_path / "file.gz"
+    tail = small_stream() + bytes(1 << 20)
+    for head, what in (
+        (b"\x7fELF\2\1\1", "an ELF file"),
+        (bytes(257) + b"ustar", "a tar archive"),
+        (bytes(0x8001) + b"CD001", "an ISO 9660 file system"),
+        (bytes(1 << 17), "begins with 131072 zero bytes"),
+        (b"nothing that is known", "not a migration stream"),
+    ):
+        path.write_bytes(gzip.compress(head.ljust(1 << 18, b"\0") + bytes(1 << 20), 1))
+        assert main(["info", str(path)]) == 2
+        assert what in capsys.readouterr().err
+    path.write_bytes(gzip.compress(bytes(4096) + tail, 1))
+    assert main(["info", str(path)]) == 0
+    assert "0x1000 of the file" in capsys.readouterr().out
+    path.write_bytes(gzip.compress(b"x" * 5000 + tail, 1))
+    assert main(["info", str(path)]) == 2
+    assert "one begins at 0x1388 (expected FILE@0x1388" in capsys.readouterr().err
+    assert main(["info", f"{path}@0x1388"]) == 0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from vmstate.errors import StreamError
 from vmstate.vmsd.data import NamedTuple
 
 
@@ -137,6 +138,21 @@ def what_it_is(data: memoryview) -> Foreign | None:
         where = f"{offset:#x}"
         return Foreign(f"a file in which one begins at {where}", f"FILE@{where} or --offset {where}")
     return None
+
+
+def refusal(head: bytes, name: str) -> StreamError:
+    """What is said of something compressed or piped that begins so, and of which no more is taken."""
+    what = what_it_is(memoryview(head))
+    if what is not None:
+        return StreamError(f"this is no migration stream but {what.name}", file=name, expected=what.advice)
+    if not any(head):
+        # A stream further on can be anywhere.
+        expected = "what it is decompressed to, as a file: a stream further on is found there, or FILE@OFFSET"
+        message = f"not a migration stream: it begins with {len(head)} zero bytes"
+        return StreamError(message, file=name, expected=expected)
+    from vmstate.stream.no_stream import not_a_stream
+
+    return not_a_stream(head, file=name)
 
 
 def stream_further_on(data: memoryview) -> int | None:

@@ -316,18 +316,18 @@ def _limited(pieces: Iterator[bytes], name: str, limit: int) -> Iterator[bytes]:
         total += len(piece)
         if total > most:
             if most == UNKNOWN:
-                from vmstate.stream.no_stream import not_a_stream
+                from vmstate.saved.foreign import refusal
 
-                raise not_a_stream(head, file=name)
+                raise refusal(head, name)
             raise StreamError(f"holds more than the {most} bytes that are accepted", file=name)
         yield piece
 
 
-_HEAD = 64
+_HEAD = 1 << 17
 
 
 def _most_of(head: bytes) -> int:
     """How many bytes are taken of what begins so."""
-    if head[:4] in HOLDS_A_STREAM or head == MAGIC[: len(head)]:
+    if head[:4] in HOLDS_A_STREAM or head == MAGIC[: len(head)] or MAGIC + b"\0\0\0\3" in head:
         return LIMIT
     return TEXT if head.lstrip()[:1] in (b"{", b"[", b"") and head.strip() else UNKNOWN
