@@ -299,6 +299,13 @@ def test_a_vmware_display_has_a_section_of_that_name_of_its_own() -> None:
     assert vmstate.explain(data, target).verdict == "loads"
 
 
+def test_a_command_that_is_refused_is_told_once() -> None:
+    """However often a stream repeats it: a PING before there is a way back."""
+    pings = framing.in_front(framing.command(2, bytes(4)) * 500)
+    (finding,) = vmstate.explain(pings(sent()), framing.target_named("7.2", framing.PLAIN)).findings
+    assert finding.qemu_error is not None and "PING" in finding.qemu_error
+
+
 @pytest.mark.parametrize(
     ("release", "own_buffer", "has_it"),
     [

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import explain_cases as cases
 import pytest
@@ -12,6 +13,7 @@ from recorded import FIXTURES
 
 from vmstate import explain, load
 from vmstate.cli import main
+from vmstate.compare import log_lines
 from vmstate.compare.log import Log, LogStart, read_log
 from vmstate.compare.log_lines import lines_of
 from vmstate.stream.registry import known_names, shipped_descriptions
@@ -169,6 +171,45 @@ def test_the_start_that_counts_is_the_last_that_was_refused() -> None:
 def test_a_log_that_is_none_is_read_all_the_same(text: str) -> None:
     log = read_log(text.encode(errors="surrogateescape")) if text else read_log(b"\n")
     assert log.start is None and not log.refuses
+
+
+def test_lines_of_anything_are_passed_over_and_cut(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A file that is no log costs no search for each kind of line and each of its lines, and no memory for a long one."""
+    searched: list[str] = []
+
+    class Counted:
+        def __init__(self, pattern: re.Pattern[str]) -> None:
+            self.pattern = pattern
+
+        def search(self, text: str, start: int, end: int) -> re.Match[str] | None:
+            searched.append(text)
+            return self.pattern.search(text, start, end)
+
+    kinds = [
+        type(known)(known.needed, cast(Any, Counted(known.pattern)), known.says, known.advice, known.refuses)
+        for known in log_lines._KNOWN
+    ]
+    monkeypatch.setattr(log_lines, "_KNOWN", kinds)
+    rubbish = [f"x{number}(" + "ab_" * 100 for number in range(1000)]
+    log = read("\n".join([*rubbish, REFUSED[1], "y" * 1_000_000]))
+    assert len(searched) <= 2 * len(rubbish) < len(kinds) * len(rubbish)
+    assert len(log.lines) == len(rubbish) + 2 and log.refuses
+    assert log.lines[-1].text == "y" * 8000 + "... (992,000 characters more)"
+
+
+def test_what_is_looked_for_first_stands_in_every_line_of_its_kind() -> None:
+    needed = {known.needed for known in log_lines._KNOWN}
+    assert {"Unknown ramblock \"", "section or instance '", " mismatch: ", "load of migration failed", ""} <= needed
+    for answer in ANSWERS.values():
+        for text in str(answer).splitlines():
+            for known in log_lines._KNOWN:
+                assert known.pattern.search(text) is None or known.needed in text
+
+
+def test_a_log_that_begins_with_zeros() -> None:
+    """As one does that was cut while QEMU had it open."""
+    (line,) = read("\0" * 5000 + f"{TIME}{REFUSED[3]}\n").lines
+    assert line.text == REFUSED[3] and line.refuses
 
 
 def test_a_machine_type_in_any_form() -> None:

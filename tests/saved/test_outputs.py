@@ -65,10 +65,26 @@ def test_a_device_takes_the_output(verb: str, output: str, guest: Path, tmp_path
     command = [sys.executable, "-m", "vmstate", verb, str(guest), *VERBS[verb], "-o", output]
     done = subprocess.run(command, check=False, capture_output=True, timeout=60)
     assert done.returncode == 0
-    assert done.stderr.decode() == (f"vmstate: {guest}: {LEFT_OUT}\n" if verb == "decode" else "")
+    told = "ioapic: id: 0 -> 1\n" if verb == "set" and output == "/dev/stdout" else ""
+    assert done.stderr.decode() == (f"vmstate: {guest}: {LEFT_OUT}\n" if verb == "decode" else told)
     assert {path.name for path in tmp_path.iterdir()} == {"guest.mig", "guest.mig.provenance.json"}
     more = {path.name for path in Path("/dev").iterdir()} - devices
     assert not [name for name in more if name.startswith(("null", "stdout"))]
+
+
+@pytest.mark.parametrize("name", ["-", "/dev/stdout"])
+@pytest.mark.parametrize(
+    "words", [["set", "ioapic#0.id=1"], ["repair", "--against", str(FIXTURES / BARE)], ["unpack"]], ids=lambda words: words[0]
+)
+def test_nothing_but_the_stream_is_in_standard_output(words: list[str], name: str, guest: Path) -> None:
+    """What is told besides goes to standard error, whatever the name of standard output is."""
+    verb, *more = words
+    command = [sys.executable, "-m", "vmstate", verb, str(guest), *more, "-o", name]
+    done = subprocess.run(command, check=False, capture_output=True, timeout=60)
+    assert done.returncode == 0
+    assert load(done.stdout).to_bytes() == done.stdout
+    assert len(done.stdout) == len(plain(BARE))
+    assert bool(done.stderr) is (verb != "unpack")
 
 
 @pytest.mark.parametrize("verb", VERBS)

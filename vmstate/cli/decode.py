@@ -12,6 +12,7 @@ from itertools import chain
 from vmstate.cli.by_source import describe, source_argument
 from vmstate.cli.files import add_qmp
 from vmstate.cli.live import only_source
+from vmstate.cli.outputs import output
 from vmstate.errors import StreamError, one_line
 from vmstate.files import write_atomic
 from vmstate.qemu.provenance import moved, provenance_to_carry, refuse_itself, refuse_place, write_provenance
@@ -31,6 +32,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         "-o",
         "--output",
         metavar="JSON",
+        type=output,
         default="-",
         help="the document; memory goes into JSON.DIGEST.ram beside it (-, a pipe, a device: it is left out)",
     )

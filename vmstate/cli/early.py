@@ -13,6 +13,7 @@ from vmstate.cli import early_budget, early_relay, early_study, early_what_if
 from vmstate.cli.encode import write
 from vmstate.cli.files import add_qmp
 from vmstate.cli.live import add_after, two_of
+from vmstate.cli.outputs import output
 from vmstate.early.items import BackendName
 from vmstate.early.policy import POLICIES, Plan
 from vmstate.early.streams import DevicePlan, apply_record, plan_streams, record_streams
@@ -44,14 +45,14 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     record.add_argument("early", metavar="EARLY", help="the stream of the earlier moment")
     record.add_argument("final", metavar="FINAL", help="the stream of the later moment")
     record.add_argument("--backend", choices=[*map(str, BackendName)], default=str(BackendName.TAP), help="(tap)")
-    record.add_argument("-o", "--output", metavar="RECORD", required=True, help="(-: standard output)")
+    record.add_argument("-o", "--output", metavar="RECORD", type=output, required=True, help="(-: standard output)")
     record.set_defaults(run=run_record)
 
     what = "EARLY with its devices as the record says"
     apply = actions.add_parser("apply", help=what, description=f"Write {what}.")
     apply.add_argument("early", metavar="EARLY", help="the stream of the earlier moment")
     apply.add_argument("record", metavar="RECORD", help="what `early record` wrote")
-    apply.add_argument("-o", "--output", metavar="FINAL", required=True, help="(-: standard output)")
+    apply.add_argument("-o", "--output", metavar="FINAL", type=output, required=True, help="(-: standard output)")
     apply.set_defaults(run=run_apply)
 
     what = "a stream with early copies of its devices in front of guest memory, for a stock QEMU"
@@ -59,7 +60,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     inserting.add_argument("stream", metavar="STREAM", help="the stream")
     inserting.add_argument("--early", metavar="STATE", help="a stream of an earlier moment that the copies are of")
     inserting.add_argument("--devices", metavar="GLOB", default="*", help="only sections whose idstr is like that (*)")
-    inserting.add_argument("-o", "--output", metavar="OUT", required=True, help="(-: standard output)")
+    inserting.add_argument("-o", "--output", metavar="OUT", type=output, required=True, help="(-: standard output)")
     inserting.add_argument("--format", choices=("text", "json"), default="text", help="for a reader, or for a program")
     inserting.set_defaults(run=run_insert)
 

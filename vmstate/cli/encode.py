@@ -7,6 +7,7 @@ import os
 import sys
 
 from vmstate.cli.by_source import source_argument, source_of
+from vmstate.cli.outputs import output
 from vmstate.errors import SchemaError, VMStateError
 from vmstate.files import write_atomic
 from vmstate.qemu.provenance import carry_provenance, provenance_to_carry, refuse_itself
@@ -22,7 +23,9 @@ if TYPE_CHECKING:
 def arguments(parser: argparse.ArgumentParser) -> None:
     """The arguments of the verb."""
     parser.add_argument("json", metavar="JSON", help="the document that `decode` wrote")
-    parser.add_argument("-o", "--output", metavar="FILE", required=True, help="the stream (-: standard output)")
+    parser.add_argument(
+        "-o", "--output", metavar="FILE", type=output, required=True, help="the stream (-: standard output)"
+    )
     parser.add_argument("--like", metavar="FILE", help="put it into a file like this save image or disk image")
     source_argument(parser)
     parser.set_defaults(run=run)

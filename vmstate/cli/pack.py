@@ -7,6 +7,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import suppress
 
+from vmstate.cli.outputs import output
 from vmstate.cli.unpack import is_mapped
 from vmstate.errors import StreamError, VMStateError
 from vmstate.files import write_atomic
@@ -28,7 +29,9 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         metavar="NAME",
         help="a new snapshot in a copy of the disk image; its disk is that of FILE@SNAPSHOT, or as it is now",
     )
-    parser.add_argument("-o", "--output", metavar="OUT", required=True, help="the file (-: standard output)")
+    parser.add_argument(
+        "-o", "--output", metavar="OUT", type=output, required=True, help="the file (-: standard output)"
+    )
     parser.set_defaults(run=run)
 
 

@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Iterable, Sequence
 from itertools import pairwise
 
+from vmstate.cli.outputs import output
 from vmstate.cli.words import counted
 from vmstate.errors import StreamError, VMStateError, one_line
 from vmstate.files import reported, size_text, write_atomic
@@ -36,7 +37,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         nargs="*",
         help="map: where memory stands (the default); read: LEN bytes from the address ADDR on",
     )
-    parser.add_argument("-o", "--output", metavar="OUT", help="all memory into a file; of read the bytes")
+    parser.add_argument("-o", "--output", metavar="OUT", type=output, help="all memory into a file; of read the bytes")
     parser.add_argument("--format", choices=("raw", "elf", "lime", "json"), help="of OUT (raw); json: of map")
     parser.add_argument(
         "--virtual", metavar="CPU", help="ADDR is virtual: by the tables of that section, or CR3's value"

@@ -5,9 +5,11 @@ from __future__ import annotations
 import argparse
 import json
 import shlex
+import sys
 
 from vmstate.cli.explain import target_of
 from vmstate.cli.numbers import seconds
+from vmstate.cli.outputs import output, told_beside
 from vmstate.compare.repair import CLASSES, INVISIBLE, Repair, repair
 from vmstate.errors import VMStateError, one_line
 from vmstate.files import write_atomic
@@ -25,7 +27,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         help="the destination, as for vmstate explain: a stream of it, a recorded destination, or nothing where its "
         "command line stands behind --",
     )
-    parser.add_argument("-o", "--output", metavar="OUT", help="the stream that loads")
+    parser.add_argument("-o", "--output", metavar="OUT", type=output, help="the stream that loads (-: standard output)")
     parser.add_argument("--plan", action="store_true", help="say what would be done, and write nothing")
     parser.add_argument(
         "--accept",
@@ -88,13 +90,19 @@ def run(options: argparse.Namespace) -> int:
     if result.data is not None and options.output:
         from vmstate.saved.packing import as_kept
 
-        write_atomic(options.output, as_kept(options.file, [result.data]))
+        pieces = as_kept(options.file, [result.data])
+        if options.output == "-":
+            for piece in list(pieces):
+                sys.stdout.buffer.write(piece)
+        else:
+            write_atomic(options.output, pieces)
         if known is not None:
             carry_provenance(known, options.file, options.output, repaired=[step.text for step in result.steps])
-    if options.format == "json":
-        print(json.dumps({"file": options.file, **result.as_dict()}))
-    else:
-        print_text(result, options)
+    with told_beside(options.output):
+        if options.format == "json":
+            print(json.dumps({"file": options.file, **result.as_dict()}))
+        else:
+            print_text(result, options)
     return 0 if result.data is not None else 1
 
 

@@ -10,6 +10,7 @@ from vmstate.cli.by_source import source_argument, source_of
 from vmstate.cli.explain import target_of
 from vmstate.cli.files import add_qmp
 from vmstate.cli.live import files_of, stream_of
+from vmstate.cli.outputs import output
 from vmstate.errors import VMStateError, one_line
 from vmstate.files import write_atomic
 from vmstate.fleet.page import kind_of_rows, rows_page_of
@@ -27,7 +28,9 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         "or the lines of `vmstate matrix` or `vmstate fleet scan` (--format json)",
     )
     add_qmp(parser, "; with FILE it is the later moment")
-    parser.add_argument("-o", "--output", metavar="PAGE", required=True, help="the page, HTML (-: standard output)")
+    parser.add_argument(
+        "-o", "--output", metavar="PAGE", type=output, required=True, help="the page, HTML (-: standard output)"
+    )
     parser.add_argument("--early", metavar="EARLY", help="an earlier stream: what early migration would do")
     parser.add_argument(
         "--against",

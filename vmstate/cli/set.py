@@ -8,6 +8,7 @@ import sys
 from collections.abc import Mapping
 
 from vmstate.cli.encode import write
+from vmstate.cli.outputs import output
 from vmstate.cli.show import json_value
 from vmstate.errors import VMStateError, one_line
 from vmstate.qemu.provenance import carry_provenance, provenance_to_carry, refuse_disk_image
@@ -32,7 +33,9 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         help="a value; PATH+=VALUE and PATH-=VALUE add to a list, a set or flags, and take away; CARD.mac=ADDRESS "
         "changes all that a network card keeps of its address",
     )
-    parser.add_argument("-o", "--output", metavar="OUT", required=True, help="the stream (-: standard output)")
+    parser.add_argument(
+        "-o", "--output", metavar="OUT", type=output, required=True, help="the stream (-: standard output)"
+    )
     parser.add_argument(
         "--xml", action="store_true", help="change the MAC addresses (CARD.mac=...) in libvirt's XML, too"
     )

@@ -7,6 +7,7 @@ import json
 import sys
 from typing import TYPE_CHECKING, Any
 
+from vmstate.cli.outputs import output
 from vmstate.compare.findings import read_baseline, write_baseline
 from vmstate.compare.source_lint import (
     BREAKS,
@@ -74,7 +75,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     declare = actions.add_parser("declare", help=what, description=f"{what[0].upper()}{what[1:]}.")
     declare.add_argument("tree", metavar="TREE", help=TREE)
     declare.add_argument("device", metavar="DEVICE", help="the device class, or the name of its description")
-    declare.add_argument("-o", "--output", metavar="FILE", default="-", help="(-: standard output)")
+    declare.add_argument("-o", "--output", metavar="FILE", type=output, default="-", help="(-: standard output)")
     configuration(declare)
     declare.set_defaults(run=run_declare)
 

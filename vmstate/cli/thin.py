@@ -10,6 +10,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from vmstate.cli.files import for_each
+from vmstate.cli.outputs import output
 from vmstate.errors import VMStateError
 from vmstate.files import write_atomic
 from vmstate.qemu.provenance import carry_provenance, provenance_to_carry, refuse_disk_image, refuse_place
@@ -24,6 +25,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         "-o",
         "--output",
         metavar="OUT",
+        type=output,
         required=True,
         help="the thin stream (-: standard output); of several the folder, where each keeps its name",
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 
+from vmstate.cli.outputs import output
 from vmstate.files import write_atomic
 from vmstate.qemu.provenance import refuse_itself
 from vmstate.saved.opening import open_input
@@ -14,7 +15,9 @@ from vmstate.saved.packing import at_origin
 def arguments(parser: argparse.ArgumentParser) -> None:
     """The arguments of the verb."""
     parser.add_argument("file", metavar="FILE", help="the save image, disk image (FILE@SNAPSHOT) or compressed stream")
-    parser.add_argument("-o", "--output", metavar="STREAM", required=True, help="the stream (-: standard output)")
+    parser.add_argument(
+        "-o", "--output", metavar="STREAM", type=output, required=True, help="the stream (-: standard output)"
+    )
     parser.set_defaults(run=run)
 
 

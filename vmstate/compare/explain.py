@@ -177,6 +177,7 @@ class StreamCheck:
         self.release = target.release
         self.loader = loader_of(target, source)
         self.met_records: set[str] = set()
+        self.met_refusals: set[tuple[str, str]] = set()
         self.sides = Sides(source, target, versions)
         destination_names = set() if target.stream is None else repeated_names(target.stream)
         self.findings = Findings(repeated_names(source) | destination_names)
@@ -315,8 +316,10 @@ class StreamCheck:
     def command(self, command: Command, commands: Commands) -> Iterator[Explained]:
         """Whether the destination takes a command of the stream."""
         refusal = commands.refused(command)
-        if refusal is None:
+        # A stream can repeat a command as often as it likes.
+        if refusal is None or (refusal.rule, refusal.why) in self.met_refusals:
             return
+        self.met_refusals.add((refusal.rule, refusal.why))
         if refusal.missing is not None:
             self.findings.assumed.append(refusal.missing)
             return

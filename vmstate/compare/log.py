@@ -21,7 +21,7 @@ from vmstate.saved.opening import StreamLike, open_input
 from vmstate.vmsd.data import Data
 from vmstate.vmsd.release import Release
 
-LARGEST = 64 << 20
+LARGEST = 16 << 20
 """Bytes of a log that are read: of a longer one the end."""
 
 LONGEST_COMMAND = 1 << 20

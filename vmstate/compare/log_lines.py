@@ -20,8 +20,9 @@ Words = str | Callable[["re.Match[str]", str | None], str | None]
 
 
 class _Known(Value):
-    """Lines of one kind."""
+    """Lines of one kind. `needed` stands in every one that the pattern matches, and is found sooner."""
 
+    needed: str
     pattern: re.Pattern[str]
     says: Words
     advice: Words | None
@@ -33,6 +34,9 @@ FOLLOWING = 4
 
 LOOKED_AT = 2000
 """Characters of a line that are looked at."""
+
+KEPT = 8000
+"""Characters of a line that are kept."""
 
 OLDER_MACHINE = "use the machine type of the older release on both sides, or a newer QEMU at the destination"
 SAME_DEVICES = "give the destination the same devices at the same places (bus=, addr=), hot-plugged ones too"
@@ -120,8 +124,29 @@ def _reason(match: re.Match[str], _section: str | None) -> str:
 
 
 def _line(pattern: str, says: Words, advice: Words | None = None, *, refuses: bool = True) -> _Known:
-    return _Known(re.compile(pattern), says, advice, refuses)
+    return _Known(_needed(pattern), re.compile(pattern), says, advice, refuses)
 
+
+def _needed(pattern: str) -> str:
+    """The longest text that stands in whatever a pattern matches: outside of groups, with no choice at that level."""
+    runs, depth = [""], 0
+    for piece in re.findall(r"\\.|\[(?:\\.|[^\]])*\]|\{[\d,]*\}|.", pattern):
+        if depth == 0 and piece == "|":
+            return ""
+        depth += (piece == "(") - (piece == ")")
+        if (depth == 0 and piece in "?*") or piece[0] == "{":
+            runs[-1] = runs[-1][:-1]
+        is_text = depth == 0 and (
+            piece not in _SPECIAL if len(piece) == 1 else piece[0] == "\\" and not piece[1].isalnum()
+        )
+        if is_text:
+            runs[-1] += piece[-1]
+        else:
+            runs.append("")
+    return max(runs, key=len)
+
+
+_SPECIAL = "()[]{}.^$*+?|"
 
 _SECTION = r"'(?P<section>[^']*)'"
 _KNOWN = (
@@ -468,7 +493,7 @@ _PREFIX = re.compile(
 
 def lines_of(lines: Sequence[str]) -> Iterator[LogLine]:
     """The lines of a log that hold anything, in their order, each with what is known of it."""
-    texts = [text for line in lines if (text := _without_prefix(line.strip()))]
+    texts = [text for line in lines if (text := _without_prefix(_kept(line.strip(_BLANK))))]
     for number, text in enumerate(texts):
         known, match = _known(text)
         if known is None or match is None:
@@ -489,6 +514,14 @@ def lines_of(lines: Sequence[str]) -> Iterator[LogLine]:
         )
 
 
+_BLANK = " \t\r\n\f\v\0"
+"""What no line begins with; a log that was cut short while it was written begins with zeros."""
+
+
+def _kept(line: str) -> str:
+    return line if len(line) <= KEPT else f"{line[:KEPT]}... ({len(line) - KEPT:,} characters more)"
+
+
 def _without_prefix(line: str) -> str:
     for prefix in (_LIBVIRT, _PREFIX):
         match = prefix.match(line, 0, LOOKED_AT)
@@ -498,7 +531,7 @@ def _without_prefix(line: str) -> str:
 
 def _known(text: str) -> tuple[_Known | None, re.Match[str] | None]:
     for known in _KNOWN:
-        match = known.pattern.search(text, 0, LOOKED_AT)
+        match = known.pattern.search(text, 0, LOOKED_AT) if known.needed in text else None
         if match is not None:
             return known, match
     return None, None
