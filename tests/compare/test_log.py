@@ -174,7 +174,7 @@ def test_a_log_that_is_none_is_read_all_the_same(text: str) -> None:
 
 
 def test_lines_of_anything_are_passed_over_and_cut(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A file that is no log costs no search for each kind of line and each of its lines, and no memory for a long one."""
+    """A file that is no log costs no search for each kind of line in each line, nor memory for a long line."""
     searched: list[str] = []
 
     class Counted:
@@ -199,7 +199,7 @@ def test_lines_of_anything_are_passed_over_and_cut(monkeypatch: pytest.MonkeyPat
 
 def test_what_is_looked_for_first_stands_in_every_line_of_its_kind() -> None:
     needed = {known.needed for known in log_lines._KNOWN}
-    assert {"Unknown ramblock \"", "section or instance '", " mismatch: ", "load of migration failed", ""} <= needed
+    assert {'Unknown ramblock "', "section or instance '", " mismatch: ", "load of migration failed", ""} <= needed
     for answer in ANSWERS.values():
         for text in str(answer).splitlines():
             for known in log_lines._KNOWN:

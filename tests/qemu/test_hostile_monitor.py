@@ -298,6 +298,15 @@ def test_what_ends_every_verb(end: str, hostile: Any, tmp_path: Path, capsys: py
     assert (tmp_path / "out.mig").exists() and (tmp_path / "out.mig.provenance.json").exists()
 
 
+def test_the_limit_of_a_verb_that_reads(hostile: Any, capsys: pytest.CaptureFixture[str]) -> None:
+    monitor = hostile("query-status", ENDS["nothing"])
+    assert main(["info", "--qmp", monitor.address, "--limit", "0.1"]) == 2
+    assert "query-status: no answer in 0.1 s" in capsys.readouterr().err
+    for limit in ("0", "-1", "nan", "inf"):
+        assert main(["info", "--qmp", monitor.address, f"--limit={limit}"]) == 2
+        assert "no time to wait (expected seconds, more than 0" in capsys.readouterr().err
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("verb", VERBS)
 def test_of_each_verb(verb: str, hostile: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

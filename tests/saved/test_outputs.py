@@ -74,7 +74,9 @@ def test_a_device_takes_the_output(verb: str, output: str, guest: Path, tmp_path
 
 @pytest.mark.parametrize("name", ["-", "/dev/stdout"])
 @pytest.mark.parametrize(
-    "words", [["set", "ioapic#0.id=1"], ["repair", "--against", str(FIXTURES / BARE)], ["unpack"]], ids=lambda words: words[0]
+    "words",
+    [["set", "ioapic#0.id=1"], ["repair", "--against", str(FIXTURES / BARE)], ["unpack"]],
+    ids=lambda words: words[0],
 )
 def test_nothing_but_the_stream_is_in_standard_output(words: list[str], name: str, guest: Path) -> None:
     """What is told besides goes to standard error, whatever the name of standard output is."""

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from vmstate.cli.files import add_qmp, for_each
 from vmstate.cli.live import files_of, stream_of
 from vmstate.cli.not_judged import lines_of_not_judged
-from vmstate.cli.numbers import seconds
+from vmstate.cli.numbers import checked_time
 from vmstate.cli.words import counted
 from vmstate.compare.explain import explain
 from vmstate.compare.explained import Explained, Explanation, LogLine
@@ -62,7 +62,6 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--record", metavar="FILE", help="write down the destination that is started, to be a TARGET elsewhere"
     )
-    parser.add_argument("--limit", metavar="SECONDS", type=seconds, default=60, help="for each start (default 60)")
     parser.add_argument("--verbose", action="store_true", help="list the rules that are not judged")
     parser.add_argument("--format", choices=("text", "json"), default="text", help="json: a line for each stream")
     parser.usage = (
@@ -183,9 +182,11 @@ def started(command: list[str], options: argparse.Namespace) -> Target:
     """The destination that a command line makes."""
     from vmstate.lab.target import target_of as target_of_command
     from vmstate.qemu.machine import find_qemu
+    from vmstate.qemu.monitor import LIMIT
 
     qemu = find_qemu(command[0], options.root)
-    return target_of_command(command, qemu=qemu, like=next(iter(options.streams), None), limit=options.limit)
+    limit = LIMIT if options.limit is None else checked_time(options.limit)
+    return target_of_command(command, qemu=qemu, like=next(iter(options.streams), None), limit=limit)
 
 
 def print_text(explanation: Explanation, *, verbose: bool) -> None:

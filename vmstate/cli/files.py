@@ -1,4 +1,4 @@
-"""Several files for one verb: each is taken by itself, and the worst exit code counts; or a machine that runs."""
+"""Several files for one verb, of which the worst exit code counts; or a machine that runs."""
 
 from __future__ import annotations
 
@@ -12,8 +12,7 @@ from vmstate.errors import VMStateError
 def for_each(files: Sequence[str], answer: Callable[[str], int]) -> int:
     """Give `answer` each file; returns the worst of its exit codes.
 
-    Of several files one that cannot be used costs a line on standard error and the exit code 2, and the others go on.
-    Raises `VMStateError` where there is only one.
+    Of several, one that cannot be used is a line on standard error and exit code 2. Raises `VMStateError` for only one.
     """
     worst = 0
     for file in files:
@@ -30,10 +29,11 @@ def for_each(files: Sequence[str], answer: Callable[[str], int]) -> int:
 
 
 def add_qmp(parser: argparse.ArgumentParser, more: str = "") -> None:
-    """The option --qmp of a verb that reads."""
+    """--qmp of a verb that reads."""
     parser.add_argument(
         "--qmp",
         metavar="SOCKET",
         help="a running machine in the place of a file, by its monitor (unix:PATH): the guest is paused for its device "
         f"state, some milliseconds{more}",
     )
+    parser.add_argument("--limit", metavar="SECONDS", type=float, help="for each answer or start (30 or 60)")

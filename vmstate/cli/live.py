@@ -6,7 +6,7 @@ import argparse
 import time
 from typing import TYPE_CHECKING
 
-from vmstate.cli.numbers import seconds
+from vmstate.cli.numbers import checked_time, seconds
 from vmstate.errors import VMStateError
 
 if TYPE_CHECKING:
@@ -36,7 +36,9 @@ def source_of(options: argparse.Namespace, file: str) -> str | Input:
     from vmstate.qemu.live import live_state_at
     from vmstate.saved.opening import Input
 
-    return Input(memoryview(live_state_at(options.qmp).stream()), file)
+    limit = {} if options.limit is None else {"limit": checked_time(options.limit)}
+    state = live_state_at(options.qmp, **limit)
+    return Input(memoryview(state.stream()), file)
 
 
 def only_source(options: argparse.Namespace) -> str | Input:

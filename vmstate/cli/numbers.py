@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 from argparse import ArgumentTypeError
 
+from vmstate.errors import VMStateError
+
 
 def whole_number(text: str) -> int:
     """0 or more, as argparse expects it of a type."""
@@ -21,6 +23,13 @@ def seconds(text: str) -> float:
     value = float(text)
     if not (math.isfinite(value) and value > 0):
         raise ValueError(text)
+    return value
+
+
+def checked_time(value: float) -> float:
+    """A time to wait that was read already. Raises `VMStateError`."""
+    if not (math.isfinite(value) and value > 0):
+        raise VMStateError("no time to wait", expected="seconds, more than 0", found=f"{value:g}")
     return value
 
 

@@ -49,7 +49,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     )
     source_argument(parser)
     parser.usage = "vmstate report {FILE [LATER] | [FILE] --qmp SOCKET} -o PAGE [options]"
-    parser.set_defaults(run=run, takes_command=True, root=None, limit=60.0)
+    parser.set_defaults(run=run, takes_command=True, root=None)
 
 
 def run(options: argparse.Namespace) -> int:
