@@ -19,6 +19,7 @@ import vmstate
 from vmstate.compare.explained import Explanation
 from vmstate.lab.target import target_of
 from vmstate.rules import KnownDestination
+from vmstate.rules.stream import room_of_block
 from vmstate.vmsd.release import Release
 
 RECORDED = {(entry["release"], entry["case"]): entry for entry in json.loads(framing.TRUTH.read_text())["answers"]}
@@ -143,3 +144,35 @@ def test_qemu_answers_as_it_did(release: str, case: Case) -> None:
     verdict, lines = framing.answer(framing.stream_of(case, release), release, case.destination, case.program)
     entry = said(release, case)
     assert (verdict, lines) == (entry["verdict"], entry["lines"])
+
+
+@pytest.mark.parametrize(("size", "is_taken"), [(0x100000, True), (0xFF000, False), (0x101000, False)])
+def test_a_block_of_another_size(size: int, is_taken: bool) -> None:
+    """7.2 prints "Size mismatch: ram: 0xff000 != 0x100000: Invalid argument" of the second."""
+    stream = framing.target_named("7.2", framing.PLAIN).stream
+    assert stream is not None
+    data = stream.to_bytes()
+    (block,) = stream.ram.blocks
+    listed = data.index(b"\x03ram" + block.used_length.to_bytes(8, "big")) + 4
+    total = int.from_bytes(data[listed - 12 : listed - 4], "big") - block.used_length + size
+    sizes = total.to_bytes(8, "big") + b"\x03ram" + size.to_bytes(8, "big")
+    changed = data[: listed - 12] + sizes + data[listed + 8 :]
+    found = KnownDestination(stream, {"qemu_release": Release(7, 2)}).check(changed)
+    assert [finding.message.partition(" (")[0] for finding in found] == ["a RAM block of another size"] * (not is_taken)
+
+
+@pytest.mark.parametrize(
+    ("idstr", "size", "room"),
+    [
+        ("pc.ram", 0xFFFFF, None),
+        ("pc.ram", 0xFF000, 0x100000),
+        ("pc.ram", (1 << 64) - 1, 0x100000),
+        ("/rom@etc/acpi/tables", 0x200000, None),
+        ("/rom@etc/acpi/tables", 0x200001, 0x200000),
+        ("/rom@etc/acpi/tables", (1 << 64) - 1, None),
+        ("/rom@etc/acpi/rsdp", 0x101000, 0x1000),
+    ],
+)
+def test_the_room_of_a_block(idstr: str, size: int, room: int | None) -> None:
+    """Whole pages are compared; what has a largest size takes all up to that, and nothing is what 64 bits wrap to."""
+    assert room_of_block(idstr, size, 0x100000 if room != 0x1000 else 0x1000) == room

@@ -28,9 +28,7 @@ from vmstate.compare.target import Target, open_target
 from vmstate.errors import SchemaError, VersionError, VMStateError
 from vmstate.rules import messages
 from vmstate.rules.stream import (
-    HOST_PAGE,
     RESIZABLE,
-    RESIZABLE_UP_TO,
     UNSENT,
     Commands,
     Loader,
@@ -39,6 +37,7 @@ from vmstate.rules.stream import (
     refused_configuration,
     refused_framing,
     refused_record,
+    room_of_block,
     takes_unsent,
 )
 from vmstate.saved.loading import load_what_is_whole
@@ -369,14 +368,12 @@ class StreamCheck:
     def block(self, section: Section, block: Any, local: int) -> Iterator[Explained]:
         """The size of one block."""
         size = block.used_length
-        if -(-size // HOST_PAGE) == -(-local // HOST_PAGE):
+        largest = room_of_block(block.idstr, size, local)
+        if largest is None:
             return
         message = f"RAM block {block.idstr!r} has {size:#x} bytes in the stream and {local:#x} on the destination"
         error = messages.ram_size(block.idstr, size, local, self.release)
         if block.idstr.startswith(RESIZABLE):
-            largest = RESIZABLE_UP_TO.get(block.idstr, local)
-            if size <= largest:
-                return
             message += f", where it can grow to {largest:#x}"
             error = messages.ram_too_large(block.idstr, size, largest, self.release)
         yield self.findings.finding(

@@ -29,6 +29,7 @@ from vmstate.rules.stream import (
     refused_configuration,
     refused_framing,
     refused_record,
+    room_of_block,
     takes_unsent,
 )
 from vmstate.schema.vmdesc import NOTHING_DESCRIBED, contradicts
@@ -347,6 +348,10 @@ class _Reader(StreamReader):
             length = self._destination.blocks.get(event.idstr)
             if length is None:
                 raise StreamError("the destination has no such RAM block", offset=event.offset, found=event.idstr)
+            room = room_of_block(event.idstr, event.used_length, length)
+            if room is not None:
+                expected, found = f"{room:#x} bytes", f"{event.used_length:#x} for {event.idstr!r}"
+                raise StreamError("a RAM block of another size", offset=event.offset, expected=expected, found=found)
         elif isinstance(event, (RamPages, RamHook, RamMultifdFlush)):
             why = self._refused_record(event)
             if why is not None:

@@ -691,6 +691,21 @@ RESIZABLE_UP_TO: Mapping[str, int] = {
 """The largest size of those for which it is more than they have."""
 
 
+def room_of_block(idstr: str, size: int, local: int) -> int | None:
+    """The largest size that a destination takes of a RAM block, where a `size` is more; None where it takes that.
+
+    `local` is the size that it has itself. Facts from QEMU's qemu_ram_resize: sizes are those of whole pages, and wrap
+    around at 64 bits.
+    """
+    sent = (size + HOST_PAGE - 1) & -HOST_PAGE & 0xFFFF_FFFF_FFFF_FFFF
+    if sent == (local + HOST_PAGE - 1) & -HOST_PAGE:
+        return None
+    if not idstr.startswith(RESIZABLE):
+        return local
+    largest = RESIZABLE_UP_TO.get(idstr, local)
+    return largest if sent > largest else None
+
+
 # Which section a name and an instance mean.
 
 
