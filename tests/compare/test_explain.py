@@ -525,8 +525,8 @@ def test_more_processors_than_the_stream_has_room_for() -> None:
     guest = FIXTURES / "qemu-7.2-q35-virtio-net.mig.xz"
     with load(FIXTURES / "qemu-7.2-q35-smp4-rootports.mig.xz") as stream:
         next(section for section in stream.sections if "ICH9LPC" in section.name).state["pm"]["ich9_pm/cpuhp"] = None
-        found = breaking(explain(guest, Target("it", stream=load(stream.to_bytes()))))
-    (finding,) = (finding for finding in found if finding.path == "pm.cpuhp.cpuhp_state.devs")
+        breaks = breaking(explain(guest, Target("it", stream=load(stream.to_bytes()))))
+    (finding,) = (finding for finding in breaks if finding.path == "pm.cpuhp.cpuhp_state.devs")
     assert finding.message.startswith("possible_cpus is 1 in the stream and 4 on the destination")
     assert finding.qemu_error == "Missing section footer for 0000:00:1f.0/ICH9LPC"
 

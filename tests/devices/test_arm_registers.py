@@ -51,30 +51,30 @@ def cpu(registers: dict[int, int]) -> ARMCPU:
     return ARMCPU(cpreg_vmstate_array_len=len(indexes), cpreg_vmstate_indexes=indexes, cpreg_vmstate_values=values)
 
 
-def told(source: dict[int, int], own: dict[int, int], release: Release) -> dict[str, Any]:
-    results = broken(ARMCPU.vmsd, cpu(source), own=cpu(own), facts={RELEASE.name: release})
+def told(source: dict[int, int], local: dict[int, int], release: Release) -> dict[str, Any]:
+    results = broken(ARMCPU.vmsd, cpu(source), own=cpu(local), facts={RELEASE.name: release})
     return {result.rule.id: result for result in results if result.is_judged}
 
 
 def test_another_release_has_other_registers() -> None:
     """As a cortex-a57 of 7.2 is held against that of 10.0. A register of AArch32 that AArch64 has too is told once."""
     assert is_constant(ID_DFR0)
-    own = {ID_DFR0: 0x3000006, 1: 0, 2: 0}
-    found = told({ID_DFR0: 0x3010006, ID_DFR0_32: 0x3010006, PAR_32: 0}, own, Release(10, 0))
-    assert set(found) == {"arm-cpu-register-unknown", "arm-cpu-register-release"}
-    assert found["arm-cpu-register-unknown"].text == "the destination's CPU has not the registers PAR"
-    assert "ID_DFR0_EL1=0x3010006 (debug and performance monitors)" in found["arm-cpu-register-release"].text
-    assert all("release" in result.rule.advice for result in found.values())
+    local = {ID_DFR0: 0x3000006, 1: 0, 2: 0}
+    messages = told({ID_DFR0: 0x3010006, ID_DFR0_32: 0x3010006, PAR_32: 0}, local, Release(10, 0))
+    assert set(messages) == {"arm-cpu-register-unknown", "arm-cpu-register-release"}
+    assert messages["arm-cpu-register-unknown"].text == "the destination's CPU has not the registers PAR"
+    assert "ID_DFR0_EL1=0x3010006 (debug and performance monitors)" in messages["arm-cpu-register-release"].text
+    assert all("release" in result.rule.advice for result in messages.values())
 
 
 def test_another_model_has_other_values() -> None:
-    found = told({ID_DFR0: 1, PAR_32: 0}, {ID_DFR0: 2, PAR_32: 5}, Release(10, 0))
-    assert set(found) == {"arm-cpu-register-constant"}
-    assert "-cpu MODEL" in found["arm-cpu-register-constant"].rule.advice
+    messages = told({ID_DFR0: 1, PAR_32: 0}, {ID_DFR0: 2, PAR_32: 5}, Release(10, 0))
+    assert set(messages) == {"arm-cpu-register-constant"}
+    assert "-cpu MODEL" in messages["arm-cpu-register-constant"].rule.advice
 
 
 def test_the_number_of_registers() -> None:
     """11.1 no longer compares it, and says which register it does not know."""
-    source, own = {ID_DFR0: 1, PAR_32: 0}, {ID_DFR0: 1}
-    assert "arm-cpu-register-count" in told(source, own, Release(10, 0))
-    assert set(told(source, own, Release(11, 1))) == {"arm-cpu-register-unknown"}
+    source, local = {ID_DFR0: 1, PAR_32: 0}, {ID_DFR0: 1}
+    assert "arm-cpu-register-count" in told(source, local, Release(10, 0))
+    assert set(told(source, local, Release(11, 1))) == {"arm-cpu-register-unknown"}

@@ -157,8 +157,10 @@ def test_a_block_of_another_size(size: int, is_taken: bool) -> None:
     total = int.from_bytes(data[listed - 12 : listed - 4], "big") - block.used_length + size
     sizes = total.to_bytes(8, "big") + b"\x03ram" + size.to_bytes(8, "big")
     changed = data[: listed - 12] + sizes + data[listed + 8 :]
-    found = KnownDestination(stream, {"qemu_release": Release(7, 2)}).check(changed)
-    assert [finding.message.partition(" (")[0] for finding in found] == ["a RAM block of another size"] * (not is_taken)
+    refusals = KnownDestination(stream, {"qemu_release": Release(7, 2)}).check(changed)
+    assert [refusal.message.partition(" (")[0] for refusal in refusals] == ["a RAM block of another size"] * (
+        not is_taken
+    )
 
 
 @pytest.mark.parametrize(
