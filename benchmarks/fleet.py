@@ -3,12 +3,14 @@
     python benchmarks/fleet.py make FOLDER --count 10000 --seed 1
     python benchmarks/fleet.py rates FOLDER --peer PATH/analyze-migration.py
     python benchmarks/fleet.py grow FOLDER
+    python benchmarks/fleet.py same FOLDER --count 2000
     python benchmarks/fleet.py cluster FOLDER --kill
 
 make     streams as of a fleet: the recorded ones, of every release and shape, with values drawn at random in each; one
          of a hundred is damaged (cut off, or with bytes that are others)
 rates    the same streams by one process in a loop, by a pool of two, and by QEMU's script, a process for each file, in
          turn; streams that the script does not read are left out of its part. Ratios, and the peak of memory
+same     the rows of one process that has seen all streams before, and those of each stream with nothing seen before
 grow     the time for 100, 1,000 and 10,000 streams
 cluster  a Dask scheduler and two workers, each a process of its own; with --kill a worker is killed by SIGKILL when a
          fifth is done. The rows must be those of one process in a loop
@@ -37,9 +39,10 @@ ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
 import vmstate  # noqa: E402
+from vmstate.compare.target import open_target  # noqa: E402
 from vmstate.errors import VMStateError  # noqa: E402
 from vmstate.fleet.engine import Engine, cluster_of, in_order, pool_of  # noqa: E402
-from vmstate.fleet.scan import Scan, outcome_of  # noqa: E402
+from vmstate.fleet.scan import Known, Scan, kind_of, outcome_of, row_of  # noqa: E402
 
 LARGEST = 300_000
 """Bytes of a recorded stream that is taken: most streams of a fleet scan are without memory."""
@@ -154,7 +157,7 @@ class Taken:
         self.rows: list[dict[str, Any]] = []
         self.seconds: dict[int, float] = {}
         peaks: dict[int, int] = {}
-        for result in in_order(Measured(scan), files, engine):
+        for result in in_order(Measured(scan), files, engine, kind_of=kind_of):
             row, process, seconds, peak = result  # type: ignore[misc]
             self.rows.append(row)
             self.seconds[process] = max(seconds, self.seconds.get(process, 0.0))
@@ -219,6 +222,20 @@ def grow(folder: Path, target: str, workers: int) -> None:
             print(Taken(files[:count], Scan(target), pool_of(workers)), flush=True)
 
 
+def same(folder: Path, target: str, count: int) -> None:
+    """What was seen before against nothing seen: each stream is read by itself, with nothing kept of any other."""
+    files = streams(folder)[:count]
+    against = open_target(target)
+    known = Known(against)
+    alike = 0
+    for file in files:
+        outlines = known.outlines.row_of(file) is not None
+        row, alone = row_of(file, known), row_of(file, Known(against))
+        assert json.dumps(row) == json.dumps(alone), file
+        alike += outlines
+    print(f"{len(files)} rows are the same alone; {alike} of them were those of an earlier stream that is like it")
+
+
 @contextmanager
 def dask() -> Iterator[tuple[str, list[subprocess.Popen[bytes]]]]:
     """The address of a scheduler, and the processes of two workers."""
@@ -249,7 +266,7 @@ def cluster(folder: Path, target: str, kill: bool, count: int) -> None:
     with dask() as (address, workers):
         start = time.monotonic()
         names = []
-        for number, row in enumerate(in_order(Scan(target), files, cluster_of(address))):
+        for number, row in enumerate(in_order(Scan(target), files, cluster_of(address), kind_of=kind_of)):
             if kill and number == len(files) // 5:
                 workers[0].send_signal(signal.SIGKILL)
                 print(f"a worker is killed after {number} rows", flush=True)
@@ -263,7 +280,7 @@ def cluster(folder: Path, target: str, kill: bool, count: int) -> None:
 def main() -> int:
     """Run as a program."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("what", choices=("make", "rates", "grow", "cluster"))
+    parser.add_argument("what", choices=("make", "rates", "same", "grow", "cluster"))
     parser.add_argument("folder", type=Path)
     parser.add_argument(
         "--count", type=int, default=10_000, help="streams (make, cluster) or streams of a round (rates)"
@@ -279,6 +296,8 @@ def main() -> int:
         make(options.folder, options.count, options.seed)
     elif options.what == "rates":
         rates(options.folder, options.against, options.peer, options.count, options.rounds)
+    elif options.what == "same":
+        same(options.folder, options.against, options.count)
     elif options.what == "grow":
         grow(options.folder, options.against, options.workers)
     else:

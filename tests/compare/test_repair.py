@@ -86,6 +86,12 @@ def test_the_destination_is_not_written_over(tmp_path: Path) -> None:
     assert main(["repair", source, "--against", str(place), "-o", str(place)]) == 2 and place.read_bytes() == before
 
 
+def test_without_a_destination_it_asks_for_one(capsys: pytest.CaptureFixture[str]) -> None:
+    source = str(FIXTURES / "qemu-7.2-q35-virtio-net.mig.xz")
+    assert main(["repair", source, "--drop", "slirp", "--plan"]) == 2
+    assert "against what?" in capsys.readouterr().err
+
+
 def test_what_loads_is_left_as_it_is() -> None:
     result, source = repaired("q35-7.2-7.2 -> q35-7.2-10.0")
     assert result.steps == () and result.data == source

@@ -11,12 +11,13 @@ import subprocess
 import sys
 import time
 import xml.etree.ElementTree as ET
+from collections.abc import Callable
 from pathlib import Path
 from random import Random
 
 import fleet_work
 import pytest
-from fleet_work import Work
+from fleet_work import Process, Work
 from machines import PROGRAM, needs_qemu
 from recorded import FIXTURES
 
@@ -129,8 +130,14 @@ def test_places(tmp_path: Path) -> None:
     files = list(places([str(tmp_path)]))
     assert sorted(os.path.basename(place) for place in files) == ["list", "two.mig.xz", "zero"]
     assert len(list(places([f"@{tmp_path}/list", str(tmp_path / "*.mig.xz")]))) == 1
+    (tmp_path / "a" / "hard.mig.xz").hardlink_to(tmp_path / "a" / "one.mig.xz")
+    assert len(list(places([str(tmp_path / "a")]))) == 1
     with pytest.raises(VMStateError, match="there is nothing at this place"):
         list(places([str(tmp_path / "absent")]))
+    (tmp_path / "circle").write_text(f"@{tmp_path}/list\n@{tmp_path}/back\n")
+    (tmp_path / "back").write_text(f"@{tmp_path}/circle\n")
+    with pytest.raises(VMStateError, match="the list names itself"):
+        list(places([f"@{tmp_path}/circle"]))
 
 
 def test_a_url_is_a_place(tmp_path: Path) -> None:
@@ -256,13 +263,19 @@ def test_scan_resumes_and_says_what_stands_in_the_way(tmp_path: Path, capsys: py
 
 
 @pytest.mark.slow
-def test_parquet_has_a_row_for_each_finding(tmp_path: Path) -> None:
+def test_parquet_has_a_row_for_each_finding(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     parquet = pytest.importorskip("pyarrow.parquet", reason="needs pyarrow: pip install qemu-vmstate[parquet]")
     out = tmp_path / "rows.parquet"
     main(["fleet", "scan", str(OTHER), "--against", str(STREAM), "--workers", "1", "--parquet", str(out)])
     table = parquet.read_table(out).to_pylist()
     assert {row["rule"] for row in table if row["device"] == "virtio-net"} >= {"pci-config"}
     assert {row["device"] for row in table} >= {"apic", "timer", "virtio-net"}
+    # A place that cannot be written is told before anything is read.
+    capsys.readouterr()
+    assert main(["fleet", "scan", str(OTHER), "--workers", "1", "--parquet", str(tmp_path / "absent" / "rows")]) == 2
+    told = capsys.readouterr()
+    assert not told.out
+    assert told.err.count("\n") == 1 and "the Parquet file cannot be written: no such file or directory" in told.err
 
 
 def test_junit_and_tap() -> None:
@@ -546,3 +559,23 @@ def test_machines_that_run_are_asked_and_paused_only_where_that_is_allowed(
 def test_nothing_to_scan_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["fleet", "scan"]) == 2
     assert capsys.readouterr().err.count("\n") == 1
+
+
+@pytest.mark.slow
+def test_what_is_alike_goes_to_one_worker() -> None:
+    numbers = list(range(400))
+
+    def met_by(kind_of: Callable[[int], int] | None) -> list[set[int]]:
+        results = in_order(Process(), numbers, pool_of(2), chunk=10, kind_of=kind_of)
+        processes: list[set[int]] = [set() for _ in range(8)]
+        for number, result in zip(numbers, results, strict=True):
+            assert not isinstance(result, Poison) and result[0] == number
+            processes[number % 8].add(result[1])
+        assert len(set.union(*processes)) == 2
+        return processes
+
+    # Whoever has nothing left takes from the other, so that some are met by both.
+    assert sum(len(alike) == 1 for alike in met_by(lambda number: number % 8)) >= 4
+    # What is all alike is shared out all the same, and so is that of which nothing is known.
+    met_by(lambda number: 0)
+    met_by(None)

@@ -39,3 +39,12 @@ class Sleep(Value):
         Path(self.folder, str(os.getpid())).touch()
         time.sleep(60)
         return number
+
+
+class Process(Value):
+    """Says of a number in which process it was."""
+
+    def __call__(self, number: int) -> tuple[int, int]:
+        """The number, and the process."""
+        time.sleep(0.01)
+        return number, os.getpid()

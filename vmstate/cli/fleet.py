@@ -14,8 +14,8 @@ from vmstate.cli.numbers import one_or_more
 from vmstate.errors import VMStateError, one_line
 from vmstate.fleet.changes import read_changes
 from vmstate.fleet.engine import CHUNK, Engine, Poison, cluster_of, in_order, pool_of
-from vmstate.fleet.outputs import Case, case_of, junit, tap, write_parquet
-from vmstate.fleet.scan import DOMAIN, MACHINE, Scan, empty_row, outcome_of, places
+from vmstate.fleet.outputs import Case, ParquetRows, case_of, junit, tap
+from vmstate.fleet.scan import DOMAIN, MACHINE, Scan, empty_row, kind_of, outcome_of, places
 
 T = TypeVar("T")
 
@@ -105,15 +105,16 @@ def run(options: argparse.Namespace) -> int:
     left = [file for file in files if file not in kept]
     counts: Counter[str] = Counter()
     causes: Counter[str] = Counter()
-    rows: list[Mapping[str, Any]] = []
+    # A place that cannot be written is told before anything is read.
+    parquet = None if options.parquet is None else ParquetRows(options.parquet)
     cases: list[Case] = []
     hit = 0
     for row in with_progress(all_rows(options, files, left, kept, scan), len(files)):
         counts[outcome_of(row)] += 1
         if row.get("rule"):
             causes[f"{row['rule']}: {row['cause']}"] += 1
-        if options.parquet:
-            rows.append(row)
+        if parquet is not None:
+            parquet.write(row)
         if options.format in ("junit", "tap"):
             cases.append(case_of(row))
         elif options.format == "json":
@@ -121,8 +122,8 @@ def run(options: argparse.Namespace) -> int:
         elif outcome_of(row) not in ("loads", "ok"):
             print(one_line(f"{row['file']}: {outcome_of(row)}: {row['error'] or row['cause'] or row['verify']}"))
         hit += bool(row.get("changes"))
-    if options.parquet:
-        write_parquet(options.parquet, rows)
+    if parquet is not None:
+        parquet.close()
     if options.format in ("junit", "tap"):
         for line in junit(cases, "vmstate fleet scan") if options.format == "junit" else tap(cases):
             print(line)
@@ -170,7 +171,7 @@ def all_rows(
     options: argparse.Namespace, files: list[str], left: list[str], kept: Mapping[str, Any], scan: Scan
 ) -> Iterator[Mapping[str, Any]]:
     """The rows of all files in their order; those that are made are written down as they come."""
-    made = in_order(scan, left, engine_of(options), chunk=options.chunk) if left else iter(())
+    made = in_order(scan, left, engine_of(options), chunk=options.chunk, kind_of=kind_of) if left else iter(())
     try:
         file = None if options.resume is None else open(options.resume, "a", encoding="utf-8")  # noqa: SIM115
     except OSError as error:

@@ -70,6 +70,8 @@ def run(options: argparse.Namespace) -> int:
     if options.output:
         for place in (options.file, options.against):
             refuse_itself(place or "-", options.output)
+    if options.against is None and not options.program:
+        raise VMStateError("against what?", expected="--against TARGET, or --against -- and QEMU's command line")
     target = target_of(options)
     by_hand: list[tuple[str, ...]] = [("drop", name) for name in options.drop]
     by_hand += [("rename", *two_sides(text, "BLOCK=NAME")) for text in options.rename]

@@ -3,9 +3,11 @@
     for result in in_order(scan, files, pool_of(workers=2)):
         ...
 
-Items go out in chunks, and results come back in the order of the items, whichever executor there is. A worker that
-dies costs the chunks that were under way, which are tried again item by item, one at a time: so an item that has been
-the only one under way when a worker died twice is known, and set aside. Nothing is lost and nothing comes twice.
+Items go out in chunks, and results come back in the order of the items, whichever executor there is. Each worker has
+an executor of its own, so that items which are alike go to the worker that has met their like; one that has nothing
+left takes from the others. A worker that dies costs the chunks that were under way in it, which are tried again item by
+item, one at a time: so an item that has been the only one under way when a worker died twice is known, and set aside.
+Nothing is lost and nothing comes twice.
 """
 
 from __future__ import annotations
@@ -13,7 +15,7 @@ from __future__ import annotations
 import logging
 import os
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, CancelledError, Executor, Future, wait
 from contextlib import suppress
 from importlib import import_module
@@ -31,6 +33,12 @@ CHUNK = 50
 UNDER_WAY = 2
 """Chunks for each worker that are out at a time: so memory does not grow with the number of items."""
 
+WINDOW = 4
+"""Chunks for each worker that are looked through at a time for items that are alike."""
+
+MOST_KINDS = 10_000
+"""Kinds of items of which it is known who has met them; then all are forgotten."""
+
 DEATHS = 2
 """An item that was alone when a worker died so often is set aside."""
 
@@ -42,9 +50,9 @@ class Poison(Data):
 
 
 class Engine(Data):
-    """An executor and how to make another when it breaks. `workers` is how many chunks it works on at a time."""
+    """How to make the executor of each of some workers, by its number, and another when that breaks."""
 
-    make: Callable[[], Executor]
+    make: Callable[[int], Executor]
     workers: int
     close: Callable[[], Any] | None = None
     """Called when all is done, or given up."""
@@ -57,7 +65,9 @@ def pool_of(workers: int) -> Engine:
 
     # A process that is forked from one with threads may hang; and what a worker keeps must be its own.
     context = get_context("forkserver")
-    return Engine(lambda: ProcessPoolExecutor(workers, context, initializer=_end_with_parent), workers)
+    # What is imported where they are forked from need not be imported in each.
+    context.set_forkserver_preload(["__main__", "vmstate.fleet.scan"])
+    return Engine(lambda _: ProcessPoolExecutor(1, context, initializer=_end_with_parent), workers)
 
 
 def _end_with_parent() -> None:
@@ -88,8 +98,15 @@ def cluster_of(scheduler: str) -> Engine:
         client = distributed.Client(scheduler, timeout=10)
     except (OSError, ValueError) as error:
         raise VMStateError(f"the scheduler does not answer: {' '.join(str(error).split())}", file=scheduler) from None
-    workers = len(client.nthreads()) or 1
-    return Engine(lambda: client.get_executor(pure=False), workers, client.close)
+    addresses = sorted(client.nthreads())
+
+    def make(worker: int) -> Executor:
+        # Where that worker has gone any other does.
+        where = {"workers": addresses[worker : worker + 1], "allow_other_workers": True} if addresses else {}
+        executor: Executor = client.get_executor(pure=False, **where)
+        return executor
+
+    return Engine(make, len(addresses) or 1, client.close)
 
 
 def _work(function: Callable[[T], R], items: Sequence[T]) -> list[R]:
@@ -97,52 +114,73 @@ def _work(function: Callable[[T], R], items: Sequence[T]) -> list[R]:
 
 
 class _Chunk(Data):
-    start: int
+    numbers: Sequence[int]
+    """The places of its items among all."""
     items: Sequence[Any]
     deaths: int = 0
 
 
 def in_order(
-    function: Callable[[T], R], items: Sequence[T], engine: Engine, *, chunk: int = CHUNK
+    function: Callable[[T], R],
+    items: Sequence[T],
+    engine: Engine,
+    *,
+    chunk: int = CHUNK,
+    kind_of: Callable[[T], Hashable] | None = None,
 ) -> Iterator[R | Poison]:
     """What a function gives for each item, in the order of the items; `Poison` for one that was set aside.
 
-    The function and the items are pickled. What it raises is raised here, but for the death of a worker. A scheduler
-    that goes away raises `VMStateError`; what was yielded before that stands.
+    The function and the items are pickled. `kind_of`, which is called here, gives the same for items that are better
+    done by one worker, None for one that any may do. What the function raises is raised here, but for the death of a
+    worker. A scheduler that goes away raises `VMStateError`; what was yielded before that stands.
     """
-    yield from _Run(function, items, engine, chunk).results()
+    yield from _Run(function, items, engine, chunk, kind_of).results()
 
 
 class _Run(Generic[T, R]):
     """One run over items."""
 
-    def __init__(self, function: Callable[[T], R], items: Sequence[T], engine: Engine, chunk: int) -> None:
+    def __init__(
+        self,
+        function: Callable[[T], R],
+        items: Sequence[T],
+        engine: Engine,
+        chunk: int,
+        kind_of: Callable[[T], Hashable] | None,
+    ) -> None:
         self.function = function
+        self.items = items
         self.engine = engine
-        self.total = len(items)
-        self.waiting = deque(_Chunk(start, items[start : start + chunk]) for start in range(0, len(items), chunk))
+        self.chunk = chunk
+        self.kind_of = kind_of
+        self.window = WINDOW * engine.workers * chunk
+        self.position = 0
+        """How many results were yielded."""
+        self.looked_through = 0
+        self.worker_of: dict[Hashable, int] = {}
+        self.waiting: list[deque[_Chunk]] = [deque() for _ in range(engine.workers)]
         self.suspects: deque[_Chunk] = deque()
-        self.done: dict[int, list[R | Poison]] = {}
-        self.out: dict[Future[list[R]], _Chunk] = {}
-        self.executor = engine.make()
+        self.done: dict[int, R | Poison] = {}
+        self.out: dict[Future[list[R]], tuple[_Chunk, int]] = {}
+        self.executors = [engine.make(worker) for worker in range(engine.workers)]
 
     def results(self) -> Iterator[R | Poison]:
         """All results."""
-        position = 0
         try:
-            while position < self.total:
-                while position in self.done:
-                    ready = self.done.pop(position)
-                    yield from ready
-                    position += len(ready)
-                if position < self.total:
+            while self.position < len(self.items):
+                while self.position in self.done:
+                    yield self.done.pop(self.position)
+                    self.position += 1
+                if self.position < len(self.items):
                     self.step()
         finally:
             # Of a scheduler that has gone none of this can be asked.
             with suppress(Exception):
                 for future in self.out:
                     future.cancel()
-                self.executor.shutdown(wait=False)
+            for executor in self.executors:
+                with suppress(Exception):
+                    executor.shutdown(wait=False)
             if self.engine.close is not None:
                 with suppress(Exception):
                     self.engine.close()
@@ -150,15 +188,18 @@ class _Run(Generic[T, R]):
     def step(self) -> None:
         """Send out what can be, and take in what is done."""
         if self.suspects and not self.out:
-            self.send(self.suspects.popleft())
+            self.send(self.suspects.popleft(), 0)
         elif not self.suspects:
-            while self.waiting and len(self.out) < self.engine.workers * UNDER_WAY:
-                self.send(self.waiting.popleft())
+            for worker in range(self.engine.workers):
+                free = UNDER_WAY - sum(sent_to == worker for _, sent_to in self.out.values())
+                while free > 0 and (chunk := self.next_for(worker)) is not None:
+                    self.send(chunk, worker)
+                    free -= 1
         finished, _ = wait(self.out, return_when=FIRST_COMPLETED)
         for future in finished:
-            chunk = self.out.pop(future)
+            chunk, _ = self.out.pop(future)
             try:
-                self.done[chunk.start] = list(future.result())
+                self.done.update(zip(chunk.numbers, future.result(), strict=True))
             except Exception as error:
                 if _is_death(error):
                     self.died(chunk)
@@ -167,33 +208,59 @@ class _Run(Generic[T, R]):
                 else:
                     raise
 
-    def send(self, chunk: _Chunk) -> None:
-        """Submit a chunk; a pool that is broken is made anew."""
+    def next_for(self, worker: int) -> _Chunk | None:
+        """What a worker is to do next; where nothing of its own is left, what another would do last."""
+        while not self.waiting[worker] and self.looked_through < min(len(self.items), self.position + 2 * self.window):
+            self.look_through()
+        if self.waiting[worker]:
+            return self.waiting[worker].popleft()
+        longest = max(self.waiting, key=len)
+        return longest.pop() if longest else None
+
+    def look_through(self) -> None:
+        """Share out the next items."""
+        numbers = range(self.looked_through, min(len(self.items), self.looked_through + self.window))
+        self.looked_through = numbers.stop
+        by_kind: dict[Hashable, list[int]] = {}
+        for number in numbers:
+            kind = None if self.kind_of is None else self.kind_of(self.items[number])
+            by_kind.setdefault(("any", number // self.chunk) if kind is None else kind, []).append(number)
+        shares: list[list[int]] = [[] for _ in self.waiting]
+        for kind, alike in by_kind.items():
+            least = min(range(len(shares)), key=lambda worker: len(shares[worker]))
+            shares[self.worker_of.setdefault(kind, least)] += alike
+        if len(self.worker_of) > MOST_KINDS:
+            self.worker_of.clear()
+        for waiting, share in zip(self.waiting, shares, strict=True):
+            for start in range(0, len(share), self.chunk):
+                part = share[start : start + self.chunk]
+                waiting.append(_Chunk(part, [self.items[number] for number in part]))
+
+    def send(self, chunk: _Chunk, worker: int) -> None:
+        """Submit a chunk to a worker; a pool that is broken is made anew."""
         try:
-            self.out[self.executor.submit(_work, self.function, chunk.items)] = chunk
+            future = self.executors[worker].submit(_work, self.function, chunk.items)
         except Exception as error:
             if not _is_death(error):
                 raise _gone(error) from None
-            self.again()
+            # What was under way in the old one is lost with it.
+            self.executors[worker].shutdown(wait=False)
+            self.executors[worker] = self.engine.make(worker)
             try:
-                self.out[self.executor.submit(_work, self.function, chunk.items)] = chunk
+                future = self.executors[worker].submit(_work, self.function, chunk.items)
             except Exception as again:
                 raise _gone(again) from None
-
-    def again(self) -> None:
-        """Another executor; what was under way in the old one is lost with it."""
-        self.executor.shutdown(wait=False)
-        self.executor = self.engine.make()
+        self.out[future] = chunk, worker
 
     def died(self, chunk: _Chunk) -> None:
         """A worker died with a chunk, or beside it: its items are tried one at a time."""
         alone = len(chunk.items) == 1 and not self.out
         deaths = chunk.deaths + alone
         if deaths >= DEATHS:
-            self.done[chunk.start] = [Poison(chunk.items[0])]
+            self.done[chunk.numbers[0]] = Poison(chunk.items[0])
             return
-        for number, item in enumerate(chunk.items):
-            self.suspects.append(_Chunk(chunk.start + number, [item], deaths))
+        for number, item in zip(chunk.numbers, chunk.items, strict=True):
+            self.suspects.append(_Chunk([number], [item], deaths))
 
 
 def _is_death(error: BaseException) -> bool:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from importlib import import_module
 from typing import Any
 from xml.sax.saxutils import escape, quoteattr
 
@@ -31,26 +34,46 @@ def case_of(row: Mapping[str, Any]) -> Case:
     return Case("fleet", str(row["file"]), passed, None if passed else f"{outcome}: {reason or 'nothing tells'}")
 
 
-def write_parquet(path: str, rows: Iterable[Mapping[str, Any]]) -> int:
-    """Write rows of files; how many lines that makes. Raises `VMStateError`."""
-    try:
-        import pyarrow
-        import pyarrow.parquet
-    except ImportError:
-        raise VMStateError("Parquet needs pyarrow: pip install pyarrow") from None
-    schema = pyarrow.schema([(name, getattr(pyarrow, kind)()) for name, kind in COLUMNS])
-    count = 0
-    with pyarrow.parquet.ParquetWriter(path, schema) as writer:
-        batch: list[dict[str, Any]] = []
-        for row in rows:
-            batch += flat(row)
-            if len(batch) >= BATCH:
-                writer.write_table(pyarrow.Table.from_pylist(batch, schema=schema))
-                count += len(batch)
-                batch = []
-        if batch:
-            writer.write_table(pyarrow.Table.from_pylist(batch, schema=schema))
-    return count + len(batch)
+class ParquetRows:
+    """A Parquet file that grows with each row that is written. Raises `VMStateError` where it cannot be."""
+
+    def __init__(self, path: str) -> None:
+        try:
+            self._pyarrow: Any = import_module("pyarrow")
+            parquet: Any = import_module("pyarrow.parquet")
+        except ImportError:
+            raise VMStateError("Parquet needs pyarrow: pip install pyarrow") from None
+        self._path = path
+        self._schema = self._pyarrow.schema([(name, getattr(self._pyarrow, kind)()) for name, kind in COLUMNS])
+        self._batch: list[dict[str, Any]] = []
+        with self._told():
+            self._writer: Any = parquet.ParquetWriter(path, self._schema)
+
+    @contextmanager
+    def _told(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            reason = os.strerror(error.errno) if error.errno else " ".join(str(error).split())
+            raise VMStateError(f"the Parquet file cannot be written: {reason.lower()}", file=self._path) from None
+
+    def write(self, row: Mapping[str, Any]) -> None:
+        """Write what one file makes: a row for each (file, device, finding)."""
+        self._batch += flat(row)
+        if len(self._batch) >= BATCH:
+            self._flush()
+
+    def _flush(self) -> None:
+        with self._told():
+            self._writer.write_table(self._pyarrow.Table.from_pylist(self._batch, schema=self._schema))
+        self._batch = []
+
+    def close(self) -> None:
+        """Write what is left: only then can the file be read."""
+        if self._batch:
+            self._flush()
+        with self._told():
+            self._writer.close()
 
 
 def junit(cases: Sequence[Case], suite: str) -> Iterator[str]:

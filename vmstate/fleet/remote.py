@@ -35,7 +35,8 @@ def files_at(url: str) -> Iterator[str]:
         else:
             yield url
     except ImportError as error:
-        raise VMStateError(f"this place needs {error.name}: pip install qemu-vmstate[remote]", file=url) from None
+        missing = f"this place needs {error.name}" if error.name else _reason(error)
+        raise VMStateError(f"{missing} (pip install qemu-vmstate[remote])", file=url) from None
     except Exception as error:
         # Each back end has exceptions of its own.
         raise VMStateError(f"the place cannot be read: {_reason(error)}", file=url) from None

@@ -19,8 +19,10 @@ from __future__ import annotations
 
 import glob
 import os
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Hashable, Iterable, Iterator, Mapping
+from contextlib import suppress
 from functools import lru_cache
+from stat import S_ISREG
 from typing import Any
 
 from vmstate.compare.explain import explain
@@ -30,7 +32,7 @@ from vmstate.compare.section import bits_of, features_in
 from vmstate.compare.target import Target, open_target
 from vmstate.errors import VMStateError
 from vmstate.fleet.changes import Changes, read_changes
-from vmstate.fleet.outlines import Outlines
+from vmstate.fleet.outlines import LARGEST, Outlines
 from vmstate.qemu.provenance import SUFFIX
 from vmstate.query.origin import earliest_release
 from vmstate.rules.evaluate import read_as_known
@@ -50,6 +52,9 @@ DOMAIN = "libvirt:"
 
 MOST_KEPT = 100_000
 """Sections whose features are kept in mind; then all are forgotten."""
+
+HEAD = 64
+"""Bytes of a file in which the machine type stands."""
 
 NOT_STREAMS = (SUFFIX, ".json", ".json.xz", ".ram", ".md", ".txt")
 """Endings of files in a folder that are of other kinds; a file that is named is taken whatever it is called."""
@@ -114,22 +119,55 @@ def _target(path: str) -> Target:
     return open_target(path)
 
 
+def kind_of(place: str) -> tuple[int, bytes] | None:
+    """The same for files that are likely to be of machines that are alike; None where that cannot be told cheaply.
+
+    That is how long they are, where nearly all is devices, and the machine type in front of them.
+    """
+    if "://" in place or place.startswith((MACHINE, DOMAIN)):
+        return None
+    try:
+        status = os.stat(place)
+        if not S_ISREG(status.st_mode):
+            return None
+        with open(place, "rb") as file:
+            head = file.read(HEAD)
+    except OSError:
+        return None
+    return status.st_size if status.st_size <= LARGEST else 0, head
+
+
 def places(arguments: Iterable[str]) -> Iterator[str]:
     """The files that PLACEs mean, each once: a folder and all below it, a pattern, @LIST, a URL of fsspec, a file.
 
     Links to folders are not followed, so that a circle ends. Raises `VMStateError` for a place that is not there.
     """
-    seen: set[str] = set()
+    seen: set[Hashable] = set()
     for argument in arguments:
-        for place in _expanded(argument):
-            key = place if "://" in place else os.path.realpath(place)
+        for place in _expanded(argument, ()):
+            key = _identity(place)
             if key not in seen:
                 seen.add(key)
                 yield place
 
 
-def _expanded(argument: str) -> Iterator[str]:
+def _identity(place: str) -> Hashable:
+    """The same for all names of a file."""
+    if "://" in place:
+        return place
+    with suppress(OSError):
+        status = os.stat(place)
+        if status.st_nlink > 1 and S_ISREG(status.st_mode):
+            return status.st_dev, status.st_ino
+    return os.path.realpath(place)
+
+
+def _expanded(argument: str, lists: tuple[str, ...]) -> Iterator[str]:
+    """The files that a PLACE means; `lists` are those that it stands in."""
     if argument.startswith("@"):
+        name_of_list = os.path.realpath(argument[1:])
+        if name_of_list in lists:
+            raise VMStateError("the list names itself", file=argument[1:])
         try:
             with open(argument[1:], encoding="utf-8") as file:
                 names = [line.strip() for line in file]
@@ -137,7 +175,7 @@ def _expanded(argument: str) -> Iterator[str]:
             raise VMStateError(f"the list cannot be read: {error}", file=argument[1:]) from None
         for name in names:
             if name:
-                yield from _expanded(name)
+                yield from _expanded(name, (*lists, name_of_list))
     elif "://" in argument:
         from vmstate.fleet.remote import files_at
 
