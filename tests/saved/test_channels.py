@@ -185,6 +185,11 @@ def test_what_postcopy_drops_is_not_there_until_it_is_sent_again(tmp_path: Path)
         pytest.raises(StreamError, match=r"the main stream has the page itself .*0x10000 of pc\.ram"),
     ):
         stream.memory(ranges=[whole]).read(0, 1)
+    # Of a migration that was recovered it may have been lost on one of them.
+    recovery = tmp_path / "recovery"
+    recovery.write_bytes(struct.pack(">BHHB11s", 8, 10, 12, 11, b"pc.ram") + struct.pack(">BHH", 8, 9, 0) + b"\0")
+    with load(path, channels=[preempt, recovery]) as stream:
+        assert stream.memory(ranges=[whole]).read(16 * PAGE, PAGE) == model[16]
     with pytest.raises(StreamError, match="one preempt channel too many"):
         load(path, channels=[preempt, preempt])
     path.write_bytes(stream_of([early]))

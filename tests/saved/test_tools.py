@@ -12,6 +12,7 @@ import tarfile
 from pathlib import Path
 
 import pytest
+from saved_corpus import Corpus
 from saved_files import plain
 
 from vmstate import load
@@ -205,3 +206,30 @@ def test_gdb_shows_the_registers_of_a_linux_guest(linux: tuple[Path, dict[str, i
     for name, value in linux[1].items():
         # QEMU's monitor calls the flags so.
         assert int(shown["eflags" if name == "rfl" else name], 16) == value, name
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(FOLDER is None, reason="needs recordings of saved machines: VMSTATE_SAVED=FOLDER")
+def test_side_by_side_with_the_layer_that_volatility_has_itself(tmp_path: Path) -> None:
+    contexts = pytest.importorskip("volatility3.framework.contexts", reason="pip install volatility3")
+    from volatility3.framework import exceptions
+    from volatility3.framework.layers import physical, qemu
+
+    corpus = Corpus(Path(str(FOLDER)))
+    path, truth = tmp_path / "guest.mig", corpus.content("tcp-plain-7.2.pmem")
+    path.write_bytes(corpus.content("tcp-plain-7.2.ch0.src2dst"))
+    context = contexts.Context()
+    context.config["base.location"] = f"file://{path}"
+    context.add_layer(physical.FileLayer(context, "base", "base"))
+    layer = qemu.QemuStacker.stack(context, "base")
+    wrong = unreadable = 0
+    with load(str(path)) as stream:
+        memory = stream.memory()
+        for at in range(0, len(truth), 4096):
+            assert memory.read(at, 4096) == truth[at : at + 4096]
+            try:
+                wrong += layer.read(at, 4096) != truth[at : at + 4096]
+            except exceptions.InvalidAddressException:
+                unreadable += 1
+    # docs/saved-files.md tells what theirs has.
+    assert (wrong, unreadable) == (256, 8)

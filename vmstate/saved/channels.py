@@ -310,7 +310,9 @@ class Preempt(Channel):
 
     kind = "postcopy-preempt"
 
-    def __init__(self, opened: Input, blocks: Sequence[RamBlock], page_size: int) -> None:
+    def __init__(self, opened: Input, blocks: Sequence[RamBlock], page_size: int, *, is_recovered: bool) -> None:
+        """`is_recovered`: the migration was, so that what was lost on one channel can have come on the other."""
+        self._is_recovered = is_recovered
         self.inputs = (opened,)
         self._opened = opened
         self._scanner = FurtherScanner(page_size)
@@ -334,7 +336,8 @@ class Preempt(Channel):
                 if isinstance(event, RamEnd):
                     break
                 if isinstance(event, RamPages) and event.block in blocks:
-                    self._refuse_sent(event, blocks[event.block])
+                    if not self._is_recovered:
+                        self._refuse_sent(event, blocks[event.block])
                     blocks[event.block].take(event, len(sources) - 1)
         except StreamError as error:
             raise error.within(file=self._opened.name) from None
@@ -441,7 +444,8 @@ def _known(stream: Stream, inputs: Sequence[tuple[Input, bool]]) -> Iterator[Cha
         is_whole = stream.cut is None and ("multifd flush" in stream.ram.firsts or postcopy is None)
         yield Multifd(multifd, page_size, uuid=None if told is None else bytes(told.data), is_whole=is_whole)
     # Each connection of a migration that was recovered has such a channel.
-    preempts = 1 + sum(bytes(each.data[:3]) in _RECOVERY for each, _ in inputs)
+    recoveries = sum(bytes(each.data[:3]) in _RECOVERY for each, _ in inputs)
+    preempts = 1 + recoveries
     for each, has_to_be in inputs:
         head = bytes(each.data[:264])
         if head[:4] == MULTIFD:
@@ -460,7 +464,7 @@ def _known(stream: Stream, inputs: Sequence[tuple[Input, bool]]) -> Iterator[Cha
                 raise StreamError(
                     "one preempt channel too many", file=each.name, expected="one for each connection of the migration"
                 )
-            yield Preempt(each, blocks, page_size)
+            yield Preempt(each, blocks, page_size, is_recovered=recoveries > 0)
         elif head[:4] == MAGIC:
             raise StreamError("is a main stream, as the one before", file=each.name, expected="a further channel")
         elif has_to_be and int.from_bytes(head[:2], "big") not in _BACK:
