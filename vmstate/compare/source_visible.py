@@ -61,13 +61,12 @@ class _Visible:
     def defaults(self) -> Iterator[LintFinding]:
         """Properties with another default, and new ones that are on."""
         old = {(row.path, row.owner, row.name): row for row in self.old["property"]}
-        # A device that had no properties can be given an array of its own.
-        arrays = {(row.path, row.owner) for row in self.old["property"]} | {
-            (unit.path, array)
-            for name, (unit, kind) in self.after.types.items()
-            if name in self.before.types
-            for array in kind.properties
-        }
+        # An array that is new in a file whose devices are the same is of one that had no properties.
+        devices = {unit.path: {kind.name for kind in unit.types} for unit in self.before.tree.units}
+        same = {unit.path for unit in self.after.tree.units
+                if devices.get(unit.path) == {kind.name for kind in unit.types}}  # fmt: skip
+        arrays = {(row.path, row.owner) for row in self.old["property"]}
+        arrays |= {(row.path, row.owner) for row in self.new["property"] if row.path in same}
         everywhere = {(row.owner, row.name): row for row in self.old["property"]}
         for row in self.new["property"]:
             known = old.get((row.path, row.owner, row.name)) or everywhere.get((row.owner, row.name))
