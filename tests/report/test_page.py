@@ -214,6 +214,23 @@ def test_a_scrubbed_page_has_nothing_of_the_guest() -> None:
     assert "It loads in" in page_of(ours, against=open_target(theirs))
 
 
+@pytest.mark.slow
+def test_a_scrubbed_page_of_two_moments_has_nothing_of_the_guest() -> None:
+    early, final = (FIXTURES / f"pairs/qemu-11.1-mac-change-{moment}.mig.xz" for moment in ("early", "final"))
+    macs = set()
+    for path in (early, final):
+        with vmstate.load(path) as stream:
+            macs.add(stream.query("query-rx-filter")[0]["main-mac"])
+    assert len(macs) == 2
+    plain, scrubbed = (page_of(early, final, early=early, scrubbed=scrubbed) for scrubbed in (False, True))
+    held = b"".join(map(base64.b64decode, re.findall(r'text/plain">([^<]*)<', scrubbed)))
+    for mac in macs:
+        assert mac in plain and mac not in scrubbed and bytes.fromhex(mac.replace(":", "")) not in held
+    assert early.name not in scrubbed and final.name not in scrubbed and "per-item, tap" in scrubbed
+    assert re.findall(r"<title>([^<]*)", scrubbed)[0] == "a scrubbed stream"
+    assert "an earlier one → a scrubbed stream: " in scrubbed
+
+
 def test_memory_is_never_on_the_page() -> None:
     with vmstate.load(FIXTURES / MICROVM) as stream:
         facts = facts_of(stream, "microvm")

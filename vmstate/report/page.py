@@ -208,6 +208,7 @@ def _rendered(
         maps=_maps(facts),
         numbers={device.name: device.number for device in reversed(facts.devices)},
         difference=difference,
+        earlier="an earlier one" if difference is None or facts.name == SCRUBBED else difference.a,
         changes=[] if difference is None else _lines(difference.changes),
         noise=[] if difference is None else _lines(difference.ignored),
         explanation=explanation,
