@@ -184,7 +184,8 @@ def test_info(vmstate: Run) -> None:
         "  RAM           96.07 MiB in 5 blocks; pages: 8 page, 11 zero",
     ]
     assert "        96 MiB  m0" in told.lines
-    rows = told.lines[told.lines.index("  20 sections") + 1 :]
+    memory, *rows = told.lines[told.lines.index("  20 sections") + 1 :]
+    assert memory.split(maxsplit=1)[1].startswith("not in it, but in a file of its own: m0 (96 MiB)")
     assert rows[0].split() == ["offset", "size", "id", "kind", "version", "described", "by", "name"]
     assert len(rows) == 21
     # A table: the offsets end in one column, and the names begin in one.
@@ -199,7 +200,8 @@ def test_info(vmstate: Run) -> None:
 def test_info_json(vmstate: Run) -> None:
     told = vmstate("info", "--format", "json", fixture(MICROVM)).json
     stream = opened(MICROVM)
-    assert list(told) == ["file", "version", "machine", "capabilities", "vmdesc", "ram", "sections"]
+    assert list(told) == ["file", "version", "machine", "capabilities", "vmdesc", "ram", "sections", "left_out"]
+    assert told["left_out"]["blocks"] == ["m0"]
     assert (told["file"], told["version"], told["machine"]) == (fixture(MICROVM), 3, "microvm")
     assert told["capabilities"] == ["x-ignore-shared"]
     assert told["vmdesc"] == len(stream.vmdesc_text or b"")
