@@ -36,6 +36,7 @@ from vmstate.fuzz.subject import Subject, apply, read_subject
 from vmstate.fuzz.targets import FuzzTarget
 from vmstate.fuzz.targets.construct import ConstructTarget
 from vmstate.fuzz.targets.decoder import DecoderTarget
+from vmstate.fuzz.targets.learn import learn
 from vmstate.fuzz.verdict import ACCEPTED, CRASHED, DIFFERS, HUNG, MEMORY, REFUSED, Verdict
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -659,3 +660,25 @@ def test_a_worker_that_fails_is_said(timers: list[Subject]) -> None:
     for jobs in (1, 2):
         with pytest.raises(vmstate.VMStateError, match="the target never starts"):
             Campaign(Settings("decoder"), timers, cannot).run(runs=64, jobs=jobs)
+
+
+@pytest.mark.parametrize(("slow", "is_learnt"), [(0, True), (2, True), (3, False)])
+def test_a_qemu_that_does_not_answer_is_asked_again(slow: int, is_learnt: bool) -> None:
+    """Else a device would be taken for one that compares nothing of its configuration space, for good."""
+    subject = next(iter(seeds.whole([FIXTURES / "qemu-7.2-q35-virtio-net.mig.xz"])))
+    part = next(part for part in subject.parts if part.name == "0000:00:01.0/virtio-net")
+    asked: list[bytes] = []
+
+    def load(data: bytes) -> Verdict:
+        asked.append(data)
+        if len(asked) <= slow:
+            return Verdict(HUNG, "no answer in 1 s")
+        if len(asked) == slow + 1:
+            line = "get_pci_config_device: Bad config data: i=0x1 read: e5 device: 1a cmask: ff wmask: 0 w1cmask:0"
+            return Verdict(REFUSED, line)
+        return Verdict(ACCEPTED)
+
+    facts = learn(load, subject, part)
+    assert ("pci_config_compared" in facts) is is_learnt
+    if is_learnt:
+        assert facts["pci_config_compared"].startswith("00ff00")

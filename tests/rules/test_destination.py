@@ -12,8 +12,13 @@ from typing import Any
 import pytest
 
 import vmstate
+from vmstate.fuzz.compose import minimal
+from vmstate.fuzz.grow import Grower
+from vmstate.fuzz.source import RandomSource
 from vmstate.fuzz.subject import FieldPlace, Subject, apply, read_subject
 from vmstate.rules import KnownDestination
+from vmstate.stream.events import SectionFooter, SectionHeader
+from vmstate.stream.registry import shipped_descriptions
 from vmstate.stream.xbzrle import is_difference
 from vmstate.vmsd.release import Release
 
@@ -250,6 +255,28 @@ def test_a_section_that_comes_twice_is_held_against_what_came_first(destination:
     assert [finding.rule for finding in destination(Release(7, 2)).check(twice)] == ["value-equal"]
     again = first[: part.end] + first[part.start :]
     assert destination(Release(7, 2)).check(again) == []
+
+
+@pytest.mark.parametrize(
+    ("versions", "rules"),
+    # By what 11.1 does, each in a fresh machine.
+    [((2, 2), 0), ((2, 1), 0), ((1, 1), 0), ((1, 2), 1), ((3, 2), 1), ((-1, 2), 2)],
+)
+def test_a_subsection_that_comes_twice_is_held_against_what_came_first(versions: tuple[int, int], rules: int) -> None:
+    vmsd = shipped_descriptions("pvscsi")[0]
+    grown = (vmsd.encode(Grower(vmsd, RandomSource(seed), {}).grow(), force=True) for seed in range(50))
+    whole = next(payload for payload in grown if b"pvscsi/pcie" in payload)
+    at = whole.index(b"\x05\x0bpvscsi/pcie")
+    body = at + 2 + len("pvscsi/pcie") + 4
+
+    def stream(*each: int) -> bytes:
+        words = (version.to_bytes(4, "big", signed=True) for version in each)
+        payload = whole[:at] + b"".join(whole[at:body] + word + whole[body + 4 :] for word in words)
+        header = SectionHeader("full", 1, "0000:00:05.0/pvscsi", 0, vmsd.version_id, 0)
+        return minimal(header.to_bytes() + payload + SectionFooter(1, 0).to_bytes())
+
+    known = KnownDestination(vmstate.load(stream(2)), {"qemu_release": Release(11, 1)})
+    assert [finding.rule for finding in known.check(stream(*versions))] == ["value-equal"] * rules
 
 
 @pytest.mark.parametrize("path", sorted(STREAM.parent.glob("*.mig.xz")), ids=lambda path: path.name.split(".mig")[0])

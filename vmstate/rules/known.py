@@ -8,8 +8,9 @@ and migration/vmstate.c.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
+from functools import cache
 from typing import Any
 
 from vmstate.codec.codec import Codec
@@ -54,8 +55,11 @@ from vmstate.stream.xbzrle import is_difference
 from vmstate.vmsd.data import Data
 from vmstate.vmsd.description import VMStateDescription
 from vmstate.vmsd.expr import IDSTR, OWN_STATE, RELEASE
+from vmstate.vmsd.path import Steps, member
 from vmstate.vmsd.release import Release
-from vmstate.vmsd.state import facts_of
+from vmstate.vmsd.rule import Broken
+from vmstate.vmsd.state import facts_of, meta_of
+from vmstate.vmsd.walk import described_states
 
 _OF_POSTCOPY = frozenset(
     (
@@ -229,6 +233,35 @@ def _unsent(name: str, told: Mapping[str, Any]) -> _Known:
     return _Known(UNSENT[name].version_id, vmsd, facts, None, b"", -1, {})
 
 
+def _overwritten(known: _Known, state: Any) -> Iterator[Broken]:
+    """The rules that a subsection breaks which came again later, and those that the later one breaks beside it.
+
+    QEMU reads the one over the other, so that what the earlier one brought is by then the destination's own.
+    """
+    for steps, part, inner in described_states(known.vmsd, state, wanted=_has_subsections):
+        meta = meta_of(inner)
+        for sent in () if meta is None or meta.subsections is None else meta.subsections:
+            if sent.earlier is None:
+                continue
+            vmsd, place = part.subsections[sent.number].vmsd, (*steps, sent.attribute)
+            with suppress(VMStateError):
+                earlier = vmsd.decode(sent.earlier, version_id=sent.header[-1], facts=known.facts)
+                facts = {name: value for name, value in known.facts.items() if name != OWN_STATE.name}
+                yield from broken(vmsd, earlier, own=_at(known.state, place), facts=facts)
+                yield from broken(vmsd, member(inner, sent.attribute), own=earlier, facts=facts)
+
+
+@cache
+def _has_subsections(vmsd: VMStateDescription) -> bool:
+    return any(part.subsections for part in vmsd.walk())
+
+
+def _at(state: Any, steps: Steps) -> Any:
+    for step in steps:
+        state = state[step] if isinstance(step, int) else member(state, step)
+    return state
+
+
 def _with_own(vmsd: VMStateDescription, state: Any, facts: Mapping[str, Any]) -> dict[str, Any]:
     return {**unsent_facts(vmsd), **facts_of(state), **facts, OWN_STATE.name: state}
 
@@ -312,6 +345,9 @@ class _Reader(StreamReader):
         for result in broken(known.vmsd, state, version=header.version_id, own=own, facts=known.facts):
             finding = finding_of(result, header.name, header.offset)
             (self.found if result.is_judged else self.unjudged).append(finding)
+        self.found += (
+            finding_of(result, header.name, header.offset) for result in _overwritten(known, state) if result.is_judged
+        )
 
     def _command(self, data: memoryview, pos: int) -> Event:
         event = super()._command(data, pos)
