@@ -281,13 +281,13 @@ def _loaded_in_qemu(
     __tracebackhide__ = True
     from vmstate.errors import MachineError
     from vmstate.lab.incoming import load_into_qemu
-    from vmstate.qemu.machine import find_qemu
+    from vmstate.qemu.machine import find_qemu, words_of
     from vmstate.qemu.provenance import read_provenance
     from vmstate.qemu.trust import program_of
 
     known = (None if origin is None else read_provenance(origin)) or {}
     words = list(known.get("argv") or [])
-    options = shlex.split(args) if isinstance(args, str) else words[1:] if args is None else list(args)
+    options = words_of(args) if isinstance(args, str) else words[1:] if args is None else list(args)
     if not words and args is None:
         raise MachineError(
             "nothing says which machine to start", expected="args=, QEMU's options, or the provenance beside the stream"

@@ -32,6 +32,9 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     ("words", "message"),
     [
         (["query", CARD], "which command is to be answered? (expected one of query-pci,"),
+        (["explain", CARD, "--against", "it's x"], "the command line cannot be read: No closing quotation"),
+        (["explain", "--source", "it's x", "--against", CARD], "the command line cannot be read: No closing quotation"),
+        (["explain", CARD, "--against", "echo my.mig"], "no such file, and this is no command line of QEMU"),
         (["query", CARD, "x-query-virtio-statuss"], "did you mean x-query-virtio-status?"),
         (
             ["query", "x-query-virtio", CARD],

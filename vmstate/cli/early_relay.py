@@ -6,7 +6,6 @@ import argparse
 import gc
 import json
 import os
-import shlex
 import sys
 from contextlib import ExitStack
 from typing import TYPE_CHECKING
@@ -140,8 +139,9 @@ def early_stream(options: argparse.Namespace) -> Stream:
     if not is_command_line(options.early):
         return load(options.early)
     from vmstate.lab.target import target_of
+    from vmstate.qemu.machine import command_in
 
-    target = target_of(shlex.split(options.early), features=False, limit=options.limit)
+    target = target_of(command_in(options.early), features=False, limit=options.limit)
     if target.stream is None:
         raise VMStateError("the machine does not say its state before it runs", found=target.unsaved or target.blocked)
     return target.stream

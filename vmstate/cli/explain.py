@@ -162,7 +162,9 @@ def side_of(text: str, options: argparse.Namespace) -> Target:
     """A side by a text: a file of any kind, a command line in one word, or what `open_target` takes besides."""
     is_file = os.path.exists(text)
     if not is_file and " " in text.strip():
-        return started(shlex.split(text), options)
+        from vmstate.qemu.machine import command_in
+
+        return started(command_in(text), options)
     if is_file and os.path.isfile(text):
         with open(text, "rb") as file:
             data = file.read(MOST_OF_XML)

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import os
 import select
+import shlex
 import shutil
 import socket
 import time
@@ -39,6 +40,26 @@ class Qemu(Data):
 
     command: tuple[str, ...]
     environment: tuple[tuple[str, str], ...] = ()
+
+
+def words_of(command: str) -> list[str]:
+    """The words of a command line that is one text, as a shell reads it. Raises `MachineError`."""
+    try:
+        return shlex.split(command)
+    except ValueError as error:
+        raise MachineError(f"the command line cannot be read: {error}", found=repr(command[:80])) from None
+
+
+def command_in(text: str) -> list[str]:
+    """A command line of QEMU that is one text. Raises `MachineError` for any other program.
+
+    The text may have been meant for the name of a file that is not there: no program is started for that.
+    """
+    words = words_of(text)
+    if not any(name in os.path.basename(word) for word in words[:1] for name in ("qemu", "kvm")):
+        expected = "a file, or qemu-system-... and its options; any program can stand behind --"
+        raise MachineError("there is no such file, and this is no command line of QEMU", file=text, expected=expected)
+    return words
 
 
 def find_qemu(program: str, root: str | os.PathLike[str] | None = None) -> Qemu:
