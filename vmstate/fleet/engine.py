@@ -20,6 +20,7 @@ from concurrent.futures import FIRST_COMPLETED, CancelledError, Executor, Future
 from contextlib import suppress
 from importlib import import_module
 from typing import Any, Generic, TypeVar
+from warnings import catch_warnings, simplefilter
 
 from vmstate.errors import VMStateError
 from vmstate.vmsd.data import Data
@@ -35,6 +36,9 @@ UNDER_WAY = 2
 
 WINDOW = 4
 """Chunks for each worker that are looked through at a time for items that are alike."""
+
+LONGEST_WAIT = 10
+"""Seconds without a result, or for a first worker, after which it is asked whether there is any."""
 
 MOST_KINDS = 10_000
 """Kinds of items of which it is known who has met them; then all are forgotten."""
@@ -56,6 +60,8 @@ class Engine(Data):
     workers: int
     close: Callable[[], Any] | None = None
     """Called when all is done, or given up."""
+    has_workers: Callable[[], bool] | None = None
+    """Asked when nothing was done for a while: whether there is still somebody who could."""
 
 
 def pool_of(workers: int) -> Engine:
@@ -95,18 +101,46 @@ def cluster_of(scheduler: str) -> Engine:
     for name in [name for name in logging.root.manager.loggerDict if name.partition(".")[0] == "distributed"]:
         logging.getLogger(name).setLevel(logging.CRITICAL)
     try:
-        client = distributed.Client(scheduler, timeout=10)
+        with catch_warnings():
+            # Other versions are told below, in a line.
+            simplefilter("ignore")
+            client = distributed.Client(scheduler, timeout=10)
     except (OSError, ValueError) as error:
         raise VMStateError(f"the scheduler does not answer: {' '.join(str(error).split())}", file=scheduler) from None
-    addresses = sorted(client.nthreads())
+    except Exception as error:
+        # One of another version does not know what it is asked, and what it raises is raised here.
+        raise VMStateError(
+            f"the scheduler is not understood: {_as_text(error)}; is Dask of the same version there as here, "
+            f"{distributed.__version__}?",
+            file=scheduler,
+        ) from None
+    try:
+        addresses = _workers_of(client, distributed.__version__)
+    except VMStateError as error:
+        client.close()
+        raise error.named(scheduler) from None
 
     def make(worker: int) -> Executor:
         # Where that worker has gone any other does.
-        where = {"workers": addresses[worker : worker + 1], "allow_other_workers": True} if addresses else {}
-        executor: Executor = client.get_executor(pure=False, **where)
+        executor: Executor = client.get_executor(pure=False, workers=[addresses[worker]], allow_other_workers=True)
         return executor
 
-    return Engine(make, len(addresses) or 1, client.close)
+    return Engine(make, len(addresses), client.close, lambda: bool(client.nthreads()))
+
+
+def _workers_of(client: Any, version: str) -> list[str]:
+    """The addresses of the workers of a scheduler. Raises `VMStateError` where it has none of our version."""
+    try:
+        client.wait_for_workers(1, timeout=LONGEST_WAIT)
+        versions = client.get_versions()
+    except (OSError, TimeoutError):
+        raise VMStateError("the scheduler has no workers") from None
+    sides = {"the scheduler": versions["scheduler"], **versions["workers"]}
+    for side, told in sides.items():
+        other = told["packages"].get("distributed") if told else None
+        if other is not None and other != version:
+            raise VMStateError(f"{side} has another version of Dask", expected=version, found=other)
+    return sorted(client.nthreads())
 
 
 def _work(function: Callable[[T], R], items: Sequence[T]) -> list[R]:
@@ -195,7 +229,14 @@ class _Run(Generic[T, R]):
                 while free > 0 and (chunk := self.next_for(worker)) is not None:
                     self.send(chunk, worker)
                     free -= 1
-        finished, _ = wait(self.out, return_when=FIRST_COMPLETED)
+        finished, _ = wait(self.out, timeout=LONGEST_WAIT, return_when=FIRST_COMPLETED)
+        if not finished and self.engine.has_workers is not None:
+            try:
+                has_workers = self.engine.has_workers()
+            except Exception as error:
+                raise _gone(error) from None
+            if not has_workers:
+                raise VMStateError("the workers are gone: the scheduler has none left")
         for future in finished:
             chunk, _ = self.out.pop(future)
             try:
@@ -203,6 +244,9 @@ class _Run(Generic[T, R]):
             except Exception as error:
                 if _is_death(error):
                     self.died(chunk)
+                elif isinstance(error, ImportError):
+                    # Nothing is pickled here that cannot be imported here.
+                    raise VMStateError(f"a worker lacks what it needs: {_as_text(error)}") from None
                 elif _is_of_scheduler(error):
                     raise _gone(error) from None
                 else:
@@ -275,5 +319,8 @@ def _is_of_scheduler(error: BaseException) -> bool:
 
 
 def _gone(error: BaseException) -> VMStateError:
-    text = " ".join(f"{type(error).__name__}: {error}".split()).removesuffix(":")
-    return VMStateError(f"the workers are gone: {text[:200]}")
+    return VMStateError(f"the workers are gone: {_as_text(error)}")
+
+
+def _as_text(error: BaseException) -> str:
+    return " ".join(f"{type(error).__name__}: {error}".split()).removesuffix(":")[:200]
