@@ -61,7 +61,7 @@ class _Visible:
     def defaults(self) -> Iterator[LintFinding]:
         """Properties with another default, and new ones that are on."""
         old = {(row.path, row.owner, row.name): row for row in self.old["property"]}
-        # An array that is new in a file whose devices are the same is of one that had no properties.
+        # One that is new in a file whose devices are the same is of a device that had none.
         devices = {unit.path: {kind.name for kind in unit.types} for unit in self.before.tree.units}
         same = {unit.path for unit in self.after.tree.units
                 if devices.get(unit.path) == {kind.name for kind in unit.types}}  # fmt: skip

@@ -74,7 +74,7 @@ def pack(files: Iterable[tuple[str, bytes]], path: Path = ARCHIVE) -> None:
             member.size = len(data)
             archive.addfile(member, io.BytesIO(data))
     # Nothing in a stream is aligned.
-    how = [{"id": lzma.FILTER_LZMA2, "preset": 9 | lzma.PRESET_EXTREME, "dict_size": DICTIONARY, "pb": 0, "lc": 4}]
+    how = [{"id": lzma.FILTER_LZMA2, "preset": 9 | lzma.PRESET_EXTREME, "dict_size": DICTIONARY, "pb": 0}]
     write_atomic(path, [lzma.compress(raw.getvalue(), filters=how)])
 
 

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from vmstate.source.differences import WHOLE, key_of
 from vmstate.source.expressions import ExpressionParser, Tree, without_lines
 from vmstate.source.lexer import Item, Token
 from vmstate.source.preprocessor import Unit, Unresolved
+from vmstate.source.sources import WHOLE, key_of
 from vmstate.vmsd.data import NamedTuple
 
 BUILTIN = {

@@ -9,7 +9,6 @@ from itertools import islice
 from typing import Any
 
 from vmstate.source.constants import Constants
-from vmstate.source.differences import WHOLE
 from vmstate.source.expressions import Tree, without_lines
 from vmstate.source.initialiser import Entry, entries, in_braces, symbol_of, text_of
 from vmstate.source.lexer import Item, Token
@@ -28,7 +27,7 @@ from vmstate.source.model import (
 )
 from vmstate.source.predicates import given_of, translated, with_usual_names
 from vmstate.source.preprocessor import Unit, Unresolved
-from vmstate.source.sources import Sources
+from vmstate.source.sources import WHOLE, Sources
 from vmstate.source.target import Target
 from vmstate.source.visible import (
     PROPERTIES_OF_CLASS,

@@ -240,7 +240,7 @@ class UnitResult(Fact):
     option: str | None = None
     """Of a crate of Rust: the CONFIG_X that decides whether it is built."""
     names: str = ""
-    """The keys of all that was taken (`vmstate.source.differences`), with blanks between."""
+    """The keys of all that was taken (`vmstate.source.sources.key_of`), with blanks between."""
     whole: tuple[str, ...] = ()
     """The files, besides its own, of which all counts and not only what was taken by name."""
 

@@ -12,9 +12,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
 from vmstate.errors import VMStateError
-from vmstate.source.differences import WHOLE, Use, key_of
 from vmstate.source.lexer import DIRECTIVE, INCLUDE, Clauses, Item, Macro, Spaced, Token, tokens_of
-from vmstate.source.sources import Sources
+from vmstate.source.sources import WHOLE, Sources, Use, key_of
 from vmstate.source.target import OFF, Target
 
 MAX_TOKENS = 1_000_000

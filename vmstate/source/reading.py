@@ -10,14 +10,13 @@ from collections.abc import Callable, Iterable, Mapping
 
 from vmstate.errors import VMStateError
 from vmstate.source import cache
-from vmstate.source.differences import differences
 from vmstate.source.extract import Extractor
 from vmstate.source.lexer import scan
 from vmstate.source.model import Problem, SourceDescription, UnitResult
 from vmstate.source.preprocessor import check_target
 from vmstate.source.rust import is_rust
 from vmstate.source.rust import units_of as rust_units
-from vmstate.source.sources import Sources
+from vmstate.source.sources import Sources, differences
 from vmstate.source.target import HAVE_RUST, OFF, Target, default_of, targets_of
 from vmstate.source.tree import Tree, open_tree
 from vmstate.vmsd.data import Data

@@ -11,7 +11,6 @@ from collections.abc import Iterable
 from typing import Any
 
 from vmstate.errors import VMStateError
-from vmstate.source.differences import Use
 from vmstate.source.lexer import Item, Macro, SourceFile, scan
 from vmstate.source.tree import Tree
 
@@ -36,6 +35,13 @@ MAX_BYTES = 96 << 20
 
 MAX_ITEMS = 1_000_000
 """Macros, types, variables and functions of all these files."""
+
+
+Use = tuple[str, str]
+"""A file, and the key of what was taken from it."""
+
+WHOLE = ""
+"""The key of all that a file holds."""
 
 
 class Sources:
@@ -161,3 +167,43 @@ def _joined(folder: str, name: str) -> str:
         elif part not in (".", ""):
             parts.append(part)
     return "/".join(parts)
+
+
+def key_of(item: Item) -> str:
+    """What an item is known by. Enums without a tag are one in each file."""
+    return f"{item.kind}:{item.name or item.path}"
+
+
+def differences(old: SourceFile, new: SourceFile) -> frozenset[str] | None:
+    """The keys of the macros and items that are not the same in two states of a file; None where that does not tell
+    who is concerned: it includes other files, calls other macros at its top, or a name of it becomes a macro.
+    """
+    if _around(old) != _around(new):
+        return None
+    before, after = _definitions(old), _definitions(new)
+    keys = {key for key in before.keys() | after.keys() if before.get(key) != after.get(key)}
+    for name in keys - before.keys():
+        if ":" not in name and re.search(rf"\b{re.escape(name)}\b", old.text):
+            return None
+    return frozenset(keys)
+
+
+def _around(file: SourceFile) -> tuple[object, ...]:
+    """What has no name, without its lines."""
+    return (
+        [(each.name, each.quoted, each.clauses) for each in file.includes],
+        [(each.text, each.clauses) for each in file.invocations],
+        [(each.name, each.clauses) for each in file.undefined],
+    )
+
+
+def _definitions(file: SourceFile) -> dict[str, list[object]]:
+    """All that a name is in a file; functions and variables are told with their lines."""
+    made: dict[str, list[object]] = {}
+    for macro in file.macros:
+        made.setdefault(macro.name, []).append((macro.parameters, macro.body, macro.clauses))
+    for item in file.items:
+        line = item.line if item.kind in ("function", "variable") else 0
+        text = " ".join(file.text[item.start : item.end].split())
+        made.setdefault(key_of(item), []).append((item.head, text, item.clauses, line))
+    return made

@@ -252,21 +252,11 @@ def commit_of(folder: str, revision: str, name: str) -> str:
 def _released(folder: str, number: str, name: str) -> str | None:
     """The commit that gave VERSION the number of a release, in a clone that has no tags."""
     version = number if number.count(".") > 1 else f"{number}.0"
-    heads = [head for head in MAIN_HEADS if _has(folder, head)]
-    if "-rc" in version or not heads:
-        return None
     # Both commits that have the number and those that take it away: the oldest is that of the release.
     pattern = f"^{version.replace('.', '[.]')}$"
-    words = ("log", "--format=%H", "--no-textconv", "--no-ext-diff", "-G", pattern, *heads, "--", "VERSION")
-    commits = run_git(folder, *words, name=name).decode("ascii", "replace").split()
+    words = ("log", "--format=%H", "--no-textconv", "--no-ext-diff", "--ignore-missing", "-G", pattern, *MAIN_HEADS)
+    commits = run_git(folder, *words, "--", "VERSION", name=name).decode("ascii", "replace").split()
     return commits[-1] if commits else None
-
-
-def _has(folder: str, revision: str) -> bool:
-    with suppress(VMStateError):
-        run_git(folder, "rev-parse", "--verify", "--quiet", revision + "^{commit}")
-        return True
-    return False
 
 
 class GitTree(Tree):
