@@ -17,7 +17,7 @@ from random import Random
 
 import fleet_work
 import pytest
-from fleet_work import Process, Sleep, Work
+from fleet_work import Process, Work
 from machines import PROGRAM, needs_qemu
 from recorded import FIXTURES
 
@@ -118,12 +118,9 @@ def test_a_scheduler_without_workers_is_one_line(tmp_path: Path, monkeypatch: py
     from vmstate.fleet import engine
 
     monkeypatch.setattr(engine, "LONGEST_WAIT", 1)
-    with distributed.LocalCluster(
-        n_workers=1, threads_per_worker=1, dashboard_address=None, processes=False
-    ) as cluster:
-        results = in_order(Sleep(str(tmp_path)), [1], engine.cluster_of(cluster.scheduler_address))
-        monkeypatch.setattr(fleet_work.time, "sleep", lambda seconds: None)
-        assert list(results) == [1]
+    local = {"n_workers": 1, "threads_per_worker": 1, "dashboard_address": None, "processes": False}
+    with distributed.LocalCluster(**local) as cluster:
+        assert list(in_order(Work(str(tmp_path)), [3], engine.cluster_of(cluster.scheduler_address))) == [9]
         monkeypatch.setattr(distributed, "__version__", "1.0")
         with pytest.raises(VMStateError, match=r"another version of Dask \(expected 1\.0, found"):
             engine.cluster_of(cluster.scheduler_address)
@@ -132,7 +129,7 @@ def test_a_scheduler_without_workers_is_one_line(tmp_path: Path, monkeypatch: py
         gone = engine.cluster_of(cluster.scheduler_address)
         cluster.scale(0)
         with pytest.raises(VMStateError, match="the workers are gone"):
-            list(in_order(Sleep(str(tmp_path)), [1], gone))
+            list(in_order(Work(str(tmp_path)), [3], gone))
         with pytest.raises(VMStateError, match="the scheduler has no workers"):
             engine.cluster_of(cluster.scheduler_address)
 

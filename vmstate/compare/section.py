@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from functools import cache, cached_property
+from functools import cached_property
 from typing import Any
 from weakref import WeakKeyDictionary
 
@@ -922,23 +922,33 @@ def newest_version(section: Section, target: Target) -> int:
     return max(versions, default=0)
 
 
-@cache
 def facts_in(vmsd: VMStateDescription) -> frozenset[str]:
     """The names of the facts that a description asks for."""
-    exprs = (expr for part in vmsd.walk() for field in part.fields for expr in field.expressions())
-    return frozenset(part.name for expr in exprs for part in expr.walk() if isinstance(part, Fact))
+    # The description itself keeps it: those that streams bring are gone with them.
+    known: frozenset[str] | None = vmsd.compiled.get("facts in")
+    if known is None:
+        exprs = (expr for part in vmsd.walk() for field in part.fields for expr in field.expressions())
+        known = frozenset(part.name for expr in exprs for part in expr.walk() if isinstance(part, Fact))
+        vmsd.compiled["facts in"] = known
+    return known
 
 
-@cache
 def has_checks(vmsd: VMStateDescription) -> bool:
     """Whether QEMU checks anything of a description, beyond how it is laid out."""
-    return any(part.rules or any(field.checks for field in part.fields) for part in vmsd.walk())
+    known: bool | None = vmsd.compiled.get("has checks")
+    if known is None:
+        known = any(part.rules or any(field.checks for field in part.fields) for part in vmsd.walk())
+        vmsd.compiled["has checks"] = known
+    return known
 
 
-@cache
 def has_config(vmsd: VMStateDescription) -> bool:
     """Whether a PCI configuration space can be in what a description describes."""
-    return any(is_config(field) for part in vmsd.walk() for field in part.fields)
+    known: bool | None = vmsd.compiled.get("has config")
+    if known is None:
+        known = any(is_config(field) for part in vmsd.walk() for field in part.fields)
+        vmsd.compiled["has config"] = known
+    return known
 
 
 def without_repeats(findings: Iterable[Explained]) -> list[Explained]:
