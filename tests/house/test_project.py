@@ -184,7 +184,7 @@ def test_packages_that_hold_the_wrong_things_are_refused(tmp_path: Path) -> None
 @pytest.mark.slow
 def test_the_wheel_is_small_and_whole_when_packed(tmp_path: Path) -> None:
     """Below 1.5 MB without what a page is made of, as `make wheel` packs it; nothing in it is changed by that."""
-    pytest.importorskip("deflate", reason="needs deflate: pip install deflate")
+    pytest.importorskip("zopfli", reason="needs zopfli: pip install zopfli")
     subprocess.run(
         [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(tmp_path)], cwd=ROOT, check=True
     )

@@ -17,7 +17,7 @@ from vmstate.compare import open_target
 from vmstate.fleet.page import write_rows_page
 from vmstate.report import write_page
 
-pytestmark = NEEDS_BROWSER
+pytestmark = [*NEEDS_BROWSER]
 
 NET = FIXTURES / "qemu-7.2-q35-virtio-net.mig.xz"
 EARLY, FINAL = (FIXTURES / f"pairs/qemu-7.2-vlan-add-{moment}.mig.xz" for moment in ("early", "final"))
