@@ -128,14 +128,16 @@ def devices_of(qemu: Qemu, machine: str) -> dict[str, str]:
 
 def words_of(machine: str, device: str, bus: str) -> list[str]:
     """The options of a machine with one device, and with what that needs."""
+    # The firmware of pseries asks for 128 MiB.
+    memory = "256" if machine.startswith("pseries") else "64"
     kind = "ccw" if "s390" in machine else "device" if machine == "microvm" else "pci"
-    words = ["-machine", machine, "-accel", "tcg", "-nodefaults", "-m", "64", "-S"]
+    words = ["-machine", machine, "-accel", "tcg", "-nodefaults", "-m", memory, "-S"]
     if machine == "virt":
         words += ["-cpu", "max"] if device.endswith("-cpu") else []
     more = _MORE.get(device, "")
     words += [word.format(kind=kind) for word in _FRONT.get(bus, [])] + _NEEDED.get(device, [])
     if "memdev=" in more:
-        words += ["-m", "size=64M,slots=2,maxmem=1G", "-object", "memory-backend-ram,id=memory,size=16M"]
+        words += ["-m", f"size={memory}M,slots=2,maxmem=1G", "-object", "memory-backend-ram,id=memory,size=16M"]
     if _DRIVE.search(device):
         words += ["-blockdev", "driver=null-co,node-name=disk,read-zeroes=on,size=1073741824"]
         more += ",drive=disk"
