@@ -316,6 +316,7 @@ ENTRIES: dict[str, dict[str, object]] = {
     "slirp": {"old_style": True, "listed": False},
     "spapr": {"listed": False, "compares": "vmstate.devices.ppc.spapr:Spapr"},
     "spapr/htab": {"old_style": True, "listed": False},
+    "spapr/rtc": {"listed": False},
     "spapr_cpu": {"listed": False, "per_cpu": True},
     "spapr_drc": {"listed": False},
     "spapr_iommu": {"listed": False},

@@ -200,7 +200,7 @@ class PCIHostBridge(VMState):
 # The clock of a `pseries` machine (hw/ppc/spapr_rtc.c).
 
 
-@device("spapr/rtc")
+@device("spapr/rtc", listed=False)
 @description("spapr/rtc", version_id=1, minimum_version_id=1)
 class RTC(VMState):
     """Nanoseconds by which the guest's clock is ahead of the host's."""

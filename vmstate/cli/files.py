@@ -36,4 +36,4 @@ def add_qmp(parser: argparse.ArgumentParser, more: str = "") -> None:
         help="a running machine in the place of a file, by its monitor (unix:PATH): the guest is paused for its device "
         f"state, some milliseconds{more}",
     )
-    parser.add_argument("--limit", metavar="SECONDS", type=float, help="for each answer or start (30 or 60)")
+    parser.add_argument("--limit", metavar="SECONDS", type=float, help="for each answer or start")

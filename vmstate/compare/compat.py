@@ -247,8 +247,9 @@ class _Comparison:
 
     def missing(self, section: SectionSchema) -> tuple[list[SectionSchema], list[CompatFinding]]:
         """What a section is that the destination does not know."""
-        if self.destination.kind == "dump" and is_unlisted(section.idstr):
-            known = library_section(section.idstr, self.facts)
+        unlisted = next((idstr for idstr in (section.key, section.idstr) if is_unlisted(idstr)), None)
+        if self.destination.kind == "dump" and unlisted is not None:
+            known = library_section(unlisted, self.facts)
             message = "no device class has it, so no -dump-vmstate text lists it"
             if known is None:
                 message += ": the two cannot be compared"
