@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import random
 import struct
-import zlib
 from collections.abc import Iterator
 from itertools import chain
 from pathlib import Path
 
 import pytest
-from saved_files import PAGE, RECORDED, SAVED, plain, small_stream
+from saved_files import PAGE, RECORDED, SAVED, plain, put_out, small_stream, wrong_pages
 from sent_pages import NAME, records, stream_of
 
 from vmstate import StreamReader, load, thin
@@ -19,29 +18,7 @@ from vmstate.errors import StreamError, VMStateError
 from vmstate.stream.memory_map import MemoryRange
 from vmstate.stream.ram_records import RamPages
 
-MULTIFD = [name for name, known in RECORDED.items() if "channels" in known]
-MICROVM_ROM = range(0xE0, 0x100)
-
-
-def put_out(name: str, folder: Path) -> list[Path]:
-    """The channels of a recording in a folder, the main one first."""
-    paths = []
-    for number in range(RECORDED[name]["channels"]):
-        paths.append(folder / f"{name}.ch{number}")
-        paths[-1].write_bytes(plain(paths[-1].name))
-    return paths
-
-
-def wrong_pages(name: str, memory: object) -> list[int]:
-    """The pages that are not as QEMU told."""
-    empty = zlib.crc32(bytes(PAGE))
-    sums = RECORDED[name]["sums"]
-    return [
-        number
-        for number in range(RECORDED[name]["pages"])
-        if zlib.crc32(memory.read(number * PAGE, PAGE)) != sums.get(str(number), empty)  # type: ignore[attr-defined]
-        and number not in MICROVM_ROM
-    ]
+MULTIFD = [name for name in RECORDED if name.startswith("multifd-")]
 
 
 @pytest.mark.parametrize("name", MULTIFD)

@@ -19,6 +19,7 @@ import tempfile
 import threading
 import time
 import zlib
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +37,13 @@ MULTIFD = {
     "multifd-zstd-10.0": ("10.0", "zstd"),
 }
 COLO = {"colo-11.1": "11.1"}
+POSTCOPY = {
+    # name: (release, capabilities beside postcopy-ram, whether the connection breaks and is made again)
+    "postcopy-preempt-7.2": ("7.2", ("postcopy-preempt",), False),
+    "postcopy-recovery-7.2": ("7.2", (), True),
+}
+SHARED = {"ignore-shared-7.2": "7.2"}
+BACKGROUND = {"background-snapshot-7.2": "7.2"}
 PAGE = 4096
 TAG_AT = 0x100000
 
@@ -127,6 +135,114 @@ def record_channels(name: str, release: str, compression: str) -> dict[str, Any]
         return {**described(release, "; ".join(lines), folder), "channels": len(channels)}
 
 
+def keep(name: str, data: bytes) -> None:
+    """Store a file, compressed."""
+    (SAVED / f"{name}.xz").write_bytes(lzma.compress(data, preset=9 | lzma.PRESET_EXTREME))
+
+
+def machine(release: str, folder: Path, *words: str) -> list[str]:
+    """The command of a machine that waits, with its monitor at its standard input."""
+    command = [*program(release, "qemu-system-x86_64"), "-M", "microvm", "-m", "8", "-nodefaults", "-display", "none"]
+    command += ["-accel", "tcg,tb-size=16", "-monitor", "stdio", "-S", *words]
+    return [*command, "-device", f"loader,file={tagged(folder)},addr={TAG_AT:#x},force-raw=on"]
+
+
+def started(command: list[str], folder: Path) -> subprocess.Popen[str]:
+    """A program that is told lines."""
+    return subprocess.Popen(command, cwd=folder, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True)
+
+
+def tell(process: subprocess.Popen[str], *lines: str) -> None:
+    """Give a monitor lines, one after the other."""
+    assert process.stdin is not None
+    for line in lines:
+        process.stdin.write(f"{line}\n")
+        process.stdin.flush()
+        time.sleep(0.2)
+
+
+def recorder(folder: Path, number: int) -> subprocess.Popen[str]:
+    """`vmstate capture --channels`, from unix:between to unix:in of that number."""
+    command = [sys.executable, "-m", "vmstate", "capture", "--channels", f"kept{number}"]
+    process = started([*command, "--listen", f"unix:between{number}", "--to", f"unix:in{number}"], folder)
+    time.sleep(1)
+    return process
+
+
+def record_postcopy(name: str, release: str, capabilities: tuple[str, ...], breaks: bool) -> dict[str, Any]:
+    """Postcopy of a machine whose destination looks at pages of its memory before they have come."""
+    with tempfile.TemporaryDirectory() as text:
+        folder = Path(text)
+        source, target = (started(machine(release, folder, *words), folder) for words in ([], ["-incoming", "defer"]))
+        recorders = [recorder(folder, 0)]
+        on = [f"migrate_set_capability {capability} on" for capability in ("postcopy-ram", *capabilities)]
+        slow = ["migrate_set_parameter max-bandwidth 20k", "migrate_set_parameter max-postcopy-bandwidth 20k"]
+        lines = [*on, *slow, "migrate -d unix:between0", "migrate_start_postcopy"]
+        tell(target, *on, "migrate_incoming unix:in0")
+        tell(source, f'pmemsave 0 {MEMORY:#x} "truth"', *lines)
+        # The last of the tagged pages and one that is empty: neither would come so soon.
+        tell(target, "xp /1xb 0x10f000", "xp /1xb 0x700000")
+        if breaks:
+            time.sleep(1)
+            recorders[0].terminate()
+            recorders[0].wait(20)
+            recorders.append(recorder(folder, 1))
+            lines += ["(the connection breaks)", "migrate -d -r unix:between1"]
+            tell(target, "migrate_recover unix:in1")
+            tell(source, lines[-1])
+        tell(source, "migrate_set_parameter max-postcopy-bandwidth 100M")
+        recorders[-1].wait(60)
+        for process in (source, target):
+            tell(process, "quit")
+            process.wait(20)
+        channels = [file for number in range(len(recorders)) for file in sorted((folder / f"kept{number}").iterdir())]
+        channels = [file for file in channels if file.name.endswith("src2dst")]
+        for number, file in enumerate(channels):
+            keep(f"{name}.ch{number}", file.read_bytes())
+        return {**described(release, "; ".join(lines), folder), "channels": len(channels)}
+
+
+def record_shared(name: str, release: str) -> dict[str, Any]:
+    """A stream without the machine's memory, and the file which has that."""
+    with tempfile.TemporaryDirectory() as text:
+        folder = Path(text)
+        words = [
+            "-M",
+            "memory-backend=mem",
+            "-object",
+            f"memory-backend-file,id=mem,size={MEMORY},mem-path=ram,share=on",
+        ]
+        lines = ["migrate_set_capability x-ignore-shared on", f'migrate "exec:cat > {name}"']
+        run(release, folder, words, [*lines, f'pmemsave 0 {MEMORY:#x} "truth"'])
+        keep(f"{name}.file", (folder / name).read_bytes())
+        keep(f"{name}.shared-ram", (folder / "ram").read_bytes())
+        return {**described(release, "; ".join([*words, *lines]), folder), "shared": "mem"}
+
+
+COUNTING = bytes.fromhex("bb0010 8edb ff060000 81c30001 81fb0070 72f0 ebeb")
+"""Real mode, for ever: add one to the first word of each page from 0x10000 to 0x6ffff."""
+
+
+def record_background(name: str, release: str) -> dict[str, Any]:
+    """A snapshot of a machine that goes on: it counts in its pages while they are kept as they were."""
+    with tempfile.TemporaryDirectory() as text:
+        folder = Path(text)
+        # Reset begins 16 bytes before the end, with a jump to the first byte.
+        (folder / "counting.bin").write_bytes(COUNTING.ljust(0xFFF0, b"\0") + b"\xe9\x0d\0".ljust(16, b"\0"))
+        lines = ["migrate_set_capability background-snapshot on", "migrate_set_parameter max-bandwidth 100k"]
+        lines.append(f'migrate -d "exec:cat > {name}"')
+        process = started(machine(release, folder, "-bios", "counting.bin"), folder)
+        tell(process, "cont", "stop", f'pmemsave 0 {MEMORY:#x} "truth"', *lines)
+        time.sleep(6)
+        tell(process, "stop", f'pmemsave 0 {MEMORY:#x} "later"', "quit")
+        process.wait(20)
+        keep(f"{name}.file", (folder / name).read_bytes())
+        before, after = sums(folder / "truth"), sums(folder / "later")
+        changed = sum(page != later for page, later in zip(before, after, strict=True))
+        known = described(release, "; ".join(lines), folder)
+        return {**known, "machine": "microvm, 8 MiB, whose firmware counts in memory", "changed": changed}
+
+
 def record_colo(name: str, release: str) -> dict[str, Any]:
     """COLO between two machines that run their firmware, kept by `vmstate capture --channels`."""
     with tempfile.TemporaryDirectory() as text:
@@ -192,6 +308,14 @@ def main() -> None:
         known[name] = record_channels(name, *MULTIFD[name])
     for name in [name for name in COLO if name in sys.argv[1:] or not sys.argv[1:]]:
         known[name] = record_colo(name, COLO[name])
+    recorders: tuple[tuple[dict[str, Any], Callable[..., dict[str, Any]]], ...] = (
+        (POSTCOPY, record_postcopy),
+        (SHARED, record_shared),
+        (BACKGROUND, record_background),
+    )
+    for wanted, record in recorders:
+        for name in [name for name in wanted if name in sys.argv[1:] or not sys.argv[1:]]:
+            known[name] = record(name, *(wanted[name] if isinstance(wanted[name], tuple) else (wanted[name],)))
     for name in [name for name in (*IMAGES, *FILES) if name in sys.argv[1:] or not sys.argv[1:]]:
         with tempfile.TemporaryDirectory() as text:
             folder = Path(text)

@@ -14,6 +14,8 @@ from typing import Any
 
 import zstandard
 
+from vmstate.stream.memory import GuestMemory
+
 FIXTURES = Path(__file__).resolve().parents[2] / "fixtures"
 SAVED = FIXTURES / "saved"
 PAGE = 4096
@@ -31,6 +33,9 @@ PROGRAMS = {
     "zstd": lambda data: zstandard.ZstdCompressor().compress(data),
 }
 """What libvirt puts a stream through, by the format's name; lzop is recorded."""
+
+MICROVM_ROM = range(0xE0, 0x100)
+"""Pages of a microvm that pmemsave has from its firmware."""
 
 NUMBERS = ("raw", "gzip", "bzip2", "xz", "lzop", "zstd", "sparse")
 
@@ -66,6 +71,26 @@ def sums_of(name: str) -> list[int]:
     known = RECORDED[name + ".xz"]
     empty = zlib.crc32(bytes(PAGE))
     return [known["sums"].get(str(number), empty) for number in range(known["pages"])]
+
+
+def put_out(name: str, folder: Path) -> list[Path]:
+    """The channels of a recording in a folder, the main one first."""
+    paths = []
+    for number in range(RECORDED[name]["channels"]):
+        paths.append(folder / f"{name}.ch{number}")
+        paths[-1].write_bytes(plain(paths[-1].name))
+    return paths
+
+
+def wrong_pages(name: str, memory: GuestMemory) -> list[int]:
+    """The pages that are not as QEMU told."""
+    empty = zlib.crc32(bytes(PAGE))
+    sums = RECORDED[name]["sums"]
+    return [
+        number
+        for number in range(RECORDED[name]["pages"])
+        if zlib.crc32(memory.read(number * PAGE, PAGE)) != sums.get(str(number), empty) and number not in MICROVM_ROM
+    ]
 
 
 def qcow2_with_packed_clusters(stream: bytes, *, zstd: bool) -> bytes:
