@@ -10,7 +10,9 @@ import struct
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Awaitable, Callable
+from functools import partial
 from html import unescape
 from pathlib import Path
 from typing import Any
@@ -25,6 +27,7 @@ pytest.importorskip("textual", reason="needs Textual: pip install textual")
 
 from vmstate.report import browse
 from vmstate.report.browse import MOST_NODES, Browser, Run, hex_text
+from vmstate.report.job import BrokenOffError, Job
 from vmstate.report.tree import Row, rows_of
 
 NET = FIXTURES / "qemu-7.2-q35-virtio-net.mig.xz"
@@ -265,6 +268,121 @@ def test_while_a_large_section_is_read_keys_are_answered(monkeypatch: pytest.Mon
         assert cursor(browser).path == "arr[2000].a"
 
     browsed(use, many_fields(3_000))
+
+
+async def begun(pilot: Any, key: str, text: str) -> None:
+    """As `typed`, but what it starts goes on."""
+    await pilot.press(key)
+    await pilot.pause()
+    pilot.app.query_one("#asked").value = text
+    await pilot.press("enter")
+    await pilot.pause()
+    assert pilot.app.working
+
+
+@pytest.mark.slow
+def test_what_takes_long_can_be_broken_off(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(browse, "UNTOLD", 0.2)
+    ended = threading.Event()
+
+    def forever(*arguments: Any) -> list[Row]:
+        try:
+            while True:
+                time.sleep(0.001)
+        finally:
+            ended.set()
+
+    async def use(browser: Browser, pilot: Any) -> None:
+        offset = hex(browser.stream.sections[0].payload_offset + 8 * 2_000)
+        with monkeypatch.context() as patched:
+            patched.setattr(browse, "rows_of", forever)
+            await begun(pilot, "g", offset)
+            while "escape breaks it off" not in told(browser):
+                await asyncio.sleep(0.01)
+            assert re.match(r"reading dev \.\.\. \d+ s, ", told(browser))
+            await pilot.press("escape")
+            await done(pilot)
+            assert ended.is_set() and told(browser) == "broken off: reading dev"
+            # What was to be opened is closed again, and opens when it is asked for once more.
+            node = browser.fields.root.children[0]
+            browser.fields.move_cursor(node)
+            await pilot.press("enter")
+            await pilot.pause()
+            assert browser.working and node.is_expanded
+            await pilot.press("escape")
+            await done(pilot)
+            assert not node.is_expanded
+            # A search that is asked for instead, and what it leads to.
+            await begun(pilot, "g", offset)
+            await begun(pilot, "slash", "dev")
+            await asyncio.sleep(0.05)
+            await pilot.press("escape")
+            await done(pilot)
+        await typed(pilot, "g", offset)
+        assert cursor(browser).path == "arr[2000].a"
+
+    browsed(use, many_fields(3_000))
+
+
+@pytest.mark.slow
+def test_a_search_in_a_large_section_is_broken_off() -> None:
+    async def use(browser: Browser, pilot: Any) -> None:
+        # Not by keys: the pilot waits up to a second for the thread with each of them.
+        browser.find_word("nobody_is_called_so")
+        await asyncio.sleep(0.05)
+        browser.action_leave()
+        await done(pilot)
+        assert told(browser) == "broken off: looking for 'nobody_is_called_so'"
+        # The stream is as it was: what is looked for afterwards is found, and as far as the end.
+        await typed(pilot, "slash", "17777")
+        assert cursor(browser).value.startswith("17777 ")
+
+    browsed(use, many_fields(20_000))
+
+
+@pytest.mark.slow
+def test_nobody_waits_to_leave(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without breaking off the thread it would be waited for, and never end."""
+    ended = threading.Event()
+
+    def forever(*arguments: Any) -> list[Row]:
+        try:
+            while True:
+                time.sleep(0.001)
+        finally:
+            ended.set()
+
+    monkeypatch.setattr(browse, "rows_of", forever)
+
+    async def use(browser: Browser, pilot: Any) -> None:
+        await begun(pilot, "g", hex(browser.stream.sections[0].payload_offset))
+        await pilot.press("q")
+
+    browsed(use, many_fields(3_000))
+    assert ended.wait(10)
+
+
+def test_a_job_is_broken_off_once_and_never_behind_its_end() -> None:
+    waits = Job(lambda: time.sleep(0))
+    waits.break_off()
+    with pytest.raises(BrokenOffError):
+        waits.run()
+    ended = Job(lambda: 5)
+    assert ended.run() == 5
+    ended.break_off()
+
+    def breaks_itself_off(outcome: Callable[[], int]) -> int:
+        job.break_off()
+        job.break_off()
+        return outcome()
+
+    for outcome in (lambda: 5, lambda: int("five")):
+        job = Job(partial(breaks_itself_off, outcome))
+        with pytest.raises(BrokenOffError):
+            job.run()
+    # Nothing is left of it in the thread.
+    for _ in range(1_000):
+        time.sleep(0)
 
 
 @pytest.mark.slow

@@ -2,7 +2,8 @@
 
 The tree is that of the page (`vmstate.report.tree`), made of a section when it is opened, and its nodes level by level
 as they are opened: of 100,000 sections or fields there are nodes for runs of them first. What can take long is done in
-a thread: keys are answered meanwhile, and what needs the stream waits. Looking for something is `vmstate find`,
+a thread (`vmstate.report.job`): keys are answered meanwhile, what needs the stream waits, and what only reads can be
+broken off. Looking for something is `vmstate find`,
 changing a value is `vmstate set` with the same checks, and what has changed since another stream is `vmstate diff`: the
 browser shows them and knows nothing of its own.
 """
@@ -11,6 +12,7 @@ from __future__ import annotations
 
 import gc
 import os
+import time
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from typing import ClassVar, TypeVar
@@ -26,6 +28,7 @@ from textual.widgets.tree import TreeNode
 from vmstate.compare.diff import diff
 from vmstate.errors import VMStateError, one_line
 from vmstate.query.find import find
+from vmstate.report.job import BrokenOffError, Job
 from vmstate.report.tree import MOST_FIELDS, Row, field_count, rows_of
 from vmstate.rules.edit import RefusedError, assign
 from vmstate.stream.stream import RamSummary, Section, Stream
@@ -46,6 +49,10 @@ LARGE = 1 << 14
 
 SMALLEST = (60, 12)
 """Columns and lines below which nothing can be read."""
+
+
+UNTOLD = 1.0
+"""Seconds after which it is told how long something has taken already."""
 
 
 class Run:
@@ -92,8 +99,13 @@ class Browser(App[None]):
         """The rows of sections that were taken apart, by the offset of the section."""
         self.working = ""
         """What is being done in a thread; meanwhile nothing else touches the stream."""
-        self._waiting: list[Callable[[], None]] = []
+        self._job: Job | None = None
+        """That work, where it may be broken off."""
+        self._since = 0.0
+        self._waiting: list[Callable[[], object]] = []
         """What is to be done when that is."""
+        self._opening: TreeNode[Held] | None = None
+        """What is being opened: where that is broken off it is closed again."""
         self._asking = ""
         self._places: Iterator[tuple[int, str]] = iter(())
 
@@ -114,6 +126,7 @@ class Browser(App[None]):
         tree = self.fields
         self._hang(tree.root, [s for s in self.stream.sections if not s.is_ram or s.kind == "start"])
         tree.focus()
+        self.set_interval(UNTOLD, self._tell_time)
         width, height = self.size
         if width < SMALLEST[0] or height < SMALLEST[1]:
             self.tell(f"the terminal is small: {width} by {height}, {SMALLEST[0]} by {SMALLEST[1]} are needed")
@@ -127,31 +140,63 @@ class Browser(App[None]):
         """A line at the bottom."""
         self.query_one("#told", Static).update(one_line(text))
 
-    def work(self, what: str, function: Callable[[], T], then: Callable[[T], object]) -> None:
+    def work(
+        self, what: str, function: Callable[[], T], then: Callable[[T], object], *, can_break_off: bool = True
+    ) -> None:
         """Do what can take long in a thread, and with its result the rest; `what` is told meanwhile."""
-        self.working = what
+        self.working, self._since = what, time.monotonic()
         self.tell(f"{what} ...")
+        job = Job(function)
+        self._job = job if can_break_off else None
 
         def in_thread() -> None:
+            rest: Callable[[], object]
             try:
-                result = function()
+                result = job.run()
+            except BrokenOffError:
+                # It may have come where the collector was paused.
+                gc.enable()
+                rest = partial(self.tell, f"broken off: {what}")
             except RefusedError as error:
-                self.call_from_thread(self._worked, partial(self.tell, f"QEMU would refuse that: {error}"))
+                rest = partial(self.tell, f"QEMU would refuse that: {error}")
             except (VMStateError, OSError) as error:
-                self.call_from_thread(self._worked, partial(self.tell, str(error)))
+                rest = partial(self.tell, str(error))
             else:
-                self.call_from_thread(self._worked, partial(then, result))
+                rest = partial(then, result)
+            self.call_later(self._worked, rest)
 
         self.run_worker(in_thread, thread=True)
 
     def _worked(self, rest: Callable[[], object]) -> None:
-        self.working = ""
+        self.working, self._job = "", None
         node = self.fields.cursor_node
         if node is not None:
             self._show(node)
         rest()
         while self._waiting and not self.working:
             self._waiting.pop(0)()
+
+    def _tell_time(self) -> None:
+        took = time.monotonic() - self._since
+        if self.working and took >= UNTOLD:
+            leave = "" if self._job is None else ", escape breaks it off"
+            self.tell(f"{self.working} ... {took:.0f} s{leave}")
+
+    def break_off(self, instead: Callable[[], object] | None = None) -> bool:
+        """Break off what is being done, and do something else instead; whether it may be broken off."""
+        if self._job is None:
+            return False
+        self._job.break_off()
+        if self._opening is not None and not self._opening.children:
+            self._opening.collapse()
+        self._opening = None
+        self._waiting = [] if instead is None else [instead]
+        return True
+
+    async def action_quit(self) -> None:
+        """Leave, without waiting for what only reads."""
+        self.break_off()
+        await super().action_quit()
 
     # The tree.
 
@@ -160,6 +205,7 @@ class Browser(App[None]):
         """Make the nodes below one when it is opened."""
         node = event.node
         if isinstance(node.data, Section):
+            self._opening = node
             self._taken_apart(node.data, partial(self._fill, node))
         else:
             self._fill(node)
@@ -295,8 +341,11 @@ class Browser(App[None]):
         asked.focus()
 
     def action_leave(self) -> None:
-        """Back to the tree."""
-        self.query_one("#asked", Input).remove_class("open")
+        """Back to the tree; from there: break off what is being done."""
+        asked = self.query_one("#asked", Input)
+        if not asked.has_class("open"):
+            self.break_off()
+        asked.remove_class("open")
         self.fields.focus()
 
     @on(Input.Submitted)
@@ -304,9 +353,6 @@ class Browser(App[None]):
         """Do what was asked for, and say in one line why not where that cannot be."""
         text = event.value
         self.action_leave()
-        if self.working:
-            self.tell(f"still {self.working}")
-            return
         answers: dict[str, Callable[[str], None]] = {
             "find": self.find_word,
             "offset": self.go_to_text,
@@ -316,7 +362,11 @@ class Browser(App[None]):
         }
         if not text.strip():
             return
-        answers[self._asking](text)
+        answer = partial(answers[self._asking], text)
+        if not self.working:
+            answer()
+        elif self._asking == "value" or not self.break_off(answer):
+            self.tell(f"still {self.working}")
 
     def find_word(self, word: str) -> None:
         """Go to the first place of a word."""
@@ -410,7 +460,7 @@ class Browser(App[None]):
             self.tell(words)
 
         edit = f"{section.name}#{section.instance_id}.{path}={text}"
-        self.work(f"changing {path}", partial(assign, self.stream, edit), changed)
+        self.work(f"changing {path}", partial(assign, self.stream, edit), changed, can_break_off=False)
 
     def compare_with(self, path: str) -> None:
         """Go to the first value that has changed since an earlier stream; n goes to the next."""
@@ -447,7 +497,8 @@ class Browser(App[None]):
         if os.path.lexists(place):
             self.tell(f"{place} is there already: another name, please")
             return
-        self.work(f"saving {place}", partial(self.stream.save, place), lambda _: self.tell(f"saved as {place}"))
+        saved = partial(self.tell, f"saved as {place}")
+        self.work(f"saving {place}", partial(self.stream.save, place), lambda _: saved(), can_break_off=False)
 
 
 def _name(section: Section) -> str:
