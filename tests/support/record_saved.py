@@ -43,6 +43,7 @@ POSTCOPY = {
     "postcopy-recovery-7.2": ("7.2", (), True),
 }
 SHARED = {"ignore-shared-7.2": "7.2"}
+CPR = {"cpr-11.1": "11.1"}
 BACKGROUND = {"background-snapshot-7.2": "7.2"}
 PAGE = 4096
 TAG_AT = 0x100000
@@ -216,7 +217,7 @@ def record_shared(name: str, release: str) -> dict[str, Any]:
         run(release, folder, words, [*lines, f'pmemsave 0 {MEMORY:#x} "truth"'])
         keep(f"{name}.file", (folder / name).read_bytes())
         keep(f"{name}.shared-ram", (folder / "ram").read_bytes())
-        return {**described(release, "; ".join([*words, *lines]), folder), "shared": "mem"}
+        return {**described(release, "; ".join([" ".join(words), *lines]), folder), "shared": "mem"}
 
 
 COUNTING = bytes.fromhex("bb0010 8edb ff060000 81c30001 81fb0070 72f0 ebeb")
@@ -241,6 +242,49 @@ def record_background(name: str, release: str) -> dict[str, Any]:
         changed = sum(page != later for page, later in zip(before, after, strict=True))
         known = described(release, "; ".join(lines), folder)
         return {**known, "machine": "microvm, 8 MiB, whose firmware counts in memory", "changed": changed}
+
+
+def record_cpr(name: str, release: str) -> dict[str, Any]:
+    """What a machine gives to the QEMU that takes its place, with the descriptors beside it told by their sizes."""
+    with tempfile.TemporaryDirectory() as text, socket.socket(socket.AF_UNIX) as listening:
+        folder = Path(text)
+        listening.bind(str(folder / "cpr"))
+        listening.listen(1)
+        listening.settimeout(20)
+        memory = ["-object", f"memory-backend-memfd,id=mem,size={MEMORY},share=on"]
+        command = machine(release, folder, "-M", "memory-backend=mem,aux-ram-share=on", *memory)
+        command[command.index("-monitor") + 1] = "none"
+        process = started([*command, "-qmp", "stdio"], folder)
+        channels = [
+            {"channel-type": kind, "addr": {"transport": "socket", "type": "unix", "path": path}}
+            for kind, path in (("main", "main"), ("cpr", "cpr"))
+        ]
+        commands = [
+            {"execute": "qmp_capabilities"},
+            {"execute": "migrate-set-parameters", "arguments": {"mode": "cpr-transfer"}},
+            {"execute": "migrate", "arguments": {"channels": channels}},
+        ]
+        tell(process, *map(json.dumps, commands))
+        connection = listening.accept()[0]
+        data, sizes = bytearray(), []
+        with connection:
+            while True:
+                piece, descriptors, _, _ = socket.recv_fds(connection, 1 << 16, 64)
+                data += piece
+                for descriptor in descriptors:
+                    sizes.append(os.fstat(descriptor).st_size)
+                    os.close(descriptor)
+                if not piece:
+                    break
+        process.kill()
+        process.wait(20)
+        keep(f"{name}.file", bytes(data))
+        return {
+            "qemu": release,
+            "machine": "microvm, 8 MiB, stopped before its first instruction",
+            "how": "; ".join([" ".join(memory), *map(json.dumps, commands)]),
+            "sizes": sizes,
+        }
 
 
 def record_colo(name: str, release: str) -> dict[str, Any]:
@@ -312,6 +356,7 @@ def main() -> None:
         (POSTCOPY, record_postcopy),
         (SHARED, record_shared),
         (BACKGROUND, record_background),
+        (CPR, record_cpr),
     )
     for wanted, record in recorders:
         for name in [name for name in wanted if name in sys.argv[1:] or not sys.argv[1:]]:

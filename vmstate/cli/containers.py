@@ -13,7 +13,7 @@ from vmstate.cli.cut import tell_where_cut, where_cut
 from vmstate.cli.words import counted
 from vmstate.errors import VMStateError, one_line
 from vmstate.files import size_text
-from vmstate.saved.containers import Container
+from vmstate.saved.containers import Container, UndecidedError
 from vmstate.saved.opening import Input
 from vmstate.stream.events import Trailing
 from vmstate.stream.stream import Stream
@@ -98,7 +98,7 @@ def add_facts(stream: Stream, facts: dict[str, Any], *, tells_container: bool) -
 
 
 def tell_choices(error: VMStateError, form: str) -> int:
-    """What a file is of whose streams none was named; returns the exit code."""
+    """What a file is of whose streams none was named, or which has none; returns the exit code."""
     container: Container = error.container  # type: ignore[attr-defined]
     if form == "json":
         print(json.dumps({"file": container.file, "container": container.facts()}))
@@ -106,7 +106,8 @@ def tell_choices(error: VMStateError, form: str) -> int:
     print(f"{one_line(container.file)}: {one_line(error.message)}")
     for label, text in container.lines():
         print(f"  {label:<12}  {one_line(text)}")
-    print(f"  of one of them: {one_line(str(error.expected))}")
+    way = "of one of them" if isinstance(error, UndecidedError) else "the machine is in"
+    print(f"  {way}: {one_line(str(error.expected))}")
     return 0
 
 

@@ -40,7 +40,19 @@ def run(options: argparse.Namespace) -> int:
     if path is None and len(files) > (options.qmp is None) and not _is_file(files[-1]):
         *files, path = files
     files = files_of(options, files)
-    return for_each(files, lambda file: show(file, path, options, several=len(files) > 1))
+    several = len(files) > 1
+
+    def answer(file: str) -> int:
+        try:
+            return show(file, path, options, several=several)
+        except VMStateError as error:
+            if not hasattr(error, "container"):
+                raise
+            from vmstate.cli.cpr import show_cpr_state
+
+            return show_cpr_state(error, path, options, several=several)
+
+    return for_each(files, answer)
 
 
 def _is_file(word: str) -> bool:

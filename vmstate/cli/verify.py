@@ -13,7 +13,7 @@ from vmstate.cli.live import files_of, source_of
 from vmstate.cli.not_judged import lines_of_not_judged
 from vmstate.cli.phases import loaded, phases_argument
 from vmstate.cli.words import counted
-from vmstate.errors import one_line
+from vmstate.errors import VMStateError, one_line
 from vmstate.rules.check import checked_stream
 from vmstate.saved.opening import open_input
 from vmstate.stream.finding import Finding
@@ -34,7 +34,18 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Say of each file what is wrong, then whether anything is."""
-    return for_each(files_of(options, options.files), lambda file: run_file(file, options))
+
+    def answer(file: str) -> int:
+        try:
+            return run_file(file, options)
+        except VMStateError as error:
+            if not hasattr(error, "container"):
+                raise
+            from vmstate.cli.cpr import verify_cpr_state
+
+            return verify_cpr_state(error, options)
+
+    return for_each(files_of(options, options.files), answer)
 
 
 def run_file(file: str, options: argparse.Namespace) -> int:

@@ -110,6 +110,10 @@ def _unwrapped(opened: Input, limit: int, part: str | None) -> Input:
 
         what = what_it_is(opened.data)
         if what is not None:
+            if head.startswith(b"QCPR"):
+                from vmstate.saved.cpr import refuse
+
+                refuse(opened, what)
             raise StreamError(f"this is no migration stream but {what.name}", file=opened.name, expected=what.advice)
         return opened
     if part is not None:
