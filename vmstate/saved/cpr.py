@@ -12,13 +12,14 @@ import os
 from collections.abc import Iterator
 from typing import Any, NoReturn
 
-from vmstate.declare import VMState, description, fd, int32, qlist, subsection, this, uint32, vbuffer
 from vmstate.errors import StreamError, VMStateError
 from vmstate.saved.containers import Container
 from vmstate.saved.foreign import Foreign
 from vmstate.saved.opening import UNKNOWN, Input, open_raw
 from vmstate.stream.finding import Finding
-from vmstate.vmsd.state import facts_of
+from vmstate.vmsd.declare import description, fd, int32, qlist, subsection, uint32, vbuffer
+from vmstate.vmsd.expr import this
+from vmstate.vmsd.state import VMState, facts_of
 
 HEADER = 8
 VERSION = 1
@@ -155,7 +156,10 @@ def _of_name(name: CprName, path: str) -> Iterator[Finding]:
 def open_cpr_state(file: str | os.PathLike[str]) -> CprStateFile:
     """The state in a file, plain or compressed. Raises `StreamError` for what is none, and for a damaged one."""
     with open_raw(os.fspath(file)) as opened:
-        return cpr_state_in(opened)
+        try:
+            return cpr_state_in(opened)
+        except StreamError as error:
+            raise error.within(file=opened.name) from None
 
 
 def cpr_state_in(opened: Input) -> CprStateFile:
@@ -163,19 +167,19 @@ def cpr_state_in(opened: Input) -> CprStateFile:
     name = opened.name
     data = bytes(opened.data[: UNKNOWN + 1])
     if data[:4] != b"QCPR":
-        raise StreamError("no state of a CPR transfer begins so", file=name, offset=0, found=data[:4].hex())
+        raise StreamError("no state of a CPR transfer begins so", offset=0, found=data[:4].hex())
     if len(data) > UNKNOWN:
-        raise StreamError("the state of a CPR transfer is larger than any", file=name, expected=f"{UNKNOWN} bytes")
+        raise StreamError("the state of a CPR transfer is larger than any", expected=f"{UNKNOWN} bytes")
     version = int.from_bytes(data[4:HEADER], "big")
     if len(data) < HEADER or version != VERSION:
         found = str(version) if len(data) >= HEADER else "the end"
-        raise StreamError("a CPR transfer of another version", file=name, offset=4, expected=str(VERSION), found=found)
+        raise StreamError("a CPR transfer of another version", offset=4, expected=str(VERSION), found=found)
     state, error = _decoded(data, is_exec=False)
     if state is None:
         state, of_exec = _decoded(data, is_exec=True)
         # A blank is the first byte of no number that a descriptor has: such a file is of a transfer, and cut off.
         if state is None or any(each.fd >> 24 == SERVICE for each in state.fds):
-            raise max(error, of_exec, key=lambda each: each.offset or 0).within(file=name)
+            raise max(error, of_exec, key=lambda each: each.offset or 0)
     return CprStateFile(name, state, data)
 
 
@@ -184,7 +188,7 @@ def _decoded(data: bytes, *, is_exec: bool) -> tuple[CprState | None, StreamErro
         return CprState.vmsd.decode(data[HEADER:], facts={"cpr_exec": is_exec}), StreamError("")
     except VMStateError as error:
         return None, StreamError(
-            f"the state of a CPR transfer is damaged: {error.message}",
+            f"damaged: {error.message}",
             path=error.path,
             offset=None if error.offset is None else HEADER + error.offset,
             expected=error.expected,
@@ -194,4 +198,9 @@ def _decoded(data: bytes, *, is_exec: bool) -> tuple[CprState | None, StreamErro
 
 def refuse(opened: Input, what: Foreign) -> NoReturn:
     """Say what it is to whoever wants a stream. Raises `StreamError`."""
-    raise CprStateError(cpr_state_in(opened), what)
+    try:
+        container = cpr_state_in(opened)
+    except StreamError as error:
+        message = f"this is no migration stream but {what.name}; {error}"
+        raise StreamError(message, file=opened.name, expected=what.advice) from None
+    raise CprStateError(container, what)
