@@ -14,6 +14,7 @@ from vmstate.cli.words import counted
 from vmstate.errors import VMStateError, one_line
 from vmstate.files import size_text
 from vmstate.saved.containers import Container, UndecidedError
+from vmstate.saved.device_state import device_states
 from vmstate.saved.opening import Input
 from vmstate.stream.events import Trailing
 from vmstate.stream.stream import Stream
@@ -60,7 +61,10 @@ def channels_of(stream: Stream) -> dict[str, Any]:
     text = "; ".join((f"in {counted(count, 'further channel')}: {', '.join(kinds)}", *map(one_line, lacking)))
     if "multifd" not in kinds and "multifd flush" in stream.ram.firsts:
         text = "in further channels (multifd), which were not given (--channel, or a folder)"
-    return {"count": count, "kinds": kinds, "text": text}
+    devices = device_states(stream)
+    text = "; ".join((text, *(one_line(device.text) for device in devices)))
+    listed = {"devices": [device.as_dict() for device in devices]} if devices else {}
+    return {"count": count, "kinds": kinds, **listed, "text": text}
 
 
 def behind_of(stream: Stream) -> dict[str, Any]:

@@ -3,7 +3,8 @@
 multifd: each channel begins with a hello of 64 bytes and is a row of packets, big-endian: u32 magic, version, flags,
 pages allocated, normal pages, size of the data; u64 number; u32 zero pages, unused; 3 u64 unused; 256 bytes of the
 block's name; then always as many u64 offsets as 512 KiB have pages, and the data. Flag 1 ends an epoch (the main stream
-has a mark there), flags 0x3e say the compression, 0x40 is a device's own state. Postcopy's preempt channel is a row of
+has a mark there), flags 0x3e say the compression, 0x40 is a device's own state
+(`device_state`). Postcopy's preempt channel is a row of
 RAM records without an end. What comes after a recovery is a stream that goes on where the first one broke off. Facts
 from QEMU's migration/multifd.h, multifd-nocomp.c, multifd-zlib.c, multifd-zstd.c, ram.c and savevm.c.
 
@@ -25,6 +26,7 @@ from uuid import UUID
 
 from vmstate.errors import StreamError, VMStateError
 from vmstate.saved.compressed import PACKAGES
+from vmstate.saved.device_state import DevicePacket, device_packet, findings_of_devices
 from vmstate.saved.loading import closed_by_failure, load_what_is_whole
 from vmstate.saved.opening import IN_MEMORY, Input, open_input, open_raw
 from vmstate.stream.events import MAGIC, Command, CommandType
@@ -38,7 +40,8 @@ from vmstate.vmsd.data import NamedTuple
 
 HELLO = struct.Struct(">II16sB7x32x")
 HEAD = struct.Struct(">6IQII24x256s")
-DEVICE_HEAD = struct.Struct(">3I256sII")
+DEVICE_HEAD = 276
+"""Bytes of the smallest packet's head (`vmstate.saved.device_state`)."""
 MULTIFD_MAGIC = 0x11223344
 MULTIFD = MULTIFD_MAGIC.to_bytes(4, "big")
 PACKET = 512 << 10
@@ -47,6 +50,8 @@ PACKET = 512 << 10
 SYNC = 1
 COMPRESSION = 0x3E
 DEVICE_STATE = 0x40
+_NUMBER = 24
+"""Where a hello has the number of its channel."""
 
 _ZLIB, _ZSTD = 1 << 1, 2 << 1
 _NAMES = {4 << 1: "QPL", 8 << 1: "UADK", 16 << 1: "QATzip"}
@@ -97,6 +102,7 @@ class Multifd(Channel):
         self._plain: list[memoryview] = []
         self._first = 0
         self._packets: list[Packet] = []
+        self.device_packets: list[DevicePacket] = []
         self._same_migration()
         for opened in inputs:
             try:
@@ -146,7 +152,7 @@ class Multifd(Channel):
         self._plain.append(opened.data)
         packets: list[tuple[Packet, int, int]] = []
         syncs = 0
-        for packet, flags, size in _packets(opened.data, self._page_size, number):
+        for packet, flags, size in _packets(opened.data, self._page_size, number, self.device_packets):
             syncs += flags & SYNC
             self._sent += 1
             other = self._numbers.setdefault(packet.number, opened.name)
@@ -225,18 +231,23 @@ class Multifd(Channel):
             pages.note(zero, 0, 0, ZERO, 0)
 
 
-def _packets(data: memoryview, page_size: int, source: int) -> Iterator[tuple[Packet, int, int]]:
-    """The packets of a channel but those of devices, each with its flags and the size of its data."""
+def _packets(
+    data: memoryview, page_size: int, source: int, devices: list[DevicePacket]
+) -> Iterator[tuple[Packet, int, int]]:
+    """The packets of a channel but those of devices, each with its flags and the size of its data; `devices` gets
+    those.
+    """
     most = PACKET // page_size
     at, epoch = HELLO.size, 0
     while at < len(data):
-        if at + DEVICE_HEAD.size > len(data):
+        if at + DEVICE_HEAD > len(data):
             raise StreamError("a multifd channel ends inside a packet", offset=at)
         magic, version, flags = struct.unpack_from(">3I", data, at)
         if magic != MULTIFD_MAGIC or version != 1:
             raise StreamError("no packet of a multifd channel begins so", offset=at, found=f"{magic:#x}, {version}")
         if flags & DEVICE_STATE:
-            at += DEVICE_HEAD.size + DEVICE_HEAD.unpack_from(data, at)[-1]
+            packet, at = device_packet(data, at, data[_NUMBER], epoch)
+            devices.append(packet)
             continue
         offsets_at = at + HEAD.size
         data_at = offsets_at + 8 * most
@@ -509,6 +520,7 @@ def findings_of(stream: Stream) -> Iterator[Finding]:
     for channel in stream.channels:
         if channel.lacks:
             yield Finding("missing", "error", None, None, None, f"{channel.lacks}: pages can be older ones")
+    yield from findings_of_devices(stream)
     gone = list(memory.missing())
     if gone:
         count = sum(size for _, size in gone) // memory.page_size
