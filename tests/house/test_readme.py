@@ -29,6 +29,7 @@ import pytest
 from documents import DOCUMENTS, FENCE, ROOT, Block, blocks_of
 
 from vmstate import declare
+from vmstate.saved.corpus import corpus_members
 
 FIXTURE = re.compile(r"fixtures/(?:source/\w+|[\w./-]+\.(?:xz|jsonl?|trace)\b)")
 LINK = re.compile(r"\]\((?!\w+:)([^)#\s]*)(?:#([\w-]+))?\)|(?:src|href)=\"(?!\w+:)([^\"#]+)\"")
@@ -147,6 +148,15 @@ def test_first_pages_need_nothing_but_the_package(name: str, tmp_path: Path) -> 
     ]
     assert len(told) > 2
     assert not any(told), "\n\n".join(filter(None, told))
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
+def test_what_the_package_does_not_hold_is_told(document: Path) -> None:
+    """Whoever has the package alone is told on a page what of its blocks needs files of the repository."""
+    examples = {f"fixtures/{name}.xz" for name, _ in corpus_members()}
+    text = document.read_text(encoding="utf-8")
+    named = {name for step in steps_of(text) for name in FIXTURE.findall(step.block.body)}
+    assert not named - examples or "the\nrepository's" in text or "the repository's" in text, sorted(named - examples)
 
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)

@@ -174,6 +174,12 @@ def test_nothing_sticks_out(width: int, tmp_path: Path, browser: Any) -> None:
     path = written(tmp_path, "diff", EARLY, FINAL, early=EARLY)
     shown = Shown(browser, path, viewport={"width": width, "height": 800})
     assert shown.page.evaluate("document.documentElement.scrollWidth") <= width
+    # Nor does anything when all is open: the list of what describes the fields, devices, noise.
+    outside = """[...document.querySelectorAll('details')].map(part => part.open = true) &&
+        [...document.querySelectorAll('dd, p, li, summary')].filter(part => part.scrollWidth > part.clientWidth + 1
+        && part.clientWidth).map(part => part.outerHTML.slice(0, 200))"""
+    assert shown.page.evaluate(outside) == []
+    assert shown.page.evaluate("document.documentElement.scrollWidth") <= width
     # A word of a heading, and a number, are not divided.
     divided = """[...document.querySelectorAll('#memory thead th, #memory td.n')].filter(cell => {
         const text = cell.firstChild, range = document.createRange();

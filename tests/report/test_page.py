@@ -2,10 +2,13 @@
 
 import base64
 import gc
+import json
 import re
 import shlex
 import struct
 import sys
+import uuid
+from html import unescape
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -23,7 +26,8 @@ from vmstate.query.cmdline import command_line
 from vmstate.report import page_of
 from vmstate.report.facts import LARGEST, MOST_SECTIONS, facts_of, kind_of_block
 from vmstate.report.tree import rows_of
-from vmstate.saved.scrub import scrub
+from vmstate.saved.scrub import mac_forms, scrub, uuid_forms
+from vmstate.stream.configuration import Uuid
 
 pytest.importorskip("jinja2", reason="needs Jinja2: install qemu-vmstate[report]")
 
@@ -229,6 +233,107 @@ def test_a_scrubbed_page_of_two_moments_has_nothing_of_the_guest() -> None:
     assert early.name not in scrubbed and final.name not in scrubbed and "per-item, tap" in scrubbed
     assert re.findall(r"<title>([^<]*)", scrubbed)[0] == "a scrubbed stream"
     assert "an earlier one → a scrubbed stream: " in scrubbed
+
+
+CUSTOMER = "tenant-oscar-disk0"
+SERIAL = "S3RI4L-0042"
+MACHINE_UUID = uuid.UUID("7c9e6679-7425-40de-944b-e07fc1f90ae7")
+
+
+def private_moments(folder: Path) -> tuple[list[Path], set[bytes]]:
+    """Two moments of a machine that has a UUID and a name for its memory, and their MAC addresses.
+
+    UUID and MAC stand once more among the registers of a PCI device, which are kept; name, UUID and a serial number in
+    the command line beside the files.
+    """
+    paths, macs = [], set()
+    for moment in ("early", "final"):
+        recorded = FIXTURES / f"pairs/qemu-11.1-mac-change-{moment}.mig.xz"
+        with vmstate.load(recorded) as stream:
+            assert stream.configuration is not None
+            stream.configuration.uuid = Uuid(data=list(MACHINE_UUID.bytes))
+            mac = bytes.fromhex(stream.query("query-rx-filter")[0]["main-mac"].replace(":", ""))
+            data = bytearray(stream.to_bytes())
+        with vmstate.load(bytes(data)) as stream:
+            config = stream["0000:00:01.0/virtio-net"].trace()["virtio.transport.pci_dev.conventional_config"]
+        for at, planted in ((0xC0, MACHINE_UUID.bytes_le), (0xD8, mac[::-1]), (0xE0, mac)):
+            assert not any(data[config.offset + at :][: len(planted)])
+            data[config.offset + at : config.offset + at + len(planted)] = planted
+        assert data.count(b"\2m0") == 1
+        path = folder / f"{CUSTOMER}-{moment}.mig"
+        path.write_bytes(data.replace(b"\2m0", bytes((len(CUSTOMER),)) + CUSTOMER.encode()))
+        known = json.loads(Path(f"{recorded}".removesuffix(".xz") + ".provenance.json").read_text())
+        known["argv"] += ["-name", CUSTOMER, "-uuid", str(MACHINE_UUID), "-device", f"virtio-blk-pci,serial={SERIAL}"]
+        path.with_name(path.name + ".provenance.json").write_text(json.dumps(known))
+        paths.append(path)
+        macs.add(mac)
+    return paths, macs
+
+
+def shown_and_held(page: str) -> tuple[str, bytes]:
+    """All that can be read on a page, and the bytes that it holds."""
+    held = b"".join(map(base64.b64decode, re.findall(r'text/plain">([^<]*)<', page)))
+    return unescape(re.sub(r'text/plain">[^<]*<', "<", page)), held
+
+
+def told_by(page: str, macs: set[bytes]) -> set[str]:
+    """Which secrets are on a page, in any form in which a device, a guest or a reader has them."""
+    words, held = shown_and_held(page)
+    pressed = re.sub(r"[\s:-]|0x", "", words).lower()
+    secrets = {"uuid": uuid_forms(MACHINE_UUID.bytes), "name": (CUSTOMER.encode(),), "serial": (SERIAL.encode(),)}
+    secrets |= {f"mac {mac.hex()}": mac_forms(mac) for mac in macs}
+    # A MAC address has the last three bytes of it in the group of IPv6 that its owner is in.
+    secrets |= {f"group of {mac.hex()}": (b"\x33\x33\xff" + mac[3:],) for mac in macs}
+    told = set()
+    for what, forms in secrets.items():
+        texts = [form.decode().lower() for form in forms if form.isascii() and form.decode().isprintable()]
+        if any(form in held or form.hex() in pressed for form in forms) or any(text in words.lower() for text in texts):
+            told.add(what)
+    return told
+
+
+@pytest.mark.slow
+def test_no_address_no_uuid_and_no_name_is_on_any_scrubbed_page(tmp_path: Path) -> None:
+    (early, final), macs = private_moments(tmp_path)
+    assert len(macs) == 2
+    everything = {"uuid", "name", "serial"} | {f"mac {mac.hex()}" for mac in macs}
+    plain = [
+        page_of(final),
+        page_of(early, final),
+        page_of(final, early=early),
+        page_of(early, final, early=early),
+        page_of(early, against=open_target(str(final))),
+    ]
+    told = [told_by(page, macs) for page in plain]
+    assert all({"uuid", "name", "serial"} <= secrets for secrets in told) and everything <= told[3]
+    ours, theirs = (scrub(path, b"one key") for path in (early, final))
+    scrubbed = {
+        "stream": page_of(final, scrubbed=True),
+        "diff": page_of(early, final, scrubbed=True),
+        "early": page_of(final, early=early, scrubbed=True),
+        "all": page_of(early, final, early=early, scrubbed=True),
+        "explain": page_of(ours, against=open_target(theirs)),
+        "diff of files": page_of(ours, theirs, early=ours),
+    }
+    assert {kind: secrets for kind, page in scrubbed.items() if (secrets := told_by(page, macs))} == {}
+    # Nor is the title one of them, and what is not theirs is still there.
+    for page in scrubbed.values():
+        assert CUSTOMER not in re.findall(r"<title>([^<]*)", page)[0] and "VIRTIO_NET_F_MAC" in page
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("release", ["7.2", "11.1"])
+def test_no_uuid_of_a_recorded_machine_is_on_its_scrubbed_page(release: str) -> None:
+    path = FIXTURES / f"recorded/qemu-{release}-q35-uuid-cold.mig.xz"
+    with vmstate.load(path) as stream:
+        assert stream.configuration is not None and stream.configuration.uuid is not None
+        forms = uuid_forms(bytes(stream.configuration.uuid.data))
+    for scrubbed in (False, True):
+        words, held = shown_and_held(page_of(path, path, scrubbed=scrubbed))
+        pressed = re.sub(r"[\s:-]|0x", "", words)
+        texts = [form.decode("latin-1") for form in forms]
+        assert any(form in held or form.hex() in pressed for form in forms) is not scrubbed
+        assert not scrubbed or not any(text in words for text in texts)
 
 
 def test_memory_is_never_on_the_page() -> None:

@@ -55,11 +55,15 @@ MOST_CHANGES = 2_000
 
 
 class Cell(Data):
-    """A section in a treemap: where, its name, as much of it as there is room for, its weight, its tree's number."""
+    """A section in a treemap: where, its name, as much of it as there is room for, its weight, its tree's number.
+
+    `is_roomy`: the label has room where the map is drawn on a narrow screen as well, and letters are larger.
+    """
 
     place: Rectangle
     name: str
     label: str
+    is_roomy: bool
     numbers: str
     number: int | None
     hue: int
@@ -263,6 +267,7 @@ def _maps(facts: StreamFacts) -> list[tuple[str, list[Cell]]]:
             # Some eight units a letter; what tells devices apart stands at the end.
             room = int(place.width // 8)
             label = name if len(name) <= room else name.rpartition("/")[2][:room]
-            cells.append(Cell(place, name, label, unit.format(weight), numbers.get(name), hue))
+            roomy = 16 * len(label) <= place.width and place.height >= 40
+            cells.append(Cell(place, name, label, roomy, unit.format(weight), numbers.get(name), hue))
         drawn.append((title, cells))
     return drawn
