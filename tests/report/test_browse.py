@@ -6,6 +6,7 @@ import asyncio
 import os
 import pty
 import re
+import shutil
 import struct
 import subprocess
 import sys
@@ -19,12 +20,15 @@ from typing import Any
 
 import pytest
 from handmade import scalar, stream_with, structure, vmdesc_text
+from loading import loaded_state
 from recorded import FIXTURES
 
 import vmstate
 
 pytest.importorskip("textual", reason="needs Textual: pip install textual")
 
+from vmstate.lab.incoming import load_into_qemu
+from vmstate.qemu.capture import capture_started
 from vmstate.report import browse
 from vmstate.report.browse import MOST_NODES, Browser, Run, hex_text
 from vmstate.report.job import BrokenOffError, Job
@@ -137,6 +141,41 @@ def test_a_value_is_changed_and_saved(tmp_path: Path) -> None:
     browsed(use)
     difference = vmstate.diff(NET, copy)
     assert [change.path for change in difference.changes] == ["virtio.net.mac"]
+
+
+COLD = (
+    "qemu-system-x86_64 -M q35 -accel tcg -display none -nodefaults -vga none -m 16"
+    " -netdev user,id=n0 -device virtio-net-pci,netdev=n0"
+)
+"""A machine whose guest has never run, so that its stream loads without memory of the guest."""
+
+
+@pytest.mark.qemu
+@pytest.mark.skipif(shutil.which("qemu-system-x86_64") is None, reason="needs QEMU: install qemu-system-x86")
+def test_what_was_edited_and_saved_loads_in_qemu_and_is_there(tmp_path: Path) -> None:
+    machine = COLD.split()
+    cold, changed = tmp_path / "cold.mig", tmp_path / "changed.mig"
+    capture_started(cold, machine)
+
+    async def use(browser: Browser, pilot: Any) -> None:
+        for section, path, value in (
+            (SECTION, "virtio.net.mac", "52:54:00:00:00:01"),
+            (SECTION, "virtio.net.promisc", "0"),
+            ("hpet", "config", "0"),
+        ):
+            entry = browser.stream[section].trace()[path]
+            await typed(pilot, "g", hex(entry.offset))
+            assert cursor(browser).path == path
+            await typed(pilot, "e", value)
+            assert f"is {value} now" in told(browser)
+        await typed(pilot, "s", str(changed))
+
+    browsed(use, cold)
+    assert load_into_qemu(changed, machine).accepted
+    # QEMU has the values, not only no complaint.
+    with vmstate.load(cold) as before, vmstate.load(changed) as after:
+        loaded = loaded_state([*machine, "-S"], None, changed.read_bytes())
+        assert loaded[SECTION, 0] == after[SECTION].payload() != before[SECTION].payload()
 
 
 @pytest.mark.slow
