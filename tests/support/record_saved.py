@@ -8,6 +8,7 @@ the truth the sum (CRC-32) of each page of memory that `pmemsave` gave of the sa
 
 from __future__ import annotations
 
+import atexit
 import json
 import lzma
 import os
@@ -150,7 +151,10 @@ def machine(release: str, folder: Path, *words: str) -> list[str]:
 
 def started(command: list[str], folder: Path) -> subprocess.Popen[str]:
     """A program that is told lines."""
-    return subprocess.Popen(command, cwd=folder, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True)
+    process = subprocess.Popen(command, cwd=folder, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True)
+    # Where something fails none is left.
+    atexit.register(process.kill)
+    return process
 
 
 def tell(process: subprocess.Popen[str], *lines: str) -> None:
