@@ -33,6 +33,8 @@ LARGE = ((1 << 31) - 1, 1 << 31, (1 << 32) - 1, 1 << 32, 1 << 40, (1 << 56) - 1,
 
 IMAGES = ("savevm-7.2", "savevm-7.2-v2", "savevm-10.0-c512", "savevm-10.0-c2M", "savevm-11.1-extl2")
 MULTIFD = ("multifd-7.2", "multifd-zlib-7.2", "multifd-zstd-10.0")
+DEVICE_PACKET = struct.pack(">3I256s5I", 0x11223344, 1, 0x40, b"0000:00:03.0/vfio", 0, 3000, 0, 0, 1) + bytes(2988)
+"""What a device of VFIO sends of its own state, in one packet."""
 
 
 class Kind(NamedTuple):
@@ -147,6 +149,21 @@ KINDS = [
             main=lambda name=name: [plain(f"{name}.ch0"), plain(f"{name}.ch2")],  # type: ignore[misc]
         )
         for name in MULTIFD
+    ),
+    *(
+        Kind(
+            name,
+            lambda name=name: plain(f"{name}.ch1"),  # type: ignore[misc]
+            lambda data: [(0, 16), (0, min(512, len(data))), (0, len(data))],
+            main=lambda name=name: [plain(f"{name}.ch0")],  # type: ignore[misc]
+        )
+        for name in ("postcopy-preempt-7.2", "postcopy-recovery-7.2")
+    ),
+    Kind(
+        "multifd with a device's state",
+        lambda: plain("multifd-7.2.ch1") + DEVICE_PACKET,
+        lambda data: [(0, 64), (len(data) - len(DEVICE_PACKET), 12), (len(data) - len(DEVICE_PACKET), 288)],
+        main=lambda: [plain("multifd-7.2.ch0"), plain("multifd-7.2.ch2")],
     ),
 ]
 
