@@ -16,6 +16,7 @@ from pathlib import Path
 import pytest
 from fake_qemu import fake_qemu
 from machines import children_of, gone, name_of
+from recorded import FIXTURES
 
 from vmstate import check, lab, load
 from vmstate.cli import main
@@ -37,6 +38,7 @@ from vmstate.vmsd.release import Release
 
 HAS_QEMU = shutil.which("qemu-system-x86_64") is not None
 MEMORY = {"path": "/objects/m0", "property": "mem-path"}
+WITH_RAM = FIXTURES / "recorded" / "qemu-7.2-q35-virtio-rings-ram.mig.xz"
 needs_qemu = pytest.mark.skipif(not HAS_QEMU, reason="needs a real QEMU: install qemu-system-x86 (or the like)")
 
 
@@ -82,6 +84,18 @@ def test_an_answer_is_foreseen(
     verdict = target.run(card, data, [])
     assert (verdict.kind, verdict.expected) == (kind, kind), verdict
     assert why is None or why in str(verdict.reason)
+
+
+def test_memory_that_a_seed_sends_is_what_rules_ask(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "machine.mig"
+    path.write_bytes(lzma.decompress(WITH_RAM.read_bytes()))
+    (subject,) = seeds.whole([path])
+    seed = Seed(path, ["qemu-system-x86_64"], {})
+    seed._release = Release(7, 2)
+    monkeypatch.setattr(QemuTarget, "learnt", lambda self, seed, subject: {})
+    destination = QemuTarget({subject.name: seed}).destination(subject)
+    assert destination.facts["guest_memory"].has(0, 4096)
+    assert not destination.facts["guest_memory"].has(1 << 40, 1)
 
 
 @pytest.mark.qemu

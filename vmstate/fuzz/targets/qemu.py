@@ -41,6 +41,7 @@ from vmstate.qemu.provenance import (
 )
 from vmstate.qemu.trust import program_of
 from vmstate.rules.known import KnownDestination
+from vmstate.rules.memory import memory_facts
 from vmstate.saved.loading import load
 from vmstate.saved.opening import open_input
 from vmstate.vmsd.release import Release
@@ -324,6 +325,8 @@ class QemuTarget:
                 blocks = {f"/objects/{name}": file for name, file in seed.files.items()}
                 files = {name: file for block, file in blocks.items() for name in (block, block.rpartition("/")[2])}
                 facts["guest_memory"] = reference.memory(files=files)
+            else:
+                facts |= memory_facts(reference)
             self._destinations[subject.name] = KnownDestination(reference, facts, self.learnt(seed, subject))
         return self._destinations[subject.name]
 
