@@ -254,6 +254,16 @@ def run_in_thread(target: Any) -> tuple[threading.Thread, list[Any]]:
     return thread, results
 
 
+def wait_for_listener(place: Path) -> None:
+    """The file is there before anybody listens: the kernel's list says who does (state 01 of a socket that accepts)."""
+    end = time.monotonic() + 5
+    while time.monotonic() < end:
+        listed = Path("/proc/net/unix").read_text(encoding="utf-8").splitlines()
+        if any(line.split()[3] == "00010000" and line.endswith(f" {place}") for line in listed):
+            return
+        time.sleep(0.01)
+
+
 def send_to(place: Path, data: bytes) -> bytes:
     with socket.socket(socket.AF_UNIX) as source:
         back = b""
@@ -488,9 +498,7 @@ def test_what_was_done_is_told_where_it_cannot_be_written_down(
     words = ["early", "relay", "--early", str(FIXTURES / STREAM), "--record", "/dev/full", "--limit", "5"]
     words += ["--listen", f"unix:{tmp_path / 'relay'}", "--connect", f"unix:{tmp_path / 'in'}"]
     thread, codes = run_in_thread(lambda: main(words))
-    end = time.monotonic() + 5
-    while not (tmp_path / "relay").exists() and time.monotonic() < end:
-        time.sleep(0.01)
+    wait_for_listener(tmp_path / "relay")
     send_to(tmp_path / "relay", recorded[0])
     thread.join(5)
     told = capsys.readouterr()

@@ -27,6 +27,7 @@ from saved_files import small_stream
 from vmstate.cli import main
 from vmstate.errors import StreamError
 from vmstate.files import write_atomic
+from vmstate.lazy import imported
 from vmstate.saved import compressed, opening
 from vmstate.saved.opening import open_input
 from vmstate.stream.reader import StreamReader
@@ -465,11 +466,10 @@ class Counted:
 def counted(monkeypatch: pytest.MonkeyPatch) -> type[Counted]:
     """What is decompressed from here on."""
 
-    def counting(make: Callable[[], Any]) -> Callable[[], Counted]:
-        return lambda: Counted(make())
+    def counting(place: str) -> Callable[[], Counted]:
+        return lambda: Counted(imported(place)())
 
-    made = {form: counting(make) for form, make in compressed.DECOMPRESSORS.items()}
-    monkeypatch.setattr(compressed, "DECOMPRESSORS", made)
+    monkeypatch.setattr(compressed, "imported", counting)
     Counted.given = Counted.most = 0
     return Counted
 
@@ -494,7 +494,7 @@ def test_what_is_inside_is_looked_at_first(form: str, counted: type[Counted], tm
     packed = COMPRESS[form](bytes(200 << 20))
     path = tmp_path / "bomb"
     path.write_bytes(packed)
-    assert refused(packed, 'not a migration stream .*expected "QEVM", 5145564d, found 00000000') < 24 << 20
+    assert refused(packed, "not a migration stream: it begins with [0-9]+ zero bytes") < 24 << 20
     assert 0 < counted.given < 24 << 20
     assert refused(path, "not a migration stream") < 24 << 20
     assert refused(Pipe(packed, most=1 << 16), "not a migration stream") < 24 << 20
