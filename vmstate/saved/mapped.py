@@ -2,7 +2,7 @@
 
 Whoever touches a page of a map behind the end of its file gets SIGBUS, which ends the process. A handler in Python
 comes too late: the instruction would be tried again before it runs. This one is called by the system itself, by way of
-ctypes; it puts zeros in the place of what is gone, so that the instruction succeeds, and `Guard.check` says what
+`_ctypes`; it puts zeros in the place of what is gone, so that the instruction succeeds, and `Guard.check` says what
 happened. What is no fault of a guarded map is left to whoever handled the signal before.
 
 Linux alone: elsewhere maps are not guarded.
@@ -10,13 +10,13 @@ Linux alone: elsewhere maps are not guarded.
 
 from __future__ import annotations
 
+import _ctypes  # all that is used of `ctypes`, which makes two dozen classes more: a tenth of `vmstate info`
 import _signal  # type: ignore[import-not-found]  # `signal` makes enumerations, which takes longer than the rest
-import ctypes
 import mmap
 import os
 import sys
 from _weakref import ref  # all that is used of `weakref`, which takes longer to import than it saves
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
@@ -34,22 +34,67 @@ _SIZE_OF_ACTION = 512
 """More than a struct sigaction has anywhere; it is put back as it was, and not looked into."""
 
 
-class _Buffer(ctypes.Structure):
+class _Pointer(_ctypes._SimpleCData):  # type: ignore[type-arg]
+    _type_ = "P"
+
+
+class _Object(_ctypes._SimpleCData):  # type: ignore[type-arg]
+    _type_ = "O"
+
+
+class _Int(_ctypes._SimpleCData):  # type: ignore[type-arg]
+    _type_ = "i"
+
+
+class _Long(_ctypes._SimpleCData):  # type: ignore[type-arg]
+    """long, and ssize_t, which is as large where there is a guard."""
+
+    _type_ = "l"
+
+
+class _Char(_ctypes._SimpleCData):  # type: ignore[type-arg]
+    _type_ = "c"
+
+
+class _Buffer(_ctypes.Structure):
     """Py_buffer, which has been the same since Python 3.11 is stable about it."""
 
-    _fields_ = [
-        ("buf", ctypes.c_void_p),
-        ("obj", ctypes.py_object),
-        ("len", ctypes.c_ssize_t),
-        ("itemsize", ctypes.c_ssize_t),
-        ("readonly", ctypes.c_int),
-        ("ndim", ctypes.c_int),
-        ("format", ctypes.c_char_p),
-        ("shape", ctypes.c_void_p),
-        ("strides", ctypes.c_void_p),
-        ("suboffsets", ctypes.c_void_p),
-        ("internal", ctypes.c_void_p),
+    _fields_ = [  # noqa: RUF012 (as the base has it)
+        ("buf", _Pointer),
+        ("obj", _Object),
+        ("len", _Long),
+        ("itemsize", _Long),
+        ("readonly", _Int),
+        ("ndim", _Int),
+        ("format", _Pointer),
+        ("shape", _Pointer),
+        ("strides", _Pointer),
+        ("suboffsets", _Pointer),
+        ("internal", _Pointer),
     ]
+
+
+class _Function(_ctypes.CFuncPtr):
+    _flags_ = _ctypes.FUNCFLAG_CDECL
+    _restype_ = _Int
+
+
+class _PythonFunction(_ctypes.CFuncPtr):
+    """One that is called with the interpreter's lock held, and may raise."""
+
+    _flags_ = _ctypes.FUNCFLAG_CDECL | _ctypes.FUNCFLAG_PYTHONAPI
+    _restype_ = _Int
+
+
+class _Callback(_ctypes.CFuncPtr):
+    _flags_ = _ctypes.FUNCFLAG_CDECL
+    _restype_ = None
+    _argtypes_ = (_Int,)
+
+
+def _function(name: str, kind: type[_ctypes.CFuncPtr] = _Function) -> Any:
+    """A function of what the process has loaded."""
+    return kind(_ctypes.dlsym(_ctypes.dlopen(None, 0), name))  # type: ignore[arg-type]  # as ctypes.CDLL(None) calls it
 
 
 class Guard:
@@ -83,7 +128,7 @@ class Guard:
         mapping = self._mapping()
         return mapping is not None and not mapping.closed
 
-    def fill(self, libc: Any) -> bool:
+    def fill(self, map_over: Callable[..., int | None]) -> bool:
         """Put zeros in the place of what is gone; whether anything was."""
         first = -(-self._size() // _PAGE) * _PAGE
         if first >= self._present:
@@ -91,7 +136,7 @@ class Guard:
         length = self._present - first
         flags = mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS | _FIXED
         self._present = first
-        return bool(libc.mmap(self._address + first, length, mmap.PROT_READ, flags, -1, 0) == self._address + first)
+        return map_over(self._address + first, length, mmap.PROT_READ, flags, -1, 0) == self._address + first
 
 
 _with_maps: dict[int, ref[mmap.mmap]] = {}
@@ -110,12 +155,12 @@ class _Handler:
     """What is called at SIGBUS, as long as it is the process' handler."""
 
     def __init__(self) -> None:
-        self.libc: Any = ctypes.CDLL(None)
-        self.libc.mmap.restype = ctypes.c_void_p
-        self.libc.mmap.argtypes = (ctypes.c_void_p, ctypes.c_size_t, *[ctypes.c_int] * 3, ctypes.c_long)
-        self.libc.signal.restype = ctypes.c_void_p
+        self.mmap = _function("mmap")
+        self.mmap.restype, self.mmap.argtypes = _Pointer, (_Pointer, _Long, _Int, _Int, _Int, _Long)
+        self.sigaction, self.signal = _function("sigaction"), _function("signal")
+        self.signal.restype = _Pointer
         self.guards: list[Guard] = []
-        self.called = ctypes.CFUNCTYPE(None, ctypes.c_int)(self.fill_or_leave)
+        self.called = _Callback(self.fill_or_leave)
         self.before: Any = None
         """What handled the signal before; None as long as this does not."""
 
@@ -123,16 +168,16 @@ class _Handler:
         """Look after one map more."""
         self.guards[:] = [*(known for known in self.guards if known.is_open), guard]
         if self.before is None:
-            before = ctypes.create_string_buffer(_SIZE_OF_ACTION)
-            self.libc.sigaction(_signal.SIGBUS, None, before)
-            self.libc.signal(_signal.SIGBUS, self.called)
+            before = (_Char * _SIZE_OF_ACTION)()
+            self.sigaction(_signal.SIGBUS, None, before)
+            self.signal(_signal.SIGBUS, self.called)
             self.before = before
 
     def fill_or_leave(self, number: int) -> None:
         """Put zeros where something is gone; if nothing is, the fault comes again, and then to whom it belongs."""
-        filled = [guard.fill(self.libc) for guard in self.guards]
+        filled = [guard.fill(self.mmap) for guard in self.guards]
         if not any(filled):
-            self.libc.sigaction(_signal.SIGBUS, self.before, None)
+            self.sigaction(_signal.SIGBUS, self.before, None)
             self.before = None
 
 
@@ -155,11 +200,11 @@ def guarded(mapping: mmap.mmap, descriptor: int) -> Guard | None:
 
 def _address_of(mapping: mmap.mmap) -> int:
     buffer = _Buffer()
-    ctypes.pythonapi.PyObject_GetBuffer(ctypes.py_object(mapping), ctypes.byref(buffer), 0)
+    _function("PyObject_GetBuffer", _PythonFunction)(_Object(mapping), _ctypes.byref(buffer), 0)
     try:
         return int(buffer.buf or 0)
     finally:
-        ctypes.pythonapi.PyBuffer_Release(ctypes.byref(buffer))
+        _function("PyBuffer_Release", _PythonFunction)(_ctypes.byref(buffer))
 
 
 def read_into(opened: Input, buffers: Sequence[memoryview], start: int) -> None:
