@@ -197,10 +197,10 @@ REGISTERS = {"cr0": 27, "cr3": 29, "cr4": 30, "efer": 32}
 
 def saved(machine: Machine, path: Path) -> None:
     machine.ask("migrate", {"uri": f"exec:cat > {path}"})
-    for _ in range(200):
-        state = machine.ask("query-migrate")
-        if state.get("status") in ("completed", "failed"):
-            break
+    end = time.monotonic() + 30
+    while (state := machine.ask("query-migrate")).get("status") not in ("completed", "failed"):
+        assert time.monotonic() < end, state
+        time.sleep(0.01)
     assert state["status"] == "completed", state
 
 
