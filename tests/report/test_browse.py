@@ -319,9 +319,8 @@ async def begun(pilot: Any, key: str, text: str) -> None:
     assert pilot.app.working
 
 
-@pytest.mark.slow
-def test_what_takes_long_can_be_broken_off(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(browse, "UNTOLD", 0.2)
+def endless_reading() -> tuple[Callable[..., list[Row]], threading.Event]:
+    """In the place of `rows_of`, something that does not come to an end by itself; and whether it was ended."""
     ended = threading.Event()
 
     def forever(*arguments: Any) -> list[Row]:
@@ -330,6 +329,14 @@ def test_what_takes_long_can_be_broken_off(monkeypatch: pytest.MonkeyPatch) -> N
                 time.sleep(0.001)
         finally:
             ended.set()
+
+    return forever, ended
+
+
+@pytest.mark.slow
+def test_what_takes_long_can_be_broken_off(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(browse, "UNTOLD", 0.2)
+    forever, ended = endless_reading()
 
     async def use(browser: Browser, pilot: Any) -> None:
         offset = hex(browser.stream.sections[0].payload_offset + 8 * 2_000)
@@ -382,14 +389,7 @@ def test_a_search_in_a_large_section_is_broken_off() -> None:
 @pytest.mark.slow
 def test_nobody_waits_to_leave(monkeypatch: pytest.MonkeyPatch) -> None:
     """Without breaking off the thread it would be waited for, and never end."""
-    ended = threading.Event()
-
-    def forever(*arguments: Any) -> list[Row]:
-        try:
-            while True:
-                time.sleep(0.001)
-        finally:
-            ended.set()
+    forever, ended = endless_reading()
 
     monkeypatch.setattr(browse, "rows_of", forever)
 

@@ -18,17 +18,21 @@ def one_or_more(text: str) -> int:
     return _number_from(1, text)
 
 
+def _is_time(value: float) -> bool:
+    return math.isfinite(value) and value > 0
+
+
 def seconds(text: str) -> float:
     """A time to wait. Raises `ValueError`, as argparse expects."""
     value = float(text)
-    if not (math.isfinite(value) and value > 0):
+    if not _is_time(value):
         raise ValueError(text)
     return value
 
 
 def checked_time(value: float) -> float:
     """A time to wait that was read already. Raises `VMStateError`."""
-    if not (math.isfinite(value) and value > 0):
+    if not _is_time(value):
         raise VMStateError("no time to wait", expected="seconds, more than 0", found=f"{value:g}")
     return value
 

@@ -110,11 +110,11 @@ def _card_named(stream: Stream, path: str, text: str) -> Section | None:
     name, _, last = path.rpartition(".")
     if last != "mac" or not name:
         return None
-    from vmstate.rules.station import TEXT, holds_an_address
+    from vmstate.rules.station import holds_an_address, is_address
 
     try:
         # e1000e and igb call their registers so.
-        if not isinstance(stream.find(path)[2], (list, Records)) or TEXT.fullmatch(text) is None:
+        if not isinstance(stream.find(path)[2], (list, Records)) or not is_address(text):
             return None
     except PathError:
         pass

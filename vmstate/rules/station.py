@@ -14,13 +14,13 @@ from contextlib import suppress
 from vmstate.errors import EncodeError, VMStateError
 from vmstate.query.ask import AskedSection, LibrarySection
 from vmstate.query.cmdline import models_of
+from vmstate.query.find import MAC
 from vmstate.query.pci import is_config
 from vmstate.saved.scrub import SERIAL_SIZE, mac_forms, serial_numbers
 from vmstate.stream.stream import Section, Stream
 from vmstate.vmsd.model import Place, Station
 
 SIZE = 6
-TEXT = re.compile(r"[0-9a-f]{2}(?:[:-][0-9a-f]{2}){5}", re.IGNORECASE)
 
 _NAMES = ("mac", "macaddr", "mac_addr", "permanent_mac")
 """What the last part of the name of a field is that holds an address, of cards that nothing more is known of."""
@@ -29,9 +29,14 @@ _VMXNET3_SERIAL = (0xFE, 0xFF)
 """The first and the last byte of the serial number that vmxnet3 makes of its address."""
 
 
+def is_address(text: str) -> bool:
+    """Whether a text is an address."""
+    return MAC.fullmatch(text.lower()) is not None
+
+
 def address_from_text(text: str) -> bytes:
     """The six bytes of an address. Raises `EncodeError` for what is none."""
-    if TEXT.fullmatch(text) is None:
+    if not is_address(text):
         raise EncodeError("the value cannot be read", expected="a value such as 52:54:00:12:34:56", found=repr(text))
     return bytes.fromhex(re.sub("[:-]", "", text))
 
