@@ -59,8 +59,7 @@ class Spans:
     def opened(self, path: list[str | int], offset: int, field: Field | None) -> str:
         """Something begins, `offset` bytes behind the beginning of the run, or of the element that is gone through."""
         steps: Steps = tuple(path)
-        while self._within and steps[: len(self._within[-1].steps)] != self._within[-1].steps:
-            self._within.pop()
+        self._leave_arrays(steps)
         start = offset + (self._within[-1].start if self._within else 0)
         self._open.append((steps, start, field))
         return "span"
@@ -68,12 +67,16 @@ class Spans:
     def closed(self, path: list[str | int], offset: int, end: int) -> None:
         """It is over."""
         steps, start, field = self._open.pop()
-        while self._within and steps[: len(self._within[-1].steps)] != self._within[-1].steps:
-            self._within.pop()
+        self._leave_arrays(steps)
         if field is None or end == offset:
             return
         repeats = self._within[-1].repeats if self._within else ()
         self.spans.append(Span(self._generalised(steps), field, start, end - offset, repeats))
+
+    def _leave_arrays(self, steps: Steps) -> None:
+        """Go through no array any more that has nothing at these steps."""
+        while self._within and steps[: len(self._within[-1].steps)] != self._within[-1].steps:
+            self._within.pop()
 
     def _generalised(self, steps: Steps) -> Steps:
         for array in self._within:

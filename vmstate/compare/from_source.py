@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-import operator
-import re
-from collections.abc import Callable, Mapping
-
 from vmstate.compare.layout import (
     UNUSED,
     Condition,
@@ -16,7 +12,7 @@ from vmstate.compare.layout import (
     StructVersion,
     SubsectionLayout,
 )
-from vmstate.source.compat_lists import MachineProperties
+from vmstate.source.compat_lists import MachineProperties, holds_at
 from vmstate.source.linking import MAX_DEPTH, Linked
 from vmstate.source.model import SourceDescription, SourceField, UnitResult
 
@@ -29,18 +25,6 @@ SIZES = {
 
 AS_IN_MEMORY = frozenset(("buffer", UNUSED))
 """Infos that send as many bytes as a field has in memory."""
-
-OF_VERSION = re.compile(r"\(?version_id (<|<=|==|!=|>=|>) ([0-9]{1,9})\)?")
-"""A condition, in the words of `SourceFunction.returns`, that goes by nothing but the version."""
-
-COMPARISONS: Mapping[str, Callable[[int, int], bool]] = {
-    "<": operator.lt,
-    "<=": operator.le,
-    "==": operator.eq,
-    "!=": operator.ne,
-    ">=": operator.ge,
-    ">": operator.gt,
-}
 
 ANY_NUMBER = frozenset(("qtailq", "qlist", "gtree"))
 COUNTED = frozenset(("VMS_VARRAY_INT32", "VMS_VARRAY_UINT8", "VMS_VARRAY_UINT16", "VMS_VARRAY_UINT32"))
@@ -87,10 +71,10 @@ class SourceLayout(LayoutSource):
         if condition is None:
             return True
         function = self.linked.function(condition, unit)
-        of_version = OF_VERSION.fullmatch(function.returns or "") if function is not None else None
-        if of_version is not None:
-            return COMPARISONS[of_version[1]](version, int(of_version[2]))
-        return None if self.properties is None else self.properties.is_sent(self.device, function)
+        holds = holds_at(version, function)
+        if holds is not None or self.properties is None:
+            return holds
+        return self.properties.is_sent(self.device, function)
 
     def _put(
         self,

@@ -31,6 +31,9 @@ FAMILIES = {
 }
 """What a list is called before its release -> the beginnings of the machine types that it is for."""
 
+VERSION = "version_id"
+"""What conditions call the version of the struct that they are of."""
+
 WHOLE = -1
 """The bits of a member that a property sets as a whole."""
 
@@ -125,14 +128,7 @@ class MachineProperties:
         if function is None or function.returns is None or not self._is_of(device, function):
             return None
         members = self.members(device)
-        if not members:
-            return None
-        try:
-            tree = ast.parse(function.returns, mode="eval").body
-            value = _evaluated(tree, members)
-        except (SyntaxError, ValueError, RecursionError, MemoryError):
-            return None
-        return None if value is None else bool(value)
+        return _holds(function.returns, members) if members else None
 
     def _is_of(self, device: str, function: SourceFunction) -> bool:
         """Whether a condition can be given the struct of a device, as far as that is seen."""
@@ -140,6 +136,22 @@ class MachineProperties:
         if not instance or not function.given:
             return True
         return instance[0] in function.given or function.given[0] in instance
+
+
+def holds_at(version: int, function: SourceFunction | None) -> bool | None:
+    """What a condition that goes by the version of its struct says at one; None where that does not decide it."""
+    if function is None or function.returns is None or VERSION not in function.returns:
+        return None
+    return _holds(function.returns, {f"{VERSION}()": (WHOLE, version)})
+
+
+def _holds(returns: str, members: dict[str, tuple[int, int]]) -> bool | None:
+    """What an expression of `vmstate.source.predicates` says of members; None where it depends on others."""
+    try:
+        value = _evaluated(ast.parse(returns, mode="eval").body, members)
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        return None
+    return None if value is None else bool(value)
 
 
 def _number(text: str) -> int | None:
@@ -159,6 +171,10 @@ def _evaluated(tree: ast.expr, members: dict[str, tuple[int, int]]) -> int | Non
         return int(tree.value)
     if isinstance(tree, ast.Attribute):
         mask, value = members.get(_path(tree), (0, 0))
+        return value if mask == WHOLE else None
+    if isinstance(tree, ast.Name) and tree.id == VERSION:
+        # No member has this name.
+        mask, value = members.get(f"{VERSION}()", (0, 0))
         return value if mask == WHOLE else None
     if isinstance(tree, ast.UnaryOp) and isinstance(tree.op, ast.USub):
         inner = _evaluated(tree.operand, members)
