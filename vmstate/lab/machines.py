@@ -6,8 +6,9 @@
 A machine is drawn from the tables of kinds.py: machine type, its options, memory, processors, devices and
 their properties. The destination is the same machine with one realistic change: another version of the machine type, a
 device more, less or elsewhere, another value of a property, and so on; or the same in another release of QEMU. The
-source is started, runs its firmware or not, and is migrated into a file; the destination is given that file. Kept are,
-for each pair:
+source is started, a device or processor is plugged into some, it runs its firmware or not, and is migrated into a file;
+the destination, which has from the start what was plugged in, is given that file. `QEMU=ARCH` is the QEMU of another
+architecture than `--arch`, one of the same family (i386 for x86_64). Kept are, for each pair:
 
     NNNN.mig.xz          the stream
     NNNN.json            both command lines, the change, the verdict ("loads" or "fails") and QEMU's words
@@ -72,7 +73,23 @@ TRIES = 12
 KEPT_WORDS = 6000
 """Characters of QEMU's words that are kept."""
 
+PLUGGED = 0.08
+"""Of the sources, into which the last device is plugged when they have started; as many a processor, if they can."""
+
 LOADS, FAILS = "loads", "fails"
+
+FAMILY: Mapping[str, str] = {
+    "qemu-system-i386": "qemu-system-x86_64",
+    "qemu-system-arm": "qemu-system-aarch64",
+    "qemu-system-ppc": "qemu-system-ppc64",
+    "qemu-system-riscv32": "qemu-system-riscv64",
+}
+"""Programs with the boards of another."""
+
+_PLUGS = {"-netdev": "netdev_add", "-object": "object_add", "-chardev": "chardev-add", "-device": "device_add"}
+"""Options and the monitor's commands that do the same later; -drive is written otherwise."""
+
+_PROCESSORS = re.compile(r"2,maxcpus=\d+$")
 
 
 class Installed(Value):
@@ -93,8 +110,13 @@ class Installed(Value):
 def installed(place: str, program: str | None = None, *, limit: float = LIMIT) -> Installed:
     """The QEMU of a place, a program or a system's root, in which it is `program`. Raises `MachineError`.
 
-    It is started once, without a machine, and asked.
+    It is started once, without a machine, and asked. `PLACE=ARCH` is that of another architecture in a place.
     """
+    name = place
+    if not os.path.exists(place) and "=" in place:
+        place, _, arch = place.partition("=")
+        program = f"qemu-system-{arch}"
+        place = place if os.path.isdir(place) else program
     is_root = os.path.isdir(place)
     if is_root and program is None:
         raise MachineError("a root has many QEMUs", expected="--arch ARCH", file=place)
@@ -108,7 +130,7 @@ def installed(place: str, program: str | None = None, *, limit: float = LIMIT) -
             if properties is not None:
                 kinds[name] = frozenset(str(entry["name"]) for entry in properties)
         return Installed(
-            place,
+            name,
             os.path.basename(word),
             place if is_root else None,
             qemu,
@@ -119,6 +141,9 @@ def installed(place: str, program: str | None = None, *, limit: float = LIMIT) -
 
 
 Pairs = tuple[tuple[str, str], ...]
+
+
+_NAMED_BY_ID = ("port", "upstream", "bridge", "nested", "expander", "cxl", "cxl port", "cxl switch", "nvme")
 
 
 class Device(Value):
@@ -146,11 +171,20 @@ class Device(Value):
     @property
     def bus(self) -> str:
         """The name of the bus that it provides."""
-        return f"{self.id}d" if self.kind.provides in ("port", "upstream", "bridge") else f"{self.id}d.0"
+        return f"{self.id}d" if self.kind.provides in _NAMED_BY_ID else f"{self.id}d.0"
+
+    def renamed(self) -> Device:
+        """It with other ids, and its place on a device with other ids."""
+        place = tuple((name, re.sub(r"^x(?=\d+d)", "other", value)) for name, value in self.place)
+        return self.replace(id=re.sub("^x", "other", self.id), place=place)
 
 
 class Drawn(Value):
-    """A machine: what its command line is made of."""
+    """A machine: what its command line is made of.
+
+    `plugged`: whether the last of its devices is plugged in when it has started; `processor`: whether the second
+    processor is.
+    """
 
     program: str
     machine: str
@@ -162,17 +196,44 @@ class Drawn(Value):
     words: tuple[str, ...]
     devices: tuple[Device, ...]
     bare: bool = True
+    given: str = ""
+    plugged: bool = False
+    processor: bool = False
+
+    def at_start(self) -> Drawn:
+        """It without what is plugged in later."""
+        return self.replace(
+            devices=self.devices[:-1] if self.plugged else self.devices,
+            smp=self.smp and self.smp.replace("2", "1", 1) if self.processor else self.smp,
+        )
+
+    def commands(self) -> Iterator[str]:
+        """The monitor's commands that plug in the last device. Raises `NotDrawnError` where there are none for it."""
+        words = self.devices[-1].words() if self.plugged else []
+        for option, value in zip(words[::2], words[1::2], strict=True):
+            if option == "-drive":
+                yield f"drive_add 0 {value}"
+            elif option in _PLUGS:
+                yield f"{_PLUGS[option]} {value}"
+            else:
+                raise NotDrawnError
 
     def argv(self) -> list[str]:
-        """Its command line, without -S."""
+        """Its command line, without -S, and with all that is plugged in."""
         machine = ",".join([self.machine, *(f"{name}={value}" for name, value in self.options)])
-        words = [self.program, "-M", machine, "-accel", "tcg", "-m", self.memory]
+        words = [self.program, "-M", machine, "-accel", "tcg"]
+        words += ["-m", self.memory] if self.memory else []
         words += ["-nodefaults"] if self.bare else []
+        words += self.given.split()
         words += ["-smp", self.smp] if self.smp else []
         words += ["-cpu", self.cpu] if self.cpu else []
         for text in self.globals_:
             words += ["-global", text]
+        size = self.memory.partition(",")[0]
+        sizes = {"{memory}": size, "{half}": str(int(size or 0) // 2)}
         for text in self.words:
+            for name, value in sizes.items():
+                text = text.replace(name, value)
             words += text.split()
         for device in self.devices:
             words += device.words()
@@ -190,7 +251,8 @@ class Drawer:
         self.random = random
         self.source = source
         self.destination = destination
-        self.boards = [board for board in BOARDS if board.program == source.program and self.types_of(board)]
+        program = FAMILY.get(source.program, source.program)
+        self.boards = [board for board in BOARDS if board.program == program and self.types_of(board)]
         if not self.boards:
             raise MachineError(
                 f"no board of {source.program} is drawn here that both QEMUs have",
@@ -229,11 +291,12 @@ class Drawer:
             (),
             random.choice(board.memory),
             random.choice(SMP) if random.random() < 0.4 else None,
-            random.choice(board.cpus) if random.random() < 0.3 else None,
+            random.choice(board.cpus) if board.cpus and random.random() < 0.3 else None,
             (random.choice(board.globals_),) if board.globals_ and random.random() < 0.08 else (),
             (random.choice(board.words),) if board.words and random.random() < 0.15 else (),
             (),
             bare=random.random() < 0.93,
+            given=board.given,
         )
         if random.random() < 0.25:
             name, values = random.choice(board.options)
@@ -242,7 +305,18 @@ class Drawer:
         for _ in range(random.choice((1, 1, 2, 2, 3, 4))):
             with suppress(NotDrawnError):
                 drawn = self.with_device(board, drawn)
-        return board, drawn
+        return board, self.plugged(drawn)
+
+    def plugged(self, drawn: Drawn) -> Drawn:
+        """The machine, or it with what is plugged in when it has started."""
+        if drawn.devices and self.random.random() < PLUGGED:
+            plugged = drawn.replace(plugged=True)
+            with suppress(NotDrawnError):
+                list(plugged.commands())
+                return plugged
+        if drawn.smp and _PROCESSORS.match(drawn.smp) and self.random.random() < 0.5:
+            return drawn.replace(processor=True)
+        return drawn
 
     def with_device(self, board: Board, drawn: Drawn, kind: Kind | None = None) -> Drawn:
         """A machine with a device more, and with what that stands on. Raises `NotDrawnError`."""
@@ -284,7 +358,7 @@ class Drawer:
             if random.random() < 0.2:
                 return drawn, ()
             return drawn, (("addr", f"{self.free_slot(drawn):#x}"),)
-        if kind.bus in ("mmio", "free", "isa", "ide", "dimm", "floppy", "vio", "i2c"):
+        if kind.bus in ("mmio", "free", "isa", "ide", "dimm", "floppy", "vio", "i2c", "any usb"):
             return drawn, ()
         if kind.bus == "ccw":
             devno = f"fe.{random.randrange(2)}.{random.randrange(1, 64):04x}"
@@ -300,10 +374,13 @@ class Drawer:
         drawn = self.with_device(board, drawn, self.kind_named(random.choice(providers)))
         return drawn, self.on_bus(drawn.devices[-1])
 
-    @staticmethod
-    def on_bus(provider: Device) -> Pairs:
+    def on_bus(self, provider: Device) -> Pairs:
         """The place on the bus of a device; that of an SD controller has no name of its own."""
-        return () if provider.kind.provides == "sd" else (("bus", provider.bus),)
+        if provider.kind.provides in ("sd", "ufs", "ccid", "ipack"):
+            return ()
+        if provider.kind.provides == "hub":
+            return (*provider.place, ("port", f"1.{self.random.randrange(1, 4)}"))
+        return (("bus", provider.bus),)
 
     def is_on(self, board: Board, name: str) -> bool:
         """Whether a board can have a kind of device."""
@@ -343,6 +420,7 @@ class Drawer:
             self.setting: 6,
             self.option_word: 7,
             self.defaults: 1,
+            self.identifiers: 2,
         }
         draw = self.random.choices(list(changes), list(changes.values()))[0]
         changed, what = draw(board, drawn)
@@ -472,7 +550,10 @@ class Drawer:
 
     def memory(self, board: Board, drawn: Drawn) -> tuple[Drawn, str]:
         """More or less memory, or other slots for it."""
-        memory = self.random.choice([size for size in board.memory if size != drawn.memory])
+        sizes = [size for size in board.memory if size != drawn.memory]
+        if not sizes:
+            raise NotDrawnError
+        memory = self.random.choice(sizes)
         what = "slots" if memory.partition(",")[0] == drawn.memory.partition(",")[0] else "size"
         return drawn.replace(memory=memory), f"memory {what}: {drawn.memory} to {memory}"
 
@@ -483,7 +564,10 @@ class Drawer:
 
     def cpu(self, board: Board, drawn: Drawn) -> tuple[Drawn, str]:
         """Another CPU model, or other features."""
-        cpu = self.random.choice([model for model in board.cpus if model != drawn.cpu])
+        models = [model for model in board.cpus if model != drawn.cpu]
+        if not models:
+            raise NotDrawnError
+        cpu = self.random.choice(models)
         return drawn.replace(cpu=cpu), f"cpu {drawn.cpu} to {cpu}"
 
     def setting(self, board: Board, drawn: Drawn) -> tuple[Drawn, str]:
@@ -499,6 +583,13 @@ class Drawer:
             return drawn.replace(words=()), f"without {drawn.words[0]}"
         text = self.random.choice(board.words)
         return drawn.replace(words=(*drawn.words, text)), f"with {text}"
+
+    def identifiers(self, _: Board, drawn: Drawn) -> tuple[Drawn, str]:
+        """The devices and back ends with other ids."""
+        if not drawn.devices:
+            raise NotDrawnError
+        names = ", ".join(sorted({device.kind.name for device in drawn.devices}))
+        return drawn.replace(devices=tuple(device.renamed() for device in drawn.devices)), f"ids of {names}"
 
     def defaults(self, _: Board, drawn: Drawn) -> tuple[Drawn, str]:
         """With QEMU's default devices or without."""
@@ -548,7 +639,10 @@ def cause_of(output: str) -> str:
 
 
 class Draft(Value):
-    """A pair that was drawn: the QEMUs, both command lines without -S, and how long the source runs, if it does."""
+    """A pair that was drawn: the QEMUs, both command lines without -S, and how long the source runs, if it does.
+
+    `commands` are the monitor's that plug in a device at the source; `processor`: whether a processor is.
+    """
 
     source: Installed
     destination: Installed
@@ -557,19 +651,29 @@ class Draft(Value):
     against: Sequence[str]
     seconds: float | None
     has_vmdesc: bool
+    commands: Sequence[str] = ()
+    processor: bool = False
 
 
 class UnfitError(Exception):
     """A pair that cannot be recorded, or is not wanted; the reason."""
 
 
-def source_stream(
-    argv: Sequence[str], installed_qemu: Installed, path: str, *, seconds: float | None, limit: float
-) -> None:
-    """Start a machine, let it run or not, and save it into a file. Raises `VMStateError`."""
-    words = [*argv] if seconds is not None else [*argv, "-S"]
-    with Machine(words, qemu=installed_qemu.qemu, limit=limit) as machine:
+def source_stream(draft: Draft, path: str, *, limit: float) -> None:
+    """Start the source of a pair, plug in what is, let it run or not, and save it. Raises `VMStateError`."""
+    seconds = draft.seconds
+    words = [*draft.argv] if seconds is not None else [*draft.argv, "-S"]
+    with Machine(words, qemu=draft.source.qemu, limit=limit) as machine:
         machine.ask("migrate-set-parameters", dict(NO_LIMIT))
+        for command in draft.commands:
+            said = str(machine.ask("human-monitor-command", {"command-line": command})).strip()
+            if said not in ("", "OK"):
+                raise MachineError("a device cannot be plugged in", found=said)
+        if draft.processor:
+            free = [slot for slot in machine.ask("query-hotpluggable-cpus") if "qom-path" not in slot]
+            if not free:
+                raise MachineError("no processor can be plugged in")
+            machine.ask("device_add", {"driver": free[-1]["type"], **free[-1]["props"]})
         if seconds is not None:
             time.sleep(seconds)
             machine.ask("stop")
@@ -670,6 +774,7 @@ class Recorder:
             "arch": draft.source.program.rpartition("-")[2],
             "change": draft.change,
             "source": _side(draft.source, draft.argv, draft.seconds),
+            "plugged": [*draft.commands, *(["a processor"] if draft.processor else [])],
             "destination": _side(draft.destination, draft.against, None),
             "vmdesc": draft.has_vmdesc,
             "verdict": verdict,
@@ -702,13 +807,22 @@ class Recorder:
         except MachineError:
             raise UnfitError("no machine type in common") from None
         has_vmdesc = random.random() >= WITHOUT_VMDESC
-        argv = [*drawn.argv(), *([] if has_vmdesc else ["-machine", "suppress-vmdesc=on"])]
-        return Draft(source, destination, change, argv, changed.argv(), seconds, has_vmdesc)
+        begun = drawn.at_start()
+        if drawn.plugged:
+            change = f"{change}, {drawn.devices[-1].kind.name} plugged in at the source"
+        if drawn.processor:
+            change = f"{change}, a processor plugged in at the source"
+        argv = [source.program, *begun.argv()[1:], *([] if has_vmdesc else ["-machine", "suppress-vmdesc=on"])]
+        against = [destination.program, *changed.argv()[1:]]
+        commands = tuple(drawn.commands())
+        return Draft(
+            source, destination, change, argv, against, seconds, has_vmdesc, commands, processor=drawn.processor
+        )
 
     def tried(self, draft: Draft, path: str) -> tuple[str, str]:
         """("loads" or "fails", what QEMU printed) of a pair; the stream is then at `path`. Raises `UnfitError`."""
         try:
-            source_stream(draft.argv, draft.source, path, seconds=draft.seconds, limit=self.limit)
+            source_stream(draft, path, limit=self.limit)
         except VMStateError as error:
             raise UnfitError(f"the source is not saved: {error}") from None
         try:
