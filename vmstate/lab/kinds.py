@@ -342,7 +342,7 @@ def _bridge_kinds() -> Iterator[Kind]:
     bypass = "bus_nr=80 numa_node=0 bypass_iommu=on"
     yield Kind("pxb-pcie", "pcie", "bus_nr=64", "", options_of(bypass), "expander")
     yield Kind("pcie-root-port", "expander", "chassis={chassis}", "", options_of(port + reserve + aer), "port")
-    yield Kind("pxb", "conventional", "bus_nr=64", "", options_of(bypass), "bridge")
+    yield Kind("pxb", "conventional", "bus_nr=64", "", options_of(bypass), "nested")
     yield Kind("pci-bridge-seat", "pci", "chassis_nr={chassis}", "", options_of("msi=off shpc=on"), "bridge")
     yield Kind("pci-bridge", "nested", "chassis_nr={chassis},addr=1", "", options_of("msi=off shpc=on"), "bridge")
     yield Kind("pcie-pci-bridge", "port", "", "", options_of("msi=off"), "nested")
@@ -595,7 +595,7 @@ _PC_BUSES = (
 def _other_boards() -> Iterator[Board]:
     """Boards whose machine types have no versions: of firmware that is not there, so that most stand still."""
     nothing = options_of("dump-guest-core=off mem-merge=off graphics=off")
-    own = ("", "", "64")
+    own = ("",)
     arm = "qemu-system-aarch64"
     peripheral = ("any usb", "i2c", "sd", "free")
     for program, pattern, weight, buses, memory, given in (

@@ -40,7 +40,7 @@ from vmstate.compare.target import write_target
 from vmstate.errors import MachineError, VMStateError, one_line
 from vmstate.files import write_atomic
 from vmstate.lab.incoming import QemuDestination
-from vmstate.lab.kinds import ALIKE, BOARDS, KINDS, PROVIDERS, SMP, Board, Kind
+from vmstate.lab.kinds import ALIKE, BOARDS, KINDS, SMP, Board, Kind
 from vmstate.lab.network import no_tap
 from vmstate.lab.program import exit_code_of
 from vmstate.lab.target import target_of
@@ -290,7 +290,7 @@ class Drawer:
             machine,
             (),
             random.choice(board.memory),
-            random.choice(SMP) if random.random() < 0.4 else None,
+            random.choice(SMP) if random.random() < (0.4 if board.cpus else 0.05) else None,
             random.choice(board.cpus) if board.cpus and random.random() < 0.3 else None,
             (random.choice(board.globals_),) if board.globals_ and random.random() < 0.08 else (),
             (random.choice(board.words),) if board.words and random.random() < 0.15 else (),
@@ -366,12 +366,14 @@ class Drawer:
         for device in drawn.devices:
             if device.kind.provides == kind.bus:
                 return drawn, self.on_bus(device)
-        providers = [name for name in PROVIDERS[kind.bus] if self.is_on(board, name)]
-        if kind.bus == "ahci" or not providers:
-            providers = [name for name in providers if "ahci" in name] or providers
+        providers = [
+            provider
+            for provider in KINDS
+            if provider.provides == kind.bus and provider.bus in board.buses and self.is_known(provider)
+        ]
         if not providers:
             raise NotDrawnError
-        drawn = self.with_device(board, drawn, self.kind_named(random.choice(providers)))
+        drawn = self.with_device(board, drawn, random.choice(providers))
         return drawn, self.on_bus(drawn.devices[-1])
 
     def on_bus(self, provider: Device) -> Pairs:
@@ -381,11 +383,6 @@ class Drawer:
         if provider.kind.provides == "hub":
             return (*provider.place, ("port", f"1.{self.random.randrange(1, 4)}"))
         return (("bus", provider.bus),)
-
-    def is_on(self, board: Board, name: str) -> bool:
-        """Whether a board can have a kind of device."""
-        kind = self.kind_named(name)
-        return kind.bus in board.buses and self.is_known(kind)
 
     @staticmethod
     def kind_named(name: str) -> Kind:
