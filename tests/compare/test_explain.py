@@ -520,6 +520,30 @@ def test_the_number_of_processors_that_there_can_be() -> None:
     assert new_finding.qemu_error == "Missing section footer for 0000:00:1f.0/ICH9LPC"
 
 
+def test_processors_that_a_destination_could_have_stand_in_its_acpi_tables() -> None:
+    """A section that does not send the registers of processors says nothing of -smp 1,maxcpus=2; the MADT does."""
+    guest = FIXTURES / "qemu-7.2-q35-virtio-net.mig.xz"
+    with load(FIXTURES / "qemu-7.2-q35-default-devices.mig.xz") as stream:
+        next(section for section in stream.sections if "ICH9LPC" in section.name).state["pm"]["ich9_pm/cpuhp"] = None
+        alone = stream.to_bytes()
+    # One of the interrupts that it overrides is made a processor, and an entry of nothing.
+    override = bytes.fromhex("020a0005050000000d00")
+    assert alone.count(override) == 1
+    two = alone.replace(override, bytes.fromhex("0008010100000000") + b"\7\2")
+    path = "pm.cpuhp.cpuhp_state.devs"
+    assert [
+        [
+            finding.message
+            for finding in breaking(explain(guest, Target("it", stream=load(data))))
+            if finding.path == path
+        ]
+        for data in (alone, two)
+    ] == [[], ["possible_cpus is 1 in the stream and 2 on the destination, which decides what is sent"]]
+    # What the destination itself has said counts more.
+    asked = Target("it", stream=load(two), facts={"possible_cpus": 1})
+    assert not [finding for finding in breaking(explain(guest, asked)) if finding.path == path]
+
+
 def test_more_processors_than_the_stream_has_room_for() -> None:
     """A destination's own stream that does not send the registers says at least how many processors there are."""
     guest = FIXTURES / "qemu-7.2-q35-virtio-net.mig.xz"

@@ -30,6 +30,7 @@ from vmstate.rules.memory import SentMemory, unsent_memory
 from vmstate.rules.pci_config import Masks
 from vmstate.rules.stream import is_its_own_minimum
 from vmstate.schema.vmdesc import contradicts
+from vmstate.stream.memory_map import possible_processors
 from vmstate.stream.registry import comparison_of, last_part
 from vmstate.stream.stream import Section, Stream
 from vmstate.vmsd.description import VMStateDescription
@@ -83,10 +84,15 @@ class Sides:
         return frozenset(last_part(section.name) for section in shown.sections)
 
     @cached_property
-    def processors(self) -> int:
-        """How many processors the destination's stream has."""
-        sections = () if self.target.stream is None else self.target.stream.sections
-        return len({section.instance_id for section in sections if section.name == "cpu"})
+    def processors(self) -> tuple[int, bool]:
+        """How many processors the destination can have, and whether it is not at least so many.
+
+        Its ACPI tables list them. Without them it has as many as its stream.
+        """
+        stream = self.target.stream
+        listed = 0 if stream is None else possible_processors(stream)
+        sections = () if stream is None else stream.sections
+        return listed or len({section.instance_id for section in sections if section.name == "cpu"}), listed > 0
 
     @cached_property
     def unsent_memory(self) -> tuple[object, ...] | None:
@@ -399,15 +405,15 @@ class SectionCheck:
     def destination_facts(self) -> dict[str, Any]:
         """The facts that hold for the whole destination, and over them those under which its own section reads."""
         unsent = {} if self.destination.vmsd is None else unsent_facts(self.destination.vmsd)
-        return {**unsent, **self.too_few_processors(), **self.target.facts, **self.destination.facts}
+        return {**unsent, **self.other_processors(), **self.target.facts, **self.destination.facts}
 
-    def too_few_processors(self) -> dict[str, int]:
-        """The number of processors that there can be, where the destination has more of them than the section is for.
-
-        How many there can be nothing may tell; as many as there are it is at least.
-        """
-        sent, least = self.source.facts.get(POSSIBLE_CPUS), self.sides.processors
-        return {POSSIBLE_CPUS: least} if sent is not None and sent < least else {}
+    def other_processors(self) -> dict[str, int]:
+        """The number of processors that the destination can have, where the section is for another one."""
+        sent = self.source.facts.get(POSSIBLE_CPUS)
+        if sent is None or POSSIBLE_CPUS in self.target.facts:
+            return {}
+        local, is_all = self.sides.processors
+        return {POSSIBLE_CPUS: local} if sent < local or (is_all and sent != local) else {}
 
     # Contents.
 

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from itertools import combinations
 from typing import TYPE_CHECKING
 
@@ -63,6 +64,8 @@ SMALLEST_RAM = 1 << 20
 """Bytes of the smallest block that is taken for a machine's memory whatever it is called."""
 
 ACPI_TABLES = ("/rom@etc/acpi/tables", "etc/acpi/tables")
+MOST_ACPI_TABLES = 2 << 20
+"""Bytes of them at most, in QEMU."""
 
 
 class MemoryRange(Value):
@@ -184,22 +187,39 @@ def _laid_out(blocks: Iterable[RamBlock], below: int, above: int) -> Iterator[Me
         passed += block.used_length
 
 
-# ACPI's SRAT, which says which addresses belong to which node.
+# ACPI's SRAT, which says which addresses belong to which node, and MADT, which lists the processors that there can be.
+
+
+def _entries(tables: bytes, signature: bytes, header: int) -> Iterator[tuple[int, bytes]]:
+    """(kind, bytes) of each whole entry of a table behind its header."""
+    at = tables.find(signature)
+    if at < 0 or at + header > len(tables):
+        return
+    end = min(at + int.from_bytes(tables[at + 4 : at + 8], "little"), len(tables))
+    at += header
+    while at + 2 <= end and tables[at + 1] >= 2:
+        if at + tables[at + 1] <= end:
+            yield tables[at], tables[at : at + tables[at + 1]]
+        at += tables[at + 1]
 
 
 def _srat(tables: bytes) -> Iterator[tuple[int, int, int]]:
     """(node, address, size) of the memory that the SRAT names; not of the room for memory that may be plugged in."""
-    at = tables.find(b"SRAT")
-    if at < 0 or at + 48 > len(tables):
-        return
-    end = min(at + int.from_bytes(tables[at + 4 : at + 8], "little"), len(tables))
-    at += 48
-    while at + 2 <= end and tables[at + 1] >= 2:
-        if tables[at] == 1 and tables[at + 1] >= 40 and at + 40 <= end:
-            node, base, size, flags = struct.unpack_from("<I2xQQ4xI", tables, at + 2)
+    for kind, entry in _entries(tables, b"SRAT", 48):
+        if kind == 1 and len(entry) >= 40:
+            node, base, size, flags = struct.unpack_from("<I2xQQ4xI", entry, 2)
             if flags & 1 and not flags & 2:
                 yield node, base, size
-        at += tables[at + 1]
+
+
+def possible_processors(stream: Stream) -> int:
+    """How many processors a PC can have by the MADT among its ACPI tables; 0 where the stream holds no such table."""
+    for block in stream.ram.blocks:
+        if block.idstr in ACPI_TABLES and block.used_length <= MOST_ACPI_TABLES:
+            with suppress(VMStateError):
+                tables = stream.memory().read_block(block.idstr)
+                return sum(kind in (0, 9) for kind, _ in _entries(tables, b"APIC", 44))
+    return 0
 
 
 def _nodes(tables: bytes) -> list[int]:
