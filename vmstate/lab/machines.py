@@ -656,17 +656,25 @@ class UnfitError(Exception):
     """A pair that cannot be recorded, or is not wanted; the reason."""
 
 
-def source_stream(draft: Draft, path: str, *, limit: float) -> None:
-    """Start the source of a pair, plug in what is, let it run or not, and save it. Raises `VMStateError`."""
-    seconds = draft.seconds
-    words = [*draft.argv] if seconds is not None else [*draft.argv, "-S"]
-    with Machine(words, qemu=draft.source.qemu, limit=limit) as machine:
+def source_stream(
+    argv: Sequence[str],
+    installed_qemu: Installed,
+    path: str,
+    *,
+    seconds: float | None,
+    commands: Sequence[str] = (),
+    processor: bool = False,
+    limit: float,
+) -> None:
+    """Start a machine, plug in what is, let it run or not, and save it into a file. Raises `VMStateError`."""
+    words = [*argv] if seconds is not None else [*argv, "-S"]
+    with Machine(words, qemu=installed_qemu.qemu, limit=limit) as machine:
         machine.ask("migrate-set-parameters", dict(NO_LIMIT))
-        for command in draft.commands:
+        for command in commands:
             said = str(machine.ask("human-monitor-command", {"command-line": command})).strip()
             if said not in ("", "OK"):
                 raise MachineError("a device cannot be plugged in", found=said)
-        if draft.processor:
+        if processor:
             free = [slot for slot in machine.ask("query-hotpluggable-cpus") if "qom-path" not in slot]
             if not free:
                 raise MachineError("no processor can be plugged in")
@@ -819,7 +827,15 @@ class Recorder:
     def tried(self, draft: Draft, path: str) -> tuple[str, str]:
         """("loads" or "fails", what QEMU printed) of a pair; the stream is then at `path`. Raises `UnfitError`."""
         try:
-            source_stream(draft, path, limit=self.limit)
+            source_stream(
+                draft.argv,
+                draft.source,
+                path,
+                seconds=draft.seconds,
+                commands=draft.commands,
+                processor=draft.processor,
+                limit=self.limit,
+            )
         except VMStateError as error:
             raise UnfitError(f"the source is not saved: {error}") from None
         try:
