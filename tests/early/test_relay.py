@@ -16,7 +16,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, suppress
 from itertools import pairwise
 from pathlib import Path
@@ -579,6 +579,28 @@ def test_a_source_that_does_not_answer_is_not_held_up(
             thread.join(5)
     far.threads[0].join(5)
     assert far.received == [recorded[0]]
+
+
+@pytest.mark.parametrize(
+    ("events", "is_short"), [((), False), (("RTC_CHANGE",), False), (("RTC_CHANGE", "STOP"), True)]
+)
+def test_a_source_is_held_up_no_longer_than_its_guest_runs(
+    tmp_path: Path, events: Sequence[str], is_short: bool
+) -> None:
+    ours, theirs = socket.socketpair()
+    threading.Thread(target=answer_as_an_old_qemu, args=(theirs,), daemon=True).start()
+    listen_at, connect_to = f"unix:{tmp_path / 'relay'}", f"unix:{tmp_path / 'in'}"
+    with Monitor(ours) as monitor, Relay(listen_at, connect_to, way=SKIP, monitor=monitor, limit=5) as relay:
+        for name in events:
+            theirs.sendall(json.dumps({"event": name, "timestamp": {"seconds": 1, "microseconds": 0}}).encode() + b"\n")
+        begun = time.monotonic()
+        relay._hold()
+        assert (time.monotonic() - begun < 0.1) is is_short
+        # A monitor that has gone is no reason to wait, or to fail.
+        theirs.shutdown(socket.SHUT_RDWR)
+        begun = time.monotonic()
+        relay._hold()
+        assert time.monotonic() - begun < 0.1
 
 
 def test_who_says_nothing_is_no_source(tmp_path: Path, far: Far) -> None:

@@ -231,3 +231,65 @@ def test_a_large_section_that_nobody_knows_passes_at_once(source: Source, fill: 
     )
     assert out == len(data) + early - left_out
     assert not forward.finish()
+
+
+PAGE = 4096
+
+
+def memory(parts: Sequence[Sequence[tuple[str, int, int]]]) -> list[bytes]:
+    """A migration up to the end of its memory: for each part of RAM the blocks, with their first and last page."""
+    blocks = {"pc.ram": 16 << 20, "vga.vram": 4 << 20, "pc.bios": 1 << 18}
+    listed = b"".join(bytes([len(name)]) + name.encode() + size.to_bytes(8, "big") for name, size in blocks.items())
+    end = (0x10).to_bytes(8, "big") + b"\x7e\0\0\0\2"
+    begin = b"\1\0\0\0\2\3ram" + (0).to_bytes(4, "big") + (4).to_bytes(4, "big")
+    head = b"QEVM\0\0\0\3\7\0\0\0\x0apc-q35-7.2"
+    pieces = [head, begin + (sum(blocks.values()) | 4).to_bytes(8, "big") + listed + end]
+    for number, part in enumerate(parts):
+        pieces.append((b"\3" if number + 1 == len(parts) else b"\2") + b"\0\0\0\2")
+        for name, first, last in part:
+            pieces.append((first * PAGE | 2).to_bytes(8, "big") + bytes([len(name)]) + name.encode() + b"\0")
+            pieces += [(page * PAGE | 0x22).to_bytes(8, "big") + b"\0" for page in range(first + 1, last + 1)]
+        pieces.append(end)
+    return pieces
+
+
+FIRST_TURN = (("pc.ram", 0, 4095),), (("vga.vram", 0, 1023), ("pc.bios", 0, 63))
+NEAR_ITS_END = ("pc.ram", 3072)
+NEXT_PART = ("", -1)
+
+
+@pytest.mark.parametrize(
+    ("parts", "expected"),
+    [
+        ([*FIRST_TURN, [("pc.ram", 4000, 4095)], [("pc.ram", 3, 4)]], [NEAR_ITS_END, NEXT_PART]),
+        ([[("pc.ram", 0, 4095)], [("pc.ram", 3, 4)]], [NEAR_ITS_END]),
+        # At the stop nobody is held up.
+        ([[("pc.ram", 0, 3000)], [("pc.ram", 3001, 4095)]], []),
+        ([[("vga.vram", 0, 1023)], [("vga.vram", 0, 3)], [("pc.ram", 0, 1)]], []),
+    ],
+)
+def test_a_source_is_held_up_twice_near_the_end_of_its_first_turn(
+    source: Source, parts: Sequence[Sequence[tuple[str, int, int]]], expected: list[tuple[str, int]]
+) -> None:
+    held = []
+    forward = Forward(source.choices, skip=True)
+    block = ""
+    for piece in memory(parts):
+        for _ in forward.push(piece):
+            pass
+        if piece[0] in (2, 3) and len(piece) == 5:
+            block, page = NEXT_PART
+        elif len(piece) in (9, 9 + 7, 9 + 9) and piece[7] & 2:
+            block = piece[9:-1].decode() or block
+            page = int.from_bytes(piece[:8], "big") // PAGE
+        if forward.is_to_hold():
+            held.append((block, page))
+            assert not forward.is_to_hold()
+    assert forward.plainly is None and forward.is_at_stop()
+    assert held == expected
+    # Who only inserts, or sends its pages elsewhere, holds nobody up.
+    for skip, elsewhere in ((False, False), (True, True)):
+        forward = Forward(source.choices, skip=skip, has_other_channels=lambda elsewhere=elsewhere: elsewhere)
+        for piece in memory(parts):
+            forward.push(piece)
+            assert not forward.is_to_hold()

@@ -48,6 +48,9 @@ _LONGEST = 64 << 20
 _LONG = 1 << 20
 """Bytes of a section that is waited for as a whole."""
 
+_NEAR_END = 4 << 20
+"""Bytes of a block of RAM behind which its first turn is as good as over; smaller ones are never held up for."""
+
 _END = bytes((Mark.EOF,))
 _FOOTER = bytes((FOOTER,))
 
@@ -106,6 +109,12 @@ class Forward:
         self._has_other_channels = has_other_channels
         self._late = LateCopies(self._page, has_other_channels)
         self._at_stop = False
+        self._blocks: dict[str, int] = {}
+        self._block = ""
+        self._hold_at: tuple[str, int] | None = None
+        """The block and the offset in it, bytes, behind which the first turn through memory is nearly over."""
+        self._holds_again = False
+        self._is_to_hold = False
 
     # Bytes.
 
@@ -151,6 +160,21 @@ class Forward:
         held = b"".join(self._held)[self._ahead :]
         self._held, self._held_size, self._ahead = [], 0, 0
         return [held] if held else []
+
+    def is_to_hold(self) -> bool:
+        """Whether the source is to be held up a moment now, before more is taken from it; asked once behind each push.
+
+        It is so twice near the end of the first turn through memory. A source stops where it could send what is left in
+        the time that its downtime-limit allows, as fast as it sent in its last 100 ms; so at the end of a turn it stops
+        with all that the guest wrote in it. One that was slow sends that once more first, and in this short turn hardly
+        anything is written. The first time the 100 ms that it measures are only partly those in which it was held up.
+        """
+        hold, self._is_to_hold = self._is_to_hold, False
+        return hold and self.plainly is None and not self._at_stop and not self._has_other_channels()
+
+    def is_at_stop(self) -> bool:
+        """Whether what the source sends once its guest has stopped has begun."""
+        return self._at_stop or self.in_devices
 
     def refresh(self, choices: Iterable[Choice]) -> None:
         """Take the sections as they are at a later moment; copies that changed are sent while RAM is."""
@@ -258,6 +282,9 @@ class Forward:
         start = self._starts.get(int.from_bytes(view[position + 1 : position + 5], "big"))
         if start is None:
             raise StreamError("a part of a section that has not begun")
+        if self._holds_again and mark == Mark.SECTION_PART:
+            # It has measured since, and begun anew.
+            self._holds_again, self._is_to_hold = False, True
         if mark == Mark.SECTION_PART and self._is_unsent(position):
             self._send_refreshed(view, position)
             self._send_between(view, position, self._late.due())
@@ -331,10 +358,16 @@ class Forward:
                 self._blocks_left = event.total
             elif isinstance(event, RamBlock) and self._blocks_left is not None:
                 self._blocks_left -= event.used_length
+                self._blocks[event.idstr] = event.used_length
             else:
                 raise StreamError("RAM does not begin with the list of its blocks")
             # What is read is not read again where more is needed.
             self._send_up_to(view, position)
+        if self.skip and self._blocks:
+            largest = max(self._blocks.values())
+            # They are sent in this order; what is behind the last that is large takes no time.
+            block, size = next((name, size) for name, size in reversed(self._blocks.items()) if 2 * size >= largest)
+            self._hold_at = (block, size - _NEAR_END) if size >= 2 * _NEAR_END else None
         self._state = self._records
         return position
 
@@ -342,6 +375,7 @@ class Forward:
         """The records of a part of RAM: a header each, and what it says is behind it."""
         end, page = len(view), self._page
         mask = page - 1
+        header = 0
         unpack = _BE64.unpack_from
         awaited = self._late.awaited
         while position + 8 <= end:
@@ -367,11 +401,18 @@ class Forward:
                 awaited = self._late.awaited
             if position > end:
                 # What is missing of a record goes on its way as it comes.
+                self._hold_behind(header - flags)
                 self._passing = position - end
                 self._send_up_to(view, end)
                 raise TruncatedError("a record goes on", needed=1)
+        self._hold_behind(header & ~mask)
         self._send_up_to(view, position)
         raise TruncatedError("RAM goes on", needed=1)
+
+    def _hold_behind(self, address: int) -> None:
+        """Have the source held up where this page of the present block is near the end of the first turn."""
+        if self._hold_at is not None and self._block == self._hold_at[0] and address >= self._hold_at[1]:
+            self._hold_at, self._holds_again, self._is_to_hold = None, True, True
 
     def _rare_record(self, view: memoryview, position: int, address: int, flags: int) -> int:
         """The size of a record that begins a block, or whose body is of any length."""
@@ -381,7 +422,8 @@ class Forward:
             _need(view, position, 9)
             size += 1 + view[position + 8]
             _need(view, position, size)
-            self._late.begin_block(bytes(view[position + 9 : position + size]).decode("utf-8", "replace"))
+            self._block = bytes(view[position + 9 : position + size]).decode("utf-8", "replace")
+            self._late.begin_block(self._block)
         kind = flags & ~CONTINUE
         if kind in (_PAGE, _ZERO):
             body = self._page if kind == _PAGE else 1

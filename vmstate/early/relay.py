@@ -19,7 +19,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any, Self
 
 from vmstate.early.arrivals import memory_ranges
@@ -41,6 +41,10 @@ _BEGINS = 0.5
 _AT_ONCE, _SOON = 0.1, 2.0
 """Seconds in which a source that is held up must say how far it is, and then its state. At its stop it says nothing
 until it is rid of its device sections, and its guest does not run.
+"""
+
+_HELD_UP = 0.11
+"""Seconds for which a source is held up near the end of its first turn through memory; it measures its speed over 0.1.
 """
 
 THROUGH, INSERT, SKIP = "through", "insert", "skip"
@@ -142,6 +146,8 @@ class Relay:
         self.plainly = plainly
         self.live: list[dict[str, Any]] = []
         self._is_over = threading.Event()
+        self._asking = threading.Lock()
+        """Whoever has it uses the monitor, while a migration passes."""
         self._returned: Counter[str] = Counter()
         self._refused = False
         self._return_path: ReturnPathReader | None = ReturnPathReader()
@@ -153,6 +159,7 @@ class Relay:
             listen_at,
             connect_to,
             filter_of=None if way == THROUGH or plainly is not None else self._filter,
+            hold=None if monitor is None else self._hold,
             heard=self._hear,
             limit=limit,
         )
@@ -253,6 +260,16 @@ class Relay:
         )
         return self.forward
 
+    def _hold(self) -> None:
+        """Wait, the source held up; no longer than until its guest stops, which its migration may have had it do."""
+        assert self.monitor is not None
+        end = time.monotonic() + _HELD_UP
+        # Of what refreshes the early state there may be a question under way.
+        with self._asking, suppress(VMStateError):
+            while (left := end - time.monotonic()) > 0 and not self._is_over.is_set():
+                if self.monitor.next_event(left)["event"] == "STOP":
+                    return
+
     def _has_other_channels(self) -> bool:
         """Whether pages may come on another connection than the main one."""
         return any(channel.kind == "multifd" for channel in self._proxy.channels)
@@ -325,7 +342,7 @@ class Relay:
             if forward.in_devices or forward.plainly is not None:
                 return
             try:
-                with answers_understood():
+                with self._asking, answers_understood():
                     if self.monitor.ask("query-status")["status"] != "running":
                         continue
                     state = self._state_while_held()

@@ -72,6 +72,12 @@ class Filter(Protocol):
     def finish(self) -> Pieces:
         """What is to be sent where no more will come."""
 
+    def is_to_hold(self) -> bool:
+        """Whether, behind what was pushed last, the source is to be held up for a moment."""
+
+    def is_at_stop(self) -> bool:
+        """Whether the guest runs nowhere now, and waits for what is passed on."""
+
 
 def parse_uri(uri: str) -> Address:
     """What `migrate` and -incoming call unix:PATH or tcp:HOST:PORT: a path, or host and port. Raises `MachineError`."""
@@ -215,8 +221,9 @@ class Channel:
 class Proxy:
     """Listens at `listen_at` from the start on, and carries connections on to `connect_to`.
 
-    `filter_of` makes the filter of the main connection when it begins; None for none. `heard` is called with what comes
-    back on a migration's connection, before it is passed on. `tap` is called with all that either side says on any
+    `filter_of` makes the filter of the main connection when it begins; None for none. `hold` waits where that filter
+    wants the source held up. `heard` is called with what comes back on a migration's connection, once it is passed on:
+    at its end the source's downtime waits for it. `tap` is called with all that either side says on any
     connection, before it is passed on: the channel, whether it came back, and the bytes. `limit` is how many seconds
     the source may take to come and to begin. Raises `MachineError` where nothing can listen there.
     """
@@ -227,6 +234,7 @@ class Proxy:
         connect_to: str,
         *,
         filter_of: Callable[[], Filter | None] | None = None,
+        hold: Callable[[], None] | None = None,
         heard: Callable[[memoryview], None] | None = None,
         tap: Callable[[Channel, bool, memoryview], None] | None = None,
         limit: float = LIMIT,
@@ -234,6 +242,7 @@ class Proxy:
         address, self._target = parse_uri(listen_at), parse_uri(connect_to)
         self._target_uri = connect_to
         self._filter_of = filter_of
+        self._hold = hold
         self._heard = heard
         self._tap = tap
         self.limit = limit
@@ -375,6 +384,7 @@ class Proxy:
         view = memoryview(buffer)
         passing: Filter | None = None
         begun = False
+        is_hurried = False
         ready = select.poll()
         ready.register(channel.source, select.POLLIN)
         while True:
@@ -407,6 +417,12 @@ class Proxy:
                 with suppress(OSError):
                     channel.destination.shutdown(socket.SHUT_WR)
                 return
+            if passing is not None:
+                if self._hold is not None and passing.is_to_hold():
+                    self._hold()
+                if not is_hurried and passing.is_at_stop():
+                    is_hurried = True
+                    _hurry()
 
     def _filter_for(self, channel: Channel, begin: bytes) -> Filter | None:
         """What a connection is, by its first bytes; and the filter of the first that is a migration."""
@@ -422,7 +438,8 @@ class Proxy:
         return None
 
     def _back(self, channel: Channel) -> None:
-        """From the destination to the source."""
+        """From the destination to the source, which waits for all of it, and little comes."""
+        _hurry()
         buffer = bytearray(1 << 16)
         view = memoryview(buffer)
         while True:
@@ -434,17 +451,18 @@ class Proxy:
             channel.returned += count
             if self._tap is not None and count:
                 self._tap(channel, True, view[:count])
-            if self._heard is not None and channel.kind == "migration":
-                self._heard(view[:count])
+            if not count:
+                # It reads no more, either: a source that goes on writing must be told.
+                with suppress(OSError):
+                    channel.source.shutdown(socket.SHUT_RDWR)
+                return
             try:
-                if not count:
-                    # It reads no more, either: a source that goes on writing must be told.
-                    with suppress(OSError):
-                        channel.source.shutdown(socket.SHUT_RDWR)
-                    return
                 channel.source.sendall(view[:count])
             except OSError as error:
                 channel.cut(f"the source has gone: {in_words(error)}")
+            if self._heard is not None and channel.kind == "migration":
+                self._heard(view[:count])
+            if channel.ended is not None:
                 return
 
     def close(self) -> None:
@@ -467,6 +485,15 @@ class Proxy:
 
     def __exit__(self, *exc: object) -> None:
         self.close()
+
+
+def _hurry() -> None:
+    """Have the system run this thread as soon as there is something to do, if this user may ask for that.
+
+    At the stop the processors of both guests, and both QEMUs, want to run as well.
+    """
+    with suppress(OSError, AttributeError):
+        os.sched_setscheduler(0, os.SCHED_RR, os.sched_param(os.sched_get_priority_min(os.SCHED_RR)))
 
 
 def _waiting(side: socket.socket) -> int:
