@@ -197,6 +197,7 @@ def test_a_bench_that_is_killed_leaves_no_process_behind(tmp_path: Path) -> None
             "a=machine:dump-guest-core=off netdev:vhost=on device:early-mig=on",
             Mode("a", machine="dump-guest-core=off", netdev="vhost=on", device="early-mig=on"),
         ),
+        ("a='backend:passt -s {socket}' -s", Mode("a", backend="passt -s {socket}", words=("-s",))),
         ("a=-smbios 'type=1,product=my machine'", Mode("a", words=("-smbios", "type=1,product=my machine"))),
     ],
 )
@@ -204,10 +205,17 @@ def test_modes_are_read(text: str, mode: Mode) -> None:
     assert Mode.parse(text) == mode
 
 
-@pytest.mark.parametrize("text", ["", "a", "=-x", "a='", "a=qemu qemu", "a=root:x root:y", "mode=relay:around"])
+@pytest.mark.parametrize(
+    "text", ["", "a", "=-x", "a='", "a=qemu qemu", "a=root:x root:y", "mode=relay:around", "mode=backend:passt"]
+)
 def test_what_is_no_mode(text: str) -> None:
-    with pytest.raises(MachineError, match=r"mode|way of a relay"):
+    with pytest.raises(MachineError, match=r"mode|way of a relay|where to listen"):
         Mode.parse(text)
+
+
+def test_a_back_end_for_one_queue_pair() -> None:
+    with pytest.raises(MachineError, match="has one queue pair here"):
+        Bench(GUEST or _no_guest(), [Mode("a", backend="passt -s {socket}")], pairs=2)
 
 
 def test_a_mode_with_a_relay() -> None:

@@ -74,6 +74,25 @@ def test_a_qemu_without_the_command(answering: Any, capsys: pytest.CaptureFixtur
     assert "cannot write its device state while it runs: it has no command xen-save-devices-state (found 9.0.1)" in told
 
 
+@pytest.mark.parametrize(("major", "is_refused"), [(9, False), (10, True)])
+def test_a_card_whose_back_end_would_give_its_state_away(
+    answering: Any, monkeypatch: pytest.MonkeyPatch, major: int, is_refused: bool
+) -> None:
+    """passt, asked for its state, takes it for a migration and ends: QEMU asks since 10.0."""
+    asked = []
+
+    def answer(request: dict[str, Any]) -> dict[str, Any]:
+        asked.append(request["execute"])
+        if request.get("arguments") == {"command-line": "info network"}:
+            return {"return": "nic0: index=0,type=nic\r\n \\ n0: index=0,type=vhost-user,vhost-user0 to c0\r\n"}
+        return {"return": {"status": "running", "fdset-id": 3, "fd": 7}}
+
+    monkeypatch.setitem(GREETING["QMP"]["version"]["qemu"], "major", major)
+    with pytest.raises(MachineError, match="passt ends then" if is_refused else "QEMU wrote no stream"):
+        live_state_at(answering(answer))
+    assert ("xen-save-devices-state" in asked) is not is_refused
+
+
 def test_a_program_that_writes_nothing(answering: Any) -> None:
     address = answering(lambda request: {"return": {"status": "running", "fdset-id": 3}})
     with pytest.raises(MachineError, match=r"QEMU wrote no stream \(found nothing\)"):

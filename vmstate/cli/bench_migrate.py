@@ -45,7 +45,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         action="append",
         default=[],
         help="a way to run QEMU: [PROGRAM] [root:DIR] [machine:OPTIONS] [netdev:OPTIONS] [device:OPTIONS] "
-        "[relay:WAY] [-OPTION ...]; repeatable (one, as it is)",
+        "[relay:WAY] ['backend:COMMAND {socket}'] [-OPTION ...]; repeatable (one, as it is)",
     )
     parser.add_argument(
         "--runs", type=one_or_more, default=30, metavar="N", help="migrations that count, of each mode (30)"

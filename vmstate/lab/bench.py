@@ -27,12 +27,13 @@ from typing import Any, Self
 
 from vmstate.early.relay import THROUGH, WAYS
 from vmstate.errors import MachineError
-from vmstate.lab.cards import card_words
+from vmstate.lab.cards import BACKEND, card_words
 from vmstate.lab.guest import READY, Guest
 from vmstate.lab.network import OwnNetwork, Probe
 from vmstate.lab.statistics import median_interval, summary
 from vmstate.lab.trace import CHECKPOINT, MOMENTS, SINCE, DeviceTime, checkpoints, device_times, stop_times, trace_words
-from vmstate.qemu.machine import Machine, Qemu, find_qemu
+from vmstate.lab.vhost_user import SOCKET
+from vmstate.qemu.machine import Machine, Qemu, find_qemu, words_of
 from vmstate.qemu.migration import follow, save, set_capabilities
 from vmstate.qemu.process import Process, tail_of
 from vmstate.saved.loading import load
@@ -58,7 +59,8 @@ class Mode(Value):
     """One way to run QEMU: its name, its program or the root that it is in, and what its command line says more.
 
     `machine`, `netdev` and `device` are further options of -M, of -netdev and of the card's -device. `relay` is the way
-    of a relay between the two QEMUs (`vmstate.early.relay`); None for none.
+    of a relay between the two QEMUs (`vmstate.early.relay`); None for none. `backend` is the command of a vhost-user
+    back end for the card, `{socket}` where it is to listen, of which each QEMU gets one.
     """
 
     name: str
@@ -68,14 +70,15 @@ class Mode(Value):
     netdev: str = ""
     device: str = ""
     relay: str | None = None
+    backend: str = ""
     words: tuple[str, ...] = ()
 
     @classmethod
     def parse(cls, text: str) -> Self:
         """Read NAME='[WORD...] [OPTION...]'.
 
-        In front of QEMU's options may stand the program, root:DIR, machine:OPTIONS, netdev:OPTIONS, device:OPTIONS and
-        relay:WAY.
+        In front of QEMU's options may stand the program, root:DIR, machine:OPTIONS, netdev:OPTIONS, device:OPTIONS,
+        relay:WAY and 'backend:COMMAND'.
         Raises `MachineError`.
         """
         name, equals, rest = text.partition("=")
@@ -89,13 +92,16 @@ class Mode(Value):
         named: dict[str, str] = {}
         for word in words[:cut]:
             key, colon, value = word.partition(":")
-            if not colon or key not in ("root", "machine", "netdev", "device", "relay"):
+            if not colon or key not in ("root", "machine", "netdev", "device", "relay", "backend"):
                 key, value = "program", word
             if key in named:
                 raise MachineError(f"the mode has two words for its {key}", found=repr(text))
             named[key] = value
         if named.get("relay", THROUGH) not in WAYS:
             raise MachineError("there is no such way of a relay", expected=", ".join(WAYS), found=named["relay"])
+        backend = named.get("backend")
+        if backend is not None and SOCKET not in words_of(backend):
+            raise MachineError("a back end is told where to listen", expected=SOCKET, found=repr(backend))
         return cls(name, words=tuple(words[cut:]), **named)
 
 
@@ -224,6 +230,10 @@ class Bench:
                 expected="1 to 64 queue pairs and CPUs, 32 MiB or more, 1 to 16 cards",
                 found=f"{pairs}, {cpus}, {memory}, {cards}",
             )
+        if pairs > 1 and any(mode.backend for mode in modes):
+            raise MachineError(
+                "a card on a vhost-user back end has one queue pair here", expected="1", found=f"{pairs}"
+            )
         self.guest = guest
         self.modes = tuple(modes)
         self.pairs = pairs
@@ -270,6 +280,8 @@ class _Rig:
         self.qemu = program if network is None else Qemu(network.inside(program.command), program.environment)
         self.stack = ExitStack()
         self.machine: Machine | None = None
+        self._backends: list[Process] = []
+        """The back end of the QEMU in which the guest is, and behind it that of the one to which it moves."""
         self.probe: Probe
         self.argv = self._argv()
         self.has_trace = False
@@ -280,7 +292,17 @@ class _Rig:
         kernel = [*bench.guest.words[:-1], f"{bench.guest.words[-1]} ipv6.disable=1"]
         machine = ["-M", _with_options("q35", mode.machine), "-accel", bench.accel, "-nodefaults", "-vga", "none"]
         size = ["-m", str(bench.memory), "-smp", str(bench.cpus)]
-        cards = card_words(bench.cards, bench.pairs, self.network, netdev=mode.netdev, device=mode.device)
+        if mode.backend:
+            shared = f"memory-backend-memfd,id=ram0,size={bench.memory}M,share=on"
+            size += ["-object", shared, "-machine", "memory-backend=ram0"]
+        cards = card_words(
+            bench.cards,
+            bench.pairs,
+            self.network,
+            netdev=mode.netdev,
+            device=mode.device,
+            vhost_user=bool(mode.backend),
+        )
         return [mode.program, *machine, *size, *cards, *kernel, *mode.words]
 
     def boot(self) -> None:
@@ -296,6 +318,12 @@ class _Rig:
 
     def _start(self, more: Sequence[str]) -> Machine:
         second = ["-qmp", f"unix:{self._qmp(self.moves)},server=on,wait=off"] if self.mode.relay is not None else []
+        if self.mode.backend:
+            socket = str(self.folder / f"{self.moves}.backend")
+            command = [word.replace(SOCKET, socket) for word in words_of(self.mode.backend)]
+            self._backends.append(self.stack.enter_context(Process(command)))
+            self._backends[-1].wait_for_file(socket, self.bench.limit)
+            second += ["-chardev", f"socket,id={BACKEND},path={socket}"]
         return Machine([*self.argv, *MOMENTS, *second, *more], qemu=self.qemu, console=True, limit=self.bench.limit)
 
     def migrate(self) -> Run:
@@ -312,6 +340,8 @@ class _Rig:
             raise
         self.machine = target
         source.stop()
+        for backend in self._backends[:-1]:
+            backend.stop()
         target.ask("stop")
         return run.replace(devices=tuple(self._devices(trace)), stop=stop_times(self._checkpoints(trace)))
 

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from vmstate.lab.network import OwnNetwork
 
+BACKEND = "backend0"
+"""The -chardev of a vhost-user back end."""
+
 FIRST = "mac=52:54:00:12:34:56"
 
 
@@ -15,14 +18,17 @@ def card_words(
     netdev: str = "",
     device: str = "",
     vectors: int | None = None,
+    vhost_user: bool = False,
 ) -> list[str]:
     """The options of so many virtio-net cards with so many queue pairs each; the first is `nic0`, and has a network.
 
-    Without `network` it is QEMU's user network. `netdev` and `device` are further options of the first card's -netdev
-    and of every -device; `vectors` those of each card's interrupts, two for each pair and two more where not said.
+    Without `network` it is QEMU's user network, or the vhost-user back end at the -chardev `BACKEND`. `netdev` and
+    `device` are further options of the first card's -netdev and of every -device; `vectors` those of each card's
+    interrupts, two for each pair and two more where not said.
     """
     many = "" if network is None else f",mq=on,vectors={2 * pairs + 2 if vectors is None else vectors}"
-    own = "user,id=n0" + (f",{netdev}" if netdev else "") if network is None else network.netdev(pairs, more=netdev)
+    own = f"vhost-user,id=n0,chardev={BACKEND}" if vhost_user else "user,id=n0"
+    own = own + (f",{netdev}" if netdev else "") if network is None else network.netdev(pairs, more=netdev)
     words: list[str] = []
     for number in range(cards):
         port = f",bus=rp{number}" if cards > 1 else ""

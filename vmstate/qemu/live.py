@@ -59,6 +59,9 @@ _RAM_SECTION = 0xFFFFFFFF
 _BLOCK = re.compile(r"(\S.*?)\s+\d+ \w+\s+0x[0-9a-f]+\s+(0x[0-9a-f]{1,16})\s+0x[0-9a-f]+")
 """A line of HMP's `info ramblock`: name, page size, offset, used length, greatest length, ..."""
 
+_OWN_STATE = 10, 0
+"""The first release whose network cards ask a vhost-user back end for state of its own (DEVICE_STATE)."""
+
 _LONGEST_LINE = 512
 _MOST_BLOCKS = 1 << 14
 _LONGEST_NAME = 255
@@ -157,9 +160,19 @@ def live_state(monitor: Monitor, *, limit: float = LIMIT, room: Callable[[], int
     """The device state of a machine now. The guest is paused for it, some milliseconds.
 
     `room` says how many bytes a migration under way can still get rid of while this goes on, if somebody holds it up;
-    None where that is not known. Raises `MachineError`, also where a migration may be near its stop.
+    None where that is not known. Raises `MachineError`, also where a migration may be near its stop, and where a card
+    is on a vhost-user back end that may give its own state away with the answer: passt, which has done its part then,
+    ends, and the guest has no network.
     """
     with answers_understood(), tempfile.TemporaryFile() as file:
+        if monitor.version >= _OWN_STATE:
+            cards = str(monitor.ask_or_none("human-monitor-command", {"command-line": "info network"}))
+            if "type=vhost-user," in cards:
+                raise MachineError(
+                    "a network card is on a vhost-user back end, whose own state QEMU would take as for a migration: "
+                    "passt ends then, and the guest has no network",
+                    expected="cards on other back ends, or a saved stream",
+                )
         status = str(monitor.ask("query-status")["status"])
         migration = (monitor.ask_or_none("query-migrate") or {}).get("status")
         name = monitor.ask_or_none("qom-get", {"path": "/machine", "property": "type"})
