@@ -36,7 +36,7 @@ from vmstate.qemu.machine import Machine
 from vmstate.saved.opening import open_input
 from vmstate.schema.shared import SharedVmdescs
 from vmstate.schema.vmdesc import read_vmdesc
-from vmstate.stream.seen import SeenSection, read_seen
+from vmstate.stream.seen import Keys, Masks, Seen, SeenSection, read_seen
 from vmstate.stream.verify import verify
 
 STREAM = FIXTURES / "qemu-7.2-q35-virtio-net.mig.xz"
@@ -533,6 +533,79 @@ def test_a_stream_is_like_another_only_where_all_that_is_looked_at_is_the_same(
         assert row(bytes(copy), known)["machine"] != first["machine"]
         assert len(known.outlines.by_length[len(data)]) <= 3 and len(known.outlines.rows) <= 2
     assert row(data, known) == first
+
+
+@pytest.mark.slow
+def test_sections_without_footers_are_known_as_those_with(tmp_path: Path) -> None:
+    """A stream of an old machine type has the row of one that is like it, and no other than it has alone."""
+    random, target, path = Random(7), open_target(str(STREAM)), tmp_path / "one"
+    data = lzma.decompress((FIXTURES / "recorded" / "qemu-7.2-pc-i440fx-2.0-cold.mig.xz").read_bytes())
+    with load(data) as stream:
+        assert not any(section.footer.to_bytes() for section in stream.sections)
+        net, power = stream["0000:00:02.0/virtio-net"], stream["0000:00:01.3/piix4_pm"]
+        trace = power.trace()
+        free = [trace[path] for path in ("tmr_overflow_time", "acpi_pcihp_pci_status[4].up_")]
+        behind = net.offset + net.size
+    known = Known(target)
+
+    def row(copy: bytes, known: Known) -> dict[str, object]:
+        path.write_bytes(copy)
+        return row_of(str(path), known)
+
+    def unlike() -> bytearray:
+        copy = bytearray(data)
+        for entry in free:
+            copy[entry.offset : entry.offset + entry.size] = random.randbytes(entry.size)
+        return copy
+
+    first = row(data, known)
+    assert row(bytes(unlike()), known) == first
+    path.write_bytes(unlike())
+    assert known.outlines.row_of(str(path)) == first, "its like was met"
+    rows = [first]
+    for at, value in ((behind, 0), (behind, 5), (behind, 0x7E), (behind + 5, 0), (behind + 6, 0), (len(data) - 1, 1)):
+        copy = unlike()
+        copy[at] = value
+        rows.append(row(bytes(copy), Known(target)))
+        assert row(bytes(copy), known) == rows[-1], (at, value)
+    for cut in (1, 40, len(data) - behind - 3):
+        copy = unlike()[:-cut]
+        assert row(bytes(copy), known) == row(bytes(copy), Known(target)), cut
+    assert len({json.dumps(kept) for kept in rows}) > 3
+
+
+def test_layouts_that_come_again_are_found_out_at_once() -> None:
+    """Of a section in many layouts each is known from its first time, as long as those that are known come again."""
+    seen, place, payload = Seen(), bytes(16), bytes(256)
+    free = (1 << 8 * 250) - 1
+
+    def keys(layout: int) -> Keys:
+        return seen.keys_of(place, layout.to_bytes(1, "big") + payload[1:], None)
+
+    learned = 0
+    for layout in range(12):
+        for _ in range(6):
+            known = keys(layout)
+            if known.layout is None and seen.is_due(known, 256, None):
+                masks = Masks(
+                    layout.to_bytes(1, "big") + payload[1:], 0xFF << 8 * 255, ~free & ((1 << 8 * 256) - 1), (b"sub",),
+                    is_judged=True, asked_memory=False,
+                )  # fmt: skip
+                seen.learn(place, 256, None, masks)
+                learned += 1
+    assert learned == 12
+    assert len({keys(layout).layout for layout in range(12)}) == 12
+    # Those that never come again are not worth it.
+    lonely = Seen()
+    due = 0
+    for layout in range(200):
+        payload = layout.to_bytes(2, "big") + bytes(254)
+        known = lonely.keys_of(place, payload, None)
+        if lonely.is_due(known, 256, None):
+            masks = Masks(payload, 0xFFFF << 8 * 254, 0, (b"sub",), is_judged=True, asked_memory=False)
+            lonely.learn(place, 256, None, masks)
+            due += 1
+    assert due < 10
 
 
 def test_a_vmdesc_is_put_together_from_entries_that_were_read_before() -> None:

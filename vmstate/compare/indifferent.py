@@ -18,6 +18,7 @@ from vmstate.compare.section import SectionCheck, has_checks
 from vmstate.errors import VMStateError
 from vmstate.query.pci import is_config
 from vmstate.rules.evaluate import AsKnown
+from vmstate.schema.vmdesc import hides
 from vmstate.stream.registry import comparison_of
 from vmstate.stream.seen import Masks
 from vmstate.stream.stream import Section
@@ -197,8 +198,7 @@ def _kinds(kind: t.WireType) -> Iterator[t.WireType]:
 def _is_of_fixed_size(field: Field) -> bool:
     """Whether a field has the same length and nothing in it, whatever its bytes are."""
     return field.pointers is None and all(
-        isinstance(kind, (t.Scalar, t.Buffer)) and not isinstance(kind, t.Opaque) and kind.is_plain
-        for kind in _kinds(field.type)
+        isinstance(kind, (t.Scalar, t.Buffer)) and not hides(kind) and kind.is_plain for kind in _kinds(field.type)
     )
 
 

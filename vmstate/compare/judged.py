@@ -65,11 +65,11 @@ class Judged:
                 self.keep(key, outcome)
             elif memory is not None:
                 self.keep((*key, *memory), outcome)
-            place = keys.place, len(section.raw), key_of_memory(sides.unsent_memory)
-            if self.seen.is_due(*place):
+            length, answers = len(section.raw), key_of_memory(sides.unsent_memory)
+            if self.seen.is_due(keys, length, answers):
                 masks = masks_of(check)
                 if masks is not None:
-                    self.seen.learn(*place, masks)
+                    self.seen.learn(keys.place, length, answers, masks)
             return outcome.findings
         notes = check.findings
         notes.assumed += outcome.assumed
@@ -92,7 +92,7 @@ class Judged:
             if not isinstance(section, SeenSection) or section.keys is None or not section.was_read:
                 continue
             place, length = section.keys.place, len(section.raw)
-            if section.vmsd is None or place in self.places or not self.seen.is_due(place, length, None):
+            if section.vmsd is None or place in self.places or not self.seen.is_due(section.keys, length, None):
                 continue
             masks = masks_unjudged(section)
             if masks is not None:

@@ -108,12 +108,11 @@ class Outlines:
         literal = len(source.data) - sum(len(section.raw) for section, _ in sections)
         if literal > MOST_LITERAL:
             return
-        keys = tuple(known.key for _, known in sections)
         data = bytes(source.data)
         outline = self._outline_of(data, sections, stream.memory_key, literal)
-        if outline.keys_in(data, self.seen) != keys:
-            # What is looked at was found out meanwhile.
-            return
+        # Not those that the sections were read with: what is looked at may have been found out meanwhile.
+        keys = outline.keys_in(data, self.seen)
+        assert keys is not None
         if len(self.rows) >= MOST_ROWS:
             self.rows.clear()
         self.rows[outline.number, keys] = row

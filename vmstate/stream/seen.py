@@ -35,14 +35,19 @@ MOST_KEPT = 100_000
 LENGTHS = 4
 """Lengths of a section, the latest, that are looked for."""
 
-MOST_MASKS = 4
+MOST_MASKS = 32
 """Layouts of one section and length of which it is known which bytes are looked at."""
 
-MOST_MASKED = 2_000
-"""Sections of which that is known; then all are forgotten."""
+LEAST_MET = 4
+"""How often each known layout of a section must have been met for that to have paid."""
+
+MOST_MASKED = 64 << 20
+"""Bytes of sections of which that is known; then all is forgotten."""
 
 LEAST_FREE = 16
 """One byte of so many must make no difference, or it does not pay to know which."""
+
+FOOTER_MARK = FOOTER.to_bytes(1, "big")
 
 KEY = 16
 
@@ -85,13 +90,13 @@ class Masks:
     """
 
     __slots__ = (
-        "_layout",
         "_names",
-        "_of_layout",
         "_of_values",
         "_subsections",
         "asked_memory",
         "is_judged",
+        "layout",
+        "of_layout",
         "tells_apart",
     )
 
@@ -107,10 +112,10 @@ class Masks:
     ) -> None:
         self.is_judged = is_judged
         self.asked_memory = asked_memory
-        self._of_layout = layout
+        self.of_layout = layout
+        self.layout = int.from_bytes(payload, "big") & layout
         self._of_values = values | layout
-        self._names = re.compile(b"(?=\x05.(?:" + b"|".join(map(re.escape, sorted(described))) + b"))", re.DOTALL)
-        self._layout = int.from_bytes(payload, "big") & self._of_layout
+        self._names = re.compile(b"\x05(?=.(?:" + b"|".join(map(re.escape, sorted(described))) + b"))", re.DOTALL)
         self._subsections = self._places(payload)
         self.tells_apart = self._of_values.bit_count() * LEAST_FREE < 8 * len(payload) * (LEAST_FREE - 1)
         """Whether enough of the bytes are not looked at."""
@@ -119,12 +124,38 @@ class Masks:
         """Where a subsection can seem to begin."""
         return [match.start() for match in self._names.finditer(payload)]
 
-    def looked_at(self, payload: bytes) -> bytes | None:
-        """What is looked at of a section of the same length; None where it is laid out otherwise."""
-        number = int.from_bytes(payload, "big")
-        if number & self._of_layout != self._layout or self._places(payload) != self._subsections:
-            return None
-        return (number & self._of_values).to_bytes(len(payload), "big")
+    def fit(self, payload: bytes) -> bool:
+        """Whether a section with the same bytes in `of_layout` is laid out in the same way."""
+        return self._places(payload) == self._subsections
+
+    def looked_at(self, number: int, length: int) -> bytes:
+        """What is looked at of a section of `length` bytes, which are the number."""
+        return (number & self._of_values).to_bytes(length, "big")
+
+
+class _Layouts:
+    """Layouts that a section of a place and length is known to have."""
+
+    def __init__(self) -> None:
+        self.count = 0
+        self.met = 0
+        """How many sections had one of them."""
+        self._by_bytes: dict[int, dict[int, list[tuple[int, Masks]]]] = {}
+        """Which bytes decide -> these bytes -> number of the layout and what is known of it."""
+
+    def add(self, number: int, masks: Masks) -> None:
+        """Know one more."""
+        self.count += 1
+        self._by_bytes.setdefault(masks.of_layout, {}).setdefault(masks.layout, []).append((number, masks))
+
+    def of(self, payload: bytes, number: int) -> tuple[int, Masks] | None:
+        """The layout of a section, whose bytes are the number; None where it is laid out otherwise."""
+        for of_layout, by_layout in self._by_bytes.items():
+            for known in by_layout.get(number & of_layout, ()):
+                if known[1].fit(payload):
+                    self.met += 1
+                    return known
+        return None
 
 
 class Seen:
@@ -134,7 +165,9 @@ class Seen:
         self.vmdescs = SharedVmdescs()
         self.lengths: dict[bytes, list[int]] = {}
         self.read: dict[bytes, _Read] = {}
-        self.masks: dict[_Kind, list[tuple[int, Masks]]] = {}
+        self.layouts: dict[_Kind, _Layouts] = {}
+        self.masked = 0
+        """Bytes of sections whose layouts are known."""
         self.learned = 0
         self.unknown: dict[_Kind, int] = {}
 
@@ -144,22 +177,33 @@ class Seen:
         `memory` is a key of what answers for guest memory; None where a stream holds some.
         """
         length = len(payload)
+        bits: int | None = None
         for asked in (None,) if memory is None else (None, memory):
-            for number, masks in self.masks.get((place, length, asked), ()):
-                looked_at = masks.looked_at(payload)
-                if looked_at is not None:
-                    salt = number.to_bytes(8, "big")
-                    key = blake2b(looked_at, key=place, salt=salt, digest_size=KEY).digest()
-                    return Keys(place, key, number, masks.is_judged)
+            layouts = self.layouts.get((place, length, asked))
+            if layouts is None:
+                continue
+            bits = int.from_bytes(payload, "big") if bits is None else bits
+            known = layouts.of(payload, bits)
+            if known is not None:
+                number, masks = known
+                salt = number.to_bytes(8, "big")
+                key = blake2b(masks.looked_at(bits, length), key=place, salt=salt, digest_size=KEY).digest()
+                return Keys(place, key, number, masks.is_judged)
         return Keys(place, blake2b(payload, key=place, digest_size=KEY).digest(), None, True)
 
-    def is_due(self, place: bytes, length: int, memory: bytes | None) -> bool:
-        """Whether to find out what is looked at in a section that was not met: at once, then less and less often."""
-        kind = place, length, memory
-        kept = len(self.masks.get(kind, ())) + len(self.masks.get((place, length, None), ()))
+    def is_due(self, keys: Keys, length: int, memory: bytes | None) -> bool:
+        """Whether to find out what is looked at in a section that was not met.
+
+        At once, and each time where that has paid for such sections; else less and less often.
+        """
+        if keys.layout is not None:
+            return False
+        kind = keys.place, length, memory
+        known = [self.layouts[kind] for kind in {kind, (keys.place, length, None)} if kind in self.layouts]
+        kept, met = sum(layouts.count for layouts in known), sum(layouts.met for layouts in known)
         count = self.unknown.get(kind, 0) + 1
         self.unknown[kind] = count
-        return kept < MOST_MASKS and count == 2**kept
+        return kept < MOST_MASKS and (count == 2**kept or (count < MOST_KEPT and met >= LEAST_MET * kept > 0))
 
     def learn(self, place: bytes, length: int, memory: bytes | None, masks: Masks) -> None:
         """Know from now on what is looked at in sections like one, where nothing or the same answers for memory."""
@@ -168,8 +212,9 @@ class Seen:
             self.unknown[place, length, memory] = MOST_KEPT
             return
         self.learned += 1
+        self.masked += length
         kind = place, length, memory if masks.asked_memory else None
-        self.masks.setdefault(kind, []).append((self.learned, masks))
+        self.layouts.setdefault(kind, _Layouts()).add(self.learned, masks)
 
     def lengths_of(self, place: bytes) -> list[int]:
         """The lengths in bytes that the section of a key had, the latest first; they may be added to."""
@@ -180,8 +225,9 @@ class Seen:
         if len(self.read) >= MOST_KEPT:
             self.read.clear()
             self.lengths.clear()
-        if len(self.masks) > MOST_MASKED or len(self.unknown) > MOST_KEPT:
-            self.masks.clear()
+        if self.masked > MOST_MASKED or len(self.unknown) > MOST_KEPT:
+            self.masked = 0
+            self.layouts.clear()
             self.unknown.clear()
             # Keys were made by them.
             self.read.clear()
@@ -300,10 +346,16 @@ class _SeenReader(StreamReader):
         if header.kind != "full":
             return super()._device_state(data)
         place, pos = self._place_of(header), self._pos
-        footer = FOOTER.to_bytes(1, "big") + header.section_id.to_bytes(4, "big")
+        ends = self._ends(data, header)
+
+        def ends_surely(end: int) -> bool:
+            # Of the first section alone it is not known whether there is a footer behind it.
+            is_told = self._footers is not None or data[end : end + 1] == FOOTER_MARK
+            return is_told and ends.is_end(end) and not ends.is_padded_end(end)
+
         for length in self.seen.lengths_of(place):
             end = pos + length
-            if data[end : end + 5] != footer:
+            if not ends_surely(end):
                 continue
             keys = self.seen.keys_of(place, bytes(data[pos:end]), self.memory)
             read = self.seen.read.get(keys.key)
@@ -314,9 +366,9 @@ class _SeenReader(StreamReader):
         left, offset = self._allowance.left, self.offset
         event: Any = super()._device_state(data)
         end, vmsd = self._pos, event.vmsd
-        # What ends at its footer by what is in it does so wherever it stands; what nothing opens ends by what follows.
+        # What ends by what is in it does so wherever it stands; what nothing opens ends by what follows.
         decides = vmsd is not None and (event.described_by == "library" or not hides_something(vmsd))
-        if decides and event.problem is None and data[end : end + 5] == footer:
+        if decides and event.problem is None and ends_surely(end):
             keys = self.keys[offset] = self.seen.keys_of(place, bytes(data[pos:end]), self.memory)
             self.seen.keep(place, end - pos, keys.key, _Read(vmsd, event.described_by, left - self._allowance.left))
         return event  # type: ignore[no-any-return]

@@ -96,6 +96,6 @@ def _marks(vmsd: VMStateDescription) -> re.Pattern[bytes]:
     known: re.Pattern[bytes] | None = vmsd.compiled.get("marks")
     if known is None:
         names = sorted({sub.vmsd.wire_name for part in vmsd.walk() for sub in part.subsections})
-        known = re.compile(b"(?=\x05.(?:" + b"|".join(map(re.escape, names or [b"\0"])) + b"))", re.DOTALL)
+        known = re.compile(b"\x05(?=.(?:" + b"|".join(map(re.escape, names or [b"\0"])) + b"))", re.DOTALL)
         vmsd.compiled["marks"] = known
     return known
