@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 PIECE = 1 << 20
 """Bytes read, decompressed and copied at a time."""
 
+_HOLE = 1 << 16
+_ZEROS = bytes(_HOLE)
+
 
 def write_atomic(path: str | os.PathLike[str], chunks: Iterable[ReadableBuffer]) -> None:
     """Write a file so that it has either its old content or all of the new one, whatever happens.
@@ -38,7 +41,23 @@ def write_atomic(path: str | os.PathLike[str], chunks: Iterable[ReadableBuffer])
     with replacing(path) as file:
         for chunk in chunks:
             with reported(name):
-                file.write(chunk)
+                _put(file, chunk)
+        if isinstance(file, io.BufferedRandom):
+            with reported(name):
+                file.truncate()
+
+
+def _put(file: io.BufferedRandom | io.BufferedWriter, chunk: ReadableBuffer) -> None:
+    """Write a chunk; zeros, where there are many, become a hole of a file that is a new one."""
+    view = memoryview(chunk).cast("B")
+    begin = 0
+    if isinstance(file, io.BufferedRandom):
+        for at in range(0, len(view) - _HOLE + 1, _HOLE):
+            if not view[at] and bytes(view[at : at + _HOLE]) == _ZEROS:
+                file.write(view[begin:at])
+                begin = at + _HOLE
+                file.seek(_HOLE, os.SEEK_CUR)
+    file.write(view[begin:])
 
 
 @contextmanager

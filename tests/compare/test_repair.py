@@ -7,7 +7,7 @@ from pathlib import Path
 import explain_cases as cases
 import pytest
 from machines import needs_qemu
-from recorded import FIXTURES
+from recorded import FIXTURES, MAPPED_RAM, plain
 
 from vmstate import explain, load
 from vmstate.cli import main
@@ -113,6 +113,27 @@ def test_a_block_is_resized_renamed_and_dropped() -> None:
     with load(edit_ram(data, RamEdit(drop=frozenset((name,))))) as stream:
         assert name not in {block.idstr for block in stream.ram.blocks}
         assert total is not None and stream.ram.total == total - before
+
+
+def test_blocks_of_mapped_ram_are_resized_renamed_and_dropped() -> None:
+    """Their pages, and those of the blocks behind them, are laid out anew."""
+    data = plain(MAPPED_RAM)
+    with load(data) as stream:
+        sizes = {block.idstr: block.used_length for block in stream.ram.blocks}
+        pages = {name: stream.memory().read_block(name) for name in sizes}
+    assert edit_ram(data, RamEdit()) == data
+    name = next(name for name, size in sizes.items() if 0x1000 < size < 1 << 20 and any(pages[name]))
+    for edit, after in (
+        (RamEdit(sizes={name: 0x1000}), {**pages, name: pages[name][:0x1000]}),
+        (RamEdit(sizes={name: 3 << 20}), {**pages, name: pages[name].ljust(3 << 20, b"\0")}),
+        (RamEdit(names={name: "new"}), {"new" if each == name else each: pages[each] for each in pages}),
+        (RamEdit(drop=frozenset((name,))), {each: pages[each] for each in pages if each != name}),
+    ):
+        edited = edit_ram(data, edit)
+        with load(edited) as stream:
+            assert {block.idstr: stream.memory().read_block(block.idstr) for block in stream.ram.blocks} == after
+            assert stream.ram.total == sum(map(len, after.values()))
+            assert stream.vmdesc_text is not None and edited.endswith(stream.vmdesc_text)
 
 
 @pytest.mark.slow

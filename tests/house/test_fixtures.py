@@ -11,7 +11,6 @@ import pytest
 from recorded import DUMPS, FIXTURES, PROVENANCE, QUICK, STREAMS, TRANSCRIPTS, plain
 
 from vmstate import load, thin
-from vmstate.errors import StreamError
 from vmstate.qemu.provenance import SUFFIX, provenance_path, read_provenance
 
 LARGEST = 12_000_000
@@ -57,10 +56,9 @@ def test_a_stream_is_thin_or_says_why_it_is_whole(file: str) -> None:
         assert known.get("thinned") or not load(plain(file)).ram.blocks or "s390x" in file
         return
     assert len(known["whole"]) > 10
-    try:
-        assert len(b"".join(thin(plain(file)))) < len(plain(file))
-    except StreamError as error:
-        assert "mapped-ram" in error.message
+    # Of mapped-ram the pages become zeros, which take as much of the stream.
+    whole, small = plain(file), b"".join(thin(plain(file)))
+    assert len(small) < len(whole) or (known.get("format") == "mapped-ram" and small.count(0) > whole.count(0))
 
 
 @pytest.mark.parametrize("file", THINNED)

@@ -291,6 +291,15 @@ def test_memory_that_is_elsewhere_is_told(tmp_path: Path, capsys: pytest.Capture
     assert main(["ram", str(first), "read", "0x101010", "4"]) == 2
     printed = capsys.readouterr().err
     assert "does not hold page 0x101 of microvm.ram, at 0x101010" in printed and "given: none" in printed
+    # In 7.2 no record says that there are more channels.
+    alone = tmp_path / "alone"
+    alone.write_bytes(plain("multifd-7.2.ch0"))
+    assert main(["info", str(alone)]) == 0
+    assert main(["verify", str(alone)]) == 0
+    told = "16 pages are not in it, the first at 0x100000: in a further channel"
+    assert capsys.readouterr().out.count(told) == 2
+    assert main(["ram", str(alone), "read", "0x101010", "4"]) == 2
+    assert "at 0x101010 (expected a further channel, if any" in capsys.readouterr().err
     only = str(tmp_path / "multifd-zstd-10.0.ch2")
     lacking = []
     for address in range(0x100000, 0x110000, 0x1000):

@@ -35,7 +35,11 @@ def test_pages_that_the_destination_asked_for(tmp_path: Path, capsys: pytest.Cap
             memory.read(0x10F000, 1)
     assert preempt.stat().st_size < 2 * PAGE
     assert main(["ram", str(first), "read", "0x10f000", "9"]) == 2
-    assert "at 0x10f000" in capsys.readouterr().err
+    assert "at 0x10f000 (expected postcopy's preempt channel" in capsys.readouterr().err
+    assert main(["info", str(first)]) == 0
+    assert main(["verify", str(first)]) == 0
+    told = f"{len(lost)} pages are not in it, the first at {lost[0]:#x}: in postcopy's preempt channel"
+    assert capsys.readouterr().out.count(told) == 2
 
 
 def test_a_postcopy_that_broke_and_was_recovered(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -178,6 +178,24 @@ def test_mapped_ram_is_laid_out_anew_at_another_place(name: str, tmp_path: Path)
             assert [part.as_dict()["name"] for part in each] == [part.as_dict()["name"] for part in first]
             mapped = [block.mapped for block in each.ram.blocks if block.mapped is not None]
             assert len(mapped) == 5 and all(header.pages_offset % (1 << 20) == 0 for header in mapped)
+        # So it is written by whatever writes: saved, by its document, into a file like the first.
+        saved = tmp_path / "saved"
+        first.save(saved)
+        assert saved.read_bytes() == back.read_bytes()
+    document, encoded = str(tmp_path / "document.json"), tmp_path / "encoded"
+    assert main(["decode", str(tmp_path / "file"), "-o", document]) == 0
+    assert main(["encode", document, "-o", str(encoded)]) == 0
+    assert encoded.read_bytes() == back.read_bytes()
+    assert main(["encode", document, "--like", str(tmp_path / "file"), "-o", str(encoded)]) == 0
+    assert encoded.read_bytes() == plain(name)
+    # Nothing but the machine's name is longer, and memory stands where it did.
+    words = ["configuration.name=microvm-of-another-name", "-o", str(encoded)]
+    for file in ("file", "out.save"):
+        assert main(["set", str(tmp_path / file), *words]) == 0
+        with load(encoded) as stream:
+            assert stream.machine == "microvm-of-another-name"
+            assert dict(stream.memory(ranges=memories[0].ranges).pages()) == pages[0]
+        assert encoded.stat().st_blocks * 512 < 1_000_000
     if name == "mapped-10.0.file":
         # QEMU lays it out in the same way.
         assert back.read_bytes() == plain(name)

@@ -20,7 +20,9 @@ import vmstate
 from vmstate import Section, Stream, VMStateDescription, VMStateError, check, compat, explain, load, thin, verify
 from vmstate.cli import main
 from vmstate.devices.virtio.net import Rss
-from vmstate.saved.scrub import PCI_CONFIG, Replacer, private_by_type, scrub, serial_numbers
+from vmstate.files import PIECE
+from vmstate.saved.opening import open_input
+from vmstate.saved.scrub import PCI_CONFIG, Replacer, patched, private_by_type, scrub, serial_numbers
 from vmstate.stream.registry import all_descriptions, known_names
 from vmstate.vmsd import types as t
 from vmstate.vmsd.declare import CONTENTS, MACS, REGISTERS, secret, uint8
@@ -358,10 +360,34 @@ def test_the_command(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeyp
     monkeypatch.setattr(sys, "stdout", sink)
     assert main(["thin", file, "--scrub-key", "mine", "-o", "-"]) == 0
     assert sink.buffer.getvalue() == out.read_bytes()  # type: ignore[attr-defined]
-    for arguments in ([str(FIXTURES / MAPPED_RAM), "--scrub"], [str(tmp_path / "nowhere.mig"), "--scrub"]):
-        assert main(["thin", *arguments, "-o", str(tmp_path / "none.mig")]) == 2
-        assert len(capsys.readouterr().err.splitlines()) == 1
+    assert main(["thin", str(tmp_path / "nowhere.mig"), "--scrub", "-o", str(tmp_path / "none.mig")]) == 2
+    assert len(capsys.readouterr().err.splitlines()) == 1
     assert sorted(path.name for path in tmp_path.iterdir()) == ["again.mig", "out.mig"]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("file", [MAPPED_RAM, "saved/mapped-offset-11.1.file.xz"])
+def test_mapped_ram_stays_mapped_ram(file: str, tmp_path: Path) -> None:
+    """With holes in the place of pages, as a file that stands alone."""
+    out = tmp_path / "out.mig"
+    assert main(["thin", str(FIXTURES / file), "--scrub", "-o", str(out)]) == 0
+    assert out.stat().st_blocks * 512 < 1_000_000 < out.stat().st_size
+    with load(out) as scrubbed, load(b"".join(thin(plain(file)))) as small:
+        assert [block.mapped for block in scrubbed.ram.blocks] == [block.mapped for block in small.ram.blocks]
+        clocks = [stream["mc146818rtc"].state["cmos_data"] for stream in (scrubbed, small)]
+        assert clocks[0] != clocks[1]
+        assert not any(finding.severity == "error" for finding in verify(scrubbed, out.read_bytes()))
+
+
+def test_patches_lie_across_pieces() -> None:
+    opened = open_input(bytes(2 * PIECE + 5))
+    patches = [(PIECE - 2, b"abcd"), (PIECE, b"x"), (2 * PIECE + 3, b"yz"), (0, b""), (PIECE - 2, b"A")]
+    whole = bytearray(2 * PIECE + 5)
+    for offset, replacement in patches:
+        whole[offset : offset + len(replacement)] = replacement
+    assert b"".join(patched(opened, patches)) == whole
+    long = b"".join(patched(opened, [(1, bytes(range(1, 256)) * (2 * PIECE // 255))]))
+    assert long[1:-200].count(0) == 0
 
 
 @pytest.mark.qemu

@@ -10,18 +10,22 @@ import tarfile
 from pathlib import Path
 
 import pytest
-from machines import COLD, needs_qemu
+from machines import COLD, ROOTS, needs_qemu, qemu_of
 from recorded import BARE, FIXTURES, MAPPED_RAM, MICROVM, NONE, POSTCOPY, PROVENANCE, STREAMS, plain
 
 from vmstate import Stream, StreamError, VMStateError, load, thin
 from vmstate.cli import main
 from vmstate.cli.load import is_thin
+from vmstate.errors import MachineError
 from vmstate.saved.corpus import ARCHIVE, corpus_names, corpus_stream, is_left_out, pack, thin_streams
 from vmstate.stream.events import Command
 
 MAPPED = {file for file in STREAMS if PROVENANCE.get(file, {}).get("format") == "mapped-ram"}
 WHOLE = [file for file in STREAMS if "whole" in PROVENANCE[file] and file not in MAPPED]
 SOME = sorted({*STREAMS[::12], *WHOLE} - MAPPED)
+AT_OFFSET = "saved/mapped-offset-11.1.file.xz"
+ORIGIN = 0x12345
+"""Where the stream in that file begins."""
 
 
 def told(stream: Stream) -> list[object]:
@@ -59,13 +63,54 @@ def test_all_recorded_streams_are_small() -> None:
     assert sum(known["size"] for known in plain_streams) < 60_000_000
 
 
+@pytest.mark.slow
+def test_mapped_ram_keeps_its_places(tmp_path: Path) -> None:
+    """The pages become holes, and nothing else is another: in its file, at an offset, and in a save image."""
+    whole, out = tmp_path / "whole", tmp_path / "thin"
+    image = plain("saved/libvirt-12.8-sparse.head.xz") + b""
+    files = {"alone": plain(MAPPED_RAM), "offset": plain(AT_OFFSET)}
+    with load(plain("saved/mapped-10.0.file.xz")) as stream:
+        files["libvirt"] = image + b"".join(stream.chunks(len(image)))
+    for data in files.values():
+        whole.write_bytes(data)
+        assert main(["thin", str(whole), "-o", str(out)]) == 0
+        small = out.read_bytes()
+        with load(whole) as before, load(out) as after:
+            assert told(after) == told(before)
+            assert [block.mapped for block in after.ram.blocks] == [block.mapped for block in before.ram.blocks]
+            assert not any(any(page) for _, page in after.memory().pages())
+            begin, end = span_of_memory(after)
+        assert (small[:begin], small[end:]) == (data[:begin], data[end:])
+        assert out.stat().st_blocks * 512 < 1_000_000 < len(small) == len(data)
+        assert is_thin(str(out)) and not is_thin(str(whole))
+        assert b"".join(thin(small)) == b"".join(thin(data))
+
+
+def span_of_memory(stream: Stream) -> tuple[int, int]:
+    """Where in the file its bitmaps begin, and its pages end."""
+    ends = []
+    for block in stream.ram.blocks:
+        assert block.mapped is not None
+        ends += [block.mapped.bitmap_offset, block.mapped.pages_offset + block.used_length]
+    return min(ends), max(ends)
+
+
+@pytest.mark.slow
+def test_of_mapped_ram_at_an_offset_there_is_one_that_stands_alone() -> None:
+    with load(plain(AT_OFFSET)) as stream:
+        small, data = b"".join(thin(stream)), stream.to_bytes()
+    assert b"".join(thin(plain(AT_OFFSET))) == small
+    assert b"".join(thin(data)) == small
+    with load(small) as stream:
+        assert stream.ram.blocks[0].mapped is not None
+        assert stream.ram.blocks[0].mapped.bitmap_offset < ORIGIN
+
+
 def test_what_cannot_be_thin(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    with pytest.raises(StreamError, match="mapped-ram"):
-        list(thin(plain(MAPPED_RAM)))
     out = tmp_path / "out.mig"
     cut = tmp_path / "cut.mig"
     cut.write_bytes(plain(NONE)[:200])
-    for file in (FIXTURES / MAPPED_RAM, cut, tmp_path / "nowhere.mig"):
+    for file in (cut, tmp_path / "nowhere.mig"):
         assert main(["thin", str(file), "-o", str(out)]) == 2
         assert len(capsys.readouterr().err.splitlines()) == 1
     assert sorted(path.name for path in tmp_path.iterdir()) == ["cut.mig"]
@@ -129,6 +174,28 @@ def test_an_archive_is_made_of_what_can_be_thin(tmp_path: Path) -> None:
     (tmp_path / "recorded" / "cut.mig.xz").write_bytes(lzma.compress(plain(NONE)[:100]))
     with pytest.raises(VMStateError, match="cut"):
         list(thin_streams(tmp_path))
+
+
+@pytest.mark.qemu
+@pytest.mark.parametrize("root", ROOTS)
+def test_qemu_loads_mapped_ram_that_is_thin(root: str, tmp_path: Path) -> None:
+    """Alone, and scrubbed; the same with a letter wrong behind memory is refused."""
+    from vmstate.lab.incoming import load_into_qemu
+    from vmstate.qemu.capture import capture_started
+
+    whole, out = tmp_path / "mapped.mig", tmp_path / "thin.mig"
+    try:
+        capture_started(whole, COLD, qemu=qemu_of(root), transport="file", capabilities=["mapped-ram"])
+    except MachineError as error:
+        pytest.skip(f"this release has it not: {error}")
+    for more in ((), ("--scrub",)):
+        assert main(["thin", str(whole), *more, "-o", str(out)]) == 0
+        assert load_into_qemu(out, COLD, qemu=qemu_of(root)).accepted
+    data = bytearray(out.read_bytes())
+    with load(bytes(data)) as stream:
+        data[stream.sections[-1].header.offset] ^= 0xFF
+    out.write_bytes(data)
+    assert not load_into_qemu(out, COLD, qemu=qemu_of(root)).accepted
 
 
 @pytest.mark.qemu

@@ -67,6 +67,15 @@ def channels_of(stream: Stream) -> dict[str, Any]:
     return {"count": count, "kinds": kinds, **listed, "text": text}
 
 
+def add_lacking(stream: Stream, facts: dict[str, Any]) -> None:
+    """What a stream that was given alone lacks, as in `channels_of`."""
+    from vmstate.saved.channels import lacking
+
+    text = lacking(stream)
+    if text is not None:
+        facts["channels"] = {"count": 0, "kinds": [], "text": text}
+
+
 def behind_of(stream: Stream) -> dict[str, Any]:
     """What stands behind the end of a stream, as JSON values, and as `text`."""
     from vmstate.stream.behind import what_is_behind
@@ -97,6 +106,8 @@ def add_facts(stream: Stream, facts: dict[str, Any], *, tells_container: bool) -
         tell_where_cut(stream)
     if stream.channels or "multifd flush" in stream.ram.firsts:
         facts["channels"] = channels_of(stream)
+    elif stream.may_lack_pages:
+        add_lacking(stream, facts)
     if isinstance(stream.parts[-1], Trailing):
         facts["behind"] = behind_of(stream)
 

@@ -65,9 +65,9 @@ def write(stream: Stream, output: str, container: Container | None = None) -> No
     """
     container = stream.container if container is None else container
     if container is not None:
-        from vmstate.saved.packing import packed
+        from vmstate.saved.packing import origin_of, packed
 
-        chunks = packed(container, stream.chunks())
+        chunks = packed(container, stream.chunks(origin_of(container)))
     else:
         chunks = stream.chunks()
     if output != "-":

@@ -70,6 +70,7 @@ def run(options: argparse.Namespace) -> int:
                 (stream.container or stream.cut) is not None
                 or stream.channels
                 or "multifd flush" in stream.ram.firsts
+                or stream.may_lack_pages
                 or isinstance(stream.parts[-1], Trailing)
             ):
                 from vmstate.cli.containers import add_facts

@@ -14,14 +14,14 @@ def add_left_out(stream: Stream, facts: dict[str, Any]) -> None:
     """The blocks of which there is no record, or no place in a mapped-ram file, as `left_out`; a stream that breaks
     off, or whose further channels were not given, does not tell.
     """
-    ram, data = stream.ram, stream.source
-    if stream.cut or data is None or ("multifd flush" in ram.firsts and not stream.channels):
+    ram, source = stream.ram, stream.input
+    if stream.cut or source is None or ("multifd flush" in ram.firsts and not stream.channels):
         return
     blocks = {
         each.idstr: size_text(each.used_length) for each in ram.blocks if not (each.mapped and each.mapped.pages_offset)
     }
     end = max(part.state.offset + part.state.size for part in stream.sections if part.is_ram)
-    for event in StreamReader.over(data).events():
+    for event in StreamReader.over(source.data, origin=source.origin).events():
         if event.offset >= end or not blocks:
             break
         blocks.pop(getattr(event, "block", ""), None)

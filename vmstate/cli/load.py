@@ -12,7 +12,11 @@ from vmstate.cli.trust import derived_to_run, program_to_run, trust_arguments
 from vmstate.errors import VMStateError, one_line
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from vmstate.query.cmdline import CommandLine
+    from vmstate.stream.ram_records import RamBlock
+    from vmstate.stream.stream import Stream
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -120,10 +124,24 @@ def is_thin(file: str) -> bool:
     if file == "-":
         return False
     with suppress(VMStateError), load_what_is_whole(file) as stream:
-        known = stream.configuration
-        elsewhere = known is not None and any(map(known.has_capability, ("x-ignore-shared", "mapped-ram")))
-        return bool(stream.ram.blocks) and not stream.ram.pages and not elsewhere
+        known, ram = stream.configuration, stream.ram
+        elsewhere = known is not None and known.has_capability("x-ignore-shared")
+        return bool(ram.blocks) and not ram.pages and not elsewhere and not any(map(_has_bits(stream), ram.blocks))
     return False
+
+
+def _has_bits(stream: Stream) -> Callable[[RamBlock], bool]:
+    """Whether a block of mapped-ram has pages."""
+
+    def has_bits(block: RamBlock) -> bool:
+        if block.mapped is None or stream.input is None:
+            return False
+        from vmstate.stream.ram_mapped import bitmap_size
+
+        start = block.mapped.bitmap_offset - stream.input.origin
+        return any(stream.input.data[start : start + bitmap_size(block.used_length, block.mapped.page_size)])
+
+    return has_bits
 
 
 def made_from_stream(options: argparse.Namespace, stack: ExitStack) -> CommandLine:

@@ -8,13 +8,12 @@ from collections.abc import Iterator
 from contextlib import suppress
 
 from vmstate.cli.outputs import output
-from vmstate.cli.unpack import is_mapped
 from vmstate.errors import StreamError, VMStateError
 from vmstate.files import write_atomic
 from vmstate.qemu.provenance import refuse_itself
 from vmstate.saved.libvirt import FORMATS, LibvirtImage
 from vmstate.saved.opening import Input, open_input
-from vmstate.saved.packing import at_origin, in_form, origin_of, packed, with_new_snapshot
+from vmstate.saved.packing import at_origin, in_form, is_mapped, origin_of, packed, with_new_snapshot
 from vmstate.stream.stream import read_stream
 
 

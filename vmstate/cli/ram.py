@@ -325,6 +325,8 @@ def channels_missing(stream: Stream) -> str:
         return " (the stream breaks off before them)"
     if "multifd flush" in stream.ram.firsts:
         return " (a multifd migration has them in further channels)"
+    if stream.is_postcopy and not stream.channels:
+        return " (postcopy's preempt channel or a recovery has them: --channel)"
     shared = any(block.gpa is not None for block in stream.ram.blocks)
     return " (memory that is shared has a file of its own: --memory ID=FILE)" if shared else ""
 

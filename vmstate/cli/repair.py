@@ -92,7 +92,7 @@ def run(options: argparse.Namespace) -> int:
     if result.data is not None and options.output:
         from vmstate.saved.packing import as_kept
 
-        pieces = as_kept(options.file, [result.data])
+        pieces = as_kept(options.file, result.data)
         if options.output == "-":
             for piece in list(pieces):
                 sys.stdout.buffer.write(piece)

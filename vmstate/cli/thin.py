@@ -6,7 +6,7 @@ import argparse
 import hashlib
 import os
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from vmstate.cli.files import for_each
@@ -81,13 +81,14 @@ def _thin(file: str) -> Iterable[bytes | memoryview]:
     container = opened.container
     if container is None:
         return thin(opened)
-    from vmstate.saved.packing import packed
+    from vmstate.saved.packing import origin_of, packed
 
-    return packed(container, thin(opened))
+    return packed(container, thin(opened, origin_of(container)))
 
 
-def _scrubbed(file: str, options: argparse.Namespace) -> Iterable[bytes]:
-    from vmstate.saved.scrub import scrub
+def _scrubbed(file: str, options: argparse.Namespace) -> Iterator[bytes]:
+    from vmstate.saved.scrub import patched, scrubbed
 
     key = None if options.scrub_key is None else hashlib.sha256(os.fsencode(options.scrub_key)).digest()
-    return (scrub(file, key),)
+    with scrubbed(file, key) as opened:
+        yield from patched(opened, ())

@@ -9,7 +9,7 @@ from vmstate.cli.outputs import output
 from vmstate.files import write_atomic
 from vmstate.qemu.provenance import refuse_itself
 from vmstate.saved.opening import open_input
-from vmstate.saved.packing import at_origin
+from vmstate.saved.packing import at_origin, is_mapped
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -32,8 +32,3 @@ def run(options: argparse.Namespace) -> int:
         else:
             write_atomic(options.output, pieces)
     return 0
-
-
-def is_mapped(data: memoryview) -> bool:
-    """Whether the head of a stream names the capability mapped-ram."""
-    return b"mapped-ram" in bytes(data[:4096])

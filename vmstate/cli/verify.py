@@ -60,6 +60,11 @@ def run_file(file: str, options: argparse.Namespace) -> int:
 
             findings = [each for each in findings if each.rule != "cut" or not is_completed(stream)]
             findings += findings_of(stream)
+        elif stream.may_lack_pages:
+            from vmstate.saved.channels import lacking
+
+            text = lacking(stream)
+            findings += [] if text is None else [Finding("missing", "note", None, None, None, f"memory: {text}")]
         if stream.container is not None and stream.container.facts().get("whole") is False:
             message = "libvirt was still writing the save image"
             findings.append(Finding("unfinished", "error", None, None, None, message))

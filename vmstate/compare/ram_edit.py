@@ -6,7 +6,8 @@ from collections.abc import Iterator, Mapping
 
 from vmstate.errors import StreamError
 from vmstate.saved.loading import load
-from vmstate.stream.ram_records import CONTINUE, FLAG_OF_KIND, RamBlock, RamEvent, RamPages, RamSize
+from vmstate.stream.ram_mapped import bitmap_size, relaid
+from vmstate.stream.ram_records import CONTINUE, FLAG_OF_KIND, RamBlock, RamEvent, RamMapped, RamPages, RamSize
 from vmstate.stream.reader import StreamReader
 from vmstate.stream.stream import RamSummary
 from vmstate.vmsd.data import Data
@@ -48,32 +49,44 @@ def _edited(data: bytes, summary: RamSummary, edit: RamEdit) -> bytes:
     blocks = [event for event in events if isinstance(event, RamBlock)]
     lost = sum(block.used_length for block in blocks if block.idstr in edit.drop)
     grown = sum(edit.sizes[block.idstr] - block.used_length for block in blocks if block.idstr in edit.sizes)
-    return b"".join(_records(events, grown - lost, edit))
+    records = _records(events, grown - lost, edit)
+    if any(block.mapped is not None for block in blocks):
+        return b"".join(relaid(records, summary.offset))
+    return b"".join(raw for _, raw in records)
 
 
-def _records(events: list[RamEvent], change: int, edit: RamEdit) -> Iterator[bytes]:
+def _records(events: list[RamEvent], change: int, edit: RamEdit) -> Iterator[tuple[RamEvent, bytes]]:
+    """What is left of the events, and the bytes of each."""
     touched = False
+    page_size = 0
     for event in events:
         if isinstance(event, RamSize):
-            yield (int.from_bytes(event.raw, "big") + change).to_bytes(8, "big")
+            yield event, (int.from_bytes(event.raw, "big") + change).to_bytes(8, "big")
+        elif isinstance(event, RamBlock | RamMapped) and _name_of(event) in edit.drop:
+            continue
         elif isinstance(event, RamBlock) and edit.touches(event.idstr):
-            if event.idstr in edit.drop:
-                continue
-            if event.mapped is not None:
-                raise StreamError("the memory of a mapped-ram file stays where it is", section=event.idstr)
             name = edit.names.get(event.idstr, event.idstr).encode()
             size = edit.sizes.get(event.idstr, event.used_length)
+            page_size = page_size if event.mapped is None else event.mapped.page_size
             rest = bytes(event.raw)[1 + len(event.idstr.encode()) + 8 :]
-            yield bytes((len(name),)) + name + size.to_bytes(8, "big") + rest
+            yield event.replace(used_length=size), bytes((len(name),)) + name + size.to_bytes(8, "big") + rest
+        elif isinstance(event, RamMapped) and event.block in edit.sizes:
+            size = edit.sizes[event.block]
+            size = bitmap_size(size, page_size) if event.part == "bitmap" else size
+            yield event, bytes(event.raw[:size]).ljust(size, b"\0")
         elif isinstance(event, RamPages) and edit.touches(event.block):
             touched = True
-            yield from _pages(event, edit)
+            yield from ((event, record) for record in _pages(event, edit))
         elif isinstance(event, RamPages) and touched:
             # The block before it may be gone, so that the records say theirs.
             touched = False
-            yield _naming(event)
+            yield event, _naming(event)
         else:
-            yield bytes(event.raw)
+            yield event, bytes(event.raw)
+
+
+def _name_of(event: RamBlock | RamMapped) -> str:
+    return event.idstr if isinstance(event, RamBlock) else event.block
 
 
 def _naming(event: RamPages) -> bytes:

@@ -287,9 +287,11 @@ def _as_file(source: Input) -> int:
     """A descriptor of a file with the bytes of a stream, for a QEMU that reads here and there in it."""
     import tempfile
 
+    from vmstate.saved.packing import at_origin
+
     with tempfile.TemporaryFile() as file:
-        for start in range(0, len(source.data), PIECE):
-            file.write(source.data[start : start + PIECE])
+        for piece in at_origin(source.data, source.origin, 0):
+            file.write(piece)
         file.flush()
         return os.dup(file.fileno())
 

@@ -52,7 +52,7 @@ from vmstate.query.processors import (
     s390x_model,
 )
 from vmstate.stream.events import Command, CommandType, ConfigurationSection
-from vmstate.stream.ram_records import RamBlock, RamPages
+from vmstate.stream.ram_records import RamBlock, RamMapped, RamPages
 from vmstate.stream.reader import StreamReader
 from vmstate.stream.registry import all_descriptions, last_part
 from vmstate.stream.stream import Section, Stream
@@ -837,14 +837,14 @@ class Builder:
     @cached_property
     def blocks_with_pages(self) -> set[str]:
         """The RAM blocks whose contents are in a stream that leaves shared memory out."""
-        source = self.stream.source
+        source = self.stream.input
         if source is None:
             return set()
-        events = StreamReader.over(source).events()
+        events = StreamReader.over(source.data, origin=source.origin).events()
         ram = [section.state for section in self.stream.sections if section.is_ram]
         end = max((summary.offset + summary.size for summary in ram), default=0)
         records = takewhile(lambda event: event.offset < end, events)
-        return {event.block for event in records if isinstance(event, RamPages)}
+        return {event.block for event in records if isinstance(event, RamPages | RamMapped)}
 
     def backend(self, block: RamBlock, name: str | None = None) -> str:
         """An -object with the memory of a block; its id."""

@@ -528,6 +528,25 @@ def findings_of(stream: Stream) -> Iterator[Finding]:
         yield Finding("missing", "error", None, None, None, message)
 
 
+def lacking(stream: Stream) -> str | None:
+    """What of memory a stream does not hold that was given alone; None where it holds all, or where that is said
+    otherwise: of x-ignore-shared, and of multifd from 9.0 on.
+    """
+    if "multifd flush" in stream.ram.firsts or any(block.gpa is not None for block in stream.ram.blocks):
+        return None
+    try:
+        memory = stream.memory()
+        gone = list(memory.missing())
+    except VMStateError:
+        return None
+    if not gone:
+        return None
+    count = sum(size for _, size in gone) // memory.page_size
+    whose = "postcopy's preempt channel or a recovery" if stream.is_postcopy else "a further channel of the migration"
+    pages = f"{count} page{'s are' if count > 1 else ' is'} not in it, the first at {gone[0][0]:#x}"
+    return f"{pages}: in {whose} (--channel, or a folder), or nowhere"
+
+
 def is_completed(stream: Stream) -> bool:
     """Whether a stream that breaks off goes on in one of its channels."""
     return any(isinstance(channel, Recovered) for channel in stream.channels)

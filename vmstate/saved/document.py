@@ -66,7 +66,7 @@ Ram = Callable[[Section, int], Any]
 def to_document(stream: Stream, ram_name: str | None) -> dict[str, Any]:
     """The document of a stream; `ram_name` is the name of the file beside it, None for RAM inside the document."""
     inside: Ram = lambda section, offset: b"".join(stream.ram_bytes(section.state)).hex()  # noqa: E731
-    ram = inside if ram_name is None else _ram_in_file(ram_name)
+    ram = inside if ram_name is None else _ram_in_file(ram_name, stream)
     return {**_head(stream), "parts": list(_parts_values(stream, ram))}
 
 
@@ -79,7 +79,7 @@ def document_text(
     `source` is what has described the sections that are described by "source".
     """
     if ram_name is not None:
-        ram = _ram_in_file(ram_name)
+        ram = _ram_in_file(ram_name, stream)
     else:
         ram = (lambda section, offset: "") if memory else (lambda section, offset: LEFT_OUT)
     head = json.dumps({**_head(stream), "parts": []}, indent=1)
@@ -105,8 +105,15 @@ def _head(stream: Stream) -> dict[str, Any]:
     return {"kind": KIND, "vmstate": FORMAT, "file": stream.name, "version": stream.version, **cut}
 
 
-def _ram_in_file(name: str) -> Ram:
-    return lambda section, offset: {"file": name, "offset": offset, "size": section.state.size}
+def _ram_in_file(name: str, stream: Stream) -> Ram:
+    def place(section: Section, offset: int) -> dict[str, Any]:
+        entry = {"file": name, "offset": offset, "size": section.state.size}
+        # The blocks of mapped-ram name positions of the file that they were read from.
+        if any(block.mapped is not None for block in section.state.blocks) and stream.input is not None:
+            entry["position"] = stream.input.origin + section.state.offset
+        return entry
+
+    return place
 
 
 def _parts_values(stream: Stream, ram: Ram, source: SourceOfDescriptions | None = None) -> Iterator[dict[str, Any]]:
@@ -340,6 +347,8 @@ def _read_ram(entry: Any, source: Input | None) -> RamSummary:
         summary = RamSummary(offset=_value_of_kind(place, "offset", int), size=_value_of_kind(place, "size", int))
         if summary.offset + summary.size > len(source.data):
             raise SchemaError("the file beside the document is too short", file=source.name)
+        if "position" in place:
+            source.origin = _value_of_kind(place, "position", int) - summary.offset
         return summary
     raw = _hex(entry, "ram")
     return RamSummary(size=len(raw), raw=raw)

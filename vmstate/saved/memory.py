@@ -84,7 +84,7 @@ def open_memory(source: StreamLike, *, index: str | os.PathLike[str] | None = No
 class IndexedStream(Stream):
     """What stands before memory of a stream that has an index. It is no whole stream, and not written."""
 
-    def chunks(self) -> Iterator[bytes | memoryview]:
+    def chunks(self, origin: int = 0) -> Iterator[bytes | memoryview]:
         """Raises `StreamError`."""
         raise StreamError("only what stands before memory was read, for its index is there", file=self.name)
 

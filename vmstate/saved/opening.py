@@ -292,14 +292,18 @@ def _from_pieces(pieces: Iterator[bytes], name: str, limit: int) -> Input:
 
 def collected(pieces: Iterator[bytes], name: str, limit: int) -> Input:
     """The pieces, no more than `limit` bytes of them: in memory or, where they are many, in an unlinked file."""
-    limited = _limited(pieces, name, limit)
+    return held(_limited(pieces, name, limit), name)
+
+
+def held(pieces: Iterator[bytes], name: str) -> Input:
+    """The pieces, however many they are: in memory or, where they are many, in an unlinked file."""
     memory = bytearray()
-    for piece in limited:
+    for piece in pieces:
         memory += piece
         if len(memory) > IN_MEMORY:
             from vmstate.saved.mapped import put_on_disk
 
-            mapping = put_on_disk(memory, limited, name)
+            mapping = put_on_disk(memory, pieces, name)
             return Input(memoryview(mapping), name, mapping)
     return Input(memoryview(memory).toreadonly(), name)
 

@@ -7,7 +7,6 @@ snapshot replaced, or a snapshot more (`vmstate.saved.qcow2_write`).
 from __future__ import annotations
 
 import re
-import struct
 import zlib
 from collections.abc import Iterable, Iterator
 from itertools import chain
@@ -19,18 +18,15 @@ from vmstate.saved import lzop
 from vmstate.saved.compressed import PACKAGES
 from vmstate.saved.containers import Container, StreamAtOffset
 from vmstate.saved.libvirt import FORMATS, HEADER_SIZE, LibvirtImage
-from vmstate.saved.opening import Input, collected, open_input, open_raw
+from vmstate.saved.opening import Input, held, open_input, open_raw
 from vmstate.saved.qcow2 import Qcow2Image, image_to_extend
 from vmstate.saved.qcow2_write import NewSnapshot, with_snapshot_added, with_state_replaced
-from vmstate.stream.ram_records import RamBlock, RamMapped
+from vmstate.stream.events import Event
+from vmstate.stream.ram_mapped import relaid
 from vmstate.stream.reader import StreamReader
 
 Pieces = Iterable[bytes | memoryview]
 
-ALIGNMENT = 1 << 20
-"""Where the pages of a mapped-ram block begin: at a multiple of this, in bytes of the file."""
-
-_OFFSETS = struct.Struct(">QQ")
 _MAC = re.compile(rb"(?<![0-9a-f:])[0-9a-f]{2}(?::[0-9a-f]{2}){5}(?![0-9a-f:])", re.IGNORECASE)
 
 
@@ -53,13 +49,21 @@ def packed(container: Container, pieces: Pieces) -> Iterator[bytes | memoryview]
     )
 
 
-def as_kept(file: str, pieces: Pieces) -> Pieces:
+def as_kept(file: str, data: bytes) -> Pieces:
     """A stream in what the one in a file is taken out of; the stream alone where that is a stream and nothing else."""
     if file == "-":
-        return pieces
+        return [data]
     with open_input(file) as opened:
         container = opened.container
-    return pieces if container is None else packed(container, pieces)
+    if container is None:
+        return [data]
+    origin = origin_of(container) if is_mapped(memoryview(data)) else 0
+    return packed(container, at_origin(memoryview(data), 0, origin))
+
+
+def is_mapped(data: memoryview) -> bool:
+    """Whether the head of a stream names the capability mapped-ram."""
+    return b"mapped-ram" in bytes(data[:4096])
 
 
 def origin_of(container: Container) -> int:
@@ -175,7 +179,7 @@ def with_new_snapshot(file: str, name: str, pieces: Pieces, clock: int) -> Itera
 
 
 def _all_of(pieces: Pieces, name: str) -> Input:
-    return collected((bytes(piece) for piece in pieces), name, 1 << 62)
+    return held((bytes(piece) for piece in pieces), name)
 
 
 def _slices(data: memoryview, start: int, end: int) -> Iterator[memoryview]:
@@ -187,37 +191,15 @@ def _slices(data: memoryview, start: int, end: int) -> Iterator[memoryview]:
 
 
 def at_origin(data: memoryview, old: int, new: int) -> Iterator[bytes | memoryview]:
-    """A stream for another place in a file: `old` and `new` are where it begins there.
+    """A stream for another place in a file: `old` and `new` are where it begins there. Only mapped-ram minds."""
+    return _slices(data, 0, len(data)) if old == new else relaid(_events(data, old), new)
 
-    Only mapped-ram minds, whose blocks name offsets of the file and begin at multiples of `ALIGNMENT`.
-    """
-    at = 0
-    bitmap = pages = 0
-    last: tuple[object, int] | None = None
-    end = len(data)
-    events = StreamReader.over(data, origin=old).events() if old != new else iter(())
-    if old == new:
-        yield from _slices(data, 0, end)
-        return
-    for event in chain(events, (None,)):
-        if last is not None:
-            whole: bytes | memoryview = data[last[1] : end if event is None else event.offset]
-            before = last[0]
-            if isinstance(before, RamBlock) and before.mapped is not None and before.mapped.pages_offset:
-                size = before.mapped.pages_offset - before.mapped.bitmap_offset
-                length = -(-(before.used_length // before.mapped.page_size) // 64) * 8
-                size = min(size, length)
-                bitmap = new + at + len(before.raw)
-                pages = -(-(bitmap + size) // ALIGNMENT) * ALIGNMENT
-                whole = bytes(before.raw[:-16]) + _OFFSETS.pack(bitmap, pages)
-            elif isinstance(before, RamMapped) and before.part == "padding":
-                whole = b""
-            elif isinstance(before, RamMapped) and before.address == 0:
-                # The pages of a block begin.
-                gap = pages - new - at
-                yield bytes(gap)
-                at += gap
-            yield from _slices(memoryview(whole), 0, len(whole))
-            at += len(whole)
-        if event is not None:
-            last = (event, event.offset)
+
+def _events(data: memoryview, origin: int) -> Iterator[tuple[Event | None, memoryview]]:
+    """The events of a stream, each with its bytes."""
+    last: Event | None = None
+    for event in StreamReader.over(data, origin=origin).events():
+        start = 0 if last is None else last.offset
+        yield last, data[start : event.offset]
+        last = event
+    yield last, data[0 if last is None else last.offset :]

@@ -16,19 +16,21 @@ import hashlib
 import hmac
 import re
 import secrets
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from itertools import zip_longest
 from typing import Any, Protocol, runtime_checkable
 
 from vmstate.errors import StreamError, VMStateError
-from vmstate.saved.loading import load
+from vmstate.files import PIECE
+from vmstate.saved.loading import closed_by_failure, load
+from vmstate.saved.opening import Input, held
 from vmstate.saved.thin import thin
 from vmstate.schema.vmdesc import Vmdesc
 from vmstate.schema.write import describe_device
 from vmstate.stream.configuration import Configuration
 from vmstate.stream.events import Command, CommandType, ConfigurationSection
 from vmstate.stream.registry import all_descriptions
-from vmstate.stream.stream import Part, RamSummary, Section, Stream
+from vmstate.stream.stream import Part, RamSummary, Section, Stream, read_stream
 from vmstate.stream.verify import first_difference, vmdesc_entries
 from vmstate.vmsd import types as t
 from vmstate.vmsd.data import Data
@@ -37,6 +39,7 @@ from vmstate.vmsd.expr import IDSTR
 from vmstate.vmsd.state import facts_of
 
 KEY_SIZE = 32
+NAME = "the thin stream"
 
 PCI_CONFIG = "pci config"
 """The info of a PCI configuration space, all of it registers, whatever describes it."""
@@ -84,15 +87,38 @@ def scrub(source: Any, key: bytes | None = None) -> bytes:
     """The bytes of a stream without memory, in which nothing is left that is the user's or the guest's own.
 
     `source` is what `thin` takes; equal keys give equal replacements, without one every call has its own. Raises
-    `VMStateError` where the stream cannot be read, where it cannot be thin, and where a replacement would change how
-    it reads.
+    `VMStateError` where the stream cannot be read, and where a replacement would change how it reads.
     """
-    data = b"".join(thin(source))
-    with load(data) as stream:
-        scrubber = _Scrubber(stream, data, Replacer(key or secrets.token_bytes(KEY_SIZE)))
-        scrubbed = scrubber.result()
-        scrubber.compare(scrubbed)
-    return scrubbed
+    with scrubbed(source, key) as opened:
+        return bytes(opened.data)
+
+
+def scrubbed(source: Any, key: bytes | None = None) -> Input:
+    """The same opened, and not held in memory where it is large: a mapped-ram file has room for all pages."""
+    with load(held(map(bytes, thin(source)), NAME)) as stream:
+        assert isinstance(stream.input, Input)
+        scrubber = _Scrubber(stream, stream.input.data, Replacer(key or secrets.token_bytes(KEY_SIZE)))
+        result = held(patched(stream.input, scrubber.patches()), NAME)
+        with closed_by_failure(result):
+            scrubber.compare(result)
+        return result
+
+
+def patched(opened: Input, patches: Iterable[Patch]) -> Iterator[bytes]:
+    """The bytes of an input with some replaced, piece by piece; of patches that overlap the later one counts."""
+    of_piece: dict[int, list[Patch]] = {}
+    for offset, replacement in patches:
+        for number in range(offset // PIECE, -(-(offset + len(replacement)) // PIECE)):
+            of_piece.setdefault(number, []).append((offset - number * PIECE, replacement))
+    for number in range(-(-len(opened.data) // PIECE)):
+        start, stop = number * PIECE, (number + 1) * PIECE
+        piece = bytearray(opened.data[start:stop])
+        for place, replacement in of_piece.get(number, ()):
+            # It can begin in the piece before, and end in the next.
+            part = replacement[max(0, -place) : PIECE - place]
+            piece[max(0, place) : max(0, place) + len(part)] = part
+        yield bytes(piece)
+        opened.release(start, stop)
 
 
 class Replacer:
@@ -234,44 +260,39 @@ def uuid_forms(uuid: bytes) -> tuple[bytes, ...]:
 class _Scrubber:
     """One run over a thin stream, whose bytes are `data`."""
 
-    def __init__(self, stream: Stream, data: bytes, replacer: Replacer) -> None:
+    def __init__(self, stream: Stream, data: memoryview, replacer: Replacer) -> None:
         self.stream = stream
         self.data = data
         self.replacer = replacer
         self.layouts: list[tuple[Section, Reading]] = []
 
-    def result(self) -> bytes:
-        """The bytes of the stream with everything replaced that is private."""
+    def patches(self) -> Iterator[Patch]:
+        """What replaces all that is private; of two that overlap the later one counts."""
         vmdesc = self.stream.vmdesc
         text = self.stream.vmdesc_text
         entries = [] if text is None else vmdesc_entries(text)
-        patches = [patch for part in self.stream.parts for patch in self._patches_of_part(part, vmdesc, entries)]
-        scrubbed = bytearray(self.data)
-        for offset, replacement in patches:
-            scrubbed[offset : offset + len(replacement)] = replacement
+        for part in self.stream.parts:
+            yield from self._patches_of_part(part, vmdesc, entries)
         # All addresses are known only now.
         forms = list(self.replacer.forms())
         for part in self.stream.parts:
             if isinstance(part, Section) and not part.is_ram:
-                start, stop = part.payload_offset, part.footer.offset
-                for offset, replacement in _occurrences(self.data, start, stop, forms):
-                    scrubbed[offset : offset + len(replacement)] = replacement
-        return bytes(scrubbed)
+                yield from _occurrences(
+                    self._bytes(part.payload_offset, part.footer.offset), part.payload_offset, forms
+                )
 
-    def compare(self, scrubbed: bytes) -> None:
+    def _bytes(self, start: int, stop: int) -> bytes:
+        return bytes(self.data[start:stop])
+
+    def compare(self, scrubbed: Input) -> None:
         """Refuse what does not read as the stream it was made from."""
-        with load(scrubbed) as stream:
-            for part, replaced in zip_longest(self.stream.parts, stream.parts):
-                if type(part) is not type(replaced) or part.offset != replaced.offset:
-                    raise _reads_otherwise(None)
-                if (
-                    isinstance(part, Section)
-                    and isinstance(replaced, Section)
-                    and _frame_of(part) != _frame_of(replaced)
-                ):
-                    raise _reads_otherwise(part.name)
+        for part, replaced in zip_longest(self.stream.parts, read_stream(scrubbed).parts):
+            if type(part) is not type(replaced) or part.offset != replaced.offset:
+                raise _reads_otherwise(None)
+            if isinstance(part, Section) and isinstance(replaced, Section) and _frame_of(part) != _frame_of(replaced):
+                raise _reads_otherwise(part.name)
         for section, layout in self.layouts:
-            payload = scrubbed[section.payload_offset : section.footer.offset]
+            payload = bytes(scrubbed.data[section.payload_offset : section.footer.offset])
             try:
                 trace = layout.vmsd.trace(payload, version_id=section.version_id, facts=layout.facts)
             except VMStateError:
@@ -283,8 +304,8 @@ class _Scrubber:
         if isinstance(part, ConfigurationSection):
             vmsd: VMStateDescription = Configuration.vmsd  # type: ignore[attr-defined]
             start = part.offset + 1
-            trace = vmsd.trace(self.data[start : part.offset + part.size])
-            yield from self._patches_of_fields(self.data[start:], trace, start)
+            configuration = self._bytes(start, part.offset + part.size)
+            yield from self._patches_of_fields(configuration, vmsd.trace(configuration), start)
         elif isinstance(part, Command):
             yield from self._patches_of_command(part)
         elif isinstance(part, Section):
@@ -305,7 +326,7 @@ class _Scrubber:
 
     def _patches_of_section(self, section: Section, vmdesc: Vmdesc | None, entries: list[Any]) -> Iterator[Patch]:
         start = section.payload_offset
-        payload = self.data[start : section.footer.offset]
+        payload = self._bytes(start, section.footer.offset)
         layout = self._reading_of_section(section, payload, vmdesc, entries)
         if layout is None:
             yield start, self.replacer.contents(payload)
@@ -439,12 +460,12 @@ def _bytes_swapped(words: bytes) -> bytes:
     return b"".join(words[place : place + 2][::-1] for place in range(0, len(words), 2))
 
 
-def _occurrences(data: bytes, start: int, stop: int, forms: list[tuple[bytes, bytes]]) -> Iterator[Patch]:
+def _occurrences(payload: bytes, start: int, forms: list[tuple[bytes, bytes]]) -> Iterator[Patch]:
     for old, new in forms:
-        place = data.find(old, start, stop)
+        place = payload.find(old)
         while place >= 0:
-            yield place, new
-            place = data.find(old, place + 1, stop)
+            yield start + place, new
+            place = payload.find(old, place + 1)
 
 
 def _frame_of(section: Section) -> tuple[Any, ...]:

@@ -45,7 +45,8 @@ if TYPE_CHECKING:
 class PageSource(Data):
     """What the pages of a stream are looked for in: the `events` of its memory, its bytes, where in the file it begins,
     further channels, and what it has where all of them are in step; `noted` is where they stand, where that is known,
-    noted as the stream was read or in an index; `is_cut` whether the stream breaks off.
+    noted as the stream was read or in an index; `is_cut` whether the stream breaks off; `elsewhere` is what may hold
+    a page that it does not.
     """
 
     events: Callable[[], Iterator[Event]] | None
@@ -55,6 +56,7 @@ class PageSource(Data):
     mark: type
     noted: Sequence[NotedRun] | PageIndex | None
     is_cut: bool
+    elsewhere: str | None
 
 
 class GuestMemory:
@@ -231,7 +233,7 @@ class GuestMemory:
         given = ", ".join(f"{channel.count} of {channel.kind}" for channel in self._source.channels)
         if self._source.mark is RamMultifdFlush or given:
             return f"a further channel of the migration (--channel); given: {given or 'none'}"
-        return None
+        return self._source.elsewhere
 
     def block(self, name: str) -> BlockPages:
         """The pages of a block, by name."""
@@ -377,8 +379,12 @@ def memory_of(
     # Up to 8.0 the channels are waited for at the end of each part.
     mark = RamMultifdFlush if "multifd flush" in stream.ram.firsts else RamEnd
     of_ram = None if events is None else partial(_events_of_ram, stream, events)
+    elsewhere = None
+    if stream.may_lack_pages:
+        elsewhere = "postcopy's preempt channel, or a recovery" if stream.is_postcopy else "a further channel, if any"
+        elsewhere += " (--channel)"
     return GuestMemory(
-        PageSource(of_ram, data, origin, stream.channels, mark, stream.noted, stream.cut is not None),
+        PageSource(of_ram, data, origin, stream.channels, mark, stream.noted, stream.cut is not None, elsewhere),
         stream.ram.blocks,
         page_size,
         files,

@@ -48,7 +48,7 @@ MAX_BLOCKS = 1 << 14
 ever.
 """
 _MAPPED = struct.Struct(">IQQQ")
-_MAPPED_VERSION = 1
+MAPPED_VERSION = 1
 _XBZRLE_ENCODING = 1
 
 _SMALLEST_TARGET_PAGE = 1 << 8  # of AVR before QEMU 10.0, where the flags from 0x100 on cannot be
@@ -56,7 +56,7 @@ _LARGEST_TARGET_PAGE = 1 << 16
 DEFAULT_PAGE_SIZE = 4096
 _SHOWN = 64  # bytes of a name that is none
 _SMALLEST_HOST_PAGE = 1 << 12
-_FILE_LIMIT = 1 << 63  # file offsets and sizes are signed 64-bit on every host
+FILE_LIMIT = 1 << 63  # file offsets and sizes are signed 64-bit on every host
 
 # A run is looked for in growing steps: a short one must not pay for the comparison of 256 records.
 # Behind a full run the next is likely long too, and is compared at once.
@@ -147,7 +147,7 @@ class _Stride:
         return not self._fill or view[8 :: self.size] == self._fill[:count]
 
 
-class _Part(Data):
+class Part(Data):
     """A stretch of a mapped-ram block, in absolute stream offsets."""
 
     block: str
@@ -225,7 +225,7 @@ class RamScanner:
         self._last: Block | None = None
         self._run: _Run | None = None
         self._step = _FIRST_STEP
-        self._parts: deque[_Part] = deque()
+        self._parts: deque[Part] = deque()
         self._awaited: Awaited | None = None
 
     def _settle(self, page_size: int) -> None:
@@ -287,7 +287,7 @@ class RamScanner:
         came.
         """
         awaited = self._awaited or Awaited("the header of a RAM record", end, 8)
-        return _refused(
+        return refused(
             "the stream ends inside the RAM section",
             awaited.offset,
             expected=f"{awaited.expected} ({awaited.size} bytes)",
@@ -334,7 +334,7 @@ class RamScanner:
             return self._open_list(source, at, header & ~self._flag_mask)
         if flag == EOS or (flag in MARKS and not self._mapped_ram):
             return MARKS[flag](at, source.window(at, at + 8))
-        raise _refused(
+        raise refused(
             "unknown combination of RAM flags",
             at,
             expected="the flags of a record",
@@ -342,8 +342,8 @@ class RamScanner:
         )
 
     def _open_list(self, source: Arrived, at: int, total: int) -> RamSize:
-        if total >= _FILE_LIMIT:
-            raise _refused("impossible size of guest memory", at, found=f"{total} bytes")
+        if total >= FILE_LIMIT:
+            raise refused("impossible size of guest memory", at, found=f"{total} bytes")
         self._remaining = total
         self._blocks = {}
         return RamSize(at, source.window(at, at + 8), total)
@@ -377,7 +377,14 @@ class RamScanner:
             if not self.has(source, cursor, _MAPPED.size, "a mapped-ram header"):
                 return None
             mapped = MappedRamHeader(*_MAPPED.unpack_from(source.data, cursor - source.base))
-            self._parts = self._mapped_parts(idstr, used_length, mapped, cursor)
+            if mapped.version <= MAPPED_VERSION and not self._settled:
+                self._settle(mapped.page_size)
+            # Few streams are laid out so.
+            from vmstate.stream.ram_mapped import check_header, parts_of
+
+            check_header(idstr, mapped, cursor, self._page_size)
+            if not (self._ignore_shared and mapped.bitmap_offset == mapped.pages_offset == 0):
+                self._parts = parts_of(idstr, used_length, mapped, cursor, self._origin)
             cursor += _MAPPED.size
         self._blocks[name] = Block(idstr, used_length)
         self._remaining -= used_length
@@ -397,15 +404,15 @@ class RamScanner:
         try:
             idstr = name.decode()
         except UnicodeDecodeError:
-            raise _refused("the name of a RAM block is not UTF-8", at, found=repr(name)) from None
+            raise refused("the name of a RAM block is not UTF-8", at, found=repr(name)) from None
         if not idstr:
-            raise _refused("a RAM block without a name", at)
+            raise refused("a RAM block without a name", at)
         if name in self._blocks and self._local is None:
-            raise _refused(f"RAM block {idstr!r} is listed twice", at)
+            raise refused(f"RAM block {idstr!r} is listed twice", at)
         if len(self._blocks) == MAX_BLOCKS:
-            raise _refused("too many RAM blocks", at, expected=f"at most {MAX_BLOCKS}")
+            raise refused("too many RAM blocks", at, expected=f"at most {MAX_BLOCKS}")
         if used_length > self._remaining:
-            raise _refused(
+            raise refused(
                 f"RAM block {idstr!r} overruns the size of guest memory",
                 at,
                 expected=f"at most {self._remaining} bytes",
@@ -414,59 +421,6 @@ class RamScanner:
         return idstr
 
     # mapped-ram
-
-    def _mapped_parts(self, block: str, used_length: int, header: MappedRamHeader, at: int) -> deque[_Part]:
-        """What lies between the header at `at` and the next entry of the block list."""
-        self._check_mapped(block, header, at)
-        if self._ignore_shared and header.bitmap_offset == header.pages_offset == 0:
-            return deque()
-        after = at + _MAPPED.size
-        bitmap = header.bitmap_offset - self._origin
-        pages = header.pages_offset - self._origin
-        bitmap_end = bitmap + self._bitmap_size(used_length)
-        if not after <= bitmap <= bitmap_end <= pages <= _FILE_LIMIT - used_length:
-            raise _refused(
-                f"the bitmap and pages of RAM block {block!r} do not follow its header in order",
-                at,
-                expected=f"file positions from {after + self._origin:#x} on",
-                found=f"{header.bitmap_offset:#x} and {header.pages_offset:#x}",
-            )
-        parts = (
-            _Part(block, "padding", after, bitmap),
-            _Part(block, "bitmap", bitmap, bitmap_end),
-            _Part(block, "padding", bitmap_end, pages),
-            _Part(block, "pages", pages, pages + used_length),
-        )
-        return deque(part for part in parts if part.start < part.stop)
-
-    def _check_mapped(self, block: str, header: MappedRamHeader, at: int) -> None:
-        if header.version > _MAPPED_VERSION:
-            raise _refused(
-                f"mapped-ram version of RAM block {block!r} not supported",
-                at,
-                expected=f"at most {_MAPPED_VERSION}",
-                found=str(header.version),
-            )
-        if not self._settled:
-            self._settle(header.page_size)
-        if header.page_size != self._page_size:
-            raise _refused(
-                f"wrong mapped-ram page size of RAM block {block!r}",
-                at,
-                expected=str(self._page_size),
-                found=str(header.page_size),
-            )
-        if header.pages_offset % self._page_size:
-            raise _refused(
-                f"the pages of RAM block {block!r} are not aligned",
-                at,
-                expected=f"a multiple of {self._page_size}",
-                found=f"{header.pages_offset:#x}",
-            )
-
-    def _bitmap_size(self, used_length: int) -> int:
-        words = -(-(used_length // self._page_size) // 64)
-        return words * 8
 
     def _piece(self, source: Arrived, at: int) -> RamMapped | None:
         part = self._parts[0]
@@ -498,7 +452,7 @@ class RamScanner:
         """The block that the record at `at` belongs to, and where the record goes on."""
         if header & CONTINUE:
             if self._last is None:
-                raise _refused("a page that continues a RAM block, before any block", at)
+                raise refused("a page that continues a RAM block, before any block", at)
             return self._last, at + 8
         name = self.block_name(source, at + 8)
         if name is None:
@@ -506,7 +460,7 @@ class RamScanner:
         block = self._blocks.get(name) or (self._local or {}).get(name)
         if block is None:
             text = name[:_SHOWN].decode(errors="backslashreplace") + ("..." if len(name) > _SHOWN else "")
-            raise _refused(f"page of a RAM block that was not listed: {text!r}", at)
+            raise refused(f"page of a RAM block that was not listed: {text!r}", at)
         return block, at + 9 + len(name)
 
     def _pages(self, source: Arrived, run: _Run) -> RamPages | None:
@@ -543,7 +497,7 @@ class RamScanner:
         if size is None or not self.has(source, at, size, BODY_OF_KIND[kind]):
             return None
         if kind == "zero" and not self._fills and (fill := source.data[at - source.base]):
-            raise _refused("a zero page with a fill byte", at, expected="0", found=str(fill))
+            raise refused("a zero page with a fill byte", at, expected="0", found=str(fill))
         return at + size
 
     def _body_size(self, source: Arrived, at: int, kind: PageKind) -> int | None:
@@ -556,7 +510,7 @@ class RamScanner:
             return None
         fields = prefix.unpack_from(source.data, at - source.base)
         if kind == "xbzrle" and fields[0] != _XBZRLE_ENCODING:
-            raise _refused(
+            raise refused(
                 "wrong encoding of an XBZRLE page",
                 at,
                 expected=str(_XBZRLE_ENCODING),
@@ -564,7 +518,7 @@ class RamScanner:
             )
         length, limit = fields[-1], self._limits[kind]
         if length > limit:
-            raise _refused(
+            raise refused(
                 f"{BODY_OF_KIND[kind]} is too long",
                 at,
                 expected=f"at most {limit} bytes",
@@ -610,7 +564,7 @@ def _compress_bound(size: int) -> int:
 
 def _check_address(block: Block, address: int, at: int) -> None:
     if address >= block.used_length:
-        raise _refused(
+        raise refused(
             f"a page outside RAM block {block.name!r}",
             at,
             expected=f"an address below {block.used_length:#x}",
@@ -618,5 +572,5 @@ def _check_address(block: Block, address: int, at: int) -> None:
         )
 
 
-def _refused(message: str, offset: int, *, expected: str | None = None, found: str | None = None) -> StreamError:
+def refused(message: str, offset: int, *, expected: str | None = None, found: str | None = None) -> StreamError:
     return StreamError(message, section="ram", offset=offset, expected=expected, found=found)

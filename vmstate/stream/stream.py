@@ -22,6 +22,7 @@ from vmstate.stream.ends import find_vmdesc
 from vmstate.stream.events import (
     MAGIC,
     Command,
+    CommandType,
     ConfigurationSection,
     DeviceState,
     EndOfStream,
@@ -431,8 +432,16 @@ class Stream:
                 yield DeviceState(part.state, part.vmsd, part.described_by, part.version_id, offset, 0, part.problem)
             yield part.footer
 
-    def chunks(self) -> Iterator[bytes | memoryview]:
-        """The bytes of the stream, piece by piece: sections from their states, RAM from the input."""
+    def chunks(self, origin: int = 0) -> Iterator[bytes | memoryview]:
+        """The bytes of the stream, piece by piece: sections from their states, RAM from the input.
+
+        `origin`: where in a file the first of them will stand, which mapped-ram minds.
+        """
+        if self.configuration is not None and self.configuration.has_capability("mapped-ram"):
+            from vmstate.stream.ram_mapped import mapped_chunks
+
+            yield from mapped_chunks(self, origin)
+            return
         for part in self.parts:
             yield from self.chunks_of(part)
 
@@ -480,6 +489,20 @@ class Stream:
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the stream to a file: beside it first, then in its place. Raises `VMStateError`."""
         write_atomic(path, self.chunks())
+
+    @property
+    def is_postcopy(self) -> bool:
+        """Whether the destination ran before all memory had come."""
+        return any(isinstance(part, Command) and part.command == CommandType.POSTCOPY_RUN for part in self.parts)
+
+    @property
+    def may_lack_pages(self) -> bool:
+        """Whether pages can be in further channels of the migration that were not given: few came, or by postcopy,
+        which ends without a vmdesc.
+        """
+        count, total = sum(self.ram.pages.values()), self.ram.total or 0
+        few = self.vmdesc_text is None or count << 12 < total
+        return count > 0 and few and self.cut is None and not self.channels
 
     def close(self) -> None:
         """Let the input go; RAM cannot be written any more."""
