@@ -15,7 +15,7 @@ from vmstate.declare import VMState, array, description, fact, rule, this, uint3
 VIRTQUEUE_MAX_SIZE = 1024
 """The buffers of either kind that there is a place for."""
 
-PACKED_OFFERED = fact("virtio_packed_offered")
+PACKED_OFFERED = fact("virtio_packed_offered", proven=True)
 """Whether the host offers RING_PACKED: then `ndescs` is sent, though the driver may have a split ring."""
 
 

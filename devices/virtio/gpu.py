@@ -71,6 +71,7 @@ FIRST_HAS_FB = fact(
         True: "give the destination's device x-scanout-vmstate-version=2",
         False: "give the destination's device x-scanout-vmstate-version=1",
     },
+    proven=True,
     since=Release(9, 1),
 )
 """Whether scanouts are sent with their frame buffer: in machine types of release 9.0 and later."""
@@ -79,6 +80,7 @@ LATER_WITH_FB = fact(
     "virtio_gpu_later_scanouts_fb",
     range(16),
     derived=choose((this.max_outputs > 1) & FIRST_HAS_FB, None, 0),
+    proven=True,
 )
 """How many of the scanouts behind the first are sent with their frame buffer.
 

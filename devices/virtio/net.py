@@ -124,6 +124,7 @@ MULTI_QUEUE = fact(
         True: "give the destination's device mq=on and its backend as many queues (queues=)",
         False: "give the destination's device mq=off",
     },
+    proven=True,
 )
 """Whether the host's device can have more than one queue pair: then the number of pairs is sent."""
 

@@ -52,8 +52,8 @@ NO_VECTOR = 0xFFFF
 VECTORS = msix_vectors(this.pci_dev.config)
 
 
-EXPRESS = fact("pci_express", derived=choose(begins(IDSTR, "hhhh:hh:hh.h/"), False, None))
-"""Whether the device is a PCI Express endpoint: on the root bus it never is, behind a bridge it may be."""
+EXPRESS = fact("pci_express", (True, False), choose(begins(IDSTR, "hhhh:hh:hh.h/"), False, None), proven=True)
+"""Whether the device is a PCI Express endpoint: on the root bus it never is, behind a bridge it mostly is."""
 
 QUMRANET = 0x1AF4
 MODERN = 0x1040

@@ -26,7 +26,7 @@ from vmstate.vmsd.declare import (
     unused,
 )
 from vmstate.vmsd.description import Field, Pointers, Subsection, VMStateDescription
-from vmstate.vmsd.expr import this, up
+from vmstate.vmsd.expr import fact, not_, this, up
 from vmstate.vmsd.rule import never
 from vmstate.vmsd.state import State, VMState
 
@@ -342,3 +342,43 @@ def test_what_no_release_reads_is_broken_at_a_destination_alone() -> None:
     state = vmsd.decode(b"\1")
     assert [(broken.rule.id, broken.is_judged) for broken in judge(vmsd, state, own=state)] == [("gone", True)]
     assert not any(broken.is_judged for broken in judge(vmsd, state))
+
+
+@pytest.mark.parametrize("proven", [False, True])
+def test_a_fact_that_an_end_proves_is_tried_until_it_fits(proven: bool) -> None:
+    """Where nothing can end by chance, a second reading beside the one that fits is looked for only of other facts."""
+    first, second = fact("first", proven=proven), fact("second")
+
+    @description("guessed")
+    class Guessed(VMState):
+        low: int | None = uint16(exists=first)
+        high: int | None = uint16(exists=not_(first))
+
+    @description("guessed twice")
+    class Twice(Guessed):
+        odd: int | None = uint8(exists=second)
+        even: int | None = uint8(exists=not_(second))
+
+    data = memoryview(b"\0\1")
+    if proven:
+        assert (Guessed.vmsd.decode(data).low, Guessed.vmsd.decode(data).high) == (None, 1)
+    else:
+        with pytest.raises(DecodeError, match="two ways") as raised:
+            Guessed.vmsd.decode(data)
+        assert raised.value.found == "first=False and first=True"
+    with pytest.raises(DecodeError, match="two ways"):
+        # That the caller takes any end proves nothing.
+        Guessed.vmsd.codec.decode_at(data, 0, accept=len(data).__eq__)
+    with pytest.raises(DecodeError, match="two ways") as raised:
+        Twice.vmsd.decode(b"\0\1\2")
+    assert raised.value.found is not None and raised.value.found.endswith("second=False and second=True")
+
+
+def test_a_proven_fact_gives_way_where_its_first_value_does_not_fit() -> None:
+    @description("wide")
+    class Wide(VMState):
+        more: int | None = uint16(exists=fact("wide", proven=True))
+        value: int = uint8()
+
+    assert Wide.vmsd.decode(b"\3").more is None
+    assert Wide.vmsd.decode(b"\0\1\3").more == 1

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import suppress
 from functools import partial
 from typing import Any
 
@@ -19,7 +18,16 @@ from vmstate.vmsd.expr import Fact, UnknownFact
 from vmstate.vmsd.state import ensure_meta, meta_of
 
 # What a wrong byte can raise inside the fast plan; the careful plan then says what it was.
-_STUMBLES = (struct.error, IndexError, OverflowError, ValueError, TypeError, KeyError, AttributeError)
+_STUMBLES = (
+    struct.error,
+    IndexError,
+    OverflowError,
+    ValueError,
+    TypeError,
+    KeyError,
+    AttributeError,
+    VMStateError,
+)
 
 FACT_LIMIT = 256
 """The most combinations of candidates that are tried."""
@@ -45,7 +53,7 @@ class Codec:
     def decode(self, data: Any, *, version_id: int | None = None, facts: Mapping[str, Any] | None = None) -> Any:
         """The state in `data`, which must end where the state ends."""
         view = memoryview(data).cast("B")
-        state, end = self.decode_at(view, 0, version_id=version_id, facts=facts, accept=len(view).__eq__)
+        state, end = self.decode_at(view, 0, version_id=version_id, facts=facts, accept=len(view).__eq__, is_proof=True)
         if end != len(view):
             raise DecodeError(
                 "the data goes on behind the state",
@@ -63,6 +71,7 @@ class Codec:
         version_id: int | None = None,
         facts: Mapping[str, Any] | None = None,
         accept: Accept | None = None,
+        is_proof: bool = False,
         final: bool = True,
         base: int = 0,
         longer_opaque: tuple[int, int] | None = None,
@@ -71,6 +80,7 @@ class Codec:
         """The state that begins at `pos`, and the position behind it.
 
         `accept` says whether a state may end at a position: facts that no byte decides are tried until one fits.
+        With `is_proof` none can end there by chance: what is `proven` by that is not tried otherwise.
         With `final` False more data may follow, and what is missing is a `TruncatedError` that says how far to read.
         `base` is the offset of `data[0]` for messages. `longer_opaque` is for an opaque field that is not as long as it
         was seen: (its number, the bytes it is longer). `allowance` is of the stream, where it is a section of one.
@@ -94,7 +104,7 @@ class Codec:
                 raise _cause_of_failure(error, ctx) from None
             return out[0], end, ctx
 
-        state, end, ctx = _settle(partial(run, FAST), partial(run, CAREFUL), dict(facts or {}), accept, final)
+        state, end, ctx = _settle(partial(run, FAST), partial(run, CAREFUL), dict(facts or {}), accept, final, is_proof)
         if version != self.vmsd.version_id:
             ensure_meta(state).version_id = version
         if ctx.used:
@@ -126,7 +136,7 @@ class Codec:
                 raise with_place(error, ctx) from None
             return ctx.entries, end, ctx
 
-        return _settle(run, run, dict(facts or {}), len(view).__eq__, True)[0]  # type: ignore[no-any-return]
+        return _settle(run, run, dict(facts or {}), len(view).__eq__, True, True)[0]  # type: ignore[no-any-return]
 
     def trace_state(self, state: Any, *, version_id: int | None = None) -> dict[str, TraceEntry]:
         """Path -> (offset, size, field) of everything in a state, as it would stand in its bytes."""
@@ -162,7 +172,7 @@ class Codec:
         try:
             write_struct(FAST.plan(self.vmsd, version), ctx, None, state, out)
             return bytes(out)
-        except (*_STUMBLES, VMStateError):
+        except _STUMBLES:
             ctx = Context(b"", facts=known)
             ctx.force = force
             ctx.path = []
@@ -192,15 +202,6 @@ def _next_guess(untried: list[tuple[dict[str, Any], Fact, Iterator[Any]]]) -> di
     return None
 
 
-def _failure_under(explain: Attempt, facts: dict[str, Any]) -> VMStateError | None:
-    try:
-        explain(facts, None)
-    except VMStateError as error:
-        # Its frames hold all that was read.
-        return error.with_traceback(None)
-    return None
-
-
 def _as_encode_error(error: VMStateError, section: str) -> VMStateError:
     if isinstance(error, EncodeError):
         return error
@@ -221,7 +222,9 @@ def with_place(error: VMStateError, ctx: Context) -> VMStateError:
     return error
 
 
-def _settle(run: Attempt, explain: Attempt, facts: dict[str, Any], accept: Accept | None, final: bool) -> Run:
+def _settle(
+    run: Attempt, explain: Attempt, facts: dict[str, Any], accept: Accept | None, final: bool, is_proof: bool
+) -> Run:
     """Run under the facts that are known; try the candidates of those that are asked for and are not.
 
     `run` is quick, and may stumble over bytes that do not fit; `explain` then says what is wrong with them. A run that
@@ -234,11 +237,14 @@ def _settle(run: Attempt, explain: Attempt, facts: dict[str, Any], accept: Accep
     known: dict[str, Any] | None = dict(facts)
     tried = 0
     while known is not None and tried < FACT_LIMIT and len(fits) < 2:
-        before, guessed = dict(known), list[Fact]()
+        before = dict(known)
+        guessed: list[Fact] = []
+        proves = False
         tried += 1
-        outcome: Run | None = None
-        with suppress(*_STUMBLES, VMStateError):
+        try:
             outcome = run(known, guessed)
+        except _STUMBLES:
+            outcome = None
         # Behind the handler: what a run that stumbled had read is let go before it is run again.
         if outcome is None:
             if not guessed and not untried:
@@ -253,33 +259,15 @@ def _settle(run: Attempt, explain: Attempt, facts: dict[str, Any], accept: Accep
                 ended.append((outcome[1], known))
             elif not any(outcome[:2] == fit[:2] for _, fit in fits):
                 fits.append((known, outcome))
+            proves = is_proof and fitting
         for fact in guessed:
             untried.append((dict(before), fact, iter(fact.candidates[1:])))
             before[fact.name] = known[fact.name]
+        if proves:
+            untried = [choice for choice in untried if not choice[1].proven]
         known = _next_guess(untried)
-    if len(fits) > 1:
-        first, second = fits[0][0], fits[1][0]
-        differ = [name for name in {**first, **second} if first.get(name) != second.get(name)]
-        names = " and ".join(", ".join(f"{name}={known.get(name)!r}" for name in differ) for known in (first, second))
-        raise DecodeError("the bytes fit two ways of reading them: say which by the facts", found=names)
-    if known is not None:
-        raise DecodeError("the facts that are not known leave too many ways of reading: tell some of them")
-    if fits:
+    if len(fits) == 1 and known is None:
         return fits[0][1]
-    # Where nothing more can come, it is only a matter of what to say: the likeliest candidates will do.
-    explained = failed[:EXPLAINED] if final else failed
-    failures = [failure for known_facts in explained if (failure := _failure_under(explain, known_facts)) is not None]
-    # More data could still make one of them fit.
-    waiting = [error for error in failures if isinstance(error, TruncatedError)]
-    if waiting:
-        raise min(waiting, key=lambda error: error.needed)
-    if failures:
-        raise max(failures, key=lambda error: error.offset or 0)
-    end, known = max(ended, key=lambda attempt: attempt[0])
-    ctx = explain(known, None)[2]
-    if ctx.first_broken is not None:
-        raise ctx.first_broken
-    known_facts = ", ".join(f"{name}={value!r}" for name, value in known.items() if name not in facts)
-    following = bytes(ctx.data[end : end + 8]).hex(" ") or "the end of the data"
-    message = f"the state does not end where it should, whatever the facts are ({known_facts})"
-    raise ctx.wrong(message, end, "the end of the section", following)
+    from vmstate.codec.undecided import why_undecided
+
+    raise why_undecided(explain, facts, [fit for fit, _ in fits], failed[:EXPLAINED] if final else failed, ended, known)

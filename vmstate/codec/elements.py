@@ -42,7 +42,7 @@ def packer(layout: str) -> struct.Struct:
 
 def number(ctx: Context, frame: Frame, value: int | Expr, what: str, pos: int) -> int:
     """The value of a count or size."""
-    result = value.evaluate(frame) if isinstance(value, Expr) else value
+    result = value if value.__class__ is int else value.evaluate(frame)  # type: ignore[union-attr]
     if result is UNKNOWN or result is None:
         raise ctx.wrong(f"the {what} {value} is not known", pos)
     if not isinstance(result, int) or not 0 <= result <= 0x7FFFFFFF:
@@ -140,11 +140,12 @@ def buffer(size: int | Expr) -> Element:
     """Bytes."""
 
     def read(ctx: Context, frame: Frame, pos: int, out: list[Any]) -> int:
-        length = number(ctx, frame, size, "size", pos)
-        if pos + length > ctx.end:
+        length = number(ctx, frame, size, "size", pos) if fixed is None else fixed
+        end = pos + length
+        if end > ctx.end:
             raise ctx.short(pos, length)
-        out.append(bytes(ctx.data[pos : pos + length]))
-        return pos + length
+        out.append(bytes(ctx.data[pos:end]))
+        return end
 
     def write(ctx: Context, frame: Frame, value: Any, out: bytearray) -> None:
         length = number(ctx, frame, size, "size", 0)

@@ -114,7 +114,7 @@ class Context:
 class Frame:
     """One struct while it is read or written: the scope of its expressions."""
 
-    __slots__ = ("ctx", "layout", "outer", "residue", "subsections", "values", "version_id")
+    __slots__ = ("ctx", "derived", "layout", "outer", "residue", "subsections", "values", "version_id")
 
     def __init__(self, ctx: Context, layout: Mapping[str, int], outer: Frame | None, version_id: int) -> None:
         self.ctx = ctx
@@ -124,6 +124,8 @@ class Frame:
         self.values: list[Any] = []
         self.residue: dict[str, tuple[bytes, Any]] | None = None
         self.subsections: list[SentSubsection] | None = None
+        # Facts by name, as the values that were read told them.
+        self.derived: dict[str, Any] | None = None
 
     def value(self, name: str) -> Any:
         index = self.layout.get(name, -1)
@@ -151,8 +153,10 @@ class Frame:
             return ctx.used[fact.name]
         if fact.derived is not None:
             # Bytes that decide come before what anybody was told.
-            value = fact.derived.evaluate(self)
+            known = self.derived or {}
+            value = known[fact.name] if fact.name in known else fact.derived.evaluate(self)
             if value is not None and value is not UNKNOWN:
+                self.derived = known | {fact.name: value}
                 ctx.used[fact.name] = value
                 return value
         if fact.name in ctx.facts:

@@ -24,7 +24,7 @@ from vmstate.errors import DecodeError, DescriptionError, EncodeError, VMStateEr
 from vmstate.vmsd import types as t
 from vmstate.vmsd.declare import default_value, nested
 from vmstate.vmsd.description import Field, Pointers, Subsection, VMStateDescription, state_keys
-from vmstate.vmsd.expr import DESTINATION, UNKNOWN, Expr, Own
+from vmstate.vmsd.expr import DESTINATION, UNKNOWN, Expr, Fact, Own
 from vmstate.vmsd.rule import judge
 from vmstate.vmsd.state import State, facts_of
 
@@ -54,6 +54,11 @@ class Device(Frame):
 
     def has_own(self) -> Any:
         return () in self.before
+
+    def fact(self, fact: Fact) -> Any:
+        # What an object has can be another thing when it is asked again.
+        self.derived = None
+        return super().fact(fact)
 
     def value(self, name: str) -> Any:
         return self.get(name, UNKNOWN)

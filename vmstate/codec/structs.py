@@ -38,14 +38,13 @@ def read_struct(plan: Plan, ctx: Context, outer: Frame | None, pos: int, out: li
     values = frame.values
     for step in plan.steps:
         pos = step(ctx, frame, pos, values)
-    if pos >= ctx.end:
-        if not ctx.final:
-            raise ctx.short(pos, 1)
+    if plan.subsections:
         values.extend([None] * len(plan.subsections))
-    elif ctx.data[pos] == SUBSECTION:
-        pos = read_subsections(plan, ctx, frame, pos)
-    else:
-        values.extend([None] * len(plan.subsections))
+    if pos < ctx.end:
+        if ctx.data[pos] == SUBSECTION:
+            pos = read_subsections(plan, ctx, frame, pos)
+    elif not ctx.final:
+        raise ctx.short(pos, 1)
     state = plan.make(values)
     if frame.residue is not None or frame.subsections is not None:
         meta = ensure_meta(state)
@@ -63,8 +62,7 @@ def subsection_header(vmsd: VMStateDescription, version_id: int) -> bytes:
 
 def read_subsections(plan: Plan, ctx: Context, frame: Frame, pos: int) -> int:
     """Read what follows the fields, as long as it is a subsection of this struct. The order is free."""
-    first = len(frame.values)
-    frame.values.extend([None] * len(plan.subsections))
+    first = len(frame.values) - len(plan.subsections)
     sent: list[SentSubsection] = []
     bodies: list[slice] = []
     while (name := peek_subsection(ctx, plan.vmsd, pos)) is not None:

@@ -88,7 +88,9 @@ class Device(Data):
 
     def descriptions(self) -> tuple[VMStateDescription, ...]:
         """What the section can be read by, the likelier first."""
-        return tuple(vmsd for vmsd in (self.vmsd, self.otherwise) if vmsd is not None)
+        if self.vmsd is None:
+            return ()
+        return (self.vmsd,) if self.otherwise is None else (self.vmsd, self.otherwise)
 
 
 class Vmdesc(Data):

@@ -19,7 +19,9 @@ counts it only where a legal part of the stream follows. The events do not depen
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from typing import Any
 
 from vmstate.codec.codec import Codec
@@ -74,6 +76,8 @@ TRAILING = 64 << 20
 """Bytes behind the end at most of a stream that comes piece by piece; of one that is all there they are a view."""
 
 _TRIM = 1 << 16
+_IDS = struct.Struct(">II")
+"""The instance_id and the version_id of a section header."""
 _OPAQUE_FIELD_LIMIT = 16
 
 
@@ -193,7 +197,8 @@ class StreamReader:
 
     def events(self) -> Iterator[Event]:
         """All events of a stream that is all there."""
-        while not isinstance(event := self.next_event(), (Done, NeedData)):
+        step = self.next_event if self._whole is None else partial(self._step, self._whole)
+        while (event := step()) is not DONE and event is not NEED_DATA:
             yield event
 
     def _step(self, data: memoryview) -> Event | NeedData | Done:
@@ -285,19 +290,18 @@ class StreamReader:
         section_id = number(data, self._base, pos + 1, 4, "a section header")
         end = pos + 5
         if kind in ("start", "full"):
-            length = number(data, self._base, end, 1, "a section header")
+            need(data, self._base, end, 1, "a section header")
+            length = data[end]
             need(data, self._base, end + 1, length + 8, "a section header")
+            raw_name = bytes(data[end + 1 : end + 1 + length])
             try:
-                name = bytes(data[end + 1 : end + 1 + length]).decode()
+                name = raw_name.decode()
             except UnicodeDecodeError:
-                raw_name = bytes(data[end + 1 : end + 1 + length])
                 raise StreamError(
                     "the idstr of a section is not UTF-8", offset=self._base + end + 1, found=repr(raw_name)
                 ) from None
-            end += 1 + length
-            instance_id = int.from_bytes(data[end : end + 4], "big")
-            version_id = int.from_bytes(data[end + 4 : end + 8], "big")
-            end += 8
+            instance_id, version_id = _IDS.unpack_from(data, end + 1 + length)
+            end += 9 + length
             header = SectionHeader(kind, section_id, name, instance_id, version_id, self._base + pos)
             self._starts[section_id] = header
         else:
@@ -463,6 +467,7 @@ class StreamReader:
                 version_id=header.version_id,
                 facts={**self._facts, IDSTR.name: header.name},
                 accept=accept,
+                is_proof=self._footers is True,
                 final=self._closed,
                 base=self._base,
                 longer_opaque=longer_opaque,

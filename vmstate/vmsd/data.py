@@ -10,6 +10,7 @@ that. docs/architecture.md tells which is for what.
 from __future__ import annotations
 
 from collections import namedtuple
+from types import FunctionType
 from typing import TYPE_CHECKING, Any, ClassVar, Self, dataclass_transform
 
 if TYPE_CHECKING:
@@ -40,7 +41,6 @@ class Data:
     """
 
     _names: ClassVar[tuple[str, ...]] = ()
-    _known: ClassVar[frozenset[str]] = frozenset()
     _needed: ClassVar[frozenset[str]] = frozenset()
 
     def __init_subclass__(cls) -> None:
@@ -52,24 +52,14 @@ class Data:
             cls._needed = frozenset(key for base in cls.__bases__ for key in getattr(base, "_needed", ()))
         else:
             names = [*cls._names, *names]
-        cls._names = tuple(names)
-        cls._known = frozenset(names)
+        cls._names = tuple(dict.fromkeys(names))
         cls._needed = cls._needed.union([key for key in fresh if key not in namespace])
+        if cls.__init__.__module__ == __name__:
+            cls.__init__ = _taking(cls)  # type: ignore[method-assign]
 
-    def __init__(self, *values: Any, **named: Any) -> None:
-        cls = type(self)
-        if not named and len(values) == len(cls._names):
-            self.__dict__.update(zip(cls._names, values, strict=True))
-            return
-        if values:
-            count = len(named) + len(values)
-            named.update(zip(cls._names, values, strict=False))
-            if len(named) != count:
-                raise TypeError(f"{cls.__name__}() takes {', '.join(cls._names)}, each once")
-        if not cls._needed <= named.keys() <= cls._known:
-            odd = (cls._needed - named.keys()) | (named.keys() - cls._known)
-            raise TypeError(f"{cls.__name__}() takes {', '.join(cls._names)}: look at {', '.join(sorted(odd))}")
-        self.__dict__.update(named)
+    def __init__(self) -> None:
+        self.__dict__.update(locals())
+        del self.__dict__["self"]
 
     def __setattr__(self, name: str, value: Any) -> None:
         raise AttributeError(f"{type(self).__name__} cannot be changed: {name!r}")
@@ -88,6 +78,19 @@ class Data:
         cls = type(self)
         shown = (f"{name}={_shown(getattr(self, name))}" for name in cls._names)
         return f"{cls.__name__}({', '.join(shown)})"
+
+
+def _taking(cls: type[Data]) -> Any:
+    """The `__init__` of a class: that of `Data` with other parameters, for which nothing is compiled."""
+    names = cls._names
+    code = Data.__init__.__code__.replace(
+        co_argcount=len(names) + 1,
+        co_nlocals=len(names) + 1,
+        co_qualname=cls.__qualname__,
+        co_varnames=("self", *names),
+    )
+    defaults = tuple(getattr(cls, name) for name in names if name not in cls._needed)
+    return FunctionType(code, globals(), "__init__", defaults)
 
 
 def _shown(value: Any) -> str:
@@ -114,4 +117,4 @@ class Value(Data):
 
     def replace(self, **changes: Any) -> Self:
         """An object of this class with some of the values changed."""
-        return type(self)(**Value.as_dict(self) | changes)
+        return type(self)(**self.__dict__ | changes)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import enum
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, Generic
 
 from vmstate.errors import DescriptionError
@@ -117,8 +118,8 @@ class Field(Data):
     if not TYPE_CHECKING:
         # What is not given stays an attribute of the class: a stream's vmdesc makes hundreds.
         def __init__(self, name, type, attribute="", count=None, exists=None, value=None, **more):
-            if not more.keys() <= Field._known:
-                raise TypeError(f"Field() has no {', '.join(sorted(more.keys() - Field._known))}")
+            if more.keys() - Field._names:
+                raise TypeError(f"Field() has no {', '.join(sorted(more.keys() - Field._names))}")
             is_plain = (
                 exists is None
                 and more.get("pointers") is None
@@ -356,7 +357,7 @@ class VMStateDescription(Data, Generic[S]):
     def __repr__(self) -> str:
         return f"<VMStateDescription {self.name!r} version {self.version_id}>"
 
-    @property
+    @cached_property
     def wire_name(self) -> bytes:
         """The name as it stands in the header of a subsection."""
         return self.name.encode("utf-8", "surrogateescape")

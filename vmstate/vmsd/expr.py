@@ -290,9 +290,10 @@ class Fact(Expr):
     yields it from bytes already read, or None where they do not decide. `default`, where given, holds unless told
     otherwise: no other candidate is tried. `advice` is the option of QEMU that makes it {value}, or one for each value.
     `since` is the first release with that option, `unsent` the value where a destination has not got what it decides.
+    `proven`: with another value a reading ends elsewhere, so that one which ends at a footer needs no other beside it.
     """
 
-    __slots__ = ("advice", "candidates", "default", "derived", "name", "since", "unsent")
+    __slots__ = ("advice", "candidates", "default", "derived", "name", "proven", "since", "unsent")
 
     @property
     def refs_(self) -> tuple[Ref, ...]:
@@ -307,11 +308,13 @@ class Fact(Expr):
         advice: str | Mapping[Any, str] | None = None,
         unsent: Any = UNKNOWN,
         since: Release | None = None,
+        proven: bool = False,
     ) -> None:
         self.name = name
         self.advice = advice
         self.since = since
         self.unsent = unsent
+        self.proven = proven
         self.candidates = candidates
         self.derived = derived
         self.default = default
@@ -548,11 +551,12 @@ def fact(
     advice: str | Mapping[Any, str] | None = None,
     unsent: Any = UNKNOWN,
     since: Release | None = None,
+    proven: bool = False,
 ) -> Fact:
     """A fact by name, with the values it can have and, where bytes decide it, the expression that does."""
     if not candidates:
         raise DescriptionError(f"the fact {name!r} has no candidates")
-    return Fact(name, candidates, derived, default, advice, unsent, since)
+    return Fact(name, candidates, derived, default, advice, unsent, since, proven)
 
 
 def not_(value: object) -> Expr:
