@@ -388,6 +388,8 @@ def test_what_cannot_be_relayed(tmp_path: Path, far: Far, capsys: pytest.Capture
         Relay("unix:a", "unix:b", way="around")
     with pytest.raises(MachineError, match="no address of a migration"):
         Relay("vsock:a", "unix:b", way=THROUGH)
+    with pytest.raises(MachineError, match="no such long path"):
+        Relay(f"unix:{tmp_path / 'a'}", "unix:/" + 107 * "b", way=THROUGH)
     with Relay(f"unix:{tmp_path / 'a'}", "unix:/nowhere/b", way=THROUGH, limit=0.2) as relay:
         with pytest.raises(MachineError, match="no source came to"):
             relay.run()
@@ -480,14 +482,15 @@ def test_a_channel_for_pages_that_is_given_up_is_no_end(tmp_path: Path, recorded
     assert (reports[0].ended, reports[0].refused) == (None, False)
 
 
+@pytest.mark.parametrize("size", [1, 7, 8, 9, None])
 def test_a_stream_that_breaks_off_without_a_way_back(
-    tmp_path: Path, far: Far, recorded: tuple[bytes, list[Choice]]
+    tmp_path: Path, far: Far, recorded: tuple[bytes, list[Choice]], size: int | None
 ) -> None:
     data, _ = recorded
     listen_at, connect_to = f"unix:{tmp_path / 'relay'}", f"unix:{tmp_path / 'in'}"
     with opened(STREAM) as early, Relay(listen_at, connect_to, way=SKIP, early=early, limit=5) as relay:
         thread, reports = run_in_thread(relay.run)
-        send_to(tmp_path / "relay", data[: len(data) // 2])
+        send_to(tmp_path / "relay", data[: len(data) // 2 if size is None else size])
         thread.join(5)
     assert reports[0].ended == "the source ended in the middle of its stream"
 

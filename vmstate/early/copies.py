@@ -163,7 +163,7 @@ def insert(
     """The bytes of a stream with early copies behind its configuration section, piece by piece; and what was chosen.
 
     `early` is a stream of an earlier moment of the machine, whose sections the copies are of; without one they are of
-    the stream's own. Raises `EarlyError` where nothing is to be inserted, or the stream has early copies already.
+    the stream's own. Raises `EarlyError` where nothing is to be or can be inserted, or there are early copies already.
     """
     keys = [
         (section.name, section.instance_id)
@@ -173,6 +173,8 @@ def insert(
     if len(set(keys)) < len(keys):
         twice = next(key for number, key in enumerate(keys) if key in keys[:number])
         raise EarlyError("a section comes twice already: there are early copies", section=twice[0])
+    if stream.configuration is not None and stream.configuration.has_capability("mapped-ram"):
+        raise EarlyError("nothing can be put in front of mapped-ram, whose pages stand at places of the file")
     source = stream if early is None else early
     choices = [choice for choice in choose(source.sections, devices) if choice.key in set(keys)]
     copies = [choice.copy for choice in choices if choice.copy is not None]

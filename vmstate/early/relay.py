@@ -231,7 +231,7 @@ class Relay:
         """Why a migration whose connections ended in order is not complete; None where nothing speaks against it."""
         if self._returned and ReturnType.SHUT.name not in self._returned:
             return "the destination never said that it had the machine"
-        if self.forward is not None and self.forward.begun and self.forward.plainly is None:
+        if self.forward is not None and self.forward.plainly is None:
             return "the source ended in the middle of its stream"
         return None
 

@@ -56,6 +56,9 @@ _OVER = 1 << 16
 _SETTLED, _SETTLES = 0.01, 0.1
 """Seconds in which nothing more comes where a side is held up; and for how long that is waited for."""
 
+LONGEST_PATH = 107
+"""Bytes of a socket's path: sun_path of Linux has 108, with the byte that ends it."""
+
 MULTIFD = bytes.fromhex("11223344")
 """How a channel of multifd begins (MULTIFD_MAGIC in QEMU's migration/multifd.h)."""
 
@@ -83,6 +86,8 @@ def parse_uri(uri: str) -> Address:
     """What `migrate` and -incoming call unix:PATH or tcp:HOST:PORT: a path, or host and port. Raises `MachineError`."""
     kind, _, rest = uri.partition(":")
     if kind == "unix" and rest:
+        if len(os.fsencode(rest)) > LONGEST_PATH:
+            raise MachineError("a socket has no such long path", expected=f"at most {LONGEST_PATH} bytes", found=rest)
         return rest
     if kind == "tcp":
         host, colon, port = rest.rpartition(":")
