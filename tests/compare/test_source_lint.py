@@ -12,6 +12,7 @@ import pytest
 from vmstate.cli import main
 from vmstate.compare.compat import compat
 from vmstate.compare.source_lint import RULES, changes, defects
+from vmstate.compare.source_lists import list_changes, list_defects
 from vmstate.source.linking import Linked
 from vmstate.source.reading import SourceTree, read_tree
 
@@ -68,6 +69,26 @@ OLD_DEVICE = """static ISADeviceInfo beeper_old = {
     .qdev.vmsd = &vmstate_beeper,
 };
 """
+POINTED = (
+    '{ .name = "%s", .size = 16, .info = &vmstate_info_buffer, .flags = VMS_BUFFER|VMS_POINTER, '
+    ".offset = offsetof(BeeperState, name) }"
+)
+POINTERS = POINTED.replace("VMS_P", "VMS_ARRAY_OF_POINTER|VMS_P")
+REGS_DEVICE = """static void regs_class_init(ObjectClass *klass, const void *data)
+{
+    DeviceClass *dc = DEVICE_CLASS(klass);
+    dc->vmsd = &vmstate_beeper_regs;
+}
+static const TypeInfo regs_info = { .name = "regs", .instance_size = sizeof(%s), .class_init = regs_class_init };
+static const TypeInfo beeper_info"""
+SAVEVM = """static void beeper_init(void *dev)
+{
+    register_savevm_live("beeper-ram", 0, 1, &handlers, dev);
+}
+void beeper_exit(void *dev)
+{
+}
+static void beeper_class_init"""
 COMPAT = """GlobalProperty hw_compat_9_1[] = { { "x", "y", "on" } };
 GlobalProperty hw_compat_9_2[] = { { "x", "z", "on" } };
 """
@@ -140,6 +161,27 @@ GlobalProperty hw_compat_9_2[] = { { "x", "z", "on" } };
          {"field-removed:volume", "never-sent:volume"}),
         ([(DEVICE, ECHO + "\n        VMSTATE_END_OF_LIST()", ECHO)], {"no-end:"}),
         ([(DEVICE, '.name = "beeper",', '.name = "beeper", .name = "beeper",')], {"member-twice:name"}),
+        # A pointer is sent for what it points at, and the other way round; an array of pointers is neither.
+        ([(HEADER, "uint8_t mode;", "uint8_t *mode;")], {"pointer-mismatch:mode"}),
+        ([(HEADER, "name[16]", "*name")], {"pointer-mismatch:name", "field-resized:name"}),
+        ([(HEADER, "BeeperRegs regs;", "BeeperRegs *regs;")], {"pointer-mismatch:regs"}),
+        ([(DEVICE, "VMSTATE_BUFFER(name, BeeperState)", POINTED % "name")], {"pointer-mismatch:name"}),
+        ([(DEVICE, "VMSTATE_BUFFER(name, BeeperState)", POINTED % "name"), (HEADER, "name[16]", "*name")], set()),
+        ([(DEVICE, "VMSTATE_BUFFER(name, BeeperState)", POINTERS % "name")], set()),
+        ([(DEVICE, "VMSTATE_BUFFER(name, BeeperState)", POINTED.replace("info_buffer", "info_own") % "name")],
+         {"field-resized:name"}),
+        ([(DEVICE, ".version_id = 2,", ".version_id = sizeof(uint16_t),")], {"version-of-size:"}),
+        ([(DEVICE, "        &vmstate_beeper_echo,\n", "        &vmstate_beeper_echo, &vmstate_beeper,\n")],
+         {"in-itself:"}),
+        ([(DEVICE, MODE, MODE + "        VMSTATE_STRUCT(regs, BeeperState, 0, vmstate_beeper, BeeperRegs),\n")],
+         {"in-itself:", "field-inserted:regs"}),
+        # A description that is nested becomes a section of its own, or not; the device is what it is of, or not.
+        ([(DEVICE, "static const TypeInfo beeper_info", REGS_DEVICE % "BeeperRegs")], {"sent-twice:"}),
+        ([(DEVICE, "static const TypeInfo beeper_info", REGS_DEVICE % "BeeperState")], {"device-object:pitch"}),
+        # What begins is to end.
+        ([(DEVICE, "static void beeper_class_init", SAVEVM)], {"stays-registered:"}),
+        ([(DEVICE, "static void beeper_class_init", SAVEVM.replace("\n}", "\n    unregister_savevm(dev);\n}"))], set()),
+        ([(DEVICE, "static void beeper_class_init", SAVEVM.replace("beeper_exit", "beeper_on"))], set()),
     ],
 )  # fmt: skip
 def test_what_a_change_breaks(changed: Changed, beeper: SourceTree, change: list[Change], expected: set[str]) -> None:
@@ -267,6 +309,100 @@ def test_entries_belong_into_the_newest_list(changed: Changed) -> None:
     for text, rules in ((wrong, ["compat-not-newest"]), (right, [])):
         after = read_tree(str(changed((DEVICE, "static bool beeper_has", text + "static bool beeper_has"))))
         assert [finding.rule for finding in changes(Linked(before), Linked(after))] == rules
+
+
+def test_what_was_registered_by_hand(changed: Changed) -> None:
+    """It is not any more, or is in another way: by its device, or under another version."""
+
+    def rules(before: str, after: str, *more: Change) -> list[tuple[str, str]]:
+        sides = []
+        for text in (before, after):
+            place = (DEVICE, "    dc->vmsd = &vmstate_beeper;\n", text)
+            sides.append(Linked(read_tree(str(changed(place, *(more if text == after else ()))))))
+        return [(finding.rule, finding.severity) for finding in changes(*sides)]
+
+    by_hand = "    vmstate_register(NULL, %s, &vmstate_beeper, dc);\n"
+    by_device = "    dc->vmsd = &vmstate_beeper;\n"
+    assert rules(by_hand % "-1", "\n") == [("section-gone", "breaks")]
+    assert rules(by_hand % "dc->id", by_device)[1:] == [("registration-changed", "breaks")]
+    assert rules(by_hand % "0", by_device)[1:] == [("registration-changed", "ask")]
+    assert [rule for rule, _ in rules(by_hand % "-1", by_device)] == ["description-new"]
+    savevm = '    register_savevm_live("beeps", 0, %d, &handlers, dc);\n'
+    assert rules(savevm % 3, savevm % 4) == [("version-raised", "backward")]
+    assert rules(savevm % 3, savevm % 2) == [("version-lowered", "breaks")]
+    assert rules(savevm % 3, savevm % 3) == []
+
+
+MACHINES = """
+static void board_machine_9_2_options(MachineClass *m)
+{
+}
+static void board_machine_9_1_options(MachineClass *m)
+{
+    board_machine_9_2_options(m);
+    compat_props_add(m->compat_props, hw_compat_9_1, hw_compat_9_1_len);
+}
+static void board_machine_9_0_options(MachineClass *m)
+{
+    board_machine_9_1_options(m);
+}
+"""
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "rules"),
+    [
+        ("", "", []),
+        ("9_2_options(MachineClass *m)\n{\n", "9_2_options(MachineClass *m)\n{\n    add(m, hw_compat_9_1, len);\n",
+         ["compat-of-older"]),
+        ("    board_machine_9_1_options(m);\n", "", ["machine-without-list"]),
+        ("    board_machine_9_1_options(m);\n", "    add(m, hw_compat_9_0, len);\n", []),
+    ],
+)  # fmt: skip
+def test_a_machine_type_takes_its_list(changed: Changed, before: str, after: str, rules: list[str]) -> None:
+    text = MACHINES.replace(before, after, 1) if before else MACHINES
+    tree = read_tree(str(changed((DEVICE, "static bool beeper_has", text + "static bool beeper_has"))))
+    assert [finding.rule for finding in list_defects(Linked(tree))] == rules
+
+
+LISTED = """static Property beeper_properties[] = { { .name = "pitch" } };
+static Property bell_properties[] = { { .name = "loud" } };
+static void bell_class_init(ObjectClass *klass, const void *data)
+{
+    device_class_set_props(DEVICE_CLASS(klass), bell_properties);
+}
+static const TypeInfo bell_info = { .name = "bell", .parent = TYPE_BEEPER, .class_init = bell_class_init };
+static const TypeInfo gong_info = { .name = "gong-device", .parent = "isa-device" };
+static const X86CPUDefinition models[] = { { .name = "Model", .level = 4 } };
+static bool beeper_has"""
+SET_PROPERTIES = (DEVICE, "    dc->vmsd = &vmstate_beeper;\n",
+                  "    dc->vmsd = &vmstate_beeper;\n    device_class_set_props(dc, beeper_properties);\n")  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("driver", "name", "rules"),
+    [
+        ("beeper", "pitch", []),
+        ("beeper", "loud", ["compat-unknown"]),
+        ("bell", "loud", []),
+        ("bell", "pitch", []),
+        ("beeper", "elsewhere", []),
+        ("gong", "loud", ["compat-unknown"]),
+        ("nothing", "loud", []),
+        ("Model-x86_64-cpu", "loud", []),
+        ("Modelx86_64-cpu", "loud", ["compat-unknown"]),
+    ],
+)
+def test_an_entry_is_for_what_is_there(changed: Changed, driver: str, name: str, rules: list[str]) -> None:
+    sides = []
+    for entry in ("", f'{{ "{driver}", "{name}", "off" }}, '):
+        text = LISTED.replace("static bool", COMPAT.replace('{ "x", "z"', entry + '{ "x", "z"') + "static bool")
+        tree = changed((DEVICE, "static bool beeper_has", text), SET_PROPERTIES)
+        sides.append(Linked(read_tree(str(tree))))
+    assert [finding.rule for finding in list_changes(*sides)] == rules
+    twice = COMPAT.replace('{ "x", "z", "on" }', '{ "x", "z", "on" }, { "x", "z", "off" }')
+    tree = changed((DEVICE, "static bool beeper_has", twice + "static bool beeper_has"))
+    assert [finding.rule for finding in list_defects(Linked(read_tree(str(tree))))] == ["compat-twice"]
 
 
 def test_a_tree_is_a_side_of_a_comparison(changed: Changed) -> None:

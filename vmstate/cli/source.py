@@ -21,6 +21,7 @@ from vmstate.compare.source_lint import (
     sarif,
     with_promises,
 )
+from vmstate.compare.source_lists import list_changes, list_defects
 from vmstate.compare.source_rust import rust_changes, rust_defects
 from vmstate.compare.source_visible import visible_changes
 from vmstate.errors import VMStateError, one_line
@@ -204,13 +205,18 @@ def lint_of(options: argparse.Namespace) -> list[LintFinding]:
         return of_series(options)
     if options.range is None:
         tree = tree_of(options, options.tree)
-        return [*defects(Linked(tree)), *rust_defects(tree)]
+        return all_defects(Linked(tree))
     first, dots, second = options.range.partition("..")
     if not dots or not first or not second or second.startswith("."):
         raise VMStateError("no range of revisions", expected="A..B", found=options.range)
     before = tree_of(options, f"{options.tree}@{first}")
     after = tree_of(options, f"{options.tree}@{second}", before)
     return between(before, after, ways(options))
+
+
+def all_defects(linked: Linked) -> list[LintFinding]:
+    """What is wrong with one tree."""
+    return [*defects(linked), *rust_defects(linked.tree), *list_defects(linked)]
 
 
 def of_series(options: argparse.Namespace) -> list[LintFinding]:
@@ -244,9 +250,10 @@ def between(before: SourceTree, after: SourceTree, directions: tuple[str, ...]) 
     old, new = Linked(before), Linked(after)
     findings: list[LintFinding] = []
     if "forward" in directions:
-        known = {finding.id for finding in (*defects(old), *rust_defects(before))}
+        known = {finding.id for finding in all_defects(old)}
         findings += [*changes(old, new), *rust_changes(before, after), *visible_changes(old, new)]
-        findings += [finding for finding in (*defects(new), *rust_defects(after)) if finding.id not in known]
+        findings += list_changes(old, new)
+        findings += [finding for finding in all_defects(new) if finding.id not in known]
     if "reverse" in directions:
         reverse = (*changes(new, old), *rust_changes(after, before))
         findings += [finding.replace(direction="reverse") for finding in reverse]

@@ -49,6 +49,10 @@ RULES = {
         DEFECT,
         "a device's description has fields of a struct that the device neither is nor begins with",
     ),
+    "pointer-mismatch": (DEFECT, "the flags of a field take a pointer for what it points at, or the other way round"),
+    "in-itself": (DEFECT, "a description is in itself, as a struct or a subsection, without an end"),
+    "version-of-size": (DEFECT, "the version is the size of a struct, which changes with it"),
+    "sent-twice": (DEFECT, "what is a section of its own now is still sent inside another, too"),
     "stays-registered": (DEFECT, "what realize registers by hand is not unregistered by unrealize"),
     "memory-conditional": (DEFECT, "what a field points at was always made and is now made under a condition"),
     "rust-differs": (DEFECT, "what a device sends that is written in Rust is not what the same device in C sends"),
@@ -73,10 +77,18 @@ RULES = {
         BREAKS,
         "a device's section is registered by hand instead: its instance ids may be others",
     ),
+    "section-gone": (BREAKS, "a section that was registered by hand is not any more"),
     "description-removed": (BREAKS, "a device has no description any more"),
     "unmigratable-changed": (ASK, "whether a device can be migrated at all was changed"),
     "compat-not-newest": (BREAKS, "an entry for older machine types is not in the newest list"),
     "compat-removed": (ASK, "an entry for older machine types is gone"),
+    "compat-unknown": (BREAKS, "an entry for older machine types is for a device or a property that is not there"),
+    "compat-twice": (DEFECT, "a list for older machine types sets the same property of the same device twice"),
+    "compat-of-older": (DEFECT, "a machine type takes a list that is for older ones"),
+    "machine-without-list": (
+        DEFECT,
+        "a machine type of an older release takes neither its list nor what newer ones do",
+    ),
     "property-default": (BREAKS, "a property has another default, and older machine types do not get the old one"),
     "property-new": (ASK, "a property is new, and what it stands for is on for older machine types, too"),
     "property-removed": (ASK, "a device has no longer a property that a command line or a machine type can set"),
@@ -204,31 +216,36 @@ def _staying(linked: Linked) -> Iterator[LintFinding]:
     """Sections that stay when their device is taken away."""
     for unit in linked.tree.units:
         for registration in unit.registrations:
-            chosen = linked.description(registration.vmsd, unit) if registration.kept and registration.vmsd else None
-            if chosen is not None:
-                message = f"{registration.function}() on realize, and no vmstate_unregister() of it on unrealize"
-                vmsd = chosen[1]
-                yield LintFinding(
-                    "stays-registered",
-                    DEFECT,
-                    registration.path,
-                    registration.line,
-                    vmsd.symbol,
-                    vmsd.name,
-                    None,
-                    message,
-                )
+            if not registration.kept:
+                continue
+            chosen = linked.description(registration.vmsd, unit) if registration.vmsd else None
+            if registration.vmsd is None or chosen is not None:
+                symbol, name = ("", registration.idstr or "") if chosen is None else (chosen[1].symbol, chosen[1].name)
+                undone = "unregister_savevm()" if chosen is None else "vmstate_unregister()"
+                begun, ended = ("beginning", "end") if chosen is None else ("realize", "unrealize")
+                message = f"{registration.function}() on {begun}, and no {undone} of it on {ended}"
+                place = (registration.path, registration.line)
+                yield LintFinding("stays-registered", DEFECT, *place, symbol, name, None, message)
 
 
 def _defects_of(linked: Linked, unit: UnitResult, vmsd: SourceDescription, newest: int) -> Iterator[LintFinding]:
-    for field in vmsd.fields if "version_id" not in vmsd.untold else ():
-        if field.version > newest and field.exists is None and "VMS_MUST_EXIST" not in field.flags:
+    is_told = "version_id" not in vmsd.untold
+    for field in vmsd.fields:
+        if is_told and field.version > newest and field.exists is None and "VMS_MUST_EXIST" not in field.flags:
             message = f"{field.name!r} is from version {field.version} on, and the description has version {newest}"
             yield _finding("never-sent", vmsd, message, field.line, field.name)
+        if field.against is not None and (field.vmsd is None or _has_members(linked, unit, field.vmsd)):
+            taken = "what it points at" if field.against == "a pointer" else "a pointer"
+            message = f"{field.name!r} is {field.against}, and its flags take it for {taken}"
+            yield _finding("pointer-mismatch", vmsd, message, field.line, field.name)
     if vmsd.fields and not vmsd.ended:
         yield _finding("no-end", vmsd, "its fields have no end marker", vmsd.fields[-1].line)
     for member in vmsd.twice:
         yield _finding("member-twice", vmsd, f".{member} is given more than once", field=member)
+    if vmsd.measured:
+        yield _finding("version-of-size", vmsd, f"its {vmsd.measured[0]} is a sizeof")
+    if linked.is_in_itself(unit, vmsd):
+        yield _finding("in-itself", vmsd, "it is in itself, so that nobody can send it")
     if vmsd.minimum > vmsd.version and not UNTOLD.intersection(vmsd.untold):
         message = f"it takes versions from {vmsd.minimum} on, and sends version {vmsd.version}"
         yield _finding("minimum-above-version", vmsd, message)
@@ -237,6 +254,12 @@ def _defects_of(linked: Linked, unit: UnitResult, vmsd: SourceDescription, newes
         if inner is not None and vmsd.name and not inner[1].name.startswith(vmsd.name):
             message = f"{inner[1].name!r} is a subsection of {vmsd.name!r}, and does not begin with that name"
             yield _finding("subsection-name", vmsd, message, field=inner[1].name)
+
+
+def _has_members(linked: Linked, unit: UnitResult, symbol: str) -> bool:
+    """Whether a nested description is of a struct, and not of a copy that its functions make of a pointer."""
+    inner = linked.description(symbol, unit)
+    return inner is not None and any(field.struct for field in inner[1].fields)
 
 
 def _versions_asked_for(linked: Linked) -> dict[tuple[str, str], int]:
@@ -297,6 +320,8 @@ class _Changes:
                 yield from self.marks(known[1], vmsd)
                 yield from self.memory(known[1], vmsd)
         yield from self.devices()
+        yield from self.registrations()
+        yield from self.sent_twice()
         yield from self.lists()
 
     def description(
@@ -482,6 +507,9 @@ class _Changes:
             if self.after.types[name][1].abstract:
                 # No device is of this class itself, and those that are have their own entry here.
                 continue
+            if self.after.types[name][1].vmsd == vmsd.symbol:
+                # It is in itself.
+                continue
             by_hand = registered.get((vmsd.symbol, vmsd.name))
             if by_hand is None:
                 yield _finding("description-removed", vmsd, f"the device {name!r} has no description", field=name)
@@ -502,6 +530,52 @@ class _Changes:
                     known[chosen[1].symbol, chosen[1].name] = registration
         return known
 
+    def registrations(self) -> Iterator[LintFinding]:
+        """Sections that were registered by hand."""
+        was, now = _by_hand(self.before), _by_hand(self.after)
+        devices: dict[tuple[str, str], str] = {}
+        for name, _, vmsd in self.after.devices():
+            devices.setdefault((vmsd.symbol, vmsd.name), name)
+        before = {(vmsd.symbol, vmsd.name) for _, _, vmsd in self.before.devices()}
+        names = {vmsd.name: vmsd for vmsd in self.after.tree.descriptions()}
+        for key, call in was.items():
+            symbol, name = key
+            if key in now:
+                old, new = call.version or 0, now[key].version or 0
+                if new != old:
+                    message = f"version {new} is sent, and {old} was"
+                    rule = "version-lowered" if new < old else "version-raised"
+                    yield LintFinding(rule, RULES[rule][0], call.path, call.line, call.function, name, None, message)
+                continue
+            chosen = names.get(name)
+            if chosen is None or call.path not in self.after.units:
+                # What is gone with its device, or its file.
+                continue
+            if key in devices and key not in before and call.instance != -1 and call.function != "vmstate_register_any":
+                message = f"it was registered by {call.function}(), and is with its device ({devices[key]}): "
+                message += "are its name and its instance ids what they were?"
+                severity = BREAKS if call.instance is None else ASK
+                yield _finding("registration-changed", chosen, message, severity=severity)
+            elif symbol and key not in devices and chosen.symbol == symbol:
+                yield _finding(
+                    "section-gone", chosen, f"it was registered by {call.function}(), and nothing does any more"
+                )
+
+    def sent_twice(self) -> Iterator[LintFinding]:
+        """Descriptions that become a section of a device, and that what has the device in it still sends."""
+        before = {(vmsd.path, vmsd.symbol) for _, _, vmsd in self.before.devices()}
+        old, new = _nested(self.before), _nested(self.after)
+        for name, unit, vmsd in self.after.devices():
+            key = (vmsd.path, vmsd.symbol)
+            if key in before or key not in old or key not in new:
+                continue
+            instance = self.after.instance_of_type(name)
+            heads = {row[0]: row[1:] for row in unit.heads}
+            if instance and any(heads.get(field.struct or "", ("",))[0] == instance[0] for field in vmsd.fields):
+                message = f"it is a section of {name!r} now, and {new[key].name!r} has it in it, too"
+                before.add(key)
+                yield _finding("sent-twice", vmsd, message)
+
     def lists(self) -> Iterator[LintFinding]:
         """Lists of properties for older machine types."""
         old, new = compat_entries(self.before), compat_entries(self.after)
@@ -519,15 +593,40 @@ class _Changes:
                 message = (
                     f"{entry.driver}.{entry.property}={entry.value} is new in {entry.list}, and {newest} is the newest"
                 )
-                yield _of_entry("compat-not-newest", entry, message)
+                yield of_entry("compat-not-newest", entry, message)
         for key in old.keys() - new.keys():
             entry = old[key]
             if any(each.list == entry.list for each in new.values()):
                 message = f"{entry.driver}.{entry.property}={entry.value} is gone from {entry.list}"
-                yield _of_entry("compat-removed", entry, message)
+                yield of_entry("compat-removed", entry, message)
 
 
-def _of_entry(rule: str, entry: CompatEntry, message: str) -> LintFinding:
+def _by_hand(linked: Linked) -> dict[tuple[str, str], Registration]:
+    """C name of the description ("" where functions alone write the section) and name -> what registers it."""
+    known: dict[tuple[str, str], Registration] = {}
+    for unit in linked.tree.units:
+        for call in unit.registrations:
+            chosen = linked.description(call.vmsd, unit) if call.vmsd else None
+            if chosen is not None:
+                known.setdefault((chosen[1].symbol, chosen[1].name), call)
+            elif call.idstr and call.version is not None:
+                known.setdefault(("", call.idstr), call)
+    return known
+
+
+def _nested(linked: Linked) -> dict[tuple[str, str], SourceDescription]:
+    """Path and C name of what is a struct in others -> the first of these."""
+    known: dict[tuple[str, str], SourceDescription] = {}
+    for unit in linked.tree.units:
+        for vmsd in unit.descriptions:
+            for field in vmsd.fields:
+                inner = linked.description(field.vmsd, unit) if field.vmsd is not None else None
+                if inner is not None and "VMS_POINTER" not in field.flags:
+                    known.setdefault((inner[1].path, inner[1].symbol), vmsd)
+    return known
+
+
+def of_entry(rule: str, entry: CompatEntry, message: str) -> LintFinding:
     field = f"{entry.driver}.{entry.property}"
     return LintFinding(rule, RULES[rule][0], entry.path, entry.line, entry.list, entry.list, field, message)
 

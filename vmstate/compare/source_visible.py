@@ -95,7 +95,7 @@ class _Visible:
 
     def removed_properties(self) -> Iterator[LintFinding]:
         """Properties that a device had and has not."""
-        old, new = _of_classes(self.before), _of_classes(self.after)
+        old, new = of_classes(self.before), of_classes(self.after)
         by_code = {row.name for row in self.new["property"] if row.owner == OF_CODE}
         every_entry = list(compat_entries(self.after).values())
         lost: dict[tuple[str, ...], list[str]] = {}
@@ -188,7 +188,7 @@ class _Visible:
 
 
 def _by_kind(linked: Linked) -> dict[str, list[Visible]]:
-    kinds: dict[str, list[Visible]] = {"property": [], "machine": [], "cpu": [], "pci": []}
+    kinds: dict[str, list[Visible]] = {"property": [], "machine": [], "cpu": [], "pci": [], "lists": []}
     for unit in linked.tree.units:
         for row in unit.visible:
             kinds[row.kind].append(row)
@@ -203,7 +203,7 @@ def _spaces(rows: Iterable[Visible]) -> dict[str, Counter[tuple[str, str, str | 
     return spaces
 
 
-def _of_classes(linked: Linked) -> dict[str, frozenset[str]]:
+def of_classes(linked: Linked) -> dict[str, frozenset[str]]:
     """Device class -> the names of its properties, with those of the classes above it."""
     arrays: dict[tuple[str, str], set[str]] = {}
     for unit in linked.tree.units:

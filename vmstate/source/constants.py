@@ -554,6 +554,20 @@ class Constants:
                     return inner
         return None
 
+    def at(self, struct: str, path: str) -> Tree:
+        """The type, without names for it, of a struct's member as `offsetof` has it: "regs[2].value". Raises
+        `Unresolved`.
+        """
+        kind: Tree = ("struct", struct) if struct.startswith(("struct ", "union ")) else ("named", struct)
+        for part in path.split("."):
+            name, *indices = part.split("[")
+            kind = self.plain(self.member(kind, name))
+            for _ in indices:
+                if kind[0] not in ("array", "pointer"):
+                    raise Unresolved(f"an element of {name}, which is no array")
+                kind = self.plain(kind[1])
+        return kind
+
     def type_of(self, tree: Tree) -> Tree:
         """The type of an expression."""
         kind = tree[0]

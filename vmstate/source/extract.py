@@ -12,7 +12,7 @@ from vmstate.source.constants import Constants
 from vmstate.source.expressions import Tree, without_lines
 from vmstate.source.initialiser import Entry, entries, in_braces, symbol_of, text_of
 from vmstate.source.lexer import Item, Token
-from vmstate.source.lifetimes import arguments_of, kept_after_end, memory_made
+from vmstate.source.lifetimes import arguments_of, has_end, kept_after_end, memory_made
 from vmstate.source.model import (
     CompatEntry,
     Problem,
@@ -33,12 +33,14 @@ from vmstate.source.visible import (
     PROPERTIES_OF_CLASS,
     Number,
     configuration_space,
+    lists_of_machines,
     machine_fields,
     models,
     properties,
     properties_of_code,
 )
 
+VERSIONS = ("version_id", "minimum_version_id")
 HOOKS = ("pre_load", "post_load", "pre_save", "post_save", "dev_unplug_pending", "pre_load_errp", "post_load_errp",
          "pre_save_errp", "load_state_old")  # fmt: skip
 
@@ -53,6 +55,8 @@ SYMBOLS = {"info": "info", "vmsd": "vmsd", "field_exists": "exists"}
 """Members of a `VMStateField`, and the names that they have here."""
 
 FLAG = re.compile(r"VMS_[A-Z0-9_]+\Z")
+PLAIN_INFO = re.compile(r"vmstate_info_(?:u?int(?:8|16|32|64)\w*|bool|buffer|timer)\Z")
+"""Infos that take what the flags say that a field is; any other may look for itself."""
 
 VMSD_OF_CLASS = re.compile(r"\b(\w+)->vmsd\s*=\s*(?:\([^()]*\)\s*)?&?\s*\(?(\w+)")
 SAVE_OF_CLASS = re.compile(r"\b\w+->save\s*=\s*&?\s*(\w+)")
@@ -155,6 +159,7 @@ class Extractor:
         registrations = tuple(self.registrations())
         visible += properties_of_code(self.file)
         visible += machine_fields(unit, self.value_of, self.file)
+        visible += lists_of_machines(self.file)
         visible += configuration_space(unit, self.value_of, self.file)
         functions = tuple(self.functions())
         structs = dict.fromkeys(field.struct for vmsd in descriptions for field in vmsd.fields if field.struct)
@@ -219,6 +224,7 @@ class Extractor:
         twice: list[str] = []
         hooks: list[str] = []
         untold: list[str] = []
+        measured: list[str] = []
         seen: set[str] = set()
         try:
             expanded = self.unit.expand(tokens)
@@ -238,6 +244,8 @@ class Extractor:
                     hooks += [member] if symbol_of(entry.tokens) is not None else []
                 else:
                     values.update(self.member_of_description(entry))
+                    if member in VERSIONS and "sizeof" in entry.tokens:
+                        measured.append(member)
             except Unresolved as error:
                 untold.append(member)
                 self.problem(entry.line, f"{symbol}.{member}", error, path)
@@ -251,6 +259,7 @@ class Extractor:
             hooks=tuple(hooks),
             twice=tuple(twice),
             untold=tuple(untold),
+            measured=tuple(measured),
             **values,
         )
 
@@ -368,7 +377,22 @@ class Extractor:
         if "VMS_ALLOC" not in flags and ("VMS_POINTER" in flags or "VMS_ARRAY_OF_POINTER" in flags):
             always = self.memory.get(str(values.get("member")).rpartition(".")[2])
             values["memory"] = None if always is None else "always" if always else "sometimes"
+        info = values.get("info")
+        if ("vmsd" in values) if info is None else PLAIN_INFO.match(info):
+            values["against"] = self.against_flags(values.get("struct"), values.get("member"), flags)
         return SourceField(name, line=line, **values)
+
+    def against_flags(self, struct: str | None, member: str | None, flags: Sequence[str]) -> str | None:
+        """What a member is where flags take it for the other: a pointer, or none."""
+        if struct in (None, "?") or not member or "VMS_ARRAY_OF_POINTER" in flags:
+            return None
+        try:
+            kind = self.constants.at(str(struct), member)[0]
+        except (Unresolved, RecursionError):
+            return None
+        if kind == "pointer":
+            return None if "VMS_POINTER" in flags else "a pointer"
+        return "no pointer" if "VMS_POINTER" in flags and kind in ("array", "named", "members", "enum") else None
 
     def heads(self, name: str) -> tuple[str, ...]:
         """A struct and those at its beginning, as `UnitResult.heads` has them."""
@@ -602,10 +626,15 @@ class Extractor:
                 continue
             line = self.file.line_of(call.start())
             registration = self.registration(call[1], arguments, line)
-            if registration.vmsd is not None:
-                around = self.function_at(call.start())
-                kept = around is not None and kept_after_end(self.bodies, around, registration.vmsd)
-                registration = registration.replace(kept=kept)
+            around = self.function_at(call.start())
+            if around is not None and registration.vmsd is not None:
+                registration = registration.replace(kept=kept_after_end(self.bodies, around, registration.vmsd))
+            elif (
+                around is not None
+                and "unregister_savevm" not in text
+                and registration.function.startswith("register_savevm")
+            ):
+                registration = registration.replace(kept=has_end(self.bodies, around))
             yield registration
 
     def function_at(self, place: int) -> str | None:
@@ -628,9 +657,11 @@ class Extractor:
                 instance=self._number(arguments[1]),
                 version=self._number(arguments[2]),
             )
-        place = 1 if function == "vmstate_register_any" else 2
-        vmsd = re.search(r"&\s*(\w+)", arguments[place]) if len(arguments) > place else None
-        instance = self._number(arguments[1]) if place == 2 and len(arguments) > 2 else None
+        # Until 2010 the device was not given, only the instance.
+        references = [re.match(r"&\s*(\w+)\s*\Z", argument) for argument in arguments]
+        place = next((index for index, each in enumerate(references) if each is not None), 0)
+        vmsd = references[place] if references else None
+        instance = self._number(arguments[place - 1]) if place and function != "vmstate_register_any" else None
         return Registration(function, self.path, line, vmsd=vmsd[1] if vmsd else None, instance=instance)
 
     def _text(self, text: str) -> str | None:

@@ -21,6 +21,8 @@ BEGINS = re.compile(
 )
 ENDS = re.compile(r"->(?:unrealize|exit|instance_finalize)\s*=\s*&?(\w+)|"
                   r"device_class_set_parent_unrealize\([^;]*?,\s*(\w+)\s*,")  # fmt: skip
+BEGINNINGS = ("init", "realize", "probe", "setup", "register")
+ENDINGS = ("exit", "finalize", "unrealize", "cleanup", "uninit", "unregister", "fini", "deinit")
 UNREGISTERED = re.compile(r"\bvmstate_unregister\s*\(([^;]*)\)\s*;")
 
 
@@ -99,6 +101,12 @@ def kept_after_end(functions: Mapping[str, str], registering: str, vmsd: str) ->
         for name in _reached(functions, ends)
         for call in UNREGISTERED.findall(functions[name])
     )
+
+
+def has_end(functions: Mapping[str, str], registering: str) -> bool:
+    """Whether a file has a function that ends what the registering one begins, by its name: X_init and X_exit."""
+    stem, _, begins = registering.rpartition("_")
+    return begins in BEGINNINGS and any(f"{stem}_{ends}" in functions for ends in ENDINGS)
 
 
 def _named(functions: Mapping[str, str], pattern: re.Pattern[str]) -> set[str]:

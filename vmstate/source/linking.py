@@ -68,6 +68,23 @@ class Linked:
         self._opened[key] = count = min(count, MAX_OPENED + 1)
         return count
 
+    def is_in_itself(self, unit: UnitResult, vmsd: SourceDescription) -> bool:
+        """Whether a description is reached again from what is in it."""
+        if self._fields_of(unit, vmsd, 0) <= MAX_OPENED:
+            return False
+        seen: set[tuple[str, str]] = set()
+        waiting = [(unit, vmsd)]
+        while waiting:
+            around, inner = waiting.pop()
+            for symbol in (*inner.subsections, *(field.vmsd for field in inner.fields if field.vmsd is not None)):
+                chosen = _chosen(self._descriptions.get(symbol, ()), around)
+                if chosen is not None and chosen[1] is vmsd:
+                    return True
+                if chosen is not None and (chosen[1].path, chosen[1].symbol) not in seen:
+                    seen.add((chosen[1].path, chosen[1].symbol))
+                    waiting.append(chosen)
+        return False
+
     def anywhere(self, symbol: str) -> tuple[UnitResult, SourceDescription] | None:
         """The first description under a name, whoever can see it."""
         return next(iter(self._descriptions.get(symbol, ())), None)

@@ -85,6 +85,8 @@ class SourceField(Fact):
     """The file, where it is not that of the description."""
     memory: str | None = None
     """Where what it points at is made: "always", or "sometimes" where only under a condition; None: not seen."""
+    against: str | None = None
+    """What the member is where the flags take it for the other: "a pointer", or "no pointer"."""
 
 
 class SourceDescription(Fact):
@@ -113,6 +115,8 @@ class SourceDescription(Fact):
     """Members that its initialiser has more than once."""
     untold: tuple[str, ...] = ()
     """Members whose values could not be told."""
+    measured: tuple[str, ...] = ()
+    """Members whose values are the size of something."""
 
     @classmethod
     def of_json(cls, raw: Mapping[str, Any]) -> Self:
@@ -199,7 +203,8 @@ class Visible(Fact):
     """Something that a guest can see besides the state that is sent.
 
     `kind` is "property" (`owner`: the array, `value`: the default), "machine" (`owner`: a function that sets a field of
-    a machine class), "cpu" (`owner`: a model of x86) or "pci" (`owner`: a function that writes configuration space).
+    a machine class), "cpu" (`owner`: a model of x86), "pci" (`owner`: a function that writes configuration space) or
+    "lists" (`owner`: a function of a machine type with a version, `name`: a list or another such function in it).
     `value` is None where it is no constant. Of a property `info`, `member` and `bit` say what it sets.
     """
 

@@ -23,7 +23,8 @@ from vmstate.vmsd.data import Data
 from vmstate.vmsd.release import Release
 
 TOLD = re.compile(
-    rb"VMStateDescription|VMStateInfo|TypeInfo|vmstate_register|register_savevm|GlobalProperty|->(?:w|w1c|c)mask"
+    rb"VMStateDescription|VMStateInfo|TypeInfo|vmstate_register|register_savevm|GlobalProperty|->(?:w|w1c|c)mask|"
+    rb"compat_props_add|SET_MACHINE_COMPAT"
 )
 """What a file has that is of interest."""
 

@@ -26,6 +26,12 @@ MACHINE_CLASS = re.compile(r"\b\w*MachineClass\s*\*\s*(\w+)\b")
 ASSIGNED = re.compile(r"\b(\w+)->(\w+(?:\.\w+)*)\s*=\s*([^;={}]{1,80});")
 NUMBER = re.compile(r"true|false|-?\d\w*|[A-Z][A-Z0-9_]+")
 
+OF_MACHINE = re.compile(r"\w+_\d+_\d+(?:_\d+)?_(?:machine_|class_)?options|\w+_machine_v?\d+_\d+(?:_\d+)?_\w*options")
+OF_RELEASE = re.compile(
+    r"\b(\w+_compat_\d+_\d+(?:_\d+)?|\w+_COMPAT_\d+_\d+(?:_\d+)?|\w+_\d+_\d+(?:_\d+)?_\w*options)\b"
+)
+"""Functions of a machine type with a version; lists and functions of such."""
+
 NOT_SEEN = frozenset(
     """
     desc family alias max_cpus min_cpus is_default deprecation_reason default_display default_nic no_floppy no_cdrom
@@ -166,6 +172,20 @@ def machine_fields(unit: Unit, number: Number, file: SourceFile) -> Iterator[Vis
                 if value is not None:
                     line = file.line_of(item.start + place)
                     yield Visible("machine", item.name, field, str(value), file.path, line, member=name)
+
+
+def lists_of_machines(file: SourceFile) -> Iterator[Visible]:
+    """The lists for older machine types that functions of machine types with a version take, and which of these they
+    call: a row for each, and one without a name for the function itself.
+    """
+    for item in file.items:
+        if item.kind != "function" or OF_MACHINE.fullmatch(item.name) is None:
+            continue
+        line = file.line_of(item.start)
+        body = file.text[item.start : item.end]
+        yield Visible("lists", item.name, "", None, file.path, line)
+        for name in dict.fromkeys(islice(OF_RELEASE.findall(body), MAX_CALLS)):
+            yield Visible("lists", item.name, name, None, file.path, line)
 
 
 def _assignments(body: str, names: Collection[str]) -> Iterator[tuple[str, str, str, int]]:
