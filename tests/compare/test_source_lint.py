@@ -12,7 +12,7 @@ import pytest
 from vmstate.cli import main
 from vmstate.compare.compat import compat
 from vmstate.compare.source_lint import RULES, changes, defects
-from vmstate.compare.source_lists import list_changes, list_defects
+from vmstate.compare.source_visible import list_changes, list_defects
 from vmstate.source.linking import Linked
 from vmstate.source.reading import SourceTree, read_tree
 

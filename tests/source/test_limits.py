@@ -40,16 +40,18 @@ TWICE = "VMSTATE_STRUCT(b, A, 0, v{0}, A), VMSTATE_STRUCT(b, A, 0, v{0}, A),"
 
 
 @pytest.mark.parametrize(
-    "text",
+    ("text", "told"),
     [
-        description(0, TWICE.format(0)),
-        description(0, TWICE.format(1)) + description(1, TWICE.format(0)),
-        "".join(description(n, TWICE.format(n + 1)) for n in range(39)) + description(39, "VMSTATE_UINT8(b, A),"),
+        (description(0, TWICE.format(0)), 1),
+        (description(0, TWICE.format(1)) + description(1, TWICE.format(0)), 2),
+        ("".join(description(n, TWICE.format(n + 1)) for n in range(39)) + description(39, "VMSTATE_UINT8(b, A),"), 0),
     ],
     ids=["in itself", "in each other", "2 to the 39th"],
 )
-def test_a_description_without_end_is_none(tmp_path: Path, text: str, capsys: pytest.CaptureFixture[str]) -> None:
-    """Whatever opens what is in it comes to an end."""
+def test_a_description_without_end_is_none(
+    tmp_path: Path, text: str, told: int, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Whatever opens what is in it comes to an end, and that it is in itself is told."""
     tree = tree_with(tmp_path / "a", text + DEVICE)
     linked = Linked(read_tree(str(tree)))
     assert "x" in linked.types
@@ -58,8 +60,9 @@ def test_a_description_without_end_is_none(tmp_path: Path, text: str, capsys: py
     place = newer / "hw" / "x.c"
     place.write_text(place.read_text().replace("version_id = 1", "version_id = 2"))
     main(["compat", str(tree), str(newer), "--both"])
-    assert main(["source", "lint", str(newer), "--no-cache"]) == 0
     capsys.readouterr()
+    assert main(["source", "lint", str(newer), "--no-cache"]) == (1 if told else 0)
+    assert capsys.readouterr().out.count("[in-itself]") == told
 
 
 def test_what_is_in_many_is_no_circle(tmp_path: Path) -> None:

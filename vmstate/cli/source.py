@@ -21,9 +21,8 @@ from vmstate.compare.source_lint import (
     sarif,
     with_promises,
 )
-from vmstate.compare.source_lists import list_changes, list_defects
 from vmstate.compare.source_rust import rust_changes, rust_defects
-from vmstate.compare.source_visible import visible_changes
+from vmstate.compare.source_visible import list_changes, list_defects, visible_changes
 from vmstate.errors import VMStateError, one_line
 from vmstate.files import write_atomic
 from vmstate.source.declare import Declaration
