@@ -312,6 +312,7 @@ ENTRIES: dict[str, dict[str, object]] = {
     "s390-skeys": {"old_style": True, "listed": False},
     "s390-storage_attributes": {"old_style": True, "listed": False},
     "s390_css": {"listed": False, "target_endian": "big"},
+    "sd-card": {"compares": "vmstate.devices.misc.sd:SD"},
     "serial": {"legacy_instances": (1016, 760, 1000, 744)},
     "slirp": {"old_style": True, "listed": False},
     "spapr": {"listed": False, "compares": "vmstate.devices.ppc.spapr:Spapr"},

@@ -426,6 +426,23 @@ REGISTER_WIDTHS = rule(
     "a register of 32 bits has no more of them",
 )
 
+_SCR_EL3 = 0x603000000013F088
+_SCR_FW_AW = 0x30
+
+
+def _reads_back(indexes: list[int], values: list[int], release: Release) -> bool:
+    """Whether SCR_EL3 reads as it is written: up to 5.2 (10d0ef3e6c) two bits are set that its reset leaves zero."""
+    sent = dict(zip(indexes, values, strict=False)).get(_SCR_EL3, _SCR_FW_AW)
+    return release >= Release(6, 0) or sent & _SCR_FW_AW == _SCR_FW_AW
+
+
+READ_BACK = Rule(
+    "arm-cpu-el3",
+    asks(_reads_back, this.cpreg_vmstate_indexes, this.cpreg_vmstate_values, RELEASE),
+    "QEMU up to 5.2 takes no processor with EL3 that has not set FW and AW in SCR_EL3, not even from itself",
+    advice="start both sides without EL3 (secure=off, has_el3=off), or load it with QEMU 6.0 or later",
+)
+
 _SAME_CPU = (
     "give both sides the same CPU model with the same features (-cpu MODEL,...), and the same number of CPUs (-smp); "
     "the stream holds no name of the model"
@@ -531,6 +548,7 @@ class ARMCPU(VMState):
                 advice=_SAME_RELEASE,
             ),
             REGISTER_WIDTHS,
+            READ_BACK,
         ),
     )
     exclusive_addr: int = uint64(name="env.exclusive_addr")

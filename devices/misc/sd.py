@@ -27,6 +27,7 @@ from vmstate.declare import (
     unused,
     variant,
 )
+from vmstate.vmsd.destination import Comparison
 
 WP_WORDS = fact("sd_wp_words", (1, 2, 3, 5, 9, 17, 33, 65, 129, 257, 513, 1025, 2049, 4097, 8193, 16385))
 """Words of the write-protection bitmap: a bit for each 2 MB of the card, which holds a power of two, and one more."""
@@ -64,7 +65,12 @@ class EmmcExtCsd(VMState):
     ext_csd_rw: list[int] = array(uint8, 192)
 
 
-@device("sd-card", models="vmstate.devices.misc.models:SD_CARD")
+@device(
+    "sd-card",
+    models="vmstate.devices.misc.models:SD_CARD",
+    # In front of what is sent the card is powered up, which one behind SPI is from its reset on.
+    compares=Comparison(ends={"sd-card/ocr-state": "Assertion `!FIELD_EX32(sd->ocr, OCR, CARD_POWER_UP)' failed"}),
+)
 @description("sd-card", version_id=2, minimum_version_id=2)
 class SD(VMState):
     """Registers of the card and the transfer that is under way."""

@@ -67,6 +67,8 @@ CPU = undescribed(
                 "version is another from release to release",
             ),
         ),
+        # Arm's, of which the devices of this name are as well.
+        refuses_itself=Release(5, 2),
         pointers={"cpu/timer": "the timers of the extension Sstc (-cpu ...,sstc=on)"},
     ),
 )

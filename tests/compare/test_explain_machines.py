@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import struct
 from pathlib import Path
 from typing import Any
@@ -364,3 +365,18 @@ def test_an_array_of_no_elements_is_in_the_dump_alone() -> None:
     target = of_stream(vmstate.load(data)).replaced(schema=schema)
     assert vmstate.explain(changed, target).verdict == "loads"
     assert vmstate.explain(changed, schema).verdict == "fails"
+
+
+@pytest.mark.qemu
+@pytest.mark.slow
+@pytest.mark.skipif(shutil.which("qemu-system-riscv64") is None, reason="needs qemu-system-misc")
+def test_a_card_behind_spi_is_taken_by_no_qemu(tmp_path: Path) -> None:
+    """It is powered up from its reset on, and QEMU powers it up in front of what it reads: not even its own."""
+    words = ["qemu-system-riscv64", "-M", "sifive_u", "-nodefaults", "-S"]
+    path = tmp_path / "sifive.mig"
+    with Machine(words, limit=30) as machine:
+        save(machine, path, limit=30)
+    explained = vmstate.explain(path, target_of(words, limit=30))
+    assert explained.verdict == "fails" and explained.findings[0].section == "sd-card"
+    outcome = load_into_qemu(path, words, limit=30)
+    assert not outcome.accepted and explained.qemu_error is not None and explained.qemu_error in str(outcome.error)

@@ -46,6 +46,9 @@ def test_names(index: int, name: str, meaning: str | None) -> None:
     assert meaning_of(name) == meaning
 
 
+SCR_EL3 = system(3, 6, 1, 1, 0)
+
+
 def cpu(registers: dict[int, int]) -> ARMCPU:
     indexes, values = list(registers), list(registers.values())
     return ARMCPU(cpreg_vmstate_array_len=len(indexes), cpreg_vmstate_indexes=indexes, cpreg_vmstate_values=values)
@@ -65,6 +68,16 @@ def test_another_release_has_other_registers() -> None:
     assert messages["arm-cpu-register-unknown"].text == "the destination's CPU has not the registers PAR"
     assert "ID_DFR0_EL1=0x3010006 (debug and performance monitors)" in messages["arm-cpu-register-release"].text
     assert all("release" in result.rule.advice for result in messages.values())
+
+
+def test_a_processor_with_el3_that_5_2_does_not_take_from_itself() -> None:
+    """virt,secure=on, raspi3b, highbank and others, after a reset."""
+    for value, release, rules in (
+        (0, Release(5, 2), {"arm-cpu-el3"}),
+        (0x430, Release(5, 2), set()),
+        (0, Release(6, 0), set()),
+    ):
+        assert set(told({SCR_EL3: value}, {SCR_EL3: 0}, release)) == rules
 
 
 def test_another_model_has_other_values() -> None:

@@ -22,6 +22,7 @@ from saved_files import NUMBERS, head_of, image, plain, qcow2_with_packed_cluste
 
 from vmstate import load
 from vmstate.saved.lzop import stored
+from vmstate.saved.opening import Input
 from vmstate.saved.packing import at_origin
 from vmstate.stream.stream import Stream
 
@@ -119,7 +120,7 @@ def _of_image(form: str) -> bytes:
         return head_of("lzop") + b"".join(stored([small_stream()]))
     if form == "sparse":
         head = head_of("sparse")
-        return head + b"".join(at_origin(memoryview(plain("mapped-10.0.file")), 0, len(head)))
+        return head + b"".join(at_origin(Input(memoryview(plain("mapped-10.0.file")), "plain"), 0, len(head)))
     return image(form, small_stream())
 
 

@@ -108,6 +108,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except (SystemExit, GeneratorExit):
         raise
     except BaseException as error:
+        if isinstance(error, MemoryError) and not debug:
+            print("vmstate: there is not enough memory for this here", file=sys.stderr)
+            return 2
         if debug:
             import traceback
 

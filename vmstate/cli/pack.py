@@ -52,7 +52,7 @@ def pieces_in_snapshot(opened: Input, options: argparse.Namespace) -> Iterator[b
     """A disk image with a snapshot more."""
     if options.kind == "libvirt" or options.format is not None:
         raise VMStateError("a snapshot is one of a disk image", expected="--as qcow2")
-    pieces = at_origin(opened.data, opened.origin if is_mapped(opened.data) else 0, 0)
+    pieces = at_origin(opened, opened.origin if is_mapped(opened.data) else 0, 0)
     return with_new_snapshot(options.like, options.snapshot, pieces, guest_clock(opened.data))
 
 
@@ -72,7 +72,7 @@ def pieces_of(opened: Input, options: argparse.Namespace) -> Iterator[bytes | me
     elif options.format is not None:
         raise VMStateError("a format is that of a save image", found=kind)
     old, new = (opened.origin, origin_of(container)) if is_mapped(opened.data) else (0, 0)
-    return packed(container, at_origin(opened.data, old, new))
+    return packed(container, at_origin(opened, old, new))
 
 
 def wrong_form(file: str, form: str) -> StreamError:

@@ -25,7 +25,7 @@ def run(options: argparse.Namespace) -> int:
     """Write the stream; one with mapped-ram as it would stand in a file of its own."""
     refuse_itself(options.file, options.output)
     with open_input(options.file) as opened:
-        pieces = at_origin(opened.data, opened.origin if is_mapped(opened.data) else 0, 0)
+        pieces = at_origin(opened, opened.origin if is_mapped(opened.data) else 0, 0)
         if options.output == "-":
             for piece in pieces:
                 sys.stdout.buffer.write(piece)

@@ -11,6 +11,7 @@ what that takes for granted is told in `assumed`.
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import ExitStack
@@ -25,7 +26,8 @@ from vmstate.compare.findings import BREAKS, COSMETIC, MAY_BREAK
 from vmstate.compare.schemas import Schema
 from vmstate.compare.section import ADVICE_OF_RELEASES, SectionCheck, Sides, bits_of, named, with_error
 from vmstate.compare.target import Target, open_target
-from vmstate.errors import SchemaError, VersionError, VMStateError
+from vmstate.errors import SchemaError, StreamError, VersionError, VMStateError
+from vmstate.files import size_text
 from vmstate.rules import messages
 from vmstate.rules.stream import (
     RESIZABLE,
@@ -136,26 +138,38 @@ def features_of_one_side(source: Target, target: Target) -> Iterator[Explained]:
         )
 
 
+def refuse_too_large(size: int, name: str | None) -> None:
+    """Refuse what has to be held in memory and is more than half of what this machine has. Raises `StreamError`."""
+    most = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") // 2
+    if size > most:
+        raise StreamError(
+            "the stream has to be in memory for this, and is too large",
+            file=name,
+            expected=f"at most {size_text(most)} on this machine, as `vmstate thin` makes one",
+            found=size_text(size),
+        )
+
+
 def load_whatever_versions(source: Any, stack: ExitStack) -> tuple[Stream, dict[int, VersionError]]:
     """A stream, and the versions in it that its own descriptions do not take: offset behind the header -> the error.
 
     Such a version says nothing of what follows, which is then read at one that they take.
     """
     opened = stack.enter_context(open_input(source))
-    data, versions = opened.data, dict[int, VersionError]()
+    mended, versions = bytearray(), dict[int, VersionError]()
     while True:
         try:
-            # A view of its own: what cannot be loaded is closed.
-            stream = stack.enter_context(load_what_is_whole(memoryview(data)))
+            # What cannot be loaded is closed.
+            stream = stack.enter_context(load_what_is_whole(bytes(mended) if mended else opened.again()))
         except VersionError as error:
             # Of a section the offset is behind the version, of a subsection in front of it.
             behind = (error.offset or 0) + (0 if error.path is None else 4)
             if behind < 4 or behind in versions or len(versions) == MAX_VERSIONS:
                 raise error.named(opened.name) from None
             versions[behind] = error
-            mended = bytearray(data)
+            refuse_too_large(len(opened.data), opened.name)
+            mended = mended or bytearray(opened.data)
             mended[behind - 4 : behind] = error.known.to_bytes(4, "big")
-            data = memoryview(bytes(mended))
         except VMStateError as error:
             raise error.named(opened.name) from None
         else:

@@ -23,7 +23,7 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import ExitStack, suppress
 from typing import Any
 
-from vmstate.compare.explain import explain, load_whatever_versions
+from vmstate.compare.explain import explain, load_whatever_versions, refuse_too_large
 from vmstate.compare.explained import Explained
 from vmstate.compare.findings import BREAKS as FAILS_LOAD
 from vmstate.compare.findings import MAY_BREAK
@@ -151,6 +151,7 @@ def repair(
         if stream.cut is not None:
             raise StreamError(f"a stream that is cut off cannot be repaired: {stream.cut.message}", file=stream.name)
         steps: list[Step] = []
+        refuse_too_large(sum(map(len, stream.chunks())), stream.name)
         data = stream.to_bytes()
         for offset, error in sorted(versions.items()):
             section = stream.section_at(offset)

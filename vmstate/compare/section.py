@@ -149,13 +149,14 @@ class SectionCheck:
 
     def run(self) -> list[Explained]:
         """All findings, in the order in which QEMU meets what they are about."""
-        misplaced = list(self.wrong_object())
+        misplaced = [*self.wrong_object(), *self.ends()]
         if self.is_alike and self.target.command is not None:
             # What a destination that was started sends itself it takes: guest memory has no say, since nothing points
             # into it in a machine that never ran. A recorded one can be told to be of a release that did not write it.
             # Some devices do not load what they save, whatever sends it.
-            if comparison_of(self.section.name).refuses_itself:
-                return list(self.values(beside=True))
+            last = comparison_of(self.section.name).refuses_itself
+            if last is not None and (self.target.release or last) <= last:
+                return [*misplaced, *self.values(beside=True)]
             return misplaced
         findings = [*self.versions(), *self.subsections(), *misplaced]
         if not any(finding.severity == BREAKS and finding.path is None for finding in findings):
@@ -369,6 +370,20 @@ class SectionCheck:
                     offset=self.section.offset + self.section.size - 1,
                     qemu_error="Assertion `first_elem || !n_elems || !size' failed",
                     advice="give both sides the same CPU model and features",
+                )
+
+    def ends(self) -> Iterator[Explained]:
+        """What QEMU ends by in a device as it is after a start, whatever is sent: its own section shows that."""
+        for name, line in comparison_of(self.section.name).ends.items():
+            mark = bytes((SUBSECTION, len(name))) + name.encode()
+            if self.target.command is not None and mark not in bytes(self.counterpart.payload()):
+                yield self.finding(
+                    ALLOCATED,
+                    "QEMU takes no such section in this device, and ends by an assertion (a defect of QEMU's)",
+                    path=name,
+                    offset=self.section.payload_offset,
+                    qemu_error=line,
+                    advice="start both sides without that device; a machine that has it cannot be migrated",
                 )
 
     def wrong_object(self) -> Iterator[Explained]:

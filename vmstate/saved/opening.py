@@ -122,6 +122,12 @@ class Input:
         if self.guard is not None:
             self.guard.check(self.name)
 
+    def again(self) -> Input:
+        """The same bytes for another reader, who may close what is given, and who lets go of what is passed."""
+        again = Input(memoryview(self.data), self.name, self._mapping, self.base, self.guard)
+        again.container, again.origin, again.further = self.container, self.origin, self.further
+        return again
+
     def moved(self, start: int) -> Input:
         """The same bytes from `start` on. This object is not to be used any more."""
         moved = Input(self.data[start:], self.name, self._mapping, self.base + start, self.guard)

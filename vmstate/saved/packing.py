@@ -27,6 +27,9 @@ from vmstate.stream.reader import StreamReader
 
 Pieces = Iterable[bytes | memoryview]
 
+_HEADER = 8
+"""Bytes of the magic and version that a stream begins with."""
+
 _MAC = re.compile(rb"(?<![0-9a-f:])[0-9a-f]{2}(?::[0-9a-f]{2}){5}(?![0-9a-f:])", re.IGNORECASE)
 
 
@@ -190,9 +193,26 @@ def _slices(data: memoryview, start: int, end: int) -> Iterator[memoryview]:
 # mapped-ram.
 
 
-def at_origin(data: memoryview, old: int, new: int) -> Iterator[bytes | memoryview]:
-    """A stream for another place in a file: `old` and `new` are where it begins there. Only mapped-ram minds."""
-    return _slices(data, 0, len(data)) if old == new else relaid(_events(data, old), new)
+def at_origin(opened: Input, old: int, new: int) -> Iterator[bytes | memoryview]:
+    """A stream for another place in a file: `old` and `new` are where it begins there. Only mapped-ram minds.
+
+    Raises `StreamError` for what is no stream.
+    """
+    data = opened.data
+    try:
+        next(StreamReader.over(data[:_HEADER]).events(), None)
+    except StreamError as error:
+        raise error.within(file=opened.name) from None
+    return _passed(opened) if old == new else relaid(_events(data, old), new)
+
+
+def _passed(opened: Input) -> Iterator[memoryview]:
+    """All bytes, each piece let go of when the next is asked for."""
+    at = 0
+    for piece in _slices(opened.data, 0, len(opened.data)):
+        yield piece
+        opened.release(at, at + len(piece))
+        at += len(piece)
 
 
 def _events(data: memoryview, origin: int) -> Iterator[tuple[Event | None, memoryview]]:

@@ -52,6 +52,10 @@ class Identity(NamedTuple):
     advice: str
 
 
+EVERY = Release(1 << 30, 0)
+"""A release that none comes behind."""
+
+
 class WrongObject(NamedTuple):
     """A section that QEMU reads over an object it is not of (a defect of QEMU's), where it is of no bus.
 
@@ -73,16 +77,19 @@ class Comparison(Data):
     `features` are those that a driver accepts and a host offers. `accidents` are facts that one machine can have so at
     one time and so at another: what a stream of the destination says of them does not decide. `levels` are numbers in
     subsections of their own, by the name of the subsection. `identities` are for sections that only a vmdesc describes.
-    `refuses_itself`: there are machines whose own section QEMU
+    `refuses_itself`: up to which release there are machines whose own section QEMU
     does not load, so that it is judged by its rules even if a destination would send the same. `pointers` are, of what
     only a vmdesc describes, the subsections that are read through a pointer, each with what the destination must have:
     it has that where it sends the subsection itself. `wrong_object` is for sections that no release reads as it should.
+    `ends` has the subsections which a device that was never used sends, but where QEMU ends by reading the section,
+    each with the line that it prints.
     """
 
     features: FeatureSet | None = None
     accidents: frozenset[str] = frozenset()
     levels: Mapping[str, Level] = {}
     identities: tuple[Identity, ...] = ()
-    refuses_itself: bool = False
+    refuses_itself: Release | None = None
     pointers: Mapping[str, str] = {}
     wrong_object: WrongObject | None = None
+    ends: Mapping[str, str] = {}
