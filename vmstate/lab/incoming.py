@@ -290,7 +290,7 @@ def _as_file(source: Input) -> int:
     from vmstate.saved.packing import at_origin
 
     with tempfile.TemporaryFile() as file:
-        for piece in at_origin(source.data, source.origin, 0):
+        for piece in at_origin(source, source.origin, 0):
             file.write(piece)
         file.flush()
         return os.dup(file.fileno())

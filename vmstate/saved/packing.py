@@ -61,7 +61,7 @@ def as_kept(file: str, data: bytes) -> Pieces:
     if container is None:
         return [data]
     origin = origin_of(container) if is_mapped(memoryview(data)) else 0
-    return packed(container, at_origin(memoryview(data), 0, origin))
+    return packed(container, at_origin(Input(memoryview(data), "the stream"), 0, origin))
 
 
 def is_mapped(data: memoryview) -> bool:
