@@ -17,8 +17,10 @@ PMCR = 0xDCE0
 """The lower 16 bits of the index of PMCR_EL0: op0 3, op1 3, CRn 9, CRm 12, op2 0."""
 ISAR1, DFR0, SMFR0, MMFR0 = 0xC031, 0xC028, 0xC025, 0xC038
 """The same of ID_AA64ISAR1_EL1, ID_AA64DFR0_EL1 and so on."""
-ZCR = 0xC090
-"""The same of ZCR_EL1, which there is with SVE."""
+ZCR, ZFR0 = 0xC090, 0xC024
+"""The same of ZCR_EL1, which there is with SVE, and of ID_AA64ZFR0_EL1."""
+F64MM = 0xF << 56
+"""The bits of ID_AA64ZFR0_EL1 that tell products of matrices of doubles, for which vectors are too short below 256."""
 CTR, MMFR0_32 = 0xD801, 0xC00C
 """The same of CTR_EL0, and of ID_MMFR0_EL1 as AArch32 has it."""
 HCR, SCR, GMID_TAGS = 0xE088, 0xF088, 0xC085
@@ -121,6 +123,11 @@ def _off_in_max(register: int, bits: int) -> Property:
     return of
 
 
+def _has_short_vectors(ask: ModelAsk) -> bool | None:
+    """Off where there are vectors, and none of 256 bits or more."""
+    return _off_in_max(ZFR0, F64MM)(ask) if _register(ask, ZCR) is not None else None
+
+
 def _off_without(register: int) -> Property:
     """Off where a register is not there that comes with what is meant."""
     return lambda ask: None if _register(ask, register) is not None else False
@@ -131,6 +138,7 @@ _PMU: dict[str, Property] = {"pmu": _off_if(DFR0, 0xF00)}
 _MAX: dict[str, Property] = {
     **_PMU,
     "sve": _off_without(ZCR),
+    "sve256": _has_short_vectors,
     "sme": _off_in_max(SMFR0, ALL),
     "pauth": _off_in_max(ISAR1, 0xFF0),
     "lpa2": _off_in_max(MMFR0, 0xF0000000),

@@ -30,7 +30,7 @@ from vmstate.devices.usb.device import USBDevice
 # A smart card of another host, in the reader usb-ccid (hw/usb/ccid-card-passthru.c).
 
 
-@device("ccid-card-passthru")
+@device("ccid-card-passthru", models="vmstate.devices.usb.models:CARD")
 @description("ccid-card-passthru", version_id=1, minimum_version_id=1)
 class CCIDCardPassthru(VMState):
     """What was received of the other host, and the card's answer to a reset."""

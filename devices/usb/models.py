@@ -58,3 +58,5 @@ HUB = (Model("usb-hub"),)
 STORAGE = (Model("usb-bot", when=lambda ask: not ask.has_children), Model("usb-storage", back_end="drive"))
 """Without a disk it is that of which the disk is a device of its own."""
 CCID = (Model("usb-ccid"),)
+CARD = (Model("ccid-card-passthru", back_end="chardev"),)
+"""It has no place: it is in the reader."""

@@ -160,6 +160,16 @@ def test_lines_of_a_log_are_joined_with_findings(some: list[cases.Case]) -> None
         )
 
 
+@pytest.mark.parametrize(("idstr", "switch"), [("hpet", "hpet"), ("pckbd", "i8042"), ("acpi_build", "acpi")])
+def test_what_a_board_has_by_an_option_of_the_machine_is_advised_so(idstr: str, switch: str) -> None:
+    data = plain(FIXTURES / "qemu-7.2-q35-virtio-net.mig.xz")
+    with load(data) as stream:
+        stream.parts.remove(stream[idstr])
+        explanation = explain(data, stream.to_bytes())
+    (finding,) = [finding for finding in explanation.findings if finding.rule == "section-unknown"]
+    assert finding.section == idstr and finding.advice is not None and f"-machine {switch}=on" in finding.advice
+
+
 def test_a_log_of_another_device_is_not_explained() -> None:
     log = b"qemu-kvm: error while loading state for instance 0x0 of device '0000:00:1d.0/ehci'\nunrelated\n"
     explanation = explain(load(cases.stream_of("tap4")), target("tap2"), log=log)

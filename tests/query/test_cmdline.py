@@ -6,6 +6,7 @@ import os
 import shutil
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 from machines import ROOTS, needs_qemu
@@ -14,13 +15,15 @@ from recorded import FIXTURES, ROOT
 from vmstate import load
 from vmstate.cli import main
 from vmstate.devices import INDEX
+from vmstate.devices.arm import models
 from vmstate.errors import QueryError
 from vmstate.events import Vmdescription
 from vmstate.lab.incoming import QemuDestination
 from vmstate.lab.spelling import spelled
 from vmstate.qemu.machine import find_qemu
 from vmstate.query.cmdline import CommandLine, command_line, models_of
-from vmstate.stream.stream import Stream
+from vmstate.stream.stream import Section, Stream
+from vmstate.vmsd.release import Release
 
 ZOO = FIXTURES / "qemu-7.2-q35-virtio-zoo2-cold.mig.xz"
 PORTS = FIXTURES / "qemu-7.2-q35-smp4-rootports.mig.xz"
@@ -30,6 +33,7 @@ S390X = FIXTURES / "recorded" / "qemu-7.2-s390x-virtio-devices.mig.xz"
 RSS = FIXTURES / "qemu-7.2-q35-virtio-net-rss.mig.xz"
 QXL = FIXTURES / "recorded" / "qemu-5.2-q35-qxl-cold.mig.xz"
 EXPANDED = FIXTURES / "recorded" / "qemu-10.0-q35-devices3-cold.mig.xz"
+DEVICES = FIXTURES / "recorded" / "qemu-7.2-pc-devices-cold.mig.xz"
 PC = FIXTURES / "recorded" / "qemu-7.2-pc-devices2-cold.mig.xz"
 
 
@@ -108,6 +112,43 @@ def test_the_registers_tell_the_arm_processor() -> None:
     assert line.program == "qemu-system-aarch64" and values(line, "-cpu") == ["cortex-a57"]
 
 
+def test_what_is_on_by_an_option_of_isapc_and_a_card_without_a_place() -> None:
+    with load(FIXTURES / "recorded" / "qemu-7.2-isapc-cold.mig.xz") as stream:
+        assert values(command_line(stream), "-M") == ["isapc"]
+        stream.parts = [part for part in stream.parts if not (isinstance(part, Section) and part.name == "i8259")]
+        (machine,) = values(command_line(stream), "-M")
+    assert machine == "isapc,pic=off"
+    assert [model.name for model in models_of("ccid-card-passthru")] == ["ccid-card-passthru"]
+
+
+def test_vectors_of_an_arm_processor_that_are_shorter_than_256_bits() -> None:
+    """Without 256 bits QEMU 11.1 takes the products of matrices of doubles out of ID_AA64ZFR0."""
+    system = 0x6030_0000_0013_0000
+    registers = {models.PMCR: 0x41010000, models.ZCR: 0, models.ZFR0: 0x0110110101210022, models.MMFR0: 1 << 28}
+
+    def told(release: Release, registers: dict[int, int]) -> object:
+        asked = {
+            "cpreg_vmstate_indexes": [system | register for register in registers],
+            "cpreg_vmstate_values": list(registers.values()),
+        }
+
+        class Asked:
+            def __call__(self, name: str) -> object:
+                return asked[name]
+
+        asks: Any = Asked()
+        asks.release = release
+        (model,) = [model for model in models.CPU if model.name == "max"]
+        assert model.when is not None and model.when(asks)
+        return model.properties["sve256"](asks)
+
+    short = registers | {models.ZFR0: 0x0010110101210022}
+    assert told(Release(11, 1), registers) is None and told(Release(11, 1), short) is False
+    assert told(Release(5, 2), short) is None
+    del short[models.ZCR]
+    assert told(Release(11, 1), short) is None
+
+
 EXPECTED = {
     "pxb-pcie": "bus_nr=64 addr=0x9",
     "pcie-root-port": "bus=dev1 addr=0x1 disable-acs=on",
@@ -166,6 +207,16 @@ def test_a_bridge_that_an_expander_brings_is_no_device_of_its_own() -> None:
     assert properties(behind)["bus"] == properties(expander)["id"] and properties(behind)["addr"] == "0x5"
     assert properties(card)["bus"] == "pci.0"
     assert not any(value.startswith("pci-bridge,") for value in devices)
+
+
+def test_a_hub_is_there_before_what_is_plugged_into_it() -> None:
+    with load(DEVICES) as stream:
+        rename(stream, "0000:00:0d.0/2/usb-ccid", "0000:00:0d.0/1.2/usb-ccid")
+        devices = [
+            value for value in values(command_line(stream), "-device") if value.startswith(("usb-hub", "usb-ccid"))
+        ]
+    hub, reader = map(properties, devices)
+    assert (hub["port"], reader["port"]) == ("1", "1.2") and hub["bus"] == reader["bus"]
 
 
 def test_a_disk_behind_a_controller_that_is_not_on_pci() -> None:

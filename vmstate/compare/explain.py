@@ -18,7 +18,7 @@ from contextlib import ExitStack
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from vmstate.compare.advice import advice_of_block
+from vmstate.compare.advice import SWITCHES, advice_of_block
 from vmstate.compare.compat import compat
 from vmstate.compare.compat_properties import with_properties
 from vmstate.compare.explained import FAILS, LOADS, UNKNOWN, Explained, ExplainedLine, Explanation, Findings
@@ -468,6 +468,8 @@ class StreamCheck:
             )
         if is_per_cpu(kind):
             return "give the destination as many CPUs (-smp), with the same CPU model and features"
+        if kind == section.name and kind in SWITCHES:
+            return f"start the destination with -machine {SWITCHES[kind]}=on, as the source has the {kind} of the board"
         return f"give the destination the same device ({kind}) at the same place, or take it from the source first"
 
     @cached_property

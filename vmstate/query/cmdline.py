@@ -1004,7 +1004,10 @@ class Builder:
         for _, device in sorted(devices.items(), key=lambda item: (item[0][0], len(item[0][1]), item[0][1])):
             self.pci_device(device, devices)
         children: dict[str, str] = {}
-        for section, device, rest in sorted(behind, key=lambda item: (item[0].name.count("/"), item[0].name)):
+        # So is a hub: what is plugged into it has one number more in its port.
+        for section, device, rest in sorted(
+            behind, key=lambda item: (item[0].name.count("/"), item[2].count("."), item[0].name)
+        ):
             self.child(section, device, rest, children)
 
     def expanders(self, devices: dict[tuple[str, tuple[tuple[int, int], ...]], Device]) -> None:

@@ -97,7 +97,14 @@ FAMILIES = (
         {"pc.bios": 0x40000, "pc.rom": 0x20000},
     ),
     Family(
-        "isapc", ("isapc",), "qemu-system-x86_64", "pc.ram", (), _X86 | {"fdc", "isa-ide"}, {}, {"pc.bios": 0x20000}
+        "isapc",
+        ("isapc",),
+        "qemu-system-x86_64",
+        "pc.ram",
+        (),
+        _X86 | {"fdc", "isa-ide"},
+        {switch: kind for switch, kind in _PC_SWITCHES.items() if switch != "hpet"},
+        {"pc.bios": 0x20000},
     ),
     Family(
         "microvm",
