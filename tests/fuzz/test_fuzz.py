@@ -14,7 +14,7 @@ import subprocess
 import sys
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from itertools import pairwise
 from pathlib import Path
@@ -25,7 +25,7 @@ import pytest
 import vmstate
 from vmstate.cli import main
 from vmstate.fuzz import report, seeds
-from vmstate.fuzz.campaign import Campaign, Cases, Settings, _run_worker
+from vmstate.fuzz.campaign import Campaign, Cases, Settings, Share, _run_worker
 from vmstate.fuzz.examples import Examples
 from vmstate.fuzz.findings import FuzzFinding, Store
 from vmstate.fuzz.guided import FindingError, entry, own_functions
@@ -363,6 +363,59 @@ def test_several_jobs_find_what_one_finds(timers: list[Subject]) -> None:
     two = Campaign(Settings("decoder", 2), timers, Broken).run(runs=1024, jobs=2)
     assert two.coverage.as_json() == alone.coverage.as_json()
     assert set(two.findings) == set(alone.findings)
+
+
+def broken_timers() -> tuple[list[Subject], type[Broken]]:
+    """What a worker that is elsewhere makes of a campaign."""
+    return seeds.sections([NET], "i8254"), Broken
+
+
+@pytest.mark.slow
+def test_the_workers_of_a_scheduler_find_what_one_process_finds(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """By the engine of many streams; also where a campaign goes on."""
+    distributed = pytest.importorskip("distributed", reason="needs Dask: pip install qemu-vmstate[cluster]")
+    words = ["fuzz", "decoder", "--seed", str(NET), "--devices", "i8254", "--random", "2", "--format", "json"]
+
+    def told(*more: str) -> dict[str, Any]:
+        assert main([*words, *more]) == 0
+        summary: dict[str, Any] = json.loads(capsys.readouterr().out)
+        return {name: value for name, value in summary.items() if name not in ("seconds", "rate")}
+
+    alone = told("--runs", "2600")
+    with distributed.LocalCluster(
+        n_workers=2, threads_per_worker=1, processes=True, dashboard_address=None, host="127.0.0.1"
+    ) as cluster:
+        there = ["--scheduler", cluster.scheduler_address]
+        assert told("--runs", "2600", *there) == alone
+        first = told("--runs", "700", "-o", str(tmp_path), *there)
+        assert first["runs"] < alone["runs"] == told("--runs", "2600", "-o", str(tmp_path), *there)["runs"]
+
+
+@pytest.mark.slow
+def test_what_ends_its_worker_is_named_and_the_rest_is_done(timers: list[Subject]) -> None:
+    campaign = Campaign(Settings("decoder", 2), timers, Broken)
+
+    def spread(share: Share, items: Sequence[int]) -> Iterator[object]:
+        for number in items:
+            yield "set aside" if number == 1 else share(number)
+
+    with pytest.raises(vmstate.VMStateError, match="left out: 1024 to 2047"):
+        campaign.run(runs=2500, elsewhere=(spread, broken_timers))
+    # Workers stop when the time is over, and what each has done until then counts.
+    hurried = Campaign(Settings("decoder", 2), timers, Broken)
+
+    def later(share: Share, items: Sequence[int]) -> Iterator[object]:
+        yield share.replace(until=time.time() + 600)(items[0])
+        yield share.replace(until=time.time() - 1)(items[1])
+        time.sleep(1)
+        yield share(items[1])
+        raise AssertionError("it goes on")
+
+    assert hurried.run(seconds=1, elsewhere=(later, broken_timers)).runs > 900
+    alone = Campaign(Settings("decoder", 2), timers, Broken)
+    assert campaign.summary.runs < alone.run(runs=2500).runs and set(campaign.summary.findings)
 
 
 @pytest.fixture(params=["directory", "redis"])

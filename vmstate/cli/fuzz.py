@@ -10,6 +10,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,13 +18,16 @@ from vmstate.cli.trust import program_to_run, trust_arguments
 from vmstate.errors import VMStateError
 
 if TYPE_CHECKING:
-    from vmstate.fuzz.campaign import Campaign, Summary
+    from vmstate.fuzz.campaign import Campaign, Recipe, Spread, Summary
     from vmstate.fuzz.subject import Subject
     from vmstate.fuzz.targets import FuzzTarget
 
 TARGETS = ("decoder", "qemu", "early", "construct")
 GUEST = 0.05
 """Seconds that the guest runs after a load in a fresh QEMU, unless the user says otherwise."""
+
+RECORDED = "recorded.mig"
+"""The seed that is recorded where none is named, in the folder of a campaign."""
 
 RUNS = {"qemu": 200, "construct": 1000, "early": 1000}
 USUAL_RUNS = 10_000
@@ -48,6 +52,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     many.add_argument("--runs", metavar="N", type=_positive, help="so many cases in all")
     many.add_argument("--time", metavar="T", type=_seconds, help="for so long: 90, 15m, 2h")
     parser.add_argument("--jobs", metavar="N", type=_positive, default=1, help="so many processes")
+    parser.add_argument("--scheduler", metavar="URL", help="the workers of a Dask scheduler: tcp://HOST:PORT")
     parser.add_argument("-o", metavar="DIR", dest="output", help="keep findings there; a campaign there goes on")
     parser.add_argument("--format", choices=("text", "json"), default="text", help="for a reader, or for a program")
     parser.add_argument("--random", metavar="N", type=int, default=0, help="the seed of the campaign (default 0)")
@@ -113,7 +118,8 @@ def _campaign(options: argparse.Namespace, folder: Path) -> int:
     stopped = False
     try:
         with _progress(runs, options.time) as show:
-            campaign.run(runs=runs, seconds=options.time, jobs=options.jobs, progress=show)
+            elsewhere = None if options.scheduler is None else (_spread(options.scheduler), _recipe(options, folder))
+            campaign.run(runs=runs, seconds=options.time, jobs=options.jobs, progress=show, elsewhere=elsewhere)
     except KeyboardInterrupt:
         stopped = True
     except VMStateError:
@@ -128,6 +134,21 @@ def _campaign(options: argparse.Namespace, folder: Path) -> int:
         print(f"vmstate: stopped after {campaign.summary.runs} runs{where}", file=sys.stderr)
         return 130
     return 1 if campaign.summary.findings else 0
+
+
+def _spread(scheduler: str) -> Spread:
+    """How to run on the workers of a scheduler. Raises `VMStateError`."""
+    from vmstate.fleet.engine import cluster_of, in_order
+
+    return partial(in_order, engine=cluster_of(scheduler), chunk=1)
+
+
+def _recipe(options: argparse.Namespace, folder: Path) -> Recipe:
+    """What makes the same seeds in workers, which see the same files; the user was asked here."""
+    recorded = [str(folder.resolve() / RECORDED)] if options.target == "qemu" else []
+    seed = [str(Path(file).resolve()) for file in options.seed] or recorded
+    there = argparse.Namespace(**{**vars(options), "seed": seed, "trust": True, "output": None, "run": None})
+    return partial(target_of, there, folder)
 
 
 def _print_campaign(campaign: Campaign, options: argparse.Namespace, text: str) -> None:
@@ -200,7 +221,7 @@ def _qemu(options: argparse.Namespace, folder: Path) -> tuple[list[Subject], Cal
     recorded = []
     files = [Path(file) for file in options.seed]
     if not files:
-        file = folder / "recorded.mig"
+        file = folder / RECORDED
         if not file.exists():
             record(options.program or default_command(), file, seconds=options.boot)
         files = [file]
@@ -213,9 +234,9 @@ def _qemu(options: argparse.Namespace, folder: Path) -> tuple[list[Subject], Cal
             seed.keep_in(Path(options.output) / "seeds", seed_name(subject))
     by_name = {subject.name: seed for subject, seed in zip(subjects, recorded, strict=True)}
     if not options.fresh:
-        return subjects, lambda: LoadvmTarget(by_name, limit=options.limit)
+        return subjects, partial(LoadvmTarget, by_name, limit=options.limit)
     guest = GUEST if options.guest is None else options.guest
-    return subjects, lambda: QemuTarget(by_name, run_guest=guest, limit=options.limit)
+    return subjects, partial(QemuTarget, by_name, run_guest=guest, limit=options.limit)
 
 
 def _command_of(options: argparse.Namespace, file: Path) -> list[str] | None:

@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import pickle
 import signal
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
+from functools import lru_cache
 from itertools import count
 from multiprocessing.connection import Connection, wait
 from pathlib import Path
@@ -45,8 +47,18 @@ BLOCKS = 1 << 20
 
 MANY = 1 << 60
 
+AT_ONCE = 4
+"""Blocks that are sent to a worker of a scheduler at a time, for each of which it has a target of its own."""
+
 MakeTarget = Callable[[], FuzzTarget]
 Progress = Callable[["Summary"], None]
+Recipe = Callable[[], tuple[Sequence[Subject], MakeTarget]]
+"""Makes the seeds of a campaign, and tells how to make a target; it is pickled."""
+
+Spread = Callable[["Share", Sequence[int]], Iterable[Any]]
+"""Calls a function with each of many items wherever there are workers, and gives what comes of them, in order; for an
+item that ended its worker each time anything that is no list. The function and the items are pickled.
+"""
 
 
 class Settings(Data):
@@ -220,6 +232,52 @@ def _count_in(findings: dict[str, FuzzFinding], finding: FuzzFinding) -> bool:
     return smaller
 
 
+class Share(Value):
+    """What a worker that is elsewhere does of a campaign.
+
+    `packed` has its settings, its recipe, which kinds of findings it has, and how many cases of each block are done.
+
+    `runs` are cases in all, and `until` is when to stop, in seconds since the epoch; None: never.
+    """
+
+    packed: bytes
+    runs: int | None
+    until: float | None
+
+    def __call__(self, number: int) -> list[_Report]:
+        """The reports of what is left of some blocks, by their number. Raises `VMStateError`."""
+        cases, subjects, make_target, seen, done = _unpacked(self.packed)
+        deadline = None if self.until is None else time.monotonic() + self.until - time.time()
+        blocks = range(number * AT_ONCE, (number + 1) * AT_ONCE)
+        spans = list(_spans(blocks, cases.settings.block, done, self.runs))
+        if not spans:
+            return []
+        target = make_target()
+        try:
+            return [run_span(cases, target, span, seen, deadline).packed(subjects) for span in spans]
+        finally:
+            target.close()
+
+
+@lru_cache(maxsize=2)
+def _unpacked(packed: bytes) -> tuple[Cases, list[Subject], MakeTarget, set[str], dict[int, int]]:
+    """What a worker keeps of a campaign; findings of kinds that it has met it does not minimise."""
+    settings, recipe, seen, done = pickle.loads(packed)
+    subjects, make_target = recipe()
+    return Cases(settings, subjects), list(subjects), make_target, seen, done
+
+
+def _spans(blocks: Iterable[int], size: int, done: Mapping[int, int], runs: int | None) -> Iterator[Span]:
+    """What is left of the first so many cases, block by block."""
+    for block in blocks:
+        first = block * size + done.get(block, 0)
+        stop = (block + 1) * size if runs is None else min((block + 1) * size, runs)
+        if first < stop:
+            yield Span(first, stop)
+        if runs is not None and stop >= runs:
+            return
+
+
 class Campaign:
     """A campaign: settings, seeds, a target for each worker, and where what is found is kept.
 
@@ -249,10 +307,17 @@ class Campaign:
             self._resume(store)
 
     def run(
-        self, *, runs: int | None = None, seconds: float | None = None, jobs: int = 1, progress: Progress | None = None
+        self,
+        *,
+        runs: int | None = None,
+        seconds: float | None = None,
+        jobs: int = 1,
+        progress: Progress | None = None,
+        elsewhere: tuple[Spread, Recipe] | None = None,
     ) -> Summary:
         """Run until the first so many cases are done, or so many seconds are over; returns the summary.
 
+        It is done by so many processes here or, by a recipe that makes the same seeds, by workers that are elsewhere.
         KeyboardInterrupt and `VMStateError` leave everything kept that was reported. Raises `VMStateError` where the
         target cannot be had or findings cannot be kept.
         """
@@ -270,7 +335,9 @@ class Campaign:
 
         deadline = None if seconds is None else begun + seconds
         try:
-            if jobs == 1:
+            if elsewhere is not None:
+                self._run_elsewhere(*elsewhere, runs, report, seconds)
+            elif jobs == 1:
                 self._run_here(runs, report, deadline)
             else:
                 self._run_beside(jobs, runs, report, deadline)
@@ -279,19 +346,9 @@ class Campaign:
             self._keep_progress()
         return self.summary
 
-    def _spans(self, runs: int | None) -> Iterator[Span]:
-        """What is left of the first so many cases, block by block."""
-        for block in count():
-            first = block * self._size + self._done.get(block, 0)
-            stop = (block + 1) * self._size if runs is None else min((block + 1) * self._size, runs)
-            if first < stop:
-                yield Span(first, stop)
-            if runs is not None and stop >= runs:
-                return
-
     def _run_here(self, runs: int | None, report: Callable[[_Report], bool], deadline: float | None) -> None:
         seen = {finding.verdict.key for finding in self.summary.findings.values()}
-        spans = self._spans(runs)
+        spans = _spans(count(), self._size, self._done, runs)
         target: FuzzTarget | None = None
         try:
             for span in spans:
@@ -302,11 +359,36 @@ class Campaign:
             if target is not None:
                 target.close()
 
+    def _run_elsewhere(
+        self,
+        spread: Spread,
+        recipe: Recipe,
+        runs: int | None,
+        report: Callable[[_Report], bool],
+        seconds: float | None,
+    ) -> None:
+        seen = {finding.verdict.key for finding in self.summary.findings.values()}
+        packed = pickle.dumps((self.settings, recipe, seen, self._done))
+        share = Share(packed, runs, None if seconds is None else time.time() + seconds)
+        size = AT_ONCE * self._size
+        lost = []
+        # Without an end there are as many as can be asked for.
+        for number, reports in enumerate(spread(share, range(BLOCKS // AT_ONCE if runs is None else -(-runs // size)))):
+            if not isinstance(reports, list):
+                lost.append(f"{number * size} to {(number + 1) * size - 1}")
+                continue
+            # All that was done counts.
+            goes_on = [report(span_report.unpacked(self.subjects)) for span_report in reports]
+            if False in goes_on:
+                break
+        if lost:
+            raise VMStateError(f"cases end their worker each time, and are left out: {', '.join(lost)}")
+
     def _run_beside(
         self, jobs: int, runs: int | None, report: Callable[[_Report], bool], deadline: float | None
     ) -> None:
         context = multiprocessing.get_context("fork")
-        spans = self._spans(runs)
+        spans = _spans(count(), self._size, self._done, runs)
         workers: list[_Worker] = []
         try:
             busy: dict[Connection, _Worker] = {}
