@@ -1,6 +1,6 @@
 """Devices of no class of their own on QEMU's command line.
 
-Names and ids from QEMU's hw/misc, hw/watchdog, hw/ipmi and hw/sd (-device help, query-pci).
+Names and ids from QEMU's hw/misc, hw/watchdog, hw/ipmi, hw/net/can and hw/sd (-device help, query-pci).
 """
 
 from __future__ import annotations
@@ -24,6 +24,19 @@ IPMI_BT = (Model("isa-ipmi-bt", back_end="bmc"),)
 IPMI_PCI_KCS = (Model("pci-ipmi-kcs", back_end="bmc"),)
 IPMI_PCI_BT = (Model("pci-ipmi-bt", back_end="bmc"),)
 IPMI_SMBUS = (Model("smbus-ipmi", back_end="bmc"),)
+
+IPMI_EXTERN = (Model("ipmi-bmc-extern", back_end="chardev"),)
+REDIR = (Model("usb-redir", back_end="chardev"),)
+
+
+def _bus(ask: ModelAsk) -> str:
+    return ask.object("can-bus")
+
+
+KVASER = (Model("kvaser_pci", None, {"canbus": _bus}),)
+MIOE3680 = (Model("mioe3680_pci", None, {"canbus0": _bus, "canbus1": _bus}),)
+PCM3680 = (Model("pcm3680_pci", None, {"canbus0": _bus, "canbus1": _bus}),)
+CTUCAN = (Model("ctucan_pci", None, {"canbus0": _bus, "canbus1": _bus}),)
 
 SD_VERSION_2 = 0x40
 """The first byte of the CSD of a card of more than 2 GiB."""

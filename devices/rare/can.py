@@ -44,7 +44,7 @@ class SJA1000(VMState):
     filter: list[Filter] = array(Filter, 4)
 
 
-@device("kvaser_pci")
+@device("kvaser_pci", models="vmstate.devices.misc.models:KVASER")
 @description("kvaser_pci", version_id=1, minimum_version_id=1)
 class KvaserPCI(VMState):
     """Kvaser's card: the PCI function, the interrupt register of its bridge, and a controller."""
@@ -54,7 +54,7 @@ class KvaserPCI(VMState):
     sja_state: SJA1000 = struct(SJA1000)
 
 
-@device("pcm3680i_pci")
+@device("pcm3680i_pci", models="vmstate.devices.misc.models:PCM3680")
 @description("pcm3680i_pci", version_id=1, minimum_version_id=1)
 class Pcm3680iPCI(VMState):
     """Advantech's PCM-3680I: two controllers."""
@@ -64,7 +64,7 @@ class Pcm3680iPCI(VMState):
     sja_state_1: SJA1000 = struct(SJA1000, name="sja_state[1]")
 
 
-@device("mioe3680_pci")
+@device("mioe3680_pci", models="vmstate.devices.misc.models:MIOE3680")
 @description("mioe3680_pci", version_id=1, minimum_version_id=1)
 class Mioe3680PCI(VMState):
     """Advantech's MIOe-3680: two controllers."""
@@ -128,7 +128,7 @@ class CTUCan(VMState):
     rx_frame_rem: int = uint32()
 
 
-@device("ctucan_pci")
+@device("ctucan_pci", models="vmstate.devices.misc.models:CTUCAN")
 @description("ctucan_pci", version_id=1, minimum_version_id=1)
 class CTUCanPCI(VMState):
     """The PCI function and its two controllers."""

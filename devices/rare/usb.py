@@ -178,7 +178,7 @@ class InterfaceInfo(VMState):
     interface_protocol: list[int] = array(uint8, 32)
 
 
-@device("usb-redir", noise={"timer": ("attach_timer",)})
+@device("usb-redir", models="vmstate.devices.misc.models:REDIR", noise={"timer": ("attach_timer",)})
 @description("usb-redir", version_id=1, minimum_version_id=1)
 class USBRedir(VMState):
     """The connection, the endpoints and the packets that are under way."""

@@ -20,7 +20,8 @@ from vmstate.errors import QueryError
 from vmstate.events import Vmdescription
 from vmstate.lab.incoming import QemuDestination
 from vmstate.lab.spelling import spelled
-from vmstate.qemu.machine import find_qemu
+from vmstate.qemu.machine import Machine, find_qemu
+from vmstate.qemu.migration import save
 from vmstate.query.cmdline import CommandLine, command_line, models_of
 from vmstate.stream.stream import Section, Stream
 from vmstate.vmsd.release import Release
@@ -359,5 +360,33 @@ def test_a_real_qemu_loads_it(release: str, name: str, tmp_path: Path) -> None:
     line = spelled(line, line.program, root=RELEASES[release])
     qemu = find_qemu(line.program, RELEASES[release])
     with QemuDestination(path, [*line.argv, "-S"], qemu=qemu, capabilities=line.capabilities, limit=60) as destination:
+        outcome = destination.feed()
+    assert outcome.accepted, (outcome.error, line.argv)
+
+
+RARE = (
+    "-device tpci200 -device ipoctal232 -device ipmi-bmc-extern,chardev=c,id=b -device isa-ipmi-bt,bmc=b "
+    "-device qemu-xhci -device usb-redir,chardev=d -device usb-ccid,id=r -device ccid-card-passthru,chardev=e "
+    "-chardev null,id=c -chardev null,id=d -chardev null,id=e -object can-bus,id=can -device kvaser_pci,canbus=can "
+    "-device mioe3680_pci,canbus0=can,canbus1=can -device pcm3680_pci,canbus0=can,canbus1=can "
+    "-device ctucan_pci,canbus0=can,canbus1=can"
+)
+"""Devices whose back ends are objects and chardevs, and those without a place."""
+
+
+@pytest.mark.qemu
+@needs_qemu
+def test_rare_devices_and_what_stands_behind_them(tmp_path: Path) -> None:
+    path = tmp_path / "alone.mig"
+    words = ["qemu-system-x86_64", "-M", "q35", "-accel", "tcg", "-m", "16", "-nodefaults", *RARE.split(), "-S"]
+    with Machine(words, limit=60) as machine:
+        save(machine, str(path), limit=60)
+    with load(path) as stream:
+        line = command_line(stream)
+    names = {value.partition(",")[0] for value in values(line, "-device")}
+    assert names >= {
+        word.partition(",")[0] for word, before in zip(words[1:], words, strict=False) if before == "-device"
+    }
+    with QemuDestination(path, [*line.argv, "-S"], limit=60) as destination:
         outcome = destination.feed()
     assert outcome.accepted, (outcome.error, line.argv)

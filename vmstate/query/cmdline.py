@@ -78,8 +78,11 @@ EXTENDED = 0x100
 ROMS_OF_QEMU = {"vga.rom": 0x10000}
 """Bytes of the ROM blocks of which every release has a file of that size."""
 
-NEEDED_BY_OTHERS = frozenset(("iommu-intel", "ipmi-bmc-sim"))
+NEEDED_BY_OTHERS = frozenset(("iommu-intel", "ipmi-bmc-sim", "ipmi-bmc-extern"))
 """The devices without a place that must be there before others: an IOMMU, and what an IPMI interface speaks for."""
+
+UNDESCRIBED = frozenset(("ipoctal232",))
+"""Devices without a place that the library knows by name alone: that is what they are called on a command line."""
 
 FIRST_BUID = 0x800000020000000
 """The number of the first host bridge of pseries; those of the next follow it."""
@@ -391,6 +394,8 @@ def _config_of(section: Section) -> tuple[AskedSection | None, str]:
 
 def models_of(idstr: str) -> tuple[Model, ...]:
     """What a device with this idstr is called on a command line; () where nobody says."""
+    if idstr in UNDESCRIBED:
+        return (Model(idstr),)
     records = {id(record): record for vmsd in all_descriptions(idstr) if (record := record_of(vmsd)) is not None}
     return tuple(model for record in records.values() for model in record.part("models") or ())
 
@@ -894,8 +899,8 @@ class Builder:
     def stand_in(self, kind: str) -> str:
         """The id of an object that is made for a device."""
         name = f"{kind}{self.number(kind)}"
-        if kind == "iothread":
-            self.options.append(Option("-object", f"iothread,id={name}"))
+        if kind in ("iothread", "can-bus"):
+            self.options.append(Option("-object", f"{kind},id={name}"))
         elif kind == "fsdev":
             self.options.append(Option("-fsdev", f"synth,id={name}"))
         else:
@@ -1413,7 +1418,7 @@ class Builder:
                 continue
             device = Device()
             self.device(*chosen, device, self.bus_of(kind))
-            if kind == "ipmi-bmc-sim":
+            if kind.startswith("ipmi-bmc-"):
                 self.bmcs.append(device.id)
             else:
                 reading = chosen[1]
