@@ -21,6 +21,7 @@ from vmstate.declare import (
     int32_equal,
     known_since,
     part,
+    rule,
     subsection,
     this,
     uint32,
@@ -67,8 +68,8 @@ CPU = undescribed(
                 "version is another from release to release",
             ),
         ),
-        # Arm's, of which the devices of this name are as well.
-        refuses_itself=Release(5, 2),
+        # SCR_EL3 of Arm (which the devices of this name are as well), and a 4xx processor.
+        refuses_itself={bytes.fromhex("603000000013f088"): Release(5, 2), b"\x0acpu/tlb6xx": Release(9, 1)},
         pointers={"cpu/timer": "the timers of the extension Sstc (-cpu ...,sstc=on)"},
     ),
 )
@@ -289,7 +290,20 @@ PPC_CPU_5_2 = variant(
 )
 """Up to 5.2 a field had another name."""
 
-PPC_CPU_4XX_9_0 = variant(PowerPCCPU, tlb6xx=None, tlbemb=variant(TlbEmb, "cpu/tlb6xx"))
+_NAMED_OTHERWISE = rule(
+    "ppc-tlb-emb",
+    this.nb_tlb <= 0,
+    "QEMU before 9.2 (203beb6f04) reads the translations of a 4xx processor as those of another, and takes none, not "
+    "even its own",
+    qemu_error="Missing section footer for cpu",
+    advice="save and load it with QEMU 9.2 or later",
+)
+
+PPC_CPU_4XX_9_0 = variant(
+    PowerPCCPU,
+    tlb6xx=None,
+    tlbemb=variant(TlbEmb, "cpu/tlb6xx", nb_tlb=int32_equal(name="env.nb_tlb", rules=(_NAMED_OTHERWISE,))),
+)
 """Up to 9.0 the translations of a 4xx processor had the name of those of another, so that QEMU did not load them."""
 
 PPC_CPU_4XX_8_1 = variant(PPC_CPU_4XX_9_0, reserve_addr=uinttl(name="env.reserve_addr"), unused_0=None)

@@ -6,9 +6,10 @@ from typing import Any
 
 import pytest
 
-from vmstate.declare import RELEASE, Release
+from vmstate.declare import RELEASE, TARGET_LONG_SIZE, Release
 from vmstate.devices.arm.cpu import ARMCPU
 from vmstate.devices.arm.registers import is_constant, meaning_of, register_name
+from vmstate.devices.ppc.cpu import PPC_CPU_4XX_9_0, TlbEmb, TlbEmbEntry
 from vmstate.rules import broken
 
 SYSTEM, COPROCESSOR = 0x6030_0000_0013_0000, 0x4020_0000_000F_0000
@@ -91,3 +92,12 @@ def test_the_number_of_registers() -> None:
     source, local = {ID_DFR0: 1, PAR_32: 0}, {ID_DFR0: 1}
     assert "arm-cpu-register-count" in told(source, local, Release(10, 0))
     assert set(told(source, local, Release(11, 1))) == {"arm-cpu-register-unknown"}
+
+
+def test_a_4xx_processor_is_taken_by_no_qemu_before_9_2() -> None:
+    """bamboo, sam460ex, ref405ep and virtex-ml507 do not take what they have saved themselves."""
+    (layout,) = (sub.vmsd for sub in PPC_CPU_4XX_9_0.subsections if sub.vmsd.name == "cpu/tlb6xx")
+    words = {TARGET_LONG_SIZE.name: 8, RELEASE.name: Release(9, 2)}
+    state = TlbEmb(nb_tlb=1, tlbe=[TlbEmbEntry(RPN=0, EPN=0, PID=0, size=0, prot=0, attr=0)])
+    assert {result.rule.id for result in broken(layout, state, own=state, facts=words)} == {"ppc-tlb-emb"}
+    assert broken(TlbEmb.vmsd, state, own=state, facts=words) == []

@@ -154,8 +154,7 @@ class SectionCheck:
             # What a destination that was started sends itself it takes: guest memory has no say, since nothing points
             # into it in a machine that never ran. A recorded one can be told to be of a release that did not write it.
             # Some devices do not load what they save, whatever sends it.
-            last = comparison_of(self.section.name).refuses_itself
-            if last is not None and (self.target.release or last) <= last:
+            if comparison_of(self.section.name).refuses(self.section.payload, self.target.release):
                 return [*misplaced, *self.values(beside=True)]
             return misplaced
         findings = [*self.versions(), *self.subsections(), *misplaced]

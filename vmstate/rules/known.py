@@ -124,7 +124,11 @@ class KnownDestination:
                 # Of one that comes again the last is what is there afterwards.
                 self._known[key] = _known(section, told, parts.get(key, {}), described.get(key))
         # There are devices that do not load what they saved themselves.
-        self.refusing_themselves = {name for name, _ in self._known if comparison_of(name).refuses_itself is not None}
+        self.refusing_themselves = {
+            section.name
+            for section in reference.sections
+            if comparison_of(section.name).refuses(section.payload, self.release)
+        }
         self._registered = Registered(self._known, self.release)
 
     @property

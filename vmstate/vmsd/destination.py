@@ -52,10 +52,6 @@ class Identity(NamedTuple):
     advice: str
 
 
-EVERY = Release(1 << 30, 0)
-"""A release that none comes behind."""
-
-
 class WrongObject(NamedTuple):
     """A section that QEMU reads over an object it is not of (a defect of QEMU's), where it is of no bus.
 
@@ -77,10 +73,10 @@ class Comparison(Data):
     `features` are those that a driver accepts and a host offers. `accidents` are facts that one machine can have so at
     one time and so at another: what a stream of the destination says of them does not decide. `levels` are numbers in
     subsections of their own, by the name of the subsection. `identities` are for sections that only a vmdesc describes.
-    `refuses_itself`: up to which release there are machines whose own section QEMU
-    does not load, so that it is judged by its rules even if a destination would send the same. `pointers` are, of what
-    only a vmdesc describes, the subsections that are read through a pointer, each with what the destination must have:
-    it has that where it sends the subsection itself. `wrong_object` is for sections that no release reads as it should.
+    `refuses_itself`: up to which release there are machines whose own section QEMU does not load where it has some
+    bytes, so that it is judged by its rules even if a destination would send the same. `pointers` are, of what only a
+    vmdesc describes, the subsections that are read through a pointer, each with what the destination must have: it has that
+    where it sends the subsection itself. `wrong_object` is for sections that no release reads as it should.
     `ends` has the subsections which a device that was never used sends, but where QEMU ends by reading the section,
     each with the line that it prints.
     """
@@ -89,7 +85,13 @@ class Comparison(Data):
     accidents: frozenset[str] = frozenset()
     levels: Mapping[str, Level] = {}
     identities: tuple[Identity, ...] = ()
-    refuses_itself: Release | None = None
+    refuses_itself: Mapping[bytes, Release] = {}
     pointers: Mapping[str, str] = {}
     wrong_object: WrongObject | None = None
     ends: Mapping[str, str] = {}
+
+    def refuses(self, own: Callable[[], bytes], release: Release | None) -> bool:
+        """Whether a device of a release (None: of any) may refuse what it saved itself, the bytes of its section."""
+        marks = [mark for mark, last in self.refuses_itself.items() if release is None or release <= last]
+        payload = own() if marks else b""
+        return any(mark in payload for mark in marks)
