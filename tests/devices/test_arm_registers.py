@@ -100,4 +100,4 @@ def test_a_4xx_processor_is_taken_by_no_qemu_before_9_2() -> None:
     words = {TARGET_LONG_SIZE.name: 8, RELEASE.name: Release(9, 2)}
     state = TlbEmb(nb_tlb=1, tlbe=[TlbEmbEntry(RPN=0, EPN=0, PID=0, size=0, prot=0, attr=0)])
     assert {result.rule.id for result in broken(layout, state, own=state, facts=words)} == {"ppc-tlb-emb"}
-    assert broken(TlbEmb.vmsd, state, own=state, facts=words) == []
+    assert not [result for result in broken(TlbEmb.vmsd, state, own=state, facts=words) if result.is_judged]

@@ -75,10 +75,10 @@ class Comparison(Data):
     subsections of their own, by the name of the subsection. `identities` are for sections that only a vmdesc describes.
     `refuses_itself`: up to which release there are machines whose own section QEMU does not load where it has some
     bytes, so that it is judged by its rules even if a destination would send the same. `pointers` are, of what only a
-    vmdesc describes, the subsections that are read through a pointer, each with what the destination must have: it has that
-    where it sends the subsection itself. `wrong_object` is for sections that no release reads as it should.
-    `ends` has the subsections which a device that was never used sends, but where QEMU ends by reading the section,
-    each with the line that it prints.
+    vmdesc describes, the subsections that are read through a pointer, each with what the destination must have: it has
+    that where it sends the subsection itself. `wrong_object` is for sections that no release reads as it should. `ends`
+    has the subsections which a device that was never used sends, but where QEMU ends by reading the section, each with
+    the line that it prints.
     """
 
     features: FeatureSet | None = None
