@@ -606,6 +606,27 @@ def test_a_source_is_held_up_no_longer_than_its_guest_runs(
         assert time.monotonic() - begun < 0.1
 
 
+@pytest.mark.parametrize(("size", "expected"), [(4, [os.SCHED_RR]), (3 << 20, [os.SCHED_RR, os.SCHED_OTHER])])
+def test_what_comes_back_is_hurried_while_it_is_little(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, size: int, expected: list[int]
+) -> None:
+    asked = []
+    monkeypatch.setattr(os, "sched_setscheduler", lambda _, policy, __: asked.append(policy))
+    destination = Far(tmp_path / "in", first=bytes(size))
+    with Proxy(f"unix:{tmp_path / 'relay'}", f"unix:{tmp_path / 'in'}", limit=5) as proxy:
+        thread, _ = run_in_thread(proxy.run)
+        with socket.socket(socket.AF_UNIX) as source:
+            source.connect(str(tmp_path / "relay"))
+            source.sendall(b"QEVM")
+            source.shutdown(socket.SHUT_WR)
+            came = 0
+            while piece := source.recv(1 << 20):
+                came += len(piece)
+        thread.join(5)
+    destination.listener.close()
+    assert (came, asked) == (size, expected)
+
+
 def test_who_says_nothing_is_no_source(tmp_path: Path, far: Far) -> None:
     """A scanner of ports that comes first, and one that stays, are no migration; and nothing of them reaches QEMU."""
     place = str(tmp_path / "relay")

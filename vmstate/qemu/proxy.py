@@ -50,6 +50,9 @@ _SILENT = 64
 _PROBE_AFTER, _PROBE_EVERY, _PROBES = 60, 30, 10
 """Seconds without a word over TCP until the other host is asked whether it is there; between two times; how many."""
 
+_LITTLE = 1 << 20
+"""Bytes that come back of which a thread is hurried; who says more must not have a processor for itself."""
+
 _OVER = 1 << 16
 """Bytes that a socket may have beyond its buffer: what comes last is taken whole."""
 
@@ -453,6 +456,8 @@ class Proxy:
             except OSError as error:
                 channel.cut(f"the destination has gone: {in_words(error)}")
                 return
+            if channel.returned <= _LITTLE < channel.returned + count:
+                _hurry_no_more()
             channel.returned += count
             if self._tap is not None and count:
                 self._tap(channel, True, view[:count])
@@ -499,6 +504,12 @@ def _hurry() -> None:
     """
     with suppress(OSError, AttributeError):
         os.sched_setscheduler(0, os.SCHED_RR, os.sched_param(os.sched_get_priority_min(os.SCHED_RR)))
+
+
+def _hurry_no_more() -> None:
+    """Have the system run this thread as it runs all."""
+    with suppress(OSError, AttributeError):
+        os.sched_setscheduler(0, os.SCHED_OTHER, os.sched_param(0))
 
 
 def _waiting(side: socket.socket) -> int:
