@@ -294,6 +294,16 @@ def test_a_count_that_becomes_one_of_run_time_is_a_question(changed: Changed) ->
     assert finding.message.endswith("is pitch then 8?")
 
 
+def test_another_member_that_sizes_a_buffer_is_a_question(changed: Changed) -> None:
+    sized = '{ .name = "name", .info = &vmstate_info_buffer, .flags = VMS_BUFFER, '
+    sized += ".size_offset = offsetof(BeeperState, %s) }"
+    trees = [changed((DEVICE, "VMSTATE_BUFFER(name, BeeperState)", sized % member)) for member in ("mode", "echo")]
+    findings = changes(*(Linked(read_tree(str(tree))) for tree in trees))
+    assert [(finding.rule, finding.severity, finding.field) for finding in findings] == [
+        ("field-resized", "ask", "name")
+    ]
+
+
 def test_what_could_not_be_migrated_sent_nothing(changed: Changed) -> None:
     """Only that it can be, now, is to be said."""
     mark = (DEVICE, '.name = "beeper",', '.name = "beeper", .unmigratable = 1,')

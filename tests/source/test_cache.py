@@ -41,6 +41,27 @@ def test_a_header_that_was_changed_is_read_again(tree: Path) -> None:
     assert regs.fields[1].count == 16
 
 
+OF_MACROS = """#include "migration/vmstate.h"
+%s#include "hw/shared.h"
+static const VMStateDescription vmstate_%s = {
+    .name = "%s",
+    .fields = (VMStateField[]) { VMSTATE_UINT8(mode, Shared), VMSTATE_END_OF_LIST() }
+};
+"""
+
+
+def test_what_a_unit_took_does_not_depend_on_which_units_were_read_before_it(tree: Path) -> None:
+    """A struct is worked out once for all; the macros that the first of them sees are not what the others took."""
+    folder = tree / "include" / "hw"
+    (folder / "made.h").write_text("#define REGISTER(name) enum { R_##name = 4 };\nREGISTER(COUNT)\nint after;\n")
+    (folder / "shared.h").write_text("typedef struct { uint8_t mode; uint8_t more : R_COUNT; } Shared;\n")
+    (tree / "hw" / "a.c").write_text(OF_MACROS % ('#include "hw/made.h"\n', "a", "a"))
+    (tree / "hw" / "b.c").write_text(OF_MACROS % ("", "b", "b"))
+    first, second = (next(unit for unit in read_tree(str(tree)).units if unit.path == f"hw/{name}.c") for name in "ab")
+    assert "include/hw/made.h" in first.files and "include/hw/made.h" in first.whole
+    assert "include/hw/made.h" not in second.files and "REGISTER" not in second.names
+
+
 @pytest.mark.parametrize("content", [b"", b"x" * 100, b"\x78\x01"])
 def test_a_spoilt_cache_is_none(tree: Path, content: bytes) -> None:
     first = read_tree(str(tree), cached=True)

@@ -448,6 +448,9 @@ class _Changes:
                 # What it counts for streams of the old one is what pre_load, or realize, has set it to.
                 message += f": is {right.what[4]} then {left.what[2]}?"
                 yield _finding("field-resized", vmsd, message, right.line, left.name, ASK)
+            elif left.what[:3] == right.what[:3] and None not in (left.what[3], right.what[3]):
+                message += ": is that as many bytes?"
+                yield _finding("field-resized", vmsd, message, right.line, left.name, ASK)
             elif left.what[0] != right.what[0] or left.what[1:4] != right.what[1:4]:
                 yield _finding("field-type" if same_size else "field-resized", vmsd, message, right.line, left.name)
         if left.condition != right.condition:

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from vmstate.source.expressions import ExpressionParser, Tree, without_lines
 from vmstate.source.lexer import Item, Token
 from vmstate.source.preprocessor import Unit, Unresolved
-from vmstate.source.sources import WHOLE, key_of
+from vmstate.source.sources import WHOLE, Use, key_of
 from vmstate.vmsd.data import NamedTuple
 
 BUILTIN = {
@@ -42,6 +42,9 @@ UNSIGNED = {
     "__u32": 32,
 }
 UNSIGNED |= {"long unsigned": 64, "long long unsigned": 64, "size_t": 64, "char unsigned": 8, "short unsigned": 16}
+
+MADE_BY_MACROS: Use = ("", "")
+"""Stands for all that a unit took to know the constants that macros make."""
 
 MAX_VALUE = 1 << 256
 MAX_DEPTH = 60
@@ -207,6 +210,7 @@ class Constants:
         assert unit is not None
         if unit.enum_constants is None:
             values: dict[str, int] = {}
+            before = set(unit.used)
             with unit.taking() as uses:
                 unit.enum_constants = (values, uses)
                 for path in unit.order:
@@ -222,8 +226,20 @@ class Constants:
                         for index, token in enumerate(tokens):
                             if token == "enum" and "{" in tokens[index : index + 3]:
                                 self._enumerate(tokens[index:], values)
-        unit.used |= unit.enum_constants[1]
+            # What is made of a struct is given to other units, which see other macros: each is to look for itself.
+            unit.used &= before
+        unit.used.add(MADE_BY_MACROS)
         return unit.enum_constants[0]
+
+    def uses(self) -> set[Use]:
+        """What was taken, and from which file, with what the constants took that macros make."""
+        unit = self.unit
+        assert unit is not None
+        if MADE_BY_MACROS in unit.used:
+            self.made_by_macros()
+            assert unit.enum_constants is not None
+            return (unit.used | unit.enum_constants[1]) - {MADE_BY_MACROS}
+        return unit.used
 
     def _enumerate(self, tokens: Sequence[str], values: dict[str, int]) -> None:
         inside = ExpressionParser(tokens[tokens.index("{") :], self.is_type).braces()

@@ -164,10 +164,11 @@ class Extractor:
         functions = tuple(self.functions())
         structs = dict.fromkeys(field.struct for vmsd in descriptions for field in vmsd.fields if field.struct)
         heads = tuple((name, *self.heads(name)) for name in structs if name is not None)
+        uses = self.constants.uses()
         return UnitResult(
             self.path,
             unit.target.name,
-            tuple(sorted({path for path, _ in unit.used})),
+            tuple(sorted({path for path, _ in uses})),
             tuple(descriptions),
             tuple(infos),
             functions,
@@ -178,8 +179,8 @@ class Extractor:
             tuple(visible),
             tuple(self.counts(descriptions)),
             tuple(self.problems),
-            names=" ".join(sorted({name for _, name in unit.used if name != WHOLE})),
-            whole=tuple(sorted({path for path, name in unit.used if name == WHOLE and path != self.path})),
+            names=" ".join(sorted({name for _, name in uses if name != WHOLE})),
+            whole=tuple(sorted({path for path, name in uses if name == WHOLE and path != self.path})),
         )
 
     def items(self) -> Iterator[Item]:
