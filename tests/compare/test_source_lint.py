@@ -304,6 +304,37 @@ def test_another_member_that_sizes_a_buffer_is_a_question(changed: Changed) -> N
     ]
 
 
+def test_a_count_and_its_fields_can_have_new_names(changed: Changed) -> None:
+    """As many bytes in the same order: what counts and what is counted are called otherwise."""
+    rows = (
+        '{ .name = "%s", .size = 1, .info = &vmstate_info_uint8, .flags = VMS_SINGLE, .offset = offsetof(BeeperState, '
+        '%s) }, { .name = "%s", .size = 1, .info = &vmstate_info_%s, .flags = VMS_VARRAY_UINT32, .num_offset = '
+        "offsetof(BeeperState, %s), .offset = offsetof(BeeperState, name) }"
+    )
+    sides = []
+    for row in (("count", "echo", "rows", "uint8", "echo"), ("many", "mode", "lines", "uint8", "mode"),
+                ("many", "mode", "lines", "uint16", "mode")):  # fmt: skip
+        tree = changed((DEVICE, "VMSTATE_BUFFER(name, BeeperState)", rows % row))
+        sides.append(Linked(read_tree(str(tree))))
+    assert changes(*sides[:2]) == []
+    assert {each.rule for each in changes(sides[0], sides[2])} == {"field-inserted", "field-removed"}
+
+
+def test_a_device_that_gets_another_description(changed: Changed, beeper: SourceTree) -> None:
+    """Its section is then what that says: under another name, or with other fields."""
+    given = (DEVICE, "dc->vmsd = &vmstate_beeper;", "dc->vmsd = &vmstate_buzzer;")
+    place = "static void beeper_class_init"
+    text = 'static const VMStateDescription vmstate_buzzer = {\n    .name = "%s",\n    .version_id = 2,\n'
+    text += "    .minimum_version_id = 1,\n    .fields = (const VMStateField[]) {\n%s"
+    text += "        VMSTATE_END_OF_LIST()\n    }\n};\n" + place
+    found = {}
+    for name in ("buzzer", "beeper"):
+        tree = changed(given, (DEVICE, place, text % (name, MODE)))
+        found[name] = {each.rule for each in changes(Linked(beeper), Linked(read_tree(str(tree))))}
+    assert found["beeper"] == {"field-removed", "subsection-removed"}
+    assert found["buzzer"] == {"name-changed", *found["beeper"]}
+
+
 def test_what_could_not_be_migrated_sent_nothing(changed: Changed) -> None:
     """Only that it can be, now, is to be said."""
     mark = (DEVICE, '.name = "beeper",', '.name = "beeper", .unmigratable = 1,')

@@ -281,3 +281,17 @@ def test_predicates_that_other_files_use_are_read(make: Make) -> None:
     )
     (function,) = tree.units[0].functions
     assert (function.name, function.returns) == ("far_away", "this.a")
+
+
+@pytest.mark.parametrize(("folder", "bits"), [("target-sparc", 64), ("target/sparc", 64), ("target/m68k", 32)])
+def test_a_tree_without_lists_of_targets_has_those_of_its_folders(tmp_path: Path, folder: str, bits: int) -> None:
+    """Until 5.1: what is in the folder of a CPU is read for its widest target."""
+    (tmp_path / "include" / "migration").mkdir(parents=True)
+    (tmp_path / "include" / "migration" / "vmstate.h").write_text("")
+    (tmp_path / "VERSION").write_text("2.5.0\n")
+    (tmp_path / folder).mkdir(parents=True)
+    text = "#if TARGET_LONG_BITS == 64 && defined(TARGET_SPARC64)\n#define V 64\n#else\n#define V 32\n#endif\n"
+    text += 'const VMStateDescription vmstate_cpu = { .name = "cpu", .version_id = V };\n'
+    (tmp_path / folder / "machine.c").write_text(text)
+    (vmsd,) = read_tree(str(tmp_path)).descriptions()
+    assert vmsd.version == bits

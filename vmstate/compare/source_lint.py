@@ -494,9 +494,18 @@ class _Changes:
                 yield _finding("subsection-new", added, message, field=name)
 
     def devices(self) -> Iterator[LintFinding]:
-        """Device classes that have got a description, or have lost it."""
-        old = {name: vmsd for name, _, vmsd in self.before.devices()}
-        new = {name: vmsd for name, _, vmsd in self.after.devices()}
+        """Device classes that have got a description or another one, or have lost it."""
+        before = {name: (unit, vmsd) for name, unit, vmsd in self.before.devices()}
+        after = {name: (unit, vmsd) for name, unit, vmsd in self.after.devices()}
+        old = {name: vmsd for name, (_, vmsd) in before.items()}
+        new = {name: vmsd for name, (_, vmsd) in after.items()}
+        # What is at one place in both was held against itself, and what has its names was moved.
+        seen = {(vmsd.symbol, vmsd.symbol) for vmsd in new.values()}
+        for name in sorted(old.keys() & new.keys()):
+            pair = (old[name].symbol, new[name].symbol)
+            if pair not in seen:
+                seen.add(pair)
+                yield from self.description(*before[name], *after[name])
         gained: dict[str, list[str]] = {}
         lost: dict[tuple[str, str], list[str]] = {}
         registered = self.registered()
@@ -720,6 +729,8 @@ def _same_bytes(left: Sequence[Sent], right: Sequence[Sent]) -> bool:
     """Whether two rows of fields are as many bytes, whatever they are called."""
     if [each.what for each in left] == [each.what for each in right]:
         return [each.condition for each in left] == [each.condition for each in right]
+    if len(left) == len(right) and all(map(_alike, left, right)):
+        return True
     total = []
     for row in (left, right):
         size = 0
@@ -729,6 +740,15 @@ def _same_bytes(left: Sequence[Sent], right: Sequence[Sent]) -> bool:
             size += each.size * (1 if each.what[2] is None else each.what[2])
         total.append(size)
     return total[0] == total[1]
+
+
+def _alike(left: Sent, right: Sent) -> bool:
+    """Whether two fields are as many bytes, where what counts them can have another name."""
+    same_kind = left.what[:4] == right.what[:4] or (
+        left.size is not None and left.size == right.size and left.what[2:4] == right.what[2:4]
+    )
+    same_count = (left.what[4] is None) == (right.what[4] is None)
+    return same_kind and same_count and left.what[5] == right.what[5] and left.condition == right.condition
 
 
 def _shown(what: tuple[Any, ...]) -> str:

@@ -17,7 +17,7 @@ from vmstate.source.preprocessor import check_target
 from vmstate.source.rust import is_rust
 from vmstate.source.rust import units_of as rust_units
 from vmstate.source.sources import Sources, differences
-from vmstate.source.target import HAVE_RUST, OFF, Target, default_of, targets_of
+from vmstate.source.target import CPU_FOLDER, HAVE_RUST, OFF, Target, cpu_folders, default_of, targets_of
 from vmstate.source.tree import Tree, open_tree
 from vmstate.vmsd.data import Data
 from vmstate.vmsd.release import Release
@@ -116,7 +116,7 @@ class _Reading:
         self.sources = Sources(tree)
         self.targets = targets_of(tree, options)
         self.target = check_target(self.targets, target)
-        self.bases = {name.split("/")[1] for name in tree.blobs if name.startswith("target/") and name.count("/") > 1}
+        self.bases = cpu_folders(tree)
         self._defaults: dict[str, Target] = {}
         self._changed: dict[tuple[str, str], frozenset[str] | None] = {}
 
@@ -204,8 +204,9 @@ class _Reading:
         """The target for which a file is read: that of its folder, else the one asked for."""
         parts = path.split("/")
         base = parts[1] if len(parts) > 2 and parts[0] in ("target", "hw") else ""
-        if parts[0] == "target" and len(parts) > 2 and parts[1] in self.bases:
-            base = parts[1]
+        folder = CPU_FOLDER.match(path)
+        if folder is not None:
+            base = folder[1]
         base = {"sparc64": "sparc"}.get(base, base)
         if base not in self.bases or base == self.target.base:
             return self.target

@@ -73,6 +73,13 @@ class Target(Data):
     """Name -> text; None: certainly not defined."""
 
 
+WIDE = {"i386": "x86_64", "arm": "aarch64", "ppc": "ppc64", "mips": "mips64", "sparc": "sparc64", "riscv": "riscv64",
+        "s390x": "s390x", "alpha": "alpha"}  # fmt: skip
+"""Folder of a CPU of 64 bits -> its widest target."""
+
+CPU_FOLDER = re.compile(r"target[/-](\w+)/")
+
+
 def targets_of(tree: Tree, options: Mapping[str, bool]) -> dict[str, Target]:
     """The system targets of a tree, by name. `options` are the CONFIG_X that the user has set or unset."""
     made = {}
@@ -84,10 +91,16 @@ def targets_of(tree: Tree, options: Mapping[str, bool]) -> dict[str, Target]:
         made[name[1]] = _target(name[1], values, options)
     if not made:
         # Before 5.2 they stood elsewhere; a tree of snippets has none.
-        for name_, base, bits in (("x86_64", "i386", "64"), ("aarch64", "arm", "64"), ("ppc64", "ppc", "64")):
-            values = {"TARGET_ARCH": name_, "TARGET_BASE_ARCH": base, "TARGET_LONG_BITS": bits}
-            made[name_] = _target(name_, values, options)
+        for base in sorted({"i386", "arm", "ppc", *cpu_folders(tree)}):
+            arch = WIDE.get(base, base)
+            values = {"TARGET_ARCH": arch, "TARGET_BASE_ARCH": base, "TARGET_LONG_BITS": "64" if base in WIDE else "32"}
+            made[arch] = _target(arch, values, options)
     return made
+
+
+def cpu_folders(tree: Tree) -> set[str]:
+    """The CPUs that a tree has a folder of: target/X, and target-X until 2016."""
+    return {found[1] for path in tree.blobs if (found := CPU_FOLDER.match(path)) is not None}
 
 
 def _target(name: str, values: Mapping[str, str], options: Mapping[str, bool]) -> Target:
