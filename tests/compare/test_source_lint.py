@@ -248,6 +248,13 @@ def test_what_nobody_can_tell_is_a_question_or_left_out(changed: Changed) -> Non
 
     field = (DEVICE, "VMSTATE_UINT8(mode, BeeperState),")
     assert between(((*field, BY_HAND % "a"),), ((*field, BY_HAND % "b"),)) == [("field-type", "ask")]
+    # What a function writes by hand has a size where it is a row of numbers.
+    place = "static bool beeper_has"
+    known = (DEVICE, place, 'const VMStateInfo vmstate_info_uint8 = { .name = "uint8" };\n' + place)
+    for put, told in (("byte", set()), ("be16", {"field-inserted", "field-removed"})):
+        text = f"static int put_a(QEMUFile *f, void *pv)\n{{\n    qemu_put_{put}(f, 1);\n}}\n"
+        text += 'const VMStateInfo vmstate_info_a = { .name = "a", .put = put_a };\n' + place
+        assert {rule for rule, _ in between((known,), (known, (*field, BY_HAND % "a"), (DEVICE, place, text)))} == told
     # A version that the tree does not tell is none.
     version = (
         DEVICE,

@@ -683,6 +683,8 @@ def _field_size(linked: Linked, unit: UnitResult, field: SourceField) -> tuple[s
     info = None if field.info is None else linked.info(field.info, unit)
     kind = field.info if info is None else info.name
     size = SIZES.get(kind or "")
+    if size is None and info is not None and info.puts:
+        size = sum(info.puts)
     return kind, field.size if kind in AS_IN_MEMORY and field.size_from is None else size
 
 
