@@ -78,7 +78,8 @@ class Comparison(Data):
     vmdesc describes, the subsections that are read through a pointer, each with what the destination must have: it has
     that where it sends the subsection itself. `wrong_object` is for sections that no release reads as it should. `ends`
     has the subsections which a device that was never used sends, but where QEMU ends by reading the section, each with
-    the line that it prints.
+    the line that it prints; that a stream was written before the device was used is known where the machine was
+    started, or has a section of the kinds `ends_beside`.
     """
 
     features: FeatureSet | None = None
@@ -89,6 +90,7 @@ class Comparison(Data):
     pointers: Mapping[str, str] = {}
     wrong_object: WrongObject | None = None
     ends: Mapping[str, str] = {}
+    ends_beside: frozenset[str] = frozenset()
 
     def refuses(self, own: Callable[[], bytes], release: Release | None) -> bool:
         """Whether a device of a release (None: of any) may refuse what it saved itself, the bytes of its section."""
