@@ -327,6 +327,23 @@ def test_a_count_and_its_fields_can_have_new_names(changed: Changed) -> None:
     assert {each.rule for each in changes(sides[0], sides[2])} == {"field-inserted", "field-removed"}
 
 
+def test_a_narrower_field_with_padding_is_a_question(changed: Changed, beeper: SourceTree) -> None:
+    """As many bytes: whether the right ones is asked."""
+    place = "VMSTATE_UINT32_V(volume, BeeperState, 2),"
+    pad = (
+        '{ .name = "unused", .size = %d, .version_id = 2, .info = &vmstate_info_unused_buffer, .flags = VMS_BUFFER }, '
+    )
+    infos = "".join(f'const VMStateInfo vmstate_info_{name} = {{ .name = "{name}" }};\n'
+                    for name in ("uint8", "uint32", "unused_buffer", "buffer"))  # fmt: skip
+    known = (DEVICE, "static bool beeper_has", infos + "static bool beeper_has")
+    narrow = "VMSTATE_SINGLE_TEST(volume, BeeperState, NULL, 2, vmstate_info_uint8, uint8_t),"
+    old = Linked(read_tree(str(changed(known))))
+    for bytes_left, expected in ((3, [("field-resized", "ask")]), (2, None)):
+        new = Linked(read_tree(str(changed(known, (DEVICE, place, pad % bytes_left + narrow)))))
+        told = [(each.rule, each.severity) for each in changes(old, new)]
+        assert told == expected if expected else "breaks" in {severity for _, severity in told}
+
+
 def test_a_device_that_gets_another_description(changed: Changed, beeper: SourceTree) -> None:
     """Its section is then what that says: under another name, or with other fields."""
     given = (DEVICE, "dc->vmsd = &vmstate_beeper;", "dc->vmsd = &vmstate_buzzer;")

@@ -17,6 +17,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from difflib import SequenceMatcher
+from itertools import groupby
 from typing import Any
 
 from vmstate.compare.from_source import AS_IN_MEMORY, COUNTED, SIZES
@@ -394,18 +395,27 @@ class _Changes:
         if _flat(self.before, old_unit, old, old.version) == _flat(self.after, unit, new, version):
             return
         matcher = SequenceMatcher(None, [each.name for each in sent], [each.name for each in read], autojunk=False)
-        gone: dict[str, Sent] = {}
-        added: dict[str, Sent] = {}
+        rows: list[tuple[Sequence[Sent], Sequence[Sent], bool]] = []
         for kind, i1, i2, j1, j2 in matcher.get_opcodes():
             if kind == "equal":
-                for left, right in zip(sent[i1:i2], read[j1:j2], strict=True):
-                    yield from self.field(old, new, left, right)
-                continue
-            lefts, rights = sent[i1:i2], read[j1:j2]
-            if kind == "replace" and _same_bytes(lefts, rights):
-                continue
-            gone.update((each.name, each) for each in lefts)
-            added.update((each.name, each) for each in rights)
+                rows += [([left], [right], True) for left, right in zip(sent[i1:i2], read[j1:j2], strict=True)]
+            else:
+                rows.append((sent[i1:i2], read[j1:j2], False))
+        gone: dict[str, Sent] = {}
+        added: dict[str, Sent] = {}
+        for is_same, group in groupby(rows, lambda row: row[2] and row[0][0].what == row[1][0].what):
+            parts = list(group)
+            # A field that is narrower, with padding for the rest beside it, is as many bytes as it was.
+            old_ones = [each for part in parts for each in part[0]]
+            new_ones = [each for part in parts for each in part[1]]
+            as_many = not is_same and not all(part[2] for part in parts) and _same_bytes(old_ones, new_ones)
+            for lefts, rights, is_pair in parts:
+                if is_pair:
+                    for finding in self.field(old, new, lefts[0], rights[0]):
+                        yield finding.replace(severity=ASK) if as_many else finding
+                elif not as_many and not _same_bytes(lefts, rights):
+                    gone.update((each.name, each) for each in lefts)
+                    added.update((each.name, each) for each in rights)
         for name, left in gone.items():
             if name in added:
                 right = added.pop(name)
