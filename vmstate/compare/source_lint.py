@@ -239,7 +239,7 @@ def _defects_of(linked: Linked, unit: UnitResult, vmsd: SourceDescription, newes
             taken = "what it points at" if field.against == "a pointer" else "a pointer"
             message = f"{field.name!r} is {field.against}, and its flags take it for {taken}"
             yield _finding("pointer-mismatch", vmsd, message, field.line, field.name)
-    if vmsd.fields and not vmsd.ended:
+    if vmsd.fields and not vmsd.ended and "fields" not in vmsd.untold:
         yield _finding("no-end", vmsd, "its fields have no end marker", vmsd.fields[-1].line)
     for member in vmsd.twice:
         yield _finding("member-twice", vmsd, f".{member} is given more than once", field=member)
@@ -389,6 +389,8 @@ class _Changes:
         self, old_unit: UnitResult, old: SourceDescription, unit: UnitResult, new: SourceDescription, headed: bool
     ) -> Iterator[LintFinding]:
         """The fields, as the old one sends them and the new one reads them."""
+        if "fields" in (*old.untold, *new.untold):
+            return
         version = old.version if headed else new.version
         sent = _sent(self.before, old_unit, old, old.version)
         read = _sent(self.after, unit, new, version)

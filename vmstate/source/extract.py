@@ -240,7 +240,8 @@ class Extractor:
             try:
                 if member == "fields":
                     values["has_fields"] = True
-                    values["fields"], values["ended"] = self.fields(symbol, entry, path)
+                    values["fields"], values["ended"], is_whole = self.fields(symbol, entry, path)
+                    untold += [] if is_whole else [member]
                 elif member in HOOKS:
                     hooks += [member] if symbol_of(entry.tokens) is not None else []
                 else:
@@ -339,21 +340,23 @@ class Extractor:
                 return
             yield name
 
-    def fields(self, symbol: str, entry: Entry, path: str) -> tuple[tuple[SourceField, ...], bool]:
-        """The fields of an array, and whether it has an end."""
+    def fields(self, symbol: str, entry: Entry, path: str) -> tuple[tuple[SourceField, ...], bool, bool]:
+        """The fields of an array, whether it has an end, and whether all of them could be told."""
         made: list[SourceField] = []
+        is_whole = True
         for element in self.array_of(entry, "VMStateField"):
             inside = in_braces(element.tokens)
             if inside is None:
                 words = " ".join(without_lines(element.tokens))
                 self.problem(element.line, symbol, f"a field that is {words[:60]!r}", path)
+                is_whole = False
                 continue
             members = entries(inside, element.line)
             field = self.field(symbol, members, element.line, path)
             if field is None:
-                return tuple(made), True
+                return tuple(made), True, is_whole
             made.append(field)
-        return tuple(made), False
+        return tuple(made), False, is_whole
 
     def field(self, symbol: str, members: list[Entry], line: int, path: str) -> SourceField | None:
         """A field from its members; None for the end marker."""
