@@ -106,3 +106,41 @@ def test_a_machine_that_is_made_with_the_address_has_the_same_bytes(tmp_path: Pa
         for changed, section in zip(ours.sections, theirs.sections, strict=True):
             if not section.is_ram and section.name != "mc146818rtc":
                 assert changed.payload() == section.payload(), section.name
+
+
+@pytest.mark.qemu
+@pytest.mark.slow
+@pytest.mark.skipif(shutil.which("qemu-system-arm") is None, reason="apt-get install qemu-system-arm")
+@pytest.mark.parametrize(
+    ("board", "card", "count"),
+    [
+        ("xilinx-zynq-a9", "cadence_gem", 2),
+        ("imx25-pdk", "imx.fec", 1),
+        ("highbank", "xgmac", 2),
+        ("kzm", "lan9118", 1),
+    ],
+)
+def test_a_board_that_is_made_with_the_address_has_the_same_bytes(
+    board: str, card: str, count: int, tmp_path: Path
+) -> None:
+    from vmstate.qemu.machine import Machine
+    from vmstate.qemu.migration import save
+
+    files = []
+    for first in ("52:54:00:aa:00", "56:57:99:fe:10"):
+        options = ["qemu-system-arm", "-S", "-M", board, "-accel", "tcg,tb-size=16", "-serial", "none"]
+        for number in range(count):
+            options += ["-nic", f"user,mac={first}:{number:02x}"]
+        files.append(tmp_path / f"{len(files)}.mig")
+        with Machine(options) as machine:
+            save(machine, files[-1])
+    with load(files[0]) as ours, load(files[1]) as theirs:
+        cards = [number for number, section in enumerate(theirs.sections) if section.name == card]
+        assert len(cards) == count
+        wanted = addresses(theirs)
+        names = [card] if count == 1 else [f"{card}#{number}" for number in range(count)]
+        before = [ours[name].payload() for name in names]
+        assign(ours, *(f"{name}.mac={wanted[number]}" for name, number in zip(names, cards, strict=True)))
+        after = [theirs.sections[number].payload() for number in cards]
+        assert [ours[name].payload() for name in names] == after
+        assert all(old != new for old, new in zip(before, after, strict=True))

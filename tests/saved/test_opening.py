@@ -830,7 +830,12 @@ def test_what_is_compressed_is_named_and_searched_as_what_is_not(
     path = tmp_path / "file.gz"
     tail = small_stream() + bytes(1 << 20)
     for head, what in (
-        (b"\x7fELF\2\1\1", "an ELF file"),
+        (b"\x7fELF\2\1\1".ljust(16, b"\0") + b"\4\0\x3e", "an ELF file, as"),
+        (b"\x7fELF\2\2\1".ljust(16, b"\0") + b"\0\4\0", "an ELF file, as"),
+        (b"\x7fELF\2\1\1".ljust(16, b"\0") + b"\3\0\x3e", "an ELF file that is no core"),
+        (b"LinuxGuestRecord", "a saved Xen domain (xend)"),
+        (b"\x14\x20\x28\x01", "a saved state of Hyper-V"),
+        (b"WAKE", "a hibernation file of Windows, which has woken up"),
         (bytes(257) + b"ustar", "a tar archive"),
         (bytes(0x8001) + b"CD001", "an ISO 9660 file system"),
         (bytes(1 << 17), "begins with 131072 zero bytes"),

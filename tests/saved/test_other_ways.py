@@ -4,14 +4,22 @@ postcopy that broke and was recovered, memory in a file of its own, a snapshot o
 
 from __future__ import annotations
 
+import os
+import threading
+import time
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
+from machines import PROGRAM, ROOTS, needs_qemu, qemu_of
 from saved_files import PAGE, RECORDED, plain, put_out, wrong_pages
 
 from vmstate import load
 from vmstate.cli import main
-from vmstate.errors import VMStateError
+from vmstate.errors import MachineError, VMStateError
+from vmstate.qemu.machine import Machine
+from vmstate.qemu.recorder import Recorder
 from vmstate.stream.ram_records import RamPages
 from vmstate.stream.reader import StreamReader
 
@@ -95,3 +103,64 @@ def test_a_snapshot_of_a_machine_that_goes_on(tmp_path: Path) -> None:
     runs = [run for run in StreamReader.over(memoryview(path.read_bytes())).events() if isinstance(run, RamPages)]
     addresses = [address for run in runs if run.block == "microvm.ram" for address in run.addresses()]
     assert len(addresses) == len(set(addresses)) == RECORDED[name]["pages"]
+
+
+@pytest.mark.qemu
+@pytest.mark.slow
+@needs_qemu
+@pytest.mark.parametrize("root", [None, *ROOTS])
+def test_a_preempt_channel_of_a_real_qemu_is_recorded_and_read(root: str | None, tmp_path: Path) -> None:
+    """The destination looks at pages that have not come; memory is that of the source, which never ran."""
+    size = 16 << 20
+    drawn = os.urandom(6 << 20)
+    (tmp_path / "drawn").write_bytes(drawn)
+    argv = [PROGRAM, "-S", "-M", "microvm", "-m", "16", "-nodefaults", "-display", "none", "-accel", "tcg,tb-size=16"]
+    argv += ["-device", f"loader,file={tmp_path / 'drawn'},addr=0x400000,force-raw=on"]
+    capabilities = [{"capability": name, "state": True} for name in ("postcopy-ram", "postcopy-preempt")]
+    qemu = None if root is None else qemu_of(root)
+    with (
+        Machine(argv, qemu=qemu) as source,
+        Machine([*argv, "-incoming", "defer"], qemu=qemu) as target,
+    ):
+        try:
+            for machine in (source, target):
+                machine.ask("migrate-set-capabilities", {"capabilities": capabilities})
+        except MachineError as error:
+            pytest.skip(f"this release has it not: {error}")
+        target.ask("migrate-incoming", {"uri": f"unix:{tmp_path / 'in'}"})
+        recorder = Recorder(f"unix:{tmp_path / 'between'}", f"unix:{tmp_path / 'in'}", tmp_path / "kept")
+        running = threading.Thread(target=recorder.run)
+        running.start()
+        source.ask("pmemsave", {"val": 0, "size": size, "filename": str(tmp_path / "truth")})
+        slow = {"max-bandwidth": 20_000, "max-postcopy-bandwidth": 20_000}
+        source.ask("migrate-set-parameters", slow)
+        source.ask("migrate", {"uri": recorder.uri})
+        until(lambda: source.ask("query-migrate").get("ram", {}).get("transferred"))
+        source.ask("migrate-start-postcopy")
+        until(lambda: target.ask("query-migrate").get("status") == "postcopy-active")
+        asked = (0x900000, 0xF00000)
+        for address in asked:
+            target.ask("human-monitor-command", {"command-line": f"xp /1xb {address:#x}"})
+        source.ask("migrate-set-parameters", {"max-postcopy-bandwidth": 1 << 30})
+        until(lambda: source.ask("query-migrate").get("status") == "completed")
+        running.join(30)
+    truth = (tmp_path / "truth").read_bytes()
+    with load(tmp_path / "kept") as stream:
+        memory = stream.memory()
+        assert [channel.kind for channel in stream.channels] == ["postcopy-preempt"]
+        assert list(memory.missing()) == []
+        wrong = [at for at in range(0, size, PAGE) if memory.read(at, PAGE) != truth[at : at + PAGE]]
+        # A machine that never ran shows its firmware there.
+        assert all(0xE0000 <= at < 0x100000 for at in wrong)
+        assert memory.read(0x400000, len(drawn)) == drawn
+    with load(tmp_path / "kept" / "ch0.src2dst") as stream:
+        lost = [address for address, _ in stream.memory().missing()]
+        assert set(asked) <= set(lost) and len(lost) < 100
+
+
+def until(is_so: Callable[[], Any]) -> None:
+    """Wait until something is so, for half a minute at most."""
+    end = time.monotonic() + 30
+    while not is_so():
+        assert time.monotonic() < end
+        time.sleep(0.05)

@@ -212,10 +212,10 @@ def is_shared(block: RamBlock) -> bool:
 
 def same_bytes(stream: Stream) -> bool:
     """Whether a stream is written as it was read."""
-    data = stream.source
-    assert data is not None
-    at = 0
-    for chunk in stream.chunks():
+    source = stream.input
+    assert source is not None
+    data, at = source.data, 0
+    for chunk in stream.chunks(source.origin):
         if data[at : at + len(chunk)] != chunk:
             return False
         at += len(chunk)

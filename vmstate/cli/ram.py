@@ -15,7 +15,7 @@ from vmstate.cli.outputs import output
 from vmstate.cli.words import counted
 from vmstate.errors import StreamError, VMStateError, one_line
 from vmstate.files import reported, size_text, write_atomic
-from vmstate.saved.memory import load_by_index, load_for_memory, write_index
+from vmstate.saved.memory import load_by_index, load_for_memory, modules_of, write_index
 from vmstate.saved.parts import split
 from vmstate.stream.memory import GuestMemory
 from vmstate.stream.memory_pages import MISSING
@@ -77,7 +77,7 @@ def run(options: argparse.Namespace) -> int:
         try:
             of_blocks(stream, files, "--memory")
             of_blocks(stream, placed, "--at")
-            modules = {} if stream.container is None else modules_of(stream)
+            modules = modules_of(stream)
             refuse_held(stream, files)
             for block in stream.ram.blocks:
                 if block.idstr in files:
@@ -180,19 +180,6 @@ def number(text: str, what: str) -> int:
     if not 0 <= value < 1 << 64:
         raise VMStateError(f"{what} is needed", expected="a number, as 0x1000 or 4K", found=text)
     return value
-
-
-def modules_of(stream: Stream) -> dict[str, int]:
-    """Where the XML of a save image says that memory modules stand, by the names of their blocks."""
-    facts = stream.container.facts()
-    names = {block.idstr for block in stream.ram.blocks}
-    placed = {}
-    for module in facts.get("modules", ()):
-        if module["alias"] and module["address"] is not None:
-            for name in (f"mem{module['alias']}", module["alias"], f"/objects/mem{module['alias']}"):
-                if name in names:
-                    placed[name] = module["address"]
-    return placed
 
 
 def show_map(stream: Stream, memory: GuestMemory, form: str | None) -> int:

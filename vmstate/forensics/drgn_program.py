@@ -17,7 +17,7 @@ from __future__ import annotations
 import drgn
 
 from vmstate.errors import VMStateError
-from vmstate.saved.memory import load_for_memory
+from vmstate.forensics import opened_memory
 from vmstate.saved.ram_out import architecture_of
 from vmstate.stream.memory import GuestMemory
 
@@ -47,8 +47,7 @@ def vmcoreinfo_of(memory: GuestMemory) -> bytes:
 
 def program_of(file: str) -> drgn.Program:
     """A Program over a saved Linux guest; the file stays open as long as it is in use. Raises `VMStateError`."""
-    stream = load_for_memory(file)
-    memory = stream.memory()
+    stream, memory = opened_memory(file)
 
     def read(address: int, count: int, offset: int, physical: bool) -> bytes:
         try:

@@ -6,11 +6,13 @@
 `vmstate-vol` is volatility3's own command line with the layer of this module. The layer is the machine's physical
 memory. What the machine has no memory at is not valid, and is zeros where a plugin asks for padding; so is a page that
 the file does not hold. With volatility3's own `vol` it is a plugin (`examples/volatility3`), where VMSTATE_SNAPSHOT
-names a snapshot, or the offset at which a stream begins.
+names a snapshot, or the offset at which a stream begins. VMSTATE_MEMORY and VMSTATE_AT are for both
+(`vmstate.forensics`).
 """
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Iterable
 from typing import Any
@@ -18,9 +20,11 @@ from typing import Any
 from volatility3.framework import constants, exceptions, interfaces
 from volatility3.framework.configuration import requirements
 
-from vmstate.errors import VMStateError
-from vmstate.saved.memory import load_for_memory
+from vmstate.errors import VMStateError, one_line
+from vmstate.forensics import opened_memory
 from vmstate.saved.opening import FORMS, HOLDS_A_STREAM
+
+_logger = logging.getLogger(__name__)
 
 PART = "VMSTATE_SNAPSHOT"
 """The variable that names a snapshot, or the offset of a stream: a file's name cannot say it here."""
@@ -38,8 +42,7 @@ class VmstateLayer(interfaces.layers.DataLayerInterface):
         self._open()
 
     def _open(self) -> None:
-        self._stream = load_for_memory(self._file)
-        self._memory = self._stream.memory()
+        self._stream, self._memory = opened_memory(self._file)
         self._ranges = [(each.address, each.address + each.size) for each in self._memory.ranges]
         if not self._ranges:
             raise VMStateError("where the machine has its memory is not known")
@@ -124,11 +127,14 @@ class VmstateStacker(interfaces.automagic.StackerLayerInterface):
         except (exceptions.InvalidAddressException, AttributeError):
             return None
         snapshot = os.environ.get(PART)
-        if not os.path.exists(path) or not (snapshot or head.startswith(HEADS)):
+        # Behind zeros a stream is found, too.
+        if not os.path.exists(path) or (any(head) and not (snapshot or head.startswith(HEADS))):
             return None
         name = context.layers.free_layer_name("VmstateLayer")
         context.config[interfaces.configuration.path_join(name, "file")] = f"{path}@{snapshot}" if snapshot else path
         try:
             return VmstateLayer(context, name, name)
-        except VMStateError:
+        except VMStateError as error:
+            if any(head):
+                _logger.warning("%s", one_line(str(error)))
             return None

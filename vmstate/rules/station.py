@@ -25,6 +25,14 @@ SIZE = 6
 _NAMES = ("mac", "macaddr", "mac_addr", "permanent_mac")
 """What the last part of the name of a field is that holds an address, of cards that nothing more is known of."""
 
+_OF_BOARDS = {
+    "cadence_gem": Place("regs", "registers", 0x88),
+    "imx.fec": Place("regs", first=0xE4),
+    "lan9118": Place("eeprom", first=1),
+    "xgmac": Place("regs", "reversed", 0x42),
+}
+"""Where cards that are part of a board keep theirs, by their sections (hw/net/cadence_gem.c and so on)."""
+
 _VMXNET3_SERIAL = (0xFE, 0xFF)
 """The first and the last byte of the serial number that vmxnet3 makes of its address."""
 
@@ -78,6 +86,8 @@ def _station_of(section: Section) -> Station | None:
     stations = [model.station for model in models_of(section.name) if model.station is not None]
     if stations:
         return stations[0]
+    if section.name in _OF_BOARDS:
+        return Station((_OF_BOARDS[section.name],))
     with suppress(VMStateError):
         for path, entry in section.trace().items():
             # "virtio.net.mac", "conf.macaddr": the last part of a path, or of a wire name.
@@ -182,13 +192,15 @@ class _Kept:
             payload[at : at + size] = right(bytes(payload[at : at + size]))
 
 
-_WIDTHS = {"bytes": 6, "words": 6, "registers": 8, "doubled": 12}
+_WIDTHS = {"bytes": 6, "reversed": 6, "words": 6, "registers": 8, "doubled": 12}
 """Bytes that an address takes in each form."""
 
 
 def _read(payload: bytearray, at: int, form: str) -> bytes:
     raw = payload[at : at + _WIDTHS[form]]
     match form:
+        case "reversed":
+            return bytes(raw[::-1])
         case "words":
             return bytes(raw[place ^ 1] for place in range(SIZE))
         case "registers":
@@ -200,6 +212,8 @@ def _read(payload: bytearray, at: int, form: str) -> bytes:
 
 def _write(payload: bytearray, at: int, form: str, address: bytes) -> None:
     match form:
+        case "reversed":
+            address = address[::-1]
         case "words":
             address = bytes(address[place ^ 1] for place in range(SIZE))
         case "registers":

@@ -18,6 +18,8 @@ _KDUMP = "crash, makedumpfile or drgn for it; a stream of the machine (`virsh sa
 _IN_FILE_SYSTEM = "the file in it, or a qcow2 image with a snapshot made by savevm"
 _DISK = "a qcow2 image with a snapshot made by savevm, or a stream of the machine"
 
+_PROGRAM = Foreign("an ELF file that is no core", "a core of the machine, or a stream of it")
+
 FOREIGN: dict[bytes, Foreign] = {
     b"\x7fELF": Foreign("an ELF file, as `virsh dump --memory-only` and `dump-guest-memory` make one", _CORE),
     b"makedumpfile\0": Foreign("a kdump file in flattened form (memory only)", _KDUMP),
@@ -27,6 +29,8 @@ FOREIGN: dict[bytes, Foreign] = {
     b"PAGEDUMP": Foreign("a crash dump of 32-bit Windows", "WinDbg or volatility3 for it"),
     b"EMiL": Foreign("memory in the LiME format", "volatility3 for it"),
     b"LibxlFmt": Foreign("the state of a Xen domain (libxl)", "`xl restore` for it"),
+    b"LinuxGuestRecord": Foreign("a saved Xen domain (xend)", "`xl restore` for it"),
+    b"\x14\x20\x28\x01": Foreign("a saved state of Hyper-V (vmrs), or a configuration (vmcx)", "Hyper-V for it"),
     b"Xen saved domain": Foreign("a saved Xen domain (xl)", "`xl restore` for it"),
     b"\x00\x00\x64\x86\x84\x19\x10\x07": Foreign("a Firecracker snapshot (x86_64)", "Firecracker for it"),
     b"\x00\x00\xaa\xaa\x84\x19\x10\x07": Foreign("a Firecracker snapshot (aarch64)", "Firecracker for it"),
@@ -52,6 +56,8 @@ FOREIGN: dict[bytes, Foreign] = {
     b"MDMP": Foreign("a minidump of a Windows process", "WinDbg for it"),
     b"hibr": Foreign("a hibernation file of Windows", "volatility3 for it"),
     b"HIBR": Foreign("a hibernation file of Windows", "volatility3 for it"),
+    b"wake": Foreign("a hibernation file of Windows, which has woken up", "volatility3 for it"),
+    b"WAKE": Foreign("a hibernation file of Windows, which has woken up", "volatility3 for it"),
     b"\xcf\xfa\xed\xfe": Foreign("a Mach-O file, as cores of macOS are", "lldb for it"),
     b"libvirt-xml\n \0 \r": Foreign("a save image of libvirt's Xen driver", "`virsh restore` on a Xen host for it"),
     b"rbd diff v1\n": Foreign("what `rbd export-diff` makes", "the image that `rbd import-diff` makes of it"),
@@ -127,7 +133,8 @@ def what_it_is(data: memoryview) -> Foreign | None:
             return Foreign(f"the first {len(head)} bytes of {name}", "the whole file: what copied it broke off")
     for magic, foreign in FOREIGN.items():
         if head.startswith(magic):
-            return foreign
+            # A core is of type 4, in either byte order.
+            return foreign if magic != b"\x7fELF" or 4 in head[16:18] or len(head) < 18 else _PROGRAM
     for at, magic, foreign in FURTHER_ON:
         if data[at : at + len(magic)] == magic:
             return foreign

@@ -81,6 +81,19 @@ def open_memory(source: StreamLike, *, index: str | os.PathLike[str] | None = No
         yield stream.memory()
 
 
+def modules_of(stream: Stream) -> dict[str, int]:
+    """Where the XML of a save image says that memory modules stand, by the names of their blocks."""
+    facts = {} if stream.container is None else stream.container.facts()
+    names = {block.idstr for block in stream.ram.blocks}
+    placed = {}
+    for module in facts.get("modules", ()):
+        if module["alias"] and module["address"] is not None:
+            for name in (f"mem{module['alias']}", module["alias"], f"/objects/mem{module['alias']}"):
+                if name in names:
+                    placed[name] = module["address"]
+    return placed
+
+
 class IndexedStream(Stream):
     """What stands before memory of a stream that has an index. It is no whole stream, and not written."""
 

@@ -91,8 +91,8 @@ class Place(NamedTuple):
 
     `path` is that of a field in the device library's layout, `first` the bytes of it in front of the address, and
     `beside` the last part of the idstr where the field is in another section of the device. `form` says how the six
-    bytes stand in a stream: "bytes"; "words", three little-endian words as 16-bit numbers; "registers", as two 32-bit
-    numbers, of which the second has two bytes more; "doubled", each twice.
+    bytes stand in a stream: "bytes"; "reversed"; "words", three little-endian words as 16-bit numbers; "registers", as
+    two 32-bit numbers, of which the second has two bytes more; "doubled", each twice.
     """
 
     path: str
