@@ -13,7 +13,7 @@ import signal
 import sys
 import tempfile
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 from unittest import mock
@@ -51,7 +51,7 @@ class Counted(NamedTuple):
         return ", ".join(f"{count} {what}" for count, what in words if count) or "0"
 
 
-def counted(layer: Any, truth: Truth) -> Counted:
+def counted(layer: Any, truth: Truth, is_memory: Callable[[int, int], bool]) -> Counted:
     """Every page that is known, read through a layer. What the machine has no memory at `pmemsave` gave as zeros."""
     wrong = unreadable = rom = 0
     for address, sums in truth:
@@ -60,7 +60,7 @@ def counted(layer: Any, truth: Truth) -> Counted:
             try:
                 is_right = zlib.crc32(layer.read(page * PAGE, PAGE)) == right
             except exceptions.InvalidAddressException:
-                is_right = right == EMPTY
+                is_right = right == EMPTY and not is_memory(page * PAGE, PAGE)
                 if page not in LEGACY and page not in FIRMWARE:
                     unreadable += not is_right
                     continue
@@ -71,14 +71,14 @@ def counted(layer: Any, truth: Truth) -> Counted:
     return Counted(wrong, unreadable, rom)
 
 
-def of_volatility(path: Path, truth: Truth) -> Counted:
+def of_volatility(path: Path, truth: Truth, is_memory: Callable[[int, int], bool]) -> Counted:
     """What volatility3's own layer makes of a file."""
     context = base_of(path)
     context.config["qemu.base_layer"] = "base"
     previous = signal.signal(signal.SIGPROF, _too_long)
     signal.setitimer(signal.ITIMER_PROF, LIMIT)
     try:
-        return counted(qemu.QemuSuspendLayer(context, "qemu", "qemu"), truth)
+        return counted(qemu.QemuSuspendLayer(context, "qemu", "qemu"), truth, is_memory)
     except exceptions.LayerException as error:
         return Counted(refused=error.args[-1])
     # Whatever else it ends with is no layer either.
@@ -93,12 +93,13 @@ def _too_long(_number: int, _frame: object) -> None:
     raise TimeoutError(f"not done after {LIMIT} seconds")
 
 
-def of_ours(path: Path, part: str, truth: Truth, name: str) -> Counted:
-    """What our layer makes of a file, or of a snapshot in it."""
+def our_layer(path: Path, part: str, name: str) -> Any:
+    """Our layer on a file, or on a snapshot in it."""
     places = ",".join(f"{module}={address}" for module, address in AT.get(name, {}).items())
     with mock.patch.dict("os.environ", {PART: part, PLACES: places}):
         layer = VmstateStacker.stack(base_of(path), "base")
-    return Counted(refused="no layer") if layer is None else counted(layer, truth)
+    assert layer is not None, name
+    return layer
 
 
 def base_of(path: Path) -> Any:
@@ -141,7 +142,9 @@ def rows(files: Iterator[tuple[str, Path, str, Truth]]) -> Iterator[tuple[str, i
     """(name, pages, volatility3's own layer, ours) of each."""
     for name, path, part, truth in files:
         pages = sum(len(sums) for _, sums in truth)
-        yield name, pages, of_volatility(path, truth), of_ours(path, part, truth, name)
+        ours = our_layer(path, part, name)
+        yield name, pages, of_volatility(path, truth, ours.is_valid), counted(ours, truth, ours.is_valid)
+        ours.destroy()
 
 
 def main() -> None:
