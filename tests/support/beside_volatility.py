@@ -60,10 +60,9 @@ def counted(layer: Any, truth: Truth, is_memory: Callable[[int, int], bool]) -> 
             try:
                 is_right = zlib.crc32(layer.read(page * PAGE, PAGE)) == right
             except exceptions.InvalidAddressException:
-                is_right = right == EMPTY and not is_memory(page * PAGE, PAGE)
-                if page not in LEGACY and page not in FIRMWARE:
-                    unreadable += not is_right
-                    continue
+                is_there = is_memory(page * PAGE, PAGE)
+                unreadable += is_there
+                is_right = is_there or right == EMPTY
             if not is_right and (page in LEGACY or page in FIRMWARE):
                 rom += 1
             else:
