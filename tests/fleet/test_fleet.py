@@ -184,11 +184,27 @@ def test_guest_memory_of_a_file_elsewhere_is_not_read(tmp_path: Path, monkeypatc
     assert [here[key] for key in same] == [there[key] for key in same]
     # Of memory only what stands beside the two ends.
     data, _, _ = remote.contents_of(f"file://{path}")
-    assert len(data) < path.stat().st_size // 3
+    assert isinstance(data, bytes) and len(data) < path.stat().st_size // 3
     assert row_of(f"file://{path}", Known(whole=True)) == {**here, "file": f"file://{path}"}
     compressed = tmp_path / "whole.mig.xz"
     compressed.write_bytes(lzma.compress(path.read_bytes()))
     assert row_of(f"file://{compressed}", Known())["read"] == "all"
+
+
+@pytest.mark.slow
+def test_a_large_file_elsewhere_is_not_held(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("fsspec", reason="needs fsspec: pip install qemu-vmstate[remote]")
+    path = tmp_path / "one.mig.xz"
+    path.write_bytes(STREAM.read_bytes())
+    row = row_of(f"file://{path}", Known(open_target(str(STREAM))))
+    monkeypatch.setattr(remote, "MOST", 1000)
+    monkeypatch.setattr(remote, "STEP", 700)
+    copy, size, read = remote.contents_of(f"file://{path}")
+    assert not isinstance(copy, bytes) and copy.read() == path.read_bytes()
+    assert (size, read) == (path.stat().st_size, "all")
+    copy.close()
+    assert row_of(f"file://{path}", Known(open_target(str(STREAM)))) == row
+    assert row["verdict"] == "loads" and row["verify"] == "ok"
 
 
 def test_what_a_change_of_the_source_would_hit(tmp_path: Path) -> None:

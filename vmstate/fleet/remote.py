@@ -7,6 +7,9 @@ them; between is guest memory. Of a plain stream that is larger than both these 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from tempfile import TemporaryFile
+from typing import BinaryIO
 
 from vmstate.errors import VMStateError
 from vmstate.schema.vmdesc import read_vmdesc
@@ -21,7 +24,10 @@ TAIL = 1 << 20
 """Bytes that are read of its end at first; twice as many each time that they do not do."""
 
 MOST = 64 << 20
-"""Bytes of its end at most: then all is read."""
+"""Bytes of its end at most: then all is read, to a temporary file where it is more."""
+
+STEP = 16 << 20
+"""Bytes that are copied there at a time."""
 
 
 def files_at(url: str) -> Iterator[str]:
@@ -46,10 +52,10 @@ def _reason(error: Exception) -> str:
     return " ".join(f"{type(error).__name__}: {error}".split())[:200]
 
 
-def contents_of(url: str, *, whole: bool = False) -> tuple[bytes, int, str]:
+def contents_of(url: str, *, whole: bool = False) -> tuple[bytes | BinaryIO, int, str]:
     """The bytes of a file or of its devices, its size, and which of these it is: "all" or "devices".
 
-    Raises `VMStateError`.
+    A large file is copied to one that has no name. Raises `VMStateError`.
     """
     try:
         import fsspec
@@ -61,7 +67,15 @@ def contents_of(url: str, *, whole: bool = False) -> tuple[bytes, int, str]:
             devices = _without_memory(head, size, lambda a, b: bytes(system.cat_file(path, start=a, end=b)))
             if devices is not None:
                 return devices, size, "devices"
-        return bytes(system.cat_file(path)), size, "all"
+        if size <= MOST:
+            return bytes(system.cat_file(path)), size, "all"
+        with ExitStack() as stack:
+            copy = stack.enter_context(TemporaryFile())
+            for start in range(0, size, STEP):
+                copy.write(system.cat_file(path, start=start, end=min(size, start + STEP)))
+            copy.seek(0)
+            stack.pop_all()
+            return copy, size, "all"
     except VMStateError:
         raise
     except Exception as error:
