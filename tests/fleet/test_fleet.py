@@ -338,6 +338,15 @@ def test_matrix_of_files(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> 
     assert main(["matrix", "nothing"]) == 2
 
 
+@pytest.mark.slow
+def test_a_machine_that_does_not_start_leaves_the_rest_of_a_matrix(capsys: pytest.CaptureFixture[str]) -> None:
+    words = ["matrix", str(STREAM), "qemu-nonsense:pc", "--workers", "1", "--format", "json"]
+    assert main(words) == 2
+    cells = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert [cell["verdict"] for cell in cells] == ["loads", "error", "error", "error"]
+    assert all("there is no qemu-nonsense here" in cell["cause"] for cell in cells[1:])
+
+
 @pytest.mark.qemu
 @pytest.mark.slow
 @needs_qemu

@@ -36,6 +36,8 @@ class Side(Value):
     target: str
     argv: tuple[str, ...] | None = None
     root: str | None = None
+    error: str | None = None
+    """Why there is none: its QEMU does not start."""
 
     @property
     def qemu(self) -> Qemu:
@@ -64,7 +66,10 @@ class Cell(Value):
 
 
 def side_of(text: str, folder: str, number: int, *, limit: float) -> Side:
-    """A side; what is started leaves its stream and what it said in the folder. Raises `VMStateError`."""
+    """A side; what is started leaves its stream and what it said in the folder.
+
+    Raises `VMStateError`; that a machine does not start is left to its cells.
+    """
     place, devices = (text, "") if os.path.exists(text) else text.partition("+")[::2]
     if os.path.isfile(place):
         with open_input(place) as opened:
@@ -83,15 +88,20 @@ def side_of(text: str, folder: str, number: int, *, limit: float) -> Side:
     root = qemu if os.path.isdir(qemu) else None
     program = PROGRAM if root is not None or not qemu else qemu
     argv = (program, "-M", machine, *BASE, *_options_in(devices))
-    target = target_of(argv, qemu=find_qemu(program, root), limit=limit)
-    name = f"{target.release or ''} {machine}" + (f" +{os.path.basename(devices)}" if devices else "")
+    words = machine + (f" +{os.path.basename(devices)}" if devices else "")
+    try:
+        target = target_of(argv, qemu=find_qemu(program, root), limit=limit)
+    except MachineError as error:
+        return Side(f"{os.path.basename(qemu)} {words}".strip(), None, "", argv, root, str(error))
+    name = f"{target.release or ''} {words}"
     return _written(name.strip(), target, argv, root, folder, number)
 
 
 def _written(name: str, target: Target, argv: Sequence[str], root: str | None, folder: str, number: int) -> Side:
     path = os.path.join(folder, str(number))
     write_target(f"{path}.json", target)
-    assert target.stream is not None
+    if target.stream is None:
+        return Side(name, None, f"{path}.json", tuple(argv), root)
     target.stream.save(f"{path}.mig")
     return Side(name, f"{path}.mig", f"{path}.json", tuple(argv), root)
 
@@ -116,6 +126,9 @@ class Judge(Value):
     def __call__(self, pair: tuple[Side, Side]) -> Cell:
         """The cell."""
         source, destination = pair
+        error = source.error or destination.error
+        if error is not None:
+            return Cell(source.name, destination.name, "error", None, error)
         if source.stream is None:
             return Cell(source.name, destination.name, "error", None, "a source needs a stream")
         try:
