@@ -199,3 +199,10 @@ def test_mapped_ram_is_laid_out_anew_at_another_place(name: str, tmp_path: Path)
     if name == "mapped-10.0.file":
         # QEMU lays it out in the same way.
         assert back.read_bytes() == plain(name)
+
+
+def test_what_is_no_stream_is_not_unpacked(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    text, out = tmp_path / "text", tmp_path / "out"
+    text.write_bytes(b"no stream at all\n" * 100)
+    assert main(["unpack", str(text), "-o", str(out)]) == 2
+    assert "not a migration stream" in capsys.readouterr().err and not out.exists()

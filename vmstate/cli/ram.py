@@ -14,13 +14,16 @@ from itertools import pairwise
 from vmstate.cli.outputs import output
 from vmstate.cli.words import counted
 from vmstate.errors import StreamError, VMStateError, one_line
-from vmstate.files import reported, size_text, write_atomic
+from vmstate.files import PIECE, reported, size_text, write_atomic
 from vmstate.saved.memory import load_by_index, load_for_memory, modules_of, write_index
 from vmstate.saved.parts import split
 from vmstate.stream.memory import GuestMemory
 from vmstate.stream.memory_pages import MISSING
 from vmstate.stream.ram_records import RamBlock
 from vmstate.stream.stream import Stream
+
+HELD = 16 << 20
+"""Bytes of a file that are held in memory while sums are made."""
 
 ROW = 16
 PROGRESS_EVERY = 0.5
@@ -342,11 +345,14 @@ def tell_hashes(file: str, stream: Stream, memory: GuestMemory) -> int:
     if path and os.path.isfile(path):
         with open(path, "rb") as opened:
             print(f"sha256 {hashlib.file_digest(opened, 'sha256').hexdigest()}  {one_line(path)}")
-    data = stream.source
-    if data is not None:
-        print(f"sha256 {hashlib.sha256(data).hexdigest()}  the stream")
+    source, digest = stream.input, hashlib.sha256()
+    if source is not None:
+        for at in range(0, len(source.data), PIECE):
+            digest.update(source.data[at : at + PIECE])
+            source.release(at, at + PIECE)
+        print(f"sha256 {digest.hexdigest()}  the stream")
     refuse_left_out(stream, memory)
-    digest, missing = hashlib.sha256(), []
+    digest, missing, zeros, held = hashlib.sha256(), [], bytes(PIECE), 0
     for each in memory.ranges:
         for run in memory.runs(each):
             if run.kind == MISSING:
@@ -354,7 +360,12 @@ def tell_hashes(file: str, stream: Stream, memory: GuestMemory) -> int:
                 missing.append((at, run.length * memory.page_size))
             for view in run.views:
                 digest.update(view)
-            if not run.views:
-                digest.update(bytes(run.length * memory.page_size))
+                held += len(view)
+                if source is not None and held >= HELD:
+                    source.release(0, len(source.data))
+                    held = 0
+            size = 0 if run.views else run.length * memory.page_size
+            for at in range(0, size, PIECE):
+                digest.update(zeros[: size - at])
     print(f"sha256 {digest.hexdigest()}  the memory, range by range")
     return tell_missing(stream, memory, missing)

@@ -108,7 +108,7 @@ def _unwrapped(opened: Input, limit: int, part: str | None) -> Input:
             return behind
         from vmstate.saved.foreign import what_it_is
 
-        what = what_it_is(opened.data)
+        what = what_it_is(opened.data, opened.release)
         if what is not None:
             if head.startswith(b"QCPR"):
                 from vmstate.saved.cpr import refuse
@@ -144,6 +144,7 @@ def _behind_zeros(opened: Input) -> Input | None:
         if rest:
             at = start + len(piece) - len(rest)
             return _moved(opened, at) if opened.data[at : at + 8] == _HEADER else None
+        opened.release(start, start + step)
     return None
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from vmstate.errors import StreamError
 from vmstate.vmsd.data import NamedTuple
 
@@ -125,8 +127,8 @@ _HEADERS = (b"QEVM\0\0\0\x03\x07\0", b"QEVM\0\0\0\x03\x01\0")
 _LONGEST = len(_HEADERS[0]) - 1
 
 
-def what_it_is(data: memoryview) -> Foreign | None:
-    """What the bytes are, if that is known."""
+def what_it_is(data: memoryview, release: Callable[[int, int], None] | None = None) -> Foreign | None:
+    """What the bytes are, if that is known. `release` is told what was looked through."""
     head = bytes(data[:512])
     for magic, name in _BEGINNINGS.items():
         if magic.startswith(head) and 1 < len(head) < len(magic):
@@ -140,7 +142,7 @@ def what_it_is(data: memoryview) -> Foreign | None:
             return foreign
     if head[510:] == b"\x55\xaa":
         return Foreign("the first sector of a disk (or a raw disk image)", _DISK)
-    offset = stream_further_on(data)
+    offset = stream_further_on(data, release)
     if offset is not None:
         where = f"{offset:#x}"
         return Foreign(f"a file in which one begins at {where}", f"FILE@{where} or --offset {where}")
@@ -162,7 +164,7 @@ def refusal(head: bytes, name: str) -> StreamError:
     return not_a_stream(head, file=name)
 
 
-def stream_further_on(data: memoryview) -> int | None:
+def stream_further_on(data: memoryview, release: Callable[[int, int], None] | None = None) -> int | None:
     """Where in the first `SEARCHED` bytes a stream begins: its header, and its first section behind that."""
     for start in range(0, min(len(data), SEARCHED), _STEP):
         # What begins in a piece may end in the next one.
@@ -170,4 +172,6 @@ def stream_further_on(data: memoryview) -> int | None:
         places = [place for place in map(piece.find, _HEADERS) if place >= 0]
         if places:
             return start + min(places)
+        if release is not None:
+            release(start, start + _STEP)
     return None

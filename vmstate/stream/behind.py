@@ -15,7 +15,7 @@ _COLO = tuple(
     for numbers in ((COLO_REQUEST, COLO_SEND), (COLO_READY, COLO_REQUEST, COLO_SEND))
 )
 
-LOOK = 64 << 20
+LOOK = 16 << 20
 """Bytes that are looked at for whether they are zeros."""
 
 _PIECE = 1 << 20
