@@ -40,6 +40,14 @@ BROKEN = {
         None,
         "OSError: ",
     ),
+    "a table of another form": (f"{BEEPER}\nENTRIES = ['beeper']", None, "ENTRIES is no table"),
+    "an entry of another form": (f"{BEEPER}\nNOISE = {{'beeper': 5}}", None, "NOISE is no table"),
+    "noise of no kind": (f"{BEEPER}\nNOISE = {{'beeper': {{'on': 5}}}}", None, "NOISE cannot have 5 for 'on'"),
+    "a word of another form": (
+        f"{BEEPER}\nENTRIES = {{'beeper': {{'legacy_instances': 0x61}}}}",
+        None,
+        "beeper cannot have legacy_instances of 97",
+    ),
 }
 
 
@@ -113,6 +121,13 @@ def test_a_broken_library_costs_a_program_one_warning(broken: tuple[Path, str]) 
     assert WARNING in line
 
 
+def test_what_a_library_prints_is_no_part_of_an_answer(tmp_path: Path) -> None:
+    install(tmp_path, f"print('hello'){BEEPER}")
+    done = run(tmp_path, "-m", "vmstate", "decode", "beeper.mig")
+    assert (done.returncode, done.stderr) == (0, "hello\n")
+    assert json.loads(done.stdout)["kind"] == "document"
+
+
 def test_a_program_can_ask_for_silence(tmp_path: Path) -> None:
     install(tmp_path, "INDEX = 1")
     code = (
@@ -159,6 +174,24 @@ assert [vmsd.name for vmsd in registry.all_descriptions("beeper")] == ["beeper"]
     assert done.returncode == 0, done.stderr
     (line,) = done.stderr.splitlines()
     assert "nothing at 'mydevices:NOTHING'" in line
+
+
+@pytest.mark.parametrize("said", ["answers=5", "compares=()", "legacy_instances=0x61", "listed='no'"])
+def test_a_class_that_says_something_of_another_form_costs_one_warning(said: str, tmp_path: Path) -> None:
+    source = BEEPER.replace("description,", "description, device,").replace(
+        "@description", f"@device('beeper', {said})\n@description"
+    )
+    install(tmp_path, source)
+    code = """
+from vmstate.stream import registry
+assert registry.questions_of("beeper") == {}
+assert registry.comparison_of("beeper").features is None
+assert registry.legacy_instances("beeper") == () and registry.is_listed("beeper") is True
+"""
+    done = run(tmp_path, "-c", code)
+    assert done.returncode == 0, done.stderr
+    (line,) = done.stderr.splitlines()
+    assert WARNING in line
 
 
 @pytest.mark.slow

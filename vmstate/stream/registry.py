@@ -20,7 +20,7 @@ from functools import cached_property, lru_cache
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
-from vmstate.errors import DescriptionError, DeviceLibraryError, DeviceLibraryWarning
+from vmstate.errors import DescriptionError, DeviceLibraryError
 from vmstate.lazy import imported
 from vmstate.vmsd.data import Data
 from vmstate.vmsd.description import VMStateDescription
@@ -87,7 +87,7 @@ class Library(Data):
     def part(self, name: str, what: str) -> Any:
         """A part of the record of an idstr's last part; None where the device has nothing to say."""
         place: str | None = self.entry(name).get(what)
-        return None if place is None else self.ask(None, _part, place, what)
+        return None if place is None else self.ask(None, _part, place, what, self.distribution)
 
     @cached_property
     def noise(self) -> Mapping[str, Mapping[str, Any]]:
@@ -104,13 +104,15 @@ class Library(Data):
         """What a function of the library gives; the default, with a warning, where the library of others is broken."""
         if self.distribution is None:
             return function(*arguments)
+        from vmstate.stream.announced import quietly, warn
+
         try:
-            return function(*arguments)
+            return quietly(function, *arguments)
         except KeyboardInterrupt:
             raise
         except BaseException as error:
             # Some frameworks end a program by exceptions of their own, which an import must not do to this one.
-            _warn(self.distribution, error)
+            warn(self.distribution, error)
             return default
 
 
@@ -122,11 +124,16 @@ def _description(place: str) -> VMStateDescription:
     return vmsd
 
 
-def _part(place: str, what: str) -> Any:
+def _part(place: str, what: str, distribution: str | None) -> Any:
     declared = imported(place)
     # Of a section that nobody describes there is the record alone.
     record = declared if isinstance(declared, Record) else record_of(declared)
-    return None if record is None else record.part(what)
+    part = None if record is None else record.part(what)
+    if distribution is None:
+        return part
+    from vmstate.stream.announced import check_part
+
+    return check_part(what, part)
 
 
 @lru_cache(maxsize=256)
@@ -137,7 +144,9 @@ def _entry_of_classes(library: Library, name: str) -> Mapping[str, Any]:
         record = record_of(library.ask(None, imported, place))
         if record is not None:
             records.append((record, place))
-    return library.ask({}, entry_of, records)
+    from vmstate.stream.announced import check_entry
+
+    return library.ask({}, lambda: check_entry(name, entry_of(records)))
 
 
 def entry_of(records: Iterable[tuple[Record, str]]) -> dict[str, Any]:
@@ -187,53 +196,9 @@ def _libraries_of_others() -> tuple[Library, ...]:
     """The libraries of other distributions, without those that are broken."""
     if not _somebody_announces():
         return ()
-    from importlib.metadata import distributions
+    from vmstate.stream.announced import libraries
 
-    libraries: list[Library] = []
-    seen: set[str] = set()
-    for distribution in distributions():
-        name = "a distribution without a name"
-        try:
-            if GROUP not in (distribution.read_text("entry_points.txt") or ""):
-                continue
-            name = f"{distribution.name} {distribution.version}"
-            # The first on sys.path hides others of its name, as it does from import.
-            if distribution.name not in seen:
-                seen.add(distribution.name)
-                entries = distribution.entry_points.select(group=GROUP)
-                libraries += [_library(name, entry.load()) for entry in entries if entry.value != SHIPPED]
-        except KeyboardInterrupt:
-            raise
-        except BaseException as error:
-            _warn(name, error)
-    return tuple(libraries)
-
-
-def _library(distribution: str, module: Any) -> Library:
-    index = getattr(module, "INDEX", None)
-    if not isinstance(index, Mapping):
-        raise DescriptionError(f"{getattr(module, '__name__', module)} has no INDEX")
-    for name, places in index.items():
-        whole = isinstance(places, (tuple, list)) and all(isinstance(place, str) for place in places)
-        if not isinstance(name, str) or not whole:
-            raise DescriptionError(f"INDEX has no places for {name!r}", expected='a tuple of "module:class"')
-    return Library(distribution, index, getattr(module, "ENTRIES", None), getattr(module, "NOISE", None))
-
-
-_WARNED: set[str] = set()
-
-
-def _warn(distribution: str, error: BaseException) -> None:
-    """One line for a library of others that is broken, the first time that it shows."""
-    if distribution in _WARNED:
-        return
-    _WARNED.add(distribution)
-    import warnings
-
-    reason = str(error) if isinstance(error, DescriptionError) else f"{type(error).__name__}: {error}"
-    text = f"the device library of {distribution} is broken: {' '.join(reason.split()) or 'it ends the program'}"
-    # The line of source that warnings show would be one of this module, and tell nobody anything.
-    warnings.warn_explicit(text, DeviceLibraryWarning, filename="vmstate", lineno=0)
+    return tuple(Library(*told) for told in libraries(GROUP, SHIPPED))
 
 
 def raise_fault(idstr: str, error: BaseException) -> NoReturn:
