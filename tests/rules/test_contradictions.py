@@ -54,3 +54,20 @@ def test_one_release_has_the_command_for_all(release: str) -> None:
         target = Target("there", stream=reference, release=Release(major, minor))
         taken = known.check(stream) == [], vmstate.explain(stream, target).verdict == "loads"
     assert taken == ((major, minor) >= (10, 0),) * 2
+
+
+@pytest.mark.parametrize(
+    ("name", "assignment"),
+    [
+        ("boards/7.2-ppc64-pseries-2-7.stream.xz", "nvram@71000001/spapr_nvram.size=1"),
+        pytest.param("explain/31.stream.xz", "hpet.num_timers=0", marks=pytest.mark.slow),
+    ],
+)
+def test_a_size_that_is_sent_decides_though_a_vmdesc_has_it_as_a_constant(name: str, assignment: str) -> None:
+    with vmstate.load(FOLDER.parent / name) as stream, vmstate.load(FOLDER.parent / name) as reference:
+        with pytest.raises(vmstate.RefusedError, match="would not read what is written so"):
+            assign(stream, assignment)
+        assign(stream, assignment, force=True)
+        changed = stream.to_bytes()
+        assert vmstate.explain(changed, reference).verdict == "fails"
+        assert KnownDestination(reference).check(changed) != []

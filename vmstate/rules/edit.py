@@ -375,6 +375,7 @@ class Likeness:
     ) -> None:
         self.section = section
         self.release = release
+        self.unread: VMStateError | None = None
         self.readings = [(vmsd, own, {**known, **(facts or {})}) for vmsd, own, known in _readings(section, payload)]
         self.broken_before = {
             (result.rule.id, result.path)
@@ -384,7 +385,11 @@ class Likeness:
         }
 
     def results(self) -> Iterator[Broken]:
-        """The rules that the section breaks by now and did not before; not judged, those that read what was changed."""
+        """The rules that the section breaks by now and did not before; not judged, those that read what was changed.
+
+        Behind the last, `unread` says why a description of the library that read the section does not any more: counts
+        and sizes of a vmdesc are those of the section as it was.
+        """
         section = self.section
         for vmsd, own, facts in self.readings:
             state = section.state
@@ -392,8 +397,8 @@ class Likeness:
                 try:
                     payload = section.payload()
                     state = vmsd.decode(payload, version_id=section.version_id, facts={**facts_of(own), **facts})
-                except VMStateError:
-                    # The layout no longer fits, which reading it again by its own description says better.
+                except VMStateError as error:
+                    self.unread = error
                     continue
             for result in broken(vmsd, state, version=section.version_id, own=own, facts=facts):
                 if self.is_broken(result):
@@ -507,7 +512,7 @@ def _is_row(value: Any) -> bool:
 
 
 def _reads(result: Broken, path: str) -> bool:
-    """Whether a rule reads what stands at a path. One that looks outside of its struct is taken to."""
+    """Whether a rule reads what stands at a path, or asks of it. One that looks outside of its struct is taken to."""
     place = result.path or ""
     # The rule of a struct has that's path, the rule of a field that of the field in it.
     structs = {place, place.rpartition(".")[0]}
@@ -519,7 +524,8 @@ def _reads(result: Broken, path: str) -> bool:
             read = f"{struct}.{format_path(ref.names_)}" if struct else format_path(ref.names_)
             if _is_inside(path, read) or _is_inside(read, path):
                 return True
-    return not refs
+    # Such a rule asks whether what it hangs on is sent at all.
+    return not refs and (not place or _is_inside(path, place) or _is_inside(place, path))
 
 
 def _is_inside(path: str, outer: str) -> bool:
@@ -579,7 +585,9 @@ def _refuse_what_qemu_would(known: _Before, paths: set[str]) -> list[Broken]:
             payload, version_id=section.version_id, facts={**facts_of(section.state), IDSTR.name: section.name}
         )
     except VMStateError as error:
-        raise RefusedError(f"QEMU would not read what is written so: {error}", section=section.name) from None
+        raise _would_not_be_read(error, section) from None
+    if known.likeness.unread is not None:
+        raise _would_not_be_read(known.likeness.unread, section)
     if again != section.state:
         for path in sorted(paths):
             read = value_or_none(again, path)
@@ -591,6 +599,10 @@ def _refuse_what_qemu_would(known: _Before, paths: set[str]) -> list[Broken]:
                 )
         raise RefusedError("QEMU would read what is written so as something else", section=section.name)
     return [result for result in results if not result.is_judged]
+
+
+def _would_not_be_read(error: VMStateError, section: Section) -> RefusedError:
+    return RefusedError(f"QEMU would not read what is written so: {error}", section=section.name)
 
 
 def _why_not(findings: list[Finding]) -> str:
