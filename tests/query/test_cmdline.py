@@ -220,6 +220,14 @@ def test_a_hub_is_there_before_what_is_plugged_into_it() -> None:
     assert (hub["port"], reader["port"]) == ("1", "1.2") and hub["bus"] == reader["bus"]
 
 
+def test_a_bus_that_no_device_in_the_stream_has_is_told() -> None:
+    told = "a port that has a bus and no state (cxl-rp) is not in the stream"
+    assert told not in line_of(PORTS).missing
+    with load(PORTS) as stream:
+        stream.parts.remove(next(section for section in stream if section.name.endswith("/pcie-root-port")))
+        assert told in command_line(stream).missing
+
+
 def test_a_disk_behind_a_controller_that_is_not_on_pci() -> None:
     with load(S390X) as stream:
         rng = next(section.name for section in stream.sections if section.name.endswith("/virtio-rng"))

@@ -34,6 +34,7 @@ from vmstate.query.ask import (
 )
 from vmstate.query.machines import Family, family_of
 from vmstate.query.pci import (
+    BRIDGE,
     CAPABILITY_LIST,
     CLASS_DEVICE,
     HEADER_TYPE,
@@ -1008,6 +1009,10 @@ class Builder:
         # A port is there before what sits behind it.
         for _, device in sorted(devices.items(), key=lambda item: (item[0][0], len(item[0][1]), item[0][1])):
             self.pci_device(device, devices)
+        if self.family.name in ("q35", "virt", "riscv-virt"):
+            told = 1 + self.counts.get("expander", 0) + self.counts.get("bridge", 0)
+            if sum(section.name == "PCIBUS" for section in self.sections) > told:
+                self.missing.append("a port that has a bus and no state (cxl-rp) is not in the stream")
         children: dict[str, str] = {}
         # So is a hub: what is plugged into it has one number more in its port.
         for section, device, rest in sorted(
@@ -1139,10 +1144,14 @@ class Builder:
         """multifunction=on where the header says so and the device does not by itself."""
         reading.notes = []
         try:
-            several = reading.space.byte(HEADER_TYPE) & MULTI_FUNCTION
+            header = reading.space.byte(HEADER_TYPE)
         except VMStateError:
             return []
-        parts: list[tuple[str, Sequence[Note]]] = [("multifunction=on", reading.notes)] if several else []
+        if header & ~MULTI_FUNCTION == BRIDGE:
+            self.number("bridge")
+        parts: list[tuple[str, Sequence[Note]]] = (
+            [("multifunction=on", reading.notes)] if header & MULTI_FUNCTION else []
+        )
         return [*parts, *self.alternative_routing(device, reading)]
 
     def alternative_routing(self, device: Device, reading: ModelReading) -> Iterator[tuple[str, Sequence[Note]]]:
