@@ -168,6 +168,13 @@ def repair(
     findings = _breaking(data, target)
     if not by_hand and findings and not keep_destination and _option_is_enough(target, data, findings):
         return Repair((), (), None, tuple(findings))
+    if len(findings) > MAX_STEPS:
+        raise StreamError(
+            "more stands in the way than is taken away",
+            file=stream.name,
+            expected=f"at most {MAX_STEPS} findings (`vmstate explain` lists them)",
+            found=str(len(findings)),
+        )
     refused: list[Refused] = []
     while findings and len(steps) < MAX_STEPS:
         made: Made | None = None
