@@ -35,6 +35,7 @@ LEFT_OUT = re.compile(
     r"|-(?:reboot|link-down|mq4-[a-z0-9-]+|packed-driver-reload|legacy-driver-reload)-(?:early|final)\."
     r"|-virtio-net-(?:root-port|queues-without-mq|mq-one-queue)-cold\.|-microvm-(?:block|dirty-bitmaps)-|-pc-1\.0|-isapc"
     r"|-(?:default|smp4|virtio-mem|vhost-user)-|-riscv64-|-s390x-virtio-devices\.|-11\.1-blk-"
+    r"|-(?:5\.2|10\.0)-q35-virtio-net-(?:idle|changed)\.|-(?:xbzrle|compress|background-snapshot|q35-uuid-cold)\.|-mac-change-"
     r"|-pc-(?:i440fx-(?:1\.4|2\.0|2\.3)-cold|postcopy-advised|return-path|ram-cold)\."
 )
 """Streams that are left out, for a wheel is to stay small: machines that have every device at once, large ones, machine
