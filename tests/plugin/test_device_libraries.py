@@ -42,7 +42,7 @@ BROKEN = {
     ),
     "a table of another form": (f"{BEEPER}\nENTRIES = ['beeper']", None, "ENTRIES is no table"),
     "an entry of another form": (f"{BEEPER}\nNOISE = {{'beeper': 5}}", None, "NOISE is no table"),
-    "noise of no kind": (f"{BEEPER}\nNOISE = {{'beeper': {{'on': 5}}}}", None, "NOISE cannot have 5 for 'on'"),
+    "noise of no kind": (f"{BEEPER}\nNOISE = {{'beeper': {{'on': 5}}}}", None, "NOISE cannot have 5 for 'beeper'"),
     "a word of another form": (
         f"{BEEPER}\nENTRIES = {{'beeper': {{'legacy_instances': 0x61}}}}",
         None,
