@@ -270,7 +270,7 @@ def rules_of(attribute: str, kind: t.WireType, rules: tuple[Rule, ...], hint: st
 def _of_type(relation: str, attribute: str, info: str, hint: str | None) -> Rule:
     """The rule of a wire type that is only compared, or that is taken up to what the destination has."""
     more = "" if hint is None else f" ({hint})".replace("{", "{{").replace("}", "}}")
-    takes = "only its own" if relation == "equal" else "no more than that"
+    takes = "only its own" if relation == "equal" else "no more than that and nothing below 0"
     return Rule(
         VALUE_EQUAL,
         asks(_equal if relation == "equal" else _positive_le, this[attribute], OWN[attribute]),
