@@ -8,10 +8,12 @@ from __future__ import annotations
 
 from vmstate.declare import (
     CONTENTS,
+    RELEASE,
     TARGET_LONG_SIZE,
     Release,
     VMState,
     array,
+    asks,
     boolean,
     description,
     device,
@@ -290,9 +292,14 @@ PPC_CPU_5_2 = variant(
 )
 """Up to 5.2 a field had another name."""
 
+
+def _are_taken(translations: int, release: Release) -> bool:
+    return translations <= 0 or release >= Release(9, 2)
+
+
 _NAMED_OTHERWISE = rule(
     "ppc-tlb-emb",
-    this.nb_tlb <= 0,
+    asks(_are_taken, this.nb_tlb, RELEASE),
     "QEMU before 9.2 (203beb6f04) reads the translations of a 4xx processor as those of another, and takes none, not "
     "even its own",
     qemu_error="Missing section footer for cpu",

@@ -353,12 +353,12 @@ def test_a_device_that_gets_another_description(changed: Changed, beeper: Source
     text = 'static const VMStateDescription vmstate_buzzer = {\n    .name = "%s",\n    .version_id = 2,\n'
     text += "    .minimum_version_id = 1,\n    .fields = (const VMStateField[]) {\n%s"
     text += "        VMSTATE_END_OF_LIST()\n    }\n};\n" + place
-    found = {}
+    rules_told = {}
     for name in ("buzzer", "beeper"):
         tree = changed(given, (DEVICE, place, text % (name, MODE)))
-        found[name] = {each.rule for each in changes(Linked(beeper), Linked(read_tree(str(tree))))}
-    assert found["beeper"] == {"field-removed", "subsection-removed"}
-    assert found["buzzer"] == {"name-changed", *found["beeper"]}
+        rules_told[name] = {each.rule for each in changes(Linked(beeper), Linked(read_tree(str(tree))))}
+    assert rules_told["beeper"] == {"field-removed", "subsection-removed"}
+    assert rules_told["buzzer"] == {"name-changed", *rules_told["beeper"]}
 
 
 def test_what_could_not_be_migrated_sent_nothing(changed: Changed) -> None:

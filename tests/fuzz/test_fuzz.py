@@ -387,10 +387,10 @@ def test_the_workers_of_a_scheduler_find_what_one_process_finds(
     with distributed.LocalCluster(
         n_workers=2, threads_per_worker=1, processes=True, dashboard_address=None, host="127.0.0.1"
     ) as cluster:
-        there = ["--scheduler", cluster.scheduler_address]
-        assert told("--runs", "2600", *there) == alone
-        first = told("--runs", "700", "-o", str(tmp_path), *there)
-        assert first["runs"] < alone["runs"] == told("--runs", "2600", "-o", str(tmp_path), *there)["runs"]
+        on_workers = ["--scheduler", cluster.scheduler_address]
+        assert told("--runs", "2600", *on_workers) == alone
+        first = told("--runs", "700", "-o", str(tmp_path), *on_workers)
+        assert first["runs"] < alone["runs"] == told("--runs", "2600", "-o", str(tmp_path), *on_workers)["runs"]
 
 
 @pytest.mark.slow

@@ -176,10 +176,10 @@ assert [vmsd.name for vmsd in registry.all_descriptions("beeper")] == ["beeper"]
     assert "nothing at 'mydevices:NOTHING'" in line
 
 
-@pytest.mark.parametrize("said", ["answers=5", "compares=()", "legacy_instances=0x61", "listed='no'"])
-def test_a_class_that_says_something_of_another_form_costs_one_warning(said: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize("words", ["answers=5", "compares=()", "legacy_instances=0x61", "listed='no'"])
+def test_a_class_that_says_something_of_another_form_costs_one_warning(words: str, tmp_path: Path) -> None:
     source = BEEPER.replace("description,", "description, device,").replace(
-        "@description", f"@device('beeper', {said})\n@description"
+        "@description", f"@device('beeper', {words})\n@description"
     )
     install(tmp_path, source)
     code = """

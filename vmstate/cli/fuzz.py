@@ -147,8 +147,8 @@ def _recipe(options: argparse.Namespace, folder: Path) -> Recipe:
     """What makes the same seeds in workers, which see the same files; the user was asked here."""
     recorded = [str(folder.resolve() / RECORDED)] if options.target == "qemu" else []
     seed = [str(Path(file).resolve()) for file in options.seed] or recorded
-    there = argparse.Namespace(**{**vars(options), "seed": seed, "trust": True, "output": None, "run": None})
-    return partial(target_of, there, folder)
+    elsewhere = argparse.Namespace(**{**vars(options), "seed": seed, "trust": True, "output": None, "run": None})
+    return partial(target_of, elsewhere, folder)
 
 
 def _print_campaign(campaign: Campaign, options: argparse.Namespace, text: str) -> None:

@@ -343,5 +343,5 @@ def _is_below(linked: Linked, name: str, parent: str) -> bool:
 
 def _release(name: str) -> tuple[str, tuple[int, int]]:
     """What a name is without its release, and the release."""
-    found = RELEASE.search(name)
-    return (name, (0, 0)) if found is None else (RELEASE.sub("", name, count=1), (int(found[1]), int(found[2])))
+    dated = RELEASE.search(name)
+    return (name, (0, 0)) if dated is None else (RELEASE.sub("", name, count=1), (int(dated[1]), int(dated[2])))

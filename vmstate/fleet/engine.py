@@ -313,9 +313,18 @@ def _is_death(error: BaseException) -> bool:
 
 
 def _is_of_scheduler(error: BaseException) -> bool:
-    """Whether an exception says that a scheduler has gone, or is of a version that is not ours."""
-    module = type(error).__module__.partition(".")[0]
-    return module in ("distributed", "dask", "tornado") or isinstance(error, CancelledError | OSError | TimeoutError)
+    """Whether an exception says that a scheduler has gone, or is of a version that is not ours.
+
+    What breaks inside Dask itself does: where a scheduler goes, its own code can stumble over what it was told last.
+    """
+    place = error.__traceback__
+    while place is not None and place.tb_next is not None:
+        place = place.tb_next
+    raised_in = "" if place is None else str(place.tb_frame.f_globals.get("__name__"))
+    modules = {name.partition(".")[0] for name in (type(error).__module__, raised_in)}
+    return bool(modules & {"distributed", "dask", "tornado"}) or isinstance(
+        error, CancelledError | OSError | TimeoutError
+    )
 
 
 def _gone(error: BaseException) -> VMStateError:

@@ -27,8 +27,8 @@ def card_words(
     interrupts, two for each pair and two more where not said.
     """
     many = "" if network is None else f",mq=on,vectors={2 * pairs + 2 if vectors is None else vectors}"
-    own = f"vhost-user,id=n0,chardev={BACKEND}" if vhost_user else "user,id=n0"
-    own = own + (f",{netdev}" if netdev else "") if network is None else network.netdev(pairs, more=netdev)
+    first = f"vhost-user,id=n0,chardev={BACKEND}" if vhost_user else "user,id=n0"
+    first = first + (f",{netdev}" if netdev else "") if network is None else network.netdev(pairs, more=netdev)
     words: list[str] = []
     for number in range(cards):
         port = f",bus=rp{number}" if cards > 1 else ""
@@ -36,7 +36,7 @@ def card_words(
             words += ["-device", f"pcie-root-port,id=rp{number},chassis={number + 1},slot={number + 1}"]
         identity = f"id=nic0,{FIRST}" if number == 0 else f"mac=52:54:00:12:35:{number:02x}"
         card = f"virtio-net-pci,netdev=n{number},{identity},romfile={many}{port}"
-        words += ["-netdev", own if number == 0 else _further(number, pairs, network)]
+        words += ["-netdev", first if number == 0 else _further(number, pairs, network)]
         words += ["-device", f"{card},{device}" if device else card]
     return words
 

@@ -595,7 +595,7 @@ _PC_BUSES = (
 def _other_boards() -> Iterator[Board]:
     """Boards whose machine types have no versions: of firmware that is not there, so that most stand still."""
     nothing = options_of("dump-guest-core=off mem-merge=off graphics=off")
-    own = ("",)
+    of_the_board = ("",)
     arm = "qemu-system-aarch64"
     peripheral = ("any usb", "i2c", "sd", "free")
     for program, pattern, weight, buses, memory, given in (
@@ -619,10 +619,17 @@ def _other_boards() -> Iterator[Board]:
             "cubieboard|orangepi-pc|bpim2u|npcm[0-9]+-evb|quanta-[a-z0-9-]+|kudo-bmc|highbank|midway",
             2,
             peripheral,
-            own,
+            of_the_board,
             "",
         ),
-        (arm, "smdkc210|nuri|collie|sx1|n800|spitz|akita|z2|musicpal|canon-a1100|sbsa-ref", 2, peripheral, own, ""),
+        (
+            arm,
+            "smdkc210|nuri|collie|sx1|n800|spitz|akita|z2|musicpal|canon-a1100|sbsa-ref",
+            2,
+            peripheral,
+            of_the_board,
+            "",
+        ),
         (
             "qemu-system-ppc64",
             "mac99|g3beige|40p",
@@ -631,8 +638,8 @@ def _other_boards() -> Iterator[Board]:
             ("64", "128", "256"),
             "",
         ),
-        ("qemu-system-ppc64", "ppce500|mpc8544ds|bamboo|sam460ex", 3, ("pci", "scsi", "usb", "i2c"), own, ""),
-        ("qemu-system-ppc64", "ref405ep|virtex-ml507|pegasos[12]|amigaone", 3, ("pci", "usb"), own, ""),
+        ("qemu-system-ppc64", "ppce500|mpc8544ds|bamboo|sam460ex", 3, ("pci", "scsi", "usb", "i2c"), of_the_board, ""),
+        ("qemu-system-ppc64", "ref405ep|virtex-ml507|pegasos[12]|amigaone", 3, ("pci", "usb"), of_the_board, ""),
         ("qemu-system-ppc64", "powernv[0-9]+(?:-rainier)?", 4, ("i2c", "free", "isa"), ("1024", "2048"), ""),
         ("qemu-system-riscv64", "sifive_u|sifive_e|spike|shakti_c|k230", 6, ("free", "sd"), ("", "64", "128"), ""),
         ("qemu-system-riscv64", "microchip-icicle-kit|xiangshan-[a-z]+|tt-atlantis", 2, ("free", "sd"), ("",), ""),

@@ -671,9 +671,9 @@ def source_stream(
     with Machine(words, qemu=installed_qemu.qemu, limit=limit) as machine:
         machine.ask("migrate-set-parameters", dict(NO_LIMIT))
         for command in commands:
-            said = str(machine.ask("human-monitor-command", {"command-line": command})).strip()
-            if said not in ("", "OK"):
-                raise MachineError("a device cannot be plugged in", found=said)
+            answer = str(machine.ask("human-monitor-command", {"command-line": command})).strip()
+            if answer not in ("", "OK"):
+                raise MachineError("a device cannot be plugged in", found=answer)
         if processor:
             free = [slot for slot in machine.ask("query-hotpluggable-cpus") if "qom-path" not in slot]
             if not free:

@@ -106,10 +106,13 @@ def _head(stream: Stream) -> dict[str, Any]:
 
 
 def _ram_in_file(name: str, stream: Stream) -> Ram:
+    known = stream.configuration
+    is_mapped = known is not None and known.has_capability("mapped-ram")
+
     def place(section: Section, offset: int) -> dict[str, Any]:
         entry = {"file": name, "offset": offset, "size": section.state.size}
         # The blocks of mapped-ram name positions of the file that they were read from.
-        if any(block.mapped is not None for block in section.state.blocks) and stream.input is not None:
+        if is_mapped and stream.input is not None:
             entry["position"] = stream.input.origin + section.state.offset
         return entry
 

@@ -100,7 +100,7 @@ def targets_of(tree: Tree, options: Mapping[str, bool]) -> dict[str, Target]:
 
 def cpu_folders(tree: Tree) -> set[str]:
     """The CPUs that a tree has a folder of: target/X, and target-X until 2016."""
-    return {found[1] for path in tree.blobs if (found := CPU_FOLDER.match(path)) is not None}
+    return {folder[1] for path in tree.blobs if (folder := CPU_FOLDER.match(path)) is not None}
 
 
 def _target(name: str, values: Mapping[str, str], options: Mapping[str, bool]) -> Target:

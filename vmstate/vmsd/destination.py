@@ -92,8 +92,8 @@ class Comparison(Data):
     ends: Mapping[str, str] = {}
     ends_beside: frozenset[str] = frozenset()
 
-    def refuses(self, own: Callable[[], bytes], release: Release | None) -> bool:
+    def refuses(self, payload_of: Callable[[], bytes], release: Release | None) -> bool:
         """Whether a device of a release (None: of any) may refuse what it saved itself, the bytes of its section."""
         marks = [mark for mark, last in self.refuses_itself.items() if release is None or release <= last]
-        payload = own() if marks else b""
+        payload = payload_of() if marks else b""
         return any(mark in payload for mark in marks)
