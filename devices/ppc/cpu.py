@@ -8,12 +8,11 @@ from __future__ import annotations
 
 from vmstate.declare import (
     CONTENTS,
-    RELEASE,
+    DESTINATION,
     TARGET_LONG_SIZE,
     Release,
     VMState,
     array,
-    asks,
     boolean,
     description,
     device,
@@ -22,6 +21,7 @@ from vmstate.declare import (
     int32,
     int32_equal,
     known_since,
+    not_,
     part,
     rule,
     subsection,
@@ -292,14 +292,9 @@ PPC_CPU_5_2 = variant(
 )
 """Up to 5.2 a field had another name."""
 
-
-def _are_taken(translations: int, release: Release) -> bool:
-    return translations <= 0 or release >= Release(9, 2)
-
-
 _NAMED_OTHERWISE = rule(
     "ppc-tlb-emb",
-    asks(_are_taken, this.nb_tlb, RELEASE),
+    not_(DESTINATION) | (this.nb_tlb <= 0),
     "QEMU before 9.2 (203beb6f04) reads the translations of a 4xx processor as those of another, and takes none, not "
     "even its own",
     qemu_error="Missing section footer for cpu",
