@@ -497,11 +497,12 @@ class Stream:
 
     @property
     def may_lack_pages(self) -> bool:
-        """Whether pages can be in further channels of the migration that were not given: few came, or by postcopy,
-        which ends without a vmdesc.
+        """Whether pages can be in further channels that were not given: few came, and no block is left out, or they
+        came by postcopy, which ends without a vmdesc.
         """
-        count, total = sum(self.ram.pages.values()), self.ram.total or 0
-        few = self.vmdesc_text is None or count << 12 < total
+        ram = self.ram
+        count, is_shared = sum(ram.pages.values()), any(block.gpa is not None for block in ram.blocks)
+        few = self.vmdesc_text is None or (count << 12 < (ram.total or 0) and not is_shared)
         return count > 0 and few and self.cut is None and not self.channels
 
     def close(self) -> None:
