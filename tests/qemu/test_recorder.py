@@ -7,6 +7,7 @@ import socket
 import threading
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 from saved_files import plain
@@ -86,6 +87,39 @@ def test_what_both_sides_say_is_kept_and_is_one_machine(
     further = [folder / f"ch{number}.src2dst" for number in (1, 2)]
     with load(folder / "ch0.src2dst", channels=further) as stream:
         assert stream.memory().read(0x102000, 9) == b"page    2"
+
+
+def test_a_channel_that_is_taken_while_all_others_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its other end has it already, and may have ended the others: it is waited for."""
+    connect = proxy.connect
+    taken: list[socket.socket] = []
+
+    def late(*place: Any) -> socket.socket:
+        taken.append(connect(*place))
+        time.sleep(0.3 if len(taken) == 3 else 0)
+        return taken[-1]
+
+    monkeypatch.setattr(proxy, "connect", late)
+    contents = [plain(name) for name in CHANNELS]
+    received: list[bytes] = []
+    with proxy.listen(str(tmp_path / "in"), backlog=8) as listener:
+        threading.Thread(target=destination, args=(listener, 3, received), daemon=True).start()
+        with proxy.Proxy(f"unix:{tmp_path / 'at'}", f"unix:{tmp_path / 'in'}", limit=20) as between:
+            threading.Thread(target=migrate, args=(tmp_path / "at", contents[:2]), daemon=True).start()
+
+            def last() -> None:
+                time.sleep(0.1)
+                with socket.socket(socket.AF_UNIX) as side:
+                    side.connect(str(tmp_path / "at"))
+                    time.sleep(0.6)
+                    side.sendall(contents[2])
+                    side.shutdown(socket.SHUT_WR)
+                    while side.recv(64):
+                        pass
+
+            threading.Thread(target=last, daemon=True).start()
+            between.run()
+            assert received == contents
 
 
 def test_what_cannot_be_recorded_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

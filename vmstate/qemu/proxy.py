@@ -260,6 +260,8 @@ class Proxy:
         self.main: Channel | None = None
         """The connection that goes through the filter; while that is made, nobody reads from its source."""
         self._is_over = threading.Event()
+        self._carrying = threading.Lock()
+        """Held while a further connection is taken and its threads are not known yet."""
         self._address = address
         try:
             self._listener = listen(address, backlog=64)
@@ -292,10 +294,11 @@ class Proxy:
         while True:
             for thread in self._threads:
                 thread.join()
-            # What came meanwhile is waited for, too.
-            if not any(thread.is_alive() for thread in self._threads):
-                break
-        self._end()
+            # What came meanwhile is waited for, too, and what is being taken: its other end may have it already.
+            with self._carrying:
+                if not any(thread.is_alive() for thread in self._threads):
+                    self._end()
+                    break
         taking.join(2)
         if self.failed is not None:
             raise self.failed
@@ -347,20 +350,23 @@ class Proxy:
         self._listener.settimeout(0.0)
         while not self._is_over.is_set():
             ready.poll()
-            try:
-                source, _ = self._listener.accept()
-            except BlockingIOError:
-                continue
-            except OSError:
-                return
-            if any(_is_other_end(source, channel.destination) for channel in self.channels):
-                self.failed = MachineError(f"{self._target_uri} is this proxy", expected="the destination's address")
-                source.close()
-                for channel in self.channels:
-                    channel.cut("it led to itself")
-                return
-            with suppress(MachineError):
-                self._carry(source)
+            with self._carrying:
+                try:
+                    source, _ = self._listener.accept()
+                except BlockingIOError:
+                    continue
+                except OSError:
+                    return
+                if any(_is_other_end(source, channel.destination) for channel in self.channels):
+                    self.failed = MachineError(
+                        f"{self._target_uri} is this proxy", expected="the destination's address"
+                    )
+                    source.close()
+                    for channel in self.channels:
+                        channel.cut("it led to itself")
+                    return
+                with suppress(MachineError):
+                    self._carry(source)
 
     def _carry(self, source: socket.socket) -> None:
         try:
