@@ -11,7 +11,8 @@ import subprocess
 import sys
 import time
 import xml.etree.ElementTree as ET
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from random import Random
 
@@ -21,7 +22,7 @@ from fleet_work import Process, Work
 from machines import PROGRAM, needs_qemu
 from recorded import FIXTURES
 
-from vmstate import load
+from vmstate import TraceEntry, load
 from vmstate.cli import main
 from vmstate.compare.explain import explain
 from vmstate.compare.target import open_target
@@ -492,6 +493,20 @@ def test_what_is_known_of_a_section_holds_for_what_is_said_of_it_alone() -> None
     assert len({json.dumps(row[0].get("findings", row[0])) + repr(row[1]) for row in rows}) >= 4
 
 
+def row_at(path: Path, data: bytes, known: Known) -> dict[str, object]:
+    """The row of bytes that stand in a file."""
+    path.write_bytes(data)
+    return row_of(str(path), known)
+
+
+def copy_unlike(data: bytes, free: Sequence[TraceEntry], random: Random) -> bytearray:
+    """A copy with other values where nothing looks."""
+    copy = bytearray(data)
+    for entry in free:
+        copy[entry.offset : entry.offset + entry.size] = random.randbytes(entry.size)
+    return copy
+
+
 @pytest.mark.slow
 def test_a_stream_is_like_another_only_where_all_that_is_looked_at_is_the_same(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -520,16 +535,7 @@ def test_a_stream_is_like_another_only_where_all_that_is_looked_at_is_the_same(
         }
     random, path = Random(2), tmp_path / "one"
 
-    def row(copy: bytes, known: Known) -> dict[str, object]:
-        path.write_bytes(copy)
-        return row_of(str(path), known)
-
-    def unlike() -> bytearray:
-        copy = bytearray(data)
-        for entry in free:
-            copy[entry.offset : entry.offset + entry.size] = random.randbytes(entry.size)
-        return copy
-
+    row, unlike = partial(row_at, path), partial(copy_unlike, data, free, random)
     known, other = Known(target), Known(open_target(str(OTHER)))
     first = row(data, known)
     assert first["verdict"] == "loads" and first["verify"] == "ok"
@@ -573,16 +579,7 @@ def test_sections_without_footers_are_known_as_those_with(tmp_path: Path) -> Non
         behind = net.offset + net.size
     known = Known(target)
 
-    def row(copy: bytes, known: Known) -> dict[str, object]:
-        path.write_bytes(copy)
-        return row_of(str(path), known)
-
-    def unlike() -> bytearray:
-        copy = bytearray(data)
-        for entry in free:
-            copy[entry.offset : entry.offset + entry.size] = random.randbytes(entry.size)
-        return copy
-
+    row, unlike = partial(row_at, path), partial(copy_unlike, data, free, random)
     first = row(data, known)
     assert row(bytes(unlike()), known) == first
     path.write_bytes(unlike())

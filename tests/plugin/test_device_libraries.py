@@ -58,6 +58,12 @@ AT_WORK = {
 """How `value=` of a library of others fails, while a section is read."""
 
 
+def recorded(words: str) -> str:
+    """The library's module where its device has a record of these words."""
+    source = BEEPER.replace("description,", "description, device,")
+    return source.replace("@description", f"@device('beeper', {words})\n@description")
+
+
 def failing(tmp_path: Path, how: str) -> Path:
     """A library whose `value=` fails for numbers that are not zero, so that its class can be made."""
     source = BEEPER.replace("@description", "class Panic(BaseException): pass\n\n\n@description")
@@ -158,10 +164,7 @@ def test_one_broken_class_does_not_cost_the_others(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("part", ["answers", "compares", "items", "exercise"])
 def test_a_part_that_is_not_there_costs_one_warning(part: str, tmp_path: Path) -> None:
-    source = BEEPER.replace("description,", "description, device,").replace(
-        "@description", f"@device('beeper', {part}='mydevices:NOTHING')\n@description"
-    )
-    install(tmp_path, source)
+    install(tmp_path, recorded(f"{part}='mydevices:NOTHING'"))
     code = """
 from vmstate.stream import registry
 assert registry.questions_of("beeper") == {}
@@ -178,10 +181,7 @@ assert [vmsd.name for vmsd in registry.all_descriptions("beeper")] == ["beeper"]
 
 @pytest.mark.parametrize("words", ["answers=5", "compares=()", "legacy_instances=0x61", "listed='no'"])
 def test_a_class_that_says_something_of_another_form_costs_one_warning(words: str, tmp_path: Path) -> None:
-    source = BEEPER.replace("description,", "description, device,").replace(
-        "@description", f"@device('beeper', {words})\n@description"
-    )
-    install(tmp_path, source)
+    install(tmp_path, recorded(words))
     code = """
 from vmstate.stream import registry
 assert registry.questions_of("beeper") == {}
@@ -292,11 +292,7 @@ def test_an_index_may_be_made_for_a_package_of_others(tmp_path: Path) -> None:
     package = tmp_path / "mine"
     package.mkdir()
     (package / "__init__.py").write_text("")
-    (package / "beeper.py").write_text(
-        BEEPER.replace("description,", "description, device,").replace(
-            "@description", "@device('beeper', noise={'counter': ('pitch',)}, target_endian='big')\n@description"
-        )
-    )
+    (package / "beeper.py").write_text(recorded("noise={'counter': ('pitch',)}, target_endian='big'"))
     done = run(tmp_path, "-m", "vmstate.devices.index", "mine")
     assert done.returncode == 0, done.stderr
     (package / "__init__.py").write_text("from mine._index import ENTRIES, INDEX\nfrom mine._noise import NOISE\n")

@@ -47,7 +47,7 @@ MAX_BLOCKS = 1 << 14
 """Blocks in one list at most: QEMU sets no limit, but blocks of length 0 could otherwise go on for
 ever.
 """
-_MAPPED = struct.Struct(">IQQQ")
+MAPPED_HEADER = struct.Struct(">IQQQ")
 MAPPED_VERSION = 1
 _XBZRLE_ENCODING = 1
 
@@ -374,9 +374,9 @@ class RamScanner:
                 return None
             cursor += 8
         if self._mapped_ram:
-            if not self.has(source, cursor, _MAPPED.size, "a mapped-ram header"):
+            if not self.has(source, cursor, MAPPED_HEADER.size, "a mapped-ram header"):
                 return None
-            mapped = MappedRamHeader(*_MAPPED.unpack_from(source.data, cursor - source.base))
+            mapped = MappedRamHeader(*MAPPED_HEADER.unpack_from(source.data, cursor - source.base))
             if mapped.version <= MAPPED_VERSION and not self._settled:
                 self._settle(mapped.page_size)
             # Few streams are laid out so.
@@ -385,7 +385,7 @@ class RamScanner:
             check_header(idstr, mapped, cursor, self._page_size)
             if not (self._ignore_shared and mapped.bitmap_offset == mapped.pages_offset == 0):
                 self._parts = parts_of(idstr, used_length, mapped, cursor, self._origin)
-            cursor += _MAPPED.size
+            cursor += MAPPED_HEADER.size
         self._blocks[name] = Block(idstr, used_length)
         self._remaining -= used_length
         raw = source.window(at, cursor)

@@ -12,7 +12,7 @@ from collections import deque
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
-from vmstate.stream.ram import FILE_LIMIT, MAPPED_VERSION, Part, RamScanner, refused
+from vmstate.stream.ram import FILE_LIMIT, MAPPED_HEADER, MAPPED_VERSION, Part, RamScanner, refused
 from vmstate.stream.ram_records import MappedRamHeader, RamBlock, RamMapped
 from vmstate.stream.source import StreamSource
 from vmstate.stream.stream import RamSummary, Section, Stream
@@ -23,7 +23,6 @@ if TYPE_CHECKING:
 ALIGNMENT = 1 << 20
 """Where the pages of a block begin: at a multiple of this, in bytes of the file."""
 
-_HEADER = struct.Struct(">IQQQ")
 _OFFSETS = struct.Struct(">QQ")
 _ZEROS = bytes(1 << 20)
 
@@ -62,7 +61,7 @@ def parts_of(block: str, used_length: int, header: MappedRamHeader, at: int, ori
     """What lies between the header at the offset `at` of a stream that begins at `origin` of its file, and the next
     entry of the block list. Raises `StreamError`.
     """
-    after = at + _HEADER.size
+    after = at + MAPPED_HEADER.size
     bitmap = header.bitmap_offset - origin
     pages = header.pages_offset - origin
     bitmap_end = bitmap + bitmap_size(used_length, header.page_size)
