@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from enum import IntEnum
 from types import SimpleNamespace
 from typing import Any
 
@@ -382,3 +383,17 @@ def test_a_proven_fact_gives_way_where_its_first_value_does_not_fit() -> None:
 
     assert Wide.vmsd.decode(b"\3").more is None
     assert Wide.vmsd.decode(b"\0\1\3").more == 1
+
+
+def test_a_count_and_a_size_can_be_named_numbers() -> None:
+    class Sizes(IntEnum):
+        PAIR = 2
+
+    @description("named")
+    class Named(VMState):
+        pair: list[int] = array(uint8(), Sizes.PAIR)
+        kind: int = uint8()
+        each: list[int] = array(one_of(this.kind, {1: uint8()}), Sizes.PAIR)
+
+    state = Named.vmsd.decode(b"\1\2\1\3\4")
+    assert (state.pair, state.each) == ([1, 2], [3, 4])

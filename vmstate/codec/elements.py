@@ -42,7 +42,7 @@ def packer(layout: str) -> struct.Struct:
 
 def number(ctx: Context, frame: Frame, value: int | Expr, what: str, pos: int) -> int:
     """The value of a count or size."""
-    result = value if value.__class__ is int else value.evaluate(frame)  # type: ignore[union-attr]
+    result = value.evaluate(frame) if isinstance(value, Expr) else value
     if result is UNKNOWN or result is None:
         raise ctx.wrong(f"the {what} {value} is not known", pos)
     if not isinstance(result, int) or not 0 <= result <= 0x7FFFFFFF:
