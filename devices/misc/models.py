@@ -42,16 +42,32 @@ SD_VERSION_2 = 0x40
 """The first byte of the CSD of a card of more than 2 GiB."""
 
 
+EMMC = 0xC0
+"""The two highest bits of the CSD of an eMMC."""
+
+SECTORS_ELSEWHERE = 0x59
+"""Byte 5 of the CSD of an eMMC of more than 2 GiB: its size is not there."""
+
+WORD_OF_GROUPS = 128 << 20
+"""Bytes of a card for which a word of its write-protection bitmap stands; there is a word more."""
+
+
 def sd_bytes(ask: ModelAsk) -> int | None:
     """Bytes of a card, by its CSD (SD specification, Physical Layer, 5.3)."""
     csd = ask("csd")
     if csd is None:
         return None
     number = int.from_bytes(bytes(csd[:16]), "big")
+    if csd[0] & EMMC == EMMC and csd[5] == SECTORS_ELSEWHERE:
+        words = ask.fact("sd_wp_words")
+        return None if words is None else (words - 1) * WORD_OF_GROUPS
     if csd[0] & 0xC0 == SD_VERSION_2:
         return ((number >> 48 & 0x3FFFFF) + 1) << 19
     blocks = ((number >> 62 & 0xFFF) + 1) << ((number >> 47 & 7) + 2)
     return int(blocks << (number >> 80 & 0xF))
 
 
-SD_CARD = (Model("sd-card", back_end="drive", medium=sd_bytes),)
+SD_CARD = (
+    Model("emmc", None, {}, "drive", when=lambda ask: ask("csd")[0] & EMMC == EMMC, medium=sd_bytes),
+    Model("sd-card", back_end="drive", medium=sd_bytes),
+)

@@ -220,12 +220,18 @@ def test_a_hub_is_there_before_what_is_plugged_into_it() -> None:
     assert (hub["port"], reader["port"]) == ("1", "1.2") and hub["bus"] == reader["bus"]
 
 
-def test_a_bus_that_no_device_in_the_stream_has_is_told() -> None:
-    told = "a port that has a bus and no state (cxl-rp) is not in the stream"
+def test_a_port_that_no_section_tells_of_is_one_of_cxl() -> None:
+    told = "the place of a port that has a bus and no state (cxl-rp) is not in the stream"
     assert told not in line_of(PORTS).missing
     with load(PORTS) as stream:
-        stream.parts.remove(next(section for section in stream if section.name.endswith("/pcie-root-port")))
-        assert told in command_line(stream).missing
+        stream.parts.remove(next(section for section in stream if section.name == "0000:00:02.0/pcie-root-port"))
+        devices = values(command_line(stream), "-device")
+        (port,) = [value for value in devices if value.startswith("cxl-rp,")]
+        (behind,) = [value for value in devices if properties(value).get("bus") == properties(port)["id"]]
+        assert properties(port)["addr"] == "0x2" and behind.startswith("virtio-rng-pci,")
+        stream.parts.remove(next(section for section in stream if section.name.endswith("/virtio-rng")))
+        line = command_line(stream)
+    assert told in line.missing and "bus=pcie.0" in next(text for text in line.argv if text.startswith("cxl-rp,"))
 
 
 def test_a_disk_behind_a_controller_that_is_not_on_pci() -> None:
@@ -372,23 +378,31 @@ def test_a_real_qemu_loads_it(release: str, name: str, tmp_path: Path) -> None:
     assert outcome.accepted, (outcome.error, line.argv)
 
 
-RARE = (
-    "-device tpci200 -device ipoctal232 -device ipmi-bmc-extern,chardev=c,id=b -device isa-ipmi-bt,bmc=b "
+RARE = {
+    "q35": "-device tpci200 -device ipoctal232 -device ipmi-bmc-extern,chardev=c,id=b -device isa-ipmi-bt,bmc=b "
     "-device qemu-xhci -device usb-redir,chardev=d -device usb-ccid,id=r -device ccid-card-passthru,chardev=e "
     "-chardev null,id=c -chardev null,id=d -chardev null,id=e -object can-bus,id=can -device kvaser_pci,canbus=can "
     "-device mioe3680_pci,canbus0=can,canbus1=can -device pcm3680_pci,canbus0=can,canbus1=can "
-    "-device ctucan_pci,canbus0=can,canbus1=can"
-)
-"""Devices whose back ends are objects and chardevs, and those without a place."""
+    "-device ctucan_pci,canbus0=can,canbus1=can",
+    "q35,cxl=on": "-device pxb-cxl,bus_nr=96,id=a -device cxl-rp,bus=a,id=b,chassis=1,addr=3 "
+    "-device cxl-upstream,bus=b,id=c -device cxl-downstream,bus=c,id=d,chassis=2,addr=2 -device virtio-rng-pci,bus=d "
+    "-device cxl-rp,bus=a,id=e,chassis=3",
+    "s390-ccw-virtio": "-device pci-bridge,id=a,chassis_nr=1 -device pci-bridge,bus=a,chassis_nr=2,addr=3",
+}
+"""Machine -> devices whose back ends are objects and chardevs, and those without a place or a section."""
 
 
 @pytest.mark.qemu
 @needs_qemu
-def test_rare_devices_and_what_stands_behind_them(tmp_path: Path) -> None:
+@pytest.mark.parametrize("machine", RARE)
+def test_rare_devices_and_what_stands_behind_them(machine: str, tmp_path: Path) -> None:
+    program = f"qemu-system-{'s390x' if machine.startswith('s390') else 'x86_64'}"
+    if shutil.which(program) is None:
+        pytest.skip(f"needs {program}")
     path = tmp_path / "alone.mig"
-    words = ["qemu-system-x86_64", "-M", "q35", "-accel", "tcg", "-m", "16", "-nodefaults", *RARE.split(), "-S"]
-    with Machine(words, limit=60) as machine:
-        save(machine, str(path), limit=60)
+    words = [program, "-M", machine, "-accel", "tcg", "-m", "16", "-nodefaults", *RARE[machine].split(), "-S"]
+    with Machine(words, limit=60) as started:
+        save(started, str(path), limit=60)
     with load(path) as stream:
         line = command_line(stream)
     names = {value.partition(",")[0] for value in values(line, "-device")}

@@ -62,7 +62,7 @@ from vmstate.vmsd.model import Model
 from vmstate.vmsd.record import record_of
 from vmstate.vmsd.release import Release
 
-_PCI = re.compile(r"([0-9a-f]{4}:[0-9a-f]{2}|pci@[0-9a-f]+)((?::[0-9a-f]{2}\.[0-7])+)(?:/(.*))?")
+_PCI = re.compile(r"([0-9a-f]{4}:[0-9a-f]{2}|pci@[0-9a-f]+|pci\.0)((?::[0-9a-f]{2}\.[0-7])+)(?:/(.*))?")
 _CCW = re.compile(r"/?([0-9a-f]+\.[0-9a-f]\.[0-9a-f]{4})/([^/]+)")
 _CHANNEL_BLOCK = re.compile(r"/([0-9a-f]+\.[0-9a-f]\.[0-9a-f]{4})/([^/]+)")
 _MMIO = re.compile(r"virtio-mmio@([0-9a-f]{16})/([^/]+)")
@@ -129,8 +129,14 @@ BRIDGES_SINCE = Release(2, 8)
 EXPRESS = frozenset(("q35", "virt", "riscv-virt", "microvm"))
 """The families whose root bus is one of PCI Express."""
 
+CXL_BELOW = {None: "cxl-rp", "cxl-rp": "cxl-upstream", "cxl-upstream": "cxl-downstream"}
+"""Which port of CXL sits on which: on a root bus (None), and on another."""
+
 LOW_BUS = 0x40
 """A number for a root bus of which nothing tells the number."""
+
+Place = tuple[str, tuple[tuple[int, int], ...]]
+"""A place on PCI: the root bus, and slot and function on each bus on the way."""
 
 SMALL_BIOS = 0x20000
 """Bytes of SeaBIOS in machine types before 2.0."""
@@ -331,6 +337,12 @@ class ModelReading(Reading):
         reading.notes = self.notes
         return reading
 
+    def fact(self, name: str) -> Any:
+        """What a fact was found to be while the state was read."""
+        from vmstate.vmsd.state import facts_of
+
+        return facts_of(self._subject.state).get(name)
+
     def object(self, kind: str) -> str:
         """The id of a stand-in, which is made for it."""
         return self.builder.stand_in(kind)
@@ -351,7 +363,8 @@ class Device:
     """Sections of one device, by where it sits.
 
     `root` and `slots` are its place on PCI, () where it sits elsewhere; `blocks` are its RAM blocks by the rest of
-    their names.
+    their names; `silent` is what a port is called that has no section, and
+    `behind` a device that sits behind it.
     """
 
     def __init__(self, root: str = "", slots: tuple[tuple[int, int], ...] = ()) -> None:
@@ -362,6 +375,8 @@ class Device:
         self.id = ""
         self.bus: str | None = None
         self.is_expander = False
+        self.silent: str | None = None
+        self.behind: Device | None = None
         self._places: dict[int, tuple[AskedSection | None, str]] = {}
 
     def section_named(self, name: str) -> Section | None:
@@ -424,6 +439,7 @@ class Builder:
         self.files: dict[str, int] = {}
         self.counts: dict[str, int] = {}
         self.bmcs: list[str] = []
+        self.expander_id: str | None = None
         self.roots: dict[str, str] = {}
         self.usb_controllers: list[str] = []
         self.sections = [
@@ -985,7 +1001,7 @@ class Builder:
 
     def pci_devices(self) -> None:
         """The devices on PCI, those of each bus in order, and what sits behind them."""
-        devices: dict[tuple[str, tuple[tuple[int, int], ...]], Device] = {}
+        devices: dict[Place, Device] = {}
         behind: list[tuple[Section, Device, str]] = []
 
         def at(match: re.Match[str]) -> Device:
@@ -1005,14 +1021,12 @@ class Builder:
             match = _PCI.fullmatch(name)
             if match is not None and match[3] is not None:
                 at(match).blocks[match[3]] = block
+        self.silent_ports(devices)
         self.expanders(devices)
         # A port is there before what sits behind it.
         for _, device in sorted(devices.items(), key=lambda item: (item[0][0], len(item[0][1]), item[0][1])):
             self.pci_device(device, devices)
-        if self.family.name in ("q35", "virt", "riscv-virt"):
-            told = 1 + self.counts.get("expander", 0) + self.counts.get("bridge", 0)
-            if sum(section.name == "PCIBUS" for section in self.sections) > told:
-                self.missing.append("a port that has a bus and no state (cxl-rp) is not in the stream")
+        self.ports_without_devices()
         children: dict[str, str] = {}
         # So is a hub: what is plugged into it has one number more in its port.
         for section, device, rest in sorted(
@@ -1020,7 +1034,41 @@ class Builder:
         ):
             self.child(section, device, rest, children)
 
-    def expanders(self, devices: dict[tuple[str, tuple[tuple[int, int], ...]], Device]) -> None:
+    def silent_ports(self, devices: dict[Place, Device]) -> None:
+        """The ports of CXL, which have a bus and no section: the idstrs of what sits behind them go through them."""
+        for (root, slots), device in [*devices.items()]:
+            above = 2 if self.is_expanded(root) else 1
+            for depth in range(above, len(slots) if self.family.name in EXPRESS else 0):
+                port = devices.setdefault((root, slots[:depth]), Device(root, slots[:depth]))
+                if not (port.sections or port.blocks):
+                    before = devices[root, slots[: depth - 1]].silent or "port" if depth > above else None
+                    port.behind = device
+                    port.silent = CXL_BELOW.get(before, "cxl-upstream")
+
+    def ports_without_devices(self) -> None:
+        """The ports of CXL behind which nothing sits: each has a bus that is counted."""
+        if self.family.name not in ("q35", "virt", "riscv-virt"):
+            return
+        told = 1 + self.counts.get("expander", 0) + self.counts.get("bridge", 0)
+        buses = sum(section.name == "PCIBUS" for section in self.sections)
+        for _ in range(buses - told):
+            self.missing.append("the place of a port that has a bus and no state (cxl-rp) is not in the stream")
+            self.silent_port("cxl-rp", [(f"bus={self.expander_id or 'pcie.0'}", ())], ())
+
+    def silent_port(self, name: str, where: Sequence[tuple[str, Sequence[Note]]], notes: Sequence[Note]) -> str:
+        """-device of a port of CXL; its id."""
+        identifier = f"dev{self.number('dev')}"
+        self.number("bridge")
+        slot = [] if name == "cxl-upstream" else [(f"chassis={self.number('chassis') + 1}", ())]
+        self.add("-device", [(name, notes), (f"id={identifier}", ()), *where, *slot])
+        return identifier
+
+    @staticmethod
+    def is_expanded(root: str) -> bool:
+        """Whether a root bus is one of an expander."""
+        return not root.endswith((":00", ".0"))
+
+    def expanders(self, devices: dict[Place, Device]) -> None:
         """The root buses besides that of the machine: pxb on PCI, with a bridge of its own, and pxb-pcie.
 
         An idstr names the number of the bus, then the slot in which the expander itself sits, which has no section.
@@ -1029,11 +1077,15 @@ class Builder:
         if self.family.name == "pseries":
             self.host_bridges()
             return
-        places = {(root, slots[:1]) for root, slots in devices if not root.endswith(":00")}
+        places = {(root, slots[:1]) for root, slots in devices if self.is_expanded(root)}
         for root, slots in sorted(places):
             behind = next(device for key, device in devices.items() if key[0] == root)
             notes: list[Note] = [IdstrNote(section) for section in behind.sections[:1]]
-            expander = self.expander(is_express, [(f"addr={slots[0][0]:#x}", notes)], int(root[-2:], 16), notes)
+            has_cxl = any(key[0] == root and device.silent for key, device in devices.items())
+            name = "pxb-cxl" if has_cxl else "pxb-pcie" if is_express else "pxb"
+            if has_cxl:
+                self.options.append(Option("-machine", "cxl=on"))
+            expander = self.expander(name, [(f"addr={slots[0][0]:#x}", notes)], int(root[-2:], 16), notes)
             expander.root, expander.slots = root, slots
             devices[root, slots] = expander
             if not is_express:
@@ -1045,7 +1097,7 @@ class Builder:
         for number in range(hosts - len(places) if self.family.name in ("q35", "virt", "riscv-virt") else 0):
             self.missing.append("the number and place of a root bus without devices (pxb-pcie) are not in the stream")
             place: list[tuple[str, Sequence[Note]]] = [(f"addr={free[number]:#x}", ())] if number < len(free) else []
-            self.expander(is_express, place, LOW_BUS + 0x10 * number, ())
+            self.expander("pxb-pcie", place, LOW_BUS + 0x10 * number, ())
 
     def host_bridges(self) -> None:
         """The host bridges of pseries besides the first, each with the number that its own number tells."""
@@ -1069,14 +1121,11 @@ class Builder:
             bridge = "spapr-pci-host-bridge"
             self.add("-device", [(bridge, ()), (f"id={identifier}", ()), (f"index={index}", reading.notes)])
 
-    def expander(
-        self, is_express: bool, where: list[tuple[str, Sequence[Note]]], bus: int, notes: Sequence[Note]
-    ) -> Device:
+    def expander(self, name: str, where: list[tuple[str, Sequence[Note]]], bus: int, notes: Sequence[Note]) -> Device:
         """-device of a root bus."""
         device = Device()
-        device.id = f"dev{self.number('dev')}"
+        device.id = self.expander_id = f"dev{self.number('dev')}"
         self.number("expander")
-        name = "pxb-pcie" if is_express else "pxb"
         self.add("-device", [(name, ()), (f"id={device.id}", ()), (f"bus_nr={bus}", notes), *where])
         device.is_expander = True
         return device
@@ -1091,7 +1140,7 @@ class Builder:
             return
         address = f"addr={slot:#x}" + (f".{function}" if function else "")
         where: list[tuple[str, Sequence[Note]]] = []
-        notes: list[Note] = [IdstrNote(section) for section in device.sections[:1]]
+        notes: list[Note] = [IdstrNote(section) for section in (device.behind or device).sections[:1]]
         notes = notes or [BlockNote(block) for block in list(device.blocks.values())[:1]]
         if len(device.slots) > 1:
             parent = devices.get((device.root, device.slots[:-1]))
@@ -1106,6 +1155,9 @@ class Builder:
             # Among several root buses QEMU takes the first that is free.
             where.append(("bus=pcie.0" if self.family.name in EXPRESS else "bus=pci.0", notes))
         where.append((address, notes))
+        if device.silent is not None:
+            device.id = self.silent_port(device.silent, where, notes)
+            return
         where += self.rom(device)
         chosen = self.choose(device)
         if chosen is None:

@@ -78,6 +78,9 @@ class ModelAsk(Ask, Protocol):
     def beside(self, name: str) -> ModelAsk | None:
         """Another section of the same device, by the last part of its idstr; None where there is none."""
 
+    def fact(self, name: str) -> Any:
+        """What a fact was found to be while the state was read; None where none was needed."""
+
     def object(self, kind: str) -> str:
         """The id of a stand-in for what the device needs on the host ("iothread", "fsdev"), which is made for it."""
 
