@@ -96,15 +96,19 @@ def shared_memory(monitor: Monitor) -> list[dict[str, Any]]:
     return backends
 
 
+def _data_from(file: int, at: int, size: int) -> int:
+    """Where a file of `size` bytes has no hole, from `at` on; `size` where it has nothing more."""
+    try:
+        return os.lseek(file, at, os.SEEK_DATA)
+    except OSError:
+        return size
+
+
 def copy_sparse(source: int, target: int, size: int) -> None:
     """Copy a file of `size` bytes, its holes staying holes. Raises `OSError`."""
     os.ftruncate(target, size)
     at = 0
-    while at < size:
-        try:
-            start = os.lseek(source, at, os.SEEK_DATA)
-        except OSError:
-            return
+    while (start := _data_from(source, at, size)) < size:
         stop = min(os.lseek(source, start, os.SEEK_HOLE), size)
         os.lseek(source, start, os.SEEK_SET)
         os.lseek(target, start, os.SEEK_SET)
@@ -124,10 +128,13 @@ def copy_memory(source: Path, target: Path) -> None:
 
 def restore_memory(source: Path, target: Path) -> None:
     """Make a file of guest memory as another of its size is; written to only where it differs. Raises `OSError`."""
-    with open(source, "rb") as reading, open(target, "r+b") as writing:
+    with open(source, "rb", 0) as reading, open(target, "r+b", 0) as writing:
+        files = reading.fileno(), writing.fileno()
+        size = os.fstat(files[0]).st_size
         at = 0
-        while kept := reading.read(_PIECE):
-            if writing.read(len(kept)) != kept:
-                writing.seek(at)
-                writing.write(kept)
-            at += len(kept)
+        while (at := min(_data_from(file, at, size) for file in files)) < size:
+            kept, there_now = (os.pread(file, _PIECE, at) for file in files)
+            if there_now != kept:
+                os.pwrite(files[1], kept, at)
+            # It may be cut short meanwhile.
+            at += len(kept) or _PIECE

@@ -36,7 +36,7 @@ from vmstate.qemu.process import Keeper
 from vmstate.qemu.snapshot import SnapshotImage, load_by_command, load_by_job
 from vmstate.saved.opening import open_input
 
-LIMIT_OF_LOAD = 1.0
+LIMIT_OF_LOAD = 0.4
 """Seconds that a load may take before a fresh QEMU is asked; one takes some milliseconds."""
 
 SETTLED = 32
@@ -101,7 +101,8 @@ class LongLived:
         if states:
             machine.ask("migrate-set-capabilities", {"capabilities": states})
         # loadvm wants a snapshot in each disk that can be written.
-        self._has_disks = any("inserted" in block for block in machine.ask("query-block"))
+        inserted = (block.get("inserted", {"ro": True}) for block in machine.ask("query-block"))
+        self._has_disks = not all(medium["ro"] for medium in inserted)
         # Its reset has written to the guest's memory.
         self._restore_memory()
         verdict = self._loaded(machine, self.good)

@@ -398,7 +398,8 @@ def ended(machine: Machine, when: str, limit: float) -> Verdict:
     printed = machine.output
     if status is None:
         return Verdict(HUNG, f"it closes its monitor and does not end: {last_line(printed)}", when)
-    if "failed to allocate" in printed or "Cannot allocate memory" in printed:
+    # GLib ends a program so that gets no memory; where a monitor's command asked for it the words are lost.
+    if status == -signal.SIGTRAP or "failed to allocate" in printed or "Cannot allocate memory" in printed:
         return Verdict(MEMORY, error_lines(printed), when)
     assertion = _ASSERTION.search(printed)
     if status < 0 or (assertion is not None and status not in (0, 1)):
