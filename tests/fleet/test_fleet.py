@@ -36,6 +36,7 @@ from vmstate.fleet.scan import Known, empty_row, facts_of, flat, places, row_of
 from vmstate.qemu.machine import Machine
 from vmstate.saved.opening import open_input
 from vmstate.schema.shared import SharedVmdescs
+from vmstate.schema.values import to_plain
 from vmstate.schema.vmdesc import read_vmdesc
 from vmstate.stream.seen import Keys, Masks, Seen, SeenSection, read_seen
 from vmstate.stream.verify import verify
@@ -371,6 +372,22 @@ def changed(data: bytes, random: Random) -> bytes:
         at = random.randrange(copy.rfind(b'"devices"') if random.random() < 0.9 else len(copy))
         copy[at : at + 4] = random.choice([bytes(4), b"\xff" * 4, random.randbytes(4)])
     return bytes(copy)
+
+
+def test_a_section_that_was_seen_has_its_state_all_the_same() -> None:
+    """It is made when somebody asks, and is not to be changed."""
+    data, known = lzma.decompress(STREAM.read_bytes()), Known(open_target(str(STREAM)))
+    for _ in range(2):
+        with read_seen(open_input(data), known.seen) as stream:
+            sections = [section for section in stream if isinstance(section, SeenSection) and section.vmsd]
+            unread = [section for section in sections if not section.was_read]
+            with load(data) as alone:
+                for section in unread:
+                    assert to_plain(section.state) == to_plain(alone[f"{section.name}#{section.instance_id}"].state)
+                    assert section.was_read and section.written() == section.payload() == section.raw
+    assert len(unread) > 20
+    with pytest.raises(AttributeError, match="cannot be changed"):
+        unread[0].state = None
 
 
 @pytest.mark.slow

@@ -20,6 +20,8 @@ from vmstate.cli.load import is_thin
 from vmstate.errors import MachineError
 from vmstate.saved.corpus import ARCHIVE, corpus_names, corpus_stream, is_left_out, pack, thin_streams
 from vmstate.stream.events import Command
+from vmstate.stream.ram_mapped import emptied
+from vmstate.stream.ram_records import RamMapped
 
 MAPPED = {file for file in STREAMS if PROVENANCE.get(file, {}).get("format") == "mapped-ram"}
 WHOLE = [file for file in STREAMS if "whole" in PROVENANCE[file] and file not in MAPPED]
@@ -94,6 +96,22 @@ def span_of_memory(stream: Stream) -> tuple[int, int]:
         assert block.mapped is not None
         ends += [block.mapped.bitmap_offset, block.mapped.pages_offset + block.used_length]
     return min(ends), max(ends)
+
+
+def test_mapped_ram_is_written_for_the_start_of_a_file() -> None:
+    data = plain("saved/mapped-10.0.file.xz")
+    with load(data) as stream:
+        assert b"".join(stream.chunks()) == data
+
+
+def test_a_large_piece_of_a_block_is_emptied_piece_by_piece() -> None:
+    piece = RamMapped(64, memoryview(b"\1" * (3 << 19)), "pc.ram", "pages", 4096)
+    empty = list(emptied(piece))
+    assert [(event.offset, event.address, len(event.raw)) for event in empty] == [
+        (64, 4096, 1 << 20),
+        (64 + (1 << 20), 4096 + (1 << 20), 1 << 19),
+    ]
+    assert not any(any(event.raw) for event in empty)
 
 
 @pytest.mark.slow

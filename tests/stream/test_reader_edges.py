@@ -21,6 +21,7 @@ from vmstate.events import (
     Vmdescription,
 )
 from vmstate.saved.opening import open_input
+from vmstate.stream.ends import Ends
 from vmstate.stream.events import FOOTER, Mark
 from vmstate.stream.ram_records import RamEnd
 from vmstate.stream.stream import read_stream
@@ -185,3 +186,11 @@ def test_what_has_no_name_is_no_section(name: bytes) -> None:
         assert bytes(stream["dev"].state) == body
     with load(data.replace(name, b"abcde"[: len(name)])) as stream:
         assert [part.name for part in stream.sections][-3:] == ["dev", "abcde"[: len(name)], names[-1]]
+
+
+def test_a_footer_may_begin_in_what_looks_like_one() -> None:
+    """The bytes of a section may end like a footer of its own begins: 0x7e is a byte of this section_id too."""
+    section_id = int.from_bytes(bytes((FOOTER,)) * 4, "big")
+    data = memoryview(bytes((FOOTER,)) * 6 + bytes((Mark.EOF,)))
+    ends = Ends(data, 0, True, True, {}, section_id=section_id, begin=0)
+    assert list(ends.footers_ahead()) == [1]
