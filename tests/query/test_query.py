@@ -277,6 +277,14 @@ def test_explain_points_at_the_bytes() -> None:
     assert {"f41a", "0010"} <= set(words)
 
 
+def test_a_release_that_is_told_is_not_read_from_the_stream() -> None:
+    """The names of features depend on the release: where nobody says which, machine type and vmdesc do."""
+    stream = opened(FILTERS)
+    for release, sections in ((None, {"configuration", "vmdesc"}), (Release(7, 2), set())):
+        origins = vmstate.ask(stream, "x-query-virtio-status", release=release).sources["guest-features"]
+        assert {origin.section for origin in origins} - {"0000:00:01.0/virtio-net"} == sections
+
+
 def test_a_changed_state_answers_as_changed() -> None:
     stream = opened(FILTERS)
     state = stream["virtio-net"].state

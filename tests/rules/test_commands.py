@@ -74,6 +74,19 @@ def test_advice_on_dirty_bitmaps_alone_is_taken() -> None:
     assert "wants none or 16" in str(answer(CommandType.POSTCOPY_ADVISE, bytes(5)))
 
 
+def test_a_list_of_pages_to_discard_has_a_range() -> None:
+    """Version, length of the name, name, NUL and a range of 16 bytes: 20 bytes where the name is one letter."""
+    plain_stream = plain(MICROVM)
+    stream = load(plain_stream)
+    at = stream.sections[0].offset
+    advice = struct.pack(">BHH", 8, CommandType.POSTCOPY_ADVISE, 0)
+    known = KnownDestination(stream, {"qemu_release": NEWEST})
+    for size, refused in ((19, True), (20, False)):
+        discard = struct.pack(">BHH", 8, CommandType.POSTCOPY_RAM_DISCARD, size) + bytes(size)
+        findings = known.check(plain_stream[:at] + advice + discard + plain_stream[at:])
+        assert any("too few for one range" in finding.message for finding in findings) is refused, size
+
+
 @pytest.mark.parametrize(("release", "taken"), [(Release(8, 0), True), (Release(8, 1), False), (NEWEST, False)])
 def test_colo_needs_its_capability_from_8_1_on(release: Release, taken: bool) -> None:
     assert (answer(CommandType.ENABLE_COLO, b"", release) is None) is taken
