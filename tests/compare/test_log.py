@@ -14,7 +14,8 @@ from recorded import FIXTURES
 from vmstate import explain, load
 from vmstate.cli import main
 from vmstate.compare import log_lines
-from vmstate.compare.log import Log, LogStart, read_log
+from vmstate.compare.explained import Explained, LogLine
+from vmstate.compare.log import Log, LogStart, explaining_ids, read_log
 from vmstate.compare.log_lines import lines_of
 from vmstate.stream.registry import known_names, shipped_descriptions
 from vmstate.vmsd.release import Release
@@ -231,6 +232,18 @@ def test_alone_in_words(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> N
     assert top["refused"] and top["start"]["release"] == "7.2" and top["lines"][5]["says"] is None
     path.write_text("nothing of note\n")
     assert main(["explain", "--log", str(path)]) == 0
+
+
+def test_a_line_is_about_what_it_quotes_before_what_it_names() -> None:
+    def finding(rule: str, section: str | None, path: str | None, error: str | None = None) -> Explained:
+        return Explained(rule, "breaks", section, path, None, "", "forward", None, qemu_error=error)
+
+    quoted = finding("quoted", None, None, "is not there")
+    named, other_instance = finding("named", "ide#1", "a"), finding("elsewhere", "ide#2", "b")
+    subject = finding("subject", "pckbd", "kbd/extra")
+    line = LogLine("device is not there", section="ide", instance_id=1, subject="kbd/extra")
+    ids = list(explaining_ids(line, [subject, other_instance, named, quoted]))
+    assert ids == [quoted.id, named.id, subject.id]
 
 
 def test_a_line_against_the_verdict_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

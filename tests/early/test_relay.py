@@ -78,6 +78,15 @@ def test_copies_are_inserted_and_the_rest_is_as_it_was(recorded: tuple[bytes, li
     assert forward.left_out == []
 
 
+def test_a_source_has_begun_with_its_first_bytes(recorded: tuple[bytes, list[Choice]]) -> None:
+    """Up to then nothing is known of it, and nobody waits for what it measures."""
+    data, choices = recorded
+    forward = Forward(choices, skip=True)
+    assert not forward.begun
+    list(forward.push(memoryview(data)[:8]))
+    assert forward.begun
+
+
 def test_what_did_not_change_is_left_out(recorded: tuple[bytes, list[Choice]]) -> None:
     data, choices = recorded
     forward = Forward(choices, skip=True)

@@ -331,6 +331,13 @@ def test_where_queues_are_notified(
     assert (model.properties["modern-pio-notify"](ask), model.properties["page-per-vq"](ask)) == told
 
 
+def test_what_stands_behind_devices_and_what_all_transports_share() -> None:
+    zoo = line_of(ZOO)
+    assert values(zoo, "-fsdev") == ["synth,id=fsdev0"]
+    assert not any("stand-in" in text for text in zoo.missing)
+    assert values(line_of(MICROVM), "-global") == ["virtio-mmio.force-legacy=off"]
+
+
 def test_the_verb_prints_a_line_for_a_shell(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     assert main(["cmdline", str(PORTS), "--explain", "--files", str(tmp_path)]) == 0
     text = capsys.readouterr().out

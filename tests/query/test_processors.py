@@ -55,6 +55,14 @@ def test_what_only_older_machine_types_send_is_a_property() -> None:
     assert list(power_globals(ask, Release(2, 12))) == []  # type: ignore[arg-type]
 
 
+def test_the_usual_processor_of_s390x_has_vectors_from_4_2_on() -> None:
+    bare, full = Asked(), Asked(vregs=[0])
+    assert s390x_model(bare, Release(4, 1), True) is None  # type: ignore[arg-type]
+    assert s390x_model(bare, Release(4, 2), True) == "qemu,vx=off"  # type: ignore[arg-type]
+    assert s390x_model(full, Release(4, 1), True) == "max"  # type: ignore[arg-type]
+    assert s390x_model(full, Release(4, 2), True) is None  # type: ignore[arg-type]
+
+
 def misa(letters: str) -> int:
     return sum(1 << (ord(letter) - ord("A")) for letter in letters)
 
