@@ -19,6 +19,7 @@ from vmstate.devices.virtio.blk import VirtIOBlk, VirtIOBlkConfig, VirtIOBlkRequ
 from vmstate.devices.virtio.config import byte_order
 from vmstate.devices.virtio.console import VirtIOSerialPort
 from vmstate.devices.virtio.core import DeviceEndian, Features64, VirtIODevice
+from vmstate.devices.virtio.early import RING_PACKED, rings_of
 from vmstate.devices.virtio.features import Features, NetFeatures
 from vmstate.devices.virtio.fs import VHostUserFSConfig
 from vmstate.devices.virtio.mem import VirtIOMEMDeviceEarly
@@ -580,3 +581,21 @@ def test_elements_are_lists_with_markers() -> None:
     request = VirtIOBlkRequest(elem=VirtQueueElement(index=3))
     assert request.queue is None
     assert VirtIOSerialPort().elem is None
+
+
+def test_packed_rings_begin_at_both_indices_as_the_feature_says() -> None:
+    """The driver's and the device's, each with its wrap counter above; whatever else was negotiated."""
+    stream = opened("qemu-7.2-q35-virtio-net-packed.mig.xz")
+    body = stream["virtio-net"].state.virtio
+    accepted = body.virtio.features64.guest_features
+    for bit in range(32, 64):
+        body.virtio.features64.guest_features = accepted ^ (1 << bit if bit != RING_PACKED else 0)
+        assert rings_of(body)[1].base == 0x80048004, bit
+    body.virtio.features64.guest_features = accepted & ~(1 << RING_PACKED)
+    assert [ring.base for ring in rings_of(body)] == [queue.last_avail_idx for queue in body.vq]
+
+
+def test_devices_that_block_migration_are_said_to() -> None:
+    for kind in ("gpio", "i2c", "input", "rng", "scmi", "spi"):
+        (description,) = shipped_descriptions(f"0000:00:01.0/vhost-user-{kind}")
+        assert description.unmigratable, kind

@@ -331,6 +331,15 @@ def test_where_queues_are_notified(
     assert (model.properties["modern-pio-notify"](ask), model.properties["page-per-vq"](ask)) == told
 
 
+@pytest.mark.parametrize(("release", "of_rng"), [(Release(7, 1), None), (Release(7, 2), 4), (None, 4)])
+def test_the_property_for_vectors_is_one_of_virtio_rng_from_7_2_on(release: Release | None, of_rng: int | None) -> None:
+    space = SimpleNamespace(capability=lambda identifier: 0x40, word=lambda at: 0x8003)
+    ask = SimpleNamespace(space=space, release=release)
+    for name, vectors in (("virtio-rng", of_rng), ("virtio-net", 4)):
+        model = next(model for model in models_of(name) if model.name == f"{name}-pci")
+        assert model.properties["vectors"](ask) == vectors
+
+
 def test_what_stands_behind_devices_and_what_all_transports_share() -> None:
     zoo = line_of(ZOO)
     assert values(zoo, "-fsdev") == ["synth,id=fsdev0"]
