@@ -22,12 +22,31 @@ AGAIN = EarlyCopy(twice=True, alone=False, tried=TRIED, why="its last section is
 CLOCK = EarlyCopy(twice=False, alone=False, tried=TRIED, why="clocks and processors are sent at the stop alone")
 """It would stand it, and there is nothing to win: the last section always differs."""
 
-ONCE = EarlyCopy(
-    twice=False,
-    alone=True,
-    tried=TRIED,
-    why="a second load ends QEMU (memory_region_add_subregion_common: Assertion `!subregion->container' failed), and "
-    "without one the last section could not be sent if it changed",
+LPC_ACPI_CTRL, LPC_SCI_IRQ_SEL = 0x44, 0x07
+LPC_GEN_PMCON_1, LPC_SMI_LOCK = 0xA0, 0x10
+LPC_RCBA, LPC_RCBA_EN = 0xF0, 0x01
+"""Registers of the LPC bridge's configuration space, and bits of them, from QEMU's include/hw/southbridge/ich9.h."""
+
+
+def unmapped_lpc(lpc: Any) -> None:
+    """Make the state of an LPC bridge one that can be loaded and loaded again.
+
+    Its load maps the root complex's registers as if they were not: a second time that ends QEMU
+    (memory_region_add_subregion_common: Assertion `!subregion->container' failed). A lock of SMI would stay, and so
+    would the SCI's line, which is that of a reset here, and not raised.
+    """
+    config = bytearray(lpc.d.config)
+    for register, bits in ((LPC_RCBA, LPC_RCBA_EN), (LPC_GEN_PMCON_1, LPC_SMI_LOCK), (LPC_ACPI_CTRL, LPC_SCI_IRQ_SEL)):
+        config[register] &= ~bits
+    lpc.d.conventional_config = bytes(config)
+    lpc.sci_level = 0
+    lpc.rst_cnt = lpc.smi_feat = None
+
+
+LPC = AGAIN._replace(
+    why="the root complex's registers not mapped; its last section is always sent",
+    subsections=("ich9_pm/memhp", "ich9_pm/tco", "ich9_pm/cpuhp", "ich9_pm/pcihp"),
+    provisional=unmapped_lpc,
 )
 
 NEEDS_MEMORY = EarlyCopy(twice=False, alone=False, tried=TRIED, why="its load reads guest memory, which is not there")

@@ -39,7 +39,7 @@ class SmiFeat(VMState):
     smi_negotiated_features: int = uint64()
 
 
-@device("ICH9LPC", early_copy="vmstate.devices.early_copies:ONCE")
+@device("ICH9LPC", early_copy="vmstate.devices.early_copies:LPC")
 @description("ICH9LPC", version_id=1, minimum_version_id=1)
 class ICH9LPC(VMState):
     """The LPC bridge, with power management."""

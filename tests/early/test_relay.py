@@ -608,6 +608,11 @@ def test_a_source_is_held_up_no_longer_than_its_guest_runs(
         begun = time.monotonic()
         relay._hold()
         assert (time.monotonic() - begun < 0.1) is is_short
+        # Whoever asks for newer state may wait long for an answer: the source does not wait for that.
+        with relay._asking:
+            begun = time.monotonic()
+            relay._hold()
+            assert 0.1 < time.monotonic() - begun < 1
         # A monitor that has gone is no reason to wait, or to fail.
         theirs.shutdown(socket.SHUT_RDWR)
         begun = time.monotonic()

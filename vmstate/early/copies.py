@@ -13,6 +13,7 @@ section may be left out if its bytes are equal.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from copy import deepcopy
 from fnmatch import fnmatchcase
 from typing import Any
 
@@ -132,13 +133,19 @@ def _choice(section: Section, devices: str, ranges: tuple[MemoryRange, ...], fea
     against = None if tried.unless is None else tried.unless(state)
     if against is not None:
         return chosen(None, against)
+    if tried.provisional is not None:
+        state = deepcopy(state)
+        tried.provisional(state)
     for _, _, part in described_states(vmsd, state):
         for sub in type(part).vmsd.subsections:
             if getattr(part, sub.attribute) is not None and sub.vmsd.name not in tried.subsections:
                 return chosen(
                     None, f"the last section may lack {sub.vmsd.name}, and QEMU would keep what this one says"
                 )
-    return chosen(payload, tried.why or "as it is", may_skip=tried.alone)
+    copied = payload
+    if tried.provisional is not None:
+        copied = vmsd.encode(state, version_id=section.version_id, force=True)
+    return chosen(copied, tried.why or "as it is", may_skip=tried.alone)
 
 
 def _is_like(section: Section, pattern: str) -> bool:

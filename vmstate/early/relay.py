@@ -264,11 +264,16 @@ class Relay:
         """Wait, the source held up; no longer than until its guest stops, which its migration may have had it do."""
         assert self.monitor is not None
         end = time.monotonic() + _HELD_UP
-        # Of what refreshes the early state there may be a question under way.
-        with self._asking, suppress(VMStateError):
-            while (left := end - time.monotonic()) > 0 and not self._is_over.is_set():
-                if self.monitor.next_event(left)["event"] == "STOP":
-                    return
+        # Of what refreshes the early state there may be a question under way, which nobody answers.
+        if not self._asking.acquire(timeout=_HELD_UP):
+            return
+        try:
+            with suppress(VMStateError):
+                while (left := end - time.monotonic()) > 0 and not self._is_over.is_set():
+                    if self.monitor.next_event(left)["event"] == "STOP":
+                        return
+        finally:
+            self._asking.release()
 
     def _has_other_channels(self) -> bool:
         """Whether pages may come on another connection than the main one."""

@@ -26,13 +26,14 @@ class BehindMemory(NamedTuple):
 
 
 class EarlyCopy(NamedTuple):
-    """What real QEMUs did with a copy of a device's section that came in front of guest memory, its bytes as they were.
+    """What real QEMUs did with a copy of a device's section that came in front of guest memory.
 
     `twice`: the same section may come again at the end. `alone`: it may be left out there where its bytes are equal,
     since the early load has done all that the last would have. `tried` are the releases, `why` says what is against
     it. `subsections` are those that a copy may have, by their vmsd names: the machine decides them, not its guest, so
     that the last section has them too. `unless` says of a state why no copy of it is sent; None where nothing is
-    against it. `behind` is what was done with a copy behind guest memory; None where that was not tried.
+    against it. `behind` is what was done with a copy behind guest memory; None where that was not tried. `provisional`
+    makes the state that the copy has of one of the device, which it changes; None where a copy is as the state was.
     """
 
     twice: bool
@@ -42,3 +43,4 @@ class EarlyCopy(NamedTuple):
     subsections: tuple[str, ...] = ()
     unless: Callable[[Any], str | None] | None = None
     behind: BehindMemory | None = None
+    provisional: Callable[[Any], None] | None = None
