@@ -573,9 +573,13 @@ def test_a_source_that_does_not_answer_is_not_held_up(
     is_mute = threading.Event()
     threading.Thread(target=answer_as_an_old_qemu, args=(theirs, is_mute), daemon=True).start()
     listen_at, connect_to = f"unix:{tmp_path / 'relay'}", f"unix:{tmp_path / 'in'}"
-    with Monitor(ours) as monitor, Relay(listen_at, connect_to, way=SKIP, monitor=monitor, limit=60) as relay:
-        thread, _ = run_in_thread(relay.run)
-        with socket.socket(socket.AF_UNIX) as source:
+    with (
+        Monitor(ours) as monitor,
+        Relay(listen_at, connect_to, way=SKIP, monitor=monitor, refresh=0.01, limit=60) as relay,
+        socket.socket(socket.AF_UNIX) as source,
+    ):
+        with relay._asking:
+            thread, _ = run_in_thread(relay.run)
             source.connect(str(tmp_path / "relay"))
             source.sendall(recorded[0][:1000])
             assert source.recv(4) == b"back"
@@ -586,9 +590,17 @@ def test_a_source_that_does_not_answer_is_not_held_up(
             assert monitor.limit == 60
             channel = relay._proxy.main
             assert channel is not None and not channel.reading.locked()
-            source.sendall(recorded[0][1000:])
-            source.shutdown(socket.SHUT_WR)
-            thread.join(5)
+        # Whoever asks again and again for newer state gives up, too.
+        relay.forward = Forward(recorded[1], skip=True)
+        relay.forward.begun = True
+        end = time.monotonic() + 5
+        while not relay._asking.locked():
+            assert time.monotonic() < end
+            time.sleep(0.01)
+        source.sendall(recorded[0][1000:])
+        source.shutdown(socket.SHUT_WR)
+        thread.join(5)
+        assert not thread.is_alive()
     far.threads[0].join(5)
     assert far.received == [recorded[0]]
 

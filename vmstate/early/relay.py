@@ -347,7 +347,7 @@ class Relay:
             if forward.in_devices or forward.plainly is not None:
                 return
             try:
-                with self._asking, answers_understood():
+                with self._asking, answers_understood(), self._answered_in(_SOON):
                     if self.monitor.ask("query-status")["status"] != "running":
                         continue
                     state = self._state_while_held()

@@ -24,6 +24,7 @@ import selectors
 import socket
 import stat
 import struct
+import sys
 import termios
 import threading
 import time
@@ -52,6 +53,9 @@ _PROBE_AFTER, _PROBE_EVERY, _PROBES = 60, 30, 10
 
 _LITTLE = 1 << 20
 """Bytes that come back of which a thread is hurried; who says more must not have a processor for itself."""
+
+_SHORT_TURN = 16 << 20
+"""Bytes of a short turn through memory, of which the thread that passes them on is hurried."""
 
 _OVER = 1 << 16
 """Bytes that a socket may have beyond its buffer: what comes last is taken whole."""
@@ -398,7 +402,7 @@ class Proxy:
         view = memoryview(buffer)
         passing: Filter | None = None
         begun = False
-        is_hurried = False
+        hurried_up_to = 0
         ready = select.poll()
         ready.register(channel.source, select.POLLIN)
         while True:
@@ -434,9 +438,16 @@ class Proxy:
             if passing is not None:
                 if self._hold is not None and passing.is_to_hold():
                     self._hold()
-                if not is_hurried and passing.is_at_stop():
-                    is_hurried = True
+                    # What follows is short, and behind it is the stop: nobody may have to wait for this thread, or for
+                    # another of this process while this one has the interpreter.
+                    hurried_up_to = channel.taken + _SHORT_TURN
                     _hurry()
+                elif hurried_up_to < sys.maxsize and passing.is_at_stop():
+                    hurried_up_to = sys.maxsize
+                    _hurry()
+                elif 0 < hurried_up_to < channel.taken:
+                    hurried_up_to = 0
+                    _hurry_no_more()
 
     def _filter_for(self, channel: Channel, begin: bytes) -> Filter | None:
         """What a connection is, by its first bytes; and the filter of the first that is a migration."""
