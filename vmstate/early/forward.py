@@ -196,7 +196,8 @@ class Forward:
         return self._unsent <= position
 
     def _give_up(self, reason: str) -> None:
-        self.plainly = reason
+        # Where nothing is left out all is done once the copies are put in.
+        self.plainly = "" if self.inserted and not self.skip else reason
 
     @property
     def behind(self) -> list[Choice]:
@@ -245,14 +246,15 @@ class Forward:
                 self._late.wait_for_pages_of(choice)
         if not self.inserted and not self._late:
             self._give_up("there is no early copy")
-        elif not self.skip:
-            # Nothing more is to be done, so nothing more is looked at.
-            self._give_up("")
         return position
 
     def _part(self, view: memoryview, position: int) -> int:
         _need(view, position, 1)
         mark = view[position]
+        if not self.skip and self._blocks and not (self._hold_at or self._holds_again or self._is_to_hold):
+            # Nothing more is to be done, so nothing more is looked at.
+            self._give_up("")
+            return position
         if mark == Mark.COMMAND:
             return self._command(view, position)
         if mark == Mark.EOF:
@@ -342,6 +344,9 @@ class Forward:
             self._section_id = section_id
             self._state = self._block_list
             return end
+        if not self.skip:
+            self._give_up("")
+            return position
         return self._full(view, position, end, key, section_id)
 
     # RAM.
@@ -363,7 +368,7 @@ class Forward:
                 raise StreamError("RAM does not begin with the list of its blocks")
             # What is read is not read again where more is needed.
             self._send_up_to(view, position)
-        if self.skip and self._blocks:
+        if self._blocks:
             largest = max(self._blocks.values())
             # They are sent in this order; what is behind the last that is large takes no time.
             block, size = next((name, size) for name, size in reversed(self._blocks.items()) if 2 * size >= largest)
