@@ -197,6 +197,11 @@ def test_copies_of_another_moment() -> None:
         assert data.replace(copy, b"", 1) == after.to_bytes()
         with pytest.raises(EarlyError, match="no section is in both streams"):
             insert(after, vmstate.load(b"QEVM\0\0\0\3\0"))
+        with (
+            opened("qemu-11.1-q35-virtio-net.mig.xz") as elsewhere,
+            pytest.raises(EarlyError, match=r"of another machine \(expected pc-q35-7.2, found pc-q35-11.1\)"),
+        ):
+            insert(after, elsewhere)
     with opened("saved/mapped-10.0.file.xz") as mapped, pytest.raises(EarlyError, match="in front of mapped-ram"):
         insert(mapped)
 

@@ -183,6 +183,8 @@ def insert(
     if stream.configuration is not None and stream.configuration.has_capability("mapped-ram"):
         raise EarlyError("nothing can be put in front of mapped-ram, whose pages stand at places of the file")
     source = stream if early is None else early
+    if None not in (stream.machine, source.machine) and stream.machine != source.machine:
+        raise EarlyError("the early state is of another machine", expected=stream.machine, found=source.machine)
     choices = [choice for choice in choose(source.sections, devices) if choice.key in set(keys)]
     copies = [choice.copy for choice in choices if choice.copy is not None]
     if not copies:
