@@ -787,7 +787,7 @@ def test_slow_and_half_closed_sockets(tmp_path: Path, recorded: tuple[bytes, lis
 # Real QEMUs.
 
 MACHINE = "pc-q35-7.2"
-PAIRS = [(None, None), *[(root, root) for root in ROOTS], *[(None, root) for root in ROOTS[:1]]]
+PAIRS = [(None, None), *[(root, root) for root in ROOTS], *[(None, root) for root in ROOTS]]
 
 
 def words(*more: str) -> list[str]:
@@ -808,7 +808,12 @@ class Guests:
         self.number += 1
         place = self.folder / f"{self.number}.qmp"
         argv = words("-qmp", f"unix:{place},server=on,wait=off", *more)
-        machine = self.stack.enter_context(Machine(argv, qemu=qemu_of(root), console=True))
+        try:
+            machine = self.stack.enter_context(Machine(argv, qemu=qemu_of(root), console=True))
+        except MachineError as error:
+            if "unsupported machine type" in str(error):
+                pytest.skip(f"this QEMU is older than the guest: {error}")
+            raise
         return machine, self.stack.enter_context(Monitor(str(place)))
 
 
