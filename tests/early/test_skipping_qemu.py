@@ -89,7 +89,7 @@ def test_early_is_the_same_as_at_the_end(machine: str, tmp_path: Path) -> None:
 
 
 def grafted(section: Section, values: object, generator: random.Random) -> Choice | None:
-    """What is chosen for the section with other values; None where they break one of QEMU's rules, or no copy is sent."""
+    """What is chosen for the section with other values; None where they break a rule of QEMU, or no copy is sent."""
     state = by_library(section.name, section.payload(), section.version_id)
     assert state is not None
     vmsd = type(state).vmsd
