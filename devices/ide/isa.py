@@ -9,7 +9,7 @@ from vmstate.declare import VMState, array, description, device, struct
 from vmstate.devices.ide.core import IDEBus, IDEDrive
 
 
-@device("isa-ide", listed=False)
+@device("isa-ide", models="vmstate.devices.ide.models:ISA_IDE", listed=False)
 @description("isa-ide", version_id=3)
 class ISAIDE(VMState):
     """The bus and its two drives."""

@@ -22,7 +22,7 @@ class DEC21154(PCIDevice):
 # Two or four serial ports on the PCI bus: pci-serial-2x and pci-serial-4x (hw/char/serial-pci-multi.c).
 
 
-@device("pci-serial-multi", noise={"interrupt": ("level",)})
+@device("pci-serial-multi", models="vmstate.devices.char.models:PCI_SERIAL_MULTI", noise={"interrupt": ("level",)})
 @description("pci-serial-multi", version_id=1, minimum_version_id=1)
 class PCIMultiSerial(VMState):
     """The PCI function, room for four ports whether there are two or four, and which of them interrupt."""

@@ -17,6 +17,7 @@ CAP_ID_MSIX = 0x11
 CAP_ID_VENDOR = 0x09
 CAP_ID_EXP = 0x10
 EXT_CAP_ID_AER = 0x01
+CAP_ID_PM = 0x01
 EXT_CAP_ID_ATS = 0x0F
 DEVICE_ID = 0x02
 FIRST_MODERN_ID = 0x1040
@@ -26,6 +27,8 @@ LARGEST_QUEUE = 1024
 NET_ID = 1
 CAN_BE_LEGACY = frozenset((1, 2, 3, 4, 5, 8, 9))
 """The numbers of the devices that have an id of before version 1 of the specification."""
+NO_SOFT_RESET = 1 << 3
+"""In the control of power management: nothing is reset on the way back to work."""
 FLR = 1 << 28
 """In the device capabilities: the function can be reset."""
 
@@ -44,6 +47,17 @@ def _vectors_of_rng(ask: ModelAsk) -> int | None:
     """The same of virtio-rng; None where its release has none."""
     release = ask.release
     return None if release is not None and release <= VECTORS_OF_RNG else _vectors(ask)
+
+
+CHOSEN_SINCE, USUAL_VECTORS = Release(10, 0), 2
+"""From this machine type on the balloon and virtio-mem have vectors, so many."""
+
+
+def _vectors_chosen_since(ask: ModelAsk) -> int | None:
+    """The same of a device that had none before, where it is another number than usual."""
+    vectors, release = _vectors(ask), ask.machine_release or ask.release
+    usual = USUAL_VECTORS if release is not None and release >= CHOSEN_SINCE else 0
+    return None if release is None or vectors == usual else vectors
 
 
 def _disable_legacy(ask: ModelAsk) -> bool | None:
@@ -90,6 +104,12 @@ def _flr(ask: ModelAsk) -> bool | None:
     """Off where the function cannot be reset."""
     at = ask.space.capability(CAP_ID_EXP) if ask.is_behind_port else None
     return None if at is None or ask.space.long(at + 4) & FLR else False
+
+
+def _keeps_state(ask: ModelAsk) -> bool | None:
+    """On where the function keeps its state on the way back from sleep."""
+    at = ask.space.capability(CAP_ID_PM) if ask.is_behind_port else None
+    return True if at is not None and ask.space.word(at + 4) & NO_SOFT_RESET else None
 
 
 HIGH_FEATURES = "virtio.virtio.features64"
@@ -405,8 +425,11 @@ VSOCK = (
 VHOST_SCSI = (Model("vhost-scsi", None, {"wwpn": lambda ask: ask.object("wwpn")}),)
 
 
-WITHOUT_VECTORS = frozenset(("virtio-balloon", "virtio-iommu", "virtio-mem"))
+WITHOUT_VECTORS = frozenset(("virtio-iommu",))
 """The devices on PCI whose number of vectors is fixed."""
+
+_VECTORS = {"virtio-rng": _vectors_of_rng, **dict.fromkeys(("virtio-balloon", "virtio-mem"), _vectors_chosen_since)}
+"""How the number of vectors is told, where not by itself."""
 
 
 def _of_pci(model: Model, record: VirtIORecord) -> dict[str, Property]:
@@ -415,7 +438,7 @@ def _of_pci(model: Model, record: VirtIORecord) -> dict[str, Property]:
     if record.id in CAN_BE_LEGACY:
         properties |= {"disable-legacy": _disable_legacy, "disable-modern": _disable_modern}
     if model.name not in WITHOUT_VECTORS:
-        properties["vectors"] = _vectors_of_rng if model.name == "virtio-rng" else _vectors
+        properties["vectors"] = _VECTORS.get(model.name, _vectors)
     return properties | {
         "page-per-vq": _page_per_vq,
         "migrate-extra": _migrate_extra,
@@ -423,6 +446,7 @@ def _of_pci(model: Model, record: VirtIORecord) -> dict[str, Property]:
         "aer": _aer,
         "ats": _ats,
         "x-pcie-flr-init": _flr,
+        "x-pcie-pm-no-soft-reset": _keeps_state,
     }
 
 

@@ -16,6 +16,7 @@ from vmstate import load
 from vmstate.cli import main
 from vmstate.devices import INDEX
 from vmstate.devices.arm import models
+from vmstate.devices.misc.models import SD_CARD, sd_bytes
 from vmstate.errors import QueryError
 from vmstate.events import Vmdescription
 from vmstate.lab.incoming import QemuDestination
@@ -305,6 +306,31 @@ def test_a_bitten_state_has_no_traceback() -> None:
         assert command_line(stream).options
 
 
+def test_the_registers_tell_an_emmc_and_its_size() -> None:
+    emmc, card = SD_CARD
+    csd = [0] * 16
+    assert emmc.when is not None and not emmc.when({"csd": csd}.get) and card.when is None
+    csd[0], csd[5:11] = 0xD0, [0x5A, 0x80, 0x1F, 0xFF, 0xFF, 0xC0]
+    asked = _Asked({"csd": csd})
+    assert emmc.when(asked) and sd_bytes(asked) == 64 << 20
+    csd[5:8] = [0x59, 0x8F, 0xFF]
+    assert sd_bytes(_Asked({"csd": csd}, 65)) == 8 << 30
+
+
+class _Asked(dict[str, Any]):
+    """Registers, and the number of words for groups."""
+
+    def __init__(self, registers: dict[str, Any], words: int | None = None) -> None:
+        super().__init__(registers)
+        self._words = words
+
+    def __call__(self, path: str) -> Any:
+        return self[path]
+
+    def fact(self, _: str) -> int | None:
+        return self._words
+
+
 def test_a_card_without_extended_registers() -> None:
     with load(PC) as stream:
         usual = next(value for value in values(command_line(stream), "-device") if value.startswith("VGA,"))
@@ -399,7 +425,10 @@ RARE = {
     "-device qemu-xhci -device usb-redir,chardev=d -device usb-ccid,id=r -device ccid-card-passthru,chardev=e "
     "-chardev null,id=c -chardev null,id=d -chardev null,id=e -object can-bus,id=can -device kvaser_pci,canbus=can "
     "-device mioe3680_pci,canbus0=can,canbus1=can -device pcm3680_pci,canbus0=can,canbus1=can "
-    "-device ctucan_pci,canbus0=can,canbus1=can",
+    "-device ctucan_pci,canbus0=can,canbus1=can -chardev null,id=f -chardev null,id=g -chardev null,id=h "
+    "-chardev null,id=i -device pci-serial-4x,chardev1=f,chardev2=g,chardev3=h,chardev4=i",
+    "pc-q35-7.2": "-cpu qemu64,apic=off -device virtio-rng-pci",
+    "pc-i440fx-2.0": "-device virtio-rng-pci",
     "q35,cxl=on": "-device pxb-cxl,bus_nr=96,id=a -device cxl-rp,bus=a,id=b,chassis=1,addr=3 "
     "-device cxl-upstream,bus=b,id=c -device cxl-downstream,bus=c,id=d,chassis=2,addr=2 -device virtio-rng-pci,bus=d "
     "-device cxl-rp,bus=a,id=e,chassis=3",

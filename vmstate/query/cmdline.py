@@ -101,6 +101,9 @@ KEYS_SINCE = Release(2, 5)
 MASKS_SINCE = Release(2, 12)
 """The first machine type of s390x that sends the length of the mask of events."""
 
+FULL_INTERRUPTS_SINCE = Release(9, 1)
+"""The first machine type of s390x that sends all of the floating interrupts."""
+
 RISCV_ACPI_SINCE = Release(8, 0)
 """The first release with ACPI on RISC-V."""
 
@@ -592,6 +595,10 @@ class Builder:
             return self.family.prefixes[-1]
         bios = self.blocks.get("pc.bios")
         if bios is None or int(bios.used_length) > SMALL_BIOS:
+            bridge = next((section for section in self.sections if last_part(section.name) == "piix4_pm"), None)
+            with suppress(VMStateError):
+                if bridge is not None and ModelReading(self, Device(), bridge)("memhp") is None:
+                    return "pc-i440fx-2.0"
             return "pc-i440fx-2.3"
         return "pc-i440fx-1.7" if "kvm-tpr-opt" in self.kinds else "pc-1.0"
 
@@ -718,6 +725,9 @@ class Builder:
         if self.family.name == "isapc" and "apic" in self.kinds:
             # Its usual processor, a 486, has no APIC.
             self.add("-cpu", [("pentium", self._notes_of_kind("apic"))])
+        elif self.family.name in ("pc", "q35") and "apic" not in self.kinds:
+            # Without one no function has interrupts by message.
+            self.add("-cpu", [("qemu64,apic=off", ())])
         if self.family.name in ("pc", "q35", "isapc", "microvm"):
             self.missing.append("the model of the processor is not in the stream: QEMU's default is taken (-cpu)")
         else:
@@ -915,6 +925,8 @@ class Builder:
 
     def stand_in(self, kind: str) -> str:
         """The id of an object that is made for a device."""
+        if kind == "chardev":
+            return self.null_device()
         name = f"{kind}{self.number(kind)}"
         if kind in ("iothread", "can-bus"):
             self.options.append(Option("-object", f"{kind},id={name}"))
@@ -1522,6 +1534,11 @@ class Builder:
         release = self.machine_release
         if self.family.name == "s390-ccw" and "s390-skeys" not in self.kinds and release and release >= KEYS_SINCE:
             self.options.append(Option("-global", "s390-skeys-qemu.migration-enabled=off"))
+        if self.family.name == "s390-ccw" and release is not None and release >= FULL_INTERRUPTS_SINCE:
+            interrupts = next((section for section in self.sections if section.name == "qemu-s390-flic"), None)
+            with suppress(VMStateError):
+                if interrupts is not None and ModelReading(self, Device(), interrupts)("full") is None:
+                    self.options.append(Option("-global", "s390-flic-qemu.migrate-all-state=off"))
         events = next((section for section in self.sections if section.name == "vmstate-event-facility"), None)
         if events is not None and release is not None and release >= MASKS_SINCE:
             reading = ModelReading(self, Device(), events)
