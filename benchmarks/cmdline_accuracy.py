@@ -82,6 +82,9 @@ def loaded_and_saved(
         outcome = destination.feed()
         if not outcome.accepted:
             raise MachineError(outcome.error or "refused")
+        # It is saved as a plain stream, whatever the other was.
+        off = [{"capability": name, "state": False} for name in capabilities if name != "x-ignore-shared"]
+        destination.machine.ask("migrate-set-capabilities", {"capabilities": off})
         destination.machine.ask("migrate-set-parameters", dict(NO_LIMIT))
         save(destination.machine, out, limit=limit)
 

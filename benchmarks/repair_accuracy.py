@@ -262,6 +262,15 @@ def _still() -> Iterator[Pair]:
     yield Pair("no configuration", "framing", _cold("-global migration.send-configuration=off"), plain, lives=False)
     yield Pair("no footers", "framing", _cold("-global migration.send-section-footer=off"), plain, lives=False)
     yield Pair("footers", "framing", plain, _cold("-global migration.send-section-footer=off"), lives=False)
+    port = "-device pcie-root-port,id=p0,chassis=1,x-native-hotplug="
+    for before, after in (("on", "off"), ("off", "on")):
+        pair = (_cold(f"{port}{before}"), _cold(f"{port}{after}"))
+        yield Pair(f"x-native-hotplug={after}", "other capabilities", *pair, SEEN, lives=False)
+    legacy = _cold("-device virtio-serial-pci,addr=3", machine="pc-i440fx-2.3")
+    yield Pair(
+        "pc-i440fx-2.3 to 2.8", "other capabilities", legacy, legacy.replace(machine="pc-i440fx-2.8"), BREAKS,
+        lives=False,
+    )  # fmt: skip
     card = "-netdev user,id=n0 -device virtio-net-pci,netdev=n0,addr=2,romfile="
     larger = _cold(f"{card},rx_queue_size=1024")
     yield Pair("an idle ring of 1024", "queue size", larger, _cold(card, "11.1"), lives=False)

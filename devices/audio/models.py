@@ -41,7 +41,7 @@ def _use_timer(ask: ModelAsk) -> bool | None:
 
 _CODEC: dict[str, Property] = {"use-timer": _use_timer}
 HDA_CODEC = (
-    Model("hda-output", None, _CODEC, AUDIODEV, when=_has_one_stream),
+    Model("hda-output", None, _CODEC, AUDIODEV, when=_has_one_stream, or_else="hda-micro"),
     Model("hda-duplex", None, _CODEC, AUDIODEV),
 )
 """What a codec sends does not say whether its one stream is an output (hda-output) or an input (hda-micro)."""

@@ -71,3 +71,7 @@ SD_CARD = (
     Model("emmc", None, {}, "drive", when=lambda ask: ask("csd")[0] & EMMC == EMMC, medium=sd_bytes),
     Model("sd-card", back_end="drive", medium=sd_bytes),
 )
+UEFI_VARS = (
+    Model("uefi-vars-x64", when=lambda ask: ask.machine_block_size("pc.rom") is not None),
+    Model("uefi-vars-sysbus"),
+)

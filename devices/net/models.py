@@ -53,11 +53,34 @@ _RA = 0x5400
 """Where among the registers of Intel's cards the first address of the receive filter stands."""
 
 
-def _station_address(ask: ModelAsk) -> str | None:
-    """The address in the first three words of an Intel EEPROM."""
-    words = ask("eeprom_data")
-    address = b"".join(int(word).to_bytes(2, "little") for word in words[:3])
+def _told(address: bytes) -> str | None:
     return address.hex(":") if any(address) else None
+
+
+def _words_of(path: str, first: int = 0, beside: str = "") -> Property:
+    """The address in three 16-bit words of an EEPROM, from the `first` on."""
+
+    def of(ask: ModelAsk) -> str | None:
+        near = ask.beside(beside) if beside else ask
+        words = [] if near is None else near(path)[first : first + 3]
+        return _told(b"".join(int(word).to_bytes(2, "little") for word in words))
+
+    return of
+
+
+def _every_second_byte(ask: ModelAsk) -> str | None:
+    """The address of ne2000: in its memory each byte stands twice."""
+    return _told(bytes(ask("ne2000.mem")[:12:2]))
+
+
+EXT_CAP_ID_DSN = 0x03
+
+
+def _in_serial_number(ask: ModelAsk) -> str | None:
+    """The address of vmxnet3: 0xfe, the last three bytes of it, the first three."""
+    at = ask.space.extended_capability(EXT_CAP_ID_DSN) if ask.is_behind_port else None
+    serial = [] if at is None else [ask.space.byte(at + 4 + each) for each in (4, 5, 6, 1, 2, 3)]
+    return _told(bytes(serial))
 
 
 def _off_without(subsection: str) -> Property:
@@ -66,7 +89,7 @@ def _off_without(subsection: str) -> Property:
 
 
 _E1000 = {
-    "mac": _station_address,
+    "mac": _words_of("eeprom_data"),
     "mitigation": _off_without("mit_state"),
     "extra_mac_registers": _off_without("full_mac_state"),
     "migrate_tso_props": _off_without("tx_tso_state"),
@@ -105,26 +128,31 @@ _EEPROM = "/eeprom.contents"
 """The EEPROM that is a section of its own, beside that of its card."""
 
 _I82559 = Station((Place("conf_macaddr"), Place("contents", "words", beside="eeprom")), {_EEPROM: _last_word(_BABA)})
-I82559 = tuple(Model(name, None, {}, NETDEV, when=_is_called(name), station=_I82559) for name in CARDS)
+I82559 = tuple(
+    Model(name, None, {"mac": mac("conf_macaddr")}, NETDEV, when=_is_called(name), station=_I82559) for name in CARDS
+)
 _RTL8139 = Station((Place("conf_macaddr"), Place("eeprom_contents", "words", 14), Place("phys")))
 RTL8139 = (Model("rtl8139", None, {"mac": mac("phys")}, NETDEV, station=_RTL8139),)
 _TULIP = Station(
     (Place("contents", "words", 20, beside="eeprom"), *(Place("filter", first=6 * each) for each in range(16))),
     {_EEPROM: _srom_of_tulip},
 )
-TULIP = (Model("tulip", None, {}, NETDEV, station=_TULIP),)
+TULIP = (Model("tulip", None, {"mac": _words_of("contents", 10, "eeprom")}, NETDEV, station=_TULIP),)
 
 
 OLD_MSI = 0x50
 """Where vmxnet3 had its first capability in machine types before 2.6."""
 
 _VMXNET3: dict[str, Property] = {
+    "mac": _in_serial_number,
     "x-disable-pcie": without_express,
     "x-old-msi-offsets": lambda ask: True if ask.space.capability(CAP_ID_MSI) == OLD_MSI else None,
 }
 VMXNET3 = (Model("vmxnet3", None, _VMXNET3, NETDEV, station=Station()),)
 _PCNET = Station((Place("state.prom"), Place("state.csr", "words", 24)), {"state.prom": _prom_of_pcnet})
-PCNET = (Model("pcnet", None, {}, NETDEV, station=_PCNET),)
+PCNET = (Model("pcnet", None, {"mac": mac("state.prom")}, NETDEV, station=_PCNET),)
 _NE2000 = Station((Place("ne2000.mem", "doubled"), Place("ne2000.phys")))
-NE2000_PCI = (Model("ne2k_pci", None, {}, NETDEV, when=lambda ask: ask.is_pci, station=_NE2000),)
-NE2000_ISA = (Model("ne2k_isa", None, {}, NETDEV, station=_NE2000),)
+NE2000_PCI = (
+    Model("ne2k_pci", None, {"mac": _every_second_byte}, NETDEV, when=lambda ask: ask.is_pci, station=_NE2000),
+)
+NE2000_ISA = (Model("ne2k_isa", None, {"mac": _every_second_byte}, NETDEV, station=_NE2000),)

@@ -101,11 +101,27 @@ def _disable_acs(ask: ModelAsk) -> bool | None:
 _SLOT = {"slot": _slot, "port": _port, "power_controller_present": _power_controller, "hotplug": _hotplug}
 _MSI = has_capability(CAP_ID_MSI)
 
+USUAL_IO_RESERVE = 4096
+"""What a root port reserves by itself where ACPI plugs devices in, and not the port."""
+
+
+def _plugs_by_acpi(ask: ModelAsk) -> bool:
+    return _hotplug(ask) is False and _RESERVED["io-reserve"](ask) == USUAL_IO_RESERVE
+
+
+_OF_ROOT_PORT: dict[str, Property] = {
+    **_SLOT,
+    "hotplug": lambda ask: None if _plugs_by_acpi(ask) else _hotplug(ask),
+    "x-native-hotplug": lambda ask: False if _plugs_by_acpi(ask) else None,
+    **_RESERVED,
+    "io-reserve": lambda ask: None if _plugs_by_acpi(ask) else _RESERVED["io-reserve"](ask),
+}
+
 ROOT_PORT = (
     Model(
         "pcie-root-port",
         None,
-        {**_SLOT, "disable-acs": _disable_acs, "x-speed": _speed, "x-width": _width, **_RESERVED},
+        {**_OF_ROOT_PORT, "disable-acs": _disable_acs, "x-speed": _speed, "x-width": _width},
         bus=PCI_EXPRESS,
     ),
 )

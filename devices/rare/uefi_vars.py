@@ -86,7 +86,7 @@ class UefiVars(VMState):
     var_policies: list[Policy] = qtailq(Policy)
 
 
-@device("uefi-vars-sysbus")
+@device("uefi-vars-sysbus", models="vmstate.devices.misc.models:UEFI_VARS")
 @description("uefi-vars-sysbus")
 class UefiVarsSysbus(VMState):
     """The device."""

@@ -57,5 +57,5 @@ ESP = (
     Model("am53c974", bus="scsi"),
 )
 """dc390 has the same ids and state, and an EEPROM besides."""
-SCSI_DISK = (Model("scsi-hd", back_end="drive"),)
+SCSI_DISK = (Model("scsi-hd", back_end="drive", or_else="scsi-cd"),)
 """What a SCSI disk sends does not say whether it is a disk (scsi-hd) or a CD-ROM (scsi-cd)."""

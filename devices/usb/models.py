@@ -51,7 +51,7 @@ EHCI = (
     Model("ich9-usb-ehci2", (0x8086, 0x293C), bus="usb"),
 )
 OHCI = (Model("pci-ohci", bus="usb"),)
-PTR = (Model("usb-tablet"),)
+PTR = (Model("usb-tablet", or_else="usb-mouse"),)
 """What a pointing device sends does not say whether it is a tablet (usb-tablet) or a mouse (usb-mouse)."""
 KBD = (Model("usb-kbd"),)
 HUB = (Model("usb-hub"),)

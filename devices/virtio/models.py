@@ -357,8 +357,12 @@ POINTER_LENGTH = 51
 INPUT = (
     Model("virtio-keyboard", class_id=0x0900),
     Model("virtio-mouse", class_id=0x0902),
-    Model("virtio-tablet", class_id=0x0980),
-    Model("virtio-tablet", when=lambda ask: int(ask("virtio.config_len")) >= POINTER_LENGTH),
+    Model("virtio-tablet", class_id=0x0980, or_else="virtio-multitouch"),
+    Model(
+        "virtio-tablet",
+        when=lambda ask: int(ask("virtio.config_len")) >= POINTER_LENGTH,
+        or_else="virtio-mouse, virtio-multitouch",
+    ),
     Model("virtio-keyboard"),
 )
 """Off PCI nothing says which pointer it is."""

@@ -50,7 +50,17 @@ def row_of(name: str, folder: Path) -> dict[str, Any]:
 @pytest.mark.qemu
 @pytest.mark.slow
 @needs_qemu
-@pytest.mark.parametrize("name", ("no footers", "more vectors", "no vectors", "an idle ring of 1024", "block-size"))
+@pytest.mark.parametrize(
+    "name",
+    (
+        "x-native-hotplug=off",
+        "pc-i440fx-2.3 to 2.8",
+        "more vectors",
+        "no vectors",
+        "an idle ring of 1024",
+        "block-size",
+    ),
+)
 def test_a_machine_that_has_not_run(name: str, tmp_path: Path) -> None:
     row = row_of(name, tmp_path)
     assert row["as_said"], row

@@ -235,6 +235,16 @@ def test_a_port_that_no_section_tells_of_is_one_of_cxl() -> None:
     assert told in line.missing and "bus=pcie.0" in next(text for text in line.argv if text.startswith("cxl-rp,"))
 
 
+def test_what_is_guessed_and_what_is_lacking_is_told() -> None:
+    missing = line_of(ZOO).missing
+    assert "0000:00:07.0/0:0:0/scsi-disk: scsi-hd is taken; it may be scsi-cd" in missing
+    assert "0000:00:09.0/virtio-console: port 1 is a virtserialport; it may be a virtconsole" in missing
+    lacking = "the guest's memory is not in the stream: what stood in it has to come with its file"
+    assert lacking in missing and lacking not in line_of(FIXTURES / "recorded" / "qemu-7.2-pc-ram-cold.mig.xz").missing
+    cards = [value for value in values(line_of(DEVICES), "-device") if value.startswith(("pcnet,", "ne2k", "i8255"))]
+    assert cards and all("mac=52:54:00:" in value for value in cards)
+
+
 def test_a_disk_behind_a_controller_that_is_not_on_pci() -> None:
     with load(S390X) as stream:
         rng = next(section.name for section in stream.sections if section.name.endswith("/virtio-rng"))

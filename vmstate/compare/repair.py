@@ -28,8 +28,11 @@ from vmstate.compare.explained import Explained
 from vmstate.compare.findings import BREAKS as FAILS_LOAD
 from vmstate.compare.findings import MAY_BREAK
 from vmstate.compare.ram_edit import RamEdit, edit_ram
+from vmstate.compare.section import rom_size
 from vmstate.compare.target import Target
 from vmstate.errors import StreamError, VMStateError
+from vmstate.query.pci import is_config
+from vmstate.rules.pci_config import Masks
 from vmstate.saved.loading import load
 from vmstate.saved.opening import StreamLike
 from vmstate.schema.vmdesc import read_vmdesc
@@ -254,16 +257,29 @@ def _pci_config(data: bytes, target: Target, finding: Explained) -> Made | str:
         return "the destination's configuration space is not known"
     offset, value = finding.offset, config[at]
     changed = _bytes_at(data, {offset: value})
-    if not _still_reads(data, changed, finding.section):
-        # The byte decides what else is sent: whether there are vectors, for one.
-        return _laid_out_as(data, section, finding, {f"{match[1]}": {at: value}})
-    step = Step(
-        SEEN,
-        f"{finding.section}: byte {at:#x} of the configuration space is {value:#04x}, as the destination has it",
-        "a driver that looks again finds other properties (vectors, capabilities) than it was set up for",
-        finding.rule,
-    )
-    return step, lambda: changed
+    if _still_reads(data, changed, finding.section):
+        step = Step(
+            SEEN,
+            f"{finding.section}: byte {at:#x} of the configuration space is {value:#04x}, as the destination has it",
+            "a driver that looks again finds other properties (vectors, capabilities) than it was set up for",
+            finding.rule,
+        )
+        return step, lambda: changed
+    # The byte decides what else is sent: whether there are vectors, for one.
+    alone = _laid_out_as(data, section, finding, {at: value})
+    if not isinstance(alone, str):
+        return alone
+    masks = Masks(config, target.regions.get(section.name), rom_size(target, section.name), target.release)
+    start = offset - at
+    sent = data[start : start + len(config)]
+    refused = {byte.at: byte.device for byte in masks.differences(sent)}
+    keeps_places = Masks(sent).places <= masks.places
+    all_changed = _bytes_at(data, {start + place: byte for place, byte in refused.items()})
+    if not _still_reads(data, all_changed, finding.section):
+        return _laid_out_as(data, section, finding, refused, keeps_places=keeps_places)
+    text = f"{finding.section}: {len(refused)} bytes of the configuration space are as the destination has them"
+    cost = f"a driver {'finds other capabilities' if keeps_places else 'looks for capabilities where they were'}"
+    return Step(SEEN if keeps_places else BREAKS, text, cost, finding.rule), lambda: all_changed
 
 
 def _still_reads(data: bytes, changed: bytes, name: str | None) -> bool:
@@ -287,7 +303,7 @@ def _paths_in(section: Section, payload: bytes) -> Iterator[tuple[int, set[str]]
 
 def _configs(section: Section) -> Iterator[bytes]:
     for path, entry in section.trace().items():
-        if entry.field is not None and getattr(entry.field.type, "info", None) == "pci config":
+        if is_config(entry.field):
             value = resolve(section.state, path)[1]
             if value is not None:
                 yield bytes(value)
@@ -616,15 +632,18 @@ def _layout(data: bytes, target: Target, finding: Explained) -> Made | str:
 
 
 def _laid_out_as(
-    data: bytes, section: Section, finding: Explained, bytes_at: Mapping[str, Mapping[int, int]]
+    data: bytes, section: Section, finding: Explained, config: Mapping[int, int], *, keeps_places: bool = True
 ) -> Made | str:
     """A section written as the destination's is laid out, which is `section`.
 
-    `bytes_at`: path -> number of a byte there -> what it is then.
+    `config`: number of a byte of the configuration space -> what it is then; `keeps_places`: whether the capabilities
+    of the stream's are where they were.
     """
     with load(data) as stream:
         source = stream[finding.section or ""]
-        written = _with_facts_of(source, section, bytes_at)
+        written = _with_facts_of(source, section, config)
+    if written is None and not keeps_places:
+        return "the destination's device has other capabilities, and counts otherwise (queues, vectors, registers)"
     if written is None:
         return "the destination counts otherwise (queues, vectors, registers): the guest would have to set all up anew"
     payload, lost = written
@@ -644,9 +663,13 @@ def _laid_out_as(
             return _with_vmdesc(stream, data)
 
     step = Step(
-        BREAKS if lost else SEEN if bytes_at else INVISIBLE,
+        BREAKS if lost or not keeps_places else SEEN if config else INVISIBLE,
         f"{finding.section}: written as the destination reads it{_without(lost)}",
-        "what is left out is as after a reset" if lost else "nothing is lost",
+        "what is left out is as after a reset"
+        if lost
+        else "nothing is lost"
+        if keeps_places
+        else "a driver looks for capabilities where they were",
         finding.rule,
     )
     return step, make
@@ -691,9 +714,7 @@ def _without(paths: Sequence[str]) -> str:
     return f", without {', '.join(paths[:3])}" if paths else ""
 
 
-def _with_facts_of(
-    source: Section, local: Section, bytes_at: Mapping[str, Mapping[int, int]]
-) -> tuple[bytes, list[str]] | None:
+def _with_facts_of(source: Section, local: Section, config: Mapping[int, int]) -> tuple[bytes, list[str]] | None:
     """The destination's section with the values of the stream's, and the paths of values that are not 0 and are lost.
 
     What only the destination has stays as it is there; subsections that only the stream has are kept.
@@ -710,14 +731,14 @@ def _with_facts_of(
                     written[place.offset : place.offset + place.size] = payload[
                         entry.offset : entry.offset + entry.size
                     ]
-            for path, values in bytes_at.items():
-                for at, value in values.items():
-                    written[after[path].offset + at] = value
+            starts = [entry.offset for entry in after.values() if is_config(entry.field)]
+            for at, value in config.items():
+                written[starts[0] + at] = value
             if vmsd.trace(bytes(written), version_id=local.version_id).keys() != after.keys():
                 continue
             data = _with_subsections_of(vmsd, bytes(written), local.version_id, payload, source.version_id)
             kept = vmsd.trace(data, version_id=local.version_id)
-        except (VMStateError, KeyError):
+        except (VMStateError, IndexError):
             continue
         if data == payload:
             continue
@@ -759,7 +780,8 @@ def _member_or_none(state: Any, name: str) -> Any:
 
 WHY_NOT = {
     "cut": "what is missing cannot be made up",
-    "virtio-serial-max-ports": "the guest has as many queues as ports: give the destination the same max_ports=",
+    "destination-blocked": "no stream helps: start the destination without that device",
+    "virtio-serial-max-ports": "the guest has as many queues as ports: give the destination the same (max_ports=, nr=)",
     "virtio-serial-port": "the guest has the port open: give the destination the same ports",
     "virtio-mem-block-size": "the map of plugged blocks is in blocks of that size: give the destination the same",
     "virtio-net-vnet-hdr": "packets in the rings have such headers or none: give the destination such a back end",

@@ -836,7 +836,7 @@ class SectionCheck:
             if len(read) != len(local):
                 continue
             regions = self.target.regions.get(self.section.name)
-            masks = Masks(local, regions, self.rom_size(), self.target.release)
+            masks = Masks(local, regions, rom_size(self.target, self.section.name), self.target.release)
             differences = list(masks.differences(read))
             if not differences:
                 continue
@@ -857,14 +857,15 @@ class SectionCheck:
                 advice=pci_advice(name, masks.is_virtio and sent.is_virtio),
             )
 
-    def rom_size(self) -> int:
-        """The size of the expansion ROM of the destination's device, 0 where it has none."""
-        place = self.section.name.rpartition("/")[0]
-        assert self.target.stream is not None
-        for block in self.target.stream.ram.blocks:
-            if place and block.idstr.startswith(f"{place}/") and block.idstr.endswith(".rom"):
-                return int(block.used_length)
-        return 0
+
+def rom_size(target: Target, name: str) -> int:
+    """The size of the expansion ROM of the destination's device that has a section's place, 0 where it has none."""
+    place = name.rpartition("/")[0]
+    assert target.stream is not None
+    for block in target.stream.ram.blocks:
+        if place and block.idstr.startswith(f"{place}/") and block.idstr.endswith(".rom"):
+            return int(block.used_length)
+    return 0
 
 
 def on_one_side(sent: Masks, local: Masks) -> str:

@@ -531,7 +531,8 @@ class Builder:
                 parts.append((f"{switch}={'on' if present else 'off'}", self._notes_of_kind(kind)))
             elif not present and self.has_switch(switch):
                 parts.append((f"{switch}=off", ()))
-        if self.family.name in ("pc", "q35") and "acpi_build" not in self.kinds and name != "pc-i440fx-2.3":
+        # The bridge of pc has no power management without ACPI; tables are sent by types from 2.0 on alone.
+        if not self.kinds & {"acpi_build", "piix4_pm"} and self.family.name in ("pc", "q35"):
             parts.append(("acpi=off", ()))
         if self.family.name == "microvm" and "gpex_root" in self.kinds:
             parts.append(("pcie=on", self._notes_of_kind("gpex_root")))
@@ -600,7 +601,9 @@ class Builder:
                 if bridge is not None and ModelReading(self, Device(), bridge)("memhp") is None:
                     return "pc-i440fx-2.0"
             return "pc-i440fx-2.3"
-        return "pc-i440fx-1.7" if "kvm-tpr-opt" in self.kinds else "pc-1.0"
+        if "kvm-tpr-opt" not in self.kinds:
+            return "pc-1.0"
+        return "pc-i440fx-1.7" if "acpi_build" in self.kinds else "pc-i440fx-1.4"
 
     def guessed_pseries(self) -> str:
         """The same of pseries with the interrupt controller of 3.1 and older, by what they send."""
@@ -844,11 +847,14 @@ class Builder:
         slots = self.slots()
         plugged = [block for name, block in self.blocks.items() if self._is_memory_device(name)]
         if (slots is not None and slots[0]) or dimms or plugged:
-            number, told = slots if slots is not None and slots[0] else (len(dimms) or 1, [])
+            number, told = slots if slots is not None and slots[0] else (len(dimms), [])
             largest = total + sum(int(block.used_length) for block in (*dimms, *plugged)) + (4 << 30)
-            parts += [(f"slots={number}", told), (f"maxmem={_bytes(largest)}", ())]
+            parts += [(f"slots={number}", told)] if number else []
+            parts.append((f"maxmem={_bytes(largest)}", ()))
             self.missing.append("how much memory there can be is not in the stream: a maxmem with room is taken")
         self.add("-m", parts)
+        if self.shared and not {block.idstr for block in (nodes if main is None else [main])} <= self.blocks_with_pages:
+            self.missing.append("the guest's memory is not in the stream: what stood in it has to come with its file")
         if main is not None and main.idstr != self.family.memory:
             self.backend(main)
         for block in nodes:
@@ -1285,6 +1291,8 @@ class Builder:
             (f"id={device.id}", ()),
             *where,
         ]
+        if model.or_else:
+            self.missing.append(f"{reading.section.name}: {model.name} is taken; it may be {model.or_else}")
         if model.back_end is not None and behind:
             name = self.behind(model, reading)
             if name is not None:
@@ -1299,6 +1307,8 @@ class Builder:
                 continue
             if value is not None:
                 parts.append((f"{name}={_text(value)}", reading.notes))
+            elif name == "mac":
+                self.missing.append(f"{reading.section.name}: the address of the card (mac=) is not in the stream")
         self.add("-device", parts)
 
     def ports(self, device: Device, reading: ModelReading) -> None:
@@ -1309,6 +1319,10 @@ class Builder:
             chardev = f"chr{self.number('chardev')}"
             self.options.append(Option("-chardev", f"null,id={chardev}"))
             kind = "virtconsole" if number == 0 else "virtserialport"
+            if number:
+                self.missing.append(
+                    f"{reading.section.name}: port {number} is a virtserialport; it may be a virtconsole"
+                )
             self.add(
                 "-device",
                 [
@@ -1375,7 +1389,8 @@ class Builder:
                 continue
             chosen = self.choose_section(section)
             if chosen is None:
-                self.missing.append(f"{section.name}: nothing says what QEMU calls this device")
+                if not match[2].endswith("-early"):
+                    self.missing.append(f"{section.name}: nothing says what QEMU calls this device")
                 continue
             device = Device()
             self.device(*chosen, device, [(f"devno={match[1]}", [IdstrNote(section)])])

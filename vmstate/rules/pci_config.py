@@ -200,6 +200,11 @@ class Masks:
         return Counter(capability.name for _, capability in self._capabilities())
 
     @property
+    def places(self) -> frozenset[tuple[int, str]]:
+        """Each capability, by its place and name."""
+        return frozenset((at, capability.name) for at, capability in self._capabilities())
+
+    @property
     def is_virtio(self) -> bool:
         """Whether it is a virtio device."""
         return self._word(0) == VIRTIO_VENDOR

@@ -124,7 +124,7 @@ class Model(NamedTuple):
     stands behind the device on the host ("netdev", "drive", "chardev", "audiodev", "memdev"), and `bus` the kind of bus
     that it makes, for the devices behind it. `medium`: bytes of the drive, where the state tells them. `machine`:
     option of the machine type -> its value, where a processor tells it. `station`: where a network card keeps its
-    address.
+    address. `or_else`: what it may be as well, since nothing tells them apart.
     """
 
     name: str
@@ -137,6 +137,7 @@ class Model(NamedTuple):
     medium: Property | None = None
     machine: Mapping[str, Property] = {}
     station: Station | None = None
+    or_else: str = ""
 
 
 def value(path: str) -> Property:
