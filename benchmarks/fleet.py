@@ -12,8 +12,8 @@ rates    the same streams by one process in a loop, by a pool of two, and by QEM
          turn; streams that the script does not read are left out of its part. Ratios, and the peak of memory
 same     the rows of one process that has seen all streams before, and those of each stream with nothing seen before
 grow     the time for 100, 1,000 and 10,000 streams
-cluster  a Dask scheduler and two workers, each a process of its own; with --kill a worker is killed by SIGKILL when a
-         fifth is done. The rows must be those of one process in a loop
+cluster  one process, a pool of two, and a Dask scheduler with two workers, each a process of its own; with --kill a
+         worker of each of these two is killed by SIGKILL when a fifth is done. The rows must be those of one process
 """
 
 from __future__ import annotations
@@ -152,7 +152,7 @@ class Measured:
 class Taken:
     """What a run took: seconds on the wall, and the seconds of the processor and the peak in MiB of each worker."""
 
-    def __init__(self, files: Sequence[str], scan: Scan, engine: Engine) -> None:
+    def __init__(self, files: Sequence[str], scan: Scan, engine: Engine, killed_after: int | None = None) -> None:
         start = time.monotonic()
         self.rows: list[dict[str, Any]] = []
         self.seconds: dict[int, float] = {}
@@ -162,6 +162,9 @@ class Taken:
             self.rows.append(row)
             self.seconds[process] = max(seconds, self.seconds.get(process, 0.0))
             peaks[process] = max(peak >> 10, peaks.get(process, 0))
+            if len(self.rows) == killed_after:
+                os.kill(process, signal.SIGKILL)
+                print(f"a worker is killed after {killed_after} rows", flush=True)
         self.wall = time.monotonic() - start
         self.peaks = list(peaks.values())
 
@@ -237,8 +240,8 @@ def same(folder: Path, target: str, count: int) -> None:
 
 
 @contextmanager
-def dask() -> Iterator[tuple[str, list[subprocess.Popen[bytes]]]]:
-    """The address of a scheduler, and the processes of two workers."""
+def dask() -> Iterator[str]:
+    """The address of a scheduler with two workers, each a process of its own."""
     port = "8799"
     words = [sys.executable, "-m", "distributed.cli.dask_scheduler", "--host", "127.0.0.1", "--port", port]
     quiet: Any = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL, "cwd": ROOT}
@@ -249,32 +252,29 @@ def dask() -> Iterator[tuple[str, list[subprocess.Popen[bytes]]]]:
     workers = [subprocess.Popen([*worker, "--no-nanny"], **quiet) for _ in range(2)]
     time.sleep(6)
     try:
-        yield address, workers
+        yield address
     finally:
         for process in (*workers, scheduler):
             process.kill()
             process.wait()
 
 
-def cluster(folder: Path, target: str, kill: bool, count: int) -> None:
-    """The rows of a cluster, one worker of which dies, beside those of a pool."""
+def engines(folder: Path, target: str, kill: bool, count: int) -> None:
+    """The rows of a pool and of a cluster, one worker of each of which dies, beside those of one process."""
     files = streams(folder)[:count]
-    pool = Taken(files, Scan(target), pool_of(2))
+    after = len(files) // 5 if kill else None
+    alone = Taken(files, Scan(target), pool_of(1))
+    print(f"one process: {alone}", flush=True)
+    print(f"  {dict(Counter(outcome_of(row) for row in alone.rows))}", flush=True)
+    assert [row["file"] for row in alone.rows] == files, "lost, twice or in another order"
+    pool = Taken(files, Scan(target), pool_of(2), after)
     print(f"a pool of two: {pool}", flush=True)
-    print(f"  {dict(Counter(outcome_of(row) for row in pool.rows))}", flush=True)
-    expected = {row["file"]: json.dumps(row) for row in pool.rows}
-    with dask() as (address, workers):
-        start = time.monotonic()
-        names = []
-        for number, row in enumerate(in_order(Scan(target), files, cluster_of(address), kind_of=kind_of)):
-            if kill and number == len(files) // 5:
-                workers[0].send_signal(signal.SIGKILL)
-                print(f"a worker is killed after {number} rows", flush=True)
-            names.append(row["file"])  # type: ignore[index]
-            assert json.dumps(row) == expected[names[-1]], names[-1]
-        print(f"the cluster: {time.monotonic() - start:.1f} s", flush=True)
-    assert names == files, "lost, twice or in another order"
-    print(f"{len(names)} rows are the same, in the same order")
+    assert pool.rows == alone.rows, "the rows of the pool differ"
+    with dask() as address:
+        cluster = Taken(files, Scan(target), cluster_of(address), after)
+        print(f"the cluster: {cluster}", flush=True)
+    assert cluster.rows == alone.rows, "the rows of the cluster differ"
+    print(f"{len(files)} rows are the same, in the same order")
 
 
 def main() -> int:
@@ -301,7 +301,7 @@ def main() -> int:
     elif options.what == "grow":
         grow(options.folder, options.against, options.workers)
     else:
-        cluster(options.folder, options.against, options.kill, options.count)
+        engines(options.folder, options.against, options.kill, options.count)
     return 0
 
 

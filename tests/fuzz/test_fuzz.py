@@ -5,7 +5,6 @@ from __future__ import annotations
 import errno
 import json
 import lzma
-import multiprocessing
 import os
 import shutil
 import signal
@@ -14,18 +13,21 @@ import subprocess
 import sys
 import time
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
+from functools import partial
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import pytest
+from machines import children_of, gone
 
 import vmstate
 from vmstate.cli import main
+from vmstate.fleet.engine import as_they_come, pool_of
 from vmstate.fuzz import report, seeds
-from vmstate.fuzz.campaign import Campaign, Cases, Settings, Share, _run_worker
+from vmstate.fuzz.campaign import Campaign, Cases, Elsewhere, Recipe, Settings, Share
 from vmstate.fuzz.examples import Examples
 from vmstate.fuzz.findings import FuzzFinding, Store
 from vmstate.fuzz.guided import FindingError, entry, own_functions
@@ -157,6 +159,22 @@ class Broken(DecoderTarget):
         return verdict
 
 
+def on_processes(jobs: int, recipe: Recipe) -> Elsewhere | None:
+    """So many processes for a campaign; None where it is run in this one."""
+    if jobs == 1:
+        return None
+
+    def spread(share: Share, numbers: Sequence[int], is_over: Callable[[], bool]) -> Iterator[tuple[int, object]]:
+        return as_they_come(share, numbers, pool_of(jobs), chunk=1, enough=is_over)
+
+    return Elsewhere(spread, recipe, keeps=True)
+
+
+def decoded(files: list[Path], whole: bool) -> tuple[list[Subject], type[DecoderTarget]]:
+    """What a worker makes of the campaign below."""
+    return seeds.whole(files) if whole else seeds.sections(files), DecoderTarget
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize(
     "whole", [pytest.param(False, id="sections"), pytest.param(True, id="streams", marks=pytest.mark.slow)]
@@ -167,7 +185,8 @@ def test_the_decoder_stands_spoilt_streams(whole: bool) -> None:
     subjects = seeds.whole(files) if whole else seeds.sections(files)
     campaign = Campaign(Settings("decoder", 1), subjects, DecoderTarget)
     runs = (10_000 if whole else 1_000_000) if LONG else (40 if whole else 1000)
-    summary = campaign.run(runs=runs, jobs=os.cpu_count() or 1 if LONG else 1)
+    elsewhere = on_processes(os.cpu_count() or 1, partial(decoded, files, whole)) if LONG else None
+    summary = campaign.run(runs=runs, elsewhere=elsewhere)
     assert summary.runs >= runs * 0.99
     assert {
         finding.verdict.key: [str(mutation) for mutation in finding.mutations] for finding in summary.findings.values()
@@ -335,6 +354,11 @@ class Foresees(Broken):
         return super().run(subject, data, mutations).replace(expected="accepted")
 
 
+def predicted_timers() -> tuple[list[Subject], type[Foresees]]:
+    """What a worker makes of such a campaign."""
+    return seeds.sections([NET], "i8254"), Foresees
+
+
 @pytest.mark.slow
 def test_a_predicted_case_is_recorded_once(tmp_path: Path, timers: list[Subject]) -> None:
     def campaign(folder: str, target: type[Broken] = Foresees) -> Campaign:
@@ -350,7 +374,7 @@ def test_a_predicted_case_is_recorded_once(tmp_path: Path, timers: list[Subject]
     with open(tmp_path / "one" / "verdicts.jsonl", "a", encoding="utf-8") as file:
         file.write(json.dumps({**first, "case": 300}) + '\n{"case": 301, "se')
     summary = campaign("one").run(runs=512)
-    campaign("two").run(runs=512, jobs=2)
+    campaign("two").run(runs=512, elsewhere=on_processes(2, predicted_timers))
     assert sorted(map(str, rows("one"))) == sorted(map(str, rows("two")))
     assert len({row["case"] for row in rows("one")}) == len(rows("one")) == summary.runs
     campaign("three", Broken).run(runs=256)
@@ -360,7 +384,7 @@ def test_a_predicted_case_is_recorded_once(tmp_path: Path, timers: list[Subject]
 @pytest.mark.slow
 def test_several_jobs_find_what_one_finds(timers: list[Subject]) -> None:
     alone = Campaign(Settings("decoder", 2), timers, Broken).run(runs=1024)
-    two = Campaign(Settings("decoder", 2), timers, Broken).run(runs=1024, jobs=2)
+    two = Campaign(Settings("decoder", 2), timers, Broken).run(runs=1024, elsewhere=on_processes(2, broken_timers))
     assert two.coverage.as_json() == alone.coverage.as_json()
     assert set(two.findings) == set(alone.findings)
 
@@ -368,6 +392,49 @@ def test_several_jobs_find_what_one_finds(timers: list[Subject]) -> None:
 def broken_timers() -> tuple[list[Subject], type[Broken]]:
     """What a worker that is elsewhere makes of a campaign."""
     return seeds.sections([NET], "i8254"), Broken
+
+
+class Slow(Broken):
+    """A target that takes its time."""
+
+    def run(self, subject: Subject, data: bytes, mutations: list[Mutation]) -> Verdict:
+        time.sleep(0.05)
+        return Verdict(ACCEPTED)
+
+
+def slow_timers() -> tuple[list[Subject], type[Slow]]:
+    """The same with a target that takes its time."""
+    return seeds.sections([NET], "i8254"), Slow
+
+
+class Fatal(Broken):
+    """A target that ends its process, once."""
+
+    once: Path
+
+    def run(self, subject: Subject, data: bytes, mutations: list[Mutation]) -> Verdict:
+        with suppress(FileExistsError):
+            self.once.mkdir()
+            os.kill(os.getpid(), signal.SIGKILL)
+        return super().run(subject, data, mutations)
+
+
+def fatal_timers(once: Path) -> tuple[list[Subject], type[Fatal]]:
+    """The same with a target that ends its process, once."""
+    Fatal.once = once
+    return seeds.sections([NET], "i8254"), Fatal
+
+
+@pytest.mark.slow
+def test_a_worker_that_dies_costs_a_campaign_nothing(tmp_path: Path, timers: list[Subject]) -> None:
+    fatal = on_processes(2, partial(fatal_timers, tmp_path / "once"))
+    alone = Campaign(Settings("decoder", 2), timers, Broken).run(runs=1024)
+    two = Campaign(Settings("decoder", 2), timers, Broken).run(runs=1024, elsewhere=fatal)
+    assert (tmp_path / "once").exists()
+    assert two.coverage.as_json() == alone.coverage.as_json()
+    assert {finding.id: finding.times for finding in two.findings.values()} == {
+        finding.id: finding.times for finding in alone.findings.values()
+    }
 
 
 @pytest.mark.slow
@@ -397,23 +464,24 @@ def test_the_workers_of_a_scheduler_find_what_one_process_finds(
 def test_what_ends_its_worker_is_named_and_the_rest_is_done(timers: list[Subject]) -> None:
     campaign = Campaign(Settings("decoder", 2), timers, Broken)
 
-    def spread(share: Share, items: Sequence[int]) -> Iterator[object]:
+    def spread(share: Share, items: Sequence[int], enough: Callable[[], bool]) -> Iterator[tuple[int, object]]:
+        assert not enough()
         for number in items:
-            yield "set aside" if number == 1 else share(number)
+            yield number, "set aside" if number == 1 else share(number)
 
     with pytest.raises(vmstate.VMStateError, match="left out: 1024 to 2047"):
-        campaign.run(runs=2500, elsewhere=(spread, broken_timers))
+        campaign.run(runs=2500, elsewhere=Elsewhere(spread, broken_timers, keeps=False))
     # Workers stop when the time is over, and what each has done until then counts.
     hurried = Campaign(Settings("decoder", 2), timers, Broken)
 
-    def later(share: Share, items: Sequence[int]) -> Iterator[object]:
-        yield share.replace(until=time.time() + 600)(items[0])
-        yield share.replace(until=time.time() - 1)(items[1])
+    def later(share: Share, items: Sequence[int], enough: Callable[[], bool]) -> Iterator[tuple[int, object]]:
+        yield items[0], share.replace(until=time.time() + 600)(items[0])
+        yield items[1], share.replace(until=time.time() - 1)(items[1])
         time.sleep(1)
-        yield share(items[1])
-        raise AssertionError("it goes on")
+        assert enough()
+        yield items[1], share(items[1])
 
-    assert hurried.run(seconds=1, elsewhere=(later, broken_timers)).runs > 900
+    assert hurried.run(seconds=1, elsewhere=Elsewhere(later, broken_timers, keeps=False)).runs > 900
     alone = Campaign(Settings("decoder", 2), timers, Broken)
     assert campaign.summary.runs < alone.run(runs=2500).runs and set(campaign.summary.findings)
 
@@ -532,7 +600,7 @@ def test_so_many_runs_are_so_many(jobs: int, tmp_path: Path, timers: list[Subjec
         return Campaign(Settings("decoder", 2), timers, Broken, store=Store(tmp_path / folder))
 
     for runs in (1, 30, 300):
-        assert campaign("steps").run(runs=runs, jobs=jobs).runs == runs
+        assert campaign("steps").run(runs=runs, elsewhere=on_processes(jobs, broken_timers)).runs == runs
     steps, whole = campaign("steps").run(runs=300), campaign("whole").run(runs=300)
     assert steps.coverage.as_json() == whole.coverage.as_json()
     assert {finding.id: finding.times for finding in steps.findings.values()} == {
@@ -543,16 +611,12 @@ def test_so_many_runs_are_so_many(jobs: int, tmp_path: Path, timers: list[Subjec
 @pytest.mark.slow
 @pytest.mark.parametrize("jobs", [1, 2])
 def test_a_time_ends_a_campaign_in_the_middle_of_a_block(jobs: int, tmp_path: Path, timers: list[Subject]) -> None:
-    class Slow(Broken):
-        def run(self, subject: Subject, data: bytes, mutations: list[Mutation]) -> Verdict:
-            time.sleep(0.05)
-            return Verdict(ACCEPTED)
-
     def campaign() -> Campaign:
         return Campaign(Settings("decoder", 2), timers, Slow, store=Store(tmp_path))
 
-    ran = campaign().run(seconds=1, jobs=jobs).runs
-    assert 0 < ran <= 21 * jobs
+    # A process takes its time to start.
+    ran = campaign().run(seconds=4 if jobs > 1 else 1, elsewhere=on_processes(jobs, slow_timers)).runs
+    assert 0 < ran <= 81 * jobs
     assert campaign().run(runs=ran + 3).runs > ran
 
 
@@ -666,53 +730,31 @@ def test_ctrl_c_ends_it_and_leaves_no_process(tmp_path: Path) -> None:
     end = time.monotonic() + 60
     while not (tmp_path / "campaign.json").exists() and time.monotonic() < end:
         time.sleep(0.1)
-    children = child_ids(process.pid)
-    assert len(children) == 2
+    below = children_of(process.pid)
+    assert len(below) > 2
     process.send_signal(signal.SIGINT)
     out, err = process.communicate(timeout=60)
     assert process.returncode == 130
     assert "stopped after" in err and "goes on from" in err and "Traceback" not in err
     assert "nothing found" in out
-    assert not any(Path(f"/proc/{child}").exists() for child in children)
+    assert gone(below)
     assert json.loads((tmp_path / "campaign.json").read_text())["runs"] > 0
 
 
-def test_a_worker_whose_answer_nobody_reads_goes_quietly(
-    timers: list[Subject], capfd: pytest.CaptureFixture[str]
-) -> None:
-    """Its campaign was ended: the pipe is reset then, not only at its end."""
-    context = multiprocessing.get_context("fork")
-    ours, theirs = context.Pipe()
-    theirs.send("an answer")
-    worker = context.Process(
-        target=_run_worker, args=(theirs, Campaign(Settings("decoder", 2), timers, Broken), [ours])
-    )
-    worker.start()
-    theirs.close()
-    ours.close()
-    worker.join(30)
-    assert worker.exitcode == 0 and "Traceback" not in capfd.readouterr().err
+def cannot() -> FuzzTarget:
+    raise vmstate.VMStateError("the target never starts")
 
 
-def child_ids(parent: int) -> list[int]:
-    ids = []
-    for folder in Path("/proc").glob("[0-9]*"):
-        try:
-            fields = (folder / "stat").read_text().rpartition(")")[2].split()
-        except OSError:
-            continue
-        if int(fields[1]) == parent:
-            ids.append(int(folder.name))
-    return ids
+def timers_that_cannot() -> tuple[list[Subject], Callable[[], FuzzTarget]]:
+    """The same with a target that never starts."""
+    return seeds.sections([NET], "i8254"), cannot
 
 
+@pytest.mark.slow
 def test_a_worker_that_fails_is_said(timers: list[Subject]) -> None:
-    def cannot() -> FuzzTarget:
-        raise vmstate.VMStateError("the target never starts")
-
     for jobs in (1, 2):
         with pytest.raises(vmstate.VMStateError, match="the target never starts"):
-            Campaign(Settings("decoder"), timers, cannot).run(runs=64, jobs=jobs)
+            Campaign(Settings("decoder"), timers, cannot).run(runs=64, elsewhere=on_processes(jobs, timers_that_cannot))
 
 
 @pytest.mark.parametrize(("slow", "is_learnt"), [(0, True), (2, True), (3, False)])

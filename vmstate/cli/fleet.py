@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 from vmstate.cli.numbers import one_or_more
 from vmstate.errors import VMStateError, one_line
 from vmstate.fleet.changes import read_changes
-from vmstate.fleet.engine import CHUNK, Engine, Poison, cluster_of, in_order, pool_of
+from vmstate.fleet.engine import CHUNK, Engine, Poison, as_they_come, cluster_of, pool_of
 from vmstate.fleet.outputs import Case, ParquetRows, case_of, junit, tap
 from vmstate.fleet.scan import DOMAIN, MACHINE, Scan, empty_row, kind_of, outcome_of, places
 
@@ -171,7 +171,8 @@ def all_rows(
     options: argparse.Namespace, files: list[str], left: list[str], kept: Mapping[str, Any], scan: Scan
 ) -> Iterator[Mapping[str, Any]]:
     """The rows of all files in their order; those that are made are written down as they come."""
-    made = in_order(scan, left, engine_of(options), chunk=options.chunk, kind_of=kind_of) if left else iter(())
+    made = as_they_come(scan, left, engine_of(options), chunk=options.chunk, kind_of=kind_of) if left else iter(())
+    ahead: dict[str, Mapping[str, Any]] = {}
     try:
         file = None if options.resume is None else open(options.resume, "a", encoding="utf-8")  # noqa: SIM115
     except OSError as error:
@@ -183,15 +184,17 @@ def all_rows(
             if name in kept:
                 yield kept[name]
                 continue
-            result = next(made)
-            row = poisoned(name) if isinstance(result, Poison) else result
-            if file is not None:
-                file.write(json.dumps(row) + "\n")
-                file.flush()
-            yield row
+            while name not in ahead:
+                number, result = next(made)
+                row = poisoned(left[number]) if isinstance(result, Poison) else result
+                ahead[left[number]] = row
+                if file is not None:
+                    file.write(json.dumps(row) + "\n")
+                    file.flush()
+            yield ahead.pop(name)
     except VMStateError as error:
         if options.resume is None:
-            raise
+            raise VMStateError(f"{error.message}; with --resume FILE what is done is kept", file=error.file) from None
         raise VMStateError(
             f"{error.message}; what is done is kept: run it again to go on", file=options.resume
         ) from None

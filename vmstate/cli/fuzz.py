@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import argparse
+import io
 import json
 import re
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, redirect_stderr
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -18,7 +19,7 @@ from vmstate.cli.trust import program_to_run, trust_arguments
 from vmstate.errors import VMStateError
 
 if TYPE_CHECKING:
-    from vmstate.fuzz.campaign import Campaign, Recipe, Spread, Summary
+    from vmstate.fuzz.campaign import Campaign, Elsewhere, Recipe, Share, Summary
     from vmstate.fuzz.subject import Subject
     from vmstate.fuzz.targets import FuzzTarget
 
@@ -118,8 +119,7 @@ def _campaign(options: argparse.Namespace, folder: Path) -> int:
     stopped = False
     try:
         with _progress(runs, options.time) as show:
-            elsewhere = None if options.scheduler is None else (_spread(options.scheduler), _recipe(options, folder))
-            campaign.run(runs=runs, seconds=options.time, jobs=options.jobs, progress=show, elsewhere=elsewhere)
+            campaign.run(runs=runs, seconds=options.time, progress=show, elsewhere=_elsewhere(options, folder))
     except KeyboardInterrupt:
         stopped = True
     except VMStateError:
@@ -136,11 +136,19 @@ def _campaign(options: argparse.Namespace, folder: Path) -> int:
     return 1 if campaign.summary.findings else 0
 
 
-def _spread(scheduler: str) -> Spread:
-    """How to run on the workers of a scheduler. Raises `VMStateError`."""
-    from vmstate.fleet.engine import cluster_of, in_order
+def _elsewhere(options: argparse.Namespace, folder: Path) -> Elsewhere | None:
+    """The workers of a scheduler or of a pool, if the arguments ask for some. Raises `VMStateError`."""
+    if options.scheduler is None and options.jobs == 1:
+        return None
+    from vmstate.fleet.engine import as_they_come, cluster_of, pool_of
+    from vmstate.fuzz.campaign import Elsewhere
 
-    return partial(in_order, engine=cluster_of(scheduler), chunk=1)
+    engine = cluster_of(options.scheduler) if options.scheduler else pool_of(options.jobs)
+
+    def spread(share: Share, numbers: Sequence[int], is_over: Callable[[], bool]) -> Iterator[tuple[int, object]]:
+        return as_they_come(share, numbers, engine, chunk=1, enough=is_over)
+
+    return Elsewhere(spread, _recipe(options, folder), keeps=not options.scheduler)
 
 
 def _recipe(options: argparse.Namespace, folder: Path) -> Recipe:
@@ -148,7 +156,13 @@ def _recipe(options: argparse.Namespace, folder: Path) -> Recipe:
     recorded = [str(folder.resolve() / RECORDED)] if options.target == "qemu" else []
     seed = [str(Path(file).resolve()) for file in options.seed] or recorded
     elsewhere = argparse.Namespace(**{**vars(options), "seed": seed, "trust": True, "output": None, "run": None})
-    return partial(target_of, elsewhere, folder)
+    return partial(_made_again, elsewhere, folder)
+
+
+def _made_again(options: argparse.Namespace, folder: Path) -> tuple[list[Subject], Callable[[], FuzzTarget]]:
+    """The seeds and the target in a worker, which says nothing of what the user was told before."""
+    with redirect_stderr(io.StringIO()):
+        return target_of(options, folder)
 
 
 def _print_campaign(campaign: Campaign, options: argparse.Namespace, text: str) -> None:
@@ -172,7 +186,6 @@ def _progress(runs: int | None, seconds: float | None) -> Iterator[Callable[[Sum
 
     columns = BarColumn(bar_width=20), TimeRemainingColumn(), TextColumn("{task.description}", markup=False)
     begun = time.monotonic()
-    # It is shown anew with each report: a thread that did it would be in the middle of that when a worker is forked.
     with Progress(*columns, console=Console(stderr=True), transient=True, auto_refresh=False) as progress:
         task = progress.add_task("", total=runs if seconds is None else seconds)
 

@@ -7,7 +7,7 @@ import json
 import tempfile
 from collections.abc import Sequence
 
-from vmstate.cli.fleet import engine_arguments, engine_of
+from vmstate.cli.fleet import engine_arguments, engine_of, with_progress
 from vmstate.cli.numbers import seconds
 from vmstate.cli.plotting import check_wanted_plot, plot_argument
 from vmstate.errors import VMStateError, one_line
@@ -49,7 +49,8 @@ def run(options: argparse.Namespace) -> int:
         pairs = [(source, destination) for source in sources for destination in destinations]
         judge = Judge(options.really, float(options.limit))
         cells = []
-        results = in_order(judge, pairs, engine_of(options), chunk=min(options.chunk, 8))
+        engine = engine_of(options)
+        results = with_progress(in_order(judge, pairs, engine, chunk=min(options.chunk, 8)), len(pairs))
         for pair, result in zip(pairs, results, strict=True):
             if isinstance(result, Poison):
                 result = Cell(pair[0].name, pair[1].name, "error", None, "it ended the process that judged it, twice")

@@ -3,7 +3,8 @@
     for result in in_order(scan, files, pool_of(workers=2)):
         ...
 
-Items go out in chunks, and results come back in the order of the items, whichever executor there is. Each worker has
+Items go out in chunks, and results come back in the order of the items, whichever executor there is, or as they come
+(`as_they_come`). Each worker has
 an executor of its own, so that items which are alike go to the worker that has met their like; one that has nothing
 left takes from the others. A worker that dies costs the chunks that were under way in it, which are tried again item by
 item, one at a time: so an item that has been the only one under way when a worker died twice is known, and set aside.
@@ -19,6 +20,7 @@ from collections.abc import Callable, Hashable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, CancelledError, Executor, Future, wait
 from contextlib import suppress
 from importlib import import_module
+from multiprocessing.connection import Connection
 from typing import Any, Generic, TypeVar
 from warnings import catch_warnings, simplefilter
 
@@ -58,8 +60,8 @@ class Engine(Data):
 
     make: Callable[[int], Executor]
     workers: int
-    close: Callable[[], Any] | None = None
-    """Called when all is done, or given up."""
+    close: Callable[[], Any]
+    """Called when all is done, or given up: then nobody works on."""
     has_workers: Callable[[], bool] | None = None
     """Asked when nothing was done for a while: whether there is still somebody who could."""
 
@@ -73,20 +75,25 @@ def pool_of(workers: int) -> Engine:
     context = get_context("forkserver")
     # What is imported where they are forked from need not be imported in each.
     context.set_forkserver_preload(["__main__", "vmstate.fleet.scan"])
-    return Engine(lambda _: ProcessPoolExecutor(1, context, initializer=_end_with_parent), workers)
+    lifeline, held = context.Pipe(duplex=False)
+    return Engine(
+        lambda _: ProcessPoolExecutor(1, context, initializer=_end_with_lifeline, initargs=(lifeline,)),
+        workers,
+        held.close,
+    )
 
 
-def _end_with_parent() -> None:
-    """End this worker when the process that started it ends, however that comes about."""
-    from multiprocessing import parent_process
+def _end_with_lifeline(lifeline: Connection) -> None:
+    """End this worker when the other end of a pipe is closed: by who gives up, or the end of its process."""
+    import signal
     from threading import Thread
 
-    parent = parent_process()
+    # Who asked for all of this decides what a Ctrl-C means.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
 
     def wait_for_end() -> None:
-        if parent is not None:
-            parent.join()
-            os._exit(1)
+        lifeline.poll(None)
+        os._exit(1)
 
     Thread(target=wait_for_end, daemon=True).start()
 
@@ -162,13 +169,33 @@ def in_order(
     chunk: int = CHUNK,
     kind_of: Callable[[T], Hashable] | None = None,
 ) -> Iterator[R | Poison]:
-    """What a function gives for each item, in the order of the items; `Poison` for one that was set aside.
+    """What a function gives for each item, in the order of the items; else as `as_they_come`."""
+    done: dict[int, R | Poison] = {}
+    position = 0
+    for number, result in as_they_come(function, items, engine, chunk=chunk, kind_of=kind_of):
+        done[number] = result
+        while position in done:
+            yield done.pop(position)
+            position += 1
+
+
+def as_they_come(
+    function: Callable[[T], R],
+    items: Sequence[T],
+    engine: Engine,
+    *,
+    chunk: int = CHUNK,
+    kind_of: Callable[[T], Hashable] | None = None,
+    enough: Callable[[], bool] | None = None,
+) -> Iterator[tuple[int, R | Poison]]:
+    """The number of each item and what a function gives for it, when it does; `Poison` for one that was set aside.
 
     The function and the items are pickled. `kind_of`, which is called here, gives the same for items that are better
-    done by one worker, None for one that any may do. What the function raises is raised here, but for the death of a
-    worker. A scheduler that goes away raises `VMStateError`; what was yielded before that stands.
+    done by one worker, None for one that any may do. Where there is `enough` nothing more goes out, and what is under
+    way still comes. What the function raises is raised here, but for the death of a worker. A scheduler that goes away
+    raises `VMStateError`; what was yielded before that stands. The engine is closed at the end.
     """
-    yield from _Run(function, items, engine, chunk, kind_of).results()
+    yield from _Run(function, items, engine, chunk, kind_of, enough).results()
 
 
 class _Run(Generic[T, R]):
@@ -181,46 +208,50 @@ class _Run(Generic[T, R]):
         engine: Engine,
         chunk: int,
         kind_of: Callable[[T], Hashable] | None,
+        enough: Callable[[], bool] | None,
     ) -> None:
         self.function = function
         self.items = items
         self.engine = engine
         self.chunk = chunk
         self.kind_of = kind_of
+        self.enough = enough
         self.window = WINDOW * engine.workers * chunk
         self.position = 0
-        """How many results were yielded."""
+        """Of so many items from the first on all results were yielded; of those behind them, `ahead`."""
+        self.ahead: set[int] = set()
         self.looked_through = 0
         self.worker_of: dict[Hashable, int] = {}
         self.waiting: list[deque[_Chunk]] = [deque() for _ in range(engine.workers)]
         self.suspects: deque[_Chunk] = deque()
-        self.done: dict[int, R | Poison] = {}
         self.out: dict[Future[list[R]], tuple[_Chunk, int]] = {}
         self.executors = [engine.make(worker) for worker in range(engine.workers)]
 
-    def results(self) -> Iterator[R | Poison]:
-        """All results."""
+    def results(self) -> Iterator[tuple[int, R | Poison]]:
+        """All results, with the numbers of their items."""
         try:
             while self.position < len(self.items):
-                while self.position in self.done:
-                    yield self.done.pop(self.position)
+                is_enough = self.enough is not None and self.enough()
+                if is_enough and not self.out:
+                    return
+                if not is_enough:
+                    self.send_out()
+                for number, result in self.taken_in():
+                    self.ahead.add(number)
+                    yield number, result
+                while self.position in self.ahead:
+                    self.ahead.remove(self.position)
                     self.position += 1
-                if self.position < len(self.items):
-                    self.step()
         finally:
-            # Of a scheduler that has gone none of this can be asked.
-            with suppress(Exception):
-                for future in self.out:
-                    future.cancel()
             for executor in self.executors:
+                # Of a scheduler that has gone this cannot be asked.
                 with suppress(Exception):
                     executor.shutdown(wait=False)
-            if self.engine.close is not None:
-                with suppress(Exception):
-                    self.engine.close()
+            with suppress(Exception):
+                self.engine.close()
 
-    def step(self) -> None:
-        """Send out what can be, and take in what is done."""
+    def send_out(self) -> None:
+        """Send out what can be."""
         if self.suspects and not self.out:
             self.send(self.suspects.popleft(), 0)
         elif not self.suspects:
@@ -229,7 +260,11 @@ class _Run(Generic[T, R]):
                 while free > 0 and (chunk := self.next_for(worker)) is not None:
                     self.send(chunk, worker)
                     free -= 1
+
+    def taken_in(self) -> Iterator[tuple[int, R | Poison]]:
+        """What was done next, also where something else failed in the meantime, which is raised then."""
         finished, _ = wait(self.out, timeout=LONGEST_WAIT, return_when=FIRST_COMPLETED)
+        failure: Exception | None = None
         if not finished and self.engine.has_workers is not None:
             try:
                 has_workers = self.engine.has_workers()
@@ -240,17 +275,19 @@ class _Run(Generic[T, R]):
         for future in finished:
             chunk, _ = self.out.pop(future)
             try:
-                self.done.update(zip(chunk.numbers, future.result(), strict=True))
+                results = future.result()
             except Exception as error:
                 if _is_death(error):
-                    self.died(chunk)
+                    yield from self.died(chunk)
                 elif isinstance(error, ImportError):
                     # Nothing is pickled here that cannot be imported here.
-                    raise VMStateError(f"a worker lacks what it needs: {_as_text(error)}") from None
-                elif _is_of_scheduler(error):
-                    raise _gone(error) from None
+                    failure = VMStateError(f"a worker lacks what it needs: {_as_text(error)}")
                 else:
-                    raise
+                    failure = _gone(error) if _is_of_scheduler(error) else error
+            else:
+                yield from zip(chunk.numbers, results, strict=True)
+        if failure is not None:
+            raise failure from None
 
     def next_for(self, worker: int) -> _Chunk | None:
         """What a worker is to do next; where nothing of its own is left, what another would do last."""
@@ -296,12 +333,12 @@ class _Run(Generic[T, R]):
                 raise _gone(again) from None
         self.out[future] = chunk, worker
 
-    def died(self, chunk: _Chunk) -> None:
+    def died(self, chunk: _Chunk) -> Iterator[tuple[int, Poison]]:
         """A worker died with a chunk, or beside it: its items are tried one at a time."""
         alone = len(chunk.items) == 1 and not self.out
         deaths = chunk.deaths + alone
         if deaths >= DEATHS:
-            self.done[chunk.numbers[0]] = Poison(chunk.items[0])
+            yield chunk.numbers[0], Poison(chunk.items[0])
             return
         for number, item in zip(chunk.numbers, chunk.items, strict=True):
             self.suspects.append(_Chunk([number], [item], deaths))

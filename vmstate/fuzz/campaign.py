@@ -1,4 +1,4 @@
-"""Campaigns: many mutated streams through a target, by one process or several, until they are done or somebody stops.
+"""Campaigns: many mutated streams through a target, here or by workers, until they are done or somebody stops.
 
 Case number N of a campaign is the same on every machine: it depends on the seed of the campaign, the seed streams and
 N. Cases are run in blocks; what is done of each is written down, so that a campaign goes on where it ended.
@@ -6,19 +6,12 @@ N. Cases are run in blocks; what is done of each is written down, so that a camp
 
 from __future__ import annotations
 
-import multiprocessing
-import os
 import pickle
-import signal
-import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import suppress
-from functools import lru_cache
+from functools import lru_cache, partial
 from itertools import count
-from multiprocessing.connection import Connection, wait
 from pathlib import Path
-from types import FrameType
 from typing import Any
 
 from vmstate.errors import VMStateError
@@ -48,17 +41,27 @@ BLOCKS = 1 << 20
 MANY = 1 << 60
 
 AT_ONCE = 4
-"""Blocks that are sent to a worker of a scheduler at a time, for each of which it has a target of its own."""
+"""Blocks that are sent at a time to a worker which keeps no target: it makes one for them."""
 
 MakeTarget = Callable[[], FuzzTarget]
 Progress = Callable[["Summary"], None]
 Recipe = Callable[[], tuple[Sequence[Subject], MakeTarget]]
 """Makes the seeds of a campaign, and tells how to make a target; it is pickled."""
 
-Spread = Callable[["Share", Sequence[int]], Iterable[Any]]
-"""Calls a function with each of many items wherever there are workers, and gives what comes of them, in order; for an
-item that ended its worker each time anything that is no list. The function and the items are pickled.
+Spread = Callable[["Share", Sequence[int], Callable[[], bool]], Iterable[tuple[int, Any]]]
+"""Calls a function with each of many items wherever there are workers, and gives the number of each item and what comes
+of it; for an item that ended its worker each time anything that is no list. Nothing more goes out where what is asked
+before says that there is enough. The function and the items are pickled.
 """
+
+
+class Elsewhere(Data):
+    """Workers that do a campaign, and how they make its seeds and its target."""
+
+    spread: Spread
+    recipe: Recipe
+    keeps: bool
+    """Whether a worker keeps its target, since it ends with the campaign."""
 
 
 class Settings(Data):
@@ -237,26 +240,36 @@ class Share(Value):
 
     `packed` has its settings, its recipe, which kinds of findings it has, and how many cases of each block are done.
 
-    `runs` are cases in all, and `until` is when to stop, in seconds since the epoch; None: never.
+    `runs` are cases in all, and `until` is when to stop, in seconds since the epoch; None: never. `at_once` are the
+    blocks of a number, and `keeps` is that of `Elsewhere`.
     """
 
     packed: bytes
     runs: int | None
     until: float | None
+    at_once: int
+    keeps: bool
 
     def __call__(self, number: int) -> list[_Report]:
         """The reports of what is left of some blocks, by their number. Raises `VMStateError`."""
         cases, subjects, make_target, seen, done = _unpacked(self.packed)
         deadline = None if self.until is None else time.monotonic() + self.until - time.time()
-        blocks = range(number * AT_ONCE, (number + 1) * AT_ONCE)
+        blocks = range(number * self.at_once, (number + 1) * self.at_once)
         spans = list(_spans(blocks, cases.settings.block, done, self.runs))
         if not spans:
             return []
-        target = make_target()
+        target = _kept_target(self.packed) if self.keeps else make_target()
         try:
             return [run_span(cases, target, span, seen, deadline).packed(subjects) for span in spans]
         finally:
-            target.close()
+            if not self.keeps:
+                target.close()
+
+
+@lru_cache(maxsize=1)
+def _kept_target(packed: bytes) -> FuzzTarget:
+    """The target of a worker that does one campaign. What it has started ends with the worker."""
+    return _unpacked(packed)[2]()
 
 
 @lru_cache(maxsize=2)
@@ -311,13 +324,12 @@ class Campaign:
         *,
         runs: int | None = None,
         seconds: float | None = None,
-        jobs: int = 1,
         progress: Progress | None = None,
-        elsewhere: tuple[Spread, Recipe] | None = None,
+        elsewhere: Elsewhere | None = None,
     ) -> Summary:
         """Run until the first so many cases are done, or so many seconds are over; returns the summary.
 
-        It is done by so many processes here or, by a recipe that makes the same seeds, by workers that are elsewhere.
+        It is done by this process or, by a recipe that makes the same seeds, by workers that are elsewhere.
         KeyboardInterrupt and `VMStateError` leave everything kept that was reported. Raises `VMStateError` where the
         target cannot be had or findings cannot be kept.
         """
@@ -331,16 +343,14 @@ class Campaign:
             self.summary.seconds = before + time.monotonic() - begun
             if progress is not None:
                 progress(self.summary)
-            return deadline is None or time.monotonic() < deadline
+            return not _is_over(deadline)
 
         deadline = None if seconds is None else begun + seconds
         try:
             if elsewhere is not None:
-                self._run_elsewhere(*elsewhere, runs, report, seconds)
-            elif jobs == 1:
-                self._run_here(runs, report, deadline)
+                self._run_elsewhere(elsewhere, runs, report, deadline)
             else:
-                self._run_beside(jobs, runs, report, deadline)
+                self._run_here(runs, report, deadline)
         finally:
             self.summary.seconds = before + time.monotonic() - begun
             self._keep_progress()
@@ -360,57 +370,26 @@ class Campaign:
                 target.close()
 
     def _run_elsewhere(
-        self,
-        spread: Spread,
-        recipe: Recipe,
-        runs: int | None,
-        report: Callable[[_Report], bool],
-        seconds: float | None,
+        self, elsewhere: Elsewhere, runs: int | None, report: Callable[[_Report], bool], deadline: float | None
     ) -> None:
         seen = {finding.verdict.key for finding in self.summary.findings.values()}
-        packed = pickle.dumps((self.settings, recipe, seen, self._done))
-        share = Share(packed, runs, None if seconds is None else time.time() + seconds)
-        size = AT_ONCE * self._size
-        lost = []
+        packed = pickle.dumps((self.settings, elsewhere.recipe, seen, self._done))
+        until = None if deadline is None else time.time() + deadline - time.monotonic()
+        at_once = 1 if elsewhere.keeps else AT_ONCE
+        share = Share(packed, runs, until, at_once, elsewhere.keeps)
+        size = at_once * self._size
         # Without an end there are as many as can be asked for.
-        for number, reports in enumerate(spread(share, range(BLOCKS // AT_ONCE if runs is None else -(-runs // size)))):
-            if not isinstance(reports, list):
+        numbers = range(BLOCKS // at_once if runs is None else -(-runs // size))
+        is_over = partial(_is_over, deadline)
+        lost = []
+        for number, reports in elsewhere.spread(share, numbers, is_over):
+            if isinstance(reports, list):
+                for span_report in reports:
+                    report(span_report.unpacked(self.subjects))
+            else:
                 lost.append(f"{number * size} to {(number + 1) * size - 1}")
-                continue
-            # All that was done counts.
-            goes_on = [report(span_report.unpacked(self.subjects)) for span_report in reports]
-            if False in goes_on:
-                break
         if lost:
             raise VMStateError(f"cases end their worker each time, and are left out: {', '.join(lost)}")
-
-    def _run_beside(
-        self, jobs: int, runs: int | None, report: Callable[[_Report], bool], deadline: float | None
-    ) -> None:
-        context = multiprocessing.get_context("fork")
-        spans = _spans(count(), self._size, self._done, runs)
-        workers: list[_Worker] = []
-        try:
-            busy: dict[Connection, _Worker] = {}
-            while len(workers) < jobs and (span := next(spans, None)) is not None:
-                workers.append(_Worker(context, self, [worker.pipe for worker in workers]))
-                workers[-1].give(span, deadline)
-                busy[workers[-1].pipe] = workers[-1]
-            is_over = False
-            while busy:
-                for pipe in wait(list(busy)):
-                    assert isinstance(pipe, Connection)
-                    worker = busy[pipe]
-                    # All stop when the time is over, and what each has done until then counts.
-                    is_over = not report(worker.take().unpacked(self.subjects)) or is_over
-                    following = None if is_over else next(spans, None)
-                    if following is None:
-                        del busy[pipe]
-                    else:
-                        worker.give(following, deadline)
-        finally:
-            for worker in workers:
-                worker.end()
 
     def _take_in(self, span_report: _Report) -> None:
         summary = self.summary
@@ -532,77 +511,8 @@ class Campaign:
         return summary_json
 
 
-class _Worker:
-    """A process that runs blocks. It ends when its pipe does: nothing is left where the campaign is killed."""
-
-    def __init__(self, context: Any, campaign: Campaign, others: list[Connection]) -> None:
-        self.pipe, theirs = context.Pipe()
-        self.process = context.Process(target=_run_worker, args=(theirs, campaign, [*others, self.pipe]), daemon=True)
-        self.process.start()
-        theirs.close()
-
-    def give(self, span: Span, deadline: float | None) -> None:
-        """Hand a span out."""
-        # A worker that is gone has said why, and is asked for that.
-        with suppress(BrokenPipeError):
-            self.pipe.send((span, deadline))
-
-    def take(self) -> _Report:
-        """The report of the span. Raises `VMStateError` where the worker failed or is gone."""
-        try:
-            message = self.pipe.recv()
-        except EOFError:
-            raise VMStateError("a worker has died", found=f"status {self.process.exitcode}") from None
-        if isinstance(message, _Report):
-            return message
-        raise VMStateError(str(message))
-
-    def end(self) -> None:
-        """End it, and wait until it has put away what it started."""
-        self.pipe.close()
-        self.process.terminate()
-        self.process.join(30)
-        if self.process.is_alive():
-            self.process.kill()
-            self.process.join()
-
-
-def _run_worker(pipe: Connection, campaign: Campaign, others: list[Connection]) -> None:
-    for inherited in others:
-        inherited.close()
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, _exit_at_signal)
-    threading.Thread(target=_end_with_campaign, daemon=True).start()
-    seen = {finding.verdict.key for finding in campaign.summary.findings.values()}
-    target: FuzzTarget | None = None
-    # A campaign that is gone leaves a pipe that is at its end, broken or, with an answer unread, reset.
-    with suppress(EOFError, ConnectionError, SystemExit):
-        try:
-            target = campaign.make_target()
-            while True:
-                span, deadline = pipe.recv()
-                span_report = run_span(campaign.cases, target, span, seen, deadline)
-                pipe.send(span_report.packed(campaign.subjects))
-        except VMStateError as error:
-            pipe.send(str(error))
-        finally:
-            # Being told again must not interrupt the putting away.
-            signal.signal(signal.SIGTERM, signal.SIG_IGN)
-            if target is not None:
-                target.close()
-    os._exit(0)
-
-
-def _end_with_campaign() -> None:
-    """End this process when the campaign's has ended, although it is in the middle of a block."""
-    campaign = multiprocessing.parent_process()
-    assert campaign is not None
-    wait([campaign.sentinel])
-    os._exit(1)
-
-
-def _exit_at_signal(number: int, frame: FrameType | None) -> None:
-    raise SystemExit(0)
+def _is_over(deadline: float | None) -> bool:
+    return deadline is not None and time.monotonic() >= deadline
 
 
 def _runs_of_numbers(numbers: set[int]) -> list[list[int]]:
