@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import bz2
+import gzip
 import json
 import lzma
 import os
@@ -10,9 +12,11 @@ import shutil
 import subprocess
 import sys
 import time
+import tracemalloc
 import xml.etree.ElementTree as ET
 from collections.abc import Callable, Sequence
 from functools import partial
+from itertools import pairwise
 from pathlib import Path
 from random import Random
 
@@ -38,6 +42,8 @@ from vmstate.saved.opening import open_input
 from vmstate.schema.shared import SharedVmdescs
 from vmstate.schema.values import to_plain
 from vmstate.schema.vmdesc import read_vmdesc
+from vmstate.stream.ram_records import RamPages
+from vmstate.stream.reader import StreamReader
 from vmstate.stream.seen import Keys, Masks, Seen, SeenSection, read_seen
 from vmstate.stream.verify import verify
 
@@ -188,9 +194,129 @@ def test_guest_memory_of_a_file_elsewhere_is_not_read(tmp_path: Path, monkeypatc
     data, _, _ = remote.contents_of(f"file://{path}")
     assert isinstance(data, bytes) and len(data) < path.stat().st_size // 3
     assert row_of(f"file://{path}", Known(whole=True)) == {**here, "file": f"file://{path}"}
-    compressed = tmp_path / "whole.mig.xz"
-    compressed.write_bytes(lzma.compress(path.read_bytes()))
-    assert row_of(f"file://{compressed}", Known())["read"] == "all"
+
+
+class Fetched:
+    """What is asked for of local files by their URLs: how many bytes, and that no byte is asked for twice."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        from fsspec.implementations.local import LocalFileSystem
+
+        self.spans: list[tuple[int, int]] = []
+        original = LocalFileSystem.cat_file
+
+        def cat_file(system: LocalFileSystem, path: str, start: int = 0, end: int = 0) -> bytes:
+            data: bytes = original(system, path, start=start, end=end)
+            self.spans.append((start, start + len(data)))
+            return data
+
+        monkeypatch.setattr(LocalFileSystem, "cat_file", cat_file)
+
+    def taken(self) -> int:
+        """The bytes since the last call."""
+        spans = sorted(self.spans)
+        self.spans.clear()
+        assert all(end <= start for (_, end), (start, _) in pairwise(spans)), "a byte is fetched twice"
+        return sum(end - start for start, end in spans)
+
+
+@pytest.mark.slow
+def test_what_is_compressed_elsewhere_is_fetched_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("fsspec", reason="needs fsspec: pip install qemu-vmstate[remote]")
+    data = lzma.decompress((FIXTURES / "qemu-11.1-q35-smp4-rootports.mig.xz").read_bytes())
+    plain = tmp_path / "whole.mig"
+    plain.write_bytes(data)
+    monkeypatch.setattr(remote, "HEAD", 16 << 10)
+    monkeypatch.setattr(remote, "TAIL", 32 << 10)
+    monkeypatch.setattr(remote, "STEP", 32 << 10)
+    fetched = Fetched(monkeypatch)
+    here = row_of(str(plain), Known())
+    for packed in (gzip.compress(data), bz2.compress(data), lzma.compress(data)):
+        path = tmp_path / "packed"
+        path.write_bytes(packed)
+        row = row_of(f"file://{path}", Known())
+        assert row["read"] == "devices" and (row["verify"], row["error"]) == ("ok", None)
+        assert [row[key] for key in ("machine", "release", "devices", "features")] == [
+            here[key] for key in ("machine", "release", "devices", "features")
+        ]
+        # Its first twelve bytes and its index tell that an xz file is of one block.
+        fetched.spans = [span for span in fetched.spans if span[1] - span[0] > 64]
+        assert fetched.taken() == len(packed)
+    # Without a vmdesc, which is not looked for here, the devices are found as well.
+    bare = load(data)
+    bare_data = data[: -(len(bare.vmdesc_text or b"") + 5)]
+    path.write_bytes(gzip.compress(bare_data))
+    assert row_of(f"file://{path}", Known())["devices"] == here["devices"]
+    # What holds no stream that can be looked into so is there in full, and is not fetched again.
+    fetched.spans.clear()
+    path.write_bytes(gzip.compress(b"LibvirtQemud" + Random(1).randbytes(100_000)))
+    contents, _, read = remote.contents_of(f"file://{path}")
+    assert not isinstance(contents, bytes) and contents.read() == path.read_bytes() and read == "all"
+    contents.close()
+    assert fetched.taken() == path.stat().st_size
+    # One that is cut off is an error of its own.
+    path.write_bytes(gzip.compress(data)[:-100_000])
+    assert "the gzip data ends too early" in row_of(f"file://{path}", Known())["error"]
+
+
+@pytest.mark.slow
+def test_of_an_xz_file_of_blocks_only_some_are_fetched(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("fsspec", reason="needs fsspec: pip install qemu-vmstate[remote]")
+    if shutil.which("xz") is None:
+        pytest.skip("needs the program xz")
+    data = lzma.decompress((FIXTURES / "qemu-11.1-q35-smp4-rootports.mig.xz").read_bytes())
+    path = tmp_path / "whole.mig.xz"
+    path.write_bytes(subprocess.run(["xz", "-c", "--block-size=64KiB"], input=data, stdout=-1, check=True).stdout)
+    size = path.stat().st_size
+    content = path.read_bytes()
+    blocks = remote.xz_blocks(size, lambda start, end: content[start:end])
+    assert blocks is not None and blocks.size == len(data)
+    for start, end in ((0, 100), (65_530, 65_540), (0, len(data)), (len(data) - 5, len(data) + 5)):
+        assert blocks.plain(start, end) == data[start:end]
+    monkeypatch.setattr(remote, "HEAD", 16 << 10)
+    monkeypatch.setattr(remote, "TAIL", 32 << 10)
+    fetched = Fetched(monkeypatch)
+    row = row_of(f"file://{path}", Known())
+    assert (row["read"], row["verify"], row["size"]) == ("devices", "ok", size)
+    assert sum(end - start for start, end in fetched.spans) < size // 2
+    # A damaged block and a damaged index are told, or passed by; no number of either is believed.
+    random = Random(3)
+    for _ in range(200):
+        spoilt = bytearray(content)
+        at = random.choice([random.randrange(size), random.randrange(size - 120, size)])
+        spoilt[at] ^= 1 << random.randrange(8)
+        path.write_bytes(spoilt)
+        wrong = row_of(f"file://{path}", Known())
+        assert wrong["error"] or wrong["devices"] == row["devices"]
+
+
+@pytest.mark.slow
+def test_memory_that_is_compressed_elsewhere_is_not_held(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("fsspec", reason="needs fsspec: pip install qemu-vmstate[remote]")
+    data = lzma.decompress((FIXTURES / "qemu-11.1-q35-smp4-rootports.mig.xz").read_bytes())
+    reader = StreamReader()
+    reader.receive_data(data)
+    pages = next(event for event in reader.events() if isinstance(event, RamPages) and event.kind == "page")
+    end = pages.offset + len(pages.raw)
+    # The same page again and again, with other bytes each time: a page, and that the block is the same.
+    header = (pages.address | 0x28).to_bytes(8, "big")
+    path = tmp_path / "large.mig.gz"
+    random = Random(1)
+    with gzip.open(path, "wb", compresslevel=1) as file:
+        file.write(data[:end])
+        for _ in range(16 << 10):
+            file.write(header + random.randbytes(4096))
+        file.write(data[end:])
+    fetched = Fetched(monkeypatch)
+    tracemalloc.start()
+    try:
+        contents, size, read = remote.contents_of(f"file://{path}")
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert read == "devices" and size > 64 << 20 and isinstance(contents, bytes) and len(contents) < 1 << 20
+    assert fetched.taken() == size
+    assert peak < 6 * remote.STEP, peak
 
 
 @pytest.mark.slow
