@@ -8,7 +8,7 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 from vmstate.cli.numbers import one_or_more, seconds, whole_number
-from vmstate.cli.plotting import check_wanted_plot, plot_argument
+from vmstate.cli.outputs import check_wanted_plot, plot_argument
 from vmstate.errors import VMStateError, one_line
 
 if TYPE_CHECKING:

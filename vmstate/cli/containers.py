@@ -9,8 +9,7 @@ from rich.table import Table
 from rich.text import Text
 
 from vmstate.cli.console import print_rendered
-from vmstate.cli.cut import tell_where_cut, where_cut
-from vmstate.cli.words import counted
+from vmstate.cli.words import counted, tell_where_cut, where_cut
 from vmstate.errors import VMStateError, one_line
 from vmstate.files import size_text
 from vmstate.saved.containers import Container, UndecidedError

@@ -8,7 +8,7 @@ import sys
 from collections.abc import Sequence
 
 from vmstate.cli.numbers import one_or_more
-from vmstate.cli.plotting import check_wanted_plot, plot_argument
+from vmstate.cli.outputs import check_wanted_plot, plot_argument
 from vmstate.early.backends import BACKENDS
 from vmstate.early.cost import SETS, PolicyCost, Question, what_if
 from vmstate.early.measured import NAME, MeasuredLoads

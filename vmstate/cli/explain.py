@@ -11,9 +11,8 @@ from typing import TYPE_CHECKING
 
 from vmstate.cli.files import add_qmp, for_each
 from vmstate.cli.live import files_of, stream_of
-from vmstate.cli.not_judged import lines_of_not_judged
 from vmstate.cli.numbers import checked_time
-from vmstate.cli.words import counted
+from vmstate.cli.words import counted, lines_of_not_judged
 from vmstate.compare.explain import explain
 from vmstate.compare.explained import Explained, Explanation, LogLine
 from vmstate.compare.findings import BREAKS, COSMETIC, MAY_BREAK

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 from vmstate.cli.fleet import engine_arguments, engine_of, with_progress
 from vmstate.cli.numbers import seconds
-from vmstate.cli.plotting import check_wanted_plot, plot_argument
+from vmstate.cli.outputs import check_wanted_plot, plot_argument
 from vmstate.errors import VMStateError, one_line
 from vmstate.fleet.engine import Poison, in_order
 from vmstate.fleet.matrix import Cell, Judge, Side, differences, side_of

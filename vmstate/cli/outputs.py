@@ -1,7 +1,8 @@
-"""Where what a verb makes is written to: a file, or standard output under any of its names."""
+"""Where what a verb makes is written to: a file, or standard output under any of its names; a picture (--plot)."""
 
 from __future__ import annotations
 
+import argparse
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, redirect_stdout
@@ -22,3 +23,18 @@ def told_beside(name: str | None) -> Iterator[None]:
         return
     with redirect_stdout(sys.stderr):
         yield
+
+
+def plot_argument(parser: argparse.ArgumentParser) -> None:
+    """Add the option."""
+    parser.add_argument("--plot", metavar="FILE", help="draw it: .svg, .png or .pdf (extra 'plot')")
+
+
+def check_wanted_plot(options: argparse.Namespace) -> None:
+    """Before what takes long: can it be drawn? Raises `VMStateError`."""
+    if options.plot is not None:
+        from vmstate.qemu.provenance import refuse_place
+        from vmstate.report.plots import check_plot
+
+        check_plot(options.plot)
+        refuse_place(options.plot)

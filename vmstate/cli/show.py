@@ -71,7 +71,7 @@ def show(file: str, path: str | None, options: argparse.Namespace, *, several: b
             show_text(stream, file if several else None, path, raw=options.raw)
         if stream.cut is None:
             return 0
-        from vmstate.cli.cut import tell_where_cut
+        from vmstate.cli.words import tell_where_cut
 
         sys.stdout.flush()
         tell_where_cut(stream)
@@ -99,7 +99,7 @@ def document(stream: Stream, *, raw: bool, phases: bool = False) -> dict[str, An
         for section, described in zip(stream.sections, facts["sections"], strict=True):
             described["phase"] = str(phase_of(stream, section))
     if stream.cut is not None:
-        from vmstate.cli.cut import where_cut
+        from vmstate.cli.words import where_cut
 
         facts["cut"] = where_cut(stream)
     return facts

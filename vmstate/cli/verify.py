@@ -10,9 +10,8 @@ from typing import Any
 from vmstate.cli.by_source import describe, source_argument
 from vmstate.cli.files import add_qmp, for_each
 from vmstate.cli.live import files_of, source_of
-from vmstate.cli.not_judged import lines_of_not_judged
 from vmstate.cli.phases import loaded, phases_argument
-from vmstate.cli.words import counted
+from vmstate.cli.words import counted, lines_of_not_judged
 from vmstate.errors import VMStateError, one_line
 from vmstate.rules.check import checked_stream
 from vmstate.saved.opening import open_input
