@@ -11,7 +11,7 @@ import pytest
 
 from vmstate.cli import main
 from vmstate.compare.compat import compat
-from vmstate.compare.source_lint import RULES, changes, defects
+from vmstate.compare.source_lint import RULES, changes, defects, with_promises
 from vmstate.compare.source_visible import list_changes, list_defects
 from vmstate.source.linking import Linked
 from vmstate.source.reading import SourceTree, read_tree
@@ -54,6 +54,12 @@ NEW_SUB = (
     "    .fields = (const VMStateField[]) { VMSTATE_UINT8(echo, BeeperState), VMSTATE_END_OF_LIST() }\n};\n"
     "static const VMStateDescription vmstate_beeper =",
 )  # fmt: skip
+LATE = "static int beeper_late(void *opaque, int version_id)\n{\n    X *s = opaque;\n\n    return 0;\n}\n"
+HOOK = (
+    DEVICE,
+    "static const VMStateDescription vmstate_beeper = {\n",
+    LATE + "static const VMStateDescription vmstate_beeper = {\n    .post_load = beeper_late,\n",
+)
 REALIZE = (
     DEVICE,
     "static void beeper_class_init",
@@ -127,7 +133,9 @@ GlobalProperty hw_compat_9_2[] = { { "x", "z", "on" } };
           (DEVICE, "        &vmstate_beeper_echo,\n", "        &vmstate_beeper_echo, &vmstate_beeper_new,\n"),
           (NEW_SUB[0], NEW_SUB[1], NEW_SUB[2].replace(".fields", ".needed = beeper_echo_needed,\n    .fields", 1))],
          {"subsection-always:beeper/new", "predicate-changed:"}),
-        # What is sent is another struct than its condition, or its device, is.
+        # What is sent is another struct than its condition, its hook, or its device, is.
+        ([HOOK, (DEVICE, LATE, LATE.replace("X", "BeeperRegs"))], {"predicate-object:"}),
+        ([HOOK, (DEVICE, LATE, LATE.replace("X", "BeeperState"))], set()),
         ([(DEVICE, "BeeperState *s = opaque;\n\n    return s->mode == BEEPER_TUNE",
            "BeeperRegs *s = opaque;\n\n    return s->pitch")], {"predicate-changed:tune", "predicate-object:tune"}),
         ([(DEVICE, "BeeperState *s = opaque;\n\n    return s->echo", "BeeperRegs *s = opaque;\n\n    return s->pitch")],
@@ -532,7 +540,7 @@ def test_a_series_and_what_is_not_promised(
     assert ": breaks: beeper: 'mode' was sent" in capsys.readouterr().out
     assert main([*command, "--both"]) == 1
     assert ": breaks (reverse): beeper: 'mode' is read, and was not sent" in capsys.readouterr().out
-    (before / "hw/i386/Kconfig").write_text("config PC\n    bool\n", encoding="utf-8")
+    (before / "hw/i386/Kconfig").write_text("config PC\n    bool\nconfig BEEPER\n    bool\n", encoding="utf-8")
     assert main(command) == 0
     assert ": unpromised: beeper: 'mode' was sent" in capsys.readouterr().out
 
@@ -547,3 +555,14 @@ def test_every_rule_is_in_the_documents() -> None:
     for rule, (severity, what) in RULES.items():
         assert f"\n| {rule} | {severity}" in text, rule
         assert what.partition(":")[0] in text, rule
+
+
+def test_what_is_always_sent_by_a_board_without_a_promise(changed: Changed) -> None:
+    """It fails in an older release alone, which such a board does not promise to be loaded by."""
+    subsections = "        &vmstate_beeper_echo,\n"
+    after = read_tree(str(changed(NEW_SUB, (DEVICE, subsections, subsections + "        &vmstate_beeper_new,\n"))))
+    findings = list(changes(Linked(read_tree(str(BEEPER))), Linked(after)))
+    assert [(each.rule, each.severity) for each in with_promises(findings, frozenset((DEVICE,)))] == [
+        ("subsection-always", "defect")
+    ]
+    assert [each.severity for each in with_promises(findings, frozenset())] == ["unpromised"]

@@ -186,3 +186,31 @@ def test_a_default_of_all_bits_is_no_value(read: Read) -> None:
     unset = ("conf.size, 4 << 1", "conf.size, -1")
     (finding,) = visible_changes(Linked(read(unset)), Linked(read()))
     assert (finding.rule, finding.severity, finding.field) == ("property-default", "ask", "size")
+
+
+PROXY = """static const VirtioPCIDeviceTypeInfo proxy_info = {
+    .base_name = "proxy-base", .generic_name = "proxy", .transitional_name = "proxy-transitional",
+    .class_init = x_class_init,
+};
+static const TypeInfo x_info"""
+
+
+@pytest.mark.parametrize(
+    ("drivers", "told"),
+    [
+        (["x"], "proxy, proxy-transitional"),
+        (["x", "proxy"], "proxy-transitional"),
+        (["x", "proxy-base"], None),
+        # One that is not known here may stand for all.
+        (["proxy-ccw"], None),
+    ],
+)
+def test_an_entry_for_some_of_the_devices_with_a_property(read: Read, drivers: list[str], told: str | None) -> None:
+    """Classes that an entry is not for have the new default; one for a class is for all below it."""
+    entries = ", ".join(f'{{ "{driver}", "size", "8" }}' for driver in drivers)
+    proxy = ("static const TypeInfo x_info", PROXY)
+    before = read(proxy)
+    after = read(proxy, ("4 << 1", "4 << 2"), ('{ "y", "size", "1" }', f'{{ "y", "size", "1" }}, {entries}'))
+    findings = visible_changes(Linked(before), Linked(after))
+    assert [each.rule for each in findings] == ([] if told is None else ["property-default"])
+    assert told is None or findings[0].message.endswith(f"sets what it was for {told}")

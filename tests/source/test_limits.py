@@ -76,3 +76,19 @@ def test_too_many_declarations_are_refused(tmp_path: Path, monkeypatch: pytest.M
     monkeypatch.setattr(sources, "MAX_ITEMS", 100)
     with pytest.raises(VMStateError, match="more than 100 declarations"):
         read_tree(str(tree_with(tmp_path / "a", "VMStateDescription a;\n" + "#define A 1\n" * 200)))
+
+
+@pytest.mark.parametrize("text", ["static const VMStateDescription vmstate_x = {\n    .name = ", "{" * 100_000])
+def test_what_does_not_parse_is_told(tmp_path: Path, text: str) -> None:
+    """A brace that nothing closes: what is before it is read."""
+    before = 'static const VMStateDescription vmstate_first = { .name = "first", .version_id = 1 };\n'
+    folder = tmp_path / "hw"
+    (tmp_path / "include" / "migration").mkdir(parents=True)
+    folder.mkdir()
+    (tmp_path / "include" / "migration" / "vmstate.h").touch()
+    (folder / "x.c").write_text(before + text, encoding="utf-8")
+    tree = read_tree(str(tmp_path))
+    assert [vmsd.name for vmsd in tree.descriptions()] == ["first"]
+    assert [(problem.line, problem.reason) for problem in tree.problems] == [
+        (2, "a brace that nothing closes; what is behind it is not read")
+    ]

@@ -6,12 +6,13 @@ from pathlib import Path
 
 import pytest
 
-from vmstate.source.promises import promised_files
+from vmstate.errors import VMStateError
+from vmstate.source.promises import files_of_machine, promised_files
 from vmstate.source.tree import open_tree
 
 FILES = {
     "include/migration/vmstate.h": "",
-    "hw/arm/virt.c": "#define DEFINE_VIRT_MACHINE(a, b)\nDEFINE_VIRT_MACHINE(10, 0)\n",
+    "hw/arm/virt.c": '#define DEFINE_VIRT_MACHINE(a, b) X("virt-" a, b)\nDEFINE_VIRT_MACHINE(10, 0)\n',
     "hw/arm/board.c": 'DEFINE_MACHINE("board", board_machine_init)\n',
     "hw/arm/Kconfig": "config ARM_VIRT\n    bool\n    default y\n    depends on TCG || KVM\n    select UART\n"
     "    imply PCI_DEVICES\n\nconfig BOARD\n    bool\n    default y\n    depends on TCG && ARM\n"
@@ -63,3 +64,33 @@ def test_a_tree_that_does_not_tell(tree: Path, gone: str) -> None:
         if path == gone or path.rpartition("/")[2] == gone.rpartition("/")[2]:
             (tree / path).unlink()
     assert promised_files(open_tree(str(tree))) is None
+
+
+def test_a_machine_type_of_a_tree(tree: Path) -> None:
+    """By its board, which is the file that has its name; one without a version is any."""
+    opened = open_tree(str(tree))
+    assert files_of_machine(opened, "virt-10.0") == promised_files(opened)
+    assert files_of_machine(opened, "virt") is None
+
+
+@pytest.mark.parametrize(("machine", "expected"), [("virt-10.1", "virt-10.0 or older"), ("vir-10.0", None)])
+def test_a_machine_type_that_a_tree_has_not(tree: Path, machine: str, expected: str | None) -> None:
+    with pytest.raises(VMStateError, match="no such machine type") as raised:
+        files_of_machine(open_tree(str(tree)), machine)
+    assert (raised.value.expected, raised.value.found) == (expected, machine)
+
+
+def test_what_the_host_decides(tree: Path) -> None:
+    """What neither `hw` defines nor a CPU is called, and what the host's Kconfig selects."""
+    (tree / "Kconfig.host").write_text("config LINUX\n    bool\n    select OTHER_UART\n", encoding="utf-8")
+    with (tree / "hw/char/Kconfig").open("a", encoding="utf-8") as file:
+        file.write("config OTHER_UART\n    bool\n")
+    with (tree / "hw/char/meson.build").open("a", encoding="utf-8") as file:
+        file.write("ss.add(when: 'CONFIG_OTHER_UART', if_true: files('other.c'))\n")
+        file.write("ss.add(when: 'CONFIG_MIPS', if_true: files('mips.c'))\n")
+        file.write("ss.add(when: 'CONFIG_ANYTHING', if_true: files('any.c'))\n")
+    for name in ("other", "mips", "any"):
+        (tree / f"hw/char/{name}.c").touch()
+    promised = promised_files(open_tree(str(tree)))
+    assert promised is not None
+    assert {name for name in ("other", "mips", "any") if f"hw/char/{name}.c" in promised} == {"other", "any"}

@@ -78,25 +78,45 @@ class _Visible:
             if row.value is None or row.owner == OF_CODE:
                 continue
             if known is None:
-                if row.value == "0" or (row.path, row.owner) not in arrays or self.restored(row.name, "0"):
+                if row.value == "0" or (row.path, row.owner) not in arrays or self.restored(row, "0"):
                     continue
                 is_feature = row.info in SWITCHES and row.member is not None and "features" in row.member
                 if row.info not in SWITCHES and any(entry.property == row.name for entry in self.entries):
                     continue
                 message = f"{row.name!r} is new and {_shown(row)}, and no entry for older machine types says otherwise"
                 yield _of(row, "property-new", message, BREAKS if is_feature else ASK)
-            elif known.value is not None and known.value != row.value and not self.restored(row.name, known.value):
+            elif known.value is not None and known.value != row.value:
+                left = self.left_out(row, known.value)
+                if left is None:
+                    continue
                 is_asked = row.path.startswith("migration/") or row.name.startswith("x-vfio")
                 severity = ASK if is_asked or known.value in UNSET else BREAKS
                 message = (
                     f"{row.name!r} was {_shown(known)} by default, and is {_shown(row)}, and no entry "
-                    "for older machine types sets what it was"
+                    f"for older machine types sets what it was{f' for {_some(left)}' if left else ''}"
                 )
                 yield _of(row, "property-default", message, severity)
 
-    def restored(self, name: str, value: str) -> bool:
+    def restored(self, row: Visible, value: str) -> bool:
         """Whether a new entry for older machine types gives a property the value that it had."""
-        return any(entry.property == name and _is_equal(entry.value, value) for entry in self.entries)
+        return self.left_out(row, value) is None
+
+    def left_out(self, row: Visible, value: str) -> list[str] | None:
+        """The classes with a property that no new entry for older machine types gives the value that it had: [] where
+        there is no such entry at all, None where there is one for each, or for something that is none of these.
+        """
+        drivers = {entry.driver for entry in self.entries if entry.property == row.name
+                   and _is_equal(entry.value, value)}  # fmt: skip
+        if not drivers:
+            return []
+        lines = {name: _line_of(self.before, name) for name, (_, kind) in self.before.types.items()
+                 if not kind.abstract and name in self.after.types}  # fmt: skip
+        arrays = {name for name, (unit, kind) in self.before.types.items()
+                  if unit.path == row.path and row.owner in kind.properties}  # fmt: skip
+        classes = {name: line for name, line in lines.items() if not arrays.isdisjoint(line)}
+        if not drivers <= set().union(*classes.values()):
+            return None
+        return sorted(name for name, line in classes.items() if drivers.isdisjoint(line)) or None
 
     def removed_properties(self) -> Iterator[LintFinding]:
         """Properties that a device had and has not."""
@@ -315,7 +335,7 @@ def list_changes(before: Linked, after: Linked) -> Iterator[LintFinding]:
         elif names and entry.property not in names and entry.property not in by_code:
             # Where none has it, it is made in a way that is not seen.
             below = [name for name in properties if entry.property in properties[name]
-                     and _is_below(after, name, entry.driver)]  # fmt: skip
+                     and entry.driver in _line_of(after, name)[1:]]  # fmt: skip
             if below:
                 message = f"{entry.driver!r} has no {entry.property!r}, which only {', '.join(below[:3])} has"
                 yield of_entry("compat-unknown", entry, message)
@@ -330,15 +350,15 @@ def _meant(driver: str, linked: Linked, models: set[str]) -> str | None:
     return f"{max(close, key=len)}-..." if close and not exact else None
 
 
-def _is_below(linked: Linked, name: str, parent: str) -> bool:
+def _line_of(linked: Linked, name: str) -> list[str]:
+    """A class, and those above it."""
+    line = [name]
     for _ in range(MAX_DEPTH):
-        known = linked.types.get(name)
+        known = linked.types.get(line[-1])
         if known is None or known[1].parent is None:
-            return False
-        name = known[1].parent
-        if name == parent:
-            return True
-    return False
+            break
+        line.append(known[1].parent)
+    return line
 
 
 def _release(name: str) -> tuple[str, tuple[int, int]]:

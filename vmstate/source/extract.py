@@ -58,6 +58,8 @@ FLAG = re.compile(r"VMS_[A-Z0-9_]+\Z")
 PLAIN_INFO = re.compile(r"vmstate_info_(?:u?int(?:8|16|32|64)\w*|bool|buffer|timer)\Z")
 """Infos that take what the flags say that a field is; any other may look for itself."""
 
+NAMES_OF_CLASSES = ("name", "base_name", "generic_name", "transitional_name", "non_transitional_name")
+"""Members of a TypeInfo, and of a VirtioPCIDeviceTypeInfo: a class, and those below it."""
 VMSD_OF_CLASS = re.compile(r"\b(\w+)->vmsd\s*=\s*(?:\([^()]*\)\s*)?&?\s*\(?(\w+)")
 SAVE_OF_CLASS = re.compile(r"\b\w+->save\s*=\s*&?\s*(\w+)")
 DEVICE_CLASS = re.compile(r"\bDeviceClass\s*\*\s*(\w+)")
@@ -128,6 +130,8 @@ class Extractor:
         compat: list[CompatEntry] = []
         visible: list[Visible] = []
         unit = self.unit
+        if self.file.unclosed:
+            self.problem(self.file.unclosed, self.path, "a brace that nothing closes; what is behind it is not read")
         for item in self.items():
             head = item.head
             unit.line = item.line if item.path == self.path else 0
@@ -243,7 +247,10 @@ class Extractor:
                     values["fields"], values["ended"], is_whole = self.fields(symbol, entry, path)
                     untold += [] if is_whole else [member]
                 elif member in HOOKS:
-                    hooks += [member] if symbol_of(entry.tokens) is not None else []
+                    hook = symbol_of(entry.tokens)
+                    if hook is not None:
+                        hooks.append(f"{member}={hook}")
+                        self.predicates.setdefault(hook)
                 else:
                     values.update(self.member_of_description(entry))
                     if member in VERSIONS and "sizeof" in entry.tokens:
@@ -558,13 +565,16 @@ class Extractor:
             rows = [entries(in_braces(entry.tokens) or (), entry.line) for entry in made]
         for row in rows:
             known = {entry.member: entry for entry in row}
-            if "name" not in known:
+            named = [known[member] for member in NAMES_OF_CLASSES if member in known]
+            if not named:
                 continue
+            line = named[0].line
             try:
-                name = text_of(known["name"].tokens)
-                parent = text_of(known["parent"].tokens) if "parent" in known else None
+                name, *below = [text_of(entry.tokens) for entry in named]
+                parent = None if "name" in known else "virtio-pci"
+                parent = text_of(known["parent"].tokens) if "parent" in known else parent
             except Unresolved as error:
-                self.problem(known["name"].line, f"{item.name}: the name of a device class", error, item.path)
+                self.problem(line, f"{item.name}: the name of a device class", error, item.path)
                 continue
             vmsd = inner = save = None
             arrays: tuple[str, ...] = ()
@@ -573,14 +583,16 @@ class Extractor:
                 if function is not None:
                     vmsd, inner, save = self.vmsd_of(function)
                     arrays = self.properties_of(function)
-            abstract = "abstract" in known and "0" not in known["abstract"].tokens
+            abstract = bool(below) or ("abstract" in known and "0" not in known["abstract"].tokens)
             size = (
                 SIZE_OF.search(" ".join(map(str, without_lines(known["instance_size"].tokens))))
                 if "instance_size" in known
                 else None
             )
             instance = () if size is None else self.heads(size[1])
-            yield SourceType(name, item.path, known["name"].line, parent, abstract, vmsd, inner, instance, arrays, save)
+            yield SourceType(name, item.path, line, parent, abstract, vmsd, inner, instance, arrays, save)
+            for each in below:
+                yield SourceType(each, item.path, line, name)
 
     def old_types(self, item: Item) -> Iterator[SourceType]:
         """The device class of an initialiser of the time before TypeInfo."""

@@ -154,7 +154,7 @@ NEVER = "0"
 class SourceFile:
     """What one file holds, by kind and in its order."""
 
-    __slots__ = ("_lines", "includes", "invocations", "items", "macros", "path", "text", "undefined")
+    __slots__ = ("_lines", "includes", "invocations", "items", "macros", "path", "text", "unclosed", "undefined")
 
     def __init__(self, path: str, text: str) -> None:
         self.path = path
@@ -164,6 +164,8 @@ class SourceFile:
         self.includes: list[Include] = []
         self.items: list[Item] = []
         self.invocations: list[Invocation] = []
+        self.unclosed = 0
+        """The line of a brace that nothing closes, where there is one."""
         self._lines: list[int] | None = None
 
     def line_of(self, place: int) -> int:
@@ -239,6 +241,8 @@ class _Scanner:
                 near = mark.start() - self.start < WINDOW
                 if self.depth == 0 and near and not text[self.start : mark.start()].strip():
                     self.start = self.place
+        if self.depth:
+            self.file.unclosed = self.file.line_of(self.opened)
         return self.file
 
     def opening(self, brace: int) -> None:

@@ -104,7 +104,7 @@ class SourceDescription(Fact):
     early_setup: bool = False
     needed: str | None = None
     hooks: tuple[str, ...] = ()
-    """Which of pre_load, post_load, pre_save, ... it has."""
+    """Which of pre_load, post_load, pre_save, ... it has, each with its function: "post_load=x_post_load"."""
     fields: tuple[SourceField, ...] = ()
     has_fields: bool = False
     """Whether it has an array of fields at all."""

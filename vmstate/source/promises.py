@@ -8,12 +8,14 @@ boards without a promise. Conditions of `select` and `imply` are not looked at, 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Iterator, Mapping
 
+from vmstate.errors import VMStateError
+from vmstate.source.target import targets_of
 from vmstate.source.tree import Tree
 from vmstate.vmsd.data import Data
 
-VERSIONED = re.compile(rb"^[ \t]*DEFINE_\w*MACHINE\w*\([ \t]*v?\d+(?:_|,[ \t]*)\d+", re.M)
+VERSIONED = re.compile(rb"^[ \t]*DEFINE_\w*MACHINE\w*\([ \t]*v?(\d+)(?:_|,[ \t]*)(\d+)", re.M)
 CONFIG = re.compile(r"^[ \t]*(?:menu)?config[ \t]+(\w+)[ \t]*$", re.M)
 SELECTED = re.compile(r"^[ \t]+(?:select|imply)[ \t]+(\w+)", re.M)
 DEFAULT = re.compile(r"^[ \t]+default[ \t]+y(?:[ \t]+if[ \t]+([^\n#]+))?", re.M)
@@ -21,9 +23,6 @@ DEPENDS = re.compile(r"^[ \t]+depends[ \t]+on[ \t]+([^\n#]+)", re.M)
 BUILT = re.compile(r"\.add\(\s*(?:when:\s*(\[[^\]]*\]|'[^']*')\s*,\s*if_true:\s*)?(?:\[\s*\w+\s*,\s*)?files\(([^)]*)\)")
 NAMED = re.compile(r"'([^']+)'")
 TOKEN = re.compile(r"&&|\|\||[!()]|[\w-]+")
-
-CPUS = {"i386": ("I386", "X86_64"), "arm": ("ARM", "AARCH64"), "ppc": ("PPC", "PPC64")}
-"""A folder of `hw` -> the symbols of its CPUs, where these are not its name."""
 
 MAX_TERMS = 200
 """Words of a condition that are looked at."""
@@ -37,26 +36,37 @@ class Symbol(Data):
     depends: tuple[str, ...]
 
 
-BOARDS = {
-    "pc-q35-": ("hw/i386/pc_q35.c",),
-    "pc-i440fx-": ("hw/i386/pc_piix.c",),
-    "virt-": ("hw/arm/virt.c", "hw/m68k/virt.c"),
-    "pseries-": ("hw/ppc/spapr.c",),
-    "s390-ccw-virtio-": ("hw/s390x/s390-virtio-ccw.c",),
-}
-"""The beginning of a machine type's name -> the files of its board."""
-
-
 def promised_files(tree: Tree) -> frozenset[str] | None:
     """The .c files of `hw` and `target` that a machine with a version can have; None where a tree does not tell."""
-    devices = (path for path in tree.blobs if path.startswith("hw/") and path.endswith(".c"))
-    return _reached_files(tree, [path for path in devices if _is_versioned(tree, path)])
+    return _reached_files(tree, [path for path, _ in _boards(tree)])
 
 
 def files_of_machine(tree: Tree, machine: str) -> frozenset[str] | None:
-    """The .c files of `hw` and `target` that a machine type can have; None where that is not known."""
-    boards = next((paths for beginning, paths in BOARDS.items() if machine.startswith(beginning)), ())
-    return _reached_files(tree, [path for path in boards if path in tree.blobs])
+    """The .c files of `hw` and `target` that a machine type can have; None where that is not known.
+
+    Raises `VMStateError` where the tree has machine types with versions, and not this one.
+    """
+    family, _, release = machine.rpartition("-")
+    if not re.fullmatch(r"\d+\.\d+(\.\d+)?", release):
+        return None
+    named = re.compile(rb'"%s(?:-|")' % re.escape(family.encode()))
+    every = list(_boards(tree))
+    boards = [(path, text) for path, text in every if named.search(text)]
+    told = [each for _, text in boards for each in VERSIONED.findall(text)]
+    if every and tuple(release.encode().split(b".")[:2]) not in told:
+        newest = max(told, key=lambda each: tuple(map(int, each)), default=None)
+        expected = None if newest is None else f"{family}-{b'.'.join(newest).decode()} or older"
+        raise VMStateError("the tree has no such machine type", file=tree.name, expected=expected, found=machine)
+    return _reached_files(tree, [path for path, _ in boards])
+
+
+def _boards(tree: Tree) -> Iterator[tuple[str, bytes]]:
+    """The files that define a machine type with a version, and what stands in them."""
+    for path in tree.blobs:
+        if path.startswith("hw/") and path.endswith(".c") and path.count("/") == 2:
+            text = tree.read(path)
+            if VERSIONED.search(text) is not None:
+                yield path, text
 
 
 def _reached_files(tree: Tree, machines: list[str]) -> frozenset[str] | None:
@@ -66,9 +76,13 @@ def _reached_files(tree: Tree, machines: list[str]) -> frozenset[str] | None:
         return None
     cpus = {path.split("/")[1] for path in tree.blobs if path.startswith("target/") and path.count("/") > 1}
     with_machine = {path.split("/")[1] for path in machines}
-    own_cpus = frozenset(name for folder in with_machine for name in CPUS.get(folder, (folder.upper(),)))
+    names = [(name.upper(), target.base) for name, target in targets_of(tree, {}).items()]
+    own_cpus = {name for name, base in names if base in with_machine} | {name.upper() for name in with_machine}
+    not_host = {*symbols, *(name for name, _ in names), *(name.upper() for name in cpus)}
     first = {name for path in machines for group in built.get(path, ()) for name in group}
-    reached = _reached(symbols, first, own_cpus)
+    if "Kconfig.host" in tree.blobs:
+        first.update(SELECTED.findall(tree.read("Kconfig.host").decode("utf-8", "replace")))
+    reached = _reached(symbols, first, own_cpus, not_host)
     promised = set()
     for path in tree.blobs:
         parts = path.split("/")
@@ -79,21 +93,19 @@ def _reached_files(tree: Tree, machines: list[str]) -> frozenset[str] | None:
         elif parts[0] == "hw":
             groups = built.get(path)
             on_its_own = parts[1] not in cpus or parts[1] in with_machine
-            is_promised = on_its_own if groups is None else any(_holds(g, reached, on_its_own) for g in groups)
+            is_promised = (
+                on_its_own
+                if groups is None
+                else any(
+                    all(name in reached or name not in not_host for name in group) if group else on_its_own
+                    for group in groups
+                )
+            )
         else:
             continue
         if is_promised:
             promised.add(path)
     return frozenset(promised)
-
-
-def _holds(group: tuple[str, ...], reached: set[str], on_its_own: bool) -> bool:
-    return all(name in reached or name in HOST for name in group) if group else on_its_own
-
-
-def _is_versioned(tree: Tree, path: str) -> bool:
-    parts = path.split("/")
-    return len(parts) == 3 and VERSIONED.search(tree.read(path)) is not None
 
 
 def _symbols(tree: Tree) -> dict[str, Symbol]:
@@ -135,11 +147,11 @@ def _built(tree: Tree) -> dict[str, list[tuple[str, ...]]]:
     return built
 
 
-def _reached(symbols: Mapping[str, Symbol], first: set[str], own_cpus: frozenset[str]) -> set[str]:
+def _reached(symbols: Mapping[str, Symbol], first: set[str], own_cpus: set[str], not_host: Collection[str]) -> set[str]:
     """What the symbols of machines bring with them, and what is there by default then.
 
-    `own_cpus` are the symbols of their CPUs. A board is there wherever its CPU is: so these count only for a symbol
-    that brings nothing with it, as a device's.
+    `own_cpus` are the symbols of their CPUs, `not_host` all that the host does not decide. A board is there wherever
+    its CPU is: so the CPUs count only for a symbol that brings nothing with it, as a device's.
     """
     reached: set[str] = set()
     waiting = list(first)
@@ -154,9 +166,9 @@ def _reached(symbols: Mapping[str, Symbol], first: set[str], own_cpus: frozenset
             name
             for name, symbol in symbols.items()
             if name not in reached
-            and any(_is_true(condition, reached, symbols) for condition in symbol.defaults)
+            and any(_is_true(condition, reached, not_host) for condition in symbol.defaults)
             and all(
-                _is_true(condition, reached if symbol.brings else reached | own_cpus, symbols)
+                _is_true(condition, reached if symbol.brings else reached | own_cpus, not_host)
                 for condition in symbol.depends
             )
         ]
@@ -164,7 +176,7 @@ def _reached(symbols: Mapping[str, Symbol], first: set[str], own_cpus: frozenset
             return reached
 
 
-def _is_true(condition: str, reached: set[str], symbols: Mapping[str, Symbol]) -> bool:
+def _is_true(condition: str, reached: set[str], not_host: Collection[str]) -> bool:
     """Whether a condition holds: any of its rows of &&. What is negated counts as true, and brackets are not looked
     at.
 
@@ -182,17 +194,7 @@ def _is_true(condition: str, reached: set[str], symbols: Mapping[str, Symbol]) -
         elif word == "!":
             negated = True
         elif word not in ("&&", "(", ")"):
-            known = word in reached or word == "y" or (word not in symbols and word in HOST)
+            known = word in reached or word == "y" or word not in not_host
             rows[-1] = rows[-1] and (known or negated)
             negated = False
     return any(rows)
-
-
-HOST = frozenset(
-    """
-    KVM TCG HVF XEN WHPX NVMM MSHV LINUX POSIX FDT PIXMAN SPICE OPENGL GNUTLS VIRTFS TPM VHOST_USER VHOST_VDPA
-    VHOST_KERNEL VHOST_USER_BLK VHOST VFIO IVSHMEM MULTIPROCESS_ALLOWED VFIO_USER_SERVER_ALLOWED FUZZ LIBCBOR UADK X11
-    HV_BALLOON_POSSIBLE BRLAPI USB_REDIR LIBUSB SMARTCARD HAVE_RUST IGVM SEV TDX DBUS GIO EDID
-    """.split()  # noqa: SIM905 (a list of as many strings is harder to read)
-)
-"""Symbols that the host decides."""

@@ -124,7 +124,9 @@ def _release_of(tree: Tree) -> Release | None:
 
 def is_wanted(path: str) -> bool:
     """Whether a file of a tree can matter."""
-    return path == "VERSION" or (path.endswith((*SOURCE, *BUILD)) and path.partition("/")[0] not in LEFT_OUT)
+    return path in ("VERSION", "Kconfig.host") or (
+        path.endswith((*SOURCE, *BUILD)) and path.partition("/")[0] not in LEFT_OUT
+    )
 
 
 class FolderTree(Tree):
