@@ -214,3 +214,31 @@ def test_an_entry_for_some_of_the_devices_with_a_property(read: Read, drivers: l
     findings = visible_changes(Linked(before), Linked(after))
     assert [each.rule for each in findings] == ([] if told is None else ["property-default"])
     assert told is None or findings[0].message.endswith(f"sets what it was for {told}")
+
+
+LISTS = """
+#define OLD_COMPAT_2_11 { .driver = "x", .property = "more", .value = "off", },
+#define OLD_COMPAT_2_10 OLD_COMPAT_2_11 \\
+    { .driver = "x", .property = "a", .value = "on", }, OTHER
+#define OTHER { .driver = "y", .property = "b", .value = "0x10", },
+static void x_class_init("""
+
+
+def test_lists_that_are_macros(read: Read) -> None:
+    """Each has its own entries, and not those of the list in it; what is in no list of a release is none."""
+    lists = LISTS.replace(
+        "static void", "void board(void)\n{\n    SET_MACHINE_COMPAT(m, OLD_COMPAT_2_10);\n}\nstatic void"
+    )
+    before = read(("static void x_class_init(", lists))
+    entries = [
+        (entry.list, entry.driver, entry.property, entry.value) for unit in before.units for entry in unit.compat
+    ]
+    assert sorted(entry for entry in entries if entry[0].startswith("old")) == [
+        ("old_compat_2_10", "x", "a", "on"),
+        ("old_compat_2_10", "y", "b", "0x10"),
+        ("old_compat_2_11", "x", "more", "off"),
+    ]
+    assert before.problems == ()
+    more = '.value = "off", }, { .driver = "x", .property = "size", .value = "8", },'
+    after = read(("static void x_class_init(", lists.replace('.value = "off", },', more)), ("4 << 1", "4 << 2"))
+    assert visible_changes(Linked(before), Linked(after)) == []

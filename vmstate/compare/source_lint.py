@@ -612,7 +612,9 @@ class _Changes:
             if version:
                 families[family] = max(families.get(family, ()), version)
         known_lists = {entry.list for entry in old.values()}
-        for key in new.keys() - old.keys():
+        # One that stood in another list was moved: by who has seen where it belongs.
+        moved = {key[1:] for key in old}
+        for key in (each for each in new.keys() - old.keys() if each[1:] not in moved):
             entry = new[key]
             family, version = list_version(entry.list)
             if version and version < families[family] and entry.list in known_lists:

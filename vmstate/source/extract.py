@@ -68,6 +68,7 @@ OLD_CLASS = re.compile(r"\b\w*(?:Device|Slave)Info\b")
 OLD_MEMBER = re.compile(r"\.(?:qdev\.)?(name|vmsd|size)\s*=\s*((?:[^,(]|\([^()]*\))+),")
 """Device classes before there was TypeInfo: what is called SysBusDeviceInfo, PCIDeviceInfo, and the like."""
 INNER_LIST = re.compile(r"\bGlobalProperty\s+\w+\s*\[\s*\]\s*=\s*\{")
+MACRO_LIST = re.compile(r"\b[A-Z]\w*COMPAT_\d+_\d+(?:_\d+)?\b")
 MAX_LISTS = 100
 """Lists in the functions of one file that are looked at: QEMU has five."""
 MAX_FUNCTION = 64 << 10
@@ -156,6 +157,7 @@ class Extractor:
         unit.line = 0
         for item in self.inner_lists():
             compat += self.compat_list(item)
+        compat += self.macro_lists()
         descriptions += self.invoked()
         descriptions = [
             vmsd.replace(needed=self.needs[vmsd.symbol]) if vmsd.symbol in self.needs else vmsd for vmsd in descriptions
@@ -705,13 +707,30 @@ class Extractor:
                 if end >= 0:
                     yield Item("variable", item.name, "GlobalProperty []", mark.end(), end, (), self.path, line)
 
+    def macro_lists(self) -> Iterator[CompatEntry]:
+        """The entries of lists that are macros, as until 3.1: each its own, without those of the lists in it."""
+        waiting = list(dict.fromkeys(MACRO_LIST.findall(self.file.text)))
+        for name in waiting:
+            body = self.unit.body(name)
+            if body is None or body.macro.parameters is not None:
+                continue
+            text = body.macro.body.replace("\\\n", " ")
+            waiting += dict.fromkeys(inner for inner in MACRO_LIST.findall(text) if inner not in waiting)
+            if len(waiting) > MAX_LISTS:
+                return
+            yield from self.list_entries(name.lower(), MACRO_LIST.sub("", text), body.macro.path, body.macro.line)
+
     def compat_list(self, item: Item) -> Iterator[CompatEntry]:
         """The entries of a list of properties."""
+        return self.list_entries(item.name, self.unit.text(item), item.path, item.line)
+
+    def list_entries(self, name: str, text: str, path: str, line: int) -> Iterator[CompatEntry]:
+        """The entries of a text, under the name of their list."""
         unit = self.unit
         try:
-            rows = entries(unit.expand(unit.tokens(unit.text(item), item.line)), item.line)
+            rows = entries(unit.expand(unit.tokens(text, line)), line)
         except Unresolved as error:
-            self.problem(item.line, item.name, error, item.path)
+            self.problem(line, name, error, path)
             return
         for row in rows:
             values = {}
@@ -722,9 +741,9 @@ class Extractor:
                     if member in names:
                         values[member] = text_of(entry.tokens)
                 except Unresolved as error:
-                    self.problem(row.line, item.name, error, item.path)
+                    self.problem(row.line, name, error, path)
             if len(values) >= 3:
-                yield CompatEntry(item.name, values["driver"], values["property"], values["value"], item.path, row.line)
+                yield CompatEntry(name, values["driver"], values["property"], values["value"], path, row.line)
 
 
 def _last(member: str) -> str:
