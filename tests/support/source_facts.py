@@ -6,7 +6,8 @@ Each TREE is a folder with the source of that release, or REPOSITORY@REVISION, f
 are written `fixtures/source/wire.json`, the numbers that migration/ puts on the wire (commands with the length of their
 data, flags of RAM records), and `fixtures/source/subsections.json`: of each subsection that came after 5.2 the last
 release whose source has no description of that name, and the first that has; and `fixtures/source/pci_masks.json`: what
-the functions of hw/pci let a guest write of the capabilities that they make. Facts alone.
+the functions of hw/pci let a guest write of the capabilities that they make. Facts alone. Then the table of commands in
+`vmstate/rules/stream.py` is written anew of these; without arguments this alone.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from __future__ import annotations
 import json
 import re
 import sys
+from collections.abc import Mapping
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -89,6 +91,38 @@ def masks_of(tree: Tree) -> dict[str, dict[str, list[str]]]:
     return table
 
 
+STREAM_RULES = FIXTURES.parent / "vmstate" / "rules" / "stream.py"
+COMMANDS_OF_RULES = re.compile(r"COMMANDS: Mapping\[int, CommandRule\] = \{\n.*?\n\}\n\"\"\".*?\"\"\"\n", re.S)
+GONE = {"ENABLE_COLO": "11.0"}
+"""The first release that no longer takes a command, where it is later than the newest source."""
+
+
+def commands_of_rules(wire: Mapping[str, Mapping[str, Any]]) -> str:
+    """The table of commands of `vmstate.rules.stream`: the bytes of their data, from and until which release."""
+    lengths: dict[str, tuple[int, int | None]] = {}
+    since: dict[str, str] = {}
+    gone = dict(GONE)
+    for release, row in wire.items():
+        for name, (number, size) in row["commands"].items():
+            if lengths.get(name, (number,))[0] != number:
+                # 3.1 gave two of them other numbers.
+                del since[name]
+            since.setdefault(name, release)
+            lengths[name] = (number, size)
+        for name in since.keys() - row["commands"].keys():
+            gone.setdefault(name, release)
+    rows = []
+    for name in sorted(lengths.keys() - {"INVALID"}, key=lengths.__getitem__):
+        size = lengths[name][1]
+        parts = [] if size is None else [str(size)]
+        parts += [f"since=Release({since[name].replace('.', ', ')})"]
+        parts += [f"until=Release({gone[name].replace('.', ', ')})"] if name in gone else []
+        rows.append(f"    CommandType.{name}: CommandRule({', '.join(parts)}),\n")
+    first, last = ((release, wire[release]["revision"]) for release in (next(iter(wire)), list(wire)[-1]))
+    told = f"By number. Written by make source-facts: {first[0]} ({first[1]}) to {last[0]} ({last[1]})."
+    return f'COMMANDS: Mapping[int, CommandRule] = {{\n{"".join(rows)}}}\n"""{told}"""\n'
+
+
 def first_named(releases: list[tuple[str, set[str]]], names: set[str]) -> dict[str, list[str]]:
     """Of each name that came after the first of the releases the last without it, and the first with it."""
     table = {}
@@ -113,6 +147,9 @@ def subsections_of_the_library() -> set[str]:
 
 def main() -> None:
     """Write the tables."""
+    if len(sys.argv) < 2:
+        write_rules(json.loads(WIRE.read_text(encoding="utf-8")))
+        return
     wire: dict[str, Any] = {}
     masks: dict[str, Any] = {}
     releases: list[tuple[str, set[str]]] = []
@@ -127,8 +164,15 @@ def main() -> None:
                 releases.append((release, {vmsd.name for vmsd in read.descriptions() if vmsd.name}))
         print(release, len(wire[release]["commands"]), file=sys.stderr, flush=True)
     write(WIRE, wire)
+    write_rules(wire)
     write(MASKS, masks)
     write(SUBSECTIONS, first_named(releases, subsections_of_the_library()))
+
+
+def write_rules(wire: Mapping[str, Mapping[str, Any]]) -> None:
+    """The tables of the library that are made of these."""
+    text = STREAM_RULES.read_text(encoding="utf-8")
+    STREAM_RULES.write_text(COMMANDS_OF_RULES.sub(lambda _: commands_of_rules(wire), text), encoding="utf-8")
 
 
 def write(path: Path, table: dict[str, Any]) -> None:
