@@ -73,7 +73,10 @@ def test_a_machine_type_of_a_tree(tree: Path) -> None:
     assert files_of_machine(opened, "virt") is None
 
 
-@pytest.mark.parametrize(("machine", "expected"), [("virt-10.1", "virt-10.0 or older"), ("vir-10.0", None)])
+@pytest.mark.parametrize(
+    ("machine", "expected"),
+    [("virt-10.1", "virt-10.0 or older"), ("virt-10", "virt-10.0 or older"), ("vir-10.0", None)],
+)
 def test_a_machine_type_that_a_tree_has_not(tree: Path, machine: str, expected: str | None) -> None:
     with pytest.raises(VMStateError, match="no such machine type") as raised:
         files_of_machine(open_tree(str(tree)), machine)
