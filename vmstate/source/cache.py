@@ -18,7 +18,7 @@ from vmstate.files import write_atomic
 from vmstate.source.model import UnitResult
 from vmstate.source.tree import Tree
 
-FORMAT = 21
+FORMAT = 22
 """Raised with whatever changes what is read from the same tree."""
 
 MAX_KEPT = 12
