@@ -29,6 +29,7 @@ from recorded import FIXTURES
 from vmstate import TraceEntry, load
 from vmstate.cli import main
 from vmstate.compare.explain import explain
+from vmstate.compare.indifferent import masks_unjudged
 from vmstate.compare.target import open_target
 from vmstate.errors import SchemaError, VMStateError
 from vmstate.fleet import outlines, remote
@@ -498,6 +499,25 @@ def changed(data: bytes, random: Random) -> bytes:
         at = random.randrange(copy.rfind(b'"devices"') if random.random() < 0.9 else len(copy))
         copy[at : at + 4] = random.choice([bytes(4), b"\xff" * 4, random.randbytes(4)])
     return bytes(copy)
+
+
+def test_what_decides_a_layout_is_of_it_and_what_decides_nothing_is_not() -> None:
+    """Counts, and features on which fields depend; not an address, an index or a status."""
+    with load(lzma.decompress(STREAM.read_bytes())) as stream:
+        net = stream["virtio-net"]
+        masks = masks_unjudged(net)
+        assert masks is not None
+        mask = masks.of_layout.to_bytes(len(net.payload()), "big")
+        for path, decides in (
+            ("virtio.num_queues", True),
+            ("virtio.guest_features", True),
+            ("virtio.net.mac", False),
+            ("virtio.vq[1].last_avail_idx", False),
+            ("virtio.status", False),
+        ):
+            entry = net.trace()[path]
+            start = entry.offset - net.payload_offset
+            assert {*mask[start : start + entry.size]} == {0xFF if decides else 0}, path
 
 
 def test_a_section_that_was_seen_has_its_state_all_the_same() -> None:
