@@ -14,6 +14,7 @@ import shutil
 import stat
 from functools import lru_cache
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -23,7 +24,9 @@ from recorded import FIXTURES, PROVENANCE, STREAMS, plain
 from vmstate import Compatibility, compat, load
 from vmstate.cli import main
 from vmstate.compare import CompatFinding, Schema, open_schema
+from vmstate.compare.compat import _Pairing, _without_elements
 from vmstate.compare.findings import BREAKS, COSMETIC, MAY_BREAK
+from vmstate.compare.layout import Leaf
 from vmstate.errors import VMStateError
 
 RELEASES = ("5.2", "7.2", "10.0", "11.1")
@@ -737,3 +740,27 @@ def test_the_cpu_of_an_architecture_that_the_library_does_not_know(tmp_path: Pat
     assert ids(compat(str(path), "library"), MAY_BREAK) == ["section-unknown:cpu"]
     listed = compat(str(path), str(DUMPS / "qemu-7.2-s390-ccw-virtio-5.2.json.xz"))
     assert ids(listed, BREAKS, MAY_BREAK) == [] and "section-not-described:cpu" in ids(listed, COSMETIC)
+
+
+# Single fields.
+
+
+def leaf(path: str, size: int, kind: str | None = None, *, exact: bool = True) -> Leaf:
+    return Leaf(tuple(path.split("/")), size, None, (), kind, None, 0, exact)
+
+
+def test_a_size_counts_where_both_sides_are_certain_of_it() -> None:
+    comparison: Any = SimpleNamespace(finding=lambda rule, severity, *_: severity)
+    for here, there in itertools.product((True, False), repeat=2):
+        severity = _Pairing.size(comparison, leaf("a", 4, exact=here), leaf("a", 8, exact=there), None)
+        assert severity == (BREAKS if here and there else MAY_BREAK)  # type: ignore[comparison-overlap]
+
+
+def test_a_list_without_elements_is_left_out_where_the_other_side_opens_it() -> None:
+    """One that it does not open is compared; what is in one that has elements here is kept."""
+    opened, filled, alone = leaf("opened", 0, "qtailq"), leaf("filled", 0, "qtailq"), leaf("alone", 0, "qtailq")
+    element, other_element = leaf("filled/x", 4), leaf("opened/x", 4)
+    shown = [opened, filled, element, alone]
+    left, kept = _without_elements(shown, [other_element, leaf("filled/x", 4), leaf("z", 4)])
+    assert [part.path for part in left] == [("filled", "x"), ("alone",)]
+    assert [part.path for part in kept] == [("filled", "x"), ("z",)]

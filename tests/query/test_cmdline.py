@@ -23,7 +23,7 @@ from vmstate.lab.incoming import QemuDestination
 from vmstate.lab.spelling import spelled
 from vmstate.qemu.machine import Machine, find_qemu
 from vmstate.qemu.migration import save
-from vmstate.query.cmdline import CommandLine, command_line, models_of
+from vmstate.query.cmdline import Builder, CommandLine, command_line, models_of
 from vmstate.stream.stream import Section, Stream
 from vmstate.vmsd.release import Release
 
@@ -365,6 +365,12 @@ def test_where_queues_are_notified(
     model = next(model for model in models_of("virtio-net") if model.name == "virtio-net-pci")
     ask = SimpleNamespace(space=space)
     assert (model.properties["modern-pio-notify"](ask), model.properties["page-per-vq"](ask)) == told
+
+
+@pytest.mark.parametrize(("release", "processors"), [(Release(4, 1), 2), (Release(4, 2), 16), (None, 16)])
+def test_each_processor_has_eight_queues_and_up_to_4_1_eight_threads(release: Release | None, processors: int) -> None:
+    builder: Any = SimpleNamespace(_length=lambda kind, path: (128, ()), machine_release=release)
+    assert Builder.possible_processors(builder) == (processors, ())
 
 
 @pytest.mark.parametrize(("release", "of_rng"), [(Release(7, 1), None), (Release(7, 2), 4), (None, 4)])
