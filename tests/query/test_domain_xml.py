@@ -23,6 +23,12 @@ from vmstate.query.domain_xml import NAMESPACE, domain_xml
 VIRSH = shutil.which("virsh")
 needs_virsh = pytest.mark.skipif(VIRSH is None, reason="needs libvirt: install libvirt-clients and libvirt-daemon")
 STREAM = FIXTURES / "qemu-7.2-q35-virtio-zoo2-cold.mig.xz"
+TAKEN = (
+    STREAM,
+    FIXTURES / "recorded" / "qemu-7.2-pc-devices2-cold.mig.xz",
+    FIXTURES / "qemu-7.2-aarch64-virt-virtio-net-pci.mig.xz",
+    FIXTURES / "qemu-7.2-s390x-virtio-net-ccw.mig.xz",
+)
 
 
 def words_in(domain: ElementTree.Element) -> list[str]:
@@ -83,9 +89,12 @@ def started_by_libvirt(xml: Path, folder: Path) -> list[str]:
 @pytest.mark.slow
 @needs_qemu
 @needs_virsh
-def test_the_qemu_that_libvirt_starts_takes_the_stream(tmp_path: Path) -> None:
-    with load(STREAM) as stream:
+@pytest.mark.parametrize("path", TAKEN, ids=lambda path: path.name)
+def test_the_qemu_that_libvirt_starts_takes_the_stream(path: Path, tmp_path: Path) -> None:
+    with load(path) as stream:
         line = command_line(stream, folder=str(tmp_path))
+    if shutil.which(line.program) is None:
+        pytest.skip(f"needs {line.program}")
     for name, size in line.files.items():
         Path(tmp_path, name).write_bytes(bytes(size))
     xml = tmp_path / "domain.xml"
@@ -93,6 +102,6 @@ def test_the_qemu_that_libvirt_starts_takes_the_stream(tmp_path: Path) -> None:
     # libvirt's sockets stand in it, and a socket's path is short.
     with tempfile.TemporaryDirectory() as root:
         argv = started_by_libvirt(xml, Path(root))
-    with QemuDestination(str(STREAM), argv, origin="-", capabilities=line.capabilities, limit=60) as destination:
+    with QemuDestination(str(path), argv, origin="-", capabilities=line.capabilities, limit=60) as destination:
         outcome = destination.feed()
     assert outcome.accepted, outcome.error

@@ -18,6 +18,12 @@ NAMESPACE = "http://libvirt.org/schemas/domain/qemu/1.0"
 PLACE = "/usr/bin/"
 """Where a program is taken to be that is named without a path: libvirt wants one."""
 
+_PC = ("x86_64", "i386")
+"""The architectures on which libvirt takes ACPI without more: elsewhere it wants UEFI for it, or has none."""
+
+_SWITCHED = ("aarch64", "riscv64")
+"""Those of which it switches ACPI off where the domain does not have it."""
+
 _UNITS = {"B": 1, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30}
 _BETWEEN_PARTS = re.compile(r"(?<!,),(?!,)")
 
@@ -42,7 +48,7 @@ def _lines(line: CommandLine, name: str) -> Iterator[str]:
     yield f"  <memory unit='KiB'>{_bytes_of(options.get('-m', '128M')) >> 10}</memory>"
     yield f"  <vcpu{current}>{most}</vcpu>"
     yield f"  <os><type arch='{escape(architecture)}' machine={quoteattr(machine)}>hvm</type></os>"
-    if "acpi=off" not in options["-M"]:
+    if "acpi=off" not in options["-M"] and architecture in _PC:
         yield "  <features><acpi/></features>"
     yield "  <devices>"
     yield f"    <emulator>{escape(line.program if '/' in line.program else PLACE + line.program)}</emulator>"
@@ -50,7 +56,8 @@ def _lines(line: CommandLine, name: str) -> Iterator[str]:
     yield "    <memballoon model='none'/>"
     yield "  </devices>"
     yield "  <qemu:commandline>"
-    for word in _other_words(line):
+    acpi = ("-machine", "acpi=on") if "acpi=off" not in options["-M"] and architecture in _SWITCHED else ()
+    for word in (*_other_words(line), *acpi):
         yield f"    <qemu:arg value={quoteattr(word)}/>"
     yield "  </qemu:commandline>"
     yield "</domain>"
