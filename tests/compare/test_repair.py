@@ -14,7 +14,7 @@ from vmstate import explain, load
 from vmstate.cli import main
 from vmstate.compare.ram_edit import RamEdit, edit_ram
 from vmstate.compare.repair import BREAKS, CLASSES, INVISIBLE, SEEN, Repair, moved, repair, without_device
-from vmstate.compare.target import of_stream
+from vmstate.compare.target import of_stream, open_target
 from vmstate.errors import StreamError
 from vmstate.stream.verify import verify
 
@@ -79,6 +79,27 @@ def test_what_cannot_be_done_says_why(name: str, why: str) -> None:
 def test_a_command_line_is_enough() -> None:
     result, _ = repaired("q35-7.2-7.2 -> no-hpet", accept=ALL, keep=False)
     assert result.data is None and result.steps == () and [finding.rule for finding in result.by_option]
+
+
+def test_the_property_that_differs_is_named() -> None:
+    result, _ = repaired("q35-7.2-7.2 -> no-vectors", accept=ALL, keep=False)
+    (finding,) = [finding for finding in result.by_option if finding.rule == "pci-config"]
+    assert finding.advice == "give the destination's device vectors=4"
+
+
+def test_another_board_is_one_reason() -> None:
+    pc = FIXTURES / "qemu-7.2-pc-virtio-net-transitional.mig.xz"
+    result = repair(FIXTURES / "qemu-7.2-q35-virtio-net.mig.xz", open_target(pc), accept=ALL)
+    (refused,) = result.refused
+    assert result.data is None and "another board" in refused.why
+
+
+def test_a_device_moves_to_a_free_place_alone(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    source = str(FIXTURES / "qemu-7.2-q35-virtio-zoo2-cold.mig.xz")
+    for place, why in (("0000:00:07.0", "another device is at 0000:00:07.0"), ("slot7", "this is no place on PCI")):
+        words = ["--move", f"0000:00:06.0/virtio-blk={place}", "-o", str(tmp_path / "out.mig")]
+        assert main(["repair", source, "--against", source, *words]) == 2
+        assert why in capsys.readouterr().err
 
 
 def test_the_destination_is_not_written_over(tmp_path: Path) -> None:

@@ -445,6 +445,9 @@ RARE = {
     "-chardev null,id=i -device pci-serial-4x,chardev1=f,chardev2=g,chardev3=h,chardev4=i",
     "pc-q35-7.2": "-cpu qemu64,apic=off -device virtio-rng-pci",
     "pc-i440fx-2.0": "-device virtio-rng-pci",
+    "pc-q35-7.1": "-object memory-backend-ram,id=m,size=16M,x-use-canonical-path-for-ramblock-id=on "
+    "-machine memory-backend=m -drive if=pflash,driver=null-co,size=256K,read-zeroes=on",
+    "pc-i440fx-7.2": "-global PIIX4_PM.x-not-migrate-acpi-index=on",
     "q35,cxl=on": "-device pxb-cxl,bus_nr=96,id=a -device cxl-rp,bus=a,id=b,chassis=1,addr=3 "
     "-device cxl-upstream,bus=b,id=c -device cxl-downstream,bus=c,id=d,chassis=2,addr=2 -device virtio-rng-pci,bus=d "
     "-device cxl-rp,bus=a,id=e,chassis=3",

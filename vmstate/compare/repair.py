@@ -31,6 +31,8 @@ from vmstate.compare.ram_edit import RamEdit, edit_ram
 from vmstate.compare.section import rom_size
 from vmstate.compare.target import Target
 from vmstate.errors import StreamError, VMStateError
+from vmstate.query.cmdline import properties_of
+from vmstate.query.machines import family_of
 from vmstate.query.pci import is_config
 from vmstate.rules.pci_config import Masks
 from vmstate.saved.loading import load
@@ -85,7 +87,7 @@ BY_OPTION = frozenset(
 """The rules whose cause is an option of the destination's command line, where it has the machine type."""
 
 _BYTE = re.compile(r"(.*)\[(0x[0-9a-f]+|\d+)\]\Z")
-_PLACE = re.compile(r"([0-9a-f]{4}:[0-9a-f]{2}(?::[0-9a-f]{2}\.[0-7])+)(?=/)")
+_PLACE = re.compile(r"([0-9a-f]{4}:[0-9a-f]{2}(?::[0-9a-f]{2}\.[0-7])+)(?=/|\Z)")
 
 
 class Step(Data):
@@ -170,7 +172,13 @@ def repair(
         data = make()
     findings = _breaking(data, target)
     if not by_hand and findings and not keep_destination and _option_is_enough(target, data, findings):
-        return Repair((), (), None, tuple(findings))
+        return Repair((), (), None, tuple(_by_property(data, target, finding) for finding in findings))
+    boards = next(
+        (finding for finding in findings if finding.rule == "machine" and _is_other_board(data, target)), None
+    )
+    if boards is not None:
+        why = "the guest runs on another board: start the destination with the machine type of the stream"
+        return Repair(tuple(steps), (Refused(boards, why),), None)
     if len(findings) > MAX_STEPS:
         raise StreamError(
             "more stands in the way than is taken away",
@@ -207,6 +215,26 @@ def repair(
 def _breaking(source: StreamLike, target: Target) -> list[Explained]:
     """What stands in the way, in the order in which QEMU meets it."""
     return [finding for finding in explain(source, target).findings if finding.severity in (FAILS_LOAD, MAY_BREAK)]
+
+
+def _by_property(data: bytes, target: Target, finding: Explained) -> Explained:
+    """What differs in a configuration space, by the properties of the device that show there."""
+    if finding.rule != "pci-config" or target.stream is None or finding.section is None:
+        return finding
+    with load(data) as stream, suppress(VMStateError):
+        wanted, local = (properties_of(side, finding.section) for side in (stream, target.stream))
+        differ = [name for name in {**wanted, **local} if wanted.get(name) != local.get(name)]
+        given = [f"{name}={wanted[name]}" if name in wanted else f"no {name}={local[name]}" for name in differ]
+        if given:
+            return finding.replace(advice=f"give the destination's device {', '.join(given)}")
+    return finding
+
+
+def _is_other_board(data: bytes, target: Target) -> bool:
+    """Whether the destination's machine type is of another family (pc, q35) than the stream's."""
+    with load(data) as stream:
+        boards = [name and family_of(name, ()) for name in (stream.machine, target.machine)]
+    return None not in boards and boards[0] != boards[1]
 
 
 def _option_is_enough(target: Target, data: bytes, findings: Sequence[Explained]) -> bool:
@@ -842,11 +870,15 @@ def _hand(data: bytes, words: tuple[str, ...]) -> Made:
         return step, lambda: _without_sections(
             data, lambda each: (each.name, each.instance_id) == (section.name, instance)
         )
-    before, after = _PLACE.match(section.name), _PLACE.match(rest[0] + "/")
-    if before is None or after is None:
-        raise StreamError(
-            "only a device on PCI can be moved", section=section.name, expected="a place such as 0000:00:05.0"
-        )
+    before, after = _PLACE.match(section.name), _PLACE.fullmatch(rest[0])
+    if before is None:
+        raise StreamError("only a device on PCI can be moved", section=section.name)
+    if after is None:
+        raise StreamError("this is no place on PCI", expected="a place such as 0000:00:05.0", found=repr(rest[0]))
+    with load(data) as stream:
+        there_is = next((each.name for each in stream.sections if each.name.startswith(f"{after[1]}/")), None)
+    if there_is is not None:
+        raise StreamError(f"another device is at {after[1]}", found=there_is, expected="a place that is free")
     step = Step(BREAKS, f"the device at {before[1]} is at {after[1]}", cost, "move")
     return step, lambda: moved(data, before[1], after[1])
 

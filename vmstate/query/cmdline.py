@@ -101,6 +101,9 @@ KEYS_SINCE = Release(2, 5)
 MASKS_SINCE = Release(2, 12)
 """The first machine type of s390x that sends the length of the mask of events."""
 
+ACPI_INDEX_SINCE = Release(6, 2)
+"""The first version of pc that sends the index that a guest asks for."""
+
 FULL_INTERRUPTS_SINCE = Release(9, 1)
 """The first machine type of s390x that sends all of the floating interrupts."""
 
@@ -140,6 +143,9 @@ LOW_BUS = 0x40
 
 Place = tuple[str, tuple[tuple[int, int], ...]]
 """A place on PCI: the root bus, and slot and function on each bus on the way."""
+
+CANONICAL = "/objects/"
+"""How the name of a RAM block begins that is the whole path of its backend, as in machine types before 4.0."""
 
 SMALL_BIOS = 0x20000
 """Bytes of SeaBIOS in machine types before 2.0."""
@@ -430,6 +436,24 @@ def command_line(
     return Builder(stream, release, folder).build(program)
 
 
+def properties_of(stream: Stream, name: str) -> dict[str, str]:
+    """What the section of a device on PCI tells of its properties, as -device has them; {} where no model is known."""
+    builder = Builder(stream, None, "")
+    devices, _ = builder.on_pci()
+    device = next((each for each in devices.values() if any(inner.name == name for inner in each.sections)), None)
+    chosen = None if device is None else builder.choose(device)
+    told: dict[str, str] = {}
+    if chosen is None:
+        return told
+    model, reading = chosen
+    for prop, of in model.properties.items():
+        with suppress(VMStateError, TypeError, ValueError, IndexError):
+            value = of(reading)
+            if value is not None:
+                told[prop] = _text(value)
+    return told
+
+
 class Builder:
     """Makes the options of one stream."""
 
@@ -534,6 +558,8 @@ class Builder:
         # The bridge of pc has no power management without ACPI; tables are sent by types from 2.0 on alone.
         if not self.kinds & {"acpi_build", "piix4_pm"} and self.family.name in ("pc", "q35"):
             parts.append(("acpi=off", ()))
+        if self.family.name == "pc" and "PIIX4" in self.kinds:
+            parts.append(("x-south-bridge=piix4-isa", self._notes_of_kind("PIIX4")))
         if self.family.name == "microvm" and "gpex_root" in self.kinds:
             parts.append(("pcie=on", self._notes_of_kind("gpex_root")))
         if self.family.name == "microvm" and "xhci-sysbus" in self.kinds:
@@ -550,7 +576,7 @@ class Builder:
         parts += self.power_parts() if self.family.name == "pseries" else []
         backend = self.main_backend
         if backend is not None:
-            parts.append((f"memory-backend={backend.idstr}", [BlockNote(backend)]))
+            parts.append((f"memory-backend={backend.idstr.removeprefix(CANONICAL)}", [BlockNote(backend)]))
         self.add("-M", parts)
         clock = next((section for section in self.sections if last_part(section.name) == "kvmclock"), None)
         self.add("-accel", [("tcg", ())] if clock is None else [("kvm", [IdstrNote(clock)])])
@@ -786,6 +812,7 @@ class Builder:
             "tpm-crb-cmd",
             "tpm-ppi",
             "virt.secure-ram",
+            "isa-bios",
             self.family.memory,
         }
         return [
@@ -859,10 +886,11 @@ class Builder:
             self.backend(main)
         for block in nodes:
             self.backend(block)
-            self.add("-numa", [("node", ()), (f"memdev={block.idstr}", [BlockNote(block)])])
+            self.add("-numa", [("node", ()), (f"memdev={block.idstr.removeprefix(CANONICAL)}", [BlockNote(block)])])
         for block in dimms:
             self.backend(block)
-            self.add("-device", [("pc-dimm", ()), (f"memdev={block.idstr}", [BlockNote(block)])])
+            named = f"memdev={block.idstr.removeprefix(CANONICAL)}"
+            self.add("-device", [("pc-dimm", ()), (named, [BlockNote(block)])])
         for block in self.claimed_blocks:
             self.backend(block)
 
@@ -886,13 +914,15 @@ class Builder:
 
     def backend(self, block: RamBlock, name: str | None = None) -> str:
         """An -object with the memory of a block; its id."""
-        name = block.idstr if name is None else name
+        name = block.idstr.removeprefix(CANONICAL) if name is None else name
         notes = [BlockNote(block)]
         parts: list[tuple[str, Sequence[Note]]] = [
             ("memory-backend-ram", ()),
             (f"id={name}", notes),
             (f"size={_bytes(int(block.used_length))}", notes),
         ]
+        if block.idstr.startswith(CANONICAL):
+            parts.append(("x-use-canonical-path-for-ramblock-id=on", notes))
         if self.shared and block.idstr not in self.blocks_with_pages:
             parts.append(("share=on", [HostNote(self.stream, ConfigurationSection)]))
         self.add("-object", parts)
@@ -900,6 +930,11 @@ class Builder:
 
     def firmware(self) -> None:
         """-bios, where the block of the firmware is not of the usual size."""
+        for unit in range(2):
+            flash = self.blocks.get(f"system.flash{unit}")
+            if flash is not None:
+                told = f"if=pflash,unit={unit},driver=null-co,read-zeroes=on"
+                self.add("-drive", [(told, ()), (f"size={int(flash.used_length)}", [BlockNote(flash)])])
         usual = self.family.firmware.get("pc.bios")
         block = self.blocks.get("pc.bios")
         if block is None or usual is None or int(block.used_length) == usual:
@@ -1017,8 +1052,8 @@ class Builder:
 
     # Devices.
 
-    def pci_devices(self) -> None:
-        """The devices on PCI, those of each bus in order, and what sits behind them."""
+    def on_pci(self) -> tuple[dict[Place, Device], list[tuple[Section, Device, str]]]:
+        """The devices on PCI by their places, and what sits behind them: section, controller, where."""
         devices: dict[Place, Device] = {}
         behind: list[tuple[Section, Device, str]] = []
 
@@ -1039,6 +1074,11 @@ class Builder:
             match = _PCI.fullmatch(name)
             if match is not None and match[3] is not None:
                 at(match).blocks[match[3]] = block
+        return devices, behind
+
+    def pci_devices(self) -> None:
+        """The devices on PCI, those of each bus in order, and what sits behind them."""
+        devices, behind = self.on_pci()
         self.silent_ports(devices)
         self.expanders(devices)
         # A port is there before what sits behind it.
@@ -1531,6 +1571,12 @@ class Builder:
         """-global of what shows in the devices of the machine, and of the migration."""
         if self.family.name in ("pc", "q35", "microvm") and "kvm-tpr-opt" not in self.kinds and "apic" in self.kinds:
             self.options.append(Option("-global", "apic.vapic=off"))
+        bridge = next((section for section in self.sections if last_part(section.name) == "piix4_pm"), None)
+        machine = self.machine_release
+        if bridge is not None and machine is not None and machine >= ACPI_INDEX_SINCE:
+            with suppress(VMStateError):
+                if ModelReading(self, Device(), bridge).fact("acpi_index_migrated") is False:
+                    self.options.append(Option("-global", "PIIX4_PM.x-not-migrate-acpi-index=on"))
         hpet = next((section for section in self.sections if section.name == "hpet"), None)
         if hpet is not None:
             reading = ModelReading(self, Device(), hpet)

@@ -69,6 +69,7 @@ _X86 = frozenset(
         "audio",
         "eeprom",
         "i2c-ddc",
+        "pflash_cfi01",
     )
 )
 
