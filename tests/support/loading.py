@@ -14,8 +14,10 @@ from vmstate.qemu.live import live_state
 from vmstate.qemu.machine import Machine
 
 
-def loaded_state(words: Sequence[str], root: str | None, data: bytes) -> dict[tuple[str, int], bytes]:
-    """The device sections of a machine (`words` have -S) that has loaded a stream."""
+def loaded_state(
+    words: Sequence[str], root: str | None, data: bytes, *, reset: bool = False
+) -> dict[tuple[str, int], bytes]:
+    """The device sections of a machine (`words` have -S) that has loaded a stream, and been reset since."""
     reading, writing = os.pipe()
     with Machine([*words, "-incoming", "defer"], qemu=qemu_of(root), descriptors=[reading]) as machine:
         os.close(reading)
@@ -27,6 +29,10 @@ def loaded_state(words: Sequence[str], root: str | None, data: bytes) -> dict[tu
 
         threading.Thread(target=write, daemon=True).start()
         machine.monitor.until("query-status", [("status", "paused"), ("status", "prelaunch")])
+        if reset:
+            machine.ask("system_reset")
+            while machine.monitor.next_event(10)["event"] != "RESET":
+                pass
         loaded = live_state(machine.monitor).data
     with vmstate.load(loaded) as stream:
         return {(section.name, section.instance_id): section.payload() for section in stream.sections}
