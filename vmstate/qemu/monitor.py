@@ -12,7 +12,7 @@ import socket
 import sys
 import time
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any, Self
 
@@ -99,9 +99,19 @@ class Monitor:
     build: str
     """What the distribution calls the build, as query-version says it; may be empty."""
 
-    def ask(self, command: str, arguments: dict[str, Any] | None = None, *, limit: float | None = None) -> Any:
-        """The answer of QEMU to a command. Raises `MachineError` with QEMU's own words where it refuses."""
-        return self._execute(command, arguments, limit)
+    def ask(
+        self,
+        command: str,
+        arguments: dict[str, Any] | None = None,
+        *,
+        limit: float | None = None,
+        is_awaited: Callable[[], bool] | None = None,
+    ) -> Any:
+        """The answer of QEMU to a command. Raises `MachineError` with QEMU's own words where it refuses.
+
+        `is_awaited` says, when the time is over, whether the answer is waited for as long again.
+        """
+        return self._execute(command, arguments, limit, is_awaited=is_awaited)
 
     def ask_or_none(self, command: str, arguments: dict[str, Any] | None = None, *, limit: float | None = None) -> Any:
         """The answer of QEMU to a command; None where it refuses, or has no such command."""
@@ -128,6 +138,7 @@ class Monitor:
         arguments: dict[str, Any] | None = None,
         limit: float | None = None,
         descriptors: list[int] | None = None,
+        is_awaited: Callable[[], bool] | None = None,
     ) -> Any:
         limit = self.limit if limit is None else limit
         end = time.monotonic() + limit
@@ -135,7 +146,13 @@ class Monitor:
         request = {"execute": command, "id": self._number} | ({"arguments": arguments} if arguments else {})
         self._send(json.dumps(request).encode() + b"\n", descriptors or [], command, limit)
         while True:
-            message = self._message(command, limit, end)
+            try:
+                message = self._message(command, limit, end)
+            except NoAnswerError:
+                if is_awaited is None or not is_awaited():
+                    raise
+                end = time.monotonic() + limit
+                continue
             if "event" in message:
                 self._keep(message)
             elif "error" in message and message.get("id", self._number) == self._number:

@@ -12,6 +12,7 @@ from __future__ import annotations
 import os
 import struct
 import time
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Self
 
 from vmstate.errors import VMStateError
@@ -144,13 +145,14 @@ JOB_SINCE = (6, 0)
 """The first release with snapshot-load."""
 
 
-def load_by_command(machine: Machine, limit: float) -> str | None:
+def load_by_command(machine: Machine, limit: float, is_awaited: Callable[[], bool] | None = None) -> str | None:
     """Load by the command for people, which takes half as long as a job: why it is refused, or None.
 
-    It wants the snapshot in each disk that can be written. Raises `MachineError`.
+    It wants the snapshot in each disk that can be written; `is_awaited` is as for `Monitor.ask`. Raises `MachineError`.
     """
     words = {"command-line": f"loadvm {NAME}"}
-    answer: str = machine.monitor.ask("human-monitor-command", words, limit=limit).replace("\r\n", "\n")
+    answer: str = machine.monitor.ask("human-monitor-command", words, limit=limit, is_awaited=is_awaited)
+    answer = answer.replace("\r\n", "\n")
     return answer if any(line.startswith(_REFUSED) for line in answer.splitlines()) else None
 
 

@@ -7,6 +7,7 @@ stream any more is replaced, and the stream that did it is kept.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping
 from contextlib import ExitStack
 from pathlib import Path
@@ -26,6 +27,7 @@ from vmstate.fuzz.targets.qemu import (
     foreseen,
     last_line,
     machine_in,
+    processor_seconds,
     resident_memory,
     run_folder,
 )
@@ -37,7 +39,7 @@ from vmstate.qemu.snapshot import SnapshotImage, load_by_command, load_by_job
 from vmstate.saved.opening import open_input
 
 LIMIT_OF_LOAD = 0.4
-"""Seconds that a load may take before a fresh QEMU is asked; one takes some milliseconds."""
+"""Seconds of the processor that a load may take before a fresh QEMU is asked; one takes some milliseconds."""
 
 SETTLED = 32
 """Streams between two loads of the good one."""
@@ -131,10 +133,19 @@ class LongLived:
 
     def _loaded(self, machine: Machine, data: bytes) -> Verdict:
         self._image.put(data)
+        begun, used = time.monotonic(), processor_seconds(machine.pid)
+
+        def is_slow() -> bool:
+            """Whether it is others that the processor works for."""
+            return time.monotonic() < begun + self.limit and processor_seconds(machine.pid) - used < LIMIT_OF_LOAD
+
         try:
-            refusal = (load_by_job if self._has_disks else load_by_command)(machine, self.limit)
+            if self._has_disks:
+                refusal = load_by_job(machine, self.limit)
+            else:
+                refusal = load_by_command(machine, min(self.limit, LIMIT_OF_LOAD), is_slow)
         except NoAnswerError:
-            return Verdict(HUNG, f"no answer in {self.limit:g} s", "load")
+            return Verdict(HUNG, f"no answer in {time.monotonic() - begun:.1f} s", "load")
         except MachineError as error:
             if machine.monitor.is_open:
                 raise MachineError("QEMU does not take loadvm: use --fresh", found=str(error)) from None
@@ -175,7 +186,7 @@ class LoadvmTarget(QemuTarget):
         why = self.predicted(subject, data)
         since = self._since.setdefault(seed.path, [])
         since.append((subject, data, mutations))
-        verdict = self.load(seed, without_vmdesc(subject, data, mutations))
+        verdict = self._loaded(seed, without_vmdesc(subject, data, mutations))
         if verdict.kind == (ACCEPTED if why is None else REFUSED):
             if len(since) >= SETTLED or any((LEFT, mutation.label) in self._known for mutation in mutations):
                 self._settle(seed)
@@ -195,6 +206,11 @@ class LoadvmTarget(QemuTarget):
         return foreseen(fresh, subject, mutations, why)
 
     def load(self, seed: Seed, data: bytes) -> Verdict:
+        """What a QEMU does that has loaded others before; a fresh one where that does not answer."""
+        verdict = self._loaded(seed, data)
+        return super().load(seed, data) if verdict.kind == HUNG else verdict
+
+    def _loaded(self, seed: Seed, data: bytes) -> Verdict:
         """What a QEMU does that has loaded others before; a fresh one where the stream does not fit in the snapshot."""
         machine = self._machine_of(seed)
         return machine.load(data) if machine.has_room(data) else super().load(seed, data)
@@ -204,7 +220,7 @@ class LoadvmTarget(QemuTarget):
         if machine is None:
             while len(self._machines) >= MOST_MACHINES:
                 self._machines.pop(next(iter(self._machines))).close()
-            machine = LongLived(seed, self.keeper, min(self.limit, LIMIT_OF_LOAD))
+            machine = LongLived(seed, self.keeper, self.limit)
         self._machines[seed.path] = machine
         return machine
 

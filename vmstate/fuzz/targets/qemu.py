@@ -8,6 +8,7 @@ copy of that goes into the folder of each run, DIR/ in the command line.
 from __future__ import annotations
 
 import json
+import math
 import os
 import re
 import shutil
@@ -426,6 +427,14 @@ def resident_memory(pid: int) -> int:
         status = Path(f"/proc/{pid}/status").read_text()
         return int(status.split("RssAnon:")[1].split()[0]) << 10
     return 0
+
+
+def processor_seconds(pid: int) -> float:
+    """The processor's time that a process has had, as far as the system says; else no end of it."""
+    with suppress(OSError, ValueError, IndexError):
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+    return math.inf
 
 
 def last_line(text: str) -> str:
