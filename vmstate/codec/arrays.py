@@ -22,6 +22,9 @@ from vmstate.vmsd.declare import nested
 from vmstate.vmsd.description import Field, Pointers
 from vmstate.vmsd.expr import Expr
 
+STRUCT = 16
+"""How many numbers a struct counts for."""
+
 
 def array(place: Place, item: Element, codecs: Codecs) -> tuple[Step, Put]:
     """The step and the put of an array whose elements are read and written by `item`."""
@@ -108,6 +111,7 @@ def _scalars(field: Field, kind: t.Scalar, slot: int) -> tuple[Step, Put]:
         end = pos + elements * size
         if end > ctx.end:
             raise ctx.short(pos, elements * size)
+        ctx.count_numbers(elements, pos)
         numbers = packed(ctx, frame, elements).unpack_from(ctx.data, pos)
         values.append(nested(list(numbers), dims) if dims else list(numbers))
         return end
@@ -155,6 +159,7 @@ def _sequence(place: Place, item: Element) -> tuple[Step, Put]:
     def step(ctx: Context, frame: Frame, pos: int, values: list[Any]) -> int:
         elements = number(ctx, frame, count, "count", pos)
         _room(ctx, elements, least, pos)
+        ctx.count_numbers(elements * STRUCT, pos)
         states: list[Any] = []
         for index in range(elements):
             enter_element(ctx, first + index, dims)
@@ -208,10 +213,13 @@ def _records(place: Place, item: Element, kind: t.Struct, codecs: Codecs) -> tup
         elements = number(ctx, frame, count, "count", pos)
         _room(ctx, elements, size, pos)
         end = pos + elements * size
+        if ctx.path is not None or (not ctx.final and end >= ctx.end):
+            return by_element(ctx, frame, pos, values)
         raw = bytes(ctx.data[pos:end])
         # Behind each element QEMU looks for a subsection; it would have to name the struct.
-        named = name in bytes(ctx.data[pos : end + 2 + len(name)])
-        if named or ctx.path is not None or (not ctx.final and end >= ctx.end):
+        named = name in raw or name in bytes(ctx.data[max(pos, end - len(name)) : end + 2 + len(name)])
+        if named:
+            del raw
             return by_element(ctx, frame, pos, values)
         values.append(Records(kind_of_element, raw))
         return end

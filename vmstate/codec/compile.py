@@ -175,6 +175,8 @@ def fuse(codes: Sequence[str], keys: Sequence[str], first: int) -> tuple[Step, P
     truths, pads = _places_of_odd_bytes(codes) if normalises else ((), ())
 
     def step(ctx: Context, frame: Frame, pos: int, values: list[Any]) -> int:
+        if arrays:
+            ctx.count_numbers(arrays[-1][1], pos)
         numbers = unpack_from(ctx.data, pos)
         if arrays:
             taken = 0

@@ -22,6 +22,10 @@ EMPTY_LIMIT_OF_STREAM = 1 << 16
 """The same of all sections of a stream together."""
 
 
+MOST_NUMBERS = 1 << 21
+"""Elements of arrays in one section; what devices have more of they send as buffers."""
+
+
 class Allowance:
     """How many values that take no bytes may still come in the sections of one stream."""
 
@@ -49,6 +53,7 @@ class Context:
         "force",
         "guessed",
         "longer_opaque",
+        "numbers",
         "opaque_seen",
         "path",
         "position",
@@ -76,6 +81,7 @@ class Context:
         self.opaque_seen = 0
         self.empty = 0
         self.empty_limit = EMPTY_LIMIT
+        self.numbers = 0
         self.force = False
         # Where a check collects what QEMU would refuse, instead of stopping at the first.
         self.broken: list[Broken] | None = None
@@ -90,6 +96,12 @@ class Context:
         self.empty += values
         if self.empty > self.empty_limit:
             raise self.wrong("too many elements that take no bytes", pos, f"at most {self.empty_limit}")
+
+    def count_numbers(self, numbers: int, pos: int) -> None:
+        """Note the elements of arrays, each of which becomes an object; no device has very many."""
+        self.numbers += numbers
+        if self.numbers > MOST_NUMBERS:
+            raise self.wrong("more numbers than any device has", pos, f"at most {MOST_NUMBERS}")
 
     def short(self, pos: int, size: int) -> TruncatedError:
         """The error for bytes that are not there."""

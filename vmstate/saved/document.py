@@ -19,8 +19,9 @@ from typing import Any, Protocol
 from vmstate.errors import SchemaError, StreamError
 from vmstate.files import reported
 from vmstate.saved.opening import Input, open_input
+from vmstate.schema.repeated import parse_json
 from vmstate.schema.values import from_plain, to_plain
-from vmstate.schema.vmdesc import Vmdesc, parse_json, read_vmdesc
+from vmstate.schema.vmdesc import Vmdesc, read_vmdesc
 from vmstate.stream.candidates import Candidates
 from vmstate.stream.configuration import Configuration
 from vmstate.stream.events import (

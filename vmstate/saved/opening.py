@@ -90,6 +90,16 @@ StreamLike: TypeAlias = "str | os.PathLike[str] | ReadableBuffer | BinaryFile"
 """Whatever a stream can be opened from: a path ("-" is standard input), bytes, or a binary file; compressed or not."""
 
 
+class Mapping(mmap.mmap):
+    """A file that is mapped to be read."""
+
+    def let_go(self) -> None:
+        """Let the system drop what memory it holds; the bytes stay readable."""
+        if hasattr(mmap, "MADV_DONTNEED"):
+            with suppress(OSError):
+                self.madvise(mmap.MADV_DONTNEED)
+
+
 class Input:
     """Bytes that are all at hand, in memory or mapped.
 
@@ -264,7 +274,7 @@ def _mapped_if_plain(file: BinaryFile, name: str) -> Input | None:
     if form_of(os.pread(raw.fileno(), LONGEST_MAGIC, start)) is not None:
         return None
     try:
-        mapping = mmap.mmap(raw.fileno(), 0, access=mmap.ACCESS_READ)
+        mapping = Mapping(raw.fileno(), 0, access=mmap.ACCESS_READ)
     except OSError:  # some file systems have no maps
         return None
     # Few files are large enough to be mapped.

@@ -16,7 +16,7 @@ import hashlib
 import hmac
 import re
 import secrets
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import zip_longest
 from typing import Any, Protocol, runtime_checkable
 
@@ -270,7 +270,7 @@ class _Scrubber:
         """What replaces all that is private; of two that overlap the later one counts."""
         vmdesc = self.stream.vmdesc
         text = self.stream.vmdesc_text
-        entries = [] if text is None else vmdesc_entries(text)
+        entries: Sequence[Any] = () if text is None else vmdesc_entries(text)
         for part in self.stream.parts:
             yield from self._patches_of_part(part, vmdesc, entries)
         # All addresses are known only now.
@@ -300,7 +300,7 @@ class _Scrubber:
             if _places_of(trace) != _places_of(layout.trace):
                 raise _reads_otherwise(section.name)
 
-    def _patches_of_part(self, part: Part, vmdesc: Vmdesc | None, entries: list[Any]) -> Iterator[Patch]:
+    def _patches_of_part(self, part: Part, vmdesc: Vmdesc | None, entries: Sequence[Any]) -> Iterator[Patch]:
         if isinstance(part, ConfigurationSection):
             vmsd: VMStateDescription = Configuration.vmsd  # type: ignore[attr-defined]
             start = part.offset + 1
@@ -324,7 +324,7 @@ class _Scrubber:
         name = command.data[before + 1 : before + 1 + command.data[before]]
         yield command.offset + 5 + before + 1, self.replacer.block_name(name)
 
-    def _patches_of_section(self, section: Section, vmdesc: Vmdesc | None, entries: list[Any]) -> Iterator[Patch]:
+    def _patches_of_section(self, section: Section, vmdesc: Vmdesc | None, entries: Sequence[Any]) -> Iterator[Patch]:
         start = section.payload_offset
         payload = self._bytes(start, section.footer.offset)
         layout = self._reading_of_section(section, payload, vmdesc, entries)
@@ -339,7 +339,7 @@ class _Scrubber:
             raise error.within(section=section.name) from None
 
     def _reading_of_section(
-        self, section: Section, payload: bytes, vmdesc: Vmdesc | None, entries: list[Any]
+        self, section: Section, payload: bytes, vmdesc: Vmdesc | None, entries: Sequence[Any]
     ) -> Reading | None:
         """How the section is read: by the library where that agrees with the vmdesc, since it knows what is private."""
         version = section.version_id

@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import Any
 
 from vmstate.errors import DescriptionError, SchemaError
-from vmstate.schema.vmdesc import parse_json
+from vmstate.schema.repeated import parse_json
 from vmstate.vmsd.data import Data
 from vmstate.vmsd.description import MAX_DEPTH, Field, Subsection, VMStateDescription
 from vmstate.vmsd.expr import UNKNOWN, Const

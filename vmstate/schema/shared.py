@@ -14,7 +14,7 @@ from hashlib import blake2b
 from typing import Any
 
 from vmstate.errors import SchemaError
-from vmstate.schema.vmdesc import MAX_POINTERS, NOTHING_DESCRIBED, Device, Vmdesc, VmdescReader, read_vmdesc
+from vmstate.schema.vmdesc import LARGE, MAX_POINTERS, NOTHING_DESCRIBED, Device, Vmdesc, VmdescReader, read_vmdesc
 from vmstate.vmsd.data import Data
 
 MOST_KEPT = 8 << 20
@@ -68,7 +68,7 @@ class SharedVmdescs:
         if known is None:
             if len(self.texts) >= MOST_TEXTS:
                 self.texts.clear()
-            known = self._by_entries(text) or _by_itself(text)
+            known = (None if len(text) > LARGE else self._by_entries(text)) or _by_itself(text)
             self.texts[key] = known
         return known
 

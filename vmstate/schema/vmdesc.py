@@ -35,6 +35,10 @@ NAMES_LIMIT = 4096
 """Characters of the names of nested structs at most, all on the way to one field together."""
 
 
+LARGE = 1 << 20
+"""Bytes of a text that is read at once; a larger one is read entry by entry."""
+
+
 class Dialect(Data):
     """How one range of QEMU releases writes vmdesc.
 
@@ -113,34 +117,24 @@ def read_vmdesc(text: bytes) -> Vmdesc:
     Raises `SchemaError`.
     """
     spaced = text.startswith(b"{ ")
+    if len(text) > LARGE:
+        from vmstate.schema.large import read_entries
+
+        vmdesc, described = read_entries(text, None, spaced=spaced)
+        if described != text.count(b'"vmsd_name"'):
+            from vmstate.schema.repeated import keep_repeated
+
+            vmdesc, _ = read_entries(text, keep_repeated, spaced=spaced)
+        return vmdesc
     # Python is faster where it need not keep repeated keys, and few streams have any: then a description is missing.
     with suppress(SchemaError, ValueError, RecursionError):
         reader = VmdescReader(spaced=spaced)
         vmdesc = reader.top(json.loads(text))
         if reader.described == text.count(b'"vmsd_name"'):
             return vmdesc
+    from vmstate.schema.repeated import parse_json
+
     return VmdescReader(spaced=spaced).top(parse_json(text))
-
-
-def parse_json(text: bytes, what: str = "vmdesc") -> Any:
-    """JSON with repeated keys kept. Raises `SchemaError`."""
-    try:
-        return json.loads(text, object_pairs_hook=_keep_repeated)
-    except RecursionError:
-        raise SchemaError(f"{what} nests too deeply") from None
-    except UnicodeDecodeError as error:
-        raise SchemaError(f"{what} is not JSON, which is text in UTF-8", offset=error.start) from None
-    except ValueError as error:
-        raise SchemaError(f"{what} is not JSON: {error}") from None
-
-
-def _keep_repeated(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    plain = dict(pairs)
-    if len(plain) == len(pairs):
-        return plain
-    repeated = Repeated(plain)
-    repeated.pairs = pairs
-    return repeated
 
 
 def _too_long(name: str, limit: int) -> SchemaError:

@@ -18,8 +18,8 @@ _VMDESC_REACH = 128 << 20
 _RELEASE = 16 << 20
 """Bytes that are looked through before the system may have them back."""
 
-_SECTION_REACH = 192 << 20
-"""Bytes in which the end of a section is looked for that nothing describes."""
+_SECTION_REACH = 48 << 20
+"""Bytes in which the end of a section is looked for that nothing describes: a file can be sparse, and of any size."""
 
 _FOOTERS_LIMIT = 64
 """The most places that are looked at where a footer of the section seems to stand."""
@@ -137,7 +137,7 @@ class Ends:
 
     def opaque_end(self, old_size: int | None, *, may_be_last: bool = True) -> int:
         """Where a section ends that nothing describes; `may_be_last`: whether a last zero byte can end the stream."""
-        if old_size is not None:
+        if old_size is not None and old_size <= _SECTION_REACH:
             end = self._begin + old_size
             if self.has(self._begin, old_size) and self.is_end(end):
                 return end
@@ -199,12 +199,17 @@ def _find(data: memoryview, pattern: bytes, start: int) -> int:
     """The position of a pattern from `start` on, or -1; looked for piece by piece, so that nothing large is copied."""
     step = 1 << 12
     stop = min(len(data), start + _SECTION_REACH)
+    let_go = getattr(data.obj, "let_go", None)
+    held = start
     while start < stop:
         place = bytes(data[start : start + step + len(pattern) - 1]).find(pattern)
         if place >= 0:
             return start + place
         start += step
         step = min(2 * step, 1 << 20)
+        if let_go is not None and start - held > _RELEASE:
+            let_go()
+            held = start
     return -1
 
 

@@ -75,6 +75,9 @@ RAM_ADVISE = 16
 TRAILING = 64 << 20
 """Bytes behind the end at most of a stream that comes piece by piece; of one that is all there they are a view."""
 
+LONGEST_SECTION = 288 << 20
+"""Bytes of the state of a device at most: virtio-gpu sends up to 256 MiB of pictures."""
+
 _TRIM = 1 << 16
 _IDS = struct.Struct(">II")
 """The instance_id and the version_id of a section header."""
@@ -450,6 +453,9 @@ class StreamReader:
         """Decode up to a footer, or to whatever else must follow."""
         codec = _codec(vmsd)
         ends = self._ends(data, header)
+        is_long = self._closed and len(data) - self._pos > LONGEST_SECTION
+        if is_long:
+            data = data[: self._pos + LONGEST_SECTION]
 
         broken_off: list[int] = []
 
@@ -477,6 +483,8 @@ class StreamReader:
         try:
             state, end = attempt(accept=fits_surely)
         except VMStateError as error:
+            if is_long and isinstance(error, TruncatedError):
+                raise StreamError("too long", expected=f"at most {LONGEST_SECTION} bytes") from None
             # Where it would fit if there were more, it is likelier cut off than ended by a zero byte of its own.
             if self._footers or isinstance(error, TruncatedError):
                 raise

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import json
 from collections import Counter, deque
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from functools import lru_cache
 from typing import Any
 
 from vmstate.errors import VMStateError
-from vmstate.schema.vmdesc import Dialect, hides, hides_something
+from vmstate.schema.vmdesc import LARGE, Dialect, hides, hides_something
 from vmstate.schema.write import describe_device
 from vmstate.stream.events import Trailing
 from vmstate.stream.finding import Finding
@@ -238,8 +238,12 @@ def _described(section: Section, text: bytes, number: int, dialect: Dialect) -> 
 
 
 @lru_cache(maxsize=4)
-def vmdesc_entries(text: bytes) -> list[Any]:
+def vmdesc_entries(text: bytes) -> Sequence[Any]:
     """What a vmdesc says of each device, its objects as lists of pairs; nothing of it may be changed."""
+    if len(text) > LARGE:
+        from vmstate.schema.large import Entries
+
+        return Entries(text, _pairs)
     return list(dict(json.loads(text, object_pairs_hook=_pairs))["devices"])
 
 
