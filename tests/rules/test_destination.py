@@ -5,6 +5,7 @@ That a real QEMU says the same is what the campaigns show (tests/test_fuzz_qemu.
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ from typing import Any
 import pytest
 
 import vmstate
+from vmstate.devices.acpi.cpu_hotplug import DEV_COUNT
 from vmstate.fuzz.compose import minimal
 from vmstate.fuzz.grow import Grower
 from vmstate.fuzz.source import RandomSource
@@ -339,3 +341,30 @@ def test_a_block_of_ram_that_is_not_listed_has_its_pages_all_the_same(
     assert destination(Release(10, 0)).check(left_out) == []
     with pytest.raises(vmstate.VMStateError, match="not listed"):
         vmstate.load(left_out)
+
+
+def pages(second: int) -> bytes:
+    """A stream of a block of one page and one of 16 that are zero, the first of which says that it is elsewhere."""
+    text = b'{"page_size": 4096, "devices": []}'
+    start = struct.pack(">BIB3sIIQ", 1, 2, 3, b"ram", 0, 4, 0x11000 | 4)
+    start += b"\1a" + struct.pack(">Q", 0x1000) + b"\1b" + struct.pack(">Q", 0x10000)
+    sent = struct.pack(">QB1s", 8, 1, b"a") + b"x" * 0x1000 + struct.pack(">QB1sB", second | 2, 1, b"b", 0)
+    sent += b"".join(struct.pack(">QB", address | 0x22, 0) for address in range(0x1000, 0x10000, 0x1000))
+    end = struct.pack(">QBI", 16, 0x7E, 2)
+    parts = start + end + struct.pack(">BI", 3, 2) + sent + end
+    return b"QEVM\0\0\0\3" + parts + b"\0" + struct.pack(">BI", 6, len(text)) + text
+
+
+def test_a_destination_knows_how_large_a_page_is() -> None:
+    """Without a vmdesc a stream tells it by how far its pages are apart."""
+    destination = KnownDestination(vmstate.load(pages(0)))
+    for second in (0, 0x1000):
+        without_vmdesc = pages(second)[:-39]
+        assert without_vmdesc[-1] == 0
+        assert [finding.message for finding in destination.check(without_vmdesc)] == []
+
+
+def test_processors_that_cannot_be_added() -> None:
+    """microvm's acpi-ged takes a subsection of none of them, which is found out where it is the only fact."""
+    assert 0 in DEV_COUNT.candidates
+    assert list(DEV_COUNT.candidates).index(0) == len(DEV_COUNT.candidates) - 1

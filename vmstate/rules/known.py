@@ -33,7 +33,7 @@ from vmstate.rules.stream import (
     room_of_block,
     takes_unsent,
 )
-from vmstate.schema.vmdesc import NOTHING_DESCRIBED, contradicts
+from vmstate.schema.vmdesc import NOTHING_DESCRIBED, Vmdesc, contradicts
 from vmstate.stream.configuration import Configuration
 from vmstate.stream.events import (
     Command,
@@ -116,6 +116,8 @@ class KnownDestination:
                 sent.setdefault(section.kind, section.payload())
         self._known: dict[tuple[str, int], _Known] = {}
         vmdesc = reference.vmdesc
+        # A stream does not say how large its pages are; a destination knows.
+        self.pages_alone = Vmdesc(None if vmdesc is None else vmdesc.page_size, None, (), NOTHING_DESCRIBED.dialect)
         described = {} if vmdesc is None else {(entry.name, entry.instance_id): entry.vmsd for entry in vmdesc.devices}
         for section in reference.sections:
             told = {**self.facts, **(sections or {}).get(section.name, {})}
@@ -274,7 +276,7 @@ class _Reader(StreamReader):
     """Reads as one destination does: its layouts, its facts, nothing tried and nothing skipped."""
 
     def __init__(self, destination: KnownDestination, data: memoryview) -> None:
-        super().__init__(vmdesc=NOTHING_DESCRIBED, library=False)
+        super().__init__(vmdesc=destination.pages_alone, library=False)
         self._whole = data
         self._closed = True
         self._destination = destination
