@@ -9,7 +9,7 @@ from vmstate.declare import VMState, boolean, description, fact, uint8, uint32, 
 
 LIKELY = (*range(1, 33), 48, 64, 96, 128, 160, 192, 224, 240, 255, 256, 288, 512, 1024, 4096, 0)
 DEV_COUNT = fact("possible_cpus", LIKELY, advice="start the destination with -smp maxcpus={value}")
-"""Processors that the machine can have (-smp maxcpus=): those that are likely; none where none can be added (microvm)."""
+"""Processors that the machine can have (-smp maxcpus=): the likely ones; 0 where none can be added (microvm)."""
 
 
 @description("CPU hotplug device state", version_id=1, minimum_version_id=1)

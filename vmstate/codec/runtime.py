@@ -98,7 +98,7 @@ class Context:
             raise self.wrong("too many elements that take no bytes", pos, f"at most {self.empty_limit}")
 
     def count_numbers(self, numbers: int, pos: int) -> None:
-        """Note the elements of arrays, each of which becomes an object; no device has very many."""
+        """Note the elements of arrays, each of which becomes an object."""
         self.numbers += numbers
         if self.numbers > MOST_NUMBERS:
             raise self.wrong("more numbers than any device has", pos, f"at most {MOST_NUMBERS}")

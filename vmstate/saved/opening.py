@@ -95,9 +95,8 @@ class Mapping(mmap.mmap):
 
     def let_go(self) -> None:
         """Let the system drop what memory it holds; the bytes stay readable."""
-        if hasattr(mmap, "MADV_DONTNEED"):
-            with suppress(OSError):
-                self.madvise(mmap.MADV_DONTNEED)
+        with suppress(OSError, AttributeError):
+            self.madvise(mmap.MADV_DONTNEED)
 
 
 class Input:

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from vmstate.errors import SchemaError
+from vmstate.schema.repeated import keep_repeated
 from vmstate.schema.vmdesc import Device, Vmdesc, VmdescReader
 
 LONGEST = 2 << 20
@@ -142,3 +143,11 @@ def read_entries(text: bytes, hook: Hook | None, *, spaced: bool) -> tuple[Vmdes
     outline = reader.top(top)
     vmdesc = Vmdesc(outline.page_size, outline.configuration, tuple(devices or ()), outline.dialect)
     return vmdesc, reader.described
+
+
+def read_by_entries(text: bytes, *, spaced: bool) -> Vmdesc:
+    """A vmdesc; read again with the keys that come again where a description is missing. Raises `SchemaError`."""
+    vmdesc, described = read_entries(text, None, spaced=spaced)
+    if described != text.count(b'"vmsd_name"'):
+        vmdesc, _ = read_entries(text, keep_repeated, spaced=spaced)
+    return vmdesc

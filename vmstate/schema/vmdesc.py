@@ -118,14 +118,9 @@ def read_vmdesc(text: bytes) -> Vmdesc:
     """
     spaced = text.startswith(b"{ ")
     if len(text) > LARGE:
-        from vmstate.schema.large import read_entries
+        from vmstate.schema.large import read_by_entries
 
-        vmdesc, described = read_entries(text, None, spaced=spaced)
-        if described != text.count(b'"vmsd_name"'):
-            from vmstate.schema.repeated import keep_repeated
-
-            vmdesc, _ = read_entries(text, keep_repeated, spaced=spaced)
-        return vmdesc
+        return read_by_entries(text, spaced=spaced)
     # Python is faster where it need not keep repeated keys, and few streams have any: then a description is missing.
     with suppress(SchemaError, ValueError, RecursionError):
         reader = VmdescReader(spaced=spaced)

@@ -8,6 +8,7 @@ still to come it is a `TruncatedError` that says how far to read.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from itertools import chain
 
 from vmstate.errors import StreamError, TruncatedError, VMStateError
 from vmstate.stream.events import FOOTER, CommandType, Mark, SectionHeader
@@ -19,7 +20,7 @@ _RELEASE = 16 << 20
 """Bytes that are looked through before the system may have them back."""
 
 _SECTION_REACH = 48 << 20
-"""Bytes in which the end of a section is looked for that nothing describes: a file can be sparse, and of any size."""
+"""Bytes in which the end of a section is looked for that nothing describes: a file can be sparse."""
 
 _FOOTERS_LIMIT = 64
 """The most places that are looked at where a footer of the section seems to stand."""
@@ -128,7 +129,7 @@ class Ends:
         footer = bytes((FOOTER,)) + self._section_id.to_bytes(4, "big")
         pos = self._begin
         for _ in range(_FOOTERS_LIMIT):
-            pos = _find(self._data, footer, pos)
+            pos = find_bytes(self._data, footer, pos)
             if pos < 0:
                 return
             if self.begins_part(pos + len(footer)):
@@ -141,7 +142,14 @@ class Ends:
             end = self._begin + old_size
             if self.has(self._begin, old_size) and self.is_end(end):
                 return end
-        ahead = self._starts_ahead(may_be_last) if self._footers is False else self.footers_ahead()
+        if self._footers is False:
+            from vmstate.stream.no_footers import starts_ahead
+
+            ahead = starts_ahead(self, self._data, self._begin, self._starts)
+            if may_be_last and self._closed and self._data[-1] == Mark.EOF:
+                ahead = chain(ahead, (len(self._data) - 1,))
+        else:
+            ahead = self.footers_ahead()
         for end in ahead:
             return end
         if not self._closed:
@@ -152,24 +160,6 @@ class Ends:
             expected="the start of another section"
             if self._footers is False
             else f"a footer with section id {self._section_id}",
-        )
-
-    def _starts_ahead(self, may_be_last: bool) -> Iterator[int]:
-        """Where, in a stream without footers, another section seems to start, or the stream to end."""
-        pos = self._begin
-        mark = bytes((Mark.SECTION_FULL, 0, 0))
-        while (pos := _find(self._data, mark, pos)) >= 0:
-            if self.begins_part(pos) and self._is_unseen_start(pos):
-                yield pos
-            pos += 1
-        if may_be_last and self._closed and self._data[-1] == Mark.EOF:
-            yield len(self._data) - 1
-
-    def _is_unseen_start(self, pos: int) -> bool:
-        """Whether the section header at `pos` is of a section that has not been, and its version a likely one."""
-        version = pos + 10 + self._data[pos + 5]
-        return int.from_bytes(self._data[pos + 1 : pos + 5], "big") not in self._starts and not any(
-            self._data[version : version + 3]
         )
 
     def wrong_footer(self, end: int) -> VMStateError:
@@ -195,7 +185,7 @@ class Ends:
         return False
 
 
-def _find(data: memoryview, pattern: bytes, start: int) -> int:
+def find_bytes(data: memoryview, pattern: bytes, start: int) -> int:
     """The position of a pattern from `start` on, or -1; looked for piece by piece, so that nothing large is copied."""
     step = 1 << 12
     stop = min(len(data), start + _SECTION_REACH)
