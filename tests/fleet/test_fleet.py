@@ -15,6 +15,7 @@ import time
 import tracemalloc
 import xml.etree.ElementTree as ET
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from itertools import pairwise
 from pathlib import Path
@@ -35,7 +36,7 @@ from vmstate.errors import SchemaError, VMStateError
 from vmstate.fleet import outlines, remote
 from vmstate.fleet.changes import read_changes
 from vmstate.fleet.domains import domains_at, row_of_domain
-from vmstate.fleet.engine import Poison, in_order, pool_of
+from vmstate.fleet.engine import Engine, Poison, as_they_come, in_order, pool_of
 from vmstate.fleet.outputs import Case, junit, tap
 from vmstate.fleet.scan import Known, empty_row, facts_of, flat, places, row_of
 from vmstate.qemu.machine import Machine
@@ -68,6 +69,38 @@ def test_an_item_that_kills_twice_is_set_aside_and_named(tmp_path: Path) -> None
     poison = results[11]
     assert isinstance(poison, Poison) and poison.item == 11
     assert results[:11] + results[12:] == [number * number for number in numbers if number != 11]
+
+
+def threads(workers: int) -> Engine:
+    """Workers that are threads of this process."""
+    return Engine(lambda _: ThreadPoolExecutor(1), workers, lambda: None)
+
+
+def test_results_come_as_they_are_done_or_in_order() -> None:
+    """So that what is done can be kept, also where something before it is not."""
+
+    def later(number: int) -> int:
+        time.sleep(0.5 * (number == 0))
+        return number * number
+
+    numbers = list(range(12))
+    results = list(as_they_come(later, numbers, threads(2), chunk=1))
+    assert results[0][0] != 0
+    assert sorted(results) == [(number, number * number) for number in numbers]
+    assert list(in_order(later, numbers, threads(2), chunk=1)) == [number * number for number in numbers]
+
+
+def test_where_there_is_enough_what_is_under_way_still_comes() -> None:
+    begun: list[int] = []
+    came: list[int] = []
+
+    def noted(number: int) -> int:
+        begun.append(number)
+        return number
+
+    for number, _ in as_they_come(noted, range(1000), threads(2), chunk=1, enough=lambda: len(came) >= 5):
+        came.append(number)
+    assert 5 <= len(came) < 20 and sorted(came) == sorted(begun)
 
 
 @pytest.mark.slow
