@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from machines import ROOTS, needs_qemu
 from recorded import FIXTURES, ROOT
+from saved_files import LIBVIRT, plain
 
 from vmstate import load
 from vmstate.cli import main
@@ -24,6 +25,7 @@ from vmstate.lab.spelling import spelled
 from vmstate.qemu.machine import Machine, find_qemu
 from vmstate.qemu.migration import save
 from vmstate.query.cmdline import Builder, CommandLine, command_line, models_of
+from vmstate.saved.libvirt import domain_cpu
 from vmstate.stream.stream import Section, Stream
 from vmstate.vmsd.release import Release
 
@@ -219,6 +221,17 @@ def test_a_hub_is_there_before_what_is_plugged_into_it() -> None:
         ]
     hub, reader = map(properties, devices)
     assert (hub["port"], reader["port"]) == ("1", "1.2") and hub["bus"] == reader["bus"]
+
+
+def test_the_xml_of_libvirt_names_the_processor() -> None:
+    with load(plain(LIBVIRT)) as stream:
+        line = command_line(stream)
+    assert values(line, "-cpu") == ["qemu64"]
+    assert line.missing[0] == "the model of the processor is that of libvirt's XML (-cpu)"
+    feature = "<feature policy='disable' name='x2apic'/>"
+    assert domain_cpu(f"<domain><cpu><model>Haswell</model>{feature}</cpu></domain>".encode()) == "Haswell,x2apic=off"
+    for cpu in ("<cpu mode='host-passthrough'/>", "", "<cpu><model>a,b -S</model></cpu>", "<cpu/>"):
+        assert domain_cpu(f"<domain>{cpu}</domain>".encode()) is None
 
 
 def test_a_port_that_no_section_tells_of_is_one_of_cxl() -> None:

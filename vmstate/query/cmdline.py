@@ -52,6 +52,7 @@ from vmstate.query.processors import (
     riscv_model,
     s390x_model,
 )
+from vmstate.saved.libvirt import LibvirtImage, domain_cpu
 from vmstate.stream.events import Command, CommandType, ConfigurationSection
 from vmstate.stream.ram_records import RamBlock, RamMapped, RamPages
 from vmstate.stream.reader import StreamReader
@@ -751,6 +752,12 @@ class Builder:
             if model is not None:
                 self.add("-cpu", [(model, notes)])
                 return
+        container = None if self.stream.input is None else self.stream.input.container
+        named = domain_cpu(container.xml) if isinstance(container, LibvirtImage) else None
+        if named is not None:
+            self.add("-cpu", [(named, ())])
+            self.missing.append("the model of the processor is that of libvirt's XML (-cpu)")
+            return
         if self.family.name == "isapc" and "apic" in self.kinds:
             # Its usual processor, a 486, has no APIC.
             self.add("-cpu", [("pentium", self._notes_of_kind("apic"))])

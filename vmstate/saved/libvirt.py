@@ -9,6 +9,7 @@ of the whole file. Facts from libvirt's src/qemu/qemu_saveimage.c and qemu_savei
 
 from __future__ import annotations
 
+import re
 import struct
 from collections.abc import Iterator
 from typing import Any
@@ -223,6 +224,19 @@ def domain_facts(xml: bytes) -> dict[str, Any]:
         "disks": [_disk(element) for element in elements if element.tag == "disk"],
         "modules": _modules(root),
     }
+
+
+def domain_cpu(xml: bytes) -> str | None:
+    """The processor of a domain's XML as -cpu has it; None where it names no model, or not in plain words."""
+    root = _parsed(xml)
+    cpu = None if root is None else root.find("cpu")
+    if cpu is None or cpu.get("mode", "custom") != "custom":
+        return None
+    words = [(cpu.findtext("model") or "").strip()]
+    for feature in cpu.findall("feature"):
+        state = "off" if feature.get("policy") in ("disable", "forbid") else "on"
+        words.append(f"{feature.get('name')}={state}")
+    return ",".join(words) if all(re.fullmatch(r"[\w.=-]+", word) for word in words) else None
 
 
 def _device(element: Any) -> str:
