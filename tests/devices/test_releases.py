@@ -15,7 +15,7 @@ from vmstate.devices.scsi.esp_pci import PCI_ESP_7_2, PCI_ESP_10_0, PCIESP
 from vmstate.devices.timer.hpet import HPET
 from vmstate.devices.virtio.console import VirtIOSerial, VirtIOSerialPort
 from vmstate.rules import broken
-from vmstate.schema.vmdesc import contradicts
+from vmstate.schema.contradiction import contradicts
 
 ESPS: dict[int, VMStateDescription[PCIESP]] = {6: PCI_ESP_7_2, 7: PCI_ESP_10_0, 8: PCIESP.vmsd}
 

@@ -79,6 +79,18 @@ def test_a_sparse_section(tmp_path: Path, kind: str, verb: str) -> None:
     assert held < ITSELF + 64 * MIB, held
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="the system does not say how much memory was held at most")
+def test_a_sparse_tail_is_written_piece_by_piece(tmp_path: Path) -> None:
+    path, written = tmp_path / "tail.mig", tmp_path / "set.mig"
+    path.write_bytes(one_device(b"ab", [field("a"), field("b")]))
+    with open(path, "r+b") as file:
+        file.truncate(300 * MIB)
+    code, held, said = peak("set", str(path), "dev.b=7", "-o", str(written))
+    assert code == 0, said
+    assert held < ITSELF + 64 * MIB, held
+    assert written.stat().st_size == 300 * MIB and written.stat().st_blocks * 512 < MIB
+
+
 def entries_of(count: int, entry: dict[str, Any]) -> bytes:
     return json.dumps({"page_size": 4096, "devices": [device([field("a")]), *[entry] * count]}).encode()
 

@@ -29,7 +29,7 @@ from vmstate.rules.evaluate import ENCODE, AsKnown, broken, read_as_known, unsen
 from vmstate.rules.memory import SentMemory, unsent_memory
 from vmstate.rules.pci_config import Masks
 from vmstate.rules.stream import is_its_own_minimum
-from vmstate.schema.vmdesc import contradicts
+from vmstate.schema.contradiction import contradicts
 from vmstate.stream.memory_map import possible_processors
 from vmstate.stream.registry import comparison_of, last_part
 from vmstate.stream.stream import Section, Stream

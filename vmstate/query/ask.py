@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from vmstate.errors import PathError, QueryError, VMStateError
 from vmstate.query.origin import earliest_release, target_endian
-from vmstate.schema.vmdesc import contradicts
+from vmstate.schema.contradiction import contradicts
 from vmstate.stream.events import ConfigurationSection, Vmdescription
 from vmstate.stream.lookup import find_section, last_of_each
 from vmstate.stream.registry import all_descriptions, commands_of, questions_of

@@ -33,7 +33,8 @@ from vmstate.rules.stream import (
     room_of_block,
     takes_unsent,
 )
-from vmstate.schema.vmdesc import NOTHING_DESCRIBED, Vmdesc, contradicts
+from vmstate.schema.contradiction import contradicts
+from vmstate.schema.vmdesc import NOTHING_DESCRIBED, Vmdesc
 from vmstate.stream.configuration import Configuration
 from vmstate.stream.events import (
     Command,

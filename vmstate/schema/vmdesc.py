@@ -552,20 +552,6 @@ def hides_something(vmsd: VMStateDescription) -> bool:
     return hides_any
 
 
-def contradicts(described: VMStateDescription, vmsd: VMStateDescription) -> bool:
-    """Whether a vmdesc says that a struct inside has another version than a description of the library has it in."""
-    known = dict(_versions_inside(vmsd))
-    return any(known.get(name, version) != version for name, version in _versions_inside(described))
-
-
-def _versions_inside(vmsd: VMStateDescription) -> Iterator[tuple[str, int]]:
-    for field in vmsd.branches():
-        kind = field.type
-        if type(kind) is t.Struct:
-            yield kind.vmsd.name, kind.vmsd.version_id if kind.version is None else kind.version
-            yield from _versions_inside(kind.vmsd)
-
-
 def says_null_for_all(vmsd: VMStateDescription) -> bool:
     """Whether an array of pointers is described by its first element alone, a NULL, as it is before 10.0."""
     return any(kind.info == "struct" for kind in _kinds_of_arrays(vmsd) if isinstance(kind, t.Nullptr))
