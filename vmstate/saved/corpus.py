@@ -36,7 +36,8 @@ LEFT_OUT = re.compile(
     r"|-virtio-net-(?:root-port|queues-without-mq|mq-one-queue)-cold\.|-microvm-(?:block|dirty-bitmaps)-|-pc-1\.0|-isapc"
     r"|-(?:default|smp4|virtio-mem|vhost-user)-|-riscv64-|-s390x-virtio-devices\.|-11\.1-blk-"
     r"|-(?:5\.2|10\.0)-q35-virtio-net-(?:idle|changed)\.|-(?:xbzrle|compress|background-snapshot|q35-uuid-cold)\.|-mac-change-"
-    r"|-pc-(?:i440fx-(?:1\.4|2\.0|2\.3)-cold|postcopy-advised|return-path|ram-cold)\."
+    r"|-pc-(?:i440fx-(?:1\.4|2\.0|2\.3|2\.4)-cold|postcopy(?:-advised)?|return-path|ram-cold|virtio-net-transitional)\."
+    r"|-q35-(?:mq2|virtio-net-(?:mq|packed))-cold\.|-traffic-|-11\.1-(?:pc-virtio-net-legacy\.|mq4-tap\.)"
 )
 """Streams that are left out, for a wheel is to stay small: machines that have every device at once, large ones, machine
 types that hardly anybody has, and pairs that are much like others."""
