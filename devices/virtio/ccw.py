@@ -5,7 +5,21 @@ Facts from QEMU's hw/s390x/virtio-ccw.c, hw/s390x/ccw-device.c and hw/intc/s390_
 
 from __future__ import annotations
 
-from vmstate.declare import VMState, description, int32, struct, subsection, uint8, uint16, uint32, uint64, with_tmp
+from vmstate.declare import (
+    Release,
+    VMState,
+    description,
+    int32,
+    rule,
+    struct,
+    subsection,
+    this,
+    uint8,
+    uint16,
+    uint32,
+    uint64,
+    with_tmp,
+)
 from vmstate.devices.s390x.css import IndAddr, SubchDev
 
 
@@ -55,5 +69,15 @@ class VirtioCcwDevice(VMState):
     summary_indicator: IndAddr = struct(IndAddr, version=1)
     tmp: VirtioCcwDeviceTmp = with_tmp(VirtioCcwDeviceTmp)
     routes: AdapterRoutes = struct(AdapterRoutes, version=1)
-    thinint_isc: int = uint8()
+    thinint_isc: int = uint8(
+        rules=(
+            rule(
+                "ccw-isc",
+                this.thinint_isc < 8,
+                "there are 8 interruption subclasses",
+                since=Release(11, 1),
+                qemu_error="post load hook failed for: s390_virtio_ccw_dev",
+            ),
+        )
+    )
     revision: int = int32()

@@ -17,6 +17,7 @@ from vmstate.devices.scsi.disk import PrState
 from vmstate.devices.scsi.esp_pci import PCI_ESP_10_0
 from vmstate.devices.scsi.lsi53c895a import LSISCSI
 from vmstate.devices.scsi.mptsas import MPTSAS
+from vmstate.devices.virtio.ccw import VirtioCcwDevice
 from vmstate.devices.virtio.core import VirtQueue
 from vmstate.devices.virtio.gpu import Backing, Resource, VirtIOGPU
 from vmstate.devices.virtio.net import VirtIONet
@@ -213,6 +214,15 @@ def test_the_queues_that_a_network_card_makes_have_room_since_11_1(before: int, 
     for release, refused in ((Release(11, 1), not taken), (Release(10, 0), False)):
         results = broken(VirtIONet.vmsd, card(sizes), own=own, facts={**facts, "qemu_release": release})
         assert ("virtio-net-queues" in {result.rule.id for result in results if result.is_judged}) is refused
+
+
+@pytest.mark.parametrize(("number", "since"), [(7, None), (8, Release(11, 1)), (64, Release(11, 1))])
+def test_a_subclass_of_interrupts_that_there_is_not(number: int, since: Release | None) -> None:
+    """QEMU 11.1 refuses it, whether the guest uses such interrupts or not; releases before take it."""
+    for release in (Release(10, 0), Release(11, 1)):
+        state = VirtioCcwDevice(thinint_isc=number)
+        results = broken(VirtioCcwDevice.vmsd, state, facts={"qemu_release": release})
+        assert ("ccw-isc" in {result.rule.id for result in results}) is (release == since)
 
 
 def test_a_layout_that_no_stream_shows_is_found_out() -> None:
