@@ -13,6 +13,7 @@ from itertools import groupby
 from typing import Any
 
 from vmstate.codec.elements import element
+from vmstate.codec.pieces import Pieces
 from vmstate.codec.plan import CAREFUL, FAST
 from vmstate.codec.runtime import Context, Frame
 from vmstate.codec.structs import version_to_write
@@ -251,7 +252,7 @@ class _Writer:
         return pairs, size
 
     def size(self, kind: t.WireType, value: Any, frame: Frame) -> int:
-        out = bytearray()
+        out = Pieces() if isinstance(value, bytes) else bytearray()
         path = self.ctx.path
         with suppress(VMStateError):
             # Without a path arrays are written as a whole.
@@ -260,7 +261,7 @@ class _Writer:
             self.ctx.path = path
             return len(out)
         self.ctx.path = path
-        out.clear()
+        out[:] = b""
         element(kind, FAST).write(self.ctx, frame, value, out)
         return len(out)
 

@@ -146,11 +146,19 @@ class Section(Generic[S]):
 
         A stream may hold what QEMU would refuse: that is for `vmstate.check` to say.
         """
+        return b"".join(self.pieces())
+
+    def pieces(self) -> list[bytes]:
+        """The same in pieces, so that large values need not be copied."""
         if self.vmsd is None:
             opaque: Any = self.state
-            return bytes(opaque)
+            return [bytes(opaque)]
         try:
-            return self.vmsd.encode(self.state, version_id=self.version_id, force=True)
+            if self.size > _COPY:
+                from vmstate.codec.pieces import pieces_of
+
+                return pieces_of(self.vmsd, self.state, self.version_id)
+            return [self.vmsd.encode(self.state, version_id=self.version_id, force=True)]
         except VMStateError as error:
             raise error.within(section=self.name) from None
         except BaseException as error:
@@ -198,7 +206,12 @@ class Section(Generic[S]):
         shift = self.payload_offset
         with collector_paused():
             try:
-                entries = self.vmsd.codec.trace_state(self.state, version_id=self.version_id)
+                out = None
+                if self.size > _COPY:
+                    from vmstate.codec.pieces import Pieces
+
+                    out = Pieces()
+                entries = self.vmsd.codec.trace_state(self.state, version_id=self.version_id, out=out)
             except VMStateError as error:
                 raise error.within(section=self.name) from None
             except BaseException as error:
@@ -461,7 +474,7 @@ class Stream:
         if isinstance(part.state, RamSummary):
             yield from self.ram_bytes(part.state)
         else:
-            yield part.payload()
+            yield from part.pieces()
         yield part.footer.to_bytes()
 
     def ram_bytes(self, summary: RamSummary) -> Iterator[memoryview]:
@@ -540,11 +553,11 @@ def parts_of(events: Iterable[Event], release: Any = None) -> Iterator[Part]:
             if ram is None:
                 ram = RamSummary(offset=event.offset)
             ram.add(event)
-            if release is not None and event.offset - released > _RELEASE:
-                release(released, event.offset)
-                released = event.offset
         else:
             yield event
+        if release is not None and event.offset - released > _RELEASE:
+            release(released, event.offset)
+            released = event.offset
 
 
 def _section(header: SectionHeader, state: DeviceState | None, ram: RamSummary, footer: SectionFooter) -> Section:

@@ -113,7 +113,8 @@ class Buffer(WireType):
 
     @property
     def run_code(self) -> str:
-        return f"{self.size}s" if isinstance(self.size, int) and self.size > 0 else ""
+        # A large one is by itself, so that it is copied no more often than must be.
+        return f"{self.size}s" if isinstance(self.size, int) and 0 < self.size < 1 << 20 else ""
 
     def expressions(self) -> tuple[Expr, ...]:
         return (self.size,) if isinstance(self.size, Expr) else ()
