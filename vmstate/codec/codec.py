@@ -138,10 +138,10 @@ class Codec:
 
         return _settle(run, run, dict(facts or {}), len(view).__eq__, True, True)[0]  # type: ignore[no-any-return]
 
-    def trace_state(
-        self, state: Any, *, version_id: int | None = None, out: bytearray | None = None
-    ) -> dict[str, TraceEntry]:
-        """Path -> (offset, size, field) of everything in a state, as it would stand in its bytes: they go to `out`."""
+    def trace_state(self, state: Any, *, version_id: int | None = None) -> dict[str, TraceEntry]:
+        """Path -> (offset, size, field) of everything in a state, as it would stand in its bytes."""
+        from vmstate.codec.pieces import Pieces
+
         meta = meta_of(state)
         version = version_to_write(self.vmsd, meta, version_id)
         ctx = Context(b"", facts=meta.facts if meta is not None else None)
@@ -150,7 +150,7 @@ class Codec:
         ctx.entries = {}
         check_version_to_write(ctx, self.vmsd, version)
         try:
-            write_struct(CAREFUL.plan(self.vmsd, version), ctx, None, state, bytearray() if out is None else out)
+            write_struct(CAREFUL.plan(self.vmsd, version), ctx, None, state, Pieces())
         except VMStateError as error:
             raise _as_encode_error(with_place(error, ctx), self.vmsd.name) from None
         return ctx.entries
@@ -162,39 +162,28 @@ class Codec:
         version_id: int | None = None,
         facts: Mapping[str, Any] | None = None,
         force: bool = False,
+        out: bytearray | None = None,
     ) -> bytes:
-        """The bytes of a state."""
-        out = bytearray()
-        self.encode_into(out, state, version_id=version_id, facts=facts, force=force)
-        return bytes(out)
-
-    def encode_into(
-        self,
-        out: bytearray,
-        state: Any,
-        *,
-        version_id: int | None = None,
-        facts: Mapping[str, Any] | None = None,
-        force: bool = False,
-    ) -> None:
-        """Write the bytes of a state into `out`, which has none."""
+        """The bytes of a state; what is written into `out` is there, and not returned."""
         meta = meta_of(state)
         version = version_to_write(self.vmsd, meta, version_id)
         known = {**(meta.facts if meta is not None else {}), **(facts or {})}
+        into = bytearray() if out is None else out
         ctx = Context(b"", facts=known)
         ctx.force = force
         check_version_to_write(ctx, self.vmsd, version)
         try:
-            write_struct(FAST.plan(self.vmsd, version), ctx, None, state, out)
+            write_struct(FAST.plan(self.vmsd, version), ctx, None, state, into)
         except _STUMBLES:
             ctx = Context(b"", facts=known)
             ctx.force = force
             ctx.path = []
-            out[:] = b""
+            into[:] = b""
             try:
-                write_struct(CAREFUL.plan(self.vmsd, version), ctx, None, state, out)
+                write_struct(CAREFUL.plan(self.vmsd, version), ctx, None, state, into)
             except VMStateError as error:
                 raise _as_encode_error(with_place(error, ctx), self.vmsd.name) from None
+        return b"" if out is into else bytes(into)
 
     def as_construct(self, *, version_id: int | None = None, facts: Mapping[str, Any] | None = None) -> Any:
         """A construct declaration of the same layout."""

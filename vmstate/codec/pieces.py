@@ -51,8 +51,10 @@ class Pieces(bytearray):
         return [piece for piece in (*self.before, bytes(self)) if piece]
 
 
-def pieces_of(vmsd: VMStateDescription, state: Any, version_id: int) -> list[Any]:
-    """What `vmsd.encode` gives by force, in bytes-like pieces."""
+def pieces_of(vmsd: VMStateDescription, state: Any, version_id: int, size: int) -> list[Any]:
+    """What `vmsd.encode` gives by force, in bytes-like pieces; several where the state, as read, had a large `size`."""
+    if size < LARGE:
+        return [vmsd.encode(state, version_id=version_id, force=True)]
     pieces = Pieces()
-    vmsd.codec.encode_into(pieces, state, version_id=version_id, force=True)
+    vmsd.codec.encode(state, version_id=version_id, force=True, out=pieces)
     return pieces.all()

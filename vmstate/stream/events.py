@@ -140,11 +140,9 @@ class DeviceState(Value):
         """The bytes of the state."""
         if self.vmsd is None:
             return bytes(self.state)
-        if self.size > 1 << 20:
-            from vmstate.codec.pieces import pieces_of
+        from vmstate.codec.pieces import pieces_of
 
-            return b"".join(pieces_of(self.vmsd, self.state, self.version_id))
-        return self.vmsd.encode(self.state, version_id=self.version_id, force=True)
+        return b"".join(pieces_of(self.vmsd, self.state, self.version_id, self.size))
 
 
 class SectionFooter(Value):

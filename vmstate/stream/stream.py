@@ -149,16 +149,14 @@ class Section(Generic[S]):
         return b"".join(self.pieces())
 
     def pieces(self) -> list[bytes]:
-        """The same in pieces, so that large values need not be copied."""
+        """The same in pieces."""
+        from vmstate.codec.pieces import pieces_of
+
         if self.vmsd is None:
             opaque: Any = self.state
             return [bytes(opaque)]
         try:
-            if self.size > _COPY:
-                from vmstate.codec.pieces import pieces_of
-
-                return pieces_of(self.vmsd, self.state, self.version_id)
-            return [self.vmsd.encode(self.state, version_id=self.version_id, force=True)]
+            return pieces_of(self.vmsd, self.state, self.version_id, self.size)
         except VMStateError as error:
             raise error.within(section=self.name) from None
         except BaseException as error:
@@ -206,12 +204,7 @@ class Section(Generic[S]):
         shift = self.payload_offset
         with collector_paused():
             try:
-                out = None
-                if self.size > _COPY:
-                    from vmstate.codec.pieces import Pieces
-
-                    out = Pieces()
-                entries = self.vmsd.codec.trace_state(self.state, version_id=self.version_id, out=out)
+                entries = self.vmsd.codec.trace_state(self.state, version_id=self.version_id)
             except VMStateError as error:
                 raise error.within(section=self.name) from None
             except BaseException as error:

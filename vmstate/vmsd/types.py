@@ -113,7 +113,7 @@ class Buffer(WireType):
 
     @property
     def run_code(self) -> str:
-        # A large one is by itself, so that it is copied no more often than must be.
+        # A large one by itself: it is not copied.
         return f"{self.size}s" if isinstance(self.size, int) and 0 < self.size < 1 << 20 else ""
 
     def expressions(self) -> tuple[Expr, ...]:
