@@ -871,7 +871,7 @@ class Builder:
         main = self.blocks.get(self.family.memory) or self.main_backend
         loose = [block for block in self.loose_blocks if block not in self.claimed_blocks]
         nodes: list[RamBlock] = [] if main is not None else loose
-        dimms = [block for block in loose if block is not main and block not in nodes]
+        dimms = [] if main is None else [block for block in loose if block is not main]
         total = int(main.used_length) if main is not None else sum(int(block.used_length) for block in nodes)
         if not total:
             self.missing.append("no RAM block tells how much memory there is (-m)")
@@ -905,7 +905,12 @@ class Builder:
         match, channel = _PCI.match(name), _CHANNEL_BLOCK.fullmatch(name)
         place = None if match is None else f"{match[1]}{match[2]}/virtio-mem"
         place = place if channel is None else f"/{channel[1]}/virtio-mem"
-        return place is not None and any(section.name == place for section in self.sections)
+        return place in self.section_names
+
+    @cached_property
+    def section_names(self) -> set[str]:
+        """The names of all sections."""
+        return {section.name for section in self.sections}
 
     @cached_property
     def blocks_with_pages(self) -> set[str]:
